@@ -1,0 +1,356 @@
+#include "config.h"
+
+#include "json_text.h"
+#include <ctype.h>
+#include <errno.h>
+#include <stdlib.h>
+#include <yaml.h>
+
+#define MAX_DEPTH 32
+
+void config_error(struct config *config, const struct node *node, const char *format, ...)
+{
+    va_list args;
+    config->error_count++;
+    if (node != NULL) {
+        (void)fprintf(config->errors, "%s:%u:%u: ", config->file, node->line, node->column);
+    } else {
+        (void)fprintf(config->errors, "%s: ", config->file);
+    }
+    va_start(args, format);
+    (void)vfprintf(config->errors, format, args);
+    va_end(args);
+    (void)fputc('\n', config->errors);
+}
+
+const struct node *config_get(const struct node *map, const char *key)
+{
+    for (unsigned i = 0; map != NULL && map->kind == NODE_MAP && i < map->count; i++) {
+        if (strcmp(map->keys[i].text, key) == 0) {
+            return &map->items[i];
+        }
+    }
+    return NULL;
+}
+
+static void free_node(struct node *node)
+{
+    for (unsigned i = 0; i < node->count; i++) {
+        if (node->keys != NULL) {
+            free_node(&node->keys[i]);
+        }
+        free_node(&node->items[i]);
+    }
+    free(node->keys);
+    free(node->items);
+    free((char *)(uintptr_t)node->text);
+    free((char *)(uintptr_t)node->written);
+}
+
+void config_free(struct config *config)
+{
+    free_node(&config->root);
+    config->root = (struct node){0};
+}
+
+/* One ${…}: its name, and what follows `:-` or `:?`. */
+struct reference {
+    const char *name;
+    size_t name_len;
+    const char *word;
+    size_t word_len;
+    char operator; /* '-', '?' or 0 */
+    const char *end; /* behind the brace */
+};
+
+static bool parse_reference(const char *at, struct reference *ref)
+{
+    const char *close;
+    *ref = (struct reference){.name = at};
+    while (isalnum((unsigned char)*at) || *at == '_') {
+        at++;
+    }
+    ref->name_len = (size_t)(at - ref->name);
+    if (*at == ':' && (at[1] == '-' || at[1] == '?')) {
+        ref->operator= at[1];
+        at += 2;
+    }
+    close = strchr(at, '}');
+    if (ref->name_len == 0 || close == NULL || (ref->operator== 0 && close != at)) {
+        return false;
+    }
+    ref->word = at;
+    ref->word_len = (size_t)(close - at);
+    ref->end = close + 1;
+    return true;
+}
+
+static void resolve_reference(struct config *config, const struct node *node, const struct reference *ref,
+                              struct text *out)
+{
+    char name[256];
+    const char *value;
+    (void)snprintf(name, sizeof name, "%.*s", (int)ref->name_len, ref->name);
+    value = getenv(name);
+    if (value != NULL && (*value != '\0' || ref->operator== 0)) {
+        text_append_string(out, value);
+    } else if (ref->operator== '-') {
+        text_append(out, ref->word, ref->word_len);
+    } else if (ref->operator== '?') {
+        config_error(config, node, "environment variable %s is needed: %.*s", name, (int)ref->word_len, ref->word);
+    } else {
+        config_error(config, node,
+                     "environment variable %s is not set (set it, or give a default: ${%s:-default})", name, name);
+    }
+}
+
+/* `$$` stands for one dollar sign. */
+static char *interpolate(struct config *config, const struct node *node, const char *written)
+{
+    struct text out = {0};
+    struct reference ref;
+    for (const char *at = written; *at != '\0';) {
+        if (at[0] == '$' && at[1] == '$') {
+            text_append(&out, "$", 1);
+            at += 2;
+        } else if (at[0] == '$' && at[1] == '{') {
+            if (!parse_reference(at + 2, &ref)) {
+                config_error(config, node, "'%s' is not a reference to a variable; write ${NAME}, ${NAME:-default} or "
+                             "${NAME:?message} ($$ for a dollar sign)", at);
+                break;
+            }
+            resolve_reference(config, node, &ref, &out);
+            at = ref.end;
+        } else {
+            text_append(&out, at++, 1);
+        }
+    }
+    text_append(&out, "", 1);
+    if (out.failed) {
+        config_error(config, node, "out of memory");
+        text_free(&out);
+    }
+    return out.bytes;
+}
+
+static bool convert(struct config *config, yaml_document_t *doc, yaml_node_t *from, struct node *to, unsigned depth);
+
+static bool is_null(const char *text)
+{
+    return *text == '\0' || strcmp(text, "~") == 0 || strcmp(text, "null") == 0;
+}
+
+static bool convert_scalar(struct config *config, const yaml_node_t *from, struct node *to)
+{
+    const char *written = (const char *)from->data.scalar.value;
+    to->kind = NODE_SCALAR;
+    if (strlen(written) != from->data.scalar.length) {
+        config_error(config, to, "a value must not hold a NUL character");
+        return false;
+    }
+    to->written = strdup(written);
+    to->text = interpolate(config, to, written);
+    to->null = from->data.scalar.style == YAML_PLAIN_SCALAR_STYLE && to->text != NULL && is_null(to->text);
+    return to->written != NULL && to->text != NULL;
+}
+
+static bool convert_list(struct config *config, yaml_document_t *doc, yaml_node_t *from, struct node *to,
+                         unsigned depth)
+{
+    size_t count = (size_t)(from->data.sequence.items.top - from->data.sequence.items.start);
+    bool ok = true;
+    to->kind = NODE_LIST;
+    to->items = calloc(count + 1, sizeof *to->items);
+    if (to->items == NULL) {
+        return false;
+    }
+    for (size_t i = 0; i < count; i++) {
+        to->count++;
+        ok &= convert(config, doc, yaml_document_get_node(doc, from->data.sequence.items.start[i]), &to->items[i],
+                      depth + 1);
+    }
+    return ok;
+}
+
+static bool check_key(struct config *config, const struct node *map, unsigned index)
+{
+    const struct node *key = &map->keys[index];
+    if (key->kind != NODE_SCALAR) {
+        config_error(config, key, "a key must be a plain word");
+        return false;
+    }
+    for (unsigned i = 0; i < index; i++) {
+        if (map->keys[i].kind == NODE_SCALAR && strcmp(map->keys[i].text, key->text) == 0) {
+            config_error(config, key, "'%s' was given before, in line %u", key->text, map->keys[i].line);
+            return false;
+        }
+    }
+    return true;
+}
+
+static bool convert_map(struct config *config, yaml_document_t *doc, yaml_node_t *from, struct node *to,
+                        unsigned depth)
+{
+    size_t count = (size_t)(from->data.mapping.pairs.top - from->data.mapping.pairs.start);
+    bool ok = true;
+    to->kind = NODE_MAP;
+    to->keys = calloc(count + 1, sizeof *to->keys);
+    to->items = calloc(count + 1, sizeof *to->items);
+    if (to->keys == NULL || to->items == NULL) {
+        return false;
+    }
+    for (size_t i = 0; i < count; i++) {
+        const yaml_node_pair_t *pair = &from->data.mapping.pairs.start[i];
+        to->count++;
+        ok &= convert(config, doc, yaml_document_get_node(doc, pair->key), &to->keys[i], depth + 1);
+        ok &= convert(config, doc, yaml_document_get_node(doc, pair->value), &to->items[i], depth + 1);
+        ok = ok && check_key(config, to, (unsigned)i);
+    }
+    return ok;
+}
+
+static bool convert(struct config *config, yaml_document_t *doc, yaml_node_t *from, struct node *to, unsigned depth)
+{
+    to->line = (unsigned)from->start_mark.line + 1;
+    to->column = (unsigned)from->start_mark.column + 1;
+    if (depth > MAX_DEPTH) { /* an alias may also refer to its own parent */
+        config_error(config, to, "nested more than %d levels deep", MAX_DEPTH);
+        return false;
+    }
+    switch (from->type) {
+    case YAML_SCALAR_NODE:
+        return convert_scalar(config, from, to);
+    case YAML_SEQUENCE_NODE:
+        return convert_list(config, doc, from, to, depth);
+    case YAML_MAPPING_NODE:
+        return convert_map(config, doc, from, to, depth);
+    default:
+        config_error(config, to, "this kind of YAML node is not understood");
+        return false;
+    }
+}
+
+static void syntax_error(struct config *config, const yaml_parser_t *parser)
+{
+    struct node at = {.line = (unsigned)parser->problem_mark.line + 1, .column = (unsigned)parser->problem_mark.column + 1};
+    const char *problem = parser->problem != NULL ? parser->problem : "cannot be read";
+    const char *hint = "";
+    if (strstr(problem, "cannot start any token") != NULL) {
+        hint = " (YAML wants spaces here, not tabs, and quotes around a text that begins with @ or `)";
+    } else if (strstr(problem, "',' or") != NULL) {
+        hint = " (inside [ ] or { }, put ${…} between quotes)";
+    } else if (strstr(problem, "mapping values are not allowed") != NULL || strstr(problem, "block") != NULL) {
+        hint = " (is the line indented like its neighbours?)";
+    }
+    if (parser->error == YAML_READER_ERROR) {
+        config_error(config, NULL, "not UTF-8 text: %s", problem);
+    } else if (parser->context != NULL) {
+        config_error(config, &at, "YAML: %s, %s%s", parser->context, problem, hint);
+    } else {
+        config_error(config, &at, "YAML: %s%s", problem, hint);
+    }
+}
+
+static bool load_document(struct config *config, yaml_parser_t *parser)
+{
+    yaml_document_t doc;
+    yaml_node_t *root;
+    bool ok = false;
+    if (!yaml_parser_load(parser, &doc)) {
+        syntax_error(config, parser);
+        return false;
+    }
+    root = yaml_document_get_root_node(&doc);
+    if (root == NULL || root->type != YAML_MAPPING_NODE) {
+        config_error(config, NULL, "a pipeline is a map of sections (source, store, sinks …); see churnd-pipeline(5)");
+    } else {
+        ok = convert(config, &doc, root, &config->root, 0) && config->error_count == 0;
+        if (!ok && config->error_count == 0) {
+            config_error(config, NULL, "out of memory");
+        }
+    }
+    yaml_document_delete(&doc);
+    return ok;
+}
+
+bool config_load(struct config *config, const char *file, FILE *errors)
+{
+    yaml_parser_t parser;
+    FILE *in = fopen(file, "r");
+    bool ok;
+    *config = (struct config){.file = file, .errors = errors};
+    if (in == NULL) {
+        config_error(config, NULL, "%s", strerror(errno));
+        return false;
+    }
+    if (!yaml_parser_initialize(&parser)) {
+        config_error(config, NULL, "out of memory");
+        (void)fclose(in);
+        return false;
+    }
+    yaml_parser_set_input_file(&parser, in);
+    ok = load_document(config, &parser);
+    yaml_parser_delete(&parser);
+    (void)fclose(in);
+    return ok;
+}
+
+static char *trim(char *text)
+{
+    char *end = text + strlen(text);
+    while (end > text && isspace((unsigned char)end[-1])) {
+        *--end = '\0';
+    }
+    while (isspace((unsigned char)*text)) {
+        text++;
+    }
+    return text;
+}
+
+static bool set_from_line(char *line)
+{
+    char *name = trim(line), *equals, *value;
+    size_t len;
+    if (*name == '\0' || *name == '#') {
+        return true;
+    }
+    if (strncmp(name, "export ", 7) == 0) {
+        name = trim(name + 7);
+    }
+    equals = strchr(name, '=');
+    if (equals == NULL || equals == name) {
+        return false;
+    }
+    *equals = '\0';
+    name = trim(name);
+    value = trim(equals + 1);
+    len = strlen(value);
+    if (len >= 2 && (value[0] == '"' || value[0] == '\'') && value[len - 1] == value[0]) {
+        value[len - 1] = '\0';
+        value++;
+    }
+    return setenv(name, value, 0) == 0;
+}
+
+bool config_read_env_file(const char *file, FILE *errors)
+{
+    FILE *in = fopen(file, "r");
+    char *line = NULL;
+    size_t room = 0;
+    bool ok = true;
+    if (in == NULL) {
+        if (errno != ENOENT) {
+            (void)fprintf(errors, "%s: %s\n", file, strerror(errno));
+        }
+        return errno == ENOENT;
+    }
+    for (unsigned number = 1; ok && getline(&line, &room, in) >= 0; number++) {
+        ok = set_from_line(line);
+        if (!ok) {
+            (void)fprintf(errors, "%s:%u: write NAME=VALUE\n", file, number);
+        }
+    }
+    free(line);
+    (void)fclose(in);
+    return ok;
+}

@@ -1,0 +1,46 @@
+/* A YAML file as a tree whose every node knows its line and column, with `${NAME}` replaced in its scalars. */
+#ifndef CONFIG_H
+#define CONFIG_H
+
+#include <churn/result.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdio.h>
+
+enum node_kind { NODE_SCALAR, NODE_LIST, NODE_MAP };
+
+struct node {
+    enum node_kind kind;
+    unsigned line; /* from 1 */
+    unsigned column;
+    const char *text;    /* SCALAR: after replacement, NUL-terminated */
+    const char *written; /* SCALAR: as the file has it, for messages, so that no replaced secret is ever shown */
+    bool null;           /* SCALAR: empty and unquoted, or `~` or `null` */
+    struct node *keys;   /* MAP: `count` scalars beside `items` */
+    struct node *items;  /* LIST, MAP */
+    unsigned count;
+};
+
+struct config {
+    const char *file; /* as the user named it */
+    struct node root;
+    FILE *errors;         /* where messages go */
+    unsigned error_count; /* how many were written */
+};
+
+/* Reads and checks the syntax of `file`; messages go to `errors`, which stays the caller's. False, with error_count > 0,
+ * when it cannot be read, is no YAML, repeats a key, or names a variable that is not set. Free in either case. */
+bool config_load(struct config *config, const char *file, FILE *errors);
+void config_free(struct config *config);
+
+/* "file:line:col: message", counted. `node` NULL: "file: message". */
+CHURN_PRINTF(3, 4) void config_error(struct config *config, const struct node *node, const char *format, ...);
+
+/* The value of `key` in a map, or NULL. */
+const struct node *config_get(const struct node *map, const char *key);
+
+/* Sets environment variables that are not set yet from the NAME=VALUE lines of `file`; a file that does not exist is
+ * none. False, with a message to `errors`, on a line that is no assignment. Call before other threads exist. */
+bool config_read_env_file(const char *file, FILE *errors);
+
+#endif

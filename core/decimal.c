@@ -1,0 +1,245 @@
+#include "decimal.h"
+
+#include <string.h>
+
+static bool is_digit(char c)
+{
+    return c >= '0' && c <= '9';
+}
+
+static size_t skip_digits(const char *text, size_t len, size_t i)
+{
+    while (i < len && is_digit(text[i])) {
+        i++;
+    }
+    return i;
+}
+
+bool decimal_is_number(const char *text, size_t len)
+{
+    size_t i = len > 0 && text[0] == '-', start = i;
+    i = skip_digits(text, len, i);
+    if (i == start || (text[start] == '0' && i > start + 1)) {
+        return false;
+    }
+    if (i < len && text[i] == '.') {
+        start = ++i;
+        i = skip_digits(text, len, i);
+        if (i == start) {
+            return false;
+        }
+    }
+    if (i < len && (text[i] == 'e' || text[i] == 'E')) {
+        i++;
+        i += i < len && (text[i] == '+' || text[i] == '-');
+        start = i;
+        i = skip_digits(text, len, i);
+        if (i == start) {
+            return false;
+        }
+    }
+    return i == len;
+}
+
+bool decimal_parse_int64(const char *text, size_t len, int64_t *ret)
+{
+    bool negative = len > 0 && text[0] == '-';
+    uint64_t limit = (uint64_t)INT64_MAX + negative, value = 0;
+    if (len == (size_t)negative) {
+        return false;
+    }
+    for (size_t i = negative; i < len; i++) {
+        unsigned digit = (unsigned)(unsigned char)text[i] - '0';
+        if (digit > 9 || value > (limit - digit) / 10) {
+            return false;
+        }
+        value = value * 10 + digit;
+    }
+    *ret = (int64_t)(negative ? 0 - value : value);
+    return true;
+}
+
+/* The exponent of a JSON number, held within ±10^6: beyond that only "too large" and "rounds to nothing" remain. */
+static int64_t parse_exponent(const char *text, size_t len)
+{
+    bool negative = len > 0 && text[0] == '-';
+    int64_t value = 0;
+    for (size_t i = len > 0 && !is_digit(text[0]); i < len && value < 1000000; i++) {
+        value = value * 10 + (text[i] - '0');
+    }
+    return negative ? -value : value;
+}
+
+/* Where the digits of a number lie relative to the fourth decimal, found without changing the text. */
+struct mantissa {
+    const char *text;
+    size_t len;        /* of the part before any exponent */
+    int64_t units_end; /* how many digits make up the units; digits behind them are rounded off */
+    bool negative;
+};
+
+static struct mantissa split_number(const char *text, size_t len)
+{
+    struct mantissa m = {.negative = text[0] == '-'};
+    int64_t exponent = 0;
+    size_t e = 0, point;
+    while (e < len && text[e] != 'e' && text[e] != 'E') {
+        e++;
+    }
+    if (e < len) {
+        exponent = parse_exponent(text + e + 1, len - e - 1);
+    }
+    m.text = text + m.negative;
+    m.len = e - m.negative;
+    const char *dot = memchr(m.text, '.', m.len);
+    point = dot != NULL ? (size_t)(dot - m.text) : m.len;
+    m.units_end = (int64_t)point + exponent + 4;
+    return m;
+}
+
+bool decimal_parse_money(const char *text, size_t len, int64_t *ret_units)
+{
+    struct mantissa m = split_number(text, len);
+    int64_t units = 0, seen = 0;
+    int next = 0; /* first digit behind the units */
+    bool rest = false, any = false;
+    for (size_t i = 0; i < m.len; i++) {
+        int digit = m.text[i] - '0';
+        if (m.text[i] == '.') {
+            continue;
+        }
+        any = any || digit != 0;
+        if (seen < m.units_end) {
+            units = units * 10 + digit;
+            if (units > MONEY_MAX) {
+                return false;
+            }
+        } else if (seen == m.units_end) {
+            next = digit;
+        } else {
+            rest = rest || digit != 0;
+        }
+        seen++;
+    }
+    for (; seen < m.units_end && units != 0; seen++) {
+        if (units > MONEY_MAX / 10) {
+            return false;
+        }
+        units *= 10;
+    }
+    if (m.units_end < 0) { /* even the first digit lies behind the fifth decimal */
+        rest = any;
+        next = 0;
+    }
+    if ((m.negative && any) || (units == MONEY_MAX && (next != 0 || rest))) {
+        return false;
+    }
+    units += next > 5 || (next == 5 && (rest || units % 2 != 0));
+    *ret_units = units;
+    return true;
+}
+
+static bool parse_digits(const char *text, size_t len, int128 *value)
+{
+    if (len == 0 || len > 36) { /* 10^36 is far below 2^127 and above any sum this program can reach */
+        return false;
+    }
+    for (size_t i = 0; i < len; i++) {
+        if (!is_digit(text[i])) {
+            return false;
+        }
+        *value = *value * 10 + (text[i] - '0');
+    }
+    return true;
+}
+
+bool decimal_parse_int128(const char *text, size_t len, int128 *ret)
+{
+    bool negative = len > 0 && text[0] == '-';
+    int128 value = 0;
+    if (!parse_digits(text + negative, len - negative, &value)) {
+        return false;
+    }
+    *ret = negative ? -value : value;
+    return true;
+}
+
+bool decimal_parse_units(const char *text, size_t len, int128 *ret_units)
+{
+    bool negative = len > 0 && text[0] == '-';
+    const char *dot = memchr(text, '.', len);
+    size_t whole = (dot != NULL ? (size_t)(dot - text) : len) - negative;
+    size_t fraction = dot != NULL ? len - negative - whole - 1 : 0;
+    int128 units = 0;
+    if (fraction > 4 || !parse_digits(text + negative, whole, &units) ||
+        (fraction > 0 && !parse_digits(dot + 1, fraction, &units))) {
+        return false;
+    }
+    for (size_t i = fraction; i < 4; i++) {
+        units *= 10;
+    }
+    *ret_units = negative ? -units : units;
+    return true;
+}
+
+/* Writes |value| with at least `min_digits` digits, backwards from `end`; returns the first. */
+static char *put_digits(int128 value, unsigned min_digits, char *end)
+{
+    do {
+        *--end = (char)('0' + (int)(value % 10));
+        value /= 10;
+        min_digits -= min_digits > 0;
+    } while (value != 0 || min_digits > 0);
+    return end;
+}
+
+/* value / 10^decimals with all decimals shown. */
+static size_t format_scaled(int128 value, unsigned decimals, char out[DECIMAL_SIZE])
+{
+    char buffer[DECIMAL_SIZE], *end = buffer + sizeof buffer;
+    bool negative = value < 0;
+    char *first = put_digits(negative ? -value : value, decimals + 1, end);
+    size_t whole = (size_t)(end - first) - decimals, len = 0;
+    if (negative) {
+        out[len++] = '-';
+    }
+    memcpy(out + len, first, whole);
+    len += whole;
+    if (decimals > 0) {
+        out[len++] = '.';
+        memcpy(out + len, first + whole, decimals);
+        len += decimals;
+    }
+    out[len] = '\0';
+    return len;
+}
+
+size_t decimal_format_int128(int128 value, char out[DECIMAL_SIZE])
+{
+    return format_scaled(value, 0, out);
+}
+
+size_t decimal_format_money(int128 units, char out[DECIMAL_SIZE])
+{
+    size_t len = format_scaled(units, 4, out);
+    for (int i = 0; i < 2 && out[len - 1] == '0'; i++) {
+        out[--len] = '\0';
+    }
+    return len;
+}
+
+size_t decimal_format_ratio(int128 numerator, int128 denominator, unsigned scale, unsigned decimals,
+                            char out[DECIMAL_SIZE])
+{
+    bool negative = numerator < 0;
+    int128 n = negative ? -numerator : numerator;
+    for (; scale < decimals; scale++) {
+        n *= 10;
+    }
+    for (; scale > decimals; scale--) {
+        denominator *= 10;
+    }
+    int128 quotient = n / denominator, twice = 2 * (n % denominator);
+    quotient += twice > denominator || (twice == denominator && quotient % 2 != 0);
+    return format_scaled(negative ? -quotient : quotient, decimals, out);
+}

@@ -1,0 +1,50 @@
+/* From a record's bytes to a validated event, or to the reason why it is none. */
+#ifndef EVENT_H
+#define EVENT_H
+
+#include "catalog.h"
+#include "json_scan.h"
+
+#define EVENT_MAX_SIZE (1024 * 1024)
+#define EVENT_MAX_ID 128
+
+/* Why a record goes to the dead letters; the names are part of the contract. */
+enum reject_reason {
+    REJECT_EMPTY,
+    REJECT_TOO_LARGE,
+    REJECT_BYTE_ORDER_MARK,
+    REJECT_INVALID_UTF8,
+    REJECT_INVALID_JSON,
+    REJECT_TOO_DEEP,
+    REJECT_NOT_AN_OBJECT,
+    REJECT_MISSING_FIELD,
+    REJECT_WRONG_TYPE,
+    REJECT_INVALID_VALUE,
+    REJECT_INVALID_TIMESTAMP,
+    REJECT_UNKNOWN_EVENT_TYPE,
+    REJECT_BY_PLUGIN,
+    REJECT_BY_PROCESSOR,
+    REJECT_BY_SINK,
+    REJECT_REASON_COUNT
+};
+
+struct reject {
+    enum reject_reason reason;
+    char detail[256]; /* for a person; names fields, never shows their values */
+};
+
+const char *reject_reason_name(enum reject_reason reason);
+CHURN_PRINTF(3, 4) void reject_set(struct reject *reject, enum reject_reason reason, const char *format, ...);
+
+struct event_decoder;
+
+/* `catalog` outlives the decoder. One thread. NULL when memory ran out. */
+struct event_decoder *event_decoder_new(const struct catalog *catalog);
+void event_decoder_free(struct event_decoder *decoder);
+
+/* Decodes `len` bytes with JSON_SCAN_PADDING readable bytes behind them. The event's type with *event set (but for its source
+ * position), valid until the decoder's next call and as long as the bytes; or NULL with *reject set. */
+const struct event_type *event_decode(struct event_decoder *decoder, const char *bytes, size_t len, churn_event *event,
+                                      struct reject *reject);
+
+#endif

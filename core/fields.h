@@ -1,0 +1,71 @@
+/* Values of profile fields: what a window adds to a profile, and the profile itself. Merging is commutative. */
+#ifndef FIELDS_H
+#define FIELDS_H
+
+#include "arena.h"
+#include "decimal.h"
+#include "registry.h"
+#include "sources.h"
+
+/* The value of a LATEST field with the event that set it. */
+struct text_value {
+    int64_t time_ms;
+    int64_t offset;
+    uint32_t source;
+    uint32_t len;
+    uint32_t room; /* of `bytes` */
+    char bytes[];
+};
+
+union field_value {
+    int128 number; /* INT, MONEY (units), TIME (ms), STATE (index) */
+    struct text_value *text;
+};
+
+/* A value counts only where its bit is set; the others are not initialised. */
+struct fields {
+    uint64_t present[REGISTRY_WORDS];
+    uint64_t changed[REGISTRY_WORDS]; /* set by every merge that made a difference */
+    union field_value values[];       /* one for each field of the registry */
+};
+
+/* The event that an operand comes from. */
+struct event_origin {
+    int64_t time_ms;
+    int64_t offset;
+    uint32_t source;
+};
+
+static inline bool bit_get(const uint64_t *words, uint32_t i)
+{
+    return (words[i / 64] >> (i % 64) & 1) != 0;
+}
+
+static inline void bit_set(uint64_t *words, uint32_t i)
+{
+    words[i / 64] |= UINT64_C(1) << (i % 64);
+}
+
+static inline size_t fields_size(const struct registry *registry)
+{
+    return sizeof(struct fields) + registry->field_count * sizeof(union field_value);
+}
+
+void fields_clear(struct fields *fields);
+
+/* Merges one number by its field's operator. */
+void fields_merge_number(struct fields *fields, uint32_t field, uint32_t merge, int128 operand);
+
+/* Merges one text (LATEST). Text values live in `arena`, or are malloc'ed and owned by `fields` where it is NULL. False
+ * when memory ran out. */
+bool fields_merge_text(struct fields *fields, uint32_t field, churn_str text, const struct event_origin *origin,
+                       const struct sources *sources, struct arena *arena);
+
+/* Merges everything of `from`. */
+bool fields_merge_all(struct fields *into, const struct fields *from, const struct registry *registry,
+                      const struct sources *sources, struct arena *arena);
+
+/* Frees the malloc'ed texts of a `fields` that was merged without an arena. */
+void fields_free_texts(struct fields *fields, const struct registry *registry);
+
+#endif

@@ -1,0 +1,138 @@
+#include "host.h"
+
+#include "profile.h"
+#include <churn/ext/event_types.h>
+#include <churn/ext/metrics.h>
+#include <churn/ext/storage.h>
+#include <stdlib.h>
+#include <time.h>
+
+static const struct instance *instance_of(const churn_host *host)
+{
+    return host->ctx;
+}
+
+static int64_t clock_ms(clockid_t id)
+{
+    struct timespec t;
+    (void)clock_gettime(id, &t);
+    return (int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000;
+}
+
+int64_t host_monotonic_ms(void)
+{
+    return clock_ms(CLOCK_MONOTONIC);
+}
+
+static void on_log(const churn_host *host, int32_t level, const char *message)
+{
+    const struct instance *instance = instance_of(host);
+    log_line(instance->pipeline->log, level, instance->section->label, message);
+}
+
+static int32_t on_log_enabled(const churn_host *host, int32_t level)
+{
+    return log_enabled(instance_of(host)->pipeline->log, level);
+}
+
+static int64_t on_now_ms(const churn_host *host)
+{
+    (void)host;
+    return clock_ms(CLOCK_REALTIME);
+}
+
+static int64_t on_monotonic_ms(const churn_host *host)
+{
+    (void)host;
+    return host_monotonic_ms();
+}
+
+static churn_counter *on_counter(const churn_host *host, const char *name)
+{
+    return metrics_counter(instance_of(host)->pipeline->metrics, host, name);
+}
+
+static uint32_t on_type_count(const churn_host *host)
+{
+    return instance_of(host)->pipeline->catalog.type_count;
+}
+
+static const churn_event_type *on_type_at(const churn_host *host, uint32_t index, const char **ret_name)
+{
+    const struct event_type *type = &instance_of(host)->pipeline->catalog.types[index];
+    *ret_name = type->name.ptr;
+    return &type->table;
+}
+
+static const churn_store_ops *on_store(const churn_host *host, void **ret_self)
+{
+    const struct pipeline *pipeline = instance_of(host)->pipeline;
+    if (pipeline->store_instance == NULL) {
+        return NULL;
+    }
+    *ret_self = pipeline->store_instance->self;
+    return store_ops(&pipeline->store);
+}
+
+uint32_t host_profile_key(const struct pipeline *pipeline, churn_str customer_id, char *key)
+{
+    int len = snprintf(key, HOST_KEY_SIZE, "%s%.*s", pipeline->store_settings.key_prefix, (int)customer_id.len,
+                       customer_id.ptr);
+    return (uint32_t)len;
+}
+
+static uint32_t on_profile_key(const churn_host *host, churn_str customer_id, char *key)
+{
+    return host_profile_key(instance_of(host)->pipeline, customer_id, key);
+}
+
+static char *on_profile_json(const churn_host *host, const churn_pair *fields, uint32_t count)
+{
+    struct text json = {0};
+    profile_append_json(&json, &instance_of(host)->pipeline->catalog.registry, fields, count);
+    text_append(&json, "", 1);
+    if (json.failed) {
+        text_free(&json);
+    }
+    return json.bytes;
+}
+
+static void on_free_text(char *text)
+{
+    free(text);
+}
+
+static const void *on_extension(const churn_host *host, const char *id)
+{
+    static const churn_metrics metrics = {.size = sizeof metrics, .counter = on_counter, .add = metrics_add};
+    static const churn_event_types types = {.size = sizeof types, .count = on_type_count, .at = on_type_at};
+    static const churn_storage storage = {.size = sizeof storage,
+                                          .store = on_store,
+                                          .profile_key = on_profile_key,
+                                          .profile_json = on_profile_json,
+                                          .free_text = on_free_text};
+    (void)host;
+    if (strcmp(id, CHURN_METRICS_ID) == 0) {
+        return &metrics;
+    }
+    if (strcmp(id, CHURN_EVENT_TYPES_ID) == 0) {
+        return &types;
+    }
+    return strcmp(id, CHURN_STORAGE_ID) == 0 ? &storage : NULL;
+}
+
+void host_init(struct instance *instance, unsigned worker)
+{
+    const struct pipeline *pipeline = instance->pipeline;
+    instance->host = (churn_host){.size = sizeof instance->host,
+                                  .worker = worker,
+                                  .worker_count = (uint32_t)pipeline->settings.workers,
+                                  .until_end = pipeline->until_end,
+                                  .ctx = instance,
+                                  .pipeline = pipeline->settings.name,
+                                  .log = on_log,
+                                  .log_enabled = on_log_enabled,
+                                  .now_ms = on_now_ms,
+                                  .monotonic_ms = on_monotonic_ms,
+                                  .get_extension = on_extension};
+}

@@ -1,0 +1,100 @@
+#include "json_text.h"
+
+#include <stdlib.h>
+
+void text_free(struct text *text)
+{
+    free(text->bytes);
+    *text = (struct text){0};
+}
+
+bool text_reserve(struct text *text, size_t more)
+{
+    size_t room = text->room != 0 ? text->room : 256;
+    char *bytes;
+    if (text->failed) {
+        return false;
+    }
+    if (text->room - text->len >= more) {
+        return true;
+    }
+    while (room - text->len < more) {
+        room *= 2;
+    }
+    bytes = realloc(text->bytes, room);
+    if (bytes == NULL) {
+        text->failed = true;
+        return false;
+    }
+    text->bytes = bytes;
+    text->room = room;
+    return true;
+}
+
+void text_append(struct text *text, const char *bytes, size_t len)
+{
+    if (len > 0 && text_reserve(text, len)) {
+        memcpy(text->bytes + text->len, bytes, len);
+        text->len += len;
+    }
+}
+
+void text_printf(struct text *text, const char *format, ...)
+{
+    va_list args, again;
+    va_start(args, format);
+    va_copy(again, args);
+    int len = vsnprintf(NULL, 0, format, args);
+    if (len >= 0 && text_reserve(text, (size_t)len + 1)) { /* vsnprintf writes a NUL too */
+        (void)vsnprintf(text->bytes + text->len, (size_t)len + 1, format, again);
+        text->len += (size_t)len;
+    }
+    va_end(again);
+    va_end(args);
+}
+
+static void append_escape(struct text *text, unsigned char c)
+{
+    static const char letters[] = {['\b'] = 'b', ['\t'] = 't', ['\n'] = 'n', ['\f'] = 'f', ['\r'] = 'r',
+                                   ['"'] = '"',  ['\\'] = '\\'};
+    if (c < sizeof letters && letters[c] != 0) {
+        text_append(text, (const char[]){'\\', letters[c]}, 2);
+    } else {
+        text_printf(text, "\\u%04x", c);
+    }
+}
+
+void text_append_json(struct text *text, const char *bytes, size_t len)
+{
+    size_t start = 0;
+    text_append(text, "\"", 1);
+    for (size_t i = 0; i < len; i++) {
+        unsigned char c = (unsigned char)bytes[i];
+        if (c < 0x20 || c == '"' || c == '\\') {
+            text_append(text, bytes + start, i - start);
+            append_escape(text, c);
+            start = i + 1;
+        }
+    }
+    text_append(text, bytes + start, len - start);
+    text_append(text, "\"", 1);
+}
+
+void text_append_minified(struct text *text, const char *json, size_t len)
+{
+    bool in_string = false;
+    size_t start = 0;
+    for (size_t i = 0; i < len; i++) {
+        char c = json[i];
+        if (in_string) {
+            i += c == '\\'; /* the escaped character cannot end the string */
+            in_string = c != '"';
+        } else if (c == '"') {
+            in_string = true;
+        } else if (c == ' ' || c == '\t' || c == '\n' || c == '\r') {
+            text_append(text, json + start, i - start);
+            start = i + 1;
+        }
+    }
+    text_append(text, json + start, len - start);
+}

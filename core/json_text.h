@@ -1,0 +1,33 @@
+/* A growing text, and JSON written into it. */
+#ifndef JSON_TEXT_H
+#define JSON_TEXT_H
+
+#include <churn/result.h>
+#include <stdbool.h>
+#include <stddef.h>
+
+/* Starts zeroed. Once memory ran out `failed` stays set and appending does nothing, so that it is checked once at the end. */
+struct text {
+    char *bytes; /* not NUL-terminated; owned */
+    size_t len;
+    size_t room;
+    bool failed;
+};
+
+void text_free(struct text *text);
+/* Makes room for `more` further bytes; false when memory ran out. */
+bool text_reserve(struct text *text, size_t more);
+void text_append(struct text *text, const char *bytes, size_t len);
+CHURN_PRINTF(2, 3) void text_printf(struct text *text, const char *format, ...);
+
+/* A JSON string of UTF-8 bytes, quotes included; escapes what RFC 8259 section 7 requires. */
+void text_append_json(struct text *text, const char *bytes, size_t len);
+/* Valid JSON without the white space between its tokens, so that it fits one line. */
+void text_append_minified(struct text *text, const char *json, size_t len);
+
+static inline void text_append_string(struct text *text, const char *string)
+{
+    text_append(text, string, strlen(string));
+}
+
+#endif

@@ -1,0 +1,375 @@
+#include "loader.h"
+
+#include "suggest.h"
+#include <dirent.h>
+#include <dlfcn.h>
+#include <errno.h>
+#include <limits.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#define NAME_SIZE 128
+
+static const char *const roles[] = {"plugin", "event", "source", "processor", "store", "sink"};
+
+const char *loader_role(uint32_t kind)
+{
+    return roles[kind <= CHURN_KIND_SINK ? kind : 0];
+}
+
+static bool add_dir(struct loader *loader, const char *dir, unsigned at)
+{
+    char **dirs = realloc(loader->dirs, (loader->dir_count + 1) * sizeof *dirs);
+    char *copy = strdup(dir);
+    if (dirs != NULL) {
+        loader->dirs = dirs;
+    }
+    if (dirs == NULL || copy == NULL) {
+        free(copy);
+        return false;
+    }
+    memmove(dirs + at + 1, dirs + at, (loader->dir_count - at) * sizeof *dirs);
+    dirs[at] = copy;
+    loader->dir_count++;
+    return true;
+}
+
+bool loader_add_dir(struct loader *loader, const char *dir)
+{
+    return add_dir(loader, dir, 0);
+}
+
+/* The build tree's `plugins` when the program lies in it, else the installation's folder. */
+static bool add_own_dir(struct loader *loader)
+{
+    char exe[PATH_MAX], dir[PATH_MAX + 32];
+    ssize_t len = readlink("/proc/self/exe", exe, sizeof exe - 1);
+    char *slash;
+    if (len > 0) {
+        exe[len] = '\0';
+        slash = strrchr(exe, '/');
+        if (slash != NULL) {
+            *slash = '\0';
+        }
+        (void)snprintf(dir, sizeof dir, "%s/plugins/event/.libs", exe);
+        if (access(dir, F_OK) == 0) {
+            (void)snprintf(dir, sizeof dir, "%s/plugins", exe);
+            return add_dir(loader, dir, loader->dir_count);
+        }
+    }
+    return add_dir(loader, CHURN_PLUGIN_DIR, loader->dir_count);
+}
+
+bool loader_init(struct loader *loader, const char *const *extra, unsigned extra_count)
+{
+    const char *path = getenv("CHURN_PLUGIN_PATH");
+    bool ok = true;
+    *loader = (struct loader){0};
+    for (unsigned i = 0; i < extra_count; i++) {
+        ok = ok && add_dir(loader, extra[i], loader->dir_count);
+    }
+    while (path != NULL && *path != '\0') {
+        char dir[PATH_MAX];
+        size_t len = strcspn(path, ":");
+        (void)snprintf(dir, sizeof dir, "%.*s", (int)len, path);
+        ok = ok && (len == 0 || add_dir(loader, dir, loader->dir_count));
+        path += len + (path[len] == ':');
+    }
+    return ok && add_own_dir(loader);
+}
+
+void loader_free(struct loader *loader)
+{
+    for (unsigned i = 0; i < loader->dir_count; i++) {
+        free(loader->dirs[i]);
+    }
+    for (unsigned i = 0; i < loader->plugin_count; i++) {
+        free(loader->plugins[i]->path);
+        free(loader->plugins[i]);
+    }
+    free(loader->dirs);
+    free(loader->plugins);
+    *loader = (struct loader){0};
+}
+
+CHURN_PRINTF(3, 4) static bool refuse(char *message, size_t size, const char *format, ...)
+{
+    va_list args;
+    va_start(args, format);
+    (void)vsnprintf(message, size, format, args);
+    va_end(args);
+    return false;
+}
+
+/* The least that each kind's `ops` must hold: the members of the first minor version, whose sizes never change. */
+static bool judge_body(const churn_plugin *p, const char *path, const char *file_name, char *message, size_t size)
+{
+    if (p->kind < CHURN_KIND_EVENT || p->kind > CHURN_KIND_SINK) {
+        return refuse(message, size, "%s: plugin kind %u is unknown; this host knows 1 to %d", path, p->kind,
+                      CHURN_KIND_SINK);
+    }
+    if (p->name == NULL || p->version == NULL || p->summary == NULL || p->ops == NULL) {
+        return refuse(message, size, "%s: name, version, summary and ops must all be set", path);
+    }
+    if (strcmp(p->name, file_name) != 0) {
+        return refuse(message, size, "%s: the plugin calls itself '%s', its file '%s'; rename one of them", path,
+                      p->name, file_name);
+    }
+    if (p->option_count > 0 && (p->options == NULL || p->option_stride < sizeof(churn_option))) {
+        return refuse(message, size, "%s: option_stride is %u, this host needs at least %zu", path, p->option_stride,
+                      sizeof(churn_option));
+    }
+    for (uint32_t i = 0; i < p->option_count; i++) {
+        const churn_option *row =
+            (const churn_option *)(const void *)((const char *)p->options + (size_t)i * p->option_stride);
+        if (row->name == NULL || row->type < CHURN_OPTION_STRING || row->type > CHURN_OPTION_MAP ||
+            (row->type == CHURN_OPTION_ENUM && row->choices == NULL) || row->offset + sizeof(int32_t) > p->instance_size) {
+            return refuse(message, size, "%s: row %u of its option table is wrong (name, type, choices or offset)",
+                          path, i);
+        }
+    }
+    return true;
+}
+
+bool loader_judge(const churn_plugin *entry, const char *path, const char *file_name, churn_plugin *ret_copy,
+                  char *message, size_t size)
+{
+    if (entry->magic != CHURN_PLUGIN_MAGIC) {
+        return refuse(message, size, "%s: magic is 0x%08x, a churn plugin has 0x%08x; define the entry with CHURN_PLUGIN",
+                      path, entry->magic, CHURN_PLUGIN_MAGIC);
+    }
+    if (entry->abi_major != CHURN_ABI_MAJOR) {
+        return refuse(message, size, "%s: built for ABI %u.%u, this host has ABI %d.%d; build it again with this host's "
+                      "headers", path, entry->abi_major, entry->abi_minor, CHURN_ABI_MAJOR, CHURN_ABI_MINOR);
+    }
+    if (entry->size < sizeof(churn_plugin)) {
+        return refuse(message, size, "%s: its entry has %u bytes, ABI %d.0 has %zu; build it again with this host's headers",
+                      path, entry->size, CHURN_ABI_MAJOR, sizeof(churn_plugin));
+    }
+    memcpy(ret_copy, entry, sizeof *ret_copy);
+    return judge_body(ret_copy, path, file_name, message, size);
+}
+
+static const struct loaded *keep(struct loader *loader, const churn_plugin *plugin, const char *path)
+{
+    struct loaded **all = realloc(loader->plugins, (loader->plugin_count + 1) * sizeof(*all));
+    struct loaded *loaded = calloc(1, sizeof *loaded);
+    char *copy = strdup(path);
+    if (all != NULL) {
+        loader->plugins = all;
+    }
+    if (all == NULL || loaded == NULL || copy == NULL) {
+        free(loaded);
+        free(copy);
+        return NULL;
+    }
+    loaded->plugin = *plugin;
+    loaded->path = copy;
+    all[loader->plugin_count++] = loaded;
+    return loaded;
+}
+
+static const struct loaded *find_loaded(const struct loader *loader, uint32_t kind, const char *name)
+{
+    for (unsigned i = 0; i < loader->plugin_count; i++) {
+        if (loader->plugins[i]->plugin.kind == kind && strcmp(loader->plugins[i]->plugin.name, name) == 0) {
+            return loader->plugins[i];
+        }
+    }
+    return NULL;
+}
+
+/* Opens one file; it is never closed again, because threads or exit handlers of its libraries may outlive any use. */
+static const struct loaded *open_plugin(struct loader *loader, const char *path, const char *name, char *message,
+                                        size_t size)
+{
+    churn_plugin copy;
+    const struct loaded *loaded;
+    void *so = dlopen(path, RTLD_NOW | RTLD_LOCAL);
+    const churn_plugin *entry;
+    if (so == NULL) {
+        (void)refuse(message, size, "cannot load plugin: %s", dlerror());
+        return NULL;
+    }
+    entry = dlsym(so, "churn_plugin_entry");
+    if (entry == NULL) {
+        (void)refuse(message, size, "%s: no symbol churn_plugin_entry; define it with CHURN_PLUGIN", path);
+        return NULL;
+    }
+    if (!loader_judge(entry, path, name, &copy, message, size)) {
+        return NULL;
+    }
+    loaded = find_loaded(loader, copy.kind, copy.name); /* a flat folder may repeat what an earlier one has */
+    if (loaded != NULL) {
+        return loaded;
+    }
+    loaded = keep(loader, &copy, path);
+    if (loaded == NULL) {
+        (void)refuse(message, size, "out of memory");
+    }
+    return loaded;
+}
+
+#define LAYOUTS 3
+
+/* Where a plugin may lie below a folder: by role, by role in a build tree (libtool's .libs), or flat. */
+static void layout_dir(unsigned layout, const char *dir, const char *role, char *out, size_t size)
+{
+    switch (layout) {
+    case 0:
+        (void)snprintf(out, size, "%s/%s", dir, role);
+        break;
+    case 1:
+        (void)snprintf(out, size, "%s/%s/.libs", dir, role);
+        break;
+    default:
+        (void)snprintf(out, size, "%s", dir);
+    }
+}
+
+/* A plugin's name from a file name "NAME.so"; false for other files. */
+static bool plugin_name(const char *file, char name[NAME_SIZE])
+{
+    size_t len = strlen(file);
+    if (len < 4 || len - 3 >= NAME_SIZE || strcmp(file + len - 3, ".so") != 0) {
+        return false;
+    }
+    (void)snprintf(name, NAME_SIZE, "%.*s", (int)(len - 3), file);
+    return true;
+}
+
+static void offer_names(const struct loader *loader, uint32_t kind, struct suggest *suggest, char names[][NAME_SIZE],
+                        unsigned max)
+{
+    unsigned count = 0;
+    for (unsigned d = 0; d < loader->dir_count; d++) {
+        for (unsigned l = 0; l < 2; l++) { /* a flat folder does not tell the role of its files */
+            char dir[PATH_MAX];
+            layout_dir(l, loader->dirs[d], loader_role(kind), dir, sizeof dir);
+            DIR *open_dir = opendir(dir);
+            struct dirent *entry;
+            while (open_dir != NULL && count < max && (entry = readdir(open_dir)) != NULL) {
+                if (plugin_name(entry->d_name, names[count])) {
+                    suggest_offer(suggest, names[count++]);
+                }
+            }
+            if (open_dir != NULL) {
+                (void)closedir(open_dir);
+            }
+        }
+    }
+}
+
+static void not_found(const struct loader *loader, uint32_t kind, const char *name, char *message, size_t size)
+{
+    char names[64][NAME_SIZE], hint[NAME_SIZE + 32];
+    struct suggest suggest = {.typed = name};
+    size_t used;
+    offer_names(loader, kind, &suggest, names, 64);
+    (void)snprintf(message, size, "there is no %s plugin '%s'%s; looked in", loader_role(kind), name,
+                   suggest_text(&suggest, hint, sizeof hint));
+    for (unsigned d = 0; d < loader->dir_count; d++) {
+        used = strlen(message);
+        (void)snprintf(message + used, size - used, "%s %s", d > 0 ? "," : "", loader->dirs[d]);
+    }
+}
+
+const struct loaded *loader_get(struct loader *loader, uint32_t kind, const char *name, char *message, size_t size)
+{
+    const struct loaded *loaded = find_loaded(loader, kind, name);
+    if (loaded != NULL) {
+        return loaded;
+    }
+    if (strchr(name, '/') != NULL) {
+        (void)refuse(message, size, "'%s' is not a plugin's name; add its folder to plugin_path and name it without .so",
+                     name);
+        return NULL;
+    }
+    for (unsigned d = 0; d < loader->dir_count; d++) {
+        for (unsigned l = 0; l < LAYOUTS; l++) {
+            char dir[PATH_MAX], path[PATH_MAX + NAME_SIZE];
+            layout_dir(l, loader->dirs[d], loader_role(kind), dir, sizeof dir);
+            (void)snprintf(path, sizeof path, "%s/%s.so", dir, name);
+            if (access(path, F_OK) != 0) {
+                continue;
+            }
+            loaded = open_plugin(loader, path, name, message, size);
+            if (loaded != NULL && loaded->plugin.kind != kind) {
+                (void)refuse(message, size, "%s is a %s plugin; a %s plugin is needed here", path,
+                             loader_role(loaded->plugin.kind), loader_role(kind));
+                return NULL;
+            }
+            return loaded;
+        }
+    }
+    not_found(loader, kind, name, message, size);
+    return NULL;
+}
+
+static bool is_path_loaded(const struct loader *loader, const char *path)
+{
+    for (unsigned i = 0; i < loader->plugin_count; i++) {
+        if (strcmp(loader->plugins[i]->path, path) == 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* Loads the .so files of one folder. In a flat folder (`only_kind` 0) the files' kinds are known only once they are open. */
+static bool load_dir(struct loader *loader, const char *dir, uint32_t only_kind, char *message, size_t size)
+{
+    DIR *open_dir = opendir(dir);
+    struct dirent *entry;
+    bool ok = true;
+    if (open_dir == NULL) {
+        return true;
+    }
+    while (ok && (entry = readdir(open_dir)) != NULL) {
+        char name[NAME_SIZE], path[PATH_MAX + NAME_SIZE];
+        if (!plugin_name(entry->d_name, name)) {
+            continue;
+        }
+        (void)snprintf(path, sizeof path, "%s/%s", dir, entry->d_name);
+        if (is_path_loaded(loader, path) || (only_kind != 0 && find_loaded(loader, only_kind, name) != NULL)) {
+            continue;
+        }
+        const struct loaded *loaded = open_plugin(loader, path, name, message, size);
+        ok = loaded != NULL;
+        if (ok && only_kind != 0 && loaded->plugin.kind != only_kind) {
+            ok = refuse(message, size, "%s is a %s plugin in the folder of the %s plugins", path,
+                        loader_role(loaded->plugin.kind), loader_role(only_kind));
+        }
+    }
+    (void)closedir(open_dir);
+    return ok;
+}
+
+static int by_kind_and_name(const void *a, const void *b)
+{
+    const churn_plugin *p = &(*(const struct loaded *const *)a)->plugin, *q = &(*(const struct loaded *const *)b)->plugin;
+    return p->kind != q->kind ? (p->kind < q->kind ? -1 : 1) : strcmp(p->name, q->name);
+}
+
+bool loader_load_all(struct loader *loader, uint32_t kind, char *message, size_t size)
+{
+    uint32_t first = kind != 0 ? kind : CHURN_KIND_EVENT, last = kind != 0 ? kind : CHURN_KIND_SINK;
+    for (unsigned d = 0; d < loader->dir_count; d++) {
+        char dir[PATH_MAX];
+        for (uint32_t k = first; k <= last; k++) {
+            for (unsigned l = 0; l < 2; l++) {
+                layout_dir(l, loader->dirs[d], loader_role(k), dir, sizeof dir);
+                if (!load_dir(loader, dir, k, message, size)) {
+                    return false;
+                }
+            }
+        }
+        if (!load_dir(loader, loader->dirs[d], 0, message, size)) {
+            return false;
+        }
+    }
+    if (loader->plugin_count > 0) {
+        qsort(loader->plugins, loader->plugin_count, sizeof(struct loaded *), by_kind_and_name);
+    }
+    return true;
+}

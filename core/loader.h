@@ -1,0 +1,41 @@
+/* Finds plugins, judges their entries and keeps them loaded until the process ends. Main thread only. */
+#ifndef LOADER_H
+#define LOADER_H
+
+#include <churn/plugin.h>
+#include <stdbool.h>
+
+struct loaded {
+    churn_plugin plugin; /* a copy of the entry: members beyond the plugin's own size are zero */
+    char *path;
+};
+
+struct loader {
+    char **dirs; /* searched in this order */
+    unsigned dir_count;
+    struct loaded **plugins; /* sorted by kind and name after loader_load_all; each stays where it is */
+    unsigned plugin_count;
+};
+
+/* Adds the folders of CHURN_PLUGIN_PATH (colons between them) and, last, those of the installation, or of the build tree
+ * when the program runs in it. `extra`: further folders that come first. False when memory ran out. */
+bool loader_init(struct loader *loader, const char *const *extra, unsigned extra_count);
+/* A folder that a pipeline adds; comes before all others. */
+bool loader_add_dir(struct loader *loader, const char *dir);
+void loader_free(struct loader *loader);
+
+/* The plugin of that kind and name, loaded on first use: DIR/ROLE/NAME.so or DIR/NAME.so. NULL with a message of one line
+ * (what is wrong, what to do) when there is none or it is refused. */
+const struct loaded *loader_get(struct loader *loader, uint32_t kind, const char *name, char *message, size_t size);
+
+/* Loads every plugin of `kind` (0: of all kinds) that the folders hold. False with a message at the first bad one. */
+bool loader_load_all(struct loader *loader, uint32_t kind, char *message, size_t size);
+
+/* "event", "source", …: also the name of the folder. */
+const char *loader_role(uint32_t kind);
+
+/* Judges an entry without calling anything in it; `file_name` is the file's name without ".so". */
+bool loader_judge(const churn_plugin *entry, const char *path, const char *file_name, churn_plugin *ret_copy,
+                  char *message, size_t size);
+
+#endif

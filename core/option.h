@@ -1,0 +1,37 @@
+/* Fills a struct from a YAML map by a table of typed options (<churn/option.h>). */
+#ifndef OPTION_H
+#define OPTION_H
+
+#include "config.h"
+#include <churn/option.h>
+
+/* A table and the struct that it fills. */
+struct option_target {
+    const churn_option *rows;
+    uint32_t count;
+    uint32_t stride;
+    void *base;
+};
+
+#define OPTION_TARGET(rows_, base_)                                                                                    \
+    (struct option_target)                                                                                             \
+    {                                                                                                                  \
+        .rows = (rows_), .count = sizeof(rows_) / sizeof((rows_)[0]), .stride = sizeof(churn_option), .base = (base_)  \
+    }
+
+static inline const churn_option *option_row(const struct option_target *target, uint32_t i)
+{
+    return (const churn_option *)(const void *)((const char *)target->rows + (size_t)i * target->stride);
+}
+
+/* Sets every option of the targets: its default, then what `map` says (NULL: nothing). Each mistake is reported at its place
+ * with `section` in front: unknown keys with the nearest known one, wrong types, out of range, missing. `ignored` names keys
+ * that others read (NULL-terminated, may be NULL). The values are freed by options_free. False when there was a mistake. */
+bool options_read(struct config *config, const struct node *map, const struct node *where, const char *section,
+                  const struct option_target *targets, unsigned target_count, const char *const *ignored);
+void options_free(const struct option_target *targets, unsigned target_count);
+
+/* "duration", "size", … */
+const char *option_type_name(uint32_t type);
+
+#endif

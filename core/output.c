@@ -1,0 +1,205 @@
+#include "output.h"
+
+#include "decimal.h"
+#include "timestamp.h"
+#include <inttypes.h>
+
+static const char *const severity_names[] = {"none", "info", "warning", "critical"};
+
+const char *output_severity_name(uint32_t severity)
+{
+    return severity_names[severity <= CHURN_SEVERITY_CRITICAL ? severity : 0];
+}
+
+/* A text kept in the window's arena, with a NUL behind it. */
+static bool keep(struct window *window, const char *bytes, size_t len, churn_str *ret)
+{
+    char *copy = arena_copy(&window->arena, bytes, len, 1);
+    *ret = (churn_str){.ptr = copy, .len = (uint32_t)len};
+    return copy != NULL;
+}
+
+static bool keep_value(struct window *window, churn_record *output, const churn_event *event, const struct text *value)
+{
+    output->timestamp_ms = event->timestamp_ms;
+    return !value->failed && keep(window, event->customer_id.ptr, event->customer_id.len, &output->key) &&
+           keep(window, value->bytes, value->len, &output->value);
+}
+
+bool output_event(struct window *window, const churn_record *record, const char *payload)
+{
+    churn_record *output = window_add_output(window, CHURN_RECORD_EVENT, record);
+    if (output == NULL) {
+        return false;
+    }
+    output->value = (churn_str){.ptr = payload, .len = record->value.len};
+    return record->key.ptr == NULL || keep(window, record->key.ptr, record->key.len, &output->key);
+}
+
+uint32_t output_severity(const struct event_type *type, const churn_event *event)
+{
+    uint32_t severity = type->severity;
+    for (uint32_t i = 0; severity != CHURN_SEVERITY_NONE && i < type->table.severity_rule_count; i++) {
+        const churn_severity_rule *rule = event_type_rule(type, i);
+        const churn_value *value = churn_event_value(event, rule->field);
+        if (value != NULL && strlen(rule->equals) == value->text.len &&
+            memcmp(rule->equals, value->text.ptr, value->text.len) == 0) {
+            severity = rule->severity;
+        }
+    }
+    return severity;
+}
+
+static void append_value(struct text *out, const churn_field *field, const churn_value *value)
+{
+    char buffer[DECIMAL_SIZE];
+    switch (field->type) {
+    case CHURN_FIELD_STRING:
+        text_append(out, value->text.ptr, value->text.len);
+        break;
+    case CHURN_FIELD_MONEY:
+        text_append(out, buffer, decimal_format_money(value->number, buffer));
+        break;
+    case CHURN_FIELD_TIME:
+        timestamp_format(value->number, buffer);
+        text_append_string(out, buffer);
+        break;
+    case CHURN_FIELD_BOOL:
+        text_append_string(out, value->number != 0 ? "true" : "false");
+        break;
+    default:
+        text_append(out, buffer, decimal_format_int128(value->number, buffer));
+    }
+}
+
+/* One {name} of a message template; a field that the event lacks shows as "unknown". */
+static void append_placeholder(struct text *out, const struct event_type *type, const churn_event *event,
+                               const char *name, size_t len)
+{
+    if (len == strlen("customer_id") && memcmp(name, "customer_id", len) == 0) {
+        text_append(out, event->customer_id.ptr, event->customer_id.len);
+        return;
+    }
+    for (uint32_t i = 0; i < type->table.field_count; i++) {
+        const churn_field *field = event_type_field(type, i);
+        if (strlen(field->name) == len && memcmp(field->name, name, len) == 0 && event->values[i].present) {
+            append_value(out, field, &event->values[i]);
+            return;
+        }
+    }
+    text_append_string(out, "unknown");
+}
+
+static void append_message(struct text *out, const struct event_type *type, const churn_event *event)
+{
+    const char *at = type->table.alert_message;
+    if (at == NULL) {
+        text_printf(out, "%s of ", type->name.ptr);
+        text_append(out, event->customer_id.ptr, event->customer_id.len);
+        return;
+    }
+    while (*at != '\0') {
+        const char *close = *at == '{' ? strchr(at, '}') : NULL;
+        if (close != NULL) {
+            append_placeholder(out, type, event, at + 1, (size_t)(close - at - 1));
+            at = close + 1;
+        } else {
+            text_append(out, at++, 1);
+        }
+    }
+}
+
+static void append_member(struct text *out, const char *name, churn_str value)
+{
+    text_printf(out, ",\"%s\":", name);
+    text_append_json(out, value.ptr, value.len);
+}
+
+/* The same at every delivery of the same record, so that a repeat can be recognised. */
+static void append_id(struct text *out, const char *name, const churn_record *record)
+{
+    char tail[48];
+    text_printf(out, "{\"%s\":", name);
+    text_append_json(out, record->topic, strlen(record->topic));
+    out->len--; /* goes on inside the text's closing quote */
+    (void)snprintf(tail, sizeof tail, "/%d/%" PRId64 "\"", record->partition, record->offset);
+    text_append_string(out, tail);
+}
+
+static void append_event_members(struct text *out, const churn_event *event)
+{
+    char time[TIMESTAMP_SIZE];
+    timestamp_format(event->timestamp_ms, time);
+    text_printf(out, "\"event_id\":");
+    text_append_json(out, event->event_id.ptr, event->event_id.len);
+    append_member(out, "event_type", event->event_type);
+    text_printf(out, ",\"timestamp\":\"%s\"", time);
+}
+
+bool output_alert(struct window *window, const churn_record *record, const struct event_type *type,
+                  const churn_event *event, uint32_t severity, struct text *scratch)
+{
+    churn_record *output = window_add_output(window, CHURN_RECORD_ALERT, record);
+    struct text message = {0};
+    bool ok;
+    if (output == NULL) {
+        return false;
+    }
+    output->severity = severity;
+    scratch->len = 0;
+    append_message(&message, type, event);
+    append_id(scratch, "alert_id", record);
+    text_printf(scratch, ",\"severity\":\"%s\",", output_severity_name(severity));
+    append_event_members(scratch, event);
+    append_member(scratch, "customer_id", event->customer_id);
+    append_member(scratch, "message", (churn_str){.ptr = message.bytes, .len = (uint32_t)message.len});
+    text_append_string(scratch, ",\"data\":");
+    text_append_minified(scratch, event->data.ptr, event->data.len);
+    text_append_string(scratch, "}");
+    ok = !message.failed && keep_value(window, output, event, scratch);
+    text_free(&message);
+    return ok;
+}
+
+bool output_trigger(struct window *window, const churn_record *record, const churn_event *event, struct text *scratch)
+{
+    churn_record *output = window_add_output(window, CHURN_RECORD_TRIGGER, record);
+    if (output == NULL) {
+        return false;
+    }
+    scratch->len = 0;
+    append_id(scratch, "request_id", record);
+    append_member(scratch, "customer_id", event->customer_id);
+    text_append_string(scratch, ",\"trigger\":{");
+    append_event_members(scratch, event);
+    text_append_string(scratch, "}}");
+    return keep_value(window, output, event, scratch);
+}
+
+#define DEAD_LETTER_HEADERS 5
+
+bool output_dead_letter(struct window *window, const churn_record *record, const char *payload,
+                        const struct reject *reject)
+{
+    static const char *const names[DEAD_LETTER_HEADERS] = {"churn.reason", "churn.detail", "churn.topic",
+                                                           "churn.partition", "churn.offset"};
+    churn_record *output = window_add_output(window, CHURN_RECORD_DEAD_LETTER, record);
+    churn_header *headers = arena_alloc(&window->arena, DEAD_LETTER_HEADERS * sizeof *headers);
+    char partition[16], offset[24];
+    const char *values[DEAD_LETTER_HEADERS] = {reject_reason_name(reject->reason), reject->detail, record->topic,
+                                               partition, offset};
+    bool ok = output != NULL && headers != NULL;
+    (void)snprintf(partition, sizeof partition, "%d", record->partition);
+    (void)snprintf(offset, sizeof offset, "%" PRId64, record->offset);
+    for (unsigned i = 0; ok && i < DEAD_LETTER_HEADERS; i++) {
+        headers[i] = (churn_header){.name = names[i]};
+        ok = keep(window, values[i], strlen(values[i]), &headers[i].value);
+    }
+    if (!ok) {
+        return false;
+    }
+    output->headers = headers;
+    output->header_count = DEAD_LETTER_HEADERS;
+    output->value = (churn_str){.ptr = payload, .len = payload != NULL ? record->value.len : 0};
+    return record->key.ptr == NULL || keep(window, record->key.ptr, record->key.len, &output->key);
+}

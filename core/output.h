@@ -1,0 +1,25 @@
+/* What a window says to the sinks about a record: the event itself, an alert, a prediction trigger, a dead letter. */
+#ifndef OUTPUT_H
+#define OUTPUT_H
+
+#include "event.h"
+#include "json_text.h"
+#include "window.h"
+
+/* Each adds one output to the window; `scratch` is working space. False when memory ran out. */
+
+/* The record as it came: `payload` is its value in the window's arena. */
+bool output_event(struct window *window, const churn_record *record, const char *payload);
+bool output_alert(struct window *window, const churn_record *record, const struct event_type *type,
+                  const churn_event *event, uint32_t severity, struct text *scratch);
+bool output_trigger(struct window *window, const churn_record *record, const churn_event *event, struct text *scratch);
+/* `payload` as above, NULL for a record without value. */
+bool output_dead_letter(struct window *window, const churn_record *record, const char *payload,
+                        const struct reject *reject);
+
+/* The severity of an event's alert: the type's, raised or lowered by its rules; NONE stays NONE. */
+uint32_t output_severity(const struct event_type *type, const churn_event *event);
+
+const char *output_severity_name(uint32_t severity);
+
+#endif

@@ -1,0 +1,487 @@
+#include "pipeline.h"
+
+#include "host.h"
+#include "suggest.h"
+#include <libgen.h>
+#include <stddef.h>
+#include <stdlib.h>
+
+static const char *const log_formats[] = {"text", "json", NULL};
+static const char *const unknown_policies[] = {"dead_letter", "ignore", NULL};
+static const char *const inputs[] = {"auto", "events", "triggers", "alerts", "dead_letters", NULL};
+
+static const churn_option pipeline_options[] = {
+    {.name = "name", .type = CHURN_OPTION_STRING, .offset = offsetof(struct pipeline_settings, name),
+     .help = "name of the pipeline in logs and group names; default: the file's base name"},
+    {.name = "workers", .type = CHURN_OPTION_INT, .default_text = "1", .min = 1, .max = PIPELINE_MAX_WORKERS,
+     .offset = offsetof(struct pipeline_settings, workers), .help = "threads, each a member of the consumer group"},
+    {.name = "shutdown_timeout", .type = CHURN_OPTION_DURATION, .default_text = "30s", .min = 100, .max = INT64_MAX,
+     .offset = offsetof(struct pipeline_settings, shutdown_timeout_ms),
+     .help = "how long a stop may take; what is unfinished then is read again at the next start"},
+    {.name = "plugin_path", .type = CHURN_OPTION_LIST, .offset = offsetof(struct pipeline_settings, plugin_path),
+     .help = "further folders to look for plugins in"},
+};
+
+static const churn_option log_options[] = {
+    {.name = "level", .type = CHURN_OPTION_STRING, .default_text = "INFO", .offset = offsetof(struct log_settings, level),
+     .help = "ERROR, WARN, INFO or DEBUG"},
+    {.name = "format", .type = CHURN_OPTION_ENUM, .default_text = "text", .choices = log_formats,
+     .offset = offsetof(struct log_settings, format), .help = "text for people, json for machines"},
+};
+
+static const churn_option event_options[] = {
+    {.name = "types", .type = CHURN_OPTION_LIST, .offset = offsetof(struct event_settings, types),
+     .help = "event types to load; default: all that are installed"},
+    {.name = "unknown", .type = CHURN_OPTION_ENUM, .default_text = "dead_letter", .choices = unknown_policies,
+     .offset = offsetof(struct event_settings, ignore_unknown), .help = "what becomes of events of other types"},
+};
+
+static const churn_option store_options[] = {
+    {.name = "key_prefix", .type = CHURN_OPTION_STRING, .default_text = "profile:",
+     .offset = offsetof(struct store_settings, key_prefix), .help = "what stands before the customer_id in a key"},
+    {.name = "cache_size", .type = CHURN_OPTION_SIZE, .default_text = "64MiB", .min = 0, .max = INT64_MAX,
+     .offset = offsetof(struct store_settings, cache_bytes), .help = "memory for known profiles, over all workers"},
+    {.name = "window_events", .type = CHURN_OPTION_INT, .default_text = "20000", .min = 1, .max = 1000000,
+     .offset = offsetof(struct store_settings, window_events), .help = "most events folded into one write"},
+    {.name = "window_bytes", .type = CHURN_OPTION_SIZE, .default_text = "16MiB", .min = 4096, .max = INT64_MAX,
+     .offset = offsetof(struct store_settings, window_bytes), .help = "most memory for the events of one write"},
+    {.name = "window_age", .type = CHURN_OPTION_DURATION, .default_text = "50ms", .min = 0, .max = 60000,
+     .offset = offsetof(struct store_settings, window_age_ms),
+     .help = "longest wait for more events while catching up; an idle source never waits"},
+    {.name = "ttl", .type = CHURN_OPTION_DURATION, .default_text = "0s", .min = 0, .max = INT64_MAX,
+     .offset = offsetof(struct store_settings, ttl_ms),
+     .help = "profiles expire this long after their last event; 0s: never. Longer than the topic's retention, or a replay "
+             "resurrects a part of them"},
+};
+
+static const churn_option sink_options[] = {
+    {.name = "input", .type = CHURN_OPTION_ENUM, .default_text = "auto", .choices = inputs,
+     .offset = offsetof(struct sink_settings, input), .help = "which records it is given; auto: what it is made for"},
+};
+
+static struct option_target plugin_target(const struct section *section, void *self)
+{
+    const churn_plugin *plugin = &section->loaded->plugin;
+    return (struct option_target){
+        .rows = plugin->options, .count = plugin->option_count, .stride = plugin->option_stride, .base = self};
+}
+
+/* The host's own table for a section, or none. */
+static unsigned host_target(struct pipeline *pipeline, const struct section *section, void *scratch,
+                            struct option_target *ret)
+{
+    if (section == &pipeline->store) {
+        *ret = OPTION_TARGET(store_options, scratch != NULL ? scratch : (void *)&pipeline->store_settings);
+        return 1;
+    }
+    if (section->loaded->plugin.kind == CHURN_KIND_SINK) {
+        *ret = OPTION_TARGET(sink_options, scratch != NULL ? scratch : (void *)(uintptr_t)&section->sink);
+        return 1;
+    }
+    return 0;
+}
+
+static const char *const plugin_key[] = {"plugin", NULL};
+
+/* Reads a section's options into `self`. The host's own options of a section are read once, with the section. */
+static bool read_options(struct pipeline *pipeline, const struct section *section, void *self)
+{
+    struct option_target targets[2] = {plugin_target(section, self)};
+    union {
+        struct store_settings store;
+        struct sink_settings sink;
+    } scratch = {{0}};
+    unsigned host = host_target(pipeline, section, &scratch, &targets[1]);
+    bool ok = options_read(&pipeline->config, section->node, section->node, section->label, targets, 1 + host, plugin_key);
+    options_free(&targets[1], host);
+    return ok;
+}
+
+static void report_create(struct pipeline *pipeline, const struct section *section, const churn_error *err)
+{
+    const struct node *at = err->option[0] != '\0' ? config_get(section->node, err->option) : NULL;
+    if (err->option[0] != '\0') {
+        config_error(&pipeline->config, at != NULL ? at : section->node, "%s: %s: %s", section->label, err->option,
+                     err->message);
+    } else {
+        config_error(&pipeline->config, section->node, "%s: %s", section->label, err->message);
+    }
+}
+
+static int32_t call_create(const struct section *section, void *self, const churn_host *host, churn_error *err)
+{
+    switch (section->loaded->plugin.kind) {
+    case CHURN_KIND_SOURCE:
+        return source_ops(section)->create(self, host, err);
+    case CHURN_KIND_PROCESSOR:
+        return processor_ops(section)->create(self, host, err);
+    case CHURN_KIND_STORE:
+        return store_ops(section)->create(self, host, err);
+    default:
+        return sink_ops(section)->create(self, host, err);
+    }
+}
+
+static void call_destroy(const struct section *section, void *self)
+{
+    switch (section->loaded->plugin.kind) {
+    case CHURN_KIND_SOURCE:
+        source_ops(section)->destroy(self);
+        break;
+    case CHURN_KIND_PROCESSOR:
+        processor_ops(section)->destroy(self);
+        break;
+    case CHURN_KIND_STORE:
+        store_ops(section)->destroy(self);
+        break;
+    default:
+        sink_ops(section)->destroy(self);
+    }
+}
+
+struct instance *instance_new(struct pipeline *pipeline, const struct section *section, unsigned worker)
+{
+    struct instance *instance = calloc(1, sizeof *instance);
+    uint32_t size = section->loaded->plugin.instance_size;
+    churn_error err = {.size = sizeof err};
+    if (instance == NULL) {
+        return NULL;
+    }
+    instance->section = section;
+    instance->pipeline = pipeline;
+    instance->self = calloc(1, size != 0 ? size : 1);
+    host_init(instance, worker);
+    if (instance->self != NULL && read_options(pipeline, section, instance->self)) {
+        instance->created = call_create(section, instance->self, &instance->host, &err) == CHURN_OK;
+        if (!instance->created) {
+            report_create(pipeline, section, &err);
+        }
+    }
+    if (!instance->created) {
+        instance_free(instance);
+        return NULL;
+    }
+    return instance;
+}
+
+void instance_free(struct instance *instance)
+{
+    if (instance == NULL) {
+        return;
+    }
+    if (instance->created) {
+        call_destroy(instance->section, instance->self);
+    }
+    if (instance->self != NULL) {
+        struct option_target target = plugin_target(instance->section, instance->self);
+        options_free(&target, 1);
+        free(instance->self);
+    }
+    free(instance);
+}
+
+/* Fills a section from its node: finds `plugin:` and loads it. */
+static bool load_section(struct pipeline *pipeline, const struct node *node, uint32_t kind, const char *what,
+                         struct section *section)
+{
+    const struct node *name = config_get(node, "plugin");
+    char message[2048];
+    section->node = node;
+    if (node->kind != NODE_MAP || name == NULL || name->kind != NODE_SCALAR || *name->text == '\0') {
+        config_error(&pipeline->config, node, "%s: 'plugin: NAME' is missing; `churnd plugins` lists the names", what);
+        return false;
+    }
+    section->loaded = loader_get(pipeline->loader, kind, name->text, message, sizeof message);
+    if (section->loaded == NULL) {
+        config_error(&pipeline->config, name, "%s: %s", what, message);
+        return false;
+    }
+    section->label = section->loaded->plugin.name;
+    return true;
+}
+
+/* Reads the options of the host's own tables into the section (errors are reported with the plugin's, by instance_new). */
+static bool read_host_options(struct pipeline *pipeline, struct section *section)
+{
+    struct option_target targets[2] = {plugin_target(section, NULL)};
+    void *scratch = calloc(1, section->loaded->plugin.instance_size + 1u);
+    bool ok = false;
+    if (scratch != NULL) {
+        targets[0].base = scratch;
+        unsigned host = host_target(pipeline, section, NULL, &targets[1]);
+        ok = options_read(&pipeline->config, section->node, section->node, section->label, targets, 1 + host, plugin_key);
+        options_free(targets, 1);
+        free(scratch);
+    }
+    section->bad = !ok;
+    return ok;
+}
+
+static bool load_list(struct pipeline *pipeline, const char *key, uint32_t kind, struct section **ret, unsigned *count,
+                      unsigned spare)
+{
+    const struct node *list = config_get(&pipeline->config.root, key);
+    unsigned n = list != NULL && list->kind == NODE_LIST ? list->count : 0;
+    bool ok = true;
+    *ret = calloc(n + spare + 1, sizeof **ret);
+    if (*ret == NULL) {
+        return false;
+    }
+    if (list != NULL && list->kind != NODE_LIST && !(list->kind == NODE_SCALAR && list->null)) {
+        config_error(&pipeline->config, list, "%s: a list belongs here, each item beginning with '- plugin: NAME'", key);
+        return false;
+    }
+    for (unsigned i = 0; i < n; i++) {
+        ok = load_section(pipeline, &list->items[i], kind, key, &(*ret)[i]) && ok;
+        *count += 1;
+    }
+    return ok;
+}
+
+static const char *input_name(uint32_t kind)
+{
+    for (unsigned i = 1; inputs[i] != NULL; i++) {
+        if (kind == 1u << (i - 1)) {
+            return inputs[i];
+        }
+    }
+    return "nothing";
+}
+
+/* What a sink is given: what `input:` says, else the first kind that it accepts. */
+static bool choose_input(struct pipeline *pipeline, struct section *section, bool dead_letters)
+{
+    uint32_t accepts = sink_ops(section)->accepts;
+    const struct node *node = config_get(section->node, "input");
+    if (dead_letters) {
+        section->input = CHURN_RECORD_DEAD_LETTER;
+    } else if (section->sink.input == 0) {
+        section->input = accepts & -accepts;
+    } else {
+        section->input = 1u << (section->sink.input - 1);
+    }
+    if ((accepts & section->input) == 0) {
+        config_error(&pipeline->config, node != NULL ? node : section->node, "%s: this sink does not take %s",
+                     section->label, input_name(section->input));
+        return false;
+    }
+    pipeline->outputs |= section->input;
+    return true;
+}
+
+static bool load_sinks(struct pipeline *pipeline)
+{
+    const struct node *dead = config_get(&pipeline->config.root, "dead_letters");
+    bool ok = load_list(pipeline, "sinks", CHURN_KIND_SINK, &pipeline->sinks, &pipeline->sink_count, 1);
+    if (pipeline->sinks == NULL) {
+        return false;
+    }
+    if (dead != NULL && !(dead->kind == NODE_SCALAR && dead->null)) {
+        ok = load_section(pipeline, dead, CHURN_KIND_SINK, "dead_letters", &pipeline->sinks[pipeline->sink_count]) && ok;
+        pipeline->sink_count++;
+        pipeline->has_dead_letters = true;
+    }
+    for (unsigned i = 0; i < pipeline->sink_count; i++) {
+        struct section *sink = &pipeline->sinks[i];
+        if (sink->loaded != NULL) {
+            ok = read_host_options(pipeline, sink) &&
+                 choose_input(pipeline, sink, pipeline->has_dead_letters && i + 1 == pipeline->sink_count) && ok;
+        }
+    }
+    return ok;
+}
+
+static bool set_override(struct pipeline *pipeline, const struct node *key, const struct node *value)
+{
+    static const char *const severities[] = {"none", "info", "warning", "critical", NULL};
+    struct {
+        int32_t predict, alert;
+    } given;
+    const churn_option rows[] = {
+        {.name = "predict", .type = CHURN_OPTION_BOOL, .offset = 0, .help = ""},
+        {.name = "alert", .type = CHURN_OPTION_ENUM, .choices = severities, .offset = sizeof(int32_t), .help = ""},
+    };
+    struct suggest suggest = {.typed = key->text};
+    struct option_target target = OPTION_TARGET(rows, &given);
+    int32_t id = name_index_find(&pipeline->catalog.type_names, key->text, strlen(key->text));
+    char hint[96], section[160];
+    if (id < 0) {
+        for (uint32_t i = 0; i < pipeline->catalog.type_count; i++) {
+            suggest_offer(&suggest, pipeline->catalog.types[i].name.ptr);
+        }
+        config_error(&pipeline->config, key, "events: override: no event type '%s' is loaded%s", key->text,
+                     suggest_text(&suggest, hint, sizeof hint));
+        return false;
+    }
+    struct event_type *type = &pipeline->catalog.types[id];
+    given.predict = type->predicts;
+    given.alert = (int32_t)type->severity;
+    (void)snprintf(section, sizeof section, "events: override: %s", key->text);
+    if (!options_read(&pipeline->config, value, value, section, &target, 1, NULL)) {
+        return false;
+    }
+    type->predicts = given.predict != 0;
+    type->severity = (uint32_t)given.alert;
+    return true;
+}
+
+static bool load_events(struct pipeline *pipeline)
+{
+    static const char *const override_key[] = {"override", NULL};
+    const struct node *node = config_get(&pipeline->config.root, "events");
+    const struct node *overrides = config_get(node, "override");
+    struct option_target target = OPTION_TARGET(event_options, &pipeline->event_settings);
+    char message[2048];
+    bool ok = options_read(&pipeline->config, node, node, "events", &target, 1, override_key);
+    if (!catalog_build(&pipeline->catalog, pipeline->loader, &pipeline->event_settings.types, message, sizeof message)) {
+        config_error(&pipeline->config, node, "%s", message);
+        return false;
+    }
+    for (unsigned i = 0; overrides != NULL && overrides->kind == NODE_MAP && i < overrides->count; i++) {
+        ok = set_override(pipeline, &overrides->keys[i], &overrides->items[i]) && ok;
+    }
+    return ok;
+}
+
+static bool load_source(struct pipeline *pipeline)
+{
+    const struct node *node = config_get(&pipeline->config.root, "source");
+    if (node == NULL) {
+        config_error(&pipeline->config, NULL, "a section 'source:' is required; see churnd-pipeline(5)");
+        return false;
+    }
+    if (!load_section(pipeline, node, CHURN_KIND_SOURCE, "source", &pipeline->source)) {
+        return false;
+    }
+    if (source_ops(&pipeline->source)->single_worker && pipeline->settings.workers > 1) {
+        config_error(&pipeline->config, config_get(&pipeline->config.root, "workers"),
+                     "the source %s can be read by one worker only: write 'workers: 1'", pipeline->source.label);
+        return false;
+    }
+    return true;
+}
+
+static bool load_store(struct pipeline *pipeline)
+{
+    const struct node *node = config_get(&pipeline->config.root, "store");
+    if (node == NULL || (node->kind == NODE_SCALAR && node->null)) {
+        return true;
+    }
+    return load_section(pipeline, node, CHURN_KIND_STORE, "store", &pipeline->store) &&
+           read_host_options(pipeline, &pipeline->store);
+}
+
+/* What each section alone cannot tell. */
+static bool check_whole(struct pipeline *pipeline)
+{
+    bool store = pipeline->store.loaded != NULL;
+    uint32_t needs_decoding = CHURN_RECORD_TRIGGER | CHURN_RECORD_ALERT;
+    bool ok = true;
+    pipeline->decodes = store || pipeline->processor_count > 0 || (pipeline->outputs & needs_decoding) != 0;
+    if (pipeline->decodes && !pipeline->has_dead_letters) {
+        config_error(&pipeline->config, NULL, "a section 'dead_letters:' is required, for events that break a rule "
+                     "(plugin: file or kafka)");
+        ok = false;
+    }
+    if ((pipeline->outputs & CHURN_RECORD_TRIGGER) != 0 && !store) {
+        config_error(&pipeline->config, config_get(&pipeline->config.root, "sinks"),
+                     "predictions need profiles: add a section 'store:'");
+        ok = false;
+    }
+    if (!store && pipeline->sink_count == (unsigned)pipeline->has_dead_letters) {
+        config_error(&pipeline->config, NULL, "this pipeline leads nowhere: add a section 'store:' or 'sinks:'");
+        ok = false;
+    }
+    return ok;
+}
+
+static const char *const top_keys[] = {"source", "events", "processors", "store", "sinks", "dead_letters", "log", NULL};
+
+static bool load_settings(struct pipeline *pipeline)
+{
+    struct config *config = &pipeline->config;
+    struct option_target top = OPTION_TARGET(pipeline_options, &pipeline->settings);
+    struct option_target logging = OPTION_TARGET(log_options, &pipeline->log_settings);
+    const struct node *node = config_get(&config->root, "log");
+    bool ok = options_read(config, &config->root, &config->root, "pipeline", &top, 1, top_keys);
+    ok = options_read(config, node, node, "log", &logging, 1, NULL) && ok;
+    if (ok && log_level_parse(pipeline->log_settings.level) == 0) {
+        config_error(config, config_get(node, "level"), "log: level: must be ERROR, WARN, INFO or DEBUG");
+        ok = false;
+    }
+    if (ok && pipeline->settings.name == NULL) {
+        char *copy = strdup(config->file);
+        char *base = copy != NULL ? basename(copy) : NULL;
+        pipeline->settings.name = base != NULL ? strndup(base, strcspn(base, ".")) : NULL;
+        free(copy);
+        ok = pipeline->settings.name != NULL;
+    }
+    for (uint32_t i = pipeline->settings.plugin_path.count; ok && i-- > 0;) {
+        ok = loader_add_dir(pipeline->loader, pipeline->settings.plugin_path.items[i]);
+    }
+    return ok;
+}
+
+static bool check_instance(struct pipeline *pipeline, const struct section *section)
+{
+    struct instance *instance;
+    if (section->loaded == NULL || section->bad) {
+        return true; /* reported before */
+    }
+    instance = instance_new(pipeline, section, 0);
+    instance_free(instance);
+    return instance != NULL;
+}
+
+/* An instance of everything, made and thrown away: each plugin's own checks of its options. */
+static bool check_instances(struct pipeline *pipeline)
+{
+    bool ok = check_instance(pipeline, &pipeline->source);
+    for (unsigned i = 0; i < pipeline->processor_count; i++) {
+        ok = check_instance(pipeline, &pipeline->processors[i]) && ok;
+    }
+    for (unsigned i = 0; i < pipeline->sink_count; i++) {
+        ok = check_instance(pipeline, &pipeline->sinks[i]) && ok;
+    }
+    return ok;
+}
+
+bool pipeline_load(struct pipeline *pipeline, const char *file, struct loader *loader, struct log *log, FILE *errors)
+{
+    bool ok;
+    memset(pipeline, 0, sizeof *pipeline);
+    pipeline->loader = loader;
+    pipeline->log = log;
+    pipeline->metrics = metrics_new();
+    if (pipeline->metrics == NULL || !config_load(&pipeline->config, file, errors) || !load_settings(pipeline)) {
+        return false;
+    }
+    ok = load_events(pipeline);
+    ok = load_source(pipeline) && ok;
+    ok = load_list(pipeline, "processors", CHURN_KIND_PROCESSOR, &pipeline->processors, &pipeline->processor_count, 0) &&
+         ok;
+    ok = load_store(pipeline) && ok;
+    ok = load_sinks(pipeline) && ok;
+    ok = check_whole(pipeline) && ok;
+    if (ok && pipeline->store.loaded != NULL) {
+        pipeline->store_instance = instance_new(pipeline, &pipeline->store, 0);
+        ok = pipeline->store_instance != NULL;
+    }
+    return check_instances(pipeline) && ok;
+}
+
+void pipeline_free(struct pipeline *pipeline)
+{
+    struct option_target targets[] = {OPTION_TARGET(pipeline_options, &pipeline->settings),
+                                      OPTION_TARGET(log_options, &pipeline->log_settings),
+                                      OPTION_TARGET(event_options, &pipeline->event_settings),
+                                      OPTION_TARGET(store_options, &pipeline->store_settings)};
+    instance_free(pipeline->store_instance);
+    options_free(targets, sizeof targets / sizeof targets[0]);
+    free(pipeline->processors);
+    free(pipeline->sinks);
+    catalog_free(&pipeline->catalog);
+    config_free(&pipeline->config);
+    metrics_free(pipeline->metrics);
+    memset(pipeline, 0, sizeof *pipeline);
+}

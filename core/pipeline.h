@@ -1,0 +1,122 @@
+/* A pipeline as its YAML file declares it: sections checked against the tables of their plugins, instances made for each
+ * worker. */
+#ifndef PIPELINE_H
+#define PIPELINE_H
+
+#include "catalog.h"
+#include "config.h"
+#include "log.h"
+#include "metrics.h"
+#include "option.h"
+#include <churn/processor.h>
+#include <churn/sink.h>
+#include <churn/source.h>
+#include <churn/store.h>
+
+#define PIPELINE_MAX_WORKERS 64
+
+/* The host's own options of a section; the rest are its plugin's. */
+struct pipeline_settings {
+    const char *name;
+    int64_t workers;
+    int64_t shutdown_timeout_ms;
+    churn_list plugin_path;
+};
+
+struct log_settings {
+    const char *level;
+    int32_t format; /* enum log_format */
+};
+
+struct event_settings {
+    churn_list types;
+    int32_t ignore_unknown; /* index: dead_letter, ignore */
+};
+
+struct store_settings {
+    const char *key_prefix;
+    int64_t cache_bytes;
+    int64_t window_events;
+    int64_t window_bytes;
+    int64_t window_age_ms;
+    int64_t ttl_ms;
+};
+
+struct sink_settings {
+    int32_t input; /* index: auto, events, triggers, alerts, dead_letters */
+};
+
+struct pipeline;
+
+/* One plugin of the pipeline and where the file declares it. */
+struct section {
+    const struct loaded *loaded;
+    const struct node *node;
+    const char *label;          /* for messages: the plugin's name */
+    uint32_t input;             /* a sink's: CHURN_RECORD_… */
+    struct sink_settings sink;  /* a sink's */
+    bool bad;                   /* its options were refused */
+};
+
+/* One instance of a section. Stays where it is from instance_new to instance_free. */
+struct instance {
+    const struct section *section;
+    struct pipeline *pipeline;
+    churn_host host;
+    void *self;
+    bool created;
+};
+
+struct pipeline {
+    struct config config;
+    struct loader *loader;
+    struct log *log;
+    struct metrics *metrics;
+    struct catalog catalog;
+    struct pipeline_settings settings;
+    struct log_settings log_settings;
+    struct event_settings event_settings;
+    struct store_settings store_settings;
+    struct section source;
+    struct section store; /* loaded NULL: none */
+    struct section *processors;
+    unsigned processor_count;
+    struct section *sinks; /* the dead letters' sink is the last one, where there is one */
+    unsigned sink_count;
+    bool has_dead_letters;
+    uint32_t outputs;      /* which kinds of records some sink takes */
+    bool decodes;          /* events are decoded; otherwise records pass through as they are */
+    bool until_end;
+    struct instance *store_instance; /* one for all workers */
+};
+
+/* Reads and checks the whole file: every mistake is reported to `errors`. False when there was one. Free in either case. */
+bool pipeline_load(struct pipeline *pipeline, const char *file, struct loader *loader, struct log *log, FILE *errors);
+void pipeline_free(struct pipeline *pipeline);
+
+/* Makes and creates one instance for `worker`; mistakes are reported to the config's `errors`. NULL when there was one. */
+struct instance *instance_new(struct pipeline *pipeline, const struct section *section, unsigned worker);
+/* Destroys and frees; may be NULL. */
+void instance_free(struct instance *instance);
+
+static inline const churn_source_ops *source_ops(const struct section *section)
+{
+    return section->loaded->plugin.ops;
+}
+
+static inline const churn_processor_ops *processor_ops(const struct section *section)
+{
+    return section->loaded->plugin.ops;
+}
+
+static inline const churn_store_ops *store_ops(const struct section *section)
+{
+    return section->loaded->plugin.ops;
+}
+
+static inline const churn_sink_ops *sink_ops(const struct section *section)
+{
+    return section->loaded->plugin.ops;
+}
+
+#endif

@@ -1,0 +1,391 @@
+#include "profile.h"
+
+#include "timestamp.h"
+#include <inttypes.h>
+#include <stdlib.h>
+
+#define DAY_MS 86400000
+
+struct profile *profile_new(const struct registry *registry)
+{
+    struct profile *profile = malloc(sizeof(struct profile) + registry->field_count * sizeof(union field_value));
+    if (profile != NULL) {
+        profile->version = 0;
+        profile->marks = NULL;
+        profile->mark_count = 0;
+        fields_clear(&profile->fields);
+    }
+    return profile;
+}
+
+void profile_free(struct profile *profile, const struct registry *registry)
+{
+    if (profile != NULL) {
+        fields_free_texts(&profile->fields, registry);
+        free(profile->marks);
+        free(profile);
+    }
+}
+
+size_t profile_bytes(const struct profile *profile, const struct registry *registry)
+{
+    return sizeof(struct profile) + registry->field_count * sizeof(union field_value) +
+           profile->mark_count * sizeof(struct mark) + sizeof(struct text_value) + 64;
+}
+
+int64_t profile_mark(const struct profile *profile, uint32_t source)
+{
+    for (uint32_t i = 0; i < profile->mark_count; i++) {
+        if (profile->marks[i].source == source) {
+            return profile->marks[i].next;
+        }
+    }
+    return 0;
+}
+
+static bool add_mark(struct profile *profile, uint32_t source, int64_t next, bool changed)
+{
+    struct mark *marks = realloc(profile->marks, (profile->mark_count + 1) * sizeof *marks);
+    if (marks == NULL) {
+        return false;
+    }
+    profile->marks = marks;
+    marks[profile->mark_count++] = (struct mark){.source = source, .next = next, .changed = changed};
+    return true;
+}
+
+bool profile_set_mark(struct profile *profile, uint32_t source, int64_t next)
+{
+    for (uint32_t i = 0; i < profile->mark_count; i++) {
+        struct mark *mark = &profile->marks[i];
+        if (mark->source == source) {
+            if (next > mark->next) {
+                mark->next = next;
+                mark->changed = true;
+            }
+            return true;
+        }
+    }
+    return add_mark(profile, source, next, true);
+}
+
+/* "<topic>/<partition>" */
+static bool read_source(struct sources *sources, churn_str text, uint32_t *ret_source)
+{
+    const char *slash = memrchr(text.ptr, '/', text.len);
+    int64_t partition;
+    if (slash == NULL || !decimal_parse_int64(slash + 1, text.len - (size_t)(slash + 1 - text.ptr), &partition) ||
+        partition < 0 || partition > INT32_MAX) {
+        return false;
+    }
+    *ret_source = sources_find_part(sources, (churn_str){.ptr = text.ptr, .len = (uint32_t)(slash - text.ptr)},
+                                    (int32_t)partition);
+    return *ret_source != SOURCE_NONE;
+}
+
+static bool read_mark(struct profile *profile, struct sources *sources, churn_str name, churn_str value)
+{
+    int64_t next;
+    uint32_t source;
+    return decimal_parse_int64(value.ptr, value.len, &next) && next > 0 && read_source(sources, name, &source) &&
+           add_mark(profile, source, next, false);
+}
+
+/* "<ms> <offset> <topic>/<partition>" */
+static bool read_origin(struct sources *sources, churn_str tag, struct event_origin *origin)
+{
+    const char *end = tag.ptr + tag.len, *space = memchr(tag.ptr, ' ', tag.len), *second;
+    if (space == NULL) {
+        return false;
+    }
+    second = memchr(space + 1, ' ', (size_t)(end - space - 1));
+    return second != NULL && decimal_parse_int64(tag.ptr, (size_t)(space - tag.ptr), &origin->time_ms) &&
+           decimal_parse_int64(space + 1, (size_t)(second - space - 1), &origin->offset) &&
+           read_source(sources, (churn_str){.ptr = second + 1, .len = (uint32_t)(end - second - 1)}, &origin->source);
+}
+
+static const churn_str *find_pair(const churn_pair *pairs, uint32_t count, churn_str name)
+{
+    for (uint32_t i = 0; i < count; i++) {
+        if (pairs[i].name.len == name.len && memcmp(pairs[i].name.ptr, name.ptr, name.len) == 0) {
+            return &pairs[i].value;
+        }
+    }
+    return NULL;
+}
+
+static bool read_state(const struct registry_field *field, churn_str value, int128 *ret)
+{
+    for (uint32_t i = 0; i < field->state_count; i++) {
+        if (strlen(field->states[i]) == value.len && memcmp(field->states[i], value.ptr, value.len) == 0) {
+            *ret = i;
+            return true;
+        }
+    }
+    return false;
+}
+
+static bool read_number(const struct registry_field *field, churn_str value, int128 *ret)
+{
+    int64_t ms;
+    switch (field->type) {
+    case CHURN_PROFILE_INT:
+        return decimal_parse_int128(value.ptr, value.len, ret);
+    case CHURN_PROFILE_MONEY:
+        return decimal_parse_units(value.ptr, value.len, ret);
+    case CHURN_PROFILE_TIME:
+        if (!timestamp_parse(value.ptr, value.len, &ms)) {
+            return false;
+        }
+        *ret = ms;
+        return true;
+    default:
+        return read_state(field, value, ret);
+    }
+}
+
+static bool read_field(struct profile *profile, const struct registry *registry, uint32_t index,
+                       struct sources *sources, const churn_pair *pairs, uint32_t count, churn_str value)
+{
+    const struct registry_field *field = &registry->fields[index];
+    int128 number;
+    if (field->merge == CHURN_MERGE_LATEST) {
+        const churn_str *tag = find_pair(pairs, count, field->tag);
+        struct event_origin origin;
+        return tag != NULL && read_origin(sources, *tag, &origin) &&
+               fields_merge_text(&profile->fields, index, value, &origin, sources, NULL);
+    }
+    if (!read_number(field, value, &number)) {
+        return false;
+    }
+    fields_merge_number(&profile->fields, index, field->merge, number);
+    return true;
+}
+
+bool profile_read(struct profile *profile, const struct registry *registry, struct sources *sources,
+                  const churn_pair *pairs, uint32_t count, char *message, size_t size)
+{
+    for (uint32_t i = 0; i < count; i++) {
+        churn_str name = pairs[i].name, value = pairs[i].value;
+        bool ok = true;
+        if (name.len > 3 && memcmp(name.ptr, "_m:", 3) == 0) {
+            ok = read_mark(profile, sources, (churn_str){.ptr = name.ptr + 3, .len = name.len - 3}, value);
+        } else {
+            int32_t index = name_index_find(&registry->names, name.ptr, name.len);
+            ok = index < 0 || read_field(profile, registry, (uint32_t)index, sources, pairs, count, value);
+        }
+        if (!ok) {
+            (void)snprintf(message, size, "field '%.*s' holds '%.*s', which this program did not write", (int)name.len,
+                           name.ptr, value.len > 64 ? 64 : (int)value.len, value.ptr);
+            return false;
+        }
+    }
+    memset(profile->fields.changed, 0, sizeof profile->fields.changed);
+    return true;
+}
+
+bool profile_merge(struct profile *profile, const struct fields *delta, const struct registry *registry,
+                   const struct sources *sources)
+{
+    for (uint32_t i = FIELD_CORE_COUNT; i < registry->field_count; i++) {
+        if (registry->fields[i].type == CHURN_PROFILE_STATE && !bit_get(profile->fields.present, i)) {
+            fields_merge_number(&profile->fields, i, CHURN_MERGE_MAX, 0);
+        }
+    }
+    return fields_merge_all(&profile->fields, delta, registry, sources, NULL);
+}
+
+/* Adds a pair whose value is the text from `start` on; pointers into `bytes` are set at the end, since it may move. */
+static void add_pair(struct profile_text *out, churn_str name, size_t start)
+{
+    if (out->count == out->room) {
+        uint32_t room = out->room != 0 ? out->room * 2 : 64;
+        churn_pair *pairs = realloc(out->pairs, room * sizeof *pairs);
+        if (pairs == NULL) {
+            out->failed = true;
+            return;
+        }
+        out->pairs = pairs;
+        out->room = room;
+    }
+    out->pairs[out->count++] = (churn_pair){.name = name, .value = {.len = (uint32_t)(out->bytes.len - start)}};
+}
+
+static void append_number(struct text *out, const struct registry_field *field, int128 number)
+{
+    char buffer[DECIMAL_SIZE];
+    switch (field->type) {
+    case CHURN_PROFILE_INT:
+        text_append(out, buffer, decimal_format_int128(number, buffer));
+        break;
+    case CHURN_PROFILE_MONEY:
+        text_append(out, buffer, decimal_format_money(number, buffer));
+        break;
+    case CHURN_PROFILE_TIME:
+        timestamp_format((int64_t)number, buffer);
+        text_append(out, buffer, TIMESTAMP_SIZE - 1);
+        break;
+    default:
+        text_append_string(out, field->states[(size_t)number]);
+    }
+}
+
+static void render_text(const struct registry_field *field, const struct text_value *text,
+                        const struct sources *sources, struct profile_text *out)
+{
+    const struct source_partition *source = &sources->items[text->source];
+    size_t start = out->bytes.len;
+    text_append(&out->bytes, text->bytes, text->len);
+    add_pair(out, field->name, start);
+    start = out->bytes.len;
+    text_printf(&out->bytes, "%" PRId64 " %" PRId64 " %s/%d", text->time_ms, text->offset, source->topic,
+                source->partition);
+    add_pair(out, field->tag, start);
+}
+
+static void render_fields(const struct profile *profile, const struct registry *registry, const struct sources *sources,
+                          struct profile_text *out)
+{
+    for (uint32_t word = 0; word < REGISTRY_WORDS; word++) {
+        for (uint64_t bits = profile->fields.changed[word]; bits != 0; bits &= bits - 1) {
+            uint32_t index = word * 64 + (uint32_t)__builtin_ctzll(bits);
+            const struct registry_field *field = &registry->fields[index];
+            size_t start = out->bytes.len;
+            if (field->merge == CHURN_MERGE_LATEST) {
+                render_text(field, profile->fields.values[index].text, sources, out);
+            } else {
+                append_number(&out->bytes, field, profile->fields.values[index].number);
+                add_pair(out, field->name, start);
+            }
+        }
+    }
+}
+
+static int128 number_or_zero(const struct fields *fields, uint32_t field)
+{
+    return bit_get(fields->present, field) ? fields->values[field].number : 0;
+}
+
+static void render_derived(const struct profile *profile, const struct registry *registry, struct profile_text *out)
+{
+    const struct fields *fields = &profile->fields;
+    bool days_changed = bit_get(fields->changed, FIELD_FIRST_EVENT_AT) || bit_get(fields->changed, FIELD_LAST_EVENT_AT);
+    for (uint32_t i = 0; i < registry->derived_count; i++) {
+        const struct registry_derived *d = &registry->derived[i];
+        bool per_day = d->kind == CHURN_DERIVE_PER_DAY, changed = bit_get(fields->changed, d->numerator);
+        int128 denominator;
+        char buffer[DECIMAL_SIZE];
+        size_t start = out->bytes.len;
+        changed = changed || (per_day ? days_changed : bit_get(fields->changed, d->denominator));
+        if (!changed || (per_day && !bit_get(fields->present, d->numerator))) {
+            continue;
+        }
+        denominator = per_day ? 1 + (fields->values[FIELD_LAST_EVENT_AT].number -
+                                     fields->values[FIELD_FIRST_EVENT_AT].number) / DAY_MS
+                              : number_or_zero(fields, d->denominator);
+        if (denominator <= 0) {
+            continue;
+        }
+        text_append(&out->bytes, buffer,
+                    decimal_format_ratio(number_or_zero(fields, d->numerator), denominator, d->scale, d->decimals, buffer));
+        add_pair(out, d->name, start);
+    }
+}
+
+static void render_marks(const struct profile *profile, const struct sources *sources, struct profile_text *out)
+{
+    char buffer[DECIMAL_SIZE];
+    for (uint32_t i = 0; i < profile->mark_count; i++) {
+        const struct mark *mark = &profile->marks[i];
+        if (mark->changed) {
+            size_t start = out->bytes.len;
+            text_append(&out->bytes, buffer, decimal_format_int128(mark->next, buffer));
+            add_pair(out, sources->items[mark->source].mark_name, start);
+        }
+    }
+}
+
+void profile_render(const struct profile *profile, const struct registry *registry, const struct sources *sources,
+                    struct profile_text *out)
+{
+    const char *at;
+    out->count = 0;
+    out->bytes.len = 0;
+    render_fields(profile, registry, sources, out);
+    render_derived(profile, registry, out);
+    render_marks(profile, sources, out);
+    out->failed = out->failed || out->bytes.failed;
+    at = out->bytes.bytes;
+    for (uint32_t i = 0; i < out->count; i++) {
+        out->pairs[i].value.ptr = at;
+        at += out->pairs[i].value.len;
+    }
+}
+
+void profile_saved(struct profile *profile)
+{
+    profile->version++;
+    memset(profile->fields.changed, 0, sizeof profile->fields.changed);
+    for (uint32_t i = 0; i < profile->mark_count; i++) {
+        profile->marks[i].changed = false;
+    }
+}
+
+void profile_text_free(struct profile_text *text)
+{
+    free(text->pairs);
+    text_free(&text->bytes);
+    *text = (struct profile_text){0};
+}
+
+static bool is_number_field(const struct registry *registry, churn_str name)
+{
+    int32_t index = name_index_find(&registry->names, name.ptr, name.len);
+    if (index >= 0) {
+        return registry->fields[index].type == CHURN_PROFILE_INT || registry->fields[index].type == CHURN_PROFILE_MONEY;
+    }
+    for (uint32_t i = 0; i < registry->derived_count; i++) {
+        if (registry->derived[i].name.len == name.len && memcmp(registry->derived[i].name.ptr, name.ptr, name.len) == 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static void append_member(struct text *out, const struct registry *registry, churn_str name, churn_str value, bool first)
+{
+    if (!first) {
+        text_append(out, ",", 1);
+    }
+    text_append_json(out, name.ptr, name.len);
+    text_append(out, ":", 1);
+    if (is_number_field(registry, name) && decimal_is_number(value.ptr, value.len)) {
+        text_append(out, value.ptr, value.len);
+    } else {
+        text_append_json(out, value.ptr, value.len);
+    }
+}
+
+void profile_append_json(struct text *out, const struct registry *registry, const churn_pair *pairs, uint32_t count)
+{
+    bool first = true;
+    text_append(out, "{", 1);
+    for (uint32_t i = 0; i < registry->field_count + registry->derived_count; i++) {
+        churn_str name = i < registry->field_count ? registry->fields[i].name
+                                                   : registry->derived[i - registry->field_count].name;
+        const churn_str *value = find_pair(pairs, count, name);
+        if (value != NULL) {
+            append_member(out, registry, name, *value, first);
+            first = false;
+        }
+    }
+    for (uint32_t i = 0; i < count; i++) {
+        churn_str name = pairs[i].name;
+        bool known = name_index_find(&registry->names, name.ptr, name.len) >= 0 || is_number_field(registry, name);
+        if (!known && (name.len == 0 || name.ptr[0] != '_')) {
+            append_member(out, registry, name, pairs[i].value, first);
+            first = false;
+        }
+    }
+    text_append(out, "}", 1);
+}

@@ -1,0 +1,193 @@
+/* `churnd run` and `churnd check`. */
+#include "commands.h"
+
+#include "host.h"
+#include "summary.h"
+#include "worker.h"
+#include <errno.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <time.h>
+#include <unistd.h>
+
+#define LOOK_MS 100         /* between looks at the workers */
+#define PROGRESS_MS 500     /* between lines of progress */
+#define GRACE_MS 5000       /* after shutdown_timeout, for workers to end */
+
+/* A signal that asks to stop, waited for up to LOOK_MS; 0: none. The signals are blocked in every thread. */
+static int wait_for_signal(const sigset_t *signals)
+{
+    struct timespec wait = {.tv_nsec = LOOK_MS * 1000000L};
+    int signal_number = sigtimedwait(signals, NULL, &wait);
+    return signal_number > 0 ? signal_number : 0;
+}
+
+static void order_all(struct worker *const *workers, unsigned count, enum worker_order order)
+{
+    for (unsigned i = 0; i < count; i++) {
+        worker_order(workers[i], order);
+    }
+}
+
+static unsigned count_in(struct worker *const *workers, unsigned count, enum worker_state state)
+{
+    unsigned n = 0;
+    for (unsigned i = 0; i < count; i++) {
+        n += worker_state(workers[i]) == state;
+    }
+    return n;
+}
+
+/* What main knows of a run. */
+struct run {
+    struct pipeline *pipeline;
+    struct worker **workers;
+    unsigned count;
+    enum worker_order order;
+    int64_t deadline_ms; /* once it stops: then the process ends whatever a worker waits for */
+    bool terminal;
+};
+
+static void stop(struct run *run)
+{
+    run->order = WORKER_STOP;
+    run->deadline_ms = host_monotonic_ms() + run->pipeline->settings.shutdown_timeout_ms + GRACE_MS;
+    order_all(run->workers, run->count, WORKER_STOP);
+}
+
+static void on_signal(struct run *run, int signal_number)
+{
+    if (run->order == WORKER_STOP) {
+        log_line(run->pipeline->log, CHURN_LOG_WARN, "churnd", "stopped at once; what is not committed is read again");
+        _exit(1);
+    }
+    log_printf(run->pipeline->log, CHURN_LOG_INFO, "churnd", "%s: finishing what was read (once more to stop at once)",
+               signal_number == SIGINT ? "SIGINT" : "SIGTERM");
+    stop(run);
+}
+
+static void watch(struct run *run, const sigset_t *signals)
+{
+    struct progress progress;
+    progress_start(&progress);
+    for (;;) {
+        int signal_number = wait_for_signal(signals);
+        unsigned failed = count_in(run->workers, run->count, WORKER_FAILED);
+        unsigned ended = failed + count_in(run->workers, run->count, WORKER_FINISHED);
+        if (ended == run->count) {
+            break;
+        }
+        if (signal_number != 0) {
+            on_signal(run, signal_number);
+        } else if (failed > 0 && run->order != WORKER_STOP) {
+            stop(run);
+        } else if (run->order == WORKER_GO_ON && count_in(run->workers, run->count, WORKER_AT_END) == run->count) {
+            run->order = WORKER_FINISH;
+            order_all(run->workers, run->count, WORKER_FINISH);
+        } else if (run->order == WORKER_STOP && host_monotonic_ms() > run->deadline_ms) {
+            log_line(run->pipeline->log, CHURN_LOG_WARN, "churnd",
+                     "a worker did not stop in time; what is not committed is read again at the next start");
+            _exit(failed > 0);
+        }
+        if (run->terminal && host_monotonic_ms() - progress.last_ms >= PROGRESS_MS) {
+            progress_show(&progress, run->pipeline, run->workers, run->count);
+        }
+    }
+    if (run->terminal) {
+        log_status(run->pipeline->log, "");
+    }
+}
+
+static void free_workers(struct run *run)
+{
+    for (unsigned i = 0; run->workers != NULL && i < run->count; i++) {
+        worker_free(run->workers[i]);
+    }
+    free((void *)run->workers);
+}
+
+/* Makes and starts all workers; those that started are stopped again when one does not. */
+static bool start_workers(struct run *run)
+{
+    unsigned wanted = (unsigned)run->pipeline->settings.workers;
+    run->workers = calloc(wanted, sizeof(struct worker *));
+    for (; run->workers != NULL && run->count < wanted; run->count++) {
+        run->workers[run->count] = worker_new(run->pipeline, run->count);
+        if (run->workers[run->count] == NULL) {
+            return false;
+        }
+    }
+    for (unsigned i = 0; i < run->count; i++) {
+        if (!worker_start(run->workers[i])) {
+            log_line(run->pipeline->log, CHURN_LOG_ERROR, "churnd", "a thread could not be started");
+            order_all(run->workers, run->count, WORKER_STOP);
+            return false;
+        }
+    }
+    return run->workers != NULL;
+}
+
+static void block_signals(sigset_t *signals)
+{
+    struct sigaction ignore = {.sa_handler = SIG_IGN};
+    (void)sigemptyset(signals);
+    (void)sigaddset(signals, SIGTERM);
+    (void)sigaddset(signals, SIGINT);
+    (void)pthread_sigmask(SIG_BLOCK, signals, NULL);
+    (void)sigaction(SIGPIPE, &ignore, NULL); /* a closed connection is an error code */
+}
+
+static void apply_log_settings(const struct arguments *arguments, const struct pipeline *pipeline, struct log *log)
+{
+    const char *level = arguments->log_level != NULL ? arguments->log_level : pipeline->log_settings.level;
+    enum log_format format = (enum log_format)pipeline->log_settings.format;
+    if (arguments->log_format != NULL) {
+        format = strcmp(arguments->log_format, "json") == 0 ? LOG_FORMAT_JSON : LOG_FORMAT_TEXT;
+    }
+    log_configure(log, log_level_parse(level), format);
+}
+
+static int run_pipeline(const struct arguments *arguments, struct pipeline *pipeline, struct log *log)
+{
+    struct run run = {.pipeline = pipeline, .terminal = isatty(STDERR_FILENO) == 1};
+    int64_t started = host_monotonic_ms();
+    sigset_t signals;
+    bool ok;
+    apply_log_settings(arguments, pipeline, log);
+    block_signals(&signals);
+    log_printf(log, CHURN_LOG_INFO, "churnd", "%s: %u event types, %lld worker%s", pipeline->settings.name,
+               pipeline->catalog.type_count, (long long)pipeline->settings.workers,
+               pipeline->settings.workers == 1 ? "" : "s");
+    ok = start_workers(&run);
+    if (ok) {
+        watch(&run, &signals);
+        ok = count_in(run.workers, run.count, WORKER_FAILED) == 0;
+        summary_print(stdout, pipeline, (double)(host_monotonic_ms() - started) / 1000);
+    }
+    free_workers(&run);
+    return ok ? 0 : 1;
+}
+
+int command_run(const struct arguments *arguments, struct loader *loader, struct log *log)
+{
+    struct pipeline pipeline;
+    int status = 1;
+    if (pipeline_load(&pipeline, arguments->config, loader, log, stderr)) {
+        pipeline.until_end = arguments->until_end;
+        status = run_pipeline(arguments, &pipeline, log);
+    }
+    pipeline_free(&pipeline);
+    return status;
+}
+
+int command_check(const struct arguments *arguments, struct loader *loader, struct log *log)
+{
+    struct pipeline pipeline;
+    bool ok = pipeline_load(&pipeline, arguments->config, loader, log, stderr);
+    if (ok) {
+        (void)printf("%s: good: %u event types, %u profile fields\n", arguments->config, pipeline.catalog.type_count,
+                     pipeline.catalog.registry.field_count + pipeline.catalog.registry.derived_count);
+    }
+    pipeline_free(&pipeline);
+    return ok ? 0 : 1;
+}

@@ -1,0 +1,101 @@
+/* `churnd profile`: a customer's profile as the pipeline's store has it. */
+#include "commands.h"
+
+#include "host.h"
+#include "profile.h"
+#include <stdio.h>
+#include <stdlib.h>
+
+/* What one hash is printed with. */
+struct shown {
+    const struct registry *registry;
+    bool json;
+    uint32_t count;
+};
+
+static int by_name(const void *a, const void *b)
+{
+    const churn_str *x = &((const churn_pair *)a)->name, *y = &((const churn_pair *)b)->name;
+    int order = memcmp(x->ptr, y->ptr, x->len < y->len ? x->len : y->len);
+    return order != 0 ? order : (x->len > y->len) - (x->len < y->len);
+}
+
+static int32_t show_text(const churn_pair *fields, uint32_t count)
+{
+    churn_pair *sorted = malloc(count * sizeof *sorted);
+    if (sorted == NULL) {
+        return CHURN_FATAL;
+    }
+    memcpy(sorted, fields, count * sizeof *sorted);
+    qsort(sorted, count, sizeof *sorted, by_name);
+    for (uint32_t i = 0; i < count; i++) {
+        if (sorted[i].name.len > 0 && sorted[i].name.ptr[0] != '_') {
+            (void)printf("  %-26.*s %.*s\n", (int)sorted[i].name.len, sorted[i].name.ptr, (int)sorted[i].value.len,
+                         sorted[i].value.ptr);
+        }
+    }
+    free(sorted);
+    return CHURN_OK;
+}
+
+static int32_t show(void *ctx, churn_str key, const churn_pair *fields, uint32_t count)
+{
+    struct shown *shown = ctx;
+    struct text json = {0};
+    shown->count = count;
+    if (count == 0) {
+        return CHURN_OK;
+    }
+    if (!shown->json) {
+        (void)printf("%.*s\n", (int)key.len, key.ptr);
+        return show_text(fields, count);
+    }
+    profile_append_json(&json, shown->registry, fields, count);
+    if (!json.failed) {
+        (void)printf("%.*s\n", (int)json.len, json.bytes);
+    }
+    text_free(&json);
+    return json.failed ? CHURN_FATAL : CHURN_OK;
+}
+
+static int show_profile(const struct arguments *arguments, struct pipeline *pipeline)
+{
+    const churn_store_ops *ops = store_ops(&pipeline->store);
+    struct shown shown = {.registry = &pipeline->catalog.registry, .json = arguments->json};
+    churn_str customer = {.ptr = arguments->operand, .len = (uint32_t)strlen(arguments->operand)};
+    char key[HOST_KEY_SIZE];
+    churn_error err = {.size = sizeof err};
+    void *session;
+    int32_t result = ops->open(pipeline->store_instance->self, &session, &err);
+    if (result == CHURN_OK) {
+        churn_str whole = {.ptr = key, .len = host_profile_key(pipeline, customer, key)};
+        result = ops->get(session, whole, show, &shown, &err);
+        ops->close(session);
+    }
+    if (result != CHURN_OK) {
+        (void)fprintf(stderr, "churnd: %s: %s\n", pipeline->store.label, err.message);
+        return 1;
+    }
+    if (shown.count == 0) {
+        (void)fprintf(stderr, "churnd: there is no profile of customer '%s'\n", arguments->operand);
+        return 1;
+    }
+    return 0;
+}
+
+int command_profile(const struct arguments *arguments, struct loader *loader, struct log *log)
+{
+    struct pipeline pipeline;
+    int status = 1;
+    if (pipeline_load(&pipeline, arguments->config, loader, log, stderr)) {
+        if (pipeline.store.loaded == NULL) {
+            (void)fprintf(stderr, "churnd: %s has no store\n", arguments->config);
+        } else if (strlen(arguments->operand) > 128) {
+            (void)fprintf(stderr, "churnd: a customer_id has at most 128 bytes\n");
+        } else {
+            status = show_profile(arguments, &pipeline);
+        }
+    }
+    pipeline_free(&pipeline);
+    return status;
+}

@@ -1,0 +1,34 @@
+/* The source partitions that a worker has met, numbered, so that a profile's marks and ties need no text. */
+#ifndef SOURCES_H
+#define SOURCES_H
+
+#include <churn/result.h>
+#include <stdbool.h>
+
+#define SOURCE_NONE UINT32_MAX
+
+struct source_partition {
+    char *topic;
+    int32_t partition;
+    churn_str mark_name; /* "_m:<topic>/<partition>": the mark's field in a stored profile */
+};
+
+/* Starts zeroed. Numbers stay what they are until sources_free. One thread. */
+struct sources {
+    struct source_partition *items;
+    uint32_t count;
+    const char *last_topic; /* the caller's pointer of the newest look-up: records come in runs */
+    int32_t last_partition;
+    uint32_t last;
+};
+
+/* The number of a partition, given at the first call for it; SOURCE_NONE when memory ran out. `topic` must be a pointer that
+ * keeps its text as long as sources_find is called with it. */
+uint32_t sources_find(struct sources *sources, const char *topic, int32_t partition);
+/* The same for a topic that is a part of a longer text. */
+uint32_t sources_find_part(struct sources *sources, churn_str topic, int32_t partition);
+/* Orders positions: by topic (bytes), partition, offset. Negative when a comes before b. */
+int sources_compare(const struct sources *sources, uint32_t a, int64_t offset_a, uint32_t b, int64_t offset_b);
+void sources_free(struct sources *sources);
+
+#endif

@@ -1,0 +1,155 @@
+#include "window.h"
+
+#include <stdlib.h>
+
+/* Makes room for one more element of the array that `array_pointer` points to. */
+static bool grow(void *array_pointer, uint32_t *room, uint32_t count, size_t element)
+{
+    if (count == *room) {
+        uint32_t more = *room != 0 ? *room * 2 : 64;
+        void *array, *grown;
+        memcpy(&array, array_pointer, sizeof array);
+        grown = realloc(array, more * element);
+        if (grown == NULL) {
+            return false;
+        }
+        memcpy(array_pointer, &grown, sizeof grown);
+        *room = more;
+    }
+    return true;
+}
+
+bool window_init(struct window *window, uint32_t sink_count)
+{
+    *window = (struct window){0};
+    window->cursors = calloc(sink_count + 1, sizeof *window->cursors);
+    return window->cursors != NULL;
+}
+
+void window_free(struct window *window)
+{
+    arena_free(&window->arena);
+    free(window->events);
+    free(window->deltas);
+    free(window->outputs);
+    free(window->positions);
+    free(window->cursors);
+    *window = (struct window){0};
+}
+
+void window_reset(struct window *window, uint32_t sink_count)
+{
+    arena_reset(&window->arena);
+    window->state = WINDOW_FREE;
+    window->event_count = window->delta_count = window->output_count = window->position_count = 0;
+    window->record_count = window->stored = 0;
+    window->unanswered = 0;
+    memset(window->cursors, 0, sink_count * sizeof *window->cursors);
+}
+
+bool window_note_position(struct window *window, uint32_t source, int64_t offset)
+{
+    window->record_count++;
+    for (uint32_t i = window->position_count; i-- > 0;) { /* records come in runs: the newest first */
+        if (window->positions[i].source == source) {
+            if (offset >= window->positions[i].next) {
+                window->positions[i].next = offset + 1;
+            }
+            return true;
+        }
+    }
+    if (!grow(&window->positions, &window->position_room, window->position_count, sizeof *window->positions)) {
+        return false;
+    }
+    window->positions[window->position_count++] = (struct window_position){.source = source, .next = offset + 1};
+    return true;
+}
+
+churn_record *window_add_output(struct window *window, uint32_t kind, const churn_record *from)
+{
+    if (!grow(&window->outputs, &window->output_room, window->output_count, sizeof *window->outputs)) {
+        return NULL;
+    }
+    churn_record *output = &window->outputs[window->output_count];
+    *output = (churn_record){.size = sizeof *output,
+                             .kind = kind,
+                             .topic = from->topic,
+                             .partition = from->partition,
+                             .offset = from->offset,
+                             .timestamp_ms = from->timestamp_ms,
+                             .id = window->number << 32 | window->output_count};
+    window->output_count++;
+    return output;
+}
+
+struct delta *window_delta(struct window *window, struct customer *customer, const struct registry *registry)
+{
+    struct delta *delta = customer->filling;
+    if (delta != NULL) {
+        return delta;
+    }
+    if (!grow(&window->deltas, &window->delta_room, window->delta_count, sizeof(struct delta *))) {
+        return NULL;
+    }
+    delta = arena_alloc(&window->arena, sizeof *delta + registry->field_count * sizeof(union field_value));
+    if (delta == NULL) {
+        return NULL;
+    }
+    delta->customer = customer;
+    delta->ranges = NULL;
+    delta->first_event = delta->last_event = NO_EVENT;
+    delta->state = DELTA_FOLDED;
+    fields_clear(&delta->fields);
+    window->deltas[window->delta_count++] = delta;
+    customer->filling = delta;
+    return delta;
+}
+
+static struct range *find_range(const struct delta *delta, uint32_t source)
+{
+    struct range *range = delta->ranges;
+    while (range != NULL && range->source != source) {
+        range = range->next;
+    }
+    return range;
+}
+
+const struct range *delta_range(const struct delta *delta, uint32_t source)
+{
+    return find_range(delta, source);
+}
+
+static bool note_range(struct window *window, struct delta *delta, uint32_t source, int64_t offset)
+{
+    struct range *range = find_range(delta, source);
+    if (range == NULL) {
+        range = arena_alloc(&window->arena, sizeof *range);
+        if (range == NULL) {
+            return false;
+        }
+        *range = (struct range){.next = delta->ranges, .low = offset, .source = source};
+        delta->ranges = range;
+    }
+    range->high = offset;
+    return true;
+}
+
+bool window_add_event(struct window *window, struct delta *delta, const char *payload, uint32_t len, uint32_t source,
+                      int64_t offset)
+{
+    uint32_t index = window->event_count;
+    if (!grow(&window->events, &window->event_room, index, sizeof *window->events) ||
+        !note_range(window, delta, source, offset)) {
+        return false;
+    }
+    window->events[index] =
+        (struct window_event){.payload = payload, .len = len, .source = source, .offset = offset, .next = NO_EVENT};
+    if (delta->first_event == NO_EVENT) {
+        delta->first_event = index;
+    } else {
+        window->events[delta->last_event].next = index;
+    }
+    delta->last_event = index;
+    window->event_count++;
+    return true;
+}

@@ -1,0 +1,87 @@
+/* A window: the records that a worker takes together, from the source's poll to the commit of their offsets. */
+#ifndef WINDOW_H
+#define WINDOW_H
+
+#include "cache.h"
+#include <churn/record.h>
+
+#define NO_EVENT UINT32_MAX
+
+/* A counted event, kept until its profile is acknowledged, so that it can be folded again. */
+struct window_event {
+    const char *payload; /* padded for the decoder */
+    uint32_t len;
+    uint32_t source;
+    int64_t offset;
+    uint32_t next; /* of the same customer; NO_EVENT: none */
+};
+
+/* The offsets of one source partition that a delta holds. */
+struct range {
+    struct range *next;
+    int64_t low, high;
+    uint32_t source;
+};
+
+enum delta_state {
+    DELTA_FOLDED,  /* not yet merged into the profile */
+    DELTA_MERGED,  /* merged, to be put (again) */
+    DELTA_PUT,     /* with the store */
+    DELTA_STORED   /* acknowledged, or nothing was left to write */
+};
+
+/* What a window adds to one customer's profile. Lives in the window's arena. */
+struct delta {
+    struct customer *customer;
+    struct range *ranges;
+    uint32_t first_event, last_event;
+    enum delta_state state;
+    struct fields fields;
+};
+
+/* The offset after the last one of a source partition in this window. */
+struct window_position {
+    uint32_t source;
+    int64_t next;
+};
+
+enum window_state { WINDOW_FREE, WINDOW_FILLING, WINDOW_WRITING, WINDOW_EMITTING };
+
+struct window {
+    enum window_state state;
+    uint64_t number;
+    struct arena arena;
+    struct window_event *events;
+    uint32_t event_count, event_room;
+    struct delta **deltas;
+    uint32_t delta_count, delta_room;
+    churn_record *outputs; /* for the sinks: everything in them lives in the arena */
+    uint32_t output_count, output_room;
+    struct window_position *positions;
+    uint32_t position_count, position_room;
+    uint32_t record_count;    /* taken from the source */
+    uint32_t stored;          /* deltas in state DELTA_STORED */
+    uint32_t *cursors;        /* per sink: outputs offered so far */
+    uint64_t unanswered;      /* outputs that sinks have taken and not answered */
+    int64_t opened_ms;
+};
+
+/* False when memory ran out. */
+bool window_init(struct window *window, uint32_t sink_count);
+void window_free(struct window *window);
+/* Empties a window for its next use; its customers must not refer to it any more. */
+void window_reset(struct window *window, uint32_t sink_count);
+
+/* Notes that a record was taken. False when memory ran out. */
+bool window_note_position(struct window *window, uint32_t source, int64_t offset);
+/* A new output, zeroed but for size, kind and the source position of `from`; NULL when memory ran out. */
+churn_record *window_add_output(struct window *window, uint32_t kind, const churn_record *from);
+/* The delta of a customer in this window, made at the first call. */
+struct delta *window_delta(struct window *window, struct customer *customer, const struct registry *registry);
+/* Adds an event to a delta's list and range. False when memory ran out. */
+bool window_add_event(struct window *window, struct delta *delta, const char *payload, uint32_t len, uint32_t source,
+                      int64_t offset);
+/* The range of a source partition, or NULL. */
+const struct range *delta_range(const struct delta *delta, uint32_t source);
+
+#endif

@@ -1,0 +1,576 @@
+/* The loop of a worker: take records, write profiles, tell the sinks, commit. */
+#include "worker_internal.h"
+
+#include "host.h"
+#include <stdlib.h>
+
+#define IDLE_MS 50            /* wait for records when nothing is under way */
+#define BUSY_MS 1             /* wait for the store or the sinks when the source has nothing */
+#define COMMIT_MS 1000        /* between commits of a busy source */
+#define PAUSE_AFTER_MS 1000   /* of not taking records the source is told to stop fetching */
+#define KEEP_ALIVE_MS 20      /* wait per look at a source that must not be read from */
+#define REVOKE_DRAIN_MS 20000 /* well below a consumer group's usual max.poll.interval.ms of 5 minutes */
+#define NOTHING (-1)
+
+bool worker_fail(struct worker *worker, const char *format, ...)
+{
+    char message[1024];
+    va_list args;
+    va_start(args, format);
+    (void)vsnprintf(message, sizeof message, format, args);
+    va_end(args);
+    if (!worker->failed) {
+        log_line(worker->pipeline->log, CHURN_LOG_ERROR, "worker", message);
+        worker->failed = true;
+    }
+    return false;
+}
+
+static const churn_source_ops *ops_of(const struct worker *worker)
+{
+    return source_ops(&worker->pipeline->source);
+}
+
+static bool has_store(const struct worker *worker)
+{
+    return worker->pipeline->store.loaded != NULL;
+}
+
+static enum worker_order order_of(const struct worker *worker)
+{
+    return (enum worker_order)atomic_load_explicit(&worker->order, memory_order_acquire);
+}
+
+static void set_state(struct worker *worker, enum worker_state state)
+{
+    atomic_store_explicit(&worker->state, (int)state, memory_order_release);
+}
+
+/* ---- commits ---- */
+
+static bool note_committable(struct worker *worker, const struct window *window)
+{
+    if (worker->sources.count > worker->committable_room) {
+        uint32_t room = worker->sources.count + 16;
+        int64_t *grown = realloc(worker->committable, room * sizeof *grown);
+        if (grown == NULL) {
+            return worker_fail(worker, "out of memory");
+        }
+        for (uint32_t i = worker->committable_room; i < room; i++) {
+            grown[i] = NOTHING;
+        }
+        worker->committable = grown;
+        worker->committable_room = room;
+    }
+    for (uint32_t i = 0; i < window->position_count; i++) {
+        worker->committable[window->positions[i].source] = window->positions[i].next;
+        worker->commit_due = true;
+    }
+    return true;
+}
+
+static void forget_committable(struct worker *worker)
+{
+    for (uint32_t i = 0; i < worker->committable_room; i++) {
+        worker->committable[i] = NOTHING;
+    }
+    worker->commit_due = false;
+}
+
+/* Tells the source what is done for good. A commit that fails costs a repeat and nothing else: the marks know better. */
+static void commit(struct worker *worker, bool wait)
+{
+    churn_position *positions;
+    uint32_t count = 0;
+    churn_error err = {.size = sizeof err};
+    if (!worker->commit_due || ops_of(worker)->commit == NULL) {
+        return;
+    }
+    positions = calloc(worker->committable_room, sizeof *positions);
+    for (uint32_t i = 0; positions != NULL && i < worker->committable_room; i++) {
+        if (worker->committable[i] != NOTHING) {
+            positions[count++] = (churn_position){.topic = worker->sources.items[i].topic,
+                                                  .partition = worker->sources.items[i].partition,
+                                                  .offset = worker->committable[i]};
+        }
+    }
+    if (count > 0 && ops_of(worker)->commit(worker->source->self, positions, count, wait, &err) == CHURN_OK) {
+        forget_committable(worker);
+    }
+    worker->last_commit_ms = host_monotonic_ms();
+    free(positions);
+}
+
+/* ---- windows ---- */
+
+static bool filling_has_room(struct worker *worker)
+{
+    const struct window *window = window_filling(worker);
+    return window->record_count < worker->pipeline->store_settings.window_events &&
+           window->arena.bytes < (size_t)worker->pipeline->store_settings.window_bytes;
+}
+
+static struct window *window_writing(struct worker *worker)
+{
+    struct window *window = worker->newest > worker->oldest ? window_at(worker, worker->newest - 1) : NULL;
+    return window != NULL && window->state == WINDOW_WRITING ? window : NULL;
+}
+
+/* Hands the filled window on and begins another, where the ring has room for it. */
+static bool turn_window(struct worker *worker)
+{
+    struct window *full = window_filling(worker), *next;
+    if (worker->newest - worker->oldest + 1 >= MAX_WINDOWS) {
+        return true;
+    }
+    next = window_at(worker, worker->newest + 1);
+    window_reset(next, worker->pipeline->sink_count);
+    next->number = ++worker->newest;
+    next->state = WINDOW_FILLING;
+    if (has_store(worker)) {
+        return writer_begin(worker, full);
+    }
+    full->state = WINDOW_EMITTING;
+    return true;
+}
+
+/* Lets go of windows that are done, in order. */
+static bool retire_windows(struct worker *worker)
+{
+    while (worker->oldest < worker->newest) {
+        struct window *window = window_at(worker, worker->oldest);
+        if (window->state != WINDOW_EMITTING || !emitter_done(worker, window)) {
+            break;
+        }
+        if (!note_committable(worker, window)) {
+            return false;
+        }
+        window_reset(window, worker->pipeline->sink_count);
+        worker->oldest++;
+    }
+    cache_trim(&worker->cache);
+    return true;
+}
+
+static bool all_done(struct worker *worker)
+{
+    return worker->oldest == worker->newest && window_filling(worker)->record_count == 0;
+}
+
+/* A window waits for more while the source is busy, up to its age and size; never when the source has nothing. */
+static bool filling_is_due(struct worker *worker, bool source_idle)
+{
+    const struct window *window = window_filling(worker);
+    return window->record_count > 0 &&
+           (source_idle || !filling_has_room(worker) ||
+            host_monotonic_ms() - window->opened_ms >= worker->pipeline->store_settings.window_age_ms);
+}
+
+/* Everything but taking records: one round of store, sinks and windows. */
+static bool move_on(struct worker *worker, bool source_idle, uint32_t timeout_ms)
+{
+    struct window *writing = window_writing(worker);
+    if (writing == NULL && filling_is_due(worker, source_idle)) {
+        if (!turn_window(worker)) {
+            return false;
+        }
+        writing = window_writing(worker);
+    }
+    if (writing != NULL) {
+        if (!writer_step(worker, writing, timeout_ms)) {
+            return false;
+        }
+        timeout_ms = 0;
+    }
+    if (worker->oldest == worker->newest) {
+        timeout_ms = 0; /* no sink owes an answer */
+    }
+    return emitter_step(worker, timeout_ms) && retire_windows(worker);
+}
+
+/* Finishes what was read, for at most `limit_ms`. True when all of it is done. */
+static bool drain(struct worker *worker, int64_t limit_ms)
+{
+    int64_t deadline = host_monotonic_ms() + limit_ms;
+    while (!all_done(worker) && host_monotonic_ms() < deadline) {
+        if (!move_on(worker, true, BUSY_MS)) {
+            return false;
+        }
+    }
+    return all_done(worker);
+}
+
+/* Forgets what was read and not finished; it will be read again by whoever owns the partitions then. */
+static void discard(struct worker *worker)
+{
+    for (uint64_t number = worker->oldest; number <= worker->newest; number++) {
+        struct window *window = window_at(worker, number);
+        writer_discard(worker, window);
+        window_reset(window, worker->pipeline->sink_count);
+    }
+    writer_close(worker); /* answers to its puts are of no use any more */
+    worker->newest++; /* a new number, so that late answers of sinks are told apart */
+    worker->oldest = worker->newest;
+    window_filling(worker)->number = worker->newest;
+    window_filling(worker)->state = WINDOW_FILLING;
+}
+
+/* ---- what the source tells ---- */
+
+static void on_assigned(void *ctx, const churn_position *positions, uint32_t count)
+{
+    struct worker *worker = ctx;
+    worker->at_end = false;
+    for (uint32_t i = 0; i < count; i++) {
+        log_printf(worker->pipeline->log, CHURN_LOG_INFO, worker->pipeline->source.label,
+                   "worker %u reads %s/%d from offset %lld", worker->number, positions[i].topic, positions[i].partition,
+                   (long long)positions[i].offset);
+    }
+}
+
+static void on_revoked(void *ctx, const churn_position *positions, uint32_t count, int32_t lost)
+{
+    struct worker *worker = ctx;
+    (void)positions;
+    log_printf(worker->pipeline->log, CHURN_LOG_INFO, worker->pipeline->source.label, "worker %u gives up %u partition%s%s",
+               worker->number, count, count == 1 ? "" : "s", lost ? ", lost to another member" : "");
+    if (!lost && drain(worker, REVOKE_DRAIN_MS)) {
+        commit(worker, true);
+    } else if (!worker->failed) {
+        if (!lost) {
+            commit(worker, true);
+        }
+        discard(worker);
+    }
+    forget_committable(worker);
+}
+
+/* ---- the loop ---- */
+
+static void set_paused(struct worker *worker, bool on)
+{
+    if (worker->paused != on && ops_of(worker)->pause != NULL) {
+        ops_of(worker)->pause(worker->source->self, on);
+        log_printf(worker->pipeline->log, CHURN_LOG_DEBUG, "worker", "%s", on ? "the source waits" : "the source goes on");
+    }
+    worker->paused = on;
+}
+
+/* Polls the source: up to POLL_RECORDS records into the filling window, or, with `max` 0, only to keep it alive. */
+static bool poll_source(struct worker *worker, uint32_t max, uint32_t timeout_ms, uint32_t *ret_count)
+{
+    churn_error err = {.size = sizeof err};
+    int32_t result = ops_of(worker)->poll(worker->source->self, worker->records, max, timeout_ms, ret_count, &err);
+    if (worker->failed) { /* while it gave up partitions */
+        return false;
+    }
+    if (result < 0) {
+        return worker_fail(worker, "source %s: %s", worker->pipeline->source.label, err.message);
+    }
+    worker->at_end = worker->at_end || result == CHURN_END;
+    return *ret_count == 0 || intake_take(worker, worker->records, *ret_count);
+}
+
+static uint32_t idle_time(struct worker *worker)
+{
+    return all_done(worker) ? IDLE_MS : window_writing(worker) != NULL || worker->oldest < worker->newest ? 0 : BUSY_MS;
+}
+
+/* Keeps a source alive from which nothing can be taken now. */
+static bool hold_source(struct worker *worker)
+{
+    int64_t now = host_monotonic_ms();
+    uint32_t count = 0;
+    if (worker->blocked_since_ms == 0) {
+        worker->blocked_since_ms = now;
+    }
+    if (now - worker->blocked_since_ms < PAUSE_AFTER_MS) {
+        return true; /* a pause throws away what was fetched, so it must be worth it */
+    }
+    set_paused(worker, true);
+    return poll_source(worker, 0, KEEP_ALIVE_MS, &count);
+}
+
+static bool take_step(struct worker *worker, bool *ret_idle)
+{
+    uint32_t count = 0;
+    if (worker->at_end) {
+        *ret_idle = true;
+        return poll_source(worker, 0, all_done(worker) ? IDLE_MS : 0, &count);
+    }
+    if (!filling_has_room(worker)) {
+        *ret_idle = false;
+        return hold_source(worker);
+    }
+    worker->blocked_since_ms = 0;
+    set_paused(worker, false);
+    if (!poll_source(worker, POLL_RECORDS, idle_time(worker), &count)) {
+        return false;
+    }
+    *ret_idle = count < POLL_RECORDS;
+    return true;
+}
+
+static void tell_lag(struct worker *worker)
+{
+    churn_lag lag = {.size = sizeof lag};
+    if (ops_of(worker)->lag != NULL) {
+        ops_of(worker)->lag(worker->source->self, &lag);
+    }
+    atomic_store_explicit(&worker->lag_messages, lag.messages, memory_order_relaxed);
+    atomic_store_explicit(&worker->lag_total, lag.total, memory_order_relaxed);
+    atomic_store_explicit(&worker->lag_known, lag.known != 0, memory_order_release);
+}
+
+static bool step(struct worker *worker)
+{
+    bool idle = false;
+    if (!take_step(worker, &idle) || !move_on(worker, idle, idle || !filling_has_room(worker) ? BUSY_MS : 0)) {
+        return false;
+    }
+    if (host_monotonic_ms() - worker->last_commit_ms >= COMMIT_MS) {
+        commit(worker, false);
+        tell_lag(worker);
+        worker->last_commit_ms = host_monotonic_ms();
+    }
+    if (worker->at_end && all_done(worker)) {
+        commit(worker, true);
+        tell_lag(worker);
+        set_state(worker, WORKER_AT_END);
+    } else {
+        set_state(worker, WORKER_RUNNING);
+    }
+    return true;
+}
+
+/* Sinks with work of their own, such as a prediction sink that still serves triggers. */
+static bool finish_sinks(struct worker *worker)
+{
+    bool pending = true;
+    while (pending && order_of(worker) == WORKER_FINISH) {
+        uint32_t count = 0;
+        pending = false;
+        for (unsigned i = 0; i < worker->pipeline->sink_count; i++) {
+            const churn_sink_ops *ops = sink_ops(&worker->pipeline->sinks[i]);
+            churn_error err = {.size = sizeof err};
+            int32_t result = ops->drain != NULL ? ops->drain(worker->sinks[i]->self, &err) : CHURN_OK;
+            if (result < 0) {
+                return worker_fail(worker, "sink %s: %s", worker->pipeline->sinks[i].label, err.message);
+            }
+            pending = pending || result == CHURN_PENDING;
+        }
+        if (pending && (!poll_source(worker, 0, IDLE_MS, &count) || !emitter_step(worker, 0))) {
+            return false;
+        }
+    }
+    return true;
+}
+
+static bool start_instances(struct worker *worker)
+{
+    static const char failed_text[] = "%s %s: %s";
+    const struct pipeline *pipeline = worker->pipeline;
+    churn_error err = {.size = sizeof err};
+    churn_source_listener listener = {
+        .size = sizeof listener, .ctx = worker, .assigned = on_assigned, .revoked = on_revoked};
+    for (; worker->sinks_started < pipeline->sink_count; worker->sinks_started++) {
+        const struct section *section = &pipeline->sinks[worker->sinks_started];
+        if (sink_ops(section)->start(worker->sinks[worker->sinks_started]->self, &err) != CHURN_OK) {
+            return worker_fail(worker, failed_text, "sink", section->label, err.message);
+        }
+    }
+    for (; worker->processors_started < pipeline->processor_count; worker->processors_started++) {
+        const struct section *section = &pipeline->processors[worker->processors_started];
+        void *self = worker->processors[worker->processors_started]->self;
+        if (processor_ops(section)->start != NULL && processor_ops(section)->start(self, &err) != CHURN_OK) {
+            return worker_fail(worker, failed_text, "processor", section->label, err.message);
+        }
+    }
+    if (ops_of(worker)->start(worker->source->self, &listener, &err) != CHURN_OK) {
+        return worker_fail(worker, failed_text, "source", pipeline->source.label, err.message);
+    }
+    worker->source_started = true;
+    return true;
+}
+
+static void stop_instances(struct worker *worker, int64_t deadline_ms)
+{
+    if (worker->source_started) {
+        ops_of(worker)->stop(worker->source->self);
+    }
+    for (unsigned i = 0; i < worker->processors_started; i++) {
+        const churn_processor_ops *ops = processor_ops(&worker->pipeline->processors[i]);
+        if (ops->stop != NULL) {
+            ops->stop(worker->processors[i]->self);
+        }
+    }
+    for (unsigned i = 0; i < worker->sinks_started; i++) {
+        int64_t left = deadline_ms - host_monotonic_ms();
+        sink_ops(&worker->pipeline->sinks[i])->stop(worker->sinks[i]->self, left > 0 ? left : 0);
+    }
+    writer_close(worker);
+}
+
+static void *run(void *argument)
+{
+    struct worker *worker = argument;
+    int64_t deadline;
+    bool ok = start_instances(worker);
+    while (ok && order_of(worker) == WORKER_GO_ON) {
+        ok = step(worker);
+    }
+    if (ok && order_of(worker) == WORKER_FINISH) {
+        ok = finish_sinks(worker);
+    }
+    deadline = host_monotonic_ms() + worker->pipeline->settings.shutdown_timeout_ms;
+    if (ok && !drain(worker, worker->pipeline->settings.shutdown_timeout_ms / 2) && !worker->failed) {
+        log_line(worker->pipeline->log, CHURN_LOG_WARN, "worker",
+                 "not everything could be finished in time; what is not committed is read again at the next start");
+    }
+    if (!worker->failed) {
+        commit(worker, true);
+    }
+    discard(worker);
+    stop_instances(worker, deadline);
+    set_state(worker, worker->failed ? WORKER_FAILED : WORKER_FINISHED);
+    return NULL;
+}
+
+/* ---- for main ---- */
+
+static void make_counters(struct worker *worker)
+{
+    struct metrics *metrics = worker->pipeline->metrics;
+    struct worker_counters *c = &worker->counters;
+    c->events = metrics_counter(metrics, worker, "events");
+    c->applied = metrics_counter(metrics, worker, "events_applied");
+    c->already_counted = metrics_counter(metrics, worker, "events_already_counted");
+    c->filtered = metrics_counter(metrics, worker, "events_filtered");
+    c->ignored = metrics_counter(metrics, worker, "events_ignored");
+    c->puts = metrics_counter(metrics, worker, "profile_writes");
+    c->created = metrics_counter(metrics, worker, "profiles_created");
+    c->conflicts = metrics_counter(metrics, worker, "profile_conflicts");
+    c->triggers = metrics_counter(metrics, worker, "triggers");
+    c->alerts = metrics_counter(metrics, worker, "alerts");
+    c->dead_letters = metrics_counter(metrics, worker, "dead_letters");
+    for (unsigned i = 0; i < REJECT_REASON_COUNT; i++) {
+        char name[64];
+        (void)snprintf(name, sizeof name, "dead_letters_%s", reject_reason_name((enum reject_reason)i));
+        c->reasons[i] = metrics_counter(metrics, worker, name);
+    }
+}
+
+static bool make_instances(struct worker *worker)
+{
+    struct pipeline *pipeline = worker->pipeline;
+    worker->processors = calloc(pipeline->processor_count + 1u, sizeof(struct instance *));
+    worker->sinks = calloc(pipeline->sink_count + 1u, sizeof(struct instance *));
+    worker->source = instance_new(pipeline, &pipeline->source, worker->number);
+    if (worker->processors == NULL || worker->sinks == NULL || worker->source == NULL) {
+        return false;
+    }
+    for (unsigned i = 0; i < pipeline->processor_count; i++) {
+        worker->processors[i] = instance_new(pipeline, &pipeline->processors[i], worker->number);
+        if (worker->processors[i] == NULL) {
+            return false;
+        }
+    }
+    for (unsigned i = 0; i < pipeline->sink_count; i++) {
+        worker->sinks[i] = instance_new(pipeline, &pipeline->sinks[i], worker->number);
+        if (worker->sinks[i] == NULL) {
+            return false;
+        }
+    }
+    return true;
+}
+
+static bool make_working_space(struct worker *worker)
+{
+    struct pipeline *pipeline = worker->pipeline;
+    bool ok = true;
+    for (unsigned i = 0; i < MAX_WINDOWS; i++) {
+        ok = window_init(&worker->windows[i], pipeline->sink_count) && ok;
+    }
+    worker->oldest = worker->newest = 1;
+    window_filling(worker)->number = 1;
+    window_filling(worker)->state = WINDOW_FILLING;
+    worker->records = calloc(POLL_RECORDS, sizeof *worker->records);
+    worker->decoder = event_decoder_new(&pipeline->catalog);
+    worker->cache = (struct cache){.registry = &pipeline->catalog.registry,
+                                   .limit = (size_t)(pipeline->store_settings.cache_bytes / pipeline->settings.workers)};
+    return ok && worker->records != NULL && worker->decoder != NULL &&
+           folder_init(&worker->folder, &pipeline->catalog, &worker->sources);
+}
+
+struct worker *worker_new(struct pipeline *pipeline, unsigned number)
+{
+    struct worker *worker = calloc(1, sizeof *worker);
+    if (worker == NULL) {
+        return NULL;
+    }
+    worker->pipeline = pipeline;
+    worker->number = number;
+    make_counters(worker);
+    if (!make_working_space(worker) || !make_instances(worker)) {
+        worker_free(worker);
+        return NULL;
+    }
+    return worker;
+}
+
+bool worker_start(struct worker *worker)
+{
+    worker->thread_started = pthread_create(&worker->thread, NULL, run, worker) == 0;
+    return worker->thread_started;
+}
+
+void worker_order(struct worker *worker, enum worker_order order)
+{
+    atomic_store_explicit(&worker->order, (int)order, memory_order_release);
+}
+
+enum worker_state worker_state(const struct worker *worker)
+{
+    return (enum worker_state)atomic_load_explicit(&worker->state, memory_order_acquire);
+}
+
+struct worker_lag worker_lag(const struct worker *worker)
+{
+    struct worker_lag lag = {.known = atomic_load_explicit(&worker->lag_known, memory_order_acquire)};
+    lag.messages = atomic_load_explicit(&worker->lag_messages, memory_order_relaxed);
+    lag.total = atomic_load_explicit(&worker->lag_total, memory_order_relaxed);
+    return lag;
+}
+
+static void free_instances(struct instance **instances, unsigned count)
+{
+    for (unsigned i = 0; instances != NULL && i < count; i++) {
+        instance_free(instances[i]);
+    }
+    free((void *)instances);
+}
+
+void worker_free(struct worker *worker)
+{
+    if (worker == NULL) {
+        return;
+    }
+    if (worker->thread_started) {
+        (void)pthread_join(worker->thread, NULL);
+    }
+    instance_free(worker->source);
+    free_instances(worker->processors, worker->pipeline->processor_count);
+    free_instances(worker->sinks, worker->pipeline->sink_count);
+    for (unsigned i = 0; i < MAX_WINDOWS; i++) {
+        window_free(&worker->windows[i]);
+    }
+    cache_free(&worker->cache);
+    folder_free(&worker->folder);
+    sources_free(&worker->sources);
+    event_decoder_free(worker->decoder);
+    profile_text_free(&worker->rendered);
+    text_free(&worker->scratch);
+    free(worker->committable);
+    free(worker->records);
+    free(worker);
+}

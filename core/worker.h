@@ -1,0 +1,39 @@
+/* A worker: one thread that owns a source, its processors and sinks, a session of the store and a cache of profiles. */
+#ifndef WORKER_H
+#define WORKER_H
+
+#include "pipeline.h"
+
+enum worker_state {
+    WORKER_RUNNING,
+    WORKER_AT_END,   /* the input has ended and everything of it is acknowledged; it goes on if the input does */
+    WORKER_FINISHED, /* stopped in good order */
+    WORKER_FAILED    /* stopped; the log says why */
+};
+
+enum worker_order {
+    WORKER_GO_ON,
+    WORKER_FINISH, /* every worker is at its end: let the sinks finish what they can, then stop */
+    WORKER_STOP    /* finish what was read, within the pipeline's shutdown_timeout, then stop */
+};
+
+struct worker_lag {
+    bool known;
+    int64_t messages; /* as churn_lag */
+    int64_t total;
+};
+
+struct worker;
+
+/* Makes a worker with its instances; mistakes were reported. NULL when there was one. [main] */
+struct worker *worker_new(struct pipeline *pipeline, unsigned number);
+/* Starts its thread. [main] */
+bool worker_start(struct worker *worker);
+/* [main] */
+void worker_order(struct worker *worker, enum worker_order order);
+enum worker_state worker_state(const struct worker *worker);
+struct worker_lag worker_lag(const struct worker *worker);
+/* Waits for the thread, if it was started, and frees; may be NULL. [main] */
+void worker_free(struct worker *worker);
+
+#endif

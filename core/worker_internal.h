@@ -1,0 +1,113 @@
+/* What the parts of a worker share: worker.c (its loop), intake.c (records in), writer.c (profiles to the store), emitter.c
+ * (outputs to the sinks). */
+#ifndef WORKER_INTERNAL_H
+#define WORKER_INTERNAL_H
+
+#include "event.h"
+#include "fold.h"
+#include "output.h"
+#include "worker.h"
+#include <pthread.h>
+#include <stdatomic.h>
+
+#define MAX_WINDOWS 8 /* from filling to committed */
+#define POLL_RECORDS 1000
+#define POLL_REPLIES 512
+
+struct worker_counters {
+    churn_counter *events;          /* records taken from the source */
+    churn_counter *applied;         /* counted in a profile */
+    churn_counter *already_counted; /* skipped by a mark */
+    churn_counter *filtered;
+    churn_counter *ignored;         /* of unknown types, where the pipeline ignores them */
+    churn_counter *puts;            /* acknowledged writes of profiles */
+    churn_counter *created;         /* profiles written for the first time */
+    churn_counter *conflicts;
+    churn_counter *triggers;
+    churn_counter *alerts;
+    churn_counter *dead_letters;
+    churn_counter *reasons[REJECT_REASON_COUNT];
+};
+
+struct worker {
+    struct pipeline *pipeline;
+    unsigned number;
+    pthread_t thread;
+    bool thread_started;
+    _Atomic int order; /* enum worker_order */
+    _Atomic int state; /* enum worker_state */
+    _Atomic int64_t lag_messages, lag_total;
+    _Atomic bool lag_known;
+
+    struct instance *source;
+    struct instance **processors;
+    struct instance **sinks;
+    bool source_started;
+    unsigned processors_started, sinks_started;
+
+    /* intake */
+    churn_record *records; /* POLL_RECORDS */
+    struct event_decoder *decoder;
+    struct text scratch;
+    bool at_end;
+    bool paused;
+    int64_t blocked_since_ms; /* 0: not blocked */
+
+    /* windows: a ring from the oldest to the one being filled */
+    struct window windows[MAX_WINDOWS];
+    uint64_t oldest, newest; /* numbers; the newest one is filling */
+
+    /* writer */
+    void *session;
+    int64_t next_open_ms;  /* not before, while the store is out of reach */
+    int64_t open_pause_ms;
+    int64_t retry_ms;      /* when refused puts are offered again; 0: none */
+    struct sources sources;
+    struct cache cache;
+    struct folder folder;
+    struct profile_text rendered;
+
+    /* commits: per source partition the next offset; -1: nothing new */
+    int64_t *committable;
+    uint32_t committable_room;
+    bool commit_due;
+    int64_t last_commit_ms;
+
+    struct worker_counters counters;
+    bool failed;
+};
+
+static inline struct window *window_at(struct worker *worker, uint64_t number)
+{
+    return &worker->windows[number % MAX_WINDOWS];
+}
+
+static inline struct window *window_filling(struct worker *worker)
+{
+    return window_at(worker, worker->newest);
+}
+
+/* Marks the worker as failed and logs why; always false. */
+CHURN_PRINTF(2, 3) bool worker_fail(struct worker *worker, const char *format, ...);
+
+/* intake.c: takes `count` polled records into the window being filled. False when the worker failed. */
+bool intake_take(struct worker *worker, const churn_record *records, uint32_t count);
+/* A dead letter for an output that a sink refused. */
+bool intake_refused(struct worker *worker, struct window *window, const churn_record *output, const char *message);
+
+/* writer.c */
+/* Begins to write the profiles of a window that was filled. */
+bool writer_begin(struct worker *worker, struct window *window);
+/* Moves the window on: opens the store, sends, reads replies for up to `timeout_ms`. False when the worker failed. */
+bool writer_step(struct worker *worker, struct window *window, uint32_t timeout_ms);
+/* Forgets an unfinished window. */
+void writer_discard(struct worker *worker, struct window *window);
+void writer_close(struct worker *worker);
+
+/* emitter.c */
+/* Offers outputs to the sinks and takes their answers. */
+bool emitter_step(struct worker *worker, uint32_t timeout_ms);
+/* True when every output of the window was answered. */
+bool emitter_done(const struct worker *worker, const struct window *window);
+
+#endif

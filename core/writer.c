@@ -1,0 +1,366 @@
+/* Profiles to the store: exactly once, by versions and marks.
+ *
+ * A window's deltas are merged into the cached profiles and put with the version they are based on. A conflict means that the
+ * store knows something else: a cold cache, another writer, an answer that was lost. Then the stored profile becomes the
+ * base, what its marks have counted is left out of the delta, and the put is repeated. The next window is written only once
+ * every put of this one is acknowledged, so that a mark never passes over an event that is still under way. */
+#include "worker_internal.h"
+
+#include "host.h"
+
+#define FIRST_OPEN_PAUSE_MS 100
+#define LAST_OPEN_PAUSE_MS 5000
+#define RETRY_PAUSE_MS 100
+
+static const struct registry *registry_of(const struct worker *worker)
+{
+    return &worker->pipeline->catalog.registry;
+}
+
+static const churn_store_ops *ops_of(const struct worker *worker)
+{
+    return store_ops(&worker->pipeline->store);
+}
+
+static void *store_self(const struct worker *worker)
+{
+    return worker->pipeline->store_instance->self;
+}
+
+static void set_stored(struct window *window, struct delta *delta)
+{
+    delta->state = DELTA_STORED;
+    window->stored++;
+}
+
+/* Folds again those events of a delta that the stored profile has not counted. */
+static bool fold_again(struct worker *worker, struct window *window, struct delta *delta,
+                       const struct profile *profile, uint32_t *ret_skipped)
+{
+    fields_clear(&delta->fields);
+    *ret_skipped = 0;
+    for (uint32_t i = delta->first_event; i != NO_EVENT; i = window->events[i].next) {
+        const struct window_event *kept = &window->events[i];
+        const struct source_partition *source = &worker->sources.items[kept->source];
+        const struct event_type *type;
+        churn_event event;
+        struct reject reject;
+        churn_error err = {.size = sizeof err};
+        if (kept->offset < profile_mark(profile, kept->source)) {
+            ++*ret_skipped;
+            continue;
+        }
+        type = event_decode(worker->decoder, kept->payload, kept->len, &event, &reject);
+        if (type == NULL) {
+            return worker_fail(worker, "an event that was valid before is refused now: %s", reject.detail);
+        }
+        event.topic = (churn_str){.ptr = source->topic, .len = (uint32_t)strlen(source->topic)};
+        event.partition = source->partition;
+        event.offset = kept->offset;
+        if (fold_event(&worker->folder, type, &event, kept->source, &delta->fields, &window->arena, &err) != CHURN_OK) {
+            return worker_fail(worker, "event type %s: %s", type->name.ptr, err.message);
+        }
+    }
+    return true;
+}
+
+/* True when the stored profile has counted nothing that the delta holds. */
+static bool is_disjoint(const struct delta *delta, const struct profile *profile)
+{
+    for (const struct range *range = delta->ranges; range != NULL; range = range->next) {
+        if (profile_mark(profile, range->source) > range->low) {
+            return false;
+        }
+    }
+    return true;
+}
+
+static bool raise_marks(struct profile *profile, const struct delta *delta)
+{
+    bool ok = true;
+    for (const struct range *range = delta->ranges; range != NULL; range = range->next) {
+        ok = profile_set_mark(profile, range->source, range->high + 1) && ok;
+    }
+    return ok;
+}
+
+/* Joins a delta to the profile that it is based on, leaving out what the profile has counted. */
+static bool merge(struct worker *worker, struct window *window, struct delta *delta)
+{
+    struct customer *customer = delta->customer;
+    uint32_t skipped = 0;
+    if (customer->profile == NULL) {
+        struct profile *empty = profile_new(registry_of(worker));
+        if (empty == NULL) {
+            return worker_fail(worker, "out of memory");
+        }
+        cache_set_profile(&worker->cache, customer, empty);
+    }
+    if (!is_disjoint(delta, customer->profile)) {
+        if (!fold_again(worker, window, delta, customer->profile, &skipped)) {
+            return false;
+        }
+        metrics_add(worker->counters.applied, -(int64_t)skipped);
+        metrics_add(worker->counters.already_counted, skipped);
+        if (!bit_get(delta->fields.present, FIELD_EVENTS_TOTAL)) {
+            set_stored(window, delta);
+            return true;
+        }
+    }
+    size_t before = profile_bytes(customer->profile, registry_of(worker));
+    if (!profile_merge(customer->profile, &delta->fields, registry_of(worker), &worker->sources) ||
+        !raise_marks(customer->profile, delta)) {
+        return worker_fail(worker, "out of memory");
+    }
+    size_t grown = profile_bytes(customer->profile, registry_of(worker)) - before;
+    customer->bytes += grown;
+    worker->cache.bytes += grown;
+    delta->state = DELTA_MERGED;
+    return true;
+}
+
+static void lose_session(struct worker *worker, struct window *window, const char *message)
+{
+    log_printf(worker->pipeline->log, CHURN_LOG_WARN, worker->pipeline->store.label, "%s; trying again", message);
+    writer_close(worker);
+    worker->next_open_ms = host_monotonic_ms() + FIRST_OPEN_PAUSE_MS;
+    for (uint32_t i = 0; window != NULL && i < window->delta_count; i++) {
+        if (window->deltas[i]->state == DELTA_PUT) { /* written or not: a conflict will tell */
+            window->deltas[i]->state = DELTA_MERGED;
+        }
+    }
+}
+
+/* Puts one merged delta's profile. False when the session is lost or the worker failed. */
+static bool put(struct worker *worker, struct window *window, uint32_t index)
+{
+    struct delta *delta = window->deltas[index];
+    const struct customer *customer = delta->customer;
+    char key[HOST_KEY_SIZE];
+    churn_error err = {.size = sizeof err};
+    churn_put put = {.size = sizeof put, .id = index, .ttl_ms = worker->pipeline->store_settings.ttl_ms};
+    profile_render(customer->profile, registry_of(worker), &worker->sources, &worker->rendered);
+    if (worker->rendered.failed) {
+        return worker_fail(worker, "out of memory");
+    }
+    put.key = (churn_str){.ptr = key};
+    put.key.len = host_profile_key(worker->pipeline, (churn_str){.ptr = customer->id, .len = customer->id_len}, key);
+    put.expected_version = customer->profile->version;
+    put.fields = worker->rendered.pairs;
+    put.count = worker->rendered.count;
+    if (ops_of(worker)->put(worker->session, &put, &err) != CHURN_OK) {
+        lose_session(worker, window, err.message);
+        return false;
+    }
+    delta->state = DELTA_PUT;
+    return true;
+}
+
+/* Puts whatever is merged and not with the store. */
+static bool put_merged(struct worker *worker, struct window *window)
+{
+    for (uint32_t i = 0; i < window->delta_count; i++) {
+        if (window->deltas[i]->state == DELTA_MERGED && !put(worker, window, i)) {
+            return !worker->failed;
+        }
+    }
+    return true;
+}
+
+bool writer_begin(struct worker *worker, struct window *window)
+{
+    window->state = WINDOW_WRITING;
+    for (uint32_t i = 0; i < window->delta_count; i++) {
+        struct delta *delta = window->deltas[i];
+        delta->customer->filling = NULL;
+        delta->customer->writing = delta;
+        if (delta->ranges == NULL) { /* its only event was refused */
+            set_stored(window, delta);
+        } else if (!merge(worker, window, delta)) {
+            return false;
+        }
+    }
+    return worker->session == NULL || put_merged(worker, window);
+}
+
+static bool open_session(struct worker *worker)
+{
+    churn_error err = {.size = sizeof err};
+    int64_t now = host_monotonic_ms();
+    int32_t result;
+    if (now < worker->next_open_ms) {
+        return true;
+    }
+    result = ops_of(worker)->open(store_self(worker), &worker->session, &err);
+    if (result == CHURN_OK) {
+        if (worker->open_pause_ms > 0) {
+            log_printf(worker->pipeline->log, CHURN_LOG_INFO, worker->pipeline->store.label, "reached again");
+        }
+        worker->open_pause_ms = 0;
+        return true;
+    }
+    worker->session = NULL;
+    if (result != CHURN_RETRY) {
+        return worker_fail(worker, "%s: %s", worker->pipeline->store.label, err.message);
+    }
+    log_printf(worker->pipeline->log, CHURN_LOG_WARN, worker->pipeline->store.label, "%s; waiting, nothing is lost",
+               err.message);
+    worker->open_pause_ms = worker->open_pause_ms == 0 ? FIRST_OPEN_PAUSE_MS : worker->open_pause_ms * 2;
+    if (worker->open_pause_ms > LAST_OPEN_PAUSE_MS) {
+        worker->open_pause_ms = LAST_OPEN_PAUSE_MS;
+    }
+    worker->next_open_ms = now + worker->open_pause_ms;
+    return true;
+}
+
+static void warn_of_lost_writes(struct worker *worker, const struct customer *customer, const struct profile *stored)
+{
+    if (stored->version == 0) {
+        log_printf(worker->pipeline->log, CHURN_LOG_WARN, worker->pipeline->store.label,
+                   "the profile of customer '%.*s' is gone from the store (deleted, expired or evicted); it begins anew",
+                   (int)customer->id_len, customer->id);
+    } else if (stored->version < customer->profile->version) {
+        log_printf(worker->pipeline->log, CHURN_LOG_ERROR, worker->pipeline->store.label,
+                   "the profile of customer '%.*s' went back from version %llu to %llu: the store lost acknowledged writes; "
+                   "replay the topic to restore them",
+                   (int)customer->id_len, customer->id, (unsigned long long)customer->profile->version,
+                   (unsigned long long)stored->version);
+    }
+}
+
+/* Takes the stored profile as the new base and merges the delta into it. */
+static bool resolve_conflict(struct worker *worker, struct window *window, struct delta *delta,
+                             const churn_put_reply *reply)
+{
+    struct customer *customer = delta->customer;
+    struct profile *stored = profile_new(registry_of(worker));
+    char message[256] = "out of memory";
+    if (stored == NULL || !profile_read(stored, registry_of(worker), &worker->sources, reply->fields, reply->count,
+                                        message, sizeof message)) {
+        profile_free(stored, registry_of(worker));
+        return worker_fail(worker, "%s: the profile of customer '%.*s' cannot be read: %s", worker->pipeline->store.label,
+                           (int)customer->id_len, customer->id, message);
+    }
+    stored->version = reply->version;
+    metrics_add(worker->counters.conflicts, 1);
+    if (customer->profile->version > 0) {
+        warn_of_lost_writes(worker, customer, stored);
+    }
+    cache_set_profile(&worker->cache, customer, stored);
+    return merge(worker, window, delta);
+}
+
+static bool take_reply(struct worker *worker, struct window *window, const churn_put_reply *reply)
+{
+    struct delta *delta = window->deltas[reply->id];
+    struct profile *profile = delta->customer->profile;
+    switch (reply->result) {
+    case CHURN_OK:
+        metrics_add(worker->counters.puts, 1);
+        if (profile->version == 0) {
+            metrics_add(worker->counters.created, 1);
+        }
+        profile_saved(profile);
+        set_stored(window, delta);
+        return true;
+    case CHURN_CONFLICT:
+        return resolve_conflict(worker, window, delta, reply);
+    case CHURN_RETRY:
+        log_printf(worker->pipeline->log, CHURN_LOG_WARN, worker->pipeline->store.label,
+                   "a write was refused: %s; trying again", reply->message);
+        delta->state = DELTA_MERGED;
+        worker->retry_ms = host_monotonic_ms() + RETRY_PAUSE_MS;
+        return true;
+    default:
+        return worker_fail(worker, "%s: %s", worker->pipeline->store.label, reply->message);
+    }
+}
+
+/* Every reply is taken before anything is put again: a put ends the life of the replies' fields. */
+static bool take_replies(struct worker *worker, struct window *window, const churn_put_reply *replies, uint32_t count)
+{
+    for (uint32_t i = 0; i < count; i++) {
+        if (!take_reply(worker, window, &replies[i])) {
+            return false;
+        }
+    }
+    for (uint32_t i = 0; i < count; i++) {
+        bool again = replies[i].result == CHURN_CONFLICT && window->deltas[replies[i].id]->state == DELTA_MERGED;
+        if (again && !put(worker, window, (uint32_t)replies[i].id)) {
+            return !worker->failed;
+        }
+    }
+    return true;
+}
+
+static void finish(struct window *window)
+{
+    for (uint32_t i = 0; i < window->delta_count; i++) {
+        window->deltas[i]->customer->writing = NULL;
+    }
+    window->state = WINDOW_EMITTING;
+}
+
+bool writer_step(struct worker *worker, struct window *window, uint32_t timeout_ms)
+{
+    churn_put_reply replies[POLL_REPLIES];
+    churn_error err = {.size = sizeof err};
+    uint32_t count = 0;
+    int32_t result;
+    if (worker->session == NULL) {
+        if (!open_session(worker)) {
+            return false;
+        }
+        if (worker->session == NULL || !put_merged(worker, window)) {
+            return !worker->failed;
+        }
+    }
+    if (worker->retry_ms != 0 && host_monotonic_ms() >= worker->retry_ms) {
+        worker->retry_ms = 0;
+        if (!put_merged(worker, window)) {
+            return false;
+        }
+    }
+    while (window->stored < window->delta_count && worker->session != NULL) {
+        result = ops_of(worker)->poll(worker->session, replies, POLL_REPLIES, timeout_ms, &count, &err);
+        if (result == CHURN_RETRY) {
+            lose_session(worker, window, err.message);
+        } else if (result == CHURN_FATAL) {
+            return worker_fail(worker, "%s: %s", worker->pipeline->store.label, err.message);
+        } else if (result != CHURN_OK) {
+            break;
+        } else if (!take_replies(worker, window, replies, count)) {
+            return false;
+        }
+        timeout_ms = 0;
+    }
+    if (window->stored == window->delta_count) {
+        finish(window);
+    }
+    return true;
+}
+
+void writer_discard(struct worker *worker, struct window *window)
+{
+    for (uint32_t i = 0; i < window->delta_count; i++) {
+        struct delta *delta = window->deltas[i];
+        struct customer *customer = delta->customer;
+        if (customer->writing == delta) {
+            customer->writing = NULL;
+            if (delta->state != DELTA_STORED) { /* merged, and perhaps never written */
+                cache_set_profile(&worker->cache, customer, NULL);
+            }
+        }
+        if (customer->filling == delta) {
+            customer->filling = NULL;
+        }
+    }
+}
+
+void writer_close(struct worker *worker)
+{
+    if (worker->session != NULL) {
+        ops_of(worker)->close(worker->session);
+        worker->session = NULL;
+    }
+}

@@ -1,0 +1,402 @@
+#include "kafka_client.h"
+
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdlib.h>
+#include <syslog.h>
+
+#define OUTAGE_GRACE_MS 2000 /* connecting takes a moment, and one of a host's several addresses may not answer */
+#define REASON_SIZE 256
+
+/* Properties that no plugin leaves to the user. */
+static const char *const always_owned[] = {
+    "bootstrap.servers",
+    "use `brokers`",
+    "metadata.broker.list",
+    "use `brokers`",
+    "log.queue",
+    "churnd writes librdkafka's log lines to its own log",
+    NULL,
+};
+
+/* A broker, logical or real, of one of the clients that report here. */
+struct link {
+    struct link *next;
+    const rd_kafka_t *rk;
+    int port;
+    int up;
+    char name[];
+};
+
+struct kafka_client {
+    const churn_host *host;
+    const char *brokers;
+    void *owner;
+    pthread_mutex_t lock; /* guards `links`: librdkafka's threads report to them */
+    struct link *links;
+    _Atomic int up_count;  /* links that are up */
+    int64_t down_since_ms; /* 0: not known to be down */
+    int warned;
+    char reason[REASON_SIZE]; /* of the newest connection error */
+};
+
+static const char *owned_reason(const char *const *owned, const char *name)
+{
+    for (size_t i = 0; owned != NULL && owned[i] != NULL; i += 2) {
+        if (strcmp(owned[i], name) == 0) {
+            return owned[i + 1];
+        }
+    }
+    return NULL;
+}
+
+/* Edit distance, as far as names of up to 63 bytes go. */
+static size_t distance(const char *a, const char *b)
+{
+    size_t row[64], n = strlen(b);
+    if (n >= sizeof row / sizeof row[0]) {
+        return SIZE_MAX;
+    }
+    for (size_t j = 0; j <= n; j++) {
+        row[j] = j;
+    }
+    for (size_t i = 1; a[i - 1] != '\0'; i++) {
+        size_t diagonal = row[0];
+        row[0] = i;
+        for (size_t j = 1; j <= n; j++) {
+            size_t replaced = diagonal + (a[i - 1] != b[j - 1]);
+            size_t shorter = row[j] < row[j - 1] ? row[j] : row[j - 1];
+            diagonal = row[j];
+            row[j] = shorter + 1 < replaced ? shorter + 1 : replaced;
+        }
+    }
+    return row[n];
+}
+
+static void nearest_in(const char **pairs, size_t count, const char *name, size_t *best, char *found, size_t size)
+{
+    for (size_t i = 0; i + 1 < count; i += 2) {
+        size_t d = distance(name, pairs[i]);
+        if (d < *best) {
+            *best = d;
+            (void)snprintf(found, size, "%s", pairs[i]);
+        }
+    }
+}
+
+/* The known property that `name` most likely means; "" when none is near. */
+static void nearest_property(const char *name, char *found, size_t size)
+{
+    rd_kafka_conf_t *conf = rd_kafka_conf_new();
+    rd_kafka_topic_conf_t *topic_conf = rd_kafka_topic_conf_new();
+    size_t count, best = strlen(name) / 4 + 2;
+    const char **pairs;
+    found[0] = '\0';
+    pairs = rd_kafka_conf_dump(conf, &count);
+    nearest_in(pairs, count, name, &best, found, size);
+    rd_kafka_conf_dump_free(pairs, count);
+    pairs = rd_kafka_topic_conf_dump(topic_conf, &count);
+    nearest_in(pairs, count, name, &best, found, size);
+    rd_kafka_conf_dump_free(pairs, count);
+    rd_kafka_topic_conf_destroy(topic_conf);
+    rd_kafka_conf_destroy(conf);
+}
+
+static int may_be_secret(const char *name)
+{
+    static const char *const words[] = {"password", "secret", "key", "pem", "token", "sasl", "certificate", "oauth"};
+    for (size_t i = 0; i < sizeof words / sizeof words[0]; i++) {
+        if (strstr(name, words[i]) != NULL) {
+            return 1;
+        }
+    }
+    return 0;
+}
+
+/* Why librdkafka refused a value, without the value. */
+static void refuse_value(const char *name, const char *value, const char *said, churn_error *err)
+{
+    if (may_be_secret(name) || value[0] == '\0' || strstr(said, value) != NULL) {
+        (void)churn_fail_option(err, "properties",
+                                "librdkafka refuses the value of `%s` (not shown); see its CONFIGURATION.md", name);
+    } else {
+        (void)churn_fail_option(err, "properties", "librdkafka refuses `%s`: %s", name, said);
+    }
+}
+
+static int32_t set_property(rd_kafka_conf_t *conf, const char *name, const char *value, churn_error *err)
+{
+    char said[256], near[64];
+    switch (rd_kafka_conf_set(conf, name, value, said, sizeof said)) {
+    case RD_KAFKA_CONF_OK:
+        return CHURN_OK;
+    case RD_KAFKA_CONF_UNKNOWN:
+        nearest_property(name, near, sizeof near);
+        return churn_fail_option(err, "properties", "librdkafka has no property `%s`%s%s%s", name,
+                                 near[0] != '\0' ? "; did you mean `" : "", near, near[0] != '\0' ? "`?" : "");
+    default:
+        refuse_value(name, value, said, err);
+        return CHURN_FATAL;
+    }
+}
+
+static int32_t set_properties(rd_kafka_conf_t *conf, const churn_map *properties, const char *const *owned,
+                              churn_error *err)
+{
+    for (uint32_t i = 0; properties != NULL && i < properties->count; i++) {
+        const char *name = properties->keys[i];
+        const char *reason = owned_reason(owned, name);
+        if (reason == NULL) {
+            reason = owned_reason(always_owned, name);
+        }
+        if (reason != NULL) {
+            return churn_fail_option(err, "properties", "`%s` cannot be set here: %s", name, reason);
+        }
+        if (set_property(conf, name, properties->values[i], err) != CHURN_OK) {
+            return CHURN_FATAL;
+        }
+    }
+    return CHURN_OK;
+}
+
+/* What librdkafka repeats while brokers are away or starting is for debugging: kafka_client_check speaks of outages. */
+static int is_quiet(int level, const char *facility)
+{
+    static const char *const repeated[] = {"FAIL", "ERROR", "GETPID", "REQTMOUT"};
+    int quiet = level > LOG_WARNING;
+    for (size_t i = 0; i < sizeof repeated / sizeof repeated[0]; i++) {
+        quiet |= strcmp(facility, repeated[i]) == 0;
+    }
+    return quiet;
+}
+
+static void log_line(const churn_host *host, int level, const char *facility, const char *text)
+{
+    int quiet = is_quiet(level, facility);
+    churn_log(host, quiet ? CHURN_LOG_DEBUG : CHURN_LOG_WARN, "librdkafka: %s: %s", facility, text);
+}
+
+static void on_host_log(const rd_kafka_t *rk, int level, const char *facility, const char *text)
+{
+    log_line(rd_kafka_opaque(rk), level, facility, text);
+}
+
+static void on_host_error(rd_kafka_t *rk, int code, const char *reason, void *opaque)
+{
+    (void)rk;
+    churn_log(opaque, CHURN_LOG_WARN, "Kafka: %s: %s", rd_kafka_err2str((rd_kafka_resp_err_t)code), reason);
+}
+
+static int32_t set_identity(rd_kafka_conf_t *conf, const churn_host *host, const char *brokers, churn_error *err)
+{
+    char text[256];
+    (void)snprintf(text, sizeof text, "churnd-%s-%u", host->pipeline != NULL ? host->pipeline : "", host->worker);
+    if (kafka_client_set(conf, "client.id", text, err) != CHURN_OK) {
+        return CHURN_FATAL;
+    }
+    if (brokers == NULL || brokers[0] == '\0') {
+        return churn_fail_option(err, "brokers", "no broker is named; write host:port,host:port");
+    }
+    if (rd_kafka_conf_set(conf, "bootstrap.servers", brokers, text, sizeof text) != RD_KAFKA_CONF_OK) {
+        return churn_fail_option(err, "brokers", "%s", text);
+    }
+    return CHURN_OK;
+}
+
+rd_kafka_conf_t *kafka_client_conf(const churn_host *host, const char *brokers, const churn_map *properties,
+                                   const char *const *owned, churn_error *err)
+{
+    rd_kafka_conf_t *conf = rd_kafka_conf_new();
+    if (set_identity(conf, host, brokers, err) != CHURN_OK ||
+        set_properties(conf, properties, owned, err) != CHURN_OK) {
+        rd_kafka_conf_destroy(conf);
+        return NULL;
+    }
+    rd_kafka_conf_set_opaque(conf, (void *)(uintptr_t)host); /* only ever read as const */
+    rd_kafka_conf_set_log_cb(conf, on_host_log);
+    rd_kafka_conf_set_error_cb(conf, on_host_error);
+    return conf;
+}
+
+int32_t kafka_client_set(rd_kafka_conf_t *conf, const char *name, const char *value, churn_error *err)
+{
+    char said[256];
+    if (rd_kafka_conf_set(conf, name, value, said, sizeof said) == RD_KAFKA_CONF_OK) {
+        return CHURN_OK;
+    }
+    return churn_fail(err, CHURN_FATAL, "librdkafka %s does not take `%s`: %s", rd_kafka_version_str(), name, said);
+}
+
+int32_t kafka_client_default(rd_kafka_conf_t *conf, const churn_map *properties, const char *name, const char *alias,
+                             const char *value, churn_error *err)
+{
+    for (uint32_t i = 0; properties != NULL && i < properties->count; i++) {
+        if (strcmp(properties->keys[i], name) == 0 || (alias != NULL && strcmp(properties->keys[i], alias) == 0)) {
+            return CHURN_OK;
+        }
+    }
+    return kafka_client_set(conf, name, value, err);
+}
+
+int kafka_client_denied(rd_kafka_resp_err_t err)
+{
+    return err == RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED || err == RD_KAFKA_RESP_ERR_GROUP_AUTHORIZATION_FAILED ||
+           err == RD_KAFKA_RESP_ERR_CLUSTER_AUTHORIZATION_FAILED || err == RD_KAFKA_RESP_ERR_POLICY_VIOLATION ||
+           err == RD_KAFKA_RESP_ERR_SECURITY_DISABLED;
+}
+
+struct kafka_client *kafka_client_new(const churn_host *host, const char *brokers, void *owner)
+{
+    struct kafka_client *client = calloc(1, sizeof *client);
+    if (client == NULL || pthread_mutex_init(&client->lock, NULL) != 0) {
+        free(client);
+        return NULL;
+    }
+    client->host = host;
+    client->brokers = brokers;
+    client->owner = owner;
+    return client;
+}
+
+void *kafka_client_owner(void *opaque)
+{
+    return ((struct kafka_client *)opaque)->owner;
+}
+
+/* The link of one broker, made when it is new; NULL when memory ran out. Under the lock. */
+static struct link *link_of(struct kafka_client *client, const rd_kafka_t *rk, const char *name, int port)
+{
+    size_t len = strlen(name) + 1;
+    struct link *l = client->links;
+    while (l != NULL && (l->rk != rk || l->port != port || strcmp(l->name, name) != 0)) {
+        l = l->next;
+    }
+    if (l == NULL && (l = calloc(1, sizeof *l + len)) != NULL) {
+        l->rk = rk;
+        l->port = port;
+        memcpy(l->name, name, len);
+        l->next = client->links;
+        client->links = l;
+    }
+    return l;
+}
+
+/* Called by librdkafka's broker threads. */
+static rd_kafka_resp_err_t on_broker_state(rd_kafka_t *rk, int32_t id, const char *protocol, const char *name, int port,
+                                           const char *state, void *opaque)
+{
+    struct kafka_client *client = opaque;
+    int up = strcmp(state, "UP") == 0 || strcmp(state, "UPDATE") == 0;
+    struct link *l;
+    (void)id; /* a bootstrap broker learns its id later */
+    (void)protocol;
+    (void)pthread_mutex_lock(&client->lock);
+    l = link_of(client, rk, name, port);
+    if (l != NULL && l->up != up) {
+        l->up = up;
+        atomic_fetch_add(&client->up_count, up ? 1 : -1);
+    }
+    (void)pthread_mutex_unlock(&client->lock);
+    return RD_KAFKA_RESP_ERR_NO_ERROR;
+}
+
+static rd_kafka_resp_err_t on_new(rd_kafka_t *rk, const rd_kafka_conf_t *conf, void *opaque, char *said, size_t size)
+{
+    (void)conf;
+    (void)said;
+    (void)size;
+    return rd_kafka_interceptor_add_on_broker_state_change(rk, "churnd", on_broker_state, opaque);
+}
+
+static void on_log(const rd_kafka_t *rk, int level, const char *facility, const char *text)
+{
+    const struct kafka_client *client = rd_kafka_opaque(rk);
+    log_line(client->host, level, facility, text);
+}
+
+static void on_error(rd_kafka_t *rk, int code, const char *reason, void *opaque)
+{
+    (void)rk;
+    kafka_client_error(opaque, (rd_kafka_resp_err_t)code, reason);
+}
+
+int32_t kafka_client_follow(struct kafka_client *client, rd_kafka_conf_t *conf, churn_error *err)
+{
+    rd_kafka_conf_set_opaque(conf, client);
+    rd_kafka_conf_set_log_cb(conf, on_log);
+    rd_kafka_conf_set_error_cb(conf, on_error);
+    if (rd_kafka_conf_interceptor_add_on_new(conf, "churnd", on_new, client) != RD_KAFKA_RESP_ERR_NO_ERROR) {
+        return churn_fail(err, CHURN_FATAL, "librdkafka %s takes no interceptor", rd_kafka_version_str());
+    }
+    return CHURN_OK;
+}
+
+/* Keeps "Connect to … failed: Connection refused" of "host:9092/1: Connect to … failed: Connection refused (after …)".
+ */
+static void keep_reason(struct kafka_client *client, const char *reason)
+{
+    const char *from = strstr(reason, ": ");
+    const char *suffix = strstr(reason, " (after ");
+    from = from != NULL && (suffix == NULL || from < suffix) ? from + 2 : reason;
+    (void)snprintf(client->reason, sizeof client->reason, "%.*s",
+                   suffix != NULL ? (int)(suffix - from) : (int)strlen(from), from);
+}
+
+void kafka_client_error(struct kafka_client *client, rd_kafka_resp_err_t code, const char *reason)
+{
+    switch (code) {
+    case RD_KAFKA_RESP_ERR__TRANSPORT:
+    case RD_KAFKA_RESP_ERR__RESOLVE:
+    case RD_KAFKA_RESP_ERR__AUTHENTICATION:
+    case RD_KAFKA_RESP_ERR__SSL:
+    case RD_KAFKA_RESP_ERR__TIMED_OUT:
+        keep_reason(client, reason);
+        churn_log(client->host, CHURN_LOG_DEBUG, "Kafka: %s", reason);
+        break;
+    case RD_KAFKA_RESP_ERR__ALL_BROKERS_DOWN:
+    case RD_KAFKA_RESP_ERR__FATAL: /* asked for with rd_kafka_fatal_error */
+        churn_log(client->host, CHURN_LOG_DEBUG, "Kafka: %s", reason);
+        break;
+    default:
+        churn_log(client->host, CHURN_LOG_WARN, "Kafka: %s: %s", rd_kafka_err2str(code), reason);
+    }
+}
+
+int kafka_client_check(struct kafka_client *client, int needed)
+{
+    const churn_host *host = client->host;
+    int64_t now;
+    if (atomic_load(&client->up_count) > 0) {
+        if (client->warned) {
+            churn_log(host, CHURN_LOG_INFO, "Kafka at %s can be reached again", client->brokers);
+        }
+        client->warned = 0;
+        client->down_since_ms = 0;
+        return 1;
+    }
+    now = host->monotonic_ms(host);
+    if (!needed) {
+        client->down_since_ms = 0; /* brokers close idle connections, which are opened again when needed */
+    } else if (client->down_since_ms == 0) {
+        client->down_since_ms = now;
+    } else if (!client->warned && now - client->down_since_ms >= OUTAGE_GRACE_MS) {
+        client->warned = 1;
+        churn_log(host, CHURN_LOG_WARN, "Kafka at %s cannot be reached: %s; waiting", client->brokers,
+                  client->reason[0] != '\0' ? client->reason : "no answer yet");
+    }
+    return 0;
+}
+
+void kafka_client_free(struct kafka_client *client)
+{
+    if (client == NULL) {
+        return;
+    }
+    while (client->links != NULL) {
+        struct link *l = client->links;
+        client->links = l->next;
+        free(l);
+    }
+    (void)pthread_mutex_destroy(&client->lock);
+    free(client);
+}

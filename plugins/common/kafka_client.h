@@ -1,0 +1,50 @@
+/* What every plugin that talks to Kafka shares: configuration of a client, and whether Kafka can be reached. */
+#ifndef KAFKA_CLIENT_H
+#define KAFKA_CLIENT_H
+
+#include <churn/host.h>
+#include <churn/option.h>
+#include <librdkafka/rdkafka.h>
+
+/* Makes a configuration with `bootstrap.servers`, `client.id` and the pass-through `properties` (librdkafka's own
+ * names, each checked by librdkafka). A property in `owned` (NULL-terminated "name", "reason", … pairs; may be NULL) is
+ * refused with its reason. librdkafka's log lines and errors go to the host's log. The caller owns the result
+ * (rd_kafka_new takes it). NULL on error, with err->option = "properties" or "brokers". Values of properties are never
+ * printed. */
+rd_kafka_conf_t *kafka_client_conf(const churn_host *host, const char *brokers, const churn_map *properties,
+                                   const char *const *owned, churn_error *err);
+
+/* rd_kafka_conf_set for what the plugin itself decides; a refusal is a bug and is reported as CHURN_FATAL. */
+int32_t kafka_client_set(rd_kafka_conf_t *conf, const char *name, const char *value, churn_error *err);
+
+/* As kafka_client_set, where `properties` names neither `name` nor its `alias` (may be NULL). */
+int32_t kafka_client_default(rd_kafka_conf_t *conf, const churn_map *properties, const char *name, const char *alias,
+                             const char *value, churn_error *err);
+
+/* 1 for an error that only somebody's permission or another configuration can end. */
+int kafka_client_denied(rd_kafka_resp_err_t err);
+
+/* Follows whether a client's brokers can be reached, so that an outage is one warning and its end one line. */
+struct kafka_client;
+
+/* NULL when memory ran out. `host` and `brokers` outlive it; `owner` is what kafka_client_owner gives back. */
+struct kafka_client *kafka_client_new(const churn_host *host, const char *brokers, void *owner);
+
+/* Makes the client made of `conf` report to `client`, which becomes its opaque; replaces the log and error callbacks.
+ */
+int32_t kafka_client_follow(struct kafka_client *client, rd_kafka_conf_t *conf, churn_error *err);
+
+/* The `owner` of the kafka_client that is the opaque of a callback. */
+void *kafka_client_owner(void *opaque);
+
+/* Takes an error event; for clients whose queue is polled for events. Called by the polling thread. */
+void kafka_client_error(struct kafka_client *client, rd_kafka_resp_err_t code, const char *reason);
+
+/* Logs an outage that has lasted a while when `needed`, and its end; 1 when a broker is connected. Called now and then
+ * by the polling thread. */
+int kafka_client_check(struct kafka_client *client, int needed);
+
+/* After rd_kafka_destroy of the client that reports to it; may be NULL. */
+void kafka_client_free(struct kafka_client *client);
+
+#endif

@@ -1,0 +1,67 @@
+#include "store_session.h"
+
+#define RETRY_PAUSE_MS 500
+
+int32_t store_session_init(struct store_session *s, const churn_host *host, churn_error *err)
+{
+    s->host = host;
+    s->storage = host->get_extension(host, CHURN_STORAGE_ID);
+    s->ops = s->storage != NULL ? s->storage->store(host, &s->store) : NULL;
+    if (s->ops == NULL) {
+        return churn_fail(err, CHURN_FATAL,
+                          "reads profiles, and the pipeline has no store: add a `store:` section to the pipeline");
+    }
+    return CHURN_OK;
+}
+
+static int32_t out_of_reach(struct store_session *s, const churn_error *err)
+{
+    s->retry_at_ms = s->host->monotonic_ms(s->host) + RETRY_PAUSE_MS;
+    if (!s->out) {
+        s->out = 1;
+        churn_log(s->host, CHURN_LOG_WARN, "the store is out of reach (%s); predictions wait for it", err->message);
+    }
+    return CHURN_RETRY;
+}
+
+int32_t store_session_ready(struct store_session *s, churn_error *err)
+{
+    churn_error why = {.size = sizeof why};
+    int32_t rc;
+    if (s->session != NULL) {
+        return CHURN_OK;
+    }
+    if (s->host->monotonic_ms(s->host) < s->retry_at_ms) {
+        return CHURN_RETRY;
+    }
+    rc = s->ops->open(s->store, &s->session, &why);
+    if (rc == CHURN_OK) {
+        if (s->out) {
+            s->out = 0;
+            churn_log(s->host, CHURN_LOG_INFO, "the store is back; predictions go on");
+        }
+        return CHURN_OK;
+    }
+    s->session = NULL;
+    if (rc == CHURN_RETRY) {
+        return out_of_reach(s, &why);
+    }
+    return churn_fail(err, CHURN_FATAL, "the store cannot be used: %s", why.message);
+}
+
+int32_t store_session_result(struct store_session *s, int32_t result, const churn_error *err)
+{
+    if (result == CHURN_RETRY) {
+        store_session_close(s);
+        (void)out_of_reach(s, err);
+    }
+    return result;
+}
+
+void store_session_close(struct store_session *s)
+{
+    if (s->session != NULL) {
+        s->ops->close(s->session);
+        s->session = NULL;
+    }
+}

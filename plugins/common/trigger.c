@@ -1,0 +1,81 @@
+#include "trigger.h"
+
+#include "json_read.h"
+#include "utc_time.h"
+#include <stdlib.h>
+
+static churn_str place(char **at, churn_str text)
+{
+    churn_str copy = {.ptr = *at, .len = text.len};
+    if (text.len > 0) {
+        memcpy(*at, text.ptr, text.len);
+    }
+    *at += text.len;
+    return copy;
+}
+
+struct trigger *trigger_new(const struct trigger *from)
+{
+    struct trigger *trigger;
+    int64_t timestamp_ms;
+    char *at;
+    if (!utc_time_parse(from->timestamp, &timestamp_ms)) {
+        return NULL;
+    }
+    trigger = malloc(sizeof *trigger + from->request_id.len + (size_t)from->customer_id.len + from->event_id.len +
+                     from->event_type.len + from->timestamp.len);
+    if (trigger == NULL) {
+        return NULL;
+    }
+    at = trigger->texts;
+    trigger->request_id = place(&at, from->request_id);
+    trigger->customer_id = place(&at, from->customer_id);
+    trigger->event_id = place(&at, from->event_id);
+    trigger->event_type = place(&at, from->event_type);
+    trigger->timestamp = place(&at, from->timestamp);
+    trigger->timestamp_ms = timestamp_ms;
+    return trigger;
+}
+
+struct trigger *trigger_parse(churn_str value, churn_error *err)
+{
+    json_object *object = value.ptr != NULL ? json_read_object(value) : NULL, *inner = NULL;
+    struct trigger texts, *trigger = NULL;
+    int64_t ms;
+    if (object == NULL) {
+        (void)churn_fail(err, CHURN_REJECT, "a trigger must be a JSON object");
+        return NULL;
+    }
+    if (!json_read_string(object, "request_id", &texts.request_id) ||
+        !json_read_string(object, "customer_id", &texts.customer_id) ||
+        !json_object_object_get_ex(object, "trigger", &inner) || !json_object_is_type(inner, json_type_object) ||
+        !json_read_string(inner, "event_id", &texts.event_id) ||
+        !json_read_string(inner, "event_type", &texts.event_type) ||
+        !json_read_string(inner, "timestamp", &texts.timestamp) || texts.customer_id.len == 0 ||
+        texts.customer_id.len > 128) {
+        (void)churn_fail(err, CHURN_REJECT,
+                         "a trigger needs the strings request_id, customer_id (1 to 128 bytes) and an object trigger "
+                         "with the strings event_id, event_type, timestamp");
+    } else if (!utc_time_parse(texts.timestamp, &ms)) {
+        (void)churn_fail(err, CHURN_REJECT, "a trigger's timestamp must be written YYYY-MM-DDTHH:MM:SS.mmmZ");
+    } else if ((trigger = trigger_new(&texts)) == NULL) {
+        (void)churn_fail(err, CHURN_FATAL, "out of memory");
+    }
+    json_object_put(object);
+    return trigger;
+}
+
+void trigger_write_open(struct text_buffer *text, const struct trigger *trigger)
+{
+    text_puts(text, "{\"request_id\":");
+    text_json_string(text, trigger->request_id);
+    text_puts(text, ",\"customer_id\":");
+    text_json_string(text, trigger->customer_id);
+    text_puts(text, ",\"trigger\":{\"event_id\":");
+    text_json_string(text, trigger->event_id);
+    text_puts(text, ",\"event_type\":");
+    text_json_string(text, trigger->event_type);
+    text_puts(text, ",\"timestamp\":");
+    text_json_string(text, trigger->timestamp);
+    text_puts(text, "}");
+}

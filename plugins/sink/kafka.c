@@ -1,0 +1,133 @@
+/* Records into one Kafka topic, keyed as they are. */
+#include "kafka_client.h"
+#include "kafka_producer.h"
+
+#include <churn/ext/metrics.h>
+#include <churn/sink.h>
+
+/* An event may be 1 MiB, to which the key and a dead letter's headers add: more than a topic takes by default. */
+static const char *const topic_config[] = {"max.message.bytes", "2097152", NULL};
+
+struct kafka_sink {
+    const char *brokers;
+    const char *topic;
+    int64_t partitions;
+    int32_t create_topic;
+    churn_map properties;
+    const churn_host *host;
+    struct kafka_producer *producer;
+    const churn_metrics *metrics; /* NULL: the host has none */
+    churn_counter *records_sent;
+};
+
+static const churn_option options[] = {
+    {.name = "brokers",
+     .default_text = "localhost:9092",
+     .help = "The Kafka brokers to ask for the others: host:port,host:port.",
+     .type = CHURN_OPTION_STRING,
+     .offset = offsetof(struct kafka_sink, brokers)},
+    {.name = "topic",
+     .help = "The topic that the records go to.",
+     .type = CHURN_OPTION_STRING,
+     .flags = CHURN_OPTION_REQUIRED,
+     .offset = offsetof(struct kafka_sink, topic)},
+    {.name = "create_topic",
+     .default_text = "true",
+     .help = "Creates the topic (with max.message.bytes 2 MiB) when it does not exist; otherwise the brokers decide.",
+     .type = CHURN_OPTION_BOOL,
+     .offset = offsetof(struct kafka_sink, create_topic)},
+    {.name = "partitions",
+     .default_text = "0",
+     .help = "How many partitions a topic created here gets; 0: the brokers' default.",
+     .min = 0,
+     .max = 100000,
+     .type = CHURN_OPTION_INT,
+     .offset = offsetof(struct kafka_sink, partitions)},
+    {.name = "properties",
+     .help = "librdkafka's own properties, such as security.protocol or compression.codec.",
+     .type = CHURN_OPTION_MAP,
+     .flags = CHURN_OPTION_SECRET,
+     .offset = offsetof(struct kafka_sink, properties)},
+};
+
+static int32_t sink_create(void *self, const churn_host *host, churn_error *err)
+{
+    struct kafka_sink *s = self;
+    s->host = host;
+    s->metrics = host->get_extension(host, CHURN_METRICS_ID);
+    if (s->metrics != NULL) {
+        s->records_sent = s->metrics->counter(host, "records_sent");
+    }
+    return kafka_producer_check(host, s->brokers, &s->properties, err);
+}
+
+static int32_t sink_start(void *self, churn_error *err)
+{
+    struct kafka_sink *s = self;
+    s->producer = kafka_producer_new(s->host, s->brokers, &s->properties, err);
+    if (s->producer == NULL) {
+        return CHURN_FATAL;
+    }
+    if (s->create_topic &&
+        kafka_producer_ensure_topic(s->producer, s->topic, (int32_t)s->partitions, topic_config, err) != CHURN_OK) {
+        kafka_producer_free(s->producer, 0);
+        s->producer = NULL;
+        return CHURN_FATAL;
+    }
+    return CHURN_OK;
+}
+
+static int32_t sink_write(void *self, const churn_record *records, uint32_t count, uint32_t *ret_taken,
+                          churn_error *err)
+{
+    struct kafka_sink *s = self;
+    int32_t result = CHURN_OK;
+    *ret_taken = 0;
+    while (*ret_taken < count && result == CHURN_OK) {
+        result = kafka_producer_send(s->producer, s->topic, &records[*ret_taken], err);
+        *ret_taken += result == CHURN_OK;
+    }
+    return result == CHURN_PENDING ? CHURN_OK : result;
+}
+
+static int32_t sink_poll(void *self, churn_done *done, uint32_t max, uint32_t timeout_ms, uint32_t *ret_count,
+                         churn_error *err)
+{
+    struct kafka_sink *s = self;
+    int32_t result = kafka_producer_poll(s->producer, done, max, timeout_ms, ret_count, err);
+    if (result == CHURN_OK && s->metrics != NULL && *ret_count > 0) {
+        int64_t sent = 0;
+        for (uint32_t i = 0; i < *ret_count; i++) {
+            sent += done[i].result == CHURN_OK;
+        }
+        s->metrics->add(s->records_sent, sent);
+    }
+    return result;
+}
+
+static void sink_stop(void *self, int64_t deadline_ms)
+{
+    struct kafka_sink *s = self;
+    kafka_producer_free(s->producer, deadline_ms);
+    s->producer = NULL;
+}
+
+static void sink_destroy(void *self)
+{
+    (void)self; /* stop freed what start made */
+}
+
+static const churn_sink_ops ops = {
+    .size = sizeof ops,
+    .accepts = CHURN_RECORD_EVENT | CHURN_RECORD_ALERT | CHURN_RECORD_DEAD_LETTER,
+    .create = sink_create,
+    .start = sink_start,
+    .write = sink_write,
+    .poll = sink_poll,
+    .stop = sink_stop,
+    .destroy = sink_destroy,
+};
+
+CHURN_PLUGIN(.kind = CHURN_KIND_SINK, .name = "kafka", .version = "0.1.0",
+             .summary = "Writes records to a Kafka topic, each acknowledged by all in-sync replicas.",
+             CHURN_OPTIONS(options, struct kafka_sink), .ops = &ops);

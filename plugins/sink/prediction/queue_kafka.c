@@ -1,0 +1,611 @@
+/* Triggers in a Kafka topic, keyed by customer. The back is a consumer of a group that all instances share; it commits no
+ * offset beyond the lowest trigger that is not served yet. */
+#include "kafka_client.h"
+#include "kafka_producer.h"
+#include "queue.h"
+#include <stdlib.h>
+
+#define READ_MAX 1000         /* messages a read */
+#define COMMIT_MS 1000        /* pause between commits */
+#define LOOK_MS 1000          /* pause between looks whether the topic exists */
+#define REQUEST_MS 1000       /* longest wait for an answer about metadata or offsets */
+#define COMMIT_WAIT_MS 3000   /* longest wait for a commit that must be known to have happened */
+
+/* The newest trigger of a customer stands for its older ones, so compaction keeps the topic bounded and loses none,
+ * however long the API is down. */
+static const char *const topic_config[] = {"cleanup.policy", "compact", NULL};
+
+/* --- Front --- */
+
+struct front {
+    const struct settings *settings;
+    struct kafka_producer *producer;
+};
+
+static int32_t front_write(void *arg, const churn_record *records, uint32_t count, uint32_t *ret_taken,
+                           churn_error *err)
+{
+    struct front *f = arg;
+    int32_t rc = CHURN_OK;
+    uint32_t taken = 0;
+    for (; taken < count && rc == CHURN_OK; taken += rc == CHURN_OK) {
+        churn_record record = {.size = sizeof record,
+                               .kind = records[taken].kind,
+                               .key = records[taken].key,
+                               .value = records[taken].value,
+                               .id = records[taken].id};
+        rc = kafka_producer_send(f->producer, f->settings->queue_topic, &record, err);
+    }
+    *ret_taken = taken;
+    return rc == CHURN_PENDING ? CHURN_OK : rc;
+}
+
+static int32_t front_poll(void *arg, churn_done *done, uint32_t max, uint32_t timeout_ms, uint32_t *ret_count,
+                          churn_error *err)
+{
+    struct front *f = arg;
+    return kafka_producer_poll(f->producer, done, max, timeout_ms, ret_count, err);
+}
+
+static void front_free(void *arg, int64_t deadline_ms)
+{
+    struct front *f = arg;
+    if (f != NULL) {
+        kafka_producer_free(f->producer, deadline_ms);
+        free(f);
+    }
+}
+
+static void *front_new(const churn_host *host, const struct settings *settings, churn_error *err)
+{
+    struct front *f = calloc(1, sizeof *f);
+    if (f == NULL) {
+        (void)churn_fail(err, CHURN_FATAL, "out of memory");
+        return NULL;
+    }
+    f->settings = settings;
+    f->producer = kafka_producer_new(host, settings->brokers, &settings->properties, err);
+    if (f->producer == NULL || kafka_producer_ensure_topic(f->producer, settings->queue_topic,
+                                                           (int32_t)settings->queue_partitions, topic_config,
+                                                           err) != CHURN_OK) {
+        front_free(f, 0);
+        return NULL;
+    }
+    return f;
+}
+
+static const struct queue_front_ops front_ops = {.write = front_write, .poll = front_poll, .free = front_free};
+
+/* --- Partitions: which triggers of them are served --- */
+
+struct offset {
+    int64_t offset;
+    int served;
+};
+
+struct partition {
+    uint32_t generation; /* of its assignment; a token of another one is void */
+    int assigned;
+    int64_t next_offset; /* of what was read: the one to come; -1: nothing is known yet */
+    int64_t committed;   /* asked to be committed last; -1: nothing */
+    struct offset *ring; /* read, from the lowest that is not served */
+    size_t room;         /* a power of two */
+    size_t head;
+    size_t count;
+    uint64_t first; /* sequence number of the one at `head` */
+};
+
+static struct offset *at(const struct partition *p, size_t i)
+{
+    return &p->ring[(p->head + i) & (p->room - 1)];
+}
+
+static int push(struct partition *p, int64_t offset)
+{
+    if (p->count == p->room) {
+        size_t room = p->room != 0 ? p->room * 2 : 256;
+        struct offset *ring = malloc(room * sizeof *ring);
+        if (ring == NULL) {
+            return 0;
+        }
+        for (size_t i = 0; i < p->count; i++) {
+            ring[i] = *at(p, i);
+        }
+        free(p->ring);
+        p->ring = ring;
+        p->room = room;
+        p->head = 0;
+    }
+    *at(p, p->count++) = (struct offset){.offset = offset};
+    return 1;
+}
+
+static void mark_served(struct partition *p, uint64_t sequence)
+{
+    at(p, (size_t)(sequence - p->first))->served = 1;
+    while (p->count > 0 && at(p, 0)->served) {
+        p->head = (p->head + 1) & (p->room - 1);
+        p->first++;
+        p->count--;
+    }
+}
+
+/* Everything before it is served; -1: nothing is known. */
+static int64_t safe_offset(const struct partition *p)
+{
+    return p->count > 0 ? at(p, 0)->offset : p->next_offset;
+}
+
+static void reset(struct partition *p, int assigned)
+{
+    p->generation++;
+    p->assigned = assigned;
+    p->next_offset = -1;
+    p->committed = -1;
+    p->first += p->count;
+    p->head = p->count = 0;
+}
+
+/* --- Back --- */
+
+struct back {
+    const churn_host *host;
+    const struct settings *settings;
+    const struct counters *counters;
+    struct kafka_client *client;
+    rd_kafka_t *rk;
+    struct waiting *reading; /* the table to read into; known from the first read on */
+    struct partition *partitions;
+    int32_t partition_count;
+    int subscribed;
+    int absent;   /* the topic was looked for and does not exist */
+    int assigned; /* the group has given us our part, which may be none */
+    int paused;
+    int64_t look_at_ms;
+    int64_t commit_at_ms;
+    int out_of_memory;
+};
+
+static struct partition *partition_of(struct back *b, int32_t number)
+{
+    struct partition *partitions;
+    if (number < b->partition_count) {
+        return &b->partitions[number];
+    }
+    partitions = realloc(b->partitions, ((size_t)number + 1) * sizeof *partitions);
+    if (partitions == NULL) {
+        b->out_of_memory = 1;
+        return NULL;
+    }
+    b->partitions = partitions;
+    for (; b->partition_count <= number; b->partition_count++) {
+        partitions[b->partition_count] = (struct partition){.next_offset = -1, .committed = -1};
+    }
+    return &partitions[number];
+}
+
+/* The partition that a token belongs to, NULL when it has gone away since. */
+static struct partition *live(const struct back *b, const struct token *token)
+{
+    struct partition *p = &b->partitions[token->partition];
+    return p->assigned && p->generation == token->generation ? p : NULL;
+}
+
+static int is_gone(const void *ctx, const struct token *token)
+{
+    return live(ctx, token) == NULL;
+}
+
+/* What can be committed and was not yet; NULL: nothing. */
+static rd_kafka_topic_partition_list_t *to_commit(struct back *b)
+{
+    rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new(b->partition_count);
+    for (int32_t i = 0; i < b->partition_count; i++) {
+        struct partition *p = &b->partitions[i];
+        int64_t safe = safe_offset(p);
+        if (p->assigned && safe >= 0 && safe != p->committed) {
+            rd_kafka_topic_partition_list_add(list, b->settings->queue_topic, i)->offset = safe;
+            p->committed = safe;
+        }
+    }
+    if (list->cnt == 0) {
+        rd_kafka_topic_partition_list_destroy(list);
+        return NULL;
+    }
+    return list;
+}
+
+static void commit_soon(struct back *b)
+{
+    int64_t now = b->host->monotonic_ms(b->host);
+    rd_kafka_topic_partition_list_t *list = now >= b->commit_at_ms ? to_commit(b) : NULL;
+    if (list != NULL) {
+        b->commit_at_ms = now + COMMIT_MS;
+        (void)rd_kafka_commit(b->rk, list, 1);
+        rd_kafka_topic_partition_list_destroy(list);
+    }
+}
+
+/* rd_kafka_commit with a limit. A commit that does not happen costs repeated requests, nothing else. */
+static void commit_now(struct back *b, int timeout_ms)
+{
+    rd_kafka_topic_partition_list_t *list = to_commit(b);
+    rd_kafka_queue_t *queue = list != NULL ? rd_kafka_queue_new(b->rk) : NULL;
+    if (queue == NULL) {
+        return;
+    }
+    if (rd_kafka_commit_queue(b->rk, list, queue, NULL, NULL) == RD_KAFKA_RESP_ERR_NO_ERROR) {
+        rd_kafka_event_t *event = rd_kafka_queue_poll(queue, timeout_ms);
+        if (event != NULL) {
+            rd_kafka_event_destroy(event);
+        }
+    }
+    rd_kafka_queue_destroy(queue);
+    rd_kafka_topic_partition_list_destroy(list);
+}
+
+static void on_assign(struct back *b, rd_kafka_topic_partition_list_t *list)
+{
+    for (int i = 0; i < list->cnt; i++) {
+        struct partition *p = partition_of(b, list->elems[i].partition);
+        if (p != NULL) {
+            reset(p, 1);
+        }
+    }
+    (void)rd_kafka_assign(b->rk, list);
+    b->assigned = 1;
+    b->paused = 0;
+}
+
+static void on_revoke(struct back *b)
+{
+    if (!rd_kafka_assignment_lost(b->rk)) {
+        commit_now(b, COMMIT_WAIT_MS);
+    }
+    (void)rd_kafka_assign(b->rk, NULL);
+    for (int32_t i = 0; i < b->partition_count; i++) {
+        if (b->partitions[i].assigned) {
+            reset(&b->partitions[i], 0);
+        }
+    }
+    if (b->reading != NULL) {
+        waiting_forget(b->reading, is_gone, b);
+    }
+    b->assigned = 0;
+}
+
+static void on_rebalance(rd_kafka_t *rk, rd_kafka_resp_err_t err, rd_kafka_topic_partition_list_t *list, void *opaque)
+{
+    struct back *b = kafka_client_owner(opaque);
+    (void)rk;
+    if (err == RD_KAFKA_RESP_ERR__ASSIGN_PARTITIONS) {
+        on_assign(b, list);
+    } else {
+        on_revoke(b);
+    }
+}
+
+/* Joins the group only once the topic exists: a member that joins before is given nothing for a while. */
+static void look_for_topic(struct back *b)
+{
+    int64_t now = b->host->monotonic_ms(b->host);
+    rd_kafka_topic_partition_list_t *topics;
+    const struct rd_kafka_metadata *metadata;
+    rd_kafka_topic_t *topic;
+    if (now < b->look_at_ms || (topic = rd_kafka_topic_new(b->rk, b->settings->queue_topic, NULL)) == NULL) {
+        return;
+    }
+    b->absent = 0;
+    if (rd_kafka_metadata(b->rk, 0, topic, &metadata, REQUEST_MS) == RD_KAFKA_RESP_ERR_NO_ERROR) {
+        rd_kafka_resp_err_t code = metadata->topic_cnt == 1 ? metadata->topics[0].err : RD_KAFKA_RESP_ERR_UNKNOWN;
+        b->absent = code == RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART;
+        if (code == RD_KAFKA_RESP_ERR_NO_ERROR && metadata->topics[0].partition_cnt > 0) {
+            topics = rd_kafka_topic_partition_list_new(1);
+            (void)rd_kafka_topic_partition_list_add(topics, b->settings->queue_topic, RD_KAFKA_PARTITION_UA);
+            b->subscribed = rd_kafka_subscribe(b->rk, topics) == RD_KAFKA_RESP_ERR_NO_ERROR;
+            rd_kafka_topic_partition_list_destroy(topics);
+        } else if (kafka_client_denied(code)) {
+            churn_log(b->host, CHURN_LOG_ERROR, "topic `%s` may not be read by this client: %s; predictions wait",
+                      b->settings->queue_topic, rd_kafka_err2str(code));
+        }
+        rd_kafka_metadata_destroy(metadata);
+    }
+    rd_kafka_topic_destroy(topic);
+    b->look_at_ms = b->host->monotonic_ms(b->host) + LOOK_MS;
+}
+
+/* Stops fetching while enough was read ahead, and begins again when there is room. */
+static void hold_back(struct back *b)
+{
+    uint64_t read = 0, limit = (uint64_t)b->settings->max_waiting;
+    rd_kafka_topic_partition_list_t *list;
+    for (int32_t i = 0; i < b->partition_count; i++) {
+        read += b->partitions[i].count;
+    }
+    if (b->paused ? read > limit * 3 / 4 : read < limit) {
+        return;
+    }
+    if (rd_kafka_assignment(b->rk, &list) != RD_KAFKA_RESP_ERR_NO_ERROR) {
+        return;
+    }
+    (void)(b->paused ? rd_kafka_resume_partitions(b->rk, list) : rd_kafka_pause_partitions(b->rk, list));
+    b->paused = !b->paused;
+    rd_kafka_topic_partition_list_destroy(list);
+}
+
+static void add_trigger(struct back *b, struct partition *p, const rd_kafka_message_t *message)
+{
+    churn_error why = {.size = sizeof why};
+    churn_str value = {.ptr = message->payload, .len = (uint32_t)message->len};
+    struct trigger *trigger = trigger_parse(value, &why);
+    struct token token = {.partition = message->partition, .generation = p->generation};
+    enum added added;
+    if (trigger == NULL) {
+        b->out_of_memory |= why.code == CHURN_FATAL;
+        churn_log(b->host, CHURN_LOG_WARN, "skipped record %lld of partition %d of topic `%s`: %s",
+                  (long long)message->offset, (int)message->partition, b->settings->queue_topic, why.message);
+        return;
+    }
+    token.sequence = p->first + p->count;
+    if (!push(p, message->offset)) {
+        free(trigger);
+        b->out_of_memory = 1;
+        return;
+    }
+    added = waiting_add(b->reading, trigger, &token, b->host->monotonic_ms(b->host));
+    b->out_of_memory |= added == ADDED_FAILED;
+    counter_add(&b->counters->coalesced, added == ADDED_JOINED);
+}
+
+static int32_t take_message(struct back *b, const rd_kafka_message_t *message, churn_error *err)
+{
+    struct partition *p;
+    char said[256];
+    switch (message->err) {
+    case RD_KAFKA_RESP_ERR_NO_ERROR:
+    case RD_KAFKA_RESP_ERR__PARTITION_EOF:
+        p = partition_of(b, message->partition);
+        if (p == NULL || !p->assigned || message->offset < p->next_offset) {
+            break; /* of an assignment that is gone, or read before */
+        }
+        p->next_offset = message->offset + (message->err == RD_KAFKA_RESP_ERR_NO_ERROR);
+        if (message->err == RD_KAFKA_RESP_ERR_NO_ERROR) {
+            add_trigger(b, p, message);
+        }
+        break;
+    case RD_KAFKA_RESP_ERR__FATAL:
+        (void)rd_kafka_fatal_error(b->rk, said, sizeof said);
+        return churn_fail(err, CHURN_FATAL, "the consumer of topic `%s` failed for good: %s", b->settings->queue_topic,
+                          said);
+    default:
+        churn_log(b->host, kafka_client_denied(message->err) ? CHURN_LOG_ERROR : CHURN_LOG_DEBUG, "topic `%s`: %s",
+                  b->settings->queue_topic, rd_kafka_message_errstr(message));
+    }
+    return b->out_of_memory ? churn_fail(err, CHURN_FATAL, "out of memory") : CHURN_OK;
+}
+
+static int32_t back_read(void *arg, struct waiting *waiting, int *ret_more, churn_error *err)
+{
+    struct back *b = arg;
+    rd_kafka_message_t *message;
+    int32_t rc = CHURN_OK;
+    int n = 0;
+    b->reading = waiting;
+    if (!b->subscribed) {
+        look_for_topic(b);
+    }
+    while (rc == CHURN_OK && n < READ_MAX && (message = rd_kafka_consumer_poll(b->rk, 0)) != NULL) {
+        rc = take_message(b, message, err);
+        rd_kafka_message_destroy(message);
+        n++;
+        hold_back(b);
+    }
+    (void)kafka_client_check(b->client, 1);
+    hold_back(b);
+    commit_soon(b);
+    *ret_more = n == READ_MAX;
+    return rc;
+}
+
+static int32_t back_remove(void *arg, const struct job *job, churn_error *err)
+{
+    struct back *b = arg;
+    (void)err;
+    for (uint32_t i = 0; i < job->token_count; i++) {
+        struct partition *p = live(b, &job->tokens[i]);
+        if (p != NULL) {
+            mark_served(p, job->tokens[i].sequence);
+        }
+    }
+    return CHURN_OK;
+}
+
+static int32_t back_is_empty(void *arg, int wrote, int *ret_empty, churn_error *err)
+{
+    struct back *b = arg;
+    (void)err;
+    *ret_empty = 0;
+    if (!b->subscribed) {
+        *ret_empty = b->absent && !wrote;
+        return CHURN_OK;
+    }
+    if (!b->assigned) {
+        return CHURN_OK;
+    }
+    for (int32_t i = 0; i < b->partition_count; i++) {
+        const struct partition *p = &b->partitions[i];
+        int64_t low, high;
+        if (!p->assigned) {
+            continue; /* served by another member, if it exists */
+        }
+        if (p->count > 0 || p->next_offset < 0 ||
+            rd_kafka_query_watermark_offsets(b->rk, b->settings->queue_topic, i, &low, &high, REQUEST_MS) !=
+                RD_KAFKA_RESP_ERR_NO_ERROR ||
+            high > p->next_offset) {
+            return CHURN_OK;
+        }
+    }
+    *ret_empty = 1;
+    return CHURN_OK;
+}
+
+static int64_t back_count(void *arg, const struct waiting *waiting)
+{
+    struct back *b = arg;
+    int64_t count = (int64_t)waiting->tokens;
+    for (int32_t i = 0; i < b->partition_count; i++) {
+        const struct partition *p = &b->partitions[i];
+        int64_t low, high;
+        if (p->assigned && p->next_offset >= 0 &&
+            rd_kafka_get_watermark_offsets(b->rk, b->settings->queue_topic, i, &low, &high) ==
+                RD_KAFKA_RESP_ERR_NO_ERROR &&
+            high > p->next_offset) {
+            count += high - p->next_offset;
+        }
+    }
+    return count;
+}
+
+/* Leaves the group, so that the others need not wait for our time-out; 1 when that is done. */
+static int leave(struct back *b, int64_t deadline_ms)
+{
+    int64_t until = b->host->monotonic_ms(b->host) + deadline_ms;
+    rd_kafka_queue_t *queue = rd_kafka_queue_new(b->rk);
+    rd_kafka_error_t *error = rd_kafka_consumer_close_queue(b->rk, queue);
+    if (error != NULL) {
+        rd_kafka_error_destroy(error);
+    } else {
+        while (!rd_kafka_consumer_closed(b->rk) && b->host->monotonic_ms(b->host) < until) {
+            (void)rd_kafka_queue_poll_callback(queue, 50);
+        }
+    }
+    rd_kafka_queue_destroy(queue);
+    return error == NULL && rd_kafka_consumer_closed(b->rk);
+}
+
+static void back_free(void *arg, int64_t deadline_ms)
+{
+    struct back *b = arg;
+    if (b == NULL) {
+        return;
+    }
+    b->reading = NULL;
+    if (b->rk != NULL) {
+        int left;
+        commit_now(b, deadline_ms / 2 < COMMIT_WAIT_MS ? (int)(deadline_ms / 2) : COMMIT_WAIT_MS);
+        left = b->subscribed && leave(b, deadline_ms / 2);
+        rd_kafka_destroy_flags(b->rk, left ? 0 : RD_KAFKA_DESTROY_F_NO_CONSUMER_CLOSE);
+    }
+    for (int32_t i = 0; i < b->partition_count; i++) {
+        free(b->partitions[i].ring);
+    }
+    free(b->partitions);
+    kafka_client_free(b->client);
+    free(b);
+}
+
+static const struct queue_back_ops back_ops = {
+    .read = back_read, .remove = back_remove, .is_empty = back_is_empty, .count = back_count, .free = back_free};
+
+/* --- Opening --- */
+
+/* `properties` serve the producers too, so theirs are checked there. */
+static const char *const owned[] = {"group.id",
+                                    "use `queue_group`",
+                                    "enable.auto.commit",
+                                    "offsets are committed once triggers are served",
+                                    "auto.commit.enable",
+                                    "offsets are committed once triggers are served",
+                                    "enable.auto.offset.store",
+                                    "offsets are committed once triggers are served",
+                                    "auto.offset.reset",
+                                    "no trigger may be skipped",
+                                    "partition.assignment.strategy",
+                                    "partitions are assigned eagerly",
+                                    "group.instance.id",
+                                    "instances share the properties, and each needs another one",
+                                    "enable.partition.eof",
+                                    "the end of a partition must be seen",
+                                    NULL};
+
+static rd_kafka_conf_t *make_conf(const churn_host *host, const struct settings *s, churn_error *err)
+{
+    const char *const fixed[][2] = {{"enable.auto.commit", "false"},
+                                    {"enable.auto.offset.store", "false"},
+                                    {"auto.offset.reset", "earliest"},
+                                    {"partition.assignment.strategy", "range,roundrobin"},
+                                    {"enable.partition.eof", "true"}};
+    const char *const defaults[][2] = {{"topic.metadata.refresh.interval.ms", "5000"},
+                                       {"session.timeout.ms", "10000"},
+                                       {"queued.max.messages.kbytes", "16384"}};
+    rd_kafka_conf_t *conf = kafka_client_conf(host, s->brokers, &s->properties, owned, err);
+    char group[256];
+    int32_t rc = conf != NULL ? CHURN_OK : CHURN_FATAL;
+    (void)snprintf(group, sizeof group, "%s%s", s->queue_group[0] != '\0' ? s->queue_group : host->pipeline,
+                   s->queue_group[0] != '\0' ? "" : "-predictions");
+    for (size_t i = 0; rc == CHURN_OK && i < sizeof fixed / sizeof fixed[0]; i++) {
+        rc = kafka_client_set(conf, fixed[i][0], fixed[i][1], err);
+    }
+    for (size_t i = 0; rc == CHURN_OK && i < sizeof defaults / sizeof defaults[0]; i++) {
+        rc = kafka_client_default(conf, &s->properties, defaults[i][0], NULL, defaults[i][1], err);
+    }
+    rc = rc == CHURN_OK ? kafka_client_set(conf, "group.id", group, err) : rc;
+    if (rc != CHURN_OK && conf != NULL) {
+        rd_kafka_conf_destroy(conf);
+        return NULL;
+    }
+    return conf;
+}
+
+int32_t queue_kafka_check(const churn_host *host, const struct settings *settings, churn_error *err)
+{
+    rd_kafka_conf_t *conf = make_conf(host, settings, err);
+    if (conf == NULL) {
+        return CHURN_FATAL;
+    }
+    rd_kafka_conf_destroy(conf);
+    return CHURN_OK;
+}
+
+static int32_t connect(struct back *b, churn_error *err)
+{
+    rd_kafka_conf_t *conf = make_conf(b->host, b->settings, err);
+    char said[256];
+    if (conf == NULL) {
+        return CHURN_FATAL;
+    }
+    b->client = kafka_client_new(b->host, b->settings->brokers, b);
+    if (b->client == NULL || kafka_client_follow(b->client, conf, err) != CHURN_OK) {
+        rd_kafka_conf_destroy(conf);
+        return b->client == NULL ? churn_fail(err, CHURN_FATAL, "out of memory") : CHURN_FATAL;
+    }
+    rd_kafka_conf_set_rebalance_cb(conf, on_rebalance);
+    b->rk = rd_kafka_new(RD_KAFKA_CONSUMER, conf, said, sizeof said);
+    if (b->rk == NULL) {
+        rd_kafka_conf_destroy(conf);
+        return churn_fail_option(err, "properties", "librdkafka: %s", said);
+    }
+    (void)rd_kafka_poll_set_consumer(b->rk);
+    return CHURN_OK;
+}
+
+int32_t queue_kafka_open(struct queue *queue, const churn_host *host, const struct settings *settings,
+                         const struct counters *counters, churn_error *err)
+{
+    void *front = front_new(host, settings, err);
+    struct back *b = front != NULL ? calloc(1, sizeof *b) : NULL;
+    if (b == NULL) {
+        front_free(front, 0);
+        return front != NULL ? churn_fail(err, CHURN_FATAL, "out of memory") : CHURN_FATAL;
+    }
+    b->host = host;
+    b->settings = settings;
+    b->counters = counters;
+    if (connect(b, err) != CHURN_OK) {
+        back_free(b, 0);
+        front_free(front, 0);
+        return CHURN_FATAL;
+    }
+    *queue = (struct queue){.front_ops = &front_ops, .front = front, .back_ops = &back_ops, .back = b};
+    return CHURN_OK;
+}

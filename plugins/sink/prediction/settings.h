@@ -1,0 +1,40 @@
+/* The options of the sink, as its parts see them. Constant after create; strings are the host's. */
+#ifndef PREDICTION_SETTINGS_H
+#define PREDICTION_SETTINGS_H
+
+#include "http_client.h"
+#include <churn/option.h>
+
+enum { QUEUE_AUTO, QUEUE_KAFKA, QUEUE_STORE };
+
+struct settings {
+    const char *url;
+    const char *path;
+    int64_t timeout_ms;
+    int64_t connect_timeout_ms;
+    int64_t concurrency;
+    int64_t retry_min_ms;
+    int64_t retry_max_ms;
+    int64_t breaker_failures;
+    int64_t breaker_pause_ms;
+    int64_t max_attempts;
+    const char *token;
+    churn_map headers;
+    const char *ca_file;
+    const char *brokers;
+    const char *topic;
+    int64_t partitions;
+    churn_map properties;
+    int32_t queue; /* QUEUE_KAFKA or QUEUE_STORE after create */
+    const char *queue_topic;
+    const char *queue_group;
+    int64_t queue_partitions;
+    int64_t max_waiting;
+    const char *cache_prefix;
+    int64_t cache_ttl_ms;
+    const char *dead_letter_topic;
+
+    struct http_settings http; /* made of the above by create */
+};
+
+#endif

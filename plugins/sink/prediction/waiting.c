@@ -1,0 +1,373 @@
+#include "waiting.h"
+
+#define HASH_NONFATAL_OOM 1
+#define uthash_nonfatal_oom(element) ((void)((element)->lost = 1))
+#include <stdlib.h>
+#include <uthash.h>
+
+struct customer {
+    struct job *job;  /* waiting or being served */
+    struct job *next; /* waits until `job` is done; not in the heap */
+    int lost;         /* memory ran out while it was added */
+    UT_hash_handle hh;
+    uint32_t id_len;
+    char id[];
+};
+
+/* --- The heap --- */
+
+static int before(const struct job *a, const struct job *b)
+{
+    return a->ready_ms != b->ready_ms ? a->ready_ms < b->ready_ms : a->order < b->order;
+}
+
+static void sift_up(struct waiting *w, size_t at)
+{
+    struct job *job = w->heap[at];
+    while (at > 0 && before(job, w->heap[(at - 1) / 2])) {
+        w->heap[at] = w->heap[(at - 1) / 2];
+        at = (at - 1) / 2;
+    }
+    w->heap[at] = job;
+}
+
+static void sift_down(struct waiting *w, size_t at)
+{
+    struct job *job = w->heap[at];
+    for (size_t child; (child = 2 * at + 1) < w->heap_len; at = child) {
+        if (child + 1 < w->heap_len && before(w->heap[child + 1], w->heap[child])) {
+            child++;
+        }
+        if (!before(w->heap[child], job)) {
+            break;
+        }
+        w->heap[at] = w->heap[child];
+    }
+    w->heap[at] = job;
+}
+
+static void heapify(struct waiting *w)
+{
+    for (size_t i = w->heap_len / 2; i-- > 0;) {
+        sift_down(w, i);
+    }
+}
+
+/* Room is made when a job is made, so that a job can always wait again. */
+static int reserve_heap(struct waiting *w)
+{
+    struct job **heap;
+    size_t room = w->heap_room != 0 ? w->heap_room * 2 : 64;
+    if (w->jobs < w->heap_room) {
+        return 1;
+    }
+    heap = realloc(w->heap, room * sizeof(struct job *));
+    if (heap == NULL) {
+        return 0;
+    }
+    w->heap = heap;
+    w->heap_room = room;
+    return 1;
+}
+
+static void enqueue(struct waiting *w, struct job *job, int64_t ready_ms, int told)
+{
+    job->step = JOB_WAITING;
+    job->ready_ms = ready_ms;
+    job->order = w->next_order++;
+    job->told = told;
+    w->heap[w->heap_len++] = job;
+    sift_up(w, w->heap_len - 1);
+}
+
+static struct job *dequeue(struct waiting *w, size_t at)
+{
+    struct job *job = w->heap[at];
+    struct job *last = w->heap[--w->heap_len];
+    if (at < w->heap_len) {
+        w->heap[at] = last;
+        sift_down(w, at);
+        sift_up(w, at);
+    }
+    return job;
+}
+
+/* --- Jobs --- */
+
+static void free_job(struct waiting *w, struct job *job)
+{
+    w->jobs--;
+    w->tokens -= job->token_count;
+    free(job->trigger);
+    free(job->tokens);
+    free(job->answer);
+    free(job);
+}
+
+static int add_token(struct waiting *w, struct job *job, const struct token *token)
+{
+    if (job->token_count == job->token_room) {
+        uint32_t room = job->token_room != 0 ? job->token_room * 2 : 1;
+        struct token *tokens = realloc(job->tokens, room * sizeof *tokens);
+        if (tokens == NULL) {
+            return 0;
+        }
+        job->tokens = tokens;
+        job->token_room = room;
+    }
+    job->tokens[job->token_count++] = *token;
+    w->tokens++;
+    return 1;
+}
+
+static void keep_newest(struct job *job, struct trigger *trigger)
+{
+    if (trigger->timestamp_ms >= job->trigger->timestamp_ms) {
+        free(job->trigger);
+        job->trigger = trigger;
+    } else {
+        free(trigger);
+    }
+}
+
+static struct job *new_job(struct waiting *w, struct customer *customer, struct trigger *trigger,
+                           const struct token *token)
+{
+    struct job *job = reserve_heap(w) ? calloc(1, sizeof *job) : NULL;
+    if (job == NULL) {
+        return NULL;
+    }
+    w->jobs++;
+    if (!add_token(w, job, token)) {
+        free_job(w, job);
+        return NULL;
+    }
+    job->customer = customer;
+    job->trigger = trigger;
+    return job;
+}
+
+static int knows(const struct job *job, const struct token *token)
+{
+    for (uint32_t i = 0; job != NULL && token->revision[0] != '\0' && i < job->token_count; i++) {
+        if (strcmp(job->tokens[i].revision, token->revision) == 0) {
+            return 1;
+        }
+    }
+    return 0;
+}
+
+/* A request that was found at fault is judged by itself: nothing joins it any more. */
+static int takes_more(const struct job *job)
+{
+    return job->step == JOB_WAITING && job->faults == 0;
+}
+
+/* --- Customers --- */
+
+static struct customer *find_customer(const struct waiting *w, churn_str id)
+{
+    struct customer *customer = NULL;
+    HASH_FIND(hh, w->customers, id.ptr, id.len, customer);
+    return customer;
+}
+
+static struct customer *new_customer(struct waiting *w, churn_str id)
+{
+    struct customer *customer = calloc(1, sizeof *customer + id.len);
+    if (customer == NULL) {
+        return NULL;
+    }
+    customer->id_len = id.len;
+    memcpy(customer->id, id.ptr, id.len);
+    HASH_ADD_KEYPTR(hh, w->customers, customer->id, customer->id_len, customer);
+    if (customer->lost) {
+        free(customer);
+        return NULL;
+    }
+    return customer;
+}
+
+static void drop_if_idle(struct waiting *w, struct customer *customer)
+{
+    if (customer->job == NULL && customer->next == NULL) {
+        HASH_DEL(w->customers, customer);
+        free(customer);
+    }
+}
+
+static enum added join(struct waiting *w, struct job *job, struct trigger *trigger, const struct token *token)
+{
+    if (!add_token(w, job, token)) {
+        free(trigger);
+        return ADDED_FAILED;
+    }
+    keep_newest(job, trigger);
+    return ADDED_JOINED;
+}
+
+enum added waiting_add(struct waiting *w, struct trigger *trigger, const struct token *token, int64_t now_ms)
+{
+    struct customer *customer = find_customer(w, trigger->customer_id);
+    struct job *job;
+    if (customer == NULL && (customer = new_customer(w, trigger->customer_id)) == NULL) {
+        free(trigger);
+        return ADDED_FAILED;
+    }
+    if (knows(customer->job, token) || knows(customer->next, token)) {
+        free(trigger);
+        return ADDED_KNOWN;
+    }
+    if (customer->next != NULL || (customer->job != NULL && takes_more(customer->job))) {
+        return join(w, customer->next != NULL ? customer->next : customer->job, trigger, token);
+    }
+    job = new_job(w, customer, trigger, token);
+    if (job == NULL) {
+        free(trigger);
+        drop_if_idle(w, customer);
+        return ADDED_FAILED;
+    }
+    if (customer->job != NULL) {
+        customer->next = job;
+    } else {
+        customer->job = job;
+        enqueue(w, job, now_ms, 0);
+    }
+    return ADDED_NEW;
+}
+
+struct job *waiting_take(struct waiting *w, int64_t now_ms, int any)
+{
+    size_t at = 0;
+    struct job *job;
+    if (w->heap_len == 0) {
+        return NULL;
+    }
+    if (w->heap[0]->ready_ms > now_ms) {
+        while (any && at < w->heap_len && w->heap[at]->told) {
+            at++;
+        }
+        if (!any || at == w->heap_len) {
+            return NULL;
+        }
+    }
+    job = dequeue(w, at);
+    job->step = JOB_ASKING;
+    return job;
+}
+
+uint32_t waiting_put_back(struct waiting *w, struct job *job, int64_t ready_ms, int told)
+{
+    struct job *next = job->customer->next;
+    uint32_t joined = 0;
+    enqueue(w, job, ready_ms, told);
+    if (next == NULL || !takes_more(job)) {
+        return 0;
+    }
+    for (uint32_t i = next->token_count; i > 0; i--) {
+        if (!add_token(w, job, &next->tokens[i - 1])) {
+            return joined; /* the rest waits behind it as before */
+        }
+        next->token_count--;
+        w->tokens--;
+    }
+    keep_newest(job, next->trigger);
+    next->trigger = NULL;
+    job->customer->next = NULL;
+    free_job(w, next);
+    return joined + 1;
+}
+
+void waiting_finish(struct waiting *w, struct job *job, int64_t now_ms)
+{
+    struct customer *customer = job->customer;
+    customer->job = customer->next;
+    customer->next = NULL;
+    free_job(w, job);
+    if (customer->job != NULL) {
+        enqueue(w, customer->job, now_ms, 0);
+    }
+    drop_if_idle(w, customer);
+}
+
+int64_t waiting_next_ms(const struct waiting *w)
+{
+    return w->heap_len > 0 ? w->heap[0]->ready_ms : INT64_MAX;
+}
+
+void waiting_hurry(struct waiting *w, int64_t now_ms)
+{
+    for (size_t i = 0; i < w->heap_len; i++) {
+        if (!w->heap[i]->told && w->heap[i]->ready_ms > now_ms) {
+            w->heap[i]->ready_ms = now_ms;
+        }
+    }
+    heapify(w);
+}
+
+static void forget_tokens(struct waiting *w, struct job *job, int (*gone)(const void *ctx, const struct token *token),
+                          const void *ctx)
+{
+    uint32_t kept = 0;
+    for (uint32_t i = 0; i < job->token_count; i++) {
+        if (!gone(ctx, &job->tokens[i])) {
+            job->tokens[kept++] = job->tokens[i];
+        }
+    }
+    w->tokens -= job->token_count - kept;
+    job->token_count = kept;
+}
+
+void waiting_forget(struct waiting *w, int (*gone)(const void *ctx, const struct token *token), const void *ctx)
+{
+    struct customer *customer, *following;
+    size_t kept = 0;
+    for (size_t i = 0; i < w->heap_len; i++) {
+        struct job *job = w->heap[i];
+        forget_tokens(w, job, gone, ctx);
+        if (job->token_count > 0) {
+            w->heap[kept++] = job;
+        } else {
+            job->customer->job = NULL;
+            free_job(w, job);
+        }
+    }
+    w->heap_len = kept;
+    heapify(w);
+    HASH_ITER(hh, w->customers, customer, following)
+    {
+        if (customer->job != NULL && customer->job->step != JOB_WAITING) {
+            forget_tokens(w, customer->job, gone, ctx);
+        }
+        if (customer->next != NULL) {
+            forget_tokens(w, customer->next, gone, ctx);
+            if (customer->next->token_count == 0) {
+                free_job(w, customer->next);
+                customer->next = NULL;
+            } else if (customer->job == NULL) {
+                customer->job = customer->next;
+                customer->next = NULL;
+                enqueue(w, customer->job, 0, 0);
+            }
+        }
+        drop_if_idle(w, customer);
+    }
+}
+
+void waiting_free(struct waiting *w)
+{
+    struct customer *customer, *following;
+    HASH_ITER(hh, w->customers, customer, following)
+    {
+        if (customer->next != NULL) {
+            free_job(w, customer->next);
+        }
+        if (customer->job != NULL) {
+            free_job(w, customer->job);
+        }
+        HASH_DEL(w->customers, customer);
+        free(customer);
+    }
+    free(w->heap);
+    *w = (struct waiting){0};
+}

@@ -1,0 +1,83 @@
+/* Triggers that wait, joined by customer into jobs. One thread.
+ *
+ * A customer has at most one job that is being served and one that waits behind it; what arrives while a job still waits
+ * joins it. A job stays where it is in memory until waiting_finish or waiting_free. */
+#ifndef PREDICTION_WAITING_H
+#define PREDICTION_WAITING_H
+
+#include "answer.h"
+#include "trigger.h"
+#include <stddef.h>
+
+#define REVISION_SIZE 17
+
+/* Where a trigger came from, for the queue to know it again. */
+struct token {
+    int32_t partition;            /* Kafka */
+    uint32_t generation;          /* Kafka: of the partition's assignment */
+    uint64_t sequence;            /* Kafka: of the trigger within the assignment */
+    char revision[REVISION_SIZE]; /* store: of the entry; "" otherwise */
+};
+
+enum job_step {
+    JOB_WAITING,  /* for its turn */
+    JOB_ASKING,   /* a request is under way */
+    JOB_STORING,  /* the outcome is to be written to the store */
+    JOB_SENDING,  /* … to be produced */
+    JOB_SENT,     /* … on its way to Kafka */
+    JOB_REMOVING, /* the triggers are to be removed from the queue */
+};
+
+struct job {
+    struct customer *customer;
+    struct trigger *trigger; /* the newest by event time, of equal ones the last; owned */
+    struct token *tokens;    /* of all its triggers */
+    uint32_t token_count;
+    uint32_t token_room;
+    enum job_step step;
+    int64_t ready_ms;   /* WAITING: not before */
+    uint64_t order;     /* WAITING: of equal ready_ms the lower goes first */
+    int told;           /* ready_ms is what the API asked for */
+    unsigned failures;  /* of the API, in a row */
+    unsigned faults;    /* answers that put the blame on this request */
+    long fault_status;  /* given up: HTTP status of the last fault; 0: answered */
+    struct answer *answer; /* once there is one; owned */
+    struct job *next_settling;
+};
+
+struct waiting {
+    struct customer *customers; /* by id */
+    struct job **heap;          /* WAITING jobs, the soonest first */
+    size_t heap_len;
+    size_t heap_room;
+    uint64_t next_order;
+    uint64_t jobs;   /* of all steps */
+    uint64_t tokens; /* of all jobs */
+};
+
+enum added { ADDED_NEW, ADDED_JOINED, ADDED_KNOWN, ADDED_FAILED /* memory ran out */ };
+
+/* Takes `trigger` over, whatever the result. KNOWN: a token with this revision is already here. */
+enum added waiting_add(struct waiting *waiting, struct trigger *trigger, const struct token *token, int64_t now_ms);
+
+/* The next job that is due, now ASKING; `any` also takes one that is not due, unless the API asked it to wait. NULL: none. */
+struct job *waiting_take(struct waiting *waiting, int64_t now_ms, int any);
+
+/* Lets an ASKING job wait again; returns how many triggers joined others by that. */
+uint32_t waiting_put_back(struct waiting *waiting, struct job *job, int64_t ready_ms, int told);
+
+/* Frees a job that is not WAITING; the one behind it gets its turn. */
+void waiting_finish(struct waiting *waiting, struct job *job, int64_t now_ms);
+
+/* When the first job is due; INT64_MAX: none waits. */
+int64_t waiting_next_ms(const struct waiting *waiting);
+
+/* Makes all due now that the API did not ask to wait. */
+void waiting_hurry(struct waiting *waiting, int64_t now_ms);
+
+/* Forgets tokens for which `gone` says 1, and waiting jobs that have none left. */
+void waiting_forget(struct waiting *waiting, int (*gone)(const void *ctx, const struct token *token), const void *ctx);
+
+void waiting_free(struct waiting *waiting);
+
+#endif

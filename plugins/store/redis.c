@@ -1,0 +1,1081 @@
+/*
+ * The Redis store: profiles as hashes on a Redis server (7.0 is tested; 4.0 and later have the commands).
+ *
+ * A put is one call of a script that compares the version and writes, on one key; a window of puts is one pipeline. The
+ * session writes the protocol itself and reads it with hiredis' parser, with both directions open at the same time, so
+ * a pipeline of any size cannot block on full socket buffers. Replies come in the order of the commands. After an error
+ * of the connection a late reply could answer the wrong command, so a broken session is never used again.
+ */
+#include <churn/plugin.h>
+#include <churn/store.h>
+
+#include <ctype.h>
+#include <errno.h>
+#include <hiredis/hiredis.h>
+#include <inttypes.h>
+#include <poll.h>
+#include <stdbool.h>
+#include <stdlib.h>
+#include <sys/socket.h>
+
+#define SHA_LEN 40
+#define ARG_ROOM 25 /* bytes around an argument of a command: `$`, its length, two line ends */
+#define RECEIVE_SIZE (64 * 1024)
+
+/* KEYS[1]; ARGV: expected version, ttl in ms (0: none), then name, value, … with _v among them.
+ * 1: written; 0: a hash without a version is stored; else what is stored. A script that fails is not rolled back, hence
+ * all checks come first. HSET takes what Lua can unpack, in one call for any profile of less than 2,000 fields; what
+ * follows a first write is refused neither for memory nor for its type. */
+static const char put_script[] = "local v = redis.call('HGET', KEYS[1], '_v') "
+                                 "if (v or '0') ~= ARGV[1] then return redis.call('HGETALL', KEYS[1]) end "
+                                 "if not v and redis.call('EXISTS', KEYS[1]) == 1 then return 0 end "
+                                 "for i = 3, #ARGV, 4000 do "
+                                 "redis.call('HSET', KEYS[1], unpack(ARGV, i, math.min(i + 3999, #ARGV))) end "
+                                 "if ARGV[2] ~= '0' then redis.call('PEXPIRE', KEYS[1], ARGV[2]) "
+                                 "elseif v then redis.call('PERSIST', KEYS[1]) end "
+                                 "return 1";
+
+/* KEYS[1]; ARGV: ttl in ms (0: none), then name, value, … In a script, so that nobody reads half of it. */
+static const char write_script[] = "redis.call('DEL', KEYS[1]) "
+                                   "for i = 2, #ARGV, 4000 do "
+                                   "redis.call('HSET', KEYS[1], unpack(ARGV, i, math.min(i + 3999, #ARGV))) end "
+                                   "if ARGV[1] ~= '0' then redis.call('PEXPIRE', KEYS[1], ARGV[1]) end "
+                                   "return 1";
+
+struct redis_store {
+    const char *host_name; /* options */
+    int64_t port;
+    const char *username;
+    const char *password;
+    int64_t database;
+    int64_t timeout_ms;
+    int64_t connect_timeout_ms;
+    const churn_host *host;
+    char where[280]; /* HOST:PORT, for messages */
+};
+
+static const churn_option options[] = {
+    {"host", .type = CHURN_OPTION_STRING, .default_text = "localhost",
+     .offset = offsetof(struct redis_store, host_name), .help = "Host name or address of the Redis server."},
+    {"port", .type = CHURN_OPTION_INT, .default_text = "6379", .min = 1, .max = 65535,
+     .offset = offsetof(struct redis_store, port), .help = "TCP port of the Redis server."},
+    {"username", .type = CHURN_OPTION_STRING, .default_text = "", .offset = offsetof(struct redis_store, username),
+     .help = "User of Redis' ACL; empty: the default user."},
+    {"password", .type = CHURN_OPTION_STRING, .default_text = "", .flags = CHURN_OPTION_SECRET,
+     .offset = offsetof(struct redis_store, password), .help = "Password; empty: no authentication."},
+    {"database", .type = CHURN_OPTION_INT, .default_text = "0", .min = 0, .max = 1000000,
+     .offset = offsetof(struct redis_store, database), .help = "Number of the Redis database."},
+    {"timeout", .type = CHURN_OPTION_DURATION, .default_text = "5s", .min = 10, .max = 3600000,
+     .offset = offsetof(struct redis_store, timeout_ms),
+     .help = "Time without any answer after which a connection counts as broken."},
+    {"connect_timeout", .type = CHURN_OPTION_DURATION, .default_text = "2s", .min = 10, .max = 3600000,
+     .offset = offsetof(struct redis_store, connect_timeout_ms), .help = "Longest wait for a connection."},
+};
+
+/* --- Sessions --- */
+
+enum pending_kind { PENDING_PUT, PENDING_SCRIPT, PENDING_CALL };
+
+/* A command whose reply has not been read. */
+struct pending {
+    uint64_t id;     /* PENDING_PUT: the caller's */
+    uint64_t key_at; /* PENDING_PUT: where its key is, counted from the session's beginning */
+    uint32_t key_len;
+    enum pending_kind kind;
+};
+
+/* What the replies handed out last point to. */
+struct held {
+    redisReply *reply;
+    void *memory; /* pairs or a message */
+};
+
+struct session {
+    const struct redis_store *store;
+    redisContext *connection; /* owns the socket; all reading and writing is done here */
+    redisReader *reader;
+    char *out; /* commands; the first out_sent bytes of out_len are sent */
+    size_t out_len;
+    size_t out_sent;
+    size_t out_room;
+    struct pending *pending; /* in the order of sending; those before `head` are answered */
+    size_t head;
+    size_t pending_count;
+    size_t pending_room;
+    char *keys; /* of pending puts, for messages; keys[0] is at position keys_base */
+    size_t keys_len;
+    size_t keys_room;
+    uint64_t keys_base;
+    struct held *held;
+    size_t held_count;
+    size_t held_room;
+    int64_t progress_ms; /* when bytes moved last; meaningful while `waiting` */
+    bool waiting;
+    bool script_sent; /* the script is being loaded again */
+    char sha[SHA_LEN + 1];
+    char broken[CHURN_ERROR_MESSAGE_SIZE]; /* why the session is of no use any more, or "" */
+};
+
+static bool grow(void **memory, size_t *room, size_t count, size_t item_size)
+{
+    size_t more = *room == 0 ? 64 : *room;
+    void *grown;
+    if (count <= *room) {
+        return true;
+    }
+    while (more < count) {
+        more *= 2;
+    }
+    grown = realloc(*memory, more * item_size);
+    if (grown == NULL) {
+        return false;
+    }
+    *memory = grown;
+    *room = more;
+    return true;
+}
+
+static int32_t fail_memory(churn_error *err)
+{
+    return churn_fail(err, CHURN_RETRY, "out of memory");
+}
+
+/* Marks the session as broken. */
+CHURN_PRINTF(2, 3) static int32_t break_session(struct session *s, const char *format, ...)
+{
+    if (s->broken[0] == '\0') {
+        va_list args;
+        va_start(args, format);
+        (void)vsnprintf(s->broken, sizeof s->broken, format, args);
+        va_end(args);
+    }
+    return CHURN_RETRY;
+}
+
+static int32_t fail_broken(const struct session *s, churn_error *err)
+{
+    return churn_fail(err, CHURN_RETRY, "%s", s->broken);
+}
+
+/* --- What Redis' errors mean --- */
+
+enum verdict {
+    VERDICT_RETRY,   /* this command again later */
+    VERDICT_FATAL,   /* it never can be done */
+    VERDICT_CLUSTER, /* the key lives on another node */
+    VERDICT_RELOAD,  /* the script is unknown */
+    VERDICT_BREAK    /* another connection is needed */
+};
+
+static const struct {
+    const char *code;
+    enum verdict verdict;
+} verdicts[] = {
+    {"NOSCRIPT", VERDICT_RELOAD}, {"READONLY", VERDICT_BREAK}, {"LOADING", VERDICT_BREAK}, {"WRONGTYPE", VERDICT_FATAL},
+    {"NOAUTH", VERDICT_FATAL},    {"NOPERM", VERDICT_FATAL},   {"MOVED", VERDICT_CLUSTER}, {"ASK", VERDICT_CLUSTER},
+};
+
+static bool has_code(const char *text, const char *code)
+{
+    size_t len = strlen(code);
+    if (strncmp(text, code, len) == 0 && (text[len] == ' ' || text[len] == '\0')) {
+        return true;
+    }
+    /* Redis before 7.0 wraps what a script's command said. */
+    return strncmp(text, "ERR Error running script", 24) == 0 && strstr(text, code) != NULL;
+}
+
+static enum verdict judge(const char *text)
+{
+    if (strstr(text, "The user executing the script can't") != NULL) {
+        return VERDICT_FATAL; /* a command or key that the ACL forbids within a script has no code of its own */
+    }
+    for (size_t i = 0; i < sizeof verdicts / sizeof verdicts[0]; i++) {
+        if (has_code(text, verdicts[i].code)) {
+            return verdicts[i].verdict;
+        }
+    }
+    return VERDICT_RETRY;
+}
+
+/* Writes the message for an error that a command on `key` got. */
+static void explain(const struct session *s, const char *text, churn_str key, char *message, size_t size)
+{
+    const char *where = s->store->where;
+    if (has_code(text, "WRONGTYPE")) {
+        (void)snprintf(message, size, "the key %.*s on Redis at %s is no hash; delete it or choose another key prefix",
+                       (int)key.len, key.ptr, where);
+    } else if (judge(text) == VERDICT_CLUSTER) {
+        (void)snprintf(message, size, "Redis at %s is a node of a Redis Cluster, which this version does not support",
+                       where);
+    } else {
+        (void)snprintf(message, size, "Redis at %s: %s", where, text);
+    }
+}
+
+/* --- Writing the protocol --- */
+
+static char *write_count(char *at, char type, uint64_t n)
+{
+    char digits[20], *d = digits + sizeof digits;
+    do {
+        *--d = (char)('0' + n % 10);
+        n /= 10;
+    } while (n > 0);
+    *at++ = type;
+    memcpy(at, d, (size_t)(digits + sizeof digits - d));
+    at += digits + sizeof digits - d;
+    *at++ = '\r';
+    *at++ = '\n';
+    return at;
+}
+
+static char *write_arg(char *at, churn_str arg)
+{
+    at = write_count(at, '$', arg.len);
+    if (arg.len > 0) {
+        memcpy(at, arg.ptr, arg.len);
+    }
+    at += arg.len;
+    *at++ = '\r';
+    *at++ = '\n';
+    return at;
+}
+
+static churn_str text_arg(const char *text)
+{
+    return (churn_str){.ptr = text, .len = (uint32_t)strlen(text)};
+}
+
+static churn_str number_arg(char buffer[21], uint64_t n)
+{
+    return (churn_str){.ptr = buffer, .len = (uint32_t)snprintf(buffer, 21, "%" PRIu64, n)};
+}
+
+static size_t pairs_room(const churn_pair *pairs, uint32_t count)
+{
+    size_t bytes = 0;
+    for (uint32_t i = 0; i < count; i++) {
+        bytes += (size_t)pairs[i].name.len + pairs[i].value.len + (size_t)2 * ARG_ROOM;
+    }
+    return bytes;
+}
+
+static char *write_pairs(char *at, const churn_pair *pairs, uint32_t count)
+{
+    for (uint32_t i = 0; i < count; i++) {
+        at = write_arg(at, pairs[i].name);
+        at = write_arg(at, pairs[i].value);
+    }
+    return at;
+}
+
+/* Room for `bytes` more of commands, or NULL. What is sent already is dropped when that is cheap. */
+static char *reserve_out(struct session *s, size_t bytes)
+{
+    void *memory = s->out;
+    bool ok;
+    if (s->out_sent == s->out_len) {
+        s->out_len = s->out_sent = 0;
+    } else if (s->out_sent >= s->out_len / 2 && s->out_len + bytes > s->out_room) {
+        memmove(s->out, s->out + s->out_sent, s->out_len - s->out_sent);
+        s->out_len -= s->out_sent;
+        s->out_sent = 0;
+    }
+    ok = grow(&memory, &s->out_room, s->out_len + bytes, 1);
+    s->out = memory;
+    return ok ? s->out + s->out_len : NULL;
+}
+
+/* Forgets answered commands and their keys once they are most of the list. */
+static void compact_pending(struct session *s)
+{
+    size_t left = s->pending_count - s->head, keys_left;
+    if (s->head < 1024 || s->head < left) {
+        return;
+    }
+    memmove(s->pending, s->pending + s->head, left * sizeof *s->pending);
+    s->pending_count = left;
+    s->head = 0;
+    for (size_t i = 0; i < left; i++) {
+        if (s->pending[i].kind == PENDING_PUT) {
+            uint64_t drop = s->pending[i].key_at - s->keys_base;
+            keys_left = s->keys_len - (size_t)drop;
+            memmove(s->keys, s->keys + drop, keys_left);
+            s->keys_len = keys_left;
+            s->keys_base += drop;
+            return;
+        }
+    }
+    s->keys_base += s->keys_len;
+    s->keys_len = 0;
+}
+
+/* Notes that a reply will come; to be called before the command is added, for it may run out of memory. */
+static bool expect(struct session *s, enum pending_kind kind, uint64_t id, churn_str key)
+{
+    void *pending = s->pending, *keys = s->keys;
+    bool ok;
+    compact_pending(s);
+    ok = grow(&pending, &s->pending_room, s->pending_count + 1, sizeof *s->pending);
+    s->pending = pending;
+    ok = ok && grow(&keys, &s->keys_room, s->keys_len + key.len + 1, 1);
+    s->keys = keys;
+    if (!ok) {
+        return false;
+    }
+    s->pending[s->pending_count++] =
+        (struct pending){.id = id, .key_at = s->keys_base + s->keys_len, .key_len = key.len, .kind = kind};
+    if (key.len > 0) {
+        memcpy(s->keys + s->keys_len, key.ptr, key.len);
+        s->keys_len += key.len;
+    }
+    return true;
+}
+
+/* Queues a whole command. */
+static bool queue(struct session *s, enum pending_kind kind, const churn_str *args, uint32_t count)
+{
+    size_t bytes = ARG_ROOM;
+    char *at;
+    for (uint32_t i = 0; i < count; i++) {
+        bytes += args[i].len + (size_t)ARG_ROOM;
+    }
+    at = reserve_out(s, bytes);
+    if (at == NULL || !expect(s, kind, 0, (churn_str){0})) {
+        return false;
+    }
+    at = write_count(at, '*', count);
+    for (uint32_t i = 0; i < count; i++) {
+        at = write_arg(at, args[i]);
+    }
+    s->out_len = (size_t)(at - s->out);
+    return true;
+}
+
+static bool queue_script(struct session *s)
+{
+    const churn_str args[] = {text_arg("SCRIPT"), text_arg("LOAD"), text_arg(put_script)};
+    return queue(s, PENDING_SCRIPT, args, 3);
+}
+
+/* --- The socket --- */
+
+static int64_t now(const struct session *s)
+{
+    return s->store->host->monotonic_ms(s->store->host);
+}
+
+/* Sends what the socket takes. */
+static int32_t send_out(struct session *s)
+{
+    while (s->out_sent < s->out_len) {
+        ssize_t n =
+            send(s->connection->fd, s->out + s->out_sent, s->out_len - s->out_sent, MSG_DONTWAIT | MSG_NOSIGNAL);
+        if (n < 0 && errno == EINTR) {
+            continue;
+        }
+        if (n < 0) {
+            return errno == EAGAIN || errno == EWOULDBLOCK ? CHURN_OK : CHURN_RETRY;
+        }
+        s->out_sent += (size_t)n;
+        s->progress_ms = now(s);
+    }
+    return CHURN_OK;
+}
+
+/* Reads what has come, one buffer full at most. */
+static int32_t receive(struct session *s)
+{
+    char buffer[RECEIVE_SIZE];
+    ssize_t n = recv(s->connection->fd, buffer, sizeof buffer, MSG_DONTWAIT);
+    if (n == 0) {
+        return break_session(s, "Redis at %s closed the connection", s->store->where);
+    }
+    if (n < 0) {
+        if (errno == EAGAIN || errno == EWOULDBLOCK || errno == EINTR) {
+            return CHURN_PENDING;
+        }
+        return break_session(s, "the connection to Redis at %s failed: %s", s->store->where, strerror(errno));
+    }
+    s->progress_ms = now(s);
+    if (redisReaderFeed(s->reader, buffer, (size_t)n) != REDIS_OK) {
+        return break_session(s, "out of memory");
+    }
+    return CHURN_OK;
+}
+
+/* Moves bytes in both directions, waiting up to `wait_ms` for the first. CHURN_RETRY: the session is broken. */
+static int32_t exchange(struct session *s, int64_t wait_ms)
+{
+    struct pollfd socket = {.fd = s->connection->fd, .events = POLLIN};
+    int64_t patience;
+    if (!s->waiting) {
+        s->waiting = true;
+        s->progress_ms = now(s);
+    }
+    if (send_out(s) != CHURN_OK) {
+        int cause = errno;
+        /* What the server said before it closed, such as that it has too many clients, may still be readable. */
+        return receive(s) != CHURN_PENDING
+                   ? (s->broken[0] != '\0' ? CHURN_RETRY : CHURN_OK)
+                   : break_session(s, "the connection to Redis at %s failed: %s", s->store->where, strerror(cause));
+    }
+    if (s->out_sent < s->out_len) {
+        socket.events |= POLLOUT;
+    }
+    patience = s->progress_ms + s->store->timeout_ms - now(s);
+    wait_ms = wait_ms < patience ? wait_ms : patience;
+    if (poll(&socket, 1, wait_ms > 0 ? (int)wait_ms : 0) > 0) {
+        int32_t result = (socket.revents & ~POLLOUT) != 0 ? receive(s) : CHURN_OK;
+        return result == CHURN_RETRY ? CHURN_RETRY : CHURN_OK;
+    }
+    if (now(s) - s->progress_ms >= s->store->timeout_ms) {
+        return break_session(s, "Redis at %s has not answered for %" PRId64 " ms", s->store->where,
+                             s->store->timeout_ms);
+    }
+    return CHURN_OK;
+}
+
+/* --- Replies --- */
+
+static void release_held(struct session *s)
+{
+    for (size_t i = 0; i < s->held_count; i++) {
+        if (s->held[i].reply != NULL) {
+            freeReplyObject(s->held[i].reply);
+        }
+        free(s->held[i].memory);
+    }
+    s->held_count = 0;
+}
+
+/* Keeps both until the next call; takes them over also when it fails. */
+static bool hold(struct session *s, redisReply *reply, void *memory)
+{
+    void *items = s->held;
+    bool ok = grow(&items, &s->held_room, s->held_count + 1, sizeof *s->held);
+    s->held = items;
+    if (!ok) {
+        if (reply != NULL) {
+            freeReplyObject(reply);
+        }
+        free(memory);
+        return false;
+    }
+    s->held[s->held_count++] = (struct held){.reply = reply, .memory = memory};
+    return true;
+}
+
+/* The next reply that has been read whole, or NULL. */
+static redisReply *next_reply(struct session *s)
+{
+    void *reply = NULL;
+    if (redisReaderGetReply(s->reader, &reply) != REDIS_OK) {
+        (void)break_session(s, "Redis at %s sent what is not Redis' protocol: %s", s->store->where, s->reader->errstr);
+        return NULL;
+    }
+    if (reply != NULL && s->head == s->pending_count) {
+        (void)break_session(s, "Redis at %s sent a reply that nothing asked for", s->store->where);
+        freeReplyObject(reply);
+        return NULL;
+    }
+    return reply;
+}
+
+static struct pending take_pending(struct session *s)
+{
+    struct pending pending = s->pending[s->head++];
+    if (s->head == s->pending_count) {
+        s->head = s->pending_count = 0;
+        s->waiting = false;
+    }
+    return pending;
+}
+
+/* The answer to a script that was loaded again. Without it nothing can be put. */
+static void script_loaded(struct session *s, redisReply *reply)
+{
+    s->script_sent = false;
+    if (reply->type != REDIS_REPLY_STRING || reply->len != SHA_LEN) {
+        (void)break_session(s, "Redis at %s does not load the script: %s", s->store->where,
+                            reply->type == REDIS_REPLY_ERROR ? reply->str : "unexpected answer");
+    }
+    freeReplyObject(reply);
+}
+
+static bool is_text(const redisReply *reply)
+{
+    return reply->type == REDIS_REPLY_STRING && reply->len <= UINT32_MAX;
+}
+
+/* Makes pairs of a reply to HGETALL; NULL when it is something else or memory ran out. The caller frees them. */
+static churn_pair *pairs_of(const redisReply *reply, uint32_t *ret_count)
+{
+    uint32_t count = (uint32_t)(reply->elements / 2);
+    churn_pair *pairs = malloc(((size_t)count + 1) * sizeof *pairs);
+    for (uint32_t i = 0; i < count && pairs != NULL; i++) {
+        const redisReply *name = reply->element[2 * i], *value = reply->element[2 * i + 1];
+        if (!is_text(name) || !is_text(value)) {
+            free(pairs);
+            return NULL;
+        }
+        pairs[i] = (churn_pair){.name = {.ptr = name->str, .len = (uint32_t)name->len},
+                                .value = {.ptr = value->str, .len = (uint32_t)value->len}};
+    }
+    *ret_count = count;
+    return pairs;
+}
+
+static bool read_version(churn_str text, uint64_t *ret)
+{
+    uint64_t n = 0;
+    for (uint32_t i = 0; i < text.len; i++) {
+        unsigned digit = (unsigned)(text.ptr[i] - '0');
+        if (digit > 9 || __builtin_mul_overflow(n, 10, &n) || __builtin_add_overflow(n, digit, &n)) {
+            return false;
+        }
+    }
+    *ret = n;
+    return text.len > 0;
+}
+
+/* Takes `_v` out of the pairs. */
+static bool split_version(churn_pair *pairs, uint32_t *count, uint64_t *ret)
+{
+    *ret = 0;
+    for (uint32_t i = 0; i < *count; i++) {
+        if (pairs[i].name.len == 2 && memcmp(pairs[i].name.ptr, "_v", 2) == 0) {
+            bool ok = read_version(pairs[i].value, ret);
+            pairs[i] = pairs[--*count];
+            return ok && *ret > 0;
+        }
+    }
+    return *count == 0; /* nothing stored */
+}
+
+/* Answers a put with a message of its own; takes over `reply`. */
+CHURN_PRINTF(5, 6)
+static void answer_message(struct session *s, redisReply *reply, churn_put_reply *answer, int32_t result,
+                           const char *format, ...)
+{
+    char *message = malloc(CHURN_ERROR_MESSAGE_SIZE);
+    va_list args;
+    if (message != NULL) {
+        va_start(args, format);
+        (void)vsnprintf(message, CHURN_ERROR_MESSAGE_SIZE, format, args);
+        va_end(args);
+    }
+    answer->result = result;
+    answer->message = hold(s, reply, message) && message != NULL ? message : "out of memory";
+}
+
+/* The stored version is another one; takes over `reply`. */
+static void answer_conflict(struct session *s, redisReply *reply, churn_str key, churn_put_reply *answer)
+{
+    uint32_t count = 0;
+    uint64_t version = 0;
+    churn_pair *pairs = pairs_of(reply, &count);
+    bool valid = pairs != NULL && split_version(pairs, &count, &version);
+    if (!hold(s, reply, pairs) || pairs == NULL) {
+        answer->result = CHURN_RETRY;
+        answer->message = "out of memory";
+        return;
+    }
+    if (!valid) {
+        answer_message(s, NULL, answer, CHURN_FATAL,
+                       "the hash %.*s on Redis at %s has no version that can be read (_v)", (int)key.len, key.ptr,
+                       s->store->where);
+        return;
+    }
+    answer->result = CHURN_CONFLICT;
+    answer->version = version;
+    answer->fields = pairs;
+    answer->count = count;
+}
+
+/* Redis refused a put; takes over `reply`. False when the session is broken by it. */
+static bool answer_error(struct session *s, redisReply *reply, churn_str key, churn_put_reply *answer)
+{
+    char message[CHURN_ERROR_MESSAGE_SIZE];
+    enum verdict verdict = judge(reply->str);
+    explain(s, reply->str, key, message, sizeof message);
+    if (verdict == VERDICT_BREAK) {
+        (void)break_session(s, "%s", message);
+        freeReplyObject(reply);
+        return false;
+    }
+    if (verdict == VERDICT_RELOAD && !s->script_sent) {
+        s->script_sent = queue_script(s);
+    }
+    answer_message(s, reply, answer, verdict == VERDICT_FATAL || verdict == VERDICT_CLUSTER ? CHURN_FATAL : CHURN_RETRY,
+                   "%s", message);
+    return true;
+}
+
+/* Turns the reply to a put into its answer. False when the session is broken by it. */
+static bool answer_put(struct session *s, const struct pending *put, redisReply *reply, churn_put_reply *answer)
+{
+    churn_str key = {.ptr = s->keys + (put->key_at - s->keys_base), .len = put->key_len};
+    *answer = (churn_put_reply){.size = sizeof *answer, .id = put->id, .result = CHURN_OK};
+    switch (reply->type) {
+    case REDIS_REPLY_ERROR:
+        return answer_error(s, reply, key, answer);
+    case REDIS_REPLY_ARRAY:
+        answer_conflict(s, reply, key, answer);
+        return true;
+    case REDIS_REPLY_INTEGER:
+        if (reply->integer == 1) {
+            freeReplyObject(reply);
+        } else {
+            answer_message(s, reply, answer, CHURN_FATAL,
+                           "the hash %.*s on Redis at %s has no version (_v): it is not a profile; delete it or choose "
+                           "another key prefix",
+                           (int)key.len, key.ptr, s->store->where);
+        }
+        return true;
+    default:
+        freeReplyObject(reply);
+        (void)break_session(s, "Redis at %s gave an unexpected answer", s->store->where);
+        return false;
+    }
+}
+
+/* Answers puts from what has been read. */
+static uint32_t collect(struct session *s, churn_put_reply *replies, uint32_t max)
+{
+    uint32_t count = 0;
+    while (count < max) {
+        redisReply *reply = next_reply(s);
+        struct pending pending;
+        if (reply == NULL) {
+            break;
+        }
+        pending = take_pending(s);
+        if (pending.kind == PENDING_SCRIPT) {
+            script_loaded(s, reply);
+        } else if (answer_put(s, &pending, reply, &replies[count])) {
+            count++;
+        } else {
+            break;
+        }
+        if (s->pending_count == 0) {
+            s->keys_base += s->keys_len;
+            s->keys_len = 0;
+        }
+    }
+    return count;
+}
+
+/* --- Calls that wait for their reply --- */
+
+static bool puts_pending(const struct session *s)
+{
+    for (size_t i = s->head; i < s->pending_count; i++) {
+        if (s->pending[i].kind == PENDING_PUT) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* Waits for the reply to the command queued last; the caller frees it. */
+static int32_t await(struct session *s, redisReply **ret, churn_error *err)
+{
+    for (;;) {
+        redisReply *reply = next_reply(s);
+        if (reply != NULL) {
+            if (take_pending(s).kind == PENDING_CALL) {
+                *ret = reply;
+                return CHURN_OK;
+            }
+            script_loaded(s, reply);
+        }
+        if (s->broken[0] != '\0' || (reply == NULL && exchange(s, s->store->timeout_ms) != CHURN_OK)) {
+            return fail_broken(s, err);
+        }
+    }
+}
+
+/* A session that may be asked something now. */
+static int32_t check_free(struct session *s, churn_error *err)
+{
+    release_held(s);
+    if (s->broken[0] != '\0') {
+        return fail_broken(s, err);
+    }
+    return puts_pending(s) ? churn_fail(err, CHURN_FATAL, "asked for a hash while puts are unanswered") : CHURN_OK;
+}
+
+static int32_t call(struct session *s, const churn_str *args, uint32_t count, redisReply **ret, churn_error *err)
+{
+    return queue(s, PENDING_CALL, args, count) ? await(s, ret, err) : fail_memory(err);
+}
+
+/* Reports an error reply on `key`, which it frees. */
+static int32_t fail_reply(struct session *s, redisReply *reply, churn_str key, churn_error *err)
+{
+    char message[CHURN_ERROR_MESSAGE_SIZE];
+    enum verdict verdict = VERDICT_RETRY;
+    if (reply->type == REDIS_REPLY_ERROR) {
+        verdict = judge(reply->str);
+        explain(s, reply->str, key, message, sizeof message);
+    } else {
+        (void)snprintf(message, sizeof message, "Redis at %s gave an unexpected answer", s->store->where);
+    }
+    freeReplyObject(reply);
+    if (verdict == VERDICT_BREAK) {
+        (void)break_session(s, "%s", message);
+    }
+    return churn_fail(err, verdict == VERDICT_FATAL || verdict == VERDICT_CLUSTER ? CHURN_FATAL : CHURN_RETRY, "%s",
+                      message);
+}
+
+static int32_t redis_get(void *session, churn_str key, churn_fields_fn fn, void *ctx, churn_error *err)
+{
+    struct session *s = session;
+    const churn_str args[] = {text_arg("HGETALL"), key};
+    redisReply *reply;
+    churn_pair *pairs;
+    uint32_t count = 0;
+    int32_t result = check_free(s, err);
+    if (result != CHURN_OK || (result = call(s, args, 2, &reply, err)) != CHURN_OK) {
+        return result;
+    }
+    if (reply->type != REDIS_REPLY_ARRAY) {
+        return fail_reply(s, reply, key, err);
+    }
+    pairs = pairs_of(reply, &count);
+    if (pairs == NULL) {
+        freeReplyObject(reply);
+        return fail_memory(err);
+    }
+    (void)fn(ctx, key, pairs, count);
+    free(pairs);
+    freeReplyObject(reply);
+    return CHURN_OK;
+}
+
+static int32_t redis_write(void *session, churn_str key, const churn_pair *fields, uint32_t count, int64_t ttl_ms,
+                           churn_error *err)
+{
+    struct session *s = session;
+    const churn_str script = text_arg(write_script);
+    char number[21], *at;
+    redisReply *reply;
+    int32_t result = check_free(s, err);
+    if (result != CHURN_OK) {
+        return result;
+    }
+    at = reserve_out(s, (size_t)6 * ARG_ROOM + 16 + script.len + key.len + pairs_room(fields, count));
+    if (at == NULL || !expect(s, PENDING_CALL, 0, (churn_str){0})) {
+        return fail_memory(err);
+    }
+    at = write_count(at, '*', 5 + (uint64_t)2 * count);
+    at = write_arg(at, text_arg("EVAL"));
+    at = write_arg(at, script);
+    at = write_arg(at, text_arg("1"));
+    at = write_arg(at, key);
+    at = write_arg(at, number_arg(number, ttl_ms > 0 ? (uint64_t)ttl_ms : 0));
+    s->out_len = (size_t)(write_pairs(at, fields, count) - s->out);
+    result = await(s, &reply, err);
+    if (result != CHURN_OK) {
+        return result;
+    }
+    if (reply->type != REDIS_REPLY_INTEGER) {
+        return fail_reply(s, reply, key, err);
+    }
+    freeReplyObject(reply);
+    return CHURN_OK;
+}
+
+/* --- Puts --- */
+
+static int32_t redis_put(void *session, const churn_put *put, churn_error *err)
+{
+    struct session *s = session;
+    churn_pair version = {.name = text_arg("_v")};
+    char expected[21], next[21], ttl[21], *at;
+    release_held(s);
+    if (s->broken[0] != '\0') {
+        return fail_broken(s, err);
+    }
+    at = reserve_out(s, (size_t)10 * ARG_ROOM + SHA_LEN + 64 + put->key.len + pairs_room(put->fields, put->count));
+    if (at == NULL || !expect(s, PENDING_PUT, put->id, put->key)) {
+        return fail_memory(err);
+    }
+    version.value = number_arg(next, put->expected_version + 1);
+    at = write_count(at, '*', 8 + (uint64_t)2 * put->count);
+    at = write_arg(at, text_arg("EVALSHA"));
+    at = write_arg(at, (churn_str){.ptr = s->sha, .len = SHA_LEN});
+    at = write_arg(at, text_arg("1"));
+    at = write_arg(at, put->key);
+    at = write_arg(at, number_arg(expected, put->expected_version));
+    at = write_arg(at, number_arg(ttl, put->ttl_ms > 0 ? (uint64_t)put->ttl_ms : 0));
+    at = write_pairs(at, &version, 1);
+    s->out_len = (size_t)(write_pairs(at, put->fields, put->count) - s->out);
+    return CHURN_OK;
+}
+
+static int32_t redis_poll(void *session, churn_put_reply *replies, uint32_t max, uint32_t timeout_ms,
+                          uint32_t *ret_count, churn_error *err)
+{
+    struct session *s = session;
+    int64_t deadline = now(s) + timeout_ms, left = 0;
+    release_held(s);
+    *ret_count = 0;
+    for (;;) {
+        /* What was read before the connection broke still counts. */
+        if (s->broken[0] == '\0' && s->pending_count > 0) {
+            (void)exchange(s, left);
+        }
+        *ret_count = collect(s, replies, max);
+        if (*ret_count > 0) {
+            return CHURN_OK;
+        }
+        if (s->broken[0] != '\0') {
+            return fail_broken(s, err);
+        }
+        left = deadline - now(s);
+        if (s->pending_count == 0 || left <= 0) {
+            return CHURN_PENDING;
+        }
+    }
+}
+
+/* --- Opening --- */
+
+/* Redis refused to let us in. */
+static int32_t fail_open(const struct session *s, const char *text, churn_error *err)
+{
+    static const char *const passing[] = {"LOADING",     "BUSY", "MASTERDOWN", "TRYAGAIN",
+                                          "CLUSTERDOWN", "OOM",  "MISCONF",    "READONLY"};
+    const char *where = s->store->where;
+    for (size_t i = 0; i < sizeof passing / sizeof passing[0]; i++) {
+        if (has_code(text, passing[i])) {
+            return churn_fail(err, CHURN_RETRY, "Redis at %s: %s", where, text);
+        }
+    }
+    if (strncmp(text, "ERR max number of clients", 25) == 0) {
+        return churn_fail(err, CHURN_RETRY, "Redis at %s: %s", where, text);
+    }
+    if (has_code(text, "NOAUTH")) {
+        return churn_fail_option(err, "password", "Redis at %s asks for a password; set `password`", where);
+    }
+    if (has_code(text, "WRONGPASS") || strncmp(text, "ERR invalid password", 20) == 0) {
+        return churn_fail_option(err, "password", "Redis at %s refuses the user name or the password", where);
+    }
+    if (strncmp(text, "ERR AUTH", 8) == 0 || strncmp(text, "ERR Client sent AUTH", 20) == 0) {
+        return churn_fail_option(err, "password", "Redis at %s has no password; leave `password` out", where);
+    }
+    return churn_fail(err, CHURN_FATAL, "Redis at %s: %s", where, text);
+}
+
+/* A call whose success is needed; nobody reads what it says. */
+static int32_t demand(struct session *s, const churn_str *args, uint32_t count, churn_error *err)
+{
+    redisReply *reply;
+    int32_t result = call(s, args, count, &reply, err);
+    if (result != CHURN_OK) {
+        return result;
+    }
+    if (reply->type == REDIS_REPLY_ERROR) {
+        result = fail_open(s, reply->str, err);
+    }
+    freeReplyObject(reply);
+    return result;
+}
+
+static int32_t log_in(struct session *s, churn_error *err)
+{
+    const struct redis_store *store = s->store;
+    churn_str args[3] = {text_arg("AUTH")};
+    uint32_t count = 1;
+    if (store->password[0] == '\0') {
+        return CHURN_OK;
+    }
+    if (store->username[0] != '\0') {
+        args[count++] = text_arg(store->username);
+    }
+    args[count++] = text_arg(store->password);
+    return demand(s, args, count, err);
+}
+
+static int32_t select_database(struct session *s, churn_error *err)
+{
+    char number[21];
+    const churn_str args[] = {text_arg("SELECT"), number_arg(number, (uint64_t)s->store->database)};
+    int32_t result = s->store->database == 0 ? CHURN_OK : demand(s, args, 2, err);
+    if (result == CHURN_FATAL && err != NULL && err->option[0] == '\0') {
+        (void)snprintf(err->option, sizeof err->option, "database");
+    }
+    return result;
+}
+
+/* So that `CLIENT LIST` shows whose connection it is. A server that refuses it serves as well. */
+static int32_t name_connection(struct session *s, churn_error *err)
+{
+    char name[128];
+    churn_str args[3] = {text_arg("CLIENT"), text_arg("SETNAME")};
+    redisReply *reply;
+    int32_t result;
+    (void)snprintf(name, sizeof name, "churnd-%s", s->store->host->pipeline);
+    for (char *c = name; *c != '\0'; c++) {
+        if (!isgraph((unsigned char)*c)) {
+            *c = '-';
+        }
+    }
+    args[2] = text_arg(name);
+    result = call(s, args, 3, &reply, err);
+    if (result == CHURN_OK) {
+        freeReplyObject(reply);
+    }
+    return result;
+}
+
+/* The value of a line `name:value` of INFO, up to the line's end; NULL when there is none. */
+static const char *info_value(const char *info, const char *name, int *ret_len)
+{
+    size_t len = strlen(name);
+    for (const char *line = info; line != NULL; line = strchr(line, '\n')) {
+        line += *line == '\n';
+        if (strncmp(line, name, len) == 0 && line[len] == ':') {
+            *ret_len = (int)strcspn(line + len + 1, "\r\n");
+            return line + len + 1;
+        }
+    }
+    return NULL;
+}
+
+/* A server that evicts keys loses events that were counted. INFO may be forbidden: then nobody can tell. */
+static int32_t check_eviction(struct session *s, churn_error *err)
+{
+    const churn_str args[] = {text_arg("INFO"), text_arg("memory")};
+    const char *limit, *policy;
+    redisReply *reply;
+    int limit_len = 0, policy_len = 0;
+    int32_t result = call(s, args, 2, &reply, err);
+    if (result != CHURN_OK) {
+        return result;
+    }
+    if (reply->type == REDIS_REPLY_STRING) {
+        limit = info_value(reply->str, "maxmemory", &limit_len);
+        policy = info_value(reply->str, "maxmemory_policy", &policy_len);
+        if (limit != NULL && policy != NULL && strtoull(limit, NULL, 10) != 0 &&
+            strncmp(policy, "noeviction", 10) != 0) {
+            churn_log(s->store->host, CHURN_LOG_WARN,
+                      "Redis at %s may throw profiles away when its memory is full, and their events are then LOST: "
+                      "maxmemory-policy is %.*s; set it to noeviction",
+                      s->store->where, policy_len, policy);
+        }
+    }
+    freeReplyObject(reply);
+    return CHURN_OK;
+}
+
+static int32_t load_script(struct session *s, churn_error *err)
+{
+    const churn_str args[] = {text_arg("SCRIPT"), text_arg("LOAD"), text_arg(put_script)};
+    redisReply *reply;
+    int32_t result = call(s, args, 3, &reply, err);
+    if (result != CHURN_OK) {
+        return result;
+    }
+    if (reply->type == REDIS_REPLY_STRING && reply->len == SHA_LEN) {
+        memcpy(s->sha, reply->str, SHA_LEN);
+    } else {
+        result = fail_open(s, reply->type == REDIS_REPLY_ERROR ? reply->str : "unexpected answer to SCRIPT LOAD", err);
+    }
+    freeReplyObject(reply);
+    return result;
+}
+
+static int32_t connect_session(struct session *s, churn_error *err)
+{
+    const struct redis_store *store = s->store;
+    struct timeval timeout = {.tv_sec = (time_t)(store->connect_timeout_ms / 1000),
+                              .tv_usec = (suseconds_t)(store->connect_timeout_ms % 1000 * 1000)};
+    s->connection = redisConnectWithTimeout(store->host_name, (int)store->port, timeout);
+    s->reader = redisReaderCreate();
+    if (s->connection == NULL || s->reader == NULL) {
+        return fail_memory(err);
+    }
+    if (s->connection->err != 0) {
+        return churn_fail(err, CHURN_RETRY, "Redis at %s cannot be reached: %s", store->where, s->connection->errstr);
+    }
+    (void)redisEnableKeepAlive(s->connection);
+    return CHURN_OK;
+}
+
+static void redis_close(void *session)
+{
+    struct session *s = session;
+    release_held(s);
+    if (s->reader != NULL) {
+        redisReaderFree(s->reader);
+    }
+    if (s->connection != NULL) {
+        redisFree(s->connection);
+    }
+    free(s->out);
+    free(s->pending);
+    free(s->keys);
+    free(s->held);
+    free(s);
+}
+
+static int32_t redis_open(void *self, void **ret_session, churn_error *err)
+{
+    static int32_t (*const steps[])(struct session *, churn_error *) = {
+        connect_session, log_in, select_database, load_script, name_connection, check_eviction,
+    };
+    struct session *s = calloc(1, sizeof *s);
+    if (s == NULL) {
+        return fail_memory(err);
+    }
+    s->store = self;
+    for (size_t i = 0; i < sizeof steps / sizeof steps[0]; i++) {
+        int32_t result = steps[i](s, err);
+        if (result != CHURN_OK) {
+            redis_close(s);
+            return result;
+        }
+    }
+    *ret_session = s;
+    return CHURN_OK;
+}
+
+static int32_t redis_create(void *self, const churn_host *host, churn_error *err)
+{
+    struct redis_store *store = self;
+    store->host = host;
+    if (store->host_name[0] == '\0') {
+        return churn_fail_option(err, "host", "is empty");
+    }
+    if (store->username[0] != '\0' && store->password[0] == '\0') {
+        return churn_fail_option(err, "username", "needs a `password`");
+    }
+    (void)snprintf(store->where, sizeof store->where, "%s:%" PRId64, store->host_name, store->port);
+    return CHURN_OK;
+}
+
+static void redis_destroy(void *self)
+{
+    (void)self; /* sessions own everything */
+}
+
+static const churn_store_ops ops = {
+    .size = sizeof(churn_store_ops),
+    .create = redis_create,
+    .open = redis_open,
+    .put = redis_put,
+    .poll = redis_poll,
+    .get = redis_get,
+    .write = redis_write,
+    .close = redis_close,
+    .destroy = redis_destroy,
+};
+
+CHURN_PLUGIN(.kind = CHURN_KIND_STORE, .name = "redis", .version = "1.0.0",
+             .summary = "Keeps profiles as hashes on a Redis server", CHURN_OPTIONS(options, struct redis_store),
+             .ops = &ops);

@@ -1,0 +1,47 @@
+#!/usr/bin/env bash
+# Installs the Debian packages that are missing: `install-deps.sh build`, or `install-deps.sh test` for the tests' as well.
+set -euo pipefail
+
+build=(build-essential autoconf automake libtool pkg-config librdkafka-dev libhiredis-dev libcurl4-openssl-dev
+       libyaml-dev libjson-c-dev libsimdjson-dev liblmdb-dev libxxhash-dev uthash-dev)
+tests=(libcunit1-dev clang libclang-rt-14-dev redis-server default-jdk-headless maven python3 python3-venv kcat mandoc
+       ca-certificates xz-utils)
+
+case "${1:-}" in
+build) packages=("${build[@]}") ;;
+test) packages=("${build[@]}" "${tests[@]}") ;;
+*) echo "usage: $0 build|test" >&2; exit 1 ;;
+esac
+
+missing=()
+for package in "${packages[@]}"; do
+    if [ "$(dpkg-query -W -f '${db:Status-Status}' "$package" 2>/dev/null)" != installed ]; then
+        missing+=("$package")
+    fi
+done
+if [ ${#missing[@]} -eq 0 ]; then
+    exit 0
+fi
+
+sudo=()
+if [ "$(id -u)" -ne 0 ]; then
+    sudo=(sudo)
+fi
+# Packages of servers would start them; the tests start their own. A policy that the machine already has is left alone.
+policy=/usr/sbin/policy-rc.d
+if [ ! -e "$policy" ]; then
+    trap '"${sudo[@]}" rm -f "$policy"' EXIT
+    printf '#!/bin/sh\nexit 101\n' | "${sudo[@]}" tee "$policy" >/dev/null
+    "${sudo[@]}" chmod 755 "$policy"
+fi
+
+echo "Installing ${missing[*]}"
+log=$(mktemp)
+if ! { "${sudo[@]}" apt-get -q update &&
+       "${sudo[@]}" env DEBIAN_FRONTEND=noninteractive apt-get -q install -y --no-install-recommends "${missing[@]}"
+     } >"$log" 2>&1 </dev/null; then
+    tail -n 30 "$log" >&2
+    echo "apt-get failed; its whole output is in $log" >&2
+    exit 1
+fi
+rm -f "$log"

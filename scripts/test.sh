@@ -1,0 +1,129 @@
+#!/usr/bin/env bash
+# All tests: installs what they need, builds with gcc, clang and sanitizers, runs the unit tests, the integration tests against
+# real Kafka and Redis, and distcheck. Ends with the line `N passed, N failed`; each test program, each integration test and
+# each build counts as one. Output of each step: build/logs/. CHURN_TEST_EVENTS=1000000 runs the main job at full size.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+root=$PWD
+logs=$root/build/logs
+jobs=$(nproc)
+passed=0 failed=0
+
+# step NAME COMMAND…: runs it with its output in build/logs/NAME.log; false when it failed.
+step() {
+    local name=$1 start=$SECONDS status=0
+    shift
+    printf '%-28s' "$name"
+    "$@" >"$logs/$name.log" 2>&1 </dev/null || status=$?
+    printf '%s  %ds\n' "$([ $status -eq 0 ] && echo ok || echo FAILED)" $((SECONDS - start))
+    if [ $status -ne 0 ]; then
+        tail -n "${TAIL:-40}" "$logs/$name.log" | sed 's/^/    /'
+    fi
+    return $status
+}
+
+# count NAME COMMAND…: a step that counts as one.
+count() {
+    if step "$@"; then
+        passed=$((passed + 1))
+    else
+        failed=$((failed + 1))
+        return 1
+    fi
+}
+
+# Adds up the `# PASS: n` lines of automake's test driver; a run that died without them counts as one failure.
+count_check() {
+    local log=$logs/$1.log status=0 ok bad
+    step "$@" || status=1
+    ok=$(awk '/^# PASS:/ { n += $3 } END { print n + 0 }' "$log")
+    bad=$(awk '/^# (FAIL|XPASS|ERROR):/ { n += $3 } END { print n + 0 }' "$log")
+    passed=$((passed + ok))
+    if [ "$status" -ne 0 ] && [ "$bad" -eq 0 ]; then
+        bad=1
+    fi
+    failed=$((failed + bad))
+}
+
+# Adds up a JUnit report of pytest; skipped tests count neither way.
+count_pytest() {
+    local name=$1 report=$logs/$1.xml status=0 ok bad
+    shift
+    rm -f "$report"
+    TAIL=120 step "$name" "$@" --junit-xml="$report" || status=1
+    read -r ok bad < <(python3 - "$report" <<'PY'
+import sys, xml.etree.ElementTree as tree
+try:
+    suites = list(tree.parse(sys.argv[1]).iter("testsuite"))
+    total, bad, skipped = (sum(int(s.get(n, 0)) for s in suites for n in names)
+                           for names in (["tests"], ["failures", "errors"], ["skipped"]))
+    print(total - bad - skipped, bad)
+except (OSError, tree.ParseError):
+    print(0, 0)
+PY
+    )
+    passed=$((passed + ok))
+    if [ "$status" -ne 0 ] && [ "$bad" -eq 0 ]; then
+        bad=1
+    fi
+    failed=$((failed + bad))
+}
+
+# The functions below run as conditions, where `set -e` has no effect: hence the `&&` and `||`.
+
+# build FOLDER OPTION…: configures and makes in FOLDER.
+build() {
+    local folder=$1
+    shift
+    mkdir -p "$folder"
+    if [ ! -f "$folder/config.status" ] || [ "$*" != "$(cat "$folder/options" 2>/dev/null)" ]; then
+        (cd "$folder" && "$root/configure" "$@") && echo "$*" >"$folder/options" || return 1
+    fi
+    make -C "$folder" -j"$jobs"
+}
+
+make_venv() {
+    if [ ! -x build/venv/bin/python ]; then
+        python3 -m venv build/venv || /usr/bin/python3 -m venv --clear build/venv || return 1
+    fi
+    build/venv/bin/pip install -q --disable-pip-version-check -r tests/integration/requirements.txt
+}
+
+fetch_kafka() {
+    [ -d build/kafka-libs ] && return
+    rm -rf build/kafka-libs.new
+    mvn -q -B -f tests/integration/pom.xml dependency:copy-dependencies -DoutputDirectory="$root/build/kafka-libs.new" &&
+        mv build/kafka-libs.new build/kafka-libs
+}
+
+scripts/install-deps.sh test
+mkdir -p "$logs"
+[ -x configure ] || count autoreconf autoreconf -i || true
+
+if count gcc build build --enable-werror; then
+    count_check unit make -C build check
+fi
+count clang build build/clang CC=clang CXX=clang++ --enable-werror || true
+
+export ASAN_OPTIONS=abort_on_error=0:detect_leaks=1 UBSAN_OPTIONS=print_stacktrace=1
+if count sanitizers build build/sanitizers --enable-werror --enable-sanitizers; then
+    count_check unit-sanitized make -C build/sanitizers check
+fi
+
+if count venv make_venv && count kafka fetch_kafka; then
+    pytest=(build/venv/bin/python -m pytest -q -p no:cacheprovider --timeout=900 -rf tests/integration)
+    if [ -x build/churnd ]; then
+        count_pytest integration env CHURN_BUILD_DIR="$root/build" "${pytest[@]}" --basetemp="$root/build/pytest"
+    fi
+    if [ -x build/sanitizers/churnd ]; then
+        count_pytest integration-sanitized env CHURN_BUILD_DIR="$root/build/sanitizers" CHURN_KAFKA_LIBS="$root/build/kafka-libs" \
+            CHURN_TEST_EVENTS=5000 "${pytest[@]}" --basetemp="$root/build/pytest-sanitized" \
+            -k "test_cli or test_webhook or test_main_job or test_kill_9 or test_bad_plugin or test_redis_killed or test_api_down"
+    fi
+fi
+if [ -f build/Makefile ]; then
+    count distcheck make -C build distcheck || true
+fi
+
+echo "$passed passed, $failed failed"
+[ "$failed" -eq 0 ]

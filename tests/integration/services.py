@@ -1,0 +1,616 @@
+"""Real services for the integration tests: each is started on a free port of 127.0.0.1 in a temporary folder and
+stopped by its own pid."""
+
+import http.server
+import json
+import os
+import pathlib
+import random
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+
+import redis as redis_client
+from confluent_kafka import KafkaException, Producer
+from confluent_kafka.admin import AdminClient, NewTopic
+
+HOST = "127.0.0.1"
+SRC = pathlib.Path(__file__).resolve().parents[2]
+BUILD = pathlib.Path(os.environ.get("CHURN_BUILD_DIR", SRC / "build")).resolve()
+CHURND = pathlib.Path(os.environ.get("CHURND", BUILD / "churnd")).resolve()
+KAFKA_LIBS = pathlib.Path(os.environ.get("CHURN_KAFKA_LIBS", BUILD / "kafka-libs"))
+
+# Room for the largest event and for the dead letter of one that is larger still.
+MAX_MESSAGE_BYTES = 8 * 1024 * 1024
+
+
+class TimedOut(AssertionError):
+    pass
+
+
+def wait_for(what, condition, timeout=30.0, interval=0.05):
+    """Returns the first true answer of `condition()`; raises when there is none in time."""
+    end = time.monotonic() + timeout
+    while True:
+        answer = condition()
+        if answer:
+            return answer
+        if time.monotonic() > end:
+            raise TimedOut(f"waited {timeout:g} s in vain for {what}")
+        time.sleep(interval)
+
+
+def free_port():
+    with socket.socket() as s:
+        s.bind((HOST, 0))
+        return s.getsockname()[1]
+
+
+def accepts(port):
+    try:
+        with socket.create_connection((HOST, port), timeout=1):
+            return True
+    except OSError:
+        return False
+
+
+def clean_environment(extra=None):
+    """The surroundings of a child process: nothing that a pipeline reads, but what is given."""
+    keep = ("PATH", "HOME", "LANG", "LC_ALL", "TMPDIR", "JAVA_HOME", "LD_LIBRARY_PATH")
+    env = {k: v for k, v in os.environ.items() if k in keep or k.endswith("SAN_OPTIONS")}
+    env.update(extra or {})
+    return env
+
+
+class Process:
+    """A child process with its output in files `<name>.out` and `<name>.err` of `folder`."""
+
+    def __init__(self, command, folder, name, env=None, cwd=None):
+        self.folder = pathlib.Path(folder)
+        self.folder.mkdir(parents=True, exist_ok=True)
+        self.out_path = self.folder / f"{name}.out"
+        self.err_path = self.folder / f"{name}.err"
+        self.name = name
+        with open(self.out_path, "ab") as out, open(self.err_path, "ab") as err:
+            self.process = subprocess.Popen([str(c) for c in command], stdin=subprocess.DEVNULL, stdout=out, stderr=err,
+                                            env=clean_environment(env), cwd=cwd or self.folder)
+
+    @property
+    def pid(self):
+        return self.process.pid
+
+    @property
+    def out(self):
+        return self.out_path.read_text(errors="replace")
+
+    @property
+    def err(self):
+        return self.err_path.read_text(errors="replace")
+
+    def running(self):
+        return self.process.poll() is None
+
+    def wait(self, timeout=60):
+        """The exit status; negative for a signal."""
+        try:
+            return self.process.wait(timeout)
+        except subprocess.TimeoutExpired:
+            raise TimedOut(f"{self.name} still runs after {timeout:g} s; it last said:\n{self.err[-3000:]}") from None
+
+    def send(self, number):
+        if self.running():
+            self.process.send_signal(number)
+
+    def terminate(self, timeout=60):
+        """SIGTERM; the exit status."""
+        self.send(signal.SIGTERM)
+        return self.wait(timeout)
+
+    def kill(self):
+        """kill -9."""
+        self.send(signal.SIGKILL)
+        return self.process.wait(30)
+
+    def end(self):
+        """Whatever its state, it is gone afterwards."""
+        if self.running():
+            self.send(signal.SIGCONT)
+            self.kill()
+
+
+# --- Kafka ---
+
+
+def kafka_jars():
+    """The folder with the broker's jars; fetched by Maven once for a build folder."""
+    if not KAFKA_LIBS.is_dir():
+        fetched = KAFKA_LIBS.with_name(KAFKA_LIBS.name + f".{os.getpid()}")
+        command = ["mvn", "-q", "-B", "-f", SRC / "tests/integration/pom.xml", "dependency:copy-dependencies",
+                   f"-DoutputDirectory={fetched}"]
+        done = subprocess.run(command, capture_output=True, text=True)
+        if done.returncode != 0:
+            raise RuntimeError(f"mvn could not fetch Kafka:\n{done.stdout[-2000:]}{done.stderr[-2000:]}")
+        if KAFKA_LIBS.is_dir():
+            shutil.rmtree(fetched)
+        else:
+            fetched.rename(KAFKA_LIBS)
+    return KAFKA_LIBS
+
+
+class Kafka:
+    """One broker, its own controller (KRaft)."""
+
+    def __init__(self, folder):
+        self.folder = pathlib.Path(folder)
+        self.folder.mkdir(parents=True)
+        self.port, self.controller_port = free_port(), free_port()
+        self.brokers = f"{HOST}:{self.port}"
+        self.properties = self.folder / "server.properties"
+        self.properties.write_text("\n".join([
+            "process.roles=broker,controller",
+            "node.id=1",
+            f"controller.quorum.voters=1@{HOST}:{self.controller_port}",
+            f"listeners=PLAINTEXT://{self.brokers},CONTROLLER://{HOST}:{self.controller_port}",
+            f"advertised.listeners=PLAINTEXT://{self.brokers}",
+            "controller.listener.names=CONTROLLER",
+            f"log.dirs={self.folder / 'data'}",
+            "offsets.topic.replication.factor=1",
+            "offsets.topic.num.partitions=4",
+            "transaction.state.log.replication.factor=1",
+            "transaction.state.log.min.isr=1",
+            "group.initial.rebalance.delay.ms=0",
+            "group.min.session.timeout.ms=500",
+            f"message.max.bytes={MAX_MESSAGE_BYTES}",
+            "",
+        ]))
+        self.java = ["java", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-cp", f"{kafka_jars()}/*",
+                     "-Dorg.slf4j.simpleLogger.defaultLogLevel=warn"]
+        command = self.java + ["kafka.tools.StorageTool", "format", "-t", "churnTestClusterId0000", "-c", self.properties]
+        subprocess.run([str(c) for c in command], check=True, capture_output=True, env=clean_environment())
+        self.process = None
+        self.start()
+
+    def start(self):
+        command = self.java + ["-Xmx512m", "kafka.Kafka", self.properties]
+        self.process = Process(command, self.folder, "kafka")
+        try:
+            wait_for("Kafka", self.ready, timeout=60, interval=0.2)
+        except TimedOut as e:
+            raise TimedOut(f"{e}:\n{self.process.out[-2000:]}{self.process.err[-2000:]}") from None
+
+    def ready(self):
+        if not self.process.running():
+            raise RuntimeError(f"Kafka ended:\n{self.process.out[-3000:]}{self.process.err[-3000:]}")
+        if not accepts(self.port):
+            return False
+        try:
+            return self.admin().list_topics(timeout=5).brokers
+        except KafkaException:
+            return False
+
+    def admin(self):
+        return AdminClient({"bootstrap.servers": self.brokers, "logger": _quiet()})
+
+    def create_topics(self, partitions, **config):
+        """`partitions`: name → number of partitions."""
+        admin = self.admin()
+        topics = [NewTopic(name, count, 1, config=config) for name, count in partitions.items()]
+        for future in admin.create_topics(topics).values():
+            future.result(30)
+        wait_for("the new topics", lambda: all(
+            len(admin.list_topics(timeout=5).topics[t].partitions) == n if t in admin.list_topics(timeout=5).topics else False
+            for t, n in partitions.items()))
+
+    def topic_exists(self, topic):
+        return topic in self.admin().list_topics(timeout=10).topics
+
+    def producer(self, **config):
+        settings = {"bootstrap.servers": self.brokers, "message.max.bytes": MAX_MESSAGE_BYTES, "linger.ms": 5,
+                    "queue.buffering.max.messages": 1000000, "logger": _quiet()}
+        settings.update(config)
+        return Producer(settings)
+
+    def produce(self, topic, records):
+        """Produces (key, value) or (key, value, partition); returns when the broker has all of them."""
+        producer, failures = self.producer(), []
+
+        def delivered(error, _):
+            if error is not None:
+                failures.append(error)
+
+        for record in records:
+            extra = {"partition": record[2]} if len(record) > 2 else {}
+            while True:
+                try:
+                    producer.produce(topic, key=record[0], value=record[1], on_delivery=delivered, **extra)
+                    break
+                except BufferError:
+                    producer.poll(0.1)
+            producer.poll(0)
+        left = producer.flush(120)
+        assert left == 0 and not failures, f"{left} records of {topic} were not produced: {failures[:1]}"
+
+    def stop(self):
+        if self.process is not None and self.process.running():
+            self.process.send(signal.SIGTERM)
+            try:
+                self.process.wait(10)
+            except TimedOut:
+                self.process.end()
+
+
+def _quiet():
+    import logging
+    logger = logging.getLogger("librdkafka")
+    logger.setLevel(logging.CRITICAL)
+    return logger
+
+
+# --- Redis ---
+
+
+class Redis:
+    """A redis-server that can be killed, frozen and started again with what it kept."""
+
+    def __init__(self, folder, durable=False, password=None):
+        self.folder = pathlib.Path(folder)
+        self.folder.mkdir(parents=True)
+        self.port = free_port()
+        self.password = password
+        self.options = ["--bind", HOST, "--port", self.port, "--dir", self.folder, "--save", "", "--maxmemory-policy",
+                        "noeviction", "--daemonize", "no"]
+        self.options += ["--appendonly", "yes", "--appendfsync", "always"] if durable else ["--appendonly", "no"]
+        self.options += ["--requirepass", password] if password else []
+        self.process = None
+        self.start()
+
+    def start(self):
+        self.process = Process(["redis-server"] + self.options, self.folder, "redis")
+        self.client = redis_client.Redis(HOST, self.port, password=self.password, socket_timeout=30)
+        wait_for("Redis", self.ready)
+
+    def ready(self):
+        if not self.process.running():
+            raise RuntimeError(f"redis-server ended:\n{self.process.out[-2000:]}")
+        try:
+            return self.client.ping()
+        except (redis_client.ConnectionError, redis_client.BusyLoadingError):
+            return False
+
+    def kill(self):
+        self.process.kill()
+
+    def freeze(self):
+        self.process.send(signal.SIGSTOP)
+
+    def thaw(self):
+        self.process.send(signal.SIGCONT)
+
+    def hashes(self, prefix):
+        """All hashes below `prefix`: key without prefix → {field: value}, as text; fields that begin with `_` left out."""
+        found, cursor = {}, 0
+        while True:
+            cursor, keys = self.client.scan(cursor, match=_glob(prefix) + "*", count=5000)
+            pipe = self.client.pipeline(transaction=False)
+            for key in keys:
+                pipe.hgetall(key)
+            for key, fields in zip(keys, pipe.execute()):
+                found[key.decode()[len(prefix):]] = {n.decode(): v.decode() for n, v in fields.items()
+                                                     if not n.startswith(b"_")}
+            if cursor == 0:
+                return found
+
+    def commands(self):
+        """How many commands it has run: grows while a pipeline writes."""
+        return self.client.info("stats")["total_commands_processed"]
+
+    def stop(self):
+        if self.process is not None:
+            self.process.end()
+
+
+def _glob(text):
+    return "".join("\\" + c if c in "*?[]\\" else c for c in text)
+
+
+# --- A TCP proxy: makes a link slow, cuts it in the middle of an answer, or black-holes it ---
+
+
+class Proxy:
+    def __init__(self, target_port, delay=0.0):
+        self.target_port = target_port
+        self.delay = delay
+        self.blackhole = False
+        self.cut_after = None  # cut the connection once this many more bytes came back from the target
+        self.cuts = 0
+        self.lock = threading.Lock()
+        self.sockets = set()
+        self.listener = socket.create_server((HOST, 0))
+        self.port = self.listener.getsockname()[1]
+        self.closed = False
+        threading.Thread(target=self._accept, daemon=True).start()
+
+    def _accept(self):
+        while True:
+            try:
+                client, _ = self.listener.accept()
+            except OSError:
+                return
+            try:
+                target = socket.create_connection((HOST, self.target_port), timeout=5)
+                target.settimeout(None)
+            except OSError:
+                client.close()
+                continue
+            for s in (client, target):
+                s.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            with self.lock:
+                self.sockets.update((client, target))
+            threading.Thread(target=self._pump, args=(client, target, False), daemon=True).start()
+            threading.Thread(target=self._pump, args=(target, client, True), daemon=True).start()
+
+    def _pump(self, source, sink, is_answer):
+        try:
+            while True:
+                data = source.recv(65536)
+                if not data:
+                    break
+                if self.delay and not is_answer:
+                    time.sleep(self.delay)
+                if self.blackhole:
+                    continue
+                if is_answer and not self._pass_answer(data, sink):
+                    break
+                if not is_answer:
+                    sink.sendall(data)
+        except OSError:
+            pass
+        for s in (source, sink):
+            try:
+                s.shutdown(socket.SHUT_RDWR)
+            except OSError:
+                pass
+            s.close()
+        with self.lock:
+            self.sockets.difference_update((source, sink))
+
+    def _pass_answer(self, data, sink):
+        with self.lock:
+            room = self.cut_after
+            if room is not None:
+                self.cut_after = None if room <= len(data) else room - len(data)
+                self.cuts += room <= len(data)
+        if room is not None and room <= len(data):
+            sink.sendall(data[:room])
+            return False
+        sink.sendall(data)
+        return True
+
+    def cut_all(self):
+        with self.lock:
+            sockets = list(self.sockets)
+        for s in sockets:
+            try:
+                s.shutdown(socket.SHUT_RDWR)
+            except OSError:
+                pass
+
+    def stop(self):
+        self.listener.close()
+        self.cut_all()
+
+
+# --- HTTP ---
+
+
+class Scripted:
+    """An HTTP server that records what it is sent and answers as told.
+
+    `mode`: ok, error (500), reject (400), garbage (200 without a JSON object), hang (no answer), or a callable that takes
+    the recorded request and returns (status, body). Stopped, it refuses connections; started again, it has the same port.
+    """
+
+    def __init__(self):
+        self.mode = "ok"
+        self.delay = 0.0
+        self.requests = []
+        self.lock = threading.Lock()
+        self.server = None
+        self.port = free_port()
+        self.start()
+
+    @property
+    def url(self):
+        return f"http://{HOST}:{self.port}"
+
+    def start(self):
+        outer = self
+
+        class Handler(http.server.BaseHTTPRequestHandler):
+            protocol_version = "HTTP/1.1"
+            disable_nagle_algorithm = True
+
+            def setup(self):
+                super().setup()
+                outer.connections.add(self.connection)
+
+            def finish(self):
+                outer.connections.discard(self.connection)
+                try:
+                    super().finish()
+                except OSError:
+                    pass
+
+            def do_POST(self):
+                outer.handle(self)
+
+            def log_message(self, *_):
+                pass
+
+        class Server(http.server.ThreadingHTTPServer):
+            daemon_threads = True
+            allow_reuse_address = True
+            request_queue_size = 128
+
+            def handle_error(self, *_):
+                pass
+
+        self.connections = set()
+        self.released = threading.Event()
+        self.server = Server((HOST, self.port), Handler)
+        threading.Thread(target=self.server.serve_forever, args=(0.05,), daemon=True).start()
+
+    def handle(self, handler):
+        body = handler.rfile.read(int(handler.headers.get("Content-Length", 0)))
+        request = {"path": handler.path, "headers": dict(handler.headers), "body": body, "at": time.monotonic(),
+                   "mode": self.mode if isinstance(self.mode, str) else "script"}
+        with self.lock:
+            self.requests.append(request)
+        if self.delay:
+            time.sleep(self.delay)
+        if self.mode == "hang":
+            self.released.wait(120)
+            raise ConnectionAbortedError
+        status, answer = self.answer(request)
+        handler.send_response(status)
+        handler.send_header("Content-Type", "application/json")
+        handler.send_header("Content-Length", str(len(answer)))
+        handler.end_headers()
+        handler.wfile.write(answer)
+
+    def answer(self, request):
+        if callable(self.mode):
+            return self.mode(request)
+        if self.mode == "error":
+            return 500, b'{"error": "told to fail"}'
+        if self.mode == "reject":
+            return 400, b'{"error": "told to refuse"}'
+        if self.mode == "garbage":
+            return 200, b"<html>not JSON</html>"
+        return 200, json.dumps({"churn_probability": 0.25, "risk_level": "low", "model_version": "scripted-1"}).encode()
+
+    def bodies(self, since=0):
+        with self.lock:
+            return [json.loads(r["body"]) for r in self.requests[since:]]
+
+    def stop(self):
+        if self.server is not None:
+            self.released.set()
+            self.server.shutdown()
+            self.server.server_close()
+            for connection in list(self.connections):
+                try:
+                    connection.shutdown(socket.SHUT_RDWR)
+                except OSError:
+                    pass
+            self.server = None
+
+
+class ExampleApi:
+    """The Flask example, examples/prediction-api, as a process of its own."""
+
+    def __init__(self, folder):
+        self.port = free_port()
+        self.url = f"http://{HOST}:{self.port}"
+        self.folder = folder
+        self.process = None
+        self.start()
+
+    def start(self):
+        self.process = Process([sys.executable, SRC / "examples/prediction-api/app.py", "--host", HOST, "--port", self.port],
+                               self.folder, "api", env={"HOST": HOST, "PORT": str(self.port)})
+        wait_for("the example API", self.ready)
+
+    def ready(self):
+        if not self.process.running():
+            raise RuntimeError(f"the example API ended:\n{self.process.err[-2000:]}")
+        return accepts(self.port)
+
+    def stop(self):
+        if self.process is not None:
+            self.process.end()
+
+
+# --- churnd ---
+
+
+def run_churnd(*args, env=None, cwd=None, timeout=60, check=None):
+    """Runs churnd to its end. `check`: the exit status that it must have."""
+    done = subprocess.run([str(CHURND)] + [str(a) for a in args], stdin=subprocess.DEVNULL, capture_output=True,
+                          timeout=timeout, env=clean_environment(env), cwd=cwd or CHURND.parent)
+    done.stdout, done.stderr = done.stdout.decode(errors="replace"), done.stderr.decode(errors="replace")
+    if check is not None:
+        assert done.returncode == check, (f"churnd {' '.join(map(str, args))} ended with {done.returncode}, not {check}:\n"
+                                          f"{done.stdout[-3000:]}\n{done.stderr[-3000:]}")
+    return done
+
+
+class Stack:
+    """What one test needs: services made on demand in its folder, all stopped at its end, and churnd set up for them."""
+
+    def __init__(self, folder):
+        self.folder = pathlib.Path(folder)
+        self.things = []
+        self.env = {"LOG_LEVEL": "INFO"}
+        self.kafka = self.redis = self.api = None
+        self.runs = 0
+
+    def _add(self, thing):
+        self.things.append(thing)
+        return thing
+
+    def start_kafka(self):
+        self.kafka = self._add(Kafka(self.folder / "kafka"))
+        self.env["KAFKA_BROKER"] = self.kafka.brokers
+        return self.kafka
+
+    def start_redis(self, **options):
+        self.redis = self._add(Redis(self.folder / "redis", **options))
+        self.env.update(REDIS_HOST=HOST, REDIS_PORT=str(self.redis.port))
+        return self.redis
+
+    def slow_redis(self, delay=0.0):
+        """A proxy before Redis that churnd uses from now on."""
+        proxy = self._add(Proxy(self.redis.port, delay))
+        self.env["REDIS_PORT"] = str(proxy.port)
+        return proxy
+
+    def start_scripted(self):
+        self.api = self._add(Scripted())
+        self.env["API_URL"] = self.api.url
+        return self.api
+
+    def start_example_api(self):
+        self.api = self._add(ExampleApi(self.folder / "api"))
+        self.env["API_URL"] = self.api.url
+        return self.api
+
+    def churnd(self, *args, env=None):
+        """Starts churnd in the background."""
+        self.runs += 1
+        process = Process([CHURND, *args], self.folder / "churnd", f"run{self.runs}", env={**self.env, **(env or {})})
+        return self._add_process(process)
+
+    def _add_process(self, process):
+        process.stop = process.end
+        return self._add(process)
+
+    def run(self, *args, env=None, timeout=300):
+        """Runs churnd to its end, which must be a success; returns the process."""
+        process = self.churnd(*args, env=env)
+        status = process.wait(timeout)
+        assert status == 0, f"churnd ended with {status}:\n{process.out[-2000:]}\n{process.err[-4000:]}"
+        return process
+
+    def stop(self):
+        for thing in reversed(self.things):
+            thing.stop()
+
+
+def random_seed():
+    """Printed by the tests that use it, so that a failure can be repeated with CHURN_TEST_SEED."""
+    return int(os.environ.get("CHURN_TEST_SEED", random.SystemRandom().randrange(1 << 31)))

@@ -1,0 +1,316 @@
+"""The command line: broken pipelines, descriptions, the quickstart, secrets, plugins built out of tree."""
+
+import base64
+import json
+import re
+import shutil
+import subprocess
+
+import events
+import jsonschema
+import oracle
+import pytest
+import yaml
+from conftest import log_lines
+from services import SRC, clean_environment, run_churnd
+
+BROKEN = sorted((SRC / "tests/integration/broken").glob("*.yaml"))
+
+
+def config_files():
+    return sorted([*SRC.glob("config/*.yaml"), *SRC.glob("examples/**/*.yaml")])
+
+
+# --- Broken pipelines ---
+
+
+@pytest.mark.parametrize("path", BROKEN, ids=lambda p: p.stem)
+@pytest.mark.parametrize("command", ["check", "run"])
+def test_broken_pipeline(path, command, tmp_path):
+    """The first line of the file says where the fault is and what the message must name."""
+    _, _, place, word = path.read_text().splitlines()[0].split(" ", 3)
+    done = run_churnd(command, "-c", path, cwd=tmp_path, check=1)
+    assert done.stdout == ""
+    first = done.stderr.splitlines()[0]
+    if place != "-":
+        assert re.match(re.escape(f"{path}:{place}") + (r"\d+: " if place.endswith(":") else ": "), first), done.stderr
+    assert word in done.stderr, done.stderr
+    assert not list(tmp_path.iterdir()), "a pipeline that is refused writes nothing"
+
+
+def test_two_mistakes_are_both_reported(tmp_path):
+    path = tmp_path / "two.yaml"
+    path.write_text("source:\n  plugin: generate\n  event: 5\n  customers: none\nsinks:\n  - plugin: file\n    path: o\n")
+    done = run_churnd("check", "-c", path, check=1)
+    assert f"{path}:3:3: " in done.stderr and "did you mean 'events'" in done.stderr
+    assert f"{path}:4:14: " in done.stderr
+
+
+@pytest.mark.parametrize("args", [["-c"], ["-c", "nowhere.yaml"], [], ["frobnicate"], ["--frobnicate"], ["run"], ["describe"],
+                                  ["describe", "nothing"], ["check"], ["profile", "-c", "nowhere.yaml", "x"],
+                                  ["check", "-c", "nowhere.yaml"], ["run", "-c", "x", "--log-level", "LOUD"]])
+def test_wrong_command_line(args, tmp_path):
+    done = run_churnd(*args, cwd=tmp_path)
+    assert done.returncode == 1, (done.returncode, done.stdout, done.stderr)
+    assert done.stderr.strip() and done.stdout == ""
+
+
+def test_directory_binary_and_empty_files_as_pipeline(tmp_path):
+    (tmp_path / "binary.yaml").write_bytes(bytes(range(256)))
+    (tmp_path / "empty.yaml").write_bytes(b"")
+    (tmp_path / "list.yaml").write_text("- a\n")
+    for path in (tmp_path, tmp_path / "binary.yaml", tmp_path / "empty.yaml", tmp_path / "list.yaml"):
+        done = run_churnd("check", "-c", path)
+        assert done.returncode == 1 and str(path) in done.stderr, done.stderr
+
+
+@pytest.mark.parametrize("path", config_files(), ids=lambda p: str(p.relative_to(SRC)))
+def test_shipped_pipelines_pass_the_check(path, tmp_path):
+    text = path.read_text()
+    needed = {name: "http://127.0.0.1:1/x" for name in re.findall(r"\$\{(\w+):\?", text)}
+    run_churnd("check", "-c", path, cwd=tmp_path, env=needed, check=0)
+
+
+def test_secrets_are_never_shown(tmp_path):
+    """Neither in messages about other things, nor when the secret itself is wrong, nor in what is described."""
+    secret = "hunter2-canary"
+    path = tmp_path / "p.yaml"
+    for bad in ("port: 99999999", "host: [1]", "prot: 1", "key_prefix: {a: b}"):
+        path.write_text("source:\n  plugin: kafka\n  topics: [a]\n  properties:\n    sasl.password: ${PW}\n    sasl.mechanismm: x\n"
+                        f"store:\n  plugin: redis\n  password: ${{PW}}\n  {bad}\nsinks:\n  - plugin: prediction\n    token: ${{PW}}\n")
+        done = run_churnd("check", "-c", path, env={"PW": secret}, check=1)
+        assert secret not in done.stdout + done.stderr
+    path.write_text(f"store:\n  plugin: redis\n  password: [{secret}]\n  port: ${{PW}}\n")
+    done = run_churnd("check", "-c", path, env={"PW": secret}, check=1)
+    assert secret not in done.stdout + done.stderr
+
+
+def test_env_file(tmp_path):
+    """`.env` of the working directory is honoured, and the environment wins."""
+    path = tmp_path / "p.yaml"
+    path.write_text("source:\n  plugin: generate\n  events: ${N_EVENTS:?no number}\n  rate: 0\n"
+                    "sinks:\n  - plugin: file\n    path: ${OUT:-default.jsonl}\n")
+    (tmp_path / ".env").write_text("# a comment\nN_EVENTS=7\nexport OUT='one.jsonl'\n")
+    run_churnd("-c", path, cwd=tmp_path, check=0)
+    assert len((tmp_path / "one.jsonl").read_text().splitlines()) == 7
+    run_churnd("-c", path, cwd=tmp_path, env={"N_EVENTS": "3", "OUT": "two.jsonl"}, check=0)
+    assert len((tmp_path / "two.jsonl").read_text().splitlines()) == 3
+
+
+# --- What there is ---
+
+
+def test_version_and_help():
+    assert re.fullmatch(r"churnd \d+\.\d+\.\d+\S*\n", run_churnd("--version", check=0).stdout.splitlines(True)[0])
+    text = run_churnd("--help", check=0).stdout
+    for word in ("check", "plugins", "describe", "profile", "--until-end"):
+        assert word in text
+
+
+def test_plugins_list():
+    text = run_churnd("plugins", check=0).stdout
+    for name in [*oracle.TYPES, "kafka", "file", "generate", "filter", "redis", "lmdb", "prediction", "prediction_local", "alert"]:
+        assert re.search(rf"\b{name}\b", text), name
+
+
+@pytest.mark.parametrize("kind", sorted(oracle.TYPES))
+def test_description_of_an_event_type(kind):
+    text = run_churnd("describe", kind, check=0).stdout
+    for name in oracle.TYPES[kind]:
+        assert name in text
+
+
+@pytest.mark.parametrize("name", ["redis", "lmdb", "generate", "filter", "prediction", "prediction_local", "alert"])
+def test_description_of_a_plugin(name):
+    assert name in run_churnd("describe", name, check=0).stdout
+    schema = json.loads(run_churnd("describe", name, "--json-schema", check=0).stdout)
+    jsonschema.Draft202012Validator.check_schema(schema)
+
+
+def generated(tmp_path, count, **options):
+    """Events of the generator, as lines."""
+    path = tmp_path / "generate.yaml"
+    source = {"plugin": "generate", "events": count, "rate": 0, "customers": 50, "seed": 3, **options}
+    path.write_text(yaml.safe_dump({"source": source, "sinks": [{"plugin": "file", "path": "events.jsonl"}]}))
+    run_churnd("-c", path, cwd=tmp_path, check=0)
+    return (tmp_path / "events.jsonl").read_bytes().splitlines()
+
+
+def test_json_schema_agrees_with_the_contract(tmp_path):
+    """Generated events satisfy their type's schema; typed mistakes do not."""
+    validators = {}
+    for kind in oracle.TYPES:
+        schema = json.loads(run_churnd("describe", kind, "--json-schema", check=0).stdout)
+        jsonschema.Draft202012Validator.check_schema(schema)
+        validators[kind] = jsonschema.Draft202012Validator(schema)
+    lines = generated(tmp_path, 3000)
+    assert len(lines) == 3000
+    seen = set()
+    for line in lines:
+        event = json.loads(line)
+        oracle.decode(line)
+        validators[event["event_type"]].validate(event)
+        seen.add(event["event_type"])
+    assert seen == set(oracle.TYPES)
+    for kind, data in events.FULL.items():
+        good = events.event(kind, data)
+        validators[kind].validate(good)
+        validators[kind].validate({**good, "extra": [None], "data": {**data, "extra": {}}})
+        for wrong in ({**good, "timestamp": 5}, {**good, "data": []}, {**good, "event_id": ""}, {**good, "event_type": "other"},
+                      {k: v for k, v in good.items() if k != "customer_id"}):
+            assert not validators[kind].is_valid(wrong), (kind, wrong)
+        for name, (what, required, extra) in oracle.TYPES[kind].items():
+            without = {k: v for k, v in data.items() if k != name}
+            assert validators[kind].is_valid({**good, "data": without}) is not required
+            for value in (None, {}, *(() if what == oracle.STR else ("x", -1))):
+                assert not validators[kind].is_valid({**good, "data": {**data, name: value}}), (kind, name, value)
+
+
+def test_generator_is_deterministic_and_breaks_what_it_is_told(tmp_path):
+    first = generated(tmp_path, 2000, start_time="2026-01-01T00:00:00Z", bad_share=0.1)
+    (tmp_path / "events.jsonl").unlink()
+    assert generated(tmp_path, 2000, start_time="2026-01-01T00:00:00Z", bad_share=0.1) == first
+    model = oracle.Model()
+    for i, line in enumerate(first):
+        model.feed("g", 0, i, None, line)
+    assert 120 < len(model.dead) < 280
+    assert len({d.reason for d in model.dead.values()}) >= 4
+
+
+# --- The quickstart ---
+
+
+def quickstart_events(tmp_path):
+    """The same events as config/quickstart.yaml makes, from the same source into a file."""
+    source = yaml.safe_load((SRC / "config/quickstart.yaml").read_text())["source"]
+    path = tmp_path / "same.yaml"
+    path.write_text(yaml.safe_dump({"source": source, "sinks": [{"plugin": "file", "path": "same.jsonl"}]}))
+    run_churnd("-c", path, cwd=tmp_path, check=0)
+    return oracle.Model().feed_lines(tmp_path / "same.jsonl", "generate")
+
+
+def test_quickstart_is_exact(tmp_path):
+    config = SRC / "config/quickstart.yaml"
+    model = quickstart_events(tmp_path)
+    env = {"CHURN_DATA": str(tmp_path / "data")}
+    for turn in range(2):  # the second run counts nothing twice
+        run = run_churnd("-c", config, cwd=tmp_path, env=env, check=0)
+        for number in (model.events, len(model.dead), len(model.profiles), len(model.alerts)):
+            assert turn or re.search(rf"\b{number}\b", re.sub(r"(\d),(\d)", r"\1\2", run.stdout)), (number, run.stdout)
+        expected = model.profile_fields()
+        actual = {}
+        for customer in sorted(expected)[::10] + [max(expected, key=lambda c: int(expected[c]["events_total"]))]:
+            done = run_churnd("profile", "-c", config, customer, "--format", "json", cwd=tmp_path, env=env, check=0)
+            profile = json.loads(done.stdout, parse_int=str, parse_float=str)
+            actual[customer] = profile.get("profile", profile)
+        oracle.assert_profiles_of(expected, actual)
+    letters = [json.loads(line) for line in (tmp_path / "data/dead-letters.jsonl").read_text().splitlines()]
+    assert {letter["offset"]: letter["reason"] for letter in letters}.keys() == {p[2] for p in model.dead}
+    for letter in letters:
+        assert letter["reason"] in model.dead["generate", 0, letter["offset"]].reason.split("|")
+
+
+def test_file_dead_letters_are_the_original_bytes(tmp_path):
+    """A file of adversaries, one a line, through LMDB and a dead-letter file."""
+    values = [v for _, v in events.broken() + events.valid() if v and b"\n" not in v and b"\r" not in v]
+    (tmp_path / "in.jsonl").write_bytes(b"".join(v + b"\n" for v in values))
+    path = tmp_path / "p.yaml"
+    path.write_text(yaml.safe_dump({
+        "source": {"plugin": "file", "path": "in.jsonl"}, "store": {"plugin": "lmdb", "path": "store"},
+        "dead_letters": {"plugin": "file", "path": "dead.jsonl"}}))
+    run_churnd("-c", path, cwd=tmp_path, check=0)
+    model = oracle.Model().feed_lines(tmp_path / "in.jsonl", "in")
+    letters = []
+    for line in (tmp_path / "dead.jsonl").read_bytes().splitlines():
+        letter = json.loads(line)
+        value = base64.b64decode(letter["value_base64"]) if "value_base64" in letter else letter["value"].encode()
+        assert letter["detail"]
+        letters.append((letter["reason"], "in", letter["partition"], values.index(value), None, value))
+    assert len(letters) == len(model.dead)
+    oracle.assert_dead_letters(model, letters)
+    for customer in list(model.profiles)[:40]:
+        done = run_churnd("profile", "-c", path, customer, "--format", "json", cwd=tmp_path, check=0)
+        profile = json.loads(done.stdout, parse_int=str, parse_float=str)
+        oracle.assert_profiles_of({customer: model.profiles[customer].fields()}, {customer: profile.get("profile", profile)})
+
+
+def test_profile_command(tmp_path):
+    config, env = SRC / "config/quickstart.yaml", {"CHURN_DATA": str(tmp_path / "data")}
+    run_churnd("-c", config, cwd=tmp_path, env=env, check=0)
+    model = quickstart_events(tmp_path)
+    customer = max(model.profiles, key=lambda c: model.profiles[c].total)
+    text = run_churnd("profile", "-c", config, customer, cwd=tmp_path, env=env, check=0).stdout
+    for name, value in model.profiles[customer].fields().items():
+        assert re.search(rf"\b{name}\b.*{re.escape(value)}", text), (name, value, text)
+    done = run_churnd("profile", "-c", config, "nobody at all", cwd=tmp_path, env=env, check=1)
+    assert "nobody at all" in done.stderr and done.stdout == ""
+
+
+def test_logs_in_json(tmp_path):
+    env = {"CHURN_DATA": str(tmp_path / "data")}
+    done = run_churnd("-c", SRC / "config/quickstart.yaml", "--log-format", "json", "--log-level", "DEBUG", cwd=tmp_path, env=env,
+                      check=0)
+    lines = log_lines(done.stderr)
+    assert lines and all(isinstance(line, dict) for line in lines)
+    assert all({"level", "message"} <= {"level" if k in ("level", "severity") else "message" if k in ("message", "msg") else k
+                                        for k in line} for line in lines)
+    quiet = run_churnd("-c", SRC / "config/quickstart.yaml", "--log-level", "ERROR", cwd=tmp_path,
+                       env={"CHURN_DATA": str(tmp_path / "data2")}, check=0)
+    assert quiet.stderr == ""
+
+
+def test_filter(tmp_path):
+    lines = generated(tmp_path, 2000)
+    path = tmp_path / "p.yaml"
+    path.write_text(yaml.safe_dump({
+        "source": {"plugin": "file", "path": "events.jsonl"}, "store": {"plugin": "lmdb", "path": "store"},
+        "processors": [{"plugin": "filter", "event_types": ["login", "order_placed"]}],
+        "dead_letters": {"plugin": "file", "path": "dead.jsonl"}}))
+    run_churnd("-c", path, cwd=tmp_path, check=0)
+    model = oracle.Model()
+    for i, line in enumerate(lines):
+        if json.loads(line)["event_type"] in ("login", "order_placed"):
+            model.feed("events", 0, i, None, line)
+    for customer in list(model.profiles)[:10]:
+        done = run_churnd("profile", "-c", path, customer, "--format", "json", cwd=tmp_path, check=0)
+        profile = json.loads(done.stdout, parse_int=str, parse_float=str)
+        oracle.assert_profiles_of({customer: model.profiles[customer].fields()}, {customer: profile.get("profile", profile)})
+
+
+# --- A plugin of one's own ---
+
+
+def test_event_type_built_out_of_tree(installed, tmp_path):
+    """The template of the documentation, against the installed headers alone, in an installed churnd."""
+    root, churnd, pkg_config = installed
+    work = tmp_path / "mine"
+    shutil.copytree(SRC / "examples/plugin-template", work)
+    env = clean_environment(pkg_config)
+    subprocess.run(["make", "CFLAGS=-O2 -Wall -Wextra -Werror"], cwd=work, env=env, check=True, capture_output=True)
+    plugins = next(root.rglob("plugins-1"))
+    both = ["--plugin-path", work, "--plugin-path", plugins]
+
+    def churn(*args):
+        done = subprocess.run([str(a) for a in (churnd, *args)], cwd=tmp_path, env=clean_environment(), capture_output=True,
+                              text=True, timeout=60)
+        assert done.returncode == 0, done.stderr
+        return done.stdout
+
+    assert "gift_card_redeemed" in churn("plugins", *both)
+    schema = json.loads(churn("describe", "gift_card_redeemed", "--json-schema", *both))
+    jsonschema.Draft202012Validator.check_schema(schema)
+    lines = [json.dumps({"event_id": f"e{i}", "event_type": "gift_card_redeemed", "customer_id": "gina",
+                         "timestamp": f"2026-01-01T00:00:0{i}Z", "data": {"card_id": f"c{i}", "amount": amount}})
+             for i, amount in enumerate([10.25, 0.1, 3, -1])]
+    (tmp_path / "in.jsonl").write_text("\n".join(lines) + "\n")
+    (tmp_path / "p.yaml").write_text(yaml.safe_dump({
+        "source": {"plugin": "file", "path": "in.jsonl"}, "store": {"plugin": "lmdb", "path": "store"},
+        "dead_letters": {"plugin": "file", "path": "dead.jsonl"}}))
+    churn("check", "-c", "p.yaml", *both)
+    churn("-c", "p.yaml", *both)
+    profile = json.loads(churn("profile", "-c", "p.yaml", "gina", "--format", "json", *both), parse_float=str)
+    profile = profile.get("profile", profile)
+    assert (profile["gift_cards_redeemed"], profile["gift_card_amount"], profile["last_gift_card_at"], profile["events_total"]) == (
+        3, "13.35", "2026-01-01T00:00:02.000Z", 3)
+    dead, = [json.loads(line) for line in (tmp_path / "dead.jsonl").read_text().splitlines()]
+    assert dead["reason"] == "invalid_value"

@@ -1,0 +1,142 @@
+"""The prediction API is down: profiles go on, triggers wait, and each waiting customer is served once it is back."""
+
+import time
+
+import events
+import oracle
+import pytest
+from conftest import pipeline, quick_group
+from services import wait_for
+
+TOPICS = ["customer-events"]
+
+
+def setup(stack, seed, count=6000, customers=300):
+    stack.start_kafka()
+    stack.start_redis()
+    stack.start_scripted()
+    stack.kafka.create_topics({"customer-events": 4})
+    stack.kafka.produce("customer-events", events.load(count, customers, seed))
+    return oracle.Model().feed_topics(stack.kafka.brokers, TOPICS)
+
+
+def wait_for_profiles(stack, model, what="the profiles"):
+    expected = model.profile_fields()
+    wait_for(what, lambda: not oracle.differences(expected, stack.redis.hashes("profile:")), 60, 0.3)
+
+
+def wait_for_predictions(stack, model):
+    wait_for("a prediction for each customer with a trigger",
+             lambda: stack.redis.hashes("prediction:").keys() == model.triggers.keys(), 120, 0.3)
+
+
+def assert_requests_are_right(stack, model, since=0):
+    """Each served customer's last request was made with the final profile or one that includes its trigger."""
+    ranks = {(c, t.event_id): t.rank for c, triggers in model.triggers.items() for t in triggers}
+    for body in stack.api.bodies(since):
+        assert body["profile"]["events_total"] >= ranks[body["customer_id"], body["trigger"]["event_id"]]
+
+
+@pytest.mark.parametrize("failure", ["stopped", "error", "hang", "garbage"])
+def test_api_down_and_back(stack, seed, failure):
+    model = setup(stack, seed)
+    if failure == "stopped":
+        stack.api.stop()
+    else:
+        stack.api.mode = failure
+    daemon = stack.churnd("-c", pipeline(stack.folder / "consumer.yaml", quick_group))
+    wait_for_profiles(stack, model, f"the profiles while the API is down ({failure})")
+    more = events.load(2000, 400, seed + 1)
+    stack.kafka.produce("customer-events", more)
+    model = oracle.Model().feed_topics(stack.kafka.brokers, TOPICS)
+    wait_for_profiles(stack, model, f"more profiles while the API is down ({failure})")
+    assert not stack.redis.hashes("prediction:")
+    tried = len(stack.api.requests)
+    assert daemon.running()
+    if failure == "stopped":
+        stack.api.start()
+    else:
+        stack.api.mode = "ok"
+        stack.api.released.set()
+    wait_for_predictions(stack, model)
+    assert_requests_are_right(stack, model, tried)
+    assert daemon.terminate() == 0
+    print(f"{tried} requests during the outage, {len(stack.api.requests) - tried} afterwards, "
+          f"{sum(map(len, model.triggers.values()))} triggers of {len(model.triggers)} customers")
+
+
+def test_kill_while_triggers_wait(stack, seed):
+    """kill -9 during the outage, twice; the triggers wait in Kafka, so none is lost."""
+    model = setup(stack, seed)
+    stack.api.stop()
+    config = pipeline(stack.folder / "consumer.yaml", quick_group)
+    daemon = stack.churnd("-c", config)
+    wait_for_profiles(stack, model)
+    time.sleep(1.5)
+    daemon.kill()
+    daemon = stack.churnd("-c", config)
+    stack.kafka.produce("customer-events", events.load(2000, 400, seed + 1))
+    model = oracle.Model().feed_topics(stack.kafka.brokers, TOPICS)
+    wait_for_profiles(stack, model)
+    daemon.kill()
+    stack.api.start()
+    daemon = stack.churnd("-c", config)
+    wait_for_predictions(stack, model)
+    assert daemon.terminate() == 0
+    oracle.assert_profiles(model, stack.redis.hashes("profile:"))
+
+
+def test_until_end_does_not_wait_for_a_dead_api(stack, seed):
+    """A run to the end with the API down ends; the triggers wait for the next run."""
+    model = setup(stack, seed, 3000, 100)
+    stack.api.stop()
+    config = pipeline(stack.folder / "consumer.yaml", quick_group)
+    stack.run("-c", config, "--until-end", timeout=120)
+    oracle.assert_profiles(model, stack.redis.hashes("profile:"))
+    assert not stack.redis.hashes("prediction:")
+    stack.api.start()
+    stack.run("-c", config, "--until-end", timeout=120)
+    assert stack.redis.hashes("prediction:").keys() == model.triggers.keys()
+
+
+def test_flaky_api(stack, seed):
+    """Every third request fails, in another way each time: all are served in the end."""
+    model = setup(stack, seed, 3000, 150)
+    calls = []
+
+    def script(request):
+        calls.append(request)
+        n = len(calls)
+        if n % 3:
+            return 200, b'{"churn_probability": 0.5}'
+        return [(500, b"{}"), (429, b"slow down"), (200, b"{}"), (200, b'{"churn_probability": 1.5}'), (200, b"[]"),
+                (200, b'{"churn_probability": "high"}'), (503, b"")][n // 3 % 7]
+
+    stack.api.mode = script
+    daemon = stack.churnd("-c", pipeline(stack.folder / "consumer.yaml", quick_group))
+    wait_for_predictions(stack, model)
+    assert daemon.terminate() == 0
+    assert {p["churn_probability"] for p in stack.redis.hashes("prediction:").values()} == {"0.5"}
+
+
+def test_triggers_of_one_customer_become_one_request(stack, seed):
+    """While they wait they are joined: one request for each customer, with its newest trigger."""
+    model = setup(stack, seed, 4000, 40)
+    stack.api.stop()
+    daemon = stack.churnd("-c", pipeline(stack.folder / "consumer.yaml", quick_group))
+    wait_for_profiles(stack, model)
+    time.sleep(2)
+    before = len(stack.api.requests)
+    stack.api.start()
+    wait_for_predictions(stack, model)
+    time.sleep(2)
+    made = len(stack.api.requests) - before
+    triggers = sum(map(len, model.triggers.values()))
+    assert made <= triggers / 4, f"{made} requests for {triggers} triggers of {len(model.triggers)} customers"
+    final = {}
+    for body in stack.api.bodies(before):
+        final[body["customer_id"]] = body["trigger"]["event_id"]
+    wrong = {c: (final[c], t[-1].event_id) for c, t in model.triggers.items()
+             if final[c] not in (t[-1].event_id, max(t, key=lambda x: x.time_ms).event_id)}
+    assert not wrong, f"not the newest trigger: {list(wrong.items())[:5]}"
+    assert daemon.terminate() == 0

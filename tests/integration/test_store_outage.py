@@ -1,0 +1,150 @@
+"""Redis frozen, killed, cut off and slow, in the middle of load: exact profiles afterwards."""
+
+import random
+import time
+
+import events
+import oracle
+from conftest import pipeline, quick_group
+from services import wait_for
+
+TOPICS = ["customer-events", "user-events"]
+
+
+def small_windows(settings):
+    quick_group(settings)
+    settings["store"]["window_events"] = 300
+
+
+def setup(stack, seed, durable=True, delay=0.003, count=20000):
+    stack.start_kafka()
+    stack.start_redis(durable=durable)
+    stack.start_scripted()
+    proxy = stack.slow_redis(delay)
+    stack.kafka.create_topics({"customer-events": 4, "user-events": 2})
+    stack.kafka.produce("customer-events", events.load(count, 1500, seed))
+    stack.kafka.produce("user-events", events.load(count // 4, 1500, seed + 1))
+    return proxy, pipeline(stack.folder / "consumer.yaml", small_windows)
+
+
+def wait_for_writes(stack, count):
+    start = stack.redis.commands()
+    wait_for("writes", lambda: stack.redis.commands() > start + count, 60, 0.01)
+
+
+def finish(stack, daemon):
+    """The running consumer gets there by itself."""
+    model = oracle.Model().feed_topics(stack.kafka.brokers, TOPICS)
+    expected = model.profile_fields()
+    try:
+        wait_for("exact profiles", lambda: not oracle.differences(expected, stack.redis.hashes("profile:")), 90, 0.5)
+    except AssertionError:
+        print(daemon.err[-3000:])
+        oracle.assert_profiles(model, stack.redis.hashes("profile:"))
+        raise
+    assert daemon.running(), daemon.err[-3000:]
+    wait_for("the predictions", lambda: stack.redis.hashes("prediction:").keys() >= model.triggers.keys(), 90, 0.5)
+    assert daemon.terminate(60) == 0, daemon.err[-3000:]
+    oracle.assert_profiles(model, stack.redis.hashes("profile:"))
+    oracle.assert_alerts(model, [a[4] for a in oracle.read_topics(stack.kafka.brokers, ["customer-alerts"])])
+
+
+def test_redis_frozen(stack, seed):
+    _, config = setup(stack, seed)
+    daemon = stack.churnd("-c", config)
+    for pause in (0.5, 8, 1.5):
+        wait_for_writes(stack, 700)
+        stack.redis.freeze()
+        time.sleep(pause)
+        stack.redis.thaw()
+    finish(stack, daemon)
+
+
+def test_redis_killed_and_back(stack, seed):
+    """What it acknowledged it kept (appendfsync always)."""
+    _, config = setup(stack, seed)
+    daemon = stack.churnd("-c", config)
+    for pause in (0, 3, 1):
+        wait_for_writes(stack, 700)
+        stack.redis.kill()
+        time.sleep(pause)
+        stack.redis.start()
+    finish(stack, daemon)
+
+
+def test_both_killed(stack, seed):
+    _, config = setup(stack, seed)
+    for _ in range(3):
+        daemon = stack.churnd("-c", config)
+        wait_for_writes(stack, 700)
+        stack.redis.kill()
+        daemon.kill()
+        stack.redis.start()
+    finish(stack, stack.churnd("-c", config))
+
+
+def test_connection_cut_in_the_middle_of_answers(stack, seed):
+    rng = random.Random(seed)
+    proxy, config = setup(stack, seed, durable=False)
+    daemon = stack.churnd("-c", config)
+    for _ in range(12):
+        wait_for_writes(stack, 150)
+        proxy.cut_after = rng.randrange(1, 4000)
+        time.sleep(0.15)
+    for _ in range(5):
+        wait_for_writes(stack, 100)
+        proxy.cut_all()
+    assert proxy.cuts >= 5
+    finish(stack, daemon)
+
+
+def test_black_hole(stack, seed):
+    """Requests vanish, the connection stays: a late answer must not count for another command."""
+    proxy, config = setup(stack, seed, durable=False)
+    daemon = stack.churnd("-c", config)
+    wait_for_writes(stack, 500)
+    proxy.blackhole = True
+    time.sleep(9)
+    proxy.blackhole = False
+    proxy.cut_all()
+    finish(stack, daemon)
+
+
+def test_redis_lost_what_it_acknowledged(stack, seed):
+    """No persistence, and it comes back empty or older: the marks went back, so the consumer reads again."""
+    proxy, config = setup(stack, seed, durable=False)
+    daemon = stack.churnd("-c", config)
+    wait_for_writes(stack, 1500)
+    stack.redis.kill()
+    stack.redis.start()
+    finish(stack, daemon)
+
+
+def test_redis_full(stack, seed):
+    """No memory left: nothing is lost, and it goes on once there is room."""
+    _, config = setup(stack, seed, durable=False)
+    daemon = stack.churnd("-c", config)
+    wait_for_writes(stack, 500)
+    stack.redis.client.config_set("maxmemory", 1)
+    time.sleep(3)
+    assert daemon.running(), daemon.err[-3000:]
+    stack.redis.client.config_set("maxmemory", 0)
+    finish(stack, daemon)
+
+
+def test_password(stack, seed):
+    """A password set in the environment; a wrong one is a clear error, and neither is ever shown."""
+    stack.start_kafka()
+    stack.start_redis(password="correct-horse-1")
+    stack.start_scripted()
+    stack.kafka.create_topics({"customer-events": 4, "user-events": 1})
+    stack.kafka.produce("customer-events", events.load(1000, 50, seed))
+    config = pipeline(stack.folder / "consumer.yaml", quick_group)
+    run = stack.run("-c", config, "--until-end", "--log-level", "DEBUG", env={"REDIS_PASSWORD": "correct-horse-1"})
+    oracle.assert_profiles(oracle.Model().feed_topics(stack.kafka.brokers, TOPICS), stack.redis.hashes("profile:"))
+    wrong = stack.churnd("-c", config, "--until-end", "--log-level", "DEBUG", env={"REDIS_PASSWORD": "battery-staple-2"})
+    wait_for("a word about the password", lambda: "password" in wrong.err.lower() or "WRONGPASS" in wrong.err, 30)
+    wrong.kill()
+    for process in (run, wrong):
+        assert "correct-horse" not in process.out + process.err
+        assert "battery-staple" not in process.out + process.err

@@ -1,0 +1,528 @@
+/* The LMDB store through the ABI: versioned puts, expiry, scans, sessions, a full map, damaged records. */
+#define _XOPEN_SOURCE 700 /* nftw */
+#include "cunit_main.h"
+#include "fake_host.h"
+
+#include <ftw.h>
+#include <lmdb.h>
+#include <pthread.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#define BATCH 5000
+
+static const churn_plugin *plugin;
+static const churn_store_ops *ops;
+static struct fake_host fake;
+static char folder[256];
+static void *store;
+static churn_error err;
+
+/* --- Set-up --- */
+
+static int remove_entry(const char *path, const struct stat *st, int flag, struct FTW *ftw)
+{
+    (void)st;
+    (void)flag;
+    (void)ftw;
+    return remove(path);
+}
+
+static void make_folder(void)
+{
+    const char *tmp = getenv("TMPDIR");
+    (void)snprintf(folder, sizeof folder, "%s/churn-lmdb-XXXXXX", tmp != NULL ? tmp : "/tmp");
+    CU_ASSERT_PTR_NOT_NULL_FATAL(mkdtemp(folder));
+}
+
+static void open_store(const char *map_size)
+{
+    char path[512];
+    (void)snprintf(path, sizeof path, "%s/deep/er", folder);
+    fake_host_init(&fake);
+    err = (churn_error){.size = sizeof err};
+    store = fake_instance_new(plugin, "path", path, "map_size", map_size, "sync", "false", NULL);
+    CU_ASSERT_EQUAL_FATAL(ops->create(store, &fake.host, &err), CHURN_OK);
+}
+
+static void close_store(void)
+{
+    ops->destroy(store);
+    fake_instance_free(plugin, store);
+}
+
+static void begin(const char *map_size)
+{
+    make_folder();
+    open_store(map_size);
+}
+
+static void end(void)
+{
+    close_store();
+    (void)nftw(folder, remove_entry, 8, FTW_DEPTH | FTW_PHYS);
+}
+
+static void *session_new(void)
+{
+    void *session = NULL;
+    CU_ASSERT_EQUAL_FATAL(ops->open(store, &session, &err), CHURN_OK);
+    return session;
+}
+
+/* --- Calls in short --- */
+
+static churn_pair pair(const char *name, const char *value)
+{
+    return (churn_pair){.name = str(name), .value = str(value)};
+}
+
+static void put_ttl(void *session, const char *key, uint64_t version, uint64_t id, const char *name, const char *value,
+                    int64_t ttl_ms)
+{
+    churn_pair field = pair(name, value);
+    churn_put put = {.size = sizeof put,
+                     .count = 1,
+                     .key = str(key),
+                     .expected_version = version,
+                     .fields = &field,
+                     .id = id,
+                     .ttl_ms = ttl_ms};
+    CU_ASSERT_EQUAL_FATAL(ops->put(session, &put, &err), CHURN_OK);
+}
+
+static void put(void *session, const char *key, uint64_t version, uint64_t id, const char *name, const char *value)
+{
+    put_ttl(session, key, version, id, name, value, 0);
+}
+
+static churn_put_reply poll_one(void *session)
+{
+    churn_put_reply reply = {0};
+    uint32_t count = 0;
+    CU_ASSERT_EQUAL_FATAL(ops->poll(session, &reply, 1, 1000, &count, &err), CHURN_OK);
+    CU_ASSERT_EQUAL_FATAL(count, 1);
+    return reply;
+}
+
+static int32_t put_now(void *session, const char *key, uint64_t version, const char *name, const char *value)
+{
+    churn_put_reply reply;
+    put(session, key, version, 77, name, value);
+    reply = poll_one(session);
+    CU_ASSERT_EQUAL(reply.id, 77);
+    return reply.result;
+}
+
+/* What fn was given, as "key{name=value,…}" for each call. */
+struct seen {
+    char text[8192];
+    size_t len;
+    unsigned calls;
+    unsigned stop_after;
+};
+
+static int32_t note(void *ctx, churn_str key, const churn_pair *fields, uint32_t count)
+{
+    struct seen *seen = ctx;
+    char *at = seen->text + seen->len;
+    at += sprintf(at, "%.*s{", (int)key.len, key.ptr);
+    for (uint32_t i = 0; i < count; i++) {
+        at += sprintf(at, "%s%.*s=%.*s", i > 0 ? "," : "", (int)fields[i].name.len, fields[i].name.ptr,
+                      (int)fields[i].value.len, fields[i].value.ptr);
+    }
+    at += sprintf(at, "}");
+    seen->len = (size_t)(at - seen->text);
+    return ++seen->calls == seen->stop_after ? CHURN_END : CHURN_OK;
+}
+
+static void check_get(void *session, const char *key, const char *expected)
+{
+    struct seen seen = {0};
+    CU_ASSERT_EQUAL(ops->get(session, str(key), note, &seen, &err), CHURN_OK);
+    CU_ASSERT_EQUAL(seen.calls, 1);
+    CU_ASSERT_STRING_EQUAL(seen.text, expected);
+}
+
+static void check_scan(void *session, const char *prefix, const char *after, uint32_t max, const char *expected)
+{
+    struct seen seen = {0};
+    churn_str from = {0};
+    if (after != NULL) {
+        from = str(after);
+    }
+    CU_ASSERT_EQUAL(ops->scan(session, str(prefix), from, max, note, &seen, &err), CHURN_OK);
+    CU_ASSERT_STRING_EQUAL(seen.text, expected);
+}
+
+/* --- Tests --- */
+
+static void puts_merge_and_conflict(void)
+{
+    void *s;
+    churn_put_reply reply;
+    uint32_t count;
+    begin("64MiB");
+    s = session_new();
+    CU_ASSERT_EQUAL(ops->embedded, 1);
+    CU_ASSERT_EQUAL(ops->poll(s, &reply, 1, 0, &count, &err), CHURN_PENDING);
+    check_get(s, "k", "k{}");
+    CU_ASSERT_EQUAL(put_now(s, "k", 0, "a", "1"), CHURN_OK);
+    CU_ASSERT_EQUAL(put_now(s, "k", 1, "b", "2"), CHURN_OK);
+    CU_ASSERT_EQUAL(put_now(s, "k", 2, "a", "longer"), CHURN_OK);
+    check_get(s, "k", "k{a=longer,b=2,_v=3}");
+
+    put(s, "k", 1, 9, "a", "x");
+    put(s, "new", 4, 10, "a", "x");
+    put(s, "new2", 0, 11, "a", "x");
+    reply = poll_one(s);
+    CU_ASSERT_EQUAL(reply.id, 9);
+    CU_ASSERT_EQUAL(reply.result, CHURN_CONFLICT);
+    CU_ASSERT_EQUAL(reply.version, 3);
+    CU_ASSERT_EQUAL_FATAL(reply.count, 2);
+    CU_ASSERT_NSTRING_EQUAL(reply.fields[0].value.ptr, "longer", 6);
+    reply = poll_one(s);
+    CU_ASSERT_EQUAL(reply.result, CHURN_CONFLICT);
+    CU_ASSERT_EQUAL(reply.version, 0);
+    CU_ASSERT_EQUAL(reply.count, 0);
+    reply = poll_one(s);
+    CU_ASSERT_EQUAL(reply.id, 11);
+    CU_ASSERT_EQUAL(reply.result, CHURN_OK);
+    check_get(s, "k", "k{a=longer,b=2,_v=3}");
+    check_get(s, "new", "new{}");
+    check_get(s, "new2", "new2{a=x,_v=1}");
+    ops->close(s);
+    end();
+}
+
+static void survives_reopening(void)
+{
+    void *s;
+    begin("64MiB");
+    s = session_new();
+    CU_ASSERT_EQUAL(put_now(s, "k", 0, "a", "1"), CHURN_OK);
+    ops->close(s);
+    close_store();
+    open_store("32MiB");
+    s = session_new();
+    check_get(s, "k", "k{a=1,_v=1}");
+    ops->close(s);
+    end();
+}
+
+static void unanswered_puts_may_be_dropped(void)
+{
+    void *s, *t;
+    begin("64MiB");
+    s = session_new();
+    put(s, "k", 0, 1, "a", "1");
+    ops->close(s);
+    t = session_new();
+    check_get(t, "k", "k{}");
+    CU_ASSERT_EQUAL(put_now(t, "k", 0, "a", "2"), CHURN_OK);
+    ops->close(t);
+    end();
+}
+
+static void expired_counts_as_absent(void)
+{
+    void *s;
+    begin("64MiB");
+    s = session_new();
+    fake.clock_ms = 1000000;
+    put_ttl(s, "k", 0, 1, "a", "1", 500);
+    CU_ASSERT_EQUAL(poll_one(s).result, CHURN_OK);
+    fake.clock_ms += 499;
+    check_get(s, "k", "k{a=1,_v=1}");
+    put_ttl(s, "k", 1, 1, "b", "2", 500);
+    CU_ASSERT_EQUAL(poll_one(s).result, CHURN_OK);
+    fake.clock_ms += 499;
+    check_get(s, "k", "k{a=1,b=2,_v=2}");
+    fake.clock_ms += 1;
+    check_get(s, "k", "k{}");
+    check_scan(s, "", NULL, 10, "");
+    CU_ASSERT_EQUAL(put_now(s, "k", 2, "c", "3"), CHURN_CONFLICT);
+    CU_ASSERT_EQUAL(put_now(s, "k", 0, "c", "3"), CHURN_OK);
+    check_get(s, "k", "k{c=3,_v=1}");
+    ops->close(s);
+    end();
+}
+
+static void write_replaces(void)
+{
+    void *s;
+    churn_pair both[] = {pair("a", "1"), pair("b", "")}, one[] = {pair("c", "3")};
+    churn_put_reply reply;
+    begin("64MiB");
+    s = session_new();
+    CU_ASSERT_EQUAL(ops->write(s, str("w"), both, 2, 0, &err), CHURN_OK);
+    check_get(s, "w", "w{a=1,b=}");
+    CU_ASSERT_EQUAL(ops->write(s, str("w"), one, 1, 60000, &err), CHURN_OK);
+    check_get(s, "w", "w{c=3}");
+    put(s, "w", 0, 1, "a", "1");
+    reply = poll_one(s);
+    CU_ASSERT_EQUAL(reply.result, CHURN_FATAL);
+    CU_ASSERT_PTR_NOT_NULL(strstr(reply.message, "the key w holds a hash without a version"));
+    CU_ASSERT_EQUAL(ops->write(s, str("w"), NULL, 0, 0, &err), CHURN_OK);
+    check_get(s, "w", "w{}");
+    ops->close(s);
+    end();
+}
+
+static void remove_needs_the_value(void)
+{
+    void *s;
+    churn_pair field = pair("id", "7");
+    begin("64MiB");
+    s = session_new();
+    CU_ASSERT_EQUAL(ops->write(s, str("q"), &field, 1, 0, &err), CHURN_OK);
+    CU_ASSERT_EQUAL(ops->remove(s, str("none"), str("id"), str("7"), &err), CHURN_OK);
+    CU_ASSERT_EQUAL(ops->remove(s, str("q"), str("id"), str("8"), &err), CHURN_OK);
+    CU_ASSERT_EQUAL(ops->remove(s, str("q"), str("other"), str("7"), &err), CHURN_OK);
+    check_get(s, "q", "q{id=7}");
+    CU_ASSERT_EQUAL(ops->remove(s, str("q"), str("id"), str("7"), &err), CHURN_OK);
+    check_get(s, "q", "q{}");
+    ops->close(s);
+    end();
+}
+
+static void scans_in_byte_order(void)
+{
+    static const char *const keys[] = {"b:2", "a", "b:1", "b:10", "c", "b:\xff"};
+    struct seen seen = {.stop_after = 2};
+    churn_pair field = pair("f", "1");
+    void *s;
+    begin("64MiB");
+    s = session_new();
+    check_scan(s, "", NULL, 10, "");
+    for (size_t i = 0; i < sizeof keys / sizeof keys[0]; i++) {
+        CU_ASSERT_EQUAL(ops->write(s, str(keys[i]), &field, 1, 0, &err), CHURN_OK);
+    }
+    CU_ASSERT_EQUAL(put_now(s, "b:2v", 0, "g", "2"), CHURN_OK);
+    check_scan(s, "b:", NULL, 10, "b:1{f=1}b:10{f=1}b:2{f=1}b:2v{g=2,_v=1}b:\xff{f=1}");
+    check_scan(s, "b:", NULL, 2, "b:1{f=1}b:10{f=1}");
+    check_scan(s, "b:", "b:10", 1, "b:2{f=1}");
+    check_scan(s, "b:", "b:100", 1, "b:2{f=1}");
+    check_scan(s, "b:", "a", 1, "b:1{f=1}");
+    check_scan(s, "b:", "b:\xff", 1, "");
+    check_scan(s, "", "b:\xff", 5, "c{f=1}");
+    check_scan(s, "", NULL, 1, "a{f=1}");
+    check_scan(s, "zzz", NULL, 5, "");
+    check_scan(s, "", NULL, 0, "");
+    CU_ASSERT_EQUAL(ops->scan(s, str(""), (churn_str){0}, 10, note, &seen, &err), CHURN_OK);
+    CU_ASSERT_EQUAL(seen.calls, 2);
+    ops->close(s);
+    end();
+}
+
+static void refuses_keys_that_do_not_fit(void)
+{
+    char key[600];
+    void *s;
+    churn_put_reply reply;
+    struct seen seen = {0};
+    memset(key, 'k', sizeof key);
+    key[512] = '\0';
+    begin("64MiB");
+    s = session_new();
+    put(s, key, 0, 1, "a", "1");
+    put(s, "short", 0, 2, "a", "1");
+    put(s, "", 0, 3, "a", "1");
+    reply = poll_one(s);
+    CU_ASSERT_EQUAL(reply.result, CHURN_FATAL);
+    CU_ASSERT_STRING_EQUAL(reply.message, "a key of 512 bytes does not fit: LMDB takes 1 to 511");
+    CU_ASSERT_EQUAL(poll_one(s).result, CHURN_OK);
+    CU_ASSERT_EQUAL(poll_one(s).result, CHURN_FATAL);
+    CU_ASSERT_EQUAL(ops->get(s, str(key), note, &seen, &err), CHURN_FATAL);
+    key[511] = '\0';
+    CU_ASSERT_EQUAL(put_now(s, key, 0, "a", "1"), CHURN_OK);
+    ops->close(s);
+    end();
+}
+
+/* Large values in one window, and replies collected a few at a time. */
+static void writes_a_window_at_once(void)
+{
+    static char value[4096];
+    churn_put_reply replies[7];
+    char key[32];
+    uint32_t count, answered = 0;
+    void *s;
+    memset(value, 'v', sizeof value - 1);
+    begin("256MiB");
+    s = session_new();
+    for (unsigned round = 0; round < 2; round++) {
+        for (unsigned i = 0; i < BATCH; i++) {
+            (void)snprintf(key, sizeof key, "k%u", i);
+            put(s, key, round, i, round == 0 ? "first" : "second", value);
+        }
+        for (answered = 0; answered < BATCH; answered += count) {
+            CU_ASSERT_EQUAL_FATAL(ops->poll(s, replies, 7, 0, &count, &err), CHURN_OK);
+            for (uint32_t i = 0; i < count; i++) {
+                CU_ASSERT_EQUAL_FATAL(replies[i].result, CHURN_OK);
+                CU_ASSERT_EQUAL_FATAL(replies[i].id, answered + i);
+            }
+        }
+        CU_ASSERT_EQUAL(ops->poll(s, replies, 7, 0, &count, &err), CHURN_PENDING);
+    }
+    ops->close(s);
+    end();
+}
+
+static void a_full_map_asks_for_more(void)
+{
+    static char value[100000];
+    churn_put_reply replies[64];
+    char key[32];
+    uint32_t count;
+    void *s;
+    memset(value, 'v', sizeof value - 1);
+    begin("1MiB");
+    s = session_new();
+    CU_ASSERT_EQUAL(put_now(s, "k0", 0, "a", "kept"), CHURN_OK);
+    for (unsigned i = 0; i < 64; i++) {
+        (void)snprintf(key, sizeof key, "k%u", i);
+        put(s, key, 0, i, "a", value);
+    }
+    CU_ASSERT_EQUAL_FATAL(ops->poll(s, replies, 64, 0, &count, &err), CHURN_OK);
+    CU_ASSERT_EQUAL_FATAL(count, 64);
+    CU_ASSERT_EQUAL(replies[0].result, CHURN_CONFLICT);
+    for (unsigned i = 1; i < 64; i++) {
+        CU_ASSERT_EQUAL(replies[i].result, CHURN_RETRY);
+        CU_ASSERT_PTR_NOT_NULL(strstr(replies[i].message, "raise map_size"));
+    }
+    check_get(s, "k0", "k0{a=kept,_v=1}");
+    check_get(s, "k1", "k1{}");
+    CU_ASSERT_EQUAL(ops->write(s, str("w"), (churn_pair[]){pair("a", "1")}, 1, 0, &err), CHURN_OK);
+    ops->close(s);
+    end();
+}
+
+static void damage_is_reported(void)
+{
+    static const char *const bad[] = {"", "\x02", "\x01", "\x01\x80", "\x01\x01\x01\x05", "\x01\x01\x01\x01\x01\x09z"};
+    char path[512], key[8];
+    MDB_env *env;
+    MDB_txn *txn;
+    MDB_dbi dbi;
+    void *s;
+    make_folder();
+    (void)snprintf(path, sizeof path, "%s/deep", folder);
+    (void)mkdir(path, 0700);
+    (void)snprintf(path, sizeof path, "%s/deep/er", folder);
+    (void)mkdir(path, 0700);
+    CU_ASSERT_EQUAL_FATAL(mdb_env_create(&env), 0);
+    CU_ASSERT_EQUAL_FATAL(mdb_env_open(env, path, 0, 0600), 0);
+    CU_ASSERT_EQUAL_FATAL(mdb_txn_begin(env, NULL, 0, &txn), 0);
+    CU_ASSERT_EQUAL_FATAL(mdb_dbi_open(txn, NULL, 0, &dbi), 0);
+    for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++) {
+        MDB_val k = {.mv_data = key, .mv_size = (size_t)sprintf(key, "bad%zu", i)};
+        MDB_val v = {.mv_data = (void *)(uintptr_t)bad[i], .mv_size = strlen(bad[i])};
+        CU_ASSERT_EQUAL_FATAL(mdb_put(txn, dbi, &k, &v, 0), 0);
+    }
+    CU_ASSERT_EQUAL_FATAL(mdb_txn_commit(txn), 0);
+    mdb_env_close(env);
+
+    open_store("64MiB");
+    s = session_new();
+    for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++) {
+        struct seen seen = {0};
+        churn_put_reply reply;
+        (void)sprintf(key, "bad%zu", i);
+        put(s, key, 0, 1, "a", "1");
+        reply = poll_one(s);
+        CU_ASSERT_EQUAL(reply.result, CHURN_FATAL);
+        CU_ASSERT_PTR_NOT_NULL(strstr(reply.message, key));
+        CU_ASSERT_EQUAL(ops->get(s, str(key), note, &seen, &err), CHURN_FATAL);
+    }
+    CU_ASSERT_PTR_NOT_NULL(strstr(err.message, "damaged"));
+    ops->close(s);
+    end();
+}
+
+static void a_path_that_cannot_be_is_refused(void)
+{
+    char path[512];
+    void *s;
+    FILE *file;
+    make_folder();
+    (void)snprintf(path, sizeof path, "%s/deep", folder);
+    file = fopen(path, "w");
+    CU_ASSERT_PTR_NOT_NULL_FATAL(file);
+    (void)fclose(file);
+    open_store("64MiB");
+    CU_ASSERT_EQUAL(ops->open(store, &s, &err), CHURN_FATAL);
+    CU_ASSERT_STRING_EQUAL(err.option, "path");
+    end();
+}
+
+/* Each thread has a session; all add to the same counters by conflict and retry. */
+static void *count_up(void *arg)
+{
+    void *s = NULL;
+    uint64_t version = 0, n = 0;
+    (void)arg;
+    if (ops->open(store, &s, NULL) != CHURN_OK) {
+        return NULL;
+    }
+    for (unsigned done = 0; done < 200;) {
+        char text[24];
+        churn_put_reply reply;
+        uint32_t count;
+        churn_pair field = {.name = str("n"),
+                            .value = {.ptr = text, .len = (uint32_t)sprintf(text, "%ju", (uintmax_t)n + 1)}};
+        churn_put p = {
+            .size = sizeof p, .count = 1, .key = str("shared"), .expected_version = version, .fields = &field};
+        (void)ops->put(s, &p, NULL);
+        (void)ops->poll(s, &reply, 1, 0, &count, NULL);
+        if (reply.result == CHURN_OK) {
+            version++;
+            n++;
+            done++;
+        } else {
+            version = reply.version;
+            n = strtoull(reply.fields[0].value.ptr, NULL, 10);
+        }
+    }
+    ops->close(s);
+    return NULL;
+}
+
+static void threads_share_a_counter(void)
+{
+    pthread_t threads[4];
+    void *s;
+    begin("64MiB");
+    for (unsigned i = 0; i < 4; i++) {
+        CU_ASSERT_EQUAL_FATAL(pthread_create(&threads[i], NULL, count_up, NULL), 0);
+    }
+    for (unsigned i = 0; i < 4; i++) {
+        CU_ASSERT_EQUAL_FATAL(pthread_join(threads[i], NULL), 0);
+    }
+    s = session_new();
+    check_get(s, "shared", "shared{n=800,_v=800}");
+    ops->close(s);
+    end();
+}
+
+int main(void)
+{
+    CU_TestInfo tests[] = {TEST(puts_merge_and_conflict),
+                           TEST(survives_reopening),
+                           TEST(unanswered_puts_may_be_dropped),
+                           TEST(expired_counts_as_absent),
+                           TEST(write_replaces),
+                           TEST(remove_needs_the_value),
+                           TEST(scans_in_byte_order),
+                           TEST(refuses_keys_that_do_not_fit),
+                           TEST(writes_a_window_at_once),
+                           TEST(a_full_map_asks_for_more),
+                           TEST(damage_is_reported),
+                           TEST(a_path_that_cannot_be_is_refused),
+                           TEST(threads_share_a_counter),
+                           CU_TEST_INFO_NULL};
+    plugin = fake_plugin_load("store", "lmdb");
+    ops = plugin->ops;
+    return run_tests("store/lmdb", tests);
+}

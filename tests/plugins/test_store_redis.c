@@ -1,0 +1,749 @@
+/* The Redis store through the ABI, against a real redis-server of its own and, for what that never says, a scripted
+ * one. Exit status 77 (skipped) where no redis-server is installed. */
+#include "cunit_main.h"
+#include "fake_host.h"
+
+#include <arpa/inet.h>
+#include <fcntl.h>
+#include <hiredis/hiredis.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdbool.h>
+#include <stdlib.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+#define BATCH 5000
+
+static const churn_plugin *plugin;
+static const churn_store_ops *ops;
+static struct fake_host fake;
+static char folder[256];
+static char port[16];
+static pid_t server; /* 0: none runs */
+static void *store;
+static churn_error err;
+
+/* --- A Redis server --- */
+
+static int listen_somewhere(void)
+{
+    struct sockaddr_in address = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    socklen_t size = sizeof address;
+    int fd = socket(AF_INET, SOCK_STREAM, 0);
+    if (fd < 0 || bind(fd, (struct sockaddr *)&address, size) != 0 || listen(fd, 8) != 0 ||
+        getsockname(fd, (struct sockaddr *)&address, &size) != 0) {
+        perror("socket");
+        exit(1);
+    }
+    (void)snprintf(port, sizeof port, "%u", ntohs(address.sin_port));
+    return fd;
+}
+
+static void sleep_ms(long ms)
+{
+    struct timespec t = {.tv_sec = ms / 1000, .tv_nsec = ms % 1000 * 1000000};
+    (void)nanosleep(&t, NULL);
+}
+
+/* Runs one command beside the plugin; true when Redis did not refuse it. */
+static bool admin(const char *password, const char *command)
+{
+    redisContext *c = redisConnect("127.0.0.1", (int)strtol(port, NULL, 10));
+    redisReply *reply = NULL;
+    bool ok;
+    if (c != NULL && c->err == 0) {
+        if (password != NULL) {
+            freeReplyObject(redisCommand(c, "AUTH %s", password));
+        }
+        reply = redisCommand(c, command);
+    }
+    ok = reply != NULL && reply->type != REDIS_REPLY_ERROR;
+    if (reply != NULL) {
+        freeReplyObject(reply);
+    }
+    if (c != NULL) {
+        redisFree(c);
+    }
+    return ok;
+}
+
+static void start_server(const char *password)
+{
+    server = fork();
+    if (server == 0) {
+        int null = open("/dev/null", O_RDWR);
+        (void)dup2(null, 1);
+        (void)dup2(null, 2);
+        (void)execlp("redis-server", "redis-server", "--bind", "127.0.0.1", "--port", port, "--dir", folder, "--save",
+                     "", "--appendonly", "no", "--requirepass", password != NULL ? password : "", (char *)NULL);
+        _exit(77);
+    }
+    for (unsigned tries = 0; tries < 500; tries++) {
+        int status;
+        if (admin(password, "PING")) {
+            return;
+        }
+        if (waitpid(server, &status, WNOHANG) == server) {
+            exit(WIFEXITED(status) ? WEXITSTATUS(status) : 1);
+        }
+        sleep_ms(20);
+    }
+    (void)fprintf(stderr, "redis-server does not start\n");
+    exit(1);
+}
+
+static void kill_server(void)
+{
+    if (server != 0) {
+        (void)kill(server, SIGKILL);
+        (void)waitpid(server, NULL, 0);
+        server = 0;
+    }
+}
+
+/* --- Set-up --- */
+
+static void open_store(const char *password)
+{
+    fake_host_init(&fake);
+    err = (churn_error){.size = sizeof err};
+    store = fake_instance_new(plugin, "host", "127.0.0.1", "port", port, "password", password, "timeout", "2s", NULL);
+    CU_ASSERT_EQUAL_FATAL(ops->create(store, &fake.host, &err), CHURN_OK);
+}
+
+static void close_store(void)
+{
+    ops->destroy(store);
+    fake_instance_free(plugin, store);
+}
+
+static void begin(void)
+{
+    CU_ASSERT_FATAL(admin(NULL, "FLUSHALL"));
+    open_store("");
+}
+
+static void *session_new(void)
+{
+    void *session = NULL;
+    int32_t result = ops->open(store, &session, &err);
+    if (result != CHURN_OK) {
+        (void)fprintf(stderr, "%s\n", err.message);
+    }
+    CU_ASSERT_EQUAL_FATAL(result, CHURN_OK);
+    return session;
+}
+
+/* --- Calls in short --- */
+
+static churn_pair pair(const char *name, const char *value)
+{
+    return (churn_pair){.name = str(name), .value = str(value)};
+}
+
+static int32_t queue(void *session, const char *key, uint64_t version, uint64_t id, const char *name, const char *value,
+                     int64_t ttl_ms)
+{
+    churn_pair field = pair(name, value);
+    churn_put put = {.size = sizeof put,
+                     .count = 1,
+                     .key = str(key),
+                     .expected_version = version,
+                     .fields = &field,
+                     .id = id,
+                     .ttl_ms = ttl_ms};
+    return ops->put(session, &put, &err);
+}
+
+static churn_put_reply poll_one(void *session)
+{
+    churn_put_reply reply = {0};
+    uint32_t count = 0;
+    CU_ASSERT_EQUAL_FATAL(ops->poll(session, &reply, 1, 3000, &count, &err), CHURN_OK);
+    CU_ASSERT_EQUAL_FATAL(count, 1);
+    return reply;
+}
+
+static churn_put_reply put_for(void *session, const char *key, uint64_t version, const char *name, const char *value,
+                               int64_t ttl_ms)
+{
+    churn_put_reply reply;
+    CU_ASSERT_EQUAL_FATAL(queue(session, key, version, 77, name, value, ttl_ms), CHURN_OK);
+    reply = poll_one(session);
+    CU_ASSERT_EQUAL(reply.id, 77);
+    return reply;
+}
+
+static int32_t put_now(void *session, const char *key, uint64_t version, const char *name, const char *value)
+{
+    return put_for(session, key, version, name, value, 0).result;
+}
+
+static bool says(const churn_put_reply *reply, int32_t result, const char *part)
+{
+    return reply->result == result && reply->message != NULL && strstr(reply->message, part) != NULL;
+}
+
+static int by_name(const void *a, const void *b)
+{
+    const churn_pair *x = a, *y = b;
+    uint32_t len = x->name.len < y->name.len ? x->name.len : y->name.len;
+    int order = memcmp(x->name.ptr, y->name.ptr, len);
+    return order != 0 ? order : (int)x->name.len - (int)y->name.len;
+}
+
+static int32_t note(void *ctx, churn_str key, const churn_pair *fields, uint32_t count)
+{
+    churn_pair sorted[32];
+    char *at = ctx;
+    if (count > 32) {
+        return CHURN_FATAL;
+    }
+    (void)key;
+    memcpy(sorted, fields, count * sizeof *fields);
+    qsort(sorted, count, sizeof *sorted, by_name);
+    for (uint32_t i = 0; i < count; i++) {
+        at += sprintf(at, "%s%.*s=%.*s", i > 0 ? "," : "", (int)sorted[i].name.len, sorted[i].name.ptr,
+                      (int)sorted[i].value.len, sorted[i].value.ptr);
+    }
+    *at = '\0';
+    return CHURN_OK;
+}
+
+static void check_get(void *session, const char *key, const char *expected)
+{
+    char text[8192] = "not called";
+    CU_ASSERT_EQUAL(ops->get(session, str(key), note, text, &err), CHURN_OK);
+    CU_ASSERT_STRING_EQUAL(text, expected);
+}
+
+/* --- Tests against the real server --- */
+
+static void puts_merge_and_conflict(void)
+{
+    void *s, *t;
+    churn_put_reply reply;
+    uint32_t count;
+    begin();
+    s = session_new();
+    t = session_new();
+    CU_ASSERT_EQUAL(ops->embedded, 0);
+    CU_ASSERT_EQUAL(ops->poll(s, &reply, 1, 0, &count, &err), CHURN_PENDING);
+    check_get(s, "k", "");
+    CU_ASSERT_EQUAL(put_now(s, "k", 0, "a", "1"), CHURN_OK);
+    CU_ASSERT_EQUAL(put_now(t, "k", 1, "b", "2"), CHURN_OK);
+    check_get(s, "k", "_v=2,a=1,b=2");
+    reply = put_for(s, "k", 1, "a", "x", 0);
+    CU_ASSERT_EQUAL(reply.result, CHURN_CONFLICT);
+    CU_ASSERT_EQUAL(reply.version, 2);
+    CU_ASSERT_EQUAL(reply.count, 2);
+    reply = put_for(s, "none", 3, "a", "x", 0);
+    CU_ASSERT_EQUAL(reply.result, CHURN_CONFLICT);
+    CU_ASSERT_EQUAL(reply.version, 0);
+    CU_ASSERT_EQUAL(reply.count, 0);
+    CU_ASSERT_EQUAL(put_now(s, "k", 2, "", ""), CHURN_OK);
+    check_get(t, "k", "=,_v=3,a=1,b=2");
+    ops->close(s);
+    ops->close(t);
+    close_store();
+}
+
+static void expiry_is_renewed_and_taken_away(void)
+{
+    void *s;
+    begin();
+    s = session_new();
+    CU_ASSERT_EQUAL(put_for(s, "k", 0, "a", "1", 150).result, CHURN_OK);
+    CU_ASSERT_EQUAL(put_for(s, "j", 0, "a", "1", 150).result, CHURN_OK);
+    CU_ASSERT_EQUAL(put_now(s, "j", 1, "a", "2"), CHURN_OK);
+    sleep_ms(200);
+    check_get(s, "k", "");
+    check_get(s, "j", "_v=2,a=2");
+    CU_ASSERT_EQUAL(put_now(s, "k", 1, "a", "1"), CHURN_CONFLICT);
+    CU_ASSERT_EQUAL(put_now(s, "k", 0, "a", "1"), CHURN_OK);
+    ops->close(s);
+    close_store();
+}
+
+static void write_replaces(void)
+{
+    void *s;
+    churn_pair both[] = {pair("a", "1"), pair("b", "")}, one[] = {pair("c", "3")};
+    begin();
+    s = session_new();
+    CU_ASSERT_EQUAL(ops->write(s, str("w"), both, 2, 0, &err), CHURN_OK);
+    check_get(s, "w", "a=1,b=");
+    CU_ASSERT_EQUAL(ops->write(s, str("w"), one, 1, 100, &err), CHURN_OK);
+    check_get(s, "w", "c=3");
+    sleep_ms(150);
+    check_get(s, "w", "");
+    CU_ASSERT(admin(NULL, "SET w text"));
+    CU_ASSERT_EQUAL(ops->write(s, str("w"), one, 1, 0, &err), CHURN_OK);
+    CU_ASSERT_EQUAL(ops->write(s, str("w"), NULL, 0, 0, &err), CHURN_OK);
+    check_get(s, "w", "");
+    ops->close(s);
+    close_store();
+}
+
+static void foreign_keys_are_named(void)
+{
+    char text[64];
+    void *s;
+    churn_put_reply reply;
+    begin();
+    s = session_new();
+    CU_ASSERT(admin(NULL, "SET wrong text"));
+    CU_ASSERT(admin(NULL, "HSET foreign total 5"));
+    CU_ASSERT(admin(NULL, "HSET odd _v x1"));
+    reply = put_for(s, "wrong", 0, "a", "1", 0);
+    CU_ASSERT(says(&reply, CHURN_FATAL, "the key wrong "));
+    reply = put_for(s, "foreign", 0, "a", "1", 0);
+    CU_ASSERT(says(&reply, CHURN_FATAL, "the hash foreign "));
+    reply = put_for(s, "odd", 0, "a", "1", 0);
+    CU_ASSERT(says(&reply, CHURN_FATAL, "the hash odd "));
+    check_get(s, "foreign", "total=5");
+    CU_ASSERT_EQUAL(ops->get(s, str("wrong"), note, text, &err), CHURN_FATAL);
+    CU_ASSERT_PTR_NOT_NULL(strstr(err.message, "the key wrong "));
+    CU_ASSERT_EQUAL(put_now(s, "good", 0, "a", "1"), CHURN_OK);
+    ops->close(s);
+    close_store();
+}
+
+static void unanswered_puts_may_be_dropped(void)
+{
+    void *s, *t;
+    char text[64];
+    begin();
+    s = session_new();
+    CU_ASSERT_EQUAL(queue(s, "k", 0, 1, "a", "1", 0), CHURN_OK);
+    CU_ASSERT_EQUAL(ops->get(s, str("k"), note, text, &err), CHURN_FATAL);
+    ops->close(s);
+    t = session_new();
+    CU_ASSERT_EQUAL(put_now(t, "k", 0, "a", "2"), CHURN_OK);
+    ops->close(t);
+    close_store();
+}
+
+/* More bytes than the sockets' buffers take, in both directions, collected a few at a time. */
+static void large_windows_do_not_block(void)
+{
+    static char value[8192];
+    churn_put_reply replies[7];
+    char key[32];
+    void *s;
+    memset(value, 'v', sizeof value - 1);
+    begin();
+    s = session_new();
+    for (uint64_t round = 0; round < 3; round++) {
+        uint32_t count, answered = 0, good = 0;
+        for (unsigned i = 0; i < BATCH; i++) { /* the last round conflicts: large replies */
+            (void)snprintf(key, sizeof key, "k%u", i);
+            CU_ASSERT_EQUAL_FATAL(queue(s, key, round % 2, i, "a", value, 0), CHURN_OK);
+        }
+        for (; answered < BATCH; answered += count) {
+            CU_ASSERT_EQUAL_FATAL(ops->poll(s, replies, 7, 5000, &count, &err), CHURN_OK);
+            for (uint32_t i = 0; i < count; i++) {
+                good += replies[i].id == answered + i && replies[i].result == (round < 2 ? CHURN_OK : CHURN_CONFLICT) &&
+                        (round < 2 || replies[i].fields[0].value.len == sizeof value - 1);
+            }
+        }
+        CU_ASSERT_EQUAL(good, BATCH);
+        CU_ASSERT_EQUAL(ops->poll(s, replies, 7, 0, &count, &err), CHURN_PENDING);
+    }
+    ops->close(s);
+    close_store();
+}
+
+/* Windows that overlap: the list of pending commands is never empty. */
+static void windows_may_overlap(void)
+{
+    churn_put_reply replies[64];
+    char key[32];
+    uint32_t count, answered = 0, queued = 0, good = 0;
+    void *s;
+    begin();
+    s = session_new();
+    while (answered < 20000) {
+        while (queued < 20000 && queued < answered + 3000) {
+            (void)snprintf(key, sizeof key, "key%u", queued);
+            CU_ASSERT_EQUAL_FATAL(queue(s, key, queued % 500 == 7, queued, "a", "1", 0), CHURN_OK);
+            queued++;
+        }
+        CU_ASSERT_EQUAL_FATAL(ops->poll(s, replies, 64, 5000, &count, &err), CHURN_OK);
+        for (uint32_t i = 0; i < count; i++, answered++) {
+            good += replies[i].id == answered && replies[i].result == (answered % 500 == 7 ? CHURN_CONFLICT : CHURN_OK);
+        }
+    }
+    CU_ASSERT_EQUAL(good, 20000);
+    CU_ASSERT(admin(NULL, "SET key20001 text"));
+    CU_ASSERT_EQUAL(queue(s, "key20000", 0, 1, "a", "1", 0), CHURN_OK);
+    CU_ASSERT_EQUAL(queue(s, "key20001", 0, 2, "a", "1", 0), CHURN_OK);
+    CU_ASSERT_EQUAL(poll_one(s).result, CHURN_OK);
+    replies[0] = poll_one(s);
+    CU_ASSERT(says(&replies[0], CHURN_FATAL, "the key key20001 "));
+    ops->close(s);
+    close_store();
+}
+
+static void many_fields_fit(void)
+{
+    enum { MANY = 9000 };
+    static churn_pair fields[MANY];
+    static char names[MANY][8];
+    churn_put put = {.size = sizeof put, .count = MANY, .key = str("k"), .fields = fields};
+    uint32_t count = 0;
+    churn_put_reply reply;
+    void *s;
+    begin();
+    s = session_new();
+    for (unsigned i = 0; i < MANY; i++) {
+        (void)snprintf(names[i], sizeof names[i], "f%u", i);
+        fields[i] = pair(names[i], "1");
+    }
+    CU_ASSERT_EQUAL(ops->put(s, &put, &err), CHURN_OK);
+    CU_ASSERT_EQUAL(poll_one(s).result, CHURN_OK);
+    reply = put_for(s, "k", 5, "a", "1", 0);
+    CU_ASSERT_EQUAL(reply.result, CHURN_CONFLICT);
+    count = reply.count;
+    CU_ASSERT_EQUAL(count, MANY);
+    CU_ASSERT_EQUAL(ops->write(s, str("w"), fields, MANY, 0, &err), CHURN_OK);
+    ops->close(s);
+    close_store();
+}
+
+static void the_script_is_loaded_again(void)
+{
+    void *s;
+    churn_put_reply reply;
+    begin();
+    s = session_new();
+    CU_ASSERT(admin(NULL, "SCRIPT FLUSH"));
+    CU_ASSERT_EQUAL(queue(s, "a", 0, 1, "x", "1", 0), CHURN_OK);
+    CU_ASSERT_EQUAL(queue(s, "b", 0, 2, "x", "1", 0), CHURN_OK);
+    reply = poll_one(s);
+    CU_ASSERT(says(&reply, CHURN_RETRY, "NOSCRIPT"));
+    CU_ASSERT_EQUAL(poll_one(s).result, CHURN_RETRY);
+    check_get(s, "a", "");
+    CU_ASSERT_EQUAL(put_now(s, "a", 0, "x", "1"), CHURN_OK);
+    CU_ASSERT_EQUAL(put_now(s, "b", 0, "x", "1"), CHURN_OK);
+    CU_ASSERT(admin(NULL, "SCRIPT FLUSH"));
+    CU_ASSERT_EQUAL(put_now(s, "a", 1, "x", "1"), CHURN_RETRY);
+    CU_ASSERT_EQUAL(put_now(s, "a", 1, "x", "1"), CHURN_OK);
+    ops->close(s);
+    close_store();
+}
+
+static void check_dead(void *s)
+{
+    char text[64];
+    churn_put_reply reply;
+    uint32_t count;
+    CU_ASSERT_EQUAL(queue(s, "z", 0, 1, "a", "1", 0), CHURN_RETRY);
+    CU_ASSERT_EQUAL(ops->poll(s, &reply, 1, 0, &count, &err), CHURN_RETRY);
+    CU_ASSERT_EQUAL(ops->get(s, str("z"), note, text, &err), CHURN_RETRY);
+    CU_ASSERT_EQUAL(ops->write(s, str("z"), NULL, 0, 0, &err), CHURN_RETRY);
+}
+
+static void a_killed_server_breaks_the_session(void)
+{
+    churn_put_reply replies[16];
+    char key[32];
+    uint32_t count = 0;
+    int32_t result;
+    void *s, *t = NULL;
+    begin();
+    s = session_new();
+    for (unsigned i = 0; i < 20000; i++) {
+        (void)snprintf(key, sizeof key, "k%u", i);
+        CU_ASSERT_EQUAL_FATAL(queue(s, key, 0, i, "a", "1", 0), CHURN_OK);
+    }
+    CU_ASSERT_EQUAL(ops->poll(s, replies, 16, 3000, &count, &err), CHURN_OK);
+    kill_server();
+    do {
+        result = ops->poll(s, replies, 16, 3000, &count, &err);
+    } while (result == CHURN_OK);
+    CU_ASSERT_EQUAL(result, CHURN_RETRY);
+    check_dead(s);
+    ops->close(s);
+    CU_ASSERT_EQUAL(ops->open(store, &t, &err), CHURN_RETRY);
+    CU_ASSERT_PTR_NOT_NULL(strstr(err.message, "cannot be reached: Connection refused"));
+    start_server(NULL);
+    t = session_new();
+    CU_ASSERT_EQUAL(put_now(t, "k", 0, "a", "1"), CHURN_OK);
+    ops->close(t);
+    close_store();
+}
+
+static void a_silent_server_breaks_the_session(void)
+{
+    churn_put_reply reply;
+    uint32_t count = 0;
+    void *s;
+    begin();
+    s = session_new();
+    (void)kill(server, SIGSTOP);
+    CU_ASSERT_EQUAL(queue(s, "k", 0, 1, "a", "1", 0), CHURN_OK);
+    CU_ASSERT_EQUAL(ops->poll(s, &reply, 1, 100, &count, &err), CHURN_PENDING);
+    CU_ASSERT_EQUAL(ops->poll(s, &reply, 1, 5000, &count, &err), CHURN_RETRY);
+    CU_ASSERT_PTR_NOT_NULL(strstr(err.message, "has not answered for 2000 ms"));
+    (void)kill(server, SIGCONT);
+    check_dead(s);
+    ops->close(s);
+    close_store();
+}
+
+static void memory_and_roles(void)
+{
+    churn_put_reply reply;
+    uint32_t count;
+    void *s, *t;
+    begin();
+    s = session_new();
+    CU_ASSERT_EQUAL(fake.log_lines, 0);
+    CU_ASSERT(admin(NULL, "CONFIG SET maxmemory 1"));
+    reply = put_for(s, "k", 0, "a", "1", 0);
+    CU_ASSERT(says(&reply, CHURN_RETRY, "OOM"));
+    CU_ASSERT(admin(NULL, "CONFIG SET maxmemory 1gb"));
+    CU_ASSERT_EQUAL(put_now(s, "k", 0, "a", "1"), CHURN_OK);
+    CU_ASSERT(admin(NULL, "CONFIG SET maxmemory-policy allkeys-lru"));
+    t = session_new();
+    CU_ASSERT_PTR_NOT_NULL(strstr(fake.last_log, "maxmemory-policy is allkeys-lru; set it to noeviction"));
+    ops->close(t);
+    CU_ASSERT(admin(NULL, "CONFIG SET maxmemory-policy noeviction"));
+    CU_ASSERT(admin(NULL, "CONFIG SET maxmemory 0"));
+
+    CU_ASSERT(admin(NULL, "REPLICAOF 127.0.0.1 1"));
+    CU_ASSERT_EQUAL(queue(s, "k", 1, 1, "a", "1", 0), CHURN_OK);
+    CU_ASSERT_EQUAL(ops->poll(s, &reply, 1, 3000, &count, &err), CHURN_RETRY);
+    CU_ASSERT_PTR_NOT_NULL(strstr(err.message, "READONLY"));
+    check_dead(s);
+    CU_ASSERT(admin(NULL, "REPLICAOF NO ONE"));
+    ops->close(s);
+    close_store();
+}
+
+static void permissions_are_needed(void)
+{
+    churn_put_reply reply;
+    void *s = NULL;
+    CU_ASSERT_FATAL(admin(NULL, "FLUSHALL"));
+    CU_ASSERT(
+        admin(NULL, "ACL SETUSER app on >pw ~profile:* +evalsha +eval +hget +hgetall +hset +exists +script|load"));
+    fake_host_init(&fake);
+    store = fake_instance_new(plugin, "host", "127.0.0.1", "port", port, "username", "app", "password", "pw", NULL);
+    CU_ASSERT_EQUAL_FATAL(ops->create(store, &fake.host, &err), CHURN_OK);
+    s = session_new();
+    CU_ASSERT_EQUAL(put_now(s, "profile:1", 0, "a", "1"), CHURN_OK);
+    reply = put_for(s, "other", 0, "a", "1", 0);
+    CU_ASSERT(says(&reply, CHURN_FATAL, "NOPERM"));
+    reply = put_for(s, "profile:2", 0, "a", "1", 5000); /* pexpire is not allowed */
+    CU_ASSERT_EQUAL(reply.result, CHURN_FATAL);
+    ops->close(s);
+    CU_ASSERT(admin(NULL, "ACL SETUSER app -script|load"));
+    CU_ASSERT_EQUAL(ops->open(store, &s, &err), CHURN_FATAL);
+    CU_ASSERT(admin(NULL, "ACL DELUSER app"));
+    close_store();
+}
+
+static void check_open(const char *password, int32_t result, const char *option, const char *part)
+{
+    void *s;
+    open_store(password);
+    CU_ASSERT_EQUAL(ops->open(store, &s, &err), result);
+    CU_ASSERT_STRING_EQUAL(err.option, option);
+    CU_ASSERT_PTR_NOT_NULL(strstr(err.message, part));
+    CU_ASSERT_PTR_NULL(strstr(err.message, "secret"));
+    close_store();
+}
+
+static void passwords(void)
+{
+    void *s;
+    check_open("secret", CHURN_FATAL, "password", "has no password");
+    kill_server();
+    start_server("secret");
+    check_open("", CHURN_FATAL, "password", "asks for a password");
+    check_open("secret2", CHURN_FATAL, "password", "refuses");
+    open_store("secret");
+    s = session_new();
+    CU_ASSERT_EQUAL(put_now(s, "k", 0, "a", "1"), CHURN_OK);
+    ops->close(s);
+    close_store();
+    kill_server();
+    start_server(NULL);
+}
+
+static void options_are_checked(void)
+{
+    void *s;
+    fake_host_init(&fake);
+    err = (churn_error){.size = sizeof err};
+    store = fake_instance_new(plugin, "username", "someone", NULL);
+    CU_ASSERT_EQUAL(ops->create(store, &fake.host, &err), CHURN_FATAL);
+    CU_ASSERT_STRING_EQUAL(err.option, "username");
+    fake_instance_free(plugin, store);
+    store = fake_instance_new(plugin, "host", "127.0.0.1", "port", port, "database", "999", NULL);
+    CU_ASSERT_EQUAL(ops->create(store, &fake.host, &err), CHURN_OK);
+    CU_ASSERT_EQUAL(ops->open(store, &s, &err), CHURN_FATAL);
+    CU_ASSERT_STRING_EQUAL(err.option, "database");
+    close_store();
+    store = fake_instance_new(plugin, "host", "127.0.0.1", "port", port, "database", "3", NULL);
+    CU_ASSERT_EQUAL(ops->create(store, &fake.host, &err), CHURN_OK);
+    s = session_new();
+    CU_ASSERT_EQUAL(put_now(s, "k", 0, "a", "1"), CHURN_OK);
+    ops->close(s);
+    close_store();
+}
+
+/* --- A scripted server: a proper beginning, then one fixed text for each put, then the end of the connection --- */
+
+struct script {
+    int listener;
+    const char *const *answers; /* NULL-terminated */
+};
+
+static const char *answer_to(const redisReply *command, const char *const **answers)
+{
+    const char *name = command->element[0]->str;
+    if (strcmp(name, "SCRIPT") == 0) {
+        return "$40\r\n0123456789012345678901234567890123456789\r\n";
+    }
+    return strcmp(name, "EVALSHA") == 0 ? *(*answers)++ : strcmp(name, "INFO") == 0 ? "$0\r\n\r\n" : "+OK\r\n";
+}
+
+static void *serve(void *arg)
+{
+    struct script *script = arg;
+    int fd = accept(script->listener, NULL, NULL);
+    redisReader *reader = redisReaderCreate();
+    char buffer[4096];
+    ssize_t n;
+    bool open = true;
+    while (open && (n = recv(fd, buffer, sizeof buffer, 0)) > 0) {
+        redisReply *command = NULL;
+        (void)redisReaderFeed(reader, buffer, (size_t)n);
+        while (open && redisReaderGetReply(reader, (void **)&command) == REDIS_OK && command != NULL) {
+            const char *answer = answer_to(command, &script->answers);
+            open = answer != NULL && send(fd, answer, strlen(answer), MSG_NOSIGNAL) > 0;
+            freeReplyObject(command);
+        }
+    }
+    (void)close(fd);
+    redisReaderFree(reader);
+    return NULL;
+}
+
+/* Puts `count` times against the scripted answers; the results as one letter each: o c r f, and R for the session. */
+static void check_script(const char *const *answers, const char *expected)
+{
+    struct script script = {.answers = answers};
+    char real_port[16], got[32] = "";
+    size_t puts = strlen(expected);
+    pthread_t thread;
+    void *s;
+    (void)memcpy(real_port, port, sizeof port);
+    script.listener = listen_somewhere();
+    CU_ASSERT_EQUAL_FATAL(pthread_create(&thread, NULL, serve, &script), 0);
+    open_store("");
+    s = session_new();
+    for (size_t i = 0; i < puts; i++) {
+        CU_ASSERT_EQUAL(queue(s, "key", 0, i, "a", "1", 0), CHURN_OK);
+    }
+    for (size_t i = 0; i < puts; i++) {
+        churn_put_reply reply;
+        uint32_t count;
+        int32_t result = ops->poll(s, &reply, 1, 3000, &count, &err);
+        got[i] = result != CHURN_OK               ? 'R'
+                 : reply.result == CHURN_OK       ? 'o'
+                 : reply.result == CHURN_CONFLICT ? 'c'
+                 : reply.result == CHURN_RETRY    ? 'r'
+                                                  : 'f';
+        if (result != CHURN_OK) {
+            break;
+        }
+    }
+    CU_ASSERT_STRING_EQUAL(got, expected);
+    ops->close(s);
+    (void)pthread_join(thread, NULL);
+    (void)close(script.listener);
+    close_store();
+    (void)memcpy(port, real_port, sizeof port);
+}
+
+static void odd_answers(void)
+{
+    static const char *const errors[] = {
+        "-TRYAGAIN later\r\n",
+        "-MOVED 5 127.0.0.1:7\r\n",
+        "-ASK 5 127.0.0.1:7\r\n",
+        "-MISCONF cannot save\r\n",
+        "-ERR Error running script (call to f_0): @user_script:1: WRONGTYPE Operation\r\n",
+        "-ERR Error running script (call to f_0): @user_script: 1: -OOM command\r\n",
+        ":1\r\n",
+        "*0\r\n",
+        "*2\r\n$2\r\n_v\r\n$1\r\n7\r\n",
+        "*2\r\n:1\r\n:2\r\n",
+        NULL};
+    static const char *const loading[] = {":1\r\n", "-LOADING Redis is loading\r\n", ":1\r\n", NULL};
+    static const char *const garbage[] = {":1\r\n", "hello\r\n", NULL};
+    static const char *const cut[] = {":1\r\n", "*2\r\n$2\r\n_v\r\n$5\r\n12", NULL};
+    static const char *const twice[] = {":1\r\n:1\r\n:1\r\n", NULL};
+    static const char *const status[] = {"+OK\r\n", NULL};
+    check_script(errors, "rffrfroccrR");
+    check_script(loading, "oR");
+    check_script(garbage, "oR");
+    check_script(cut, "oR");
+    check_script(twice, "ooo");
+    check_script(status, "R");
+}
+
+static void nothing_is_left_open(void)
+{
+    void *s;
+    begin();
+    s = session_new();
+    ops->close(s);
+    close_store();
+    CU_ASSERT(admin(NULL, "PING"));
+}
+
+int main(void)
+{
+    CU_TestInfo tests[] = {TEST(puts_merge_and_conflict),
+                           TEST(expiry_is_renewed_and_taken_away),
+                           TEST(write_replaces),
+                           TEST(foreign_keys_are_named),
+                           TEST(unanswered_puts_may_be_dropped),
+                           TEST(large_windows_do_not_block),
+                           TEST(windows_may_overlap),
+                           TEST(many_fields_fit),
+                           TEST(the_script_is_loaded_again),
+                           TEST(a_killed_server_breaks_the_session),
+                           TEST(a_silent_server_breaks_the_session),
+                           TEST(memory_and_roles),
+                           TEST(permissions_are_needed),
+                           TEST(passwords),
+                           TEST(options_are_checked),
+                           TEST(odd_answers),
+                           TEST(nothing_is_left_open),
+                           CU_TEST_INFO_NULL};
+    const char *tmp = getenv("TMPDIR");
+    int failed;
+    plugin = fake_plugin_load("store", "redis");
+    ops = plugin->ops;
+    (void)snprintf(folder, sizeof folder, "%s/churn-redis-XXXXXX", tmp != NULL ? tmp : "/tmp");
+    if (mkdtemp(folder) == NULL) {
+        perror(folder);
+        return 1;
+    }
+    (void)close(listen_somewhere()); /* a free port */
+    (void)atexit(kill_server);
+    start_server(NULL);
+    failed = run_tests("store/redis", tests);
+    kill_server();
+    (void)rmdir(folder);
+    return failed;
+}

@@ -1,0 +1,293 @@
+#include "fake_host.h"
+
+#include <churn/ext/event_types.h>
+#include <churn/ext/metrics.h>
+#include <churn/ext/storage.h>
+#include <dlfcn.h>
+#include <stdlib.h>
+#include <time.h>
+
+static int64_t clock_ms(clockid_t id)
+{
+    struct timespec t;
+    (void)clock_gettime(id, &t);
+    return (int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000;
+}
+
+static void fake_log(const churn_host *host, int32_t level, const char *message)
+{
+    struct fake_host *fake = host->ctx;
+    fake->last_level = level;
+    fake->log_lines++;
+    (void)snprintf(fake->last_log, sizeof fake->last_log, "%s", message);
+    if (getenv("TEST_VERBOSE") != NULL) {
+        (void)fprintf(stderr, "log %d: %s\n", level, message);
+    }
+}
+
+static int32_t fake_log_enabled(const churn_host *host, int32_t level)
+{
+    (void)host;
+    (void)level;
+    return 1;
+}
+
+static int64_t fake_now_ms(const churn_host *host)
+{
+    struct fake_host *fake = host->ctx;
+    return fake->clock_ms != 0 ? fake->clock_ms : clock_ms(CLOCK_REALTIME);
+}
+
+static int64_t fake_monotonic_ms(const churn_host *host)
+{
+    (void)host;
+    return clock_ms(CLOCK_MONOTONIC);
+}
+
+static churn_counter *fake_counter(const churn_host *host, const char *name)
+{
+    struct fake_host *fake = host->ctx;
+    for (unsigned i = 0; i < FAKE_HOST_COUNTERS; i++) {
+        if (fake->counters[i].name[0] == '\0') {
+            (void)snprintf(fake->counters[i].name, sizeof fake->counters[i].name, "%s", name);
+        }
+        if (strcmp(fake->counters[i].name, name) == 0) {
+            return (churn_counter *)(void *)&fake->counters[i].value;
+        }
+    }
+    (void)fprintf(stderr, "fake host: no room for counter %s\n", name);
+    exit(1);
+}
+
+static void fake_add(churn_counter *counter, int64_t n)
+{
+    _Atomic int64_t *value = (_Atomic int64_t *)(void *)counter;
+    *value += n;
+}
+
+int64_t fake_host_counter(struct fake_host *fake, const char *name)
+{
+    for (unsigned i = 0; i < FAKE_HOST_COUNTERS; i++) {
+        if (strcmp(fake->counters[i].name, name) == 0) {
+            return fake->counters[i].value;
+        }
+    }
+    return 0;
+}
+
+static const churn_store_ops *fake_store(const churn_host *host, void **ret_self)
+{
+    struct fake_host *fake = host->ctx;
+    *ret_self = fake->store_self;
+    return fake->store;
+}
+
+static uint32_t fake_profile_key(const churn_host *host, churn_str customer_id, char *key)
+{
+    (void)host;
+    return (uint32_t)snprintf(key, 512, "profile:%.*s", (int)customer_id.len, customer_id.ptr);
+}
+
+/* Numbers are told from texts by their look, which is enough for tests. */
+static char *fake_profile_json(const churn_host *host, const churn_pair *fields, uint32_t count)
+{
+    size_t room = 3;
+    char *json, *at;
+    (void)host;
+    for (uint32_t i = 0; i < count; i++) {
+        room += fields[i].name.len + fields[i].value.len + 6u;
+    }
+    json = at = malloc(room);
+    *at++ = '{';
+    for (uint32_t i = 0; i < count; i++) {
+        const churn_pair *f = &fields[i];
+        int number = strspn(f->value.ptr, "-.0123456789") >= f->value.len;
+        if (f->name.ptr[0] == '_') {
+            continue;
+        }
+        at += sprintf(at, "%s\"%.*s\":%s%.*s%s", at == json + 1 ? "" : ",", (int)f->name.len, f->name.ptr,
+                      number ? "" : "\"", (int)f->value.len, f->value.ptr, number ? "" : "\"");
+    }
+    *at++ = '}';
+    *at = '\0';
+    return json;
+}
+
+static void fake_free_text(char *text)
+{
+    free(text);
+}
+
+static uint32_t fake_type_count(const churn_host *host)
+{
+    return ((struct fake_host *)host->ctx)->type_count;
+}
+
+static const churn_event_type *fake_type_at(const churn_host *host, uint32_t index, const char **ret_name)
+{
+    struct fake_host *fake = host->ctx;
+    *ret_name = fake->type_names[index];
+    return fake->types[index];
+}
+
+static const void *fake_extension(const churn_host *host, const char *id)
+{
+    static const churn_metrics metrics = {.size = sizeof metrics, .counter = fake_counter, .add = fake_add};
+    static const churn_storage storage = {.size = sizeof storage,
+                                          .store = fake_store,
+                                          .profile_key = fake_profile_key,
+                                          .profile_json = fake_profile_json,
+                                          .free_text = fake_free_text};
+    static const churn_event_types types = {.size = sizeof types, .count = fake_type_count, .at = fake_type_at};
+    struct fake_host *fake = host->ctx;
+    if (strcmp(id, CHURN_METRICS_ID) == 0) {
+        return &metrics;
+    }
+    if (strcmp(id, CHURN_STORAGE_ID) == 0) {
+        return fake->store != NULL ? &storage : NULL;
+    }
+    return strcmp(id, CHURN_EVENT_TYPES_ID) == 0 ? &types : NULL;
+}
+
+void fake_host_init(struct fake_host *fake)
+{
+    memset(fake, 0, sizeof *fake);
+    fake->host = (churn_host){.size = sizeof fake->host,
+                              .worker_count = 1,
+                              .ctx = fake,
+                              .pipeline = "test",
+                              .log = fake_log,
+                              .log_enabled = fake_log_enabled,
+                              .now_ms = fake_now_ms,
+                              .monotonic_ms = fake_monotonic_ms,
+                              .get_extension = fake_extension};
+}
+
+const churn_plugin *fake_plugin_load(const char *role, const char *name)
+{
+    const char *dir = getenv("TEST_PLUGIN_DIR");
+    char path[4096];
+    void *so;
+    const churn_plugin *plugin;
+    (void)snprintf(path, sizeof path, "%s/%s/.libs/%s.so", dir != NULL ? dir : "plugins", role, name);
+    so = dlopen(path, RTLD_NOW | RTLD_LOCAL);
+    plugin = so != NULL ? dlsym(so, "churn_plugin_entry") : NULL;
+    if (plugin == NULL) {
+        (void)fprintf(stderr, "%s\n", dlerror());
+        exit(1);
+    }
+    return plugin;
+}
+
+static int64_t scaled(const char *text)
+{
+    static const struct {
+        const char *unit;
+        int64_t factor;
+    } units[] = {{"ms", 1},      {"s", 1000},          {"m", 60000}, {"h", 3600000},
+                 {"d", 86400000}, {"KiB", 1024}, {"MiB", 1024 * 1024}, {"", 1}};
+    char *end;
+    int64_t n = strtoll(text, &end, 10);
+    for (size_t i = 0; i < sizeof units / sizeof units[0]; i++) {
+        if (strcmp(end, units[i].unit) == 0) {
+            return n * units[i].factor;
+        }
+    }
+    (void)fprintf(stderr, "fake host: bad number %s\n", text);
+    exit(1);
+}
+
+/* Splits `text` at commas (and, for maps, each part at `=`); what it returns lives as long as the test program. */
+static uint32_t split(const char *text, const char ***ret_items, const char ***ret_values)
+{
+    char *copy = strdup(text), *save = NULL;
+    const char **items = calloc(strlen(text) + 1, sizeof *items), **values = calloc(strlen(text) + 1, sizeof *values);
+    uint32_t n = 0;
+    for (char *part = strtok_r(copy, ",", &save); part != NULL; part = strtok_r(NULL, ",", &save), n++) {
+        char *eq = ret_values != NULL ? strchr(part, '=') : NULL;
+        if (eq != NULL) {
+            *eq = '\0';
+            values[n] = eq + 1;
+        }
+        items[n] = part;
+    }
+    *ret_items = items;
+    if (ret_values != NULL) {
+        *ret_values = values;
+    } else {
+        free(values);
+    }
+    return n;
+}
+
+static void set_option(const churn_option *row, void *at, const char *text)
+{
+    const char **items, **values;
+    switch (row->type) {
+    case CHURN_OPTION_STRING:
+        *(const char **)at = strdup(text);
+        break;
+    case CHURN_OPTION_DOUBLE:
+        *(double *)at = strtod(text, NULL);
+        break;
+    case CHURN_OPTION_BOOL:
+        *(int32_t *)at = strcmp(text, "true") == 0;
+        break;
+    case CHURN_OPTION_ENUM:
+        for (*(int32_t *)at = 0; strcmp(row->choices[*(int32_t *)at], text) != 0;) {
+            ++*(int32_t *)at;
+        }
+        break;
+    case CHURN_OPTION_LIST: {
+        uint32_t n = split(text, &items, NULL);
+        *(churn_list *)at = (churn_list){.items = items, .count = n};
+        break;
+    }
+    case CHURN_OPTION_MAP: {
+        uint32_t n = split(text, &items, &values);
+        *(churn_map *)at = (churn_map){.keys = items, .values = values, .count = n};
+        break;
+    }
+    default:
+        *(int64_t *)at = scaled(text);
+    }
+}
+
+static const churn_option *option_at(const churn_plugin *plugin, uint32_t i)
+{
+    return (const churn_option *)(const void *)((const char *)plugin->options + (size_t)i * plugin->option_stride);
+}
+
+void *fake_instance_new(const churn_plugin *plugin, ...)
+{
+    char *self = calloc(1, plugin->instance_size != 0 ? plugin->instance_size : 1);
+    va_list args;
+    const char *key;
+    for (uint32_t i = 0; i < plugin->option_count; i++) {
+        const churn_option *row = option_at(plugin, i);
+        if (row->default_text != NULL) {
+            set_option(row, self + row->offset, row->default_text);
+        }
+    }
+    va_start(args, plugin);
+    while ((key = va_arg(args, const char *)) != NULL) {
+        const char *value = va_arg(args, const char *);
+        uint32_t i = 0;
+        while (i < plugin->option_count && strcmp(option_at(plugin, i)->name, key) != 0) {
+            i++;
+        }
+        if (i == plugin->option_count) {
+            (void)fprintf(stderr, "%s has no option %s\n", plugin->name, key);
+            exit(1);
+        }
+        set_option(option_at(plugin, i), self + option_at(plugin, i)->offset, value);
+    }
+    va_end(args);
+    return self;
+}
+
+void fake_instance_free(const churn_plugin *plugin, void *instance)
+{
+    (void)plugin; /* option texts live as long as the test program */
+    free(instance);
+}
