@@ -136,17 +136,12 @@ static json_result read_key(ondemand::field &field, std::string_view *ret)
 
 static json_result read_value(ondemand::value value, unsigned depth, json_token *token);
 
-static json_result read_array(ondemand::value &value, unsigned depth)
+static json_result read_items(ondemand::array array, unsigned depth)
 {
-    ondemand::array array;
-    error_code error = value.get_array().get(array);
-    if (error != SUCCESS) {
-        return result_of(error);
-    }
     for (auto item : array) {
         ondemand::value child;
         json_token ignored;
-        error = std::move(item).get(child);
+        error_code error = std::move(item).get(child);
         json_result result = error != SUCCESS ? result_of(error) : read_value(child, depth + 1, &ignored);
         if (result != JSON_OK) {
             return result;
@@ -188,7 +183,9 @@ static json_result read_value(ondemand::value value, unsigned depth, json_token 
         return JSON_TOO_DEEP;
     }
     if (raw[0] == '[') {
-        return read_array(value, depth);
+        ondemand::array array;
+        error_code error = value.get_array().get(array);
+        return error != SUCCESS ? result_of(error) : read_items(array, depth);
     }
     ondemand::object object;
     error_code error = value.get_object().get(object);
@@ -257,12 +254,41 @@ static int member_of(std::string_view key)
     }
 }
 
-static json_result scan_document(json_scanner *scanner, ondemand::document &document)
+static bool is_at_end(ondemand::document &document)
+{
+    const char *rest;
+    return document.current_location().get(rest) == OUT_OF_BOUNDS;
+}
+
+// Any other JSON value is told from what is no JSON at all.
+static json_result scan_other(ondemand::document &document, std::string_view text)
+{
+    ondemand::array array;
+    std::string_view string;
+    size_t start = text.find_first_not_of(" \t\n\r");
+    bool valid;
+    text = trimmed(text).substr(start);
+    if (text[0] == '[') {
+        error_code error = document.get_array().get(array);
+        json_result result = error != SUCCESS ? result_of(error) : read_items(array, 1);
+        if (result != JSON_OK) {
+            return result;
+        }
+        valid = is_at_end(document);
+    } else if (text[0] == '"') {
+        valid = document.get_string().get(string) == SUCCESS;
+    } else {
+        valid = text == "true" || text == "false" || text == "null" || decimal_is_number(text.data(), text.size());
+    }
+    return valid ? JSON_NOT_AN_OBJECT : JSON_INVALID;
+}
+
+static json_result scan_document(json_scanner *scanner, ondemand::document &document, std::string_view text)
 {
     ondemand::object object;
     error_code error = document.get_object().get(object);
     if (error != SUCCESS) {
-        return error == INCORRECT_TYPE ? JSON_NOT_AN_OBJECT : result_of(error);
+        return error == INCORRECT_TYPE ? scan_other(document, text) : result_of(error);
     }
     json_result result =
         read_object(object, 1, [scanner, &document](std::string_view key, ondemand::value child, unsigned level) {
@@ -273,8 +299,7 @@ static json_result scan_document(json_scanner *scanner, ondemand::document &docu
             }
             return read_value(child, level, member >= 0 ? &scanner->members[member] : &ignored);
         });
-    const char *rest;
-    if (result == JSON_OK && document.current_location().get(rest) != OUT_OF_BOUNDS) {
+    if (result == JSON_OK && !is_at_end(document)) {
         return JSON_INVALID; // something follows the object
     }
     return result;
@@ -290,5 +315,5 @@ json_result json_scan(json_scanner *scanner, const char *json, size_t len)
     if (error != SUCCESS) {
         return error == EMPTY ? JSON_INVALID : result_of(error);
     }
-    return scan_document(scanner, document);
+    return scan_document(scanner, document, std::string_view(json, len));
 }

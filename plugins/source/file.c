@@ -1,8 +1,8 @@
 /*
  * Events from a file of JSON lines, or from standard input.
  *
- * A record's offset is the byte at which its line begins, so a file that only grows can be read again at any time: what was
- * counted is recognised, what is new is counted.
+ * A record's offset is the byte at which its line begins, so a file that only grows can be read again at any time: what
+ * was counted is recognised, what is new is counted.
  */
 #include <churn/plugin.h>
 #include <churn/source.h>
@@ -38,9 +38,9 @@ struct file_source {
     size_t room;
     size_t used;
     size_t next;
-    size_t searched;        /* no line end between `next` and here */
-    int64_t buffer_offset;  /* position of buffer[0] */
-    int64_t records;        /* handed out, with line_bytes in all: the mean length estimates the lag */
+    size_t searched;       /* no line end between `next` and here */
+    int64_t buffer_offset; /* position of buffer[0] */
+    int64_t records;       /* handed out, with line_bytes in all: the mean length estimates the lag */
     int64_t line_bytes;
     bool warned_missing;
 };
@@ -158,8 +158,9 @@ static bool take_unfinished(struct file_source *s, churn_record *record)
         take_line(s, s->next + (size_t)s->max_line, record);
         s->next = s->used;
         s->skipping = true;
-        churn_log(s->host, CHURN_LOG_WARN, "%s: the line at byte %" PRId64 " is longer than %" PRId64 " bytes and was cut",
-                  s->path, record->offset, s->max_line);
+        churn_log(s->host, CHURN_LOG_WARN,
+                  "%s: the line at byte %" PRId64 " is longer than %" PRId64 " bytes and was cut", s->path,
+                  record->offset, s->max_line);
         return true;
     }
     if (s->at_end && len > 0 && !(s->follow && !s->host->until_end)) {
@@ -244,8 +245,10 @@ static int32_t check_size(struct file_source *s, churn_error *err)
     struct stat st;
     int64_t position = s->origin + s->buffer_offset + (int64_t)s->used;
     if (s->regular && fstat(s->fd, &st) == 0 && st.st_size < position) {
-        return churn_fail(err, CHURN_FATAL, "%s has become shorter than what was read of it (%" PRId64 " bytes); to read "
-                          "it as a new one, change `topic` and start again", s->path, position);
+        return churn_fail(err, CHURN_FATAL,
+                          "%s has become shorter than what was read of it (%" PRId64 " bytes); to read "
+                          "it as a new one, change `topic` and start again",
+                          s->path, position);
     }
     return CHURN_OK;
 }
@@ -280,12 +283,12 @@ static int32_t file_poll(void *self, churn_record *records, uint32_t max, uint32
                          churn_error *err)
 {
     struct file_source *s = self;
-    bool endless = s->follow && !s->host->until_end;
+    bool endless = s->follow && !s->host->until_end, tried = false;
     int64_t deadline = s->host->monotonic_ms(s->host) + timeout_ms;
     *ret_count = 0;
     announce(s);
     while (max > 0) {
-        int64_t left = deadline - s->host->monotonic_ms(s->host);
+        int64_t left;
         int32_t result;
         *ret_count = take_lines(s, records, max);
         if (*ret_count > 0) {
@@ -294,6 +297,10 @@ static int32_t file_poll(void *self, churn_record *records, uint32_t max, uint32
         if (s->at_end && !endless) {
             return CHURN_END;
         }
+        left = deadline - s->host->monotonic_ms(s->host);
+        if (tried && left <= 0) {
+            break;
+        }
         result = wait_for_input(s, left > 0 ? left : 0, err);
         if (result == CHURN_OK) {
             result = read_more(s, err);
@@ -301,9 +308,7 @@ static int32_t file_poll(void *self, churn_record *records, uint32_t max, uint32
         if (result < 0) {
             return result;
         }
-        if (result != CHURN_OK && left <= 0 && (result == CHURN_PENDING || endless)) {
-            break;
-        }
+        tried = true;
     }
     return CHURN_PENDING;
 }
@@ -323,8 +328,10 @@ static int32_t file_seek(void *self, const churn_position *position, churn_error
         return churn_fail(err, CHURN_FATAL, "%s cannot be read from another position: it is no regular file", s->path);
     }
     if (fstat(s->fd, &st) != 0 || position->offset > st.st_size - s->origin) {
-        return churn_fail(err, CHURN_FATAL, "position %" PRId64 " lies beyond the end of %s; if it is another file than the "
-                          "one read before, change `topic`", position->offset, s->path);
+        return churn_fail(err, CHURN_FATAL,
+                          "position %" PRId64 " lies beyond the end of %s; if it is another file than the "
+                          "one read before, change `topic`",
+                          position->offset, s->path);
     }
     if (lseek(s->fd, s->origin + offset, SEEK_SET) < 0) {
         return churn_fail(err, CHURN_FATAL, "cannot seek in %s: %s", s->path, strerror(errno));

@@ -34,7 +34,6 @@ struct part {
     const char *topic;
     const rd_kafka_topic_t *rkt; /* of its newest record; tells records apart fast */
     int32_t partition;
-    int32_t broker;   /* that its newest record came from; -1: none yet */
     int finished;     /* until_end: read to its end */
     int64_t position; /* next offset to hand out, OFFSET_UNKNOWN before the first */
     int64_t low;      /* where an unknown position begins at the latest; OFFSET_UNKNOWN: not known */
@@ -45,7 +44,6 @@ struct part {
 struct bounds {
     const char *topic;
     int32_t partition;
-    int known;
     int64_t low;
     int64_t end;
 };
@@ -325,6 +323,36 @@ static int32_t subscribe(struct kafka_source *s, churn_error *err)
     return CHURN_OK;
 }
 
+/* --- Offsets --- */
+
+/* Replaces the offsets of `list` by where its partitions begin or end. Unlike rd_kafka_query_watermark_offsets, what
+ * this rests on keeps to its timeout while a broker hangs. */
+static rd_kafka_resp_err_t ask_offsets(struct kafka_source *s, rd_kafka_topic_partition_list_t *list, int64_t which,
+                                       int timeout_ms)
+{
+    rd_kafka_resp_err_t code;
+    for (int i = 0; i < list->cnt; i++) {
+        list->elems[i].offset = which;
+    }
+    code = rd_kafka_offsets_for_times(s->rk, list, timeout_ms);
+    for (int i = 0; i < list->cnt && code == RD_KAFKA_RESP_ERR_NO_ERROR; i++) {
+        code = list->elems[i].err;
+    }
+    return code;
+}
+
+static rd_kafka_resp_err_t ask_offset(struct kafka_source *s, const char *topic, int32_t partition, int64_t which,
+                                      int64_t *ret_offset)
+{
+    rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new(1);
+    rd_kafka_resp_err_t code;
+    (void)rd_kafka_topic_partition_list_add(list, topic, partition);
+    code = ask_offsets(s, list, which, QUERY_TIMEOUT_MS);
+    *ret_offset = list->elems[0].offset;
+    rd_kafka_topic_partition_list_destroy(list);
+    return code;
+}
+
 /* --- until_end: the bounds of what is there at the start --- */
 
 static void name_missing(const struct kafka_source *s, int32_t level, const char *ending)
@@ -392,6 +420,28 @@ static int ask_topic(struct kafka_source *s, struct topic *t, int timeout_ms)
     return done;
 }
 
+/* Asks where the partitions begin and end; 0 while the brokers do not answer. */
+static int ask_bounds(struct kafka_source *s, int timeout_ms)
+{
+    rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new((int)s->bounds_count);
+    rd_kafka_resp_err_t code;
+    for (uint32_t i = 0; i < s->bounds_count; i++) {
+        (void)rd_kafka_topic_partition_list_add(list, s->bounds[i].topic, s->bounds[i].partition);
+    }
+    code = ask_offsets(s, list, RD_KAFKA_OFFSET_BEGINNING, timeout_ms);
+    for (uint32_t i = 0; i < s->bounds_count; i++) {
+        s->bounds[i].low = list->elems[i].offset;
+    }
+    if (code == RD_KAFKA_RESP_ERR_NO_ERROR) {
+        code = ask_offsets(s, list, RD_KAFKA_OFFSET_END, timeout_ms);
+    }
+    for (uint32_t i = 0; i < s->bounds_count; i++) {
+        s->bounds[i].end = list->elems[i].offset;
+    }
+    rd_kafka_topic_partition_list_destroy(list);
+    return code == RD_KAFKA_RESP_ERR_NO_ERROR;
+}
+
 /* Learns the bounds step by step and subscribes then; 0 while the brokers do not answer. */
 static int learn_bounds(struct kafka_source *s, uint32_t timeout_ms)
 {
@@ -401,18 +451,13 @@ static int learn_bounds(struct kafka_source *s, uint32_t timeout_ms)
             return 0;
         }
     }
-    for (uint32_t i = 0; i < s->bounds_count; i++) {
-        struct bounds *b = &s->bounds[i];
-        if (!b->known && rd_kafka_query_watermark_offsets(s->rk, b->topic, b->partition, &b->low, &b->end, wait_ms) !=
-                             RD_KAFKA_RESP_ERR_NO_ERROR) {
-            return 0;
-        }
-        b->known = 1;
-    }
     if (s->bounds_count == 0) {
         s->nothing = 1;
         name_missing(s, CHURN_LOG_WARN, "there is nothing to read");
         return 1;
+    }
+    if (!ask_bounds(s, wait_ms)) {
+        return 0;
     }
     name_missing(s, CHURN_LOG_INFO, "not waiting for it in a run until the end");
     return subscribe(s, &s->failure) == CHURN_OK || (s->failed = 1, 0);
@@ -460,7 +505,6 @@ static struct part *part_of_message(struct kafka_source *s, const rd_kafka_messa
         p = part_of(s, rd_kafka_topic_name(m->rkt), m->partition);
         if (p != NULL) {
             p->rkt = m->rkt;
-            p->broker = rd_kafka_message_broker_id(m);
             s->part_last = (uint32_t)(p - s->parts);
         }
     }
@@ -507,16 +551,13 @@ static void give_up_assignment(struct kafka_source *s, const rd_kafka_topic_part
 static int choose_start(struct kafka_source *s, rd_kafka_topic_partition_t *p)
 {
     const struct topic *t = topic_of(s, p->topic);
-    int64_t low, high;
     if (s->start == START_BEGINNING || (t != NULL && t->appeared)) {
         p->offset = RD_KAFKA_OFFSET_BEGINNING;
         return 1;
     }
-    if (rd_kafka_query_watermark_offsets(s->rk, p->topic, p->partition, &low, &high, QUERY_TIMEOUT_MS) !=
-        RD_KAFKA_RESP_ERR_NO_ERROR) {
+    if (ask_offset(s, p->topic, p->partition, RD_KAFKA_OFFSET_END, &p->offset) != RD_KAFKA_RESP_ERR_NO_ERROR) {
         return 0;
     }
-    p->offset = high;
     p->opaque = s; /* chosen here: to be committed, so that a restart does not choose again */
     return 1;
 }
@@ -547,7 +588,6 @@ static struct part make_part(const struct kafka_source *s, struct topic *t, cons
     const struct bounds *b = bounds_of(s, t->name, from->partition);
     struct part p = {.topic = t->name,
                      .partition = from->partition,
-                     .broker = -1,
                      .position = from->offset >= 0 ? from->offset : OFFSET_UNKNOWN,
                      .low = b != NULL ? b->low : OFFSET_UNKNOWN,
                      .end = b != NULL ? b->end : 0};
@@ -726,8 +766,8 @@ static void offset_lost(struct kafka_source *s, const rd_kafka_message_t *m)
     if (p == NULL) {
         return;
     }
-    if (rd_kafka_query_watermark_offsets(s->rk, topic, m->partition, &low, &high, QUERY_TIMEOUT_MS) !=
-            RD_KAFKA_RESP_ERR_NO_ERROR ||
+    if (ask_offset(s, topic, m->partition, RD_KAFKA_OFFSET_BEGINNING, &low) != RD_KAFKA_RESP_ERR_NO_ERROR ||
+        ask_offset(s, topic, m->partition, RD_KAFKA_OFFSET_END, &high) != RD_KAFKA_RESP_ERR_NO_ERROR ||
         p->position < 0 || (p->position >= low && p->position <= high)) {
         churn_log(s->host, CHURN_LOG_WARN, "topic `%s` partition %d: %s; joining the group again", topic,
                   (int)m->partition, rd_kafka_message_errstr(m));
@@ -885,20 +925,15 @@ static int make_room(struct kafka_source *s, uint32_t max)
     return 1;
 }
 
-/* Sends each broker that we read from a small question. */
+/* Sends each broker that we read from a small question, whose answer nobody waits for. */
 static void ask_brokers(struct kafka_source *s)
 {
+    rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new((int)s->part_count);
     for (uint32_t i = 0; i < s->part_count; i++) {
-        const struct part *p = &s->parts[i];
-        uint32_t k = 0;
-        int64_t low, high;
-        while (s->parts[k].broker != p->broker) {
-            k++;
-        }
-        if (p->broker >= 0 && k == i) {
-            (void)rd_kafka_query_watermark_offsets(s->rk, p->topic, p->partition, &low, &high, SLICE_MS);
-        }
+        (void)rd_kafka_topic_partition_list_add(list, s->parts[i].topic, s->parts[i].partition);
     }
+    (void)ask_offsets(s, list, RD_KAFKA_OFFSET_END, 0);
+    rd_kafka_topic_partition_list_destroy(list);
 }
 
 /*

@@ -229,8 +229,13 @@ static void commit_soon(struct back *b)
 /* rd_kafka_commit with a limit. A commit that does not happen costs repeated requests, nothing else. */
 static void commit_now(struct back *b, int timeout_ms)
 {
-    rd_kafka_topic_partition_list_t *list = to_commit(b);
-    rd_kafka_queue_t *queue = list != NULL ? rd_kafka_queue_new(b->rk) : NULL;
+    rd_kafka_topic_partition_list_t *list;
+    rd_kafka_queue_t *queue;
+    for (int32_t i = 0; i < b->partition_count; i++) {
+        b->partitions[i].committed = -1; /* earlier commits may have failed */
+    }
+    list = to_commit(b);
+    queue = list != NULL ? rd_kafka_queue_new(b->rk) : NULL;
     if (queue == NULL) {
         return;
     }
@@ -567,7 +572,7 @@ int32_t queue_kafka_check(const churn_host *host, const struct settings *setting
     return CHURN_OK;
 }
 
-static int32_t connect(struct back *b, churn_error *err)
+static int32_t open_consumer(struct back *b, churn_error *err)
 {
     rd_kafka_conf_t *conf = make_conf(b->host, b->settings, err);
     char said[256];
@@ -601,7 +606,7 @@ int32_t queue_kafka_open(struct queue *queue, const churn_host *host, const stru
     b->host = host;
     b->settings = settings;
     b->counters = counters;
-    if (connect(b, err) != CHURN_OK) {
+    if (open_consumer(b, err) != CHURN_OK) {
         back_free(b, 0);
         front_free(front, 0);
         return CHURN_FATAL;
