@@ -13,10 +13,10 @@ struct arena_chunk {
 
 static struct arena_chunk *take_chunk(struct arena *arena, size_t at_least)
 {
-    struct arena_chunk *chunk = arena->spare;
+    struct arena_chunk *chunk = arena->pool->spare;
     size_t size = at_least > CHUNK_SIZE ? at_least : CHUNK_SIZE;
     if (chunk != NULL && chunk->size >= at_least) {
-        arena->spare = chunk->next;
+        arena->pool->spare = chunk->next;
     } else {
         chunk = malloc(sizeof *chunk + size);
         if (chunk == NULL) {
@@ -67,21 +67,20 @@ void arena_reset(struct arena *arena)
         if (chunk->size > CHUNK_SIZE) {
             free(chunk);
         } else {
-            chunk->next = arena->spare;
-            arena->spare = chunk;
+            chunk->next = arena->pool->spare;
+            arena->pool->spare = chunk;
         }
     }
     arena->chunks = NULL;
     arena->bytes = 0;
 }
 
-void arena_free(struct arena *arena)
+void arena_pool_free(struct arena_pool *pool)
 {
     struct arena_chunk *next;
-    arena_reset(arena);
-    for (struct arena_chunk *chunk = arena->spare; chunk != NULL; chunk = next) {
+    for (struct arena_chunk *chunk = pool->spare; chunk != NULL; chunk = next) {
         next = chunk->next;
         free(chunk);
     }
-    arena->spare = NULL;
+    pool->spare = NULL;
 }

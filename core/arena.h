@@ -7,10 +7,15 @@
 
 struct arena_chunk;
 
-/* Starts zeroed. Pieces never move. One thread. */
+/* Chunks that no arena uses now. Starts zeroed; outlives its arenas. One thread. */
+struct arena_pool {
+    struct arena_chunk *spare;
+};
+
+/* Starts zeroed but for `pool`. Pieces never move. One thread. */
 struct arena {
+    struct arena_pool *pool;    /* where chunks come from and go to; shared */
     struct arena_chunk *chunks; /* the first is being filled */
-    struct arena_chunk *spare;  /* kept from earlier rounds */
     size_t bytes;               /* given out since the last reset */
 };
 
@@ -18,8 +23,9 @@ struct arena {
 void *arena_alloc(struct arena *arena, size_t size);
 /* A copy of `len` bytes with `padding` readable bytes behind them, the first of which is NUL. */
 char *arena_copy(struct arena *arena, const void *bytes, size_t len, size_t padding);
-/* Takes every piece back; keeps ordinary chunks for the next round. */
+/* Takes every piece back; ordinary chunks go to the pool. */
 void arena_reset(struct arena *arena);
-void arena_free(struct arena *arena);
+/* Frees the chunks of the pool. */
+void arena_pool_free(struct arena_pool *pool);
 
 #endif

@@ -2,6 +2,8 @@
 
 #include <string.h>
 
+__extension__ typedef unsigned __int128 uint128;
+
 static bool is_digit(char c)
 {
     return c >= '0' && c <= '9';
@@ -59,12 +61,14 @@ bool decimal_parse_int64(const char *text, size_t len, int64_t *ret)
     return true;
 }
 
-/* The exponent of a JSON number, held within ±10^6: beyond that only "too large" and "rounds to nothing" remain. */
+#define EXPONENT_LIMIT 10000000 /* more than a record has digits to make up for */
+
+/* The exponent of a JSON number; beyond the limit only "too large" and "rounds to nothing" remain. */
 static int64_t parse_exponent(const char *text, size_t len)
 {
     bool negative = len > 0 && text[0] == '-';
     int64_t value = 0;
-    for (size_t i = len > 0 && !is_digit(text[0]); i < len && value < 1000000; i++) {
+    for (size_t i = len > 0 && !is_digit(text[0]); i < len && value < EXPONENT_LIMIT; i++) {
         value = value * 10 + (text[i] - '0');
     }
     return negative ? -value : value;
@@ -139,9 +143,11 @@ bool decimal_parse_money(const char *text, size_t len, int64_t *ret_units)
     return true;
 }
 
+#define MAX_DIGITS 36 /* 10^36 is far below 2^127 and above any sum this program can reach */
+
 static bool parse_digits(const char *text, size_t len, int128 *value)
 {
-    if (len == 0 || len > 36) { /* 10^36 is far below 2^127 and above any sum this program can reach */
+    if (len == 0 || len > MAX_DIGITS) {
         return false;
     }
     for (size_t i = 0; i < len; i++) {
@@ -171,7 +177,7 @@ bool decimal_parse_units(const char *text, size_t len, int128 *ret_units)
     size_t whole = (dot != NULL ? (size_t)(dot - text) : len) - negative;
     size_t fraction = dot != NULL ? len - negative - whole - 1 : 0;
     int128 units = 0;
-    if (fraction > 4 || !parse_digits(text + negative, whole, &units) ||
+    if (fraction > 4 || whole > MAX_DIGITS - 4 || !parse_digits(text + negative, whole, &units) ||
         (fraction > 0 && !parse_digits(dot + 1, fraction, &units))) {
         return false;
     }
@@ -182,8 +188,8 @@ bool decimal_parse_units(const char *text, size_t len, int128 *ret_units)
     return true;
 }
 
-/* Writes |value| with at least `min_digits` digits, backwards from `end`; returns the first. */
-static char *put_digits(int128 value, unsigned min_digits, char *end)
+/* Writes `value` with at least `min_digits` digits, backwards from `end`; returns the first. */
+static char *put_digits(uint128 value, unsigned min_digits, char *end)
 {
     do {
         *--end = (char)('0' + (int)(value % 10));
@@ -198,7 +204,7 @@ static size_t format_scaled(int128 value, unsigned decimals, char out[DECIMAL_SI
 {
     char buffer[DECIMAL_SIZE], *end = buffer + sizeof buffer;
     bool negative = value < 0;
-    char *first = put_digits(negative ? -value : value, decimals + 1, end);
+    char *first = put_digits(negative ? 0 - (uint128)value : (uint128)value, decimals + 1, end);
     size_t whole = (size_t)(end - first) - decimals, len = 0;
     if (negative) {
         out[len++] = '-';

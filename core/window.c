@@ -19,16 +19,16 @@ static bool grow(void *array_pointer, uint32_t *room, uint32_t count, size_t ele
     return true;
 }
 
-bool window_init(struct window *window, uint32_t sink_count)
+bool window_init(struct window *window, struct arena_pool *pool, uint32_t sink_count)
 {
-    *window = (struct window){0};
+    *window = (struct window){.arena = {.pool = pool}};
     window->cursors = calloc(sink_count + 1, sizeof *window->cursors);
     return window->cursors != NULL;
 }
 
 void window_free(struct window *window)
 {
-    arena_free(&window->arena);
+    arena_reset(&window->arena);
     free(window->events);
     free(window->deltas);
     free(window->outputs);

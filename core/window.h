@@ -66,8 +66,8 @@ struct window {
     int64_t opened_ms;
 };
 
-/* False when memory ran out. */
-bool window_init(struct window *window, uint32_t sink_count);
+/* Takes its memory from `pool`, which outlives it. False when memory ran out. */
+bool window_init(struct window *window, struct arena_pool *pool, uint32_t sink_count);
 void window_free(struct window *window);
 /* Empties a window for its next use; its customers must not refer to it any more. */
 void window_reset(struct window *window, uint32_t sink_count);

@@ -489,7 +489,7 @@ static bool make_working_space(struct worker *worker)
     struct pipeline *pipeline = worker->pipeline;
     bool ok = true;
     for (unsigned i = 0; i < MAX_WINDOWS; i++) {
-        ok = window_init(&worker->windows[i], pipeline->sink_count) && ok;
+        ok = window_init(&worker->windows[i], &worker->pool, pipeline->sink_count) && ok;
     }
     worker->oldest = worker->newest = 1;
     window_filling(worker)->number = 1;
@@ -564,6 +564,7 @@ void worker_free(struct worker *worker)
     for (unsigned i = 0; i < MAX_WINDOWS; i++) {
         window_free(&worker->windows[i]);
     }
+    arena_pool_free(&worker->pool);
     cache_free(&worker->cache);
     folder_free(&worker->folder);
     sources_free(&worker->sources);

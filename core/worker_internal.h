@@ -54,6 +54,7 @@ struct worker {
     int64_t blocked_since_ms; /* 0: not blocked */
 
     /* windows: a ring from the oldest to the one being filled */
+    struct arena_pool pool; /* the windows' memory */
     struct window windows[MAX_WINDOWS];
     uint64_t oldest, newest; /* numbers; the newest one is filling */
 

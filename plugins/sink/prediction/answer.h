@@ -8,7 +8,7 @@
 #define ANSWER_TEXT_MAX 256 /* bytes of risk_level and of model_version */
 
 struct answer {
-    char churn_probability[48]; /* the number as the API wrote it */
+    char churn_probability[48];              /* the number as the API wrote it */
     char risk_level[ANSWER_TEXT_MAX + 1];    /* "": not given */
     char model_version[ANSWER_TEXT_MAX + 1]; /* "": not given */
     char predicted_at[UTC_TIME_SIZE];        /* set by whoever took the answer */

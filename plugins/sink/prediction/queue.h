@@ -32,8 +32,8 @@ struct queue_back_ops {
     int32_t (*read)(void *back, struct waiting *waiting, int *ret_more, churn_error *err);
     /* Removes the triggers of a job that is done. CHURN_OK, CHURN_RETRY, CHURN_FATAL. */
     int32_t (*remove)(void *back, const struct job *job, churn_error *err);
-    /* *ret_empty 1: nothing waits for this instance, as of a look that began after the call. `wrote`: the front has made
-     * something durable in this run. Asked only while `waiting` is empty; may take a moment. As read. */
+    /* *ret_empty 1: nothing waits for this instance, as of a look that began after the call. `wrote`: the front has
+     * made something durable in this run. Asked only while `waiting` is empty; may take a moment. As read. */
     int32_t (*is_empty)(void *back, int wrote, int *ret_empty, churn_error *err);
     /* Triggers that wait for this instance, as far as is known; `waiting` holds those that were read. */
     int64_t (*count)(void *back, const struct waiting *waiting);
@@ -51,8 +51,8 @@ struct queue {
 /* Checks only, for create. */
 int32_t queue_kafka_check(const churn_host *host, const struct settings *settings, churn_error *err);
 
-/* Fill `queue`; what was opened before a failure is freed. `counters` and `session` outlive the queue; the session is the
- * serving thread's. */
+/* Fill `queue`; what was opened before a failure is freed. `counters` and `session` outlive the queue; the session is
+ * the serving thread's. */
 int32_t queue_kafka_open(struct queue *queue, const churn_host *host, const struct settings *settings,
                          const struct counters *counters, churn_error *err);
 int32_t queue_store_open(struct queue *queue, const churn_host *host, const struct settings *settings,

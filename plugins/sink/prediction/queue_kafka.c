@@ -1,15 +1,15 @@
-/* Triggers in a Kafka topic, keyed by customer. The back is a consumer of a group that all instances share; it commits no
- * offset beyond the lowest trigger that is not served yet. */
+/* Triggers in a Kafka topic, keyed by customer. The back is a consumer of a group that all instances share; it commits
+ * no offset beyond the lowest trigger that is not served yet. */
 #include "kafka_client.h"
 #include "kafka_producer.h"
 #include "queue.h"
 #include <stdlib.h>
 
-#define READ_MAX 1000         /* messages a read */
-#define COMMIT_MS 1000        /* pause between commits */
-#define LOOK_MS 1000          /* pause between looks whether the topic exists */
-#define REQUEST_MS 1000       /* longest wait for an answer about metadata or offsets */
-#define COMMIT_WAIT_MS 3000   /* longest wait for a commit that must be known to have happened */
+#define READ_MAX 1000       /* messages a read */
+#define COMMIT_MS 1000      /* pause between commits */
+#define LOOK_MS 1000        /* pause between looks whether the topic exists */
+#define REQUEST_MS 1000     /* longest wait for an answer about metadata or offsets */
+#define COMMIT_WAIT_MS 3000 /* longest wait for a commit that must be known to have happened */
 
 /* The newest trigger of a customer stands for its older ones, so compaction keeps the topic bounded and loses none,
  * however long the API is down. */
@@ -65,9 +65,9 @@ static void *front_new(const churn_host *host, const struct settings *settings, 
     }
     f->settings = settings;
     f->producer = kafka_producer_new(host, settings->brokers, &settings->properties, err);
-    if (f->producer == NULL || kafka_producer_ensure_topic(f->producer, settings->queue_topic,
-                                                           (int32_t)settings->queue_partitions, topic_config,
-                                                           err) != CHURN_OK) {
+    if (f->producer == NULL ||
+        kafka_producer_ensure_topic(f->producer, settings->queue_topic, (int32_t)settings->queue_partitions,
+                                    topic_config, err) != CHURN_OK) {
         front_free(f, 0);
         return NULL;
     }

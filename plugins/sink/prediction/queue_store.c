@@ -1,8 +1,8 @@
 /* Triggers in the embedded store, one hash for each customer: prediction-request:<customer_id>.
  *
  * A hash belongs to the worker that wrote it last, whose serving thread serves it. Each write gives it another random
- * `revision`, and it is removed only by whoever served that revision: a trigger that comes while its customer's request is
- * under way is thus never lost, whichever is the newer by event time. */
+ * `revision`, and it is removed only by whoever served that revision: a trigger that comes while its customer's request
+ * is under way is thus never lost, whichever is the newer by event time. */
 #include "backoff.h"
 #include "prediction_cache.h"
 #include "queue.h"
@@ -11,11 +11,11 @@
 #include <stdlib.h>
 
 #define PREFIX "prediction-request:"
-#define BATCH_MAX 1024    /* records a batch of the front */
+#define BATCH_MAX 1024 /* records a batch of the front */
 #define RETRY_PAUSE_MS 200
-#define SCAN_MAX 256      /* hashes a scan */
-#define AHEAD_MAX 1024    /* jobs read ahead; the store keeps the rest */
-#define PASS_PAUSE_MS 25  /* between two looks through the whole queue */
+#define SCAN_MAX 256     /* hashes a scan */
+#define AHEAD_MAX 1024   /* jobs read ahead; the store keeps the rest */
+#define PASS_PAUSE_MS 25 /* between two looks through the whole queue */
 
 /* The fields of a hash; the first five make the trigger. */
 enum { REQUEST_ID, CUSTOMER_ID, EVENT_ID, EVENT_TYPE, TIMESTAMP, REVISION, WORKER, FIELDS };
@@ -186,18 +186,18 @@ static int32_t put_entry(struct front *f, uint32_t index, churn_error *err)
 }
 
 /* Another trigger of the customer is stored: the newer of the two stays, under a new revision. */
-static int32_t resolve(struct front *f, struct entry *e, const churn_put_reply *reply, churn_error *err)
+static void resolve(struct front *f, struct entry *e, const churn_put_reply *reply)
 {
     churn_str fields[FIELDS];
     struct trigger *stored;
     e->version = reply->version;
     if (reply->version == 0 || !read_fields(reply->fields, reply->count, fields)) {
-        return CHURN_OK; /* removed meanwhile, or nothing that could be served */
+        return; /* removed meanwhile, or nothing that could be served */
     }
     if (memcmp(fields[REVISION].ptr, e->revision, REVISION_SIZE - 1) == 0) {
         e->done = 1; /* written before the session broke */
         f->done_count++;
-        return CHURN_OK;
+        return;
     }
     counter_add(&f->counters->coalesced, 1);
     stored = read_trigger(fields);
@@ -207,8 +207,6 @@ static int32_t resolve(struct front *f, struct entry *e, const churn_put_reply *
         stored = older;
     }
     free(stored);
-    (void)err;
-    return CHURN_OK;
 }
 
 static int32_t take_reply(struct front *f, const churn_put_reply *reply, churn_error *err)
@@ -221,7 +219,8 @@ static int32_t take_reply(struct front *f, const churn_put_reply *reply, churn_e
         f->done_count++;
         return CHURN_OK;
     case CHURN_CONFLICT:
-        return resolve(f, e, reply, err);
+        resolve(f, e, reply);
+        return CHURN_OK;
     case CHURN_RETRY:
         f->retry_at_ms = f->host->monotonic_ms(f->host) + RETRY_PAUSE_MS;
         churn_log(f->host, CHURN_LOG_WARN, "the store does not take triggers for now (%s); they wait",
@@ -243,10 +242,7 @@ static void forget_puts(struct front *f)
 
 static int32_t put_batch(struct front *f, churn_error *err)
 {
-    int32_t rc = store_session_ready(&f->session, err);
-    if (f->host->monotonic_ms(f->host) < f->retry_at_ms) {
-        return CHURN_RETRY;
-    }
+    int32_t rc = CHURN_OK;
     for (uint32_t i = 0; rc == CHURN_OK && i < f->entry_count; i++) {
         if (!f->entries[i].done && !f->entries[i].put) {
             rc = put_entry(f, i, err);
@@ -262,19 +258,22 @@ static int32_t move_on(struct front *f, uint32_t timeout_ms, churn_error *err)
     uint32_t count = 0;
     int32_t rc;
     f->under_way = 1;
+    if (f->host->monotonic_ms(f->host) < f->retry_at_ms) {
+        return CHURN_RETRY;
+    }
+    rc = store_session_ready(&f->session, err);
+    if (rc != CHURN_OK) {
+        return rc;
+    }
     rc = put_batch(f, err);
     rc = rc == CHURN_OK ? f->session.ops->poll(f->session.session, replies, 64, timeout_ms, &count, err) : rc;
-    if (rc == CHURN_PENDING) {
-        return CHURN_OK;
-    }
-    if (f->session.session != NULL && f->host->monotonic_ms(f->host) >= f->retry_at_ms &&
-        store_session_result(&f->session, rc, err) == CHURN_RETRY) {
+    if (store_session_result(&f->session, rc, err) == CHURN_RETRY) {
         forget_puts(f);
     }
     for (uint32_t i = 0; rc == CHURN_OK && i < count; i++) {
         rc = take_reply(f, &replies[i], err);
     }
-    return rc;
+    return rc == CHURN_PENDING ? CHURN_OK : rc;
 }
 
 static uint32_t answer_batch(struct front *f, churn_done *done, uint32_t max)
@@ -336,11 +335,11 @@ struct back {
     const churn_host *host;
     struct store_session *session; /* shared with the thread's other work */
     uint64_t ahead_max;
-    int64_t pass_at_ms;    /* when the next look begins */
-    churn_str after;       /* how far the look has come: a key; owned, ptr NULL: at its begin */
-    uint32_t seen;         /* hashes in this scan */
-    uint32_t added;        /* triggers that were new in this look */
-    int64_t mine;          /* hashes of ours counted */
+    int64_t pass_at_ms; /* when the next look begins */
+    churn_str after;    /* how far the look has come: a key; owned, ptr NULL: at its begin */
+    uint32_t seen;      /* hashes in this scan */
+    uint32_t added;     /* triggers that were new in this look */
+    int64_t mine;       /* hashes of ours counted */
     struct waiting *waiting;
     int failed; /* memory ran out */
 };
@@ -411,10 +410,9 @@ static int32_t back_read(void *arg, struct waiting *waiting, int *ret_more, chur
     }
     b->waiting = waiting;
     b->seen = 0;
-    rc = store_session_result(b->session,
-                              b->session->ops->scan(b->session->session, text_of(PREFIX), b->after, SCAN_MAX, on_hash,
-                                                    b, err),
-                              err);
+    rc = store_session_result(
+        b->session, b->session->ops->scan(b->session->session, text_of(PREFIX), b->after, SCAN_MAX, on_hash, b, err),
+        err);
     if (b->failed) {
         return churn_fail(err, CHURN_FATAL, "out of memory");
     }
@@ -461,7 +459,8 @@ static int32_t count_mine(struct back *b, churn_error *err)
     int32_t rc = store_session_ready(b->session, err);
     b->mine = 0;
     if (rc == CHURN_OK) {
-        rc = b->session->ops->scan(b->session->session, text_of(PREFIX), from_the_first, UINT32_MAX, count_hash, b, err);
+        rc =
+            b->session->ops->scan(b->session->session, text_of(PREFIX), from_the_first, UINT32_MAX, count_hash, b, err);
         rc = store_session_result(b->session, rc, err);
     }
     return rc;

@@ -1,7 +1,7 @@
 /* Triggers that wait, joined by customer into jobs. One thread.
  *
- * A customer has at most one job that is being served and one that waits behind it; what arrives while a job still waits
- * joins it. A job stays where it is in memory until waiting_finish or waiting_free. */
+ * A customer has at most one job that is being served and one that waits behind it; what arrives while a job still
+ * waits joins it. A job stays where it is in memory until waiting_finish or waiting_free. */
 #ifndef PREDICTION_WAITING_H
 #define PREDICTION_WAITING_H
 
@@ -35,12 +35,12 @@ struct job {
     uint32_t token_count;
     uint32_t token_room;
     enum job_step step;
-    int64_t ready_ms;   /* WAITING: not before */
-    uint64_t order;     /* WAITING: of equal ready_ms the lower goes first */
-    int told;           /* ready_ms is what the API asked for */
-    unsigned failures;  /* of the API, in a row */
-    unsigned faults;    /* answers that put the blame on this request */
-    long fault_status;  /* given up: HTTP status of the last fault; 0: answered */
+    int64_t ready_ms;      /* WAITING: not before */
+    uint64_t order;        /* WAITING: of equal ready_ms the lower goes first */
+    int told;              /* ready_ms is what the API asked for */
+    unsigned failures;     /* of the API, in a row */
+    unsigned faults;       /* answers that put the blame on this request */
+    long fault_status;     /* given up: HTTP status of the last fault; 0: answered */
     struct answer *answer; /* once there is one; owned */
     struct job *next_settling;
 };
@@ -60,7 +60,8 @@ enum added { ADDED_NEW, ADDED_JOINED, ADDED_KNOWN, ADDED_FAILED /* memory ran ou
 /* Takes `trigger` over, whatever the result. KNOWN: a token with this revision is already here. */
 enum added waiting_add(struct waiting *waiting, struct trigger *trigger, const struct token *token, int64_t now_ms);
 
-/* The next job that is due, now ASKING; `any` also takes one that is not due, unless the API asked it to wait. NULL: none. */
+/* The next job that is due, now ASKING; `any` also takes one that is not due, unless the API asked it to wait. NULL:
+ * none. */
 struct job *waiting_take(struct waiting *waiting, int64_t now_ms, int any);
 
 /* Lets an ASKING job wait again; returns how many triggers joined others by that. */

@@ -1,0 +1,234 @@
+/* Asks a prediction API over HTTP. Each trigger is durable in a queue before it is answered; a thread of the instance
+ * serves the queue, so that an API that is down holds up nothing and loses nothing. */
+#include "kafka_producer.h"
+#include "queue.h"
+#include "service.h"
+#include <churn/plugin.h>
+
+struct prediction {
+    struct settings settings;
+
+    const churn_host *host;
+    struct counters counters;
+    struct store_session session; /* the serving thread's */
+    struct queue queue;
+    struct service *service;
+    uint64_t written; /* triggers made durable in this run */
+};
+
+static const char *const queues[] = {"auto", "kafka", "store", NULL};
+
+#define OFFSET(member) .offset = offsetof(struct prediction, settings.member)
+static const churn_option options[] = {
+    {"url", .type = CHURN_OPTION_STRING, .flags = CHURN_OPTION_REQUIRED, OFFSET(url),
+     .help = "Address of the prediction API, such as http://localhost:5000."},
+    {"path", .default_text = "/api/predict", .type = CHURN_OPTION_STRING, OFFSET(path),
+     .help = "Path that requests are posted to."},
+    {"timeout", .default_text = "5s", .type = CHURN_OPTION_DURATION, .min = 1, .max = 600000, OFFSET(timeout_ms),
+     .help = "Longest time for one request."},
+    {"connect_timeout", .default_text = "2s", .type = CHURN_OPTION_DURATION, .min = 1, .max = 600000,
+     OFFSET(connect_timeout_ms), .help = "Longest time to connect."},
+    {"concurrency", .default_text = "16", .type = CHURN_OPTION_INT, .min = 1, .max = 1024, OFFSET(concurrency),
+     .help = "Requests at a time, for each worker."},
+    {"retry_min", .default_text = "200ms", .type = CHURN_OPTION_DURATION, .min = 1, .max = 3600000,
+     OFFSET(retry_min_ms), .help = "Shortest pause before a request is tried again; it doubles with each failure."},
+    {"retry_max", .default_text = "30s", .type = CHURN_OPTION_DURATION, .min = 1, .max = 3600000, OFFSET(retry_max_ms),
+     .help = "Longest pause before a request is tried again."},
+    {"breaker_failures", .default_text = "5", .type = CHURN_OPTION_INT, .min = 1, .max = 1000000,
+     OFFSET(breaker_failures), .help = "Failures in a row after which the API is left alone for breaker_pause."},
+    {"breaker_pause", .default_text = "5s", .type = CHURN_OPTION_DURATION, .min = 1, .max = 3600000,
+     OFFSET(breaker_pause_ms), .help = "How long a failing API is left alone before one request probes it."},
+    {"max_attempts", .default_text = "3", .type = CHURN_OPTION_INT, .min = 1, .max = 1000, OFFSET(max_attempts),
+     .help = "Attempts for a request that the API calls wrong (HTTP 400, 413, 422) before it goes to the dead letters. "
+             "Other failures are tried again for ever."},
+    {"token", .default_text = "", .type = CHURN_OPTION_STRING, .flags = CHURN_OPTION_SECRET, OFFSET(token),
+     .help = "Sent as Authorization: Bearer."},
+    {"headers", .type = CHURN_OPTION_MAP, .flags = CHURN_OPTION_SECRET, OFFSET(headers),
+     .help = "Further request headers."},
+    {"ca_file", .default_text = "", .type = CHURN_OPTION_STRING, OFFSET(ca_file),
+     .help = "Certificates that the API's is checked against, in place of the system's."},
+    {"brokers", .default_text = "", .type = CHURN_OPTION_STRING, OFFSET(brokers),
+     .help = "Kafka brokers as host:port, separated by commas. Without, predictions are not published."},
+    {"topic", .default_text = "churn-predictions", .type = CHURN_OPTION_STRING, OFFSET(topic),
+     .help = "Topic that predictions are published to, keyed by customer; made if it does not exist."},
+    {"partitions", .default_text = "0", .type = CHURN_OPTION_INT, .max = 100000, OFFSET(partitions),
+     .help = "Partitions of that topic if it is made; 0: the broker's default."},
+    {"properties", .type = CHURN_OPTION_MAP, .flags = CHURN_OPTION_SECRET, OFFSET(properties),
+     .help = "Further settings of the Kafka clients by librdkafka's own names."},
+    {"queue", .default_text = "auto", .type = CHURN_OPTION_ENUM, .choices = queues, OFFSET(queue),
+     .help = "Where triggers wait: kafka, a topic; store, the pipeline's embedded store; auto: kafka where brokers are "
+             "given."},
+    {"queue_topic", .default_text = "churn-prediction-requests", .type = CHURN_OPTION_STRING, OFFSET(queue_topic),
+     .help = "Topic in which triggers wait; made, compacted, if it does not exist."},
+    {"queue_group", .default_text = "", .type = CHURN_OPTION_STRING, OFFSET(queue_group),
+     .help = "Consumer group that serves queue_topic; by default the pipeline's name with -predictions."},
+    {"queue_partitions", .default_text = "0", .type = CHURN_OPTION_INT, .max = 100000, OFFSET(queue_partitions),
+     .help = "Partitions of queue_topic if it is made; 0: the broker's default."},
+    {"max_waiting", .default_text = "100000", .type = CHURN_OPTION_INT, .min = 1, .max = 10000000, OFFSET(max_waiting),
+     .help = "Triggers that are read ahead into memory; the others wait in the queue alone."},
+    {"cache_prefix", .default_text = "prediction:", .type = CHURN_OPTION_STRING, OFFSET(cache_prefix),
+     .help = "Predictions are stored as hashes whose keys are this and the customer."},
+    {"cache_ttl", .default_text = "1h", .type = CHURN_OPTION_DURATION, .max = INT64_MAX, OFFSET(cache_ttl_ms),
+     .help = "How long a stored prediction is kept; 0: until it is replaced."},
+    {"dead_letter_topic", .default_text = "churn-dead-letters", .type = CHURN_OPTION_STRING, OFFSET(dead_letter_topic),
+     .help = "Topic for triggers that the API refuses; made if it does not exist. Without brokers they are stored as "
+             "prediction-failed:<customer>."},
+};
+
+static int32_t check_kafka(struct prediction *p, churn_error *err)
+{
+    const struct settings *s = &p->settings;
+    const struct {
+        const char *name;
+        const char *value;
+    } topics[] = {{"topic", s->topic}, {"queue_topic", s->queue_topic}, {"dead_letter_topic", s->dead_letter_topic}};
+    for (size_t i = 0; i < sizeof topics / sizeof topics[0]; i++) {
+        if (topics[i].value[0] == '\0') {
+            return churn_fail_option(err, topics[i].name, "must not be empty");
+        }
+    }
+    if (strcmp(s->queue_topic, s->topic) == 0 || strcmp(s->queue_topic, s->dead_letter_topic) == 0) {
+        return churn_fail_option(err, "queue_topic", "must be a topic of its own");
+    }
+    return kafka_producer_check(p->host, s->brokers, &s->properties, err);
+}
+
+static int32_t check(struct prediction *p, churn_error *err)
+{
+    struct settings *s = &p->settings;
+    int32_t rc = http_client_check(&s->http, err);
+    if (rc == CHURN_OK && s->retry_max_ms < s->retry_min_ms) {
+        rc = churn_fail_option(err, "retry_max", "must not be below retry_min");
+    }
+    if (rc == CHURN_OK && s->brokers[0] != '\0') {
+        rc = check_kafka(p, err);
+    }
+    if (rc == CHURN_OK && s->queue == QUEUE_KAFKA) {
+        rc = s->brokers[0] != '\0' ? queue_kafka_check(p->host, s, err)
+                                   : churn_fail_option(err, "brokers", "must be given, since `queue` is kafka");
+    }
+    return rc;
+}
+
+static int32_t prediction_create(void *self, const churn_host *host, churn_error *err)
+{
+    struct prediction *p = self;
+    struct settings *s = &p->settings;
+    p->host = host;
+    if (s->queue == QUEUE_AUTO) {
+        s->queue = s->brokers[0] != '\0' ? QUEUE_KAFKA : QUEUE_STORE;
+    }
+    s->http = (struct http_settings){.url = s->url,
+                                     .path = s->path,
+                                     .url_option = "url",
+                                     .headers_option = "headers",
+                                     .headers = &s->headers,
+                                     .token = s->token,
+                                     .ca_file = s->ca_file,
+                                     .timeout_ms = s->timeout_ms,
+                                     .connect_timeout_ms = s->connect_timeout_ms,
+                                     .concurrency = (uint32_t)s->concurrency};
+    p->counters = (struct counters){.requested = counter_new(host, "predictions_requested"),
+                                    .answered = counter_new(host, "predictions_answered"),
+                                    .failed = counter_new(host, "predictions_failed"),
+                                    .waiting = counter_new(host, "predictions_waiting"),
+                                    .coalesced = counter_new(host, "predictions_coalesced"),
+                                    .dead_lettered = counter_new(host, "predictions_dead_lettered")};
+    return check(p, err);
+}
+
+static void close_queue(struct prediction *p, int64_t deadline_ms)
+{
+    if (p->queue.front != NULL) {
+        p->queue.front_ops->free(p->queue.front, deadline_ms);
+        p->queue.front = NULL;
+    }
+}
+
+static int32_t prediction_start(void *self, churn_error *err)
+{
+    struct prediction *p = self;
+    const struct settings *s = &p->settings;
+    int32_t rc = store_session_init(&p->session, p->host, err);
+    if (rc == CHURN_OK) {
+        rc = s->queue == QUEUE_KAFKA ? queue_kafka_open(&p->queue, p->host, s, &p->counters, err)
+                                     : queue_store_open(&p->queue, p->host, s, &p->counters, &p->session, err);
+    }
+    if (rc != CHURN_OK) {
+        return rc;
+    }
+    p->service = service_start(p->host, s, &p->counters, &p->queue, &p->session, err);
+    if (p->service == NULL) {
+        p->queue.back_ops->free(p->queue.back, 0);
+        close_queue(p, 0);
+        return CHURN_FATAL;
+    }
+    return CHURN_OK;
+}
+
+static int32_t prediction_write(void *self, const churn_record *records, uint32_t count, uint32_t *ret_taken,
+                                churn_error *err)
+{
+    struct prediction *p = self;
+    int32_t rc;
+    *ret_taken = 0;
+    rc = p->queue.front_ops->write(p->queue.front, records, count, ret_taken, err);
+    counter_add(&p->counters.requested, *ret_taken);
+    return rc;
+}
+
+static int32_t prediction_poll(void *self, churn_done *done, uint32_t max, uint32_t timeout_ms, uint32_t *ret_count,
+                               churn_error *err)
+{
+    struct prediction *p = self;
+    int32_t rc = service_check(p->service, err);
+    *ret_count = 0;
+    if (rc == CHURN_OK) {
+        rc = p->queue.front_ops->poll(p->queue.front, done, max, timeout_ms, ret_count, err);
+    }
+    if (rc == CHURN_OK) {
+        p->written += *ret_count;
+    }
+    return rc;
+}
+
+static int32_t prediction_drain(void *self, churn_error *err)
+{
+    struct prediction *p = self;
+    return service_drain(p->service, p->written, err);
+}
+
+static void prediction_stop(void *self, int64_t deadline_ms)
+{
+    struct prediction *p = self;
+    int64_t begin = p->host->monotonic_ms(p->host), left;
+    if (!service_stop(p->service, deadline_ms)) {
+        churn_log(p->host, CHURN_LOG_WARN, "the serving thread of predictions did not end in time");
+    }
+    left = begin + deadline_ms - p->host->monotonic_ms(p->host);
+    close_queue(p, left > 0 ? left : 0);
+}
+
+static void prediction_destroy(void *self)
+{
+    struct prediction *p = self;
+    service_free(p->service);
+    close_queue(p, 0);
+    store_session_close(&p->session);
+}
+
+static const churn_sink_ops ops = {
+    .size = sizeof(churn_sink_ops),
+    .accepts = CHURN_RECORD_TRIGGER,
+    .create = prediction_create,
+    .start = prediction_start,
+    .write = prediction_write,
+    .poll = prediction_poll,
+    .drain = prediction_drain,
+    .stop = prediction_stop,
+    .destroy = prediction_destroy,
+};
+
+CHURN_PLUGIN(.kind = CHURN_KIND_SINK, .name = "prediction", .version = "1.0.0",
+             .summary = "Asks a prediction API over HTTP, caches and publishes its answers",
+             CHURN_OPTIONS(options, struct prediction), .ops = &ops);

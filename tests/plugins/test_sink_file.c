@@ -1,0 +1,339 @@
+/* The sink `file`: what a line is, and that none is lost, halved or repeated when the disk fails. */
+#include "cunit_main.h"
+#include "fake_host.h"
+
+#include <churn/sink.h>
+#include <fcntl.h>
+#include <json-c/json.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+static struct fake_host fake;
+static const churn_plugin *plugin;
+static char folder[] = "/tmp/test_sink_file.XXXXXX";
+static char path[256];
+
+static const churn_sink_ops *ops(void)
+{
+    return plugin->ops;
+}
+
+static void *start(const char *format, const char *sync)
+{
+    churn_error err = {.size = sizeof err};
+    void *self;
+    (void)snprintf(path, sizeof path, "%s/a/b/lines", folder);
+    self = fake_instance_new(plugin, "path", path, "format", format, "sync", sync, NULL);
+    CU_ASSERT_EQUAL_FATAL(ops()->create(self, &fake.host, &err), CHURN_OK);
+    CU_ASSERT_EQUAL_FATAL(ops()->start(self, &err), CHURN_OK);
+    return self;
+}
+
+static void end(void *self)
+{
+    ops()->stop(self, 100);
+    ops()->destroy(self);
+    fake_instance_free(plugin, self);
+}
+
+static uint32_t take(void *self, const churn_record *records, uint32_t count)
+{
+    churn_error err = {.size = sizeof err};
+    uint32_t taken = 0;
+    CU_ASSERT_EQUAL(ops()->write(self, records, count, &taken, &err), CHURN_OK);
+    return taken;
+}
+
+static uint32_t answers(void *self, churn_done *done, uint32_t max)
+{
+    churn_error err = {.size = sizeof err};
+    uint32_t count = 0;
+    CU_ASSERT_EQUAL(ops()->poll(self, done, max, 10, &count, &err), CHURN_OK);
+    return count;
+}
+
+static char *content(void)
+{
+    FILE *file = fopen(path, "r");
+    char *text = calloc(1, 1 << 20);
+    if (file != NULL) {
+        text[fread(text, 1, (1 << 20) - 1, file)] = '\0';
+        (void)fclose(file);
+    }
+    return text;
+}
+
+static void expect_content(const char *expected)
+{
+    char *text = content();
+    CU_ASSERT_STRING_EQUAL(text, expected);
+    free(text);
+}
+
+static void test_lines_are_appended(void)
+{
+    void *self = start("auto", "true");
+    churn_done done[8];
+    const churn_record records[] = {
+        {.kind = CHURN_RECORD_EVENT, .value = str("{\"a\":1}"), .id = 7},
+        {.kind = CHURN_RECORD_EVENT, .value = str("{\n\"b\":\r\n2}"), .id = 8},
+        {.kind = CHURN_RECORD_ALERT, .value = {0}, .id = 9},
+    };
+    CU_ASSERT_EQUAL(answers(self, done, 8), 0);
+    CU_ASSERT_EQUAL(take(self, records, 3), 3);
+    expect_content("");
+    CU_ASSERT_EQUAL(answers(self, done, 2), 2);
+    CU_ASSERT_EQUAL(take(self, records, 1), 0); /* not all is answered yet */
+    CU_ASSERT_EQUAL(answers(self, done + 2, 8), 1);
+    CU_ASSERT_EQUAL(done[0].id + done[1].id + done[2].id, 24);
+    CU_ASSERT_EQUAL(done[2].result, CHURN_OK);
+    CU_ASSERT_EQUAL(take(self, records, 1), 1);
+    CU_ASSERT_EQUAL(answers(self, done, 8), 1);
+    expect_content("{\"a\":1}\n{ \"b\":  2}\n\n{\"a\":1}\n");
+    end(self);
+    (void)unlink(path);
+}
+
+static json_object *write_one(const churn_record *record, const char *format)
+{
+    void *self = start(format, "false");
+    churn_done done[1];
+    json_object *object;
+    char *text;
+    CU_ASSERT_EQUAL(take(self, record, 1), 1);
+    CU_ASSERT_EQUAL(answers(self, done, 1), 1);
+    end(self);
+    text = content();
+    CU_ASSERT_EQUAL(strcspn(text, "\n") + 1, strlen(text));
+    object = json_tokener_parse(text);
+    CU_ASSERT_PTR_NOT_NULL_FATAL(object);
+    free(text);
+    (void)unlink(path);
+    return object;
+}
+
+static const char *member(json_object *object, const char *name)
+{
+    json_object *value;
+    return json_object_object_get_ex(object, name, &value) ? json_object_get_string(value) : "(none)";
+}
+
+static void test_dead_letter_is_an_envelope(void)
+{
+    static const char key[] = "C\0\x01\"\\\x7f", value[] = "{\"caf\xc3\xa9\":\xff\xfe";
+    const churn_header headers[] = {{"churn.reason", str("invalid_utf8")},
+                                    {"churn.detail", str("byte 8")},
+                                    {"churn.topic", str("user-events")},
+                                    {"churn.partition", str("3")},
+                                    {"churn.offset", str("123456789012")}};
+    const churn_record record = {.kind = CHURN_RECORD_DEAD_LETTER,
+                                 .key = {.ptr = key, .len = sizeof key - 1},
+                                 .value = {.ptr = value, .len = sizeof value - 1},
+                                 .topic = "own",
+                                 .headers = headers,
+                                 .header_count = 5};
+    json_object *object = write_one(&record, "auto"), *stored;
+    CU_ASSERT_STRING_EQUAL(member(object, "reason"), "invalid_utf8");
+    CU_ASSERT_STRING_EQUAL(member(object, "detail"), "byte 8");
+    CU_ASSERT_STRING_EQUAL(member(object, "topic"), "user-events");
+    CU_ASSERT_STRING_EQUAL(member(object, "partition"), "3");
+    CU_ASSERT_STRING_EQUAL(member(object, "offset"), "123456789012");
+    CU_ASSERT_STRING_EQUAL(member(object, "value"), "(none)");
+    CU_ASSERT_STRING_EQUAL(member(object, "value_base64"), "eyJjYWbDqSI6//4=");
+    CU_ASSERT_TRUE(json_object_object_get_ex(object, "key", &stored));
+    CU_ASSERT_EQUAL(json_object_get_string_len(stored), (int)sizeof key - 1);
+    CU_ASSERT_EQUAL(memcmp(json_object_get_string(stored), key, sizeof key - 1), 0);
+    json_object_put(object);
+}
+
+static void test_envelope_of_a_tombstone(void)
+{
+    const churn_record record = {
+        .kind = CHURN_RECORD_EVENT, .key = str("C1"), .topic = "t\xff", .partition = 2, .offset = 44};
+    json_object *object = write_one(&record, "envelope"), *value;
+    CU_ASSERT_TRUE(json_object_object_get_ex(object, "value", &value) && value == NULL);
+    CU_ASSERT_STRING_EQUAL(member(object, "topic_base64"), "dP8=");
+    CU_ASSERT_STRING_EQUAL(member(object, "partition"), "2");
+    CU_ASSERT_STRING_EQUAL(member(object, "offset"), "44");
+    CU_ASSERT_STRING_EQUAL(member(object, "reason"), "(none)");
+    json_object_put(object);
+}
+
+static void test_full_disk_loses_nothing(void)
+{
+    void *self = start("value", "true");
+    struct rlimit limit, old;
+    churn_done done[200];
+    churn_record records[100];
+    char *text;
+    for (int i = 0; i < 100; i++) {
+        records[i] = (churn_record){.value = str("0123456789"), .id = (uint64_t)i};
+    }
+    (void)signal(SIGXFSZ, SIG_IGN);
+    (void)getrlimit(RLIMIT_FSIZE, &old);
+    limit = old;
+    limit.rlim_cur = 505; /* within the 46th line */
+    (void)setrlimit(RLIMIT_FSIZE, &limit);
+    CU_ASSERT_EQUAL(take(self, records, 100), 100);
+    CU_ASSERT_EQUAL(answers(self, done, 200), 0);
+    CU_ASSERT_EQUAL(fake.last_level, CHURN_LOG_ERROR);
+    CU_ASSERT_EQUAL(take(self, records, 1), 0);
+    text = content();
+    CU_ASSERT_EQUAL(strlen(text), 495); /* whole lines only */
+    free(text);
+    (void)setrlimit(RLIMIT_FSIZE, &old);
+    (void)usleep(1100 * 1000);
+    CU_ASSERT_EQUAL(answers(self, done, 200), 100);
+    CU_ASSERT_EQUAL(fake.last_level, CHURN_LOG_INFO);
+    text = content();
+    CU_ASSERT_EQUAL(strlen(text), 1100);
+    free(text);
+    end(self);
+    (void)unlink(path);
+}
+
+static void test_half_line_is_ended(void)
+{
+    void *self = start("value", "true");
+    const churn_record record = {.value = str("whole"), .id = 1};
+    churn_done done[1];
+    FILE *file;
+    end(self);
+    file = fopen(path, "w");
+    (void)fputs("one\nha", file);
+    (void)fclose(file);
+    self = start("value", "true");
+    CU_ASSERT_EQUAL(take(self, &record, 1), 1);
+    CU_ASSERT_EQUAL(answers(self, done, 1), 1);
+    end(self);
+    expect_content("one\nha\nwhole\n");
+    (void)unlink(path);
+}
+
+static void *append_many(void *arg)
+{
+    char line[300];
+    churn_record record = {.value = {.ptr = line, .len = sizeof line}};
+    churn_done done[64];
+    memset(line, *(char *)arg, sizeof line);
+    for (void *self = start("value", "false"); self != NULL; end(self), self = NULL) {
+        for (uint32_t i = 0, n; i < 3000; i += n) {
+            n = take(self, &record, 1);
+            while (answers(self, done, 64) == 0 && n > 0) {
+            }
+        }
+    }
+    return NULL;
+}
+
+static void test_workers_share_a_file(void)
+{
+    pthread_t threads[4];
+    char letters[] = "abcd", line[512];
+    int counts[4] = {0}, wrong = 0;
+    FILE *file;
+    for (int i = 0; i < 4; i++) {
+        (void)pthread_create(&threads[i], NULL, append_many, &letters[i]);
+    }
+    for (int i = 0; i < 4; i++) {
+        (void)pthread_join(threads[i], NULL);
+    }
+    file = fopen(path, "r");
+    while (fgets(line, sizeof line, file) != NULL) {
+        if (strlen(line) == 301 && line[0] >= 'a' && line[0] <= 'd' && strspn(line, (char[]){line[0], '\0'}) == 300) {
+            counts[line[0] - 'a']++;
+        } else {
+            wrong++;
+        }
+    }
+    (void)fclose(file);
+    CU_ASSERT_EQUAL(wrong, 0);
+    for (int i = 0; i < 4; i++) {
+        CU_ASSERT_EQUAL(counts[i], 3000);
+    }
+    (void)unlink(path);
+}
+
+static void test_bad_paths(void)
+{
+    churn_error err = {.size = sizeof err};
+    void *self = fake_instance_new(plugin, "path", folder, NULL);
+    CU_ASSERT_EQUAL(ops()->create(self, &fake.host, &err), CHURN_OK);
+    CU_ASSERT_EQUAL(ops()->start(self, &err), CHURN_FATAL);
+    CU_ASSERT_STRING_EQUAL(err.option, "path");
+    ops()->destroy(self);
+    fake_instance_free(plugin, self);
+    self = fake_instance_new(plugin, "path", "/dev/null/x", NULL);
+    CU_ASSERT_EQUAL(ops()->create(self, &fake.host, &err), CHURN_OK);
+    CU_ASSERT_EQUAL(ops()->start(self, &err), CHURN_FATAL);
+    CU_ASSERT_PTR_NOT_NULL(strstr(err.message, "/dev/null"));
+    ops()->destroy(self);
+    fake_instance_free(plugin, self);
+}
+
+/* A pipe whose reader is slow: what it does not take waits, and the worker goes on. */
+static void test_standard_output_to_a_slow_pipe(void)
+{
+    int ends[2], saved = dup(STDOUT_FILENO);
+    char *big = malloc(4000), *got = calloc(1, 400001);
+    const churn_record record = {.value = str("end"), .id = 2};
+    churn_done done[2];
+    churn_error err = {.size = sizeof err};
+    void *self = fake_instance_new(plugin, "path", "-", NULL);
+    size_t len = 0;
+    uint32_t answered = 1;
+    memset(big, 'x', 4000);
+    (void)fflush(stdout);
+    CU_ASSERT_EQUAL_FATAL(pipe(ends), 0);
+    (void)dup2(ends[1], STDOUT_FILENO);
+    (void)close(ends[1]);
+    CU_ASSERT_EQUAL_FATAL(ops()->create(self, &fake.host, &err), CHURN_OK);
+    CU_ASSERT_EQUAL_FATAL(ops()->start(self, &err), CHURN_OK);
+    (void)dup2(saved, STDOUT_FILENO);
+    (void)fcntl(ends[0], F_SETFL, O_NONBLOCK);
+    CU_ASSERT_EQUAL(take(self, &record, 1), 1);
+    CU_ASSERT_EQUAL(answers(self, done, 2), 1);
+    for (int i = 0; i < 30 && answered == 1; i++) { /* short lines until the pipe is full */
+        const churn_record line = {.value = {.ptr = big, .len = 3999}, .id = 5};
+        CU_ASSERT_EQUAL(take(self, &line, 1), 1);
+        answered = answers(self, done, 2);
+    }
+    CU_ASSERT_EQUAL(answered, 0);
+    for (ssize_t n; (n = read(ends[0], got + len, 400000 - len)) > 0; len += (size_t)n) {
+    }
+    CU_ASSERT_EQUAL(answers(self, done, 2), 1);
+    CU_ASSERT_EQUAL(strncmp(got, "end\nxxx", 7), 0);
+    CU_ASSERT_EQUAL((len - 4) % 4000, 0); /* whole lines */
+    (void)close(ends[0]);
+    end(self);
+    (void)close(saved);
+    free(big);
+    free(got);
+}
+
+int main(void)
+{
+    CU_TestInfo tests[] = {TEST(test_lines_are_appended),
+                           TEST(test_dead_letter_is_an_envelope),
+                           TEST(test_envelope_of_a_tombstone),
+                           TEST(test_full_disk_loses_nothing),
+                           TEST(test_half_line_is_ended),
+                           TEST(test_workers_share_a_file),
+                           TEST(test_bad_paths),
+                           TEST(test_standard_output_to_a_slow_pipe),
+                           CU_TEST_INFO_NULL};
+    char command[64];
+    int status;
+    fake_host_init(&fake);
+    plugin = fake_plugin_load("sink", "file");
+    if (mkdtemp(folder) == NULL) {
+        return 1;
+    }
+    status = run_tests("sink file", tests);
+    (void)snprintf(command, sizeof command, "rm -rf %s", folder);
+    return system(command) != 0 || status;
+}

@@ -1,0 +1,480 @@
+/* The sink `prediction` with its queue in the store: nothing is lost, whatever the API and the store do. */
+#include "cunit_main.h"
+#include "fake_host.h"
+#include "memory_store.h"
+#include "scripted_http.h"
+
+#include <churn/sink.h>
+#include <curl/curl.h>
+#include <json-c/json.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+static struct fake_host fake;
+static struct memory_store store;
+static struct scripted_http server;
+static const churn_plugin *plugin;
+static void *self;
+static char texts[1500][256];
+static churn_done done[1500];
+
+static const churn_sink_ops *ops(void)
+{
+    return plugin->ops;
+}
+
+static void start_sink(void)
+{
+    churn_error err = {.size = sizeof err};
+    self = fake_instance_new(plugin, "url", server.url, "timeout", "250ms", "concurrency", "4", "retry_min", "10ms",
+                             "retry_max", "40ms", "breaker_failures", "3", "breaker_pause", "100ms", "token", "s3cret",
+                             "cache_ttl", "2h", NULL);
+    CU_ASSERT_EQUAL_FATAL(ops()->create(self, &fake.host, &err), CHURN_OK);
+    CU_ASSERT_EQUAL_FATAL(ops()->start(self, &err), CHURN_OK);
+}
+
+static void stop_sink(void)
+{
+    ops()->stop(self, 2000);
+    ops()->destroy(self);
+    CU_ASSERT_EQUAL(atomic_load(&store.sessions), 0);
+    fake_instance_free(plugin, self);
+}
+
+static void begin(scripted_fn script, void *ctx)
+{
+    memory_store_init(&store);
+    fake_host_init(&fake);
+    fake.store = &memory_store_ops;
+    fake.store_self = &store;
+    scripted_http_start(&server, 0, script, ctx);
+    start_sink();
+}
+
+static void end(void)
+{
+    stop_sink();
+    scripted_http_free(&server);
+    memory_store_free(&store);
+}
+
+static churn_record trigger(unsigned n, const char *customer, const char *event, int day)
+{
+    (void)snprintf(texts[n], sizeof texts[n],
+                   "{\"request_id\":\"r-%s\",\"customer_id\":\"%s\",\"trigger\":{\"event_id\":\"%s\",\"event_type\":"
+                   "\"order_placed\",\"timestamp\":\"2026-01-%02dT00:00:00.000Z\"}}",
+                   event, customer, event, day);
+    return (churn_record){.kind = CHURN_RECORD_TRIGGER, .key = str(customer), .value = str(texts[n]), .id = n};
+}
+
+static void wait_until(int (*reached)(void), int timeout_ms)
+{
+    for (int i = 0; i < timeout_ms / 5 && !reached(); i++) {
+        (void)usleep(5000);
+    }
+    CU_ASSERT_TRUE(reached());
+}
+
+/* Writes records and waits until each is answered. */
+static void feed(const churn_record *records, uint32_t count)
+{
+    churn_error err = {.size = sizeof err};
+    uint32_t taken = 0, answered = 0, n;
+    for (int i = 0; i < 2000 && answered < count; i++) {
+        CU_ASSERT_EQUAL_FATAL(ops()->write(self, records + taken, count - taken, &n, &err), CHURN_OK);
+        taken += n;
+        CU_ASSERT_EQUAL_FATAL(ops()->poll(self, done + answered, count - answered, 20, &n, &err), CHURN_OK);
+        answered += n;
+    }
+    CU_ASSERT_EQUAL_FATAL(answered, count);
+}
+
+static void feed_one(const char *customer, const char *event, int day)
+{
+    churn_record record = trigger(0, customer, event, day);
+    feed(&record, 1);
+    CU_ASSERT_EQUAL(done[0].result, CHURN_OK);
+}
+
+/* 1 when the sink says that nothing is left within the time. */
+static int drained(int timeout_ms)
+{
+    churn_error err = {.size = sizeof err};
+    int64_t until = fake.host.monotonic_ms(&fake.host) + timeout_ms;
+    int32_t rc;
+    while ((rc = ops()->drain(self, &err)) == CHURN_PENDING && fake.host.monotonic_ms(&fake.host) < until) {
+        (void)usleep(2000);
+    }
+    return rc == CHURN_OK;
+}
+
+static int queue_is_empty(void)
+{
+    return memory_store_count(&store, "prediction-request:") == 0;
+}
+
+static const char *field(const char *key, const char *name)
+{
+    static char rooms[8][256];
+    static unsigned next;
+    const char *text = memory_store_get(&store, key, name, rooms[next++ % 8]);
+    return text != NULL ? text : "(none)";
+}
+
+static void say(struct scripted_reply *reply, const char *body)
+{
+    (void)snprintf(reply->body, sizeof reply->body, "%s", body);
+}
+
+static void say_ok(void *ctx, unsigned number, const char *head, const char *body, struct scripted_reply *reply)
+{
+    (void)ctx;
+    (void)number;
+    (void)head;
+    (void)body;
+    say(reply, "{\"churn_probability\": 0.50, \"risk_level\": \"high\", \"model_version\": \"v\\\"7\", \"more\": [1]}");
+}
+
+static char first_head[2048];
+
+static void keep_head(void *ctx, unsigned number, const char *head, const char *body, struct scripted_reply *reply)
+{
+    if (number == 0) {
+        (void)snprintf(first_head, sizeof first_head, "%s", head);
+    }
+    say_ok(ctx, number, head, body, reply);
+}
+
+static void test_answers_reach_the_store(void)
+{
+    begin(keep_head, NULL);
+    memory_store_set(&store, "profile:C\"1", "events_total", "3", "last_event_type", "login", "_m:t/0", "9", NULL);
+    feed_one("C\\\"1", "e1", 1);
+    CU_ASSERT_TRUE(drained(3000));
+    CU_ASSERT_TRUE(queue_is_empty());
+    CU_ASSERT_STRING_EQUAL(server.bodies[0],
+                           "{\"request_id\":\"r-e1\",\"customer_id\":\"C\\\"1\",\"trigger\":{\"event_id\":\"e1\","
+                           "\"event_type\":\"order_placed\",\"timestamp\":\"2026-01-01T00:00:00.000Z\"},\"profile\":{"
+                           "\"events_total\":3,\"last_event_type\":\"login\"}}");
+    CU_ASSERT_EQUAL(strncmp(first_head, "POST /api/predict HTTP/1.1\r\n", 28), 0);
+    CU_ASSERT_PTR_NOT_NULL(strstr(first_head, "Authorization: Bearer s3cret\r\n"));
+    CU_ASSERT_STRING_EQUAL(field("prediction:C\"1", "churn_probability"), "0.50");
+    CU_ASSERT_STRING_EQUAL(field("prediction:C\"1", "risk_level"), "high");
+    CU_ASSERT_STRING_EQUAL(field("prediction:C\"1", "model_version"), "v\"7");
+    CU_ASSERT_STRING_EQUAL(field("prediction:C\"1", "event_id"), "e1");
+    CU_ASSERT_EQUAL(strlen(field("prediction:C\"1", "predicted_at")), 24);
+    CU_ASSERT_EQUAL(memory_store_ttl(&store, "prediction:C\"1"), 7200000);
+    CU_ASSERT_EQUAL(fake_host_counter(&fake, "predictions_requested"), 1);
+    CU_ASSERT_EQUAL(fake_host_counter(&fake, "predictions_answered"), 1);
+    CU_ASSERT_EQUAL(fake_host_counter(&fake, "predictions_failed"), 0);
+    end();
+}
+
+/* Every answer but the last is wrong in its own way. */
+static void misbehave(void *ctx, unsigned number, const char *head, const char *body, struct scripted_reply *reply)
+{
+    static const char *const wrong[] = {"",
+                                        "{",
+                                        "[]",
+                                        "{}",
+                                        "{\"churn_probability\":\"0.5\"}",
+                                        "{\"churn_probability\":1.5}",
+                                        "{\"churn_probability\":-0.1}",
+                                        "{\"churn_probability\":NaN}",
+                                        "{\"churn_probability\":0.5} x",
+                                        "{\"churn_probability\":0.5,\"risk_level\":7}",
+                                        "{\"churn_probability\":0.5,\"model_version\":\"\\ud800\"}"};
+    static const int statuses[] = {500, 503, 401, 403, 404, 405, 408, 425, 302, 0};
+    unsigned *total = ctx;
+    const unsigned bodies = sizeof wrong / sizeof wrong[0], codes = sizeof statuses / sizeof statuses[0];
+    *total = bodies + codes + 4;
+    if (number < bodies) {
+        say(reply, wrong[number]);
+    } else if (number < bodies + codes) {
+        reply->status = statuses[number - bodies];
+    } else if (number == bodies + codes) {
+        reply->delay_ms = 400;
+    } else if (number == bodies + codes + 1) {
+        say(reply, "{\"churn_probability\":0.5}");
+        reply->padding = 70000;
+    } else if (number == bodies + codes + 2) {
+        reply->status = 429;
+        (void)strcpy(reply->headers, "Retry-After: 1\r\n");
+    } else {
+        say_ok(NULL, number, head, body, reply);
+    }
+}
+
+static void test_bad_answers_are_tried_again(void)
+{
+    unsigned total = 0;
+    begin(misbehave, &total);
+    feed_one("C1", "e1", 1);
+    wait_until(queue_is_empty, 15000);
+    CU_ASSERT_EQUAL(scripted_http_count(&server), total);
+    for (unsigned i = 1; i < total; i++) {
+        CU_ASSERT_STRING_EQUAL(server.bodies[i], server.bodies[0]);
+    }
+    CU_ASSERT_STRING_EQUAL(field("prediction:C1", "churn_probability"), "0.50");
+    CU_ASSERT_EQUAL(fake_host_counter(&fake, "predictions_failed"), total - 1);
+    CU_ASSERT_EQUAL(fake_host_counter(&fake, "predictions_answered"), 1);
+    end();
+}
+
+static void test_dead_api_opens_the_breaker(void)
+{
+    churn_record records[50];
+    unsigned before;
+    int port;
+    begin(say_ok, NULL);
+    port = server.port;
+    scripted_http_stop(&server);
+    for (unsigned i = 0; i < 50; i++) {
+        char customer[16], event[16];
+        (void)snprintf(customer, sizeof customer, "C%u", i % 10);
+        (void)snprintf(event, sizeof event, "e%u", i);
+        records[i] = trigger(i, customer, event, 1 + (int)(i / 10));
+    }
+    feed(records, 50);
+    CU_ASSERT_TRUE(drained(3000)); /* it gives up */
+    CU_ASSERT_EQUAL(memory_store_count(&store, "prediction-request:"), 10);
+    CU_ASSERT_EQUAL(memory_store_count(&store, "prediction:"), 0);
+    before = fake.log_lines;
+    (void)usleep(500000);
+    CU_ASSERT_EQUAL(fake.log_lines - before <= 12, 1); /* debugging lines of the probes */
+    CU_ASSERT_TRUE(fake_host_counter(&fake, "predictions_failed") < 20);
+    scripted_http_free(&server);
+    scripted_http_start(&server, port, say_ok, NULL);
+    wait_until(queue_is_empty, 5000);
+    CU_ASSERT_EQUAL(scripted_http_count(&server), 10); /* one for each customer */
+    CU_ASSERT_STRING_EQUAL(field("prediction:C3", "event_id"), "e43");
+    CU_ASSERT_TRUE(drained(3000));
+    end();
+}
+
+static void refuse_c2(void *ctx, unsigned number, const char *head, const char *body, struct scripted_reply *reply)
+{
+    if (strstr(body, "\"C2\"") != NULL) {
+        reply->status = 422;
+        return;
+    }
+    say_ok(ctx, number, head, body, reply);
+}
+
+static void test_refused_request_is_given_up(void)
+{
+    churn_record records[3];
+    begin(refuse_c2, NULL);
+    records[0] = trigger(0, "C1", "e1", 1);
+    records[1] = trigger(1, "C2", "e2", 1);
+    records[2] = trigger(2, "C3", "e3", 1);
+    feed(records, 3);
+    CU_ASSERT_TRUE(drained(5000));
+    CU_ASSERT_EQUAL(scripted_http_count(&server), 5); /* three attempts for C2 */
+    CU_ASSERT_EQUAL(memory_store_count(&store, "prediction:"), 2);
+    CU_ASSERT_STRING_EQUAL(field("prediction-failed:C2", "event_id"), "e2");
+    CU_ASSERT_PTR_NOT_NULL(strstr(field("prediction-failed:C2", "detail"), "422"));
+    CU_ASSERT_EQUAL(fake_host_counter(&fake, "predictions_dead_lettered"), 1);
+    CU_ASSERT_EQUAL(fake_host_counter(&fake, "predictions_answered"), 2);
+    end();
+}
+
+static void say_slowly(void *ctx, unsigned number, const char *head, const char *body, struct scripted_reply *reply)
+{
+    say_ok(ctx, number, head, body, reply);
+    reply->delay_ms = 150;
+}
+
+static int one_request(void)
+{
+    return scripted_http_count(&server) == 1;
+}
+
+/* A trigger that comes while its customer's request is under way gets a request of its own, even when it is older. */
+static void test_trigger_during_a_request(void)
+{
+    begin(say_slowly, NULL);
+    feed_one("C1", "e5", 5);
+    wait_until(one_request, 2000);
+    feed_one("C1", "e3", 3);
+    feed_one("C1", "e4", 4);
+    CU_ASSERT_TRUE(drained(5000));
+    CU_ASSERT_EQUAL(scripted_http_count(&server), 2);
+    CU_ASSERT_TRUE(queue_is_empty());
+    end();
+}
+
+static void test_newest_waiting_trigger_wins(void)
+{
+    churn_record records[3];
+    begin(say_slowly, NULL);
+    atomic_store(&store.lose_reply, 1); /* written, but the sink does not know */
+    records[0] = trigger(0, "C1", "e1", 1);
+    records[1] = trigger(1, "C1", "e3", 3);
+    records[2] = trigger(2, "C1", "e2", 2);
+    feed(records, 3);
+    CU_ASSERT_TRUE(drained(5000));
+    CU_ASSERT_STRING_EQUAL(field("prediction:C1", "event_id"), "e3");
+    CU_ASSERT_EQUAL(fake_host_counter(&fake, "predictions_coalesced"), 2);
+    end();
+}
+
+static void test_restart_serves_what_waits(void)
+{
+    int port;
+    begin(say_ok, NULL);
+    port = server.port;
+    scripted_http_stop(&server);
+    for (unsigned i = 0; i < 7; i++) {
+        char customer[16];
+        (void)snprintf(customer, sizeof customer, "C%u", i);
+        feed_one(customer, "e1", 1);
+    }
+    stop_sink();
+    CU_ASSERT_EQUAL(memory_store_count(&store, "prediction-request:"), 7);
+    scripted_http_free(&server);
+    scripted_http_start(&server, port, say_ok, NULL);
+    start_sink();
+    CU_ASSERT_TRUE(drained(5000)); /* without a word from the worker */
+    CU_ASSERT_TRUE(queue_is_empty());
+    CU_ASSERT_EQUAL(memory_store_count(&store, "prediction:"), 7);
+    end();
+}
+
+static void test_outage_of_the_store(void)
+{
+    churn_error err = {.size = sizeof err};
+    churn_record record = trigger(0, "C2", "e2", 1);
+    uint32_t n;
+    begin(say_slowly, NULL);
+    feed_one("C1", "e1", 1);
+    wait_until(one_request, 2000);
+    atomic_store(&store.out, 1); /* the answer comes while the store is away */
+    CU_ASSERT_EQUAL(ops()->write(self, &record, 1, &n, &err), CHURN_OK);
+    CU_ASSERT_EQUAL(n, 1);
+    CU_ASSERT_EQUAL(ops()->poll(self, done, 10, 300, &n, &err), CHURN_OK);
+    CU_ASSERT_EQUAL(n, 0);
+    atomic_store(&store.out, 0);
+    for (int i = 0; i < 200 && n == 0; i++) {
+        CU_ASSERT_EQUAL(ops()->poll(self, done, 10, 20, &n, &err), CHURN_OK);
+    }
+    CU_ASSERT_EQUAL(n, 1);
+    CU_ASSERT_TRUE(drained(5000));
+    CU_ASSERT_EQUAL(memory_store_count(&store, "prediction:"), 2);
+    CU_ASSERT_EQUAL(scripted_http_count(&server), 2); /* the answer at hand was kept */
+    end();
+}
+
+static void test_broken_store_stops_the_pipeline(void)
+{
+    churn_error err = {.size = sizeof err};
+    int32_t rc = CHURN_OK;
+    uint32_t n;
+    begin(say_ok, NULL);
+    feed_one("C1", "e1", 1);
+    atomic_store(&store.broken, 1);
+    for (int i = 0; i < 200 && rc == CHURN_OK; i++) {
+        rc = ops()->poll(self, done, 10, 10, &n, &err);
+    }
+    CU_ASSERT_EQUAL(rc, CHURN_FATAL);
+    CU_ASSERT_PTR_NOT_NULL(strstr(err.message, "broken for good"));
+    end();
+}
+
+static void test_many_customers(void)
+{
+    static churn_record records[1500];
+    begin(say_ok, NULL);
+    for (unsigned i = 0; i < 1500; i++) {
+        char customer[16], event[16];
+        (void)snprintf(customer, sizeof customer, "C%u", i);
+        (void)snprintf(event, sizeof event, "e%u", i);
+        records[i] = trigger(i, customer, event, 1);
+    }
+    feed(records, 1500);
+    CU_ASSERT_TRUE(drained(30000));
+    CU_ASSERT_EQUAL(memory_store_count(&store, "prediction:"), 1500);
+    CU_ASSERT_TRUE(queue_is_empty());
+    CU_ASSERT_EQUAL(scripted_http_count(&server), 1500);
+    CU_ASSERT_EQUAL(server.asking_max <= 4, 1);
+    CU_ASSERT_EQUAL(fake_host_counter(&fake, "predictions_answered"), 1500);
+    end();
+}
+
+static void test_malformed_trigger(void)
+{
+    churn_record records[2] = {trigger(0, "C1", "e1", 1), {.value = str("{\"request_id\":7}"), .id = 1}};
+    begin(say_ok, NULL);
+    feed(records, 2);
+    for (int i = 0; i < 2; i++) {
+        CU_ASSERT_EQUAL(done[i].result, done[i].id == 1 ? CHURN_REJECT : CHURN_OK);
+    }
+    CU_ASSERT_TRUE(drained(3000));
+    end();
+}
+
+static void refused(const char *option, void *instance)
+{
+    churn_error err = {.size = sizeof err};
+    CU_ASSERT_EQUAL(ops()->create(instance, &fake.host, &err), CHURN_FATAL);
+    CU_ASSERT_STRING_EQUAL(err.option, option);
+    CU_ASSERT_PTR_NULL(strstr(err.message, "s3cret"));
+    fake_instance_free(plugin, instance);
+}
+
+static void test_options_are_checked(void)
+{
+    fake_host_init(&fake);
+    refused("url", fake_instance_new(plugin, "url", "localhost:5000", NULL));
+    refused("url", fake_instance_new(plugin, "url", "file:///etc/passwd", NULL));
+    refused("url", fake_instance_new(plugin, "url", "http://u:s3cret@h/", NULL));
+    refused("token", fake_instance_new(plugin, "url", "http://h/", "token", "s3cret\n", NULL));
+    refused("brokers", fake_instance_new(plugin, "url", "http://h/", "queue", "kafka", NULL));
+    refused("queue_topic", fake_instance_new(plugin, "url", "http://h/", "brokers", "127.0.0.1:1", "queue_topic",
+                                             "churn-predictions", NULL));
+    refused("properties",
+            fake_instance_new(plugin, "url", "http://h/", "brokers", "127.0.0.1:1", "properties", "group.id=x", NULL));
+}
+
+static void test_a_server_store_needs_kafka(void)
+{
+    churn_store_ops server_ops = memory_store_ops;
+    churn_error err = {.size = sizeof err};
+    server_ops.embedded = 0;
+    memory_store_init(&store);
+    fake_host_init(&fake);
+    fake.store = &server_ops;
+    fake.store_self = &store;
+    self = fake_instance_new(plugin, "url", "http://127.0.0.1:1", NULL);
+    CU_ASSERT_EQUAL(ops()->create(self, &fake.host, &err), CHURN_OK);
+    CU_ASSERT_EQUAL(ops()->start(self, &err), CHURN_FATAL);
+    CU_ASSERT_STRING_EQUAL(err.option, "queue");
+    CU_ASSERT_PTR_NOT_NULL(strstr(err.message, "brokers"));
+    ops()->destroy(self);
+    fake_instance_free(plugin, self);
+    memory_store_free(&store);
+}
+
+int main(void)
+{
+    CU_TestInfo tests[] = {TEST(test_answers_reach_the_store),
+                           TEST(test_bad_answers_are_tried_again),
+                           TEST(test_dead_api_opens_the_breaker),
+                           TEST(test_refused_request_is_given_up),
+                           TEST(test_trigger_during_a_request),
+                           TEST(test_newest_waiting_trigger_wins),
+                           TEST(test_restart_serves_what_waits),
+                           TEST(test_outage_of_the_store),
+                           TEST(test_broken_store_stops_the_pipeline),
+                           TEST(test_many_customers),
+                           TEST(test_malformed_trigger),
+                           TEST(test_options_are_checked),
+                           TEST(test_a_server_store_needs_kafka),
+                           CU_TEST_INFO_NULL};
+    int status;
+    (void)curl_global_init(CURL_GLOBAL_DEFAULT);
+    plugin = fake_plugin_load("sink", "prediction");
+    status = run_tests("sink prediction", tests);
+    curl_global_cleanup();
+    return status;
+}

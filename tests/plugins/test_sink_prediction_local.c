@@ -1,0 +1,223 @@
+/* The sink `prediction_local`: the formula, joining, outages of the store. */
+#include "cunit_main.h"
+#include "fake_host.h"
+#include "memory_store.h"
+
+#include <churn/sink.h>
+#include <math.h>
+#include <stdlib.h>
+
+static struct fake_host fake;
+static struct memory_store store;
+static const churn_plugin *plugin;
+static void *self;
+static char texts[300][256];
+
+static const churn_sink_ops *ops(void)
+{
+    return plugin->ops;
+}
+
+static void begin(void)
+{
+    churn_error err = {.size = sizeof err};
+    memory_store_init(&store);
+    fake_host_init(&fake);
+    fake.store = &memory_store_ops;
+    fake.store_self = &store;
+    fake.clock_ms = 1767225600123; /* 2026-01-01T00:00:00.123Z */
+    self = fake_instance_new(plugin, "cache_ttl", "2h", NULL);
+    CU_ASSERT_EQUAL_FATAL(ops()->create(self, &fake.host, &err), CHURN_OK);
+    CU_ASSERT_EQUAL_FATAL(ops()->start(self, &err), CHURN_OK);
+}
+
+static void end(void)
+{
+    ops()->stop(self, 100);
+    ops()->destroy(self);
+    CU_ASSERT_EQUAL(atomic_load(&store.sessions), 0);
+    memory_store_free(&store);
+    fake_instance_free(plugin, self);
+}
+
+static churn_record trigger(unsigned n, const char *customer, const char *event, const char *timestamp)
+{
+    (void)snprintf(texts[n], sizeof texts[n],
+                   "{\"request_id\":\"r-%s\",\"customer_id\":\"%s\",\"trigger\":{\"event_id\":\"%s\",\"event_type\":"
+                   "\"order_placed\",\"timestamp\":\"%s\"}}",
+                   event, customer, event, timestamp);
+    return (churn_record){.kind = CHURN_RECORD_TRIGGER, .key = str(customer), .value = str(texts[n]), .id = 1000u + n};
+}
+
+static uint32_t write_records(const churn_record *records, uint32_t count)
+{
+    churn_error err = {.size = sizeof err};
+    uint32_t taken = 0;
+    CU_ASSERT_EQUAL(ops()->write(self, records, count, &taken, &err), CHURN_OK);
+    return taken;
+}
+
+static uint32_t poll_answers(churn_done *done, uint32_t max)
+{
+    churn_error err = {.size = sizeof err};
+    uint32_t count = 0;
+    CU_ASSERT_EQUAL(ops()->poll(self, done, max, 10, &count, &err), CHURN_OK);
+    return count;
+}
+
+static double predict_one(const char *customer, const char *timestamp)
+{
+    churn_record record = trigger(0, customer, "e1", timestamp);
+    churn_done done[1];
+    char room[256], key[64];
+    CU_ASSERT_EQUAL(write_records(&record, 1), 1);
+    CU_ASSERT_EQUAL_FATAL(poll_answers(done, 1), 1);
+    CU_ASSERT_EQUAL(done[0].result, CHURN_OK);
+    (void)snprintf(key, sizeof key, "prediction:%s", customer);
+    CU_ASSERT_PTR_NOT_NULL_FATAL(memory_store_get(&store, key, "churn_probability", room));
+    CU_ASSERT_EQUAL(strlen(room), 6);
+    return strtod(room, NULL);
+}
+
+static void expect_score(double score, double z)
+{
+    CU_ASSERT_DOUBLE_EQUAL(score, 1 / (1 + exp(-z)), 0.00005001);
+}
+
+static void test_formula(void)
+{
+    char room[256];
+    begin();
+    expect_score(predict_one("nobody", "2026-01-01T00:00:00.000Z"), -2.2);
+    CU_ASSERT_STRING_EQUAL(memory_store_get(&store, "prediction:nobody", "risk_level", room), "low");
+    CU_ASSERT_STRING_EQUAL(memory_store_get(&store, "prediction:nobody", "model_version", room), "baseline-1");
+    CU_ASSERT_STRING_EQUAL(memory_store_get(&store, "prediction:nobody", "event_id", room), "e1");
+    CU_ASSERT_STRING_EQUAL(memory_store_get(&store, "prediction:nobody", "predicted_at", room),
+                           "2026-01-01T00:00:00.123Z");
+    CU_ASSERT_EQUAL(memory_store_ttl(&store, "prediction:nobody"), 7200000);
+    memory_store_set(&store, "profile:bad", "subscription_status", "cancelled", "payment_failures", "9",
+                     "refunds_requested", "1", "support_tickets", "2", "orders_cancelled", "1", "carts_abandoned", "3",
+                     "order_count", "1", "email_click_rate", "0.5000", "logins_per_day", "0.2500", "last_order_at",
+                     "2025-12-02T00:00:00.000Z", NULL);
+    expect_score(predict_one("bad", "2026-01-01T00:00:00.000Z"),
+                 -2.2 + 0.9 + 2.5 + 2.5 + 0.35 + 0.5 + 0.2 + 0.3 - 0.4 * log(2) - 0.4 - 0.125);
+    CU_ASSERT_STRING_EQUAL(memory_store_get(&store, "prediction:bad", "risk_level", room), "critical");
+    /* Neither a future order nor nonsense in the store counts. */
+    memory_store_set(&store, "profile:odd", "last_order_at", "2027-01-01T00:00:00.000Z", "payment_failures", "nan",
+                     "first_event_at", "yesterday", NULL);
+    expect_score(predict_one("odd", "2026-01-01T00:00:00.000Z"), -2.2);
+    memory_store_set(&store, "profile:old", "first_event_at", "2020-01-01T00:00:00.000Z", NULL);
+    expect_score(predict_one("old", "2026-01-01T00:00:00.000Z"), -2.2 + 2.7);
+    CU_ASSERT_EQUAL(fake_host_counter(&fake, "predictions_answered"), 4);
+    end();
+}
+
+static void test_newest_trigger_of_a_customer_wins(void)
+{
+    churn_record records[4];
+    churn_done done[4];
+    char room[256];
+    begin();
+    records[0] = trigger(0, "C1", "e1", "2026-01-01T00:00:00.000Z");
+    records[1] = trigger(1, "C1", "e3", "2026-01-03T00:00:00.000Z");
+    records[2] = trigger(2, "C2", "e9", "2026-01-01T00:00:00.000Z");
+    records[3] = trigger(3, "C1", "e2", "2026-01-02T00:00:00.000Z");
+    CU_ASSERT_EQUAL(write_records(records, 4), 4);
+    CU_ASSERT_EQUAL(poll_answers(done, 3), 3);
+    CU_ASSERT_EQUAL(poll_answers(done + 3, 4), 1);
+    CU_ASSERT_STRING_EQUAL(memory_store_get(&store, "prediction:C1", "event_id", room), "e3");
+    CU_ASSERT_EQUAL(fake_host_counter(&fake, "predictions_answered"), 2);
+    end();
+}
+
+static void test_outage_of_the_store(void)
+{
+    churn_record record;
+    churn_done done[1];
+    begin();
+    record = trigger(0, "C1", "e1", "2026-01-01T00:00:00.000Z");
+    (void)predict_one("C0", "2026-01-01T00:00:00.000Z");
+    atomic_store(&store.out, 1);
+    CU_ASSERT_EQUAL(write_records(&record, 1), 1);
+    for (int i = 0; i < 5; i++) {
+        CU_ASSERT_EQUAL(poll_answers(done, 1), 0);
+    }
+    CU_ASSERT_EQUAL(fake.log_lines, 1);
+    CU_ASSERT_EQUAL(fake.last_level, CHURN_LOG_WARN);
+    atomic_store(&store.out, 0);
+    for (int i = 0; i < 200 && poll_answers(done, 1) == 0; i++) {
+    }
+    CU_ASSERT_EQUAL(done[0].id, record.id);
+    CU_ASSERT_EQUAL(fake.last_level, CHURN_LOG_INFO);
+    end();
+}
+
+static void test_malformed_triggers_are_rejected(void)
+{
+    static const char *const bad[] = {
+        "", "[]", "{\"request_id\":\"r\",\"customer_id\":\"C\"}",
+        "{\"request_id\":\"r\",\"customer_id\":\"C\",\"trigger\":{\"event_id\":\"e\",\"event_type\":\"t\","
+        "\"timestamp\":"
+        "\"2026-02-30T00:00:00.000Z\"}}",
+        "{\"request_id\":1,\"customer_id\":\"C\",\"trigger\":{\"event_id\":\"e\",\"event_type\":\"t\",\"timestamp\":"
+        "\"2026-02-20T00:00:00.000Z\"}}"};
+    churn_done done[1];
+    begin();
+    for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++) {
+        churn_record record = {.kind = CHURN_RECORD_TRIGGER, .value = str(bad[i]), .id = i};
+        CU_ASSERT_EQUAL(write_records(&record, 1), 1);
+        CU_ASSERT_EQUAL_FATAL(poll_answers(done, 1), 1);
+        CU_ASSERT_EQUAL(done[0].result, CHURN_REJECT);
+        CU_ASSERT_PTR_NOT_NULL(strstr(done[0].message, "trigger"));
+    }
+    end();
+}
+
+static void test_many_are_taken_in_parts(void)
+{
+    churn_record records[300];
+    churn_done done[300];
+    uint32_t taken, answered = 0;
+    begin();
+    for (unsigned i = 0; i < 300; i++) {
+        char customer[16];
+        (void)snprintf(customer, sizeof customer, "C%u", i);
+        records[i] = trigger(i, customer, "e1", "2026-01-01T00:00:00.000Z");
+    }
+    taken = write_records(records, 300);
+    CU_ASSERT_TRUE(taken > 0 && taken < 300);
+    CU_ASSERT_EQUAL(write_records(records + taken, 300 - taken), 0);
+    while (answered < 300) {
+        uint32_t n = poll_answers(done, 300);
+        CU_ASSERT_TRUE_FATAL(n > 0);
+        answered += n;
+        taken += taken < 300 ? write_records(records + taken, 300 - taken) : 0;
+    }
+    CU_ASSERT_EQUAL(memory_store_count(&store, "prediction:"), 300);
+    end();
+}
+
+static void test_a_store_is_needed(void)
+{
+    churn_error err = {.size = sizeof err};
+    fake_host_init(&fake);
+    self = fake_instance_new(plugin, NULL);
+    CU_ASSERT_EQUAL(ops()->create(self, &fake.host, &err), CHURN_OK);
+    CU_ASSERT_EQUAL(ops()->start(self, &err), CHURN_FATAL);
+    CU_ASSERT_PTR_NOT_NULL(strstr(err.message, "store:"));
+    ops()->destroy(self);
+    fake_instance_free(plugin, self);
+}
+
+int main(void)
+{
+    CU_TestInfo tests[] = {TEST(test_formula),
+                           TEST(test_newest_trigger_of_a_customer_wins),
+                           TEST(test_outage_of_the_store),
+                           TEST(test_malformed_triggers_are_rejected),
+                           TEST(test_many_are_taken_in_parts),
+                           TEST(test_a_store_is_needed),
+                           CU_TEST_INFO_NULL};
+    plugin = fake_plugin_load("sink", "prediction_local");
+    return run_tests("sink prediction_local", tests);
+}
