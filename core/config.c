@@ -7,6 +7,7 @@
 #include <yaml.h>
 
 #define MAX_DEPTH 32
+#define MAX_NODES 100000
 
 void config_error(struct config *config, const struct node *node, const char *format, ...)
 {
@@ -81,6 +82,9 @@ static bool parse_reference(const char *at, struct reference *ref)
     }
     ref->word = at;
     ref->word_len = (size_t)(close - at);
+    if (memmem(at, ref->word_len, "${", 2) != NULL) { /* a reference inside another would end at the wrong brace */
+        return false;
+    }
     ref->end = close + 1;
     return true;
 }
@@ -209,12 +213,26 @@ static bool convert_map(struct config *config, yaml_document_t *doc, yaml_node_t
     return ok;
 }
 
+/* An alias may refer to its own parent, or to much that is made of aliases again. Reported once; then all ends. */
+static bool too_much(struct config *config, const struct node *node, unsigned depth)
+{
+    if (config->nodes > MAX_NODES) {
+        return true;
+    }
+    if (depth > MAX_DEPTH) {
+        config->nodes = MAX_NODES;
+        config_error(config, node, "nested more than %d levels deep", MAX_DEPTH);
+    } else if (config->nodes == MAX_NODES) {
+        config_error(config, node, "more than %d values", MAX_NODES);
+    }
+    return ++config->nodes > MAX_NODES;
+}
+
 static bool convert(struct config *config, yaml_document_t *doc, yaml_node_t *from, struct node *to, unsigned depth)
 {
     to->line = (unsigned)from->start_mark.line + 1;
     to->column = (unsigned)from->start_mark.column + 1;
-    if (depth > MAX_DEPTH) { /* an alias may also refer to its own parent */
-        config_error(config, to, "nested more than %d levels deep", MAX_DEPTH);
+    if (too_much(config, to, depth)) {
         return false;
     }
     switch (from->type) {

@@ -24,6 +24,7 @@ struct node {
 struct config {
     const char *file; /* as the user named it */
     struct node root;
+    unsigned nodes;       /* made so far */
     FILE *errors;         /* where messages go */
     unsigned error_count; /* how many were written */
 };

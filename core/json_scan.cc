@@ -276,7 +276,7 @@ static json_result scan_other(ondemand::document &document, std::string_view tex
         }
         valid = is_at_end(document);
     } else if (text[0] == '"') {
-        valid = document.get_string().get(string) == SUCCESS;
+        valid = document.get_string().get(string) == SUCCESS && is_at_end(document);
     } else {
         valid = text == "true" || text == "false" || text == "null" || decimal_is_number(text.data(), text.size());
     }

@@ -9,7 +9,7 @@ extern "C" {
 #include "name_index.h"
 #include <churn/result.h>
 
-#define JSON_SCAN_PADDING 64 /* readable bytes that must follow the text */
+#define JSON_SCAN_PADDING 64 /* readable bytes that must follow the text; the first is NUL */
 #define JSON_SCAN_MAX_DEPTH 64
 
 enum json_kind { JSON_ABSENT, JSON_NULL, JSON_BOOL, JSON_NUMBER, JSON_STRING, JSON_OBJECT, JSON_ARRAY };

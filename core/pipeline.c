@@ -364,8 +364,9 @@ static bool load_source(struct pipeline *pipeline)
 static bool load_store(struct pipeline *pipeline)
 {
     const struct node *node = config_get(&pipeline->config.root, "store");
-    if (node == NULL || (node->kind == NODE_SCALAR && node->null)) {
-        return true;
+    if (node == NULL || (node->kind == NODE_SCALAR && node->null)) { /* windows are bounded without a store too */
+        struct option_target defaults = OPTION_TARGET(store_options, &pipeline->store_settings);
+        return options_read(&pipeline->config, NULL, NULL, "store", &defaults, 1, NULL);
     }
     return load_section(pipeline, node, CHURN_KIND_STORE, "store", &pipeline->store) &&
            read_host_options(pipeline, &pipeline->store);

@@ -145,7 +145,7 @@ bool registry_derive(struct registry *registry, const char *owner, const churn_d
     bool ratio = derived->kind == CHURN_DERIVE_RATIO;
     struct registry_derived *all, row = {.owner = owner, .kind = derived->kind, .decimals = derived->decimals};
     int32_t numerator, denominator = 0;
-    if (derived->field == NULL || *derived->field == '_' || derived->decimals > 9 ||
+    if (derived->field == NULL || *derived->field == '\0' || *derived->field == '_' || derived->decimals > 9 ||
         (!ratio && derived->kind != CHURN_DERIVE_PER_DAY) ||
         name_index_find(&registry->names, derived->field, strlen(derived->field)) >= 0) {
         (void)refuse(message, size, "%s: derived field '%s': its name is taken or not allowed, or its kind or decimals are wrong",

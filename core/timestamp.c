@@ -1,9 +1,6 @@
 #include "timestamp.h"
 
 #define DAY_MS 86400000
-/* 0000-01-01T00:00:00.000Z and 9999-12-31T23:59:59.999Z */
-#define FIRST_MS (-62167219200000)
-#define LAST_MS 253402300799999
 
 /* Days since 1970-01-01; Howard Hinnant, "chrono-Compatible Low-Level Date Algorithms", days_from_civil. */
 static int64_t days_from_civil(int64_t year, unsigned month, unsigned day)
@@ -98,7 +95,7 @@ bool timestamp_parse(const char *text, size_t len, int64_t *ret_ms)
         return false;
     }
     ms += fraction - offset;
-    if (ms < FIRST_MS || ms > LAST_MS) {
+    if (ms < TIMESTAMP_MIN || ms > TIMESTAMP_MAX) {
         return false;
     }
     *ret_ms = ms;

@@ -7,6 +7,8 @@
 #include <stdint.h>
 
 #define TIMESTAMP_SIZE sizeof "YYYY-MM-DDTHH:MM:SS.mmmZ"
+#define TIMESTAMP_MIN INT64_C(-62167219200000) /* 0000-01-01T00:00:00.000Z */
+#define TIMESTAMP_MAX INT64_C(253402300799999) /* 9999-12-31T23:59:59.999Z */
 
 /* Reads a date-time of RFC 3339 section 5.6 with `Z` or an offset; digits beyond the millisecond are cut off. False, and
  * *ret_ms untouched, for anything else, for a time that does not exist (30 February, 24:00, a second 60, which this count

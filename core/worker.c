@@ -371,8 +371,6 @@ static bool start_instances(struct worker *worker)
     static const char failed_text[] = "%s %s: %s";
     const struct pipeline *pipeline = worker->pipeline;
     churn_error err = {.size = sizeof err};
-    churn_source_listener listener = {
-        .size = sizeof listener, .ctx = worker, .assigned = on_assigned, .revoked = on_revoked};
     for (; worker->sinks_started < pipeline->sink_count; worker->sinks_started++) {
         const struct section *section = &pipeline->sinks[worker->sinks_started];
         if (sink_ops(section)->start(worker->sinks[worker->sinks_started]->self, &err) != CHURN_OK) {
@@ -386,7 +384,9 @@ static bool start_instances(struct worker *worker)
             return worker_fail(worker, failed_text, "processor", section->label, err.message);
         }
     }
-    if (ops_of(worker)->start(worker->source->self, &listener, &err) != CHURN_OK) {
+    worker->listener = (churn_source_listener){
+        .size = sizeof worker->listener, .ctx = worker, .assigned = on_assigned, .revoked = on_revoked};
+    if (ops_of(worker)->start(worker->source->self, &worker->listener, &err) != CHURN_OK) {
         return worker_fail(worker, failed_text, "source", pipeline->source.label, err.message);
     }
     worker->source_started = true;

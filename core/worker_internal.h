@@ -46,6 +46,7 @@ struct worker {
     unsigned processors_started, sinks_started;
 
     /* intake */
+    churn_source_listener listener;
     churn_record *records; /* POLL_RECORDS */
     struct event_decoder *decoder;
     struct text scratch;

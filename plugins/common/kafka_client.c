@@ -1,9 +1,11 @@
+#define _GNU_SOURCE /* pthread_timedjoin_np */
 #include "kafka_client.h"
 
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <syslog.h>
+#include <time.h>
 
 #define OUTAGE_GRACE_MS 2000 /* connecting takes a moment, and one of a host's several addresses may not answer */
 #define REASON_SIZE 256
@@ -35,6 +37,7 @@ struct kafka_client {
     pthread_mutex_t lock; /* guards `links`: librdkafka's threads report to them */
     struct link *links;
     _Atomic int up_count;  /* links that are up */
+    _Atomic int abandoned; /* a librdkafka client that did not end still refers to this */
     int64_t down_since_ms; /* 0: not known to be down */
     int warned;
     char reason[REASON_SIZE]; /* of the newest connection error */
@@ -159,10 +162,10 @@ static int32_t set_properties(rd_kafka_conf_t *conf, const churn_map *properties
     return CHURN_OK;
 }
 
-/* What librdkafka repeats while brokers are away or starting is for debugging: kafka_client_check speaks of outages. */
+/* What librdkafka repeats while brokers are away or starting, or reports as an error besides, is for debugging. */
 static int is_quiet(int level, const char *facility)
 {
-    static const char *const repeated[] = {"FAIL", "ERROR", "GETPID", "REQTMOUT"};
+    static const char *const repeated[] = {"FAIL", "ERROR", "FATAL", "GETPID", "REQTMOUT"};
     int quiet = level > LOG_WARNING;
     for (size_t i = 0; i < sizeof repeated / sizeof repeated[0]; i++) {
         quiet |= strcmp(facility, repeated[i]) == 0;
@@ -238,6 +241,21 @@ int32_t kafka_client_default(rd_kafka_conf_t *conf, const churn_map *properties,
     return kafka_client_set(conf, name, value, err);
 }
 
+int32_t kafka_client_try(rd_kafka_type_t type, rd_kafka_conf_t *conf, churn_error *err)
+{
+    char said[256];
+    rd_kafka_t *rk;
+    (void)rd_kafka_conf_set(conf, "bootstrap.servers", NULL, said, sizeof said);
+    rd_kafka_conf_set_log_cb(conf, NULL);
+    rk = rd_kafka_new(type, conf, said, sizeof said);
+    if (rk == NULL) {
+        rd_kafka_conf_destroy(conf); /* rd_kafka_new takes it only when it succeeds */
+        return churn_fail_option(err, "properties", "librdkafka: %s", said);
+    }
+    rd_kafka_destroy(rk);
+    return CHURN_OK;
+}
+
 int kafka_client_denied(rd_kafka_resp_err_t err)
 {
     return err == RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED || err == RD_KAFKA_RESP_ERR_GROUP_AUTHORIZATION_FAILED ||
@@ -311,7 +329,9 @@ static rd_kafka_resp_err_t on_new(rd_kafka_t *rk, const rd_kafka_conf_t *conf, v
 static void on_log(const rd_kafka_t *rk, int level, const char *facility, const char *text)
 {
     const struct kafka_client *client = rd_kafka_opaque(rk);
-    log_line(client->host, level, facility, text);
+    if (!atomic_load(&client->abandoned)) {
+        log_line(client->host, level, facility, text);
+    }
 }
 
 static void on_error(rd_kafka_t *rk, int code, const char *reason, void *opaque)
@@ -320,15 +340,21 @@ static void on_error(rd_kafka_t *rk, int code, const char *reason, void *opaque)
     kafka_client_error(opaque, (rd_kafka_resp_err_t)code, reason);
 }
 
-int32_t kafka_client_follow(struct kafka_client *client, rd_kafka_conf_t *conf, churn_error *err)
+rd_kafka_t *kafka_client_open(struct kafka_client *client, rd_kafka_type_t type, rd_kafka_conf_t *conf,
+                              churn_error *err)
 {
+    char said[256];
+    rd_kafka_t *rk;
     rd_kafka_conf_set_opaque(conf, client);
     rd_kafka_conf_set_log_cb(conf, on_log);
     rd_kafka_conf_set_error_cb(conf, on_error);
-    if (rd_kafka_conf_interceptor_add_on_new(conf, "churnd", on_new, client) != RD_KAFKA_RESP_ERR_NO_ERROR) {
-        return churn_fail(err, CHURN_FATAL, "librdkafka %s takes no interceptor", rd_kafka_version_str());
+    (void)rd_kafka_conf_interceptor_add_on_new(conf, "churnd", on_new, client);
+    rk = rd_kafka_new(type, conf, said, sizeof said);
+    if (rk == NULL) {
+        /* `conf` is given up: librdkafka 2.0.2 has freed its interceptors here and would do so again. */
+        (void)churn_fail_option(err, "properties", "librdkafka: %s", said);
     }
-    return CHURN_OK;
+    return rk;
 }
 
 /* Keeps "Connect to … failed: Connection refused" of "host:9092/1: Connect to … failed: Connection refused (after …)".
@@ -354,7 +380,10 @@ void kafka_client_error(struct kafka_client *client, rd_kafka_resp_err_t code, c
         churn_log(client->host, CHURN_LOG_DEBUG, "Kafka: %s", reason);
         break;
     case RD_KAFKA_RESP_ERR__ALL_BROKERS_DOWN:
-    case RD_KAFKA_RESP_ERR__FATAL: /* asked for with rd_kafka_fatal_error */
+    case RD_KAFKA_RESP_ERR__FATAL:                /* asked for with rd_kafka_fatal_error */
+    case RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART: /* these three also come with the topic's own events */
+    case RD_KAFKA_RESP_ERR__UNKNOWN_TOPIC:
+    case RD_KAFKA_RESP_ERR__UNKNOWN_PARTITION:
         churn_log(client->host, CHURN_LOG_DEBUG, "Kafka: %s", reason);
         break;
     default:
@@ -387,9 +416,56 @@ int kafka_client_check(struct kafka_client *client, int needed)
     return 0;
 }
 
+struct ending {
+    rd_kafka_t *rk;
+    int flags;
+};
+
+static void *destroy_thread(void *arg)
+{
+    const struct ending *ending = arg;
+    rd_kafka_destroy_flags(ending->rk, ending->flags);
+    return arg;
+}
+
+static struct timespec time_after(int64_t ms)
+{
+    struct timespec t;
+    (void)clock_gettime(CLOCK_REALTIME, &t);
+    t.tv_sec += (time_t)(ms / 1000);
+    t.tv_nsec += (long)(ms % 1000) * 1000000;
+    t.tv_sec += t.tv_nsec / 1000000000;
+    t.tv_nsec %= 1000000000;
+    return t;
+}
+
+void kafka_client_destroy(struct kafka_client *client, rd_kafka_t *rk, int flags, int64_t timeout_ms)
+{
+    struct ending *ending = rk != NULL ? malloc(sizeof *ending) : NULL;
+    struct timespec end = time_after(timeout_ms);
+    pthread_t thread;
+    if (ending != NULL) {
+        *ending = (struct ending){.rk = rk, .flags = flags};
+    }
+    if (ending == NULL || pthread_create(&thread, NULL, destroy_thread, ending) != 0) {
+        free(ending);
+        if (rk != NULL) {
+            rd_kafka_destroy_flags(rk, flags);
+        }
+        return;
+    }
+    if (pthread_timedjoin_np(thread, NULL, &end) == 0) {
+        free(ending);
+        return;
+    }
+    atomic_store(&client->abandoned, 1);
+    (void)pthread_detach(thread);
+    churn_log(client->host, CHURN_LOG_DEBUG, "librdkafka did not end in time; left behind");
+}
+
 void kafka_client_free(struct kafka_client *client)
 {
-    if (client == NULL) {
+    if (client == NULL || atomic_load(&client->abandoned)) {
         return;
     }
     while (client->links != NULL) {

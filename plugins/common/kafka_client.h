@@ -21,6 +21,10 @@ int32_t kafka_client_set(rd_kafka_conf_t *conf, const char *name, const char *va
 int32_t kafka_client_default(rd_kafka_conf_t *conf, const churn_map *properties, const char *name, const char *alias,
                              const char *value, churn_error *err);
 
+/* Finds out what librdkafka refuses only when a client is made, such as a missing certificate file, without a
+ * connection. Takes `conf`. CHURN_OK, or CHURN_FATAL with err->option = "properties". */
+int32_t kafka_client_try(rd_kafka_type_t type, rd_kafka_conf_t *conf, churn_error *err);
+
 /* 1 for an error that only somebody's permission or another configuration can end. */
 int kafka_client_denied(rd_kafka_resp_err_t err);
 
@@ -30,9 +34,10 @@ struct kafka_client;
 /* NULL when memory ran out. `host` and `brokers` outlive it; `owner` is what kafka_client_owner gives back. */
 struct kafka_client *kafka_client_new(const churn_host *host, const char *brokers, void *owner);
 
-/* Makes the client made of `conf` report to `client`, which becomes its opaque; replaces the log and error callbacks.
- */
-int32_t kafka_client_follow(struct kafka_client *client, rd_kafka_conf_t *conf, churn_error *err);
+/* Makes a librdkafka client that reports to `client`, which becomes the opaque of its callbacks. Takes `conf`. NULL on
+ * error, with err->option = "properties". End it with kafka_client_destroy. */
+rd_kafka_t *kafka_client_open(struct kafka_client *client, rd_kafka_type_t type, rd_kafka_conf_t *conf,
+                              churn_error *err);
 
 /* The `owner` of the kafka_client that is the opaque of a callback. */
 void *kafka_client_owner(void *opaque);
@@ -44,7 +49,11 @@ void kafka_client_error(struct kafka_client *client, rd_kafka_resp_err_t code, c
  * by the polling thread. */
 int kafka_client_check(struct kafka_client *client, int needed);
 
-/* After rd_kafka_destroy of the client that reports to it; may be NULL. */
+/* rd_kafka_destroy_flags with a bound: librdkafka 2.0.2 never comes back from it once a topic it read was deleted. What
+ * has not ended after `timeout_ms` is left to the end of the process, silenced. `rk` may be NULL. */
+void kafka_client_destroy(struct kafka_client *client, rd_kafka_t *rk, int flags, int64_t timeout_ms);
+
+/* After kafka_client_destroy of what reports to it; may be NULL. */
 void kafka_client_free(struct kafka_client *client);
 
 #endif

@@ -6,6 +6,7 @@
 #define RESEND_DELAY_MS 1000 /* after a failure that is not the record's own */
 #define CREATE_DELAY_MS 2000 /* between attempts to create a topic */
 #define CREATE_TIMEOUT_MS 10000
+#define DESTROY_TIMEOUT_MS 2000
 #define SLICE_MS 20 /* longest wait on one queue while something else may become due */
 
 _Static_assert(sizeof(void *) >= sizeof(uint64_t), "a record's id travels as librdkafka's message opaque");
@@ -69,6 +70,7 @@ struct kafka_producer {
     churn_done refused[64]; /* records that librdkafka did not take at all */
     uint32_t refused_count;
     uint64_t waiting; /* sent and not yet answered */
+    int refusing;     /* the last report was a failure; said once */
     int failed;       /* no return: `failure` says why */
     churn_error failure;
 };
@@ -135,17 +137,12 @@ static rd_kafka_conf_t *make_conf(const churn_host *host, const char *brokers, c
 int32_t kafka_producer_check(const churn_host *host, const char *brokers, const churn_map *properties, churn_error *err)
 {
     rd_kafka_conf_t *conf = make_conf(host, brokers, properties, BULK, err);
-    if (conf == NULL) {
-        return CHURN_FATAL;
-    }
-    rd_kafka_conf_destroy(conf);
-    return CHURN_OK;
+    return conf != NULL ? kafka_client_try(RD_KAFKA_PRODUCER, conf, err) : CHURN_FATAL;
 }
 
 static int32_t open_lane(struct kafka_producer *p, enum lane_id id, churn_error *err)
 {
     struct lane *lane = &p->lanes[id];
-    char said[256];
     rd_kafka_conf_t *conf;
     if (lane->rk != NULL) {
         return CHURN_OK;
@@ -155,14 +152,9 @@ static int32_t open_lane(struct kafka_producer *p, enum lane_id id, churn_error 
         return CHURN_FATAL;
     }
     rd_kafka_conf_set_events(conf, RD_KAFKA_EVENT_DR);
-    if (kafka_client_follow(p->client, conf, err) != CHURN_OK) {
-        rd_kafka_conf_destroy(conf);
-        return CHURN_FATAL;
-    }
-    lane->rk = rd_kafka_new(RD_KAFKA_PRODUCER, conf, said, sizeof said);
+    lane->rk = kafka_client_open(p->client, RD_KAFKA_PRODUCER, conf, err);
     if (lane->rk == NULL) {
-        rd_kafka_conf_destroy(conf); /* rd_kafka_new takes it only when it succeeds */
-        return churn_fail_option(err, "properties", "librdkafka: %s", said);
+        return CHURN_FATAL;
     }
     lane->queue = rd_kafka_queue_get_main(lane->rk);
     return CHURN_OK;
@@ -292,7 +284,7 @@ static void topic_denied(struct kafka_producer *p, struct topic *t, const char *
 {
     t->state = TOPIC_READY;
     if (!t->denied) {
-        churn_log(p->host, CHURN_LOG_WARN, "topic `%s` may not be created by this client: %s; writing to it as it is",
+        churn_log(p->host, CHURN_LOG_WARN, "topic `%s` cannot be created by this client: %s; writing to it as it is",
                   t->name, said);
     }
     t->denied = 1;
@@ -305,7 +297,7 @@ static void topic_answered(struct kafka_producer *p, struct topic *t, rd_kafka_r
         t->state = TOPIC_READY;
     } else if (code == RD_KAFKA_RESP_ERR_TOPIC_ALREADY_EXISTS) {
         t->state = TOPIC_READY;
-    } else if (kafka_client_denied(code)) {
+    } else if (kafka_client_denied(code) || code == RD_KAFKA_RESP_ERR__UNSUPPORTED_FEATURE) {
         topic_denied(p, t, said);
     } else if (code == RD_KAFKA_RESP_ERR_TOPIC_EXCEPTION || code == RD_KAFKA_RESP_ERR_INVALID_CONFIG) {
         fail(p, "topic `%s` cannot be created: %s", t->name, said);
@@ -415,6 +407,16 @@ static rd_kafka_headers_t *make_headers(const churn_record *record)
     return headers;
 }
 
+/* Says once that a topic is not written to for a reason that may pass. */
+static void warn_refusing(struct kafka_producer *p, const struct topic *t, rd_kafka_resp_err_t code)
+{
+    if (!p->refusing) {
+        p->refusing = 1;
+        churn_log(p->host, CHURN_LOG_WARN, "topic `%s` cannot be written to: %s; waiting", t->name,
+                  rd_kafka_err2str(code));
+    }
+}
+
 /* Sorts out what librdkafka said of a new record. */
 static int32_t taken(struct kafka_producer *p, struct topic *t, uint64_t id, rd_kafka_resp_err_t code, churn_error *err)
 {
@@ -432,8 +434,7 @@ static int32_t taken(struct kafka_producer *p, struct topic *t, uint64_t id, rd_
         return report_failure(p, err);
     }
     if (code != RD_KAFKA_RESP_ERR__QUEUE_FULL) {
-        churn_log(p->host, CHURN_LOG_WARN, "topic `%s` cannot be written to: %s; waiting", t->name,
-                  rd_kafka_err2str(code));
+        warn_refusing(p, t, code);
     }
     return CHURN_PENDING;
 }
@@ -518,8 +519,7 @@ static void send_again(struct kafka_producer *p, enum lane_id lane, const rd_kaf
         return;
     }
     if (!suspect) {
-        churn_log(p->host, CHURN_LOG_WARN, "topic `%s` did not take a record: %s; sending it again", t->name,
-                  rd_kafka_err2str(m->err));
+        warn_refusing(p, t, m->err);
     }
     if (m->err == RD_KAFKA_RESP_ERR_INVALID_TIMESTAMP) {
         r->timestamp_ms = 0; /* the broker bounds how far it may be from now; the event itself carries its time */
@@ -572,6 +572,7 @@ static void resend_due(struct kafka_producer *p)
 static int answer(struct kafka_producer *p, enum lane_id lane, const rd_kafka_message_t *m, churn_done *done)
 {
     if (m->err == RD_KAFKA_RESP_ERR_NO_ERROR) {
+        p->refusing = 0;
         *done = (churn_done){.id = (uintptr_t)m->_private, .result = CHURN_OK};
         return 1;
     }
@@ -628,7 +629,9 @@ static int serve_event(struct kafka_producer *p, enum lane_id id, int timeout_ms
         creation_answered(p, event);
         break;
     case RD_KAFKA_EVENT_ERROR:
-        kafka_client_error(p->client, rd_kafka_event_error(event), rd_kafka_event_error_string(event));
+        if (!rd_kafka_event_error_is_fatal(event)) { /* those are asked for with rd_kafka_fatal_error */
+            kafka_client_error(p->client, rd_kafka_event_error(event), rd_kafka_event_error_string(event));
+        }
         break;
     default:
         break;
@@ -704,7 +707,7 @@ static void close_lane(struct kafka_producer *p, enum lane_id id)
         }
     }
     rd_kafka_queue_destroy(lane->queue);
-    rd_kafka_destroy(lane->rk);
+    kafka_client_destroy(p->client, lane->rk, 0, DESTROY_TIMEOUT_MS);
 }
 
 void kafka_producer_free(struct kafka_producer *p, int64_t deadline_ms)

@@ -17,8 +17,9 @@ int32_t kafka_producer_check(const churn_host *host, const char *brokers, const 
 struct kafka_producer *kafka_producer_new(const churn_host *host, const char *brokers, const churn_map *properties,
                                           churn_error *err);
 
-/* Sees to it that `topic` exists, made with `partitions` (0: the broker's default) and `config` ("name", "value", …, NULL;
- * may be NULL) if it does not. Asynchronous: send waits by itself until the topic is there. Call before the first send. */
+/* Sees to it that `topic` exists, made with `partitions` (0: the broker's default) and `config` ("name", "value", …,
+ * NULL; may be NULL) if it does not. Asynchronous: send waits by itself until the topic is there. Call before the first
+ * send. */
 int32_t kafka_producer_ensure_topic(struct kafka_producer *producer, const char *topic, int32_t partitions,
                                     const char *const *config, churn_error *err);
 
@@ -28,8 +29,8 @@ int32_t kafka_producer_ensure_topic(struct kafka_producer *producer, const char 
 int32_t kafka_producer_send(struct kafka_producer *producer, const char *topic, const churn_record *record,
                             churn_error *err);
 
-/* Serves delivery reports; waits up to `timeout_ms` for the first answer when records are under way. Returns CHURN_OK and
- * *ret_count answers, or CHURN_FATAL. A passing outage is waited out without limit (message.timeout.ms 0). */
+/* Serves delivery reports; waits up to `timeout_ms` for the first answer when records are under way. Returns CHURN_OK
+ * and *ret_count answers, or CHURN_FATAL. A passing outage is waited out without limit (message.timeout.ms 0). */
 int32_t kafka_producer_poll(struct kafka_producer *producer, churn_done *done, uint32_t max, uint32_t timeout_ms,
                             uint32_t *ret_count, churn_error *err);
 

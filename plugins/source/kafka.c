@@ -15,6 +15,7 @@
 #define QUERY_TIMEOUT_MS 2000 /* for questions to the brokers that the worker waits for */
 #define COMMIT_TIMEOUT_MS 10000
 #define CLOSE_TIMEOUT_MS 5000
+#define DESTROY_TIMEOUT_MS 2000
 #define SEEK_TIMEOUT_MS 2000
 #define OFFSET_UNKNOWN (-1)
 
@@ -112,6 +113,7 @@ static const char *const owned[] = {
 };
 
 static const char *const defaults[][2] = {
+    {"allow.auto.create.topics", "false"},
     {"fetch.wait.max.ms", "50"},
     {"queued.min.messages", "10000000"}, /* librdkafka waits up to a second beyond it; `buffer` is the bound */
     {"topic.metadata.refresh.interval.ms", "5000"}, /* so that a topic that appears later is found soon */
@@ -185,7 +187,6 @@ static int32_t set_own(const struct kafka_source *s, rd_kafka_conf_t *conf, chur
         {"enable.auto.commit", "false"},
         {"enable.auto.offset.store", "false"},
         {"auto.offset.reset", "error"},
-        {"allow.auto.create.topics", "false"},
         {"enable.partition.eof", s->host->until_end ? "true" : "false"},
         {"queued.max.messages.kbytes", kbytes},
     };
@@ -275,11 +276,11 @@ static int32_t source_create(void *self, const churn_host *host, churn_error *er
     struct kafka_source *s = self;
     rd_kafka_conf_t *conf;
     s->host = host;
-    if (take_topics(s, err) != CHURN_OK || (conf = make_conf(s, err)) == NULL) {
+    if (take_topics(s, err) != CHURN_OK || (conf = make_conf(s, err)) == NULL ||
+        kafka_client_try(RD_KAFKA_CONSUMER, conf, err) != CHURN_OK) {
         source_destroy(s);
         return CHURN_FATAL;
     }
-    rd_kafka_conf_destroy(conf);
     return CHURN_OK;
 }
 
@@ -300,7 +301,7 @@ static void topic_missing(const struct kafka_source *s, const char *name)
     struct topic *t = topic_of(s, name);
     if (t != NULL && !t->missing) {
         t->missing = t->appeared = 1;
-        churn_log(s->host, CHURN_LOG_INFO, "topic `%s` does not exist yet; waiting for it", name);
+        churn_log(s->host, CHURN_LOG_INFO, "topic `%s` does not exist; waiting for it", name);
     }
 }
 
@@ -1003,18 +1004,20 @@ static int32_t source_poll(void *self, churn_record *records, uint32_t max, uint
 
 /* --- Positions --- */
 
-/* Errors of a commit that a rebalance explains: whoever has the partition now reads on from the older offset. */
-static int of_rebalance(rd_kafka_resp_err_t code)
+/* Errors of a commit that a rebalance or a deleted topic explains: whoever has the partition now reads on from the
+ * older offset. */
+static int is_explained(rd_kafka_resp_err_t code)
 {
     return code == RD_KAFKA_RESP_ERR_ILLEGAL_GENERATION || code == RD_KAFKA_RESP_ERR_UNKNOWN_MEMBER_ID ||
            code == RD_KAFKA_RESP_ERR_REBALANCE_IN_PROGRESS || code == RD_KAFKA_RESP_ERR__NO_OFFSET ||
-           code == RD_KAFKA_RESP_ERR__ASSIGNMENT_LOST || code == RD_KAFKA_RESP_ERR__WAIT_COORD;
+           code == RD_KAFKA_RESP_ERR__ASSIGNMENT_LOST || code == RD_KAFKA_RESP_ERR__WAIT_COORD ||
+           code == RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART;
 }
 
 static void log_commit(const struct kafka_source *s, rd_kafka_resp_err_t code)
 {
     if (code != RD_KAFKA_RESP_ERR_NO_ERROR) {
-        churn_log(s->host, of_rebalance(code) ? CHURN_LOG_DEBUG : CHURN_LOG_WARN,
+        churn_log(s->host, is_explained(code) ? CHURN_LOG_DEBUG : CHURN_LOG_WARN,
                   "offsets of group `%s` were not committed: %s; a later commit includes them", s->group_id,
                   rd_kafka_err2str(code));
     }
@@ -1166,9 +1169,7 @@ static void close_source(struct kafka_source *s)
     if (s->records != NULL) {
         rd_kafka_queue_destroy(s->records);
     }
-    if (s->rk != NULL) {
-        rd_kafka_destroy_flags(s->rk, RD_KAFKA_DESTROY_F_NO_CONSUMER_CLOSE);
-    }
+    kafka_client_destroy(s->client, s->rk, RD_KAFKA_DESTROY_F_NO_CONSUMER_CLOSE, DESTROY_TIMEOUT_MS);
     kafka_client_free(s->client);
     free(s->held);
     free(s->parts);
@@ -1183,7 +1184,6 @@ static void close_source(struct kafka_source *s)
 
 static int32_t open_consumer(struct kafka_source *s, churn_error *err)
 {
-    char said[256];
     rd_kafka_conf_t *conf = make_conf(s, err);
     if (conf == NULL) {
         return CHURN_FATAL;
@@ -1192,14 +1192,9 @@ static int32_t open_consumer(struct kafka_source *s, churn_error *err)
     rd_kafka_conf_set_offset_commit_cb(conf, on_commit);
     s->fetchers_doze =
         kafka_client_default(conf, &s->properties, "fetch.queue.backoff.ms", NULL, "10", NULL) != CHURN_OK;
-    if (kafka_client_follow(s->client, conf, err) != CHURN_OK) {
-        rd_kafka_conf_destroy(conf);
-        return CHURN_FATAL;
-    }
-    s->rk = rd_kafka_new(RD_KAFKA_CONSUMER, conf, said, sizeof said);
+    s->rk = kafka_client_open(s->client, RD_KAFKA_CONSUMER, conf, err);
     if (s->rk == NULL) {
-        rd_kafka_conf_destroy(conf); /* rd_kafka_new takes it only when it succeeds */
-        return churn_fail_option(err, "properties", "librdkafka: %s", said);
+        return CHURN_FATAL;
     }
     (void)rd_kafka_poll_set_consumer(s->rk); /* errors come with the group's events */
     s->records = rd_kafka_queue_new(s->rk);

@@ -417,8 +417,9 @@ static int32_t exchange(struct session *s, int64_t wait_ms)
     if (send_out(s) != CHURN_OK) {
         int cause = errno;
         /* What the server said before it closed, such as that it has too many clients, may still be readable. */
-        return receive(s) != CHURN_PENDING
-                   ? (s->broken[0] != '\0' ? CHURN_RETRY : CHURN_OK)
+        int32_t result = receive(s);
+        return result != CHURN_PENDING
+                   ? result
                    : break_session(s, "the connection to Redis at %s failed: %s", s->store->where, strerror(cause));
     }
     if (s->out_sent < s->out_len) {

@@ -101,7 +101,7 @@ def test_env_file(tmp_path):
 
 
 def test_version_and_help():
-    assert re.fullmatch(r"churnd \d+\.\d+\.\d+\S*\n", run_churnd("--version", check=0).stdout.splitlines(True)[0])
+    assert re.fullmatch(r"churnd \d+\.\d+\.\d+, plugin ABI \d+\.\d+\n", run_churnd("--version", check=0).stdout)
     text = run_churnd("--help", check=0).stdout
     for word in ("check", "plugins", "describe", "profile", "--until-end"):
         assert word in text
@@ -123,8 +123,7 @@ def test_description_of_an_event_type(kind):
 @pytest.mark.parametrize("name", ["redis", "lmdb", "generate", "filter", "prediction", "prediction_local", "alert"])
 def test_description_of_a_plugin(name):
     assert name in run_churnd("describe", name, check=0).stdout
-    schema = json.loads(run_churnd("describe", name, "--json-schema", check=0).stdout)
-    jsonschema.Draft202012Validator.check_schema(schema)
+    json.loads(run_churnd("describe", name, "--format", "json", check=0).stdout)
 
 
 def generated(tmp_path, count, **options):
@@ -182,7 +181,7 @@ def test_generator_is_deterministic_and_breaks_what_it_is_told(tmp_path):
 
 def quickstart_events(tmp_path):
     """The same events as config/quickstart.yaml makes, from the same source into a file."""
-    source = yaml.safe_load((SRC / "config/quickstart.yaml").read_text())["source"]
+    source = yaml.load((SRC / "config/quickstart.yaml").read_text(), yaml.BaseLoader)["source"]
     path = tmp_path / "same.yaml"
     path.write_text(yaml.safe_dump({"source": source, "sinks": [{"plugin": "file", "path": "same.jsonl"}]}))
     run_churnd("-c", path, cwd=tmp_path, check=0)

@@ -25,9 +25,7 @@ static const churn_sink_ops *ops(void)
 static void *start(const char *format, const char *sync)
 {
     churn_error err = {.size = sizeof err};
-    void *self;
-    (void)snprintf(path, sizeof path, "%s/a/b/lines", folder);
-    self = fake_instance_new(plugin, "path", path, "format", format, "sync", sync, NULL);
+    void *self = fake_instance_new(plugin, "path", path, "format", format, "sync", sync, NULL);
     CU_ASSERT_EQUAL_FATAL(ops()->create(self, &fake.host, &err), CHURN_OK);
     CU_ASSERT_EQUAL_FATAL(ops()->start(self, &err), CHURN_OK);
     return self;
@@ -333,6 +331,7 @@ int main(void)
     if (mkdtemp(folder) == NULL) {
         return 1;
     }
+    (void)snprintf(path, sizeof path, "%s/a/b/lines", folder);
     status = run_tests("sink file", tests);
     (void)snprintf(command, sizeof command, "rm -rf %s", folder);
     return system(command) != 0 || status;

@@ -155,12 +155,13 @@ static void test_outage_of_the_store(void)
 static void test_malformed_triggers_are_rejected(void)
 {
     static const char *const bad[] = {
-        "", "[]", "{\"request_id\":\"r\",\"customer_id\":\"C\"}",
-        "{\"request_id\":\"r\",\"customer_id\":\"C\",\"trigger\":{\"event_id\":\"e\",\"event_type\":\"t\","
-        "\"timestamp\":"
-        "\"2026-02-30T00:00:00.000Z\"}}",
-        "{\"request_id\":1,\"customer_id\":\"C\",\"trigger\":{\"event_id\":\"e\",\"event_type\":\"t\",\"timestamp\":"
-        "\"2026-02-20T00:00:00.000Z\"}}"};
+        "",
+        "[]",
+        "{\"request_id\":\"r\",\"customer_id\":\"C\"}",
+        "{\"request_id\":\"r\",\"customer_id\":\"C\",\"trigger\":{\"timestamp\":\"2026-02-20T00:00:00.000Z\"}}",
+        "{\"request_id\":\"\",\"customer_id\":\"C\",\"trigger\":{\"event_id\":7}}",
+        "{\"request_id\":7,\"customer_id\":\"C\",\"trigger\":{}}",
+        "{\"request_id\":\"r\",\"customer_id\":\"\",\"trigger\":{}}"};
     churn_done done[1];
     begin();
     for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++) {

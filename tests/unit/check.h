@@ -11,10 +11,15 @@
 
 #include "tests/support/cunit_main.h"
 
+#define SHOWN_FAILURES 20
+
 __attribute__((format(printf, 2, 3))) static inline void check(bool ok, const char *format, ...)
 {
-    CU_ASSERT(ok);
-    if (!ok) {
+    static unsigned failures;
+    if (ok || failures < SHOWN_FAILURES) { /* a wrong table would otherwise fill the log */
+        CU_ASSERT(ok);
+    }
+    if (!ok && failures++ < SHOWN_FAILURES) {
         va_list args;
         va_start(args, format);
         (void)fprintf(stderr, "\n  case: ");

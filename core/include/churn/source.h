@@ -11,7 +11,8 @@
 extern "C" {
 #endif
 
-/** How a source tells its worker about partitions. Called only from within the source's own poll. [worker] */
+/** How a source tells its worker about partitions. Called only from within the source's own poll; valid until stop.
+ *  [worker] */
 typedef struct churn_source_listener {
     uint32_t size;
     uint32_t reserved;

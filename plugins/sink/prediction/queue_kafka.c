@@ -11,6 +11,8 @@
 #define REQUEST_MS 1000     /* longest wait for an answer about metadata or offsets */
 #define COMMIT_WAIT_MS 3000 /* longest wait for a commit that must be known to have happened */
 
+#define DESTROY_MS 2000 /* longest wait for librdkafka's threads to end */
+
 /* The newest trigger of a customer stands for its older ones, so compaction keeps the topic bounded and loses none,
  * however long the API is down. */
 static const char *const topic_config[] = {"cleanup.policy", "compact", NULL};
@@ -499,7 +501,7 @@ static void back_free(void *arg, int64_t deadline_ms)
         int left;
         commit_now(b, deadline_ms / 2 < COMMIT_WAIT_MS ? (int)(deadline_ms / 2) : COMMIT_WAIT_MS);
         left = b->subscribed && leave(b, deadline_ms / 2);
-        rd_kafka_destroy_flags(b->rk, left ? 0 : RD_KAFKA_DESTROY_F_NO_CONSUMER_CLOSE);
+        kafka_client_destroy(b->client, b->rk, left ? 0 : RD_KAFKA_DESTROY_F_NO_CONSUMER_CLOSE, DESTROY_MS);
     }
     for (int32_t i = 0; i < b->partition_count; i++) {
         free(b->partitions[i].ring);
@@ -565,30 +567,24 @@ static rd_kafka_conf_t *make_conf(const churn_host *host, const struct settings 
 int32_t queue_kafka_check(const churn_host *host, const struct settings *settings, churn_error *err)
 {
     rd_kafka_conf_t *conf = make_conf(host, settings, err);
-    if (conf == NULL) {
-        return CHURN_FATAL;
-    }
-    rd_kafka_conf_destroy(conf);
-    return CHURN_OK;
+    return conf != NULL ? kafka_client_try(RD_KAFKA_CONSUMER, conf, err) : CHURN_FATAL;
 }
 
 static int32_t open_consumer(struct back *b, churn_error *err)
 {
     rd_kafka_conf_t *conf = make_conf(b->host, b->settings, err);
-    char said[256];
     if (conf == NULL) {
         return CHURN_FATAL;
     }
     b->client = kafka_client_new(b->host, b->settings->brokers, b);
-    if (b->client == NULL || kafka_client_follow(b->client, conf, err) != CHURN_OK) {
+    if (b->client == NULL) {
         rd_kafka_conf_destroy(conf);
-        return b->client == NULL ? churn_fail(err, CHURN_FATAL, "out of memory") : CHURN_FATAL;
+        return churn_fail(err, CHURN_FATAL, "out of memory");
     }
     rd_kafka_conf_set_rebalance_cb(conf, on_rebalance);
-    b->rk = rd_kafka_new(RD_KAFKA_CONSUMER, conf, said, sizeof said);
+    b->rk = kafka_client_open(b->client, RD_KAFKA_CONSUMER, conf, err);
     if (b->rk == NULL) {
-        rd_kafka_conf_destroy(conf);
-        return churn_fail_option(err, "properties", "librdkafka: %s", said);
+        return CHURN_FATAL;
     }
     (void)rd_kafka_poll_set_consumer(b->rk);
     return CHURN_OK;

@@ -1,0 +1,541 @@
+/* The Kafka plugins against librdkafka's mock cluster: no server. */
+#include "cunit_main.h"
+#include "fake_host.h"
+#include "kafka_client.h"
+#include "kafka_producer.h"
+
+#include <churn/sink.h>
+#include <churn/source.h>
+#include <librdkafka/rdkafka_mock.h>
+#include <stdlib.h>
+#include <time.h>
+
+#define PRODUCE_REQUEST 0 /* Kafka's number of the API */
+#define DEADLINE_MS 30000
+
+static int64_t now_ms(void)
+{
+    struct timespec t;
+    (void)clock_gettime(CLOCK_MONOTONIC, &t);
+    return (int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000;
+}
+
+/* --- A cluster of one broker --- */
+
+struct cluster {
+    rd_kafka_t *rk;
+    rd_kafka_mock_cluster_t *mock;
+    const char *brokers;
+};
+
+static struct cluster cluster_new(const char *topic, int partitions)
+{
+    struct cluster c;
+    char said[256];
+    rd_kafka_conf_t *conf = rd_kafka_conf_new();
+    rd_kafka_conf_set_log_cb(conf, NULL);
+    c.rk = rd_kafka_new(RD_KAFKA_PRODUCER, conf, said, sizeof said);
+    c.mock = rd_kafka_mock_cluster_new(c.rk, 1);
+    c.brokers = rd_kafka_mock_cluster_bootstraps(c.mock);
+    (void)rd_kafka_mock_topic_create(c.mock, topic, partitions, 1);
+    return c;
+}
+
+static void cluster_free(struct cluster *c)
+{
+    rd_kafka_mock_cluster_destroy(c->mock);
+    rd_kafka_destroy(c->rk);
+}
+
+/* --- Configuration --- */
+
+static struct fake_host fake;
+
+/* The message of a refusal of one property; "" when it was taken. */
+static const char *refusal(const char *name, const char *value)
+{
+    static const char *const owned[] = {"group.id", "use `group_id`", NULL};
+    static churn_error err;
+    const churn_map map = {.keys = &name, .values = &value, .count = 1};
+    rd_kafka_conf_t *conf;
+    memset(&err, 0, sizeof err);
+    conf = kafka_client_conf(&fake.host, "localhost:1", &map, owned, &err);
+    if (conf != NULL) {
+        rd_kafka_conf_destroy(conf);
+        return "";
+    }
+    CU_ASSERT_STRING_EQUAL(err.option, "properties");
+    return err.message;
+}
+
+static void test_properties(void)
+{
+    fake_host_init(&fake);
+    CU_ASSERT_STRING_EQUAL(refusal("session.timeout.ms", "10000"), "");
+    CU_ASSERT_STRING_EQUAL(refusal("compression.codec", "zstd"), ""); /* a topic's property */
+    CU_ASSERT_STRING_EQUAL(refusal("sesion.timeout.ms", "10000"),
+                           "librdkafka has no property `sesion.timeout.ms`; did you mean `session.timeout.ms`?");
+    CU_ASSERT_STRING_EQUAL(refusal("nonsense", "1"), "librdkafka has no property `nonsense`");
+    CU_ASSERT_STRING_EQUAL(refusal("group.id", "g"), "`group.id` cannot be set here: use `group_id`");
+    CU_ASSERT_STRING_EQUAL(refusal("bootstrap.servers", "a:1"),
+                           "`bootstrap.servers` cannot be set here: use `brokers`");
+}
+
+static void test_values_stay_secret(void)
+{
+    fake_host_init(&fake);
+    CU_ASSERT_PTR_NOT_NULL(strstr(refusal("security.protocol", "hunter2"), "security.protocol"));
+    CU_ASSERT_PTR_NULL(strstr(refusal("security.protocol", "hunter2"), "hunter2"));
+    CU_ASSERT_PTR_NULL(strstr(refusal("fetch.wait.max.ms", "987654321"), "987654321"));
+}
+
+static void test_brokers_are_needed(void)
+{
+    churn_error err = {.size = sizeof err};
+    fake_host_init(&fake);
+    CU_ASSERT_PTR_NULL(kafka_client_conf(&fake.host, "", NULL, NULL, &err));
+    CU_ASSERT_STRING_EQUAL(err.option, "brokers");
+}
+
+static void test_producer_check(void)
+{
+    const char *const keys[] = {"max.in.flight", "acks", "ssl.ca.location"};
+    const char *const values[] = {"10", "1", "/nonexistent"};
+    churn_error err = {.size = sizeof err};
+    churn_map map = {.count = 1};
+    fake_host_init(&fake);
+    CU_ASSERT_EQUAL(kafka_producer_check(&fake.host, "localhost:1", NULL, &err), CHURN_OK);
+    for (size_t i = 0; i < 2; i++) {
+        map.keys = &keys[i];
+        map.values = &values[i];
+        CU_ASSERT_EQUAL(kafka_producer_check(&fake.host, "localhost:1", &map, &err), CHURN_FATAL);
+        CU_ASSERT_STRING_EQUAL(err.option, "properties");
+        CU_ASSERT_PTR_NOT_NULL(strstr(err.message, keys[i]));
+    }
+}
+
+/* --- Producer --- */
+
+struct tally {
+    unsigned ok;
+    unsigned rejected;
+    unsigned repeated;
+    unsigned char seen[4096];
+};
+
+static void collect(struct kafka_producer *p, struct tally *t, uint32_t timeout_ms)
+{
+    churn_done done[64];
+    churn_error err = {.size = sizeof err};
+    uint32_t n = 0;
+    CU_ASSERT_EQUAL_FATAL(kafka_producer_poll(p, done, 64, timeout_ms, &n, &err), CHURN_OK);
+    for (uint32_t i = 0; i < n; i++) {
+        t->repeated += t->seen[done[i].id]++;
+        t->ok += done[i].result == CHURN_OK;
+        t->rejected += done[i].result == CHURN_REJECT;
+        CU_ASSERT(done[i].result == CHURN_OK || done[i].message != NULL);
+    }
+}
+
+/* Sends `count` records of `len` bytes and collects all answers. */
+static void send_all(struct kafka_producer *p, const char *topic, unsigned count, uint32_t len, struct tally *t)
+{
+    const churn_header header = {.name = "churn.reason", .value = str("invalid_json")};
+    int64_t end = now_ms() + DEADLINE_MS;
+    char *value = calloc(1, len + 1u);
+    churn_error err = {.size = sizeof err};
+    for (unsigned i = 0; i < count && now_ms() < end;) {
+        churn_record r = {.size = sizeof r,
+                          .key = str("customer"),
+                          .value = {.ptr = value, .len = len},
+                          .id = i,
+                          .headers = &header,
+                          .header_count = i % 2};
+        int32_t result = kafka_producer_send(p, topic, &r, &err);
+        i += result == CHURN_OK;
+        if (result == CHURN_PENDING) {
+            collect(p, t, 10);
+        }
+        CU_ASSERT_FATAL(result == CHURN_OK || result == CHURN_PENDING);
+    }
+    while (kafka_producer_waiting(p) > 0 && now_ms() < end) {
+        collect(p, t, 100);
+    }
+    free(value);
+    CU_ASSERT_EQUAL(kafka_producer_waiting(p), 0);
+    CU_ASSERT_EQUAL(t->repeated, 0);
+}
+
+static struct kafka_producer *producer_new(const struct cluster *c)
+{
+    churn_error err = {.size = sizeof err};
+    struct kafka_producer *p = kafka_producer_new(&fake.host, c->brokers, NULL, &err);
+    CU_ASSERT_PTR_NOT_NULL_FATAL(p);
+    return p;
+}
+
+static void test_producer_answers_each_once(void)
+{
+    struct cluster c = cluster_new("t", 3);
+    struct tally t = {0};
+    struct kafka_producer *p;
+    fake_host_init(&fake);
+    p = producer_new(&c);
+    send_all(p, "t", 3000, 200, &t);
+    CU_ASSERT_EQUAL(t.ok, 3000);
+    kafka_producer_free(p, 1000);
+    cluster_free(&c);
+}
+
+/* One answer of the broker with `code` fails a batch; every record must still get through. */
+static void expect_through(rd_kafka_resp_err_t code)
+{
+    struct cluster c = cluster_new("t", 1);
+    struct tally t = {0};
+    struct kafka_producer *p;
+    fake_host_init(&fake);
+    p = producer_new(&c);
+    send_all(p, "t", 1, 10, &t); /* connected, so that the error meets a batch */
+    memset(&t, 0, sizeof t);
+    rd_kafka_mock_push_request_errors(c.mock, PRODUCE_REQUEST, 1, code);
+    send_all(p, "t", 500, 100, &t);
+    CU_ASSERT_EQUAL(t.ok, 500);
+    kafka_producer_free(p, 1000);
+    cluster_free(&c);
+}
+
+static void test_producer_sends_again(void)
+{
+    expect_through(RD_KAFKA_RESP_ERR_NOT_ENOUGH_REPLICAS);
+    expect_through(RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED);
+    expect_through(RD_KAFKA_RESP_ERR_INVALID_TIMESTAMP);
+}
+
+static void test_producer_spares_the_neighbours(void)
+{
+    expect_through(RD_KAFKA_RESP_ERR_MSG_SIZE_TOO_LARGE);
+    expect_through(RD_KAFKA_RESP_ERR_INVALID_RECORD);
+}
+
+static void test_producer_rejects_at_fault(void)
+{
+    struct cluster c = cluster_new("t", 1);
+    struct tally t = {0};
+    struct kafka_producer *p;
+    fake_host_init(&fake);
+    p = producer_new(&c);
+    send_all(p, "t", 2, 5u * 1024 * 1024, &t); /* beyond the client's own limit */
+    CU_ASSERT_EQUAL(t.rejected, 2);
+    memset(&t, 0, sizeof t);
+    rd_kafka_mock_push_request_errors(c.mock, PRODUCE_REQUEST, 2, RD_KAFKA_RESP_ERR_MSG_SIZE_TOO_LARGE,
+                                      RD_KAFKA_RESP_ERR_MSG_SIZE_TOO_LARGE); /* in its batch, and alone */
+    send_all(p, "t", 1, 100, &t);
+    CU_ASSERT_EQUAL(t.rejected, 1);
+    kafka_producer_free(p, 1000);
+    cluster_free(&c);
+}
+
+static void test_producer_waits_out_an_outage(void)
+{
+    struct cluster c = cluster_new("t", 1);
+    const churn_record r = {.size = sizeof r, .value = str("v"), .id = 7};
+    struct tally t = {0};
+    struct kafka_producer *p;
+    churn_error err = {.size = sizeof err};
+    int64_t end;
+    fake_host_init(&fake);
+    p = producer_new(&c);
+    send_all(p, "t", 1, 10, &t);
+    (void)rd_kafka_mock_broker_set_down(c.mock, 1);
+    CU_ASSERT_EQUAL(kafka_producer_send(p, "t", &r, &err), CHURN_OK);
+    for (end = now_ms() + 3500; now_ms() < end;) {
+        collect(p, &t, 100);
+    }
+    CU_ASSERT_EQUAL(kafka_producer_waiting(p), 1);
+    (void)rd_kafka_mock_broker_set_up(c.mock, 1);
+    for (end = now_ms() + DEADLINE_MS; kafka_producer_waiting(p) > 0 && now_ms() < end;) {
+        collect(p, &t, 100);
+    }
+    CU_ASSERT_EQUAL(t.ok, 2);
+    kafka_producer_free(p, 1000);
+    cluster_free(&c);
+}
+
+static void test_producer_without_topic_creation(void)
+{
+    struct cluster c = cluster_new("t", 1);
+    struct tally t = {0};
+    struct kafka_producer *p;
+    churn_error err = {.size = sizeof err};
+    fake_host_init(&fake);
+    p = producer_new(&c);
+    /* The mock cluster cannot create topics: that is a warning, not an obstacle. */
+    CU_ASSERT_EQUAL(kafka_producer_ensure_topic(p, "t", 1, NULL, &err), CHURN_OK);
+    send_all(p, "t", 10, 10, &t);
+    CU_ASSERT_EQUAL(t.ok, 10);
+    kafka_producer_free(p, 1000);
+    cluster_free(&c);
+}
+
+/* --- Sink and source --- */
+
+struct reader {
+    const churn_source_ops *ops;
+    const churn_plugin *plugin;
+    void *self;
+    unsigned assigned;
+    unsigned revoked;
+    unsigned records;
+    unsigned out_of_order;
+    int64_t next[8];
+};
+
+static void on_assigned(void *ctx, const churn_position *positions, uint32_t count)
+{
+    struct reader *r = ctx;
+    r->assigned += count;
+    for (uint32_t i = 0; i < count; i++) {
+        r->next[positions[i].partition] = positions[i].offset >= 0 ? positions[i].offset : 0;
+    }
+}
+
+static void on_revoked(void *ctx, const churn_position *positions, uint32_t count, int32_t lost)
+{
+    struct reader *r = ctx;
+    (void)positions;
+    (void)lost;
+    r->revoked += count;
+}
+
+static struct reader *reader_new(const struct cluster *c, const char *group, const char *start)
+{
+    static const churn_source_listener shape = {.size = sizeof shape, .assigned = on_assigned, .revoked = on_revoked};
+    static churn_source_listener listener;
+    struct reader *r = calloc(1, sizeof *r);
+    churn_error err = {.size = sizeof err};
+    r->plugin = fake_plugin_load("source", "kafka");
+    r->ops = r->plugin->ops;
+    r->self =
+        fake_instance_new(r->plugin, "brokers", c->brokers, "topics", "t,t", "group_id", group, "start", start, NULL);
+    listener = shape;
+    listener.ctx = r;
+    CU_ASSERT_EQUAL_FATAL(r->ops->create(r->self, &fake.host, &err), CHURN_OK);
+    CU_ASSERT_EQUAL_FATAL(r->ops->start(r->self, &listener, &err), CHURN_OK);
+    return r;
+}
+
+static void reader_free(struct reader *r)
+{
+    r->ops->stop(r->self);
+    r->ops->destroy(r->self);
+    fake_instance_free(r->plugin, r->self);
+    free(r);
+}
+
+static int32_t read_some(struct reader *r, uint32_t max)
+{
+    churn_record records[64];
+    churn_error err = {.size = sizeof err};
+    uint32_t n = 0;
+    int32_t result = r->ops->poll(r->self, records, max, 50, &n, &err);
+    CU_ASSERT_FATAL(result >= 0);
+    for (uint32_t i = 0; i < n; i++) {
+        r->out_of_order += records[i].offset != r->next[records[i].partition];
+        r->next[records[i].partition] = records[i].offset + 1;
+        CU_ASSERT_STRING_EQUAL(records[i].topic, "t");
+        CU_ASSERT_EQUAL(records[i].key.len, strlen("customer"));
+    }
+    r->records += n;
+    return result;
+}
+
+static void read_until(struct reader *r, unsigned records)
+{
+    int64_t end = now_ms() + DEADLINE_MS;
+    while (r->records < records && now_ms() < end) {
+        (void)read_some(r, 64);
+    }
+    CU_ASSERT_EQUAL(r->records, records);
+    CU_ASSERT_EQUAL(r->out_of_order, 0);
+}
+
+static void commit_all(struct reader *r)
+{
+    churn_position p[3];
+    churn_error err = {.size = sizeof err};
+    for (int i = 0; i < 3; i++) {
+        p[i] = (churn_position){.topic = "t", .partition = i, .offset = r->next[i]};
+    }
+    CU_ASSERT_EQUAL(r->ops->commit(r->self, p, 3, 1, &err), CHURN_OK);
+}
+
+static void fill(const struct cluster *c, unsigned count)
+{
+    struct tally t = {0};
+    struct kafka_producer *p = producer_new(c);
+    send_all(p, "t", count, 100, &t);
+    CU_ASSERT_EQUAL(t.ok, count);
+    kafka_producer_free(p, 1000);
+}
+
+static void test_source_reads_and_goes_on(void)
+{
+    struct cluster c = cluster_new("t", 3);
+    struct reader *r;
+    fake_host_init(&fake);
+    fill(&c, 1000);
+    r = reader_new(&c, "g", "beginning");
+    read_until(r, 1000);
+    CU_ASSERT_EQUAL(r->assigned, 3);
+    commit_all(r);
+    reader_free(r);
+    fill(&c, 500);
+    r = reader_new(&c, "g", "beginning");
+    read_until(r, 500);
+    reader_free(r);
+    cluster_free(&c);
+}
+
+static void test_source_starts_at_the_end(void)
+{
+    struct cluster c = cluster_new("t", 3);
+    struct reader *r;
+    int64_t end = now_ms() + DEADLINE_MS;
+    fake_host_init(&fake);
+    fill(&c, 100);
+    r = reader_new(&c, "g", "end");
+    while (r->assigned == 0 && now_ms() < end) {
+        (void)read_some(r, 64);
+    }
+    fill(&c, 50);
+    read_until(r, 50);
+    reader_free(r);
+    cluster_free(&c);
+}
+
+static void test_source_pauses_and_seeks(void)
+{
+    struct cluster c = cluster_new("t", 1);
+    churn_position back = {.topic = "t", .offset = 10};
+    churn_error err = {.size = sizeof err};
+    churn_lag lag = {.size = sizeof lag};
+    struct reader *r;
+    fake_host_init(&fake);
+    fill(&c, 300);
+    r = reader_new(&c, "g", "beginning");
+    while (r->records < 100) {
+        (void)read_some(r, 10);
+    }
+    r->ops->lag(r->self, &lag);
+    CU_ASSERT_EQUAL(lag.known, 1);
+    CU_ASSERT_EQUAL(lag.messages, 300 - (int64_t)r->records);
+    r->ops->pause(r->self, 1);
+    for (int i = 0; i < 10; i++) {
+        CU_ASSERT_EQUAL(read_some(r, 0), CHURN_PENDING);
+    }
+    r->ops->pause(r->self, 0);
+    read_until(r, 300);
+    CU_ASSERT_EQUAL(r->ops->seek(r->self, &back, &err), CHURN_OK);
+    r->next[0] = 10;
+    read_until(r, 300 + 290);
+    back.partition = 5;
+    CU_ASSERT_EQUAL(r->ops->seek(r->self, &back, &err), CHURN_RETRY);
+    reader_free(r);
+    cluster_free(&c);
+}
+
+static void test_source_until_end(void)
+{
+    struct cluster c = cluster_new("t", 3);
+    int64_t end = now_ms() + DEADLINE_MS;
+    churn_lag lag = {.size = sizeof lag};
+    struct reader *r;
+    int32_t result = CHURN_PENDING;
+    fake_host_init(&fake);
+    fake.host.until_end = 1;
+    fill(&c, 700);
+    r = reader_new(&c, "g", "beginning");
+    while (r->assigned == 0 && now_ms() < end) {
+        result = read_some(r, 1);
+    }
+    fill(&c, 100); /* later than the start: not of this run */
+    while (result != CHURN_END && now_ms() < end) {
+        result = read_some(r, 64);
+    }
+    CU_ASSERT_EQUAL(result, CHURN_END);
+    CU_ASSERT_EQUAL(r->records, 700);
+    r->ops->lag(r->self, &lag);
+    CU_ASSERT_EQUAL(lag.messages, 0);
+    CU_ASSERT_EQUAL(lag.total, 700);
+    reader_free(r);
+    cluster_free(&c);
+}
+
+static void test_source_refuses(void)
+{
+    const churn_plugin *plugin = fake_plugin_load("source", "kafka");
+    const churn_source_ops *ops = plugin->ops;
+    churn_error err = {.size = sizeof err};
+    void *self = fake_instance_new(plugin, "topics", "not a topic", "group_id", "g", NULL);
+    fake_host_init(&fake);
+    CU_ASSERT_EQUAL(ops->create(self, &fake.host, &err), CHURN_FATAL);
+    CU_ASSERT_STRING_EQUAL(err.option, "topics");
+    fake_instance_free(plugin, self);
+    self = fake_instance_new(plugin, "topics", "t", "group_id", "g", "properties", "enable.auto.commit=true", NULL);
+    CU_ASSERT_EQUAL(ops->create(self, &fake.host, &err), CHURN_FATAL);
+    CU_ASSERT_STRING_EQUAL(err.option, "properties");
+    CU_ASSERT_PTR_NOT_NULL(strstr(err.message, "acknowledgement"));
+    fake_instance_free(plugin, self);
+}
+
+static void test_sink_counts(void)
+{
+    struct cluster c = cluster_new("t", 1);
+    const churn_plugin *plugin = fake_plugin_load("sink", "kafka");
+    const churn_sink_ops *ops = plugin->ops;
+    churn_error err = {.size = sizeof err};
+    void *self = fake_instance_new(plugin, "brokers", c.brokers, "topic", "t", NULL);
+    churn_record records[3] = {{.size = sizeof records[0], .key = str("customer"), .value = str("1"), .id = 1},
+                               {.size = sizeof records[0], .key = str("customer"), .id = 2}, /* a tombstone */
+                               {.size = sizeof records[0], .key = str("customer"), .value = str("3"), .id = 3}};
+    uint32_t taken = 0, n = 0, given = 0, answered = 0;
+    int64_t end = now_ms() + DEADLINE_MS;
+    churn_done done[8];
+    fake_host_init(&fake);
+    CU_ASSERT_EQUAL_FATAL(ops->create(self, &fake.host, &err), CHURN_OK);
+    CU_ASSERT_EQUAL_FATAL(ops->start(self, &err), CHURN_OK);
+    while (answered < 3 && now_ms() < end) {
+        CU_ASSERT_EQUAL(ops->write(self, records + given, 3 - given, &taken, &err), CHURN_OK);
+        given += taken;
+        CU_ASSERT_EQUAL(ops->poll(self, done, 8, 50, &n, &err), CHURN_OK);
+        answered += n;
+    }
+    CU_ASSERT_EQUAL(answered, 3);
+    CU_ASSERT_EQUAL(fake_host_counter(&fake, "records_sent"), 3);
+    ops->stop(self, 1000);
+    ops->destroy(self);
+    fake_instance_free(plugin, self);
+    cluster_free(&c);
+}
+
+int main(void)
+{
+    CU_TestInfo tests[] = {TEST(test_properties),
+                           TEST(test_values_stay_secret),
+                           TEST(test_brokers_are_needed),
+                           TEST(test_producer_check),
+                           TEST(test_producer_answers_each_once),
+                           TEST(test_producer_sends_again),
+                           TEST(test_producer_spares_the_neighbours),
+                           TEST(test_producer_rejects_at_fault),
+                           TEST(test_producer_waits_out_an_outage),
+                           TEST(test_producer_without_topic_creation),
+                           TEST(test_source_reads_and_goes_on),
+                           TEST(test_source_starts_at_the_end),
+                           TEST(test_source_pauses_and_seeks),
+                           TEST(test_source_until_end),
+                           TEST(test_source_refuses),
+                           TEST(test_sink_counts),
+                           CU_TEST_INFO_NULL};
+    return run_tests("kafka", tests);
+}

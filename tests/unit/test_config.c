@@ -1,0 +1,509 @@
+/* YAML with places, variables in scalars, and .env files: what is read and what is said of mistakes. */
+#include "core/config.h"
+
+#include "config_fixture.h"
+
+static struct config config;
+static bool loaded;
+static char *said; /* messages of the newest load, the file called FILE */
+
+static void load_bytes(const char *bytes, size_t len)
+{
+    char *file = write_file(bytes, len), *text = NULL;
+    size_t size = 0;
+    FILE *errors = open_memstream(&text, &size);
+    if (errors == NULL) {
+        abort();
+    }
+    config_free(&config);
+    free(said);
+    loaded = config_load(&config, file, errors);
+    (void)fclose(errors);
+    said = without_name(text, file);
+    check(loaded == (config.error_count == 0) && loaded == (*said == '\0'), "%u errors, said: %s", config.error_count, said);
+    config.file = NULL;
+    config.errors = NULL;
+    free(text);
+    remove_file(file);
+}
+
+static void load(const char *yaml)
+{
+    load_bytes(yaml, strlen(yaml));
+}
+
+/* The node at a path such as "a.b.1", or NULL. */
+static const struct node *at(const char *path)
+{
+    const struct node *node = &config.root;
+    char part[64];
+    while (*path != '\0' && node != NULL) {
+        size_t len = strcspn(path, ".");
+        (void)snprintf(part, sizeof part, "%.*s", (int)len, path);
+        if (node->kind == NODE_LIST) {
+            unsigned i = (unsigned)atoi(part);
+            node = i < node->count ? &node->items[i] : NULL;
+        } else {
+            node = config_get(node, part);
+        }
+        path += len + (path[len] == '.');
+    }
+    return node;
+}
+
+static void check_scalar(const char *path, const char *expected)
+{
+    const struct node *node = at(path);
+    check(node != NULL && node->kind == NODE_SCALAR, "%s is no scalar; said: %s", path, said);
+    if (node != NULL && node->kind == NODE_SCALAR) {
+        check_text(node->text, expected, path);
+    }
+}
+
+static void check_place(const char *path, unsigned line, unsigned column)
+{
+    const struct node *node = at(path);
+    check(node != NULL && node->line == line && node->column == column, "%s: expected %u:%u, got %u:%u", path, line, column,
+          node != NULL ? node->line : 0, node != NULL ? node->column : 0);
+}
+
+static void check_refused(const char *yaml, const char *expected)
+{
+    load(yaml);
+    check(!loaded, "was taken: %s", yaml);
+    check_text(said, expected, yaml);
+}
+
+static void check_refused_with(const char *yaml, const char *part)
+{
+    load(yaml);
+    check(!loaded, "was taken: %s", yaml);
+    check_contains(said, part, yaml);
+}
+
+static void test_a_tree_with_places(void)
+{
+    load("# a comment\n"
+         "name: one   # another\n"
+         "source:\n"
+         "  plugin: kafka\n"
+         "  topics: [a, \"b c\", 'd''e']\n"
+         "sinks:\n"
+         "- plugin: file\n"
+         "  path: >-\n"
+         "    folded\n"
+         "    text\n"
+         "-  plugin: \"kafka\\n\\u00e9\"\n"
+         "empty:\n");
+    CU_ASSERT(loaded);
+    CU_ASSERT_EQUAL(config.root.kind, NODE_MAP);
+    CU_ASSERT_EQUAL(config.root.count, 4);
+    check_scalar("name", "one");
+    check_scalar("source.topics.1", "b c");
+    check_scalar("source.topics.2", "d'e");
+    check_scalar("sinks.0.path", "folded text");
+    check_scalar("sinks.1.plugin", "kafka\n\xc3\xa9");
+    check_place("name", 2, 7);
+    check_place("source", 4, 3);
+    check_place("source.topics", 5, 11);
+    check_place("source.topics.1", 5, 15);
+    check_place("sinks.1", 11, 4);
+    check_place("sinks.1.plugin", 11, 12);
+    CU_ASSERT_PTR_NULL(at("nothing"));
+    CU_ASSERT_PTR_NULL(at("source.plugi"));
+    CU_ASSERT_PTR_NULL(config_get(NULL, "name"));
+    CU_ASSERT_PTR_NULL(config_get(at("name"), "name"));
+    CU_ASSERT_PTR_NULL(config_get(at("sinks"), "plugin"));
+}
+
+static void test_null(void)
+{
+    load("a:\nb: ~\nc: null\nd: ''\ne: \"null\"\nf: Null\ng: nul\nh: '~'\ni: ${NOT_SET:-}\nj: ${NOT_SET:-~}\n");
+    CU_ASSERT(loaded);
+    CU_ASSERT(at("a")->null && at("b")->null && at("c")->null);
+    CU_ASSERT(!at("d")->null && !at("e")->null && !at("f")->null && !at("g")->null && !at("h")->null);
+    CU_ASSERT(at("i")->null && at("j")->null);
+}
+
+static void test_anchors(void)
+{
+    load("base: &base {x: 1, y: [2]}\none: *base\ntwo: *base\n");
+    CU_ASSERT(loaded);
+    check_scalar("one.x", "1");
+    check_scalar("two.y.0", "2");
+}
+
+static void test_no_map_of_sections(void)
+{
+    static const char *const texts[] = {"", "\n\n", "# only a comment\n", "---\n", "word", "- a\n- b\n", "[]", "'text'", "5\n"};
+    for (size_t i = 0; i < COUNT(texts); i++) {
+        check_refused(texts[i], "FILE: a pipeline is a map of sections (source, store, sinks …); see churnd-pipeline(5)\n");
+    }
+}
+
+static void test_syntax_errors_say_where(void)
+{
+    static const struct {
+        const char *yaml, *part;
+    } cases[] = {{"a: 1\n b: 2\n", "FILE:2:3: YAML: "},
+                 {"a: [1, 2\nb: 3\n", "FILE:2:2: YAML: "},
+                 {"a: 'open\n", "FILE:2:1: YAML: "},
+                 {"a:\n\tb: 1\n", "FILE:2:1: YAML: "},
+                 {"a: @b\n", "FILE:1:4: YAML: "},
+                 {"a: *nothing\n", "FILE:1:4: YAML: "},
+                 {"a: {b: 1\n", "FILE:2:1: YAML: "},
+                 {"a: b: c\n", "FILE:1:5: YAML: "},
+                 {"a: \"\\q\"\n", "FILE:1:6: YAML: "},
+                 {"a: 1\n- b\n", "FILE:2:1: YAML: "}};
+    for (size_t i = 0; i < COUNT(cases); i++) {
+        check_refused_with(cases[i].yaml, cases[i].part);
+    }
+    check_refused_with("a:\n\tb: 1\n", "not tabs");
+    check_refused_with("a: @b\n", "quotes around");
+    check_refused_with("a: [${X}, ${Y}]\n", "put ${…} between quotes");
+    check_refused_with("a: 1\n b: 2\n", "indented");
+}
+
+static void test_text_that_is_no_utf8(void)
+{
+    check_refused_with("a: \xff\n", "FILE: not UTF-8 text: ");
+    check_refused_with("a: caf\xe9\n", "FILE: not UTF-8 text: ");
+    check_refused_with("a: \xc0\x80\n", "FILE: not UTF-8 text: ");
+    check_refused_with("a: \x01\n", "FILE: not UTF-8 text: ");
+    load_bytes("a: b\0c\n", 7);
+    CU_ASSERT(!loaded);
+    check_refused("a: \"b\\0c\"\n", "FILE:1:4: a value must not hold a NUL character\n");
+    load("\xef\xbb\xbf" "a: b\n"); /* editors write the mark before YAML, which allows it */
+    check_scalar("a", "b");
+}
+
+static void test_files_that_cannot_be_read(void)
+{
+    char *text = NULL;
+    size_t size = 0;
+    FILE *errors = open_memstream(&text, &size);
+    if (errors == NULL) {
+        abort();
+    }
+    config_free(&config);
+    CU_ASSERT(!config_load(&config, "/nonexistent/p.yaml", errors));
+    CU_ASSERT_EQUAL(config.error_count, 1);
+    (void)fflush(errors);
+    check_text(text, "/nonexistent/p.yaml: No such file or directory\n", "no file");
+    config_free(&config);
+    CU_ASSERT(!config_load(&config, "/", errors));
+    CU_ASSERT_EQUAL(config.error_count, 1);
+    config_free(&config);
+    (void)fclose(errors);
+    free(text);
+}
+
+static void test_repeated_keys(void)
+{
+    check_refused("a: 1\nb: 2\na: 3\n", "FILE:3:1: 'a' was given before, in line 1\n");
+    check_refused("x:\n  a: 1\n  'a': 2\n", "FILE:3:3: 'a' was given before, in line 2\n");
+    check_refused("x: [{a: 1, b: 2, a: 3}]\n", "FILE:1:18: 'a' was given before, in line 1\n");
+    load("a: {b: 1}\nb: {b: 1, a: 2}\n");
+    CU_ASSERT(loaded);
+    check_refused("? [a]\n: 1\n", "FILE:1:3: a key must be a plain word\n");
+    check_refused("? {a: b}\n: 1\n", "FILE:1:3: a key must be a plain word\n");
+}
+
+static void test_every_mistake_is_reported(void)
+{
+    check_refused("a: 1\na: 2\nb:\n  c: ${UNIT_UNSET}\n  d: ${UNIT_UNSET:?say it}\n  e: ${x\n",
+                  "FILE:2:1: 'a' was given before, in line 1\n"
+                  "FILE:4:6: environment variable UNIT_UNSET is not set (set it, or give a default: ${UNIT_UNSET:-default})\n"
+                  "FILE:5:6: environment variable UNIT_UNSET is needed: say it\n"
+                  "FILE:6:6: '${x' is not a reference to a variable; write ${NAME}, ${NAME:-default} or ${NAME:?message} "
+                  "($$ for a dollar sign)\n");
+}
+
+static void test_variables(void)
+{
+    static const struct {
+        const char *written, *expected;
+    } cases[] = {{"${UNIT_SET}", "value"},
+                 {"'${UNIT_SET}'", "value"},
+                 {"\"${UNIT_SET}\"", "value"},
+                 {"a${UNIT_SET}b${UNIT_SET}c", "avaluebvaluec"},
+                 {"${UNIT_SET:-other}", "value"},
+                 {"${UNIT_SET:?needed}", "value"},
+                 {"${UNIT_UNSET:-other}", "other"},
+                 {"${UNIT_UNSET:-}", ""},
+                 {"${UNIT_UNSET:-a:-b:?c}", "a:-b:?c"},
+                 {"${UNIT_UNSET:-localhost:9092}", "localhost:9092"},
+                 {"\"${UNIT_UNSET:-a \\\"quoted\\\" 'word'}\"", "a \"quoted\" 'word'"},
+                 {"'${UNIT_UNSET:-it''s}'", "it's"},
+                 {"\"${UNIT_UNSET:-a # b}\"", "a # b"},
+                 {"${UNIT_EMPTY}", ""},
+                 {"${UNIT_EMPTY:-other}", "other"},
+                 {"x${UNIT_EMPTY}y", "xy"},
+                 {"${UNIT_QUOTED}", "a \"b\" 'c' ${UNIT_SET} $$ # d: [e]"}, /* a value is never read again */
+                 {"${_1}", "underscore"},
+                 {"$$", "$"},
+                 {"$$$$", "$$"},
+                 {"$${UNIT_SET}", "${UNIT_SET}"},
+                 {"$$${UNIT_SET}", "$value"},
+                 {"$UNIT_SET", "$UNIT_SET"},
+                 {"a$", "a$"},
+                 {"$(x)", "$(x)"},
+                 {"100$ {x}", "100$ {x}"},
+                 {"}", NULL}};
+    for (size_t i = 0; cases[i].expected != NULL; i++) {
+        char yaml[256];
+        (void)snprintf(yaml, sizeof yaml, "k: %s\n", cases[i].written);
+        load(yaml);
+        check(loaded, "%s: %s", yaml, said);
+        if (loaded) {
+            check_scalar("k", cases[i].expected);
+        }
+    }
+    load("${UNIT_SET}: x\n'$$k': y\n");
+    check_scalar("value", "x");
+    check_scalar("$k", "y");
+}
+
+static void test_variables_do_not_change_the_structure(void)
+{
+    load("a: ${UNIT_YAML}\nb: 1\n");
+    CU_ASSERT(loaded);
+    check_scalar("a", "x\nc: [1, 2]");
+    CU_ASSERT_EQUAL(config.root.count, 2);
+}
+
+static void test_references_that_are_none(void)
+{
+    static const char *const texts[] = {"${}", "${:-x}", "${UNIT_SET", "${UNIT-SET}", "${UNIT SET}", "${UNIT_SET:}", "${UNIT_SET:=x}",
+                                        "${UNIT_SET:+x}", "${UNIT_SET-x}", "${ UNIT_SET}", "${UNIT_SET }", "x${UNIT_SET:-a", "${UNIT_UNSET:-${UNIT_SET}}",
+                                        "${UNIT_UNSET:?${UNIT_SET}}", "${UNIT_SET:-${UNIT_UNSET:-x}}"};
+    for (size_t i = 0; i < COUNT(texts); i++) {
+        char yaml[256];
+        (void)snprintf(yaml, sizeof yaml, "k: \"%s\"\n", texts[i]);
+        check_refused_with(yaml, "FILE:1:4: '");
+        check_contains(said, "is not a reference to a variable", texts[i]);
+    }
+}
+
+static void test_variables_that_are_not_set(void)
+{
+    check_refused("k: x\nl:   ${UNIT_UNSET}\n",
+                  "FILE:2:6: environment variable UNIT_UNSET is not set (set it, or give a default: ${UNIT_UNSET:-default})\n");
+    check_refused("k: ${UNIT_UNSET:?get it from the console}\n",
+                  "FILE:1:4: environment variable UNIT_UNSET is needed: get it from the console\n");
+    check_refused("k: ${UNIT_EMPTY:?must not be empty}\n", "FILE:1:4: environment variable UNIT_EMPTY is needed: must not be empty\n");
+    check_refused_with("k: ${UNIT_UNSET:?}\n", "UNIT_UNSET is needed");
+}
+
+/* What a variable holds may be a secret: messages show what the file says. */
+static void test_messages_show_no_values(void)
+{
+    static const char *const texts[] = {"k: ${UNIT_SECRET}${\n", "k: ${UNIT_SECRET} ${UNIT_UNSET}\n", "k: ${UNIT_SECRET:?x}${UNIT_UNSET:?y}\n"};
+    for (size_t i = 0; i < COUNT(texts); i++) {
+        load(texts[i]);
+        check(!loaded && strstr(said, "hunter2") == NULL, "said: %s", said);
+    }
+    load("k: ${UNIT_SECRET}\n");
+    check_scalar("k", "hunter2");
+    check_text(at("k")->written, "${UNIT_SECRET}", "as written");
+}
+
+static void nested(char *yaml, unsigned levels)
+{
+    char *to = yaml + sprintf(yaml, "a: ");
+    for (unsigned i = 0; i < levels; i++) {
+        *to++ = '[';
+    }
+    for (unsigned i = 0; i < levels; i++) {
+        *to++ = ']';
+    }
+    *to = '\0';
+}
+
+static void test_depth(void)
+{
+    char yaml[2048];
+    nested(yaml, 32);
+    load(yaml);
+    CU_ASSERT(loaded);
+    nested(yaml, 33);
+    check_refused(yaml, "FILE:1:36: nested more than 32 levels deep\n");
+    nested(yaml, 500);
+    check_refused_with(yaml, "nested more than 32 levels deep");
+}
+
+/* An alias may refer to what it lies in; the tree then has no end. */
+static void test_aliases_without_end(void)
+{
+    check_refused_with("a: &a [*a]\n", "nested more than 32 levels deep");
+    check_refused_with("a: &a [*a, *a, *a, *a, *a, *a, *a, *a]\n", "nested more than 32 levels deep");
+    check_refused_with("a: &a {b: *a}\n", "nested more than 32 levels deep");
+    check_refused_with("a: &a [*a]\n", "nested more than 32 levels deep");
+    check_refused_with("a: &a [*a, *a, *a, *a, *a, *a, *a, *a]\n", "nested more than 32 levels deep");
+    check(strlen(said) < 10000, "%zu bytes were said", strlen(said));
+}
+
+/* Each line takes the one before it ten times: 10^9 nodes. */
+static void test_aliases_that_explode(void)
+{
+    char yaml[1024], *to = yaml;
+    to += sprintf(to, "l0: &l0 x\n");
+    for (int i = 1; i <= 9; i++) {
+        to += sprintf(to, "l%d: &l%d [", i, i);
+        for (int k = 0; k < 10; k++) {
+            to += sprintf(to, "%s*l%d", k > 0 ? ", " : "", i - 1);
+        }
+        to += sprintf(to, "]\n");
+    }
+    load(yaml);
+    CU_ASSERT(!loaded);
+    check(strlen(said) < 10000, "%zu bytes were said", strlen(said));
+}
+
+static char *env_said;
+
+static bool read_env(const char *text, size_t len)
+{
+    char *file = write_file(text, len), *words = NULL;
+    size_t size = 0;
+    FILE *errors = open_memstream(&words, &size);
+    bool ok;
+    if (errors == NULL) {
+        abort();
+    }
+    ok = config_read_env_file(file, errors);
+    (void)fclose(errors);
+    free(env_said);
+    env_said = without_name(words, file);
+    free(words);
+    remove_file(file);
+    return ok;
+}
+
+static bool read_env_text(const char *text)
+{
+    return read_env(text, strlen(text));
+}
+
+static void check_env(const char *name, const char *expected)
+{
+    const char *value = getenv(name);
+    check(value != NULL && strcmp(value, expected) == 0, "%s: expected \"%s\", got \"%s\"", name, expected,
+          value != NULL ? value : "(unset)");
+}
+
+static void test_env_file(void)
+{
+    CU_ASSERT(read_env_text("# a comment\n"
+                            "\n"
+                            "   \n"
+                            "  # another\n"
+                            "UNIT_E1=plain\n"
+                            "export UNIT_E2=exported\n"
+                            "  UNIT_E3 = spaces around  \n"
+                            "UNIT_E4=\"double 'quotes'\"\n"
+                            "UNIT_E5='single \"quotes\"'\n"
+                            "UNIT_E6=\n"
+                            "UNIT_E7=\"\"\n"
+                            "UNIT_E8=a=b=c\n"
+                            "UNIT_E9=\"unbalanced\n"
+                            "UNIT_E10=\"\n"
+                            "UNIT_E11='  kept  '\n"
+                            "UNIT_E12=windows\r\n"
+                            "UNIT_E13=${UNIT_E1}\n"
+                            "UNIT_SET=not this\n"
+                            "UNIT_EMPTY=not this\n"
+                            "UNIT_E1=not again\n"
+                            "UNIT_E14=no end of line"));
+    check_text(env_said, "", "said");
+    check_env("UNIT_E1", "plain");
+    check_env("UNIT_E2", "exported");
+    check_env("UNIT_E3", "spaces around");
+    check_env("UNIT_E4", "double 'quotes'");
+    check_env("UNIT_E5", "single \"quotes\"");
+    check_env("UNIT_E6", "");
+    check_env("UNIT_E7", "");
+    check_env("UNIT_E8", "a=b=c");
+    check_env("UNIT_E9", "\"unbalanced");
+    check_env("UNIT_E10", "\"");
+    check_env("UNIT_E11", "  kept  ");
+    check_env("UNIT_E12", "windows");
+    check_env("UNIT_E13", "${UNIT_E1}");
+    check_env("UNIT_SET", "value");
+    check_env("UNIT_EMPTY", "");
+    check_env("UNIT_E14", "no end of line");
+    CU_ASSERT(read_env_text(""));
+}
+
+static void test_env_file_with_mistakes(void)
+{
+    CU_ASSERT(!read_env_text("UNIT_F1=1\nno assignment hunter2\nUNIT_F2=2\n"));
+    check_text(env_said, "FILE:2: write NAME=VALUE\n", "said");
+    check_env("UNIT_F1", "1");
+    CU_ASSERT(!read_env_text("=x\n"));
+    check_text(env_said, "FILE:1: write NAME=VALUE\n", "said");
+    CU_ASSERT(!read_env_text("export\n"));
+    CU_ASSERT(!read_env_text("export =x\n"));
+}
+
+static void test_env_file_that_does_not_exist(void)
+{
+    char *text = NULL;
+    size_t size = 0;
+    FILE *errors = open_memstream(&text, &size);
+    if (errors == NULL) {
+        abort();
+    }
+    CU_ASSERT(config_read_env_file("/nonexistent/.env", errors));
+    (void)fflush(errors);
+    CU_ASSERT_EQUAL(size, 0);
+    CU_ASSERT(!config_read_env_file("/dev/null/.env", errors)); /* not a folder: the file may exist elsewhere */
+    (void)fclose(errors);
+    check_contains(text, "/dev/null/.env: ", "said");
+    free(text);
+}
+
+int main(void)
+{
+    CU_TestInfo tests[] = {
+        TEST(test_a_tree_with_places),
+        TEST(test_null),
+        TEST(test_anchors),
+        TEST(test_no_map_of_sections),
+        TEST(test_syntax_errors_say_where),
+        TEST(test_text_that_is_no_utf8),
+        TEST(test_files_that_cannot_be_read),
+        TEST(test_repeated_keys),
+        TEST(test_every_mistake_is_reported),
+        TEST(test_variables),
+        TEST(test_variables_do_not_change_the_structure),
+        TEST(test_references_that_are_none),
+        TEST(test_variables_that_are_not_set),
+        TEST(test_messages_show_no_values),
+        TEST(test_depth),
+        TEST(test_aliases_without_end),
+        TEST(test_aliases_that_explode),
+        TEST(test_env_file),
+        TEST(test_env_file_with_mistakes),
+        TEST(test_env_file_that_does_not_exist),
+        CU_TEST_INFO_NULL,
+    };
+    static const char *const set[][2] = {{"UNIT_SET", "value"},
+                                         {"UNIT_EMPTY", ""},
+                                         {"UNIT_SECRET", "hunter2"},
+                                         {"UNIT_QUOTED", "a \"b\" 'c' ${UNIT_SET} $$ # d: [e]"},
+                                         {"UNIT_YAML", "x\nc: [1, 2]"},
+                                         {"_1", "underscore"}};
+    int status;
+    for (size_t i = 0; i < COUNT(set); i++) {
+        if (setenv(set[i][0], set[i][1], 1) != 0) {
+            return 1;
+        }
+    }
+    (void)unsetenv("UNIT_UNSET");
+    status = run_tests("config", tests);
+    config_free(&config);
+    free(said);
+    free(env_said);
+    return status;
+}
