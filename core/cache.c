@@ -6,6 +6,12 @@
 #include <stdlib.h>
 #include <utlist.h>
 
+static size_t bytes_of(const struct cache *cache, const struct customer *customer)
+{
+    return sizeof *customer + customer->id_len + 16 + /* the allocator's own */
+           (customer->profile != NULL ? profile_bytes(customer->profile, cache->registry) : 0);
+}
+
 struct customer *cache_get(struct cache *cache, churn_str id)
 {
     struct customer *customer;
@@ -23,25 +29,20 @@ struct customer *cache_get(struct cache *cache, churn_str id)
             return NULL;
         }
         DL_APPEND(cache->queue, customer);
-        customer->bytes = sizeof *customer + id.len + 16; /* + the allocator's own */
+        customer->bytes = bytes_of(cache, customer);
         cache->bytes += customer->bytes;
     }
     customer->used = true;
     return customer;
 }
 
-static size_t bytes_of(const struct cache *cache, const struct profile *profile)
-{
-    return profile != NULL ? profile_bytes(profile, cache->registry) : 0;
-}
-
 void cache_set_profile(struct cache *cache, struct customer *customer, struct profile *profile)
 {
-    size_t before = bytes_of(cache, customer->profile), after = bytes_of(cache, profile);
-    cache->bytes = cache->bytes - before + after;
-    customer->bytes = customer->bytes - before + after;
     profile_free(customer->profile, cache->registry);
     customer->profile = profile;
+    cache->bytes -= customer->bytes; /* as counted, for the profile may have grown since */
+    customer->bytes = bytes_of(cache, customer);
+    cache->bytes += customer->bytes;
 }
 
 static void forget(struct cache *cache, struct customer *customer)

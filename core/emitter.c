@@ -48,6 +48,7 @@ static bool take_answer(struct worker *worker, unsigned sink, const churn_done *
     }
     window->unanswered--;
     if (done->result == CHURN_OK) {
+        metrics_add(worker->counters.sent, window->outputs[index].kind == CHURN_RECORD_EVENT);
         return true;
     }
     if (!worker->pipeline->has_dead_letters || window->outputs[index].kind == CHURN_RECORD_DEAD_LETTER) {

@@ -64,13 +64,39 @@ static void append_escape(struct text *text, unsigned char c)
     }
 }
 
+/* The length of the character of several bytes that begins at `at`; 0: there is none (Unicode 15, table 3-7). */
+static size_t character_length(const unsigned char *at, size_t len)
+{
+    unsigned char first = at[0], least = first == 0xe0 ? 0xa0 : first == 0xf0 ? 0x90 : 0x80,
+                  most = first == 0xed ? 0x9f : first == 0xf4 ? 0x8f : 0xbf;
+    size_t length = first < 0xc2 ? 0 : first < 0xe0 ? 2 : first < 0xf0 ? 3 : first < 0xf5 ? 4 : 0;
+    if (length == 0 || length > len || at[1] < least || at[1] > most) {
+        return 0;
+    }
+    for (size_t i = 2; i < length; i++) {
+        if ((at[i] & 0xc0) != 0x80) {
+            return 0;
+        }
+    }
+    return length;
+}
+
 void text_append_json(struct text *text, const char *bytes, size_t len)
 {
-    size_t start = 0;
+    size_t start = 0, character;
     text_append(text, "\"", 1);
     for (size_t i = 0; i < len; i++) {
         unsigned char c = (unsigned char)bytes[i];
-        if (c < 0x20 || c == '"' || c == '\\') {
+        if (c >= 0x80) {
+            character = character_length((const unsigned char *)bytes + i, len - i);
+            if (character > 0) {
+                i += character - 1;
+                continue;
+            }
+            text_append(text, bytes + start, i - start);
+            text_append(text, "\xef\xbf\xbd", 3);
+            start = i + 1;
+        } else if (c < 0x20 || c == '"' || c == '\\') {
             text_append(text, bytes + start, i - start);
             append_escape(text, c);
             start = i + 1;

@@ -101,6 +101,22 @@ CHURN_PRINTF(3, 4) static bool refuse(char *message, size_t size, const char *fo
     return false;
 }
 
+/* Bytes that the value of an option takes in the instance. */
+static size_t option_size(uint32_t type)
+{
+    switch (type) {
+    case CHURN_OPTION_BOOL:
+    case CHURN_OPTION_ENUM:
+        return sizeof(int32_t);
+    case CHURN_OPTION_LIST:
+        return sizeof(churn_list);
+    case CHURN_OPTION_MAP:
+        return sizeof(churn_map);
+    default: /* a pointer, an int64_t or a double */
+        return sizeof(int64_t);
+    }
+}
+
 /* The least that each kind's `ops` must hold: the members of the first minor version, whose sizes never change. */
 static bool judge_body(const churn_plugin *p, const char *path, const char *file_name, char *message, size_t size)
 {
@@ -123,7 +139,8 @@ static bool judge_body(const churn_plugin *p, const char *path, const char *file
         const churn_option *row =
             (const churn_option *)(const void *)((const char *)p->options + (size_t)i * p->option_stride);
         if (row->name == NULL || row->type < CHURN_OPTION_STRING || row->type > CHURN_OPTION_MAP ||
-            (row->type == CHURN_OPTION_ENUM && row->choices == NULL) || row->offset + sizeof(int32_t) > p->instance_size) {
+            (row->type == CHURN_OPTION_ENUM && row->choices == NULL) ||
+            row->offset + option_size(row->type) > p->instance_size) {
             return refuse(message, size, "%s: row %u of its option table is wrong (name, type, choices or offset)",
                           path, i);
         }

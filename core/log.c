@@ -143,7 +143,7 @@ static struct recent *find_recent(struct log *log, const char *component)
 {
     struct recent *slot;
     for (unsigned i = 0; i < RECENT; i++) {
-        if (strcmp(log->recent[i].component, component) == 0) {
+        if (strncmp(log->recent[i].component, component, sizeof log->recent[i].component - 1) == 0) {
             return &log->recent[i];
         }
     }

@@ -220,15 +220,16 @@ static bool split_list(const struct reading *r, const churn_option *row, churn_l
 {
     bool ok = true;
     while (*text != '\0') {
-        char part[1024];
+        char *part;
         size_t len = strcspn(text, ",");
         const char *next = text + len + (text[len] == ',');
         for (; len > 0 && *text == ' '; text++, len--) {
         }
         for (; len > 0 && text[len - 1] == ' '; len--) {
         }
-        (void)snprintf(part, sizeof part, "%.*s", (int)len, text);
-        ok = (len == 0 || append_checked(r, row, list, node, part)) && ok;
+        part = strndup(text, len);
+        ok = part != NULL && (len == 0 || append_checked(r, row, list, node, part)) && ok;
+        free(part);
         text = next;
     }
     return ok;

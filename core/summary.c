@@ -110,7 +110,7 @@ void summary_print(FILE *out, struct pipeline *pipeline, double seconds)
     if ((pipeline->outputs & CHURN_RECORD_ALERT) != 0) {
         print_row(out, metrics, "alerts", metrics_sum(metrics, "alerts"), "alerts_");
     }
-    if (!pipeline->decodes) {
+    if ((pipeline->outputs & CHURN_RECORD_EVENT) != 0) {
         print_row(out, metrics, "records sent", metrics_sum(metrics, "records_sent"), "");
     }
     (void)fflush(out);

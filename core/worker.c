@@ -222,9 +222,12 @@ static void on_assigned(void *ctx, const churn_position *positions, uint32_t cou
     struct worker *worker = ctx;
     worker->at_end = false;
     for (uint32_t i = 0; i < count; i++) {
-        log_printf(worker->pipeline->log, CHURN_LOG_INFO, worker->pipeline->source.label,
-                   "worker %u reads %s/%d from offset %lld", worker->number, positions[i].topic, positions[i].partition,
-                   (long long)positions[i].offset);
+        char from[32] = "where its group begins";
+        if (positions[i].offset >= 0) {
+            (void)snprintf(from, sizeof from, "offset %lld", (long long)positions[i].offset);
+        }
+        log_printf(worker->pipeline->log, CHURN_LOG_INFO, worker->pipeline->source.label, "worker %u reads %s/%d from %s",
+                   worker->number, positions[i].topic, positions[i].partition, from);
     }
 }
 
@@ -453,6 +456,7 @@ static void make_counters(struct worker *worker)
     c->triggers = metrics_counter(metrics, worker, "triggers");
     c->alerts = metrics_counter(metrics, worker, "alerts");
     c->dead_letters = metrics_counter(metrics, worker, "dead_letters");
+    c->sent = metrics_counter(metrics, worker, "records_sent");
     for (unsigned i = 0; i < REJECT_REASON_COUNT; i++) {
         char name[64];
         (void)snprintf(name, sizeof name, "dead_letters_%s", reject_reason_name((enum reject_reason)i));

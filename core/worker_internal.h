@@ -26,6 +26,7 @@ struct worker_counters {
     churn_counter *triggers;
     churn_counter *alerts;
     churn_counter *dead_letters;
+    churn_counter *sent;            /* events that a sink has taken for good */
     churn_counter *reasons[REJECT_REASON_COUNT];
 };
 

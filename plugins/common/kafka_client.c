@@ -165,7 +165,7 @@ static int32_t set_properties(rd_kafka_conf_t *conf, const churn_map *properties
 /* What librdkafka repeats while brokers are away or starting, or reports as an error besides, is for debugging. */
 static int is_quiet(int level, const char *facility)
 {
-    static const char *const repeated[] = {"FAIL", "ERROR", "FATAL", "GETPID", "REQTMOUT"};
+    static const char *const repeated[] = {"FAIL", "ERROR", "FATAL", "GETPID", "REQTMOUT", "AUTOCREATE"};
     int quiet = level > LOG_WARNING;
     for (size_t i = 0; i < sizeof repeated / sizeof repeated[0]; i++) {
         quiet |= strcmp(facility, repeated[i]) == 0;

@@ -5,7 +5,8 @@
 
 #define RESEND_DELAY_MS 1000 /* after a failure that is not the record's own */
 #define CREATE_DELAY_MS 2000 /* between attempts to create a topic */
-#define CREATE_TIMEOUT_MS 10000
+#define CREATE_TIMEOUT_MS 5000
+#define EXISTS_TIMEOUT_MS 200
 #define DESTROY_TIMEOUT_MS 2000
 #define SLICE_MS 20 /* longest wait on one queue while something else may become due */
 
@@ -290,12 +291,27 @@ static void topic_denied(struct kafka_producer *p, struct topic *t, const char *
     t->denied = 1;
 }
 
+/* 1 when the brokers know the topic. Asks for all topics, for a question about one may create it. */
+static int topic_exists(struct kafka_producer *p, const char *name)
+{
+    const struct rd_kafka_metadata *metadata;
+    int found = 0;
+    if (rd_kafka_metadata(p->lanes[BULK].rk, 1, NULL, &metadata, EXISTS_TIMEOUT_MS) != RD_KAFKA_RESP_ERR_NO_ERROR) {
+        return 0;
+    }
+    for (int i = 0; i < metadata->topic_cnt && !found; i++) {
+        found = strcmp(metadata->topics[i].topic, name) == 0;
+    }
+    rd_kafka_metadata_destroy(metadata);
+    return found;
+}
+
 static void topic_answered(struct kafka_producer *p, struct topic *t, rd_kafka_resp_err_t code, const char *said)
 {
     if (code == RD_KAFKA_RESP_ERR_NO_ERROR) {
         churn_log(p->host, CHURN_LOG_INFO, "topic `%s` was created", t->name);
         t->state = TOPIC_READY;
-    } else if (code == RD_KAFKA_RESP_ERR_TOPIC_ALREADY_EXISTS) {
+    } else if (code == RD_KAFKA_RESP_ERR_TOPIC_ALREADY_EXISTS || topic_exists(p, t->name)) {
         t->state = TOPIC_READY;
     } else if (kafka_client_denied(code) || code == RD_KAFKA_RESP_ERR__UNSUPPORTED_FEATURE) {
         topic_denied(p, t, said);

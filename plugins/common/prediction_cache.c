@@ -21,16 +21,9 @@ static churn_pair pair(const char *name, churn_str value)
     return (churn_pair){.name = {.ptr = name, .len = (uint32_t)strlen(name)}, .value = value};
 }
 
-int32_t prediction_cache_write(struct store_session *s, const char *prefix, churn_str customer_id,
-                               const struct cached_prediction *prediction, int64_t ttl_ms, churn_error *err)
+uint32_t prediction_cache_fields(const struct cached_prediction *prediction, churn_pair fields[PREDICTION_CACHE_FIELDS])
 {
-    churn_pair fields[5];
     uint32_t count = 0;
-    churn_str key;
-    int32_t rc;
-    if (!prediction_cache_key(prefix, customer_id, &key)) {
-        return churn_fail(err, CHURN_FATAL, "out of memory");
-    }
     fields[count++] = pair("churn_probability", prediction->churn_probability);
     if (prediction->risk_level.len > 0) {
         fields[count++] = pair("risk_level", prediction->risk_level);
@@ -40,7 +33,5 @@ int32_t prediction_cache_write(struct store_session *s, const char *prefix, chur
     }
     fields[count++] = pair("predicted_at", prediction->predicted_at);
     fields[count++] = pair("event_id", prediction->event_id);
-    rc = store_session_result(s, s->ops->write(s->session, key, fields, count, ttl_ms, err), err);
-    free((char *)(uintptr_t)key.ptr);
-    return rc;
+    return count;
 }

@@ -2,7 +2,7 @@
 #ifndef PREDICTION_CACHE_H
 #define PREDICTION_CACHE_H
 
-#include "store_session.h"
+#include <churn/store.h>
 
 struct cached_prediction {
     churn_str churn_probability; /* decimal text */
@@ -12,9 +12,10 @@ struct cached_prediction {
     churn_str event_id;
 };
 
-/* Writes it through an open session. CHURN_OK, CHURN_RETRY (the session was closed: ask again later), CHURN_FATAL. */
-int32_t prediction_cache_write(struct store_session *s, const char *prefix, churn_str customer_id,
-                               const struct cached_prediction *prediction, int64_t ttl_ms, churn_error *err);
+#define PREDICTION_CACHE_FIELDS 5
+
+/* The fields of the hash; returns how many. They point into `prediction`. */
+uint32_t prediction_cache_fields(const struct cached_prediction *prediction, churn_pair fields[PREDICTION_CACHE_FIELDS]);
 
 /* Joins a key of a prefix and a customer; the caller frees `ret_key->ptr`. 0 when memory ran out. */
 int prediction_cache_key(const char *prefix, churn_str customer_id, churn_str *ret_key);

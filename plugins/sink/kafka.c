@@ -128,6 +128,6 @@ static const churn_sink_ops ops = {
     .destroy = sink_destroy,
 };
 
-CHURN_PLUGIN(.kind = CHURN_KIND_SINK, .name = "kafka", .version = "0.1.0",
+CHURN_PLUGIN(.kind = CHURN_KIND_SINK, .name = "kafka", .version = "1.0.0",
              .summary = "Writes records to a Kafka topic, each acknowledged by all in-sync replicas.",
              CHURN_OPTIONS(options, struct kafka_sink), .ops = &ops);

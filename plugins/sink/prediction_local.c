@@ -29,7 +29,6 @@
 #include <stdlib.h>
 
 #define RECORDS_MAX 256 /* taken and not yet answered */
-#define SERVE_MS 20     /* a poll does not go on for longer */
 
 struct local_sink {
     const char *cache_prefix;
@@ -154,26 +153,40 @@ static churn_str text_of(const char *string)
     return (churn_str){.ptr = string, .len = (uint32_t)strlen(string)};
 }
 
-static int32_t predict(struct local_sink *s, const struct trigger *trigger, churn_error *err)
+/* A prediction under way to the store: its texts, and the hash that points to them. */
+struct prediction {
+    char probability[16];
+    char now[UTC_TIME_SIZE];
+    churn_pair fields[PREDICTION_CACHE_FIELDS];
+};
+
+/* Computes one; the caller frees ret_hash->key.ptr. */
+static int32_t predict(struct local_sink *s, const struct trigger *trigger, struct prediction *ret, churn_hash *ret_hash,
+                       churn_error *err)
 {
     struct profile profile = {0};
-    char key[512], probability[16], now[UTC_TIME_SIZE];
+    char key[512];
     churn_str profile_key = {.ptr = key, .len = s->store.storage->profile_key(s->host, trigger->customer_id, key)};
-    struct cached_prediction prediction;
+    struct cached_prediction cached;
     double p;
     int32_t rc = s->store.ops->get(s->store.session, profile_key, read_profile, &profile, err);
     if (rc != CHURN_OK) {
         return store_session_result(&s->store, rc, err);
     }
     p = score(&profile, trigger->timestamp_ms);
-    (void)snprintf(probability, sizeof probability, "%.4f", p);
-    utc_time_format(s->host->now_ms(s->host), now);
-    prediction = (struct cached_prediction){.churn_probability = text_of(probability),
-                                            .risk_level = text_of(risk_level(p)),
-                                            .model_version = text_of("baseline-1"),
-                                            .predicted_at = text_of(now),
-                                            .event_id = trigger->event_id};
-    return prediction_cache_write(&s->store, s->cache_prefix, trigger->customer_id, &prediction, s->cache_ttl_ms, err);
+    (void)snprintf(ret->probability, sizeof ret->probability, "%.4f", p);
+    utc_time_format(s->host->now_ms(s->host), ret->now);
+    cached = (struct cached_prediction){.churn_probability = text_of(ret->probability),
+                                        .risk_level = text_of(risk_level(p)),
+                                        .model_version = text_of("baseline-1"),
+                                        .predicted_at = text_of(ret->now),
+                                        .event_id = trigger->event_id};
+    *ret_hash = (churn_hash){.fields = ret->fields,
+                             .count = prediction_cache_fields(&cached, ret->fields),
+                             .ttl_ms = s->cache_ttl_ms};
+    return prediction_cache_key(s->cache_prefix, trigger->customer_id, &ret_hash->key)
+               ? CHURN_OK
+               : churn_fail(err, CHURN_FATAL, "out of memory");
 }
 
 static int same_customer(const struct trigger *a, const struct trigger *b)
@@ -195,35 +208,52 @@ static const struct trigger *newest(const struct local_sink *s, uint32_t first)
     return best;
 }
 
-/* Predicts once for each waiting customer, until done, out of time or without the store. */
+static void mark_done(struct local_sink *s, uint32_t first, const struct trigger *trigger)
+{
+    for (uint32_t k = first; k < s->count; k++) {
+        s->records[k].done |= s->records[k].trigger != NULL && same_customer(s->records[k].trigger, trigger);
+    }
+}
+
+/* Nothing was stored: everything waits again. */
+static void mark_waiting(struct local_sink *s)
+{
+    for (uint32_t i = 0; i < s->count; i++) {
+        s->records[i].done = 0;
+    }
+}
+
+/* Predicts once for each waiting customer; one write for all of them, since a write may wait for the disk. */
 static int32_t serve(struct local_sink *s, churn_error *err)
 {
-    int64_t until = s->host->monotonic_ms(s->host) + SERVE_MS;
-    for (uint32_t i = 0; i < s->count; i++) {
+    struct prediction predictions[RECORDS_MAX];
+    churn_hash hashes[RECORDS_MAX];
+    uint32_t count = 0;
+    int32_t rc = CHURN_OK;
+    for (uint32_t i = 0; i < s->count && rc == CHURN_OK; i++) {
         const struct trigger *trigger;
-        int32_t rc;
         if (s->records[i].done || s->records[i].trigger == NULL) {
             continue;
         }
         trigger = newest(s, i);
         rc = store_session_ready(&s->store, err);
-        if (rc != CHURN_OK) {
-            return rc;
+        if (rc == CHURN_OK) {
+            rc = predict(s, trigger, &predictions[count], &hashes[count], err);
+            count += rc == CHURN_OK;
         }
-        rc = predict(s, trigger, err);
-        if (rc != CHURN_OK) {
-            counter_add(&s->failed, 1);
-            return rc;
-        }
-        counter_add(&s->answered, 1);
-        for (uint32_t k = i; k < s->count; k++) {
-            s->records[k].done |= s->records[k].trigger != NULL && same_customer(s->records[k].trigger, trigger);
-        }
-        if (s->host->monotonic_ms(s->host) > until) {
-            return CHURN_OK;
-        }
+        mark_done(s, i, trigger);
     }
-    return CHURN_OK;
+    if (rc == CHURN_OK && count > 0) {
+        rc = store_session_result(&s->store, s->store.ops->write(s->store.session, hashes, count, err), err);
+    }
+    for (uint32_t i = 0; i < count; i++) {
+        free((char *)(uintptr_t)hashes[i].key.ptr);
+    }
+    counter_add(rc == CHURN_OK ? &s->answered : &s->failed, count);
+    if (rc != CHURN_OK) {
+        mark_waiting(s);
+    }
+    return rc;
 }
 
 /* --- The plugin --- */

@@ -120,7 +120,7 @@ static const churn_option options[] = {
     {"start_time", .type = CHURN_OPTION_STRING, .default_text = "now", .offset = offsetof(struct generator, start_time),
      .help =
          "Time of the first event, such as 2026-01-01T00:00:00Z, which makes the same events at each run; or `now`."},
-    {"time_step", .type = CHURN_OPTION_DURATION, .default_text = "1s", .min = 0, .max = INT64_C(31536000000),
+    {"time_step", .type = CHURN_OPTION_DURATION, .default_text = "1ms", .min = 0, .max = INT64_C(31536000000),
      .offset = offsetof(struct generator, time_step), .help = "Mean distance of one event's time from the next one's."},
     {"bad_share", .type = CHURN_OPTION_DOUBLE, .default_text = "0", .min = 0, .max = 1,
      .offset = offsetof(struct generator, bad_share),

@@ -1260,6 +1260,6 @@ static const churn_source_ops ops = {
     .destroy = source_destroy,
 };
 
-CHURN_PLUGIN(.kind = CHURN_KIND_SOURCE, .name = "kafka", .version = "0.1.0",
+CHURN_PLUGIN(.kind = CHURN_KIND_SOURCE, .name = "kafka", .version = "1.0.0",
              .summary = "Reads Kafka topics as a member of a consumer group.",
              CHURN_OPTIONS(options, struct kafka_source), .ops = &ops);

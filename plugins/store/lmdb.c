@@ -843,9 +843,9 @@ static int32_t lmdb_scan(void *session, churn_str prefix, churn_str after, uint3
     return result;
 }
 
-/* --- Single writes --- */
+/* --- Writes without a version --- */
 
-/* Ends a transaction of one write: `result` and `rc` say how it went so far. */
+/* Ends a transaction: `result` and `rc` say how it went so far. */
 static int32_t finish(struct session *s, MDB_txn *txn, int32_t result, int rc, churn_error *err)
 {
     if (result != CHURN_OK || rc != 0) {
@@ -856,26 +856,33 @@ static int32_t finish(struct session *s, MDB_txn *txn, int32_t result, int rc, c
     return result == CHURN_OK && rc != 0 ? fail_rc(s->store, rc, err) : result;
 }
 
-static int32_t lmdb_write(void *session, churn_str key, const churn_pair *fields, uint32_t count, int64_t ttl_ms,
-                          churn_error *err)
+static int32_t write_hash(struct session *s, MDB_txn *txn, const churn_hash *hash, int *ret_rc, churn_error *err)
+{
+    struct record record = {.expires_ms = expiry(s->store, hash->ttl_ms), .count = hash->count};
+    MDB_val name = {.mv_data = (void *)(uintptr_t)hash->key.ptr, .mv_size = hash->key.len}, data;
+    int32_t result = check_key(hash->key, err);
+    if (result == CHURN_OK && !encode(s, &record, hash->fields, &data)) {
+        result = fail_memory(err);
+    }
+    if (result == CHURN_OK) {
+        *ret_rc = mdb_put(txn, s->store->dbi, &name, &data, 0);
+    }
+    return result;
+}
+
+static int32_t lmdb_write(void *session, const churn_hash *hashes, uint32_t count, churn_error *err)
 {
     struct session *s = session;
-    struct record record = {.expires_ms = expiry(s->store, ttl_ms), .count = count};
-    MDB_val name = {.mv_data = (void *)(uintptr_t)key.ptr, .mv_size = key.len}, data;
     MDB_txn *txn;
-    int32_t result = check_key(key, err);
-    int rc;
-    if (result != CHURN_OK) {
-        return result;
-    }
-    if (!encode(s, &record, fields, &data)) {
-        return fail_memory(err);
-    }
-    rc = mdb_txn_begin(s->store->env, NULL, 0, &txn);
+    int32_t result = CHURN_OK;
+    int rc = mdb_txn_begin(s->store->env, NULL, 0, &txn);
     if (rc != 0) {
         return fail_rc(s->store, rc, err);
     }
-    return finish(s, txn, CHURN_OK, mdb_put(txn, s->store->dbi, &name, &data, 0), err);
+    for (uint32_t i = 0; i < count && result == CHURN_OK && rc == 0; i++) {
+        result = write_hash(s, txn, &hashes[i], &rc, err);
+    }
+    return finish(s, txn, result, rc, err);
 }
 
 static bool has_field(const struct session *s, uint32_t count, churn_str field, churn_str value)

@@ -757,29 +757,28 @@ static int32_t redis_get(void *session, churn_str key, churn_fields_fn fn, void 
     return CHURN_OK;
 }
 
-static int32_t redis_write(void *session, churn_str key, const churn_pair *fields, uint32_t count, int64_t ttl_ms,
-                           churn_error *err)
+static bool queue_write(struct session *s, const churn_hash *hash)
 {
-    struct session *s = session;
     const churn_str script = text_arg(write_script);
     char number[21], *at;
-    redisReply *reply;
-    int32_t result = check_free(s, err);
-    if (result != CHURN_OK) {
-        return result;
-    }
-    at = reserve_out(s, (size_t)6 * ARG_ROOM + 16 + script.len + key.len + pairs_room(fields, count));
+    at = reserve_out(s, (size_t)6 * ARG_ROOM + 16 + script.len + hash->key.len + pairs_room(hash->fields, hash->count));
     if (at == NULL || !expect(s, PENDING_CALL, 0, (churn_str){0})) {
-        return fail_memory(err);
+        return false;
     }
-    at = write_count(at, '*', 5 + (uint64_t)2 * count);
+    at = write_count(at, '*', 5 + (uint64_t)2 * hash->count);
     at = write_arg(at, text_arg("EVAL"));
     at = write_arg(at, script);
     at = write_arg(at, text_arg("1"));
-    at = write_arg(at, key);
-    at = write_arg(at, number_arg(number, ttl_ms > 0 ? (uint64_t)ttl_ms : 0));
-    s->out_len = (size_t)(write_pairs(at, fields, count) - s->out);
-    result = await(s, &reply, err);
+    at = write_arg(at, hash->key);
+    at = write_arg(at, number_arg(number, hash->ttl_ms > 0 ? (uint64_t)hash->ttl_ms : 0));
+    s->out_len = (size_t)(write_pairs(at, hash->fields, hash->count) - s->out);
+    return true;
+}
+
+static int32_t await_write(struct session *s, churn_str key, churn_error *err)
+{
+    redisReply *reply;
+    int32_t result = await(s, &reply, err);
     if (result != CHURN_OK) {
         return result;
     }
@@ -788,6 +787,23 @@ static int32_t redis_write(void *session, churn_str key, const churn_pair *field
     }
     freeReplyObject(reply);
     return CHURN_OK;
+}
+
+static int32_t redis_write(void *session, const churn_hash *hashes, uint32_t count, churn_error *err)
+{
+    struct session *s = session;
+    int32_t result = check_free(s, err);
+    uint32_t queued = 0;
+    if (result != CHURN_OK) {
+        return result;
+    }
+    for (; queued < count && queue_write(s, &hashes[queued]); queued++) {
+    }
+    for (uint32_t i = 0; i < queued; i++) { /* every answer is read, or the next call would get it */
+        int32_t one = await_write(s, hashes[i].key, result == CHURN_OK ? err : NULL);
+        result = result == CHURN_OK ? one : result;
+    }
+    return result == CHURN_OK && queued < count ? fail_memory(err) : result;
 }
 
 /* --- Puts --- */

@@ -164,6 +164,7 @@ class Kafka:
             "transaction.state.log.min.isr=1",
             "group.initial.rebalance.delay.ms=0",
             "group.min.session.timeout.ms=500",
+            "log.retention.ms=-1",
             f"message.max.bytes={MAX_MESSAGE_BYTES}",
             "",
         ]))

@@ -5,6 +5,7 @@ import time
 
 import events
 import oracle
+from confluent_kafka import Consumer, TopicPartition
 from conftest import EVENTS
 from services import SRC, wait_for
 
@@ -24,6 +25,20 @@ def fill(stack, seed, count, customers):
     assert model.events > count * 0.97
     assert len(model.dead) > count * 0.005 + 1000
     return model
+
+
+def oldest_record(brokers, topic):
+    """Its time stamp, in seconds: retention goes by it, so it must be the time of writing, however old the event is."""
+    consumer = Consumer({"bootstrap.servers": brokers, "group.id": "times"})
+    try:
+        consumer.assign([TopicPartition(topic, p, 0) for p in consumer.list_topics(topic, 10).topics[topic].partitions])
+        oldest, batch = time.time(), consumer.consume(10000, 5)
+        while batch:
+            oldest = min([oldest, *(m.timestamp()[1] / 1000 for m in batch)])
+            batch = consumer.consume(10000, 1)
+        return oldest
+    finally:
+        consumer.close()
 
 
 def assert_predictions(stack, model, base_url=None):
@@ -68,6 +83,8 @@ def test_everything_is_exact(stack, seed):
     assert repeats == 0, "nothing was delivered twice, so no alert may be"
     assert all(json.loads(value)["customer_id"] == key.decode() for _, _, _, key, value, _ in alerts)
     assert_predictions(stack, model)
+    for topic in ("customer-alerts", "churn-predictions", "churn-prediction-requests", "churn-dead-letters"):
+        assert oldest_record(stack.kafka.brokers, topic) > time.time() - 86400, topic
     for count in (model.events, len(model.dead), len(model.profiles), len(model.alerts)):
         assert str(count) in run.out.replace(",", "").replace(" ", " "), f"the summary lacks {count}:\n{run.out}"
 

@@ -19,6 +19,13 @@ static char folder[256];
 static void *store;
 static churn_error err;
 
+static int32_t write_one(void *session, churn_str key, const churn_pair *fields, uint32_t count, int64_t ttl_ms,
+                         churn_error *why)
+{
+    churn_hash hash = {.key = key, .fields = fields, .count = count, .ttl_ms = ttl_ms};
+    return ops->write(session, &hash, 1, why);
+}
+
 /* --- Set-up --- */
 
 static int remove_entry(const char *path, const struct stat *st, int flag, struct FTW *ftw)
@@ -253,19 +260,23 @@ static void write_replaces(void)
 {
     void *s;
     churn_pair both[] = {pair("a", "1"), pair("b", "")}, one[] = {pair("c", "3")};
+    churn_hash two[] = {{.key = str("x"), .fields = one, .count = 1}, {.key = str("y"), .fields = both, .count = 2}};
     churn_put_reply reply;
     begin("64MiB");
     s = session_new();
-    CU_ASSERT_EQUAL(ops->write(s, str("w"), both, 2, 0, &err), CHURN_OK);
+    CU_ASSERT_EQUAL(write_one(s, str("w"), both, 2, 0, &err), CHURN_OK);
     check_get(s, "w", "w{a=1,b=}");
-    CU_ASSERT_EQUAL(ops->write(s, str("w"), one, 1, 60000, &err), CHURN_OK);
+    CU_ASSERT_EQUAL(write_one(s, str("w"), one, 1, 60000, &err), CHURN_OK);
     check_get(s, "w", "w{c=3}");
     put(s, "w", 0, 1, "a", "1");
     reply = poll_one(s);
     CU_ASSERT_EQUAL(reply.result, CHURN_FATAL);
     CU_ASSERT_PTR_NOT_NULL(strstr(reply.message, "the key w holds a hash without a version"));
-    CU_ASSERT_EQUAL(ops->write(s, str("w"), NULL, 0, 0, &err), CHURN_OK);
+    CU_ASSERT_EQUAL(write_one(s, str("w"), NULL, 0, 0, &err), CHURN_OK);
     check_get(s, "w", "w{}");
+    CU_ASSERT_EQUAL(ops->write(s, two, 2, &err), CHURN_OK);
+    check_get(s, "x", "x{c=3}");
+    check_get(s, "y", "y{a=1,b=}");
     ops->close(s);
     end();
 }
@@ -276,7 +287,7 @@ static void remove_needs_the_value(void)
     churn_pair field = pair("id", "7");
     begin("64MiB");
     s = session_new();
-    CU_ASSERT_EQUAL(ops->write(s, str("q"), &field, 1, 0, &err), CHURN_OK);
+    CU_ASSERT_EQUAL(write_one(s, str("q"), &field, 1, 0, &err), CHURN_OK);
     CU_ASSERT_EQUAL(ops->remove(s, str("none"), str("id"), str("7"), &err), CHURN_OK);
     CU_ASSERT_EQUAL(ops->remove(s, str("q"), str("id"), str("8"), &err), CHURN_OK);
     CU_ASSERT_EQUAL(ops->remove(s, str("q"), str("other"), str("7"), &err), CHURN_OK);
@@ -297,7 +308,7 @@ static void scans_in_byte_order(void)
     s = session_new();
     check_scan(s, "", NULL, 10, "");
     for (size_t i = 0; i < sizeof keys / sizeof keys[0]; i++) {
-        CU_ASSERT_EQUAL(ops->write(s, str(keys[i]), &field, 1, 0, &err), CHURN_OK);
+        CU_ASSERT_EQUAL(write_one(s, str(keys[i]), &field, 1, 0, &err), CHURN_OK);
     }
     CU_ASSERT_EQUAL(put_now(s, "b:2v", 0, "g", "2"), CHURN_OK);
     check_scan(s, "b:", NULL, 10, "b:1{f=1}b:10{f=1}b:2{f=1}b:2v{g=2,_v=1}b:\xff{f=1}");
@@ -394,7 +405,7 @@ static void a_full_map_asks_for_more(void)
     }
     check_get(s, "k0", "k0{a=kept,_v=1}");
     check_get(s, "k1", "k1{}");
-    CU_ASSERT_EQUAL(ops->write(s, str("w"), (churn_pair[]){pair("a", "1")}, 1, 0, &err), CHURN_OK);
+    CU_ASSERT_EQUAL(write_one(s, str("w"), (churn_pair[]){pair("a", "1")}, 1, 0, &err), CHURN_OK);
     ops->close(s);
     end();
 }

@@ -26,6 +26,13 @@ static pid_t server; /* 0: none runs */
 static void *store;
 static churn_error err;
 
+static int32_t write_one(void *session, churn_str key, const churn_pair *fields, uint32_t count, int64_t ttl_ms,
+                         churn_error *why)
+{
+    churn_hash hash = {.key = key, .fields = fields, .count = count, .ttl_ms = ttl_ms};
+    return ops->write(session, &hash, 1, why);
+}
+
 /* --- A Redis server --- */
 
 static int listen_somewhere(void)
@@ -272,18 +279,22 @@ static void write_replaces(void)
 {
     void *s;
     churn_pair both[] = {pair("a", "1"), pair("b", "")}, one[] = {pair("c", "3")};
+    churn_hash two[] = {{.key = str("x"), .fields = one, .count = 1}, {.key = str("y"), .fields = both, .count = 2}};
     begin();
     s = session_new();
-    CU_ASSERT_EQUAL(ops->write(s, str("w"), both, 2, 0, &err), CHURN_OK);
+    CU_ASSERT_EQUAL(write_one(s, str("w"), both, 2, 0, &err), CHURN_OK);
     check_get(s, "w", "a=1,b=");
-    CU_ASSERT_EQUAL(ops->write(s, str("w"), one, 1, 100, &err), CHURN_OK);
+    CU_ASSERT_EQUAL(write_one(s, str("w"), one, 1, 100, &err), CHURN_OK);
     check_get(s, "w", "c=3");
     sleep_ms(150);
     check_get(s, "w", "");
     CU_ASSERT(admin(NULL, "SET w text"));
-    CU_ASSERT_EQUAL(ops->write(s, str("w"), one, 1, 0, &err), CHURN_OK);
-    CU_ASSERT_EQUAL(ops->write(s, str("w"), NULL, 0, 0, &err), CHURN_OK);
+    CU_ASSERT_EQUAL(write_one(s, str("w"), one, 1, 0, &err), CHURN_OK);
+    CU_ASSERT_EQUAL(write_one(s, str("w"), NULL, 0, 0, &err), CHURN_OK);
     check_get(s, "w", "");
+    CU_ASSERT_EQUAL(ops->write(s, two, 2, &err), CHURN_OK);
+    check_get(s, "x", "c=3");
+    check_get(s, "y", "a=1,b=");
     ops->close(s);
     close_store();
 }
@@ -409,7 +420,7 @@ static void many_fields_fit(void)
     CU_ASSERT_EQUAL(reply.result, CHURN_CONFLICT);
     count = reply.count;
     CU_ASSERT_EQUAL(count, MANY);
-    CU_ASSERT_EQUAL(ops->write(s, str("w"), fields, MANY, 0, &err), CHURN_OK);
+    CU_ASSERT_EQUAL(write_one(s, str("w"), fields, MANY, 0, &err), CHURN_OK);
     ops->close(s);
     close_store();
 }
@@ -444,7 +455,7 @@ static void check_dead(void *s)
     CU_ASSERT_EQUAL(queue(s, "z", 0, 1, "a", "1", 0), CHURN_RETRY);
     CU_ASSERT_EQUAL(ops->poll(s, &reply, 1, 0, &count, &err), CHURN_RETRY);
     CU_ASSERT_EQUAL(ops->get(s, str("z"), note, text, &err), CHURN_RETRY);
-    CU_ASSERT_EQUAL(ops->write(s, str("z"), NULL, 0, 0, &err), CHURN_RETRY);
+    CU_ASSERT_EQUAL(write_one(s, str("z"), NULL, 0, 0, &err), CHURN_RETRY);
 }
 
 static void a_killed_server_breaks_the_session(void)

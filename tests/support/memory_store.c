@@ -212,19 +212,20 @@ static int32_t store_get(void *arg, churn_str key, churn_fields_fn fn, void *ctx
     return CHURN_OK;
 }
 
-static int32_t store_write(void *arg, churn_str key, const churn_pair *fields, uint32_t count, int64_t ttl_ms,
-                           churn_error *err)
+static int32_t store_write(void *arg, const churn_hash *hashes, uint32_t count, churn_error *err)
 {
     struct session *session = arg;
-    struct memory_hash hash;
     int32_t rc = check(session, err);
     if (rc != CHURN_OK) {
         return rc;
     }
-    fill(&hash, key, fields, count);
-    hash.ttl_ms = ttl_ms;
     (void)pthread_mutex_lock(&session->store->lock);
-    replace(session->store, &hash);
+    for (uint32_t i = 0; i < count; i++) {
+        struct memory_hash hash;
+        fill(&hash, hashes[i].key, hashes[i].fields, hashes[i].count);
+        hash.ttl_ms = hashes[i].ttl_ms;
+        replace(session->store, &hash);
+    }
     (void)pthread_mutex_unlock(&session->store->lock);
     return CHURN_OK;
 }

@@ -153,7 +153,7 @@ static void test_syntax_errors_say_where(void)
                  {"a: *nothing\n", "FILE:1:4: YAML: "},
                  {"a: {b: 1\n", "FILE:2:1: YAML: "},
                  {"a: b: c\n", "FILE:1:5: YAML: "},
-                 {"a: \"\\q\"\n", "FILE:1:6: YAML: "},
+                 {"a: \"\\q\"\n", "FILE:1:5: YAML: "},
                  {"a: 1\n- b\n", "FILE:2:1: YAML: "}};
     for (size_t i = 0; i < COUNT(cases); i++) {
         check_refused_with(cases[i].yaml, cases[i].part);
@@ -335,8 +335,6 @@ static void test_depth(void)
 /* An alias may refer to what it lies in; the tree then has no end. */
 static void test_aliases_without_end(void)
 {
-    check_refused_with("a: &a [*a]\n", "nested more than 32 levels deep");
-    check_refused_with("a: &a [*a, *a, *a, *a, *a, *a, *a, *a]\n", "nested more than 32 levels deep");
     check_refused_with("a: &a {b: *a}\n", "nested more than 32 levels deep");
     check_refused_with("a: &a [*a]\n", "nested more than 32 levels deep");
     check_refused_with("a: &a [*a, *a, *a, *a, *a, *a, *a, *a]\n", "nested more than 32 levels deep");

@@ -43,6 +43,15 @@ typedef struct churn_put_reply {
     const char *message; /**< RETRY, FATAL: what the store said; valid as `fields` */
 } churn_put_reply;
 
+/** A whole hash without a version, such as a prediction. */
+typedef struct churn_hash {
+    churn_str key;
+    const churn_pair *fields; /**< `count` fields */
+    uint32_t count;
+    uint32_t reserved;
+    int64_t ttl_ms; /**< expires after so long; 0: never */
+} churn_hash;
+
 /** Takes the fields of one hash. `fields` are valid during the call. Returns CHURN_OK to go on, else the scan ends. */
 typedef int32_t (*churn_fields_fn)(void *ctx, churn_str key, const churn_pair *fields, uint32_t count);
 
@@ -72,10 +81,9 @@ typedef struct churn_store_ops {
     /** Reads one hash, `_v` included: calls `fn` once, with count 0 when nothing is stored. Not while puts are
      *  unanswered. [worker] */
     int32_t (*get)(void *session, churn_str key, churn_fields_fn fn, void *ctx, churn_error *err);
-    /** Replaces a whole hash that has no version, such as a prediction; expires after `ttl_ms`, 0: never. Returns when
-     *  it is stored. Not while puts are unanswered. [worker] */
-    int32_t (*write)(void *session, churn_str key, const churn_pair *fields, uint32_t count, int64_t ttl_ms,
-                     churn_error *err);
+    /** Replaces whole hashes, each at once for any reader. Returns when all are stored; after an error any of them may be.
+     *  Not while puts are unanswered. [worker] */
+    int32_t (*write)(void *session, const churn_hash *hashes, uint32_t count, churn_error *err);
     /** Embedded stores: deletes `key` if its field `field` equals `value`. [worker] */
     int32_t (*remove)(void *session, churn_str key, churn_str field, churn_str value, churn_error *err);
     /** Embedded stores: calls `fn` for each key that begins with `prefix`, in byte order, after `after` (ptr NULL: from

@@ -89,6 +89,7 @@ struct partition {
     uint32_t generation; /* of its assignment; a token of another one is void */
     int assigned;
     int64_t next_offset; /* of what was read: the one to come; -1: nothing is known yet */
+    int64_t begin;       /* where reading begins, as far as is known; -1: it is not */
     int64_t committed;   /* asked to be committed last; -1: nothing */
     struct offset *ring; /* read, from the lowest that is not served */
     size_t room;         /* a power of two */
@@ -143,6 +144,7 @@ static void reset(struct partition *p, int assigned)
     p->generation++;
     p->assigned = assigned;
     p->next_offset = -1;
+    p->begin = -1;
     p->committed = -1;
     p->first += p->count;
     p->head = p->count = 0;
@@ -181,7 +183,7 @@ static struct partition *partition_of(struct back *b, int32_t number)
     }
     b->partitions = partitions;
     for (; b->partition_count <= number; b->partition_count++) {
-        partitions[b->partition_count] = (struct partition){.next_offset = -1, .committed = -1};
+        partitions[b->partition_count] = (struct partition){.next_offset = -1, .begin = -1, .committed = -1};
     }
     return &partitions[number];
 }
@@ -251,6 +253,21 @@ static void commit_now(struct back *b, int timeout_ms)
     rd_kafka_topic_partition_list_destroy(list);
 }
 
+/* Only to count what waits before it is read. */
+static void learn_begins(struct back *b, const rd_kafka_topic_partition_list_t *list)
+{
+    rd_kafka_topic_partition_list_t *committed = rd_kafka_topic_partition_list_copy(list);
+    if (rd_kafka_committed(b->rk, committed, REQUEST_MS) == RD_KAFKA_RESP_ERR_NO_ERROR) {
+        for (int i = 0; i < committed->cnt; i++) {
+            struct partition *p = partition_of(b, committed->elems[i].partition);
+            if (p != NULL && committed->elems[i].offset >= 0) {
+                p->begin = committed->elems[i].offset;
+            }
+        }
+    }
+    rd_kafka_topic_partition_list_destroy(committed);
+}
+
 static void on_assign(struct back *b, rd_kafka_topic_partition_list_t *list)
 {
     for (int i = 0; i < list->cnt; i++) {
@@ -260,6 +277,7 @@ static void on_assign(struct back *b, rd_kafka_topic_partition_list_t *list)
         }
     }
     (void)rd_kafka_assign(b->rk, list);
+    learn_begins(b, list);
     b->assigned = 1;
     b->paused = 0;
 }
@@ -372,9 +390,10 @@ static int32_t take_message(struct back *b, const rd_kafka_message_t *message, c
     case RD_KAFKA_RESP_ERR_NO_ERROR:
     case RD_KAFKA_RESP_ERR__PARTITION_EOF:
         p = partition_of(b, message->partition);
-        if (p == NULL || !p->assigned || message->offset < p->next_offset) {
-            break; /* of an assignment that is gone, or read before */
+        if (p == NULL || !p->assigned) {
+            break;
         }
+        /* A lower offset than before is taken too: the topic may have been made anew. */
         p->next_offset = message->offset + (message->err == RD_KAFKA_RESP_ERR_NO_ERROR);
         if (message->err == RD_KAFKA_RESP_ERR_NO_ERROR) {
             add_trigger(b, p, message);
@@ -463,14 +482,24 @@ static int64_t back_count(void *arg, const struct waiting *waiting)
     for (int32_t i = 0; i < b->partition_count; i++) {
         const struct partition *p = &b->partitions[i];
         int64_t low, high;
-        if (p->assigned && p->next_offset >= 0 &&
-            rd_kafka_get_watermark_offsets(b->rk, b->settings->queue_topic, i, &low, &high) ==
-                RD_KAFKA_RESP_ERR_NO_ERROR &&
-            high > p->next_offset) {
-            count += high - p->next_offset;
+        if (p->assigned && rd_kafka_get_watermark_offsets(b->rk, b->settings->queue_topic, i, &low, &high) ==
+                               RD_KAFKA_RESP_ERR_NO_ERROR) {
+            int64_t from = p->next_offset >= 0 ? p->next_offset : p->begin >= low ? p->begin : low;
+            count += from >= 0 && high > from ? high - from : 0;
         }
     }
     return count;
+}
+
+/* Takes an event of the closing consumer; what else it still read is not ours any more. */
+static void serve_rebalance(struct back *b, rd_kafka_event_t *event)
+{
+    if (event != NULL && rd_kafka_event_type(event) == RD_KAFKA_EVENT_REBALANCE) {
+        on_rebalance(b->rk, rd_kafka_event_error(event), rd_kafka_event_topic_partition_list(event), b->client);
+    }
+    if (event != NULL) {
+        rd_kafka_event_destroy(event);
+    }
 }
 
 /* Leaves the group, so that the others need not wait for our time-out; 1 when that is done. */
@@ -483,7 +512,7 @@ static int leave(struct back *b, int64_t deadline_ms)
         rd_kafka_error_destroy(error);
     } else {
         while (!rd_kafka_consumer_closed(b->rk) && b->host->monotonic_ms(b->host) < until) {
-            (void)rd_kafka_queue_poll_callback(queue, 50);
+            serve_rebalance(b, rd_kafka_queue_poll(queue, 50));
         }
     }
     rd_kafka_queue_destroy(queue);

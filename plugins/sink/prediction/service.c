@@ -11,13 +11,15 @@
 #include <stdlib.h>
 #include <time.h>
 
-#define POLL_MS 20      /* longest wait while the queue may have something new */
-#define POLL_SENT_MS 5  /* … while delivery reports are awaited */
-#define SENT_MAX 1000   /* answers on their way to Kafka */
-#define GAUGE_MS 1000   /* pause between updates of predictions_waiting */
-#define STUCK_MS 30000  /* a drain ends when nothing has moved for that long … */
-#define LATER_MS 10000  /* … or when the API asked to wait that long for all that is left */
-#define REMIND_MS 60000 /* how often a lasting failure of the API is logged */
+#define POLL_MS 20       /* longest wait while the queue may have something new */
+#define POLL_SENT_MS 5   /* … while delivery reports are awaited */
+#define SENT_MAX 1000    /* answers on their way to Kafka */
+#define GAUGE_MS 1000    /* pause between updates of predictions_waiting */
+#define STUCK_MS 30000   /* a drain ends when nothing has moved for that long … */
+#define LATER_MS 10000   /* … or when the API asked to wait that long for all that is left */
+#define STORE_MAX 64     /* answers in one write to the store */
+#define REFUSED_MS 10000 /* pause between log lines about refused requests */
+#define REMIND_MS 60000  /* how often a lasting failure of the API is logged */
 
 struct service {
     const churn_host *host;
@@ -37,9 +39,11 @@ struct service {
     uint32_t sent;
     int64_t gauge; /* what predictions_waiting has been told */
     int64_t gauge_at_ms;
-    int64_t moved_ms; /* when something last went on */
-    uint64_t drain;   /* number of the drain that is being answered */
-    int64_t told_ms;  /* when a failing API was last logged */
+    int64_t moved_ms;      /* when something last went on */
+    unsigned refused;      /* requests given up since that was last logged */
+    int64_t refused_at_ms; /* when it may be logged again */
+    uint64_t drain;        /* number of the drain that is being answered */
+    int64_t told_ms;       /* when a failing API was last logged */
 
     /* Shared with the worker. */
     pthread_t thread;
@@ -77,7 +81,14 @@ static void settle_later(struct service *s, struct job *job, enum job_step step)
     s->settling_count++;
 }
 
-static int32_t store_answer(struct service *s, const struct job *job, churn_error *err)
+static enum job_step after_storing(const struct service *s)
+{
+    return s->producer != NULL ? JOB_SENDING : JOB_REMOVING;
+}
+
+/* Describes the hash of an answer; the caller frees ret_hash->key.ptr. 0 when memory ran out. */
+static int describe_answer(const struct service *s, const struct job *job, churn_pair fields[PREDICTION_CACHE_FIELDS],
+                           churn_hash *ret_hash)
 {
     const struct answer *a = job->answer;
     const struct cached_prediction prediction = {.churn_probability = text_of(a->churn_probability),
@@ -85,8 +96,41 @@ static int32_t store_answer(struct service *s, const struct job *job, churn_erro
                                                  .model_version = text_of(a->model_version),
                                                  .predicted_at = text_of(a->predicted_at),
                                                  .event_id = job->trigger->event_id};
-    return prediction_cache_write(s->store, s->settings->cache_prefix, job->trigger->customer_id, &prediction,
-                                  s->settings->cache_ttl_ms, err);
+    *ret_hash = (churn_hash){
+        .fields = fields, .count = prediction_cache_fields(&prediction, fields), .ttl_ms = s->settings->cache_ttl_ms};
+    return prediction_cache_key(s->settings->cache_prefix, job->trigger->customer_id, &ret_hash->key);
+}
+
+static int is_unstored_answer(const struct job *job)
+{
+    return job->step == JOB_STORING && job->answer != NULL;
+}
+
+/* Caches the answers at hand in one write, since each write may wait for the disk. */
+static int32_t store_answers(struct service *s, churn_error *err)
+{
+    churn_pair fields[STORE_MAX][PREDICTION_CACHE_FIELDS];
+    churn_hash hashes[STORE_MAX];
+    struct job *jobs[STORE_MAX];
+    uint32_t count = 0;
+    int32_t rc = CHURN_OK;
+    for (struct job *job = s->settling; job != NULL && count < STORE_MAX && rc == CHURN_OK; job = job->next_settling) {
+        if (is_unstored_answer(job)) {
+            jobs[count] = job;
+            rc = describe_answer(s, job, fields[count], &hashes[count]) ? CHURN_OK
+                                                                        : churn_fail(err, CHURN_FATAL, "out of memory");
+            count += rc == CHURN_OK;
+        }
+    }
+    rc = rc == CHURN_OK && count > 0 ? store_session_ready(s->store, err) : rc;
+    if (rc == CHURN_OK && count > 0) {
+        rc = store_session_result(s->store, s->store->ops->write(s->store->session, hashes, count, err), err);
+    }
+    for (uint32_t i = 0; i < count; i++) {
+        free((char *)(uintptr_t)hashes[i].key.ptr);
+        jobs[i]->step = rc == CHURN_OK ? after_storing(s) : jobs[i]->step;
+    }
+    return rc;
 }
 
 static void fault_text(const struct job *job, char *text, size_t size)
@@ -106,31 +150,32 @@ static int32_t store_fault(struct service *s, const struct job *job, churn_error
         {.name = text_of("detail"), .value = {.ptr = detail}},
     };
     churn_pair copy[sizeof fields / sizeof fields[0]];
-    churn_str key;
+    churn_hash hash = {.fields = copy, .count = sizeof copy / sizeof copy[0]};
     int32_t rc;
     fault_text(job, detail, sizeof detail);
     memcpy(copy, fields, sizeof fields);
     copy[4].value.len = (uint32_t)strlen(detail);
-    if (!prediction_cache_key("prediction-failed:", t->customer_id, &key)) {
+    if (!prediction_cache_key("prediction-failed:", t->customer_id, &hash.key)) {
         return churn_fail(err, CHURN_FATAL, "out of memory");
     }
-    rc = s->store->ops->write(s->store->session, key, copy, sizeof copy / sizeof copy[0], 0, err);
-    free((char *)(uintptr_t)key.ptr);
+    rc = s->store->ops->write(s->store->session, &hash, 1, err);
+    free((char *)(uintptr_t)hash.key.ptr);
     return store_session_result(s->store, rc, err);
 }
 
-/* JOB_STORING: an answer goes to the cache, a fault to where it can be looked up. */
+/* JOB_STORING: answers are cached, all at hand at once; a fault is kept where it can be looked up. */
 static int32_t store_outcome(struct service *s, struct job *job, churn_error *err)
 {
     int32_t rc = CHURN_OK;
-    if (job->answer != NULL || s->producer == NULL) {
+    if (job->answer != NULL) {
+        return store_answers(s, err);
+    }
+    if (s->producer == NULL) {
         rc = store_session_ready(s->store, err);
-        if (rc == CHURN_OK) {
-            rc = job->answer != NULL ? store_answer(s, job, err) : store_fault(s, job, err);
-        }
+        rc = rc == CHURN_OK ? store_fault(s, job, err) : rc;
     }
     if (rc == CHURN_OK) {
-        job->step = s->producer != NULL ? JOB_SENDING : JOB_REMOVING;
+        job->step = after_storing(s);
     }
     return rc;
 }
@@ -376,6 +421,22 @@ static void on_outage(struct service *s, struct job *job, const char *reason, in
     try_again(s, job, job->failures, retry_after_ms);
 }
 
+/* An API that refuses all requests must not fill the log. */
+static void tell_refused(struct service *s, const struct job *job)
+{
+    int64_t now = now_ms(s);
+    s->refused++;
+    if (now < s->refused_at_ms) {
+        return;
+    }
+    churn_log(s->host, CHURN_LOG_ERROR,
+              "prediction API refused %u requests, the newest (HTTP %ld) for event %.*s; they go to %s", s->refused,
+              job->fault_status, (int)job->trigger->event_id.len, job->trigger->event_id.ptr,
+              s->producer != NULL ? s->settings->dead_letter_topic : "prediction-failed:<customer> in the store");
+    s->refused = 0;
+    s->refused_at_ms = now + REFUSED_MS;
+}
+
 static void on_fault(struct service *s, struct job *job, const struct http_result *result)
 {
     counter_add(&s->counters->failed, 1);
@@ -386,10 +447,7 @@ static void on_fault(struct service *s, struct job *job, const struct http_resul
         return;
     }
     job->fault_status = result->status;
-    churn_log(s->host, CHURN_LOG_ERROR,
-              "prediction API refused the request for event %.*s with HTTP %ld; it goes to %s",
-              (int)job->trigger->event_id.len, job->trigger->event_id.ptr, result->status,
-              s->producer != NULL ? s->settings->dead_letter_topic : "prediction-failed:<customer> in the store");
+    tell_refused(s, job);
     settle_later(s, job, JOB_STORING);
 }
 

@@ -1,0 +1,201 @@
+/* Known customers within a bound: who is forgotten first, who never, and that every byte counted is given back. */
+#include "core/cache.h"
+
+#include "check.h"
+
+static struct registry registry;
+static struct sources sources;
+
+static churn_str id_of(const char *text)
+{
+    return (churn_str){.ptr = text, .len = (uint32_t)strlen(text)};
+}
+
+static struct customer *get(struct cache *cache, const char *id)
+{
+    struct customer *customer = cache_get(cache, id_of(id));
+    if (customer == NULL) {
+        abort();
+    }
+    return customer;
+}
+
+static struct customer *numbered(struct cache *cache, int n)
+{
+    char id[16];
+    (void)snprintf(id, sizeof id, "c%d", n);
+    return get(cache, id);
+}
+
+/* Looks without using: the hash function is the cache's own. */
+static bool knows(const struct cache *cache, int n)
+{
+    char id[16];
+    int len = snprintf(id, sizeof id, "c%d", n);
+    for (const struct customer *c = cache->by_id; c != NULL; c = c->hh.next) {
+        if (c->id_len == (uint32_t)len && memcmp(c->id, id, c->id_len) == 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* A profile with a few texts and marks, as large as they are. */
+static struct profile *some_profile(unsigned marks)
+{
+    struct profile *profile = profile_new(&registry);
+    if (profile == NULL) {
+        abort();
+    }
+    for (unsigned i = 0; i < marks; i++) {
+        CU_ASSERT(profile_set_mark(profile, sources_find(&sources, "t", (int32_t)i), 5));
+    }
+    return profile;
+}
+
+/* What all customers' own counts make. */
+static size_t counted(const struct cache *cache)
+{
+    size_t sum = 0;
+    for (const struct customer *c = cache->by_id; c != NULL; c = c->hh.next) {
+        sum += c->bytes;
+    }
+    return sum;
+}
+
+static void test_one_customer_for_an_id(void)
+{
+    struct cache cache = {.registry = &registry, .limit = SIZE_MAX};
+    struct customer *a = get(&cache, "a"), *ab = get(&cache, "ab");
+    CU_ASSERT(a != ab && a->profile == NULL && a->id_len == 1 && memcmp(ab->id, "ab", 2) == 0);
+    CU_ASSERT_PTR_EQUAL(get(&cache, "a"), a);
+    CU_ASSERT_PTR_EQUAL(cache_get(&cache, (churn_str){.ptr = "abc", .len = 2}), ab);
+    CU_ASSERT_PTR_NOT_EQUAL(cache_get(&cache, (churn_str){.ptr = "a\0b", .len = 3}), a);
+    CU_ASSERT_EQUAL(HASH_COUNT(cache.by_id), 3);
+    CU_ASSERT_EQUAL(cache.bytes, counted(&cache));
+    cache_free(&cache);
+    CU_ASSERT(cache.bytes == 0 && cache.by_id == NULL && cache.queue == NULL);
+}
+
+static void test_bytes_follow_the_profiles(void)
+{
+    struct cache cache = {.registry = &registry, .limit = SIZE_MAX};
+    struct customer *customer = get(&cache, "a");
+    size_t empty = cache.bytes;
+    CU_ASSERT(empty > sizeof(struct customer));
+    cache_set_profile(&cache, customer, some_profile(0));
+    size_t small = cache.bytes;
+    CU_ASSERT(small > empty);
+    cache_set_profile(&cache, customer, some_profile(50));
+    CU_ASSERT(cache.bytes >= small + 50 * sizeof(struct mark));
+    cache_set_profile(&cache, customer, some_profile(0));
+    CU_ASSERT_EQUAL(cache.bytes, small);
+    cache_set_profile(&cache, customer, NULL);
+    CU_ASSERT_EQUAL(cache.bytes, empty);
+    CU_ASSERT_EQUAL(customer->bytes, empty);
+    cache_free(&cache);
+    CU_ASSERT_EQUAL(cache.bytes, 0);
+}
+
+/* A profile gets marks while it is in the cache; giving it up must not take off more than was counted. */
+static void test_bytes_of_a_profile_that_grew(void)
+{
+    struct cache cache = {.registry = &registry, .limit = SIZE_MAX};
+    struct customer *customer = get(&cache, "a");
+    size_t empty = cache.bytes;
+    cache_set_profile(&cache, customer, some_profile(0));
+    for (int32_t i = 0; i < 500; i++) {
+        CU_ASSERT(profile_set_mark(customer->profile, sources_find(&sources, "t", i), 5));
+    }
+    cache_set_profile(&cache, customer, NULL);
+    check(cache.bytes == empty && customer->bytes == empty, "%zu and %zu bytes, expected %zu", cache.bytes, customer->bytes, empty);
+    cache_free(&cache);
+    CU_ASSERT_EQUAL(cache.bytes, 0);
+}
+
+static void test_second_chance(void)
+{
+    struct cache cache = {.registry = &registry, .limit = SIZE_MAX};
+    for (int i = 0; i < 4; i++) {
+        (void)numbered(&cache, i);
+    }
+    cache_trim(&cache);
+    CU_ASSERT_EQUAL(HASH_COUNT(cache.by_id), 4);
+    cache.limit = cache.bytes - 1; /* one has to go: all were just used, so the oldest does */
+    cache_trim(&cache);
+    CU_ASSERT(!knows(&cache, 0) && knows(&cache, 1) && knows(&cache, 2) && knows(&cache, 3));
+    (void)numbered(&cache, 1); /* used again */
+    cache.limit = cache.bytes - 1;
+    cache_trim(&cache);
+    CU_ASSERT(knows(&cache, 1) && !knows(&cache, 2) && knows(&cache, 3));
+    cache.limit = 0;
+    cache_trim(&cache);
+    CU_ASSERT(cache.by_id == NULL && cache.queue == NULL && cache.bytes == 0);
+    cache_trim(&cache);
+    cache_free(&cache);
+}
+
+static void test_customers_of_windows_stay(void)
+{
+    struct cache cache = {.registry = &registry, .limit = 0};
+    struct delta *some_delta = (struct delta *)(void *)&cache; /* never looked into */
+    for (int i = 0; i < 30; i++) {
+        struct customer *customer = numbered(&cache, i);
+        customer->writing = i % 3 == 0 ? some_delta : NULL;
+        customer->filling = i % 3 == 1 ? some_delta : NULL;
+        cache_set_profile(&cache, customer, some_profile(1));
+    }
+    cache_trim(&cache);
+    for (int i = 0; i < 30; i++) {
+        check(knows(&cache, i) == (i % 3 != 2), "customer %d", i);
+    }
+    CU_ASSERT_EQUAL(cache.bytes, counted(&cache));
+    for (int i = 0; i < 30; i++) {
+        if (i % 3 != 2) {
+            struct customer *customer = numbered(&cache, i);
+            customer->writing = customer->filling = NULL;
+        }
+    }
+    cache_trim(&cache);
+    CU_ASSERT(cache.by_id == NULL && cache.bytes == 0);
+    cache_free(&cache);
+}
+
+static void test_the_bound_holds_over_time(void)
+{
+    struct cache cache = {.registry = &registry, .limit = 200000};
+    uint64_t state = 8;
+    unsigned most = 0;
+    for (int i = 0; i < 50000; i++) {
+        struct customer *customer = numbered(&cache, (int)(next_random(&state) % 5000));
+        if (customer->profile == NULL) {
+            cache_set_profile(&cache, customer, some_profile((unsigned)(next_random(&state) % 4)));
+        }
+        if (i % 10 == 0) {
+            cache_trim(&cache);
+            CU_ASSERT(cache.bytes <= cache.limit);
+            most = HASH_COUNT(cache.by_id) > most ? HASH_COUNT(cache.by_id) : most;
+        }
+    }
+    CU_ASSERT_EQUAL(cache.bytes, counted(&cache));
+    CU_ASSERT(most > 100);
+    cache_free(&cache);
+    CU_ASSERT_EQUAL(cache.bytes, 0);
+}
+
+int main(void)
+{
+    CU_TestInfo tests[] = {
+        TEST(test_one_customer_for_an_id),
+        TEST(test_bytes_follow_the_profiles),
+        TEST(test_bytes_of_a_profile_that_grew),
+        TEST(test_second_chance),
+        TEST(test_customers_of_windows_stay),
+        TEST(test_the_bound_holds_over_time),
+        CU_TEST_INFO_NULL,
+    };
+    int status = registry_init(&registry) ? run_tests("cache", tests) : 1;
+    registry_free(&registry);
+    sources_free(&sources);
+    return status;
+}

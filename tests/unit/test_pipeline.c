@@ -1,0 +1,343 @@
+/* A pipeline's file as a whole: what each section alone cannot tell, and that every mistake is told in one go. */
+#include "core/pipeline.h"
+
+#include "config_fixture.h"
+
+static struct log *no_log;
+static struct loader loader;
+static struct pipeline pipeline;
+static bool loaded;
+static char *said; /* with the file called FILE */
+
+static void close_pipeline(void)
+{
+    pipeline_free(&pipeline);
+    loader_free(&loader);
+}
+
+static void load(const char *yaml)
+{
+    char *file = write_file(yaml, strlen(yaml)), *text = NULL;
+    size_t size = 0;
+    FILE *errors = open_memstream(&text, &size);
+    unsigned count;
+    if (errors == NULL || !loader_init(&loader, NULL, 0)) {
+        abort();
+    }
+    loaded = pipeline_load(&pipeline, file, &loader, no_log, errors);
+    count = pipeline.config.error_count;
+    (void)fclose(errors);
+    free(said);
+    said = without_name(text, file);
+    check(loaded == (count == 0), "%s with %u errors: %s", loaded ? "taken" : "refused", count, said);
+    free(text);
+    remove_file(file);
+}
+
+static void check_taken(const char *yaml)
+{
+    load(yaml);
+    check(loaded && *said == '\0', "%s: %s", yaml, said);
+    close_pipeline();
+}
+
+/* Exactly these lines. */
+static void check_refused(const char *yaml, const char *expected)
+{
+    load(yaml);
+    check_text(said, expected, yaml);
+    close_pipeline();
+}
+
+static void check_refused_with(const char *yaml, const char *part)
+{
+    load(yaml);
+    check(!loaded, "taken: %s", yaml);
+    check_contains(said, part, yaml);
+    close_pipeline();
+}
+
+#define SOURCE "source: {plugin: generate, events: 1}\n"
+#define STORE "store: {plugin: lmdb, path: /nonexistent/store}\n"
+#define DEAD "dead_letters: {plugin: file, path: /nonexistent/dead.jsonl}\n"
+#define SINK "sinks: [{plugin: file, path: /nonexistent/out.jsonl}]\n"
+
+static void test_whole_pipelines(void)
+{
+    load(SOURCE SINK);
+    CU_ASSERT(loaded && !pipeline.decodes && pipeline.store.loaded == NULL && pipeline.store_instance == NULL);
+    CU_ASSERT(pipeline.sink_count == 1 && !pipeline.has_dead_letters && pipeline.sinks[0].input == CHURN_RECORD_EVENT);
+    CU_ASSERT_EQUAL(pipeline.outputs, CHURN_RECORD_EVENT);
+    close_pipeline();
+    load(SOURCE STORE DEAD);
+    CU_ASSERT(loaded && pipeline.decodes && pipeline.store_instance != NULL && pipeline.has_dead_letters);
+    CU_ASSERT(pipeline.sink_count == 1 && pipeline.sinks[0].input == CHURN_RECORD_DEAD_LETTER);
+    CU_ASSERT_EQUAL(pipeline.outputs, CHURN_RECORD_DEAD_LETTER);
+    CU_ASSERT_EQUAL(pipeline.catalog.type_count, 12);
+    close_pipeline();
+    load(SOURCE STORE DEAD "sinks:\n- plugin: prediction_local\n- plugin: alert\n- {plugin: file, path: /x, input: alerts}\n"
+                           "processors:\n- plugin: filter\n");
+    CU_ASSERT(loaded && pipeline.sink_count == 4 && pipeline.processor_count == 1);
+    CU_ASSERT(pipeline.sinks[0].input == CHURN_RECORD_TRIGGER && pipeline.sinks[1].input == CHURN_RECORD_ALERT &&
+              pipeline.sinks[2].input == CHURN_RECORD_ALERT && pipeline.sinks[3].input == CHURN_RECORD_DEAD_LETTER);
+    CU_ASSERT_EQUAL(pipeline.outputs, CHURN_RECORD_TRIGGER | CHURN_RECORD_ALERT | CHURN_RECORD_DEAD_LETTER);
+    close_pipeline();
+    check_taken(SOURCE DEAD "sinks: [{plugin: alert}]\n");
+    check_taken(SOURCE DEAD SINK "processors: [{plugin: filter}]\n");
+    check_taken(SOURCE SINK "store:\nprocessors:\ndead_letters: ~\nevents:\nlog:\n");
+}
+
+static void test_settings(void)
+{
+    load("name: my pipeline\nworkers: 3\nshutdown_timeout: 2m\nlog: {level: debug, format: json}\n" SOURCE SINK);
+    CU_ASSERT(loaded);
+    check_text(pipeline.settings.name, "my pipeline", "name");
+    CU_ASSERT(pipeline.settings.workers == 3 && pipeline.settings.shutdown_timeout_ms == 120000);
+    CU_ASSERT(strcmp(pipeline.log_settings.level, "debug") == 0 && pipeline.log_settings.format == LOG_FORMAT_JSON);
+    close_pipeline();
+    load(SOURCE SINK);
+    CU_ASSERT(loaded);
+    CU_ASSERT(strncmp(pipeline.settings.name, "churn-unit-", 11) == 0 && strchr(pipeline.settings.name, '/') == NULL);
+    CU_ASSERT(pipeline.settings.workers == 1 && pipeline.settings.shutdown_timeout_ms == 30000);
+    CU_ASSERT(strcmp(pipeline.log_settings.level, "INFO") == 0 && pipeline.log_settings.format == LOG_FORMAT_TEXT);
+    CU_ASSERT(strcmp(pipeline.store_settings.key_prefix, "profile:") == 0 && pipeline.store_settings.window_events == 20000);
+    close_pipeline();
+    load(SOURCE DEAD "store: {plugin: lmdb, path: /x, key_prefix: '', window_events: 5, window_age: 1s, ttl: 7d, cache_size: 0}\n");
+    CU_ASSERT(loaded);
+    CU_ASSERT(*pipeline.store_settings.key_prefix == '\0' && pipeline.store_settings.window_events == 5 &&
+              pipeline.store_settings.window_age_ms == 1000 && pipeline.store_settings.ttl_ms == INT64_C(604800000) &&
+              pipeline.store_settings.cache_bytes == 0);
+    close_pipeline();
+}
+
+static void test_settings_that_are_wrong(void)
+{
+    check_refused("workers: 0\n" SOURCE SINK, "FILE:1:10: pipeline: workers: must be between 1 and 64\n");
+    check_refused("workers: 65\n" SOURCE SINK, "FILE:1:10: pipeline: workers: must be between 1 and 64\n");
+    check_refused("log: {level: LOUD}\n" SOURCE SINK, "FILE:1:14: log: level: must be ERROR, WARN, INFO or DEBUG\n");
+    check_refused_with("log: {format: xml}\n" SOURCE SINK, "FILE:1:15: log: format: 'xml' is not one of text, json");
+    check_refused("log: text\n" SOURCE SINK, "FILE:1:6: log: options belong here, as 'name: value' lines\n");
+    check_refused("sink: []\n" SOURCE SINK, "FILE:1:1: pipeline: unknown option 'sink' (did you mean 'sinks'?)\n");
+    check_refused("shutdown_timeout: 99ms\n" SOURCE SINK, "FILE:1:19: pipeline: shutdown_timeout: must be at least 100 ms\n");
+    check_refused_with(SOURCE DEAD "store: {plugin: lmdb, path: /x, window_events: 0}\n", "lmdb: window_events: must be between 1 and 1000000");
+    check_refused_with(SOURCE DEAD "store: {plugin: lmdb, path: /x, window_event: 1}\n", "(did you mean 'window_events'?)");
+}
+
+static void test_sections_that_are_missing(void)
+{
+    check_refused(STORE DEAD, "FILE: a section 'source:' is required; see churnd-pipeline(5)\n");
+    check_refused(SOURCE, "FILE: this pipeline leads nowhere: add a section 'store:' or 'sinks:'\n");
+    check_refused(SOURCE DEAD, "FILE: this pipeline leads nowhere: add a section 'store:' or 'sinks:'\n");
+    check_refused(SOURCE "sinks: []\n", "FILE: this pipeline leads nowhere: add a section 'store:' or 'sinks:'\n");
+    check_refused(SOURCE STORE, "FILE: a section 'dead_letters:' is required, for events that break a rule (plugin: file or kafka)\n");
+    check_refused(SOURCE "sinks: [{plugin: alert}]\n",
+                  "FILE: a section 'dead_letters:' is required, for events that break a rule (plugin: file or kafka)\n");
+    check_refused(SOURCE SINK "processors: [{plugin: filter}]\n",
+                  "FILE: a section 'dead_letters:' is required, for events that break a rule (plugin: file or kafka)\n");
+    check_refused(SOURCE DEAD "sinks: [{plugin: prediction_local}]\n", "FILE:3:8: predictions need profiles: add a section 'store:'\n");
+}
+
+static void test_plugins_that_are_not_named(void)
+{
+    check_refused("source: {events: 1}\n" SINK, "FILE:1:9: source: 'plugin: NAME' is missing; `churnd plugins` lists the names\n");
+    check_refused("source:\n" SINK, "FILE:1:8: source: 'plugin: NAME' is missing; `churnd plugins` lists the names\n");
+    check_refused("source: generate\n" SINK, "FILE:1:9: source: 'plugin: NAME' is missing; `churnd plugins` lists the names\n");
+    check_refused("source: {plugin: ''}\n" SINK, "FILE:1:9: source: 'plugin: NAME' is missing; `churnd plugins` lists the names\n");
+    check_refused("source: {plugin: [generate]}\n" SINK, "FILE:1:9: source: 'plugin: NAME' is missing; `churnd plugins` lists the names\n");
+    check_refused_with(SOURCE "sinks: [file]\n", "FILE:2:9: sinks: 'plugin: NAME' is missing");
+    check_refused_with("source: {plugin: genrate}\n" SINK, "FILE:1:18: source: there is no source plugin 'genrate' (did you mean 'generate'?)");
+    check_refused_with("source: {plugin: lmdb}\n" SINK, "there is no source plugin 'lmdb'");
+    check_refused_with("source: {plugin: ../source/file}\n" SINK, "is not a plugin's name");
+    check_refused_with(SOURCE "sinks: {plugin: file}\n", "FILE:2:8: sinks: a list belongs here, each item beginning with '- plugin: NAME'");
+    check_refused_with(SOURCE SINK "processors: filter\n", "FILE:3:13: processors: a list belongs here");
+}
+
+static void test_inputs_of_sinks(void)
+{
+    check_refused(SOURCE STORE DEAD "sinks: [{plugin: alert, input: events}]\n", "FILE:4:32: alert: this sink does not take events\n");
+    check_refused(SOURCE STORE DEAD "sinks: [{plugin: prediction_local, input: alerts}]\n",
+                  "FILE:4:43: prediction_local: this sink does not take alerts\n");
+    check_refused_with(SOURCE STORE DEAD "sinks: [{plugin: alert, input: everything}]\n",
+                       "FILE:4:32: alert: input: 'everything' is not one of auto, events, triggers, alerts, dead_letters");
+    check_refused(SOURCE STORE "dead_letters: {plugin: alert}\n", "FILE:3:15: alert: this sink does not take dead_letters\n");
+    load(SOURCE STORE DEAD "sinks: [{plugin: file, path: /x, input: triggers}]\n");
+    CU_ASSERT(loaded && pipeline.sinks[0].input == CHURN_RECORD_TRIGGER);
+    close_pipeline();
+    load(SOURCE STORE DEAD "sinks: [{plugin: file, path: /x, input: dead_letters}]\n");
+    CU_ASSERT(loaded && pipeline.sinks[0].input == CHURN_RECORD_DEAD_LETTER && pipeline.sinks[1].input == CHURN_RECORD_DEAD_LETTER);
+    close_pipeline();
+}
+
+static void test_a_source_for_one_worker(void)
+{
+    check_taken("source: {plugin: file, path: /x}\n" SINK);
+    check_refused("workers: 2\nsource: {plugin: file, path: /x}\n" SINK,
+                  "FILE:1:10: the source file can be read by one worker only: write 'workers: 1'\n");
+}
+
+static const struct event_type *type_of(const char *name)
+{
+    int32_t id = name_index_find(&pipeline.catalog.type_names, name, strlen(name));
+    return id >= 0 ? &pipeline.catalog.types[id] : NULL;
+}
+
+/* The contract's defaults, and what a pipeline makes of them. */
+static void test_overrides(void)
+{
+    load(SOURCE STORE DEAD);
+    CU_ASSERT_FATAL(loaded);
+    CU_ASSERT(!type_of("login")->predicts && type_of("login")->severity == CHURN_SEVERITY_NONE);
+    CU_ASSERT(type_of("order_placed")->predicts && type_of("order_placed")->severity == CHURN_SEVERITY_NONE);
+    CU_ASSERT(type_of("payment_failed")->predicts && type_of("payment_failed")->severity == CHURN_SEVERITY_CRITICAL);
+    CU_ASSERT(type_of("support_ticket_created")->severity == CHURN_SEVERITY_WARNING);
+    CU_ASSERT(!type_of("refund_requested")->predicts && type_of("refund_requested")->severity == CHURN_SEVERITY_WARNING);
+    CU_ASSERT(type_of("subscription_cancelled")->predicts && type_of("subscription_cancelled")->severity == CHURN_SEVERITY_CRITICAL);
+    CU_ASSERT(type_of("cart_abandoned")->predicts && !type_of("email_opened")->predicts);
+    CU_ASSERT_EQUAL(pipeline.event_settings.ignore_unknown, 0);
+    close_pipeline();
+    load(SOURCE STORE DEAD "events:\n  unknown: ignore\n  override:\n    login: {predict: true, alert: info}\n"
+                           "    order_placed: {predict: false}\n    payment_failed: {alert: none}\n    cart_abandoned:\n");
+    check(loaded, "%s", said);
+    CU_ASSERT_FATAL(loaded);
+    CU_ASSERT(type_of("login")->predicts && type_of("login")->severity == CHURN_SEVERITY_INFO);
+    CU_ASSERT(!type_of("order_placed")->predicts && type_of("order_placed")->severity == CHURN_SEVERITY_NONE);
+    CU_ASSERT(type_of("payment_failed")->predicts && type_of("payment_failed")->severity == CHURN_SEVERITY_NONE);
+    CU_ASSERT(type_of("cart_abandoned")->predicts);
+    CU_ASSERT_EQUAL(pipeline.event_settings.ignore_unknown, 1);
+    close_pipeline();
+}
+
+static void test_overrides_that_are_wrong(void)
+{
+    check_refused(SOURCE STORE DEAD "events: {override: {logn: {predict: true}}}\n",
+                  "FILE:4:21: events: override: no event type 'logn' is loaded (did you mean 'login'?)\n");
+    check_refused(SOURCE STORE DEAD "events: {override: {login: {predict: maybe}}}\n",
+                  "FILE:4:38: events: override: login: predict: maybe is neither true nor false\n");
+    check_refused(SOURCE STORE DEAD "events: {override: {login: {alert: loud}}}\n",
+                  "FILE:4:36: events: override: login: alert: 'loud' is not one of none, info, warning, critical\n");
+    check_refused(SOURCE STORE DEAD "events: {override: {login: {alerts: info}}}\n",
+                  "FILE:4:29: events: override: login: unknown option 'alerts' (did you mean 'alert'?)\n");
+    check_refused(SOURCE STORE DEAD "events: {override: {login: yes}}\n",
+                  "FILE:4:28: events: override: login: options belong here, as 'name: value' lines\n");
+    check_refused_with(SOURCE STORE DEAD "events: {override: [login]}\n", "FILE:4:20: events: override: ");
+    check_refused_with(SOURCE STORE DEAD "events: {override: login}\n", "FILE:4:20: events: override: ");
+    check_taken(SOURCE STORE DEAD "events: {override: }\n");
+}
+
+static void test_types_to_load(void)
+{
+    load(SOURCE STORE DEAD "events: {types: [login, order_placed]}\n");
+    CU_ASSERT(loaded && pipeline.catalog.type_count == 2 && type_of("email_opened") == NULL);
+    close_pipeline();
+    load(SOURCE STORE DEAD "events: {types: 'login,login'}\n");
+    CU_ASSERT(loaded && pipeline.catalog.type_count == 1);
+    close_pipeline();
+    check_refused_with(SOURCE STORE DEAD "events: {types: [logn]}\n", "there is no event plugin 'logn' (did you mean 'login'?)");
+    check_refused(SOURCE STORE DEAD "events: {types: [login], override: {email_opened: {predict: true}}}\n",
+                  "FILE:4:37: events: override: no event type 'email_opened' is loaded\n");
+    check_refused_with(SOURCE STORE DEAD "events: [login]\n", "FILE:4:9: events: options belong here");
+}
+
+static void test_plugins_check_their_options(void)
+{
+    check_refused("source: {plugin: file}\n" SINK, "FILE:1:9: file: option 'path' is required (the file to read, or `-` for standard input)\n");
+    check_refused_with("source: {plugin: generate, event: 1}\n" SINK, "FILE:1:28: generate: unknown option 'event' (did you mean 'events'?)");
+    check_refused_with("source: {plugin: generate, start_time: yesterday}\n" SINK, "FILE:1:40: generate: start_time: ");
+    check_refused_with(SOURCE SINK DEAD "processors: [{plugin: filter, event_types: [logn]}]\n", "FILE:4:44: filter: event_types: ");
+    check_refused_with(SOURCE DEAD STORE "sinks: [{plugin: alert, to: [webhook]}]\n", "alert: ");
+    check_refused_with(SOURCE "store: {plugin: lmdb}\n" DEAD, "FILE:2:8: lmdb: option 'path' is required");
+    check_refused_with(SOURCE STORE "dead_letters: {plugin: file}\n", "FILE:3:15: file: option 'path' is required");
+}
+
+static unsigned lines_of(const char *text)
+{
+    unsigned n = 0;
+    for (; *text != '\0'; text++) {
+        n += *text == '\n';
+    }
+    return n;
+}
+
+/* One mistake in each section: all are told, once. */
+static void test_every_mistake_is_reported(void)
+{
+    static const char *const parts[] = {
+        "FILE:1:10: pipeline: workers: must be between 1 and 64\n",
+        "FILE:2:1: pipeline: unknown option 'sorce' (did you mean 'source'?)\n",
+        "FILE:3:14: log: level: must be ERROR, WARN, INFO or DEBUG\n",
+        "FILE:4:19: generate: events: x is not a whole number\n",
+        "FILE:5:19: events: unknown: 'drop' is not one of dead_letter, ignore\n",
+        "FILE:5:36: events: override: no event type 'logn' is loaded (did you mean 'login'?)\n",
+        "FILE:6:33: lmdb: map_size: 5 s is not a size",
+        "FILE:7:23: sinks: there is no sink plugin 'nothing'",
+        "FILE:8:11: file: option 'path' is required",
+        "FILE:9:34: alert: webhook_timeout: 5 is not a duration",
+        "FILE:10:28: filter: unknown option 'form' (did you mean 'from'?)\n",
+        "FILE:11:47: file: format: 'xml' is not one of ",
+    };
+    load("workers: 0\n"
+         "sorce: x\n"
+         "log: {level: LOUD}\n"
+         "source: {events: x, plugin: generate}\n"
+         "events: {unknown: drop, override: {logn: {}}}\n"
+         "store: {plugin: lmdb, map_size: 5 s, path: /x}\n"
+         "sinks: [    {plugin:  nothing},\n"
+         "          {plugin: file},\n"
+         "  {plugin: alert, webhook_timeout: 5}]\n"
+         "processors: [{plugin: filter, form: x}]\n"
+         "dead_letters: {plugin: file, path: /x, format: xml}\n");
+    CU_ASSERT(!loaded);
+    for (size_t i = 0; i < COUNT(parts); i++) {
+        const char *line = strchr(parts[i], ' ') + 1; /* places are checked elsewhere */
+        check_contains(said, line, "all mistakes");
+    }
+    check(lines_of(said) == COUNT(parts), "%u lines: %s", lines_of(said), said);
+    close_pipeline();
+}
+
+static void test_a_store_is_checked_beside_other_mistakes(void)
+{
+    load("source: {plugin: generate, start_time: yesterday}\nstore: {plugin: redis, port: 6379, cluster_mode: x}\n" DEAD);
+    CU_ASSERT(!loaded);
+    check_contains(said, "generate: start_time", "source");
+    check_contains(said, "redis: unknown option 'cluster_mode'", "store");
+    close_pipeline();
+}
+
+static void test_files_that_are_no_pipelines(void)
+{
+    check_refused("", "FILE: a pipeline is a map of sections (source, store, sinks …); see churnd-pipeline(5)\n");
+    check_refused_with("source: [\n", "YAML: ");
+    check_refused_with("source: {plugin: generate}\nsource: {plugin: file}\n", "'source' was given before");
+}
+
+int main(void)
+{
+    CU_TestInfo tests[] = {
+        TEST(test_whole_pipelines),
+        TEST(test_settings),
+        TEST(test_settings_that_are_wrong),
+        TEST(test_sections_that_are_missing),
+        TEST(test_plugins_that_are_not_named),
+        TEST(test_inputs_of_sinks),
+        TEST(test_a_source_for_one_worker),
+        TEST(test_overrides),
+        TEST(test_overrides_that_are_wrong),
+        TEST(test_types_to_load),
+        TEST(test_plugins_check_their_options),
+        TEST(test_every_mistake_is_reported),
+        TEST(test_a_store_is_checked_beside_other_mistakes),
+        TEST(test_files_that_are_no_pipelines),
+        CU_TEST_INFO_NULL,
+    };
+    const char *dir = getenv("TEST_PLUGIN_DIR");
+    int status;
+    no_log = log_new(STDERR_FILENO, CHURN_LOG_ERROR, LOG_FORMAT_TEXT);
+    if (no_log == NULL || setenv("CHURN_PLUGIN_PATH", dir != NULL ? dir : "plugins", 1) != 0) {
+        return 1;
+    }
+    status = run_tests("pipeline", tests);
+    free(said);
+    log_free(no_log);
+    return status;
+}

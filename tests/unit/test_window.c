@@ -1,0 +1,192 @@
+/* A window: which offsets it holds, which events each customer's delta is made of, and that it can be used again. */
+#include "core/window.h"
+
+#include "check.h"
+
+static struct registry registry;
+static struct arena_pool pool;
+static struct cache cache = {.registry = &registry, .limit = SIZE_MAX};
+static struct window window;
+
+static void open_window(void)
+{
+    if (!window_init(&window, &pool, 2)) {
+        abort();
+    }
+}
+
+static void close_window(void)
+{
+    window_free(&window);
+    cache_free(&cache);
+}
+
+static struct customer *customer(const char *id)
+{
+    struct customer *found = cache_get(&cache, (churn_str){.ptr = id, .len = (uint32_t)strlen(id)});
+    if (found == NULL) {
+        abort();
+    }
+    return found;
+}
+
+static int64_t position(uint32_t source)
+{
+    int64_t next = -1;
+    for (uint32_t i = 0; i < window.position_count; i++) {
+        if (window.positions[i].source == source) {
+            CU_ASSERT_EQUAL(next, -1); /* once */
+            next = window.positions[i].next;
+        }
+    }
+    return next;
+}
+
+static void test_positions(void)
+{
+    open_window();
+    CU_ASSERT(window_note_position(&window, 3, 10));
+    CU_ASSERT(window_note_position(&window, 3, 11));
+    CU_ASSERT(window_note_position(&window, 5, 0));
+    CU_ASSERT(window_note_position(&window, 3, 20)); /* a gap: compacted or ignored records */
+    CU_ASSERT(window_note_position(&window, 5, 1));
+    CU_ASSERT(window_note_position(&window, 5, 0)); /* again */
+    CU_ASSERT_EQUAL(window.record_count, 6);
+    CU_ASSERT_EQUAL(window.position_count, 2);
+    CU_ASSERT_EQUAL(position(3), 21);
+    CU_ASSERT_EQUAL(position(5), 2);
+    for (uint32_t source = 100; source < 400; source++) {
+        CU_ASSERT(window_note_position(&window, source, source));
+    }
+    for (uint32_t source = 100; source < 400; source++) {
+        CU_ASSERT_EQUAL(position(source), source + 1);
+    }
+    CU_ASSERT_EQUAL(position(3), 21);
+    close_window();
+}
+
+static void test_events_of_each_customer(void)
+{
+    static const int customers = 7, events = 1000;
+    open_window();
+    for (int i = 0; i < events; i++) {
+        char id[16];
+        (void)snprintf(id, sizeof id, "c%d", i % customers);
+        struct delta *delta = window_delta(&window, customer(id), &registry);
+        CU_ASSERT_PTR_NOT_NULL_FATAL(delta);
+        CU_ASSERT_PTR_EQUAL(window_delta(&window, customer(id), &registry), delta);
+        CU_ASSERT(window_add_event(&window, delta, "payload", (uint32_t)i, (uint32_t)(i % 3), 100 + i));
+    }
+    CU_ASSERT_EQUAL(window.event_count, (uint32_t)events);
+    CU_ASSERT_EQUAL_FATAL(window.delta_count, (uint32_t)customers);
+    for (int c = 0; c < customers; c++) {
+        const struct delta *delta = window.deltas[c];
+        int expected = c;
+        CU_ASSERT_PTR_EQUAL(delta->customer->filling, delta);
+        CU_ASSERT_EQUAL(delta->state, DELTA_FOLDED);
+        for (uint32_t i = delta->first_event; i != NO_EVENT; i = window.events[i].next) { /* in their order */
+            const struct window_event *event = &window.events[i];
+            CU_ASSERT(event->len == (uint32_t)expected && event->offset == 100 + expected && event->source == (uint32_t)(expected % 3));
+            expected += customers;
+        }
+        CU_ASSERT(expected >= events && expected < events + customers);
+    }
+    close_window();
+}
+
+static void test_ranges_of_a_delta(void)
+{
+    open_window();
+    struct delta *delta = window_delta(&window, customer("c"), &registry);
+    CU_ASSERT_PTR_NOT_NULL_FATAL(delta);
+    CU_ASSERT_PTR_NULL(delta_range(delta, 0));
+    CU_ASSERT(delta->first_event == NO_EVENT && delta->last_event == NO_EVENT);
+    CU_ASSERT(window_add_event(&window, delta, "", 0, 4, 10));
+    CU_ASSERT(window_add_event(&window, delta, "", 0, 9, 3));
+    CU_ASSERT(window_add_event(&window, delta, "", 0, 4, 17));
+    CU_ASSERT(window_add_event(&window, delta, "", 0, 4, 18));
+    const struct range *range = delta_range(delta, 4);
+    CU_ASSERT(range != NULL && range->low == 10 && range->high == 18);
+    range = delta_range(delta, 9);
+    CU_ASSERT(range != NULL && range->low == 3 && range->high == 3);
+    CU_ASSERT_PTR_NULL(delta_range(delta, 5));
+    close_window();
+}
+
+static void test_a_new_delta_is_empty(void)
+{
+    open_window();
+    for (int round = 0; round < 3; round++) {
+        struct customer *c = customer("c");
+        struct delta *delta = window_delta(&window, c, &registry);
+        CU_ASSERT_PTR_NOT_NULL_FATAL(delta);
+        for (uint32_t i = 0; i < REGISTRY_WORDS; i++) {
+            CU_ASSERT(delta->fields.present[i] == 0 && delta->fields.changed[i] == 0);
+        }
+        CU_ASSERT_PTR_NULL(delta->ranges);
+        fields_merge_number(&delta->fields, FIELD_EVENTS_TOTAL, CHURN_MERGE_ADD, 1);
+        CU_ASSERT(window_add_event(&window, delta, "", 0, 1, round));
+        c->filling = NULL;
+        window_reset(&window, 2);
+    }
+    close_window();
+}
+
+static void test_outputs(void)
+{
+    const churn_record from = {.topic = "t", .partition = 4, .offset = 77, .timestamp_ms = 5, .kind = CHURN_RECORD_EVENT,
+                               .key = {.ptr = "k", .len = 1}, .severity = 3};
+    open_window();
+    window.number = 9;
+    for (uint32_t i = 0; i < 200; i++) {
+        const churn_record *output = window_add_output(&window, i % 2 == 0 ? CHURN_RECORD_ALERT : CHURN_RECORD_TRIGGER, &from);
+        CU_ASSERT_PTR_NOT_NULL_FATAL(output);
+        CU_ASSERT(output->size == sizeof *output && output->partition == 4 && output->offset == 77 && output->timestamp_ms == 5);
+        CU_ASSERT(output->key.ptr == NULL && output->value.ptr == NULL && output->severity == 0 && output->header_count == 0);
+    }
+    CU_ASSERT_EQUAL(window.output_count, 200);
+    for (uint32_t i = 0; i < 200; i++) {
+        CU_ASSERT_EQUAL(window.outputs[i].id, (UINT64_C(9) << 32) + i);
+        CU_ASSERT_EQUAL(window.outputs[i].kind, i % 2 == 0 ? CHURN_RECORD_ALERT : CHURN_RECORD_TRIGGER);
+        CU_ASSERT_STRING_EQUAL(window.outputs[i].topic, "t");
+    }
+    close_window();
+}
+
+static void test_reset(void)
+{
+    const churn_record from = {.topic = "t"};
+    open_window();
+    struct customer *c = customer("c");
+    struct delta *delta = window_delta(&window, c, &registry);
+    CU_ASSERT(window_note_position(&window, 1, 1) && window_add_event(&window, delta, "", 0, 1, 1));
+    CU_ASSERT_PTR_NOT_NULL(window_add_output(&window, CHURN_RECORD_EVENT, &from));
+    window.state = WINDOW_EMITTING;
+    window.stored = window.cursors[0] = window.cursors[1] = 1;
+    window.unanswered = 1;
+    CU_ASSERT(window.arena.bytes > 0);
+    c->filling = NULL;
+    window_reset(&window, 2);
+    CU_ASSERT_EQUAL(window.state, WINDOW_FREE);
+    CU_ASSERT(window.event_count == 0 && window.delta_count == 0 && window.output_count == 0 && window.position_count == 0);
+    CU_ASSERT(window.record_count == 0 && window.stored == 0 && window.unanswered == 0 && window.arena.bytes == 0);
+    CU_ASSERT(window.cursors[0] == 0 && window.cursors[1] == 0);
+    close_window();
+}
+
+int main(void)
+{
+    CU_TestInfo tests[] = {
+        TEST(test_positions),
+        TEST(test_events_of_each_customer),
+        TEST(test_ranges_of_a_delta),
+        TEST(test_a_new_delta_is_empty),
+        TEST(test_outputs),
+        TEST(test_reset),
+        CU_TEST_INFO_NULL,
+    };
+    int status = registry_init(&registry) ? run_tests("window", tests) : 1;
+    registry_free(&registry);
+    arena_pool_free(&pool);
+    return status;
+}
