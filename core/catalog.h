@@ -6,9 +6,9 @@
 #include "registry.h"
 
 struct effect_plan {
-    uint32_t field; /* of the registry */
-    uint32_t merge; /* CHURN_MERGE_… */
-    uint32_t from;  /* CHURN_FROM_… */
+    uint32_t field;   /* of the registry */
+    uint32_t merge;   /* CHURN_MERGE_… */
+    uint32_t from;    /* CHURN_FROM_… */
     uint32_t operand; /* row of the type's field table */
     int64_t constant;
 };
@@ -34,7 +34,8 @@ struct catalog {
     struct registry registry;
 };
 
-/* Takes the event types of the loader, all of them or those that `only` names. False with a message. Free in either case. */
+/* Takes the event types of the loader, all of them or those that `only` names. False with a message. Free in either
+ * case. */
 bool catalog_build(struct catalog *catalog, struct loader *loader, const churn_list *only, char *message, size_t size);
 void catalog_free(struct catalog *catalog);
 

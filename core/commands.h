@@ -8,9 +8,9 @@
 
 struct arguments {
     const char *command;
-    const char *config;      /* -c */
-    const char *operand;     /* what stands behind the options: a plugin, a customer */
-    const char *log_level;   /* NULL: as the pipeline says */
+    const char *config;    /* -c */
+    const char *operand;   /* what stands behind the options: a plugin, a customer */
+    const char *log_level; /* NULL: as the pipeline says */
     const char *log_format;
     const char *env_file;
     const char **plugin_path;

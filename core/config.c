@@ -60,7 +60,7 @@ struct reference {
     size_t name_len;
     const char *word;
     size_t word_len;
-    char operator; /* '-', '?' or 0 */
+    char operator;   /* '-', '?' or 0 */
     const char *end; /* behind the brace */
 };
 
@@ -103,8 +103,8 @@ static void resolve_reference(struct config *config, const struct node *node, co
     } else if (ref->operator== '?') {
         config_error(config, node, "environment variable %s is needed: %.*s", name, (int)ref->word_len, ref->word);
     } else {
-        config_error(config, node,
-                     "environment variable %s is not set (set it, or give a default: ${%s:-default})", name, name);
+        config_error(config, node, "environment variable %s is not set (set it, or give a default: ${%s:-default})",
+                     name, name);
     }
 }
 
@@ -119,8 +119,10 @@ static char *interpolate(struct config *config, const struct node *node, const c
             at += 2;
         } else if (at[0] == '$' && at[1] == '{') {
             if (!parse_reference(at + 2, &ref)) {
-                config_error(config, node, "'%s' is not a reference to a variable; write ${NAME}, ${NAME:-default} or "
-                             "${NAME:?message} ($$ for a dollar sign)", at);
+                config_error(config, node,
+                             "'%s' is not a reference to a variable; write ${NAME}, ${NAME:-default} or "
+                             "${NAME:?message} ($$ for a dollar sign)",
+                             at);
                 break;
             }
             resolve_reference(config, node, &ref, &out);
@@ -192,8 +194,7 @@ static bool check_key(struct config *config, const struct node *map, unsigned in
     return true;
 }
 
-static bool convert_map(struct config *config, yaml_document_t *doc, yaml_node_t *from, struct node *to,
-                        unsigned depth)
+static bool convert_map(struct config *config, yaml_document_t *doc, yaml_node_t *from, struct node *to, unsigned depth)
 {
     size_t count = (size_t)(from->data.mapping.pairs.top - from->data.mapping.pairs.start);
     bool ok = true;
@@ -250,7 +251,8 @@ static bool convert(struct config *config, yaml_document_t *doc, yaml_node_t *fr
 
 static void syntax_error(struct config *config, const yaml_parser_t *parser)
 {
-    struct node at = {.line = (unsigned)parser->problem_mark.line + 1, .column = (unsigned)parser->problem_mark.column + 1};
+    struct node at = {.line = (unsigned)parser->problem_mark.line + 1,
+                      .column = (unsigned)parser->problem_mark.column + 1};
     const char *problem = parser->problem != NULL ? parser->problem : "cannot be read";
     const char *hint = "";
     if (strstr(problem, "cannot start any token") != NULL) {

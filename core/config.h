@@ -29,8 +29,8 @@ struct config {
     unsigned error_count; /* how many were written */
 };
 
-/* Reads and checks the syntax of `file`; messages go to `errors`, which stays the caller's. False, with error_count > 0,
- * when it cannot be read, is no YAML, repeats a key, or names a variable that is not set. Free in either case. */
+/* Reads and checks the syntax of `file`; messages go to `errors`, which stays the caller's. False, with error_count >
+ * 0, when it cannot be read, is no YAML, repeats a key, or names a variable that is not set. Free in either case. */
 bool config_load(struct config *config, const char *file, FILE *errors);
 void config_free(struct config *config);
 

@@ -18,8 +18,8 @@ bool decimal_is_number(const char *text, size_t len);
 /* A JSON number (checked by decimal_is_number) without fraction or exponent that fits 64 bits. */
 bool decimal_parse_int64(const char *text, size_t len, int64_t *ret);
 
-/* A JSON number (checked by decimal_is_number) in 0 … MONEY_MAX/MONEY_SCALE, judged before it is rounded half to even to
- * four decimals. */
+/* A JSON number (checked by decimal_is_number) in 0 … MONEY_MAX/MONEY_SCALE, judged before it is rounded half to even
+ * to four decimals. */
 bool decimal_parse_money(const char *text, size_t len, int64_t *ret_units);
 
 /* Whole numbers and money of any size as this program writes them. */
@@ -30,8 +30,8 @@ bool decimal_parse_units(const char *text, size_t len, int128 *ret_units);
 size_t decimal_format_int128(int128 value, char out[DECIMAL_SIZE]);
 /* At least two decimals, no trailing zeros beyond them. */
 size_t decimal_format_money(int128 units, char out[DECIMAL_SIZE]);
-/* numerator / (denominator · 10^scale), rounded half to even to `decimals` (0–9) places, all of them shown; denominator > 0.
- * `scale` is 4 for a numerator in money units, else 0. */
+/* numerator / (denominator · 10^scale), rounded half to even to `decimals` (0–9) places, all of them shown; denominator
+ * > 0. `scale` is 4 for a numerator in money units, else 0. */
 size_t decimal_format_ratio(int128 numerator, int128 denominator, unsigned scale, unsigned decimals,
                             char out[DECIMAL_SIZE]);
 

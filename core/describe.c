@@ -66,7 +66,8 @@ int command_plugins(const struct arguments *arguments, struct loader *loader)
 
 static const churn_option *row_at(const churn_plugin *plugin, uint32_t i)
 {
-    struct option_target target = {.rows = plugin->options, .count = plugin->option_count, .stride = plugin->option_stride};
+    struct option_target target = {
+        .rows = plugin->options, .count = plugin->option_count, .stride = plugin->option_stride};
     return option_row(&target, i);
 }
 
@@ -103,7 +104,8 @@ static struct json_object *option_to_json(const churn_option *row)
     if (row->default_text != NULL) {
         add_text(object, "default", row->default_text);
     }
-    (void)json_object_object_add(object, "required", json_object_new_boolean((row->flags & CHURN_OPTION_REQUIRED) != 0));
+    (void)json_object_object_add(object, "required",
+                                 json_object_new_boolean((row->flags & CHURN_OPTION_REQUIRED) != 0));
     (void)json_object_object_add(object, "secret", json_object_new_boolean((row->flags & CHURN_OPTION_SECRET) != 0));
     if (row->choices != NULL) {
         choices = json_object_new_array();
@@ -124,7 +126,8 @@ static void print_field(const churn_field *field)
     (void)printf("  %-18s %-6s %-9s %s", field->name, field_types[field->type],
                  (field->flags & CHURN_FIELD_REQUIRED) != 0 ? "required" : "", field->help != NULL ? field->help : "");
     if (field->type == CHURN_FIELD_INT && field->min != INT64_MIN) {
-        (void)printf(field->max == INT64_MAX ? "; at least %" PRId64 : "; %" PRId64 " to %" PRId64, field->min, field->max);
+        (void)printf(field->max == INT64_MAX ? "; at least %" PRId64 : "; %" PRId64 " to %" PRId64, field->min,
+                     field->max);
     }
     for (uint32_t i = 0; field->choices != NULL && field->choices[i] != NULL; i++) {
         (void)printf("%s%s", i == 0 ? "; one of: " : ", ", field->choices[i]);
@@ -202,7 +205,8 @@ static struct json_object *field_to_schema(const churn_field *field)
         (void)json_object_object_add(object, "maximum", json_object_new_int64(field->max));
     } else if (field->type == CHURN_FIELD_MONEY) {
         (void)json_object_object_add(object, "minimum", json_object_new_int(0));
-        (void)json_object_object_add(object, "maximum", json_object_new_double_s(999999999999.9999, "999999999999.9999"));
+        (void)json_object_object_add(object, "maximum",
+                                     json_object_new_double_s(999999999999.9999, "999999999999.9999"));
     } else if (field->type == CHURN_FIELD_TIME) {
         add_text(object, "format", "date-time");
     }
@@ -248,7 +252,8 @@ static struct json_object *event_schema(const struct event_type *type, const cha
     static const char *const required[] = {"event_id", "event_type", "customer_id", "timestamp", "data"};
     struct json_object *schema = json_object_new_object(), *properties = json_object_new_object(),
                        *names = json_object_new_array(), *event_type = json_object_new_object(),
-                       *timestamp = json_object_new_object(), *customer = id_schema("whose event; also the record's key");
+                       *timestamp = json_object_new_object(),
+                       *customer = id_schema("whose event; also the record's key");
     add_text(schema, "$schema", "https://json-schema.org/draft/2020-12/schema");
     add_text(schema, "title", type->name.ptr);
     add_text(schema, "description", summary);
@@ -302,8 +307,8 @@ static unsigned describe_all(const struct arguments *arguments, const struct loa
             (void)json_object_array_add(list, object);
             continue;
         }
-        (void)printf("%s%s %s %s\n%s\n", found > 1 ? "\n" : "", loader_role(plugin->kind), plugin->name, plugin->version,
-                     plugin->summary);
+        (void)printf("%s%s %s %s\n%s\n", found > 1 ? "\n" : "", loader_role(plugin->kind), plugin->name,
+                     plugin->version, plugin->summary);
         for (uint32_t row = 0; row < plugin->option_count; row++) {
             print_option(row_at(plugin, row));
         }

@@ -66,7 +66,8 @@ static bool take_answers(struct worker *worker, unsigned sink, uint32_t timeout_
     do {
         churn_error err = {.size = sizeof err};
         count = 0;
-        if (ops_of(worker, sink)->poll(worker->sinks[sink]->self, done, BATCH, timeout_ms, &count, &err) == CHURN_FATAL) {
+        if (ops_of(worker, sink)->poll(worker->sinks[sink]->self, done, BATCH, timeout_ms, &count, &err) ==
+            CHURN_FATAL) {
             return worker_fail(worker, "sink %s: %s", worker->pipeline->sinks[sink].label, err.message);
         }
         for (uint32_t i = 0; i < count; i++) {

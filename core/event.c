@@ -146,8 +146,8 @@ static const struct event_type *find_type(const struct event_decoder *decoder, s
     }
     id = name_index_find(&decoder->catalog->type_names, name.ptr, name.len);
     if (id < 0) {
-        reject_set(reject, REJECT_UNKNOWN_EVENT_TYPE, "no plugin is loaded for event_type '%.*s'",
-                   clipped(name, 64), name.ptr);
+        reject_set(reject, REJECT_UNKNOWN_EVENT_TYPE, "no plugin is loaded for event_type '%.*s'", clipped(name, 64),
+                   name.ptr);
         return NULL;
     }
     return &decoder->catalog->types[id];
@@ -205,8 +205,8 @@ static bool read_int(const churn_field *field, const struct json_token *token, c
                      struct reject *reject)
 {
     if (token->kind != JSON_NUMBER || !decimal_parse_int64(token->text.ptr, token->text.len, &value->number)) {
-        return FAIL(reject, REJECT_WRONG_TYPE, "data.%s must be a whole number of 64 bits, without fraction or exponent",
-                    field->name);
+        return FAIL(reject, REJECT_WRONG_TYPE,
+                    "data.%s must be a whole number of 64 bits, without fraction or exponent", field->name);
     }
     if (value->number < field->min || value->number > field->max) {
         return FAIL(reject, REJECT_INVALID_VALUE, "data.%s must be between %" PRId64 " and %" PRId64, field->name,

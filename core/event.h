@@ -42,9 +42,9 @@ struct event_decoder;
 struct event_decoder *event_decoder_new(const struct catalog *catalog);
 void event_decoder_free(struct event_decoder *decoder);
 
-/* Decodes `len` bytes with JSON_SCAN_PADDING readable bytes behind them, the first of which is NUL. The event's type with
- * *event set (but for its source position), valid until the decoder's next call and as long as the bytes; or NULL with
- * *reject set. */
+/* Decodes `len` bytes with JSON_SCAN_PADDING readable bytes behind them, the first of which is NUL. The event's type
+ * with *event set (but for its source position), valid until the decoder's next call and as long as the bytes; or NULL
+ * with *reject set. */
 const struct event_type *event_decode(struct event_decoder *decoder, const char *bytes, size_t len, churn_event *event,
                                       struct reject *reject);
 

@@ -44,8 +44,8 @@ bool fields_merge_text(struct fields *fields, uint32_t field, churn_str text, co
 {
     struct text_value *value = bit_get(fields->present, field) ? fields->values[field].text : NULL;
     if (value != NULL && (origin->time_ms < value->time_ms ||
-                          (origin->time_ms == value->time_ms &&
-                           sources_compare(sources, origin->source, origin->offset, value->source, value->offset) <= 0))) {
+                          (origin->time_ms == value->time_ms && sources_compare(sources, origin->source, origin->offset,
+                                                                                value->source, value->offset) <= 0))) {
         return true;
     }
     value = make_room(value, text.len, arena);

@@ -77,7 +77,7 @@ static int32_t run_callback(struct folder *folder, const struct event_type *type
         return CHURN_REJECT;
     }
     return fields_merge_all(into, folder->scratch, &folder->catalog->registry, folder->sources, arena) ? CHURN_OK
-                                                                                                      : CHURN_FATAL;
+                                                                                                       : CHURN_FATAL;
 }
 
 static bool apply_effect(const struct folder *folder, const struct effect_plan *effect, const churn_event *event,

@@ -15,8 +15,8 @@ struct folder {
 bool folder_init(struct folder *folder, const struct catalog *catalog, const struct sources *sources);
 void folder_free(struct folder *folder);
 
-/* Merges one event into `into`, whose texts live in `arena`. CHURN_OK; CHURN_REJECT with a message when the type's callback
- * refuses the event, and nothing is merged; CHURN_FATAL when memory ran out. */
+/* Merges one event into `into`, whose texts live in `arena`. CHURN_OK; CHURN_REJECT with a message when the type's
+ * callback refuses the event, and nothing is merged; CHURN_FATAL when memory ran out. */
 int32_t fold_event(struct folder *folder, const struct event_type *type, const churn_event *event, uint32_t source,
                    struct fields *into, struct arena *arena, churn_error *err);
 

@@ -85,7 +85,8 @@ static int32_t count_event(struct worker *worker, const struct event_type *type,
         reject_set(reject, REJECT_BY_PLUGIN, "%s: %s", type->name.ptr, err.message);
         return CHURN_REJECT;
     }
-    if (result != CHURN_OK || !window_add_event(window, delta, event->payload.ptr, event->payload.len, source, event->offset)) {
+    if (result != CHURN_OK ||
+        !window_add_event(window, delta, event->payload.ptr, event->payload.len, source, event->offset)) {
         (void)out_of_memory(worker);
         return CHURN_FATAL;
     }
@@ -93,8 +94,8 @@ static int32_t count_event(struct worker *worker, const struct event_type *type,
     return CHURN_OK;
 }
 
-/* What follows from a good event. It is said again when the event is delivered again, since nobody can know whether it was
- * heard the first time. */
+/* What follows from a good event. It is said again when the event is delivered again, since nobody can know whether it
+ * was heard the first time. */
 static bool say_outputs(struct worker *worker, const churn_record *record, const struct event_type *type,
                         const churn_event *event)
 {

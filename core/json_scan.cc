@@ -214,13 +214,14 @@ static json_result read_data(json_scanner *scanner, ondemand::document &document
         return result_of(error);
     }
     start = raw.data();
-    json_result result = read_object(object, depth, [scanner](std::string_view key, ondemand::value child, unsigned level) {
-        json_token ignored;
-        int32_t id = name_index_find(scanner->data_names, key.data(), key.size());
-        json_token *token = id >= 0 ? &scanner->data[id] : &ignored;
-        token->round = scanner->round;
-        return read_value(child, level, token);
-    });
+    json_result result =
+        read_object(object, depth, [scanner](std::string_view key, ondemand::value child, unsigned level) {
+            json_token ignored;
+            int32_t id = name_index_find(scanner->data_names, key.data(), key.size());
+            json_token *token = id >= 0 ? &scanner->data[id] : &ignored;
+            token->round = scanner->round;
+            return read_value(child, level, token);
+        });
     if (result != JSON_OK) {
         return result;
     }
@@ -310,8 +311,7 @@ json_result json_scan(json_scanner *scanner, const char *json, size_t len)
     ondemand::document document;
     std::memset(scanner->members, 0, sizeof scanner->members);
     scanner->round++;
-    error_code error =
-        scanner->parser.iterate(padded_string_view(json, len, len + SIMDJSON_PADDING)).get(document);
+    error_code error = scanner->parser.iterate(padded_string_view(json, len, len + SIMDJSON_PADDING)).get(document);
     if (error != SUCCESS) {
         return error == EMPTY ? JSON_INVALID : result_of(error);
     }

@@ -55,8 +55,8 @@ void text_printf(struct text *text, const char *format, ...)
 
 static void append_escape(struct text *text, unsigned char c)
 {
-    static const char letters[] = {['\b'] = 'b', ['\t'] = 't', ['\n'] = 'n', ['\f'] = 'f', ['\r'] = 'r',
-                                   ['"'] = '"',  ['\\'] = '\\'};
+    static const char letters[] = {
+        ['\b'] = 'b', ['\t'] = 't', ['\n'] = 'n', ['\f'] = 'f', ['\r'] = 'r', ['"'] = '"', ['\\'] = '\\'};
     if (c < sizeof letters && letters[c] != 0) {
         text_append(text, (const char[]){'\\', letters[c]}, 2);
     } else {
@@ -67,8 +67,13 @@ static void append_escape(struct text *text, unsigned char c)
 /* The length of the character of several bytes that begins at `at`; 0: there is none (Unicode 15, table 3-7). */
 static size_t character_length(const unsigned char *at, size_t len)
 {
-    unsigned char first = at[0], least = first == 0xe0 ? 0xa0 : first == 0xf0 ? 0x90 : 0x80,
-                  most = first == 0xed ? 0x9f : first == 0xf4 ? 0x8f : 0xbf;
+    unsigned char first = at[0],
+                  least = first == 0xe0   ? 0xa0
+                          : first == 0xf0 ? 0x90
+                                          : 0x80,
+                  most = first == 0xed   ? 0x9f
+                         : first == 0xf4 ? 0x8f
+                                         : 0xbf;
     size_t length = first < 0xc2 ? 0 : first < 0xe0 ? 2 : first < 0xf0 ? 3 : first < 0xf5 ? 4 : 0;
     if (length == 0 || length > len || at[1] < least || at[1] > most) {
         return 0;

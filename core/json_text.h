@@ -6,7 +6,8 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-/* Starts zeroed. Once memory ran out `failed` stays set and appending does nothing, so that it is checked once at the end. */
+/* Starts zeroed. Once memory ran out `failed` stays set and appending does nothing, so that it is checked once at the
+ * end. */
 struct text {
     char *bytes; /* not NUL-terminated; owned */
     size_t len;
@@ -20,7 +21,8 @@ bool text_reserve(struct text *text, size_t more);
 void text_append(struct text *text, const char *bytes, size_t len);
 CHURN_PRINTF(2, 3) void text_printf(struct text *text, const char *format, ...);
 
-/* A JSON string, quotes included; escapes what RFC 8259 section 7 requires. Each byte that is no UTF-8 becomes U+FFFD. */
+/* A JSON string, quotes included; escapes what RFC 8259 section 7 requires. Each byte that is no UTF-8 becomes U+FFFD.
+ */
 void text_append_json(struct text *text, const char *bytes, size_t len);
 /* Valid JSON without the white space between its tokens, so that it fits one line. */
 void text_append_minified(struct text *text, const char *json, size_t len);

@@ -152,16 +152,20 @@ bool loader_judge(const churn_plugin *entry, const char *path, const char *file_
                   char *message, size_t size)
 {
     if (entry->magic != CHURN_PLUGIN_MAGIC) {
-        return refuse(message, size, "%s: magic is 0x%08x, a churn plugin has 0x%08x; define the entry with CHURN_PLUGIN",
-                      path, entry->magic, CHURN_PLUGIN_MAGIC);
+        return refuse(message, size,
+                      "%s: magic is 0x%08x, a churn plugin has 0x%08x; define the entry with CHURN_PLUGIN", path,
+                      entry->magic, CHURN_PLUGIN_MAGIC);
     }
     if (entry->abi_major != CHURN_ABI_MAJOR) {
-        return refuse(message, size, "%s: built for ABI %u.%u, this host has ABI %d.%d; build it again with this host's "
-                      "headers", path, entry->abi_major, entry->abi_minor, CHURN_ABI_MAJOR, CHURN_ABI_MINOR);
+        return refuse(message, size,
+                      "%s: built for ABI %u.%u, this host has ABI %d.%d; build it again with this host's "
+                      "headers",
+                      path, entry->abi_major, entry->abi_minor, CHURN_ABI_MAJOR, CHURN_ABI_MINOR);
     }
     if (entry->size < sizeof(churn_plugin)) {
-        return refuse(message, size, "%s: its entry has %u bytes, ABI %d.0 has %zu; build it again with this host's headers",
-                      path, entry->size, CHURN_ABI_MAJOR, sizeof(churn_plugin));
+        return refuse(message, size,
+                      "%s: its entry has %u bytes, ABI %d.0 has %zu; build it again with this host's headers", path,
+                      entry->size, CHURN_ABI_MAJOR, sizeof(churn_plugin));
     }
     memcpy(ret_copy, entry, sizeof *ret_copy);
     return judge_body(ret_copy, path, file_name, message, size);
@@ -298,8 +302,8 @@ const struct loaded *loader_get(struct loader *loader, uint32_t kind, const char
         return loaded;
     }
     if (strchr(name, '/') != NULL) {
-        (void)refuse(message, size, "'%s' is not a plugin's name; add its folder to plugin_path and name it without .so",
-                     name);
+        (void)refuse(message, size,
+                     "'%s' is not a plugin's name; add its folder to plugin_path and name it without .so", name);
         return NULL;
     }
     for (unsigned d = 0; d < loader->dir_count; d++) {
@@ -333,7 +337,8 @@ static bool is_path_loaded(const struct loader *loader, const char *path)
     return false;
 }
 
-/* Loads the .so files of one folder. In a flat folder (`only_kind` 0) the files' kinds are known only once they are open. */
+/* Loads the .so files of one folder. In a flat folder (`only_kind` 0) the files' kinds are known only once they are
+ * open. */
 static bool load_dir(struct loader *loader, const char *dir, uint32_t only_kind, char *message, size_t size)
 {
     DIR *open_dir = opendir(dir);
@@ -364,7 +369,8 @@ static bool load_dir(struct loader *loader, const char *dir, uint32_t only_kind,
 
 static int by_kind_and_name(const void *a, const void *b)
 {
-    const churn_plugin *p = &(*(const struct loaded *const *)a)->plugin, *q = &(*(const struct loaded *const *)b)->plugin;
+    const churn_plugin *p = &(*(const struct loaded *const *)a)->plugin,
+                       *q = &(*(const struct loaded *const *)b)->plugin;
     return p->kind != q->kind ? (p->kind < q->kind ? -1 : 1) : strcmp(p->name, q->name);
 }
 

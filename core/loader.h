@@ -17,15 +17,15 @@ struct loader {
     unsigned plugin_count;
 };
 
-/* Adds the folders of CHURN_PLUGIN_PATH (colons between them) and, last, those of the installation, or of the build tree
- * when the program runs in it. `extra`: further folders that come first. False when memory ran out. */
+/* Adds the folders of CHURN_PLUGIN_PATH (colons between them) and, last, those of the installation, or of the build
+ * tree when the program runs in it. `extra`: further folders that come first. False when memory ran out. */
 bool loader_init(struct loader *loader, const char *const *extra, unsigned extra_count);
 /* A folder that a pipeline adds; comes before all others. */
 bool loader_add_dir(struct loader *loader, const char *dir);
 void loader_free(struct loader *loader);
 
-/* The plugin of that kind and name, loaded on first use: DIR/ROLE/NAME.so or DIR/NAME.so. NULL with a message of one line
- * (what is wrong, what to do) when there is none or it is refused. */
+/* The plugin of that kind and name, loaded on first use: DIR/ROLE/NAME.so or DIR/NAME.so. NULL with a message of one
+ * line (what is wrong, what to do) when there is none or it is refused. */
 const struct loaded *loader_get(struct loader *loader, uint32_t kind, const char *name, char *message, size_t size);
 
 /* Loads every plugin of `kind` (0: of all kinds) that the folders hold. False with a message at the first bad one. */

@@ -18,8 +18,8 @@ void log_free(struct log *log);
 void log_configure(struct log *log, int32_t level, enum log_format format);
 bool log_enabled(const struct log *log, int32_t level);
 
-/* One line: `component` names the plugin or part that speaks. A line that repeats the newest line of its component within
- * ten seconds is counted instead of written, and the count told later. [any] */
+/* One line: `component` names the plugin or part that speaks. A line that repeats the newest line of its component
+ * within ten seconds is counted instead of written, and the count told later. [any] */
 void log_line(struct log *log, int32_t level, const char *component, const char *message);
 CHURN_PRINTF(4, 5) void log_printf(struct log *log, int32_t level, const char *component, const char *format, ...);
 

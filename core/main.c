@@ -33,8 +33,15 @@ static const char usage[] =
     "\n"
     "churnd(8), churnd-pipeline(5) and churnd-plugin(7) tell more.\n";
 
-enum { OPTION_UNTIL_END = 256, OPTION_LOG_LEVEL, OPTION_LOG_FORMAT, OPTION_ENV_FILE, OPTION_PLUGIN_PATH,
-       OPTION_JSON_SCHEMA, OPTION_FORMAT };
+enum {
+    OPTION_UNTIL_END = 256,
+    OPTION_LOG_LEVEL,
+    OPTION_LOG_FORMAT,
+    OPTION_ENV_FILE,
+    OPTION_PLUGIN_PATH,
+    OPTION_JSON_SCHEMA,
+    OPTION_FORMAT
+};
 
 static const struct option long_options[] = {{"config", required_argument, NULL, 'c'},
                                              {"until-end", no_argument, NULL, OPTION_UNTIL_END},
@@ -134,7 +141,8 @@ static bool check_arguments(const struct arguments *a)
     bool needs_config = strcmp(a->command, "plugins") != 0 && strcmp(a->command, "describe") != 0;
     bool needs_operand = strcmp(a->command, "describe") == 0 || strcmp(a->command, "profile") == 0;
     if (needs_config && a->config == NULL) {
-        (void)fprintf(stderr, "churnd: name a pipeline: churnd %s -c PIPELINE.yaml (see `churnd --help`)\n", a->command);
+        (void)fprintf(stderr, "churnd: name a pipeline: churnd %s -c PIPELINE.yaml (see `churnd --help`)\n",
+                      a->command);
         return false;
     }
     if (needs_operand && a->operand == NULL) {

@@ -10,8 +10,8 @@ struct metrics;
 struct metrics *metrics_new(void);
 void metrics_free(struct metrics *metrics);
 
-/* The counter `name` of one owner (a worker or a plugin's instance), made at the first call. Where memory runs out a counter
- * that nobody reads is given, so that no caller has to check. [any] */
+/* The counter `name` of one owner (a worker or a plugin's instance), made at the first call. Where memory runs out a
+ * counter that nobody reads is given, so that no caller has to check. [any] */
 churn_counter *metrics_counter(struct metrics *metrics, const void *owner, const char *name);
 void metrics_add(churn_counter *counter, int64_t n); /* [any] */
 

@@ -19,8 +19,8 @@ static void *slot(const struct option_target *target, const churn_option *row)
 
 const char *option_type_name(uint32_t type)
 {
-    static const char *const names[] = {"?",        "text", "whole number",   "number",        "true/false", "choice",
-                                        "duration", "size", "list of values", "map of values"};
+    static const char *const names[] = {"?",      "text",     "whole number", "number",         "true/false",
+                                        "choice", "duration", "size",         "list of values", "map of values"};
     return names[type < sizeof names / sizeof names[0] ? type : 0];
 }
 
@@ -29,7 +29,8 @@ struct unit {
     int64_t factor;
 };
 
-/* A whole number and one of `units` (the first has the empty name or is required); false when it is none or overflows. */
+/* A whole number and one of `units` (the first has the empty name or is required); false when it is none or overflows.
+ */
 static bool parse_scaled(const char *text, const struct unit *units, int64_t *ret)
 {
     char *end;
@@ -53,8 +54,8 @@ static bool parse_scaled(const char *text, const struct unit *units, int64_t *re
 }
 
 static const struct unit plain_unit[] = {{"", 1}, {NULL, 0}};
-static const struct unit duration_units[] = {{"ms", 1},       {"s", 1000},     {"m", 60000}, {"h", 3600000},
-                                             {"d", 86400000}, {NULL, 0}};
+static const struct unit duration_units[] = {{"ms", 1},      {"s", 1000},     {"m", 60000},
+                                             {"h", 3600000}, {"d", 86400000}, {NULL, 0}};
 static const struct unit size_units[] = {{"", 1},
                                          {"B", 1},
                                          {"KiB", INT64_C(1) << 10},
@@ -340,8 +341,8 @@ static bool read_row(const struct reading *r, const struct node *map, const stru
     if (node != NULL) {
         ok = set_from_node(r, row, at, node) && ok;
         if ((row->flags & CHURN_OPTION_DEPRECATED) != 0) {
-            (void)fprintf(r->config->errors, "%s:%u:%u: warning: %s: %s is deprecated: %s\n", r->config->file, node->line,
-                          node->column, r->section, row->name, row->help);
+            (void)fprintf(r->config->errors, "%s:%u:%u: warning: %s: %s is deprecated: %s\n", r->config->file,
+                          node->line, node->column, r->section, row->name, row->help);
         }
     }
     if (ok && (row->flags & CHURN_OPTION_REQUIRED) != 0 && is_empty(row, at)) {

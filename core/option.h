@@ -24,9 +24,10 @@ static inline const churn_option *option_row(const struct option_target *target,
     return (const churn_option *)(const void *)((const char *)target->rows + (size_t)i * target->stride);
 }
 
-/* Sets every option of the targets: its default, then what `map` says (NULL: nothing). Each mistake is reported at its place
- * with `section` in front: unknown keys with the nearest known one, wrong types, out of range, missing. `ignored` names keys
- * that others read (NULL-terminated, may be NULL). The values are freed by options_free. False when there was a mistake. */
+/* Sets every option of the targets: its default, then what `map` says (NULL: nothing). Each mistake is reported at its
+ * place with `section` in front: unknown keys with the nearest known one, wrong types, out of range, missing. `ignored`
+ * names keys that others read (NULL-terminated, may be NULL). The values are freed by options_free. False when there
+ * was a mistake. */
 bool options_read(struct config *config, const struct node *map, const struct node *where, const char *section,
                   const struct option_target *targets, unsigned target_count, const char *const *ignored);
 void options_free(const struct option_target *targets, unsigned target_count);

@@ -11,52 +11,109 @@ static const char *const unknown_policies[] = {"dead_letter", "ignore", NULL};
 static const char *const inputs[] = {"auto", "events", "triggers", "alerts", "dead_letters", NULL};
 
 static const churn_option pipeline_options[] = {
-    {.name = "name", .type = CHURN_OPTION_STRING, .offset = offsetof(struct pipeline_settings, name),
+    {.name = "name",
+     .type = CHURN_OPTION_STRING,
+     .offset = offsetof(struct pipeline_settings, name),
      .help = "name of the pipeline in logs and group names; default: the file's base name"},
-    {.name = "workers", .type = CHURN_OPTION_INT, .default_text = "1", .min = 1, .max = PIPELINE_MAX_WORKERS,
-     .offset = offsetof(struct pipeline_settings, workers), .help = "threads, each a member of the consumer group"},
-    {.name = "shutdown_timeout", .type = CHURN_OPTION_DURATION, .default_text = "30s", .min = 100, .max = INT64_MAX,
+    {.name = "workers",
+     .type = CHURN_OPTION_INT,
+     .default_text = "1",
+     .min = 1,
+     .max = PIPELINE_MAX_WORKERS,
+     .offset = offsetof(struct pipeline_settings, workers),
+     .help = "threads, each a member of the consumer group"},
+    {.name = "shutdown_timeout",
+     .type = CHURN_OPTION_DURATION,
+     .default_text = "30s",
+     .min = 100,
+     .max = INT64_MAX,
      .offset = offsetof(struct pipeline_settings, shutdown_timeout_ms),
      .help = "how long a stop may take; what is unfinished then is read again at the next start"},
-    {.name = "plugin_path", .type = CHURN_OPTION_LIST, .offset = offsetof(struct pipeline_settings, plugin_path),
+    {.name = "plugin_path",
+     .type = CHURN_OPTION_LIST,
+     .offset = offsetof(struct pipeline_settings, plugin_path),
      .help = "further folders to look for plugins in"},
 };
 
 static const churn_option log_options[] = {
-    {.name = "level", .type = CHURN_OPTION_STRING, .default_text = "INFO", .offset = offsetof(struct log_settings, level),
+    {.name = "level",
+     .type = CHURN_OPTION_STRING,
+     .default_text = "INFO",
+     .offset = offsetof(struct log_settings, level),
      .help = "ERROR, WARN, INFO or DEBUG"},
-    {.name = "format", .type = CHURN_OPTION_ENUM, .default_text = "text", .choices = log_formats,
-     .offset = offsetof(struct log_settings, format), .help = "text for people, json for machines"},
+    {.name = "format",
+     .type = CHURN_OPTION_ENUM,
+     .default_text = "text",
+     .choices = log_formats,
+     .offset = offsetof(struct log_settings, format),
+     .help = "text for people, json for machines"},
 };
 
 static const churn_option event_options[] = {
-    {.name = "types", .type = CHURN_OPTION_LIST, .offset = offsetof(struct event_settings, types),
+    {.name = "types",
+     .type = CHURN_OPTION_LIST,
+     .offset = offsetof(struct event_settings, types),
      .help = "event types to load; default: all that are installed"},
-    {.name = "unknown", .type = CHURN_OPTION_ENUM, .default_text = "dead_letter", .choices = unknown_policies,
-     .offset = offsetof(struct event_settings, ignore_unknown), .help = "what becomes of events of other types"},
+    {.name = "unknown",
+     .type = CHURN_OPTION_ENUM,
+     .default_text = "dead_letter",
+     .choices = unknown_policies,
+     .offset = offsetof(struct event_settings, ignore_unknown),
+     .help = "what becomes of events of other types"},
 };
 
 static const churn_option store_options[] = {
-    {.name = "key_prefix", .type = CHURN_OPTION_STRING, .default_text = "profile:",
-     .offset = offsetof(struct store_settings, key_prefix), .help = "what stands before the customer_id in a key"},
-    {.name = "cache_size", .type = CHURN_OPTION_SIZE, .default_text = "64MiB", .min = 0, .max = INT64_MAX,
-     .offset = offsetof(struct store_settings, cache_bytes), .help = "memory for known profiles, over all workers"},
-    {.name = "window_events", .type = CHURN_OPTION_INT, .default_text = "20000", .min = 1, .max = 1000000,
-     .offset = offsetof(struct store_settings, window_events), .help = "most events folded into one write"},
-    {.name = "window_bytes", .type = CHURN_OPTION_SIZE, .default_text = "16MiB", .min = 4096, .max = INT64_MAX,
-     .offset = offsetof(struct store_settings, window_bytes), .help = "most memory for the events of one write"},
-    {.name = "window_age", .type = CHURN_OPTION_DURATION, .default_text = "50ms", .min = 0, .max = 60000,
+    {.name = "key_prefix",
+     .type = CHURN_OPTION_STRING,
+     .default_text = "profile:",
+     .offset = offsetof(struct store_settings, key_prefix),
+     .help = "what stands before the customer_id in a key"},
+    {.name = "cache_size",
+     .type = CHURN_OPTION_SIZE,
+     .default_text = "64MiB",
+     .min = 0,
+     .max = INT64_MAX,
+     .offset = offsetof(struct store_settings, cache_bytes),
+     .help = "memory for known profiles, over all workers"},
+    {.name = "window_events",
+     .type = CHURN_OPTION_INT,
+     .default_text = "20000",
+     .min = 1,
+     .max = 1000000,
+     .offset = offsetof(struct store_settings, window_events),
+     .help = "most events folded into one write"},
+    {.name = "window_bytes",
+     .type = CHURN_OPTION_SIZE,
+     .default_text = "16MiB",
+     .min = 4096,
+     .max = INT64_MAX,
+     .offset = offsetof(struct store_settings, window_bytes),
+     .help = "most memory for the events of one write"},
+    {.name = "window_age",
+     .type = CHURN_OPTION_DURATION,
+     .default_text = "50ms",
+     .min = 0,
+     .max = 60000,
      .offset = offsetof(struct store_settings, window_age_ms),
      .help = "longest wait for more events while catching up; an idle source never waits"},
-    {.name = "ttl", .type = CHURN_OPTION_DURATION, .default_text = "0s", .min = 0, .max = INT64_MAX,
+    {.name = "ttl",
+     .type = CHURN_OPTION_DURATION,
+     .default_text = "0s",
+     .min = 0,
+     .max = INT64_MAX,
      .offset = offsetof(struct store_settings, ttl_ms),
-     .help = "profiles expire this long after their last event; 0s: never. Longer than the topic's retention, or a replay "
-             "resurrects a part of them"},
+     .help =
+         "profiles expire this long after their last event; 0s: never. Longer than the topic's retention, or a replay "
+         "resurrects a part of them"},
 };
 
 static const churn_option sink_options[] = {
-    {.name = "input", .type = CHURN_OPTION_ENUM, .default_text = "auto", .choices = inputs,
-     .offset = offsetof(struct sink_settings, input), .help = "which records it is given; auto: what it is made for"},
+    {.name = "input",
+     .type = CHURN_OPTION_ENUM,
+     .default_text = "auto",
+     .choices = inputs,
+     .offset = offsetof(struct sink_settings, input),
+     .help = "which records it is given; auto: what it is made for"},
 };
 
 static struct option_target plugin_target(const struct section *section, void *self)
@@ -92,7 +149,8 @@ static bool read_options(struct pipeline *pipeline, const struct section *sectio
         struct sink_settings sink;
     } scratch = {{0}};
     unsigned host = host_target(pipeline, section, &scratch, &targets[1]);
-    bool ok = options_read(&pipeline->config, section->node, section->node, section->label, targets, 1 + host, plugin_key);
+    bool ok =
+        options_read(&pipeline->config, section->node, section->node, section->label, targets, 1 + host, plugin_key);
     options_free(&targets[1], host);
     return ok;
 }
@@ -200,7 +258,8 @@ static bool load_section(struct pipeline *pipeline, const struct node *node, uin
     return true;
 }
 
-/* Reads the options of the host's own tables into the section (errors are reported with the plugin's, by instance_new). */
+/* Reads the options of the host's own tables into the section (errors are reported with the plugin's, by instance_new).
+ */
 static bool read_host_options(struct pipeline *pipeline, struct section *section)
 {
     struct option_target targets[2] = {plugin_target(section, NULL)};
@@ -209,7 +268,8 @@ static bool read_host_options(struct pipeline *pipeline, struct section *section
     if (scratch != NULL) {
         targets[0].base = scratch;
         unsigned host = host_target(pipeline, section, NULL, &targets[1]);
-        ok = options_read(&pipeline->config, section->node, section->node, section->label, targets, 1 + host, plugin_key);
+        ok = options_read(&pipeline->config, section->node, section->node, section->label, targets, 1 + host,
+                          plugin_key);
         options_free(targets, 1);
         free(scratch);
     }
@@ -228,7 +288,8 @@ static bool load_list(struct pipeline *pipeline, const char *key, uint32_t kind,
         return false;
     }
     if (list != NULL && list->kind != NODE_LIST && !(list->kind == NODE_SCALAR && list->null)) {
-        config_error(&pipeline->config, list, "%s: a list belongs here, each item beginning with '- plugin: NAME'", key);
+        config_error(&pipeline->config, list, "%s: a list belongs here, each item beginning with '- plugin: NAME'",
+                     key);
         return false;
     }
     for (unsigned i = 0; i < n; i++) {
@@ -277,7 +338,8 @@ static bool load_sinks(struct pipeline *pipeline)
         return false;
     }
     if (dead != NULL && !(dead->kind == NODE_SCALAR && dead->null)) {
-        ok = load_section(pipeline, dead, CHURN_KIND_SINK, "dead_letters", &pipeline->sinks[pipeline->sink_count]) && ok;
+        ok =
+            load_section(pipeline, dead, CHURN_KIND_SINK, "dead_letters", &pipeline->sinks[pipeline->sink_count]) && ok;
         pipeline->sink_count++;
         pipeline->has_dead_letters = true;
     }
@@ -333,11 +395,16 @@ static bool load_events(struct pipeline *pipeline)
     struct option_target target = OPTION_TARGET(event_options, &pipeline->event_settings);
     char message[2048];
     bool ok = options_read(&pipeline->config, node, node, "events", &target, 1, override_key);
-    if (!catalog_build(&pipeline->catalog, pipeline->loader, &pipeline->event_settings.types, message, sizeof message)) {
+    if (!catalog_build(&pipeline->catalog, pipeline->loader, &pipeline->event_settings.types, message,
+                       sizeof message)) {
         config_error(&pipeline->config, node, "%s", message);
         return false;
     }
-    for (unsigned i = 0; overrides != NULL && overrides->kind == NODE_MAP && i < overrides->count; i++) {
+    if (overrides != NULL && overrides->kind != NODE_MAP && !(overrides->kind == NODE_SCALAR && overrides->null)) {
+        config_error(&pipeline->config, overrides, "events: override: event types belong here, as in 'login: {predict: true}'");
+        return false;
+    }
+    for (unsigned i = 0; overrides != NULL && i < overrides->count; i++) {
         ok = set_override(pipeline, &overrides->keys[i], &overrides->items[i]) && ok;
     }
     return ok;
@@ -380,7 +447,8 @@ static bool check_whole(struct pipeline *pipeline)
     bool ok = true;
     pipeline->decodes = store || pipeline->processor_count > 0 || (pipeline->outputs & needs_decoding) != 0;
     if (pipeline->decodes && !pipeline->has_dead_letters) {
-        config_error(&pipeline->config, NULL, "a section 'dead_letters:' is required, for events that break a rule "
+        config_error(&pipeline->config, NULL,
+                     "a section 'dead_letters:' is required, for events that break a rule "
                      "(plugin: file or kafka)");
         ok = false;
     }
@@ -406,19 +474,22 @@ static bool load_settings(struct pipeline *pipeline)
     const struct node *node = config_get(&config->root, "log");
     bool ok = options_read(config, &config->root, &config->root, "pipeline", &top, 1, top_keys);
     ok = options_read(config, node, node, "log", &logging, 1, NULL) && ok;
-    if (ok && log_level_parse(pipeline->log_settings.level) == 0) {
+    if (log_level_parse(pipeline->log_settings.level) == 0) {
         config_error(config, config_get(node, "level"), "log: level: must be ERROR, WARN, INFO or DEBUG");
         ok = false;
     }
-    if (ok && pipeline->settings.name == NULL) {
+    if (pipeline->settings.name == NULL) {
         char *copy = strdup(config->file);
         char *base = copy != NULL ? basename(copy) : NULL;
         pipeline->settings.name = base != NULL ? strndup(base, strcspn(base, ".")) : NULL;
         free(copy);
-        ok = pipeline->settings.name != NULL;
+        ok = pipeline->settings.name != NULL && ok;
     }
-    for (uint32_t i = pipeline->settings.plugin_path.count; ok && i-- > 0;) {
-        ok = loader_add_dir(pipeline->loader, pipeline->settings.plugin_path.items[i]);
+    for (uint32_t i = pipeline->settings.plugin_path.count; i-- > 0;) {
+        ok = loader_add_dir(pipeline->loader, pipeline->settings.plugin_path.items[i]) && ok;
+    }
+    if (!ok) { /* the rest of the file is checked all the same */
+        pipeline->settings.workers = 1;
     }
     return ok;
 }
@@ -454,19 +525,21 @@ bool pipeline_load(struct pipeline *pipeline, const char *file, struct loader *l
     pipeline->loader = loader;
     pipeline->log = log;
     pipeline->metrics = metrics_new();
-    if (pipeline->metrics == NULL || !config_load(&pipeline->config, file, errors) || !load_settings(pipeline)) {
+    if (pipeline->metrics == NULL || !config_load(&pipeline->config, file, errors)) {
         return false;
     }
-    ok = load_events(pipeline);
+    ok = load_settings(pipeline);
+    ok = load_events(pipeline) && ok;
     ok = load_source(pipeline) && ok;
-    ok = load_list(pipeline, "processors", CHURN_KIND_PROCESSOR, &pipeline->processors, &pipeline->processor_count, 0) &&
-         ok;
+    ok =
+        load_list(pipeline, "processors", CHURN_KIND_PROCESSOR, &pipeline->processors, &pipeline->processor_count, 0) &&
+        ok;
     ok = load_store(pipeline) && ok;
     ok = load_sinks(pipeline) && ok;
     ok = check_whole(pipeline) && ok;
-    if (ok && pipeline->store.loaded != NULL) {
+    if (pipeline->store.loaded != NULL && !pipeline->store.bad) {
         pipeline->store_instance = instance_new(pipeline, &pipeline->store, 0);
-        ok = pipeline->store_instance != NULL;
+        ok = pipeline->store_instance != NULL && ok;
     }
     return check_instances(pipeline) && ok;
 }

@@ -1,5 +1,5 @@
-/* A pipeline as its YAML file declares it: sections checked against the tables of their plugins, instances made for each
- * worker. */
+/* A pipeline as its YAML file declares it: sections checked against the tables of their plugins, instances made for
+ * each worker. */
 #ifndef PIPELINE_H
 #define PIPELINE_H
 
@@ -52,10 +52,10 @@ struct pipeline;
 struct section {
     const struct loaded *loaded;
     const struct node *node;
-    const char *label;          /* for messages: the plugin's name */
-    uint32_t input;             /* a sink's: CHURN_RECORD_… */
-    struct sink_settings sink;  /* a sink's */
-    bool bad;                   /* its options were refused */
+    const char *label;         /* for messages: the plugin's name */
+    uint32_t input;            /* a sink's: CHURN_RECORD_… */
+    struct sink_settings sink; /* a sink's */
+    bool bad;                  /* its options were refused */
 };
 
 /* One instance of a section. Stays where it is from instance_new to instance_free. */
@@ -84,17 +84,19 @@ struct pipeline {
     struct section *sinks; /* the dead letters' sink is the last one, where there is one */
     unsigned sink_count;
     bool has_dead_letters;
-    uint32_t outputs;      /* which kinds of records some sink takes */
-    bool decodes;          /* events are decoded; otherwise records pass through as they are */
+    uint32_t outputs; /* which kinds of records some sink takes */
+    bool decodes;     /* events are decoded; otherwise records pass through as they are */
     bool until_end;
     struct instance *store_instance; /* one for all workers */
 };
 
-/* Reads and checks the whole file: every mistake is reported to `errors`. False when there was one. Free in either case. */
+/* Reads and checks the whole file: every mistake is reported to `errors`. False when there was one. Free in either
+ * case. */
 bool pipeline_load(struct pipeline *pipeline, const char *file, struct loader *loader, struct log *log, FILE *errors);
 void pipeline_free(struct pipeline *pipeline);
 
-/* Makes and creates one instance for `worker`; mistakes are reported to the config's `errors`. NULL when there was one. */
+/* Makes and creates one instance for `worker`; mistakes are reported to the config's `errors`. NULL when there was one.
+ */
 struct instance *instance_new(struct pipeline *pipeline, const struct section *section, unsigned worker);
 /* Destroys and frees; may be NULL. */
 void instance_free(struct instance *instance);

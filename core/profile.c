@@ -280,14 +280,16 @@ static void render_derived(const struct profile *profile, const struct registry 
         if (!changed || (per_day && !bit_get(fields->present, d->numerator))) {
             continue;
         }
-        denominator = per_day ? 1 + (fields->values[FIELD_LAST_EVENT_AT].number -
-                                     fields->values[FIELD_FIRST_EVENT_AT].number) / DAY_MS
-                              : number_or_zero(fields, d->denominator);
+        denominator =
+            per_day ? 1 + (fields->values[FIELD_LAST_EVENT_AT].number - fields->values[FIELD_FIRST_EVENT_AT].number) /
+                              DAY_MS
+                    : number_or_zero(fields, d->denominator);
         if (denominator <= 0) {
             continue;
         }
-        text_append(&out->bytes, buffer,
-                    decimal_format_ratio(number_or_zero(fields, d->numerator), denominator, d->scale, d->decimals, buffer));
+        text_append(
+            &out->bytes, buffer,
+            decimal_format_ratio(number_or_zero(fields, d->numerator), denominator, d->scale, d->decimals, buffer));
         add_pair(out, d->name, start);
     }
 }
@@ -345,14 +347,16 @@ static bool is_number_field(const struct registry *registry, churn_str name)
         return registry->fields[index].type == CHURN_PROFILE_INT || registry->fields[index].type == CHURN_PROFILE_MONEY;
     }
     for (uint32_t i = 0; i < registry->derived_count; i++) {
-        if (registry->derived[i].name.len == name.len && memcmp(registry->derived[i].name.ptr, name.ptr, name.len) == 0) {
+        if (registry->derived[i].name.len == name.len &&
+            memcmp(registry->derived[i].name.ptr, name.ptr, name.len) == 0) {
             return true;
         }
     }
     return false;
 }
 
-static void append_member(struct text *out, const struct registry *registry, churn_str name, churn_str value, bool first)
+static void append_member(struct text *out, const struct registry *registry, churn_str name, churn_str value,
+                          bool first)
 {
     if (!first) {
         text_append(out, ",", 1);
@@ -371,8 +375,8 @@ void profile_append_json(struct text *out, const struct registry *registry, cons
     bool first = true;
     text_append(out, "{", 1);
     for (uint32_t i = 0; i < registry->field_count + registry->derived_count; i++) {
-        churn_str name = i < registry->field_count ? registry->fields[i].name
-                                                   : registry->derived[i - registry->field_count].name;
+        churn_str name =
+            i < registry->field_count ? registry->fields[i].name : registry->derived[i - registry->field_count].name;
         const churn_str *value = find_pair(pairs, count, name);
         if (value != NULL) {
             append_member(out, registry, name, *value, first);

@@ -1,5 +1,5 @@
-/* A customer's stored profile: its fields, its version, and for each source partition the mark: the offset after the last
- * one counted. Reads and writes the store's text form. */
+/* A customer's stored profile: its fields, its version, and for each source partition the mark: the offset after the
+ * last one counted. Reads and writes the store's text form. */
 #ifndef PROFILE_H
 #define PROFILE_H
 
@@ -35,8 +35,8 @@ void profile_free(struct profile *profile, const struct registry *registry);
 /* Bytes that it takes in memory. */
 size_t profile_bytes(const struct profile *profile, const struct registry *registry);
 
-/* Reads stored fields into an empty profile. Names that it does not know are left alone: they stay in the store. False with
- * a message when a value is not of its field's type, or when memory ran out. */
+/* Reads stored fields into an empty profile. Names that it does not know are left alone: they stay in the store. False
+ * with a message when a value is not of its field's type, or when memory ran out. */
 bool profile_read(struct profile *profile, const struct registry *registry, struct sources *sources,
                   const churn_pair *pairs, uint32_t count, char *message, size_t size);
 
@@ -45,13 +45,13 @@ int64_t profile_mark(const struct profile *profile, uint32_t source);
 /* Raises a mark. False when memory ran out. */
 bool profile_set_mark(struct profile *profile, uint32_t source, int64_t next);
 
-/* Merges what a window adds. States begin with their first one, also in profiles older than the plugin that declares them.
- * False when memory ran out. */
+/* Merges what a window adds. States begin with their first one, also in profiles older than the plugin that declares
+ * them. False when memory ran out. */
 bool profile_merge(struct profile *profile, const struct fields *delta, const struct registry *registry,
                    const struct sources *sources);
 
-/* Writes what changed since profile_saved: fields, derived fields that depend on them, marks. The pairs are valid until the
- * next call with the same `out`. */
+/* Writes what changed since profile_saved: fields, derived fields that depend on them, marks. The pairs are valid until
+ * the next call with the same `out`. */
 void profile_render(const struct profile *profile, const struct registry *registry, const struct sources *sources,
                     struct profile_text *out);
 /* The last rendered change is stored: the version counts up, nothing is changed any more. */

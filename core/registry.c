@@ -96,8 +96,9 @@ int32_t registry_declare(struct registry *registry, const char *owner, const chu
     const struct registry_field *known;
     int32_t index;
     if (name == NULL || *name == '\0' || *name == '_' || strlen(name) > TAG_SIZE - 8) {
-        return refuse(message, size, "%s: profile field '%s': a name of up to %d bytes that does not begin with '_' is needed",
-                      owner, name != NULL ? name : "", TAG_SIZE - 8);
+        return refuse(message, size,
+                      "%s: profile field '%s': a name of up to %d bytes that does not begin with '_' is needed", owner,
+                      name != NULL ? name : "", TAG_SIZE - 8);
     }
     if (!merge_fits(effect->type, effect->merge) ||
         (effect->type == CHURN_PROFILE_STATE && count_states(effect->states) == 0)) {
@@ -114,8 +115,9 @@ int32_t registry_declare(struct registry *registry, const char *owner, const chu
     }
     known = &registry->fields[index];
     if (known->type != effect->type || known->merge != effect->merge || !same_states(known->states, effect->states)) {
-        return refuse(message, size, "profile field '%s': %s declares it as %s/%s, %s as %s/%s; one of the two must change",
-                      name, known->owner, registry_type_name(known->type), registry_merge_name(known->merge), owner,
+        return refuse(message, size,
+                      "profile field '%s': %s declares it as %s/%s, %s as %s/%s; one of the two must change", name,
+                      known->owner, registry_type_name(known->type), registry_merge_name(known->merge), owner,
                       registry_type_name(effect->type), registry_merge_name(effect->merge));
     }
     return index;
@@ -148,7 +150,8 @@ bool registry_derive(struct registry *registry, const char *owner, const churn_d
     if (derived->field == NULL || *derived->field == '\0' || *derived->field == '_' || derived->decimals > 9 ||
         (!ratio && derived->kind != CHURN_DERIVE_PER_DAY) ||
         name_index_find(&registry->names, derived->field, strlen(derived->field)) >= 0) {
-        (void)refuse(message, size, "%s: derived field '%s': its name is taken or not allowed, or its kind or decimals are wrong",
+        (void)refuse(message, size,
+                     "%s: derived field '%s': its name is taken or not allowed, or its kind or decimals are wrong",
                      owner, derived->field != NULL ? derived->field : "");
         return false;
     }
@@ -167,8 +170,9 @@ bool registry_derive(struct registry *registry, const char *owner, const churn_d
     for (uint32_t i = 0; i < registry->derived_count; i++) {
         const struct registry_derived *known = &registry->derived[i];
         if (strcmp(known->name.ptr, derived->field) == 0) {
-            return same_derived(known, &row) || refuse(message, size, "derived field '%s': %s and %s declare it differently",
-                                                       derived->field, known->owner, owner) > 0;
+            return same_derived(known, &row) ||
+                   refuse(message, size, "derived field '%s': %s and %s declare it differently", derived->field,
+                          known->owner, owner) > 0;
         }
     }
     all = realloc(registry->derived, (registry->derived_count + 1) * sizeof *all);

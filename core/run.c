@@ -10,9 +10,9 @@
 #include <time.h>
 #include <unistd.h>
 
-#define LOOK_MS 100         /* between looks at the workers */
-#define PROGRESS_MS 500     /* between lines of progress */
-#define GRACE_MS 5000       /* after shutdown_timeout, for workers to end */
+#define LOOK_MS 100     /* between looks at the workers */
+#define PROGRESS_MS 500 /* between lines of progress */
+#define GRACE_MS 5000   /* after shutdown_timeout, for workers to end */
 
 /* A signal that asks to stop, waited for up to LOOK_MS; 0: none. The signals are blocked in every thread. */
 static int wait_for_signal(const sigset_t *signals)

@@ -22,8 +22,8 @@ struct sources {
     uint32_t last;
 };
 
-/* The number of a partition, given at the first call for it; SOURCE_NONE when memory ran out. `topic` must be a pointer that
- * keeps its text as long as sources_find is called with it. */
+/* The number of a partition, given at the first call for it; SOURCE_NONE when memory ran out. `topic` must be a pointer
+ * that keeps its text as long as sources_find is called with it. */
 uint32_t sources_find(struct sources *sources, const char *topic, int32_t partition);
 /* The same for a topic that is a part of a longer text. */
 uint32_t sources_find_part(struct sources *sources, churn_str topic, int32_t partition);

@@ -24,10 +24,10 @@ struct range {
 };
 
 enum delta_state {
-    DELTA_FOLDED,  /* not yet merged into the profile */
-    DELTA_MERGED,  /* merged, to be put (again) */
-    DELTA_PUT,     /* with the store */
-    DELTA_STORED   /* acknowledged, or nothing was left to write */
+    DELTA_FOLDED, /* not yet merged into the profile */
+    DELTA_MERGED, /* merged, to be put (again) */
+    DELTA_PUT,    /* with the store */
+    DELTA_STORED  /* acknowledged, or nothing was left to write */
 };
 
 /* What a window adds to one customer's profile. Lives in the window's arena. */
@@ -59,10 +59,10 @@ struct window {
     uint32_t output_count, output_room;
     struct window_position *positions;
     uint32_t position_count, position_room;
-    uint32_t record_count;    /* taken from the source */
-    uint32_t stored;          /* deltas in state DELTA_STORED */
-    uint32_t *cursors;        /* per sink: outputs offered so far */
-    uint64_t unanswered;      /* outputs that sinks have taken and not answered */
+    uint32_t record_count; /* taken from the source */
+    uint32_t stored;       /* deltas in state DELTA_STORED */
+    uint32_t *cursors;     /* per sink: outputs offered so far */
+    uint64_t unanswered;   /* outputs that sinks have taken and not answered */
     int64_t opened_ms;
 };
 

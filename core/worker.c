@@ -77,7 +77,8 @@ static void forget_committable(struct worker *worker)
     worker->commit_due = false;
 }
 
-/* Tells the source what is done for good. A commit that fails costs a repeat and nothing else: the marks know better. */
+/* Tells the source what is done for good. A commit that fails costs a repeat and nothing else: the marks know better.
+ */
 static void commit(struct worker *worker, bool wait)
 {
     churn_position *positions;
@@ -209,7 +210,7 @@ static void discard(struct worker *worker)
         window_reset(window, worker->pipeline->sink_count);
     }
     writer_close(worker); /* answers to its puts are of no use any more */
-    worker->newest++; /* a new number, so that late answers of sinks are told apart */
+    worker->newest++;     /* a new number, so that late answers of sinks are told apart */
     worker->oldest = worker->newest;
     window_filling(worker)->number = worker->newest;
     window_filling(worker)->state = WINDOW_FILLING;
@@ -226,8 +227,8 @@ static void on_assigned(void *ctx, const churn_position *positions, uint32_t cou
         if (positions[i].offset >= 0) {
             (void)snprintf(from, sizeof from, "offset %lld", (long long)positions[i].offset);
         }
-        log_printf(worker->pipeline->log, CHURN_LOG_INFO, worker->pipeline->source.label, "worker %u reads %s/%d from %s",
-                   worker->number, positions[i].topic, positions[i].partition, from);
+        log_printf(worker->pipeline->log, CHURN_LOG_INFO, worker->pipeline->source.label,
+                   "worker %u reads %s/%d from %s", worker->number, positions[i].topic, positions[i].partition, from);
     }
 }
 
@@ -235,8 +236,9 @@ static void on_revoked(void *ctx, const churn_position *positions, uint32_t coun
 {
     struct worker *worker = ctx;
     (void)positions;
-    log_printf(worker->pipeline->log, CHURN_LOG_INFO, worker->pipeline->source.label, "worker %u gives up %u partition%s%s",
-               worker->number, count, count == 1 ? "" : "s", lost ? ", lost to another member" : "");
+    log_printf(worker->pipeline->log, CHURN_LOG_INFO, worker->pipeline->source.label,
+               "worker %u gives up %u partition%s%s", worker->number, count, count == 1 ? "" : "s",
+               lost ? ", lost to another member" : "");
     if (!lost && drain(worker, REVOKE_DRAIN_MS)) {
         commit(worker, true);
     } else if (!worker->failed) {
@@ -254,7 +256,8 @@ static void set_paused(struct worker *worker, bool on)
 {
     if (worker->paused != on && ops_of(worker)->pause != NULL) {
         ops_of(worker)->pause(worker->source->self, on);
-        log_printf(worker->pipeline->log, CHURN_LOG_DEBUG, "worker", "%s", on ? "the source waits" : "the source goes on");
+        log_printf(worker->pipeline->log, CHURN_LOG_DEBUG, "worker", "%s",
+                   on ? "the source waits" : "the source goes on");
     }
     worker->paused = on;
 }
@@ -500,8 +503,9 @@ static bool make_working_space(struct worker *worker)
     window_filling(worker)->state = WINDOW_FILLING;
     worker->records = calloc(POLL_RECORDS, sizeof *worker->records);
     worker->decoder = event_decoder_new(&pipeline->catalog);
-    worker->cache = (struct cache){.registry = &pipeline->catalog.registry,
-                                   .limit = (size_t)(pipeline->store_settings.cache_bytes / pipeline->settings.workers)};
+    worker->cache =
+        (struct cache){.registry = &pipeline->catalog.registry,
+                       .limit = (size_t)(pipeline->store_settings.cache_bytes / pipeline->settings.workers)};
     return ok && worker->records != NULL && worker->decoder != NULL &&
            folder_init(&worker->folder, &pipeline->catalog, &worker->sources);
 }

@@ -1,5 +1,5 @@
-/* What the parts of a worker share: worker.c (its loop), intake.c (records in), writer.c (profiles to the store), emitter.c
- * (outputs to the sinks). */
+/* What the parts of a worker share: worker.c (its loop), intake.c (records in), writer.c (profiles to the store),
+ * emitter.c (outputs to the sinks). */
 #ifndef WORKER_INTERNAL_H
 #define WORKER_INTERNAL_H
 
@@ -19,14 +19,14 @@ struct worker_counters {
     churn_counter *applied;         /* counted in a profile */
     churn_counter *already_counted; /* skipped by a mark */
     churn_counter *filtered;
-    churn_counter *ignored;         /* of unknown types, where the pipeline ignores them */
-    churn_counter *puts;            /* acknowledged writes of profiles */
-    churn_counter *created;         /* profiles written for the first time */
+    churn_counter *ignored; /* of unknown types, where the pipeline ignores them */
+    churn_counter *puts;    /* acknowledged writes of profiles */
+    churn_counter *created; /* profiles written for the first time */
     churn_counter *conflicts;
     churn_counter *triggers;
     churn_counter *alerts;
     churn_counter *dead_letters;
-    churn_counter *sent;            /* events that a sink has taken for good */
+    churn_counter *sent; /* events that a sink has taken for good */
     churn_counter *reasons[REJECT_REASON_COUNT];
 };
 
@@ -62,9 +62,9 @@ struct worker {
 
     /* writer */
     void *session;
-    int64_t next_open_ms;  /* not before, while the store is out of reach */
+    int64_t next_open_ms; /* not before, while the store is out of reach */
     int64_t open_pause_ms;
-    int64_t retry_ms;      /* when refused puts are offered again; 0: none */
+    int64_t retry_ms; /* when refused puts are offered again; 0: none */
     struct sources sources;
     struct cache cache;
     struct folder folder;

@@ -1,9 +1,10 @@
 /* Profiles to the store: exactly once, by versions and marks.
  *
- * A window's deltas are merged into the cached profiles and put with the version they are based on. A conflict means that the
- * store knows something else: a cold cache, another writer, an answer that was lost. Then the stored profile becomes the
- * base, what its marks have counted is left out of the delta, and the put is repeated. The next window is written only once
- * every put of this one is acknowledged, so that a mark never passes over an event that is still under way. */
+ * A window's deltas are merged into the cached profiles and put with the version they are based on. A conflict means
+ * that the store knows something else: a cold cache, another writer, an answer that was lost. Then the stored profile
+ * becomes the base, what its marks have counted is left out of the delta, and the put is repeated. The next window is
+ * written only once every put of this one is acknowledged, so that a mark never passes over an event that is still
+ * under way. */
 #include "worker_internal.h"
 
 #include "host.h"
@@ -34,8 +35,8 @@ static void set_stored(struct window *window, struct delta *delta)
 }
 
 /* Folds again those events of a delta that the stored profile has not counted. */
-static bool fold_again(struct worker *worker, struct window *window, struct delta *delta,
-                       const struct profile *profile, uint32_t *ret_skipped)
+static bool fold_again(struct worker *worker, struct window *window, struct delta *delta, const struct profile *profile,
+                       uint32_t *ret_skipped)
 {
     fields_clear(&delta->fields);
     *ret_skipped = 0;
@@ -216,15 +217,17 @@ static bool open_session(struct worker *worker)
 static void warn_of_lost_writes(struct worker *worker, const struct customer *customer, const struct profile *stored)
 {
     if (stored->version == 0) {
-        log_printf(worker->pipeline->log, CHURN_LOG_WARN, worker->pipeline->store.label,
-                   "the profile of customer '%.*s' is gone from the store (deleted, expired or evicted); it begins anew",
-                   (int)customer->id_len, customer->id);
+        log_printf(
+            worker->pipeline->log, CHURN_LOG_WARN, worker->pipeline->store.label,
+            "the profile of customer '%.*s' is gone from the store (deleted, expired or evicted); it begins anew",
+            (int)customer->id_len, customer->id);
     } else if (stored->version < customer->profile->version) {
-        log_printf(worker->pipeline->log, CHURN_LOG_ERROR, worker->pipeline->store.label,
-                   "the profile of customer '%.*s' went back from version %llu to %llu: the store lost acknowledged writes; "
-                   "replay the topic to restore them",
-                   (int)customer->id_len, customer->id, (unsigned long long)customer->profile->version,
-                   (unsigned long long)stored->version);
+        log_printf(
+            worker->pipeline->log, CHURN_LOG_ERROR, worker->pipeline->store.label,
+            "the profile of customer '%.*s' went back from version %llu to %llu: the store lost acknowledged writes; "
+            "replay the topic to restore them",
+            (int)customer->id_len, customer->id, (unsigned long long)customer->profile->version,
+            (unsigned long long)stored->version);
     }
 }
 
@@ -238,8 +241,8 @@ static bool resolve_conflict(struct worker *worker, struct window *window, struc
     if (stored == NULL || !profile_read(stored, registry_of(worker), &worker->sources, reply->fields, reply->count,
                                         message, sizeof message)) {
         profile_free(stored, registry_of(worker));
-        return worker_fail(worker, "%s: the profile of customer '%.*s' cannot be read: %s", worker->pipeline->store.label,
-                           (int)customer->id_len, customer->id, message);
+        return worker_fail(worker, "%s: the profile of customer '%.*s' cannot be read: %s",
+                           worker->pipeline->store.label, (int)customer->id_len, customer->id, message);
     }
     stored->version = reply->version;
     metrics_add(worker->counters.conflicts, 1);

@@ -332,7 +332,8 @@ static void good_events_are_valid(void)
     unsigned of_type[TYPES] = {0};
     void *source;
     use_types(types, type_names, TYPES);
-    source = fake_instance_new(plugin, "events", "30000", "start_time", START, "customer_prefix", "k\"ü\\_", NULL);
+    source = fake_instance_new(plugin, "events", "30000", "start_time", START, "time_step", "1s", "customer_prefix",
+                               "k\"ü\\_", NULL);
     start(source);
     while (ops->poll(source, records, MAX, 0, &count, &err) == CHURN_OK) {
         for (uint32_t i = 0; i < count; i++, seen++) {

@@ -240,7 +240,7 @@ static void test_types_to_load(void)
 
 static void test_plugins_check_their_options(void)
 {
-    check_refused("source: {plugin: file}\n" SINK, "FILE:1:9: file: option 'path' is required (the file to read, or `-` for standard input)\n");
+    check_refused("source: {plugin: file}\n" SINK, "FILE:1:9: file: option 'path' is required (File with one JSON event a line; `-` is standard input.)\n");
     check_refused_with("source: {plugin: generate, event: 1}\n" SINK, "FILE:1:28: generate: unknown option 'event' (did you mean 'events'?)");
     check_refused_with("source: {plugin: generate, start_time: yesterday}\n" SINK, "FILE:1:40: generate: start_time: ");
     check_refused_with(SOURCE SINK DEAD "processors: [{plugin: filter, event_types: [logn]}]\n", "FILE:4:44: filter: event_types: ");
@@ -301,6 +301,10 @@ static void test_a_store_is_checked_beside_other_mistakes(void)
     CU_ASSERT(!loaded);
     check_contains(said, "generate: start_time", "source");
     check_contains(said, "redis: unknown option 'cluster_mode'", "store");
+    close_pipeline();
+    load("source: {plugin: generate, start_time: yesterday}\nstore: {plugin: redis, username: somebody}\n" DEAD);
+    check_contains(said, "generate: start_time", "source");
+    check_contains(said, "redis: username: needs a `password`", "what the store says itself");
     close_pipeline();
 }
 
