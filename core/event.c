@@ -1,7 +1,7 @@
 #include "event.h"
 
 #include "decimal.h"
-#include "timestamp.h"
+#include <churn/time.h>
 #include <inttypes.h>
 #include <stdlib.h>
 
@@ -165,7 +165,7 @@ static bool read_envelope(const struct event_decoder *decoder, churn_event *even
     if (has_control(event->customer_id)) {
         return FAIL(reject, REJECT_INVALID_VALUE, "customer_id must not hold control characters");
     }
-    if (!timestamp_parse(time.ptr, time.len, &event->timestamp_ms)) {
+    if (!churn_time_parse(time.ptr, time.len, &event->timestamp_ms)) {
         return FAIL(reject, REJECT_INVALID_TIMESTAMP, "timestamp is no RFC 3339 time that exists");
     }
     if (data->kind == JSON_ABSENT) {
@@ -233,7 +233,7 @@ static bool read_time(const churn_field *field, const struct json_token *token, 
     if (token->kind != JSON_STRING) {
         return FAIL(reject, REJECT_WRONG_TYPE, "data.%s must be a time", field->name);
     }
-    if (!timestamp_parse(token->text.ptr, token->text.len, &value->number)) {
+    if (!churn_time_parse(token->text.ptr, token->text.len, &value->number)) {
         return FAIL(reject, REJECT_INVALID_TIMESTAMP, "data.%s is no RFC 3339 time that exists", field->name);
     }
     return true;

@@ -1,6 +1,6 @@
 #include "fold.h"
 
-#include "timestamp.h"
+#include <churn/time.h>
 #include <stdlib.h>
 
 /* The context of a churn_delta. */
@@ -46,7 +46,7 @@ static int32_t delta_merge(churn_delta *delta, const char *name, int64_t operand
     meta = &callback->folder->catalog->registry.fields[field];
     if (meta->merge == CHURN_MERGE_LATEST ||
         (meta->type == CHURN_PROFILE_STATE && (operand < 0 || operand >= meta->state_count)) ||
-        (meta->type == CHURN_PROFILE_TIME && (operand < TIMESTAMP_MIN || operand > TIMESTAMP_MAX))) {
+        (meta->type == CHURN_PROFILE_TIME && (operand < CHURN_TIME_MIN || operand > CHURN_TIME_MAX))) {
         return CHURN_FATAL;
     }
     fields_merge_number(callback->folder->scratch, (uint32_t)field, meta->merge, operand);

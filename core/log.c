@@ -1,7 +1,7 @@
 #include "log.h"
 
 #include "json_text.h"
-#include "timestamp.h"
+#include <churn/time.h>
 #include <errno.h>
 #include <pthread.h>
 #include <stdlib.h>
@@ -114,9 +114,9 @@ static void append_json_line(struct text *line, const char *time, int32_t level,
 
 static void write_line(struct log *log, int32_t level, const char *component, const char *message)
 {
-    char time[TIMESTAMP_SIZE];
+    char time[CHURN_TIME_SIZE];
     struct text line = {0};
-    timestamp_format(wall_ms(), time);
+    churn_time_format(wall_ms(), time);
     if (log->status[0] != '\0') {
         text_append(&line, "\r\033[K", 4);
     }

@@ -1,7 +1,7 @@
 #include "output.h"
 
 #include "decimal.h"
-#include "timestamp.h"
+#include <churn/time.h>
 #include <inttypes.h>
 
 static const char *const severity_names[] = {"none", "info", "warning", "critical"};
@@ -61,7 +61,7 @@ static void append_value(struct text *out, const churn_field *field, const churn
         text_append(out, buffer, decimal_format_money(value->number, buffer));
         break;
     case CHURN_FIELD_TIME:
-        timestamp_format(value->number, buffer);
+        churn_time_format(value->number, buffer);
         text_append_string(out, buffer);
         break;
     case CHURN_FIELD_BOOL:
@@ -128,8 +128,8 @@ static void append_id(struct text *out, const char *name, const churn_record *re
 
 static void append_event_members(struct text *out, const churn_event *event)
 {
-    char time[TIMESTAMP_SIZE];
-    timestamp_format(event->timestamp_ms, time);
+    char time[CHURN_TIME_SIZE];
+    churn_time_format(event->timestamp_ms, time);
     text_printf(out, "\"event_id\":");
     text_append_json(out, event->event_id.ptr, event->event_id.len);
     append_member(out, "event_type", event->event_type);

@@ -1,6 +1,6 @@
 #include "profile.h"
 
-#include "timestamp.h"
+#include <churn/time.h>
 #include <inttypes.h>
 #include <stdlib.h>
 
@@ -134,7 +134,7 @@ static bool read_number(const struct registry_field *field, churn_str value, int
     case CHURN_PROFILE_MONEY:
         return decimal_parse_units(value.ptr, value.len, ret);
     case CHURN_PROFILE_TIME:
-        if (!timestamp_parse(value.ptr, value.len, &ms)) {
+        if (!churn_time_parse(value.ptr, value.len, &ms)) {
             return false;
         }
         *ret = ms;
@@ -222,8 +222,8 @@ static void append_number(struct text *out, const struct registry_field *field, 
         text_append(out, buffer, decimal_format_money(number, buffer));
         break;
     case CHURN_PROFILE_TIME:
-        timestamp_format((int64_t)number, buffer);
-        text_append(out, buffer, TIMESTAMP_SIZE - 1);
+        churn_time_format((int64_t)number, buffer);
+        text_append(out, buffer, CHURN_TIME_SIZE - 1);
         break;
     default:
         text_append_string(out, field->states[(size_t)number]);

@@ -1,7 +1,7 @@
 #include "trigger.h"
 
 #include "json_read.h"
-#include "utc_time.h"
+#include <churn/time.h>
 #include <stdlib.h>
 
 static churn_str place(char **at, churn_str text)
@@ -19,7 +19,7 @@ struct trigger *trigger_new(const struct trigger *from)
     struct trigger *trigger;
     int64_t timestamp_ms;
     char *at;
-    if (!utc_time_parse(from->timestamp, &timestamp_ms)) {
+    if (!churn_time_parse(from->timestamp.ptr, from->timestamp.len, &timestamp_ms)) {
         return NULL;
     }
     trigger = malloc(sizeof *trigger + from->request_id.len + (size_t)from->customer_id.len + from->event_id.len +
@@ -56,7 +56,7 @@ struct trigger *trigger_parse(churn_str value, churn_error *err)
         (void)churn_fail(err, CHURN_REJECT,
                          "a trigger needs the strings request_id, customer_id (1 to 128 bytes) and an object trigger "
                          "with the strings event_id, event_type, timestamp");
-    } else if (!utc_time_parse(texts.timestamp, &ms)) {
+    } else if (!churn_time_parse(texts.timestamp.ptr, texts.timestamp.len, &ms)) {
         (void)churn_fail(err, CHURN_REJECT, "a trigger's timestamp must be written YYYY-MM-DDTHH:MM:SS.mmmZ");
     } else if ((trigger = trigger_new(&texts)) == NULL) {
         (void)churn_fail(err, CHURN_FATAL, "out of memory");

@@ -15,7 +15,7 @@
 #include <churn/plugin.h>
 #include <churn/processor.h>
 
-#include "rfc3339.h"
+#include <churn/time.h>
 
 #include <stdlib.h>
 
@@ -116,7 +116,7 @@ static int32_t check_types(const churn_host *host, const char *option, const chu
 static int32_t read_time(const char *option, const char *text, int64_t none, int64_t *ret_ms, churn_error *err)
 {
     *ret_ms = none;
-    if (text[0] != '\0' && !rfc3339_parse(text, ret_ms)) {
+    if (text[0] != '\0' && !churn_time_parse(text, strlen(text), ret_ms)) {
         return churn_fail_option(err, option, "`%s` is no time such as 2026-01-01T00:00:00Z", text);
     }
     return CHURN_OK;

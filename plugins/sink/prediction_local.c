@@ -21,7 +21,7 @@
 #include "prediction_cache.h"
 #include "store_session.h"
 #include "trigger.h"
-#include "utc_time.h"
+#include <churn/time.h>
 #include <churn/plugin.h>
 #include <churn/sink.h>
 #include <math.h>
@@ -110,9 +110,9 @@ static int32_t read_profile(void *ctx, churn_str key, const churn_pair *fields, 
         if (is(fields[i].name, "subscription_status")) {
             p->cancelled = is(fields[i].value, "cancelled");
         } else if (is(fields[i].name, "first_event_at")) {
-            p->has_first_event = utc_time_parse(fields[i].value, &p->first_event_ms);
+            p->has_first_event = churn_time_parse(fields[i].value.ptr, fields[i].value.len, &p->first_event_ms);
         } else if (is(fields[i].name, "last_order_at")) {
-            p->has_last_order = utc_time_parse(fields[i].value, &p->last_order_ms);
+            p->has_last_order = churn_time_parse(fields[i].value.ptr, fields[i].value.len, &p->last_order_ms);
         }
     }
     return CHURN_OK;
@@ -156,7 +156,7 @@ static churn_str text_of(const char *string)
 /* A prediction under way to the store: its texts, and the hash that points to them. */
 struct prediction {
     char probability[16];
-    char now[UTC_TIME_SIZE];
+    char now[CHURN_TIME_SIZE];
     churn_pair fields[PREDICTION_CACHE_FIELDS];
 };
 
@@ -175,7 +175,7 @@ static int32_t predict(struct local_sink *s, const struct trigger *trigger, stru
     }
     p = score(&profile, trigger->timestamp_ms);
     (void)snprintf(ret->probability, sizeof ret->probability, "%.4f", p);
-    utc_time_format(s->host->now_ms(s->host), ret->now);
+    churn_time_format(s->host->now_ms(s->host), ret->now);
     cached = (struct cached_prediction){.churn_probability = text_of(ret->probability),
                                         .risk_level = text_of(risk_level(p)),
                                         .model_version = text_of("baseline-1"),

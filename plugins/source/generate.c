@@ -10,9 +10,9 @@
 #include <churn/plugin.h>
 #include <churn/source.h>
 
-#include "rfc3339.h"
+#include <churn/time.h>
 #include "text_buffer.h"
-#include "utc_time.h"
+#include <churn/time.h>
 
 #include <inttypes.h>
 #include <math.h>
@@ -100,7 +100,7 @@ struct generator {
     int64_t pace_ms; /* when event pace_next was due */
     int64_t pace_next;
     int64_t day; /* whose text is day_text */
-    char day_text[UTC_TIME_SIZE];
+    char day_text[CHURN_TIME_SIZE];
     char *buffer;
     size_t buffer_size;
 };
@@ -267,7 +267,7 @@ static char *put_time(struct generator *g, char *at, int64_t ms)
     int64_t day = (ms >= 0 ? ms : ms - 86399999) / 86400000;
     uint64_t rest = (uint64_t)(ms - day * 86400000);
     if (day != g->day || g->day_text[0] == '\0') {
-        utc_time_format(ms, g->day_text);
+        churn_time_format(ms, g->day_text);
         g->day = day;
     }
     *at++ = '"';
@@ -780,7 +780,7 @@ static int32_t set_time(struct generator *g, churn_error *err)
     int64_t most;
     if (strcmp(g->start_time, "now") == 0) {
         g->start_ms = g->host->now_ms(g->host);
-    } else if (!rfc3339_parse(g->start_time, &g->start_ms)) {
+    } else if (!churn_time_parse(g->start_time, strlen(g->start_time), &g->start_ms)) {
         return churn_fail_option(err, "start_time", "`%s` is neither `now` nor a time such as 2026-01-01T00:00:00Z",
                                  g->start_time);
     }

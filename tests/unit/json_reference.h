@@ -1,5 +1,5 @@
-/* A second reader of JSON, as plain as RFC 8259 reads, for tests to compare with. It knows nothing of events but the members
- * that they keep. */
+/* A second reader of JSON, as plain as RFC 8259 reads, for tests to compare with. It knows nothing of events but the
+ * members that they keep. */
 #ifndef TESTS_UNIT_JSON_REFERENCE_H
 #define TESTS_UNIT_JSON_REFERENCE_H
 
@@ -92,7 +92,8 @@ static inline bool reference_unicode(struct reference *r, struct reference_value
         return false;
     }
     if (c >= 0xd800 && c <= 0xdbff) {
-        if (!reference_take(r, '\\') || !reference_take(r, 'u') || !reference_hex(r, &low) || low < 0xdc00 || low > 0xdfff) {
+        if (!reference_take(r, '\\') || !reference_take(r, 'u') || !reference_hex(r, &low) || low < 0xdc00 ||
+            low > 0xdfff) {
             return false;
         }
         c = 0x10000 + ((c - 0xd800) << 10) + (low - 0xdc00);
@@ -161,8 +162,8 @@ static inline bool reference_number(struct reference *r)
 }
 
 /* Where the value of a member goes: `level` 1 is the event, 2 its newest data, 0 anything else. */
-static inline struct reference_value *reference_place(struct reference *r, const struct reference_value *key, unsigned level,
-                                                      struct reference_value *ignored)
+static inline struct reference_value *reference_place(struct reference *r, const struct reference_value *key,
+                                                      unsigned level, struct reference_value *ignored)
 {
     static const char *const names[] = {"event_id", "event_type", "customer_id", "timestamp", "data"};
     if (level == 2) {
@@ -268,7 +269,8 @@ static inline bool reference_value(struct reference *r, unsigned depth, struct r
     r->deepest = depth > r->deepest ? depth : r->deepest;
     out->kind = *r->at == '{' ? JSON_OBJECT : JSON_ARRAY;
     out->len = 0;
-    ok = reference_take(r, '{') ? reference_members(r, depth, level) : reference_take(r, '[') && reference_items(r, depth);
+    ok = reference_take(r, '{') ? reference_members(r, depth, level)
+                                : reference_take(r, '[') && reference_items(r, depth);
     while (ok && level == 2 && start < r->at) {
         reference_put(out, *start++);
     }
@@ -278,7 +280,14 @@ static inline bool reference_value(struct reference *r, unsigned depth, struct r
 static inline bool reference_is_utf8(const unsigned char *at, const unsigned char *end)
 {
     while (at < end) {
-        uint32_t c = *at++, more = c < 0x80 ? 0 : c < 0xc2 ? 9 : c < 0xe0 ? 1 : c < 0xf0 ? 2 : c < 0xf5 ? 3 : 9, first = more;
+        uint32_t c = *at++,
+                 more = c < 0x80   ? 0
+                        : c < 0xc2 ? 9
+                        : c < 0xe0 ? 1
+                        : c < 0xf0 ? 2
+                        : c < 0xf5 ? 3
+                                   : 9,
+                 first = more;
         c &= more == 0 ? 0x7f : 0x3fu >> more;
         for (; more > 0; more--) {
             if (more == 9 || at == end || (*at & 0xc0) != 0x80) {
@@ -286,7 +295,8 @@ static inline bool reference_is_utf8(const unsigned char *at, const unsigned cha
             }
             c = c << 6 | (*at++ & 63);
         }
-        if ((first == 2 && (c < 0x800 || (c >= 0xd800 && c <= 0xdfff))) || (first == 3 && (c < 0x10000 || c > 0x10ffff))) {
+        if ((first == 2 && (c < 0x800 || (c >= 0xd800 && c <= 0xdfff))) ||
+            (first == 3 && (c < 0x10000 || c > 0x10ffff))) {
             return false;
         }
     }
@@ -294,13 +304,13 @@ static inline bool reference_is_utf8(const unsigned char *at, const unsigned cha
 }
 
 /* JSON_INVALID stands for any fault of the text. `data` has room for each of `names`. */
-static inline enum json_result reference_scan(struct reference *r, const char *json, size_t len, const struct name_index *names,
-                                              struct reference_value *data)
+static inline enum json_result reference_scan(struct reference *r, const char *json, size_t len,
+                                              const struct name_index *names, struct reference_value *data)
 {
     struct reference_value whole;
     bool is_object;
-    *r = (struct reference){.at = (const unsigned char *)json, .end = (const unsigned char *)json + len, .data = data,
-                            .data_names = names};
+    *r = (struct reference){
+        .at = (const unsigned char *)json, .end = (const unsigned char *)json + len, .data = data, .data_names = names};
     for (uint32_t i = 0; i < names->count; i++) {
         data[i].kind = JSON_ABSENT;
         data[i].len = 0;

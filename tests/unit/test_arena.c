@@ -42,7 +42,8 @@ static void test_pieces_are_aligned_and_apart(void)
 
 static void test_pieces_of_any_size(void)
 {
-    static const size_t sizes[] = {0, 1, 15, 16, 17, CHUNK - 16, CHUNK - 1, CHUNK, CHUNK + 1, 3 * CHUNK, 16, 10 * CHUNK, 1};
+    static const size_t sizes[] = {0,     1,         15,        16, 17,         CHUNK - 16, CHUNK - 1,
+                                   CHUNK, CHUNK + 1, 3 * CHUNK, 16, 10 * CHUNK, 1};
     struct arena arena = {.pool = &pool};
     char *pieces[COUNT(sizes)];
     for (int round = 0; round < 3; round++) {

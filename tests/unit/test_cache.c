@@ -108,7 +108,8 @@ static void test_bytes_of_a_profile_that_grew(void)
         CU_ASSERT(profile_set_mark(customer->profile, sources_find(&sources, "t", i), 5));
     }
     cache_set_profile(&cache, customer, NULL);
-    check(cache.bytes == empty && customer->bytes == empty, "%zu and %zu bytes, expected %zu", cache.bytes, customer->bytes, empty);
+    check(cache.bytes == empty && customer->bytes == empty, "%zu and %zu bytes, expected %zu", cache.bytes,
+          customer->bytes, empty);
     cache_free(&cache);
     CU_ASSERT_EQUAL(cache.bytes, 0);
 }

@@ -20,7 +20,8 @@ static void load_bytes(const char *bytes, size_t len)
     loaded = config_load(&config, file, errors);
     (void)fclose(errors);
     said = without_name(text, file);
-    check(loaded == (config.error_count == 0) && loaded == (*said == '\0'), "%u errors, said: %s", config.error_count, said);
+    check(loaded == (config.error_count == 0) && loaded == (*said == '\0'), "%u errors, said: %s", config.error_count,
+          said);
     config.file = NULL;
     config.errors = NULL;
     free(text);
@@ -63,8 +64,8 @@ static void check_scalar(const char *path, const char *expected)
 static void check_place(const char *path, unsigned line, unsigned column)
 {
     const struct node *node = at(path);
-    check(node != NULL && node->line == line && node->column == column, "%s: expected %u:%u, got %u:%u", path, line, column,
-          node != NULL ? node->line : 0, node != NULL ? node->column : 0);
+    check(node != NULL && node->line == line && node->column == column, "%s: expected %u:%u, got %u:%u", path, line,
+          column, node != NULL ? node->line : 0, node != NULL ? node->column : 0);
 }
 
 static void check_refused(const char *yaml, const char *expected)
@@ -135,9 +136,11 @@ static void test_anchors(void)
 
 static void test_no_map_of_sections(void)
 {
-    static const char *const texts[] = {"", "\n\n", "# only a comment\n", "---\n", "word", "- a\n- b\n", "[]", "'text'", "5\n"};
+    static const char *const texts[] = {"",       "\n\n", "# only a comment\n", "---\n", "word", "- a\n- b\n", "[]",
+                                        "'text'", "5\n"};
     for (size_t i = 0; i < COUNT(texts); i++) {
-        check_refused(texts[i], "FILE: a pipeline is a map of sections (source, store, sinks …); see churnd-pipeline(5)\n");
+        check_refused(texts[i],
+                      "FILE: a pipeline is a map of sections (source, store, sinks …); see churnd-pipeline(5)\n");
     }
 }
 
@@ -145,16 +148,11 @@ static void test_syntax_errors_say_where(void)
 {
     static const struct {
         const char *yaml, *part;
-    } cases[] = {{"a: 1\n b: 2\n", "FILE:2:3: YAML: "},
-                 {"a: [1, 2\nb: 3\n", "FILE:2:2: YAML: "},
-                 {"a: 'open\n", "FILE:2:1: YAML: "},
-                 {"a:\n\tb: 1\n", "FILE:2:1: YAML: "},
-                 {"a: @b\n", "FILE:1:4: YAML: "},
-                 {"a: *nothing\n", "FILE:1:4: YAML: "},
-                 {"a: {b: 1\n", "FILE:2:1: YAML: "},
-                 {"a: b: c\n", "FILE:1:5: YAML: "},
-                 {"a: \"\\q\"\n", "FILE:1:5: YAML: "},
-                 {"a: 1\n- b\n", "FILE:2:1: YAML: "}};
+    } cases[] = {{"a: 1\n b: 2\n", "FILE:2:3: YAML: "}, {"a: [1, 2\nb: 3\n", "FILE:2:2: YAML: "},
+                 {"a: 'open\n", "FILE:2:1: YAML: "},    {"a:\n\tb: 1\n", "FILE:2:1: YAML: "},
+                 {"a: @b\n", "FILE:1:4: YAML: "},       {"a: *nothing\n", "FILE:1:4: YAML: "},
+                 {"a: {b: 1\n", "FILE:2:1: YAML: "},    {"a: b: c\n", "FILE:1:5: YAML: "},
+                 {"a: \"\\q\"\n", "FILE:1:5: YAML: "},  {"a: 1\n- b\n", "FILE:2:1: YAML: "}};
     for (size_t i = 0; i < COUNT(cases); i++) {
         check_refused_with(cases[i].yaml, cases[i].part);
     }
@@ -173,7 +171,8 @@ static void test_text_that_is_no_utf8(void)
     load_bytes("a: b\0c\n", 7);
     CU_ASSERT(!loaded);
     check_refused("a: \"b\\0c\"\n", "FILE:1:4: a value must not hold a NUL character\n");
-    load("\xef\xbb\xbf" "a: b\n"); /* editors write the mark before YAML, which allows it */
+    load("\xef\xbb\xbf"
+         "a: b\n"); /* editors write the mark before YAML, which allows it */
     check_scalar("a", "b");
 }
 
@@ -211,12 +210,13 @@ static void test_repeated_keys(void)
 
 static void test_every_mistake_is_reported(void)
 {
-    check_refused("a: 1\na: 2\nb:\n  c: ${UNIT_UNSET}\n  d: ${UNIT_UNSET:?say it}\n  e: ${x\n",
-                  "FILE:2:1: 'a' was given before, in line 1\n"
-                  "FILE:4:6: environment variable UNIT_UNSET is not set (set it, or give a default: ${UNIT_UNSET:-default})\n"
-                  "FILE:5:6: environment variable UNIT_UNSET is needed: say it\n"
-                  "FILE:6:6: '${x' is not a reference to a variable; write ${NAME}, ${NAME:-default} or ${NAME:?message} "
-                  "($$ for a dollar sign)\n");
+    check_refused(
+        "a: 1\na: 2\nb:\n  c: ${UNIT_UNSET}\n  d: ${UNIT_UNSET:?say it}\n  e: ${x\n",
+        "FILE:2:1: 'a' was given before, in line 1\n"
+        "FILE:4:6: environment variable UNIT_UNSET is not set (set it, or give a default: ${UNIT_UNSET:-default})\n"
+        "FILE:5:6: environment variable UNIT_UNSET is needed: say it\n"
+        "FILE:6:6: '${x' is not a reference to a variable; write ${NAME}, ${NAME:-default} or ${NAME:?message} "
+        "($$ for a dollar sign)\n");
 }
 
 static void test_variables(void)
@@ -274,9 +274,21 @@ static void test_variables_do_not_change_the_structure(void)
 
 static void test_references_that_are_none(void)
 {
-    static const char *const texts[] = {"${}", "${:-x}", "${UNIT_SET", "${UNIT-SET}", "${UNIT SET}", "${UNIT_SET:}", "${UNIT_SET:=x}",
-                                        "${UNIT_SET:+x}", "${UNIT_SET-x}", "${ UNIT_SET}", "${UNIT_SET }", "x${UNIT_SET:-a", "${UNIT_UNSET:-${UNIT_SET}}",
-                                        "${UNIT_UNSET:?${UNIT_SET}}", "${UNIT_SET:-${UNIT_UNSET:-x}}"};
+    static const char *const texts[] = {"${}",
+                                        "${:-x}",
+                                        "${UNIT_SET",
+                                        "${UNIT-SET}",
+                                        "${UNIT SET}",
+                                        "${UNIT_SET:}",
+                                        "${UNIT_SET:=x}",
+                                        "${UNIT_SET:+x}",
+                                        "${UNIT_SET-x}",
+                                        "${ UNIT_SET}",
+                                        "${UNIT_SET }",
+                                        "x${UNIT_SET:-a",
+                                        "${UNIT_UNSET:-${UNIT_SET}}",
+                                        "${UNIT_UNSET:?${UNIT_SET}}",
+                                        "${UNIT_SET:-${UNIT_UNSET:-x}}"};
     for (size_t i = 0; i < COUNT(texts); i++) {
         char yaml[256];
         (void)snprintf(yaml, sizeof yaml, "k: \"%s\"\n", texts[i]);
@@ -287,18 +299,21 @@ static void test_references_that_are_none(void)
 
 static void test_variables_that_are_not_set(void)
 {
-    check_refused("k: x\nl:   ${UNIT_UNSET}\n",
-                  "FILE:2:6: environment variable UNIT_UNSET is not set (set it, or give a default: ${UNIT_UNSET:-default})\n");
+    check_refused(
+        "k: x\nl:   ${UNIT_UNSET}\n",
+        "FILE:2:6: environment variable UNIT_UNSET is not set (set it, or give a default: ${UNIT_UNSET:-default})\n");
     check_refused("k: ${UNIT_UNSET:?get it from the console}\n",
                   "FILE:1:4: environment variable UNIT_UNSET is needed: get it from the console\n");
-    check_refused("k: ${UNIT_EMPTY:?must not be empty}\n", "FILE:1:4: environment variable UNIT_EMPTY is needed: must not be empty\n");
+    check_refused("k: ${UNIT_EMPTY:?must not be empty}\n",
+                  "FILE:1:4: environment variable UNIT_EMPTY is needed: must not be empty\n");
     check_refused_with("k: ${UNIT_UNSET:?}\n", "UNIT_UNSET is needed");
 }
 
 /* What a variable holds may be a secret: messages show what the file says. */
 static void test_messages_show_no_values(void)
 {
-    static const char *const texts[] = {"k: ${UNIT_SECRET}${\n", "k: ${UNIT_SECRET} ${UNIT_UNSET}\n", "k: ${UNIT_SECRET:?x}${UNIT_UNSET:?y}\n"};
+    static const char *const texts[] = {"k: ${UNIT_SECRET}${\n", "k: ${UNIT_SECRET} ${UNIT_UNSET}\n",
+                                        "k: ${UNIT_SECRET:?x}${UNIT_UNSET:?y}\n"};
     for (size_t i = 0; i < COUNT(texts); i++) {
         load(texts[i]);
         check(!loaded && strstr(said, "hunter2") == NULL, "said: %s", said);
@@ -486,12 +501,10 @@ int main(void)
         TEST(test_env_file_that_does_not_exist),
         CU_TEST_INFO_NULL,
     };
-    static const char *const set[][2] = {{"UNIT_SET", "value"},
-                                         {"UNIT_EMPTY", ""},
-                                         {"UNIT_SECRET", "hunter2"},
-                                         {"UNIT_QUOTED", "a \"b\" 'c' ${UNIT_SET} $$ # d: [e]"},
-                                         {"UNIT_YAML", "x\nc: [1, 2]"},
-                                         {"_1", "underscore"}};
+    static const char *const set[][2] = {
+        {"UNIT_SET", "value"},         {"UNIT_EMPTY", ""},
+        {"UNIT_SECRET", "hunter2"},    {"UNIT_QUOTED", "a \"b\" 'c' ${UNIT_SET} $$ # d: [e]"},
+        {"UNIT_YAML", "x\nc: [1, 2]"}, {"_1", "underscore"}};
     int status;
     for (size_t i = 0; i < COUNT(set); i++) {
         if (setenv(set[i][0], set[i][1], 1) != 0) {

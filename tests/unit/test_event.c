@@ -92,10 +92,21 @@ static bool is_text(churn_str text, const char *expected)
 
 static void test_reason_names(void)
 {
-    static const char *const names[] = {
-        "empty", "too_large", "byte_order_mark", "invalid_utf8", "invalid_json", "too_deep", "not_an_object", "missing_field",
-        "wrong_type", "invalid_value", "invalid_timestamp", "unknown_event_type", "rejected_by_plugin",
-        "rejected_by_processor", "rejected_by_sink"};
+    static const char *const names[] = {"empty",
+                                        "too_large",
+                                        "byte_order_mark",
+                                        "invalid_utf8",
+                                        "invalid_json",
+                                        "too_deep",
+                                        "not_an_object",
+                                        "missing_field",
+                                        "wrong_type",
+                                        "invalid_value",
+                                        "invalid_timestamp",
+                                        "unknown_event_type",
+                                        "rejected_by_plugin",
+                                        "rejected_by_processor",
+                                        "rejected_by_sink"};
     CU_ASSERT_EQUAL(COUNT(names), REJECT_REASON_COUNT);
     for (size_t i = 0; i < COUNT(names); i++) {
         check_text(reject_reason_name((enum reject_reason)i), names[i], "reason");
@@ -106,20 +117,23 @@ static void test_what_an_event_holds(void)
 {
     static const char text[] =
         " {\"event_id\":\"c1_17\",\"event_type\":\"order_placed\",\"customer_id\":\"c\xc3\xa9\\u0031\",\"timestamp\":"
-        "\"2026-01-02T04:04:05.6789+01:00\",\"data\": {\"order_id\":\"o\\n1\",\"order_value\":99.99995,\"items_count\":3,"
+        "\"2026-01-02T04:04:05.6789+01:00\",\"data\": "
+        "{\"order_id\":\"o\\n1\",\"order_value\":99.99995,\"items_count\":3,"
         "\"payment_method\":\"\", \"more\":[1]} ,\"more\":{}} ";
     check_reason(text, NO_REASON);
     CU_ASSERT_EQUAL(event.size, sizeof event);
     CU_ASSERT(is_text(event.event_id, "c1_17"));
     CU_ASSERT(is_text(event.event_type, "order_placed") && event.event_type.ptr[event.event_type.len] == '\0');
-    CU_ASSERT(is_text(event.customer_id, "c\xc3\xa9" "1"));
+    CU_ASSERT(is_text(event.customer_id, "c\xc3\xa9"
+                                         "1"));
     CU_ASSERT_EQUAL(event.timestamp_ms, INT64_C(1767323045678));
     CU_ASSERT(is_text(event.data, "{\"order_id\":\"o\\n1\",\"order_value\":99.99995,\"items_count\":3,"
                                   "\"payment_method\":\"\", \"more\":[1]}"));
     CU_ASSERT(event.payload.ptr == bytes && event.payload.len == sizeof text - 1);
     CU_ASSERT_EQUAL(event.value_count, 4);
     CU_ASSERT(is_text(churn_event_value(&event, "order_id")->text, "o\n1"));
-    CU_ASSERT_EQUAL(churn_event_value(&event, "order_value")->number, 1000000); /* 99.99995: a tie, to the even 100.0000 */
+    CU_ASSERT_EQUAL(churn_event_value(&event, "order_value")->number,
+                    1000000); /* 99.99995: a tie, to the even 100.0000 */
     CU_ASSERT_EQUAL(churn_event_value(&event, "items_count")->number, 3);
     CU_ASSERT(is_text(churn_event_value(&event, "payment_method")->text, ""));
     CU_ASSERT_PTR_NULL(churn_event_value(&event, "more"));
@@ -174,7 +188,8 @@ static void test_depth(void)
         parts.data = data;
         check_parts(&parts, levels <= 64 ? NO_REASON : "too_deep");
     }
-    (void)snprintf(text, sizeof text, "{\"x\":%s1", "[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[");
+    (void)snprintf(text, sizeof text, "{\"x\":%s1",
+                   "[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[");
     check_reason(text, "invalid_json");
 }
 
@@ -258,13 +273,22 @@ static void check_id_lengths(size_t member)
         const char *unit;
         size_t count;
         const char *tail, *expected;
-    } cases[] = {{"", 0, "", "invalid_value"},      {"x", 1, "", NO_REASON},         {"x", 127, "", NO_REASON},
-                 {"x", 128, "", NO_REASON},         {"x", 129, "", "invalid_value"}, {"x", 1000, "", "invalid_value"},
-                 {"\xc3\xa9", 64, "", NO_REASON},   {"\xc3\xa9", 64, "x", "invalid_value"},
-                 {"\xe2\x82\xac", 42, "xx", NO_REASON}, {"\xe2\x82\xac", 43, "", "invalid_value"},
-                 {"\\u00e9", 64, "", NO_REASON},    {"\\u00e9", 64, "x", "invalid_value"},
-                 {"\\ud83d\\ude00", 32, "", NO_REASON}, {"\\ud83d\\ude00", 32, "x", "invalid_value"},
-                 {"\\\"", 128, "", NO_REASON},      {"\\\"", 129, "", "invalid_value"}};
+    } cases[] = {{"", 0, "", "invalid_value"},
+                 {"x", 1, "", NO_REASON},
+                 {"x", 127, "", NO_REASON},
+                 {"x", 128, "", NO_REASON},
+                 {"x", 129, "", "invalid_value"},
+                 {"x", 1000, "", "invalid_value"},
+                 {"\xc3\xa9", 64, "", NO_REASON},
+                 {"\xc3\xa9", 64, "x", "invalid_value"},
+                 {"\xe2\x82\xac", 42, "xx", NO_REASON},
+                 {"\xe2\x82\xac", 43, "", "invalid_value"},
+                 {"\\u00e9", 64, "", NO_REASON},
+                 {"\\u00e9", 64, "x", "invalid_value"},
+                 {"\\ud83d\\ude00", 32, "", NO_REASON},
+                 {"\\ud83d\\ude00", 32, "x", "invalid_value"},
+                 {"\\\"", 128, "", NO_REASON},
+                 {"\\\"", 129, "", "invalid_value"}};
     for (size_t i = 0; i < COUNT(cases); i++) {
         *part = quoted(cases[i].unit, cases[i].count, cases[i].tail);
         check_parts(&parts, cases[i].expected);
@@ -334,8 +358,9 @@ static void test_timestamps(void)
 
 static void test_unknown_types(void)
 {
-    static const char *const names[] = {"\"\"", "\"Login\"", "\"login \"", "\"logi\"", "\"loginn\"", "\"login\\u0000\"",
-                                        "\"orders_placed\"", "\"../login\"", "\"\\u0000\""};
+    static const char *const names[] = {"\"\"",       "\"Login\"",        "\"login \"",        "\"logi\"",
+                                        "\"loginn\"", "\"login\\u0000\"", "\"orders_placed\"", "\"../login\"",
+                                        "\"\\u0000\""};
     struct parts parts = login;
     for (size_t i = 0; i < COUNT(names); i++) {
         parts.event_type = names[i];
@@ -401,8 +426,8 @@ static const char *good_value(enum kind kind)
     return values[kind];
 }
 
-/* The data of a type with good values, but for one field, which has `value`; NULL: which is left out. `others`: with those
- * that are not required too. */
+/* The data of a type with good values, but for one field, which has `value`; NULL: which is left out. `others`: with
+ * those that are not required too. */
 static const char *write_data(const struct rule *odd, const char *value, bool others)
 {
     static char text[4096];
@@ -445,8 +470,19 @@ static void test_null_is_no_value(void)
 static void test_types_of_fields(void)
 {
     static const char *const no_text[] = {"1", "1.5", "true", "false", "[]", "{}", "[\"x\"]"};
-    static const char *const no_int[] = {"\"1\"", "1.0", "1.5", "1e0", "1E2", "10e-1", "true", "[]", "{}", "9223372036854775808",
-                                         "-9223372036854775809", "1e400", "100000000000000000000000000000000000000000"};
+    static const char *const no_int[] = {"\"1\"",
+                                         "1.0",
+                                         "1.5",
+                                         "1e0",
+                                         "1E2",
+                                         "10e-1",
+                                         "true",
+                                         "[]",
+                                         "{}",
+                                         "9223372036854775808",
+                                         "-9223372036854775809",
+                                         "1e400",
+                                         "100000000000000000000000000000000000000000"};
     static const char *const no_money[] = {"\"1\"", "\"\"", "true", "false", "[]", "{}", "[1]"};
     for (size_t i = 0; i < COUNT(rules); i++) {
         const struct rule *rule = &rules[i];
@@ -489,8 +525,19 @@ static void test_money(void)
     static const struct {
         const char *text;
         int64_t units; /* -1: refused */
-    } cases[] = {{"0", 0}, {"-0", 0}, {"0.00005", 0}, {"0.00015", 2}, {"99.99", 999900}, {"1e2", 1000000}, {"999999999999.9999", 9999999999999999},
-                 {"999999999999.99991", -1}, {"1000000000000", -1}, {"-0.0001", -1}, {"-1e-400", -1}, {"1e400", -1}, {"1e-400", 0},
+    } cases[] = {{"0", 0},
+                 {"-0", 0},
+                 {"0.00005", 0},
+                 {"0.00015", 2},
+                 {"99.99", 999900},
+                 {"1e2", 1000000},
+                 {"999999999999.9999", 9999999999999999},
+                 {"999999999999.99991", -1},
+                 {"1000000000000", -1},
+                 {"-0.0001", -1},
+                 {"-1e-400", -1},
+                 {"1e400", -1},
+                 {"1e-400", 0},
                  {"0e999999999", 0}};
     for (size_t i = 0; i < COUNT(rules); i++) {
         for (size_t k = 0; k < COUNT(cases) && rules[i].kind == MONEY; k++) {
@@ -505,7 +552,8 @@ static void test_money(void)
 static void test_choices(void)
 {
     static const char *const good[] = {"\"low\"", "\"medium\"", "\"high\"", "\"urgent\"", "\"\\u006cow\""};
-    static const char *const bad[] = {"\"\"", "\"Low\"", "\"LOW\"", "\"low \"", "\"lo\"", "\"loww\"", "\"low\\u0000\"", "\"critical\""};
+    static const char *const bad[] = {"\"\"",   "\"Low\"",  "\"LOW\"",        "\"low \"",
+                                      "\"lo\"", "\"loww\"", "\"low\\u0000\"", "\"critical\""};
     for (size_t i = 0; i < COUNT(rules); i++) {
         for (size_t k = 0; k < COUNT(good) && rules[i].kind == PRIORITY; k++) {
             check_rule(&rules[i], good[k], NO_REASON);
@@ -531,23 +579,26 @@ static void test_every_type_is_in_the_contract(void)
 
 static void test_any_order_of_members(void)
 {
-    check_reason("{\"data\":{\"rating\":5,\"product_id\":\"p\"},\"timestamp\":\"2026-01-01T00:00:00Z\",\"customer_id\":\"c\","
-                 "\"event_type\":\"review_submitted\",\"event_id\":\"e\"}",
-                 NO_REASON);
+    check_reason(
+        "{\"data\":{\"rating\":5,\"product_id\":\"p\"},\"timestamp\":\"2026-01-01T00:00:00Z\",\"customer_id\":\"c\","
+        "\"event_type\":\"review_submitted\",\"event_id\":\"e\"}",
+        NO_REASON);
     CU_ASSERT_EQUAL(churn_event_value(&event, "rating")->number, 5);
     CU_ASSERT(is_text(event.data, "{\"rating\":5,\"product_id\":\"p\"}"));
 }
 
 static void test_repeated_names(void)
 {
-    check_reason("{\"event_id\":\"e\",\"event_type\":\"nothing\",\"event_type\":\"review_submitted\",\"customer_id\":\"\","
-                 "\"customer_id\":\"c\",\"timestamp\":0,\"timestamp\":\"2026-01-01T00:00:00Z\",\"data\":7,"
-                 "\"data\":{\"product_id\":\"p\",\"rating\":9,\"rating\":4}}",
-                 NO_REASON);
+    check_reason(
+        "{\"event_id\":\"e\",\"event_type\":\"nothing\",\"event_type\":\"review_submitted\",\"customer_id\":\"\","
+        "\"customer_id\":\"c\",\"timestamp\":0,\"timestamp\":\"2026-01-01T00:00:00Z\",\"data\":7,"
+        "\"data\":{\"product_id\":\"p\",\"rating\":9,\"rating\":4}}",
+        NO_REASON);
     CU_ASSERT_EQUAL(churn_event_value(&event, "rating")->number, 4);
-    check_reason("{\"event_id\":\"e\",\"event_type\":\"review_submitted\",\"customer_id\":\"c\",\"timestamp\":"
-                 "\"2026-01-01T00:00:00Z\",\"data\":{\"product_id\":\"p\",\"rating\":4},\"data\":{\"product_id\":\"p\"}}",
-                 "missing_field");
+    check_reason(
+        "{\"event_id\":\"e\",\"event_type\":\"review_submitted\",\"customer_id\":\"c\",\"timestamp\":"
+        "\"2026-01-01T00:00:00Z\",\"data\":{\"product_id\":\"p\",\"rating\":4},\"data\":{\"product_id\":\"p\"}}",
+        "missing_field");
     check_data("review_submitted", "{\"product_id\":\"p\",\"rating\":4,\"rating\":null}", "wrong_type");
 }
 
@@ -557,7 +608,9 @@ static const churn_field odd_fields[] = {
     {"when", .type = CHURN_FIELD_TIME},
     {"low", .type = CHURN_FIELD_INT, .min = INT64_MIN, .max = -1},
 };
-static const churn_event_type odd_type = {.size = sizeof odd_type, .fields = odd_fields, .field_count = COUNT(odd_fields),
+static const churn_event_type odd_type = {.size = sizeof odd_type,
+                                          .fields = odd_fields,
+                                          .field_count = COUNT(odd_fields),
                                           .field_stride = sizeof(churn_field)};
 
 static void test_bool_and_time_fields(void)
@@ -593,7 +646,8 @@ static void test_bool_and_time_fields(void)
 /* A detail goes to logs and topics that other people read: it names fields and never shows what they hold. */
 static void test_details_show_no_values(void)
 {
-    static const char *const data[] = {"{\"product_id\":17171717,\"rating\":4}", "{\"product_id\":\"p\",\"rating\":17171717}",
+    static const char *const data[] = {"{\"product_id\":17171717,\"rating\":4}",
+                                       "{\"product_id\":\"p\",\"rating\":17171717}",
                                        "{\"product_id\":\"p\",\"rating\":\"17171717\"}"};
     for (size_t i = 0; i < COUNT(data); i++) {
         struct parts parts = login;

@@ -61,8 +61,10 @@ static void check_token(const struct json_token *token, uint32_t kind, const cha
     }
 }
 
-#define CHECK_MEMBER(member, kind, text) check_token(json_scan_member(scanner, (member)), (kind), (text), sizeof(text) - 1, #member)
-#define CHECK_DATA(name, kind, text) check_token(json_scan_data(scanner, (name)), (kind), (text), sizeof(text) - 1, #name)
+#define CHECK_MEMBER(member, kind, text)                                                                               \
+    check_token(json_scan_member(scanner, (member)), (kind), (text), sizeof(text) - 1, #member)
+#define CHECK_DATA(name, kind, text)                                                                                   \
+    check_token(json_scan_data(scanner, (name)), (kind), (text), sizeof(text) - 1, #name)
 
 static void check_all(const char *const *texts, enum json_result expected)
 {
@@ -88,7 +90,8 @@ static void test_accepts_what_is_json(void)
         "{\"x\":\"\"}",
         "{\"x\":\"\\\"\\\\\\/\\b\\f\\n\\r\\t\\u0041\\u00e9\\u20ac\\ud83d\\ude00\\u0000\"}",
         "{\"x\":\"\\uDBFF\\uDFFF\"}",
-        "{\"x\":\"\x7f\xc2\x80\xdf\xbf\xe0\xa0\x80\xed\x9f\xbf\xee\x80\x80\xef\xbf\xbf\xf0\x90\x80\x80\xf4\x8f\xbf\xbf\"}",
+        "{\"x\":"
+        "\"\x7f\xc2\x80\xdf\xbf\xe0\xa0\x80\xed\x9f\xbf\xee\x80\x80\xef\xbf\xbf\xf0\x90\x80\x80\xf4\x8f\xbf\xbf\"}",
         "{\"\xc3\xa9\":1}",
         "{\"x\":\"{\\\"y\\\":[}\"}",
         "{\"x\":1,\"x\":2}",
@@ -103,104 +106,103 @@ static void test_accepts_what_is_json(void)
 
 static void test_refuses_what_is_not_json(void)
 {
-    static const char *const texts[] = {
-        " ",
-        "\n",
-        "{",
-        "}",
-        "{}}",
-        "{}{}",
-        "{} {}",
-        "{},",
-        "{}x",
-        "{}1",
-        "{}\"\"",
-        "{}[]",
-        "{}null",
-        "x{}",
-        ",{}",
-        "{,}",
-        "{\"x\"}",
-        "{\"x\":}",
-        "{\"x\":1,}",
-        "{\"x\":1,,\"y\":2}",
-        "{\"x\":1 \"y\":2}",
-        "{\"x\":1;\"y\":2}",
-        "{\"x\"=1}",
-        "{\"x\"::1}",
-        "{:1}",
-        "{x:1}",
-        "{'x':1}",
-        "{\"x\":'y'}",
-        "{1:1}",
-        "{null:1}",
-        "{\"x\":1 2}",
-        "{\"x\":\"a\"\"b\"}",
-        "{\"x\":\"a\"b}",
-        "{\"x\":\"a\"1}",
-        "{\"x\":[1}",
-        "{\"x\":[1}]",
-        "{\"x\":1]",
-        "{\"x\":[1,]}",
-        "{\"x\":[,1]}",
-        "{\"x\":[1 2]}",
-        "{\"x\":[1,,2]}",
-        "{\"x\":[\"a\":1]}",
-        "{\"x\":{1}}",
-        "{\"x\":{\"y\":1}",
-        "{\"x\":tru}",
-        "{\"x\":truex}",
-        "{\"x\":true1}",
-        "{\"x\":True}",
-        "{\"x\":nul}",
-        "{\"x\":nullnull}",
-        "{\"x\":fals}",
-        "{\"x\":falsee}",
-        "{\"x\":undefined}",
-        "{\"x\":NaN}",
-        "{\"x\":Infinity}",
-        "{\"x\":-Infinity}",
-        "{\"x\":+1}",
-        "{\"x\":01}",
-        "{\"x\":-01}",
-        "{\"x\":1.}",
-        "{\"x\":.5}",
-        "{\"x\":-}",
-        "{\"x\":1e}",
-        "{\"x\":1e+}",
-        "{\"x\":0x10}",
-        "{\"x\":1_000}",
-        "{\"x\":1.2.3}",
-        "{\"x\":--1}",
-        "{\"x\":\"\n\"}",
-        "{\"x\":\"\t\"}",
-        "{\"x\":\"\x01\"}",
-        "{\"x\":\"\x1f\"}",
-        "{\"x\n\":1}",
-        "{\"x\":\"a}",
-        "{\"x\":a\"}",
-        "{\"x\":\"\\\"}",
-        "{\"x\":\"\\a\"}",
-        "{\"x\":\"\\v\"}",
-        "{\"x\":\"\\0\"}",
-        "{\"x\":\"\\x41\"}",
-        "{\"x\":\"\\'\"}",
-        "{\"x\":\"\\U0041\"}",
-        "{\"x\":\"\\u\"}",
-        "{\"x\":\"\\u004\"}",
-        "{\"x\":\"\\u00g0\"}",
-        "{\"x\":\"\\u 041\"}",
-        "{\"x\":\"\\u+041\"}",
-        "{\"x\":/* */1}",
-        "{\"x\":1}//",
-        "{\"x\":1}#",
-        "{\"x\":1}\f",
-        "{\"x\":\v1}",
-        "{\"x\":1\xc2\xa0}",          /* no-break space */
-        "{\"x\":1\xe2\x80\xa8}",      /* line separator */
-        "\xef\xbb\xbf{}",             /* byte order mark */
-        "{\"x\":1}\xef\xbb\xbf",
-        NULL};
+    static const char *const texts[] = {" ",
+                                        "\n",
+                                        "{",
+                                        "}",
+                                        "{}}",
+                                        "{}{}",
+                                        "{} {}",
+                                        "{},",
+                                        "{}x",
+                                        "{}1",
+                                        "{}\"\"",
+                                        "{}[]",
+                                        "{}null",
+                                        "x{}",
+                                        ",{}",
+                                        "{,}",
+                                        "{\"x\"}",
+                                        "{\"x\":}",
+                                        "{\"x\":1,}",
+                                        "{\"x\":1,,\"y\":2}",
+                                        "{\"x\":1 \"y\":2}",
+                                        "{\"x\":1;\"y\":2}",
+                                        "{\"x\"=1}",
+                                        "{\"x\"::1}",
+                                        "{:1}",
+                                        "{x:1}",
+                                        "{'x':1}",
+                                        "{\"x\":'y'}",
+                                        "{1:1}",
+                                        "{null:1}",
+                                        "{\"x\":1 2}",
+                                        "{\"x\":\"a\"\"b\"}",
+                                        "{\"x\":\"a\"b}",
+                                        "{\"x\":\"a\"1}",
+                                        "{\"x\":[1}",
+                                        "{\"x\":[1}]",
+                                        "{\"x\":1]",
+                                        "{\"x\":[1,]}",
+                                        "{\"x\":[,1]}",
+                                        "{\"x\":[1 2]}",
+                                        "{\"x\":[1,,2]}",
+                                        "{\"x\":[\"a\":1]}",
+                                        "{\"x\":{1}}",
+                                        "{\"x\":{\"y\":1}",
+                                        "{\"x\":tru}",
+                                        "{\"x\":truex}",
+                                        "{\"x\":true1}",
+                                        "{\"x\":True}",
+                                        "{\"x\":nul}",
+                                        "{\"x\":nullnull}",
+                                        "{\"x\":fals}",
+                                        "{\"x\":falsee}",
+                                        "{\"x\":undefined}",
+                                        "{\"x\":NaN}",
+                                        "{\"x\":Infinity}",
+                                        "{\"x\":-Infinity}",
+                                        "{\"x\":+1}",
+                                        "{\"x\":01}",
+                                        "{\"x\":-01}",
+                                        "{\"x\":1.}",
+                                        "{\"x\":.5}",
+                                        "{\"x\":-}",
+                                        "{\"x\":1e}",
+                                        "{\"x\":1e+}",
+                                        "{\"x\":0x10}",
+                                        "{\"x\":1_000}",
+                                        "{\"x\":1.2.3}",
+                                        "{\"x\":--1}",
+                                        "{\"x\":\"\n\"}",
+                                        "{\"x\":\"\t\"}",
+                                        "{\"x\":\"\x01\"}",
+                                        "{\"x\":\"\x1f\"}",
+                                        "{\"x\n\":1}",
+                                        "{\"x\":\"a}",
+                                        "{\"x\":a\"}",
+                                        "{\"x\":\"\\\"}",
+                                        "{\"x\":\"\\a\"}",
+                                        "{\"x\":\"\\v\"}",
+                                        "{\"x\":\"\\0\"}",
+                                        "{\"x\":\"\\x41\"}",
+                                        "{\"x\":\"\\'\"}",
+                                        "{\"x\":\"\\U0041\"}",
+                                        "{\"x\":\"\\u\"}",
+                                        "{\"x\":\"\\u004\"}",
+                                        "{\"x\":\"\\u00g0\"}",
+                                        "{\"x\":\"\\u 041\"}",
+                                        "{\"x\":\"\\u+041\"}",
+                                        "{\"x\":/* */1}",
+                                        "{\"x\":1}//",
+                                        "{\"x\":1}#",
+                                        "{\"x\":1}\f",
+                                        "{\"x\":\v1}",
+                                        "{\"x\":1\xc2\xa0}",     /* no-break space */
+                                        "{\"x\":1\xe2\x80\xa8}", /* line separator */
+                                        "\xef\xbb\xbf{}",        /* byte order mark */
+                                        "{\"x\":1}\xef\xbb\xbf",
+                                        NULL};
     check_all(texts, JSON_INVALID);
     CU_ASSERT_EQUAL(scan_bytes("", 0), JSON_INVALID);
 }
@@ -221,11 +223,20 @@ static void test_refuses_a_nul_anywhere(void)
 /* In an object of another kind, in a kept member and in a member that nobody reads. */
 static void check_string_fault(const char *fault, enum json_result expected)
 {
-    static const char *const places[] = {"{\"event_id\":\"%s\"}",     "{\"x\":\"%s\"}",         "{\"%s\":1}",
-                                         "{\"x\":[\"%s\"]}",          "{\"x\":{\"%s\":1}}",     "{\"data\":{\"a\":\"%s\"}}",
-                                         "{\"data\":{\"%s\":1}}",     "{\"data\":{\"x\":\"%s\"}}", "{\"data\":\"%s\"}",
-                                         "{\"data\":[\"%s\"]}",       "[\"%s\"]",               "\"%s\"",
-                                         "[{\"%s\":1}]",              "{\"x\":{\"y\":[{\"z\":\"%s\"}]}}"};
+    static const char *const places[] = {"{\"event_id\":\"%s\"}",
+                                         "{\"x\":\"%s\"}",
+                                         "{\"%s\":1}",
+                                         "{\"x\":[\"%s\"]}",
+                                         "{\"x\":{\"%s\":1}}",
+                                         "{\"data\":{\"a\":\"%s\"}}",
+                                         "{\"data\":{\"%s\":1}}",
+                                         "{\"data\":{\"x\":\"%s\"}}",
+                                         "{\"data\":\"%s\"}",
+                                         "{\"data\":[\"%s\"]}",
+                                         "[\"%s\"]",
+                                         "\"%s\"",
+                                         "[{\"%s\":1}]",
+                                         "{\"x\":{\"y\":[{\"z\":\"%s\"}]}}"};
     for (size_t i = 0; i < COUNT(places); i++) {
         char text[256];
         const char *at = strstr(places[i], "%s");
@@ -237,10 +248,21 @@ static void check_string_fault(const char *fault, enum json_result expected)
 
 static void test_lone_surrogates(void)
 {
-    static const char *const faults[] = {"\\ud800",          "\\udc00",          "\\udfff",        "\\uD83D",
-                                         "\\ud83dx",         "\\ud83d\\n",       "\\ud83d\\u0041", "\\ud83d\\ud83d",
-                                         "\\ude00\\ud83d",   "\\ud83d \\ude00",  "\\ud83d\\\\ude00", "\\ud83d\\ue000",
-                                         "\\ud83d\\ude00\\ude00", "\\udbff\\udbff", "\\ud800\\udbff"};
+    static const char *const faults[] = {"\\ud800",
+                                         "\\udc00",
+                                         "\\udfff",
+                                         "\\uD83D",
+                                         "\\ud83dx",
+                                         "\\ud83d\\n",
+                                         "\\ud83d\\u0041",
+                                         "\\ud83d\\ud83d",
+                                         "\\ude00\\ud83d",
+                                         "\\ud83d \\ude00",
+                                         "\\ud83d\\\\ude00",
+                                         "\\ud83d\\ue000",
+                                         "\\ud83d\\ude00\\ude00",
+                                         "\\udbff\\udbff",
+                                         "\\ud800\\udbff"};
     for (size_t i = 0; i < COUNT(faults); i++) {
         check_string_fault(faults[i], JSON_INVALID);
     }
@@ -249,15 +271,15 @@ static void test_lone_surrogates(void)
 static void test_utf8_faults(void)
 {
     static const char *const faults[] = {
-        "\x80",             /* continuation alone */
+        "\x80", /* continuation alone */
         "\xbf",
-        "\xc0\x80",         /* overlong NUL */
-        "\xc1\xbf",         /* overlong */
+        "\xc0\x80", /* overlong NUL */
+        "\xc1\xbf", /* overlong */
         "\xe0\x80\x80",
         "\xe0\x9f\xbf",
         "\xf0\x80\x80\x80",
         "\xf0\x8f\xbf\xbf",
-        "\xed\xa0\x80",     /* surrogates */
+        "\xed\xa0\x80", /* surrogates */
         "\xed\xbf\xbf",
         "\xed\xa0\xbd\xed\xb8\x80",
         "\xf4\x90\x80\x80", /* beyond U+10FFFF */
@@ -265,12 +287,12 @@ static void test_utf8_faults(void)
         "\xf8\x88\x80\x80\x80",
         "\xfe",
         "\xff",
-        "\xc3",             /* cut short */
+        "\xc3", /* cut short */
         "\xe2\x82",
         "\xf0\x9f\x98",
         "\xc3\xc3",
         "\xe2\x82x",
-        "\xe9",             /* Latin-1 */
+        "\xe9", /* Latin-1 */
     };
     for (size_t i = 0; i < COUNT(faults); i++) {
         check_string_fault(faults[i], JSON_INVALID_UTF8);
@@ -281,17 +303,20 @@ static void test_utf8_faults(void)
 
 static void test_other_values_are_no_events(void)
 {
-    static const char *const others[] = {"[]",   " [1, 2] ", "[{}]", "\"x\"", " \"\" ", "1",    "-1.5e3", "0",   " 7 ",
-                                         "true", "false",    "null", "[[[]]]", "[\"{}\"]", "\"{\\\"a\\\":1}\"", NULL};
-    static const char *const broken[] = {"[",      "]",       "[1",     "[1,]",  "[1]]",   "[1] 2",  "[1]{}", "\"x",  "x\"",
-                                         "\"x\"y", "\"x\" 1", "1 2",    "01",    "1.",     "-",      "tru",   "truee", "null,",
-                                         "nul",    "abc",     "'x'",    ",",     ":",      "\"x\":1", "\"\\q\"", "1,", NULL};
+    static const char *const others[] = {"[]",    " [1, 2] ", "[{}]",   "\"x\"",    " \"\" ",
+                                         "1",     "-1.5e3",   "0",      " 7 ",      "true",
+                                         "false", "null",     "[[[]]]", "[\"{}\"]", "\"{\\\"a\\\":1}\"",
+                                         NULL};
+    static const char *const broken[] = {
+        "[", "]",   "[1",    "[1,]",  "[1]]", "[1] 2", "[1]{}", "\"x", "x\"", "\"x\"y",  "\"x\" 1", "1 2", "01", "1.",
+        "-", "tru", "truee", "null,", "nul",  "abc",   "'x'",   ",",   ":",   "\"x\":1", "\"\\q\"", "1,",  NULL};
     check_all(others, JSON_NOT_AN_OBJECT);
     check_all(broken, JSON_INVALID);
 }
 
 /* `levels` of nesting in all, the event included, with `inner` in the middle. */
-static enum json_result scan_nested(const char *head, const char *open, const char *inner, const char *close, unsigned levels)
+static enum json_result scan_nested(const char *head, const char *open, const char *inner, const char *close,
+                                    unsigned levels)
 {
     char text[4096] = "";
     char *at = text + snprintf(text, sizeof text, "%s", head);
@@ -383,15 +408,17 @@ static void test_nothing_is_left_of_an_earlier_scan(void)
 
 static void test_names_count_only_in_their_place(void)
 {
-    CU_ASSERT_EQUAL(scan("{\"a\":1,\"x\":{\"a\":2,\"event_id\":\"deep\",\"data\":{\"a\":3}},\"data\":{\"event_id\":\"in data\","
-                         "\"data\":{\"a\":4},\"b\":{\"a\":5}}}"),
-                    JSON_OK);
+    CU_ASSERT_EQUAL(
+        scan("{\"a\":1,\"x\":{\"a\":2,\"event_id\":\"deep\",\"data\":{\"a\":3}},\"data\":{\"event_id\":\"in data\","
+             "\"data\":{\"a\":4},\"b\":{\"a\":5}}}"),
+        JSON_OK);
     CU_ASSERT_EQUAL(json_scan_member(scanner, JSON_MEMBER_EVENT_ID)->kind, JSON_ABSENT);
     CU_ASSERT_EQUAL(json_scan_data(scanner, NAME_A)->kind, JSON_ABSENT);
     CU_ASSERT_EQUAL(json_scan_data(scanner, NAME_B)->kind, JSON_OBJECT);
-    CU_ASSERT_EQUAL(scan("{\"Event_id\":\"x\",\"event_id \":\"x\",\"event_i\":\"x\",\"event_idd\":\"x\",\"dat\":{\"a\":1},"
-                         "\"DATA\":{\"a\":1},\"customer_ix\":\"x\"}"),
-                    JSON_OK);
+    CU_ASSERT_EQUAL(
+        scan("{\"Event_id\":\"x\",\"event_id \":\"x\",\"event_i\":\"x\",\"event_idd\":\"x\",\"dat\":{\"a\":1},"
+             "\"DATA\":{\"a\":1},\"customer_ix\":\"x\"}"),
+        JSON_OK);
     for (int i = 0; i < JSON_MEMBER_COUNT; i++) {
         CU_ASSERT_EQUAL(json_scan_member(scanner, (enum json_member)i)->kind, JSON_ABSENT);
     }
@@ -447,10 +474,11 @@ static void test_the_text_of_data(void)
 
 static void test_escapes(void)
 {
-    CU_ASSERT_EQUAL(scan("{\"event_id\":\"\\u0041\\u00e9\\u20AC\\uD83D\\uDE00\\\"\\\\\\/\\b\\f\\n\\r\\t\","
-                         "\"customer_id\":\"a\\u0000b\",\"event\\u005ftype\":\"\\u006cogin\","
-                         "\"\\u0064ata\":{\"\\u0061\":\"x\\ny\",\"\":\"empty name\",\"\\u00e9\":\"accent\",\"k\\/\\\"\\\\\":1}}"),
-                    JSON_OK);
+    CU_ASSERT_EQUAL(
+        scan("{\"event_id\":\"\\u0041\\u00e9\\u20AC\\uD83D\\uDE00\\\"\\\\\\/\\b\\f\\n\\r\\t\","
+             "\"customer_id\":\"a\\u0000b\",\"event\\u005ftype\":\"\\u006cogin\","
+             "\"\\u0064ata\":{\"\\u0061\":\"x\\ny\",\"\":\"empty name\",\"\\u00e9\":\"accent\",\"k\\/\\\"\\\\\":1}}"),
+        JSON_OK);
     CHECK_MEMBER(JSON_MEMBER_EVENT_ID, JSON_STRING, "A\xc3\xa9\xe2\x82\xac\xf0\x9f\x98\x80\"\\/\b\f\n\r\t");
     CHECK_MEMBER(JSON_MEMBER_CUSTOMER_ID, JSON_STRING, "a\0b");
     CHECK_MEMBER(JSON_MEMBER_EVENT_TYPE, JSON_STRING, "login");
@@ -462,9 +490,10 @@ static void test_escapes(void)
 
 static void test_several_escaped_texts_keep_their_values(void)
 {
-    CU_ASSERT_EQUAL(scan("{\"event_id\":\"\\u0031\",\"customer_id\":\"\\u0032\",\"x\":\"\\u0033\",\"timestamp\":\"\\u0034\","
-                         "\"data\":{\"a\":\"\\u0035\",\"b\":\"\\u0036\"},\"event_type\":\"\\u0037\"}"),
-                    JSON_OK);
+    CU_ASSERT_EQUAL(
+        scan("{\"event_id\":\"\\u0031\",\"customer_id\":\"\\u0032\",\"x\":\"\\u0033\",\"timestamp\":\"\\u0034\","
+             "\"data\":{\"a\":\"\\u0035\",\"b\":\"\\u0036\"},\"event_type\":\"\\u0037\"}"),
+        JSON_OK);
     CHECK_MEMBER(JSON_MEMBER_EVENT_ID, JSON_STRING, "1");
     CHECK_MEMBER(JSON_MEMBER_CUSTOMER_ID, JSON_STRING, "2");
     CHECK_MEMBER(JSON_MEMBER_TIMESTAMP, JSON_STRING, "4");
@@ -478,8 +507,9 @@ static void test_kinds(void)
     static const struct {
         const char *text;
         uint32_t kind;
-    } cases[] = {{"null", JSON_NULL}, {"true", JSON_BOOL}, {"false", JSON_BOOL}, {"0", JSON_NUMBER}, {"-1.5E-3", JSON_NUMBER},
-                 {"\"\"", JSON_STRING}, {"\"true\"", JSON_STRING}, {"{}", JSON_OBJECT}, {"[]", JSON_ARRAY}, {"[null]", JSON_ARRAY}};
+    } cases[] = {{"null", JSON_NULL},      {"true", JSON_BOOL},   {"false", JSON_BOOL},      {"0", JSON_NUMBER},
+                 {"-1.5E-3", JSON_NUMBER}, {"\"\"", JSON_STRING}, {"\"true\"", JSON_STRING}, {"{}", JSON_OBJECT},
+                 {"[]", JSON_ARRAY},       {"[null]", JSON_ARRAY}};
     for (size_t i = 0; i < COUNT(cases); i++) {
         char text[128];
         (void)snprintf(text, sizeof text, "{\"event_id\":%s ,\"data\":{\"a\": %s\n}}", cases[i].text, cases[i].text);
@@ -508,16 +538,48 @@ static void test_every_prefix_is_refused(void)
 }
 
 static const char *const seeds[] = {
-    ("{\"event_id\":\"c1_1\",\"event_type\":\"order_placed\",\"customer_id\":\"c1\",\"timestamp\":\"2026-01-01T00:00:00Z\","
-    "\"data\":{\"a\":\"x\",\"order_value\":99.95,\"b\":2}}"),
+    ("{\"event_id\":\"c1_1\",\"event_type\":\"order_placed\",\"customer_id\":\"c1\",\"timestamp\":\"2026-01-01T00:00:"
+     "00Z\","
+     "\"data\":{\"a\":\"x\",\"order_value\":99.95,\"b\":2}}"),
     "{\"data\":{\"a\":{\"b\":[1,2,{\"a\":null}]},\"b\":[true,false]},\"event_id\":\"\\u00e9\\n\",\"extra\":[[],{}]}",
-    "{ \"event_id\" : \"\xf0\x9f\x98\x80\\ud83d\\ude00\" , \"data\" : { \"a\" : \"\" , \"a\" : -0.0e+1 } , \"data\" : { } }",
+    "{ \"event_id\" : \"\xf0\x9f\x98\x80\\ud83d\\ude00\" , \"data\" : { \"a\" : \"\" , \"a\" : -0.0e+1 } , \"data\" : "
+    "{ } }",
     "{\"x\":\"{[,:\\\\\\\"]}\",\"data\":{\"\\u0061\":1,\"\xc3\xa9\":2,\"\":3}}",
 };
 
-static const char *const pieces[] = {"{",    "}",    "[",      "]",    ",",    ":",       "\"",   "\\",    "\\u",  "\\ud83d", "\\ude00",
-                                     "null", "true", "false",  "0",    "1",    "-",       ".",    "e5",    " ",    "\n",      "\"a\":",
-                                     "{}",   "[]",   "\"\"",   "\x01", "\xff", "\xc3\xa9", "\xe2\x82", "\"data\":{\"a\":1},", "\"event_id\":2,", "//", "'"};
+static const char *const pieces[] = {"{",
+                                     "}",
+                                     "[",
+                                     "]",
+                                     ",",
+                                     ":",
+                                     "\"",
+                                     "\\",
+                                     "\\u",
+                                     "\\ud83d",
+                                     "\\ude00",
+                                     "null",
+                                     "true",
+                                     "false",
+                                     "0",
+                                     "1",
+                                     "-",
+                                     ".",
+                                     "e5",
+                                     " ",
+                                     "\n",
+                                     "\"a\":",
+                                     "{}",
+                                     "[]",
+                                     "\"\"",
+                                     "\x01",
+                                     "\xff",
+                                     "\xc3\xa9",
+                                     "\xe2\x82",
+                                     "\"data\":{\"a\":1},",
+                                     "\"event_id\":2,",
+                                     "//",
+                                     "'"};
 
 static size_t mutate(char *text, size_t len, size_t room, uint64_t *state)
 {
@@ -544,14 +606,16 @@ static size_t mutate(char *text, size_t len, size_t room, uint64_t *state)
     }
 }
 
-static void check_same(const struct json_token *token, const struct reference_value *value, const char *text, size_t len)
+static void check_same(const struct json_token *token, const struct reference_value *value, const char *text,
+                       size_t len)
 {
     bool same = token->kind == value->kind;
-    if (same && (value->kind == JSON_STRING || value->kind == JSON_NUMBER || value->kind == JSON_BOOL || value->len > 0)) {
+    if (same &&
+        (value->kind == JSON_STRING || value->kind == JSON_NUMBER || value->kind == JSON_BOOL || value->len > 0)) {
         same = token->text.len == value->len && memcmp(token->text.ptr, value->text, value->len) == 0;
     }
-    check(same, "%.*s: kind %u '%.*s', expected %u '%.*s'", shown(len), text, token->kind, (int)token->text.len, token->text.ptr,
-          value->kind, (int)value->len, value->text);
+    check(same, "%.*s: kind %u '%.*s', expected %u '%.*s'", shown(len), text, token->kind, (int)token->text.len,
+          token->text.ptr, value->kind, (int)value->len, value->text);
 }
 
 static void test_mutated_events_read_as_the_reference_reads_them(void)
@@ -576,9 +640,10 @@ static void test_mutated_events_read_as_the_reference_reads_them(void)
         }
         memcpy(scanned, text, len);
         enum json_result result = json_scan(scanner, scanned, len);
-        bool faulty = expected == JSON_INVALID || expected == JSON_INVALID_UTF8; /* with two faults either may be told */
-        check(faulty ? result == JSON_INVALID || result == JSON_INVALID_UTF8 : result == expected, "%.*s: %s, expected %s",
-              shown(len), text, result_name(result), result_name(expected));
+        bool faulty =
+            expected == JSON_INVALID || expected == JSON_INVALID_UTF8; /* with two faults either may be told */
+        check(faulty ? result == JSON_INVALID || result == JSON_INVALID_UTF8 : result == expected,
+              "%.*s: %s, expected %s", shown(len), text, result_name(result), result_name(expected));
         valid += expected == JSON_OK;
         invalid += faulty;
         for (int i = 0; i < JSON_MEMBER_COUNT && result == JSON_OK && expected == JSON_OK; i++) {

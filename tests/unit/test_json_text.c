@@ -37,8 +37,9 @@ static void test_escapes(void)
 
 static void test_utf8_passes(void)
 {
-    static const char *const good[] = {"\xc2\x80", "\xdf\xbf", "\xe0\xa0\x80", "\xec\xbf\xbf", "\xed\x80\x80", "\xed\x9f\xbf", "\xee\x80\x80",
-                                       "\xef\xbf\xbf", "\xf0\x90\x80\x80", "\xf1\x80\x80\x80", "\xf4\x8f\xbf\xbf"};
+    static const char *const good[] = {"\xc2\x80",         "\xdf\xbf",         "\xe0\xa0\x80",    "\xec\xbf\xbf",
+                                       "\xed\x80\x80",     "\xed\x9f\xbf",     "\xee\x80\x80",    "\xef\xbf\xbf",
+                                       "\xf0\x90\x80\x80", "\xf1\x80\x80\x80", "\xf4\x8f\xbf\xbf"};
     for (size_t i = 0; i < COUNT(good); i++) {
         char text[32], expected[40];
         (void)snprintf(text, sizeof text, "a%s%sz", good[i], good[i]);
@@ -51,12 +52,29 @@ static void test_utf8_passes(void)
 
 static void test_other_bytes_are_replaced(void)
 {
-    static const char *const cases[][2] = {
-        {"\x80", R},           {"\xbf", R},           {"\xc0\x80", R R},     {"\xc1\xbf", R R},           {"\xe0\x80\x80", R R R},
-        {"\xe0\x9f\xbf", R R R}, {"\xed\xa0\x80", R R R}, {"\xed\xbf\xbf", R R R}, {"\xf0\x80\x80\x80", R R R R}, {"\xf0\x8f\xbf\xbf", R R R R},
-        {"\xf4\x90\x80\x80", R R R R}, {"\xf5\x80\x80\x80", R R R R}, {"\xff\xfe", R R},     {"\xc3", R},                 {"\xe2\x82", R R},
-        {"\xf0\x9f\x98", R R R}, {"\xc3x", R "x"},      {"\xe2\x82\"", R R "\\\""}, {"\xf0\x9f\x98\n", R R R "\\n"}, {"\xc3\xc3\xa9", R "\xc3\xa9"},
-        {"a\xe9" "b", "a" R "b"}};
+    static const char *const cases[][2] = {{"\x80", R},
+                                           {"\xbf", R},
+                                           {"\xc0\x80", R R},
+                                           {"\xc1\xbf", R R},
+                                           {"\xe0\x80\x80", R R R},
+                                           {"\xe0\x9f\xbf", R R R},
+                                           {"\xed\xa0\x80", R R R},
+                                           {"\xed\xbf\xbf", R R R},
+                                           {"\xf0\x80\x80\x80", R R R R},
+                                           {"\xf0\x8f\xbf\xbf", R R R R},
+                                           {"\xf4\x90\x80\x80", R R R R},
+                                           {"\xf5\x80\x80\x80", R R R R},
+                                           {"\xff\xfe", R R},
+                                           {"\xc3", R},
+                                           {"\xe2\x82", R R},
+                                           {"\xf0\x9f\x98", R R R},
+                                           {"\xc3x", R "x"},
+                                           {"\xe2\x82\"", R R "\\\""},
+                                           {"\xf0\x9f\x98\n", R R R "\\n"},
+                                           {"\xc3\xc3\xa9", R "\xc3\xa9"},
+                                           {"a\xe9"
+                                            "b",
+                                            "a" R "b"}};
     for (size_t i = 0; i < COUNT(cases); i++) {
         char expected[64];
         (void)snprintf(expected, sizeof expected, "\"%s\"", cases[i][1]);
@@ -81,7 +99,8 @@ static void test_random_bytes_become_json(void)
         text_append_json(&text, bytes, len);
         json_tokener_set_flags(tokener, JSON_TOKENER_STRICT | JSON_TOKENER_VALIDATE_UTF8);
         struct json_object *object = json_tokener_parse_ex(tokener, text.bytes, (int)text.len);
-        check(object != NULL && json_object_is_type(object, json_type_string), "round %d: %.*s", round, (int)text.len, text.bytes);
+        check(object != NULL && json_object_is_type(object, json_type_string), "round %d: %.*s", round, (int)text.len,
+              text.bytes);
         json_object_put(object);
         json_tokener_free(tokener);
         text_free(&text);

@@ -1,5 +1,5 @@
-/* Which plugins are found, in which order, and which are refused with what words. The plugins of tests/abi are wrong in one
- * way each; the host must see that without calling anything in them. */
+/* Which plugins are found, in which order, and which are refused with what words. The plugins of tests/abi are wrong in
+ * one way each; the host must see that without calling anything in them. */
 #include "core/loader.h"
 
 #include <stddef.h>
@@ -93,9 +93,19 @@ static const int anything = 1;
 
 static churn_plugin good_entry(void)
 {
-    return (churn_plugin){.magic = CHURN_PLUGIN_MAGIC, .size = sizeof(churn_plugin), .abi_major = CHURN_ABI_MAJOR, .abi_minor = CHURN_ABI_MINOR,
-                          .kind = CHURN_KIND_SINK, .name = "good", .version = "1.0.0", .summary = "a good one", .options = good_rows,
-                          .option_count = COUNT(good_rows), .option_stride = sizeof(churn_option), .instance_size = 16, .ops = &anything};
+    return (churn_plugin){.magic = CHURN_PLUGIN_MAGIC,
+                          .size = sizeof(churn_plugin),
+                          .abi_major = CHURN_ABI_MAJOR,
+                          .abi_minor = CHURN_ABI_MINOR,
+                          .kind = CHURN_KIND_SINK,
+                          .name = "good",
+                          .version = "1.0.0",
+                          .summary = "a good one",
+                          .options = good_rows,
+                          .option_count = COUNT(good_rows),
+                          .option_stride = sizeof(churn_option),
+                          .instance_size = 16,
+                          .ops = &anything};
 }
 
 /* Judges the first `size` bytes of an entry: a sanitizer sees each byte read behind them. */
@@ -144,7 +154,8 @@ static void test_the_frozen_prefix_is_judged_first(void)
         entry.abi_minor = 65535;
         (void)snprintf(words, sizeof words, "ABI %u.65535, this host has ABI 1.0", major);
         bool ok = judge_bytes(&entry, major == CHURN_ABI_MAJOR ? sizeof entry : PREFIX);
-        check(ok == (major == CHURN_ABI_MAJOR) && (ok || strstr(message, words) != NULL), "major %u: %s", major, message);
+        check(ok == (major == CHURN_ABI_MAJOR) && (ok || strstr(message, words) != NULL), "major %u: %s", major,
+              message);
     }
     for (uint32_t size = 0; size < sizeof entry; size++) {
         entry = good_entry();
@@ -197,13 +208,22 @@ static void check_row(churn_option row, uint32_t instance_size, bool good)
 static void test_rows_of_options(void)
 {
     static const char *const choices[] = {"a", NULL};
-    static const uint32_t sizes[] = {0, sizeof(char *), sizeof(int64_t), sizeof(double), sizeof(int32_t), sizeof(int32_t), sizeof(int64_t),
-                                     sizeof(int64_t), sizeof(churn_list), sizeof(churn_map)};
+    static const uint32_t sizes[] = {0,
+                                     sizeof(char *),
+                                     sizeof(int64_t),
+                                     sizeof(double),
+                                     sizeof(int32_t),
+                                     sizeof(int32_t),
+                                     sizeof(int64_t),
+                                     sizeof(int64_t),
+                                     sizeof(churn_list),
+                                     sizeof(churn_map)};
     check_row((churn_option){.name = NULL, .type = CHURN_OPTION_INT}, 64, false);
     check_row((churn_option){.name = "x", .type = 0}, 64, false);
     check_row((churn_option){.name = "x", .type = CHURN_OPTION_MAP + 1}, 64, false);
     check_row((churn_option){.name = "x", .type = CHURN_OPTION_ENUM}, 64, false);
-    for (uint32_t type = CHURN_OPTION_STRING; type <= CHURN_OPTION_MAP; type++) { /* a value must lie in the instance whole */
+    for (uint32_t type = CHURN_OPTION_STRING; type <= CHURN_OPTION_MAP;
+         type++) { /* a value must lie in the instance whole */
         churn_option row = {.name = "x", .type = type, .choices = choices, .offset = 8};
         check_row(row, 8 + sizes[type], true);
         check_row(row, 8 + sizes[type] - 1, false);
@@ -227,7 +247,8 @@ static void test_names_that_are_not_found(void)
     struct loader loader;
     open_loader(&loader, plugin_dir());
     CU_ASSERT_PTR_NULL(get(&loader, CHURN_KIND_EVENT, "order_plcaed"));
-    check_contains(message, "there is no event plugin 'order_plcaed' (did you mean 'order_placed'?); looked in ", "message");
+    check_contains(message, "there is no event plugin 'order_plcaed' (did you mean 'order_placed'?); looked in ",
+                   "message");
     check_contains(message, plugin_dir(), "the folder");
     CU_ASSERT_PTR_NULL(get(&loader, CHURN_KIND_SOURCE, "order_placed"));
     check_contains(message, "there is no source plugin 'order_placed'; looked in", "another role's");

@@ -176,7 +176,8 @@ static void check_json_line(const char *line, size_t len, const char *level, con
     }
     json_tokener_set_flags(tokener, JSON_TOKENER_STRICT | JSON_TOKENER_VALIDATE_UTF8);
     object = json_tokener_parse_ex(tokener, line, (int)len);
-    check(object != NULL, "no JSON (%s): %.*s", json_tokener_error_desc(json_tokener_get_error(tokener)), (int)len, line);
+    check(object != NULL, "no JSON (%s): %.*s", json_tokener_error_desc(json_tokener_get_error(tokener)), (int)len,
+          line);
     if (object != NULL) {
         CU_ASSERT_EQUAL(json_object_object_length(object), 4);
         CU_ASSERT(json_object_object_get_ex(object, "time", &member) && json_object_get_string_len(member) == 24);
@@ -193,8 +194,13 @@ static void check_json_line(const char *line, size_t len, const char *level, con
 
 static void test_json_lines(void)
 {
-    static const char *const messages[] = {"plain", "", "a \"quoted\" \\ back/slash", "two\nlines\r\n\tand\b\f", "\x01\x1f\x1b[0m\x7f",
-                                           "\xc3\xa9 \xe2\x82\xac \xf0\x9f\x98\x80", "{\"not\": [\"nested\"]}"};
+    static const char *const messages[] = {"plain",
+                                           "",
+                                           "a \"quoted\" \\ back/slash",
+                                           "two\nlines\r\n\tand\b\f",
+                                           "\x01\x1f\x1b[0m\x7f",
+                                           "\xc3\xa9 \xe2\x82\xac \xf0\x9f\x98\x80",
+                                           "{\"not\": [\"nested\"]}"};
     char *text, *line;
     open_log(CHURN_LOG_INFO, LOG_FORMAT_JSON);
     for (size_t i = 0; i < COUNT(messages); i++) {
@@ -266,9 +272,18 @@ static void test_names_of_levels(void)
     static const struct {
         const char *text;
         int32_t level;
-    } cases[] = {{"ERROR", CHURN_LOG_ERROR}, {"error", CHURN_LOG_ERROR}, {"WARN", CHURN_LOG_WARN},   {"warning", CHURN_LOG_WARN},
-                 {"Info", CHURN_LOG_INFO},   {"DEBUG", CHURN_LOG_DEBUG}, {"debug", CHURN_LOG_DEBUG}, {"", 0},
-                 {"trace", 0},               {"INF", 0},                 {"INFO ", 0},               {"3", 0}};
+    } cases[] = {{"ERROR", CHURN_LOG_ERROR},
+                 {"error", CHURN_LOG_ERROR},
+                 {"WARN", CHURN_LOG_WARN},
+                 {"warning", CHURN_LOG_WARN},
+                 {"Info", CHURN_LOG_INFO},
+                 {"DEBUG", CHURN_LOG_DEBUG},
+                 {"debug", CHURN_LOG_DEBUG},
+                 {"", 0},
+                 {"trace", 0},
+                 {"INF", 0},
+                 {"INFO ", 0},
+                 {"3", 0}};
     for (size_t i = 0; i < COUNT(cases); i++) {
         check(log_level_parse(cases[i].text) == cases[i].level, "%s", cases[i].text);
     }

@@ -33,7 +33,11 @@ struct values {
     const char *old;
 };
 
-#define ROW(name_, type_, ...) {.name = #name_, .type = CHURN_OPTION_##type_, .offset = offsetof(struct values, name_), .help = "help for " #name_, __VA_ARGS__}
+#define ROW(name_, type_, ...)                                                                                         \
+    {                                                                                                                  \
+        .name = #name_, .type = CHURN_OPTION_##type_, .offset = offsetof(struct values, name_),                        \
+        .help = "help for " #name_, __VA_ARGS__                                                                        \
+    }
 
 static const churn_option rows[] = {
     ROW(text, STRING, .default_text = NULL),
@@ -134,7 +138,8 @@ static void test_defaults(void)
     CU_ASSERT_PTR_NULL(values.password);
     CU_ASSERT(values.number == 7 && values.ranged == 1 && values.at_least == 0);
     CU_ASSERT(values.ratio == 0.5 && values.flag == 1 && values.colour == 1);
-    CU_ASSERT(values.wait == 5000 && values.bounded_wait == 1000 && values.room == 65536 && values.bounded_room == 4096);
+    CU_ASSERT(values.wait == 5000 && values.bounded_wait == 1000 && values.room == 65536 &&
+              values.bounded_room == 4096);
     CU_ASSERT(values.words.count == 0 && values.map.count == 0);
     CU_ASSERT_EQUAL_FATAL(values.defaults.count, 3);
     CU_ASSERT_STRING_EQUAL(values.defaults.items[1], "b");
@@ -145,7 +150,8 @@ static void test_a_key_without_value_keeps_the_default(void)
     read_yaml("text: ~\nwith_default:\nnumber:\nflag: null\ncolour:\nwait: ~\ndefaults:\nmap:\nratio: ${UNIT_EMPTY}\n");
     check(ok, "%s", said);
     CU_ASSERT_STRING_EQUAL(values.with_default, "as it was");
-    CU_ASSERT(values.number == 7 && values.flag == 1 && values.colour == 1 && values.wait == 5000 && values.ratio == 0.5);
+    CU_ASSERT(values.number == 7 && values.flag == 1 && values.colour == 1 && values.wait == 5000 &&
+              values.ratio == 0.5);
     CU_ASSERT_EQUAL(values.defaults.count, 3);
     read_yaml("with_default: ${UNIT_EMPTY}\n"); /* a text may be made empty by its variable */
     CU_ASSERT(ok && values.with_default != NULL && *values.with_default == '\0');
@@ -155,8 +161,9 @@ static void test_a_key_without_value_keeps_the_default(void)
 
 static void test_texts(void)
 {
-    static const char *const cases[][2] = {{"plain", "plain"}, {"'a: b'", "a: b"}, {"12", "12"}, {"true", "true"},
-                                           {"\"\\u00e9\"", "\xc3\xa9"}, {"'null'", "null"}, {"${UNIT_WORD}", "word"}};
+    static const char *const cases[][2] = {{"plain", "plain"},      {"'a: b'", "a: b"},          {"12", "12"},
+                                           {"true", "true"},        {"\"\\u00e9\"", "\xc3\xa9"}, {"'null'", "null"},
+                                           {"${UNIT_WORD}", "word"}};
     for (size_t i = 0; i < COUNT(cases); i++) {
         check(read_one("text", cases[i][0]), "%s: %s", cases[i][0], said);
         check_text(values.text, cases[i][1], "text");
@@ -170,10 +177,31 @@ static void test_whole_numbers(void)
     static const struct {
         const char *text;
         int64_t value;
-    } good[] = {{"0", 0}, {"-0", 0}, {"42", 42}, {"-42", -42}, {"'8'", 8}, {"9223372036854775807", INT64_MAX},
-                {"-9223372036854775808", INT64_MIN}, {"007", 7}, {"+5", 5}};
-    static const char *const bad[] = {"x", "1.0", "1.5", "1e3", "0x10", "1_000", "1,000", "1 000", "--1", "''", "1s", "9223372036854775808",
-                                      "-9223372036854775809", "99999999999999999999999", "true", "1 # not a comment'"};
+    } good[] = {{"0", 0},
+                {"-0", 0},
+                {"42", 42},
+                {"-42", -42},
+                {"'8'", 8},
+                {"9223372036854775807", INT64_MAX},
+                {"-9223372036854775808", INT64_MIN},
+                {"007", 7},
+                {"+5", 5}};
+    static const char *const bad[] = {"x",
+                                      "1.0",
+                                      "1.5",
+                                      "1e3",
+                                      "0x10",
+                                      "1_000",
+                                      "1,000",
+                                      "1 000",
+                                      "--1",
+                                      "''",
+                                      "1s",
+                                      "9223372036854775808",
+                                      "-9223372036854775809",
+                                      "99999999999999999999999",
+                                      "true",
+                                      "1 # not a comment'"};
     for (size_t i = 0; i < COUNT(good); i++) {
         check(read_one("number", good[i].text) && values.number == good[i].value, "%s gave %lld; %s", good[i].text,
               (long long)values.number, said);
@@ -210,8 +238,10 @@ static void test_numbers(void)
     static const struct {
         const char *text;
         double value;
-    } good[] = {{"0", 0}, {"1", 1}, {"0.25", 0.25}, {"-1.5", -1.5}, {"1e3", 1000}, {"1E-2", 0.01}, {".5", 0.5}, {"5.", 5}};
-    static const char *const bad[] = {"x", "''", "1,5", "0.5x", "nan", "NaN", "inf", "-inf", "infinity", "1e999", "-1e999", "0.5 0.5", "true"};
+    } good[] = {{"0", 0},      {"1", 1},       {"0.25", 0.25}, {"-1.5", -1.5},
+                {"1e3", 1000}, {"1E-2", 0.01}, {".5", 0.5},    {"5.", 5}};
+    static const char *const bad[] = {"x",    "''",       "1,5",   "0.5x",   "nan",     "NaN", "inf",
+                                      "-inf", "infinity", "1e999", "-1e999", "0.5 0.5", "true"};
     for (size_t i = 0; i < COUNT(good); i++) {
         check(read_one("any_ratio", good[i].text) && values.any_ratio == good[i].value, "%s gave %g; %s", good[i].text,
               values.any_ratio, said);
@@ -240,7 +270,8 @@ static void test_choices(void)
 {
     CU_ASSERT(read_one("colour", "red") && values.colour == 0);
     CU_ASSERT(read_one("colour", "blue") && values.colour == 2);
-    check_refused("colour", "grean", "FILE:1:9: part: colour: 'grean' is not one of red, green, blue (did you mean 'green'?)");
+    check_refused("colour", "grean",
+                  "FILE:1:9: part: colour: 'grean' is not one of red, green, blue (did you mean 'green'?)");
     check_refused("colour", "Red", "is not one of red, green, blue");
     check_refused("colour", "1", "is not one of");
     check_refused("colour", "''", "is not one of");
@@ -253,12 +284,36 @@ static void test_durations(void)
     static const struct {
         const char *text;
         int64_t ms;
-    } good[] = {{"0ms", 0}, {"0s", 0}, {"250ms", 250}, {"5s", 5000}, {"10m", 600000}, {"2h", 7200000}, {"7d", 604800000},
-                {"9223372036854775807ms", INT64_MAX}, {"9223372036854775s", INT64_C(9223372036854775000)}, {"106751991167d", INT64_C(9223372036828800000)}, {"-5s", -5000}};
-    static const char *const bad[] = {"5", "0", "s", "''", "5 s", "5sec", "5S", "1.5s", "1h30m", "5us", "x5s", "5ss",
-                                      "9223372036854775808ms", "9223372036854776s", "106751991168d", "9223372036854775807d"};
+    } good[] = {{"0ms", 0},
+                {"0s", 0},
+                {"250ms", 250},
+                {"5s", 5000},
+                {"10m", 600000},
+                {"2h", 7200000},
+                {"7d", 604800000},
+                {"9223372036854775807ms", INT64_MAX},
+                {"9223372036854775s", INT64_C(9223372036854775000)},
+                {"106751991167d", INT64_C(9223372036828800000)},
+                {"-5s", -5000}};
+    static const char *const bad[] = {"5",
+                                      "0",
+                                      "s",
+                                      "''",
+                                      "5 s",
+                                      "5sec",
+                                      "5S",
+                                      "1.5s",
+                                      "1h30m",
+                                      "5us",
+                                      "x5s",
+                                      "5ss",
+                                      "9223372036854775808ms",
+                                      "9223372036854776s",
+                                      "106751991168d",
+                                      "9223372036854775807d"};
     for (size_t i = 0; i < COUNT(good); i++) {
-        check(read_one("wait", good[i].text) && values.wait == good[i].ms, "%s gave %lld; %s", good[i].text, (long long)values.wait, said);
+        check(read_one("wait", good[i].text) && values.wait == good[i].ms, "%s gave %lld; %s", good[i].text,
+              (long long)values.wait, said);
     }
     for (size_t i = 0; i < COUNT(bad); i++) {
         check_refused("wait", bad[i], "is not a duration; write a number with ms, s, m, h or d");
@@ -270,12 +325,35 @@ static void test_sizes(void)
     static const struct {
         const char *text;
         int64_t bytes;
-    } good[] = {{"0", 0}, {"512", 512}, {"512B", 512}, {"64KiB", 65536}, {"1MiB", 1048576}, {"2GiB", INT64_C(2147483648)}, {"1TiB", INT64_C(1099511627776)},
-                {"3kB", 3000}, {"3MB", 3000000}, {"3GB", INT64_C(3000000000)}, {"9223372036854775807", INT64_MAX}, {"8388607TiB", INT64_C(9223370937343148032)}};
-    static const char *const bad[] = {"x", "''", "1.5MiB", "1K", "1k", "1M", "1KB", "1kib", "1 KiB", "1KiBB", "KiB", "8388608TiB", "9223372036854775808",
+    } good[] = {{"0", 0},
+                {"512", 512},
+                {"512B", 512},
+                {"64KiB", 65536},
+                {"1MiB", 1048576},
+                {"2GiB", INT64_C(2147483648)},
+                {"1TiB", INT64_C(1099511627776)},
+                {"3kB", 3000},
+                {"3MB", 3000000},
+                {"3GB", INT64_C(3000000000)},
+                {"9223372036854775807", INT64_MAX},
+                {"8388607TiB", INT64_C(9223370937343148032)}};
+    static const char *const bad[] = {"x",
+                                      "''",
+                                      "1.5MiB",
+                                      "1K",
+                                      "1k",
+                                      "1M",
+                                      "1KB",
+                                      "1kib",
+                                      "1 KiB",
+                                      "1KiBB",
+                                      "KiB",
+                                      "8388608TiB",
+                                      "9223372036854775808",
                                       "9007199254740992KiB"};
     for (size_t i = 0; i < COUNT(good); i++) {
-        check(read_one("room", good[i].text) && values.room == good[i].bytes, "%s gave %lld; %s", good[i].text, (long long)values.room, said);
+        check(read_one("room", good[i].text) && values.room == good[i].bytes, "%s gave %lld; %s", good[i].text,
+              (long long)values.room, said);
     }
     for (size_t i = 0; i < COUNT(bad); i++) {
         check_refused("room", bad[i], "is not a size; write bytes, or a number with KiB, MiB or GiB");
@@ -379,8 +457,8 @@ static void test_ignored_keys_and_two_targets(void)
 
 static void test_required_options(void)
 {
-    static const char *const empty[] = {"needed: ''\nneeded_words: []\n", "needed:\nneeded_words:\n", "needed: ${UNIT_EMPTY}\nneeded_words: ','\n",
-                                        "needed: ~\nneeded_words: ''\n"};
+    static const char *const empty[] = {"needed: ''\nneeded_words: []\n", "needed:\nneeded_words:\n",
+                                        "needed: ${UNIT_EMPTY}\nneeded_words: ','\n", "needed: ~\nneeded_words: ''\n"};
     const struct option_target target = OPTION_TARGET(needed_rows, &values);
     for (size_t i = 0; i < COUNT(empty); i++) {
         read_with(empty[i], &target, 1, NULL);
@@ -397,17 +475,20 @@ static void test_required_options(void)
 
 static void test_every_mistake_is_reported(void)
 {
-    read_yaml("number: x\nranged: 0\nflag: 2\nnothing: 1\ncolour: grey\nwait: 5\nroom: y\nwords: {}\nmap: 1\ntext: []\nratio: 2\n");
+    read_yaml("number: x\nranged: 0\nflag: 2\nnothing: 1\ncolour: grey\nwait: 5\nroom: y\nwords: {}\nmap: 1\ntext: "
+              "[]\nratio: 2\n");
     CU_ASSERT(!ok);
     CU_ASSERT_EQUAL(errors, 11);
 }
 
 static void test_secrets_are_never_shown(void)
 {
-    static const char *const yaml[] = {"password: [hunter2]\n", "password: {hunter2: hunter2}\n", "secret_number: hunter2\n",
-                                       "secret_number: 'hunter2 '\n", "secret_number: ${UNIT_SECRET}\n", "number: ${UNIT_SECRET}\n",
-                                       "colour: ${UNIT_SECRET}\n", "flag: ${UNIT_SECRET}\n", "wait: ${UNIT_SECRET}\n", "chosen: '${UNIT_SECRET}'\n",
-                                       "any_ratio: ${UNIT_SECRET}\n", "${UNIT_SECRET}: x\n", "chosen: ['${UNIT_SECRET}']\n"};
+    static const char *const yaml[] = {
+        "password: [hunter2]\n",       "password: {hunter2: hunter2}\n",  "secret_number: hunter2\n",
+        "secret_number: 'hunter2 '\n", "secret_number: ${UNIT_SECRET}\n", "number: ${UNIT_SECRET}\n",
+        "colour: ${UNIT_SECRET}\n",    "flag: ${UNIT_SECRET}\n",          "wait: ${UNIT_SECRET}\n",
+        "chosen: '${UNIT_SECRET}'\n",  "any_ratio: ${UNIT_SECRET}\n",     "${UNIT_SECRET}: x\n",
+        "chosen: ['${UNIT_SECRET}']\n"};
     for (size_t i = 0; i < COUNT(yaml); i++) {
         read_yaml(yaml[i]);
         check(!ok && strstr(said, "hunter2") == NULL, "%s: said: %s", yaml[i], said);
@@ -440,7 +521,8 @@ static void test_longer_rows(void)
     };
     static const struct longer longer[] = {{ROW(number, INT, .default_text = "3"), {~UINT64_C(0)}},
                                            {ROW(text, STRING, .default_text = "later"), {~UINT64_C(0)}}};
-    const struct option_target target = {.rows = &longer[0].row, .count = 2, .stride = sizeof(struct longer), .base = &values};
+    const struct option_target target = {
+        .rows = &longer[0].row, .count = 2, .stride = sizeof(struct longer), .base = &values};
     read_with("number: 4\n", &target, 1, NULL);
     CU_ASSERT(ok && values.number == 4 && strcmp(values.text, "later") == 0);
     read_with("flag: true\n", &target, 1, NULL);
@@ -466,16 +548,18 @@ static void test_sections_that_are_no_map(void)
     CU_ASSERT(!options_read(&config, &word, &word, "part", &target, 1, NULL));
     CU_ASSERT(!options_read(&config, &list, &list, "part", &target, 1, NULL));
     (void)fclose(config.errors);
-    check_text(text, "FILE:5:6: part: options belong here, as 'name: value' lines\n"
-                     "FILE:7:8: part: options belong here, as 'name: value' lines\n", "said");
+    check_text(text,
+               "FILE:5:6: part: options belong here, as 'name: value' lines\n"
+               "FILE:7:8: part: options belong here, as 'name: value' lines\n",
+               "said");
     free(text);
     options_free(&target, 1);
 }
 
 static void test_type_names(void)
 {
-    static const char *const names[] = {"?", "text", "whole number", "number", "true/false", "choice", "duration", "size", "list of values",
-                                        "map of values", "?"};
+    static const char *const names[] = {"?",        "text", "whole number",   "number",        "true/false", "choice",
+                                        "duration", "size", "list of values", "map of values", "?"};
     for (uint32_t i = 0; i < COUNT(names); i++) {
         check_text(option_type_name(i), names[i], "type");
     }
@@ -510,7 +594,8 @@ int main(void)
         TEST(test_type_names),
         CU_TEST_INFO_NULL,
     };
-    static const char *const set[][2] = {{"UNIT_WORD", "word"}, {"UNIT_EMPTY", ""}, {"UNIT_SECRET", "hunter2"}, {"UNIT_LIST", "x, y z"}};
+    static const char *const set[][2] = {
+        {"UNIT_WORD", "word"}, {"UNIT_EMPTY", ""}, {"UNIT_SECRET", "hunter2"}, {"UNIT_LIST", "x, y z"}};
     int status;
     for (size_t i = 0; i < COUNT(set); i++) {
         if (setenv(set[i][0], set[i][1], 1) != 0) {

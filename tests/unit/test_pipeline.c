@@ -75,8 +75,9 @@ static void test_whole_pipelines(void)
     CU_ASSERT_EQUAL(pipeline.outputs, CHURN_RECORD_DEAD_LETTER);
     CU_ASSERT_EQUAL(pipeline.catalog.type_count, 12);
     close_pipeline();
-    load(SOURCE STORE DEAD "sinks:\n- plugin: prediction_local\n- plugin: alert\n- {plugin: file, path: /x, input: alerts}\n"
-                           "processors:\n- plugin: filter\n");
+    load(SOURCE STORE DEAD
+         "sinks:\n- plugin: prediction_local\n- plugin: alert\n- {plugin: file, path: /x, input: alerts}\n"
+         "processors:\n- plugin: filter\n");
     CU_ASSERT(loaded && pipeline.sink_count == 4 && pipeline.processor_count == 1);
     CU_ASSERT(pipeline.sinks[0].input == CHURN_RECORD_TRIGGER && pipeline.sinks[1].input == CHURN_RECORD_ALERT &&
               pipeline.sinks[2].input == CHURN_RECORD_ALERT && pipeline.sinks[3].input == CHURN_RECORD_DEAD_LETTER);
@@ -100,9 +101,11 @@ static void test_settings(void)
     CU_ASSERT(strncmp(pipeline.settings.name, "churn-unit-", 11) == 0 && strchr(pipeline.settings.name, '/') == NULL);
     CU_ASSERT(pipeline.settings.workers == 1 && pipeline.settings.shutdown_timeout_ms == 30000);
     CU_ASSERT(strcmp(pipeline.log_settings.level, "INFO") == 0 && pipeline.log_settings.format == LOG_FORMAT_TEXT);
-    CU_ASSERT(strcmp(pipeline.store_settings.key_prefix, "profile:") == 0 && pipeline.store_settings.window_events == 20000);
+    CU_ASSERT(strcmp(pipeline.store_settings.key_prefix, "profile:") == 0 &&
+              pipeline.store_settings.window_events == 20000);
     close_pipeline();
-    load(SOURCE DEAD "store: {plugin: lmdb, path: /x, key_prefix: '', window_events: 5, window_age: 1s, ttl: 7d, cache_size: 0}\n");
+    load(SOURCE DEAD
+         "store: {plugin: lmdb, path: /x, key_prefix: '', window_events: 5, window_age: 1s, ttl: 7d, cache_size: 0}\n");
     CU_ASSERT(loaded);
     CU_ASSERT(*pipeline.store_settings.key_prefix == '\0' && pipeline.store_settings.window_events == 5 &&
               pipeline.store_settings.window_age_ms == 1000 && pipeline.store_settings.ttl_ms == INT64_C(604800000) &&
@@ -118,9 +121,12 @@ static void test_settings_that_are_wrong(void)
     check_refused_with("log: {format: xml}\n" SOURCE SINK, "FILE:1:15: log: format: 'xml' is not one of text, json");
     check_refused("log: text\n" SOURCE SINK, "FILE:1:6: log: options belong here, as 'name: value' lines\n");
     check_refused("sink: []\n" SOURCE SINK, "FILE:1:1: pipeline: unknown option 'sink' (did you mean 'sinks'?)\n");
-    check_refused("shutdown_timeout: 99ms\n" SOURCE SINK, "FILE:1:19: pipeline: shutdown_timeout: must be at least 100 ms\n");
-    check_refused_with(SOURCE DEAD "store: {plugin: lmdb, path: /x, window_events: 0}\n", "lmdb: window_events: must be between 1 and 1000000");
-    check_refused_with(SOURCE DEAD "store: {plugin: lmdb, path: /x, window_event: 1}\n", "(did you mean 'window_events'?)");
+    check_refused("shutdown_timeout: 99ms\n" SOURCE SINK,
+                  "FILE:1:19: pipeline: shutdown_timeout: must be at least 100 ms\n");
+    check_refused_with(SOURCE DEAD "store: {plugin: lmdb, path: /x, window_events: 0}\n",
+                       "lmdb: window_events: must be between 1 and 1000000");
+    check_refused_with(SOURCE DEAD "store: {plugin: lmdb, path: /x, window_event: 1}\n",
+                       "(did you mean 'window_events'?)");
 }
 
 static void test_sections_that_are_missing(void)
@@ -129,42 +135,57 @@ static void test_sections_that_are_missing(void)
     check_refused(SOURCE, "FILE: this pipeline leads nowhere: add a section 'store:' or 'sinks:'\n");
     check_refused(SOURCE DEAD, "FILE: this pipeline leads nowhere: add a section 'store:' or 'sinks:'\n");
     check_refused(SOURCE "sinks: []\n", "FILE: this pipeline leads nowhere: add a section 'store:' or 'sinks:'\n");
-    check_refused(SOURCE STORE, "FILE: a section 'dead_letters:' is required, for events that break a rule (plugin: file or kafka)\n");
-    check_refused(SOURCE "sinks: [{plugin: alert}]\n",
-                  "FILE: a section 'dead_letters:' is required, for events that break a rule (plugin: file or kafka)\n");
-    check_refused(SOURCE SINK "processors: [{plugin: filter}]\n",
-                  "FILE: a section 'dead_letters:' is required, for events that break a rule (plugin: file or kafka)\n");
-    check_refused(SOURCE DEAD "sinks: [{plugin: prediction_local}]\n", "FILE:3:8: predictions need profiles: add a section 'store:'\n");
+    check_refused(
+        SOURCE STORE,
+        "FILE: a section 'dead_letters:' is required, for events that break a rule (plugin: file or kafka)\n");
+    check_refused(
+        SOURCE "sinks: [{plugin: alert}]\n",
+        "FILE: a section 'dead_letters:' is required, for events that break a rule (plugin: file or kafka)\n");
+    check_refused(
+        SOURCE SINK "processors: [{plugin: filter}]\n",
+        "FILE: a section 'dead_letters:' is required, for events that break a rule (plugin: file or kafka)\n");
+    check_refused(SOURCE DEAD "sinks: [{plugin: prediction_local}]\n",
+                  "FILE:3:8: predictions need profiles: add a section 'store:'\n");
 }
 
 static void test_plugins_that_are_not_named(void)
 {
-    check_refused("source: {events: 1}\n" SINK, "FILE:1:9: source: 'plugin: NAME' is missing; `churnd plugins` lists the names\n");
+    check_refused("source: {events: 1}\n" SINK,
+                  "FILE:1:9: source: 'plugin: NAME' is missing; `churnd plugins` lists the names\n");
     check_refused("source:\n" SINK, "FILE:1:8: source: 'plugin: NAME' is missing; `churnd plugins` lists the names\n");
-    check_refused("source: generate\n" SINK, "FILE:1:9: source: 'plugin: NAME' is missing; `churnd plugins` lists the names\n");
-    check_refused("source: {plugin: ''}\n" SINK, "FILE:1:9: source: 'plugin: NAME' is missing; `churnd plugins` lists the names\n");
-    check_refused("source: {plugin: [generate]}\n" SINK, "FILE:1:9: source: 'plugin: NAME' is missing; `churnd plugins` lists the names\n");
+    check_refused("source: generate\n" SINK,
+                  "FILE:1:9: source: 'plugin: NAME' is missing; `churnd plugins` lists the names\n");
+    check_refused("source: {plugin: ''}\n" SINK,
+                  "FILE:1:9: source: 'plugin: NAME' is missing; `churnd plugins` lists the names\n");
+    check_refused("source: {plugin: [generate]}\n" SINK,
+                  "FILE:1:9: source: 'plugin: NAME' is missing; `churnd plugins` lists the names\n");
     check_refused_with(SOURCE "sinks: [file]\n", "FILE:2:9: sinks: 'plugin: NAME' is missing");
-    check_refused_with("source: {plugin: genrate}\n" SINK, "FILE:1:18: source: there is no source plugin 'genrate' (did you mean 'generate'?)");
+    check_refused_with("source: {plugin: genrate}\n" SINK,
+                       "FILE:1:18: source: there is no source plugin 'genrate' (did you mean 'generate'?)");
     check_refused_with("source: {plugin: lmdb}\n" SINK, "there is no source plugin 'lmdb'");
     check_refused_with("source: {plugin: ../source/file}\n" SINK, "is not a plugin's name");
-    check_refused_with(SOURCE "sinks: {plugin: file}\n", "FILE:2:8: sinks: a list belongs here, each item beginning with '- plugin: NAME'");
+    check_refused_with(SOURCE "sinks: {plugin: file}\n",
+                       "FILE:2:8: sinks: a list belongs here, each item beginning with '- plugin: NAME'");
     check_refused_with(SOURCE SINK "processors: filter\n", "FILE:3:13: processors: a list belongs here");
 }
 
 static void test_inputs_of_sinks(void)
 {
-    check_refused(SOURCE STORE DEAD "sinks: [{plugin: alert, input: events}]\n", "FILE:4:32: alert: this sink does not take events\n");
+    check_refused(SOURCE STORE DEAD "sinks: [{plugin: alert, input: events}]\n",
+                  "FILE:4:32: alert: this sink does not take events\n");
     check_refused(SOURCE STORE DEAD "sinks: [{plugin: prediction_local, input: alerts}]\n",
                   "FILE:4:43: prediction_local: this sink does not take alerts\n");
-    check_refused_with(SOURCE STORE DEAD "sinks: [{plugin: alert, input: everything}]\n",
-                       "FILE:4:32: alert: input: 'everything' is not one of auto, events, triggers, alerts, dead_letters");
-    check_refused(SOURCE STORE "dead_letters: {plugin: alert}\n", "FILE:3:15: alert: this sink does not take dead_letters\n");
+    check_refused_with(
+        SOURCE STORE DEAD "sinks: [{plugin: alert, input: everything}]\n",
+        "FILE:4:32: alert: input: 'everything' is not one of auto, events, triggers, alerts, dead_letters");
+    check_refused(SOURCE STORE "dead_letters: {plugin: alert}\n",
+                  "FILE:3:15: alert: this sink does not take dead_letters\n");
     load(SOURCE STORE DEAD "sinks: [{plugin: file, path: /x, input: triggers}]\n");
     CU_ASSERT(loaded && pipeline.sinks[0].input == CHURN_RECORD_TRIGGER);
     close_pipeline();
     load(SOURCE STORE DEAD "sinks: [{plugin: file, path: /x, input: dead_letters}]\n");
-    CU_ASSERT(loaded && pipeline.sinks[0].input == CHURN_RECORD_DEAD_LETTER && pipeline.sinks[1].input == CHURN_RECORD_DEAD_LETTER);
+    CU_ASSERT(loaded && pipeline.sinks[0].input == CHURN_RECORD_DEAD_LETTER &&
+              pipeline.sinks[1].input == CHURN_RECORD_DEAD_LETTER);
     close_pipeline();
 }
 
@@ -190,13 +211,16 @@ static void test_overrides(void)
     CU_ASSERT(type_of("order_placed")->predicts && type_of("order_placed")->severity == CHURN_SEVERITY_NONE);
     CU_ASSERT(type_of("payment_failed")->predicts && type_of("payment_failed")->severity == CHURN_SEVERITY_CRITICAL);
     CU_ASSERT(type_of("support_ticket_created")->severity == CHURN_SEVERITY_WARNING);
-    CU_ASSERT(!type_of("refund_requested")->predicts && type_of("refund_requested")->severity == CHURN_SEVERITY_WARNING);
-    CU_ASSERT(type_of("subscription_cancelled")->predicts && type_of("subscription_cancelled")->severity == CHURN_SEVERITY_CRITICAL);
+    CU_ASSERT(!type_of("refund_requested")->predicts &&
+              type_of("refund_requested")->severity == CHURN_SEVERITY_WARNING);
+    CU_ASSERT(type_of("subscription_cancelled")->predicts &&
+              type_of("subscription_cancelled")->severity == CHURN_SEVERITY_CRITICAL);
     CU_ASSERT(type_of("cart_abandoned")->predicts && !type_of("email_opened")->predicts);
     CU_ASSERT_EQUAL(pipeline.event_settings.ignore_unknown, 0);
     close_pipeline();
-    load(SOURCE STORE DEAD "events:\n  unknown: ignore\n  override:\n    login: {predict: true, alert: info}\n"
-                           "    order_placed: {predict: false}\n    payment_failed: {alert: none}\n    cart_abandoned:\n");
+    load(SOURCE STORE DEAD
+         "events:\n  unknown: ignore\n  override:\n    login: {predict: true, alert: info}\n"
+         "    order_placed: {predict: false}\n    payment_failed: {alert: none}\n    cart_abandoned:\n");
     check(loaded, "%s", said);
     CU_ASSERT_FATAL(loaded);
     CU_ASSERT(type_of("login")->predicts && type_of("login")->severity == CHURN_SEVERITY_INFO);
@@ -232,7 +256,8 @@ static void test_types_to_load(void)
     load(SOURCE STORE DEAD "events: {types: 'login,login'}\n");
     CU_ASSERT(loaded && pipeline.catalog.type_count == 1);
     close_pipeline();
-    check_refused_with(SOURCE STORE DEAD "events: {types: [logn]}\n", "there is no event plugin 'logn' (did you mean 'login'?)");
+    check_refused_with(SOURCE STORE DEAD "events: {types: [logn]}\n",
+                       "there is no event plugin 'logn' (did you mean 'login'?)");
     check_refused(SOURCE STORE DEAD "events: {types: [login], override: {email_opened: {predict: true}}}\n",
                   "FILE:4:37: events: override: no event type 'email_opened' is loaded\n");
     check_refused_with(SOURCE STORE DEAD "events: [login]\n", "FILE:4:9: events: options belong here");
@@ -240,10 +265,14 @@ static void test_types_to_load(void)
 
 static void test_plugins_check_their_options(void)
 {
-    check_refused("source: {plugin: file}\n" SINK, "FILE:1:9: file: option 'path' is required (File with one JSON event a line; `-` is standard input.)\n");
-    check_refused_with("source: {plugin: generate, event: 1}\n" SINK, "FILE:1:28: generate: unknown option 'event' (did you mean 'events'?)");
+    check_refused(
+        "source: {plugin: file}\n" SINK,
+        "FILE:1:9: file: option 'path' is required (File with one JSON event a line; `-` is standard input.)\n");
+    check_refused_with("source: {plugin: generate, event: 1}\n" SINK,
+                       "FILE:1:28: generate: unknown option 'event' (did you mean 'events'?)");
     check_refused_with("source: {plugin: generate, start_time: yesterday}\n" SINK, "FILE:1:40: generate: start_time: ");
-    check_refused_with(SOURCE SINK DEAD "processors: [{plugin: filter, event_types: [logn]}]\n", "FILE:4:44: filter: event_types: ");
+    check_refused_with(SOURCE SINK DEAD "processors: [{plugin: filter, event_types: [logn]}]\n",
+                       "FILE:4:44: filter: event_types: ");
     check_refused_with(SOURCE DEAD STORE "sinks: [{plugin: alert, to: [webhook]}]\n", "alert: ");
     check_refused_with(SOURCE "store: {plugin: lmdb}\n" DEAD, "FILE:2:8: lmdb: option 'path' is required");
     check_refused_with(SOURCE STORE "dead_letters: {plugin: file}\n", "FILE:3:15: file: option 'path' is required");
@@ -297,7 +326,8 @@ static void test_every_mistake_is_reported(void)
 
 static void test_a_store_is_checked_beside_other_mistakes(void)
 {
-    load("source: {plugin: generate, start_time: yesterday}\nstore: {plugin: redis, port: 6379, cluster_mode: x}\n" DEAD);
+    load("source: {plugin: generate, start_time: yesterday}\nstore: {plugin: redis, port: 6379, cluster_mode: "
+         "x}\n" DEAD);
     CU_ASSERT(!loaded);
     check_contains(said, "generate: start_time", "source");
     check_contains(said, "redis: unknown option 'cluster_mode'", "store");

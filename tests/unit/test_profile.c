@@ -1,5 +1,5 @@
-/* What events make of a profile: the effects of each shipped type in the store's text, merging in any order, marks, reading
- * back, and event types with callbacks. */
+/* What events make of a profile: the effects of each shipped type in the store's text, merging in any order, marks,
+ * reading back, and event types with callbacks. */
 #include "core/event.h"
 #include "core/fold.h"
 #include "core/profile.h"
@@ -30,7 +30,8 @@ static const churn_effect cb_effects[] = {
     {"cb_time", .type = CHURN_PROFILE_TIME, .merge = CHURN_MERGE_MAX, .from = CHURN_FROM_NOTHING},
     {"cb_note", .type = CHURN_PROFILE_STRING, .merge = CHURN_MERGE_LATEST, .from = CHURN_FROM_FIELD, .operand = "note"},
     {"cb_text", .type = CHURN_PROFILE_STRING, .merge = CHURN_MERGE_LATEST, .from = CHURN_FROM_NOTHING},
-    {"cb_state", .type = CHURN_PROFILE_STATE, .merge = CHURN_MERGE_MAX, .from = CHURN_FROM_NOTHING, .states = cb_states},
+    {"cb_state", .type = CHURN_PROFILE_STATE, .merge = CHURN_MERGE_MAX, .from = CHURN_FROM_NOTHING,
+     .states = cb_states},
 };
 
 static const churn_derived cb_derived[] = {
@@ -77,11 +78,11 @@ static int32_t cb_apply(const churn_event *event, churn_delta *delta, churn_erro
     }
     if (has_mode(event, "wrong")) {
         merge(delta, "no_such_field", 1);
-        merge(delta, "events_total", 1);      /* the core's */
-        merge(delta, "login_count", 1);       /* another plugin's */
-        merge(delta, "cb_rate", 1);           /* derived */
-        merge(delta, "cb_text", 1);           /* no number */
-        merge_text(delta, "cb_sum", "1");     /* no text */
+        merge(delta, "events_total", 1);  /* the core's */
+        merge(delta, "login_count", 1);   /* another plugin's */
+        merge(delta, "cb_rate", 1);       /* derived */
+        merge(delta, "cb_text", 1);       /* no number */
+        merge_text(delta, "cb_sum", "1"); /* no text */
         merge_text(delta, "events_total", "1");
         merge(delta, "cb_state", 3);
         merge(delta, "cb_state", -1);
@@ -94,11 +95,17 @@ static int32_t cb_apply(const churn_event *event, churn_delta *delta, churn_erro
     return has_mode(event, "fatal") ? churn_fail(err, CHURN_FATAL, "broken") : CHURN_OK;
 }
 
-static const churn_event_type cb_type = {.size = sizeof cb_type, .fields = cb_fields, .field_count = COUNT(cb_fields),
-                                         .field_stride = sizeof(churn_field), .effects = cb_effects,
-                                         .effect_count = COUNT(cb_effects), .effect_stride = sizeof(churn_effect),
-                                         .derived = cb_derived, .derived_count = COUNT(cb_derived),
-                                         .derived_stride = sizeof(churn_derived), .apply = cb_apply};
+static const churn_event_type cb_type = {.size = sizeof cb_type,
+                                         .fields = cb_fields,
+                                         .field_count = COUNT(cb_fields),
+                                         .field_stride = sizeof(churn_field),
+                                         .effects = cb_effects,
+                                         .effect_count = COUNT(cb_effects),
+                                         .effect_stride = sizeof(churn_effect),
+                                         .derived = cb_derived,
+                                         .derived_count = COUNT(cb_derived),
+                                         .derived_stride = sizeof(churn_derived),
+                                         .apply = cb_apply};
 
 /* --- Two worlds: the shipped types alone, and with the test's own --- */
 
@@ -165,10 +172,11 @@ static int32_t fold(struct world *w, const struct given *given, struct fields *i
     struct reject reject;
     churn_event event;
     const struct event_type *type;
-    int len = snprintf(text, sizeof text,
-                       "{\"event_id\":\"e\",\"event_type\":\"%s\",\"customer_id\":\"c\",\"timestamp\":\"1970-01-01T00:00:00Z\","
-                       "\"data\":%s}",
-                       given->type, given->data);
+    int len = snprintf(
+        text, sizeof text,
+        "{\"event_id\":\"e\",\"event_type\":\"%s\",\"customer_id\":\"c\",\"timestamp\":\"1970-01-01T00:00:00Z\","
+        "\"data\":%s}",
+        given->type, given->data);
     type = event_decode(w->decoder, text, (size_t)len, &event, &reject);
     if (type == NULL) {
         (void)fprintf(stderr, "%s: %s\n", text, reject.detail);
@@ -179,8 +187,8 @@ static int32_t fold(struct world *w, const struct given *given, struct fields *i
     event.partition = given->partition;
     event.offset = given->offset;
     w->error.message[0] = '\0';
-    return fold_event(&w->folder, type, &event, sources_find_part(&w->sources, event.topic, given->partition), into, &w->arena,
-                      &w->error);
+    return fold_event(&w->folder, type, &event, sources_find_part(&w->sources, event.topic, given->partition), into,
+                      &w->arena, &w->error);
 }
 
 /* Merges what was folded so far into the profile. */
@@ -231,8 +239,8 @@ static const char *changes(struct world *w, const struct profile *profile, enum 
     for (uint32_t i = 0; i < w->rendered.count; i++) {
         const churn_pair *pair = &w->rendered.pairs[i];
         if (is_shown(w, pair->name, shown)) {
-            at += sprintf(at, "%s%.*s=%.*s", at == text ? "" : " ", (int)pair->name.len, pair->name.ptr, (int)pair->value.len,
-                          pair->value.ptr);
+            at += sprintf(at, "%s%.*s=%.*s", at == text ? "" : " ", (int)pair->name.len, pair->name.ptr,
+                          (int)pair->value.len, pair->value.ptr);
         }
     }
     return text;
@@ -261,13 +269,15 @@ static void check_effect(const char *type, const char *data, const char *expecte
 
 static void test_effects_of_each_type(void)
 {
-    check_effect("order_placed", "{\"order_id\":\"o\",\"order_value\":99.99,\"items_count\":3,\"payment_method\":\"card\"}",
-                 "average_order_value=99.99 items_purchased=3 last_order_at=2026-01-01T00:00:00.001Z order_count=1 " ACTIVE
-                 " total_spent=99.99");
+    check_effect(
+        "order_placed", "{\"order_id\":\"o\",\"order_value\":99.99,\"items_count\":3,\"payment_method\":\"card\"}",
+        "average_order_value=99.99 items_purchased=3 last_order_at=2026-01-01T00:00:00.001Z order_count=1 " ACTIVE
+        " total_spent=99.99");
     check_effect("order_cancelled", "{\"order_id\":\"o\",\"reason\":\"r\"}", "orders_cancelled=1 " ACTIVE);
     check_effect("payment_failed", "{\"amount\":0.1234}",
                  "failed_amount=0.1234 last_payment_failure_at=2026-01-01T00:00:00.001Z payment_failures=1 " ACTIVE);
-    check_effect("support_ticket_created", "{\"ticket_id\":\"t\",\"priority\":\"urgent\"}", ACTIVE " support_tickets=1");
+    check_effect("support_ticket_created", "{\"ticket_id\":\"t\",\"priority\":\"urgent\"}",
+                 ACTIVE " support_tickets=1");
     check_effect("email_opened", "{\"campaign_id\":\"c\"}", "email_click_rate=0.0000 emails_opened=1 " ACTIVE);
     check_effect("email_clicked", "{\"campaign_id\":\"c\"}", "emails_clicked=1 " ACTIVE);
     check_effect("login", "{}", "last_login_at=2026-01-01T00:00:00.001Z login_count=1 logins_per_day=1.0000 " ACTIVE);
@@ -275,7 +285,8 @@ static void test_effects_of_each_type(void)
     check_effect("cart_abandoned", "{\"cart_id\":\"c\",\"cart_value\":0.1,\"items_count\":7}",
                  "abandoned_value=0.10 carts_abandoned=1 " ACTIVE);
     check_effect("review_submitted", "{\"product_id\":\"p\",\"rating\":4}", "rating_sum=4 reviews_submitted=1 " ACTIVE);
-    check_effect("refund_requested", "{\"order_id\":\"o\",\"amount\":100}", "refund_amount=100.00 refunds_requested=1 " ACTIVE);
+    check_effect("refund_requested", "{\"order_id\":\"o\",\"amount\":100}",
+                 "refund_amount=100.00 refunds_requested=1 " ACTIVE);
     check_effect("subscription_cancelled", "{\"plan\":\"p\"}",
                  "subscription_cancelled_at=2026-01-01T00:00:00.001Z subscription_status=cancelled");
 }
@@ -283,11 +294,13 @@ static void test_effects_of_each_type(void)
 static void test_fields_of_every_event(void)
 {
     struct profile *profile = empty_profile(&shipped);
-    apply(&shipped, profile, &(struct given){BASE_MS + 1, "order_cancelled", "{\"order_id\":\"o\"}", "user-events", 7, 41});
-    check_text(changes(&shipped, profile, ALL),
-               "_l:last_event_type=1767225600001 41 user-events/7 events_total=1 first_event_at=2026-01-01T00:00:00.001Z "
-               "last_event_at=2026-01-01T00:00:00.001Z last_event_type=order_cancelled orders_cancelled=1 " ACTIVE,
-               "order_cancelled");
+    apply(&shipped, profile,
+          &(struct given){BASE_MS + 1, "order_cancelled", "{\"order_id\":\"o\"}", "user-events", 7, 41});
+    check_text(
+        changes(&shipped, profile, ALL),
+        "_l:last_event_type=1767225600001 41 user-events/7 events_total=1 first_event_at=2026-01-01T00:00:00.001Z "
+        "last_event_at=2026-01-01T00:00:00.001Z last_event_type=order_cancelled orders_cancelled=1 " ACTIVE,
+        "order_cancelled");
     profile_free(profile, registry_of(&shipped));
 }
 
@@ -337,9 +350,10 @@ static void test_average_rounds_half_to_even(void)
 {
     static const struct {
         const char *value, *expected;
-    } cases[] = {{"0.005", "average_order_value=0.00 "}, {"0.015", "average_order_value=0.02 "},
-                 {"0.0251", "average_order_value=0.03 "}, {"2.675", "average_order_value=2.68 "},
-                 {"1.005", "average_order_value=1.00 "}, {"999999999999.9999", "average_order_value=1000000000000.00 "}};
+    } cases[] = {
+        {"0.005", "average_order_value=0.00 "},  {"0.015", "average_order_value=0.02 "},
+        {"0.0251", "average_order_value=0.03 "}, {"2.675", "average_order_value=2.68 "},
+        {"1.005", "average_order_value=1.00 "},  {"999999999999.9999", "average_order_value=1000000000000.00 "}};
     for (size_t i = 0; i < COUNT(cases); i++) {
         char data[256];
         struct profile *profile = empty_profile(&shipped);
@@ -447,8 +461,8 @@ static void check_winner(const struct given *a, const struct given *b, const cha
     char expected[64], tag[128];
     const struct given *won = strcmp(a->type, winner) == 0 ? a : b;
     (void)snprintf(expected, sizeof expected, "last_event_type=%s ", winner);
-    (void)snprintf(tag, sizeof tag, "_l:last_event_type=%lld %lld %s/%d ", (long long)won->time_ms, (long long)won->offset,
-                   won->topic, won->partition);
+    (void)snprintf(tag, sizeof tag, "_l:last_event_type=%lld %lld %s/%d ", (long long)won->time_ms,
+                   (long long)won->offset, won->topic, won->partition);
     for (int way = 0; way < 4; way++) { /* either order, in one window and in two */
         struct profile *profile = empty_profile(&shipped);
         CU_ASSERT_EQUAL(fold(&shipped, way & 1 ? a : b, shipped.delta), CHURN_OK);
@@ -468,18 +482,20 @@ static void test_ties_of_the_last_type(void)
     static const char view[] = "{\"product_id\":\"p\"}";
     check_winner(&(struct given){BASE_MS, "login", "{}", "z", 9, 99},
                  &(struct given){BASE_MS + 1, "product_viewed", view, "a", 0, 0}, "product_viewed", "a later time");
-    check_winner(&(struct given){BASE_MS, "login", "{}", "a", 9, 99}, &(struct given){BASE_MS, "product_viewed", view, "b", 0, 0},
-                 "product_viewed", "a higher topic");
+    check_winner(&(struct given){BASE_MS, "login", "{}", "a", 9, 99},
+                 &(struct given){BASE_MS, "product_viewed", view, "b", 0, 0}, "product_viewed", "a higher topic");
     check_winner(&(struct given){BASE_MS, "login", "{}", "topic", 9, 99},
                  &(struct given){BASE_MS, "product_viewed", view, "topic2", 0, 0}, "product_viewed", "a longer topic");
-    check_winner(&(struct given){BASE_MS, "login", "{}", "Z", 9, 99}, &(struct given){BASE_MS, "product_viewed", view, "a", 0, 0},
-                 "product_viewed", "topics by their bytes");
+    check_winner(&(struct given){BASE_MS, "login", "{}", "Z", 9, 99},
+                 &(struct given){BASE_MS, "product_viewed", view, "a", 0, 0}, "product_viewed",
+                 "topics by their bytes");
     check_winner(&(struct given){BASE_MS, "login", "{}", "z", 9, 99},
-                 &(struct given){BASE_MS, "product_viewed", view, "\xc3\xa9", 0, 0}, "product_viewed", "bytes are unsigned");
-    check_winner(&(struct given){BASE_MS, "login", "{}", "t", 2, 99}, &(struct given){BASE_MS, "product_viewed", view, "t", 10, 0},
-                 "product_viewed", "a higher partition");
-    check_winner(&(struct given){BASE_MS, "login", "{}", "t", 1, 9}, &(struct given){BASE_MS, "product_viewed", view, "t", 1, 10},
-                 "product_viewed", "a higher offset");
+                 &(struct given){BASE_MS, "product_viewed", view, "\xc3\xa9", 0, 0}, "product_viewed",
+                 "bytes are unsigned");
+    check_winner(&(struct given){BASE_MS, "login", "{}", "t", 2, 99},
+                 &(struct given){BASE_MS, "product_viewed", view, "t", 10, 0}, "product_viewed", "a higher partition");
+    check_winner(&(struct given){BASE_MS, "login", "{}", "t", 1, 9},
+                 &(struct given){BASE_MS, "product_viewed", view, "t", 1, 10}, "product_viewed", "a higher offset");
     check_winner(&(struct given){-1, "login", "{}", "t", 1, 9}, &(struct given){0, "product_viewed", view, "t", 1, 2},
                  "product_viewed", "times before 1970");
 }
@@ -489,10 +505,14 @@ static void test_ties_of_the_last_type(void)
 static struct given random_event(uint64_t *state, int64_t offset)
 {
     static const struct given kinds[] = {
-        {.type = "order_placed", .data = ORDER("12.3456", "2")}, {.type = "order_placed", .data = ORDER("999999999999.9999", "1")},
-        {.type = "login", .data = "{}"}, {.type = "email_opened", .data = "{\"campaign_id\":\"c\"}"},
-        {.type = "email_clicked", .data = "{\"campaign_id\":\"c\"}"}, {.type = "subscription_cancelled", .data = "{}"},
-        {.type = "payment_failed", .data = "{\"amount\":0.0001}"}, {.type = "product_viewed", .data = "{\"product_id\":\"p\"}"},
+        {.type = "order_placed", .data = ORDER("12.3456", "2")},
+        {.type = "order_placed", .data = ORDER("999999999999.9999", "1")},
+        {.type = "login", .data = "{}"},
+        {.type = "email_opened", .data = "{\"campaign_id\":\"c\"}"},
+        {.type = "email_clicked", .data = "{\"campaign_id\":\"c\"}"},
+        {.type = "subscription_cancelled", .data = "{}"},
+        {.type = "payment_failed", .data = "{\"amount\":0.0001}"},
+        {.type = "product_viewed", .data = "{\"product_id\":\"p\"}"},
         {.type = "cb", .data = "{\"mode\":\"all\",\"number\":-5,\"note\":\"one\",\"when\":\"2020-01-01T00:00:00Z\"}"},
         {.type = "cb", .data = "{\"number\":9223372036854775807,\"note\":\"another, longer than the one before it\"}"}};
     static const char *const topics[] = {"user-events", "customer-events"};
@@ -552,13 +572,14 @@ static void test_only_changes_are_written(void)
     CU_ASSERT_EQUAL(profile->version, 1);
     check_text(changes(&shipped, profile, ALL), "", "after it was saved");
     apply(&shipped, profile, &(struct given){BASE_MS - 5, "product_viewed", "{\"product_id\":\"p\"}", "t", 0, 9});
-    check_text(changes(&shipped, profile, ALL), "events_total=2 first_event_at=2025-12-31T23:59:59.995Z products_viewed=1",
-               "an older event");
+    check_text(changes(&shipped, profile, ALL),
+               "events_total=2 first_event_at=2025-12-31T23:59:59.995Z products_viewed=1", "an older event");
     profile_saved(profile);
     apply(&shipped, profile, &(struct given){BASE_MS, "product_viewed", "{\"product_id\":\"p\"}", "t", 0, 10});
-    check_text(changes(&shipped, profile, ALL),
-               "_l:last_event_type=1767225600000 10 t/0 events_total=3 last_event_type=product_viewed products_viewed=2",
-               "an event of the same time");
+    check_text(
+        changes(&shipped, profile, ALL),
+        "_l:last_event_type=1767225600000 10 t/0 events_total=3 last_event_type=product_viewed products_viewed=2",
+        "an event of the same time");
     profile_saved(profile);
     CU_ASSERT_EQUAL(profile->version, 3);
     profile_free(profile, registry_of(&shipped));
@@ -601,7 +622,8 @@ static void store(struct stored *stored, const struct world *w)
         const churn_pair *from = &w->rendered.pairs[i];
         stored->pairs[i].name = (churn_str){.ptr = memcpy(at, from->name.ptr, from->name.len), .len = from->name.len};
         at += from->name.len;
-        stored->pairs[i].value = (churn_str){.ptr = memcpy(at, from->value.ptr, from->value.len), .len = from->value.len};
+        stored->pairs[i].value =
+            (churn_str){.ptr = memcpy(at, from->value.ptr, from->value.len), .len = from->value.len};
         at += from->value.len;
     }
 }
@@ -624,11 +646,10 @@ static bool same_profiles(const struct registry *registry, const struct profile 
         if (!bit_get(a->fields.present, i)) {
             continue;
         }
-        if (registry->fields[i].merge != CHURN_MERGE_LATEST ? x->number != y->number
-                                                            : x->text->len != y->text->len ||
-                                                                  memcmp(x->text->bytes, y->text->bytes, x->text->len) != 0 ||
-                                                                  x->text->time_ms != y->text->time_ms ||
-                                                                  x->text->offset != y->text->offset) {
+        if (registry->fields[i].merge != CHURN_MERGE_LATEST
+                ? x->number != y->number
+                : x->text->len != y->text->len || memcmp(x->text->bytes, y->text->bytes, x->text->len) != 0 ||
+                      x->text->time_ms != y->text->time_ms || x->text->offset != y->text->offset) {
             return false;
         }
     }
@@ -658,8 +679,12 @@ static void test_what_is_written_reads_back(void)
         for (uint64_t n = next_random(&state) % 30; n > 0; n--) {
             struct given given = random_event(&state, (int64_t)(next_random(&state) >> 1));
             apply(&extended, profile, &given);
-            CU_ASSERT(profile_set_mark(profile, sources_find_part(&extended.sources, (churn_str){.ptr = given.topic, .len = (uint32_t)strlen(given.topic)},
-                                                                  given.partition), given.offset + 1));
+            CU_ASSERT(profile_set_mark(
+                profile,
+                sources_find_part(&extended.sources,
+                                  (churn_str){.ptr = given.topic, .len = (uint32_t)strlen(given.topic)},
+                                  given.partition),
+                given.offset + 1));
         }
         (void)snprintf(before, sizeof before, "%s", changes(&extended, profile, ALL));
         store(&stored, &extended);
@@ -697,7 +722,7 @@ static void test_reading_and_going_on(void)
 
 #define PAIR(name_, value_)                                                                                            \
     {                                                                                                                  \
-        .name = {.ptr = (name_), .len = sizeof(name_) - 1}, .value = {.ptr = (value_), .len = sizeof(value_) - 1}      \
+        .name = {.ptr = (name_), .len = sizeof(name_) - 1}, .value = {.ptr = (value_), .len = sizeof(value_) - 1 }     \
     }
 
 static void test_stored_values_that_are_no_values(void)
@@ -744,8 +769,8 @@ static void test_stored_values_that_are_no_values(void)
 
 static void test_stored_tags_that_are_no_tags(void)
 {
-    static const char *const bad[] = {"",        "x",       "1767225600000", "1 2",       "1 2 t",   "1 2 t/x",  "1  t/0",
-                                      "x 2 t/0", "1 x t/0", "1 2 t/-1",      " 1 2 t/0", "1.0 2 t/0"};
+    static const char *const bad[] = {"",       "x",       "1767225600000", "1 2",      "1 2 t",    "1 2 t/x",
+                                      "1  t/0", "x 2 t/0", "1 x t/0",       "1 2 t/-1", " 1 2 t/0", "1.0 2 t/0"};
     for (size_t i = 0; i < COUNT(bad); i++) {
         struct profile *profile = empty_profile(&shipped);
         churn_pair pairs[] = {PAIR("last_event_type", "login"), PAIR("_l:last_event_type", "")};
@@ -768,8 +793,9 @@ static void test_stored_tags_that_are_no_tags(void)
 static void test_unknown_fields_are_left_alone(void)
 {
     struct profile *profile = empty_profile(&shipped);
-    static const churn_pair pairs[] = {PAIR("of_another_plugin", "anything"), PAIR("_x", "?"), PAIR("_l:of_another_plugin", "?"),
-                                       PAIR("_m:", "?"), PAIR("average_order_value", "not read"), PAIR("login_count", "5"),
+    static const churn_pair pairs[] = {PAIR("of_another_plugin", "anything"),    PAIR("_x", "?"),
+                                       PAIR("_l:of_another_plugin", "?"),        PAIR("_m:", "?"),
+                                       PAIR("average_order_value", "not read"),  PAIR("login_count", "5"),
                                        PAIR("subscription_status", "cancelled"), PAIR("total_spent", "-1.5")};
     char message[256] = "";
     CU_ASSERT(read_pairs(&shipped, profile, &shipped.sources, pairs, COUNT(pairs), message));
@@ -800,7 +826,8 @@ static void test_states_begin_with_their_first(void)
 static void test_callback(void)
 {
     struct profile *profile = empty_profile(&extended);
-    apply_at(&extended, profile, BASE_MS, "cb", "{\"mode\":\"all\",\"number\":-7,\"note\":\"n\",\"when\":\"1969-12-31T23:59:59.999Z\"}");
+    apply_at(&extended, profile, BASE_MS, "cb",
+             "{\"mode\":\"all\",\"number\":-7,\"note\":\"n\",\"when\":\"1969-12-31T23:59:59.999Z\"}");
     for (size_t i = 0; i < answer_count; i++) {
         CU_ASSERT_EQUAL(answers[i], CHURN_OK);
     }
@@ -819,7 +846,8 @@ static void test_callback(void)
 
 static void test_callback_that_refuses_leaves_nothing(void)
 {
-    static const char *const modes[] = {"{\"mode\":\"reject\",\"number\":1,\"note\":\"n\"}", "{\"mode\":\"fatal\",\"number\":1}"};
+    static const char *const modes[] = {"{\"mode\":\"reject\",\"number\":1,\"note\":\"n\"}",
+                                        "{\"mode\":\"fatal\",\"number\":1}"};
     static const char *const messages[] = {"not this one", "broken"};
     for (size_t i = 0; i < COUNT(modes); i++) {
         struct profile *profile = empty_profile(&extended);
@@ -887,7 +915,8 @@ static void test_fields_have_operators_that_fit(void)
             static char field[64][8];
             char *name = field[type * 6 + how];
             (void)snprintf(name, 8, "%c%u%u", names[type < 6 ? type : 0], type, how);
-            int32_t index = declare("a", (churn_effect){.field = name, .type = type, .merge = how, .states = cb_states});
+            int32_t index =
+                declare("a", (churn_effect){.field = name, .type = type, .merge = how, .states = cb_states});
             check((index >= 0) == fits, "type %u, operator %u: %d %s", type, how, index, refusal);
             check((refusal[0] == '\0') == fits, "message '%s'", refusal);
         }
@@ -901,18 +930,40 @@ static void test_declarations_that_differ(void)
                              *const same[] = {"new", "known", "gone", NULL}, *const none[] = {NULL};
     CU_ASSERT(registry_init(&registry));
     int32_t sum = declare("a", (churn_effect){.field = "sum", .type = CHURN_PROFILE_INT, .merge = CHURN_MERGE_ADD});
-    int32_t state = declare("a", (churn_effect){.field = "state", .type = CHURN_PROFILE_STATE, .merge = CHURN_MERGE_MAX, .states = cb_states});
+    int32_t state = declare(
+        "a",
+        (churn_effect){.field = "state", .type = CHURN_PROFILE_STATE, .merge = CHURN_MERGE_MAX, .states = cb_states});
     CU_ASSERT(sum == FIELD_CORE_COUNT && state == FIELD_CORE_COUNT + 1);
-    CU_ASSERT_EQUAL(declare("b", (churn_effect){.field = "sum", .type = CHURN_PROFILE_INT, .merge = CHURN_MERGE_ADD, .help = "x"}), sum);
-    CU_ASSERT_EQUAL(declare("b", (churn_effect){.field = "state", .type = CHURN_PROFILE_STATE, .merge = CHURN_MERGE_MAX, .states = same}), state);
-    CU_ASSERT_EQUAL(declare("b", (churn_effect){.field = "sum", .type = CHURN_PROFILE_MONEY, .merge = CHURN_MERGE_ADD}), -1);
+    CU_ASSERT_EQUAL(
+        declare("b", (churn_effect){.field = "sum", .type = CHURN_PROFILE_INT, .merge = CHURN_MERGE_ADD, .help = "x"}),
+        sum);
+    CU_ASSERT_EQUAL(
+        declare(
+            "b",
+            (churn_effect){.field = "state", .type = CHURN_PROFILE_STATE, .merge = CHURN_MERGE_MAX, .states = same}),
+        state);
+    CU_ASSERT_EQUAL(declare("b", (churn_effect){.field = "sum", .type = CHURN_PROFILE_MONEY, .merge = CHURN_MERGE_ADD}),
+                    -1);
     check_contains(refusal, "'sum': a declares it as int/add, b as money/add", "types differ");
-    CU_ASSERT_EQUAL(declare("b", (churn_effect){.field = "sum", .type = CHURN_PROFILE_INT, .merge = CHURN_MERGE_MAX}), -1);
+    CU_ASSERT_EQUAL(declare("b", (churn_effect){.field = "sum", .type = CHURN_PROFILE_INT, .merge = CHURN_MERGE_MAX}),
+                    -1);
     check_contains(refusal, "int/add, b as int/max", "operators differ");
-    CU_ASSERT_EQUAL(declare("b", (churn_effect){.field = "state", .type = CHURN_PROFILE_STATE, .merge = CHURN_MERGE_MAX, .states = fewer}), -1);
-    CU_ASSERT_EQUAL(declare("b", (churn_effect){.field = "state", .type = CHURN_PROFILE_STATE, .merge = CHURN_MERGE_MAX, .states = other}), -1);
-    CU_ASSERT_EQUAL(declare("b", (churn_effect){.field = "new", .type = CHURN_PROFILE_STATE, .merge = CHURN_MERGE_MAX, .states = none}), -1);
-    CU_ASSERT_EQUAL(declare("b", (churn_effect){.field = "new", .type = CHURN_PROFILE_STATE, .merge = CHURN_MERGE_MAX}), -1);
+    CU_ASSERT_EQUAL(
+        declare(
+            "b",
+            (churn_effect){.field = "state", .type = CHURN_PROFILE_STATE, .merge = CHURN_MERGE_MAX, .states = fewer}),
+        -1);
+    CU_ASSERT_EQUAL(
+        declare(
+            "b",
+            (churn_effect){.field = "state", .type = CHURN_PROFILE_STATE, .merge = CHURN_MERGE_MAX, .states = other}),
+        -1);
+    CU_ASSERT_EQUAL(
+        declare("b",
+                (churn_effect){.field = "new", .type = CHURN_PROFILE_STATE, .merge = CHURN_MERGE_MAX, .states = none}),
+        -1);
+    CU_ASSERT_EQUAL(declare("b", (churn_effect){.field = "new", .type = CHURN_PROFILE_STATE, .merge = CHURN_MERGE_MAX}),
+                    -1);
     CU_ASSERT_EQUAL(registry.field_count, FIELD_CORE_COUNT + 2);
     registry_free(&registry);
 }
@@ -921,16 +972,21 @@ static void test_names_of_fields(void)
 {
     char longest[96];
     CU_ASSERT(registry_init(&registry));
-    CU_ASSERT_EQUAL(declare("a", (churn_effect){.field = NULL, .type = CHURN_PROFILE_INT, .merge = CHURN_MERGE_ADD}), -1);
+    CU_ASSERT_EQUAL(declare("a", (churn_effect){.field = NULL, .type = CHURN_PROFILE_INT, .merge = CHURN_MERGE_ADD}),
+                    -1);
     CU_ASSERT_EQUAL(declare("a", (churn_effect){.field = "", .type = CHURN_PROFILE_INT, .merge = CHURN_MERGE_ADD}), -1);
-    CU_ASSERT_EQUAL(declare("a", (churn_effect){.field = "_own", .type = CHURN_PROFILE_INT, .merge = CHURN_MERGE_ADD}), -1);
+    CU_ASSERT_EQUAL(declare("a", (churn_effect){.field = "_own", .type = CHURN_PROFILE_INT, .merge = CHURN_MERGE_ADD}),
+                    -1);
     check_contains(refusal, "'_own'", "message");
     memset(longest, 'x', sizeof longest);
     longest[89] = '\0';
-    CU_ASSERT_EQUAL(declare("a", (churn_effect){.field = longest, .type = CHURN_PROFILE_STRING, .merge = CHURN_MERGE_LATEST}), -1);
+    CU_ASSERT_EQUAL(
+        declare("a", (churn_effect){.field = longest, .type = CHURN_PROFILE_STRING, .merge = CHURN_MERGE_LATEST}), -1);
     longest[88] = '\0';
-    int32_t index = declare("a", (churn_effect){.field = longest, .type = CHURN_PROFILE_STRING, .merge = CHURN_MERGE_LATEST});
-    CU_ASSERT(index >= 0 && registry.fields[index].tag.len == 91 && memcmp(registry.fields[index].tag.ptr, "_l:xxx", 6) == 0);
+    int32_t index =
+        declare("a", (churn_effect){.field = longest, .type = CHURN_PROFILE_STRING, .merge = CHURN_MERGE_LATEST});
+    CU_ASSERT(index >= 0 && registry.fields[index].tag.len == 91 &&
+              memcmp(registry.fields[index].tag.ptr, "_l:xxx", 6) == 0);
     registry_free(&registry);
 }
 
@@ -940,21 +996,25 @@ static void test_at_most_256_fields(void)
     CU_ASSERT(registry_init(&registry));
     for (uint32_t i = FIELD_CORE_COUNT; i <= REGISTRY_MAX_FIELDS; i++) {
         (void)snprintf(names[i], sizeof names[i], "f%u", i);
-        int32_t index = declare("a", (churn_effect){.field = names[i], .type = CHURN_PROFILE_INT, .merge = CHURN_MERGE_ADD});
+        int32_t index =
+            declare("a", (churn_effect){.field = names[i], .type = CHURN_PROFILE_INT, .merge = CHURN_MERGE_ADD});
         check(index == (i < REGISTRY_MAX_FIELDS ? (int32_t)i : -1), "field %u became %d", i, index);
     }
     check_contains(refusal, "256", "message");
-    CU_ASSERT_EQUAL(declare("b", (churn_effect){.field = "f255", .type = CHURN_PROFILE_INT, .merge = CHURN_MERGE_ADD}), 255);
+    CU_ASSERT_EQUAL(declare("b", (churn_effect){.field = "f255", .type = CHURN_PROFILE_INT, .merge = CHURN_MERGE_ADD}),
+                    255);
     registry_free(&registry);
 }
 
 static void test_derived_declarations(void)
 {
-    const churn_derived ratio = {.field = "rate", .kind = CHURN_DERIVE_RATIO, .numerator = "money", .denominator = "count", .decimals = 2};
+    const churn_derived ratio = {
+        .field = "rate", .kind = CHURN_DERIVE_RATIO, .numerator = "money", .denominator = "count", .decimals = 2};
     const churn_derived daily = {.field = "daily", .kind = CHURN_DERIVE_PER_DAY, .numerator = "count", .decimals = 9};
     churn_derived bad;
     CU_ASSERT(registry_init(&registry));
-    CU_ASSERT(declare("a", (churn_effect){.field = "money", .type = CHURN_PROFILE_MONEY, .merge = CHURN_MERGE_ADD}) >= 0);
+    CU_ASSERT(declare("a", (churn_effect){.field = "money", .type = CHURN_PROFILE_MONEY, .merge = CHURN_MERGE_ADD}) >=
+              0);
     CU_ASSERT(declare("a", (churn_effect){.field = "count", .type = CHURN_PROFILE_INT, .merge = CHURN_MERGE_ADD}) >= 0);
     CU_ASSERT(declare("a", (churn_effect){.field = "time", .type = CHURN_PROFILE_TIME, .merge = CHURN_MERGE_MAX}) >= 0);
     CU_ASSERT(derive(ratio) && derive(daily) && derive(ratio));
@@ -1067,7 +1127,8 @@ int main(void)
     };
     const churn_plugin cb = TYPE_ENTRY("cb", &cb_type);
     const churn_plugin *const own[] = {&cb};
-    int status = world_init(&shipped, NULL, 0) && world_init(&extended, own, COUNT(own)) ? run_tests("profile", tests) : 1;
+    int status =
+        world_init(&shipped, NULL, 0) && world_init(&extended, own, COUNT(own)) ? run_tests("profile", tests) : 1;
     world_free(&extended);
     world_free(&shipped);
     return status;

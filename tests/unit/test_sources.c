@@ -49,7 +49,9 @@ static void test_names_of_marks(void)
         const char *topic;
         int32_t partition;
         const char *name;
-    } cases[] = {{"user-events", 0, "_m:user-events/0"}, {"a/b c", 12, "_m:a/b c/12"}, {"", 0, "_m:/0"},
+    } cases[] = {{"user-events", 0, "_m:user-events/0"},
+                 {"a/b c", 12, "_m:a/b c/12"},
+                 {"", 0, "_m:/0"},
                  {"t", INT32_MAX, "_m:t/2147483647"}};
     for (size_t i = 0; i < COUNT(cases); i++) {
         uint32_t source = sources_find(&sources, cases[i].topic, cases[i].partition);
@@ -61,7 +63,8 @@ static void test_names_of_marks(void)
 
 static void check_before(const struct sources *sources, uint32_t a, int64_t offset_a, uint32_t b, int64_t offset_b)
 {
-    check(sources_compare(sources, a, offset_a, b, offset_b) < 0 && sources_compare(sources, b, offset_b, a, offset_a) > 0,
+    check(sources_compare(sources, a, offset_a, b, offset_b) < 0 &&
+              sources_compare(sources, b, offset_b, a, offset_a) > 0,
           "%s at %lld does not come before %s at %lld", sources->items[a].mark_name.ptr, (long long)offset_a,
           sources->items[b].mark_name.ptr, (long long)offset_b);
 }
@@ -69,8 +72,9 @@ static void check_before(const struct sources *sources, uint32_t a, int64_t offs
 static void test_order(void)
 {
     struct sources sources = {0};
-    uint32_t b1 = sources_find(&sources, "b", 1), b0 = sources_find(&sources, "b", 0), a10 = sources_find(&sources, "a", 10),
-             a9 = sources_find(&sources, "a", 9), ab = sources_find(&sources, "ab", 0), accent = sources_find(&sources, "\xc3\xa9", 0);
+    uint32_t b1 = sources_find(&sources, "b", 1), b0 = sources_find(&sources, "b", 0),
+             a10 = sources_find(&sources, "a", 10), a9 = sources_find(&sources, "a", 9),
+             ab = sources_find(&sources, "ab", 0), accent = sources_find(&sources, "\xc3\xa9", 0);
     check_before(&sources, a9, 99, a10, 0);
     check_before(&sources, a10, 99, ab, 0);
     check_before(&sources, ab, 99, b0, 0);
@@ -85,10 +89,7 @@ static void test_order(void)
 int main(void)
 {
     CU_TestInfo tests[] = {
-        TEST(test_numbers_stay),
-        TEST(test_the_newest_look_up_is_no_trap),
-        TEST(test_names_of_marks),
-        TEST(test_order),
+        TEST(test_numbers_stay), TEST(test_the_newest_look_up_is_no_trap), TEST(test_names_of_marks), TEST(test_order),
         CU_TEST_INFO_NULL,
     };
     return run_tests("sources", tests);

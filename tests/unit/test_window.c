@@ -86,7 +86,8 @@ static void test_events_of_each_customer(void)
         CU_ASSERT_EQUAL(delta->state, DELTA_FOLDED);
         for (uint32_t i = delta->first_event; i != NO_EVENT; i = window.events[i].next) { /* in their order */
             const struct window_event *event = &window.events[i];
-            CU_ASSERT(event->len == (uint32_t)expected && event->offset == 100 + expected && event->source == (uint32_t)(expected % 3));
+            CU_ASSERT(event->len == (uint32_t)expected && event->offset == 100 + expected &&
+                      event->source == (uint32_t)(expected % 3));
             expected += customers;
         }
         CU_ASSERT(expected >= events && expected < events + customers);
@@ -134,15 +135,23 @@ static void test_a_new_delta_is_empty(void)
 
 static void test_outputs(void)
 {
-    const churn_record from = {.topic = "t", .partition = 4, .offset = 77, .timestamp_ms = 5, .kind = CHURN_RECORD_EVENT,
-                               .key = {.ptr = "k", .len = 1}, .severity = 3};
+    const churn_record from = {.topic = "t",
+                               .partition = 4,
+                               .offset = 77,
+                               .timestamp_ms = 5,
+                               .kind = CHURN_RECORD_EVENT,
+                               .key = {.ptr = "k", .len = 1},
+                               .severity = 3};
     open_window();
     window.number = 9;
     for (uint32_t i = 0; i < 200; i++) {
-        const churn_record *output = window_add_output(&window, i % 2 == 0 ? CHURN_RECORD_ALERT : CHURN_RECORD_TRIGGER, &from);
+        const churn_record *output =
+            window_add_output(&window, i % 2 == 0 ? CHURN_RECORD_ALERT : CHURN_RECORD_TRIGGER, &from);
         CU_ASSERT_PTR_NOT_NULL_FATAL(output);
-        CU_ASSERT(output->size == sizeof *output && output->partition == 4 && output->offset == 77 && output->timestamp_ms == 5);
-        CU_ASSERT(output->key.ptr == NULL && output->value.ptr == NULL && output->severity == 0 && output->header_count == 0);
+        CU_ASSERT(output->size == sizeof *output && output->partition == 4 && output->offset == 77 &&
+                  output->timestamp_ms == 5);
+        CU_ASSERT(output->key.ptr == NULL && output->value.ptr == NULL && output->severity == 0 &&
+                  output->header_count == 0);
     }
     CU_ASSERT_EQUAL(window.output_count, 200);
     for (uint32_t i = 0; i < 200; i++) {
@@ -168,7 +177,8 @@ static void test_reset(void)
     c->filling = NULL;
     window_reset(&window, 2);
     CU_ASSERT_EQUAL(window.state, WINDOW_FREE);
-    CU_ASSERT(window.event_count == 0 && window.delta_count == 0 && window.output_count == 0 && window.position_count == 0);
+    CU_ASSERT(window.event_count == 0 && window.delta_count == 0 && window.output_count == 0 &&
+              window.position_count == 0);
     CU_ASSERT(window.record_count == 0 && window.stored == 0 && window.unanswered == 0 && window.arena.bytes == 0);
     CU_ASSERT(window.cursors[0] == 0 && window.cursors[1] == 0);
     close_window();

@@ -461,7 +461,7 @@ static void on_answer(struct service *s, struct job *job, const struct http_resu
         return;
     }
     api_works(s);
-    utc_time_format(s->host->now_ms(s->host), answer->predicted_at);
+    churn_time_format(s->host->now_ms(s->host), answer->predicted_at);
     job->answer = answer;
     settle_later(s, job, JOB_STORING);
 }

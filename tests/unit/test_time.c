@@ -1,5 +1,5 @@
 /* RFC 3339 times: the expected values come from Python's datetime and, outside its years, from counting days. */
-#include "core/timestamp.h"
+#include <churn/time.h>
 
 #include "check.h"
 
@@ -15,7 +15,7 @@ struct good {
 static bool parse(const char *text, int64_t *ret)
 {
     char *copy = exact_copy(text, strlen(text));
-    bool ok = timestamp_parse(copy, strlen(text), ret);
+    bool ok = churn_time_parse(copy, strlen(text), ret);
     free(copy);
     return ok;
 }
@@ -72,22 +72,40 @@ static void test_offsets(void)
         {"2025-12-31T18:00:00-06:00", 1767225600000},
         {"1970-01-01T00:00:00.5+05:30", -19799500},
     };
-    static const char *const bad[] = {
-        "1970-01-01T00:00:00+24:00", "1970-01-01T00:00:00-24:00", "1970-01-01T00:00:00+23:60",
-        "1970-01-01T00:00:00+00:60", "1970-01-01T00:00:00+1:00",  "1970-01-01T00:00:00+0100",
-        "1970-01-01T00:00:00+01",    "1970-01-01T00:00:00+01:0",  "1970-01-01T00:00:00+01:000",
-        "1970-01-01T00:00:00*01:00", "1970-01-01T00:00:00+01-00", "1970-01-01T00:00:00+01:00Z",
-        "1970-01-01T00:00:00Z+01:00", "1970-01-01T00:00:00+-1:00", "1970-01-01T00:00:00\xe2\x88\x92" "01:00", NULL};
+    static const char *const bad[] = {"1970-01-01T00:00:00+24:00",
+                                      "1970-01-01T00:00:00-24:00",
+                                      "1970-01-01T00:00:00+23:60",
+                                      "1970-01-01T00:00:00+00:60",
+                                      "1970-01-01T00:00:00+1:00",
+                                      "1970-01-01T00:00:00+0100",
+                                      "1970-01-01T00:00:00+01",
+                                      "1970-01-01T00:00:00+01:0",
+                                      "1970-01-01T00:00:00+01:000",
+                                      "1970-01-01T00:00:00*01:00",
+                                      "1970-01-01T00:00:00+01-00",
+                                      "1970-01-01T00:00:00+01:00Z",
+                                      "1970-01-01T00:00:00Z+01:00",
+                                      "1970-01-01T00:00:00+-1:00",
+                                      "1970-01-01T00:00:00\xe2\x88\x92"
+                                      "01:00",
+                                      NULL};
     check_good(cases, COUNT(cases));
     check_bad(bad);
 }
 
 static void test_letters_of_either_case(void)
 {
-    static const struct good cases[] = {
-        {"1970-01-01t00:00:00z", 0}, {"1970-01-01T00:00:00z", 0}, {"1970-01-01t00:00:00Z", 0}, {"1970-01-01t00:00:00.25z", 250}};
-    static const char *const bad[] = {"1970-01-01 00:00:00Z", "1970-01-01_00:00:00Z", "1970-01-0100:00:00ZZ",
-                                      "1970-01-01T00:00:00", "1970-01-01T00:00:00.5", "1970-01-01T00:00:00U", NULL};
+    static const struct good cases[] = {{"1970-01-01t00:00:00z", 0},
+                                        {"1970-01-01T00:00:00z", 0},
+                                        {"1970-01-01t00:00:00Z", 0},
+                                        {"1970-01-01t00:00:00.25z", 250}};
+    static const char *const bad[] = {"1970-01-01 00:00:00Z",
+                                      "1970-01-01_00:00:00Z",
+                                      "1970-01-0100:00:00ZZ",
+                                      "1970-01-01T00:00:00",
+                                      "1970-01-01T00:00:00.5",
+                                      "1970-01-01T00:00:00U",
+                                      NULL};
     check_good(cases, COUNT(cases));
     check_bad(bad);
 }
@@ -102,30 +120,31 @@ static void test_fractions_of_1_to_20_digits(void)
         (void)snprintf(text, sizeof text, "1970-01-01T00:00:00.%.*sZ", digits, "98765432109876543210");
         check(parse(text, &ms) && ms == expected[digits < 3 ? digits : 3], "%s gave %lld", text, (long long)ms);
         (void)snprintf(text, sizeof text, "1969-12-31T23:59:59.%.*s+00:00", digits, "99999999999999999999");
-        check(parse(text, &nines) && nines == (digits == 1 ? -100 : digits == 2 ? -10 : -1), "%s gave %lld", text,
-              (long long)nines);
+        check(parse(text, &nines) && nines == (digits == 1   ? -100
+                                               : digits == 2 ? -10
+                                                             : -1),
+              "%s gave %lld", text, (long long)nines);
         (void)snprintf(text, sizeof text, "1970-01-01T00:00:00.%.*sZ", digits, "00100000000000000000");
         check(parse(text, &leading) && leading == (digits >= 3), "%s gave %lld", text, (long long)leading);
     }
-    static const char *const bad[] = {"1970-01-01T00:00:00.Z",   "1970-01-01T00:00:00.+00:00", "1970-01-01T00:00:00,5Z",
-                                      "1970-01-01T00:00:00.5.5Z", "1970-01-01T00:00:00.-5Z",    "1970-01-01T00:00:00. 5Z",
-                                      "1970-01-01T00:00:00.5eZ",  "1970-01-01T00:00:00:5Z",     NULL};
+    static const char *const bad[] = {
+        "1970-01-01T00:00:00.Z",    "1970-01-01T00:00:00.+00:00", "1970-01-01T00:00:00,5Z",
+        "1970-01-01T00:00:00.5.5Z", "1970-01-01T00:00:00.-5Z",    "1970-01-01T00:00:00. 5Z",
+        "1970-01-01T00:00:00.5eZ",  "1970-01-01T00:00:00:5Z",     NULL};
     check_bad(bad);
 }
 
 static void test_bounds_of_the_years_count_in_utc(void)
 {
     static const struct good cases[] = {
-        {"0000-01-01T23:59:00+23:59", FIRST_MS},
-        {"0000-01-01T00:00:00-00:01", FIRST_MS + 60000},
-        {"9999-12-31T00:00:59.999-23:59", LAST_MS},
-        {"9999-12-31T23:59:59.999+00:01", LAST_MS - 60000},
+        {"0000-01-01T23:59:00+23:59", FIRST_MS},    {"0000-01-01T00:00:00-00:01", FIRST_MS + 60000},
+        {"9999-12-31T00:00:59.999-23:59", LAST_MS}, {"9999-12-31T23:59:59.999+00:01", LAST_MS - 60000},
         {"9999-12-31T23:59:59.99999999Z", LAST_MS},
     };
-    static const char *const bad[] = {"0000-01-01T00:00:00+00:01",     "0000-01-01T23:58:59.999+23:59",
-                                      "9999-12-31T23:59:00-00:01",     "9999-12-31T00:01:00.000-23:59",
-                                      "10000-01-01T00:00:00Z",         "-0001-01-01T00:00:00Z",
-                                      "+2026-01-01T00:00:00Z",         NULL};
+    static const char *const bad[] = {"0000-01-01T00:00:00+00:01", "0000-01-01T23:58:59.999+23:59",
+                                      "9999-12-31T23:59:00-00:01", "9999-12-31T00:01:00.000-23:59",
+                                      "10000-01-01T00:00:00Z",     "-0001-01-01T00:00:00Z",
+                                      "+2026-01-01T00:00:00Z",     NULL};
     check_good(cases, COUNT(cases));
     check_bad(bad);
 }
@@ -133,14 +152,16 @@ static void test_bounds_of_the_years_count_in_utc(void)
 static void test_days_that_exist(void)
 {
     static const struct good cases[] = {
-        {"2000-02-29T00:00:00Z", 951782400000}, {"2024-02-29T12:00:00Z", 1709208000000},
+        {"2000-02-29T00:00:00Z", 951782400000},   {"2024-02-29T12:00:00Z", 1709208000000},
         {"1900-03-01T00:00:00Z", -2203891200000}, {"2100-03-01T00:00:00Z", 4107542400000},
         {"1900-02-28T00:00:00Z", -2203977600000}, {"2400-02-29T00:00:00Z", 13574563200000}};
-    static const char *const bad[] = {
-        "1900-02-29T00:00:00Z", "2100-02-29T00:00:00Z", "2023-02-29T00:00:00Z", "2024-02-30T00:00:00Z",
-        "2024-01-32T00:00:00Z", "2024-04-31T00:00:00Z", "2024-06-31T00:00:00Z", "2024-09-31T00:00:00Z",
-        "2024-11-31T00:00:00Z", "2024-01-00T00:00:00Z", "2024-00-01T00:00:00Z", "2024-13-01T00:00:00Z",
-        "2024-99-99T00:00:00Z", NULL};
+    static const char *const bad[] = {"1900-02-29T00:00:00Z", "2100-02-29T00:00:00Z",
+                                      "2023-02-29T00:00:00Z", "2024-02-30T00:00:00Z",
+                                      "2024-01-32T00:00:00Z", "2024-04-31T00:00:00Z",
+                                      "2024-06-31T00:00:00Z", "2024-09-31T00:00:00Z",
+                                      "2024-11-31T00:00:00Z", "2024-01-00T00:00:00Z",
+                                      "2024-00-01T00:00:00Z", "2024-13-01T00:00:00Z",
+                                      "2024-99-99T00:00:00Z", NULL};
     check_good(cases, COUNT(cases));
     check_bad(bad);
 }
@@ -165,11 +186,11 @@ static void test_every_month_has_its_length(void)
 
 static void test_times_of_day_that_exist(void)
 {
-    static const struct good cases[] = {{"1970-01-01T23:59:59.999Z", 86399999}, {"1970-01-01T23:00:00Z", 82800000},
-                                        {"1970-01-01T00:59:00Z", 3540000}};
-    static const char *const bad[] = {"2024-01-01T24:00:00Z",  "2024-01-01T23:60:00Z", "2024-01-01T23:59:60Z",
-                                      "2016-12-31T23:59:60Z",  "2024-01-01T99:00:00Z", "2024-01-01T00:99:00Z",
-                                      "2024-01-01T00:00:99Z",  "2024-01-01T-1:00:00Z", NULL};
+    static const struct good cases[] = {
+        {"1970-01-01T23:59:59.999Z", 86399999}, {"1970-01-01T23:00:00Z", 82800000}, {"1970-01-01T00:59:00Z", 3540000}};
+    static const char *const bad[] = {"2024-01-01T24:00:00Z", "2024-01-01T23:60:00Z", "2024-01-01T23:59:60Z",
+                                      "2016-12-31T23:59:60Z", "2024-01-01T99:00:00Z", "2024-01-01T00:99:00Z",
+                                      "2024-01-01T00:00:99Z", "2024-01-01T-1:00:00Z", NULL};
     check_good(cases, COUNT(cases));
     check_bad(bad);
 }
@@ -216,14 +237,14 @@ static void test_nul_bytes_and_every_prefix(void)
     char text[sizeof full];
     for (size_t len = 0; len < sizeof full - 1; len++) {
         char *copy = exact_copy(full, len);
-        check(!timestamp_parse(copy, len, &ms), "the first %zu bytes of %s", len, full);
+        check(!churn_time_parse(copy, len, &ms), "the first %zu bytes of %s", len, full);
         free(copy);
         memcpy(text, full, sizeof full);
         text[len] = '\0';
-        check(!timestamp_parse(text, sizeof full - 1, &ms), "a NUL as byte %zu of %s", len, full);
+        check(!churn_time_parse(text, sizeof full - 1, &ms), "a NUL as byte %zu of %s", len, full);
     }
     CU_ASSERT_EQUAL(ms, 42);
-    CU_ASSERT(timestamp_parse(full, sizeof full - 1, &ms) && ms == INT64_C(1704063600125));
+    CU_ASSERT(churn_time_parse(full, sizeof full - 1, &ms) && ms == INT64_C(1704063600125));
 }
 
 static void test_formats_known_instants(void)
@@ -246,19 +267,19 @@ static void test_formats_known_instants(void)
         {"9999-12-31T23:59:59.999Z", LAST_MS},
     };
     for (size_t i = 0; i < COUNT(cases); i++) {
-        char out[TIMESTAMP_SIZE];
-        timestamp_format(cases[i].ms, out);
+        char out[CHURN_TIME_SIZE];
+        churn_time_format(cases[i].ms, out);
         check_text(out, cases[i].text, "format");
     }
 }
 
 static void check_round_trip(int64_t ms)
 {
-    char out[TIMESTAMP_SIZE];
+    char out[CHURN_TIME_SIZE];
     int64_t again = ms + 1;
-    timestamp_format(ms, out);
-    check(strlen(out) == TIMESTAMP_SIZE - 1 && parse(out, &again) && again == ms, "%lld became %s, then %lld", (long long)ms,
-          out, (long long)again);
+    churn_time_format(ms, out);
+    check(strlen(out) == CHURN_TIME_SIZE - 1 && parse(out, &again) && again == ms, "%lld became %s, then %lld",
+          (long long)ms, out, (long long)again);
 }
 
 static void test_round_trips(void)
@@ -280,10 +301,10 @@ static void test_texts_sort_as_times(void)
 {
     uint64_t state = 2;
     for (int i = 0; i < 20000; i++) {
-        char a[TIMESTAMP_SIZE], b[TIMESTAMP_SIZE];
+        char a[CHURN_TIME_SIZE], b[CHURN_TIME_SIZE];
         int64_t x = FIRST_MS + (int64_t)(next_random(&state) % (uint64_t)(LAST_MS - FIRST_MS));
-        timestamp_format(x, a);
-        timestamp_format(x + 1, b);
+        churn_time_format(x, a);
+        churn_time_format(x + 1, b);
         check(strcmp(a, b) < 0, "%s does not come before %s", a, b);
     }
 }

@@ -1,0 +1,134 @@
+/* A run until the end: the bounds of the partitions as they stood at its start. */
+#include "source.h"
+
+#include <stdlib.h>
+
+static void name_missing(const struct kafka_source *s, int32_t level, const char *ending)
+{
+    char names[512] = "";
+    size_t at = 0;
+    for (uint32_t i = 0; i < s->topic_count && at < sizeof names; i++) {
+        if (s->topics[i].missing) {
+            int n = snprintf(names + at, sizeof names - at, "%s`%s`", at > 0 ? ", " : "", s->topics[i].name);
+            at += n > 0 ? (size_t)n : 0;
+        }
+    }
+    if (at > 0) {
+        churn_log(s->host, level, "no such topic: %s; %s", names, ending);
+    }
+}
+
+static int add_bounds(struct kafka_source *s, const char *topic, int partitions)
+{
+    struct bounds *grown = realloc(s->bounds, (s->bounds_count + (size_t)partitions + 1u) * sizeof *grown);
+    if (grown == NULL) {
+        source_fail(s, "out of memory");
+        return 0;
+    }
+    s->bounds = grown;
+    for (int i = 0; i < partitions; i++) {
+        s->bounds[s->bounds_count++] = (struct bounds){.topic = topic, .partition = i};
+    }
+    return 1;
+}
+
+/* Takes what the brokers say of one topic; 0 when it has to be asked again. */
+static int take_metadata(struct kafka_source *s, struct topic *t, const rd_kafka_metadata_topic_t *m)
+{
+    switch (m->err) {
+    case RD_KAFKA_RESP_ERR_NO_ERROR:
+        return add_bounds(s, t->name, m->partition_cnt);
+    case RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART:
+    case RD_KAFKA_RESP_ERR__UNKNOWN_TOPIC:
+        t->missing = 1;
+        return 1;
+    case RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED:
+    case RD_KAFKA_RESP_ERR_TOPIC_EXCEPTION:
+        source_fail(s, "topic `%s`: %s", t->name, rd_kafka_err2str(m->err));
+        return 0;
+    default:
+        return 0;
+    }
+}
+
+static int ask_topic(struct kafka_source *s, struct topic *t, int timeout_ms)
+{
+    const struct rd_kafka_metadata *metadata = NULL;
+    rd_kafka_topic_t *rkt = rd_kafka_topic_new(s->rk, t->name, NULL);
+    int done = 0;
+    if (rkt == NULL) {
+        source_fail(s, "topic `%s`: %s", t->name, rd_kafka_err2str(rd_kafka_last_error()));
+        return 0;
+    }
+    if (rd_kafka_metadata(s->rk, 0, rkt, &metadata, timeout_ms) == RD_KAFKA_RESP_ERR_NO_ERROR) {
+        done = metadata->topic_cnt == 1 && take_metadata(s, t, &metadata->topics[0]);
+        rd_kafka_metadata_destroy(metadata);
+    }
+    rd_kafka_topic_destroy(rkt);
+    return done;
+}
+
+/* Asks where the partitions begin and end; 0 while the brokers do not answer. */
+static int ask_bounds(struct kafka_source *s, int timeout_ms)
+{
+    rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new((int)s->bounds_count);
+    rd_kafka_resp_err_t code;
+    for (uint32_t i = 0; i < s->bounds_count; i++) {
+        (void)rd_kafka_topic_partition_list_add(list, s->bounds[i].topic, s->bounds[i].partition);
+    }
+    code = offsets_ask(s, list, RD_KAFKA_OFFSET_BEGINNING, timeout_ms);
+    for (uint32_t i = 0; i < s->bounds_count; i++) {
+        s->bounds[i].low = list->elems[i].offset;
+    }
+    if (code == RD_KAFKA_RESP_ERR_NO_ERROR) {
+        code = offsets_ask(s, list, RD_KAFKA_OFFSET_END, timeout_ms);
+    }
+    for (uint32_t i = 0; i < s->bounds_count; i++) {
+        s->bounds[i].end = list->elems[i].offset;
+    }
+    rd_kafka_topic_partition_list_destroy(list);
+    return code == RD_KAFKA_RESP_ERR_NO_ERROR;
+}
+
+int bounds_learn(struct kafka_source *s, uint32_t timeout_ms)
+{
+    int wait_ms = timeout_ms < SLICE_MS ? SLICE_MS : timeout_ms > QUERY_TIMEOUT_MS ? QUERY_TIMEOUT_MS : (int)timeout_ms;
+    for (; s->topics_asked < s->topic_count; s->topics_asked++) {
+        if (!ask_topic(s, &s->topics[s->topics_asked], wait_ms)) {
+            return 0;
+        }
+    }
+    if (s->bounds_count == 0) {
+        s->nothing = 1;
+        name_missing(s, CHURN_LOG_WARN, "there is nothing to read");
+        return 1;
+    }
+    if (!ask_bounds(s, wait_ms)) {
+        return 0;
+    }
+    name_missing(s, CHURN_LOG_INFO, "not waiting for it in a run until the end");
+    s->failed = group_subscribe(s, &s->failure) != CHURN_OK;
+    return !s->failed;
+}
+
+const struct bounds *bounds_find(const struct kafka_source *s, const char *topic, int32_t partition)
+{
+    for (uint32_t i = 0; i < s->bounds_count; i++) {
+        if (s->bounds[i].partition == partition && strcmp(s->bounds[i].topic, topic) == 0) {
+            return &s->bounds[i];
+        }
+    }
+    return NULL;
+}
+
+int bounds_reached(const struct kafka_source *s)
+{
+    uint32_t i = 0;
+    if (!s->host->until_end || s->nothing) {
+        return s->nothing;
+    }
+    while (i < s->part_count && s->parts[i].finished) {
+        i++;
+    }
+    return s->assigned && i == s->part_count;
+}

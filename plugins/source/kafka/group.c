@@ -1,0 +1,303 @@
+/* Membership of the consumer group: which topics exist, which partitions are ours, where they begin. */
+#include "source.h"
+
+#include <stdlib.h>
+
+#define CLOSE_TIMEOUT_MS 5000
+
+static struct topic *topic_of(const struct kafka_source *s, const char *name)
+{
+    for (uint32_t i = 0; i < s->topic_count; i++) {
+        if (strcmp(s->topics[i].name, name) == 0) {
+            return &s->topics[i];
+        }
+    }
+    return NULL;
+}
+
+void group_topic_missing(const struct kafka_source *s, const char *name)
+{
+    struct topic *t = topic_of(s, name);
+    if (t != NULL && !t->missing) {
+        t->missing = t->appeared = 1;
+        churn_log(s->host, CHURN_LOG_INFO, "topic `%s` does not exist; waiting for it", name);
+    }
+}
+
+int32_t group_subscribe(struct kafka_source *s, churn_error *err)
+{
+    rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new((int)s->topic_count);
+    rd_kafka_resp_err_t code;
+    for (uint32_t i = 0; i < s->topic_count; i++) {
+        if (!s->host->until_end || !s->topics[i].missing) {
+            (void)rd_kafka_topic_partition_list_add(list, s->topics[i].name, RD_KAFKA_PARTITION_UA);
+        }
+    }
+    code = rd_kafka_subscribe(s->rk, list);
+    rd_kafka_topic_partition_list_destroy(list);
+    if (code != RD_KAFKA_RESP_ERR_NO_ERROR) {
+        return churn_fail(err, CHURN_FATAL, "cannot subscribe: %s", rd_kafka_err2str(code));
+    }
+    s->subscribed = 1;
+    return CHURN_OK;
+}
+
+struct part *group_part(const struct kafka_source *s, const char *topic, int32_t partition)
+{
+    for (uint32_t i = 0; i < s->part_count; i++) {
+        if (s->parts[i].partition == partition && strcmp(s->parts[i].topic, topic) == 0) {
+            return &s->parts[i];
+        }
+    }
+    return NULL;
+}
+
+static rd_kafka_resp_err_t give_assignment(struct kafka_source *s, const rd_kafka_topic_partition_list_t *list)
+{
+    rd_kafka_error_t *error;
+    rd_kafka_resp_err_t code;
+    if (strcmp(rd_kafka_rebalance_protocol(s->rk), "COOPERATIVE") != 0) {
+        return rd_kafka_assign(s->rk, list);
+    }
+    error = rd_kafka_incremental_assign(s->rk, list);
+    code = error != NULL ? rd_kafka_error_code(error) : RD_KAFKA_RESP_ERR_NO_ERROR;
+    if (error != NULL) {
+        rd_kafka_error_destroy(error);
+    }
+    return code;
+}
+
+static void give_up_assignment(struct kafka_source *s, const rd_kafka_topic_partition_list_t *list)
+{
+    rd_kafka_error_t *error;
+    if (list == NULL || strcmp(rd_kafka_rebalance_protocol(s->rk), "COOPERATIVE") != 0) {
+        (void)rd_kafka_assign(s->rk, NULL);
+        return;
+    }
+    error = rd_kafka_incremental_unassign(s->rk, list);
+    if (error != NULL) {
+        rd_kafka_error_destroy(error);
+    }
+}
+
+/* Decides where a partition without a committed offset begins; 0 when the brokers did not answer. */
+static int choose_start(struct kafka_source *s, rd_kafka_topic_partition_t *p)
+{
+    const struct topic *t = topic_of(s, p->topic);
+    if (s->start == START_BEGINNING || (t != NULL && t->appeared)) {
+        p->offset = RD_KAFKA_OFFSET_BEGINNING;
+        return 1;
+    }
+    if (offsets_ask_one(s, p->topic, p->partition, RD_KAFKA_OFFSET_END, &p->offset) != RD_KAFKA_RESP_ERR_NO_ERROR) {
+        return 0;
+    }
+    p->opaque = s; /* chosen here: to be committed, so that a restart does not choose again */
+    return 1;
+}
+
+/* Fills in where the partitions of `list` begin; 0 when the brokers did not answer. */
+static int find_starts(struct kafka_source *s, rd_kafka_topic_partition_list_t *list)
+{
+    rd_kafka_resp_err_t code = RD_KAFKA_RESP_ERR_NO_ERROR;
+    if (list->cnt > 0) {
+        code = rd_kafka_committed(s->rk, list, QUERY_TIMEOUT_MS);
+    }
+    for (int i = 0; i < list->cnt && code == RD_KAFKA_RESP_ERR_NO_ERROR; i++) {
+        code = list->elems[i].err;
+        if (code == RD_KAFKA_RESP_ERR_NO_ERROR && list->elems[i].offset < 0 && !choose_start(s, &list->elems[i])) {
+            code = RD_KAFKA_RESP_ERR__TIMED_OUT;
+        }
+    }
+    if (code == RD_KAFKA_RESP_ERR_GROUP_AUTHORIZATION_FAILED || code == RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED) {
+        source_fail(s, "the committed offsets of group `%s` cannot be read: %s", s->group_id, rd_kafka_err2str(code));
+    } else if (code != RD_KAFKA_RESP_ERR_NO_ERROR) {
+        churn_log(s->host, CHURN_LOG_DEBUG, "committed offsets: %s; asking again", rd_kafka_err2str(code));
+    }
+    return code == RD_KAFKA_RESP_ERR_NO_ERROR;
+}
+
+static struct part make_part(const struct kafka_source *s, struct topic *t, const rd_kafka_topic_partition_t *from)
+{
+    const struct bounds *b = bounds_find(s, t->name, from->partition);
+    struct part p = {.topic = t->name,
+                     .partition = from->partition,
+                     .position = from->offset >= 0 ? from->offset : OFFSET_UNKNOWN,
+                     .low = b != NULL ? b->low : OFFSET_UNKNOWN,
+                     .end = b != NULL ? b->end : 0};
+    /* A partition made after the start has no bounds: nothing of it is read. */
+    p.finished = s->host->until_end && (p.position >= p.end || (p.position < 0 && p.low >= p.end));
+    return p;
+}
+
+/* Adds the partitions of the list to ours; 0 when memory ran out. */
+static int add_parts(struct kafka_source *s, const rd_kafka_topic_partition_list_t *list)
+{
+    struct part *grown = realloc(s->parts, (s->part_count + (size_t)list->cnt + 1u) * sizeof *grown);
+    if (grown == NULL) {
+        source_fail(s, "out of memory");
+        return 0;
+    }
+    s->parts = grown;
+    for (int i = 0; i < list->cnt; i++) {
+        struct topic *t = topic_of(s, list->elems[i].topic);
+        if (t != NULL) {
+            t->missing = 0;
+            s->parts[s->part_count++] = make_part(s, t, &list->elems[i]);
+        }
+    }
+    return 1;
+}
+
+/* Sends a partition's records to our own queue instead of the group's; before it is assigned, so that none strays. */
+static void forward_records(struct kafka_source *s, const rd_kafka_topic_partition_list_t *list)
+{
+    for (int i = 0; i < list->cnt; i++) {
+        rd_kafka_queue_t *queue = rd_kafka_queue_get_partition(s->rk, list->elems[i].topic, list->elems[i].partition);
+        if (queue != NULL) {
+            rd_kafka_queue_forward(queue, s->records);
+            rd_kafka_queue_destroy(queue);
+        }
+    }
+}
+
+/* Commits the offsets that `start: end` chose. */
+static void commit_chosen(struct kafka_source *s, const rd_kafka_topic_partition_list_t *list)
+{
+    rd_kafka_topic_partition_list_t *chosen = rd_kafka_topic_partition_list_new(list->cnt);
+    for (int i = 0; i < list->cnt; i++) {
+        if (list->elems[i].opaque == s) {
+            rd_kafka_topic_partition_list_add(chosen, list->elems[i].topic, list->elems[i].partition)->offset =
+                list->elems[i].offset;
+        }
+    }
+    if (chosen->cnt > 0) {
+        (void)rd_kafka_commit(s->rk, chosen, 1);
+    }
+    rd_kafka_topic_partition_list_destroy(chosen);
+}
+
+static void announce(struct kafka_source *s, const struct part *parts, uint32_t count, int revoked, int lost)
+{
+    const churn_source_listener *l = s->listener;
+    churn_position *positions = calloc(count + 1u, sizeof *positions);
+    if (positions == NULL) {
+        source_fail(s, "out of memory");
+        return;
+    }
+    for (uint32_t i = 0; i < count; i++) {
+        positions[i] =
+            (churn_position){.topic = parts[i].topic, .partition = parts[i].partition, .offset = parts[i].position};
+    }
+    if (revoked) {
+        l->revoked(l->ctx, positions, count, lost);
+    } else {
+        l->assigned(l->ctx, positions, count);
+    }
+    free(positions);
+}
+
+void group_complete(struct kafka_source *s)
+{
+    rd_kafka_topic_partition_list_t *list = s->pending;
+    uint32_t first = s->part_count;
+    rd_kafka_resp_err_t code;
+    if (list == NULL || !find_starts(s, list)) {
+        return;
+    }
+    s->pending = NULL;
+    if (add_parts(s, list)) {
+        s->assigned = 1;
+        s->assigning = list;
+        announce(s, s->parts + first, s->part_count - first, 0, 0);
+        s->assigning = NULL;
+        forward_records(s, list);
+        code = give_assignment(s, list);
+        if (code != RD_KAFKA_RESP_ERR_NO_ERROR) {
+            source_fail(s, "the partitions of group `%s` cannot be assigned: %s", s->group_id, rd_kafka_err2str(code));
+        }
+        commit_chosen(s, list);
+    }
+    rd_kafka_topic_partition_list_destroy(list);
+}
+
+/* Moves the partitions of `list` to the end of ours and returns how many there are. */
+static uint32_t set_apart(struct kafka_source *s, const rd_kafka_topic_partition_list_t *list)
+{
+    uint32_t going = 0;
+    for (int i = 0; i < list->cnt; i++) {
+        struct part *p = group_part(s, list->elems[i].topic, list->elems[i].partition);
+        if (p != NULL && p < s->parts + s->part_count - going) {
+            struct part *last = &s->parts[s->part_count - ++going];
+            struct part moved = *p;
+            *p = *last;
+            *last = moved;
+        }
+    }
+    return going;
+}
+
+void group_drop_pending(struct kafka_source *s)
+{
+    if (s->pending != NULL) {
+        rd_kafka_topic_partition_list_destroy(s->pending);
+        s->pending = NULL;
+    }
+}
+
+static void revoke(struct kafka_source *s, const rd_kafka_topic_partition_list_t *list)
+{
+    uint32_t going = set_apart(s, list);
+    int lost = rd_kafka_assignment_lost(s->rk);
+    group_drop_pending(s); /* never announced */
+    if (going > 0) {
+        announce(s, s->parts + s->part_count - going, going, 1, lost);
+    }
+    s->part_count -= going;
+    s->part_last = 0;
+    s->assigned = 0;
+    give_up_assignment(s, list);
+}
+
+void group_on_rebalance(rd_kafka_t *rk, rd_kafka_resp_err_t code, rd_kafka_topic_partition_list_t *list, void *opaque)
+{
+    struct kafka_source *s = kafka_client_owner(opaque);
+    (void)rk;
+    if (s->stopping) {
+        give_up_assignment(s, code == RD_KAFKA_RESP_ERR__REVOKE_PARTITIONS ? list : NULL);
+    } else if (code == RD_KAFKA_RESP_ERR__ASSIGN_PARTITIONS) {
+        group_drop_pending(s);
+        s->pending = rd_kafka_topic_partition_list_copy(list);
+        group_complete(s);
+    } else {
+        revoke(s, list);
+    }
+}
+
+void group_rejoin(struct kafka_source *s)
+{
+    (void)rd_kafka_unsubscribe(s->rk);
+    if (group_subscribe(s, &s->failure) != CHURN_OK) {
+        s->failed = 1;
+    }
+}
+
+void group_leave(struct kafka_source *s)
+{
+    int64_t end = source_now_ms(s) + CLOSE_TIMEOUT_MS;
+    rd_kafka_queue_t *queue = rd_kafka_queue_new(s->rk);
+    rd_kafka_error_t *error = rd_kafka_consumer_close_queue(s->rk, queue);
+    while (error == NULL && !rd_kafka_consumer_closed(s->rk) && source_now_ms(s) < end) {
+        rd_kafka_event_t *event = rd_kafka_queue_poll(queue, SLICE_MS);
+        if (event != NULL && rd_kafka_event_type(event) == RD_KAFKA_EVENT_REBALANCE) {
+            group_on_rebalance(s->rk, rd_kafka_event_error(event), rd_kafka_event_topic_partition_list(event),
+                               s->client);
+        }
+        if (event != NULL) {
+            rd_kafka_event_destroy(event);
+        }
+    }
+    if (error != NULL) {
+        rd_kafka_error_destroy(error);
+    }
+    rd_kafka_queue_destroy(queue);
+}

@@ -1,0 +1,273 @@
+/* Records of Kafka topics, as a member of a consumer group: options, configuration, beginning and end. */
+#include "source.h"
+
+#include <stdlib.h>
+
+#define DESTROY_TIMEOUT_MS 2000
+
+static const char *const start_choices[] = {"beginning", "end", NULL};
+
+static const char *const owned[] = {
+    "group.id",
+    "use `group_id`",
+    "auto.offset.reset",
+    "use `start` for a new group; an existing one never jumps silently",
+    "enable.auto.commit",
+    "churnd commits after the store's acknowledgement",
+    "auto.commit.enable",
+    "churnd commits after the store's acknowledgement",
+    "enable.auto.offset.store",
+    "churnd commits after the store's acknowledgement",
+    "enable.partition.eof",
+    "churnd sets it where it needs it",
+    "queued.max.messages.kbytes",
+    "use `buffer`",
+    NULL,
+};
+
+static const char *const defaults[][2] = {
+    {"allow.auto.create.topics", "false"},
+    {"fetch.wait.max.ms", "50"},
+    {"queued.min.messages", "10000000"}, /* librdkafka waits up to a second beyond it; `buffer` is the bound */
+    {"topic.metadata.refresh.interval.ms", "5000"}, /* so that a topic that appears later is found soon */
+    {"reconnect.backoff.max.ms", "2000"},
+};
+
+static const churn_option options[] = {
+    {.name = "brokers",
+     .default_text = "localhost:9092",
+     .help = "The Kafka brokers to ask for the others: host:port,host:port.",
+     .type = CHURN_OPTION_STRING,
+     .offset = offsetof(struct kafka_source, brokers)},
+    {.name = "topics",
+     .help = "The topics to read; one that does not exist yet is waited for without holding up the others.",
+     .type = CHURN_OPTION_LIST,
+     .flags = CHURN_OPTION_REQUIRED,
+     .offset = offsetof(struct kafka_source, topic_names)},
+    {.name = "group_id",
+     .help = "The consumer group; workers and machines with the same one share the partitions.",
+     .type = CHURN_OPTION_STRING,
+     .flags = CHURN_OPTION_REQUIRED,
+     .offset = offsetof(struct kafka_source, group_id)},
+    {.name = "start",
+     .default_text = "beginning",
+     .choices = start_choices,
+     .help = "Where a group begins to read a partition of which it has committed nothing.",
+     .type = CHURN_OPTION_ENUM,
+     .offset = offsetof(struct kafka_source, start)},
+    {.name = "buffer",
+     .default_text = "32MiB",
+     .help = "How much each worker fetches ahead, over all of its partitions; one fetch may exceed it.",
+     .min = 1024 * 1024,
+     .max = 2097151LL * 1024,
+     .type = CHURN_OPTION_SIZE,
+     .offset = offsetof(struct kafka_source, buffer)},
+    {.name = "properties",
+     .help = "librdkafka's own properties, such as security.protocol or session.timeout.ms.",
+     .type = CHURN_OPTION_MAP,
+     .flags = CHURN_OPTION_SECRET,
+     .offset = offsetof(struct kafka_source, properties)},
+};
+
+void source_fail(struct kafka_source *s, const char *format, ...)
+{
+    va_list args;
+    if (s->failed) {
+        return;
+    }
+    s->failed = 1;
+    va_start(args, format);
+    (void)vsnprintf(s->failure.message, sizeof s->failure.message, format, args);
+    va_end(args);
+}
+
+static int32_t set_own(const struct kafka_source *s, rd_kafka_conf_t *conf, churn_error *err)
+{
+    char kbytes[32];
+    const char *const own[][2] = {
+        {"group.id", s->group_id},
+        {"enable.auto.commit", "false"},
+        {"enable.auto.offset.store", "false"},
+        {"auto.offset.reset", "error"},
+        {"enable.partition.eof", s->host->until_end ? "true" : "false"},
+        {"queued.max.messages.kbytes", kbytes},
+    };
+    (void)snprintf(kbytes, sizeof kbytes, "%lld", (long long)(s->buffer / 1024));
+    for (size_t i = 0; i < sizeof own / sizeof own[0]; i++) {
+        if (kafka_client_set(conf, own[i][0], own[i][1], err) != CHURN_OK) {
+            return CHURN_FATAL;
+        }
+    }
+    for (size_t i = 0; i < sizeof defaults / sizeof defaults[0]; i++) {
+        if (kafka_client_default(conf, &s->properties, defaults[i][0], NULL, defaults[i][1], err) != CHURN_OK) {
+            return CHURN_FATAL;
+        }
+    }
+    return CHURN_OK;
+}
+
+static int32_t check_strategy(const struct kafka_source *s, churn_error *err)
+{
+    for (uint32_t i = 0; i < s->properties.count; i++) {
+        if (strcmp(s->properties.keys[i], "partition.assignment.strategy") == 0 &&
+            strstr(s->properties.values[i], "cooperative") != NULL && rd_kafka_version() < 0x020a0000) {
+            return churn_fail_option(err, "properties",
+                                     "cooperative-sticky can lose an assignment in librdkafka before 2.10 (this is "
+                                     "%s); use range or roundrobin",
+                                     rd_kafka_version_str());
+        }
+    }
+    return CHURN_OK;
+}
+
+static rd_kafka_conf_t *make_conf(const struct kafka_source *s, churn_error *err)
+{
+    rd_kafka_conf_t *conf = kafka_client_conf(s->host, s->brokers, &s->properties, owned, err);
+    if (conf != NULL && (check_strategy(s, err) != CHURN_OK || set_own(s, conf, err) != CHURN_OK)) {
+        rd_kafka_conf_destroy(conf);
+        conf = NULL;
+    }
+    return conf;
+}
+
+static int32_t check_topic(const char *name, churn_error *err)
+{
+    size_t len = strlen(name);
+    if (len == 0) {
+        return churn_fail_option(err, "topics", "a topic's name is empty");
+    }
+    if (len > 249 || strspn(name, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-") != len) {
+        return churn_fail_option(err, "topics",
+                                 "`%.80s` is not a topic's name: up to 249 of a-z, A-Z, 0-9, `.`, `_`, `-`", name);
+    }
+    return CHURN_OK;
+}
+
+/* Keeps each name once: two settings may well name the same topic. */
+static int32_t take_topics(struct kafka_source *s, churn_error *err)
+{
+    s->topics = calloc(s->topic_names.count + 1u, sizeof *s->topics);
+    if (s->topics == NULL) {
+        return churn_fail(err, CHURN_FATAL, "out of memory");
+    }
+    for (uint32_t i = 0; i < s->topic_names.count; i++) {
+        const char *name = s->topic_names.items[i];
+        uint32_t k = 0;
+        if (check_topic(name, err) != CHURN_OK) {
+            return CHURN_FATAL;
+        }
+        while (k < s->topic_count && strcmp(s->topics[k].name, name) != 0) {
+            k++;
+        }
+        s->topics[k].name = name;
+        s->topic_count += k == s->topic_count;
+    }
+    return CHURN_OK;
+}
+
+static void source_destroy(void *self)
+{
+    struct kafka_source *s = self;
+    free(s->topics);
+    s->topics = NULL;
+}
+
+static int32_t source_create(void *self, const churn_host *host, churn_error *err)
+{
+    struct kafka_source *s = self;
+    rd_kafka_conf_t *conf;
+    s->host = host;
+    if (take_topics(s, err) != CHURN_OK || (conf = make_conf(s, err)) == NULL ||
+        kafka_client_try(RD_KAFKA_CONSUMER, conf, err) != CHURN_OK) {
+        source_destroy(s);
+        return CHURN_FATAL;
+    }
+    return CHURN_OK;
+}
+
+static void close_source(struct kafka_source *s)
+{
+    records_release(s);
+    group_drop_pending(s);
+    if (s->records != NULL) {
+        rd_kafka_queue_destroy(s->records);
+    }
+    kafka_client_destroy(s->client, s->rk, RD_KAFKA_DESTROY_F_NO_CONSUMER_CLOSE, DESTROY_TIMEOUT_MS);
+    kafka_client_free(s->client);
+    free(s->held);
+    free(s->parts);
+    free(s->bounds);
+    s->records = NULL;
+    s->rk = NULL;
+    s->client = NULL;
+    s->held = NULL;
+    s->parts = NULL;
+    s->bounds = NULL;
+}
+
+static int32_t open_consumer(struct kafka_source *s, churn_error *err)
+{
+    rd_kafka_conf_t *conf = make_conf(s, err);
+    if (conf == NULL) {
+        return CHURN_FATAL;
+    }
+    rd_kafka_conf_set_rebalance_cb(conf, group_on_rebalance);
+    rd_kafka_conf_set_offset_commit_cb(conf, offsets_on_commit);
+    s->fetchers_doze =
+        kafka_client_default(conf, &s->properties, "fetch.queue.backoff.ms", NULL, "10", NULL) != CHURN_OK;
+    s->rk = kafka_client_open(s->client, RD_KAFKA_CONSUMER, conf, err);
+    if (s->rk == NULL) {
+        return CHURN_FATAL;
+    }
+    (void)rd_kafka_poll_set_consumer(s->rk); /* errors come with the group's events */
+    s->records = rd_kafka_queue_new(s->rk);
+    return s->host->until_end ? CHURN_OK : group_subscribe(s, err);
+}
+
+static int32_t source_start(void *self, const churn_source_listener *listener, churn_error *err)
+{
+    struct kafka_source *s = self;
+    s->listener = listener;
+    s->client = kafka_client_new(s->host, s->brokers, s);
+    if (s->client == NULL) {
+        return churn_fail(err, CHURN_FATAL, "out of memory");
+    }
+    if (open_consumer(s, err) != CHURN_OK) {
+        close_source(s);
+        return CHURN_FATAL;
+    }
+    return CHURN_OK;
+}
+
+static void source_stop(void *self)
+{
+    struct kafka_source *s = self;
+    s->stopping = 1;
+    records_release(s);
+    group_drop_pending(s);
+    group_leave(s);
+    close_source(s);
+}
+
+static void source_pause(void *self, int32_t on)
+{
+    struct kafka_source *s = self;
+    s->paused = on; /* what librdkafka fetches ahead is bounded by `buffer` */
+}
+
+static const churn_source_ops ops = {
+    .size = sizeof ops,
+    .create = source_create,
+    .start = source_start,
+    .poll = source_poll,
+    .commit = source_commit,
+    .seek = source_seek,
+    .pause = source_pause,
+    .lag = source_lag,
+    .stop = source_stop,
+    .destroy = source_destroy,
+};
+
+CHURN_PLUGIN(.kind = CHURN_KIND_SOURCE, .name = "kafka", .version = "1.0.0",
+             .summary = "Reads Kafka topics as a member of a consumer group.",
+             CHURN_OPTIONS(options, struct kafka_source), .ops = &ops);

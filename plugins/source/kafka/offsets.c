@@ -1,0 +1,186 @@
+/* Offsets: asked for, committed, moved, and how far they are from the end. */
+#include "source.h"
+
+#include <time.h>
+
+#define COMMIT_TIMEOUT_MS 10000
+#define SEEK_TIMEOUT_MS 2000
+
+rd_kafka_resp_err_t offsets_ask(struct kafka_source *s, rd_kafka_topic_partition_list_t *list, int64_t which,
+                                int timeout_ms)
+{
+    rd_kafka_resp_err_t code;
+    for (int i = 0; i < list->cnt; i++) {
+        list->elems[i].offset = which;
+    }
+    code = rd_kafka_offsets_for_times(s->rk, list, timeout_ms);
+    for (int i = 0; i < list->cnt && code == RD_KAFKA_RESP_ERR_NO_ERROR; i++) {
+        code = list->elems[i].err;
+    }
+    return code;
+}
+
+rd_kafka_resp_err_t offsets_ask_one(struct kafka_source *s, const char *topic, int32_t partition, int64_t which,
+                                    int64_t *ret_offset)
+{
+    rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new(1);
+    rd_kafka_resp_err_t code;
+    (void)rd_kafka_topic_partition_list_add(list, topic, partition);
+    code = offsets_ask(s, list, which, QUERY_TIMEOUT_MS);
+    *ret_offset = list->elems[0].offset;
+    rd_kafka_topic_partition_list_destroy(list);
+    return code;
+}
+
+/* Errors of a commit that a rebalance or a deleted topic explains: whoever has the partition now reads on from the
+ * older offset. */
+static int is_explained(rd_kafka_resp_err_t code)
+{
+    return code == RD_KAFKA_RESP_ERR_ILLEGAL_GENERATION || code == RD_KAFKA_RESP_ERR_UNKNOWN_MEMBER_ID ||
+           code == RD_KAFKA_RESP_ERR_REBALANCE_IN_PROGRESS || code == RD_KAFKA_RESP_ERR__NO_OFFSET ||
+           code == RD_KAFKA_RESP_ERR__ASSIGNMENT_LOST || code == RD_KAFKA_RESP_ERR__WAIT_COORD ||
+           code == RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART;
+}
+
+static void log_commit(const struct kafka_source *s, rd_kafka_resp_err_t code)
+{
+    if (code != RD_KAFKA_RESP_ERR_NO_ERROR) {
+        churn_log(s->host, is_explained(code) ? CHURN_LOG_DEBUG : CHURN_LOG_WARN,
+                  "offsets of group `%s` were not committed: %s; a later commit includes them", s->group_id,
+                  rd_kafka_err2str(code));
+    }
+}
+
+void offsets_on_commit(rd_kafka_t *rk, rd_kafka_resp_err_t code, rd_kafka_topic_partition_list_t *list, void *opaque)
+{
+    (void)rk;
+    for (int i = 0; list != NULL && i < list->cnt && code == RD_KAFKA_RESP_ERR_NO_ERROR; i++) {
+        code = list->elems[i].err;
+    }
+    log_commit(kafka_client_owner(opaque), code);
+}
+
+/* Commits and waits for the answer, though not for as long as librdkafka would. */
+static rd_kafka_resp_err_t commit_and_wait(struct kafka_source *s, const rd_kafka_topic_partition_list_t *list)
+{
+    rd_kafka_queue_t *queue = rd_kafka_queue_new(s->rk);
+    rd_kafka_resp_err_t code = rd_kafka_commit_queue(s->rk, list, queue, NULL, NULL);
+    rd_kafka_event_t *event = code == RD_KAFKA_RESP_ERR_NO_ERROR ? rd_kafka_queue_poll(queue, COMMIT_TIMEOUT_MS) : NULL;
+    if (event != NULL) {
+        const rd_kafka_topic_partition_list_t *done = rd_kafka_event_topic_partition_list(event);
+        code = rd_kafka_event_error(event);
+        for (int i = 0; done != NULL && i < done->cnt && code == RD_KAFKA_RESP_ERR_NO_ERROR; i++) {
+            code = done->elems[i].err;
+        }
+        rd_kafka_event_destroy(event);
+    } else if (code == RD_KAFKA_RESP_ERR_NO_ERROR) {
+        code = RD_KAFKA_RESP_ERR__TIMED_OUT;
+    }
+    rd_kafka_queue_destroy(queue);
+    return code;
+}
+
+int32_t source_commit(void *self, const churn_position *positions, uint32_t count, int32_t wait, churn_error *err)
+{
+    struct kafka_source *s = self;
+    rd_kafka_topic_partition_list_t *list;
+    rd_kafka_resp_err_t code;
+    if (count == 0) {
+        return CHURN_OK;
+    }
+    list = rd_kafka_topic_partition_list_new((int)count);
+    for (uint32_t i = 0; i < count; i++) {
+        rd_kafka_topic_partition_list_add(list, positions[i].topic, positions[i].partition)->offset =
+            positions[i].offset;
+    }
+    code = wait ? commit_and_wait(s, list) : rd_kafka_commit(s->rk, list, 1);
+    rd_kafka_topic_partition_list_destroy(list);
+    if (code == RD_KAFKA_RESP_ERR_NO_ERROR) {
+        return CHURN_OK;
+    }
+    log_commit(s, code);
+    return churn_fail(err, CHURN_RETRY, "offsets were not committed: %s", rd_kafka_err2str(code));
+}
+
+/* Seeks a partition that librdkafka reads; one that was assigned a moment ago may take that moment. */
+static rd_kafka_resp_err_t seek_fetcher(struct kafka_source *s, rd_kafka_topic_partition_list_t *list)
+{
+    int64_t end = source_now_ms(s) + SEEK_TIMEOUT_MS;
+    rd_kafka_resp_err_t code;
+    do {
+        rd_kafka_error_t *error = rd_kafka_seek_partitions(s->rk, list, SEEK_TIMEOUT_MS);
+        code = error != NULL ? rd_kafka_error_code(error) : list->elems[0].err;
+        if (error != NULL) {
+            rd_kafka_error_destroy(error);
+        }
+        if (code == RD_KAFKA_RESP_ERR__STATE) {
+            (void)nanosleep(&(struct timespec){.tv_nsec = 5000000}, NULL);
+        }
+    } while (code == RD_KAFKA_RESP_ERR__STATE && source_now_ms(s) < end);
+    return code;
+}
+
+int32_t source_seek(void *self, const churn_position *to, churn_error *err)
+{
+    struct kafka_source *s = self;
+    struct part *p = group_part(s, to->topic, to->partition);
+    rd_kafka_topic_partition_list_t *list;
+    rd_kafka_topic_partition_t *starting;
+    rd_kafka_resp_err_t code = RD_KAFKA_RESP_ERR_NO_ERROR;
+    if (p == NULL) {
+        return churn_fail(err, CHURN_RETRY, "topic `%s` partition %d is not assigned to this worker", to->topic,
+                          (int)to->partition);
+    }
+    starting = s->assigning != NULL ? rd_kafka_topic_partition_list_find(s->assigning, to->topic, to->partition) : NULL;
+    if (starting != NULL) {
+        starting->offset = to->offset;
+        starting->opaque = NULL; /* no longer our choice */
+    } else {
+        list = rd_kafka_topic_partition_list_new(1);
+        rd_kafka_topic_partition_list_add(list, to->topic, to->partition)->offset = to->offset;
+        code = seek_fetcher(s, list);
+        rd_kafka_topic_partition_list_destroy(list);
+    }
+    if (code != RD_KAFKA_RESP_ERR_NO_ERROR) {
+        return churn_fail(err, CHURN_RETRY, "topic `%s` partition %d cannot be read from offset %lld now: %s",
+                          to->topic, (int)to->partition, (long long)to->offset, rd_kafka_err2str(code));
+    }
+    p->position = to->offset;
+    p->finished = s->host->until_end && p->position >= p->end;
+    return CHURN_OK;
+}
+
+/* Records of a partition that are still to come; -1 when not known yet. */
+static int64_t part_lag(const struct kafka_source *s, const struct part *p)
+{
+    int64_t low = RD_KAFKA_OFFSET_INVALID, high = RD_KAFKA_OFFSET_INVALID, from;
+    if (p->finished) {
+        return 0;
+    }
+    (void)rd_kafka_get_watermark_offsets(s->rk, p->topic, p->partition, &low, &high);
+    if (s->host->until_end) {
+        high = p->end;
+        low = p->low;
+    }
+    from = p->position >= 0 ? p->position : low;
+    if (from < 0 || high < 0) {
+        return -1;
+    }
+    return high > from ? high - from : 0;
+}
+
+void source_lag(void *self, churn_lag *lag)
+{
+    struct kafka_source *s = self;
+    lag->known = s->assigned || s->nothing;
+    lag->messages = 0;
+    for (uint32_t i = 0; i < s->part_count; i++) {
+        int64_t n = part_lag(s, &s->parts[i]);
+        if (n < 0) {
+            lag->known = 0;
+        } else {
+            lag->messages += n;
+        }
+    }
+    lag->total = s->host->until_end && lag->known ? s->returned + lag->messages : -1;
+}

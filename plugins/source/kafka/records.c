@@ -1,0 +1,271 @@
+/* Records and errors as they come from librdkafka. */
+#include "source.h"
+
+#include <stdlib.h>
+
+/* The partition of a record; NULL when it is not ours any more. */
+static struct part *part_of_message(struct kafka_source *s, const rd_kafka_message_t *m)
+{
+    struct part *p = s->part_last < s->part_count ? &s->parts[s->part_last] : NULL;
+    if (p == NULL || p->rkt != m->rkt || p->partition != m->partition) {
+        p = group_part(s, rd_kafka_topic_name(m->rkt), m->partition);
+        if (p != NULL) {
+            p->rkt = m->rkt;
+            s->part_last = (uint32_t)(p - s->parts);
+        }
+    }
+    return p;
+}
+
+void records_release(struct kafka_source *s)
+{
+    for (uint32_t i = 0; i < s->held_count; i++) {
+        rd_kafka_message_destroy(s->held[i]);
+    }
+    s->held_count = 0;
+}
+
+/*
+ * librdkafka stopped reading a partition. Either its position really is out of range, which nobody but the operator may
+ * decide about, or (librdkafka before 2.2) a connection ended at a bad moment.
+ */
+static void offset_lost(struct kafka_source *s, const rd_kafka_message_t *m)
+{
+    const char *topic = m->rkt != NULL ? rd_kafka_topic_name(m->rkt) : "";
+    const struct part *p = group_part(s, topic, m->partition);
+    int64_t low, high;
+    if (p == NULL) {
+        return;
+    }
+    if (offsets_ask_one(s, topic, m->partition, RD_KAFKA_OFFSET_BEGINNING, &low) != RD_KAFKA_RESP_ERR_NO_ERROR ||
+        offsets_ask_one(s, topic, m->partition, RD_KAFKA_OFFSET_END, &high) != RD_KAFKA_RESP_ERR_NO_ERROR ||
+        p->position < 0 || (p->position >= low && p->position <= high)) {
+        churn_log(s->host, CHURN_LOG_WARN, "topic `%s` partition %d: %s; joining the group again", topic,
+                  (int)m->partition, rd_kafka_message_errstr(m));
+        group_rejoin(s);
+        return;
+    }
+    source_fail(
+        s,
+        "topic `%s` partition %d: group `%s` is at offset %lld, but the partition holds %lld to %lld. Records expired "
+        "before they were read, or the topic was made anew. Move the group's offsets on purpose "
+        "(kafka-consumer-groups.sh --reset-offsets) or choose a new group_id",
+        topic, (int)m->partition, s->group_id, (long long)p->position, (long long)low, (long long)high);
+}
+
+static void check_fatal(struct kafka_source *s)
+{
+    char said[384];
+    rd_kafka_resp_err_t code = rd_kafka_fatal_error(s->rk, said, sizeof said);
+    if (code != RD_KAFKA_RESP_ERR_NO_ERROR) {
+        source_fail(s, "the Kafka consumer failed for good: %s: %s", rd_kafka_err2str(code), said);
+    }
+}
+
+static void reached_end(struct kafka_source *s, const rd_kafka_message_t *m)
+{
+    struct part *p = group_part(s, rd_kafka_topic_name(m->rkt), m->partition);
+    if (p != NULL && m->offset >= p->end) {
+        p->finished = 1;
+    }
+}
+
+static void take_error(struct kafka_source *s, const rd_kafka_message_t *m)
+{
+    const char *topic = m->rkt != NULL ? rd_kafka_topic_name(m->rkt) : "";
+    switch (m->err) {
+    case RD_KAFKA_RESP_ERR__PARTITION_EOF:
+        reached_end(s, m);
+        break;
+    case RD_KAFKA_RESP_ERR__AUTO_OFFSET_RESET:
+        offset_lost(s, m);
+        break;
+    case RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART:
+    case RD_KAFKA_RESP_ERR__UNKNOWN_TOPIC:
+    case RD_KAFKA_RESP_ERR__UNKNOWN_PARTITION:
+        group_topic_missing(s, topic);
+        break;
+    case RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED:
+    case RD_KAFKA_RESP_ERR_TOPIC_EXCEPTION:
+        source_fail(s, "topic `%s`: %s", topic, rd_kafka_err2str(m->err));
+        break;
+    case RD_KAFKA_RESP_ERR_GROUP_AUTHORIZATION_FAILED:
+        source_fail(s, "group `%s`: %s", s->group_id, rd_kafka_err2str(m->err));
+        break;
+    case RD_KAFKA_RESP_ERR__FATAL:
+        check_fatal(s);
+        break;
+    case RD_KAFKA_RESP_ERR__MAX_POLL_EXCEEDED:
+        churn_log(s->host, CHURN_LOG_WARN,
+                  "busy for longer than max.poll.interval.ms, so the group gave the partitions away; joining again");
+        break;
+    default:
+        kafka_client_error(s->client, m->err, rd_kafka_message_errstr(m));
+    }
+}
+
+/* 1 when the record is to be handed out. */
+static int wanted(struct kafka_source *s, struct part *p, const rd_kafka_message_t *m)
+{
+    if (p == NULL || m->offset < p->position) {
+        return 0; /* not ours any more, or handed out before */
+    }
+    if (s->host->until_end && m->offset >= p->end) {
+        p->finished = 1;
+        return 0;
+    }
+    return 1;
+}
+
+static void fill_record(churn_record *r, const struct part *p, const rd_kafka_message_t *m)
+{
+    rd_kafka_timestamp_type_t type;
+    int64_t timestamp = rd_kafka_message_timestamp(m, &type);
+    *r = (churn_record){.size = sizeof *r,
+                        .kind = CHURN_RECORD_EVENT,
+                        .key = {.ptr = m->key, .len = (uint32_t)m->key_len},
+                        .value = {.ptr = m->payload, .len = (uint32_t)m->len},
+                        .timestamp_ms = timestamp > 0 ? timestamp : 0,
+                        .topic = p->topic,
+                        .partition = p->partition,
+                        .offset = m->offset};
+}
+
+/* Takes a message from librdkafka: a record to hold, or an error, or neither. */
+static void take_message(struct kafka_source *s, rd_kafka_message_t *m, churn_record *records)
+{
+    struct part *p;
+    if (m->err != RD_KAFKA_RESP_ERR_NO_ERROR) {
+        take_error(s, m);
+        rd_kafka_message_destroy(m);
+        return;
+    }
+    p = part_of_message(s, m);
+    if (!wanted(s, p, m)) {
+        rd_kafka_message_destroy(m);
+        return;
+    }
+    fill_record(&records[s->held_count], p, m);
+    s->held[s->held_count++] = m;
+    s->bytes += m->len + m->key_len;
+    p->position = m->offset + 1;
+    p->finished = s->host->until_end && p->position >= p->end;
+}
+
+/* Serves the group: rebalances, errors, the membership itself. Records do not come this way. */
+static void serve_group(struct kafka_source *s, int timeout_ms)
+{
+    rd_kafka_message_t *m;
+    while (!s->failed && (m = rd_kafka_consumer_poll(s->rk, timeout_ms)) != NULL) {
+        if (m->err != RD_KAFKA_RESP_ERR_NO_ERROR) {
+            take_error(s, m);
+        }
+        rd_kafka_message_destroy(m);
+        timeout_ms = 0;
+    }
+}
+
+/* Gathers up to `max` records; waits up to `wait_ms` for the first. */
+static void gather(struct kafka_source *s, churn_record *records, uint32_t max, int wait_ms)
+{
+    while (s->held_count < max && !s->failed) {
+        rd_kafka_message_t *m = rd_kafka_consume_queue(s->records, s->held_count > 0 ? 0 : wait_ms);
+        if (m == NULL) {
+            return;
+        }
+        take_message(s, m, records);
+        if (s->held_count == 0) {
+            wait_ms = 0; /* an error or an end: the caller looks at the clock */
+        }
+    }
+}
+
+static int make_room(struct kafka_source *s, uint32_t max)
+{
+    if (max > s->held_size) {
+        rd_kafka_message_t **grown = realloc(s->held, max * sizeof *grown);
+        if (grown == NULL) {
+            source_fail(s, "out of memory");
+            return 0;
+        }
+        s->held = grown;
+        s->held_size = max;
+    }
+    return 1;
+}
+
+/* Sends each broker that we read from a small question, whose answer nobody waits for. */
+static void ask_brokers(struct kafka_source *s)
+{
+    rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new((int)s->part_count);
+    for (uint32_t i = 0; i < s->part_count; i++) {
+        (void)rd_kafka_topic_partition_list_add(list, s->parts[i].topic, s->parts[i].partition);
+    }
+    (void)offsets_ask(s, list, RD_KAFKA_OFFSET_END, 0);
+    rd_kafka_topic_partition_list_destroy(list);
+}
+
+/*
+ * A librdkafka without fetch.queue.backoff.ms looks only once a second whether a full queue has room again, which a
+ * fast reader spends mostly waiting. A request to the broker wakes the thread that fetches from it, so one is made when
+ * a queue that was full has run down to a quarter.
+ */
+static void wake_fetchers(struct kafka_source *s)
+{
+    size_t waiting = s->fetchers_doze ? rd_kafka_queue_length(s->records) : 0;
+    if (waiting > s->peak) {
+        s->peak = waiting;
+    } else if (waiting < s->peak / 4 && s->returned > 0) {
+        uint64_t record_size = s->bytes / (uint64_t)s->returned;
+        if (s->peak * record_size > (uint64_t)s->buffer / 2) {
+            ask_brokers(s);
+        }
+        s->peak = waiting;
+    }
+}
+
+/* Waits for records, serving the group between. */
+static void wait_for_records(struct kafka_source *s, churn_record *records, uint32_t max, uint32_t timeout_ms)
+{
+    int64_t end = timeout_ms > 0 ? source_now_ms(s) + timeout_ms : 0;
+    int64_t left = timeout_ms;
+    for (;;) {
+        serve_group(s, 0);
+        group_complete(s);
+        gather(s, records, max, (int)(left < SLICE_MS ? left : SLICE_MS));
+        if (s->held_count > 0 || left <= 0 || s->failed || bounds_reached(s)) {
+            return;
+        }
+        left = end - source_now_ms(s);
+        left = left > 0 ? left : 0;
+    }
+}
+
+int32_t source_poll(void *self, churn_record *records, uint32_t max, uint32_t timeout_ms, uint32_t *ret_count,
+                    churn_error *err)
+{
+    struct kafka_source *s = self;
+    *ret_count = 0;
+    records_release(s);
+    if (!s->failed && !s->subscribed && !s->nothing) {
+        serve_group(s, 0);
+        if (!bounds_learn(s, timeout_ms) && !s->failed) {
+            (void)kafka_client_check(s->client, 1);
+            return CHURN_PENDING;
+        }
+    }
+    if (!s->failed && (max == 0 || s->paused || s->nothing)) {
+        serve_group(s, s->nothing ? 0 : (int)timeout_ms);
+        group_complete(s);
+    } else if (!s->failed && make_room(s, max)) {
+        wake_fetchers(s);
+        wait_for_records(s, records, max, timeout_ms);
+    }
+    (void)kafka_client_check(s->client, 1);
+    *ret_count = s->held_count;
+    s->returned += s->held_count;
+    if (s->failed && s->held_count == 0) {
+        return churn_fail(err, CHURN_FATAL, "%s", s->failure.message);
+    }
+    return bounds_reached(s) ? CHURN_END : s->held_count > 0 ? CHURN_OK : CHURN_PENDING;
+}

@@ -1,0 +1,163 @@
+/*
+ * The Kafka source from inside. Everything runs in the worker's thread, librdkafka's callbacks included: they are
+ * called by consumer_poll, hence from within the source's own poll.
+ *
+ * Rebalances and errors come through librdkafka's consumer queue; the records of all partitions are forwarded to a
+ * queue of their own. So a source that is paused, or asked for nothing, still answers the group at once and keeps what
+ * was fetched.
+ */
+#ifndef SOURCE_H
+#define SOURCE_H
+
+#include "kafka_client.h"
+#include <churn/source.h>
+
+#define SLICE_MS 100          /* longest wait for records before the group is served again */
+#define QUERY_TIMEOUT_MS 2000 /* for questions to the brokers that the worker waits for */
+#define OFFSET_UNKNOWN (-1)
+
+enum { START_BEGINNING, START_END };
+
+/* A configured topic. */
+struct topic {
+    const char *name;
+    int missing;  /* it was found not to exist, and that was said */
+    int appeared; /* it was missing once: all of its records are newer than this run */
+};
+
+/* An assigned partition. */
+struct part {
+    const char *topic;
+    const rd_kafka_topic_t *rkt; /* of its newest record; tells records apart fast */
+    int32_t partition;
+    int finished;     /* until_end: read to its end */
+    int64_t position; /* next offset to hand out, OFFSET_UNKNOWN before the first */
+    int64_t low;      /* where an unknown position begins at the latest; OFFSET_UNKNOWN: not known */
+    int64_t end;      /* until_end: read records below this offset */
+};
+
+/* The bounds of a partition as they stood at the start, of whoever it is assigned to. */
+struct bounds {
+    const char *topic;
+    int32_t partition;
+    int64_t low;
+    int64_t end;
+};
+
+struct kafka_source {
+    /* options */
+    const char *brokers;
+    churn_list topic_names;
+    const char *group_id;
+    int32_t start;
+    int64_t buffer;
+    churn_map properties;
+
+    const churn_host *host;
+    const churn_source_listener *listener;
+    struct kafka_client *client;
+    rd_kafka_t *rk;
+    int paused;
+    int stopping;
+    int failed; /* no return: `failure` says why */
+    churn_error failure;
+
+    /* the group */
+    struct topic *topics; /* each configured name once */
+    uint32_t topic_count;
+    int subscribed;
+    int assigned; /* the group has said which partitions are ours, if any */
+    struct part *parts;
+    uint32_t part_count;
+    rd_kafka_topic_partition_list_t *pending;   /* assigned by the group; its committed offsets are not known yet */
+    rd_kafka_topic_partition_list_t *assigning; /* being announced: a seek changes where it begins */
+
+    /* records */
+    rd_kafka_queue_t *records; /* of all partitions */
+    rd_kafka_message_t **held; /* behind the records of the newest poll */
+    uint32_t held_count;
+    uint32_t held_size;
+    uint32_t part_last; /* where the newest record was found */
+    int64_t returned;   /* records handed out */
+    uint64_t bytes;     /* of their keys and values */
+    int fetchers_doze;  /* this librdkafka needs wake_fetchers */
+    size_t peak;        /* most records that waited since the fetchers were last woken */
+
+    /* a run until the end */
+    struct bounds *bounds;
+    uint32_t bounds_count;
+    uint32_t topics_asked; /* topics whose partitions are known */
+    int nothing;           /* no topic exists */
+};
+
+/* --- kafka.c --- */
+
+/* Remembers why the source cannot go on; the next poll says so. */
+CHURN_PRINTF(2, 3)
+void source_fail(struct kafka_source *s, const char *format, ...);
+
+static inline int64_t source_now_ms(const struct kafka_source *s)
+{
+    return s->host->monotonic_ms(s->host);
+}
+
+/* --- group.c --- */
+
+/* Subscribes to the topics; in a run until the end, to those that exist. */
+int32_t group_subscribe(struct kafka_source *s, churn_error *err);
+
+/* Leaves and joins the group, so that reading goes on from the committed offsets. */
+void group_rejoin(struct kafka_source *s);
+
+/* Leaves the group for good, so that the others need not wait for this member's session to end. */
+void group_leave(struct kafka_source *s);
+
+/* librdkafka's rebalance callback. */
+void group_on_rebalance(rd_kafka_t *rk, rd_kafka_resp_err_t code, rd_kafka_topic_partition_list_t *list, void *opaque);
+
+/* Completes an assignment as soon as the committed offsets are known. The host may seek from within `assigned`. */
+void group_complete(struct kafka_source *s);
+
+void group_drop_pending(struct kafka_source *s);
+
+/* An assigned partition, or NULL. */
+struct part *group_part(const struct kafka_source *s, const char *topic, int32_t partition);
+
+void group_topic_missing(const struct kafka_source *s, const char *name);
+
+/* --- bounds.c --- */
+
+/* Learns the bounds step by step and subscribes then; 0 while the brokers do not answer. */
+int bounds_learn(struct kafka_source *s, uint32_t timeout_ms);
+
+/* NULL for a partition that is newer than the start. */
+const struct bounds *bounds_find(const struct kafka_source *s, const char *topic, int32_t partition);
+
+/* 1 when a run until the end has nothing more to read. */
+int bounds_reached(const struct kafka_source *s);
+
+/* --- offsets.c --- */
+
+/* Replaces the offsets of `list` by where its partitions begin (RD_KAFKA_OFFSET_BEGINNING) or end. Unlike
+ * rd_kafka_query_watermark_offsets, what this rests on keeps to its timeout while a broker hangs. */
+rd_kafka_resp_err_t offsets_ask(struct kafka_source *s, rd_kafka_topic_partition_list_t *list, int64_t which,
+                                int timeout_ms);
+rd_kafka_resp_err_t offsets_ask_one(struct kafka_source *s, const char *topic, int32_t partition, int64_t which,
+                                    int64_t *ret_offset);
+
+/* librdkafka's commit callback. */
+void offsets_on_commit(rd_kafka_t *rk, rd_kafka_resp_err_t code, rd_kafka_topic_partition_list_t *list, void *opaque);
+
+int32_t source_commit(void *self, const churn_position *positions, uint32_t count, int32_t wait, churn_error *err);
+int32_t source_seek(void *self, const churn_position *to, churn_error *err);
+void source_lag(void *self, churn_lag *lag);
+
+/* --- records.c --- */
+
+int32_t source_poll(void *self, churn_record *records, uint32_t max, uint32_t timeout_ms, uint32_t *ret_count,
+                    churn_error *err);
+
+/* Gives the records of the newest poll back to librdkafka. */
+void records_release(struct kafka_source *s);
+
+#endif
