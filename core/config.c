@@ -262,13 +262,32 @@ static void syntax_error(struct config *config, const yaml_parser_t *parser)
     } else if (strstr(problem, "mapping values are not allowed") != NULL || strstr(problem, "block") != NULL) {
         hint = " (is the line indented like its neighbours?)";
     }
-    if (parser->error == YAML_READER_ERROR) {
+    if (parser->error == YAML_READER_ERROR && strcmp(problem, "input error") == 0) {
+        config_error(config, NULL, "cannot be read; is it a file?");
+    } else if (parser->error == YAML_READER_ERROR) {
         config_error(config, NULL, "not UTF-8 text: %s", problem);
     } else if (parser->context != NULL) {
         config_error(config, &at, "YAML: %s, %s%s", parser->context, problem, hint);
     } else {
         config_error(config, &at, "YAML: %s%s", problem, hint);
     }
+}
+
+/* A second document would be left out without a word. */
+static bool is_last_document(struct config *config, yaml_parser_t *parser)
+{
+    yaml_document_t doc;
+    if (!yaml_parser_load(parser, &doc)) {
+        syntax_error(config, parser);
+        return false;
+    }
+    const yaml_node_t *root = yaml_document_get_root_node(&doc);
+    if (root != NULL) {
+        struct node at = {.line = (unsigned)root->start_mark.line + 1, .column = (unsigned)root->start_mark.column + 1};
+        config_error(config, &at, "a second YAML document begins here; a file holds one pipeline");
+    }
+    yaml_document_delete(&doc);
+    return root == NULL;
 }
 
 static bool load_document(struct config *config, yaml_parser_t *parser)
@@ -290,7 +309,7 @@ static bool load_document(struct config *config, yaml_parser_t *parser)
         }
     }
     yaml_document_delete(&doc);
-    return ok;
+    return ok && is_last_document(config, parser);
 }
 
 bool config_load(struct config *config, const char *file, FILE *errors)

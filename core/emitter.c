@@ -27,6 +27,7 @@ static bool offer(struct worker *worker, struct window *window, unsigned sink, b
             return worker_fail(worker, "sink %s: %s", worker->pipeline->sinks[sink].label, err.message);
         }
         window->unanswered += taken;
+        worker->moved = worker->moved || taken > 0;
         if (taken < count) {
             window->cursors[sink] = places[taken];
             *ret_full = true;
@@ -39,11 +40,10 @@ static bool offer(struct worker *worker, struct window *window, unsigned sink, b
 
 static bool take_answer(struct worker *worker, unsigned sink, const churn_done *done)
 {
-    uint64_t number = done->id >> 32;
-    uint32_t index = (uint32_t)done->id;
+    uint32_t number = (uint32_t)(done->id >> 32), index = (uint32_t)done->id;
     struct window *window = window_at(worker, number);
     const struct section *section = &worker->pipeline->sinks[sink];
-    if (number < worker->oldest || number > worker->newest || window->number != number || window->unanswered == 0) {
+    if (window->state != WINDOW_EMITTING || (uint32_t)window->number != number || window->unanswered == 0) {
         return true; /* of a window that was given up, after a rebalance for instance */
     }
     window->unanswered--;
@@ -70,6 +70,7 @@ static bool take_answers(struct worker *worker, unsigned sink, uint32_t timeout_
             CHURN_FATAL) {
             return worker_fail(worker, "sink %s: %s", worker->pipeline->sinks[sink].label, err.message);
         }
+        worker->moved = worker->moved || count > 0;
         for (uint32_t i = 0; i < count; i++) {
             if (!take_answer(worker, sink, &done[i])) {
                 return false;

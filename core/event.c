@@ -38,6 +38,7 @@ void reject_set(struct reject *reject, enum reject_reason reason, const char *fo
     va_list args;
     va_start(args, format);
     reject->reason = reason;
+    reject->out_of_memory = false;
     (void)vsnprintf(reject->detail, sizeof reject->detail, format, args);
     va_end(args);
 }
@@ -89,8 +90,9 @@ static bool scan(struct event_decoder *decoder, const char *bytes, size_t len, s
         return FAIL(reject, REJECT_TOO_DEEP, "nested more than %d levels deep", JSON_SCAN_MAX_DEPTH);
     case JSON_NOT_AN_OBJECT:
         return FAIL(reject, REJECT_NOT_AN_OBJECT, "an event is one JSON object");
-    case JSON_NO_MEMORY: /* the text is at most 1 MiB: only a machine without memory gets here */
-        return FAIL(reject, REJECT_TOO_LARGE, "out of memory");
+    case JSON_NO_MEMORY:
+        reject->out_of_memory = true;
+        return false;
     default:
         return FAIL(reject, REJECT_INVALID_JSON, "the text is not one JSON value by RFC 8259");
     }

@@ -30,7 +30,8 @@ enum reject_reason {
 
 struct reject {
     enum reject_reason reason;
-    char detail[256]; /* for a person; names fields, never shows their values */
+    bool out_of_memory; /* nothing is wrong with the record; `reason` is not set */
+    char detail[256];   /* for a person; names fields, never shows their values */
 };
 
 const char *reject_reason_name(enum reject_reason reason);

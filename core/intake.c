@@ -90,7 +90,6 @@ static int32_t count_event(struct worker *worker, const struct event_type *type,
         (void)out_of_memory(worker);
         return CHURN_FATAL;
     }
-    metrics_add(worker->counters.applied, 1);
     return CHURN_OK;
 }
 
@@ -165,6 +164,9 @@ static bool take_record(struct worker *worker, const churn_record *record)
     type = event_decode(worker->decoder, payload, payload != NULL ? record->value.len : 0, &event, &reject);
     if (type != NULL) {
         return take_event(worker, record, type, &event, source, &reject);
+    }
+    if (reject.out_of_memory) {
+        return out_of_memory(worker);
     }
     if (reject.reason == REJECT_UNKNOWN_EVENT_TYPE && worker->pipeline->event_settings.ignore_unknown) {
         metrics_add(worker->counters.ignored, 1);

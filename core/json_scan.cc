@@ -20,7 +20,7 @@ struct json_scanner {
     const name_index *data_names;
     json_token members[JSON_MEMBER_COUNT];
     json_token *data; // by id of data_names; counts when its round is the current one
-    uint32_t round;
+    uint64_t round;
 };
 
 static const json_token absent = {{nullptr, 0, 0}, JSON_ABSENT, 0};

@@ -19,7 +19,7 @@ enum json_kind { JSON_ABSENT, JSON_NULL, JSON_BOOL, JSON_NUMBER, JSON_STRING, JS
 struct json_token {
     churn_str text;
     uint32_t kind;
-    uint32_t round;
+    uint64_t round;
 };
 
 /* Members of the event object itself. */

@@ -6,6 +6,8 @@
 #include <stddef.h>
 #include <stdlib.h>
 
+#define MAX_KEY_PREFIX 255 /* with a customer_id of 128 bytes it fits every store and HOST_KEY_SIZE */
+
 static const char *const log_formats[] = {"text", "json", NULL};
 static const char *const unknown_policies[] = {"dead_letter", "ignore", NULL};
 static const char *const inputs[] = {"auto", "events", "triggers", "alerts", "dead_letters", NULL};
@@ -401,7 +403,8 @@ static bool load_events(struct pipeline *pipeline)
         return false;
     }
     if (overrides != NULL && overrides->kind != NODE_MAP && !(overrides->kind == NODE_SCALAR && overrides->null)) {
-        config_error(&pipeline->config, overrides, "events: override: event types belong here, as in 'login: {predict: true}'");
+        config_error(&pipeline->config, overrides,
+                     "events: override: event types belong here, as in 'login: {predict: true}'");
         return false;
     }
     for (unsigned i = 0; overrides != NULL && i < overrides->count; i++) {
@@ -435,8 +438,16 @@ static bool load_store(struct pipeline *pipeline)
         struct option_target defaults = OPTION_TARGET(store_options, &pipeline->store_settings);
         return options_read(&pipeline->config, NULL, NULL, "store", &defaults, 1, NULL);
     }
-    return load_section(pipeline, node, CHURN_KIND_STORE, "store", &pipeline->store) &&
-           read_host_options(pipeline, &pipeline->store);
+    if (!load_section(pipeline, node, CHURN_KIND_STORE, "store", &pipeline->store) ||
+        !read_host_options(pipeline, &pipeline->store)) {
+        return false;
+    }
+    if (strlen(pipeline->store_settings.key_prefix) > MAX_KEY_PREFIX) {
+        config_error(&pipeline->config, config_get(node, "key_prefix"),
+                     "store: key_prefix: at most %d bytes are possible", MAX_KEY_PREFIX);
+        return false;
+    }
+    return true;
 }
 
 /* What each section alone cannot tell. */

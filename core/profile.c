@@ -151,8 +151,10 @@ static bool read_field(struct profile *profile, const struct registry *registry,
     int128 number;
     if (field->merge == CHURN_MERGE_LATEST) {
         const churn_str *tag = find_pair(pairs, count, field->tag);
-        struct event_origin origin;
-        return tag != NULL && read_origin(sources, *tag, &origin) &&
+        struct event_origin origin = {.time_ms =
+                                          INT64_MIN}; /* a text that somebody else wrote gives way to any event */
+        return (tag == NULL ? sources_find_part(sources, (churn_str){.ptr = "", .len = 0}, 0) != SOURCE_NONE
+                            : read_origin(sources, *tag, &origin)) &&
                fields_merge_text(&profile->fields, index, value, &origin, sources, NULL);
     }
     if (!read_number(field, value, &number)) {

@@ -10,6 +10,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#define REPEAT_MS 1000  /* within which a signal is the same one again */
 #define LOOK_MS 100     /* between looks at the workers */
 #define PROGRESS_MS 500 /* between lines of progress */
 #define GRACE_MS 5000   /* after shutdown_timeout, for workers to end */
@@ -45,6 +46,7 @@ struct run {
     unsigned count;
     enum worker_order order;
     int64_t deadline_ms; /* once it stops: then the process ends whatever a worker waits for */
+    int64_t signal_ms;   /* of the first signal */
     bool terminal;
 };
 
@@ -57,12 +59,16 @@ static void stop(struct run *run)
 
 static void on_signal(struct run *run, int signal_number)
 {
-    if (run->order == WORKER_STOP) {
+    if (run->signal_ms != 0 && host_monotonic_ms() - run->signal_ms < REPEAT_MS) {
+        return; /* sent to the process and to its group: one wish */
+    }
+    if (run->signal_ms != 0) {
         log_line(run->pipeline->log, CHURN_LOG_WARN, "churnd", "stopped at once; what is not committed is read again");
         _exit(1);
     }
     log_printf(run->pipeline->log, CHURN_LOG_INFO, "churnd", "%s: finishing what was read (once more to stop at once)",
                signal_number == SIGINT ? "SIGINT" : "SIGTERM");
+    run->signal_ms = host_monotonic_ms();
     stop(run);
 }
 
@@ -147,6 +153,18 @@ static void apply_log_settings(const struct arguments *arguments, const struct p
     log_configure(log, log_level_parse(level), format);
 }
 
+/* Where a sink writes to standard output, the summary must not come between its lines. */
+static bool writes_stdout(const struct pipeline *pipeline)
+{
+    for (unsigned i = 0; i < pipeline->sink_count; i++) {
+        const struct node *path = config_get(pipeline->sinks[i].node, "path");
+        if (path != NULL && path->kind == NODE_SCALAR && strcmp(path->text, "-") == 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
 static int run_pipeline(const struct arguments *arguments, struct pipeline *pipeline, struct log *log)
 {
     struct run run = {.pipeline = pipeline, .terminal = isatty(STDERR_FILENO) == 1};
@@ -162,7 +180,8 @@ static int run_pipeline(const struct arguments *arguments, struct pipeline *pipe
     if (ok) {
         watch(&run, &signals);
         ok = count_in(run.workers, run.count, WORKER_FAILED) == 0;
-        summary_print(stdout, pipeline, (double)(host_monotonic_ms() - started) / 1000);
+        summary_print(writes_stdout(pipeline) ? stderr : stdout, pipeline,
+                      (double)(host_monotonic_ms() - started) / 1000);
     }
     free_workers(&run);
     return ok ? 0 : 1;

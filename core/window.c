@@ -98,6 +98,7 @@ struct delta *window_delta(struct window *window, struct customer *customer, con
     delta->customer = customer;
     delta->ranges = NULL;
     delta->first_event = delta->last_event = NO_EVENT;
+    delta->event_count = delta->skipped = 0;
     delta->state = DELTA_FOLDED;
     fields_clear(&delta->fields);
     window->deltas[window->delta_count++] = delta;
@@ -150,6 +151,7 @@ bool window_add_event(struct window *window, struct delta *delta, const char *pa
         window->events[delta->last_event].next = index;
     }
     delta->last_event = index;
+    delta->event_count++;
     window->event_count++;
     return true;
 }

@@ -35,6 +35,8 @@ struct delta {
     struct customer *customer;
     struct range *ranges;
     uint32_t first_event, last_event;
+    uint32_t event_count;
+    uint32_t skipped; /* of these, events that the stored profile had counted before */
     enum delta_state state;
     struct fields fields;
 };

@@ -3,9 +3,12 @@
 
 #include "host.h"
 #include <stdlib.h>
+#include <time.h>
 
 #define IDLE_MS 50            /* wait for records when nothing is under way */
 #define BUSY_MS 1             /* wait for the store or the sinks when the source has nothing */
+#define NAP_MS 1              /* after a round in which nothing happened and nobody waited */
+#define LONG_NAP_MS 10        /* the same when there is little to miss: at the end, or without the store */
 #define COMMIT_MS 1000        /* between commits of a busy source */
 #define PAUSE_AFTER_MS 1000   /* of not taking records the source is told to stop fetching */
 #define KEEP_ALIVE_MS 20      /* wait per look at a source that must not be read from */
@@ -74,17 +77,17 @@ static void forget_committable(struct worker *worker)
     for (uint32_t i = 0; i < worker->committable_room; i++) {
         worker->committable[i] = NOTHING;
     }
-    worker->commit_due = false;
+    worker->commit_due = worker->commit_unsure = false;
 }
 
 /* Tells the source what is done for good. A commit that fails costs a repeat and nothing else: the marks know better.
- */
+ * One that is not waited for may fail unseen, so the next one that is tells everything again. */
 static void commit(struct worker *worker, bool wait)
 {
     churn_position *positions;
     uint32_t count = 0;
     churn_error err = {.size = sizeof err};
-    if (!worker->commit_due || ops_of(worker)->commit == NULL) {
+    if (!(worker->commit_due || (wait && worker->commit_unsure)) || ops_of(worker)->commit == NULL) {
         return;
     }
     positions = calloc(worker->committable_room, sizeof *positions);
@@ -96,7 +99,8 @@ static void commit(struct worker *worker, bool wait)
         }
     }
     if (count > 0 && ops_of(worker)->commit(worker->source->self, positions, count, wait, &err) == CHURN_OK) {
-        forget_committable(worker);
+        worker->commit_due = false;
+        worker->commit_unsure = !wait;
     }
     worker->last_commit_ms = host_monotonic_ms();
     free(positions);
@@ -128,6 +132,7 @@ static bool turn_window(struct worker *worker)
     window_reset(next, worker->pipeline->sink_count);
     next->number = ++worker->newest;
     next->state = WINDOW_FILLING;
+    worker->moved = true;
     if (has_store(worker)) {
         return writer_begin(worker, full);
     }
@@ -148,8 +153,9 @@ static bool retire_windows(struct worker *worker)
         }
         window_reset(window, worker->pipeline->sink_count);
         worker->oldest++;
+        worker->moved = true;
+        cache_trim(&worker->cache);
     }
-    cache_trim(&worker->cache);
     return true;
 }
 
@@ -189,14 +195,29 @@ static bool move_on(struct worker *worker, bool source_idle, uint32_t timeout_ms
     return emitter_step(worker, timeout_ms) && retire_windows(worker);
 }
 
+/* Sources, stores and sinks wait for what they know of; a round in which nobody could wait for anything ends in a nap,
+ * so that an outage costs no processor. */
+static void nap(const struct worker *worker, int64_t round_began_ms)
+{
+    struct timespec pause = {
+        .tv_nsec =
+            (worker->at_end || (has_store(worker) && worker->session == NULL) ? LONG_NAP_MS : NAP_MS) * 1000000L};
+    if (!worker->moved && host_monotonic_ms() - round_began_ms < NAP_MS) {
+        (void)nanosleep(&pause, NULL);
+    }
+}
+
 /* Finishes what was read, for at most `limit_ms`. True when all of it is done. */
 static bool drain(struct worker *worker, int64_t limit_ms)
 {
     int64_t deadline = host_monotonic_ms() + limit_ms;
     while (!all_done(worker) && host_monotonic_ms() < deadline) {
+        int64_t began = host_monotonic_ms();
+        worker->moved = false;
         if (!move_on(worker, true, BUSY_MS)) {
             return false;
         }
+        nap(worker, began);
     }
     return all_done(worker);
 }
@@ -235,7 +256,9 @@ static void on_assigned(void *ctx, const churn_position *positions, uint32_t cou
 static void on_revoked(void *ctx, const churn_position *positions, uint32_t count, int32_t lost)
 {
     struct worker *worker = ctx;
-    (void)positions;
+    (void)positions; /* always all of them, see <churn/source.h> */
+    worker->at_end = false;
+    set_state(worker, WORKER_RUNNING);
     log_printf(worker->pipeline->log, CHURN_LOG_INFO, worker->pipeline->source.label,
                "worker %u gives up %u partition%s%s", worker->number, count, count == 1 ? "" : "s",
                lost ? ", lost to another member" : "");
@@ -274,6 +297,7 @@ static bool poll_source(struct worker *worker, uint32_t max, uint32_t timeout_ms
         return worker_fail(worker, "source %s: %s", worker->pipeline->source.label, err.message);
     }
     worker->at_end = worker->at_end || result == CHURN_END;
+    worker->moved = worker->moved || *ret_count > 0;
     return *ret_count == 0 || intake_take(worker, worker->records, *ret_count);
 }
 
@@ -330,7 +354,9 @@ static void tell_lag(struct worker *worker)
 
 static bool step(struct worker *worker)
 {
+    int64_t began = host_monotonic_ms();
     bool idle = false;
+    worker->moved = false;
     if (!take_step(worker, &idle) || !move_on(worker, idle, idle || !filling_has_room(worker) ? BUSY_MS : 0)) {
         return false;
     }
@@ -346,6 +372,7 @@ static bool step(struct worker *worker)
     } else {
         set_state(worker, WORKER_RUNNING);
     }
+    nap(worker, began);
     return true;
 }
 
@@ -354,7 +381,9 @@ static bool finish_sinks(struct worker *worker)
 {
     bool pending = true;
     while (pending && order_of(worker) == WORKER_FINISH) {
+        int64_t began = host_monotonic_ms();
         uint32_t count = 0;
+        worker->moved = false;
         pending = false;
         for (unsigned i = 0; i < worker->pipeline->sink_count; i++) {
             const churn_sink_ops *ops = sink_ops(&worker->pipeline->sinks[i]);
@@ -368,6 +397,7 @@ static bool finish_sinks(struct worker *worker)
         if (pending && (!poll_source(worker, 0, IDLE_MS, &count) || !emitter_step(worker, 0))) {
             return false;
         }
+        nap(worker, began);
     }
     return true;
 }

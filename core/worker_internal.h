@@ -64,6 +64,7 @@ struct worker {
     void *session;
     int64_t next_open_ms; /* not before, while the store is out of reach */
     int64_t open_pause_ms;
+    int64_t retry_pause_ms;
     int64_t retry_ms; /* when refused puts are offered again; 0: none */
     struct sources sources;
     struct cache cache;
@@ -73,10 +74,12 @@ struct worker {
     /* commits: per source partition the next offset; -1: nothing new */
     int64_t *committable;
     uint32_t committable_room;
-    bool commit_due;
+    bool commit_due;    /* something is new since the last commit */
+    bool commit_unsure; /* a commit was sent, and nobody has seen it stored */
     int64_t last_commit_ms;
 
     struct worker_counters counters;
+    bool moved; /* something happened in this round of the loop */
     bool failed;
 };
 

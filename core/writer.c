@@ -11,7 +11,8 @@
 
 #define FIRST_OPEN_PAUSE_MS 100
 #define LAST_OPEN_PAUSE_MS 5000
-#define RETRY_PAUSE_MS 100
+#define FIRST_RETRY_MS 100
+#define LAST_RETRY_MS 2000
 
 static const struct registry *registry_of(const struct worker *worker)
 {
@@ -28,18 +29,19 @@ static void *store_self(const struct worker *worker)
     return worker->pipeline->store_instance->self;
 }
 
-static void set_stored(struct window *window, struct delta *delta)
+static void set_stored(struct worker *worker, struct window *window, struct delta *delta)
 {
     delta->state = DELTA_STORED;
     window->stored++;
+    metrics_add(worker->counters.applied, delta->event_count - delta->skipped);
+    metrics_add(worker->counters.already_counted, delta->skipped);
 }
 
 /* Folds again those events of a delta that the stored profile has not counted. */
-static bool fold_again(struct worker *worker, struct window *window, struct delta *delta, const struct profile *profile,
-                       uint32_t *ret_skipped)
+static bool fold_again(struct worker *worker, struct window *window, struct delta *delta, const struct profile *profile)
 {
     fields_clear(&delta->fields);
-    *ret_skipped = 0;
+    delta->skipped = 0;
     for (uint32_t i = delta->first_event; i != NO_EVENT; i = window->events[i].next) {
         const struct window_event *kept = &window->events[i];
         const struct source_partition *source = &worker->sources.items[kept->source];
@@ -48,7 +50,7 @@ static bool fold_again(struct worker *worker, struct window *window, struct delt
         struct reject reject;
         churn_error err = {.size = sizeof err};
         if (kept->offset < profile_mark(profile, kept->source)) {
-            ++*ret_skipped;
+            delta->skipped++;
             continue;
         }
         type = event_decode(worker->decoder, kept->payload, kept->len, &event, &reject);
@@ -89,7 +91,6 @@ static bool raise_marks(struct profile *profile, const struct delta *delta)
 static bool merge(struct worker *worker, struct window *window, struct delta *delta)
 {
     struct customer *customer = delta->customer;
-    uint32_t skipped = 0;
     if (customer->profile == NULL) {
         struct profile *empty = profile_new(registry_of(worker));
         if (empty == NULL) {
@@ -97,14 +98,12 @@ static bool merge(struct worker *worker, struct window *window, struct delta *de
         }
         cache_set_profile(&worker->cache, customer, empty);
     }
-    if (!is_disjoint(delta, customer->profile)) {
-        if (!fold_again(worker, window, delta, customer->profile, &skipped)) {
+    if (delta->skipped > 0 || !is_disjoint(delta, customer->profile)) {
+        if (!fold_again(worker, window, delta, customer->profile)) {
             return false;
         }
-        metrics_add(worker->counters.applied, -(int64_t)skipped);
-        metrics_add(worker->counters.already_counted, skipped);
         if (!bit_get(delta->fields.present, FIELD_EVENTS_TOTAL)) {
-            set_stored(window, delta);
+            set_stored(worker, window, delta);
             return true;
         }
     }
@@ -176,7 +175,7 @@ bool writer_begin(struct worker *worker, struct window *window)
         delta->customer->filling = NULL;
         delta->customer->writing = delta;
         if (delta->ranges == NULL) { /* its only event was refused */
-            set_stored(window, delta);
+            set_stored(worker, window, delta);
         } else if (!merge(worker, window, delta)) {
             return false;
         }
@@ -224,8 +223,9 @@ static void warn_of_lost_writes(struct worker *worker, const struct customer *cu
     } else if (stored->version < customer->profile->version) {
         log_printf(
             worker->pipeline->log, CHURN_LOG_ERROR, worker->pipeline->store.label,
-            "the profile of customer '%.*s' went back from version %llu to %llu: the store lost acknowledged writes; "
-            "replay the topic to restore them",
+            "the profile of customer '%.*s' went back from version %llu to %llu: the store lost acknowledged writes, "
+            "and their events are missing from it; to restore it, delete its key and read the topics again from the "
+            "beginning, with another group_id",
             (int)customer->id_len, customer->id, (unsigned long long)customer->profile->version,
             (unsigned long long)stored->version);
     }
@@ -264,7 +264,8 @@ static bool take_reply(struct worker *worker, struct window *window, const churn
             metrics_add(worker->counters.created, 1);
         }
         profile_saved(profile);
-        set_stored(window, delta);
+        worker->retry_pause_ms = 0;
+        set_stored(worker, window, delta);
         return true;
     case CHURN_CONFLICT:
         return resolve_conflict(worker, window, delta, reply);
@@ -272,7 +273,13 @@ static bool take_reply(struct worker *worker, struct window *window, const churn
         log_printf(worker->pipeline->log, CHURN_LOG_WARN, worker->pipeline->store.label,
                    "a write was refused: %s; trying again", reply->message);
         delta->state = DELTA_MERGED;
-        worker->retry_ms = host_monotonic_ms() + RETRY_PAUSE_MS;
+        if (worker->retry_ms == 0) {
+            worker->retry_pause_ms = worker->retry_pause_ms == 0 ? FIRST_RETRY_MS : worker->retry_pause_ms * 2;
+            if (worker->retry_pause_ms > LAST_RETRY_MS) {
+                worker->retry_pause_ms = LAST_RETRY_MS;
+            }
+            worker->retry_ms = host_monotonic_ms() + worker->retry_pause_ms;
+        }
         return true;
     default:
         return worker_fail(worker, "%s: %s", worker->pipeline->store.label, reply->message);
@@ -301,6 +308,7 @@ static void finish(struct window *window)
     for (uint32_t i = 0; i < window->delta_count; i++) {
         window->deltas[i]->customer->writing = NULL;
     }
+    window->delta_count = window->stored = 0; /* from here on the cache may forget these customers */
     window->state = WINDOW_EMITTING;
 }
 
@@ -335,6 +343,7 @@ bool writer_step(struct worker *worker, struct window *window, uint32_t timeout_
         } else if (!take_replies(worker, window, replies, count)) {
             return false;
         }
+        worker->moved = true;
         timeout_ms = 0;
     }
     if (window->stored == window->delta_count) {

@@ -49,7 +49,6 @@ struct resend {
     void *value;                 /* NULL: a tombstone */
     size_t key_len;
     size_t value_len;
-    int64_t timestamp_ms; /* 0: now */
     int64_t due_ms;
     uint64_t id;
     enum lane_id lane;
@@ -106,7 +105,7 @@ static const char *const defaults[][3] = {
     {"compression.codec", "compression.type", "lz4"},
     {"queue.buffering.max.messages", NULL, "100000"},
     {"queue.buffering.max.kbytes", NULL, "65536"},
-    {"message.max.bytes", NULL, "4194304"}, /* 1 MiB of value, key and headers must pass */
+    {"message.max.bytes", NULL, "33554432"}, /* a record too large for an event must pass as a dead letter */
     {"reconnect.backoff.max.ms", NULL, "2000"},
     {"topic.metadata.refresh.interval.ms", NULL, "10000"}, /* so that a topic made again is found soon */
 };
@@ -382,7 +381,7 @@ static int record_at_fault(rd_kafka_resp_err_t code)
 {
     return code == RD_KAFKA_RESP_ERR_MSG_SIZE_TOO_LARGE || code == RD_KAFKA_RESP_ERR_RECORD_LIST_TOO_LARGE ||
            code == RD_KAFKA_RESP_ERR_INVALID_RECORD || code == RD_KAFKA_RESP_ERR_INVALID_MSG_SIZE ||
-           code == RD_KAFKA_RESP_ERR_INVALID_TIMESTAMP || code == RD_KAFKA_RESP_ERR__INVALID_ARG;
+           code == RD_KAFKA_RESP_ERR__INVALID_ARG;
 }
 
 static rd_kafka_topic_t *handle_of(struct kafka_producer *p, struct topic *t, enum lane_id lane)
@@ -404,11 +403,11 @@ static rd_kafka_resp_err_t produce(struct kafka_producer *p, enum lane_id lane, 
     void *opaque = (void *)(uintptr_t)m->id;
     if (m->headers == NULL) {
         return rd_kafka_producev(rk, RD_KAFKA_V_RKT(rkt), RD_KAFKA_V_KEY(m->key, m->key_len),
-                                 RD_KAFKA_V_VALUE(m->value, m->value_len), RD_KAFKA_V_TIMESTAMP(m->timestamp_ms),
+                                 RD_KAFKA_V_VALUE(m->value, m->value_len),
                                  RD_KAFKA_V_MSGFLAGS(RD_KAFKA_MSG_F_COPY), RD_KAFKA_V_OPAQUE(opaque), RD_KAFKA_V_END);
     }
     return rd_kafka_producev(rk, RD_KAFKA_V_RKT(rkt), RD_KAFKA_V_KEY(m->key, m->key_len),
-                             RD_KAFKA_V_VALUE(m->value, m->value_len), RD_KAFKA_V_TIMESTAMP(m->timestamp_ms),
+                             RD_KAFKA_V_VALUE(m->value, m->value_len),
                              RD_KAFKA_V_MSGFLAGS(RD_KAFKA_MSG_F_COPY), RD_KAFKA_V_HEADERS(m->headers),
                              RD_KAFKA_V_OPAQUE(opaque), RD_KAFKA_V_END);
 }
@@ -462,8 +461,7 @@ int32_t kafka_producer_send(struct kafka_producer *p, const char *topic, const c
                        .key = (void *)(uintptr_t)record->key.ptr, /* librdkafka's copying interface is not const */
                        .key_len = record->key.len,
                        .value = (void *)(uintptr_t)record->value.ptr,
-                       .value_len = record->value.len,
-                       .timestamp_ms = record->timestamp_ms > 0 ? record->timestamp_ms : 0};
+                       .value_len = record->value.len};
     rd_kafka_topic_t *rkt;
     rd_kafka_resp_err_t code;
     if (p->failed) {
@@ -499,14 +497,12 @@ static void free_resend(struct resend *r)
 /* A copy of a message that failed; NULL when memory ran out. */
 static struct resend *copy_message(const rd_kafka_message_t *m)
 {
-    rd_kafka_timestamp_type_t type;
     rd_kafka_headers_t *headers;
     struct resend *r = calloc(1, sizeof *r + m->key_len + m->len);
     if (r == NULL) {
         return NULL;
     }
     r->id = (uintptr_t)m->_private;
-    r->timestamp_ms = rd_kafka_message_timestamp(m, &type);
     r->key_len = m->key_len;
     r->value_len = m->len;
     r->key = m->key != NULL ? (char *)(r + 1) : NULL;
@@ -536,9 +532,6 @@ static void send_again(struct kafka_producer *p, enum lane_id lane, const rd_kaf
     }
     if (!suspect) {
         warn_refusing(p, t, m->err);
-    }
-    if (m->err == RD_KAFKA_RESP_ERR_INVALID_TIMESTAMP) {
-        r->timestamp_ms = 0; /* the broker bounds how far it may be from now; the event itself carries its time */
     }
     if ((m->err == RD_KAFKA_RESP_ERR__UNKNOWN_TOPIC || m->err == RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART) &&
         t->created_here && !t->denied && t->state == TOPIC_READY) {
@@ -592,7 +585,7 @@ static int answer(struct kafka_producer *p, enum lane_id lane, const rd_kafka_me
         *done = (churn_done){.id = (uintptr_t)m->_private, .result = CHURN_OK};
         return 1;
     }
-    if (lane == ALONE && record_at_fault(m->err) && m->err != RD_KAFKA_RESP_ERR_INVALID_TIMESTAMP) {
+    if (lane == ALONE && record_at_fault(m->err)) {
         *done = (churn_done){.id = (uintptr_t)m->_private, .result = CHURN_REJECT, .message = fault_of(m->err)};
         return 1;
     }

@@ -23,7 +23,8 @@ struct kafka_producer *kafka_producer_new(const churn_host *host, const char *br
 int32_t kafka_producer_ensure_topic(struct kafka_producer *producer, const char *topic, int32_t partitions,
                                     const char *const *config, churn_error *err);
 
-/* Copies and queues one record (key, value, headers, timestamp) for `topic`. CHURN_OK: will be answered by poll.
+/* Copies and queues one record (key, value, headers) for `topic`. Its timestamp is the time it is sent, not the event's:
+ * Kafka keeps and refuses records by it. CHURN_OK: will be answered by poll.
  * CHURN_PENDING: full, poll and offer it again. A record the broker or librdkafka can never take is answered
  * CHURN_REJECT by poll. CHURN_FATAL: the producer cannot go on. */
 int32_t kafka_producer_send(struct kafka_producer *producer, const char *topic, const churn_record *record,

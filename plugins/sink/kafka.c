@@ -2,11 +2,10 @@
 #include "kafka_client.h"
 #include "kafka_producer.h"
 
-#include <churn/ext/metrics.h>
 #include <churn/sink.h>
 
 /* An event may be 1 MiB, to which the key and a dead letter's headers add: more than a topic takes by default. */
-static const char *const topic_config[] = {"max.message.bytes", "2097152", NULL};
+static const char *const topic_config[] = {"max.message.bytes", "33554432", NULL};
 
 struct kafka_sink {
     const char *brokers;
@@ -16,8 +15,6 @@ struct kafka_sink {
     churn_map properties;
     const churn_host *host;
     struct kafka_producer *producer;
-    const churn_metrics *metrics; /* NULL: the host has none */
-    churn_counter *records_sent;
 };
 
 static const churn_option options[] = {
@@ -33,7 +30,7 @@ static const churn_option options[] = {
      .offset = offsetof(struct kafka_sink, topic)},
     {.name = "create_topic",
      .default_text = "true",
-     .help = "Creates the topic (with max.message.bytes 2 MiB) when it does not exist; otherwise the brokers decide.",
+     .help = "Creates the topic (with max.message.bytes 32 MiB) when it does not exist; otherwise the brokers decide.",
      .type = CHURN_OPTION_BOOL,
      .offset = offsetof(struct kafka_sink, create_topic)},
     {.name = "partitions",
@@ -54,10 +51,6 @@ static int32_t sink_create(void *self, const churn_host *host, churn_error *err)
 {
     struct kafka_sink *s = self;
     s->host = host;
-    s->metrics = host->get_extension(host, CHURN_METRICS_ID);
-    if (s->metrics != NULL) {
-        s->records_sent = s->metrics->counter(host, "records_sent");
-    }
     return kafka_producer_check(host, s->brokers, &s->properties, err);
 }
 
@@ -94,15 +87,7 @@ static int32_t sink_poll(void *self, churn_done *done, uint32_t max, uint32_t ti
                          churn_error *err)
 {
     struct kafka_sink *s = self;
-    int32_t result = kafka_producer_poll(s->producer, done, max, timeout_ms, ret_count, err);
-    if (result == CHURN_OK && s->metrics != NULL && *ret_count > 0) {
-        int64_t sent = 0;
-        for (uint32_t i = 0; i < *ret_count; i++) {
-            sent += done[i].result == CHURN_OK;
-        }
-        s->metrics->add(s->records_sent, sent);
-    }
-    return result;
+    return kafka_producer_poll(s->producer, done, max, timeout_ms, ret_count, err);
 }
 
 static void sink_stop(void *self, int64_t deadline_ms)

@@ -624,10 +624,6 @@ static int32_t put_one(struct session *s, MDB_txn *txn, const churn_put *put, ch
     if (reply->result == CHURN_OK) {
         reply->result = load(s, txn, put->key, &record, err);
     }
-    if (reply->result == CHURN_OK && record.stored && record.version == 0) {
-        reply->result = churn_fail(err, CHURN_FATAL, "the key %.*s holds a hash without a version: it is not a profile",
-                                   (int)put->key.len, put->key.ptr);
-    }
     if (reply->result != CHURN_OK) {
         return reply->result == CHURN_RETRY ? CHURN_RETRY : CHURN_OK;
     }

@@ -23,12 +23,11 @@
 #define RECEIVE_SIZE (64 * 1024)
 
 /* KEYS[1]; ARGV: expected version, ttl in ms (0: none), then name, value, … with _v among them.
- * 1: written; 0: a hash without a version is stored; else what is stored. A script that fails is not rolled back, hence
+ * 1: written; else what is stored. A script that fails is not rolled back, hence
  * all checks come first. HSET takes what Lua can unpack, in one call for any profile of less than 2,000 fields; what
  * follows a first write is refused neither for memory nor for its type. */
 static const char put_script[] = "local v = redis.call('HGET', KEYS[1], '_v') "
                                  "if (v or '0') ~= ARGV[1] then return redis.call('HGETALL', KEYS[1]) end "
-                                 "if not v and redis.call('EXISTS', KEYS[1]) == 1 then return 0 end "
                                  "for i = 3, #ARGV, 4000 do "
                                  "redis.call('HSET', KEYS[1], unpack(ARGV, i, math.min(i + 3999, #ARGV))) end "
                                  "if ARGV[2] ~= '0' then redis.call('PEXPIRE', KEYS[1], ARGV[2]) "
@@ -626,14 +625,7 @@ static bool answer_put(struct session *s, const struct pending *put, redisReply 
         answer_conflict(s, reply, key, answer);
         return true;
     case REDIS_REPLY_INTEGER:
-        if (reply->integer == 1) {
-            freeReplyObject(reply);
-        } else {
-            answer_message(s, reply, answer, CHURN_FATAL,
-                           "the hash %.*s on Redis at %s has no version (_v): it is not a profile; delete it or choose "
-                           "another key prefix",
-                           (int)key.len, key.ptr, s->store->where);
-        }
+        freeReplyObject(reply);
         return true;
     default:
         freeReplyObject(reply);

@@ -59,8 +59,10 @@ def pipeline(path, change, base="consumer"):
 
 
 def quick_group(settings):
-    """A consumer group that notices soon that a member died."""
-    settings["source"].setdefault("properties", {}).update({"session.timeout.ms": "3000", "heartbeat.interval.ms": "500"})
+    """Consumer groups, of the events and of the waiting triggers, that notice soon that a member died."""
+    prediction = next(sink for sink in settings["sinks"] if sink["plugin"] == "prediction")
+    for section in (settings["source"], prediction):
+        section.setdefault("properties", {}).update({"session.timeout.ms": "3000", "heartbeat.interval.ms": "500"})
 
 
 def log_lines(text):

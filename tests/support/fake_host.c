@@ -184,7 +184,7 @@ static int64_t scaled(const char *text)
     static const struct {
         const char *unit;
         int64_t factor;
-    } units[] = {{"ms", 1},      {"s", 1000},          {"m", 60000}, {"h", 3600000},
+    } units[] = {{"ms", 1},       {"s", 1000},   {"m", 60000},         {"h", 3600000},
                  {"d", 86400000}, {"KiB", 1024}, {"MiB", 1024 * 1024}, {"", 1}};
     char *end;
     int64_t n = strtoll(text, &end, 10);
@@ -197,7 +197,7 @@ static int64_t scaled(const char *text)
     exit(1);
 }
 
-/* Splits `text` at commas (and, for maps, each part at `=`); what it returns lives as long as the test program. */
+/* Splits `text` at commas (and, for maps, each part at `=`: a value lies in the same memory as its key). */
 static uint32_t split(const char *text, const char ***ret_items, const char ***ret_values)
 {
     char *copy = strdup(text), *save = NULL;
@@ -205,12 +205,16 @@ static uint32_t split(const char *text, const char ***ret_items, const char ***r
     uint32_t n = 0;
     for (char *part = strtok_r(copy, ",", &save); part != NULL; part = strtok_r(NULL, ",", &save), n++) {
         char *eq = ret_values != NULL ? strchr(part, '=') : NULL;
+        size_t len = strlen(part) + 1;
         if (eq != NULL) {
             *eq = '\0';
-            values[n] = eq + 1;
         }
-        items[n] = part;
+        items[n] = eq != NULL ? memcpy(malloc(len), part, len) : strdup(part);
+        if (eq != NULL) {
+            values[n] = items[n] + (eq + 1 - part);
+        }
     }
+    free(copy);
     *ret_items = items;
     if (ret_values != NULL) {
         *ret_values = values;
@@ -220,9 +224,30 @@ static uint32_t split(const char *text, const char ***ret_items, const char ***r
     return n;
 }
 
+static void free_items(const char *const *items, uint32_t count)
+{
+    for (uint32_t i = 0; i < count; i++) {
+        free((void *)(uintptr_t)items[i]);
+    }
+    free((void *)(uintptr_t)items);
+}
+
+static void clear_option(const churn_option *row, void *at)
+{
+    if (row->type == CHURN_OPTION_STRING) {
+        free(*(char **)at);
+    } else if (row->type == CHURN_OPTION_LIST) {
+        free_items(((churn_list *)at)->items, ((churn_list *)at)->count);
+    } else if (row->type == CHURN_OPTION_MAP) {
+        free_items(((churn_map *)at)->keys, ((churn_map *)at)->count);
+        free((void *)(uintptr_t)((churn_map *)at)->values);
+    }
+}
+
 static void set_option(const churn_option *row, void *at, const char *text)
 {
     const char **items, **values;
+    clear_option(row, at);
     switch (row->type) {
     case CHURN_OPTION_STRING:
         *(const char **)at = strdup(text);
@@ -288,6 +313,8 @@ void *fake_instance_new(const churn_plugin *plugin, ...)
 
 void fake_instance_free(const churn_plugin *plugin, void *instance)
 {
-    (void)plugin; /* option texts live as long as the test program */
+    for (uint32_t i = 0; i < plugin->option_count && instance != NULL; i++) {
+        clear_option(option_at(plugin, i), (char *)instance + option_at(plugin, i)->offset);
+    }
     free(instance);
 }

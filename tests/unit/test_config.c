@@ -162,6 +162,16 @@ static void test_syntax_errors_say_where(void)
     check_refused_with("a: 1\n b: 2\n", "indented");
 }
 
+static void test_a_second_document(void)
+{
+    check_refused("a: 1\n---\nb: 2\n", "FILE:3:1: a second YAML document begins here; a file holds one pipeline\n");
+    check_refused("---\na: 1\n...\n---\nb\n",
+                  "FILE:5:1: a second YAML document begins here; a file holds one pipeline\n");
+    check_refused_with("a: 1\n---\nb: [\n", "YAML: ");
+    load("---\na: 1\n...\n");
+    check_scalar("a", "1");
+}
+
 static void test_text_that_is_no_utf8(void)
 {
     check_refused_with("a: \xff\n", "FILE: not UTF-8 text: ");
@@ -194,6 +204,7 @@ static void test_files_that_cannot_be_read(void)
     CU_ASSERT_EQUAL(config.error_count, 1);
     config_free(&config);
     (void)fclose(errors);
+    check_contains(text, "\n/: cannot be read; is it a file?\n", "a folder");
     free(text);
 }
 
@@ -370,6 +381,7 @@ static void test_aliases_that_explode(void)
     }
     load(yaml);
     CU_ASSERT(!loaded);
+    check_contains(said, "more than 100000 values", "said");
     check(strlen(said) < 10000, "%zu bytes were said", strlen(said));
 }
 
@@ -484,6 +496,7 @@ int main(void)
         TEST(test_anchors),
         TEST(test_no_map_of_sections),
         TEST(test_syntax_errors_say_where),
+        TEST(test_a_second_document),
         TEST(test_text_that_is_no_utf8),
         TEST(test_files_that_cannot_be_read),
         TEST(test_repeated_keys),

@@ -224,6 +224,8 @@ static void test_ranges(void)
     CU_ASSERT(read_one("at_least", "-5") && values.at_least == -5);
     CU_ASSERT(read_one("at_least", "9223372036854775807"));
     check_refused("at_least", "-6", "must be at least -5");
+    CU_ASSERT(read_one("ratio", "1") && values.ratio == 1);
+    CU_ASSERT(read_one("ratio", "0") && values.ratio == 0);
     check_refused("ratio", "1.0000001", "must be between 0 and 1");
     check_refused("ratio", "-0.0000001", "must be between 0 and 1");
     check_refused("bounded_wait", "99ms", "must be between 100 and 60000 ms");

@@ -743,7 +743,6 @@ static void test_stored_values_that_are_no_values(void)
         PAIR("subscription_status", "paused"),
         PAIR("subscription_status", ""),
         PAIR("subscription_status", "active "),
-        PAIR("last_event_type", "login"), /* without its tag */
         PAIR("_m:t/0", ""),
         PAIR("_m:t/0", "0"),
         PAIR("_m:t/0", "-1"),
@@ -787,6 +786,20 @@ static void test_stored_tags_that_are_no_tags(void)
     CU_ASSERT(text->time_ms == -5 && text->offset == 7);
     check_text(shipped.sources.items[text->source].topic, "a/b c", "a topic with a slash and a space");
     CU_ASSERT_EQUAL(shipped.sources.items[text->source].partition, 3);
+    profile_free(profile, registry_of(&shipped));
+}
+
+/* A text that another program wrote has no tag: it stays until the first event, however old that is. */
+static void test_a_text_without_tag_gives_way(void)
+{
+    struct profile *profile = empty_profile(&shipped);
+    static const churn_pair pairs[] = {PAIR("last_event_type", "imported"), PAIR("login_count", "5")};
+    char message[256] = "";
+    CU_ASSERT(read_pairs(&shipped, profile, &shipped.sources, pairs, COUNT(pairs), message));
+    check_text(changes(&shipped, profile, ALL), "", "nothing to write");
+    apply_at(&shipped, profile, INT64_C(-62167219200000), "login", "{}");
+    check_contains(changes(&shipped, profile, ALL), "_l:last_event_type=-62167219200000 1 t/0 ", "tag");
+    check_has(&shipped, profile, " last_event_type=login ");
     profile_free(profile, registry_of(&shipped));
 }
 
@@ -1112,6 +1125,7 @@ int main(void)
         TEST(test_reading_and_going_on),
         TEST(test_stored_values_that_are_no_values),
         TEST(test_stored_tags_that_are_no_tags),
+        TEST(test_a_text_without_tag_gives_way),
         TEST(test_unknown_fields_are_left_alone),
         TEST(test_states_begin_with_their_first),
         TEST(test_callback),

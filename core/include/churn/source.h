@@ -20,7 +20,8 @@ typedef struct churn_source_listener {
     /** Partitions were added; `positions[i].offset` is where reading begins, -1 when unknown. */
     void (*assigned)(void *ctx, const churn_position *positions, uint32_t count);
     /**
-     * Partitions go away. The host finishes what it has read of them, calls `commit` for it, and forgets the rest;
+     * All partitions that the source holds go away (a source that could give up a part of them says all, and assigns
+     * the rest again). The host finishes what it has read of them, calls `commit` for it, and forgets the rest;
      * records polled but not yet returned must be dropped by the source. `lost` 1: they already belong to somebody
      * else, so the host forgets without finishing and does not commit.
      */

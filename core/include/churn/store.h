@@ -24,7 +24,7 @@ typedef struct churn_put {
     uint32_t size;
     uint32_t count;
     churn_str key;
-    uint64_t expected_version; /**< 0: nothing may be stored under the key */
+    uint64_t expected_version; /**< 0: nothing may be stored under the key, or only fields of somebody else, without `_v` */
     const churn_pair *fields;  /**< `count` fields, never `_v`: the store sets it to expected_version + 1 */
     uint64_t id;               /**< given back in the reply */
     int64_t ttl_ms;            /**< expiry renewed by this write; 0: none */

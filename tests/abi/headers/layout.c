@@ -15,6 +15,7 @@
 #include <churn/sink.h>
 #include <churn/source.h>
 #include <churn/store.h>
+#include <churn/time.h>
 #include <stddef.h>
 
 #if defined(__LP64__)
