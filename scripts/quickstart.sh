@@ -32,4 +32,4 @@ echo "Running config/quickstart.yaml"
 echo
 build/churnd -c config/quickstart.yaml
 echo
-build/churnd profile -c config/quickstart.yaml cust_1
+build/churnd profile -c config/quickstart.yaml cust_000001
