@@ -180,6 +180,7 @@ static int32_t take(struct alert_sink *a, const churn_record *alert, churn_error
     if (a->producer != NULL) {
         churn_record record = *alert;
         record.id = at;
+        record.timestamp_ms = 0; /* now: retention must not remove an alert because its event is old */
         rc = kafka_producer_send(a->producer, a->topic, &record, err);
     }
     if (rc == CHURN_OK && a->webhook != NULL) {
