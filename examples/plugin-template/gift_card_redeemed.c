@@ -28,12 +28,8 @@ static const churn_effect effects[] = {
 
 static const churn_event_type type = {
     .size = sizeof(churn_event_type),
-    .field_stride = sizeof(churn_field),
-    .fields = fields,
-    .field_count = sizeof fields / sizeof fields[0],
-    .effect_stride = sizeof(churn_effect),
-    .effects = effects,
-    .effect_count = sizeof effects / sizeof effects[0],
+    CHURN_FIELDS(fields),
+    CHURN_EFFECTS(effects),
     .predicts = 1,
     .sample_weight = 20,
 };

@@ -25,15 +25,9 @@ static const churn_derived derived[] = {
 
 static const churn_event_type type = {
     .size = sizeof(churn_event_type),
-    .field_stride = sizeof(churn_field),
-    .fields = fields,
-    .field_count = sizeof fields / sizeof fields[0],
-    .effect_stride = sizeof(churn_effect),
-    .effects = effects,
-    .effect_count = sizeof effects / sizeof effects[0],
-    .derived_stride = sizeof(churn_derived),
-    .derived = derived,
-    .derived_count = sizeof derived / sizeof derived[0],
+    CHURN_FIELDS(fields),
+    CHURN_EFFECTS(effects),
+    CHURN_DERIVED(derived),
     .sample_weight = 190,
 };
 

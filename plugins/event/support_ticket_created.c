@@ -24,15 +24,9 @@ static const churn_severity_rule severity_rules[] = {
 
 static const churn_event_type type = {
     .size = sizeof(churn_event_type),
-    .field_stride = sizeof(churn_field),
-    .fields = fields,
-    .field_count = sizeof fields / sizeof fields[0],
-    .effect_stride = sizeof(churn_effect),
-    .effects = effects,
-    .effect_count = sizeof effects / sizeof effects[0],
-    .severity_rule_stride = sizeof(churn_severity_rule),
-    .severity_rules = severity_rules,
-    .severity_rule_count = sizeof severity_rules / sizeof severity_rules[0],
+    CHURN_FIELDS(fields),
+    CHURN_EFFECTS(effects),
+    CHURN_SEVERITY_RULES(severity_rules),
     .predicts = 1,
     .severity = CHURN_SEVERITY_WARNING,
     .alert_message = "{customer_id} opened support ticket {ticket_id}",

@@ -89,6 +89,18 @@ typedef struct churn_event_type {
     int32_t (*apply)(const churn_event *event, churn_delta *delta, churn_error *err);
 } churn_event_type;
 
+/** The members of churn_event_type for a table of fields, effects, derived fields or severity rules, in the order of the
+ *  struct: {.size = sizeof(churn_event_type), CHURN_FIELDS(fields), CHURN_EFFECTS(effects), .predicts = 1} */
+#define CHURN_FIELDS(rows)                                                                                             \
+    .field_stride = sizeof(churn_field), .fields = (rows), .field_count = sizeof(rows) / sizeof((rows)[0])
+#define CHURN_EFFECTS(rows)                                                                                            \
+    .effect_count = sizeof(rows) / sizeof((rows)[0]), .effects = (rows), .effect_stride = sizeof(churn_effect)
+#define CHURN_DERIVED(rows)                                                                                            \
+    .derived_count = sizeof(rows) / sizeof((rows)[0]), .derived = (rows), .derived_stride = sizeof(churn_derived)
+#define CHURN_SEVERITY_RULES(rows)                                                                                     \
+    .severity_rule_count = sizeof(rows) / sizeof((rows)[0]), .severity_rules = (rows),                                 \
+    .severity_rule_stride = sizeof(churn_severity_rule)
+
 /** A decoded and validated event. Everything in it is borrowed and valid until the call it was passed to returns. */
 struct churn_event {
     uint32_t size;
