@@ -15,7 +15,8 @@ struct cached_prediction {
 #define PREDICTION_CACHE_FIELDS 5
 
 /* The fields of the hash; returns how many. They point into `prediction`. */
-uint32_t prediction_cache_fields(const struct cached_prediction *prediction, churn_pair fields[PREDICTION_CACHE_FIELDS]);
+uint32_t prediction_cache_fields(const struct cached_prediction *prediction,
+                                 churn_pair fields[PREDICTION_CACHE_FIELDS]);
 
 /* Joins a key of a prefix and a customer; the caller frees `ret_key->ptr`. 0 when memory ran out. */
 int prediction_cache_key(const char *prefix, churn_str customer_id, churn_str *ret_key);

@@ -21,9 +21,9 @@
 #include "prediction_cache.h"
 #include "store_session.h"
 #include "trigger.h"
-#include <churn/time.h>
 #include <churn/plugin.h>
 #include <churn/sink.h>
+#include <churn/time.h>
 #include <math.h>
 #include <poll.h>
 #include <stdlib.h>
@@ -161,8 +161,8 @@ struct prediction {
 };
 
 /* Computes one; the caller frees ret_hash->key.ptr. */
-static int32_t predict(struct local_sink *s, const struct trigger *trigger, struct prediction *ret, churn_hash *ret_hash,
-                       churn_error *err)
+static int32_t predict(struct local_sink *s, const struct trigger *trigger, struct prediction *ret,
+                       churn_hash *ret_hash, churn_error *err)
 {
     struct profile profile = {0};
     char key[512];
@@ -181,9 +181,8 @@ static int32_t predict(struct local_sink *s, const struct trigger *trigger, stru
                                         .model_version = text_of("baseline-1"),
                                         .predicted_at = text_of(ret->now),
                                         .event_id = trigger->event_id};
-    *ret_hash = (churn_hash){.fields = ret->fields,
-                             .count = prediction_cache_fields(&cached, ret->fields),
-                             .ttl_ms = s->cache_ttl_ms};
+    *ret_hash = (churn_hash){
+        .fields = ret->fields, .count = prediction_cache_fields(&cached, ret->fields), .ttl_ms = s->cache_ttl_ms};
     return prediction_cache_key(s->cache_prefix, trigger->customer_id, &ret_hash->key)
                ? CHURN_OK
                : churn_fail(err, CHURN_FATAL, "out of memory");

@@ -2,8 +2,8 @@
 #ifndef PREDICTION_ANSWER_H
 #define PREDICTION_ANSWER_H
 
-#include <churn/time.h>
 #include <churn/result.h>
+#include <churn/time.h>
 
 #define ANSWER_TEXT_MAX 256 /* bytes of risk_level and of model_version */
 
@@ -11,7 +11,7 @@ struct answer {
     char churn_probability[48];              /* the number as the API wrote it */
     char risk_level[ANSWER_TEXT_MAX + 1];    /* "": not given */
     char model_version[ANSWER_TEXT_MAX + 1]; /* "": not given */
-    char predicted_at[CHURN_TIME_SIZE];        /* set by whoever took the answer */
+    char predicted_at[CHURN_TIME_SIZE];      /* set by whoever took the answer */
 };
 
 /* Reads the body of a 2xx answer: 1, or 0 with *ret_reason, a constant text. */

@@ -7,6 +7,7 @@
 
 #define READ_MAX 1000       /* messages a read */
 #define COMMIT_MS 1000      /* pause between commits */
+#define COMMIT_IDLE_MS 100  /* … while nothing waits */
 #define LOOK_MS 1000        /* pause between looks whether the topic exists */
 #define REQUEST_MS 1000     /* longest wait for an answer about metadata or offsets */
 #define COMMIT_WAIT_MS 3000 /* longest wait for a commit that must be known to have happened */
@@ -166,7 +167,7 @@ struct back {
     int assigned; /* the group has given us our part, which may be none */
     int paused;
     int64_t look_at_ms;
-    int64_t commit_at_ms;
+    int64_t committed_ms; /* when offsets were committed last */
     int out_of_memory;
 };
 
@@ -219,15 +220,26 @@ static rd_kafka_topic_partition_list_t *to_commit(struct back *b)
     return list;
 }
 
+static int has_unserved(const struct back *b)
+{
+    int unserved = 0;
+    for (int32_t i = 0; i < b->partition_count; i++) {
+        unserved |= b->partitions[i].count > 0;
+    }
+    return unserved;
+}
+
+/* Now and then; sooner once all is served, for others may wait to see it. */
 static void commit_soon(struct back *b)
 {
     int64_t now = b->host->monotonic_ms(b->host);
-    rd_kafka_topic_partition_list_t *list = now >= b->commit_at_ms ? to_commit(b) : NULL;
-    if (list != NULL) {
-        b->commit_at_ms = now + COMMIT_MS;
-        (void)rd_kafka_commit(b->rk, list, 1);
-        rd_kafka_topic_partition_list_destroy(list);
+    rd_kafka_topic_partition_list_t *list;
+    if (now < b->committed_ms + (has_unserved(b) ? COMMIT_MS : COMMIT_IDLE_MS) || (list = to_commit(b)) == NULL) {
+        return;
     }
+    b->committed_ms = now;
+    (void)rd_kafka_commit(b->rk, list, 1);
+    rd_kafka_topic_partition_list_destroy(list);
 }
 
 /* rd_kafka_commit with a limit. A commit that does not happen costs repeated requests, nothing else. */
@@ -446,32 +458,69 @@ static int32_t back_remove(void *arg, const struct job *job, churn_error *err)
     return CHURN_OK;
 }
 
+/* The topic's number of partitions; 0: unknown. */
+static int32_t ask_partition_count(struct back *b)
+{
+    rd_kafka_topic_t *topic = rd_kafka_topic_new(b->rk, b->settings->queue_topic, NULL);
+    const struct rd_kafka_metadata *metadata;
+    int32_t count = 0;
+    if (topic == NULL) {
+        return 0;
+    }
+    if (rd_kafka_metadata(b->rk, 0, topic, &metadata, REQUEST_MS) == RD_KAFKA_RESP_ERR_NO_ERROR) {
+        count = metadata->topic_cnt == 1 ? metadata->topics[0].partition_cnt : 0;
+        rd_kafka_metadata_destroy(metadata);
+    }
+    rd_kafka_topic_destroy(topic);
+    return count;
+}
+
+/* 1 when nothing is stored in the partition from `from` on (-1: from its begin). */
+static int is_at_end(struct back *b, int32_t partition, int64_t from)
+{
+    int64_t low, high;
+    return rd_kafka_query_watermark_offsets(b->rk, b->settings->queue_topic, partition, &low, &high, REQUEST_MS) ==
+               RD_KAFKA_RESP_ERR_NO_ERROR &&
+           high <= (from > low ? from : low);
+}
+
+/* Other members of the group serve their partitions, unless they are dead and the group does not know it yet: so what
+ * they have committed decides. */
+static int others_are_done(struct back *b, int32_t count)
+{
+    rd_kafka_topic_partition_list_t *others = rd_kafka_topic_partition_list_new(count);
+    int done = 1;
+    for (int32_t i = 0; i < count; i++) {
+        if (i >= b->partition_count || !b->partitions[i].assigned) {
+            (void)rd_kafka_topic_partition_list_add(others, b->settings->queue_topic, i);
+        }
+    }
+    if (others->cnt > 0) {
+        done = rd_kafka_committed(b->rk, others, REQUEST_MS) == RD_KAFKA_RESP_ERR_NO_ERROR;
+    }
+    for (int i = 0; i < others->cnt && done; i++) {
+        done = is_at_end(b, others->elems[i].partition, others->elems[i].offset);
+    }
+    rd_kafka_topic_partition_list_destroy(others);
+    return done;
+}
+
 static int32_t back_is_empty(void *arg, int wrote, int *ret_empty, churn_error *err)
 {
     struct back *b = arg;
+    int32_t count;
     (void)err;
-    *ret_empty = 0;
-    if (!b->subscribed) {
-        *ret_empty = b->absent && !wrote;
-        return CHURN_OK;
-    }
-    if (!b->assigned) {
+    *ret_empty = !b->subscribed && b->absent && !wrote;
+    if (!b->subscribed || !b->assigned || (count = ask_partition_count(b)) == 0) {
         return CHURN_OK;
     }
     for (int32_t i = 0; i < b->partition_count; i++) {
         const struct partition *p = &b->partitions[i];
-        int64_t low, high;
-        if (!p->assigned) {
-            continue; /* served by another member, if it exists */
-        }
-        if (p->count > 0 || p->next_offset < 0 ||
-            rd_kafka_query_watermark_offsets(b->rk, b->settings->queue_topic, i, &low, &high, REQUEST_MS) !=
-                RD_KAFKA_RESP_ERR_NO_ERROR ||
-            high > p->next_offset) {
+        if (p->assigned && (p->count > 0 || p->next_offset < 0 || !is_at_end(b, i, p->next_offset))) {
             return CHURN_OK;
         }
     }
-    *ret_empty = 1;
+    *ret_empty = others_are_done(b, count);
     return CHURN_OK;
 }
 

@@ -15,8 +15,9 @@
 #define POLL_SENT_MS 5   /* … while delivery reports are awaited */
 #define SENT_MAX 1000    /* answers on their way to Kafka */
 #define GAUGE_MS 1000    /* pause between updates of predictions_waiting */
-#define STUCK_MS 30000   /* a drain ends when nothing has moved for that long … */
+#define STUCK_MS 60000   /* a drain ends when nothing has moved for that long … */
 #define LATER_MS 10000   /* … or when the API asked to wait that long for all that is left */
+#define LOOK_MS 50       /* pause between a drain's looks at the queue */
 #define STORE_MAX 64     /* answers in one write to the store */
 #define REFUSED_MS 10000 /* pause between log lines about refused requests */
 #define REMIND_MS 60000  /* how often a lasting failure of the API is logged */
@@ -42,6 +43,7 @@ struct service {
     int64_t moved_ms;      /* when something last went on */
     unsigned refused;      /* requests given up since that was last logged */
     int64_t refused_at_ms; /* when it may be logged again */
+    int64_t look_at_ms;    /* when a drain may look at the queue again */
     uint64_t drain;        /* number of the drain that is being answered */
     int64_t told_ms;       /* when a failing API was last logged */
 
@@ -521,12 +523,13 @@ static int32_t conclude_drain(struct service *s, churn_error *err)
     }
     if (is_stuck(s)) {
         int64_t left = s->queue->back_ops->count(s->queue->back, &s->waiting);
-        churn_log(s->host, CHURN_LOG_WARN, "%lld triggers could not be served; they wait for the next run",
+        churn_log(s->host, CHURN_LOG_WARN, "triggers could not be served (%lld are known); they wait for the next run",
                   (long long)left);
         atomic_store(&s->concluded, asked);
         return CHURN_OK;
     }
-    if (s->waiting.jobs == 0) {
+    if (s->waiting.jobs == 0 && now_ms(s) >= s->look_at_ms) {
+        s->look_at_ms = now_ms(s) + LOOK_MS;
         rc = s->queue->back_ops->is_empty(s->queue->back, atomic_load(&s->written) > 0, &empty, err);
     }
     if (empty) {
