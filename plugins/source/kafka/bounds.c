@@ -3,6 +3,9 @@
 
 #include <stdlib.h>
 
+#define SESSION_MARGIN_MS 5000
+#define OTHERS_ASK_MS 200
+
 static void name_missing(const struct kafka_source *s, int32_t level, const char *ending)
 {
     char names[512] = "";
@@ -121,7 +124,50 @@ const struct bounds *bounds_find(const struct kafka_source *s, const char *topic
     return NULL;
 }
 
-int bounds_reached(const struct kafka_source *s)
+/* How long a member that died can keep its partitions, counted from an assignment that includes it. */
+static int64_t session_ms(const struct kafka_source *s)
+{
+    char text[32] = "45000";
+    size_t size = sizeof text;
+    (void)rd_kafka_conf_get(rd_kafka_conf(s->rk), "session.timeout.ms", text, &size);
+    return strtoll(text, NULL, 10) + SESSION_MARGIN_MS;
+}
+
+/* 1 when the group has committed every partition of other members up to its end. */
+static int is_committed(struct kafka_source *s)
+{
+    rd_kafka_topic_partition_list_t *others = rd_kafka_topic_partition_list_new((int)s->bounds_count);
+    int done = 1;
+    for (uint32_t i = 0; i < s->bounds_count; i++) {
+        const struct bounds *b = &s->bounds[i];
+        if (b->low < b->end && group_part(s, b->topic, b->partition) == NULL) {
+            (void)rd_kafka_topic_partition_list_add(others, b->topic, b->partition);
+        }
+    }
+    if (others->cnt > 0) {
+        done = rd_kafka_committed(s->rk, others, QUERY_TIMEOUT_MS) == RD_KAFKA_RESP_ERR_NO_ERROR;
+    }
+    for (int i = 0; i < others->cnt && done; i++) {
+        const struct bounds *b = bounds_find(s, others->elems[i].topic, others->elems[i].partition);
+        done = b != NULL && others->elems[i].offset >= b->end;
+    }
+    rd_kafka_topic_partition_list_destroy(others);
+    return done;
+}
+
+/* Other members read their partitions, unless they were killed and the group does not know it yet: their partitions
+ * come to us once their sessions end. What has been committed tells sooner that there is nothing to wait for. */
+static int others_are_done(struct kafka_source *s)
+{
+    int64_t now = source_now_ms(s);
+    if (!s->others_done && now >= s->others_ask_ms) {
+        s->others_done = is_committed(s) || now - s->assigned_ms > session_ms(s);
+        s->others_ask_ms = now + OTHERS_ASK_MS;
+    }
+    return s->others_done;
+}
+
+int bounds_reached(struct kafka_source *s)
 {
     uint32_t i = 0;
     if (!s->host->until_end || s->nothing) {
@@ -130,5 +176,5 @@ int bounds_reached(const struct kafka_source *s)
     while (i < s->part_count && s->parts[i].finished) {
         i++;
     }
-    return s->assigned && i == s->part_count;
+    return s->assigned && i == s->part_count && others_are_done(s);
 }

@@ -207,6 +207,9 @@ void group_complete(struct kafka_source *s)
     s->pending = NULL;
     if (add_parts(s, list)) {
         s->assigned = 1;
+        s->assigned_ms = source_now_ms(s);
+        s->others_done = 0;
+        s->others_ask_ms = 0;
         s->assigning = list;
         announce(s, s->parts + first, s->part_count - first, 0, 0);
         s->assigning = NULL;

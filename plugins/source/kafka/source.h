@@ -88,6 +88,9 @@ struct kafka_source {
     uint32_t bounds_count;
     uint32_t topics_asked; /* topics whose partitions are known */
     int nothing;           /* no topic exists */
+    int others_done;       /* since the newest assignment: nobody else has anything left to read either */
+    int64_t others_ask_ms; /* when to ask for that again */
+    int64_t assigned_ms;   /* time of the newest assignment */
 };
 
 /* --- kafka.c --- */
@@ -133,8 +136,9 @@ int bounds_learn(struct kafka_source *s, uint32_t timeout_ms);
 /* NULL for a partition that is newer than the start. */
 const struct bounds *bounds_find(const struct kafka_source *s, const char *topic, int32_t partition);
 
-/* 1 when a run until the end has nothing more to read. */
-int bounds_reached(const struct kafka_source *s);
+/* 1 when a run until the end has nothing more to read: neither in the partitions that are ours, nor in those of members
+ * that were killed and whose sessions have not ended yet. May ask the brokers for what the group has committed. */
+int bounds_reached(struct kafka_source *s);
 
 /* --- offsets.c --- */
 
