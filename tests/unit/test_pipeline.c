@@ -125,6 +125,14 @@ static void test_settings_that_are_wrong(void)
                   "FILE:1:19: pipeline: shutdown_timeout: must be at least 100 ms\n");
     check_refused_with(SOURCE DEAD "store: {plugin: lmdb, path: /x, window_events: 0}\n",
                        "lmdb: window_events: must be between 1 and 1000000");
+    {
+        char yaml[1024], prefix[300];
+        memset(prefix, 'p', sizeof prefix);
+        (void)snprintf(yaml, sizeof yaml, SOURCE DEAD "store: {plugin: lmdb, path: /x, key_prefix: %.255s}\n", prefix);
+        check_taken(yaml);
+        (void)snprintf(yaml, sizeof yaml, SOURCE DEAD "store: {plugin: lmdb, path: /x, key_prefix: %.256s}\n", prefix);
+        check_refused_with(yaml, "store: key_prefix: at most 255 bytes are possible");
+    }
     check_refused_with(SOURCE DEAD "store: {plugin: lmdb, path: /x, window_event: 1}\n",
                        "(did you mean 'window_events'?)");
 }
