@@ -171,6 +171,22 @@ bool loader_judge(const churn_plugin *entry, const char *path, const char *file_
     return judge_body(ret_copy, path, file_name, message, size);
 }
 
+/* Every table of operations begins with its size. */
+static void copy_ops(struct loaded *loaded)
+{
+    static const size_t known[] = {[CHURN_KIND_SOURCE] = sizeof(churn_source_ops),
+                                   [CHURN_KIND_PROCESSOR] = sizeof(churn_processor_ops),
+                                   [CHURN_KIND_STORE] = sizeof(churn_store_ops),
+                                   [CHURN_KIND_SINK] = sizeof(churn_sink_ops)};
+    uint32_t size;
+    if (loaded->plugin.kind == CHURN_KIND_EVENT) {
+        return; /* the catalog copies those */
+    }
+    memcpy(&size, loaded->plugin.ops, sizeof size);
+    memcpy(&loaded->ops, loaded->plugin.ops, size < known[loaded->plugin.kind] ? size : known[loaded->plugin.kind]);
+    loaded->plugin.ops = &loaded->ops;
+}
+
 static const struct loaded *keep(struct loader *loader, const churn_plugin *plugin, const char *path)
 {
     struct loaded **all = realloc(loader->plugins, (loader->plugin_count + 1) * sizeof(*all));
@@ -185,6 +201,7 @@ static const struct loaded *keep(struct loader *loader, const churn_plugin *plug
         return NULL;
     }
     loaded->plugin = *plugin;
+    copy_ops(loaded);
     loaded->path = copy;
     all[loader->plugin_count++] = loaded;
     return loaded;

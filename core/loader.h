@@ -2,11 +2,22 @@
 #ifndef LOADER_H
 #define LOADER_H
 
-#include <churn/plugin.h>
+#include <churn/processor.h>
+#include <churn/sink.h>
+#include <churn/source.h>
+#include <churn/store.h>
 #include <stdbool.h>
 
 struct loaded {
     churn_plugin plugin; /* a copy of the entry: members beyond the plugin's own size are zero */
+    /* What plugin.ops points to, but for event types: a copy too, so that a plugin of an older minor version has NULL
+     * where its table ends. */
+    union {
+        churn_source_ops source;
+        churn_processor_ops processor;
+        churn_store_ops store;
+        churn_sink_ops sink;
+    } ops;
     char *path;
 };
 

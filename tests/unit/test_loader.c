@@ -53,7 +53,7 @@ static void check_file(const char *name, const char *const *words)
 static void test_bad_files(void)
 {
     check_file("wrong_magic", (const char *const[]){"magic", "0x12345678", "0x4e525543", NULL});
-    check_file("newer_major", (const char *const[]){"ABI 2.7", "ABI 1.0", NULL});
+    check_file("newer_major", (const char *const[]){"ABI 2.7", "this host has ABI 1.", NULL});
     check_file("short_struct", (const char *const[]){"24 bytes", "72", NULL});
     check_file("no_symbol", (const char *const[]){"churn_plugin_entry", NULL});
     check_file("wrong_name", (const char *const[]){"'another_name'", "'wrong_name'", NULL});
@@ -152,7 +152,7 @@ static void test_the_frozen_prefix_is_judged_first(void)
         entry = good_entry();
         entry.abi_major = (uint16_t)major;
         entry.abi_minor = 65535;
-        (void)snprintf(words, sizeof words, "ABI %u.65535, this host has ABI 1.0", major);
+        (void)snprintf(words, sizeof words, "ABI %u.65535, this host has ABI 1.", major);
         bool ok = judge_bytes(&entry, major == CHURN_ABI_MAJOR ? sizeof entry : PREFIX);
         check(ok == (major == CHURN_ABI_MAJOR) && (ok || strstr(message, words) != NULL), "major %u: %s", major,
               message);

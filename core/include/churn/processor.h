@@ -21,7 +21,9 @@ typedef struct churn_processor_ops {
     /**
      * The verdict on one event: CHURN_OK lets it pass, CHURN_DROP leaves it out (counted as filtered), CHURN_REJECT
      * with a message sends it to the dead letters with the reason `rejected_by_processor`, CHURN_FATAL stops the
-     * pipeline. The same event may come again after a restart and must get the same verdict. [worker]
+     * pipeline. CHURN_RETRY (since ABI 1.1): it cannot tell for now, since something that it needs is out of reach; the
+     * source waits, and the same event comes again. The same event may come again after a restart and must get the same
+     * verdict. [worker]
      */
     int32_t (*process)(void *self, const churn_event *event, churn_error *err);
     /** Optional. Not called when start failed. [worker] */

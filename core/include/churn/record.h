@@ -43,12 +43,18 @@ typedef struct churn_record {
     uint32_t reserved;
 } churn_record;
 
+/** What a source knows of a position that it announces. */
+enum {
+    CHURN_POSITION_RESUMED = 1, /**< the offset is the one committed last: somebody has read this partition before */
+    CHURN_POSITION_WHOLE = 2    /**< whoever committed it began at the partition's beginning, and passed over nothing */
+};
+
 /** A place in a source: the next offset that has not been dealt with yet (as Kafka commits it). */
 typedef struct churn_position {
     const char *topic; /**< NUL-terminated */
     int64_t offset;
     int32_t partition;
-    uint32_t reserved;
+    uint32_t flags; /**< CHURN_POSITION_…, in `assigned`; else 0 (ABI 1.1; 0 before) */
 } churn_position;
 
 #ifdef __cplusplus

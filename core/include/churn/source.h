@@ -66,6 +66,16 @@ typedef struct churn_source_ops {
     void (*stop)(void *self);
     /** Frees all that create and start allocated, not `self`. Always called after a create that succeeded. [main] */
     void (*destroy)(void *self);
+
+    /* since ABI 1.1 */
+    /** Optional: the first offset that a partition still holds and the one that its next record will get.
+     *  CHURN_RETRY: cannot be told now. [worker] */
+    int32_t (*bounds)(void *self, const char *topic, int32_t partition, int64_t *ret_low, int64_t *ret_end,
+                      churn_error *err);
+    /** Optional: the first offset whose record was written at or after `timestamp_ms`; the end where there is none.
+     *  CHURN_RETRY: cannot be told now. [worker] */
+    int32_t (*offset_at)(void *self, const char *topic, int32_t partition, int64_t timestamp_ms, int64_t *ret_offset,
+                         churn_error *err);
 } churn_source_ops;
 
 #ifdef __cplusplus

@@ -55,6 +55,12 @@ typedef struct churn_hash {
 /** Takes the fields of one hash. `fields` are valid during the call. Returns CHURN_OK to go on, else the scan ends. */
 typedef int32_t (*churn_fields_fn)(void *ctx, churn_str key, const churn_pair *fields, uint32_t count);
 
+/** Takes one key. Returns CHURN_OK to go on, else the listing ends. */
+typedef int32_t (*churn_key_fn)(void *ctx, churn_str key);
+
+/** Room for what `identity` writes, its NUL included. */
+#define CHURN_IDENTITY_SIZE 128
+
 typedef struct churn_store_ops {
     uint32_t size;
     uint32_t embedded; /**< 1: lives inside the process, needs no server; `scan` and `remove` are then present */
@@ -94,6 +100,24 @@ typedef struct churn_store_ops {
     void (*close)(void *session);
     /** Frees all that create allocated, not `self`; every session is closed. [main] */
     void (*destroy)(void *self);
+
+    /* since ABI 1.1 */
+    /**
+     * Optional: names the history of writes that this session is part of, NUL-terminated. The same text on two sessions:
+     * what was acknowledged on the first is still there on the second. Another text: the server was restarted, replaced
+     * or has failed over, and may have lost some of it. NULL: that cannot happen. Not while puts are unanswered. [worker]
+     */
+    int32_t (*identity)(void *session, char text[CHURN_IDENTITY_SIZE], churn_error *err);
+    /**
+     * Optional: queues a question that poll answers like a put of `id`: CHURN_OK once every put that was answered before
+     * is as durable as the store's options promise; CHURN_RETRY with a message while it is not. NULL: it always is.
+     * [worker]
+     */
+    int32_t (*flush)(void *session, uint64_t id, churn_error *err);
+    /** Optional: calls `fn` with every key that begins with `prefix`, in any order, one perhaps more than once; keys that
+     *  come or go meanwhile may be among them or not. `fn` must not use the session. Not while puts are unanswered.
+     *  [worker] */
+    int32_t (*keys)(void *session, churn_str prefix, churn_key_fn fn, void *ctx, churn_error *err);
 } churn_store_ops;
 
 #ifdef __cplusplus

@@ -212,7 +212,7 @@ SIZE(struct churn_record, 96);
 AT(struct churn_position, topic, 0);
 AT(struct churn_position, offset, 8);
 AT(struct churn_position, partition, 16);
-AT(struct churn_position, reserved, 20);
+AT(struct churn_position, flags, 20);
 SIZE(struct churn_position, 24);
 
 /* <churn/result.h> */
@@ -266,7 +266,9 @@ AT(struct churn_source_ops, pause, 48);
 AT(struct churn_source_ops, lag, 56);
 AT(struct churn_source_ops, stop, 64);
 AT(struct churn_source_ops, destroy, 72);
-SIZE(struct churn_source_ops, 80);
+AT(struct churn_source_ops, bounds, 80);
+AT(struct churn_source_ops, offset_at, 88);
+SIZE(struct churn_source_ops, 96);
 
 /* <churn/store.h> */
 AT(struct churn_pair, name, 0);
@@ -307,7 +309,10 @@ AT(struct churn_store_ops, remove, 56);
 AT(struct churn_store_ops, scan, 64);
 AT(struct churn_store_ops, close, 72);
 AT(struct churn_store_ops, destroy, 80);
-SIZE(struct churn_store_ops, 88);
+AT(struct churn_store_ops, identity, 88);
+AT(struct churn_store_ops, flush, 96);
+AT(struct churn_store_ops, keys, 104);
+SIZE(struct churn_store_ops, 112);
 
 /* Constants */
 VALUE(CHURN_FIELD_STRING, 1);
