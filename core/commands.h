@@ -16,6 +16,7 @@ struct arguments {
     const char **plugin_path;
     unsigned plugin_path_count;
     bool until_end;
+    bool all;
     bool json;
     bool json_schema;
 };
@@ -25,5 +26,11 @@ int command_check(const struct arguments *arguments, struct loader *loader, stru
 int command_plugins(const struct arguments *arguments, struct loader *loader);
 int command_describe(const struct arguments *arguments, struct loader *loader);
 int command_profile(const struct arguments *arguments, struct loader *loader, struct log *log);
+int command_redrive(const struct arguments *arguments, struct loader *loader, struct log *log);
+
+struct pipeline;
+
+/* Runs a pipeline that was loaded, to its end or until a signal; the exit status. */
+int run_pipeline(const struct arguments *arguments, struct pipeline *pipeline, struct log *log);
 
 #endif

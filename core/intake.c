@@ -1,9 +1,22 @@
-/* Records in: decode, validate, filter, fold, and note what the sinks will be told. */
+/* Records in: decode, validate, filter, fold, and note what the sinks will be told. In a redrive the records are dead
+ * letters: each is taken apart, and the record that it was goes the way of all records, under its own position. */
 #include "worker_internal.h"
+
+#include "redrive.h"
+
+#define LEFT_ALONE_SHOWN 20
 
 static bool out_of_memory(struct worker *worker)
 {
     return worker_fail(worker, "out of memory");
+}
+
+/* A dead letter that stays where it is, and says why already. */
+static bool is_written(const struct worker *worker, const struct reject *reject)
+{
+    return worker->letter != NULL && worker->pipeline->redrive->stay &&
+           letter_says(worker->letter->reason, reject_reason_name(reject->reason)) &&
+           letter_says(worker->letter->detail, reject->detail);
 }
 
 static bool dead_letter(struct worker *worker, const churn_record *record, const char *payload,
@@ -11,7 +24,8 @@ static bool dead_letter(struct worker *worker, const churn_record *record, const
 {
     metrics_add(worker->counters.dead_letters, 1);
     metrics_add(worker->counters.reasons[reject->reason], 1);
-    return output_dead_letter(window_filling(worker), record, payload, reject) || out_of_memory(worker);
+    return is_written(worker, reject) || output_dead_letter(window_filling(worker), record, payload, reject) ||
+           out_of_memory(worker);
 }
 
 bool intake_refused(struct worker *worker, struct window *window, const churn_record *output, const char *message)
@@ -45,9 +59,12 @@ static int32_t run_processors(struct worker *worker, const churn_event *event, s
 }
 
 /* What is known to be counted, also by what this worker has not had acknowledged yet. */
-static bool is_counted(const struct customer *customer, uint32_t source, int64_t offset)
+static bool is_counted(const struct customer *customer, uint32_t source, int64_t offset, enum lateness late)
 {
     const struct delta *deltas[] = {customer->writing, customer->filling};
+    if (late == LATE_REDRIVEN) {
+        return customer->profile != NULL && profile_is_late(customer->profile, source, offset);
+    }
     if (customer->profile != NULL && offset < profile_mark(customer->profile, source)) {
         return true;
     }
@@ -62,7 +79,7 @@ static bool is_counted(const struct customer *customer, uint32_t source, int64_t
 
 /* CHURN_OK, also when the event was counted before; CHURN_REJECT with *reject; CHURN_FATAL. */
 static int32_t count_event(struct worker *worker, const struct event_type *type, const churn_event *event,
-                           uint32_t source, struct reject *reject)
+                           uint32_t source, enum lateness late, struct reject *reject)
 {
     struct window *window = window_filling(worker);
     const struct registry *registry = &worker->pipeline->catalog.registry;
@@ -74,7 +91,7 @@ static int32_t count_event(struct worker *worker, const struct event_type *type,
         (void)out_of_memory(worker);
         return CHURN_FATAL;
     }
-    if (is_counted(customer, source, event->offset)) {
+    if (is_counted(customer, source, event->offset, late)) {
         metrics_add(worker->counters.already_counted, 1);
         return CHURN_OK;
     }
@@ -86,7 +103,7 @@ static int32_t count_event(struct worker *worker, const struct event_type *type,
         return CHURN_REJECT;
     }
     if (result != CHURN_OK ||
-        !window_add_event(window, delta, event->payload.ptr, event->payload.len, source, event->offset)) {
+        !window_add_event(window, delta, event->payload.ptr, event->payload.len, source, event->offset, late)) {
         (void)out_of_memory(worker);
         return CHURN_FATAL;
     }
@@ -117,7 +134,7 @@ static bool say_outputs(struct worker *worker, const churn_record *record, const
 }
 
 static bool take_event(struct worker *worker, const churn_record *record, const struct event_type *type,
-                       churn_event *event, uint32_t source, struct reject *reject)
+                       churn_event *event, uint32_t source, enum lateness late, struct reject *reject)
 {
     int32_t verdict;
     event->topic = (churn_str){.ptr = record->topic, .len = (uint32_t)strlen(record->topic)};
@@ -129,7 +146,7 @@ static bool take_event(struct worker *worker, const churn_record *record, const 
         return true;
     }
     if (verdict == CHURN_OK && worker->pipeline->store.loaded != NULL) {
-        verdict = count_event(worker, type, event, source, reject);
+        verdict = count_event(worker, type, event, source, late, reject);
     }
     switch (verdict) {
     case CHURN_OK:
@@ -141,17 +158,14 @@ static bool take_event(struct worker *worker, const churn_record *record, const 
     }
 }
 
-static bool take_record(struct worker *worker, const churn_record *record)
+/* `source` is the number of the record's position. */
+static bool take_value(struct worker *worker, const churn_record *record, uint32_t source, enum lateness late)
 {
     struct window *window = window_filling(worker);
-    uint32_t source = sources_find(&worker->sources, record->topic, record->partition);
     char *payload = NULL;
     churn_event event;
     struct reject reject;
     const struct event_type *type;
-    if (source == SOURCE_NONE || !window_note_position(window, source, record->offset)) {
-        return out_of_memory(worker);
-    }
     if (record->value.ptr != NULL) {
         payload = arena_copy(&window->arena, record->value.ptr, record->value.len, JSON_SCAN_PADDING);
         if (payload == NULL) {
@@ -163,7 +177,7 @@ static bool take_record(struct worker *worker, const churn_record *record)
     }
     type = event_decode(worker->decoder, payload, payload != NULL ? record->value.len : 0, &event, &reject);
     if (type != NULL) {
-        return take_event(worker, record, type, &event, source, &reject);
+        return take_event(worker, record, type, &event, source, late, &reject);
     }
     if (reject.out_of_memory) {
         return out_of_memory(worker);
@@ -173,6 +187,101 @@ static bool take_record(struct worker *worker, const churn_record *record)
         return true;
     }
     return dead_letter(worker, record, payload, &reject);
+}
+
+/* Not lost: it is where it was. */
+static bool leave_alone(struct worker *worker, const churn_record *record, const char *why)
+{
+    metrics_add(worker->counters.left_alone, 1);
+    if (worker->left_alone_shown < LEFT_ALONE_SHOWN) {
+        worker->left_alone_shown++;
+        log_printf(worker->pipeline->log, CHURN_LOG_WARN, "redrive",
+                   "left alone: dead letter %s/%d at offset %lld: %s%s", record->topic, record->partition,
+                   (long long)record->offset, why,
+                   worker->left_alone_shown == LEFT_ALONE_SHOWN ? "; more are counted, not shown" : "");
+    }
+    return true;
+}
+
+/* What a sink refused goes to the sinks of its kind as it is; its event is in the profile. */
+static bool offer_again(struct worker *worker, const churn_record *letter_record, const churn_record *output)
+{
+    if (output->kind == 0 || (worker->pipeline->outputs & output->kind) == 0) {
+        return leave_alone(worker, letter_record,
+                           output->kind == 0 ? "it does not say what kind of record a sink refused"
+                                             : "the pipeline has no sink for what another one refused");
+    }
+    metrics_add(worker->counters.again, 1);
+    return output_again(window_filling(worker), output) || out_of_memory(worker);
+}
+
+static bool put_back(struct worker *worker, const churn_record *record, const struct letter *letter)
+{
+    uint32_t source = sources_find_part(&worker->sources, letter->topic, letter->partition);
+    churn_record original = {.size = sizeof original,
+                             .kind = CHURN_RECORD_EVENT,
+                             .key = letter->key,
+                             .value = letter->value,
+                             .timestamp_ms = record->timestamp_ms,
+                             .offset = letter->offset,
+                             .partition = letter->partition};
+    bool ok;
+    if (source == SOURCE_NONE) {
+        return out_of_memory(worker);
+    }
+    original.topic = worker->sources.items[source].topic;
+    if (letter_says(letter->reason, reject_reason_name(REJECT_BY_SINK))) {
+        original.kind = letter->kind;
+        original.severity = letter->severity;
+        return offer_again(worker, record, &original);
+    }
+    worker->letter = letter;
+    ok = take_value(worker, &original, source, LATE_REDRIVEN);
+    worker->letter = NULL;
+    return ok;
+}
+
+static bool take_letter(struct worker *worker, const churn_record *record)
+{
+    const struct redrive *redrive = worker->pipeline->redrive;
+    struct letter letter;
+    char why[256];
+    bool ok;
+    metrics_add(worker->counters.letters, 1);
+    if (!letter_read(&letter, record, redrive->envelope, why, sizeof why)) {
+        ok = leave_alone(worker, record, why);
+    } else if (!redrive_knows(redrive, letter.topic)) {
+        (void)snprintf(why, sizeof why, "its event is of %.*s, which this pipeline does not read",
+                       letter.topic.len < 128 ? (int)letter.topic.len : 128, letter.topic.ptr);
+        ok = leave_alone(worker, record, why);
+    } else {
+        ok = put_back(worker, record, &letter);
+    }
+    letter_free(&letter);
+    return ok;
+}
+
+static bool take_record(struct worker *worker, const churn_record *record)
+{
+    const struct redrive *redrive = worker->pipeline->redrive;
+    struct window *window = window_filling(worker);
+    uint32_t source;
+    if (redrive != NULL && record->offset >= redrive->end) {
+        return true; /* written since the start */
+    }
+    if (redrive != NULL && redrive->stay) { /* without a position nothing is committed */
+        window->record_count++;
+        return take_letter(worker, record);
+    }
+    source = sources_find(&worker->sources, record->topic, record->partition);
+    if (source == SOURCE_NONE || !window_note_position(window, source, record->offset)) {
+        return out_of_memory(worker);
+    }
+    if (redrive != NULL) {
+        return take_letter(worker, record);
+    }
+    return take_value(worker, record, source,
+                      worker_is_replayed(worker, source, record->offset) ? LATE_REPLAYED : NOT_LATE);
 }
 
 bool intake_take(struct worker *worker, const churn_record *records, uint32_t count)

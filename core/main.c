@@ -16,12 +16,14 @@ static const char usage[] =
     "  churnd check -c PIPELINE.yaml      report every mistake that run would refuse\n"
     "  churnd profile -c PIPELINE.yaml CUSTOMER\n"
     "                                     show a customer's profile from the pipeline's store\n"
+    "  churnd redrive -c PIPELINE.yaml    put the dead letters back through the pipeline, after a fix\n"
     "  churnd plugins                     list the plugins that are installed\n"
     "  churnd describe PLUGIN             the manual of one plugin, from its own tables\n"
     "\n"
     "options\n"
     "  -c, --config FILE       the pipeline (also: environment variable CHURND_CONFIG)\n"
     "      --until-end         stop at the end of the input, or of the partitions as they stood at the start\n"
+    "      --all               redrive: also dead letters that an earlier redrive has read\n"
     "      --log-level LEVEL   ERROR, WARN, INFO or DEBUG, whatever the pipeline says\n"
     "      --log-format FORMAT text or json\n"
     "      --env-file FILE     read NAME=VALUE lines first (default: .env, where it exists)\n"
@@ -35,6 +37,7 @@ static const char usage[] =
 
 enum {
     OPTION_UNTIL_END = 256,
+    OPTION_ALL,
     OPTION_LOG_LEVEL,
     OPTION_LOG_FORMAT,
     OPTION_ENV_FILE,
@@ -45,6 +48,7 @@ enum {
 
 static const struct option long_options[] = {{"config", required_argument, NULL, 'c'},
                                              {"until-end", no_argument, NULL, OPTION_UNTIL_END},
+                                             {"all", no_argument, NULL, OPTION_ALL},
                                              {"log-level", required_argument, NULL, OPTION_LOG_LEVEL},
                                              {"log-format", required_argument, NULL, OPTION_LOG_FORMAT},
                                              {"env-file", required_argument, NULL, OPTION_ENV_FILE},
@@ -83,6 +87,9 @@ static enum parsed take_option(int option, struct arguments *a)
         return PARSED_RUN;
     case OPTION_UNTIL_END:
         a->until_end = true;
+        return PARSED_RUN;
+    case OPTION_ALL:
+        a->all = true;
         return PARSED_RUN;
     case OPTION_LOG_LEVEL:
     case OPTION_LOG_FORMAT:
@@ -164,6 +171,9 @@ static int dispatch(const struct arguments *a, struct loader *loader, struct log
     if (strcmp(a->command, "check") == 0) {
         return command_check(a, loader, log);
     }
+    if (strcmp(a->command, "redrive") == 0) {
+        return command_redrive(a, loader, log);
+    }
     if (strcmp(a->command, "plugins") == 0) {
         return command_plugins(a, loader);
     }
@@ -175,7 +185,7 @@ static int dispatch(const struct arguments *a, struct loader *loader, struct log
 
 static bool is_command(const char *name)
 {
-    static const char *const names[] = {"run", "check", "plugins", "describe", "profile"};
+    static const char *const names[] = {"run", "check", "redrive", "plugins", "describe", "profile"};
     for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
         if (strcmp(names[i], name) == 0) {
             return true;

@@ -11,6 +11,11 @@ const char *output_severity_name(uint32_t severity)
     return severity_names[severity <= CHURN_SEVERITY_CRITICAL ? severity : 0];
 }
 
+const char *output_kind_name(uint32_t kind)
+{
+    return kind == CHURN_RECORD_EVENT ? "event" : kind == CHURN_RECORD_TRIGGER ? "trigger" : "alert";
+}
+
 /* A text kept in the window's arena, with a NUL behind it. */
 static bool keep(struct window *window, const char *bytes, size_t len, churn_str *ret)
 {
@@ -176,22 +181,35 @@ bool output_trigger(struct window *window, const churn_record *record, const chu
     return keep_value(window, output, event, scratch);
 }
 
-#define DEAD_LETTER_HEADERS 5
+bool output_again(struct window *window, const churn_record *output)
+{
+    churn_record *again = window_add_output(window, output->kind, output);
+    if (again == NULL) {
+        return false;
+    }
+    again->severity = output->severity;
+    return (output->value.ptr == NULL || keep(window, output->value.ptr, output->value.len, &again->value)) &&
+           (output->key.ptr == NULL || keep(window, output->key.ptr, output->key.len, &again->key));
+}
+
+#define DEAD_LETTER_HEADERS 6
 
 bool output_dead_letter(struct window *window, const churn_record *record, const char *payload,
                         const struct reject *reject)
 {
-    static const char *const names[DEAD_LETTER_HEADERS] = {"churn.reason", "churn.detail", "churn.topic",
-                                                           "churn.partition", "churn.offset"};
+    static const char *const names[DEAD_LETTER_HEADERS] = {"churn.reason",    "churn.detail", "churn.topic",
+                                                           "churn.partition", "churn.offset", "churn.kind"};
     churn_record *output = window_add_output(window, CHURN_RECORD_DEAD_LETTER, record);
     churn_header *headers = arena_alloc(&window->arena, DEAD_LETTER_HEADERS * sizeof *headers);
     char partition[16], offset[24];
-    const char *values[DEAD_LETTER_HEADERS] = {reject_reason_name(reject->reason), reject->detail, record->topic,
-                                               partition, offset};
+    const char *values[DEAD_LETTER_HEADERS] = {
+        reject_reason_name(reject->reason), reject->detail, record->topic, partition, offset,
+        output_kind_name(record->kind)};
+    uint32_t count = DEAD_LETTER_HEADERS - (reject->reason != REJECT_BY_SINK);
     bool ok = output != NULL && headers != NULL;
     (void)snprintf(partition, sizeof partition, "%d", record->partition);
     (void)snprintf(offset, sizeof offset, "%" PRId64, record->offset);
-    for (unsigned i = 0; ok && i < DEAD_LETTER_HEADERS; i++) {
+    for (uint32_t i = 0; ok && i < count; i++) {
         headers[i] = (churn_header){.name = names[i]};
         ok = keep(window, values[i], strlen(values[i]), &headers[i].value);
     }
@@ -199,7 +217,7 @@ bool output_dead_letter(struct window *window, const churn_record *record, const
         return false;
     }
     output->headers = headers;
-    output->header_count = DEAD_LETTER_HEADERS;
+    output->header_count = count;
     output->value = (churn_str){.ptr = payload, .len = payload != NULL ? record->value.len : 0};
     return record->key.ptr == NULL || keep(window, record->key.ptr, record->key.len, &output->key);
 }

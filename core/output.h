@@ -13,13 +13,18 @@ bool output_event(struct window *window, const churn_record *record, const char 
 bool output_alert(struct window *window, const churn_record *record, const struct event_type *type,
                   const churn_event *event, uint32_t severity, struct text *scratch);
 bool output_trigger(struct window *window, const churn_record *record, const churn_event *event, struct text *scratch);
-/* `payload` as above, NULL for a record without value. */
+/* `payload` as above, NULL for a record without value. Its `kind` is said when it is an output that a sink refused. */
 bool output_dead_letter(struct window *window, const churn_record *record, const char *payload,
                         const struct reject *reject);
+/* An output that a sink refused once, as it was. */
+bool output_again(struct window *window, const churn_record *output);
 
 /* The severity of an event's alert: the type's, raised or lowered by its rules; NONE stays NONE. */
 uint32_t output_severity(const struct event_type *type, const churn_event *event);
 
 const char *output_severity_name(uint32_t severity);
+
+/* "event", "trigger" or "alert". */
+const char *output_kind_name(uint32_t kind);
 
 #endif

@@ -531,12 +531,19 @@ static bool check_instances(struct pipeline *pipeline)
 
 bool pipeline_load(struct pipeline *pipeline, const char *file, struct loader *loader, struct log *log, FILE *errors)
 {
+    return pipeline_load_edited(pipeline, file, loader, log, errors, NULL, NULL);
+}
+
+bool pipeline_load_edited(struct pipeline *pipeline, const char *file, struct loader *loader, struct log *log,
+                          FILE *errors, bool (*edit)(struct config *config, void *ctx), void *ctx)
+{
     bool ok;
     memset(pipeline, 0, sizeof *pipeline);
     pipeline->loader = loader;
     pipeline->log = log;
     pipeline->metrics = metrics_new();
-    if (pipeline->metrics == NULL || !config_load(&pipeline->config, file, errors)) {
+    if (pipeline->metrics == NULL || !config_load(&pipeline->config, file, errors) ||
+        (edit != NULL && !edit(&pipeline->config, ctx))) {
         return false;
     }
     ok = load_settings(pipeline);

@@ -47,6 +47,7 @@ struct sink_settings {
 };
 
 struct pipeline;
+struct redrive;
 
 /* One plugin of the pipeline and where the file declares it. */
 struct section {
@@ -88,11 +89,15 @@ struct pipeline {
     bool decodes;     /* events are decoded; otherwise records pass through as they are */
     bool until_end;
     struct instance *store_instance; /* one for all workers */
+    const struct redrive *redrive;   /* NULL: the source is the pipeline's own */
 };
 
 /* Reads and checks the whole file: every mistake is reported to `errors`. False when there was one. Free in either
  * case. */
 bool pipeline_load(struct pipeline *pipeline, const char *file, struct loader *loader, struct log *log, FILE *errors);
+/* The same of a file that `edit` has changed; it returns false when it reported a mistake. */
+bool pipeline_load_edited(struct pipeline *pipeline, const char *file, struct loader *loader, struct log *log,
+                          FILE *errors, bool (*edit)(struct config *config, void *ctx), void *ctx);
 void pipeline_free(struct pipeline *pipeline);
 
 /* Makes and creates one instance for `worker`; mistakes are reported to the config's `errors`. NULL when there was one.

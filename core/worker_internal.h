@@ -1,10 +1,11 @@
-/* What the parts of a worker share: worker.c (its loop), intake.c (records in), writer.c (profiles to the store),
- * emitter.c (outputs to the sinks). */
+/* What the parts of a worker share: worker.c (its loop), intake.c (records in), merge.c (which events count), writer.c
+ * (profiles to the store), emitter.c (outputs to the sinks). */
 #ifndef WORKER_INTERNAL_H
 #define WORKER_INTERNAL_H
 
 #include "event.h"
 #include "fold.h"
+#include "letter.h"
 #include "output.h"
 #include "worker.h"
 #include <pthread.h>
@@ -26,7 +27,10 @@ struct worker_counters {
     churn_counter *triggers;
     churn_counter *alerts;
     churn_counter *dead_letters;
-    churn_counter *sent; /* events that a sink has taken for good */
+    churn_counter *letters;    /* dead letters that a redrive has read */
+    churn_counter *left_alone; /* dead letters that a redrive cannot put back */
+    churn_counter *again;      /* outputs that a redrive offers to sinks again */
+    churn_counter *sent;       /* events that a sink has taken for good */
     churn_counter *reasons[REJECT_REASON_COUNT];
 };
 
@@ -51,6 +55,8 @@ struct worker {
     churn_record *records; /* POLL_RECORDS */
     struct event_decoder *decoder;
     struct text scratch;
+    unsigned left_alone_shown;
+    const struct letter *letter; /* the dead letter that is being put back; NULL: none */
     bool at_end;
     bool paused;
     int64_t blocked_since_ms; /* 0: not blocked */
@@ -93,6 +99,15 @@ static inline struct window *window_filling(struct worker *worker)
     return window_at(worker, worker->newest);
 }
 
+/* True when the dead letter of a record may have been written before this worker read it. */
+static inline bool worker_is_replayed(const struct worker *worker, uint32_t source, int64_t offset)
+{
+    (void)worker;
+    (void)source;
+    (void)offset;
+    return false;
+}
+
 /* Marks the worker as failed and logs why; always false. */
 CHURN_PRINTF(2, 3) bool worker_fail(struct worker *worker, const char *format, ...);
 
@@ -100,6 +115,11 @@ CHURN_PRINTF(2, 3) bool worker_fail(struct worker *worker, const char *format, .
 bool intake_take(struct worker *worker, const churn_record *records, uint32_t count);
 /* A dead letter for an output that a sink refused. */
 bool intake_refused(struct worker *worker, struct window *window, const churn_record *output, const char *message);
+
+/* merge.c */
+/* Joins a delta to its customer's profile, leaving out what the profile has counted. *ret_changed is false when that
+ * was all of it. False when the worker failed. */
+bool merge_delta(struct worker *worker, struct window *window, struct delta *delta, bool *ret_changed);
 
 /* writer.c */
 /* Begins to write the profiles of a window that was filled. */
