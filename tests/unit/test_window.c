@@ -111,6 +111,13 @@ static void test_ranges_of_a_delta(void)
     range = delta_range(delta, 9);
     CU_ASSERT(range != NULL && range->low == 3 && range->high == 3);
     CU_ASSERT_PTR_NULL(delta_range(delta, 5));
+    CU_ASSERT(!delta->has_late);
+    CU_ASSERT(window_add_event(&window, delta, "", 0, 4, 19, LATE_REPLAYED));
+    CU_ASSERT(window_add_event(&window, delta, "", 0, 4, 30, LATE_REDRIVEN)); /* raises no mark */
+    CU_ASSERT(window_add_event(&window, delta, "", 0, 5, 30, LATE_REDRIVEN));
+    range = delta_range(delta, 4);
+    CU_ASSERT(delta->has_late && range != NULL && range->high == 19 && delta_range(delta, 5) == NULL);
+    CU_ASSERT(window.events[delta->last_event].late == LATE_REDRIVEN && delta->event_count == 7);
     close_window();
 }
 
