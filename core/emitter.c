@@ -19,7 +19,8 @@ static bool offer(struct worker *worker, struct window *window, unsigned sink, b
         for (; at < window->output_count && count < BATCH; at++) {
             if (window->outputs[at].kind == input) {
                 places[count] = at;
-                batch[count++] = window->outputs[at];
+                batch[count] = window->outputs[at];
+                batch[count++].reserved = 0;
             }
         }
         if (count > 0 &&

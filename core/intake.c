@@ -4,19 +4,33 @@
 
 #include "redrive.h"
 
-#define LEFT_ALONE_SHOWN 20
+#define LETTERS_SHOWN 20
 
 static bool out_of_memory(struct worker *worker)
 {
     return worker_fail(worker, "out of memory");
 }
 
-/* A dead letter that stays where it is, and says why already. */
-static bool is_written(const struct worker *worker, const struct reject *reject)
+/* For a person; all are counted. */
+static void show_letter(struct worker *worker, int32_t level, const char *what, const churn_record *record,
+                        const char *why)
 {
-    return worker->letter != NULL && worker->pipeline->redrive->stay &&
-           letter_says(worker->letter->reason, reject_reason_name(reject->reason)) &&
-           letter_says(worker->letter->detail, reject->detail);
+    if (worker->letters_shown < LETTERS_SHOWN) {
+        worker->letters_shown++;
+        log_printf(worker->pipeline->log, level, "redrive", "%s %s/%d at offset %lld: %s%s", what, record->topic,
+                   record->partition, (long long)record->offset, why,
+                   worker->letters_shown == LETTERS_SHOWN ? "; more are counted, not shown" : "");
+    }
+}
+
+/* A dead letter that the next redrive reads too needs no successor. */
+static bool stays(struct worker *worker, const churn_record *record, const struct reject *reject)
+{
+    if (worker->pipeline->redrive == NULL || !worker->pipeline->redrive->stay) {
+        return false;
+    }
+    show_letter(worker, CHURN_LOG_INFO, "still bad: the record of", record, reject->detail);
+    return true;
 }
 
 static bool dead_letter(struct worker *worker, const churn_record *record, const char *payload,
@@ -24,7 +38,7 @@ static bool dead_letter(struct worker *worker, const churn_record *record, const
 {
     metrics_add(worker->counters.dead_letters, 1);
     metrics_add(worker->counters.reasons[reject->reason], 1);
-    return is_written(worker, reject) || output_dead_letter(window_filling(worker), record, payload, reject) ||
+    return stays(worker, record, reject) || output_dead_letter(window_filling(worker), record, payload, reject) ||
            out_of_memory(worker);
 }
 
@@ -35,6 +49,9 @@ bool intake_refused(struct worker *worker, struct window *window, const churn_re
     reject_set(&reject, REJECT_BY_SINK, "%s", message != NULL ? message : "");
     metrics_add(worker->counters.dead_letters, 1);
     metrics_add(worker->counters.reasons[REJECT_BY_SINK], 1);
+    if (record.reserved == OUTPUT_AGAIN && stays(worker, &record, &reject)) {
+        return true;
+    }
     return output_dead_letter(window, &record, record.value.ptr, &reject) || out_of_memory(worker);
 }
 
@@ -193,13 +210,7 @@ static bool take_value(struct worker *worker, const churn_record *record, uint32
 static bool leave_alone(struct worker *worker, const churn_record *record, const char *why)
 {
     metrics_add(worker->counters.left_alone, 1);
-    if (worker->left_alone_shown < LEFT_ALONE_SHOWN) {
-        worker->left_alone_shown++;
-        log_printf(worker->pipeline->log, CHURN_LOG_WARN, "redrive",
-                   "left alone: dead letter %s/%d at offset %lld: %s%s", record->topic, record->partition,
-                   (long long)record->offset, why,
-                   worker->left_alone_shown == LEFT_ALONE_SHOWN ? "; more are counted, not shown" : "");
-    }
+    show_letter(worker, CHURN_LOG_WARN, "left alone: the dead letter", record, why);
     return true;
 }
 
@@ -225,7 +236,6 @@ static bool put_back(struct worker *worker, const churn_record *record, const st
                              .timestamp_ms = record->timestamp_ms,
                              .offset = letter->offset,
                              .partition = letter->partition};
-    bool ok;
     if (source == SOURCE_NONE) {
         return out_of_memory(worker);
     }
@@ -235,10 +245,7 @@ static bool put_back(struct worker *worker, const churn_record *record, const st
         original.severity = letter->severity;
         return offer_again(worker, record, &original);
     }
-    worker->letter = letter;
-    ok = take_value(worker, &original, source, LATE_REDRIVEN);
-    worker->letter = NULL;
-    return ok;
+    return take_value(worker, &original, source, LATE_REDRIVEN);
 }
 
 static bool take_letter(struct worker *worker, const churn_record *record)

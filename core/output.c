@@ -188,6 +188,7 @@ bool output_again(struct window *window, const churn_record *output)
         return false;
     }
     again->severity = output->severity;
+    again->reserved = OUTPUT_AGAIN;
     return (output->value.ptr == NULL || keep(window, output->value.ptr, output->value.len, &again->value)) &&
            (output->key.ptr == NULL || keep(window, output->key.ptr, output->key.len, &again->key));
 }

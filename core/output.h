@@ -16,7 +16,8 @@ bool output_trigger(struct window *window, const churn_record *record, const chu
 /* `payload` as above, NULL for a record without value. Its `kind` is said when it is an output that a sink refused. */
 bool output_dead_letter(struct window *window, const churn_record *record, const char *payload,
                         const struct reject *reject);
-/* An output that a sink refused once, as it was. */
+/* An output that a sink refused once, as it was. Its `reserved` is OUTPUT_AGAIN, which no sink sees. */
+#define OUTPUT_AGAIN 1
 bool output_again(struct window *window, const churn_record *output);
 
 /* The severity of an event's alert: the type's, raised or lowered by its rules; NONE stays NONE. */

@@ -55,8 +55,7 @@ struct worker {
     churn_record *records; /* POLL_RECORDS */
     struct event_decoder *decoder;
     struct text scratch;
-    unsigned left_alone_shown;
-    const struct letter *letter; /* the dead letter that is being put back; NULL: none */
+    unsigned letters_shown; /* in the log */
     bool at_end;
     bool paused;
     int64_t blocked_since_ms; /* 0: not blocked */
