@@ -4,6 +4,7 @@
 
 #include "loader.h"
 #include "log.h"
+#include "pipeline.h"
 #include <stdbool.h>
 
 struct arguments {
@@ -17,6 +18,7 @@ struct arguments {
     unsigned plugin_path_count;
     bool until_end;
     bool all;
+    struct replay replay;
     bool json;
     bool json_schema;
 };

@@ -2,8 +2,11 @@
  * letters: each is taken apart, and the record that it was goes the way of all records, under its own position. */
 #include "worker_internal.h"
 
+#include "fault.h"
+#include "host.h"
 #include "redrive.h"
 
+#define ASK_AGAIN_MS 200 /* after a processor could not tell */
 #define LETTERS_SHOWN 20
 
 static bool out_of_memory(struct worker *worker)
@@ -36,8 +39,12 @@ static bool stays(struct worker *worker, const churn_record *record, const struc
 static bool dead_letter(struct worker *worker, const churn_record *record, const char *payload,
                         const struct reject *reject)
 {
+    uint32_t source = sources_find(&worker->sources, record->topic, record->partition);
     metrics_add(worker->counters.dead_letters, 1);
     metrics_add(worker->counters.reasons[reject->reason], 1);
+    if ((progress_muted(worker, source, record->offset) & CHURN_RECORD_DEAD_LETTER) != 0) {
+        return true;
+    }
     return stays(worker, record, reject) || output_dead_letter(window_filling(worker), record, payload, reject) ||
            out_of_memory(worker);
 }
@@ -55,7 +62,7 @@ bool intake_refused(struct worker *worker, struct window *window, const churn_re
     return output_dead_letter(window, &record, record.value.ptr, &reject) || out_of_memory(worker);
 }
 
-/* The verdict of all processors: CHURN_OK, CHURN_DROP, CHURN_REJECT or, when one failed, CHURN_FATAL. */
+/* The verdict of all processors: CHURN_OK, CHURN_DROP, CHURN_REJECT, CHURN_RETRY or, when one failed, CHURN_FATAL. */
 static int32_t run_processors(struct worker *worker, const churn_event *event, struct reject *reject)
 {
     for (unsigned i = 0; i < worker->pipeline->processor_count; i++) {
@@ -64,6 +71,8 @@ static int32_t run_processors(struct worker *worker, const churn_event *event, s
         int32_t verdict = processor_ops(section)->process(worker->processors[i]->self, event, &err);
         if (verdict == CHURN_REJECT) {
             reject_set(reject, REJECT_BY_PROCESSOR, "%s: %s", section->label, err.message);
+        } else if (verdict == CHURN_RETRY) {
+            log_printf(worker->pipeline->log, CHURN_LOG_WARN, section->label, "%s; the source waits", err.message);
         } else if (verdict != CHURN_OK && verdict != CHURN_DROP) {
             (void)worker_fail(worker, "processor %s: %s", section->label, err.message);
             verdict = CHURN_FATAL;
@@ -79,6 +88,9 @@ static int32_t run_processors(struct worker *worker, const churn_event *event, s
 static bool is_counted(const struct customer *customer, uint32_t source, int64_t offset, enum lateness late)
 {
     const struct delta *deltas[] = {customer->writing, customer->filling};
+    if (MUTANT("marks")) {
+        return false;
+    }
     if (late == LATE_REDRIVEN) {
         return customer->profile != NULL && profile_is_late(customer->profile, source, offset);
     }
@@ -130,10 +142,10 @@ static int32_t count_event(struct worker *worker, const struct event_type *type,
 /* What follows from a good event. It is said again when the event is delivered again, since nobody can know whether it
  * was heard the first time. */
 static bool say_outputs(struct worker *worker, const churn_record *record, const struct event_type *type,
-                        const churn_event *event)
+                        const churn_event *event, uint32_t source)
 {
     struct window *window = window_filling(worker);
-    uint32_t kinds = worker->pipeline->outputs;
+    uint32_t kinds = worker->pipeline->outputs & ~progress_muted(worker, source, record->offset);
     uint32_t severity = (kinds & CHURN_RECORD_ALERT) != 0 ? output_severity(type, event) : CHURN_SEVERITY_NONE;
     bool ok = true;
     if ((kinds & CHURN_RECORD_EVENT) != 0) {
@@ -162,12 +174,16 @@ static bool take_event(struct worker *worker, const churn_record *record, const 
         metrics_add(worker->counters.filtered, 1);
         return true;
     }
+    if (verdict == CHURN_RETRY) {
+        worker->ask_again_ms = host_monotonic_ms() + ASK_AGAIN_MS;
+        return true;
+    }
     if (verdict == CHURN_OK && worker->pipeline->store.loaded != NULL) {
         verdict = count_event(worker, type, event, source, late, reject);
     }
     switch (verdict) {
     case CHURN_OK:
-        return say_outputs(worker, record, type, event);
+        return say_outputs(worker, record, type, event, source);
     case CHURN_REJECT:
         return dead_letter(worker, record, event->payload.ptr, reject);
     default:
@@ -190,7 +206,8 @@ static bool take_value(struct worker *worker, const churn_record *record, uint32
         }
     }
     if (!worker->pipeline->decodes) {
-        return output_event(window, record, payload) || out_of_memory(worker);
+        bool muted = (progress_muted(worker, source, record->offset) & CHURN_RECORD_EVENT) != 0;
+        return muted || output_event(window, record, payload) || out_of_memory(worker);
     }
     type = event_decode(worker->decoder, payload, payload != NULL ? record->value.len : 0, &event, &reject);
     if (type != NULL) {
@@ -254,7 +271,6 @@ static bool take_letter(struct worker *worker, const churn_record *record)
     struct letter letter;
     char why[256];
     bool ok;
-    metrics_add(worker->counters.letters, 1);
     if (!letter_read(&letter, record, redrive->envelope, why, sizeof why)) {
         ok = leave_alone(worker, record, why);
     } else if (!redrive_knows(redrive, letter.topic)) {
@@ -265,43 +281,56 @@ static bool take_letter(struct worker *worker, const churn_record *record)
         ok = put_back(worker, record, &letter);
     }
     letter_free(&letter);
+    metrics_add(worker->counters.letters, ok && worker->ask_again_ms == 0);
     return ok;
 }
 
-static bool take_record(struct worker *worker, const churn_record *record)
+/* *ret_position is where the record stands; SOURCE_NONE: nowhere that is committed. */
+static bool take_record(struct worker *worker, const churn_record *record, uint32_t *ret_position)
 {
     const struct redrive *redrive = worker->pipeline->redrive;
-    struct window *window = window_filling(worker);
-    uint32_t source;
-    if (redrive != NULL && record->offset >= redrive->end) {
-        return true; /* written since the start */
-    }
-    if (redrive != NULL && redrive->stay) { /* without a position nothing is committed */
-        window->record_count++;
-        return take_letter(worker, record);
-    }
-    source = sources_find(&worker->sources, record->topic, record->partition);
-    if (source == SOURCE_NONE || !window_note_position(window, source, record->offset)) {
+    uint32_t source = sources_find(&worker->sources, record->topic, record->partition);
+    *ret_position = redrive != NULL && redrive->stay ? SOURCE_NONE : source;
+    if (source == SOURCE_NONE) {
         return out_of_memory(worker);
     }
     if (redrive != NULL) {
-        return take_letter(worker, record);
+        return record->offset >= redrive->end || take_letter(worker, record); /* no letter written since the start */
     }
     return take_value(worker, record, source,
-                      worker_is_replayed(worker, source, record->offset) ? LATE_REPLAYED : NOT_LATE);
+                      progress_is_replayed(worker, source, record->offset) ? LATE_REPLAYED : NOT_LATE);
+}
+
+/* A processor could not tell: these records are read again. */
+static void give_back(struct worker *worker, const churn_record *records, uint32_t count)
+{
+    for (uint32_t i = 0; i < count; i++) {
+        uint32_t source = sources_find(&worker->sources, records[i].topic, records[i].partition);
+        progress_seek_back(worker, source, records[i].offset);
+    }
 }
 
 bool intake_take(struct worker *worker, const churn_record *records, uint32_t count)
 {
     struct window *window = window_filling(worker);
     if (window->record_count == 0) {
-        window->opened_ms = worker->source->host.monotonic_ms(&worker->source->host);
+        window->opened_ms = host_monotonic_ms();
     }
-    metrics_add(worker->counters.events, count);
     for (uint32_t i = 0; i < count; i++) {
-        if (!take_record(worker, &records[i])) {
+        uint32_t position;
+        if (!take_record(worker, &records[i], &position)) {
             return false;
         }
+        if (worker->ask_again_ms != 0) {
+            give_back(worker, records + i, count - i);
+            return true;
+        }
+        if (position == SOURCE_NONE) {
+            window->record_count++;
+        } else if (!window_note_position(window, position, records[i].offset)) {
+            return out_of_memory(worker);
+        }
+        metrics_add(worker->counters.events, 1);
     }
     return true;
 }
