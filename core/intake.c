@@ -36,7 +36,7 @@ static bool stays(struct worker *worker, const churn_record *record, const struc
     return true;
 }
 
-static bool dead_letter(struct worker *worker, const churn_record *record, const char *payload,
+static bool dead_letter(struct worker *worker, const churn_record *record, const char *payload, enum lateness late,
                         const struct reject *reject)
 {
     uint32_t source = sources_find(&worker->sources, record->topic, record->partition);
@@ -45,7 +45,11 @@ static bool dead_letter(struct worker *worker, const churn_record *record, const
     if ((progress_muted(worker, source, record->offset) & CHURN_RECORD_DEAD_LETTER) != 0) {
         return true;
     }
-    return stays(worker, record, reject) || output_dead_letter(window_filling(worker), record, payload, reject) ||
+    if (stays(worker, record, reject)) {
+        return true;
+    }
+    return output_dead_letter(window_filling(worker), record, payload, late == LATE_REPLAYED || late == LATE_DOUBTED,
+                              reject) ||
            out_of_memory(worker);
 }
 
@@ -59,7 +63,7 @@ bool intake_refused(struct worker *worker, struct window *window, const churn_re
     if (record.reserved == OUTPUT_AGAIN && stays(worker, &record, &reject)) {
         return true;
     }
-    return output_dead_letter(window, &record, record.value.ptr, &reject) || out_of_memory(worker);
+    return output_dead_letter(window, &record, record.value.ptr, false, &reject) || out_of_memory(worker);
 }
 
 /* The verdict of all processors: CHURN_OK, CHURN_DROP, CHURN_REJECT, CHURN_RETRY or, when one failed, CHURN_FATAL. */
@@ -91,8 +95,11 @@ static bool is_counted(const struct customer *customer, uint32_t source, int64_t
     if (MUTANT("marks")) {
         return false;
     }
+    if (customer->profile != NULL && late != NOT_LATE && profile_is_late(customer->profile, source, offset)) {
+        return true;
+    }
     if (late == LATE_REDRIVEN) {
-        return customer->profile != NULL && profile_is_late(customer->profile, source, offset);
+        return false;
     }
     if (customer->profile != NULL && offset < profile_mark(customer->profile, source)) {
         return true;
@@ -185,7 +192,7 @@ static bool take_event(struct worker *worker, const churn_record *record, const 
     case CHURN_OK:
         return say_outputs(worker, record, type, event, source);
     case CHURN_REJECT:
-        return dead_letter(worker, record, event->payload.ptr, reject);
+        return dead_letter(worker, record, event->payload.ptr, late, reject);
     default:
         return false;
     }
@@ -220,7 +227,7 @@ static bool take_value(struct worker *worker, const churn_record *record, uint32
         metrics_add(worker->counters.ignored, 1);
         return true;
     }
-    return dead_letter(worker, record, payload, &reject);
+    return dead_letter(worker, record, payload, late, &reject);
 }
 
 /* Not lost: it is where it was. */
@@ -262,7 +269,7 @@ static bool put_back(struct worker *worker, const churn_record *record, const st
         original.severity = letter->severity;
         return offer_again(worker, record, &original);
     }
-    return take_value(worker, &original, source, LATE_REDRIVEN);
+    return take_value(worker, &original, source, letter->replayed ? LATE_DOUBTED : LATE_REDRIVEN);
 }
 
 static bool take_letter(struct worker *worker, const churn_record *record)

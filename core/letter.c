@@ -27,8 +27,10 @@ static bool find_number(const churn_record *record, const char *name, int64_t *r
 
 static bool read_headers(struct letter *letter, const churn_record *record, int64_t *ret_partition, churn_str *ret_kind)
 {
+    churn_str replayed;
     (void)find_header(record, "churn.detail", &letter->detail);
     (void)find_header(record, "churn.kind", ret_kind);
+    letter->replayed = find_header(record, "churn.replayed", &replayed);
     letter->key = record->key;
     letter->value = record->value;
     return find_header(record, "churn.reason", &letter->reason) && find_header(record, "churn.topic", &letter->topic) &&
@@ -123,6 +125,7 @@ static bool read_envelope(struct letter *letter, churn_str line, int64_t *ret_pa
     }
     (void)get_text(letter->envelope, "detail", &letter->detail);
     (void)get_text(letter->envelope, "kind", ret_kind);
+    letter->replayed = json_object_object_get_ex(letter->envelope, "replayed", NULL);
     return get_text(letter->envelope, "reason", &letter->reason) &&
            get_text(letter->envelope, "topic", &letter->topic) &&
            get_number(letter->envelope, "partition", ret_partition) &&

@@ -141,7 +141,7 @@ bool window_add_event(struct window *window, struct delta *delta, const char *pa
 {
     uint32_t index = window->event_count;
     if (!grow(&window->events, &window->event_room, index, sizeof *window->events) ||
-        (late != LATE_REDRIVEN && !note_range(window, delta, source, offset))) {
+        (late != LATE_REDRIVEN && late != LATE_DOUBTED && !note_range(window, delta, source, offset))) {
         return false;
     }
     window->events[index] = (struct window_event){

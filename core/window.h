@@ -13,7 +13,9 @@ enum lateness {
     NOT_LATE,
     LATE_REPLAYED, /* read again after its dead letter may have been written: as any event, and remembered, so that the
                       dead letter is not counted as well */
-    LATE_REDRIVEN  /* put back from the dead letters: counted wherever the mark is, which it neither raises */
+    LATE_REDRIVEN, /* put back from the dead letters: counted wherever the mark is, and raises none */
+    LATE_DOUBTED /* put back likewise, but its dead letter was written when it was read once more: what the mark passed
+                    was counted the first time, or has a dead letter of that time, which counts for it */
 };
 
 /* A counted event, kept until its profile is acknowledged, so that it can be folded again. */

@@ -148,6 +148,10 @@ static void add_envelope(struct text_buffer *text, const churn_record *record)
     if (kind != NULL) {
         add_member(text, "kind", kind->value);
     }
+    if (find_header(record, "churn.replayed") != NULL) {
+        add_name(text, "replayed", "");
+        text_puts(text, "true");
+    }
     add_member(text, "topic", topic != NULL ? topic->value : own_topic);
     add_position(text, "partition", find_header(record, "churn.partition"), record->partition);
     add_position(text, "offset", find_header(record, "churn.offset"), record->offset);

@@ -312,6 +312,24 @@ def test_while_the_pipeline_runs(stack, seed, plugins, fixed_rules):
     assert_exact(stack)
 
 
+def test_replays_under_other_rules(stack, seed, plugins, fixed_rules):
+    """A replay counts what the dead letters hold too, or refuses what was counted: their redrive changes neither."""
+    config = start(stack, plugins, seed)
+    letters = len(letters_of(stack))
+    stack.run("-c", config, "--until-end", "--plugin-path", plugins[1], env={"KAFKA_GROUP_ID": "fixed"})
+    redrive(stack, config, plugins)
+    assert_exact(stack)
+    stored = everything(stack)
+    stack.run("-c", config, "--until-end", "--plugin-path", plugins[0], env={"KAFKA_GROUP_ID": "strict-again"})
+    assert len(letters_of(stack)) > 2 * letters, "all that the fixed rules had counted is refused"
+    told, _ = redrive(stack, config, plugins)
+    assert "counted" not in told
+    told, _ = redrive(stack, config, plugins, "--all")
+    assert "counted" not in told
+    assert everything(stack) == stored
+    assert_exact(stack)
+
+
 # --- Without servers: a file of dead letters, profiles in LMDB ---
 
 

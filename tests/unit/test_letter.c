@@ -42,7 +42,10 @@ static void test_headers(void)
     CU_ASSERT(
         read_headers((const char *const[]){"churn.reason", "rejected_by_sink", "churn.topic", "t", "churn.partition",
                                            "0", "churn.offset", "0", "churn.kind", "trigger", NULL}));
-    CU_ASSERT_EQUAL(letter.kind, CHURN_RECORD_TRIGGER);
+    CU_ASSERT(letter.kind == CHURN_RECORD_TRIGGER && !letter.replayed);
+    CU_ASSERT(read_headers((const char *const[]){"churn.reason", "empty", "churn.topic", "t", "churn.partition", "0",
+                                                 "churn.offset", "0", "churn.replayed", "true", NULL}));
+    CU_ASSERT(letter.replayed);
 }
 
 static void test_headers_that_are_not_enough(void)
@@ -82,7 +85,9 @@ static void test_lines(void)
     CU_ASSERT(read_line("{" PLACE ",\"key\":\"\",\"value\":null}"));
     CU_ASSERT(letter.key.ptr != NULL && letter.key.len == 0 && letter.value.ptr == NULL);
     CU_ASSERT(read_line("{" PLACE ",\"kind\":\"event\",\"key\":null,\"value\":null}"));
-    CU_ASSERT_EQUAL(letter.kind, CHURN_RECORD_EVENT);
+    CU_ASSERT(letter.kind == CHURN_RECORD_EVENT && !letter.replayed);
+    CU_ASSERT(read_line("{" PLACE ",\"replayed\":true,\"key\":null,\"value\":null}"));
+    CU_ASSERT(letter.replayed);
 }
 
 static void test_base64(void)

@@ -282,6 +282,29 @@ static void test_a_replay_remembers(void)
     stored_free(&stored);
 }
 
+/* Its dead letter was written by a replay with stricter rules, when it was counted; or it was not, and has another. */
+static void test_a_replay_that_refuses(void)
+{
+    struct worker live, redrive;
+    struct stored stored = {0};
+    writer_open(&live);
+    writer_open(&redrive);
+    deliver(&live, 0, 5, NOT_LATE);
+    write_once(&live, &stored);
+    deliver(&redrive, 0, 5, LATE_DOUBTED);
+    CU_ASSERT(join(&redrive)); /* as far as it knows */
+    CU_ASSERT_EQUAL(put(&redrive, &stored, false), CONFLICT);
+    CU_ASSERT(!join(&redrive));
+    end_window(&redrive);
+    deliver(&redrive, 0, 7, LATE_DOUBTED); /* never counted: the profile was deleted since */
+    deliver(&redrive, 0, 7, LATE_DOUBTED);
+    write_once(&redrive, &stored);
+    check_stored(&stored, "2", "6", "7");
+    writer_kill(&live);
+    writer_kill(&redrive);
+    stored_free(&stored);
+}
+
 /* The normal path must not fold again what it has folded. */
 static void test_late_offsets_before_a_window_cost_nothing(void)
 {
@@ -437,9 +460,13 @@ static void test_histories(void)
 int main(void)
 {
     CU_TestInfo tests[] = {
-        TEST(test_below_the_mark),     TEST(test_before_the_mark_comes),
-        TEST(test_a_replay_remembers), TEST(test_late_offsets_before_a_window_cost_nothing),
-        TEST(test_histories),          CU_TEST_INFO_NULL,
+        TEST(test_below_the_mark),
+        TEST(test_before_the_mark_comes),
+        TEST(test_a_replay_remembers),
+        TEST(test_a_replay_that_refuses),
+        TEST(test_late_offsets_before_a_window_cost_nothing),
+        TEST(test_histories),
+        CU_TEST_INFO_NULL,
     };
     int status = 1;
     if (types_load(&types, NULL, 0)) {
