@@ -5,33 +5,17 @@
  * differ, and learns from the marks how far each side has read. Only then can a second look at those that differ tell a
  * profile that lacks an event from one whose side has not come to that event yet.
  */
-#include "commands.h"
+#include "verify_internal.h"
 
+#include "commands.h"
 #include "decimal.h"
-#include "json_text.h"
 #include "pipeline.h"
 #include "profile.h"
-#include <inttypes.h>
 #include <stdlib.h>
 
 #define BATCH 128 /* customers read at a time */
 
-enum { HERE, THERE, SIDES };
-
-static const char *const side_names[SIDES] = {"here", "there"};
-
 /* ---- the keys ---- */
-
-/* Customer ids packed one behind the other, each with its length in front. */
-struct ids {
-    struct text bytes;
-    size_t *places;
-    size_t count;
-    size_t room;
-    uint32_t prefix_len;
-    bool skips_own; /* the engine's own records are among the keys */
-    bool failed;
-};
 
 static churn_str id_of(const char *packed)
 {
@@ -99,14 +83,6 @@ static void ids_free(struct ids *ids)
 
 /* ---- profiles ---- */
 
-/* A profile as the store gave it, kept beyond the call. Without fields: there is none. */
-struct copy {
-    churn_pair *pairs;
-    uint32_t count;
-    uint32_t room;
-    struct text bytes;
-};
-
 static bool copy_pairs(struct copy *copy, const churn_pair *pairs, uint32_t count)
 {
     const char *at;
@@ -173,11 +149,7 @@ static void sort_fields(struct copy *profile)
     }
 }
 
-/* Takes a field that differs: what each side has, NULL for a side without it. */
-typedef void (*difference_fn)(void *ctx, churn_str name, const churn_str *here, const churn_str *there);
-
-/* Calls `fn` for each field that differs, by name; how many there are. Sorts the fields. */
-static uint32_t compare_fields(struct copy *here, struct copy *there, difference_fn fn, void *ctx)
+uint32_t verify_fields(struct copy *here, struct copy *there, difference_fn fn, void *ctx)
 {
     uint32_t i, j, differing = 0;
     sort_fields(here);
@@ -201,45 +173,22 @@ static uint32_t compare_fields(struct copy *here, struct copy *there, difference
 
 /* ---- how far each side has read ---- */
 
-/* A source partition and the offset before which a side has counted everything. */
-struct progress {
-    char *source; /* "<topic>/<partition>" */
-    uint32_t len;
-    int64_t next[SIDES];
-};
-
-struct verify {
-    const churn_store_ops *ops;
-    void *session;
-    churn_str prefixes[SIDES];
-    struct ids ids[SIDES];
-    struct progress *progress;
-    uint32_t progress_count;
-    size_t *differing; /* of both sides' ids in order: the numbers of those that differ */
-    size_t differing_count;
-    size_t differing_room;
-    bool failed; /* memory ran out */
-    churn_error err;
-    /* the result */
-    uint64_t compared, equal, different, missing[SIDES], explained;
-};
-
-static struct progress *find_progress(struct verify *v, churn_str source)
+static struct reached *find_reached(struct verify *v, churn_str source)
 {
-    struct progress *grown;
-    for (uint32_t i = 0; i < v->progress_count; i++) {
-        if (v->progress[i].len == source.len && memcmp(v->progress[i].source, source.ptr, source.len) == 0) {
-            return &v->progress[i];
+    struct reached *grown;
+    for (uint32_t i = 0; i < v->reached_count; i++) {
+        if (v->reached[i].len == source.len && memcmp(v->reached[i].source, source.ptr, source.len) == 0) {
+            return &v->reached[i];
         }
     }
-    grown = realloc(v->progress, (v->progress_count + 1) * sizeof *grown);
+    grown = realloc(v->reached, (v->reached_count + 1) * sizeof *grown);
     if (grown == NULL) {
         return NULL;
     }
-    v->progress = grown;
-    grown += v->progress_count;
-    *grown = (struct progress){.source = strndup(source.ptr, source.len), .len = source.len};
-    v->progress_count += grown->source != NULL;
+    v->reached = grown;
+    grown += v->reached_count;
+    *grown = (struct reached){.source = strndup(source.ptr, source.len), .len = source.len};
+    v->reached_count += grown->source != NULL;
     return grown->source != NULL ? grown : NULL;
 }
 
@@ -253,13 +202,13 @@ static bool read_mark(const churn_pair *field, churn_str *ret_source, int64_t *r
     return decimal_parse_int64(field->value.ptr, field->value.len, ret_next);
 }
 
-static void raise_progress(struct verify *v, int side, churn_str source, int64_t next)
+static void raise_reached(struct verify *v, int side, churn_str source, int64_t next)
 {
-    struct progress *progress = find_progress(v, source);
-    if (progress == NULL) {
+    struct reached *reached = find_reached(v, source);
+    if (reached == NULL) {
         v->failed = true;
-    } else if (next > progress->next[side]) {
-        progress->next[side] = next;
+    } else if (next > reached->next[side]) {
+        reached->next[side] = next;
     }
 }
 
@@ -269,14 +218,14 @@ static void note_marks(struct verify *v, int side, const churn_pair *pairs, uint
     int64_t next;
     for (uint32_t i = 0; i < count; i++) {
         if (read_mark(&pairs[i], &source, &next)) {
-            raise_progress(v, side, source, next);
+            raise_reached(v, side, source, next);
         }
     }
 }
 
-static int64_t mark_of(const struct copy *profile, const struct progress *progress)
+int64_t verify_mark(const struct copy *profile, const struct reached *reached)
 {
-    churn_str source, wanted = {.ptr = progress->source, .len = progress->len};
+    churn_str source, wanted = {.ptr = reached->source, .len = reached->len};
     int64_t next;
     for (uint32_t i = 0; i < profile->count; i++) {
         if (read_mark(&profile->pairs[i], &source, &next) && same_text(source, wanted)) {
@@ -286,27 +235,24 @@ static int64_t mark_of(const struct copy *profile, const struct progress *progre
     return 0;
 }
 
-enum gap { GAP_NONE, GAP_HERE_FURTHER, GAP_THERE_FURTHER, GAP_REAL };
-
-/* Why two profiles have counted up to different offsets of a partition: one side as a whole has read further, or, when
- * it is past them both, an event is missing. */
-static enum gap judge_gap(const struct progress *progress, int64_t here, int64_t there)
+enum gap verify_gap(const struct reached *reached, int64_t here, int64_t there)
 {
     if (here == there) {
         return GAP_NONE;
     }
     if (here > there) {
-        return progress->next[THERE] < here ? GAP_HERE_FURTHER : GAP_REAL;
+        return reached->next[THERE] < here ? GAP_HERE_FURTHER : GAP_REAL;
     }
-    return progress->next[HERE] < there ? GAP_THERE_FURTHER : GAP_REAL;
+    return reached->next[HERE] < there ? GAP_THERE_FURTHER : GAP_REAL;
 }
 
 /* Whether nothing but the sides' progress need be the reason why these differ. */
 static bool is_explained(const struct verify *v, const struct copy *here, const struct copy *there)
 {
     bool explained = false;
-    for (uint32_t i = 0; i < v->progress_count; i++) {
-        enum gap gap = judge_gap(&v->progress[i], mark_of(here, &v->progress[i]), mark_of(there, &v->progress[i]));
+    for (uint32_t i = 0; i < v->reached_count; i++) {
+        enum gap gap =
+            verify_gap(&v->reached[i], verify_mark(here, &v->reached[i]), verify_mark(there, &v->reached[i]));
         if (gap == GAP_REAL) {
             return false;
         }
@@ -334,20 +280,20 @@ static int32_t read_checkpoints(struct verify *v)
 {
     struct text key = {0};
     int32_t result = CHURN_OK;
-    for (uint32_t i = 0; i < v->progress_count * SIDES && result == CHURN_OK; i++) {
-        struct progress *progress = &v->progress[i / SIDES];
+    for (uint32_t i = 0; i < v->reached_count * SIDES && result == CHURN_OK; i++) {
+        struct reached *reached = &v->reached[i / SIDES];
         int64_t next = 0;
         key.len = 0;
         text_append_string(&key, PIPELINE_OWN_KEYS "checkpoint:");
         text_append(&key, v->prefixes[i % SIDES].ptr, v->prefixes[i % SIDES].len);
-        text_append(&key, progress->source, progress->len);
+        text_append(&key, reached->source, reached->len);
         if (key.failed) {
             v->failed = true;
             break;
         }
         result = v->ops->get(v->session, (churn_str){.ptr = key.bytes, .len = (uint32_t)key.len}, take_checkpoint,
                              &next, &v->err);
-        progress->next[i % SIDES] = next > progress->next[i % SIDES] ? next : progress->next[i % SIDES];
+        reached->next[i % SIDES] = next > reached->next[i % SIDES] ? next : reached->next[i % SIDES];
     }
     text_free(&key);
     return result;
@@ -474,20 +420,6 @@ static void look(struct verify *v, void *ctx, churn_str id, size_t number, struc
     v->differing[v->differing_count++] = number;
 }
 
-/* A customer whose profiles differ. */
-struct difference {
-    bool found;
-    bool explained;
-    churn_str id;
-    struct copy profiles[SIDES];
-};
-
-struct differences {
-    struct difference first;
-    struct difference unexplained; /* the first that is more than a matter of progress */
-    struct copy there;
-};
-
 static void keep(struct verify *v, struct difference *difference, churn_str id, bool explained, const struct copy *here,
                  const struct copy *there)
 {
@@ -516,7 +448,7 @@ static void judge(struct verify *v, void *ctx, churn_str id, size_t number, stru
         return; /* expired or deleted since its key was listed */
     }
     v->compared++;
-    if (here->count > 0 && there->count > 0 && compare_fields(here, there, NULL, NULL) == 0) {
+    if (here->count > 0 && there->count > 0 && verify_fields(here, there, NULL, NULL) == 0) {
         v->equal++;
         return;
     }
@@ -571,186 +503,6 @@ static int32_t compare_sides(struct verify *v, struct differences *differences)
     return result;
 }
 
-/* ---- for people ---- */
-
-static void print_bytes(churn_str text)
-{
-    struct text quoted = {0};
-    bool plain = true;
-    for (uint32_t i = 0; i < text.len; i++) {
-        plain = plain && (unsigned char)text.ptr[i] >= ' ' && text.ptr[i] != '\x7f';
-    }
-    if (!plain) {
-        text_append_json(&quoted, text.ptr, text.len);
-    }
-    (void)printf("%.*s", plain ? (int)text.len : (int)quoted.len, plain ? text.ptr : quoted.bytes);
-    text_free(&quoted);
-}
-
-static void print_value(const churn_str *value, const char *side)
-{
-    if (value == NULL) {
-        (void)printf("missing %s", side);
-    } else if (value->len == 0) {
-        (void)printf("empty %s", side);
-    } else {
-        print_bytes(*value);
-        (void)printf(" %s", side);
-    }
-}
-
-static void print_field(void *ctx, churn_str name, const churn_str *here, const churn_str *there)
-{
-    const struct difference *difference = ctx;
-    print_bytes(difference->id);
-    (void)printf(": ");
-    print_bytes(name);
-    (void)printf(": ");
-    print_value(here, side_names[HERE]);
-    (void)printf(", ");
-    print_value(there, side_names[THERE]);
-    (void)putchar('\n');
-}
-
-static void print_gap(const struct difference *difference, const struct progress *progress)
-{
-    static const char *const advice[] = {
-        [GAP_NONE] = "",
-        [GAP_HERE_FURTHER] = "the pipeline has gone on; run the rebuild again",
-        [GAP_THERE_FURTHER] = "the pipeline has not read that far yet; verify again when it has",
-        [GAP_REAL] = "both sides have read further than that, so one of them has lost events",
-    };
-    int64_t here = mark_of(&difference->profiles[HERE], progress);
-    int64_t there = mark_of(&difference->profiles[THERE], progress);
-    enum gap gap = judge_gap(progress, here, there);
-    if (gap != GAP_NONE) {
-        print_bytes(difference->id);
-        (void)printf(": %s: %" PRId64 " here, %" PRId64 " there: %s\n", progress->source, here, there, advice[gap]);
-    }
-}
-
-static void print_difference(const struct verify *v, struct difference *difference)
-{
-    struct copy *here = &difference->profiles[HERE], *there = &difference->profiles[THERE];
-    for (uint32_t i = 0; i < v->progress_count; i++) {
-        print_gap(difference, &v->progress[i]);
-    }
-    if (here->count == 0 || there->count == 0) {
-        int absent = here->count == 0 ? HERE : THERE;
-        print_bytes(difference->id);
-        (void)printf(": missing %s: there is a profile under '%s' and none under '%s'\n", side_names[absent],
-                     v->prefixes[!absent].ptr, v->prefixes[absent].ptr);
-    } else {
-        (void)compare_fields(here, there, print_field, difference);
-    }
-}
-
-static void print_text(const struct verify *v, struct differences *differences)
-{
-    if (differences->first.found) {
-        print_difference(v, &differences->first);
-    }
-    if (differences->first.explained && differences->unexplained.found) {
-        (void)printf("the first that differs for another reason:\n");
-        print_difference(v, &differences->unexplained);
-    }
-    (void)printf("%" PRIu64 " profiles compared, '%s' here, '%s' there: %" PRIu64 " equal, %" PRIu64 " different, %" PRIu64
-                 " missing here, %" PRIu64 " missing there\n",
-                 v->compared, v->prefixes[HERE].ptr, v->prefixes[THERE].ptr, v->equal, v->different, v->missing[HERE],
-                 v->missing[THERE]);
-    if (v->explained > 0) {
-        (void)printf("%" PRIu64 " of those that differ do so only where one side has read further\n", v->explained);
-    }
-}
-
-/* ---- for programs ---- */
-
-struct json {
-    struct text *out;
-    const char *separator; /* before the next element */
-};
-
-static void append_value(struct text *out, const char *name, const churn_str *value)
-{
-    text_printf(out, ",\"%s\":", name);
-    if (value == NULL) {
-        text_append_string(out, "null");
-    } else {
-        text_append_json(out, value->ptr, value->len);
-    }
-}
-
-static void append_field(void *ctx, churn_str name, const churn_str *here, const churn_str *there)
-{
-    struct json *json = ctx;
-    text_printf(json->out, "%s{\"name\":", json->separator);
-    text_append_json(json->out, name.ptr, name.len);
-    append_value(json->out, side_names[HERE], here);
-    append_value(json->out, side_names[THERE], there);
-    text_append_string(json->out, "}");
-    json->separator = ",";
-}
-
-static void append_gaps(struct text *out, const struct verify *v, const struct difference *difference)
-{
-    static const char *const causes[] = {"", "here_has_read_further", "there_has_read_further", "events_lost"};
-    const char *separator = "";
-    for (uint32_t i = 0; i < v->progress_count; i++) {
-        const struct progress *progress = &v->progress[i];
-        int64_t here = mark_of(&difference->profiles[HERE], progress);
-        int64_t there = mark_of(&difference->profiles[THERE], progress);
-        enum gap gap = judge_gap(progress, here, there);
-        if (gap != GAP_NONE) {
-            text_printf(out, "%s{\"source\":", separator);
-            text_append_json(out, progress->source, progress->len);
-            text_printf(out, ",\"here\":%" PRId64 ",\"there\":%" PRId64 ",\"cause\":\"%s\"}", here, there, causes[gap]);
-            separator = ",";
-        }
-    }
-}
-
-static void append_difference(struct text *out, const struct verify *v, const char *name, struct difference *difference)
-{
-    struct copy *here = &difference->profiles[HERE], *there = &difference->profiles[THERE];
-    struct json json = {.out = out, .separator = ""};
-    text_printf(out, ",\"%s\":", name);
-    if (!difference->found) {
-        text_append_string(out, "null");
-        return;
-    }
-    text_append_string(out, "{\"customer_id\":");
-    text_append_json(out, difference->id.ptr, difference->id.len);
-    text_printf(out, ",\"missing\":%s,\"fields\":[",
-                here->count == 0    ? "\"here\""
-                : there->count == 0 ? "\"there\""
-                                    : "null");
-    (void)compare_fields(here, there, append_field, &json);
-    text_append_string(out, "],\"read\":[");
-    append_gaps(out, v, difference);
-    text_append_string(out, "]}");
-}
-
-static void print_json(struct verify *v, struct differences *differences)
-{
-    struct text out = {0};
-    text_append_string(&out, "{\"here\":");
-    text_append_json(&out, v->prefixes[HERE].ptr, v->prefixes[HERE].len);
-    text_append_string(&out, ",\"there\":");
-    text_append_json(&out, v->prefixes[THERE].ptr, v->prefixes[THERE].len);
-    text_printf(&out,
-                ",\"compared\":%" PRIu64 ",\"equal\":%" PRIu64 ",\"different\":%" PRIu64 ",\"missing_here\":%" PRIu64
-                ",\"missing_there\":%" PRIu64 ",\"only_read_further\":%" PRIu64,
-                v->compared, v->equal, v->different, v->missing[HERE], v->missing[THERE], v->explained);
-    append_difference(&out, v, "first", &differences->first);
-    append_difference(&out, v, "first_for_another_reason", &differences->unexplained);
-    text_append_string(&out, "}");
-    v->failed = out.failed;
-    if (!out.failed) {
-        (void)printf("%.*s\n", (int)out.len, out.bytes);
-    }
-    text_free(&out);
-}
-
 /* ---- the command ---- */
 
 static int tell(const struct arguments *arguments, struct verify *v, struct differences *differences)
@@ -761,9 +513,9 @@ static int tell(const struct arguments *arguments, struct verify *v, struct diff
         return 1;
     }
     if (arguments->json) {
-        print_json(v, differences);
+        v->failed = !verify_print_json(v, differences);
     } else {
-        print_text(v, differences);
+        verify_print_text(v, differences);
     }
     return v->failed || v->equal != v->compared;
 }
@@ -776,10 +528,10 @@ static void free_all(struct verify *v, struct differences *differences)
         copy_free(&differences->unexplained.profiles[side]);
     }
     copy_free(&differences->there);
-    for (uint32_t i = 0; i < v->progress_count; i++) {
-        free(v->progress[i].source);
+    for (uint32_t i = 0; i < v->reached_count; i++) {
+        free(v->reached[i].source);
     }
-    free(v->progress);
+    free(v->reached);
     free(v->differing);
 }
 
