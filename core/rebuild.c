@@ -135,7 +135,7 @@ static int32_t look_for_mark(void *ctx, churn_str key, const churn_pair *fields,
 
 /* What somebody else keeps under the prefix would be mixed with the profiles. A rebuild that is repeated finds its own.
  */
-static bool check_place(struct pipeline *pipeline, const char *into)
+static bool check_place(struct pipeline *pipeline, const char *into, bool *ret_empty)
 {
     const churn_store_ops *ops = store_ops(&pipeline->store);
     churn_str prefix = {.ptr = into, .len = (uint32_t)strlen(into)};
@@ -158,6 +158,7 @@ static bool check_place(struct pipeline *pipeline, const char *into)
         (void)fprintf(stderr, "churnd: --into: the key %s is no profile; choose a prefix that nobody uses\n",
                       found.key);
     }
+    *ret_empty = found.key == NULL;
     free(found.key);
     return result == CHURN_OK && found.rebuilt;
 }
@@ -165,12 +166,21 @@ static bool check_place(struct pipeline *pipeline, const char *into)
 int command_rebuild(const struct arguments *arguments, struct loader *loader, struct log *log)
 {
     struct pipeline pipeline;
+    bool empty = false;
     int status = 1;
     if (pipeline_load_edited(&pipeline, arguments->config, loader, log, stderr, edit,
                              (void *)(uintptr_t)arguments->into) &&
-        check_place(&pipeline, arguments->into)) {
+        check_place(&pipeline, arguments->into, &empty)) {
         pipeline.until_end = true;
         status = run_pipeline(arguments, &pipeline, log);
+        if (status == 0 && empty && metrics_sum(pipeline.metrics, "events") == 0) {
+            (void)fprintf(
+                stderr,
+                "churnd: nothing was read, and there is nothing under '%s'. Was it rebuilt before, and deleted? "
+                "Then choose another prefix, for this one's consumer group has read everything\n",
+                arguments->into);
+            status = 1;
+        }
     }
     pipeline_free(&pipeline);
     return status;

@@ -53,12 +53,13 @@ static void print_gap(const struct difference *difference, const struct reached 
         [GAP_NONE] = "",
         [GAP_HERE_FURTHER] = "the pipeline has gone on; run the rebuild again",
         [GAP_THERE_FURTHER] = "the pipeline has not read that far yet; verify again when it has",
-        [GAP_REAL] = "both sides have read further than that, so one of them has lost events",
+        [GAP_REAL] = "both sides have read further than that, so the older one has lost events",
     };
     int64_t here = verify_mark(&difference->profiles[HERE], reached);
     int64_t there = verify_mark(&difference->profiles[THERE], reached);
     enum gap gap = verify_gap(reached, here, there);
-    if (gap != GAP_NONE) {
+    bool whole = difference->profiles[HERE].count > 0 && difference->profiles[THERE].count > 0;
+    if (gap != GAP_NONE && (gap != GAP_REAL || whole)) {
         print_bytes(difference->id);
         (void)printf(": %s: %" PRId64 " here, %" PRId64 " there: %s\n", reached->source, here, there, advice[gap]);
     }

@@ -106,6 +106,10 @@ def test_a_rebuild_is_equal_and_touches_nothing_else(filled):
     again = rebuild(filled, "whole:")
     assert re.search(r"events +0\n", again.out), again.out
     verify(filled, "whole:", 0)
+    # Deleted, it is not taken for complete.
+    remove(filled, "whole:")
+    done = run_churnd("rebuild", "-c", CONSUMER, "--into", "whole:", env=filled.env, check=1)
+    assert "nothing under 'whole:'" in done.stderr and "choose another prefix" in done.stderr
 
 
 def test_the_first_that_differs_is_named(filled, rebuilt):
@@ -164,6 +168,7 @@ def test_lost_events_are_told_from_late_ones(filled, rebuilt):
     text = verify(filled, rebuilt, 1)
     source = mark[3:].decode()
     assert f"{customer}: {source}: 1 here, {fields[mark].decode()} there: both sides have read further than that" in text, text
+    assert "older one has lost events" in text
     told = json.loads(verify(filled, rebuilt, 1, "--format", "json"))
     assert told["first_for_another_reason"]["customer_id"] == customer and told["only_read_further"] == 0
     assert told["first"]["read"] == [{"source": source, "here": 1, "there": int(fields[mark]), "cause": "events_lost"}]
