@@ -105,6 +105,14 @@ bool config_put(struct node *map, const char *key, struct node value)
     return is_whole(&value);
 }
 
+bool config_set(struct config *config, const char *section, const char *key, const char *text)
+{
+    struct node *map = (struct node *)(uintptr_t)config_get(&config->root, section);
+    const struct node *value = config_get(map, key);
+    return map == NULL || map->kind != NODE_MAP ||
+           config_put(map, key, config_scalar(value != NULL ? value : map, text));
+}
+
 /* One ${…}: its name, and what follows `:-` or `:?`. */
 struct reference {
     const char *name;

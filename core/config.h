@@ -49,6 +49,9 @@ struct node config_map(const struct node *at);
  * map's other values. */
 bool config_put(struct node *map, const char *key, struct node value);
 void config_free_node(struct node *node);
+/* Sets an option of a section as if the file said so, at the section's place. What is no map stays as it is, for
+ * whoever reads it to report. False when memory ran out. */
+bool config_set(struct config *config, const char *section, const char *key, const char *text);
 
 /* Sets environment variables that are not set yet from the NAME=VALUE lines of `file`; a file that does not exist is
  * none. False, with a message to `errors`, on a line that is no assignment. Call before other threads exist. */

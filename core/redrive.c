@@ -183,9 +183,10 @@ static bool file_source(struct redrive *redrive, struct config *config, const st
     return put_text(to, "path", path) && put_text(to, "max_line", MAX_LINE) && put_text(&config->root, "workers", "1");
 }
 
-bool redrive_edit(struct config *config, void *ctx)
+bool redrive_edit(struct pipeline *pipeline, void *ctx)
 {
     struct redrive *redrive = ctx;
+    struct config *config = &pipeline->config;
     const struct node *dead = config_get(&config->root, "dead_letters");
     const char *plugin = text_of(dead, "plugin", "");
     struct node source = config_map(dead != NULL ? dead : &config->root);

@@ -2,9 +2,11 @@
 #ifndef REDRIVE_H
 #define REDRIVE_H
 
-#include "config.h"
 #include <churn/result.h>
+#include <stdbool.h>
 #include <stdint.h>
+
+struct pipeline;
 
 struct redrive {
     bool all;      /* read every dead letter, also those that an earlier redrive has read */
@@ -21,7 +23,7 @@ struct redrive {
 };
 
 /* Puts the dead letters in the place of the pipeline's source. False when a mistake was reported. */
-bool redrive_edit(struct config *config, void *redrive);
+bool redrive_edit(struct pipeline *pipeline, void *redrive);
 void redrive_free(struct redrive *redrive);
 
 /* Whether the pipeline's own source reads `topic`. */
