@@ -336,6 +336,8 @@ bool intake_take(struct worker *worker, const churn_record *records, uint32_t co
             window->record_count++;
         } else if (!window_note_position(window, position, records[i].offset)) {
             return out_of_memory(worker);
+        } else {
+            progress_note_read(worker, position, records[i].offset);
         }
         metrics_add(worker->counters.events, 1);
     }
