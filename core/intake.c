@@ -14,34 +14,89 @@ static bool dead_letter(struct worker *worker, const churn_record *record, const
     return output_dead_letter(window_filling(worker), record, payload, reject) || out_of_memory(worker);
 }
 
-bool intake_refused(struct worker *worker, struct window *window, const churn_record *output, const char *message)
+bool intake_refused(struct worker *worker, struct window *window, const churn_record *output,
+                    const struct reject *reject)
 {
-    struct reject reject;
     churn_record record = *output; /* adding an output may move it */
-    reject_set(&reject, REJECT_BY_SINK, "%s", message != NULL ? message : "");
     metrics_add(worker->counters.dead_letters, 1);
-    metrics_add(worker->counters.reasons[REJECT_BY_SINK], 1);
-    return output_dead_letter(window, &record, record.value.ptr, &reject) || out_of_memory(worker);
+    metrics_add(worker->counters.reasons[reject->reason], 1);
+    return output_dead_letter(window, &record, record.value.ptr, reject) || out_of_memory(worker);
 }
 
-/* The verdict of all processors: CHURN_OK, CHURN_DROP, CHURN_REJECT or, when one failed, CHURN_FATAL. */
-static int32_t run_processors(struct worker *worker, const churn_event *event, struct reject *reject)
+void intake_poison(const struct worker *worker, unsigned plugin, const churn_record *record, struct reject *reject)
+{
+    const struct journal *journal = worker->seat.journal;
+    unsigned deaths = journal_deaths(&worker->seat, plugin, record->topic, record->partition, record->offset);
+    reject_set(reject, REJECT_CRASHED_PLUGIN, "%s ended the process %u time%s at this event",
+               journal_plugin(journal, plugin), deaths, deaths == 1 ? "" : "s");
+}
+
+/* What a processor's answer means: CHURN_OK, CHURN_DROP, CHURN_REJECT with *reject, or CHURN_FATAL. */
+static int32_t judge(struct worker *worker, const struct section *section, int32_t answer, churn_error *err,
+                     struct reject *reject)
+{
+    err->message[sizeof err->message - 1] = '\0';
+    switch (answer) {
+    case CHURN_OK:
+    case CHURN_DROP:
+        return answer;
+    case CHURN_REJECT:
+        reject_set(reject, REJECT_BY_PROCESSOR, "%s: %s", section->label, err->message);
+        return CHURN_REJECT;
+    case CHURN_RETRY: /* here the source would go back, so that the same event comes again later */
+    case CHURN_FATAL:
+        (void)worker_fail(worker, "processor %s: %s", section->label, err->message);
+        return CHURN_FATAL;
+    default:
+        reject_set(reject, REJECT_BY_PROCESSOR, "%s answered %d, which is no verdict%s%s", section->label, answer,
+                   err->message[0] != '\0' ? ": " : "", err->message);
+        return CHURN_REJECT;
+    }
+}
+
+/* The verdict of all processors; as judge. */
+static int32_t run_processors(struct worker *worker, const churn_record *record, const churn_event *event,
+                              struct reject *reject)
 {
     for (unsigned i = 0; i < worker->pipeline->processor_count; i++) {
         const struct section *section = &worker->pipeline->processors[i];
         churn_error err = {.size = sizeof err};
-        int32_t verdict = processor_ops(section)->process(worker->processors[i]->self, event, &err);
-        if (verdict == CHURN_REJECT) {
-            reject_set(reject, REJECT_BY_PROCESSOR, "%s: %s", section->label, err.message);
-        } else if (verdict != CHURN_OK && verdict != CHURN_DROP) {
-            (void)worker_fail(worker, "processor %s: %s", section->label, err.message);
-            verdict = CHURN_FATAL;
+        int32_t verdict;
+        if (!journal_enter(&worker->seat, section->journal_number, record->topic, record->partition, record->offset,
+                           1)) {
+            intake_poison(worker, section->journal_number, record, reject);
+            return CHURN_REJECT;
         }
+        verdict = processor_ops(section)->process(worker->processors[i]->self, event, &err);
+        journal_leave(&worker->seat, verdict != CHURN_RETRY);
+        verdict = judge(worker, section, verdict, &err, reject);
         if (verdict != CHURN_OK) {
             return verdict;
         }
     }
     return CHURN_OK;
+}
+
+int32_t intake_fold(struct worker *worker, const struct event_type *type, const churn_event *event, uint32_t source,
+                    struct fields *into, struct arena *arena, struct reject *reject)
+{
+    const churn_record at = {.topic = event->topic.ptr, .partition = event->partition, .offset = event->offset};
+    bool calls = type->table.apply != NULL;
+    churn_error err = {.size = sizeof err};
+    int32_t result;
+    if (calls && !journal_enter(&worker->seat, type->journal_number, at.topic, at.partition, at.offset, 1)) {
+        intake_poison(worker, type->journal_number, &at, reject);
+        return CHURN_REJECT;
+    }
+    result = fold_event(&worker->folder, type, event, source, into, arena, &err);
+    if (calls) {
+        journal_leave(&worker->seat, true);
+    }
+    if (result != CHURN_OK) {
+        err.message[sizeof err.message - 1] = '\0';
+        reject_set(reject, REJECT_BY_PLUGIN, "%s: %s", type->name.ptr, err.message);
+    }
+    return result;
 }
 
 /* What is known to be counted, also by what this worker has not had acknowledged yet. */
@@ -67,7 +122,6 @@ static int32_t count_event(struct worker *worker, const struct event_type *type,
     struct window *window = window_filling(worker);
     const struct registry *registry = &worker->pipeline->catalog.registry;
     struct customer *customer = cache_get(&worker->cache, event->customer_id);
-    churn_error err = {.size = sizeof err};
     struct delta *delta;
     int32_t result;
     if (customer == NULL) {
@@ -79,10 +133,9 @@ static int32_t count_event(struct worker *worker, const struct event_type *type,
         return CHURN_OK;
     }
     delta = window_delta(window, customer, registry);
-    result = delta != NULL ? fold_event(&worker->folder, type, event, source, &delta->fields, &window->arena, &err)
-                           : CHURN_FATAL;
+    result =
+        delta != NULL ? intake_fold(worker, type, event, source, &delta->fields, &window->arena, reject) : CHURN_FATAL;
     if (result == CHURN_REJECT) {
-        reject_set(reject, REJECT_BY_PLUGIN, "%s: %s", type->name.ptr, err.message);
         return CHURN_REJECT;
     }
     if (result != CHURN_OK ||
@@ -123,7 +176,7 @@ static bool take_event(struct worker *worker, const churn_record *record, const 
     event->topic = (churn_str){.ptr = record->topic, .len = (uint32_t)strlen(record->topic)};
     event->partition = record->partition;
     event->offset = record->offset;
-    verdict = run_processors(worker, event, reject);
+    verdict = run_processors(worker, record, event, reject);
     if (verdict == CHURN_DROP) {
         metrics_add(worker->counters.filtered, 1);
         return true;

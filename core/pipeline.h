@@ -5,7 +5,7 @@
 
 #include "catalog.h"
 #include "config.h"
-#include "log.h"
+#include "journal.h"
 #include "metrics.h"
 #include "option.h"
 #include <churn/processor.h>
@@ -13,13 +13,16 @@
 #include <churn/source.h>
 #include <churn/store.h>
 
-#define PIPELINE_MAX_WORKERS 64
+#define PIPELINE_MAX_WORKERS JOURNAL_WORKERS
 
 /* The host's own options of a section; the rest are its plugin's. */
 struct pipeline_settings {
     const char *name;
     int64_t workers;
     int64_t shutdown_timeout_ms;
+    int64_t plugin_timeout_ms;
+    int64_t crash_limit;
+    const char *state_dir; /* NULL: the user's own */
     churn_list plugin_path;
 };
 
@@ -56,6 +59,7 @@ struct section {
     uint32_t input;            /* a sink's: CHURN_RECORD_… */
     struct sink_settings sink; /* a sink's */
     bool bad;                  /* its options were refused */
+    unsigned journal_number;   /* a processor's or sink's, once the pipeline runs */
 };
 
 /* One instance of a section. Stays where it is from instance_new to instance_free. */
@@ -88,6 +92,7 @@ struct pipeline {
     bool decodes;     /* events are decoded; otherwise records pass through as they are */
     bool until_end;
     struct instance *store_instance; /* one for all workers */
+    struct journal *journal;         /* of a run; its owner is whoever runs the pipeline */
 };
 
 /* Reads and checks the whole file: every mistake is reported to `errors`. False when there was one. Free in either

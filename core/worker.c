@@ -66,7 +66,9 @@ static bool note_committable(struct worker *worker, const struct window *window)
         worker->committable_room = room;
     }
     for (uint32_t i = 0; i < window->position_count; i++) {
+        const struct source_partition *partition = &worker->sources.items[window->positions[i].source];
         worker->committable[window->positions[i].source] = window->positions[i].next;
+        journal_done(&worker->seat, partition->topic, partition->partition, window->positions[i].next);
         worker->commit_due = true;
     }
     return true;
@@ -548,6 +550,7 @@ struct worker *worker_new(struct pipeline *pipeline, unsigned number)
     }
     worker->pipeline = pipeline;
     worker->number = number;
+    journal_sit(pipeline->journal, number, &worker->seat);
     make_counters(worker);
     if (!make_working_space(worker) || !make_instances(worker)) {
         worker_free(worker);

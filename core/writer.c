@@ -48,7 +48,6 @@ static bool fold_again(struct worker *worker, struct window *window, struct delt
         const struct event_type *type;
         churn_event event;
         struct reject reject;
-        churn_error err = {.size = sizeof err};
         if (kept->offset < profile_mark(profile, kept->source)) {
             delta->skipped++;
             continue;
@@ -60,8 +59,8 @@ static bool fold_again(struct worker *worker, struct window *window, struct delt
         event.topic = (churn_str){.ptr = source->topic, .len = (uint32_t)strlen(source->topic)};
         event.partition = source->partition;
         event.offset = kept->offset;
-        if (fold_event(&worker->folder, type, &event, kept->source, &delta->fields, &window->arena, &err) != CHURN_OK) {
-            return worker_fail(worker, "event type %s: %s", type->name.ptr, err.message);
+        if (intake_fold(worker, type, &event, kept->source, &delta->fields, &window->arena, &reject) != CHURN_OK) {
+            return worker_fail(worker, "event type %s", reject.detail);
         }
     }
     return true;
