@@ -71,7 +71,7 @@ static bool give(struct worker *worker, struct window *window, unsigned sink, co
         return refuse(worker, window, sink, batch->places[0], &reject);
     }
     result = ops_of(worker, sink)->write(worker->sinks[sink]->self, batch->records, batch->count, &taken, &err);
-    never = result < 0 && result != CHURN_RETRY && taken < batch->count;
+    never = result != CHURN_OK && result != CHURN_PENDING && result != CHURN_RETRY && taken < batch->count;
     journal_leave(&worker->seat, taken == batch->count || never);
     err.message[sizeof err.message - 1] = '\0';
     if (result == CHURN_FATAL || taken > batch->count) {
