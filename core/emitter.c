@@ -66,7 +66,7 @@ static bool give(struct worker *worker, struct window *window, unsigned sink, co
     bool never; /* it will not take the record after those that it took, ever */
     if (!journal_enter(&worker->seat, section->journal_number, last->topic, last->partition, last->offset,
                        batch->count)) {
-        intake_poison(worker, section->journal_number, last, &reject);
+        intake_poison(worker, section->journal_number, last->topic, last->partition, last->offset, &reject);
         *ret_taken = 1;
         return refuse(worker, window, sink, batch->places[0], &reject);
     }

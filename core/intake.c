@@ -23,12 +23,20 @@ bool intake_refused(struct worker *worker, struct window *window, const churn_re
     return output_dead_letter(window, &record, record.value.ptr, reject) || out_of_memory(worker);
 }
 
-void intake_poison(const struct worker *worker, unsigned plugin, const churn_record *record, struct reject *reject)
+void intake_poison(const struct worker *worker, unsigned plugin, const char *topic, int32_t partition, int64_t offset,
+                   struct reject *reject)
 {
-    const struct journal *journal = worker->seat.journal;
-    unsigned deaths = journal_deaths(&worker->seat, plugin, record->topic, record->partition, record->offset);
+    unsigned deaths = journal_deaths(&worker->seat, plugin, topic, partition, offset);
     reject_set(reject, REJECT_CRASHED_PLUGIN, "%s ended the process %u time%s at this event",
-               journal_plugin(journal, plugin), deaths, deaths == 1 ? "" : "s");
+               journal_plugin(worker->seat.journal, plugin), deaths, deaths == 1 ? "" : "s");
+}
+
+/* Emptied, not zeroed as a whole: it is large, and this happens for every event. */
+static void clear_error(churn_error *err)
+{
+    err->size = sizeof *err;
+    err->code = CHURN_OK;
+    err->option[0] = err->message[0] = err->message[sizeof err->message - 1] = '\0';
 }
 
 /* What a processor's answer means: CHURN_OK, CHURN_DROP, CHURN_REJECT with *reject, or CHURN_FATAL. */
@@ -60,13 +68,14 @@ static int32_t run_processors(struct worker *worker, const churn_record *record,
 {
     for (unsigned i = 0; i < worker->pipeline->processor_count; i++) {
         const struct section *section = &worker->pipeline->processors[i];
-        churn_error err = {.size = sizeof err};
+        churn_error err;
         int32_t verdict;
         if (!journal_enter(&worker->seat, section->journal_number, record->topic, record->partition, record->offset,
                            1)) {
-            intake_poison(worker, section->journal_number, record, reject);
+            intake_poison(worker, section->journal_number, record->topic, record->partition, record->offset, reject);
             return CHURN_REJECT;
         }
+        clear_error(&err);
         verdict = processor_ops(section)->process(worker->processors[i]->self, event, &err);
         journal_leave(&worker->seat, verdict != CHURN_RETRY);
         verdict = judge(worker, section, verdict, &err, reject);
@@ -80,14 +89,15 @@ static int32_t run_processors(struct worker *worker, const churn_record *record,
 int32_t intake_fold(struct worker *worker, const struct event_type *type, const churn_event *event, uint32_t source,
                     struct fields *into, struct arena *arena, struct reject *reject)
 {
-    const churn_record at = {.topic = event->topic.ptr, .partition = event->partition, .offset = event->offset};
     bool calls = type->table.apply != NULL;
-    churn_error err = {.size = sizeof err};
+    churn_error err;
     int32_t result;
-    if (calls && !journal_enter(&worker->seat, type->journal_number, at.topic, at.partition, at.offset, 1)) {
-        intake_poison(worker, type->journal_number, &at, reject);
+    if (calls &&
+        !journal_enter(&worker->seat, type->journal_number, event->topic.ptr, event->partition, event->offset, 1)) {
+        intake_poison(worker, type->journal_number, event->topic.ptr, event->partition, event->offset, reject);
         return CHURN_REJECT;
     }
+    clear_error(&err);
     result = fold_event(&worker->folder, type, event, source, into, arena, &err);
     if (calls) {
         journal_leave(&worker->seat, true);

@@ -511,13 +511,6 @@ unsigned journal_deaths(const struct journal_seat *seat, unsigned plugin, const 
     return i != NO_ENTRY ? seat->journal->image->entries[i].deaths : 0;
 }
 
-bool journal_suspects(const struct journal_seat *seat, unsigned plugin, const char *topic, int32_t partition,
-                      int64_t offset)
-{
-    return atomic_load_explicit(seat->entries, memory_order_relaxed) != 0 &&
-           find(seat->journal, plugin, topic, partition, offset) != NO_ENTRY;
-}
-
 bool journal_careful(const struct journal_seat *seat, unsigned plugin)
 {
     struct journal *journal = seat->journal;

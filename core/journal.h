@@ -98,12 +98,18 @@ static inline void journal_leave(struct journal_seat *seat, bool handled)
     }
 }
 
-/* How often the process died while the plugin had this event; for events that journal_enter holds back. */
+/* How often the process died while the plugin had this event. */
 unsigned journal_deaths(const struct journal_seat *seat, unsigned plugin, const char *topic, int32_t partition,
                         int64_t offset);
+
 /* True when the plugin should be given this event without others. */
-bool journal_suspects(const struct journal_seat *seat, unsigned plugin, const char *topic, int32_t partition,
-                      int64_t offset);
+static inline bool journal_suspects(const struct journal_seat *seat, unsigned plugin, const char *topic,
+                                    int32_t partition, int64_t offset)
+{
+    return atomic_load_explicit(seat->entries, memory_order_relaxed) != 0 &&
+           journal_deaths(seat, plugin, topic, partition, offset) > 0;
+}
+
 /* True when the plugin should be given each record by itself: the process died while it had a batch. */
 bool journal_careful(const struct journal_seat *seat, unsigned plugin);
 /* All outputs of the partition's events before `next` were answered. */

@@ -107,7 +107,8 @@ int32_t intake_fold(struct worker *worker, const struct event_type *type, const 
 bool intake_refused(struct worker *worker, struct window *window, const churn_record *output,
                     const struct reject *reject);
 /* What is said about an event that `plugin` must not be given. */
-void intake_poison(const struct worker *worker, unsigned plugin, const churn_record *record, struct reject *reject);
+void intake_poison(const struct worker *worker, unsigned plugin, const char *topic, int32_t partition, int64_t offset,
+                   struct reject *reject);
 
 /* writer.c */
 /* Begins to write the profiles of a window that was filled. */

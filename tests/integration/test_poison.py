@@ -390,7 +390,7 @@ def test_two_workers_with_kafka_and_redis(stack, seed):
     config = stack.folder / "p.yaml"
     quick = {"session.timeout.ms": "3000", "heartbeat.interval.ms": "500"}
     config.write_text(yaml.safe_dump({
-        "workers": 2, "plugin_path": ["plugins"], "processors": [{"plugin": "probe"}],
+        "workers": 2, "plugin_path": [str(stack.folder / "plugins")], "processors": [{"plugin": "probe"}],
         "source": {"plugin": "kafka", "brokers": stack.kafka.brokers, "topics": ["customer-events"], "group_id": "poison",
                    "properties": quick},
         "store": {"plugin": "redis", "port": stack.redis.port, "window_events": 500},
