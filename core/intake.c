@@ -100,7 +100,7 @@ int32_t intake_fold(struct worker *worker, const struct event_type *type, const 
     clear_error(&err);
     result = fold_event(&worker->folder, type, event, source, into, arena, &err);
     if (calls) {
-        journal_leave(&worker->seat, true);
+        journal_leave(&worker->seat, false); /* it may be folded again: cleared once its window is done */
     }
     if (result != CHURN_OK) {
         err.message[sizeof err.message - 1] = '\0';
