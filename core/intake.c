@@ -1,6 +1,11 @@
 /* Records in: decode, validate, filter, fold, and note what the sinks will be told. */
 #include "worker_internal.h"
 
+#include "fault.h"
+#include "host.h"
+
+#define ASK_AGAIN_MS 200 /* after a processor could not tell */
+
 static bool out_of_memory(struct worker *worker)
 {
     return worker_fail(worker, "out of memory");
@@ -9,8 +14,12 @@ static bool out_of_memory(struct worker *worker)
 static bool dead_letter(struct worker *worker, const churn_record *record, const char *payload,
                         const struct reject *reject)
 {
+    uint32_t source = sources_find(&worker->sources, record->topic, record->partition);
     metrics_add(worker->counters.dead_letters, 1);
     metrics_add(worker->counters.reasons[reject->reason], 1);
+    if ((progress_muted(worker, source, record->offset) & CHURN_RECORD_DEAD_LETTER) != 0) {
+        return true;
+    }
     return output_dead_letter(window_filling(worker), record, payload, reject) || out_of_memory(worker);
 }
 
@@ -39,7 +48,8 @@ static void clear_error(churn_error *err)
     err->option[0] = err->message[0] = err->message[sizeof err->message - 1] = '\0';
 }
 
-/* What a processor's answer means: CHURN_OK, CHURN_DROP, CHURN_REJECT with *reject, or CHURN_FATAL. */
+/* What a processor's answer means: CHURN_OK, CHURN_DROP, CHURN_REJECT with *reject, CHURN_RETRY or, when it failed,
+ * CHURN_FATAL. */
 static int32_t judge(struct worker *worker, const struct section *section, int32_t answer, churn_error *err,
                      struct reject *reject)
 {
@@ -51,7 +61,9 @@ static int32_t judge(struct worker *worker, const struct section *section, int32
     case CHURN_REJECT:
         reject_set(reject, REJECT_BY_PROCESSOR, "%s: %s", section->label, err->message);
         return CHURN_REJECT;
-    case CHURN_RETRY: /* here the source would go back, so that the same event comes again later */
+    case CHURN_RETRY:
+        log_printf(worker->pipeline->log, CHURN_LOG_WARN, section->label, "%s; the source waits", err->message);
+        return CHURN_RETRY;
     case CHURN_FATAL:
         (void)worker_fail(worker, "processor %s: %s", section->label, err->message);
         return CHURN_FATAL;
@@ -113,6 +125,9 @@ int32_t intake_fold(struct worker *worker, const struct event_type *type, const 
 static bool is_counted(const struct customer *customer, uint32_t source, int64_t offset)
 {
     const struct delta *deltas[] = {customer->writing, customer->filling};
+    if (MUTANT("marks")) {
+        return false;
+    }
     if (customer->profile != NULL && offset < profile_mark(customer->profile, source)) {
         return true;
     }
@@ -159,10 +174,10 @@ static int32_t count_event(struct worker *worker, const struct event_type *type,
 /* What follows from a good event. It is said again when the event is delivered again, since nobody can know whether it
  * was heard the first time. */
 static bool say_outputs(struct worker *worker, const churn_record *record, const struct event_type *type,
-                        const churn_event *event)
+                        const churn_event *event, uint32_t source)
 {
     struct window *window = window_filling(worker);
-    uint32_t kinds = worker->pipeline->outputs;
+    uint32_t kinds = worker->pipeline->outputs & ~progress_muted(worker, source, record->offset);
     uint32_t severity = (kinds & CHURN_RECORD_ALERT) != 0 ? output_severity(type, event) : CHURN_SEVERITY_NONE;
     bool ok = true;
     if ((kinds & CHURN_RECORD_EVENT) != 0) {
@@ -191,12 +206,16 @@ static bool take_event(struct worker *worker, const churn_record *record, const 
         metrics_add(worker->counters.filtered, 1);
         return true;
     }
+    if (verdict == CHURN_RETRY) {
+        worker->ask_again_ms = host_monotonic_ms() + ASK_AGAIN_MS;
+        return true;
+    }
     if (verdict == CHURN_OK && worker->pipeline->store.loaded != NULL) {
         verdict = count_event(worker, type, event, source, reject);
     }
     switch (verdict) {
     case CHURN_OK:
-        return say_outputs(worker, record, type, event);
+        return say_outputs(worker, record, type, event, source);
     case CHURN_REJECT:
         return dead_letter(worker, record, event->payload.ptr, reject);
     default:
@@ -212,7 +231,7 @@ static bool take_record(struct worker *worker, const churn_record *record)
     churn_event event;
     struct reject reject;
     const struct event_type *type;
-    if (source == SOURCE_NONE || !window_note_position(window, source, record->offset)) {
+    if (source == SOURCE_NONE) {
         return out_of_memory(worker);
     }
     if (record->value.ptr != NULL) {
@@ -222,7 +241,8 @@ static bool take_record(struct worker *worker, const churn_record *record)
         }
     }
     if (!worker->pipeline->decodes) {
-        return output_event(window, record, payload) || out_of_memory(worker);
+        bool muted = (progress_muted(worker, source, record->offset) & CHURN_RECORD_EVENT) != 0;
+        return muted || output_event(window, record, payload) || out_of_memory(worker);
     }
     type = event_decode(worker->decoder, payload, payload != NULL ? record->value.len : 0, &event, &reject);
     if (type != NULL) {
@@ -238,17 +258,35 @@ static bool take_record(struct worker *worker, const churn_record *record)
     return dead_letter(worker, record, payload, &reject);
 }
 
+/* A processor could not tell: these records are read again. */
+static void give_back(struct worker *worker, const churn_record *records, uint32_t count)
+{
+    for (uint32_t i = 0; i < count; i++) {
+        uint32_t source = sources_find(&worker->sources, records[i].topic, records[i].partition);
+        progress_seek_back(worker, source, records[i].offset);
+    }
+}
+
 bool intake_take(struct worker *worker, const churn_record *records, uint32_t count)
 {
     struct window *window = window_filling(worker);
     if (window->record_count == 0) {
-        window->opened_ms = worker->source->host.monotonic_ms(&worker->source->host);
+        window->opened_ms = host_monotonic_ms();
     }
-    metrics_add(worker->counters.events, count);
     for (uint32_t i = 0; i < count; i++) {
         if (!take_record(worker, &records[i])) {
             return false;
         }
+        if (worker->ask_again_ms != 0) {
+            give_back(worker, records + i, count - i);
+            return true;
+        }
+        uint32_t source = sources_find(&worker->sources, records[i].topic, records[i].partition);
+        if (!window_note_position(window, source, records[i].offset)) {
+            return out_of_memory(worker);
+        }
+        progress_note_read(worker, source, records[i].offset);
+        metrics_add(worker->counters.events, 1);
     }
     return true;
 }

@@ -2,6 +2,8 @@
 #include "build-config.h"
 #include "commands.h"
 #include "config.h"
+#include "decimal.h"
+#include <churn/time.h>
 #include <curl/curl.h>
 #include <getopt.h>
 #include <stdio.h>
@@ -16,18 +18,29 @@ static const char usage[] =
     "  churnd check -c PIPELINE.yaml      report every mistake that run would refuse\n"
     "  churnd profile -c PIPELINE.yaml CUSTOMER\n"
     "                                     show a customer's profile from the pipeline's store\n"
+    "  churnd rebuild -c PIPELINE.yaml --into PREFIX\n"
+    "                                     make the profiles anew, from the source's beginning, under another key "
+    "prefix\n"
+    "  churnd verify -c PIPELINE.yaml --against PREFIX\n"
+    "                                     compare all profiles with those that were rebuilt\n"
     "  churnd plugins                     list the plugins that are installed\n"
     "  churnd describe PLUGIN             the manual of one plugin, from its own tables\n"
     "\n"
     "options\n"
     "  -c, --config FILE       the pipeline (also: environment variable CHURND_CONFIG)\n"
     "      --until-end         stop at the end of the input, or of the partitions as they stood at the start\n"
+    "      --replay-from WHERE read again from an earlier place: `beginning`, an offset, or a time "
+    "(2026-01-01T00:00:00Z);\n"
+    "                          nothing counts twice, and what was sent before is not sent again\n"
+    "      --replay-outputs    … but send alerts, predictions and dead letters of it again\n"
     "      --log-level LEVEL   ERROR, WARN, INFO or DEBUG, whatever the pipeline says\n"
     "      --log-format FORMAT text or json\n"
     "      --env-file FILE     read NAME=VALUE lines first (default: .env, where it exists)\n"
     "      --plugin-path DIR   look for plugins in DIR first; may be repeated (also: CHURN_PLUGIN_PATH)\n"
     "      --json-schema       describe: the JSON Schema of an event type\n"
-    "      --format json       plugins, describe, profile: for programs\n"
+    "      --into PREFIX       rebuild: what the new keys begin with\n"
+    "      --against PREFIX    verify: what the other keys begin with\n"
+    "      --format json       plugins, describe, profile, verify: for programs\n"
     "  -V, --version           show the version\n"
     "  -h, --help              show this\n"
     "\n"
@@ -35,22 +48,30 @@ static const char usage[] =
 
 enum {
     OPTION_UNTIL_END = 256,
+    OPTION_REPLAY_FROM,
+    OPTION_REPLAY_OUTPUTS,
     OPTION_LOG_LEVEL,
     OPTION_LOG_FORMAT,
     OPTION_ENV_FILE,
     OPTION_PLUGIN_PATH,
     OPTION_JSON_SCHEMA,
-    OPTION_FORMAT
+    OPTION_FORMAT,
+    OPTION_INTO,
+    OPTION_AGAINST
 };
 
 static const struct option long_options[] = {{"config", required_argument, NULL, 'c'},
                                              {"until-end", no_argument, NULL, OPTION_UNTIL_END},
+                                             {"replay-from", required_argument, NULL, OPTION_REPLAY_FROM},
+                                             {"replay-outputs", no_argument, NULL, OPTION_REPLAY_OUTPUTS},
                                              {"log-level", required_argument, NULL, OPTION_LOG_LEVEL},
                                              {"log-format", required_argument, NULL, OPTION_LOG_FORMAT},
                                              {"env-file", required_argument, NULL, OPTION_ENV_FILE},
                                              {"plugin-path", required_argument, NULL, OPTION_PLUGIN_PATH},
                                              {"json-schema", no_argument, NULL, OPTION_JSON_SCHEMA},
                                              {"format", required_argument, NULL, OPTION_FORMAT},
+                                             {"into", required_argument, NULL, OPTION_INTO},
+                                             {"against", required_argument, NULL, OPTION_AGAINST},
                                              {"version", no_argument, NULL, 'V'},
                                              {"help", no_argument, NULL, 'h'},
                                              {NULL, 0, NULL, 0}};
@@ -75,6 +96,24 @@ static bool take_log_option(int option, struct arguments *a)
     return true;
 }
 
+static bool take_replay_from(const char *text, struct replay *replay)
+{
+    if (strcmp(text, "beginning") == 0) {
+        replay->from = REPLAY_FROM_BEGINNING;
+    } else if (decimal_parse_int64(text, strlen(text), &replay->value) && replay->value >= 0) {
+        replay->from = REPLAY_FROM_OFFSET;
+    } else if (churn_time_parse(text, strlen(text), &replay->value)) {
+        replay->from = REPLAY_FROM_TIME;
+    } else {
+        (void)fprintf(stderr,
+                      "churnd: --replay-from: '%s' is neither `beginning` nor an offset nor a time such as "
+                      "2026-01-01T00:00:00Z\n",
+                      text);
+        return false;
+    }
+    return true;
+}
+
 static enum parsed take_option(int option, struct arguments *a)
 {
     switch (option) {
@@ -84,6 +123,11 @@ static enum parsed take_option(int option, struct arguments *a)
     case OPTION_UNTIL_END:
         a->until_end = true;
         return PARSED_RUN;
+    case OPTION_REPLAY_FROM:
+        return take_replay_from(optarg, &a->replay) ? PARSED_RUN : PARSED_WRONG;
+    case OPTION_REPLAY_OUTPUTS:
+        a->replay.outputs = true;
+        return PARSED_RUN;
     case OPTION_LOG_LEVEL:
     case OPTION_LOG_FORMAT:
         return take_log_option(option, a) ? PARSED_RUN : PARSED_WRONG;
@@ -92,6 +136,12 @@ static enum parsed take_option(int option, struct arguments *a)
         return PARSED_RUN;
     case OPTION_PLUGIN_PATH:
         a->plugin_path[a->plugin_path_count++] = optarg;
+        return PARSED_RUN;
+    case OPTION_INTO:
+        a->into = optarg;
+        return PARSED_RUN;
+    case OPTION_AGAINST:
+        a->against = optarg;
         return PARSED_RUN;
     case OPTION_JSON_SCHEMA:
         a->json_schema = true;
@@ -135,6 +185,18 @@ static enum parsed parse(int argc, char **argv, struct arguments *a)
     return PARSED_RUN;
 }
 
+/* An option that one command needs and no other takes. */
+static bool check_own_option(const struct arguments *a, const char *command, const char *option, const char *value)
+{
+    bool needed = strcmp(a->command, command) == 0;
+    if (needed && value == NULL) {
+        (void)fprintf(stderr, "churnd: %s: name a key prefix: %s PREFIX\n", command, option);
+    } else if (!needed && value != NULL) {
+        (void)fprintf(stderr, "churnd: %s belongs to `churnd %s`\n", option, command);
+    }
+    return needed == (value != NULL);
+}
+
 /* What each command must be given. */
 static bool check_arguments(const struct arguments *a)
 {
@@ -153,7 +215,7 @@ static bool check_arguments(const struct arguments *a)
         (void)fprintf(stderr, "churnd: %s takes no argument '%s'\n", a->command, a->operand);
         return false;
     }
-    return true;
+    return check_own_option(a, "rebuild", "--into", a->into) && check_own_option(a, "verify", "--against", a->against);
 }
 
 static int dispatch(const struct arguments *a, struct loader *loader, struct log *log)
@@ -170,12 +232,18 @@ static int dispatch(const struct arguments *a, struct loader *loader, struct log
     if (strcmp(a->command, "describe") == 0) {
         return command_describe(a, loader);
     }
+    if (strcmp(a->command, "rebuild") == 0) {
+        return command_rebuild(a, loader, log);
+    }
+    if (strcmp(a->command, "verify") == 0) {
+        return command_verify(a, loader, log);
+    }
     return command_profile(a, loader, log);
 }
 
 static bool is_command(const char *name)
 {
-    static const char *const names[] = {"run", "check", "plugins", "describe", "profile"};
+    static const char *const names[] = {"run", "check", "plugins", "describe", "profile", "rebuild", "verify"};
     for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
         if (strcmp(names[i], name) == 0) {
             return true;

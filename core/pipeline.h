@@ -14,6 +14,9 @@
 #include <churn/store.h>
 
 #define PIPELINE_MAX_WORKERS JOURNAL_WORKERS
+#define PIPELINE_KEY_PREFIX "profile:"
+#define PIPELINE_OWN_KEYS "churnd:" /* what the keys of the engine's own records in a store begin with */
+#define PIPELINE_MAX_KEY_PREFIX 255 /* with a customer_id of 128 bytes it fits every store and HOST_KEY_SIZE */
 
 /* The host's own options of a section; the rest are its plugin's. */
 struct pipeline_settings {
@@ -47,6 +50,15 @@ struct store_settings {
 
 struct sink_settings {
     int32_t input; /* index: auto, events, triggers, alerts, dead_letters */
+};
+
+enum replay_from { REPLAY_OFF, REPLAY_FROM_BEGINNING, REPLAY_FROM_OFFSET, REPLAY_FROM_TIME };
+
+/* --replay-from: reading begins earlier than where the source stands. */
+struct replay {
+    enum replay_from from;
+    int64_t value; /* the offset, or ms since 1970 */
+    bool outputs;  /* what was sent before is sent again */
 };
 
 struct pipeline;
@@ -91,6 +103,8 @@ struct pipeline {
     uint32_t outputs; /* which kinds of records some sink takes */
     bool decodes;     /* events are decoded; otherwise records pass through as they are */
     bool until_end;
+    struct replay replay;
+    bool profiles_only;              /* no sinks, and what breaks a rule is counted and set aside nowhere */
     struct instance *store_instance; /* one for all workers */
     struct journal *journal;         /* of a run; its owner is whoever runs the pipeline */
 };
@@ -99,6 +113,12 @@ struct pipeline {
  * case. */
 bool pipeline_load(struct pipeline *pipeline, const char *file, struct loader *loader, struct log *log, FILE *errors);
 void pipeline_free(struct pipeline *pipeline);
+
+/* Changes what the file said before it is checked: `config` by config_set, `profiles_only`. False, with a message to
+ * the config's `errors`, ends the loading. */
+typedef bool (*pipeline_edit_fn)(struct pipeline *pipeline, void *ctx);
+bool pipeline_load_edited(struct pipeline *pipeline, const char *file, struct loader *loader, struct log *log,
+                          FILE *errors, pipeline_edit_fn edit, void *ctx);
 
 /* Makes and creates one instance for `worker`; mistakes are reported to the config's `errors`. NULL when there was one.
  */

@@ -229,7 +229,7 @@ static bool open_journal(struct pipeline *pipeline, struct log *log)
     return true;
 }
 
-static int run_pipeline(const struct arguments *arguments, struct pipeline *pipeline, struct log *log)
+int run_pipeline(const struct arguments *arguments, struct pipeline *pipeline, struct log *log)
 {
     struct run run = {.pipeline = pipeline, .terminal = isatty(STDERR_FILENO) == 1};
     int64_t started = host_monotonic_ms();
@@ -251,6 +251,7 @@ static int run_pipeline(const struct arguments *arguments, struct pipeline *pipe
     free_workers(&run);
     atomic_store(&running, false);
     journal_close(pipeline->journal, ok);
+    pipeline->journal = NULL;
     return ok ? 0 : 1;
 }
 
@@ -260,6 +261,7 @@ int command_run(const struct arguments *arguments, struct loader *loader, struct
     int status = 1;
     if (pipeline_load(&pipeline, arguments->config, loader, log, stderr)) {
         pipeline.until_end = arguments->until_end;
+        pipeline.replay = arguments->replay;
         status = run_pipeline(arguments, &pipeline, log);
     }
     pipeline_free(&pipeline);

@@ -109,15 +109,19 @@ typedef struct churn_store_ops {
      */
     int32_t (*identity)(void *session, char text[CHURN_IDENTITY_SIZE], churn_error *err);
     /**
-     * Optional: queues a question that poll answers like a put of `id`: CHURN_OK once every put that was answered before
-     * is as durable as the store's options promise; CHURN_RETRY with a message while it is not. NULL: it always is.
-     * [worker]
+     * Optional: is every put that was answered before as durable as the store's options promise? CHURN_OK: it is.
+     * CHURN_PENDING: asked, and poll answers it like a put of `id`: CHURN_OK, or CHURN_RETRY with a message while it is
+     * not. CHURN_RETRY: the session is broken. NULL: it always is. [worker]
      */
     int32_t (*flush)(void *session, uint64_t id, churn_error *err);
     /** Optional: calls `fn` with every key that begins with `prefix`, in any order, one perhaps more than once; keys that
      *  come or go meanwhile may be among them or not. `fn` must not use the session. Not while puts are unanswered.
      *  [worker] */
     int32_t (*keys)(void *session, churn_str prefix, churn_key_fn fn, void *ctx, churn_error *err);
+    /** Optional: `get` of several keys at once; `fn` is called for each, in their order. Some calls may have been made
+     *  when it fails. NULL: the host gets one after the other. Not while puts are unanswered. [worker] */
+    int32_t (*get_many)(void *session, const churn_str *keys, uint32_t count, churn_fields_fn fn, void *ctx,
+                        churn_error *err);
 } churn_store_ops;
 
 #ifdef __cplusplus
