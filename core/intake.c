@@ -48,44 +48,110 @@ static bool dead_letter(struct worker *worker, const churn_record *record, const
     if (stays(worker, record, reject)) {
         return true;
     }
-    return output_dead_letter(window_filling(worker), record, payload, late == LATE_REPLAYED || late == LATE_DOUBTED,
-                              reject) ||
+    return output_dead_letter(window_filling(worker), record, payload,
+                              late == LATE_REPLAYED || late == LATE_DOUBTED ? LETTER_REPLAYED : 0, reject) ||
            out_of_memory(worker);
 }
 
-bool intake_refused(struct worker *worker, struct window *window, const churn_record *output, const char *message)
+bool intake_refused(struct worker *worker, struct window *window, const churn_record *output,
+                    const struct reject *reject)
 {
-    struct reject reject;
     churn_record record = *output; /* adding an output may move it */
-    reject_set(&reject, REJECT_BY_SINK, "%s", message != NULL ? message : "");
     metrics_add(worker->counters.dead_letters, 1);
-    metrics_add(worker->counters.reasons[REJECT_BY_SINK], 1);
-    if (record.reserved == OUTPUT_AGAIN && stays(worker, &record, &reject)) {
+    metrics_add(worker->counters.reasons[reject->reason], 1);
+    if (record.reserved == OUTPUT_AGAIN && stays(worker, &record, reject)) {
         return true;
     }
-    return output_dead_letter(window, &record, record.value.ptr, false, &reject) || out_of_memory(worker);
+    return output_dead_letter(window, &record, record.value.ptr, LETTER_REFUSED, reject) || out_of_memory(worker);
 }
 
-/* The verdict of all processors: CHURN_OK, CHURN_DROP, CHURN_REJECT, CHURN_RETRY or, when one failed, CHURN_FATAL. */
-static int32_t run_processors(struct worker *worker, const churn_event *event, struct reject *reject)
+void intake_poison(const struct worker *worker, unsigned plugin, const char *topic, int32_t partition, int64_t offset,
+                   struct reject *reject)
+{
+    unsigned deaths = journal_deaths(&worker->seat, plugin, topic, partition, offset);
+    reject_set(reject, REJECT_CRASHED_PLUGIN, "%s ended the process %u time%s at this event",
+               journal_plugin(worker->seat.journal, plugin), deaths, deaths == 1 ? "" : "s");
+}
+
+/* Emptied, not zeroed as a whole: it is large, and this happens for every event. */
+static void clear_error(churn_error *err)
+{
+    err->size = sizeof *err;
+    err->code = CHURN_OK;
+    err->option[0] = err->message[0] = err->message[sizeof err->message - 1] = '\0';
+}
+
+/* What a processor's answer means: CHURN_OK, CHURN_DROP, CHURN_REJECT with *reject, CHURN_RETRY or, when it failed,
+ * CHURN_FATAL. */
+static int32_t judge(struct worker *worker, const struct section *section, int32_t answer, churn_error *err,
+                     struct reject *reject)
+{
+    err->message[sizeof err->message - 1] = '\0';
+    switch (answer) {
+    case CHURN_OK:
+    case CHURN_DROP:
+        return answer;
+    case CHURN_REJECT:
+        reject_set(reject, REJECT_BY_PROCESSOR, "%s: %s", section->label, err->message);
+        return CHURN_REJECT;
+    case CHURN_RETRY:
+        log_printf(worker->pipeline->log, CHURN_LOG_WARN, section->label, "%s; the source waits", err->message);
+        return CHURN_RETRY;
+    case CHURN_FATAL:
+        (void)worker_fail(worker, "processor %s: %s", section->label, err->message);
+        return CHURN_FATAL;
+    default:
+        reject_set(reject, REJECT_BY_PROCESSOR, "%s answered %d, which is no verdict%s%s", section->label, answer,
+                   err->message[0] != '\0' ? ": " : "", err->message);
+        return CHURN_REJECT;
+    }
+}
+
+/* The verdict of all processors; as judge. */
+static int32_t run_processors(struct worker *worker, const churn_record *record, const churn_event *event,
+                              struct reject *reject)
 {
     for (unsigned i = 0; i < worker->pipeline->processor_count; i++) {
         const struct section *section = &worker->pipeline->processors[i];
-        churn_error err = {.size = sizeof err};
-        int32_t verdict = processor_ops(section)->process(worker->processors[i]->self, event, &err);
-        if (verdict == CHURN_REJECT) {
-            reject_set(reject, REJECT_BY_PROCESSOR, "%s: %s", section->label, err.message);
-        } else if (verdict == CHURN_RETRY) {
-            log_printf(worker->pipeline->log, CHURN_LOG_WARN, section->label, "%s; the source waits", err.message);
-        } else if (verdict != CHURN_OK && verdict != CHURN_DROP) {
-            (void)worker_fail(worker, "processor %s: %s", section->label, err.message);
-            verdict = CHURN_FATAL;
+        churn_error err;
+        int32_t verdict;
+        if (!journal_enter(&worker->seat, section->journal_number, record->topic, record->partition, record->offset,
+                           1)) {
+            intake_poison(worker, section->journal_number, record->topic, record->partition, record->offset, reject);
+            return CHURN_REJECT;
         }
+        clear_error(&err);
+        verdict = processor_ops(section)->process(worker->processors[i]->self, event, &err);
+        journal_leave(&worker->seat, verdict != CHURN_RETRY);
+        verdict = judge(worker, section, verdict, &err, reject);
         if (verdict != CHURN_OK) {
             return verdict;
         }
     }
     return CHURN_OK;
+}
+
+int32_t intake_fold(struct worker *worker, const struct event_type *type, const churn_event *event, uint32_t source,
+                    struct fields *into, struct arena *arena, struct reject *reject)
+{
+    bool calls = type->table.apply != NULL;
+    churn_error err;
+    int32_t result;
+    if (calls &&
+        !journal_enter(&worker->seat, type->journal_number, event->topic.ptr, event->partition, event->offset, 1)) {
+        intake_poison(worker, type->journal_number, event->topic.ptr, event->partition, event->offset, reject);
+        return CHURN_REJECT;
+    }
+    clear_error(&err);
+    result = fold_event(&worker->folder, type, event, source, into, arena, &err);
+    if (calls) {
+        journal_leave(&worker->seat, false); /* it may be folded again: cleared once its window is done */
+    }
+    if (result != CHURN_OK) {
+        err.message[sizeof err.message - 1] = '\0';
+        reject_set(reject, REJECT_BY_PLUGIN, "%s: %s", type->name.ptr, err.message);
+    }
+    return result;
 }
 
 /* What is known to be counted, also by what this worker has not had acknowledged yet. */
@@ -120,7 +186,6 @@ static int32_t count_event(struct worker *worker, const struct event_type *type,
     struct window *window = window_filling(worker);
     const struct registry *registry = &worker->pipeline->catalog.registry;
     struct customer *customer = cache_get(&worker->cache, event->customer_id);
-    churn_error err = {.size = sizeof err};
     struct delta *delta;
     int32_t result;
     if (customer == NULL) {
@@ -132,10 +197,9 @@ static int32_t count_event(struct worker *worker, const struct event_type *type,
         return CHURN_OK;
     }
     delta = window_delta(window, customer, registry);
-    result = delta != NULL ? fold_event(&worker->folder, type, event, source, &delta->fields, &window->arena, &err)
-                           : CHURN_FATAL;
+    result =
+        delta != NULL ? intake_fold(worker, type, event, source, &delta->fields, &window->arena, reject) : CHURN_FATAL;
     if (result == CHURN_REJECT) {
-        reject_set(reject, REJECT_BY_PLUGIN, "%s: %s", type->name.ptr, err.message);
         return CHURN_REJECT;
     }
     if (result != CHURN_OK ||
@@ -176,7 +240,7 @@ static bool take_event(struct worker *worker, const churn_record *record, const 
     event->topic = (churn_str){.ptr = record->topic, .len = (uint32_t)strlen(record->topic)};
     event->partition = record->partition;
     event->offset = record->offset;
-    verdict = run_processors(worker, event, reject);
+    verdict = run_processors(worker, record, event, reject);
     if (verdict == CHURN_DROP) {
         metrics_add(worker->counters.filtered, 1);
         return true;
@@ -264,7 +328,7 @@ static bool put_back(struct worker *worker, const churn_record *record, const st
         return out_of_memory(worker);
     }
     original.topic = worker->sources.items[source].topic;
-    if (letter_says(letter->reason, reject_reason_name(REJECT_BY_SINK))) {
+    if (letter->kind != 0 || letter_says(letter->reason, reject_reason_name(REJECT_BY_SINK))) {
         original.kind = letter->kind;
         original.severity = letter->severity;
         return offer_again(worker, record, &original);

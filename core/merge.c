@@ -19,7 +19,6 @@ static bool fold_one(struct worker *worker, struct window *window, struct delta 
     const struct source_partition *source = &worker->sources.items[kept->source];
     churn_event event;
     struct reject reject;
-    churn_error err = {.size = sizeof err};
     const struct event_type *type = event_decode(worker->decoder, kept->payload, kept->len, &event, &reject);
     if (type == NULL) {
         return worker_fail(worker, "an event that was valid before is refused now: %s", reject.detail);
@@ -27,8 +26,8 @@ static bool fold_one(struct worker *worker, struct window *window, struct delta 
     event.topic = (churn_str){.ptr = source->topic, .len = (uint32_t)strlen(source->topic)};
     event.partition = source->partition;
     event.offset = kept->offset;
-    if (fold_event(&worker->folder, type, &event, kept->source, &delta->fields, &window->arena, &err) != CHURN_OK) {
-        return worker_fail(worker, "event type %s: %s", type->name.ptr, err.message);
+    if (intake_fold(worker, type, &event, kept->source, &delta->fields, &window->arena, &reject) != CHURN_OK) {
+        return worker_fail(worker, "event type %s", reject.detail);
     }
     return kept->late == NOT_LATE || profile_add_late(profile, kept->source, kept->offset) ||
            worker_fail(worker, "out of memory");

@@ -209,7 +209,7 @@ static void say(struct window *window, struct letter_headers *headers, const cha
 
 #define MOST_HEADERS 7
 
-bool output_dead_letter(struct window *window, const churn_record *record, const char *payload, bool replayed,
+bool output_dead_letter(struct window *window, const churn_record *record, const char *payload, unsigned about,
                         const struct reject *reject)
 {
     churn_record *output = window_add_output(window, CHURN_RECORD_DEAD_LETTER, record);
@@ -226,10 +226,10 @@ bool output_dead_letter(struct window *window, const churn_record *record, const
     say(window, &headers, "churn.topic", record->topic);
     say(window, &headers, "churn.partition", partition);
     say(window, &headers, "churn.offset", offset);
-    if (reject->reason == REJECT_BY_SINK) {
+    if ((about & LETTER_REFUSED) != 0) {
         say(window, &headers, "churn.kind", output_kind_name(record->kind));
     }
-    if (replayed) {
+    if ((about & LETTER_REPLAYED) != 0) {
         say(window, &headers, "churn.replayed", "true");
     }
     output->headers = headers.items;

@@ -13,9 +13,11 @@ bool output_event(struct window *window, const churn_record *record, const char 
 bool output_alert(struct window *window, const churn_record *record, const struct event_type *type,
                   const churn_event *event, uint32_t severity, struct text *scratch);
 bool output_trigger(struct window *window, const churn_record *record, const churn_event *event, struct text *scratch);
-/* `payload` as above, NULL for a record without value. `replayed`: it had been judged before, and may have been counted
- * then. Its `kind` is said when it is an output that a sink refused. */
-bool output_dead_letter(struct window *window, const churn_record *record, const char *payload, bool replayed,
+/* What a dead letter says beside its reason: that it is an output, of the record's kind, which a sink refused; that the
+ * record had been judged before, and may have been counted then. */
+enum { LETTER_REFUSED = 1, LETTER_REPLAYED = 2 };
+/* `payload` as above, NULL for a record without value. */
+bool output_dead_letter(struct window *window, const churn_record *record, const char *payload, unsigned about,
                         const struct reject *reject);
 /* An output that a sink refused once, as it was. Its `reserved` is OUTPUT_AGAIN, which no sink sees. */
 #define OUTPUT_AGAIN 1

@@ -47,6 +47,8 @@ struct worker {
     _Atomic int64_t lag_messages, lag_total;
     _Atomic bool lag_known;
 
+    struct journal_seat seat;
+
     struct instance *source;
     struct instance **processors;
     struct instance **sinks;
@@ -106,8 +108,15 @@ CHURN_PRINTF(2, 3) bool worker_fail(struct worker *worker, const char *format, .
 
 /* intake.c: takes `count` polled records into the window being filled. False when the worker failed. */
 bool intake_take(struct worker *worker, const churn_record *records, uint32_t count);
-/* A dead letter for an output that a sink refused. */
-bool intake_refused(struct worker *worker, struct window *window, const churn_record *output, const char *message);
+/* fold_event, with a callback's call in the journal. CHURN_REJECT: with *reject. */
+int32_t intake_fold(struct worker *worker, const struct event_type *type, const churn_event *event, uint32_t source,
+                    struct fields *into, struct arena *arena, struct reject *reject);
+/* A dead letter for an output that a sink refused or must not be given. */
+bool intake_refused(struct worker *worker, struct window *window, const churn_record *output,
+                    const struct reject *reject);
+/* What is said about an event that `plugin` must not be given. */
+void intake_poison(const struct worker *worker, unsigned plugin, const char *topic, int32_t partition, int64_t offset,
+                   struct reject *reject);
 
 /* merge.c */
 /* Joins a delta to its customer's profile, leaving out what the profile has counted. *ret_changed is false when that
