@@ -116,7 +116,8 @@ static bool take_answer(struct worker *worker, unsigned sink, const churn_done *
     uint32_t number = (uint32_t)(done->id >> 32), index = (uint32_t)done->id;
     struct window *window = window_at(worker, number);
     struct reject reject;
-    if (window->state != WINDOW_EMITTING || (uint32_t)window->number != number || window->unanswered == 0) {
+    bool open = window->state == WINDOW_EMITTING || window->state == WINDOW_SETTING_ASIDE;
+    if (!open || (uint32_t)window->number != number || window->unanswered == 0) {
         return true; /* of a window that was given up, after a rebalance for instance */
     }
     window->unanswered--;
@@ -150,13 +151,24 @@ static bool take_answers(struct worker *worker, unsigned sink, uint32_t timeout_
     return true;
 }
 
+static bool takes_letters(const struct worker *worker, unsigned sink)
+{
+    return worker->pipeline->sinks[sink].input == CHURN_RECORD_DEAD_LETTER;
+}
+
+static bool is_offered(const struct worker *worker, const struct window *window, unsigned sink)
+{
+    return window->state == WINDOW_EMITTING ||
+           (window->state == WINDOW_SETTING_ASIDE && window->announced && takes_letters(worker, sink));
+}
+
 bool emitter_step(struct worker *worker, uint32_t timeout_ms)
 {
     for (unsigned sink = 0; sink < worker->pipeline->sink_count; sink++) {
         bool full = false;
         for (uint64_t number = worker->oldest; !full && number < worker->newest; number++) {
             struct window *window = window_at(worker, number);
-            if (window->state == WINDOW_EMITTING && !offer(worker, window, sink, &full)) {
+            if (is_offered(worker, window, sink) && !offer(worker, window, sink, &full)) {
                 return false;
             }
         }
@@ -166,6 +178,16 @@ bool emitter_step(struct worker *worker, uint32_t timeout_ms)
         timeout_ms = 0; /* one wait is enough for a round */
     }
     return true;
+}
+
+bool emitter_set_aside(const struct worker *worker, const struct window *window)
+{
+    for (unsigned sink = 0; sink < worker->pipeline->sink_count; sink++) {
+        if (takes_letters(worker, sink) && window->cursors[sink] < window->output_count) {
+            return false;
+        }
+    }
+    return window->unanswered == 0;
 }
 
 bool emitter_done(const struct worker *worker, const struct window *window)

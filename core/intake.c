@@ -42,15 +42,14 @@ static bool dead_letter(struct worker *worker, const churn_record *record, const
     uint32_t source = sources_find(&worker->sources, record->topic, record->partition);
     metrics_add(worker->counters.dead_letters, 1);
     metrics_add(worker->counters.reasons[reject->reason], 1);
+    unsigned about = late == LATE_DOUBTED || progress_is_replayed(worker, source, record->offset) ? LETTER_REPLAYED : 0;
     if ((progress_muted(worker, source, record->offset) & CHURN_RECORD_DEAD_LETTER) != 0) {
         return true;
     }
     if (stays(worker, record, reject)) {
         return true;
     }
-    return output_dead_letter(window_filling(worker), record, payload,
-                              late == LATE_REPLAYED || late == LATE_DOUBTED ? LETTER_REPLAYED : 0, reject) ||
-           out_of_memory(worker);
+    return output_dead_letter(window_filling(worker), record, payload, about, reject) || out_of_memory(worker);
 }
 
 bool intake_refused(struct worker *worker, struct window *window, const churn_record *output,
@@ -369,7 +368,10 @@ static bool take_record(struct worker *worker, const churn_record *record, uint3
         return record->offset >= redrive->end || take_letter(worker, record); /* no letter written since the start */
     }
     return take_value(worker, record, source,
-                      progress_is_replayed(worker, source, record->offset) ? LATE_REPLAYED : NOT_LATE);
+                      progress_is_replayed(worker, source, record->offset) ||
+                              progress_is_lettered(worker, source, record->offset)
+                          ? LATE_REPLAYED
+                          : NOT_LATE);
 }
 
 /* A processor could not tell: these records are read again. */

@@ -232,6 +232,7 @@ bool output_dead_letter(struct window *window, const churn_record *record, const
     if ((about & LETTER_REPLAYED) != 0) {
         say(window, &headers, "churn.replayed", "true");
     }
+    window->has_letters = true;
     output->headers = headers.items;
     output->header_count = headers.count;
     output->value = (churn_str){.ptr = payload, .len = payload != NULL ? record->value.len : 0};

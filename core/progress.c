@@ -11,7 +11,8 @@
 
 #define NOTHING (-1)
 #define ASK_AGAIN_MS 50 /* between questions whether writes are durable */
-#define MAX_CHECKPOINT_KEY 500
+#define MAX_OWN_KEY 500
+#define ANNOUNCED_AHEAD 20000 /* offsets, so that not every window has to wait for it */
 #define FLUSH_ID (PROGRESS_ID | UINT32_MAX)
 #define ALL_KINDS (CHURN_RECORD_EVENT | CHURN_RECORD_TRIGGER | CHURN_RECORD_ALERT | CHURN_RECORD_DEAD_LETTER)
 
@@ -83,7 +84,7 @@ static void restart(struct partition *p)
     p->place = PLACE_LOOK_UP;
     p->done = p->putting = p->durable = NOTHING;
     p->stored = (struct checkpoint){.offset = NOTHING};
-    p->replayed_below = p->muted_below = 0;
+    p->replayed_below = p->lettered_below = p->announced = p->muted_below = 0;
     p->muted = 0;
 }
 
@@ -159,17 +160,23 @@ bool progress_ready(const struct worker *worker)
     return true;
 }
 
-static churn_str checkpoint_key(const struct worker *worker, uint32_t source, char key[HOST_KEY_SIZE])
+/* "churnd:checkpoint:…" or "churnd:letters:…" */
+static churn_str own_key(const struct worker *worker, uint32_t source, const char *what, char key[HOST_KEY_SIZE])
 {
     const struct source_partition *s = &worker->sources.items[source];
     const char *prefix = worker->pipeline->store_settings.key_prefix;
-    int len = snprintf(key, HOST_KEY_SIZE, "churnd:checkpoint:%s%s/%d", prefix, s->topic, s->partition);
-    if (len > MAX_CHECKPOINT_KEY) { /* a file's name may be a long path */
+    int len = snprintf(key, HOST_KEY_SIZE, "churnd:%s:%s%s/%d", what, prefix, s->topic, s->partition);
+    if (len > MAX_OWN_KEY) { /* a file's name may be a long path */
         XXH128_hash_t hash = XXH3_128bits(s->topic, strlen(s->topic));
-        len = snprintf(key, HOST_KEY_SIZE, "churnd:checkpoint:%s#%016" PRIx64 "%016" PRIx64 "/%d", prefix, hash.high64,
+        len = snprintf(key, HOST_KEY_SIZE, "churnd:%s:%s#%016" PRIx64 "%016" PRIx64 "/%d", what, prefix, hash.high64,
                        hash.low64, s->partition);
     }
     return (churn_str){.ptr = key, .len = (uint32_t)len};
+}
+
+static churn_str checkpoint_key(const struct worker *worker, uint32_t source, char key[HOST_KEY_SIZE])
+{
+    return own_key(worker, source, "checkpoint", key);
 }
 
 static bool is_named(churn_str name, const char *text)
@@ -227,6 +234,32 @@ static int32_t load_checkpoint(struct worker *worker, uint32_t source)
     }
     at(worker, source)->stored = read.found;
     return CHURN_OK;
+}
+
+static int32_t on_letters(void *ctx, churn_str key, const churn_pair *fields, uint32_t count)
+{
+    (void)key;
+    for (uint32_t i = 0; i < count; i++) {
+        if (is_named(fields[i].name, "below")) {
+            (void)decimal_parse_int64(fields[i].value.ptr, fields[i].value.len, ctx);
+        }
+    }
+    return CHURN_OK;
+}
+
+/* As load_checkpoint: up to where dead letters may exist. */
+static int32_t load_letters(struct worker *worker, uint32_t source)
+{
+    char key[HOST_KEY_SIZE];
+    churn_error err = {.size = sizeof err};
+    int32_t result = store_of(worker)->get(worker->session, own_key(worker, source, "letters", key), on_letters,
+                                           &at(worker, source)->announced, &err);
+    if (result == CHURN_RETRY) {
+        session_lose(worker, err.message);
+    } else if (result != CHURN_OK) {
+        (void)worker_fail(worker, "%s: %s cannot be read: %s", worker->pipeline->store.label, key, err.message);
+    }
+    return result == CHURN_OK || result == CHURN_RETRY ? result : CHURN_FATAL;
 }
 
 static bool fail_made_anew(struct worker *worker, uint32_t source, const char *what, int64_t offset, int64_t end)
@@ -380,6 +413,7 @@ static int32_t choose_start(struct worker *worker, uint32_t source, int64_t *ret
         start = low;
     }
     p->replayed_below = checkpoint > 0 ? checkpoint : 0;
+    p->lettered_below = p->announced < p->end ? p->announced : p->end; /* none of what did not exist yet */
     if (replays) {
         result = begin_replay(worker, source, low, &start);
     }
@@ -402,6 +436,9 @@ static int32_t look_up(struct worker *worker, uint32_t source)
     struct partition *p = at(worker, source);
     int64_t start = NOTHING;
     int32_t result = has_store(worker) ? load_checkpoint(worker, source) : CHURN_OK;
+    if (result == CHURN_OK && has_store(worker) && worker->pipeline->redrive == NULL) {
+        result = load_letters(worker, source);
+    }
     if (result == CHURN_OK) {
         result = choose_start(worker, source, &start);
     }
@@ -764,6 +801,54 @@ uint32_t progress_muted(const struct worker *worker, uint32_t source, int64_t of
 bool progress_is_replayed(const struct worker *worker, uint32_t source, int64_t offset)
 {
     return source < worker->progress.room && offset < at(worker, source)->replayed_below;
+}
+
+bool progress_is_lettered(const struct worker *worker, uint32_t source, int64_t offset)
+{
+    return source < worker->progress.room && offset < at(worker, source)->lettered_below;
+}
+
+static bool is_announced(const struct worker *worker, const struct window_position *position)
+{
+    const struct partition *p = at(worker, position->source);
+    return worker->pipeline->redrive != NULL || worker->pipeline->profiles_only || p->place == PLACE_NONE ||
+           position->next <= p->announced;
+}
+
+/* False when the store does not have it. */
+static bool announce(struct worker *worker, const struct window_position *position)
+{
+    int64_t below = position->next + ANNOUNCED_AHEAD;
+    char key[HOST_KEY_SIZE], number[24];
+    churn_error err = {.size = sizeof err};
+    churn_pair field = {.name = {.ptr = "below", .len = 5}, .value = {.ptr = number}};
+    churn_hash hash = {.key = own_key(worker, position->source, "letters", key), .fields = &field, .count = 1};
+    int32_t result;
+    field.value.len = (uint32_t)snprintf(number, sizeof number, "%" PRId64, below);
+    result = store_of(worker)->write(worker->session, &hash, 1, &err);
+    if (result == CHURN_OK) {
+        at(worker, position->source)->announced = below;
+    } else if (result == CHURN_RETRY) {
+        session_lose(worker, err.message);
+    } else {
+        (void)worker_fail(worker, "%s: %s", worker->pipeline->store.label, err.message);
+    }
+    return result == CHURN_OK;
+}
+
+bool progress_announce(struct worker *worker, const struct window *window)
+{
+    for (uint32_t i = 0; i < window->position_count; i++) {
+        const struct window_position *position = &window->positions[i];
+        if (position->source >= worker->progress.room || is_announced(worker, position)) {
+            continue;
+        }
+        if (worker->session == NULL || worker->store_went_back || progress_waits(worker) ||
+            !announce(worker, position)) {
+            return false;
+        }
+    }
+    return true;
 }
 
 void progress_note_read(struct worker *worker, uint32_t source, int64_t offset)

@@ -38,6 +38,8 @@ struct partition {
     int64_t durable;        /* the newest checkpoint that is; -1: none */
     int64_t end;            /* where it ended when last asked; -1: not known */
     int64_t replayed_below; /* the checkpoint as reading began: what lies below was judged before */
+    int64_t lettered_below; /* as reading began: dead letters of what lies below may be there already */
+    int64_t announced;      /* the store knows that dead letters of what lies below may be there */
     int64_t muted_below;    /* outputs of records below are not sent again */
     uint32_t muted;         /* … of these kinds, CHURN_RECORD_… */
     bool placed;            /* since the assignment: the source does not stand at `position` any more */
@@ -93,6 +95,11 @@ void progress_session_lost(struct worker *worker);
 uint32_t progress_muted(const struct worker *worker, uint32_t source, int64_t offset);
 /* True for a record that had been judged before this run began to read. */
 bool progress_is_replayed(const struct worker *worker, uint32_t source, int64_t offset);
+/* True for a record whose dead letter may have been written before this run began to read. */
+bool progress_is_lettered(const struct worker *worker, uint32_t source, int64_t offset);
+/* Tells the store that dead letters of the window's records may exist from now on, so that whoever reads them once more,
+ * after a crash and perhaps with other rules, knows. False while it does not know, or when the worker failed. */
+bool progress_announce(struct worker *worker, const struct window *window);
 /* The source handed out the record at this offset. */
 void progress_note_read(struct worker *worker, uint32_t source, int64_t offset);
 /* A stored profile says that everything before `mark` was counted. False, and the worker failed, when the partition has

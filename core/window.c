@@ -41,6 +41,7 @@ void window_reset(struct window *window, uint32_t sink_count)
 {
     arena_reset(&window->arena);
     window->state = WINDOW_FREE;
+    window->has_letters = window->announced = false;
     window->event_count = window->delta_count = window->output_count = window->position_count = 0;
     window->record_count = window->stored = 0;
     window->unanswered = 0;

@@ -60,10 +60,18 @@ struct window_position {
     int64_t next;
 };
 
-enum window_state { WINDOW_FREE, WINDOW_FILLING, WINDOW_WRITING, WINDOW_EMITTING };
+enum window_state {
+    WINDOW_FREE,
+    WINDOW_FILLING,
+    WINDOW_SETTING_ASIDE, /* its dead letters go out: only then may marks pass over what was refused */
+    WINDOW_WRITING,
+    WINDOW_EMITTING
+};
 
 struct window {
     enum window_state state;
+    bool has_letters; /* dead letters are among its outputs */
+    bool announced;   /* the store knows that they may be there */
     uint64_t number;
     struct arena arena;
     struct window_event *events;

@@ -62,7 +62,8 @@ static bool filling_has_room(struct worker *worker)
 static struct window *window_writing(struct worker *worker)
 {
     struct window *window = worker->newest > worker->oldest ? window_at(worker, worker->newest - 1) : NULL;
-    return window != NULL && window->state == WINDOW_WRITING ? window : NULL;
+    bool writing = window != NULL && (window->state == WINDOW_WRITING || window->state == WINDOW_SETTING_ASIDE);
+    return writing ? window : NULL;
 }
 
 /* Hands the filled window on and begins another, where the ring has room for it. */
@@ -165,10 +166,11 @@ static bool move_on(struct worker *worker, bool source_idle, uint32_t timeout_ms
         writing = window_writing(worker);
     }
     if (writing != NULL) {
+        bool sink_owes = writing->state == WINDOW_SETTING_ASIDE;
         if (!writer_step(worker, writing, timeout_ms)) {
             return false;
         }
-        timeout_ms = 0;
+        timeout_ms = sink_owes ? timeout_ms : 0;
     } else if (!session_poll(worker, NULL, 0)) {
         return false;
     }

@@ -124,7 +124,7 @@ void intake_poison(const struct worker *worker, unsigned plugin, const char *top
 bool merge_delta(struct worker *worker, struct window *window, struct delta *delta, bool *ret_changed);
 
 /* writer.c */
-/* Begins to write the profiles of a window that was filled. */
+/* Begins to write the profiles of a window that was filled, its dead letters first. */
 bool writer_begin(struct worker *worker, struct window *window);
 /* Moves the window on: sends, reads replies for up to `timeout_ms`. False when the worker failed. */
 bool writer_step(struct worker *worker, struct window *window, uint32_t timeout_ms);
@@ -155,6 +155,8 @@ bool session_is_writing(const struct worker *worker);
 /* emitter.c */
 /* Offers outputs to the sinks and takes their answers. */
 bool emitter_step(struct worker *worker, uint32_t timeout_ms);
+/* True when every dead letter of the window was answered, before anything else of it is offered. */
+bool emitter_set_aside(const struct worker *worker, const struct window *window);
 /* True when every output of the window was answered. */
 bool emitter_done(const struct worker *worker, const struct window *window);
 

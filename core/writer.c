@@ -91,13 +91,12 @@ static bool put_merged(struct worker *worker, struct window *window)
     return true;
 }
 
-bool writer_begin(struct worker *worker, struct window *window)
+/* Everything that the window refused is safe in the dead letters. */
+static bool begin_to_write(struct worker *worker, struct window *window)
 {
     window->state = WINDOW_WRITING;
     for (uint32_t i = 0; i < window->delta_count; i++) {
         struct delta *delta = window->deltas[i];
-        delta->customer->filling = NULL;
-        delta->customer->writing = delta;
         if (delta->event_count == 0) { /* its only event was refused */
             set_stored(worker, window, delta);
         } else if (!merge(worker, window, delta)) {
@@ -219,8 +218,40 @@ static void finish(struct window *window)
     window->state = WINDOW_EMITTING;
 }
 
+bool writer_begin(struct worker *worker, struct window *window)
+{
+    for (uint32_t i = 0; i < window->delta_count; i++) {
+        struct delta *delta = window->deltas[i];
+        delta->customer->filling = NULL;
+        delta->customer->writing = delta;
+    }
+    if (!window->has_letters) {
+        return begin_to_write(worker, window);
+    }
+    window->state = WINDOW_SETTING_ASIDE;
+    return true;
+}
+
+/* A mark must not pass over a refused event before its dead letter is safe: after a crash, and with other rules, it
+ * would be taken for one that was counted. */
+static bool set_aside(struct worker *worker, struct window *window)
+{
+    if (!session_poll(worker, NULL, 0)) {
+        return false;
+    }
+    window->announced = window->announced || progress_announce(worker, window);
+    if (window->announced && emitter_set_aside(worker, window)) {
+        FAILPOINT("after_dead_letters");
+        return begin_to_write(worker, window);
+    }
+    return !worker->failed;
+}
+
 bool writer_step(struct worker *worker, struct window *window, uint32_t timeout_ms)
 {
+    if (window->state == WINDOW_SETTING_ASIDE) {
+        return set_aside(worker, window);
+    }
     bool again = worker->retry_ms != 0 && host_monotonic_ms() >= worker->retry_ms;
     if (worker->session != NULL && (worker->session_fresh || again)) {
         worker->session_fresh = false;

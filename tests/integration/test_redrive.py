@@ -312,6 +312,36 @@ def test_while_the_pipeline_runs(stack, seed, plugins, fixed_rules):
     assert_exact(stack)
 
 
+@pytest.mark.parametrize("workers", [1, 2])
+def test_fixed_after_a_crash(stack, seed, plugins, fixed_rules, workers):
+    """Killed with the old rules, started with the fixed ones: some events have a dead letter and are read again, some were
+    refused and the marks of their customers went on. None is lost, none counts twice."""
+    rng = random.Random(seed)
+    stack.start_kafka()
+    stack.start_redis()
+    stack.slow_redis(0.004)
+    stack.kafka.create_topics({"customer-events": 3, "user-events": 2})
+    for i, topic in enumerate(TOPICS):
+        stack.kafka.produce(topic, custom_load(6000, 150, seed + i))
+
+    def change(settings):
+        small_windows(settings)
+        settings["workers"] = workers
+
+    config = pipeline(stack.folder / "consumer.yaml", change)
+    for _ in range(3):
+        live = stack.churnd("-c", config, "--plugin-path", plugins[0])
+        commands = stack.redis.commands()
+        wait_for("writes", lambda: stack.redis.commands() > commands + rng.randrange(50, 1500) or not live.running(), 60, 0.005)
+        live.kill()
+    stack.run("-c", config, "--until-end", "--plugin-path", plugins[1])
+    redrive(stack, config, plugins)
+    assert_exact(stack)
+    told, _ = redrive(stack, config, plugins, "--all")
+    assert "counted" not in told
+    assert_exact(stack)
+
+
 def test_replays_under_other_rules(stack, seed, plugins, fixed_rules):
     """A replay counts what the dead letters hold too, or refuses what was counted: their redrive changes neither."""
     config = start(stack, plugins, seed)
