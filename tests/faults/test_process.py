@@ -1,0 +1,110 @@
+"""Rows 1 to 4 and 15: instances that are killed, stopped and frozen at any moment, and events that break every rule."""
+
+import signal
+import time
+
+import pytest
+from rig import summed
+from services import wait_for
+
+FAILPOINTS = ["after_poll", "mid_pipeline", "after_store_ack", "after_produce", "before_commit", "after_commit"]
+
+
+@pytest.mark.ci
+@pytest.mark.parametrize("failpoint", FAILPOINTS)
+def test_killed_at_failpoint(rig, failpoint):
+    """Each start reads in windows of another size, so that what is read again is cut differently."""
+    rig.up(count=6000, delay=0)
+    fleet = rig.fleet(0, env={"SESSION_MS": "800"})
+    kills = 0
+    for turn in range(20):
+        member = fleet.start({"CHURN_FAILPOINT": f"{failpoint}:{rig.rng.randrange(1, 4 + turn)}",
+                              "WINDOW_EVENTS": str(rig.rng.randrange(20, 400))})
+        try:
+            status = member.wait(4)
+        except AssertionError:  # it has nothing left to do
+            member.kill()
+            rig.fill(300)
+        else:
+            assert status == -signal.SIGKILL, member.err[-3000:]
+            kills += 1
+            rig.fault(f"kill -9 at {failpoint}")
+        fleet.members.remove(member)
+    assert kills >= 10, f"{failpoint} was met {kills} times only"
+    fleet.start()
+    rig.finish(fleet)
+
+
+@pytest.mark.ci
+def test_sigterm_under_load(rig):
+    rig.up(count=15000)
+    fleet = rig.fleet(2)
+    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGTERM):
+        rig.writes(300)
+        leaver = fleet.take(rig.rng)
+        rig.fault(signal.Signals(number).name)
+        leaver.send(number)
+        start = time.monotonic()
+        assert leaver.wait(30) == 0, leaver.err[-3000:]
+        assert time.monotonic() - start < 15
+        fleet.start()
+        rig.fill(2000)
+    rig.finish(fleet)
+
+
+@pytest.mark.ci
+def test_zombie(rig):
+    """Frozen past its session, awake when another has its partitions: what it does then counts for nothing."""
+    rig.up(count=15000)
+    zombie = rig.fleet()
+    rig.writes(600)
+    zombie.members[0].send(signal.SIGSTOP)
+    rig.fault("SIGSTOP past the session")
+    heir = rig.fleet(env={"WINDOW_EVENTS": "170"})
+    rig.says(heir, "worker 0 reads")
+    rig.writes(600)
+    zombie.members[0].send(signal.SIGCONT)
+    rig.fill(3000)
+    rig.settle(heir)
+    witnesses = heir.members + zombie.members
+    zombie.terminate()
+    rig.finish(heir)
+    assert sum(summed(w, "already counted") + summed(w, "conflicts") for w in witnesses) > 0, "nobody met the other's writes"
+
+
+@pytest.mark.ci
+def test_rebalance_storm(rig):
+    """One to four instances come and go every two seconds, and still there is progress."""
+    rig.up(count=5000)
+    fleet = rig.fleet(2)
+    with rig.streaming():
+        for turn in range(10):
+            written = rig.store.commands()
+            time.sleep(2)
+            assert rig.store.commands() > written, f"no progress in turn {turn}"
+            if len(fleet.members) > 1 and (len(fleet.members) == 4 or rig.rng.random() < 0.5):
+                if turn % 3 == 2:
+                    rig.fault("kill -9")
+                    fleet.kill(rig.rng)
+                else:
+                    rig.fault("an instance leaves")
+                    fleet.terminate(rig.rng.choice(fleet.members))
+            else:
+                rig.fault("an instance joins")
+                fleet.start()
+    rig.finish(fleet)
+
+
+@pytest.mark.ci
+def test_malformed_events(rig):
+    """Each way to break the contract, between good events, with kills: in the dead letters once or more, and alike."""
+    rig.up(count=4000, bad=True)
+    fleet = rig.fleet(restart=True)
+    for _ in range(3):
+        rig.writes(250)
+        rig.fault("kill -9 among malformed events")
+        fleet.members[0].kill()
+        fleet.tend()
+    model = rig.finish(fleet)
+    assert len(model.dead) > 500
+    wait_for("the dead letters", lambda: rig.kafka.topic_exists(rig.topic("dead-letters")), 1)
