@@ -4,6 +4,7 @@
 
 #include "loader.h"
 #include "log.h"
+#include "pipeline.h"
 #include <stdbool.h>
 
 struct arguments {
@@ -16,6 +17,7 @@ struct arguments {
     const char **plugin_path;
     unsigned plugin_path_count;
     bool until_end;
+    struct replay replay;
     bool json;
     bool json_schema;
 };

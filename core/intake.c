@@ -1,6 +1,11 @@
 /* Records in: decode, validate, filter, fold, and note what the sinks will be told. */
 #include "worker_internal.h"
 
+#include "fault.h"
+#include "host.h"
+
+#define ASK_AGAIN_MS 200 /* after a processor could not tell */
+
 static bool out_of_memory(struct worker *worker)
 {
     return worker_fail(worker, "out of memory");
@@ -9,8 +14,12 @@ static bool out_of_memory(struct worker *worker)
 static bool dead_letter(struct worker *worker, const churn_record *record, const char *payload,
                         const struct reject *reject)
 {
+    uint32_t source = sources_find(&worker->sources, record->topic, record->partition);
     metrics_add(worker->counters.dead_letters, 1);
     metrics_add(worker->counters.reasons[reject->reason], 1);
+    if ((progress_muted(worker, source, record->offset) & CHURN_RECORD_DEAD_LETTER) != 0) {
+        return true;
+    }
     return output_dead_letter(window_filling(worker), record, payload, reject) || out_of_memory(worker);
 }
 
@@ -24,7 +33,7 @@ bool intake_refused(struct worker *worker, struct window *window, const churn_re
     return output_dead_letter(window, &record, record.value.ptr, &reject) || out_of_memory(worker);
 }
 
-/* The verdict of all processors: CHURN_OK, CHURN_DROP, CHURN_REJECT or, when one failed, CHURN_FATAL. */
+/* The verdict of all processors: CHURN_OK, CHURN_DROP, CHURN_REJECT, CHURN_RETRY or, when one failed, CHURN_FATAL. */
 static int32_t run_processors(struct worker *worker, const churn_event *event, struct reject *reject)
 {
     for (unsigned i = 0; i < worker->pipeline->processor_count; i++) {
@@ -33,6 +42,8 @@ static int32_t run_processors(struct worker *worker, const churn_event *event, s
         int32_t verdict = processor_ops(section)->process(worker->processors[i]->self, event, &err);
         if (verdict == CHURN_REJECT) {
             reject_set(reject, REJECT_BY_PROCESSOR, "%s: %s", section->label, err.message);
+        } else if (verdict == CHURN_RETRY) {
+            log_printf(worker->pipeline->log, CHURN_LOG_WARN, section->label, "%s; the source waits", err.message);
         } else if (verdict != CHURN_OK && verdict != CHURN_DROP) {
             (void)worker_fail(worker, "processor %s: %s", section->label, err.message);
             verdict = CHURN_FATAL;
@@ -48,6 +59,9 @@ static int32_t run_processors(struct worker *worker, const churn_event *event, s
 static bool is_counted(const struct customer *customer, uint32_t source, int64_t offset)
 {
     const struct delta *deltas[] = {customer->writing, customer->filling};
+    if (MUTANT("marks")) {
+        return false;
+    }
     if (customer->profile != NULL && offset < profile_mark(customer->profile, source)) {
         return true;
     }
@@ -96,10 +110,10 @@ static int32_t count_event(struct worker *worker, const struct event_type *type,
 /* What follows from a good event. It is said again when the event is delivered again, since nobody can know whether it
  * was heard the first time. */
 static bool say_outputs(struct worker *worker, const churn_record *record, const struct event_type *type,
-                        const churn_event *event)
+                        const churn_event *event, uint32_t source)
 {
     struct window *window = window_filling(worker);
-    uint32_t kinds = worker->pipeline->outputs;
+    uint32_t kinds = worker->pipeline->outputs & ~progress_muted(worker, source, record->offset);
     uint32_t severity = (kinds & CHURN_RECORD_ALERT) != 0 ? output_severity(type, event) : CHURN_SEVERITY_NONE;
     bool ok = true;
     if ((kinds & CHURN_RECORD_EVENT) != 0) {
@@ -128,12 +142,16 @@ static bool take_event(struct worker *worker, const churn_record *record, const 
         metrics_add(worker->counters.filtered, 1);
         return true;
     }
+    if (verdict == CHURN_RETRY) {
+        worker->ask_again_ms = host_monotonic_ms() + ASK_AGAIN_MS;
+        return true;
+    }
     if (verdict == CHURN_OK && worker->pipeline->store.loaded != NULL) {
         verdict = count_event(worker, type, event, source, reject);
     }
     switch (verdict) {
     case CHURN_OK:
-        return say_outputs(worker, record, type, event);
+        return say_outputs(worker, record, type, event, source);
     case CHURN_REJECT:
         return dead_letter(worker, record, event->payload.ptr, reject);
     default:
@@ -149,7 +167,7 @@ static bool take_record(struct worker *worker, const churn_record *record)
     churn_event event;
     struct reject reject;
     const struct event_type *type;
-    if (source == SOURCE_NONE || !window_note_position(window, source, record->offset)) {
+    if (source == SOURCE_NONE) {
         return out_of_memory(worker);
     }
     if (record->value.ptr != NULL) {
@@ -159,7 +177,8 @@ static bool take_record(struct worker *worker, const churn_record *record)
         }
     }
     if (!worker->pipeline->decodes) {
-        return output_event(window, record, payload) || out_of_memory(worker);
+        bool muted = (progress_muted(worker, source, record->offset) & CHURN_RECORD_EVENT) != 0;
+        return muted || output_event(window, record, payload) || out_of_memory(worker);
     }
     type = event_decode(worker->decoder, payload, payload != NULL ? record->value.len : 0, &event, &reject);
     if (type != NULL) {
@@ -175,17 +194,34 @@ static bool take_record(struct worker *worker, const churn_record *record)
     return dead_letter(worker, record, payload, &reject);
 }
 
+/* A processor could not tell: these records are read again. */
+static void give_back(struct worker *worker, const churn_record *records, uint32_t count)
+{
+    for (uint32_t i = 0; i < count; i++) {
+        uint32_t source = sources_find(&worker->sources, records[i].topic, records[i].partition);
+        progress_seek_back(worker, source, records[i].offset);
+    }
+}
+
 bool intake_take(struct worker *worker, const churn_record *records, uint32_t count)
 {
     struct window *window = window_filling(worker);
     if (window->record_count == 0) {
-        window->opened_ms = worker->source->host.monotonic_ms(&worker->source->host);
+        window->opened_ms = host_monotonic_ms();
     }
-    metrics_add(worker->counters.events, count);
     for (uint32_t i = 0; i < count; i++) {
         if (!take_record(worker, &records[i])) {
             return false;
         }
+        if (worker->ask_again_ms != 0) {
+            give_back(worker, records + i, count - i);
+            return true;
+        }
+        if (!window_note_position(window, sources_find(&worker->sources, records[i].topic, records[i].partition),
+                                  records[i].offset)) {
+            return out_of_memory(worker);
+        }
+        metrics_add(worker->counters.events, 1);
     }
     return true;
 }

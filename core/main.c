@@ -2,6 +2,8 @@
 #include "build-config.h"
 #include "commands.h"
 #include "config.h"
+#include "decimal.h"
+#include <churn/time.h>
 #include <curl/curl.h>
 #include <getopt.h>
 #include <stdio.h>
@@ -22,6 +24,10 @@ static const char usage[] =
     "options\n"
     "  -c, --config FILE       the pipeline (also: environment variable CHURND_CONFIG)\n"
     "      --until-end         stop at the end of the input, or of the partitions as they stood at the start\n"
+    "      --replay-from WHERE read again from an earlier place: `beginning`, an offset, or a time "
+    "(2026-01-01T00:00:00Z);\n"
+    "                          nothing counts twice, and what was sent before is not sent again\n"
+    "      --replay-outputs    … but send alerts, predictions and dead letters of it again\n"
     "      --log-level LEVEL   ERROR, WARN, INFO or DEBUG, whatever the pipeline says\n"
     "      --log-format FORMAT text or json\n"
     "      --env-file FILE     read NAME=VALUE lines first (default: .env, where it exists)\n"
@@ -35,6 +41,8 @@ static const char usage[] =
 
 enum {
     OPTION_UNTIL_END = 256,
+    OPTION_REPLAY_FROM,
+    OPTION_REPLAY_OUTPUTS,
     OPTION_LOG_LEVEL,
     OPTION_LOG_FORMAT,
     OPTION_ENV_FILE,
@@ -45,6 +53,8 @@ enum {
 
 static const struct option long_options[] = {{"config", required_argument, NULL, 'c'},
                                              {"until-end", no_argument, NULL, OPTION_UNTIL_END},
+                                             {"replay-from", required_argument, NULL, OPTION_REPLAY_FROM},
+                                             {"replay-outputs", no_argument, NULL, OPTION_REPLAY_OUTPUTS},
                                              {"log-level", required_argument, NULL, OPTION_LOG_LEVEL},
                                              {"log-format", required_argument, NULL, OPTION_LOG_FORMAT},
                                              {"env-file", required_argument, NULL, OPTION_ENV_FILE},
@@ -75,6 +85,24 @@ static bool take_log_option(int option, struct arguments *a)
     return true;
 }
 
+static bool take_replay_from(const char *text, struct replay *replay)
+{
+    if (strcmp(text, "beginning") == 0) {
+        replay->from = REPLAY_FROM_BEGINNING;
+    } else if (decimal_parse_int64(text, strlen(text), &replay->value) && replay->value >= 0) {
+        replay->from = REPLAY_FROM_OFFSET;
+    } else if (churn_time_parse(text, strlen(text), &replay->value)) {
+        replay->from = REPLAY_FROM_TIME;
+    } else {
+        (void)fprintf(stderr,
+                      "churnd: --replay-from: '%s' is neither `beginning` nor an offset nor a time such as "
+                      "2026-01-01T00:00:00Z\n",
+                      text);
+        return false;
+    }
+    return true;
+}
+
 static enum parsed take_option(int option, struct arguments *a)
 {
     switch (option) {
@@ -83,6 +111,11 @@ static enum parsed take_option(int option, struct arguments *a)
         return PARSED_RUN;
     case OPTION_UNTIL_END:
         a->until_end = true;
+        return PARSED_RUN;
+    case OPTION_REPLAY_FROM:
+        return take_replay_from(optarg, &a->replay) ? PARSED_RUN : PARSED_WRONG;
+    case OPTION_REPLAY_OUTPUTS:
+        a->replay.outputs = true;
         return PARSED_RUN;
     case OPTION_LOG_LEVEL:
     case OPTION_LOG_FORMAT:

@@ -46,6 +46,15 @@ struct sink_settings {
     int32_t input; /* index: auto, events, triggers, alerts, dead_letters */
 };
 
+enum replay_from { REPLAY_OFF, REPLAY_FROM_BEGINNING, REPLAY_FROM_OFFSET, REPLAY_FROM_TIME };
+
+/* --replay-from: reading begins earlier than where the source stands. */
+struct replay {
+    enum replay_from from;
+    int64_t value; /* the offset, or ms since 1970 */
+    bool outputs;  /* what was sent before is sent again */
+};
+
 struct pipeline;
 
 /* One plugin of the pipeline and where the file declares it. */
@@ -87,6 +96,7 @@ struct pipeline {
     uint32_t outputs; /* which kinds of records some sink takes */
     bool decodes;     /* events are decoded; otherwise records pass through as they are */
     bool until_end;
+    struct replay replay;
     struct instance *store_instance; /* one for all workers */
 };
 

@@ -193,6 +193,7 @@ int command_run(const struct arguments *arguments, struct loader *loader, struct
     int status = 1;
     if (pipeline_load(&pipeline, arguments->config, loader, log, stderr)) {
         pipeline.until_end = arguments->until_end;
+        pipeline.replay = arguments->replay;
         status = run_pipeline(arguments, &pipeline, log);
     }
     pipeline_free(&pipeline);

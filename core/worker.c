@@ -1,6 +1,7 @@
 /* The loop of a worker: take records, write profiles, tell the sinks, commit. */
 #include "worker_internal.h"
 
+#include "fault.h"
 #include "host.h"
 #include <stdlib.h>
 #include <time.h>
@@ -13,7 +14,7 @@
 #define PAUSE_AFTER_MS 1000   /* of not taking records the source is told to stop fetching */
 #define KEEP_ALIVE_MS 20      /* wait per look at a source that must not be read from */
 #define REVOKE_DRAIN_MS 20000 /* well below a consumer group's usual max.poll.interval.ms of 5 minutes */
-#define NOTHING (-1)
+#define COMMIT_WAIT_MS 5000   /* for the store and the source together */
 
 bool worker_fail(struct worker *worker, const char *format, ...)
 {
@@ -49,63 +50,6 @@ static void set_state(struct worker *worker, enum worker_state state)
     atomic_store_explicit(&worker->state, (int)state, memory_order_release);
 }
 
-/* ---- commits ---- */
-
-static bool note_committable(struct worker *worker, const struct window *window)
-{
-    if (worker->sources.count > worker->committable_room) {
-        uint32_t room = worker->sources.count + 16;
-        int64_t *grown = realloc(worker->committable, room * sizeof *grown);
-        if (grown == NULL) {
-            return worker_fail(worker, "out of memory");
-        }
-        for (uint32_t i = worker->committable_room; i < room; i++) {
-            grown[i] = NOTHING;
-        }
-        worker->committable = grown;
-        worker->committable_room = room;
-    }
-    for (uint32_t i = 0; i < window->position_count; i++) {
-        worker->committable[window->positions[i].source] = window->positions[i].next;
-        worker->commit_due = true;
-    }
-    return true;
-}
-
-static void forget_committable(struct worker *worker)
-{
-    for (uint32_t i = 0; i < worker->committable_room; i++) {
-        worker->committable[i] = NOTHING;
-    }
-    worker->commit_due = worker->commit_unsure = false;
-}
-
-/* Tells the source what is done for good. A commit that fails costs a repeat and nothing else: the marks know better.
- * One that is not waited for may fail unseen, so the next one that is tells everything again. */
-static void commit(struct worker *worker, bool wait)
-{
-    churn_position *positions;
-    uint32_t count = 0;
-    churn_error err = {.size = sizeof err};
-    if (!(worker->commit_due || (wait && worker->commit_unsure)) || ops_of(worker)->commit == NULL) {
-        return;
-    }
-    positions = calloc(worker->committable_room, sizeof *positions);
-    for (uint32_t i = 0; positions != NULL && i < worker->committable_room; i++) {
-        if (worker->committable[i] != NOTHING) {
-            positions[count++] = (churn_position){.topic = worker->sources.items[i].topic,
-                                                  .partition = worker->sources.items[i].partition,
-                                                  .offset = worker->committable[i]};
-        }
-    }
-    if (count > 0 && ops_of(worker)->commit(worker->source->self, positions, count, wait, &err) == CHURN_OK) {
-        worker->commit_due = false;
-        worker->commit_unsure = !wait;
-    }
-    worker->last_commit_ms = host_monotonic_ms();
-    free(positions);
-}
-
 /* ---- windows ---- */
 
 static bool filling_has_room(struct worker *worker)
@@ -133,6 +77,9 @@ static bool turn_window(struct worker *worker)
     next->number = ++worker->newest;
     next->state = WINDOW_FILLING;
     worker->moved = true;
+    if (MUTANT("commit") && !progress_note_done(worker, full)) {
+        return false;
+    }
     if (has_store(worker)) {
         return writer_begin(worker, full);
     }
@@ -148,7 +95,7 @@ static bool retire_windows(struct worker *worker)
         if (window->state != WINDOW_EMITTING || !emitter_done(worker, window)) {
             break;
         }
-        if (!note_committable(worker, window)) {
+        if (!progress_note_done(worker, window)) {
             return false;
         }
         window_reset(window, worker->pipeline->sink_count);
@@ -173,10 +120,33 @@ static bool filling_is_due(struct worker *worker, bool source_idle)
             host_monotonic_ms() - window->opened_ms >= worker->pipeline->store_settings.window_age_ms);
 }
 
+static void discard(struct worker *worker);
+
+/* The store may have lost what it acknowledged: everything that rests on it is forgotten, and reading goes on from what
+ * the store itself says is in it. */
+static void rewind_to_checkpoints(struct worker *worker)
+{
+    worker->store_went_back = false;
+    discard(worker);
+    cache_free(&worker->cache);
+    progress_rewind(worker);
+}
+
 /* Everything but taking records: one round of store, sinks and windows. */
 static bool move_on(struct worker *worker, bool source_idle, uint32_t timeout_ms)
 {
-    struct window *writing = window_writing(worker);
+    struct window *writing;
+    if (has_store(worker) && !session_step(worker)) {
+        return false;
+    }
+    if (worker->store_went_back) {
+        rewind_to_checkpoints(worker);
+        return true;
+    }
+    if (!progress_place(worker)) {
+        return false;
+    }
+    writing = window_writing(worker);
     if (writing == NULL && filling_is_due(worker, source_idle)) {
         if (!turn_window(worker)) {
             return false;
@@ -188,6 +158,8 @@ static bool move_on(struct worker *worker, bool source_idle, uint32_t timeout_ms
             return false;
         }
         timeout_ms = 0;
+    } else if (!session_poll(worker, NULL, 0)) {
+        return false;
     }
     if (worker->oldest == worker->newest) {
         timeout_ms = 0; /* no sink owes an answer */
@@ -230,8 +202,8 @@ static void discard(struct worker *worker)
         writer_discard(worker, window);
         window_reset(window, worker->pipeline->sink_count);
     }
-    writer_close(worker); /* answers to its puts are of no use any more */
-    worker->newest++;     /* a new number, so that late answers of sinks are told apart */
+    session_close(worker); /* answers to its puts are of no use any more */
+    worker->newest++;      /* a new number, so that late answers of sinks are told apart */
     worker->oldest = worker->newest;
     window_filling(worker)->number = worker->newest;
     window_filling(worker)->state = WINDOW_FILLING;
@@ -243,6 +215,9 @@ static void on_assigned(void *ctx, const churn_position *positions, uint32_t cou
 {
     struct worker *worker = ctx;
     worker->at_end = false;
+    if (!progress_assign(worker, positions, count)) {
+        return;
+    }
     for (uint32_t i = 0; i < count; i++) {
         char from[32] = "where its group begins";
         if (positions[i].offset >= 0) {
@@ -262,15 +237,17 @@ static void on_revoked(void *ctx, const churn_position *positions, uint32_t coun
     log_printf(worker->pipeline->log, CHURN_LOG_INFO, worker->pipeline->source.label,
                "worker %u gives up %u partition%s%s", worker->number, count, count == 1 ? "" : "s",
                lost ? ", lost to another member" : "");
-    if (!lost && drain(worker, REVOKE_DRAIN_MS)) {
-        commit(worker, true);
-    } else if (!worker->failed) {
-        if (!lost) {
-            commit(worker, true);
-        }
+    if (MUTANT("drain")) { /* commits what was read, done or not, and also what is not ours any more */
+        (void)progress_note_done(worker, window_filling(worker));
+        (void)progress_commit(worker, COMMIT_WAIT_MS);
+    } else if (!lost) {
+        (void)drain(worker, REVOKE_DRAIN_MS);
+        (void)(worker->failed || progress_commit(worker, COMMIT_WAIT_MS));
+    }
+    if (!worker->failed && !all_done(worker)) {
         discard(worker);
     }
-    forget_committable(worker);
+    progress_revoke(worker);
 }
 
 /* ---- the loop ---- */
@@ -328,6 +305,17 @@ static bool take_step(struct worker *worker, bool *ret_idle)
         *ret_idle = true;
         return poll_source(worker, 0, all_done(worker) ? IDLE_MS : 0, &count);
     }
+    if (host_monotonic_ms() >= worker->ask_again_ms) {
+        worker->ask_again_ms = 0;
+    }
+    if (worker->ask_again_ms != 0) {
+        *ret_idle = true;
+        return poll_source(worker, 0, KEEP_ALIVE_MS, &count);
+    }
+    if (!progress_ready(worker)) {
+        *ret_idle = true;
+        return poll_source(worker, 0, has_store(worker) && worker->session == NULL ? KEEP_ALIVE_MS : 0, &count);
+    }
     if (!filling_has_room(worker)) {
         *ret_idle = false;
         return hold_source(worker);
@@ -336,6 +324,9 @@ static bool take_step(struct worker *worker, bool *ret_idle)
     set_paused(worker, false);
     if (!poll_source(worker, POLL_RECORDS, idle_time(worker), &count)) {
         return false;
+    }
+    if (count > 0) {
+        FAILPOINT("after_poll");
     }
     *ret_idle = count < POLL_RECORDS;
     return true;
@@ -352,6 +343,11 @@ static void tell_lag(struct worker *worker)
     atomic_store_explicit(&worker->lag_known, lag.known != 0, memory_order_release);
 }
 
+static bool is_at_end(struct worker *worker)
+{
+    return worker->at_end && progress_ready(worker) && all_done(worker);
+}
+
 static bool step(struct worker *worker)
 {
     int64_t began = host_monotonic_ms();
@@ -360,17 +356,22 @@ static bool step(struct worker *worker)
     if (!take_step(worker, &idle) || !move_on(worker, idle, idle || !filling_has_room(worker) ? BUSY_MS : 0)) {
         return false;
     }
-    if (host_monotonic_ms() - worker->last_commit_ms >= COMMIT_MS) {
-        commit(worker, false);
+    bool due = host_monotonic_ms() - worker->last_commit_ms >= COMMIT_MS;
+    progress_step(worker, due);
+    if (due) {
+        if (!session_check(worker)) {
+            return false;
+        }
         tell_lag(worker);
         worker->last_commit_ms = host_monotonic_ms();
     }
-    if (worker->at_end && all_done(worker)) {
-        commit(worker, true);
+    if (!is_at_end(worker)) {
+        set_state(worker, WORKER_RUNNING);
+    } else if (!progress_commit(worker, COMMIT_WAIT_MS)) {
+        return false;
+    } else if (progress_settled(worker)) {
         tell_lag(worker);
         set_state(worker, WORKER_AT_END);
-    } else {
-        set_state(worker, WORKER_RUNNING);
     }
     nap(worker, began);
     return true;
@@ -444,7 +445,7 @@ static void stop_instances(struct worker *worker, int64_t deadline_ms)
         int64_t left = deadline_ms - host_monotonic_ms();
         sink_ops(&worker->pipeline->sinks[i])->stop(worker->sinks[i]->self, left > 0 ? left : 0);
     }
-    writer_close(worker);
+    session_close(worker);
 }
 
 static void *run(void *argument)
@@ -464,7 +465,7 @@ static void *run(void *argument)
                  "not everything could be finished in time; what is not committed is read again at the next start");
     }
     if (!worker->failed) {
-        commit(worker, true);
+        ok = progress_commit(worker, COMMIT_WAIT_MS);
     }
     discard(worker);
     stop_instances(worker, deadline);
@@ -486,6 +487,7 @@ static void make_counters(struct worker *worker)
     c->puts = metrics_counter(metrics, worker, "profile_writes");
     c->created = metrics_counter(metrics, worker, "profiles_created");
     c->conflicts = metrics_counter(metrics, worker, "profile_conflicts");
+    c->rewinds = metrics_counter(metrics, worker, "source_rewinds");
     c->triggers = metrics_counter(metrics, worker, "triggers");
     c->alerts = metrics_counter(metrics, worker, "alerts");
     c->dead_letters = metrics_counter(metrics, worker, "dead_letters");
@@ -609,7 +611,7 @@ void worker_free(struct worker *worker)
     event_decoder_free(worker->decoder);
     profile_text_free(&worker->rendered);
     text_free(&worker->scratch);
-    free(worker->committable);
+    progress_free(&worker->progress);
     free(worker->records);
     free(worker);
 }

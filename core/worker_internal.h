@@ -1,11 +1,12 @@
-/* What the parts of a worker share: worker.c (its loop), intake.c (records in), writer.c (profiles to the store),
- * emitter.c (outputs to the sinks). */
+/* What the parts of a worker share: worker.c (its loop), intake.c (records in), writer.c (profiles to the store), session.c
+ * (the connection to it), emitter.c (outputs to the sinks), progress.c (checkpoints and commits). */
 #ifndef WORKER_INTERNAL_H
 #define WORKER_INTERNAL_H
 
 #include "event.h"
 #include "fold.h"
 #include "output.h"
+#include "progress.h"
 #include "worker.h"
 #include <pthread.h>
 #include <stdatomic.h>
@@ -23,6 +24,7 @@ struct worker_counters {
     churn_counter *puts;    /* acknowledged writes of profiles */
     churn_counter *created; /* profiles written for the first time */
     churn_counter *conflicts;
+    churn_counter *rewinds; /* partitions read again because the store may have lost something */
     churn_counter *triggers;
     churn_counter *alerts;
     churn_counter *dead_letters;
@@ -54,6 +56,7 @@ struct worker {
     bool at_end;
     bool paused;
     int64_t blocked_since_ms; /* 0: not blocked */
+    int64_t ask_again_ms;     /* a processor could not tell: no record before; 0: none waits */
 
     /* windows: a ring from the oldest to the one being filled */
     struct arena_pool pool; /* the windows' memory */
@@ -62,6 +65,9 @@ struct worker {
 
     /* writer */
     void *session;
+    bool session_fresh;                 /* opened, and nothing was put yet */
+    char identity[CHURN_IDENTITY_SIZE]; /* of the store, in the newest session */
+    bool store_went_back;               /* it may have lost acknowledged writes: everything in flight is void */
     int64_t next_open_ms; /* not before, while the store is out of reach */
     int64_t open_pause_ms;
     int64_t retry_pause_ms;
@@ -71,11 +77,7 @@ struct worker {
     struct folder folder;
     struct profile_text rendered;
 
-    /* commits: per source partition the next offset; -1: nothing new */
-    int64_t *committable;
-    uint32_t committable_room;
-    bool commit_due;    /* something is new since the last commit */
-    bool commit_unsure; /* a commit was sent, and nobody has seen it stored */
+    struct progress progress;
     int64_t last_commit_ms;
 
     struct worker_counters counters;
@@ -104,11 +106,31 @@ bool intake_refused(struct worker *worker, struct window *window, const churn_re
 /* writer.c */
 /* Begins to write the profiles of a window that was filled. */
 bool writer_begin(struct worker *worker, struct window *window);
-/* Moves the window on: opens the store, sends, reads replies for up to `timeout_ms`. False when the worker failed. */
+/* Moves the window on: sends, reads replies for up to `timeout_ms`. False when the worker failed. */
 bool writer_step(struct worker *worker, struct window *window, uint32_t timeout_ms);
+/* For session.c: takes one answer to a put of the window; false when the worker failed. */
+bool writer_take_reply(struct worker *worker, struct window *window, const churn_put_reply *reply);
+/* … puts again what met a conflict, once all replies are taken. */
+bool writer_put_again(struct worker *worker, struct window *window, const churn_put_reply *replies, uint32_t count);
+/* … what the store has not answered is to be put again. */
+void writer_session_lost(struct window *window);
 /* Forgets an unfinished window. */
 void writer_discard(struct worker *worker, struct window *window);
-void writer_close(struct worker *worker);
+
+/* session.c */
+/* Opens the session where there is none. False when the worker failed; an outage is waited for. */
+bool session_step(struct worker *worker);
+/* Takes the store's answers to the window's puts (NULL: none is being written) and to progress.c; waits up to
+ * `timeout_ms` for the first. False when the worker failed. */
+bool session_poll(struct worker *worker, struct window *window, uint32_t timeout_ms);
+/* Looks whether an idle session still is what it was: nothing else would tell, until the next event comes. False when the
+ * worker failed. */
+bool session_check(struct worker *worker);
+/* The session is broken: logs why, closes it and opens another soon. */
+void session_lose(struct worker *worker, const char *message);
+void session_close(struct worker *worker);
+/* True while a window is being written. */
+bool session_is_writing(const struct worker *worker);
 
 /* emitter.c */
 /* Offers outputs to the sinks and takes their answers. */

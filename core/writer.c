@@ -7,10 +7,9 @@
  * under way. */
 #include "worker_internal.h"
 
+#include "fault.h"
 #include "host.h"
 
-#define FIRST_OPEN_PAUSE_MS 100
-#define LAST_OPEN_PAUSE_MS 5000
 #define FIRST_RETRY_MS 100
 #define LAST_RETRY_MS 2000
 
@@ -22,11 +21,6 @@ static const struct registry *registry_of(const struct worker *worker)
 static const churn_store_ops *ops_of(const struct worker *worker)
 {
     return store_ops(&worker->pipeline->store);
-}
-
-static void *store_self(const struct worker *worker)
-{
-    return worker->pipeline->store_instance->self;
 }
 
 static void set_stored(struct worker *worker, struct window *window, struct delta *delta)
@@ -78,6 +72,17 @@ static bool is_disjoint(const struct delta *delta, const struct profile *profile
     return true;
 }
 
+/* For tests only: the old rule, by which a delta counts as a whole if its end was not counted. */
+static bool ends_beyond(const struct delta *delta, const struct profile *profile)
+{
+    for (const struct range *range = delta->ranges; range != NULL; range = range->next) {
+        if (range->high >= profile_mark(profile, range->source)) {
+            return true;
+        }
+    }
+    return false;
+}
+
 static bool raise_marks(struct profile *profile, const struct delta *delta)
 {
     bool ok = true;
@@ -98,7 +103,8 @@ static bool merge(struct worker *worker, struct window *window, struct delta *de
         }
         cache_set_profile(&worker->cache, customer, empty);
     }
-    if (delta->skipped > 0 || !is_disjoint(delta, customer->profile)) {
+    bool whole = MUTANT("marks") || (MUTANT("straddle") && ends_beyond(delta, customer->profile));
+    if (!whole && (delta->skipped > 0 || !is_disjoint(delta, customer->profile))) {
         if (!fold_again(worker, window, delta, customer->profile)) {
             return false;
         }
@@ -119,12 +125,9 @@ static bool merge(struct worker *worker, struct window *window, struct delta *de
     return true;
 }
 
-static void lose_session(struct worker *worker, struct window *window, const char *message)
+void writer_session_lost(struct window *window)
 {
-    log_printf(worker->pipeline->log, CHURN_LOG_WARN, worker->pipeline->store.label, "%s; trying again", message);
-    writer_close(worker);
-    worker->next_open_ms = host_monotonic_ms() + FIRST_OPEN_PAUSE_MS;
-    for (uint32_t i = 0; window != NULL && i < window->delta_count; i++) {
+    for (uint32_t i = 0; i < window->delta_count; i++) {
         if (window->deltas[i]->state == DELTA_PUT) { /* written or not: a conflict will tell */
             window->deltas[i]->state = DELTA_MERGED;
         }
@@ -149,7 +152,7 @@ static bool put(struct worker *worker, struct window *window, uint32_t index)
     put.fields = worker->rendered.pairs;
     put.count = worker->rendered.count;
     if (ops_of(worker)->put(worker->session, &put, &err) != CHURN_OK) {
-        lose_session(worker, window, err.message);
+        session_lose(worker, err.message);
         return false;
     }
     delta->state = DELTA_PUT;
@@ -183,52 +186,37 @@ bool writer_begin(struct worker *worker, struct window *window)
     return worker->session == NULL || put_merged(worker, window);
 }
 
-static bool open_session(struct worker *worker)
+/* The store holds an older profile than it acknowledged, or none. True when reading must go back for it. */
+static bool went_back(struct worker *worker, const struct customer *customer, uint64_t stored_version)
 {
-    churn_error err = {.size = sizeof err};
-    int64_t now = host_monotonic_ms();
-    int32_t result;
-    if (now < worker->next_open_ms) {
-        return true;
+    uint64_t version = customer->profile->version;
+    if (stored_version >= version || MUTANT("identity")) {
+        return false;
     }
-    result = ops_of(worker)->open(store_self(worker), &worker->session, &err);
-    if (result == CHURN_OK) {
-        if (worker->open_pause_ms > 0) {
-            log_printf(worker->pipeline->log, CHURN_LOG_INFO, worker->pipeline->store.label, "reached again");
-        }
-        worker->open_pause_ms = 0;
-        return true;
+    if (stored_version == 0) {
+        log_printf(
+            worker->pipeline->log, CHURN_LOG_WARN, worker->pipeline->store.label,
+            "the profile of customer '%.*s' is gone from the store (deleted, expired, evicted or lost); it begins "
+            "anew from the checkpoints",
+            (int)customer->id_len, customer->id);
+    } else {
+        log_printf(worker->pipeline->log, CHURN_LOG_ERROR, worker->pipeline->store.label,
+                   "the profile of customer '%.*s' went back from version %llu to %llu: the store lost acknowledged "
+                   "writes; reading again from its checkpoints",
+                   (int)customer->id_len, customer->id, (unsigned long long)version,
+                   (unsigned long long)stored_version);
     }
-    worker->session = NULL;
-    if (result != CHURN_RETRY) {
-        return worker_fail(worker, "%s: %s", worker->pipeline->store.label, err.message);
-    }
-    log_printf(worker->pipeline->log, CHURN_LOG_WARN, worker->pipeline->store.label, "%s; waiting, nothing is lost",
-               err.message);
-    worker->open_pause_ms = worker->open_pause_ms == 0 ? FIRST_OPEN_PAUSE_MS : worker->open_pause_ms * 2;
-    if (worker->open_pause_ms > LAST_OPEN_PAUSE_MS) {
-        worker->open_pause_ms = LAST_OPEN_PAUSE_MS;
-    }
-    worker->next_open_ms = now + worker->open_pause_ms;
     return true;
 }
 
-static void warn_of_lost_writes(struct worker *worker, const struct customer *customer, const struct profile *stored)
+static bool check_marks(struct worker *worker, const struct profile *profile)
 {
-    if (stored->version == 0) {
-        log_printf(
-            worker->pipeline->log, CHURN_LOG_WARN, worker->pipeline->store.label,
-            "the profile of customer '%.*s' is gone from the store (deleted, expired or evicted); it begins anew",
-            (int)customer->id_len, customer->id);
-    } else if (stored->version < customer->profile->version) {
-        log_printf(
-            worker->pipeline->log, CHURN_LOG_ERROR, worker->pipeline->store.label,
-            "the profile of customer '%.*s' went back from version %llu to %llu: the store lost acknowledged writes, "
-            "and their events are missing from it; to restore it, delete its key and read the topics again from the "
-            "beginning, with another group_id",
-            (int)customer->id_len, customer->id, (unsigned long long)customer->profile->version,
-            (unsigned long long)stored->version);
+    for (uint32_t i = 0; i < profile->mark_count; i++) {
+        if (!progress_check_mark(worker, profile->marks[i].source, profile->marks[i].next)) {
+            return false;
+        }
     }
+    return true;
 }
 
 /* Takes the stored profile as the new base and merges the delta into it. */
@@ -246,18 +234,21 @@ static bool resolve_conflict(struct worker *worker, struct window *window, struc
     }
     stored->version = reply->version;
     metrics_add(worker->counters.conflicts, 1);
-    if (customer->profile->version > 0) {
-        warn_of_lost_writes(worker, customer, stored);
+    if (went_back(worker, customer, stored->version)) {
+        worker->store_went_back = true;
+        profile_free(stored, registry_of(worker));
+        return true;
     }
     cache_set_profile(&worker->cache, customer, stored);
-    return merge(worker, window, delta);
+    return check_marks(worker, stored) && merge(worker, window, delta);
 }
 
-static bool take_reply(struct worker *worker, struct window *window, const churn_put_reply *reply)
+bool writer_take_reply(struct worker *worker, struct window *window, const churn_put_reply *reply)
 {
     struct delta *delta = window->deltas[reply->id];
     struct profile *profile = delta->customer->profile;
-    switch (reply->result) {
+    FAILPOINT("mid_pipeline");
+    switch (reply->result == CHURN_RETRY && MUTANT("replies") ? CHURN_OK : reply->result) {
     case CHURN_OK:
         metrics_add(worker->counters.puts, 1);
         if (profile->version == 0) {
@@ -286,16 +277,11 @@ static bool take_reply(struct worker *worker, struct window *window, const churn
     }
 }
 
-/* Every reply is taken before anything is put again: a put ends the life of the replies' fields. */
-static bool take_replies(struct worker *worker, struct window *window, const churn_put_reply *replies, uint32_t count)
+bool writer_put_again(struct worker *worker, struct window *window, const churn_put_reply *replies, uint32_t count)
 {
     for (uint32_t i = 0; i < count; i++) {
-        if (!take_reply(worker, window, &replies[i])) {
-            return false;
-        }
-    }
-    for (uint32_t i = 0; i < count; i++) {
-        bool again = replies[i].result == CHURN_CONFLICT && window->deltas[replies[i].id]->state == DELTA_MERGED;
+        bool again = (replies[i].id & PROGRESS_ID) == 0 && replies[i].result == CHURN_CONFLICT &&
+                     window->deltas[replies[i].id]->state == DELTA_MERGED;
         if (again && !put(worker, window, (uint32_t)replies[i].id)) {
             return !worker->failed;
         }
@@ -314,39 +300,19 @@ static void finish(struct window *window)
 
 bool writer_step(struct worker *worker, struct window *window, uint32_t timeout_ms)
 {
-    churn_put_reply replies[POLL_REPLIES];
-    churn_error err = {.size = sizeof err};
-    uint32_t count = 0;
-    int32_t result;
-    if (worker->session == NULL) {
-        if (!open_session(worker)) {
-            return false;
-        }
-        if (worker->session == NULL || !put_merged(worker, window)) {
-            return !worker->failed;
-        }
-    }
-    if (worker->retry_ms != 0 && host_monotonic_ms() >= worker->retry_ms) {
+    bool again = worker->retry_ms != 0 && host_monotonic_ms() >= worker->retry_ms;
+    if (worker->session != NULL && (worker->session_fresh || again)) {
+        worker->session_fresh = false;
         worker->retry_ms = 0;
         if (!put_merged(worker, window)) {
             return false;
         }
     }
-    while (window->stored < window->delta_count && worker->session != NULL) {
-        result = ops_of(worker)->poll(worker->session, replies, POLL_REPLIES, timeout_ms, &count, &err);
-        if (result == CHURN_RETRY) {
-            lose_session(worker, window, err.message);
-        } else if (result == CHURN_FATAL) {
-            return worker_fail(worker, "%s: %s", worker->pipeline->store.label, err.message);
-        } else if (result != CHURN_OK) {
-            break;
-        } else if (!take_replies(worker, window, replies, count)) {
-            return false;
-        }
-        worker->moved = true;
-        timeout_ms = 0;
+    if (!session_poll(worker, window, timeout_ms)) {
+        return false;
     }
-    if (window->stored == window->delta_count) {
+    if (window->stored == window->delta_count && !worker->store_went_back) {
+        FAILPOINT("after_store_ack");
         finish(window);
     }
     return true;
@@ -366,13 +332,5 @@ void writer_discard(struct worker *worker, struct window *window)
         if (customer->filling == delta) {
             customer->filling = NULL;
         }
-    }
-}
-
-void writer_close(struct worker *worker)
-{
-    if (worker->session != NULL) {
-        ops_of(worker)->close(worker->session);
-        worker->session = NULL;
     }
 }

@@ -14,6 +14,7 @@
 #include <hiredis/hiredis.h>
 #include <inttypes.h>
 #include <poll.h>
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stdlib.h>
 #include <sys/socket.h>
@@ -21,6 +22,7 @@
 #define SHA_LEN 40
 #define ARG_ROOM 25 /* bytes around an argument of a command: `$`, its length, two line ends */
 #define RECEIVE_SIZE (64 * 1024)
+#define REPLICAS_WAIT "200" /* ms that one WAIT may hold up the connection */
 
 /* KEYS[1]; ARGV: expected version, ttl in ms (0: none), then name, value, … with _v among them.
  * 1: written; else what is stored. A script that fails is not rolled back, hence
@@ -49,9 +51,17 @@ struct redis_store {
     int64_t database;
     int64_t timeout_ms;
     int64_t connect_timeout_ms;
+    int32_t durability; /* enum durability */
+    int64_t replicas;
+    _Atomic int durability_said;
     const churn_host *host;
     char where[280]; /* HOST:PORT, for messages */
 };
+
+/* When a write counts as safe, so that the source may forget its events. */
+enum durability { DURABILITY_ACKNOWLEDGED, DURABILITY_REPLICAS, DURABILITY_FSYNC };
+
+static const char *const durabilities[] = {"acknowledged", "replicas", "fsync", NULL};
 
 static const churn_option options[] = {
     {"host", .type = CHURN_OPTION_STRING, .default_text = "localhost",
@@ -69,15 +79,26 @@ static const churn_option options[] = {
      .help = "Time without any answer after which a connection counts as broken."},
     {"connect_timeout", .type = CHURN_OPTION_DURATION, .default_text = "2s", .min = 10, .max = 3600000,
      .offset = offsetof(struct redis_store, connect_timeout_ms), .help = "Longest wait for a connection."},
+    {"durability", .type = CHURN_OPTION_ENUM, .default_text = "acknowledged", .choices = durabilities,
+     .offset = offsetof(struct redis_store, durability),
+     .help =
+         "When offsets may be committed: once Redis has acknowledged the profiles (acknowledged); once `replicas` of "
+         "its "
+         "replicas have them too (replicas); fsync demands a Redis with appendonly yes and appendfsync always, which "
+         "has them on disk when it acknowledges. What a Redis loses all the same after a crash or a failover is read "
+         "again from the source."},
+    {"replicas", .type = CHURN_OPTION_INT, .default_text = "1", .min = 1, .max = 1000,
+     .offset = offsetof(struct redis_store, replicas),
+     .help = "With `durability: replicas`: how many replicas must have a write."},
 };
 
 /* --- Sessions --- */
 
-enum pending_kind { PENDING_PUT, PENDING_SCRIPT, PENDING_CALL };
+enum pending_kind { PENDING_PUT, PENDING_FLUSH, PENDING_SCRIPT, PENDING_CALL };
 
 /* A command whose reply has not been read. */
 struct pending {
-    uint64_t id;     /* PENDING_PUT: the caller's */
+    uint64_t id;     /* PENDING_PUT, PENDING_FLUSH: the caller's */
     uint64_t key_at; /* PENDING_PUT: where its key is, counted from the session's beginning */
     uint32_t key_len;
     enum pending_kind kind;
@@ -90,7 +111,7 @@ struct held {
 };
 
 struct session {
-    const struct redis_store *store;
+    struct redis_store *store;
     redisContext *connection; /* owns the socket; all reading and writing is done here */
     redisReader *reader;
     char *out; /* commands; the first out_sent bytes of out_len are sent */
@@ -112,6 +133,7 @@ struct session {
     bool waiting;
     bool script_sent; /* the script is being loaded again */
     char sha[SHA_LEN + 1];
+    char identity[CHURN_IDENTITY_SIZE];    /* run_id:master_replid */
     char broken[CHURN_ERROR_MESSAGE_SIZE]; /* why the session is of no use any more, or "" */
 };
 
@@ -333,7 +355,7 @@ static bool expect(struct session *s, enum pending_kind kind, uint64_t id, churn
 }
 
 /* Queues a whole command. */
-static bool queue(struct session *s, enum pending_kind kind, const churn_str *args, uint32_t count)
+static bool queue(struct session *s, enum pending_kind kind, uint64_t id, const churn_str *args, uint32_t count)
 {
     size_t bytes = ARG_ROOM;
     char *at;
@@ -341,7 +363,7 @@ static bool queue(struct session *s, enum pending_kind kind, const churn_str *ar
         bytes += args[i].len + (size_t)ARG_ROOM;
     }
     at = reserve_out(s, bytes);
-    if (at == NULL || !expect(s, kind, 0, (churn_str){0})) {
+    if (at == NULL || !expect(s, kind, id, (churn_str){0})) {
         return false;
     }
     at = write_count(at, '*', count);
@@ -355,7 +377,7 @@ static bool queue(struct session *s, enum pending_kind kind, const churn_str *ar
 static bool queue_script(struct session *s)
 {
     const churn_str args[] = {text_arg("SCRIPT"), text_arg("LOAD"), text_arg(put_script)};
-    return queue(s, PENDING_SCRIPT, args, 3);
+    return queue(s, PENDING_SCRIPT, 0, args, 3);
 }
 
 /* --- The socket --- */
@@ -634,6 +656,24 @@ static bool answer_put(struct session *s, const struct pending *put, redisReply 
     }
 }
 
+/* Turns the reply to WAIT into the answer to a flush; takes over `reply`. */
+static void answer_flush(struct session *s, uint64_t id, redisReply *reply, churn_put_reply *answer)
+{
+    const struct redis_store *store = s->store;
+    *answer = (churn_put_reply){.size = sizeof *answer, .id = id, .result = CHURN_OK};
+    if (reply->type == REDIS_REPLY_ERROR) {
+        bool fatal = judge(reply->str) == VERDICT_FATAL;
+        answer_message(s, reply, answer, fatal ? CHURN_FATAL : CHURN_RETRY, "Redis at %s: WAIT: %s", store->where,
+                       reply->str);
+    } else if (reply->type == REDIS_REPLY_INTEGER && reply->integer < store->replicas) {
+        answer_message(s, reply, answer, CHURN_RETRY,
+                       "%lld of the %" PRId64 " replicas that `replicas` asks for have what Redis at %s acknowledged",
+                       reply->integer, store->replicas, store->where);
+    } else {
+        freeReplyObject(reply);
+    }
+}
+
 /* Answers puts from what has been read. */
 static uint32_t collect(struct session *s, churn_put_reply *replies, uint32_t max)
 {
@@ -647,6 +687,8 @@ static uint32_t collect(struct session *s, churn_put_reply *replies, uint32_t ma
         pending = take_pending(s);
         if (pending.kind == PENDING_SCRIPT) {
             script_loaded(s, reply);
+        } else if (pending.kind == PENDING_FLUSH) {
+            answer_flush(s, pending.id, reply, &replies[count++]);
         } else if (answer_put(s, &pending, reply, &replies[count])) {
             count++;
         } else {
@@ -665,7 +707,7 @@ static uint32_t collect(struct session *s, churn_put_reply *replies, uint32_t ma
 static bool puts_pending(const struct session *s)
 {
     for (size_t i = s->head; i < s->pending_count; i++) {
-        if (s->pending[i].kind == PENDING_PUT) {
+        if (s->pending[i].kind == PENDING_PUT || s->pending[i].kind == PENDING_FLUSH) {
             return true;
         }
     }
@@ -702,7 +744,7 @@ static int32_t check_free(struct session *s, churn_error *err)
 
 static int32_t call(struct session *s, const churn_str *args, uint32_t count, redisReply **ret, churn_error *err)
 {
-    return queue(s, PENDING_CALL, args, count) ? await(s, ret, err) : fail_memory(err);
+    return queue(s, PENDING_CALL, 0, args, count) ? await(s, ret, err) : fail_memory(err);
 }
 
 /* Reports an error reply on `key`, which it frees. */
@@ -824,6 +866,22 @@ static int32_t redis_put(void *session, const churn_put *put, churn_error *err)
     at = write_pairs(at, &version, 1);
     s->out_len = (size_t)(write_pairs(at, put->fields, put->count) - s->out);
     return CHURN_OK;
+}
+
+static int32_t redis_flush(void *session, uint64_t id, churn_error *err)
+{
+    struct session *s = session;
+    char number[21];
+    const churn_str args[] = {text_arg("WAIT"), number_arg(number, (uint64_t)s->store->replicas),
+                              text_arg(REPLICAS_WAIT)};
+    release_held(s);
+    if (s->broken[0] != '\0') {
+        return fail_broken(s, err);
+    }
+    if (s->store->durability != DURABILITY_REPLICAS) {
+        return CHURN_OK; /* an acknowledgement is all there is, or the server syncs before it acknowledges */
+    }
+    return queue(s, PENDING_FLUSH, id, args, 3) ? CHURN_PENDING : fail_memory(err);
 }
 
 static int32_t redis_poll(void *session, churn_put_reply *replies, uint32_t max, uint32_t timeout_ms,
@@ -956,30 +1014,125 @@ static const char *info_value(const char *info, const char *name, int *ret_len)
     return NULL;
 }
 
-/* A server that evicts keys loses events that were counted. INFO may be forbidden: then nobody can tell. */
+/* INFO may be forbidden: then *ret is NULL, for nobody can tell. The caller frees it. */
+static int32_t ask_info(struct session *s, const char *section, redisReply **ret, churn_error *err)
+{
+    const churn_str args[] = {text_arg("INFO"), text_arg(section)};
+    int32_t result = call(s, args, 2, ret, err);
+    if (result == CHURN_OK && (*ret)->type != REDIS_REPLY_STRING) {
+        freeReplyObject(*ret);
+        *ret = NULL;
+    }
+    return result;
+}
+
+/* A server that evicts keys loses events that were counted. */
 static int32_t check_eviction(struct session *s, churn_error *err)
 {
-    const churn_str args[] = {text_arg("INFO"), text_arg("memory")};
     const char *limit, *policy;
     redisReply *reply;
     int limit_len = 0, policy_len = 0;
-    int32_t result = call(s, args, 2, &reply, err);
-    if (result != CHURN_OK) {
+    int32_t result = ask_info(s, "memory", &reply, err);
+    if (result != CHURN_OK || reply == NULL) {
         return result;
     }
-    if (reply->type == REDIS_REPLY_STRING) {
-        limit = info_value(reply->str, "maxmemory", &limit_len);
-        policy = info_value(reply->str, "maxmemory_policy", &policy_len);
-        if (limit != NULL && policy != NULL && strtoull(limit, NULL, 10) != 0 &&
-            strncmp(policy, "noeviction", 10) != 0) {
-            churn_log(s->store->host, CHURN_LOG_WARN,
-                      "Redis at %s may throw profiles away when its memory is full, and their events are then LOST: "
-                      "maxmemory-policy is %.*s; set it to noeviction",
-                      s->store->where, policy_len, policy);
-        }
+    limit = info_value(reply->str, "maxmemory", &limit_len);
+    policy = info_value(reply->str, "maxmemory_policy", &policy_len);
+    if (limit != NULL && policy != NULL && strtoull(limit, NULL, 10) != 0 && strncmp(policy, "noeviction", 10) != 0) {
+        churn_log(s->store->host, CHURN_LOG_WARN,
+                  "Redis at %s may throw profiles away when its memory is full, and their events are then LOST: "
+                  "maxmemory-policy is %.*s; set it to noeviction",
+                  s->store->where, policy_len, policy);
     }
     freeReplyObject(reply);
     return CHURN_OK;
+}
+
+/* Appends a line's value and a colon to a text of CHURN_IDENTITY_SIZE. */
+static void append_value(char *text, const redisReply *info, const char *name)
+{
+    int len = 0;
+    const char *value = info_value(info->str, name, &len);
+    size_t used = strlen(text);
+    (void)snprintf(text + used, CHURN_IDENTITY_SIZE - used, "%.*s:", len, value != NULL ? value : "");
+}
+
+/* `run_id` changes with every start of the server, `master_replid` also when its data was replaced by another server's
+ * while it ran. */
+static int32_t redis_identity(void *session, char text[CHURN_IDENTITY_SIZE], churn_error *err)
+{
+    static const char *const sections[] = {"server", "replication"}, *const names[] = {"run_id", "master_replid"};
+    struct session *s = session;
+    int32_t result = check_free(s, err);
+    text[0] = '\0';
+    for (int i = 0; i < 2 && result == CHURN_OK; i++) {
+        redisReply *reply = NULL;
+        result = ask_info(s, sections[i], &reply, err);
+        if (result == CHURN_OK && reply != NULL) {
+            append_value(text, reply, names[i]);
+            freeReplyObject(reply);
+        }
+    }
+    return result;
+}
+
+/* A replica takes no writes. */
+static int32_t check_role(struct session *s, churn_error *err)
+{
+    redisReply *reply;
+    const char *role;
+    int len = 0;
+    bool replica;
+    int32_t result = ask_info(s, "replication", &reply, err);
+    if (result != CHURN_OK) {
+        return result;
+    }
+    if (reply == NULL) {
+        churn_log(s->store->host, CHURN_LOG_WARN,
+                  "Redis at %s does not let this user call INFO: a failover that loses writes can go unnoticed",
+                  s->store->where);
+        return CHURN_OK;
+    }
+    role = info_value(reply->str, "role", &len);
+    replica = role != NULL && strncmp(role, "slave", 5) == 0;
+    freeReplyObject(reply);
+    return replica ? churn_fail(err, CHURN_RETRY, "Redis at %s is a replica, which takes no writes", s->store->where)
+                   : CHURN_OK;
+}
+
+/* *ret: CONFIG says that it is; false also where CONFIG is forbidden. */
+static int32_t config_is(struct session *s, const char *name, const char *value, bool *ret, churn_error *err)
+{
+    const churn_str args[] = {text_arg("CONFIG"), text_arg("GET"), text_arg(name)};
+    redisReply *reply;
+    int32_t result = call(s, args, 3, &reply, err);
+    if (result == CHURN_OK) {
+        *ret = reply->type == REDIS_REPLY_ARRAY && reply->elements == 2 && is_text(reply->element[1]) &&
+               strcmp(reply->element[1]->str, value) == 0;
+        freeReplyObject(reply);
+    }
+    return result;
+}
+
+static int32_t check_durability(struct session *s, churn_error *err)
+{
+    bool file = false, always = false;
+    int32_t result = CHURN_OK;
+    if (s->store->durability == DURABILITY_FSYNC) {
+        result = config_is(s, "appendonly", "yes", &file, err);
+        result = result == CHURN_OK ? config_is(s, "appendfsync", "always", &always, err) : result;
+        if (result == CHURN_OK && !(file && always)) {
+            result = churn_fail_option(err, "durability",
+                                       "fsync needs a Redis that syncs before it acknowledges, and lets CONFIG GET say "
+                                       "so: set `appendonly yes` and `appendfsync always` on %s",
+                                       s->store->where);
+        }
+    }
+    if (result == CHURN_OK && atomic_exchange(&s->store->durability_said, 1) == 0) {
+        churn_log(s->store->host, CHURN_LOG_INFO, "Redis at %s: durability: %s", s->store->where,
+                  durabilities[s->store->durability]);
+    }
+    return result;
 }
 
 static int32_t load_script(struct session *s, churn_error *err)
@@ -1036,7 +1189,8 @@ static void redis_close(void *session)
 static int32_t redis_open(void *self, void **ret_session, churn_error *err)
 {
     static int32_t (*const steps[])(struct session *, churn_error *) = {
-        connect_session, log_in, select_database, load_script, name_connection, check_eviction,
+        connect_session, log_in,          select_database,  check_role,
+        load_script,     name_connection, check_durability, check_eviction,
     };
     struct session *s = calloc(1, sizeof *s);
     if (s == NULL) {
@@ -1083,6 +1237,8 @@ static const churn_store_ops ops = {
     .write = redis_write,
     .close = redis_close,
     .destroy = redis_destroy,
+    .identity = redis_identity,
+    .flush = redis_flush,
 };
 
 CHURN_PLUGIN(.kind = CHURN_KIND_STORE, .name = "redis", .version = "1.0.0",

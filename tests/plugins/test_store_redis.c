@@ -513,7 +513,8 @@ static void memory_and_roles(void)
     void *s, *t;
     begin();
     s = session_new();
-    CU_ASSERT_EQUAL(fake.log_lines, 0);
+    CU_ASSERT_EQUAL(fake.log_lines, 1);
+    CU_ASSERT_PTR_NOT_NULL(strstr(fake.last_log, "durability: acknowledged"));
     CU_ASSERT(admin(NULL, "CONFIG SET maxmemory 1"));
     reply = put_for(s, "k", 0, "a", "1", 0);
     CU_ASSERT(says(&reply, CHURN_RETRY, "OOM"));

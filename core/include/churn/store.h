@@ -109,9 +109,9 @@ typedef struct churn_store_ops {
      */
     int32_t (*identity)(void *session, char text[CHURN_IDENTITY_SIZE], churn_error *err);
     /**
-     * Optional: queues a question that poll answers like a put of `id`: CHURN_OK once every put that was answered before
-     * is as durable as the store's options promise; CHURN_RETRY with a message while it is not. NULL: it always is.
-     * [worker]
+     * Optional: is every put that was answered before as durable as the store's options promise? CHURN_OK: it is.
+     * CHURN_PENDING: asked, and poll answers it like a put of `id`: CHURN_OK, or CHURN_RETRY with a message while it is
+     * not. CHURN_RETRY: the session is broken. NULL: it always is. [worker]
      */
     int32_t (*flush)(void *session, uint64_t id, churn_error *err);
     /** Optional: calls `fn` with every key that begins with `prefix`, in any order, one perhaps more than once; keys that

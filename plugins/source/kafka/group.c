@@ -15,6 +15,16 @@ static struct topic *topic_of(const struct kafka_source *s, const char *name)
     return NULL;
 }
 
+const struct topic *topic_of_identity(const struct kafka_source *s, const char *identity)
+{
+    for (uint32_t i = 0; i < s->topic_count; i++) {
+        if (strcmp(s->topics[i].identity, identity) == 0) {
+            return &s->topics[i];
+        }
+    }
+    return NULL;
+}
+
 void group_topic_missing(const struct kafka_source *s, const char *name)
 {
     struct topic *t = topic_of(s, name);
@@ -50,6 +60,12 @@ struct part *group_part(const struct kafka_source *s, const char *topic, int32_t
         }
     }
     return NULL;
+}
+
+struct part *group_part_of(const struct kafka_source *s, const char *identity, int32_t partition)
+{
+    const struct topic *t = topic_of_identity(s, identity);
+    return t != NULL ? group_part(s, t->name, partition) : NULL;
 }
 
 static rd_kafka_resp_err_t give_assignment(struct kafka_source *s, const rd_kafka_topic_partition_list_t *list)
@@ -95,6 +111,12 @@ static int choose_start(struct kafka_source *s, rd_kafka_topic_partition_t *p)
     return 1;
 }
 
+/* Whether the group passed over nothing, so that the partition from its beginning is what it counted. */
+static uint32_t whole(const struct kafka_source *s)
+{
+    return s->start == START_BEGINNING ? CHURN_POSITION_WHOLE : 0;
+}
+
 /* Fills in where the partitions of `list` begin; 0 when the brokers did not answer. */
 static int find_starts(struct kafka_source *s, rd_kafka_topic_partition_list_t *list)
 {
@@ -109,7 +131,7 @@ static int find_starts(struct kafka_source *s, rd_kafka_topic_partition_list_t *
         }
     }
     if (code == RD_KAFKA_RESP_ERR_GROUP_AUTHORIZATION_FAILED || code == RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED) {
-        source_fail(s, "the committed offsets of group `%s` cannot be read: %s", s->group_id, rd_kafka_err2str(code));
+        source_fail(s, "the committed offsets of group `%s` cannot be read: %s", s->group, rd_kafka_err2str(code));
     } else if (code != RD_KAFKA_RESP_ERR_NO_ERROR) {
         churn_log(s->host, CHURN_LOG_DEBUG, "committed offsets: %s; asking again", rd_kafka_err2str(code));
     }
@@ -119,8 +141,11 @@ static int find_starts(struct kafka_source *s, rd_kafka_topic_partition_list_t *
 static struct part make_part(const struct kafka_source *s, struct topic *t, const rd_kafka_topic_partition_t *from)
 {
     const struct bounds *b = bounds_find(s, t->name, from->partition);
+    int resumed = from->offset >= 0 && from->opaque != s;
     struct part p = {.topic = t->name,
+                     .identity = t->identity,
                      .partition = from->partition,
+                     .flags = whole(s) | (resumed ? CHURN_POSITION_RESUMED : 0),
                      .position = from->offset >= 0 ? from->offset : OFFSET_UNKNOWN,
                      .low = b != NULL ? b->low : OFFSET_UNKNOWN,
                      .end = b != NULL ? b->end : 0};
@@ -185,8 +210,10 @@ static void announce(struct kafka_source *s, const struct part *parts, uint32_t 
         return;
     }
     for (uint32_t i = 0; i < count; i++) {
-        positions[i] =
-            (churn_position){.topic = parts[i].topic, .partition = parts[i].partition, .offset = parts[i].position};
+        positions[i] = (churn_position){.topic = parts[i].identity,
+                                        .partition = parts[i].partition,
+                                        .offset = parts[i].position,
+                                        .flags = parts[i].flags};
     }
     if (revoked) {
         l->revoked(l->ctx, positions, count, lost);
@@ -216,7 +243,7 @@ void group_complete(struct kafka_source *s)
         forward_records(s, list);
         code = give_assignment(s, list);
         if (code != RD_KAFKA_RESP_ERR_NO_ERROR) {
-            source_fail(s, "the partitions of group `%s` cannot be assigned: %s", s->group_id, rd_kafka_err2str(code));
+            source_fail(s, "the partitions of group `%s` cannot be assigned: %s", s->group, rd_kafka_err2str(code));
         }
         commit_chosen(s, list);
     }

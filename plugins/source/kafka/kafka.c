@@ -55,6 +55,15 @@ static const churn_option options[] = {
      .help = "Where a group begins to read a partition of which it has committed nothing.",
      .type = CHURN_OPTION_ENUM,
      .offset = offsetof(struct kafka_source, start)},
+    {.name = "epoch",
+     .default_text = "0",
+     .help = "Another number for topics that were made anew, or for another cluster with the same names: offsets, "
+             "marks and "
+             "the group's position begin anew, and positions carry it, as in customer-events@1.",
+     .min = 0,
+     .max = INT32_MAX,
+     .type = CHURN_OPTION_INT,
+     .offset = offsetof(struct kafka_source, epoch)},
     {.name = "buffer",
      .default_text = "32MiB",
      .help = "How much each worker fetches ahead, over all of its partitions; one fetch may exceed it.",
@@ -85,7 +94,7 @@ static int32_t set_own(const struct kafka_source *s, rd_kafka_conf_t *conf, chur
 {
     char kbytes[32];
     const char *const own[][2] = {
-        {"group.id", s->group_id},
+        {"group.id", s->group},
         {"enable.auto.commit", "false"},
         {"enable.auto.offset.store", "false"},
         {"auto.offset.reset", "error"},
@@ -143,6 +152,19 @@ static int32_t check_topic(const char *name, churn_error *err)
     return CHURN_OK;
 }
 
+/* NULL when memory ran out. */
+static char *with_epoch(const struct kafka_source *s, const char *name, const char *separator)
+{
+    size_t size = strlen(name) + strlen(separator) + 24;
+    char *text = malloc(size);
+    if (text != NULL && s->epoch > 0) {
+        (void)snprintf(text, size, "%s%s%lld", name, separator, (long long)s->epoch);
+    } else if (text != NULL) {
+        (void)snprintf(text, size, "%s", name);
+    }
+    return text;
+}
+
 /* Keeps each name once: two settings may well name the same topic. */
 static int32_t take_topics(struct kafka_source *s, churn_error *err)
 {
@@ -159,8 +181,14 @@ static int32_t take_topics(struct kafka_source *s, churn_error *err)
         while (k < s->topic_count && strcmp(s->topics[k].name, name) != 0) {
             k++;
         }
-        s->topics[k].name = name;
-        s->topic_count += k == s->topic_count;
+        if (k == s->topic_count) {
+            s->topics[k].name = name;
+            s->topics[k].identity = with_epoch(s, name, "@");
+            s->topic_count++;
+            if (s->topics[k].identity == NULL) {
+                return churn_fail(err, CHURN_FATAL, "out of memory");
+            }
+        }
     }
     return CHURN_OK;
 }
@@ -168,8 +196,13 @@ static int32_t take_topics(struct kafka_source *s, churn_error *err)
 static void source_destroy(void *self)
 {
     struct kafka_source *s = self;
+    for (uint32_t i = 0; s->topics != NULL && i < s->topic_count; i++) {
+        free(s->topics[i].identity);
+    }
     free(s->topics);
+    free(s->group);
     s->topics = NULL;
+    s->group = NULL;
 }
 
 static int32_t source_create(void *self, const churn_host *host, churn_error *err)
@@ -177,6 +210,10 @@ static int32_t source_create(void *self, const churn_host *host, churn_error *er
     struct kafka_source *s = self;
     rd_kafka_conf_t *conf;
     s->host = host;
+    s->group = with_epoch(s, s->group_id, ".epoch");
+    if (s->group == NULL) {
+        return churn_fail(err, CHURN_FATAL, "out of memory");
+    }
     if (take_topics(s, err) != CHURN_OK || (conf = make_conf(s, err)) == NULL ||
         kafka_client_try(RD_KAFKA_CONSUMER, conf, err) != CHURN_OK) {
         source_destroy(s);
@@ -266,6 +303,8 @@ static const churn_source_ops ops = {
     .lag = source_lag,
     .stop = source_stop,
     .destroy = source_destroy,
+    .bounds = source_bounds,
+    .offset_at = source_offset_at,
 };
 
 CHURN_PLUGIN(.kind = CHURN_KIND_SOURCE, .name = "kafka", .version = "1.0.0",

@@ -46,7 +46,7 @@ static void log_commit(const struct kafka_source *s, rd_kafka_resp_err_t code)
 {
     if (code != RD_KAFKA_RESP_ERR_NO_ERROR) {
         churn_log(s->host, is_explained(code) ? CHURN_LOG_DEBUG : CHURN_LOG_WARN,
-                  "offsets of group `%s` were not committed: %s; a later commit includes them", s->group_id,
+                  "offsets of group `%s` were not committed: %s; a later commit includes them", s->group,
                   rd_kafka_err2str(code));
     }
 }
@@ -90,8 +90,10 @@ int32_t source_commit(void *self, const churn_position *positions, uint32_t coun
     }
     list = rd_kafka_topic_partition_list_new((int)count);
     for (uint32_t i = 0; i < count; i++) {
-        rd_kafka_topic_partition_list_add(list, positions[i].topic, positions[i].partition)->offset =
-            positions[i].offset;
+        const struct topic *t = topic_of_identity(s, positions[i].topic);
+        if (t != NULL) {
+            rd_kafka_topic_partition_list_add(list, t->name, positions[i].partition)->offset = positions[i].offset;
+        }
     }
     code = wait ? commit_and_wait(s, list) : rd_kafka_commit(s->rk, list, 1);
     rd_kafka_topic_partition_list_destroy(list);
@@ -123,7 +125,7 @@ static rd_kafka_resp_err_t seek_fetcher(struct kafka_source *s, rd_kafka_topic_p
 int32_t source_seek(void *self, const churn_position *to, churn_error *err)
 {
     struct kafka_source *s = self;
-    struct part *p = group_part(s, to->topic, to->partition);
+    struct part *p = group_part_of(s, to->topic, to->partition);
     rd_kafka_topic_partition_list_t *list;
     rd_kafka_topic_partition_t *starting;
     rd_kafka_resp_err_t code = RD_KAFKA_RESP_ERR_NO_ERROR;
@@ -131,13 +133,13 @@ int32_t source_seek(void *self, const churn_position *to, churn_error *err)
         return churn_fail(err, CHURN_RETRY, "topic `%s` partition %d is not assigned to this worker", to->topic,
                           (int)to->partition);
     }
-    starting = s->assigning != NULL ? rd_kafka_topic_partition_list_find(s->assigning, to->topic, to->partition) : NULL;
+    starting = s->assigning != NULL ? rd_kafka_topic_partition_list_find(s->assigning, p->topic, to->partition) : NULL;
     if (starting != NULL) {
         starting->offset = to->offset;
         starting->opaque = NULL; /* no longer our choice */
     } else {
         list = rd_kafka_topic_partition_list_new(1);
-        rd_kafka_topic_partition_list_add(list, to->topic, to->partition)->offset = to->offset;
+        rd_kafka_topic_partition_list_add(list, p->topic, to->partition)->offset = to->offset;
         code = seek_fetcher(s, list);
         rd_kafka_topic_partition_list_destroy(list);
     }
@@ -148,6 +150,35 @@ int32_t source_seek(void *self, const churn_position *to, churn_error *err)
     p->position = to->offset;
     p->finished = s->host->until_end && p->position >= p->end;
     return CHURN_OK;
+}
+
+static int32_t ask_for_host(struct kafka_source *s, const char *identity, int32_t partition, int64_t which,
+                            int64_t *ret_offset, churn_error *err)
+{
+    const struct topic *t = topic_of_identity(s, identity);
+    rd_kafka_resp_err_t code =
+        t != NULL ? offsets_ask_one(s, t->name, partition, which, ret_offset) : RD_KAFKA_RESP_ERR__UNKNOWN_TOPIC;
+    return code == RD_KAFKA_RESP_ERR_NO_ERROR
+               ? CHURN_OK
+               : churn_fail(err, CHURN_RETRY, "topic `%s` partition %d: its offsets cannot be asked for: %s", identity,
+                            (int)partition, rd_kafka_err2str(code));
+}
+
+int32_t source_bounds(void *self, const char *topic, int32_t partition, int64_t *ret_low, int64_t *ret_end,
+                      churn_error *err)
+{
+    int32_t result = ask_for_host(self, topic, partition, RD_KAFKA_OFFSET_BEGINNING, ret_low, err);
+    return result == CHURN_OK ? ask_for_host(self, topic, partition, RD_KAFKA_OFFSET_END, ret_end, err) : result;
+}
+
+int32_t source_offset_at(void *self, const char *topic, int32_t partition, int64_t timestamp_ms, int64_t *ret_offset,
+                         churn_error *err)
+{
+    int64_t from_ms = timestamp_ms > 0 ? timestamp_ms : 0; /* below are librdkafka's words for other things */
+    int32_t result = ask_for_host(self, topic, partition, from_ms, ret_offset, err);
+    return result == CHURN_OK && *ret_offset < 0 /* nothing is that new */
+               ? ask_for_host(self, topic, partition, RD_KAFKA_OFFSET_END, ret_offset, err)
+               : result;
 }
 
 /* Records of a partition that are still to come; -1 when not known yet. */

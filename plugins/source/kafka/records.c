@@ -48,9 +48,10 @@ static void offset_lost(struct kafka_source *s, const rd_kafka_message_t *m)
     source_fail(
         s,
         "topic `%s` partition %d: group `%s` is at offset %lld, but the partition holds %lld to %lld. Records expired "
-        "before they were read, or the topic was made anew. Move the group's offsets on purpose "
-        "(kafka-consumer-groups.sh --reset-offsets) or choose a new group_id",
-        topic, (int)m->partition, s->group_id, (long long)p->position, (long long)low, (long long)high);
+        "before they were read: move the group's offsets on purpose (kafka-consumer-groups.sh --reset-offsets) or "
+        "choose "
+        "a new group_id. Or the topic was made anew: set `epoch` to a number not used before (epoch: 1)",
+        topic, (int)m->partition, s->group, (long long)p->position, (long long)low, (long long)high);
 }
 
 static void check_fatal(struct kafka_source *s)
@@ -90,7 +91,7 @@ static void take_error(struct kafka_source *s, const rd_kafka_message_t *m)
         source_fail(s, "topic `%s`: %s", topic, rd_kafka_err2str(m->err));
         break;
     case RD_KAFKA_RESP_ERR_GROUP_AUTHORIZATION_FAILED:
-        source_fail(s, "group `%s`: %s", s->group_id, rd_kafka_err2str(m->err));
+        source_fail(s, "group `%s`: %s", s->group, rd_kafka_err2str(m->err));
         break;
     case RD_KAFKA_RESP_ERR__FATAL:
         check_fatal(s);
@@ -126,7 +127,7 @@ static void fill_record(churn_record *r, const struct part *p, const rd_kafka_me
                         .key = {.ptr = m->key, .len = (uint32_t)m->key_len},
                         .value = {.ptr = m->payload, .len = (uint32_t)m->len},
                         .timestamp_ms = timestamp > 0 ? timestamp : 0,
-                        .topic = p->topic,
+                        .topic = p->identity,
                         .partition = p->partition,
                         .offset = m->offset};
 }

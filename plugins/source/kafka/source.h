@@ -21,6 +21,7 @@ enum { START_BEGINNING, START_END };
 /* A configured topic. */
 struct topic {
     const char *name;
+    char *identity; /* as the host knows it: the name, with the epoch behind it where there is one */
     int missing;  /* it was found not to exist, and that was said */
     int appeared; /* it was missing once: all of its records are newer than this run */
 };
@@ -28,8 +29,10 @@ struct topic {
 /* An assigned partition. */
 struct part {
     const char *topic;
+    const char *identity;        /* of its topic */
     const rd_kafka_topic_t *rkt; /* of its newest record; tells records apart fast */
     int32_t partition;
+    uint32_t flags;   /* CHURN_POSITION_…, as it was assigned */
     int finished;     /* until_end: read to its end */
     int64_t position; /* next offset to hand out, OFFSET_UNKNOWN before the first */
     int64_t low;      /* where an unknown position begins at the latest; OFFSET_UNKNOWN: not known */
@@ -50,11 +53,13 @@ struct kafka_source {
     churn_list topic_names;
     const char *group_id;
     int32_t start;
+    int64_t epoch;
     int64_t buffer;
     churn_map properties;
 
     const churn_host *host;
     const churn_source_listener *listener;
+    char *group; /* the consumer group: group_id, with the epoch behind it where there is one */
     struct kafka_client *client;
     rd_kafka_t *rk;
     int paused;
@@ -123,8 +128,12 @@ void group_complete(struct kafka_source *s);
 
 void group_drop_pending(struct kafka_source *s);
 
-/* An assigned partition, or NULL. */
+/* An assigned partition, or NULL; by its topic's name, or as the host knows it. */
 struct part *group_part(const struct kafka_source *s, const char *topic, int32_t partition);
+struct part *group_part_of(const struct kafka_source *s, const char *identity, int32_t partition);
+
+/* NULL for a topic that is not configured. */
+const struct topic *topic_of_identity(const struct kafka_source *s, const char *identity);
 
 void group_topic_missing(const struct kafka_source *s, const char *name);
 
@@ -154,6 +163,10 @@ void offsets_on_commit(rd_kafka_t *rk, rd_kafka_resp_err_t code, rd_kafka_topic_
 
 int32_t source_commit(void *self, const churn_position *positions, uint32_t count, int32_t wait, churn_error *err);
 int32_t source_seek(void *self, const churn_position *to, churn_error *err);
+int32_t source_bounds(void *self, const char *topic, int32_t partition, int64_t *ret_low, int64_t *ret_end,
+                      churn_error *err);
+int32_t source_offset_at(void *self, const char *topic, int32_t partition, int64_t timestamp_ms, int64_t *ret_offset,
+                         churn_error *err);
 void source_lag(void *self, churn_lag *lag);
 
 /* --- records.c --- */

@@ -1,0 +1,766 @@
+#include "progress.h"
+
+#include "fault.h"
+#include "host.h"
+#include "worker_internal.h"
+#include <inttypes.h>
+#include <stdlib.h>
+#include <time.h>
+#define XXH_INLINE_ALL
+#include <xxhash.h>
+
+#define NOTHING (-1)
+#define ASK_AGAIN_MS 50 /* between questions whether writes are durable */
+#define MAX_CHECKPOINT_KEY 500
+#define FLUSH_ID (PROGRESS_ID | UINT32_MAX)
+#define ALL_KINDS (CHURN_RECORD_EVENT | CHURN_RECORD_TRIGGER | CHURN_RECORD_ALERT | CHURN_RECORD_DEAD_LETTER)
+
+static const churn_source_ops *source_of(const struct worker *worker)
+{
+    return source_ops(&worker->pipeline->source);
+}
+
+static const churn_store_ops *store_of(const struct worker *worker)
+{
+    return store_ops(&worker->pipeline->store);
+}
+
+static const char *label_of(const struct worker *worker)
+{
+    return worker->pipeline->source.label;
+}
+
+static bool has_store(const struct worker *worker)
+{
+    return worker->pipeline->store.loaded != NULL;
+}
+
+static struct partition *at(const struct worker *worker, uint32_t source)
+{
+    return &worker->progress.partitions[source];
+}
+
+/* How many partitions may be ours. */
+static uint32_t count_of(const struct worker *worker)
+{
+    return worker->sources.count < worker->progress.room ? worker->sources.count : worker->progress.room;
+}
+
+void progress_free(struct progress *progress)
+{
+    free(progress->partitions);
+    *progress = (struct progress){0};
+}
+
+static bool make_room(struct worker *worker)
+{
+    struct progress *progress = &worker->progress;
+    uint32_t room = worker->sources.count + 16;
+    struct partition *grown;
+    if (worker->sources.count <= progress->room) {
+        return true;
+    }
+    grown = realloc(progress->partitions, room * sizeof *grown);
+    if (grown == NULL) {
+        return worker_fail(worker, "out of memory");
+    }
+    for (uint32_t i = progress->room; i < room; i++) {
+        grown[i] = (struct partition){.place = PLACE_NONE};
+    }
+    progress->partitions = grown;
+    progress->room = room;
+    return true;
+}
+
+/* ---- where reading begins ---- */
+
+/* What was in flight is void: `done` begins anew, and nothing is known of the store. A replay that was not through
+ * begins anew. */
+static void restart(struct partition *p)
+{
+    p->replayed = p->replayed && p->done >= p->muted_below;
+    p->again = false;
+    p->place = PLACE_LOOK_UP;
+    p->done = p->putting = p->durable = NOTHING;
+    p->stored = (struct checkpoint){.offset = NOTHING};
+    p->replayed_below = p->muted_below = 0;
+    p->muted = 0;
+}
+
+bool progress_assign(struct worker *worker, const churn_position *positions, uint32_t count)
+{
+    for (uint32_t i = 0; i < count; i++) {
+        uint32_t source = sources_find(&worker->sources, positions[i].topic, positions[i].partition);
+        if (source == SOURCE_NONE || !make_room(worker)) {
+            return worker_fail(worker, "out of memory");
+        }
+        struct partition *p = at(worker, source);
+        restart(p);
+        p->flags = positions[i].flags;
+        p->position = positions[i].offset;
+        p->committed = (p->flags & CHURN_POSITION_RESUMED) != 0 ? p->position : NOTHING;
+        p->end = NOTHING;
+        p->placed = false;
+    }
+    return true;
+}
+
+static void end_round(struct progress *progress)
+{
+    for (uint32_t i = 0; i < progress->room; i++) {
+        progress->partitions[i].putting = NOTHING;
+        progress->partitions[i].again = false;
+    }
+    progress->round = ROUND_NONE;
+    progress->unanswered = 0;
+}
+
+void progress_revoke(struct worker *worker)
+{
+    for (uint32_t i = 0; i < worker->progress.room; i++) {
+        at(worker, i)->place = PLACE_NONE;
+    }
+    end_round(&worker->progress);
+    worker->progress.unsure = false;
+}
+
+void progress_rewind(struct worker *worker)
+{
+    for (uint32_t i = 0; i < count_of(worker); i++) {
+        if (at(worker, i)->place != PLACE_NONE) {
+            restart(at(worker, i));
+        }
+    }
+    end_round(&worker->progress);
+}
+
+void progress_seek_back(struct worker *worker, uint32_t source, int64_t offset)
+{
+    struct partition *p = source < worker->progress.room ? at(worker, source) : NULL;
+    if (p == NULL || p->place == PLACE_NONE || p->place == PLACE_LOOK_UP) {
+        return; /* not ours any more, or it goes back further */
+    }
+    if (p->place == PLACE_READY || offset < p->target) {
+        p->target = offset;
+    }
+    p->place = PLACE_SEEK;
+}
+
+bool progress_ready(const struct worker *worker)
+{
+    for (uint32_t i = 0; i < count_of(worker); i++) {
+        if (at(worker, i)->place == PLACE_LOOK_UP || at(worker, i)->place == PLACE_SEEK) {
+            return false;
+        }
+    }
+    return true;
+}
+
+static churn_str checkpoint_key(const struct worker *worker, uint32_t source, char key[HOST_KEY_SIZE])
+{
+    const struct source_partition *s = &worker->sources.items[source];
+    const char *prefix = worker->pipeline->store_settings.key_prefix;
+    int len = snprintf(key, HOST_KEY_SIZE, "churnd:checkpoint:%s%s/%d", prefix, s->topic, s->partition);
+    if (len > MAX_CHECKPOINT_KEY) { /* a file's name may be a long path */
+        XXH128_hash_t hash = XXH3_128bits(s->topic, strlen(s->topic));
+        len = snprintf(key, HOST_KEY_SIZE, "churnd:checkpoint:%s#%016" PRIx64 "%016" PRIx64 "/%d", prefix, hash.high64,
+                       hash.low64, s->partition);
+    }
+    return (churn_str){.ptr = key, .len = (uint32_t)len};
+}
+
+static bool is_named(churn_str name, const char *text)
+{
+    return name.len == strlen(text) && memcmp(name.ptr, text, name.len) == 0;
+}
+
+/* False when the fields are no checkpoint. */
+static bool read_checkpoint(const churn_pair *fields, uint32_t count, struct checkpoint *ret)
+{
+    int64_t version = 0;
+    bool ok = true;
+    for (uint32_t i = 0; i < count; i++) {
+        int64_t *into = is_named(fields[i].name, "offset") ? &ret->offset
+                        : is_named(fields[i].name, "_v")   ? &version
+                                                           : NULL;
+        ok =
+            ok && (into == NULL || (decimal_parse_int64(fields[i].value.ptr, fields[i].value.len, into) && *into >= 0));
+    }
+    if (version > 0) {
+        ret->version = (uint64_t)version;
+    }
+    return ok && (count == 0 || ret->offset >= 0);
+}
+
+struct checkpoint_read {
+    struct checkpoint found;
+    bool ok;
+};
+
+static int32_t on_checkpoint(void *ctx, churn_str key, const churn_pair *fields, uint32_t count)
+{
+    struct checkpoint_read *read = ctx;
+    (void)key;
+    read->ok = read_checkpoint(fields, count, &read->found);
+    return CHURN_OK;
+}
+
+/* CHURN_OK, CHURN_RETRY when the session was lost, CHURN_FATAL when the worker failed. */
+static int32_t load_checkpoint(struct worker *worker, uint32_t source)
+{
+    struct checkpoint_read read = {.found = {.offset = NOTHING}};
+    char buffer[HOST_KEY_SIZE];
+    churn_str key = checkpoint_key(worker, source, buffer);
+    churn_error err = {.size = sizeof err};
+    int32_t result = store_of(worker)->get(worker->session, key, on_checkpoint, &read, &err);
+    if (result == CHURN_RETRY) {
+        session_lose(worker, err.message);
+        return CHURN_RETRY;
+    }
+    if (result != CHURN_OK || !read.ok) {
+        (void)worker_fail(worker, "%s: the checkpoint %s cannot be read: %s", worker->pipeline->store.label, buffer,
+                          result != CHURN_OK ? err.message : "it holds what this program did not write");
+        return CHURN_FATAL;
+    }
+    at(worker, source)->stored = read.found;
+    return CHURN_OK;
+}
+
+static bool fail_made_anew(struct worker *worker, uint32_t source, const char *what, int64_t offset, int64_t end)
+{
+    const struct source_partition *s = &worker->sources.items[source];
+    return worker_fail(worker,
+                       "%s: %s/%d ends at offset %lld, but %s counted everything before %lld: the topic was made anew, "
+                       "or this is another cluster. Its events would be taken for old ones. Set the source's option "
+                       "`epoch` to a number not used before (epoch: 1) to begin anew, or point the pipeline at the "
+                       "topic it read before",
+                       label_of(worker), s->topic, s->partition, (long long)end, what, (long long)offset);
+}
+
+/* Asks where a partition begins and ends; sources that cannot tell have no end to be beyond. CHURN_OK or CHURN_RETRY.
+ */
+static int32_t ask_bounds(struct worker *worker, uint32_t source, int64_t *ret_low, int64_t *ret_end)
+{
+    const struct source_partition *s = &worker->sources.items[source];
+    churn_error err = {.size = sizeof err};
+    int32_t result;
+    if (source_of(worker)->bounds == NULL) {
+        *ret_low = 0;
+        *ret_end = INT64_MAX;
+        return CHURN_OK;
+    }
+    result = source_of(worker)->bounds(worker->source->self, s->topic, s->partition, ret_low, ret_end, &err);
+    if (result != CHURN_OK) {
+        log_printf(worker->pipeline->log, CHURN_LOG_WARN, label_of(worker), "%s; waiting", err.message);
+        return CHURN_RETRY;
+    }
+    return CHURN_OK;
+}
+
+/* The store has nothing of a partition that was read before: it lost all, or is a new one. */
+static int64_t begin_without_checkpoint(struct worker *worker, uint32_t source, int64_t low)
+{
+    struct partition *p = at(worker, source);
+    const struct source_partition *s = &worker->sources.items[source];
+    if (p->committed <= low) {
+        return p->committed;
+    }
+    if ((p->flags & CHURN_POSITION_WHOLE) == 0) {
+        log_printf(
+            worker->pipeline->log, CHURN_LOG_ERROR, label_of(worker),
+            "%s/%d was read up to offset %lld, but the store has no checkpoint of it: it lost its profiles, or is "
+            "another one. Rebuild required: reading goes on, and the profiles lack what was before",
+            s->topic, s->partition, (long long)p->committed);
+        return p->committed;
+    }
+    log_printf(
+        worker->pipeline->log, CHURN_LOG_WARN, label_of(worker),
+        "%s/%d was read up to offset %lld, but the store has no checkpoint of it: rebuild required, so profiles and "
+        "predictions are rebuilt from offset %lld; alerts and dead letters are not sent again",
+        s->topic, s->partition, (long long)p->committed, (long long)low);
+    if (low > 0) {
+        log_printf(worker->pipeline->log, CHURN_LOG_ERROR, label_of(worker),
+                   "%s/%d has lost its records before offset %lld to retention: what the rebuilt profiles lack of them "
+                   "can only come from a backup of the store",
+                   s->topic, s->partition, (long long)low);
+    }
+    p->muted_below = p->committed;
+    p->muted = ALL_KINDS & ~(uint32_t)CHURN_RECORD_TRIGGER;
+    return low;
+}
+
+/* Where --replay-from wants to begin. CHURN_OK or CHURN_RETRY. */
+static int32_t replay_start(struct worker *worker, uint32_t source, int64_t low, int64_t *ret)
+{
+    const struct replay *replay = &worker->pipeline->replay;
+    const struct source_partition *s = &worker->sources.items[source];
+    churn_error err = {.size = sizeof err};
+    int32_t result = CHURN_OK;
+    if (replay->from == REPLAY_FROM_BEGINNING) {
+        *ret = low;
+    } else if (replay->from == REPLAY_FROM_OFFSET) {
+        *ret = replay->value;
+    } else if (source_of(worker)->offset_at != NULL) {
+        result = source_of(worker)->offset_at(worker->source->self, s->topic, s->partition, replay->value, ret, &err);
+    } else {
+        (void)worker_fail(worker, "%s cannot tell which record was written when: use --replay-from with an offset",
+                          label_of(worker));
+        return CHURN_FATAL;
+    }
+    if (result != CHURN_OK) {
+        log_printf(worker->pipeline->log, CHURN_LOG_WARN, label_of(worker), "%s; waiting", err.message);
+        return CHURN_RETRY;
+    }
+    *ret = *ret < low ? low : *ret;
+    return CHURN_OK;
+}
+
+static int32_t begin_replay(struct worker *worker, uint32_t source, int64_t low, int64_t *start)
+{
+    struct partition *p = at(worker, source);
+    const struct source_partition *s = &worker->sources.items[source];
+    int64_t from = 0, known = p->committed > p->stored.offset ? p->committed : p->stored.offset;
+    int32_t result = replay_start(worker, source, low, &from);
+    if (result != CHURN_OK) {
+        return result;
+    }
+    p->replayed = true;
+    if (*start >= 0 && from >= *start) {
+        log_printf(worker->pipeline->log, CHURN_LOG_INFO, label_of(worker),
+                   "%s/%d: nothing to replay, reading goes on from offset %lld", s->topic, s->partition,
+                   (long long)*start);
+        return CHURN_OK;
+    }
+    *start = from;
+    if (!worker->pipeline->replay.outputs && known > from) {
+        p->muted_below = known;
+        p->muted = ALL_KINDS;
+    }
+    log_printf(worker->pipeline->log, CHURN_LOG_INFO, label_of(worker), "%s/%d is replayed from offset %lld%s",
+               s->topic, s->partition, (long long)from,
+               p->muted != 0 ? "; what was sent before is not sent again" : "");
+    return CHURN_OK;
+}
+
+/* Decides where to begin, with the checkpoint known: what the store may lack is read again. CHURN_OK, CHURN_RETRY,
+ * CHURN_FATAL. */
+static int32_t choose_start(struct worker *worker, uint32_t source, int64_t *ret)
+{
+    struct partition *p = at(worker, source);
+    int64_t low = 0, start = p->position, checkpoint = p->stored.offset;
+    bool replays = worker->pipeline->replay.from != REPLAY_OFF && !p->replayed;
+    int32_t result = has_store(worker) || replays ? ask_bounds(worker, source, &low, &p->end) : CHURN_OK;
+    if (result != CHURN_OK) {
+        return result;
+    }
+    if (checkpoint > p->end) {
+        (void)fail_made_anew(worker, source, "the store has", checkpoint, p->end);
+        return CHURN_FATAL;
+    }
+    if (has_store(worker) && checkpoint == NOTHING && p->committed >= 0) {
+        start = begin_without_checkpoint(worker, source, low);
+    } else if (checkpoint >= 0 && p->committed > checkpoint) {
+        start = checkpoint;
+    } else if (p->committed > start) {
+        start = p->committed; /* a rewind: on from where this run had come */
+    }
+    p->replayed_below = checkpoint > 0 ? checkpoint : 0;
+    if (replays) {
+        result = begin_replay(worker, source, low, &start);
+    }
+    *ret = start < 0 && p->placed ? low : start;
+    return result;
+}
+
+static void say_rewound(const struct worker *worker, uint32_t source, int64_t from, int64_t to)
+{
+    const struct source_partition *s = &worker->sources.items[source];
+    log_printf(worker->pipeline->log, CHURN_LOG_WARN, label_of(worker),
+               "%s/%d: the store is sure of everything before offset %lld only, the source of %lld: going back there",
+               s->topic, s->partition, (long long)to, (long long)from);
+    metrics_add(worker->counters.rewinds, 1);
+}
+
+/* CHURN_OK, CHURN_RETRY, CHURN_FATAL. */
+static int32_t look_up(struct worker *worker, uint32_t source)
+{
+    struct partition *p = at(worker, source);
+    int64_t start = NOTHING;
+    int32_t result = has_store(worker) ? load_checkpoint(worker, source) : CHURN_OK;
+    if (result == CHURN_OK) {
+        result = choose_start(worker, source, &start);
+    }
+    if (result != CHURN_OK) {
+        return result;
+    }
+    if (start >= 0 && p->committed > start && p->muted == 0) {
+        say_rewound(worker, source, p->committed, start);
+    }
+    p->target = start;
+    p->place = !p->placed && start == p->position ? PLACE_READY : PLACE_SEEK;
+    p->placed = true;
+    return CHURN_OK;
+}
+
+static bool seek(struct worker *worker, uint32_t source)
+{
+    struct partition *p = at(worker, source);
+    const struct source_partition *s = &worker->sources.items[source];
+    churn_position to = {.topic = s->topic, .partition = s->partition, .offset = p->target};
+    churn_error err = {.size = sizeof err};
+    int32_t result;
+    if (source_of(worker)->seek == NULL) {
+        return worker_fail(worker, "%s: %s/%d cannot be read again from offset %lld: the source has no way back",
+                           label_of(worker), s->topic, s->partition, (long long)p->target);
+    }
+    result = source_of(worker)->seek(worker->source->self, &to, &err);
+    if (result == CHURN_OK) {
+        p->place = PLACE_READY;
+        worker->at_end = false;
+        worker->moved = true;
+        return true;
+    }
+    if (result != CHURN_RETRY) {
+        return worker_fail(worker, "source %s: %s", label_of(worker), err.message);
+    }
+    log_printf(worker->pipeline->log, CHURN_LOG_DEBUG, label_of(worker), "%s", err.message);
+    return true;
+}
+
+bool progress_place(struct worker *worker)
+{
+    for (uint32_t i = 0; i < count_of(worker); i++) {
+        if (at(worker, i)->place == PLACE_LOOK_UP) {
+            bool busy = worker->progress.round != ROUND_NONE || session_is_writing(worker);
+            if (has_store(worker) && (worker->session == NULL || busy)) {
+                continue;
+            }
+            if (look_up(worker, i) == CHURN_FATAL) {
+                return false;
+            }
+        }
+        if (at(worker, i)->place == PLACE_SEEK && !seek(worker, i)) {
+            return false;
+        }
+    }
+    return true;
+}
+
+/* ---- commits ---- */
+
+bool progress_note_done(struct worker *worker, const struct window *window)
+{
+    if (!make_room(worker)) {
+        return false;
+    }
+    for (uint32_t i = 0; i < window->position_count; i++) {
+        struct partition *p = at(worker, window->positions[i].source);
+        if (p->place != PLACE_NONE && p->place != PLACE_LOOK_UP) {
+            p->done = window->positions[i].next;
+        }
+    }
+    return true;
+}
+
+/* What can be committed. */
+static int64_t committable(const struct worker *worker, const struct partition *p)
+{
+    return has_store(worker) ? p->durable : p->done;
+}
+
+static bool is_due(const struct worker *worker, const struct partition *p)
+{
+    return p->place != PLACE_NONE && committable(worker, p) > p->committed;
+}
+
+static bool is_unstored(const struct worker *worker, const struct partition *p)
+{
+    return has_store(worker) && p->place != PLACE_NONE && p->done > p->durable;
+}
+
+bool progress_settled(const struct worker *worker)
+{
+    bool settled = worker->progress.round == ROUND_NONE;
+    for (uint32_t i = 0; i < count_of(worker); i++) {
+        settled = settled && !is_unstored(worker, at(worker, i));
+    }
+    return settled;
+}
+
+/* What the source is to be told: all that it does not know and, with `all`, what it may have missed. The caller frees.
+ */
+static churn_position *positions_to_tell(const struct worker *worker, bool all, uint32_t *ret_count)
+{
+    churn_position *positions = calloc(count_of(worker) + 1u, sizeof *positions);
+    *ret_count = 0;
+    for (uint32_t i = 0; positions != NULL && i < count_of(worker); i++) {
+        const struct partition *p = at(worker, i);
+        if (is_due(worker, p) ||
+            (all && p->place != PLACE_NONE && p->committed > 0 && p->committed == committable(worker, p))) {
+            positions[(*ret_count)++] = (churn_position){.topic = worker->sources.items[i].topic,
+                                                         .partition = worker->sources.items[i].partition,
+                                                         .offset = committable(worker, p)};
+        }
+    }
+    return positions;
+}
+
+/* Tells the source what is done for good. A commit that fails costs a repeat and nothing else: the marks know better.
+ * One that is not waited for may fail unseen, so the next one that is tells everything again. Never tells less than the
+ * source knows, so that a replay that is cut off leaves the group where it was. */
+static void tell_source(struct worker *worker, bool wait)
+{
+    struct progress *progress = &worker->progress;
+    churn_error err = {.size = sizeof err};
+    uint32_t count;
+    churn_position *positions;
+    if (source_of(worker)->commit == NULL) {
+        return;
+    }
+    positions = positions_to_tell(worker, wait && progress->unsure, &count);
+    if (count > 0) {
+        FAILPOINT("before_commit");
+        if (source_of(worker)->commit(worker->source->self, positions, count, wait, &err) == CHURN_OK) {
+            for (uint32_t i = 0; i < count_of(worker); i++) {
+                struct partition *p = at(worker, i);
+                p->committed = is_due(worker, p) ? committable(worker, p) : p->committed;
+            }
+            progress->unsure = !wait;
+        }
+        FAILPOINT("after_commit");
+    }
+    free(positions);
+}
+
+/* The newest checkpoints are durable. */
+static void finish_round(struct worker *worker)
+{
+    for (uint32_t i = 0; i < count_of(worker); i++) {
+        struct partition *p = at(worker, i);
+        p->durable = p->putting != NOTHING ? p->putting : p->durable;
+    }
+    end_round(&worker->progress);
+    worker->moved = true;
+}
+
+static void flush(struct worker *worker)
+{
+    churn_error err = {.size = sizeof err};
+    int32_t result =
+        store_of(worker)->flush != NULL ? store_of(worker)->flush(worker->session, FLUSH_ID, &err) : CHURN_OK;
+    if (result == CHURN_OK) {
+        finish_round(worker);
+    } else if (result == CHURN_PENDING) {
+        worker->progress.round = ROUND_FLUSHING;
+    } else {
+        session_lose(worker, err.message);
+    }
+}
+
+/* False when the session is lost. */
+static bool put_checkpoint(struct worker *worker, uint32_t source)
+{
+    struct partition *p = at(worker, source);
+    int64_t offset = p->putting > p->stored.offset ? p->putting : p->stored.offset;
+    char key[HOST_KEY_SIZE], number[24];
+    churn_error err = {.size = sizeof err};
+    churn_pair field = {.name = {.ptr = "offset", .len = 6}, .value = {.ptr = number}};
+    churn_put put = {.size = sizeof put,
+                     .key = checkpoint_key(worker, source, key),
+                     .fields = &field,
+                     .count = 1,
+                     .id = PROGRESS_ID | source,
+                     .expected_version = p->stored.version};
+    field.value.len = (uint32_t)snprintf(number, sizeof number, "%" PRId64, offset);
+    if (store_of(worker)->put(worker->session, &put, &err) != CHURN_OK) {
+        session_lose(worker, err.message);
+        return false;
+    }
+    p->again = false;
+    worker->progress.unanswered++;
+    return true;
+}
+
+/* Puts the checkpoints of the round that are not with the store. */
+static void put_checkpoints(struct worker *worker)
+{
+    for (uint32_t i = 0; i < count_of(worker); i++) {
+        if (at(worker, i)->again && !put_checkpoint(worker, i)) {
+            return;
+        }
+    }
+}
+
+/* A checkpoint for whatever is done since the last one. It is put also when no profile was written, all events having
+ * been counted before: only a write shows that the store still is the one that counted them. */
+static void begin_round(struct worker *worker)
+{
+    for (uint32_t i = 0; i < count_of(worker); i++) {
+        struct partition *p = at(worker, i);
+        if (is_unstored(worker, p) && p->place != PLACE_LOOK_UP) {
+            p->putting = p->done;
+            p->again = true;
+            worker->progress.round = ROUND_PUTTING;
+        }
+    }
+    if (worker->progress.round == ROUND_PUTTING) {
+        worker->moved = true;
+        put_checkpoints(worker);
+    }
+}
+
+/* A checkpoint of another version is stored: another member's, or our own whose answer was lost; or it went back. */
+static bool take_conflict(struct worker *worker, uint32_t source, const churn_put_reply *reply)
+{
+    struct partition *p = at(worker, source);
+    struct checkpoint found = {.offset = NOTHING, .version = reply->version};
+    if (!read_checkpoint(reply->fields, reply->count, &found)) {
+        return worker_fail(worker, "%s: the checkpoint of %s/%d holds what this program did not write",
+                           worker->pipeline->store.label, worker->sources.items[source].topic,
+                           worker->sources.items[source].partition);
+    }
+    found.version = reply->version;
+    if (found.version < p->stored.version && !MUTANT("identity")) {
+        worker->store_went_back = true;
+    }
+    p->stored = found;
+    p->again = found.offset < p->putting;
+    return true;
+}
+
+static void take_flushed(struct worker *worker, const churn_put_reply *reply)
+{
+    if (reply->result == CHURN_OK) {
+        finish_round(worker);
+        tell_source(worker, false);
+    } else {
+        worker->progress.round = ROUND_WAITING;
+        worker->progress.ask_again_ms = host_monotonic_ms() + ASK_AGAIN_MS;
+    }
+}
+
+bool progress_take_reply(struct worker *worker, const churn_put_reply *reply)
+{
+    struct partition *p;
+    uint32_t source = (uint32_t)reply->id;
+    if (reply->result == CHURN_FATAL) {
+        return worker_fail(worker, "%s: %s", worker->pipeline->store.label, reply->message);
+    }
+    if (reply->result == CHURN_RETRY) {
+        log_printf(worker->pipeline->log, CHURN_LOG_WARN, worker->pipeline->store.label,
+                   "%s; offsets are not committed until then", reply->message);
+    }
+    if (reply->id == FLUSH_ID) {
+        take_flushed(worker, reply);
+        return true;
+    }
+    p = at(worker, source);
+    worker->progress.unanswered--;
+    if (reply->result == CHURN_OK) {
+        p->stored.version++;
+        p->stored.offset = p->putting > p->stored.offset ? p->putting : p->stored.offset;
+    } else if (reply->result == CHURN_RETRY) {
+        p->putting = NOTHING; /* not in this round */
+    } else {
+        return take_conflict(worker, source, reply);
+    }
+    return true;
+}
+
+void progress_session_lost(struct worker *worker)
+{
+    end_round(&worker->progress);
+}
+
+bool progress_waits(const struct worker *worker)
+{
+    return worker->progress.unanswered > 0 || worker->progress.round == ROUND_FLUSHING;
+}
+
+/* Once every checkpoint of the round is answered: is all of it durable? */
+static void continue_round(struct worker *worker)
+{
+    put_checkpoints(worker);
+    if (worker->progress.round == ROUND_PUTTING && worker->progress.unanswered == 0) {
+        flush(worker);
+        if (worker->progress.round == ROUND_NONE && worker->session != NULL) {
+            tell_source(worker, false);
+        }
+    }
+}
+
+void progress_step(struct worker *worker, bool due)
+{
+    if (!has_store(worker)) {
+        if (due) {
+            tell_source(worker, false);
+        }
+        return;
+    }
+    if (worker->session == NULL || worker->store_went_back) {
+        return;
+    }
+    switch (worker->progress.round) {
+    case ROUND_PUTTING:
+        continue_round(worker);
+        break;
+    case ROUND_WAITING:
+        if (host_monotonic_ms() >= worker->progress.ask_again_ms) {
+            flush(worker);
+        }
+        break;
+    case ROUND_NONE:
+        if (due) {
+            begin_round(worker);
+        }
+        break;
+    default:
+        break;
+    }
+}
+
+bool progress_commit(struct worker *worker, int64_t limit_ms)
+{
+    static const struct timespec nap = {.tv_nsec = 1000000};
+    int64_t deadline = host_monotonic_ms() + limit_ms;
+    while (worker->session != NULL && !worker->store_went_back && !progress_settled(worker) &&
+           host_monotonic_ms() < deadline) {
+        worker->moved = false;
+        progress_step(worker, true);
+        if (!session_poll(worker, NULL, 1)) {
+            return false;
+        }
+        if (!worker->moved) {
+            (void)nanosleep(&nap, NULL);
+        }
+    }
+    tell_source(worker, true);
+    return true;
+}
+
+/* ---- what the intake asks ---- */
+
+uint32_t progress_muted(const struct worker *worker, uint32_t source, int64_t offset)
+{
+    const struct partition *p = source < worker->progress.room ? at(worker, source) : NULL;
+    return p != NULL && offset < p->muted_below ? p->muted : 0;
+}
+
+bool progress_is_replayed(const struct worker *worker, uint32_t source, int64_t offset)
+{
+    return source < worker->progress.room && offset < at(worker, source)->replayed_below;
+}
+
+bool progress_check_mark(struct worker *worker, uint32_t source, int64_t mark)
+{
+    struct partition *p = source < worker->progress.room ? at(worker, source) : NULL;
+    int64_t low, end;
+    if (p == NULL || p->place == PLACE_NONE || mark <= p->end || p->end == NOTHING) {
+        return true;
+    }
+    if (ask_bounds(worker, source, &low, &end) != CHURN_OK) {
+        return true; /* looked at again with the next profile */
+    }
+    p->end = end;
+    return mark <= end || fail_made_anew(worker, source, "a profile has", mark, end);
+}

@@ -1,0 +1,100 @@
+/* How far a worker is in each of its source partitions: where reading begins, what is done, what the store keeps of
+ * that, and what the source was told.
+ *
+ * A partition's checkpoint is a small hash in the store, beside the profiles: the offset before which every event is in
+ * them and every output was answered. It is put once the profiles are acknowledged, and only then, and after the store
+ * said that both are durable, the source's offset is committed. A store that fails over to an older state loses
+ * profiles and checkpoint together, so going back to the checkpoint heals what it lost. */
+#ifndef PROGRESS_H
+#define PROGRESS_H
+
+#include "window.h"
+#include <churn/source.h>
+#include <churn/store.h>
+
+struct worker;
+
+enum place {
+    PLACE_NONE,    /* not ours */
+    PLACE_LOOK_UP, /* ours; where reading begins depends on the checkpoint, which is not read yet */
+    PLACE_SEEK,    /* the source has yet to be moved to `target` */
+    PLACE_READY
+};
+
+/* What the store keeps. */
+struct checkpoint {
+    int64_t offset;   /* -1: none */
+    uint64_t version; /* 0: none */
+};
+
+struct partition {
+    enum place place;
+    uint32_t flags;         /* CHURN_POSITION_…, as announced */
+    int64_t position;       /* where reading began; -1: at the source's own beginning */
+    int64_t target;         /* PLACE_SEEK */
+    int64_t committed;      /* by the source, as far as known; -1: nothing */
+    int64_t done;           /* everything before it is; -1: nothing since the assignment */
+    int64_t putting;        /* in the round under way; -1: not part of it */
+    int64_t durable;        /* the newest checkpoint that is; -1: none */
+    int64_t end;            /* where it ended when last asked; -1: not known */
+    int64_t replayed_below; /* the checkpoint as reading began: what lies below was judged before */
+    int64_t muted_below;    /* outputs of records below are not sent again */
+    uint32_t muted;         /* … of these kinds, CHURN_RECORD_… */
+    bool placed;            /* since the assignment: the source does not stand at `position` any more */
+    bool replayed;          /* --replay-from was followed */
+    bool again;             /* in the round under way: to be put once more */
+    struct checkpoint stored;
+};
+
+enum round { ROUND_NONE, ROUND_PUTTING, ROUND_FLUSHING, ROUND_WAITING /* to ask again whether it is durable */ };
+
+struct progress {
+    struct partition *partitions; /* by the number of worker->sources */
+    uint32_t room;
+    enum round round;
+    uint32_t unanswered;  /* checkpoints put in this round */
+    int64_t ask_again_ms; /* ROUND_WAITING */
+    bool unsure;          /* a commit was sent, and nobody has seen it stored */
+};
+
+void progress_free(struct progress *progress);
+
+/* The source gave us these. False when memory ran out. */
+bool progress_assign(struct worker *worker, const churn_position *positions, uint32_t count);
+/* The source took everything back. */
+void progress_revoke(struct worker *worker);
+/* What was read is forgotten, and so is what is known of the store: reading goes on from the checkpoints. */
+void progress_rewind(struct worker *worker);
+/* The record at this offset is wanted again, and what follows it. */
+void progress_seek_back(struct worker *worker, uint32_t source, int64_t offset);
+/* Finds out where reading begins and moves the source there, as far as store and source answer. False when the worker
+ * failed. */
+bool progress_place(struct worker *worker);
+/* True when every assigned partition is where it should be. */
+bool progress_ready(const struct worker *worker);
+
+/* A window is done: its profiles are acknowledged, its outputs answered. False when memory ran out. */
+bool progress_note_done(struct worker *worker, const struct window *window);
+/* Moves commits on; begins a new one when something is done and `due`. */
+void progress_step(struct worker *worker, bool due);
+/* True when everything done is durable in the store, or there is no store. */
+bool progress_settled(const struct worker *worker);
+/* Commits what is done, and waits for it for at most `limit_ms`. False when the worker failed. */
+bool progress_commit(struct worker *worker, int64_t limit_ms);
+/* True while the store owes an answer to progress_step. */
+bool progress_waits(const struct worker *worker);
+/* Takes the answer to a put or flush whose id has PROGRESS_ID. False when the worker failed. */
+#define PROGRESS_ID (1ull << 63)
+bool progress_take_reply(struct worker *worker, const churn_put_reply *reply);
+/* The session is gone: what it had not answered is asked again. */
+void progress_session_lost(struct worker *worker);
+
+/* Kinds of outputs, CHURN_RECORD_…, that are not sent again for this record. */
+uint32_t progress_muted(const struct worker *worker, uint32_t source, int64_t offset);
+/* True for a record that had been judged before this run began to read. */
+bool progress_is_replayed(const struct worker *worker, uint32_t source, int64_t offset);
+/* A stored profile says that everything before `mark` was counted. False, and the worker failed, when the partition has
+ * never been that long: then it is not the one that was counted. */
+bool progress_check_mark(struct worker *worker, uint32_t source, int64_t mark);
+
+#endif
