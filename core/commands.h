@@ -16,6 +16,8 @@ struct arguments {
     const char *env_file;
     const char **plugin_path;
     unsigned plugin_path_count;
+    const char *into;    /* rebuild: a key prefix */
+    const char *against; /* verify: a key prefix */
     bool until_end;
     struct replay replay;
     bool json;
@@ -27,5 +29,15 @@ int command_check(const struct arguments *arguments, struct loader *loader, stru
 int command_plugins(const struct arguments *arguments, struct loader *loader);
 int command_describe(const struct arguments *arguments, struct loader *loader);
 int command_profile(const struct arguments *arguments, struct loader *loader, struct log *log);
+int command_rebuild(const struct arguments *arguments, struct loader *loader, struct log *log);
+int command_verify(const struct arguments *arguments, struct loader *loader, struct log *log);
+
+/* What `run` does with a pipeline once it is loaded. */
+struct pipeline;
+int run_pipeline(const struct arguments *arguments, struct pipeline *pipeline, struct log *log);
+
+/* Whether profiles under `prefix`, which the option named `option` gives, can lie beside those under the pipeline's own
+ * prefix, in such a way that no key of one could be one of the other; a message to standard error says why not. */
+bool check_other_prefix(const char *option, const char *prefix, const char *own);
 
 #endif

@@ -54,6 +54,40 @@ void config_free(struct config *config)
     config->root = (struct node){0};
 }
 
+static bool set_scalar(struct node *node, const struct node *place, const char *text)
+{
+    struct node scalar = {.kind = NODE_SCALAR,
+                          .line = place->line,
+                          .column = place->column,
+                          .text = strdup(text),
+                          .written = strdup(text)};
+    free_node(node);
+    *node = scalar;
+    return scalar.text != NULL && scalar.written != NULL;
+}
+
+bool config_set(struct config *config, const char *section, const char *key, const char *text)
+{
+    struct node *map = (struct node *)(uintptr_t)config_get(&config->root, section);
+    struct node *value = (struct node *)(uintptr_t)config_get(map, key), *keys, *items;
+    if (map == NULL || map->kind != NODE_MAP) {
+        return true;
+    }
+    if (value != NULL) {
+        return set_scalar(value, value, text);
+    }
+    keys = realloc(map->keys, (map->count + 1) * sizeof *keys);
+    map->keys = keys != NULL ? keys : map->keys;
+    items = realloc(map->items, (map->count + 1) * sizeof *items);
+    map->items = items != NULL ? items : map->items;
+    if (keys == NULL || items == NULL) {
+        return false;
+    }
+    keys[map->count] = items[map->count] = (struct node){0};
+    map->count++;
+    return set_scalar(&keys[map->count - 1], map, key) && set_scalar(&items[map->count - 1], map, text);
+}
+
 /* One ${…}: its name, and what follows `:-` or `:?`. */
 struct reference {
     const char *name;

@@ -40,6 +40,10 @@ CHURN_PRINTF(3, 4) void config_error(struct config *config, const struct node *n
 /* The value of `key` in a map, or NULL. */
 const struct node *config_get(const struct node *map, const char *key);
 
+/* Sets an option of a section as if the file said so, at the section's place. What is no map stays as it is, for
+ * whoever reads it to report. False when memory ran out. */
+bool config_set(struct config *config, const char *section, const char *key, const char *text);
+
 /* Sets environment variables that are not set yet from the NAME=VALUE lines of `file`; a file that does not exist is
  * none. False, with a message to `errors`, on a line that is no assignment. Call before other threads exist. */
 bool config_read_env_file(const char *file, FILE *errors);

@@ -217,10 +217,11 @@ bool intake_take(struct worker *worker, const churn_record *records, uint32_t co
             give_back(worker, records + i, count - i);
             return true;
         }
-        if (!window_note_position(window, sources_find(&worker->sources, records[i].topic, records[i].partition),
-                                  records[i].offset)) {
+        uint32_t source = sources_find(&worker->sources, records[i].topic, records[i].partition);
+        if (!window_note_position(window, source, records[i].offset)) {
             return out_of_memory(worker);
         }
+        progress_note_read(worker, source, records[i].offset);
         metrics_add(worker->counters.events, 1);
     }
     return true;

@@ -18,6 +18,11 @@ static const char usage[] =
     "  churnd check -c PIPELINE.yaml      report every mistake that run would refuse\n"
     "  churnd profile -c PIPELINE.yaml CUSTOMER\n"
     "                                     show a customer's profile from the pipeline's store\n"
+    "  churnd rebuild -c PIPELINE.yaml --into PREFIX\n"
+    "                                     make the profiles anew, from the source's beginning, under another key "
+    "prefix\n"
+    "  churnd verify -c PIPELINE.yaml --against PREFIX\n"
+    "                                     compare all profiles with those that were rebuilt\n"
     "  churnd plugins                     list the plugins that are installed\n"
     "  churnd describe PLUGIN             the manual of one plugin, from its own tables\n"
     "\n"
@@ -33,7 +38,9 @@ static const char usage[] =
     "      --env-file FILE     read NAME=VALUE lines first (default: .env, where it exists)\n"
     "      --plugin-path DIR   look for plugins in DIR first; may be repeated (also: CHURN_PLUGIN_PATH)\n"
     "      --json-schema       describe: the JSON Schema of an event type\n"
-    "      --format json       plugins, describe, profile: for programs\n"
+    "      --into PREFIX       rebuild: what the new keys begin with\n"
+    "      --against PREFIX    verify: what the other keys begin with\n"
+    "      --format json       plugins, describe, profile, verify: for programs\n"
     "  -V, --version           show the version\n"
     "  -h, --help              show this\n"
     "\n"
@@ -48,7 +55,9 @@ enum {
     OPTION_ENV_FILE,
     OPTION_PLUGIN_PATH,
     OPTION_JSON_SCHEMA,
-    OPTION_FORMAT
+    OPTION_FORMAT,
+    OPTION_INTO,
+    OPTION_AGAINST
 };
 
 static const struct option long_options[] = {{"config", required_argument, NULL, 'c'},
@@ -61,6 +70,8 @@ static const struct option long_options[] = {{"config", required_argument, NULL,
                                              {"plugin-path", required_argument, NULL, OPTION_PLUGIN_PATH},
                                              {"json-schema", no_argument, NULL, OPTION_JSON_SCHEMA},
                                              {"format", required_argument, NULL, OPTION_FORMAT},
+                                             {"into", required_argument, NULL, OPTION_INTO},
+                                             {"against", required_argument, NULL, OPTION_AGAINST},
                                              {"version", no_argument, NULL, 'V'},
                                              {"help", no_argument, NULL, 'h'},
                                              {NULL, 0, NULL, 0}};
@@ -126,6 +137,12 @@ static enum parsed take_option(int option, struct arguments *a)
     case OPTION_PLUGIN_PATH:
         a->plugin_path[a->plugin_path_count++] = optarg;
         return PARSED_RUN;
+    case OPTION_INTO:
+        a->into = optarg;
+        return PARSED_RUN;
+    case OPTION_AGAINST:
+        a->against = optarg;
+        return PARSED_RUN;
     case OPTION_JSON_SCHEMA:
         a->json_schema = true;
         return PARSED_RUN;
@@ -168,6 +185,18 @@ static enum parsed parse(int argc, char **argv, struct arguments *a)
     return PARSED_RUN;
 }
 
+/* An option that one command needs and no other takes. */
+static bool check_own_option(const struct arguments *a, const char *command, const char *option, const char *value)
+{
+    bool needed = strcmp(a->command, command) == 0;
+    if (needed && value == NULL) {
+        (void)fprintf(stderr, "churnd: %s: name a key prefix: %s PREFIX\n", command, option);
+    } else if (!needed && value != NULL) {
+        (void)fprintf(stderr, "churnd: %s belongs to `churnd %s`\n", option, command);
+    }
+    return needed == (value != NULL);
+}
+
 /* What each command must be given. */
 static bool check_arguments(const struct arguments *a)
 {
@@ -186,7 +215,7 @@ static bool check_arguments(const struct arguments *a)
         (void)fprintf(stderr, "churnd: %s takes no argument '%s'\n", a->command, a->operand);
         return false;
     }
-    return true;
+    return check_own_option(a, "rebuild", "--into", a->into) && check_own_option(a, "verify", "--against", a->against);
 }
 
 static int dispatch(const struct arguments *a, struct loader *loader, struct log *log)
@@ -203,12 +232,18 @@ static int dispatch(const struct arguments *a, struct loader *loader, struct log
     if (strcmp(a->command, "describe") == 0) {
         return command_describe(a, loader);
     }
+    if (strcmp(a->command, "rebuild") == 0) {
+        return command_rebuild(a, loader, log);
+    }
+    if (strcmp(a->command, "verify") == 0) {
+        return command_verify(a, loader, log);
+    }
     return command_profile(a, loader, log);
 }
 
 static bool is_command(const char *name)
 {
-    static const char *const names[] = {"run", "check", "plugins", "describe", "profile"};
+    static const char *const names[] = {"run", "check", "plugins", "describe", "profile", "rebuild", "verify"};
     for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
         if (strcmp(names[i], name) == 0) {
             return true;

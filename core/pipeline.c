@@ -6,8 +6,6 @@
 #include <stddef.h>
 #include <stdlib.h>
 
-#define MAX_KEY_PREFIX 255 /* with a customer_id of 128 bytes it fits every store and HOST_KEY_SIZE */
-
 static const char *const log_formats[] = {"text", "json", NULL};
 static const char *const unknown_policies[] = {"dead_letter", "ignore", NULL};
 static const char *const inputs[] = {"auto", "events", "triggers", "alerts", "dead_letters", NULL};
@@ -67,7 +65,7 @@ static const churn_option event_options[] = {
 static const churn_option store_options[] = {
     {.name = "key_prefix",
      .type = CHURN_OPTION_STRING,
-     .default_text = "profile:",
+     .default_text = PIPELINE_KEY_PREFIX,
      .offset = offsetof(struct store_settings, key_prefix),
      .help = "what stands before the customer_id in a key"},
     {.name = "cache_size",
@@ -442,9 +440,9 @@ static bool load_store(struct pipeline *pipeline)
         !read_host_options(pipeline, &pipeline->store)) {
         return false;
     }
-    if (strlen(pipeline->store_settings.key_prefix) > MAX_KEY_PREFIX) {
+    if (strlen(pipeline->store_settings.key_prefix) > PIPELINE_MAX_KEY_PREFIX) {
         config_error(&pipeline->config, config_get(node, "key_prefix"),
-                     "store: key_prefix: at most %d bytes are possible", MAX_KEY_PREFIX);
+                     "store: key_prefix: at most %d bytes are possible", PIPELINE_MAX_KEY_PREFIX);
         return false;
     }
     return true;
@@ -457,7 +455,7 @@ static bool check_whole(struct pipeline *pipeline)
     uint32_t needs_decoding = CHURN_RECORD_TRIGGER | CHURN_RECORD_ALERT;
     bool ok = true;
     pipeline->decodes = store || pipeline->processor_count > 0 || (pipeline->outputs & needs_decoding) != 0;
-    if (pipeline->decodes && !pipeline->has_dead_letters) {
+    if (pipeline->decodes && !pipeline->has_dead_letters && !pipeline->profiles_only) {
         config_error(&pipeline->config, NULL,
                      "a section 'dead_letters:' is required, for events that break a rule "
                      "(plugin: file or kafka)");
@@ -531,12 +529,19 @@ static bool check_instances(struct pipeline *pipeline)
 
 bool pipeline_load(struct pipeline *pipeline, const char *file, struct loader *loader, struct log *log, FILE *errors)
 {
+    return pipeline_load_edited(pipeline, file, loader, log, errors, NULL, NULL);
+}
+
+bool pipeline_load_edited(struct pipeline *pipeline, const char *file, struct loader *loader, struct log *log,
+                          FILE *errors, pipeline_edit_fn edit, void *ctx)
+{
     bool ok;
     memset(pipeline, 0, sizeof *pipeline);
     pipeline->loader = loader;
     pipeline->log = log;
     pipeline->metrics = metrics_new();
-    if (pipeline->metrics == NULL || !config_load(&pipeline->config, file, errors)) {
+    if (pipeline->metrics == NULL || !config_load(&pipeline->config, file, errors) ||
+        (edit != NULL && !edit(pipeline, ctx))) {
         return false;
     }
     ok = load_settings(pipeline);
@@ -546,7 +551,7 @@ bool pipeline_load(struct pipeline *pipeline, const char *file, struct loader *l
         load_list(pipeline, "processors", CHURN_KIND_PROCESSOR, &pipeline->processors, &pipeline->processor_count, 0) &&
         ok;
     ok = load_store(pipeline) && ok;
-    ok = load_sinks(pipeline) && ok;
+    ok = (pipeline->profiles_only || load_sinks(pipeline)) && ok;
     ok = check_whole(pipeline) && ok;
     if (pipeline->store.loaded != NULL && !pipeline->store.bad) {
         pipeline->store_instance = instance_new(pipeline, &pipeline->store, 0);

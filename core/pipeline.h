@@ -14,6 +14,9 @@
 #include <churn/store.h>
 
 #define PIPELINE_MAX_WORKERS 64
+#define PIPELINE_KEY_PREFIX "profile:"
+#define PIPELINE_OWN_KEYS "churnd:" /* what the keys of the engine's own records in a store begin with */
+#define PIPELINE_MAX_KEY_PREFIX 255 /* with a customer_id of 128 bytes it fits every store and HOST_KEY_SIZE */
 
 /* The host's own options of a section; the rest are its plugin's. */
 struct pipeline_settings {
@@ -97,6 +100,7 @@ struct pipeline {
     bool decodes;     /* events are decoded; otherwise records pass through as they are */
     bool until_end;
     struct replay replay;
+    bool profiles_only;              /* no sinks, and what breaks a rule is counted and set aside nowhere */
     struct instance *store_instance; /* one for all workers */
 };
 
@@ -104,6 +108,12 @@ struct pipeline {
  * case. */
 bool pipeline_load(struct pipeline *pipeline, const char *file, struct loader *loader, struct log *log, FILE *errors);
 void pipeline_free(struct pipeline *pipeline);
+
+/* Changes what the file said before it is checked: `config` by config_set, `profiles_only`. False, with a message to
+ * the config's `errors`, ends the loading. */
+typedef bool (*pipeline_edit_fn)(struct pipeline *pipeline, void *ctx);
+bool pipeline_load_edited(struct pipeline *pipeline, const char *file, struct loader *loader, struct log *log,
+                          FILE *errors, pipeline_edit_fn edit, void *ctx);
 
 /* Makes and creates one instance for `worker`; mistakes are reported to the config's `errors`. NULL when there was one.
  */

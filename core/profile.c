@@ -335,6 +335,13 @@ void profile_saved(struct profile *profile)
     }
 }
 
+int profile_by_name(const void *a, const void *b)
+{
+    const churn_str *x = &((const churn_pair *)a)->name, *y = &((const churn_pair *)b)->name;
+    int order = memcmp(x->ptr, y->ptr, x->len < y->len ? x->len : y->len);
+    return order != 0 ? order : (x->len > y->len) - (x->len < y->len);
+}
+
 void profile_text_free(struct profile_text *text)
 {
     free(text->pairs);

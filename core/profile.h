@@ -57,6 +57,9 @@ void profile_render(const struct profile *profile, const struct registry *regist
 /* The last rendered change is stored: the version counts up, nothing is changed any more. */
 void profile_saved(struct profile *profile);
 
+/* qsort's order of pairs: by name, byte for byte. */
+int profile_by_name(const void *a, const void *b);
+
 void profile_text_free(struct profile_text *text);
 
 /* Stored fields as a JSON object in the registry's order, then unknown ones; engine fields are left out. */

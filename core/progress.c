@@ -117,6 +117,9 @@ static void end_round(struct progress *progress)
 
 void progress_revoke(struct worker *worker)
 {
+    if (progress_waits(worker)) {
+        session_close(worker); /* its answers are of no use, and nothing else may be asked before they came */
+    }
     for (uint32_t i = 0; i < worker->progress.room; i++) {
         at(worker, i)->place = PLACE_NONE;
     }
@@ -257,6 +260,16 @@ static int32_t ask_bounds(struct worker *worker, uint32_t source, int64_t *ret_l
     return CHURN_OK;
 }
 
+/* The store lacks what the source does not have any more. */
+static void say_gone(const struct worker *worker, uint32_t source, int64_t from, int64_t low)
+{
+    const struct source_partition *s = &worker->sources.items[source];
+    log_printf(worker->pipeline->log, CHURN_LOG_ERROR, label_of(worker),
+               "%s/%d has lost its records from offset %lld to %lld to retention, and the store what it had of them: "
+               "rebuild required from a backup of the store, for reading goes on without them",
+               s->topic, s->partition, (long long)from, (long long)low);
+}
+
 /* The store has nothing of a partition that was read before: it lost all, or is a new one. */
 static int64_t begin_without_checkpoint(struct worker *worker, uint32_t source, int64_t low)
 {
@@ -279,10 +292,7 @@ static int64_t begin_without_checkpoint(struct worker *worker, uint32_t source, 
         "predictions are rebuilt from offset %lld; alerts and dead letters are not sent again",
         s->topic, s->partition, (long long)p->committed, (long long)low);
     if (low > 0) {
-        log_printf(worker->pipeline->log, CHURN_LOG_ERROR, label_of(worker),
-                   "%s/%d has lost its records before offset %lld to retention: what the rebuilt profiles lack of them "
-                   "can only come from a backup of the store",
-                   s->topic, s->partition, (long long)low);
+        say_gone(worker, source, 0, low);
     }
     p->muted_below = p->committed;
     p->muted = ALL_KINDS & ~(uint32_t)CHURN_RECORD_TRIGGER;
@@ -363,6 +373,10 @@ static int32_t choose_start(struct worker *worker, uint32_t source, int64_t *ret
         start = checkpoint;
     } else if (p->committed > start) {
         start = p->committed; /* a rewind: on from where this run had come */
+    }
+    if (start >= 0 && start < low && p->committed > start) {
+        say_gone(worker, source, start, low);
+        start = low;
     }
     p->replayed_below = checkpoint > 0 ? checkpoint : 0;
     if (replays) {
@@ -749,6 +763,13 @@ uint32_t progress_muted(const struct worker *worker, uint32_t source, int64_t of
 bool progress_is_replayed(const struct worker *worker, uint32_t source, int64_t offset)
 {
     return source < worker->progress.room && offset < at(worker, source)->replayed_below;
+}
+
+void progress_note_read(struct worker *worker, uint32_t source, int64_t offset)
+{
+    if (source < worker->progress.room && offset >= at(worker, source)->end) {
+        at(worker, source)->end = offset + 1;
+    }
 }
 
 bool progress_check_mark(struct worker *worker, uint32_t source, int64_t mark)

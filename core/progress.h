@@ -93,6 +93,8 @@ void progress_session_lost(struct worker *worker);
 uint32_t progress_muted(const struct worker *worker, uint32_t source, int64_t offset);
 /* True for a record that had been judged before this run began to read. */
 bool progress_is_replayed(const struct worker *worker, uint32_t source, int64_t offset);
+/* The source handed out the record at this offset. */
+void progress_note_read(struct worker *worker, uint32_t source, int64_t offset);
 /* A stored profile says that everything before `mark` was counted. False, and the worker failed, when the partition has
  * never been that long: then it is not the one that was counted. */
 bool progress_check_mark(struct worker *worker, uint32_t source, int64_t mark);

@@ -165,7 +165,7 @@ static bool writes_stdout(const struct pipeline *pipeline)
     return false;
 }
 
-static int run_pipeline(const struct arguments *arguments, struct pipeline *pipeline, struct log *log)
+int run_pipeline(const struct arguments *arguments, struct pipeline *pipeline, struct log *log)
 {
     struct run run = {.pipeline = pipeline, .terminal = isatty(STDERR_FILENO) == 1};
     int64_t started = host_monotonic_ms();

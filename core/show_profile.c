@@ -13,13 +13,6 @@ struct shown {
     uint32_t count;
 };
 
-static int by_name(const void *a, const void *b)
-{
-    const churn_str *x = &((const churn_pair *)a)->name, *y = &((const churn_pair *)b)->name;
-    int order = memcmp(x->ptr, y->ptr, x->len < y->len ? x->len : y->len);
-    return order != 0 ? order : (x->len > y->len) - (x->len < y->len);
-}
-
 static int32_t show_text(const churn_pair *fields, uint32_t count)
 {
     churn_pair *sorted = malloc(count * sizeof *sorted);
@@ -27,7 +20,7 @@ static int32_t show_text(const churn_pair *fields, uint32_t count)
         return CHURN_FATAL;
     }
     memcpy(sorted, fields, count * sizeof *sorted);
-    qsort(sorted, count, sizeof *sorted, by_name);
+    qsort(sorted, count, sizeof *sorted, profile_by_name);
     for (uint32_t i = 0; i < count; i++) {
         if (sorted[i].name.len > 0 && sorted[i].name.ptr[0] != '_') {
             (void)printf("  %-26.*s %.*s\n", (int)sorted[i].name.len, sorted[i].name.ptr, (int)sorted[i].value.len,

@@ -98,8 +98,9 @@ void summary_print(FILE *out, struct pipeline *pipeline, double seconds)
     }
     (void)fputc('\n', out);
     print_row(out, metrics, "events", events, "events_");
-    if (pipeline->has_dead_letters) {
-        print_row(out, metrics, "dead letters", metrics_sum(metrics, "dead_letters"), "dead_letters_");
+    if (pipeline->has_dead_letters || pipeline->profiles_only) {
+        print_row(out, metrics, pipeline->profiles_only ? "bad events" : "dead letters",
+                  metrics_sum(metrics, "dead_letters"), "dead_letters_");
     }
     if (pipeline->store.loaded != NULL) {
         print_row(out, metrics, "new profiles", metrics_sum(metrics, "profiles_created"), "profile_");

@@ -95,6 +95,7 @@ static bool retire_windows(struct worker *worker)
         if (window->state != WINDOW_EMITTING || !emitter_done(worker, window)) {
             break;
         }
+        FAILPOINT("after_produce");
         if (!progress_note_done(worker, window)) {
             return false;
         }

@@ -839,6 +839,26 @@ static int32_t lmdb_scan(void *session, churn_str prefix, churn_str after, uint3
     return result;
 }
 
+/* What a listing of keys is for. */
+struct listing {
+    churn_key_fn fn;
+    void *ctx;
+};
+
+static int32_t list_key(void *ctx, churn_str key, const churn_pair *fields, uint32_t count)
+{
+    const struct listing *listing = ctx;
+    (void)fields;
+    (void)count;
+    return listing->fn(listing->ctx, key);
+}
+
+static int32_t lmdb_keys(void *session, churn_str prefix, churn_key_fn fn, void *ctx, churn_error *err)
+{
+    struct listing listing = {.fn = fn, .ctx = ctx};
+    return lmdb_scan(session, prefix, (churn_str){0}, UINT32_MAX, list_key, &listing, err);
+}
+
 /* --- Writes without a version --- */
 
 /* Ends a transaction: `result` and `rc` say how it went so far. */
@@ -929,6 +949,7 @@ static const churn_store_ops ops = {
     .scan = lmdb_scan,
     .close = lmdb_close,
     .destroy = lmdb_destroy,
+    .keys = lmdb_keys,
 };
 
 CHURN_PLUGIN(.kind = CHURN_KIND_STORE, .name = "lmdb", .version = "1.0.0",

@@ -766,17 +766,12 @@ static int32_t fail_reply(struct session *s, redisReply *reply, churn_str key, c
                       message);
 }
 
-static int32_t redis_get(void *session, churn_str key, churn_fields_fn fn, void *ctx, churn_error *err)
+/* Shows the answer to a HGETALL of `key`; frees it. */
+static int32_t give_hash(struct session *s, redisReply *reply, churn_str key, churn_fields_fn fn, void *ctx,
+                         churn_error *err)
 {
-    struct session *s = session;
-    const churn_str args[] = {text_arg("HGETALL"), key};
-    redisReply *reply;
     churn_pair *pairs;
     uint32_t count = 0;
-    int32_t result = check_free(s, err);
-    if (result != CHURN_OK || (result = call(s, args, 2, &reply, err)) != CHURN_OK) {
-        return result;
-    }
     if (reply->type != REDIS_REPLY_ARRAY) {
         return fail_reply(s, reply, key, err);
     }
@@ -789,6 +784,116 @@ static int32_t redis_get(void *session, churn_str key, churn_fields_fn fn, void 
     free(pairs);
     freeReplyObject(reply);
     return CHURN_OK;
+}
+
+static bool queue_get(struct session *s, churn_str key)
+{
+    const churn_str args[] = {text_arg("HGETALL"), key};
+    return queue(s, PENDING_CALL, 0, args, 2);
+}
+
+static int32_t redis_get_many(void *session, const churn_str *keys, uint32_t count, churn_fields_fn fn, void *ctx,
+                              churn_error *err)
+{
+    struct session *s = session;
+    int32_t result = check_free(s, err);
+    uint32_t queued = 0;
+    if (result != CHURN_OK) {
+        return result;
+    }
+    for (; queued < count && queue_get(s, keys[queued]); queued++) {
+    }
+    for (uint32_t i = 0; i < queued; i++) { /* every answer is read, or the next call would get it */
+        redisReply *reply;
+        int32_t one = await(s, &reply, result == CHURN_OK ? err : NULL);
+        if (one == CHURN_OK && result == CHURN_OK) {
+            result = give_hash(s, reply, keys[i], fn, ctx, err);
+        } else if (one == CHURN_OK) {
+            freeReplyObject(reply);
+        } else if (result == CHURN_OK) {
+            result = one;
+        }
+    }
+    return result == CHURN_OK && queued < count ? fail_memory(err) : result;
+}
+
+static int32_t redis_get(void *session, churn_str key, churn_fields_fn fn, void *ctx, churn_error *err)
+{
+    return redis_get_many(session, &key, 1, fn, ctx, err);
+}
+
+/* The pattern of SCAN that exactly the keys with `prefix` match; the caller frees it. */
+static char *pattern_of(churn_str prefix, churn_str *ret)
+{
+    char *pattern = malloc((size_t)2 * prefix.len + 1), *at = pattern;
+    for (uint32_t i = 0; i < prefix.len && pattern != NULL; i++) {
+        if (prefix.ptr[i] != '\0' && strchr("*?[]\\", prefix.ptr[i]) != NULL) {
+            *at++ = '\\';
+        }
+        *at++ = prefix.ptr[i];
+    }
+    if (pattern != NULL) {
+        *at++ = '*';
+        *ret = (churn_str){.ptr = pattern, .len = (uint32_t)(at - pattern)};
+    }
+    return pattern;
+}
+
+static bool is_scan(const redisReply *reply)
+{
+    return reply->type == REDIS_REPLY_ARRAY && reply->elements == 2 && is_text(reply->element[0]) &&
+           reply->element[1]->type == REDIS_REPLY_ARRAY;
+}
+
+/* False when `fn` wants no more. */
+static bool give_keys(const redisReply *list, churn_key_fn fn, void *ctx)
+{
+    for (size_t i = 0; i < list->elements; i++) {
+        const redisReply *key = list->element[i];
+        if (is_text(key) && fn(ctx, (churn_str){.ptr = key->str, .len = (uint32_t)key->len}) != CHURN_OK) {
+            return false;
+        }
+    }
+    return true;
+}
+
+/* One SCAN from `cursor`, which becomes that of the next one; "0" behind the last. */
+static int32_t scan_once(struct session *s, churn_str pattern, char cursor[24], churn_key_fn fn, void *ctx,
+                         churn_error *err)
+{
+    const churn_str args[] = {text_arg("SCAN"), text_arg(cursor),  text_arg("MATCH"),
+                              pattern,          text_arg("COUNT"), text_arg("1000")};
+    redisReply *reply;
+    int32_t result = call(s, args, 6, &reply, err);
+    if (result != CHURN_OK) {
+        return result;
+    }
+    if (!is_scan(reply)) {
+        return fail_reply(s, reply, pattern, err);
+    }
+    (void)snprintf(cursor, 24, "%s", give_keys(reply->element[1], fn, ctx) ? reply->element[0]->str : "0");
+    freeReplyObject(reply);
+    return CHURN_OK;
+}
+
+static int32_t redis_keys(void *session, churn_str prefix, churn_key_fn fn, void *ctx, churn_error *err)
+{
+    struct session *s = session;
+    churn_str pattern;
+    char cursor[24] = "0", *memory;
+    int32_t result = check_free(s, err);
+    if (result != CHURN_OK) {
+        return result;
+    }
+    memory = pattern_of(prefix, &pattern);
+    if (memory == NULL) {
+        return fail_memory(err);
+    }
+    do {
+        result = scan_once(s, pattern, cursor, fn, ctx, err);
+    } while (result == CHURN_OK && strcmp(cursor, "0") != 0);
+    free(memory);
+    return result;
 }
 
 static bool queue_write(struct session *s, const churn_hash *hash)
@@ -1239,6 +1344,8 @@ static const churn_store_ops ops = {
     .destroy = redis_destroy,
     .identity = redis_identity,
     .flush = redis_flush,
+    .keys = redis_keys,
+    .get_many = redis_get_many,
 };
 
 CHURN_PLUGIN(.kind = CHURN_KIND_STORE, .name = "redis", .version = "1.0.0",

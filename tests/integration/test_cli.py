@@ -48,7 +48,9 @@ def test_two_mistakes_are_both_reported(tmp_path):
 
 @pytest.mark.parametrize("args", [["-c"], ["-c", "nowhere.yaml"], [], ["frobnicate"], ["--frobnicate"], ["run"], ["describe"],
                                   ["describe", "nothing"], ["check"], ["profile", "-c", "nowhere.yaml", "x"],
-                                  ["check", "-c", "nowhere.yaml"], ["run", "-c", "x", "--log-level", "LOUD"]])
+                                  ["check", "-c", "nowhere.yaml"], ["run", "-c", "x", "--log-level", "LOUD"],
+                                  ["rebuild", "-c", "x"], ["verify", "-c", "x"], ["rebuild", "-c", "x", "--into", "a", "b"],
+                                  ["run", "-c", "x", "--into", "a"], ["rebuild", "-c", "x", "--into", "a", "--against", "b"]])
 def test_wrong_command_line(args, tmp_path):
     done = run_churnd(*args, cwd=tmp_path)
     assert done.returncode == 1, (done.returncode, done.stdout, done.stderr)

@@ -327,6 +327,50 @@ static void scans_in_byte_order(void)
     end();
 }
 
+struct listed {
+    char text[512];
+    unsigned count;
+    unsigned stop_after;
+};
+
+static int32_t list_key(void *ctx, churn_str key)
+{
+    struct listed *listed = ctx;
+    size_t used = strlen(listed->text);
+    (void)snprintf(listed->text + used, sizeof listed->text - used, "%.*s ", (int)key.len, key.ptr);
+    return ++listed->count == listed->stop_after ? CHURN_END : CHURN_OK;
+}
+
+static void check_keys(void *session, const char *prefix, unsigned stop_after, const char *expected)
+{
+    struct listed listed = {.stop_after = stop_after};
+    CU_ASSERT_EQUAL(ops->keys(session, str(prefix), list_key, &listed, &err), CHURN_OK);
+    CU_ASSERT_STRING_EQUAL(listed.text, expected);
+}
+
+static void keys_are_those_with_the_prefix(void)
+{
+    void *s;
+    begin("64MiB");
+    s = session_new();
+    check_keys(s, "", 0, "");
+    fake.clock_ms = 1000000;
+    put_ttl(s, "p:old", 0, 1, "a", "1", 500);
+    CU_ASSERT_EQUAL(poll_one(s).result, CHURN_OK);
+    CU_ASSERT_EQUAL(put_now(s, "p:b", 0, "a", "1"), CHURN_OK);
+    CU_ASSERT_EQUAL(put_now(s, "p:", 0, "a", "1"), CHURN_OK);
+    CU_ASSERT_EQUAL(put_now(s, "p;", 0, "a", "1"), CHURN_OK);
+    CU_ASSERT_EQUAL(put_now(s, "o", 0, "a", "1"), CHURN_OK);
+    check_keys(s, "p:", 0, "p: p:b p:old ");
+    fake.clock_ms += 500;
+    check_keys(s, "p:", 0, "p: p:b ");
+    check_keys(s, "p", 2, "p: p:b ");
+    check_keys(s, "", 0, "o p: p:b p; ");
+    check_keys(s, "q", 0, "");
+    ops->close(s);
+    end();
+}
+
 static void refuses_keys_that_do_not_fit(void)
 {
     char key[600];
@@ -526,6 +570,7 @@ int main(void)
                            TEST(write_replaces),
                            TEST(remove_needs_the_value),
                            TEST(scans_in_byte_order),
+                           TEST(keys_are_those_with_the_prefix),
                            TEST(refuses_keys_that_do_not_fit),
                            TEST(writes_a_window_at_once),
                            TEST(a_full_map_asks_for_more),

@@ -299,6 +299,142 @@ static void write_replaces(void)
     close_store();
 }
 
+/* What keys gave, joined in order. */
+struct listed {
+    const char *keys[64];
+    char bytes[4096];
+    size_t used;
+    unsigned count;
+    unsigned stop_after;
+};
+
+static int32_t list_key(void *ctx, churn_str key)
+{
+    struct listed *listed = ctx;
+    char *copy = listed->bytes + listed->used;
+    CU_ASSERT_FATAL(listed->count < 64 && listed->used + key.len < sizeof listed->bytes);
+    memcpy(copy, key.ptr, key.len);
+    copy[key.len] = '\0';
+    listed->used += key.len + 1u;
+    listed->keys[listed->count++] = copy;
+    return listed->count == listed->stop_after ? CHURN_END : CHURN_OK;
+}
+
+static int by_text(const void *a, const void *b)
+{
+    return strcmp(*(const char *const *)a, *(const char *const *)b);
+}
+
+/* Each of the keys expected, in order, and no other; a SCAN may give one twice. */
+static void check_keys(void *session, const char *prefix, const char *const *expected)
+{
+    struct listed listed = {.count = 0};
+    CU_ASSERT_EQUAL(ops->keys(session, str(prefix), list_key, &listed, &err), CHURN_OK);
+    qsort((void *)listed.keys, listed.count, sizeof listed.keys[0], by_text);
+    for (unsigned i = 0; i < listed.count; i++) {
+        if (i == 0 || strcmp(listed.keys[i], listed.keys[i - 1]) != 0) {
+            CU_ASSERT_PTR_NOT_NULL_FATAL(*expected);
+            CU_ASSERT_STRING_EQUAL(listed.keys[i], *expected);
+            expected++;
+        }
+    }
+    CU_ASSERT_PTR_NULL(*expected);
+}
+
+static void keys_are_those_with_the_prefix(void)
+{
+    static const char *const odd[] = {"a*b?[c]\\^:", "aXbY[c]\\^:", "a*b?c\\^:", "a*b?[c]^:", NULL};
+    struct listed listed = {.stop_after = 1};
+    char name[64];
+    void *s;
+    begin();
+    s = session_new();
+    check_keys(s, "", (const char *const[]){NULL});
+    for (unsigned i = 0; odd[i] != NULL; i++) {
+        (void)snprintf(name, sizeof name, "%sx", odd[i]);
+        CU_ASSERT_EQUAL(write_one(s, str(name), (churn_pair[]){pair("a", "1")}, 1, 0, &err), CHURN_OK);
+    }
+    CU_ASSERT_EQUAL(write_one(s, str("p:"), (churn_pair[]){pair("a", "1")}, 1, 0, &err), CHURN_OK);
+    CU_ASSERT_EQUAL(write_one(s, str("p:\xff\n x"), (churn_pair[]){pair("a", "1")}, 1, 0, &err), CHURN_OK);
+    CU_ASSERT_EQUAL(write_one(s, str("P:y"), (churn_pair[]){pair("a", "1")}, 1, 0, &err), CHURN_OK);
+    CU_ASSERT_EQUAL(write_one(s, str("q"), (churn_pair[]){pair("a", "1")}, 1, 0, &err), CHURN_OK);
+    check_keys(s, "p:", (const char *const[]){"p:", "p:\xff\n x", NULL});
+    check_keys(s, odd[0], (const char *const[]){"a*b?[c]\\^:x", NULL});
+    check_keys(s, "none", (const char *const[]){NULL});
+    CU_ASSERT_EQUAL(ops->keys(s, str("p:"), list_key, &listed, &err), CHURN_OK);
+    CU_ASSERT_EQUAL(listed.count, 1);
+    CU_ASSERT_EQUAL(queue(s, "k", 0, 1, "a", "1", 0), CHURN_OK);
+    CU_ASSERT_EQUAL(ops->keys(s, str("p:"), list_key, &listed, &err), CHURN_FATAL);
+    CU_ASSERT_EQUAL(poll_one(s).result, CHURN_OK);
+    ops->close(s);
+    close_store();
+}
+
+static int32_t mark_key(void *ctx, churn_str key)
+{
+    unsigned char *seen = ctx;
+    unsigned long number = strtoul(key.ptr + strlen("many:"), NULL, 10);
+    CU_ASSERT_FATAL(key.len > 5 && number < BATCH);
+    seen[number] = 1;
+    return CHURN_OK;
+}
+
+static void many_keys_take_many_calls(void)
+{
+    static unsigned char seen[BATCH];
+    unsigned found = 0;
+    char name[32];
+    void *s;
+    begin();
+    s = session_new();
+    for (unsigned i = 0; i < BATCH; i++) {
+        (void)snprintf(name, sizeof name, "%s:%u", i % 2 == 0 ? "many" : "other", i);
+        CU_ASSERT_EQUAL(write_one(s, str(name), (churn_pair[]){pair("a", "1")}, 1, 0, &err), CHURN_OK);
+    }
+    memset(seen, 0, sizeof seen);
+    CU_ASSERT_EQUAL(ops->keys(s, str("many:"), mark_key, seen, &err), CHURN_OK);
+    for (unsigned i = 0; i < BATCH; i++) {
+        found += seen[i];
+    }
+    CU_ASSERT_EQUAL(found, BATCH / 2);
+    ops->close(s);
+    close_store();
+}
+
+/* Appends what each call was given. */
+static int32_t note_behind(void *ctx, churn_str key, const churn_pair *fields, uint32_t count)
+{
+    char *text = ctx, *end = text + strlen(text);
+    end += sprintf(end, "%.*s{", (int)key.len, key.ptr);
+    (void)note(end, key, fields, count);
+    (void)strcat(text, "}");
+    return CHURN_OK;
+}
+
+static void many_are_gotten_in_their_order(void)
+{
+    churn_str keys[] = {str("b"), str("none"), str("a"), str("b")}, bad[] = {str("a"), str("wrong"), str("b")};
+    char text[256] = "";
+    void *s;
+    begin();
+    s = session_new();
+    CU_ASSERT_EQUAL(put_now(s, "a", 0, "x", "1"), CHURN_OK);
+    CU_ASSERT_EQUAL(put_now(s, "b", 0, "x", "2"), CHURN_OK);
+    CU_ASSERT_EQUAL(ops->get_many(s, keys, 4, note_behind, text, &err), CHURN_OK);
+    CU_ASSERT_STRING_EQUAL(text, "b{_v=1,x=2}none{}a{_v=1,x=1}b{_v=1,x=2}");
+    CU_ASSERT(admin(NULL, "SET wrong text"));
+    text[0] = '\0';
+    CU_ASSERT_EQUAL(ops->get_many(s, bad, 3, note_behind, text, &err), CHURN_FATAL);
+    CU_ASSERT_PTR_NOT_NULL(strstr(err.message, "the key wrong "));
+    CU_ASSERT_STRING_EQUAL(text, "a{_v=1,x=1}");
+    check_get(s, "b", "_v=1,x=2"); /* every answer was read */
+    kill_server();
+    CU_ASSERT_EQUAL(ops->get_many(s, keys, 4, note_behind, text, &err), CHURN_RETRY);
+    start_server(NULL);
+    ops->close(s);
+    close_store();
+}
+
 static void foreign_keys_are_named(void)
 {
     char text[64];
@@ -727,6 +863,9 @@ int main(void)
     CU_TestInfo tests[] = {TEST(puts_merge_and_conflict),
                            TEST(expiry_is_renewed_and_taken_away),
                            TEST(write_replaces),
+                           TEST(keys_are_those_with_the_prefix),
+                           TEST(many_keys_take_many_calls),
+                           TEST(many_are_gotten_in_their_order),
                            TEST(foreign_keys_are_named),
                            TEST(unanswered_puts_may_be_dropped),
                            TEST(large_windows_do_not_block),

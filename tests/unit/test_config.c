@@ -488,6 +488,23 @@ static void test_env_file_that_does_not_exist(void)
     free(text);
 }
 
+static void test_options_set_from_outside(void)
+{
+    load("a: {x: 1, y: [1, 2]}\nb: text\nc:\n");
+    CU_ASSERT(loaded);
+    CU_ASSERT(config_set(&config, "a", "x", "${NOT_REPLACED}") && config_set(&config, "a", "y", "was a list"));
+    CU_ASSERT(config_set(&config, "a", "z", "") && config_set(&config, "a", "z", "new"));
+    CU_ASSERT(config_set(&config, "b", "x", "1") && config_set(&config, "none", "x", "1"));
+    check_scalar("a.x", "${NOT_REPLACED}");
+    check_scalar("a.y", "was a list");
+    check_scalar("a.z", "new");
+    check_scalar("b", "text");
+    CU_ASSERT_EQUAL(at("a")->count, 3);
+    CU_ASSERT(at("a.x")->line == 1 && at("a.x")->column == 8);
+    CU_ASSERT(at("a.z")->line == 1 && at("a.z")->column == 4);
+    CU_ASSERT_PTR_NULL(at("none"));
+}
+
 int main(void)
 {
     CU_TestInfo tests[] = {
@@ -512,6 +529,7 @@ int main(void)
         TEST(test_env_file),
         TEST(test_env_file_with_mistakes),
         TEST(test_env_file_that_does_not_exist),
+        TEST(test_options_set_from_outside),
         CU_TEST_INFO_NULL,
     };
     static const char *const set[][2] = {

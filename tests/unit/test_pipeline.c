@@ -15,7 +15,7 @@ static void close_pipeline(void)
     loader_free(&loader);
 }
 
-static void load(const char *yaml)
+static void load_edited(const char *yaml, pipeline_edit_fn edit, void *ctx)
 {
     char *file = write_file(yaml, strlen(yaml)), *text = NULL;
     size_t size = 0;
@@ -24,7 +24,7 @@ static void load(const char *yaml)
     if (errors == NULL || !loader_init(&loader, NULL, 0)) {
         abort();
     }
-    loaded = pipeline_load(&pipeline, file, &loader, no_log, errors);
+    loaded = pipeline_load_edited(&pipeline, file, &loader, no_log, errors, edit, ctx);
     count = pipeline.config.error_count;
     (void)fclose(errors);
     free(said);
@@ -32,6 +32,11 @@ static void load(const char *yaml)
     check(loaded == (count == 0), "%s with %u errors: %s", loaded ? "taken" : "refused", count, said);
     free(text);
     remove_file(file);
+}
+
+static void load(const char *yaml)
+{
+    load_edited(yaml, NULL, NULL);
 }
 
 static void check_taken(const char *yaml)
@@ -353,6 +358,30 @@ static void test_files_that_are_no_pipelines(void)
     check_refused_with("source: {plugin: generate}\nsource: {plugin: file}\n", "'source' was given before");
 }
 
+/* Without sinks, with another prefix; refuses when `ctx` is not NULL. */
+static bool profiles_only(struct pipeline *edited, void *ctx)
+{
+    edited->profiles_only = true;
+    if (ctx != NULL) {
+        config_error(&edited->config, NULL, "%s", (const char *)ctx);
+    }
+    return ctx == NULL && config_set(&edited->config, "store", "key_prefix", "other:");
+}
+
+static void test_changes_before_the_checks(void)
+{
+    load_edited(SOURCE "store: {plugin: lmdb, path: /x, key_prefix: [bad]}\n", profiles_only, NULL);
+    CU_ASSERT(loaded && pipeline.sink_count == 0 && pipeline.outputs == 0 && pipeline.decodes);
+    check_text(pipeline.store_settings.key_prefix, "other:", "prefix");
+    close_pipeline();
+    load_edited(SOURCE STORE DEAD "sinks: [{plugin: alert}, {plugin: nothing}]\n", profiles_only, NULL);
+    CU_ASSERT(loaded && pipeline.sink_count == 0 && !pipeline.has_dead_letters && pipeline.outputs == 0);
+    close_pipeline();
+    load_edited(SOURCE STORE "workers: none\n", profiles_only, (void *)(uintptr_t) "not like this");
+    check_text(said, "FILE: not like this\n", "refused by the change");
+    close_pipeline();
+}
+
 int main(void)
 {
     CU_TestInfo tests[] = {
@@ -370,6 +399,7 @@ int main(void)
         TEST(test_every_mistake_is_reported),
         TEST(test_a_store_is_checked_beside_other_mistakes),
         TEST(test_files_that_are_no_pipelines),
+        TEST(test_changes_before_the_checks),
         CU_TEST_INFO_NULL,
     };
     const char *dir = getenv("TEST_PLUGIN_DIR");

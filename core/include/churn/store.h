@@ -118,6 +118,10 @@ typedef struct churn_store_ops {
      *  come or go meanwhile may be among them or not. `fn` must not use the session. Not while puts are unanswered.
      *  [worker] */
     int32_t (*keys)(void *session, churn_str prefix, churn_key_fn fn, void *ctx, churn_error *err);
+    /** Optional: `get` of several keys at once; `fn` is called for each, in their order. Some calls may have been made
+     *  when it fails. NULL: the host gets one after the other. Not while puts are unanswered. [worker] */
+    int32_t (*get_many)(void *session, const churn_str *keys, uint32_t count, churn_fields_fn fn, void *ctx,
+                        churn_error *err);
 } churn_store_ops;
 
 #ifdef __cplusplus

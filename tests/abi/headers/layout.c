@@ -312,7 +312,8 @@ AT(struct churn_store_ops, destroy, 80);
 AT(struct churn_store_ops, identity, 88);
 AT(struct churn_store_ops, flush, 96);
 AT(struct churn_store_ops, keys, 104);
-SIZE(struct churn_store_ops, 112);
+AT(struct churn_store_ops, get_many, 112);
+SIZE(struct churn_store_ops, 120);
 
 /* Constants */
 VALUE(CHURN_FIELD_STRING, 1);
