@@ -15,7 +15,7 @@ from confluent_kafka import Consumer, KafkaException, TopicPartition
 
 PAGE = os.sysconf("SC_PAGE_SIZE")
 WARM_UP_S = 5
-FDS_MORE, RSS_MORE = 8, 48 << 20  # what a long run may have more at its end than in its first half
+FDS_MORE, RSS_MORE = 24, 48 << 20  # what a long run may have more at its end: connections to the API, full caches
 
 
 def checkpoint_key(prefix, topic, partition):

@@ -128,6 +128,12 @@ class Rig:
         start = self.store.commands()
         wait_for("writes", lambda: self.store.commands() > start + count, timeout, 0.01)
 
+    def commits(self, timeout=60):
+        """Returns once the group has committed something."""
+        group = self.group()
+        wait_for("a commit", lambda: any(group.committed().values()), timeout, 0.1)
+        group.close()
+
     def says(self, fleet, text, timeout=30):
         """Returns once a member's log has `text` (a regular expression, case ignored)."""
         wait_for(f"`{text}` in the log", lambda: self.log_has(fleet, text), timeout)
@@ -194,8 +200,8 @@ class Rig:
             self.watch.close()
         self.stack.stop()
         try:
-            admin = self.kafka.admin()
-            admin.delete_topics([t for t in admin.list_topics(timeout=5).topics if t.startswith(self.name + "-")])
+            topics = self.kafka.admin().list_topics(timeout=5).topics
+            self.kafka.manage("delete_topics", [t for t in topics if t.startswith(self.name + "-")])
         except KafkaException:
             pass
 

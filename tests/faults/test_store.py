@@ -24,14 +24,15 @@ def test_redis_killed(rig, keeps):
     """Whatever it comes back with, the profiles end exact: what it lost is read again."""
     rig.up(redis={"options": PERSISTENCE[keeps]}, count=8000, bad=True)
     fleet = rig.fleet(2)
+    rig.commits()
     for pause in (0, 1, 3):
+        rig.fill(1000)
         rig.writes(600)
         rig.fault(f"kill -9 of a Redis that keeps {keeps}")
         rig.watch.store_lost()
         rig.store.kill()
         time.sleep(pause)
         rig.store.start()
-        rig.fill(1000)
     if keeps == "nothing":
         rig.says(fleet, "rebuil")
     rig.finish(fleet, cached=keeps != "nothing")

@@ -206,12 +206,16 @@ class Kafka:
     def admin(self):
         return AdminClient({"bootstrap.servers": self.brokers, "logger": _quiet()})
 
+    def manage(self, request, *what):
+        """A request of the AdminClient for many things, such as `delete_topics`; returns once all are done."""
+        admin = self.admin()  # kept until the answers are here
+        for future in getattr(admin, request)(*what).values():
+            future.result(30)
+
     def create_topics(self, partitions, **config):
         """`partitions`: name → number of partitions."""
         admin = self.admin()
-        topics = [NewTopic(name, count, 1, config=config) for name, count in partitions.items()]
-        for future in admin.create_topics(topics).values():
-            future.result(30)
+        self.manage("create_topics", [NewTopic(name, count, 1, config=config) for name, count in partitions.items()])
         wait_for("the new topics", lambda: all(
             len(admin.list_topics(timeout=5).topics[t].partitions) == n if t in admin.list_topics(timeout=5).topics else False
             for t, n in partitions.items()))
@@ -477,8 +481,8 @@ class Proxy:
 class Scripted:
     """An HTTP server that records what it is sent and answers as told.
 
-    `mode`: ok, error (500), reject (400), garbage (200 without a JSON object), hang (no answer), or a callable that takes
-    the recorded request and returns (status, body). Stopped, it refuses connections; started again, it has the same port.
+    `mode`: ok, error (500), reject (400), garbage (200 without a JSON object), hang (no answer), drip (a byte now and then),
+    or a callable that takes the recorded request and returns (status, body) or (status, body, headers). Stopped, it refuses connections; started again, it has the same port.
     """
 
     def __init__(self):
@@ -542,12 +546,17 @@ class Scripted:
         if self.mode == "hang":
             self.released.wait(120)
             raise ConnectionAbortedError
-        status, answer = self.answer(request)
+        status, answer, *headers = self.answer(request)
         handler.send_response(status)
-        handler.send_header("Content-Type", "application/json")
-        handler.send_header("Content-Length", str(len(answer)))
+        for name, value in {"Content-Type": "application/json", "Content-Length": str(len(answer)),
+                            **(headers[0] if headers else {})}.items():
+            handler.send_header(name, value)
         handler.end_headers()
-        handler.wfile.write(answer)
+        for i in range(len(answer) if self.mode == "drip" else 0):
+            handler.wfile.write(answer[i:i + 1])
+            self.released.wait(0.4)
+        else:
+            handler.wfile.write(answer)
 
     def answer(self, request):
         if callable(self.mode):
