@@ -49,7 +49,8 @@ static void gather(const struct worker *worker, const struct window *window, uns
             room = 1;
         }
         batch->places[batch->count] = batch->end;
-        batch->records[batch->count++] = *output;
+        batch->records[batch->count] = *output;
+        batch->records[batch->count++].reserved = 0; /* the host's own note */
     }
 }
 

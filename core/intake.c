@@ -1,17 +1,42 @@
-/* Records in: decode, validate, filter, fold, and note what the sinks will be told. */
+/* Records in: decode, validate, filter, fold, and note what the sinks will be told. In a redrive the records are dead
+ * letters: each is taken apart, and the record that it was goes the way of all records, under its own position. */
 #include "worker_internal.h"
 
 #include "fault.h"
 #include "host.h"
+#include "redrive.h"
 
 #define ASK_AGAIN_MS 200 /* after a processor could not tell */
+#define LETTERS_SHOWN 20
 
 static bool out_of_memory(struct worker *worker)
 {
     return worker_fail(worker, "out of memory");
 }
 
-static bool dead_letter(struct worker *worker, const churn_record *record, const char *payload,
+/* For a person; all are counted. */
+static void show_letter(struct worker *worker, int32_t level, const char *what, const churn_record *record,
+                        const char *why)
+{
+    if (worker->letters_shown < LETTERS_SHOWN) {
+        worker->letters_shown++;
+        log_printf(worker->pipeline->log, level, "redrive", "%s %s/%d at offset %lld: %s%s", what, record->topic,
+                   record->partition, (long long)record->offset, why,
+                   worker->letters_shown == LETTERS_SHOWN ? "; more are counted, not shown" : "");
+    }
+}
+
+/* A dead letter that the next redrive reads too needs no successor. */
+static bool stays(struct worker *worker, const churn_record *record, const struct reject *reject)
+{
+    if (worker->pipeline->redrive == NULL || !worker->pipeline->redrive->stay) {
+        return false;
+    }
+    show_letter(worker, CHURN_LOG_INFO, "still bad: the record of", record, reject->detail);
+    return true;
+}
+
+static bool dead_letter(struct worker *worker, const churn_record *record, const char *payload, enum lateness late,
                         const struct reject *reject)
 {
     uint32_t source = sources_find(&worker->sources, record->topic, record->partition);
@@ -20,7 +45,12 @@ static bool dead_letter(struct worker *worker, const churn_record *record, const
     if ((progress_muted(worker, source, record->offset) & CHURN_RECORD_DEAD_LETTER) != 0) {
         return true;
     }
-    return output_dead_letter(window_filling(worker), record, payload, reject) || out_of_memory(worker);
+    if (stays(worker, record, reject)) {
+        return true;
+    }
+    return output_dead_letter(window_filling(worker), record, payload, false,
+                              late == LATE_REPLAYED || late == LATE_DOUBTED, reject) ||
+           out_of_memory(worker);
 }
 
 bool intake_refused(struct worker *worker, struct window *window, const churn_record *output,
@@ -29,7 +59,10 @@ bool intake_refused(struct worker *worker, struct window *window, const churn_re
     churn_record record = *output; /* adding an output may move it */
     metrics_add(worker->counters.dead_letters, 1);
     metrics_add(worker->counters.reasons[reject->reason], 1);
-    return output_dead_letter(window, &record, record.value.ptr, reject) || out_of_memory(worker);
+    if (record.reserved == OUTPUT_AGAIN && stays(worker, &record, reject)) {
+        return true;
+    }
+    return output_dead_letter(window, &record, record.value.ptr, true, false, reject) || out_of_memory(worker);
 }
 
 void intake_poison(const struct worker *worker, unsigned plugin, const char *topic, int32_t partition, int64_t offset,
@@ -122,10 +155,16 @@ int32_t intake_fold(struct worker *worker, const struct event_type *type, const 
 }
 
 /* What is known to be counted, also by what this worker has not had acknowledged yet. */
-static bool is_counted(const struct customer *customer, uint32_t source, int64_t offset)
+static bool is_counted(const struct customer *customer, uint32_t source, int64_t offset, enum lateness late)
 {
     const struct delta *deltas[] = {customer->writing, customer->filling};
     if (MUTANT("marks")) {
+        return false;
+    }
+    if (customer->profile != NULL && late != NOT_LATE && profile_is_late(customer->profile, source, offset)) {
+        return true;
+    }
+    if (late == LATE_REDRIVEN) {
         return false;
     }
     if (customer->profile != NULL && offset < profile_mark(customer->profile, source)) {
@@ -142,7 +181,7 @@ static bool is_counted(const struct customer *customer, uint32_t source, int64_t
 
 /* CHURN_OK, also when the event was counted before; CHURN_REJECT with *reject; CHURN_FATAL. */
 static int32_t count_event(struct worker *worker, const struct event_type *type, const churn_event *event,
-                           uint32_t source, struct reject *reject)
+                           uint32_t source, enum lateness late, struct reject *reject)
 {
     struct window *window = window_filling(worker);
     const struct registry *registry = &worker->pipeline->catalog.registry;
@@ -153,7 +192,7 @@ static int32_t count_event(struct worker *worker, const struct event_type *type,
         (void)out_of_memory(worker);
         return CHURN_FATAL;
     }
-    if (is_counted(customer, source, event->offset)) {
+    if (is_counted(customer, source, event->offset, late)) {
         metrics_add(worker->counters.already_counted, 1);
         return CHURN_OK;
     }
@@ -164,7 +203,7 @@ static int32_t count_event(struct worker *worker, const struct event_type *type,
         return CHURN_REJECT;
     }
     if (result != CHURN_OK ||
-        !window_add_event(window, delta, event->payload.ptr, event->payload.len, source, event->offset)) {
+        !window_add_event(window, delta, event->payload.ptr, event->payload.len, source, event->offset, late)) {
         (void)out_of_memory(worker);
         return CHURN_FATAL;
     }
@@ -195,7 +234,7 @@ static bool say_outputs(struct worker *worker, const churn_record *record, const
 }
 
 static bool take_event(struct worker *worker, const churn_record *record, const struct event_type *type,
-                       churn_event *event, uint32_t source, struct reject *reject)
+                       churn_event *event, uint32_t source, enum lateness late, struct reject *reject)
 {
     int32_t verdict;
     event->topic = (churn_str){.ptr = record->topic, .len = (uint32_t)strlen(record->topic)};
@@ -211,29 +250,26 @@ static bool take_event(struct worker *worker, const churn_record *record, const 
         return true;
     }
     if (verdict == CHURN_OK && worker->pipeline->store.loaded != NULL) {
-        verdict = count_event(worker, type, event, source, reject);
+        verdict = count_event(worker, type, event, source, late, reject);
     }
     switch (verdict) {
     case CHURN_OK:
         return say_outputs(worker, record, type, event, source);
     case CHURN_REJECT:
-        return dead_letter(worker, record, event->payload.ptr, reject);
+        return dead_letter(worker, record, event->payload.ptr, late, reject);
     default:
         return false;
     }
 }
 
-static bool take_record(struct worker *worker, const churn_record *record)
+/* `source` is the number of the record's position. */
+static bool take_value(struct worker *worker, const churn_record *record, uint32_t source, enum lateness late)
 {
     struct window *window = window_filling(worker);
-    uint32_t source = sources_find(&worker->sources, record->topic, record->partition);
     char *payload = NULL;
     churn_event event;
     struct reject reject;
     const struct event_type *type;
-    if (source == SOURCE_NONE) {
-        return out_of_memory(worker);
-    }
     if (record->value.ptr != NULL) {
         payload = arena_copy(&window->arena, record->value.ptr, record->value.len, JSON_SCAN_PADDING);
         if (payload == NULL) {
@@ -246,7 +282,7 @@ static bool take_record(struct worker *worker, const churn_record *record)
     }
     type = event_decode(worker->decoder, payload, payload != NULL ? record->value.len : 0, &event, &reject);
     if (type != NULL) {
-        return take_event(worker, record, type, &event, source, &reject);
+        return take_event(worker, record, type, &event, source, late, &reject);
     }
     if (reject.out_of_memory) {
         return out_of_memory(worker);
@@ -255,7 +291,85 @@ static bool take_record(struct worker *worker, const churn_record *record)
         metrics_add(worker->counters.ignored, 1);
         return true;
     }
-    return dead_letter(worker, record, payload, &reject);
+    return dead_letter(worker, record, payload, late, &reject);
+}
+
+/* Not lost: it is where it was. */
+static bool leave_alone(struct worker *worker, const churn_record *record, const char *why)
+{
+    metrics_add(worker->counters.left_alone, 1);
+    show_letter(worker, CHURN_LOG_WARN, "left alone: the dead letter", record, why);
+    return true;
+}
+
+/* What a sink refused goes to the sinks of its kind as it is; its event is in the profile. */
+static bool offer_again(struct worker *worker, const churn_record *letter_record, const churn_record *output)
+{
+    if (output->kind == 0 || (worker->pipeline->outputs & output->kind) == 0) {
+        return leave_alone(worker, letter_record,
+                           output->kind == 0 ? "it does not say what kind of record a sink refused"
+                                             : "the pipeline has no sink for what another one refused");
+    }
+    metrics_add(worker->counters.again, 1);
+    return output_again(window_filling(worker), output) || out_of_memory(worker);
+}
+
+static bool put_back(struct worker *worker, const churn_record *record, const struct letter *letter)
+{
+    uint32_t source = sources_find_part(&worker->sources, letter->topic, letter->partition);
+    churn_record original = {.size = sizeof original,
+                             .kind = CHURN_RECORD_EVENT,
+                             .key = letter->key,
+                             .value = letter->value,
+                             .timestamp_ms = record->timestamp_ms,
+                             .offset = letter->offset,
+                             .partition = letter->partition};
+    if (source == SOURCE_NONE) {
+        return out_of_memory(worker);
+    }
+    original.topic = worker->sources.items[source].topic;
+    if (letter->kind != 0 || letter_says(letter->reason, reject_reason_name(REJECT_BY_SINK))) {
+        original.kind = letter->kind;
+        original.severity = letter->severity;
+        return offer_again(worker, record, &original);
+    }
+    return take_value(worker, &original, source, letter->replayed ? LATE_DOUBTED : LATE_REDRIVEN);
+}
+
+static bool take_letter(struct worker *worker, const churn_record *record)
+{
+    const struct redrive *redrive = worker->pipeline->redrive;
+    struct letter letter;
+    char why[256];
+    bool ok;
+    if (!letter_read(&letter, record, redrive->envelope, why, sizeof why)) {
+        ok = leave_alone(worker, record, why);
+    } else if (!redrive_knows(redrive, letter.topic)) {
+        (void)snprintf(why, sizeof why, "its event is of %.*s, which this pipeline does not read",
+                       letter.topic.len < 128 ? (int)letter.topic.len : 128, letter.topic.ptr);
+        ok = leave_alone(worker, record, why);
+    } else {
+        ok = put_back(worker, record, &letter);
+    }
+    letter_free(&letter);
+    metrics_add(worker->counters.letters, ok && worker->ask_again_ms == 0);
+    return ok;
+}
+
+/* *ret_position is where the record stands; SOURCE_NONE: nowhere that is committed. */
+static bool take_record(struct worker *worker, const churn_record *record, uint32_t *ret_position)
+{
+    const struct redrive *redrive = worker->pipeline->redrive;
+    uint32_t source = sources_find(&worker->sources, record->topic, record->partition);
+    *ret_position = redrive != NULL && redrive->stay ? SOURCE_NONE : source;
+    if (source == SOURCE_NONE) {
+        return out_of_memory(worker);
+    }
+    if (redrive != NULL) {
+        return record->offset >= redrive->end || take_letter(worker, record); /* no letter written since the start */
+    }
+    return take_value(worker, record, source,
+                      progress_is_replayed(worker, source, record->offset) ? LATE_REPLAYED : NOT_LATE);
 }
 
 /* A processor could not tell: these records are read again. */
@@ -274,18 +388,21 @@ bool intake_take(struct worker *worker, const churn_record *records, uint32_t co
         window->opened_ms = host_monotonic_ms();
     }
     for (uint32_t i = 0; i < count; i++) {
-        if (!take_record(worker, &records[i])) {
+        uint32_t position;
+        if (!take_record(worker, &records[i], &position)) {
             return false;
         }
         if (worker->ask_again_ms != 0) {
             give_back(worker, records + i, count - i);
             return true;
         }
-        uint32_t source = sources_find(&worker->sources, records[i].topic, records[i].partition);
-        if (!window_note_position(window, source, records[i].offset)) {
+        if (position == SOURCE_NONE) {
+            window->record_count++;
+        } else if (!window_note_position(window, position, records[i].offset)) {
             return out_of_memory(worker);
+        } else {
+            progress_note_read(worker, position, records[i].offset);
         }
-        progress_note_read(worker, source, records[i].offset);
         metrics_add(worker->counters.events, 1);
     }
     return true;

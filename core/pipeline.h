@@ -62,6 +62,7 @@ struct replay {
 };
 
 struct pipeline;
+struct redrive;
 
 /* One plugin of the pipeline and where the file declares it. */
 struct section {
@@ -107,6 +108,7 @@ struct pipeline {
     bool profiles_only;              /* no sinks, and what breaks a rule is counted and set aside nowhere */
     struct instance *store_instance; /* one for all workers */
     struct journal *journal;         /* of a run; its owner is whoever runs the pipeline */
+    const struct redrive *redrive;   /* NULL: the source is the pipeline's own */
 };
 
 /* Reads and checks the whole file: every mistake is reported to `errors`. False when there was one. Free in either

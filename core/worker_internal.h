@@ -1,10 +1,12 @@
-/* What the parts of a worker share: worker.c (its loop), intake.c (records in), writer.c (profiles to the store), session.c
- * (the connection to it), emitter.c (outputs to the sinks), progress.c (checkpoints and commits). */
+/* What the parts of a worker share: worker.c (its loop), intake.c (records in), merge.c (which events count), writer.c
+ * (profiles to the store), session.c (the connection to it), emitter.c (outputs to the sinks), progress.c (checkpoints
+ * and commits). */
 #ifndef WORKER_INTERNAL_H
 #define WORKER_INTERNAL_H
 
 #include "event.h"
 #include "fold.h"
+#include "letter.h"
 #include "output.h"
 #include "progress.h"
 #include "worker.h"
@@ -28,7 +30,10 @@ struct worker_counters {
     churn_counter *triggers;
     churn_counter *alerts;
     churn_counter *dead_letters;
-    churn_counter *sent; /* events that a sink has taken for good */
+    churn_counter *letters;    /* dead letters that a redrive has read */
+    churn_counter *left_alone; /* dead letters that a redrive cannot put back */
+    churn_counter *again;      /* outputs that a redrive offers to sinks again */
+    churn_counter *sent;       /* events that a sink has taken for good */
     churn_counter *reasons[REJECT_REASON_COUNT];
 };
 
@@ -55,6 +60,7 @@ struct worker {
     churn_record *records; /* POLL_RECORDS */
     struct event_decoder *decoder;
     struct text scratch;
+    unsigned letters_shown; /* in the log */
     bool at_end;
     bool paused;
     int64_t blocked_since_ms; /* 0: not blocked */
@@ -70,7 +76,7 @@ struct worker {
     bool session_fresh;                 /* opened, and nothing was put yet */
     char identity[CHURN_IDENTITY_SIZE]; /* of the store, in the newest session */
     bool store_went_back;               /* it may have lost acknowledged writes: everything in flight is void */
-    int64_t next_open_ms; /* not before, while the store is out of reach */
+    int64_t next_open_ms;               /* not before, while the store is out of reach */
     int64_t open_pause_ms;
     int64_t retry_pause_ms;
     int64_t retry_ms; /* when refused puts are offered again; 0: none */
@@ -112,6 +118,11 @@ bool intake_refused(struct worker *worker, struct window *window, const churn_re
 void intake_poison(const struct worker *worker, unsigned plugin, const char *topic, int32_t partition, int64_t offset,
                    struct reject *reject);
 
+/* merge.c */
+/* Joins a delta to its customer's profile, leaving out what the profile has counted. *ret_changed is false when that
+ * was all of it. False when the worker failed. */
+bool merge_delta(struct worker *worker, struct window *window, struct delta *delta, bool *ret_changed);
+
 /* writer.c */
 /* Begins to write the profiles of a window that was filled. */
 bool writer_begin(struct worker *worker, struct window *window);
@@ -132,8 +143,8 @@ bool session_step(struct worker *worker);
 /* Takes the store's answers to the window's puts (NULL: none is being written) and to progress.c; waits up to
  * `timeout_ms` for the first. False when the worker failed. */
 bool session_poll(struct worker *worker, struct window *window, uint32_t timeout_ms);
-/* Looks whether an idle session still is what it was: nothing else would tell, until the next event comes. False when the
- * worker failed. */
+/* Looks whether an idle session still is what it was: nothing else would tell, until the next event comes. False when
+ * the worker failed. */
 bool session_check(struct worker *worker);
 /* The session is broken: logs why, closes it and opens another soon. */
 void session_lose(struct worker *worker, const char *message);
