@@ -372,42 +372,12 @@ static bool take_record(struct worker *worker, const churn_record *record, uint3
                       progress_is_replayed(worker, source, record->offset) ? LATE_REPLAYED : NOT_LATE);
 }
 
-/* The first processor that wants to hear of events ahead of its verdict; processor_count: none does. */
-static unsigned listener_of(const struct worker *worker)
-{
-    unsigned i = 0;
-    while (i < worker->pipeline->processor_count && processor_ops(&worker->pipeline->processors[i])->announce == NULL) {
-        i++;
-    }
-    return i;
-}
-
-/* Gives a processor an event ahead of its turn: to the listener only to hear of it. False when nothing comes of that,
- * also for an event that the process may have died of: such a one is given in its turn alone. */
-static bool give_ahead(struct worker *worker, unsigned i, bool listens, const churn_event *event)
-{
-    const struct section *section = &worker->pipeline->processors[i];
-    const char *topic = event->topic.ptr;
-    void *self = worker->processors[i]->self;
-    churn_error err = {.size = sizeof err};
-    bool passes = true;
-    if (journal_suspects(&worker->seat, section->journal_number, topic, event->partition, event->offset) ||
-        !journal_enter(&worker->seat, section->journal_number, topic, event->partition, event->offset, 1)) {
-        return false;
-    }
-    if (listens) {
-        processor_ops(section)->announce(self, event);
-    } else {
-        passes = processor_ops(section)->process(self, event, &err) == CHURN_OK;
-    }
-    journal_leave(&worker->seat, false);
-    return passes;
-}
-
-/* Announces one record's event, if it is one and every processor before the listener lets it pass. */
-static bool announce(struct worker *worker, const churn_record *record, unsigned listener)
+/* Announces one record's event, if it is one, to the first processor; not one that the process may have died of, which
+ * is given in its turn alone. */
+static bool announce(struct worker *worker, const churn_record *record)
 {
     static const char padding[JSON_SCAN_PADDING];
+    const struct section *section = &worker->pipeline->processors[0];
     struct text *copy = &worker->scratch;
     struct reject reject;
     churn_event event;
@@ -423,7 +393,10 @@ static bool announce(struct worker *worker, const churn_record *record, unsigned
     event.topic = (churn_str){.ptr = record->topic, .len = (uint32_t)strlen(record->topic)};
     event.partition = record->partition;
     event.offset = record->offset;
-    for (unsigned i = 0; i <= listener && give_ahead(worker, i, i == listener, &event); i++) {
+    if (!journal_suspects(&worker->seat, section->journal_number, record->topic, record->partition, record->offset) &&
+        journal_enter(&worker->seat, section->journal_number, record->topic, record->partition, record->offset, 1)) {
+        processor_ops(section)->announce(worker->processors[0]->self, &event);
+        journal_leave(&worker->seat, false);
     }
     return true;
 }
@@ -431,13 +404,14 @@ static bool announce(struct worker *worker, const churn_record *record, unsigned
 /* Costs a second decoding, and saves a round trip to wherever the processor asks for each event but one. */
 static bool announce_all(struct worker *worker, const churn_record *records, uint32_t count)
 {
-    unsigned listener = listener_of(worker);
+    const struct pipeline *pipeline = worker->pipeline;
+    bool wanted = pipeline->processor_count > 0 && processor_ops(&pipeline->processors[0])->announce != NULL;
     bool ok = true;
-    if (listener == worker->pipeline->processor_count || count < 2 || worker->pipeline->redrive != NULL) {
+    if (!wanted || count < 2 || pipeline->redrive != NULL) {
         return true; /* a dead letter's event has another position than the letter */
     }
     for (uint32_t i = 0; i < count && ok; i++) {
-        ok = announce(worker, &records[i], listener);
+        ok = announce(worker, &records[i]);
     }
     return ok;
 }

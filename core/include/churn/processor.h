@@ -34,9 +34,9 @@ typedef struct churn_processor_ops {
 
     /* since ABI 1.1 */
     /**
-     * Optional: `process` will soon be called with this event, after it was with those announced before, unless the source
-     * is told to go elsewhere. Lets a processor that asks somebody else ask about a whole batch at once; must not wait.
-     * Events that an earlier processor leaves out are not announced; its verdict is asked for twice. [worker]
+     * Optional, for the first processor of a pipeline: `process` will soon be called with this event, after it was with
+     * those announced before, unless the source is told to go elsewhere. Lets a processor that asks somebody else ask about
+     * a whole batch at once; must not wait. [worker]
      */
     void (*announce)(void *self, const churn_event *event);
 } churn_processor_ops;
