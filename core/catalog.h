@@ -22,6 +22,7 @@ struct event_type {
     uint32_t effect_count;
     uint32_t severity; /* the table's, or what the pipeline says */
     bool predicts;
+    unsigned journal_number; /* where it has a callback, once the pipeline runs */
 };
 
 /* Built by main before the workers start, then only read. */

@@ -19,6 +19,7 @@ struct arguments {
     const char *into;    /* rebuild: a key prefix */
     const char *against; /* verify: a key prefix */
     bool until_end;
+    bool all;
     struct replay replay;
     bool json;
     bool json_schema;
@@ -29,6 +30,7 @@ int command_check(const struct arguments *arguments, struct loader *loader, stru
 int command_plugins(const struct arguments *arguments, struct loader *loader);
 int command_describe(const struct arguments *arguments, struct loader *loader);
 int command_profile(const struct arguments *arguments, struct loader *loader, struct log *log);
+int command_redrive(const struct arguments *arguments, struct loader *loader, struct log *log);
 int command_rebuild(const struct arguments *arguments, struct loader *loader, struct log *log);
 int command_verify(const struct arguments *arguments, struct loader *loader, struct log *log);
 

@@ -34,13 +34,13 @@ const struct node *config_get(const struct node *map, const char *key)
     return NULL;
 }
 
-static void free_node(struct node *node)
+void config_free_node(struct node *node)
 {
     for (unsigned i = 0; i < node->count; i++) {
         if (node->keys != NULL) {
-            free_node(&node->keys[i]);
+            config_free_node(&node->keys[i]);
         }
-        free_node(&node->items[i]);
+        config_free_node(&node->items[i]);
     }
     free(node->keys);
     free(node->items);
@@ -50,42 +50,67 @@ static void free_node(struct node *node)
 
 void config_free(struct config *config)
 {
-    free_node(&config->root);
+    config_free_node(&config->root);
     config->root = (struct node){0};
 }
 
-static bool set_scalar(struct node *node, const struct node *place, const char *text)
+struct node config_scalar(const struct node *at, const char *text)
 {
-    struct node scalar = {.kind = NODE_SCALAR,
-                          .line = place->line,
-                          .column = place->column,
-                          .text = strdup(text),
-                          .written = strdup(text)};
-    free_node(node);
-    *node = scalar;
-    return scalar.text != NULL && scalar.written != NULL;
+    return (struct node){
+        .kind = NODE_SCALAR, .line = at->line, .column = at->column, .text = strdup(text), .written = strdup(text)};
+}
+
+struct node config_copy(const struct node *scalar)
+{
+    struct node copy = *scalar;
+    copy.text = strdup(scalar->text);
+    copy.written = strdup(scalar->written);
+    return copy;
+}
+
+struct node config_map(const struct node *at)
+{
+    return (struct node){.kind = NODE_MAP, .line = at->line, .column = at->column};
+}
+
+static bool is_whole(const struct node *node)
+{
+    return node->kind != NODE_SCALAR || (node->text != NULL && node->written != NULL);
+}
+
+bool config_put(struct node *map, const char *key, struct node value)
+{
+    struct node *keys, *items;
+    unsigned at = 0;
+    while (at < map->count && strcmp(map->keys[at].text, key) != 0) {
+        at++;
+    }
+    if (at == map->count) {
+        struct node name = config_scalar(&value, key);
+        keys = realloc(map->keys, (map->count + 1) * sizeof *keys);
+        map->keys = keys != NULL ? keys : map->keys;
+        items = realloc(map->items, (map->count + 1) * sizeof *items);
+        map->items = items != NULL ? items : map->items;
+        if (keys == NULL || items == NULL || !is_whole(&name)) {
+            config_free_node(&name);
+            config_free_node(&value);
+            return false;
+        }
+        map->keys[at] = name;
+        map->items[at] = (struct node){0};
+        map->count++;
+    }
+    config_free_node(&map->items[at]);
+    map->items[at] = value;
+    return is_whole(&value);
 }
 
 bool config_set(struct config *config, const char *section, const char *key, const char *text)
 {
     struct node *map = (struct node *)(uintptr_t)config_get(&config->root, section);
-    struct node *value = (struct node *)(uintptr_t)config_get(map, key), *keys, *items;
-    if (map == NULL || map->kind != NODE_MAP) {
-        return true;
-    }
-    if (value != NULL) {
-        return set_scalar(value, value, text);
-    }
-    keys = realloc(map->keys, (map->count + 1) * sizeof *keys);
-    map->keys = keys != NULL ? keys : map->keys;
-    items = realloc(map->items, (map->count + 1) * sizeof *items);
-    map->items = items != NULL ? items : map->items;
-    if (keys == NULL || items == NULL) {
-        return false;
-    }
-    keys[map->count] = items[map->count] = (struct node){0};
-    map->count++;
-    return set_scalar(&keys[map->count - 1], map, key) && set_scalar(&items[map->count - 1], map, text);
+    const struct node *value = config_get(map, key);
+    return map == NULL || map->kind != NODE_MAP ||
+           config_put(map, key, config_scalar(value != NULL ? value : map, text));
 }
 
 /* One ${…}: its name, and what follows `:-` or `:?`. */

@@ -40,6 +40,15 @@ CHURN_PRINTF(3, 4) void config_error(struct config *config, const struct node *n
 /* The value of `key` in a map, or NULL. */
 const struct node *config_get(const struct node *map, const char *key);
 
+/* Nodes that a program makes itself, placed where `at` is for messages. One without text means that memory ran out, which
+ * config_put tells. */
+struct node config_scalar(const struct node *at, const char *text);
+struct node config_copy(const struct node *scalar);
+struct node config_map(const struct node *at);
+/* Sets `key` in a map in place of what it had. Takes `value`, also when it fails: false when memory ran out. Moves the
+ * map's other values. */
+bool config_put(struct node *map, const char *key, struct node value);
+void config_free_node(struct node *node);
 /* Sets an option of a section as if the file said so, at the section's place. What is no map stays as it is, for
  * whoever reads it to report. False when memory ran out. */
 bool config_set(struct config *config, const char *section, const char *key, const char *text);

@@ -8,32 +8,105 @@ static const churn_sink_ops *ops_of(const struct worker *worker, unsigned sink)
     return sink_ops(&worker->pipeline->sinks[sink]);
 }
 
+/* One output that a sink will never take becomes a dead letter. */
+static bool refuse(struct worker *worker, struct window *window, unsigned sink, uint32_t index,
+                   const struct reject *reject)
+{
+    const churn_record *output = &window->outputs[index];
+    if (!worker->pipeline->has_dead_letters || output->kind == CHURN_RECORD_DEAD_LETTER) {
+        return worker_fail(worker, "sink %s refuses the record of %s/%d at offset %lld: %s",
+                           worker->pipeline->sinks[sink].label, output->topic, output->partition,
+                           (long long)output->offset, reject->detail);
+    }
+    return intake_refused(worker, window, output, reject);
+}
+
+/* Outputs of a window for one sink, and where in the window they are. */
+struct batch {
+    churn_record records[BATCH];
+    uint32_t places[BATCH];
+    uint32_t count;
+    uint32_t end; /* where the next one begins */
+};
+
+/* Fills a batch from the sink's place in the window on. A record that is suspected to crash the sink comes by itself.
+ */
+static void gather(const struct worker *worker, const struct window *window, unsigned sink, struct batch *batch)
+{
+    const struct section *section = &worker->pipeline->sinks[sink];
+    uint32_t room = journal_careful(&worker->seat, section->journal_number) ? 1 : BATCH;
+    batch->count = 0;
+    for (batch->end = window->cursors[sink]; batch->end < window->output_count && batch->count < room; batch->end++) {
+        const churn_record *output = &window->outputs[batch->end];
+        if (output->kind != section->input) {
+            continue;
+        }
+        if (journal_suspects(&worker->seat, section->journal_number, output->topic, output->partition,
+                             output->offset)) {
+            if (batch->count > 0) {
+                return;
+            }
+            room = 1;
+        }
+        batch->places[batch->count] = batch->end;
+        batch->records[batch->count] = *output;
+        batch->records[batch->count++].reserved = 0; /* the host's own note */
+    }
+}
+
+/* Gives a batch to its sink. *ret_taken records need no further offer. */
+static bool give(struct worker *worker, struct window *window, unsigned sink, const struct batch *batch,
+                 uint32_t *ret_taken)
+{
+    const struct section *section = &worker->pipeline->sinks[sink];
+    const churn_record *last = &batch->records[batch->count - 1];
+    uint32_t taken = 0;
+    struct reject reject;
+    churn_error err = {.size = sizeof err};
+    int32_t result;
+    bool never; /* it will not take the record after those that it took, ever */
+    if (!journal_enter(&worker->seat, section->journal_number, last->topic, last->partition, last->offset,
+                       batch->count)) {
+        intake_poison(worker, section->journal_number, last->topic, last->partition, last->offset, &reject);
+        *ret_taken = 1;
+        return refuse(worker, window, sink, batch->places[0], &reject);
+    }
+    result = ops_of(worker, sink)->write(worker->sinks[sink]->self, batch->records, batch->count, &taken, &err);
+    never = result != CHURN_OK && result != CHURN_PENDING && result != CHURN_RETRY && taken < batch->count;
+    journal_leave(&worker->seat, taken == batch->count || never);
+    err.message[sizeof err.message - 1] = '\0';
+    if (result == CHURN_FATAL || taken > batch->count) {
+        return worker_fail(worker, "sink %s: %s", section->label,
+                           result == CHURN_FATAL ? err.message : "takes more records than it is given");
+    }
+    window->unanswered += taken;
+    *ret_taken = taken;
+    if (never) {
+        reject_set(&reject, REJECT_BY_SINK, "%s answered %d%s%s", section->label, result,
+                   err.message[0] != '\0' ? ": " : "", err.message);
+        *ret_taken = taken + 1;
+        return refuse(worker, window, sink, batch->places[taken], &reject);
+    }
+    return true;
+}
+
 /* Offers one window's outputs to one sink. *ret_full is set when it takes no more. */
 static bool offer(struct worker *worker, struct window *window, unsigned sink, bool *ret_full)
 {
-    uint32_t input = worker->pipeline->sinks[sink].input;
     while (window->cursors[sink] < window->output_count) {
-        churn_record batch[BATCH];
-        uint32_t places[BATCH], count = 0, taken = 0, at = window->cursors[sink];
-        churn_error err = {.size = sizeof err};
-        for (; at < window->output_count && count < BATCH; at++) {
-            if (window->outputs[at].kind == input) {
-                places[count] = at;
-                batch[count++] = window->outputs[at];
-            }
+        struct batch batch;
+        uint32_t taken = 0;
+        gather(worker, window, sink, &batch);
+        if (batch.count > 0 && !give(worker, window, sink, &batch, &taken)) {
+            return false;
         }
-        if (count > 0 &&
-            ops_of(worker, sink)->write(worker->sinks[sink]->self, batch, count, &taken, &err) == CHURN_FATAL) {
-            return worker_fail(worker, "sink %s: %s", worker->pipeline->sinks[sink].label, err.message);
-        }
-        window->unanswered += taken;
         worker->moved = worker->moved || taken > 0;
-        if (taken < count) {
-            window->cursors[sink] = places[taken];
+        if (taken < batch.count) {
+            window->cursors[sink] = batch.places[taken];
             *ret_full = true;
             return true;
         }
-        window->cursors[sink] = at;
+        window->cursors[sink] = batch.end;
     }
     return true;
 }
@@ -42,7 +115,7 @@ static bool take_answer(struct worker *worker, unsigned sink, const churn_done *
 {
     uint32_t number = (uint32_t)(done->id >> 32), index = (uint32_t)done->id;
     struct window *window = window_at(worker, number);
-    const struct section *section = &worker->pipeline->sinks[sink];
+    struct reject reject;
     if (window->state != WINDOW_EMITTING || (uint32_t)window->number != number || window->unanswered == 0) {
         return true; /* of a window that was given up, after a rebalance for instance */
     }
@@ -51,12 +124,8 @@ static bool take_answer(struct worker *worker, unsigned sink, const churn_done *
         metrics_add(worker->counters.sent, window->outputs[index].kind == CHURN_RECORD_EVENT);
         return true;
     }
-    if (!worker->pipeline->has_dead_letters || window->outputs[index].kind == CHURN_RECORD_DEAD_LETTER) {
-        return worker_fail(worker, "sink %s refuses the record of %s/%d at offset %lld: %s", section->label,
-                           window->outputs[index].topic, window->outputs[index].partition,
-                           (long long)window->outputs[index].offset, done->message != NULL ? done->message : "");
-    }
-    return intake_refused(worker, window, &window->outputs[index], done->message);
+    reject_set(&reject, REJECT_BY_SINK, "%s", done->message != NULL ? done->message : "");
+    return refuse(worker, window, sink, index, &reject);
 }
 
 static bool take_answers(struct worker *worker, unsigned sink, uint32_t timeout_ms)

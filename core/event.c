@@ -29,6 +29,7 @@ const char *reject_reason_name(enum reject_reason reason)
         [REJECT_BY_PLUGIN] = "rejected_by_plugin",
         [REJECT_BY_PROCESSOR] = "rejected_by_processor",
         [REJECT_BY_SINK] = "rejected_by_sink",
+        [REJECT_CRASHED_PLUGIN] = "crashed_plugin",
     };
     return names[reason];
 }

@@ -72,9 +72,11 @@ static int32_t run_callback(struct folder *folder, const struct event_type *type
 {
     struct callback callback = {.folder = folder, .type = type, .origin = origin, .arena = arena};
     churn_delta delta = {.size = sizeof delta, .ctx = &callback, .merge = delta_merge, .merge_text = delta_merge_text};
+    int32_t answer;
     fields_clear(folder->scratch);
-    if (type->table.apply(event, &delta, err) != CHURN_OK) {
-        return CHURN_REJECT;
+    answer = type->table.apply(event, &delta, err);
+    if (answer != CHURN_OK) { /* whatever it is: the event is refused */
+        return err->message[0] != '\0' ? CHURN_REJECT : churn_fail(err, CHURN_REJECT, "apply answered %d", answer);
     }
     return fields_merge_all(into, folder->scratch, &folder->catalog->registry, folder->sources, arena) ? CHURN_OK
                                                                                                        : CHURN_FATAL;

@@ -1,17 +1,42 @@
-/* Records in: decode, validate, filter, fold, and note what the sinks will be told. */
+/* Records in: decode, validate, filter, fold, and note what the sinks will be told. In a redrive the records are dead
+ * letters: each is taken apart, and the record that it was goes the way of all records, under its own position. */
 #include "worker_internal.h"
 
 #include "fault.h"
 #include "host.h"
+#include "redrive.h"
 
 #define ASK_AGAIN_MS 200 /* after a processor could not tell */
+#define LETTERS_SHOWN 20
 
 static bool out_of_memory(struct worker *worker)
 {
     return worker_fail(worker, "out of memory");
 }
 
-static bool dead_letter(struct worker *worker, const churn_record *record, const char *payload,
+/* For a person; all are counted. */
+static void show_letter(struct worker *worker, int32_t level, const char *what, const churn_record *record,
+                        const char *why)
+{
+    if (worker->letters_shown < LETTERS_SHOWN) {
+        worker->letters_shown++;
+        log_printf(worker->pipeline->log, level, "redrive", "%s %s/%d at offset %lld: %s%s", what, record->topic,
+                   record->partition, (long long)record->offset, why,
+                   worker->letters_shown == LETTERS_SHOWN ? "; more are counted, not shown" : "");
+    }
+}
+
+/* A dead letter that the next redrive reads too needs no successor. */
+static bool stays(struct worker *worker, const churn_record *record, const struct reject *reject)
+{
+    if (worker->pipeline->redrive == NULL || !worker->pipeline->redrive->stay) {
+        return false;
+    }
+    show_letter(worker, CHURN_LOG_INFO, "still bad: the record of", record, reject->detail);
+    return true;
+}
+
+static bool dead_letter(struct worker *worker, const churn_record *record, const char *payload, enum lateness late,
                         const struct reject *reject)
 {
     uint32_t source = sources_find(&worker->sources, record->topic, record->partition);
@@ -20,34 +45,85 @@ static bool dead_letter(struct worker *worker, const churn_record *record, const
     if ((progress_muted(worker, source, record->offset) & CHURN_RECORD_DEAD_LETTER) != 0) {
         return true;
     }
-    return output_dead_letter(window_filling(worker), record, payload, reject) || out_of_memory(worker);
+    if (stays(worker, record, reject)) {
+        return true;
+    }
+    return output_dead_letter(window_filling(worker), record, payload, false,
+                              late == LATE_REPLAYED || late == LATE_DOUBTED, reject) ||
+           out_of_memory(worker);
 }
 
-bool intake_refused(struct worker *worker, struct window *window, const churn_record *output, const char *message)
+bool intake_refused(struct worker *worker, struct window *window, const churn_record *output,
+                    const struct reject *reject)
 {
-    struct reject reject;
     churn_record record = *output; /* adding an output may move it */
-    reject_set(&reject, REJECT_BY_SINK, "%s", message != NULL ? message : "");
     metrics_add(worker->counters.dead_letters, 1);
-    metrics_add(worker->counters.reasons[REJECT_BY_SINK], 1);
-    return output_dead_letter(window, &record, record.value.ptr, &reject) || out_of_memory(worker);
+    metrics_add(worker->counters.reasons[reject->reason], 1);
+    if (record.reserved == OUTPUT_AGAIN && stays(worker, &record, reject)) {
+        return true;
+    }
+    return output_dead_letter(window, &record, record.value.ptr, true, false, reject) || out_of_memory(worker);
 }
 
-/* The verdict of all processors: CHURN_OK, CHURN_DROP, CHURN_REJECT, CHURN_RETRY or, when one failed, CHURN_FATAL. */
-static int32_t run_processors(struct worker *worker, const churn_event *event, struct reject *reject)
+void intake_poison(const struct worker *worker, unsigned plugin, const char *topic, int32_t partition, int64_t offset,
+                   struct reject *reject)
+{
+    unsigned deaths = journal_deaths(&worker->seat, plugin, topic, partition, offset);
+    reject_set(reject, REJECT_CRASHED_PLUGIN, "%s ended the process %u time%s at this event",
+               journal_plugin(worker->seat.journal, plugin), deaths, deaths == 1 ? "" : "s");
+}
+
+/* Emptied, not zeroed as a whole: it is large, and this happens for every event. */
+static void clear_error(churn_error *err)
+{
+    err->size = sizeof *err;
+    err->code = CHURN_OK;
+    err->option[0] = err->message[0] = err->message[sizeof err->message - 1] = '\0';
+}
+
+/* What a processor's answer means: CHURN_OK, CHURN_DROP, CHURN_REJECT with *reject, CHURN_RETRY or, when it failed,
+ * CHURN_FATAL. */
+static int32_t judge(struct worker *worker, const struct section *section, int32_t answer, churn_error *err,
+                     struct reject *reject)
+{
+    err->message[sizeof err->message - 1] = '\0';
+    switch (answer) {
+    case CHURN_OK:
+    case CHURN_DROP:
+        return answer;
+    case CHURN_REJECT:
+        reject_set(reject, REJECT_BY_PROCESSOR, "%s: %s", section->label, err->message);
+        return CHURN_REJECT;
+    case CHURN_RETRY:
+        log_printf(worker->pipeline->log, CHURN_LOG_WARN, section->label, "%s; the source waits", err->message);
+        return CHURN_RETRY;
+    case CHURN_FATAL:
+        (void)worker_fail(worker, "processor %s: %s", section->label, err->message);
+        return CHURN_FATAL;
+    default:
+        reject_set(reject, REJECT_BY_PROCESSOR, "%s answered %d, which is no verdict%s%s", section->label, answer,
+                   err->message[0] != '\0' ? ": " : "", err->message);
+        return CHURN_REJECT;
+    }
+}
+
+/* The verdict of all processors; as judge. */
+static int32_t run_processors(struct worker *worker, const churn_record *record, const churn_event *event,
+                              struct reject *reject)
 {
     for (unsigned i = 0; i < worker->pipeline->processor_count; i++) {
         const struct section *section = &worker->pipeline->processors[i];
-        churn_error err = {.size = sizeof err};
-        int32_t verdict = processor_ops(section)->process(worker->processors[i]->self, event, &err);
-        if (verdict == CHURN_REJECT) {
-            reject_set(reject, REJECT_BY_PROCESSOR, "%s: %s", section->label, err.message);
-        } else if (verdict == CHURN_RETRY) {
-            log_printf(worker->pipeline->log, CHURN_LOG_WARN, section->label, "%s; the source waits", err.message);
-        } else if (verdict != CHURN_OK && verdict != CHURN_DROP) {
-            (void)worker_fail(worker, "processor %s: %s", section->label, err.message);
-            verdict = CHURN_FATAL;
+        churn_error err;
+        int32_t verdict;
+        if (!journal_enter(&worker->seat, section->journal_number, record->topic, record->partition, record->offset,
+                           1)) {
+            intake_poison(worker, section->journal_number, record->topic, record->partition, record->offset, reject);
+            return CHURN_REJECT;
         }
+        clear_error(&err);
+        verdict = processor_ops(section)->process(worker->processors[i]->self, event, &err);
+        journal_leave(&worker->seat, verdict != CHURN_RETRY);
+        verdict = judge(worker, section, verdict, &err, reject);
         if (verdict != CHURN_OK) {
             return verdict;
         }
@@ -55,11 +131,40 @@ static int32_t run_processors(struct worker *worker, const churn_event *event, s
     return CHURN_OK;
 }
 
+int32_t intake_fold(struct worker *worker, const struct event_type *type, const churn_event *event, uint32_t source,
+                    struct fields *into, struct arena *arena, struct reject *reject)
+{
+    bool calls = type->table.apply != NULL;
+    churn_error err;
+    int32_t result;
+    if (calls &&
+        !journal_enter(&worker->seat, type->journal_number, event->topic.ptr, event->partition, event->offset, 1)) {
+        intake_poison(worker, type->journal_number, event->topic.ptr, event->partition, event->offset, reject);
+        return CHURN_REJECT;
+    }
+    clear_error(&err);
+    result = fold_event(&worker->folder, type, event, source, into, arena, &err);
+    if (calls) {
+        journal_leave(&worker->seat, false); /* it may be folded again: cleared once its window is done */
+    }
+    if (result != CHURN_OK) {
+        err.message[sizeof err.message - 1] = '\0';
+        reject_set(reject, REJECT_BY_PLUGIN, "%s: %s", type->name.ptr, err.message);
+    }
+    return result;
+}
+
 /* What is known to be counted, also by what this worker has not had acknowledged yet. */
-static bool is_counted(const struct customer *customer, uint32_t source, int64_t offset)
+static bool is_counted(const struct customer *customer, uint32_t source, int64_t offset, enum lateness late)
 {
     const struct delta *deltas[] = {customer->writing, customer->filling};
     if (MUTANT("marks")) {
+        return false;
+    }
+    if (customer->profile != NULL && late != NOT_LATE && profile_is_late(customer->profile, source, offset)) {
+        return true;
+    }
+    if (late == LATE_REDRIVEN) {
         return false;
     }
     if (customer->profile != NULL && offset < profile_mark(customer->profile, source)) {
@@ -76,31 +181,29 @@ static bool is_counted(const struct customer *customer, uint32_t source, int64_t
 
 /* CHURN_OK, also when the event was counted before; CHURN_REJECT with *reject; CHURN_FATAL. */
 static int32_t count_event(struct worker *worker, const struct event_type *type, const churn_event *event,
-                           uint32_t source, struct reject *reject)
+                           uint32_t source, enum lateness late, struct reject *reject)
 {
     struct window *window = window_filling(worker);
     const struct registry *registry = &worker->pipeline->catalog.registry;
     struct customer *customer = cache_get(&worker->cache, event->customer_id);
-    churn_error err = {.size = sizeof err};
     struct delta *delta;
     int32_t result;
     if (customer == NULL) {
         (void)out_of_memory(worker);
         return CHURN_FATAL;
     }
-    if (is_counted(customer, source, event->offset)) {
+    if (is_counted(customer, source, event->offset, late)) {
         metrics_add(worker->counters.already_counted, 1);
         return CHURN_OK;
     }
     delta = window_delta(window, customer, registry);
-    result = delta != NULL ? fold_event(&worker->folder, type, event, source, &delta->fields, &window->arena, &err)
-                           : CHURN_FATAL;
+    result =
+        delta != NULL ? intake_fold(worker, type, event, source, &delta->fields, &window->arena, reject) : CHURN_FATAL;
     if (result == CHURN_REJECT) {
-        reject_set(reject, REJECT_BY_PLUGIN, "%s: %s", type->name.ptr, err.message);
         return CHURN_REJECT;
     }
     if (result != CHURN_OK ||
-        !window_add_event(window, delta, event->payload.ptr, event->payload.len, source, event->offset)) {
+        !window_add_event(window, delta, event->payload.ptr, event->payload.len, source, event->offset, late)) {
         (void)out_of_memory(worker);
         return CHURN_FATAL;
     }
@@ -131,13 +234,13 @@ static bool say_outputs(struct worker *worker, const churn_record *record, const
 }
 
 static bool take_event(struct worker *worker, const churn_record *record, const struct event_type *type,
-                       churn_event *event, uint32_t source, struct reject *reject)
+                       churn_event *event, uint32_t source, enum lateness late, struct reject *reject)
 {
     int32_t verdict;
     event->topic = (churn_str){.ptr = record->topic, .len = (uint32_t)strlen(record->topic)};
     event->partition = record->partition;
     event->offset = record->offset;
-    verdict = run_processors(worker, event, reject);
+    verdict = run_processors(worker, record, event, reject);
     if (verdict == CHURN_DROP) {
         metrics_add(worker->counters.filtered, 1);
         return true;
@@ -147,29 +250,26 @@ static bool take_event(struct worker *worker, const churn_record *record, const 
         return true;
     }
     if (verdict == CHURN_OK && worker->pipeline->store.loaded != NULL) {
-        verdict = count_event(worker, type, event, source, reject);
+        verdict = count_event(worker, type, event, source, late, reject);
     }
     switch (verdict) {
     case CHURN_OK:
         return say_outputs(worker, record, type, event, source);
     case CHURN_REJECT:
-        return dead_letter(worker, record, event->payload.ptr, reject);
+        return dead_letter(worker, record, event->payload.ptr, late, reject);
     default:
         return false;
     }
 }
 
-static bool take_record(struct worker *worker, const churn_record *record)
+/* `source` is the number of the record's position. */
+static bool take_value(struct worker *worker, const churn_record *record, uint32_t source, enum lateness late)
 {
     struct window *window = window_filling(worker);
-    uint32_t source = sources_find(&worker->sources, record->topic, record->partition);
     char *payload = NULL;
     churn_event event;
     struct reject reject;
     const struct event_type *type;
-    if (source == SOURCE_NONE) {
-        return out_of_memory(worker);
-    }
     if (record->value.ptr != NULL) {
         payload = arena_copy(&window->arena, record->value.ptr, record->value.len, JSON_SCAN_PADDING);
         if (payload == NULL) {
@@ -182,7 +282,7 @@ static bool take_record(struct worker *worker, const churn_record *record)
     }
     type = event_decode(worker->decoder, payload, payload != NULL ? record->value.len : 0, &event, &reject);
     if (type != NULL) {
-        return take_event(worker, record, type, &event, source, &reject);
+        return take_event(worker, record, type, &event, source, late, &reject);
     }
     if (reject.out_of_memory) {
         return out_of_memory(worker);
@@ -191,7 +291,129 @@ static bool take_record(struct worker *worker, const churn_record *record)
         metrics_add(worker->counters.ignored, 1);
         return true;
     }
-    return dead_letter(worker, record, payload, &reject);
+    return dead_letter(worker, record, payload, late, &reject);
+}
+
+/* Not lost: it is where it was. */
+static bool leave_alone(struct worker *worker, const churn_record *record, const char *why)
+{
+    metrics_add(worker->counters.left_alone, 1);
+    show_letter(worker, CHURN_LOG_WARN, "left alone: the dead letter", record, why);
+    return true;
+}
+
+/* What a sink refused goes to the sinks of its kind as it is; its event is in the profile. */
+static bool offer_again(struct worker *worker, const churn_record *letter_record, const churn_record *output)
+{
+    if (output->kind == 0 || (worker->pipeline->outputs & output->kind) == 0) {
+        return leave_alone(worker, letter_record,
+                           output->kind == 0 ? "it does not say what kind of record a sink refused"
+                                             : "the pipeline has no sink for what another one refused");
+    }
+    metrics_add(worker->counters.again, 1);
+    return output_again(window_filling(worker), output) || out_of_memory(worker);
+}
+
+static bool put_back(struct worker *worker, const churn_record *record, const struct letter *letter)
+{
+    uint32_t source = sources_find_part(&worker->sources, letter->topic, letter->partition);
+    churn_record original = {.size = sizeof original,
+                             .kind = CHURN_RECORD_EVENT,
+                             .key = letter->key,
+                             .value = letter->value,
+                             .timestamp_ms = record->timestamp_ms,
+                             .offset = letter->offset,
+                             .partition = letter->partition};
+    if (source == SOURCE_NONE) {
+        return out_of_memory(worker);
+    }
+    original.topic = worker->sources.items[source].topic;
+    if (letter->kind != 0 || letter_says(letter->reason, reject_reason_name(REJECT_BY_SINK))) {
+        original.kind = letter->kind;
+        original.severity = letter->severity;
+        return offer_again(worker, record, &original);
+    }
+    return take_value(worker, &original, source, letter->replayed ? LATE_DOUBTED : LATE_REDRIVEN);
+}
+
+static bool take_letter(struct worker *worker, const churn_record *record)
+{
+    const struct redrive *redrive = worker->pipeline->redrive;
+    struct letter letter;
+    char why[256];
+    bool ok;
+    if (!letter_read(&letter, record, redrive->envelope, why, sizeof why)) {
+        ok = leave_alone(worker, record, why);
+    } else if (!redrive_knows(redrive, letter.topic)) {
+        (void)snprintf(why, sizeof why, "its event is of %.*s, which this pipeline does not read",
+                       letter.topic.len < 128 ? (int)letter.topic.len : 128, letter.topic.ptr);
+        ok = leave_alone(worker, record, why);
+    } else {
+        ok = put_back(worker, record, &letter);
+    }
+    letter_free(&letter);
+    metrics_add(worker->counters.letters, ok && worker->ask_again_ms == 0);
+    return ok;
+}
+
+/* *ret_position is where the record stands; SOURCE_NONE: nowhere that is committed. */
+static bool take_record(struct worker *worker, const churn_record *record, uint32_t *ret_position)
+{
+    const struct redrive *redrive = worker->pipeline->redrive;
+    uint32_t source = sources_find(&worker->sources, record->topic, record->partition);
+    *ret_position = redrive != NULL && redrive->stay ? SOURCE_NONE : source;
+    if (source == SOURCE_NONE) {
+        return out_of_memory(worker);
+    }
+    if (redrive != NULL) {
+        return record->offset >= redrive->end || take_letter(worker, record); /* no letter written since the start */
+    }
+    return take_value(worker, record, source,
+                      progress_is_replayed(worker, source, record->offset) ? LATE_REPLAYED : NOT_LATE);
+}
+
+/* Announces one record's event, if it is one, to the first processor; not one that the process may have died of, which
+ * is given in its turn alone. */
+static bool announce(struct worker *worker, const churn_record *record)
+{
+    static const char padding[JSON_SCAN_PADDING];
+    const struct section *section = &worker->pipeline->processors[0];
+    struct text *copy = &worker->scratch;
+    struct reject reject;
+    churn_event event;
+    copy->len = 0;
+    text_append(copy, record->value.ptr != NULL ? record->value.ptr : "", record->value.len);
+    text_append(copy, padding, sizeof padding);
+    if (copy->failed) {
+        return out_of_memory(worker);
+    }
+    if (event_decode(worker->decoder, copy->bytes, record->value.len, &event, &reject) == NULL) {
+        return true; /* what follows from that is said when it is taken */
+    }
+    event.topic = (churn_str){.ptr = record->topic, .len = (uint32_t)strlen(record->topic)};
+    event.partition = record->partition;
+    event.offset = record->offset;
+    if (!journal_suspects(&worker->seat, section->journal_number, record->topic, record->partition, record->offset) &&
+        journal_enter(&worker->seat, section->journal_number, record->topic, record->partition, record->offset, 1)) {
+        processor_ops(section)->announce(worker->processors[0]->self, &event);
+        journal_leave(&worker->seat, false);
+    }
+    return true;
+}
+
+/* Costs a second decoding, and saves a round trip to wherever the processor asks for each event but one. */
+static bool announce_all(struct worker *worker, const churn_record *records, uint32_t count)
+{
+    const struct pipeline *pipeline = worker->pipeline;
+    bool wanted = pipeline->processor_count > 0 && processor_ops(&pipeline->processors[0])->announce != NULL;
+    bool ok = true;
+    if (!wanted || count < 2 || pipeline->redrive != NULL) {
+        return true; /* a dead letter's event has another position than the letter */
+    }
+    for (uint32_t i = 0; i < count && ok; i++) {
+        ok = announce(worker, &records[i]);
+    }
+    return ok;
 }
 
 /* A processor could not tell: these records are read again. */
@@ -209,19 +431,25 @@ bool intake_take(struct worker *worker, const churn_record *records, uint32_t co
     if (window->record_count == 0) {
         window->opened_ms = host_monotonic_ms();
     }
+    if (!announce_all(worker, records, count)) {
+        return false;
+    }
     for (uint32_t i = 0; i < count; i++) {
-        if (!take_record(worker, &records[i])) {
+        uint32_t position;
+        if (!take_record(worker, &records[i], &position)) {
             return false;
         }
         if (worker->ask_again_ms != 0) {
             give_back(worker, records + i, count - i);
             return true;
         }
-        uint32_t source = sources_find(&worker->sources, records[i].topic, records[i].partition);
-        if (!window_note_position(window, source, records[i].offset)) {
+        if (position == SOURCE_NONE) {
+            window->record_count++;
+        } else if (!window_note_position(window, position, records[i].offset)) {
             return out_of_memory(worker);
+        } else {
+            progress_note_read(worker, position, records[i].offset);
         }
-        progress_note_read(worker, source, records[i].offset);
         metrics_add(worker->counters.events, 1);
     }
     return true;

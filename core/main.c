@@ -18,6 +18,7 @@ static const char usage[] =
     "  churnd check -c PIPELINE.yaml      report every mistake that run would refuse\n"
     "  churnd profile -c PIPELINE.yaml CUSTOMER\n"
     "                                     show a customer's profile from the pipeline's store\n"
+    "  churnd redrive -c PIPELINE.yaml    put the dead letters back through the pipeline, after a fix\n"
     "  churnd rebuild -c PIPELINE.yaml --into PREFIX\n"
     "                                     make the profiles anew, from the source's beginning, under another key "
     "prefix\n"
@@ -29,6 +30,7 @@ static const char usage[] =
     "options\n"
     "  -c, --config FILE       the pipeline (also: environment variable CHURND_CONFIG)\n"
     "      --until-end         stop at the end of the input, or of the partitions as they stood at the start\n"
+    "      --all               redrive: also dead letters that an earlier redrive has read\n"
     "      --replay-from WHERE read again from an earlier place: `beginning`, an offset, or a time "
     "(2026-01-01T00:00:00Z);\n"
     "                          nothing counts twice, and what was sent before is not sent again\n"
@@ -48,6 +50,7 @@ static const char usage[] =
 
 enum {
     OPTION_UNTIL_END = 256,
+    OPTION_ALL,
     OPTION_REPLAY_FROM,
     OPTION_REPLAY_OUTPUTS,
     OPTION_LOG_LEVEL,
@@ -62,6 +65,7 @@ enum {
 
 static const struct option long_options[] = {{"config", required_argument, NULL, 'c'},
                                              {"until-end", no_argument, NULL, OPTION_UNTIL_END},
+                                             {"all", no_argument, NULL, OPTION_ALL},
                                              {"replay-from", required_argument, NULL, OPTION_REPLAY_FROM},
                                              {"replay-outputs", no_argument, NULL, OPTION_REPLAY_OUTPUTS},
                                              {"log-level", required_argument, NULL, OPTION_LOG_LEVEL},
@@ -122,6 +126,9 @@ static enum parsed take_option(int option, struct arguments *a)
         return PARSED_RUN;
     case OPTION_UNTIL_END:
         a->until_end = true;
+        return PARSED_RUN;
+    case OPTION_ALL:
+        a->all = true;
         return PARSED_RUN;
     case OPTION_REPLAY_FROM:
         return take_replay_from(optarg, &a->replay) ? PARSED_RUN : PARSED_WRONG;
@@ -226,6 +233,9 @@ static int dispatch(const struct arguments *a, struct loader *loader, struct log
     if (strcmp(a->command, "check") == 0) {
         return command_check(a, loader, log);
     }
+    if (strcmp(a->command, "redrive") == 0) {
+        return command_redrive(a, loader, log);
+    }
     if (strcmp(a->command, "plugins") == 0) {
         return command_plugins(a, loader);
     }
@@ -243,7 +253,8 @@ static int dispatch(const struct arguments *a, struct loader *loader, struct log
 
 static bool is_command(const char *name)
 {
-    static const char *const names[] = {"run", "check", "plugins", "describe", "profile", "rebuild", "verify"};
+    static const char *const names[] = {"run",      "check",   "redrive", "plugins",
+                                        "describe", "profile", "rebuild", "verify"};
     for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
         if (strcmp(names[i], name) == 0) {
             return true;

@@ -11,6 +11,11 @@ const char *output_severity_name(uint32_t severity)
     return severity_names[severity <= CHURN_SEVERITY_CRITICAL ? severity : 0];
 }
 
+const char *output_kind_name(uint32_t kind)
+{
+    return kind == CHURN_RECORD_EVENT ? "event" : kind == CHURN_RECORD_TRIGGER ? "trigger" : "alert";
+}
+
 /* A text kept in the window's arena, with a NUL behind it. */
 static bool keep(struct window *window, const char *bytes, size_t len, churn_str *ret)
 {
@@ -176,30 +181,59 @@ bool output_trigger(struct window *window, const churn_record *record, const chu
     return keep_value(window, output, event, scratch);
 }
 
-#define DEAD_LETTER_HEADERS 5
-
-bool output_dead_letter(struct window *window, const churn_record *record, const char *payload,
-                        const struct reject *reject)
+bool output_again(struct window *window, const churn_record *output)
 {
-    static const char *const names[DEAD_LETTER_HEADERS] = {"churn.reason", "churn.detail", "churn.topic",
-                                                           "churn.partition", "churn.offset"};
-    churn_record *output = window_add_output(window, CHURN_RECORD_DEAD_LETTER, record);
-    churn_header *headers = arena_alloc(&window->arena, DEAD_LETTER_HEADERS * sizeof *headers);
-    char partition[16], offset[24];
-    const char *values[DEAD_LETTER_HEADERS] = {reject_reason_name(reject->reason), reject->detail, record->topic,
-                                               partition, offset};
-    bool ok = output != NULL && headers != NULL;
-    (void)snprintf(partition, sizeof partition, "%d", record->partition);
-    (void)snprintf(offset, sizeof offset, "%" PRId64, record->offset);
-    for (unsigned i = 0; ok && i < DEAD_LETTER_HEADERS; i++) {
-        headers[i] = (churn_header){.name = names[i]};
-        ok = keep(window, values[i], strlen(values[i]), &headers[i].value);
-    }
-    if (!ok) {
+    churn_record *again = window_add_output(window, output->kind, output);
+    if (again == NULL) {
         return false;
     }
-    output->headers = headers;
-    output->header_count = DEAD_LETTER_HEADERS;
+    again->severity = output->severity;
+    again->reserved = OUTPUT_AGAIN;
+    return (output->value.ptr == NULL || keep(window, output->value.ptr, output->value.len, &again->value)) &&
+           (output->key.ptr == NULL || keep(window, output->key.ptr, output->key.len, &again->key));
+}
+
+/* What a dead letter says about itself. */
+struct letter_headers {
+    churn_header *items;
+    uint32_t count;
+    bool ok;
+};
+
+static void say(struct window *window, struct letter_headers *headers, const char *name, const char *value)
+{
+    churn_header *header = &headers->items[headers->count++];
+    header->name = name;
+    headers->ok = keep(window, value, strlen(value), &header->value) && headers->ok;
+}
+
+#define MOST_HEADERS 7
+
+bool output_dead_letter(struct window *window, const churn_record *record, const char *payload, bool refused,
+                        bool replayed, const struct reject *reject)
+{
+    churn_record *output = window_add_output(window, CHURN_RECORD_DEAD_LETTER, record);
+    struct letter_headers headers = {.items = arena_alloc(&window->arena, MOST_HEADERS * sizeof(churn_header)),
+                                     .ok = true};
+    char partition[16], offset[24];
+    if (output == NULL || headers.items == NULL) {
+        return false;
+    }
+    (void)snprintf(partition, sizeof partition, "%d", record->partition);
+    (void)snprintf(offset, sizeof offset, "%" PRId64, record->offset);
+    say(window, &headers, "churn.reason", reject_reason_name(reject->reason));
+    say(window, &headers, "churn.detail", reject->detail);
+    say(window, &headers, "churn.topic", record->topic);
+    say(window, &headers, "churn.partition", partition);
+    say(window, &headers, "churn.offset", offset);
+    if (refused) {
+        say(window, &headers, "churn.kind", output_kind_name(record->kind));
+    }
+    if (replayed) {
+        say(window, &headers, "churn.replayed", "true");
+    }
+    output->headers = headers.items;
+    output->header_count = headers.count;
     output->value = (churn_str){.ptr = payload, .len = payload != NULL ? record->value.len : 0};
-    return record->key.ptr == NULL || keep(window, record->key.ptr, record->key.len, &output->key);
+    return headers.ok && (record->key.ptr == NULL || keep(window, record->key.ptr, record->key.len, &output->key));
 }

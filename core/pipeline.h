@@ -5,7 +5,7 @@
 
 #include "catalog.h"
 #include "config.h"
-#include "log.h"
+#include "journal.h"
 #include "metrics.h"
 #include "option.h"
 #include <churn/processor.h>
@@ -13,7 +13,7 @@
 #include <churn/source.h>
 #include <churn/store.h>
 
-#define PIPELINE_MAX_WORKERS 64
+#define PIPELINE_MAX_WORKERS JOURNAL_WORKERS
 #define PIPELINE_KEY_PREFIX "profile:"
 #define PIPELINE_OWN_KEYS "churnd:" /* what the keys of the engine's own records in a store begin with */
 #define PIPELINE_MAX_KEY_PREFIX 255 /* with a customer_id of 128 bytes it fits every store and HOST_KEY_SIZE */
@@ -23,6 +23,9 @@ struct pipeline_settings {
     const char *name;
     int64_t workers;
     int64_t shutdown_timeout_ms;
+    int64_t plugin_timeout_ms;
+    int64_t crash_limit;
+    const char *state_dir; /* NULL: the user's own */
     churn_list plugin_path;
 };
 
@@ -59,6 +62,7 @@ struct replay {
 };
 
 struct pipeline;
+struct redrive;
 
 /* One plugin of the pipeline and where the file declares it. */
 struct section {
@@ -68,6 +72,7 @@ struct section {
     uint32_t input;            /* a sink's: CHURN_RECORD_… */
     struct sink_settings sink; /* a sink's */
     bool bad;                  /* its options were refused */
+    unsigned journal_number;   /* a processor's or sink's, once the pipeline runs */
 };
 
 /* One instance of a section. Stays where it is from instance_new to instance_free. */
@@ -102,6 +107,8 @@ struct pipeline {
     struct replay replay;
     bool profiles_only;              /* no sinks, and what breaks a rule is counted and set aside nowhere */
     struct instance *store_instance; /* one for all workers */
+    struct journal *journal;         /* of a run; its owner is whoever runs the pipeline */
+    const struct redrive *redrive;   /* NULL: the source is the pipeline's own */
 };
 
 /* Reads and checks the whole file: every mistake is reported to `errors`. False when there was one. Free in either

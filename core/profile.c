@@ -12,6 +12,7 @@ struct profile *profile_new(const struct registry *registry)
     if (profile != NULL) {
         profile->version = 0;
         profile->marks = NULL;
+        profile->late = NULL;
         profile->mark_count = 0;
         fields_clear(&profile->fields);
     }
@@ -23,14 +24,23 @@ void profile_free(struct profile *profile, const struct registry *registry)
     if (profile != NULL) {
         fields_free_texts(&profile->fields, registry);
         free(profile->marks);
+        for (struct late *late = profile->late, *next; late != NULL; late = next) {
+            next = late->next;
+            free(late->ranges);
+            free(late);
+        }
         free(profile);
     }
 }
 
 size_t profile_bytes(const struct profile *profile, const struct registry *registry)
 {
-    return sizeof(struct profile) + registry->field_count * sizeof(union field_value) +
-           profile->mark_count * sizeof(struct mark) + sizeof(struct text_value) + 64;
+    size_t bytes = sizeof(struct profile) + registry->field_count * sizeof(union field_value) +
+                   profile->mark_count * sizeof(struct mark) + sizeof(struct text_value) + 64;
+    for (const struct late *late = profile->late; late != NULL; late = late->next) {
+        bytes += sizeof *late + late->room * sizeof *late->ranges + 32;
+    }
+    return bytes;
 }
 
 int64_t profile_mark(const struct profile *profile, uint32_t source)
@@ -69,6 +79,102 @@ bool profile_set_mark(struct profile *profile, uint32_t source, int64_t next)
     return add_mark(profile, source, next, true);
 }
 
+static struct late *find_late(const struct profile *profile, uint32_t source)
+{
+    struct late *late = profile->late;
+    while (late != NULL && late->source != source) {
+        late = late->next;
+    }
+    return late;
+}
+
+/* The first range that ends at `offset` or behind it; `count` when there is none. */
+static uint32_t find_range(const struct late *late, int64_t offset)
+{
+    uint32_t low = 0, high = late->count;
+    while (low < high) {
+        uint32_t middle = low + (high - low) / 2;
+        if (late->ranges[middle].last < offset) {
+            low = middle + 1;
+        } else {
+            high = middle;
+        }
+    }
+    return low;
+}
+
+bool profile_is_late(const struct profile *profile, uint32_t source, int64_t offset)
+{
+    const struct late *late = profile->late != NULL ? find_late(profile, source) : NULL;
+    uint32_t at = late != NULL ? find_range(late, offset) : 0;
+    return late != NULL && at < late->count && late->ranges[at].first <= offset;
+}
+
+bool profile_has_late_from(const struct profile *profile, uint32_t source, int64_t offset)
+{
+    const struct late *late = profile->late != NULL ? find_late(profile, source) : NULL;
+    return late != NULL && find_range(late, offset) < late->count;
+}
+
+static struct late *late_of(struct profile *profile, uint32_t source)
+{
+    struct late *late = find_late(profile, source);
+    if (late == NULL) {
+        late = calloc(1, sizeof *late);
+        if (late != NULL) {
+            late->source = source;
+            late->next = profile->late;
+            profile->late = late;
+        }
+    }
+    return late;
+}
+
+static bool insert_range(struct late *late, uint32_t at, struct late_range range)
+{
+    if (late->count == late->room) {
+        uint32_t room = late->room != 0 ? late->room * 2 : 4;
+        struct late_range *ranges = realloc(late->ranges, room * sizeof *ranges);
+        if (ranges == NULL) {
+            return false;
+        }
+        late->ranges = ranges;
+        late->room = room;
+    }
+    memmove(late->ranges + at + 1, late->ranges + at, (late->count - at) * sizeof *late->ranges);
+    late->ranges[at] = range;
+    late->count++;
+    return true;
+}
+
+bool profile_add_late(struct profile *profile, uint32_t source, int64_t offset)
+{
+    struct late *late = late_of(profile, source);
+    uint32_t at = late != NULL ? find_range(late, offset) : 0;
+    bool follows, precedes;
+    if (late == NULL) {
+        return false;
+    }
+    if (at < late->count && late->ranges[at].first <= offset) {
+        return true;
+    }
+    follows = at > 0 && late->ranges[at - 1].last == offset - 1;
+    precedes = at < late->count && late->ranges[at].first - 1 == offset;
+    if (follows && precedes) {
+        late->ranges[at - 1].last = late->ranges[at].last;
+        late->count--;
+        memmove(late->ranges + at, late->ranges + at + 1, (late->count - at) * sizeof *late->ranges);
+    } else if (follows) {
+        late->ranges[at - 1].last = offset;
+    } else if (precedes) {
+        late->ranges[at].first = offset;
+    } else if (!insert_range(late, at, (struct late_range){.first = offset, .last = offset})) {
+        return false;
+    }
+    late->changed = true;
+    return true;
+}
+
 /* "<topic>/<partition>" */
 static bool read_source(struct sources *sources, churn_str text, uint32_t *ret_source)
 {
@@ -89,6 +195,43 @@ static bool read_mark(struct profile *profile, struct sources *sources, churn_st
     uint32_t source;
     return decimal_parse_int64(value.ptr, value.len, &next) && next > 0 && read_source(sources, name, &source) &&
            add_mark(profile, source, next, false);
+}
+
+/* "5" or "12-15" */
+static bool read_range(const char *text, size_t len, struct late_range *ret)
+{
+    const char *dash = memchr(text, '-', len);
+    size_t first_len = dash != NULL ? (size_t)(dash - text) : len;
+    if (!decimal_parse_int64(text, first_len, &ret->first)) {
+        return false;
+    }
+    ret->last = ret->first;
+    return ret->first >= 0 &&
+           (dash == NULL || (decimal_parse_int64(dash + 1, len - first_len - 1, &ret->last) && ret->last > ret->first));
+}
+
+/* "5,9,12-15" */
+static bool read_late(struct profile *profile, struct sources *sources, churn_str name, churn_str value)
+{
+    const char *at = value.ptr, *end = value.ptr + value.len;
+    uint32_t source;
+    struct late *late = read_source(sources, name, &source) ? late_of(profile, source) : NULL;
+    if (late == NULL || late->count > 0 || value.len == 0) {
+        return false;
+    }
+    for (;;) {
+        const char *comma = memchr(at, ',', (size_t)(end - at));
+        struct late_range range;
+        if (!read_range(at, (size_t)((comma != NULL ? comma : end) - at), &range) ||
+            (late->count > 0 && range.first - 1 <= late->ranges[late->count - 1].last) ||
+            !insert_range(late, late->count, range)) {
+            return false;
+        }
+        if (comma == NULL) {
+            return true;
+        }
+        at = comma + 1;
+    }
 }
 
 /* "<ms> <offset> <topic>/<partition>" */
@@ -172,6 +315,8 @@ bool profile_read(struct profile *profile, const struct registry *registry, stru
         bool ok = true;
         if (name.len > 3 && memcmp(name.ptr, "_m:", 3) == 0) {
             ok = read_mark(profile, sources, (churn_str){.ptr = name.ptr + 3, .len = name.len - 3}, value);
+        } else if (name.len > 3 && memcmp(name.ptr, "_r:", 3) == 0) {
+            ok = read_late(profile, sources, (churn_str){.ptr = name.ptr + 3, .len = name.len - 3}, value);
         } else {
             int32_t index = name_index_find(&registry->names, name.ptr, name.len);
             ok = index < 0 || read_field(profile, registry, (uint32_t)index, sources, pairs, count, value);
@@ -309,6 +454,24 @@ static void render_marks(const struct profile *profile, const struct sources *so
     }
 }
 
+static void render_late(const struct profile *profile, const struct sources *sources, struct profile_text *out)
+{
+    for (const struct late *late = profile->late; late != NULL; late = late->next) {
+        size_t start = out->bytes.len;
+        if (!late->changed) {
+            continue;
+        }
+        for (uint32_t i = 0; i < late->count; i++) {
+            const struct late_range *range = &late->ranges[i];
+            text_printf(&out->bytes, "%s%" PRId64, i > 0 ? "," : "", range->first);
+            if (range->last > range->first) {
+                text_printf(&out->bytes, "-%" PRId64, range->last);
+            }
+        }
+        add_pair(out, sources->items[late->source].late_name, start);
+    }
+}
+
 void profile_render(const struct profile *profile, const struct registry *registry, const struct sources *sources,
                     struct profile_text *out)
 {
@@ -318,6 +481,7 @@ void profile_render(const struct profile *profile, const struct registry *regist
     render_fields(profile, registry, sources, out);
     render_derived(profile, registry, out);
     render_marks(profile, sources, out);
+    render_late(profile, sources, out);
     out->failed = out->failed || out->bytes.failed;
     at = out->bytes.bytes;
     for (uint32_t i = 0; i < out->count; i++) {
@@ -332,6 +496,9 @@ void profile_saved(struct profile *profile)
     memset(profile->fields.changed, 0, sizeof profile->fields.changed);
     for (uint32_t i = 0; i < profile->mark_count; i++) {
         profile->marks[i].changed = false;
+    }
+    for (struct late *late = profile->late; late != NULL; late = late->next) {
+        late->changed = false;
     }
 }
 

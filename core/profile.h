@@ -1,5 +1,6 @@
 /* A customer's stored profile: its fields, its version, and for each source partition the mark: the offset after the
- * last one counted. Reads and writes the store's text form. */
+ * last one counted. Marks pass over events that went to the dead letters; those counted after all, later, are kept by
+ * their offsets. Reads and writes the store's text form. */
 #ifndef PROFILE_H
 #define PROFILE_H
 
@@ -13,9 +14,24 @@ struct mark {
     bool changed; /* since the last acknowledged write */
 };
 
+/* Offsets from `first` to `last`. */
+struct late_range {
+    int64_t first, last;
+};
+
+/* The offsets of one source partition that were counted late: ascending ranges that do not touch. */
+struct late {
+    struct late *next;
+    struct late_range *ranges;
+    uint32_t count, room;
+    uint32_t source;
+    bool changed; /* as a mark's */
+};
+
 struct profile {
     uint64_t version; /* as stored; 0: nothing is stored */
     struct mark *marks;
+    struct late *late; /* NULL where nothing was counted late, which is the rule */
     uint32_t mark_count;
     struct fields fields;
 };
@@ -45,12 +61,19 @@ int64_t profile_mark(const struct profile *profile, uint32_t source);
 /* Raises a mark. False when memory ran out. */
 bool profile_set_mark(struct profile *profile, uint32_t source, int64_t next);
 
+/* Whether the event at this offset was counted late. */
+bool profile_is_late(const struct profile *profile, uint32_t source, int64_t offset);
+/* Whether any event at this offset or behind it was. */
+bool profile_has_late_from(const struct profile *profile, uint32_t source, int64_t offset);
+/* Notes that it is. False when memory ran out. */
+bool profile_add_late(struct profile *profile, uint32_t source, int64_t offset);
+
 /* Merges what a window adds. States begin with their first one, also in profiles older than the plugin that declares
  * them. False when memory ran out. */
 bool profile_merge(struct profile *profile, const struct fields *delta, const struct registry *registry,
                    const struct sources *sources);
 
-/* Writes what changed since profile_saved: fields, derived fields that depend on them, marks. The pairs are valid until
+/* Writes what changed since profile_saved: fields, derived fields that depend on them, marks, late offsets. The pairs are valid until
  * the next call with the same `out`. */
 void profile_render(const struct profile *profile, const struct registry *registry, const struct sources *sources,
                     struct profile_text *out);

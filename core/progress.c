@@ -363,11 +363,12 @@ static int32_t choose_start(struct worker *worker, uint32_t source, int64_t *ret
     if (result != CHURN_OK) {
         return result;
     }
-    if (checkpoint > p->end) {
+    if (checkpoint > p->end && worker->pipeline->redrive != NULL) {
+        checkpoint = NOTHING; /* what a new topic of dead letters holds is told by their own positions */
+    } else if (checkpoint > p->end) {
         (void)fail_made_anew(worker, source, "the store has", checkpoint, p->end);
         return CHURN_FATAL;
-    }
-    if (has_store(worker) && checkpoint == NOTHING && p->committed >= 0) {
+    } else if (has_store(worker) && checkpoint == NOTHING && p->committed >= 0) {
         start = begin_without_checkpoint(worker, source, low);
     } else if (checkpoint >= 0 && p->committed > checkpoint) {
         start = checkpoint;

@@ -6,6 +6,7 @@
 #include "worker.h"
 #include <errno.h>
 #include <signal.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <time.h>
 #include <unistd.h>
@@ -50,6 +51,9 @@ struct run {
     bool terminal;
 };
 
+/* A pipeline runs: the process ends by main's will only once it does no more. */
+static atomic_bool running;
+
 static void stop(struct run *run)
 {
     run->order = WORKER_STOP;
@@ -72,6 +76,29 @@ static void on_signal(struct run *run, int signal_number)
     stop(run);
 }
 
+/* A worker that does not come back from a plugin cannot be stopped from outside, but the process can: its next run
+ * knows the event. */
+static void end_if_hung(const struct run *run)
+{
+    char message[512];
+    int64_t limit_ms = run->pipeline->settings.plugin_timeout_ms;
+    if (limit_ms > 0 && journal_hung(run->pipeline->journal, host_monotonic_ms(), limit_ms, message, sizeof message)) {
+        log_printf(run->pipeline->log, CHURN_LOG_ERROR, "churnd",
+                   "%s (plugin_timeout); the process ends, and its next run counts this against the event", message);
+        _exit(1);
+    }
+}
+
+/* While a pipeline runs nobody but a plugin calls exit. The status must then not look like a success to whoever is to
+ * start churnd again. */
+static void on_process_exit(void)
+{
+    if (atomic_load(&running)) {
+        (void)fputs("churnd: a plugin ended the process by exit()\n", stderr);
+        _exit(1);
+    }
+}
+
 static void watch(struct run *run, const sigset_t *signals)
 {
     struct progress progress;
@@ -80,6 +107,7 @@ static void watch(struct run *run, const sigset_t *signals)
         int signal_number = wait_for_signal(signals);
         unsigned failed = count_in(run->workers, run->count, WORKER_FAILED);
         unsigned ended = failed + count_in(run->workers, run->count, WORKER_FINISHED);
+        end_if_hung(run);
         if (ended == run->count) {
             break;
         }
@@ -165,6 +193,42 @@ static bool writes_stdout(const struct pipeline *pipeline)
     return false;
 }
 
+static unsigned name_plugin(struct journal *journal, const char *role, const struct loaded *loaded)
+{
+    char what[JOURNAL_PLUGIN_SIZE];
+    (void)snprintf(what, sizeof what, "%s %s", role, loaded->plugin.name);
+    return journal_add_plugin(journal, what, loaded->path);
+}
+
+/* The journal with all plugins that are called for single events. */
+static bool open_journal(struct pipeline *pipeline, struct log *log)
+{
+    unsigned dead_letters = pipeline->has_dead_letters ? pipeline->sink_count - 1 : pipeline->sink_count;
+    struct journal *journal = pipeline->journal =
+        journal_new(log, (unsigned)pipeline->settings.workers, (unsigned)pipeline->settings.crash_limit);
+    if (journal == NULL) {
+        log_line(log, CHURN_LOG_ERROR, "churnd", "out of memory");
+        return false;
+    }
+    for (unsigned i = 0; i < pipeline->processor_count; i++) {
+        pipeline->processors[i].journal_number = name_plugin(journal, "processor", pipeline->processors[i].loaded);
+    }
+    for (unsigned i = 0; i < pipeline->sink_count; i++) {
+        pipeline->sinks[i].journal_number =
+            name_plugin(journal, i < dead_letters ? "sink" : "dead letters sink", pipeline->sinks[i].loaded);
+    }
+    for (unsigned i = 0; i < pipeline->catalog.type_count; i++) {
+        struct event_type *type = &pipeline->catalog.types[i];
+        char message[512];
+        const struct loaded *loaded = type->table.apply != NULL ? loader_get(pipeline->loader, CHURN_KIND_EVENT,
+                                                                             type->name.ptr, message, sizeof message)
+                                                                : NULL;
+        type->journal_number = loaded != NULL ? name_plugin(journal, "event type", loaded) : 0;
+    }
+    journal_open(journal, pipeline->settings.state_dir, pipeline->settings.name);
+    return true;
+}
+
 int run_pipeline(const struct arguments *arguments, struct pipeline *pipeline, struct log *log)
 {
     struct run run = {.pipeline = pipeline, .terminal = isatty(STDERR_FILENO) == 1};
@@ -176,7 +240,8 @@ int run_pipeline(const struct arguments *arguments, struct pipeline *pipeline, s
     log_printf(log, CHURN_LOG_INFO, "churnd", "%s: %u event types, %lld worker%s", pipeline->settings.name,
                pipeline->catalog.type_count, (long long)pipeline->settings.workers,
                pipeline->settings.workers == 1 ? "" : "s");
-    ok = start_workers(&run);
+    atomic_store(&running, atexit(on_process_exit) == 0);
+    ok = open_journal(pipeline, log) && start_workers(&run);
     if (ok) {
         watch(&run, &signals);
         ok = count_in(run.workers, run.count, WORKER_FAILED) == 0;
@@ -184,6 +249,9 @@ int run_pipeline(const struct arguments *arguments, struct pipeline *pipeline, s
                       (double)(host_monotonic_ms() - started) / 1000);
     }
     free_workers(&run);
+    atomic_store(&running, false);
+    journal_close(pipeline->journal, ok);
+    pipeline->journal = NULL;
     return ok ? 0 : 1;
 }
 

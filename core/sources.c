@@ -5,7 +5,8 @@
 uint32_t sources_find_part(struct sources *sources, churn_str topic, int32_t partition)
 {
     struct source_partition *items, *item;
-    char *mark;
+    size_t size = topic.len + 32u;
+    char *names;
     for (uint32_t i = 0; i < sources->count; i++) {
         item = &sources->items[i];
         if (item->partition == partition && strlen(item->topic) == topic.len &&
@@ -20,15 +21,17 @@ uint32_t sources_find_part(struct sources *sources, churn_str topic, int32_t par
     sources->items = items;
     item = &items[sources->count];
     item->topic = strndup(topic.ptr, topic.len);
-    mark = malloc(topic.len + 32u);
-    if (item->topic == NULL || mark == NULL) {
+    names = malloc(2 * size);
+    if (item->topic == NULL || names == NULL) {
         free(item->topic);
-        free(mark);
+        free(names);
         return SOURCE_NONE;
     }
     item->partition = partition;
     item->mark_name =
-        (churn_str){.ptr = mark, .len = (uint32_t)snprintf(mark, topic.len + 32u, "_m:%s/%d", item->topic, partition)};
+        (churn_str){.ptr = names, .len = (uint32_t)snprintf(names, size, "_m:%s/%d", item->topic, partition)};
+    item->late_name = (churn_str){.ptr = names + size,
+                                  .len = (uint32_t)snprintf(names + size, size, "_r:%s/%d", item->topic, partition)};
     return sources->count++;
 }
 

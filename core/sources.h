@@ -11,6 +11,7 @@ struct source_partition {
     char *topic;
     int32_t partition;
     churn_str mark_name; /* "_m:<topic>/<partition>": the mark's field in a stored profile */
+    churn_str late_name; /* "_r:<topic>/<partition>": likewise of the offsets that were counted late */
 };
 
 /* Starts zeroed. Numbers stay what they are until sources_free. One thread. */

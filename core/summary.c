@@ -87,6 +87,25 @@ static void print_row(FILE *out, struct metrics *metrics, const char *label, int
     (void)fputc('\n', out);
 }
 
+/* What became of the dead letters. */
+static void print_redrive(FILE *out, struct metrics *metrics)
+{
+    static const char *const parts[][2] = {{"events_applied", "counted"},
+                                           {"events_already_counted", "already counted"},
+                                           {"events_filtered", "filtered"},
+                                           {"events_ignored", "ignored"},
+                                           {"letters_offered_again", "offered to sinks again"},
+                                           {"dead_letters", "still bad"},
+                                           {"letters_left_alone", "left alone"}};
+    struct line line = {.out = out};
+    char number[NUMBER_SIZE];
+    (void)fprintf(out, "  %-14s %12s", "redriven", grouped(metrics_sum(metrics, "letters"), number));
+    for (size_t i = 0; i < sizeof parts / sizeof parts[0]; i++) {
+        print_part(&line, parts[i][1], metrics_sum(metrics, parts[i][0]));
+    }
+    (void)fputc('\n', out);
+}
+
 void summary_print(FILE *out, struct pipeline *pipeline, double seconds)
 {
     struct metrics *metrics = pipeline->metrics;
@@ -97,7 +116,11 @@ void summary_print(FILE *out, struct pipeline *pipeline, double seconds)
         (void)fprintf(out, " (%s events/s)", grouped((int64_t)((double)events / seconds), number));
     }
     (void)fputc('\n', out);
-    print_row(out, metrics, "events", events, "events_");
+    if (pipeline->redrive != NULL) {
+        print_redrive(out, metrics);
+    } else {
+        print_row(out, metrics, "events", events, "events_");
+    }
     if (pipeline->has_dead_letters || pipeline->profiles_only) {
         print_row(out, metrics, pipeline->profiles_only ? "bad events" : "dead letters",
                   metrics_sum(metrics, "dead_letters"), "dead_letters_");

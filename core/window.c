@@ -100,6 +100,7 @@ struct delta *window_delta(struct window *window, struct customer *customer, con
     delta->first_event = delta->last_event = NO_EVENT;
     delta->event_count = delta->skipped = 0;
     delta->state = DELTA_FOLDED;
+    delta->has_late = false;
     fields_clear(&delta->fields);
     window->deltas[window->delta_count++] = delta;
     customer->filling = delta;
@@ -136,15 +137,16 @@ static bool note_range(struct window *window, struct delta *delta, uint32_t sour
 }
 
 bool window_add_event(struct window *window, struct delta *delta, const char *payload, uint32_t len, uint32_t source,
-                      int64_t offset)
+                      int64_t offset, enum lateness late)
 {
     uint32_t index = window->event_count;
     if (!grow(&window->events, &window->event_room, index, sizeof *window->events) ||
-        !note_range(window, delta, source, offset)) {
+        (late != LATE_REDRIVEN && late != LATE_DOUBTED && !note_range(window, delta, source, offset))) {
         return false;
     }
-    window->events[index] =
-        (struct window_event){.payload = payload, .len = len, .source = source, .offset = offset, .next = NO_EVENT};
+    window->events[index] = (struct window_event){
+        .payload = payload, .len = len, .source = source, .offset = offset, .next = NO_EVENT, .late = late};
+    delta->has_late = delta->has_late || late != NOT_LATE;
     if (delta->first_event == NO_EVENT) {
         delta->first_event = index;
     } else {

@@ -7,6 +7,17 @@
 
 #define NO_EVENT UINT32_MAX
 
+/* Events that are counted in another way than in the order of their offsets. Either kind is remembered by its offset in
+ * the profile, beside the mark. */
+enum lateness {
+    NOT_LATE,
+    LATE_REPLAYED, /* read again after its dead letter may have been written: as any event, and remembered, so that the
+                      dead letter is not counted as well */
+    LATE_REDRIVEN, /* put back from the dead letters: counted wherever the mark is, and raises none */
+    LATE_DOUBTED /* put back likewise, but its dead letter was written when it was read once more: what the mark passed
+                    was counted the first time, or has a dead letter of that time, which counts for it */
+};
+
 /* A counted event, kept until its profile is acknowledged, so that it can be folded again. */
 struct window_event {
     const char *payload; /* padded for the decoder */
@@ -14,9 +25,10 @@ struct window_event {
     uint32_t source;
     int64_t offset;
     uint32_t next; /* of the same customer; NO_EVENT: none */
+    enum lateness late;
 };
 
-/* The offsets of one source partition that a delta holds. */
+/* The offsets of one source partition that a delta holds, but for those put back from the dead letters. */
 struct range {
     struct range *next;
     int64_t low, high;
@@ -38,6 +50,7 @@ struct delta {
     uint32_t event_count;
     uint32_t skipped; /* of these, events that the stored profile had counted before */
     enum delta_state state;
+    bool has_late; /* only the stored profile can tell which of its events count */
     struct fields fields;
 };
 
@@ -82,7 +95,7 @@ churn_record *window_add_output(struct window *window, uint32_t kind, const chur
 struct delta *window_delta(struct window *window, struct customer *customer, const struct registry *registry);
 /* Adds an event to a delta's list and range. False when memory ran out. */
 bool window_add_event(struct window *window, struct delta *delta, const char *payload, uint32_t len, uint32_t source,
-                      int64_t offset);
+                      int64_t offset, enum lateness late);
 /* The range of a source partition, or NULL. */
 const struct range *delta_range(const struct delta *delta, uint32_t source);
 

@@ -87,6 +87,15 @@ static bool turn_window(struct worker *worker)
     return true;
 }
 
+/* What was held against events of the window is settled. */
+static void tell_journal(const struct worker *worker, const struct window *window)
+{
+    for (uint32_t i = 0; i < window->position_count; i++) {
+        const struct source_partition *partition = &worker->sources.items[window->positions[i].source];
+        journal_done(&worker->seat, partition->topic, partition->partition, window->positions[i].next);
+    }
+}
+
 /* Lets go of windows that are done, in order. */
 static bool retire_windows(struct worker *worker)
 {
@@ -96,6 +105,7 @@ static bool retire_windows(struct worker *worker)
             break;
         }
         FAILPOINT("after_produce");
+        tell_journal(worker, window);
         if (!progress_note_done(worker, window)) {
             return false;
         }
@@ -492,6 +502,9 @@ static void make_counters(struct worker *worker)
     c->triggers = metrics_counter(metrics, worker, "triggers");
     c->alerts = metrics_counter(metrics, worker, "alerts");
     c->dead_letters = metrics_counter(metrics, worker, "dead_letters");
+    c->letters = metrics_counter(metrics, worker, "letters");
+    c->left_alone = metrics_counter(metrics, worker, "letters_left_alone");
+    c->again = metrics_counter(metrics, worker, "letters_offered_again");
     c->sent = metrics_counter(metrics, worker, "records_sent");
     for (unsigned i = 0; i < REJECT_REASON_COUNT; i++) {
         char name[64];
@@ -551,6 +564,7 @@ struct worker *worker_new(struct pipeline *pipeline, unsigned number)
     }
     worker->pipeline = pipeline;
     worker->number = number;
+    journal_sit(pipeline->journal, number, &worker->seat);
     make_counters(worker);
     if (!make_working_space(worker) || !make_instances(worker)) {
         worker_free(worker);

@@ -1,10 +1,12 @@
-/* What the parts of a worker share: worker.c (its loop), intake.c (records in), writer.c (profiles to the store), session.c
- * (the connection to it), emitter.c (outputs to the sinks), progress.c (checkpoints and commits). */
+/* What the parts of a worker share: worker.c (its loop), intake.c (records in), merge.c (which events count), writer.c
+ * (profiles to the store), session.c (the connection to it), emitter.c (outputs to the sinks), progress.c (checkpoints
+ * and commits). */
 #ifndef WORKER_INTERNAL_H
 #define WORKER_INTERNAL_H
 
 #include "event.h"
 #include "fold.h"
+#include "letter.h"
 #include "output.h"
 #include "progress.h"
 #include "worker.h"
@@ -28,7 +30,10 @@ struct worker_counters {
     churn_counter *triggers;
     churn_counter *alerts;
     churn_counter *dead_letters;
-    churn_counter *sent; /* events that a sink has taken for good */
+    churn_counter *letters;    /* dead letters that a redrive has read */
+    churn_counter *left_alone; /* dead letters that a redrive cannot put back */
+    churn_counter *again;      /* outputs that a redrive offers to sinks again */
+    churn_counter *sent;       /* events that a sink has taken for good */
     churn_counter *reasons[REJECT_REASON_COUNT];
 };
 
@@ -42,6 +47,8 @@ struct worker {
     _Atomic int64_t lag_messages, lag_total;
     _Atomic bool lag_known;
 
+    struct journal_seat seat;
+
     struct instance *source;
     struct instance **processors;
     struct instance **sinks;
@@ -53,6 +60,7 @@ struct worker {
     churn_record *records; /* POLL_RECORDS */
     struct event_decoder *decoder;
     struct text scratch;
+    unsigned letters_shown; /* in the log */
     bool at_end;
     bool paused;
     int64_t blocked_since_ms; /* 0: not blocked */
@@ -68,7 +76,7 @@ struct worker {
     bool session_fresh;                 /* opened, and nothing was put yet */
     char identity[CHURN_IDENTITY_SIZE]; /* of the store, in the newest session */
     bool store_went_back;               /* it may have lost acknowledged writes: everything in flight is void */
-    int64_t next_open_ms; /* not before, while the store is out of reach */
+    int64_t next_open_ms;               /* not before, while the store is out of reach */
     int64_t open_pause_ms;
     int64_t retry_pause_ms;
     int64_t retry_ms; /* when refused puts are offered again; 0: none */
@@ -100,8 +108,20 @@ CHURN_PRINTF(2, 3) bool worker_fail(struct worker *worker, const char *format, .
 
 /* intake.c: takes `count` polled records into the window being filled. False when the worker failed. */
 bool intake_take(struct worker *worker, const churn_record *records, uint32_t count);
-/* A dead letter for an output that a sink refused. */
-bool intake_refused(struct worker *worker, struct window *window, const churn_record *output, const char *message);
+/* fold_event, with a callback's call in the journal. CHURN_REJECT: with *reject. */
+int32_t intake_fold(struct worker *worker, const struct event_type *type, const churn_event *event, uint32_t source,
+                    struct fields *into, struct arena *arena, struct reject *reject);
+/* A dead letter for an output that a sink refused or must not be given. */
+bool intake_refused(struct worker *worker, struct window *window, const churn_record *output,
+                    const struct reject *reject);
+/* What is said about an event that `plugin` must not be given. */
+void intake_poison(const struct worker *worker, unsigned plugin, const char *topic, int32_t partition, int64_t offset,
+                   struct reject *reject);
+
+/* merge.c */
+/* Joins a delta to its customer's profile, leaving out what the profile has counted. *ret_changed is false when that
+ * was all of it. False when the worker failed. */
+bool merge_delta(struct worker *worker, struct window *window, struct delta *delta, bool *ret_changed);
 
 /* writer.c */
 /* Begins to write the profiles of a window that was filled. */
@@ -123,8 +143,8 @@ bool session_step(struct worker *worker);
 /* Takes the store's answers to the window's puts (NULL: none is being written) and to progress.c; waits up to
  * `timeout_ms` for the first. False when the worker failed. */
 bool session_poll(struct worker *worker, struct window *window, uint32_t timeout_ms);
-/* Looks whether an idle session still is what it was: nothing else would tell, until the next event comes. False when the
- * worker failed. */
+/* Looks whether an idle session still is what it was: nothing else would tell, until the next event comes. False when
+ * the worker failed. */
 bool session_check(struct worker *worker);
 /* The session is broken: logs why, closes it and opens another soon. */
 void session_lose(struct worker *worker, const char *message);

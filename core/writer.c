@@ -31,97 +31,18 @@ static void set_stored(struct worker *worker, struct window *window, struct delt
     metrics_add(worker->counters.already_counted, delta->skipped);
 }
 
-/* Folds again those events of a delta that the stored profile has not counted. */
-static bool fold_again(struct worker *worker, struct window *window, struct delta *delta, const struct profile *profile)
-{
-    fields_clear(&delta->fields);
-    delta->skipped = 0;
-    for (uint32_t i = delta->first_event; i != NO_EVENT; i = window->events[i].next) {
-        const struct window_event *kept = &window->events[i];
-        const struct source_partition *source = &worker->sources.items[kept->source];
-        const struct event_type *type;
-        churn_event event;
-        struct reject reject;
-        churn_error err = {.size = sizeof err};
-        if (kept->offset < profile_mark(profile, kept->source)) {
-            delta->skipped++;
-            continue;
-        }
-        type = event_decode(worker->decoder, kept->payload, kept->len, &event, &reject);
-        if (type == NULL) {
-            return worker_fail(worker, "an event that was valid before is refused now: %s", reject.detail);
-        }
-        event.topic = (churn_str){.ptr = source->topic, .len = (uint32_t)strlen(source->topic)};
-        event.partition = source->partition;
-        event.offset = kept->offset;
-        if (fold_event(&worker->folder, type, &event, kept->source, &delta->fields, &window->arena, &err) != CHURN_OK) {
-            return worker_fail(worker, "event type %s: %s", type->name.ptr, err.message);
-        }
-    }
-    return true;
-}
-
-/* True when the stored profile has counted nothing that the delta holds. */
-static bool is_disjoint(const struct delta *delta, const struct profile *profile)
-{
-    for (const struct range *range = delta->ranges; range != NULL; range = range->next) {
-        if (profile_mark(profile, range->source) > range->low) {
-            return false;
-        }
-    }
-    return true;
-}
-
-/* For tests only: the old rule, by which a delta counts as a whole if its end was not counted. */
-static bool ends_beyond(const struct delta *delta, const struct profile *profile)
-{
-    for (const struct range *range = delta->ranges; range != NULL; range = range->next) {
-        if (range->high >= profile_mark(profile, range->source)) {
-            return true;
-        }
-    }
-    return false;
-}
-
-static bool raise_marks(struct profile *profile, const struct delta *delta)
-{
-    bool ok = true;
-    for (const struct range *range = delta->ranges; range != NULL; range = range->next) {
-        ok = profile_set_mark(profile, range->source, range->high + 1) && ok;
-    }
-    return ok;
-}
-
-/* Joins a delta to the profile that it is based on, leaving out what the profile has counted. */
+/* Joins a delta to the profile that it is based on. */
 static bool merge(struct worker *worker, struct window *window, struct delta *delta)
 {
-    struct customer *customer = delta->customer;
-    if (customer->profile == NULL) {
-        struct profile *empty = profile_new(registry_of(worker));
-        if (empty == NULL) {
-            return worker_fail(worker, "out of memory");
-        }
-        cache_set_profile(&worker->cache, customer, empty);
+    bool changed;
+    if (!merge_delta(worker, window, delta, &changed)) {
+        return false;
     }
-    bool whole = MUTANT("marks") || (MUTANT("straddle") && ends_beyond(delta, customer->profile));
-    if (!whole && (delta->skipped > 0 || !is_disjoint(delta, customer->profile))) {
-        if (!fold_again(worker, window, delta, customer->profile)) {
-            return false;
-        }
-        if (!bit_get(delta->fields.present, FIELD_EVENTS_TOTAL)) {
-            set_stored(worker, window, delta);
-            return true;
-        }
+    if (changed) {
+        delta->state = DELTA_MERGED;
+    } else {
+        set_stored(worker, window, delta);
     }
-    size_t before = profile_bytes(customer->profile, registry_of(worker));
-    if (!profile_merge(customer->profile, &delta->fields, registry_of(worker), &worker->sources) ||
-        !raise_marks(customer->profile, delta)) {
-        return worker_fail(worker, "out of memory");
-    }
-    size_t grown = profile_bytes(customer->profile, registry_of(worker)) - before;
-    customer->bytes += grown;
-    worker->cache.bytes += grown;
-    delta->state = DELTA_MERGED;
     return true;
 }
 
@@ -177,7 +98,7 @@ bool writer_begin(struct worker *worker, struct window *window)
         struct delta *delta = window->deltas[i];
         delta->customer->filling = NULL;
         delta->customer->writing = delta;
-        if (delta->ranges == NULL) { /* its only event was refused */
+        if (delta->event_count == 0) { /* its only event was refused */
             set_stored(worker, window, delta);
         } else if (!merge(worker, window, delta)) {
             return false;

@@ -133,7 +133,7 @@ static void add_position(struct text_buffer *text, const char *name, const churn
 static void add_envelope(struct text_buffer *text, const churn_record *record)
 {
     const churn_header *reason = find_header(record, "churn.reason"), *detail = find_header(record, "churn.detail");
-    const churn_header *topic = find_header(record, "churn.topic");
+    const churn_header *topic = find_header(record, "churn.topic"), *kind = find_header(record, "churn.kind");
     churn_str own_topic = {.ptr = record->topic, .len = record->topic != NULL ? (uint32_t)strlen(record->topic) : 0};
     text_puts(text, "{");
     if (text->failed) {
@@ -144,6 +144,13 @@ static void add_envelope(struct text_buffer *text, const churn_record *record)
     }
     if (detail != NULL) {
         add_member(text, "detail", detail->value);
+    }
+    if (kind != NULL) {
+        add_member(text, "kind", kind->value);
+    }
+    if (find_header(record, "churn.replayed") != NULL) {
+        add_name(text, "replayed", "");
+        text_puts(text, "true");
     }
     add_member(text, "topic", topic != NULL ? topic->value : own_topic);
     add_position(text, "partition", find_header(record, "churn.partition"), record->partition);

@@ -1,4 +1,4 @@
-/* EXPECT ABI | 2.7 | 1.0 */
+/* EXPECT ABI | 2.7 | 1. */
 #include <churn/event.h>
 #include <churn/plugin.h>
 

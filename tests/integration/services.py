@@ -11,6 +11,7 @@ import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 
@@ -58,10 +59,14 @@ def accepts(port):
         return False
 
 
+STATE = tempfile.TemporaryDirectory(prefix="churn-state-")  # where churnd keeps its journals, unless a test says otherwise
+
+
 def clean_environment(extra=None):
     """The surroundings of a child process: nothing that a pipeline reads, but what is given."""
     keep = ("PATH", "HOME", "LANG", "LC_ALL", "TMPDIR", "JAVA_HOME", "LD_LIBRARY_PATH")
     env = {k: v for k, v in os.environ.items() if k in keep or k.endswith("SAN_OPTIONS")}
+    env["XDG_STATE_HOME"] = STATE.name
     env.update(extra or {})
     return env
 
@@ -631,7 +636,7 @@ class Stack:
     def __init__(self, folder):
         self.folder = pathlib.Path(folder)
         self.things = []
-        self.env = {"LOG_LEVEL": "INFO"}
+        self.env = {"LOG_LEVEL": "INFO", "XDG_STATE_HOME": str(self.folder / "state")}
         self.kafka = self.redis = self.api = None
         self.runs = 0
 

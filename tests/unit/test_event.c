@@ -106,7 +106,8 @@ static void test_reason_names(void)
                                         "unknown_event_type",
                                         "rejected_by_plugin",
                                         "rejected_by_processor",
-                                        "rejected_by_sink"};
+                                        "rejected_by_sink",
+                                        "crashed_plugin"};
     CU_ASSERT_EQUAL(COUNT(names), REJECT_REASON_COUNT);
     for (size_t i = 0; i < COUNT(names); i++) {
         check_text(reject_reason_name((enum reject_reason)i), names[i], "reason");

@@ -607,6 +607,41 @@ static void test_marks(void)
     profile_free(profile, registry_of(&shipped));
 }
 
+static void check_late(const struct profile *profile, uint32_t source, const bool *late, int64_t count)
+{
+    int64_t last = -1;
+    for (int64_t i = 0; i < count; i++) {
+        check(profile_is_late(profile, source, i) == late[i], "offset %lld", (long long)i);
+        last = late[i] ? i : last;
+    }
+    for (int64_t i = 0; i < count; i++) {
+        check(profile_has_late_from(profile, source, i) == (last >= i), "from offset %lld", (long long)i);
+    }
+}
+
+static void test_late_offsets(void)
+{
+    struct profile *profile = empty_profile(&shipped);
+    size_t bytes = profile_bytes(profile, registry_of(&shipped));
+    uint32_t a = sources_find_part(&shipped.sources, (churn_str){.ptr = "user-events", .len = 11}, 3);
+    uint32_t b = sources_find_part(&shipped.sources, (churn_str){.ptr = "user-events", .len = 11}, 12);
+    CU_ASSERT(profile->late == NULL && !profile_is_late(profile, a, 0) && !profile_has_late_from(profile, a, 0));
+    CU_ASSERT(profile_add_late(profile, a, 5) && profile_add_late(profile, a, 12) && profile_add_late(profile, a, 14));
+    check_text(changes(&shipped, profile, ALL), "_r:user-events/3=5,12,14", "single offsets");
+    CU_ASSERT(profile_add_late(profile, a, 13) && profile_add_late(profile, a, 9) && profile_add_late(profile, a, 15));
+    check_text(changes(&shipped, profile, ALL), "_r:user-events/3=5,9,12-15", "a gap closes");
+    CU_ASSERT(profile_bytes(profile, registry_of(&shipped)) > bytes);
+    profile_saved(profile);
+    CU_ASSERT(profile_add_late(profile, a, 13) && profile_add_late(profile, a, 5));
+    check_text(changes(&shipped, profile, ALL), "", "nothing new");
+    CU_ASSERT(profile_add_late(profile, b, INT64_MAX - 1) && profile_add_late(profile, b, 0));
+    check_text(changes(&shipped, profile, ALL), "_r:user-events/12=0,9223372036854775806", "another partition");
+    CU_ASSERT(profile_add_late(profile, a, 4));
+    check_text(changes(&shipped, profile, ALL), "_r:user-events/12=0,9223372036854775806 _r:user-events/3=4-5,9,12-15",
+               "both");
+    profile_free(profile, registry_of(&shipped));
+}
+
 /* A copy of what is rendered, since the next rendering takes its place. */
 struct stored {
     churn_pair pairs[128];
@@ -695,6 +730,47 @@ static void test_what_is_written_reads_back(void)
         profile_free(profile, registry_of(&extended));
         profile_free(again, registry_of(&extended));
         sources_free(&sources);
+    }
+}
+
+static void test_late_offsets_read_back(void)
+{
+    uint64_t state = 11;
+    uint32_t source = sources_find_part(&shipped.sources, (churn_str){.ptr = "t", .len = 1}, 0);
+    for (int round = 0; round < 300; round++) {
+        struct profile *profile = empty_profile(&shipped), *again = empty_profile(&shipped);
+        static struct stored stored;
+        bool late[70] = {false};
+        char message[256] = "", before[4096];
+        for (uint64_t n = 1 + next_random(&state) % 100; n > 0; n--) {
+            uint64_t offset = next_random(&state) % COUNT(late);
+            late[offset] = true;
+            CU_ASSERT(profile_add_late(profile, source, (int64_t)offset));
+        }
+        check_late(profile, source, late, COUNT(late));
+        (void)snprintf(before, sizeof before, "%s", changes(&shipped, profile, ALL));
+        store(&stored, &shipped);
+        check(read_pairs(&shipped, again, &shipped.sources, stored.pairs, stored.count, message), "%s", message);
+        check_late(again, source, late, COUNT(late));
+        check_text(changes(&shipped, again, ALL), "", before); /* what was read is no change */
+        profile_free(profile, registry_of(&shipped));
+        profile_free(again, registry_of(&shipped));
+    }
+}
+
+static void test_stored_late_offsets_that_are_none(void)
+{
+    static const char *const bad[] = {"",   "x",     "-1",  "5-",    "-",     "5-5",   "6-5", "5,5", "5,6",
+                                      "5,", ",5",    "6,5", "5-7,8", "5-7,6", "1-2-3", "1,,2", "1, 2",
+                                      "9223372036854775808"};
+    for (size_t i = 0; i < COUNT(bad); i++) {
+        struct profile *profile = empty_profile(&shipped);
+        const churn_pair pair = {.name = {.ptr = "_r:t/0", .len = 6},
+                                 .value = {.ptr = bad[i], .len = (uint32_t)strlen(bad[i])}};
+        char message[256] = "";
+        check(!read_pairs(&shipped, profile, &shipped.sources, &pair, 1, message), "taken: '%s'", bad[i]);
+        check_contains(message, "_r:t/0", bad[i]);
+        profile_free(profile, registry_of(&shipped));
     }
 }
 
@@ -1121,6 +1197,9 @@ int main(void)
         TEST(test_any_order_and_any_windows),
         TEST(test_only_changes_are_written),
         TEST(test_marks),
+        TEST(test_late_offsets),
+        TEST(test_late_offsets_read_back),
+        TEST(test_stored_late_offsets_that_are_none),
         TEST(test_what_is_written_reads_back),
         TEST(test_reading_and_going_on),
         TEST(test_stored_values_that_are_no_values),

@@ -71,6 +71,11 @@ static const churn_option options[] = {
      .max = 2097151LL * 1024,
      .type = CHURN_OPTION_SIZE,
      .offset = offsetof(struct kafka_source, buffer)},
+    {.name = "headers",
+     .default_text = "false",
+     .help = "Hand the headers of records on.",
+     .type = CHURN_OPTION_BOOL,
+     .offset = offsetof(struct kafka_source, headers)},
     {.name = "properties",
      .help = "librdkafka's own properties, such as security.protocol or session.timeout.ms.",
      .type = CHURN_OPTION_MAP,
@@ -232,12 +237,15 @@ static void close_source(struct kafka_source *s)
     kafka_client_destroy(s->client, s->rk, RD_KAFKA_DESTROY_F_NO_CONSUMER_CLOSE, DESTROY_TIMEOUT_MS);
     kafka_client_free(s->client);
     free(s->held);
+    free(s->header_pool);
     free(s->parts);
     free(s->bounds);
     s->records = NULL;
     s->rk = NULL;
     s->client = NULL;
     s->held = NULL;
+    s->header_pool = NULL;
+    s->header_size = 0;
     s->parts = NULL;
     s->bounds = NULL;
 }

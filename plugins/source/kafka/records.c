@@ -22,7 +22,7 @@ void records_release(struct kafka_source *s)
     for (uint32_t i = 0; i < s->held_count; i++) {
         rd_kafka_message_destroy(s->held[i]);
     }
-    s->held_count = 0;
+    s->held_count = s->header_count = 0;
 }
 
 /*
@@ -132,6 +132,52 @@ static void fill_record(churn_record *r, const struct part *p, const rd_kafka_me
                         .offset = m->offset};
 }
 
+static int reserve_headers(struct kafka_source *s, size_t more)
+{
+    if (s->header_count + more > s->header_size) {
+        size_t size = s->header_size + more + 1024;
+        churn_header *grown = realloc(s->header_pool, size * sizeof *grown);
+        if (grown == NULL) {
+            source_fail(s, "out of memory");
+            return 0;
+        }
+        s->header_pool = grown;
+        s->header_size = (uint32_t)size;
+    }
+    return 1;
+}
+
+/* Their texts are the message's. */
+static void take_headers(struct kafka_source *s, churn_record *r, const rd_kafka_message_t *m)
+{
+    rd_kafka_headers_t *headers;
+    const char *name;
+    const void *value;
+    size_t len, count;
+    if (rd_kafka_message_headers(m, &headers) != RD_KAFKA_RESP_ERR_NO_ERROR) {
+        return; /* none */
+    }
+    count = rd_kafka_header_cnt(headers);
+    if (!reserve_headers(s, count)) {
+        return;
+    }
+    for (size_t i = 0;
+         i < count && rd_kafka_header_get_all(headers, i, &name, &value, &len) == RD_KAFKA_RESP_ERR_NO_ERROR; i++) {
+        s->header_pool[s->header_count++] = (churn_header){.name = name, .value = {.ptr = value, .len = (uint32_t)len}};
+        r->header_count++;
+    }
+}
+
+/* Once the pool moves no more. */
+static void link_headers(const struct kafka_source *s, churn_record *records)
+{
+    const churn_header *at = s->header_pool;
+    for (uint32_t i = 0; i < s->held_count && s->headers; i++) {
+        records[i].headers = records[i].header_count > 0 ? at : NULL;
+        at += records[i].header_count;
+    }
+}
+
 /* Takes a message from librdkafka: a record to hold, or an error, or neither. */
 static void take_message(struct kafka_source *s, rd_kafka_message_t *m, churn_record *records)
 {
@@ -147,6 +193,9 @@ static void take_message(struct kafka_source *s, rd_kafka_message_t *m, churn_re
         return;
     }
     fill_record(&records[s->held_count], p, m);
+    if (s->headers) {
+        take_headers(s, &records[s->held_count], m);
+    }
     s->held[s->held_count++] = m;
     s->bytes += m->len + m->key_len;
     p->position = m->offset + 1;
@@ -261,6 +310,7 @@ int32_t source_poll(void *self, churn_record *records, uint32_t max, uint32_t ti
     } else if (!s->failed && make_room(s, max)) {
         wake_fetchers(s);
         wait_for_records(s, records, max, timeout_ms);
+        link_headers(s, records);
     }
     (void)kafka_client_check(s->client, 1);
     *ret_count = s->held_count;

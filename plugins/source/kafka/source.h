@@ -55,6 +55,7 @@ struct kafka_source {
     int32_t start;
     int64_t epoch;
     int64_t buffer;
+    int32_t headers;
     churn_map properties;
 
     const churn_host *host;
@@ -82,6 +83,9 @@ struct kafka_source {
     rd_kafka_message_t **held; /* behind the records of the newest poll */
     uint32_t held_count;
     uint32_t held_size;
+    churn_header *header_pool; /* of those records, one after the other */
+    uint32_t header_count;
+    uint32_t header_size;
     uint32_t part_last; /* where the newest record was found */
     int64_t returned;   /* records handed out */
     uint64_t bytes;     /* of their keys and values */

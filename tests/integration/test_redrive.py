@@ -1,0 +1,462 @@
+"""Dead letters put back after a fix: each event counts exactly once, whoever puts it back, how often, and whatever is
+killed meanwhile."""
+
+import base64
+import json
+import random
+import re
+import subprocess
+import threading
+import time
+
+import events
+import oracle
+import pytest
+import yaml
+from conftest import pipeline
+from services import SRC, run_churnd, wait_for
+
+TOPICS = ["customer-events", "user-events"]
+DEAD = "churn-dead-letters"
+BROKEN = [value for _, value in events.broken()]
+
+GIFT = """
+#include <churn/event.h>
+#include <churn/plugin.h>
+
+static const churn_field fields[] = {
+    {"amount", .type = CHURN_FIELD_MONEY, .flags = CHURN_FIELD_REQUIRED},
+};
+static const churn_effect effects[] = {
+    {"gift_cards", .type = CHURN_PROFILE_INT, .merge = CHURN_MERGE_ADD, .from = CHURN_FROM_CONSTANT, .constant = 1},
+    {"gift_amount", .type = CHURN_PROFILE_MONEY, .merge = CHURN_MERGE_ADD, .from = CHURN_FROM_FIELD, .operand = "amount"},
+};
+static const churn_event_type type = {
+    .size = sizeof type, CHURN_FIELDS(fields), CHURN_EFFECTS(effects), .severity = CHURN_SEVERITY_WARNING};
+CHURN_PLUGIN(.kind = CHURN_KIND_EVENT, .name = "gift_redeemed", .version = "1", .summary = "a gift", .ops = &type);
+"""
+
+# What is too strict in it: scores above MAX by its table, and the score REFUSED by its callback.
+SURVEY = """
+#include <churn/event.h>
+#include <churn/plugin.h>
+
+static const churn_field fields[] = {
+    {"score", .type = CHURN_FIELD_INT, .flags = CHURN_FIELD_REQUIRED, .min = 0, .max = MAX},
+};
+static const churn_effect effects[] = {
+    {"surveys", .type = CHURN_PROFILE_INT, .merge = CHURN_MERGE_ADD, .from = CHURN_FROM_CONSTANT, .constant = 1},
+    {"survey_score", .type = CHURN_PROFILE_INT, .merge = CHURN_MERGE_ADD, .from = CHURN_FROM_FIELD, .operand = "score"},
+};
+static int32_t apply(const churn_event *event, churn_delta *delta, churn_error *err)
+{
+    (void)delta;
+    return churn_event_value(event, "score")->number == REFUSED ? churn_fail(err, CHURN_REJECT, "not this score") : CHURN_OK;
+}
+static const churn_event_type type = {
+    .size = sizeof type, CHURN_FIELDS(fields), CHURN_EFFECTS(effects), .apply = apply};
+CHURN_PLUGIN(.kind = CHURN_KIND_EVENT, .name = "survey_answered", .version = "1", .summary = "a survey", .ops = &type);
+"""
+
+
+class FixedProfile(oracle.Profile):
+    __slots__ = ()
+
+    def apply(self, event, position):
+        super().apply(event, position)
+        if event.event_type == "gift_redeemed":
+            self._count("gift_cards")
+            self._sum("gift_amount", event.values["amount"])
+        elif event.event_type == "survey_answered":
+            self._count("surveys")
+            self._count("survey_score", event.values["score"])
+
+
+@pytest.fixture
+def fixed_rules(monkeypatch):
+    """The oracle judges as the fixed plugins do."""
+    monkeypatch.setitem(oracle.TYPES, "gift_redeemed", {"amount": (oracle.MONEY, True, None)})
+    monkeypatch.setitem(oracle.TYPES, "survey_answered", {"score": (oracle.INT, True, (0, 10))})
+    monkeypatch.setitem(oracle.SEVERITY, "gift_redeemed", "warning")
+    monkeypatch.setattr(oracle, "Profile", FixedProfile)
+
+
+@pytest.fixture
+def plugins(tmp_path):
+    """(folder with the rules at first, folder with the fixed ones)"""
+    def build(folder, name, text, *defines):
+        (tmp_path / folder).mkdir(exist_ok=True)
+        source = tmp_path / folder / f"{name}.c"
+        source.write_text(text)
+        done = subprocess.run(["gcc", "-std=gnu11", "-O1", "-Wall", "-Werror", "-fPIC", "-fvisibility=hidden", "-shared",
+                               f"-I{SRC}/core/include", *defines, "-o", str(source.with_suffix(".so")), str(source)],
+                              capture_output=True, text=True)
+        assert done.returncode == 0, done.stderr
+
+    build("strict", "survey_answered", SURVEY, "-DMAX=5", "-DREFUSED=3")
+    build("fixed", "survey_answered", SURVEY, "-DMAX=10", "-DREFUSED=-1")
+    build("fixed", "gift_redeemed", GIFT)
+    return tmp_path / "strict", tmp_path / "fixed"
+
+
+def is_strictly_good(value):
+    """What the rules at first take."""
+    event = oracle.decode(value)
+    return event.event_type != "gift_redeemed" and (event.event_type != "survey_answered" or
+                                                    event.values["score"] <= 5 and event.values["score"] != 3)
+
+
+def custom_load(count, customers, seed):
+    """Events of all kinds in any order: most are good at once, some after the fix, a few never."""
+    rng = random.Random(seed)
+    load = events.load(count, customers, seed)
+    for i in range(count // 4):
+        customer = f"cust_{int(customers * rng.random() ** 2)}"
+        kind, data = (("gift_redeemed", {"amount": rng.randrange(100000) / 100}) if rng.random() < 0.4 else
+                      ("survey_answered", {"score": rng.randrange(12)}))
+        load.append((customer.encode(), json.dumps({
+            "event_id": f"{customer}_x{i}", "event_type": kind, "customer_id": customer,
+            "timestamp": oracle.time_text(events.BASE_MS + rng.randrange(count) * 250), "data": data}).encode()))
+    load += [(b"cust_1", value) for value in rng.sample(BROKEN, 40)]
+    rng.shuffle(load)
+    return load
+
+
+def small_windows(settings):
+    settings["sinks"] = [sink for sink in settings["sinks"] if sink["plugin"] == "alert"]
+    settings["sinks"][0]["to"] = ["kafka"]
+    settings["source"].setdefault("properties", {}).update({"session.timeout.ms": "3000", "heartbeat.interval.ms": "500"})
+    settings["store"]["window_events"] = 100
+    settings["dead_letters"]["partitions"] = 3
+
+
+def start(stack, plugins, seed, count=4000, workers=1, delay=0.0):
+    stack.start_kafka()
+    stack.start_redis()
+    if delay:
+        stack.slow_redis(delay)
+    stack.kafka.create_topics({"customer-events": 3, "user-events": 2})
+    for i, topic in enumerate(TOPICS):
+        stack.kafka.produce(topic, custom_load(count // (i + 1), 150, seed + i))
+
+    def change(settings):
+        small_windows(settings)
+        settings["workers"] = workers
+
+    config = pipeline(stack.folder / "consumer.yaml", change)
+    stack.run("-c", config, "--until-end", "--plugin-path", plugins[0])
+    return config
+
+
+def model_of(stack):
+    return oracle.Model().feed_topics(stack.kafka.brokers, TOPICS)
+
+
+def everything(stack):
+    """The profiles with all that the engine keeps in them."""
+    client = stack.redis.client
+    return {key: client.hgetall(key) for key in client.scan_iter("profile:*", count=1000)}
+
+
+def letters_of(stack):
+    return [(topic, partition, offset, key, value, dict(headers or []))
+            for topic, partition, offset, key, value, headers in oracle.read_topics(stack.kafka.brokers, [DEAD])]
+
+
+def ends_of(stack):
+    """partition → the end of its dead letters"""
+    ends = {}
+    for _, partition, offset, *_ in letters_of(stack):
+        ends[partition] = max(ends.get(partition, 0), offset + 1)
+    return ends
+
+
+def origin(headers):
+    return headers["churn.topic"].decode(), int(headers["churn.partition"]), int(headers["churn.offset"])
+
+
+def repeat_letters(stack, letters, seed):
+    """Dead letters are at least once: half of them again, in another order and anywhere."""
+    producer = stack.kafka.producer()
+    for _, _, _, key, value, headers in random.Random(seed).sample(letters, len(letters) // 2):
+        producer.produce(DEAD, key=key, value=value, headers=list(headers.items()))
+    assert producer.flush(60) == 0
+
+
+def counts(out):
+    """The row `redriven` of a summary."""
+    total, parts = re.search(r"^  redriven +([\d,]+)(.*)$", out, re.M).groups()
+    found = {name: int(n.replace(",", "")) for name, n in re.findall(r"([a-z][a-z ]+?) ([\d,]+)", parts)}
+    return {"all": int(total.replace(",", "")), **found}
+
+
+def redrive(stack, config, plugins, *args, timeout=300):
+    run = stack.run("redrive", "-c", config, "--plugin-path", plugins[1], *args, timeout=timeout)
+    return counts(run.out), run
+
+
+def assert_exact(stack):
+    model = model_of(stack)
+    oracle.assert_profiles(model, stack.redis.hashes("profile:"))
+    return model
+
+
+def test_after_a_fix(stack, seed, plugins, fixed_rules):
+    """New event types and looser rules: what the dead letters hold counts, once; what is still bad stays a dead letter."""
+    config = start(stack, plugins, seed)
+    model = model_of(stack)
+    before = letters_of(stack)
+    positions = {origin(headers) for *_, headers in before}
+    assert len(before) == len(positions) > len(model.dead) + 300
+    assert {headers["churn.reason"].decode() for *_, headers in before} >= {"unknown_event_type", "invalid_value",
+                                                                            "rejected_by_plugin", "invalid_json"}
+    assert oracle.differences(model.profile_fields(), stack.redis.hashes("profile:"))
+    repeat_letters(stack, before, seed)
+    producer = stack.kafka.producer()
+    producer.produce(DEAD, key=b"x", value=b"no headers")
+    producer.produce(DEAD, key=b"x", value=b"of others", headers={"churn.reason": "empty", "churn.topic": "others",
+                                                                  "churn.partition": "0", "churn.offset": "0"})
+    assert producer.flush(60) == 0
+    ends = ends_of(stack)
+    read = sum(ends.values())
+
+    told, run = redrive(stack, config, plugins)
+    assert_exact(stack)
+    good = len(positions) - len(model.dead)
+    assert told["all"] == read and told["counted"] == good and told["left alone"] == 2, told
+    assert told["counted"] + told["already counted"] + told["still bad"] + 2 == read, told
+    assert "no headers" not in run.err and "lacks the headers" in run.err and "others" in run.err
+    alerts = [a[4] for a in oracle.read_topics(stack.kafka.brokers, ["customer-alerts"])]
+    oracle.assert_alerts(model, alerts)
+    ids = {oracle.parse_alert(raw)[0] for raw in alerts}
+    gifts = [position for position, alert in model.alerts if alert.event_type == "gift_redeemed"]
+    assert len(gifts) > 100 and all("{}/{}/{}".format(*position) in ids for position in gifts)
+
+    # What is still bad is there again, whole and under the position that it was read at.
+    after = letters_of(stack)
+    again = {origin(headers): (key, value, headers) for _, partition, offset, key, value, headers in after
+             if offset >= ends[partition]}
+    assert again.keys() == model.dead.keys()
+    for position, dead in model.dead.items():
+        key, value, headers = again[position]
+        assert (key or b"", value or b"") == (dead.key or b"", dead.value or b"")
+        assert headers["churn.reason"].decode() in dead.reason.split("|")
+    assert len(after) == read + told["still bad"]
+
+    # Again, over all letters again, and the topics themselves again: nothing changes.
+    stored = everything(stack)
+    told, _ = redrive(stack, config, plugins)
+    assert told == {"all": len(after) - read, "still bad": len(after) - read}
+    told, _ = redrive(stack, config, plugins, "--all")
+    assert "counted" not in told and told["all"] >= len(after) and told["left alone"] == 2, told
+    told, _ = redrive(stack, config, plugins)
+    assert told["all"] == len(after) - read, "a redrive of all letters moves nobody's position"
+    stack.run("-c", config, "--until-end", "--plugin-path", plugins[1], env={"KAFKA_GROUP_ID": "another-group"})
+    assert everything(stack) == stored
+    assert_exact(stack)
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_killed_in_the_middle(stack, seed, plugins, fixed_rules, workers):
+    config = start(stack, plugins, seed, 6000, workers, 0.004)
+    repeat_letters(stack, letters_of(stack), seed)
+    rng = random.Random(seed)
+    killed = 0
+    for turn in range(8):
+        commands = stack.redis.commands()
+        process = stack.churnd("redrive", "-c", config, "--plugin-path", plugins[1], *(["--all"] if turn % 3 == 2 else []))
+        wait_for("writes", lambda: stack.redis.commands() > commands + rng.randrange(20, 150) or not process.running(), 60, 0.005)
+        if process.running():
+            process.kill()
+            killed += 1
+    assert killed >= 3
+    redrive(stack, config, plugins)
+    model = assert_exact(stack)
+    told, _ = redrive(stack, config, plugins, "--all")
+    assert "counted" not in told
+    assert_exact(stack)
+    oracle.assert_alerts(model, [a[4] for a in oracle.read_topics(stack.kafka.brokers, ["customer-alerts"])])
+
+
+def test_while_the_pipeline_runs(stack, seed, plugins, fixed_rules):
+    """Both write the same profiles; the pipeline still has the old rules at first, and writes dead letters meanwhile."""
+    config = start(stack, plugins, seed, 2000, 1, 0.001)
+    live = stack.churnd("-c", config, "--plugin-path", plugins[0])
+    stop = threading.Event()
+
+    def feed():
+        turn = 0
+        while not stop.is_set():
+            turn += 1
+            stack.kafka.produce(TOPICS[turn % 2], custom_load(400, 150, seed + 100 + turn))
+            stop.wait(0.2)
+
+    feeder = threading.Thread(target=feed)
+    feeder.start()
+    try:
+        for turn in range(4):
+            redrive(stack, config, plugins, *(["--all"] if turn == 2 else []))
+    finally:
+        stop.set()
+        feeder.join()
+    assert live.terminate(60) == 0, live.err[-3000:]
+    live = stack.churnd("-c", config, "--plugin-path", plugins[1])
+    stack.kafka.produce("customer-events", custom_load(1000, 150, seed + 99))
+    redrive(stack, config, plugins)
+    assert live.terminate(60) == 0, live.err[-3000:]
+    stack.run("-c", config, "--until-end", "--plugin-path", plugins[1])
+    redrive(stack, config, plugins)
+    assert_exact(stack)
+    told, _ = redrive(stack, config, plugins, "--all")
+    assert "counted" not in told
+    assert_exact(stack)
+
+
+def test_replays_under_other_rules(stack, seed, plugins, fixed_rules):
+    """A replay counts what the dead letters hold too, or refuses what was counted: their redrive changes neither."""
+    config = start(stack, plugins, seed)
+    letters = len(letters_of(stack))
+    stack.run("-c", config, "--until-end", "--plugin-path", plugins[1], env={"KAFKA_GROUP_ID": "fixed"})
+    redrive(stack, config, plugins)
+    assert_exact(stack)
+    stored = everything(stack)
+    stack.run("-c", config, "--until-end", "--plugin-path", plugins[0], env={"KAFKA_GROUP_ID": "strict-again"})
+    assert len(letters_of(stack)) > 2 * letters, "all that the fixed rules had counted is refused"
+    told, _ = redrive(stack, config, plugins)
+    assert "counted" not in told
+    told, _ = redrive(stack, config, plugins, "--all")
+    assert "counted" not in told
+    assert everything(stack) == stored
+    assert_exact(stack)
+
+
+# --- Without servers: a file of dead letters, profiles in LMDB ---
+
+
+def write_config(folder, **sections):
+    path = folder / "p.yaml"
+    path.write_text(yaml.safe_dump({
+        "source": {"plugin": "file", "path": str(folder / "in.jsonl"), "topic": "in.jsonl"},
+        "store": {"plugin": "lmdb", "path": str(folder / "store"), "window_events": 50},
+        "sinks": [{"plugin": "file", "path": str(folder / "alerts.jsonl"), "input": "alerts"}],
+        "dead_letters": {"plugin": "file", "path": str(folder / "dead.jsonl")}, **sections}))
+    return path
+
+
+def profiles_of(folder, config, model, plugin_path):
+    found = {}
+    for customer in sorted(model.profiles)[:40]:
+        done = run_churnd("profile", "-c", config, customer, "--plugin-path", plugin_path, cwd=folder, check=0)
+        found[customer] = dict(line.split(None, 1) for line in done.stdout.splitlines()[1:])
+    return found
+
+
+def write_events(folder, seed, count):
+    """Returns the model of the file, by the positions that the source gives its lines."""
+    model, offset = oracle.Model(), 0
+    with open(folder / "in.jsonl", "wb") as out:
+        for _, value in custom_load(count, 60, seed):
+            if not value or b"\n" in value or b"\r" in value:
+                continue
+            out.write(value + b"\n")
+            model.feed("in.jsonl", 0, offset, None, value)
+            offset += len(value) + 1
+    return model
+
+
+def test_file_and_lmdb(tmp_path, stack, seed, plugins, fixed_rules):
+    model = write_events(tmp_path, seed, 3000)
+    config = write_config(tmp_path)
+    dead = tmp_path / "dead.jsonl"
+    run_churnd("-c", config, "--plugin-path", plugins[0], cwd=tmp_path, check=0)
+    letters = dead.read_bytes().splitlines(keepends=True)
+    good = len(letters) - len(model.dead)
+    assert good > 200 and len(model.dead) > 50
+    assert oracle.differences(model.profile_fields(), profiles_of(tmp_path, config, model, plugins[0]))
+    rng = random.Random(seed)
+    letters += rng.sample(letters, len(letters) // 2)
+    rng.shuffle(letters)
+    content = b"".join(letters) + b'{"reason":"empty","topic":"other","partition":0,"offset":1,"key":null,"value":null}\n'
+    dead.write_bytes(content)
+    for _ in range(10):
+        process = stack.churnd("redrive", "-c", config, "--plugin-path", plugins[1])
+        time.sleep(0.01 + rng.random() * 0.15)
+        process.kill()
+    run_churnd("redrive", "-c", config, "--plugin-path", plugins[1], cwd=tmp_path, check=0)
+    assert dead.read_bytes() == content, "what is still bad stands there already"
+    oracle.assert_profiles_of(model.profile_fields(), profiles_of(tmp_path, config, model, plugins[1]))
+    for args in ([], ["--all"]):
+        done = run_churnd("redrive", "-c", config, "--plugin-path", plugins[1], *args, cwd=tmp_path, check=0)
+        told = counts(done.stdout)
+        assert told["all"] == len(letters) + 1 and "counted" not in told and told["left alone"] == 1, told
+        assert told["already counted"] + told["still bad"] == len(letters)
+    run_churnd("-c", config, "--plugin-path", plugins[1], cwd=tmp_path, check=0)
+    oracle.assert_profiles_of(model.profile_fields(), profiles_of(tmp_path, config, model, plugins[1]))
+    oracle.assert_alerts(model, (tmp_path / "alerts.jsonl").read_bytes().splitlines())
+
+
+def test_first_read_once_more(tmp_path, seed, plugins, fixed_rules):
+    """Put back first, then met by the pipeline, which begins anew: counted by the redrive alone."""
+    model = write_events(tmp_path, seed, 500)
+    config = write_config(tmp_path)
+    run_churnd("-c", write_config(tmp_path, store={"plugin": "lmdb", "path": str(tmp_path / "other")}), "--plugin-path", plugins[0], cwd=tmp_path,
+               check=0)
+    write_config(tmp_path)
+    for command in ("redrive", "run", "redrive", "run"):
+        run_churnd(command, "-c", config, "--plugin-path", plugins[1], cwd=tmp_path, check=0)
+        if command == "run":
+            oracle.assert_profiles_of(model.profile_fields(), profiles_of(tmp_path, config, model, plugins[1]))
+
+
+def test_values_that_are_not_text(tmp_path):
+    """Bytes that a file can only hold in base64 come back as they were."""
+    (tmp_path / "in.jsonl").write_text("")
+    config = write_config(tmp_path, sinks=[{"plugin": "file", "path": str(tmp_path / "out.jsonl"), "format": "envelope"}])
+    coded = {"topic": "in.jsonl", "partition": 0, "offset": 7, "key_base64": base64.b64encode(b"\xff").decode(),
+             "value_base64": base64.b64encode(b'{"a":"\xff\xfe\0"}').decode()}
+    (tmp_path / "dead.jsonl").write_text(json.dumps({"reason": "rejected_by_sink", "kind": "event", **coded}) + "\n")
+    assert counts(run_churnd("redrive", "-c", config, cwd=tmp_path, check=0).stdout) == {"all": 1, "offered to sinks again": 1}
+    assert json.loads((tmp_path / "out.jsonl").read_text()) == coded
+
+
+def test_what_a_sink_refused(stack, seed, tmp_path):
+    """An alert that the webhook refused is offered to it again, and its event is not counted again."""
+    hook = stack.start_scripted()
+    (tmp_path / "in.jsonl").write_bytes(b"".join(value + b"\n" for _, value in events.load(600, 40, seed)))
+    model = oracle.Model().feed_lines(tmp_path / "in.jsonl", "in.jsonl")
+    config = write_config(tmp_path, sinks=[{"plugin": "alert", "to": ["webhook"], "webhook_url": f"{hook.url}/alerts"}])
+    hook.mode = lambda request: ((400, b"no refunds here") if json.loads(request["body"])["event_type"] == "refund_requested"
+                                 else (200, b""))
+    run_churnd("-c", config, cwd=tmp_path, check=0)
+    letters = [json.loads(line) for line in (tmp_path / "dead.jsonl").read_text().splitlines()]
+    assert letters and {(letter["reason"], letter["kind"]) for letter in letters} == {("rejected_by_sink", "alert")}
+    before = profiles_of(tmp_path, config, model, tmp_path)
+    content = (tmp_path / "dead.jsonl").read_bytes()
+    done = run_churnd("redrive", "-c", config, cwd=tmp_path, check=0)
+    assert counts(done.stdout) == {"all": len(letters), "offered to sinks again": len(letters), "still bad": len(letters)}
+    assert (tmp_path / "dead.jsonl").read_bytes() == content, "what is refused again stands there already"
+    hook.mode, sent = "ok", len(hook.requests)
+    run_churnd("redrive", "-c", config, cwd=tmp_path, check=0)
+    assert sorted({r["body"].decode() for r in hook.requests[sent:]}) == sorted({letter["value"] for letter in letters})
+    assert profiles_of(tmp_path, config, model, tmp_path) == before
+    oracle.assert_profiles_of(model.profile_fields(), before)
+
+
+# --- The command line ---
+
+
+@pytest.mark.parametrize("sections, word", [
+    ({"dead_letters": {"plugin": "file", "path": "-"}}, "standard output"),
+    ({"dead_letters": {"plugin": "file", "path": "d", "format": "value"}}, "positions"),
+    ({"dead_letters": None}, "dead_letters"),
+])
+def test_what_cannot_be_put_back(tmp_path, sections, word):
+    (tmp_path / "in.jsonl").write_text("")
+    done = run_churnd("redrive", "-c", write_config(tmp_path, **sections), cwd=tmp_path, check=1)
+    assert "p.yaml" in done.stderr and word in done.stderr and done.stdout == ""
+
+
+def test_nothing_to_put_back(tmp_path):
+    (tmp_path / "in.jsonl").write_text("")
+    config = write_config(tmp_path, workers=1)
+    assert counts(run_churnd("redrive", "-c", config, cwd=tmp_path, check=0).stdout) == {"all": 0}
