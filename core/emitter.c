@@ -50,7 +50,7 @@ static void gather(const struct worker *worker, const struct window *window, uns
         }
         batch->places[batch->count] = batch->end;
         batch->records[batch->count] = *output;
-        batch->records[batch->count++].reserved = 0;
+        batch->records[batch->count++].reserved = 0; /* the host's own note */
     }
 }
 

@@ -67,10 +67,11 @@ static const churn_event_type *on_type_at(const churn_host *host, uint32_t index
 static const churn_store_ops *on_store(const churn_host *host, void **ret_self)
 {
     const struct pipeline *pipeline = instance_of(host)->pipeline;
-    if (pipeline->store_instance == NULL) {
+    if (pipeline->store.loaded == NULL) {
         return NULL;
     }
-    *ret_self = pipeline->store_instance->self;
+    /* A store whose own options are wrong has no instance; nobody shall say besides that there is no store. */
+    *ret_self = pipeline->store_instance != NULL ? pipeline->store_instance->self : NULL;
     return store_ops(&pipeline->store);
 }
 

@@ -42,14 +42,15 @@ static bool dead_letter(struct worker *worker, const churn_record *record, const
     uint32_t source = sources_find(&worker->sources, record->topic, record->partition);
     metrics_add(worker->counters.dead_letters, 1);
     metrics_add(worker->counters.reasons[reject->reason], 1);
-    unsigned about = late == LATE_DOUBTED || progress_is_replayed(worker, source, record->offset) ? LETTER_REPLAYED : 0;
+    bool replayed = late == LATE_DOUBTED || progress_is_replayed(worker, source, record->offset);
     if ((progress_muted(worker, source, record->offset) & CHURN_RECORD_DEAD_LETTER) != 0) {
         return true;
     }
     if (stays(worker, record, reject)) {
         return true;
     }
-    return output_dead_letter(window_filling(worker), record, payload, about, reject) || out_of_memory(worker);
+    return output_dead_letter(window_filling(worker), record, payload, false, replayed, reject) ||
+           out_of_memory(worker);
 }
 
 bool intake_refused(struct worker *worker, struct window *window, const churn_record *output,
@@ -61,7 +62,7 @@ bool intake_refused(struct worker *worker, struct window *window, const churn_re
     if (record.reserved == OUTPUT_AGAIN && stays(worker, &record, reject)) {
         return true;
     }
-    return output_dead_letter(window, &record, record.value.ptr, LETTER_REFUSED, reject) || out_of_memory(worker);
+    return output_dead_letter(window, &record, record.value.ptr, true, false, reject) || out_of_memory(worker);
 }
 
 void intake_poison(const struct worker *worker, unsigned plugin, const char *topic, int32_t partition, int64_t offset,
@@ -374,6 +375,50 @@ static bool take_record(struct worker *worker, const churn_record *record, uint3
                           : NOT_LATE);
 }
 
+/* Announces one record's event, if it is one, to the first processor; not one that the process may have died of, which
+ * is given in its turn alone. */
+static bool announce(struct worker *worker, const churn_record *record)
+{
+    static const char padding[JSON_SCAN_PADDING];
+    const struct section *section = &worker->pipeline->processors[0];
+    struct text *copy = &worker->scratch;
+    struct reject reject;
+    churn_event event;
+    copy->len = 0;
+    text_append(copy, record->value.ptr != NULL ? record->value.ptr : "", record->value.len);
+    text_append(copy, padding, sizeof padding);
+    if (copy->failed) {
+        return out_of_memory(worker);
+    }
+    if (event_decode(worker->decoder, copy->bytes, record->value.len, &event, &reject) == NULL) {
+        return true; /* what follows from that is said when it is taken */
+    }
+    event.topic = (churn_str){.ptr = record->topic, .len = (uint32_t)strlen(record->topic)};
+    event.partition = record->partition;
+    event.offset = record->offset;
+    if (!journal_suspects(&worker->seat, section->journal_number, record->topic, record->partition, record->offset) &&
+        journal_enter(&worker->seat, section->journal_number, record->topic, record->partition, record->offset, 1)) {
+        processor_ops(section)->announce(worker->processors[0]->self, &event);
+        journal_leave(&worker->seat, false);
+    }
+    return true;
+}
+
+/* Costs a second decoding, and saves a round trip to wherever the processor asks for each event but one. */
+static bool announce_all(struct worker *worker, const churn_record *records, uint32_t count)
+{
+    const struct pipeline *pipeline = worker->pipeline;
+    bool wanted = pipeline->processor_count > 0 && processor_ops(&pipeline->processors[0])->announce != NULL;
+    bool ok = true;
+    if (!wanted || count < 2 || pipeline->redrive != NULL) {
+        return true; /* a dead letter's event has another position than the letter */
+    }
+    for (uint32_t i = 0; i < count && ok; i++) {
+        ok = announce(worker, &records[i]);
+    }
+    return ok;
+}
+
 /* A processor could not tell: these records are read again. */
 static void give_back(struct worker *worker, const churn_record *records, uint32_t count)
 {
@@ -388,6 +433,9 @@ bool intake_take(struct worker *worker, const churn_record *records, uint32_t co
     struct window *window = window_filling(worker);
     if (window->record_count == 0) {
         window->opened_ms = host_monotonic_ms();
+    }
+    if (!announce_all(worker, records, count)) {
+        return false;
     }
     for (uint32_t i = 0; i < count; i++) {
         uint32_t position;

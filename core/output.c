@@ -209,8 +209,8 @@ static void say(struct window *window, struct letter_headers *headers, const cha
 
 #define MOST_HEADERS 7
 
-bool output_dead_letter(struct window *window, const churn_record *record, const char *payload, unsigned about,
-                        const struct reject *reject)
+bool output_dead_letter(struct window *window, const churn_record *record, const char *payload, bool refused,
+                        bool replayed, const struct reject *reject)
 {
     churn_record *output = window_add_output(window, CHURN_RECORD_DEAD_LETTER, record);
     struct letter_headers headers = {.items = arena_alloc(&window->arena, MOST_HEADERS * sizeof(churn_header)),
@@ -226,10 +226,10 @@ bool output_dead_letter(struct window *window, const churn_record *record, const
     say(window, &headers, "churn.topic", record->topic);
     say(window, &headers, "churn.partition", partition);
     say(window, &headers, "churn.offset", offset);
-    if ((about & LETTER_REFUSED) != 0) {
+    if (refused) {
         say(window, &headers, "churn.kind", output_kind_name(record->kind));
     }
-    if ((about & LETTER_REPLAYED) != 0) {
+    if (replayed) {
         say(window, &headers, "churn.replayed", "true");
     }
     window->has_letters = true;

@@ -13,12 +13,10 @@ bool output_event(struct window *window, const churn_record *record, const char 
 bool output_alert(struct window *window, const churn_record *record, const struct event_type *type,
                   const churn_event *event, uint32_t severity, struct text *scratch);
 bool output_trigger(struct window *window, const churn_record *record, const churn_event *event, struct text *scratch);
-/* What a dead letter says beside its reason: that it is an output, of the record's kind, which a sink refused; that the
- * record had been judged before, and may have been counted then. */
-enum { LETTER_REFUSED = 1, LETTER_REPLAYED = 2 };
-/* `payload` as above, NULL for a record without value. */
-bool output_dead_letter(struct window *window, const churn_record *record, const char *payload, unsigned about,
-                        const struct reject *reject);
+/* `payload` as above, NULL for a record without value. `refused`: it is an output that a sink did not take, and its
+ * kind is said. `replayed`: it had been judged before, and may have been counted then. */
+bool output_dead_letter(struct window *window, const churn_record *record, const char *payload, bool refused,
+                        bool replayed, const struct reject *reject);
 /* An output that a sink refused once, as it was. Its `reserved` is OUTPUT_AGAIN, which no sink sees. */
 #define OUTPUT_AGAIN 1
 bool output_again(struct window *window, const churn_record *output);

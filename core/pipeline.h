@@ -107,8 +107,8 @@ struct pipeline {
     struct replay replay;
     bool profiles_only;              /* no sinks, and what breaks a rule is counted and set aside nowhere */
     struct instance *store_instance; /* one for all workers */
-    const struct redrive *redrive;   /* NULL: the source is the pipeline's own */
     struct journal *journal;         /* of a run; its owner is whoever runs the pipeline */
+    const struct redrive *redrive;   /* NULL: the source is the pipeline's own */
 };
 
 /* Reads and checks the whole file: every mistake is reported to `errors`. False when there was one. Free in either

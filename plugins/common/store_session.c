@@ -2,14 +2,15 @@
 
 #define RETRY_PAUSE_MS 500
 
-int32_t store_session_init(struct store_session *s, const churn_host *host, churn_error *err)
+int32_t store_session_init(struct store_session *s, const churn_host *host, const char *waiting, churn_error *err)
 {
     s->host = host;
+    s->waiting = waiting;
     s->storage = host->get_extension(host, CHURN_STORAGE_ID);
     s->ops = s->storage != NULL ? s->storage->store(host, &s->store) : NULL;
     if (s->ops == NULL) {
         return churn_fail(err, CHURN_FATAL,
-                          "reads profiles, and the pipeline has no store: add a `store:` section to the pipeline");
+                          "needs a store, and the pipeline has none: add a `store:` section to the pipeline");
     }
     return CHURN_OK;
 }
@@ -19,7 +20,8 @@ static int32_t out_of_reach(struct store_session *s, const churn_error *err)
     s->retry_at_ms = s->host->monotonic_ms(s->host) + RETRY_PAUSE_MS;
     if (!s->out) {
         s->out = 1;
-        churn_log(s->host, CHURN_LOG_WARN, "the store is out of reach (%s); predictions wait for it", err->message);
+        churn_log(s->host, CHURN_LOG_WARN, "the store is out of reach (%s); %s wait for it", err->message,
+                  s->waiting);
     }
     return CHURN_RETRY;
 }
@@ -38,7 +40,7 @@ int32_t store_session_ready(struct store_session *s, churn_error *err)
     if (rc == CHURN_OK) {
         if (s->out) {
             s->out = 0;
-            churn_log(s->host, CHURN_LOG_INFO, "the store is back; predictions go on");
+            churn_log(s->host, CHURN_LOG_INFO, "the store is back; %s go on", s->waiting);
         }
         return CHURN_OK;
     }

@@ -1,4 +1,4 @@
-/* A sink's own session of the pipeline's store, opened when it is first needed and again after an outage. One thread.
+/* A plugin's own session of the pipeline's store, opened when it is first needed and again after an outage. One thread.
  */
 #ifndef STORE_SESSION_H
 #define STORE_SESSION_H
@@ -9,14 +9,16 @@ struct store_session {
     const churn_host *host;
     const churn_storage *storage;
     const churn_store_ops *ops;
+    const char *waiting; /* what waits during an outage */
     void *store;         /* what ops->open takes */
     void *session;       /* NULL: not open */
     int64_t retry_at_ms; /* no attempt to open before this (monotonic) */
     int out;             /* an outage was logged and not yet its end */
 };
 
-/* Finds the pipeline's store; CHURN_FATAL when it has none. */
-int32_t store_session_init(struct store_session *s, const churn_host *host, churn_error *err);
+/* Finds the pipeline's store; CHURN_FATAL when it has none. `waiting` names what waits for the store while it is out of
+ * reach, in the plural, for messages. */
+int32_t store_session_init(struct store_session *s, const churn_host *host, const char *waiting, churn_error *err);
 
 /* CHURN_OK: open. CHURN_RETRY: out of reach for now, ask again later; never waits by itself. CHURN_FATAL. */
 int32_t store_session_ready(struct store_session *s, churn_error *err);

@@ -270,7 +270,7 @@ static int32_t local_create(void *self, const churn_host *host, churn_error *err
 static int32_t local_start(void *self, churn_error *err)
 {
     struct local_sink *s = self;
-    return store_session_init(&s->store, s->host, err);
+    return store_session_init(&s->store, s->host, "predictions", err);
 }
 
 static int32_t local_write(void *self, const churn_record *records, uint32_t count, uint32_t *ret_taken,

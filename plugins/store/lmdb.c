@@ -3,7 +3,8 @@
  *
  * A session queues puts and poll runs them all in one write transaction, so a window of profiles costs one commit.
  * LMDB readers never block and see whole commits, also from another process (`churnd profile` beside a running
- * pipeline). An expired record counts as absent and is overwritten in place; nothing sweeps expired records away.
+ * pipeline). An expired record counts as absent and is overwritten in place; sessions that put records with an expiry
+ * also sweep expired ones away, a few with each put.
  */
 #include <churn/plugin.h>
 #include <churn/store.h>
@@ -23,6 +24,7 @@
 #define MAX_READERS 1022         /* slots in the lock file: one for each session of each process */
 #define MAX_VARINT 10            /* bytes of a 64-bit number */
 #define ARENA_BLOCK (256 * 1024) /* bytes */
+#define SWEEP_PER_PUT 2          /* records looked at: so at most half of all are expired ones, in the long run */
 
 struct lmdb_store {
     const char *path; /* options */
@@ -174,6 +176,9 @@ struct session {
     unsigned char *encoded;
     size_t encoded_room;
     char version_text[24];
+    uint32_t sweep_due; /* records to look at with the next commit, for what has expired */
+    uint32_t swept_len; /* the key that was looked at last; 0: begin with the first */
+    unsigned char swept[MAX_KEY];
 };
 
 /* Makes room for `count` items, doubling; false when memory ran out. */
@@ -567,6 +572,7 @@ static int32_t lmdb_put(void *session, const churn_put *put, churn_error *err)
         return fail_memory(err);
     }
     s->put_count++;
+    s->sweep_due += put->ttl_ms > 0 ? SWEEP_PER_PUT : 0;
     return CHURN_OK;
 }
 
@@ -646,6 +652,40 @@ static const char *keep_message(struct session *s, const churn_error *err)
     return copy != NULL ? memcpy(copy, err->message, size) : "out of memory";
 }
 
+static bool has_expired(const MDB_val *data, uint64_t now_ms)
+{
+    const unsigned char *at = data->mv_data, *end = at + data->mv_size;
+    uint64_t expires_ms;
+    return at < end && *at++ == RECORD_FORMAT && read_varint(&at, end, &expires_ms) && expires_ms != 0 &&
+           expires_ms <= now_ms;
+}
+
+/* Looks at the next records, in the order of their keys, and deletes those that have expired. */
+static int sweep(struct session *s, MDB_txn *txn)
+{
+    uint64_t now_ms = (uint64_t)s->store->host->now_ms(s->store->host);
+    MDB_val key = {.mv_data = s->swept, .mv_size = s->swept_len}, data;
+    MDB_cursor *cursor;
+    int rc = mdb_cursor_open(txn, s->store->dbi, &cursor);
+    if (rc != 0) {
+        return rc;
+    }
+    rc = mdb_cursor_get(cursor, &key, &data, s->swept_len == 0 ? MDB_FIRST : MDB_SET_RANGE);
+    for (uint32_t i = 0; rc == 0 && i <= s->sweep_due; i++) { /* the first one was looked at before */
+        s->swept_len = (uint32_t)key.mv_size;
+        memcpy(s->swept, key.mv_data, key.mv_size);
+        rc = has_expired(&data, now_ms) ? mdb_cursor_del(cursor, 0) : 0;
+        rc = rc == 0 ? mdb_cursor_get(cursor, &key, &data, MDB_NEXT) : rc;
+    }
+    mdb_cursor_close(cursor);
+    if (rc == MDB_NOTFOUND) {
+        s->swept_len = 0;
+        rc = 0;
+    }
+    s->sweep_due = 0;
+    return rc;
+}
+
 /* All queued puts in one transaction; the replies are filled in as if it succeeds. */
 static int32_t run_puts(struct session *s, churn_error *err)
 {
@@ -664,6 +704,10 @@ static int32_t run_puts(struct session *s, churn_error *err)
         if (reply->result < 0) {
             reply->message = keep_message(s, err);
         }
+    }
+    if (s->sweep_due > 0 && (rc = sweep(s, txn)) != 0) {
+        mdb_txn_abort(txn);
+        return fail_rc(s->store, rc, err);
     }
     rc = mdb_txn_commit(txn);
     return rc == 0 ? CHURN_OK : fail_rc(s->store, rc, err);

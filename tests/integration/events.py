@@ -38,8 +38,9 @@ FULL = {
 }
 
 
-def load(count, customers, seed, start_ms=BASE_MS):
-    """`count` valid events as (key, value); some come late, some share a time; every type occurs."""
+def load(count, customers, seed, start_ms=BASE_MS, event_prefix=""):
+    """`count` valid events as (key, value); some come late, some share a time; every type occurs. Each event_id is used once
+    among the loads of one `event_prefix`."""
     rng = random.Random(seed)
     types = list(FULL)
     made = []
@@ -59,7 +60,7 @@ def load(count, customers, seed, start_ms=BASE_MS):
             data["rating"] = 1 + cents % 5
         if "priority" in data:
             data["priority"] = ("low", "medium", "high", "urgent")[cents % 4]
-        value = json.dumps({"event_id": f"{customer}_{i}", "event_type": kind, "customer_id": customer,
+        value = json.dumps({"event_id": f"{customer}_{event_prefix}{i}", "event_type": kind, "customer_id": customer,
                             "timestamp": oracle.time_text(time_ms), "data": data})
         made.append((customer.encode(), value.encode()))
     return made

@@ -74,7 +74,8 @@ def clean_environment(extra=None):
 class Process:
     """A child process with its output in files `<name>.out` and `<name>.err` of `folder`."""
 
-    def __init__(self, command, folder, name, env=None, cwd=None):
+    def __init__(self, command, folder, name, env=None, cwd=None, prepare=None):
+        """`prepare` is called in the child before the command runs, for limits."""
         self.folder = pathlib.Path(folder)
         self.folder.mkdir(parents=True, exist_ok=True)
         self.out_path = self.folder / f"{name}.out"
@@ -82,7 +83,7 @@ class Process:
         self.name = name
         with open(self.out_path, "ab") as out, open(self.err_path, "ab") as err:
             self.process = subprocess.Popen([str(c) for c in command], stdin=subprocess.DEVNULL, stdout=out, stderr=err,
-                                            env=clean_environment(env), cwd=cwd or self.folder)
+                                            env=clean_environment(env), cwd=cwd or self.folder, preexec_fn=prepare)
 
     @property
     def pid(self):
@@ -147,21 +148,29 @@ def kafka_jars():
 
 
 class Kafka:
-    """One broker, its own controller (KRaft)."""
+    """One broker, its own controller (KRaft).
 
-    def __init__(self, folder):
+    With `proxied` it also listens behind a proxy, `link`: who bootstraps from `proxied_brokers` never gets around it.
+    """
+
+    def __init__(self, folder, proxied=False, properties=()):
         self.folder = pathlib.Path(folder)
         self.folder.mkdir(parents=True)
-        self.port, self.controller_port = free_port(), free_port()
+        self.port, self.controller_port, behind = free_port(), free_port(), free_port()
         self.brokers = f"{HOST}:{self.port}"
+        self.link = Proxy(behind) if proxied else None
+        self.proxied_brokers = f"{HOST}:{self.link.port}" if proxied else None
+        behind_it = f",PROXIED://{HOST}:{behind}" if proxied else ""
+        advertised = f",PROXIED://{self.proxied_brokers}" if proxied else ""
         self.properties = self.folder / "server.properties"
         self.properties.write_text("\n".join([
             "process.roles=broker,controller",
             "node.id=1",
             f"controller.quorum.voters=1@{HOST}:{self.controller_port}",
-            f"listeners=PLAINTEXT://{self.brokers},CONTROLLER://{HOST}:{self.controller_port}",
-            f"advertised.listeners=PLAINTEXT://{self.brokers}",
+            f"listeners=PLAINTEXT://{self.brokers},CONTROLLER://{HOST}:{self.controller_port}{behind_it}",
+            f"advertised.listeners=PLAINTEXT://{self.brokers}{advertised}",
             "controller.listener.names=CONTROLLER",
+            "listener.security.protocol.map=PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT,PROXIED:PLAINTEXT",
             f"log.dirs={self.folder / 'data'}",
             "offsets.topic.replication.factor=1",
             "offsets.topic.num.partitions=4",
@@ -171,6 +180,7 @@ class Kafka:
             "group.min.session.timeout.ms=500",
             "log.retention.ms=-1",
             f"message.max.bytes={MAX_MESSAGE_BYTES}",
+            *properties,
             "",
         ]))
         self.java = ["java", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-cp", f"{kafka_jars()}/*",
@@ -201,12 +211,16 @@ class Kafka:
     def admin(self):
         return AdminClient({"bootstrap.servers": self.brokers, "logger": _quiet()})
 
+    def manage(self, request, *what):
+        """A request of the AdminClient for many things, such as `delete_topics`; returns once all are done."""
+        admin = self.admin()  # kept until the answers are here
+        for future in getattr(admin, request)(*what).values():
+            future.result(30)
+
     def create_topics(self, partitions, **config):
         """`partitions`: name → number of partitions."""
         admin = self.admin()
-        topics = [NewTopic(name, count, 1, config=config) for name, count in partitions.items()]
-        for future in admin.create_topics(topics).values():
-            future.result(30)
+        self.manage("create_topics", [NewTopic(name, count, 1, config=config) for name, count in partitions.items()])
         wait_for("the new topics", lambda: all(
             len(admin.list_topics(timeout=5).topics[t].partitions) == n if t in admin.list_topics(timeout=5).topics else False
             for t, n in partitions.items()))
@@ -247,6 +261,8 @@ class Kafka:
                 self.process.wait(10)
             except TimedOut:
                 self.process.end()
+        if self.link is not None:
+            self.link.stop()
 
 
 def _quiet():
@@ -262,7 +278,8 @@ def _quiet():
 class Redis:
     """A redis-server that can be killed, frozen and started again with what it kept."""
 
-    def __init__(self, folder, durable=False, password=None):
+    def __init__(self, folder, durable=False, password=None, options=()):
+        """`options`: further ones of redis-server, which win over those made here."""
         self.folder = pathlib.Path(folder)
         self.folder.mkdir(parents=True)
         self.port = free_port()
@@ -271,6 +288,7 @@ class Redis:
                         "noeviction", "--daemonize", "no"]
         self.options += ["--appendonly", "yes", "--appendfsync", "always"] if durable else ["--appendonly", "no"]
         self.options += ["--requirepass", password] if password else []
+        self.options += options
         self.process = None
         self.start()
 
@@ -323,18 +341,52 @@ def _glob(text):
     return "".join("\\" + c if c in "*?[]\\" else c for c in text)
 
 
-# --- A TCP proxy: makes a link slow, cuts it in the middle of an answer, or black-holes it ---
+class RedisPair:
+    """A primary and a replica, the link between them (`link`) and their clients' address (`vip`) each through a proxy."""
+
+    def __init__(self, folder, options=()):
+        folder = pathlib.Path(folder)
+        quick = ["--repl-diskless-sync-delay", "0", "--repl-ping-replica-period", "1", *options]
+        self.things = []
+        self.primary = self._add(Redis(folder / "primary", options=quick))
+        self.link = self._add(Proxy(self.primary.port))
+        self.replica = self._add(Redis(folder / "replica", options=quick + ["--replicaof", f"{HOST} {self.link.port}"]))
+        self.vip = self._add(Proxy(self.primary.port))
+        self.port = self.vip.port
+        wait_for("the replica", self.in_sync)
+
+    def _add(self, thing):
+        self.things.append(thing)
+        return thing
+
+    def in_sync(self):
+        return self.replica.client.info("replication")["master_link_status"] == "up"
+
+    def promote(self):
+        """The replica is the primary from now on, also for clients."""
+        self.replica.client.replicaof("NO", "ONE")
+        self.vip.retarget(self.replica.port)
+
+    def stop(self):
+        for thing in reversed(self.things):
+            thing.stop()
+
+
+# --- A TCP proxy: makes a link slow, cuts it in the middle of an answer, breaks a byte of it, or black-holes it ---
 
 
 class Proxy:
     def __init__(self, target_port, delay=0.0):
         self.target_port = target_port
-        self.delay = delay
+        self.delay = delay  # of requests
+        self.answer_delay = 0.0
         self.blackhole = False
         self.cut_after = None  # cut the connection once this many more bytes came back from the target
         self.cuts = 0
+        self.corrupt = 0  # so many answers more get a wrong first byte
         self.lock = threading.Lock()
         self.sockets = set()
+        self.clients = set()
         self.listener = socket.create_server((HOST, 0))
         self.port = self.listener.getsockname()[1]
         self.closed = False
@@ -356,6 +408,7 @@ class Proxy:
                 s.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             with self.lock:
                 self.sockets.update((client, target))
+                self.clients.add(client)
             threading.Thread(target=self._pump, args=(client, target, False), daemon=True).start()
             threading.Thread(target=self._pump, args=(target, client, True), daemon=True).start()
 
@@ -365,10 +418,14 @@ class Proxy:
                 data = source.recv(65536)
                 if not data:
                     break
-                if self.delay and not is_answer:
-                    time.sleep(self.delay)
+                delay = self.answer_delay if is_answer else self.delay
+                if delay:
+                    time.sleep(delay)
                 if self.blackhole:
                     continue
+                if is_answer and self.corrupt > 0:
+                    self.corrupt -= 1
+                    data = bytes([data[0] ^ 0x80]) + data[1:]
                 if is_answer and not self._pass_answer(data, sink):
                     break
                 if not is_answer:
@@ -383,6 +440,7 @@ class Proxy:
             s.close()
         with self.lock:
             self.sockets.difference_update((source, sink))
+            self.clients.difference_update((source, sink))
 
     def _pass_answer(self, data, sink):
         with self.lock:
@@ -397,13 +455,25 @@ class Proxy:
         return True
 
     def cut_all(self):
+        self._shut(self.sockets, socket.SHUT_RDWR)
+
+    def half_close(self):
+        """Clients read an end of file; what they send still arrives."""
+        self._shut(self.clients, socket.SHUT_WR)
+
+    def _shut(self, some, how):
         with self.lock:
-            sockets = list(self.sockets)
+            sockets = list(some)
         for s in sockets:
             try:
-                s.shutdown(socket.SHUT_RDWR)
+                s.shutdown(how)
             except OSError:
                 pass
+
+    def retarget(self, port):
+        """Another server from now on; connections to the old one end."""
+        self.target_port = port
+        self.cut_all()
 
     def stop(self):
         self.listener.close()
@@ -416,8 +486,8 @@ class Proxy:
 class Scripted:
     """An HTTP server that records what it is sent and answers as told.
 
-    `mode`: ok, error (500), reject (400), garbage (200 without a JSON object), hang (no answer), or a callable that takes
-    the recorded request and returns (status, body). Stopped, it refuses connections; started again, it has the same port.
+    `mode`: ok, error (500), reject (400), garbage (200 without a JSON object), hang (no answer), drip (a byte now and then),
+    or a callable that takes the recorded request and returns (status, body) or (status, body, headers). Stopped, it refuses connections; started again, it has the same port.
     """
 
     def __init__(self):
@@ -481,12 +551,17 @@ class Scripted:
         if self.mode == "hang":
             self.released.wait(120)
             raise ConnectionAbortedError
-        status, answer = self.answer(request)
+        status, answer, *headers = self.answer(request)
         handler.send_response(status)
-        handler.send_header("Content-Type", "application/json")
-        handler.send_header("Content-Length", str(len(answer)))
+        for name, value in {"Content-Type": "application/json", "Content-Length": str(len(answer)),
+                            **(headers[0] if headers else {})}.items():
+            handler.send_header(name, value)
         handler.end_headers()
-        handler.wfile.write(answer)
+        for i in range(len(answer) if self.mode == "drip" else 0):
+            handler.wfile.write(answer[i:i + 1])
+            self.released.wait(0.4)
+        else:
+            handler.wfile.write(answer)
 
     def answer(self, request):
         if callable(self.mode):
@@ -579,6 +654,13 @@ class Stack:
         self.env.update(REDIS_HOST=HOST, REDIS_PORT=str(self.redis.port))
         return self.redis
 
+    def start_redis_pair(self, **options):
+        """`redis` is the primary; churnd gets the address that moves to the replica when that is promoted."""
+        pair = self._add(RedisPair(self.folder / "redis", **options))
+        self.redis = pair.primary
+        self.env.update(REDIS_HOST=HOST, REDIS_PORT=str(pair.port))
+        return pair
+
     def slow_redis(self, delay=0.0):
         """A proxy before Redis that churnd uses from now on."""
         proxy = self._add(Proxy(self.redis.port, delay))
@@ -595,10 +677,11 @@ class Stack:
         self.env["API_URL"] = self.api.url
         return self.api
 
-    def churnd(self, *args, env=None):
+    def churnd(self, *args, env=None, prepare=None):
         """Starts churnd in the background."""
         self.runs += 1
-        process = Process([CHURND, *args], self.folder / "churnd", f"run{self.runs}", env={**self.env, **(env or {})})
+        process = Process([CHURND, *args], self.folder / "churnd", f"run{self.runs}", env={**self.env, **(env or {})},
+                          prepare=prepare)
         return self._add_process(process)
 
     def _add_process(self, process):
@@ -615,6 +698,48 @@ class Stack:
     def stop(self):
         for thing in reversed(self.things):
             thing.stop()
+
+
+class Fleet:
+    """Instances of one pipeline. `tend`, called now and then, starts those again that died; `ended` has their statuses."""
+
+    def __init__(self, stack, config, count=1, restart=False, env=None):
+        self.stack, self.config, self.restart, self.env = stack, config, restart, env or {}
+        self.members, self.ended = [], []
+        for _ in range(count):
+            self.start()
+
+    def start(self, env=None):
+        member = self.stack.churnd("-c", self.config, env={**self.env, **(env or {})})
+        self.members.append(member)
+        return member
+
+    def tend(self):
+        for member in [m for m in self.members if not m.running()]:
+            self.members.remove(member)
+            self.ended.append(member.wait())
+            if not self.restart:
+                raise AssertionError(f"{member.name} ended with {self.ended[-1]}:\n{member.err[-3000:]}")
+            self.start()
+
+    def take(self, rng=None):
+        """One of the members, which is no longer tended."""
+        return self.members.pop(rng.randrange(len(self.members)) if rng else 0)
+
+    def kill(self, rng=None):
+        member = self.take(rng)
+        member.kill()
+        return member
+
+    def terminate(self, member=None, timeout=60):
+        """SIGTERM to one or all; each must end well."""
+        leaving = [member] if member else list(self.members)
+        for process in leaving:
+            process.send(signal.SIGTERM)
+        for process in leaving:
+            status = process.wait(timeout)
+            assert status == 0, f"{process.name} ended with {status}:\n{process.err[-3000:]}"
+            self.members.remove(process)
 
 
 def random_seed():

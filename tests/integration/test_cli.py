@@ -2,6 +2,7 @@
 
 import base64
 import json
+import random
 import re
 import shutil
 import subprocess
@@ -111,7 +112,8 @@ def test_version_and_help():
 
 def test_plugins_list():
     text = run_churnd("plugins", check=0).stdout
-    for name in [*oracle.TYPES, "kafka", "file", "generate", "filter", "redis", "lmdb", "prediction", "prediction_local", "alert"]:
+    for name in [*oracle.TYPES, "kafka", "file", "generate", "dedup", "filter", "redis", "lmdb", "prediction", "prediction_local",
+                 "alert"]:
         assert re.search(rf"\b{name}\b", text), name
 
 
@@ -122,7 +124,7 @@ def test_description_of_an_event_type(kind):
         assert name in text
 
 
-@pytest.mark.parametrize("name", ["redis", "lmdb", "generate", "filter", "prediction", "prediction_local", "alert"])
+@pytest.mark.parametrize("name", ["redis", "lmdb", "generate", "dedup", "filter", "prediction", "prediction_local", "alert"])
 def test_description_of_a_plugin(name):
     assert name in run_churnd("describe", name, check=0).stdout
     json.loads(run_churnd("describe", name, "--format", "json", check=0).stdout)
@@ -273,6 +275,40 @@ def test_filter(tmp_path):
         if json.loads(line)["event_type"] in ("login", "order_placed"):
             model.feed("events", 0, i, None, line)
     for customer in list(model.profiles)[:10]:
+        done = run_churnd("profile", "-c", path, customer, "--format", "json", cwd=tmp_path, check=0)
+        profile = json.loads(done.stdout, parse_int=str, parse_float=str)
+        oracle.assert_profiles_of({customer: model.profiles[customer].fields()}, {customer: profile.get("profile", profile)})
+
+
+def test_dedup(tmp_path):
+    """Copies near and far behind a filter, in LMDB: the first one that the filter lets pass counts, also in a second run."""
+    rng = random.Random(5)
+    lines = generated(tmp_path, 4000)
+    hidden = []
+    for line in lines[:200]:  # the same ids, in events that the filter leaves out: they claim nothing
+        hidden.append(json.dumps({**json.loads(line), "event_type": "login", "data": {}}).encode())
+    mixed = hidden + [copy for line in lines for copy in [line] * (2 if rng.random() < 0.1 else 1)]
+    mixed += rng.sample(lines, 400)
+    (tmp_path / "in.jsonl").write_bytes(b"".join(line + b"\n" for line in mixed))
+    path = tmp_path / "p.yaml"
+    path.write_text(yaml.safe_dump({
+        "source": {"plugin": "file", "path": "in.jsonl"}, "store": {"plugin": "lmdb", "path": "store"},
+        "processors": [{"plugin": "filter", "drop_event_types": ["login"]}, {"plugin": "dedup"}],
+        "dead_letters": {"plugin": "file", "path": "dead.jsonl"}}))
+    model, seen, copies = oracle.Model(), set(), 0
+    for i, line in enumerate(mixed):
+        event = json.loads(line)
+        if event["event_type"] != "login":
+            identity = (event["customer_id"], event["event_id"])
+            copies += identity in seen
+            if identity not in seen:
+                model.feed("in", 0, i, None, line)
+            seen.add(identity)
+    assert copies > 600
+    for applied in (f"applied {len(seen):,}", f"already counted {len(seen):,}"):
+        run = run_churnd("-c", path, cwd=tmp_path, check=0)
+        assert applied in run.stdout and f"duplicate {copies:,}" in run.stdout, run.stdout
+    for customer in model.profiles:
         done = run_churnd("profile", "-c", path, customer, "--format", "json", cwd=tmp_path, check=0)
         profile = json.loads(done.stdout, parse_int=str, parse_float=str)
         oracle.assert_profiles_of({customer: model.profiles[customer].fields()}, {customer: profile.get("profile", profile)})

@@ -256,6 +256,64 @@ static void expired_counts_as_absent(void)
     end();
 }
 
+/* How many records the file holds, expired ones too; the store must be closed. */
+static size_t stored_records(void)
+{
+    char path[512];
+    MDB_env *env;
+    MDB_stat stat;
+    (void)snprintf(path, sizeof path, "%s/deep/er", folder);
+    CU_ASSERT_EQUAL_FATAL(mdb_env_create(&env), 0);
+    CU_ASSERT_EQUAL_FATAL(mdb_env_open(env, path, MDB_RDONLY, 0), 0);
+    CU_ASSERT_EQUAL_FATAL(mdb_env_stat(env, &stat), 0);
+    mdb_env_close(env);
+    return stat.ms_entries;
+}
+
+static void expired_records_are_swept_away(void)
+{
+    const uint32_t rounds = 40, each = 250;
+    churn_put_reply replies[BATCH];
+    char key[32], expected[64];
+    uint32_t count;
+    void *s;
+    begin("64MiB");
+    s = session_new();
+    fake.clock_ms = 1000000;
+    for (uint32_t i = 0; i < 100; i++) { /* these stay, before, among and behind the others */
+        (void)snprintf(key, sizeof key, "%c%u", "akz"[i % 3], i * 1000);
+        CU_ASSERT_EQUAL(put_now(s, key, 0, "f", "v"), CHURN_OK);
+    }
+    put_ttl(s, "later", 0, 1, "f", "v", INT64_C(1000000000));
+    CU_ASSERT_EQUAL(poll_one(s).result, CHURN_OK);
+    for (uint32_t round = 0; round < rounds; round++) {
+        for (uint32_t i = 0; i < each; i++) { /* keys all over the range */
+            (void)snprintf(key, sizeof key, "k%u", (round * each + i) * 2654435761u);
+            put_ttl(s, key, 0, i, "f", "v", 1000);
+        }
+        CU_ASSERT_EQUAL_FATAL(ops->poll(s, replies, BATCH, 0, &count, &err), CHURN_OK);
+        CU_ASSERT_EQUAL(count, each);
+        fake.clock_ms += 600; /* two rounds are alive at a time */
+    }
+    for (uint32_t i = 0; i < 100; i++) {
+        (void)snprintf(key, sizeof key, "%c%u", "akz"[i % 3], i * 1000);
+        (void)snprintf(expected, sizeof expected, "%s{f=v,_v=1}", key);
+        check_get(s, key, expected);
+    }
+    check_get(s, "later", "later{f=v,_v=1}");
+    for (uint32_t i = 0; i < each; i++) {
+        (void)snprintf(key, sizeof key, "k%u", ((rounds - 1) * each + i) * 2654435761u);
+        (void)snprintf(expected, sizeof expected, "%s{f=v,_v=1}", key);
+        check_get(s, key, expected);
+    }
+    ops->close(s);
+    close_store();
+    CU_ASSERT(stored_records() >= 101 + each);
+    CU_ASSERT(stored_records() < 101 + 8 * each); /* of 40 times as many */
+    open_store("64MiB");
+    end();
+}
+
 static void write_replaces(void)
 {
     void *s;
@@ -567,6 +625,7 @@ int main(void)
                            TEST(survives_reopening),
                            TEST(unanswered_puts_may_be_dropped),
                            TEST(expired_counts_as_absent),
+                           TEST(expired_records_are_swept_away),
                            TEST(write_replaces),
                            TEST(remove_needs_the_value),
                            TEST(scans_in_byte_order),

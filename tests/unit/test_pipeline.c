@@ -291,6 +291,20 @@ static void test_plugins_check_their_options(void)
     check_refused_with(SOURCE STORE "dead_letters: {plugin: file}\n", "FILE:3:15: file: option 'path' is required");
 }
 
+/* A store with a mistake is not also said to be missing. */
+static void test_what_needs_a_store(void)
+{
+    const char *dedup = "processors: [{plugin: dedup}]\n";
+    char yaml[512];
+    (void)snprintf(yaml, sizeof yaml, SOURCE STORE DEAD "%s", dedup);
+    check_taken(yaml);
+    (void)snprintf(yaml, sizeof yaml, SOURCE SINK DEAD "%s", dedup);
+    check_refused(yaml, "FILE:4:14: dedup: needs a store, and the pipeline has none: add a `store:` section to the "
+                        "pipeline\n");
+    (void)snprintf(yaml, sizeof yaml, SOURCE "store: {plugin: redis, prot: 1}\n" DEAD "%s", dedup);
+    check_refused(yaml, "FILE:2:24: redis: unknown option 'prot' (did you mean 'port'?)\n");
+}
+
 static unsigned lines_of(const char *text)
 {
     unsigned n = 0;
@@ -396,6 +410,7 @@ int main(void)
         TEST(test_overrides_that_are_wrong),
         TEST(test_types_to_load),
         TEST(test_plugins_check_their_options),
+        TEST(test_what_needs_a_store),
         TEST(test_every_mistake_is_reported),
         TEST(test_a_store_is_checked_beside_other_mistakes),
         TEST(test_files_that_are_no_pipelines),

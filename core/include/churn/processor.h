@@ -31,6 +31,14 @@ typedef struct churn_processor_ops {
     void (*stop)(void *self);
     /** Frees all that create and start allocated, not `self`. Always called after a create that succeeded. [main] */
     void (*destroy)(void *self);
+
+    /* since ABI 1.1 */
+    /**
+     * Optional, for the first processor of a pipeline: `process` will soon be called with this event, after it was with
+     * those announced before, unless the source is told to go elsewhere. Lets a processor that asks somebody else ask about
+     * a whole batch at once; must not wait. [worker]
+     */
+    void (*announce)(void *self, const churn_event *event);
 } churn_processor_ops;
 
 #ifdef __cplusplus

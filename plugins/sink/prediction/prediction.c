@@ -149,7 +149,7 @@ static int32_t prediction_start(void *self, churn_error *err)
 {
     struct prediction *p = self;
     const struct settings *s = &p->settings;
-    int32_t rc = store_session_init(&p->session, p->host, err);
+    int32_t rc = store_session_init(&p->session, p->host, "predictions", err);
     if (rc == CHURN_OK) {
         rc = s->queue == QUEUE_KAFKA ? queue_kafka_open(&p->queue, p->host, s, &p->counters, err)
                                      : queue_store_open(&p->queue, p->host, s, &p->counters, &p->session, err);

@@ -507,7 +507,7 @@ int32_t queue_store_open(struct queue *queue, const churn_host *host, const stru
     }
     f = calloc(1, sizeof *f);
     b = calloc(1, sizeof *b);
-    if (f == NULL || b == NULL || store_session_init(&f->session, host, err) != CHURN_OK) {
+    if (f == NULL || b == NULL || store_session_init(&f->session, host, "predictions", err) != CHURN_OK) {
         free(f);
         free(b);
         return churn_fail(err, CHURN_FATAL, "out of memory");

@@ -164,7 +164,8 @@ AT(struct churn_processor_ops, start, 16);
 AT(struct churn_processor_ops, process, 24);
 AT(struct churn_processor_ops, stop, 32);
 AT(struct churn_processor_ops, destroy, 40);
-SIZE(struct churn_processor_ops, 48);
+AT(struct churn_processor_ops, announce, 48);
+SIZE(struct churn_processor_ops, 56);
 
 /* <churn/profile.h> */
 AT(struct churn_effect, field, 0);

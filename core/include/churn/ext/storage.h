@@ -1,5 +1,5 @@
 /** @file
- * Extension "churn.storage/1": the pipeline's store, for a sink that reads profiles or keeps answers beside them.
+ * Extension "churn.storage/1": the pipeline's store, for a plugin that reads profiles or keeps data of its own beside them.
  */
 #ifndef CHURN_EXT_STORAGE_H
 #define CHURN_EXT_STORAGE_H

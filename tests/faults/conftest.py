@@ -1,0 +1,76 @@
+"""The fault suite: every row of the fault matrix, against real processes.
+
+  make check-faults           all rows; `-m ci` picks those that each change must pass
+  make check-faults-random    random schedules: FAULT_SCHEDULES of them (default 3), FAULT_SEED repeats a run
+  make check-mutants          each guard of the engine turned off must make a row fail
+
+It wants a build with --enable-faults (CHURN_BUILD_DIR) and reuses the services, the events and the model of tests/integration.
+
+  row                                                     where
+   1 kill -9 at each failpoint                            test_process.py
+   2 SIGTERM, 3 SIGSTOP, 4 rebalance storm                test_process.py
+   5 Redis killed, 6 failover                             test_store.py
+   7 Redis full, read-only, …  8 frozen, cut  9 Cluster   test_store.py
+  10 broker killed, frozen, slow                          test_broker.py
+  11 answers of the broker one by one                     ../plugins/test_source_kafka_mock.c
+  12 topics that change  16 dead letters that fail        test_broker.py
+  13 API                                                  test_api.py
+  14 disk full  18 out of memory  19 clocks               test_machine.py
+  15 malformed events                                     test_process.py
+  17 plugins that crash or hang                           ../integration/test_poison.py
+  backpressure                                            test_backpressure.py
+"""
+
+import importlib.util
+import os
+import pathlib
+import random
+import re
+import sys
+
+import pytest
+
+INTEGRATION = pathlib.Path(__file__).resolve().parents[1] / "integration"
+sys.path.insert(0, str(INTEGRATION))
+_spec = importlib.util.spec_from_file_location("integration_conftest", INTEGRATION / "conftest.py")
+sys.modules["integration_conftest"] = importlib.util.module_from_spec(_spec)
+_spec.loader.exec_module(sys.modules["integration_conftest"])
+
+import rig as rig_module  # noqa: E402  (it needs the path above)
+import services  # noqa: E402
+
+SEED = int(os.environ.get("FAULT_SEED") or random.SystemRandom().randrange(1 << 31))
+
+
+def pytest_configure(config):
+    sys.modules["integration_conftest"].pytest_configure(config)
+    config.addinivalue_line("markers", "ci: rows that each change must pass, together within some five minutes")
+    config.addinivalue_line("markers", "random: random schedules")
+
+
+def pytest_report_header():
+    return f"churnd: {services.CHURND}, FAULT_SEED={SEED}"
+
+
+def pytest_terminal_summary(terminalreporter):
+    tally = rig_module.Tally
+    terminalreporter.write_line(f"{tally['faults']} faults injected, {tally['events']} events checked, seed {SEED}")
+
+
+@pytest.fixture(scope="session")
+def kafka(tmp_path_factory):
+    """One broker for all rows, each with topics of its own. It makes no topic that nobody asked for."""
+    made = services.Kafka(tmp_path_factory.mktemp("kafka") / "broker", proxied=True,
+                          properties=["auto.create.topics.enable=false"])
+    yield made
+    made.stop()
+
+
+@pytest.fixture
+def rig(tmp_path, kafka, request):
+    name = re.sub(r"[^a-zA-Z0-9]+", "-", request.node.name.removeprefix("test_")).strip("-")
+    made = rig_module.Rig(tmp_path, kafka, f"{name}-{os.urandom(3).hex()}", SEED)
+    try:
+        yield made
+    finally:
+        made.stop()

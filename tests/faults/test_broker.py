@@ -1,0 +1,178 @@
+"""Rows 10, 12 and 16: a broker that dies, hangs and is slow, topics that change under the reader, dead letters that fail."""
+
+import signal
+import time
+
+import events
+import pytest
+from confluent_kafka import TopicPartition
+from confluent_kafka.admin import ConfigResource, NewPartitions
+from services import wait_for
+
+
+def alter(kafka, topic, **config):
+    settings = {name.replace("_", "."): value for name, value in config.items()}
+    kafka.manage("alter_configs", [ConfigResource(ConfigResource.Type.TOPIC, topic, set_config=settings)])
+
+
+# --- Row 10: the broker ---
+
+
+@pytest.mark.ci
+def test_broker_killed(rig):
+    rig.up(count=8000, bad=True)
+    fleet = rig.fleet(2)
+    rig.writes(600)
+    rig.fault("kill -9 of the broker")
+    rig.kafka.process.kill()
+    time.sleep(2)
+    rig.kafka.start()
+    fleet.tend()
+    rig.fill(1000)
+    rig.finish(fleet)
+
+
+@pytest.mark.ci
+def test_broker_frozen(rig):
+    rig.up(count=8000, bad=True)
+    fleet = rig.fleet(2)
+    rig.writes(600)
+    rig.fault("SIGSTOP of the broker, past everybody's session")
+    rig.kafka.process.send(signal.SIGSTOP)
+    time.sleep(5)
+    rig.kafka.process.send(signal.SIGCONT)
+    fleet.tend()
+    rig.fill(1000)
+    rig.finish(fleet)
+
+
+@pytest.mark.ci
+def test_broker_slow_and_cut_off(rig):
+    """A link to the broker that takes its time, breaks, and is silent for a while."""
+    rig.up(count=6000, bad=True)
+    link, link.delay = rig.kafka.link, 0.02
+    fleet = rig.fleet(2, env={"KAFKA_BROKER": rig.kafka.proxied_brokers})
+    try:
+        for _ in range(3):
+            rig.writes(300)
+            rig.fault("connections to the broker are cut")
+            link.cut_all()
+            time.sleep(0.5)
+        rig.fault("the broker is silent")
+        link.blackhole = True
+        time.sleep(4)
+    finally:
+        link.blackhole = False
+        link.cut_all()
+    rig.fill(1000)
+    rig.finish(fleet)
+    link.delay = 0.0
+
+
+# --- Row 12: topics ---
+
+
+def test_partitions_are_added(rig):
+    """4 → 12 in the middle: the keys move to other partitions, and the new ones are found."""
+    rig.up(count=5000)
+    fleet = rig.fleet(2)
+    rig.writes(600)
+    with rig.streaming():
+        rig.fault("12 partitions in place of 4")
+        rig.kafka.manage("create_partitions", [NewPartitions(rig.topics[0], 12)])
+        time.sleep(3)
+    rig.fill(3000)
+    rig.finish(fleet)
+
+
+def make_anew(rig, count):
+    """Deletes the topic and creates it again with fewer records than the group has committed."""
+    rig.fault("the topic is deleted and created again")
+    rig.kafka.manage("delete_topics", [rig.topics[0]])
+    wait_for("the deletion", lambda: not rig.kafka.topic_exists(rig.topics[0]))
+    rig.kafka.create_topics({rig.topics[0]: rig.partitions[0]})
+    rig.kafka.produce(rig.topics[0], events.load(count, 50, rig.seed))
+
+
+@pytest.mark.parametrize("state", ["stopped", "running"])
+def test_topic_made_anew(rig, state):
+    """Its first events would be taken for old ones: it halts and says which option begins anew."""
+    rig.up(count=4000)
+    fleet = rig.fleet()
+    rig.settle(fleet)
+    member = fleet.take()
+    if state == "stopped":
+        assert member.terminate() == 0
+    before = rig.store.hashes("profile:")
+    make_anew(rig, 400)
+    if state == "stopped":
+        fleet.start()
+        member = fleet.take()
+    assert member.wait(60) == 1, member.err[-3000:]
+    assert "epoch" in member.err and rig.topics[0] in member.err, member.err[-3000:]
+    assert rig.store.hashes("profile:") == before, "events of the new topic were taken"
+
+
+def test_retention_overruns_the_reader(rig):
+    """Records are gone before they were read: that is said, not skipped."""
+    rig.up(count=2000)
+    fleet = rig.fleet()
+    rig.settle(fleet)
+    assert fleet.take().terminate() == 0
+    rig.fill(3000)
+    rig.fault("records are deleted before they were read")
+    ends = rig.group().ends()
+    rig.kafka.manage("delete_records", [TopicPartition(t, p, n - 10) for (t, p), n in ends.items() if t == rig.topics[0]])
+    fleet.start()
+    member = fleet.take()
+    assert member.wait(60) == 1, member.err[-3000:]
+    assert rig.topics[0] in member.err and "retention" in member.err.lower() or "expired" in member.err.lower(), member.err[-3000:]
+
+
+# --- Row 16: dead letters that cannot be written ---
+
+
+def blocked(rig, fleet, group):
+    """Nothing more is committed, while the profile's other events may go on."""
+    wait_for("nothing more is committed", lambda: still(group), 40)
+    assert group.lag() > 0
+    fleet.tend()
+
+
+def still(group):
+    before = group.committed()
+    time.sleep(3)
+    return group.committed() == before
+
+
+def test_dead_letter_topic_takes_nothing_so_large(rig):
+    """It stops, names the record and the limit, and has lost nothing once the topic takes it."""
+    rig.up(count=2000)
+    letters = rig.topic("dead-letters")
+    rig.kafka.create_topics({letters: 1}, **{"max.message.bytes": "200"})
+    rig.fault("the dead letter topic takes 200 bytes at most")
+    rig.kafka.produce(rig.topics[1], [(b"k", b"x" * 1000)])
+    rig.fill(1000)
+    fleet = rig.fleet()
+    member = fleet.take()
+    assert member.wait(60) == 1
+    assert "max.message.bytes" in member.err and rig.topics[1] in member.err, member.err[-3000:]
+    alter(rig.kafka, letters, max_message_bytes=str(8 << 20))
+    fleet.start()
+    rig.finish(fleet)
+
+
+def test_dead_letter_topic_is_missing(rig):
+    """Nobody creates it: the partition waits with a word about it."""
+    def not_created(settings):
+        settings["dead_letters"].update(create_topic="false",
+                                        properties={"topic.metadata.propagation.max.ms": "1000"})  # before it is missing
+
+    rig.up(count=2000, bad=True)
+    rig.fault("the dead letter topic does not exist")
+    fleet = rig.fleet(1, not_created)
+    rig.says(fleet, rig.topic("dead-letters"))
+    group = rig.group()
+    blocked(rig, fleet, group)
+    rig.kafka.create_topics({rig.topic("dead-letters"): 2})
+    rig.finish(fleet, within=90)

@@ -1,0 +1,108 @@
+"""Rows 1 to 4 and 15: instances that are killed, stopped and frozen at any moment, and events that break every rule."""
+
+import signal
+import time
+
+import pytest
+from rig import summed
+from services import wait_for
+
+# Failpoint → up to which pass it kills, and how often; a commit comes once a second.
+FAILPOINTS = {"after_poll": (12, 20), "mid_pipeline": (400, 20), "after_store_ack": (12, 20), "after_produce": (12, 20),
+              "before_commit": (2, 10), "after_commit": (2, 10)}
+
+
+@pytest.mark.ci
+@pytest.mark.parametrize("failpoint", FAILPOINTS)
+def test_killed_at_failpoint(rig, failpoint):
+    """Each start reads in windows of another size, so that what is read again is cut differently."""
+    def at_once(settings):  # the group knows the one that comes back, and need not wait for its session's end
+        settings["source"]["properties"]["group.instance.id"] = "one"
+
+    passes, kills = FAILPOINTS[failpoint]
+    rig.up(count=3000, delay=0.001)
+    fleet = rig.fleet(0, at_once)
+    with rig.streaming(25, 0.05):
+        for _ in range(kills):
+            member = fleet.start({"CHURN_FAILPOINT": f"{failpoint}:{rig.rng.randint(1, passes)}",
+                                  "WINDOW_EVENTS": str(rig.rng.randrange(10, 200))})
+            assert member.wait(20) == -signal.SIGKILL, member.err[-3000:]
+            fleet.members.remove(member)
+            rig.fault(f"kill -9 at {failpoint}")
+    fleet.start()
+    rig.finish(fleet)
+
+
+@pytest.mark.ci
+def test_sigterm_under_load(rig):
+    rig.up(count=15000)
+    fleet = rig.fleet(2)
+    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGTERM):
+        rig.writes(300)
+        leaver = fleet.take(rig.rng)
+        rig.fault(signal.Signals(number).name)
+        leaver.send(number)
+        start = time.monotonic()
+        assert leaver.wait(30) == 0, leaver.err[-3000:]
+        assert time.monotonic() - start < 15
+        fleet.start()
+        rig.fill(2000)
+    rig.finish(fleet)
+
+
+@pytest.mark.ci
+def test_zombie(rig):
+    """Frozen past its session, awake when another has its partitions: what it does then counts for nothing."""
+    rig.up(count=15000)
+    zombie = rig.fleet()
+    rig.writes(600)
+    zombie.members[0].send(signal.SIGSTOP)
+    rig.fault("SIGSTOP past the session")
+    heir = rig.fleet(env={"WINDOW_EVENTS": "170"})
+    rig.says(heir, "worker 0 reads")
+    rig.writes(600)
+    zombie.members[0].send(signal.SIGCONT)
+    rig.fill(3000)
+    rig.settle(heir)
+    witnesses = heir.members + zombie.members
+    zombie.terminate()
+    rig.finish(heir)
+    assert sum(summed(w, "already counted") + summed(w, "conflicts") for w in witnesses) > 0, "nobody met the other's writes"
+
+
+@pytest.mark.ci
+def test_rebalance_storm(rig):
+    """One to four instances come and go every two seconds, and still there is progress."""
+    rig.up(count=5000)
+    fleet = rig.fleet(2)
+    with rig.streaming():
+        for turn in range(10):
+            written = rig.store.commands()
+            time.sleep(2)
+            assert rig.store.commands() > written, f"no progress in turn {turn}"
+            if len(fleet.members) > 1 and (len(fleet.members) == 4 or rig.rng.random() < 0.5):
+                if turn % 3 == 2:
+                    rig.fault("kill -9")
+                    fleet.kill(rig.rng)
+                else:
+                    rig.fault("an instance leaves")
+                    fleet.terminate(rig.rng.choice(fleet.members))
+            else:
+                rig.fault("an instance joins")
+                fleet.start()
+    rig.finish(fleet)
+
+
+@pytest.mark.ci
+def test_malformed_events(rig):
+    """Each way to break the contract, between good events, with kills: in the dead letters once or more, and alike."""
+    rig.up(count=4000, bad=True)
+    fleet = rig.fleet(restart=True)
+    for _ in range(3):
+        rig.writes(250)
+        rig.fault("kill -9 among malformed events")
+        fleet.members[0].kill()
+        fleet.tend()
+    model = rig.finish(fleet)
+    assert len(model.dead) > 500
+    wait_for("the dead letters", lambda: rig.kafka.topic_exists(rig.topic("dead-letters")), 1)

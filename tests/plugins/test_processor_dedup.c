@@ -1,0 +1,604 @@
+/* The processor `dedup`: who has an id, for how long, restarts, races, batches, and a store out of reach. */
+#include "cunit_main.h"
+#include "fake_host.h"
+#include "memory_store.h"
+
+#include <churn/ext/storage.h>
+#include <churn/processor.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+static const churn_plugin *plugin;
+static const churn_processor_ops *ops;
+static struct fake_host fake;
+static struct memory_store store;
+static churn_error err;
+
+/* The memory store, with what the tests need to see and to do. */
+static churn_store_ops counting;
+static unsigned polls, refusals;
+
+static int32_t counting_poll(void *session, churn_put_reply *replies, uint32_t max, uint32_t timeout_ms,
+                             uint32_t *ret_count, churn_error *error)
+{
+    polls++;
+    return memory_store_ops.poll(session, replies, max, timeout_ms, ret_count, error);
+}
+
+/* Answers every put with a refusal and writes nothing. */
+static uint64_t refused_ids[8];
+static unsigned refused_count;
+
+static int32_t refusing_put(void *session, const churn_put *put, churn_error *error)
+{
+    if (refusals == 0) {
+        return memory_store_ops.put(session, put, error);
+    }
+    refusals--;
+    refused_ids[refused_count++] = put->id;
+    return CHURN_OK;
+}
+
+static int32_t refusing_poll(void *session, churn_put_reply *replies, uint32_t max, uint32_t timeout_ms,
+                             uint32_t *ret_count, churn_error *error)
+{
+    if (refused_count == 0) {
+        return memory_store_ops.poll(session, replies, max, timeout_ms, ret_count, error);
+    }
+    replies[0] = (churn_put_reply){.size = sizeof *replies,
+                                   .id = refused_ids[--refused_count],
+                                   .result = CHURN_RETRY,
+                                   .message = "its memory is full"};
+    *ret_count = 1;
+    return CHURN_OK;
+}
+
+static void begin(void)
+{
+    memory_store_init(&store);
+    fake_host_init(&fake);
+    counting = memory_store_ops;
+    counting.poll = counting_poll;
+    polls = 0;
+    fake.store = &counting;
+    fake.store_self = &store;
+    err = (churn_error){.size = sizeof err};
+}
+
+static void end(void)
+{
+    CU_ASSERT_EQUAL(atomic_load(&store.sessions), 0);
+    memory_store_free(&store);
+}
+
+static void *make(const char *key, const char *value)
+{
+    void *self = fake_instance_new(plugin, key, value, NULL);
+    CU_ASSERT_EQUAL_FATAL(ops->create(self, &fake.host, &err), CHURN_OK);
+    return self;
+}
+
+static void drop(void *self)
+{
+    ops->stop(self);
+    ops->destroy(self);
+    fake_instance_free(plugin, self);
+}
+
+static churn_event event_at(const char *customer, const char *id, int32_t partition, int64_t offset)
+{
+    return (churn_event){.size = sizeof(churn_event),
+                         .topic = str("events"),
+                         .partition = partition,
+                         .offset = offset,
+                         .event_id = str(id),
+                         .event_type = str("login"),
+                         .customer_id = str(customer)};
+}
+
+static int32_t verdict(void *self, const char *customer, const char *id, int32_t partition, int64_t offset)
+{
+    churn_event event = event_at(customer, id, partition, offset);
+    return ops->process(self, &event, &err);
+}
+
+/* Asks again as a host does. */
+static int32_t verdict_in_time(void *self, const char *customer, const char *id, int32_t partition, int64_t offset)
+{
+    int32_t rc = CHURN_RETRY;
+    for (int i = 0; i < 200 && rc == CHURN_RETRY; i++) {
+        (void)usleep(10000);
+        rc = verdict(self, customer, id, partition, offset);
+    }
+    return rc;
+}
+
+static void announce(void *self, const char *customer, const char *id, int32_t partition, int64_t offset)
+{
+    churn_event event = event_at(customer, id, partition, offset);
+    ops->announce(self, &event);
+}
+
+static void the_first_position_has_the_id(void)
+{
+    void *self;
+    char room[256];
+    begin();
+    self = make("window", "2h");
+    CU_ASSERT_EQUAL(verdict(self, "ann", "e1", 0, 10), CHURN_OK);
+    CU_ASSERT_EQUAL(verdict(self, "ann", "e1", 0, 11), CHURN_DROP);
+    CU_ASSERT_EQUAL(verdict(self, "ann", "e1", 1, 10), CHURN_DROP);
+    CU_ASSERT_EQUAL(verdict(self, "ann", "e2", 0, 12), CHURN_OK);
+    CU_ASSERT_EQUAL(verdict(self, "ann", "e1", 0, 10), CHURN_OK); /* delivered again */
+    CU_ASSERT_EQUAL(fake_host_counter(&fake, "events_duplicate"), 2);
+    CU_ASSERT_STRING_EQUAL(memory_store_get(&store, "churnd:dedup:profile:ann\te1", "at", room), "events/0/10");
+    CU_ASSERT_EQUAL(memory_store_ttl(&store, "churnd:dedup:profile:ann\te1"), 7200000);
+    CU_ASSERT_EQUAL(store.count, 2);
+    drop(self);
+    end();
+}
+
+static void verdicts_outlive_the_process(void)
+{
+    void *self;
+    begin();
+    self = make(NULL, NULL);
+    CU_ASSERT_EQUAL(verdict(self, "ann", "e1", 1, 5), CHURN_OK);
+    CU_ASSERT_EQUAL(verdict(self, "ann", "e1", 0, 3), CHURN_DROP);
+    CU_ASSERT_EQUAL(memory_store_ttl(&store, "churnd:dedup:profile:ann\te1"), 86400000);
+    drop(self);
+    self = make(NULL, NULL);
+    CU_ASSERT_EQUAL(verdict(self, "ann", "e1", 0, 3), CHURN_DROP); /* now the copy is read first */
+    CU_ASSERT_EQUAL(verdict(self, "ann", "e1", 1, 5), CHURN_OK);
+    drop(self);
+    end();
+}
+
+static void positions_are_compared_whole(void)
+{
+    void *self;
+    churn_event other;
+    begin();
+    self = make(NULL, NULL);
+    CU_ASSERT_EQUAL(verdict(self, "ann", "e1", 1, 1), CHURN_OK);
+    CU_ASSERT_EQUAL(verdict(self, "ann", "e1", 1, 11), CHURN_DROP);
+    CU_ASSERT_EQUAL(verdict(self, "ann", "e1", 11, 1), CHURN_DROP);
+    other = event_at("ann", "e1", 1, 1);
+    other.topic = str("events2");
+    CU_ASSERT_EQUAL(ops->process(self, &other, &err), CHURN_DROP);
+    CU_ASSERT_EQUAL(verdict(self, "ann", "e1", 1, 1), CHURN_OK);
+    drop(self);
+    end();
+}
+
+static void an_id_belongs_to_its_customer(void)
+{
+    void *self;
+    begin();
+    self = make(NULL, NULL);
+    CU_ASSERT_EQUAL(verdict(self, "ann", "e1", 0, 1), CHURN_OK);
+    CU_ASSERT_EQUAL(verdict(self, "bob", "e1", 0, 2), CHURN_OK);
+    /* No two pairs of ids share a key, whatever they hold. */
+    CU_ASSERT_EQUAL(verdict(self, "a", "bc", 0, 3), CHURN_OK);
+    CU_ASSERT_EQUAL(verdict(self, "ab", "c", 0, 4), CHURN_OK);
+    CU_ASSERT_EQUAL(verdict(self, "a", "b\tc", 0, 5), CHURN_OK);
+    CU_ASSERT_EQUAL(verdict(self, "a", "\tb\tc", 0, 6), CHURN_OK);
+    CU_ASSERT_EQUAL(verdict(self, "a:b", "c", 0, 7), CHURN_OK);
+    CU_ASSERT_EQUAL(verdict(self, "a", "b:c", 0, 8), CHURN_OK);
+    CU_ASSERT_EQUAL(verdict(self, "a:b", "c", 0, 9), CHURN_DROP);
+    drop(self);
+    end();
+}
+
+static void by_event_id_alone(void)
+{
+    void *self, *other;
+    begin();
+    self = make("by", "event_id");
+    other = make("by", "customer_id+event_id");
+    CU_ASSERT_EQUAL(verdict(self, "ann", "e1", 0, 1), CHURN_OK);
+    CU_ASSERT_EQUAL(verdict(self, "bob", "e1", 0, 2), CHURN_DROP);
+    CU_ASSERT_EQUAL(verdict(other, "bob", "e1", 0, 2), CHURN_OK); /* a set of its own */
+    drop(self);
+    drop(other);
+    end();
+}
+
+static void without_a_store_it_says_what_to_do(void)
+{
+    void *self;
+    begin();
+    fake.store = NULL;
+    self = fake_instance_new(plugin, NULL);
+    CU_ASSERT_EQUAL(ops->create(self, &fake.host, &err), CHURN_FATAL);
+    CU_ASSERT_PTR_NOT_NULL(strstr(err.message, "add a `store:`"));
+    fake_instance_free(plugin, self);
+    end();
+}
+
+static uint32_t prefix_len;
+
+static uint32_t long_profile_key(const churn_host *host, churn_str customer_id, char *key)
+{
+    (void)host;
+    memset(key, 'p', prefix_len);
+    if (customer_id.len > 0) {
+        memcpy(key + prefix_len, customer_id.ptr, customer_id.len);
+    }
+    return prefix_len + customer_id.len;
+}
+
+static const void *(*plain_extension)(const churn_host *host, const char *id);
+
+static const void *long_extension(const churn_host *host, const char *id)
+{
+    static churn_storage storage;
+    const void *found = plain_extension(host, id);
+    if (strcmp(id, CHURN_STORAGE_ID) != 0) {
+        return found;
+    }
+    memcpy(&storage, found, sizeof storage);
+    storage.profile_key = long_profile_key;
+    return &storage;
+}
+
+static char folder[] = "/tmp/test_dedup_XXXXXX";
+
+static void remove_folder(void)
+{
+    char path[64];
+    (void)snprintf(path, sizeof path, "%s/data.mdb", folder);
+    (void)unlink(path);
+    (void)snprintf(path, sizeof path, "%s/lock.mdb", folder);
+    (void)unlink(path);
+    (void)rmdir(folder);
+}
+
+/* The real store with the shortest keys, in a folder of its own. */
+static const churn_plugin *lmdb;
+
+static void *begin_lmdb(void)
+{
+    void *self;
+    begin();
+    strcpy(folder + strlen(folder) - 6, "XXXXXX");
+    CU_ASSERT_PTR_NOT_NULL_FATAL(mkdtemp(folder));
+    lmdb = fake_plugin_load("store", "lmdb");
+    self = fake_instance_new(lmdb, "path", folder, NULL);
+    CU_ASSERT_EQUAL_FATAL(((const churn_store_ops *)lmdb->ops)->create(self, &fake.host, &err), CHURN_OK);
+    fake.store = lmdb->ops;
+    fake.store_self = self;
+    return self;
+}
+
+static void end_lmdb(void *self)
+{
+    ((const churn_store_ops *)lmdb->ops)->destroy(self);
+    fake_instance_free(lmdb, self);
+    remove_folder();
+    end();
+}
+
+static void the_longest_ids_fit(void)
+{
+    char customer[129], id[129];
+    void *self, *data = begin_lmdb();
+    memset(customer, 'c', 128);
+    memset(id, 'e', 128);
+    customer[128] = id[128] = '\0';
+    plain_extension = fake.host.get_extension;
+    fake.host.get_extension = long_extension;
+    prefix_len = 242;
+    self = fake_instance_new(plugin, NULL);
+    CU_ASSERT_EQUAL(ops->create(self, &fake.host, &err), CHURN_FATAL);
+    CU_ASSERT_PTR_NOT_NULL(strstr(err.message, "at most 241 bytes"));
+    fake_instance_free(plugin, self);
+    prefix_len = 241;
+    self = make(NULL, NULL);
+    CU_ASSERT_EQUAL(verdict(self, customer, id, 0, 1), CHURN_OK);
+    CU_ASSERT_EQUAL(verdict(self, customer, id, 0, 2), CHURN_DROP);
+    id[127] = 'f';
+    CU_ASSERT_EQUAL(verdict(self, customer, id, 0, 3), CHURN_OK);
+    customer[127] = 'd';
+    CU_ASSERT_EQUAL(verdict(self, customer, id, 0, 4), CHURN_OK);
+    drop(self);
+    end_lmdb(data);
+}
+
+static void the_window_ends(void)
+{
+    void *self, *data = begin_lmdb();
+    fake.clock_ms = 1767225600000;
+    self = make("window", "10s");
+    CU_ASSERT_EQUAL(verdict(self, "ann", "e1", 0, 1), CHURN_OK);
+    fake.clock_ms += 9999;
+    CU_ASSERT_EQUAL(verdict(self, "ann", "e1", 0, 2), CHURN_DROP); /* which does not begin it again */
+    fake.clock_ms += 1;
+    CU_ASSERT_EQUAL(verdict(self, "ann", "e1", 0, 3), CHURN_OK);
+    CU_ASSERT_EQUAL(verdict(self, "ann", "e1", 0, 1), CHURN_DROP);
+    drop(self);
+    self = make("window", "0s");
+    CU_ASSERT_EQUAL(verdict(self, "ann", "e2", 0, 4), CHURN_OK);
+    fake.clock_ms += INT64_C(20) * 365 * 86400000;
+    CU_ASSERT_EQUAL(verdict(self, "ann", "e2", 0, 5), CHURN_DROP);
+    drop(self);
+    end_lmdb(data);
+}
+
+static void a_store_out_of_reach_is_waited_for(void)
+{
+    void *self;
+    int64_t start;
+    begin();
+    self = make(NULL, NULL);
+    CU_ASSERT_EQUAL(verdict(self, "ann", "e1", 0, 1), CHURN_OK);
+    atomic_store(&store.out, 1);
+    start = fake.host.monotonic_ms(&fake.host);
+    CU_ASSERT_EQUAL(verdict(self, "ann", "e2", 0, 2), CHURN_RETRY);
+    CU_ASSERT(err.message[0] != '\0');
+    CU_ASSERT(fake.host.monotonic_ms(&fake.host) - start >= 1900);
+    CU_ASSERT(fake.host.monotonic_ms(&fake.host) - start < 5000);
+    CU_ASSERT_PTR_NOT_NULL(strstr(fake.last_log, "events wait for it"));
+    CU_ASSERT_EQUAL(atomic_load(&store.sessions), 0);
+    start = fake.host.monotonic_ms(&fake.host);
+    CU_ASSERT_EQUAL(verdict(self, "ann", "e2", 0, 2),
+                    CHURN_RETRY); /* now that it is known, the host does the waiting */
+    CU_ASSERT(fake.host.monotonic_ms(&fake.host) - start < 500);
+    atomic_store(&store.out, 0);
+    CU_ASSERT_EQUAL(verdict_in_time(self, "ann", "e2", 0, 2), CHURN_OK);
+    CU_ASSERT_PTR_NOT_NULL(strstr(fake.last_log, "events go on"));
+    CU_ASSERT_EQUAL(verdict(self, "ann", "e2", 0, 3), CHURN_DROP);
+    drop(self);
+    end();
+}
+
+static void an_unknown_answer_is_asked_for_again(void)
+{
+    void *self;
+    begin();
+    self = make(NULL, NULL);
+    atomic_store(&store.lose_reply, 1);
+    CU_ASSERT_EQUAL(verdict(self, "ann", "e1", 0, 1), CHURN_OK); /* written, and answered on the second session */
+    CU_ASSERT_EQUAL(atomic_load(&store.opened), 2);
+    atomic_store(&store.lose_reply, 1);
+    CU_ASSERT_EQUAL(verdict(self, "ann", "e1", 0, 2), CHURN_DROP);
+    drop(self);
+    end();
+}
+
+static void a_refusal_is_not_an_answer(void)
+{
+    void *self;
+    begin();
+    counting.put = refusing_put;
+    counting.poll = refusing_poll;
+    self = make(NULL, NULL);
+    refusals = 2;
+    CU_ASSERT_EQUAL(verdict(self, "ann", "e1", 0, 1), CHURN_OK);
+    CU_ASSERT_EQUAL(refusals, 0);
+    CU_ASSERT_EQUAL(atomic_load(&store.opened), 1);
+    refusals = UINT32_MAX;
+    CU_ASSERT_EQUAL(verdict(self, "ann", "e2", 0, 2), CHURN_RETRY);
+    CU_ASSERT_PTR_NOT_NULL(strstr(err.message, "its memory is full"));
+    refusals = refused_count = 0;
+    CU_ASSERT_EQUAL(verdict(self, "ann", "e2", 0, 2), CHURN_OK);
+    drop(self);
+    end();
+}
+
+static void a_store_that_cannot_work_ends_it(void)
+{
+    void *self;
+    begin();
+    self = make(NULL, NULL);
+    atomic_store(&store.broken, 1);
+    CU_ASSERT_EQUAL(verdict(self, "ann", "e1", 0, 1), CHURN_FATAL);
+    CU_ASSERT_PTR_NOT_NULL(strstr(err.message, "broken for good"));
+    atomic_store(&store.broken, 0);
+    memory_store_set(&store, "churnd:dedup:profile:ann\te2", "other", "x", NULL);
+    CU_ASSERT_EQUAL(verdict(self, "ann", "e2", 0, 2), CHURN_FATAL);
+    CU_ASSERT_PTR_NOT_NULL(strstr(err.message, "churnd:dedup:profile:ann\te2"));
+    drop(self);
+    end();
+}
+
+static void a_claim_that_the_store_lost_is_made_again(void)
+{
+    void *self;
+    begin();
+    self = make(NULL, NULL);
+    CU_ASSERT_EQUAL(verdict(self, "ann", "e1", 0, 1), CHURN_OK);
+    store.count = 0; /* a failover; the events are read again */
+    CU_ASSERT_EQUAL(verdict(self, "ann", "e1", 0, 1), CHURN_OK);
+    CU_ASSERT_EQUAL(store.count, 1);
+    CU_ASSERT_EQUAL(verdict(self, "ann", "e1", 0, 2), CHURN_DROP);
+    announce(self, "ann", "e1", 0, 1);
+    announce(self, "ann", "e3", 0, 3);
+    CU_ASSERT_EQUAL(verdict(self, "ann", "e1", 0, 1), CHURN_OK);
+    CU_ASSERT_EQUAL(verdict(self, "ann", "e3", 0, 3), CHURN_OK);
+    store.count = 0;
+    announce(self, "ann", "e1", 0, 1);
+    announce(self, "ann", "e3", 0, 3);
+    CU_ASSERT_EQUAL(verdict(self, "ann", "e1", 0, 1), CHURN_OK);
+    CU_ASSERT_EQUAL(verdict(self, "ann", "e3", 0, 3), CHURN_OK);
+    CU_ASSERT_EQUAL(store.count, 2);
+    drop(self);
+    end();
+}
+
+enum { BATCH = 1500 }; /* more than is asked ahead */
+
+/* Every fifth event is a copy of the one before it, and the last 500 are copies of others far before. */
+static const char *id_of(unsigned i, char room[32])
+{
+    (void)snprintf(room, 32, "e%u", i >= 1000 ? (i - 1000) * 2 : i % 5 == 4 ? i - 1 : i);
+    return room;
+}
+
+static void a_batch_is_asked_at_once(void)
+{
+    char room[32];
+    unsigned char seen[BATCH] = {0};
+    void *self;
+    begin();
+    self = make(NULL, NULL);
+    CU_ASSERT_EQUAL(verdict(self, "ann", "first", 0, 0), CHURN_OK); /* opens the session */
+    for (int round = 0; round < 2; round++) {                       /* the second: all of them delivered again */
+        unsigned passed = 0;
+        memset(seen, 0, sizeof seen);
+        polls = 0;
+        for (unsigned i = 0; i < BATCH; i++) {
+            announce(self, "ann", id_of(i, room), 0, 1 + i);
+        }
+        for (unsigned i = 0; i < BATCH; i++) {
+            unsigned number = (unsigned)strtoul(id_of(i, room) + 1, NULL, 10);
+            int32_t expected = seen[number] ? CHURN_DROP : CHURN_OK;
+            CU_ASSERT_EQUAL(verdict(self, "ann", room, 0, 1 + i), expected);
+            passed += expected == CHURN_OK;
+            seen[number] = 1;
+        }
+        CU_ASSERT_EQUAL(store.count, passed + 1);
+        CU_ASSERT(polls < BATCH / 2); /* the memory store answers 64 at a time, and what is not announced by itself */
+    }
+    drop(self);
+    end();
+}
+
+static void a_batch_survives_a_broken_session(void)
+{
+    char room[32];
+    void *self;
+    begin();
+    self = make(NULL, NULL);
+    for (unsigned i = 0; i < 200; i++) { /* with no session yet */
+        announce(self, "ann", id_of(i * 5, room), 0, i);
+    }
+    atomic_store(&store.lose_reply, 2);
+    for (unsigned i = 0; i < 200; i++) {
+        CU_ASSERT_EQUAL(verdict(self, "ann", id_of(i * 5, room), 0, i), CHURN_OK);
+    }
+    CU_ASSERT_EQUAL(atomic_load(&store.opened), 3);
+    CU_ASSERT_EQUAL(store.count, 200);
+    drop(self);
+    end();
+}
+
+static void an_abandoned_batch_harms_nobody(void)
+{
+    void *self;
+    begin();
+    self = make(NULL, NULL);
+    CU_ASSERT_EQUAL(verdict(self, "ann", "e1", 0, 1), CHURN_OK);
+    for (int i = 0; i < 3; i++) { /* the source goes back each time, in the end to other records */
+        announce(self, "ann", "e1", 0, 1);
+        announce(self, "ann", "e2", 0, 2);
+        announce(self, "ann", "e3", 0, 3);
+        CU_ASSERT_EQUAL(verdict(self, "ann", "e1", 0, 1), CHURN_OK);
+    }
+    announce(self, "ann", "e1", 1, 7);
+    announce(self, "ann", "e2", 1, 8);
+    CU_ASSERT_EQUAL(verdict(self, "ann", "e1", 1, 7), CHURN_DROP);
+    CU_ASSERT_EQUAL(verdict(self, "ann", "e2", 1, 8), CHURN_DROP); /* claimed by the announcement */
+    CU_ASSERT_EQUAL(verdict(self, "ann", "e2", 0, 2), CHURN_OK);
+    CU_ASSERT_EQUAL(verdict(self, "ann", "e4", 0, 4), CHURN_OK); /* nobody announced it */
+    announce(self, "ann", "e5", 0, 5);
+    drop(self);
+    end();
+}
+
+static void an_outage_in_a_batch(void)
+{
+    void *self;
+    begin();
+    self = make(NULL, NULL);
+    CU_ASSERT_EQUAL(verdict(self, "ann", "e0", 0, 0), CHURN_OK);
+    announce(self, "ann", "e1", 0, 1);
+    announce(self, "ann", "e1", 0, 2);
+    atomic_store(&store.out, 1);
+    announce(self, "ann", "e2", 0, 3);
+    CU_ASSERT_EQUAL(verdict(self, "ann", "e1", 0, 1), CHURN_RETRY);
+    atomic_store(&store.out, 0);
+    CU_ASSERT_EQUAL(verdict_in_time(self, "ann", "e1", 0, 1), CHURN_OK); /* the same event comes again */
+    CU_ASSERT_EQUAL(verdict(self, "ann", "e1", 0, 2), CHURN_DROP);
+    CU_ASSERT_EQUAL(verdict(self, "ann", "e2", 0, 3), CHURN_OK);
+    drop(self);
+    end();
+}
+
+struct racer {
+    void *self;
+    int32_t partition;
+    int32_t verdicts[400];
+};
+
+static void *race(void *arg)
+{
+    struct racer *r = arg;
+    char id[32];
+    for (int batch = 0; batch < 400; batch += 20) {
+        for (int i = batch; i < batch + 20; i++) {
+            churn_event event;
+            (void)snprintf(id, sizeof id, "e%d", i);
+            event = event_at("ann", id, r->partition, i);
+            ops->announce(r->self, &event);
+        }
+        for (int i = batch; i < batch + 20; i++) {
+            churn_error error = {.size = sizeof error};
+            churn_event event;
+            (void)snprintf(id, sizeof id, "e%d", i);
+            event = event_at("ann", id, r->partition, i);
+            r->verdicts[i] = ops->process(r->self, &event, &error);
+        }
+    }
+    return NULL;
+}
+
+static void of_two_workers_one_wins(void)
+{
+    struct racer racers[2] = {{.partition = 0}, {.partition = 1}}, first[2];
+    pthread_t threads[2];
+    void *data = begin_lmdb();
+    for (int turn = 0; turn < 2; turn++) { /* the second turn: both start again, and read everything again */
+        for (int i = 0; i < 2; i++) {
+            racers[i].self = make(NULL, NULL);
+            CU_ASSERT_EQUAL_FATAL(pthread_create(&threads[i], NULL, race, &racers[i]), 0);
+        }
+        for (int i = 0; i < 2; i++) {
+            (void)pthread_join(threads[i], NULL);
+            drop(racers[i].self);
+        }
+        for (int i = 0; i < 400; i++) {
+            CU_ASSERT_EQUAL(racers[0].verdicts[i] + racers[1].verdicts[i], CHURN_OK + CHURN_DROP);
+            CU_ASSERT(turn == 0 || racers[0].verdicts[i] == first[0].verdicts[i]);
+        }
+        memcpy(first, racers, sizeof first);
+    }
+    CU_ASSERT_EQUAL(fake_host_counter(&fake, "events_duplicate"), 800);
+    end_lmdb(data);
+}
+
+int main(void)
+{
+    CU_TestInfo tests[] = {TEST(the_first_position_has_the_id),
+                           TEST(verdicts_outlive_the_process),
+                           TEST(positions_are_compared_whole),
+                           TEST(an_id_belongs_to_its_customer),
+                           TEST(by_event_id_alone),
+                           TEST(without_a_store_it_says_what_to_do),
+                           TEST(the_longest_ids_fit),
+                           TEST(the_window_ends),
+                           TEST(a_store_out_of_reach_is_waited_for),
+                           TEST(an_unknown_answer_is_asked_for_again),
+                           TEST(a_refusal_is_not_an_answer),
+                           TEST(a_store_that_cannot_work_ends_it),
+                           TEST(a_claim_that_the_store_lost_is_made_again),
+                           TEST(a_batch_is_asked_at_once),
+                           TEST(a_batch_survives_a_broken_session),
+                           TEST(an_abandoned_batch_harms_nobody),
+                           TEST(an_outage_in_a_batch),
+                           TEST(of_two_workers_one_wins),
+                           CU_TEST_INFO_NULL};
+    plugin = fake_plugin_load("processor", "dedup");
+    ops = plugin->ops;
+    return run_tests("processor/dedup", tests);
+}
