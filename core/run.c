@@ -149,6 +149,7 @@ static bool start_workers(struct run *run)
     for (; run->workers != NULL && run->count < wanted; run->count++) {
         run->workers[run->count] = worker_new(run->pipeline, run->count);
         if (run->workers[run->count] == NULL) {
+            log_line(run->pipeline->log, CHURN_LOG_ERROR, "churnd", "a worker could not be made: out of memory");
             return false;
         }
     }
