@@ -17,7 +17,7 @@ from integration_conftest import pipeline
 from services import HOST, Fleet, Stack, wait_for
 
 SEED = int(os.environ.get("FAULT_SEED") or random.SystemRandom().randrange(1 << 31))
-SETTLE_S = 60
+SETTLE_S = float(os.environ.get("FAULT_SETTLE_S") or 60)
 Tally = collections.Counter()  # of the session: faults, events
 
 
@@ -28,6 +28,8 @@ class Rig:
         self.rng = random.Random(f"{SEED}/{name}")  # the same for the same row
         self.stack.kafka = kafka
         self.stack.env["KAFKA_BROKER"] = kafka.brokers
+        if "CHURN_MUTANT" in os.environ:  # see mutants.py
+            self.stack.env["CHURN_MUTANT"] = os.environ["CHURN_MUTANT"]
         self.topics = [f"{name}-customer-events", f"{name}-user-events"]
         self.partitions = [4, 2]
         self.fleets, self.loads = [], 0
