@@ -502,7 +502,7 @@ static bool load_settings(struct pipeline *pipeline)
     const struct node *node = config_get(&config->root, "log");
     bool ok = options_read(config, &config->root, &config->root, "pipeline", &top, 1, top_keys);
     ok = options_read(config, node, node, "log", &logging, 1, NULL) && ok;
-    if (log_level_parse(pipeline->log_settings.level) == 0) {
+    if (pipeline->log_settings.level != NULL && log_level_parse(pipeline->log_settings.level) == 0) {
         config_error(config, config_get(node, "level"), "log: level: must be ERROR, WARN, INFO or DEBUG");
         ok = false;
     }

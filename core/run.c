@@ -5,6 +5,7 @@
 #include "summary.h"
 #include "worker.h"
 #include <errno.h>
+#include <pthread.h>
 #include <signal.h>
 #include <stdatomic.h>
 #include <stdlib.h>
@@ -148,6 +149,7 @@ static bool start_workers(struct run *run)
     for (; run->workers != NULL && run->count < wanted; run->count++) {
         run->workers[run->count] = worker_new(run->pipeline, run->count);
         if (run->workers[run->count] == NULL) {
+            log_line(run->pipeline->log, CHURN_LOG_ERROR, "churnd", "a worker could not be made: out of memory");
             return false;
         }
     }
@@ -229,6 +231,36 @@ static bool open_journal(struct pipeline *pipeline, struct log *log)
     return true;
 }
 
+struct last_words {
+    struct log *log;
+    bool ok;
+};
+
+/* Ends the process when a library does not let go of its threads; everything that matters is done by then. */
+static void *end_anyway(void *argument)
+{
+    const struct last_words *last = argument;
+    struct timespec patience = {.tv_sec = GRACE_MS / 1000};
+    (void)nanosleep(&patience, NULL);
+    log_line(last->log, CHURN_LOG_WARN, "churnd",
+             "a plugin does not let go; all is done, so the process ends without it");
+    (void)fflush(stdout);
+    _exit(last->ok ? 0 : 1);
+}
+
+/* Frees the workers, for at most GRACE_MS. */
+static void let_go(struct run *run, struct log *log, bool ok)
+{
+    struct last_words last = {.log = log, .ok = ok};
+    pthread_t thread;
+    bool watched = pthread_create(&thread, NULL, end_anyway, &last) == 0;
+    free_workers(run);
+    if (watched) {
+        (void)pthread_cancel(thread);
+        (void)pthread_join(thread, NULL);
+    }
+}
+
 int run_pipeline(const struct arguments *arguments, struct pipeline *pipeline, struct log *log)
 {
     struct run run = {.pipeline = pipeline, .terminal = isatty(STDERR_FILENO) == 1};
@@ -248,7 +280,7 @@ int run_pipeline(const struct arguments *arguments, struct pipeline *pipeline, s
         summary_print(writes_stdout(pipeline) ? stderr : stdout, pipeline,
                       (double)(host_monotonic_ms() - started) / 1000);
     }
-    free_workers(&run);
+    let_go(&run, log, ok);
     atomic_store(&running, false);
     journal_close(pipeline->journal, ok);
     pipeline->journal = NULL;

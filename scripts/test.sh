@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # All tests: installs what they need, builds with gcc, clang and sanitizers, runs the unit tests, the integration tests against
-# real Kafka and Redis, and distcheck. Ends with the line `N passed, N failed`; each test program, each integration test and
+# real Kafka and Redis, the fault suite's rows for every change, and distcheck. Ends with the line `N passed, N failed`; each test program, each integration test and
 # each build counts as one. Output of each step: build/logs/. CHURN_TEST_EVENTS=1000000 runs the main job at full size.
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -111,14 +111,19 @@ if count sanitizers build build/sanitizers --enable-werror --enable-sanitizers; 
 fi
 
 if count venv make_venv && count kafka fetch_kafka; then
-    pytest=(build/venv/bin/python -m pytest -q -p no:cacheprovider --timeout=900 -rf tests/integration)
+    pytest_run=(build/venv/bin/python -m pytest -q -p no:cacheprovider -rf)
+    pytest=("${pytest_run[@]}" --timeout=900 tests/integration)
     if [ -x build/churnd ]; then
         count_pytest integration env CHURN_BUILD_DIR="$root/build" "${pytest[@]}" --basetemp="$root/build/pytest"
     fi
     if [ -x build/sanitizers/churnd ]; then
         count_pytest integration-sanitized env CHURN_BUILD_DIR="$root/build/sanitizers" CHURN_KAFKA_LIBS="$root/build/kafka-libs" \
             CHURN_TEST_EVENTS=5000 "${pytest[@]}" --basetemp="$root/build/pytest-sanitized" \
-            -k "test_cli or test_webhook or test_main_job or (test_kill_9 and 2) or test_bad_plugin or test_redis_killed"
+            -k "test_cli or test_webhook or test_main_job or (test_kill_9 and 2) or test_bad_plugin or test_redis_killed or test_a_replay_restores or older_minor"
+    fi
+    if count faults build build/faults --enable-werror --enable-faults; then
+        count_pytest faults-suite env CHURN_BUILD_DIR="$root/build/faults" CHURN_KAFKA_LIBS="$root/build/kafka-libs" \
+            "${pytest_run[@]}" --timeout=300 tests/faults -m ci --basetemp="$root/build/pytest-faults"
     fi
 fi
 if [ -f build/Makefile ]; then

@@ -20,8 +20,7 @@ static int32_t out_of_reach(struct store_session *s, const churn_error *err)
     s->retry_at_ms = s->host->monotonic_ms(s->host) + RETRY_PAUSE_MS;
     if (!s->out) {
         s->out = 1;
-        churn_log(s->host, CHURN_LOG_WARN, "the store is out of reach (%s); %s wait for it", err->message,
-                  s->waiting);
+        churn_log(s->host, CHURN_LOG_WARN, "the store is out of reach (%s); %s wait for it", err->message, s->waiting);
     }
     return CHURN_RETRY;
 }

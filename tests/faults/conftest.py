@@ -22,9 +22,7 @@ It wants a build with --enable-faults (CHURN_BUILD_DIR) and reuses the services,
 """
 
 import importlib.util
-import os
 import pathlib
-import random
 import re
 import sys
 
@@ -39,8 +37,6 @@ _spec.loader.exec_module(sys.modules["integration_conftest"])
 import rig as rig_module  # noqa: E402  (it needs the path above)
 import services  # noqa: E402
 
-SEED = int(os.environ.get("FAULT_SEED") or random.SystemRandom().randrange(1 << 31))
-
 
 def pytest_configure(config):
     sys.modules["integration_conftest"].pytest_configure(config)
@@ -49,12 +45,12 @@ def pytest_configure(config):
 
 
 def pytest_report_header():
-    return f"churnd: {services.CHURND}, FAULT_SEED={SEED}"
+    return f"churnd: {services.CHURND}, FAULT_SEED={rig_module.SEED}"
 
 
 def pytest_terminal_summary(terminalreporter):
     tally = rig_module.Tally
-    terminalreporter.write_line(f"{tally['faults']} faults injected, {tally['events']} events checked, seed {SEED}")
+    terminalreporter.write_line(f"{tally['faults']} faults injected, {tally['events']} events checked, seed {rig_module.SEED}")
 
 
 @pytest.fixture(scope="session")
@@ -69,7 +65,7 @@ def kafka(tmp_path_factory):
 @pytest.fixture
 def rig(tmp_path, kafka, request):
     name = re.sub(r"[^a-zA-Z0-9]+", "-", request.node.name.removeprefix("test_")).strip("-")
-    made = rig_module.Rig(tmp_path, kafka, f"{name}-{os.urandom(3).hex()}", SEED)
+    made = rig_module.Rig(tmp_path, kafka, name)
     try:
         yield made
     finally:

@@ -2,6 +2,7 @@
 
 import collections
 import contextlib
+import os
 import random
 import re
 import threading
@@ -11,22 +12,24 @@ import events
 import oracle
 import oracle_faults
 import redis as redis_client
-import yaml
 from confluent_kafka import KafkaException
 from integration_conftest import pipeline
-from services import BUILD, HOST, Fleet, Stack, wait_for
+from services import HOST, Fleet, Stack, wait_for
 
-SETTLE_S = 60
+SEED = int(os.environ.get("FAULT_SEED") or random.SystemRandom().randrange(1 << 31))
+SETTLE_S = float(os.environ.get("FAULT_SETTLE_S") or 60)
 Tally = collections.Counter()  # of the session: faults, events
 
 
 class Rig:
-    def __init__(self, folder, kafka, name, seed):
+    def __init__(self, folder, kafka, name):
         self.stack = Stack(folder)
-        self.folder, self.kafka, self.name, self.seed = folder, kafka, name, seed
-        self.rng = random.Random(f"{seed}/{name}")
+        self.folder, self.kafka, self.name, self.seed = folder, kafka, f"{name}-{os.urandom(3).hex()}", SEED
+        self.rng = random.Random(f"{SEED}/{name}")  # the same for the same row
         self.stack.kafka = kafka
         self.stack.env["KAFKA_BROKER"] = kafka.brokers
+        if "CHURN_MUTANT" in os.environ:  # see mutants.py
+            self.stack.env["CHURN_MUTANT"] = os.environ["CHURN_MUTANT"]
         self.topics = [f"{name}-customer-events", f"{name}-user-events"]
         self.partitions = [4, 2]
         self.fleets, self.loads = [], 0

@@ -34,6 +34,34 @@ def test_killed_at_failpoint(rig, failpoint):
 
 
 @pytest.mark.ci
+def test_killed_before_outputs_were_answered(rig):
+    """Alerts and dead letters do not get through: their events are not committed, so a kill costs none of them."""
+    def through_the_link(settings):
+        for section in (settings["sinks"][1], settings["dead_letters"]):
+            section["brokers"] = rig.kafka.proxied_brokers
+
+    rig.up(count=2000, bad=True)
+    fleet = rig.fleet(1, through_the_link)
+    rig.settle(fleet)
+    group = rig.group()
+    committed = group.committed()
+    rig.fault("outputs are black-holed")
+    rig.kafka.link.blackhole = True
+    try:
+        rig.fill(3000)
+        rig.writes(300)
+        time.sleep(3)
+        assert group.committed() == committed, "committed what is not in the topics of alerts and dead letters"
+        rig.fault("kill -9")
+        fleet.kill()
+    finally:
+        rig.kafka.link.blackhole = False
+        rig.kafka.link.cut_all()
+    fleet.start()
+    rig.finish(fleet)
+
+
+@pytest.mark.ci
 def test_sigterm_under_load(rig):
     rig.up(count=15000)
     fleet = rig.fleet(2)

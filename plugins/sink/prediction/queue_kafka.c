@@ -475,13 +475,28 @@ static int32_t ask_partition_count(struct back *b)
     return count;
 }
 
+/* Where the partition begins (RD_KAFKA_OFFSET_BEGINNING) or ends; -1 when the brokers do not answer. Unlike
+ * rd_kafka_query_watermark_offsets, what this rests on keeps to its time while a broker hangs. */
+static int64_t ask_offset(struct back *b, int32_t partition, int64_t which)
+{
+    rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new(1);
+    rd_kafka_topic_partition_t *p = rd_kafka_topic_partition_list_add(list, b->settings->queue_topic, partition);
+    int64_t offset = -1;
+    p->offset = which;
+    if (rd_kafka_offsets_for_times(b->rk, list, REQUEST_MS) == RD_KAFKA_RESP_ERR_NO_ERROR &&
+        p->err == RD_KAFKA_RESP_ERR_NO_ERROR) {
+        offset = p->offset;
+    }
+    rd_kafka_topic_partition_list_destroy(list);
+    return offset;
+}
+
 /* 1 when nothing is stored in the partition from `from` on (-1: from its begin). */
 static int is_at_end(struct back *b, int32_t partition, int64_t from)
 {
-    int64_t low, high;
-    return rd_kafka_query_watermark_offsets(b->rk, b->settings->queue_topic, partition, &low, &high, REQUEST_MS) ==
-               RD_KAFKA_RESP_ERR_NO_ERROR &&
-           high <= (from > low ? from : low);
+    int64_t low = ask_offset(b, partition, RD_KAFKA_OFFSET_BEGINNING);
+    int64_t high = low >= 0 ? ask_offset(b, partition, RD_KAFKA_OFFSET_END) : -1;
+    return high >= 0 && high <= (from > low ? from : low);
 }
 
 /* Other members of the group serve their partitions, unless they are dead and the group does not know it yet: so what
