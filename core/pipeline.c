@@ -586,7 +586,6 @@ void pipeline_free(struct pipeline *pipeline)
                                       OPTION_TARGET(event_options, &pipeline->event_settings),
                                       OPTION_TARGET(store_options, &pipeline->store_settings)};
     instance_free(pipeline->store_instance);
-    free(pipeline->rebuild_of);
     options_free(targets, sizeof targets / sizeof targets[0]);
     free(pipeline->processors);
     free(pipeline->sinks);

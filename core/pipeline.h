@@ -106,7 +106,6 @@ struct pipeline {
     bool until_end;
     struct replay replay;
     bool profiles_only;              /* no sinks, and what breaks a rule is counted and set aside nowhere */
-    char *rebuild_of;                /* the key_prefix of the profiles that are rebuilt under another; owned */
     struct instance *store_instance; /* one for all workers */
     struct journal *journal;         /* of a run; its owner is whoever runs the pipeline */
     const struct redrive *redrive;   /* NULL: the source is the pipeline's own */

@@ -161,10 +161,10 @@ bool progress_ready(const struct worker *worker)
 }
 
 /* "churnd:checkpoint:…" or "churnd:letters:…" */
-static churn_str own_key(const struct worker *worker, uint32_t source, const char *what, const char *prefix,
-                         char key[HOST_KEY_SIZE])
+static churn_str own_key(const struct worker *worker, uint32_t source, const char *what, char key[HOST_KEY_SIZE])
 {
     const struct source_partition *s = &worker->sources.items[source];
+    const char *prefix = worker->pipeline->store_settings.key_prefix;
     int len = snprintf(key, HOST_KEY_SIZE, "churnd:%s:%s%s/%d", what, prefix, s->topic, s->partition);
     if (len > MAX_OWN_KEY) { /* a file's name may be a long path */
         XXH128_hash_t hash = XXH3_128bits(s->topic, strlen(s->topic));
@@ -176,7 +176,7 @@ static churn_str own_key(const struct worker *worker, uint32_t source, const cha
 
 static churn_str checkpoint_key(const struct worker *worker, uint32_t source, char key[HOST_KEY_SIZE])
 {
-    return own_key(worker, source, "checkpoint", worker->pipeline->store_settings.key_prefix, key);
+    return own_key(worker, source, "checkpoint", key);
 }
 
 static bool is_named(churn_str name, const char *text)
@@ -247,19 +247,12 @@ static int32_t on_letters(void *ctx, churn_str key, const churn_pair *fields, ui
     return CHURN_OK;
 }
 
-static churn_str letters_key(const struct worker *worker, uint32_t source, char key[HOST_KEY_SIZE])
-{
-    const struct pipeline *pipeline = worker->pipeline;
-    return own_key(worker, source, "letters",
-                   pipeline->rebuild_of != NULL ? pipeline->rebuild_of : pipeline->store_settings.key_prefix, key);
-}
-
 /* As load_checkpoint: up to where dead letters may exist. */
 static int32_t load_letters(struct worker *worker, uint32_t source)
 {
     char key[HOST_KEY_SIZE];
     churn_error err = {.size = sizeof err};
-    int32_t result = store_of(worker)->get(worker->session, letters_key(worker, source, key), on_letters,
+    int32_t result = store_of(worker)->get(worker->session, own_key(worker, source, "letters", key), on_letters,
                                            &at(worker, source)->announced, &err);
     if (result == CHURN_RETRY) {
         session_lose(worker, err.message);
@@ -392,15 +385,6 @@ static int32_t begin_replay(struct worker *worker, uint32_t source, int64_t low,
     return CHURN_OK;
 }
 
-/* How far dead letters may reach: as far as was announced, and as far as the source was told that all is done, which
- * the store may have lost. Beside a rebuild the pipeline itself goes on. There is none of what did not exist yet. */
-static void note_letters(const struct worker *worker, struct partition *p)
-{
-    bool grows = worker->pipeline->rebuild_of != NULL && p->announced > 0;
-    int64_t below = p->announced > p->committed ? p->announced : p->committed;
-    p->lettered_below = grows || below > p->end ? p->end : below;
-}
-
 /* Decides where to begin, with the checkpoint known: what the store may lack is read again. CHURN_OK, CHURN_RETRY,
  * CHURN_FATAL. */
 static int32_t choose_start(struct worker *worker, uint32_t source, int64_t *ret)
@@ -429,7 +413,7 @@ static int32_t choose_start(struct worker *worker, uint32_t source, int64_t *ret
         start = low;
     }
     p->replayed_below = checkpoint > 0 ? checkpoint : 0;
-    note_letters(worker, p);
+    p->lettered_below = p->announced < p->end ? p->announced : p->end; /* none of what did not exist yet */
     if (replays) {
         result = begin_replay(worker, source, low, &start);
     }
@@ -838,7 +822,7 @@ static bool announce(struct worker *worker, const struct window_position *positi
     char key[HOST_KEY_SIZE], number[24];
     churn_error err = {.size = sizeof err};
     churn_pair field = {.name = {.ptr = "below", .len = 5}, .value = {.ptr = number}};
-    churn_hash hash = {.key = letters_key(worker, position->source, key), .fields = &field, .count = 1};
+    churn_hash hash = {.key = own_key(worker, position->source, "letters", key), .fields = &field, .count = 1};
     int32_t result;
     field.value.len = (uint32_t)snprintf(number, sizeof number, "%" PRId64, below);
     result = store_of(worker)->write(worker->session, &hash, 1, &err);

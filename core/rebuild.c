@@ -99,9 +99,7 @@ static bool edit(struct pipeline *pipeline, void *ctx)
         return false;
     }
     pipeline->profiles_only = true;
-    pipeline->rebuild_of = strdup(own != NULL ? own : PIPELINE_KEY_PREFIX);
-    if (pipeline->rebuild_of == NULL || !change_group(config, source, into) ||
-        !config_set(config, "store", "key_prefix", into)) {
+    if (!change_group(config, source, into) || !config_set(config, "store", "key_prefix", into)) {
         config_error(config, NULL, "out of memory");
         return false;
     }
@@ -172,8 +170,7 @@ int command_rebuild(const struct arguments *arguments, struct loader *loader, st
                              (void *)(uintptr_t)arguments->into) &&
         check_place(&pipeline, arguments->into)) {
         pipeline.until_end = true;
-        pipeline.replay.from =
-            REPLAY_FROM_BEGINNING; /* also when it is repeated: profiles may have been deleted since */
+        pipeline.replay.from = REPLAY_FROM_BEGINNING; /* also when it is repeated: profiles may have been deleted since */
         status = run_pipeline(arguments, &pipeline, log);
     }
     pipeline_free(&pipeline);

@@ -342,30 +342,6 @@ def test_fixed_after_a_crash(stack, seed, plugins, fixed_rules, workers):
     assert_exact(stack)
 
 
-def test_after_the_store_lost_everything(stack, seed, plugins, fixed_rules):
-    """Rebuilt under the fixed rules, by itself or beside the old profiles: the dead letters are in the profiles then."""
-    config = start(stack, plugins, seed, 2000)
-    stack.run("rebuild", "-c", config, "--into", "rebuilt:", "--plugin-path", plugins[1])
-    model = model_of(stack)
-    oracle.assert_profiles(model, stack.redis.hashes("rebuilt:"))
-    other = stack.folder / "rebuilt.yaml"
-    other.write_text(config.read_text().replace("profile:", "rebuilt:"))
-    stack.run("-c", other, "--until-end", "--plugin-path", plugins[1])
-    told, _ = redrive(stack, other, plugins)
-    assert told["already counted"] > 100 and "counted" not in told
-    oracle.assert_profiles(model, stack.redis.hashes("rebuilt:"))
-
-    redrive(stack, config, plugins, "--all")
-    assert_exact(stack)
-    stack.redis.client.flushall()
-    stack.run("-c", config, "--until-end", "--plugin-path", plugins[1])
-    assert_exact(stack)
-    for args in ([], ["--all"]):
-        told, _ = redrive(stack, config, plugins, *args)
-        assert told["already counted"] > 100 and "counted" not in told
-        assert_exact(stack)
-
-
 def test_replays_under_other_rules(stack, seed, plugins, fixed_rules):
     """A replay counts what the dead letters hold too, or refuses what was counted: their redrive changes neither."""
     config = start(stack, plugins, seed)
