@@ -775,8 +775,9 @@ bool progress_commit(struct worker *worker, int64_t limit_ms)
 {
     static const struct timespec nap = {.tv_nsec = 1000000};
     int64_t deadline = host_monotonic_ms() + limit_ms;
-    while (worker->session != NULL && !worker->store_went_back && !progress_settled(worker) &&
-           host_monotonic_ms() < deadline) {
+    /* A window that could not be finished in time still waits for answers: what was durable before it is all there is. */
+    while (worker->session != NULL && !session_is_writing(worker) && !worker->store_went_back &&
+           !progress_settled(worker) && host_monotonic_ms() < deadline) {
         worker->moved = false;
         progress_step(worker, true);
         if (!session_poll(worker, NULL, 1)) {

@@ -1,0 +1,29 @@
+# Sourced at the top of the tree, with $root and $jobs set: what the tests need beside the packages.
+# shellcheck shell=bash disable=SC2154
+
+# The functions below run as conditions, where `set -e` has no effect: hence the `&&` and `||`.
+
+# build FOLDER OPTION…: configures and makes in FOLDER.
+build() {
+    local folder=$1
+    shift
+    mkdir -p "$folder"
+    if [ ! -f "$folder/config.status" ] || [ "$*" != "$(cat "$folder/options" 2>/dev/null)" ]; then
+        (cd "$folder" && "$root/configure" "$@") && echo "$*" >"$folder/options" || return 1
+    fi
+    make -C "$folder" -j"$jobs"
+}
+
+make_venv() {
+    if [ ! -x build/venv/bin/python ]; then
+        python3 -m venv build/venv || /usr/bin/python3 -m venv --clear build/venv || return 1
+    fi
+    build/venv/bin/pip install -q --disable-pip-version-check -r tests/integration/requirements.txt
+}
+
+fetch_kafka() {
+    [ -d build/kafka-libs ] && return
+    rm -rf build/kafka-libs.new
+    mvn -q -B -f tests/integration/pom.xml dependency:copy-dependencies -DoutputDirectory="$root/build/kafka-libs.new" &&
+        mv build/kafka-libs.new build/kafka-libs
+}
