@@ -250,6 +250,8 @@ static void on_revoked(void *ctx, const churn_position *positions, uint32_t coun
                lost ? ", lost to another member" : "");
     if (MUTANT("drain")) { /* commits what was read, done or not, and also what is not ours any more */
         (void)progress_note_done(worker, window_filling(worker));
+        while (window_writing(worker) != NULL && writer_step(worker, window_writing(worker), BUSY_MS)) {
+        }
         (void)progress_commit(worker, COMMIT_WAIT_MS);
     } else if (!lost) {
         (void)drain(worker, REVOKE_DRAIN_MS);
