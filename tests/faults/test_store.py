@@ -141,19 +141,22 @@ def scripts_flushed(client):
 
 @pytest.mark.parametrize("refuse", [full, read_only, paused, scripts_flushed])
 def test_redis_refuses(rig, refuse):
-    """It waits, commits nothing that is not stored, and goes on."""
+    """It waits, commits nothing that is not stored, and goes on; also where no later write would show that one is missing."""
     rig.up(count=6000)
     fleet = rig.fleet(2)
-    with rig.streaming():
-        for _ in range(2):
+    for under_load in (True, False):
+        if under_load:
             rig.writes(600)
-            rig.fault(f"Redis: {refuse.__name__}")
-            if refuse is read_only:
-                rig.watch.store_lost()  # to be a replica for a while is another history
-            fault = refuse(rig.store.client)
-            next(fault)
-            time.sleep(3)
-            next(fault, None)
+        else:
+            rig.settle(fleet)
+        rig.fault(f"Redis: {refuse.__name__}")
+        if refuse is read_only:
+            rig.watch.store_lost()  # to be a replica for a while is another history
+        fault = refuse(rig.store.client)
+        next(fault)
+        rig.kafka.produce(rig.topics[0], events.load(60, 10**9, rig.seed))  # a customer each
+        time.sleep(3)
+        next(fault, None)
     rig.finish(fleet)
 
 
