@@ -22,6 +22,8 @@
 #define SHA_LEN 40
 #define ARG_ROOM 25 /* bytes around an argument of a command: `$`, its length, two line ends */
 #define RECEIVE_SIZE (64 * 1024)
+#define CLUSTER_SLOTS 16384
+#define CLUSTER_TEXT "Redis at %s is a node of a Redis Cluster, which this version does not support"
 #define REPLICAS_WAIT "200" /* ms that one WAIT may hold up the connection */
 
 /* KEYS[1]; ARGV: expected version, ttl in ms (0: none), then name, value, … with _v among them.
@@ -227,8 +229,7 @@ static void explain(const struct session *s, const char *text, churn_str key, ch
         (void)snprintf(message, size, "the key %.*s on Redis at %s is no hash; delete it or choose another key prefix",
                        (int)key.len, key.ptr, where);
     } else if (judge(text) == VERDICT_CLUSTER) {
-        (void)snprintf(message, size, "Redis at %s is a node of a Redis Cluster, which this version does not support",
-                       where);
+        (void)snprintf(message, size, CLUSTER_TEXT, where);
     } else {
         (void)snprintf(message, size, "Redis at %s: %s", where, text);
     }
@@ -1205,6 +1206,36 @@ static int32_t check_role(struct session *s, churn_error *err)
                    : CHURN_OK;
 }
 
+static long info_number(const char *info, const char *name)
+{
+    int len = 0;
+    const char *value = info_value(info, name, &len);
+    return value != NULL ? strtol(value, NULL, 10) : -1;
+}
+
+/* A node that has all slots serves as a single server does; of several, or with slots that nobody serves, none can. */
+static int32_t check_cluster(struct session *s, churn_error *err)
+{
+    const churn_str args[] = {text_arg("CLUSTER"), text_arg("INFO")};
+    redisReply *reply;
+    bool is_node, alone = true;
+    int32_t result = ask_info(s, "cluster", &reply, err);
+    if (result != CHURN_OK || reply == NULL) {
+        return result;
+    }
+    is_node = info_number(reply->str, "cluster_enabled") == 1;
+    freeReplyObject(reply);
+    if (!is_node || (result = call(s, args, 2, &reply, err)) != CHURN_OK) {
+        return result;
+    }
+    if (reply->type == REDIS_REPLY_STRING) {
+        alone = info_number(reply->str, "cluster_size") <= 1 &&
+                info_number(reply->str, "cluster_slots_assigned") == CLUSTER_SLOTS;
+    }
+    freeReplyObject(reply);
+    return alone ? CHURN_OK : churn_fail(err, CHURN_FATAL, CLUSTER_TEXT, s->store->where);
+}
+
 /* *ret: CONFIG says that it is; false also where CONFIG is forbidden. */
 static int32_t config_is(struct session *s, const char *name, const char *value, bool *ret, churn_error *err)
 {
@@ -1294,7 +1325,7 @@ static void redis_close(void *session)
 static int32_t redis_open(void *self, void **ret_session, churn_error *err)
 {
     static int32_t (*const steps[])(struct session *, churn_error *) = {
-        connect_session, log_in,          select_database,  check_role,
+        connect_session, log_in,          select_database,  check_role,     check_cluster,
         load_script,     name_connection, check_durability, check_eviction,
     };
     struct session *s = calloc(1, sizeof *s);
