@@ -38,8 +38,20 @@ class Group:
 
     def committed(self, partitions=None):
         """(topic, partition) → next offset; 0 where nothing is committed."""
-        answer = self.consumer.committed(partitions or self.partitions(), timeout=10)
+        answer = self._ask(lambda: self.consumer.committed(partitions or self.partitions(), timeout=10))
         return {(p.topic, p.partition): max(p.offset, 0) for p in answer if p.error is None}
+
+    @staticmethod
+    def _ask(question, within=15):
+        """A broker that has just started has no coordinator for a moment."""
+        end = time.monotonic() + within
+        while True:
+            try:
+                return question()
+            except KafkaException:
+                if time.monotonic() > end:
+                    raise
+                time.sleep(0.2)
 
     def ends(self):
         return {(p.topic, p.partition): self.consumer.get_watermark_offsets(p, timeout=10)[1] for p in self.partitions()}
