@@ -42,7 +42,7 @@ class Group:
         return {(p.topic, p.partition): max(p.offset, 0) for p in answer if p.error is None}
 
     @staticmethod
-    def _ask(question, within=15):
+    def _ask(question, within=5):
         """A broker that has just started has no coordinator for a moment."""
         end = time.monotonic() + within
         while True:
