@@ -204,7 +204,9 @@ class Rig:
         self.stack.stop()
         try:
             topics = self.kafka.admin().list_topics(timeout=5).topics
-            self.kafka.manage("delete_topics", [t for t in topics if t.startswith(self.name + "-")])
+            mine = [t for t in topics if t.startswith(self.name + "-")]
+            if mine:
+                self.kafka.manage("delete_topics", mine)
         except KafkaException:
             pass
 

@@ -6,7 +6,7 @@ import events
 import oracle
 import pytest
 import redis as redis_client
-from services import HOST, Redis, wait_for
+from services import HOST, Redis, free_port, wait_for
 
 PERSISTENCE = {
     "nothing": ["--appendonly", "no"],
@@ -252,7 +252,7 @@ def test_cluster_is_refused(rig):
     """A node of a Cluster is named as such; nothing is committed, so a plain Redis gets everything."""
     rig.up(count=2000)
     node = rig.stack._add(Redis(rig.folder / "node", options=["--cluster-enabled", "yes", "--cluster-require-full-coverage",
-                                                              "no"]))
+                                                              "no", "--cluster-port", free_port()]))
     node.client.execute_command("CLUSTER", "ADDSLOTSRANGE", 0, 8191)
     rig.fault("a node of a Redis Cluster in place of Redis")
     fleet = rig.fleet(env={"REDIS_PORT": str(node.port)})

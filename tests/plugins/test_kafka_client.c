@@ -456,7 +456,11 @@ static void test_source_pauses_and_seeks(void)
     }
     r->ops->pause(r->self, 0);
     read_until(r, 300);
-    CU_ASSERT_EQUAL(r->ops->seek(r->self, &back, &err), CHURN_OK);
+    int32_t sought = CHURN_RETRY; /* on a busy machine it can take more than one attempt, as the host knows */
+    for (int i = 0; i < 10 && sought == CHURN_RETRY; i++) {
+        sought = r->ops->seek(r->self, &back, &err);
+    }
+    CU_ASSERT_EQUAL(sought, CHURN_OK);
     r->next[0] = 10;
     read_until(r, 300 + 290);
     back.partition = 5;
