@@ -4,8 +4,13 @@
 #include <churn/ext/event_types.h>
 #include <churn/ext/metrics.h>
 #include <churn/ext/storage.h>
+#include <inttypes.h>
 #include <stdlib.h>
 #include <time.h>
+#define XXH_INLINE_ALL
+#include <xxhash.h>
+
+#define MAX_OWN_KEY 500 /* LMDB takes 511 */
 
 static const struct instance *instance_of(const churn_host *host)
 {
@@ -79,6 +84,17 @@ uint32_t host_profile_key(const struct pipeline *pipeline, churn_str customer_id
 {
     int len = snprintf(key, HOST_KEY_SIZE, "%s%.*s", pipeline->store_settings.key_prefix, (int)customer_id.len,
                        customer_id.ptr);
+    return (uint32_t)len;
+}
+
+uint32_t host_own_key(const char *what, const char *prefix, churn_str source, char *key)
+{
+    int len = snprintf(key, HOST_KEY_SIZE, PIPELINE_OWN_KEYS "%s:%s%.*s", what, prefix, (int)source.len, source.ptr);
+    if (len > MAX_OWN_KEY) { /* a file's name may be a long path */
+        XXH128_hash_t hash = XXH3_128bits(source.ptr, source.len);
+        len = snprintf(key, HOST_KEY_SIZE, PIPELINE_OWN_KEYS "%s:%s#%016" PRIx64 "%016" PRIx64, what, prefix,
+                       hash.high64, hash.low64);
+    }
     return (uint32_t)len;
 }
 

@@ -249,7 +249,7 @@ static bool take_event(struct worker *worker, const churn_record *record, const 
         worker->ask_again_ms = host_monotonic_ms() + ASK_AGAIN_MS;
         return true;
     }
-    if (verdict == CHURN_OK && worker->pipeline->store.loaded != NULL) {
+    if (verdict == CHURN_OK && worker_has_store(worker)) {
         verdict = count_event(worker, type, event, source, late, reject);
     }
     switch (verdict) {
@@ -328,7 +328,7 @@ static bool put_back(struct worker *worker, const churn_record *record, const st
         return out_of_memory(worker);
     }
     original.topic = worker->sources.items[source].topic;
-    if (letter->kind != 0 || letter_says(letter->reason, reject_reason_name(REJECT_BY_SINK))) {
+    if (letter->kind != 0 || str_equals(letter->reason, reject_reason_name(REJECT_BY_SINK))) {
         original.kind = letter->kind;
         original.severity = letter->severity;
         return offer_again(worker, record, &original);

@@ -15,6 +15,12 @@ struct text {
     bool failed;
 };
 
+/* True when `text` is `other`. */
+static inline bool str_equals(churn_str text, const char *other)
+{
+    return text.len == strlen(other) && memcmp(text.ptr, other, text.len) == 0;
+}
+
 void text_free(struct text *text);
 /* Makes room for `more` further bytes; false when memory ran out. */
 bool text_reserve(struct text *text, size_t more);

@@ -1,6 +1,7 @@
 #include "letter.h"
 
 #include "decimal.h"
+#include "json_text.h"
 #include "output.h"
 #include <json-c/json.h>
 #include <stdio.h>
@@ -146,7 +147,7 @@ static uint32_t severity_of(churn_str alert)
     churn_str name;
     json_tokener_free(tokener);
     if (json_object_is_type(object, json_type_object) && get_text(object, "severity", &name)) {
-        for (severity = CHURN_SEVERITY_CRITICAL; severity > 0 && !letter_says(name, output_severity_name(severity));) {
+        for (severity = CHURN_SEVERITY_CRITICAL; severity > 0 && !str_equals(name, output_severity_name(severity));) {
             severity--;
         }
     }
@@ -176,7 +177,7 @@ bool letter_read(struct letter *letter, const churn_record *record, bool envelop
     }
     letter->partition = (int32_t)partition;
     for (uint32_t bit = CHURN_RECORD_EVENT; kind.ptr != NULL && bit <= CHURN_RECORD_ALERT; bit <<= 1) {
-        letter->kind |= letter_says(kind, output_kind_name(bit)) ? bit : 0;
+        letter->kind |= str_equals(kind, output_kind_name(bit)) ? bit : 0;
     }
     letter->severity = letter->kind == CHURN_RECORD_ALERT ? severity_of(letter->value) : CHURN_SEVERITY_NONE;
     return true;

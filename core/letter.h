@@ -28,9 +28,4 @@ struct letter {
 bool letter_read(struct letter *letter, const churn_record *record, bool envelope, char *message, size_t size);
 void letter_free(struct letter *letter);
 
-static inline bool letter_says(churn_str text, const char *other)
-{
-    return text.len == strlen(other) && memcmp(text.ptr, other, text.len) == 0;
-}
-
 #endif

@@ -6,12 +6,9 @@
 #include <inttypes.h>
 #include <stdlib.h>
 #include <time.h>
-#define XXH_INLINE_ALL
-#include <xxhash.h>
 
 #define NOTHING (-1)
-#define ASK_AGAIN_MS 50 /* between questions whether writes are durable */
-#define MAX_OWN_KEY 500
+#define ASK_AGAIN_MS 50       /* between questions whether writes are durable */
 #define ANNOUNCED_AHEAD 20000 /* offsets, so that not every window has to wait for it */
 #define FLUSH_ID (PROGRESS_ID | UINT32_MAX)
 #define ALL_KINDS (CHURN_RECORD_EVENT | CHURN_RECORD_TRIGGER | CHURN_RECORD_ALERT | CHURN_RECORD_DEAD_LETTER)
@@ -29,11 +26,6 @@ static const churn_store_ops *store_of(const struct worker *worker)
 static const char *label_of(const struct worker *worker)
 {
     return worker->pipeline->source.label;
-}
-
-static bool has_store(const struct worker *worker)
-{
-    return worker->pipeline->store.loaded != NULL;
 }
 
 static struct partition *at(const struct worker *worker, uint32_t source)
@@ -160,28 +152,11 @@ bool progress_ready(const struct worker *worker)
     return true;
 }
 
-/* "churnd:checkpoint:…" or "churnd:letters:…" */
+/* "checkpoint" or "letters" of a partition. */
 static churn_str own_key(const struct worker *worker, uint32_t source, const char *what, char key[HOST_KEY_SIZE])
 {
-    const struct source_partition *s = &worker->sources.items[source];
-    const char *prefix = worker->pipeline->store_settings.key_prefix;
-    int len = snprintf(key, HOST_KEY_SIZE, "churnd:%s:%s%s/%d", what, prefix, s->topic, s->partition);
-    if (len > MAX_OWN_KEY) { /* a file's name may be a long path */
-        XXH128_hash_t hash = XXH3_128bits(s->topic, strlen(s->topic));
-        len = snprintf(key, HOST_KEY_SIZE, "churnd:%s:%s#%016" PRIx64 "%016" PRIx64 "/%d", what, prefix, hash.high64,
-                       hash.low64, s->partition);
-    }
-    return (churn_str){.ptr = key, .len = (uint32_t)len};
-}
-
-static churn_str checkpoint_key(const struct worker *worker, uint32_t source, char key[HOST_KEY_SIZE])
-{
-    return own_key(worker, source, "checkpoint", key);
-}
-
-static bool is_named(churn_str name, const char *text)
-{
-    return name.len == strlen(text) && memcmp(name.ptr, text, name.len) == 0;
+    churn_str name = sources_name(&worker->sources.items[source]);
+    return (churn_str){.ptr = key, .len = host_own_key(what, worker->pipeline->store_settings.key_prefix, name, key)};
 }
 
 /* False when the fields are no checkpoint. */
@@ -190,9 +165,9 @@ static bool read_checkpoint(const churn_pair *fields, uint32_t count, struct che
     int64_t version = 0;
     bool ok = true;
     for (uint32_t i = 0; i < count; i++) {
-        int64_t *into = is_named(fields[i].name, "offset") ? &ret->offset
-                        : is_named(fields[i].name, "_v")   ? &version
-                                                           : NULL;
+        int64_t *into = str_equals(fields[i].name, "offset") ? &ret->offset
+                        : str_equals(fields[i].name, "_v")   ? &version
+                                                             : NULL;
         ok =
             ok && (into == NULL || (decimal_parse_int64(fields[i].value.ptr, fields[i].value.len, into) && *into >= 0));
     }
@@ -220,7 +195,7 @@ static int32_t load_checkpoint(struct worker *worker, uint32_t source)
 {
     struct checkpoint_read read = {.found = {.offset = NOTHING}};
     char buffer[HOST_KEY_SIZE];
-    churn_str key = checkpoint_key(worker, source, buffer);
+    churn_str key = own_key(worker, source, "checkpoint", buffer);
     churn_error err = {.size = sizeof err};
     int32_t result = store_of(worker)->get(worker->session, key, on_checkpoint, &read, &err);
     if (result == CHURN_RETRY) {
@@ -240,7 +215,7 @@ static int32_t on_letters(void *ctx, churn_str key, const churn_pair *fields, ui
 {
     (void)key;
     for (uint32_t i = 0; i < count; i++) {
-        if (is_named(fields[i].name, "below")) {
+        if (str_equals(fields[i].name, "below")) {
             (void)decimal_parse_int64(fields[i].value.ptr, fields[i].value.len, ctx);
         }
     }
@@ -392,7 +367,7 @@ static int32_t choose_start(struct worker *worker, uint32_t source, int64_t *ret
     struct partition *p = at(worker, source);
     int64_t low = 0, start = p->position, checkpoint = p->stored.offset;
     bool replays = worker->pipeline->replay.from != REPLAY_OFF && !p->replayed;
-    int32_t result = has_store(worker) || replays ? ask_bounds(worker, source, &low, &p->end) : CHURN_OK;
+    int32_t result = worker_has_store(worker) || replays ? ask_bounds(worker, source, &low, &p->end) : CHURN_OK;
     if (result != CHURN_OK) {
         return result;
     }
@@ -401,7 +376,7 @@ static int32_t choose_start(struct worker *worker, uint32_t source, int64_t *ret
     } else if (checkpoint > p->end) {
         (void)fail_made_anew(worker, source, "the store has", checkpoint, p->end);
         return CHURN_FATAL;
-    } else if (has_store(worker) && checkpoint == NOTHING && p->committed >= 0) {
+    } else if (worker_has_store(worker) && checkpoint == NOTHING && p->committed >= 0) {
         start = begin_without_checkpoint(worker, source, low);
     } else if (checkpoint >= 0 && p->committed > checkpoint) {
         start = checkpoint;
@@ -435,8 +410,8 @@ static int32_t look_up(struct worker *worker, uint32_t source)
 {
     struct partition *p = at(worker, source);
     int64_t start = NOTHING;
-    int32_t result = has_store(worker) ? load_checkpoint(worker, source) : CHURN_OK;
-    if (result == CHURN_OK && has_store(worker) && worker->pipeline->redrive == NULL) {
+    int32_t result = worker_has_store(worker) ? load_checkpoint(worker, source) : CHURN_OK;
+    if (result == CHURN_OK && worker_has_store(worker) && worker->pipeline->redrive == NULL) {
         result = load_letters(worker, source);
     }
     if (result == CHURN_OK) {
@@ -484,7 +459,7 @@ bool progress_place(struct worker *worker)
     for (uint32_t i = 0; i < count_of(worker); i++) {
         if (at(worker, i)->place == PLACE_LOOK_UP) {
             bool busy = worker->progress.round != ROUND_NONE || session_is_writing(worker);
-            if (has_store(worker) && (worker->session == NULL || busy)) {
+            if (worker_has_store(worker) && (worker->session == NULL || busy)) {
                 continue;
             }
             if (look_up(worker, i) == CHURN_FATAL) {
@@ -517,7 +492,7 @@ bool progress_note_done(struct worker *worker, const struct window *window)
 /* What can be committed. */
 static int64_t committable(const struct worker *worker, const struct partition *p)
 {
-    return has_store(worker) ? p->durable : p->done;
+    return worker_has_store(worker) ? p->durable : p->done;
 }
 
 static bool is_due(const struct worker *worker, const struct partition *p)
@@ -527,7 +502,7 @@ static bool is_due(const struct worker *worker, const struct partition *p)
 
 static bool is_unstored(const struct worker *worker, const struct partition *p)
 {
-    return has_store(worker) && p->place != PLACE_NONE && p->done > p->durable;
+    return worker_has_store(worker) && p->place != PLACE_NONE && p->done > p->durable;
 }
 
 bool progress_settled(const struct worker *worker)
@@ -618,7 +593,7 @@ static bool put_checkpoint(struct worker *worker, uint32_t source)
     churn_error err = {.size = sizeof err};
     churn_pair field = {.name = {.ptr = "offset", .len = 6}, .value = {.ptr = number}};
     churn_put put = {.size = sizeof put,
-                     .key = checkpoint_key(worker, source, key),
+                     .key = own_key(worker, source, "checkpoint", key),
                      .fields = &field,
                      .count = 1,
                      .id = PROGRESS_ID | source,
@@ -743,7 +718,7 @@ static void continue_round(struct worker *worker)
 
 void progress_step(struct worker *worker, bool due)
 {
-    if (!has_store(worker)) {
+    if (!worker_has_store(worker)) {
         if (due) {
             tell_source(worker, false);
         }
@@ -775,7 +750,7 @@ bool progress_commit(struct worker *worker, int64_t limit_ms)
 {
     static const struct timespec nap = {.tv_nsec = 1000000};
     int64_t deadline = host_monotonic_ms() + limit_ms;
-    /* A window that could not be finished in time still waits for answers: what was durable before it is all there is. */
+    /* A window that could not be finished in time still waits for answers: only what was durable before it counts. */
     while (worker->session != NULL && !session_is_writing(worker) && !worker->store_went_back &&
            !progress_settled(worker) && host_monotonic_ms() < deadline) {
         worker->moved = false;

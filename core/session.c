@@ -27,10 +27,9 @@ void session_close(struct worker *worker)
     }
 }
 
-bool session_is_writing(const struct worker *worker)
+bool session_is_writing(struct worker *worker)
 {
-    const struct window *window =
-        worker->newest > worker->oldest ? &worker->windows[(worker->newest - 1) % MAX_WINDOWS] : NULL;
+    const struct window *window = window_filled(worker);
     return window != NULL && window->state == WINDOW_WRITING;
 }
 
@@ -40,7 +39,7 @@ void session_lose(struct worker *worker, const char *message)
     session_close(worker);
     worker->next_open_ms = host_monotonic_ms() + FIRST_OPEN_PAUSE_MS;
     if (session_is_writing(worker)) {
-        writer_session_lost(window_at(worker, worker->newest - 1));
+        writer_session_lost(window_filled(worker));
     }
 }
 

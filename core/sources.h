@@ -23,6 +23,13 @@ struct sources {
     uint32_t last;
 };
 
+/* "<topic>/<partition>" */
+static inline churn_str sources_name(const struct source_partition *source)
+{
+    static const uint32_t behind = sizeof "_m:" - 1;
+    return (churn_str){.ptr = source->mark_name.ptr + behind, .len = source->mark_name.len - behind};
+}
+
 /* The number of a partition, given at the first call for it; SOURCE_NONE when memory ran out. `topic` must be a pointer
  * that keeps its text as long as sources_find is called with it. */
 uint32_t sources_find(struct sources *sources, const char *topic, int32_t partition);

@@ -9,6 +9,7 @@
 
 #include "commands.h"
 #include "decimal.h"
+#include "host.h"
 #include "pipeline.h"
 #include "profile.h"
 #include <stdlib.h>
@@ -266,7 +267,7 @@ static int32_t take_checkpoint(void *ctx, churn_str key, const churn_pair *field
     int64_t *next = ctx;
     (void)key;
     for (uint32_t i = 0; i < count; i++) {
-        if (fields[i].name.len == 6 && memcmp(fields[i].name.ptr, "offset", 6) == 0 &&
+        if (str_equals(fields[i].name, "offset") &&
             !decimal_parse_int64(fields[i].value.ptr, fields[i].value.len, next)) {
             *next = 0;
         }
@@ -278,24 +279,16 @@ static int32_t take_checkpoint(void *ctx, churn_str key, const churn_pair *field
  * know. */
 static int32_t read_checkpoints(struct verify *v)
 {
-    struct text key = {0};
     int32_t result = CHURN_OK;
     for (uint32_t i = 0; i < v->reached_count * SIDES && result == CHURN_OK; i++) {
         struct reached *reached = &v->reached[i / SIDES];
         int64_t next = 0;
-        key.len = 0;
-        text_append_string(&key, PIPELINE_OWN_KEYS "checkpoint:");
-        text_append(&key, v->prefixes[i % SIDES].ptr, v->prefixes[i % SIDES].len);
-        text_append(&key, reached->source, reached->len);
-        if (key.failed) {
-            v->failed = true;
-            break;
-        }
-        result = v->ops->get(v->session, (churn_str){.ptr = key.bytes, .len = (uint32_t)key.len}, take_checkpoint,
-                             &next, &v->err);
+        char key[HOST_KEY_SIZE];
+        churn_str source = {.ptr = reached->source, .len = reached->len}, whole = {.ptr = key};
+        whole.len = host_own_key("checkpoint", v->prefixes[i % SIDES].ptr, source, key);
+        result = v->ops->get(v->session, whole, take_checkpoint, &next, &v->err);
         reached->next[i % SIDES] = next > reached->next[i % SIDES] ? next : reached->next[i % SIDES];
     }
-    text_free(&key);
     return result;
 }
 

@@ -35,11 +35,6 @@ static const churn_source_ops *ops_of(const struct worker *worker)
     return source_ops(&worker->pipeline->source);
 }
 
-static bool has_store(const struct worker *worker)
-{
-    return worker->pipeline->store.loaded != NULL;
-}
-
 static enum worker_order order_of(const struct worker *worker)
 {
     return (enum worker_order)atomic_load_explicit(&worker->order, memory_order_acquire);
@@ -61,7 +56,7 @@ static bool filling_has_room(struct worker *worker)
 
 static struct window *window_writing(struct worker *worker)
 {
-    struct window *window = worker->newest > worker->oldest ? window_at(worker, worker->newest - 1) : NULL;
+    struct window *window = window_filled(worker);
     bool writing = window != NULL && (window->state == WINDOW_WRITING || window->state == WINDOW_SETTING_ASIDE);
     return writing ? window : NULL;
 }
@@ -81,7 +76,7 @@ static bool turn_window(struct worker *worker)
     if (MUTANT("commit") && !progress_note_done(worker, full)) {
         return false;
     }
-    if (has_store(worker)) {
+    if (worker_has_store(worker)) {
         return writer_begin(worker, full);
     }
     full->state = WINDOW_EMITTING;
@@ -148,7 +143,7 @@ static void rewind_to_checkpoints(struct worker *worker)
 static bool move_on(struct worker *worker, bool source_idle, uint32_t timeout_ms)
 {
     struct window *writing;
-    if (has_store(worker) && !session_step(worker)) {
+    if (worker_has_store(worker) && !session_step(worker)) {
         return false;
     }
     if (worker->store_went_back) {
@@ -185,8 +180,8 @@ static bool move_on(struct worker *worker, bool source_idle, uint32_t timeout_ms
 static void nap(const struct worker *worker, int64_t round_began_ms)
 {
     struct timespec pause = {
-        .tv_nsec =
-            (worker->at_end || (has_store(worker) && worker->session == NULL) ? LONG_NAP_MS : NAP_MS) * 1000000L};
+        .tv_nsec = (worker->at_end || (worker_has_store(worker) && worker->session == NULL) ? LONG_NAP_MS : NAP_MS) *
+                   1000000L};
     if (!worker->moved && host_monotonic_ms() - round_began_ms < NAP_MS) {
         (void)nanosleep(&pause, NULL);
     }
@@ -329,7 +324,7 @@ static bool take_step(struct worker *worker, bool *ret_idle)
     }
     if (!progress_ready(worker)) {
         *ret_idle = true;
-        return poll_source(worker, 0, has_store(worker) && worker->session == NULL ? KEEP_ALIVE_MS : 0, &count);
+        return poll_source(worker, 0, worker_has_store(worker) && worker->session == NULL ? KEEP_ALIVE_MS : 0, &count);
     }
     if (!filling_has_room(worker)) {
         *ret_idle = false;

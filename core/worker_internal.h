@@ -103,6 +103,17 @@ static inline struct window *window_filling(struct worker *worker)
     return window_at(worker, worker->newest);
 }
 
+/* The one before it, or NULL when everything before it is done. */
+static inline struct window *window_filled(struct worker *worker)
+{
+    return worker->newest > worker->oldest ? window_at(worker, worker->newest - 1) : NULL;
+}
+
+static inline bool worker_has_store(const struct worker *worker)
+{
+    return worker->pipeline->store.loaded != NULL;
+}
+
 /* Marks the worker as failed and logs why; always false. */
 CHURN_PRINTF(2, 3) bool worker_fail(struct worker *worker, const char *format, ...);
 
@@ -150,7 +161,7 @@ bool session_check(struct worker *worker);
 void session_lose(struct worker *worker, const char *message);
 void session_close(struct worker *worker);
 /* True while a window is being written. */
-bool session_is_writing(const struct worker *worker);
+bool session_is_writing(struct worker *worker);
 
 /* emitter.c */
 /* Offers outputs to the sinks and takes their answers. */

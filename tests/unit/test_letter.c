@@ -1,6 +1,8 @@
 /* Dead letters, read back from headers and from lines of JSON, good ones and others. */
 #include "core/letter.h"
 
+#include "core/json_text.h"
+
 #include "check.h"
 #include <churn/event.h>
 
@@ -36,9 +38,9 @@ static void test_headers(void)
     CU_ASSERT(
         read_headers((const char *const[]){"other", "1", "churn.reason", "empty", "churn.detail", "d", "churn.topic",
                                            "t", "churn.partition", "3", "churn.offset", "77", NULL}));
-    CU_ASSERT(letter_says(letter.topic, "t") && letter.partition == 3 && letter.offset == 77 && letter.kind == 0);
-    CU_ASSERT(letter_says(letter.reason, "empty") && letter_says(letter.detail, "d"));
-    CU_ASSERT(letter_says(letter.key, "k") && letter_says(letter.value, "v"));
+    CU_ASSERT(str_equals(letter.topic, "t") && letter.partition == 3 && letter.offset == 77 && letter.kind == 0);
+    CU_ASSERT(str_equals(letter.reason, "empty") && str_equals(letter.detail, "d"));
+    CU_ASSERT(str_equals(letter.key, "k") && str_equals(letter.value, "v"));
     CU_ASSERT(
         read_headers((const char *const[]){"churn.reason", "rejected_by_sink", "churn.topic", "t", "churn.partition",
                                            "0", "churn.offset", "0", "churn.kind", "trigger", NULL}));
@@ -80,7 +82,7 @@ static void test_headers_that_are_not_enough(void)
 static void test_lines(void)
 {
     CU_ASSERT(read_line("{" PLACE ",\"key\":null,\"value\":\"a\\u0000b\\n\"}"));
-    CU_ASSERT(letter_says(letter.topic, "t") && letter.partition == 2 && letter.offset == 9);
+    CU_ASSERT(str_equals(letter.topic, "t") && letter.partition == 2 && letter.offset == 9);
     CU_ASSERT(letter.key.ptr == NULL && letter.value.len == 4 && memcmp(letter.value.ptr, "a\0b\n", 4) == 0);
     CU_ASSERT(read_line("{" PLACE ",\"key\":\"\",\"value\":null}"));
     CU_ASSERT(letter.key.ptr != NULL && letter.key.len == 0 && letter.value.ptr == NULL);
