@@ -16,6 +16,7 @@ It wants a build with --enable-faults (CHURN_BUILD_DIR) and reuses the services,
   12 topics that change  16 dead letters that fail        test_broker.py
   13 API                                                  test_api.py
   14 disk full  18 out of memory  19 clocks               test_machine.py
+  19 a password that changes                              test_store.py
   15 malformed events                                     test_process.py
   17 plugins that crash or hang                           ../integration/test_poison.py
   backpressure                                            test_backpressure.py

@@ -265,3 +265,27 @@ def test_cluster_is_refused(rig):
     fleet.env.clear()
     fleet.start()
     rig.finish(fleet)
+
+
+# --- Row 19: the password is changed ---
+
+
+def test_password_changed(rig):
+    """Who has the old one ends with an error that says so; with the new one everything goes on exactly."""
+    def with_password(settings):
+        settings["store"].update(username="churnd", password="${STORE_PASSWORD}")
+
+    rig.up(count=6000)
+    fleet = None
+    with rig.streaming():
+        for password in ("oats-1", "hay-2", "straw-3"):
+            rig.store.client.execute_command("ACL", "SETUSER", "churnd", "reset", "on", f">{password}", "~*", "&*", "+@all")
+            if fleet is not None:
+                rig.fault("the store's password changes")
+                rig.store.client.execute_command("CLIENT", "KILL", "USER", "churnd")
+                for member in fleet.members:
+                    assert member.wait(60) == 1
+                    assert "refuses the user name or the password" in member.err and "oats" not in member.err
+            fleet = rig.fleet(2, with_password, env={"STORE_PASSWORD": password})
+            rig.writes(300)
+    rig.finish(fleet)
