@@ -27,8 +27,8 @@ static void set_stored(struct worker *worker, struct window *window, struct delt
 {
     delta->state = DELTA_STORED;
     window->stored++;
-    metrics_add(worker->counters.applied, delta->event_count - delta->skipped);
-    metrics_add(worker->counters.already_counted, delta->skipped);
+    metrics_add_own(worker->counters.applied, delta->event_count - delta->skipped);
+    metrics_add_own(worker->counters.already_counted, delta->skipped);
 }
 
 /* Joins a delta to the profile that it is based on. */
@@ -91,19 +91,41 @@ static bool put_merged(struct worker *worker, struct window *window)
     return true;
 }
 
+/* Fetches what the deltas to come will need: each is found only by the one before. */
+static void look_ahead(const struct window *window, uint32_t i)
+{
+    static const uint32_t deltas_ahead = 12, customers_ahead = 8, profiles_ahead = 4;
+    if (i + deltas_ahead < window->delta_count) {
+        __builtin_prefetch(window->deltas[i + deltas_ahead]);
+    }
+    if (i + customers_ahead < window->delta_count) {
+        __builtin_prefetch(window->deltas[i + customers_ahead]->customer);
+    }
+    if (i + profiles_ahead < window->delta_count) {
+        const char *profile = (const char *)window->deltas[i + profiles_ahead]->customer->profile;
+        for (size_t line = 0; profile != NULL && line < 6; line++) {
+            __builtin_prefetch(profile + line * 64);
+        }
+    }
+}
+
 /* Everything that the window refused is safe in the dead letters. */
 static bool begin_to_write(struct worker *worker, struct window *window)
 {
     window->state = WINDOW_WRITING;
     for (uint32_t i = 0; i < window->delta_count; i++) {
         struct delta *delta = window->deltas[i];
+        look_ahead(window, i);
         if (delta->event_count == 0) { /* its only event was refused */
             set_stored(worker, window, delta);
         } else if (!merge(worker, window, delta)) {
             return false;
         }
+        if (delta->state == DELTA_MERGED && worker->session != NULL && !put(worker, window, i) && worker->failed) {
+            return false;
+        }
     }
-    return worker->session == NULL || put_merged(worker, window);
+    return true;
 }
 
 /* The store holds an older profile than it acknowledged, or none. True when reading must go back for it. */
@@ -153,7 +175,7 @@ static bool resolve_conflict(struct worker *worker, struct window *window, struc
                            worker->pipeline->store.label, (int)customer->id_len, customer->id, message);
     }
     stored->version = reply->version;
-    metrics_add(worker->counters.conflicts, 1);
+    metrics_add_own(worker->counters.conflicts, 1);
     if (went_back(worker, customer, stored->version)) {
         worker->store_went_back = true;
         profile_free(stored, registry_of(worker));
@@ -170,9 +192,9 @@ bool writer_take_reply(struct worker *worker, struct window *window, const churn
     FAILPOINT("mid_pipeline");
     switch (reply->result == CHURN_RETRY && MUTANT("replies") ? CHURN_OK : reply->result) {
     case CHURN_OK:
-        metrics_add(worker->counters.puts, 1);
+        metrics_add_own(worker->counters.puts, 1);
         if (profile->version == 0) {
-            metrics_add(worker->counters.created, 1);
+            metrics_add_own(worker->counters.created, 1);
         }
         profile_saved(profile);
         worker->retry_pause_ms = 0;

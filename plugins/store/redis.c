@@ -1,8 +1,9 @@
 /*
  * The Redis store: profiles as hashes on a Redis server (7.0 is tested; 4.0 and later have the commands).
  *
- * A put is one call of a script that compares the version and writes, on one key; a window of puts is one pipeline. The
- * session writes the protocol itself and reads it with hiredis' parser, with both directions open at the same time, so
+ * A put compares the version and writes, in a script; puts that follow each other share a call of it, and a window of
+ * calls is one pipeline, which is on its way while the rest of the window is still being made. The session writes the
+ * protocol itself and reads it with hiredis' parser, with both directions open at the same time, so
  * a pipeline of any size cannot block on full socket buffers. Replies come in the order of the commands. After an error
  * of the connection a late reply could answer the wrong command, so a broken session is never used again.
  */
@@ -22,21 +23,34 @@
 #define SHA_LEN 40
 #define ARG_ROOM 25 /* bytes around an argument of a command: `$`, its length, two line ends */
 #define RECEIVE_SIZE (64 * 1024)
+#define BATCH_PUTS 32           /* in one call: more save little, and hold up other clients */
+#define BATCH_BYTES (64 * 1024) /* … fewer when they are large */
+#define SEND_BYTES (64 * 1024)  /* what is worth a system call before anybody waits */
 #define CLUSTER_SLOTS 16384
 #define CLUSTER_TEXT "Redis at %s is a node of a Redis Cluster, which this version does not support"
 #define REPLICAS_WAIT "200" /* ms that one WAIT may hold up the connection */
 
-/* KEYS[1]; ARGV: expected version, ttl in ms (0: none), then name, value, … with _v among them.
- * 1: written; else what is stored. A script that fails is not rolled back, hence
- * all checks come first. HSET takes what Lua can unpack, in one call for any profile of less than 2,000 fields; what
- * follows a first write is refused neither for memory nor for its type. */
-static const char put_script[] = "local v = redis.call('HGET', KEYS[1], '_v') "
-                                 "if (v or '0') ~= ARGV[1] then return redis.call('HGETALL', KEYS[1]) end "
-                                 "for i = 3, #ARGV, 4000 do "
-                                 "redis.call('HSET', KEYS[1], unpack(ARGV, i, math.min(i + 3999, #ARGV))) end "
-                                 "if ARGV[2] ~= '0' then redis.call('PEXPIRE', KEYS[1], ARGV[2]) "
-                                 "elseif v then redis.call('PERSIST', KEYS[1]) end "
-                                 "return 1";
+/* KEYS; ARGV[1]: for each key a MessagePack array of its expected version, ttl in ms ("0": none), then name, value, …
+ * with _v among them. MessagePack, because Redis parses it at less cost than arguments. The reply has for each key: 1:
+ * written; what is stored; or an error. A script is not rolled back, hence a key's checks come before its first write.
+ * HSET takes what Lua can unpack, in one call for any profile of less than 2,000 fields; what follows a first write is
+ * refused neither for memory nor for its type. */
+static const char put_script[] =
+    "local r, call = {}, redis.pcall "
+    "for k, f in ipairs(cmsgpack.unpack(ARGV[1])) do "
+    "local key = KEYS[k] "
+    "local v = call('HGET', key, '_v') "
+    "if (v or '0') ~= f[1] then r[k] = call('HGETALL', key) "
+    "else "
+    "local done "
+    "for i = 3, #f, 4000 do "
+    "done = call('HSET', key, unpack(f, i, math.min(i + 3999, #f))) "
+    "if type(done) == 'table' then break end end "
+    "if type(done) ~= 'table' then "
+    "if f[2] ~= '0' then done = call('PEXPIRE', key, f[2]) elseif v then done = call('PERSIST', key) end end "
+    "r[k] = type(done) == 'table' and done or 1 "
+    "end end "
+    "return r";
 
 /* KEYS[1]; ARGV: ttl in ms (0: none), then name, value, … In a script, so that nobody reads half of it. */
 static const char write_script[] = "redis.call('DEL', KEYS[1]) "
@@ -104,9 +118,10 @@ struct pending {
     uint64_t key_at; /* PENDING_PUT: where its key is, counted from the session's beginning */
     uint32_t key_len;
     enum pending_kind kind;
+    uint32_t batch; /* PENDING_PUT that is the first of a call: the number of its puts */
 };
 
-/* What the replies handed out last point to. */
+/* What the answers handed out last point to. */
 struct held {
     redisReply *reply;
     void *memory; /* pairs or a message */
@@ -124,10 +139,17 @@ struct session {
     size_t head;
     size_t pending_count;
     size_t pending_room;
-    char *keys; /* of pending puts, for messages; keys[0] is at position keys_base */
+    char *keys; /* of pending puts; keys[0] is at position keys_base */
     size_t keys_len;
     size_t keys_room;
     uint64_t keys_base;
+    char *batch; /* MessagePack of the newest puts, which are not among the commands yet */
+    size_t batch_len;
+    size_t batch_room;
+    uint32_t batch_count; /* their number: the last ones pending */
+    redisReply *answer;   /* to a call whose puts are not all answered; NULL: none */
+    uint32_t answer_count;
+    uint32_t answer_at; /* the next one */
     struct held *held;
     size_t held_count;
     size_t held_room;
@@ -271,7 +293,12 @@ static churn_str text_arg(const char *text)
 
 static churn_str number_arg(char buffer[21], uint64_t n)
 {
-    return (churn_str){.ptr = buffer, .len = (uint32_t)snprintf(buffer, 21, "%" PRIu64, n)};
+    char *first = buffer + 21;
+    do {
+        *--first = (char)('0' + n % 10);
+        n /= 10;
+    } while (n > 0);
+    return (churn_str){.ptr = first, .len = (uint32_t)(buffer + 21 - first)};
 }
 
 static size_t pairs_room(const churn_pair *pairs, uint32_t count)
@@ -290,6 +317,38 @@ static char *write_pairs(char *at, const churn_pair *pairs, uint32_t count)
         at = write_arg(at, pairs[i].value);
     }
     return at;
+}
+
+/* --- Writing MessagePack (its specification, "Formats") --- */
+
+#define PACK_ROOM 5 /* bytes before a string or an array */
+
+static char *write_big_endian(char *at, uint32_t n, unsigned bytes)
+{
+    while (bytes > 0) {
+        *at++ = (char)(n >> --bytes * 8);
+    }
+    return at;
+}
+
+/* The head of an array or a string: `fix` for up to `fix_max`, else `wide` and the number in 16 or 32 bits. */
+static char *pack_head(char *at, uint32_t n, unsigned fix, uint32_t fix_max, unsigned wide)
+{
+    if (n <= fix_max) {
+        *at++ = (char)(fix | n);
+        return at;
+    }
+    *at++ = (char)(n <= UINT16_MAX ? wide : wide + 1);
+    return write_big_endian(at, n, n <= UINT16_MAX ? 2 : 4);
+}
+
+static char *pack_text(char *at, churn_str text)
+{
+    at = pack_head(at, text.len, 0xa0, 31, 0xda);
+    if (text.len > 0) {
+        memcpy(at, text.ptr, text.len);
+    }
+    return at + text.len;
 }
 
 /* Room for `bytes` more of commands, or NULL. What is sent already is dropped when that is cheap. */
@@ -333,6 +392,11 @@ static void compact_pending(struct session *s)
     s->keys_len = 0;
 }
 
+static churn_str pending_key(const struct session *s, const struct pending *put)
+{
+    return (churn_str){.ptr = s->keys + (put->key_at - s->keys_base), .len = put->key_len};
+}
+
 /* Notes that a reply will come; to be called before the command is added, for it may run out of memory. */
 static bool expect(struct session *s, enum pending_kind kind, uint64_t id, churn_str key)
 {
@@ -355,6 +419,45 @@ static bool expect(struct session *s, enum pending_kind kind, uint64_t id, churn
     return true;
 }
 
+/* Makes a call of the newest puts. False when memory ran out. */
+static bool seal_batch(struct session *s)
+{
+    uint32_t count = s->batch_count;
+    const struct pending *puts = s->pending + s->pending_count - count;
+    size_t bytes = (size_t)(count + 5) * ARG_ROOM + SHA_LEN + PACK_ROOM + s->batch_len;
+    char *at;
+    if (count == 0) {
+        return true;
+    }
+    for (uint32_t i = 0; i < count; i++) {
+        bytes += puts[i].key_len;
+    }
+    at = reserve_out(s, bytes);
+    if (at == NULL) {
+        return false;
+    }
+    char number[21], head[PACK_ROOM];
+    size_t head_len = (size_t)(pack_head(head, count, 0x90, 15, 0xdc) - head);
+    at = write_count(at, '*', 4 + (uint64_t)count);
+    at = write_arg(at, text_arg("EVALSHA"));
+    at = write_arg(at, (churn_str){.ptr = s->sha, .len = SHA_LEN});
+    at = write_arg(at, number_arg(number, count));
+    for (uint32_t i = 0; i < count; i++) {
+        at = write_arg(at, pending_key(s, &puts[i]));
+    }
+    at = write_count(at, '$', head_len + s->batch_len);
+    memcpy(at, head, head_len);
+    memcpy(at + head_len, s->batch, s->batch_len);
+    at += head_len + s->batch_len;
+    *at++ = '\r';
+    *at++ = '\n';
+    s->out_len = (size_t)(at - s->out);
+    s->pending[s->pending_count - count].batch = count;
+    s->batch_count = 0;
+    s->batch_len = 0;
+    return true;
+}
+
 /* Queues a whole command. */
 static bool queue(struct session *s, enum pending_kind kind, uint64_t id, const churn_str *args, uint32_t count)
 {
@@ -363,7 +466,7 @@ static bool queue(struct session *s, enum pending_kind kind, uint64_t id, const 
     for (uint32_t i = 0; i < count; i++) {
         bytes += args[i].len + (size_t)ARG_ROOM;
     }
-    at = reserve_out(s, bytes);
+    at = seal_batch(s) ? reserve_out(s, bytes) : NULL;
     if (at == NULL || !expect(s, kind, id, (churn_str){0})) {
         return false;
     }
@@ -432,6 +535,9 @@ static int32_t exchange(struct session *s, int64_t wait_ms)
 {
     struct pollfd socket = {.fd = s->connection->fd, .events = POLLIN};
     int64_t patience;
+    if (!seal_batch(s)) {
+        return break_session(s, "out of memory");
+    }
     if (!s->waiting) {
         s->waiting = true;
         s->progress_ms = now(s);
@@ -577,10 +683,9 @@ static bool split_version(churn_pair *pairs, uint32_t *count, uint64_t *ret)
     return *count == 0; /* nothing stored */
 }
 
-/* Answers a put with a message of its own; takes over `reply`. */
-CHURN_PRINTF(5, 6)
-static void answer_message(struct session *s, redisReply *reply, churn_put_reply *answer, int32_t result,
-                           const char *format, ...)
+/* Answers a put or a flush with a message of its own. */
+CHURN_PRINTF(4, 5)
+static void answer_message(struct session *s, churn_put_reply *answer, int32_t result, const char *format, ...)
 {
     char *message = malloc(CHURN_ERROR_MESSAGE_SIZE);
     va_list args;
@@ -590,25 +695,24 @@ static void answer_message(struct session *s, redisReply *reply, churn_put_reply
         va_end(args);
     }
     answer->result = result;
-    answer->message = hold(s, reply, message) && message != NULL ? message : "out of memory";
+    answer->message = hold(s, NULL, message) && message != NULL ? message : "out of memory";
 }
 
-/* The stored version is another one; takes over `reply`. */
-static void answer_conflict(struct session *s, redisReply *reply, churn_str key, churn_put_reply *answer)
+/* The stored version is another one. */
+static void answer_conflict(struct session *s, const redisReply *reply, churn_str key, churn_put_reply *answer)
 {
     uint32_t count = 0;
     uint64_t version = 0;
     churn_pair *pairs = pairs_of(reply, &count);
     bool valid = pairs != NULL && split_version(pairs, &count, &version);
-    if (!hold(s, reply, pairs) || pairs == NULL) {
+    if (!hold(s, NULL, pairs) || pairs == NULL) {
         answer->result = CHURN_RETRY;
         answer->message = "out of memory";
         return;
     }
     if (!valid) {
-        answer_message(s, NULL, answer, CHURN_FATAL,
-                       "the hash %.*s on Redis at %s has no version that can be read (_v)", (int)key.len, key.ptr,
-                       s->store->where);
+        answer_message(s, answer, CHURN_FATAL, "the hash %.*s on Redis at %s has no version that can be read (_v)",
+                       (int)key.len, key.ptr, s->store->where);
         return;
     }
     answer->result = CHURN_CONFLICT;
@@ -617,29 +721,28 @@ static void answer_conflict(struct session *s, redisReply *reply, churn_str key,
     answer->count = count;
 }
 
-/* Redis refused a put; takes over `reply`. False when the session is broken by it. */
-static bool answer_error(struct session *s, redisReply *reply, churn_str key, churn_put_reply *answer)
+/* Redis refused a put. False when the session is broken by it. */
+static bool answer_error(struct session *s, const redisReply *reply, churn_str key, churn_put_reply *answer)
 {
     char message[CHURN_ERROR_MESSAGE_SIZE];
     enum verdict verdict = judge(reply->str);
     explain(s, reply->str, key, message, sizeof message);
     if (verdict == VERDICT_BREAK) {
         (void)break_session(s, "%s", message);
-        freeReplyObject(reply);
         return false;
     }
     if (verdict == VERDICT_RELOAD && !s->script_sent) {
         s->script_sent = queue_script(s);
     }
-    answer_message(s, reply, answer, verdict == VERDICT_FATAL || verdict == VERDICT_CLUSTER ? CHURN_FATAL : CHURN_RETRY,
-                   "%s", message);
+    answer_message(s, answer, verdict == VERDICT_FATAL || verdict == VERDICT_CLUSTER ? CHURN_FATAL : CHURN_RETRY, "%s",
+                   message);
     return true;
 }
 
 /* Turns the reply to a put into its answer. False when the session is broken by it. */
-static bool answer_put(struct session *s, const struct pending *put, redisReply *reply, churn_put_reply *answer)
+static bool answer_put(struct session *s, const struct pending *put, const redisReply *reply, churn_put_reply *answer)
 {
-    churn_str key = {.ptr = s->keys + (put->key_at - s->keys_base), .len = put->key_len};
+    churn_str key = pending_key(s, put);
     *answer = (churn_put_reply){.size = sizeof *answer, .id = put->id, .result = CHURN_OK};
     switch (reply->type) {
     case REDIS_REPLY_ERROR:
@@ -648,13 +751,44 @@ static bool answer_put(struct session *s, const struct pending *put, redisReply 
         answer_conflict(s, reply, key, answer);
         return true;
     case REDIS_REPLY_INTEGER:
-        freeReplyObject(reply);
         return true;
     default:
+        (void)break_session(s, "Redis at %s gave an unexpected answer", s->store->where);
+        return false;
+    }
+}
+
+/* Answers the next put of the call that `s->answer` is the reply to; what refused the whole call refused each of them.
+ * False when the session is broken by it. */
+static bool answer_next(struct session *s, churn_put_reply *answer)
+{
+    const redisReply *whole = s->answer;
+    struct pending put = take_pending(s);
+    bool ok = answer_put(s, &put, whole->type == REDIS_REPLY_ARRAY ? whole->element[s->answer_at] : whole, answer);
+    s->answer_at++;
+    if (s->answer_at == s->answer_count || !ok) {
+        s->answer = NULL;
+        if (!hold(s, (redisReply *)whole, NULL)) {
+            (void)break_session(s, "out of memory");
+            return false;
+        }
+    }
+    return ok;
+}
+
+/* Takes the reply to a call; takes it over. False when the session is broken by it. */
+static bool begin_answers(struct session *s, redisReply *reply)
+{
+    uint32_t count = s->pending[s->head].batch;
+    if (reply->type != REDIS_REPLY_ERROR && (reply->type != REDIS_REPLY_ARRAY || reply->elements != count)) {
         freeReplyObject(reply);
         (void)break_session(s, "Redis at %s gave an unexpected answer", s->store->where);
         return false;
     }
+    s->answer = reply;
+    s->answer_count = count;
+    s->answer_at = 0;
+    return true;
 }
 
 /* Turns the reply to WAIT into the answer to a flush; takes over `reply`. */
@@ -664,15 +798,32 @@ static void answer_flush(struct session *s, uint64_t id, redisReply *reply, chur
     *answer = (churn_put_reply){.size = sizeof *answer, .id = id, .result = CHURN_OK};
     if (reply->type == REDIS_REPLY_ERROR) {
         bool fatal = judge(reply->str) == VERDICT_FATAL;
-        answer_message(s, reply, answer, fatal ? CHURN_FATAL : CHURN_RETRY, "Redis at %s: WAIT: %s", store->where,
-                       reply->str);
+        answer_message(s, answer, fatal ? CHURN_FATAL : CHURN_RETRY, "Redis at %s: WAIT: %s", store->where, reply->str);
     } else if (reply->type == REDIS_REPLY_INTEGER && reply->integer < store->replicas) {
-        answer_message(s, reply, answer, CHURN_RETRY,
+        answer_message(s, answer, CHURN_RETRY,
                        "%lld of the %" PRId64 " replicas that `replicas` asks for have what Redis at %s acknowledged",
                        reply->integer, store->replicas, store->where);
-    } else {
-        freeReplyObject(reply);
     }
+    freeReplyObject(reply);
+}
+
+/* Takes the next reply. False when there is none, or the session is broken by it. */
+static bool take_reply(struct session *s, churn_put_reply *replies, uint32_t *count)
+{
+    redisReply *reply = next_reply(s);
+    if (reply == NULL) {
+        return false;
+    }
+    if (s->pending[s->head].kind == PENDING_PUT) {
+        return begin_answers(s, reply);
+    }
+    struct pending pending = take_pending(s);
+    if (pending.kind == PENDING_SCRIPT) {
+        script_loaded(s, reply);
+    } else {
+        answer_flush(s, pending.id, reply, &replies[(*count)++]);
+    }
+    return true;
 }
 
 /* Answers puts from what has been read. */
@@ -680,20 +831,14 @@ static uint32_t collect(struct session *s, churn_put_reply *replies, uint32_t ma
 {
     uint32_t count = 0;
     while (count < max) {
-        redisReply *reply = next_reply(s);
-        struct pending pending;
-        if (reply == NULL) {
+        if (s->answer == NULL && !take_reply(s, replies, &count)) {
             break;
         }
-        pending = take_pending(s);
-        if (pending.kind == PENDING_SCRIPT) {
-            script_loaded(s, reply);
-        } else if (pending.kind == PENDING_FLUSH) {
-            answer_flush(s, pending.id, reply, &replies[count++]);
-        } else if (answer_put(s, &pending, reply, &replies[count])) {
+        if (s->answer != NULL) {
+            if (!answer_next(s, &replies[count])) {
+                break;
+            }
             count++;
-        } else {
-            break;
         }
         if (s->pending_count == 0) {
             s->keys_base += s->keys_len;
@@ -901,7 +1046,8 @@ static bool queue_write(struct session *s, const churn_hash *hash)
 {
     const churn_str script = text_arg(write_script);
     char number[21], *at;
-    at = reserve_out(s, (size_t)6 * ARG_ROOM + 16 + script.len + hash->key.len + pairs_room(hash->fields, hash->count));
+    size_t bytes = (size_t)6 * ARG_ROOM + 16 + script.len + hash->key.len + pairs_room(hash->fields, hash->count);
+    at = seal_batch(s) ? reserve_out(s, bytes) : NULL;
     if (at == NULL || !expect(s, PENDING_CALL, 0, (churn_str){0})) {
         return false;
     }
@@ -948,29 +1094,53 @@ static int32_t redis_write(void *session, const churn_hash *hashes, uint32_t cou
 
 /* --- Puts --- */
 
+/* Adds a put to the newest ones; false when memory ran out. */
+static bool pack_put(struct session *s, const churn_put *put)
+{
+    size_t bytes = PACK_ROOM + 4 * (size_t)(PACK_ROOM + 21);
+    void *memory = s->batch;
+    char number[21], *at;
+    bool ok;
+    for (uint32_t i = 0; i < put->count; i++) {
+        bytes += (size_t)put->fields[i].name.len + put->fields[i].value.len + (size_t)2 * PACK_ROOM;
+    }
+    ok = grow(&memory, &s->batch_room, s->batch_len + bytes, 1);
+    s->batch = memory;
+    if (!ok || !expect(s, PENDING_PUT, put->id, put->key)) {
+        return false;
+    }
+    at = pack_head(s->batch + s->batch_len, 4 + 2 * put->count, 0x90, 15, 0xdc);
+    at = pack_text(at, number_arg(number, put->expected_version));
+    at = pack_text(at, number_arg(number, put->ttl_ms > 0 ? (uint64_t)put->ttl_ms : 0));
+    at = pack_text(at, text_arg("_v"));
+    at = pack_text(at, number_arg(number, put->expected_version + 1));
+    for (uint32_t i = 0; i < put->count; i++) {
+        at = pack_text(at, put->fields[i].name);
+        at = pack_text(at, put->fields[i].value);
+    }
+    s->batch_len = (size_t)(at - s->batch);
+    s->batch_count++;
+    return true;
+}
+
 static int32_t redis_put(void *session, const churn_put *put, churn_error *err)
 {
     struct session *s = session;
-    churn_pair version = {.name = text_arg("_v")};
-    char expected[21], next[21], ttl[21], *at;
     release_held(s);
     if (s->broken[0] != '\0') {
         return fail_broken(s, err);
     }
-    at = reserve_out(s, (size_t)10 * ARG_ROOM + SHA_LEN + 64 + put->key.len + pairs_room(put->fields, put->count));
-    if (at == NULL || !expect(s, PENDING_PUT, put->id, put->key)) {
+    if (!pack_put(s, put)) {
         return fail_memory(err);
     }
-    version.value = number_arg(next, put->expected_version + 1);
-    at = write_count(at, '*', 8 + (uint64_t)2 * put->count);
-    at = write_arg(at, text_arg("EVALSHA"));
-    at = write_arg(at, (churn_str){.ptr = s->sha, .len = SHA_LEN});
-    at = write_arg(at, text_arg("1"));
-    at = write_arg(at, put->key);
-    at = write_arg(at, number_arg(expected, put->expected_version));
-    at = write_arg(at, number_arg(ttl, put->ttl_ms > 0 ? (uint64_t)put->ttl_ms : 0));
-    at = write_pairs(at, &version, 1);
-    s->out_len = (size_t)(write_pairs(at, put->fields, put->count) - s->out);
+    if (s->batch_count == BATCH_PUTS || s->batch_len >= BATCH_BYTES) {
+        if (!seal_batch(s)) {
+            return fail_memory(err);
+        }
+        if (s->out_len - s->out_sent >= SEND_BYTES) {
+            (void)send_out(s); /* what fails here fails in `exchange` too, which says so */
+        }
+    }
     return CHURN_OK;
 }
 
@@ -1315,7 +1485,9 @@ static void redis_close(void *session)
     if (s->connection != NULL) {
         redisFree(s->connection);
     }
+    freeReplyObject(s->answer);
     free(s->out);
+    free(s->batch);
     free(s->pending);
     free(s->keys);
     free(s->held);

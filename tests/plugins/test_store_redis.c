@@ -746,20 +746,39 @@ static void options_are_checked(void)
     close_store();
 }
 
-/* --- A scripted server: a proper beginning, then one fixed text for each put, then the end of the connection --- */
+/* --- A scripted server: a proper beginning, then fixed texts for the calls of puts, then the end of the connection ---
+ */
 
 struct script {
     int listener;
+    bool whole;                 /* each text answers a call, not one of its puts */
     const char *const *answers; /* NULL-terminated */
+    char text[4096];
 };
 
-static const char *answer_to(const redisReply *command, const char *const **answers)
+/* Of a call of puts: an array of as many of the fixed texts as it has puts. */
+static const char *answer_call(struct script *script, const redisReply *command)
+{
+    long puts = strtol(command->element[2]->str, NULL, 10);
+    if (script->whole || *script->answers == NULL) {
+        return *script->answers != NULL ? *script->answers++ : NULL;
+    }
+    (void)snprintf(script->text, sizeof script->text, "*%ld\r\n", puts);
+    for (long i = 0; i < puts && *script->answers != NULL; i++) {
+        (void)strcat(script->text, *script->answers++);
+    }
+    return script->text;
+}
+
+static const char *answer_to(struct script *script, const redisReply *command)
 {
     const char *name = command->element[0]->str;
     if (strcmp(name, "SCRIPT") == 0) {
         return "$40\r\n0123456789012345678901234567890123456789\r\n";
     }
-    return strcmp(name, "EVALSHA") == 0 ? *(*answers)++ : strcmp(name, "INFO") == 0 ? "$0\r\n\r\n" : "+OK\r\n";
+    return strcmp(name, "EVALSHA") == 0 ? answer_call(script, command)
+           : strcmp(name, "INFO") == 0  ? "$0\r\n\r\n"
+                                        : "+OK\r\n";
 }
 
 static void *serve(void *arg)
@@ -774,7 +793,7 @@ static void *serve(void *arg)
         redisReply *command = NULL;
         (void)redisReaderFeed(reader, buffer, (size_t)n);
         while (open && redisReaderGetReply(reader, (void **)&command) == REDIS_OK && command != NULL) {
-            const char *answer = answer_to(command, &script->answers);
+            const char *answer = answer_to(script, command);
             open = answer != NULL && send(fd, answer, strlen(answer), MSG_NOSIGNAL) > 0;
             freeReplyObject(command);
         }
@@ -784,10 +803,10 @@ static void *serve(void *arg)
     return NULL;
 }
 
-/* Puts `count` times against the scripted answers; the results as one letter each: o c r f, and R for the session. */
-static void check_script(const char *const *answers, const char *expected)
+/* Puts against the scripted answers; the results as one letter each: o c r f, R for the session, and - after it. */
+static void check_script(const char *const *answers, bool whole, const char *expected)
 {
-    struct script script = {.answers = answers};
+    struct script script = {.answers = answers, .whole = whole};
     char real_port[16], got[32] = "";
     size_t puts = strlen(expected);
     pthread_t thread;
@@ -810,6 +829,7 @@ static void check_script(const char *const *answers, const char *expected)
                  : reply.result == CHURN_RETRY    ? 'r'
                                                   : 'f';
         if (result != CHURN_OK) {
+            memset(got + i + 1, '-', puts - i - 1); /* never answered */
             break;
         }
     }
@@ -838,14 +858,28 @@ static void odd_answers(void)
     static const char *const loading[] = {":1\r\n", "-LOADING Redis is loading\r\n", ":1\r\n", NULL};
     static const char *const garbage[] = {":1\r\n", "hello\r\n", NULL};
     static const char *const cut[] = {":1\r\n", "*2\r\n$2\r\n_v\r\n$5\r\n12", NULL};
-    static const char *const twice[] = {":1\r\n:1\r\n:1\r\n", NULL};
     static const char *const status[] = {"+OK\r\n", NULL};
-    check_script(errors, "rffrfroccrR");
-    check_script(loading, "oR");
-    check_script(garbage, "oR");
-    check_script(cut, "oR");
-    check_script(twice, "ooo");
-    check_script(status, "R");
+    check_script(errors, false, "rffrfroccr");
+    check_script(loading, false, "oR-");
+    check_script(garbage, false, "R-");
+    check_script(cut, false, "R-");
+    check_script(status, false, "R");
+}
+
+static void odd_answers_to_calls(void)
+{
+    static const char *const moved[] = {"-MOVED 5 127.0.0.1:7\r\n", NULL};
+    static const char *const misconf[] = {"-MISCONF cannot save\r\n", NULL};
+    static const char *const loading[] = {"-LOADING Redis is loading\r\n", NULL};
+    static const char *const number[] = {":1\r\n", NULL};
+    static const char *const fewer[] = {"*2\r\n:1\r\n:1\r\n", NULL};
+    static const char *const more[] = {"*4\r\n:1\r\n:1\r\n:1\r\n:1\r\n", NULL};
+    check_script(moved, true, "fff");
+    check_script(misconf, true, "rrr");
+    check_script(loading, true, "R--");
+    check_script(number, true, "R");
+    check_script(fewer, true, "R--");
+    check_script(more, true, "R--");
 }
 
 static void nothing_is_left_open(void)
@@ -879,6 +913,7 @@ int main(void)
                            TEST(passwords),
                            TEST(options_are_checked),
                            TEST(odd_answers),
+                           TEST(odd_answers_to_calls),
                            TEST(nothing_is_left_open),
                            CU_TEST_INFO_NULL};
     const char *tmp = getenv("TMPDIR");
