@@ -3,26 +3,32 @@
 #define CACHE_H
 
 #include "profile.h"
-#define HASH_NONFATAL_OOM 1
-#include <uthash.h>
 
 struct delta;
 
 struct customer {
-    UT_hash_handle hh;
     struct customer *prev, *next; /* in the order in which they are looked at for eviction */
+    size_t bytes;                 /* that the cache counts for it */
     struct profile *profile;      /* NULL: not known, the store may have one */
     struct delta *writing;        /* what the window being written adds; NULL: nothing */
     struct delta *filling;        /* what the window being filled adds */
-    size_t bytes;                 /* that the cache counts for it */
-    bool used;                    /* since it was last looked at */
+    uint32_t hash;                /* of the id */
     uint32_t id_len;
+    bool used; /* since it was last looked at */
     char id[];
 };
 
+struct cache_slot {
+    struct customer *customer; /* NULL: free */
+    uint32_t hash;             /* the customer's, so that others are passed over unseen */
+};
+
+/* A hash table with linear probing: one look at memory for the slot, one for the customer. */
 struct cache {
     const struct registry *registry;
-    struct customer *by_id;
+    struct cache_slot *slots;
+    uint32_t mask;  /* slots - 1, or 0 without any */
+    uint32_t count; /* customers */
     struct customer *queue;
     size_t bytes, limit;
 };
@@ -30,6 +36,9 @@ struct cache {
 /* The customer, added with an unknown profile if it is new; NULL when memory ran out. Valid until cache_trim or
  * cache_free. */
 struct customer *cache_get(struct cache *cache, churn_str id);
+/* A hint that cache_get will be called for `id`: fetches its slot, and once that is there (`slot_is_near`: a second
+ * hint, some records later) the customer. */
+void cache_prefetch(const struct cache *cache, churn_str id, bool slot_is_near);
 /* Takes ownership of `profile` (NULL: unknown) in place of the one it had. */
 void cache_set_profile(struct cache *cache, struct customer *customer, struct profile *profile);
 /* Forgets customers that no window needs, least recently used ones first (second chance), until the bound holds. */

@@ -40,8 +40,8 @@ static bool dead_letter(struct worker *worker, const churn_record *record, const
                         const struct reject *reject)
 {
     uint32_t source = sources_find(&worker->sources, record->topic, record->partition);
-    metrics_add(worker->counters.dead_letters, 1);
-    metrics_add(worker->counters.reasons[reject->reason], 1);
+    metrics_add_own(worker->counters.dead_letters, 1);
+    metrics_add_own(worker->counters.reasons[reject->reason], 1);
     bool replayed = late == LATE_DOUBTED || progress_is_replayed(worker, source, record->offset);
     if ((progress_muted(worker, source, record->offset) & CHURN_RECORD_DEAD_LETTER) != 0) {
         return true;
@@ -57,8 +57,8 @@ bool intake_refused(struct worker *worker, struct window *window, const churn_re
                     const struct reject *reject)
 {
     churn_record record = *output; /* adding an output may move it */
-    metrics_add(worker->counters.dead_letters, 1);
-    metrics_add(worker->counters.reasons[reject->reason], 1);
+    metrics_add_own(worker->counters.dead_letters, 1);
+    metrics_add_own(worker->counters.reasons[reject->reason], 1);
     if (record.reserved == OUTPUT_AGAIN && stays(worker, &record, reject)) {
         return true;
     }
@@ -193,7 +193,7 @@ static int32_t count_event(struct worker *worker, const struct event_type *type,
         return CHURN_FATAL;
     }
     if (is_counted(customer, source, event->offset, late)) {
-        metrics_add(worker->counters.already_counted, 1);
+        metrics_add_own(worker->counters.already_counted, 1);
         return CHURN_OK;
     }
     delta = window_delta(window, customer, registry);
@@ -223,11 +223,11 @@ static bool say_outputs(struct worker *worker, const churn_record *record, const
         ok = output_event(window, record, event->payload.ptr);
     }
     if (severity != CHURN_SEVERITY_NONE) {
-        metrics_add(worker->counters.alerts, 1);
+        metrics_add_own(worker->counters.alerts, 1);
         ok = output_alert(window, record, type, event, severity, &worker->scratch) && ok;
     }
     if ((kinds & CHURN_RECORD_TRIGGER) != 0 && type->predicts) {
-        metrics_add(worker->counters.triggers, 1);
+        metrics_add_own(worker->counters.triggers, 1);
         ok = output_trigger(window, record, event, &worker->scratch) && ok;
     }
     return ok || out_of_memory(worker);
@@ -242,7 +242,7 @@ static bool take_event(struct worker *worker, const churn_record *record, const 
     event->offset = record->offset;
     verdict = run_processors(worker, record, event, reject);
     if (verdict == CHURN_DROP) {
-        metrics_add(worker->counters.filtered, 1);
+        metrics_add_own(worker->counters.filtered, 1);
         return true;
     }
     if (verdict == CHURN_RETRY) {
@@ -288,7 +288,7 @@ static bool take_value(struct worker *worker, const churn_record *record, uint32
         return out_of_memory(worker);
     }
     if (reject.reason == REJECT_UNKNOWN_EVENT_TYPE && worker->pipeline->event_settings.ignore_unknown) {
-        metrics_add(worker->counters.ignored, 1);
+        metrics_add_own(worker->counters.ignored, 1);
         return true;
     }
     return dead_letter(worker, record, payload, late, &reject);
@@ -297,7 +297,7 @@ static bool take_value(struct worker *worker, const churn_record *record, uint32
 /* Not lost: it is where it was. */
 static bool leave_alone(struct worker *worker, const churn_record *record, const char *why)
 {
-    metrics_add(worker->counters.left_alone, 1);
+    metrics_add_own(worker->counters.left_alone, 1);
     show_letter(worker, CHURN_LOG_WARN, "left alone: the dead letter", record, why);
     return true;
 }
@@ -310,7 +310,7 @@ static bool offer_again(struct worker *worker, const churn_record *letter_record
                            output->kind == 0 ? "it does not say what kind of record a sink refused"
                                              : "the pipeline has no sink for what another one refused");
     }
-    metrics_add(worker->counters.again, 1);
+    metrics_add_own(worker->counters.again, 1);
     return output_again(window_filling(worker), output) || out_of_memory(worker);
 }
 
@@ -352,7 +352,7 @@ static bool take_letter(struct worker *worker, const churn_record *record)
         ok = put_back(worker, record, &letter);
     }
     letter_free(&letter);
-    metrics_add(worker->counters.letters, ok && worker->ask_again_ms == 0);
+    metrics_add_own(worker->counters.letters, ok && worker->ask_again_ms == 0);
     return ok;
 }
 
@@ -428,6 +428,18 @@ static void give_back(struct worker *worker, const churn_record *records, uint32
     }
 }
 
+/* Records are keyed by customer as a rule: fetches what the ones to come will need, for memory is slow. */
+static void look_ahead(const struct worker *worker, const churn_record *records, uint32_t count, uint32_t i)
+{
+    static const uint32_t slots_ahead = 12, customers_ahead = 6;
+    if (i + slots_ahead < count && records[i + slots_ahead].key.len > 0) {
+        cache_prefetch(&worker->cache, records[i + slots_ahead].key, false);
+    }
+    if (i + customers_ahead < count && records[i + customers_ahead].key.len > 0) {
+        cache_prefetch(&worker->cache, records[i + customers_ahead].key, true);
+    }
+}
+
 bool intake_take(struct worker *worker, const churn_record *records, uint32_t count)
 {
     struct window *window = window_filling(worker);
@@ -439,6 +451,7 @@ bool intake_take(struct worker *worker, const churn_record *records, uint32_t co
     }
     for (uint32_t i = 0; i < count; i++) {
         uint32_t position;
+        look_ahead(worker, records, count, i);
         if (!take_record(worker, &records[i], &position)) {
             return false;
         }
@@ -453,7 +466,7 @@ bool intake_take(struct worker *worker, const churn_record *records, uint32_t co
         } else {
             progress_note_read(worker, position, records[i].offset);
         }
-        metrics_add(worker->counters.events, 1);
+        metrics_add_own(worker->counters.events, 1);
     }
     return true;
 }

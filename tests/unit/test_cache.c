@@ -32,7 +32,7 @@ static bool knows(const struct cache *cache, int n)
 {
     char id[16];
     int len = snprintf(id, sizeof id, "c%d", n);
-    for (const struct customer *c = cache->by_id; c != NULL; c = c->hh.next) {
+    for (const struct customer *c = cache->queue; c != NULL; c = c->next) {
         if (c->id_len == (uint32_t)len && memcmp(c->id, id, c->id_len) == 0) {
             return true;
         }
@@ -57,7 +57,7 @@ static struct profile *some_profile(unsigned marks)
 static size_t counted(const struct cache *cache)
 {
     size_t sum = 0;
-    for (const struct customer *c = cache->by_id; c != NULL; c = c->hh.next) {
+    for (const struct customer *c = cache->queue; c != NULL; c = c->next) {
         sum += c->bytes;
     }
     return sum;
@@ -71,10 +71,10 @@ static void test_one_customer_for_an_id(void)
     CU_ASSERT_PTR_EQUAL(get(&cache, "a"), a);
     CU_ASSERT_PTR_EQUAL(cache_get(&cache, (churn_str){.ptr = "abc", .len = 2}), ab);
     CU_ASSERT_PTR_NOT_EQUAL(cache_get(&cache, (churn_str){.ptr = "a\0b", .len = 3}), a);
-    CU_ASSERT_EQUAL(HASH_COUNT(cache.by_id), 3);
+    CU_ASSERT_EQUAL(cache.count, 3);
     CU_ASSERT_EQUAL(cache.bytes, counted(&cache));
     cache_free(&cache);
-    CU_ASSERT(cache.bytes == 0 && cache.by_id == NULL && cache.queue == NULL);
+    CU_ASSERT(cache.bytes == 0 && cache.count == 0 && cache.queue == NULL);
 }
 
 static void test_bytes_follow_the_profiles(void)
@@ -121,7 +121,7 @@ static void test_second_chance(void)
         (void)numbered(&cache, i);
     }
     cache_trim(&cache);
-    CU_ASSERT_EQUAL(HASH_COUNT(cache.by_id), 4);
+    CU_ASSERT_EQUAL(cache.count, 4);
     cache.limit = cache.bytes - 1; /* one has to go: all were just used, so the oldest does */
     cache_trim(&cache);
     CU_ASSERT(!knows(&cache, 0) && knows(&cache, 1) && knows(&cache, 2) && knows(&cache, 3));
@@ -131,7 +131,7 @@ static void test_second_chance(void)
     CU_ASSERT(knows(&cache, 1) && !knows(&cache, 2) && knows(&cache, 3));
     cache.limit = 0;
     cache_trim(&cache);
-    CU_ASSERT(cache.by_id == NULL && cache.queue == NULL && cache.bytes == 0);
+    CU_ASSERT(cache.count == 0 && cache.queue == NULL && cache.bytes == 0);
     cache_trim(&cache);
     cache_free(&cache);
 }
@@ -158,7 +158,7 @@ static void test_customers_of_windows_stay(void)
         }
     }
     cache_trim(&cache);
-    CU_ASSERT(cache.by_id == NULL && cache.bytes == 0);
+    CU_ASSERT(cache.count == 0 && cache.bytes == 0);
     cache_free(&cache);
 }
 
@@ -175,7 +175,7 @@ static void test_the_bound_holds_over_time(void)
         if (i % 10 == 0) {
             cache_trim(&cache);
             CU_ASSERT(cache.bytes <= cache.limit);
-            most = HASH_COUNT(cache.by_id) > most ? HASH_COUNT(cache.by_id) : most;
+            most = cache.count > most ? cache.count : most;
         }
     }
     CU_ASSERT_EQUAL(cache.bytes, counted(&cache));
