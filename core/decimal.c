@@ -191,12 +191,26 @@ bool decimal_parse_units(const char *text, size_t len, int128 *ret_units)
 /* Writes `value` with at least `min_digits` digits, backwards from `end`; returns the first. */
 static char *put_digits(uint128 value, unsigned min_digits, char *end)
 {
-    do {
+    const char *first = end - min_digits;
+    while (value > UINT64_MAX) {
         *--end = (char)('0' + (int)(value % 10));
         value /= 10;
-        min_digits -= min_digits > 0;
-    } while (value != 0 || min_digits > 0);
+    }
+    for (uint64_t rest = (uint64_t)value; rest != 0; rest /= 10) { /* far cheaper in 64 bits */
+        *--end = (char)('0' + rest % 10);
+    }
+    while (end > first) {
+        *--end = '0';
+    }
     return end;
+}
+
+/* a / b and what is left, in 64 bits where they suffice. */
+static int128 divide(int128 a, int128 b, int128 *ret_rest)
+{
+    int128 quotient = a <= INT64_MAX && b <= INT64_MAX ? (int64_t)a / (int64_t)b : a / b;
+    *ret_rest = a - quotient * b;
+    return quotient;
 }
 
 /* value / 10^decimals with all decimals shown. */
@@ -245,7 +259,7 @@ size_t decimal_format_ratio(int128 numerator, int128 denominator, unsigned scale
     for (; scale > decimals; scale--) {
         denominator *= 10;
     }
-    int128 quotient = n / denominator, twice = 2 * (n % denominator);
+    int128 rest, quotient = divide(n, denominator, &rest), twice = 2 * rest;
     quotient += twice > denominator || (twice == denominator && quotient % 2 != 0);
     return format_scaled(negative ? -quotient : quotient, decimals, out);
 }

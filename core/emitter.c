@@ -122,7 +122,7 @@ static bool take_answer(struct worker *worker, unsigned sink, const churn_done *
     }
     window->unanswered--;
     if (done->result == CHURN_OK) {
-        metrics_add(worker->counters.sent, window->outputs[index].kind == CHURN_RECORD_EVENT);
+        metrics_add_own(worker->counters.sent, window->outputs[index].kind == CHURN_RECORD_EVENT);
         return true;
     }
     reject_set(&reject, REJECT_BY_SINK, "%s", done->message != NULL ? done->message : "");

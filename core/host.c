@@ -82,9 +82,13 @@ static const churn_store_ops *on_store(const churn_host *host, void **ret_self)
 
 uint32_t host_profile_key(const struct pipeline *pipeline, churn_str customer_id, char *key)
 {
-    int len = snprintf(key, HOST_KEY_SIZE, "%s%.*s", pipeline->store_settings.key_prefix, (int)customer_id.len,
-                       customer_id.ptr);
-    return (uint32_t)len;
+    const char *prefix = pipeline->store_settings.key_prefix;
+    size_t prefix_len = strlen(prefix), room = HOST_KEY_SIZE - 1 - prefix_len;
+    size_t id_len = customer_id.len < room ? customer_id.len : room; /* no event has a longer one */
+    memcpy(key, prefix, prefix_len);
+    memcpy(key + prefix_len, customer_id.ptr, id_len);
+    key[prefix_len + id_len] = '\0';
+    return (uint32_t)(prefix_len + id_len);
 }
 
 uint32_t host_own_key(const char *what, const char *prefix, churn_str source, char *key)

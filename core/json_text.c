@@ -8,15 +8,12 @@ void text_free(struct text *text)
     *text = (struct text){0};
 }
 
-bool text_reserve(struct text *text, size_t more)
+bool text_grow(struct text *text, size_t more)
 {
     size_t room = text->room != 0 ? text->room : 256;
     char *bytes;
     if (text->failed) {
         return false;
-    }
-    if (text->room - text->len >= more) {
-        return true;
     }
     while (room - text->len < more) {
         room *= 2;
@@ -29,14 +26,6 @@ bool text_reserve(struct text *text, size_t more)
     text->bytes = bytes;
     text->room = room;
     return true;
-}
-
-void text_append(struct text *text, const char *bytes, size_t len)
-{
-    if (len > 0 && text_reserve(text, len)) {
-        memcpy(text->bytes + text->len, bytes, len);
-        text->len += len;
-    }
 }
 
 void text_printf(struct text *text, const char *format, ...)

@@ -5,6 +5,7 @@
 #include <churn/result.h>
 #include <stdbool.h>
 #include <stddef.h>
+#include <string.h>
 
 /* Starts zeroed. Once memory ran out `failed` stays set and appending does nothing, so that it is checked once at the
  * end. */
@@ -22,9 +23,21 @@ static inline bool str_equals(churn_str text, const char *other)
 }
 
 void text_free(struct text *text);
+bool text_grow(struct text *text, size_t more);
 /* Makes room for `more` further bytes; false when memory ran out. */
-bool text_reserve(struct text *text, size_t more);
-void text_append(struct text *text, const char *bytes, size_t len);
+static inline bool text_reserve(struct text *text, size_t more)
+{
+    return (text->room - text->len >= more && !text->failed) || text_grow(text, more);
+}
+
+static inline void text_append(struct text *text, const char *bytes, size_t len)
+{
+    if (len > 0 && text_reserve(text, len)) {
+        memcpy(text->bytes + text->len, bytes, len);
+        text->len += len;
+    }
+}
+
 CHURN_PRINTF(2, 3) void text_printf(struct text *text, const char *format, ...);
 
 /* A JSON string, quotes included; escapes what RFC 8259 section 7 requires. Each byte that is no UTF-8 becomes U+FFFD.

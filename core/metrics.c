@@ -76,6 +76,12 @@ void metrics_add(churn_counter *counter, int64_t n)
     (void)atomic_fetch_add_explicit(&counter->value, n, memory_order_relaxed);
 }
 
+void metrics_add_own(churn_counter *counter, int64_t n)
+{
+    int64_t value = atomic_load_explicit(&counter->value, memory_order_relaxed);
+    atomic_store_explicit(&counter->value, value + n, memory_order_relaxed);
+}
+
 int64_t metrics_sum(struct metrics *metrics, const char *name)
 {
     int64_t sum = 0;

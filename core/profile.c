@@ -380,13 +380,17 @@ static void append_number(struct text *out, const struct registry_field *field, 
 static void render_text(const struct registry_field *field, const struct text_value *text,
                         const struct sources *sources, struct profile_text *out)
 {
-    const struct source_partition *source = &sources->items[text->source];
+    churn_str name = sources_name(&sources->items[text->source]);
+    char buffer[DECIMAL_SIZE];
     size_t start = out->bytes.len;
     text_append(&out->bytes, text->bytes, text->len);
     add_pair(out, field->name, start);
     start = out->bytes.len;
-    text_printf(&out->bytes, "%" PRId64 " %" PRId64 " %s/%d", text->time_ms, text->offset, source->topic,
-                source->partition);
+    text_append(&out->bytes, buffer, decimal_format_int128(text->time_ms, buffer));
+    text_append(&out->bytes, " ", 1);
+    text_append(&out->bytes, buffer, decimal_format_int128(text->offset, buffer));
+    text_append(&out->bytes, " ", 1);
+    text_append(&out->bytes, name.ptr, name.len);
     add_pair(out, field->tag, start);
 }
 

@@ -402,7 +402,7 @@ static void say_rewound(const struct worker *worker, uint32_t source, int64_t fr
     log_printf(worker->pipeline->log, CHURN_LOG_WARN, label_of(worker),
                "%s/%d: the store is sure of everything before offset %lld only, the source of %lld: going back there",
                s->topic, s->partition, (long long)to, (long long)from);
-    metrics_add(worker->counters.rewinds, 1);
+    metrics_add_own(worker->counters.rewinds, 1);
 }
 
 /* CHURN_OK, CHURN_RETRY, CHURN_FATAL. */
