@@ -12,7 +12,7 @@ It wants a build with --enable-faults (CHURN_BUILD_DIR) and reuses the services,
    5 Redis killed, 6 failover                             test_store.py
    7 Redis full, read-only, …  8 frozen, cut  9 Cluster   test_store.py
   10 broker killed, frozen, slow                          test_broker.py
-  11 answers of the broker one by one                     no test yet
+  11 answers of the broker one by one                     ../plugins/test_source_kafka.c
   12 topics that change  16 dead letters that fail        test_broker.py
   13 API                                                  test_api.py
   14 disk full  18 out of memory  19 clocks               test_machine.py

@@ -3,10 +3,10 @@
 #include "fake_host.h"
 #include "kafka_client.h"
 #include "kafka_producer.h"
+#include "mock_kafka.h"
 
 #include <churn/sink.h>
 #include <churn/source.h>
-#include <librdkafka/rdkafka_mock.h>
 #include <stdlib.h>
 #include <time.h>
 
@@ -18,33 +18,6 @@ static int64_t now_ms(void)
     struct timespec t;
     (void)clock_gettime(CLOCK_MONOTONIC, &t);
     return (int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000;
-}
-
-/* --- A cluster of one broker --- */
-
-struct cluster {
-    rd_kafka_t *rk;
-    rd_kafka_mock_cluster_t *mock;
-    const char *brokers;
-};
-
-static struct cluster cluster_new(const char *topic, int partitions)
-{
-    struct cluster c;
-    char said[256];
-    rd_kafka_conf_t *conf = rd_kafka_conf_new();
-    rd_kafka_conf_set_log_cb(conf, NULL);
-    c.rk = rd_kafka_new(RD_KAFKA_PRODUCER, conf, said, sizeof said);
-    c.mock = rd_kafka_mock_cluster_new(c.rk, 1);
-    c.brokers = rd_kafka_mock_cluster_bootstraps(c.mock);
-    (void)rd_kafka_mock_topic_create(c.mock, topic, partitions, 1);
-    return c;
-}
-
-static void cluster_free(struct cluster *c)
-{
-    rd_kafka_mock_cluster_destroy(c->mock);
-    rd_kafka_destroy(c->rk);
 }
 
 /* --- Configuration --- */
@@ -176,7 +149,7 @@ static struct kafka_producer *producer_new(const struct cluster *c)
 
 static void test_producer_answers_each_once(void)
 {
-    struct cluster c = cluster_new("t", 3);
+    struct cluster c = cluster_new(1, "t", 3);
     struct tally t = {0};
     struct kafka_producer *p;
     fake_host_init(&fake);
@@ -190,7 +163,7 @@ static void test_producer_answers_each_once(void)
 /* One answer of the broker with `code` fails a batch; every record must still get through. */
 static void expect_through(rd_kafka_resp_err_t code)
 {
-    struct cluster c = cluster_new("t", 1);
+    struct cluster c = cluster_new(1, "t", 1);
     struct tally t = {0};
     struct kafka_producer *p;
     fake_host_init(&fake);
@@ -219,7 +192,7 @@ static void test_producer_spares_the_neighbours(void)
 
 static void test_producer_rejects_at_fault(void)
 {
-    struct cluster c = cluster_new("t", 1);
+    struct cluster c = cluster_new(1, "t", 1);
     struct tally t = {0};
     struct kafka_producer *p;
     fake_host_init(&fake);
@@ -237,7 +210,7 @@ static void test_producer_rejects_at_fault(void)
 
 static void test_producer_waits_out_an_outage(void)
 {
-    struct cluster c = cluster_new("t", 1);
+    struct cluster c = cluster_new(1, "t", 1);
     const churn_record r = {.size = sizeof r, .value = str("v"), .id = 7};
     struct tally t = {0};
     struct kafka_producer *p;
@@ -263,7 +236,7 @@ static void test_producer_waits_out_an_outage(void)
 
 static void test_producer_without_topic_creation(void)
 {
-    struct cluster c = cluster_new("t", 1);
+    struct cluster c = cluster_new(1, "t", 1);
     struct tally t = {0};
     struct kafka_producer *p;
     churn_error err = {.size = sizeof err};
@@ -380,29 +353,16 @@ static void fill(const struct cluster *c, unsigned count)
 /* The sum of what a group has committed of the topic, asked by a client of its own. */
 static int64_t committed_sum(const struct cluster *c, const char *group)
 {
-    rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new(3);
-    rd_kafka_conf_t *conf = rd_kafka_conf_new();
-    char said[256];
-    int64_t sum = 0;
-    rd_kafka_t *rk;
-    (void)rd_kafka_conf_set(conf, "bootstrap.servers", c->brokers, said, sizeof said);
-    (void)rd_kafka_conf_set(conf, "group.id", group, said, sizeof said);
-    rk = rd_kafka_new(RD_KAFKA_CONSUMER, conf, said, sizeof said);
-    for (int i = 0; i < 3; i++) {
-        (void)rd_kafka_topic_partition_list_add(list, "t", i);
-    }
-    CU_ASSERT_EQUAL(rd_kafka_committed(rk, list, DEADLINE_MS), RD_KAFKA_RESP_ERR_NO_ERROR);
-    for (int i = 0; i < 3; i++) {
-        sum += list->elems[i].offset > 0 ? list->elems[i].offset : 0;
-    }
-    rd_kafka_topic_partition_list_destroy(list);
-    rd_kafka_destroy(rk);
-    return sum;
+    rd_kafka_t *asker = cluster_client(c, RD_KAFKA_CONSUMER, group, NULL);
+    int64_t offsets[3];
+    CU_ASSERT_EQUAL(cluster_committed(asker, "t", 3, offsets), RD_KAFKA_RESP_ERR_NO_ERROR);
+    rd_kafka_destroy(asker);
+    return offsets[0] + offsets[1] + offsets[2];
 }
 
 static void test_source_reads_and_commits(void)
 {
-    struct cluster c = cluster_new("t", 3);
+    struct cluster c = cluster_new(1, "t", 3);
     struct reader *r;
     fake_host_init(&fake);
     fill(&c, 1000);
@@ -419,7 +379,7 @@ static void test_source_reads_and_commits(void)
 
 static void test_source_starts_at_the_end(void)
 {
-    struct cluster c = cluster_new("t", 3);
+    struct cluster c = cluster_new(1, "t", 3);
     struct reader *r;
     int64_t end = now_ms() + DEADLINE_MS;
     fake_host_init(&fake);
@@ -436,7 +396,7 @@ static void test_source_starts_at_the_end(void)
 
 static void test_source_pauses_and_seeks(void)
 {
-    struct cluster c = cluster_new("t", 1);
+    struct cluster c = cluster_new(1, "t", 1);
     churn_position back = {.topic = "t", .offset = 10};
     churn_error err = {.size = sizeof err};
     churn_lag lag = {.size = sizeof lag};
@@ -471,7 +431,7 @@ static void test_source_pauses_and_seeks(void)
 
 static void test_source_until_end(void)
 {
-    struct cluster c = cluster_new("t", 3);
+    struct cluster c = cluster_new(1, "t", 3);
     int64_t end = now_ms() + DEADLINE_MS;
     churn_lag lag = {.size = sizeof lag};
     struct reader *r;
@@ -515,7 +475,7 @@ static void test_source_refuses(void)
 
 static void test_sink_counts(void)
 {
-    struct cluster c = cluster_new("t", 1);
+    struct cluster c = cluster_new(1, "t", 1);
     const churn_plugin *plugin = fake_plugin_load("sink", "kafka");
     const churn_sink_ops *ops = plugin->ops;
     churn_error err = {.size = sizeof err};

@@ -1,0 +1,248 @@
+/* Where reading begins, and that no offset is committed before the store has what lies below it for good. */
+#include "worker_fixture.h"
+
+#include <time.h>
+
+/* Reads from where committed offset and checkpoint say. */
+static void begin_at(int64_t committed)
+{
+    assign(committed, 0);
+    CU_ASSERT(progress_place(&worker) && progress_ready(&worker));
+    trace[0] = '\0';
+}
+
+static void test_reading_begins_at_the_lower_one(void)
+{
+    static const struct {
+        int64_t committed, checkpoint, low;
+        uint32_t flags;
+        const char *asked; /* no seek: the source stands there already */
+    } cases[] = {
+        {20, 10, 0, 0, "get; seek 10; "},
+        {20, 20, 0, 0, "get; "},
+        {20, 30, 0, 0, "get; "},
+        {20, 0, 0, 0, "get; seek 0; "},
+        {-1, -1, 0, 0, "get; "},
+        {-1, 10, 0, 0, "get; "},
+        {20, 10, 15, 0, "get; seek 15; "}, /* retention took what is between */
+        {20, -1, 0, CHURN_POSITION_WHOLE, "get; seek 0; "},
+        {20, -1, 5, CHURN_POSITION_WHOLE, "get; seek 5; "},
+        {20, -1, 0, 0, "get; "}, /* what it read of old nobody knows */
+    };
+    for (size_t i = 0; i < COUNT(cases); i++) {
+        char what[32];
+        (void)snprintf(what, sizeof what, "case %zu", i);
+        open_worker(cases[i].checkpoint);
+        source.low = cases[i].low;
+        assign(cases[i].committed, cases[i].flags);
+        CU_ASSERT(!progress_ready(&worker));
+        CU_ASSERT(progress_place(&worker) && progress_ready(&worker));
+        check_trace(cases[i].asked, what);
+        CU_ASSERT(progress_place(&worker));
+        check_trace("", what); /* once */
+        close_worker();
+    }
+}
+
+static void test_a_seek_is_repeated_until_it_succeeds(void)
+{
+    open_worker(10);
+    source.seek_result = CHURN_RETRY;
+    assign(20, 0);
+    CU_ASSERT(progress_place(&worker) && !progress_ready(&worker));
+    CU_ASSERT(progress_place(&worker) && !progress_ready(&worker));
+    source.seek_result = CHURN_OK;
+    CU_ASSERT(progress_place(&worker) && progress_ready(&worker));
+    check_trace("get; seek 10; seek 10; seek 10; ", "seeks");
+    close_worker();
+}
+
+static void test_a_shorter_topic_is_another_one(void)
+{
+    open_worker(1001);
+    assign(20, 0);
+    CU_ASSERT(!progress_place(&worker) && worker.failed);
+    check_trace("get; ", "checkpoint beyond the end");
+    close_worker();
+}
+
+static void test_a_commit_follows_the_checkpoint(void)
+{
+    open_worker(20);
+    begin_at(20);
+    progress_step(&worker, true);
+    check_trace("", "nothing is done");
+    finish(30);
+    progress_step(&worker, false);
+    check_trace("", "not due");
+    progress_step(&worker, true);
+    check_trace("put 30; ", "due");
+    progress_step(&worker, true);
+    CU_ASSERT(!progress_settled(&worker));
+    check_trace("", "not answered");
+    take_answers();
+    check_trace("", "answered, not known to be durable");
+    progress_step(&worker, true);
+    check_trace("flush; commit 30; ", "durable");
+    CU_ASSERT(progress_settled(&worker));
+    progress_step(&worker, true);
+    check_trace("", "all is told");
+    close_worker();
+}
+
+static void test_a_commit_waits_until_it_is_durable(void)
+{
+    static const struct timespec pause = {.tv_nsec = 80000000};
+    open_worker(20);
+    begin_at(20);
+    store.flush_result = CHURN_PENDING;
+    finish(30);
+    progress_step(&worker, true);
+    take_answers();
+    progress_step(&worker, true);
+    check_trace("put 30; flush; ", "asked");
+    take_answers();
+    finish(40);
+    progress_step(&worker, true);
+    check_trace("", "not durable yet");
+    (void)nanosleep(&pause, NULL);
+    store.durable = true;
+    progress_step(&worker, true);
+    check_trace("flush; ", "asked again");
+    take_answers();
+    check_trace("commit 30; ", "durable: what was put before, and no more");
+    CU_ASSERT(!progress_settled(&worker));
+    CU_ASSERT(progress_commit(&worker, 5000) && progress_settled(&worker));
+    check_trace("put 40; flush; commit 40; commit 40; ", "the rest; what was sent unseen is told again");
+    close_worker();
+}
+
+static void test_a_refused_commit_is_told_again(void)
+{
+    open_worker(20);
+    begin_at(20);
+    source.commit_result = CHURN_RETRY;
+    finish(30);
+    CU_ASSERT(progress_commit(&worker, 5000));
+    check_trace("put 30; flush; commit 30; commit 30; ", "refused, both times");
+    source.commit_result = CHURN_OK;
+    CU_ASSERT(progress_commit(&worker, 5000));
+    check_trace("commit 30; ", "taken");
+    CU_ASSERT(progress_commit(&worker, 5000));
+    check_trace("", "known");
+    close_worker();
+}
+
+static void test_a_checkpoint_without_an_answer(void)
+{
+    open_worker(20);
+    begin_at(20);
+    finish(30);
+    progress_step(&worker, true);
+    store.breaks = true; /* it was written, and nobody knows */
+    take_answers();
+    CU_ASSERT(worker.session == NULL && store.offset == 30);
+    progress_step(&worker, true);
+    check_trace("put 30; close; ", "no session, no commit");
+    worker.next_open_ms = 0;
+    CU_ASSERT(session_step(&worker));
+    progress_step(&worker, true);
+    take_answers();
+    check_trace("open; put 30; ", "a conflict with itself");
+    progress_step(&worker, true);
+    check_trace("flush; commit 30; ", "which says that it is stored");
+    CU_ASSERT(!worker.store_went_back);
+    close_worker();
+}
+
+static void test_conflicts(void)
+{
+    open_worker(20);
+    begin_at(20);
+    store.version = 9; /* another member was here, and is behind */
+    store.offset = 25;
+    finish(30);
+    progress_step(&worker, true);
+    take_answers();
+    progress_step(&worker, true);
+    take_answers();
+    progress_step(&worker, true);
+    check_trace("put 30; put 30; flush; commit 30; ", "the other is behind");
+    CU_ASSERT(store.offset == 30 && store.version == 10);
+    store.version = 12; /* … and is ahead: what it has is not put back */
+    store.offset = 50;
+    finish(40);
+    progress_step(&worker, true);
+    take_answers();
+    progress_step(&worker, true);
+    check_trace("put 40; flush; commit 40; ", "the other is ahead");
+    CU_ASSERT(store.offset == 50 && store.version == 12);
+    CU_ASSERT(!worker.store_went_back);
+    finish(45);
+    progress_step(&worker, true);
+    take_answers();
+    progress_step(&worker, true);
+    check_trace("put 50; flush; commit 45; ", "a checkpoint is never put back");
+    store.version = 11; /* lower than was seen */
+    finish(60);
+    progress_step(&worker, true);
+    take_answers();
+    CU_ASSERT(worker.store_went_back);
+    progress_step(&worker, true);
+    check_trace("put 60; ", "a store that went back: nothing is put, nothing committed");
+    close_worker();
+}
+
+static void test_a_checkpoint_that_is_refused(void)
+{
+    open_worker(20);
+    begin_at(20);
+    finish(30);
+    progress_step(&worker, true);
+    store.put_result = CHURN_RETRY;
+    take_answers();
+    progress_step(&worker, true);
+    CU_ASSERT(!progress_settled(&worker));
+    check_trace("put 30; flush; ", "a store that is full: no commit");
+    store.put_result = CHURN_OK;
+    progress_step(&worker, true);
+    take_answers();
+    progress_step(&worker, true);
+    check_trace("put 30; flush; commit 30; ", "put again");
+    store.put_result = CHURN_FATAL;
+    finish(40);
+    progress_step(&worker, true);
+    CU_ASSERT(!session_poll(&worker, NULL, NEVER_WAIT) && worker.failed);
+    check_trace("put 40; ", "never possible");
+    close_worker();
+}
+
+static void test_what_was_revoked_is_not_committed(void)
+{
+    open_worker(20);
+    begin_at(20);
+    finish(30);
+    progress_step(&worker, true);
+    progress_revoke(&worker);
+    check_trace("put 30; close; ", "revoked before the answer");
+    worker.next_open_ms = 0;
+    CU_ASSERT(session_step(&worker) && progress_commit(&worker, 1000));
+    check_trace("open; ", "no commit");
+    close_worker();
+}
+
+int main(void)
+{
+    CU_TestInfo tests[] = {TEST(test_reading_begins_at_the_lower_one),
+                           TEST(test_a_seek_is_repeated_until_it_succeeds),
+                           TEST(test_a_shorter_topic_is_another_one),
+                           TEST(test_a_commit_follows_the_checkpoint),
+                           TEST(test_a_commit_waits_until_it_is_durable),
+                           TEST(test_a_refused_commit_is_told_again),
+                           TEST(test_a_checkpoint_without_an_answer),
+                           TEST(test_a_checkpoint_that_is_refused),
+                           TEST(test_conflicts),
+                           TEST(test_what_was_revoked_is_not_committed),
+                           CU_TEST_INFO_NULL};
+    return run_tests("progress", tests);
+}

@@ -1,0 +1,153 @@
+/* A session with a store that goes away, comes back, or comes back as another one. */
+#include "core/host.h"
+
+#include "worker_fixture.h"
+
+/* As the worker does when the store went back. */
+static void rewind_worker(void)
+{
+    worker.store_went_back = false;
+    session_close(&worker);
+    progress_rewind(&worker);
+    worker.next_open_ms = 0;
+}
+
+/* Reads t/0 from 20, where the checkpoint is, and has done up to 30, which is committed. */
+static void open_and_commit(void)
+{
+    open_worker(20);
+    assign(20, 0);
+    CU_ASSERT(progress_place(&worker));
+    finish(30);
+    CU_ASSERT(progress_commit(&worker, 5000));
+    check_trace("get; put 30; flush; commit 30; commit 30; ", "the first commit");
+}
+
+static void become_another(int64_t checkpoint)
+{
+    (void)snprintf(store.identity, sizeof store.identity, "B");
+    store.offset = checkpoint;
+    store.version = checkpoint >= 0 ? 7 : 0;
+}
+
+/* Nothing is written to the other store, or committed, before reading goes on from its own checkpoint. */
+static void check_rewound_to(int64_t offset)
+{
+    char asked[64];
+    CU_ASSERT(worker.store_went_back);
+    finish(40);
+    progress_step(&worker, true);
+    check_trace("", "nothing is put");
+    rewind_worker();
+    CU_ASSERT(session_step(&worker) && !worker.store_went_back && !progress_ready(&worker));
+    finish(40); /* late */
+    CU_ASSERT(progress_place(&worker) && progress_ready(&worker));
+    (void)snprintf(asked, sizeof asked, "close; open; get; seek %lld; ", (long long)offset);
+    check_trace(asked, "rewound");
+    CU_ASSERT(metrics_sum(pipeline.metrics, "rewinds") == 1);
+    progress_step(&worker, true);
+    check_trace("", "what was done on the old one does not count");
+    finish(offset + 1);
+    progress_step(&worker, true);
+    take_answers();
+    progress_step(&worker, true);
+    (void)snprintf(asked, sizeof asked, "put %lld; flush; ", (long long)offset + 1);
+    check_trace(asked, "the group is further: it is not moved back");
+}
+
+static void test_another_store_on_a_new_session(void)
+{
+    open_and_commit();
+    session_lose(&worker, "gone");
+    become_another(10);
+    worker.next_open_ms = 0;
+    CU_ASSERT(session_step(&worker));
+    check_trace("close; open; ", "again");
+    check_rewound_to(10);
+    close_worker();
+}
+
+static void test_another_store_on_an_idle_session(void)
+{
+    open_and_commit();
+    CU_ASSERT(session_check(&worker) && !worker.store_went_back);
+    become_another(10);
+    CU_ASSERT(session_check(&worker));
+    check_rewound_to(10);
+    close_worker();
+}
+
+static void test_the_same_store_again(void)
+{
+    open_and_commit();
+    session_lose(&worker, "gone");
+    worker.next_open_ms = 0;
+    CU_ASSERT(session_step(&worker) && !worker.store_went_back && progress_ready(&worker));
+    finish(40);
+    CU_ASSERT(progress_commit(&worker, 5000));
+    check_trace("close; open; put 40; flush; commit 40; commit 40; ", "goes on");
+    close_worker();
+}
+
+/* A busy session is not asked who it is: nothing may be asked while puts are unanswered. */
+static void test_no_check_while_puts_wait(void)
+{
+    open_and_commit();
+    finish(40);
+    progress_step(&worker, true);
+    become_another(10);
+    CU_ASSERT(session_check(&worker) && !worker.store_went_back);
+    close_worker();
+}
+
+static void test_out_of_reach(void)
+{
+    int64_t first;
+    open_and_commit();
+    session_lose(&worker, "gone");
+    store.open_result = CHURN_RETRY;
+    CU_ASSERT(session_step(&worker) && worker.session == NULL);
+    check_trace("close; ", "not at once");
+    worker.next_open_ms = 0;
+    CU_ASSERT(session_step(&worker) && worker.session == NULL);
+    first = worker.open_pause_ms;
+    for (int i = 0; i < 20; i++) {
+        worker.next_open_ms = 0;
+        CU_ASSERT(session_step(&worker) && worker.session == NULL && !worker.failed);
+    }
+    CU_ASSERT(first > 0 && worker.open_pause_ms > first && worker.open_pause_ms <= 5000);
+    CU_ASSERT(worker.next_open_ms > host_monotonic_ms());
+    trace[0] = '\0';
+    finish(40);
+    CU_ASSERT(progress_commit(&worker, 50));
+    check_trace("", "no commit without the store");
+    store.open_result = CHURN_OK;
+    worker.next_open_ms = 0;
+    CU_ASSERT(session_step(&worker) && worker.session != NULL && worker.open_pause_ms == 0);
+    close_worker();
+}
+
+static void test_an_identity_that_cannot_be_told(void)
+{
+    open_and_commit();
+    store.identity_result = CHURN_RETRY;
+    CU_ASSERT(session_check(&worker) && worker.session == NULL && !worker.failed);
+    worker.next_open_ms = 0;
+    CU_ASSERT(session_step(&worker) && worker.session == NULL); /* not used before it is known */
+    store.identity_result = CHURN_FATAL;
+    worker.next_open_ms = 0;
+    CU_ASSERT(!session_step(&worker) && worker.failed);
+    close_worker();
+}
+
+int main(void)
+{
+    CU_TestInfo tests[] = {TEST(test_another_store_on_a_new_session),
+                           TEST(test_another_store_on_an_idle_session),
+                           TEST(test_the_same_store_again),
+                           TEST(test_no_check_while_puts_wait),
+                           TEST(test_out_of_reach),
+                           TEST(test_an_identity_that_cannot_be_told),
+                           CU_TEST_INFO_NULL};
+    return run_tests("session", tests);
+}

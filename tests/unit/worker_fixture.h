@@ -1,0 +1,261 @@
+/* A worker without its thread, and a store and a source that write down what they are asked for. The store keeps one
+ * checkpoint, of partition t/0. */
+#ifndef TESTS_UNIT_WORKER_FIXTURE_H
+#define TESTS_UNIT_WORKER_FIXTURE_H
+
+#include "core/metrics.h"
+#include "core/worker_internal.h"
+
+#include "check.h"
+
+#define NEVER_WAIT 0
+
+struct fake_store {
+    int32_t open_result, identity_result, put_result, flush_result;
+    bool durable; /* what a pending flush is answered with */
+    bool breaks;  /* polls fail once, after having written */
+    char identity[CHURN_IDENTITY_SIZE];
+    int64_t offset; /* of the checkpoint; -1: none */
+    uint64_t version;
+    bool put_waits, flush_waits;
+    uint64_t put_id, put_version, flush_id;
+    int64_t put_offset;
+    char text[24]; /* of `offset`, in replies */
+    churn_pair pair;
+};
+
+static struct fake_store store;
+static struct {
+    int64_t low, end;
+    int32_t seek_result, commit_result;
+} source;
+static char trace[4096]; /* what was asked for, as "put 10; flush; commit 10; " */
+
+__attribute__((format(printf, 1, 2))) static void note(const char *format, ...)
+{
+    size_t len = strlen(trace);
+    va_list args;
+    va_start(args, format);
+    (void)vsnprintf(trace + len, sizeof trace - len, format, args);
+    va_end(args);
+}
+
+/* Since the last call, exactly this was asked for. */
+static void check_trace(const char *expected, const char *when)
+{
+    check_text(trace, expected, when);
+    trace[0] = '\0';
+}
+
+static int32_t store_open(void *self, void **ret_session, churn_error *err)
+{
+    (void)err;
+    note("open; ");
+    store.put_waits = store.flush_waits = false;
+    if (store.open_result == CHURN_OK) {
+        *ret_session = self;
+    }
+    return store.open_result;
+}
+
+static void store_close(void *session)
+{
+    (void)session;
+    note("close; ");
+}
+
+static int32_t store_identity(void *session, char text[CHURN_IDENTITY_SIZE], churn_error *err)
+{
+    (void)session;
+    (void)err;
+    memcpy(text, store.identity, sizeof store.identity);
+    return store.identity_result;
+}
+
+static int32_t store_put(void *session, const churn_put *put, churn_error *err)
+{
+    (void)session;
+    (void)err;
+    CU_ASSERT(!store.put_waits && put->count == 1);
+    store.put_waits = true;
+    store.put_id = put->id;
+    store.put_version = put->expected_version;
+    store.put_offset = strtoll(put->fields[0].value.ptr, NULL, 10);
+    note("put %lld; ", (long long)store.put_offset);
+    return CHURN_OK;
+}
+
+static const churn_pair *store_pair(void)
+{
+    int len = snprintf(store.text, sizeof store.text, "%lld", (long long)store.offset);
+    store.pair = (churn_pair){.name = {.ptr = "offset", .len = 6}, .value = {.ptr = store.text, .len = (uint32_t)len}};
+    return &store.pair;
+}
+
+static void answer_put(churn_put_reply *reply)
+{
+    *reply = (churn_put_reply){
+        .size = sizeof *reply, .id = store.put_id, .result = store.put_result, .message = "the test says so"};
+    if (store.put_result != CHURN_OK) {
+        return;
+    }
+    if (store.put_version != store.version) {
+        reply->result = CHURN_CONFLICT;
+        reply->version = store.version;
+        reply->count = store.version > 0;
+        reply->fields = store_pair();
+    } else {
+        store.offset = store.put_offset;
+        store.version++;
+    }
+}
+
+static int32_t store_poll(void *session, churn_put_reply *replies, uint32_t max, uint32_t timeout_ms,
+                          uint32_t *ret_count, churn_error *err)
+{
+    (void)session;
+    (void)max;
+    (void)timeout_ms;
+    (void)err;
+    *ret_count = store.put_waits + store.flush_waits;
+    if (store.put_waits) {
+        answer_put(&replies[0]);
+    } else if (store.flush_waits) {
+        replies[0] = (churn_put_reply){.size = sizeof replies[0],
+                                       .id = store.flush_id,
+                                       .result = store.durable ? CHURN_OK : CHURN_RETRY,
+                                       .message = "not durable"};
+    }
+    store.put_waits = store.flush_waits = false;
+    if (store.breaks) {
+        store.breaks = false;
+        return CHURN_RETRY;
+    }
+    return *ret_count > 0 ? CHURN_OK : CHURN_PENDING;
+}
+
+static int32_t store_flush(void *session, uint64_t id, churn_error *err)
+{
+    (void)session;
+    (void)err;
+    store.flush_id = id;
+    store.flush_waits = store.flush_result == CHURN_PENDING;
+    note("flush; ");
+    return store.flush_result;
+}
+
+static int32_t store_get(void *session, churn_str key, churn_fields_fn fn, void *ctx, churn_error *err)
+{
+    char version[24];
+    churn_pair pairs[2] = {*store_pair(), {.name = {.ptr = "_v", .len = 2}, .value = {.ptr = version}}};
+    (void)session;
+    (void)err;
+    if (strncmp(key.ptr, "churnd:checkpoint:", strlen("churnd:checkpoint:")) != 0) {
+        return fn(ctx, key, NULL, 0);
+    }
+    pairs[1].value.len = (uint32_t)snprintf(version, sizeof version, "%llu", (unsigned long long)store.version);
+    note("get; ");
+    return fn(ctx, key, pairs, store.offset >= 0 ? 2 : 0);
+}
+
+static int32_t source_commit(void *self, const churn_position *positions, uint32_t count, int32_t wait,
+                             churn_error *err)
+{
+    (void)self;
+    (void)wait;
+    (void)err;
+    for (uint32_t i = 0; i < count; i++) {
+        note("commit %lld; ", (long long)positions[i].offset);
+    }
+    return source.commit_result;
+}
+
+static int32_t source_seek(void *self, const churn_position *to, churn_error *err)
+{
+    (void)self;
+    (void)err;
+    note("seek %lld; ", (long long)to->offset);
+    return source.seek_result;
+}
+
+static int32_t source_bounds(void *self, const char *topic, int32_t partition, int64_t *ret_low, int64_t *ret_end,
+                             churn_error *err)
+{
+    (void)self;
+    (void)topic;
+    (void)partition;
+    (void)err;
+    *ret_low = source.low;
+    *ret_end = source.end;
+    return CHURN_OK;
+}
+
+static const churn_store_ops fake_store_ops = {.size = sizeof fake_store_ops,
+                                               .open = store_open,
+                                               .put = store_put,
+                                               .poll = store_poll,
+                                               .get = store_get,
+                                               .close = store_close,
+                                               .identity = store_identity,
+                                               .flush = store_flush};
+static const churn_source_ops fake_source_ops = {
+    .size = sizeof fake_source_ops, .commit = source_commit, .seek = source_seek, .bounds = source_bounds};
+
+static struct loaded loaded_store = {.plugin = {.ops = &fake_store_ops}};
+static struct loaded loaded_source = {.plugin = {.ops = &fake_source_ops}};
+static struct instance instance_of_store = {.self = &store}, instance_of_source = {.self = &source};
+static struct pipeline pipeline;
+static struct worker worker;
+
+/* A store of identity "A" with a checkpoint (-1: none), and a worker with a session of it. */
+static void open_worker(int64_t checkpoint)
+{
+    trace[0] = '\0';
+    store = (struct fake_store){.flush_result = CHURN_OK, .identity = "A", .offset = checkpoint};
+    store.version = checkpoint >= 0 ? 7 : 0;
+    source.low = 0;
+    source.end = 1000;
+    source.seek_result = source.commit_result = CHURN_OK;
+    pipeline = (struct pipeline){.metrics = metrics_new(), .log = log_new(-1, CHURN_LOG_ERROR - 1, LOG_FORMAT_TEXT)};
+    pipeline.store = (struct section){.loaded = &loaded_store, .label = "store"};
+    pipeline.source = (struct section){.loaded = &loaded_source, .label = "source"};
+    pipeline.store_settings.key_prefix = "profile:";
+    pipeline.store_instance = &instance_of_store;
+    worker = (struct worker){.pipeline = &pipeline, .source = &instance_of_source};
+    worker.counters.rewinds = metrics_counter(pipeline.metrics, &worker, "rewinds");
+    CU_ASSERT(session_step(&worker) && worker.session != NULL);
+    check_trace("open; ", "a session");
+}
+
+static void close_worker(void)
+{
+    session_close(&worker);
+    progress_free(&worker.progress);
+    sources_free(&worker.sources);
+    metrics_free(pipeline.metrics);
+    log_free(pipeline.log);
+}
+
+/* t/0 is ours; `committed` -1: its group has committed nothing. */
+static void assign(int64_t committed, uint32_t flags)
+{
+    churn_position position = {.topic = "t", .offset = committed, .flags = flags};
+    position.flags |= committed >= 0 ? CHURN_POSITION_RESUMED : 0;
+    CU_ASSERT(progress_assign(&worker, &position, 1));
+}
+
+/* Everything before `next` is done with. */
+static void finish(int64_t next)
+{
+    struct window_position position = {.next = next};
+    struct window window = {.positions = &position, .position_count = 1};
+    CU_ASSERT(progress_note_done(&worker, &window));
+}
+
+/* The store's answers are taken. */
+static void take_answers(void)
+{
+    CU_ASSERT(session_poll(&worker, NULL, NEVER_WAIT));
+}
+
+#endif
