@@ -7,7 +7,7 @@
 
 #define FIRST_SLOTS 1024
 
-static uint32_t hash_of(churn_str id)
+uint32_t cache_hash(churn_str id)
 {
     return (uint32_t)XXH3_64bits(id.ptr, id.len);
 }
@@ -107,7 +107,7 @@ static struct customer *add(struct cache *cache, churn_str id, uint32_t hash)
 
 struct customer *cache_get(struct cache *cache, churn_str id)
 {
-    uint32_t hash = hash_of(id);
+    uint32_t hash = cache_hash(id);
     struct customer *customer = find(cache, id, hash);
     if (customer == NULL) {
         customer = add(cache, id, hash);
@@ -118,17 +118,33 @@ struct customer *cache_get(struct cache *cache, churn_str id)
     return customer;
 }
 
-void cache_prefetch(const struct cache *cache, churn_str id, bool slot_is_near)
+void cache_fetch_slot(const struct cache *cache, uint32_t hash)
 {
-    const struct cache_slot *slot = cache->slots != NULL ? &cache->slots[hash_of(id) & cache->mask] : NULL;
-    if (slot == NULL) {
-        return;
+    if (cache->slots != NULL) {
+        __builtin_prefetch(&cache->slots[hash & cache->mask]);
     }
-    if (!slot_is_near) {
-        __builtin_prefetch(slot);
-    } else if (slot->customer != NULL) {
-        __builtin_prefetch(slot->customer);
-        __builtin_prefetch((const char *)slot->customer + 64);
+}
+
+/* Most likely the customer with this hash, or NULL. */
+static const struct customer *guess(const struct cache *cache, uint32_t hash)
+{
+    return cache->slots != NULL ? cache->slots[hash & cache->mask].customer : NULL;
+}
+
+void cache_fetch_customer(const struct cache *cache, uint32_t hash)
+{
+    const char *customer = (const char *)guess(cache, hash);
+    if (customer != NULL) {
+        __builtin_prefetch(customer);
+        __builtin_prefetch(customer + 64);
+    }
+}
+
+void cache_fetch_profile(const struct cache *cache, uint32_t hash)
+{
+    const struct customer *customer = guess(cache, hash);
+    if (customer != NULL && customer->profile != NULL) {
+        __builtin_prefetch(customer->profile);
     }
 }
 

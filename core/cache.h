@@ -36,9 +36,12 @@ struct cache {
 /* The customer, added with an unknown profile if it is new; NULL when memory ran out. Valid until cache_trim or
  * cache_free. */
 struct customer *cache_get(struct cache *cache, churn_str id);
-/* A hint that cache_get will be called for `id`: fetches its slot, and once that is there (`slot_is_near`: a second
- * hint, some records later) the customer. */
-void cache_prefetch(const struct cache *cache, churn_str id, bool slot_is_near);
+/* Hints that cache_get will be called for the id with this hash, to be given in this order and some records apart: each
+ * fetches from memory what the next one looks at. */
+uint32_t cache_hash(churn_str id);
+void cache_fetch_slot(const struct cache *cache, uint32_t hash);
+void cache_fetch_customer(const struct cache *cache, uint32_t hash);
+void cache_fetch_profile(const struct cache *cache, uint32_t hash);
 /* Takes ownership of `profile` (NULL: unknown) in place of the one it had. */
 void cache_set_profile(struct cache *cache, struct customer *customer, struct profile *profile);
 /* Forgets customers that no window needs, least recently used ones first (second chance), until the bound holds. */

@@ -40,8 +40,8 @@ CHURN_PRINTF(3, 4) void config_error(struct config *config, const struct node *n
 /* The value of `key` in a map, or NULL. */
 const struct node *config_get(const struct node *map, const char *key);
 
-/* Nodes that a program makes itself, placed where `at` is for messages. One without text means that memory ran out, which
- * config_put tells. */
+/* Nodes that a program makes itself, placed where `at` is for messages. One without text means that memory ran out,
+ * which config_put tells. */
 struct node config_scalar(const struct node *at, const char *text);
 struct node config_copy(const struct node *scalar);
 struct node config_map(const struct node *at);

@@ -6,22 +6,60 @@ void fields_clear(struct fields *fields)
 {
     memset(fields->present, 0, sizeof fields->present);
     memset(fields->changed, 0, sizeof fields->changed);
+    fields->wide = NULL;
 }
 
-void fields_merge_number(struct fields *fields, uint32_t field, uint32_t merge, int128 operand)
+static struct wide_number *find_wide(const struct fields *fields, uint32_t field)
 {
-    int128 *value = &fields->values[field].number;
-    if (!bit_get(fields->present, field)) {
-        bit_set(fields->present, field);
-        *value = operand;
-    } else if (merge == CHURN_MERGE_ADD) {
-        *value += operand;
-    } else if (merge == CHURN_MERGE_MIN ? operand < *value : operand > *value) {
-        *value = operand;
-    } else {
-        return;
+    struct wide_number *wide = fields->wide;
+    while (wide != NULL && wide->field != field) {
+        wide = wide->next;
     }
+    return wide;
+}
+
+int128 fields_wide_number(const struct fields *fields, uint32_t field)
+{
+    return find_wide(fields, field)->number;
+}
+
+/* Keeps what does not fit; a number that was wide before has its place still. */
+static bool set_wide(struct fields *fields, uint32_t field, int128 number, struct arena *arena)
+{
+    struct wide_number *wide = find_wide(fields, field);
+    if (wide == NULL) {
+        wide = arena != NULL ? arena_alloc(arena, sizeof *wide) : malloc(sizeof *wide);
+        if (wide == NULL) {
+            return false;
+        }
+        wide->field = field;
+        wide->next = fields->wide;
+        fields->wide = wide;
+    }
+    wide->number = number;
+    fields->values[field].number = FIELD_WIDE;
+    return true;
+}
+
+bool fields_merge_number(struct fields *fields, uint32_t field, uint32_t merge, int128 operand, struct arena *arena)
+{
+    int128 number = operand;
+    if (bit_get(fields->present, field)) {
+        int128 before = fields_number(fields, field);
+        if (merge == CHURN_MERGE_ADD) {
+            number = before + operand;
+        } else if (merge == CHURN_MERGE_MIN ? operand >= before : operand <= before) {
+            return true;
+        }
+    }
+    if (number > INT64_MIN && number <= INT64_MAX) {
+        fields->values[field].number = (int64_t)number;
+    } else if (!set_wide(fields, field, number, arena)) {
+        return false;
+    }
+    bit_set(fields->present, field);
     bit_set(fields->changed, field);
+    return true;
 }
 
 /* A text value with room for `len` bytes; the old one is reused where it suffices. */
@@ -82,15 +120,19 @@ bool fields_merge_all(struct fields *into, const struct fields *from, const stru
             if (meta->merge == CHURN_MERGE_LATEST) {
                 ok = merge_text_of(into, from, field, sources, arena) && ok;
             } else {
-                fields_merge_number(into, field, meta->merge, from->values[field].number);
+                ok = fields_merge_number(into, field, meta->merge, fields_number(from, field), arena) && ok;
             }
         }
     }
     return ok;
 }
 
-void fields_free_texts(struct fields *fields, const struct registry *registry)
+void fields_free_owned(struct fields *fields, const struct registry *registry)
 {
+    for (struct wide_number *wide = fields->wide, *next; wide != NULL; wide = next) {
+        next = wide->next;
+        free(wide);
+    }
     for (uint32_t i = 0; i < registry->field_count; i++) {
         if (registry->fields[i].merge == CHURN_MERGE_LATEST && bit_get(fields->present, i)) {
             free(fields->values[i].text);

@@ -6,6 +6,7 @@
 #include "decimal.h"
 #include "registry.h"
 #include "sources.h"
+#include <stdint.h>
 
 /* The value of a LATEST field with the event that set it. */
 struct text_value {
@@ -18,14 +19,24 @@ struct text_value {
 };
 
 union field_value {
-    int128 number; /* INT, MONEY (units), TIME (ms), STATE (index) */
+    int64_t number; /* INT, MONEY (units), TIME (ms), STATE (index); FIELD_WIDE: it is among `wide` */
     struct text_value *text;
+};
+
+#define FIELD_WIDE INT64_MIN
+
+/* A number that 64 bits do not hold. Sums can get there, and few do, so that they need not be quick. */
+struct wide_number {
+    struct wide_number *next;
+    uint32_t field;
+    int128 number;
 };
 
 /* A value counts only where its bit is set; the others are not initialised. */
 struct fields {
     uint64_t present[REGISTRY_WORDS];
     uint64_t changed[REGISTRY_WORDS]; /* set by every merge that made a difference */
+    struct wide_number *wide;         /* NULL as a rule */
     union field_value values[];       /* one for each field of the registry */
 };
 
@@ -53,11 +64,22 @@ static inline size_t fields_size(const struct registry *registry)
 
 void fields_clear(struct fields *fields);
 
-/* Merges one number by its field's operator. */
-void fields_merge_number(struct fields *fields, uint32_t field, uint32_t merge, int128 operand);
+int128 fields_wide_number(const struct fields *fields, uint32_t field);
 
-/* Merges one text (LATEST). Text values live in `arena`, or are malloc'ed and owned by `fields` where it is NULL. False
- * when memory ran out. */
+/* A number that is present. */
+static inline int128 fields_number(const struct fields *fields, uint32_t field)
+{
+    int64_t number = fields->values[field].number;
+    return number != FIELD_WIDE ? number : fields_wide_number(fields, field);
+}
+
+/* What the following merge and does not fit a value itself lives in `arena`, or is malloc'ed and owned by `fields`
+ * where that is NULL. False when memory ran out. */
+
+/* Merges one number by its field's operator. */
+bool fields_merge_number(struct fields *fields, uint32_t field, uint32_t merge, int128 operand, struct arena *arena);
+
+/* Merges one text (LATEST). */
 bool fields_merge_text(struct fields *fields, uint32_t field, churn_str text, const struct event_origin *origin,
                        const struct sources *sources, struct arena *arena);
 
@@ -65,7 +87,7 @@ bool fields_merge_text(struct fields *fields, uint32_t field, churn_str text, co
 bool fields_merge_all(struct fields *into, const struct fields *from, const struct registry *registry,
                       const struct sources *sources, struct arena *arena);
 
-/* Frees the malloc'ed texts of a `fields` that was merged without an arena. */
-void fields_free_texts(struct fields *fields, const struct registry *registry);
+/* Frees what a `fields` that was merged without an arena owns. */
+void fields_free_owned(struct fields *fields, const struct registry *registry);
 
 #endif

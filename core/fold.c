@@ -49,8 +49,9 @@ static int32_t delta_merge(churn_delta *delta, const char *name, int64_t operand
         (meta->type == CHURN_PROFILE_TIME && (operand < CHURN_TIME_MIN || operand > CHURN_TIME_MAX))) {
         return CHURN_FATAL;
     }
-    fields_merge_number(callback->folder->scratch, (uint32_t)field, meta->merge, operand);
-    return CHURN_OK;
+    return fields_merge_number(callback->folder->scratch, (uint32_t)field, meta->merge, operand, callback->arena)
+               ? CHURN_OK
+               : CHURN_FATAL;
 }
 
 static int32_t delta_merge_text(churn_delta *delta, const char *name, churn_str text)
@@ -105,8 +106,7 @@ static bool apply_effect(const struct folder *folder, const struct effect_plan *
     default:
         break;
     }
-    fields_merge_number(into, effect->field, effect->merge, operand);
-    return true;
+    return fields_merge_number(into, effect->field, effect->merge, operand, arena);
 }
 
 int32_t fold_event(struct folder *folder, const struct event_type *type, const churn_event *event, uint32_t source,
@@ -120,10 +120,10 @@ int32_t fold_event(struct folder *folder, const struct event_type *type, const c
             return result;
         }
     }
-    fields_merge_number(into, FIELD_EVENTS_TOTAL, CHURN_MERGE_ADD, 1);
-    fields_merge_number(into, FIELD_FIRST_EVENT_AT, CHURN_MERGE_MIN, event->timestamp_ms);
-    fields_merge_number(into, FIELD_LAST_EVENT_AT, CHURN_MERGE_MAX, event->timestamp_ms);
-    ok = fields_merge_text(into, FIELD_LAST_EVENT_TYPE, event->event_type, &origin, folder->sources, arena);
+    ok = fields_merge_number(into, FIELD_EVENTS_TOTAL, CHURN_MERGE_ADD, 1, arena) &&
+         fields_merge_number(into, FIELD_FIRST_EVENT_AT, CHURN_MERGE_MIN, event->timestamp_ms, arena) &&
+         fields_merge_number(into, FIELD_LAST_EVENT_AT, CHURN_MERGE_MAX, event->timestamp_ms, arena) &&
+         fields_merge_text(into, FIELD_LAST_EVENT_TYPE, event->event_type, &origin, folder->sources, arena);
     for (uint32_t i = 0; i < type->effect_count; i++) {
         ok = apply_effect(folder, &type->effects[i], event, &origin, into, arena) && ok;
     }

@@ -428,21 +428,23 @@ static void give_back(struct worker *worker, const churn_record *records, uint32
     }
 }
 
-/* Records are keyed by customer as a rule: fetches what the ones to come will need, for memory is slow. */
-static void look_ahead(const struct worker *worker, const churn_record *records, uint32_t count, uint32_t i)
+#define LOOK_AHEAD 16 /* records */
+
+/* Records are keyed by customer as a rule: fetches what the ones to come will need, for memory is slow. `hashes` has
+ * those of the keys of LOOK_AHEAD records. */
+static void look_ahead(const struct worker *worker, const churn_record *record, uint32_t hashes[LOOK_AHEAD], uint32_t i)
 {
-    static const uint32_t slots_ahead = 12, customers_ahead = 6;
-    if (i + slots_ahead < count && records[i + slots_ahead].key.len > 0) {
-        cache_prefetch(&worker->cache, records[i + slots_ahead].key, false);
-    }
-    if (i + customers_ahead < count && records[i + customers_ahead].key.len > 0) {
-        cache_prefetch(&worker->cache, records[i + customers_ahead].key, true);
-    }
+    const struct cache *cache = &worker->cache;
+    hashes[i % LOOK_AHEAD] = cache_hash(record->key);
+    cache_fetch_slot(cache, hashes[i % LOOK_AHEAD]);
+    cache_fetch_customer(cache, hashes[(i + LOOK_AHEAD - 5) % LOOK_AHEAD]);
+    cache_fetch_profile(cache, hashes[(i + LOOK_AHEAD - 10) % LOOK_AHEAD]);
 }
 
 bool intake_take(struct worker *worker, const churn_record *records, uint32_t count)
 {
     struct window *window = window_filling(worker);
+    uint32_t hashes[LOOK_AHEAD] = {0};
     if (window->record_count == 0) {
         window->opened_ms = host_monotonic_ms();
     }
@@ -451,7 +453,9 @@ bool intake_take(struct worker *worker, const churn_record *records, uint32_t co
     }
     for (uint32_t i = 0; i < count; i++) {
         uint32_t position;
-        look_ahead(worker, records, count, i);
+        if (i + LOOK_AHEAD - 1 < count) {
+            look_ahead(worker, &records[i + LOOK_AHEAD - 1], hashes, i);
+        }
         if (!take_record(worker, &records[i], &position)) {
             return false;
         }

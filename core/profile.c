@@ -11,7 +11,7 @@ struct profile *profile_new(const struct registry *registry)
     struct profile *profile = malloc(sizeof(struct profile) + registry->field_count * sizeof(union field_value));
     if (profile != NULL) {
         profile->version = 0;
-        profile->marks = NULL;
+        profile->marks = &profile->first;
         profile->late = NULL;
         profile->mark_count = 0;
         fields_clear(&profile->fields);
@@ -22,8 +22,10 @@ struct profile *profile_new(const struct registry *registry)
 void profile_free(struct profile *profile, const struct registry *registry)
 {
     if (profile != NULL) {
-        fields_free_texts(&profile->fields, registry);
-        free(profile->marks);
+        fields_free_owned(&profile->fields, registry);
+        if (profile->marks != &profile->first) {
+            free(profile->marks);
+        }
         for (struct late *late = profile->late, *next; late != NULL; late = next) {
             next = late->next;
             free(late->ranges);
@@ -36,7 +38,11 @@ void profile_free(struct profile *profile, const struct registry *registry)
 size_t profile_bytes(const struct profile *profile, const struct registry *registry)
 {
     size_t bytes = sizeof(struct profile) + registry->field_count * sizeof(union field_value) +
-                   profile->mark_count * sizeof(struct mark) + sizeof(struct text_value) + 64;
+                   (profile->mark_count > 1 ? profile->mark_count * sizeof(struct mark) : 0) +
+                   sizeof(struct text_value) + 64;
+    for (const struct wide_number *wide = profile->fields.wide; wide != NULL; wide = wide->next) {
+        bytes += sizeof *wide + 16;
+    }
     for (const struct late *late = profile->late; late != NULL; late = late->next) {
         bytes += sizeof *late + late->room * sizeof *late->ranges + 32;
     }
@@ -55,12 +61,18 @@ int64_t profile_mark(const struct profile *profile, uint32_t source)
 
 static bool add_mark(struct profile *profile, uint32_t source, int64_t next, bool changed)
 {
-    struct mark *marks = realloc(profile->marks, (profile->mark_count + 1) * sizeof *marks);
-    if (marks == NULL) {
-        return false;
+    if (profile->mark_count > 0) {
+        bool inside = profile->marks == &profile->first;
+        struct mark *marks = realloc(inside ? NULL : profile->marks, (profile->mark_count + 1) * sizeof *marks);
+        if (marks == NULL) {
+            return false;
+        }
+        if (inside) {
+            marks[0] = profile->first;
+        }
+        profile->marks = marks;
     }
-    profile->marks = marks;
-    marks[profile->mark_count++] = (struct mark){.source = source, .next = next, .changed = changed};
+    profile->marks[profile->mark_count++] = (struct mark){.source = source, .next = next, .changed = changed};
     return true;
 }
 
@@ -303,8 +315,7 @@ static bool read_field(struct profile *profile, const struct registry *registry,
     if (!read_number(field, value, &number)) {
         return false;
     }
-    fields_merge_number(&profile->fields, index, field->merge, number);
-    return true;
+    return fields_merge_number(&profile->fields, index, field->merge, number, NULL);
 }
 
 bool profile_read(struct profile *profile, const struct registry *registry, struct sources *sources,
@@ -334,9 +345,10 @@ bool profile_read(struct profile *profile, const struct registry *registry, stru
 bool profile_merge(struct profile *profile, const struct fields *delta, const struct registry *registry,
                    const struct sources *sources)
 {
-    for (uint32_t i = FIELD_CORE_COUNT; i < registry->field_count; i++) {
-        if (registry->fields[i].type == CHURN_PROFILE_STATE && !bit_get(profile->fields.present, i)) {
-            fields_merge_number(&profile->fields, i, CHURN_MERGE_MAX, 0);
+    for (uint32_t word = 0; word < REGISTRY_WORDS; word++) {
+        for (uint64_t bits = registry->states[word] & ~profile->fields.present[word]; bits != 0; bits &= bits - 1) {
+            uint32_t field = word * 64 + (uint32_t)__builtin_ctzll(bits);
+            (void)fields_merge_number(&profile->fields, field, CHURN_MERGE_MAX, 0, NULL); /* 0 needs no memory */
         }
     }
     return fields_merge_all(&profile->fields, delta, registry, sources, NULL);
@@ -405,7 +417,7 @@ static void render_fields(const struct profile *profile, const struct registry *
             if (field->merge == CHURN_MERGE_LATEST) {
                 render_text(field, profile->fields.values[index].text, sources, out);
             } else {
-                append_number(&out->bytes, field, profile->fields.values[index].number);
+                append_number(&out->bytes, field, fields_number(&profile->fields, index));
                 add_pair(out, field->name, start);
             }
         }
@@ -414,7 +426,7 @@ static void render_fields(const struct profile *profile, const struct registry *
 
 static int128 number_or_zero(const struct fields *fields, uint32_t field)
 {
-    return bit_get(fields->present, field) ? fields->values[field].number : 0;
+    return bit_get(fields->present, field) ? fields_number(fields, field) : 0;
 }
 
 static void render_derived(const struct profile *profile, const struct registry *registry, struct profile_text *out)
@@ -432,7 +444,7 @@ static void render_derived(const struct profile *profile, const struct registry 
             continue;
         }
         denominator =
-            per_day ? 1 + (fields->values[FIELD_LAST_EVENT_AT].number - fields->values[FIELD_FIRST_EVENT_AT].number) /
+            per_day ? 1 + (fields_number(fields, FIELD_LAST_EVENT_AT) - fields_number(fields, FIELD_FIRST_EVENT_AT)) /
                               DAY_MS
                     : number_or_zero(fields, d->denominator);
         if (denominator <= 0) {

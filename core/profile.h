@@ -29,10 +29,11 @@ struct late {
 };
 
 struct profile {
-    uint64_t version; /* as stored; 0: nothing is stored */
-    struct mark *marks;
-    struct late *late; /* NULL where nothing was counted late, which is the rule */
+    uint64_t version;   /* as stored; 0: nothing is stored */
+    struct late *late;  /* NULL where nothing was counted late, which is the rule */
+    struct mark *marks; /* `first` as long as that is enough */
     uint32_t mark_count;
+    struct mark first;
     struct fields fields;
 };
 
@@ -73,8 +74,8 @@ bool profile_add_late(struct profile *profile, uint32_t source, int64_t offset);
 bool profile_merge(struct profile *profile, const struct fields *delta, const struct registry *registry,
                    const struct sources *sources);
 
-/* Writes what changed since profile_saved: fields, derived fields that depend on them, marks, late offsets. The pairs are valid until
- * the next call with the same `out`. */
+/* Writes what changed since profile_saved: fields, derived fields that depend on them, marks, late offsets. The pairs
+ * are valid until the next call with the same `out`. */
 void profile_render(const struct profile *profile, const struct registry *registry, const struct sources *sources,
                     struct profile_text *out);
 /* The last rendered change is stored: the version counts up, nothing is changed any more. */

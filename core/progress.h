@@ -97,8 +97,8 @@ uint32_t progress_muted(const struct worker *worker, uint32_t source, int64_t of
 bool progress_is_replayed(const struct worker *worker, uint32_t source, int64_t offset);
 /* True for a record whose dead letter may have been written before this run began to read. */
 bool progress_is_lettered(const struct worker *worker, uint32_t source, int64_t offset);
-/* Tells the store that dead letters of the window's records may exist from now on, so that whoever reads them once more,
- * after a crash and perhaps with other rules, knows. False while it does not know, or when the worker failed. */
+/* Tells the store that dead letters of the window's records may exist from now on, so that whoever reads them once
+ * more, after a crash and perhaps with other rules, knows. False while it does not know, or when the worker failed. */
 bool progress_announce(struct worker *worker, const struct window *window);
 /* The source handed out the record at this offset. */
 void progress_note_read(struct worker *worker, uint32_t source, int64_t offset);

@@ -170,7 +170,8 @@ int command_rebuild(const struct arguments *arguments, struct loader *loader, st
                              (void *)(uintptr_t)arguments->into) &&
         check_place(&pipeline, arguments->into)) {
         pipeline.until_end = true;
-        pipeline.replay.from = REPLAY_FROM_BEGINNING; /* also when it is repeated: profiles may have been deleted since */
+        pipeline.replay.from =
+            REPLAY_FROM_BEGINNING; /* also when it is repeated: profiles may have been deleted since */
         status = run_pipeline(arguments, &pipeline, log);
     }
     pipeline_free(&pipeline);

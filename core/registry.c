@@ -85,6 +85,9 @@ static int32_t add_field(struct registry *registry, const char *owner, const chu
         char *tag = registry->tags + (size_t)registry->field_count * TAG_SIZE;
         field->tag = (churn_str){.ptr = tag, .len = (uint32_t)snprintf(tag, TAG_SIZE, "_l:%s", effect->field)};
     }
+    if (effect->type == CHURN_PROFILE_STATE) {
+        registry->states[registry->field_count / 64] |= UINT64_C(1) << registry->field_count % 64;
+    }
     registry->field_count++;
     return index;
 }

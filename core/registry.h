@@ -37,6 +37,7 @@ struct registry_derived {
 struct registry {
     struct registry_field fields[REGISTRY_MAX_FIELDS];
     uint32_t field_count;
+    uint64_t states[REGISTRY_WORDS]; /* a bit for each field of type STATE */
     struct registry_derived *derived;
     uint32_t derived_count;
     struct name_index names; /* of the fields: id = index */

@@ -315,7 +315,7 @@ static void test_late_offsets_before_a_window_cost_nothing(void)
     write_once(&live, &stored);
     deliver(&live, 0, 9, NOT_LATE);
     struct delta *delta = window_filling(&live)->deltas[0];
-    fields_merge_number(&delta->fields, FIELD_EVENTS_TOTAL, CHURN_MERGE_ADD, 100); /* lost if it is folded again */
+    fields_merge_number(&delta->fields, FIELD_EVENTS_TOTAL, CHURN_MERGE_ADD, 100, NULL); /* lost if it is folded again */
     write_once(&live, &stored);
     check_text(stored_get(&stored, "events_total"), "102", "folded again");
     writer_kill(&live);

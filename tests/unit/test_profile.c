@@ -682,7 +682,7 @@ static bool same_profiles(const struct registry *registry, const struct profile 
             continue;
         }
         if (registry->fields[i].merge != CHURN_MERGE_LATEST
-                ? x->number != y->number
+                ? fields_number(&a->fields, i) != fields_number(&b->fields, i)
                 : x->text->len != y->text->len || memcmp(x->text->bytes, y->text->bytes, x->text->len) != 0 ||
                       x->text->time_ms != y->text->time_ms || x->text->offset != y->text->offset) {
             return false;

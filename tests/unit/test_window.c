@@ -132,7 +132,7 @@ static void test_a_new_delta_is_empty(void)
             CU_ASSERT(delta->fields.present[i] == 0 && delta->fields.changed[i] == 0);
         }
         CU_ASSERT_PTR_NULL(delta->ranges);
-        fields_merge_number(&delta->fields, FIELD_EVENTS_TOTAL, CHURN_MERGE_ADD, 1);
+        fields_merge_number(&delta->fields, FIELD_EVENTS_TOTAL, CHURN_MERGE_ADD, 1, NULL);
         CU_ASSERT(window_add_event(&window, delta, "", 0, 1, round, NOT_LATE));
         c->filling = NULL;
         window_reset(&window, 2);
