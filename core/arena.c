@@ -18,7 +18,7 @@ static struct arena_chunk *take_chunk(struct arena *arena, size_t at_least)
     if (chunk != NULL && chunk->size >= at_least) {
         arena->pool->spare = chunk->next;
     } else {
-        chunk = malloc(sizeof *chunk + size);
+        chunk = calloc(1, sizeof *chunk + size + ARENA_PADDING); /* readable means initialised */
         if (chunk == NULL) {
             return NULL;
         }
@@ -47,14 +47,14 @@ void *arena_alloc(struct arena *arena, size_t size)
     return piece;
 }
 
-char *arena_copy(struct arena *arena, const void *bytes, size_t len, size_t padding)
+char *arena_copy(struct arena *arena, const void *bytes, size_t len)
 {
-    char *piece = arena_alloc(arena, len + padding);
+    char *piece = arena_alloc(arena, len + 1);
     if (piece != NULL) {
         if (len > 0) {
             memcpy(piece, bytes, len);
         }
-        memset(piece + len, 0, padding);
+        piece[len] = '\0';
     }
     return piece;
 }

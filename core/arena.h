@@ -21,8 +21,10 @@ struct arena {
 
 /* A piece aligned to 16 bytes, not zeroed; NULL when memory ran out. */
 void *arena_alloc(struct arena *arena, size_t size);
-/* A copy of `len` bytes with `padding` readable bytes behind them, the first of which is NUL. */
-char *arena_copy(struct arena *arena, const void *bytes, size_t len, size_t padding);
+/* A copy of `len` bytes with ARENA_PADDING readable bytes behind them, the first of which is NUL; the others may be
+ * those of the next pieces. */
+#define ARENA_PADDING 64
+char *arena_copy(struct arena *arena, const void *bytes, size_t len);
 /* Takes every piece back; ordinary chunks go to the pool. */
 void arena_reset(struct arena *arena);
 /* Frees the chunks of the pool. */

@@ -271,7 +271,7 @@ static bool take_value(struct worker *worker, const churn_record *record, uint32
     struct reject reject;
     const struct event_type *type;
     if (record->value.ptr != NULL) {
-        payload = arena_copy(&window->arena, record->value.ptr, record->value.len, JSON_SCAN_PADDING);
+        payload = arena_copy(&window->arena, record->value.ptr, record->value.len);
         if (payload == NULL) {
             return out_of_memory(worker);
         }

@@ -19,7 +19,7 @@ const char *output_kind_name(uint32_t kind)
 /* A text kept in the window's arena, with a NUL behind it. */
 static bool keep(struct window *window, const char *bytes, size_t len, churn_str *ret)
 {
-    char *copy = arena_copy(&window->arena, bytes, len, 1);
+    char *copy = arena_copy(&window->arena, bytes, len);
     *ret = (churn_str){.ptr = copy, .len = (uint32_t)len};
     return copy != NULL;
 }

@@ -92,6 +92,15 @@ static void tell_journal(const struct worker *worker, const struct window *windo
     }
 }
 
+/* The window that was done last is filled next, whatever its place in the ring: its memory is warm, and most of the
+ * ring never needs any. */
+static void reuse(struct worker *worker, struct window *done)
+{
+    struct window *next = window_at(worker, worker->newest + 1), spare = *next;
+    *next = *done;
+    *done = spare;
+}
+
 /* Lets go of windows that are done, in order. */
 static bool retire_windows(struct worker *worker)
 {
@@ -107,6 +116,7 @@ static bool retire_windows(struct worker *worker)
         }
         window_reset(window, worker->pipeline->sink_count);
         worker->oldest++;
+        reuse(worker, window);
         worker->moved = true;
         cache_trim(&worker->cache);
     }

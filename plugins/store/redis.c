@@ -33,24 +33,25 @@
 /* KEYS; ARGV[1]: for each key a MessagePack array of its expected version, ttl in ms ("0": none), then name, value, …
  * with _v among them. MessagePack, because Redis parses it at less cost than arguments. The reply has for each key: 1:
  * written; what is stored; or an error. A script is not rolled back, hence a key's checks come before its first write.
- * HSET takes what Lua can unpack, in one call for any profile of less than 2,000 fields; what follows a first write is
+ * A key that is to live for ever loses its ttl when it is read: no session puts what it has not read before. HSET takes
+ * what Lua can unpack, in one call for any profile of less than 2,000 fields; what follows a first write is
  * refused neither for memory nor for its type. */
-static const char put_script[] =
-    "local r, call = {}, redis.pcall "
-    "for k, f in ipairs(cmsgpack.unpack(ARGV[1])) do "
-    "local key = KEYS[k] "
-    "local v = call('HGET', key, '_v') "
-    "if (v or '0') ~= f[1] then r[k] = call('HGETALL', key) "
-    "else "
-    "local done "
-    "for i = 3, #f, 4000 do "
-    "done = call('HSET', key, unpack(f, i, math.min(i + 3999, #f))) "
-    "if type(done) == 'table' then break end end "
-    "if type(done) ~= 'table' then "
-    "if f[2] ~= '0' then done = call('PEXPIRE', key, f[2]) elseif v then done = call('PERSIST', key) end end "
-    "r[k] = type(done) == 'table' and done or 1 "
-    "end end "
-    "return r";
+static const char put_script[] = "local r, call = {}, redis.pcall "
+                                 "for k, f in ipairs(cmsgpack.unpack(ARGV[1])) do "
+                                 "local key = KEYS[k] "
+                                 "local v = call('HGET', key, '_v') "
+                                 "if (v or '0') ~= f[1] then "
+                                 "if f[2] == '0' then call('PERSIST', key) end "
+                                 "r[k] = call('HGETALL', key) "
+                                 "else "
+                                 "local done "
+                                 "for i = 3, #f, 4000 do "
+                                 "done = call('HSET', key, unpack(f, i, math.min(i + 3999, #f))) "
+                                 "if type(done) == 'table' then break end end "
+                                 "if type(done) ~= 'table' and f[2] ~= '0' then done = call('PEXPIRE', key, f[2]) end "
+                                 "r[k] = type(done) == 'table' and done or 1 "
+                                 "end end "
+                                 "return r";
 
 /* KEYS[1]; ARGV: ttl in ms (0: none), then name, value, … In a script, so that nobody reads half of it. */
 static const char write_script[] = "redis.call('DEL', KEYS[1]) "

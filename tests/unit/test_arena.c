@@ -66,11 +66,11 @@ static void test_copies_are_padded_with_nul(void)
     CU_ASSERT_PTR_NOT_NULL_FATAL(dirty);
     memset(dirty, 'x', 4096);
     arena_reset(&arena);
-    char *copy = arena_copy(&arena, "payload", 7, 64);
+    char *copy = arena_copy(&arena, "payload", 7);
     CU_ASSERT_PTR_NOT_NULL_FATAL(copy);
     CU_ASSERT(memcmp(copy, "payload", 7) == 0);
     CU_ASSERT_EQUAL(copy[7], '\0');
-    copy = arena_copy(&arena, NULL, 0, 1);
+    copy = arena_copy(&arena, NULL, 0);
     CU_ASSERT_PTR_NOT_NULL_FATAL(copy);
     CU_ASSERT_EQUAL(*copy, '\0');
     arena_reset(&arena);

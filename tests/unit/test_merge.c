@@ -110,7 +110,7 @@ static void deliver(struct worker *worker, int32_t partition, int64_t offset, en
                        "{\"event_id\":\"e\",\"event_type\":\"review_submitted\",\"customer_id\":\"c\",\"timestamp\":"
                        "\"2026-01-01T00:00:00Z\",\"data\":{\"product_id\":\"p\",\"rating\":%d}}",
                        1 + (int)(offset % 5));
-    payload = arena_copy(&window->arena, text, (size_t)len, JSON_SCAN_PADDING);
+    payload = arena_copy(&window->arena, text, (size_t)len);
     const struct event_type *type = event_decode(worker->decoder, payload, (size_t)len, &event, &reject);
     CU_ASSERT_FATAL(delta != NULL && type != NULL);
     event.topic = (churn_str){.ptr = "t", .len = 1};

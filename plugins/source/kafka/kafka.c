@@ -25,12 +25,16 @@ static const char *const owned[] = {
     NULL,
 };
 
-static const char *const defaults[][2] = {
-    {"allow.auto.create.topics", "false"},
-    {"fetch.wait.max.ms", "50"},
-    {"queued.min.messages", "10000000"}, /* librdkafka waits up to a second beyond it; `buffer` is the bound */
-    {"topic.metadata.refresh.interval.ms", "5000"}, /* so that a topic that appears later is found soon */
-    {"reconnect.backoff.max.ms", "2000"},
+static const struct {
+    const char *name, *alias, *value;
+} defaults[] = {
+    {"allow.auto.create.topics", NULL, "false"},
+    {"fetch.wait.max.ms", NULL, "50"},
+    {"fetch.message.max.bytes", "max.partition.fetch.bytes",
+     "262144"},                                /* so that one fetch exceeds `buffer` by little */
+    {"queued.min.messages", NULL, "10000000"}, /* librdkafka waits up to a second beyond it; `buffer` is the bound */
+    {"topic.metadata.refresh.interval.ms", NULL, "5000"}, /* so that a topic that appears later is found soon */
+    {"reconnect.backoff.max.ms", NULL, "2000"},
 };
 
 static const churn_option options[] = {
@@ -65,7 +69,7 @@ static const churn_option options[] = {
      .type = CHURN_OPTION_INT,
      .offset = offsetof(struct kafka_source, epoch)},
     {.name = "buffer",
-     .default_text = "32MiB",
+     .default_text = "4MiB",
      .help = "How much each worker fetches ahead, over all of its partitions; one fetch may exceed it.",
      .min = 1024 * 1024,
      .max = 2097151LL * 1024,
@@ -113,7 +117,8 @@ static int32_t set_own(const struct kafka_source *s, rd_kafka_conf_t *conf, chur
         }
     }
     for (size_t i = 0; i < sizeof defaults / sizeof defaults[0]; i++) {
-        if (kafka_client_default(conf, &s->properties, defaults[i][0], NULL, defaults[i][1], err) != CHURN_OK) {
+        if (kafka_client_default(conf, &s->properties, defaults[i].name, defaults[i].alias, defaults[i].value, err) !=
+            CHURN_OK) {
             return CHURN_FATAL;
         }
     }
