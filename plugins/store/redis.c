@@ -33,22 +33,23 @@
 /* KEYS; ARGV[1]: for each key a MessagePack array of its expected version, ttl in ms ("0": none), then name, value, …
  * with _v among them. MessagePack, because Redis parses it at less cost than arguments. The reply has for each key: 1:
  * written; what is stored; or an error. A script is not rolled back, hence a key's checks come before its first write.
- * A key that is to live for ever loses its ttl when it is read: no session puts what it has not read before. HSET takes
- * what Lua can unpack, in one call for any profile of less than 2,000 fields; what follows a first write is
- * refused neither for memory nor for its type. */
+ * HSET takes what Lua can unpack, in one call for any profile of less than 2,000 fields; what follows a first write is
+ * refused neither for memory nor for its type. A ttl of an earlier configuration is taken away when the key is read,
+ * which happens before any session writes it; "-1": also when it is written, as this session may have set it. */
 static const char put_script[] = "local r, call = {}, redis.pcall "
                                  "for k, f in ipairs(cmsgpack.unpack(ARGV[1])) do "
-                                 "local key = KEYS[k] "
+                                 "local key, ttl = KEYS[k], f[2] "
                                  "local v = call('HGET', key, '_v') "
                                  "if (v or '0') ~= f[1] then "
-                                 "if f[2] == '0' then call('PERSIST', key) end "
+                                 "if ttl == '0' or ttl == '-1' then call('PERSIST', key) end "
                                  "r[k] = call('HGETALL', key) "
                                  "else "
                                  "local done "
                                  "for i = 3, #f, 4000 do "
                                  "done = call('HSET', key, unpack(f, i, math.min(i + 3999, #f))) "
                                  "if type(done) == 'table' then break end end "
-                                 "if type(done) ~= 'table' and f[2] ~= '0' then done = call('PEXPIRE', key, f[2]) end "
+                                 "if type(done) ~= 'table' and ttl ~= '0' then "
+                                 "done = ttl == '-1' and call('PERSIST', key) or call('PEXPIRE', key, ttl) end "
                                  "r[k] = type(done) == 'table' and done or 1 "
                                  "end end "
                                  "return r";
@@ -157,6 +158,7 @@ struct session {
     int64_t progress_ms; /* when bytes moved last; meaningful while `waiting` */
     bool waiting;
     bool script_sent; /* the script is being loaded again */
+    bool expires;     /* a put had a ttl: a later one without must take it away */
     char sha[SHA_LEN + 1];
     char identity[CHURN_IDENTITY_SIZE];    /* run_id:master_replid */
     char broken[CHURN_ERROR_MESSAGE_SIZE]; /* why the session is of no use any more, or "" */
@@ -1112,7 +1114,8 @@ static bool pack_put(struct session *s, const churn_put *put)
     }
     at = pack_head(s->batch + s->batch_len, 4 + 2 * put->count, 0x90, 15, 0xdc);
     at = pack_text(at, number_arg(number, put->expected_version));
-    at = pack_text(at, number_arg(number, put->ttl_ms > 0 ? (uint64_t)put->ttl_ms : 0));
+    s->expires = s->expires || put->ttl_ms > 0;
+    at = pack_text(at, put->ttl_ms > 0 ? number_arg(number, (uint64_t)put->ttl_ms) : text_arg(s->expires ? "-1" : "0"));
     at = pack_text(at, text_arg("_v"));
     at = pack_text(at, number_arg(number, put->expected_version + 1));
     for (uint32_t i = 0; i < put->count; i++) {

@@ -275,6 +275,22 @@ static void expiry_is_renewed_and_taken_away(void)
     close_store();
 }
 
+static void expiry_of_an_earlier_session_is_taken_away(void)
+{
+    void *s;
+    begin();
+    s = session_new();
+    CU_ASSERT_EQUAL(put_for(s, "k", 0, "a", "1", 150).result, CHURN_OK);
+    ops->close(s);
+    s = session_new();
+    CU_ASSERT_EQUAL(put_now(s, "k", 0, "a", "2"), CHURN_CONFLICT); /* as any worker's first put of a customer */
+    CU_ASSERT_EQUAL(put_now(s, "k", 1, "a", "2"), CHURN_OK);
+    sleep_ms(200);
+    check_get(s, "k", "_v=2,a=2");
+    ops->close(s);
+    close_store();
+}
+
 static void write_replaces(void)
 {
     void *s;
@@ -896,6 +912,7 @@ int main(void)
 {
     CU_TestInfo tests[] = {TEST(puts_merge_and_conflict),
                            TEST(expiry_is_renewed_and_taken_away),
+                           TEST(expiry_of_an_earlier_session_is_taken_away),
                            TEST(write_replaces),
                            TEST(keys_are_those_with_the_prefix),
                            TEST(many_keys_take_many_calls),
