@@ -3,17 +3,41 @@ environment that Rig.environment makes, and end by themselves once BENCH_COUNT e
 
 import shutil
 import subprocess
+import json
+import shutil
+import subprocess
 import sys
 
-from rig import BENCH, BUILD, CHURND, Failed, pipeline, say
+from rig import BENCH, CHURND, OUT, Failed, pipeline, say
+
+SCRIPT = BENCH / "peers/profile.lua"
 
 
-class Churnd:
-    name = "churnd"
-    shows_profiles = True  # as the contract shows them; the peers keep plain numbers
+def built(command, **options):
+    """None, or what went wrong."""
+    if shutil.which(command[0]) is None:
+        return f"needs {command[0]}"
+    done = subprocess.run([str(c) for c in command], capture_output=True, text=True, **options)
+    if done.returncode == 0:
+        return None
+    said = [line for line in (done.stdout + done.stderr).splitlines() if line.strip()]
+    return f"{command[0]} failed: {said[-1] if said else done.returncode}"
+
+
+class Engine:
+    shows_profiles = False  # as the contract shows them; the peers keep plain numbers
+    environment = {}  # beside what all get
 
     def prepare(self):
         """None, or why it cannot run."""
+        return None
+
+
+class Churnd(Engine):
+    name = "churnd"
+    shows_profiles = True
+
+    def prepare(self):
         return None if CHURND.is_file() else f"{CHURND} is missing"
 
     def profiles(self):
@@ -23,12 +47,8 @@ class Churnd:
         return [CHURND, "-c", pipeline("alerts"), "--until-end"]
 
 
-class Python:
+class Python(Engine):
     name = "python"
-    shows_profiles = False
-
-    def prepare(self):
-        return None
 
     def profiles(self):
         return [sys.executable, BENCH / "peers/python/profiles.py"]
@@ -37,7 +57,45 @@ class Python:
         return [sys.executable, BENCH / "peers/python/alerts.py"]
 
 
-ALL = [Churnd(), Python()]
+class KafkaStreams(Engine):
+    name = "kafka-streams"
+    source, libs, classes = BENCH / "peers/kafka_streams", OUT / "kafka_streams/libs", OUT / "kafka_streams/classes"
+    environment = {"BENCH_THREADS": "2"}  # one for each core
+
+    def prepare(self):
+        failed = None if self.libs.is_dir() else built(
+            ["mvn", "-q", "-B", "-f", self.source / "pom.xml", "dependency:copy-dependencies", f"-DoutputDirectory={self.libs}"])
+        return failed or built(["javac", "-Xlint:all", "-cp", f"{self.libs}/*", "-d", self.classes,
+                                *sorted(self.source.glob("*.java"))])
+
+    def _java(self, program, *arguments):
+        return ["java", "-cp", f"{self.classes}:{self.libs}/*", "-Dorg.slf4j.simpleLogger.defaultLogLevel=warn", program,
+                *arguments]
+
+    def profiles(self):
+        return self._java("Profiles", SCRIPT)
+
+    def alerts(self):
+        return self._java("Alerts")
+
+
+class Bento(Engine):
+    name = "bento"
+    source, program = BENCH / "peers/bento", OUT / "bento"
+    # A string of JSON is one of YAML too, and has its line ends escaped.
+    environment = {"BENCH_SCRIPT": json.dumps(SCRIPT.read_text())}
+
+    def prepare(self):
+        return built(["go", "build", "-mod=readonly", "-o", self.program, "."], cwd=self.source)
+
+    def profiles(self):
+        return [self.program, "-c", self.source / "profiles.yaml"]
+
+    def alerts(self):
+        return [self.program, "-c", self.source / "alerts.yaml"]
+
+
+ALL = [Churnd(), Python(), KafkaStreams(), Bento()]
 
 
 def prepare(only):

@@ -40,7 +40,8 @@ def arguments():
 def run_once(rig, engine, workload):
     """One measured and verified run; its figures."""
     name = rig.fresh_name(f"{engine.name}-{workload}")
-    env = {**rig.environment(TOPIC, name, alerts=f"{name}-alerts"), "BENCH_COUNT": str(rig.expected.count)}
+    env = {**rig.environment(TOPIC, name, alerts=f"{name}-alerts"), "BENCH_COUNT": str(rig.expected.count),
+           **engine.environment}
     if workload == "W1":
         rig.redis.client.flushall()
         took = rig.measure(engine.profiles(), name, env)

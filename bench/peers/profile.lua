@@ -1,46 +1,46 @@
--- Exact profiles, for every peer. KEYS: the profile of each event. ARGV: six for each event: the mark's field, the
--- offset, the event type, the event time in ms, money in 1/10,000, and a count. An event below its partition's mark was
--- counted before and changes nothing, so a batch may come twice and may be cut anew.
--- effects: what is counted, what the money adds to, what the count adds to, whose newest time is kept
-local effects = {
-    order_placed = {'order_count', 'total_spent', 'items_purchased', 'last_order_at'},
-    order_cancelled = {'orders_cancelled'},
-    payment_failed = {'payment_failures', 'failed_amount', nil, 'last_payment_failure_at'},
-    support_ticket_created = {'support_tickets'},
-    email_opened = {'emails_opened'},
-    email_clicked = {'emails_clicked'},
-    login = {'login_count', nil, nil, 'last_login_at'},
-    product_viewed = {'products_viewed'},
-    cart_abandoned = {'carts_abandoned', 'abandoned_value'},
-    review_submitted = {'reviews_submitted', nil, 'rating_sum'},
-    refund_requested = {'refunds_requested', 'refund_amount'},
-    subscription_cancelled = {nil, nil, nil, 'subscription_cancelled_at'},
+-- Exact profiles, for every peer. KEYS: the profile of each event. ARGV: six for each event: the field of its partition's
+-- mark, the offset, the event type, the event time in ms, money in 1/10,000, and a count. An event below the mark was
+-- counted before and changes nothing: so a batch may come twice, and cut anew, as long as each partition comes in order.
+local ONE, MONEY, NUMBER, NEWEST = 1, 2, 3, 4
+local effects = { -- what an event of a type does beside what every event does
+    order_placed = {{'order_count', ONE}, {'total_spent', MONEY}, {'items_purchased', NUMBER}, {'last_order_at', NEWEST}},
+    order_cancelled = {{'orders_cancelled', ONE}},
+    payment_failed = {{'payment_failures', ONE}, {'failed_amount', MONEY}, {'last_payment_failure_at', NEWEST}},
+    support_ticket_created = {{'support_tickets', ONE}},
+    email_opened = {{'emails_opened', ONE}},
+    email_clicked = {{'emails_clicked', ONE}},
+    login = {{'login_count', ONE}, {'last_login_at', NEWEST}},
+    product_viewed = {{'products_viewed', ONE}},
+    cart_abandoned = {{'carts_abandoned', ONE}, {'abandoned_value', MONEY}},
+    review_submitted = {{'reviews_submitted', ONE}, {'rating_sum', NUMBER}},
+    refund_requested = {{'refunds_requested', ONE}, {'refund_amount', MONEY}},
+    subscription_cancelled = {{'subscription_cancelled_at', NEWEST}},
 }
+local call, tonumber = redis.call, tonumber
 local counted = 0
 for i, key in ipairs(KEYS) do
-    local at = (i - 1) * 6
-    local mark, offset, kind, time = ARGV[at + 1], tonumber(ARGV[at + 2]), ARGV[at + 3], tonumber(ARGV[at + 4])
+    local at = i * 6 - 5
+    local mark, offset, kind, time = ARGV[at], ARGV[at + 1] + 0, ARGV[at + 2], ARGV[at + 3]
     local effect = effects[kind]
-    local count, money, number, newest = effect[1], effect[2], effect[3], effect[4]
-    local old = redis.call('HMGET', key, mark, 'events_total', 'first_event_at', 'last_event_at',
-                           count or '', money or '', number or '', newest or '')
-    if offset >= tonumber(old[1] or 0) then
+    local names = {mark, 'events_total', 'first_event_at', 'last_event_at'}
+    for j, e in ipairs(effect) do names[j + 4] = e[1] end
+    local old = call('HMGET', key, unpack(names))
+    if not old[1] or offset >= tonumber(old[1]) then
         local new = {mark, offset + 1, 'events_total', (old[2] or 0) + 1}
-        local n = 4
-        local function set(name, value)
-            new[n + 1], new[n + 2] = name, value
-            n = n + 2
+        local ms, n = time + 0, 4
+        if not old[3] or ms < tonumber(old[3]) then new[n + 1], new[n + 2], n = 'first_event_at', time, n + 2 end
+        if not old[4] or ms >= tonumber(old[4]) then
+            new[n + 1], new[n + 2], new[n + 3], new[n + 4], n = 'last_event_at', time, 'last_event_type', kind, n + 4
         end
-        if time < tonumber(old[3] or time + 1) then set('first_event_at', time) end
-        if time >= tonumber(old[4] or time) then
-            set('last_event_at', time)
-            set('last_event_type', kind)
+        for j, e in ipairs(effect) do
+            local how, was, value = e[2], old[j + 4], nil
+            if how == ONE then value = (was or 0) + 1
+            elseif how == MONEY then value = (was or 0) + ARGV[at + 4]
+            elseif how == NUMBER then value = (was or 0) + ARGV[at + 5]
+            elseif not was or ms > tonumber(was) then value = time end
+            if value then new[n + 1], new[n + 2], n = e[1], value, n + 2 end
         end
-        if count then set(count, (old[5] or 0) + 1) end
-        if money then set(money, (old[6] or 0) + tonumber(ARGV[at + 5])) end
-        if number then set(number, (old[7] or 0) + tonumber(ARGV[at + 6])) end
-        if newest and time > tonumber(old[8] or time - 1) then set(newest, time) end
-        redis.call('HSET', key, unpack(new))
+        call('HSET', key, unpack(new))
         counted = counted + 1
     end
 end
