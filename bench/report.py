@@ -4,7 +4,8 @@ import statistics
 
 COLUMNS = (("wall s", "wall_s", 2), ("CPU s", "cpu_s", 2), ("peak MB", "rss_mb", 0), ("Redis CPU s", "redis_cpu_s", 2),
            ("Kafka CPU s", "kafka_cpu_s", 2))
-RATIOS = (("wall ÷ churnd", "wall_s"), ("CPU ÷ churnd", "cpu_s"))
+RATIOS = (("wall ÷ churnd", ("wall_s",)), ("CPU ÷ churnd", ("cpu_s",)),
+          ("CPU with Redis ÷ churnd", ("cpu_s", "redis_cpu_s")))
 TITLES = {"W1": "W1: exact profiles in Redis", "W2": "W2: filter, alerts to Kafka"}
 
 
@@ -14,9 +15,11 @@ def spread(values, decimals):
     return middle if len(values) == 1 else f"{middle} ({min(values):,.{decimals}f}–{max(values):,.{decimals}f})"
 
 
-def ratios(runs, base, key):
+def ratios(runs, base, keys):
     """Of each turn by itself: what the machine did in that turn, it did to both."""
-    return spread([run[key] / other[key] for run, other in zip(runs, base)], 2)
+    def total(run):
+        return sum(run[key] for key in keys)
+    return spread([total(run) / total(other) for run, other in zip(runs, base)], 2)
 
 
 def row(cells):
@@ -32,11 +35,29 @@ def workload_table(title, engines, skipped):
     rows = []
     for name, runs in engines.items():
         cells = [name, *(spread([run[key] for run in runs], decimals) for _, key, decimals in COLUMNS)]
-        cells += [ratios(runs, base, key) if base else "" for _, key in RATIOS]
+        cells += [ratios(runs, base, keys) if base else "" for _, keys in RATIOS]
         rows.append(cells)
     width = len(COLUMNS) + len(RATIOS)
     rows += [[name, f"**NOT RUN: {why}**", *[""] * (width - 1)] for name, why in skipped.items()]
     return [f"### {title}", "", *table(["", *(c[0] for c in COLUMNS), *(r[0] for r in RATIOS)], rows)]
+
+
+def latency_table(runs):
+    columns = ("p50_ms", "p90_ms", "p99_ms", "max_ms")
+    cells = [spread([run[key] for run in runs], 1) for key in columns]
+    return ["### From the produce call to the visible profile, churnd, at 20,000 events/s", "",
+            *table([key.replace("_ms", " ms") for key in columns], [cells])]
+
+
+def flatness_table(title, cases):
+    """Costs of one event in µs: of the engine with its start and end, and of Redis."""
+    rows = []
+    for runs in cases:
+        events, customers = runs[0]["events"], runs[0]["customers"]
+        costs = [spread([run[key] * 1e6 / events for run in runs], 2) for key in ("wall_s", "cpu_s", "redis_cpu_s")]
+        rows.append([f"{events:,}", f"{customers:,}", *costs, spread([run["rss_mb"] for run in runs], 0)])
+    return [f"### {title}", "", *table(["events", "customers", "wall µs an event", "CPU µs an event", "Redis CPU µs an event",
+                                        "peak MB"], rows)]
 
 
 def write(results, folder):
@@ -45,6 +66,11 @@ def write(results, folder):
              "median (lowest–highest).", ""]
     for workload, found in results["workloads"].items():
         lines += workload_table(TITLES[workload], found, results["skipped"])
+    if "latency" in results:
+        lines += latency_table(results["latency"])
+    if "flatness" in results:
+        lines += flatness_table("churnd W1 by the number of events", results["flatness"]["by_events"])
+        lines += flatness_table("churnd W1 by the number of customers", results["flatness"]["by_customers"])
     text = "\n".join(lines)
     (folder / "report.md").write_text(text)
     return text

@@ -38,14 +38,14 @@ def pipeline(name):
 
 
 def make_events(kafka, folder, topic, events, customers, rate=0):
-    """The seeded events, as a background process."""
-    kafka.create_topics({topic: PARTITIONS})
-    return Process([CHURND, "-c", pipeline("events")], folder, topic, env={
+    """The seeded events, as a background process; `rate`: so many a second."""
+    return Process([CHURND, "-c", pipeline("events")], folder, f"events-{topic}", env={
         "KAFKA_BROKER": kafka.brokers, "BENCH_TOPIC": topic, "BENCH_EVENTS": str(events), "BENCH_RATE": str(rate),
         "BENCH_CUSTOMERS": str(customers), "BENCH_STATE": str(folder / f"state-{topic}")})
 
 
 def fill(kafka, folder, topic, events, customers):
+    kafka.create_topics({topic: PARTITIONS})
     process = make_events(kafka, folder, topic, events, customers)
     if process.wait(3600) != 0:
         raise Failed(f"the data set was not made:\n{process.err[-2000:]}")

@@ -8,10 +8,13 @@ import signal
 import sys
 
 import engines
+import latency
 import report
-from rig import OUT, TOPIC, Failed, Rig, say
+from rig import OUT, PARTITIONS, TOPIC, Failed, Rig, fill, say
 
 WORKLOADS = ("W1", "W2")
+PARTS = (*WORKLOADS, "latency", "flatness")
+LARGE_EVENTS, LARGE_CUSTOMERS = 10000000, 2000000  # with BENCH_LARGE=1
 
 
 def number(name, default):
@@ -30,8 +33,12 @@ def arguments():
     parser.add_argument("--runs", type=int, default=number("BENCH_RUNS", 3), help="of each engine, taking turns")
     parser.add_argument("--only", type=names, default=names(os.environ.get("BENCH_ONLY", "")),
                         help="engines, such as churnd,python; all by default")
-    parser.add_argument("--workloads", type=names, default=names(os.environ.get("BENCH_WORKLOADS", "W1,W2")))
-    return parser.parse_args()
+    parser.add_argument("--parts", type=names, default=names(os.environ.get("BENCH_PARTS", ",".join(PARTS))),
+                        help="of " + ", ".join(PARTS) + "; all by default")
+    args = parser.parse_args()
+    if set(args.parts) - set(PARTS):
+        parser.error(f"--parts: of {', '.join(PARTS)}")
+    return args
 
 
 # --- W1 and W2 ---
@@ -47,7 +54,7 @@ def run_once(rig, engine, workload):
         took = rig.measure(engine.profiles(), name, env)
         rig.verify_profiles(shown=engine.shows_profiles)
     else:
-        rig.kafka.create_topics({env["BENCH_ALERTS"]: 4})
+        rig.kafka.create_topics({env["BENCH_ALERTS"]: PARTITIONS})
         took = rig.measure(engine.alerts(), name, env)
         rig.verify_alerts(env["BENCH_ALERTS"])
     say(f"  {workload} {engine.name}: {took['wall_s']:.2f} s, {took['cpu_s']:.2f} CPU s, {took['rss_mb']:.0f} MB")
@@ -65,12 +72,42 @@ def compare(rig, ready, workloads, runs):
     return found
 
 
+# --- Flatness: what one event costs churnd, however many there are ---
+
+
+def flat_once(rig, events, customers):
+    """A data set of its own, which must come to be in the profiles whole."""
+    churnd, name = engines.Churnd(), rig.fresh_name(f"flat-{events}-{customers}")
+    fill(rig.kafka, rig.folder, name, events, customers)
+    rig.redis.client.flushall()
+    took = rig.measure(churnd.profiles(), name, rig.environment(name, name))
+    counted = sum(int(profile["events_total"]) for profile in rig.redis.hashes("profile:").values())
+    if counted != events:
+        raise Failed(f"{counted} of {events} events were counted")
+    rig.kafka.manage("delete_topics", [name])
+    say(f"  {events:,} events, {customers:,} customers: {took['wall_s']:.2f} s, {took['cpu_s']:.2f} CPU s")
+    return {"events": events, "customers": customers, **took}
+
+
+def flatness(rig, runs):
+    large = number("BENCH_LARGE", 0) != 0
+    sizes = [n for n in (10000, 100000, 1000000) if n <= rig.events] + [LARGE_EVENTS] * large
+    customers = [1000, 10000, 100000] + [LARGE_CUSTOMERS] * large
+    say("flatness")
+    return {"by_events": [[flat_once(rig, n, rig.customers) for _ in range(runs)] for n in sizes],
+            "by_customers": [[flat_once(rig, rig.events, n) for _ in range(runs)] for n in customers]}
+
+
 def main_compare(args):
     ready, skipped = engines.prepare(args.only)
     with Rig(args.events, args.customers) as rig:
         rig.start()
-        results = {"events": rig.expected.count, "customers": len(rig.expected.profiles), "runs": args.runs,
-                   "skipped": skipped, "workloads": compare(rig, ready, args.workloads, args.runs)}
+        results = {"events": rig.expected.count, "customers": len(rig.expected.profiles), "runs": args.runs, "skipped": skipped,
+                   "workloads": compare(rig, ready, [part for part in args.parts if part in WORKLOADS], args.runs)}
+        if "latency" in args.parts:
+            results["latency"] = [latency.measure(rig) for _ in range(args.runs)]
+        if "flatness" in args.parts:
+            results["flatness"] = flatness(rig, args.runs)
     (OUT / "results.json").write_text(json.dumps(results, indent=1))
     print(report.write(results, OUT))
 

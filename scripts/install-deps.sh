@@ -7,7 +7,7 @@ build=(build-essential autoconf automake libtool pkg-config librdkafka-dev libhi
        libyaml-dev libjson-c-dev libsimdjson-dev liblmdb-dev libxxhash-dev uthash-dev)
 tests=(libcunit1-dev clang libclang-rt-14-dev redis-server default-jdk-headless maven python3 python3-venv kcat mandoc
        ca-certificates xz-utils)
-bench=(redis-server default-jdk-headless maven python3 python3-venv ca-certificates libbenchmark-dev)
+bench=(redis-server default-jdk-headless maven python3 python3-venv ca-certificates)
 
 case "${1:-}" in
 build) packages=("${build[@]}") ;;

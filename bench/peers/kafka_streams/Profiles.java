@@ -45,10 +45,9 @@ final class Profiles implements Processor<byte[], byte[], Void, Void> {
         JsonNode data = event.get("data");
         String money = MONEY.get(type), number = NUMBER.get(type);
         batch.add("profile:" + event.get("customer_id").textValue(), "_m:" + place.topic() + "/" + place.partition(),
-                Long.toString(place.offset()), type,
-                Long.toString(Instant.parse(event.get("timestamp").textValue()).toEpochMilli()),
-                money == null ? "0" : Long.toString(data.get(money).decimalValue().movePointRight(4).longValueExact()),
-                number == null ? "0" : data.get(number).asText());
+                place.offset(), type, Instant.parse(event.get("timestamp").textValue()).toEpochMilli(),
+                money == null ? 0 : data.get(money).decimalValue().movePointRight(4).longValueExact(),
+                number == null ? 0 : data.get(number).longValue());
     }
 
     public static void main(String[] args) throws Exception {

@@ -1,5 +1,6 @@
+import com.fasterxml.jackson.core.JsonProcessingException;
+import com.fasterxml.jackson.databind.ObjectMapper;
 import java.util.ArrayList;
-import java.util.Collections;
 import java.util.List;
 import java.util.Map;
 import org.apache.kafka.streams.processor.StateStore;
@@ -14,28 +15,33 @@ final class RedisBatch implements StateStore {
     private static final int SIZE = 500;
 
     private final Jedis jedis = new Jedis(Peer.env("REDIS_HOST"), Integer.parseInt(Peer.env("REDIS_PORT")));
-    private final List<String> keys = new ArrayList<>(), args = new ArrayList<>();
+    private final ObjectMapper json = new ObjectMapper();
+    private final List<Object[]> rows = new ArrayList<>();
     private final String sha;
 
     private RedisBatch(String script) {
         sha = jedis.scriptLoad(script);
     }
 
-    void add(String key, String... arguments) {
-        keys.add(key);
-        Collections.addAll(args, arguments);
-        if (keys.size() == SIZE) {
+    /** An event as the script takes it. */
+    void add(Object... row) {
+        rows.add(row);
+        if (rows.size() == SIZE) {
             flush();
         }
     }
 
     @Override
     public void flush() {
-        if (!keys.isEmpty()) {
-            jedis.evalsha(sha, keys, args);
-            keys.clear();
-            args.clear();
+        if (rows.isEmpty()) {
+            return;
         }
+        try {
+            jedis.evalsha(sha, 0, json.writeValueAsString(rows));
+        } catch (JsonProcessingException e) {
+            throw new IllegalStateException(e);
+        }
+        rows.clear();
     }
 
     @Override

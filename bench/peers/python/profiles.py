@@ -25,11 +25,13 @@ def time_ms(text):
     return round(datetime.datetime.fromisoformat(text).timestamp() * 1000)
 
 
-def arguments(message, event):
+def row(message):
+    """An event as the script takes it."""
+    event = json.loads(message.value(), parse_float=str)
     kind, data = event["event_type"], event["data"]
     money, number = MONEY.get(kind), NUMBER.get(kind)
-    return (f"_m:{message.topic()}/{message.partition()}", message.offset(), kind, time_ms(event["timestamp"]),
-            units(data[money]) if money else 0, data[number] if number else 0)
+    return (f"profile:{event['customer_id']}", f"_m:{message.topic()}/{message.partition()}", message.offset(), kind,
+            time_ms(event["timestamp"]), units(data[money]) if money else 0, data[number] if number else 0)
 
 
 def main():
@@ -37,12 +39,7 @@ def main():
     script = client.register_script(SCRIPT.read_text())
     source = consumer()
     for messages in batches(source):
-        keys, args = [], []
-        for message in messages:
-            event = json.loads(message.value(), parse_float=str)
-            keys.append("profile:" + event["customer_id"])
-            args.extend(arguments(message, event))
-        script(keys, args)
+        script(args=[json.dumps([row(message) for message in messages])])
     source.close()
 
 
