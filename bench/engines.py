@@ -63,10 +63,17 @@ class KafkaStreams(Engine):
     environment = {"BENCH_THREADS": "2"}  # one for each core
 
     def prepare(self):
-        failed = None if self.libs.is_dir() else built(
-            ["mvn", "-q", "-B", "-f", self.source / "pom.xml", "dependency:copy-dependencies", f"-DoutputDirectory={self.libs}"])
-        return failed or built(["javac", "-Xlint:all", "-cp", f"{self.libs}/*", "-d", self.classes,
-                                *sorted(self.source.glob("*.java"))])
+        return self._fetch() or built(["javac", "-cp", f"{self.libs}/*", "-d", self.classes, *self.source.glob("*.java")])
+
+    def _fetch(self):
+        if self.libs.is_dir():
+            return None
+        fetched = self.libs.with_name("libs.new")
+        failed = built(["mvn", "-q", "-B", "-f", self.source / "pom.xml", "dependency:copy-dependencies",
+                        f"-DoutputDirectory={fetched}"])
+        if failed is None:
+            fetched.rename(self.libs)
+        return failed
 
     def _java(self, program, *arguments):
         return ["java", "-cp", f"{self.classes}:{self.libs}/*", "-Dorg.slf4j.simpleLogger.defaultLogLevel=warn", program,
@@ -86,7 +93,8 @@ class Bento(Engine):
     environment = {"BENCH_SCRIPT": json.dumps(SCRIPT.read_text())}
 
     def prepare(self):
-        return built(["go", "build", "-mod=readonly", "-o", self.program, "."], cwd=self.source)
+        failed = built(["go", "build", "-mod=readonly", "-o", self.program, "."], cwd=self.source)
+        return failed and f"needs Go 1.24 or later: {failed}"
 
     def profiles(self):
         return [self.program, "-c", self.source / "profiles.yaml"]

@@ -1,6 +1,8 @@
-"""Tables of what was measured, as Markdown."""
+"""Tables of what was measured, as Markdown, and their picture."""
 
 import statistics
+
+import plot
 
 COLUMNS = (("wall s", "wall_s", 2), ("CPU s", "cpu_s", 2), ("peak MB", "rss_mb", 0), ("Redis CPU s", "redis_cpu_s", 2),
            ("Kafka CPU s", "kafka_cpu_s", 2))
@@ -61,7 +63,7 @@ def flatness_table(title, cases):
 
 
 def write(results, folder):
-    """Writes report.md to the folder; its text."""
+    """Writes report.md and report.svg to the folder; the text."""
     lines = [f"{results['events']:,} events of {results['customers']:,} customers, {results['runs']} runs of each in turns: "
              "median (lowest–highest).", ""]
     for workload, found in results["workloads"].items():
@@ -73,4 +75,6 @@ def write(results, folder):
         lines += flatness_table("churnd W1 by the number of customers", results["flatness"]["by_customers"])
     text = "\n".join(lines)
     (folder / "report.md").write_text(text)
+    if results["workloads"]:
+        plot.draw(results, TITLES, folder / "report.svg")
     return text

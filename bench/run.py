@@ -10,7 +10,7 @@ import sys
 import engines
 import latency
 import report
-from rig import OUT, PARTITIONS, TOPIC, Failed, Rig, fill, say
+from rig import KEPT, OUT, PARTITIONS, TOPIC, Failed, Rig, fill, say
 
 WORKLOADS = ("W1", "W2")
 PARTS = (*WORKLOADS, "latency", "flatness")
@@ -117,7 +117,10 @@ def main_serve(args):
         rig.start()
         rig.keep()
         say("ready: other runs of the benchmark use this Kafka until it is ended by Ctrl-C or SIGTERM")
-        signal.pause()
+        try:
+            signal.pause()
+        finally:
+            KEPT.unlink()
 
 
 def main():
