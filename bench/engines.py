@@ -16,7 +16,7 @@ SCRIPT = BENCH / "peers/profile.lua"
 def built(command, **options):
     """None, or what went wrong."""
     if shutil.which(command[0]) is None:
-        return f"needs {command[0]}"
+        return f"{command[0]} is not installed"
     done = subprocess.run([str(c) for c in command], capture_output=True, text=True, **options)
     if done.returncode == 0:
         return None
