@@ -32,7 +32,7 @@ def table(header, rows):
     return [row(header), row(["---"] * len(header)), *(row(r) for r in rows), ""]
 
 
-def workload_table(title, engines, skipped):
+def workload_table(title, engines, skipped, failed):
     base = engines.get("churnd")
     rows = []
     for name, runs in engines.items():
@@ -41,6 +41,7 @@ def workload_table(title, engines, skipped):
         rows.append(cells)
     width = len(COLUMNS) + len(RATIOS)
     rows += [[name, f"**NOT RUN: {why}**", *[""] * (width - 1)] for name, why in skipped.items()]
+    rows += [[name, f"**FAILED: {why}**", *[""] * (width - 1)] for name, why in failed.items()]
     return [f"### {title}", "", *table(["", *(c[0] for c in COLUMNS), *(r[0] for r in RATIOS)], rows)]
 
 
@@ -65,9 +66,9 @@ def flatness_table(title, cases):
 def write(results, folder):
     """Writes report.md and report.svg to the folder; the text."""
     lines = [f"{results['events']:,} events of {results['customers']:,} customers, {results['runs']} runs of each in turns: "
-             "median (lowest–highest).", ""]
+             f"median (lowest–highest). {results['machine']}.", ""]
     for workload, found in results["workloads"].items():
-        lines += workload_table(TITLES[workload], found, results["skipped"])
+        lines += workload_table(TITLES[workload], found, results["skipped"], results["failed"][workload])
     if "latency" in results:
         lines += latency_table(results["latency"])
     if "flatness" in results:

@@ -15,12 +15,12 @@ sys.path.insert(0, str(BENCH.parent / "tests/integration"))
 
 import oracle  # noqa: E402
 import services  # noqa: E402
-from services import BUILD, CHURND, HOST, Kafka, Process, Redis  # noqa: E402
+from services import BUILD, CHURND, HOST, Kafka, Process, Redis, TimedOut  # noqa: E402
 
 OUT = BUILD / "bench"
 KEPT = OUT / "kept.json"  # where a Kafka that is kept between runs says how to find it
 TOPIC, PARTITIONS = "customer-events", 4
-RUN_TIMEOUT_S = 900
+RUN_TIMEOUT_S = 300
 
 # What must come of the data set: `profiles` as the contract shows them; `raw` as the peers keep them, plain whole numbers.
 Expected = namedtuple("Expected", "count profiles raw alerts")
@@ -162,10 +162,12 @@ class Rig:
                           prepare=os.setsid)
         try:
             status = process.wait(RUN_TIMEOUT_S)
-        except BaseException:
-            os.killpg(process.pid, signal.SIGKILL)  # the engine too: it is in this process's group
-            process.wait()
-            raise
+        except TimedOut as e:
+            raise Failed(str(e)) from None
+        finally:
+            if process.running():
+                os.killpg(process.pid, signal.SIGKILL)  # the engine too: it is in this process's group
+                process.wait()
         if status != 0:
             raise Failed(f"{name} failed:\n{process.out[-2000:]}{process.err[-3000:]}")
         took = json.loads(result.read_text())

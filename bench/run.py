@@ -6,6 +6,7 @@ import json
 import os
 import signal
 import sys
+import time
 
 import engines
 import latency
@@ -62,14 +63,22 @@ def run_once(rig, engine, workload):
 
 
 def compare(rig, ready, workloads, runs):
-    """workload → engine → its runs; the engines take turns, so that what changes on the machine changes for all."""
-    found = {w: {e.name: [] for e in ready} for w in workloads}
+    """workload → engine → its runs, and the engines that failed in it with the reason. The engines take turns, so that what
+    changes on the machine changes for all."""
+    found, failed = {w: {e.name: [] for e in ready} for w in workloads}, {w: {} for w in workloads}
     for turn in range(runs):
         say(f"turn {turn + 1} of {runs}")
         for workload in workloads:
-            for engine in ready:
-                found[workload][engine.name].append(run_once(rig, engine, workload))
-    return found
+            for engine in [e for e in ready if e.name in found[workload]]:
+                try:
+                    found[workload][engine.name].append(run_once(rig, engine, workload))
+                except Failed as e:
+                    if engine.name == "churnd":  # the others are nothing without it
+                        raise
+                    say(f"FAILED: {workload} {engine.name}: {e}")
+                    failed[workload][engine.name] = str(e).splitlines()[0]
+                    del found[workload][engine.name]
+    return found, failed
 
 
 # --- Flatness: what one event costs churnd, however many there are ---
@@ -98,18 +107,26 @@ def flatness(rig, runs):
             "by_customers": [[flat_once(rig, rig.events, n) for _ in range(runs)] for n in customers]}
 
 
+def machine():
+    cpus = [line.partition(":")[2].strip() for line in open("/proc/cpuinfo") if line.startswith("model name")]
+    return f"{time.strftime('%Y-%m-%d')}, {os.cpu_count()} cores ({cpus[0] if cpus else os.uname().machine}), Linux {os.uname().release}"
+
+
 def main_compare(args):
     ready, skipped = engines.prepare(args.only)
     with Rig(args.events, args.customers) as rig:
         rig.start()
-        results = {"events": rig.expected.count, "customers": len(rig.expected.profiles), "runs": args.runs, "skipped": skipped,
-                   "workloads": compare(rig, ready, [part for part in args.parts if part in WORKLOADS], args.runs)}
+        results = {"machine": machine(), "events": rig.expected.count, "customers": len(rig.expected.profiles),
+                   "runs": args.runs, "skipped": skipped}
+        results["workloads"], results["failed"] = compare(rig, ready, [p for p in args.parts if p in WORKLOADS], args.runs)
         if "latency" in args.parts:
             results["latency"] = [latency.measure(rig) for _ in range(args.runs)]
         if "flatness" in args.parts:
             results["flatness"] = flatness(rig, args.runs)
     (OUT / "results.json").write_text(json.dumps(results, indent=1))
     print(report.write(results, OUT))
+    if any(results["failed"].values()):
+        raise Failed("a peer failed; see above")
 
 
 def main_serve(args):
