@@ -95,3 +95,4 @@ def measure(rig):
         for process in (producer, engine):
             if process is not None:
                 process.end()
+        rig.kafka.manage("delete_topics", [topic])

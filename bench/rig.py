@@ -176,6 +176,17 @@ class Rig:
 
     # --- Verifying what it did ---
 
+    def counted(self):
+        """The events in all profiles."""
+        total, cursor = 0, None
+        while cursor != 0:
+            cursor, keys = self.redis.client.scan(cursor or 0, match="profile:*", count=5000)
+            pipe = self.redis.client.pipeline(transaction=False)
+            for key in keys:
+                pipe.hget(key, "events_total")
+            total += sum(int(number) for number in pipe.execute())
+        return total
+
     def verify_profiles(self, shown):
         """`shown`: as the contract has them; otherwise raw."""
         expected = self.expected.profiles if shown else self.expected.raw

@@ -4,6 +4,7 @@
 import argparse
 import json
 import os
+import pathlib
 import signal
 import sys
 import time
@@ -58,6 +59,7 @@ def run_once(rig, engine, workload):
         rig.kafka.create_topics({env["BENCH_ALERTS"]: PARTITIONS})
         took = rig.measure(engine.alerts(), name, env)
         rig.verify_alerts(env["BENCH_ALERTS"])
+        rig.kafka.manage("delete_topics", [env["BENCH_ALERTS"]])
     say(f"  {workload} {engine.name}: {took['wall_s']:.2f} s, {took['cpu_s']:.2f} CPU s, {took['rss_mb']:.0f} MB")
     return took
 
@@ -66,7 +68,7 @@ def compare(rig, ready, workloads, runs):
     """workload → engine → its runs, and the engines that failed in it with the reason. The engines take turns, so that what
     changes on the machine changes for all."""
     found, failed = {w: {e.name: [] for e in ready} for w in workloads}, {w: {} for w in workloads}
-    for turn in range(runs):
+    for turn in range(runs if workloads else 0):
         say(f"turn {turn + 1} of {runs}")
         for workload in workloads:
             for engine in [e for e in ready if e.name in found[workload]]:
@@ -90,7 +92,7 @@ def flat_once(rig, events, customers):
     fill(rig.kafka, rig.folder, name, events, customers)
     rig.redis.client.flushall()
     took = rig.measure(churnd.profiles(), name, rig.environment(name, name))
-    counted = sum(int(profile["events_total"]) for profile in rig.redis.hashes("profile:").values())
+    counted = rig.counted()
     if counted != events:
         raise Failed(f"{counted} of {events} events were counted")
     rig.kafka.manage("delete_topics", [name])
@@ -108,8 +110,9 @@ def flatness(rig, runs):
 
 
 def machine():
-    cpus = [line.partition(":")[2].strip() for line in open("/proc/cpuinfo") if line.startswith("model name")]
-    return f"{time.strftime('%Y-%m-%d')}, {os.cpu_count()} cores ({cpus[0] if cpus else os.uname().machine}), Linux {os.uname().release}"
+    lines = pathlib.Path("/proc/cpuinfo").read_text().splitlines()
+    models = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
+    return f"{time.strftime('%Y-%m-%d')}, {os.cpu_count()} cores ({models[0] if models else os.uname().machine})"
 
 
 def main_compare(args):
