@@ -1,7 +1,7 @@
 """How long after it was produced an event shows in its profile, while another process produces 20,000 events a second.
 
 Probes are events of a few customers of their own, produced at fixed times whatever became of those before, so that a slow
-moment is not skipped. A connection to Redis of its own asks for their marks at most 1 ms apart."""
+moment is not skipped. A connection to Redis of its own asks for their marks about every millisecond."""
 
 import json
 import time
