@@ -1,16 +1,19 @@
 #!/usr/bin/env bash
-# Installs the Debian packages that are missing: `install-deps.sh build`, or `install-deps.sh test` for the tests' as well.
+# Installs the Debian packages that are missing: `install-deps.sh build`; `install-deps.sh test` for the tests' as well; or
+# `install-deps.sh bench` for the benchmark's.
 set -euo pipefail
 
 build=(build-essential autoconf automake libtool pkg-config librdkafka-dev libhiredis-dev libcurl4-openssl-dev
        libyaml-dev libjson-c-dev libsimdjson-dev liblmdb-dev libxxhash-dev uthash-dev)
 tests=(libcunit1-dev clang libclang-rt-14-dev redis-server default-jdk-headless maven python3 python3-venv kcat mandoc
        ca-certificates xz-utils)
+bench=(redis-server default-jdk-headless maven python3 python3-venv ca-certificates)
 
 case "${1:-}" in
 build) packages=("${build[@]}") ;;
 test) packages=("${build[@]}" "${tests[@]}") ;;
-*) echo "usage: $0 build|test" >&2; exit 1 ;;
+bench) packages=("${build[@]}" "${bench[@]}") ;;
+*) echo "usage: $0 build|test|bench" >&2; exit 1 ;;
 esac
 
 missing=()

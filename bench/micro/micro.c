@@ -1,0 +1,191 @@
+/* What the parts of the hot path cost by themselves: `micro EVENTS`, a file with one event a line. Each figure is the
+ * best of PASSES passes over all events, for anything else that runs on the machine only makes a pass slower. */
+#include "event.h"
+#include "fold.h"
+#include "profile.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <time.h>
+
+#define PASSES 9
+#define MAX_LINE 4096
+
+struct line {
+    char *bytes; /* padded for the decoder */
+    size_t len;
+};
+
+struct bench {
+    struct loader loader;
+    struct catalog catalog;
+    struct sources sources;
+    struct arena_pool pool;
+    struct arena arena;
+    struct folder folder;
+    struct event_decoder *decoder;
+    struct fields *delta;
+    struct profile *profile;
+    struct profile_text text;
+    uint32_t source;
+    struct line *lines;
+    size_t count;
+};
+
+static void fail(const char *what)
+{
+    (void)fprintf(stderr, "micro: %s\n", what);
+    exit(1);
+}
+
+static void add_line(struct bench *b, const char *text, size_t len)
+{
+    char *bytes = calloc(1, len + JSON_SCAN_PADDING);
+    b->lines = realloc(b->lines, (b->count + 1) * sizeof *b->lines);
+    if (bytes == NULL || b->lines == NULL) {
+        fail("out of memory");
+    }
+    memcpy(bytes, text, len);
+    b->lines[b->count++] = (struct line){.bytes = bytes, .len = len};
+}
+
+static void read_lines(struct bench *b, const char *path)
+{
+    char text[MAX_LINE];
+    FILE *file = fopen(path, "r");
+    if (file == NULL) {
+        fail("the file of events cannot be read");
+    }
+    while (fgets(text, sizeof text, file) != NULL) {
+        add_line(b, text, strcspn(text, "\n"));
+    }
+    (void)fclose(file);
+    if (b->count == 0) {
+        fail("the file has no events");
+    }
+}
+
+static void open_bench(struct bench *b)
+{
+    char message[1024];
+    if (!loader_init(&b->loader, NULL, 0) || !catalog_build(&b->catalog, &b->loader, NULL, message, sizeof message)) {
+        fail("the event types cannot be loaded");
+    }
+    b->arena.pool = &b->pool;
+    b->decoder = event_decoder_new(&b->catalog);
+    b->source = sources_find(&b->sources, "customer-events", 0);
+    b->delta = calloc(1, fields_size(&b->catalog.registry));
+    b->profile = profile_new(&b->catalog.registry);
+    if (b->decoder == NULL || b->source == SOURCE_NONE || b->delta == NULL || b->profile == NULL ||
+        !folder_init(&b->folder, &b->catalog, &b->sources)) {
+        fail("out of memory");
+    }
+}
+
+static void close_bench(struct bench *b)
+{
+    for (size_t i = 0; i < b->count; i++) {
+        free(b->lines[i].bytes);
+    }
+    free(b->lines);
+    profile_text_free(&b->text);
+    profile_free(b->profile, &b->catalog.registry);
+    free(b->delta);
+    folder_free(&b->folder);
+    arena_reset(&b->arena);
+    arena_pool_free(&b->pool);
+    sources_free(&b->sources);
+    event_decoder_free(b->decoder);
+    catalog_free(&b->catalog);
+    loader_free(&b->loader);
+}
+
+/* --- What is measured: each does event i and the steps before its own --- */
+
+static const struct event_type *decode(struct bench *b, size_t i, churn_event *event)
+{
+    struct reject reject;
+    const struct event_type *type = event_decode(b->decoder, b->lines[i].bytes, b->lines[i].len, event, &reject);
+    if (type == NULL) {
+        fail("the file has a broken event");
+    }
+    return type;
+}
+
+static void step_decode(struct bench *b, size_t i)
+{
+    churn_event event;
+    (void)decode(b, i, &event);
+}
+
+static void step_fold(struct bench *b, size_t i)
+{
+    churn_error err = {.size = sizeof err};
+    churn_event event;
+    const struct event_type *type = decode(b, i, &event);
+    event.topic = (churn_str){.ptr = "customer-events", .len = 15};
+    event.partition = 0;
+    event.offset = (int64_t)i;
+    if (fold_event(&b->folder, type, &event, b->source, b->delta, &b->arena, &err) != CHURN_OK) {
+        fail(err.message);
+    }
+}
+
+/* A window that has one event of the customer: merged into the profile, and the texts made for the store. */
+static void step_put(struct bench *b, size_t i)
+{
+    fields_clear(b->delta);
+    step_fold(b, i);
+    if (!profile_merge(b->profile, b->delta, &b->catalog.registry, &b->sources) ||
+        !profile_set_mark(b->profile, b->source, (int64_t)i + 1)) {
+        fail("out of memory");
+    }
+    profile_render(b->profile, &b->catalog.registry, &b->sources, &b->text);
+    if (b->text.failed) {
+        fail("out of memory");
+    }
+    profile_saved(b->profile);
+}
+
+static double now_ns(void)
+{
+    struct timespec now;
+    (void)clock_gettime(CLOCK_MONOTONIC, &now);
+    return (double)now.tv_sec * 1e9 + (double)now.tv_nsec;
+}
+
+/* ns an event. */
+static double best_pass(struct bench *b, void (*step)(struct bench *, size_t))
+{
+    double best = 0;
+    for (int pass = 0; pass < PASSES; pass++) {
+        double start = now_ns(), took;
+        for (size_t i = 0; i < b->count; i++) {
+            step(b, i);
+        }
+        took = (now_ns() - start) / (double)b->count;
+        best = pass == 0 || took < best ? took : best;
+        fields_clear(b->delta);
+        arena_reset(&b->arena);
+    }
+    return best;
+}
+
+int main(int argc, char **argv)
+{
+    struct bench b = {0};
+    double decoded, folded, put;
+    if (argc != 2) {
+        fail("usage: micro EVENTS");
+    }
+    open_bench(&b);
+    read_lines(&b, argv[1]);
+    decoded = best_pass(&b, step_decode);
+    folded = best_pass(&b, step_fold);
+    put = best_pass(&b, step_put);
+    (void)printf("| step | ns an event |\n| --- | --- |\n| decode | %.0f |\n| fold | %.0f |\n"
+                 "| merge and render, a window with one event a customer | %.0f |\n",
+                 decoded, folded - decoded, put - folded);
+    close_bench(&b);
+    return 0;
+}
