@@ -126,7 +126,7 @@ static bool note_range(struct window *window, struct delta *delta, uint32_t sour
 {
     struct range *range = find_range(delta, source);
     if (range == NULL) {
-        range = arena_alloc(&window->arena, sizeof *range);
+        range = delta->ranges == NULL ? &delta->range : arena_alloc(&window->arena, sizeof *range);
         if (range == NULL) {
             return false;
         }

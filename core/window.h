@@ -45,7 +45,8 @@ enum delta_state {
 /* What a window adds to one customer's profile. Lives in the window's arena. */
 struct delta {
     struct customer *customer;
-    struct range *ranges;
+    struct range *ranges; /* the first one is `range` */
+    struct range range;
     uint32_t first_event, last_event;
     uint32_t event_count;
     uint32_t skipped; /* of these, events that the stored profile had counted before */

@@ -318,6 +318,22 @@ static bool hold_source(struct worker *worker)
     return poll_source(worker, 0, KEEP_ALIVE_MS, &count);
 }
 
+static churn_lag ask_lag(struct worker *worker)
+{
+    churn_lag lag = {.size = sizeof lag};
+    if (ops_of(worker)->lag != NULL) {
+        ops_of(worker)->lag(worker->source->self, &lag);
+    }
+    return lag;
+}
+
+/* More is known to come at once: what is written together then costs less. */
+static bool is_behind(struct worker *worker)
+{
+    churn_lag lag = ask_lag(worker);
+    return lag.known && lag.messages >= POLL_RECORDS;
+}
+
 static bool take_step(struct worker *worker, bool *ret_idle)
 {
     uint32_t count = 0;
@@ -348,16 +364,13 @@ static bool take_step(struct worker *worker, bool *ret_idle)
     if (count > 0) {
         FAILPOINT("after_poll");
     }
-    *ret_idle = count < POLL_RECORDS;
+    *ret_idle = count < POLL_RECORDS && !is_behind(worker);
     return true;
 }
 
 static void tell_lag(struct worker *worker)
 {
-    churn_lag lag = {.size = sizeof lag};
-    if (ops_of(worker)->lag != NULL) {
-        ops_of(worker)->lag(worker->source->self, &lag);
-    }
+    churn_lag lag = ask_lag(worker);
     atomic_store_explicit(&worker->lag_messages, lag.messages, memory_order_relaxed);
     atomic_store_explicit(&worker->lag_total, lag.total, memory_order_relaxed);
     atomic_store_explicit(&worker->lag_known, lag.known != 0, memory_order_release);
