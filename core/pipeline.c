@@ -1,8 +1,10 @@
 #include "pipeline.h"
 
+#include "decimal.h"
 #include "host.h"
 #include "suggest.h"
 #include <libgen.h>
+#include <sched.h>
 #include <stddef.h>
 #include <stdlib.h>
 
@@ -16,12 +18,10 @@ static const churn_option pipeline_options[] = {
      .offset = offsetof(struct pipeline_settings, name),
      .help = "name of the pipeline in logs and group names; default: the file's base name"},
     {.name = "workers",
-     .type = CHURN_OPTION_INT,
+     .type = CHURN_OPTION_STRING,
      .default_text = "1",
-     .min = 1,
-     .max = PIPELINE_MAX_WORKERS,
-     .offset = offsetof(struct pipeline_settings, workers),
-     .help = "threads, each a member of the consumer group"},
+     .offset = offsetof(struct pipeline_settings, workers_text),
+     .help = "threads, each a member of the consumer group; auto: one for each processor that the process may use"},
     {.name = "shutdown_timeout",
      .type = CHURN_OPTION_DURATION,
      .default_text = "30s",
@@ -430,6 +430,29 @@ static bool load_events(struct pipeline *pipeline)
     return ok;
 }
 
+static bool is_auto(const struct pipeline *pipeline)
+{
+    return strcmp(pipeline->settings.workers_text, "auto") == 0;
+}
+
+static bool read_workers(struct pipeline *pipeline)
+{
+    const char *text = pipeline->settings.workers_text;
+    int64_t *workers = &pipeline->settings.workers;
+    cpu_set_t usable;
+    if (is_auto(pipeline)) {
+        int processors = sched_getaffinity(0, sizeof usable, &usable) == 0 ? CPU_COUNT(&usable) : 1;
+        *workers = processors < PIPELINE_MAX_WORKERS ? processors : PIPELINE_MAX_WORKERS;
+        return true;
+    }
+    if (decimal_parse_int64(text, strlen(text), workers) && *workers >= 1 && *workers <= PIPELINE_MAX_WORKERS) {
+        return true;
+    }
+    config_error(&pipeline->config, config_get(&pipeline->config.root, "workers"),
+                 "pipeline: workers: must be auto, or between 1 and %d", PIPELINE_MAX_WORKERS);
+    return false;
+}
+
 static bool load_source(struct pipeline *pipeline)
 {
     const struct node *node = config_get(&pipeline->config.root, "source");
@@ -439,6 +462,9 @@ static bool load_source(struct pipeline *pipeline)
     }
     if (!load_section(pipeline, node, CHURN_KIND_SOURCE, "source", &pipeline->source)) {
         return false;
+    }
+    if (source_ops(&pipeline->source)->single_worker && is_auto(pipeline)) {
+        pipeline->settings.workers = 1;
     }
     if (source_ops(&pipeline->source)->single_worker && pipeline->settings.workers > 1) {
         config_error(&pipeline->config, config_get(&pipeline->config.root, "workers"),
@@ -500,7 +526,8 @@ static bool load_settings(struct pipeline *pipeline)
     struct option_target top = OPTION_TARGET(pipeline_options, &pipeline->settings);
     struct option_target logging = OPTION_TARGET(log_options, &pipeline->log_settings);
     const struct node *node = config_get(&config->root, "log");
-    bool ok = options_read(config, &config->root, &config->root, "pipeline", &top, 1, top_keys);
+    bool ok =
+        options_read(config, &config->root, &config->root, "pipeline", &top, 1, top_keys) && read_workers(pipeline);
     ok = options_read(config, node, node, "log", &logging, 1, NULL) && ok;
     if (pipeline->log_settings.level != NULL && log_level_parse(pipeline->log_settings.level) == 0) {
         config_error(config, config_get(node, "level"), "log: level: must be ERROR, WARN, INFO or DEBUG");

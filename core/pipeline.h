@@ -21,6 +21,7 @@
 /* The host's own options of a section; the rest are its plugin's. */
 struct pipeline_settings {
     const char *name;
+    const char *workers_text; /* a number or `auto` */
     int64_t workers;
     int64_t shutdown_timeout_ms;
     int64_t plugin_timeout_ms;

@@ -2,6 +2,7 @@
 #include "core/pipeline.h"
 
 #include "config_fixture.h"
+#include <sched.h>
 
 static struct log *no_log;
 static struct loader loader;
@@ -93,6 +94,13 @@ static void test_whole_pipelines(void)
     check_taken(SOURCE SINK "store:\nprocessors:\ndead_letters: ~\nevents:\nlog:\n");
 }
 
+static int64_t usable_processors(void)
+{
+    cpu_set_t usable;
+    CU_ASSERT_EQUAL_FATAL(sched_getaffinity(0, sizeof usable, &usable), 0);
+    return CPU_COUNT(&usable);
+}
+
 static void test_settings(void)
 {
     load("name: my pipeline\nworkers: 3\nshutdown_timeout: 2m\nlog: {level: debug, format: json}\n" SOURCE SINK);
@@ -100,6 +108,12 @@ static void test_settings(void)
     check_text(pipeline.settings.name, "my pipeline", "name");
     CU_ASSERT(pipeline.settings.workers == 3 && pipeline.settings.shutdown_timeout_ms == 120000);
     CU_ASSERT(strcmp(pipeline.log_settings.level, "debug") == 0 && pipeline.log_settings.format == LOG_FORMAT_JSON);
+    close_pipeline();
+    load("workers: auto\n" SOURCE SINK);
+    CU_ASSERT(loaded && pipeline.settings.workers == usable_processors());
+    close_pipeline();
+    load("workers: auto\nsource: {plugin: file, path: /x}\n" SINK);
+    CU_ASSERT(loaded && pipeline.settings.workers == 1);
     close_pipeline();
     load(SOURCE SINK);
     CU_ASSERT(loaded);
@@ -120,8 +134,8 @@ static void test_settings(void)
 
 static void test_settings_that_are_wrong(void)
 {
-    check_refused("workers: 0\n" SOURCE SINK, "FILE:1:10: pipeline: workers: must be between 1 and 64\n");
-    check_refused("workers: 65\n" SOURCE SINK, "FILE:1:10: pipeline: workers: must be between 1 and 64\n");
+    check_refused("workers: 0\n" SOURCE SINK, "FILE:1:10: pipeline: workers: must be auto, or between 1 and 64\n");
+    check_refused("workers: 65\n" SOURCE SINK, "FILE:1:10: pipeline: workers: must be auto, or between 1 and 64\n");
     check_refused("log: {level: LOUD}\n" SOURCE SINK, "FILE:1:14: log: level: must be ERROR, WARN, INFO or DEBUG\n");
     check_refused_with("log: {format: xml}\n" SOURCE SINK, "FILE:1:15: log: format: 'xml' is not one of text, json");
     check_refused("log: text\n" SOURCE SINK, "FILE:1:6: log: options belong here, as 'name: value' lines\n");
@@ -318,7 +332,7 @@ static unsigned lines_of(const char *text)
 static void test_every_mistake_is_reported(void)
 {
     static const char *const parts[] = {
-        "FILE:1:10: pipeline: workers: must be between 1 and 64\n",
+        "FILE:1:10: pipeline: workers: must be auto, or between 1 and 64\n",
         "FILE:2:1: pipeline: unknown option 'sorce' (did you mean 'source'?)\n",
         "FILE:3:14: log: level: must be ERROR, WARN, INFO or DEBUG\n",
         "FILE:4:19: generate: events: x is not a whole number\n",
