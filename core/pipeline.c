@@ -432,7 +432,8 @@ static bool load_events(struct pipeline *pipeline)
 
 static bool is_auto(const struct pipeline *pipeline)
 {
-    return strcmp(pipeline->settings.workers_text, "auto") == 0;
+    const char *text = pipeline->settings.workers_text;
+    return text != NULL && strcmp(text, "auto") == 0;
 }
 
 static bool read_workers(struct pipeline *pipeline)
@@ -444,6 +445,9 @@ static bool read_workers(struct pipeline *pipeline)
         int processors = sched_getaffinity(0, sizeof usable, &usable) == 0 ? CPU_COUNT(&usable) : 1;
         *workers = processors < PIPELINE_MAX_WORKERS ? processors : PIPELINE_MAX_WORKERS;
         return true;
+    }
+    if (text == NULL) {
+        return false; /* reported before */
     }
     if (decimal_parse_int64(text, strlen(text), workers) && *workers >= 1 && *workers <= PIPELINE_MAX_WORKERS) {
         return true;
@@ -526,8 +530,8 @@ static bool load_settings(struct pipeline *pipeline)
     struct option_target top = OPTION_TARGET(pipeline_options, &pipeline->settings);
     struct option_target logging = OPTION_TARGET(log_options, &pipeline->log_settings);
     const struct node *node = config_get(&config->root, "log");
-    bool ok =
-        options_read(config, &config->root, &config->root, "pipeline", &top, 1, top_keys) && read_workers(pipeline);
+    bool ok = options_read(config, &config->root, &config->root, "pipeline", &top, 1, top_keys);
+    ok = read_workers(pipeline) && ok;
     ok = options_read(config, node, node, "log", &logging, 1, NULL) && ok;
     if (pipeline->log_settings.level != NULL && log_level_parse(pipeline->log_settings.level) == 0) {
         config_error(config, config_get(node, "level"), "log: level: must be ERROR, WARN, INFO or DEBUG");

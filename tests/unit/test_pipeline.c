@@ -1,4 +1,5 @@
 /* A pipeline's file as a whole: what each section alone cannot tell, and that every mistake is told in one go. */
+#define _GNU_SOURCE
 #include "core/pipeline.h"
 
 #include "config_fixture.h"
