@@ -27,7 +27,7 @@ static struct customer *numbered(struct cache *cache, int n)
     return get(cache, id);
 }
 
-/* Looks without using: the hash function is the cache's own. */
+/* Looks without using, and past the table. */
 static bool knows(const struct cache *cache, int n)
 {
     char id[16];
@@ -184,16 +184,43 @@ static void test_the_bound_holds_over_time(void)
     CU_ASSERT_EQUAL(cache.bytes, 0);
 }
 
+/* The table finds each customer of the queue, and no slot holds anything else. */
+static void check_table(struct cache *cache)
+{
+    uint32_t before = cache->count, filled = 0, queued = 0;
+    for (struct customer *c = cache->queue, *next; c != NULL; c = next, queued++) {
+        next = c->next;
+        CU_ASSERT_PTR_EQUAL(cache_get(cache, (churn_str){.ptr = c->id, .len = c->id_len}), c);
+    }
+    for (uint32_t i = 0; cache->slots != NULL && i <= cache->mask; i++) {
+        filled += cache->slots[i].customer != NULL;
+    }
+    CU_ASSERT(cache->count == before && queued == before && filled == before);
+}
+
+static void test_customers_come_and_go(void)
+{
+    struct cache cache = {.registry = &registry, .limit = SIZE_MAX};
+    uint64_t state = 11;
+    for (int round = 0; round < 200; round++) {
+        for (int i = 0; i < 200; i++) {
+            (void)numbered(&cache, (int)(next_random(&state) % 3000));
+        }
+        cache.limit = next_random(&state) % (cache.bytes + 1);
+        cache_trim(&cache);
+        check_table(&cache);
+    }
+    cache_free(&cache);
+    CU_ASSERT(cache.count == 0 && cache.slots == NULL);
+}
+
 int main(void)
 {
     CU_TestInfo tests[] = {
-        TEST(test_one_customer_for_an_id),
-        TEST(test_bytes_follow_the_profiles),
-        TEST(test_bytes_of_a_profile_that_grew),
-        TEST(test_second_chance),
-        TEST(test_customers_of_windows_stay),
-        TEST(test_the_bound_holds_over_time),
-        CU_TEST_INFO_NULL,
+        TEST(test_one_customer_for_an_id),       TEST(test_bytes_follow_the_profiles),
+        TEST(test_bytes_of_a_profile_that_grew), TEST(test_second_chance),
+        TEST(test_customers_of_windows_stay),    TEST(test_the_bound_holds_over_time),
+        TEST(test_customers_come_and_go),        CU_TEST_INFO_NULL,
     };
     int status = registry_init(&registry) ? run_tests("cache", tests) : 1;
     registry_free(&registry);
