@@ -12,6 +12,8 @@
 
 #define FIRST_RETRY_MS 100
 #define LAST_RETRY_MS 2000
+#define PROFILE_LINES 6 /* of 64 bytes, that most profiles take */
+#define CHANGE_LINES 2  /* … up to their marks and changes */
 
 static const struct registry *registry_of(const struct worker *worker)
 {
@@ -29,6 +31,25 @@ static void set_stored(struct worker *worker, struct window *window, struct delt
     window->stored++;
     metrics_add_own(worker->counters.applied, delta->event_count - delta->skipped);
     metrics_add_own(worker->counters.already_counted, delta->skipped);
+}
+
+/* Fetches what the deltas to come will need, up to that many lines of their profiles: each is found only by the one
+ * before. */
+static void look_ahead(const struct window *window, uint32_t i, unsigned lines)
+{
+    static const uint32_t deltas_ahead = 12, customers_ahead = 8, profiles_ahead = 4;
+    if (i + deltas_ahead < window->delta_count) {
+        __builtin_prefetch(window->deltas[i + deltas_ahead]);
+    }
+    if (i + customers_ahead < window->delta_count) {
+        __builtin_prefetch(window->deltas[i + customers_ahead]->customer);
+    }
+    if (i + profiles_ahead < window->delta_count) {
+        const char *profile = (const char *)window->deltas[i + profiles_ahead]->customer->profile;
+        for (unsigned line = 0; profile != NULL && line < lines; line++) {
+            __builtin_prefetch(profile + line * 64);
+        }
+    }
 }
 
 /* Joins a delta to the profile that it is based on. */
@@ -91,31 +112,13 @@ static bool put_merged(struct worker *worker, struct window *window)
     return true;
 }
 
-/* Fetches what the deltas to come will need: each is found only by the one before. */
-static void look_ahead(const struct window *window, uint32_t i)
-{
-    static const uint32_t deltas_ahead = 12, customers_ahead = 8, profiles_ahead = 4;
-    if (i + deltas_ahead < window->delta_count) {
-        __builtin_prefetch(window->deltas[i + deltas_ahead]);
-    }
-    if (i + customers_ahead < window->delta_count) {
-        __builtin_prefetch(window->deltas[i + customers_ahead]->customer);
-    }
-    if (i + profiles_ahead < window->delta_count) {
-        const char *profile = (const char *)window->deltas[i + profiles_ahead]->customer->profile;
-        for (size_t line = 0; profile != NULL && line < 6; line++) {
-            __builtin_prefetch(profile + line * 64);
-        }
-    }
-}
-
 /* Everything that the window refused is safe in the dead letters. */
 static bool begin_to_write(struct worker *worker, struct window *window)
 {
     window->state = WINDOW_WRITING;
     for (uint32_t i = 0; i < window->delta_count; i++) {
         struct delta *delta = window->deltas[i];
-        look_ahead(window, i);
+        look_ahead(window, i, PROFILE_LINES);
         if (delta->event_count == 0) { /* its only event was refused */
             set_stored(worker, window, delta);
         } else if (!merge(worker, window, delta)) {
@@ -189,6 +192,7 @@ bool writer_take_reply(struct worker *worker, struct window *window, const churn
 {
     struct delta *delta = window->deltas[reply->id];
     struct profile *profile = delta->customer->profile;
+    look_ahead(window, (uint32_t)reply->id, CHANGE_LINES);
     FAILPOINT("mid_pipeline");
     switch (reply->result == CHURN_RETRY && MUTANT("replies") ? CHURN_OK : reply->result) {
     case CHURN_OK:
