@@ -783,7 +783,8 @@ static bool answer_next(struct session *s, churn_put_reply *answer)
 static bool begin_answers(struct session *s, redisReply *reply)
 {
     uint32_t count = s->pending[s->head].batch;
-    if (reply->type != REDIS_REPLY_ERROR && (reply->type != REDIS_REPLY_ARRAY || reply->elements != count)) {
+    bool fits = reply->type == REDIS_REPLY_ERROR || (reply->type == REDIS_REPLY_ARRAY && reply->elements == count);
+    if (count == 0 || !fits) { /* 0: the call was not even sent */
         freeReplyObject(reply);
         (void)break_session(s, "Redis at %s gave an unexpected answer", s->store->where);
         return false;
