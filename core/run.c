@@ -13,7 +13,7 @@
 #include <unistd.h>
 
 #define REPEAT_MS 1000  /* within which a signal is the same one again */
-#define LOOK_MS 100     /* between looks at the workers */
+#define LOOK_MS 20      /* between looks at the workers */
 #define PROGRESS_MS 500 /* between lines of progress */
 #define GRACE_MS 5000   /* after shutdown_timeout, for workers to end */
 

@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # All tests: installs what they need, builds with gcc, clang and sanitizers, runs the unit tests, the integration tests against
-# real Kafka and Redis, the fault suite's rows for every change, and distcheck. Ends with the line `N passed, N failed`; each test program, each integration test and
-# each build counts as one. Output of each step: build/logs/. CHURN_TEST_EVENTS=1000000 runs the main job at full size.
+# real Kafka and Redis, the fault suite's rows for every change, a small benchmark, and distcheck. Ends with the line
+# `N passed, N failed`; each test program, each integration test and each build counts as one. Output of each step: build/logs/.
+# CHURN_TEST_EVENTS=1000000 runs the main job at full size.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 root=$PWD
@@ -100,6 +101,11 @@ if count venv make_venv && count kafka fetch_kafka; then
         count_pytest faults-suite env CHURN_BUILD_DIR="$root/build/faults" CHURN_KAFKA_LIBS="$root/build/kafka-libs" \
             "${pytest_run[@]}" --timeout=300 tests/faults -m ci --basetemp="$root/build/pytest-faults"
     fi
+fi
+# Not for its figures: that it runs, and that the engines' results are right.
+if [ -x build/churnd ]; then
+    count bench env BENCH_EVENTS=20000 BENCH_RUNS=1 BENCH_ONLY=churnd,python BENCH_PARTS=W1,W2 scripts/bench.sh build || true
+    count bench-micro make -C build bench-micro || true
 fi
 if [ -f build/Makefile ]; then
     count distcheck make -C build -j"$jobs" distcheck || true
