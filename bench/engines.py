@@ -1,8 +1,6 @@
 """The engines that are compared: how each is made ready and how it runs a workload. All read their settings from the
 environment that Rig.environment makes, and end by themselves once BENCH_COUNT events are done."""
 
-import shutil
-import subprocess
 import json
 import shutil
 import subprocess

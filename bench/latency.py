@@ -18,7 +18,7 @@ PATIENCE_S = 30
 
 
 class Probe:
-    """One event of a probe customer; `place` is known once the broker has it."""
+    """One event of a probe customer; `mark` and `offset` are known once the broker has it."""
 
     def __init__(self, number):
         self.customer = f"probe_{number % PROBE_CUSTOMERS}"

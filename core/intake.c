@@ -6,6 +6,8 @@
 #include "host.h"
 #include "redrive.h"
 
+_Static_assert(ARENA_PADDING >= JSON_SCAN_PADDING, "events are decoded where arena_copy puts them");
+
 #define ASK_AGAIN_MS 200 /* after a processor could not tell */
 #define LETTERS_SHOWN 20
 
@@ -453,7 +455,7 @@ bool intake_take(struct worker *worker, const churn_record *records, uint32_t co
     }
     for (uint32_t i = 0; i < count; i++) {
         uint32_t position;
-        if (i + LOOK_AHEAD - 1 < count) {
+        if (worker_has_store(worker) && i + LOOK_AHEAD - 1 < count) {
             look_ahead(worker, &records[i + LOOK_AHEAD - 1], hashes, i);
         }
         if (!take_record(worker, &records[i], &position)) {

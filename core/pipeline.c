@@ -467,10 +467,10 @@ static bool load_source(struct pipeline *pipeline)
     if (!load_section(pipeline, node, CHURN_KIND_SOURCE, "source", &pipeline->source)) {
         return false;
     }
-    if (source_ops(&pipeline->source)->single_worker && is_auto(pipeline)) {
+    bool single = source_ops(&pipeline->source)->single_worker;
+    if (single && is_auto(pipeline)) {
         pipeline->settings.workers = 1;
-    }
-    if (source_ops(&pipeline->source)->single_worker && pipeline->settings.workers > 1) {
+    } else if (single && pipeline->settings.workers > 1) {
         config_error(&pipeline->config, config_get(&pipeline->config.root, "workers"),
                      "the source %s can be read by one worker only: write 'workers: 1'", pipeline->source.label);
         return false;
