@@ -145,7 +145,7 @@ struct session {
     size_t keys_len;
     size_t keys_room;
     uint64_t keys_base;
-    char *batch; /* MessagePack of the newest puts, which are not among the commands yet */
+    char *batch; /* MessagePack, an array of the newest puts, which are not among the commands yet */
     size_t batch_len;
     size_t batch_room;
     uint32_t batch_count; /* their number: the last ones pending */
@@ -262,16 +262,23 @@ static void explain(const struct session *s, const char *text, churn_str key, ch
 
 /* --- Writing the protocol --- */
 
-static char *write_count(char *at, char type, uint64_t n)
+static churn_str number_arg(char buffer[21], uint64_t n)
 {
-    char digits[20], *d = digits + sizeof digits;
+    char *first = buffer + 21;
     do {
-        *--d = (char)('0' + n % 10);
+        *--first = (char)('0' + n % 10);
         n /= 10;
     } while (n > 0);
+    return (churn_str){.ptr = first, .len = (uint32_t)(buffer + 21 - first)};
+}
+
+static char *write_count(char *at, char type, uint64_t n)
+{
+    char buffer[21];
+    churn_str digits = number_arg(buffer, n);
     *at++ = type;
-    memcpy(at, d, (size_t)(digits + sizeof digits - d));
-    at += digits + sizeof digits - d;
+    memcpy(at, digits.ptr, digits.len);
+    at += digits.len;
     *at++ = '\r';
     *at++ = '\n';
     return at;
@@ -294,16 +301,6 @@ static churn_str text_arg(const char *text)
     return (churn_str){.ptr = text, .len = (uint32_t)strlen(text)};
 }
 
-static churn_str number_arg(char buffer[21], uint64_t n)
-{
-    char *first = buffer + 21;
-    do {
-        *--first = (char)('0' + n % 10);
-        n /= 10;
-    } while (n > 0);
-    return (churn_str){.ptr = first, .len = (uint32_t)(buffer + 21 - first)};
-}
-
 static size_t pairs_room(const churn_pair *pairs, uint32_t count)
 {
     size_t bytes = 0;
@@ -324,7 +321,8 @@ static char *write_pairs(char *at, const churn_pair *pairs, uint32_t count)
 
 /* --- Writing MessagePack (its specification, "Formats") --- */
 
-#define PACK_ROOM 5 /* bytes before a string or an array */
+#define PACK_ROOM 5    /* bytes before a string or an array */
+#define ARRAY16_HEAD 3 /* bytes of the head that any array of up to 65,535 items may have */
 
 static char *write_big_endian(char *at, uint32_t n, unsigned bytes)
 {
@@ -343,6 +341,12 @@ static char *pack_head(char *at, uint32_t n, unsigned fix, uint32_t fix_max, uns
     }
     *at++ = (char)(n <= UINT16_MAX ? wide : wide + 1);
     return write_big_endian(at, n, n <= UINT16_MAX ? 2 : 4);
+}
+
+static char *pack_array16(char *at, uint32_t n)
+{
+    *at++ = (char)0xdc;
+    return write_big_endian(at, n, 2);
 }
 
 static char *pack_text(char *at, churn_str text)
@@ -426,12 +430,12 @@ static bool expect(struct session *s, enum pending_kind kind, uint64_t id, churn
 static bool seal_batch(struct session *s)
 {
     uint32_t count = s->batch_count;
-    const struct pending *puts = s->pending + s->pending_count - count;
-    size_t bytes = (size_t)(count + 5) * ARG_ROOM + SHA_LEN + PACK_ROOM + s->batch_len;
-    char *at;
+    size_t bytes = (size_t)(count + 5) * ARG_ROOM + SHA_LEN + s->batch_len;
+    char number[21], *at;
     if (count == 0) {
         return true;
     }
+    struct pending *puts = s->pending + s->pending_count - count;
     for (uint32_t i = 0; i < count; i++) {
         bytes += puts[i].key_len;
     }
@@ -439,8 +443,7 @@ static bool seal_batch(struct session *s)
     if (at == NULL) {
         return false;
     }
-    char number[21], head[PACK_ROOM];
-    size_t head_len = (size_t)(pack_head(head, count, 0x90, 15, 0xdc) - head);
+    (void)pack_array16(s->batch, count);
     at = write_count(at, '*', 4 + (uint64_t)count);
     at = write_arg(at, text_arg("EVALSHA"));
     at = write_arg(at, (churn_str){.ptr = s->sha, .len = SHA_LEN});
@@ -448,16 +451,10 @@ static bool seal_batch(struct session *s)
     for (uint32_t i = 0; i < count; i++) {
         at = write_arg(at, pending_key(s, &puts[i]));
     }
-    at = write_count(at, '$', head_len + s->batch_len);
-    memcpy(at, head, head_len);
-    memcpy(at + head_len, s->batch, s->batch_len);
-    at += head_len + s->batch_len;
-    *at++ = '\r';
-    *at++ = '\n';
+    at = write_arg(at, (churn_str){.ptr = s->batch, .len = (uint32_t)s->batch_len});
     s->out_len = (size_t)(at - s->out);
-    s->pending[s->pending_count - count].batch = count;
+    puts[0].batch = count;
     s->batch_count = 0;
-    s->batch_len = 0;
     return true;
 }
 
@@ -1101,19 +1098,19 @@ static int32_t redis_write(void *session, const churn_hash *hashes, uint32_t cou
 /* Adds a put to the newest ones; false when memory ran out. */
 static bool pack_put(struct session *s, const churn_put *put)
 {
-    size_t bytes = PACK_ROOM + 4 * (size_t)(PACK_ROOM + 21);
+    size_t bytes = PACK_ROOM + 4 * (size_t)(PACK_ROOM + 21), used = s->batch_count > 0 ? s->batch_len : ARRAY16_HEAD;
     void *memory = s->batch;
     char number[21], *at;
     bool ok;
     for (uint32_t i = 0; i < put->count; i++) {
         bytes += (size_t)put->fields[i].name.len + put->fields[i].value.len + (size_t)2 * PACK_ROOM;
     }
-    ok = grow(&memory, &s->batch_room, s->batch_len + bytes, 1);
+    ok = grow(&memory, &s->batch_room, used + bytes, 1);
     s->batch = memory;
     if (!ok || !expect(s, PENDING_PUT, put->id, put->key)) {
         return false;
     }
-    at = pack_head(s->batch + s->batch_len, 4 + 2 * put->count, 0x90, 15, 0xdc);
+    at = pack_head(s->batch + used, 4 + 2 * put->count, 0x90, 15, 0xdc);
     at = pack_text(at, number_arg(number, put->expected_version));
     s->expires = s->expires || put->ttl_ms > 0;
     at = pack_text(at, put->ttl_ms > 0 ? number_arg(number, (uint64_t)put->ttl_ms) : text_arg(s->expires ? "-1" : "0"));

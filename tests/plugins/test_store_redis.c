@@ -823,7 +823,7 @@ static void *serve(void *arg)
 static void check_script(const char *const *answers, bool whole, const char *expected)
 {
     struct script script = {.answers = answers, .whole = whole};
-    char real_port[16], got[32] = "";
+    char real_port[16], got[64] = "";
     size_t puts = strlen(expected);
     pthread_t thread;
     void *s;
@@ -898,6 +898,21 @@ static void odd_answers_to_calls(void)
     check_script(more, true, "R--");
 }
 
+#define FOUR(x) x x x x
+
+/* The answers to a call that was read whole count, whatever becomes of the next one. */
+static void a_call_counts_before_the_connection_breaks(void)
+{
+    static const char good[] = "*32\r\n" FOUR(FOUR(":1\r\n:1\r\n"));
+    static const char *const garbage[] = {good, "hello\r\n", NULL};
+    static const char *const cut[] = {good, "*1\r\n*2\r\n$2\r\n_v\r\n$5\r\n12", NULL};
+    static const char *const closed[] = {good, NULL};
+    static const char expected[] = FOUR(FOUR("oo")) "R";
+    check_script(garbage, true, expected);
+    check_script(cut, true, expected);
+    check_script(closed, true, expected);
+}
+
 static void nothing_is_left_open(void)
 {
     void *s;
@@ -931,6 +946,7 @@ int main(void)
                            TEST(options_are_checked),
                            TEST(odd_answers),
                            TEST(odd_answers_to_calls),
+                           TEST(a_call_counts_before_the_connection_breaks),
                            TEST(nothing_is_left_open),
                            CU_TEST_INFO_NULL};
     const char *tmp = getenv("TMPDIR");
