@@ -100,10 +100,11 @@ def test_zombie(rig):
 
 @pytest.mark.ci
 def test_rebalance_storm(rig):
-    """One to four instances come and go every two seconds, and still there is progress."""
-    rig.up(count=5000)
-    fleet = rig.fleet(2)
-    with rig.streaming():
+    """One to four instances come and go every two seconds, and still there is progress. A slow store, wide windows and an even
+    stream: whenever an instance gives up partitions, one window is being written and another is filling."""
+    rig.up(count=5000, delay=0.06)
+    fleet = rig.fleet(2, env={"WINDOW_EVENTS": "20000"})
+    with rig.streaming(count=100, every=0.02):
         for turn in range(10):
             written = rig.store.commands()
             time.sleep(2)
@@ -118,6 +119,7 @@ def test_rebalance_storm(rig):
             else:
                 rig.fault("an instance joins")
                 fleet.start()
+    rig.link.delay = 0
     rig.finish(fleet)
 
 
