@@ -8,9 +8,9 @@
 #include <stdbool.h>
 
 struct arguments {
-    const char *command;
     const char *config;    /* -c */
-    const char *operand;   /* what stands behind the options: a plugin, a customer */
+    const char **operands; /* what stands behind the command: a plugin, a customer */
+    unsigned operand_count;
     const char *log_level; /* NULL: as the pipeline says */
     const char *log_format;
     const char *env_file;
@@ -21,14 +21,15 @@ struct arguments {
     bool until_end;
     bool all;
     struct replay replay;
-    bool json;
+    const char *format; /* --format; NULL: the command's default */
+    bool json;          /* it is json */
     bool json_schema;
 };
 
 int command_run(const struct arguments *arguments, struct loader *loader, struct log *log);
 int command_check(const struct arguments *arguments, struct loader *loader, struct log *log);
-int command_plugins(const struct arguments *arguments, struct loader *loader);
-int command_describe(const struct arguments *arguments, struct loader *loader);
+int command_plugins(const struct arguments *arguments, struct loader *loader, struct log *log);
+int command_describe(const struct arguments *arguments, struct loader *loader, struct log *log);
 int command_profile(const struct arguments *arguments, struct loader *loader, struct log *log);
 int command_redrive(const struct arguments *arguments, struct loader *loader, struct log *log);
 int command_rebuild(const struct arguments *arguments, struct loader *loader, struct log *log);

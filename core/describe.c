@@ -40,9 +40,10 @@ static struct json_object *plugin_to_json(const struct loaded *loaded)
     return object;
 }
 
-int command_plugins(const struct arguments *arguments, struct loader *loader)
+int command_plugins(const struct arguments *arguments, struct loader *loader, struct log *log)
 {
     struct json_object *list = arguments->json ? json_object_new_array() : NULL;
+    (void)log;
     if (!load_everything(loader)) {
         (void)json_object_put(list);
         return 1;
@@ -287,7 +288,7 @@ static unsigned describe_all(const struct arguments *arguments, const struct loa
         int32_t type = plugin->kind == CHURN_KIND_EVENT
                            ? name_index_find(&catalog->type_names, plugin->name, strlen(plugin->name))
                            : -1;
-        if (strcmp(plugin->name, arguments->operand) != 0 || (arguments->json_schema && type < 0)) {
+        if (strcmp(plugin->name, arguments->operands[0]) != 0 || (arguments->json_schema && type < 0)) {
             continue;
         }
         found++;
@@ -319,11 +320,12 @@ static unsigned describe_all(const struct arguments *arguments, const struct loa
     return found;
 }
 
-int command_describe(const struct arguments *arguments, struct loader *loader)
+int command_describe(const struct arguments *arguments, struct loader *loader, struct log *log)
 {
     struct catalog catalog;
     char message[2048];
     unsigned found = 0;
+    (void)log;
     bool ok = load_everything(loader);
     if (!ok) {
         return 1;
@@ -339,7 +341,7 @@ int command_describe(const struct arguments *arguments, struct loader *loader)
         }
         if (found == 0) {
             (void)fprintf(stderr, "churnd: there is no %s '%s'; `churnd plugins` lists what there is\n",
-                          arguments->json_schema ? "event type" : "plugin", arguments->operand);
+                          arguments->json_schema ? "event type" : "plugin", arguments->operands[0]);
         }
     } else {
         (void)fprintf(stderr, "churnd: %s\n", message);

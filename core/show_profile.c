@@ -55,7 +55,7 @@ static int show_profile(const struct arguments *arguments, struct pipeline *pipe
 {
     const churn_store_ops *ops = store_ops(&pipeline->store);
     struct shown shown = {.registry = &pipeline->catalog.registry, .json = arguments->json};
-    churn_str customer = {.ptr = arguments->operand, .len = (uint32_t)strlen(arguments->operand)};
+    churn_str customer = {.ptr = arguments->operands[0], .len = (uint32_t)strlen(arguments->operands[0])};
     char key[HOST_KEY_SIZE];
     churn_error err = {.size = sizeof err};
     void *session;
@@ -70,7 +70,7 @@ static int show_profile(const struct arguments *arguments, struct pipeline *pipe
         return 1;
     }
     if (shown.count == 0) {
-        (void)fprintf(stderr, "churnd: there is no profile of customer '%s'\n", arguments->operand);
+        (void)fprintf(stderr, "churnd: there is no profile of customer '%s'\n", arguments->operands[0]);
         return 1;
     }
     return 0;
@@ -83,7 +83,7 @@ int command_profile(const struct arguments *arguments, struct loader *loader, st
     if (pipeline_load(&pipeline, arguments->config, loader, log, stderr)) {
         if (pipeline.store.loaded == NULL) {
             (void)fprintf(stderr, "churnd: %s has no store\n", arguments->config);
-        } else if (strlen(arguments->operand) > 128) {
+        } else if (strlen(arguments->operands[0]) > 128) {
             (void)fprintf(stderr, "churnd: a customer_id has at most 128 bytes\n");
         } else {
             status = show_profile(arguments, &pipeline);
