@@ -1,6 +1,7 @@
 #include "pipeline.h"
 
 #include "decimal.h"
+#include "health.h"
 #include "host.h"
 #include "suggest.h"
 #include <libgen.h>
@@ -66,6 +67,13 @@ static const churn_option log_options[] = {
      .choices = log_formats,
      .offset = offsetof(struct log_settings, format),
      .help = "text for people, json for machines"},
+};
+
+static const churn_option health_options[] = {
+    {.name = "listen",
+     .type = CHURN_OPTION_STRING,
+     .offset = offsetof(struct health_settings, listen),
+     .help = "address that answers /healthz and /readyz over HTTP, such as 127.0.0.1:8080; default: none"},
 };
 
 static const churn_option event_options[] = {
@@ -522,7 +530,24 @@ static bool check_whole(struct pipeline *pipeline)
     return ok;
 }
 
-static const char *const top_keys[] = {"source", "events", "processors", "store", "sinks", "dead_letters", "log", NULL};
+static const char *const top_keys[] = {"source",       "events", "processors", "store", "sinks",
+                                       "dead_letters", "log",    "health",     NULL};
+
+static bool load_health(struct pipeline *pipeline)
+{
+    struct config *config = &pipeline->config;
+    struct option_target target = OPTION_TARGET(health_options, &pipeline->health_settings);
+    const struct node *node = config_get(&config->root, "health");
+    bool ok = options_read(config, node, node, "health", &target, 1, NULL);
+    const char *listen = pipeline->health_settings.listen;
+    if (ok && listen != NULL && !health_check_address(listen)) {
+        config_error(config, config_get(node, "listen"),
+                     "health: listen: '%s' is not a numeric address with a port, such as 127.0.0.1:8080 or [::1]:8080",
+                     listen);
+        ok = false;
+    }
+    return ok;
+}
 
 static bool load_settings(struct pipeline *pipeline)
 {
@@ -544,6 +569,7 @@ static bool load_settings(struct pipeline *pipeline)
         free(copy);
         ok = pipeline->settings.name != NULL && ok;
     }
+    ok = load_health(pipeline) && ok;
     for (uint32_t i = pipeline->settings.plugin_path.count; i-- > 0;) {
         ok = loader_add_dir(pipeline->loader, pipeline->settings.plugin_path.items[i]) && ok;
     }
@@ -615,6 +641,7 @@ void pipeline_free(struct pipeline *pipeline)
     struct option_target targets[] = {OPTION_TARGET(pipeline_options, &pipeline->settings),
                                       OPTION_TARGET(log_options, &pipeline->log_settings),
                                       OPTION_TARGET(event_options, &pipeline->event_settings),
+                                      OPTION_TARGET(health_options, &pipeline->health_settings),
                                       OPTION_TARGET(store_options, &pipeline->store_settings)};
     instance_free(pipeline->store_instance);
     options_free(targets, sizeof targets / sizeof targets[0]);

@@ -49,6 +49,10 @@ struct store_settings {
     int64_t ttl_ms;
 };
 
+struct health_settings {
+    const char *listen; /* NULL: not asked for */
+};
+
 struct sink_settings {
     int32_t input; /* index: auto, events, triggers, alerts, dead_letters */
 };
@@ -95,6 +99,7 @@ struct pipeline {
     struct log_settings log_settings;
     struct event_settings event_settings;
     struct store_settings store_settings;
+    struct health_settings health_settings;
     struct section source;
     struct section store; /* loaded NULL: none */
     struct section *processors;

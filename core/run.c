@@ -1,6 +1,7 @@
 /* `churnd run` and `churnd check`. */
 #include "commands.h"
 
+#include "health.h"
 #include "host.h"
 #include "summary.h"
 #include "worker.h"
@@ -50,6 +51,7 @@ struct run {
     int64_t deadline_ms; /* once it stops: then the process ends whatever a worker waits for */
     int64_t signal_ms;   /* of the first signal */
     bool terminal;
+    struct health *health; /* NULL: not asked for */
 };
 
 /* A pipeline runs: the process ends by main's will only once it does no more. */
@@ -100,6 +102,44 @@ static void on_process_exit(void)
     }
 }
 
+/* False, with a message in the log, when the address cannot be listened on. */
+static bool start_health(struct run *run)
+{
+    const char *listen = run->pipeline->health_settings.listen;
+    char message[256];
+    if (listen == NULL) {
+        return true;
+    }
+    run->health = health_start(listen, message, sizeof message);
+    if (run->health == NULL) {
+        log_line(run->pipeline->log, CHURN_LOG_ERROR, "churnd", message);
+    } else {
+        log_printf(run->pipeline->log, CHURN_LOG_INFO, "churnd", "health: http://%s/healthz and /readyz", listen);
+    }
+    return run->health != NULL;
+}
+
+static void tell_health(const struct run *run)
+{
+    const struct pipeline *pipeline = run->pipeline;
+    struct health_status status = {.pipeline = pipeline->settings.name,
+                                   .stopping = run->order != WORKER_GO_ON,
+                                   .looked_ms = host_monotonic_ms(),
+                                   .worker_count = run->count};
+    if (run->health == NULL) {
+        return;
+    }
+    if (pipeline->store.loaded != NULL) {
+        const churn_store_ops *ops = store_ops(&pipeline->store);
+        status.store = pipeline->store.label;
+        status.durability = ops->durability != NULL ? ops->durability(pipeline->store_instance->self) : NULL;
+    }
+    for (unsigned i = 0; i < run->count; i++) {
+        status.workers[i] = worker_health(run->workers[i]);
+    }
+    health_publish(run->health, &status);
+}
+
 static void watch(struct run *run, const sigset_t *signals)
 {
     struct progress progress;
@@ -109,6 +149,7 @@ static void watch(struct run *run, const sigset_t *signals)
         unsigned failed = count_in(run->workers, run->count, WORKER_FAILED);
         unsigned ended = failed + count_in(run->workers, run->count, WORKER_FINISHED);
         end_if_hung(run);
+        tell_health(run);
         if (ended == run->count) {
             break;
         }
@@ -273,13 +314,14 @@ int run_pipeline(const struct arguments *arguments, struct pipeline *pipeline, s
                pipeline->catalog.type_count, (long long)pipeline->settings.workers,
                pipeline->settings.workers == 1 ? "" : "s");
     atomic_store(&running, atexit(on_process_exit) == 0);
-    ok = open_journal(pipeline, log) && start_workers(&run);
+    ok = start_health(&run) && open_journal(pipeline, log) && start_workers(&run);
     if (ok) {
         watch(&run, &signals);
         ok = count_in(run.workers, run.count, WORKER_FAILED) == 0;
         summary_print(writes_stdout(pipeline) ? stderr : stdout, pipeline,
                       (double)(host_monotonic_ms() - started) / 1000);
     }
+    health_stop(run.health);
     let_go(&run, log, ok);
     atomic_store(&running, false);
     journal_close(pipeline->journal, ok);

@@ -233,6 +233,7 @@ static void on_assigned(void *ctx, const churn_position *positions, uint32_t cou
 {
     struct worker *worker = ctx;
     worker->at_end = false;
+    atomic_store_explicit(&worker->assigned, true, memory_order_relaxed);
     if (!progress_assign(worker, positions, count)) {
         return;
     }
@@ -251,6 +252,7 @@ static void on_revoked(void *ctx, const churn_position *positions, uint32_t coun
     struct worker *worker = ctx;
     (void)positions; /* always all of them, see <churn/source.h> */
     worker->at_end = false;
+    atomic_store_explicit(&worker->assigned, false, memory_order_relaxed);
     set_state(worker, WORKER_RUNNING);
     log_printf(worker->pipeline->log, CHURN_LOG_INFO, worker->pipeline->source.label,
                "worker %u gives up %u partition%s%s", worker->number, count, count == 1 ? "" : "s",
@@ -376,6 +378,12 @@ static void tell_lag(struct worker *worker)
     atomic_store_explicit(&worker->lag_known, lag.known != 0, memory_order_release);
 }
 
+static void tell_health(struct worker *worker)
+{
+    atomic_store_explicit(&worker->turned_ms, host_monotonic_ms(), memory_order_relaxed);
+    atomic_store_explicit(&worker->session_open, worker->session != NULL, memory_order_relaxed);
+}
+
 static bool is_at_end(struct worker *worker)
 {
     return worker->at_end && progress_ready(worker) && all_done(worker);
@@ -386,6 +394,7 @@ static bool step(struct worker *worker)
     int64_t began = host_monotonic_ms();
     bool idle = false;
     worker->moved = false;
+    tell_health(worker);
     if (!take_step(worker, &idle) || !move_on(worker, idle, idle || !filling_has_room(worker) ? BUSY_MS : 0)) {
         return false;
     }
@@ -617,6 +626,17 @@ struct worker_lag worker_lag(const struct worker *worker)
     lag.messages = atomic_load_explicit(&worker->lag_messages, memory_order_relaxed);
     lag.total = atomic_load_explicit(&worker->lag_total, memory_order_relaxed);
     return lag;
+}
+
+struct health_worker worker_health(const struct worker *worker)
+{
+    struct worker_lag lag = worker_lag(worker);
+    return (struct health_worker){.assigned = atomic_load_explicit(&worker->assigned, memory_order_relaxed),
+                                  .store_open = atomic_load_explicit(&worker->session_open, memory_order_relaxed),
+                                  .failed = worker_state(worker) == WORKER_FAILED,
+                                  .turned_ms = atomic_load_explicit(&worker->turned_ms, memory_order_relaxed),
+                                  .lag_known = lag.known,
+                                  .lag = lag.messages};
 }
 
 static void free_instances(struct instance **instances, unsigned count)

@@ -2,6 +2,7 @@
 #ifndef WORKER_H
 #define WORKER_H
 
+#include "health.h"
 #include "pipeline.h"
 
 enum worker_state {
@@ -33,6 +34,7 @@ bool worker_start(struct worker *worker);
 void worker_order(struct worker *worker, enum worker_order order);
 enum worker_state worker_state(const struct worker *worker);
 struct worker_lag worker_lag(const struct worker *worker);
+struct health_worker worker_health(const struct worker *worker);
 /* Waits for the thread, if it was started, and frees; may be NULL. [main] */
 void worker_free(struct worker *worker);
 

@@ -46,6 +46,8 @@ struct worker {
     _Atomic int state; /* enum worker_state */
     _Atomic int64_t lag_messages, lag_total;
     _Atomic bool lag_known;
+    _Atomic int64_t turned_ms; /* when the loop last went round */
+    _Atomic bool assigned, session_open;
 
     struct journal_seat seat;
 

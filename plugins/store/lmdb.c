@@ -980,6 +980,11 @@ static int32_t lmdb_remove(void *session, churn_str key, churn_str field, churn_
     return finish(s, txn, CHURN_OK, mdb_del(txn, s->store->dbi, &name, NULL), err);
 }
 
+static const char *lmdb_durability(void *self)
+{
+    return ((const struct lmdb_store *)self)->sync ? "fsync" : "fsync before a commit";
+}
+
 static const churn_store_ops ops = {
     .size = sizeof(churn_store_ops),
     .embedded = 1,
@@ -994,6 +999,7 @@ static const churn_store_ops ops = {
     .close = lmdb_close,
     .destroy = lmdb_destroy,
     .keys = lmdb_keys,
+    .durability = lmdb_durability,
 };
 
 CHURN_PLUGIN(.kind = CHURN_KIND_STORE, .name = "lmdb", .version = "1.0.0",

@@ -73,7 +73,8 @@ struct redis_store {
     int64_t replicas;
     _Atomic int durability_said;
     const churn_host *host;
-    char where[280]; /* HOST:PORT, for messages */
+    char where[280];  /* HOST:PORT, for messages */
+    char promise[40]; /* the durability, for people */
 };
 
 /* When a write counts as safe, so that the source may forget its events. */
@@ -1437,8 +1438,7 @@ static int32_t check_durability(struct session *s, churn_error *err)
         }
     }
     if (result == CHURN_OK && atomic_exchange(&s->store->durability_said, 1) == 0) {
-        churn_log(s->store->host, CHURN_LOG_INFO, "Redis at %s: durability: %s", s->store->where,
-                  durabilities[s->store->durability]);
+        churn_log(s->store->host, CHURN_LOG_INFO, "Redis at %s: durability: %s", s->store->where, s->store->promise);
     }
     return result;
 }
@@ -1529,7 +1529,17 @@ static int32_t redis_create(void *self, const churn_host *host, churn_error *err
         return churn_fail_option(err, "username", "needs a `password`");
     }
     (void)snprintf(store->where, sizeof store->where, "%s:%" PRId64, store->host_name, store->port);
+    if (store->durability == DURABILITY_REPLICAS) {
+        (void)snprintf(store->promise, sizeof store->promise, "replicas: %" PRId64, store->replicas);
+    } else {
+        (void)snprintf(store->promise, sizeof store->promise, "%s", durabilities[store->durability]);
+    }
     return CHURN_OK;
+}
+
+static const char *redis_durability(void *self)
+{
+    return ((const struct redis_store *)self)->promise;
 }
 
 static void redis_destroy(void *self)
@@ -1551,6 +1561,7 @@ static const churn_store_ops ops = {
     .flush = redis_flush,
     .keys = redis_keys,
     .get_many = redis_get_many,
+    .durability = redis_durability,
 };
 
 CHURN_PLUGIN(.kind = CHURN_KIND_STORE, .name = "redis", .version = "1.0.0",

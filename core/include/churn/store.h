@@ -122,6 +122,11 @@ typedef struct churn_store_ops {
      *  when it fails. NULL: the host gets one after the other. Not while puts are unanswered. [worker] */
     int32_t (*get_many)(void *session, const churn_str *keys, uint32_t count, churn_fields_fn fn, void *ctx,
                         churn_error *err);
+
+    /* since ABI 1.2 */
+    /** Optional: what an acknowledged write has survived, for people, such as "replicas: 2"; NUL-terminated, lives as long
+     *  as the instance. [any] */
+    const char *(*durability)(void *self);
 } churn_store_ops;
 
 #ifdef __cplusplus

@@ -314,7 +314,8 @@ AT(struct churn_store_ops, identity, 88);
 AT(struct churn_store_ops, flush, 96);
 AT(struct churn_store_ops, keys, 104);
 AT(struct churn_store_ops, get_many, 112);
-SIZE(struct churn_store_ops, 120);
+AT(struct churn_store_ops, durability, 120);
+SIZE(struct churn_store_ops, 128);
 
 /* Constants */
 VALUE(CHURN_FIELD_STRING, 1);

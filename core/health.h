@@ -1,0 +1,42 @@
+/* What a run says of itself over HTTP: /healthz, whether it is alive; /readyz, whether events flow, and how durable
+ * their profiles are. */
+#ifndef HEALTH_H
+#define HEALTH_H
+
+#include "journal.h"
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+struct health_worker {
+    bool assigned; /* its source has told what it reads */
+    bool store_open;
+    bool failed;
+    int64_t turned_ms; /* when its loop last went round, by host_monotonic_ms; 0: it has not begun */
+    bool lag_known;
+    int64_t lag; /* messages */
+};
+
+struct health_status {
+    const char *pipeline;   /* texts live as long as the health */
+    const char *store;      /* the plugin's name; NULL: none */
+    const char *durability; /* NULL: the store does not say */
+    bool stopping;
+    int64_t looked_ms; /* when main looked */
+    unsigned worker_count;
+    struct health_worker workers[JOURNAL_WORKERS];
+};
+
+struct health;
+
+/* Answers on `listen`, an address such as 127.0.0.1:8080, from a thread of its own. NULL with a message. [main] */
+struct health *health_start(const char *listen, char *message, size_t size);
+/* [main] */
+void health_publish(struct health *health, const struct health_status *status);
+/* May be NULL. [main] */
+void health_stop(struct health *health);
+
+/* Whether `listen` is a numeric address with a port. */
+bool health_check_address(const char *listen);
+
+#endif
