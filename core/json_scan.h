@@ -14,8 +14,8 @@ extern "C" {
 
 enum json_kind { JSON_ABSENT, JSON_NULL, JSON_BOOL, JSON_NUMBER, JSON_STRING, JSON_OBJECT, JSON_ARRAY };
 
-/* `text`: a string's unescaped bytes, else the value's own text (object, array: from brace to brace for `data` only).
- * Points into the scanned text, or into the scanner until its next scan. */
+/* `text`: a string's unescaped bytes, else the value's own text (an object's: from brace to brace for `data`; an
+ * array's: not). Points into the scanned text, or into the scanner until its next scan. */
 struct json_token {
     churn_str text;
     uint32_t kind;
