@@ -279,6 +279,7 @@ static void revoke(struct kafka_source *s, const rd_kafka_topic_partition_list_t
     uint32_t going = set_apart(s, list);
     int lost = rd_kafka_assignment_lost(s->rk);
     group_drop_pending(s); /* never announced */
+    turns_end(s);
     if (going > 0) {
         announce(s, s->parts + s->part_count - going, going, 1, lost);
     }

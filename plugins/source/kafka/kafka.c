@@ -69,7 +69,7 @@ static const churn_option options[] = {
      .type = CHURN_OPTION_INT,
      .offset = offsetof(struct kafka_source, epoch)},
     {.name = "buffer",
-     .default_text = "4MiB",
+     .default_text = "2MiB",
      .help = "How much each worker fetches ahead, over all of its partitions; one fetch may exceed it.",
      .min = 1024 * 1024,
      .max = 2097151LL * 1024,
@@ -110,7 +110,7 @@ static int32_t set_own(const struct kafka_source *s, rd_kafka_conf_t *conf, chur
         {"enable.partition.eof", s->host->until_end ? "true" : "false"},
         {"queued.max.messages.kbytes", kbytes},
     };
-    (void)snprintf(kbytes, sizeof kbytes, "%lld", (long long)(s->buffer / 1024));
+    (void)snprintf(kbytes, sizeof kbytes, "%lld", (long long)(s->buffer / 2 / 1024)); /* see turns.c */
     for (size_t i = 0; i < sizeof own / sizeof own[0]; i++) {
         if (kafka_client_set(conf, own[i][0], own[i][1], err) != CHURN_OK) {
             return CHURN_FATAL;
@@ -237,6 +237,7 @@ static void close_source(struct kafka_source *s)
     records_release(s);
     group_drop_pending(s);
     if (s->records != NULL) {
+        turns_end(s);
         rd_kafka_queue_destroy(s->records);
     }
     kafka_client_destroy(s->client, s->rk, RD_KAFKA_DESTROY_F_NO_CONSUMER_CLOSE, DESTROY_TIMEOUT_MS);

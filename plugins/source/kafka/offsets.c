@@ -181,8 +181,7 @@ int32_t source_offset_at(void *self, const char *topic, int32_t partition, int64
                : result;
 }
 
-/* Records of a partition that are still to come; -1 when not known yet. */
-static int64_t part_lag(const struct kafka_source *s, const struct part *p)
+int64_t part_lag(const struct kafka_source *s, const struct part *p)
 {
     int64_t low = RD_KAFKA_OFFSET_INVALID, high = RD_KAFKA_OFFSET_INVALID, from;
     if (p->finished) {

@@ -219,10 +219,16 @@ static void serve_group(struct kafka_source *s, int timeout_ms)
 static void gather(struct kafka_source *s, churn_record *records, uint32_t max, int wait_ms)
 {
     while (s->held_count < max && !s->failed) {
-        rd_kafka_message_t *m = rd_kafka_consume_queue(s->records, s->held_count > 0 ? 0 : wait_ms);
+        int first = s->turn.before > 0;
+        rd_kafka_message_t *m = rd_kafka_consume_queue(turns_queue(s), s->held_count > 0 || first ? 0 : wait_ms);
+        if (m == NULL && first) {
+            s->turn.before = 0; /* some were void */
+            continue;
+        }
         if (m == NULL) {
             return;
         }
+        turns_took(s);
         take_message(s, m, records);
         if (s->held_count == 0) {
             wait_ms = 0; /* an error or an end: the caller looks at the clock */
@@ -244,8 +250,7 @@ static int make_room(struct kafka_source *s, uint32_t max)
     return 1;
 }
 
-/* Sends each broker that we read from a small question, whose answer nobody waits for. */
-static void ask_brokers(struct kafka_source *s)
+void records_ask_brokers(struct kafka_source *s)
 {
     rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new((int)s->part_count);
     for (uint32_t i = 0; i < s->part_count; i++) {
@@ -262,13 +267,13 @@ static void ask_brokers(struct kafka_source *s)
  */
 static void wake_fetchers(struct kafka_source *s)
 {
-    size_t waiting = s->fetchers_doze ? rd_kafka_queue_length(s->records) : 0;
+    size_t waiting = s->fetchers_doze ? rd_kafka_queue_length(turns_queue(s)) : 0;
     if (waiting > s->peak) {
         s->peak = waiting;
     } else if (waiting < s->peak / 4 && s->returned > 0) {
         uint64_t record_size = s->bytes / (uint64_t)s->returned;
-        if (s->peak * record_size > (uint64_t)s->buffer / 2) {
-            ask_brokers(s);
+        if (s->peak * record_size > (uint64_t)s->buffer / 4) {
+            records_ask_brokers(s);
         }
         s->peak = waiting;
     }
@@ -308,9 +313,11 @@ int32_t source_poll(void *self, churn_record *records, uint32_t max, uint32_t ti
         serve_group(s, s->nothing ? 0 : (int)timeout_ms);
         group_complete(s);
     } else if (!s->failed && make_room(s, max)) {
+        turns_step(s);
         wake_fetchers(s);
         wait_for_records(s, records, max, timeout_ms);
         link_headers(s, records);
+        turns_polled(s);
     }
     (void)kafka_client_check(s->client, 1);
     *ret_count = s->held_count;

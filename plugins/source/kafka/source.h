@@ -22,8 +22,8 @@ enum { START_BEGINNING, START_END };
 struct topic {
     const char *name;
     char *identity; /* as the host knows it: the name, with the epoch behind it where there is one */
-    int missing;  /* it was found not to exist, and that was said */
-    int appeared; /* it was missing once: all of its records are newer than this run */
+    int missing;    /* it was found not to exist, and that was said */
+    int appeared;   /* it was missing once: all of its records are newer than this run */
 };
 
 /* An assigned partition. */
@@ -45,6 +45,21 @@ struct bounds {
     int32_t partition;
     int64_t low;
     int64_t end;
+};
+
+/* A partition that is read alone for a while. */
+struct turn {
+    rd_kafka_queue_t *queue; /* the partition's own; NULL: all are read together */
+    const char *topic;
+    int32_t partition;
+    uint32_t left; /* records until it is over */
+    uint32_t next; /* where in `parts` the next one is looked for */
+    size_t before; /* records in the common queue that come first */
+    int64_t began_ms;
+    int64_t polled_ms; /* when the newest poll for records ended */
+    int late;          /* the reader came late since the last look */
+    int64_t dry_ms;    /* since when its queue was found empty; 0: it was not */
+    int64_t look_at;   /* count of records handed out at which to look for a turn again */
 };
 
 struct kafka_source {
@@ -79,7 +94,8 @@ struct kafka_source {
     rd_kafka_topic_partition_list_t *assigning; /* being announced: a seek changes where it begins */
 
     /* records */
-    rd_kafka_queue_t *records; /* of all partitions */
+    rd_kafka_queue_t *records; /* of all partitions, but for one whose turn it is */
+    struct turn turn;
     rd_kafka_message_t **held; /* behind the records of the newest poll */
     uint32_t held_count;
     uint32_t held_size;
@@ -173,6 +189,22 @@ int32_t source_offset_at(void *self, const char *topic, int32_t partition, int64
                          churn_error *err);
 void source_lag(void *self, churn_lag *lag);
 
+/* Records of a partition that are still to come; -1 when not known yet. */
+int64_t part_lag(const struct kafka_source *s, const struct part *p);
+
+/* --- turns.c --- */
+
+/* Begins and ends turns; before records are gathered. */
+void turns_step(struct kafka_source *s);
+/* Reads all partitions together again; before one of them is given up. */
+void turns_end(struct kafka_source *s);
+/* Where the next record comes from. */
+rd_kafka_queue_t *turns_queue(const struct kafka_source *s);
+/* … and it was taken. */
+void turns_took(struct kafka_source *s);
+/* The records of one poll are gathered. */
+void turns_polled(struct kafka_source *s);
+
 /* --- records.c --- */
 
 int32_t source_poll(void *self, churn_record *records, uint32_t max, uint32_t timeout_ms, uint32_t *ret_count,
@@ -180,5 +212,8 @@ int32_t source_poll(void *self, churn_record *records, uint32_t max, uint32_t ti
 
 /* Gives the records of the newest poll back to librdkafka. */
 void records_release(struct kafka_source *s);
+
+/* Sends each broker that we read from a small question, whose answer nobody waits for. */
+void records_ask_brokers(struct kafka_source *s);
 
 #endif
