@@ -1,0 +1,108 @@
+"""The promise of the plugin ABI: what breaks it is noticed, and plugins of earlier versions run. See docs/ABI.md."""
+
+import re
+import shutil
+import subprocess
+import sys
+
+import pytest
+from services import SRC
+
+LAYOUT = SRC / "tests/abi/layout.py"
+RELEASED = sorted((SRC / "tests/abi/released").glob("*.layout"))
+INCLUDE = SRC / "core/include"
+
+
+def check_layout(include, *args, released=RELEASED):
+    return subprocess.run([sys.executable, LAYOUT, "check", include, *released, *args], capture_output=True, text=True)
+
+
+@pytest.fixture
+def headers(tmp_path):
+    """A copy of the headers, and a function that changes a file of it, a word of the caller's choice at a time."""
+    include = tmp_path / "include"
+    shutil.copytree(INCLUDE, include)
+
+    def edit(name, old, new, count=1):
+        path = include / "churn" / name
+        text = path.read_text()
+        assert old in text, (name, old)
+        path.write_text(text.replace(old, new, count))
+    edit.include = include
+    return edit
+
+
+def raise_minor(edit):
+    minor = re.search(r"CHURN_ABI_MINOR (\d+)", (INCLUDE / "churn/plugin.h").read_text())[1]
+    edit("plugin.h", f"CHURN_ABI_MINOR {minor}", f"CHURN_ABI_MINOR {int(minor) + 1}")
+
+
+BREAKS = {
+    "a member moved": ("sink.h", "    uint32_t size;\n    uint32_t accepts;", "    uint32_t accepts;\n    uint32_t size;",
+                       ["churn_sink_ops.size was 0 u32, is 4 u32"]),
+    "a member inserted": ("record.h", "    uint32_t kind;", "    uint32_t more[2];\n    uint32_t kind;",
+                          ["churn_record.kind was 4 u32, is 12 u32", "churn_record.more is new but not at the end"]),
+    "another type": ("event.h", "    int32_t partition;", "    uint32_t partition;",
+                     ["churn_event.partition was 4 i32, is 4 u32"]),
+    "a member removed": ("source.h", "    int64_t total; ", "", ["churn_lag.total (offset and type 16 i64) is gone"]),
+    "a member renamed": ("source.h", "    int64_t total; ", "    int64_t sum; ", ["churn_lag.total"]),
+    "a call with another argument": ("sink.h", "(*stop)(void *self, int64_t deadline_ms)", "(*stop)(void *self)",
+                                     ["churn_sink_ops.stop was 48 void(void*, i64)*, is 48 void(void*)*"]),
+    "a call with another result": ("processor.h", "    void (*stop)(", "    int32_t (*stop)(", ["churn_processor_ops.stop"]),
+    "a constant with another value": ("result.h", "CHURN_DROP = 3", "CHURN_DROP = 5", ["CHURN_DROP was 3, is 5"]),
+    "a constant removed": ("event.h", "    CHURN_FIELD_BOOL = 4,", "", ["CHURN_FIELD_BOOL was 4, is gone"]),
+    "another limit": ("result.h", "CHURN_ERROR_MESSAGE_SIZE 512", "CHURN_ERROR_MESSAGE_SIZE 256",
+                      ["CHURN_ERROR_MESSAGE_SIZE was 512, is 256"]),
+    "another magic": ("plugin.h", "0x4e525543u", "0x4e525544u", ["CHURN_PLUGIN_MAGIC was 0x4e525543u"]),
+    "an extension with another name": ("ext/metrics.h", "churn.metrics/1", "churn.metrics/2", ["CHURN_METRICS_ID"]),
+    "a struct without a size grew": ("result.h", "} churn_str;", "    uint64_t hash;\n} churn_str;",
+                                     ["struct churn_str grew from 16 to 24 bytes"]),
+    "a struct that travels in arrays grew": ("record.h", "} churn_record;", "    uint64_t more;\n} churn_record;",
+                                             ["struct churn_record grew from 96 to 104 bytes"]),
+    "a struct removed": ("ext/event_types.h", "churn_event_types", "churn_types", ["struct churn_event_types is gone"]),
+}
+
+
+@pytest.mark.parametrize("what", BREAKS)
+def test_a_break_of_the_layout_is_refused(what, headers):
+    """Also when the minor version is raised with it."""
+    name, old, new, words = BREAKS[what]
+    headers(name, old, new, count=-1 if what == "a struct removed" else 1)
+    raise_minor(headers)
+    done = check_layout(headers.include)
+    assert done.returncode == 1, done.stdout
+    for word in words:
+        assert word in done.stderr, done.stderr
+
+
+GROWTH = {
+    "a call at the end": ("processor.h", "} churn_processor_ops;", "    void (*later)(void *self);\n} churn_processor_ops;"),
+    "a longer row": ("event.h", "} churn_field;", "    uint64_t later;\n} churn_field;"),
+    "a longer entry": ("plugin.h", "} churn_plugin;", "    uint64_t later;\n} churn_plugin;"),
+    "a constant": ("result.h", "CHURN_DROP = 3, ", "CHURN_LATER = 17, CHURN_DROP = 3, "),
+    "a struct": ("result.h", "typedef struct churn_error {", "typedef struct churn_later {\n    uint32_t size;\n"
+                 "} churn_later;\ntypedef struct churn_error {"),
+    "a reserved member gets its meaning": ("option.h", "    uint32_t offset;            /**< offsetof(instance, member) */\n"
+                                           "    uint32_t reserved;", "    uint32_t offset;\n    uint32_t later;"),
+}
+
+
+@pytest.mark.parametrize("what", GROWTH)
+def test_growth_needs_a_minor_version_and_asserts(what, headers):
+    headers(*GROWTH[what])
+    asserts = ["--asserts", SRC / "tests/abi/headers/layout.c"]
+    raise_minor(headers)
+    done = check_layout(headers.include)
+    assert done.returncode == 0, done.stderr
+    done = check_layout(headers.include, *asserts)
+    assert done.returncode == 1 and re.search(r"layout.c: this line is missing: \w+\(.*(?i:later)", done.stderr), done.stderr
+    # Released under this number, it can no longer change under it.
+    folder = headers.include.parent
+    release = [sys.executable, LAYOUT, "release", headers.include, folder]
+    subprocess.run(release, check=True)
+    layout, = folder.glob("*.layout")
+    assert check_layout(headers.include, released=[*RELEASED, layout]).returncode == 0
+    headers("sink.h", "} churn_sink_ops;", "    void (*latest)(void *self);\n} churn_sink_ops;")
+    done = check_layout(headers.include, released=[layout])
+    assert done.returncode == 1 and "churn_sink_ops.latest" in done.stderr and "raise CHURN_ABI_MINOR" in done.stderr
+    assert subprocess.run(release, capture_output=True).returncode == 1
