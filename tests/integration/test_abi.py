@@ -54,7 +54,7 @@ BREAKS = {
     "another limit": ("result.h", "CHURN_ERROR_MESSAGE_SIZE 512", "CHURN_ERROR_MESSAGE_SIZE 256",
                       ["CHURN_ERROR_MESSAGE_SIZE was 512, is 256"]),
     "another magic": ("plugin.h", "0x4e525543u", "0x4e525544u", ["CHURN_PLUGIN_MAGIC was 0x4e525543u"]),
-    "an extension with another name": ("ext/metrics.h", "churn.metrics/1", "churn.metrics/2", ["CHURN_METRICS_ID"]),
+    "an extension with another name": ("ext/metrics.h", "_ID \"churn.metrics/1\"", "_ID \"churn.metrics/2\"", ["CHURN_METRICS_ID"]),
     "a struct without a size grew": ("result.h", "} churn_str;", "    uint64_t hash;\n} churn_str;",
                                      ["struct churn_str grew from 16 to 24 bytes"]),
     "a struct that travels in arrays grew": ("record.h", "} churn_record;", "    uint64_t more;\n} churn_record;",
