@@ -296,14 +296,14 @@ static void check_default(struct plugin_check *check, const churn_plugin *plugin
     if (config.errors == NULL || instance == NULL) {
         _exit(1);
     }
-    bool good = options_read(&config, NULL, NULL, "option", &target, 1, NULL);
+    bool good = options_read(&config, NULL, NULL, "default", &target, 1, NULL);
     options_free(&target, 1);
     free(instance);
     (void)fclose(config.errors);
-    if (!good) {
-        const char *why = strncmp(text, ": ", 2) == 0 ? text + 2 : text;
-        plugin_check_error(check, "option_default", "its default '%s' is refused: %.*s", row->default_text,
-                           (int)strcspn(why, "\n"), why);
+    if (!good) { /* ": default: NAME: why", where the first part would be a file's name */
+        const char *why = text + strlen(": default: ") + strlen(row->name) + strlen(": ");
+        plugin_check_error(check, "option_default", "option '%s': its default '%s' is refused: %.*s", row->name,
+                           row->default_text, (int)strcspn(why, "\n"), why);
     }
     free(text);
 }

@@ -5,6 +5,7 @@
 #include "fold.h"
 #include "host.h"
 #include "profile.h"
+#include <inttypes.h>
 #include <stdlib.h>
 #include <unistd.h>
 
@@ -24,7 +25,6 @@ static void bench_init(struct bench *bench, struct plugin_check *check)
     *bench = (struct bench){.pipeline = {.loader = check->loader, .log = check->log, .metrics = metrics_new()}};
     bench->pipeline.settings = (struct pipeline_settings){.name = "plugin-check", .workers = 1};
     bench->pipeline.config = (struct config){.file = "", .errors = open_memstream(&bench->text, &bench->len)};
-    bench->pipeline.until_end = true;
     if (bench->pipeline.metrics == NULL || bench->pipeline.config.errors == NULL) {
         _exit(1);
     }
@@ -127,6 +127,7 @@ static void smoke_instance(struct plugin_check *check, const struct loaded *load
     struct section section = {.loaded = loaded, .node = &node, .label = loaded->plugin.name};
     const char *missing = missing_option(&loaded->plugin, &node);
     struct bench bench;
+    char message[512];
     if (missing != NULL) {
         plugin_check_note(check, "not_created",
                           "no instance was made, since option '%s' is required; give it with --option %s=VALUE", missing,
@@ -135,6 +136,9 @@ static void smoke_instance(struct plugin_check *check, const struct loaded *load
         return;
     }
     bench_init(&bench, check);
+    if (!catalog_build(&bench.pipeline.catalog, check->loader, NULL, message, sizeof message)) {
+        plugin_check_note(check, "installed", "no event type could be loaded for it: %s", message);
+    }
     add_store(&bench, &store_node);
     make_and_destroy(check, &bench, &section);
     instance_free(bench.pipeline.store_instance);
@@ -208,8 +212,7 @@ static bool take_record(struct folding *f, const churn_record *record)
     type = event_decode(f->decoder, payload, record->value.len, &event, &reject);
     if (type == NULL) {
         plugin_check_error(f->check, "sample_invalid",
-                           "an event made from its tables breaks its own rules (%s: %s); check samples, sample_min and "
-                           "sample_max",
+                           "an event made from its tables breaks its own rules (%s: %s); check its samples",
                            reject_reason_name(reject.reason), reject.detail);
     } else {
         event.topic = (churn_str){.ptr = record->topic, .len = (uint32_t)strlen(record->topic)};
@@ -231,6 +234,16 @@ static bool same_pairs(const struct profile_text *a, const struct profile_text *
     return same;
 }
 
+/* Without those of the engine's own. */
+static unsigned user_fields(const struct profile_text *text)
+{
+    unsigned count = 0;
+    for (uint32_t i = 0; i < text->count; i++) {
+        count += text->pairs[i].name.ptr[0] != '_';
+    }
+    return count;
+}
+
 static void judge_folded(struct folding *f)
 {
     struct profile_text text[2] = {{0}};
@@ -243,7 +256,7 @@ static void judge_folded(struct folding *f)
                            "clock, no random number, no state");
     } else if (f->rejected == 0) {
         plugin_check_note(f->check, "folded", "%u samples decoded and folded into %u profile fields", f->folded,
-                          text[0].count);
+                          user_fields(&text[0]));
     }
     profile_text_free(&text[0]);
     profile_text_free(&text[1]);
@@ -324,6 +337,27 @@ static void fold_samples(struct plugin_check *check, struct bench *bench, const 
     config_free_node(&node);
 }
 
+/* Ranges that are allowed but can hardly be meant: a range that is not set is 0 to 0. */
+static bool check_ranges(struct plugin_check *check, const struct event_type *type)
+{
+    bool good = true;
+    for (uint32_t i = 0; i < type->table.field_count; i++) {
+        const churn_field *field = event_type_field(type, i);
+        if (field->type == CHURN_FIELD_INT && field->min > field->max) {
+            plugin_check_error(check, "field_range",
+                               "field '%s': its min %" PRId64 " is above its max %" PRId64
+                               ", so that no value is allowed; INT64_MAX is no limit",
+                               field->name, field->min, field->max);
+            good = false;
+        } else if (field->type == CHURN_FIELD_INT && field->min == 0 && field->max == 0) {
+            plugin_check_warning(check, "field_range",
+                                 "field '%s': only 0 is allowed; set .min and .max (INT64_MIN and INT64_MAX: any)",
+                                 field->name);
+        }
+    }
+    return good;
+}
+
 /* Plugins that write one profile field must declare it alike; those that are installed are what it will run with. */
 static void compare_with_installed(struct plugin_check *check)
 {
@@ -346,7 +380,7 @@ static void smoke_event_type(struct plugin_check *check, const struct loaded *lo
     bench_init(&bench, check);
     if (!catalog_build(&bench.pipeline.catalog, check->loader, &only, message, sizeof message)) {
         plugin_check_error(check, "event_table", "%s", message);
-    } else {
+    } else if (check_ranges(check, &bench.pipeline.catalog.types[0])) {
         plugin_check_stage(check, bench.pipeline.catalog.types[0].table.apply != NULL
                                       ? "folding samples of it, which calls apply"
                                       : "folding samples of it");

@@ -93,9 +93,9 @@ def test_header_stands_alone(header, compiler, tmp_path):
 BAD = sorted((SRC / "tests/abi").glob("*.c"))
 
 
-def compile_plugin(source, target):
+def compile_plugin(source, target, *more):
     command = ["gcc", "-std=gnu11", "-O2", "-Wall", "-Wextra", "-Werror", "-fPIC", "-fvisibility=hidden", "-shared",
-               f"-I{SRC}/core/include", "-o", str(target), str(source)]
+               f"-I{SRC}/core/include", "-o", str(target), str(source), *more]
     done = subprocess.run(command, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
 
