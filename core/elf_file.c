@@ -78,8 +78,7 @@ static const char *judge_header(const struct elf_file *elf, const char *path, ch
         return refuse("truncated", message, size, "%s: is cut off after %zu bytes; build or copy it again", path,
                       elf->size);
     }
-    if (header->e_machine != __ehdr_start.e_machine ||
-        memcmp(header->e_ident, __ehdr_start.e_ident, EI_VERSION) != 0) {
+    if (header->e_machine != __ehdr_start.e_machine || memcmp(header->e_ident, __ehdr_start.e_ident, EI_VERSION) != 0) {
         return refuse("wrong_architecture", message, size,
                       "%s: is built for %s, this churnd for %s; build it for this machine", path,
                       machine_name(header->e_machine, theirs, sizeof theirs),

@@ -46,8 +46,8 @@ bool loader_load_all(struct loader *loader, uint32_t kind, char *message, size_t
 /* "event", "source", …: also the name of the folder. */
 const char *loader_role(uint32_t kind);
 
-/* The steps by which a file is judged. Each returns NULL, or the name of the fault ("abi_version") with a message of one
- * line. */
+/* The steps by which a file is judged. Each returns NULL, or the name of the fault ("abi_version") with a message of
+ * one line. */
 
 /* Opens a file for as long as the process lives and finds its entry. */
 const char *loader_open_entry(const char *path, const churn_plugin **ret_entry, char *message, size_t size);

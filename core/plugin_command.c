@@ -163,11 +163,13 @@ static void judge_end(struct report *report, bool in_time, int status)
     } else if (report->stage[0] == '\0') {
         return; /* it came to its end */
     } else if (WIFSIGNALED(status)) {
-        report_error(report, "crash", "crashes (%s) while %s; `gdb -ex 'set follow-fork-mode child' --args churnd plugin-check %s` "
+        report_error(report, "crash",
+                     "crashes (%s) while %s; `gdb -ex 'set follow-fork-mode child' --args churnd plugin-check %s` "
                      "shows where",
                      strsignal(WTERMSIG(status)), report->stage, report->path);
     } else {
-        report_error(report, "exit", "ends the process (exit status %d) while %s; a plugin must return an error instead",
+        report_error(report, "exit",
+                     "ends the process (exit status %d) while %s; a plugin must return an error instead",
                      WEXITSTATUS(status), report->stage);
     }
 }
@@ -248,10 +250,8 @@ static bool check_one(const struct arguments *arguments, const char *file, struc
                       struct json_object *list)
 {
     char *path = with_folder(file);
-    struct report report = {.path = path,
-                            .stage = "starting",
-                            .plugin = json_object_new_object(),
-                            .findings = json_object_new_array()};
+    struct report report = {
+        .path = path, .stage = "starting", .plugin = json_object_new_object(), .findings = json_object_new_array()};
     if (path == NULL) {
         report.path = file;
         report_error(&report, "no_process", "cannot be checked: out of memory");

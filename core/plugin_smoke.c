@@ -1,4 +1,5 @@
-/* The smoke run of `churnd plugin-check`: an instance is made and destroyed; an event type decodes and folds samples. */
+/* The smoke run of `churnd plugin-check`: an instance is made and destroyed; an event type decodes and folds samples.
+ */
 #include "plugin_check.h"
 
 #include "event.h"
@@ -130,8 +131,8 @@ static void smoke_instance(struct plugin_check *check, const struct loaded *load
     char message[512];
     if (missing != NULL) {
         plugin_check_note(check, "not_created",
-                          "no instance was made, since option '%s' is required; give it with --option %s=VALUE", missing,
-                          missing);
+                          "no instance was made, since option '%s' is required; give it with --option %s=VALUE",
+                          missing, missing);
         config_free_node(&node);
         return;
     }

@@ -13,7 +13,8 @@ static const churn_effect effects[] = {
 static int32_t apply(const churn_event *event, churn_delta *delta, churn_error *err)
 {
     (void)err;
-    return delta->merge(delta, "score", weight_of_score(score_of_customer(event->customer_id.ptr, event->customer_id.len)));
+    return delta->merge(delta, "score",
+                        weight_of_score(score_of_customer(event->customer_id.ptr, event->customer_id.len)));
 }
 
 static const churn_event_type type = {.size = sizeof(churn_event_type), CHURN_EFFECTS(effects), .apply = apply};

@@ -1,12 +1,15 @@
 """The promise of the plugin ABI: what breaks it is noticed, and plugins of earlier versions run. See docs/ABI.md."""
 
+import json
 import re
 import shutil
 import subprocess
 import sys
 
 import pytest
-from services import SRC
+import yaml
+from services import SRC, run_churnd
+from test_build import compile_plugin
 
 LAYOUT = SRC / "tests/abi/layout.py"
 RELEASED = sorted((SRC / "tests/abi/released").glob("*.layout"))
@@ -106,3 +109,54 @@ def test_growth_needs_a_minor_version_and_asserts(what, headers):
     done = check_layout(headers.include, released=[layout])
     assert done.returncode == 1 and "churn_sink_ops.latest" in done.stderr and "raise CHURN_ABI_MINOR" in done.stderr
     assert subprocess.run(release, capture_output=True).returncode == 1
+
+
+# --- Plugins of the first minor version in today's churnd ---
+
+FIRST = sorted((SRC / "tests/abi/first").glob("*.c"))
+
+
+def first_pipeline(folder):
+    return {"source": {"plugin": "first_source", "events": 30}, "events": {"types": ["first_event"],
+                                                                         "override": {"first_event": {"alert": "warning"}}},
+            "processors": [{"plugin": "first_processor"}], "store": {"plugin": "first_store", "path": str(folder / "store")},
+            "sinks": [{"plugin": "first_sink", "path": str(folder / "alerts")}],
+            "dead_letters": {"plugin": "first_sink", "path": str(folder / "dead")}}
+
+
+def test_older_minor_version_loads(tmp_path):
+    """A plugin of each kind, built from the headers of ABI 1.0: all that 1.0 promised still holds, and nothing behind the
+    end of a table is called."""
+    assert {f"first_{kind}" for kind in ("event", "source", "processor", "store", "sink")} == {path.stem for path in FIRST}
+    for source in FIRST:
+        compile_plugin(source, tmp_path / f"{source.stem}.so", include=SRC / "tests/abi/released/1.0")
+    path = tmp_path / "p.yaml"
+    path.write_text(yaml.safe_dump(first_pipeline(tmp_path)))
+    run = run_churnd("-c", path, "--plugin-path", tmp_path, cwd=tmp_path, check=0)
+    # 30 events: the first has no thing, 17 and 27 are left out, the callback refuses 13.
+    assert re.search(r"applied 26 · filtered 2", run.stdout), run.stdout
+    counted = [i for i in range(30) if i not in (0, 13, 17, 27)]
+    stored = dict(line.rsplit(" ", 1) for line in (tmp_path / "store").read_text().splitlines())
+    for customer in (0, 1):
+        own = [i for i in counted if i % 2 == customer]
+        fields = {name.split(" ")[1]: value for name, value in stored.items() if name.startswith(f"profile:c{customer} ")}
+        assert {name: fields[f"first_{name}"] for name in ("total", "count", "most_items", "priority", "average")} == {
+            "total": f"{1.25 * len(own):.2f}", "count": str(len(own)), "most_items": str(max(own)),
+            "priority": "high" if max(own) % 5 == 0 else "low", "average": "1.25"}
+    alerts = [line.split(" ", 4) for line in (tmp_path / "alerts").read_text().splitlines()]
+    assert {(kind, severity) for kind, severity, *_ in alerts} == {("4", "2"), ("4", "3")}  # ALERT; WARNING, CRITICAL
+    assert sorted(json.loads(alert[-1])["message"] for alert in alerts) == sorted(
+        f"c{i % 2} bought {i}" for i in counted)
+    dead = sorted(line.split(" ", 4)[:4] for line in (tmp_path / "dead").read_text().splitlines())
+    assert dead == [["8", "0", "invalid_value", "first:0"], ["8", "0", "rejected_by_plugin", "first:13"]]
+
+
+def test_their_source_still_compiles(tmp_path):
+    """Headers of the same major version take the source of an older plugin."""
+    for source in FIRST:
+        compile_plugin(source, tmp_path / f"{source.stem}.so")
+
+
+def test_the_headers_of_the_first_version_are_those_that_were_released():
+    done = check_layout(SRC / "tests/abi/released/1.0", released=[SRC / "tests/abi/released/1.0.layout"])
+    assert done.returncode == 0, done.stderr

@@ -60,13 +60,13 @@ def test_shipped_plugins_are_good(path):
 
 @pytest.mark.parametrize("source", BROKEN, ids=lambda p: p.stem)
 def test_broken_plugin(source, tmp_path):
-    """tests/abi/broken/NAME begins with a comment: FINDS, a finding's severity, code and words; GOOD where it is usable."""
-    comment = source.read_text().split("*/")[0]
-    expected = [line.split(" | ") for line in re.findall(r"FINDS (.*?)\s*$", comment, re.MULTILINE)]
+    """tests/abi/broken/NAME begins with comments: FINDS, a finding's severity, code and words; GOOD where it is usable."""
+    text = source.read_text()
+    expected = [" ".join(found.split()).split(" | ") for found in re.findall(r"/\* FINDS (.*?)\*/", text, re.DOTALL)]
     target = tmp_path / f"{source.stem}.so"
     (compile_cpp if source.suffix == ".cc" else compile_plugin)(source, target)
     report = check(target)
-    assert expected and report["good"] == ("GOOD" in comment.split())
+    assert expected and report["good"] == ("/* GOOD" in text)
     for head, *words in expected:
         find(report, *head.split(), *words)
     assert len([f for f in report["findings"] if f["severity"] != "note"]) == len(expected), report

@@ -115,7 +115,8 @@ static bool judge_bytes(const churn_plugin *entry, size_t size)
     churn_plugin judged;
     bool ok;
     message[0] = '\0';
-    ok = loader_judge((const churn_plugin *)(void *)copy, "/dir/good.so", "good", &judged, message, sizeof message) == NULL;
+    ok = loader_judge((const churn_plugin *)(void *)copy, "/dir/good.so", "good", &judged, message, sizeof message) ==
+         NULL;
     if (ok) {
         CU_ASSERT(memcmp(&judged, entry, sizeof judged) == 0);
     } else {

@@ -1,6 +1,5 @@
-/* FINDS error field_range | field 'stars': its min 1 is above its max 0 | INT64_MAX
- * FINDS warning field_range | field 'helpful': only 0 is allowed
- */
+/* FINDS error field_range | field 'stars': its min 1 is above its max 0 | INT64_MAX */
+/* FINDS warning field_range | field 'helpful': only 0 is allowed */
 #include <churn/event.h>
 #include <churn/plugin.h>
 

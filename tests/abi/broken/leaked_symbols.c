@@ -1,5 +1,5 @@
-/* FINDS warning leaked_symbols | helper_of_mine | static | -fvisibility=hidden
- * GOOD */
+/* FINDS warning leaked_symbols | helper_of_mine | static | -fvisibility=hidden */
+/* GOOD: a pipeline could use it */
 #include <churn/plugin.h>
 #include <churn/processor.h>
 #include <stdlib.h>

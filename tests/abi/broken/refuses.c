@@ -1,5 +1,5 @@
-/* FINDS warning create_refused | no such place as nowhere | --option NAME=VALUE
- * GOOD */
+/* FINDS warning create_refused | no such place as nowhere | --option NAME=VALUE */
+/* GOOD: a pipeline could use it */
 #include <churn/plugin.h>
 #include <churn/processor.h>
 #include <stdlib.h>
@@ -27,5 +27,5 @@ static void destroy(void *self)
 
 static const churn_processor_ops ops = {.size = sizeof ops, .create = create, .process = process, .destroy = destroy};
 
-CHURN_PLUGIN(.kind = CHURN_KIND_PROCESSOR, .name = "refuses", .version = "1.0.0",
-             .summary = "Refuses its own defaults", .ops = &ops);
+CHURN_PLUGIN(.kind = CHURN_KIND_PROCESSOR, .name = "refuses", .version = "1.0.0", .summary = "Refuses its own defaults",
+             .ops = &ops);
