@@ -1,7 +1,6 @@
 /* FINDS error option_table | 'Depth' | lower case */
 /* FINDS error option_default | 'depth_limit': its default '1000' is refused: must be between 1 and 64 */
-/* FINDS error option_default | 'mode': its default 'fats' is refused: 'fats' is not one of fast, safe | did you mean
- * 'fast'? */
+/* FINDS error option_default | 'mode': its default 'fats' is refused: 'fats' is not one of fast, safe */
 /* FINDS error option_table | 'window' | min 10 is above its max 1 */
 /* FINDS error option_table | 'mode' is there twice */
 /* FINDS error option_table | 'window' and 'shared' share bytes */
