@@ -260,9 +260,12 @@ static const size_t least_ops[] = {[CHURN_KIND_EVENT] = UP_TO(churn_event_type, 
 static const char *missing_call(const churn_plugin *p, const struct required_call *calls, size_t count)
 {
     for (size_t i = 0; i < count; i++) {
-        void *address;
+        void *address = NULL;
+        if (calls[i].kind != p->kind) {
+            continue;
+        }
         memcpy(&address, (const char *)p->ops + calls[i].offset, sizeof address);
-        if (calls[i].kind == p->kind && address == NULL) {
+        if (address == NULL) {
             return calls[i].name;
         }
     }
