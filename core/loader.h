@@ -46,6 +46,10 @@ bool loader_load_all(struct loader *loader, uint32_t kind, char *message, size_t
 /* "event", "source", …: also the name of the folder. */
 const char *loader_role(uint32_t kind);
 
+#define LOADER_NAME_SIZE 128
+/* A plugin's name from the path of its file, FOLDER/NAME.so; false for other files. */
+bool loader_name_of(const char *path, char name[LOADER_NAME_SIZE]);
+
 /* The steps by which a file is judged. Each returns NULL, or the name of the fault ("abi_version") with a message of
  * one line. */
 

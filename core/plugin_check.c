@@ -36,9 +36,11 @@ void plugin_check_stage(struct plugin_check *check, const char *stage)
     tell(check, line);
 }
 
-static void find(struct plugin_check *check, const char *severity, const char *code, const char *message)
+static void find(struct plugin_check *check, const char *severity, const char *code, const char *format, va_list args)
 {
     struct json_object *line = json_object_new_object(), *finding = json_object_new_object();
+    char message[MESSAGE_SIZE];
+    (void)vsnprintf(message, sizeof message, format, args);
     add_text(finding, "severity", severity);
     add_text(finding, "code", code);
     add_text(finding, "message", message);
@@ -46,30 +48,29 @@ static void find(struct plugin_check *check, const char *severity, const char *c
     tell(check, line);
 }
 
-#define FIND(severity)                                                                                                 \
-    do {                                                                                                               \
-        char message[MESSAGE_SIZE];                                                                                    \
-        va_list args;                                                                                                  \
-        va_start(args, format);                                                                                        \
-        (void)vsnprintf(message, sizeof message, format, args);                                                        \
-        va_end(args);                                                                                                  \
-        find(check, (severity), code, message);                                                                        \
-    } while (0)
-
 void plugin_check_error(struct plugin_check *check, const char *code, const char *format, ...)
 {
+    va_list args;
     check->errors++;
-    FIND("error");
+    va_start(args, format);
+    find(check, "error", code, format, args);
+    va_end(args);
 }
 
 void plugin_check_warning(struct plugin_check *check, const char *code, const char *format, ...)
 {
-    FIND("warning");
+    va_list args;
+    va_start(args, format);
+    find(check, "warning", code, format, args);
+    va_end(args);
 }
 
 void plugin_check_note(struct plugin_check *check, const char *code, const char *format, ...)
 {
-    FIND("note");
+    va_list args;
+    va_start(args, format);
+    find(check, "note", code, format, args);
+    va_end(args);
 }
 
 void plugin_check_refused(struct plugin_check *check, const char *code, const char *message)
@@ -296,11 +297,11 @@ static void check_default(struct plugin_check *check, const churn_plugin *plugin
     if (config.errors == NULL || instance == NULL) {
         _exit(1);
     }
-    bool good = options_read(&config, NULL, NULL, "default", &target, 1, NULL);
+    (void)options_read(&config, NULL, NULL, "default", &target, 1, NULL);
     options_free(&target, 1);
     free(instance);
     (void)fclose(config.errors);
-    if (!good) { /* ": default: NAME: why", where the first part would be a file's name */
+    if (config.error_count > 0) { /* ": default: NAME: why", where the first part would be a file's name */
         const char *why = text + strlen(": default: ") + strlen(row->name) + strlen(": ");
         plugin_check_error(check, "option_default", "option '%s': its default '%s' is refused: %.*s", row->name,
                            row->default_text, (int)strcspn(why, "\n"), why);
@@ -373,12 +374,13 @@ static void check_options(struct plugin_check *check, const churn_plugin *plugin
 static void check_entry(struct plugin_check *check, const churn_plugin *entry)
 {
     churn_plugin plugin;
-    char message[MESSAGE_SIZE], name[256];
-    const char *slash = strrchr(check->path, '/'), *base = slash != NULL ? slash + 1 : check->path;
-    const char *suffix = strstr(base, ".so");
+    char message[MESSAGE_SIZE], name[LOADER_NAME_SIZE];
     const struct loaded *loaded;
     tell_entry(check, entry);
-    (void)snprintf(name, sizeof name, "%.*s", suffix != NULL ? (int)(suffix - base) : (int)strlen(base), base);
+    if (!loader_name_of(check->path, name)) {
+        plugin_check_error(check, "name", "a plugin's file is called NAME.so, with the name of its entry");
+        return;
+    }
     const char *code = loader_judge(entry, check->path, name, &plugin, message, sizeof message);
     if (code != NULL) {
         plugin_check_refused(check, code, message);
