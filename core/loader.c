@@ -10,6 +10,8 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+#define NAME_SIZE LOADER_NAME_SIZE
+
 static const char *const roles[] = {"plugin", "event", "source", "processor", "store", "sink"};
 
 const char *loader_role(uint32_t kind)
@@ -418,19 +420,25 @@ static void layout_dir(unsigned layout, const char *dir, const char *role, char 
     }
 }
 
-bool loader_name_of(const char *path, char name[LOADER_NAME_SIZE])
+/* A plugin's name from a file name "NAME.so"; false for other files. */
+static bool plugin_name(const char *file, char name[NAME_SIZE])
 {
-    const char *slash = strrchr(path, '/'), *file = slash != NULL ? slash + 1 : path;
     size_t len = strlen(file);
-    if (len < 4 || len - 3 >= LOADER_NAME_SIZE || strcmp(file + len - 3, ".so") != 0) {
+    if (len < 4 || len - 3 >= NAME_SIZE || strcmp(file + len - 3, ".so") != 0) {
         return false;
     }
-    (void)snprintf(name, LOADER_NAME_SIZE, "%.*s", (int)(len - 3), file);
+    (void)snprintf(name, NAME_SIZE, "%.*s", (int)(len - 3), file);
     return true;
 }
 
-static void offer_names(const struct loader *loader, uint32_t kind, struct suggest *suggest,
-                        char names[][LOADER_NAME_SIZE], unsigned max)
+bool loader_name_of(const char *path, char name[NAME_SIZE])
+{
+    const char *slash = strrchr(path, '/');
+    return plugin_name(slash != NULL ? slash + 1 : path, name);
+}
+
+static void offer_names(const struct loader *loader, uint32_t kind, struct suggest *suggest, char names[][NAME_SIZE],
+                        unsigned max)
 {
     unsigned count = 0;
     for (unsigned d = 0; d < loader->dir_count; d++) {
@@ -440,7 +448,7 @@ static void offer_names(const struct loader *loader, uint32_t kind, struct sugge
             DIR *open_dir = opendir(dir);
             struct dirent *entry;
             while (open_dir != NULL && count < max && (entry = readdir(open_dir)) != NULL) {
-                if (loader_name_of(entry->d_name, names[count])) {
+                if (plugin_name(entry->d_name, names[count])) {
                     suggest_offer(suggest, names[count++]);
                 }
             }
@@ -453,7 +461,7 @@ static void offer_names(const struct loader *loader, uint32_t kind, struct sugge
 
 static void not_found(const struct loader *loader, uint32_t kind, const char *name, char *message, size_t size)
 {
-    char names[64][LOADER_NAME_SIZE], hint[LOADER_NAME_SIZE + 32];
+    char names[64][NAME_SIZE], hint[NAME_SIZE + 32];
     struct suggest suggest = {.typed = name};
     size_t used;
     offer_names(loader, kind, &suggest, names, 64);
@@ -478,7 +486,7 @@ const struct loaded *loader_get(struct loader *loader, uint32_t kind, const char
     }
     for (unsigned d = 0; d < loader->dir_count; d++) {
         for (unsigned l = 0; l < LAYOUTS; l++) {
-            char dir[PATH_MAX], path[PATH_MAX + LOADER_NAME_SIZE];
+            char dir[PATH_MAX], path[PATH_MAX + NAME_SIZE];
             layout_dir(l, loader->dirs[d], loader_role(kind), dir, sizeof dir);
             (void)snprintf(path, sizeof path, "%s/%s.so", dir, name);
             if (access(path, F_OK) != 0) {
@@ -497,14 +505,16 @@ const struct loaded *loader_get(struct loader *loader, uint32_t kind, const char
     return NULL;
 }
 
-const struct loaded *loader_load_file(struct loader *loader, const char *path, char *message, size_t size)
+const struct loaded *loader_open(struct loader *loader, const char *path, char *message, size_t size)
 {
-    char name[LOADER_NAME_SIZE];
-    if (!loader_name_of(path, name)) {
-        (void)refuse(message, size, "%s: a plugin's file is called NAME.so", path);
+    const char *slash = strrchr(path, '/'), *file = slash != NULL ? slash + 1 : path;
+    char name[NAME_SIZE], here[PATH_MAX];
+    if (!plugin_name(file, name)) {
+        (void)refuse(message, size, "%s: a plugin's file is named NAME.so", path);
         return NULL;
     }
-    return open_plugin(loader, path, name, message, size);
+    (void)snprintf(here, sizeof here, "%s%s", slash != NULL ? "" : "./", path); /* dlopen looks elsewhere without '/' */
+    return open_plugin(loader, here, name, message, size);
 }
 
 static bool is_path_loaded(const struct loader *loader, const char *path)
@@ -528,8 +538,8 @@ static bool load_dir(struct loader *loader, const char *dir, uint32_t only_kind,
         return true;
     }
     while (ok && (entry = readdir(open_dir)) != NULL) {
-        char name[LOADER_NAME_SIZE], path[PATH_MAX + LOADER_NAME_SIZE];
-        if (!loader_name_of(entry->d_name, name)) {
+        char name[NAME_SIZE], path[PATH_MAX + NAME_SIZE];
+        if (!plugin_name(entry->d_name, name)) {
             continue;
         }
         (void)snprintf(path, sizeof path, "%s/%s", dir, entry->d_name);

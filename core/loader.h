@@ -40,6 +40,9 @@ void loader_free(struct loader *loader);
  * line (what is wrong, what to do) when there is none or it is refused. */
 const struct loaded *loader_get(struct loader *loader, uint32_t kind, const char *name, char *message, size_t size);
 
+/* The plugin of one file, whatever its kind. NULL with a message when it is refused. */
+const struct loaded *loader_open(struct loader *loader, const char *path, char *message, size_t size);
+
 /* Loads every plugin of `kind` (0: of all kinds) that the folders hold. False with a message at the first bad one. */
 bool loader_load_all(struct loader *loader, uint32_t kind, char *message, size_t size);
 
@@ -62,9 +65,6 @@ const char *loader_judge(const churn_plugin *entry, const char *path, const char
 const char *loader_judge_option(const churn_plugin *plugin, uint32_t number, char *message, size_t size);
 /* The size and the calls of what `ops` points to. */
 const char *loader_judge_ops(const churn_plugin *plugin, const char *path, char *message, size_t size);
-
-/* Loads one file, whatever folder it lies in. NULL with a message. */
-const struct loaded *loader_load_file(struct loader *loader, const char *path, char *message, size_t size);
 
 /* Bytes that the value of an option takes in the instance. */
 size_t loader_option_size(uint32_t type);

@@ -378,7 +378,7 @@ static void check_entry(struct plugin_check *check, const churn_plugin *entry)
     const struct loaded *loaded;
     tell_entry(check, entry);
     if (!loader_name_of(check->path, name)) {
-        plugin_check_error(check, "name", "a plugin's file is called NAME.so, with the name of its entry");
+        plugin_check_error(check, "name", "a plugin's file is named NAME.so, with the name of its entry");
         return;
     }
     const char *code = loader_judge(entry, check->path, name, &plugin, message, sizeof message);
@@ -396,7 +396,7 @@ static void check_entry(struct plugin_check *check, const churn_plugin *entry)
     if (check->errors > 0) {
         return;
     }
-    loaded = loader_load_file(check->loader, check->path, message, sizeof message);
+    loaded = loader_open(check->loader, check->path, message, sizeof message);
     if (loaded == NULL) {
         plugin_check_refused(check, "cannot_load", message);
         return;

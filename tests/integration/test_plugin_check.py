@@ -179,7 +179,7 @@ def test_a_good_plugin_of_ones_own(good):
 def test_a_file_of_the_working_directory_and_several_at_once(good, tmp_path):
     shutil.copy(good, tmp_path / "renamed.so")
     shutil.copy(good, tmp_path / "gift_card_redeemed.so.1")
-    find(check(tmp_path / "gift_card_redeemed.so.1"), "error", "name", "a plugin's file is called NAME.so")
+    find(check(tmp_path / "gift_card_redeemed.so.1"), "error", "name", "a plugin's file is named NAME.so")
     done = run_churnd("plugin-check", "gift_card_redeemed.so", "renamed.so", "gift_card_redeemed.so", cwd=tmp_path, check=1)
     assert len(re.findall(r"^\./gift_card_redeemed.so: good", done.stdout, re.MULTILINE)) == 2
     assert "./renamed.so: error: the plugin calls itself 'gift_card_redeemed', its file 'renamed'" in done.stdout
