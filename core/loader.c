@@ -257,15 +257,22 @@ static const size_t least_ops[] = {[CHURN_KIND_EVENT] = UP_TO(churn_event_type, 
                                    [CHURN_KIND_STORE] = UP_TO(churn_store_ops, destroy),
                                    [CHURN_KIND_SINK] = UP_TO(churn_sink_ops, destroy)};
 
+/* A table of an older minor version may end before the call. */
+static bool has_call(const churn_plugin *p, size_t offset)
+{
+    uint32_t size;
+    void *address = NULL;
+    memcpy(&size, p->ops, sizeof size);
+    if (offset + sizeof address <= size) {
+        memcpy(&address, (const char *)p->ops + offset, sizeof address);
+    }
+    return address != NULL;
+}
+
 static const char *missing_call(const churn_plugin *p, const struct required_call *calls, size_t count)
 {
     for (size_t i = 0; i < count; i++) {
-        void *address = NULL;
-        if (calls[i].kind != p->kind) {
-            continue;
-        }
-        memcpy(&address, (const char *)p->ops + calls[i].offset, sizeof address);
-        if (address == NULL) {
+        if (calls[i].kind == p->kind && !has_call(p, calls[i].offset)) {
             return calls[i].name;
         }
     }
