@@ -6,6 +6,7 @@
 #include <churn/plugin.h>
 #include <churn/time.h>
 #include <getopt.h>
+#include <limits.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -81,6 +82,12 @@ static bool take_plugin_path(struct arguments *a, const char *value)
     return true;
 }
 
+static bool take_option(struct arguments *a, const char *value)
+{
+    a->plugin_options[a->plugin_option_count++] = value;
+    return true;
+}
+
 static bool take_json_schema(struct arguments *a, const char *value)
 {
     (void)value;
@@ -138,6 +145,13 @@ static const struct command commands[] = {
      .help = "compare all profiles with those that were rebuilt",
      .run = command_verify},
     {.name = "plugins", .formats = "text json", .help = "list the plugins that are installed", .run = command_plugins},
+    {.name = "plugin-check",
+     .operands = "FILE.so...",
+     .least_operands = 1,
+     .most_operands = UINT_MAX,
+     .formats = "text json",
+     .help = "judge plugin files as their author needs it: what is wrong, what to do",
+     .run = command_plugin_check},
     {.name = "describe",
      .operands = "PLUGIN",
      .least_operands = 1,
@@ -183,6 +197,11 @@ static const struct command_option options[] = {
      .required = true,
      .help = "what the other keys begin with",
      .take = take_against},
+    {.name = "option",
+     .value = "NAME=VALUE",
+     .commands = "plugin-check",
+     .help = "an option of the plugin, for the instance that is made; may be repeated",
+     .take = take_option},
     {.name = "json-schema",
      .commands = "describe",
      .help = "the JSON Schema of an event type",

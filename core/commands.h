@@ -16,6 +16,8 @@ struct arguments {
     const char *env_file;
     const char **plugin_path;
     unsigned plugin_path_count;
+    const char **plugin_options; /* plugin-check: NAME=VALUE */
+    unsigned plugin_option_count;
     const char *into;    /* rebuild: a key prefix */
     const char *against; /* verify: a key prefix */
     bool until_end;
@@ -29,6 +31,7 @@ struct arguments {
 int command_run(const struct arguments *arguments, struct loader *loader, struct log *log);
 int command_check(const struct arguments *arguments, struct loader *loader, struct log *log);
 int command_plugins(const struct arguments *arguments, struct loader *loader, struct log *log);
+int command_plugin_check(const struct arguments *arguments, struct loader *loader, struct log *log);
 int command_describe(const struct arguments *arguments, struct loader *loader, struct log *log);
 int command_profile(const struct arguments *arguments, struct loader *loader, struct log *log);
 int command_redrive(const struct arguments *arguments, struct loader *loader, struct log *log);

@@ -1,14 +1,16 @@
 #include "loader.h"
 
+#include "elf_file.h"
 #include "suggest.h"
 #include <dirent.h>
 #include <dlfcn.h>
 #include <errno.h>
 #include <limits.h>
+#include <stddef.h>
 #include <stdlib.h>
 #include <unistd.h>
 
-#define NAME_SIZE 128
+#define NAME_SIZE LOADER_NAME_SIZE
 
 static const char *const roles[] = {"plugin", "event", "source", "processor", "store", "sink"};
 
@@ -101,8 +103,18 @@ CHURN_PRINTF(3, 4) static bool refuse(char *message, size_t size, const char *fo
     return false;
 }
 
-/* Bytes that the value of an option takes in the instance. */
-static size_t option_size(uint32_t type)
+/* The same for faults that have a name: returns `code`. */
+CHURN_PRINTF(4, 5)
+static const char *fault(const char *code, char *message, size_t size, const char *format, ...)
+{
+    va_list args;
+    va_start(args, format);
+    (void)vsnprintf(message, size, format, args);
+    va_end(args);
+    return code;
+}
+
+size_t loader_option_size(uint32_t type)
 {
     switch (type) {
     case CHURN_OPTION_BOOL:
@@ -117,58 +129,178 @@ static size_t option_size(uint32_t type)
     }
 }
 
-/* The least that each kind's `ops` must hold: the members of the first minor version, whose sizes never change. */
-static bool judge_body(const churn_plugin *p, const char *path, const char *file_name, char *message, size_t size)
+const char *loader_judge_option(const churn_plugin *p, uint32_t number, char *message, size_t size)
 {
-    if (p->kind < CHURN_KIND_EVENT || p->kind > CHURN_KIND_SINK) {
-        return refuse(message, size, "%s: plugin kind %u is unknown; this host knows 1 to %d", path, p->kind,
-                      CHURN_KIND_SINK);
+    const churn_option *row =
+        (const churn_option *)(const void *)((const char *)p->options + (size_t)number * p->option_stride);
+    size_t bytes = loader_option_size(row->type);
+    if (row->name == NULL || *row->name == '\0') {
+        return fault("option_table", message, size, "row %u of its option table has no name", number);
     }
-    if (p->name == NULL || p->version == NULL || p->summary == NULL || p->ops == NULL) {
-        return refuse(message, size, "%s: name, version, summary and ops must all be set", path);
+    if (row->type < CHURN_OPTION_STRING || row->type > CHURN_OPTION_MAP) {
+        return fault("option_table", message, size, "option '%s': type %u is unknown; use one of CHURN_OPTION_…",
+                     row->name, row->type);
     }
-    if (strcmp(p->name, file_name) != 0) {
-        return refuse(message, size, "%s: the plugin calls itself '%s', its file '%s'; rename one of them", path,
-                      p->name, file_name);
+    if (row->type == CHURN_OPTION_ENUM && (row->choices == NULL || row->choices[0] == NULL)) {
+        return fault("option_table", message, size, "option '%s': an ENUM needs choices, a NULL-terminated array",
+                     row->name);
     }
-    if (p->option_count > 0 && (p->options == NULL || p->option_stride < sizeof(churn_option))) {
-        return refuse(message, size, "%s: option_stride is %u, this host needs at least %zu", path, p->option_stride,
-                      sizeof(churn_option));
+    if (row->offset + bytes > p->instance_size) {
+        return fault("instance_size", message, size,
+                     "option '%s': its %zu bytes at offset %u end behind the instance's %u; set instance_size to the "
+                     "size of the struct, as CHURN_OPTIONS(rows, struct) does",
+                     row->name, bytes, row->offset, p->instance_size);
     }
-    for (uint32_t i = 0; i < p->option_count; i++) {
-        const churn_option *row =
-            (const churn_option *)(const void *)((const char *)p->options + (size_t)i * p->option_stride);
-        if (row->name == NULL || row->type < CHURN_OPTION_STRING || row->type > CHURN_OPTION_MAP ||
-            (row->type == CHURN_OPTION_ENUM && row->choices == NULL) ||
-            row->offset + option_size(row->type) > p->instance_size) {
-            return refuse(message, size, "%s: row %u of its option table is wrong (name, type, choices or offset)",
-                          path, i);
-        }
+    if (row->offset % (bytes < sizeof(int64_t) ? sizeof(int32_t) : sizeof(int64_t)) != 0) {
+        return fault("option_table", message, size,
+                     "option '%s': offset %u is not aligned for its type; use offsetof(struct, member)", row->name,
+                     row->offset);
     }
-    return true;
+    return NULL;
 }
 
-bool loader_judge(const churn_plugin *entry, const char *path, const char *file_name, churn_plugin *ret_copy,
-                  char *message, size_t size)
+static const char *judge_body(const churn_plugin *p, const char *path, const char *file_name, char *message,
+                              size_t size)
+{
+    char why[512];
+    if (p->kind < CHURN_KIND_EVENT || p->kind > CHURN_KIND_SINK) {
+        return fault("kind", message, size, "%s: plugin kind %u is unknown; this host knows 1 to %d", path, p->kind,
+                     CHURN_KIND_SINK);
+    }
+    if (p->name == NULL || p->version == NULL || p->summary == NULL || p->ops == NULL) {
+        return fault("entry", message, size, "%s: name, version, summary and ops must all be set", path);
+    }
+    if (strcmp(p->name, file_name) != 0) {
+        return fault("name", message, size, "%s: the plugin calls itself '%s', its file '%s'; rename one of them", path,
+                     p->name, file_name);
+    }
+    if (p->option_count > 0 && (p->options == NULL || p->option_stride < sizeof(churn_option))) {
+        return fault("option_table", message, size, "%s: option_stride is %u, this host needs at least %zu", path,
+                     p->option_stride, sizeof(churn_option));
+    }
+    for (uint32_t i = 0; i < p->option_count; i++) {
+        const char *code = loader_judge_option(p, i, why, sizeof why);
+        if (code != NULL) {
+            return fault(code, message, size, "%s: %s", path, why);
+        }
+    }
+    return NULL;
+}
+
+const char *loader_judge(const churn_plugin *entry, const char *path, const char *file_name, churn_plugin *ret_copy,
+                         char *message, size_t size)
 {
     if (entry->magic != CHURN_PLUGIN_MAGIC) {
-        return refuse(message, size,
-                      "%s: magic is 0x%08x, a churn plugin has 0x%08x; define the entry with CHURN_PLUGIN", path,
-                      entry->magic, CHURN_PLUGIN_MAGIC);
+        return fault("magic", message, size,
+                     "%s: magic is 0x%08x, a churn plugin has 0x%08x; define the entry with CHURN_PLUGIN", path,
+                     entry->magic, CHURN_PLUGIN_MAGIC);
     }
     if (entry->abi_major != CHURN_ABI_MAJOR) {
-        return refuse(message, size,
-                      "%s: built for ABI %u.%u, this host has ABI %d.%d; build it again with this host's "
-                      "headers",
-                      path, entry->abi_major, entry->abi_minor, CHURN_ABI_MAJOR, CHURN_ABI_MINOR);
+        return fault("abi_version", message, size,
+                     "%s: built for ABI %u.%u, this host has ABI %d.%d; build it again with this host's headers", path,
+                     entry->abi_major, entry->abi_minor, CHURN_ABI_MAJOR, CHURN_ABI_MINOR);
     }
     if (entry->size < sizeof(churn_plugin)) {
-        return refuse(message, size,
-                      "%s: its entry has %u bytes, ABI %d.0 has %zu; build it again with this host's headers", path,
-                      entry->size, CHURN_ABI_MAJOR, sizeof(churn_plugin));
+        return fault("entry_size", message, size,
+                     "%s: its entry has %u bytes, ABI %d.0 has %zu; build it again with this host's headers", path,
+                     entry->size, CHURN_ABI_MAJOR, sizeof(churn_plugin));
     }
     memcpy(ret_copy, entry, sizeof *ret_copy);
     return judge_body(ret_copy, path, file_name, message, size);
+}
+
+/* ---- the calls of each kind ---- */
+
+/* A call that is not optional. */
+struct required_call {
+    uint32_t kind;
+    size_t offset;
+    const char *name;
+};
+
+#define CALL(kind, ops, name)                                                                                          \
+    {                                                                                                                  \
+        kind, offsetof(ops, name), #name                                                                               \
+    }
+static const struct required_call required_calls[] = {
+    CALL(CHURN_KIND_SOURCE, churn_source_ops, create),
+    CALL(CHURN_KIND_SOURCE, churn_source_ops, start),
+    CALL(CHURN_KIND_SOURCE, churn_source_ops, poll),
+    CALL(CHURN_KIND_SOURCE, churn_source_ops, stop),
+    CALL(CHURN_KIND_SOURCE, churn_source_ops, destroy),
+    CALL(CHURN_KIND_PROCESSOR, churn_processor_ops, create),
+    CALL(CHURN_KIND_PROCESSOR, churn_processor_ops, process),
+    CALL(CHURN_KIND_PROCESSOR, churn_processor_ops, destroy),
+    CALL(CHURN_KIND_STORE, churn_store_ops, create),
+    CALL(CHURN_KIND_STORE, churn_store_ops, open),
+    CALL(CHURN_KIND_STORE, churn_store_ops, put),
+    CALL(CHURN_KIND_STORE, churn_store_ops, poll),
+    CALL(CHURN_KIND_STORE, churn_store_ops, get),
+    CALL(CHURN_KIND_STORE, churn_store_ops, write),
+    CALL(CHURN_KIND_STORE, churn_store_ops, close),
+    CALL(CHURN_KIND_STORE, churn_store_ops, destroy),
+    CALL(CHURN_KIND_SINK, churn_sink_ops, create),
+    CALL(CHURN_KIND_SINK, churn_sink_ops, start),
+    CALL(CHURN_KIND_SINK, churn_sink_ops, write),
+    CALL(CHURN_KIND_SINK, churn_sink_ops, poll),
+    CALL(CHURN_KIND_SINK, churn_sink_ops, stop),
+    CALL(CHURN_KIND_SINK, churn_sink_ops, destroy),
+};
+static const struct required_call embedded_calls[] = {CALL(CHURN_KIND_STORE, churn_store_ops, remove),
+                                                      CALL(CHURN_KIND_STORE, churn_store_ops, scan)};
+
+/* What a table held in ABI 1.0, which ended with this member. */
+#define UP_TO(ops, member) (offsetof(ops, member) + sizeof(((ops *)0)->member))
+static const size_t least_ops[] = {[CHURN_KIND_EVENT] = UP_TO(churn_event_type, apply),
+                                   [CHURN_KIND_SOURCE] = UP_TO(churn_source_ops, destroy),
+                                   [CHURN_KIND_PROCESSOR] = UP_TO(churn_processor_ops, destroy),
+                                   [CHURN_KIND_STORE] = UP_TO(churn_store_ops, destroy),
+                                   [CHURN_KIND_SINK] = UP_TO(churn_sink_ops, destroy)};
+
+/* A table of an older minor version may end before the call. */
+static bool has_call(const churn_plugin *p, size_t offset)
+{
+    uint32_t size;
+    void *address = NULL;
+    memcpy(&size, p->ops, sizeof size);
+    if (offset + sizeof address <= size) {
+        memcpy(&address, (const char *)p->ops + offset, sizeof address);
+    }
+    return address != NULL;
+}
+
+static const char *missing_call(const churn_plugin *p, const struct required_call *calls, size_t count)
+{
+    for (size_t i = 0; i < count; i++) {
+        if (calls[i].kind == p->kind && !has_call(p, calls[i].offset)) {
+            return calls[i].name;
+        }
+    }
+    return NULL;
+}
+
+const char *loader_judge_ops(const churn_plugin *p, const char *path, char *message, size_t size)
+{
+    const char *missing;
+    uint32_t bytes;
+    memcpy(&bytes, p->ops, sizeof bytes);
+    if (bytes < least_ops[p->kind]) {
+        return fault("ops_size", message, size,
+                     "%s: the size in its ops is %u, ABI %d.0 has %zu; begin the table with .size = sizeof ops", path,
+                     bytes, CHURN_ABI_MAJOR, least_ops[p->kind]);
+    }
+    missing = missing_call(p, required_calls, sizeof required_calls / sizeof required_calls[0]);
+    if (missing == NULL && p->kind == CHURN_KIND_STORE && ((const churn_store_ops *)p->ops)->embedded != 0) {
+        missing = missing_call(p, embedded_calls, sizeof embedded_calls / sizeof embedded_calls[0]);
+    }
+    if (missing != NULL) {
+        return fault("missing_call", message, size, "%s: its ops have no `%s`, which a %s must have; set .%s", path,
+                     missing, loader_role(p->kind), missing);
+    }
+    if (p->kind == CHURN_KIND_SINK && ((const churn_sink_ops *)p->ops)->accepts == 0) {
+        return fault("accepts", message, size, "%s: its ops accept nothing; set .accepts to CHURN_RECORD_…", path);
+    }
+    return NULL;
 }
 
 /* Every table of operations begins with its size. */
@@ -217,24 +349,54 @@ static const struct loaded *find_loaded(const struct loader *loader, uint32_t ki
     return NULL;
 }
 
+/* What the dynamic linker says, and what to do about it. */
+static const char *explain(const char *path, const char *why, char *message, size_t size)
+{
+    static const char undefined[] = "undefined symbol: ", library[] = ": cannot open shared object file";
+    const char *symbol = strstr(why, undefined), *end = strstr(why, library);
+    if (symbol != NULL) {
+        symbol += sizeof undefined - 1;
+        return fault("undefined_symbol", message, size,
+                     "%s: nothing provides the symbol `%.*s`; define it, or link the library that has it (-l…)", path,
+                     (int)strcspn(symbol, " ,\t"), symbol);
+    }
+    if (end != NULL && strncmp(why, path, strlen(path)) != 0) {
+        return fault("missing_library", message, size,
+                     "%s: the library %.*s is not found; install it, or name its folder in LD_LIBRARY_PATH", path,
+                     (int)(end - why), why);
+    }
+    return fault("cannot_load", message, size, "%s: cannot be loaded: %s", path, why);
+}
+
+const char *loader_open_entry(const char *path, const churn_plugin **ret_entry, char *message, size_t size)
+{
+    struct elf_file elf;
+    const char *code = elf_open(&elf, path, message, size);
+    void *so;
+    if (code != NULL) {
+        return code;
+    }
+    elf_close(&elf);
+    so = dlopen(path, RTLD_NOW | RTLD_LOCAL);
+    if (so == NULL) {
+        return explain(path, dlerror(), message, size);
+    }
+    *ret_entry = dlsym(so, "churn_plugin_entry");
+    return *ret_entry != NULL ? NULL
+                              : fault("no_entry", message, size,
+                                      "%s: no symbol churn_plugin_entry; define it with CHURN_PLUGIN", path);
+}
+
 /* Opens one file; it is never closed again, because threads or exit handlers of its libraries may outlive any use. */
 static const struct loaded *open_plugin(struct loader *loader, const char *path, const char *name, char *message,
                                         size_t size)
 {
     churn_plugin copy;
     const struct loaded *loaded;
-    void *so = dlopen(path, RTLD_NOW | RTLD_LOCAL);
     const churn_plugin *entry;
-    if (so == NULL) {
-        (void)refuse(message, size, "cannot load plugin: %s", dlerror());
-        return NULL;
-    }
-    entry = dlsym(so, "churn_plugin_entry");
-    if (entry == NULL) {
-        (void)refuse(message, size, "%s: no symbol churn_plugin_entry; define it with CHURN_PLUGIN", path);
-        return NULL;
-    }
-    if (!loader_judge(entry, path, name, &copy, message, size)) {
+    if (loader_open_entry(path, &entry, message, size) != NULL ||
+        loader_judge(entry, path, name, &copy, message, size) != NULL ||
+        loader_judge_ops(&copy, path, message, size) != NULL) {
         return NULL;
     }
     loaded = find_loaded(loader, copy.kind, copy.name); /* a flat folder may repeat what an earlier one has */
@@ -274,6 +436,12 @@ static bool plugin_name(const char *file, char name[NAME_SIZE])
     }
     (void)snprintf(name, NAME_SIZE, "%.*s", (int)(len - 3), file);
     return true;
+}
+
+bool loader_name_of(const char *path, char name[NAME_SIZE])
+{
+    const char *slash = strrchr(path, '/');
+    return plugin_name(slash != NULL ? slash + 1 : path, name);
 }
 
 static void offer_names(const struct loader *loader, uint32_t kind, struct suggest *suggest, char names[][NAME_SIZE],
@@ -342,6 +510,18 @@ const struct loaded *loader_get(struct loader *loader, uint32_t kind, const char
     }
     not_found(loader, kind, name, message, size);
     return NULL;
+}
+
+const struct loaded *loader_open(struct loader *loader, const char *path, char *message, size_t size)
+{
+    const char *slash = strrchr(path, '/'), *file = slash != NULL ? slash + 1 : path;
+    char name[NAME_SIZE], here[PATH_MAX];
+    if (!plugin_name(file, name)) {
+        (void)refuse(message, size, "%s: a plugin's file is named NAME.so", path);
+        return NULL;
+    }
+    (void)snprintf(here, sizeof here, "%s%s", slash != NULL ? "" : "./", path); /* dlopen looks elsewhere without '/' */
+    return open_plugin(loader, here, name, message, size);
 }
 
 static bool is_path_loaded(const struct loader *loader, const char *path)

@@ -2,6 +2,7 @@
 #ifndef LOADER_H
 #define LOADER_H
 
+#include <churn/event.h>
 #include <churn/processor.h>
 #include <churn/sink.h>
 #include <churn/source.h>
@@ -39,14 +40,33 @@ void loader_free(struct loader *loader);
  * line (what is wrong, what to do) when there is none or it is refused. */
 const struct loaded *loader_get(struct loader *loader, uint32_t kind, const char *name, char *message, size_t size);
 
+/* The plugin of one file, whatever its kind. NULL with a message when it is refused. */
+const struct loaded *loader_open(struct loader *loader, const char *path, char *message, size_t size);
+
 /* Loads every plugin of `kind` (0: of all kinds) that the folders hold. False with a message at the first bad one. */
 bool loader_load_all(struct loader *loader, uint32_t kind, char *message, size_t size);
 
 /* "event", "source", …: also the name of the folder. */
 const char *loader_role(uint32_t kind);
 
+#define LOADER_NAME_SIZE 128
+/* A plugin's name from the path of its file, FOLDER/NAME.so; false for other files. */
+bool loader_name_of(const char *path, char name[LOADER_NAME_SIZE]);
+
+/* The steps by which a file is judged. Each returns NULL, or the name of the fault ("abi_version") with a message of
+ * one line. */
+
+/* Opens a file for as long as the process lives and finds its entry. */
+const char *loader_open_entry(const char *path, const churn_plugin **ret_entry, char *message, size_t size);
 /* Judges an entry without calling anything in it; `file_name` is the file's name without ".so". */
-bool loader_judge(const churn_plugin *entry, const char *path, const char *file_name, churn_plugin *ret_copy,
-                  char *message, size_t size);
+const char *loader_judge(const churn_plugin *entry, const char *path, const char *file_name, churn_plugin *ret_copy,
+                         char *message, size_t size);
+/* A row of the option table alone; the message does not name the file. */
+const char *loader_judge_option(const churn_plugin *plugin, uint32_t number, char *message, size_t size);
+/* The size and the calls of what `ops` points to. */
+const char *loader_judge_ops(const churn_plugin *plugin, const char *path, char *message, size_t size);
+
+/* Bytes that the value of an option takes in the instance. */
+size_t loader_option_size(uint32_t type);
 
 #endif

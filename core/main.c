@@ -40,7 +40,8 @@ int main(int argc, char **argv)
     int status = 1;
     a.plugin_path = calloc((size_t)argc + 1, sizeof(const char *));
     a.operands = calloc((size_t)argc + 1, sizeof(const char *));
-    if (a.plugin_path != NULL && a.operands != NULL) {
+    a.plugin_options = calloc((size_t)argc + 1, sizeof(const char *));
+    if (a.plugin_path != NULL && a.operands != NULL && a.plugin_options != NULL) {
         parsed = command_line_parse(argc, argv, &a, &command);
     }
     if (parsed == PARSED_DONE) {
@@ -50,6 +51,7 @@ int main(int argc, char **argv)
     }
     free((void *)a.plugin_path);
     free((void *)a.operands);
+    free((void *)a.plugin_options);
     if (fflush(stdout) != 0 || ferror(stdout)) {
         (void)fputs("churnd: standard output cannot be written\n", stderr);
         return 1;

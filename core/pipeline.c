@@ -167,6 +167,18 @@ static unsigned host_target(struct pipeline *pipeline, const struct section *sec
 
 static const char *const plugin_key[] = {"plugin", NULL};
 
+bool pipeline_has_option(uint32_t kind, const char *name)
+{
+    const struct option_target store = OPTION_TARGET(store_options, NULL), sink = OPTION_TARGET(sink_options, NULL);
+    const struct option_target *own = kind == CHURN_KIND_STORE ? &store : kind == CHURN_KIND_SINK ? &sink : NULL;
+    for (uint32_t i = 0; own != NULL && i < own->count; i++) {
+        if (strcmp(option_row(own, i)->name, name) == 0) {
+            return true;
+        }
+    }
+    return strcmp(name, plugin_key[0]) == 0;
+}
+
 /* Reads a section's options into `self`. The host's own options of a section are read once, with the section. */
 static bool read_options(struct pipeline *pipeline, const struct section *section, void *self)
 {

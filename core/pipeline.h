@@ -134,6 +134,9 @@ struct instance *instance_new(struct pipeline *pipeline, const struct section *s
 /* Destroys and frees; may be NULL. */
 void instance_free(struct instance *instance);
 
+/* Whether `name` is an option of the host's own in the sections of a kind. */
+bool pipeline_has_option(uint32_t kind, const char *name);
+
 static inline const churn_source_ops *source_ops(const struct section *section)
 {
     return section->loaded->plugin.ops;

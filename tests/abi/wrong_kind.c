@@ -32,6 +32,19 @@ static int32_t poll_done(void *self, churn_done *done, uint32_t max, uint32_t ti
     return CHURN_OK;
 }
 
+static int32_t start(void *self, churn_error *err)
+{
+    (void)self;
+    (void)err;
+    return CHURN_OK;
+}
+
+static void stop(void *self, int64_t deadline_ms)
+{
+    (void)self;
+    (void)deadline_ms;
+}
+
 static void destroy(void *self)
 {
     (void)self;
@@ -40,8 +53,10 @@ static void destroy(void *self)
 static const churn_sink_ops ops = {.size = sizeof ops,
                                    .accepts = CHURN_RECORD_EVENT,
                                    .create = create,
+                                   .start = start,
                                    .write = write_records,
                                    .poll = poll_done,
+                                   .stop = stop,
                                    .destroy = destroy};
 
 CHURN_PLUGIN(.kind = CHURN_KIND_SINK, .name = "wrong_kind", .version = "1.0.0", .summary = "A sink, no event type",

@@ -93,9 +93,9 @@ def test_header_stands_alone(header, compiler, tmp_path):
 BAD = sorted((SRC / "tests/abi").glob("*.c"))
 
 
-def compile_plugin(source, target):
+def compile_plugin(source, target, *more, include=SRC / "core/include"):
     command = ["gcc", "-std=gnu11", "-O2", "-Wall", "-Wextra", "-Werror", "-fPIC", "-fvisibility=hidden", "-shared",
-               f"-I{SRC}/core/include", "-o", str(target), str(source)]
+               f"-I{include}", "-o", str(target), str(source), *more]
     done = subprocess.run(command, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
 
@@ -150,20 +150,6 @@ def test_newer_minor_version_loads(tmp_path):
     text = run_churnd("profile", "-c", path, "c", "--format", "json", "--plugin-path", tmp_path / "plugins", cwd=tmp_path,
                       check=0).stdout
     assert re.search(r'"newer_sum":\s*5\b', text) and re.search(r'"events_total":\s*1\b', text)
-
-
-def test_older_minor_version_loads(tmp_path):
-    """A plugin of ABI 1.0 in a host of a later minor version: nothing behind the end of its table is called."""
-    (tmp_path / "plugins").mkdir()
-    compile_plugin(SRC / "tests/abi/accepted/older_minor.c", tmp_path / "plugins/older_minor.so")
-    path = pipeline_with(tmp_path)
-    settings = yaml.safe_load(path.read_text())
-    path.write_text(yaml.safe_dump({**settings, "processors": [{"plugin": "older_minor"}]}))
-    (tmp_path / "in.jsonl").write_text("".join(
-        f'{{"event_id":"{i}","event_type":"login","customer_id":"c","timestamp":"2026-01-01T00:00:00Z","data":{{}}}}\n'
-        for i in range(20)))
-    run = run_churnd("-c", path, "--plugin-path", tmp_path / "plugins", cwd=tmp_path, check=0)
-    assert re.search(r"applied 10 · filtered 10", run.stdout), run.stdout
 
 
 def test_two_plugins_that_disagree_about_a_field(tmp_path):

@@ -115,7 +115,8 @@ static bool judge_bytes(const churn_plugin *entry, size_t size)
     churn_plugin judged;
     bool ok;
     message[0] = '\0';
-    ok = loader_judge((const churn_plugin *)(void *)copy, "/dir/good.so", "good", &judged, message, sizeof message);
+    ok = loader_judge((const churn_plugin *)(void *)copy, "/dir/good.so", "good", &judged, message, sizeof message) ==
+         NULL;
     if (ok) {
         CU_ASSERT(memcmp(&judged, entry, sizeof judged) == 0);
     } else {
@@ -196,18 +197,19 @@ static void test_the_body_of_an_entry(void)
     check_judged(&entry, NULL);
 }
 
-static void check_row(churn_option row, uint32_t instance_size, bool good)
+static void check_row(churn_option row, uint32_t instance_size, const char *words)
 {
     churn_plugin entry = good_entry();
     entry.options = &row;
     entry.option_count = 1;
     entry.instance_size = instance_size;
-    check_judged(&entry, good ? NULL : "row 0 of its option table is wrong");
+    check_judged(&entry, words);
 }
 
 static void test_rows_of_options(void)
 {
     static const char *const choices[] = {"a", NULL};
+    static const char short_of[] = "set instance_size to the size of the struct";
     static const uint32_t sizes[] = {0,
                                      sizeof(char *),
                                      sizeof(int64_t),
@@ -218,21 +220,64 @@ static void test_rows_of_options(void)
                                      sizeof(int64_t),
                                      sizeof(churn_list),
                                      sizeof(churn_map)};
-    check_row((churn_option){.name = NULL, .type = CHURN_OPTION_INT}, 64, false);
-    check_row((churn_option){.name = "x", .type = 0}, 64, false);
-    check_row((churn_option){.name = "x", .type = CHURN_OPTION_MAP + 1}, 64, false);
-    check_row((churn_option){.name = "x", .type = CHURN_OPTION_ENUM}, 64, false);
+    check_row((churn_option){.name = NULL, .type = CHURN_OPTION_INT}, 64, "row 0 of its option table has no name");
+    check_row((churn_option){.name = "x", .type = 0}, 64, "option 'x': type 0 is unknown");
+    check_row((churn_option){.name = "x", .type = CHURN_OPTION_MAP + 1}, 64, "type 10 is unknown");
+    check_row((churn_option){.name = "x", .type = CHURN_OPTION_ENUM}, 64, "an ENUM needs choices");
     for (uint32_t type = CHURN_OPTION_STRING; type <= CHURN_OPTION_MAP;
          type++) { /* a value must lie in the instance whole */
         churn_option row = {.name = "x", .type = type, .choices = choices, .offset = 8};
-        check_row(row, 8 + sizes[type], true);
-        check_row(row, 8 + sizes[type] - 1, false);
-        check_row(row, 8 + sizes[type] - 4, false);
+        check_row(row, 8 + sizes[type], NULL);
+        check_row(row, 8 + sizes[type] - 1, short_of);
+        check_row(row, 8 + sizes[type] - 4, short_of);
+        row.offset = 6;
+        check_row(row, 64, "offset 6 is not aligned");
         row.offset = UINT32_MAX;
-        check_row(row, 64, false);
+        check_row(row, 64, short_of);
         row.offset = UINT32_MAX - 3;
-        check_row(row, UINT32_MAX, false);
+        check_row(row, UINT32_MAX, short_of);
     }
+}
+
+/* Stands for every call; nothing calls it. */
+static void a_call(void)
+{
+    abort();
+}
+
+static const char *judge_store(const churn_store_ops *ops)
+{
+    churn_plugin entry = good_entry();
+    entry.kind = CHURN_KIND_STORE;
+    entry.ops = ops;
+    message[0] = '\0';
+    return loader_judge_ops(&entry, "/dir/good.so", message, sizeof message);
+}
+
+static void test_calls_that_a_kind_must_have(void)
+{
+    churn_store_ops ops = {.size = sizeof ops};
+    void (*call)(void) = a_call;
+    size_t last = offsetof(churn_store_ops, destroy);
+    for (size_t at = offsetof(churn_store_ops, create); at <= last; at += sizeof call) {
+        memcpy((char *)&ops + at, &call, sizeof call);
+    }
+    CU_ASSERT_PTR_NULL(judge_store(&ops));
+    ops.remove = NULL; /* only embedded stores need it */
+    CU_ASSERT_PTR_NULL(judge_store(&ops));
+    ops.embedded = 1;
+    CU_ASSERT_STRING_EQUAL(judge_store(&ops), "missing_call");
+    check_contains(message, "/dir/good.so: its ops have no `remove`, which a store must have; set .remove", "remove");
+    ops.embedded = 0;
+    ops.put = NULL;
+    CU_ASSERT_STRING_EQUAL(judge_store(&ops), "missing_call");
+    check_contains(message, "no `put`", "put");
+    memcpy(&ops.put, &call, sizeof call);
+    ops.size = offsetof(churn_store_ops, identity); /* as in ABI 1.0 */
+    CU_ASSERT_PTR_NULL(judge_store(&ops));
+    ops.size--;
+    CU_ASSERT_STRING_EQUAL(judge_store(&ops), "ops_size");
+    check_contains(message, "the size in its ops is 87, ABI 1.0 has 88", "size");
 }
 
 /* --- Finding --- */
@@ -370,7 +415,7 @@ static void test_files_that_are_no_libraries(void)
     (void)fclose(file);
     open_loader(&loader, dir);
     CU_ASSERT_PTR_NULL(get(&loader, CHURN_KIND_SINK, "text"));
-    check_contains(message, "cannot load plugin: ", "message");
+    check_contains(message, "is not a shared object (ELF); build it with", "message");
     check_contains(message, path, "the file");
     CU_ASSERT(!loader_load_all(&loader, CHURN_KIND_SINK, message, sizeof message));
     loader_free(&loader);
@@ -398,6 +443,7 @@ int main(void)
         TEST(test_the_frozen_prefix_is_judged_first),
         TEST(test_the_body_of_an_entry),
         TEST(test_rows_of_options),
+        TEST(test_calls_that_a_kind_must_have),
         TEST(test_names_that_are_not_found),
         TEST(test_a_plugin_is_loaded_once),
         TEST(test_order_of_folders),

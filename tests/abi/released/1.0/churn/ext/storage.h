@@ -1,0 +1,36 @@
+/** @file
+ * Extension "churn.storage/1": the pipeline's store, for a sink that reads profiles or keeps answers beside them.
+ */
+#ifndef CHURN_EXT_STORAGE_H
+#define CHURN_EXT_STORAGE_H
+
+#include <churn/host.h>
+#include <churn/store.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+#define CHURN_STORAGE_ID "churn.storage/1"
+
+typedef struct churn_storage {
+    uint32_t size;
+    uint32_t reserved;
+    /** The pipeline's store, or NULL where it has none. `ret_self` is what its `open` takes; sessions are the caller's to
+     *  close before its own `destroy`. [any] */
+    const churn_store_ops *(*store)(const churn_host *host, void **ret_self);
+    /** The key of a customer's profile, written to `key` (at least 512 bytes); returns its length. [any] */
+    uint32_t (*profile_key)(const churn_host *host, churn_str customer_id, char *key);
+    /**
+     * Renders stored profile fields as a JSON object: numbers as JSON numbers with their exact text, times and texts as
+     * strings, fields that begin with `_` left out. Returns a NUL-terminated text that the caller frees with
+     * `free_text`, or NULL when memory ran out. [any]
+     */
+    char *(*profile_json)(const churn_host *host, const churn_pair *fields, uint32_t count);
+    void (*free_text)(char *text); /**< [any] */
+} churn_storage;
+
+#ifdef __cplusplus
+}
+#endif
+#endif

@@ -1,0 +1,57 @@
+/** @file
+ * A record: what sources hand to the host and the host hands to sinks.
+ */
+#ifndef CHURN_RECORD_H
+#define CHURN_RECORD_H
+
+#include <churn/result.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/** What a record is. A sink accepts some of them (a bit mask) and a pipeline's `input:` chooses among those. */
+enum {
+    CHURN_RECORD_EVENT = 1,      /**< key: customer_id (or as received), value: the event as received */
+    CHURN_RECORD_TRIGGER = 2,    /**< key: customer_id, value: {"request_id","customer_id","trigger":{event_id,event_type,
+                                      timestamp}}; its event is already in the stored profile */
+    CHURN_RECORD_ALERT = 4,      /**< key: customer_id, value: the alert's JSON object */
+    CHURN_RECORD_DEAD_LETTER = 8 /**< key and value as received (value.ptr NULL: a tombstone); headers: churn.reason,
+                                      churn.detail, churn.topic, churn.partition, churn.offset, as text */
+};
+
+/** A named piece of metadata that travels beside the value, as a Kafka header does. */
+typedef struct churn_header {
+    const char *name; /**< NUL-terminated */
+    churn_str value;
+} churn_header;
+
+/** Everything is borrowed: from a source until its next poll, by a sink until its write returns. */
+typedef struct churn_record {
+    uint32_t size;
+    uint32_t kind; /**< CHURN_RECORD_…; a source leaves it CHURN_RECORD_EVENT */
+    churn_str key; /**< ptr NULL: none */
+    churn_str value;
+    int64_t timestamp_ms; /**< of the record (events: event time; dead letters: as received), 0: unknown */
+    const char *topic;    /**< source position: NUL-terminated, stable for the life of the source instance */
+    int64_t offset;       /**< source position; within a partition it only grows */
+    int32_t partition;
+    uint32_t header_count;
+    const churn_header *headers;
+    uint64_t id;       /**< to a sink: given back in churn_done. From a source: unused */
+    uint32_t severity; /**< ALERT: CHURN_SEVERITY_… */
+    uint32_t reserved;
+} churn_record;
+
+/** A place in a source: the next offset that has not been dealt with yet (as Kafka commits it). */
+typedef struct churn_position {
+    const char *topic; /**< NUL-terminated */
+    int64_t offset;
+    int32_t partition;
+    uint32_t reserved;
+} churn_position;
+
+#ifdef __cplusplus
+}
+#endif
+#endif

@@ -1,0 +1,58 @@
+/** @file
+ * Sinks: where records go. Each worker has an instance of its own.
+ */
+#ifndef CHURN_SINK_H
+#define CHURN_SINK_H
+
+#include <churn/plugin.h>
+#include <churn/record.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/** The answer for one record that write took. */
+typedef struct churn_done {
+    uint64_t id;    /**< the record's */
+    int32_t result; /**< CHURN_OK: safe for good. CHURN_REJECT: this record can never be taken */
+    uint32_t reserved;
+    const char *message; /**< REJECT: why, one line; valid until the next call on the instance */
+} churn_done;
+
+typedef struct churn_sink_ops {
+    uint32_t size;
+    uint32_t accepts; /**< CHURN_RECORD_EVENT | …: what it can be given */
+    /** Checks options against each other; no I/O. After a failure nothing else is called. [main] */
+    int32_t (*create)(void *self, const churn_host *host, churn_error *err);
+    /** Connects. A target that is out of reach for now is no failure: write takes nothing until it can. [worker] */
+    int32_t (*start)(void *self, churn_error *err);
+    /**
+     * Takes the first *ret_taken of `count` records, copying what it needs; fewer than `count` means full: the host
+     * polls and offers the rest again, and meanwhile the source waits. Never blocks. Each record taken is answered
+     * exactly once by poll, in any order. CHURN_OK or CHURN_FATAL. [worker]
+     */
+    int32_t (*write)(void *self, const churn_record *records, uint32_t count, uint32_t *ret_taken, churn_error *err);
+    /**
+     * Moves things on and collects up to `max` answers; waits up to `timeout_ms` for the first. A sink must not answer
+     * CHURN_OK before a crash of the process or of the machine's peer could no longer lose the record.
+     * CHURN_OK, also with none; CHURN_FATAL. [worker]
+     */
+    int32_t (*poll)(void *self, churn_done *done, uint32_t max, uint32_t timeout_ms, uint32_t *ret_count,
+                    churn_error *err);
+    /**
+     * Optional: called repeatedly when a bounded input has ended and every record was answered, while a sink has work
+     * of its own left (a prediction sink that still serves triggers). CHURN_PENDING: go on calling; CHURN_OK: nothing
+     * left, or nothing that can be done while a target is out of reach. [worker]
+     */
+    int32_t (*drain)(void *self, churn_error *err);
+    /** Stops within `deadline_ms` (a duration); what was not answered is offered again after a restart. Not called
+     *  when start failed. [worker] */
+    void (*stop)(void *self, int64_t deadline_ms);
+    /** Frees all that create and start allocated, not `self`. Always called after a create that succeeded. [main] */
+    void (*destroy)(void *self);
+} churn_sink_ops;
+
+#ifdef __cplusplus
+}
+#endif
+#endif

@@ -1,0 +1,74 @@
+/** @file
+ * Sources: where records come from. Each worker has an instance of its own.
+ */
+#ifndef CHURN_SOURCE_H
+#define CHURN_SOURCE_H
+
+#include <churn/plugin.h>
+#include <churn/record.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/** How a source tells its worker about partitions. Called only from within the source's own poll; valid until stop.
+ *  [worker] */
+typedef struct churn_source_listener {
+    uint32_t size;
+    uint32_t reserved;
+    void *ctx;
+    /** Partitions were added; `positions[i].offset` is where reading begins, -1 when unknown. */
+    void (*assigned)(void *ctx, const churn_position *positions, uint32_t count);
+    /**
+     * All partitions that the source holds go away (a source that could give up a part of them says all, and assigns
+     * the rest again). The host finishes what it has read of them, calls `commit` for it, and forgets the rest;
+     * records polled but not yet returned must be dropped by the source. `lost` 1: they already belong to somebody
+     * else, so the host forgets without finishing and does not commit.
+     */
+    void (*revoked)(void *ctx, const churn_position *positions, uint32_t count, int32_t lost);
+} churn_source_listener;
+
+/** How far behind a source is. */
+typedef struct churn_lag {
+    uint32_t size;
+    uint32_t known;   /**< 0: the source cannot tell yet */
+    int64_t messages; /**< records that exist and were not yet returned by poll; -1 for an endless generator */
+    int64_t total;    /**< records that this run will read where that is known from the start, else -1 */
+} churn_lag;
+
+typedef struct churn_source_ops {
+    uint32_t size;
+    /** 1: only one worker may run it (`workers: 1` is then required). */
+    uint32_t single_worker;
+    /** Checks options against each other; no I/O. After a failure nothing else is called. [main] */
+    int32_t (*create)(void *self, const churn_host *host, churn_error *err);
+    /** Opens the input. An input that is out of reach for now is no failure: poll waits for it. [worker] */
+    int32_t (*start)(void *self, const churn_source_listener *listener, churn_error *err);
+    /**
+     * Hands out up to `max` records; waits up to `timeout_ms` for the first and does not wait for more. The records
+     * are valid until the next poll or stop. CHURN_OK with *ret_count records; CHURN_PENDING with none; CHURN_END when
+     * a bounded input has no more (records may come with it; it is not asked again unless `assigned` is called);
+     * CHURN_FATAL with a message. Must be called often enough to keep the source alive (Kafka: the group membership);
+     * `max` 0 only does that. [worker]
+     */
+    int32_t (*poll)(void *self, churn_record *records, uint32_t max, uint32_t timeout_ms, uint32_t *ret_count,
+                    churn_error *err);
+    /** Optional: everything before these positions is dealt with for good. `wait` 1: return when it is stored.
+     *  CHURN_RETRY: not stored, which costs a repeat after a restart and nothing else. [worker] */
+    int32_t (*commit)(void *self, const churn_position *positions, uint32_t count, int32_t wait, churn_error *err);
+    /** Optional: read on from this position. [worker] */
+    int32_t (*seek)(void *self, const churn_position *position, churn_error *err);
+    /** Optional: stop (1) or go on (0) fetching, while poll is still called with `max` 0. [worker] */
+    void (*pause)(void *self, int32_t on);
+    /** Optional. [worker] */
+    void (*lag)(void *self, churn_lag *lag);
+    /** Leaves the input; the host has committed. Not called when start failed. [worker] */
+    void (*stop)(void *self);
+    /** Frees all that create and start allocated, not `self`. Always called after a create that succeeded. [main] */
+    void (*destroy)(void *self);
+} churn_source_ops;
+
+#ifdef __cplusplus
+}
+#endif
+#endif

@@ -1,0 +1,102 @@
+/** @file
+ * Stores: hashes of text fields by key, with one versioned write, `put`, on which exactness rests.
+ *
+ * An instance is made once for the pipeline; each thread that uses it opens a session (a connection) of its own.
+ * The field `_v` of a profile is its version, a decimal number from 1; only the store writes it.
+ */
+#ifndef CHURN_STORE_H
+#define CHURN_STORE_H
+
+#include <churn/plugin.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/** One field of a stored hash. */
+typedef struct churn_pair {
+    churn_str name;
+    churn_str value;
+} churn_pair;
+
+/** A conditional write: fields that are not named keep their stored values. */
+typedef struct churn_put {
+    uint32_t size;
+    uint32_t count;
+    churn_str key;
+    uint64_t expected_version; /**< 0: nothing may be stored under the key, or only fields of somebody else, without `_v` */
+    const churn_pair *fields;  /**< `count` fields, never `_v`: the store sets it to expected_version + 1 */
+    uint64_t id;               /**< given back in the reply */
+    int64_t ttl_ms;            /**< expiry renewed by this write; 0: none */
+} churn_put;
+
+/** The answer to one put. */
+typedef struct churn_put_reply {
+    uint32_t size;
+    int32_t result; /**< CHURN_OK: written. CHURN_CONFLICT: another version is stored; nothing was written.
+                         CHURN_RETRY: nothing was written, ask again later. CHURN_FATAL: it never can be written */
+    uint64_t id;
+    uint64_t version;         /**< CONFLICT: the stored version, 0 when nothing is stored */
+    const churn_pair *fields; /**< CONFLICT: the stored fields without `_v`, valid until the session's next call */
+    uint32_t count;
+    uint32_t reserved;
+    const char *message; /**< RETRY, FATAL: what the store said; valid as `fields` */
+} churn_put_reply;
+
+/** A whole hash without a version, such as a prediction. */
+typedef struct churn_hash {
+    churn_str key;
+    const churn_pair *fields; /**< `count` fields */
+    uint32_t count;
+    uint32_t reserved;
+    int64_t ttl_ms; /**< expires after so long; 0: never */
+} churn_hash;
+
+/** Takes the fields of one hash. `fields` are valid during the call. Returns CHURN_OK to go on, else the scan ends. */
+typedef int32_t (*churn_fields_fn)(void *ctx, churn_str key, const churn_pair *fields, uint32_t count);
+
+typedef struct churn_store_ops {
+    uint32_t size;
+    uint32_t embedded; /**< 1: lives inside the process, needs no server; `scan` and `remove` are then present */
+    /** Checks options against each other; no I/O. After a failure nothing else is called. [main] */
+    int32_t (*create)(void *self, const churn_host *host, churn_error *err);
+    /**
+     * Opens a session: connects, authenticates, checks that the server can keep the promise of `put`. CHURN_RETRY: out
+     * of reach for now (the host asks again); CHURN_FATAL: will not work as configured. *ret_session is set on CHURN_OK
+     * only and is freed by close. [any]
+     */
+    int32_t (*open)(void *self, void **ret_session, churn_error *err);
+    /**
+     * Queues one put; copies what it needs. Puts queued since the last answer of their key must have other keys.
+     * CHURN_RETRY: the session is broken, close it. [worker]
+     */
+    int32_t (*put)(void *session, const churn_put *put, churn_error *err);
+    /**
+     * Sends what is queued and collects up to `max` replies, in any order; waits up to `timeout_ms` for the first.
+     * CHURN_OK with *ret_count ≥ 1, CHURN_PENDING with none. CHURN_RETRY: the session is broken: puts without a reply
+     * may or may not have been written; close it, open another and put them again (a conflict then tells). [worker]
+     */
+    int32_t (*poll)(void *session, churn_put_reply *replies, uint32_t max, uint32_t timeout_ms, uint32_t *ret_count,
+                    churn_error *err);
+    /** Reads one hash, `_v` included: calls `fn` once, with count 0 when nothing is stored. Not while puts are
+     *  unanswered. [worker] */
+    int32_t (*get)(void *session, churn_str key, churn_fields_fn fn, void *ctx, churn_error *err);
+    /** Replaces whole hashes, each at once for any reader. Returns when all are stored; after an error any of them may be.
+     *  Not while puts are unanswered. [worker] */
+    int32_t (*write)(void *session, const churn_hash *hashes, uint32_t count, churn_error *err);
+    /** Embedded stores: deletes `key` if its field `field` equals `value`. [worker] */
+    int32_t (*remove)(void *session, churn_str key, churn_str field, churn_str value, churn_error *err);
+    /** Embedded stores: calls `fn` for each key that begins with `prefix`, in byte order, after `after` (ptr NULL: from
+     *  the first), until it has `max` or `fn` ends it. `fn` must not use the session. [worker] */
+    int32_t (*scan)(void *session, churn_str prefix, churn_str after, uint32_t max, churn_fields_fn fn, void *ctx,
+                    churn_error *err);
+    /** Ends a session; unanswered puts may or may not have been written. [any] */
+    void (*close)(void *session);
+    /** Frees all that create allocated, not `self`; every session is closed. [main] */
+    void (*destroy)(void *self);
+} churn_store_ops;
+
+#ifdef __cplusplus
+}
+#endif
+#endif
