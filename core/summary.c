@@ -120,16 +120,17 @@ static void print_sink(FILE *out, const struct pipeline *pipeline, const struct 
 {
     static const char *const parts[][2] = {{"dropped", "dropped"}, {"given_up", "given up"}};
     struct line line = {.out = out};
-    char label[PIPELINE_MAX_NAME + 8], number[NUMBER_SIZE];
+    char number[NUMBER_SIZE];
     int64_t sums[2];
+    int name_width;
     for (unsigned i = 0; i < 2; i++) {
         sums[i] = metrics_sink_sum(pipeline->metrics, sink->label, parts[i][0]);
     }
     if (sums[0] == 0 && sums[1] == 0 && sinks_of(pipeline, sink->input) < 2) {
         return;
     }
-    (void)snprintf(label, sizeof label, "sink %s", sink->label);
-    (void)fprintf(out, "  %-14s %12s", label,
+    name_width = (int)strlen(sink->label);
+    (void)fprintf(out, "  sink %s %*s", sink->label, name_width < 21 ? 21 - name_width : 0,
                   grouped(metrics_sink_sum(pipeline->metrics, sink->label, "sent"), number));
     for (unsigned i = 0; i < 2; i++) {
         print_part(&line, parts[i][1], sums[i]);
