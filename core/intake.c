@@ -222,33 +222,45 @@ static int32_t count_event(struct worker *worker, const struct event_type *type,
     return CHURN_OK;
 }
 
+/* Whether a record that follows from the event is for any sink. */
+static bool wanted(const struct worker *worker, const struct event_type *type, const churn_event *event, uint32_t kind,
+                   uint32_t severity, uint32_t *ret_withheld)
+{
+    *ret_withheld = 0;
+    return !worker->pipeline->routed || routing_wanted(worker->pipeline, type, event, kind, severity, ret_withheld);
+}
+
+/* Keeps the newest output from some sinks; always true. */
+static bool withhold(struct window *window, uint32_t withheld)
+{
+    window->outputs[window->output_count - 1].reserved = withheld;
+    return true;
+}
+
 /* What follows from a good event. It is said again when the event is delivered again, since nobody can know whether it
  * was heard the first time. */
 static bool say_outputs(struct worker *worker, const churn_record *record, const struct event_type *type,
                         const churn_event *event, uint32_t source)
 {
-    const struct pipeline *pipeline = worker->pipeline;
     struct window *window = window_filling(worker);
-    struct saying saying =
-        routing_saying(type, event, pipeline->outputs & ~progress_muted(worker, source, record->offset));
-    uint32_t first = window->output_count;
+    uint32_t kinds = worker->pipeline->outputs & ~progress_muted(worker, source, record->offset), withheld;
+    struct saying saying = routing_saying(type, event, kinds);
     bool ok = true;
-    metrics_add_own(worker->counters.alerts, (saying.kinds & CHURN_RECORD_ALERT) != 0);
-    metrics_add_own(worker->counters.triggers, (saying.kinds & CHURN_RECORD_TRIGGER) != 0);
-    if (pipeline->routed) {
-        routing_withhold(pipeline, type, event, &saying);
-    }
-    if ((saying.kinds & CHURN_RECORD_EVENT) != 0) {
-        ok = output_event(window, record, event->payload.ptr);
+    if ((saying.kinds & CHURN_RECORD_EVENT) != 0 && wanted(worker, type, event, CHURN_RECORD_EVENT, 0, &withheld)) {
+        ok = output_event(window, record, event->payload.ptr) && withhold(window, withheld);
     }
     if ((saying.kinds & CHURN_RECORD_ALERT) != 0) {
-        ok = output_alert(window, record, type, event, saying.severity, &worker->scratch) && ok;
+        metrics_add_own(worker->counters.alerts, 1);
+        if (wanted(worker, type, event, CHURN_RECORD_ALERT, saying.severity, &withheld)) {
+            ok = output_alert(window, record, type, event, saying.severity, &worker->scratch) &&
+                 withhold(window, withheld) && ok;
+        }
     }
     if ((saying.kinds & CHURN_RECORD_TRIGGER) != 0) {
-        ok = output_trigger(window, record, event, &worker->scratch) && ok;
-    }
-    for (; first < window->output_count; first++) {
-        window->outputs[first].reserved = saying.withheld;
+        metrics_add_own(worker->counters.triggers, 1);
+        if (wanted(worker, type, event, CHURN_RECORD_TRIGGER, 0, &withheld)) {
+            ok = output_trigger(window, record, event, &worker->scratch) && withhold(window, withheld) && ok;
+        }
     }
     return ok || out_of_memory(worker);
 }

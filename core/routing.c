@@ -274,22 +274,23 @@ struct saying routing_saying(const struct event_type *type, const churn_event *e
     return saying;
 }
 
-void routing_withhold(const struct pipeline *pipeline, const struct event_type *type, const churn_event *event,
-                      struct saying *saying)
+bool routing_wanted(const struct pipeline *pipeline, const struct event_type *type, const churn_event *event,
+                    uint32_t kind, uint32_t severity, uint32_t *ret_withheld)
 {
-    uint32_t wanted = 0;
+    bool wanted = false;
+    *ret_withheld = 0;
     for (unsigned i = 0; i < pipeline->sink_count; i++) {
         const struct section *sink = &pipeline->sinks[i];
-        if ((saying->kinds & sink->input) == 0) {
+        if (sink->input != kind) {
             continue;
         }
-        if (allows(sink->when, type, event, saying->severity)) {
-            wanted |= sink->input;
+        if (allows(sink->when, type, event, severity)) {
+            wanted = true;
         } else {
-            saying->withheld |= sink->bit;
+            *ret_withheld |= sink->bit;
         }
     }
-    saying->kinds &= wanted;
+    return wanted;
 }
 
 uint32_t routing_all_but(const struct pipeline *pipeline, uint32_t kind, churn_str name, bool *ret_found)

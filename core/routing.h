@@ -13,15 +13,15 @@ bool routing_override(struct pipeline *pipeline, const struct node *key, const s
 /* What is said about an event. */
 struct saying {
     uint32_t kinds;    /* CHURN_RECORD_… */
-    uint32_t severity; /* of the alert */
-    uint32_t withheld; /* sinks that are not given it, by their `bit` */
+    uint32_t severity; /* of the type's own alert */
 };
 
 /* What follows from an event by its type's rules and overrides, of the `kinds` that may be said. */
 struct saying routing_saying(const struct event_type *type, const churn_event *event, uint32_t kinds);
-/* Leaves out the sinks whose conditions do not hold, and the kinds that nobody wants then. */
-void routing_withhold(const struct pipeline *pipeline, const struct event_type *type, const churn_event *event,
-                      struct saying *saying);
+/* Whether a record of this kind, which follows from the event, is for any sink; *ret_withheld has the bits of those
+ * that it is not for. `severity` is an alert's. */
+bool routing_wanted(const struct pipeline *pipeline, const struct event_type *type, const churn_event *event,
+                    uint32_t kind, uint32_t severity, uint32_t *ret_withheld);
 /* The sinks of one kind but for the one that is called `name`; *ret_found tells whether there is such a one. */
 uint32_t routing_all_but(const struct pipeline *pipeline, uint32_t kind, churn_str name, bool *ret_found);
 
