@@ -5,6 +5,7 @@
 #include "health.h"
 #include "host.h"
 #include "routing.h"
+#include "suggest.h"
 #include <libgen.h>
 #include <sched.h>
 #include <stddef.h>
@@ -167,6 +168,34 @@ static const churn_option sink_options[] = {
      .max = INT64_MAX,
      .offset = offsetof(struct sink_settings, give_up_after_ms),
      .help = "a record that it has not taken or answered for so long is dropped; 0s: never, the source waits"},
+};
+
+static const char *const severities[] = {"none", "info", "warning", "critical", NULL};
+
+struct override_settings {
+    int32_t predict;
+    int32_t alert;
+    const char *predict_when, *alert_when; /* compiled to the type's own */
+};
+
+static const churn_option override_options[] = {
+    {.name = "predict",
+     .type = CHURN_OPTION_BOOL,
+     .offset = offsetof(struct override_settings, predict),
+     .help = "whether events of the type ask for a prediction; default: as the type says"},
+    {.name = "predict_when",
+     .type = CHURN_OPTION_STRING,
+     .offset = offsetof(struct override_settings, predict_when),
+     .help = "which of its events do so: an expression in CEL; default: all"},
+    {.name = "alert",
+     .type = CHURN_OPTION_ENUM,
+     .choices = severities,
+     .offset = offsetof(struct override_settings, alert),
+     .help = "the alert that they raise; default: as the type says"},
+    {.name = "alert_when",
+     .type = CHURN_OPTION_STRING,
+     .offset = offsetof(struct override_settings, alert_when),
+     .help = "which of its events do so: an expression in CEL; default: all"},
 };
 
 static struct option_target plugin_target(const struct section *section, void *self)
@@ -431,6 +460,45 @@ static bool load_sinks(struct pipeline *pipeline)
     return ok;
 }
 
+static struct event_type *find_type(struct pipeline *pipeline, const struct node *key)
+{
+    struct suggest suggest = {.typed = key->text};
+    int32_t id = name_index_find(&pipeline->catalog.type_names, key->text, strlen(key->text));
+    char hint[96];
+    if (id >= 0) {
+        return &pipeline->catalog.types[id];
+    }
+    for (uint32_t i = 0; i < pipeline->catalog.type_count; i++) {
+        suggest_offer(&suggest, pipeline->catalog.types[i].name.ptr);
+    }
+    config_error(&pipeline->config, key, "events: override: no event type '%s' is loaded%s", key->text,
+                 suggest_text(&suggest, hint, sizeof hint));
+    return NULL;
+}
+
+static bool set_override(struct pipeline *pipeline, const struct node *key, const struct node *value)
+{
+    struct event_type *type = find_type(pipeline, key);
+    struct override_settings given = {0};
+    struct option_target target = OPTION_TARGET(override_options, &given);
+    char section[160];
+    bool ok;
+    if (type == NULL) {
+        return false;
+    }
+    given.predict = type->predicts;
+    given.alert = (int32_t)type->severity;
+    (void)snprintf(section, sizeof section, "events: override: %s", key->text);
+    ok = options_read(&pipeline->config, value, value, section, &target, 1, NULL);
+    options_free(&target, 1);
+    if (!ok) {
+        return false;
+    }
+    type->predicts = given.predict != 0;
+    type->severity = (uint32_t)given.alert;
+    return routing_override(pipeline, value, section, type);
+}
+
 static bool load_events(struct pipeline *pipeline)
 {
     static const char *const override_key[] = {"override", NULL};
@@ -451,7 +519,7 @@ static bool load_events(struct pipeline *pipeline)
         return false;
     }
     for (unsigned i = 0; overrides != NULL && i < overrides->count; i++) {
-        ok = routing_override(pipeline, &overrides->keys[i], &overrides->items[i]) && ok;
+        ok = set_override(pipeline, &overrides->keys[i], &overrides->items[i]) && ok;
     }
     return ok;
 }

@@ -2,8 +2,6 @@
 
 #include "condition.h"
 #include "output.h"
-#include "suggest.h"
-#include <stddef.h>
 
 /* ---- conditions ---- */
 
@@ -173,21 +171,6 @@ bool routing_load(struct pipeline *pipeline)
 
 /* ---- overrides ---- */
 
-static int32_t find_type(struct pipeline *pipeline, const struct node *key)
-{
-    struct suggest suggest = {.typed = key->text};
-    int32_t id = name_index_find(&pipeline->catalog.type_names, key->text, strlen(key->text));
-    char hint[96];
-    if (id < 0) {
-        for (uint32_t i = 0; i < pipeline->catalog.type_count; i++) {
-            suggest_offer(&suggest, pipeline->catalog.types[i].name.ptr);
-        }
-        config_error(&pipeline->config, key, "events: override: no event type '%s' is loaded%s", key->text,
-                     suggest_text(&suggest, hint, sizeof hint));
-    }
-    return id;
-}
-
 /* A condition on what the type never says is a mistake: `missing` says what there would have to be. */
 static bool override_when(struct pipeline *pipeline, const struct node *value, const char *key, const char *section,
                           const struct condition_scope *scope, const char *missing, struct condition **ret)
@@ -200,8 +183,7 @@ static bool override_when(struct pipeline *pipeline, const struct node *value, c
     return compile(pipeline, node, key, section, scope, ret);
 }
 
-static bool override_conditions(struct pipeline *pipeline, const struct node *value, const char *section,
-                                struct event_type *type)
+bool routing_override(struct pipeline *pipeline, const struct node *value, const char *section, struct event_type *type)
 {
     struct condition_scope trigger = {.catalog = &pipeline->catalog, .only = type};
     struct condition_scope alert = {.catalog = &pipeline->catalog, .only = type, .has_severity = true};
@@ -212,43 +194,6 @@ static bool override_conditions(struct pipeline *pipeline, const struct node *va
     return override_when(pipeline, value, "alert_when", section, &alert,
                          type->severity != CHURN_SEVERITY_NONE ? NULL : no_alert, &type->alert_when) &&
            ok;
-}
-
-bool routing_override(struct pipeline *pipeline, const struct node *key, const struct node *value)
-{
-    static const char *const severities[] = {"none", "info", "warning", "critical", NULL};
-    struct {
-        int32_t predict, alert;
-        const char *predict_when, *alert_when; /* read where they stand */
-    } given = {0};
-    const churn_option rows[] = {
-        {.name = "predict", .type = CHURN_OPTION_BOOL, .offset = offsetof(__typeof__(given), predict)},
-        {.name = "predict_when", .type = CHURN_OPTION_STRING, .offset = offsetof(__typeof__(given), predict_when)},
-        {.name = "alert",
-         .type = CHURN_OPTION_ENUM,
-         .choices = severities,
-         .offset = offsetof(__typeof__(given), alert)},
-        {.name = "alert_when", .type = CHURN_OPTION_STRING, .offset = offsetof(__typeof__(given), alert_when)},
-    };
-    struct option_target target = OPTION_TARGET(rows, &given);
-    int32_t id = find_type(pipeline, key);
-    char section[160];
-    bool ok;
-    if (id < 0) {
-        return false;
-    }
-    struct event_type *type = &pipeline->catalog.types[id];
-    given.predict = type->predicts;
-    given.alert = (int32_t)type->severity;
-    (void)snprintf(section, sizeof section, "events: override: %s", key->text);
-    ok = options_read(&pipeline->config, value, value, section, &target, 1, NULL);
-    options_free(&target, 1);
-    if (!ok) {
-        return false;
-    }
-    type->predicts = given.predict != 0;
-    type->severity = (uint32_t)given.alert;
-    return override_conditions(pipeline, value, section, type);
 }
 
 /* ---- events ---- */

@@ -7,8 +7,10 @@
 /* Names the processors and sinks and compiles their conditions, once all sections were read. False when a mistake was
  * reported. */
 bool routing_load(struct pipeline *pipeline);
-/* One row of `events: override:`. False when a mistake was reported. */
-bool routing_override(struct pipeline *pipeline, const struct node *key, const struct node *value);
+/* Compiles the conditions of one type's override, `value`, once the rest of it was read into the type; `section` is for
+ * messages. False when a mistake was reported. */
+bool routing_override(struct pipeline *pipeline, const struct node *value, const char *section,
+                      struct event_type *type);
 
 /* What is said about an event. */
 struct saying {
