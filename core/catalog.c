@@ -1,5 +1,6 @@
 #include "catalog.h"
 
+#include "condition.h"
 #include <stdlib.h>
 
 CHURN_PRINTF(3, 4) static bool refuse(char *message, size_t size, const char *format, ...)
@@ -227,6 +228,8 @@ void catalog_free(struct catalog *catalog)
     for (uint32_t i = 0; i < catalog->type_count; i++) {
         free(catalog->types[i].data_names);
         free(catalog->types[i].effects);
+        condition_free(catalog->types[i].predict_when);
+        condition_free(catalog->types[i].alert_when);
     }
     free(catalog->types);
     name_index_free(&catalog->type_names);

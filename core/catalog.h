@@ -13,6 +13,8 @@ struct effect_plan {
     int64_t constant;
 };
 
+struct condition;
+
 struct event_type {
     churn_str name;              /* NUL-terminated */
     const char *version;         /* of the plugin */
@@ -22,7 +24,8 @@ struct event_type {
     uint32_t effect_count;
     uint32_t severity; /* the table's, or what the pipeline says */
     bool predicts;
-    unsigned journal_number; /* where it has a callback, once the pipeline runs */
+    struct condition *predict_when, *alert_when; /* what the pipeline says; NULL: always */
+    unsigned journal_number;                     /* where it has a callback, once the pipeline runs */
 };
 
 /* Built by main before the workers start, then only read. */

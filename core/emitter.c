@@ -1,24 +1,90 @@
 /* Outputs to the sinks, in the order of the windows, and their answers. */
 #include "worker_internal.h"
 
+#include "host.h"
+
 #define BATCH 256
+#define WARN_MS 10000        /* between warnings about what a sink does not take */
+#define OUT_PATIENCE_MS 1000 /* for a sink that was given up on before and has not answered since */
 
 static const churn_sink_ops *ops_of(const struct worker *worker, unsigned sink)
 {
     return sink_ops(&worker->pipeline->sinks[sink]);
 }
 
-/* One output that a sink will never take becomes a dead letter. */
-static bool refuse(struct worker *worker, struct window *window, unsigned sink, uint32_t index,
-                   const struct reject *reject)
+static const struct section *section_of(const struct worker *worker, unsigned sink)
+{
+    return &worker->pipeline->sinks[sink];
+}
+
+/* ---- what a sink does not take ---- */
+
+/* Every now and then, with what was lost since the last time; all are counted. */
+CHURN_PRINTF(3, 4)
+static void warn_of_loss(struct worker *worker, unsigned sink, const char *format, ...)
+{
+    struct sink_state *state = &worker->sink_states[sink];
+    int64_t now = host_monotonic_ms();
+    char why[512];
+    va_list args;
+    if (now < state->warn_ms) {
+        return;
+    }
+    va_start(args, format);
+    (void)vsnprintf(why, sizeof why, format, args);
+    va_end(args);
+    log_printf(worker->pipeline->log, CHURN_LOG_WARN, section_of(worker, sink)->label, "%lld record%s dropped: %s",
+               (long long)state->lost, state->lost == 1 ? "" : "s", why);
+    state->lost = 0;
+    state->warn_ms = now + WARN_MS;
+}
+
+static void drop(struct worker *worker, unsigned sink, const struct reject *reject)
+{
+    struct sink_state *state = &worker->sink_states[sink];
+    metrics_add_own(state->dropped, 1);
+    state->lost++;
+    warn_of_loss(worker, sink, "refused (on_reject: drop): %s", reject->detail);
+}
+
+static bool stop(struct worker *worker, unsigned sink, const churn_record *output, const struct reject *reject)
+{
+    return worker_fail(worker, "sink %s refuses the record of %s/%d at offset %lld: %s",
+                       section_of(worker, sink)->label, output->topic, output->partition, (long long)output->offset,
+                       reject->detail);
+}
+
+/* One output that a sink will never take, or must not be given, becomes a dead letter. */
+static bool set_aside(struct worker *worker, struct window *window, unsigned sink, uint32_t index,
+                      const struct reject *reject)
 {
     const churn_record *output = &window->outputs[index];
     if (!worker->pipeline->has_dead_letters || output->kind == CHURN_RECORD_DEAD_LETTER) {
-        return worker_fail(worker, "sink %s refuses the record of %s/%d at offset %lld: %s",
-                           worker->pipeline->sinks[sink].label, output->topic, output->partition,
-                           (long long)output->offset, reject->detail);
+        return stop(worker, sink, output, reject);
     }
-    return intake_refused(worker, window, output, reject);
+    return intake_refused(worker, window, output, section_of(worker, sink)->label, reject);
+}
+
+static bool refuse(struct worker *worker, struct window *window, unsigned sink, uint32_t index,
+                   const struct reject *reject)
+{
+    switch (section_of(worker, sink)->sink.on_reject) {
+    case ON_REJECT_DROP:
+        drop(worker, sink, reject);
+        return true;
+    case ON_REJECT_STOP:
+        return stop(worker, sink, &window->outputs[index], reject);
+    default:
+        return set_aside(worker, window, sink, index, reject);
+    }
+}
+
+/* ---- giving outputs ---- */
+
+/* Whether an output is for a sink: of its kind, and not withheld from it. */
+static bool is_for(const churn_record *output, const struct section *section)
+{
+    return output->kind == section->input && (output->reserved & section->bit) == 0;
 }
 
 /* Outputs of a window for one sink, and where in the window they are. */
@@ -36,9 +102,10 @@ static void gather(const struct worker *worker, const struct window *window, uns
     const struct section *section = &worker->pipeline->sinks[sink];
     uint32_t room = journal_careful(&worker->seat, section->journal_number) ? 1 : BATCH;
     batch->count = 0;
-    for (batch->end = window->cursors[sink]; batch->end < window->output_count && batch->count < room; batch->end++) {
+    for (batch->end = window->sinks[sink].cursor; batch->end < window->output_count && batch->count < room;
+         batch->end++) {
         const churn_record *output = &window->outputs[batch->end];
-        if (output->kind != section->input) {
+        if (!is_for(output, section)) {
             continue;
         }
         if (journal_suspects(&worker->seat, section->journal_number, output->topic, output->partition,
@@ -69,7 +136,7 @@ static bool give(struct worker *worker, struct window *window, unsigned sink, co
                        batch->count)) {
         intake_poison(worker, section->journal_number, last->topic, last->partition, last->offset, &reject);
         *ret_taken = 1;
-        return refuse(worker, window, sink, batch->places[0], &reject);
+        return set_aside(worker, window, sink, batch->places[0], &reject);
     }
     result = ops_of(worker, sink)->write(worker->sinks[sink]->self, batch->records, batch->count, &taken, &err);
     never = result != CHURN_OK && result != CHURN_PENDING && result != CHURN_RETRY && taken < batch->count;
@@ -79,7 +146,7 @@ static bool give(struct worker *worker, struct window *window, unsigned sink, co
         return worker_fail(worker, "sink %s: %s", section->label,
                            result == CHURN_FATAL ? err.message : "takes more records than it is given");
     }
-    window->unanswered += taken;
+    window->sinks[sink].unanswered += taken;
     *ret_taken = taken;
     if (never) {
         reject_set(&reject, REJECT_BY_SINK, "%s answered %d%s%s", section->label, result,
@@ -93,7 +160,7 @@ static bool give(struct worker *worker, struct window *window, unsigned sink, co
 /* Offers one window's outputs to one sink. *ret_full is set when it takes no more. */
 static bool offer(struct worker *worker, struct window *window, unsigned sink, bool *ret_full)
 {
-    while (window->cursors[sink] < window->output_count) {
+    while (window->sinks[sink].cursor < window->output_count) {
         struct batch batch;
         uint32_t taken = 0;
         gather(worker, window, sink, &batch);
@@ -102,13 +169,24 @@ static bool offer(struct worker *worker, struct window *window, unsigned sink, b
         }
         worker->moved = worker->moved || taken > 0;
         if (taken < batch.count) {
-            window->cursors[sink] = batch.places[taken];
+            window->sinks[sink].cursor = batch.places[taken];
             *ret_full = true;
             return true;
         }
-        window->cursors[sink] = batch.end;
+        window->sinks[sink].cursor = batch.end;
     }
     return true;
+}
+
+/* ---- answers, and sinks that give none ---- */
+
+static void note_answer(struct worker *worker, unsigned sink)
+{
+    struct sink_state *state = &worker->sink_states[sink];
+    if (state->out) {
+        state->out = false;
+        log_line(worker->pipeline->log, CHURN_LOG_INFO, section_of(worker, sink)->label, "answers again");
+    }
 }
 
 static bool take_answer(struct worker *worker, unsigned sink, const churn_done *done)
@@ -117,12 +195,14 @@ static bool take_answer(struct worker *worker, unsigned sink, const churn_done *
     struct window *window = window_at(worker, number);
     struct reject reject;
     bool open = window->state == WINDOW_EMITTING || window->state == WINDOW_SETTING_ASIDE;
-    if (!open || (uint32_t)window->number != number || window->unanswered == 0) {
-        return true; /* of a window that was given up, after a rebalance for instance */
+    note_answer(worker, sink);
+    if (!open || (uint32_t)window->number != number || window->sinks[sink].unanswered == 0) {
+        return true; /* of a window that was given up, after a rebalance for instance, or given up for this sink */
     }
-    window->unanswered--;
+    window->sinks[sink].unanswered--;
     if (done->result == CHURN_OK) {
         metrics_add_own(worker->counters.sent, window->outputs[index].kind == CHURN_RECORD_EVENT);
+        metrics_add_own(worker->sink_states[sink].sent, 1);
         return true;
     }
     reject_set(&reject, REJECT_BY_SINK, "%s", done->message != NULL ? done->message : "");
@@ -162,6 +242,53 @@ static bool is_offered(const struct worker *worker, const struct window *window,
            (window->state == WINDOW_SETTING_ASIDE && window->announced && takes_letters(worker, sink));
 }
 
+static bool is_served(const struct window *window, unsigned sink)
+{
+    return window->sinks[sink].cursor == window->output_count && window->sinks[sink].unanswered == 0;
+}
+
+/* A sink's outputs of one window are settled without it; should it answer for one after all, that changes nothing. */
+static void give_up(struct worker *worker, struct window *window, unsigned sink)
+{
+    const struct section *section = section_of(worker, sink);
+    struct sink_state *state = &worker->sink_states[sink];
+    struct window_sink *at = &window->sinks[sink];
+    int64_t count = at->unanswered;
+    for (; at->cursor < window->output_count; at->cursor++) {
+        count += is_for(&window->outputs[at->cursor], section);
+    }
+    at->unanswered = 0;
+    if (count > 0) {
+        metrics_add_own(state->given_up, count);
+        state->lost += count;
+        state->out = worker->moved = true;
+        warn_of_loss(worker, sink, "not taken or answered within %lld ms (give_up_after)",
+                     (long long)section->sink.give_up_after_ms);
+    }
+}
+
+/* Settles what a sink has had for too long. While it is out nothing waits for it for as long again, or an outage would
+ * hold up every window in its turn. */
+static void give_up_late(struct worker *worker, unsigned sink)
+{
+    int64_t now = host_monotonic_ms(), patience = section_of(worker, sink)->sink.give_up_after_ms;
+    if (worker->sink_states[sink].out && patience > OUT_PATIENCE_MS) {
+        patience = OUT_PATIENCE_MS;
+    }
+    for (uint64_t number = worker->oldest; number < worker->newest; number++) {
+        struct window *window = window_at(worker, number);
+        struct window_sink *at = &window->sinks[sink];
+        if (window->state != WINDOW_EMITTING || is_served(window, sink)) {
+            continue;
+        }
+        if (at->since_ms == 0) {
+            at->since_ms = now;
+        } else if (now - at->since_ms >= patience) {
+            give_up(worker, window, sink);
+        }
+    }
+}
+
 bool emitter_step(struct worker *worker, uint32_t timeout_ms)
 {
     for (unsigned sink = 0; sink < worker->pipeline->sink_count; sink++) {
@@ -175,6 +302,9 @@ bool emitter_step(struct worker *worker, uint32_t timeout_ms)
         if (!take_answers(worker, sink, timeout_ms)) {
             return false;
         }
+        if (section_of(worker, sink)->sink.give_up_after_ms > 0) {
+            give_up_late(worker, sink);
+        }
         timeout_ms = 0; /* one wait is enough for a round */
     }
     return true;
@@ -183,19 +313,19 @@ bool emitter_step(struct worker *worker, uint32_t timeout_ms)
 bool emitter_set_aside(const struct worker *worker, const struct window *window)
 {
     for (unsigned sink = 0; sink < worker->pipeline->sink_count; sink++) {
-        if (takes_letters(worker, sink) && window->cursors[sink] < window->output_count) {
+        if (takes_letters(worker, sink) && !is_served(window, sink)) {
             return false;
         }
     }
-    return window->unanswered == 0;
+    return true;
 }
 
 bool emitter_done(const struct worker *worker, const struct window *window)
 {
     for (unsigned sink = 0; sink < worker->pipeline->sink_count; sink++) {
-        if (window->cursors[sink] < window->output_count) {
+        if (!is_served(window, sink)) {
             return false;
         }
     }
-    return window->unanswered == 0;
+    return true;
 }

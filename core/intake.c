@@ -2,9 +2,11 @@
  * letters: each is taken apart, and the record that it was goes the way of all records, under its own position. */
 #include "worker_internal.h"
 
+#include "condition.h"
 #include "fault.h"
 #include "host.h"
 #include "redrive.h"
+#include "routing.h"
 
 _Static_assert(ARENA_PADDING >= JSON_SCAN_PADDING, "events are decoded where arena_copy puts them");
 
@@ -51,20 +53,19 @@ static bool dead_letter(struct worker *worker, const churn_record *record, const
     if (stays(worker, record, reject)) {
         return true;
     }
-    return output_dead_letter(window_filling(worker), record, payload, false, replayed, reject) ||
-           out_of_memory(worker);
+    return output_dead_letter(window_filling(worker), record, payload, NULL, replayed, reject) || out_of_memory(worker);
 }
 
-bool intake_refused(struct worker *worker, struct window *window, const churn_record *output,
+bool intake_refused(struct worker *worker, struct window *window, const churn_record *output, const char *sink,
                     const struct reject *reject)
 {
     churn_record record = *output; /* adding an output may move it */
     metrics_add_own(worker->counters.dead_letters, 1);
     metrics_add_own(worker->counters.reasons[reject->reason], 1);
-    if (record.reserved == OUTPUT_AGAIN && stays(worker, &record, reject)) {
+    if ((record.reserved & OUTPUT_AGAIN) != 0 && stays(worker, &record, reject)) {
         return true;
     }
-    return output_dead_letter(window, &record, record.value.ptr, true, false, reject) || out_of_memory(worker);
+    return output_dead_letter(window, &record, record.value.ptr, sink, false, reject) || out_of_memory(worker);
 }
 
 void intake_poison(const struct worker *worker, unsigned plugin, const char *topic, int32_t partition, int64_t offset,
@@ -109,14 +110,23 @@ static int32_t judge(struct worker *worker, const struct section *section, int32
     }
 }
 
+/* Whether an event is a processor's business. */
+static bool concerns(const struct section *section, const struct event_type *type, const churn_event *event)
+{
+    return section->when == NULL || condition_matches(section->when, type, event, CHURN_SEVERITY_NONE);
+}
+
 /* The verdict of all processors; as judge. */
-static int32_t run_processors(struct worker *worker, const churn_record *record, const churn_event *event,
-                              struct reject *reject)
+static int32_t run_processors(struct worker *worker, const churn_record *record, const struct event_type *type,
+                              const churn_event *event, struct reject *reject)
 {
     for (unsigned i = 0; i < worker->pipeline->processor_count; i++) {
         const struct section *section = &worker->pipeline->processors[i];
         churn_error err;
         int32_t verdict;
+        if (!concerns(section, type, event)) {
+            continue;
+        }
         if (!journal_enter(&worker->seat, section->journal_number, record->topic, record->partition, record->offset,
                            1)) {
             intake_poison(worker, section->journal_number, record->topic, record->partition, record->offset, reject);
@@ -212,25 +222,45 @@ static int32_t count_event(struct worker *worker, const struct event_type *type,
     return CHURN_OK;
 }
 
+/* Whether a record that follows from the event is for any sink. */
+static bool wanted(const struct worker *worker, const struct event_type *type, const churn_event *event, uint32_t kind,
+                   uint32_t severity, uint32_t *ret_withheld)
+{
+    *ret_withheld = 0;
+    return !worker->pipeline->routed || routing_wanted(worker->pipeline, type, event, kind, severity, ret_withheld);
+}
+
+/* Keeps the newest output from some sinks; always true. */
+static bool withhold(struct window *window, uint32_t withheld)
+{
+    window->outputs[window->output_count - 1].reserved = withheld;
+    return true;
+}
+
 /* What follows from a good event. It is said again when the event is delivered again, since nobody can know whether it
  * was heard the first time. */
 static bool say_outputs(struct worker *worker, const churn_record *record, const struct event_type *type,
                         const churn_event *event, uint32_t source)
 {
     struct window *window = window_filling(worker);
-    uint32_t kinds = worker->pipeline->outputs & ~progress_muted(worker, source, record->offset);
-    uint32_t severity = (kinds & CHURN_RECORD_ALERT) != 0 ? output_severity(type, event) : CHURN_SEVERITY_NONE;
+    uint32_t kinds = worker->pipeline->outputs & ~progress_muted(worker, source, record->offset), withheld;
+    struct saying saying = routing_saying(type, event, kinds);
     bool ok = true;
-    if ((kinds & CHURN_RECORD_EVENT) != 0) {
-        ok = output_event(window, record, event->payload.ptr);
+    if ((saying.kinds & CHURN_RECORD_EVENT) != 0 && wanted(worker, type, event, CHURN_RECORD_EVENT, 0, &withheld)) {
+        ok = output_event(window, record, event->payload.ptr) && withhold(window, withheld);
     }
-    if (severity != CHURN_SEVERITY_NONE) {
+    if ((saying.kinds & CHURN_RECORD_ALERT) != 0) {
         metrics_add_own(worker->counters.alerts, 1);
-        ok = output_alert(window, record, type, event, severity, &worker->scratch) && ok;
+        if (wanted(worker, type, event, CHURN_RECORD_ALERT, saying.severity, &withheld)) {
+            ok = output_alert(window, record, type, event, saying.severity, &worker->scratch) &&
+                 withhold(window, withheld) && ok;
+        }
     }
-    if ((kinds & CHURN_RECORD_TRIGGER) != 0 && type->predicts) {
+    if ((saying.kinds & CHURN_RECORD_TRIGGER) != 0) {
         metrics_add_own(worker->counters.triggers, 1);
-        ok = output_trigger(window, record, event, &worker->scratch) && ok;
+        if (wanted(worker, type, event, CHURN_RECORD_TRIGGER, 0, &withheld)) {
+            ok = output_trigger(window, record, event, &worker->scratch) && withhold(window, withheld) && ok;
+        }
     }
     return ok || out_of_memory(worker);
 }
@@ -242,7 +272,7 @@ static bool take_event(struct worker *worker, const churn_record *record, const 
     event->topic = (churn_str){.ptr = record->topic, .len = (uint32_t)strlen(record->topic)};
     event->partition = record->partition;
     event->offset = record->offset;
-    verdict = run_processors(worker, record, event, reject);
+    verdict = run_processors(worker, record, type, event, reject);
     if (verdict == CHURN_DROP) {
         metrics_add_own(worker->counters.filtered, 1);
         return true;
@@ -304,14 +334,22 @@ static bool leave_alone(struct worker *worker, const churn_record *record, const
     return true;
 }
 
-/* What a sink refused goes to the sinks of its kind as it is; its event is in the profile. */
-static bool offer_again(struct worker *worker, const churn_record *letter_record, const churn_record *output)
+/* What a sink refused goes to that sink as it is, or, where the letter does not say which, to the sinks of its kind;
+ * its event is in the profile. */
+static bool offer_again(struct worker *worker, const churn_record *letter_record, const struct letter *letter,
+                        churn_record *output)
 {
-    if (output->kind == 0 || (worker->pipeline->outputs & output->kind) == 0) {
+    bool found = (worker->pipeline->outputs & letter->kind) != 0;
+    if (letter->sink.ptr != NULL) {
+        output->reserved = routing_all_but(worker->pipeline, letter->kind, letter->sink, &found);
+    }
+    if (letter->kind == 0 || !found) {
         return leave_alone(worker, letter_record,
-                           output->kind == 0 ? "it does not say what kind of record a sink refused"
+                           letter->kind == 0 ? "it does not say what kind of record a sink refused"
                                              : "the pipeline has no sink for what another one refused");
     }
+    output->kind = letter->kind;
+    output->severity = letter->severity;
     metrics_add_own(worker->counters.again, 1);
     return output_again(window_filling(worker), output) || out_of_memory(worker);
 }
@@ -331,9 +369,7 @@ static bool put_back(struct worker *worker, const churn_record *record, const st
     }
     original.topic = worker->sources.items[source].topic;
     if (letter->kind != 0 || str_equals(letter->reason, reject_reason_name(REJECT_BY_SINK))) {
-        original.kind = letter->kind;
-        original.severity = letter->severity;
-        return offer_again(worker, record, &original);
+        return offer_again(worker, record, letter, &original);
     }
     return take_value(worker, &original, source, letter->replayed ? LATE_DOUBTED : LATE_REDRIVEN);
 }
@@ -384,6 +420,7 @@ static bool announce(struct worker *worker, const churn_record *record)
     static const char padding[JSON_SCAN_PADDING];
     const struct section *section = &worker->pipeline->processors[0];
     struct text *copy = &worker->scratch;
+    const struct event_type *type;
     struct reject reject;
     churn_event event;
     copy->len = 0;
@@ -392,7 +429,8 @@ static bool announce(struct worker *worker, const churn_record *record)
     if (copy->failed) {
         return out_of_memory(worker);
     }
-    if (event_decode(worker->decoder, copy->bytes, record->value.len, &event, &reject) == NULL) {
+    type = event_decode(worker->decoder, copy->bytes, record->value.len, &event, &reject);
+    if (type == NULL || !concerns(section, type, &event)) {
         return true; /* what follows from that is said when it is taken */
     }
     event.topic = (churn_str){.ptr = record->topic, .len = (uint32_t)strlen(record->topic)};

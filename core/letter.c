@@ -31,6 +31,7 @@ static bool read_headers(struct letter *letter, const churn_record *record, int6
     churn_str replayed;
     (void)find_header(record, "churn.detail", &letter->detail);
     (void)find_header(record, "churn.kind", ret_kind);
+    (void)find_header(record, "churn.sink", &letter->sink);
     letter->replayed = find_header(record, "churn.replayed", &replayed);
     letter->key = record->key;
     letter->value = record->value;
@@ -126,6 +127,7 @@ static bool read_envelope(struct letter *letter, churn_str line, int64_t *ret_pa
     }
     (void)get_text(letter->envelope, "detail", &letter->detail);
     (void)get_text(letter->envelope, "kind", ret_kind);
+    (void)get_text(letter->envelope, "sink", &letter->sink);
     letter->replayed = json_object_object_get_ex(letter->envelope, "replayed", NULL);
     return get_text(letter->envelope, "reason", &letter->reason) &&
            get_text(letter->envelope, "topic", &letter->topic) &&

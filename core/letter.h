@@ -15,6 +15,7 @@ struct letter {
     int32_t partition;
     uint32_t kind;     /* CHURN_RECORD_…: the output that a sink refused; 0: not said */
     uint32_t severity; /* of a refused alert */
+    churn_str sink;    /* which sink refused it; ptr NULL: not said */
     bool replayed;     /* the record had been read once before */
     churn_str reason, detail;
     churn_str key, value; /* as received; ptr NULL: none */

@@ -71,6 +71,25 @@ churn_counter *metrics_counter(struct metrics *metrics, const void *owner, const
     return counter;
 }
 
+static void sink_name(char out[NAME_SIZE], const char *sink, const char *what)
+{
+    (void)snprintf(out, NAME_SIZE, "sink_%s_%s", sink, what);
+}
+
+churn_counter *metrics_sink_counter(struct metrics *metrics, const void *owner, const char *sink, const char *what)
+{
+    char name[NAME_SIZE];
+    sink_name(name, sink, what);
+    return metrics_counter(metrics, owner, name);
+}
+
+int64_t metrics_sink_sum(struct metrics *metrics, const char *sink, const char *what)
+{
+    char name[NAME_SIZE];
+    sink_name(name, sink, what);
+    return metrics_sum(metrics, name);
+}
+
 void metrics_add(churn_counter *counter, int64_t n)
 {
     (void)atomic_fetch_add_explicit(&counter->value, n, memory_order_relaxed);

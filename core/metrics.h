@@ -17,6 +17,10 @@ void metrics_add(churn_counter *counter, int64_t n); /* [any] */
 /* The same, cheaper, for a counter that no other thread adds to. */
 void metrics_add_own(churn_counter *counter, int64_t n);
 
+/* The counter `what` of a sink, and its sum over all owners: sink_NAME_WHAT. [any] */
+churn_counter *metrics_sink_counter(struct metrics *metrics, const void *owner, const char *sink, const char *what);
+int64_t metrics_sink_sum(struct metrics *metrics, const char *sink, const char *what);
+
 /* The sum of a name over all owners. [any] */
 int64_t metrics_sum(struct metrics *metrics, const char *name);
 /* Calls `fn` with each distinct name that begins with `prefix` and its sum, sorted by name. [main] */

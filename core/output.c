@@ -188,7 +188,7 @@ bool output_again(struct window *window, const churn_record *output)
         return false;
     }
     again->severity = output->severity;
-    again->reserved = OUTPUT_AGAIN;
+    again->reserved = output->reserved | OUTPUT_AGAIN;
     return (output->value.ptr == NULL || keep(window, output->value.ptr, output->value.len, &again->value)) &&
            (output->key.ptr == NULL || keep(window, output->key.ptr, output->key.len, &again->key));
 }
@@ -207,9 +207,9 @@ static void say(struct window *window, struct letter_headers *headers, const cha
     headers->ok = keep(window, value, strlen(value), &header->value) && headers->ok;
 }
 
-#define MOST_HEADERS 7
+#define MOST_HEADERS 8
 
-bool output_dead_letter(struct window *window, const churn_record *record, const char *payload, bool refused,
+bool output_dead_letter(struct window *window, const churn_record *record, const char *payload, const char *sink,
                         bool replayed, const struct reject *reject)
 {
     churn_record *output = window_add_output(window, CHURN_RECORD_DEAD_LETTER, record);
@@ -226,8 +226,9 @@ bool output_dead_letter(struct window *window, const churn_record *record, const
     say(window, &headers, "churn.topic", record->topic);
     say(window, &headers, "churn.partition", partition);
     say(window, &headers, "churn.offset", offset);
-    if (refused) {
+    if (sink != NULL) {
         say(window, &headers, "churn.kind", output_kind_name(record->kind));
+        say(window, &headers, "churn.sink", sink);
     }
     if (replayed) {
         say(window, &headers, "churn.replayed", "true");

@@ -13,13 +13,16 @@ bool output_event(struct window *window, const churn_record *record, const char 
 bool output_alert(struct window *window, const churn_record *record, const struct event_type *type,
                   const churn_event *event, uint32_t severity, struct text *scratch);
 bool output_trigger(struct window *window, const churn_record *record, const churn_event *event, struct text *scratch);
-/* `payload` as above, NULL for a record without value. `refused`: it is an output that a sink did not take, and its
- * kind is said. `replayed`: it had been judged before, and may have been counted then. */
-bool output_dead_letter(struct window *window, const churn_record *record, const char *payload, bool refused,
+/* `payload` as above, NULL for a record without value. `sink`: it is an output that the sink of this name refused, and
+ * that and its kind are said; NULL: it is none. `replayed`: it had been judged before, and may have been counted then.
+ */
+bool output_dead_letter(struct window *window, const churn_record *record, const char *payload, const char *sink,
                         bool replayed, const struct reject *reject);
-/* An output that a sink refused once, as it was. Its `reserved` is OUTPUT_AGAIN, which no sink sees. */
-#define OUTPUT_AGAIN 1
+/* An output that a sink refused once, as it was. Its `reserved` has OUTPUT_AGAIN. */
 bool output_again(struct window *window, const churn_record *output);
+
+/* An output's `reserved`, which no sink sees, has the bits of the sinks that are not given it, and this one. */
+#define OUTPUT_AGAIN (UINT32_C(1) << 31)
 
 /* The severity of an event's alert: the type's, raised or lowered by its rules; NONE stays NONE. */
 uint32_t output_severity(const struct event_type *type, const churn_event *event);

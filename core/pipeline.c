@@ -1,8 +1,10 @@
 #include "pipeline.h"
 
+#include "condition.h"
 #include "decimal.h"
 #include "health.h"
 #include "host.h"
+#include "routing.h"
 #include "suggest.h"
 #include <libgen.h>
 #include <sched.h>
@@ -11,6 +13,7 @@
 
 static const char *const log_formats[] = {"text", "json", NULL};
 static const char *const unknown_policies[] = {"dead_letter", "ignore", NULL};
+static const char *const reject_policies[] = {"dead_letter", "drop", "stop", NULL};
 static const char *const inputs[] = {"auto", "events", "triggers", "alerts", "dead_letters", NULL};
 
 static const churn_option pipeline_options[] = {
@@ -134,6 +137,17 @@ static const churn_option store_options[] = {
          "resurrects a part of them"},
 };
 
+static const churn_option section_options[] = {
+    {.name = "name",
+     .type = CHURN_OPTION_STRING,
+     .offset = offsetof(struct section_settings, name),
+     .help = "what it is called in messages, the summary and dead letters; default: the plugin's name"},
+    {.name = "when",
+     .type = CHURN_OPTION_STRING,
+     .offset = offsetof(struct section_settings, when),
+     .help = "which events concern it: an expression in CEL, such as data.amount >= 100; default: all"},
+};
+
 static const churn_option sink_options[] = {
     {.name = "input",
      .type = CHURN_OPTION_ENUM,
@@ -141,6 +155,47 @@ static const churn_option sink_options[] = {
      .choices = inputs,
      .offset = offsetof(struct sink_settings, input),
      .help = "which records it is given; auto: what it is made for"},
+    {.name = "on_reject",
+     .type = CHURN_OPTION_ENUM,
+     .default_text = "dead_letter",
+     .choices = reject_policies,
+     .offset = offsetof(struct sink_settings, on_reject),
+     .help = "what becomes of a record that it refuses for good: a dead letter, nothing, or the pipeline stops"},
+    {.name = "give_up_after",
+     .type = CHURN_OPTION_DURATION,
+     .default_text = "0s",
+     .min = 0,
+     .max = INT64_MAX,
+     .offset = offsetof(struct sink_settings, give_up_after_ms),
+     .help = "a record that it has not taken or answered for so long is dropped; 0s: never, the source waits"},
+};
+
+static const char *const severities[] = {"none", "info", "warning", "critical", NULL};
+
+struct override_settings {
+    int32_t predict;
+    int32_t alert;
+    const char *predict_when, *alert_when; /* compiled to the type's own */
+};
+
+static const churn_option override_options[] = {
+    {.name = "predict",
+     .type = CHURN_OPTION_BOOL,
+     .offset = offsetof(struct override_settings, predict),
+     .help = "whether events of the type ask for a prediction; default: as the type says"},
+    {.name = "predict_when",
+     .type = CHURN_OPTION_STRING,
+     .offset = offsetof(struct override_settings, predict_when),
+     .help = "which of its events do so: an expression in CEL; default: all"},
+    {.name = "alert",
+     .type = CHURN_OPTION_ENUM,
+     .choices = severities,
+     .offset = offsetof(struct override_settings, alert),
+     .help = "the alert that they raise; default: as the type says"},
+    {.name = "alert_when",
+     .type = CHURN_OPTION_STRING,
+     .offset = offsetof(struct override_settings, alert_when),
+     .help = "which of its events do so: an expression in CEL; default: all"},
 };
 
 static struct option_target plugin_target(const struct section *section, void *self)
@@ -150,30 +205,48 @@ static struct option_target plugin_target(const struct section *section, void *s
         .rows = plugin->options, .count = plugin->option_count, .stride = plugin->option_stride, .base = self};
 }
 
-/* The host's own table for a section, or none. */
-static unsigned host_target(struct pipeline *pipeline, const struct section *section, void *scratch,
-                            struct option_target *ret)
+/* Where the host's own options of a section go. */
+struct host_settings {
+    struct store_settings *store;
+    struct section_settings *section;
+    struct sink_settings *sink;
+};
+
+#define MAX_TARGETS 3 /* of one section: the plugin's table and the host's */
+
+/* The host's own tables for a section; returns how many. */
+static unsigned host_targets(const struct section *section, const struct host_settings *settings,
+                             struct option_target *ret)
 {
-    if (section == &pipeline->store) {
-        *ret = OPTION_TARGET(store_options, scratch != NULL ? scratch : (void *)&pipeline->store_settings);
+    switch (section->loaded->plugin.kind) {
+    case CHURN_KIND_STORE:
+        ret[0] = OPTION_TARGET(store_options, settings->store);
         return 1;
-    }
-    if (section->loaded->plugin.kind == CHURN_KIND_SINK) {
-        *ret = OPTION_TARGET(sink_options, scratch != NULL ? scratch : (void *)(uintptr_t)&section->sink);
+    case CHURN_KIND_SINK:
+        ret[1] = OPTION_TARGET(sink_options, settings->sink);
+        ret[0] = OPTION_TARGET(section_options, settings->section);
+        return 2;
+    case CHURN_KIND_PROCESSOR:
+        ret[0] = OPTION_TARGET(section_options, settings->section);
         return 1;
+    default:
+        return 0;
     }
-    return 0;
 }
 
 static const char *const plugin_key[] = {"plugin", NULL};
 
 bool pipeline_has_option(uint32_t kind, const char *name)
 {
-    const struct option_target store = OPTION_TARGET(store_options, NULL), sink = OPTION_TARGET(sink_options, NULL);
-    const struct option_target *own = kind == CHURN_KIND_STORE ? &store : kind == CHURN_KIND_SINK ? &sink : NULL;
-    for (uint32_t i = 0; own != NULL && i < own->count; i++) {
-        if (strcmp(option_row(own, i)->name, name) == 0) {
-            return true;
+    const struct loaded loaded = {.plugin = {.kind = kind}};
+    const struct section section = {.loaded = &loaded};
+    struct option_target own[MAX_TARGETS];
+    unsigned count = host_targets(&section, &(struct host_settings){0}, own);
+    for (unsigned t = 0; t < count; t++) {
+        for (uint32_t i = 0; i < own[t].count; i++) {
+            if (strcmp(option_row(&own[t], i)->name, name) == 0) {
+                return true;
+            }
         }
     }
     return strcmp(name, plugin_key[0]) == 0;
@@ -182,12 +255,11 @@ bool pipeline_has_option(uint32_t kind, const char *name)
 /* Reads a section's options into `self`. The host's own options of a section are read once, with the section. */
 static bool read_options(struct pipeline *pipeline, const struct section *section, void *self)
 {
-    struct option_target targets[2] = {plugin_target(section, self)};
-    union {
-        struct store_settings store;
-        struct sink_settings sink;
-    } scratch = {{0}};
-    unsigned host = host_target(pipeline, section, &scratch, &targets[1]);
+    struct option_target targets[MAX_TARGETS] = {plugin_target(section, self)};
+    struct store_settings store = {0};
+    struct section_settings settings = {0};
+    struct sink_settings sink = {0};
+    unsigned host = host_targets(section, &(struct host_settings){&store, &settings, &sink}, &targets[1]);
     bool ok =
         options_read(&pipeline->config, section->node, section->node, section->label, targets, 1 + host, plugin_key);
     options_free(&targets[1], host);
@@ -301,12 +373,13 @@ static bool load_section(struct pipeline *pipeline, const struct node *node, uin
  */
 static bool read_host_options(struct pipeline *pipeline, struct section *section)
 {
-    struct option_target targets[2] = {plugin_target(section, NULL)};
+    struct option_target targets[MAX_TARGETS] = {plugin_target(section, NULL)};
+    struct host_settings own = {&pipeline->store_settings, &section->settings, &section->sink};
     void *scratch = calloc(1, section->loaded->plugin.instance_size + 1u);
     bool ok = false;
     if (scratch != NULL) {
+        unsigned host = host_targets(section, &own, &targets[1]);
         targets[0].base = scratch;
-        unsigned host = host_target(pipeline, section, NULL, &targets[1]);
         ok = options_read(&pipeline->config, section->node, section->node, section->label, targets, 1 + host,
                           plugin_key);
         options_free(targets, 1);
@@ -369,6 +442,17 @@ static bool choose_input(struct pipeline *pipeline, struct section *section, boo
     return true;
 }
 
+static bool load_processors(struct pipeline *pipeline)
+{
+    bool ok =
+        load_list(pipeline, "processors", CHURN_KIND_PROCESSOR, &pipeline->processors, &pipeline->processor_count, 0);
+    for (unsigned i = 0; i < pipeline->processor_count; i++) {
+        struct section *section = &pipeline->processors[i];
+        ok = (section->loaded == NULL || read_host_options(pipeline, section)) && ok;
+    }
+    return ok;
+}
+
 static bool load_sinks(struct pipeline *pipeline)
 {
     const struct node *dead = config_get(&pipeline->config.root, "dead_letters");
@@ -386,44 +470,49 @@ static bool load_sinks(struct pipeline *pipeline)
         struct section *sink = &pipeline->sinks[i];
         if (sink->loaded != NULL) {
             ok = read_host_options(pipeline, sink) &&
-                 choose_input(pipeline, sink, pipeline->has_dead_letters && i + 1 == pipeline->sink_count) && ok;
+                 choose_input(pipeline, sink, pipeline_is_dead_letters(pipeline, sink)) && ok;
         }
     }
     return ok;
 }
 
+static struct event_type *find_type(struct pipeline *pipeline, const struct node *key)
+{
+    struct suggest suggest = {.typed = key->text};
+    int32_t id = name_index_find(&pipeline->catalog.type_names, key->text, strlen(key->text));
+    char hint[96];
+    if (id >= 0) {
+        return &pipeline->catalog.types[id];
+    }
+    for (uint32_t i = 0; i < pipeline->catalog.type_count; i++) {
+        suggest_offer(&suggest, pipeline->catalog.types[i].name.ptr);
+    }
+    config_error(&pipeline->config, key, "events: override: no event type '%s' is loaded%s", key->text,
+                 suggest_text(&suggest, hint, sizeof hint));
+    return NULL;
+}
+
 static bool set_override(struct pipeline *pipeline, const struct node *key, const struct node *value)
 {
-    static const char *const severities[] = {"none", "info", "warning", "critical", NULL};
-    struct {
-        int32_t predict, alert;
-    } given;
-    const churn_option rows[] = {
-        {.name = "predict", .type = CHURN_OPTION_BOOL, .offset = 0, .help = ""},
-        {.name = "alert", .type = CHURN_OPTION_ENUM, .choices = severities, .offset = sizeof(int32_t), .help = ""},
-    };
-    struct suggest suggest = {.typed = key->text};
-    struct option_target target = OPTION_TARGET(rows, &given);
-    int32_t id = name_index_find(&pipeline->catalog.type_names, key->text, strlen(key->text));
-    char hint[96], section[160];
-    if (id < 0) {
-        for (uint32_t i = 0; i < pipeline->catalog.type_count; i++) {
-            suggest_offer(&suggest, pipeline->catalog.types[i].name.ptr);
-        }
-        config_error(&pipeline->config, key, "events: override: no event type '%s' is loaded%s", key->text,
-                     suggest_text(&suggest, hint, sizeof hint));
+    struct event_type *type = find_type(pipeline, key);
+    struct override_settings given = {0};
+    struct option_target target = OPTION_TARGET(override_options, &given);
+    char section[160];
+    bool ok;
+    if (type == NULL) {
         return false;
     }
-    struct event_type *type = &pipeline->catalog.types[id];
     given.predict = type->predicts;
     given.alert = (int32_t)type->severity;
     (void)snprintf(section, sizeof section, "events: override: %s", key->text);
-    if (!options_read(&pipeline->config, value, value, section, &target, 1, NULL)) {
+    ok = options_read(&pipeline->config, value, value, section, &target, 1, NULL);
+    options_free(&target, 1);
+    if (!ok) {
         return false;
     }
     type->predicts = given.predict != 0;
     type->severity = (uint32_t)given.alert;
-    return true;
+    return routing_override(pipeline, value, section, type);
 }
 
 static bool load_events(struct pipeline *pipeline)
@@ -439,6 +528,7 @@ static bool load_events(struct pipeline *pipeline)
         config_error(&pipeline->config, node, "%s", message);
         return false;
     }
+    pipeline->has_types = true;
     if (overrides != NULL && overrides->kind != NODE_MAP && !(overrides->kind == NODE_SCALAR && overrides->null)) {
         config_error(&pipeline->config, overrides,
                      "events: override: event types belong here, as in 'login: {predict: true}'");
@@ -523,7 +613,8 @@ static bool check_whole(struct pipeline *pipeline)
     bool store = pipeline->store.loaded != NULL;
     uint32_t needs_decoding = CHURN_RECORD_TRIGGER | CHURN_RECORD_ALERT;
     bool ok = true;
-    pipeline->decodes = store || pipeline->processor_count > 0 || (pipeline->outputs & needs_decoding) != 0;
+    pipeline->decodes =
+        store || pipeline->processor_count > 0 || pipeline->routed || (pipeline->outputs & needs_decoding) != 0;
     if (pipeline->decodes && !pipeline->has_dead_letters && !pipeline->profiles_only) {
         config_error(&pipeline->config, NULL,
                      "a section 'dead_letters:' is required, for events that break a rule "
@@ -635,17 +726,26 @@ bool pipeline_load_edited(struct pipeline *pipeline, const char *file, struct lo
     ok = load_settings(pipeline);
     ok = load_events(pipeline) && ok;
     ok = load_source(pipeline) && ok;
-    ok =
-        load_list(pipeline, "processors", CHURN_KIND_PROCESSOR, &pipeline->processors, &pipeline->processor_count, 0) &&
-        ok;
+    ok = load_processors(pipeline) && ok;
     ok = load_store(pipeline) && ok;
     ok = (pipeline->profiles_only || load_sinks(pipeline)) && ok;
+    ok = routing_load(pipeline) && ok;
     ok = check_whole(pipeline) && ok;
     if (pipeline->store.loaded != NULL && !pipeline->store.bad) {
         pipeline->store_instance = instance_new(pipeline, &pipeline->store, 0);
         ok = pipeline->store_instance != NULL && ok;
     }
     return check_instances(pipeline) && ok;
+}
+
+static void free_sections(struct section *sections, unsigned count)
+{
+    for (unsigned i = 0; i < count; i++) {
+        struct option_target target = OPTION_TARGET(section_options, &sections[i].settings);
+        options_free(&target, 1);
+        condition_free(sections[i].when);
+    }
+    free(sections);
 }
 
 void pipeline_free(struct pipeline *pipeline)
@@ -657,8 +757,8 @@ void pipeline_free(struct pipeline *pipeline)
                                       OPTION_TARGET(store_options, &pipeline->store_settings)};
     instance_free(pipeline->store_instance);
     options_free(targets, sizeof targets / sizeof targets[0]);
-    free(pipeline->processors);
-    free(pipeline->sinks);
+    free_sections(pipeline->processors, pipeline->processor_count);
+    free_sections(pipeline->sinks, pipeline->sink_count);
     catalog_free(&pipeline->catalog);
     config_free(&pipeline->config);
     metrics_free(pipeline->metrics);

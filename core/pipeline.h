@@ -15,6 +15,8 @@
 
 #define PIPELINE_MAX_WORKERS JOURNAL_WORKERS
 #define PIPELINE_KEY_PREFIX "profile:"
+#define PIPELINE_MAX_NAME 32        /* of a section */
+#define PIPELINE_MAX_SINKS 31       /* beside the dead letters': a bit for each, and OUTPUT_AGAIN */
 #define PIPELINE_OWN_KEYS "churnd:" /* what the keys of the engine's own records in a store begin with */
 #define PIPELINE_MAX_KEY_PREFIX 255 /* with a customer_id of 128 bytes it fits every store and HOST_KEY_SIZE */
 
@@ -53,8 +55,19 @@ struct health_settings {
     const char *listen; /* NULL: not asked for */
 };
 
+/* Of a processor or sink. */
+struct section_settings {
+    const char *name; /* NULL: choose one */
+    const char *when; /* compiled to the section's own `when` */
+};
+
+/* What becomes of a record that a sink refuses. */
+enum reject_policy { ON_REJECT_DEAD_LETTER, ON_REJECT_DROP, ON_REJECT_STOP };
+
 struct sink_settings {
-    int32_t input; /* index: auto, events, triggers, alerts, dead_letters */
+    int32_t input;            /* index: auto, events, triggers, alerts, dead_letters */
+    int32_t on_reject;        /* enum reject_policy */
+    int64_t give_up_after_ms; /* 0: never */
 };
 
 enum replay_from { REPLAY_OFF, REPLAY_FROM_BEGINNING, REPLAY_FROM_OFFSET, REPLAY_FROM_TIME };
@@ -66,6 +79,7 @@ struct replay {
     bool outputs;  /* what was sent before is sent again */
 };
 
+struct condition;
 struct pipeline;
 struct redrive;
 
@@ -73,8 +87,12 @@ struct redrive;
 struct section {
     const struct loaded *loaded;
     const struct node *node;
-    const char *label;         /* for messages: the plugin's name */
-    uint32_t input;            /* a sink's: CHURN_RECORD_… */
+    const char *label;                    /* what it is called: unique among processors and sinks */
+    char numbered[PIPELINE_MAX_NAME + 1]; /* where the file does not say and the plugin has several */
+    struct section_settings settings;     /* a processor's or sink's */
+    struct condition *when;               /* a processor's or sink's; NULL: all */
+    uint32_t input;                       /* a sink's: CHURN_RECORD_… */
+    uint32_t bit;              /* a sink's, but for dead letters: in a record's `reserved`, it is not given it */
     struct sink_settings sink; /* a sink's */
     bool bad;                  /* its options were refused */
     unsigned journal_number;   /* a processor's or sink's, once the pipeline runs */
@@ -107,6 +125,8 @@ struct pipeline {
     struct section *sinks; /* the dead letters' sink is the last one, where there is one */
     unsigned sink_count;
     bool has_dead_letters;
+    bool has_types;   /* the catalog could be built */
+    bool routed;      /* some sink has a condition */
     uint32_t outputs; /* which kinds of records some sink takes */
     bool decodes;     /* events are decoded; otherwise records pass through as they are */
     bool until_end;
@@ -136,6 +156,12 @@ void instance_free(struct instance *instance);
 
 /* Whether `name` is an option of the host's own in the sections of a kind. */
 bool pipeline_has_option(uint32_t kind, const char *name);
+
+/* Whether it is the section `dead_letters:`. */
+static inline bool pipeline_is_dead_letters(const struct pipeline *pipeline, const struct section *section)
+{
+    return pipeline->has_dead_letters && section == &pipeline->sinks[pipeline->sink_count - 1];
+}
 
 static inline const churn_source_ops *source_ops(const struct section *section)
 {

@@ -236,17 +236,17 @@ static bool writes_stdout(const struct pipeline *pipeline)
     return false;
 }
 
-static unsigned name_plugin(struct journal *journal, const char *role, const struct loaded *loaded)
+/* `name`: the section's, or the event type's. */
+static unsigned name_plugin(struct journal *journal, const char *role, const char *name, const struct loaded *loaded)
 {
     char what[JOURNAL_PLUGIN_SIZE];
-    (void)snprintf(what, sizeof what, "%s %s", role, loaded->plugin.name);
+    (void)snprintf(what, sizeof what, "%s %s", role, name);
     return journal_add_plugin(journal, what, loaded->path);
 }
 
 /* The journal with all plugins that are called for single events. */
 static bool open_journal(struct pipeline *pipeline, struct log *log)
 {
-    unsigned dead_letters = pipeline->has_dead_letters ? pipeline->sink_count - 1 : pipeline->sink_count;
     struct journal *journal = pipeline->journal =
         journal_new(log, (unsigned)pipeline->settings.workers, (unsigned)pipeline->settings.crash_limit);
     if (journal == NULL) {
@@ -254,11 +254,14 @@ static bool open_journal(struct pipeline *pipeline, struct log *log)
         return false;
     }
     for (unsigned i = 0; i < pipeline->processor_count; i++) {
-        pipeline->processors[i].journal_number = name_plugin(journal, "processor", pipeline->processors[i].loaded);
+        struct section *section = &pipeline->processors[i];
+        section->journal_number = name_plugin(journal, "processor", section->label, section->loaded);
     }
     for (unsigned i = 0; i < pipeline->sink_count; i++) {
-        pipeline->sinks[i].journal_number =
-            name_plugin(journal, i < dead_letters ? "sink" : "dead letters sink", pipeline->sinks[i].loaded);
+        struct section *section = &pipeline->sinks[i];
+        section->journal_number =
+            name_plugin(journal, pipeline_is_dead_letters(pipeline, section) ? "dead letters sink" : "sink",
+                        section->label, section->loaded);
     }
     for (unsigned i = 0; i < pipeline->catalog.type_count; i++) {
         struct event_type *type = &pipeline->catalog.types[i];
@@ -266,7 +269,7 @@ static bool open_journal(struct pipeline *pipeline, struct log *log)
         const struct loaded *loaded = type->table.apply != NULL ? loader_get(pipeline->loader, CHURN_KIND_EVENT,
                                                                              type->name.ptr, message, sizeof message)
                                                                 : NULL;
-        type->journal_number = loaded != NULL ? name_plugin(journal, "event type", loaded) : 0;
+        type->journal_number = loaded != NULL ? name_plugin(journal, "event type", type->name.ptr, loaded) : 0;
     }
     journal_open(journal, pipeline->settings.state_dir, pipeline->settings.name);
     return true;

@@ -106,6 +106,38 @@ static void print_redrive(FILE *out, struct metrics *metrics)
     (void)fputc('\n', out);
 }
 
+static unsigned sinks_of(const struct pipeline *pipeline, uint32_t kind)
+{
+    unsigned count = 0;
+    for (unsigned i = 0; i < pipeline->sink_count; i++) {
+        count += pipeline->sinks[i].input == kind;
+    }
+    return count;
+}
+
+/* One of several sinks of a kind, or one that did not take everything. */
+static void print_sink(FILE *out, const struct pipeline *pipeline, const struct section *sink)
+{
+    static const char *const parts[][2] = {{"dropped", "dropped"}, {"given_up", "given up"}};
+    struct line line = {.out = out};
+    char number[NUMBER_SIZE];
+    int64_t sums[2];
+    int name_width;
+    for (unsigned i = 0; i < 2; i++) {
+        sums[i] = metrics_sink_sum(pipeline->metrics, sink->label, parts[i][0]);
+    }
+    if (sums[0] == 0 && sums[1] == 0 && sinks_of(pipeline, sink->input) < 2) {
+        return;
+    }
+    name_width = (int)strlen(sink->label);
+    (void)fprintf(out, "  sink %s %*s", sink->label, name_width < 21 ? 21 - name_width : 0,
+                  grouped(metrics_sink_sum(pipeline->metrics, sink->label, "sent"), number));
+    for (unsigned i = 0; i < 2; i++) {
+        print_part(&line, parts[i][1], sums[i]);
+    }
+    (void)fputc('\n', out);
+}
+
 void summary_print(FILE *out, struct pipeline *pipeline, double seconds)
 {
     struct metrics *metrics = pipeline->metrics;
@@ -132,10 +164,16 @@ void summary_print(FILE *out, struct pipeline *pipeline, double seconds)
         print_row(out, metrics, "predictions", metrics_sum(metrics, "predictions_answered"), "predictions_");
     }
     if ((pipeline->outputs & CHURN_RECORD_ALERT) != 0) {
-        print_row(out, metrics, "alerts", metrics_sum(metrics, "alerts"), "alerts_");
+        bool one = sinks_of(pipeline, CHURN_RECORD_ALERT) == 1; /* or the parts would count an alert for each */
+        print_row(out, metrics, "alerts", metrics_sum(metrics, "alerts"), one ? "alerts_" : "");
     }
     if ((pipeline->outputs & CHURN_RECORD_EVENT) != 0) {
         print_row(out, metrics, "records sent", metrics_sum(metrics, "records_sent"), "");
+    }
+    for (unsigned i = 0; i < pipeline->sink_count; i++) {
+        if (pipeline->sinks[i].input != CHURN_RECORD_DEAD_LETTER) {
+            print_sink(out, pipeline, &pipeline->sinks[i]);
+        }
     }
     (void)fflush(out);
 }

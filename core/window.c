@@ -22,8 +22,8 @@ static bool grow(void *array_pointer, uint32_t *room, uint32_t count, size_t ele
 bool window_init(struct window *window, struct arena_pool *pool, uint32_t sink_count)
 {
     *window = (struct window){.arena = {.pool = pool}};
-    window->cursors = calloc(sink_count + 1, sizeof *window->cursors);
-    return window->cursors != NULL;
+    window->sinks = calloc(sink_count + 1, sizeof *window->sinks);
+    return window->sinks != NULL;
 }
 
 void window_free(struct window *window)
@@ -33,7 +33,7 @@ void window_free(struct window *window)
     free(window->deltas);
     free(window->outputs);
     free(window->positions);
-    free(window->cursors);
+    free(window->sinks);
     *window = (struct window){0};
 }
 
@@ -44,8 +44,7 @@ void window_reset(struct window *window, uint32_t sink_count)
     window->has_letters = window->announced = false;
     window->event_count = window->delta_count = window->output_count = window->position_count = 0;
     window->record_count = window->stored = 0;
-    window->unanswered = 0;
-    memset(window->cursors, 0, sink_count * sizeof *window->cursors);
+    memset(window->sinks, 0, sink_count * sizeof *window->sinks);
 }
 
 bool window_note_position(struct window *window, uint32_t source, int64_t offset)

@@ -61,6 +61,13 @@ struct window_position {
     int64_t next;
 };
 
+/* How far a sink is with the outputs of a window. */
+struct window_sink {
+    uint32_t cursor;     /* outputs offered to it so far */
+    uint32_t unanswered; /* of these, taken and not answered; 0 once they were given up, so that no answer counts */
+    int64_t since_ms;    /* first looked at, where the sink is not waited for for ever; 0: not yet */
+};
+
 enum window_state {
     WINDOW_FREE,
     WINDOW_FILLING,
@@ -85,8 +92,7 @@ struct window {
     uint32_t position_count, position_room;
     uint32_t record_count; /* taken from the source */
     uint32_t stored;       /* deltas in state DELTA_STORED */
-    uint32_t *cursors;     /* per sink: outputs offered so far */
-    uint64_t unanswered;   /* outputs that sinks have taken and not answered */
+    struct window_sink *sinks;
     int64_t opened_ms;
 };
 

@@ -544,6 +544,20 @@ static void make_counters(struct worker *worker)
     }
 }
 
+static bool make_sink_states(struct worker *worker)
+{
+    const struct pipeline *pipeline = worker->pipeline;
+    worker->sink_states = calloc(pipeline->sink_count + 1u, sizeof *worker->sink_states);
+    for (unsigned i = 0; worker->sink_states != NULL && i < pipeline->sink_count; i++) {
+        struct sink_state *state = &worker->sink_states[i];
+        const char *name = pipeline->sinks[i].label;
+        state->sent = metrics_sink_counter(pipeline->metrics, worker, name, "sent");
+        state->dropped = metrics_sink_counter(pipeline->metrics, worker, name, "dropped");
+        state->given_up = metrics_sink_counter(pipeline->metrics, worker, name, "given_up");
+    }
+    return worker->sink_states != NULL;
+}
+
 static bool make_instances(struct worker *worker)
 {
     struct pipeline *pipeline = worker->pipeline;
@@ -597,7 +611,7 @@ struct worker *worker_new(struct pipeline *pipeline, unsigned number)
     worker->number = number;
     journal_sit(pipeline->journal, number, &worker->seat);
     make_counters(worker);
-    if (!make_working_space(worker) || !make_instances(worker)) {
+    if (!make_working_space(worker) || !make_sink_states(worker) || !make_instances(worker)) {
         worker_free(worker);
         return NULL;
     }
@@ -669,6 +683,7 @@ void worker_free(struct worker *worker)
     profile_text_free(&worker->rendered);
     text_free(&worker->scratch);
     progress_free(&worker->progress);
+    free(worker->sink_states);
     free(worker->records);
     free(worker);
 }

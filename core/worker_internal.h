@@ -37,6 +37,16 @@ struct worker_counters {
     churn_counter *reasons[REJECT_REASON_COUNT];
 };
 
+/* What a worker knows of one of its sinks. */
+struct sink_state {
+    churn_counter *sent;     /* records that it has taken for good */
+    churn_counter *dropped;  /* … refused, where the pipeline says that they are dropped */
+    churn_counter *given_up; /* … not taken or answered in time */
+    int64_t warn_ms;         /* not before: the next warning of either */
+    int64_t lost;            /* dropped or given up since the last warning */
+    bool out;                /* it was given up on, and has answered nothing since */
+};
+
 struct worker {
     struct pipeline *pipeline;
     unsigned number;
@@ -54,6 +64,7 @@ struct worker {
     struct instance *source;
     struct instance **processors;
     struct instance **sinks;
+    struct sink_state *sink_states;
     bool source_started;
     unsigned processors_started, sinks_started;
 
@@ -124,8 +135,8 @@ bool intake_take(struct worker *worker, const churn_record *records, uint32_t co
 /* fold_event, with a callback's call in the journal. CHURN_REJECT: with *reject. */
 int32_t intake_fold(struct worker *worker, const struct event_type *type, const churn_event *event, uint32_t source,
                     struct fields *into, struct arena *arena, struct reject *reject);
-/* A dead letter for an output that a sink refused or must not be given. */
-bool intake_refused(struct worker *worker, struct window *window, const churn_record *output,
+/* A dead letter for an output that the sink of this name refused or must not be given. */
+bool intake_refused(struct worker *worker, struct window *window, const churn_record *output, const char *sink,
                     const struct reject *reject);
 /* What is said about an event that `plugin` must not be given. */
 void intake_poison(const struct worker *worker, unsigned plugin, const char *topic, int32_t partition, int64_t offset,

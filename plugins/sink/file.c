@@ -134,6 +134,7 @@ static void add_envelope(struct text_buffer *text, const churn_record *record)
 {
     const churn_header *reason = find_header(record, "churn.reason"), *detail = find_header(record, "churn.detail");
     const churn_header *topic = find_header(record, "churn.topic"), *kind = find_header(record, "churn.kind");
+    const churn_header *sink = find_header(record, "churn.sink");
     churn_str own_topic = {.ptr = record->topic, .len = record->topic != NULL ? (uint32_t)strlen(record->topic) : 0};
     text_puts(text, "{");
     if (text->failed) {
@@ -147,6 +148,9 @@ static void add_envelope(struct text_buffer *text, const churn_record *record)
     }
     if (kind != NULL) {
         add_member(text, "kind", kind->value);
+    }
+    if (sink != NULL) {
+        add_member(text, "sink", sink->value);
     }
     if (find_header(record, "churn.replayed") != NULL) {
         add_name(text, "replayed", "");

@@ -41,10 +41,10 @@ static void test_headers(void)
     CU_ASSERT(str_equals(letter.topic, "t") && letter.partition == 3 && letter.offset == 77 && letter.kind == 0);
     CU_ASSERT(str_equals(letter.reason, "empty") && str_equals(letter.detail, "d"));
     CU_ASSERT(str_equals(letter.key, "k") && str_equals(letter.value, "v"));
-    CU_ASSERT(
-        read_headers((const char *const[]){"churn.reason", "rejected_by_sink", "churn.topic", "t", "churn.partition",
-                                           "0", "churn.offset", "0", "churn.kind", "trigger", NULL}));
-    CU_ASSERT(letter.kind == CHURN_RECORD_TRIGGER && !letter.replayed);
+    CU_ASSERT(read_headers((const char *const[]){"churn.reason", "rejected_by_sink", "churn.topic", "t",
+                                                 "churn.partition", "0", "churn.offset", "0", "churn.kind", "trigger",
+                                                 "churn.sink", "a", NULL}));
+    CU_ASSERT(letter.kind == CHURN_RECORD_TRIGGER && !letter.replayed && str_equals(letter.sink, "a"));
     CU_ASSERT(read_headers((const char *const[]){"churn.reason", "empty", "churn.topic", "t", "churn.partition", "0",
                                                  "churn.offset", "0", "churn.replayed", "true", NULL}));
     CU_ASSERT(letter.replayed);

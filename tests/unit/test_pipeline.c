@@ -276,6 +276,128 @@ static void test_overrides_that_are_wrong(void)
     check_taken(SOURCE STORE DEAD "events: {override: }\n");
 }
 
+/* ---- routing ---- */
+
+static void check_names(const char *yaml, const char *expected)
+{
+    char names[512] = "";
+    load(yaml);
+    check(loaded, "%s: %s", yaml, said);
+    for (unsigned i = 0; loaded && i < pipeline.processor_count + pipeline.sink_count; i++) {
+        const struct section *section =
+            i < pipeline.processor_count ? &pipeline.processors[i] : &pipeline.sinks[i - pipeline.processor_count];
+        size_t used = strlen(names);
+        (void)snprintf(names + used, sizeof names - used, "%s%s", i > 0 ? " " : "", section->label);
+    }
+    check_text(names, expected, yaml);
+    close_pipeline();
+}
+
+static void test_names(void)
+{
+    check_names(SOURCE DEAD "sinks: [{plugin: alert}]\n", "alert file");
+    check_names(SOURCE DEAD "sinks: [{plugin: alert}, {plugin: alert}, {plugin: file, path: /x}]\n",
+                "alert alert-2 file dead_letters");
+    check_names(SOURCE DEAD "sinks: [{plugin: alert, name: pager}, {plugin: alert}]\n"
+                            "processors: [{plugin: filter}, {plugin: filter, name: odd-ones}, {plugin: filter}]\n",
+                "filter odd-ones filter-2 pager alert file");
+    check_names(SOURCE DEAD "sinks: [{plugin: alert}, {plugin: alert}, {plugin: alert, name: alert-2}]\n",
+                "alert alert-3 alert-2 file");
+    check_names(SOURCE "dead_letters: {plugin: file, path: /x, name: lost}\nsinks: [{plugin: file, path: /y}]\n"
+                       "processors: [{plugin: filter, name: file}]\n",
+                "file file-2 lost");
+    check_refused(SOURCE DEAD "sinks: [{plugin: alert, name: a}, {plugin: alert, name: a}]\n",
+                  "FILE:3:57: alert: name: 'a' is the name of the section in line 3 already\n");
+    check_refused(SOURCE DEAD "sinks: [{plugin: alert, name: a}]\nprocessors: [{plugin: filter, name: a}]\n",
+                  "FILE:3:31: alert: name: 'a' is the name of the section in line 4 already\n");
+    check_refused(SOURCE DEAD "sinks: [{plugin: alert, name: 'a b'}]\n",
+                  "FILE:3:31: alert: name: must be 1 to 32 letters, digits, '_' or '-'\n");
+    check_refused(SOURCE DEAD "sinks: [{plugin: alert, name: ''}]\n",
+                  "FILE:3:31: alert: name: must be 1 to 32 letters, digits, '_' or '-'\n");
+    check_refused_with("source: {plugin: generate, name: a}\n" SINK, "FILE:1:28: generate: unknown option 'name'");
+}
+
+static void test_conditions(void)
+{
+    load(SOURCE DEAD
+         "sinks: [{plugin: file, path: /x, when: data.amount > 5}, {plugin: alert, when: severity == 'info'},"
+         " {plugin: file, path: /y}]\nprocessors: [{plugin: filter, when: \"!has(data.amount)\"}]\n");
+    check(loaded, "%s", said);
+    CU_ASSERT_FATAL(loaded);
+    CU_ASSERT(pipeline.routed && pipeline.sinks[0].when != NULL && pipeline.sinks[1].when != NULL &&
+              pipeline.sinks[2].when == NULL && pipeline.processors[0].when != NULL);
+    CU_ASSERT(pipeline.sinks[0].bit == 1 && pipeline.sinks[1].bit == 2 && pipeline.sinks[2].bit == 4 &&
+              pipeline.sinks[3].bit == 0);
+    CU_ASSERT(pipeline.sinks[0].sink.on_reject == ON_REJECT_DEAD_LETTER &&
+              pipeline.sinks[0].sink.give_up_after_ms == 0);
+    close_pipeline();
+    load(SOURCE DEAD SINK);
+    CU_ASSERT(loaded && !pipeline.routed && !pipeline.decodes);
+    close_pipeline();
+    load(SOURCE DEAD "sinks: [{plugin: file, path: /x, when: 'true'}]\n"); /* what passes records on must look now */
+    CU_ASSERT(loaded && pipeline.routed && pipeline.decodes);
+    close_pipeline();
+    check_refused(
+        SOURCE "sinks: [{plugin: file, path: /x, when: 'true'}]\n",
+        "FILE: a section 'dead_letters:' is required, for events that break a rule (plugin: file or kafka)\n");
+    check_taken(SOURCE DEAD "sinks: [{plugin: alert, on_reject: drop, give_up_after: 5s}]\n");
+    check_taken(SOURCE DEAD "events: {override: {login: {predict: true, predict_when: has(data.device), alert: info,"
+                            " alert_when: severity == 'info'}}}\nsinks: [{plugin: alert}]\n");
+}
+
+static void test_conditions_that_are_wrong(void)
+{
+    check_refused(SOURCE DEAD "sinks:\n- plugin: alert\n  name: pager\n  when: data.amont > 5\n",
+                  "FILE:6:9: pager: when: no loaded event type has no field 'amont' (did you mean 'amount'?), "
+                  "at 'data.amont > 5'\n");
+    check_refused(SOURCE DEAD "sinks:\n- plugin: alert\n  when: !has(data.amount)\n",
+                  "FILE:5:9: alert: when: an expression belongs here, in quotes if it begins with '!'\n");
+    check_refused(SOURCE DEAD "sinks: [{plugin: alert, when: }]\n",
+                  "FILE:3:31: alert: when: an expression belongs here, in quotes if it begins with '!'\n");
+    check_refused(SOURCE DEAD "sinks: [{plugin: alert, when: [a]}]\n", "FILE:3:31: alert: when: a text belongs here\n");
+    check_refused(SOURCE DEAD "sinks: [{plugin: file, path: /x, when: severity == 'info'}]\n",
+                  "FILE:3:40: file: when: only alerts have a severity, at 'severity == 'info''\n");
+    check_refused(SOURCE DEAD SINK "processors: [{plugin: filter, when: 5}]\n",
+                  "FILE:4:37: filter: when: the whole must be true or false; it is a number, at '5'\n");
+    CU_ASSERT_EQUAL(setenv("ROUTING_TEST", "sesame", 1), 0);
+    check_refused(SOURCE DEAD "sinks:\n- plugin: alert\n  when: customer_id == ${ROUTING_TEST}\n",
+                  "FILE:5:9: alert: when: with its variables replaced, this is no expression\n");
+    check_taken(SOURCE DEAD "sinks:\n- plugin: alert\n  when: customer_id == '${ROUTING_TEST}'\n");
+    check_refused(SOURCE DEAD STORE "events: {override: {login: {predict_when: 'true'}}}\n",
+                  "FILE:4:43: events: override: login: predict_when: this type asks for no prediction; add "
+                  "'predict: true'\n");
+    check_refused(SOURCE DEAD STORE "events: {override: {refund_requested: {alert: none, alert_when: 'true'}}}\n",
+                  "FILE:4:65: events: override: refund_requested: alert_when: this type raises no alert; add "
+                  "'alert: info', 'warning' or 'critical'\n");
+    check_refused(SOURCE DEAD STORE "events: {override: {order_placed: {predict_when: data.amount > 5}}}\n",
+                  "FILE:4:50: events: override: order_placed: predict_when: order_placed has no field 'amount', "
+                  "at 'data.amount > 5'\n");
+    check_refused(SOURCE DEAD STORE "events: {override: {order_placed: {predict_when: [a]}}}\n",
+                  "FILE:4:50: events: override: order_placed: predict_when: a text belongs here\n");
+}
+
+static void test_policies_that_are_wrong(void)
+{
+    char yaml[4096] = SOURCE DEAD "sinks:\n";
+    check_refused(SOURCE STORE
+                  "dead_letters: {plugin: file, path: /x, when: 'true', on_reject: drop, give_up_after: 1s}\n",
+                  "FILE:3:46: file: when: not for dead letters: each of them must be kept\n"
+                  "FILE:3:65: file: on_reject: not for dead letters: each of them must be kept\n"
+                  "FILE:3:86: file: give_up_after: not for dead letters: each of them must be kept\n");
+    check_refused(SOURCE STORE DEAD "sinks: [{plugin: file, path: /x, input: dead_letters, on_reject: stop}]\n",
+                  "FILE:4:66: file: on_reject: not for dead letters: each of them must be kept\n");
+    check_refused_with(SOURCE DEAD "sinks: [{plugin: alert, on_reject: ignore}]\n",
+                       "alert: on_reject: 'ignore' is not one of dead_letter, drop, stop");
+    check_refused_with(SOURCE DEAD "sinks: [{plugin: alert, give_up_after: 5}]\n",
+                       "alert: give_up_after: 5 is not a duration");
+    for (unsigned i = 0; i < 31; i++) {
+        (void)strcat(yaml, "- {plugin: alert}\n");
+    }
+    check_taken(yaml);
+    (void)strcat(yaml, "- {plugin: alert}\n");
+    check_refused(yaml, "FILE:4:1: sinks: at most 31 are possible\n");
+}
+
 static void test_types_to_load(void)
 {
     load(SOURCE STORE DEAD "events: {types: [login, order_placed]}\n");
@@ -423,6 +545,10 @@ int main(void)
         TEST(test_a_source_for_one_worker),
         TEST(test_overrides),
         TEST(test_overrides_that_are_wrong),
+        TEST(test_names),
+        TEST(test_conditions),
+        TEST(test_conditions_that_are_wrong),
+        TEST(test_policies_that_are_wrong),
         TEST(test_types_to_load),
         TEST(test_plugins_check_their_options),
         TEST(test_what_needs_a_store),

@@ -178,16 +178,16 @@ static void test_reset(void)
     CU_ASSERT(window_note_position(&window, 1, 1) && window_add_event(&window, delta, "", 0, 1, 1, NOT_LATE));
     CU_ASSERT_PTR_NOT_NULL(window_add_output(&window, CHURN_RECORD_EVENT, &from));
     window.state = WINDOW_EMITTING;
-    window.stored = window.cursors[0] = window.cursors[1] = 1;
-    window.unanswered = 1;
+    window.stored = window.sinks[0].cursor = window.sinks[1].cursor = 1;
+    window.sinks[1].unanswered = 1;
     CU_ASSERT(window.arena.bytes > 0);
     c->filling = NULL;
     window_reset(&window, 2);
     CU_ASSERT_EQUAL(window.state, WINDOW_FREE);
     CU_ASSERT(window.event_count == 0 && window.delta_count == 0 && window.output_count == 0 &&
               window.position_count == 0);
-    CU_ASSERT(window.record_count == 0 && window.stored == 0 && window.unanswered == 0 && window.arena.bytes == 0);
-    CU_ASSERT(window.cursors[0] == 0 && window.cursors[1] == 0);
+    CU_ASSERT(window.record_count == 0 && window.stored == 0 && window.arena.bytes == 0);
+    CU_ASSERT(window.sinks[0].cursor == 0 && window.sinks[1].cursor == 0 && window.sinks[1].unanswered == 0);
     close_window();
 }
 

@@ -18,8 +18,8 @@ enum {
     CHURN_RECORD_ALERT = 4,      /**< key: customer_id, value: the alert's JSON object */
     CHURN_RECORD_DEAD_LETTER = 8 /**< key and value as received (value.ptr NULL: a tombstone); headers: churn.reason,
                                       churn.detail, churn.topic, churn.partition, churn.offset, as text; and churn.kind
-                                      (event, trigger, alert) where it is a record that a sink refused,
-                                      churn.replayed (true) where the record had been read once before */
+                                      (event, trigger, alert) and churn.sink (its name) where it is a record that a
+                                      sink refused, churn.replayed (true) where the record had been read once before */
 };
 
 /** A named piece of metadata that travels beside the value, as a Kafka header does. */
