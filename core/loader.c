@@ -344,6 +344,18 @@ const struct loaded *loader_get(struct loader *loader, uint32_t kind, const char
     return NULL;
 }
 
+const struct loaded *loader_open(struct loader *loader, const char *path, char *message, size_t size)
+{
+    const char *slash = strrchr(path, '/'), *file = slash != NULL ? slash + 1 : path;
+    char name[NAME_SIZE], here[PATH_MAX];
+    if (!plugin_name(file, name)) {
+        (void)refuse(message, size, "%s: a plugin's file is named NAME.so", path);
+        return NULL;
+    }
+    (void)snprintf(here, sizeof here, "%s%s", slash != NULL ? "" : "./", path); /* dlopen looks elsewhere without '/' */
+    return open_plugin(loader, here, name, message, size);
+}
+
 static bool is_path_loaded(const struct loader *loader, const char *path)
 {
     for (unsigned i = 0; i < loader->plugin_count; i++) {
