@@ -148,7 +148,7 @@ void churn_test_free(churn_test *t)
 
 const char *churn_test_message(const churn_test *t)
 {
-    return t->message.failed ? "out of memory" : t->message.bytes;
+    return t == NULL || t->message.failed ? "out of memory" : t->message.bytes;
 }
 
 /* --- Loading --- */

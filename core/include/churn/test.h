@@ -6,9 +6,9 @@
  * This header is not part of the plugin ABI: no plugin includes it.
  *
  *     churn_test *t = churn_test_new();
- *     assert(churn_test_load(t, "./gift_card_redeemed.so") == CHURN_OK);
- *     assert(churn_test_event(t, "anna", "gift_card_redeemed", "{'card_id': 'A-1', 'amount': 10.25}") == CHURN_OK);
- *     assert(churn_test_expect_profile(t, "anna", "{'gift_card_redeemed_amount': 10.25}") == CHURN_OK);
+ *     CHURN_TEST_CHECK(t, churn_test_load(t, "./gift_card_redeemed.so") == CHURN_OK);
+ *     CHURN_TEST_CHECK(t, churn_test_event(t, "anna", "gift_card_redeemed", "{'amount': 10.25}") == CHURN_OK);
+ *     CHURN_TEST_CHECK(t, churn_test_expect_profile(t, "anna", "{'gift_card_redeemed_amount': 10.25}") == CHURN_OK);
  *     churn_test_free(t);
  *
  * - A call that does not answer CHURN_OK leaves its reason in churn_test_message().
@@ -21,6 +21,7 @@
 
 #include <churn/record.h>
 #include <churn/result.h>
+#include <stdlib.h>
 
 #ifdef __cplusplus
 extern "C" {
@@ -42,6 +43,15 @@ CHURN_TEST_API churn_test *churn_test_new(void);
 CHURN_TEST_API void churn_test_free(churn_test *t);
 /** Why the last call that did not answer CHURN_OK did not: one line, or one for each mistake or difference. "" at first. */
 CHURN_TEST_API const char *churn_test_message(const churn_test *t);
+
+/** For tests without a framework: unless `condition` holds, shows it and the message, and ends the program with 1. */
+#define CHURN_TEST_CHECK(t, condition) ((condition) ? (void)0 : churn_test_fail((t), __FILE__, __LINE__, #condition))
+
+static inline void churn_test_fail(const churn_test *t, const char *file, int line, const char *condition)
+{
+    (void)fprintf(stderr, "%s:%d: not so: %s\n  %s\n", file, line, condition, churn_test_message(t));
+    exit(1);
+}
 
 /**
  * Loads a plugin file, judged as churnd judges it. Event types, any number, come before the first event and the start;
