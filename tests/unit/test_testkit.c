@@ -226,7 +226,7 @@ static void the_store_outlives_the_instance(void)
     CU_ASSERT_EQUAL(churn_test_start(t, "{}"), CHURN_OK);
     CU_ASSERT_EQUAL(churn_test_event_json(t, twice), CHURN_OK);
     CU_ASSERT_EQUAL(churn_test_event_json(t, twice), CHURN_DROP);
-    CU_ASSERT_EQUAL(churn_test_counter(t, "duplicates"), 1);
+    CU_ASSERT_EQUAL(churn_test_counter(t, "events_duplicate"), 1);
     churn_test_stop(t);
     CU_ASSERT_EQUAL(churn_test_start(t, "{}"), CHURN_OK);
     CU_ASSERT_EQUAL(churn_test_event_json(t, twice), CHURN_DROP);
