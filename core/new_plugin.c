@@ -1,8 +1,8 @@
 /* `churnd new-plugin`: copies a template under a new name. */
 #include "commands.h"
 
-#include "suggest.h"
 #include "json_text.h"
+#include "suggest.h"
 #include <ctype.h>
 #include <dirent.h>
 #include <errno.h>
@@ -14,11 +14,13 @@
 #define MOST_NAME 64
 #define PATH_SIZE (PATH_MAX + 64)
 
-static const struct template {
+static const struct template
+{
     const char *word; /* on the command line, and the folder */
     const char *name; /* what the new name takes the place of */
     uint32_t kind;
-} templates[] = {
+}
+templates[] = {
     {"event-type", "my_event", CHURN_KIND_EVENT},
     {"processor", "my_processor", CHURN_KIND_PROCESSOR},
     {"sink", "my_sink", CHURN_KIND_SINK},
@@ -65,7 +67,8 @@ static bool check_name(const char *name)
                           name);
         }
     }
-    return strlen(name) <= MOST_NAME || refuse("the name has %zu characters; at most %d are possible", strlen(name), MOST_NAME);
+    return strlen(name) <= MOST_NAME ||
+           refuse("the name has %zu characters; at most %d are possible", strlen(name), MOST_NAME);
 }
 
 /* A plugin that is found already would hide the new one, or be hidden by it. */
@@ -73,7 +76,7 @@ static bool check_new(struct loader *loader, uint32_t kind, const char *name)
 {
     char message[2048];
     const struct loaded *known = loader_get(loader, kind, name, message, sizeof message);
-    return known == NULL || refuse("there is a %s plugin '%s' already: %s", loader_role(kind), name, known->path);
+    return known == NULL || refuse("there is a plugin '%s' of this kind already: %s", name, known->path);
 }
 
 /* The templates' folder: in the build tree, beside the program's own prefix, or where the installation was meant to be.

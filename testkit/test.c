@@ -93,8 +93,8 @@ static void adapt_host(churn_host *host)
 static void add_store(struct churn_test *t)
 {
     memory_store_init(&t->store);
-    t->store_plugin.plugin =
-        (churn_plugin){.kind = CHURN_KIND_STORE, .name = "memory", .version = "1", .summary = "", .ops = &t->store_plugin.ops};
+    t->store_plugin.plugin = (churn_plugin){
+        .kind = CHURN_KIND_STORE, .name = "memory", .version = "1", .summary = "", .ops = &t->store_plugin.ops};
     t->store_plugin.ops.store = memory_store_ops;
     t->pipeline.store = (struct section){.loaded = &t->store_plugin, .label = "memory"};
     t->store_instance = (struct instance){.section = &t->pipeline.store, .pipeline = &t->pipeline, .self = &t->store};
@@ -136,7 +136,7 @@ void churn_test_free(churn_test *t)
     loader_free(&t->loader);
     memory_store_free(&t->store);
     (void)pthread_mutex_destroy(&t->log_lock);
-    struct text *texts[] = {&t->message, &t->log,   &t->shown,   &t->field, &t->profile,
+    struct text *texts[] = {&t->message, &t->log,     &t->shown,  &t->field, &t->profile,
                             &t->alert,   &t->trigger, &t->stored, &t->value};
     for (size_t i = 0; i < sizeof texts / sizeof texts[0]; i++) {
         text_free(texts[i]);

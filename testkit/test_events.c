@@ -112,8 +112,8 @@ static int32_t put_profile(struct churn_test *t, struct memory_store *store, con
                           &t->pipeline, (churn_str){.ptr = customer_id, .len = (uint32_t)strlen(customer_id)}, key)};
     const struct memory_hash *hash = memory_store_find(store, name);
     bool ok = profile != NULL &&
-              (hash == NULL || profile_read(profile, registry, &t->sources, hash->fields, hash->count, message,
-                                            sizeof message)) &&
+              (hash == NULL ||
+               profile_read(profile, registry, &t->sources, hash->fields, hash->count, message, sizeof message)) &&
               profile_merge(profile, delta, registry, &t->sources) && profile_set_mark(profile, source, next);
     if (ok) {
         profile_render(profile, registry, &t->sources, &out);
@@ -208,8 +208,8 @@ static int32_t run_processor(struct churn_test *t, const churn_event *event)
         return testkit_say(t, verdict, "%s: %s: %s", reject_reason_name(REJECT_BY_PROCESSOR), t->section.label,
                            err.message);
     default:
-        return testkit_say(t, CHURN_REJECT, "%s: %s answered %d, which is no verdict", reject_reason_name(REJECT_BY_PROCESSOR),
-                           t->section.label, verdict);
+        return testkit_say(t, CHURN_REJECT, "%s: %s answered %d, which is no verdict",
+                           reject_reason_name(REJECT_BY_PROCESSOR), t->section.label, verdict);
     }
 }
 
@@ -329,7 +329,8 @@ int32_t churn_test_event(churn_test *t, const char *customer_id, const char *eve
     struct text text = {0};
     char time[CHURN_TIME_SIZE];
     churn_time_format(atomic_load(&t->now_ms), time);
-    text_printf(&text, "{\"event_id\":\"e%" PRId64 "\",\"timestamp\":\"%s\",\"customer_id\":", t->next_offset + 1, time);
+    text_printf(&text, "{\"event_id\":\"e%" PRId64 "\",\"timestamp\":\"%s\",\"customer_id\":", t->next_offset + 1,
+                time);
     text_append_json(&text, customer_id, strlen(customer_id));
     text_append_string(&text, ",\"event_type\":");
     text_append_json(&text, event_type, strlen(event_type));

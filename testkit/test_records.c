@@ -28,7 +28,8 @@ int32_t churn_test_write(churn_test *t, uint32_t kind, const char *customer_id, 
     struct text json = {0};
     uint8_t *grown = realloc(t->answered, t->taken + 1u);
     churn_error err = {.size = sizeof err};
-    churn_record record = {.size = sizeof record, .kind = kind, .topic = "test", .offset = t->taken, .id = t->taken + 1};
+    churn_record record = {
+        .size = sizeof record, .kind = kind, .topic = "test", .offset = t->taken, .id = t->taken + 1};
     uint32_t taken = 0;
     int32_t result;
     t->answered = grown != NULL ? grown : t->answered;
@@ -181,7 +182,8 @@ static int32_t judge_read(struct churn_test *t, int32_t result, uint32_t max)
         return testkit_say(t, CHURN_FATAL, "%s hands out more than the %u records asked for", t->section.label, max);
     }
     if ((result == CHURN_OK && t->record_count == 0 && max > 0) || (result == CHURN_PENDING && t->record_count > 0)) {
-        return testkit_say(t, CHURN_FATAL, "%s answers %d with %u records; CHURN_OK is for some, CHURN_PENDING for none",
+        return testkit_say(t, CHURN_FATAL,
+                           "%s answers %d with %u records; CHURN_OK is for some, CHURN_PENDING for none",
                            t->section.label, result, t->record_count);
     }
     for (uint32_t i = 0; i < t->record_count; i++) {

@@ -12,7 +12,11 @@ static const char *path_of(const char *dir, const char *name)
 {
     static char path[4096];
     const char *root = getenv(dir);
-    (void)snprintf(path, sizeof path, "%s/%s.so", root != NULL ? root : strcmp(dir, "TEST_KIT_DIR") == 0 ? "tests/testkit/.libs" : "plugins", name);
+    (void)snprintf(path, sizeof path, "%s/%s.so",
+                   root != NULL                       ? root
+                   : strcmp(dir, "TEST_KIT_DIR") == 0 ? "tests/testkit/.libs"
+                                                      : "plugins",
+                   name);
     return path;
 }
 
@@ -88,9 +92,10 @@ static void an_event_counts_in_the_profile(void)
     CU_ASSERT_EQUAL(churn_test_load(t, plugin("event/.libs/order_placed")), CHURN_OK);
     CU_ASSERT_PTR_NULL(churn_test_profile(t, "anna"));
     for (int i = 0; i < 3; i++) {
-        CU_ASSERT_EQUAL(churn_test_event(t, "anna", "order_placed",
-                                         "{'order_id': 'A', 'order_value': 33.3333, 'items_count': 2, 'payment_method': 'x'}"),
-                        CHURN_OK);
+        CU_ASSERT_EQUAL(
+            churn_test_event(t, "anna", "order_placed",
+                             "{'order_id': 'A', 'order_value': 33.3333, 'items_count': 2, 'payment_method': 'x'}"),
+            CHURN_OK);
     }
     CU_ASSERT_STRING_EQUAL(churn_test_field(t, "anna", "total_spent"), "99.9999");
     CU_ASSERT_STRING_EQUAL(churn_test_field(t, "anna", "average_order_value"), "33.33");
@@ -107,8 +112,9 @@ static void differences_are_shown(void)
     CU_ASSERT_EQUAL(churn_test_event(t, "anna", "order_placed",
                                      "{'order_id': 'A', 'order_value': 5, 'items_count': 2, 'payment_method': 'x'}"),
                     CHURN_OK);
-    CU_ASSERT_EQUAL(churn_test_expect_profile(t, "anna", "{'total_spent': 5, 'order_count': 1, 'login_count': null,"
-                                                         " 'last_event_type': 'order_placed'}"),
+    CU_ASSERT_EQUAL(churn_test_expect_profile(t, "anna",
+                                              "{'total_spent': 5, 'order_count': 1, 'login_count': null,"
+                                              " 'last_event_type': 'order_placed'}"),
                     CHURN_OK);
     CU_ASSERT_EQUAL(churn_test_expect_profile(t, "anna", "{\"total_spent\": 5.000, \"items_purchased\": 2}"), CHURN_OK);
     CU_ASSERT_EQUAL(churn_test_expect_profile(
@@ -146,7 +152,8 @@ static void alerts_and_triggers_are_those_of_the_newest_event(void)
     CU_ASSERT_PTR_NOT_NULL(strstr(churn_test_alert(t), "\"severity\":\"critical\""));
     CU_ASSERT_PTR_NOT_NULL_FATAL(churn_test_trigger(t));
     CU_ASSERT_PTR_NOT_NULL(strstr(churn_test_trigger(t), "\"customer_id\":\"anna\""));
-    CU_ASSERT_EQUAL(churn_test_event(t, "anna", "support_ticket_created", "{'ticket_id': 'T', 'priority': 'low'}"), CHURN_OK);
+    CU_ASSERT_EQUAL(churn_test_event(t, "anna", "support_ticket_created", "{'ticket_id': 'T', 'priority': 'low'}"),
+                    CHURN_OK);
     CU_ASSERT_PTR_NOT_NULL_FATAL(churn_test_alert(t));
     CU_ASSERT_PTR_NOT_NULL(strstr(churn_test_alert(t), "\"severity\":\"warning\""));
     CU_ASSERT_EQUAL(churn_test_event(t, "anna", "login", "{}"), CHURN_OK);
@@ -344,7 +351,8 @@ static void logs_and_stored_fields_are_seen(void)
     CU_ASSERT_EQUAL(churn_test_expect_profile(t, "anna", "{'total_spent': 14.5, 'order_count': 2}"), CHURN_OK);
     CU_ASSERT_EQUAL(churn_test_load(t, plugin("sink/.libs/alert")), CHURN_OK);
     CU_ASSERT_EQUAL(churn_test_start(t, "{to: [log]}"), CHURN_OK);
-    CU_ASSERT_EQUAL(churn_test_write(t, CHURN_RECORD_ALERT, "anna", "{'severity': 'critical', 'message': 'gone'}"), CHURN_OK);
+    CU_ASSERT_EQUAL(churn_test_write(t, CHURN_RECORD_ALERT, "anna", "{'severity': 'critical', 'message': 'gone'}"),
+                    CHURN_OK);
     CU_ASSERT_EQUAL(churn_test_settle(t, 1000), CHURN_OK);
     CU_ASSERT_PTR_NOT_NULL(strstr(churn_test_log(t), "gone"));
 }

@@ -41,7 +41,8 @@ typedef struct churn_test churn_test;
 CHURN_TEST_API churn_test *churn_test_new(void);
 /** Stops what was started and frees everything; `t` may be NULL. */
 CHURN_TEST_API void churn_test_free(churn_test *t);
-/** Why the last call that did not answer CHURN_OK did not: one line, or one for each mistake or difference. "" at first. */
+/** Why the last call that did not answer CHURN_OK did not: one line, or one for each mistake or difference. "" at
+ * first. */
 CHURN_TEST_API const char *churn_test_message(const churn_test *t);
 
 /** For tests without a framework: unless `condition` holds, shows it and the message, and ends the program with 1. */
@@ -69,8 +70,8 @@ CHURN_TEST_API int32_t churn_test_start(churn_test *t, const char *options, ...)
 /** Stops and destroys the instance; may be started again, as after a restart of churnd: the store stays. */
 CHURN_TEST_API void churn_test_stop(churn_test *t);
 
-/** The instance and its table of operations (such as const churn_sink_ops *), for what the harness has no call for; NULL
- *  before the start. */
+/** The instance and its table of operations (such as const churn_sink_ops *), for what the harness has no call for;
+ * NULL before the start. */
 CHURN_TEST_API void *churn_test_instance(churn_test *t);
 CHURN_TEST_API const void *churn_test_ops(churn_test *t);
 
@@ -78,9 +79,9 @@ CHURN_TEST_API const void *churn_test_ops(churn_test *t);
 
 /**
  * One event, as churnd treats it: decoded and validated, given to the processor where one was started, folded into the
- * profile in the store. Its event_id is e1, e2, …; its timestamp is the clock's; its place is offset 0, 1, … of `test/0`.
- * CHURN_OK: counted. CHURN_DROP: a processor left it out. CHURN_REJECT: it belongs into the dead letters; the message is
- * "REASON: detail". CHURN_RETRY: the processor cannot tell for now. CHURN_FATAL: the pipeline would stop.
+ * profile in the store. Its event_id is e1, e2, …; its timestamp is the clock's; its place is offset 0, 1, … of
+ * `test/0`. CHURN_OK: counted. CHURN_DROP: a processor left it out. CHURN_REJECT: it belongs into the dead letters; the
+ * message is "REASON: detail". CHURN_RETRY: the processor cannot tell for now. CHURN_FATAL: the pipeline would stop.
  */
 CHURN_TEST_API int32_t churn_test_event(churn_test *t, const char *customer_id, const char *event_type,
                                         const char *data);
@@ -110,8 +111,8 @@ CHURN_TEST_API int32_t churn_test_commutes(churn_test *t);
 
 /* --- Sinks --- */
 
-/** Offers one record of a CHURN_RECORD_… kind to the sink. CHURN_OK: taken. CHURN_PENDING: the sink is full for now. Any
- *  other answer is the sink's about this record. */
+/** Offers one record of a CHURN_RECORD_… kind to the sink. CHURN_OK: taken. CHURN_PENDING: the sink is full for now.
+ * Any other answer is the sink's about this record. */
 CHURN_TEST_API int32_t churn_test_write(churn_test *t, uint32_t kind, const char *customer_id, const char *value);
 /**
  * Polls until every record that was taken is answered. CHURN_OK: all are safe. CHURN_REJECT: some were refused; the
