@@ -418,15 +418,20 @@ static int32_t store_scan(void *arg, churn_str prefix, churn_str after, uint32_t
                           churn_error *err)
 {
     struct session *session = arg;
-    uint32_t n = 0;
+    uint32_t i = 0, n = 0;
+    int found;
     int32_t result = check(session, err);
     if (result != CHURN_OK) {
         return result;
     }
     (void)pthread_mutex_lock(&session->store->lock);
-    for (uint32_t i = 0; i < session->store->count && n < max; i++) {
+    if (after.ptr != NULL) { /* once: `fn` may free it */
+        i = place_of(session->store, after, &found);
+        i += found ? 1 : 0;
+    }
+    for (; i < session->store->count && n < max; i++) {
         const struct memory_hash *hash = session->store->hashes[i];
-        if (begins_with(hash->key, prefix) && (after.ptr == NULL || compare(hash->key, after) > 0)) {
+        if (begins_with(hash->key, prefix)) {
             n++;
             if (hand_out(hash, fn, ctx) != CHURN_OK) {
                 break;
