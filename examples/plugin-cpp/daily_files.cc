@@ -2,8 +2,8 @@
  * A sink in C++: records into a file for each day of their time, DIR/2026-01-31.jsonl.
  *
  * The engine is C, so two rules hold at the border. No exception may cross it: every function that the engine calls is
- * noexcept, and `guarded` turns what is thrown into an error. And the instance is the engine's memory, zeroed and filled
- * with the options, so that what needs a constructor lives behind a pointer, from `create` to `destroy`.
+ * noexcept, and `guarded` turns what is thrown into an error. And the instance is the engine's memory, zeroed and
+ * filled with the options, so that what needs a constructor lives behind a pointer, from `create` to `destroy`.
  */
 #include <churn/plugin.h>
 #include <churn/sink.h>
@@ -25,7 +25,8 @@
 #include <utility>
 #include <vector>
 
-namespace {
+namespace
+{
 
 constexpr std::size_t most_records = 4096;
 
@@ -35,8 +36,9 @@ constexpr std::size_t most_records = 4096;
 }
 
 /* An open file with lines that are not in it yet. Closes itself. */
-class File {
-public:
+class File
+{
+  public:
     explicit File(std::string path) : path_(std::move(path))
     {
         fd_ = ::open(path_.c_str(), O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC, 0644);
@@ -80,7 +82,7 @@ public:
         written_ = 0;
     }
 
-private:
+  private:
     std::string path_;
     int fd_ = -1;
     std::string lines_;
@@ -88,8 +90,9 @@ private:
 };
 
 /* The files of one worker, and the records that are not answered yet. */
-class DailyFiles {
-public:
+class DailyFiles
+{
+  public:
     explicit DailyFiles(std::string dir) : dir_(std::move(dir))
     {
         ids_.reserve(most_records); /* a record whose line is added is noted without fail */
@@ -136,7 +139,7 @@ public:
         return n;
     }
 
-private:
+  private:
     static constexpr std::size_t most_open = 16;
 
     File &file_of(std::int64_t timestamp_ms)
@@ -218,7 +221,9 @@ std::int32_t poll(void *self, churn_done *done, std::uint32_t max, std::uint32_t
     });
 }
 
-void stop(void *, std::int64_t) noexcept {}
+void stop(void *, std::int64_t) noexcept
+{
+}
 
 void destroy(void *self) noexcept
 {

@@ -112,7 +112,8 @@ def test_nothing_is_overwritten(tmp_path):
 
 
 @pytest.mark.parametrize("file, build, test", [
-    ("meson.build", [["meson", "setup", "build", "--werror"], ["meson", "compile", "-C", "build"]], ["meson", "test", "-C", "build"]),
+    ("meson.build", [["meson", "setup", "build", "--werror"], ["meson", "compile", "-C", "build"]],
+     ["meson", "test", "-C", "build"]),
     ("CMakeLists.txt", [["cmake", "-B", "build"], ["cmake", "--build", "build"]],
      ["ctest", "--test-dir", "build", "--no-tests=error"]),
 ])
@@ -129,7 +130,8 @@ def test_other_build_systems(file, build, test, author):
     assert (folder / "alerts.jsonl").stat().st_size > 0
 
 
-@pytest.mark.parametrize("example, compiler, plugin", [("plugin-cpp", "g++", "daily_files"), ("plugin-rust", "rustc", "sample_customers")])
+@pytest.mark.parametrize("example, compiler, plugin", [("plugin-cpp", "g++", "daily_files"),
+                                                       ("plugin-rust", "rustc", "sample_customers")])
 def test_other_languages(example, compiler, plugin, author):
     assert shutil.which(compiler), f"{compiler} is missing: scripts/install-deps.sh test"
     folder = author.folder / example

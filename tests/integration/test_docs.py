@@ -26,7 +26,8 @@ def assert_printed(shown, printed):
     assert re.fullmatch("".join(lines), printed), f"shown:\n{shown}\nprinted:\n{printed[-3000:]}"
 
 
-@pytest.mark.skipif("fsanitize" in (BUILD / "Makefile").read_text(), reason="a program without sanitizers cannot load a harness with them")
+@pytest.mark.skipif("fsanitize" in (BUILD / "Makefile").read_text(),
+                    reason="a program without sanitizers cannot load a harness with them")
 def test_the_tutorial(installed, tmp_path):
     """From an installed prefix, in one shell, in a folder of its own."""
     root, churnd, env = installed

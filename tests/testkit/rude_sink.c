@@ -11,8 +11,8 @@ struct rude {
 };
 
 static const churn_option options[] = {
-    {"breaks", .type = CHURN_OPTION_ENUM, .default_text = "none", .choices = rules, .offset = offsetof(struct rude, rule),
-     .help = "Which rule."},
+    {"breaks", .type = CHURN_OPTION_ENUM, .default_text = "none", .choices = rules,
+     .offset = offsetof(struct rude, rule), .help = "Which rule."},
 };
 
 static int32_t rude_create(void *self, const churn_host *host, churn_error *err)
@@ -30,7 +30,8 @@ static int32_t rude_start(void *self, churn_error *err)
     return CHURN_OK;
 }
 
-static int32_t rude_write(void *self, const churn_record *records, uint32_t count, uint32_t *ret_taken, churn_error *err)
+static int32_t rude_write(void *self, const churn_record *records, uint32_t count, uint32_t *ret_taken,
+                          churn_error *err)
 {
     struct rude *rude = self;
     (void)err;

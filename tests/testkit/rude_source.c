@@ -12,8 +12,8 @@ struct rude {
 };
 
 static const churn_option options[] = {
-    {"breaks", .type = CHURN_OPTION_ENUM, .default_text = "none", .choices = rules, .offset = offsetof(struct rude, rule),
-     .help = "Which rule."},
+    {"breaks", .type = CHURN_OPTION_ENUM, .default_text = "none", .choices = rules,
+     .offset = offsetof(struct rude, rule), .help = "Which rule."},
 };
 
 static int32_t rude_create(void *self, const churn_host *host, churn_error *err)

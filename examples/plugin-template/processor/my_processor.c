@@ -33,8 +33,8 @@ static int32_t create(void *self, const churn_host *host, churn_error *err)
     return CHURN_OK;
 }
 
-/* Runs for every event. The same event must get the same verdict whenever it comes again, after a restart too: no clock,
- * no random number, no memory of earlier events. */
+/* Runs for every event. The same event must get the same verdict whenever it comes again, after a restart too: no
+ * clock, no random number, no memory of earlier events. */
 static int32_t process(void *self, const churn_event *event, churn_error *err)
 {
     struct instance *p = self;

@@ -1,6 +1,6 @@
 /*
- * A sink: takes records into a buffer, writes them as lines, and answers each of them once it is safe. This one writes to
- * a file; a sink for a service differs in what `poll` does.
+ * A sink: takes records into a buffer, writes them as lines, and answers each of them once it is safe. This one writes
+ * to a file; a sink for a service differs in what `poll` does.
  */
 #include <churn/plugin.h>
 #include <churn/sink.h>
@@ -59,7 +59,8 @@ static void append_line(struct instance *s, churn_str value)
 }
 
 /* Never waits: what does not fit is offered again, once `poll` has made room. */
-static int32_t write_records(void *self, const churn_record *records, uint32_t count, uint32_t *ret_taken, churn_error *err)
+static int32_t write_records(void *self, const churn_record *records, uint32_t count, uint32_t *ret_taken,
+                             churn_error *err)
 {
     struct instance *s = self;
     uint32_t n = 0;

@@ -1,11 +1,12 @@
 /*
- * A source: hands out records with their positions, and remembers how far the engine has dealt with them. This one reads
- * the lines of a file; the offset of a record is the number of its line.
+ * A source: hands out records with their positions, and remembers how far the engine has dealt with them. This one
+ * reads the lines of a file; the offset of a record is the number of its line.
  */
 #include <churn/plugin.h>
 #include <churn/source.h>
 #include <errno.h>
 #include <stdlib.h>
+#include <unistd.h>
 
 #define BATCH 64
 
@@ -125,14 +126,14 @@ static int32_t commit(void *self, const churn_position *positions, uint32_t coun
     char name[4096], fresh[4096];
     FILE *out;
     int ok;
-    (void)wait;
     (void)snprintf(name, sizeof name, "%s.position", s->path);
     (void)snprintf(fresh, sizeof fresh, "%s.position.new", s->path);
     out = count > 0 ? fopen(fresh, "w") : NULL;
     if (out == NULL) {
         return count == 0 ? CHURN_OK : churn_fail(err, CHURN_RETRY, "cannot write %s: %s", fresh, strerror(errno));
     }
-    ok = fprintf(out, "%lld\n", (long long)positions[0].offset) > 0;
+    ok = fprintf(out, "%lld\n", (long long)positions[0].offset) > 0 && fflush(out) == 0 &&
+         (!wait || fsync(fileno(out)) == 0);
     ok = fclose(out) == 0 && ok;
     return ok && rename(fresh, name) == 0 ? CHURN_OK
                                           : churn_fail(err, CHURN_RETRY, "cannot write %s: %s", name, strerror(errno));
