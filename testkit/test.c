@@ -166,7 +166,11 @@ static int32_t add_type(struct churn_test *t, const struct loaded *loaded)
     t->types = grown;
     grown[t->type_count++] = loaded->plugin.name;
     testkit_forget_types(t);
-    return testkit_prepare(t) ? CHURN_OK : CHURN_FATAL; /* now, so that a wrong table is told here */
+    if (!testkit_prepare(t)) { /* now, so that a wrong table is told here */
+        t->type_count--;
+        return CHURN_FATAL;
+    }
+    return CHURN_OK;
 }
 
 int32_t churn_test_load(churn_test *t, const char *path)

@@ -192,6 +192,9 @@ static int32_t run_processor(struct churn_test *t, const churn_event *event)
     if (t->instance == NULL) {
         return testkit_say(t, CHURN_FATAL, "churn_test_start comes before the first event");
     }
+    if (ops->process == NULL) {
+        return testkit_say(t, CHURN_FATAL, "%s has no `process`, and this harness calls no other", t->section.label);
+    }
     if (ops->announce != NULL) {
         ops->announce(t->instance->self, event);
     }

@@ -66,6 +66,16 @@ static void refuses_what_the_loader_refuses(void)
     says("one plugin beside its event types");
 }
 
+static void a_type_that_disagrees_is_refused_alone(void)
+{
+    CU_ASSERT_EQUAL(churn_test_load(t, plugin("event/.libs/order_placed")), CHURN_OK);
+    CU_ASSERT_EQUAL(churn_test_load(t, fixture("../../abi/accepted/.libs/disagrees")), CHURN_FATAL);
+    says("profile field 'total_spent'");
+    CU_ASSERT_EQUAL(churn_test_event(t, "anna", "order_placed",
+                                     "{'order_id': 'A', 'order_value': 2, 'items_count': 1, 'payment_method': 'x'}"),
+                    CHURN_OK);
+}
+
 static void calls_out_of_turn_are_told(void)
 {
     CU_ASSERT_EQUAL(churn_test_start(t, "{}"), CHURN_FATAL);
@@ -360,6 +370,7 @@ static void logs_and_stored_fields_are_seen(void)
 int main(void)
 {
     CU_TestInfo tests[] = {TEST(refuses_what_the_loader_refuses),
+                           TEST(a_type_that_disagrees_is_refused_alone),
                            TEST(calls_out_of_turn_are_told),
                            TEST(an_event_counts_in_the_profile),
                            TEST(differences_are_shown),

@@ -103,9 +103,10 @@ CHURN_TEST_API const char *churn_test_alert(churn_test *t);
 CHURN_TEST_API const char *churn_test_trigger(churn_test *t);
 
 /**
- * Folds all events that were counted so far again, in other orders and divided into windows in every way that two
- * windows allow, as workers, restarts and replays do. CHURN_REJECT: some profile came out differently, which only an
- * `apply` callback that is no pure function of its event can cause; the message shows the first difference.
+ * Folds all events that were counted so far again, as workers, restarts and replays do: in one window and in two,
+ * divided at each place (64 at most) and the later part first, forwards and in reverse order. CHURN_REJECT: some
+ * profile came out differently, which only an `apply` callback that is no pure function of its event can cause; the
+ * message shows the first difference.
  */
 CHURN_TEST_API int32_t churn_test_commutes(churn_test *t);
 
