@@ -107,6 +107,12 @@ static bool take_against(struct arguments *a, const char *value)
     return true;
 }
 
+static bool take_dir(struct arguments *a, const char *value)
+{
+    a->dir = value;
+    return true;
+}
+
 static bool take_format(struct arguments *a, const char *value)
 {
     a->format = value;
@@ -159,6 +165,12 @@ static const struct command commands[] = {
      .formats = "text json",
      .help = "the manual of one plugin, from its own tables",
      .run = command_describe},
+    {.name = "new-plugin",
+     .operands = "KIND NAME",
+     .least_operands = 2,
+     .most_operands = 2,
+     .help = "write a plugin to begin with, its test and its Makefile; KIND is event-type, processor, sink or source",
+     .run = command_new_plugin},
 };
 
 static const struct command_option options[] = {
@@ -206,6 +218,11 @@ static const struct command_option options[] = {
      .commands = "describe",
      .help = "the JSON Schema of an event type",
      .take = take_json_schema},
+    {.name = "dir",
+     .value = "DIR",
+     .commands = "new-plugin",
+     .help = "make its folder in DIR instead of here",
+     .take = take_dir},
     {.name = "format", .value = "FORMAT", .help = "for programs: json", .take = take_format},
     {.name = "log-level",
      .value = "LEVEL",

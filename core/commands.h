@@ -26,10 +26,12 @@ struct arguments {
     const char *format; /* --format; NULL: the command's default */
     bool json;          /* it is json */
     bool json_schema;
+    const char *dir; /* new-plugin: where its folder goes; NULL: here */
 };
 
 int command_run(const struct arguments *arguments, struct loader *loader, struct log *log);
 int command_check(const struct arguments *arguments, struct loader *loader, struct log *log);
+int command_new_plugin(const struct arguments *arguments, struct loader *loader, struct log *log);
 int command_plugins(const struct arguments *arguments, struct loader *loader, struct log *log);
 int command_plugin_check(const struct arguments *arguments, struct loader *loader, struct log *log);
 int command_describe(const struct arguments *arguments, struct loader *loader, struct log *log);

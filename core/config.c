@@ -371,24 +371,31 @@ static bool load_document(struct config *config, yaml_parser_t *parser)
     return ok && is_last_document(config, parser);
 }
 
-bool config_load(struct config *config, const char *file, FILE *errors)
+bool config_read(struct config *config, const char *file, FILE *in, FILE *errors)
 {
     yaml_parser_t parser;
-    FILE *in = fopen(file, "r");
     bool ok;
     *config = (struct config){.file = file, .errors = errors};
-    if (in == NULL) {
-        config_error(config, NULL, "%s", strerror(errno));
-        return false;
-    }
     if (!yaml_parser_initialize(&parser)) {
         config_error(config, NULL, "out of memory");
-        (void)fclose(in);
         return false;
     }
     yaml_parser_set_input_file(&parser, in);
     ok = load_document(config, &parser);
     yaml_parser_delete(&parser);
+    return ok;
+}
+
+bool config_load(struct config *config, const char *file, FILE *errors)
+{
+    FILE *in = fopen(file, "r");
+    bool ok;
+    if (in == NULL) {
+        *config = (struct config){.file = file, .errors = errors};
+        config_error(config, NULL, "%s", strerror(errno));
+        return false;
+    }
+    ok = config_read(config, file, in, errors);
     (void)fclose(in);
     return ok;
 }

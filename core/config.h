@@ -32,6 +32,8 @@ struct config {
 /* Reads and checks the syntax of `file`; messages go to `errors`, which stays the caller's. False, with error_count >
  * 0, when it cannot be read, is no YAML, repeats a key, or names a variable that is not set. Free in either case. */
 bool config_load(struct config *config, const char *file, FILE *errors);
+/* The same for what `in` holds; `file` is its name in messages. */
+bool config_read(struct config *config, const char *file, FILE *in, FILE *errors);
 void config_free(struct config *config);
 
 /* "file:line:col: message", counted. `node` NULL: "file: message". */

@@ -156,4 +156,7 @@ void host_init(struct instance *instance, unsigned worker)
                                   .now_ms = on_now_ms,
                                   .monotonic_ms = on_monotonic_ms,
                                   .get_extension = on_extension};
+    if (pipeline->adapt_host != NULL) {
+        pipeline->adapt_host(&instance->host);
+    }
 }

@@ -41,18 +41,26 @@ bool loader_add_dir(struct loader *loader, const char *dir)
     return add_dir(loader, dir, 0);
 }
 
+bool loader_own_dir(char *dir, size_t size)
+{
+    ssize_t len = readlink("/proc/self/exe", dir, size - 1);
+    char *slash;
+    if (len <= 0) {
+        return false;
+    }
+    dir[len] = '\0';
+    slash = strrchr(dir, '/');
+    if (slash != NULL) {
+        *slash = '\0';
+    }
+    return true;
+}
+
 /* The build tree's `plugins` when the program lies in it, else the installation's folder. */
 static bool add_own_dir(struct loader *loader)
 {
     char exe[PATH_MAX], dir[PATH_MAX + 32];
-    ssize_t len = readlink("/proc/self/exe", exe, sizeof exe - 1);
-    char *slash;
-    if (len > 0) {
-        exe[len] = '\0';
-        slash = strrchr(exe, '/');
-        if (slash != NULL) {
-            *slash = '\0';
-        }
+    if (loader_own_dir(exe, sizeof exe)) {
         (void)snprintf(dir, sizeof dir, "%s/plugins/event/.libs", exe);
         if (access(dir, F_OK) == 0) {
             (void)snprintf(dir, sizeof dir, "%s/plugins", exe);

@@ -46,6 +46,9 @@ const struct loaded *loader_open(struct loader *loader, const char *path, char *
 /* Loads every plugin of `kind` (0: of all kinds) that the folders hold. False with a message at the first bad one. */
 bool loader_load_all(struct loader *loader, uint32_t kind, char *message, size_t size);
 
+/* The folder of the running program; false when it cannot be told. */
+bool loader_own_dir(char *dir, size_t size);
+
 /* "event", "source", …: also the name of the folder. */
 const char *loader_role(uint32_t kind);
 

@@ -135,6 +135,8 @@ struct pipeline {
     struct instance *store_instance; /* one for all workers */
     struct journal *journal;         /* of a run; its owner is whoever runs the pipeline */
     const struct redrive *redrive;   /* NULL: the source is the pipeline's own */
+    /* NULL, or exchanges services of each instance's host: for tests of plugins. */
+    void (*adapt_host)(churn_host *host);
 };
 
 /* Reads and checks the whole file: every mistake is reported to `errors`. False when there was one. Free in either

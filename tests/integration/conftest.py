@@ -43,11 +43,15 @@ def seed():
 
 @pytest.fixture(scope="session")
 def installed(tmp_path_factory):
-    """`make install` of the build into a folder of its own: (folder, its churnd, environment for pkg-config)."""
+    """`make install` of the build into a folder of its own: (folder, its churnd, environment of who uses it from there)."""
     root = tmp_path_factory.mktemp("installed")
     subprocess.run(["make", "-s", "-C", services.BUILD, "install", f"DESTDIR={root}"], check=True, capture_output=True)
-    pc = next(root.rglob("churn.pc"))
-    return root, next(root.rglob("bin/churnd")), {"PKG_CONFIG_PATH": str(pc.parent), "PKG_CONFIG_SYSROOT_DIR": str(root)}
+    churnd = next(root.rglob("bin/churnd"))
+    prefix = churnd.parent.parent
+    for pc in root.rglob("*.pc"):  # as if it had been configured with this prefix
+        pc.write_text(pc.read_text().replace(f"prefix=/{prefix.relative_to(root)}\n", f"prefix={prefix}\n", 1))
+    return root, churnd, {"PATH": f"{churnd.parent}:{os.environ['PATH']}", "PKG_CONFIG_PATH": str(pc.parent),
+                          "CHURN_PLUGIN_PATH": str(next(root.rglob("plugins-1")))}
 
 
 def pipeline(path, change, base="consumer"):

@@ -6,10 +6,12 @@
 
 #define TEST(function) {#function, function}
 
-/* Runs all tests; the exit status for main: 0 when each assertion held and at least one ran. */
-static inline int run_tests(const char *suite_name, CU_TestInfo *tests)
+/* Runs all tests, each between `set_up` and `tear_down` (may be NULL); the exit status for main: 0 when each assertion
+ * held and at least one ran. */
+static inline int run_tests_with(const char *suite_name, CU_SetUpFunc set_up, CU_TearDownFunc tear_down,
+                                 CU_TestInfo *tests)
 {
-    CU_SuiteInfo suites[] = {{suite_name, NULL, NULL, NULL, NULL, tests}, CU_SUITE_INFO_NULL};
+    CU_SuiteInfo suites[] = {{suite_name, NULL, NULL, set_up, tear_down, tests}, CU_SUITE_INFO_NULL};
     unsigned failed, ran;
     if (CU_initialize_registry() != CUE_SUCCESS || CU_register_suites(suites) != CUE_SUCCESS) {
         return 1;
@@ -20,6 +22,11 @@ static inline int run_tests(const char *suite_name, CU_TestInfo *tests)
     ran = CU_get_number_of_asserts();
     CU_cleanup_registry();
     return failed != 0 || ran == 0;
+}
+
+static inline int run_tests(const char *suite_name, CU_TestInfo *tests)
+{
+    return run_tests_with(suite_name, NULL, NULL, tests);
 }
 
 #endif

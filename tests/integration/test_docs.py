@@ -1,0 +1,51 @@
+"""docs/plugins.md and the README as somebody follows them: each command is run, and prints what is shown."""
+
+import re
+import subprocess
+
+import pytest
+from services import BUILD, SRC, clean_environment, run_churnd
+
+FENCE = re.compile(r"^```(\w*)\n(.*?)^```$", re.M | re.S)
+
+
+def commands(text):
+    """Pairs (commands, output or None): a block of `sh` and the block without a language that follows it; or a `diff`."""
+    blocks = FENCE.findall(text)
+    for i, (language, content) in enumerate(blocks):
+        if language == "sh":
+            shown = blocks[i + 1][1] if i + 1 < len(blocks) and blocks[i + 1][0] == "" else None
+            yield content, shown
+        elif language == "diff":
+            yield f"patch -p0 <<'END'\n{content}END", None
+
+
+def assert_printed(shown, printed):
+    """Line for line; … stands for anything, and alone in a line for any lines."""
+    lines = ["(?:.*\n)*" if line == "…" else ".*".join(map(re.escape, line.split("…"))) + "\n" for line in shown.splitlines()]
+    assert re.fullmatch("".join(lines), printed), f"shown:\n{shown}\nprinted:\n{printed[-3000:]}"
+
+
+@pytest.mark.skipif("fsanitize" in (BUILD / "Makefile").read_text(),
+                    reason="a program without sanitizers cannot load a harness with them")
+def test_the_tutorial(installed, tmp_path):
+    """From an installed prefix, in one shell, in a folder of its own."""
+    root, churnd, env = installed
+    blocks = list(commands((SRC / "docs/plugins.md").read_text()))
+    assert len(blocks) > 8 and sum(shown is not None for _, shown in blocks) > 8
+    script = "\n".join(f"{{ {block}\n}} >{tmp_path}/out.{i} 2>&1" for i, (block, _) in enumerate(blocks))
+    work = tmp_path / "work"
+    work.mkdir()
+    env = clean_environment({**env, "PREFIX": str(churnd.parent.parent), "XDG_STATE_HOME": str(tmp_path / "state")})
+    done = subprocess.run(["bash", "-e", "-c", script], cwd=work, env=env, stdin=subprocess.DEVNULL, timeout=300)
+    last = max(int(p.suffix[1:]) for p in tmp_path.glob("out.*"))
+    assert done.returncode == 0, f"{blocks[last][0]}\n{(tmp_path / f'out.{last}').read_text()}"
+    for i, (_, shown) in enumerate(blocks):
+        if shown is not None:
+            assert_printed(shown, (tmp_path / f"out.{i}").read_text())
+
+
+def test_the_event_type_of_the_readme_is_what_new_plugin_writes(tmp_path):
+    block, = [content for language, content in FENCE.findall((SRC / "README.md").read_text()) if language == "c"]
+    run_churnd("new-plugin", "event-type", "gift_card_redeemed", "--dir", tmp_path, check=0)
+    assert block == (tmp_path / "gift_card_redeemed/gift_card_redeemed.c").read_text()
