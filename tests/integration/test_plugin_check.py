@@ -10,7 +10,7 @@ from services import BUILD, SRC, run_churnd
 from test_build import BAD, PLUGINS, SANITIZED, compile_plugin
 
 BROKEN = sorted(path for path in (SRC / "tests/abi/broken").iterdir() if path.suffix in (".c", ".cc"))
-TEMPLATE = SRC / "examples/plugin-template/gift_card_redeemed.c"
+TEMPLATE = SRC / "examples/plugin-template/event-type/my_event.c"
 # A sanitizer ends the process in its own way at a plugin's fault, and is a library that nobody linked.
 unsanitized = pytest.mark.skipif(SANITIZED, reason="a sanitizer tells of plugins' faults in its own way")
 
@@ -119,7 +119,7 @@ def test_a_file_that_is_no_shared_object(tmp_path, good):
 @pytest.mark.parametrize("length", [0, 3, 17, 100, 5000, -1])
 def test_a_file_that_is_cut_off(length, tmp_path, good):
     """However long what is left of it is: the dynamic linker itself would crash at some of them."""
-    target = tmp_path / "cut/gift_card_redeemed.so"
+    target = tmp_path / "cut/my_event.so"
     target.parent.mkdir()
     target.write_bytes(good.read_bytes()[:length])
     both_refuse(target, "not_elf" if length == 3 else "truncated", "build it" if length == 3 else "copy it again")
@@ -128,7 +128,7 @@ def test_a_file_that_is_cut_off(length, tmp_path, good):
 def test_another_machine(tmp_path, good):
     code = bytearray(good.read_bytes())
     code[18:20] = (183 if code[18] != 183 else 62).to_bytes(2, "little")  # e_machine
-    target = tmp_path / "other/gift_card_redeemed.so"
+    target = tmp_path / "other/my_event.so"
     target.parent.mkdir()
     target.write_bytes(code)
     both_refuse(target, "wrong_architecture", "is built for", "AArch64", "x86-64", "build it for this machine")
@@ -148,7 +148,7 @@ def test_a_library_that_is_gone(tmp_path):
 def test_a_library_that_was_not_named(tmp_path):
     """What churnd happens to have loaded works today."""
     source, target = tmp_path / "borrows.c", tmp_path / "borrows.so"
-    source.write_text(TEMPLATE.read_text().replace("gift_card_redeemed", "borrows").replace(
+    source.write_text(TEMPLATE.read_text().replace("my_event", "borrows").replace(
         "static const churn_event_type type", "const char *curl_version(void);\nstatic int32_t apply(const churn_event *e, "
         "churn_delta *d, churn_error *err)\n{\n    return e && d && err && curl_version() ? CHURN_OK : CHURN_REJECT;\n}\n"
         "static const churn_event_type type").replace(".predicts = 1", ".predicts = 1, .apply = apply"))
@@ -159,7 +159,7 @@ def test_a_library_that_was_not_named(tmp_path):
 
 
 def test_an_executable_stack(tmp_path):
-    target = tmp_path / "gift_card_redeemed.so"
+    target = tmp_path / "my_event.so"
     compile_plugin(TEMPLATE, target, "-Wl,-z,execstack")
     report = check(target)
     assert report["good"]
@@ -173,16 +173,16 @@ def test_a_good_plugin_of_ones_own(good):
     assert report["good"] and report["plugin"]["version"] == "1.0.0" and report["plugin"]["magic"] == "0x4e525543"
     find(report, "note", "folded", "200 samples decoded and folded into 7 profile fields")
     text = run_churnd("plugin-check", good, check=0).stdout
-    assert f"{good}: good: event gift_card_redeemed 1.0.0, built for ABI {report['host_abi']}\n" in text
+    assert f"{good}: good: event my_event 1.0.0, built for ABI {report['host_abi']}\n" in text
 
 
 def test_a_file_of_the_working_directory_and_several_at_once(good, tmp_path):
     shutil.copy(good, tmp_path / "renamed.so")
-    shutil.copy(good, tmp_path / "gift_card_redeemed.so.1")
-    find(check(tmp_path / "gift_card_redeemed.so.1"), "error", "name", "a plugin's file is named NAME.so")
-    done = run_churnd("plugin-check", "gift_card_redeemed.so", "renamed.so", "gift_card_redeemed.so", cwd=tmp_path, check=1)
-    assert len(re.findall(r"^\./gift_card_redeemed.so: good", done.stdout, re.MULTILINE)) == 2
-    assert "./renamed.so: error: the plugin calls itself 'gift_card_redeemed', its file 'renamed'" in done.stdout
+    shutil.copy(good, tmp_path / "my_event.so.1")
+    find(check(tmp_path / "my_event.so.1"), "error", "name", "a plugin's file is named NAME.so")
+    done = run_churnd("plugin-check", "my_event.so", "renamed.so", "my_event.so", cwd=tmp_path, check=1)
+    assert len(re.findall(r"^\./my_event.so: good", done.stdout, re.MULTILINE)) == 2
+    assert "./renamed.so: error: the plugin calls itself 'my_event', its file 'renamed'" in done.stdout
 
 
 def test_options_of_the_instance(tmp_path):
@@ -209,7 +209,7 @@ def test_a_disagreement_with_what_is_installed(tmp_path):
 
 def test_what_a_plugin_prints_does_not_spoil_the_report(tmp_path):
     source, target = tmp_path / "loud.c", tmp_path / "loud.so"
-    source.write_text(TEMPLATE.read_text().replace("gift_card_redeemed", "loud") + """
+    source.write_text(TEMPLATE.read_text().replace("my_event", "loud") + """
 __attribute__((constructor)) static void shout(void)
 {
     (void)puts("HERE I AM");
