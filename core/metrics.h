@@ -17,6 +17,8 @@ void metrics_add(churn_counter *counter, int64_t n); /* [any] */
 /* The same, cheaper, for a counter that no other thread adds to. */
 void metrics_add_own(churn_counter *counter, int64_t n);
 
+/* Adds all that was counted in `from` to `to`, and begins anew in `from`. Nobody counts meanwhile. [main] */
+void metrics_move(struct metrics *from, struct metrics *to);
 /* The sum of a name over all owners. [any] */
 int64_t metrics_sum(struct metrics *metrics, const char *name);
 /* Calls `fn` with each distinct name that begins with `prefix` and its sum, sorted by name. [main] */

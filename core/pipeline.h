@@ -66,6 +66,7 @@ struct replay {
     bool outputs;  /* what was sent before is sent again */
 };
 
+struct handover;
 struct pipeline;
 struct redrive;
 
@@ -114,6 +115,7 @@ struct pipeline {
     bool profiles_only;              /* no sinks, and what breaks a rule is counted and set aside nowhere */
     struct instance *store_instance; /* one for all workers */
     struct journal *journal;         /* of a run; its owner is whoever runs the pipeline */
+    struct handover *handover;       /* of a run; NULL: it is never reloaded */
     const struct redrive *redrive;   /* NULL: the source is the pipeline's own */
 };
 
