@@ -131,7 +131,7 @@ def test_reload_storm(rig):
     fleet = rig.fleet(2)
     rig.writes(300)
     with rig.streaming(count=100, every=0.05):
-        for turn in range(24):
+        for turn in range(18):
             broken = turn % 6 == 5
             rig.config(lambda settings: settings.update(workers="many" if broken else 1 + turn // 6 % 2))
             for member in fleet.members:
