@@ -245,6 +245,20 @@ def test_lines_pass_once_and_in_order(lines):
     assert out.read_bytes() == lines.input.read_bytes()
 
 
+def test_a_generator_goes_on(lines):
+    out = lines.folder / "out.jsonl"
+    lines.settings.update(store=None, sinks=[{"plugin": "file", "path": str(out)}], dead_letters=None, workers=2, source={
+        "plugin": "generate", "events": 4000, "rate": 4000, "start_time": "2026-01-01T00:00:00Z"})
+    lines.write()
+    process = lines.start()
+    reload(process)
+    wait_for("some events", lambda: out.exists() and out.stat().st_size > 0, 10)
+    reload(process)
+    assert process.wait(20) == 0, process.err[-3000:]
+    made = out.read_bytes().splitlines()
+    assert len(made) == len(set(made)) == figure(process, "events") == 4000
+
+
 # What a file may not say, and what the log must.
 REFUSALS = {
     "no YAML": (lambda s: "a: [", r"lines\.yaml:\d+:\d+: "),
