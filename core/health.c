@@ -142,7 +142,6 @@ static enum MHD_Result answer(void *ctx, struct MHD_Connection *connection, cons
                               const char *version, const char *upload, size_t *upload_size, void **request)
 {
     struct health *health = ctx;
-    struct health_status status;
     struct json_object *object;
     enum MHD_Result result;
     bool ready = strcmp(url, "/readyz") == 0, good;
@@ -154,9 +153,8 @@ static enum MHD_Result answer(void *ctx, struct MHD_Connection *connection, cons
         return send_text(connection, MHD_HTTP_NOT_FOUND, "text/plain", "there are /healthz and /readyz\n");
     }
     (void)pthread_mutex_lock(&health->lock);
-    status = health->status;
+    object = say(&health->status, ready, &good);
     (void)pthread_mutex_unlock(&health->lock);
-    object = say(&status, ready, &good);
     result = send_text(connection, good ? MHD_HTTP_OK : MHD_HTTP_SERVICE_UNAVAILABLE, "application/json",
                        json_object_to_json_string_ext(object, JSON_C_TO_STRING_PLAIN | JSON_C_TO_STRING_NOSLASHESCAPE));
     (void)json_object_put(object);

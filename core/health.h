@@ -18,7 +18,7 @@ struct health_worker {
 };
 
 struct health_status {
-    const char *pipeline;   /* texts live as long as the health */
+    const char *pipeline;   /* texts live until the next one is published */
     const char *store;      /* the plugin's name; NULL: none */
     const char *durability; /* NULL: the store does not say */
     bool stopping;

@@ -38,7 +38,17 @@ static bool add_dir(struct loader *loader, const char *dir, unsigned at)
 
 bool loader_add_dir(struct loader *loader, const char *dir)
 {
-    return add_dir(loader, dir, 0);
+    unsigned at = 0;
+    while (at < loader->dir_count && strcmp(loader->dirs[at], dir) != 0) {
+        at++;
+    }
+    if (at == loader->dir_count) {
+        return add_dir(loader, dir, 0);
+    }
+    char *known = loader->dirs[at];
+    memmove(loader->dirs + 1, loader->dirs, at * sizeof *loader->dirs);
+    loader->dirs[0] = known;
+    return true;
 }
 
 bool loader_own_dir(char *dir, size_t size)

@@ -32,7 +32,7 @@ struct loader {
 /* Adds the folders of CHURN_PLUGIN_PATH (colons between them) and, last, those of the installation, or of the build
  * tree when the program runs in it. `extra`: further folders that come first. False when memory ran out. */
 bool loader_init(struct loader *loader, const char *const *extra, unsigned extra_count);
-/* A folder that a pipeline adds; comes before all others. */
+/* A folder that a pipeline adds; comes before all others, also where it is known already. */
 bool loader_add_dir(struct loader *loader, const char *dir);
 void loader_free(struct loader *loader);
 

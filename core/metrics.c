@@ -101,6 +101,13 @@ void metrics_add_own(churn_counter *counter, int64_t n)
     atomic_store_explicit(&counter->value, value + n, memory_order_relaxed);
 }
 
+void metrics_move(struct metrics *from, struct metrics *to)
+{
+    for (struct churn_counter *counter = from->first; counter != NULL; counter = counter->next) {
+        metrics_add(metrics_counter(to, NULL, counter->name), atomic_exchange(&counter->value, 0));
+    }
+}
+
 int64_t metrics_sum(struct metrics *metrics, const char *name)
 {
     int64_t sum = 0;

@@ -21,6 +21,8 @@ void metrics_add_own(churn_counter *counter, int64_t n);
 churn_counter *metrics_sink_counter(struct metrics *metrics, const void *owner, const char *sink, const char *what);
 int64_t metrics_sink_sum(struct metrics *metrics, const char *sink, const char *what);
 
+/* Adds all that was counted in `from` to `to`, and begins anew in `from`. Nobody counts meanwhile. [main] */
+void metrics_move(struct metrics *from, struct metrics *to);
 /* The sum of a name over all owners. [any] */
 int64_t metrics_sum(struct metrics *metrics, const char *name);
 /* Calls `fn` with each distinct name that begins with `prefix` and its sum, sorted by name. [main] */

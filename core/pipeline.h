@@ -80,6 +80,7 @@ struct replay {
 };
 
 struct condition;
+struct handover;
 struct pipeline;
 struct redrive;
 
@@ -134,6 +135,7 @@ struct pipeline {
     bool profiles_only;              /* no sinks, and what breaks a rule is counted and set aside nowhere */
     struct instance *store_instance; /* one for all workers */
     struct journal *journal;         /* of a run; its owner is whoever runs the pipeline */
+    struct handover *handover;       /* of a run; NULL: it is never reloaded */
     const struct redrive *redrive;   /* NULL: the source is the pipeline's own */
     /* NULL, or exchanges services of each instance's host: for tests of plugins. */
     void (*adapt_host)(churn_host *host);

@@ -1,6 +1,7 @@
 #include "progress.h"
 
 #include "fault.h"
+#include "handover.h"
 #include "host.h"
 #include "worker_internal.h"
 #include <inttypes.h>
@@ -80,6 +81,12 @@ static void restart(struct partition *p)
     p->muted = 0;
 }
 
+/* The source keeps no positions. */
+static bool is_forgetful(const struct worker *worker)
+{
+    return source_of(worker)->commit == NULL;
+}
+
 bool progress_assign(struct worker *worker, const churn_position *positions, uint32_t count)
 {
     for (uint32_t i = 0; i < count; i++) {
@@ -93,9 +100,23 @@ bool progress_assign(struct worker *worker, const churn_position *positions, uin
         p->position = positions[i].offset;
         p->committed = (p->flags & CHURN_POSITION_RESUMED) != 0 ? p->position : NOTHING;
         p->end = NOTHING;
+        p->handed = is_forgetful(worker) && worker->pipeline->handover != NULL
+                        ? handover_get(worker->pipeline->handover, positions[i].topic, positions[i].partition)
+                        : NOTHING;
         p->placed = false;
     }
     return true;
+}
+
+void progress_hand_over(const struct worker *worker)
+{
+    for (uint32_t i = 0; worker->pipeline->handover != NULL && is_forgetful(worker) && i < count_of(worker); i++) {
+        const struct partition *p = at(worker, i);
+        if (p->place != PLACE_NONE && p->done != NOTHING) {
+            handover_set(worker->pipeline->handover, worker->sources.items[i].topic, worker->sources.items[i].partition,
+                         p->done);
+        }
+    }
 }
 
 static void end_round(struct progress *progress)
@@ -360,6 +381,12 @@ static int32_t begin_replay(struct worker *worker, uint32_t source, int64_t low,
     return CHURN_OK;
 }
 
+/* Where the pipeline before a reload had come, as far as the store is sure of it. */
+static int64_t handed_over(const struct worker *worker, const struct partition *p)
+{
+    return worker_has_store(worker) && p->stored.offset < p->handed ? p->stored.offset : p->handed;
+}
+
 /* Decides where to begin, with the checkpoint known: what the store may lack is read again. CHURN_OK, CHURN_RETRY,
  * CHURN_FATAL. */
 static int32_t choose_start(struct worker *worker, uint32_t source, int64_t *ret)
@@ -382,6 +409,11 @@ static int32_t choose_start(struct worker *worker, uint32_t source, int64_t *ret
         start = checkpoint;
     } else if (p->committed > start) {
         start = p->committed; /* a rewind: on from where this run had come */
+    } else if (handed_over(worker, p) > start) {
+        const struct source_partition *s = &worker->sources.items[source];
+        start = handed_over(worker, p);
+        log_printf(worker->pipeline->log, CHURN_LOG_INFO, label_of(worker), "%s/%d: reading goes on from offset %lld",
+                   s->topic, s->partition, (long long)start);
     }
     if (start >= 0 && start < low && p->committed > start) {
         say_gone(worker, source, start, low);

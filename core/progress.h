@@ -42,6 +42,7 @@ struct partition {
     int64_t announced;      /* the store knows that dead letters of what lies below may be there */
     int64_t muted_below;    /* outputs of records below are not sent again */
     uint32_t muted;         /* … of these kinds, CHURN_RECORD_… */
+    int64_t handed;         /* where the pipeline before a reload had come; -1: nowhere */
     bool placed;            /* since the assignment: the source does not stand at `position` any more */
     bool replayed;          /* --replay-from was followed */
     bool again;             /* in the round under way: to be put once more */
@@ -63,6 +64,8 @@ void progress_free(struct progress *progress);
 
 /* The source gave us these. False when memory ran out. */
 bool progress_assign(struct worker *worker, const churn_position *positions, uint32_t count);
+/* Notes in pipeline->handover what is done, where the source does not remember it. The worker does not run any more. */
+void progress_hand_over(const struct worker *worker);
 /* The source took everything back. */
 void progress_revoke(struct worker *worker);
 /* What was read is forgotten, and so is what is known of the store: reading goes on from the checkpoints. */

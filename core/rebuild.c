@@ -2,8 +2,8 @@
 #include "commands.h"
 
 #include "pipeline.h"
+#include "reload.h"
 #include <stdlib.h>
-#include <sys/stat.h>
 
 static bool begins_with(const char *text, const char *prefix)
 {
@@ -53,10 +53,8 @@ static bool is(const char *text, const char *wanted)
 /* A source that shows its events once has no beginning to go back to. */
 static bool check_source(struct config *config, const struct node *source)
 {
-    const char *plugin = given(source, "plugin"), *path = given(source, "path"), *time = given(source, "start_time");
-    struct stat st;
-    if (is(plugin, "file") && path != NULL &&
-        (strcmp(path, "-") == 0 || (stat(path, &st) == 0 && !S_ISREG(st.st_mode)))) {
+    const char *plugin = given(source, "plugin"), *time = given(source, "start_time");
+    if (reload_reads_pipe(source)) {
         config_error(config, config_get(source, "path"),
                      "a rebuild reads the source from its beginning, and what comes through a pipe comes once; name a "
                      "file that holds all events");

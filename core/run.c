@@ -1,10 +1,12 @@
 /* `churnd run` and `churnd check`. */
 #include "commands.h"
 
+#include "generation.h"
+#include "handover.h"
 #include "health.h"
 #include "host.h"
+#include "reload.h"
 #include "summary.h"
-#include "worker.h"
 #include <errno.h>
 #include <pthread.h>
 #include <signal.h>
@@ -16,40 +18,19 @@
 #define REPEAT_MS 1000  /* within which a signal is the same one again */
 #define LOOK_MS 20      /* between looks at the workers */
 #define PROGRESS_MS 500 /* between lines of progress */
-#define GRACE_MS 5000   /* after shutdown_timeout, for workers to end */
-
-/* A signal that asks to stop, waited for up to LOOK_MS; 0: none. The signals are blocked in every thread. */
-static int wait_for_signal(const sigset_t *signals)
-{
-    struct timespec wait = {.tv_nsec = LOOK_MS * 1000000L};
-    int signal_number = sigtimedwait(signals, NULL, &wait);
-    return signal_number > 0 ? signal_number : 0;
-}
-
-static void order_all(struct worker *const *workers, unsigned count, enum worker_order order)
-{
-    for (unsigned i = 0; i < count; i++) {
-        worker_order(workers[i], order);
-    }
-}
-
-static unsigned count_in(struct worker *const *workers, unsigned count, enum worker_state state)
-{
-    unsigned n = 0;
-    for (unsigned i = 0; i < count; i++) {
-        n += worker_state(workers[i]) == state;
-    }
-    return n;
-}
+#define GRACE_MS 5000   /* for plugins to let go of what they have */
 
 /* What main knows of a run. */
 struct run {
-    struct pipeline *pipeline;
-    struct worker **workers;
-    unsigned count;
-    enum worker_order order;
-    int64_t deadline_ms; /* once it stops: then the process ends whatever a worker waits for */
-    int64_t signal_ms;   /* of the first signal */
+    const struct arguments *arguments;
+    struct generation now;
+    struct pipeline *next;     /* a reload has begun: it is good, and waits for the workers of the one before to end */
+    struct pipeline *previous; /* the one before, until all workers of the new one have started */
+    struct pipeline *spare;    /* room for the next pipeline */
+    struct handover handover;
+    struct log *log;
+    bool reload_wanted;
+    int64_t signal_ms; /* of the first signal that asks to stop */
     bool terminal;
     struct health *health; /* NULL: not asked for */
 };
@@ -57,38 +38,79 @@ struct run {
 /* A pipeline runs: the process ends by main's will only once it does no more. */
 static atomic_bool running;
 
-static void stop(struct run *run)
+/* ---- signals ---- */
+
+static void block_signal(sigset_t *signals, int signal_number)
 {
-    run->order = WORKER_STOP;
-    run->deadline_ms = host_monotonic_ms() + run->pipeline->settings.shutdown_timeout_ms + GRACE_MS;
-    order_all(run->workers, run->count, WORKER_STOP);
+    (void)sigaddset(signals, signal_number);
+    (void)pthread_sigmask(SIG_BLOCK, signals, NULL);
 }
 
-static void on_signal(struct run *run, int signal_number)
+static void block_signals(sigset_t *signals)
+{
+    struct sigaction ignore = {.sa_handler = SIG_IGN};
+    (void)sigemptyset(signals);
+    block_signal(signals, SIGTERM);
+    block_signal(signals, SIGINT);
+    block_signal(signals, SIGHUP);
+    (void)sigaction(SIGPIPE, &ignore, NULL); /* a closed connection is an error code */
+}
+
+/* A signal, waited for up to LOOK_MS; 0: none. They are blocked in every thread. */
+static int wait_for_signal(const sigset_t *signals)
+{
+    struct timespec wait = {.tv_nsec = LOOK_MS * 1000000L};
+    int signal_number = sigtimedwait(signals, NULL, &wait);
+    return signal_number > 0 ? signal_number : 0;
+}
+
+static void on_stop_signal(struct run *run, int signal_number)
 {
     if (run->signal_ms != 0 && host_monotonic_ms() - run->signal_ms < REPEAT_MS) {
         return; /* sent to the process and to its group: one wish */
     }
     if (run->signal_ms != 0) {
-        log_line(run->pipeline->log, CHURN_LOG_WARN, "churnd", "stopped at once; what is not committed is read again");
+        log_line(run->log, CHURN_LOG_WARN, "churnd", "stopped at once; what is not committed is read again");
         _exit(1);
     }
-    log_printf(run->pipeline->log, CHURN_LOG_INFO, "churnd", "%s: finishing what was read (once more to stop at once)",
-               signal_number == SIGINT ? "SIGINT" : "SIGTERM");
+    log_printf(run->log, CHURN_LOG_INFO, "churnd", "SIG%s: finishing what was read (once more to stop at once)",
+               sigabbrev_np(signal_number));
     run->signal_ms = host_monotonic_ms();
-    stop(run);
+    generation_order(&run->now, WORKER_STOP);
 }
+
+/* SIGHUP asks for a reload, but when it tells that the terminal has gone. */
+static void on_signal(struct run *run, int signal_number)
+{
+    if (signal_number == SIGHUP && (!run->terminal || isatty(STDERR_FILENO))) {
+        run->reload_wanted = true;
+    } else if (signal_number != 0) {
+        on_stop_signal(run, signal_number);
+    }
+}
+
+/* ---- what may end the process ---- */
 
 /* A worker that does not come back from a plugin cannot be stopped from outside, but the process can: its next run
  * knows the event. */
 static void end_if_hung(const struct run *run)
 {
+    const struct pipeline *pipeline = run->now.pipeline;
     char message[512];
-    int64_t limit_ms = run->pipeline->settings.plugin_timeout_ms;
-    if (limit_ms > 0 && journal_hung(run->pipeline->journal, host_monotonic_ms(), limit_ms, message, sizeof message)) {
-        log_printf(run->pipeline->log, CHURN_LOG_ERROR, "churnd",
+    int64_t limit_ms = pipeline->settings.plugin_timeout_ms;
+    if (limit_ms > 0 && journal_hung(pipeline->journal, host_monotonic_ms(), limit_ms, message, sizeof message)) {
+        log_printf(run->log, CHURN_LOG_ERROR, "churnd",
                    "%s (plugin_timeout); the process ends, and its next run counts this against the event", message);
         _exit(1);
+    }
+}
+
+static void end_if_late(const struct run *run)
+{
+    if (run->now.order == WORKER_STOP && host_monotonic_ms() > run->now.deadline_ms) {
+        log_line(run->log, CHURN_LOG_WARN, "churnd",
+                 "a worker did not stop in time; what is not committed is read again at the next start");
+        _exit(generation_failed(&run->now) || run->signal_ms == 0);
     }
 }
 
@@ -102,117 +124,46 @@ static void on_process_exit(void)
     }
 }
 
+/* ---- health ---- */
+
 /* False, with a message in the log, when the address cannot be listened on. */
-static bool start_health(struct run *run)
+static bool start_health(struct run *run, const char *listen)
 {
-    const char *listen = run->pipeline->health_settings.listen;
     char message[256];
     if (listen == NULL) {
         return true;
     }
     run->health = health_start(listen, message, sizeof message);
     if (run->health == NULL) {
-        log_line(run->pipeline->log, CHURN_LOG_ERROR, "churnd", message);
+        log_line(run->log, CHURN_LOG_ERROR, "churnd", message);
     } else {
-        log_printf(run->pipeline->log, CHURN_LOG_INFO, "churnd", "health: http://%s/healthz and /readyz", listen);
+        log_printf(run->log, CHURN_LOG_INFO, "churnd", "health: http://%s/healthz and /readyz", listen);
     }
     return run->health != NULL;
 }
 
-static void tell_health(const struct run *run)
+static void tell_health(const struct run *run, const struct generation *generation)
 {
-    const struct pipeline *pipeline = run->pipeline;
+    const struct pipeline *pipeline = generation->pipeline;
     struct health_status status = {.pipeline = pipeline->settings.name,
-                                   .stopping = run->order != WORKER_GO_ON,
+                                   .stopping = generation->order != WORKER_GO_ON,
                                    .looked_ms = host_monotonic_ms(),
-                                   .worker_count = run->count};
+                                   .worker_count = generation->count};
     if (run->health == NULL) {
         return;
     }
-    if (pipeline->store.loaded != NULL) {
+    if (pipeline->store_instance != NULL) {
         const churn_store_ops *ops = store_ops(&pipeline->store);
         status.store = pipeline->store.label;
         status.durability = ops->durability != NULL ? ops->durability(pipeline->store_instance->self) : NULL;
     }
-    for (unsigned i = 0; i < run->count; i++) {
-        status.workers[i] = worker_health(run->workers[i]);
+    for (unsigned i = 0; i < generation->count; i++) {
+        status.workers[i] = worker_health(generation->workers[i]);
     }
     health_publish(run->health, &status);
 }
 
-static void watch(struct run *run, const sigset_t *signals)
-{
-    struct progress progress;
-    progress_start(&progress);
-    for (;;) {
-        int signal_number = wait_for_signal(signals);
-        unsigned failed = count_in(run->workers, run->count, WORKER_FAILED);
-        unsigned ended = failed + count_in(run->workers, run->count, WORKER_FINISHED);
-        end_if_hung(run);
-        tell_health(run);
-        if (ended == run->count) {
-            break;
-        }
-        if (signal_number != 0) {
-            on_signal(run, signal_number);
-        } else if (failed > 0 && run->order != WORKER_STOP) {
-            stop(run);
-        } else if (run->order == WORKER_GO_ON && count_in(run->workers, run->count, WORKER_AT_END) == run->count) {
-            run->order = WORKER_FINISH;
-            order_all(run->workers, run->count, WORKER_FINISH);
-        } else if (run->order == WORKER_STOP && host_monotonic_ms() > run->deadline_ms) {
-            log_line(run->pipeline->log, CHURN_LOG_WARN, "churnd",
-                     "a worker did not stop in time; what is not committed is read again at the next start");
-            _exit(failed > 0);
-        }
-        if (run->terminal && host_monotonic_ms() - progress.last_ms >= PROGRESS_MS) {
-            progress_show(&progress, run->pipeline, run->workers, run->count);
-        }
-    }
-    if (run->terminal) {
-        log_status(run->pipeline->log, "");
-    }
-}
-
-static void free_workers(struct run *run)
-{
-    for (unsigned i = 0; run->workers != NULL && i < run->count; i++) {
-        worker_free(run->workers[i]);
-    }
-    free((void *)run->workers);
-}
-
-/* Makes and starts all workers; those that started are stopped again when one does not. */
-static bool start_workers(struct run *run)
-{
-    unsigned wanted = (unsigned)run->pipeline->settings.workers;
-    run->workers = calloc(wanted, sizeof(struct worker *));
-    for (; run->workers != NULL && run->count < wanted; run->count++) {
-        run->workers[run->count] = worker_new(run->pipeline, run->count);
-        if (run->workers[run->count] == NULL) {
-            log_line(run->pipeline->log, CHURN_LOG_ERROR, "churnd", "a worker could not be made: out of memory");
-            return false;
-        }
-    }
-    for (unsigned i = 0; i < run->count; i++) {
-        if (!worker_start(run->workers[i])) {
-            log_line(run->pipeline->log, CHURN_LOG_ERROR, "churnd", "a thread could not be started");
-            order_all(run->workers, run->count, WORKER_STOP);
-            return false;
-        }
-    }
-    return run->workers != NULL;
-}
-
-static void block_signals(sigset_t *signals)
-{
-    struct sigaction ignore = {.sa_handler = SIG_IGN};
-    (void)sigemptyset(signals);
-    (void)sigaddset(signals, SIGTERM);
-    (void)sigaddset(signals, SIGINT);
-    (void)pthread_sigmask(SIG_BLOCK, signals, NULL);
-    (void)sigaction(SIGPIPE, &ignore, NULL); /* a closed connection is an error code */
-}
+/* ---- one pipeline after another ---- */
 
 static void apply_log_settings(const struct arguments *arguments, const struct pipeline *pipeline, struct log *log)
 {
@@ -222,6 +173,132 @@ static void apply_log_settings(const struct arguments *arguments, const struct p
         format = strcmp(arguments->log_format, "json") == 0 ? LOG_FORMAT_JSON : LOG_FORMAT_TEXT;
     }
     log_configure(log, log_level_parse(level), format);
+}
+
+static void announce(const struct run *run, const char *what)
+{
+    const struct pipeline *pipeline = run->now.pipeline;
+    log_printf(run->log, CHURN_LOG_INFO, "churnd", "%s%s: %u event types, %lld worker%s", what, pipeline->settings.name,
+               pipeline->catalog.type_count, (long long)pipeline->settings.workers,
+               pipeline->settings.workers == 1 ? "" : "s");
+}
+
+/* Takes the pipeline's place in the run, with what was counted and how far it was read. False when it cannot start. */
+static bool change_over(struct run *run, struct pipeline *to)
+{
+    struct pipeline *from = run->now.pipeline;
+    const struct generation between = {.pipeline = to, .order = WORKER_STOP};
+    tell_health(run, &between); /* the texts of the one that ends must not be needed any more */
+    generation_end(&run->now, from->settings.shutdown_timeout_ms + GRACE_MS, 1);
+    metrics_move(from->metrics, to->metrics);
+    to->handover = &run->handover;
+    apply_log_settings(run->arguments, to, run->log); /* no worker writes a line now */
+    if (run->handover.failed) {
+        log_line(run->log, CHURN_LOG_ERROR, "churnd", "out of memory");
+        run->now = (struct generation){.pipeline = to, .broken = true};
+        return false;
+    }
+    return generation_start(&run->now, to);
+}
+
+static bool go_back(struct run *run)
+{
+    struct pipeline *refused = run->now.pipeline, *previous = run->previous;
+    const char *why = generation_failure(&run->now);
+    log_printf(run->log, CHURN_LOG_ERROR, "churnd",
+               "the new pipeline could not be started: %s; going back to the one before",
+               why != NULL ? why : "see above");
+    run->previous = NULL;
+    bool ok = change_over(run, previous);
+    pipeline_free(refused);
+    run->spare = refused;
+    return ok;
+}
+
+/* All workers have ended. False: so has the run. */
+static bool begin_again(struct run *run)
+{
+    bool failed = generation_failed(&run->now);
+    if (run->signal_ms != 0 || (run->next == NULL && run->previous == NULL)) {
+        return false;
+    }
+    if (run->previous != NULL) {
+        return failed && go_back(run);
+    }
+    if (failed) {
+        return false;
+    }
+    run->previous = run->now.pipeline;
+    struct pipeline *next = run->next;
+    run->next = NULL;
+    return change_over(run, next) || go_back(run);
+}
+
+/* The new pipeline's workers have all started: there is no way back, and none is needed. */
+static void settle(struct run *run)
+{
+    pipeline_free(run->previous);
+    run->spare = run->previous;
+    run->previous = NULL;
+    announce(run, "reloaded ");
+}
+
+static void begin_reload(struct run *run)
+{
+    run->reload_wanted = false;
+    if (run->now.order == WORKER_FINISH) {
+        log_printf(run->log, CHURN_LOG_INFO, "churnd", "SIGHUP: %s is not read again: the input is at its end",
+                   run->arguments->config);
+    } else if (reload_load(run->arguments, run->now.pipeline, run->spare)) {
+        log_printf(run->log, CHURN_LOG_INFO, "churnd", "SIGHUP: %s is good; finishing what was read before it is used",
+                   run->arguments->config);
+        run->next = run->spare;
+        generation_order(&run->now, WORKER_STOP);
+    }
+}
+
+/* ---- the run ---- */
+
+/* What is to be done with workers of which some still run. */
+static void look_after(struct run *run)
+{
+    struct generation *now = &run->now;
+    if (now->order == WORKER_GO_ON && generation_failed(now)) {
+        generation_order(now, WORKER_STOP);
+    } else if (now->order != WORKER_STOP && generation_has_started(now)) {
+        if (run->previous != NULL) {
+            settle(run);
+        }
+        if (now->order == WORKER_GO_ON && generation_count(now, WORKER_AT_END) == now->count) {
+            generation_order(now, WORKER_FINISH);
+        } else if (run->reload_wanted) {
+            begin_reload(run);
+        }
+    }
+    end_if_late(run);
+}
+
+static void watch(struct run *run, const sigset_t *signals)
+{
+    struct progress progress;
+    progress_start(&progress);
+    for (;;) {
+        int signal_number = wait_for_signal(signals);
+        bool ended = generation_has_ended(&run->now);
+        end_if_hung(run);
+        tell_health(run, &run->now);
+        if (ended && !begin_again(run)) {
+            break;
+        }
+        on_signal(run, signal_number);
+        look_after(run);
+        if (run->terminal && host_monotonic_ms() - progress.last_ms >= PROGRESS_MS) {
+            progress_show(&progress, run->now.pipeline, run->now.workers, run->now.count);
+        }
+    }
+    if (run->terminal) {
+        log_status(run->log, "");
+    }
 }
 
 /* Where a sink writes to standard output, the summary must not come between its lines. */
@@ -236,106 +313,55 @@ static bool writes_stdout(const struct pipeline *pipeline)
     return false;
 }
 
-/* `name`: the section's, or the event type's. */
-static unsigned name_plugin(struct journal *journal, const char *role, const char *name, const struct loaded *loaded)
+/* What is left of pipelines that a reload has replaced or not come to use. */
+static void free_others(struct run *run, const struct pipeline *first)
 {
-    char what[JOURNAL_PLUGIN_SIZE];
-    (void)snprintf(what, sizeof what, "%s %s", role, name);
-    return journal_add_plugin(journal, what, loaded->path);
-}
-
-/* The journal with all plugins that are called for single events. */
-static bool open_journal(struct pipeline *pipeline, struct log *log)
-{
-    struct journal *journal = pipeline->journal =
-        journal_new(log, (unsigned)pipeline->settings.workers, (unsigned)pipeline->settings.crash_limit);
-    if (journal == NULL) {
-        log_line(log, CHURN_LOG_ERROR, "churnd", "out of memory");
-        return false;
+    struct pipeline *others[] = {run->next, run->previous, run->now.pipeline};
+    for (size_t i = 0; i < sizeof others / sizeof others[0]; i++) {
+        if (others[i] != NULL && others[i] != first) {
+            pipeline_free(others[i]);
+        }
     }
-    for (unsigned i = 0; i < pipeline->processor_count; i++) {
-        struct section *section = &pipeline->processors[i];
-        section->journal_number = name_plugin(journal, "processor", section->label, section->loaded);
-    }
-    for (unsigned i = 0; i < pipeline->sink_count; i++) {
-        struct section *section = &pipeline->sinks[i];
-        section->journal_number =
-            name_plugin(journal, pipeline_is_dead_letters(pipeline, section) ? "dead letters sink" : "sink",
-                        section->label, section->loaded);
-    }
-    for (unsigned i = 0; i < pipeline->catalog.type_count; i++) {
-        struct event_type *type = &pipeline->catalog.types[i];
-        char message[512];
-        const struct loaded *loaded = type->table.apply != NULL ? loader_get(pipeline->loader, CHURN_KIND_EVENT,
-                                                                             type->name.ptr, message, sizeof message)
-                                                                : NULL;
-        type->journal_number = loaded != NULL ? name_plugin(journal, "event type", type->name.ptr, loaded) : 0;
-    }
-    journal_open(journal, pipeline->settings.state_dir, pipeline->settings.name);
-    return true;
-}
-
-struct last_words {
-    struct log *log;
-    bool ok;
-};
-
-/* Ends the process when a library does not let go of its threads; everything that matters is done by then. */
-static void *end_anyway(void *argument)
-{
-    const struct last_words *last = argument;
-    struct timespec patience = {.tv_sec = GRACE_MS / 1000};
-    (void)nanosleep(&patience, NULL);
-    log_line(last->log, CHURN_LOG_WARN, "churnd",
-             "a plugin does not let go; all is done, so the process ends without it");
-    (void)fflush(stdout);
-    _exit(last->ok ? 0 : 1);
-}
-
-/* Frees the workers, for at most GRACE_MS. */
-static void let_go(struct run *run, struct log *log, bool ok)
-{
-    struct last_words last = {.log = log, .ok = ok};
-    pthread_t thread;
-    bool watched = pthread_create(&thread, NULL, end_anyway, &last) == 0;
-    free_workers(run);
-    if (watched) {
-        (void)pthread_cancel(thread);
-        (void)pthread_join(thread, NULL);
-    }
+    handover_free(&run->handover);
 }
 
 int run_pipeline(const struct arguments *arguments, struct pipeline *pipeline, struct log *log)
 {
-    struct run run = {.pipeline = pipeline, .terminal = isatty(STDERR_FILENO) == 1};
+    struct pipeline other = {0};
+    struct run run = {.arguments = arguments,
+                      .now = {.pipeline = pipeline},
+                      .spare = &other,
+                      .log = log,
+                      .terminal = isatty(STDERR_FILENO) == 1};
     int64_t started = host_monotonic_ms();
     sigset_t signals;
     bool ok;
+    pipeline->handover = &run.handover;
     apply_log_settings(arguments, pipeline, log);
     block_signals(&signals);
-    log_printf(log, CHURN_LOG_INFO, "churnd", "%s: %u event types, %lld worker%s", pipeline->settings.name,
-               pipeline->catalog.type_count, (long long)pipeline->settings.workers,
-               pipeline->settings.workers == 1 ? "" : "s");
+    announce(&run, "");
     atomic_store(&running, atexit(on_process_exit) == 0);
-    ok = start_health(&run) && open_journal(pipeline, log) && start_workers(&run);
+    ok = start_health(&run, pipeline->health_settings.listen) && generation_start(&run.now, pipeline);
     if (ok) {
         watch(&run, &signals);
-        ok = count_in(run.workers, run.count, WORKER_FAILED) == 0;
-        summary_print(writes_stdout(pipeline) ? stderr : stdout, pipeline,
+        ok = !generation_failed(&run.now);
+        summary_print(writes_stdout(run.now.pipeline) ? stderr : stdout, run.now.pipeline,
                       (double)(host_monotonic_ms() - started) / 1000);
     }
     health_stop(run.health);
-    let_go(&run, log, ok);
+    generation_end(&run.now, GRACE_MS, !ok);
     atomic_store(&running, false);
-    journal_close(pipeline->journal, ok);
-    pipeline->journal = NULL;
+    free_others(&run, pipeline);
     return ok ? 0 : 1;
 }
 
 int command_run(const struct arguments *arguments, struct loader *loader, struct log *log)
 {
     struct pipeline pipeline;
+    sigset_t early;
     int status = 1;
+    (void)sigemptyset(&early);
+    block_signal(&early, SIGHUP); /* what comes while the file is read is for the run */
     if (pipeline_load(&pipeline, arguments->config, loader, log, stderr)) {
         pipeline.until_end = arguments->until_end;
         pipeline.replay = arguments->replay;

@@ -18,13 +18,12 @@
 
 bool worker_fail(struct worker *worker, const char *format, ...)
 {
-    char message[1024];
     va_list args;
-    va_start(args, format);
-    (void)vsnprintf(message, sizeof message, format, args);
-    va_end(args);
     if (!worker->failed) {
-        log_line(worker->pipeline->log, CHURN_LOG_ERROR, "worker", message);
+        va_start(args, format);
+        (void)vsnprintf(worker->failure, sizeof worker->failure, format, args);
+        va_end(args);
+        log_line(worker->pipeline->log, CHURN_LOG_ERROR, "worker", worker->failure);
         worker->failed = true;
     }
     return false;
@@ -339,6 +338,10 @@ static bool is_behind(struct worker *worker)
 static bool take_step(struct worker *worker, bool *ret_idle)
 {
     uint32_t count = 0;
+    if (!worker_has_started(worker)) { /* the source tells what it reads, and is moved before it hands out any of it */
+        *ret_idle = true;
+        return poll_source(worker, 0, 0, &count);
+    }
     if (worker->at_end) {
         *ret_idle = true;
         return poll_source(worker, 0, all_done(worker) ? IDLE_MS : 0, &count);
@@ -497,6 +500,7 @@ static void *run(void *argument)
     bool ok = start_instances(worker);
     while (ok && order_of(worker) == WORKER_GO_ON) {
         ok = step(worker);
+        atomic_store_explicit(&worker->started, ok, memory_order_release);
     }
     if (ok && order_of(worker) == WORKER_FINISH) {
         ok = finish_sinks(worker);
@@ -634,6 +638,16 @@ enum worker_state worker_state(const struct worker *worker)
     return (enum worker_state)atomic_load_explicit(&worker->state, memory_order_acquire);
 }
 
+bool worker_has_started(const struct worker *worker)
+{
+    return atomic_load_explicit(&worker->started, memory_order_acquire);
+}
+
+const char *worker_failure(const struct worker *worker)
+{
+    return worker_state(worker) == WORKER_FAILED ? worker->failure : NULL;
+}
+
 struct worker_lag worker_lag(const struct worker *worker)
 {
     struct worker_lag lag = {.known = atomic_load_explicit(&worker->lag_known, memory_order_acquire)};
@@ -669,6 +683,7 @@ void worker_free(struct worker *worker)
     if (worker->thread_started) {
         (void)pthread_join(worker->thread, NULL);
     }
+    progress_hand_over(worker);
     instance_free(worker->source);
     free_instances(worker->processors, worker->pipeline->processor_count);
     free_instances(worker->sinks, worker->pipeline->sink_count);

@@ -33,9 +33,14 @@ bool worker_start(struct worker *worker);
 /* [main] */
 void worker_order(struct worker *worker, enum worker_order order);
 enum worker_state worker_state(const struct worker *worker);
+/* Its instances have started, and its loop went round once: what cannot work at all has failed by then. [main] */
+bool worker_has_started(const struct worker *worker);
+/* Why it failed; NULL: it has not. [main] */
+const char *worker_failure(const struct worker *worker);
 struct worker_lag worker_lag(const struct worker *worker);
 struct health_worker worker_health(const struct worker *worker);
-/* Waits for the thread, if it was started, and frees; may be NULL. [main] */
+/* Waits for the thread, if it was started, notes in pipeline->handover how far it came, and frees; may be NULL. [main]
+ */
 void worker_free(struct worker *worker);
 
 #endif

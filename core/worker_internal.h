@@ -54,6 +54,7 @@ struct worker {
     bool thread_started;
     _Atomic int order; /* enum worker_order */
     _Atomic int state; /* enum worker_state */
+    _Atomic bool started;
     _Atomic int64_t lag_messages, lag_total;
     _Atomic bool lag_known;
     _Atomic int64_t turned_ms; /* when the loop last went round */
@@ -104,6 +105,7 @@ struct worker {
     struct worker_counters counters;
     bool moved; /* something happened in this round of the loop */
     bool failed;
+    char failure[1024]; /* why */
 };
 
 static inline struct window *window_at(struct worker *worker, uint64_t number)

@@ -9,6 +9,8 @@
 
 #define OUTAGE_GRACE_MS 2000 /* connecting takes a moment, and one of a host's several addresses may not answer */
 #define REASON_SIZE 256
+#define LOOK_MS 50     /* between looks at a consumer that closes */
+#define CLOSING_MS 200 /* by then a consumer that waits for nobody has closed */
 
 /* Properties that no plugin leaves to the user. */
 static const char *const always_owned[] = {
@@ -414,6 +416,53 @@ int kafka_client_check(struct kafka_client *client, int needed)
                   client->reason[0] != '\0' ? client->reason : "no answer yet");
     }
     return 0;
+}
+
+/* Answers a rebalance of a consumer that closes. `again`: one was answered before, after which the group may be left
+ * without this one; then nobody replies to calls any more, and the call would never return (librdkafka's issue 4884).
+ */
+static void give_up(rd_kafka_t *rk, rd_kafka_event_t *event, int cooperative, int again)
+{
+    rd_kafka_error_t *error;
+    for (int waited_ms = 0; again && waited_ms < CLOSING_MS; waited_ms += LOOK_MS) {
+        const struct timespec pause = {.tv_nsec = LOOK_MS * 1000000L};
+        if (rd_kafka_consumer_closed(rk)) {
+            return;
+        }
+        (void)nanosleep(&pause, NULL);
+    }
+    if (!cooperative || rd_kafka_event_error(event) != RD_KAFKA_RESP_ERR__REVOKE_PARTITIONS) {
+        (void)rd_kafka_assign(rk, NULL);
+        return;
+    }
+    error = rd_kafka_incremental_unassign(rk, rd_kafka_event_topic_partition_list(event));
+    if (error != NULL) {
+        rd_kafka_error_destroy(error);
+    }
+}
+
+int kafka_client_leave(struct kafka_client *client, rd_kafka_t *rk, int64_t timeout_ms)
+{
+    int64_t until = client->host->monotonic_ms(client->host) + timeout_ms;
+    int cooperative = strcmp(rd_kafka_rebalance_protocol(rk), "COOPERATIVE") == 0, again = 0;
+    rd_kafka_queue_t *queue = rd_kafka_queue_new(rk);
+    rd_kafka_error_t *error = rd_kafka_consumer_close_queue(rk, queue);
+    int closing = error == NULL;
+    while (closing && !rd_kafka_consumer_closed(rk) && client->host->monotonic_ms(client->host) < until) {
+        rd_kafka_event_t *event = rd_kafka_queue_poll(queue, LOOK_MS);
+        if (event != NULL && rd_kafka_event_type(event) == RD_KAFKA_EVENT_REBALANCE) {
+            give_up(rk, event, cooperative, again);
+            again = 1;
+        }
+        if (event != NULL) {
+            rd_kafka_event_destroy(event);
+        }
+    }
+    if (error != NULL) {
+        rd_kafka_error_destroy(error);
+    }
+    rd_kafka_queue_destroy(queue);
+    return closing && rd_kafka_consumer_closed(rk);
 }
 
 struct ending {

@@ -49,6 +49,10 @@ void kafka_client_error(struct kafka_client *client, rd_kafka_resp_err_t code, c
  * by the polling thread. */
 int kafka_client_check(struct kafka_client *client, int needed);
 
+/* Closes a consumer, so that its group need not wait for a time-out: it gives up what it has, and what it has not
+ * handed out is dropped. What is to be committed was committed before. 1 when it is closed, within `timeout_ms`. */
+int kafka_client_leave(struct kafka_client *client, rd_kafka_t *rk, int64_t timeout_ms);
+
 /* rd_kafka_destroy_flags with a bound: librdkafka 2.0.2 never comes back from it once a topic it read was deleted. What
  * has not ended after `timeout_ms` is left to the end of the process, silenced. `rk` may be NULL. */
 void kafka_client_destroy(struct kafka_client *client, rd_kafka_t *rk, int flags, int64_t timeout_ms);

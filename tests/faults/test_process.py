@@ -1,4 +1,5 @@
-"""Rows 1 to 4 and 15: instances that are killed, stopped and frozen at any moment, and events that break every rule."""
+"""Rows 1 to 4, 15 and 20: instances that are killed, stopped, frozen and reloaded at any moment, and events that break every
+rule."""
 
 import signal
 import time
@@ -121,6 +122,28 @@ def test_rebalance_storm(rig):
                 fleet.start()
     rig.link.delay = 0
     rig.finish(fleet)
+
+
+@pytest.mark.ci
+def test_reload_storm(rig):
+    """SIGHUP after SIGHUP to both members of the group, with one worker and two by turns, and a mistake now and then."""
+    rig.up(count=3000)
+    fleet = rig.fleet(2)
+    rig.writes(300)
+    with rig.streaming(count=100, every=0.05):
+        for turn in range(18):
+            broken = turn % 6 == 5
+            rig.config(lambda settings: settings.update(workers="many" if broken else 1 + turn // 6 % 2))
+            for member in fleet.members:
+                rig.fault("SIGHUP")
+                member.send(signal.SIGHUP)
+            time.sleep(rig.rng.random() * 0.5)
+        rig.config()
+        fleet.members[0].send(signal.SIGHUP)
+    members = list(fleet.members)
+    rig.finish(fleet)
+    for member in members:
+        assert member.err.count("reloaded ") >= 4 and "workers: must be auto" in member.err, member.err[-3000:]
 
 
 @pytest.mark.ci

@@ -339,6 +339,12 @@ static void test_order_of_folders(void)
     CU_ASSERT_STRING_EQUAL(loader.dirs[2], "/second");
     CU_ASSERT_STRING_EQUAL(loader.dirs[3], "/third");
     CU_ASSERT_STRING_EQUAL(loader.dirs[4], "/fourth");
+    CU_ASSERT(loader_add_dir(&loader, "/second")); /* known already: it comes to the front */
+    CU_ASSERT_EQUAL_FATAL(loader.dir_count, 6);
+    CU_ASSERT_STRING_EQUAL(loader.dirs[0], "/second");
+    CU_ASSERT_STRING_EQUAL(loader.dirs[1], "/zeroth");
+    CU_ASSERT_STRING_EQUAL(loader.dirs[2], "/first");
+    CU_ASSERT_STRING_EQUAL(loader.dirs[3], "/third");
     loader_free(&loader);
     CU_ASSERT(setenv("CHURN_PLUGIN_PATH", "", 1) == 0);
     CU_ASSERT(loader_init(&loader, NULL, 0));

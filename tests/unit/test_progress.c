@@ -1,4 +1,5 @@
 /* Where reading begins, and that no offset is committed before the store has what lies below it for good. */
+#include "core/handover.h"
 #include "worker_fixture.h"
 
 #include <time.h>
@@ -231,6 +232,73 @@ static void test_what_was_revoked_is_not_committed(void)
     close_worker();
 }
 
+static const churn_source_ops forgetful_ops = {
+    .size = sizeof forgetful_ops, .seek = source_seek, .bounds = source_bounds};
+
+static void assign_anew(void)
+{
+    churn_position position = {.topic = "t"};
+    CU_ASSERT(progress_assign(&worker, &position, 1));
+}
+
+/* A source without positions of its own goes on after a reload where the pipeline before had come, but not beyond what
+ * the store is sure of. */
+static void test_reading_goes_on_after_a_reload(void)
+{
+    static const struct {
+        int64_t done, checkpoint;
+        bool has_store, remembers;
+        const char *asked;
+    } cases[] = {
+        {30, 30, true, false, "get; seek 30; "},
+        {30, 20, true, false, "get; seek 20; "}, /* the last checkpoint was not put */
+        {30, 40, true, false, "get; seek 30; "}, /* another process is further */
+        {30, -1, true, false, "get; "},          /* another store */
+        {30, 30, true, true, "get; "},           /* its group knows better */
+        {30, -1, false, false, "seek 30; "},
+        {30, -1, false, true, ""},
+        {-1, 20, true, false, "get; "}, /* nothing was done */
+    };
+    struct handover handover = {0};
+    for (size_t i = 0; i < COUNT(cases); i++) {
+        char what[32];
+        (void)snprintf(what, sizeof what, "case %zu", i);
+        open_worker(cases[i].checkpoint);
+        pipeline.handover = &handover;
+        loaded_source.plugin.ops = cases[i].remembers ? &fake_source_ops : &forgetful_ops;
+        assign_anew();
+        CU_ASSERT(progress_place(&worker));
+        if (cases[i].done >= 0) {
+            finish(cases[i].done);
+        }
+        progress_hand_over(&worker);
+        pipeline.store.loaded = cases[i].has_store ? &loaded_store : NULL;
+        trace[0] = '\0';
+        assign_anew();
+        CU_ASSERT(progress_place(&worker) && progress_ready(&worker));
+        check_trace(cases[i].asked, what);
+        pipeline.store.loaded = &loaded_store;
+        close_worker();
+        handover_free(&handover);
+    }
+    loaded_source.plugin.ops = &fake_source_ops;
+}
+
+static void test_what_is_handed_over(void)
+{
+    struct handover handover = {0};
+    handover_set(&handover, "t", 0, 10);
+    handover_set(&handover, "t", 1, 20);
+    handover_set(&handover, "u", 0, 30);
+    handover_set(&handover, "t", 0, 5); /* the newest counts, also when it is less: the store went back */
+    CU_ASSERT_EQUAL(handover_get(&handover, "t", 0), 5);
+    CU_ASSERT_EQUAL(handover_get(&handover, "t", 1), 20);
+    CU_ASSERT_EQUAL(handover_get(&handover, "u", 0), 30);
+    CU_ASSERT_EQUAL(handover_get(&handover, "u", 1), -1);
+    CU_ASSERT(!handover.failed);
+    handover_free(&handover);
+}
+
 int main(void)
 {
     CU_TestInfo tests[] = {TEST(test_reading_begins_at_the_lower_one),
@@ -243,6 +311,8 @@ int main(void)
                            TEST(test_a_checkpoint_that_is_refused),
                            TEST(test_conflicts),
                            TEST(test_what_was_revoked_is_not_committed),
+                           TEST(test_reading_goes_on_after_a_reload),
+                           TEST(test_what_is_handed_over),
                            CU_TEST_INFO_NULL};
     return run_tests("progress", tests);
 }

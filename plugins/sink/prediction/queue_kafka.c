@@ -555,34 +555,6 @@ static int64_t back_count(void *arg, const struct waiting *waiting)
     return count;
 }
 
-/* Takes an event of the closing consumer; what else it still read is not ours any more. */
-static void serve_rebalance(struct back *b, rd_kafka_event_t *event)
-{
-    if (event != NULL && rd_kafka_event_type(event) == RD_KAFKA_EVENT_REBALANCE) {
-        on_rebalance(b->rk, rd_kafka_event_error(event), rd_kafka_event_topic_partition_list(event), b->client);
-    }
-    if (event != NULL) {
-        rd_kafka_event_destroy(event);
-    }
-}
-
-/* Leaves the group, so that the others need not wait for our time-out; 1 when that is done. */
-static int leave(struct back *b, int64_t deadline_ms)
-{
-    int64_t until = b->host->monotonic_ms(b->host) + deadline_ms;
-    rd_kafka_queue_t *queue = rd_kafka_queue_new(b->rk);
-    rd_kafka_error_t *error = rd_kafka_consumer_close_queue(b->rk, queue);
-    if (error != NULL) {
-        rd_kafka_error_destroy(error);
-    } else {
-        while (!rd_kafka_consumer_closed(b->rk) && b->host->monotonic_ms(b->host) < until) {
-            serve_rebalance(b, rd_kafka_queue_poll(queue, 50));
-        }
-    }
-    rd_kafka_queue_destroy(queue);
-    return error == NULL && rd_kafka_consumer_closed(b->rk);
-}
-
 static void back_free(void *arg, int64_t deadline_ms)
 {
     struct back *b = arg;
@@ -593,7 +565,7 @@ static void back_free(void *arg, int64_t deadline_ms)
     if (b->rk != NULL) {
         int left;
         commit_now(b, deadline_ms / 2 < COMMIT_WAIT_MS ? (int)(deadline_ms / 2) : COMMIT_WAIT_MS);
-        left = b->subscribed && leave(b, deadline_ms / 2);
+        left = b->subscribed && kafka_client_leave(b->client, b->rk, deadline_ms / 2);
         kafka_client_destroy(b->client, b->rk, left ? 0 : RD_KAFKA_DESTROY_F_NO_CONSUMER_CLOSE, DESTROY_MS);
     }
     for (int32_t i = 0; i < b->partition_count; i++) {

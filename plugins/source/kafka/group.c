@@ -3,8 +3,6 @@
 
 #include <stdlib.h>
 
-#define CLOSE_TIMEOUT_MS 5000
-
 static struct topic *topic_of(const struct kafka_source *s, const char *name)
 {
     for (uint32_t i = 0; i < s->topic_count; i++) {
@@ -293,9 +291,7 @@ void group_on_rebalance(rd_kafka_t *rk, rd_kafka_resp_err_t code, rd_kafka_topic
 {
     struct kafka_source *s = kafka_client_owner(opaque);
     (void)rk;
-    if (s->stopping) {
-        give_up_assignment(s, code == RD_KAFKA_RESP_ERR__REVOKE_PARTITIONS ? list : NULL);
-    } else if (code == RD_KAFKA_RESP_ERR__ASSIGN_PARTITIONS) {
+    if (code == RD_KAFKA_RESP_ERR__ASSIGN_PARTITIONS) {
         group_drop_pending(s);
         s->pending = rd_kafka_topic_partition_list_copy(list);
         group_complete(s);
@@ -310,25 +306,4 @@ void group_rejoin(struct kafka_source *s)
     if (group_subscribe(s, &s->failure) != CHURN_OK) {
         s->failed = 1;
     }
-}
-
-void group_leave(struct kafka_source *s)
-{
-    int64_t end = source_now_ms(s) + CLOSE_TIMEOUT_MS;
-    rd_kafka_queue_t *queue = rd_kafka_queue_new(s->rk);
-    rd_kafka_error_t *error = rd_kafka_consumer_close_queue(s->rk, queue);
-    while (error == NULL && !rd_kafka_consumer_closed(s->rk) && source_now_ms(s) < end) {
-        rd_kafka_event_t *event = rd_kafka_queue_poll(queue, SLICE_MS);
-        if (event != NULL && rd_kafka_event_type(event) == RD_KAFKA_EVENT_REBALANCE) {
-            group_on_rebalance(s->rk, rd_kafka_event_error(event), rd_kafka_event_topic_partition_list(event),
-                               s->client);
-        }
-        if (event != NULL) {
-            rd_kafka_event_destroy(event);
-        }
-    }
-    if (error != NULL) {
-        rd_kafka_error_destroy(error);
-    }
-    rd_kafka_queue_destroy(queue);
 }

@@ -3,6 +3,7 @@
 
 #include <stdlib.h>
 
+#define CLOSE_TIMEOUT_MS 5000
 #define DESTROY_TIMEOUT_MS 2000
 
 static const char *const start_choices[] = {"beginning", "end", NULL};
@@ -293,10 +294,9 @@ static int32_t source_start(void *self, const churn_source_listener *listener, c
 static void source_stop(void *self)
 {
     struct kafka_source *s = self;
-    s->stopping = 1;
     records_release(s);
     group_drop_pending(s);
-    group_leave(s);
+    (void)kafka_client_leave(s->client, s->rk, CLOSE_TIMEOUT_MS);
     close_source(s);
 }
 

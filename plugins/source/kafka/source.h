@@ -79,7 +79,6 @@ struct kafka_source {
     struct kafka_client *client;
     rd_kafka_t *rk;
     int paused;
-    int stopping;
     int failed; /* no return: `failure` says why */
     churn_error failure;
 
@@ -136,9 +135,6 @@ int32_t group_subscribe(struct kafka_source *s, churn_error *err);
 
 /* Leaves and joins the group, so that reading goes on from the committed offsets. */
 void group_rejoin(struct kafka_source *s);
-
-/* Leaves the group for good, so that the others need not wait for this member's session to end. */
-void group_leave(struct kafka_source *s);
 
 /* librdkafka's rebalance callback. */
 void group_on_rebalance(rd_kafka_t *rk, rd_kafka_resp_err_t code, rd_kafka_topic_partition_list_t *list, void *opaque);
