@@ -199,17 +199,28 @@ def test_bursts_are_exact(built, stack, seed):
                                    "cooldown": f"{COOLDOWN}ms", "severity": "warning", "customers": 30}]
 
     config = pipeline(stack.folder / "consumer.yaml", change)
-    for turn in range(4):
+    produced = 3000
+
+    def produce_more(count=400):
+        nonlocal produced
+        for topic in TOPICS:
+            stack.kafka.produce(topic, payments(seed + produced, count, 40, produced))
+        produced += count
+
+    for turn in range(3):
         stay = stack.churnd("-c", config)
         wait_for_writes(stack, stay, rng.randrange(200, 1200))
-        if turn % 2:  # another one takes a share of the partitions, and gives it back
+        if turn:  # another one takes a share of the partitions, has events of their customers, and gives it back
             guest = stack.churnd("-c", config)
-            wait_for_writes(stack, guest, rng.randrange(200, 1200))
+            wait_for("partitions of the guest", lambda: " reads " in guest.err, 30)
+            produce_more()
+            wait_for_writes(stack, guest, 300)
             assert guest.terminate() == 0, guest.err[-3000:]
-            wait_for_writes(stack, stay, rng.randrange(100, 600))
+            produce_more()
+            wait_for_writes(stack, stay, rng.randrange(200, 500))
+        assert stay.running(), stay.err[-3000:]
         stay.kill()
-        for topic in TOPICS:
-            stack.kafka.produce(topic, payments(seed + turn + 1, 600, 40, 3000 + 600 * turn))
+        produce_more()
     proxy.delay = 0
     stack.run("-c", config, "--until-end")
     expected = bursts(stack.kafka.brokers)
