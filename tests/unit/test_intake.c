@@ -55,7 +55,8 @@ static int32_t never(void *self, const churn_event *event, churn_error *err)
 }
 
 static const churn_processor_ops ops_first = {.size = sizeof ops_first, .process = never, .transform = transform_first};
-static const churn_processor_ops ops_second = {.size = sizeof ops_second, .transform = transform_second};
+static const churn_processor_ops ops_second = {
+    .size = sizeof ops_second, .process = never, .transform = transform_second};
 static struct loaded loaded[] = {{.plugin = {.ops = &ops_first}}, {.plugin = {.ops = &ops_second}}};
 static struct section sections[] = {{.loaded = &loaded[0], .label = "first"},
                                     {.loaded = &loaded[1], .label = "second"}};

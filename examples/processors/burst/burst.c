@@ -828,11 +828,20 @@ static void burst_destroy(void *self)
     free(b->text.ptr);
 }
 
+/* For hosts that do not know transform. */
+static int32_t burst_process(void *self, const churn_event *event, churn_error *err)
+{
+    (void)self;
+    (void)event;
+    return churn_fail(err, CHURN_FATAL, "needs a host of ABI 1.2, which lets processors change events");
+}
+
 static const churn_processor_ops ops = {
     .size = sizeof(churn_processor_ops),
     .create = burst_create,
     .stop = burst_stop,
     .destroy = burst_destroy,
+    .process = burst_process,
     .transform = burst_transform,
     .checkpoint = burst_checkpoint,
     .forget = burst_forget,

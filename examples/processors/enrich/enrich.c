@@ -418,11 +418,20 @@ static void enrich_destroy(void *self)
     free_table(&e->table);
 }
 
+/* For hosts that do not know transform. */
+static int32_t enrich_process(void *self, const churn_event *event, churn_error *err)
+{
+    (void)self;
+    (void)event;
+    return churn_fail(err, CHURN_FATAL, "needs a host of ABI 1.2, which lets processors change events");
+}
+
 static const churn_processor_ops ops = {
     .size = sizeof(churn_processor_ops),
     .create = enrich_create,
     .start = enrich_start,
     .destroy = enrich_destroy,
+    .process = enrich_process,
     .transform = enrich_transform,
 };
 

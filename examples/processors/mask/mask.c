@@ -223,10 +223,19 @@ static void mask_destroy(void *self)
     free(m->text);
 }
 
+/* For hosts that do not know transform. */
+static int32_t mask_process(void *self, const churn_event *event, churn_error *err)
+{
+    (void)self;
+    (void)event;
+    return churn_fail(err, CHURN_FATAL, "needs a host of ABI 1.2, which lets processors change events");
+}
+
 static const churn_processor_ops ops = {
     .size = sizeof(churn_processor_ops),
     .create = mask_create,
     .destroy = mask_destroy,
+    .process = mask_process,
     .transform = mask_transform,
 };
 
