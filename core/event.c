@@ -275,6 +275,17 @@ static bool read_field(const churn_field *field, const struct json_token *token,
     }
 }
 
+bool event_accepts(const churn_field *field, const struct json_token *token, struct reject *reject)
+{
+    churn_value value;
+    return read_field(field, token, &value, reject);
+}
+
+enum json_result event_members(struct event_decoder *decoder, churn_str json, json_member_fn fn, void *ctx)
+{
+    return json_members(decoder->scanner, json, fn, ctx);
+}
+
 const struct event_type *event_decode(struct event_decoder *decoder, const char *bytes, size_t len, churn_event *event,
                                       struct reject *reject)
 {

@@ -50,4 +50,9 @@ void event_decoder_free(struct event_decoder *decoder);
 const struct event_type *event_decode(struct event_decoder *decoder, const char *bytes, size_t len, churn_event *event,
                                       struct reject *reject);
 
+/* True when the row allows what `token` says of its field; else *reject says why not. */
+bool event_accepts(const churn_field *field, const struct json_token *token, struct reject *reject);
+/* As json_members: what the decoder's newest event points to within the decoder is void then. */
+enum json_result event_members(struct event_decoder *decoder, churn_str json, json_member_fn fn, void *ctx);
+
 #endif

@@ -116,10 +116,32 @@ static bool concerns(const struct section *section, const struct event_type *typ
     return section->when == NULL || condition_matches(section->when, type, event, CHURN_SEVERITY_NONE);
 }
 
-/* The verdict of all processors; as judge. */
-static int32_t run_processors(struct worker *worker, const churn_record *record, const struct event_type *type,
-                              const churn_event *event, struct reject *reject)
+/* One processor's answer; what it changed is in *event. CHURN_REJECT with a message in `err` also where the changed
+ * event is none any more. */
+static int32_t call_processor(struct worker *worker, unsigned number, churn_event *event, churn_error *err)
 {
+    const churn_processor_ops *ops = processor_ops(&worker->pipeline->processors[number]);
+    void *self = worker->processors[number]->self;
+    struct reject reject;
+    int32_t answer;
+    if (ops->transform == NULL) {
+        return ops->process(self, event, err);
+    }
+    answer = ops->transform(self, event, edit_open(&worker->edit), err);
+    if (answer == CHURN_OK) {
+        answer = edit_apply(&worker->edit, event, &reject);
+        if (answer != CHURN_OK) {
+            return churn_fail(err, answer, "%s", answer == CHURN_REJECT ? reject.detail : "out of memory");
+        }
+    }
+    return answer;
+}
+
+/* The verdict of all processors; as judge. What they changed is in *event. */
+static int32_t run_processors(struct worker *worker, const churn_record *record, const struct event_type *type,
+                              churn_event *event, struct reject *reject)
+{
+    edit_begin(&worker->edit, worker->decoder, &window_filling(worker)->arena, type);
     for (unsigned i = 0; i < worker->pipeline->processor_count; i++) {
         const struct section *section = &worker->pipeline->processors[i];
         churn_error err;
@@ -133,7 +155,7 @@ static int32_t run_processors(struct worker *worker, const churn_record *record,
             return CHURN_REJECT;
         }
         clear_error(&err);
-        verdict = processor_ops(section)->process(worker->processors[i]->self, event, &err);
+        verdict = call_processor(worker, i, event, &err);
         journal_leave(&worker->seat, verdict != CHURN_RETRY);
         verdict = judge(worker, section, verdict, &err, reject);
         if (verdict != CHURN_OK) {
@@ -237,6 +259,23 @@ static bool withhold(struct window *window, uint32_t withheld)
     return true;
 }
 
+/* The alerts that processors raised. */
+static bool say_raised(struct worker *worker, const churn_record *record, const struct event_type *type,
+                       const churn_event *event)
+{
+    struct window *window = window_filling(worker);
+    bool ok = true;
+    for (uint32_t i = 0; i < worker->edit.alert_count && ok; i++) {
+        const struct edit_alert *alert = &worker->edit.alerts[i];
+        uint32_t withheld;
+        metrics_add_own(worker->counters.alerts, 1);
+        if (wanted(worker, type, event, CHURN_RECORD_ALERT, alert->severity, &withheld)) {
+            ok = output_raised(window, record, event, alert, &worker->scratch) && withhold(window, withheld);
+        }
+    }
+    return ok;
+}
+
 /* What follows from a good event. It is said again when the event is delivered again, since nobody can know whether it
  * was heard the first time. */
 static bool say_outputs(struct worker *worker, const churn_record *record, const struct event_type *type,
@@ -247,7 +286,7 @@ static bool say_outputs(struct worker *worker, const churn_record *record, const
     struct saying saying = routing_saying(type, event, kinds);
     bool ok = true;
     if ((saying.kinds & CHURN_RECORD_EVENT) != 0 && wanted(worker, type, event, CHURN_RECORD_EVENT, 0, &withheld)) {
-        ok = output_event(window, record, event->payload.ptr) && withhold(window, withheld);
+        ok = output_event(window, record, event->payload) && withhold(window, withheld);
     }
     if ((saying.kinds & CHURN_RECORD_ALERT) != 0) {
         metrics_add_own(worker->counters.alerts, 1);
@@ -255,6 +294,9 @@ static bool say_outputs(struct worker *worker, const churn_record *record, const
             ok = output_alert(window, record, type, event, saying.severity, &worker->scratch) &&
                  withhold(window, withheld) && ok;
         }
+    }
+    if ((kinds & CHURN_RECORD_ALERT) != 0) {
+        ok = say_raised(worker, record, type, event) && ok;
     }
     if ((saying.kinds & CHURN_RECORD_TRIGGER) != 0) {
         metrics_add_own(worker->counters.triggers, 1);
@@ -268,6 +310,7 @@ static bool say_outputs(struct worker *worker, const churn_record *record, const
 static bool take_event(struct worker *worker, const churn_record *record, const struct event_type *type,
                        churn_event *event, uint32_t source, enum lateness late, struct reject *reject)
 {
+    const char *received = event->payload.ptr;
     int32_t verdict;
     event->topic = (churn_str){.ptr = record->topic, .len = (uint32_t)strlen(record->topic)};
     event->partition = record->partition;
@@ -288,7 +331,7 @@ static bool take_event(struct worker *worker, const churn_record *record, const 
     case CHURN_OK:
         return say_outputs(worker, record, type, event, source);
     case CHURN_REJECT:
-        return dead_letter(worker, record, event->payload.ptr, late, reject);
+        return dead_letter(worker, record, received, late, reject);
     default:
         return false;
     }
@@ -310,7 +353,8 @@ static bool take_value(struct worker *worker, const churn_record *record, uint32
     }
     if (!worker->pipeline->decodes) {
         bool muted = (progress_muted(worker, source, record->offset) & CHURN_RECORD_EVENT) != 0;
-        return muted || output_event(window, record, payload) || out_of_memory(worker);
+        churn_str value = {.ptr = payload, .len = payload != NULL ? record->value.len : 0};
+        return muted || output_event(window, record, value) || out_of_memory(worker);
     }
     type = event_decode(worker->decoder, payload, payload != NULL ? record->value.len : 0, &event, &reject);
     if (type != NULL) {

@@ -198,11 +198,25 @@ static json_result read_value(ondemand::value value, unsigned depth, json_token 
     });
 }
 
+// The text of the object or array that begins at `start` and was just read.
+static json_result text_until_here(ondemand::document &document, const char *start, churn_str *ret)
+{
+    const char *end;
+    error_code error = document.current_location().get(end); // the token behind it
+    if (error != SUCCESS) {
+        return result_of(error);
+    }
+    while (end > start && end[-1] != '}' && end[-1] != ']') {
+        end--;
+    }
+    *ret = str_of(std::string_view(start, static_cast<size_t>(end - start)));
+    return JSON_OK;
+}
+
 // `data` again makes what an earlier one held void, whatever the new one is.
 static json_result read_data(json_scanner *scanner, ondemand::document &document, ondemand::value value, unsigned depth)
 {
     json_token *whole = &scanner->members[JSON_MEMBER_DATA];
-    const char *start, *end;
     std::string_view raw = trimmed(value.raw_json_token());
     scanner->round++;
     if (raw.empty() || raw[0] != '{') {
@@ -213,7 +227,6 @@ static json_result read_data(json_scanner *scanner, ondemand::document &document
     if (error != SUCCESS) {
         return result_of(error);
     }
-    start = raw.data();
     json_result result =
         read_object(object, depth, [scanner](std::string_view key, ondemand::value child, unsigned level) {
             json_token ignored;
@@ -225,16 +238,8 @@ static json_result read_data(json_scanner *scanner, ondemand::document &document
     if (result != JSON_OK) {
         return result;
     }
-    error = document.current_location().get(end); // the token behind the object
-    if (error != SUCCESS) {
-        return result_of(error);
-    }
-    while (end > start && end[-1] != '}') {
-        end--;
-    }
     whole->kind = JSON_OBJECT;
-    whole->text = str_of(std::string_view(start, static_cast<size_t>(end - start)));
-    return JSON_OK;
+    return text_until_here(document, raw.data(), &whole->text);
 }
 
 static int member_of(std::string_view key)
@@ -316,4 +321,31 @@ json_result json_scan(json_scanner *scanner, const char *json, size_t len)
         return error == EMPTY ? JSON_INVALID : result_of(error);
     }
     return scan_document(scanner, document, std::string_view(json, len));
+}
+
+json_result json_members(json_scanner *scanner, churn_str json, json_member_fn fn, void *ctx)
+{
+    ondemand::document document;
+    ondemand::object object;
+    padded_string_view text(json.ptr, json.len, json.len + SIMDJSON_PADDING);
+    error_code error = scanner->parser.iterate(text).get(document);
+    if (error == SUCCESS) {
+        error = document.get_object().get(object);
+    }
+    if (error != SUCCESS) {
+        return result_of(error);
+    }
+    return read_object(object, 1, [&document, fn, ctx](std::string_view key, ondemand::value child, unsigned level) {
+        std::string_view raw = trimmed(child.raw_json_token());
+        churn_str value = str_of(raw);
+        json_token ignored;
+        json_result result = read_value(child, level, &ignored);
+        if (result == JSON_OK && (ignored.kind == JSON_OBJECT || ignored.kind == JSON_ARRAY)) {
+            result = text_until_here(document, raw.data(), &value);
+        }
+        if (result == JSON_OK) {
+            fn(ctx, str_of(key), value);
+        }
+        return result;
+    });
 }

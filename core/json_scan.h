@@ -47,6 +47,11 @@ enum json_result json_scan(struct json_scanner *scanner, const char *json, size_
 const struct json_token *json_scan_member(const struct json_scanner *scanner, enum json_member member);
 const struct json_token *json_scan_data(const struct json_scanner *scanner, uint32_t data_name);
 
+/* Calls `fn` with each member of the object that `json` is, in their order: its unescaped name and the text of its
+ * value, both valid during the call. Makes the tokens of the newest scan void. */
+typedef void (*json_member_fn)(void *ctx, churn_str name, churn_str value);
+enum json_result json_members(struct json_scanner *scanner, churn_str json, json_member_fn fn, void *ctx);
+
 #ifdef __cplusplus
 }
 #endif

@@ -31,13 +31,13 @@ static bool keep_value(struct window *window, churn_record *output, const churn_
            keep(window, value->bytes, value->len, &output->value);
 }
 
-bool output_event(struct window *window, const churn_record *record, const char *payload)
+bool output_event(struct window *window, const churn_record *record, churn_str payload)
 {
     churn_record *output = window_add_output(window, CHURN_RECORD_EVENT, record);
     if (output == NULL) {
         return false;
     }
-    output->value = (churn_str){.ptr = payload, .len = record->value.len};
+    output->value = payload;
     return record->key.ptr == NULL || keep(window, record->key.ptr, record->key.len, &output->key);
 }
 
@@ -120,14 +120,16 @@ static void append_member(struct text *out, const char *name, churn_str value)
     text_append_json(out, value.ptr, value.len);
 }
 
-/* The same at every delivery of the same record, so that a repeat can be recognised. */
-static void append_id(struct text *out, const char *name, const churn_record *record)
+/* The same at every delivery of the same record, so that a repeat can be recognised. `part` tells several of one record
+ * apart. */
+static void append_id(struct text *out, const char *name, const churn_record *record, const char *part)
 {
-    char tail[48];
+    char tail[128];
     text_printf(out, "{\"%s\":", name);
     text_append_json(out, record->topic, strlen(record->topic));
     out->len--; /* goes on inside the text's closing quote */
-    (void)snprintf(tail, sizeof tail, "/%d/%" PRId64 "\"", record->partition, record->offset);
+    (void)snprintf(tail, sizeof tail, "/%d/%" PRId64 "%s%s\"", record->partition, record->offset,
+                   *part != '\0' ? "/" : "", part);
     text_append_string(out, tail);
 }
 
@@ -141,27 +143,35 @@ static void append_event_members(struct text *out, const churn_event *event)
     text_printf(out, ",\"timestamp\":\"%s\"", time);
 }
 
-bool output_alert(struct window *window, const churn_record *record, const struct event_type *type,
-                  const churn_event *event, uint32_t severity, struct text *scratch)
+bool output_raised(struct window *window, const churn_record *record, const churn_event *event,
+                   const struct edit_alert *alert, struct text *scratch)
 {
     churn_record *output = window_add_output(window, CHURN_RECORD_ALERT, record);
-    struct text message = {0};
-    bool ok;
     if (output == NULL) {
         return false;
     }
-    output->severity = severity;
+    output->severity = alert->severity;
     scratch->len = 0;
-    append_message(&message, type, event);
-    append_id(scratch, "alert_id", record);
-    text_printf(scratch, ",\"severity\":\"%s\",", output_severity_name(severity));
+    append_id(scratch, "alert_id", record, alert->name);
+    text_printf(scratch, ",\"severity\":\"%s\",", output_severity_name(alert->severity));
     append_event_members(scratch, event);
     append_member(scratch, "customer_id", event->customer_id);
-    append_member(scratch, "message", (churn_str){.ptr = message.bytes, .len = (uint32_t)message.len});
+    append_member(scratch, "message", alert->message);
     text_append_string(scratch, ",\"data\":");
     text_append_minified(scratch, event->data.ptr, event->data.len);
     text_append_string(scratch, "}");
-    ok = !message.failed && keep_value(window, output, event, scratch);
+    return keep_value(window, output, event, scratch);
+}
+
+bool output_alert(struct window *window, const churn_record *record, const struct event_type *type,
+                  const churn_event *event, uint32_t severity, struct text *scratch)
+{
+    struct edit_alert own = {.name = "", .severity = severity};
+    struct text message = {0};
+    bool ok;
+    append_message(&message, type, event);
+    own.message = (churn_str){.ptr = message.bytes, .len = (uint32_t)message.len};
+    ok = !message.failed && output_raised(window, record, event, &own, scratch);
     text_free(&message);
     return ok;
 }
@@ -173,7 +183,7 @@ bool output_trigger(struct window *window, const churn_record *record, const chu
         return false;
     }
     scratch->len = 0;
-    append_id(scratch, "request_id", record);
+    append_id(scratch, "request_id", record, "");
     append_member(scratch, "customer_id", event->customer_id);
     text_append_string(scratch, ",\"trigger\":{");
     append_event_members(scratch, event);

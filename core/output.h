@@ -2,20 +2,24 @@
 #ifndef OUTPUT_H
 #define OUTPUT_H
 
+#include "edit.h"
 #include "event.h"
 #include "json_text.h"
 #include "window.h"
 
 /* Each adds one output to the window; `scratch` is working space. False when memory ran out. */
 
-/* The record as it came: `payload` is its value in the window's arena. */
-bool output_event(struct window *window, const churn_record *record, const char *payload);
+/* The record with its value, which lives in the window's arena: as it came, or as processors changed it. */
+bool output_event(struct window *window, const churn_record *record, churn_str payload);
+/* The event type's own alert, and one that a processor raised. */
 bool output_alert(struct window *window, const churn_record *record, const struct event_type *type,
                   const churn_event *event, uint32_t severity, struct text *scratch);
+bool output_raised(struct window *window, const churn_record *record, const churn_event *event,
+                   const struct edit_alert *alert, struct text *scratch);
 bool output_trigger(struct window *window, const churn_record *record, const churn_event *event, struct text *scratch);
-/* `payload` as above, NULL for a record without value. `sink`: it is an output that the sink of this name refused, and
- * that and its kind are said; NULL: it is none. `replayed`: it had been judged before, and may have been counted then.
- */
+/* `payload` is the record's value as it came, in the window's arena, NULL for a record without value. `sink`: it is an
+ * output that the sink of this name refused, and that and its kind are said; NULL: it is none. `replayed`: it had been
+ * judged before, and may have been counted then. */
 bool output_dead_letter(struct window *window, const churn_record *record, const char *payload, const char *sink,
                         bool replayed, const struct reject *reject);
 /* An output that a sink refused once, as it was. Its `reserved` has OUTPUT_AGAIN. */

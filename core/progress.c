@@ -126,6 +126,7 @@ static void end_round(struct progress *progress)
         progress->partitions[i].again = false;
     }
     progress->round = ROUND_NONE;
+    progress->held = false;
     progress->unanswered = 0;
 }
 
@@ -539,11 +540,18 @@ static bool is_unstored(const struct worker *worker, const struct partition *p)
 
 bool progress_settled(const struct worker *worker)
 {
-    bool settled = worker->progress.round == ROUND_NONE;
+    bool settled = worker->progress.round == ROUND_NONE && !worker->progress.held;
     for (uint32_t i = 0; i < count_of(worker); i++) {
         settled = settled && !is_unstored(worker, at(worker, i));
     }
     return settled;
+}
+
+/* Asks the processors, before anything of their events is let go of. */
+static bool may_let_go(struct worker *worker)
+{
+    worker->progress.held = !processors_checkpoint(worker);
+    return !worker->progress.held;
 }
 
 /* What the source is to be told: all that it does not know and, with `all`, what it may have missed. The caller frees.
@@ -577,7 +585,7 @@ static void tell_source(struct worker *worker, bool wait)
         return;
     }
     positions = positions_to_tell(worker, wait && progress->unsure, &count);
-    if (count > 0) {
+    if (count > 0 && (worker_has_store(worker) || may_let_go(worker))) {
         FAILPOINT("before_commit");
         if (source_of(worker)->commit(worker->source->self, positions, count, wait, &err) == CHURN_OK) {
             for (uint32_t i = 0; i < count_of(worker); i++) {
@@ -654,9 +662,14 @@ static void put_checkpoints(struct worker *worker)
  * been counted before: only a write shows that the store still is the one that counted them. */
 static void begin_round(struct worker *worker)
 {
+    bool asked = false;
     for (uint32_t i = 0; i < count_of(worker); i++) {
         struct partition *p = at(worker, i);
         if (is_unstored(worker, p) && p->place != PLACE_LOOK_UP) {
+            if (!asked && !may_let_go(worker)) {
+                return;
+            }
+            asked = true;
             p->putting = p->done;
             p->again = true;
             worker->progress.round = ROUND_PUTTING;
@@ -787,7 +800,7 @@ bool progress_commit(struct worker *worker, int64_t limit_ms)
            !progress_settled(worker) && host_monotonic_ms() < deadline) {
         worker->moved = false;
         progress_step(worker, true);
-        if (!session_poll(worker, NULL, 1)) {
+        if (worker->failed || !session_poll(worker, NULL, 1)) {
             return false;
         }
         if (!worker->moved) {
@@ -795,7 +808,11 @@ bool progress_commit(struct worker *worker, int64_t limit_ms)
         }
     }
     tell_source(worker, true);
-    return true;
+    while (!worker_has_store(worker) && worker->progress.held && !worker->failed && host_monotonic_ms() < deadline) {
+        (void)nanosleep(&nap, NULL);
+        tell_source(worker, true);
+    }
+    return !worker->failed;
 }
 
 /* ---- what the intake asks ---- */

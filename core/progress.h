@@ -4,7 +4,8 @@
  * A partition's checkpoint is a small hash in the store, beside the profiles: the offset before which every event is in
  * them and every output was answered. It is put once the profiles are acknowledged, and only then, and after the store
  * said that both are durable, the source's offset is committed. A store that fails over to an older state loses
- * profiles and checkpoint together, so going back to the checkpoint heals what it lost. */
+ * profiles and checkpoint together, so going back to the checkpoint heals what it lost. Processors that keep state are
+ * asked first, for the same reason. */
 #ifndef PROGRESS_H
 #define PROGRESS_H
 
@@ -57,6 +58,7 @@ struct progress {
     enum round round;
     uint32_t unanswered;  /* checkpoints put in this round */
     int64_t ask_again_ms; /* ROUND_WAITING */
+    bool held;            /* a processor has not stored what it must remember: nothing is let go of */
     bool unsure;          /* a commit was sent, and nobody has seen it stored */
 };
 
@@ -82,7 +84,7 @@ bool progress_ready(const struct worker *worker);
 bool progress_note_done(struct worker *worker, const struct window *window);
 /* Moves commits on; begins a new one when something is done and `due`. */
 void progress_step(struct worker *worker, bool due);
-/* True when everything done is durable in the store, or there is no store. */
+/* True when everything done is durable in the store, or there is no store, and no processor holds it back. */
 bool progress_settled(const struct worker *worker);
 /* Commits what is done, and waits for it for at most `limit_ms`. False when the worker failed. */
 bool progress_commit(struct worker *worker, int64_t limit_ms);

@@ -145,6 +145,7 @@ static void rewind_to_checkpoints(struct worker *worker)
     worker->store_went_back = false;
     discard(worker);
     cache_free(&worker->cache);
+    processors_forget(worker);
     progress_rewind(worker);
 }
 
@@ -268,6 +269,7 @@ static void on_revoked(void *ctx, const churn_position *positions, uint32_t coun
     if (!worker->failed && !all_done(worker)) {
         discard(worker);
     }
+    processors_forget(worker);
     progress_revoke(worker);
 }
 
@@ -403,6 +405,9 @@ static bool step(struct worker *worker)
     }
     bool due = host_monotonic_ms() - worker->last_commit_ms >= COMMIT_MS;
     progress_step(worker, due);
+    if (worker->failed) {
+        return false;
+    }
     if (due) {
         if (!session_check(worker)) {
             return false;
@@ -696,6 +701,7 @@ void worker_free(struct worker *worker)
     sources_free(&worker->sources);
     event_decoder_free(worker->decoder);
     profile_text_free(&worker->rendered);
+    edit_free(&worker->edit);
     text_free(&worker->scratch);
     progress_free(&worker->progress);
     free(worker->sink_states);

@@ -1,9 +1,10 @@
-/* What the parts of a worker share: worker.c (its loop), intake.c (records in), merge.c (which events count), writer.c
- * (profiles to the store), session.c (the connection to it), emitter.c (outputs to the sinks), progress.c (checkpoints
- * and commits). */
+/* What the parts of a worker share: worker.c (its loop), intake.c (records in), processors.c (their state), merge.c
+ * (which events count), writer.c (profiles to the store), session.c (the connection to it), emitter.c (outputs to the
+ * sinks), progress.c (checkpoints and commits). */
 #ifndef WORKER_INTERNAL_H
 #define WORKER_INTERNAL_H
 
+#include "edit.h"
 #include "event.h"
 #include "fold.h"
 #include "letter.h"
@@ -73,6 +74,7 @@ struct worker {
     churn_source_listener listener;
     churn_record *records; /* POLL_RECORDS */
     struct event_decoder *decoder;
+    struct edit edit; /* of the event at hand */
     struct text scratch;
     unsigned letters_shown; /* in the log */
     bool at_end;
@@ -143,6 +145,13 @@ bool intake_refused(struct worker *worker, struct window *window, const churn_re
 /* What is said about an event that `plugin` must not be given. */
 void intake_poison(const struct worker *worker, unsigned plugin, const char *topic, int32_t partition, int64_t offset,
                    struct reject *reject);
+
+/* processors.c */
+/* True when the processors have stored whatever they must remember; false when one has not yet, or the worker failed.
+ */
+bool processors_checkpoint(struct worker *worker);
+/* What they have in memory is no longer what counts. */
+void processors_forget(struct worker *worker);
 
 /* merge.c */
 /* Joins a delta to its customer's profile, leaving out what the profile has counted. *ret_changed is false when that

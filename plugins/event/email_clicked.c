@@ -11,7 +11,8 @@ static const char *const urls[] = {"https://shop.example/sale", "https://shop.ex
 static const churn_field fields[] = {
     {"campaign_id", .type = CHURN_FIELD_STRING, .flags = CHURN_FIELD_REQUIRED, .samples = campaign_ids,
      .help = "the campaign that sent the e-mail"},
-    {"email_id", .type = CHURN_FIELD_STRING, .samples = email_ids, .help = "the e-mail as sent to this customer"},
+    {"email_id", .type = CHURN_FIELD_STRING, .flags = CHURN_FIELD_PII, .samples = email_ids,
+     .help = "the e-mail as sent to this customer"},
     /* Links in e-mails often carry a token that stands for the recipient. */
     {"url", .type = CHURN_FIELD_STRING, .flags = CHURN_FIELD_PII, .samples = urls, .help = "where the link leads"},
 };

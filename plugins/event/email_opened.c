@@ -9,7 +9,8 @@ static const char *const email_ids[] = {"EML-########", NULL};
 static const churn_field fields[] = {
     {"campaign_id", .type = CHURN_FIELD_STRING, .flags = CHURN_FIELD_REQUIRED, .samples = campaign_ids,
      .help = "the campaign that sent the e-mail"},
-    {"email_id", .type = CHURN_FIELD_STRING, .samples = email_ids, .help = "the e-mail as sent to this customer"},
+    {"email_id", .type = CHURN_FIELD_STRING, .flags = CHURN_FIELD_PII, .samples = email_ids,
+     .help = "the e-mail as sent to this customer"},
 };
 
 /* emails_clicked as email_clicked declares it: either plugin works, and has the rate, without the other. */

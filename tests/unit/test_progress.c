@@ -156,6 +156,87 @@ static void test_a_checkpoint_without_an_answer(void)
     close_worker();
 }
 
+/* ---- a processor that keeps state ---- */
+
+static int32_t checkpoint_result;
+
+static int32_t take_checkpoint(void *self, churn_error *err)
+{
+    (void)self;
+    note("checkpoint; ");
+    return checkpoint_result == CHURN_OK ? CHURN_OK : churn_fail(err, checkpoint_result, "the test says so");
+}
+
+static void forget(void *self)
+{
+    (void)self;
+    note("forget; ");
+}
+
+static void add_processor(void)
+{
+    static const churn_processor_ops ops = {.size = sizeof ops, .checkpoint = take_checkpoint, .forget = forget};
+    static struct loaded loaded = {.plugin = {.ops = &ops}};
+    static struct section section = {.loaded = &loaded, .label = "processor"};
+    static struct instance instance, *instances[] = {&instance};
+    pipeline.processors = &section;
+    pipeline.processor_count = 1;
+    worker.processors = instances;
+    checkpoint_result = CHURN_RETRY;
+}
+
+static void test_state_is_stored_first(void)
+{
+    open_worker(20);
+    begin_at(20);
+    add_processor();
+    progress_step(&worker, true);
+    CU_ASSERT(progress_settled(&worker));
+    check_trace("", "nothing is done");
+    finish(30);
+    progress_step(&worker, true);
+    progress_step(&worker, true);
+    CU_ASSERT(progress_commit(&worker, 1) && !progress_settled(&worker));
+    check(strncmp(trace, "checkpoint; checkpoint; ", 24) == 0 && strstr(trace, "put") == NULL &&
+              strstr(trace, "commit") == NULL,
+          "held: %s", trace);
+    trace[0] = '\0';
+    checkpoint_result = CHURN_OK;
+    CU_ASSERT(progress_commit(&worker, 5000) && progress_settled(&worker));
+    check_trace("checkpoint; put 30; flush; commit 30; commit 30; ", "let go");
+    finish(40);
+    checkpoint_result = CHURN_FATAL;
+    progress_step(&worker, true);
+    CU_ASSERT(worker.failed && !progress_commit(&worker, 5000));
+    check_contains(trace, "checkpoint; ", "asked");
+    CU_ASSERT(strstr(trace, "put") == NULL && strstr(trace, "commit") == NULL);
+    trace[0] = '\0';
+    processors_forget(&worker);
+    check_trace("forget; ", "forgotten");
+    close_worker();
+}
+
+static void test_state_without_a_store(void)
+{
+    open_worker(-1);
+    session_close(&worker);
+    pipeline.store.loaded = NULL;
+    trace[0] = '\0';
+    assign(20, 0);
+    CU_ASSERT(progress_place(&worker));
+    add_processor();
+    finish(30);
+    progress_step(&worker, true);
+    check_trace("checkpoint; ", "held");
+    CU_ASSERT(progress_commit(&worker, 1) && !progress_settled(&worker));
+    CU_ASSERT(strstr(trace, "commit") == NULL);
+    trace[0] = '\0';
+    checkpoint_result = CHURN_OK;
+    CU_ASSERT(progress_commit(&worker, 5000) && progress_settled(&worker));
+    check_trace("checkpoint; commit 30; ", "let go");
+    close_worker();
+}
+
 static void test_conflicts(void)
 {
     open_worker(20);
@@ -309,6 +390,8 @@ int main(void)
                            TEST(test_a_refused_commit_is_told_again),
                            TEST(test_a_checkpoint_without_an_answer),
                            TEST(test_a_checkpoint_that_is_refused),
+                           TEST(test_state_is_stored_first),
+                           TEST(test_state_without_a_store),
                            TEST(test_conflicts),
                            TEST(test_what_was_revoked_is_not_committed),
                            TEST(test_reading_goes_on_after_a_reload),

@@ -115,8 +115,8 @@ struct churn_event {
     const churn_value *values;  /**< one for each row of `fields`, in its order */
     uint32_t value_count;
     uint32_t field_stride;
-    churn_str data;             /**< the text of the `data` object as received: valid JSON */
-    churn_str payload;          /**< the whole record as received */
+    churn_str data;             /**< the text of the `data` object as received, or as processors changed it: valid JSON */
+    churn_str payload;          /**< the whole record, likewise */
 };
 
 /** The value of the data field `name`, or NULL when the type has no such field or the event lacks it. [any] */

@@ -12,7 +12,8 @@ extern "C" {
 
 /** What a record is. A sink accepts some of them (a bit mask) and a pipeline's `input:` chooses among those. */
 enum {
-    CHURN_RECORD_EVENT = 1,      /**< key: customer_id (or as received), value: the event as received */
+    CHURN_RECORD_EVENT = 1,      /**< key: customer_id (or as received), value: the event as received, or as
+                                      processors changed it */
     CHURN_RECORD_TRIGGER = 2,    /**< key: customer_id, value: {"request_id","customer_id","trigger":{event_id,event_type,
                                       timestamp}}; its event is already in the stored profile */
     CHURN_RECORD_ALERT = 4,      /**< key: customer_id, value: the alert's JSON object */

@@ -165,7 +165,18 @@ AT(struct churn_processor_ops, process, 24);
 AT(struct churn_processor_ops, stop, 32);
 AT(struct churn_processor_ops, destroy, 40);
 AT(struct churn_processor_ops, announce, 48);
-SIZE(struct churn_processor_ops, 56);
+AT(struct churn_processor_ops, transform, 56);
+AT(struct churn_processor_ops, checkpoint, 64);
+AT(struct churn_processor_ops, forget, 72);
+SIZE(struct churn_processor_ops, 80);
+AT(struct churn_edit, size, 0);
+AT(struct churn_edit, reserved, 4);
+AT(struct churn_edit, ctx, 8);
+AT(struct churn_edit, set_text, 16);
+AT(struct churn_edit, set_number, 24);
+AT(struct churn_edit, remove, 32);
+AT(struct churn_edit, alert, 40);
+SIZE(struct churn_edit, 48);
 
 /* <churn/profile.h> */
 AT(struct churn_effect, field, 0);

@@ -1,0 +1,242 @@
+/* Processors in the way of an event: what they change reaches everything behind them but the dead letters, and their
+ * alerts follow from an event that passes. */
+#include "core/metrics.h"
+#include "core/worker_internal.h"
+
+#include "types_fixture.h"
+
+static struct types_fixture types;
+static struct pipeline pipeline;
+static struct worker worker;
+static struct journal_slot slot;
+static _Atomic unsigned no_entries;
+
+/* ---- two processors, whose answers a test chooses ---- */
+
+static int32_t first_answer, second_answer;
+static bool first_changes, first_alerts, second_alerts;
+static char seen_second[128]; /* the data that the second one was given */
+
+static churn_str text(const char *bytes)
+{
+    return (churn_str){.ptr = bytes, .len = (uint32_t)strlen(bytes)};
+}
+
+static int32_t transform_first(void *self, const churn_event *event, churn_edit *edit, churn_error *err)
+{
+    (void)self;
+    (void)event;
+    if (first_changes) {
+        CU_ASSERT_EQUAL(edit->set_text(edit, "session_id", text("masked"), err), CHURN_OK);
+    }
+    if (first_alerts) {
+        CU_ASSERT_EQUAL(edit->alert(edit, CHURN_SEVERITY_WARNING, "first", text("look"), err), CHURN_OK);
+    }
+    return first_answer == CHURN_OK ? CHURN_OK : churn_fail(err, first_answer, "the test says so");
+}
+
+static int32_t transform_second(void *self, const churn_event *event, churn_edit *edit, churn_error *err)
+{
+    (void)self;
+    (void)snprintf(seen_second, sizeof seen_second, "%.*s", (int)event->data.len, event->data.ptr);
+    if (second_alerts) {
+        CU_ASSERT_EQUAL(edit->alert(edit, CHURN_SEVERITY_CRITICAL, "second", text("say \"hi\""), err), CHURN_OK);
+    }
+    return second_answer == CHURN_OK ? CHURN_OK : churn_fail(err, second_answer, "the test says so");
+}
+
+static int32_t never(void *self, const churn_event *event, churn_error *err)
+{
+    (void)self;
+    (void)event;
+    (void)err;
+    CU_FAIL("process must not be called where there is transform");
+    return CHURN_FATAL;
+}
+
+static const churn_processor_ops ops_first = {.size = sizeof ops_first, .process = never, .transform = transform_first};
+static const churn_processor_ops ops_second = {
+    .size = sizeof ops_second, .process = never, .transform = transform_second};
+static struct loaded loaded[] = {{.plugin = {.ops = &ops_first}}, {.plugin = {.ops = &ops_second}}};
+static struct section sections[] = {{.loaded = &loaded[0], .label = "first"},
+                                    {.loaded = &loaded[1], .label = "second"}};
+static struct instance instances[2], *instance_list[] = {&instances[0], &instances[1]};
+
+/* ---- a worker that decodes and has sinks for everything, without its thread ---- */
+
+static void open_worker(void)
+{
+    churn_counter **counters = (churn_counter **)(void *)&worker.counters;
+    first_answer = second_answer = CHURN_OK;
+    first_changes = first_alerts = second_alerts = false;
+    pipeline = (struct pipeline){.catalog = types.catalog,
+                                 .metrics = metrics_new(),
+                                 .log = log_new(-1, CHURN_LOG_ERROR - 1, LOG_FORMAT_TEXT),
+                                 .processors = sections,
+                                 .processor_count = 2,
+                                 .decodes = true,
+                                 .has_dead_letters = true,
+                                 .outputs = CHURN_RECORD_EVENT | CHURN_RECORD_ALERT | CHURN_RECORD_DEAD_LETTER};
+    worker = (struct worker){.pipeline = &pipeline, .processors = instance_list, .oldest = 1, .newest = 1};
+    worker.seat = (struct journal_seat){.slot = &slot, .entries = &no_entries};
+    worker.decoder = event_decoder_new(&pipeline.catalog);
+    for (size_t i = 0; i < sizeof worker.counters / sizeof *counters; i++) {
+        counters[i] = metrics_counter(pipeline.metrics, &worker, "any");
+    }
+    CU_ASSERT_FATAL(worker.decoder != NULL && window_init(window_filling(&worker), &worker.pool, 1));
+}
+
+static void close_worker(void)
+{
+    window_free(window_filling(&worker));
+    arena_pool_free(&worker.pool);
+    sources_free(&worker.sources);
+    event_decoder_free(worker.decoder);
+    edit_free(&worker.edit);
+    text_free(&worker.scratch);
+    metrics_free(pipeline.metrics);
+    log_free(pipeline.log);
+}
+
+#define EVENT(data)                                                                                                    \
+    "{\"event_id\":\"e\",\"event_type\":\"login\",\"customer_id\":\"c\",\"timestamp\":\"2026-01-01T00:00:00Z\","       \
+    "\"data\":" data "}"
+#define RECEIVED EVENT("{ \"session_id\":\"secret\" }")
+#define MASKED EVENT("{\"session_id\":\"masked\"}")
+#define ALERT(name, severity, message, data)                                                                           \
+    "{\"alert_id\":\"t/3/41/" name "\",\"severity\":\"" severity "\",\"event_id\":\"e\",\"event_type\":\"login\","     \
+    "\"timestamp\":\"2026-01-01T00:00:00.000Z\",\"customer_id\":\"c\",\"message\":\"" message "\",\"data\":" data "}"
+
+static void take(void)
+{
+    churn_record record = {.size = sizeof record,
+                           .kind = CHURN_RECORD_EVENT,
+                           .value = text(RECEIVED),
+                           .topic = "t",
+                           .partition = 3,
+                           .offset = 41};
+    CU_ASSERT_EQUAL(intake_take(&worker, &record, 1), true);
+}
+
+/* What the sinks will be told, in order: kind, value, …, 0. */
+static void check_outputs(uint32_t kind, ...)
+{
+    const struct window *window = window_filling(&worker);
+    uint32_t count = 0;
+    va_list args;
+    va_start(args, kind);
+    for (; kind != 0; kind = va_arg(args, uint32_t), count++) {
+        const char *value = va_arg(args, const char *);
+        char got[512] = "nothing";
+        if (count < window->output_count) {
+            const churn_record *output = &window->outputs[count];
+            CU_ASSERT_EQUAL(output->kind, kind);
+            (void)snprintf(got, sizeof got, "%.*s", (int)output->value.len, output->value.ptr);
+        }
+        check_text(got, value, "output");
+    }
+    va_end(args);
+    CU_ASSERT_EQUAL(window->output_count, count);
+}
+
+static void test_a_change_reaches_what_is_behind(void)
+{
+    open_worker();
+    first_changes = first_alerts = second_alerts = true;
+    take();
+    check_text(seen_second, "{\"session_id\":\"masked\"}", "the next processor");
+    check_outputs(CHURN_RECORD_EVENT, MASKED, CHURN_RECORD_ALERT,
+                  ALERT("first", "warning", "look", "{\"session_id\":\"masked\"}"), CHURN_RECORD_ALERT,
+                  ALERT("second", "critical", "say \\\"hi\\\"", "{\"session_id\":\"masked\"}"), 0);
+    CU_ASSERT_EQUAL(window_filling(&worker)->outputs[2].severity, CHURN_SEVERITY_CRITICAL);
+    close_worker();
+}
+
+static void test_a_dead_letter_is_as_it_was_received(void)
+{
+    open_worker();
+    first_changes = first_alerts = true;
+    second_answer = CHURN_REJECT;
+    take();
+    check_outputs(CHURN_RECORD_DEAD_LETTER, RECEIVED, 0);
+    close_worker();
+}
+
+static void test_an_event_left_out_raises_nothing(void)
+{
+    open_worker();
+    first_alerts = second_alerts = true;
+    second_answer = CHURN_DROP;
+    take();
+    check_outputs(0);
+    second_answer = CHURN_RETRY;
+    take();
+    check_outputs(0);
+    CU_ASSERT(worker.ask_again_ms != 0);
+    worker.ask_again_ms = 0;
+    second_answer = CHURN_OK;
+    take();
+    check_outputs(CHURN_RECORD_EVENT, RECEIVED, CHURN_RECORD_ALERT,
+                  ALERT("first", "warning", "look", "{\"session_id\":\"secret\"}"), CHURN_RECORD_ALERT,
+                  ALERT("second", "critical", "say \\\"hi\\\"", "{\"session_id\":\"secret\"}"), 0);
+    close_worker();
+}
+
+/* It may be folded again, by then without the processors. */
+static void test_what_is_counted_is_the_changed_event(void)
+{
+    struct loaded store = {.path = NULL};
+    const struct window *window = window_filling(&worker);
+    open_worker();
+    pipeline.store.loaded = &store;
+    worker.cache = (struct cache){.registry = &pipeline.catalog.registry, .limit = SIZE_MAX};
+    CU_ASSERT_FATAL(folder_init(&worker.folder, &pipeline.catalog, &worker.sources));
+    first_changes = true;
+    take();
+    CU_ASSERT_EQUAL_FATAL(window->event_count, 1);
+    CU_ASSERT(window->events[0].len == strlen(MASKED) && strcmp(window->events[0].payload, MASKED) == 0);
+    CU_ASSERT_EQUAL(window->events[0].offset, 41);
+    cache_free(&worker.cache);
+    folder_free(&worker.folder);
+    close_worker();
+}
+
+static void test_alerts_that_nobody_takes(void)
+{
+    open_worker();
+    pipeline.outputs = CHURN_RECORD_EVENT;
+    first_alerts = true;
+    take();
+    check_outputs(CHURN_RECORD_EVENT, RECEIVED, 0);
+    close_worker();
+}
+
+static void test_muted_alerts(void)
+{
+    churn_position position = {.topic = "t", .partition = 3, .offset = 41};
+    open_worker();
+    CU_ASSERT_FATAL(progress_assign(&worker, &position, 1));
+    worker.progress.partitions[0].muted_below = 42;
+    worker.progress.partitions[0].muted = CHURN_RECORD_ALERT;
+    first_alerts = true;
+    take();
+    check_outputs(CHURN_RECORD_EVENT, RECEIVED, 0);
+    progress_free(&worker.progress);
+    close_worker();
+}
+
+int main(void)
+{
+    CU_TestInfo tests[] = {
+        TEST(test_a_change_reaches_what_is_behind),
+        TEST(test_a_dead_letter_is_as_it_was_received),
+        TEST(test_an_event_left_out_raises_nothing),
+        TEST(test_what_is_counted_is_the_changed_event),
+        TEST(test_alerts_that_nobody_takes),
+        TEST(test_muted_alerts),
+        CU_TEST_INFO_NULL,
+    };
+    int status = types_load(&types, NULL, 0) ? run_tests("intake", tests) : 1;
+    types_free(&types);
+    return status;
+}
