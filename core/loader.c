@@ -229,16 +229,17 @@ const char *loader_judge(const churn_plugin *entry, const char *path, const char
 
 /* ---- the calls of each kind ---- */
 
-/* A call that is not optional. */
+/* A call that is not optional, unless another stands in its place. */
 struct required_call {
     uint32_t kind;
-    size_t offset;
+    size_t offset, instead;
     const char *name;
 };
 
-#define CALL(kind, ops, name)                                                                                          \
+#define CALL(kind, ops, name) CALL_OR(kind, ops, name, name)
+#define CALL_OR(kind, ops, name, other)                                                                                \
     {                                                                                                                  \
-        kind, offsetof(ops, name), #name                                                                               \
+        kind, offsetof(ops, name), offsetof(ops, other), #name                                                         \
     }
 static const struct required_call required_calls[] = {
     CALL(CHURN_KIND_SOURCE, churn_source_ops, create),
@@ -247,7 +248,7 @@ static const struct required_call required_calls[] = {
     CALL(CHURN_KIND_SOURCE, churn_source_ops, stop),
     CALL(CHURN_KIND_SOURCE, churn_source_ops, destroy),
     CALL(CHURN_KIND_PROCESSOR, churn_processor_ops, create),
-    CALL(CHURN_KIND_PROCESSOR, churn_processor_ops, process),
+    CALL_OR(CHURN_KIND_PROCESSOR, churn_processor_ops, process, transform),
     CALL(CHURN_KIND_PROCESSOR, churn_processor_ops, destroy),
     CALL(CHURN_KIND_STORE, churn_store_ops, create),
     CALL(CHURN_KIND_STORE, churn_store_ops, open),
@@ -290,7 +291,7 @@ static bool has_call(const churn_plugin *p, size_t offset)
 static const char *missing_call(const churn_plugin *p, const struct required_call *calls, size_t count)
 {
     for (size_t i = 0; i < count; i++) {
-        if (calls[i].kind == p->kind && !has_call(p, calls[i].offset)) {
+        if (calls[i].kind == p->kind && !has_call(p, calls[i].offset) && !has_call(p, calls[i].instead)) {
             return calls[i].name;
         }
     }

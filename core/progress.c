@@ -100,7 +100,7 @@ bool progress_assign(struct worker *worker, const churn_position *positions, uin
         p->position = positions[i].offset;
         p->committed = (p->flags & CHURN_POSITION_RESUMED) != 0 ? p->position : NOTHING;
         p->end = NOTHING;
-        p->handed = is_forgetful(worker) && worker->pipeline->handover != NULL
+        p->handed = worker->pipeline->handover != NULL && is_forgetful(worker)
                         ? handover_get(worker->pipeline->handover, positions[i].topic, positions[i].partition)
                         : NOTHING;
         p->placed = false;
