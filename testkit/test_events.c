@@ -42,6 +42,7 @@ void testkit_forget_types(struct churn_test *t)
         t->decoder = NULL;
         folder_free(&t->folder);
         window_free(&t->window);
+        edit_free(&t->edit);
         arena_pool_free(&t->pool);
         t->pool = (struct arena_pool){0};
         catalog_free(&t->pipeline.catalog);
@@ -180,8 +181,27 @@ static int32_t count_window(struct churn_test *t, struct memory_store *store, co
 
 /* --- One event --- */
 
-/* The verdict of the processor under test, as the engine takes it. What a processor changes belongs here too. */
-static int32_t run_processor(struct churn_test *t, const churn_event *event)
+/* The processor's own answer; what it changed is in *event. */
+static int32_t call_processor(struct churn_test *t, churn_event *event, churn_error *err)
+{
+    const churn_processor_ops *ops = t->section.loaded->plugin.ops;
+    struct reject reject;
+    int32_t answer;
+    if (ops->transform == NULL) {
+        return ops->process(t->instance->self, event, err);
+    }
+    answer = ops->transform(t->instance->self, event, edit_open(&t->edit), err);
+    if (answer == CHURN_OK) {
+        answer = edit_apply(&t->edit, event, &reject);
+        if (answer != CHURN_OK) {
+            return churn_fail(err, answer, "%s", answer == CHURN_REJECT ? reject.detail : "out of memory");
+        }
+    }
+    return answer;
+}
+
+/* The verdict of the processor under test, as the engine takes it. */
+static int32_t run_processor(struct churn_test *t, churn_event *event)
 {
     const churn_processor_ops *ops = t->section.loaded != NULL ? t->section.loaded->plugin.ops : NULL;
     churn_error err = {.size = sizeof err};
@@ -192,13 +212,10 @@ static int32_t run_processor(struct churn_test *t, const churn_event *event)
     if (t->instance == NULL) {
         return testkit_say(t, CHURN_FATAL, "churn_test_start comes before the first event");
     }
-    if (ops->process == NULL) {
-        return testkit_say(t, CHURN_FATAL, "%s has no `process`, and this harness calls no other", t->section.label);
-    }
     if (ops->announce != NULL) {
         ops->announce(t->instance->self, event);
     }
-    verdict = ops->process(t->instance->self, event, &err);
+    verdict = call_processor(t, event, &err);
     err.message[sizeof err.message - 1] = '\0';
     switch (verdict) {
     case CHURN_OK:
@@ -236,11 +253,33 @@ static int32_t raise(struct churn_test *t, const struct counted *c)
     const struct event_type *type = decode(t, c, &event, &reject);
     churn_record record = {.size = sizeof record, .topic = TOPIC, .offset = c->offset};
     uint32_t severity = output_severity(type, &event);
-    bool ok = severity == CHURN_SEVERITY_NONE || output_alert(&t->window, &record, type, &event, severity, &scratch);
+    bool ok = true;
+    for (uint32_t i = 0; i < t->edit.alert_count && ok; i++) {
+        ok = output_raised(&t->window, &record, &event, &t->edit.alerts[i], &scratch);
+    }
+    ok = ok && (severity == CHURN_SEVERITY_NONE || output_alert(&t->window, &record, type, &event, severity, &scratch));
     ok = ok && (!type->predicts || output_trigger(&t->window, &record, &event, &scratch));
     ok = ok && keep_output(t, CHURN_RECORD_ALERT, &t->alert) && keep_output(t, CHURN_RECORD_TRIGGER, &t->trigger);
     text_free(&scratch);
     return ok ? CHURN_OK : testkit_out_of_memory(t);
+}
+
+/* The event as the processor has changed it takes the place of the one that came. */
+static bool keep_changed(struct counted *c, const churn_event *event)
+{
+    char *copy;
+    if (event->payload.ptr == c->payload) {
+        return true;
+    }
+    copy = calloc(1, event->payload.len + JSON_SCAN_PADDING);
+    if (copy == NULL) {
+        return false;
+    }
+    memcpy(copy, event->payload.ptr, event->payload.len);
+    free(c->payload);
+    c->payload = copy;
+    c->len = event->payload.len;
+    return true;
 }
 
 /* Decodes the newest record and gives it to the processor. */
@@ -248,15 +287,17 @@ static int32_t admit(struct churn_test *t, struct counted *c)
 {
     struct reject reject;
     churn_event event;
+    const struct event_type *type = decode(t, c, &event, &reject);
     int32_t verdict;
-    if (decode(t, c, &event, &reject) == NULL) {
+    if (type == NULL) {
         return reject.out_of_memory
                    ? testkit_out_of_memory(t)
                    : testkit_say(t, CHURN_REJECT, "%s: %s", reject_reason_name(reject.reason), reject.detail);
     }
     c->customer_id = strndup(event.customer_id.ptr, event.customer_id.len);
+    edit_begin(&t->edit, t->decoder, &t->window.arena, type);
     verdict = run_processor(t, &event);
-    return c->customer_id != NULL ? verdict : testkit_out_of_memory(t);
+    return c->customer_id != NULL && keep_changed(c, &event) ? verdict : testkit_out_of_memory(t);
 }
 
 static bool reserve_counted(struct churn_test *t)

@@ -3,6 +3,7 @@
 #ifndef TESTKIT_H
 #define TESTKIT_H
 
+#include "edit.h"
 #include "event.h"
 #include "fold.h"
 #include "memory_store.h"
@@ -51,6 +52,7 @@ struct churn_test {
     struct sources sources;
     struct arena_pool pool;
     struct window window; /* of the newest event */
+    struct edit edit;     /* … likewise */
     int64_t next_offset;
     struct counted *counted;
     uint32_t counted_count, counted_room;

@@ -235,6 +235,37 @@ static void a_processor_gives_its_verdict_before_anything_counts(void)
     CU_ASSERT_EQUAL(churn_test_expect_profile(t, "anna", "{'events_total': 1}"), CHURN_OK);
 }
 
+#define FAILURE "{'amount': 1}"
+
+static void a_processor_changes_the_event(void)
+{
+    char path[] = "/tmp/test-testkit-XXXXXX";
+    int file = mkstemp(path);
+    static const char table[] = "customer_id,tier\nanna,gold\n";
+    CU_ASSERT_FATAL(file >= 0 && write(file, table, sizeof table - 1) == (ssize_t)sizeof table - 1);
+    CU_ASSERT_EQUAL(churn_test_load(t, plugin("../examples/processors/enrich/.libs/enrich")), CHURN_OK);
+    CU_ASSERT_EQUAL(churn_test_start(t, "{file: %s}", path), CHURN_OK);
+    CU_ASSERT_EQUAL(churn_test_event(t, "anna", "payment_failed", FAILURE), CHURN_OK);
+    CU_ASSERT_PTR_NOT_NULL_FATAL(churn_test_alert(t));
+    CU_ASSERT_PTR_NOT_NULL(strstr(churn_test_alert(t), "\"data\":{\"amount\":1,\"tier\":\"gold\"}"));
+    CU_ASSERT_EQUAL(churn_test_event(t, "bob", "payment_failed", FAILURE), CHURN_OK);
+    CU_ASSERT_PTR_NOT_NULL(strstr(churn_test_alert(t), "\"data\":{\"amount\":1}"));
+    CU_ASSERT_EQUAL(churn_test_expect_profile(t, "anna", "{'payment_failures': 1, 'failed_amount': 1}"), CHURN_OK);
+    CU_ASSERT_EQUAL(churn_test_commutes(t), CHURN_OK);
+    CU_ASSERT_EQUAL(close(file), 0);
+    CU_ASSERT_EQUAL(unlink(path), 0);
+}
+
+static void a_processor_raises_alerts(void)
+{
+    CU_ASSERT_EQUAL(churn_test_load(t, plugin("../examples/processors/burst/.libs/burst")), CHURN_OK);
+    CU_ASSERT_EQUAL(churn_test_start(t, "{count: 2}"), CHURN_OK);
+    CU_ASSERT_EQUAL(churn_test_event(t, "anna", "payment_failed", FAILURE), CHURN_OK);
+    CU_ASSERT_PTR_NOT_NULL(strstr(churn_test_alert(t), "{\"alert_id\":\"test/0/0\","));
+    CU_ASSERT_EQUAL(churn_test_event(t, "anna", "payment_failed", FAILURE), CHURN_OK);
+    CU_ASSERT_PTR_NOT_NULL(strstr(churn_test_alert(t), "{\"alert_id\":\"test/0/1/burst\","));
+}
+
 static void the_store_outlives_the_instance(void)
 {
     static const char twice[] = "{'event_id': 'same', 'event_type': 'login', 'customer_id': 'anna',"
@@ -381,6 +412,8 @@ int main(void)
                            TEST(an_impure_type_is_caught),
                            TEST(options_are_refused_as_in_a_pipeline),
                            TEST(a_processor_gives_its_verdict_before_anything_counts),
+                           TEST(a_processor_changes_the_event),
+                           TEST(a_processor_raises_alerts),
                            TEST(the_store_outlives_the_instance),
                            TEST(a_sink_answers_what_it_took),
                            TEST(broken_rules_of_a_sink_are_told),
