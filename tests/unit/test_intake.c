@@ -58,6 +58,8 @@ static const churn_processor_ops ops_first = {.size = sizeof ops_first, .process
 static const churn_processor_ops ops_second = {
     .size = sizeof ops_second, .process = never, .transform = transform_second};
 static struct loaded loaded[] = {{.plugin = {.ops = &ops_first}}, {.plugin = {.ops = &ops_second}}};
+static const churn_source_ops ops_source = {.size = sizeof ops_source};
+static struct loaded loaded_source = {.plugin = {.ops = &ops_source}};
 static struct section sections[] = {{.loaded = &loaded[0], .label = "first"},
                                     {.loaded = &loaded[1], .label = "second"}};
 static struct instance instances[2], *instance_list[] = {&instances[0], &instances[1]};
@@ -72,6 +74,7 @@ static void open_worker(void)
     pipeline = (struct pipeline){.catalog = types.catalog,
                                  .metrics = metrics_new(),
                                  .log = log_new(-1, CHURN_LOG_ERROR - 1, LOG_FORMAT_TEXT),
+                                 .source = {.loaded = &loaded_source, .label = "source"},
                                  .processors = sections,
                                  .processor_count = 2,
                                  .decodes = true,
