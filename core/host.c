@@ -42,8 +42,8 @@ static int32_t on_log_enabled(const churn_host *host, int32_t level)
 
 static int64_t on_now_ms(const churn_host *host)
 {
-    (void)host;
-    return clock_ms(CLOCK_REALTIME);
+    int64_t now_ms = instance_of(host)->pipeline->now_ms;
+    return now_ms != 0 ? now_ms : clock_ms(CLOCK_REALTIME);
 }
 
 static int64_t on_monotonic_ms(const churn_host *host)

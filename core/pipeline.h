@@ -68,6 +68,7 @@ struct replay {
 
 struct pipeline;
 struct redrive;
+struct test_bench;
 
 /* One plugin of the pipeline and where the file declares it. */
 struct section {
@@ -115,6 +116,8 @@ struct pipeline {
     struct instance *store_instance; /* one for all workers */
     struct journal *journal;         /* of a run; its owner is whoever runs the pipeline */
     const struct redrive *redrive;   /* NULL: the source is the pipeline's own */
+    struct test_bench *bench;        /* NULL: its source, store and sinks are its own */
+    int64_t now_ms;                  /* what plugins are told is the time; 0: the time */
 };
 
 /* Reads and checks the whole file: every mistake is reported to `errors`. False when there was one. Free in either
