@@ -1,21 +1,23 @@
 #include "test_bench.h"
 
 #include "host.h"
+#include "test_json.h"
 #include "test_plugins.h"
 #include "worker.h"
 #include <errno.h>
 #include <json-c/json.h>
 #include <limits.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
 
 #define STORE_SIZE "256MiB" /* address space */
-#define LOOK_US 50          /* between looks at the worker */
+#define LOOK_US 50          /* between looks at a test */
 #define LIMIT_MS 10000      /* that a test may take */
-#define STOP_MS 1000        /* that the engine gets to finish once it is told to stop */
-#define GRACE_MS 4000       /* after that a plugin hangs */
 
 /* ---- the pipeline on the bench ---- */
 
@@ -51,7 +53,6 @@ bool test_bench_init(struct test_bench *bench, struct pipeline *pipeline, int32_
     pipeline->bench = bench;
     pipeline->until_end = true;
     pipeline->settings.workers = 1;
-    pipeline->settings.shutdown_timeout_ms = STOP_MS;
     pipeline->source.loaded = &test_source;
     pipeline->source.node = &bench->nothing;
     for (unsigned i = 0; i < pipeline->sink_count; i++) {
@@ -292,78 +293,98 @@ static void forget_records(struct test_bench *bench)
     bench->record_count = 0;
 }
 
-/* ---- the run ---- */
+/* ---- the run, in a process of its own ---- */
 
-/* Waits until the worker has ended, at most until the deadline. */
-static bool wait_for_end(const struct worker *worker, int64_t deadline_ms)
+/* The plugins that are called for single events, so that it can be said which of them had one. */
+static void name_plugins(struct pipeline *pipeline)
+{
+    char name[JOURNAL_PLUGIN_SIZE];
+    for (unsigned i = 0; i < pipeline->processor_count; i++) {
+        struct section *processor = &pipeline->processors[i];
+        (void)snprintf(name, sizeof name, "processor %s", processor->label);
+        processor->journal_number = journal_add_plugin(pipeline->journal, name, processor->loaded->path);
+    }
+    for (unsigned i = 0; i < pipeline->catalog.type_count; i++) {
+        struct event_type *type = &pipeline->catalog.types[i];
+        (void)snprintf(name, sizeof name, "event type %s", type->name.ptr);
+        type->journal_number = journal_add_plugin(pipeline->journal, name, "");
+    }
+}
+
+/* False when the engine gave up; the log says why. */
+static bool run_worker(struct pipeline *pipeline)
 {
     static const struct timespec look = {.tv_nsec = LOOK_US * 1000L};
-    for (;;) {
-        enum worker_state state = worker_state(worker);
-        if (state == WORKER_FINISHED || state == WORKER_FAILED) {
-            return true;
-        }
-        if (host_monotonic_ms() >= deadline_ms) {
-            return false;
-        }
-        (void)nanosleep(&look, NULL);
-    }
-}
-
-/* False when the worker could not even be started. */
-static bool run_worker(struct test_bench *bench, enum test_end *ret_end)
-{
-    struct pipeline *pipeline = bench->pipeline;
     struct worker *worker = worker_new(pipeline, 0);
-    if (worker == NULL) {
-        return false;
+    enum worker_state state = WORKER_FAILED;
+    if (worker != NULL) {
+        worker_order(worker, WORKER_FINISH_AT_END);
     }
-    worker_order(worker, WORKER_FINISH_AT_END);
-    if (!worker_start(worker)) {
-        worker_free(worker);
-        return false;
+    if (worker != NULL && worker_start(worker)) {
+        while ((state = worker_state(worker)) != WORKER_FINISHED && state != WORKER_FAILED) {
+            (void)nanosleep(&look, NULL);
+        }
     }
-    *ret_end = TEST_ENDED;
-    if (!wait_for_end(worker, host_monotonic_ms() + LIMIT_MS)) {
-        log_printf(pipeline->log, CHURN_LOG_ERROR, "test", "it takes more than %d seconds: stopped", LIMIT_MS / 1000);
-        worker_order(worker, WORKER_STOP);
-        *ret_end = wait_for_end(worker, host_monotonic_ms() + STOP_MS + GRACE_MS) ? TEST_STOPPED : TEST_HUNG;
-    }
-    if (*ret_end == TEST_HUNG) {
-        log_line(pipeline->log, CHURN_LOG_ERROR, "test", "a plugin does not return; no further test can be run");
-        return true; /* its thread still uses everything */
-    }
-    *ret_end = worker_state(worker) == WORKER_FAILED ? TEST_STOPPED : *ret_end;
     worker_free(worker);
-    return true;
+    return state == WORKER_FINISHED;
 }
 
-static bool run_with_store(struct test_bench *bench, const struct test_case *test, struct test_outcome *outcome)
+static bool write_text(int fd, const char *text)
+{
+    size_t len = strlen(text);
+    return write(fd, text, len) == (ssize_t)len; /* to a file in memory: at once, or there is no room */
+}
+
+/* Exit statuses that no plugin is likely to have. */
+enum { CHILD_ENDED = 0, CHILD_GAVE_UP = 101, CHILD_FAILED = 102 };
+
+/* Returns the exit status. */
+static int run_child(struct test_bench *bench, const struct test_case *test, int out)
 {
     struct pipeline *pipeline = bench->pipeline;
-    pipeline->metrics = metrics_new();
-    pipeline->journal = journal_new(pipeline->log, 1, (unsigned)pipeline->settings.crash_limit);
-    if (pipeline->metrics == NULL || pipeline->journal == NULL) {
-        return report_store("out of memory");
+    struct json_object *all = NULL;
+    int status = CHILD_FAILED;
+    bench->test = test;
+    pipeline->now_ms = test->now_ms;
+    if (open_store(bench) && put_profiles(bench, test->profiles)) {
+        status = run_worker(pipeline) ? CHILD_ENDED : CHILD_GAVE_UP;
     }
-    if (!open_store(bench) || !put_profiles(bench, test->profiles) || !run_worker(bench, &outcome->end)) {
-        return false;
+    if (status == CHILD_ENDED) {
+        all = show_all(bench, test);
+        status = all != NULL && write_text(out, json_object_to_json_string_ext(all, JSON_C_TO_STRING_PLAIN))
+                     ? CHILD_ENDED
+                     : CHILD_FAILED;
     }
-    if (outcome->end == TEST_ENDED) {
-        outcome->actual = show_all(bench, test);
-        return outcome->actual != NULL || report_store("out of memory");
-    }
-    return true;
+    json_object_put(all);
+    close_store(bench);
+    forget_records(bench);
+    return status;
 }
 
-static double now_seconds(void)
+static int64_t now_us(void)
 {
     struct timespec t;
     (void)clock_gettime(CLOCK_MONOTONIC, &t);
-    return (double)t.tv_sec + (double)t.tv_nsec / 1e9;
+    return (int64_t)t.tv_sec * 1000000 + t.tv_nsec / 1000;
 }
 
-static char *read_log(int fd)
+/* Waits for the child, and ends it when it takes too long; *ret_late tells. */
+static int wait_for_child(pid_t child, bool *ret_late)
+{
+    static const struct timespec look = {.tv_nsec = LOOK_US * 1000L};
+    int64_t deadline = now_us() + LIMIT_MS * 1000;
+    int status = 0;
+    while (waitpid(child, &status, WNOHANG) == 0) {
+        if (!*ret_late && now_us() >= deadline) {
+            *ret_late = true;
+            (void)kill(child, SIGKILL);
+        }
+        (void)nanosleep(&look, NULL);
+    }
+    return status;
+}
+
+static char *read_all(int fd)
 {
     off_t size = lseek(fd, 0, SEEK_END);
     char *text = size >= 0 ? malloc((size_t)size + 1) : NULL;
@@ -374,39 +395,85 @@ static char *read_log(int fd)
     return text;
 }
 
+/* Why a child left no result. */
+static void say_failure(const struct journal *journal, int status, bool late, struct test_outcome *outcome)
+{
+    char held[256], what[128];
+    bool in_plugin = journal_held(journal, 0, held, sizeof held);
+    if (late) {
+        (void)snprintf(what, sizeof what, "it took more than %d seconds", LIMIT_MS / 1000);
+    } else if (WIFSIGNALED(status)) {
+        (void)snprintf(what, sizeof what, "the process crashed: %s", strsignal(WTERMSIG(status)));
+    } else if (WEXITSTATUS(status) == CHILD_GAVE_UP) {
+        (void)snprintf(what, sizeof what, "the engine gave up");
+    } else {
+        (void)snprintf(what, sizeof what, "the process was ended with exit status %d", WEXITSTATUS(status));
+    }
+    (void)snprintf(outcome->failure, sizeof outcome->failure, "%s%s%s", what, in_plugin ? " while " : "",
+                   in_plugin ? held : "");
+}
+
+static bool out_of_memory(void)
+{
+    (void)fputs("churnd: test: out of memory\n", stderr);
+    return false;
+}
+
+/* With the log, the journal and the files in place. */
+static bool run_test(struct test_bench *bench, const struct test_case *test, const int fds[2],
+                     struct test_outcome *outcome)
+{
+    int64_t began = now_us();
+    bool late = false, parsed = false;
+    char *result;
+    int status;
+    pid_t child;
+    (void)fflush(NULL); /* or the child would write it too */
+    child = fork();
+    if (child == 0) {
+        (void)prctl(PR_SET_PDEATHSIG, SIGKILL);
+        _exit(run_child(bench, test, fds[0]));
+    }
+    if (child < 0) {
+        return out_of_memory();
+    }
+    status = wait_for_child(child, &late);
+    if (WIFEXITED(status) && WEXITSTATUS(status) == CHILD_FAILED) {
+        return false; /* it said why */
+    }
+    result = read_all(fds[0]);
+    outcome->log = read_all(fds[1]);
+    outcome->seconds = (double)(now_us() - began) / 1e6;
+    if (WIFEXITED(status) && WEXITSTATUS(status) == CHILD_ENDED && result != NULL) {
+        outcome->actual = test_json_parse(result, strlen(result), &parsed);
+    }
+    free(result);
+    if (outcome->actual == NULL) {
+        say_failure(bench->pipeline->journal, status, late, outcome);
+    }
+    return true;
+}
+
 bool test_bench_run(struct test_bench *bench, const struct test_case *test, struct test_outcome *outcome)
 {
     struct pipeline *pipeline = bench->pipeline;
     struct log *own_log = pipeline->log;
-    struct metrics *own_metrics = pipeline->metrics;
-    int fd = memfd_create("churnd-test-log", MFD_CLOEXEC);
-    double began = now_seconds();
+    int fds[2] = {memfd_create("churnd-test-result", MFD_CLOEXEC), memfd_create("churnd-test-log", MFD_CLOEXEC)};
     bool ok;
     *outcome = (struct test_outcome){0};
-    pipeline->log = log_new(fd, bench->log_level, LOG_FORMAT_TEXT);
-    if (fd < 0 || pipeline->log == NULL) {
-        (void)fputs("churnd: test: out of memory\n", stderr);
-        pipeline->log = own_log;
-        return false;
+    pipeline->log = log_new(fds[1], bench->log_level, LOG_FORMAT_TEXT);
+    pipeline->journal = pipeline->log != NULL ? journal_new(pipeline->log, 1, 1) : NULL;
+    if (pipeline->journal != NULL) {
+        name_plugins(pipeline);
     }
-    bench->test = test;
-    pipeline->now_ms = test->now_ms;
-    ok = run_with_store(bench, test, outcome);
-    outcome->seconds = now_seconds() - began;
-    if (ok && outcome->end == TEST_HUNG) {
-        outcome->log = read_log(fd);
-        return true;
-    }
-    close_store(bench);
-    forget_records(bench);
+    ok =
+        fds[0] >= 0 && fds[1] >= 0 && pipeline->journal != NULL ? run_test(bench, test, fds, outcome) : out_of_memory();
     journal_close(pipeline->journal, true);
     pipeline->journal = NULL;
-    metrics_free(pipeline->metrics);
-    pipeline->metrics = own_metrics;
     log_free(pipeline->log);
     pipeline->log = own_log;
-    outcome->log = read_log(fd);
-    (void)close(fd);
+    (void)close(fds[0]);
+    (void)close(fds[1]);
     return ok;
 }
 

@@ -27,7 +27,6 @@ struct test_bench {
     void *session; /* of the store; NULL: the pipeline has none */
     struct test_record *records;
     uint32_t record_count, record_room;
-    bool failed; /* memory ran out */
 };
 
 /* How a test ended. */
@@ -43,7 +42,8 @@ struct test_outcome {
 bool test_bench_init(struct test_bench *bench, struct pipeline *pipeline, int32_t log_level);
 void test_bench_free(struct test_bench *bench);
 
-/* Runs one test, in a process of its own: a plugin that crashes or hangs costs that test. False, with a message to standard error, when it could not be run at all. */
+/* Runs one test, in a process of its own: a plugin that crashes or hangs costs that test. False, with a message to
+ * standard error, when it could not be run at all. */
 bool test_bench_run(struct test_bench *bench, const struct test_case *test, struct test_outcome *outcome);
 void test_outcome_free(struct test_outcome *outcome);
 

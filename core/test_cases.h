@@ -47,10 +47,4 @@ void test_cases_free(struct test_cases *cases);
 int test_sink_find(const struct pipeline *pipeline, const char *name);
 unsigned test_sink_count(const struct pipeline *pipeline);
 
-/* A node as JSON: plain scalars that are JSON numbers, true, false or null as they are, with their exact text; others
- * as strings. */
-void test_append_json(struct text *out, const struct node *node);
-/* Whether a scalar is what JSON writes without quotes. */
-bool test_is_literal(const struct node *scalar);
-
 #endif

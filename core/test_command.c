@@ -4,7 +4,6 @@
 #include "test_report.h"
 #include <errno.h>
 #include <stdlib.h>
-#include <unistd.h>
 
 /* The files that tests come from: the pipeline's own and the operands. */
 struct sources_of_tests {
@@ -60,45 +59,35 @@ static void free_tests(struct sources_of_tests *from)
 }
 
 /* False when the test could not be run. */
-static bool run_test(struct test_bench *bench, const struct test_case *test, struct test_result *result,
-                     enum test_end *ret_end)
+static bool run_test(struct test_bench *bench, const struct test_case *test, struct test_result *result)
 {
-    struct test_outcome outcome;
     *result = (struct test_result){.test = test};
-    if (!test_bench_run(bench, test, &outcome)) {
-        test_outcome_free(&outcome);
+    if (!test_bench_run(bench, test, &result->outcome)) {
         return false;
     }
-    if (outcome.end == TEST_ENDED) {
-        test_compare(&result->differences, test, outcome.actual);
+    if (result->outcome.actual != NULL) {
+        test_compare(&result->differences, test, result->outcome.actual);
     }
-    result->seconds = outcome.seconds;
-    result->passed = outcome.end == TEST_ENDED && result->differences.count == 0 && !result->differences.failed;
-    if (!result->passed) {
-        result->log = outcome.log;
-        outcome.log = NULL;
-    }
-    *ret_end = outcome.end;
-    test_outcome_free(&outcome);
+    result->passed = result->outcome.actual != NULL && result->differences.count == 0 && !result->differences.failed;
     return true;
 }
 
-/* Runs those whose name contains `filter`. */
+/* Runs those whose name contains the filter. */
 static bool run_tests(struct test_bench *bench, const struct test_cases *cases, const struct arguments *arguments,
-                      struct test_report *report, enum test_end *ret_end)
+                      struct test_report *report)
 {
-    for (unsigned i = 0; i < cases->count && *ret_end != TEST_HUNG; i++) {
+    for (unsigned i = 0; i < cases->count; i++) {
         const struct test_case *test = &cases->items[i];
         struct test_result *result = &report->results[report->count];
         if (arguments->filter != NULL && strstr(test->settings.name, arguments->filter) == NULL) {
             continue;
         }
-        if (!run_test(bench, test, result, ret_end)) {
+        if (!run_test(bench, test, result)) {
             return false;
         }
         report->count++;
         report->failed += !result->passed;
-        report->seconds += result->seconds;
+        report->seconds += result->outcome.seconds;
         if (!arguments->json) {
             test_report_result(stdout, result);
         }
@@ -134,7 +123,7 @@ static bool tell(const struct arguments *arguments, const struct test_report *re
 static void free_results(struct test_report *report)
 {
     for (unsigned i = 0; report->results != NULL && i < report->count; i++) {
-        free(report->results[i].log);
+        test_outcome_free(&report->results[i].outcome);
         differences_free(&report->results[i].differences);
     }
     free(report->results);
@@ -145,16 +134,11 @@ static bool run_all(const struct arguments *arguments, struct pipeline *pipeline
     struct test_report report = {.pipeline = pipeline->settings.name,
                                  .results = calloc(cases->count, sizeof *report.results)};
     int32_t level = arguments->log_level != NULL ? log_level_parse(arguments->log_level) : CHURN_LOG_WARN;
-    enum test_end end = TEST_ENDED;
     struct test_bench bench;
     bool ok = test_bench_init(&bench, pipeline, level) && report.results != NULL &&
-              run_tests(&bench, cases, arguments, &report, &end);
+              run_tests(&bench, cases, arguments, &report);
     if (report.count > 0) {
         ok = tell(arguments, &report) && ok && report.failed == 0;
-    }
-    if (end == TEST_HUNG) { /* a thread still uses what would be freed */
-        (void)fflush(stdout);
-        _exit(1);
     }
     free_results(&report);
     test_bench_free(&bench);

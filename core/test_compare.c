@@ -2,6 +2,7 @@
 
 #include "decimal.h"
 #include "test_cases.h"
+#include "test_json.h"
 #include <churn/time.h>
 #include <json-c/json.h>
 #include <stdlib.h>

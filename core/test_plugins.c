@@ -1,11 +1,9 @@
 #include "test_plugins.h"
 
-#include "json_text.h"
 #include "test_bench.h"
+#include "test_json.h"
 #include <json-c/json.h>
 #include <stdlib.h>
-
-#define MAX_DEPTH 2048 /* deeper than any event may be */
 
 static const struct instance *instance_of(const churn_host *host)
 {
@@ -166,30 +164,11 @@ static int32_t sink_start(void *self, churn_error *err)
     return CHURN_OK;
 }
 
-/* NULL also for `null`; *ret_ok tells. */
-static struct json_object *parse(const char *bytes, size_t len, bool *ret_ok)
-{
-    struct json_tokener *tokener = len < INT32_MAX ? json_tokener_new_ex(MAX_DEPTH) : NULL;
-    struct json_object *object = NULL;
-    *ret_ok = false;
-    if (tokener == NULL) {
-        return NULL;
-    }
-    json_tokener_set_flags(tokener, JSON_TOKENER_STRICT | JSON_TOKENER_VALIDATE_UTF8);
-    object = json_tokener_parse_ex(tokener, bytes, (int)len);
-    if (json_tokener_get_error(tokener) == json_tokener_continue) { /* a number ends where the text does */
-        object = json_tokener_parse_ex(tokener, "", 1);
-    }
-    *ret_ok = json_tokener_get_error(tokener) == json_tokener_success;
-    json_tokener_free(tokener);
-    return object;
-}
-
 /* Frees `json`. */
 static struct json_object *parse_text(struct text *json)
 {
     bool ok;
-    struct json_object *object = json->failed ? NULL : parse(json->bytes, json->len, &ok);
+    struct json_object *object = json->failed ? NULL : test_json_parse(json->bytes, json->len, &ok);
     text_free(json);
     return object;
 }
@@ -199,7 +178,7 @@ static struct json_object *show_value(const char *bytes, size_t len)
 {
     struct text json = {0};
     bool ok;
-    struct json_object *object = parse(bytes, len, &ok);
+    struct json_object *object = test_json_parse(bytes, len, &ok);
     if (ok) {
         return object;
     }

@@ -18,7 +18,10 @@ static void append_failure(struct text *out, const struct test_result *result, c
         }
         text_append_string(out, "\n");
     }
-    for (const char *at = result->log; at != NULL && *at != '\0';) {
+    if (result->outcome.failure[0] != '\0') {
+        text_printf(out, "%s%s\n", indent, result->outcome.failure);
+    }
+    for (const char *at = result->outcome.log; at != NULL && *at != '\0';) {
         size_t len = strcspn(at, "\n");
         text_append_string(out, indent);
         text_append(out, at, len);
@@ -77,11 +80,12 @@ static void append_difference(struct text *out, const struct difference *d)
 static void append_result(struct text *out, const struct test_result *result)
 {
     text_printf(out, "{\"passed\":%s,\"line\":%u,\"seconds\":%.6f", result->passed ? "true" : "false",
-                result->test->node->line, result->seconds);
+                result->test->node->line, result->outcome.seconds);
     append_json_member(out, "name", result->test->settings.name);
     append_json_member(out, "file", result->test->config->file);
     if (!result->passed) {
-        append_json_member(out, "log", result->log);
+        append_json_member(out, "failure", result->outcome.failure[0] != '\0' ? result->outcome.failure : NULL);
+        append_json_member(out, "log", result->outcome.log);
         text_append_string(out, ",\"differences\":[");
         for (unsigned i = 0; i < result->differences.count; i++) {
             text_append_string(out, i > 0 ? "," : "");
@@ -167,7 +171,7 @@ static void append_case(struct text *out, const struct test_report *report, cons
     append_attribute(out, "name", result->test->settings.name);
     append_attribute(out, "classname", report->pipeline);
     append_attribute(out, "file", result->test->config->file);
-    text_printf(out, " line=\"%u\" time=\"%.6f\"", result->test->node->line, result->seconds);
+    text_printf(out, " line=\"%u\" time=\"%.6f\"", result->test->node->line, result->outcome.seconds);
     if (result->passed) {
         text_append_string(out, "/>\n");
         return;
@@ -175,7 +179,7 @@ static void append_case(struct text *out, const struct test_report *report, cons
     append_failure(&failure, result, "");
     text_append_string(out, ">\n      <failure type=\"difference\"");
     append_attribute(out, "message",
-                     result->differences.count > 0 ? result->differences.items[0].where : "the engine stopped");
+                     result->differences.count > 0 ? result->differences.items[0].where : result->outcome.failure);
     text_append_string(out, ">");
     append_xml(out, failure.bytes != NULL ? failure.bytes : "", failure.len);
     text_append_string(out, "</failure>\n    </testcase>\n");
@@ -191,7 +195,7 @@ static unsigned append_suite(struct text *out, const struct test_report *report,
     double seconds = 0;
     for (; end < report->count && results[end].test->config == results[first].test->config; end++) {
         failed += !results[end].passed;
-        seconds += results[end].seconds;
+        seconds += results[end].outcome.seconds;
     }
     text_append_string(out, "  <testsuite");
     append_attribute(out, "name", results[first].test->config->file);

@@ -8,10 +8,8 @@
 
 struct test_result {
     const struct test_case *test;
-
     bool passed;
-    double seconds;
-    char *log; /* of one that failed; owned */
+    struct test_outcome outcome;
     struct differences differences;
 };
 
