@@ -368,11 +368,18 @@ static int64_t now_us(void)
     return (int64_t)t.tv_sec * 1000000 + t.tv_nsec / 1000;
 }
 
+/* What a test may take: more than one call of a plugin may would be too long anyway. */
+static int64_t limit_ms(const struct pipeline *pipeline)
+{
+    int64_t plugin_ms = pipeline->settings.plugin_timeout_ms;
+    return plugin_ms > 0 && plugin_ms < LIMIT_MS ? plugin_ms : LIMIT_MS;
+}
+
 /* Waits for the child, and ends it when it takes too long; *ret_late tells. */
-static int wait_for_child(pid_t child, bool *ret_late)
+static int wait_for_child(pid_t child, int64_t limit, bool *ret_late)
 {
     static const struct timespec look = {.tv_nsec = LOOK_US * 1000L};
-    int64_t deadline = now_us() + LIMIT_MS * 1000;
+    int64_t deadline = now_us() + limit * 1000;
     int status = 0;
     while (waitpid(child, &status, WNOHANG) == 0) {
         if (!*ret_late && now_us() >= deadline) {
@@ -396,12 +403,12 @@ static char *read_all(int fd)
 }
 
 /* Why a child left no result. */
-static void say_failure(const struct journal *journal, int status, bool late, struct test_outcome *outcome)
+static void say_failure(const struct pipeline *pipeline, int status, bool late, struct test_outcome *outcome)
 {
     char held[256], what[128];
-    bool in_plugin = journal_held(journal, 0, held, sizeof held);
+    bool in_plugin = journal_held(pipeline->journal, 0, held, sizeof held);
     if (late) {
-        (void)snprintf(what, sizeof what, "it took more than %d seconds", LIMIT_MS / 1000);
+        (void)snprintf(what, sizeof what, "it took more than %g seconds", (double)limit_ms(pipeline) / 1000);
     } else if (WIFSIGNALED(status)) {
         (void)snprintf(what, sizeof what, "the process crashed: %s", strsignal(WTERMSIG(status)));
     } else if (WEXITSTATUS(status) == CHILD_GAVE_UP) {
@@ -437,7 +444,7 @@ static bool run_test(struct test_bench *bench, const struct test_case *test, con
     if (child < 0) {
         return out_of_memory();
     }
-    status = wait_for_child(child, &late);
+    status = wait_for_child(child, limit_ms(bench->pipeline), &late);
     if (WIFEXITED(status) && WEXITSTATUS(status) == CHILD_FAILED) {
         return false; /* it said why */
     }
@@ -449,7 +456,7 @@ static bool run_test(struct test_bench *bench, const struct test_case *test, con
     }
     free(result);
     if (outcome->actual == NULL) {
-        say_failure(bench->pipeline->journal, status, late, outcome);
+        say_failure(bench->pipeline, status, late, outcome);
     }
     return true;
 }

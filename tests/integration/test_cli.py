@@ -19,7 +19,7 @@ BROKEN = sorted((SRC / "tests/integration/broken").glob("*.yaml"))
 
 
 def config_files():
-    return sorted([*SRC.glob("config/*.yaml"), *SRC.glob("examples/**/*.yaml")])
+    return sorted(path for path in [*SRC.glob("config/*.yaml"), *SRC.glob("examples/**/*.yaml")] if not path.name.endswith(".test.yaml"))
 
 
 # --- Broken pipelines ---
