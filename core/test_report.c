@@ -121,32 +121,32 @@ bool test_report_json(FILE *out, const struct test_report *report)
 
 /* ---- JUnit ---- */
 
-/* What XML 1.0 cannot say at all, such as most control characters, becomes a question mark. */
+/* What XML 1.0 has no character for becomes a question mark: most control characters, U+FFFE, U+FFFF, and bytes that
+ * are no UTF-8. Returns the bytes taken. */
+static size_t append_other(struct text *out, const char *at, size_t len)
+{
+    size_t character = (unsigned char)*at >= 0x80 ? text_character_length(at, len) : *at >= 0x20;
+    bool none = character == 0 ||
+                (character == 3 && (memcmp(at, "\xef\xbf\xbe", 3) == 0 || memcmp(at, "\xef\xbf\xbf", 3) == 0));
+    text_append(out, none ? "?" : at, none ? 1 : character);
+    return character > 0 ? character : 1;
+}
+
 static void append_xml(struct text *out, const char *text, size_t len)
 {
-    for (size_t i = 0; i < len; i++) {
-        unsigned char c = (unsigned char)text[i];
-        switch (c) {
-        case '&':
-            text_append_string(out, "&amp;");
-            break;
-        case '<':
-            text_append_string(out, "&lt;");
-            break;
-        case '>':
-            text_append_string(out, "&gt;");
-            break;
-        case '"':
-            text_append_string(out, "&quot;");
-            break;
-        case '\n':
-            text_append_string(out, "&#10;");
-            break;
-        case '\t':
-            text_append_string(out, "&#9;");
-            break;
-        default:
-            text_append(out, c < 0x20 ? "?" : &text[i], 1);
+    for (size_t i = 0; i < len;) {
+        const char *entity = text[i] == '&'    ? "&amp;"
+                             : text[i] == '<'  ? "&lt;"
+                             : text[i] == '>'  ? "&gt;"
+                             : text[i] == '"'  ? "&quot;"
+                             : text[i] == '\n' ? "&#10;"
+                             : text[i] == '\t' ? "&#9;"
+                                               : NULL;
+        if (entity != NULL) {
+            text_append_string(out, entity);
+            i++;
+        } else {
+            i += append_other(out, text + i, len - i);
         }
     }
 }
