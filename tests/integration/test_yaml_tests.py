@@ -353,8 +353,6 @@ tests:
         2: [hello, ~, {a: 1.500}]
 """, "p.yaml")
     run_tests(tmp_path, pipeline=pipeline, check=0)
-    write(tmp_path, pipeline.read_text().replace("2: [hello", "file: [hello"), "p.yaml")
-    assert "the pipeline has several sinks 'file'" in run_tests(tmp_path, pipeline=pipeline, check=1).stderr
 
 
 def test_many_tests_are_quick(tmp_path):
