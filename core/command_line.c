@@ -113,6 +113,18 @@ static bool take_dir(struct arguments *a, const char *value)
     return true;
 }
 
+static bool take_filter(struct arguments *a, const char *value)
+{
+    a->filter = value;
+    return true;
+}
+
+static bool take_junit(struct arguments *a, const char *value)
+{
+    a->junit = value;
+    return true;
+}
+
 static bool take_format(struct arguments *a, const char *value)
 {
     a->format = value;
@@ -129,6 +141,13 @@ static const struct command commands[] = {
      .help = "run a pipeline until SIGTERM, SIGINT or the end of its input; `run` may be left out",
      .run = command_run},
     {.name = "check", .needs_config = true, .help = "report every mistake that run would refuse", .run = command_check},
+    {.name = "test",
+     .operands = "[TESTS.yaml ...]",
+     .most_operands = UINT_MAX,
+     .needs_config = true,
+     .formats = "text json",
+     .help = "run the tests that the pipeline and these files declare; needs no server",
+     .run = command_test},
     {.name = "profile",
      .operands = "CUSTOMER",
      .least_operands = 1,
@@ -223,6 +242,16 @@ static const struct command_option options[] = {
      .commands = "new-plugin",
      .help = "make its folder in DIR instead of here",
      .take = take_dir},
+    {.name = "filter",
+     .value = "TEXT",
+     .commands = "test",
+     .help = "only the tests whose names contain TEXT",
+     .take = take_filter},
+    {.name = "junit",
+     .value = "FILE",
+     .commands = "test",
+     .help = "write a report in JUnit's XML too",
+     .take = take_junit},
     {.name = "format", .value = "FORMAT", .help = "for programs: json", .take = take_format},
     {.name = "log-level",
      .value = "LEVEL",

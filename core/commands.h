@@ -26,7 +26,9 @@ struct arguments {
     const char *format; /* --format; NULL: the command's default */
     bool json;          /* it is json */
     bool json_schema;
-    const char *dir; /* new-plugin: where its folder goes; NULL: here */
+    const char *dir;    /* new-plugin: where its folder goes; NULL: here */
+    const char *filter; /* test: run those whose name contains it */
+    const char *junit;  /* test: a file */
 };
 
 int command_run(const struct arguments *arguments, struct loader *loader, struct log *log);
@@ -39,6 +41,7 @@ int command_profile(const struct arguments *arguments, struct loader *loader, st
 int command_redrive(const struct arguments *arguments, struct loader *loader, struct log *log);
 int command_rebuild(const struct arguments *arguments, struct loader *loader, struct log *log);
 int command_verify(const struct arguments *arguments, struct loader *loader, struct log *log);
+int command_test(const struct arguments *arguments, struct loader *loader, struct log *log);
 
 /* What `run` does with a pipeline once it is loaded. */
 struct pipeline;

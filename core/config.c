@@ -215,7 +215,8 @@ static bool convert_scalar(struct config *config, const yaml_node_t *from, struc
     }
     to->written = strdup(written);
     to->text = interpolate(config, to, written);
-    to->null = from->data.scalar.style == YAML_PLAIN_SCALAR_STYLE && to->text != NULL && is_null(to->text);
+    to->quoted = from->data.scalar.style != YAML_PLAIN_SCALAR_STYLE;
+    to->null = !to->quoted && to->text != NULL && is_null(to->text);
     return to->written != NULL && to->text != NULL;
 }
 

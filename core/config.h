@@ -16,6 +16,7 @@ struct node {
     const char *text;    /* SCALAR: after replacement, NUL-terminated */
     const char *written; /* SCALAR: as the file has it, for messages, so that no replaced secret is ever shown */
     bool null;           /* SCALAR: empty and unquoted, or `~` or `null` */
+    bool quoted;         /* SCALAR: in quotes, or a block of text: never a number, true, false or null */
     struct node *keys;   /* MAP: `count` scalars beside `items` */
     struct node *items;  /* LIST, MAP */
     unsigned count;

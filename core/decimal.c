@@ -43,6 +43,63 @@ bool decimal_is_number(const char *text, size_t len)
     return i == len;
 }
 
+/* A number as 0.d₁d₂… · 10^exponent, without zeros at either end of the digits; zero has none. */
+struct normal {
+    bool negative;
+    const char *first, *last; /* digits, perhaps with a point among them */
+    int64_t exponent;
+};
+
+static int64_t read_exponent(const char *text, size_t len)
+{
+    bool negative = len > 0 && *text == '-';
+    int64_t value = 0;
+    for (size_t i = len > 0 && !is_digit(*text); i < len && value < INT32_MAX; i++) {
+        value = value * 10 + (text[i] - '0');
+    }
+    return negative ? -value : value;
+}
+
+static struct normal normalise(const char *text, size_t len)
+{
+    struct normal n = {.negative = *text == '-'};
+    const char *end = text + len, *mantissa_end = text, *point;
+    while (mantissa_end < end && *mantissa_end != 'e' && *mantissa_end != 'E') {
+        mantissa_end++;
+    }
+    point = memchr(text, '.', (size_t)(mantissa_end - text));
+    point = point != NULL ? point : mantissa_end;
+    for (const char *at = text + n.negative; at < mantissa_end; at++) {
+        if (*at != '.' && *at != '0') {
+            n.first = n.first != NULL ? n.first : at;
+            n.last = at;
+        }
+    }
+    if (n.first == NULL) {
+        return (struct normal){0};
+    }
+    n.exponent = mantissa_end < end ? read_exponent(mantissa_end + 1, (size_t)(end - mantissa_end - 1)) : 0;
+    n.exponent += point > n.first ? point - n.first : point - n.first + 1;
+    return n;
+}
+
+bool decimal_equal(const char *a, size_t a_len, const char *b, size_t b_len)
+{
+    struct normal x = normalise(a, a_len), y = normalise(b, b_len);
+    const char *i = x.first, *j = y.first;
+    if (x.negative != y.negative || x.exponent != y.exponent || (i == NULL) != (j == NULL)) {
+        return false;
+    }
+    for (; i != NULL && i <= x.last && j <= y.last; i++, j++) {
+        i += *i == '.';
+        j += *j == '.';
+        if (*i != *j) {
+            return false;
+        }
+    }
+    return i == NULL || (i > x.last && j > y.last);
+}
+
 bool decimal_parse_int64(const char *text, size_t len, int64_t *ret)
 {
     bool negative = len > 0 && text[0] == '-';

@@ -15,6 +15,9 @@ __extension__ typedef __int128 int128;
 /* True when `text` is a number by RFC 8259 section 6. */
 bool decimal_is_number(const char *text, size_t len);
 
+/* Whether two JSON numbers, of any size, are the same number: 1.50 and 15e-1 are. */
+bool decimal_equal(const char *a, size_t a_len, const char *b, size_t b_len);
+
 /* A JSON number (checked by decimal_is_number) without fraction or exponent that fits 64 bits. */
 bool decimal_parse_int64(const char *text, size_t len, int64_t *ret);
 

@@ -99,7 +99,7 @@ static bool init_turn(pthread_rwlock_t *turn)
 struct journal *journal_new(struct log *log, unsigned workers, unsigned crash_limit)
 {
     struct journal *journal = calloc(1, sizeof *journal);
-    void *memory = mmap(NULL, sizeof(struct image), PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    void *memory = mmap(NULL, sizeof(struct image), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
     if (journal == NULL || memory == MAP_FAILED || !init_turn(&journal->turn)) {
         if (memory != MAP_FAILED) {
             (void)munmap(memory, sizeof(struct image));
@@ -570,4 +570,15 @@ bool journal_hung(struct journal *journal, int64_t now_ms, int64_t limit_ms, cha
         }
     }
     return false;
+}
+
+bool journal_held(const struct journal *journal, unsigned worker, char *message, size_t size)
+{
+    const struct journal_slot *slot = &journal->image->slots[worker];
+    if (atomic_load_explicit(&slot->call, memory_order_acquire) == 0) {
+        return false;
+    }
+    (void)snprintf(message, size, "%s worked on %s/%d offset %" PRId64, journal_plugin(journal, slot->plugin),
+                   slot->topic, slot->partition, (int64_t)slot->offset);
+    return true;
 }

@@ -59,6 +59,10 @@ void journal_open(struct journal *journal, const char *dir, const char *pipeline
  * back, should anybody send it again. [main] */
 void journal_close(struct journal *journal, bool clean);
 
+/* What a worker was about when its process ended, as "processor filter worked on t/0 offset 5"; false when no plugin
+ * had an event. For whoever shares the journal's memory with that process, by fork. */
+bool journal_held(const struct journal *journal, unsigned worker, char *message, size_t size);
+
 void journal_sit(struct journal *journal, unsigned worker, struct journal_seat *seat);
 
 /* Every now and then: true when a worker has been in one call for more than `limit_ms`, with a message that names the

@@ -53,9 +53,9 @@ static void append_escape(struct text *text, unsigned char c)
     }
 }
 
-/* The length of the character of several bytes that begins at `at`; 0: there is none (Unicode 15, table 3-7). */
-static size_t character_length(const unsigned char *at, size_t len)
+size_t text_character_length(const char *bytes, size_t len)
 {
+    const unsigned char *at = (const unsigned char *)bytes; /* Unicode 15, table 3-7 */
     unsigned char first = at[0],
                   least = first == 0xe0   ? 0xa0
                           : first == 0xf0 ? 0x90
@@ -82,7 +82,7 @@ void text_append_json(struct text *text, const char *bytes, size_t len)
     for (size_t i = 0; i < len; i++) {
         unsigned char c = (unsigned char)bytes[i];
         if (c >= 0x80) {
-            character = character_length((const unsigned char *)bytes + i, len - i);
+            character = text_character_length(bytes + i, len - i);
             if (character > 0) {
                 i += character - 1;
                 continue;

@@ -43,6 +43,8 @@ CHURN_PRINTF(2, 3) void text_printf(struct text *text, const char *format, ...);
 /* A JSON string, quotes included; escapes what RFC 8259 section 7 requires. Each byte that is no UTF-8 becomes U+FFFD.
  */
 void text_append_json(struct text *text, const char *bytes, size_t len);
+/* The length of the UTF-8 character of several bytes that begins at `bytes`; 0: there is none. */
+size_t text_character_length(const char *bytes, size_t len);
 /* Valid JSON without the white space between its tokens, so that it fits one line. */
 void text_append_minified(struct text *text, const char *json, size_t len);
 

@@ -73,8 +73,7 @@ static int base64_digit(char c)
     return c >= '0' && c <= '9' ? c - '0' + 52 : c == '+' ? 62 : c == '/' ? 63 : -1;
 }
 
-/* Returns malloc'ed bytes, or NULL when `text` is no base64. */
-static char *decode_base64(churn_str text, uint32_t *ret_len)
+char *letter_decode_base64(churn_str text, uint32_t *ret_len)
 {
     uint32_t padding = text.len > 0 && text.ptr[text.len - 1] == '=';
     char *bytes = malloc(text.len / 4 * 3 + 1), *at = bytes;
@@ -109,7 +108,7 @@ static bool get_bytes(struct json_object *object, const char *name, churn_str *r
     if (!get_text(object, coded_name, &coded)) {
         return false;
     }
-    *ret_decoded = decode_base64(coded, &ret->len);
+    *ret_decoded = letter_decode_base64(coded, &ret->len);
     ret->ptr = *ret_decoded;
     return *ret_decoded != NULL;
 }

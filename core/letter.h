@@ -29,4 +29,7 @@ struct letter {
 bool letter_read(struct letter *letter, const churn_record *record, bool envelope, char *message, size_t size);
 void letter_free(struct letter *letter);
 
+/* malloc'ed bytes, or NULL when `text` is no base64. */
+char *letter_decode_base64(churn_str text, uint32_t *ret_len);
+
 #endif

@@ -634,7 +634,7 @@ static bool check_whole(struct pipeline *pipeline)
 }
 
 static const char *const top_keys[] = {"source",       "events", "processors", "store", "sinks",
-                                       "dead_letters", "log",    "health",     NULL};
+                                       "dead_letters", "log",    "health",     "tests", NULL};
 
 static bool load_health(struct pipeline *pipeline)
 {

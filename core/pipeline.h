@@ -83,6 +83,7 @@ struct condition;
 struct handover;
 struct pipeline;
 struct redrive;
+struct test_bench;
 
 /* One plugin of the pipeline and where the file declares it. */
 struct section {
@@ -137,8 +138,9 @@ struct pipeline {
     struct journal *journal;         /* of a run; its owner is whoever runs the pipeline */
     struct handover *handover;       /* of a run; NULL: it is never reloaded */
     const struct redrive *redrive;   /* NULL: the source is the pipeline's own */
-    /* NULL, or exchanges services of each instance's host: for tests of plugins. */
+    /* NULL, or exchanges services of each instance's host: for tests. */
     void (*adapt_host)(churn_host *host);
+    struct test_bench *bench; /* NULL: its source, store and sinks are its own */
 };
 
 /* Reads and checks the whole file: every mistake is reported to `errors`. False when there was one. Free in either

@@ -10,6 +10,7 @@
 #define BUSY_MS 1             /* wait for the store or the sinks when the source has nothing */
 #define NAP_MS 1              /* after a round in which nothing happened and nobody waited */
 #define LONG_NAP_MS 10        /* the same when there is little to miss: at the end, or without the store */
+#define SHORT_NAP_US 50       /* the same when somebody waits for this worker's end */
 #define COMMIT_MS 1000        /* between commits of a busy source */
 #define PAUSE_AFTER_MS 1000   /* of not taking records the source is told to stop fetching */
 #define KEEP_ALIVE_MS 20      /* wait per look at a source that must not be read from */
@@ -189,9 +190,10 @@ static bool move_on(struct worker *worker, bool source_idle, uint32_t timeout_ms
  * so that an outage costs no processor. */
 static void nap(const struct worker *worker, int64_t round_began_ms)
 {
-    struct timespec pause = {
-        .tv_nsec = (worker->at_end || (worker_has_store(worker) && worker->session == NULL) ? LONG_NAP_MS : NAP_MS) *
-                   1000000L};
+    bool little_to_miss = worker->at_end || (worker_has_store(worker) && worker->session == NULL);
+    struct timespec pause = {.tv_nsec = order_of(worker) == WORKER_FINISH_AT_END ? SHORT_NAP_US * 1000L
+                                        : little_to_miss                         ? LONG_NAP_MS * 1000000L
+                                                                                 : NAP_MS * 1000000L};
     if (!worker->moved && host_monotonic_ms() - round_began_ms < NAP_MS) {
         (void)nanosleep(&pause, NULL);
     }
@@ -431,7 +433,7 @@ static bool step(struct worker *worker)
 static bool finish_sinks(struct worker *worker)
 {
     bool pending = true;
-    while (pending && order_of(worker) == WORKER_FINISH) {
+    while (pending && order_of(worker) != WORKER_STOP) {
         int64_t began = host_monotonic_ms();
         uint32_t count = 0;
         worker->moved = false;
@@ -498,16 +500,22 @@ static void stop_instances(struct worker *worker, int64_t deadline_ms)
     session_close(worker);
 }
 
+static bool goes_on(const struct worker *worker)
+{
+    enum worker_order order = order_of(worker);
+    return order == WORKER_GO_ON || (order == WORKER_FINISH_AT_END && worker_state(worker) != WORKER_AT_END);
+}
+
 static void *run(void *argument)
 {
     struct worker *worker = argument;
     int64_t deadline;
     bool ok = start_instances(worker);
-    while (ok && order_of(worker) == WORKER_GO_ON) {
+    while (ok && goes_on(worker)) {
         ok = step(worker);
         atomic_store_explicit(&worker->started, ok, memory_order_release);
     }
-    if (ok && order_of(worker) == WORKER_FINISH) {
+    if (ok && order_of(worker) != WORKER_STOP) {
         ok = finish_sinks(worker);
     }
     deadline = host_monotonic_ms() + worker->pipeline->settings.shutdown_timeout_ms;

@@ -14,8 +14,9 @@ enum worker_state {
 
 enum worker_order {
     WORKER_GO_ON,
-    WORKER_FINISH, /* every worker is at its end: let the sinks finish what they can, then stop */
-    WORKER_STOP    /* finish what was read, within the pipeline's shutdown_timeout, then stop */
+    WORKER_FINISH,        /* every worker is at its end: let the sinks finish what they can, then stop */
+    WORKER_FINISH_AT_END, /* the same as soon as this one is at its end, for whoever has no other */
+    WORKER_STOP           /* finish what was read, within the pipeline's shutdown_timeout, then stop */
 };
 
 struct worker_lag {

@@ -95,7 +95,7 @@ if count venv make_venv && count kafka fetch_kafka; then
     if [ -x build/sanitizers/churnd ]; then
         count_pytest integration-sanitized env CHURN_BUILD_DIR="$root/build/sanitizers" CHURN_KAFKA_LIBS="$root/build/kafka-libs" \
             CHURN_TEST_EVENTS=5000 "${pytest[@]}" --basetemp="$root/build/pytest-sanitized" \
-            -k "test_cli or test_webhook or test_main_job or (test_kill_9 and 2) or test_bad_plugin or test_a_new_plugin or test_other_languages or test_redis_killed or test_a_replay_restores or older_minor"
+            -k "test_cli or test_webhook or test_main_job or (test_kill_9 and 2) or test_bad_plugin or test_a_new_plugin or test_other_languages or test_redis_killed or test_a_replay_restores or test_abi or test_yaml_tests or test_routing or test_processors"
     fi
     if count faults build build/faults --enable-werror --enable-faults; then
         count_pytest faults-suite env CHURN_BUILD_DIR="$root/build/faults" CHURN_KAFKA_LIBS="$root/build/kafka-libs" \

@@ -124,6 +124,8 @@ static void test_null(void)
     CU_ASSERT(at("a")->null && at("b")->null && at("c")->null);
     CU_ASSERT(!at("d")->null && !at("e")->null && !at("f")->null && !at("g")->null && !at("h")->null);
     CU_ASSERT(at("i")->null && at("j")->null);
+    CU_ASSERT(!at("a")->quoted && !at("b")->quoted && !at("f")->quoted && !at("j")->quoted);
+    CU_ASSERT(at("d")->quoted && at("e")->quoted && at("h")->quoted);
 }
 
 static void test_anchors(void)

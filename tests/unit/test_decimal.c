@@ -30,6 +30,45 @@ static void test_grammar_of_numbers(void)
     CU_ASSERT(decimal_is_number("12x", 2));
 }
 
+/* Whether `a` equals `b`, asked both ways, of copies that end where they end. */
+static bool equal(const char *a, const char *b)
+{
+    char *x = exact_copy(a, strlen(a)), *y = exact_copy(b, strlen(b));
+    bool one = decimal_equal(x, strlen(a), y, strlen(b)), other = decimal_equal(y, strlen(b), x, strlen(a));
+    check(one == other, "%s and %s are equal one way only", a, b);
+    free(x);
+    free(y);
+    return one;
+}
+
+static void test_equal(void)
+{
+    static const char *const same[][2] = {
+        {"0", "0"},           {"0", "-0"},     {"0", "0.00"},     {"0e5", "-0.0e-9"}, {"1.50", "1.5"},
+        {"1.50", "15e-1"},    {"100", "1e2"},  {"100", "1E+02"},  {"0.001", "1e-3"},  {"-20.40", "-20.4"},
+        {"10.01", "1001e-2"}, {"0.00e0", "0"}, {"1000.0", "1e3"}, {"0.10e1", "1"}};
+    static const char *const other[][2] = {{"0", "1"},
+                                           {"1", "-1"},
+                                           {"1", "10"},
+                                           {"1", "0.1"},
+                                           {"1.5", "1.51"},
+                                           {"1.5", "1.05"},
+                                           {"15", "1.5"},
+                                           {"101", "11"},
+                                           {"1e2", "1e-2"},
+                                           {"0.001", "0.01"},
+                                           {"12", "123"},
+                                           {"1e9", "1e90"},
+                                           {"0.3", "0.30000000000000000000004"},
+                                           {"9007199254740993", "9007199254740992"}};
+    for (size_t i = 0; i < sizeof same / sizeof same[0]; i++) {
+        check(equal(same[i][0], same[i][1]), "%s is %s", same[i][0], same[i][1]);
+    }
+    for (size_t i = 0; i < sizeof other / sizeof other[0]; i++) {
+        check(!equal(other[i][0], other[i][1]), "%s is not %s", other[i][0], other[i][1]);
+    }
+}
+
 static void test_int64(void)
 {
     static const struct {
@@ -566,6 +605,7 @@ int main(void)
 {
     CU_TestInfo tests[] = {
         TEST(test_grammar_of_numbers),
+        TEST(test_equal),
         TEST(test_int64),
         TEST(test_money),
         TEST(test_money_of_many_digits),

@@ -584,6 +584,32 @@ static void test_a_plugin_that_hangs(void)
     end();
 }
 
+static void test_what_a_child_held(void)
+{
+    char message[256] = "";
+    begin();
+    open_limited(LIMIT);
+    journal_close(journal, true);
+    journal = journal_new(logger, 1, LIMIT); /* in memory */
+    (void)journal_add_plugin(journal, "processor probe", plugin_file);
+    journal_sit(journal, 0, &seat);
+    for (int crashes = 0; crashes < 2; crashes++) {
+        pid_t child = fork();
+        if (child == 0) {
+            (void)journal_enter(&seat, 0, "topic", 3, 17, 1);
+            if (!crashes) {
+                journal_leave(&seat, true);
+            }
+            _exit(0);
+        }
+        CU_ASSERT(child > 0 && waitpid(child, NULL, 0) == child);
+        CU_ASSERT_EQUAL(journal_held(journal, 0, message, sizeof message), crashes);
+    }
+    CU_ASSERT_STRING_EQUAL(message, "processor probe worked on topic/3 offset 17");
+    close_journal(true);
+    end();
+}
+
 int main(void)
 {
     CU_TestInfo tests[] = {
@@ -604,6 +630,7 @@ int main(void)
         TEST(test_no_file),
         TEST(test_where_the_folder_is),
         TEST(test_a_plugin_that_hangs),
+        TEST(test_what_a_child_held),
         CU_TEST_INFO_NULL,
     };
     return run_tests("journal", tests);
