@@ -95,6 +95,20 @@ static bool take_json_schema(struct arguments *a, const char *value)
     return true;
 }
 
+static bool take_connect(struct arguments *a, const char *value)
+{
+    (void)value;
+    a->connect = true;
+    return true;
+}
+
+static bool take_deny_warnings(struct arguments *a, const char *value)
+{
+    (void)value;
+    a->deny_warnings = true;
+    return true;
+}
+
 static bool take_into(struct arguments *a, const char *value)
 {
     a->into = value;
@@ -128,7 +142,11 @@ static const struct command commands[] = {
      .needs_config = true,
      .help = "run a pipeline until SIGTERM, SIGINT or the end of its input; `run` may be left out",
      .run = command_run},
-    {.name = "check", .needs_config = true, .help = "report every mistake that run would refuse", .run = command_check},
+    {.name = "check",
+     .needs_config = true,
+     .formats = "text json",
+     .help = "report every mistake that run would refuse",
+     .run = command_check},
     {.name = "profile",
      .operands = "CUSTOMER",
      .least_operands = 1,
@@ -214,6 +232,11 @@ static const struct command_option options[] = {
      .commands = "plugin-check",
      .help = "an option of the plugin, for the instance that is made; may be repeated",
      .take = take_option},
+    {.name = "connect",
+     .commands = "check",
+     .help = "also try what the pipeline names: brokers, topics, Redis, URLs; changes nothing there",
+     .take = take_connect},
+    {.name = "deny-warnings", .commands = "check", .help = "warnings are mistakes too", .take = take_deny_warnings},
     {.name = "json-schema",
      .commands = "describe",
      .help = "the JSON Schema of an event type",

@@ -27,6 +27,8 @@ struct arguments {
     bool json;          /* it is json */
     bool json_schema;
     const char *dir; /* new-plugin: where its folder goes; NULL: here */
+    bool connect;
+    bool deny_warnings;
 };
 
 int command_run(const struct arguments *arguments, struct loader *loader, struct log *log);

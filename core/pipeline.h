@@ -8,6 +8,7 @@
 #include "journal.h"
 #include "metrics.h"
 #include "option.h"
+#include "targets.h"
 #include <churn/processor.h>
 #include <churn/sink.h>
 #include <churn/source.h>
@@ -134,6 +135,7 @@ struct pipeline {
     struct replay replay;
     bool profiles_only;              /* no sinks, and what breaks a rule is counted and set aside nowhere */
     struct instance *store_instance; /* one for all workers */
+    struct targets targets;          /* what its plugins read and write */
     struct journal *journal;         /* of a run; its owner is whoever runs the pipeline */
     struct handover *handover;       /* of a run; NULL: it is never reloaded */
     const struct redrive *redrive;   /* NULL: the source is the pipeline's own */
@@ -151,6 +153,10 @@ void pipeline_free(struct pipeline *pipeline);
 typedef bool (*pipeline_edit_fn)(struct pipeline *pipeline, void *ctx);
 bool pipeline_load_edited(struct pipeline *pipeline, const char *file, struct loader *loader, struct log *log,
                           FILE *errors, pipeline_edit_fn edit, void *ctx);
+
+/* Where the file gives an option of a section, for messages: its value, or the section; with `NAME.PART` an entry of a
+ * map or an item of a list. */
+const struct node *section_place(const struct section *section, const char *option);
 
 /* Makes and creates one instance for `worker`; mistakes are reported to the config's `errors`. NULL when there was one.
  */
