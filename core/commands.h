@@ -37,6 +37,9 @@ int command_new_plugin(const struct arguments *arguments, struct loader *loader,
 int command_plugins(const struct arguments *arguments, struct loader *loader, struct log *log);
 int command_plugin_check(const struct arguments *arguments, struct loader *loader, struct log *log);
 int command_describe(const struct arguments *arguments, struct loader *loader, struct log *log);
+int command_graph(const struct arguments *arguments, struct loader *loader, struct log *log);
+int command_completion(const struct arguments *arguments, struct loader *loader, struct log *log);
+int command_schema(const struct arguments *arguments, struct loader *loader, struct log *log);
 int command_profile(const struct arguments *arguments, struct loader *loader, struct log *log);
 int command_redrive(const struct arguments *arguments, struct loader *loader, struct log *log);
 int command_rebuild(const struct arguments *arguments, struct loader *loader, struct log *log);

@@ -198,6 +198,29 @@ static const churn_option override_options[] = {
      .help = "which of its events do so: an expression in CEL; default: all"},
 };
 
+#define TABLE(section_, rows_, help_)                                                                                  \
+    {                                                                                                                  \
+        .section = (section_), .rows = (rows_), .count = sizeof(rows_) / sizeof((rows_)[0]), .help = (help_)           \
+    }
+
+static const struct option_table tables[] = {
+    TABLE("pipeline", pipeline_options, "At the top of the file."),
+    TABLE("log", log_options, "How log lines are written."),
+    TABLE("health", health_options, "Answers to whoever watches over the process."),
+    TABLE("events", event_options, "Which events are taken; `override` changes what event types say."),
+    TABLE("override", override_options, "Below `events: override:`, under the name of an event type."),
+    TABLE("store", store_options, "Beside the options of any store."),
+    TABLE("processors", section_options, "Beside the options of any processor."),
+    TABLE("sinks", section_options, "Beside the options of any sink: which records are its own."),
+    TABLE("sinks", sink_options, "Beside the options of any sink: what it is given, and what it refuses."),
+};
+
+const struct option_table *pipeline_option_tables(size_t *ret_count)
+{
+    *ret_count = sizeof tables / sizeof tables[0];
+    return tables;
+}
+
 static struct option_target plugin_target(const struct section *section, void *self)
 {
     const churn_plugin *plugin = &section->loaded->plugin;

@@ -143,6 +143,16 @@ struct pipeline {
     void (*adapt_host)(churn_host *host);
 };
 
+/* The host's own options of a section, which stand beside those of its plugin where it has one. */
+struct option_table {
+    const char *section; /* "pipeline": the top of the file; a section may have several tables */
+    const char *help;
+    const churn_option *rows;
+    uint32_t count;
+};
+
+const struct option_table *pipeline_option_tables(size_t *ret_count);
+
 /* Reads and checks the whole file: every mistake is reported to `errors`. False when there was one. Free in either
  * case. */
 bool pipeline_load(struct pipeline *pipeline, const char *file, struct loader *loader, struct log *log, FILE *errors);
