@@ -33,11 +33,26 @@ static bool is_known(const struct config *config, const struct finding *finding)
     return false;
 }
 
+static bool is_at(const struct finding *finding, const struct node *node)
+{
+    return finding->line == node->line && finding->column == node->column;
+}
+
+static bool is_at_item(const struct finding *finding, const struct node *list)
+{
+    for (unsigned i = 0; list->kind == NODE_LIST && i < list->count; i++) {
+        if (is_at(finding, &list->items[i])) {
+            return true;
+        }
+    }
+    return false;
+}
+
 bool config_has_error(const struct config *config, const struct node *node)
 {
     for (unsigned i = 0; i < config->finding_count; i++) {
         const struct finding *known = &config->findings[i];
-        if (known->kind == FINDING_ERROR && known->line == node->line && known->column == node->column) {
+        if (known->kind == FINDING_ERROR && (is_at(known, node) || is_at_item(known, node))) {
             return true;
         }
     }

@@ -59,7 +59,7 @@ CHURN_PRINTF(3, 4) void config_warning(struct config *config, const struct node 
 CHURN_PRINTF(3, 4) void config_ok(struct config *config, const struct node *node, const char *format, ...);
 /* An error for each line of `lines`. */
 void config_error_lines(struct config *config, const struct node *node, const char *lines);
-/* Whether an error was reported at the place of `node`. */
+/* Whether an error was reported at the place of `node` or of one of its items. */
 bool config_has_error(const struct config *config, const struct node *node);
 /* One finding as a line. */
 void config_print_finding(const struct config *config, const struct finding *finding, FILE *out);
