@@ -150,14 +150,16 @@ static rd_kafka_conf_t *make_conf(const struct kafka_source *s, churn_error *err
     return conf;
 }
 
-static int32_t check_topic(const char *name, churn_error *err)
+static int32_t check_topic(const char *name, uint32_t item, churn_error *err)
 {
+    char option[CHURN_ERROR_OPTION_SIZE];
     size_t len = strlen(name);
+    (void)snprintf(option, sizeof option, "topics.%u", item);
     if (len == 0) {
-        return churn_fail_option(err, "topics", "a topic's name is empty");
+        return churn_fail_option(err, option, "a topic's name is empty");
     }
     if (len > 249 || strspn(name, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-") != len) {
-        return churn_fail_option(err, "topics",
+        return churn_fail_option(err, option,
                                  "`%.80s` is not a topic's name: up to 249 of a-z, A-Z, 0-9, `.`, `_`, `-`", name);
     }
     return CHURN_OK;
@@ -186,7 +188,7 @@ static int32_t take_topics(struct kafka_source *s, churn_error *err)
     for (uint32_t i = 0; i < s->topic_names.count; i++) {
         const char *name = s->topic_names.items[i];
         uint32_t k = 0;
-        if (check_topic(name, err) != CHURN_OK) {
+        if (check_topic(name, i, err) != CHURN_OK) {
             return CHURN_FATAL;
         }
         while (k < s->topic_count && strcmp(s->topics[k].name, name) != 0) {
