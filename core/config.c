@@ -84,7 +84,11 @@ static void add_finding(struct config *config, struct finding finding)
 static void find(struct config *config, const struct node *node, enum finding_kind kind, const char *format,
                  va_list args)
 {
-    struct finding finding = {
+    struct finding finding;
+    if (config->muted) {
+        return;
+    }
+    finding = (struct finding){
         .kind = kind, .line = node != NULL ? node->line : 0, .column = node != NULL ? node->column : 0};
     if (vasprintf(&finding.message, format, args) < 0) {
         finding.message = NULL;

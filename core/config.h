@@ -37,6 +37,7 @@ struct config {
     struct node root;
     unsigned nodes; /* made so far */
     bool usable;    /* the tree is whole, though there may be errors in it */
+    bool muted;     /* findings are dropped: they were made before, under another name of their section */
     FILE *errors;   /* where findings are written at once; NULL: they are only kept */
     struct finding *findings;
     unsigned finding_count;

@@ -807,7 +807,9 @@ static bool try_create(struct pipeline *pipeline, const struct section *section,
         return true;
     }
     struct option_target target = plugin_target(section, instance->self);
+    pipeline->config.muted = section->bad;
     *ret_read = read_options(pipeline, section, instance->self);
+    pipeline->config.muted = false;
     if (*ret_read || options_complete(&target)) {
         create(instance, err);
     }
