@@ -204,6 +204,16 @@ def test_graph_labels_are_escaped(tmp_path):
     assert re.sub(r"#(\d+);", lambda m: chr(int(m.group(1))), label) == odd
 
 
+def test_graph_shows_names_and_conditions(tmp_path):
+    path = write(tmp_path, SOURCE + STORE + DEAD + "processors: [{plugin: filter, name: only, when: 'data.amount >= 5'}]\n"
+                           "sinks: [{plugin: alert, name: page, when: 'severity == \"critical\"'}, {plugin: alert}]\n"
+                           "events: {types: [payment_failed]}\n")
+    texts = svg_texts(graph(path, "dot", tmp_path))
+    assert {"only (filter)", "when data.amount &gt;= 5", "page (alert)", "when severity == &quot;critical&quot;", "1 event type",
+            "payment_failed", "profiles", "alerts", "dead letters"} <= set(texts), texts
+    assert 'source -->|"when data.amount #62;= 5"| processor0\n' in graph(path, "mermaid", tmp_path)
+
+
 # --- schema ---
 
 

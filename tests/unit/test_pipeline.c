@@ -546,7 +546,7 @@ static void test_what_sections_do_to_each_other(void)
         "FILE:3:38: kafka: the topic 'b' is what the source reads (line 1), so the pipeline would feed itself; "
         "write to another one\n");
     check_refused(SOURCE DEAD "sinks: [{plugin: file, path: /x}, {plugin: file, path: /x}]\n",
-                  "FILE:3:56: file: '/x' is written by the sink in line 3 too; give each a file of its own\n");
+                  "FILE:3:56: file-2: '/x' is written by the sink in line 3 too; give each a file of its own\n");
     check_taken(SOURCE "sinks: [{plugin: file, path: '-'}, {plugin: file, path: '-'}]\n");
     check_refused_with(SOURCE DEAD "store: {plugin: lmdb, path: /x, key_prefix: 'prediction:a'}\n"
                                    "sinks: [{plugin: prediction_local}]\n",
