@@ -38,8 +38,8 @@ struct catalog {
     struct registry registry;
 };
 
-/* Takes the event types of the loader, all of them or those that `only` names. False with a message. Free in either
- * case. */
+/* Takes the event types of the loader, all of them or those that `only` names. False with a message, and
+ * with those that are good where some could not be loaded. Free in either case. */
 bool catalog_build(struct catalog *catalog, struct loader *loader, const churn_list *only, char *message, size_t size);
 void catalog_free(struct catalog *catalog);
 

@@ -95,6 +95,20 @@ static bool take_json_schema(struct arguments *a, const char *value)
     return true;
 }
 
+static bool take_connect(struct arguments *a, const char *value)
+{
+    (void)value;
+    a->connect = true;
+    return true;
+}
+
+static bool take_deny_warnings(struct arguments *a, const char *value)
+{
+    (void)value;
+    a->deny_warnings = true;
+    return true;
+}
+
 static bool take_into(struct arguments *a, const char *value)
 {
     a->into = value;
@@ -140,7 +154,16 @@ static const struct command commands[] = {
      .needs_config = true,
      .help = "run a pipeline until SIGTERM, SIGINT or the end of its input; `run` may be left out",
      .run = command_run},
-    {.name = "check", .needs_config = true, .help = "report every mistake that run would refuse", .run = command_check},
+    {.name = "check",
+     .needs_config = true,
+     .formats = "text json",
+     .help = "report every mistake that run would refuse",
+     .run = command_check},
+    {.name = "graph",
+     .needs_config = true,
+     .formats = "mermaid dot",
+     .help = "draw the pipeline, for Mermaid or Graphviz",
+     .run = command_graph},
     {.name = "test",
      .operands = "[TESTS.yaml ...]",
      .most_operands = UINT_MAX,
@@ -178,12 +201,18 @@ static const struct command commands[] = {
      .help = "judge plugin files as their author needs it: what is wrong, what to do",
      .run = command_plugin_check},
     {.name = "describe",
-     .operands = "PLUGIN",
+     .operands = "[PLUGIN]",
+     .most_operands = 1,
+     .formats = "text json markdown",
+     .help = "the manual of a plugin or a section of the pipeline, or of all",
+     .run = command_describe},
+    {.name = "completion",
+     .operands = "bash|zsh|fish",
      .least_operands = 1,
      .most_operands = 1,
-     .formats = "text json",
-     .help = "the manual of one plugin, from its own tables",
-     .run = command_describe},
+     .help = "a script that completes churnd's command line in a shell",
+     .run = command_completion},
+    {.name = "schema", .help = "the JSON Schema of pipeline files, for editors", .run = command_schema},
     {.name = "new-plugin",
      .operands = "KIND NAME",
      .least_operands = 2,
@@ -233,9 +262,14 @@ static const struct command_option options[] = {
      .commands = "plugin-check",
      .help = "an option of the plugin, for the instance that is made; may be repeated",
      .take = take_option},
+    {.name = "connect",
+     .commands = "check",
+     .help = "also try what the pipeline names: brokers, topics, Redis, URLs; changes nothing there",
+     .take = take_connect},
+    {.name = "deny-warnings", .commands = "check", .help = "warnings are mistakes too", .take = take_deny_warnings},
     {.name = "json-schema",
      .commands = "describe",
-     .help = "the JSON Schema of an event type",
+     .help = "the JSON Schema of an event type's events, or of a plugin's options",
      .take = take_json_schema},
     {.name = "dir",
      .value = "DIR",
@@ -252,7 +286,10 @@ static const struct command_option options[] = {
      .commands = "test",
      .help = "write a report in JUnit's XML too",
      .take = take_junit},
-    {.name = "format", .value = "FORMAT", .help = "for programs: json", .take = take_format},
+    {.name = "format",
+     .value = "FORMAT",
+     .help = "how it is printed; the first of the command's formats by itself",
+     .take = take_format},
     {.name = "log-level",
      .value = "LEVEL",
      .choices = "ERROR WARN INFO DEBUG",

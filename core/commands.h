@@ -29,6 +29,8 @@ struct arguments {
     const char *dir;    /* new-plugin: where its folder goes; NULL: here */
     const char *filter; /* test: run those whose name contains it */
     const char *junit;  /* test: a file */
+    bool connect;
+    bool deny_warnings;
 };
 
 int command_run(const struct arguments *arguments, struct loader *loader, struct log *log);
@@ -37,6 +39,9 @@ int command_new_plugin(const struct arguments *arguments, struct loader *loader,
 int command_plugins(const struct arguments *arguments, struct loader *loader, struct log *log);
 int command_plugin_check(const struct arguments *arguments, struct loader *loader, struct log *log);
 int command_describe(const struct arguments *arguments, struct loader *loader, struct log *log);
+int command_graph(const struct arguments *arguments, struct loader *loader, struct log *log);
+int command_completion(const struct arguments *arguments, struct loader *loader, struct log *log);
+int command_schema(const struct arguments *arguments, struct loader *loader, struct log *log);
 int command_profile(const struct arguments *arguments, struct loader *loader, struct log *log);
 int command_redrive(const struct arguments *arguments, struct loader *loader, struct log *log);
 int command_rebuild(const struct arguments *arguments, struct loader *loader, struct log *log);

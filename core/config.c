@@ -9,29 +9,151 @@
 #define MAX_DEPTH 32
 #define MAX_NODES 100000
 
+void config_print_finding(const struct config *config, const struct finding *finding, FILE *out)
+{
+    static const char *const kinds[] = {"", "warning: ", "ok: "};
+    const char *kind = kinds[finding->kind];
+    if (finding->line != 0) {
+        (void)fprintf(out, "%s:%u:%u: %s%s\n", config->file, finding->line, finding->column, kind, finding->message);
+    } else {
+        (void)fprintf(out, "%s: %s%s\n", config->file, kind, finding->message);
+    }
+}
+
+/* A section is read more than once: with its neighbours, to try the plugin, for each worker. */
+static bool is_known(const struct config *config, const struct finding *finding)
+{
+    for (unsigned i = 0; i < config->finding_count; i++) {
+        const struct finding *known = &config->findings[i];
+        if (known->line == finding->line && known->column == finding->column && known->kind == finding->kind &&
+            strcmp(known->message, finding->message) == 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static bool is_at(const struct finding *finding, const struct node *node)
+{
+    return finding->line == node->line && finding->column == node->column;
+}
+
+static bool is_at_item(const struct finding *finding, const struct node *list)
+{
+    for (unsigned i = 0; list->kind == NODE_LIST && i < list->count; i++) {
+        if (is_at(finding, &list->items[i])) {
+            return true;
+        }
+    }
+    return false;
+}
+
+bool config_has_error(const struct config *config, const struct node *node)
+{
+    for (unsigned i = 0; i < config->finding_count; i++) {
+        const struct finding *known = &config->findings[i];
+        if (known->kind == FINDING_ERROR && (is_at(known, node) || is_at_item(known, node))) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* Takes the finding's message. */
+static void add_finding(struct config *config, struct finding finding)
+{
+    struct finding *grown;
+    if (finding.message == NULL || is_known(config, &finding)) {
+        config->error_count += finding.message == NULL;
+        free(finding.message);
+        return;
+    }
+    config->error_count += finding.kind == FINDING_ERROR;
+    if (config->errors != NULL) {
+        config_print_finding(config, &finding, config->errors);
+    }
+    grown = realloc(config->findings, (config->finding_count + 1) * sizeof *grown);
+    if (grown == NULL) {
+        free(finding.message);
+        return;
+    }
+    config->findings = grown;
+    grown[config->finding_count++] = finding;
+}
+
+static void find(struct config *config, const struct node *node, enum finding_kind kind, const char *format,
+                 va_list args)
+{
+    struct finding finding;
+    if (config->muted) {
+        return;
+    }
+    finding = (struct finding){
+        .kind = kind, .line = node != NULL ? node->line : 0, .column = node != NULL ? node->column : 0};
+    if (vasprintf(&finding.message, format, args) < 0) {
+        finding.message = NULL;
+    }
+    add_finding(config, finding);
+}
+
 void config_error(struct config *config, const struct node *node, const char *format, ...)
 {
     va_list args;
-    config->error_count++;
-    if (node != NULL) {
-        (void)fprintf(config->errors, "%s:%u:%u: ", config->file, node->line, node->column);
-    } else {
-        (void)fprintf(config->errors, "%s: ", config->file);
-    }
     va_start(args, format);
-    (void)vfprintf(config->errors, format, args);
+    find(config, node, FINDING_ERROR, format, args);
     va_end(args);
-    (void)fputc('\n', config->errors);
+}
+
+void config_warning(struct config *config, const struct node *node, const char *format, ...)
+{
+    va_list args;
+    va_start(args, format);
+    find(config, node, FINDING_WARNING, format, args);
+    va_end(args);
+}
+
+void config_ok(struct config *config, const struct node *node, const char *format, ...)
+{
+    va_list args;
+    va_start(args, format);
+    find(config, node, FINDING_OK, format, args);
+    va_end(args);
+}
+
+void config_error_lines(struct config *config, const struct node *node, const char *lines)
+{
+    while (*lines != '\0') {
+        size_t len = strcspn(lines, "\n");
+        config_error(config, node, "%.*s", (int)len, lines);
+        lines += len + (lines[len] == '\n');
+    }
+}
+
+static int index_of(const struct node *map, const char *key)
+{
+    for (unsigned i = 0; map != NULL && map->kind == NODE_MAP && i < map->count; i++) {
+        if (strcmp(map->keys[i].text, key) == 0) {
+            return (int)i;
+        }
+    }
+    return -1;
+}
+
+const struct node *config_get_key(const struct node *map, const char *key)
+{
+    int i = index_of(map, key);
+    return i >= 0 ? &map->keys[i] : NULL;
+}
+
+bool config_is_absent(const struct node *node)
+{
+    return node == NULL || (node->kind == NODE_SCALAR && node->null);
 }
 
 const struct node *config_get(const struct node *map, const char *key)
 {
-    for (unsigned i = 0; map != NULL && map->kind == NODE_MAP && i < map->count; i++) {
-        if (strcmp(map->keys[i].text, key) == 0) {
-            return &map->items[i];
-        }
-    }
-    return NULL;
+    int i = index_of(map, key);
+    return i >= 0 ? &map->items[i] : NULL;
 }
 
 void config_free_node(struct node *node)
@@ -52,6 +174,12 @@ void config_free(struct config *config)
 {
     config_free_node(&config->root);
     config->root = (struct node){0};
+    for (unsigned i = 0; i < config->finding_count; i++) {
+        free(config->findings[i].message);
+    }
+    free(config->findings);
+    config->findings = NULL;
+    config->finding_count = 0;
 }
 
 struct node config_scalar(const struct node *at, const char *text)
@@ -81,10 +209,8 @@ static bool is_whole(const struct node *node)
 bool config_put(struct node *map, const char *key, struct node value)
 {
     struct node *keys, *items;
-    unsigned at = 0;
-    while (at < map->count && strcmp(map->keys[at].text, key) != 0) {
-        at++;
-    }
+    int found = index_of(map, key);
+    unsigned at = found >= 0 ? (unsigned)found : map->count;
     if (at == map->count) {
         struct node name = config_scalar(&value, key);
         keys = realloc(map->keys, (map->count + 1) * sizeof *keys);
@@ -103,6 +229,19 @@ bool config_put(struct node *map, const char *key, struct node value)
     config_free_node(&map->items[at]);
     map->items[at] = value;
     return is_whole(&value);
+}
+
+void config_remove(struct node *map, const char *key)
+{
+    int at = index_of(map, key);
+    if (at < 0) {
+        return;
+    }
+    config_free_node(&map->keys[at]);
+    config_free_node(&map->items[at]);
+    map->count--;
+    memmove(&map->keys[at], &map->keys[at + 1], (map->count - (unsigned)at) * sizeof *map->keys);
+    memmove(&map->items[at], &map->items[at + 1], (map->count - (unsigned)at) * sizeof *map->items);
 }
 
 bool config_set(struct config *config, const char *section, const char *key, const char *text)
@@ -208,6 +347,7 @@ static bool is_null(const char *text)
 static bool convert_scalar(struct config *config, const yaml_node_t *from, struct node *to)
 {
     const char *written = (const char *)from->data.scalar.value;
+    unsigned errors = config->error_count;
     to->kind = NODE_SCALAR;
     if (strlen(written) != from->data.scalar.length) {
         config_error(config, to, "a value must not hold a NUL character");
@@ -215,6 +355,7 @@ static bool convert_scalar(struct config *config, const yaml_node_t *from, struc
     }
     to->written = strdup(written);
     to->text = interpolate(config, to, written);
+    to->bad = config->error_count > errors;
     to->quoted = from->data.scalar.style != YAML_PLAIN_SCALAR_STYLE;
     to->null = !to->quoted && to->text != NULL && is_null(to->text);
     return to->written != NULL && to->text != NULL;
@@ -238,6 +379,7 @@ static bool convert_list(struct config *config, yaml_document_t *doc, yaml_node_
     return ok;
 }
 
+/* False when nothing can be done with the map; a repeated key is only reported. */
 static bool check_key(struct config *config, const struct node *map, unsigned index)
 {
     const struct node *key = &map->keys[index];
@@ -248,7 +390,7 @@ static bool check_key(struct config *config, const struct node *map, unsigned in
     for (unsigned i = 0; i < index; i++) {
         if (map->keys[i].kind == NODE_SCALAR && strcmp(map->keys[i].text, key->text) == 0) {
             config_error(config, key, "'%s' was given before, in line %u", key->text, map->keys[i].line);
-            return false;
+            break;
         }
     }
     return true;
@@ -354,7 +496,6 @@ static bool load_document(struct config *config, yaml_parser_t *parser)
 {
     yaml_document_t doc;
     yaml_node_t *root;
-    bool ok = false;
     if (!yaml_parser_load(parser, &doc)) {
         syntax_error(config, parser);
         return false;
@@ -363,13 +504,13 @@ static bool load_document(struct config *config, yaml_parser_t *parser)
     if (root == NULL || root->type != YAML_MAPPING_NODE) {
         config_error(config, NULL, "a pipeline is a map of sections (source, store, sinks …); see churnd-pipeline(5)");
     } else {
-        ok = convert(config, &doc, root, &config->root, 0) && config->error_count == 0;
-        if (!ok && config->error_count == 0) {
+        config->usable = convert(config, &doc, root, &config->root, 0);
+        if (!config->usable && config->error_count == 0) {
             config_error(config, NULL, "out of memory");
         }
     }
     yaml_document_delete(&doc);
-    return ok && is_last_document(config, parser);
+    return config->usable && is_last_document(config, parser) && config->error_count == 0;
 }
 
 bool config_read(struct config *config, const char *file, FILE *in, FILE *errors)

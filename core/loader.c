@@ -553,8 +553,18 @@ static bool is_path_loaded(const struct loader *loader, const char *path)
     return false;
 }
 
-/* Loads the .so files of one folder. In a flat folder (`only_kind` 0) the files' kinds are known only once they are
- * open. */
+/* One line more, as far as there is room. */
+static bool refuse_too(char *message, size_t size, const char *line)
+{
+    size_t used = strlen(message);
+    if (used + strlen(line) + 2 < size) {
+        (void)snprintf(message + used, size - used, "%s%s", used > 0 ? "\n" : "", line);
+    }
+    return false;
+}
+
+/* Loads the .so files of one folder, past bad ones. In a flat folder (`only_kind` 0) the files' kinds are known only
+ * once they are open. */
 static bool load_dir(struct loader *loader, const char *dir, uint32_t only_kind, char *message, size_t size)
 {
     DIR *open_dir = opendir(dir);
@@ -563,8 +573,8 @@ static bool load_dir(struct loader *loader, const char *dir, uint32_t only_kind,
     if (open_dir == NULL) {
         return true;
     }
-    while (ok && (entry = readdir(open_dir)) != NULL) {
-        char name[NAME_SIZE], path[PATH_MAX + NAME_SIZE];
+    while ((entry = readdir(open_dir)) != NULL) {
+        char name[NAME_SIZE], path[PATH_MAX + NAME_SIZE], why[1024] = "";
         if (!plugin_name(entry->d_name, name)) {
             continue;
         }
@@ -572,12 +582,12 @@ static bool load_dir(struct loader *loader, const char *dir, uint32_t only_kind,
         if (is_path_loaded(loader, path) || (only_kind != 0 && find_loaded(loader, only_kind, name) != NULL)) {
             continue;
         }
-        const struct loaded *loaded = open_plugin(loader, path, name, message, size);
-        ok = loaded != NULL;
-        if (ok && only_kind != 0 && loaded->plugin.kind != only_kind) {
-            ok = refuse(message, size, "%s is a %s plugin in the folder of the %s plugins", path,
-                        loader_role(loaded->plugin.kind), loader_role(only_kind));
+        const struct loaded *loaded = open_plugin(loader, path, name, why, sizeof why);
+        if (loaded != NULL && only_kind != 0 && loaded->plugin.kind != only_kind) {
+            (void)refuse(why, sizeof why, "%s is a %s plugin in the folder of the %s plugins", path,
+                         loader_role(loaded->plugin.kind), loader_role(only_kind));
         }
+        ok = (*why == '\0' || refuse_too(message, size, why)) && ok;
     }
     (void)closedir(open_dir);
     return ok;
@@ -593,22 +603,20 @@ static int by_kind_and_name(const void *a, const void *b)
 bool loader_load_all(struct loader *loader, uint32_t kind, char *message, size_t size)
 {
     uint32_t first = kind != 0 ? kind : CHURN_KIND_EVENT, last = kind != 0 ? kind : CHURN_KIND_SINK;
+    bool ok = true;
+    *message = '\0';
     for (unsigned d = 0; d < loader->dir_count; d++) {
         char dir[PATH_MAX];
         for (uint32_t k = first; k <= last; k++) {
             for (unsigned l = 0; l < 2; l++) {
                 layout_dir(l, loader->dirs[d], loader_role(k), dir, sizeof dir);
-                if (!load_dir(loader, dir, k, message, size)) {
-                    return false;
-                }
+                ok = load_dir(loader, dir, k, message, size) && ok;
             }
         }
-        if (!load_dir(loader, loader->dirs[d], 0, message, size)) {
-            return false;
-        }
+        ok = load_dir(loader, loader->dirs[d], 0, message, size) && ok;
     }
     if (loader->plugin_count > 0) {
         qsort(loader->plugins, loader->plugin_count, sizeof(struct loaded *), by_kind_and_name);
     }
-    return true;
+    return ok;
 }

@@ -43,7 +43,8 @@ const struct loaded *loader_get(struct loader *loader, uint32_t kind, const char
 /* The plugin of one file, whatever its kind. NULL with a message when it is refused. */
 const struct loaded *loader_open(struct loader *loader, const char *path, char *message, size_t size);
 
-/* Loads every plugin of `kind` (0: of all kinds) that the folders hold. False with a message at the first bad one. */
+/* Loads every plugin of `kind` (0: of all kinds) that the folders hold. False with a line of message for each bad one.
+ */
 bool loader_load_all(struct loader *loader, uint32_t kind, char *message, size_t size);
 
 /* The folder of the running program; false when it cannot be told. */

@@ -245,7 +245,9 @@ static bool set_list(const struct reading *r, const churn_option *row, churn_lis
     }
     for (unsigned i = 0; i < node->count; i++) {
         const struct node *item = &node->items[i];
-        if (item->kind != NODE_SCALAR) {
+        if (item->bad) { /* reported before */
+            ok = false;
+        } else if (item->kind != NODE_SCALAR) {
             config_error(r->config, item, "%s: %s: each item must be a single value", r->section, row->name);
             ok = false;
         } else {
@@ -265,20 +267,23 @@ static void free_map(churn_map *map)
 
 static bool set_map(const struct reading *r, const churn_option *row, churn_map *map, const struct node *node)
 {
+    bool ok = true;
     free_map(map);
     for (unsigned i = 0; i < node->count; i++) {
         if (node->items[i].kind != NODE_SCALAR) {
             config_error(r->config, &node->items[i], "%s: %s: %s must have a single value", r->section, row->name,
                          node->keys[i].text);
-            return false;
+            ok = false;
+            continue;
         }
+        ok = ok && !node->items[i].bad;
         if (!append(&map->keys, map->count, node->keys[i].text) ||
             !append(&map->values, map->count, node->items[i].text)) {
             return false;
         }
         map->count++;
     }
-    return true;
+    return ok;
 }
 
 static bool set_from_node(const struct reading *r, const churn_option *row, void *at, const struct node *node)
@@ -332,17 +337,45 @@ static bool is_empty(const churn_option *row, const void *at)
     }
 }
 
+/* A number or choice that was refused must not reach anybody; texts, lists and maps are whole whatever they hold. */
+static void reset(const struct reading *r, const churn_option *row, void *at)
+{
+    switch (row->type) {
+    case CHURN_OPTION_STRING:
+    case CHURN_OPTION_LIST:
+    case CHURN_OPTION_MAP:
+        break;
+    case CHURN_OPTION_DOUBLE:
+        *(double *)at = 0;
+        (void)set_default(r, row, at);
+        break;
+    case CHURN_OPTION_BOOL:
+    case CHURN_OPTION_ENUM:
+        *(int32_t *)at = 0;
+        (void)set_default(r, row, at);
+        break;
+    default:
+        *(int64_t *)at = 0;
+        (void)set_default(r, row, at);
+    }
+}
+
 static bool read_row(const struct reading *r, const struct node *map, const struct node *where,
                      const struct option_target *target, const churn_option *row)
 {
     const struct node *node = config_get(map, row->name);
     void *at = slot(target, row);
     bool ok = set_default(r, row, at);
+    if (node != NULL && node->bad) {
+        return false; /* reported before */
+    }
     if (node != NULL) {
         ok = set_from_node(r, row, at, node) && ok;
+        if (!ok) {
+            reset(r, row, at);
+        }
         if ((row->flags & CHURN_OPTION_DEPRECATED) != 0) {
-            (void)fprintf(r->config->errors, "%s:%u:%u: warning: %s: %s is deprecated: %s\n", r->config->file,
-                          node->line, node->column, r->section, row->name, row->help);
+            config_warning(r->config, node, "%s: %s is deprecated: %s", r->section, row->name, row->help);
         }
     }
     if (ok && (row->flags & CHURN_OPTION_REQUIRED) != 0 && is_empty(row, at)) {
@@ -370,6 +403,9 @@ static bool check_key(const struct reading *r, const struct node *key, const str
     char hint[128];
     if (is_in(key->text, ignored)) {
         return true;
+    }
+    if (key->bad) {
+        return false; /* reported before */
     }
     for (unsigned t = 0; t < target_count; t++) {
         for (uint32_t i = 0; i < targets[t].count; i++) {
@@ -409,6 +445,19 @@ bool options_read(struct config *config, const struct node *map, const struct no
         }
     }
     return ok;
+}
+
+bool options_complete(const struct option_target *target)
+{
+    for (uint32_t i = 0; i < target->count; i++) {
+        const churn_option *row = option_row(target, i);
+        bool may_be_empty =
+            row->type == CHURN_OPTION_STRING || row->type == CHURN_OPTION_LIST || row->type == CHURN_OPTION_MAP;
+        if ((row->flags & CHURN_OPTION_REQUIRED) != 0 && (!may_be_empty || is_empty(row, slot(target, row)))) {
+            return false;
+        }
+    }
+    return true;
 }
 
 void options_free(const struct option_target *targets, unsigned target_count)

@@ -30,6 +30,8 @@ static inline const churn_option *option_row(const struct option_target *target,
  * was a mistake. */
 bool options_read(struct config *config, const struct node *map, const struct node *where, const char *section,
                   const struct option_target *targets, unsigned target_count, const char *const *ignored);
+/* After a mistake: whether all that is required was given all the same. What was refused has its default then. */
+bool options_complete(const struct option_target *target);
 void options_free(const struct option_target *targets, unsigned target_count);
 
 /* "duration", "size", … */

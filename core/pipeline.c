@@ -198,6 +198,29 @@ static const churn_option override_options[] = {
      .help = "which of its events do so: an expression in CEL; default: all"},
 };
 
+#define TABLE(section_, rows_, help_)                                                                                  \
+    {                                                                                                                  \
+        .section = (section_), .rows = (rows_), .count = sizeof(rows_) / sizeof((rows_)[0]), .help = (help_)           \
+    }
+
+static const struct option_table tables[] = {
+    TABLE("pipeline", pipeline_options, "At the top of the file."),
+    TABLE("log", log_options, "How log lines are written."),
+    TABLE("health", health_options, "Answers to whoever watches over the process."),
+    TABLE("events", event_options, "Which events are taken; `override` changes what event types say."),
+    TABLE("override", override_options, "Below `events: override:`, under the name of an event type."),
+    TABLE("store", store_options, "Beside the options of any store."),
+    TABLE("processors", section_options, "Beside the options of any processor."),
+    TABLE("sinks", section_options, "Beside the options of any sink: which records are its own."),
+    TABLE("sinks", sink_options, "Beside the options of any sink: what it is given, and what it refuses."),
+};
+
+const struct option_table *pipeline_option_tables(size_t *ret_count)
+{
+    *ret_count = sizeof tables / sizeof tables[0];
+    return tables;
+}
+
 static struct option_target plugin_target(const struct section *section, void *self)
 {
     const churn_plugin *plugin = &section->loaded->plugin;
@@ -266,14 +289,39 @@ static bool read_options(struct pipeline *pipeline, const struct section *sectio
     return ok;
 }
 
+/* `NAME.PART` means an entry of a map, whose own name may hold dots, or an item of a list, counted from 0. */
+const struct node *section_place(const struct section *section, const char *option)
+{
+    const struct node *value = config_get(section->node, option), *key;
+    const char *dot = strchr(option, '.');
+    char name[CHURN_ERROR_OPTION_SIZE];
+    if (value != NULL || dot == NULL) {
+        return value != NULL ? value : section->node;
+    }
+    (void)snprintf(name, sizeof name, "%.*s", (int)(dot - option), option);
+    value = config_get(section->node, name);
+    key = config_get_key(value, dot + 1);
+    if (key != NULL) {
+        return key;
+    }
+    if (value != NULL && value->kind == NODE_LIST) {
+        unsigned long item = strtoul(dot + 1, NULL, 10);
+        return item < value->count ? &value->items[item] : value;
+    }
+    return value != NULL ? value : section->node;
+}
+
 static void report_create(struct pipeline *pipeline, const struct section *section, const churn_error *err)
 {
-    const struct node *at = err->option[0] != '\0' ? config_get(section->node, err->option) : NULL;
+    const struct node *at = err->option[0] != '\0' ? section_place(section, err->option) : section->node;
+    if (at != section->node && config_has_error(&pipeline->config, at)) {
+        return; /* it follows from what was reported */
+    }
     if (err->option[0] != '\0') {
-        config_error(&pipeline->config, at != NULL ? at : section->node, "%s: %s: %s", section->label, err->option,
+        config_error(&pipeline->config, at, "%s: %.*s: %s", section->label, (int)strcspn(err->option, "."), err->option,
                      err->message);
     } else {
-        config_error(&pipeline->config, section->node, "%s: %s", section->label, err->message);
+        config_error(&pipeline->config, at, "%s: %s", section->label, err->message);
     }
 }
 
@@ -308,11 +356,11 @@ static void call_destroy(const struct section *section, void *self)
     }
 }
 
-struct instance *instance_new(struct pipeline *pipeline, const struct section *section, unsigned worker)
+/* Not created yet; NULL when memory ran out. */
+static struct instance *allocate(struct pipeline *pipeline, const struct section *section, unsigned worker)
 {
     struct instance *instance = calloc(1, sizeof *instance);
     uint32_t size = section->loaded->plugin.instance_size;
-    churn_error err = {.size = sizeof err};
     if (instance == NULL) {
         return NULL;
     }
@@ -320,13 +368,29 @@ struct instance *instance_new(struct pipeline *pipeline, const struct section *s
     instance->pipeline = pipeline;
     instance->self = calloc(1, size != 0 ? size : 1);
     host_init(instance, worker);
-    if (instance->self != NULL && read_options(pipeline, section, instance->self)) {
-        instance->created = call_create(section, instance->self, &instance->host, &err) == CHURN_OK;
-        if (!instance->created) {
-            report_create(pipeline, section, &err);
-        }
+    if (instance->self == NULL) {
+        instance_free(instance);
+        return NULL;
     }
+    return instance;
+}
+
+static void create(struct instance *instance, churn_error *err)
+{
+    instance->created = call_create(instance->section, instance->self, &instance->host, err) == CHURN_OK;
     if (!instance->created) {
+        report_create(instance->pipeline, instance->section, err);
+    }
+}
+
+struct instance *instance_new(struct pipeline *pipeline, const struct section *section, unsigned worker)
+{
+    struct instance *instance = allocate(pipeline, section, worker);
+    churn_error err = {.size = sizeof err};
+    if (instance != NULL && read_options(pipeline, section, instance->self)) {
+        create(instance, &err);
+    }
+    if (instance != NULL && !instance->created) {
         instance_free(instance);
         return NULL;
     }
@@ -356,6 +420,9 @@ static bool load_section(struct pipeline *pipeline, const struct node *node, uin
     const struct node *name = config_get(node, "plugin");
     char message[2048];
     section->node = node;
+    if (name != NULL && name->bad) {
+        return false; /* reported before */
+    }
     if (node->kind != NODE_MAP || name == NULL || name->kind != NODE_SCALAR || *name->text == '\0') {
         config_error(&pipeline->config, node, "%s: 'plugin: NAME' is missing; `churnd plugins` lists the names", what);
         return false;
@@ -515,6 +582,27 @@ static bool set_override(struct pipeline *pipeline, const struct node *key, cons
     return routing_override(pipeline, value, section, type);
 }
 
+/* Each wrong name is reported where it stands, and left out, so that the rest can be checked. */
+static bool check_types(struct pipeline *pipeline, const struct node *types)
+{
+    churn_list *list = &pipeline->event_settings.types;
+    const char **items = (const char **)(uintptr_t)list->items;
+    char message[2048];
+    uint32_t kept = 0, count = list->count;
+    for (uint32_t i = 0; i < count; i++) {
+        const struct node *at =
+            types != NULL && types->kind == NODE_LIST && i < types->count ? &types->items[i] : types;
+        if (loader_get(pipeline->loader, CHURN_KIND_EVENT, items[i], message, sizeof message) != NULL) {
+            items[kept++] = items[i];
+        } else {
+            config_error(&pipeline->config, at, "events: types: %s", message);
+            free((char *)(uintptr_t)items[i]);
+        }
+    }
+    list->count = kept;
+    return kept == count;
+}
+
 static bool load_events(struct pipeline *pipeline)
 {
     static const char *const override_key[] = {"override", NULL};
@@ -523,9 +611,10 @@ static bool load_events(struct pipeline *pipeline)
     struct option_target target = OPTION_TARGET(event_options, &pipeline->event_settings);
     char message[2048];
     bool ok = options_read(&pipeline->config, node, node, "events", &target, 1, override_key);
+    ok = check_types(pipeline, config_get(node, "types")) && ok;
     if (!catalog_build(&pipeline->catalog, pipeline->loader, &pipeline->event_settings.types, message,
                        sizeof message)) {
-        config_error(&pipeline->config, node, "%s", message);
+        config_error_lines(&pipeline->config, node, message);
         return false;
     }
     pipeline->has_types = true;
@@ -610,7 +699,7 @@ static bool load_store(struct pipeline *pipeline)
 /* What each section alone cannot tell. */
 static bool check_whole(struct pipeline *pipeline)
 {
-    bool store = pipeline->store.loaded != NULL;
+    bool store = !config_is_absent(config_get(&pipeline->config.root, "store")); /* its mistakes were reported */
     uint32_t needs_decoding = CHURN_RECORD_TRIGGER | CHURN_RECORD_ALERT;
     bool ok = true;
     pipeline->decodes =
@@ -682,21 +771,82 @@ static bool load_settings(struct pipeline *pipeline)
     return ok;
 }
 
+/* Takes the option out of the section, so that what else is wrong there can be found; the pipeline is refused anyhow.
+ * False when nothing is gained by that. */
+static bool forget_option(const struct section *section, const char *option)
+{
+    struct node *map = (struct node *)(uintptr_t)section->node;
+    struct option_target target = plugin_target(section, NULL);
+    const char *dot = strchr(option, '.');
+    char name[CHURN_ERROR_OPTION_SIZE];
+    (void)snprintf(name, sizeof name, "%.*s", dot != NULL ? (int)(dot - option) : (int)strlen(option), option);
+    for (uint32_t i = 0; i < target.count; i++) {
+        const churn_option *row = option_row(&target, i);
+        if (strcmp(row->name, name) == 0 && (row->flags & CHURN_OPTION_REQUIRED) != 0) {
+            return false;
+        }
+    }
+    struct node *value = (struct node *)(uintptr_t)config_get(map, name);
+    if (value != NULL && dot != NULL && config_get(value, dot + 1) != NULL) {
+        config_remove(value, dot + 1);
+        return true;
+    }
+    if (value != NULL) {
+        config_remove(map, name);
+    }
+    return value != NULL;
+}
+
+/* Tries what the section says now. False, with the option at fault in `err`, when the plugin refuses it. */
+static bool try_create(struct pipeline *pipeline, const struct section *section, bool *ret_read, churn_error *err)
+{
+    struct instance *instance = allocate(pipeline, section, 0);
+    bool created;
+    if (instance == NULL) {
+        *ret_read = false;
+        return true;
+    }
+    struct option_target target = plugin_target(section, instance->self);
+    pipeline->config.muted = section->bad;
+    *ret_read = read_options(pipeline, section, instance->self);
+    pipeline->config.muted = false;
+    if (*ret_read || options_complete(&target)) {
+        create(instance, err);
+    }
+    created = instance->created;
+    if (created && *ret_read) {
+        targets_ask(&pipeline->targets, instance, 0);
+    }
+    instance_free(instance);
+    return created;
+}
+
+/* An instance is made and thrown away, for the plugin's own checks of its options. These stop at the first mistake, so
+ * they are asked again without the option at fault. */
 static bool check_instance(struct pipeline *pipeline, const struct section *section)
 {
-    struct instance *instance;
-    if (section->loaded == NULL || section->bad) {
+    churn_error err = {.size = sizeof err};
+    bool good, read;
+    if (section->loaded == NULL) {
         return true; /* reported before */
     }
-    instance = instance_new(pipeline, section, 0);
-    instance_free(instance);
-    return instance != NULL;
+    good = try_create(pipeline, section, &read, &err) && read;
+    if (!good) {
+        while (forget_option(section, err.option)) {
+            err = (churn_error){.size = sizeof err};
+            if (try_create(pipeline, section, &read, &err)) {
+                break;
+            }
+        }
+    }
+    return good;
 }
 
 /* An instance of everything, made and thrown away: each plugin's own checks of its options. */
 static bool check_instances(struct pipeline *pipeline)
 {
     bool ok = check_instance(pipeline, &pipeline->source);
+    ok = check_instance(pipeline, &pipeline->store) && ok;
     for (unsigned i = 0; i < pipeline->processor_count; i++) {
         ok = check_instance(pipeline, &pipeline->processors[i]) && ok;
     }
@@ -714,16 +864,17 @@ bool pipeline_load(struct pipeline *pipeline, const char *file, struct loader *l
 bool pipeline_load_edited(struct pipeline *pipeline, const char *file, struct loader *loader, struct log *log,
                           FILE *errors, pipeline_edit_fn edit, void *ctx)
 {
-    bool ok;
+    bool ok, loaded;
     memset(pipeline, 0, sizeof *pipeline);
     pipeline->loader = loader;
     pipeline->log = log;
     pipeline->metrics = metrics_new();
-    if (pipeline->metrics == NULL || !config_load(&pipeline->config, file, errors) ||
-        (edit != NULL && !edit(pipeline, ctx))) {
+    loaded = config_load(&pipeline->config, file, errors);
+    if (pipeline->metrics == NULL || !(loaded || pipeline->config.usable) ||
+        (edit != NULL && (!loaded || !edit(pipeline, ctx)))) {
         return false;
     }
-    ok = load_settings(pipeline);
+    ok = load_settings(pipeline) && loaded;
     ok = load_events(pipeline) && ok;
     ok = load_source(pipeline) && ok;
     ok = load_processors(pipeline) && ok;
@@ -735,7 +886,8 @@ bool pipeline_load_edited(struct pipeline *pipeline, const char *file, struct lo
         pipeline->store_instance = instance_new(pipeline, &pipeline->store, 0);
         ok = pipeline->store_instance != NULL && ok;
     }
-    return check_instances(pipeline) && ok;
+    ok = check_instances(pipeline) && ok;
+    return (edit != NULL || targets_check(pipeline)) && ok; /* what a command changes is its own affair */
 }
 
 static void free_sections(struct section *sections, unsigned count)
@@ -756,6 +908,7 @@ void pipeline_free(struct pipeline *pipeline)
                                       OPTION_TARGET(health_options, &pipeline->health_settings),
                                       OPTION_TARGET(store_options, &pipeline->store_settings)};
     instance_free(pipeline->store_instance);
+    targets_free(&pipeline->targets);
     options_free(targets, sizeof targets / sizeof targets[0]);
     free_sections(pipeline->processors, pipeline->processor_count);
     free_sections(pipeline->sinks, pipeline->sink_count);

@@ -8,6 +8,7 @@
 #include "journal.h"
 #include "metrics.h"
 #include "option.h"
+#include "targets.h"
 #include <churn/processor.h>
 #include <churn/sink.h>
 #include <churn/source.h>
@@ -135,6 +136,7 @@ struct pipeline {
     struct replay replay;
     bool profiles_only;              /* no sinks, and what breaks a rule is counted and set aside nowhere */
     struct instance *store_instance; /* one for all workers */
+    struct targets targets;          /* what its plugins read and write */
     struct journal *journal;         /* of a run; its owner is whoever runs the pipeline */
     struct handover *handover;       /* of a run; NULL: it is never reloaded */
     const struct redrive *redrive;   /* NULL: the source is the pipeline's own */
@@ -142,6 +144,16 @@ struct pipeline {
     void (*adapt_host)(churn_host *host);
     struct test_bench *bench; /* NULL: its source, store and sinks are its own */
 };
+
+/* The host's own options of a section, which stand beside those of its plugin where it has one. */
+struct option_table {
+    const char *section; /* "pipeline": the top of the file; a section may have several tables */
+    const char *help;
+    const churn_option *rows;
+    uint32_t count;
+};
+
+const struct option_table *pipeline_option_tables(size_t *ret_count);
 
 /* Reads and checks the whole file: every mistake is reported to `errors`. False when there was one. Free in either
  * case. */
@@ -153,6 +165,10 @@ void pipeline_free(struct pipeline *pipeline);
 typedef bool (*pipeline_edit_fn)(struct pipeline *pipeline, void *ctx);
 bool pipeline_load_edited(struct pipeline *pipeline, const char *file, struct loader *loader, struct log *log,
                           FILE *errors, pipeline_edit_fn edit, void *ctx);
+
+/* Where the file gives an option of a section, for messages: its value, or the section; with `NAME.PART` an entry of a
+ * map or an item of a list. */
+const struct node *section_place(const struct section *section, const char *option);
 
 /* Makes and creates one instance for `worker`; mistakes are reported to the config's `errors`. NULL when there was one.
  */

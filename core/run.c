@@ -1,4 +1,4 @@
-/* `churnd run` and `churnd check`. */
+/* `churnd run`. */
 #include "commands.h"
 
 #include "generation.h"
@@ -369,16 +369,4 @@ int command_run(const struct arguments *arguments, struct loader *loader, struct
     }
     pipeline_free(&pipeline);
     return status;
-}
-
-int command_check(const struct arguments *arguments, struct loader *loader, struct log *log)
-{
-    struct pipeline pipeline;
-    bool ok = pipeline_load(&pipeline, arguments->config, loader, log, stderr);
-    if (ok) {
-        (void)printf("%s: good: %u event types, %u profile fields\n", arguments->config, pipeline.catalog.type_count,
-                     pipeline.catalog.registry.field_count + pipeline.catalog.registry.derived_count);
-    }
-    pipeline_free(&pipeline);
-    return ok ? 0 : 1;
 }

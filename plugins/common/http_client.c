@@ -41,15 +41,22 @@ static int is_header_name(const char *name)
     return name[0] != '\0' && name[strspn(name, allowed)] == '\0';
 }
 
+/* Names one of the headers as the option at fault. The message does not: somebody may have written a secret there. */
+static int32_t fail_header(churn_error *err, const struct http_settings *s, uint32_t i, const char *fault)
+{
+    char option[CHURN_ERROR_OPTION_SIZE];
+    (void)snprintf(option, sizeof option, "%s.%s", s->headers_option, s->headers->keys[i]);
+    return churn_fail_option(err, option, "entry %u %s", i + 1, fault);
+}
+
 static int32_t check_headers(const struct http_settings *s, churn_error *err)
 {
     for (uint32_t i = 0; s->headers != NULL && i < s->headers->count; i++) {
         if (!is_header_name(s->headers->keys[i])) {
-            return churn_fail_option(err, s->headers_option, "entry %u is not named as an HTTP header can be", i + 1);
+            return fail_header(err, s, i, "is not named as an HTTP header can be");
         }
         if (has_control(s->headers->values[i])) {
-            return churn_fail_option(err, s->headers_option, "the value of %s holds a control character",
-                                     s->headers->keys[i]);
+            return fail_header(err, s, i, "holds a control character in its value");
         }
     }
     if (s->token != NULL && has_control(s->token)) {
@@ -104,6 +111,57 @@ int32_t http_client_check(const struct http_settings *settings, churn_error *err
     }
     free(origin);
     return check_headers(settings, err);
+}
+
+static size_t ignore_body(char *ptr, size_t size, size_t count, void *arg)
+{
+    (void)ptr;
+    (void)arg;
+    return size * count;
+}
+
+/* Whether anything answers at `url`; CURLE_OK with any status. */
+static CURLcode get(const char *url, const struct http_settings *s, uint32_t timeout_ms, char said[CURL_ERROR_SIZE])
+{
+    CURL *easy = curl_easy_init();
+    CURLcode code = CURLE_OUT_OF_MEMORY;
+    said[0] = '\0';
+    if (easy != NULL && curl_easy_setopt(easy, CURLOPT_URL, url) == CURLE_OK &&
+        curl_easy_setopt(easy, CURLOPT_PROTOCOLS_STR, "http,https") == CURLE_OK &&
+        curl_easy_setopt(easy, CURLOPT_PROXY, "") == CURLE_OK &&
+        curl_easy_setopt(easy, CURLOPT_NOSIGNAL, 1L) == CURLE_OK &&
+        curl_easy_setopt(easy, CURLOPT_TIMEOUT_MS, (long)timeout_ms) == CURLE_OK &&
+        curl_easy_setopt(easy, CURLOPT_WRITEFUNCTION, ignore_body) == CURLE_OK &&
+        curl_easy_setopt(easy, CURLOPT_ERRORBUFFER, said) == CURLE_OK &&
+        (s->ca_file == NULL || s->ca_file[0] == '\0' ||
+         curl_easy_setopt(easy, CURLOPT_CAINFO, s->ca_file) == CURLE_OK)) {
+        code = curl_easy_perform(easy);
+    }
+    curl_easy_cleanup(easy);
+    return code;
+}
+
+void http_client_probe(const struct http_settings *settings, uint32_t timeout_ms, churn_target_fn fn, void *ctx)
+{
+    char said[CURL_ERROR_SIZE], message[CURL_ERROR_SIZE + 128];
+    char *origin = read_origin(settings, NULL);
+    churn_target target = {.size = sizeof target,
+                           .flags = CHURN_TARGET_WRITES,
+                           .kind = "http",
+                           .name = origin,
+                           .option = settings->url_option};
+    if (origin == NULL) {
+        return; /* create has refused it */
+    }
+    if (timeout_ms > 0) {
+        CURLcode code = get(origin, settings, timeout_ms, said);
+        target.result = code == CURLE_OK ? CHURN_OK : CHURN_RETRY;
+        (void)snprintf(message, sizeof message, "cannot be reached: %s; start it, or correct `%s`",
+                       said[0] != '\0' ? said : curl_easy_strerror(code), settings->url_option);
+        target.message = code == CURLE_OK ? NULL : message;
+    }
+    fn(ctx, &target);
+    free(origin);
 }
 
 static char *join_url(const struct http_settings *s)

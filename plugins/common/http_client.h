@@ -5,6 +5,7 @@
 
 #include <churn/host.h>
 #include <churn/option.h>
+#include <churn/target.h>
 #include <stddef.h>
 
 #define HTTP_BODY_MAX 65536            /* an answer beyond this is refused */
@@ -44,6 +45,10 @@ struct http_client;
 
 /* Checks the settings only (for `create`). CHURN_OK, or CHURN_FATAL with err->option set. */
 int32_t http_client_check(const struct http_settings *settings, churn_error *err);
+
+/* Names the URL's scheme, host and port as a target (for `probe`); with a timeout, asks for `/` there: any answer will
+ * do. */
+void http_client_probe(const struct http_settings *settings, uint32_t timeout_ms, churn_target_fn fn, void *ctx);
 
 /* The strings of `settings` outlive the client. NULL on error. */
 struct http_client *http_client_new(const struct http_settings *settings, churn_error *err);

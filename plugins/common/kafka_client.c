@@ -118,15 +118,26 @@ static int may_be_secret(const char *name)
     return 0;
 }
 
+/* Names one of the `properties` as the option at fault. */
+CHURN_PRINTF(3, 4) static int32_t fail_property(churn_error *err, const char *name, const char *format, ...)
+{
+    char option[CHURN_ERROR_OPTION_SIZE], message[CHURN_ERROR_MESSAGE_SIZE];
+    va_list args;
+    (void)snprintf(option, sizeof option, "properties.%s", name);
+    va_start(args, format);
+    (void)vsnprintf(message, sizeof message, format, args);
+    va_end(args);
+    return churn_fail_option(err, option, "%s", message);
+}
+
 /* Why librdkafka refused a value, without the value. */
-static void refuse_value(const char *name, const char *value, const char *said, churn_error *err)
+static int32_t refuse_value(const char *name, const char *value, const char *said, churn_error *err)
 {
     if (may_be_secret(name) || value[0] == '\0' || strstr(said, value) != NULL) {
-        (void)churn_fail_option(err, "properties",
-                                "librdkafka refuses the value of `%s` (not shown); see its CONFIGURATION.md", name);
-    } else {
-        (void)churn_fail_option(err, "properties", "librdkafka refuses `%s`: %s", name, said);
+        return fail_property(err, name, "librdkafka refuses the value of `%s` (not shown); see its CONFIGURATION.md",
+                             name);
     }
+    return fail_property(err, name, "librdkafka refuses `%s`: %s", name, said);
 }
 
 static int32_t set_property(rd_kafka_conf_t *conf, const char *name, const char *value, churn_error *err)
@@ -137,11 +148,10 @@ static int32_t set_property(rd_kafka_conf_t *conf, const char *name, const char 
         return CHURN_OK;
     case RD_KAFKA_CONF_UNKNOWN:
         nearest_property(name, near, sizeof near);
-        return churn_fail_option(err, "properties", "librdkafka has no property `%s`%s%s%s", name,
-                                 near[0] != '\0' ? "; did you mean `" : "", near, near[0] != '\0' ? "`?" : "");
+        return fail_property(err, name, "librdkafka has no property `%s`%s%s%s", name,
+                             near[0] != '\0' ? "; did you mean `" : "", near, near[0] != '\0' ? "`?" : "");
     default:
-        refuse_value(name, value, said, err);
-        return CHURN_FATAL;
+        return refuse_value(name, value, said, err);
     }
 }
 
@@ -155,7 +165,7 @@ static int32_t set_properties(rd_kafka_conf_t *conf, const churn_map *properties
             reason = owned_reason(always_owned, name);
         }
         if (reason != NULL) {
-            return churn_fail_option(err, "properties", "`%s` cannot be set here: %s", name, reason);
+            return fail_property(err, name, "`%s` cannot be set here: %s", name, reason);
         }
         if (set_property(conf, name, properties->values[i], err) != CHURN_OK) {
             return CHURN_FATAL;
@@ -243,7 +253,20 @@ int32_t kafka_client_default(rd_kafka_conf_t *conf, const churn_map *properties,
     return kafka_client_set(conf, name, value, err);
 }
 
-int32_t kafka_client_try(rd_kafka_type_t type, rd_kafka_conf_t *conf, churn_error *err)
+/* The longest name of `properties` that a message of librdkafka holds; NULL: none. */
+static const char *property_in(const char *said, const churn_map *properties)
+{
+    const char *found = NULL;
+    for (uint32_t i = 0; properties != NULL && i < properties->count; i++) {
+        const char *name = properties->keys[i];
+        if (strstr(said, name) != NULL && (found == NULL || strlen(name) > strlen(found))) {
+            found = name;
+        }
+    }
+    return found;
+}
+
+int32_t kafka_client_try(rd_kafka_type_t type, rd_kafka_conf_t *conf, const churn_map *properties, churn_error *err)
 {
     char said[256];
     rd_kafka_t *rk;
@@ -251,8 +274,10 @@ int32_t kafka_client_try(rd_kafka_type_t type, rd_kafka_conf_t *conf, churn_erro
     rd_kafka_conf_set_log_cb(conf, NULL);
     rk = rd_kafka_new(type, conf, said, sizeof said);
     if (rk == NULL) {
+        const char *name = property_in(said, properties);
         rd_kafka_conf_destroy(conf); /* rd_kafka_new takes it only when it succeeds */
-        return churn_fail_option(err, "properties", "librdkafka: %s", said);
+        return name != NULL ? fail_property(err, name, "librdkafka: %s", said)
+                            : churn_fail_option(err, "properties", "librdkafka: %s", said);
     }
     rd_kafka_destroy(rk);
     return CHURN_OK;
@@ -524,4 +549,96 @@ void kafka_client_free(struct kafka_client *client)
     }
     (void)pthread_mutex_destroy(&client->lock);
     free(client);
+}
+
+#define PROBE_SLICE_MS 500
+#define PROBE_ENOUGH_MS 1000 /* by then each address of a broker that refuses connections was tried */
+
+static rd_kafka_resp_err_t ask_metadata(struct kafka_client *client, rd_kafka_t *rk, uint32_t timeout_ms,
+                                        const struct rd_kafka_metadata **ret_metadata)
+{
+    rd_kafka_resp_err_t code = RD_KAFKA_RESP_ERR__TIMED_OUT;
+    for (uint32_t waited = 0; waited < timeout_ms; waited += PROBE_SLICE_MS) {
+        uint32_t left = timeout_ms - waited;
+        /* For all topics: a question about one may create it. */
+        code = rd_kafka_metadata(rk, 1, NULL, ret_metadata, (int)(left < PROBE_SLICE_MS ? left : PROBE_SLICE_MS));
+        if (code == RD_KAFKA_RESP_ERR_NO_ERROR) {
+            break;
+        }
+        (void)rd_kafka_poll(rk, 0); /* calls back with the reason */
+        if (client->reason[0] != '\0' && waited >= PROBE_ENOUGH_MS && atomic_load(&client->up_count) == 0) {
+            break;
+        }
+    }
+    return code;
+}
+
+static void report_topic(const struct rd_kafka_metadata *metadata, const struct kafka_topic *topic,
+                         churn_target *target)
+{
+    const struct rd_kafka_metadata_topic *found = NULL;
+    for (int i = 0; i < metadata->topic_cnt; i++) {
+        if (strcmp(metadata->topics[i].topic, topic->name) == 0) {
+            found = &metadata->topics[i];
+        }
+    }
+    if (found != NULL && found->err != RD_KAFKA_RESP_ERR_NO_ERROR) {
+        target->result = kafka_client_denied(found->err) ? CHURN_FATAL : CHURN_RETRY;
+        target->message = rd_kafka_err2str(found->err);
+    } else if (found == NULL && (topic->flags & CHURN_TARGET_WRITES) == 0) {
+        target->message = "does not exist, or this user may not see it; it is waited for";
+    } else if (found == NULL && !topic->is_made) {
+        target->message = "does not exist, or this user may not see it; the brokers may make it";
+    }
+}
+
+static void report_topics(const struct kafka_topic *topics, uint32_t count, const char *brokers,
+                          const struct rd_kafka_metadata *metadata, const char *failure, churn_target_fn fn, void *ctx)
+{
+    for (uint32_t i = 0; i < count; i++) {
+        churn_target target = {.size = sizeof target,
+                               .flags = topics[i].flags,
+                               .kind = CHURN_TARGET_TOPIC,
+                               .name = topics[i].name,
+                               .at = brokers,
+                               .option = topics[i].option,
+                               .message = failure,
+                               .result = failure != NULL ? CHURN_RETRY : CHURN_OK};
+        if (metadata != NULL) {
+            report_topic(metadata, &topics[i], &target);
+        }
+        fn(ctx, &target);
+    }
+}
+
+void kafka_client_probe(const churn_host *host, rd_kafka_type_t type, rd_kafka_conf_t *conf, const char *brokers,
+                        const struct kafka_topic *topics, uint32_t count, uint32_t timeout_ms, churn_target_fn fn,
+                        void *ctx)
+{
+    const struct rd_kafka_metadata *metadata = NULL;
+    churn_error err = {.size = sizeof err};
+    char failure[REASON_SIZE + 128];
+    struct kafka_client *client;
+    rd_kafka_t *rk;
+    rd_kafka_resp_err_t code;
+    if (conf == NULL) {
+        report_topics(topics, count, brokers, NULL, NULL, fn, ctx);
+        return;
+    }
+    client = kafka_client_new(host, brokers, NULL);
+    rk = client != NULL ? kafka_client_open(client, type, conf, &err) : NULL;
+    if (rk == NULL) {
+        report_topics(topics, count, brokers, NULL, client != NULL ? err.message : "out of memory", fn, ctx);
+        kafka_client_free(client);
+        return;
+    }
+    code = ask_metadata(client, rk, timeout_ms, &metadata);
+    (void)snprintf(failure, sizeof failure, "Kafka cannot be reached: %s; start it, or correct `brokers`",
+                   client->reason[0] != '\0' ? client->reason : rd_kafka_err2str(code));
+    report_topics(topics, count, brokers, metadata, metadata != NULL ? NULL : failure, fn, ctx);
+    if (metadata != NULL) {
+        rd_kafka_metadata_destroy(metadata);
+    }
+    kafka_client_destroy(client, rk, RD_KAFKA_DESTROY_F_NO_CONSUMER_CLOSE, OUTAGE_GRACE_MS);
+    kafka_client_free(client);
 }

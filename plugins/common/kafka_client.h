@@ -4,13 +4,14 @@
 
 #include <churn/host.h>
 #include <churn/option.h>
+#include <churn/target.h>
 #include <librdkafka/rdkafka.h>
 
 /* Makes a configuration with `bootstrap.servers`, `client.id` and the pass-through `properties` (librdkafka's own
  * names, each checked by librdkafka). A property in `owned` (NULL-terminated "name", "reason", … pairs; may be NULL) is
  * refused with its reason. librdkafka's log lines and errors go to the host's log. The caller owns the result
- * (rd_kafka_new takes it). NULL on error, with err->option = "properties" or "brokers". Values of properties are never
- * printed. */
+ * (rd_kafka_new takes it). NULL on error, with err->option = "properties.NAME" or "brokers". Values of properties are
+ * never printed. */
 rd_kafka_conf_t *kafka_client_conf(const churn_host *host, const char *brokers, const churn_map *properties,
                                    const char *const *owned, churn_error *err);
 
@@ -22,8 +23,9 @@ int32_t kafka_client_default(rd_kafka_conf_t *conf, const churn_map *properties,
                              const char *value, churn_error *err);
 
 /* Finds out what librdkafka refuses only when a client is made, such as a missing certificate file, without a
- * connection. Takes `conf`. CHURN_OK, or CHURN_FATAL with err->option = "properties". */
-int32_t kafka_client_try(rd_kafka_type_t type, rd_kafka_conf_t *conf, churn_error *err);
+ * connection. Takes `conf`. CHURN_OK, or CHURN_FATAL with err->option = "properties", and one of `properties` where the
+ * message names it. */
+int32_t kafka_client_try(rd_kafka_type_t type, rd_kafka_conf_t *conf, const churn_map *properties, churn_error *err);
 
 /* 1 for an error that only somebody's permission or another configuration can end. */
 int kafka_client_denied(rd_kafka_resp_err_t err);
@@ -56,6 +58,20 @@ int kafka_client_leave(struct kafka_client *client, rd_kafka_t *rk, int64_t time
 /* rd_kafka_destroy_flags with a bound: librdkafka 2.0.2 never comes back from it once a topic it read was deleted. What
  * has not ended after `timeout_ms` is left to the end of the process, silenced. `rk` may be NULL. */
 void kafka_client_destroy(struct kafka_client *client, rd_kafka_t *rk, int flags, int64_t timeout_ms);
+
+/* A topic that a plugin reads or writes. */
+struct kafka_topic {
+    const char *name;
+    const char *option; /* which names it */
+    uint32_t flags;     /* CHURN_TARGET_… */
+    int is_made;        /* the plugin makes it where it does not exist */
+};
+
+/* Names the topics as targets (for `probe`). With a `conf`, which it takes, asks the brokers for up to `timeout_ms`
+ * whether they exist; none is made by that. */
+void kafka_client_probe(const churn_host *host, rd_kafka_type_t type, rd_kafka_conf_t *conf, const char *brokers,
+                        const struct kafka_topic *topics, uint32_t count, uint32_t timeout_ms, churn_target_fn fn,
+                        void *ctx);
 
 /* After kafka_client_destroy of what reports to it; may be NULL. */
 void kafka_client_free(struct kafka_client *client);

@@ -137,7 +137,15 @@ static rd_kafka_conf_t *make_conf(const churn_host *host, const char *brokers, c
 int32_t kafka_producer_check(const churn_host *host, const char *brokers, const churn_map *properties, churn_error *err)
 {
     rd_kafka_conf_t *conf = make_conf(host, brokers, properties, BULK, err);
-    return conf != NULL ? kafka_client_try(RD_KAFKA_PRODUCER, conf, err) : CHURN_FATAL;
+    return conf != NULL ? kafka_client_try(RD_KAFKA_PRODUCER, conf, properties, err) : CHURN_FATAL;
+}
+
+void kafka_producer_probe(const churn_host *host, const char *brokers, const churn_map *properties,
+                          const struct kafka_topic *topics, uint32_t count, uint32_t timeout_ms, churn_target_fn fn,
+                          void *ctx)
+{
+    rd_kafka_conf_t *conf = timeout_ms > 0 ? make_conf(host, brokers, properties, BULK, NULL) : NULL;
+    kafka_client_probe(host, RD_KAFKA_PRODUCER, conf, brokers, topics, count, timeout_ms, fn, ctx);
 }
 
 static int32_t open_lane(struct kafka_producer *p, enum lane_id id, churn_error *err)
@@ -403,13 +411,12 @@ static rd_kafka_resp_err_t produce(struct kafka_producer *p, enum lane_id lane, 
     void *opaque = (void *)(uintptr_t)m->id;
     if (m->headers == NULL) {
         return rd_kafka_producev(rk, RD_KAFKA_V_RKT(rkt), RD_KAFKA_V_KEY(m->key, m->key_len),
-                                 RD_KAFKA_V_VALUE(m->value, m->value_len),
-                                 RD_KAFKA_V_MSGFLAGS(RD_KAFKA_MSG_F_COPY), RD_KAFKA_V_OPAQUE(opaque), RD_KAFKA_V_END);
+                                 RD_KAFKA_V_VALUE(m->value, m->value_len), RD_KAFKA_V_MSGFLAGS(RD_KAFKA_MSG_F_COPY),
+                                 RD_KAFKA_V_OPAQUE(opaque), RD_KAFKA_V_END);
     }
     return rd_kafka_producev(rk, RD_KAFKA_V_RKT(rkt), RD_KAFKA_V_KEY(m->key, m->key_len),
-                             RD_KAFKA_V_VALUE(m->value, m->value_len),
-                             RD_KAFKA_V_MSGFLAGS(RD_KAFKA_MSG_F_COPY), RD_KAFKA_V_HEADERS(m->headers),
-                             RD_KAFKA_V_OPAQUE(opaque), RD_KAFKA_V_END);
+                             RD_KAFKA_V_VALUE(m->value, m->value_len), RD_KAFKA_V_MSGFLAGS(RD_KAFKA_MSG_F_COPY),
+                             RD_KAFKA_V_HEADERS(m->headers), RD_KAFKA_V_OPAQUE(opaque), RD_KAFKA_V_END);
 }
 
 static rd_kafka_headers_t *make_headers(const churn_record *record)

@@ -13,6 +13,12 @@ struct kafka_producer;
 int32_t kafka_producer_check(const churn_host *host, const char *brokers, const churn_map *properties,
                              churn_error *err);
 
+/* kafka_client_probe with a producer's configuration; `timeout_ms` 0: only names the topics. */
+struct kafka_topic;
+void kafka_producer_probe(const churn_host *host, const char *brokers, const churn_map *properties,
+                          const struct kafka_topic *topics, uint32_t count, uint32_t timeout_ms, churn_target_fn fn,
+                          void *ctx);
+
 /* Connects in the background. NULL on error. The strings and `host` outlive the producer. */
 struct kafka_producer *kafka_producer_new(const churn_host *host, const char *brokers, const churn_map *properties,
                                           churn_error *err);
@@ -23,10 +29,10 @@ struct kafka_producer *kafka_producer_new(const churn_host *host, const char *br
 int32_t kafka_producer_ensure_topic(struct kafka_producer *producer, const char *topic, int32_t partitions,
                                     const char *const *config, churn_error *err);
 
-/* Copies and queues one record (key, value, headers) for `topic`. Its timestamp is the time it is sent, not the event's:
- * Kafka keeps and refuses records by it. CHURN_OK: will be answered by poll.
- * CHURN_PENDING: full, poll and offer it again. A record the broker or librdkafka can never take is answered
- * CHURN_REJECT by poll. CHURN_FATAL: the producer cannot go on. */
+/* Copies and queues one record (key, value, headers) for `topic`. Its timestamp is the time it is sent, not the
+ * event's: Kafka keeps and refuses records by it. CHURN_OK: will be answered by poll. CHURN_PENDING: full, poll and
+ * offer it again. A record the broker or librdkafka can never take is answered CHURN_REJECT by poll. CHURN_FATAL: the
+ * producer cannot go on. */
 int32_t kafka_producer_send(struct kafka_producer *producer, const char *topic, const churn_record *record,
                             churn_error *err);
 

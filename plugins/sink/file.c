@@ -502,6 +502,19 @@ static void file_destroy(void *self)
     free(f->ids);
 }
 
+/* The host itself looks at files and folders. */
+static void file_probe(void *self, uint32_t timeout_ms, churn_target_fn fn, void *ctx)
+{
+    const struct file_sink *s = self;
+    const churn_target target = {.size = sizeof target,
+                                 .flags = CHURN_TARGET_WRITES,
+                                 .kind = CHURN_TARGET_FILE,
+                                 .name = s->path,
+                                 .option = "path"};
+    (void)timeout_ms;
+    fn(ctx, &target);
+}
+
 static const churn_sink_ops ops = {
     .size = sizeof(churn_sink_ops),
     .accepts = CHURN_RECORD_EVENT | CHURN_RECORD_TRIGGER | CHURN_RECORD_ALERT | CHURN_RECORD_DEAD_LETTER,
@@ -511,6 +524,7 @@ static const churn_sink_ops ops = {
     .poll = file_poll,
     .stop = file_stop,
     .destroy = file_destroy,
+    .probe = file_probe,
 };
 
 CHURN_PLUGIN(.kind = CHURN_KIND_SINK, .name = "file", .version = "1.0.0",

@@ -54,6 +54,14 @@ static int32_t sink_create(void *self, const churn_host *host, churn_error *err)
     return kafka_producer_check(host, s->brokers, &s->properties, err);
 }
 
+static void sink_probe(void *self, uint32_t timeout_ms, churn_target_fn fn, void *ctx)
+{
+    const struct kafka_sink *s = self;
+    const struct kafka_topic topic = {
+        .name = s->topic, .option = "topic", .flags = CHURN_TARGET_WRITES, .is_made = s->create_topic};
+    kafka_producer_probe(s->host, s->brokers, &s->properties, &topic, 1, timeout_ms, fn, ctx);
+}
+
 static int32_t sink_start(void *self, churn_error *err)
 {
     struct kafka_sink *s = self;
@@ -111,6 +119,7 @@ static const churn_sink_ops ops = {
     .poll = sink_poll,
     .stop = sink_stop,
     .destroy = sink_destroy,
+    .probe = sink_probe,
 };
 
 CHURN_PLUGIN(.kind = CHURN_KIND_SINK, .name = "kafka", .version = "1.0.0",

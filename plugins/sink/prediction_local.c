@@ -345,6 +345,18 @@ static void local_destroy(void *self)
     }
 }
 
+static void local_probe(void *self, uint32_t timeout_ms, churn_target_fn fn, void *ctx)
+{
+    const struct local_sink *s = self;
+    const churn_target keys = {.size = sizeof keys,
+                               .flags = CHURN_TARGET_WRITES,
+                               .kind = CHURN_TARGET_KEYS,
+                               .name = s->cache_prefix,
+                               .option = "cache_prefix"};
+    (void)timeout_ms;
+    fn(ctx, &keys);
+}
+
 static const churn_sink_ops ops = {
     .size = sizeof(churn_sink_ops),
     .accepts = CHURN_RECORD_TRIGGER,
@@ -354,6 +366,7 @@ static const churn_sink_ops ops = {
     .poll = local_poll,
     .stop = local_stop,
     .destroy = local_destroy,
+    .probe = local_probe,
 };
 
 CHURN_PLUGIN(.kind = CHURN_KIND_SINK, .name = "prediction_local", .version = "1.0.0",

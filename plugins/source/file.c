@@ -363,6 +363,19 @@ static void file_lag(void *self, churn_lag *lag)
     }
 }
 
+/* The host itself looks at files and folders. */
+static void file_probe(void *self, uint32_t timeout_ms, churn_target_fn fn, void *ctx)
+{
+    const struct file_source *s = self;
+    const churn_target target = {.size = sizeof target,
+                                 .flags = CHURN_TARGET_READS,
+                                 .kind = CHURN_TARGET_FILE,
+                                 .name = s->path,
+                                 .option = "path"};
+    (void)timeout_ms;
+    fn(ctx, &target);
+}
+
 static const churn_source_ops ops = {
     .size = sizeof(churn_source_ops),
     .single_worker = 1,
@@ -373,6 +386,7 @@ static const churn_source_ops ops = {
     .lag = file_lag,
     .stop = file_stop,
     .destroy = file_destroy,
+    .probe = file_probe,
 };
 
 CHURN_PLUGIN(.kind = CHURN_KIND_SOURCE, .name = "file", .version = "1.0.0",

@@ -985,6 +985,19 @@ static const char *lmdb_durability(void *self)
     return ((const struct lmdb_store *)self)->sync ? "fsync" : "fsync before a commit";
 }
 
+/* The host itself looks at files and folders. */
+static void lmdb_probe(void *self, uint32_t timeout_ms, churn_target_fn fn, void *ctx)
+{
+    const struct lmdb_store *s = self;
+    const churn_target target = {.size = sizeof target,
+                                 .flags = CHURN_TARGET_WRITES,
+                                 .kind = CHURN_TARGET_FOLDER,
+                                 .name = s->path,
+                                 .option = "path"};
+    (void)timeout_ms;
+    fn(ctx, &target);
+}
+
 static const churn_store_ops ops = {
     .size = sizeof(churn_store_ops),
     .embedded = 1,
@@ -1000,6 +1013,7 @@ static const churn_store_ops ops = {
     .destroy = lmdb_destroy,
     .keys = lmdb_keys,
     .durability = lmdb_durability,
+    .probe = lmdb_probe,
 };
 
 CHURN_PLUGIN(.kind = CHURN_KIND_STORE, .name = "lmdb", .version = "1.0.0",

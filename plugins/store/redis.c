@@ -1305,26 +1305,37 @@ static int32_t ask_info(struct session *s, const char *section, redisReply **ret
     return result;
 }
 
-/* A server that evicts keys loses events that were counted. */
-static int32_t check_eviction(struct session *s, churn_error *err)
+/* A server that evicts keys loses events that were counted; "" where it does not. */
+static int32_t find_eviction(struct session *s, char *text, size_t size, churn_error *err)
 {
     const char *limit, *policy;
     redisReply *reply;
     int limit_len = 0, policy_len = 0;
     int32_t result = ask_info(s, "memory", &reply, err);
+    text[0] = '\0';
     if (result != CHURN_OK || reply == NULL) {
         return result;
     }
     limit = info_value(reply->str, "maxmemory", &limit_len);
     policy = info_value(reply->str, "maxmemory_policy", &policy_len);
     if (limit != NULL && policy != NULL && strtoull(limit, NULL, 10) != 0 && strncmp(policy, "noeviction", 10) != 0) {
-        churn_log(s->store->host, CHURN_LOG_WARN,
-                  "Redis at %s may throw profiles away when its memory is full, and their events are then LOST: "
-                  "maxmemory-policy is %.*s; set it to noeviction",
-                  s->store->where, policy_len, policy);
+        (void)snprintf(text, size,
+                       "may throw profiles away when its memory is full, and their events are then LOST: "
+                       "maxmemory-policy is %.*s; set it to noeviction",
+                       policy_len, policy);
     }
     freeReplyObject(reply);
     return CHURN_OK;
+}
+
+static int32_t check_eviction(struct session *s, churn_error *err)
+{
+    char text[256];
+    int32_t result = find_eviction(s, text, sizeof text, err);
+    if (result == CHURN_OK && text[0] != '\0') {
+        churn_log(s->store->host, CHURN_LOG_WARN, "Redis at %s %s", s->store->where, text);
+    }
+    return result;
 }
 
 /* Appends a line's value and a colon to a text of CHURN_IDENTITY_SIZE. */
@@ -1496,17 +1507,17 @@ static void redis_close(void *session)
     free(s);
 }
 
-static int32_t redis_open(void *self, void **ret_session, churn_error *err)
+static int32_t open_session(struct redis_store *store, struct session **ret, churn_error *err)
 {
     static int32_t (*const steps[])(struct session *, churn_error *) = {
-        connect_session, log_in,          select_database,  check_role,     check_cluster,
-        load_script,     name_connection, check_durability, check_eviction,
+        connect_session, log_in,      select_database, check_role,
+        check_cluster,   load_script, name_connection, check_durability,
     };
     struct session *s = calloc(1, sizeof *s);
     if (s == NULL) {
         return fail_memory(err);
     }
-    s->store = self;
+    s->store = store;
     for (size_t i = 0; i < sizeof steps / sizeof steps[0]; i++) {
         int32_t result = steps[i](s, err);
         if (result != CHURN_OK) {
@@ -1514,8 +1525,59 @@ static int32_t redis_open(void *self, void **ret_session, churn_error *err)
             return result;
         }
     }
-    *ret_session = s;
+    *ret = s;
     return CHURN_OK;
+}
+
+static int32_t redis_open(void *self, void **ret_session, churn_error *err)
+{
+    struct session *s = NULL;
+    int32_t result = open_session(self, &s, err);
+    if (result == CHURN_OK) {
+        result = check_eviction(s, err);
+    }
+    if (result == CHURN_OK) {
+        *ret_session = s;
+    } else if (s != NULL) {
+        redis_close(s);
+    }
+    return result;
+}
+
+/* As a session is opened, which writes nothing but the script that Redis caches. */
+static int32_t try_session(struct redis_store *store, uint32_t timeout_ms, char *remark, size_t size, churn_error *err)
+{
+    struct redis_store impatient = *store;
+    struct session *s = NULL;
+    int32_t result;
+    impatient.timeout_ms = store->timeout_ms < timeout_ms ? store->timeout_ms : timeout_ms;
+    impatient.connect_timeout_ms = store->connect_timeout_ms < timeout_ms ? store->connect_timeout_ms : timeout_ms;
+    impatient.durability_said = 1; /* nothing to be said in the log */
+    result = open_session(&impatient, &s, err);
+    if (result == CHURN_OK) {
+        result = find_eviction(s, remark, size, err);
+    }
+    if (s != NULL) {
+        redis_close(s);
+    }
+    return result;
+}
+
+static void redis_probe(void *self, uint32_t timeout_ms, churn_target_fn fn, void *ctx)
+{
+    struct redis_store *store = self;
+    churn_error err = {.size = sizeof err};
+    char remark[256] = "";
+    churn_target target = {.size = sizeof target,
+                           .flags = CHURN_TARGET_READS | CHURN_TARGET_WRITES,
+                           .kind = "redis",
+                           .name = store->where};
+    if (timeout_ms > 0) {
+        target.result = try_session(store, timeout_ms, remark, sizeof remark, &err);
+        target.option = target.result != CHURN_OK && err.option[0] != '\0' ? err.option : NULL;
+        target.message = target.result != CHURN_OK ? err.message : remark[0] != '\0' ? remark : NULL;
+    }
+    fn(ctx, &target);
 }
 
 static int32_t redis_create(void *self, const churn_host *host, churn_error *err)
@@ -1562,6 +1624,7 @@ static const churn_store_ops ops = {
     .keys = redis_keys,
     .get_many = redis_get_many,
     .durability = redis_durability,
+    .probe = redis_probe,
 };
 
 CHURN_PLUGIN(.kind = CHURN_KIND_STORE, .name = "redis", .version = "1.0.0",

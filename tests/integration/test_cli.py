@@ -1,4 +1,4 @@
-"""The command line: broken pipelines, descriptions, the quickstart, secrets, plugins built out of tree."""
+"""The command line: descriptions, the quickstart, secrets, plugins built out of tree."""
 
 import base64
 import json
@@ -13,8 +13,6 @@ import yaml
 from conftest import log_lines
 from services import SRC, run_churnd
 
-BROKEN = sorted((SRC / "tests/integration/broken").glob("*.yaml"))
-
 
 def config_files():
     """But for tests, and those beside a plugin that must be built first, which that plugin's tests run."""
@@ -22,32 +20,10 @@ def config_files():
     return sorted(p for p in found if not p.name.endswith(".test.yaml") and not (p.parent / "Makefile").is_file())
 
 
-# --- Broken pipelines ---
+# --- The command line ---
 
 
-@pytest.mark.parametrize("path", BROKEN, ids=lambda p: p.stem)
-@pytest.mark.parametrize("command", ["check", "run"])
-def test_broken_pipeline(path, command, tmp_path):
-    """The first line of the file says where the fault is and what the message must name."""
-    _, _, place, word = path.read_text().splitlines()[0].split(" ", 3)
-    done = run_churnd(command, "-c", path, cwd=tmp_path, check=1)
-    assert done.stdout == ""
-    first = done.stderr.splitlines()[0]
-    if place != "-":
-        assert re.match(re.escape(f"{path}:{place}") + (r"\d+: " if place.endswith(":") else ": "), first), done.stderr
-    assert word in done.stderr, done.stderr
-    assert not list(tmp_path.iterdir()), "a pipeline that is refused writes nothing"
-
-
-def test_two_mistakes_are_both_reported(tmp_path):
-    path = tmp_path / "two.yaml"
-    path.write_text("source:\n  plugin: generate\n  event: 5\n  customers: none\nsinks:\n  - plugin: file\n    path: o\n")
-    done = run_churnd("check", "-c", path, check=1)
-    assert f"{path}:3:3: " in done.stderr and "did you mean 'events'" in done.stderr
-    assert f"{path}:4:14: " in done.stderr
-
-
-@pytest.mark.parametrize("args", [["-c"], ["-c", "nowhere.yaml"], [], ["frobnicate"], ["--frobnicate"], ["run"], ["describe"],
+@pytest.mark.parametrize("args", [["-c"], ["-c", "nowhere.yaml"], [], ["frobnicate"], ["--frobnicate"], ["run"],
                                   ["describe", "nothing"], ["check"], ["profile", "-c", "nowhere.yaml", "x"],
                                   ["check", "-c", "nowhere.yaml"], ["run", "-c", "x", "--log-level", "LOUD"],
                                   ["rebuild", "-c", "x"], ["verify", "-c", "x"], ["rebuild", "-c", "x", "--into", "a", "b"],

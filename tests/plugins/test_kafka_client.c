@@ -37,7 +37,7 @@ static const char *refusal(const char *name, const char *value)
         rd_kafka_conf_destroy(conf);
         return "";
     }
-    CU_ASSERT_STRING_EQUAL(err.option, "properties");
+    CU_ASSERT_EQUAL(strncmp(err.option, "properties.", 11), 0);
     return err.message;
 }
 
@@ -82,9 +82,44 @@ static void test_producer_check(void)
         map.keys = &keys[i];
         map.values = &values[i];
         CU_ASSERT_EQUAL(kafka_producer_check(&fake.host, "localhost:1", &map, &err), CHURN_FATAL);
-        CU_ASSERT_STRING_EQUAL(err.option, "properties");
+        CU_ASSERT_EQUAL(strncmp(err.option, "properties.", 11), 0);
         CU_ASSERT_PTR_NOT_NULL(strstr(err.message, keys[i]));
     }
+}
+
+struct probed {
+    unsigned count;
+    int32_t result;
+    char names[128], message[256];
+};
+
+static void on_target(void *ctx, const churn_target *target)
+{
+    struct probed *probed = ctx;
+    size_t used = strlen(probed->names);
+    probed->count++;
+    probed->result = target->result;
+    (void)snprintf(probed->names + used, sizeof probed->names - used, "%s %s at %s (%s);", target->kind, target->name,
+                   target->at, target->option);
+    (void)snprintf(probed->message, sizeof probed->message, "%s", target->message != NULL ? target->message : "");
+}
+
+static void test_probe(void)
+{
+    const churn_plugin *plugin = fake_plugin_load("source", "kafka");
+    const churn_source_ops *ops = plugin->ops;
+    void *self = fake_instance_new(plugin, "topics", "a,b", "group_id", "g", "brokers", "127.0.0.1:1", NULL);
+    struct probed named = {0}, tried = {0};
+    fake_host_init(&fake);
+    CU_ASSERT_EQUAL_FATAL(ops->create(self, &fake.host, NULL), CHURN_OK);
+    ops->probe(self, 0, on_target, &named);
+    CU_ASSERT_STRING_EQUAL(named.names, "topic a at 127.0.0.1:1 (topics.0);topic b at 127.0.0.1:1 (topics.1);");
+    CU_ASSERT(named.result == CHURN_OK && named.message[0] == '\0');
+    ops->probe(self, 5000, on_target, &tried);
+    CU_ASSERT(tried.count == 2 && tried.result == CHURN_RETRY);
+    CU_ASSERT_PTR_NOT_NULL(strstr(tried.message, "Connection refused"));
+    ops->destroy(self);
+    fake_instance_free(plugin, self);
 }
 
 /* --- Producer --- */
@@ -464,11 +499,11 @@ static void test_source_refuses(void)
     void *self = fake_instance_new(plugin, "topics", "not a topic", "group_id", "g", NULL);
     fake_host_init(&fake);
     CU_ASSERT_EQUAL(ops->create(self, &fake.host, &err), CHURN_FATAL);
-    CU_ASSERT_STRING_EQUAL(err.option, "topics");
+    CU_ASSERT_STRING_EQUAL(err.option, "topics.0");
     fake_instance_free(plugin, self);
     self = fake_instance_new(plugin, "topics", "t", "group_id", "g", "properties", "enable.auto.commit=true", NULL);
     CU_ASSERT_EQUAL(ops->create(self, &fake.host, &err), CHURN_FATAL);
-    CU_ASSERT_STRING_EQUAL(err.option, "properties");
+    CU_ASSERT_EQUAL(strncmp(err.option, "properties.", 11), 0);
     CU_ASSERT_PTR_NOT_NULL(strstr(err.message, "acknowledgement"));
     fake_instance_free(plugin, self);
 }
@@ -505,6 +540,7 @@ static void test_sink_counts(void)
 int main(void)
 {
     CU_TestInfo tests[] = {TEST(test_properties),
+                           TEST(test_probe),
                            TEST(test_values_stay_secret),
                            TEST(test_brokers_are_needed),
                            TEST(test_producer_check),

@@ -267,12 +267,12 @@ static void test_options_are_checked(void)
     refused("webhook_url", fake_instance_new(plugin, "to", "webhook", NULL));
     refused("webhook_url", fake_instance_new(plugin, "to", "webhook", "webhook_url", "ftp://x/", NULL));
     refused("webhook_url", fake_instance_new(plugin, "to", "webhook", "webhook_url", "http://u:p@x/", NULL));
-    refused("webhook_headers", fake_instance_new(plugin, "to", "webhook", "webhook_url", "http://x/", "webhook_headers",
-                                                 "A=b\r\nC: d", NULL));
-    refused("webhook_headers",
+    refused("webhook_headers.A", fake_instance_new(plugin, "to", "webhook", "webhook_url", "http://x/",
+                                                   "webhook_headers", "A=b\r\nC: d", NULL));
+    refused("webhook_headers.A b",
             fake_instance_new(plugin, "to", "webhook", "webhook_url", "http://x/", "webhook_headers", "A b=c", NULL));
     refused("retry_max", fake_instance_new(plugin, "retry_min", "2s", "retry_max", "1s", NULL));
-    refused("properties",
+    refused("properties.no.such",
             fake_instance_new(plugin, "to", "kafka", "brokers", "127.0.0.1:1", "properties", "no.such=1", NULL));
 }
 

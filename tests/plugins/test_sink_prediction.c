@@ -433,7 +433,7 @@ static void test_options_are_checked(void)
     refused("brokers", fake_instance_new(plugin, "url", "http://h/", "queue", "kafka", NULL));
     refused("queue_topic", fake_instance_new(plugin, "url", "http://h/", "brokers", "127.0.0.1:1", "queue_topic",
                                              "churn-predictions", NULL));
-    refused("properties",
+    refused("properties.group.id",
             fake_instance_new(plugin, "url", "http://h/", "brokers", "127.0.0.1:1", "properties", "group.id=x", NULL));
 }
 

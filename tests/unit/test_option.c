@@ -555,6 +555,7 @@ static void test_sections_that_are_no_map(void)
                "FILE:7:8: part: options belong here, as 'name: value' lines\n",
                "said");
     free(text);
+    config_free(&config);
     options_free(&target, 1);
 }
 

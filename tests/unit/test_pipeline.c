@@ -533,6 +533,51 @@ static void test_changes_before_the_checks(void)
     close_pipeline();
 }
 
+static void test_what_sections_do_to_each_other(void)
+{
+    load("source: {plugin: kafka, topics: [a, b], group_id: g, brokers: 'h:1'}\n" STORE
+         "sinks: [{plugin: prediction_local}]\n"
+         "dead_letters: {plugin: kafka, topic: b, brokers: 'h:2'}\n"); /* another Kafka */
+    check(loaded && *said == '\0', "%s", said);
+    CU_ASSERT_EQUAL(pipeline.targets.count, 5); /* two topics, a folder, keys, a topic */
+    close_pipeline();
+    check_refused(
+        "source: {plugin: kafka, topics: [a, b], group_id: g}\n" STORE "dead_letters: {plugin: kafka, topic: b}\n",
+        "FILE:3:38: kafka: the topic 'b' is what the source reads (line 1), so the pipeline would feed itself; "
+        "write to another one\n");
+    check_refused(SOURCE DEAD "sinks: [{plugin: file, path: /x}, {plugin: file, path: /x}]\n",
+                  "FILE:3:56: file-2: '/x' is written by the sink in line 3 too; give each a file of its own\n");
+    check_taken(SOURCE "sinks: [{plugin: file, path: '-'}, {plugin: file, path: '-'}]\n");
+    check_refused_with(SOURCE DEAD "store: {plugin: lmdb, path: /x, key_prefix: 'prediction:a'}\n"
+                                   "sinks: [{plugin: prediction_local}]\n",
+                       "could be those of profiles");
+    check_refused_with(SOURCE DEAD "store: {plugin: lmdb, path: /x, key_prefix: 'churnd:'}\n", "the engine's own");
+}
+
+static void test_a_mistake_hides_no_other(void)
+{
+    check_refused("source:\n  plugin: kafka\n  brokers: ${NOT_SET_ANYWHERE}\n  group_id: g\n  topics: [a, 'b c']\n"
+                  "  properties: {no.such: 1, acks: x, fetch.wait.max.ms: soon}\n" SINK,
+                  "FILE:3:12: environment variable NOT_SET_ANYWHERE is not set (set it, or give a default: "
+                  "${NOT_SET_ANYWHERE:-default})\n"
+                  "FILE:5:15: kafka: topics: `b c` is not a topic's name: up to 249 of a-z, A-Z, 0-9, `.`, `_`, `-`\n");
+    check_refused(
+        "source:\n  plugin: kafka\n  buffer: x\n  group_id: g\n  topics: [a]\n"
+        "  properties: {no.such: 1, group.id: x, fetch.wait.max.ms: soon}\n" SINK,
+        "FILE:3:11: kafka: buffer: x is not a size; write bytes, or a number with KiB, MiB or GiB, such as "
+        "64MiB\n"
+        "FILE:6:16: kafka: properties: librdkafka has no property `no.such`\n"
+        "FILE:6:28: kafka: properties: `group.id` cannot be set here: use `group_id`\n"
+        "FILE:6:41: kafka: properties: librdkafka refuses `fetch.wait.max.ms`: Invalid value for configuration "
+        "property \"fetch.wait.max.ms\"\n");
+    load("events: {types: [loginn, login, odrer_placed], override: {login: {alert: x}}}\n" SOURCE STORE DEAD);
+    CU_ASSERT(!loaded && pipeline.config.error_count == 3 && pipeline.catalog.type_count == 1);
+    check_contains(said, "FILE:1:18: events: types: there is no event plugin 'loginn' (did you mean 'login'?)",
+                   "types");
+    check_contains(said, "FILE:1:33: events: types: there is no event plugin 'odrer_placed'", "types");
+    close_pipeline();
+}
+
 int main(void)
 {
     CU_TestInfo tests[] = {
@@ -556,6 +601,8 @@ int main(void)
         TEST(test_a_store_is_checked_beside_other_mistakes),
         TEST(test_files_that_are_no_pipelines),
         TEST(test_changes_before_the_checks),
+        TEST(test_what_sections_do_to_each_other),
+        TEST(test_a_mistake_hides_no_other),
         CU_TEST_INFO_NULL,
     };
     const char *dir = getenv("TEST_PLUGIN_DIR");

@@ -6,6 +6,7 @@
 
 #include <churn/plugin.h>
 #include <churn/record.h>
+#include <churn/target.h>
 
 #ifdef __cplusplus
 extern "C" {
@@ -51,6 +52,12 @@ typedef struct churn_sink_ops {
     void (*stop)(void *self, int64_t deadline_ms);
     /** Frees all that create and start allocated, not `self`. Always called after a create that succeeded. [main] */
     void (*destroy)(void *self);
+    /* since ABI 1.2 */
+    /**
+     * Optional: calls `fn` for each thing that the instance writes, or reads. `timeout_ms` 0: names them, without any
+     * I/O. Else it tries each for up to about so long and says what came of it; nothing outside is changed. [main]
+     */
+    void (*probe)(void *self, uint32_t timeout_ms, churn_target_fn fn, void *ctx);
 } churn_sink_ops;
 
 #ifdef __cplusplus

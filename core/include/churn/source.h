@@ -6,6 +6,7 @@
 
 #include <churn/plugin.h>
 #include <churn/record.h>
+#include <churn/target.h>
 
 #ifdef __cplusplus
 extern "C" {
@@ -76,6 +77,12 @@ typedef struct churn_source_ops {
      *  CHURN_RETRY: cannot be told now. [worker] */
     int32_t (*offset_at)(void *self, const char *topic, int32_t partition, int64_t timestamp_ms, int64_t *ret_offset,
                          churn_error *err);
+    /* since ABI 1.2 */
+    /**
+     * Optional: calls `fn` for each thing that the instance reads. `timeout_ms` 0: names them, without any I/O.
+     * Else it tries each for up to about so long and says what came of it; nothing outside is changed. [main]
+     */
+    void (*probe)(void *self, uint32_t timeout_ms, churn_target_fn fn, void *ctx);
 } churn_source_ops;
 
 #ifdef __cplusplus

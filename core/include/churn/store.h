@@ -8,6 +8,7 @@
 #define CHURN_STORE_H
 
 #include <churn/plugin.h>
+#include <churn/target.h>
 
 #ifdef __cplusplus
 extern "C" {
@@ -127,6 +128,11 @@ typedef struct churn_store_ops {
     /** Optional: what an acknowledged write has survived, for people, such as "replicas: 2"; NUL-terminated, lives as long
      *  as the instance. [any] */
     const char *(*durability)(void *self);
+    /**
+     * Optional: calls `fn` for each place of its data. `timeout_ms` 0: names them, without any I/O.
+     * Else it tries each for up to about so long and says what came of it; nothing outside is changed. [main]
+     */
+    void (*probe)(void *self, uint32_t timeout_ms, churn_target_fn fn, void *ctx);
 } churn_store_ops;
 
 #ifdef __cplusplus

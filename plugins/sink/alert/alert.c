@@ -1,6 +1,7 @@
 /* Alerts to the log, a Kafka topic and a webhook: an alert is answered once every chosen output has it. */
 #include "alert_log.h"
 #include "counter.h"
+#include "kafka_client.h"
 #include "kafka_producer.h"
 #include "webhook.h"
 #include <churn/event.h>
@@ -116,6 +117,18 @@ static int32_t alert_create(void *self, const churn_host *host, churn_error *err
         rc = churn_fail_option(err, "retry_max", "must not be below retry_min");
     }
     return rc;
+}
+
+static void alert_probe(void *self, uint32_t timeout_ms, churn_target_fn fn, void *ctx)
+{
+    const struct alert_sink *a = self;
+    const struct kafka_topic topic = {.name = a->topic, .option = "topic", .flags = CHURN_TARGET_WRITES, .is_made = 1};
+    if (a->chosen & TO_KAFKA) {
+        kafka_producer_probe(a->host, a->brokers, &a->properties, &topic, 1, timeout_ms, fn, ctx);
+    }
+    if (a->chosen & TO_WEBHOOK) {
+        http_client_probe(&a->http, timeout_ms, fn, ctx);
+    }
 }
 
 static int32_t make_slots(struct alert_sink *a, churn_error *err)
@@ -314,6 +327,7 @@ static const churn_sink_ops ops = {
     .poll = alert_poll,
     .stop = alert_stop,
     .destroy = alert_destroy,
+    .probe = alert_probe,
 };
 
 CHURN_PLUGIN(.kind = CHURN_KIND_SINK, .name = "alert", .version = "1.0.0",

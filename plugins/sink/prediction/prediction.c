@@ -1,5 +1,6 @@
 /* Asks a prediction API over HTTP. Each trigger is durable in a queue before it is answered; a thread of the instance
  * serves the queue, so that an API that is down holds up nothing and loses nothing. */
+#include "kafka_client.h"
 #include "kafka_producer.h"
 #include "queue.h"
 #include "service.h"
@@ -137,6 +138,31 @@ static int32_t prediction_create(void *self, const churn_host *host, churn_error
     return check(p, err);
 }
 
+static void prediction_probe(void *self, uint32_t timeout_ms, churn_target_fn fn, void *ctx)
+{
+    const struct prediction *p = self;
+    const struct settings *s = &p->settings;
+    const struct kafka_topic topics[] = {
+        {.name = s->topic, .option = "topic", .flags = CHURN_TARGET_WRITES, .is_made = 1},
+        {.name = s->dead_letter_topic, .option = "dead_letter_topic", .flags = CHURN_TARGET_WRITES, .is_made = 1},
+        {.name = s->queue_topic,
+         .option = "queue_topic",
+         .flags = CHURN_TARGET_WRITES | CHURN_TARGET_READS,
+         .is_made = 1},
+    };
+    const churn_target keys = {.size = sizeof keys,
+                               .flags = CHURN_TARGET_WRITES,
+                               .kind = CHURN_TARGET_KEYS,
+                               .name = s->cache_prefix,
+                               .option = "cache_prefix"};
+    http_client_probe(&s->http, timeout_ms, fn, ctx);
+    if (s->brokers[0] != '\0') {
+        kafka_producer_probe(p->host, s->brokers, &s->properties, topics, s->queue == QUEUE_KAFKA ? 3 : 2, timeout_ms,
+                             fn, ctx);
+    }
+    fn(ctx, &keys);
+}
+
 static void close_queue(struct prediction *p, int64_t deadline_ms)
 {
     if (p->queue.front != NULL) {
@@ -227,6 +253,7 @@ static const churn_sink_ops ops = {
     .drain = prediction_drain,
     .stop = prediction_stop,
     .destroy = prediction_destroy,
+    .probe = prediction_probe,
 };
 
 CHURN_PLUGIN(.kind = CHURN_KIND_SINK, .name = "prediction", .version = "1.0.0",

@@ -632,7 +632,7 @@ static rd_kafka_conf_t *make_conf(const churn_host *host, const struct settings 
 int32_t queue_kafka_check(const churn_host *host, const struct settings *settings, churn_error *err)
 {
     rd_kafka_conf_t *conf = make_conf(host, settings, err);
-    return conf != NULL ? kafka_client_try(RD_KAFKA_CONSUMER, conf, err) : CHURN_FATAL;
+    return conf != NULL ? kafka_client_try(RD_KAFKA_CONSUMER, conf, &settings->properties, err) : CHURN_FATAL;
 }
 
 static int32_t open_consumer(struct back *b, churn_error *err)

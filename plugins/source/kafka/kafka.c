@@ -131,7 +131,7 @@ static int32_t check_strategy(const struct kafka_source *s, churn_error *err)
     for (uint32_t i = 0; i < s->properties.count; i++) {
         if (strcmp(s->properties.keys[i], "partition.assignment.strategy") == 0 &&
             strstr(s->properties.values[i], "cooperative") != NULL && rd_kafka_version() < 0x020a0000) {
-            return churn_fail_option(err, "properties",
+            return churn_fail_option(err, "properties.partition.assignment.strategy",
                                      "cooperative-sticky can lose an assignment in librdkafka before 2.10 (this is "
                                      "%s); use range or roundrobin",
                                      rd_kafka_version_str());
@@ -150,14 +150,16 @@ static rd_kafka_conf_t *make_conf(const struct kafka_source *s, churn_error *err
     return conf;
 }
 
-static int32_t check_topic(const char *name, churn_error *err)
+static int32_t check_topic(const char *name, uint32_t item, churn_error *err)
 {
+    char option[CHURN_ERROR_OPTION_SIZE];
     size_t len = strlen(name);
+    (void)snprintf(option, sizeof option, "topics.%u", item);
     if (len == 0) {
-        return churn_fail_option(err, "topics", "a topic's name is empty");
+        return churn_fail_option(err, option, "a topic's name is empty");
     }
     if (len > 249 || strspn(name, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-") != len) {
-        return churn_fail_option(err, "topics",
+        return churn_fail_option(err, option,
                                  "`%.80s` is not a topic's name: up to 249 of a-z, A-Z, 0-9, `.`, `_`, `-`", name);
     }
     return CHURN_OK;
@@ -186,7 +188,7 @@ static int32_t take_topics(struct kafka_source *s, churn_error *err)
     for (uint32_t i = 0; i < s->topic_names.count; i++) {
         const char *name = s->topic_names.items[i];
         uint32_t k = 0;
-        if (check_topic(name, err) != CHURN_OK) {
+        if (check_topic(name, i, err) != CHURN_OK) {
             return CHURN_FATAL;
         }
         while (k < s->topic_count && strcmp(s->topics[k].name, name) != 0) {
@@ -226,11 +228,29 @@ static int32_t source_create(void *self, const churn_host *host, churn_error *er
         return churn_fail(err, CHURN_FATAL, "out of memory");
     }
     if (take_topics(s, err) != CHURN_OK || (conf = make_conf(s, err)) == NULL ||
-        kafka_client_try(RD_KAFKA_CONSUMER, conf, err) != CHURN_OK) {
+        kafka_client_try(RD_KAFKA_CONSUMER, conf, &s->properties, err) != CHURN_OK) {
         source_destroy(s);
         return CHURN_FATAL;
     }
     return CHURN_OK;
+}
+
+static void source_probe(void *self, uint32_t timeout_ms, churn_target_fn fn, void *ctx)
+{
+    const struct kafka_source *s = self;
+    uint32_t count = s->topic_names.count;
+    rd_kafka_conf_t *conf = timeout_ms > 0 ? make_conf(s, NULL) : NULL;
+    struct kafka_topic *topics = calloc(count + 1u, sizeof *topics);
+    char(*places)[32] = calloc(count + 1u, sizeof *places);
+    for (uint32_t i = 0; topics != NULL && places != NULL && i < count; i++) {
+        (void)snprintf(places[i], sizeof places[i], "topics.%u", i);
+        topics[i] =
+            (struct kafka_topic){.name = s->topic_names.items[i], .option = places[i], .flags = CHURN_TARGET_READS};
+    }
+    kafka_client_probe(s->host, RD_KAFKA_CONSUMER, conf, s->brokers, topics,
+                       topics != NULL && places != NULL ? count : 0, timeout_ms, fn, ctx);
+    free(places);
+    free(topics);
 }
 
 static void close_source(struct kafka_source *s)
@@ -319,6 +339,7 @@ static const churn_source_ops ops = {
     .destroy = source_destroy,
     .bounds = source_bounds,
     .offset_at = source_offset_at,
+    .probe = source_probe,
 };
 
 CHURN_PLUGIN(.kind = CHURN_KIND_SOURCE, .name = "kafka", .version = "1.0.0",

@@ -15,6 +15,7 @@
 #include <churn/sink.h>
 #include <churn/source.h>
 #include <churn/store.h>
+#include <churn/target.h>
 #include <churn/time.h>
 #include <stddef.h>
 
@@ -253,7 +254,8 @@ AT(struct churn_sink_ops, poll, 32);
 AT(struct churn_sink_ops, drain, 40);
 AT(struct churn_sink_ops, stop, 48);
 AT(struct churn_sink_ops, destroy, 56);
-SIZE(struct churn_sink_ops, 64);
+AT(struct churn_sink_ops, probe, 64);
+SIZE(struct churn_sink_ops, 72);
 
 /* <churn/source.h> */
 AT(struct churn_source_listener, size, 0);
@@ -280,7 +282,8 @@ AT(struct churn_source_ops, stop, 64);
 AT(struct churn_source_ops, destroy, 72);
 AT(struct churn_source_ops, bounds, 80);
 AT(struct churn_source_ops, offset_at, 88);
-SIZE(struct churn_source_ops, 96);
+AT(struct churn_source_ops, probe, 96);
+SIZE(struct churn_source_ops, 104);
 
 /* <churn/store.h> */
 AT(struct churn_pair, name, 0);
@@ -326,7 +329,22 @@ AT(struct churn_store_ops, flush, 96);
 AT(struct churn_store_ops, keys, 104);
 AT(struct churn_store_ops, get_many, 112);
 AT(struct churn_store_ops, durability, 120);
-SIZE(struct churn_store_ops, 128);
+AT(struct churn_store_ops, probe, 128);
+SIZE(struct churn_store_ops, 136);
+
+/* <churn/target.h> */
+AT(struct churn_target, size, 0);
+AT(struct churn_target, flags, 4);
+AT(struct churn_target, kind, 8);
+AT(struct churn_target, name, 16);
+AT(struct churn_target, at, 24);
+AT(struct churn_target, option, 32);
+AT(struct churn_target, message, 40);
+AT(struct churn_target, result, 48);
+AT(struct churn_target, reserved, 52);
+SIZE(struct churn_target, 56);
+VALUE(CHURN_TARGET_READS, 1);
+VALUE(CHURN_TARGET_WRITES, 2);
 
 /* Constants */
 VALUE(CHURN_FIELD_STRING, 1);

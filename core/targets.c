@@ -1,0 +1,276 @@
+#include "targets.h"
+
+#include "pipeline.h"
+#include <errno.h>
+#include <limits.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+/* ---- the list ---- */
+
+/* A copy, or NULL of NULL; `failed` when memory ran out. */
+static char *copy_text(const char *text, bool *failed)
+{
+    char *copy = text != NULL ? strdup(text) : NULL;
+    *failed = *failed || (text != NULL && copy == NULL);
+    return copy;
+}
+
+static void free_target(struct target *target)
+{
+    free(target->kind);
+    free(target->name);
+    free(target->at);
+    free(target->option);
+    free(target->message);
+}
+
+struct asking {
+    struct targets *targets;
+    const struct section *section;
+};
+
+static void on_target(void *ctx, const churn_target *given)
+{
+    const struct asking *asking = ctx;
+    struct targets *targets = asking->targets;
+    bool failed = false;
+    struct target *items, target = {.section = asking->section,
+                                    .kind = copy_text(given->kind, &failed),
+                                    .name = copy_text(given->name, &failed),
+                                    .at = copy_text(given->at, &failed),
+                                    .option = copy_text(given->option, &failed),
+                                    .message = copy_text(given->message, &failed),
+                                    .flags = given->flags,
+                                    .result = given->result};
+    items = realloc(targets->items, (targets->count + 1) * sizeof *items);
+    targets->items = items != NULL ? items : targets->items;
+    if (items == NULL || failed || target.kind == NULL || target.name == NULL) {
+        targets->failed = true;
+        free_target(&target);
+        return;
+    }
+    items[targets->count++] = target;
+}
+
+void targets_ask(struct targets *targets, const struct instance *instance, uint32_t timeout_ms)
+{
+    const struct section *section = instance->section;
+    struct asking asking = {.targets = targets, .section = section};
+    void (*probe)(void *, uint32_t, churn_target_fn, void *) = NULL;
+    switch (section->loaded->plugin.kind) {
+    case CHURN_KIND_SOURCE:
+        probe = source_ops(section)->probe;
+        break;
+    case CHURN_KIND_STORE:
+        probe = store_ops(section)->probe;
+        break;
+    case CHURN_KIND_SINK:
+        probe = sink_ops(section)->probe;
+        break;
+    default:
+        break; /* a processor reaches nothing but the store */
+    }
+    if (probe != NULL) {
+        probe(instance->self, timeout_ms, on_target, &asking);
+    }
+}
+
+void targets_free(struct targets *targets)
+{
+    for (unsigned i = 0; i < targets->count; i++) {
+        free_target(&targets->items[i]);
+    }
+    free(targets->items);
+    *targets = (struct targets){0};
+}
+
+/* ---- what does not go together ---- */
+
+static bool is_a(const struct target *target, const char *kind)
+{
+    return strcmp(target->kind, kind) == 0;
+}
+
+static const struct node *place_of(const struct target *target)
+{
+    return target->option != NULL ? section_place(target->section, target->option) : target->section->node;
+}
+
+/* Are they one topic or one file? Brokers that are written differently count as others. */
+static bool is_same(const struct target *a, const struct target *b)
+{
+    return strcmp(a->kind, b->kind) == 0 && strcmp(a->name, b->name) == 0 &&
+           ((a->at == NULL && b->at == NULL) || (a->at != NULL && b->at != NULL && strcmp(a->at, b->at) == 0));
+}
+
+static bool is_of_source(const struct pipeline *pipeline, const struct target *target)
+{
+    return target->section == &pipeline->source;
+}
+
+/* What is written and read again is counted, written and read again for ever. */
+static bool check_loop(struct pipeline *pipeline, const struct target *read, const struct target *written)
+{
+    if (!is_same(read, written) || (written->flags & CHURN_TARGET_WRITES) == 0 || strcmp(read->name, "-") == 0) {
+        return true;
+    }
+    config_error(&pipeline->config, place_of(written),
+                 "%s: the %s '%s' is what the source reads (line %u), so the pipeline would feed itself; "
+                 "write to another one",
+                 written->section->label, written->kind, written->name, place_of(read)->line);
+    return false;
+}
+
+/* Lines of two sinks in one file could not be told apart; topics have keys and headers for that. */
+static bool check_shared_file(struct pipeline *pipeline, const struct target *first, const struct target *second)
+{
+    if (!is_a(first, CHURN_TARGET_FILE) || !is_same(first, second) || strcmp(first->name, "-") == 0 ||
+        strncmp(first->name, "/dev/", 5) == 0 || (first->flags & second->flags & CHURN_TARGET_WRITES) == 0) {
+        return true;
+    }
+    config_error(&pipeline->config, place_of(second),
+                 "%s: '%s' is written by the sink in line %u too; give each a file of its own", second->section->label,
+                 second->name, first->section->node->line);
+    return false;
+}
+
+static bool begins_with(const char *text, const char *prefix)
+{
+    return *prefix != '\0' && strncmp(text, prefix, strlen(prefix)) == 0;
+}
+
+/* A customer_id may hold anything, so one prefix must not be the beginning of the other. */
+static bool check_keys(struct pipeline *pipeline, const struct target *keys)
+{
+    const char *own = pipeline->store_settings.key_prefix;
+    if (!is_a(keys, CHURN_TARGET_KEYS) || own == NULL ||
+        !(begins_with(keys->name, own) || begins_with(own, keys->name))) {
+        return true;
+    }
+    config_error(&pipeline->config, place_of(keys),
+                 "%s: keys that begin with '%s' could be those of profiles ('%s', the store's key_prefix); neither may "
+                 "begin with the other",
+                 keys->section->label, keys->name, own);
+    return false;
+}
+
+static bool check_own_keys(struct pipeline *pipeline)
+{
+    const char *own = pipeline->store_settings.key_prefix;
+    if (pipeline->store.loaded == NULL || own == NULL || !begins_with(own, PIPELINE_OWN_KEYS)) {
+        return true;
+    }
+    config_error(&pipeline->config, section_place(&pipeline->store, "key_prefix"),
+                 "%s: key_prefix: keys that begin with '" PIPELINE_OWN_KEYS "' are the engine's own; choose another",
+                 pipeline->store.label);
+    return false;
+}
+
+bool targets_check(struct pipeline *pipeline)
+{
+    const struct targets *targets = &pipeline->targets;
+    bool ok = check_own_keys(pipeline) && !targets->failed;
+    for (unsigned i = 0; i < targets->count; i++) {
+        const struct target *first = &targets->items[i];
+        ok = check_keys(pipeline, first) && ok;
+        for (unsigned j = i + 1; j < targets->count; j++) {
+            const struct target *second = &targets->items[j];
+            if (!is_of_source(pipeline, first)) {
+                ok = check_shared_file(pipeline, first, second) && ok;
+            } else if (!is_of_source(pipeline, second)) {
+                ok = check_loop(pipeline, first, second) && ok;
+            } else if (is_same(first, second)) {
+                config_warning(&pipeline->config, place_of(second), "%s: the %s '%s' is named twice",
+                               second->section->label, second->kind, second->name);
+            }
+        }
+    }
+    if (targets->failed) {
+        config_error(&pipeline->config, NULL, "out of memory");
+    }
+    return ok;
+}
+
+/* ---- files and folders ---- */
+
+/* Whether something can be made at `path`, which does not exist; `why` says what its nearest folder has against it. */
+static bool can_be_made(const char *path, char *why, size_t size)
+{
+    char nearest[PATH_MAX];
+    struct stat info;
+    int failed = -1;
+    (void)snprintf(nearest, sizeof nearest, "%s", path);
+    for (char *slash = nearest; failed != 0 && slash != NULL;) {
+        slash = strrchr(nearest, '/');
+        if (slash == NULL || slash == nearest) {
+            (void)snprintf(nearest, sizeof nearest, "%s", slash != NULL ? "/" : ".");
+            slash = NULL;
+        } else {
+            *slash = '\0';
+        }
+        failed = stat(nearest, &info);
+    }
+    if (failed == 0 && !S_ISDIR(info.st_mode)) {
+        (void)snprintf(why, size, "'%s' is no folder", nearest);
+        return false;
+    }
+    if (failed != 0 || access(nearest, W_OK | X_OK) != 0) {
+        (void)snprintf(why, size, "'%s': %s", nearest, strerror(errno));
+        return false;
+    }
+    return true;
+}
+
+static void check_written(struct pipeline *pipeline, const struct node *at, const char *label, const char *path,
+                          bool folder)
+{
+    char why[PATH_MAX + 128];
+    struct stat info;
+    if (stat(path, &info) != 0) {
+        if (!can_be_made(path, why, sizeof why)) {
+            config_error(&pipeline->config, at, "%s: '%s' cannot be made: %s", label, path, why);
+        }
+    } else if ((S_ISDIR(info.st_mode) != 0) != folder) {
+        config_error(&pipeline->config, at, "%s: '%s' is %s folder; name a %s", label, path, folder ? "no" : "a",
+                     folder ? "folder" : "file");
+    } else if (access(path, folder ? W_OK | X_OK : W_OK) != 0) {
+        config_error(&pipeline->config, at, "%s: '%s' cannot be written: %s", label, path, strerror(errno));
+    }
+}
+
+static void check_read(struct pipeline *pipeline, const struct target *target)
+{
+    if (access(target->name, R_OK) == 0) {
+        return;
+    }
+    if (errno == ENOENT) {
+        config_warning(&pipeline->config, place_of(target), "%s: '%s' does not exist yet", target->section->label,
+                       target->name);
+    } else {
+        config_error(&pipeline->config, place_of(target), "%s: '%s' cannot be read: %s", target->section->label,
+                     target->name, strerror(errno));
+    }
+}
+
+void targets_check_paths(struct pipeline *pipeline)
+{
+    const char *state_dir = pipeline->settings.state_dir;
+    if (state_dir != NULL && *state_dir != '\0') {
+        check_written(pipeline, config_get(&pipeline->config.root, "state_dir"), "pipeline: state_dir", state_dir,
+                      true);
+    }
+    for (unsigned i = 0; i < pipeline->targets.count; i++) {
+        const struct target *target = &pipeline->targets.items[i];
+        bool folder = is_a(target, CHURN_TARGET_FOLDER);
+        if ((!folder && !is_a(target, CHURN_TARGET_FILE)) || strcmp(target->name, "-") == 0) {
+            continue;
+        }
+        if ((target->flags & CHURN_TARGET_WRITES) != 0) {
+            check_written(pipeline, place_of(target), target->section->label, target->name, folder);
+        } else {
+            check_read(pipeline, target);
+        }
+    }
+}

@@ -1,0 +1,37 @@
+/* What the plugins of a pipeline read and write outside of the process, as they name it themselves (<churn/target.h>).
+ */
+#ifndef TARGETS_H
+#define TARGETS_H
+
+#include <churn/target.h>
+#include <stdbool.h>
+
+struct instance;
+struct pipeline;
+struct section;
+
+struct target {
+    const struct section *section;
+    char *kind, *name, *at, *option, *message; /* the last three may be NULL */
+    uint32_t flags;
+    int32_t result;
+};
+
+struct targets {
+    struct target *items;
+    unsigned count;
+    bool failed; /* memory ran out */
+};
+
+/* Adds those of an instance that was created; `timeout_ms` as for `probe`. */
+void targets_ask(struct targets *targets, const struct instance *instance, uint32_t timeout_ms);
+void targets_free(struct targets *targets);
+
+/* What sections together do wrong: a loop, a file written by two, keys that are another's. False, with an error for
+ * each. */
+bool targets_check(struct pipeline *pipeline);
+
+/* Whether the files and folders could be opened, as far as that can be told without opening them. */
+void targets_check_paths(struct pipeline *pipeline);
+
+#endif
