@@ -1,6 +1,7 @@
 /* `churnd check`: all that is wrong or doubtful about a pipeline, each with its place. */
 #include "commands.h"
 
+#include "instance.h"
 #include <json-c/json.h>
 #include <stdlib.h>
 

@@ -186,7 +186,7 @@ static void describe_plugin(struct description *d, const struct described *descr
 static void describe_all(struct description *d, const struct loader *loader, const struct catalog *catalog)
 {
     size_t count;
-    const struct option_table *tables = pipeline_option_tables(&count);
+    const struct option_table *tables = settings_tables(&count);
     if (d->way == AS_MARKDOWN && d->only == NULL) {
         describe_markdown_begin();
     }

@@ -1,6 +1,7 @@
 #include "generation.h"
 
 #include "host.h"
+#include "instance.h"
 #include <pthread.h>
 #include <stdlib.h>
 #include <time.h>

@@ -1,5 +1,6 @@
 #include "host.h"
 
+#include "instance.h"
 #include "profile.h"
 #include <churn/ext/event_types.h>
 #include <churn/ext/metrics.h>

@@ -1,5 +1,4 @@
-/* A pipeline as its YAML file declares it: sections checked against the tables of their plugins, instances made for
- * each worker. */
+/* A pipeline as its YAML file declares it: sections checked against the tables of their plugins. */
 #ifndef PIPELINE_H
 #define PIPELINE_H
 
@@ -7,7 +6,7 @@
 #include "config.h"
 #include "journal.h"
 #include "metrics.h"
-#include "option.h"
+#include "settings.h"
 #include "targets.h"
 #include <churn/processor.h>
 #include <churn/sink.h>
@@ -15,61 +14,10 @@
 #include <churn/store.h>
 
 #define PIPELINE_MAX_WORKERS JOURNAL_WORKERS
-#define PIPELINE_KEY_PREFIX "profile:"
 #define PIPELINE_MAX_NAME 32        /* of a section */
 #define PIPELINE_MAX_SINKS 31       /* beside the dead letters': a bit for each, and OUTPUT_AGAIN */
 #define PIPELINE_OWN_KEYS "churnd:" /* what the keys of the engine's own records in a store begin with */
 #define PIPELINE_MAX_KEY_PREFIX 255 /* with a customer_id of 128 bytes it fits every store and HOST_KEY_SIZE */
-
-/* The host's own options of a section; the rest are its plugin's. */
-struct pipeline_settings {
-    const char *name;
-    const char *workers_text; /* a number or `auto` */
-    int64_t workers;
-    int64_t shutdown_timeout_ms;
-    int64_t plugin_timeout_ms;
-    int64_t crash_limit;
-    const char *state_dir; /* NULL: the user's own */
-    churn_list plugin_path;
-};
-
-struct log_settings {
-    const char *level;
-    int32_t format; /* enum log_format */
-};
-
-struct event_settings {
-    churn_list types;
-    int32_t ignore_unknown; /* index: dead_letter, ignore */
-};
-
-struct store_settings {
-    const char *key_prefix;
-    int64_t cache_bytes;
-    int64_t window_events;
-    int64_t window_bytes;
-    int64_t window_age_ms;
-    int64_t ttl_ms;
-};
-
-struct health_settings {
-    const char *listen; /* NULL: not asked for */
-};
-
-/* Of a processor or sink. */
-struct section_settings {
-    const char *name; /* NULL: choose one */
-    const char *when; /* compiled to the section's own `when` */
-};
-
-/* What becomes of a record that a sink refuses. */
-enum reject_policy { ON_REJECT_DEAD_LETTER, ON_REJECT_DROP, ON_REJECT_STOP };
-
-struct sink_settings {
-    int32_t input;            /* index: auto, events, triggers, alerts, dead_letters */
-    int32_t on_reject;        /* enum reject_policy */
-    int64_t give_up_after_ms; /* 0: never */
-};
 
 enum replay_from { REPLAY_OFF, REPLAY_FROM_BEGINNING, REPLAY_FROM_OFFSET, REPLAY_FROM_TIME };
 
@@ -82,6 +30,7 @@ struct replay {
 
 struct condition;
 struct handover;
+struct instance;
 struct pipeline;
 struct redrive;
 struct test_bench;
@@ -99,15 +48,6 @@ struct section {
     struct sink_settings sink; /* a sink's */
     bool bad;                  /* its options were refused */
     unsigned journal_number;   /* a processor's or sink's, once the pipeline runs */
-};
-
-/* One instance of a section. Stays where it is from instance_new to instance_free. */
-struct instance {
-    const struct section *section;
-    struct pipeline *pipeline;
-    churn_host host;
-    void *self;
-    bool created;
 };
 
 struct pipeline {
@@ -145,16 +85,6 @@ struct pipeline {
     struct test_bench *bench; /* NULL: its source, store and sinks are its own */
 };
 
-/* The host's own options of a section, which stand beside those of its plugin where it has one. */
-struct option_table {
-    const char *section; /* "pipeline": the top of the file; a section may have several tables */
-    const char *help;
-    const churn_option *rows;
-    uint32_t count;
-};
-
-const struct option_table *pipeline_option_tables(size_t *ret_count);
-
 /* Reads and checks the whole file: every mistake is reported to `errors`. False when there was one. Free in either
  * case. */
 bool pipeline_load(struct pipeline *pipeline, const char *file, struct loader *loader, struct log *log, FILE *errors);
@@ -165,19 +95,6 @@ void pipeline_free(struct pipeline *pipeline);
 typedef bool (*pipeline_edit_fn)(struct pipeline *pipeline, void *ctx);
 bool pipeline_load_edited(struct pipeline *pipeline, const char *file, struct loader *loader, struct log *log,
                           FILE *errors, pipeline_edit_fn edit, void *ctx);
-
-/* Where the file gives an option of a section, for messages: its value, or the section; with `NAME.PART` an entry of a
- * map or an item of a list. */
-const struct node *section_place(const struct section *section, const char *option);
-
-/* Makes and creates one instance for `worker`; mistakes are reported to the config's `errors`. NULL when there was one.
- */
-struct instance *instance_new(struct pipeline *pipeline, const struct section *section, unsigned worker);
-/* Destroys and frees; may be NULL. */
-void instance_free(struct instance *instance);
-
-/* Whether `name` is an option of the host's own in the sections of a kind. */
-bool pipeline_has_option(uint32_t kind, const char *name);
 
 /* Whether it is the section `dead_letters:`. */
 static inline bool pipeline_is_dead_letters(const struct pipeline *pipeline, const struct section *section)

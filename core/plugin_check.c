@@ -2,6 +2,7 @@
 #include "plugin_check.h"
 
 #include "elf_file.h"
+#include "instance.h"
 #include "option.h"
 #include "pipeline.h"
 #include <ctype.h>
@@ -343,7 +344,7 @@ static void check_pairs(struct plugin_check *check, const churn_plugin *plugin, 
                                row->name);
         }
     }
-    if (pipeline_has_option(plugin->kind, row->name)) {
+    if (instance_has_option(plugin->kind, row->name)) {
         plugin_check_error(check, "option_table",
                            "option '%s' is churnd's own in the section of a %s; call it otherwise", row->name,
                            loader_role(plugin->kind));

@@ -5,6 +5,7 @@
 #include "event.h"
 #include "fold.h"
 #include "host.h"
+#include "instance.h"
 #include "profile.h"
 #include <inttypes.h>
 #include <stdlib.h>

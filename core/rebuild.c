@@ -1,6 +1,7 @@
 /* `churnd rebuild`: the profiles once more, from the source's beginning, under a key prefix of their own. */
 #include "commands.h"
 
+#include "instance.h"
 #include "pipeline.h"
 #include "reload.h"
 #include <stdlib.h>

@@ -5,6 +5,7 @@
 #include "handover.h"
 #include "health.h"
 #include "host.h"
+#include "instance.h"
 #include "reload.h"
 #include "summary.h"
 #include <errno.h>

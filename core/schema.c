@@ -215,7 +215,7 @@ static void add_option(struct json_object *map, const churn_option *row)
 static void add_host_options(struct json_object *map, const char *section)
 {
     size_t count;
-    const struct option_table *tables = pipeline_option_tables(&count);
+    const struct option_table *tables = settings_tables(&count);
     for (size_t t = 0; t < count; t++) {
         for (uint32_t i = 0; strcmp(tables[t].section, section) == 0 && i < tables[t].count; i++) {
             add_option(map, &tables[t].rows[i]);
@@ -344,7 +344,7 @@ static void add_plain_sections(struct json_object *schema)
 {
     static const char others[] = "pipeline source events override processors store sinks";
     size_t count;
-    const struct option_table *tables = pipeline_option_tables(&count);
+    const struct option_table *tables = settings_tables(&count);
     for (size_t i = 0; i < count; i++) {
         if (!command_line_has_word(others, tables[i].section)) {
             struct json_object *section = closed_map(tables[i].help, true);

@@ -2,6 +2,7 @@
 #include "commands.h"
 
 #include "host.h"
+#include "instance.h"
 #include "profile.h"
 #include <stdio.h>
 #include <stdlib.h>

@@ -1,5 +1,6 @@
 #include "targets.h"
 
+#include "instance.h"
 #include "pipeline.h"
 #include <errno.h>
 #include <limits.h>

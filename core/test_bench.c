@@ -1,6 +1,7 @@
 #include "test_bench.h"
 
 #include "host.h"
+#include "instance.h"
 #include "test_json.h"
 #include "test_plugins.h"
 #include "worker.h"

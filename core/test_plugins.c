@@ -1,5 +1,6 @@
 #include "test_plugins.h"
 
+#include "instance.h"
 #include "test_bench.h"
 #include "test_json.h"
 #include <json-c/json.h>

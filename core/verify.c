@@ -10,6 +10,7 @@
 #include "commands.h"
 #include "decimal.h"
 #include "host.h"
+#include "instance.h"
 #include "pipeline.h"
 #include "profile.h"
 #include <stdlib.h>

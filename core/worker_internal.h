@@ -7,6 +7,7 @@
 #include "edit.h"
 #include "event.h"
 #include "fold.h"
+#include "instance.h"
 #include "letter.h"
 #include "output.h"
 #include "progress.h"

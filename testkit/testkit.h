@@ -6,8 +6,8 @@
 #include "edit.h"
 #include "event.h"
 #include "fold.h"
+#include "instance.h"
 #include "memory_store.h"
-#include "pipeline.h"
 #include "window.h"
 #include <churn/test.h>
 

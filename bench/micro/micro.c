@@ -4,6 +4,7 @@
 #include "event.h"
 #include "fold.h"
 #include "host.h"
+#include "instance.h"
 #include "pipeline.h"
 #include "profile.h"
 
