@@ -354,6 +354,14 @@ static void add_plain_sections(struct json_object *schema)
     }
 }
 
+/* What only `churnd test` reads, and checks itself. */
+static struct json_object *tests_schema(void)
+{
+    struct json_object *schema = json_object_new_object();
+    json_add_text(schema, "description", "Tests of this pipeline, for churnd test.");
+    return schema;
+}
+
 struct json_object *schema_of_pipeline(const struct loader *loader)
 {
     struct json_object *schema = closed_map("What a churnd reads, keeps and writes.", false),
@@ -377,6 +385,7 @@ struct json_object *schema_of_pipeline(const struct loader *loader)
         false);
     add_property(schema, "dead_letters",
                  kind_schema(loader, CHURN_KIND_SINK, "Where events go that break a rule.", true, definitions), false);
+    add_property(schema, "tests", tests_schema(), false);
     json_add(schema, "definitions", definitions);
     return schema;
 }
