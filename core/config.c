@@ -81,6 +81,7 @@ static void add_finding(struct config *config, struct finding finding)
     grown[config->finding_count++] = finding;
 }
 
+CHURN_PRINTF(4, 0)
 static void find(struct config *config, const struct node *node, enum finding_kind kind, const char *format,
                  va_list args)
 {

@@ -37,6 +37,7 @@ void plugin_check_stage(struct plugin_check *check, const char *stage)
     tell(check, line);
 }
 
+CHURN_PRINTF(4, 0)
 static void find(struct plugin_check *check, const char *severity, const char *code, const char *format, va_list args)
 {
     struct json_object *line = json_object_new_object(), *finding = json_object_new_object();
