@@ -229,17 +229,16 @@ const char *loader_judge(const churn_plugin *entry, const char *path, const char
 
 /* ---- the calls of each kind ---- */
 
-/* A call that is not optional, unless another stands in its place. */
+/* A call that is not optional. */
 struct required_call {
     uint32_t kind;
-    size_t offset, instead;
+    size_t offset;
     const char *name;
 };
 
-#define CALL(kind, ops, name) CALL_OR(kind, ops, name, name)
-#define CALL_OR(kind, ops, name, other)                                                                                \
+#define CALL(kind, ops, name)                                                                                          \
     {                                                                                                                  \
-        kind, offsetof(ops, name), offsetof(ops, other), #name                                                         \
+        kind, offsetof(ops, name), #name                                                                               \
     }
 static const struct required_call required_calls[] = {
     CALL(CHURN_KIND_SOURCE, churn_source_ops, create),
@@ -248,7 +247,7 @@ static const struct required_call required_calls[] = {
     CALL(CHURN_KIND_SOURCE, churn_source_ops, stop),
     CALL(CHURN_KIND_SOURCE, churn_source_ops, destroy),
     CALL(CHURN_KIND_PROCESSOR, churn_processor_ops, create),
-    CALL_OR(CHURN_KIND_PROCESSOR, churn_processor_ops, process, transform),
+    CALL(CHURN_KIND_PROCESSOR, churn_processor_ops, process),
     CALL(CHURN_KIND_PROCESSOR, churn_processor_ops, destroy),
     CALL(CHURN_KIND_STORE, churn_store_ops, create),
     CALL(CHURN_KIND_STORE, churn_store_ops, open),
@@ -291,7 +290,7 @@ static bool has_call(const churn_plugin *p, size_t offset)
 static const char *missing_call(const churn_plugin *p, const struct required_call *calls, size_t count)
 {
     for (size_t i = 0; i < count; i++) {
-        if (calls[i].kind == p->kind && !has_call(p, calls[i].offset) && !has_call(p, calls[i].instead)) {
+        if (calls[i].kind == p->kind && !has_call(p, calls[i].offset)) {
             return calls[i].name;
         }
     }
