@@ -12,11 +12,18 @@
  */
 #include "source.h"
 
+#ifdef CHURN_FAULTS /* the fault suite's loads are small, and are to meet turns all the same */
+#define TURN_RECORDS 500
+#define TURN_LEAST 100
+#define LOOK_RECORDS 50
+#define LATE_MS 0
+#else
 #define TURN_RECORDS 400000
-#define TURN_MS 2000       /* the other partitions wait for so long at most */
 #define TURN_LEAST 20000   /* records that make a turn worth it */
 #define LOOK_RECORDS 10000 /* between looks at how far behind we are */
 #define LATE_MS 20
+#endif
+#define TURN_MS 2000  /* the other partitions wait for so long at most */
 #define STALLED_MS 50 /* without a record, though there are more */
 
 static rd_kafka_queue_t *queue_of(const struct kafka_source *s, const struct part *p)
@@ -76,6 +83,8 @@ static void begin(struct kafka_source *s, const struct part *p)
     s->turn.began_ms = source_now_ms(s);
     s->turn.dry_ms = 0;
     s->peak = 0;
+    churn_log(s->host, CHURN_LOG_DEBUG, "far behind: partition %d of `%s` is read alone for a while", (int)p->partition,
+              p->topic);
     if (s->fetchers_doze) {
         records_ask_brokers(s); /* the common queue may be full, and this partition's is empty */
     }
