@@ -3,9 +3,9 @@
 #define DESCRIBE_H
 
 #include "catalog.h"
+#include "json_build.h"
 #include "option.h"
 #include "pipeline.h"
-#include <json-c/json.h>
 
 /* A plugin; `type` is set where it is an event type. */
 struct described {
@@ -46,25 +46,6 @@ struct json_object *describe_json_plugin(const struct described *described);
 struct json_object *schema_of_event(const struct event_type *type, const char *summary);
 struct json_object *schema_of_plugin(const churn_plugin *plugin);
 struct json_object *schema_of_pipeline(const struct loader *loader);
-
-static inline void json_add(struct json_object *object, const char *key, struct json_object *value)
-{
-    (void)json_object_object_add(object, key, value);
-}
-
-static inline void json_add_text(struct json_object *object, const char *key, const char *text)
-{
-    json_add(object, key, json_object_new_string(text != NULL ? text : ""));
-}
-
-static inline struct json_object *json_names(const char *const *names)
-{
-    struct json_object *list = json_object_new_array();
-    for (uint32_t i = 0; names != NULL && names[i] != NULL; i++) {
-        (void)json_object_array_add(list, json_object_new_string(names[i]));
-    }
-    return list;
-}
 
 /* Prints and puts. */
 void describe_print_json(struct json_object *object);

@@ -2,8 +2,8 @@
 
 #include "decimal.h"
 #include "host.h"
+#include "json_build.h"
 #include <errno.h>
-#include <json-c/json.h>
 #include <microhttpd.h>
 #include <netdb.h>
 #include <pthread.h>
@@ -11,7 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define STUCK_MS 10000 /* without a turn of a loop; a store's own timeouts are shorter */
+#define STUCK_MS 30000 /* without a turn of a loop; what a store or source may be waited for is shorter */
 #define CLIENT_TIMEOUT_S 5
 #define MAX_CLIENTS 16
 
@@ -75,13 +75,13 @@ static const char *trouble_of(const struct health_status *status, unsigned i, in
 static struct json_object *worker_to_json(const struct health_worker *worker, const char *trouble)
 {
     struct json_object *object = json_object_new_object();
-    (void)json_object_object_add(object, "assigned", json_object_new_boolean(worker->assigned));
-    (void)json_object_object_add(object, "store_connected", json_object_new_boolean(worker->store_open));
+    json_add(object, "assigned", json_object_new_boolean(worker->assigned));
+    json_add(object, "store_connected", json_object_new_boolean(worker->store_open));
     if (worker->lag_known) {
-        (void)json_object_object_add(object, "lag_messages", json_object_new_int64(worker->lag));
+        json_add(object, "lag_messages", json_object_new_int64(worker->lag));
     }
     if (trouble != NULL) {
-        (void)json_object_object_add(object, "trouble", json_object_new_string(trouble));
+        json_add_text(object, "trouble", trouble);
     }
     return object;
 }
@@ -89,9 +89,9 @@ static struct json_object *worker_to_json(const struct health_worker *worker, co
 static struct json_object *store_to_json(const struct health_status *status)
 {
     struct json_object *object = json_object_new_object();
-    (void)json_object_object_add(object, "plugin", json_object_new_string(status->store));
+    json_add_text(object, "plugin", status->store);
     if (status->durability != NULL) {
-        (void)json_object_object_add(object, "durability", json_object_new_string(status->durability));
+        json_add_text(object, "durability", status->durability);
     }
     return object;
 }
@@ -107,17 +107,14 @@ static struct json_object *say(const struct health_status *status, bool ready, b
         good = good && trouble == NULL;
         (void)json_object_array_add(workers, worker_to_json(&status->workers[i], trouble));
     }
-    (void)json_object_object_add(object, "status",
-                                 json_object_new_string(status->stopping ? "stopping"
-                                                        : good           ? ready ? "ready" : "alive"
-                                                                         : "not ok"));
+    json_add_text(object, "status", status->stopping ? "stopping" : good ? ready ? "ready" : "alive" : "not ok");
     if (status->pipeline != NULL) {
-        (void)json_object_object_add(object, "pipeline", json_object_new_string(status->pipeline));
+        json_add_text(object, "pipeline", status->pipeline);
     }
     if (status->store != NULL) {
-        (void)json_object_object_add(object, "store", store_to_json(status));
+        json_add(object, "store", store_to_json(status));
     }
-    (void)json_object_object_add(object, "workers", workers);
+    json_add(object, "workers", workers);
     *ret_good = good;
     return object;
 }

@@ -3,11 +3,11 @@
 
 #include "elf_file.h"
 #include "instance.h"
+#include "json_build.h"
 #include "option.h"
 #include "pipeline.h"
 #include <ctype.h>
 #include <dlfcn.h>
-#include <json-c/json.h>
 #include <stdlib.h>
 #include <unistd.h>
 
@@ -25,15 +25,10 @@ static void tell(struct plugin_check *check, struct json_object *line)
     (void)json_object_put(line);
 }
 
-static void add_text(struct json_object *object, const char *key, const char *text)
-{
-    (void)json_object_object_add(object, key, json_object_new_string(text));
-}
-
 void plugin_check_stage(struct plugin_check *check, const char *stage)
 {
     struct json_object *line = json_object_new_object();
-    add_text(line, "stage", stage);
+    json_add_text(line, "stage", stage);
     tell(check, line);
 }
 
@@ -43,10 +38,10 @@ static void find(struct plugin_check *check, const char *severity, const char *c
     struct json_object *line = json_object_new_object(), *finding = json_object_new_object();
     char message[MESSAGE_SIZE];
     (void)vsnprintf(message, sizeof message, format, args);
-    add_text(finding, "severity", severity);
-    add_text(finding, "code", code);
-    add_text(finding, "message", message);
-    (void)json_object_object_add(line, "finding", finding);
+    json_add_text(finding, "severity", severity);
+    json_add_text(finding, "code", code);
+    json_add_text(finding, "message", message);
+    json_add(line, "finding", finding);
     tell(check, line);
 }
 
@@ -235,22 +230,22 @@ static void tell_entry(struct plugin_check *check, const churn_plugin *entry)
     struct json_object *line = json_object_new_object(), *plugin = json_object_new_object();
     char text[32];
     (void)snprintf(text, sizeof text, "0x%08x", entry->magic);
-    add_text(plugin, "magic", text);
-    (void)json_object_object_add(plugin, "size", json_object_new_int64(entry->size));
+    json_add_text(plugin, "magic", text);
+    json_add(plugin, "size", json_object_new_int64(entry->size));
     (void)snprintf(text, sizeof text, "%u.%u", entry->abi_major, entry->abi_minor);
-    add_text(plugin, "abi", text);
-    (void)json_object_object_add(line, "plugin", plugin);
+    json_add_text(plugin, "abi", text);
+    json_add(line, "plugin", plugin);
     tell(check, line);
 }
 
 static void tell_body(struct plugin_check *check, const churn_plugin *plugin)
 {
     struct json_object *line = json_object_new_object(), *body = json_object_new_object();
-    add_text(body, "kind", loader_role(plugin->kind));
-    add_text(body, "name", plugin->name);
-    add_text(body, "version", plugin->version);
-    add_text(body, "summary", plugin->summary);
-    (void)json_object_object_add(line, "plugin", body);
+    json_add_text(body, "kind", loader_role(plugin->kind));
+    json_add_text(body, "name", plugin->name);
+    json_add_text(body, "version", plugin->version);
+    json_add_text(body, "summary", plugin->summary);
+    json_add(line, "plugin", body);
     tell(check, line);
 }
 

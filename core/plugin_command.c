@@ -2,10 +2,10 @@
 #include "commands.h"
 
 #include "host.h"
+#include "json_build.h"
 #include "json_text.h"
 #include "plugin_check.h"
 #include <errno.h>
-#include <json-c/json.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdlib.h>
@@ -29,11 +29,6 @@ static const char *text_of(struct json_object *object, const char *key)
     return json_object_object_get_ex(object, key, &value) ? json_object_get_string(value) : "";
 }
 
-static void add_text(struct json_object *object, const char *key, const char *text)
-{
-    (void)json_object_object_add(object, key, json_object_new_string(text));
-}
-
 /* Takes `finding`. */
 static void take_finding(struct report *report, struct json_object *finding)
 {
@@ -52,9 +47,9 @@ static void report_error(struct report *report, const char *code, const char *fo
     va_start(args, format);
     (void)vsnprintf(message, sizeof message, format, args);
     va_end(args);
-    add_text(finding, "severity", "error");
-    add_text(finding, "code", code);
-    add_text(finding, "message", message);
+    json_add_text(finding, "severity", "error");
+    json_add_text(finding, "code", code);
+    json_add_text(finding, "message", message);
     take_finding(report, finding);
 }
 
@@ -215,12 +210,12 @@ static struct json_object *report_to_json(const struct report *report)
 {
     struct json_object *object = json_object_new_object();
     char abi[32];
-    add_text(object, "path", report->path);
-    (void)json_object_object_add(object, "good", json_object_new_boolean(report->errors == 0));
+    json_add_text(object, "path", report->path);
+    json_add(object, "good", json_object_new_boolean(report->errors == 0));
     (void)snprintf(abi, sizeof abi, "%d.%d", CHURN_ABI_MAJOR, CHURN_ABI_MINOR);
-    add_text(object, "host_abi", abi);
-    (void)json_object_object_add(object, "plugin", json_object_get(report->plugin));
-    (void)json_object_object_add(object, "findings", json_object_get(report->findings));
+    json_add_text(object, "host_abi", abi);
+    json_add(object, "plugin", json_object_get(report->plugin));
+    json_add(object, "findings", json_object_get(report->findings));
     return object;
 }
 

@@ -150,10 +150,17 @@ static void rewind_to_checkpoints(struct worker *worker)
     progress_rewind(worker);
 }
 
+static void tell_health(struct worker *worker)
+{
+    atomic_store_explicit(&worker->turned_ms, host_monotonic_ms(), memory_order_relaxed);
+    atomic_store_explicit(&worker->session_open, worker->session != NULL, memory_order_relaxed);
+}
+
 /* Everything but taking records: one round of store, sinks and windows. */
 static bool move_on(struct worker *worker, bool source_idle, uint32_t timeout_ms)
 {
     struct window *writing;
+    tell_health(worker);
     if (worker_has_store(worker) && !session_step(worker)) {
         return false;
     }
@@ -385,12 +392,6 @@ static void tell_lag(struct worker *worker)
     atomic_store_explicit(&worker->lag_known, lag.known != 0, memory_order_release);
 }
 
-static void tell_health(struct worker *worker)
-{
-    atomic_store_explicit(&worker->turned_ms, host_monotonic_ms(), memory_order_relaxed);
-    atomic_store_explicit(&worker->session_open, worker->session != NULL, memory_order_relaxed);
-}
-
 static bool is_at_end(struct worker *worker)
 {
     return worker->at_end && progress_ready(worker) && all_done(worker);
@@ -401,7 +402,6 @@ static bool step(struct worker *worker)
     int64_t began = host_monotonic_ms();
     bool idle = false;
     worker->moved = false;
-    tell_health(worker);
     if (!take_step(worker, &idle) || !move_on(worker, idle, idle || !filling_has_room(worker) ? BUSY_MS : 0)) {
         return false;
     }
