@@ -68,15 +68,9 @@ static unsigned name_plugin(struct journal *journal, const char *role, const cha
     return journal_add_plugin(journal, what, loaded->path);
 }
 
-/* The journal with all plugins that are called for single events. */
-static bool open_journal(struct pipeline *pipeline)
+void generation_name_plugins(struct pipeline *pipeline)
 {
-    struct journal *journal = pipeline->journal =
-        journal_new(pipeline->log, (unsigned)pipeline->settings.workers, (unsigned)pipeline->settings.crash_limit);
-    if (journal == NULL) {
-        log_line(pipeline->log, CHURN_LOG_ERROR, "churnd", "out of memory");
-        return false;
-    }
+    struct journal *journal = pipeline->journal;
     for (unsigned i = 0; i < pipeline->processor_count; i++) {
         struct section *section = &pipeline->processors[i];
         section->journal_number = name_plugin(journal, "processor", section->label, section->loaded);
@@ -95,6 +89,18 @@ static bool open_journal(struct pipeline *pipeline)
                                                                 : NULL;
         type->journal_number = loaded != NULL ? name_plugin(journal, "event type", type->name.ptr, loaded) : 0;
     }
+}
+
+/* The journal, which knows all plugins that are called for single events. */
+static bool open_journal(struct pipeline *pipeline)
+{
+    struct journal *journal = pipeline->journal =
+        journal_new(pipeline->log, (unsigned)pipeline->settings.workers, (unsigned)pipeline->settings.crash_limit);
+    if (journal == NULL) {
+        log_line(pipeline->log, CHURN_LOG_ERROR, "churnd", "out of memory");
+        return false;
+    }
+    generation_name_plugins(pipeline);
     journal_open(journal, pipeline->settings.state_dir, pipeline->settings.name);
     return true;
 }

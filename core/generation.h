@@ -14,6 +14,8 @@ struct generation {
     bool broken;         /* it could not be started */
 };
 
+/* Tells the pipeline's journal which of its plugins are called for single events. */
+void generation_name_plugins(struct pipeline *pipeline);
 /* Opens the journal, makes the workers and starts them. False, with a line in the log, when that fails: then those that
  * started were told to stop. End it in either case. */
 bool generation_start(struct generation *generation, struct pipeline *pipeline);

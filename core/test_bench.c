@@ -1,5 +1,6 @@
 #include "test_bench.h"
 
+#include "generation.h"
 #include "host.h"
 #include "instance.h"
 #include "test_json.h"
@@ -297,21 +298,6 @@ static void forget_records(struct test_bench *bench)
 /* ---- the run, in a process of its own ---- */
 
 /* The plugins that are called for single events, so that it can be said which of them had one. */
-static void name_plugins(struct pipeline *pipeline)
-{
-    char name[JOURNAL_PLUGIN_SIZE];
-    for (unsigned i = 0; i < pipeline->processor_count; i++) {
-        struct section *processor = &pipeline->processors[i];
-        (void)snprintf(name, sizeof name, "processor %s", processor->label);
-        processor->journal_number = journal_add_plugin(pipeline->journal, name, processor->loaded->path);
-    }
-    for (unsigned i = 0; i < pipeline->catalog.type_count; i++) {
-        struct event_type *type = &pipeline->catalog.types[i];
-        (void)snprintf(name, sizeof name, "event type %s", type->name.ptr);
-        type->journal_number = journal_add_plugin(pipeline->journal, name, "");
-    }
-}
-
 /* False when the engine gave up; the log says why. */
 static bool run_worker(struct pipeline *pipeline)
 {
@@ -483,7 +469,7 @@ bool test_bench_run(struct test_bench *bench, const struct test_case *test, stru
     pipeline->log = log_new(fds[1], bench->log_level, LOG_FORMAT_TEXT);
     pipeline->journal = pipeline->log != NULL ? journal_new(pipeline->log, 1, 1) : NULL;
     if (pipeline->journal != NULL) {
-        name_plugins(pipeline);
+        generation_name_plugins(pipeline);
     }
     ok =
         fds[0] >= 0 && fds[1] >= 0 && pipeline->journal != NULL ? run_test(bench, test, fds, outcome) : out_of_memory();

@@ -136,6 +136,7 @@ static const churn_source_ops source_ops_table = {.size = sizeof source_ops_tabl
                                                   .destroy = source_destroy};
 
 const struct loaded test_source = {
+    .path = "", /* it is in no file */
     .plugin = {
         .kind = CHURN_KIND_SOURCE, .name = "test", .instance_size = sizeof(struct source), .ops = &source_ops_table}};
 
@@ -298,4 +299,5 @@ static const churn_sink_ops sink_ops_table = {.size = sizeof sink_ops_table,
                                               .destroy = sink_destroy};
 
 const struct loaded test_sink = {
+    .path = "",
     .plugin = {.kind = CHURN_KIND_SINK, .name = "test", .instance_size = sizeof(struct sink), .ops = &sink_ops_table}};
