@@ -104,7 +104,7 @@ void loader_free(struct loader *loader)
         free(loader->dirs[i]);
     }
     for (unsigned i = 0; i < loader->plugin_count; i++) {
-        free(loader->plugins[i]->path);
+        free((char *)(uintptr_t)loader->plugins[i]->path);
         free(loader->plugins[i]);
     }
     free(loader->dirs);

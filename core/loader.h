@@ -19,7 +19,7 @@ struct loaded {
         churn_store_ops store;
         churn_sink_ops sink;
     } ops;
-    char *path;
+    const char *path; /* owned; "": in no file */
 };
 
 struct loader {
