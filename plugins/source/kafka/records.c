@@ -318,6 +318,9 @@ int32_t source_poll(void *self, churn_record *records, uint32_t max, uint32_t ti
         wait_for_records(s, records, max, timeout_ms);
         link_headers(s, records);
         turns_polled(s);
+        if (kafka_client_check(s->client, 1)) {
+            offsets_wake_silent(s);
+        }
     }
     (void)kafka_client_check(s->client, 1);
     *ret_count = s->held_count;
