@@ -122,7 +122,7 @@ static void test_settings(void)
     CU_ASSERT(pipeline.settings.workers == 1 && pipeline.settings.shutdown_timeout_ms == 30000);
     CU_ASSERT(strcmp(pipeline.log_settings.level, "INFO") == 0 && pipeline.log_settings.format == LOG_FORMAT_TEXT);
     CU_ASSERT(strcmp(pipeline.store_settings.key_prefix, "profile:") == 0 &&
-              pipeline.store_settings.window_events == 30000);
+              pipeline.store_settings.window_events == 28000);
     close_pipeline();
     load(SOURCE DEAD
          "store: {plugin: lmdb, path: /x, key_prefix: '', window_events: 5, window_age: 1s, ttl: 7d, cache_size: 0}\n");
