@@ -129,14 +129,21 @@ def test_triggers_of_one_customer_become_one_request(stack, seed):
     before = len(stack.api.requests)
     stack.api.start()
     wait_for_predictions(stack, model)
+    newest = {c: (t[-1].event_id, max(t, key=lambda x: x.time_ms).event_id) for c, t in model.triggers.items()}
+
+    def older():
+        """Customers whose last request so far has not their newest trigger."""
+        last = {body["customer_id"]: body["trigger"]["event_id"] for body in stack.api.bodies(before)}
+        return {c: (last.get(c), ids) for c, ids in newest.items() if last.get(c) not in ids}
+
+    try:
+        wait_for("the newest triggers", lambda: not older())
+    except AssertionError:
+        pass
+    assert not older(), f"not the newest trigger: {list(older().items())[:5]}"
     time.sleep(2)
+    assert not older(), "an older trigger came after the newest one"
     made = len(stack.api.requests) - before
     triggers = sum(map(len, model.triggers.values()))
     assert made <= triggers / 4, f"{made} requests for {triggers} triggers of {len(model.triggers)} customers"
-    final = {}
-    for body in stack.api.bodies(before):
-        final[body["customer_id"]] = body["trigger"]["event_id"]
-    wrong = {c: (final[c], t[-1].event_id) for c, t in model.triggers.items()
-             if final[c] not in (t[-1].event_id, max(t, key=lambda x: x.time_ms).event_id)}
-    assert not wrong, f"not the newest trigger: {list(wrong.items())[:5]}"
     assert daemon.terminate() == 0
