@@ -146,7 +146,8 @@ static struct part make_part(const struct kafka_source *s, struct topic *t, cons
                      .flags = whole(s) | (resumed ? CHURN_POSITION_RESUMED : 0),
                      .position = from->offset >= 0 ? from->offset : OFFSET_UNKNOWN,
                      .low = b != NULL ? b->low : OFFSET_UNKNOWN,
-                     .end = b != NULL ? b->end : 0};
+                     .end = b != NULL ? b->end : 0,
+                     .looked = INT64_MIN};
     /* A partition made after the start has no bounds: nothing of it is read. */
     p.finished = s->host->until_end && (p.position >= p.end || (p.position < 0 && p.low >= p.end));
     return p;

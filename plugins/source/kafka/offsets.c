@@ -6,7 +6,8 @@
 #define COMMIT_TIMEOUT_MS 10000
 #define SEEK_TIMEOUT_MS 2000
 #define SILENT_LOOK_MS 1000 /* between looks for silent partitions */
-#define SILENT_LOOKS 10     /* in a row, before one is sought again */
+#define SILENT_LOOKS 10     /* in a row, before one is sought again for the first time */
+#define SILENT_LOOKS_MAX 600
 
 rd_kafka_resp_err_t offsets_ask(struct kafka_source *s, rd_kafka_topic_partition_list_t *list, int64_t which,
                                 int timeout_ms)
@@ -124,16 +125,24 @@ static rd_kafka_resp_err_t seek_fetcher(struct kafka_source *s, rd_kafka_topic_p
     return code;
 }
 
+/* Counts the looks at which it should have given records and did not. */
 static int is_silent(const struct kafka_source *s, struct part *p)
 {
-    int waits = s->turn.queue == NULL && rd_kafka_queue_length(s->records) == 0 && p->position >= 0 &&
-                p->position == p->looked && part_lag(s, p) > 0;
-    p->looked = p->position;
-    p->silent = waits ? p->silent + 1 : 0;
-    return p->silent >= SILENT_LOOKS;
+    if (p->position != p->looked) {
+        p->looked = p->position;
+        p->silent = 0;
+        p->patience = SILENT_LOOKS;
+    } else if (s->turn.queue == NULL && rd_kafka_queue_length(s->records) == 0 && p->position >= 0 &&
+               part_lag(s, p) > 0) {
+        p->silent++;
+    } else {
+        p->silent = 0;
+    }
+    return p->silent >= p->patience;
 }
 
-/* After a seek in a bad moment librdkafka 2.0.2 may leave a partition alone for ever; another seek mends that. */
+/* After a seek in a bad moment librdkafka 2.0.2 may leave a partition alone; another seek mends that. What is left of a
+ * partition may also be nothing but the marks of transactions, so each try waits twice as long as the one before. */
 void offsets_wake_silent(struct kafka_source *s)
 {
     if (source_now_ms(s) < s->look_ms) {
@@ -145,11 +154,12 @@ void offsets_wake_silent(struct kafka_source *s)
         if (is_silent(s, p)) {
             rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new(1);
             rd_kafka_topic_partition_list_add(list, p->topic, p->partition)->offset = p->position;
-            churn_log(s->host, CHURN_LOG_WARN, "topic `%s` partition %d: nothing comes; reading again from offset %lld",
+            churn_log(s->host, CHURN_LOG_INFO, "topic `%s` partition %d is silent; asking again from offset %lld",
                       p->topic, (int)p->partition, (long long)p->position);
             (void)seek_fetcher(s, list);
             rd_kafka_topic_partition_list_destroy(list);
             p->silent = 0;
+            p->patience = p->patience < SILENT_LOOKS_MAX ? 2 * p->patience : p->patience;
         }
     }
 }

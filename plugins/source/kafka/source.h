@@ -38,7 +38,8 @@ struct part {
     int64_t low;      /* where an unknown position begins at the latest; OFFSET_UNKNOWN: not known */
     int64_t end;      /* until_end: read records below this offset */
     int64_t looked;   /* `position` at the newest look for silent partitions */
-    int silent;       /* looks since then at which it should have given records */
+    int silent;       /* looks in a row since then at which it should have given records */
+    int patience;     /* how many of them are too many */
 };
 
 /* The bounds of a partition as they stood at the start, of whoever it is assigned to. */
