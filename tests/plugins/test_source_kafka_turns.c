@@ -54,7 +54,7 @@ static void fill(void)
     producer = cluster_client(&cluster, RD_KAFKA_PRODUCER, GROUP, conf);
     for (int i = 0; i < RECORDS; i++) {
         for (int p = 0; p < PARTITIONS; p++) {
-            char value[90] = "as long as the mock cluster keeps RECORDS of, and more than the source's buffer";
+            static char value[90] = "as long as the mock cluster keeps RECORDS of, and more than the source's buffer";
             CU_ASSERT_EQUAL_FATAL(rd_kafka_producev(producer, RD_KAFKA_V_TOPIC(TOPIC), RD_KAFKA_V_PARTITION(p),
                                                     RD_KAFKA_V_VALUE(value, sizeof value), RD_KAFKA_V_END),
                                   RD_KAFKA_RESP_ERR_NO_ERROR);
