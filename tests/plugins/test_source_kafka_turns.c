@@ -7,7 +7,6 @@
 #include "mock_kafka.h"
 
 #include <churn/source.h>
-#include <stdatomic.h>
 #include <stdbool.h>
 #include <stdlib.h>
 #include <time.h>
@@ -249,46 +248,12 @@ static void test_a_reader_in_time_reads_all_together(void)
     cluster_free(&cluster);
 }
 
-static atomic_int silent_lines;
-
-static void listen_for_silence(const churn_host *host, int32_t level, const char *message)
-{
-    (void)host;
-    (void)level;
-    if (strstr(message, "partition 0 is silent; asking again from offset") != NULL) {
-        atomic_fetch_add(&silent_lines, 1);
-    }
-}
-
-/* librdkafka has no way to lose a seek on purpose; a partition without a leader is as silent. */
-static void test_a_silent_partition_is_sought_again(void)
-{
-    struct reader r;
-    set_up();
-    fake.host.log = listen_for_silence;
-    reader_open(&r, false);
-    while (in_time() && r.total < 1000) {
-        read_once(&r);
-    }
-    CU_ASSERT_EQUAL(rd_kafka_mock_partition_set_leader(cluster.mock, TOPIC, 0, -1), RD_KAFKA_RESP_ERR_NO_ERROR);
-    while (in_time() && atomic_load(&silent_lines) == 0) {
-        read_once(&r);
-    }
-    CU_ASSERT(r.next[0] < RECORDS);
-    CU_ASSERT_EQUAL(rd_kafka_mock_partition_set_leader(cluster.mock, TOPIC, 0, 1), RD_KAFKA_RESP_ERR_NO_ERROR);
-    while (in_time() && !all_seen()) {
-        read_once(&r);
-    }
-    reader_close(&r);
-    cluster_free(&cluster);
-}
-
 int main(void)
 {
-    CU_TestInfo tests[] = {
-        TEST(test_a_late_reader_reads_one_partition_at_a_time), TEST(test_a_seek_in_the_middle_of_a_turn),
-        TEST(test_partitions_given_up_in_the_middle_of_a_turn), TEST(test_a_reader_in_time_reads_all_together),
-        TEST(test_a_silent_partition_is_sought_again),          CU_TEST_INFO_NULL};
+    CU_TestInfo tests[] = {TEST(test_a_late_reader_reads_one_partition_at_a_time),
+                           TEST(test_a_seek_in_the_middle_of_a_turn),
+                           TEST(test_partitions_given_up_in_the_middle_of_a_turn),
+                           TEST(test_a_reader_in_time_reads_all_together), CU_TEST_INFO_NULL};
     plugin = fake_plugin_load("source", "kafka");
     ops = plugin->ops;
     fake_host_init(&fake);
