@@ -1,5 +1,6 @@
 #include "elf_file.h"
 
+#include "plugin_fault.h"
 #include <churn/result.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -9,16 +10,6 @@
 
 /* The linker puts it where this program's own header is. */
 extern const ElfW(Ehdr) __ehdr_start __attribute__((visibility("hidden")));
-
-CHURN_PRINTF(4, 5)
-static const char *refuse(const char *code, char *message, size_t size, const char *format, ...)
-{
-    va_list args;
-    va_start(args, format);
-    (void)vsnprintf(message, size, format, args);
-    va_end(args);
-    return code;
-}
 
 static const char *machine_name(unsigned machine, char *room, size_t size)
 {
@@ -71,22 +62,23 @@ static const char *judge_header(const struct elf_file *elf, const char *path, ch
     const ElfW(Ehdr) *header = header_of(elf);
     char theirs[32], ours[32];
     if (elf->size < SELFMAG || memcmp(elf->bytes, ELFMAG, SELFMAG) != 0) {
-        return refuse("not_elf", message, size,
-                      "%s: is not a shared object (ELF); build it with `cc -shared -fPIC`, see churnd-plugin(7)", path);
+        return plugin_fault("not_elf", message, size,
+                            "%s: is not a shared object (ELF); build it with `cc -shared -fPIC`, see churnd-plugin(7)",
+                            path);
     }
     if (elf->size < sizeof *header) {
-        return refuse("truncated", message, size, "%s: is cut off after %zu bytes; build or copy it again", path,
-                      elf->size);
+        return plugin_fault("truncated", message, size, "%s: is cut off after %zu bytes; build or copy it again", path,
+                            elf->size);
     }
     if (header->e_machine != __ehdr_start.e_machine || memcmp(header->e_ident, __ehdr_start.e_ident, EI_VERSION) != 0) {
-        return refuse("wrong_architecture", message, size,
-                      "%s: is built for %s, this churnd for %s; build it for this machine", path,
-                      machine_name(header->e_machine, theirs, sizeof theirs),
-                      machine_name(__ehdr_start.e_machine, ours, sizeof ours));
+        return plugin_fault("wrong_architecture", message, size,
+                            "%s: is built for %s, this churnd for %s; build it for this machine", path,
+                            machine_name(header->e_machine, theirs, sizeof theirs),
+                            machine_name(__ehdr_start.e_machine, ours, sizeof ours));
     }
     if (header->e_type != ET_DYN) {
-        return refuse("not_shared_object", message, size,
-                      "%s: is an object file or a program, no shared object; link it with `cc -shared`", path);
+        return plugin_fault("not_shared_object", message, size,
+                            "%s: is an object file or a program, no shared object; link it with `cc -shared`", path);
     }
     return NULL;
 }
@@ -99,8 +91,8 @@ static const char *judge_length(const struct elf_file *elf, const char *path, ch
         whole = part(elf, segments[i].p_offset, segments[i].p_filesz, 1) != NULL;
     }
     return whole ? NULL
-                 : refuse("truncated", message, size, "%s: is cut off after %zu bytes; build or copy it again", path,
-                          elf->size);
+                 : plugin_fault("truncated", message, size, "%s: is cut off after %zu bytes; build or copy it again",
+                                path, elf->size);
 }
 
 /* Finds the tables by their section headers, which linkers write and `strip` keeps. Without them there are none. */
@@ -135,14 +127,14 @@ static const char *map_file(struct elf_file *elf, const char *path, char *messag
     if (fd >= 0 && fstat(fd, &about) == 0 && S_ISREG(about.st_mode)) {
         if (about.st_size == 0) {
             (void)close(fd);
-            return refuse("truncated", message, size, "%s: is empty; build or copy it again", path);
+            return plugin_fault("truncated", message, size, "%s: is empty; build or copy it again", path);
         }
         bytes = mmap(NULL, (size_t)about.st_size, PROT_READ, MAP_PRIVATE, fd, 0);
     } else if (fd >= 0) {
         errno = EINVAL;
     }
     if (bytes == MAP_FAILED) {
-        (void)refuse("", message, size, "%s: cannot be read: %s", path, strerror(errno));
+        (void)plugin_fault("", message, size, "%s: cannot be read: %s", path, strerror(errno));
     }
     if (fd >= 0) {
         (void)close(fd);

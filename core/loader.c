@@ -1,6 +1,7 @@
 #include "loader.h"
 
 #include "elf_file.h"
+#include "plugin_fault.h"
 #include "suggest.h"
 #include <dirent.h>
 #include <dlfcn.h>
@@ -121,17 +122,6 @@ CHURN_PRINTF(3, 4) static bool refuse(char *message, size_t size, const char *fo
     return false;
 }
 
-/* The same for faults that have a name: returns `code`. */
-CHURN_PRINTF(4, 5)
-static const char *fault(const char *code, char *message, size_t size, const char *format, ...)
-{
-    va_list args;
-    va_start(args, format);
-    (void)vsnprintf(message, size, format, args);
-    va_end(args);
-    return code;
-}
-
 size_t loader_option_size(uint32_t type)
 {
     switch (type) {
@@ -153,26 +143,27 @@ const char *loader_judge_option(const churn_plugin *p, uint32_t number, char *me
         (const churn_option *)(const void *)((const char *)p->options + (size_t)number * p->option_stride);
     size_t bytes = loader_option_size(row->type);
     if (row->name == NULL || *row->name == '\0') {
-        return fault("option_table", message, size, "row %u of its option table has no name", number);
+        return plugin_fault("option_table", message, size, "row %u of its option table has no name", number);
     }
     if (row->type < CHURN_OPTION_STRING || row->type > CHURN_OPTION_MAP) {
-        return fault("option_table", message, size, "option '%s': type %u is unknown; use one of CHURN_OPTION_…",
-                     row->name, row->type);
+        return plugin_fault("option_table", message, size, "option '%s': type %u is unknown; use one of CHURN_OPTION_…",
+                            row->name, row->type);
     }
     if (row->type == CHURN_OPTION_ENUM && (row->choices == NULL || row->choices[0] == NULL)) {
-        return fault("option_table", message, size, "option '%s': an ENUM needs choices, a NULL-terminated array",
-                     row->name);
+        return plugin_fault("option_table", message, size,
+                            "option '%s': an ENUM needs choices, a NULL-terminated array", row->name);
     }
     if (row->offset + bytes > p->instance_size) {
-        return fault("instance_size", message, size,
-                     "option '%s': its %zu bytes at offset %u end behind the instance's %u; set instance_size to the "
-                     "size of the struct, as CHURN_OPTIONS(rows, struct) does",
-                     row->name, bytes, row->offset, p->instance_size);
+        return plugin_fault(
+            "instance_size", message, size,
+            "option '%s': its %zu bytes at offset %u end behind the instance's %u; set instance_size to the "
+            "size of the struct, as CHURN_OPTIONS(rows, struct) does",
+            row->name, bytes, row->offset, p->instance_size);
     }
     if (row->offset % (bytes < sizeof(int64_t) ? sizeof(int32_t) : sizeof(int64_t)) != 0) {
-        return fault("option_table", message, size,
-                     "option '%s': offset %u is not aligned for its type; use offsetof(struct, member)", row->name,
-                     row->offset);
+        return plugin_fault("option_table", message, size,
+                            "option '%s': offset %u is not aligned for its type; use offsetof(struct, member)",
+                            row->name, row->offset);
     }
     return NULL;
 }
@@ -182,24 +173,25 @@ static const char *judge_body(const churn_plugin *p, const char *path, const cha
 {
     char why[512];
     if (p->kind < CHURN_KIND_EVENT || p->kind > CHURN_KIND_SINK) {
-        return fault("kind", message, size, "%s: plugin kind %u is unknown; this host knows 1 to %d", path, p->kind,
-                     CHURN_KIND_SINK);
+        return plugin_fault("kind", message, size, "%s: plugin kind %u is unknown; this host knows 1 to %d", path,
+                            p->kind, CHURN_KIND_SINK);
     }
     if (p->name == NULL || p->version == NULL || p->summary == NULL || p->ops == NULL) {
-        return fault("entry", message, size, "%s: name, version, summary and ops must all be set", path);
+        return plugin_fault("entry", message, size, "%s: name, version, summary and ops must all be set", path);
     }
     if (strcmp(p->name, file_name) != 0) {
-        return fault("name", message, size, "%s: the plugin calls itself '%s', its file '%s'; rename one of them", path,
-                     p->name, file_name);
+        return plugin_fault("name", message, size,
+                            "%s: the plugin calls itself '%s', its file '%s'; rename one of them", path, p->name,
+                            file_name);
     }
     if (p->option_count > 0 && (p->options == NULL || p->option_stride < sizeof(churn_option))) {
-        return fault("option_table", message, size, "%s: option_stride is %u, this host needs at least %zu", path,
-                     p->option_stride, sizeof(churn_option));
+        return plugin_fault("option_table", message, size, "%s: option_stride is %u, this host needs at least %zu",
+                            path, p->option_stride, sizeof(churn_option));
     }
     for (uint32_t i = 0; i < p->option_count; i++) {
         const char *code = loader_judge_option(p, i, why, sizeof why);
         if (code != NULL) {
-            return fault(code, message, size, "%s: %s", path, why);
+            return plugin_fault(code, message, size, "%s: %s", path, why);
         }
     }
     return NULL;
@@ -209,19 +201,19 @@ const char *loader_judge(const churn_plugin *entry, const char *path, const char
                          char *message, size_t size)
 {
     if (entry->magic != CHURN_PLUGIN_MAGIC) {
-        return fault("magic", message, size,
-                     "%s: magic is 0x%08x, a churn plugin has 0x%08x; define the entry with CHURN_PLUGIN", path,
-                     entry->magic, CHURN_PLUGIN_MAGIC);
+        return plugin_fault("magic", message, size,
+                            "%s: magic is 0x%08x, a churn plugin has 0x%08x; define the entry with CHURN_PLUGIN", path,
+                            entry->magic, CHURN_PLUGIN_MAGIC);
     }
     if (entry->abi_major != CHURN_ABI_MAJOR) {
-        return fault("abi_version", message, size,
-                     "%s: built for ABI %u.%u, this host has ABI %d.%d; build it again with this host's headers", path,
-                     entry->abi_major, entry->abi_minor, CHURN_ABI_MAJOR, CHURN_ABI_MINOR);
+        return plugin_fault("abi_version", message, size,
+                            "%s: built for ABI %u.%u, this host has ABI %d.%d; build it again with this host's headers",
+                            path, entry->abi_major, entry->abi_minor, CHURN_ABI_MAJOR, CHURN_ABI_MINOR);
     }
     if (entry->size < sizeof(churn_plugin)) {
-        return fault("entry_size", message, size,
-                     "%s: its entry has %u bytes, ABI %d.0 has %zu; build it again with this host's headers", path,
-                     entry->size, CHURN_ABI_MAJOR, sizeof(churn_plugin));
+        return plugin_fault("entry_size", message, size,
+                            "%s: its entry has %u bytes, ABI %d.0 has %zu; build it again with this host's headers",
+                            path, entry->size, CHURN_ABI_MAJOR, sizeof(churn_plugin));
     }
     memcpy(ret_copy, entry, sizeof *ret_copy);
     return judge_body(ret_copy, path, file_name, message, size);
@@ -303,20 +295,21 @@ const char *loader_judge_ops(const churn_plugin *p, const char *path, char *mess
     uint32_t bytes;
     memcpy(&bytes, p->ops, sizeof bytes);
     if (bytes < least_ops[p->kind]) {
-        return fault("ops_size", message, size,
-                     "%s: the size in its ops is %u, ABI %d.0 has %zu; begin the table with .size = sizeof ops", path,
-                     bytes, CHURN_ABI_MAJOR, least_ops[p->kind]);
+        return plugin_fault("ops_size", message, size,
+                            "%s: the size in its ops is %u, ABI %d.0 has %zu; begin the table with .size = sizeof ops",
+                            path, bytes, CHURN_ABI_MAJOR, least_ops[p->kind]);
     }
     missing = missing_call(p, required_calls, sizeof required_calls / sizeof required_calls[0]);
     if (missing == NULL && p->kind == CHURN_KIND_STORE && ((const churn_store_ops *)p->ops)->embedded != 0) {
         missing = missing_call(p, embedded_calls, sizeof embedded_calls / sizeof embedded_calls[0]);
     }
     if (missing != NULL) {
-        return fault("missing_call", message, size, "%s: its ops have no `%s`, which a %s must have; set .%s", path,
-                     missing, loader_role(p->kind), missing);
+        return plugin_fault("missing_call", message, size, "%s: its ops have no `%s`, which a %s must have; set .%s",
+                            path, missing, loader_role(p->kind), missing);
     }
     if (p->kind == CHURN_KIND_SINK && ((const churn_sink_ops *)p->ops)->accepts == 0) {
-        return fault("accepts", message, size, "%s: its ops accept nothing; set .accepts to CHURN_RECORD_…", path);
+        return plugin_fault("accepts", message, size, "%s: its ops accept nothing; set .accepts to CHURN_RECORD_…",
+                            path);
     }
     return NULL;
 }
@@ -374,16 +367,16 @@ static const char *explain(const char *path, const char *why, char *message, siz
     const char *symbol = strstr(why, undefined), *end = strstr(why, library);
     if (symbol != NULL) {
         symbol += sizeof undefined - 1;
-        return fault("undefined_symbol", message, size,
-                     "%s: nothing provides the symbol `%.*s`; define it, or link the library that has it (-l…)", path,
-                     (int)strcspn(symbol, " ,\t"), symbol);
+        return plugin_fault("undefined_symbol", message, size,
+                            "%s: nothing provides the symbol `%.*s`; define it, or link the library that has it (-l…)",
+                            path, (int)strcspn(symbol, " ,\t"), symbol);
     }
     if (end != NULL && strncmp(why, path, strlen(path)) != 0) {
-        return fault("missing_library", message, size,
-                     "%s: the library %.*s is not found; install it, or name its folder in LD_LIBRARY_PATH", path,
-                     (int)(end - why), why);
+        return plugin_fault("missing_library", message, size,
+                            "%s: the library %.*s is not found; install it, or name its folder in LD_LIBRARY_PATH",
+                            path, (int)(end - why), why);
     }
-    return fault("cannot_load", message, size, "%s: cannot be loaded: %s", path, why);
+    return plugin_fault("cannot_load", message, size, "%s: cannot be loaded: %s", path, why);
 }
 
 const char *loader_open_entry(const char *path, const churn_plugin **ret_entry, char *message, size_t size)
@@ -401,8 +394,8 @@ const char *loader_open_entry(const char *path, const churn_plugin **ret_entry, 
     }
     *ret_entry = dlsym(so, "churn_plugin_entry");
     return *ret_entry != NULL ? NULL
-                              : fault("no_entry", message, size,
-                                      "%s: no symbol churn_plugin_entry; define it with CHURN_PLUGIN", path);
+                              : plugin_fault("no_entry", message, size,
+                                             "%s: no symbol churn_plugin_entry; define it with CHURN_PLUGIN", path);
 }
 
 /* Opens one file; it is never closed again, because threads or exit handlers of its libraries may outlive any use. */

@@ -300,6 +300,7 @@ int32_t source_poll(void *self, churn_record *records, uint32_t max, uint32_t ti
                     churn_error *err)
 {
     struct kafka_source *s = self;
+    int gathered = 0;
     *ret_count = 0;
     records_release(s);
     if (!s->failed && !s->subscribed && !s->nothing) {
@@ -318,11 +319,11 @@ int32_t source_poll(void *self, churn_record *records, uint32_t max, uint32_t ti
         wait_for_records(s, records, max, timeout_ms);
         link_headers(s, records);
         turns_polled(s);
-        if (kafka_client_check(s->client, 1)) {
-            offsets_wake_silent(s);
-        }
+        gathered = 1;
     }
-    (void)kafka_client_check(s->client, 1);
+    if (kafka_client_check(s->client, 1) && gathered) {
+        offsets_wake_silent(s);
+    }
     *ret_count = s->held_count;
     s->returned += s->held_count;
     if (s->failed && s->held_count == 0) {

@@ -1,7 +1,6 @@
 /* FINDS warning create_refused | no such place as nowhere | --option NAME=VALUE */
 /* GOOD: a pipeline could use it */
-#include <churn/plugin.h>
-#include <churn/processor.h>
+#include "good_processor.h"
 #include <stdlib.h>
 #include <unistd.h>
 
@@ -12,20 +11,8 @@ static int32_t create(void *self, const churn_host *host, churn_error *err)
     return churn_fail(err, CHURN_FATAL, "there is no such place as nowhere");
 }
 
-static int32_t process(void *self, const churn_event *event, churn_error *err)
-{
-    (void)self;
-    (void)event;
-    (void)err;
-    return CHURN_OK;
-}
-
-static void destroy(void *self)
-{
-    (void)self;
-}
-
-static const churn_processor_ops ops = {.size = sizeof ops, .create = create, .process = process, .destroy = destroy};
+static const churn_processor_ops ops = {
+    .size = sizeof ops, .create = create, .process = good_process, .destroy = good_destroy};
 
 CHURN_PLUGIN(.kind = CHURN_KIND_PROCESSOR, .name = "refuses", .version = "1.0.0", .summary = "Refuses its own defaults",
              .ops = &ops);
