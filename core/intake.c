@@ -503,8 +503,7 @@ static bool announce_all(struct worker *worker, const churn_record *records, uin
     return ok;
 }
 
-/* A processor could not tell: these records are read again. */
-static void give_back(struct worker *worker, const churn_record *records, uint32_t count)
+void intake_give_back(struct worker *worker, const churn_record *records, uint32_t count)
 {
     for (uint32_t i = 0; i < count; i++) {
         uint32_t source = sources_find(&worker->sources, records[i].topic, records[i].partition);
@@ -544,7 +543,7 @@ bool intake_take(struct worker *worker, const churn_record *records, uint32_t co
             return false;
         }
         if (worker->ask_again_ms != 0) {
-            give_back(worker, records + i, count - i);
+            intake_give_back(worker, records + i, count - i); /* a processor could not tell */
             return true;
         }
         if (position == SOURCE_NONE) {

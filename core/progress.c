@@ -155,8 +155,12 @@ void progress_rewind(struct worker *worker)
 void progress_seek_back(struct worker *worker, uint32_t source, int64_t offset)
 {
     struct partition *p = source < worker->progress.room ? at(worker, source) : NULL;
-    if (p == NULL || p->place == PLACE_NONE || p->place == PLACE_LOOK_UP) {
-        return; /* not ours any more, or it goes back further */
+    if (p == NULL || p->place == PLACE_NONE) {
+        return; /* not ours any more */
+    }
+    if (p->place == PLACE_LOOK_UP) {
+        p->placed = true; /* it goes back further, but the source does not stand where it was assigned any more */
+        return;
     }
     if (p->place == PLACE_READY || offset < p->target) {
         p->target = offset;
@@ -395,7 +399,8 @@ static int32_t choose_start(struct worker *worker, uint32_t source, int64_t *ret
     struct partition *p = at(worker, source);
     int64_t low = 0, start = p->position, checkpoint = p->stored.offset;
     bool replays = worker->pipeline->replay.from != REPLAY_OFF && !p->replayed;
-    int32_t result = worker_has_store(worker) || replays ? ask_bounds(worker, source, &low, &p->end) : CHURN_OK;
+    int32_t result =
+        worker_has_store(worker) || replays || p->placed ? ask_bounds(worker, source, &low, &p->end) : CHURN_OK;
     if (result != CHURN_OK) {
         return result;
     }

@@ -307,6 +307,10 @@ static bool poll_source(struct worker *worker, uint32_t max, uint32_t timeout_ms
     }
     worker->at_end = worker->at_end || result == CHURN_END;
     worker->moved = worker->moved || *ret_count > 0;
+    if (*ret_count > 0 && ops_of(worker)->seek != NULL && !progress_ready(worker)) {
+        intake_give_back(worker, worker->records, *ret_count); /* assigned in this poll: its place is not known yet */
+        return true;
+    }
     return *ret_count == 0 || intake_take(worker, worker->records, *ret_count);
 }
 

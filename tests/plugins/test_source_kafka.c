@@ -87,6 +87,7 @@ struct trial {
     void *source;
     int64_t deadline_ms;
     int64_t disturbed_ms; /* since when; 0: not */
+    int announced;        /* partitions, in this poll */
     int stopped;
     int gave_up;
     int revoked, lost, refused; /* how often */
@@ -249,6 +250,7 @@ static void commit(struct trial *t, int all, int wait)
 static void on_assigned(void *ctx, const churn_position *positions, uint32_t count)
 {
     struct trial *t = ctx;
+    t->announced = 1;
     for (uint32_t i = 0; i < count; i++) {
         int p = positions[i].partition;
         int64_t from = positions[i].offset >= 0 ? positions[i].offset : 0;
@@ -304,7 +306,11 @@ static void read_some(struct trial *t)
     for (int p = 0; p < PARTITIONS; p++) {
         t->part[p].before = t->part[p].next;
     }
+    t->announced = 0;
     result = t->ops->poll(t->source, records, 8, 20, &count, &err);
+    if (t->announced && count > 0) {
+        fail(t, "%u records before the host could say where to begin", count);
+    }
     for (uint32_t i = 0; i < count; i++) {
         take(t, &records[i]);
     }

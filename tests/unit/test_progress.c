@@ -58,6 +58,41 @@ static void test_a_seek_is_repeated_until_it_succeeds(void)
     close_worker();
 }
 
+/* The source does not stand any more where it was assigned, so it is moved even to that place. */
+static void test_what_was_read_too_early_is_read_again(void)
+{
+    static const struct {
+        int64_t committed, checkpoint, low;
+        const char *asked;
+    } cases[] = {
+        {20, 20, 0, "get; seek 20; "},
+        {20, 10, 0, "get; seek 10; "},
+        {-1, -1, 0, "get; seek 0; "},
+        {-1, -1, 5, "get; seek 5; "},
+    };
+    for (size_t i = 0; i < COUNT(cases); i++) {
+        char what[32];
+        (void)snprintf(what, sizeof what, "case %zu", i);
+        open_worker(cases[i].checkpoint);
+        source.low = cases[i].low;
+        assign(cases[i].committed, 0);
+        progress_seek_back(&worker, 0, 25);
+        CU_ASSERT(progress_place(&worker) && progress_ready(&worker));
+        check_trace(cases[i].asked, what);
+        close_worker();
+    }
+    open_worker(-1);
+    session_close(&worker);
+    pipeline.store.loaded = NULL;
+    trace[0] = '\0';
+    source.low = 5;
+    assign(-1, 0);
+    progress_seek_back(&worker, 0, 25);
+    CU_ASSERT(progress_place(&worker) && progress_ready(&worker));
+    check_trace("seek 5; ", "without a store");
+    close_worker();
+}
+
 static void test_a_shorter_topic_is_another_one(void)
 {
     open_worker(1001);
@@ -384,6 +419,7 @@ int main(void)
 {
     CU_TestInfo tests[] = {TEST(test_reading_begins_at_the_lower_one),
                            TEST(test_a_seek_is_repeated_until_it_succeeds),
+                           TEST(test_what_was_read_too_early_is_read_again),
                            TEST(test_a_shorter_topic_is_another_one),
                            TEST(test_a_commit_follows_the_checkpoint),
                            TEST(test_a_commit_waits_until_it_is_durable),

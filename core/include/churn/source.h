@@ -18,7 +18,8 @@ typedef struct churn_source_listener {
     uint32_t size;
     uint32_t reserved;
     void *ctx;
-    /** Partitions were added; `positions[i].offset` is where reading begins, -1 when unknown. */
+    /** Partitions were added; `positions[i].offset` is where reading begins, -1 when unknown. The host may seek them
+     *  once the poll returns; records that this very poll hands out are sought again too, where the source can. */
     void (*assigned)(void *ctx, const churn_position *positions, uint32_t count);
     /**
      * All partitions that the source holds go away (a source that could give up a part of them says all, and assigns

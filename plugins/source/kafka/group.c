@@ -146,8 +146,7 @@ static struct part make_part(const struct kafka_source *s, struct topic *t, cons
                      .flags = whole(s) | (resumed ? CHURN_POSITION_RESUMED : 0),
                      .position = from->offset >= 0 ? from->offset : OFFSET_UNKNOWN,
                      .low = b != NULL ? b->low : OFFSET_UNKNOWN,
-                     .end = b != NULL ? b->end : 0,
-                     .looked = INT64_MIN};
+                     .end = b != NULL ? b->end : 0};
     /* A partition made after the start has no bounds: nothing of it is read. */
     p.finished = s->host->until_end && (p.position >= p.end || (p.position < 0 && p.low >= p.end));
     return p;
@@ -232,7 +231,7 @@ void group_complete(struct kafka_source *s)
     }
     s->pending = NULL;
     if (add_parts(s, list)) {
-        s->assigned = 1;
+        s->assigned = s->announced = 1;
         s->assigned_ms = source_now_ms(s);
         s->others_done = 0;
         s->others_ask_ms = 0;

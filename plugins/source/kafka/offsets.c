@@ -5,9 +5,6 @@
 
 #define COMMIT_TIMEOUT_MS 10000
 #define SEEK_TIMEOUT_MS 2000
-#define SILENT_LOOK_MS 1000 /* between looks for silent partitions */
-#define SILENT_LOOKS 10     /* in a row, before one is sought again for the first time */
-#define SILENT_LOOKS_MAX 600
 
 rd_kafka_resp_err_t offsets_ask(struct kafka_source *s, rd_kafka_topic_partition_list_t *list, int64_t which,
                                 int timeout_ms)
@@ -123,45 +120,6 @@ static rd_kafka_resp_err_t seek_fetcher(struct kafka_source *s, rd_kafka_topic_p
         }
     } while (code == RD_KAFKA_RESP_ERR__STATE && source_now_ms(s) < end);
     return code;
-}
-
-/* Counts the looks at which it should have given records and did not. */
-static int is_silent(const struct kafka_source *s, struct part *p)
-{
-    if (p->position != p->looked) {
-        p->looked = p->position;
-        p->silent = 0;
-        p->patience = SILENT_LOOKS;
-    } else if (s->turn.queue == NULL && rd_kafka_queue_length(s->records) == 0 && p->position >= 0 &&
-               part_lag(s, p) > 0) {
-        p->silent++;
-    } else {
-        p->silent = 0;
-    }
-    return p->silent >= p->patience;
-}
-
-/* After a seek in a bad moment librdkafka 2.0.2 may leave a partition alone; another seek mends that. What is left of a
- * partition may also be nothing but the marks of transactions, so each try waits twice as long as the one before. */
-void offsets_wake_silent(struct kafka_source *s)
-{
-    if (source_now_ms(s) < s->look_ms) {
-        return;
-    }
-    s->look_ms = source_now_ms(s) + SILENT_LOOK_MS;
-    for (uint32_t i = 0; i < s->part_count; i++) {
-        struct part *p = &s->parts[i];
-        if (is_silent(s, p)) {
-            rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new(1);
-            rd_kafka_topic_partition_list_add(list, p->topic, p->partition)->offset = p->position;
-            churn_log(s->host, CHURN_LOG_INFO, "topic `%s` partition %d is silent; asking again from offset %lld",
-                      p->topic, (int)p->partition, (long long)p->position);
-            (void)seek_fetcher(s, list);
-            rd_kafka_topic_partition_list_destroy(list);
-            p->silent = 0;
-            p->patience = p->patience < SILENT_LOOKS_MAX ? 2 * p->patience : p->patience;
-        }
-    }
 }
 
 int32_t source_seek(void *self, const churn_position *to, churn_error *err)

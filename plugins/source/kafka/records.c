@@ -279,7 +279,8 @@ static void wake_fetchers(struct kafka_source *s)
     }
 }
 
-/* Waits for records, serving the group between. */
+/* Waits for records, serving the group between. What is new of ours gives none before the host has seen it and may have
+ * moved it. */
 static void wait_for_records(struct kafka_source *s, churn_record *records, uint32_t max, uint32_t timeout_ms)
 {
     int64_t end = timeout_ms > 0 ? source_now_ms(s) + timeout_ms : 0;
@@ -287,6 +288,9 @@ static void wait_for_records(struct kafka_source *s, churn_record *records, uint
     for (;;) {
         serve_group(s, 0);
         group_complete(s);
+        if (s->announced) {
+            return;
+        }
         gather(s, records, max, (int)(left < SLICE_MS ? left : SLICE_MS));
         if (s->held_count > 0 || left <= 0 || s->failed || bounds_reached(s)) {
             return;
@@ -300,8 +304,8 @@ int32_t source_poll(void *self, churn_record *records, uint32_t max, uint32_t ti
                     churn_error *err)
 {
     struct kafka_source *s = self;
-    int gathered = 0;
     *ret_count = 0;
+    s->announced = 0;
     records_release(s);
     if (!s->failed && !s->subscribed && !s->nothing) {
         serve_group(s, 0);
@@ -319,11 +323,8 @@ int32_t source_poll(void *self, churn_record *records, uint32_t max, uint32_t ti
         wait_for_records(s, records, max, timeout_ms);
         link_headers(s, records);
         turns_polled(s);
-        gathered = 1;
     }
-    if (kafka_client_check(s->client, 1) && gathered) {
-        offsets_wake_silent(s);
-    }
+    (void)kafka_client_check(s->client, 1);
     *ret_count = s->held_count;
     s->returned += s->held_count;
     if (s->failed && s->held_count == 0) {

@@ -37,9 +37,6 @@ struct part {
     int64_t position; /* next offset to hand out, OFFSET_UNKNOWN before the first */
     int64_t low;      /* where an unknown position begins at the latest; OFFSET_UNKNOWN: not known */
     int64_t end;      /* until_end: read records below this offset */
-    int64_t looked;   /* `position` at the newest look for silent partitions */
-    int silent;       /* looks in a row since then at which it should have given records */
-    int patience;     /* how many of them are too many */
 };
 
 /* The bounds of a partition as they stood at the start, of whoever it is assigned to. */
@@ -89,7 +86,8 @@ struct kafka_source {
     struct topic *topics; /* each configured name once */
     uint32_t topic_count;
     int subscribed;
-    int assigned; /* the group has said which partitions are ours, if any */
+    int assigned;  /* the group has said which partitions are ours, if any */
+    int announced; /* … within this poll */
     struct part *parts;
     uint32_t part_count;
     rd_kafka_topic_partition_list_t *pending;   /* assigned by the group; its committed offsets are not known yet */
@@ -108,7 +106,6 @@ struct kafka_source {
     int64_t returned;   /* records handed out */
     uint64_t bytes;     /* of their keys and values */
     int fetchers_doze;  /* this librdkafka needs wake_fetchers */
-    int64_t look_ms;    /* when to look for silent partitions again */
     size_t peak;        /* most records that waited since the fetchers were last woken */
 
     /* a run until the end */
@@ -188,9 +185,6 @@ int32_t source_bounds(void *self, const char *topic, int32_t partition, int64_t 
 int32_t source_offset_at(void *self, const char *topic, int32_t partition, int64_t timestamp_ms, int64_t *ret_offset,
                          churn_error *err);
 void source_lag(void *self, churn_lag *lag);
-
-/* Seeks the partitions of which nothing comes, although we read and there is more. */
-void offsets_wake_silent(struct kafka_source *s);
 
 /* Records of a partition that are still to come; -1 when not known yet. */
 int64_t part_lag(const struct kafka_source *s, const struct part *p);
