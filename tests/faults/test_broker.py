@@ -6,13 +6,15 @@ import time
 import events
 import pytest
 from confluent_kafka import TopicPartition
-from confluent_kafka.admin import ConfigResource, NewPartitions
+from confluent_kafka.admin import AlterConfigOpType, ConfigEntry, ConfigResource, NewPartitions
 from services import wait_for
 
 
 def alter(kafka, topic, **config):
     settings = {name.replace("_", "."): value for name, value in config.items()}
-    kafka.manage("alter_configs", [ConfigResource(ConfigResource.Type.TOPIC, topic, set_config=settings)])
+    entries = [ConfigEntry(name, value, incremental_operation=AlterConfigOpType.SET) for name, value in settings.items()]
+    kafka.manage("incremental_alter_configs",
+                 [ConfigResource(ConfigResource.Type.TOPIC, topic, incremental_configs=entries)])
 
 
 # --- Row 10: the broker ---
