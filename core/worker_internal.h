@@ -137,7 +137,6 @@ CHURN_PRINTF(2, 3) bool worker_fail(struct worker *worker, const char *format, .
 
 /* intake.c: takes `count` polled records into the window being filled. False when the worker failed. */
 bool intake_take(struct worker *worker, const churn_record *records, uint32_t count);
-
 /* These records are read again, later. */
 void intake_give_back(struct worker *worker, const churn_record *records, uint32_t count);
 /* fold_event, with a callback's call in the journal. CHURN_REJECT: with *reject. */

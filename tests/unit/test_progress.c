@@ -4,6 +4,14 @@
 
 #include <time.h>
 
+static void open_without_store(void)
+{
+    open_worker(-1);
+    session_close(&worker);
+    pipeline.store.loaded = NULL;
+    trace[0] = '\0';
+}
+
 /* Reads from where committed offset and checkpoint say. */
 static void begin_at(int64_t committed)
 {
@@ -81,10 +89,7 @@ static void test_what_was_read_too_early_is_read_again(void)
         check_trace(cases[i].asked, what);
         close_worker();
     }
-    open_worker(-1);
-    session_close(&worker);
-    pipeline.store.loaded = NULL;
-    trace[0] = '\0';
+    open_without_store();
     source.low = 5;
     assign(-1, 0);
     progress_seek_back(&worker, 0, 25);
@@ -253,10 +258,7 @@ static void test_state_is_stored_first(void)
 
 static void test_state_without_a_store(void)
 {
-    open_worker(-1);
-    session_close(&worker);
-    pipeline.store.loaded = NULL;
-    trace[0] = '\0';
+    open_without_store();
     assign(20, 0);
     CU_ASSERT(progress_place(&worker));
     add_processor();
