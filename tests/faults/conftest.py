@@ -12,6 +12,7 @@ It wants a build with --enable-faults (CHURN_BUILD_DIR) and reuses the services,
    5 Redis killed, 6 failover                             test_store.py
    7 Redis full, read-only, …  8 frozen, cut  9 Cluster   test_store.py
   10 broker killed, frozen, slow                          test_broker.py
+  10 three brokers: rolling restarts, leaders that move    test_cluster.py
   11 answers of the broker one by one                     ../plugins/test_source_kafka.c
   12 topics that change  16 dead letters that fail        test_broker.py
   13 API                                                  test_api.py
@@ -23,6 +24,7 @@ It wants a build with --enable-faults (CHURN_BUILD_DIR) and reuses the services,
   backpressure                                            test_backpressure.py
 """
 
+import contextlib
 import importlib.util
 import pathlib
 import re
@@ -64,11 +66,32 @@ def kafka(tmp_path_factory):
     made.stop()
 
 
-@pytest.fixture
-def rig(tmp_path, kafka, request):
+@pytest.fixture(scope="session")
+def cluster(tmp_path_factory):
+    """Three brokers for the rows that need them; each leaves them all running and in sync."""
+    made = services.Cluster(tmp_path_factory.mktemp("kafka") / "cluster")
+    yield made
+    made.stop()
+
+
+@contextlib.contextmanager
+def row(folder, kafka, request):
     name = re.sub(r"[^a-zA-Z0-9]+", "-", request.node.name.removeprefix("test_")).strip("-")
-    made = rig_module.Rig(tmp_path, kafka, name)
+    made = rig_module.Rig(folder, kafka, name)
     try:
         yield made
     finally:
         made.stop()
+
+
+@pytest.fixture
+def rig(tmp_path, kafka, request):
+    with row(tmp_path, kafka, request) as made:
+        yield made
+
+
+@pytest.fixture
+def cluster_rig(tmp_path, cluster, request):
+    """A rig on the three brokers."""
+    with row(tmp_path, cluster, request) as made:
+        yield made

@@ -16,8 +16,9 @@ import threading
 import time
 
 import redis as redis_client
-from confluent_kafka import KafkaException, Producer
-from confluent_kafka.admin import AdminClient, NewTopic
+from confluent_kafka import ElectionType, KafkaException, Producer, TopicPartition
+from confluent_kafka.admin import (AclBinding, AclBindingFilter, AclOperation, AclPermissionType, AdminClient, NewTopic,
+                                   ResourcePatternType, ResourceType)
 
 HOST = "127.0.0.1"
 SRC = pathlib.Path(__file__).resolve().parents[2]
@@ -147,66 +148,16 @@ def kafka_jars():
     return KAFKA_LIBS
 
 
-class Kafka:
-    """One broker, its own controller (KRaft).
+def java(heap=None):
+    """The command of a JVM with Kafka's classes."""
+    return ["java", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-cp", f"{kafka_jars()}/*",
+            "-Dorg.slf4j.simpleLogger.defaultLogLevel=warn"] + ([f"-Xmx{heap}"] if heap else [])
 
-    With `proxied` it also listens behind a proxy, `link`: who bootstraps from `proxied_brokers` never gets around it.
-    """
 
-    def __init__(self, folder, proxied=False, properties=()):
-        self.folder = pathlib.Path(folder)
-        self.folder.mkdir(parents=True)
-        self.port, self.controller_port, behind = free_port(), free_port(), free_port()
-        self.brokers = f"{HOST}:{self.port}"
-        self.link = Proxy(behind) if proxied else None
-        self.proxied_brokers = f"{HOST}:{self.link.port}" if proxied else None
-        behind_it = f",PROXIED://{HOST}:{behind}" if proxied else ""
-        advertised = f",PROXIED://{self.proxied_brokers}" if proxied else ""
-        self.properties = self.folder / "server.properties"
-        self.properties.write_text("\n".join([
-            "process.roles=broker,controller",
-            "node.id=1",
-            f"controller.quorum.voters=1@{HOST}:{self.controller_port}",
-            f"listeners=PLAINTEXT://{self.brokers},CONTROLLER://{HOST}:{self.controller_port}{behind_it}",
-            f"advertised.listeners=PLAINTEXT://{self.brokers}{advertised}",
-            "controller.listener.names=CONTROLLER",
-            "listener.security.protocol.map=PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT,PROXIED:PLAINTEXT",
-            f"log.dirs={self.folder / 'data'}",
-            "offsets.topic.replication.factor=1",
-            "offsets.topic.num.partitions=4",
-            "transaction.state.log.replication.factor=1",
-            "transaction.state.log.min.isr=1",
-            "group.initial.rebalance.delay.ms=0",
-            "group.min.session.timeout.ms=500",
-            "log.retention.ms=-1",
-            f"message.max.bytes={MAX_MESSAGE_BYTES}",
-            *properties,
-            "",
-        ]))
-        self.java = ["java", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-cp", f"{kafka_jars()}/*",
-                     "-Dorg.slf4j.simpleLogger.defaultLogLevel=warn"]
-        command = self.java + ["kafka.tools.StorageTool", "format", "-t", "churnTestClusterId0000", "-c", self.properties]
-        subprocess.run([str(c) for c in command], check=True, capture_output=True, env=clean_environment())
-        self.process = None
-        self.start()
+class Brokers:
+    """What tests ask of a Kafka, be it one broker or several. `brokers` is where clients begin."""
 
-    def start(self):
-        command = self.java + ["-Xmx512m", "kafka.Kafka", self.properties]
-        self.process = Process(command, self.folder, "kafka")
-        try:
-            wait_for("Kafka", self.ready, timeout=60, interval=0.2)
-        except TimedOut as e:
-            raise TimedOut(f"{e}:\n{self.process.out[-2000:]}{self.process.err[-2000:]}") from None
-
-    def ready(self):
-        if not self.process.running():
-            raise RuntimeError(f"Kafka ended:\n{self.process.out[-3000:]}{self.process.err[-3000:]}")
-        if not accepts(self.port):
-            return False
-        try:
-            return self.admin().list_topics(timeout=5).brokers
-        except KafkaException:
-            return False
+    replicas = 1
 
     def admin(self):
         return AdminClient({"bootstrap.servers": self.brokers, "logger": _quiet()})
@@ -220,7 +171,8 @@ class Kafka:
     def create_topics(self, partitions, **config):
         """`partitions`: name → number of partitions."""
         admin = self.admin()
-        self.manage("create_topics", [NewTopic(name, count, 1, config=config) for name, count in partitions.items()])
+        self.manage("create_topics",
+                    [NewTopic(name, count, self.replicas, config=config) for name, count in partitions.items()])
         wait_for("the new topics", lambda: all(
             len(admin.list_topics(timeout=5).topics[t].partitions) == n if t in admin.list_topics(timeout=5).topics else False
             for t, n in partitions.items()))
@@ -234,9 +186,9 @@ class Kafka:
         settings.update(config)
         return Producer(settings)
 
-    def produce(self, topic, records):
+    def produce(self, topic, records, **config):
         """Produces (key, value) or (key, value, partition); returns when the broker has all of them."""
-        producer, failures = self.producer(), []
+        producer, failures = self.producer(**config), []
 
         def delivered(error, _):
             if error is not None:
@@ -254,15 +206,268 @@ class Kafka:
         left = producer.flush(120)
         assert left == 0 and not failures, f"{left} records of {topic} were not produced: {failures[:1]}"
 
-    def stop(self):
+
+class KafkaNode:
+    """One process of Kafka: its properties are a dictionary, which may be changed while it does not run."""
+
+    def __init__(self, folder, properties, heap="512m"):
+        self.folder = pathlib.Path(folder)
+        self.folder.mkdir(parents=True)
+        self.properties = {"log.dirs": self.folder / "data", **properties}
+        self.heap, self.process = heap, None
+
+    def write(self):
+        path = self.folder / "server.properties"
+        path.write_text("".join(f"{name}={value}\n" for name, value in self.properties.items()))
+        return path
+
+    def format(self):
+        """Begins to; a process."""
+        command = java() + ["kafka.tools.StorageTool", "format", "-t", "churnTestClusterId0000", "-c", self.write()]
+        return Process(command, self.folder, "format")
+
+    def launch(self):
+        """Does not wait until it serves."""
+        self.process = Process(java(self.heap) + ["kafka.Kafka", self.write()], self.folder, "kafka")
+
+    def check(self):
+        if not self.process.running():
+            raise RuntimeError(f"Kafka ended:\n{self.process.out[-3000:]}{self.process.err[-3000:]}")
+
+    def said(self):
+        return f"{self.process.out[-2000:]}{self.process.err[-2000:]}"
+
+    def stop(self, timeout=10):
         if self.process is not None and self.process.running():
             self.process.send(signal.SIGTERM)
             try:
-                self.process.wait(10)
+                self.process.wait(timeout)
             except TimedOut:
                 self.process.end()
+
+
+def start_nodes(nodes, ready):
+    """Starts nodes side by side and returns once `ready()`."""
+    for node in nodes:
+        node.launch()
+    try:
+        wait_for("Kafka", lambda: [node.check() for node in nodes] and ready(), timeout=90, interval=0.2)
+    except TimedOut as e:
+        raise TimedOut(f"{e}:\n" + "\n".join(node.said() for node in nodes)) from None
+
+
+def format_nodes(nodes):
+    for process in [node.format() for node in nodes]:
+        assert process.wait(60) == 0, process.out + process.err
+
+
+class Kafka(Brokers):
+    """One broker, its own controller (KRaft).
+
+    With `proxied` it also listens behind a proxy, `link`: who bootstraps from `proxied_brokers` never gets around it.
+    With `users` (name → password) it also listens at `guarded_brokers`, where they log in with SASL PLAIN and may do only
+    what ACLs allow (`allow`); who comes by `brokers` may do everything.
+    """
+
+    def __init__(self, folder, proxied=False, properties=(), users=None):
+        self.port, self.controller_port, behind = free_port(), free_port(), free_port()
+        self.link = Proxy(behind) if proxied else None
+        self.proxied_brokers = f"{HOST}:{self.link.port}" if proxied else None
+        self.guarded_brokers = f"{HOST}:{free_port()}" if users else None
+        self.listeners = {"PLAINTEXT": self.brokers}
+        self.advertised = {}  # other than where it listens
+        if proxied:
+            self.listeners["PROXIED"], self.advertised["PROXIED"] = f"{HOST}:{behind}", self.proxied_brokers
+        if users:
+            self.listeners["GUARDED"] = self.guarded_brokers
+        self.node = KafkaNode(folder, {
+            "process.roles": "broker,controller",
+            "node.id": 1,
+            "controller.quorum.voters": f"1@{HOST}:{self.controller_port}",
+            "controller.listener.names": "CONTROLLER",
+            "listener.security.protocol.map":
+                "PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT,PROXIED:PLAINTEXT,GUARDED:SASL_PLAINTEXT",
+            "offsets.topic.replication.factor": 1,
+            "offsets.topic.num.partitions": 4,
+            "transaction.state.log.replication.factor": 1,
+            "transaction.state.log.min.isr": 1,
+            "group.initial.rebalance.delay.ms": 0,
+            "group.min.session.timeout.ms": 500,
+            "log.retention.ms": -1,
+            "message.max.bytes": MAX_MESSAGE_BYTES,
+            **(_guard(users) if users else {}),
+            **dict(p.split("=", 1) for p in properties),
+        })
+        self.folder = self.node.folder
+        self._address()
+        format_nodes([self.node])
+        self.start()
+
+    @property
+    def brokers(self):
+        return f"{HOST}:{self.port}"
+
+    @property
+    def process(self):
+        return self.node.process
+
+    def _address(self):
+        joined = lambda places: ",".join(f"{name}://{place}" for name, place in places.items())
+        self.node.properties["listeners"] = joined({**self.listeners, "CONTROLLER": f"{HOST}:{self.controller_port}"})
+        self.node.properties["advertised.listeners"] = joined({**self.listeners, **self.advertised})
+
+    def move(self, port):
+        """Comes back under another port than `brokers` had."""
+        self.halt()
+        self.port = port
+        self.listeners["PLAINTEXT"] = self.brokers
+        self._address()
+        self.start()
+
+    def allow(self, user, kind, name, *operations):
+        """`kind`: TOPIC, GROUP, …"""
+        self.manage("create_acls", [acl(user, kind, name, operation) for operation in operations])
+
+    def disallow(self, user, kind, name, *operations):
+        self.manage("delete_acls", [acl(user, kind, name, operation, AclBindingFilter) for operation in operations])
+
+    def start(self):
+        start_nodes([self.node], self.ready)
+
+    def ready(self):
+        if not accepts(self.port):
+            return False
+        try:
+            return self.admin().list_topics(timeout=5).brokers
+        except KafkaException:
+            return False
+
+    def halt(self):
+        self.node.stop()
+
+    def stop(self):
+        self.halt()
         if self.link is not None:
             self.link.stop()
+
+
+def acl(user, kind, name, operation, make=AclBinding):
+    return make(ResourceType[kind], name, ResourcePatternType.LITERAL, f"User:{user}", "*", AclOperation[operation],
+                AclPermissionType.ALLOW)
+
+
+def _guard(users):
+    """Properties of a broker with a listener GUARDED."""
+    known = " ".join(f'user_{name}="{password}"' for name, password in users.items())
+    return {
+        "authorizer.class.name": "org.apache.kafka.metadata.authorizer.StandardAuthorizer",
+        "super.users": "User:ANONYMOUS",
+        "listener.name.guarded.sasl.enabled.mechanisms": "PLAIN",
+        "listener.name.guarded.plain.sasl.jaas.config":
+            f"org.apache.kafka.common.security.plain.PlainLoginModule required {known};",
+    }
+
+
+class Cluster(Brokers):
+    """Three brokers and a controller, each with a small heap. A record is acknowledged by `min_in_sync` of three replicas.
+
+    `nodes`: number of a broker → its KafkaNode.
+    """
+
+    replicas = 3
+
+    def __init__(self, folder, properties=(), min_in_sync=2):
+        folder = pathlib.Path(folder)
+        controller_port = free_port()
+        common = {
+            "controller.quorum.voters": f"100@{HOST}:{controller_port}",
+            "controller.listener.names": "CONTROLLER",
+            "listener.security.protocol.map": "PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT",
+            "broker.heartbeat.interval.ms": 500,
+            "broker.session.timeout.ms": 3000,
+            "default.replication.factor": 3,  # the controller's, too: it is who makes topics
+            "min.insync.replicas": min_in_sync,
+        }
+        self.controller = KafkaNode(folder / "controller", {
+            **common, "process.roles": "controller", "node.id": 100, "listeners": f"CONTROLLER://{HOST}:{controller_port}"},
+            heap="128m")
+        self.ports = {number: free_port() for number in (1, 2, 3)}
+        self.nodes = {number: KafkaNode(folder / f"broker{number}", {
+            **common, "process.roles": "broker", "node.id": number, "listeners": f"PLAINTEXT://{HOST}:{port}",
+            "auto.create.topics.enable": "false",
+            "auto.leader.rebalance.enable": "false",  # leaders move when a test says so
+            "offsets.topic.replication.factor": 3,
+            "offsets.topic.num.partitions": 3,
+            "transaction.state.log.replication.factor": 3,
+            "transaction.state.log.min.isr": min_in_sync,
+            "transaction.state.log.num.partitions": 3,
+            "replica.lag.time.max.ms": 3000,
+            "group.initial.rebalance.delay.ms": 0,
+            "group.min.session.timeout.ms": 500,
+            "log.retention.ms": -1,
+            "log.cleaner.dedupe.buffer.size": 4 << 20,  # of the heap
+            "message.max.bytes": MAX_MESSAGE_BYTES,
+            **dict(p.split("=", 1) for p in properties)}, heap="256m") for number, port in self.ports.items()}
+        format_nodes([self.controller, *self.nodes.values()])
+        start_nodes([self.controller, *self.nodes.values()], lambda: len(self.alive()) == 3)
+
+    @property
+    def brokers(self):
+        return ",".join(f"{HOST}:{port}" for port in self.ports.values())
+
+    def alive(self):
+        """The numbers of the brokers that the cluster knows to be there."""
+        try:
+            return set(self.admin().list_topics(timeout=5).brokers)
+        except KafkaException:
+            return set()
+
+    def partitions(self, *topics):
+        """What `list_topics` says of the partitions of topics; all of them, Kafka's own too, where none is named."""
+        found = self.admin().list_topics(timeout=10).topics
+        return [p for name in topics or found for p in found[name].partitions.values()]
+
+    def leader(self, topic, partition=0):
+        """The number of the broker that leads it; -1: nobody."""
+        return self.admin().list_topics(topic, timeout=10).topics[topic].partitions[partition].leader
+
+    def replicated(self, *topics):
+        """Whether each replica is in sync."""
+        try:
+            return all(p.leader >= 0 and len(p.isrs) == len(p.replicas) for p in self.partitions(*topics))
+        except (KafkaException, KeyError):
+            return False
+
+    def start(self, number):
+        start_nodes([self.nodes[number]], lambda: number in self.alive())
+
+    def halt(self, number):
+        """In order: it hands its partitions over first."""
+        self.nodes[number].stop(30)
+
+    def kill(self, number):
+        self.nodes[number].process.kill()
+
+    def roll(self):
+        """Restarts one broker after the other, each once all replicas are in sync."""
+        for number in self.nodes:
+            wait_for("replicas in sync", self.replicated, 60, 0.3)
+            self.halt(number)
+            self.start(number)
+        wait_for("replicas in sync", self.replicated, 60, 0.3)
+
+    def prefer(self, topics):
+        """Leaders move to the first replica of each partition again."""
+        wanted = {TopicPartition(t, p.id) for t in topics for p in self.partitions(t) if p.leader != p.replicas[0]}
+        admin = self.admin()  # kept until the answer is here
+        if wanted:
+            admin.elect_leaders(ElectionType.PREFERRED, list(wanted)).result(30)
+        return len(wanted)
+
+    def stop(self):
+        for node in (*self.nodes.values(), self.controller):
+            if node.process is not None:
+                node.process.end()
 
 
 def _quiet():
@@ -644,8 +849,8 @@ class Stack:
         self.things.append(thing)
         return thing
 
-    def start_kafka(self):
-        self.kafka = self._add(Kafka(self.folder / "kafka"))
+    def start_kafka(self, **options):
+        self.kafka = self._add(Kafka(self.folder / "kafka", **options))
         self.env["KAFKA_BROKER"] = self.kafka.brokers
         return self.kafka
 
