@@ -3,6 +3,7 @@
 #include "decimal.h"
 #include "host.h"
 #include "json_build.h"
+#include <churn/time.h>
 #include <errno.h>
 #include <microhttpd.h>
 #include <netdb.h>
@@ -96,10 +97,34 @@ static struct json_object *store_to_json(const struct health_status *status)
     return object;
 }
 
+static void add_trouble(void *ctx, const struct stall_report *report)
+{
+    struct json_object *troubles = ctx, *object = json_object_new_object();
+    char since[CHURN_TIME_SIZE];
+    churn_time_format(report->since_ms, since);
+    json_add(object, "worker", json_object_new_int64(report->worker));
+    json_add_text(object, "plugin", report->plugin);
+    json_add_text(object, "what", report->what);
+    json_add_text(object, "message", report->message);
+    json_add_text(object, "since", since);
+    (void)json_object_array_add(troubles, object);
+}
+
+/* The states in which events do not move. */
+static struct json_object *troubles_to_json(const struct health_status *status)
+{
+    struct json_object *troubles = json_object_new_array();
+    if (status->stalls != NULL) {
+        stalls_each(status->stalls, add_trouble, troubles);
+    }
+    return troubles;
+}
+
 /* The answer's text, to be freed by json_object_put; *ret_good: all is well. */
 static struct json_object *say(const struct health_status *status, bool ready, bool *ret_good)
 {
     struct json_object *object = json_object_new_object(), *workers = json_object_new_array();
+    struct json_object *troubles = troubles_to_json(status);
     int64_t now_ms = host_monotonic_ms();
     bool good = status->looked_ms != 0 && now_ms - status->looked_ms <= STUCK_MS && !(ready && status->stopping);
     for (unsigned i = 0; i < status->worker_count; i++) {
@@ -107,6 +132,7 @@ static struct json_object *say(const struct health_status *status, bool ready, b
         good = good && trouble == NULL;
         (void)json_object_array_add(workers, worker_to_json(&status->workers[i], trouble));
     }
+    good = good && !(ready && json_object_array_length(troubles) > 0);
     json_add_text(object, "status", status->stopping ? "stopping" : good ? ready ? "ready" : "alive" : "not ok");
     if (status->pipeline != NULL) {
         json_add_text(object, "pipeline", status->pipeline);
@@ -115,6 +141,10 @@ static struct json_object *say(const struct health_status *status, bool ready, b
         json_add(object, "store", store_to_json(status));
     }
     json_add(object, "workers", workers);
+    if (json_object_array_length(troubles) > 0) {
+        json_add(object, "troubles", json_object_get(troubles));
+    }
+    (void)json_object_put(troubles);
     *ret_good = good;
     return object;
 }

@@ -4,6 +4,7 @@
 #define HEALTH_H
 
 #include "journal.h"
+#include "stalls.h"
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -21,6 +22,7 @@ struct health_status {
     const char *pipeline;   /* texts live until the next one is published */
     const char *store;      /* the plugin's name; NULL: none */
     const char *durability; /* NULL: the store does not say */
+    struct stalls *stalls;  /* likewise: they live until the next status is published */
     bool stopping;
     int64_t looked_ms; /* when main looked */
     unsigned worker_count;

@@ -3,6 +3,7 @@
 #include "instance.h"
 #include "profile.h"
 #include <churn/ext/event_types.h>
+#include <churn/ext/health.h>
 #include <churn/ext/metrics.h>
 #include <churn/ext/storage.h>
 #include <inttypes.h>
@@ -124,9 +125,29 @@ static void on_free_text(char *text)
     free(text);
 }
 
+/* What holds up every event is worse than what holds up that which follows from them. */
+static int32_t stall_level(const struct instance *instance)
+{
+    const struct section *section = instance->section;
+    bool sink = section->loaded->plugin.kind == CHURN_KIND_SINK;
+    return sink && !pipeline_is_dead_letters(instance->pipeline, section) ? CHURN_LOG_WARN : CHURN_LOG_ERROR;
+}
+
+static void on_stalled(const churn_host *host, const char *what, const char *message)
+{
+    const struct instance *instance = instance_of(host);
+    const struct stall_place place = {instance->section, instance->section->label, host->worker};
+    if (message != NULL) {
+        stalls_begin(instance->pipeline->stalls, &place, what, stall_level(instance), message);
+    } else {
+        stalls_end(instance->pipeline->stalls, &place, what, NULL);
+    }
+}
+
 static const void *on_extension(const churn_host *host, const char *id)
 {
     static const churn_metrics metrics = {.size = sizeof metrics, .counter = on_counter, .add = metrics_add};
+    static const churn_health health = {.size = sizeof health, .stalled = on_stalled};
     static const churn_event_types types = {.size = sizeof types, .count = on_type_count, .at = on_type_at};
     static const churn_storage storage = {.size = sizeof storage,
                                           .store = on_store,
@@ -139,6 +160,9 @@ static const void *on_extension(const churn_host *host, const char *id)
     }
     if (strcmp(id, CHURN_EVENT_TYPES_ID) == 0) {
         return &types;
+    }
+    if (strcmp(id, CHURN_HEALTH_ID) == 0) {
+        return &health;
     }
     return strcmp(id, CHURN_STORAGE_ID) == 0 ? &storage : NULL;
 }

@@ -188,6 +188,7 @@ void instance_free(struct instance *instance)
     if (instance->created) {
         call_destroy(instance->section, instance->self);
     }
+    stalls_forget(instance->pipeline->stalls, instance->section, instance->host.worker);
     if (instance->self != NULL) {
         struct option_target target = plugin_target(instance->section, instance->self);
         options_free(&target, 1);

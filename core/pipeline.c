@@ -367,8 +367,9 @@ bool pipeline_load_edited(struct pipeline *pipeline, const char *file, struct lo
     pipeline->loader = loader;
     pipeline->log = log;
     pipeline->metrics = metrics_new();
+    pipeline->stalls = stalls_new(log, host_monotonic_ms);
     loaded = config_load(&pipeline->config, file, errors);
-    if (pipeline->metrics == NULL || !(loaded || pipeline->config.usable) ||
+    if (pipeline->metrics == NULL || pipeline->stalls == NULL || !(loaded || pipeline->config.usable) ||
         (edit != NULL && (!loaded || !edit(pipeline, ctx)))) {
         return false;
     }
@@ -413,5 +414,6 @@ void pipeline_free(struct pipeline *pipeline)
     catalog_free(&pipeline->catalog);
     config_free(&pipeline->config);
     metrics_free(pipeline->metrics);
+    stalls_free(pipeline->stalls);
     memset(pipeline, 0, sizeof *pipeline);
 }

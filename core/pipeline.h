@@ -7,6 +7,7 @@
 #include "journal.h"
 #include "metrics.h"
 #include "settings.h"
+#include "stalls.h"
 #include "targets.h"
 #include <churn/processor.h>
 #include <churn/sink.h>
@@ -55,6 +56,7 @@ struct pipeline {
     struct loader *loader;
     struct log *log;
     struct metrics *metrics;
+    struct stalls *stalls;
     struct catalog catalog;
     struct pipeline_settings settings;
     struct log_settings log_settings;

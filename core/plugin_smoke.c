@@ -24,10 +24,13 @@ struct bench {
 
 static void bench_init(struct bench *bench, struct plugin_check *check)
 {
-    *bench = (struct bench){.pipeline = {.loader = check->loader, .log = check->log, .metrics = metrics_new()}};
+    *bench = (struct bench){.pipeline = {.loader = check->loader,
+                                         .log = check->log,
+                                         .metrics = metrics_new(),
+                                         .stalls = stalls_new(check->log, host_monotonic_ms)}};
     bench->pipeline.settings = (struct pipeline_settings){.name = "plugin-check", .workers = 1};
     bench->pipeline.config = (struct config){.file = "", .errors = open_memstream(&bench->text, &bench->len)};
-    if (bench->pipeline.metrics == NULL || bench->pipeline.config.errors == NULL) {
+    if (bench->pipeline.metrics == NULL || bench->pipeline.stalls == NULL || bench->pipeline.config.errors == NULL) {
         _exit(1);
     }
 }
@@ -38,6 +41,7 @@ static void bench_free(struct bench *bench)
     free(bench->text);
     catalog_free(&bench->pipeline.catalog);
     metrics_free(bench->pipeline.metrics);
+    stalls_free(bench->pipeline.stalls);
 }
 
 /* The first thing that the engine said since the last call, without its place, which is in no file. */

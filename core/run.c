@@ -148,6 +148,7 @@ static void tell_health(const struct run *run, const struct generation *generati
     const struct pipeline *pipeline = generation->pipeline;
     struct health_status status = {.pipeline = pipeline->settings.name,
                                    .stopping = generation->order != WORKER_GO_ON,
+                                   .stalls = pipeline->stalls,
                                    .looked_ms = host_monotonic_ms(),
                                    .worker_count = generation->count};
     if (run->health == NULL) {
@@ -162,6 +163,20 @@ static void tell_health(const struct run *run, const struct generation *generati
         status.workers[i] = worker_health(generation->workers[i]);
     }
     health_publish(run->health, &status);
+}
+
+/* How many records the source still has; -1: not known. */
+static int64_t count_waiting(const struct generation *generation)
+{
+    int64_t sum = 0;
+    for (unsigned i = 0; i < generation->count; i++) {
+        struct worker_lag lag = worker_lag(generation->workers[i]);
+        if (!lag.known) {
+            return -1;
+        }
+        sum += lag.messages;
+    }
+    return sum;
 }
 
 /* ---- one pipeline after another ---- */
@@ -288,6 +303,7 @@ static void watch(struct run *run, const sigset_t *signals)
         bool ended = generation_has_ended(&run->now);
         end_if_hung(run);
         tell_health(run, &run->now);
+        stalls_remind(run->now.pipeline->stalls, count_waiting(&run->now));
         if (ended && !begin_again(run)) {
             break;
         }

@@ -116,7 +116,9 @@ churn_test *churn_test_new(void)
     t->pipeline.settings.name = "test";
     t->pipeline.settings.workers = 1;
     t->pipeline.metrics = metrics_new();
-    if (t->pipeline.metrics == NULL || !loader_init(&t->loader, NULL, 0) || testkit_text(&t->message, "", 0) == NULL ||
+    t->pipeline.stalls = stalls_new(NULL, host_monotonic_ms);
+    if (t->pipeline.metrics == NULL || t->pipeline.stalls == NULL || !loader_init(&t->loader, NULL, 0) ||
+        testkit_text(&t->message, "", 0) == NULL ||
         curl_global_init(CURL_GLOBAL_DEFAULT) != CURLE_OK) { /* as the host does for its plugins */
         churn_test_free(t);
         return NULL;
@@ -133,11 +135,12 @@ void churn_test_free(churn_test *t)
     testkit_forget_events(t);
     testkit_forget_types(t);
     metrics_free(t->pipeline.metrics);
+    stalls_free(t->pipeline.stalls);
     loader_free(&t->loader);
     memory_store_free(&t->store);
     (void)pthread_mutex_destroy(&t->log_lock);
-    struct text *texts[] = {&t->message, &t->log,     &t->shown,  &t->field, &t->profile,
-                            &t->alert,   &t->trigger, &t->stored, &t->value};
+    struct text *texts[] = {&t->message, &t->log,     &t->shown,  &t->field,   &t->profile,
+                            &t->alert,   &t->trigger, &t->stored, &t->stalled, &t->value};
     for (size_t i = 0; i < sizeof texts / sizeof texts[0]; i++) {
         text_free(texts[i]);
     }
@@ -359,6 +362,27 @@ const char *churn_test_log(churn_test *t)
 int64_t churn_test_counter(churn_test *t, const char *name)
 {
     return metrics_sum(t->pipeline.metrics, name);
+}
+
+struct sought_stall {
+    struct churn_test *t;
+    const char *what;
+    const char *found;
+};
+
+static void look_at_stall(void *ctx, const struct stall_report *report)
+{
+    struct sought_stall *sought = ctx;
+    if (strcmp(report->what, sought->what) == 0) {
+        sought->found = testkit_text(&sought->t->stalled, report->message, strlen(report->message));
+    }
+}
+
+const char *churn_test_stalled(churn_test *t, const char *what)
+{
+    struct sought_stall sought = {.t = t, .what = what};
+    stalls_each(t->pipeline.stalls, look_at_stall, &sought);
+    return sought.found;
 }
 
 static churn_str text_of(const char *text)

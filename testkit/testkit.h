@@ -56,7 +56,7 @@ struct churn_test {
     int64_t next_offset;
     struct counted *counted;
     uint32_t counted_count, counted_room;
-    struct text field, profile, alert, trigger, stored; /* handed out */
+    struct text field, profile, alert, trigger, stored, stalled; /* handed out */
 
     uint8_t *answered; /* one for each record that the sink has taken, by id - 1 */
     uint32_t taken, unanswered;

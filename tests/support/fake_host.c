@@ -1,6 +1,7 @@
 #include "fake_host.h"
 
 #include <churn/ext/event_types.h>
+#include <churn/ext/health.h>
 #include <churn/ext/metrics.h>
 #include <churn/ext/storage.h>
 #include <dlfcn.h>
@@ -118,6 +119,36 @@ static void fake_free_text(char *text)
     free(text);
 }
 
+static void fake_stalled(const churn_host *host, const char *what, const char *message)
+{
+    struct fake_host *fake = host->ctx;
+    unsigned i = 0;
+    (void)pthread_mutex_lock(&fake->stall_lock);
+    while (fake->stalls[i].what[0] != '\0' && strcmp(fake->stalls[i].what, what) != 0) {
+        if (++i == FAKE_HOST_STALLS) {
+            (void)fprintf(stderr, "fake host: no room for the state %s\n", what);
+            exit(1);
+        }
+    }
+    (void)snprintf(fake->stalls[i].what, sizeof fake->stalls[i].what, "%s", what);
+    (void)snprintf(fake->stalls[i].message, sizeof fake->stalls[i].message, "%s", message != NULL ? message : "");
+    (void)pthread_mutex_unlock(&fake->stall_lock);
+}
+
+bool fake_host_stalled(struct fake_host *fake, const char *what, char message[512])
+{
+    bool found = false;
+    (void)pthread_mutex_lock(&fake->stall_lock);
+    for (unsigned i = 0; i < FAKE_HOST_STALLS && !found; i++) {
+        found = strcmp(fake->stalls[i].what, what) == 0 && fake->stalls[i].message[0] != '\0';
+        if (found && message != NULL) {
+            memcpy(message, fake->stalls[i].message, sizeof fake->stalls[i].message);
+        }
+    }
+    (void)pthread_mutex_unlock(&fake->stall_lock);
+    return found;
+}
+
 static uint32_t fake_type_count(const churn_host *host)
 {
     return ((struct fake_host *)host->ctx)->type_count;
@@ -138,10 +169,14 @@ static const void *fake_extension(const churn_host *host, const char *id)
                                           .profile_key = fake_profile_key,
                                           .profile_json = fake_profile_json,
                                           .free_text = fake_free_text};
+    static const churn_health health = {.size = sizeof health, .stalled = fake_stalled};
     static const churn_event_types types = {.size = sizeof types, .count = fake_type_count, .at = fake_type_at};
     struct fake_host *fake = host->ctx;
     if (strcmp(id, CHURN_METRICS_ID) == 0) {
         return &metrics;
+    }
+    if (strcmp(id, CHURN_HEALTH_ID) == 0) {
+        return &health;
     }
     if (strcmp(id, CHURN_STORAGE_ID) == 0) {
         return fake->store != NULL ? &storage : NULL;
@@ -152,6 +187,7 @@ static const void *fake_extension(const churn_host *host, const char *id)
 void fake_host_init(struct fake_host *fake)
 {
     memset(fake, 0, sizeof *fake);
+    (void)pthread_mutex_init(&fake->stall_lock, NULL);
     fake->host = (churn_host){.size = sizeof fake->host,
                               .worker_count = 1,
                               .ctx = fake,

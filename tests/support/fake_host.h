@@ -5,8 +5,11 @@
 #include <churn/event.h>
 #include <churn/plugin.h>
 #include <churn/store.h>
+#include <pthread.h>
+#include <stdbool.h>
 
 #define FAKE_HOST_COUNTERS 32
+#define FAKE_HOST_STALLS 8
 
 /* Settings that a test may change before it makes a plugin instance, and what the plugin did to the host. */
 struct fake_host {
@@ -24,12 +27,20 @@ struct fake_host {
         char name[64];
         _Atomic int64_t value;
     } counters[FAKE_HOST_COUNTERS];
+    pthread_mutex_t stall_lock;
+    struct {
+        char what[32];
+        char message[512]; /* "": over */
+    } stalls[FAKE_HOST_STALLS];
 };
 
 void fake_host_init(struct fake_host *fake);
 
 /* The value of a counter that a plugin made; 0 when it made none of that name. */
 int64_t fake_host_counter(struct fake_host *fake, const char *name);
+
+/* Whether the plugin is in the state `what` of churn.health/1; its message goes to `message`, where that is not NULL. */
+bool fake_host_stalled(struct fake_host *fake, const char *what, char message[512]);
 
 /* Loads `$TEST_PLUGIN_DIR/ROLE/.libs/NAME.so` (default: plugins/ below the working directory) and returns its entry. Ends the
  * test program with a message when it cannot. */

@@ -1,5 +1,6 @@
 /* Outputs to sinks that take some, refuse some and forget to answer: which sink is given what, and what becomes of what
  * it does not take. Two sinks of events, `a` and `b`, and the dead letters'. */
+#include "core/host.h"
 #include "core/metrics.h"
 #include "core/worker_internal.h"
 
@@ -78,6 +79,7 @@ static void add_sink(unsigned i, const char *name)
 static void open_worker(void)
 {
     pipeline = (struct pipeline){.metrics = metrics_new(),
+                                 .stalls = stalls_new(NULL, host_monotonic_ms),
                                  .log = log_new(-1, CHURN_LOG_ERROR - 1, LOG_FORMAT_TEXT),
                                  .sinks = sections,
                                  .sink_count = SINKS,
@@ -105,6 +107,7 @@ static void close_worker(void)
     arena_pool_free(&worker.pool);
     journal_close(pipeline.journal, true);
     metrics_free(pipeline.metrics);
+    stalls_free(pipeline.stalls);
     log_free(pipeline.log);
 }
 

@@ -1,5 +1,6 @@
 /* Processors in the way of an event: what they change reaches everything behind them but the dead letters, and their
  * alerts follow from an event that passes. */
+#include "core/host.h"
 #include "core/metrics.h"
 #include "core/worker_internal.h"
 
@@ -73,6 +74,7 @@ static void open_worker(void)
     first_changes = first_alerts = second_alerts = false;
     pipeline = (struct pipeline){.catalog = types.catalog,
                                  .metrics = metrics_new(),
+                                 .stalls = stalls_new(NULL, host_monotonic_ms),
                                  .log = log_new(-1, CHURN_LOG_ERROR - 1, LOG_FORMAT_TEXT),
                                  .source = {.loaded = &loaded_source, .label = "source"},
                                  .processors = sections,
@@ -98,6 +100,7 @@ static void close_worker(void)
     edit_free(&worker.edit);
     text_free(&worker.scratch);
     metrics_free(pipeline.metrics);
+    stalls_free(pipeline.stalls);
     log_free(pipeline.log);
 }
 

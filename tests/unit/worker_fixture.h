@@ -3,6 +3,7 @@
 #ifndef TESTS_UNIT_WORKER_FIXTURE_H
 #define TESTS_UNIT_WORKER_FIXTURE_H
 
+#include "core/host.h"
 #include "core/metrics.h"
 #include "core/worker_internal.h"
 
@@ -216,7 +217,9 @@ static void open_worker(int64_t checkpoint)
     source.low = 0;
     source.end = 1000;
     source.seek_result = source.commit_result = CHURN_OK;
-    pipeline = (struct pipeline){.metrics = metrics_new(), .log = log_new(-1, CHURN_LOG_ERROR - 1, LOG_FORMAT_TEXT)};
+    pipeline = (struct pipeline){.metrics = metrics_new(),
+                                 .stalls = stalls_new(NULL, host_monotonic_ms),
+                                 .log = log_new(-1, CHURN_LOG_ERROR - 1, LOG_FORMAT_TEXT)};
     pipeline.store = (struct section){.loaded = &loaded_store, .label = "store"};
     pipeline.source = (struct section){.loaded = &loaded_source, .label = "source"};
     pipeline.store_settings.key_prefix = "profile:";
@@ -233,6 +236,7 @@ static void close_worker(void)
     progress_free(&worker.progress);
     sources_free(&worker.sources);
     metrics_free(pipeline.metrics);
+    stalls_free(pipeline.stalls);
     log_free(pipeline.log);
 }
 

@@ -32,7 +32,8 @@ struct churn_host {
     /** A clock that never jumps, ms; for timeouts and intervals. [any] */
     int64_t (*monotonic_ms)(const churn_host *host);
     /** The table named `id`, such as "churn.metrics/1", or NULL where the host has none. Valid as long as the host.
-     *  Extensions of this version: <churn/ext/metrics.h>, <churn/ext/storage.h>, <churn/ext/event_types.h>. [any] */
+     *  Extensions of this version: <churn/ext/metrics.h>, <churn/ext/storage.h>, <churn/ext/event_types.h>,
+     *  <churn/ext/health.h>. [any] */
     const void *(*get_extension)(const churn_host *host, const char *id);
 };
 

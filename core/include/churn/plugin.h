@@ -17,7 +17,7 @@ extern "C" {
 
 #define CHURN_PLUGIN_MAGIC 0x4e525543u /**< "CURN" on a little-endian machine */
 #define CHURN_ABI_MAJOR 1
-#define CHURN_ABI_MINOR 2
+#define CHURN_ABI_MINOR 3
 
 /** The role of a plugin, and the struct that its `ops` points to. */
 enum {

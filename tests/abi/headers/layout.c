@@ -3,6 +3,7 @@
  * members at its end. */
 #include <churn/event.h>
 #include <churn/ext/event_types.h>
+#include <churn/ext/health.h>
 #include <churn/ext/metrics.h>
 #include <churn/ext/storage.h>
 #include <churn/host.h>
@@ -87,6 +88,12 @@ AT(struct churn_event_types, reserved, 4);
 AT(struct churn_event_types, count, 8);
 AT(struct churn_event_types, at, 16);
 SIZE(struct churn_event_types, 24);
+
+/* <churn/ext/health.h> */
+AT(struct churn_health, size, 0);
+AT(struct churn_health, reserved, 4);
+AT(struct churn_health, stalled, 8);
+SIZE(struct churn_health, 16);
 
 /* <churn/ext/metrics.h> */
 AT(struct churn_metrics, size, 0);
