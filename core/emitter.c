@@ -131,6 +131,7 @@ static bool give(struct worker *worker, struct window *window, unsigned sink, co
     struct reject reject;
     churn_error err = {.size = sizeof err};
     int32_t result;
+    struct owed *owed = &worker->sink_states[sink].owed;
     bool never; /* it will not take the record after those that it took, ever */
     if (!journal_enter(&worker->seat, section->journal_number, last->topic, last->partition, last->offset,
                        batch->count)) {
@@ -138,13 +139,21 @@ static bool give(struct worker *worker, struct window *window, unsigned sink, co
         *ret_taken = 1;
         return set_aside(worker, window, sink, batch->places[0], &reject);
     }
+    if (!owed_reserve(owed, batch->count)) {
+        return worker_fail(worker, "out of memory");
+    }
     result = ops_of(worker, sink)->write(worker->sinks[sink]->self, batch->records, batch->count, &taken, &err);
     never = result != CHURN_OK && result != CHURN_PENDING && result != CHURN_RETRY && taken < batch->count;
     journal_leave(&worker->seat, taken == batch->count || never);
     err.message[sizeof err.message - 1] = '\0';
-    if (result == CHURN_FATAL || taken > batch->count) {
-        return worker_fail(worker, "sink %s: %s", section->label,
-                           result == CHURN_FATAL ? err.message : "takes more records than it is given");
+    if (result == CHURN_FATAL) {
+        return worker_fail(worker, "sink %s: %s", section->label, err.message);
+    }
+    if (taken > batch->count) {
+        return worker_blame(worker, section, "write takes %u records of %u that it is given", taken, batch->count);
+    }
+    for (uint32_t i = 0; i < taken; i++) {
+        owed_add(owed, batch->records[i].id);
     }
     window->sinks[sink].unanswered += taken;
     *ret_taken = taken;
@@ -189,15 +198,33 @@ static void note_answer(struct worker *worker, unsigned sink)
     }
 }
 
+/* Whether an answer still matters: not once its window was given up, after a rebalance for instance, or its record for
+ * this sink. */
+static bool is_awaited(const struct window *window, unsigned sink, uint64_t id)
+{
+    bool open = window->state == WINDOW_EMITTING || window->state == WINDOW_SETTING_ASIDE;
+    return open && (uint32_t)window->number == (uint32_t)(id >> 32) && (uint32_t)id >= window->sinks[sink].given_up;
+}
+
+/* An answer is as good as the record that it is to. One that repeats another stands in place of one that never comes:
+ * that record would never be safe, and be counted as sent. */
 static bool take_answer(struct worker *worker, unsigned sink, const churn_done *done)
 {
-    uint32_t number = (uint32_t)(done->id >> 32), index = (uint32_t)done->id;
-    struct window *window = window_at(worker, number);
+    uint32_t index = (uint32_t)done->id;
+    struct window *window = window_at(worker, done->id >> 32);
     struct reject reject;
-    bool open = window->state == WINDOW_EMITTING || window->state == WINDOW_SETTING_ASIDE;
+    if (!owed_remove(&worker->sink_states[sink].owed, done->id)) {
+        return worker_blame(worker, section_of(worker, sink),
+                            "poll answers a record that it was not given, or has answered before; each record that it "
+                            "took must be answered exactly once, with its own id");
+    }
+    if (done->result != CHURN_OK && done->result != CHURN_REJECT) {
+        return worker_blame(worker, section_of(worker, sink),
+                            "poll answers a record with %d; CHURN_OK or CHURN_REJECT is possible", done->result);
+    }
     note_answer(worker, sink);
-    if (!open || (uint32_t)window->number != number || window->sinks[sink].unanswered == 0) {
-        return true; /* of a window that was given up, after a rebalance for instance, or given up for this sink */
+    if (!is_awaited(window, sink, done->id)) {
+        return true;
     }
     window->sinks[sink].unanswered--;
     if (done->result == CHURN_OK) {
@@ -218,7 +245,11 @@ static bool take_answers(struct worker *worker, unsigned sink, uint32_t timeout_
         count = 0;
         if (ops_of(worker, sink)->poll(worker->sinks[sink]->self, done, BATCH, timeout_ms, &count, &err) ==
             CHURN_FATAL) {
+            err.message[sizeof err.message - 1] = '\0';
             return worker_fail(worker, "sink %s: %s", worker->pipeline->sinks[sink].label, err.message);
+        }
+        if (count > BATCH) {
+            return worker_blame(worker, section_of(worker, sink), "poll gives %u answers, of %d at most", count, BATCH);
         }
         worker->moved = worker->moved || count > 0;
         for (uint32_t i = 0; i < count; i++) {
@@ -258,6 +289,7 @@ static void give_up(struct worker *worker, struct window *window, unsigned sink)
         count += is_for(&window->outputs[at->cursor], section);
     }
     at->unanswered = 0;
+    at->given_up = window->output_count;
     if (count > 0) {
         metrics_add_own(state->given_up, count);
         state->lost += count;

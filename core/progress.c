@@ -119,11 +119,17 @@ void progress_hand_over(const struct worker *worker)
     }
 }
 
+bool progress_is_ours(struct worker *worker, const char *topic, int32_t partition)
+{
+    uint32_t source = sources_find(&worker->sources, topic, partition);
+    return source < worker->progress.room && at(worker, source)->place != PLACE_NONE;
+}
+
 static void end_round(struct progress *progress)
 {
     for (uint32_t i = 0; i < progress->room; i++) {
         progress->partitions[i].putting = NOTHING;
-        progress->partitions[i].again = false;
+        progress->partitions[i].again = progress->partitions[i].asked = false;
     }
     progress->round = ROUND_NONE;
     progress->held = false;
@@ -649,6 +655,7 @@ static bool put_checkpoint(struct worker *worker, uint32_t source)
         return false;
     }
     p->again = false;
+    p->asked = true;
     worker->progress.unanswered++;
     return true;
 }
@@ -716,6 +723,12 @@ static void take_flushed(struct worker *worker, const churn_put_reply *reply)
     }
 }
 
+bool progress_owes(const struct worker *worker, uint64_t id)
+{
+    return id == FLUSH_ID ? worker->progress.round == ROUND_FLUSHING
+                          : (id & ~PROGRESS_ID) < count_of(worker) && at(worker, (uint32_t)id)->asked;
+}
+
 bool progress_take_reply(struct worker *worker, const churn_put_reply *reply)
 {
     struct partition *p;
@@ -732,6 +745,7 @@ bool progress_take_reply(struct worker *worker, const churn_put_reply *reply)
         return true;
     }
     p = at(worker, source);
+    p->asked = false;
     worker->progress.unanswered--;
     if (reply->result == CHURN_OK) {
         p->stored.version++;

@@ -47,6 +47,7 @@ struct partition {
     bool placed;            /* since the assignment: the source does not stand at `position` any more */
     bool replayed;          /* --replay-from was followed */
     bool again;             /* in the round under way: to be put once more */
+    bool asked;             /* in the round under way: put, and not answered */
     struct checkpoint stored;
 };
 
@@ -68,6 +69,8 @@ void progress_free(struct progress *progress);
 bool progress_assign(struct worker *worker, const churn_position *positions, uint32_t count);
 /* Notes in pipeline->handover what is done, where the source does not remember it. The worker does not run any more. */
 void progress_hand_over(const struct worker *worker);
+/* True when the source gave us this partition. */
+bool progress_is_ours(struct worker *worker, const char *topic, int32_t partition);
 /* The source took everything back. */
 void progress_revoke(struct worker *worker);
 /* What was read is forgotten, and so is what is known of the store: reading goes on from the checkpoints. */
@@ -92,6 +95,8 @@ bool progress_commit(struct worker *worker, int64_t limit_ms);
 bool progress_waits(const struct worker *worker);
 /* Takes the answer to a put or flush whose id has PROGRESS_ID. False when the worker failed. */
 #define PROGRESS_ID (1ull << 63)
+/* True when the store has not answered that put or flush yet. */
+bool progress_owes(const struct worker *worker, uint64_t id);
 bool progress_take_reply(struct worker *worker, const churn_put_reply *reply);
 /* The session is gone: what it had not answered is asked again. */
 void progress_session_lost(struct worker *worker);

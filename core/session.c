@@ -117,12 +117,37 @@ bool session_check(struct worker *worker)
     return true;
 }
 
+/* Whether a reply is to a put, or the flush, that the store has not answered since this session began. */
+static bool is_owed(const struct worker *worker, const struct window *window, const churn_put_reply *reply)
+{
+    if ((reply->id & PROGRESS_ID) != 0) {
+        return progress_owes(worker, reply->id);
+    }
+    return window != NULL && reply->id < window->delta_count && window->deltas[reply->id]->state == DELTA_PUT;
+}
+
+/* A reply that repeats another would stand for a write that never came. */
+static bool judge_reply(struct worker *worker, const struct window *window, const churn_put_reply *reply)
+{
+    if (!is_owed(worker, window, reply)) {
+        return worker_blame(worker, &worker->pipeline->store,
+                            "poll answers a put that it was not given, or has answered before; each put must be "
+                            "answered exactly once, with its own id");
+    }
+    if (reply->result == CHURN_CONFLICT && reply->fields == NULL && reply->count > 0) {
+        return worker_blame(worker, &worker->pipeline->store,
+                            "poll answers CHURN_CONFLICT with %u fields that are NULL", reply->count);
+    }
+    return true;
+}
+
 /* Nothing is put before every reply of the batch was taken: a put ends the life of the replies' fields. */
 static bool take_replies(struct worker *worker, struct window *window, const churn_put_reply *replies, uint32_t count)
 {
     for (uint32_t i = 0; i < count; i++) {
-        bool ok = (replies[i].id & PROGRESS_ID) != 0 ? progress_take_reply(worker, &replies[i])
-                                                     : writer_take_reply(worker, window, &replies[i]);
+        bool ok = judge_reply(worker, window, &replies[i]) &&
+                  ((replies[i].id & PROGRESS_ID) != 0 ? progress_take_reply(worker, &replies[i])
+                                                      : writer_take_reply(worker, window, &replies[i]));
         if (!ok) {
             return false;
         }
@@ -142,8 +167,11 @@ bool session_poll(struct worker *worker, struct window *window, uint32_t timeout
             session_lose(worker, err.message);
         } else if (result == CHURN_FATAL) {
             return worker_fail(worker, "%s: %s", label_of(worker), err.message);
-        } else if (result != CHURN_OK) {
+        } else if (result != CHURN_OK || count == 0) {
             break;
+        } else if (count > POLL_REPLIES) {
+            return worker_blame(worker, &worker->pipeline->store, "poll gives %u replies, of %d at most", count,
+                                POLL_REPLIES);
         } else if (!take_replies(worker, window, replies, count)) {
             return false;
         }

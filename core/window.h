@@ -64,7 +64,8 @@ struct window_position {
 /* How far a sink is with the outputs of a window. */
 struct window_sink {
     uint32_t cursor;     /* outputs offered to it so far */
-    uint32_t unanswered; /* of these, taken and not answered; 0 once they were given up, so that no answer counts */
+    uint32_t unanswered; /* of these, taken and not answered */
+    uint32_t given_up;   /* answers to outputs before this one change nothing any more */
     int64_t since_ms;    /* first looked at, where the sink is not waited for for ever; 0: not yet */
 };
 

@@ -30,6 +30,17 @@ bool worker_fail(struct worker *worker, const char *format, ...)
     return false;
 }
 
+bool worker_blame(struct worker *worker, const struct section *section, const char *format, ...)
+{
+    char what[512];
+    va_list args;
+    va_start(args, format);
+    (void)vsnprintf(what, sizeof what, format, args);
+    va_end(args);
+    return worker_fail(worker, "%s %s breaks the rules of its plugin interface: its %s (%s)",
+                       loader_role(section->loaded->plugin.kind), section->label, what, section->loaded->path);
+}
+
 static const churn_source_ops *ops_of(const struct worker *worker)
 {
     return source_ops(&worker->pipeline->source);
@@ -294,6 +305,47 @@ static void set_paused(struct worker *worker, bool on)
     worker->paused = on;
 }
 
+/* A record's place is all that tells it from others: one that nobody announced would never be committed, and of two at
+ * one offset the second would be taken for counted. */
+static bool judge_place(struct worker *worker, const churn_record *record, const churn_record *before)
+{
+    const struct section *section = &worker->pipeline->source;
+    if (record->topic == NULL || record->offset < 0) {
+        return worker_blame(worker, section, "poll hands out a record without a topic or offset");
+    }
+    if (!progress_is_ours(worker, record->topic, record->partition)) {
+        return worker_blame(worker, section,
+                            "poll hands out a record of %s/%d, which it has not announced (`assigned`) or has taken "
+                            "back (`revoked`)",
+                            record->topic, record->partition);
+    }
+    if (before != NULL && before->topic == record->topic && before->partition == record->partition &&
+        record->offset <= before->offset) {
+        return worker_blame(worker, section,
+                            "poll hands out offset %lld of %s/%d after %lld; within a partition it only grows",
+                            (long long)record->offset, record->topic, record->partition, (long long)before->offset);
+    }
+    return true;
+}
+
+/* Whether the source keeps its rules; of what is NULL nothing is read. */
+static bool judge_records(struct worker *worker, uint32_t count, uint32_t max)
+{
+    if (count > max) {
+        return worker_blame(worker, &worker->pipeline->source, "poll hands out %u records, of %u at most", count, max);
+    }
+    for (uint32_t i = 0; i < count; i++) {
+        churn_record *record = &worker->records[i];
+        if (!judge_place(worker, record, i > 0 ? record - 1 : NULL)) {
+            return false;
+        }
+        record->key.len = record->key.ptr != NULL ? record->key.len : 0;
+        record->value.len = record->value.ptr != NULL ? record->value.len : 0;
+        record->header_count = record->headers != NULL ? record->header_count : 0;
+    }
+    return true;
+}
+
 /* Polls the source: up to POLL_RECORDS records into the filling window, or, with `max` 0, only to keep it alive. */
 static bool poll_source(struct worker *worker, uint32_t max, uint32_t timeout_ms, uint32_t *ret_count)
 {
@@ -302,8 +354,12 @@ static bool poll_source(struct worker *worker, uint32_t max, uint32_t timeout_ms
     if (worker->failed) { /* while it gave up partitions */
         return false;
     }
+    err.message[sizeof err.message - 1] = '\0';
     if (result < 0) {
         return worker_fail(worker, "source %s: %s", worker->pipeline->source.label, err.message);
+    }
+    if (!judge_records(worker, *ret_count, max)) {
+        return false;
     }
     worker->at_end = worker->at_end || result == CHURN_END;
     worker->moved = worker->moved || *ret_count > 0;
@@ -716,6 +772,9 @@ void worker_free(struct worker *worker)
     edit_free(&worker->edit);
     text_free(&worker->scratch);
     progress_free(&worker->progress);
+    for (unsigned i = 0; worker->sink_states != NULL && i < worker->pipeline->sink_count; i++) {
+        owed_free(&worker->sink_states[i].owed);
+    }
     free(worker->sink_states);
     free(worker->records);
     free(worker);

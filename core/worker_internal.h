@@ -10,6 +10,7 @@
 #include "instance.h"
 #include "letter.h"
 #include "output.h"
+#include "owed.h"
 #include "progress.h"
 #include "worker.h"
 #include <pthread.h>
@@ -44,6 +45,7 @@ struct sink_state {
     churn_counter *sent;     /* records that it has taken for good */
     churn_counter *dropped;  /* … refused, where the pipeline says that they are dropped */
     churn_counter *given_up; /* … not taken or answered in time */
+    struct owed owed;        /* what it has taken and not answered, also of windows that were given up */
     int64_t warn_ms;         /* not before: the next warning of either */
     int64_t lost;            /* dropped or given up since the last warning */
     bool out;                /* it was given up on, and has answered nothing since */
@@ -134,6 +136,10 @@ static inline bool worker_has_store(const struct worker *worker)
 
 /* Marks the worker as failed and logs why; always false. */
 CHURN_PRINTF(2, 3) bool worker_fail(struct worker *worker, const char *format, ...);
+/* The same where a plugin does what the header of its role forbids, so that nothing it says can be relied on. Names it
+ * and its file. */
+CHURN_PRINTF(3, 4)
+bool worker_blame(struct worker *worker, const struct section *section, const char *format, ...);
 
 /* intake.c: takes `count` polled records into the window being filled. False when the worker failed. */
 bool intake_take(struct worker *worker, const churn_record *records, uint32_t count);

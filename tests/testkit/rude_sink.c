@@ -1,13 +1,15 @@
 /* A sink that breaks the rule that its option names. */
 #include <churn/sink.h>
 
-static const char *const rules[] = {"none", "twice", "stranger", "undecided", "silent", "refuses", "too_many", NULL};
-enum { NONE, TWICE, STRANGER, UNDECIDED, SILENT, REFUSES, TOO_MANY };
+static const char *const rules[] = {"none",    "twice",    "stranger", "undecided", "silent",
+                                    "refuses", "too_many", "again",    NULL};
+enum { NONE, TWICE, STRANGER, UNDECIDED, SILENT, REFUSES, TOO_MANY, AGAIN };
 
 struct rude {
     int32_t rule;
     uint64_t waiting[8];
     uint32_t count;
+    uint64_t last; /* the record answered last */
 };
 
 static const churn_option options[] = {
@@ -35,9 +37,8 @@ static int32_t rude_write(void *self, const churn_record *records, uint32_t coun
 {
     struct rude *rude = self;
     (void)err;
-    (void)count;
     rude->waiting[rude->count++] = records[0].id;
-    *ret_taken = rude->rule == TOO_MANY ? 2 : 1;
+    *ret_taken = rude->rule == TOO_MANY ? count + 1 : 1;
     return CHURN_OK;
 }
 
@@ -59,6 +60,10 @@ static int32_t rude_poll(void *self, churn_done *done, uint32_t max, uint32_t ti
     if (rude->rule == TWICE) {
         done[(*ret_count)++] = done[0];
     }
+    if (rude->rule == AGAIN && *ret_count == 0 && rude->last != 0) {
+        done[(*ret_count)++] = (churn_done){.id = rude->last};
+    }
+    rude->last = *ret_count > 0 ? done[0].id : rude->last;
     rude->count = 0;
     return CHURN_OK;
 }

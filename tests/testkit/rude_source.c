@@ -1,8 +1,9 @@
 /* A source of endless records that breaks the rule that its option names. */
 #include <churn/source.h>
 
-static const char *const rules[] = {"none", "unannounced", "backwards", "nothing", "no_topic", NULL};
-enum { NONE, UNANNOUNCED, BACKWARDS, NOTHING, NO_TOPIC };
+static const char *const rules[] = {"none",     "unannounced", "backwards", "nothing",
+                                    "no_topic", "too_many",    "revoked",   NULL};
+enum { NONE, UNANNOUNCED, BACKWARDS, NOTHING, NO_TOPIC, TOO_MANY, REVOKED };
 
 struct rude {
     int32_t rule;
@@ -50,6 +51,12 @@ static int32_t rude_poll(void *self, churn_record *records, uint32_t max, uint32
                                     .topic = rude->rule == NO_TOPIC ? NULL : "rude",
                                     .offset = rude->rule == BACKWARDS ? rude->next-- : rude->next++};
         *ret_count = i + 1;
+    }
+    if (rude->rule == REVOKED && *ret_count > 0) {
+        rude->listener.revoked(rude->listener.ctx, &position, 1, 0);
+    }
+    if (rude->rule == TOO_MANY && max > 0) {
+        *ret_count = max + 1;
     }
     return CHURN_OK;
 }

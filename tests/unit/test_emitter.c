@@ -15,6 +15,8 @@ struct fake_sink {
     uint32_t room;  /* how many more records it takes */
     int32_t result; /* of write, once there is no room */
     bool silent;    /* answers nothing by itself */
+    bool greedy;    /* says that it took one more than it was given */
+    bool too_many;  /* says that it gave one answer more than there was room for */
     churn_record taken[ROOM];
     uint32_t taken_count;
     churn_done answers[ROOM];
@@ -36,6 +38,7 @@ static int32_t fake_write(void *self, const churn_record *records, uint32_t coun
             sink->answers[sink->answer_count++] = (churn_done){.id = record->id, .result = CHURN_OK};
         }
     }
+    *ret_taken += sink->greedy;
     return *ret_taken < count ? sink->result : CHURN_OK;
 }
 
@@ -47,13 +50,14 @@ static int32_t fake_poll(void *self, churn_done *done, uint32_t max, uint32_t ti
     (void)err;
     CU_ASSERT(sink->answer_count <= max);
     memcpy(done, sink->answers, sink->answer_count * sizeof *done);
-    *ret_count = sink->answer_count;
+    *ret_count = sink->too_many ? max + 1 : sink->answer_count;
     sink->answer_count = 0;
     return CHURN_OK;
 }
 
 static const churn_sink_ops fake_ops = {.size = sizeof fake_ops, .write = fake_write, .poll = fake_poll};
-static struct loaded loaded = {.plugin = {.ops = &fake_ops, .name = "fake"}};
+static struct loaded loaded = {.plugin = {.ops = &fake_ops, .name = "fake", .kind = CHURN_KIND_SINK},
+                               .path = "/plugins/fake.so"};
 static struct section sections[SINKS];
 static struct instance instances[SINKS];
 static struct instance *instance_pointers[SINKS];
@@ -103,6 +107,9 @@ static void close_worker(void)
 {
     for (unsigned i = 0; i < MAX_WINDOWS; i++) {
         window_free(&worker.windows[i]);
+    }
+    for (unsigned i = 0; i < SINKS; i++) {
+        owed_free(&states[i].owed);
     }
     arena_pool_free(&worker.pool);
     journal_close(pipeline.journal, true);
@@ -293,6 +300,111 @@ static void test_given_up_in_part(void)
     close_worker();
 }
 
+/* The worker fails with a word about `b` and its file, having counted `sent` of its records. */
+static void check_blamed(const char *what, int64_t sent)
+{
+    CU_ASSERT(!emitter_step(&worker, 0) && worker.failed);
+    check_contains(worker.failure, "sink b breaks the rules of its plugin interface: its ", what);
+    check_contains(worker.failure, what, what);
+    check_contains(worker.failure, "(/plugins/fake.so)", what);
+    check(count_of(B, "sent") == sent, "%s: %lld were sent, not %lld", what, (long long)count_of(B, "sent"),
+          (long long)sent);
+    close_worker();
+}
+
+static const char before[] = "poll answers a record that it was not given, or has answered before";
+
+/* Two events of which `b` has answered none. */
+static const struct window *emit_two(void)
+{
+    open_worker();
+    fakes[B].silent = true;
+    const struct window *window = emit(2, 0);
+    step();
+    CU_ASSERT(fakes[B].taken_count == 2 && !emitter_done(&worker, window));
+    return window;
+}
+
+static void test_answers_that_nobody_waits_for(void)
+{
+    (void)emit_two();
+    answer(B, 0, CHURN_OK);
+    answer(B, 0, CHURN_OK);
+    check_blamed(before, 1);
+
+    const struct window *window = emit_two(); /* … the second time once all is answered, and once the window is gone */
+    answer(B, 0, CHURN_OK);
+    answer(B, 1, CHURN_OK);
+    step();
+    CU_ASSERT(emitter_done(&worker, window) && !worker.failed);
+    answer(B, 1, CHURN_OK);
+    check_blamed(before, 2);
+    window = emit_two();
+    answer(B, 0, CHURN_OK);
+    answer(B, 1, CHURN_REJECT);
+    step();
+    step();
+    CU_ASSERT(emitter_done(&worker, window) && !worker.failed);
+    window_reset(window_at(&worker, worker.oldest++), SINKS);
+    answer(B, 1, CHURN_REJECT);
+    check_blamed(before, 1);
+
+    static const uint64_t strangers[] = {0, 1, 2, 7ull << 32, 1ull << 32 | 2, 1ull << 32 | UINT32_MAX, UINT64_MAX};
+    for (size_t i = 0; i < sizeof strangers / sizeof strangers[0]; i++) {
+        (void)emit_two();
+        fakes[B].answers[fakes[B].answer_count++] = (churn_done){.id = strangers[i]};
+        check_blamed(before, 0);
+    }
+}
+
+/* A record that was offered and not taken is not answered either. */
+static void test_an_answer_to_what_was_not_taken(void)
+{
+    open_worker();
+    (void)emit(2, 0);
+    fakes[B].silent = true;
+    fakes[B].room = 1;
+    step();
+    fakes[B].answers[fakes[B].answer_count++] = (churn_done){.id = fakes[B].taken[0].id + 1};
+    check_blamed(before, 0);
+}
+
+static void test_other_broken_rules(void)
+{
+    static const int32_t results[] = {CHURN_RETRY, CHURN_FATAL, CHURN_PENDING, CHURN_DROP, 99};
+    for (size_t i = 0; i < sizeof results / sizeof results[0]; i++) {
+        (void)emit_two();
+        answer(B, 0, results[i]);
+        check_blamed("poll answers a record with ", 0);
+    }
+    (void)emit_two();
+    fakes[B].too_many = true;
+    check_blamed("poll gives 257 answers, of 256 at most", 0);
+    open_worker();
+    (void)emit(2, 0);
+    fakes[B].greedy = true;
+    check_blamed("write takes 3 records of 2 that it is given", 0);
+}
+
+/* After a rebalance, an answer to a record of a window that was forgotten is no mistake; a second one is. */
+static void test_answers_to_what_was_forgotten(void)
+{
+    (void)emit_two();
+    window_reset(window_at(&worker, worker.oldest), SINKS);
+    worker.oldest = ++worker.newest;
+    const struct window *next = emit(1, 0);
+    step();
+    answer(B, 0, CHURN_OK);
+    answer(B, 1, CHURN_REJECT);
+    step();
+    CU_ASSERT(!worker.failed && !emitter_done(&worker, next) && count_of(B, "sent") == 0);
+    answer(B, 2, CHURN_OK);
+    step();
+    CU_ASSERT(emitter_done(&worker, next) && count_of(B, "sent") == 1 && fakes[LETTERS].taken_count == 0);
+    answer(B, 1, CHURN_OK);
+    check_blamed(before, 1);
+}
+
 int main(void)
 {
     CU_TestInfo tests[] = {TEST(test_each_sink_gets_what_is_for_it),
@@ -302,6 +414,10 @@ int main(void)
                            TEST(test_never_given_up),
                            TEST(test_given_up),
                            TEST(test_given_up_in_part),
+                           TEST(test_answers_that_nobody_waits_for),
+                           TEST(test_an_answer_to_what_was_not_taken),
+                           TEST(test_other_broken_rules),
+                           TEST(test_answers_to_what_was_forgotten),
                            CU_TEST_INFO_NULL};
     return run_tests("emitter", tests);
 }

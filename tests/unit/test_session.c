@@ -140,6 +140,46 @@ static void test_an_identity_that_cannot_be_told(void)
     close_worker();
 }
 
+/* An answer to a put that nobody made, or the second one to it, would stand for a write that never came. */
+static void test_answers_that_nobody_waits_for(void)
+{
+    static const uint64_t strangers[] = {0 /* twice */, 1, 100, PROGRESS_ID, UINT64_MAX};
+    for (size_t i = 0; i < sizeof strangers / sizeof strangers[0]; i++) {
+        open_and_commit();
+        finish(40);
+        progress_step(&worker, true);
+        store.twice = i == 0;
+        store.stranger = strangers[i];
+        CU_ASSERT(!session_poll(&worker, NULL, NEVER_WAIT) && worker.failed);
+        check_contains(worker.failure, "store store breaks the rules of its plugin interface: its poll answers a put",
+                       "the failure");
+        check_contains(worker.failure, "/plugins/fake.so", "the failure");
+        close_worker();
+    }
+}
+
+/* … and an answer to a flush that was not asked for. */
+static void test_an_answer_to_no_flush(void)
+{
+    open_and_commit();
+    finish(40);
+    progress_step(&worker, true);
+    store.stranger = UINT32_MAX;
+    CU_ASSERT(!session_poll(&worker, NULL, NEVER_WAIT) && worker.failed);
+    close_worker();
+}
+
+/* CHURN_OK without an answer is waited on like CHURN_PENDING, not asked again at once for ever. */
+static void test_a_poll_that_gives_nothing(void)
+{
+    open_and_commit();
+    finish(40);
+    progress_step(&worker, true);
+    store.empty = true;
+    CU_ASSERT(session_poll(&worker, NULL, NEVER_WAIT) && progress_waits(&worker));
+    close_worker();
+}
+
 int main(void)
 {
     CU_TestInfo tests[] = {TEST(test_another_store_on_a_new_session),
@@ -148,6 +188,9 @@ int main(void)
                            TEST(test_no_check_while_puts_wait),
                            TEST(test_out_of_reach),
                            TEST(test_an_identity_that_cannot_be_told),
+                           TEST(test_answers_that_nobody_waits_for),
+                           TEST(test_an_answer_to_no_flush),
+                           TEST(test_a_poll_that_gives_nothing),
                            CU_TEST_INFO_NULL};
     return run_tests("session", tests);
 }

@@ -13,8 +13,11 @@
 
 struct fake_store {
     int32_t open_result, identity_result, put_result, flush_result;
-    bool durable; /* what a pending flush is answered with */
-    bool breaks;  /* polls fail once, after having written */
+    bool durable;      /* what a pending flush is answered with */
+    bool breaks;       /* polls fail once, after having written */
+    bool twice;        /* answers come twice */
+    uint64_t stranger; /* added to the id of each answer */
+    bool empty;        /* polls are CHURN_OK, and give nothing */
     char identity[CHURN_IDENTITY_SIZE];
     int64_t offset; /* of the checkpoint; -1: none */
     uint64_t version;
@@ -128,6 +131,14 @@ static int32_t store_poll(void *session, churn_put_reply *replies, uint32_t max,
                                        .message = "not durable"};
     }
     store.put_waits = store.flush_waits = false;
+    replies[0].id += store.stranger;
+    if (store.twice && *ret_count > 0) {
+        replies[(*ret_count)++] = replies[0];
+    }
+    if (store.empty) {
+        *ret_count = 0;
+        return CHURN_OK;
+    }
     if (store.breaks) {
         store.breaks = false;
         return CHURN_RETRY;
@@ -202,7 +213,8 @@ static const churn_store_ops fake_store_ops = {.size = sizeof fake_store_ops,
 static const churn_source_ops fake_source_ops = {
     .size = sizeof fake_source_ops, .commit = source_commit, .seek = source_seek, .bounds = source_bounds};
 
-static struct loaded loaded_store = {.plugin = {.ops = &fake_store_ops}};
+static struct loaded loaded_store = {.plugin = {.ops = &fake_store_ops, .kind = CHURN_KIND_STORE},
+                                     .path = "/plugins/fake.so"};
 static struct loaded loaded_source = {.plugin = {.ops = &fake_source_ops}};
 static struct instance instance_of_store = {.self = &store}, instance_of_source = {.self = &source};
 static struct pipeline pipeline;

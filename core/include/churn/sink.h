@@ -30,8 +30,8 @@ typedef struct churn_sink_ops {
     /**
      * Takes the first *ret_taken of `count` records, copying what it needs; fewer than `count` means full: the host
      * polls and offers the rest again, and meanwhile the source waits. Never blocks. Each record taken is answered
-     * exactly once by poll, in any order. CHURN_OK or CHURN_FATAL; any other error is about the first record that was
-     * not taken, which goes to the dead letters. [worker]
+     * exactly once by poll, in any order; an answer to anything else stops the pipeline. CHURN_OK or CHURN_FATAL; any
+     * other error is about the first record that was not taken, which goes to the dead letters. [worker]
      */
     int32_t (*write)(void *self, const churn_record *records, uint32_t count, uint32_t *ret_taken, churn_error *err);
     /**
