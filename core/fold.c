@@ -1,7 +1,11 @@
 #include "fold.h"
 
+#include "json_text.h"
 #include <churn/time.h>
 #include <stdlib.h>
+
+#define WHY_SIZE 384
+#define NAME_SHOWN 64
 
 /* The context of a churn_delta. */
 struct callback {
@@ -9,6 +13,9 @@ struct callback {
     const struct event_type *type;
     const struct event_origin *origin;
     struct arena *arena;
+    char *why;    /* WHY_SIZE bytes, where `misused` */
+    bool misused; /* it merged what it may not: its event is refused, whatever it answers */
+    bool out_of_memory;
 };
 
 bool folder_init(struct folder *folder, const struct catalog *catalog, const struct sources *sources)
@@ -24,63 +31,121 @@ void folder_free(struct folder *folder)
     folder->scratch = NULL;
 }
 
-/* The field that a callback names: one that its own plugin declares. */
-static int32_t declared_field(const struct callback *callback, const char *name)
+/* Refuses a merge; the first one is what is said of the event. */
+CHURN_PRINTF(3, 4)
+static int32_t misuse(struct callback *callback, const char *name, const char *format, ...)
 {
-    for (uint32_t i = 0; i < callback->type->table.effect_count; i++) {
-        if (strcmp(event_type_effect(callback->type, i)->field, name) == 0) {
-            return name_index_find(&callback->folder->catalog->registry.names, name, strlen(name));
+    va_list args;
+    int len;
+    if (!callback->misused) {
+        callback->misused = true;
+        len =
+            snprintf(callback->why, WHY_SIZE, "apply merges into '%.*s', ", NAME_SHOWN, name != NULL ? name : "(NULL)");
+        va_start(args, format);
+        (void)vsnprintf(callback->why + len, WHY_SIZE - (size_t)len, format, args);
+        va_end(args);
+    }
+    return CHURN_FATAL;
+}
+
+static int32_t merged(struct callback *callback, bool ok)
+{
+    callback->out_of_memory = callback->out_of_memory || !ok;
+    return ok ? CHURN_OK : CHURN_FATAL;
+}
+
+static bool is_derived(const struct registry *registry, const char *name)
+{
+    for (uint32_t i = 0; i < registry->derived_count; i++) {
+        if (str_equals(registry->derived[i].name, name)) {
+            return true;
         }
     }
-    return -1;
+    return false;
+}
+
+/* The field that a callback names: one that its own plugin declares. NULL: it does not. */
+static const struct registry_field *declared_field(struct callback *callback, const char *name)
+{
+    const struct registry *registry = &callback->folder->catalog->registry;
+    for (uint32_t i = 0; name != NULL && i < callback->type->table.effect_count; i++) {
+        if (strcmp(event_type_effect(callback->type, i)->field, name) == 0) {
+            return &registry->fields[name_index_find(&registry->names, name, strlen(name))];
+        }
+    }
+    (void)misuse(callback, name, "%s",
+                 name != NULL && is_derived(registry, name)
+                     ? "which is derived: it is computed from other fields"
+                     : "which its effects do not declare (a row with CHURN_FROM_NOTHING does)");
+    return NULL;
+}
+
+static uint32_t index_of(const struct callback *callback, const struct registry_field *field)
+{
+    return (uint32_t)(field - callback->folder->catalog->registry.fields);
 }
 
 static int32_t delta_merge(churn_delta *delta, const char *name, int64_t operand)
 {
-    const struct callback *callback = delta->ctx;
-    int32_t field = declared_field(callback, name);
-    const struct registry_field *meta;
-    if (field < 0) {
+    struct callback *callback = delta->ctx;
+    const struct registry_field *field = declared_field(callback, name);
+    if (field == NULL) {
         return CHURN_FATAL;
     }
-    meta = &callback->folder->catalog->registry.fields[field];
-    if (meta->merge == CHURN_MERGE_LATEST ||
-        (meta->type == CHURN_PROFILE_STATE && (operand < 0 || operand >= meta->state_count)) ||
-        (meta->type == CHURN_PROFILE_TIME && (operand < CHURN_TIME_MIN || operand > CHURN_TIME_MAX))) {
-        return CHURN_FATAL;
+    if (field->type == CHURN_PROFILE_STRING) {
+        return misuse(callback, name, "a text, with `merge`; texts take `merge_text`");
     }
-    return fields_merge_number(callback->folder->scratch, (uint32_t)field, meta->merge, operand, callback->arena)
-               ? CHURN_OK
-               : CHURN_FATAL;
+    if (field->type == CHURN_PROFILE_STATE && (operand < 0 || operand >= field->state_count)) {
+        return misuse(callback, name, "whose states are 0 to %u, what is none of them", field->state_count - 1);
+    }
+    if (field->type == CHURN_PROFILE_TIME && (operand < CHURN_TIME_MIN || operand > CHURN_TIME_MAX)) {
+        return misuse(callback, name, "a time, what is not of the years 0 to 9999");
+    }
+    return merged(callback, fields_merge_number(callback->folder->scratch, index_of(callback, field), field->merge,
+                                                operand, callback->arena));
 }
 
 static int32_t delta_merge_text(churn_delta *delta, const char *name, churn_str text)
 {
-    const struct callback *callback = delta->ctx;
-    int32_t field = declared_field(callback, name);
-    if (field < 0 || callback->folder->catalog->registry.fields[field].merge != CHURN_MERGE_LATEST) {
+    struct callback *callback = delta->ctx;
+    const struct registry_field *field = declared_field(callback, name);
+    if (field == NULL) {
         return CHURN_FATAL;
     }
-    return fields_merge_text(callback->folder->scratch, (uint32_t)field, text, callback->origin,
-                             callback->folder->sources, callback->arena)
-               ? CHURN_OK
-               : CHURN_FATAL;
+    if (field->type != CHURN_PROFILE_STRING) {
+        return misuse(callback, name, "of type %s, with `merge_text`; it takes `merge`",
+                      registry_type_name(field->type));
+    }
+    if (text.ptr == NULL) {
+        return misuse(callback, name, "a text that is NULL");
+    }
+    return merged(callback, fields_merge_text(callback->folder->scratch, index_of(callback, field), text,
+                                              callback->origin, callback->folder->sources, callback->arena));
 }
 
 static int32_t run_callback(struct folder *folder, const struct event_type *type, const churn_event *event,
                             const struct event_origin *origin, struct fields *into, struct arena *arena,
                             churn_error *err)
 {
-    struct callback callback = {.folder = folder, .type = type, .origin = origin, .arena = arena};
+    char why[WHY_SIZE];
+    struct callback callback = {.folder = folder, .type = type, .origin = origin, .arena = arena, .why = why};
     churn_delta delta = {.size = sizeof delta, .ctx = &callback, .merge = delta_merge, .merge_text = delta_merge_text};
     int32_t answer;
     fields_clear(folder->scratch);
     answer = type->table.apply(event, &delta, err);
+    folder->misused = callback.misused;
+    if (callback.out_of_memory) {
+        return churn_fail(err, CHURN_FATAL, "out of memory");
+    }
+    if (callback.misused) {
+        return churn_fail(err, CHURN_REJECT, "%s", why);
+    }
     if (answer != CHURN_OK) { /* whatever it is: the event is refused */
         return err->message[0] != '\0' ? CHURN_REJECT : churn_fail(err, CHURN_REJECT, "apply answered %d", answer);
     }
-    return fields_merge_all(into, folder->scratch, &folder->catalog->registry, folder->sources, arena) ? CHURN_OK
-                                                                                                       : CHURN_FATAL;
+    return fields_merge_all(into, folder->scratch, &folder->catalog->registry, folder->sources, arena)
+               ? CHURN_OK
+               : churn_fail(err, CHURN_FATAL, "out of memory");
 }
 
 static bool apply_effect(const struct folder *folder, const struct effect_plan *effect, const churn_event *event,

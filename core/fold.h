@@ -9,6 +9,7 @@ struct folder {
     const struct catalog *catalog;
     const struct sources *sources;
     struct fields *scratch; /* for callbacks: what they merge counts only once they succeed */
+    bool misused;           /* the newest callback merged what it may not, and that is why its event was refused */
 };
 
 /* False when memory ran out. */
@@ -16,7 +17,7 @@ bool folder_init(struct folder *folder, const struct catalog *catalog, const str
 void folder_free(struct folder *folder);
 
 /* Merges one event into `into`, whose texts live in `arena`. CHURN_OK; CHURN_REJECT with a message when the type's
- * callback refuses the event, and nothing is merged; CHURN_FATAL when memory ran out. */
+ * callback refuses the event or merges what it may not, and nothing is merged; CHURN_FATAL when memory ran out. */
 int32_t fold_event(struct folder *folder, const struct event_type *type, const churn_event *event, uint32_t source,
                    struct fields *into, struct arena *arena, churn_error *err);
 

@@ -186,7 +186,8 @@ static void folding_free(struct folding *f)
     event_decoder_free(f->decoder);
 }
 
-static void fold_twice(struct folding *f, const struct event_type *type, churn_event *event)
+/* False once it broke a rule: one event of its kind says it all. */
+static bool fold_twice(struct folding *f, const struct event_type *type, churn_event *event)
 {
     uint32_t source = sources_find(&f->sources, event->topic.ptr, event->partition);
     for (unsigned i = 0; i < 2; i++) {
@@ -196,6 +197,10 @@ static void fold_twice(struct folding *f, const struct event_type *type, churn_e
             f->folded += i == 0;
             continue;
         }
+        if (f->folder.misused) {
+            plugin_check_error(f->check, "wrong_merge", "%s", err.message);
+            return false;
+        }
         if (f->rejected++ == 0) {
             plugin_check_warning(f->check, "sample_refused",
                                  "apply refuses an event that the tables allow: %s; say it in the tables, so that "
@@ -203,6 +208,7 @@ static void fold_twice(struct folding *f, const struct event_type *type, churn_e
                                  err.message);
         }
     }
+    return true;
 }
 
 static bool take_record(struct folding *f, const churn_record *record)
@@ -211,6 +217,7 @@ static bool take_record(struct folding *f, const churn_record *record)
     churn_event event;
     char *payload = calloc(1, record->value.len + JSON_SCAN_PADDING);
     const struct event_type *type;
+    bool good = false;
     if (payload == NULL) {
         _exit(1);
     }
@@ -224,10 +231,10 @@ static bool take_record(struct folding *f, const churn_record *record)
         event.topic = (churn_str){.ptr = record->topic, .len = (uint32_t)strlen(record->topic)};
         event.partition = record->partition;
         event.offset = record->offset;
-        fold_twice(f, type, &event);
+        good = fold_twice(f, type, &event);
     }
     free(payload);
-    return type != NULL;
+    return good;
 }
 
 static bool same_pairs(const struct profile_text *a, const struct profile_text *b)

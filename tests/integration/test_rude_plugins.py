@@ -63,3 +63,17 @@ def test_sources(rule, words, tmp_path):
     assert done.returncode == 1, done.stderr
     assert "source rude_source breaks the rules of its plugin interface: " + words in done.stderr, done.stderr
     assert f"({path})" in done.stderr
+
+
+def test_an_update_of_an_undeclared_field(tmp_path):
+    """The event is set aside with a word about the plugin and the field, and nothing of it is in the profile."""
+    build(tmp_path, SRC / "tests/abi/broken/wrong_merge.c")
+    (tmp_path / "tips.jsonl").write_text(json.dumps({
+        "event_id": "e", "event_type": "wrong_merge", "customer_id": "a", "timestamp": "2026-01-01T00:00:00Z",
+        "data": {"tip": 1}}) + "\n")
+    done = run(tmp_path, source={"plugin": "file", "path": "tips.jsonl"})
+    assert done.returncode == 0, done.stderr
+    letter = json.loads((tmp_path / "dead").read_text())
+    assert letter["reason"] == "rejected_by_plugin" and "total_tpis" in letter["detail"], letter
+    assert letter["detail"].startswith("wrong_merge: apply merges into 'total_tpis'"), letter
+    assert "there is no profile" in run_churnd("profile", "-c", "p.yaml", "a", cwd=tmp_path).stderr

@@ -65,6 +65,54 @@ static bool has_mode(const churn_event *event, const char *mode)
     return value != NULL && value->text.len == strlen(mode) && memcmp(value->text.ptr, mode, strlen(mode)) == 0;
 }
 
+/* Each call that is refused, and what is said of it. */
+#define WRONG_MERGES 14
+static const char *const wrong_words[WRONG_MERGES] = {
+    "apply merges into 'no_such_field', which its effects do not declare (a row with CHURN_FROM_NOTHING does)",
+    "apply merges into 'events_total', which its effects do not declare", /* the core's */
+    "apply merges into 'login_count', which its effects do not declare",  /* another plugin's */
+    "apply merges into 'cb_rate', which is derived: it is computed from other fields",
+    "apply merges into 'cb_text', a text, with `merge`; texts take `merge_text`",
+    "apply merges into 'cb_sum', of type int, with `merge_text`; it takes `merge`",
+    "apply merges into 'events_total', which its effects do not declare",
+    "apply merges into 'cb_state', whose states are 0 to 2, what is none of them",
+    "apply merges into 'cb_state', whose states are 0 to 2, what is none of them",
+    "apply merges into 'cb_time', a time, what is not of the years 0 to 9999",
+    "apply merges into 'cb_time', a time, what is not of the years 0 to 9999",
+    "apply merges into '(NULL)', which its effects do not declare",
+    "apply merges into 'cb_text', a text that is NULL",
+    "apply merges into '', which its effects do not declare",
+};
+
+static void wrong_merge(churn_delta *delta, int64_t which)
+{
+    static const struct {
+        const char *field;
+        const char *text; /* NULL: `number` */
+        int64_t number;
+    } calls[] = {{"no_such_field", NULL, 1},
+                 {"events_total", NULL, 1},
+                 {"login_count", NULL, 1},
+                 {"cb_rate", NULL, 1},
+                 {"cb_text", NULL, 1},
+                 {"cb_sum", "1", 0},
+                 {"events_total", "1", 0},
+                 {"cb_state", NULL, 3},
+                 {"cb_state", NULL, -1},
+                 {"cb_time", NULL, INT64_C(253402300800000)}, /* the year 10000 */
+                 {"cb_time", NULL, INT64_C(-62167219200001)},
+                 {NULL, NULL, 1},
+                 {"cb_text", "", 0},
+                 {"", NULL, 1}};
+    if (calls[which].text == NULL) {
+        merge(delta, calls[which].field, calls[which].number);
+    } else if (*calls[which].text == '\0') {
+        note_answer(delta->merge_text(delta, calls[which].field, (churn_str){.len = 1}));
+    } else {
+        merge_text(delta, calls[which].field, calls[which].text);
+    }
+}
+
 static int32_t cb_apply(const churn_event *event, churn_delta *delta, churn_error *err)
 {
     answer_count = 0;
@@ -76,18 +124,13 @@ static int32_t cb_apply(const churn_event *event, churn_delta *delta, churn_erro
         merge(delta, "cb_state", 1);
         merge_text(delta, "cb_text", "from the callback");
     }
-    if (has_mode(event, "wrong")) {
-        merge(delta, "no_such_field", 1);
-        merge(delta, "events_total", 1);  /* the core's */
-        merge(delta, "login_count", 1);   /* another plugin's */
-        merge(delta, "cb_rate", 1);       /* derived */
-        merge(delta, "cb_text", 1);       /* no number */
-        merge_text(delta, "cb_sum", "1"); /* no text */
-        merge_text(delta, "events_total", "1");
-        merge(delta, "cb_state", 3);
-        merge(delta, "cb_state", -1);
-        merge(delta, "cb_time", INT64_C(253402300800000)); /* the year 10000 */
-        merge(delta, "cb_time", INT64_C(-62167219200001));
+    if (has_mode(event, "wrong") || has_mode(event, "worse")) {
+        merge(delta, "cb_sum", 1);
+        wrong_merge(delta, churn_event_value(event, "number")->number);
+        merge(delta, "cb_sum", 1);
+    }
+    if (has_mode(event, "worse")) {
+        return churn_fail(err, CHURN_FATAL, "another word");
     }
     if (has_mode(event, "reject")) {
         return churn_fail(err, CHURN_REJECT, "not this one");
@@ -760,9 +803,9 @@ static void test_late_offsets_read_back(void)
 
 static void test_stored_late_offsets_that_are_none(void)
 {
-    static const char *const bad[] = {"",   "x",     "-1",  "5-",    "-",     "5-5",   "6-5", "5,5", "5,6",
-                                      "5,", ",5",    "6,5", "5-7,8", "5-7,6", "1-2-3", "1,,2", "1, 2",
-                                      "9223372036854775808"};
+    static const char *const bad[] = {"",      "x",     "-1",    "5-",   "-",    "5-5",
+                                      "6-5",   "5,5",   "5,6",   "5,",   ",5",   "6,5",
+                                      "5-7,8", "5-7,6", "1-2-3", "1,,2", "1, 2", "9223372036854775808"};
     for (size_t i = 0; i < COUNT(bad); i++) {
         struct profile *profile = empty_profile(&shipped);
         const churn_pair pair = {.name = {.ptr = "_r:t/0", .len = 6},
@@ -957,18 +1000,29 @@ static void test_callback_that_refuses_leaves_nothing(void)
     }
 }
 
+/* What a callback merges and may not is no part of any profile: its event is refused, whatever it answers, and the word
+ * names the field. */
 static void test_callback_merges_only_what_it_declares(void)
 {
-    struct profile *profile = empty_profile(&extended);
-    apply_at(&extended, profile, BASE_MS, "cb", "{\"mode\":\"wrong\"}");
-    CU_ASSERT_EQUAL(answer_count, 11);
-    for (size_t i = 0; i < answer_count; i++) {
-        check(answers[i] == CHURN_FATAL, "call %zu was answered %d", i, answers[i]);
+    static const char *const modes[] = {"wrong", "worse"};
+    for (int i = 0; i < 2 * WRONG_MERGES; i++) {
+        char data[64];
+        struct profile *profile = empty_profile(&extended);
+        struct given given = {BASE_MS, "cb", data, "t", 0, 1};
+        (void)snprintf(data, sizeof data, "{\"mode\":\"%s\",\"number\":%d}", modes[i / WRONG_MERGES], i % WRONG_MERGES);
+        CU_ASSERT_EQUAL(fold(&extended, &given, extended.delta), CHURN_REJECT);
+        check_contains(extended.error.message, wrong_words[i % WRONG_MERGES], data);
+        check(answer_count == 3 && answers[0] == CHURN_OK && answers[1] == CHURN_FATAL && answers[2] == CHURN_OK,
+              "%s: the second of three calls is refused", data);
+        CU_ASSERT(extended.folder.misused);
+        merge_delta(&extended, profile);
+        check_text(changes(&extended, profile, NO_TAGS), "cb_state=new subscription_status=active", "profile");
+        profile_free(profile, registry_of(&extended));
     }
-    check_text(changes(&extended, profile, NO_TAGS),
-               "cb_money=1.2345 cb_state=new events_total=1 first_event_at=2026-01-01T00:00:00.000Z "
-               "last_event_at=2026-01-01T00:00:00.000Z last_event_type=cb subscription_status=active",
-               "profile");
+    struct profile *profile = empty_profile(&extended); /* the next event is none the worse */
+    apply_at(&extended, profile, BASE_MS, "cb", "{\"mode\":\"all\"}");
+    CU_ASSERT(!extended.folder.misused);
+    check_has(&extended, profile, " cb_sum=42 ");
     profile_free(profile, registry_of(&extended));
 }
 

@@ -87,7 +87,8 @@ struct churn_delta {
     uint32_t reserved;
     void *ctx;
     /** Merges a number (INT), units of 1/10,000 (MONEY), ms since 1970 (TIME) or an index (STATE) by the field's
-     *  operator. CHURN_FATAL when the plugin does not declare `field` or its type is STRING. */
+     *  operator. CHURN_FATAL when the plugin does not declare `field`, its type is STRING or the operand is out of its
+     *  range; the event then goes to the dead letters, whatever the callback answers. */
     int32_t (*merge)(churn_delta *delta, const char *field, int64_t operand);
     /** The same for a STRING field; the host copies `text`. */
     int32_t (*merge_text)(churn_delta *delta, const char *field, churn_str text);
