@@ -73,7 +73,7 @@ static struct edit_change *change_of(struct edit *edit, const char *name)
 /* The row of a declared field, or NULL. */
 static const churn_field *row_of(const struct edit *edit, const char *name)
 {
-    for (uint32_t i = 0; i < edit->type->table.field_count; i++) {
+    for (uint32_t i = 0; name != NULL && i < edit->type->table.field_count; i++) {
         if (strcmp(event_type_field(edit->type, i)->name, name) == 0) {
             return event_type_field(edit->type, i);
         }
@@ -90,6 +90,9 @@ static int32_t set(struct edit *edit, const char *name, uint32_t kind, churn_str
     struct reject reject;
     struct text json = {0};
     bool ok = true;
+    if (name == NULL || (text.ptr == NULL && text.len > 0)) {
+        return churn_fail(err, CHURN_REJECT, "the name or text of a change is NULL");
+    }
     if (row != NULL && !event_accepts(row, &token, &reject)) {
         return churn_fail(err, CHURN_REJECT, "%s", reject.detail);
     }
@@ -111,6 +114,7 @@ static int32_t set(struct edit *edit, const char *name, uint32_t kind, churn_str
 
 static int32_t set_text(churn_edit *call, const char *field, churn_str text, churn_error *err)
 {
+    text.ptr = text.len > 0 ? text.ptr : "";
     return set(call->ctx, field, JSON_STRING, text, err);
 }
 
@@ -197,7 +201,10 @@ static int32_t raise_alert(churn_edit *call, uint32_t severity, const char *name
     if (severity < CHURN_SEVERITY_INFO || severity > CHURN_SEVERITY_CRITICAL) {
         return churn_fail(err, CHURN_REJECT, "an alert's severity is 1 to 3, not %u", severity);
     }
-    if (!is_alert_name(name)) {
+    if (message.ptr == NULL && message.len > 0) {
+        return churn_fail(err, CHURN_REJECT, "an alert's message is NULL");
+    }
+    if (name == NULL || !is_alert_name(name)) {
         return churn_fail(err, CHURN_REJECT, "an alert's name has 1 to %d letters, digits, '_', '-' and '.'",
                           MAX_ALERT_NAME);
     }

@@ -214,6 +214,23 @@ static void test_alerts(void)
 }
 
 /* Random changes of random objects: what comes out is what a plain reading of the changes says. */
+/* A processor's mistake, not the host's end. */
+static void test_what_is_null(void)
+{
+    const churn_str nothing = {.len = 5};
+    begin_data("edited", "{\"text\":\"a\"}");
+    refused(call->set_text(call, NULL, text("x"), &err), "NULL");
+    refused(call->set_text(call, "text", nothing, &err), "NULL");
+    refused(call->set_text(call, "other", nothing, &err), "NULL");
+    refused(call->set_number(call, NULL, 1, &err), "NULL");
+    refused(call->remove(call, NULL, &err), "NULL");
+    refused(call->alert(call, CHURN_SEVERITY_INFO, NULL, text("x"), &err), "name");
+    refused(call->alert(call, CHURN_SEVERITY_INFO, "a", nothing, &err), "NULL");
+    CU_ASSERT_EQUAL(call->set_text(call, "text", (churn_str){0}, NULL), CHURN_OK);
+    CU_ASSERT_EQUAL(call->set_text(call, NULL, text("x"), NULL), CHURN_REJECT);
+    check_data("{\"text\":\"\"}");
+}
+
 static void test_many_changes(void)
 {
     static const char *const names[] = {"device", "session_id", "x", "y", "z"};
@@ -278,6 +295,7 @@ int main(void)
         TEST(test_what_a_row_does_not_allow),
         TEST(test_an_event_that_grows_too_large),
         TEST(test_alerts),
+        TEST(test_what_is_null),
         TEST(test_many_changes),
         CU_TEST_INFO_NULL,
     };
