@@ -316,6 +316,9 @@ json_result json_scan(json_scanner *scanner, const char *json, size_t len)
     ondemand::document document;
     std::memset(scanner->members, 0, sizeof scanner->members);
     scanner->round++;
+    if (std::string_view(json, len).substr(0, 3) == "\xef\xbb\xbf") {
+        return JSON_INVALID; // simdjson 3 passes over a byte order mark
+    }
     error_code error = scanner->parser.iterate(padded_string_view(json, len, len + SIMDJSON_PADDING)).get(document);
     if (error != SUCCESS) {
         return error == EMPTY ? JSON_INVALID : result_of(error);

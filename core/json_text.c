@@ -75,6 +75,17 @@ size_t text_character_length(const char *bytes, size_t len)
     return length;
 }
 
+bool text_is_utf8(const char *bytes, size_t len)
+{
+    for (size_t i = 0, character; i < len; i += character) {
+        character = (unsigned char)bytes[i] < 0x80 ? 1 : text_character_length(bytes + i, len - i);
+        if (character == 0) {
+            return false;
+        }
+    }
+    return true;
+}
+
 void text_append_json(struct text *text, const char *bytes, size_t len)
 {
     size_t start = 0, character;

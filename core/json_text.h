@@ -45,6 +45,8 @@ CHURN_PRINTF(2, 3) void text_printf(struct text *text, const char *format, ...);
 void text_append_json(struct text *text, const char *bytes, size_t len);
 /* The length of the UTF-8 character of several bytes that begins at `bytes`; 0: there is none. */
 size_t text_character_length(const char *bytes, size_t len);
+/* By RFC 3629: no overlong form, no surrogate, nothing beyond U+10FFFF. */
+bool text_is_utf8(const char *bytes, size_t len);
 /* Valid JSON without the white space between its tokens, so that it fits one line. */
 void text_append_minified(struct text *text, const char *json, size_t len);
 

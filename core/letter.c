@@ -1,6 +1,7 @@
 #include "letter.h"
 
 #include "decimal.h"
+#include "json_parse.h"
 #include "json_text.h"
 #include "output.h"
 #include <json-c/json.h>
@@ -115,12 +116,8 @@ static bool get_bytes(struct json_object *object, const char *name, churn_str *r
 
 static bool read_envelope(struct letter *letter, churn_str line, int64_t *ret_partition, churn_str *ret_kind)
 {
-    struct json_tokener *tokener = json_tokener_new();
-    if (tokener != NULL && line.len < INT32_MAX) {
-        json_tokener_set_flags(tokener, JSON_TOKENER_STRICT);
-        letter->envelope = json_tokener_parse_ex(tokener, line.ptr, (int)line.len);
-    }
-    json_tokener_free(tokener);
+    bool ok;
+    letter->envelope = json_parse(line.ptr, line.len, JSON_TOKENER_DEFAULT_DEPTH, &ok);
     if (!json_object_is_type(letter->envelope, json_type_object)) {
         return false;
     }

@@ -3,7 +3,7 @@
 #include "generation.h"
 #include "host.h"
 #include "instance.h"
-#include "test_json.h"
+#include "json_parse.h"
 #include "test_plugins.h"
 #include "worker.h"
 #include <errno.h>
@@ -17,6 +17,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#define RESULT_DEPTH 2048 /* deeper than any event may be */
 #define STORE_SIZE "256MiB" /* address space */
 #define LOOK_US 50          /* between looks at a test */
 #define LIMIT_MS 10000      /* that a test may take */
@@ -450,7 +451,7 @@ static bool run_test(struct test_bench *bench, const struct test_case *test, con
     outcome->log = read_all(fds[1]);
     outcome->seconds = (double)(now_us() - began) / 1e6;
     if (WIFEXITED(status) && WEXITSTATUS(status) == CHILD_ENDED && result != NULL) {
-        outcome->actual = test_json_parse(result, strlen(result), &parsed);
+        outcome->actual = json_parse(result, strlen(result), RESULT_DEPTH, &parsed);
     }
     free(result);
     if (outcome->actual == NULL) {

@@ -5,7 +5,7 @@ set -euo pipefail
 
 build=(build-essential autoconf automake libtool pkg-config librdkafka-dev libhiredis-dev libcurl4-openssl-dev
        libyaml-dev libjson-c-dev libmicrohttpd-dev libsimdjson-dev liblmdb-dev libxxhash-dev uthash-dev)
-tests=(libcunit1-dev clang libclang-rt-14-dev redis-server default-jdk-headless maven python3 python3-venv kcat mandoc
+tests=(libcunit1-dev clang libclang-rt-dev redis-server default-jdk-headless maven python3 python3-venv kcat mandoc
        ca-certificates xz-utils libssl-dev meson ninja-build cmake rustc patch graphviz zsh fish)
 bench=(redis-server default-jdk-headless maven python3 python3-venv ca-certificates)
 

@@ -131,7 +131,8 @@ static void say_ok(void *ctx, unsigned number, const char *head, const char *bod
     (void)number;
     (void)head;
     (void)body;
-    say(reply, "{\"churn_probability\": 0.50, \"risk_level\": \"high\", \"model_version\": \"v\\\"7\", \"more\": [1]}");
+    say(reply, "{\"churn_probability\": 0.50, \"risk_level\": \"\xc3\xa9lev\xc3\xa9\", \"model_version\": \"v\\\"7\", "
+               "\"more\": [1]}");
 }
 
 static char first_head[2048];
@@ -158,7 +159,7 @@ static void test_answers_reach_the_store(void)
     CU_ASSERT_EQUAL(strncmp(first_head, "POST /api/predict HTTP/1.1\r\n", 28), 0);
     CU_ASSERT_PTR_NOT_NULL(strstr(first_head, "Authorization: Bearer s3cret\r\n"));
     CU_ASSERT_STRING_EQUAL(field("prediction:C\"1", "churn_probability"), "0.50");
-    CU_ASSERT_STRING_EQUAL(field("prediction:C\"1", "risk_level"), "high");
+    CU_ASSERT_STRING_EQUAL(field("prediction:C\"1", "risk_level"), "\xc3\xa9lev\xc3\xa9");
     CU_ASSERT_STRING_EQUAL(field("prediction:C\"1", "model_version"), "v\"7");
     CU_ASSERT_STRING_EQUAL(field("prediction:C\"1", "event_id"), "e1");
     CU_ASSERT_EQUAL(strlen(field("prediction:C\"1", "predicted_at")), 24);

@@ -3,6 +3,7 @@
 #define _GNU_SOURCE /* memmem, timegm */
 #include "cunit_main.h"
 #include "fake_host.h"
+#include "strict_json.h"
 
 #include <churn/source.h>
 #include <json-c/json.h>
@@ -224,19 +225,12 @@ static bool event_holds(json_object *event)
 /* The parsed event when it is valid, else NULL. The caller puts it. */
 static json_object *valid_event(const churn_record *record)
 {
-    json_tokener *tokener = json_tokener_new_ex(64);
     json_object *event = NULL;
-    bool ok = plain_utf8(record->value.ptr, record->value.len) &&
-              memmem(record->value.ptr, record->value.len, "\\ud83d\"", 7) == NULL;
-    json_tokener_set_flags(tokener, JSON_TOKENER_STRICT | JSON_TOKENER_VALIDATE_UTF8);
-    if (ok) {
-        event = json_tokener_parse_ex(tokener, record->value.ptr, (int)record->value.len);
-        ok = json_tokener_get_error(tokener) == json_tokener_success &&
-             json_tokener_get_parse_end(tokener) == record->value.len && json_object_is_type(event, json_type_object) &&
-             event_holds(event);
+    if (plain_utf8(record->value.ptr, record->value.len) &&
+        memmem(record->value.ptr, record->value.len, "\\ud83d\"", 7) == NULL) {
+        event = strict_json_parse(record->value.ptr, record->value.len, 64);
     }
-    json_tokener_free(tokener);
-    if (!ok) {
+    if (!json_object_is_type(event, json_type_object) || !event_holds(event)) {
         json_object_put(event);
         return NULL;
     }

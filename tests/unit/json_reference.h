@@ -6,6 +6,7 @@
 #include "core/json_scan.h"
 
 #include "check.h"
+#include "tests/support/strict_json.h"
 
 #define REFERENCE_TEXT 4096
 
@@ -277,32 +278,6 @@ static inline bool reference_value(struct reference *r, unsigned depth, struct r
     return ok;
 }
 
-static inline bool reference_is_utf8(const unsigned char *at, const unsigned char *end)
-{
-    while (at < end) {
-        uint32_t c = *at++,
-                 more = c < 0x80   ? 0
-                        : c < 0xc2 ? 9
-                        : c < 0xe0 ? 1
-                        : c < 0xf0 ? 2
-                        : c < 0xf5 ? 3
-                                   : 9,
-                 first = more;
-        c &= more == 0 ? 0x7f : 0x3fu >> more;
-        for (; more > 0; more--) {
-            if (more == 9 || at == end || (*at & 0xc0) != 0x80) {
-                return false;
-            }
-            c = c << 6 | (*at++ & 63);
-        }
-        if ((first == 2 && (c < 0x800 || (c >= 0xd800 && c <= 0xdfff))) ||
-            (first == 3 && (c < 0x10000 || c > 0x10ffff))) {
-            return false;
-        }
-    }
-    return true;
-}
-
 /* JSON_INVALID stands for any fault of the text. `data` has room for each of `names`. */
 static inline enum json_result reference_scan(struct reference *r, const char *json, size_t len,
                                               const struct name_index *names, struct reference_value *data)
@@ -315,7 +290,7 @@ static inline enum json_result reference_scan(struct reference *r, const char *j
         data[i].kind = JSON_ABSENT;
         data[i].len = 0;
     }
-    if (!reference_is_utf8(r->at, r->end)) {
+    if (!strict_json_is_utf8(r->at, r->end)) {
         return JSON_INVALID_UTF8;
     }
     reference_space(r);

@@ -626,21 +626,7 @@ static void check_same(const struct json_token *token, const struct reference_va
  * was taken is JSON, and holds these values. NULL: it refuses the text. */
 static struct json_object *read_by_json_c(const char *text, size_t len)
 {
-    struct json_tokener *tokener = json_tokener_new_ex(JSON_SCAN_MAX_DEPTH + 2);
-    struct json_object *object;
-    bool whole;
-    if (tokener == NULL) {
-        abort();
-    }
-    json_tokener_set_flags(tokener, JSON_TOKENER_STRICT | JSON_TOKENER_VALIDATE_UTF8);
-    object = json_tokener_parse_ex(tokener, text, (int)len);
-    whole = json_tokener_get_error(tokener) == json_tokener_success && json_tokener_get_parse_end(tokener) == len;
-    json_tokener_free(tokener);
-    if (!whole) {
-        (void)json_object_put(object);
-        return NULL;
-    }
-    return object;
+    return strict_json_parse(text, len, JSON_SCAN_MAX_DEPTH + 2);
 }
 
 static bool same_number(const char *text, struct json_object *object)

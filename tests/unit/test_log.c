@@ -1,10 +1,10 @@
 /* The log: one event, one line, in text and in JSON; repeats are counted instead of written. */
 #include "core/log.h"
 
-#include <json-c/json.h>
 #include <unistd.h>
 
 #include "check.h"
+#include "tests/support/strict_json.h"
 
 static FILE *file;
 static struct log *the_log;
@@ -169,15 +169,8 @@ static void test_repeats_of_a_long_component(void)
 /* A line is one JSON object in valid UTF-8; the texts in it come back. Returns the message. */
 static void check_json_line(const char *line, size_t len, const char *level, const char *component, const char *message)
 {
-    struct json_tokener *tokener = json_tokener_new();
-    struct json_object *object, *member;
-    if (tokener == NULL) {
-        abort();
-    }
-    json_tokener_set_flags(tokener, JSON_TOKENER_STRICT | JSON_TOKENER_VALIDATE_UTF8);
-    object = json_tokener_parse_ex(tokener, line, (int)len);
-    check(object != NULL, "no JSON (%s): %.*s", json_tokener_error_desc(json_tokener_get_error(tokener)), (int)len,
-          line);
+    struct json_object *object = strict_json_parse(line, len, 32), *member;
+    check(object != NULL, "no JSON: %.*s", (int)len, line);
     if (object != NULL) {
         CU_ASSERT_EQUAL(json_object_object_length(object), 4);
         CU_ASSERT(json_object_object_get_ex(object, "time", &member) && json_object_get_string_len(member) == 24);
@@ -189,7 +182,6 @@ static void check_json_line(const char *line, size_t len, const char *level, con
         check_text(json_object_get_string(member), message, "message");
     }
     json_object_put(object);
-    json_tokener_free(tokener);
 }
 
 static void test_json_lines(void)
