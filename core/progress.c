@@ -191,12 +191,24 @@ static churn_str own_key(const struct worker *worker, uint32_t source, const cha
     return (churn_str){.ptr = key, .len = host_own_key(what, worker->pipeline->store_settings.key_prefix, name, key)};
 }
 
+/* One that does not fit was written by a later version, and is none of ours. */
+static void read_fingerprint(churn_str text, char ret[CHURN_FINGERPRINT_SIZE])
+{
+    if (text.len < CHURN_FINGERPRINT_SIZE) {
+        memcpy(ret, text.ptr, text.len);
+        ret[text.len] = '\0';
+    }
+}
+
 /* False when the fields are no checkpoint. */
 static bool read_checkpoint(const churn_pair *fields, uint32_t count, struct checkpoint *ret)
 {
     int64_t version = 0;
     bool ok = true;
     for (uint32_t i = 0; i < count; i++) {
+        if (str_equals(fields[i].name, "fingerprint")) {
+            read_fingerprint(fields[i].value, ret->fingerprint);
+        }
         int64_t *into = str_equals(fields[i].name, "offset") ? &ret->offset
                         : str_equals(fields[i].name, "_v")   ? &version
                                                              : NULL;
@@ -392,10 +404,45 @@ static int32_t begin_replay(struct worker *worker, uint32_t source, int64_t low,
     return CHURN_OK;
 }
 
-/* Where the pipeline before a reload had come, as far as the store is sure of it. */
-static int64_t handed_over(const struct worker *worker, const struct partition *p)
+/* Where an earlier run, or the pipeline before a reload, has come in a source that keeps no positions itself. */
+static int64_t left_off(const struct worker *worker, const struct partition *p)
 {
-    return worker_has_store(worker) && p->stored.offset < p->handed ? p->stored.offset : p->handed;
+    if (!is_forgetful(worker) || source_of(worker)->seek == NULL || worker->pipeline->redrive != NULL) {
+        return NOTHING;
+    }
+    return worker_has_store(worker) ? p->stored.offset : p->handed;
+}
+
+/* Whether the partition still holds what was counted of it; where it was not whole then, the checkpoint is lowered.
+ * CHURN_OK, CHURN_RETRY, CHURN_FATAL. */
+static int32_t resume(struct worker *worker, uint32_t source)
+{
+    const struct source_partition *s = &worker->sources.items[source];
+    struct checkpoint *stored = &at(worker, source)->stored;
+    churn_error err = {.size = sizeof err};
+    int32_t result;
+    if (source_of(worker)->resume == NULL || stored->offset <= 0 || worker->pipeline->redrive != NULL) {
+        return CHURN_OK;
+    }
+    result = source_of(worker)->resume(worker->source->self, s->topic, s->partition, stored->fingerprint,
+                                       &stored->offset, &err);
+    if (result == CHURN_RETRY) {
+        log_printf(worker->pipeline->log, CHURN_LOG_WARN, label_of(worker), "%s; waiting", err.message);
+    } else if (result != CHURN_OK) {
+        (void)worker_fail(worker, "%s: %s", label_of(worker), err.message);
+        return CHURN_FATAL;
+    }
+    return result;
+}
+
+static void say_goes_on(const struct worker *worker, uint32_t source, int64_t start)
+{
+    const struct source_partition *s = &worker->sources.items[source];
+    log_printf(worker->pipeline->log, CHURN_LOG_INFO, label_of(worker), "%s/%d: reading goes on from offset %lld%s",
+               s->topic, s->partition, (long long)start,
+               at(worker, source)->handed == NOTHING
+                   ? ", where an earlier run has come (--replay-from beginning reads all of it again)"
+                   : "");
 }
 
 /* Decides where to begin, with the checkpoint known: what the store may lack is read again. CHURN_OK, CHURN_RETRY,
@@ -421,15 +468,15 @@ static int32_t choose_start(struct worker *worker, uint32_t source, int64_t *ret
         start = checkpoint;
     } else if (p->committed > start) {
         start = p->committed; /* a rewind: on from where this run had come */
-    } else if (handed_over(worker, p) > start) {
-        const struct source_partition *s = &worker->sources.items[source];
-        start = handed_over(worker, p);
-        log_printf(worker->pipeline->log, CHURN_LOG_INFO, label_of(worker), "%s/%d: reading goes on from offset %lld",
-                   s->topic, s->partition, (long long)start);
+    } else if (left_off(worker, p) > start) {
+        start = left_off(worker, p);
     }
     if (start >= 0 && start < low && p->committed > start) {
         say_gone(worker, source, start, low);
         start = low;
+    }
+    if (is_forgetful(worker) && start > 0 && !replays) {
+        say_goes_on(worker, source, start);
     }
     p->replayed_below = checkpoint > 0 ? checkpoint : 0;
     p->lettered_below = p->announced < p->end ? p->announced : p->end; /* none of what did not exist yet */
@@ -457,6 +504,9 @@ static int32_t look_up(struct worker *worker, uint32_t source)
     int32_t result = worker_has_store(worker) ? load_checkpoint(worker, source) : CHURN_OK;
     if (result == CHURN_OK && worker_has_store(worker) && worker->pipeline->redrive == NULL) {
         result = load_letters(worker, source);
+    }
+    if (result == CHURN_OK) {
+        result = resume(worker, source);
     }
     if (result == CHURN_OK) {
         result = choose_start(worker, source, &start);
@@ -635,21 +685,35 @@ static void flush(struct worker *worker)
     }
 }
 
+/* The source's fingerprint of what lies before `offset`; empty where it has none. */
+static churn_str fingerprint_of(struct worker *worker, uint32_t source, int64_t offset,
+                                char text[CHURN_FINGERPRINT_SIZE])
+{
+    const struct source_partition *s = &worker->sources.items[source];
+    churn_error err = {.size = sizeof err};
+    bool known =
+        source_of(worker)->fingerprint != NULL && worker->pipeline->redrive == NULL &&
+        source_of(worker)->fingerprint(worker->source->self, s->topic, s->partition, offset, text, &err) == CHURN_OK;
+    return (churn_str){.ptr = text, .len = known ? (uint32_t)strnlen(text, CHURN_FINGERPRINT_SIZE) : 0};
+}
+
 /* False when the session is lost. */
 static bool put_checkpoint(struct worker *worker, uint32_t source)
 {
     struct partition *p = at(worker, source);
     int64_t offset = p->putting > p->stored.offset ? p->putting : p->stored.offset;
-    char key[HOST_KEY_SIZE], number[24];
+    char key[HOST_KEY_SIZE], number[24], fingerprint[CHURN_FINGERPRINT_SIZE];
     churn_error err = {.size = sizeof err};
-    churn_pair field = {.name = {.ptr = "offset", .len = 6}, .value = {.ptr = number}};
+    churn_pair fields[] = {{.name = {.ptr = "offset", .len = 6}, .value = {.ptr = number}},
+                           {.name = {.ptr = "fingerprint", .len = 11}}};
     churn_put put = {.size = sizeof put,
                      .key = own_key(worker, source, "checkpoint", key),
-                     .fields = &field,
-                     .count = 1,
+                     .fields = fields,
                      .id = PROGRESS_ID | source,
                      .expected_version = p->stored.version};
-    field.value.len = (uint32_t)snprintf(number, sizeof number, "%" PRId64, offset);
+    fields[0].value.len = (uint32_t)snprintf(number, sizeof number, "%" PRId64, offset);
+    fields[1].value = fingerprint_of(worker, source, offset, fingerprint);
+    put.count = fields[1].value.len > 0 ? 2 : 1;
     if (store_of(worker)->put(worker->session, &put, &err) != CHURN_OK) {
         session_lose(worker, err.message);
         return false;

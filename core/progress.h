@@ -2,10 +2,11 @@
  * that, and what the source was told.
  *
  * A partition's checkpoint is a small hash in the store, beside the profiles: the offset before which every event is in
- * them and every output was answered. It is put once the profiles are acknowledged, and only then, and after the store
- * said that both are durable, the source's offset is committed. A store that fails over to an older state loses
- * profiles and checkpoint together, so going back to the checkpoint heals what it lost. Processors that keep state are
- * asked first, for the same reason. */
+ * them and every output was answered, and the source's fingerprint of the records before it. It is put once the
+ * profiles are acknowledged, and only then, and after the store said that both are durable, the source's offset is
+ * committed. A store that fails over to an older state loses profiles and checkpoint together, so going back to the
+ * checkpoint heals what it lost. Processors that keep state are asked first, for the same reason. A source that keeps
+ * no positions, such as a file, is read on from its checkpoint. */
 #ifndef PROGRESS_H
 #define PROGRESS_H
 
@@ -24,8 +25,9 @@ enum place {
 
 /* What the store keeps. */
 struct checkpoint {
-    int64_t offset;   /* -1: none */
-    uint64_t version; /* 0: none */
+    int64_t offset;                           /* -1: none */
+    uint64_t version;                         /* 0: none */
+    char fingerprint[CHURN_FINGERPRINT_SIZE]; /* what the source said of the records before it; "": nothing */
 };
 
 struct partition {

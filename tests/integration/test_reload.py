@@ -2,6 +2,7 @@
 lost or counted twice."""
 
 import json
+import os
 import random
 import re
 import signal
@@ -345,7 +346,9 @@ def test_runs_that_keep_their_pipeline(lines, kind):
     """A word in the log, and they go on."""
     lines.settings["store"] = {"plugin": "redis", "port": free_port()}  # which is waited for, so that none ends meanwhile
     if kind == "pipe":
-        lines.settings["source"] = {"plugin": "file", "path": "/dev/zero"}
+        pipe = lines.input.with_name("pipe")
+        os.mkfifo(pipe)  # nobody writes to it, and nothing waits for that
+        lines.settings["source"] = {"plugin": "file", "path": str(pipe)}
     lines.write()
     process = lines.start(*{"--until-end": ["--until-end"], "--replay-from": ["--replay-from", "0"], "pipe": [],
                             "redrive": ["redrive"]}[kind])

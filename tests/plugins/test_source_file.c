@@ -5,7 +5,9 @@
 #include <churn/source.h>
 #include <fcntl.h>
 #include <stdlib.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/un.h>
 #include <unistd.h>
 
 #define MAX 64
@@ -337,6 +339,232 @@ static void standard_input_may_be_a_file(void)
     (void)close(saved);
 }
 
+/* --- A named pipe --- */
+
+static void write_pipe(const char *text)
+{
+    int fd = open(path, O_WRONLY | O_NONBLOCK);
+    CU_ASSERT_FATAL(fd >= 0);
+    CU_ASSERT_EQUAL(write(fd, text, strlen(text)), (ssize_t)strlen(text));
+    (void)close(fd);
+}
+
+/* Neither the opening nor a poll waits for somebody who writes. */
+static void reads_a_named_pipe(void)
+{
+    for (int follow = 0; follow < 2; follow++) {
+        (void)unlink(path);
+        CU_ASSERT_EQUAL_FATAL(mkfifo(path, 0600), 0);
+        create(path, follow ? "true" : "false");
+        start();
+        check_poll(MAX, CHURN_PENDING, "");
+        check_poll(MAX, CHURN_PENDING, "");
+        write_pipe("one\ntw");
+        check_poll(MAX, CHURN_OK, "0:one|");
+        if (follow) {
+            check_poll(MAX, CHURN_PENDING, "");
+            write_pipe("o\n"); /* somebody else */
+        }
+        check_poll(MAX, CHURN_OK, follow ? "4:two|" : "4:tw|");
+        check_poll(MAX, follow ? CHURN_PENDING : CHURN_END, "");
+        end();
+    }
+}
+
+static void refuse_path(const char *from, const char *message)
+{
+    churn_source_listener listener = {.size = sizeof listener, .assigned = on_assigned};
+    create(from, "true");
+    CU_ASSERT_EQUAL(ops->start(source, &listener, &err), CHURN_FATAL);
+    CU_ASSERT_STRING_EQUAL(err.option, "path");
+    CU_ASSERT_PTR_NOT_NULL(strstr(err.message, message));
+    ops->destroy(source);
+    fake_instance_free(plugin, source);
+}
+
+static void what_has_no_lines_is_refused(void)
+{
+    struct sockaddr_un address = {.sun_family = AF_UNIX};
+    int fd = socket(AF_UNIX, SOCK_STREAM, 0);
+    (void)unlink(path);
+    CU_ASSERT_FATAL(strlen(path) < sizeof address.sun_path);
+    memcpy(address.sun_path, path, strlen(path) + 1);
+    CU_ASSERT_EQUAL_FATAL(bind(fd, (struct sockaddr *)&address, sizeof address), 0);
+    refuse_path(path, "is a socket");
+    (void)close(fd);
+    (void)unlink(path);
+    refuse_path("/dev/zero", "is a device");
+    refuse_path(folder, "is a folder");
+}
+
+/* --- What was counted --- */
+
+static char kept[CHURN_FINGERPRINT_SIZE];
+
+static void keep_fingerprint(int64_t offset)
+{
+    CU_ASSERT_EQUAL(ops->fingerprint(source, path, 0, offset, kept, &err), CHURN_OK);
+    CU_ASSERT(strlen(kept) > 0 && strlen(kept) < sizeof kept);
+}
+
+/* Reads all, and keeps the fingerprint of it; the offset after the last record is `offset`. */
+static void count_file(const char *text, int64_t offset)
+{
+    char ignored[8192];
+    begin(text, "false");
+    while (poll_text(MAX, 20, ignored) == CHURN_OK) {
+    }
+    keep_fingerprint(offset);
+    end();
+}
+
+static void check_resume(const char *text, int64_t offset, int32_t result, int64_t expected)
+{
+    int64_t from = offset;
+    begin(text, "false");
+    CU_ASSERT_EQUAL(ops->resume(source, path, 0, kept, &from, &err), result);
+    CU_ASSERT_EQUAL(from, expected);
+    if (result != CHURN_OK) {
+        CU_ASSERT_PTR_NOT_NULL(strstr(err.message, "epoch"));
+    }
+    end();
+}
+
+static void knows_what_was_counted(void)
+{
+    count_file("one\ntwo\n", 5);
+    check_resume("one\ntwo\n", 5, CHURN_OK, 5);
+    check_resume("one\ntwo\nthree\n", 5, CHURN_OK, 5);
+    check_resume("one\ntwo", 5, CHURN_OK, 5);
+    check_resume("one\ntwo\r\n", 5, CHURN_OK, 5);
+    check_resume("one\ntw", 5, CHURN_FATAL, 5);
+    check_resume("one\ntwp\n", 5, CHURN_FATAL, 5);
+    check_resume("onf\ntwo\n", 5, CHURN_FATAL, 5);
+    check_resume("one\ntwoandmore\n", 5, CHURN_OK, 4); /* read again: there was less of it */
+    count_file("one\ntwo", 5);
+    check_resume("one\ntwo", 5, CHURN_OK, 5);
+    check_resume("one\ntwo\n", 5, CHURN_OK, 5);
+    check_resume("one\ntwo\r", 5, CHURN_OK, 5);
+    check_resume("one\ntwo\r\nx", 5, CHURN_OK, 5);
+    check_resume("one\ntwo, more\n", 5, CHURN_OK, 4);
+    kept[0] = '\0'; /* by a version that kept none */
+    check_resume("other\n", 5, CHURN_OK, 5);
+    check_resume("othe", 5, CHURN_FATAL, 5);
+}
+
+/* Of a line that grows while the fingerprint is made, only what was handed out was counted. */
+static void what_was_not_read_was_not_counted(void)
+{
+    begin("one\ntw", "false");
+    check_poll(MAX, CHURN_OK, "0:one|");
+    check_poll(MAX, CHURN_OK, "4:tw|");
+    write_file("a", "o\n", 2);
+    keep_fingerprint(5);
+    end();
+    check_resume("one\ntwo\n", 5, CHURN_OK, 4);
+}
+
+static void an_epoch_is_another_topic(void)
+{
+    write_file("w", "one\n", 4);
+    err = (churn_error){.size = sizeof err};
+    fake_host_init(&fake);
+    source = fake_instance_new(plugin, "path", path, "topic", "orders", "epoch", "3", NULL);
+    CU_ASSERT_EQUAL_FATAL(ops->create(source, &fake.host, &err), CHURN_OK);
+    start();
+    check_poll(MAX, CHURN_OK, "0:one|");
+    CU_ASSERT_STRING_EQUAL(assigned_topic, "orders@3");
+    end();
+}
+
+static void follow(const char *text)
+{
+    char given[8192];
+    begin(text, "true");
+    (void)poll_text(MAX, 20, given);
+    check_poll(MAX, CHURN_PENDING, "");
+}
+
+/* Another file takes its place, as `mv` does it. */
+static void replace_file(const char *text)
+{
+    char name[sizeof path];
+    memcpy(name, path, sizeof name);
+    (void)snprintf(path, sizeof path, "%s/new", folder);
+    write_file("w", text, strlen(text));
+    CU_ASSERT_EQUAL(rename(path, name), 0);
+    memcpy(path, name, sizeof path);
+}
+
+static void a_followed_file_may_be_replaced_by_its_copy(void)
+{
+    follow("one\ntwo\n");
+    replace_file("one\ntwo\n");
+    check_poll(MAX, CHURN_PENDING, "");
+    write_file("a", "three\n", 6);
+    check_poll(MAX, CHURN_OK, "8:three|");
+    replace_file("one\ntwo\nthree\nfour\n");
+    check_poll(MAX, CHURN_OK, "14:four|");
+    (void)unlink(path);
+    check_poll(MAX, CHURN_PENDING, ""); /* something may come in its place */
+    end();
+}
+
+static void a_followed_file_may_not_become_another_one(void)
+{
+    follow("one\ntwo\n");
+    replace_file("new\n");
+    check_poll(MAX, CHURN_FATAL, "");
+    CU_ASSERT_PTR_NOT_NULL(strstr(err.message, "replaced"));
+    end();
+    follow("one\ntwo\n");
+    write_file("w", "1\n2\n3\n4\n5\n6\n7\n", 14); /* cut and written again, between two looks */
+    check_poll(MAX, CHURN_FATAL, "");
+    CU_ASSERT_PTR_NOT_NULL(strstr(err.message, "epoch"));
+    end();
+}
+
+static int feed_stdin(const char *text)
+{
+    int ends[2], saved = dup(STDIN_FILENO);
+    CU_ASSERT_EQUAL_FATAL(pipe(ends), 0);
+    (void)dup2(ends[0], STDIN_FILENO);
+    (void)close(ends[0]);
+    CU_ASSERT_EQUAL(write(ends[1], text, strlen(text)), (ssize_t)strlen(text));
+    (void)close(ends[1]);
+    return saved;
+}
+
+/* What was counted of a pipe comes again and is passed over; something else is noticed. */
+static void a_pipe_is_passed_over(void)
+{
+    static const struct {
+        const char *text;
+        int32_t result;
+        const char *given;
+    } cases[] = {{"one\ntwo\nthree\n", CHURN_OK, "8:three|"},
+                 {"one\ntwo\n", CHURN_END, ""},
+                 {"one\nzwo\nthree\n", CHURN_FATAL, ""},
+                 {"one\n", CHURN_FATAL, ""},
+                 {"", CHURN_FATAL, ""}};
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        int64_t offset = 5;
+        churn_position to = {.topic = "stdin", .offset = 5};
+        int saved;
+        count_file("one\ntwo\n", 5);
+        saved = feed_stdin(cases[i].text);
+        create("-", "false");
+        start();
+        check_poll(0, CHURN_PENDING, "");
+        CU_ASSERT_EQUAL(ops->resume(source, "stdin", 0, kept, &offset, &err), CHURN_OK);
+        CU_ASSERT_EQUAL(ops->seek(source, &to, &err), CHURN_OK);
+        check_poll(MAX, cases[i].result, cases[i].given);
+        end();
+        (void)dup2(saved, STDIN_FILENO);
+        (void)close(saved);
+    }
+}
+
 int main(void)
 {
     CU_TestInfo tests[] = {TEST(reads_lines_and_their_positions),
@@ -350,6 +578,14 @@ int main(void)
                            TEST(bad_paths_are_refused),
                            TEST(reads_standard_input),
                            TEST(standard_input_may_be_a_file),
+                           TEST(reads_a_named_pipe),
+                           TEST(what_has_no_lines_is_refused),
+                           TEST(knows_what_was_counted),
+                           TEST(what_was_not_read_was_not_counted),
+                           TEST(an_epoch_is_another_topic),
+                           TEST(a_followed_file_may_be_replaced_by_its_copy),
+                           TEST(a_followed_file_may_not_become_another_one),
+                           TEST(a_pipe_is_passed_over),
                            CU_TEST_INFO_NULL};
     const char *tmp = getenv("TMPDIR");
     int failed;

@@ -98,6 +98,72 @@ static void test_what_was_read_too_early_is_read_again(void)
     close_worker();
 }
 
+static void open_forgetful(int64_t checkpoint)
+{
+    open_worker(checkpoint);
+    loaded_source.plugin.ops = &forgetful_source_ops;
+}
+
+static void test_a_source_without_positions_goes_on_at_the_checkpoint(void)
+{
+    open_forgetful(-1);
+    assign(0, 0);
+    CU_ASSERT(progress_place(&worker) && progress_ready(&worker));
+    check_trace("get; ", "nothing was read before");
+    finish(30);
+    CU_ASSERT(progress_commit(&worker, 5000) && progress_settled(&worker));
+    check_trace("put 30 fingerprint=t/0@30; flush; ", "the source's words are kept with the offset");
+    close_worker();
+
+    open_forgetful(30);
+    (void)snprintf(store.fingerprint, sizeof store.fingerprint, "as it was");
+    assign(0, 0);
+    CU_ASSERT(progress_place(&worker) && progress_ready(&worker));
+    check_trace("get; resume t/0 30 'as it was'; seek 30; ", "read on");
+    CU_ASSERT(progress_is_replayed(&worker, 0, 29) && !progress_is_replayed(&worker, 0, 30));
+    progress_rewind(&worker);
+    CU_ASSERT(progress_place(&worker));
+    check_trace("get; resume t/0 30 'as it was'; seek 30; ", "a store that went back");
+    close_worker();
+
+    open_forgetful(30); /* written by a version that kept none, or by one that keeps more */
+    memset(store.fingerprint, 'x', sizeof store.fingerprint - 1);
+    source.resume_from = 20; /* its last line was not whole */
+    assign(0, 0);
+    CU_ASSERT(progress_place(&worker) && progress_ready(&worker));
+    check_trace("get; resume t/0 30 ''; seek 20; ", "lower");
+    source.fingerprint_result = CHURN_RETRY;
+    finish(40);
+    CU_ASSERT(progress_commit(&worker, 5000));
+    check_trace("put 40; flush; ", "it does not know");
+    close_worker();
+}
+
+static void test_a_source_that_holds_something_else(void)
+{
+    open_forgetful(30);
+    source.resume_result = CHURN_RETRY;
+    assign(0, 0);
+    CU_ASSERT(progress_place(&worker) && !progress_ready(&worker));
+    check_trace("get; resume t/0 30 ''; ", "not known yet");
+    source.resume_result = CHURN_FATAL;
+    CU_ASSERT(!progress_place(&worker) && worker.failed);
+    check_trace("get; resume t/0 30 ''; ", "another one");
+    check_contains(worker.failure, "source: the test says so", "why");
+    close_worker();
+}
+
+static void test_a_replay_of_a_source_without_positions(void)
+{
+    open_forgetful(30);
+    pipeline.replay.from = REPLAY_FROM_BEGINNING;
+    assign(0, 0);
+    CU_ASSERT(progress_place(&worker) && progress_ready(&worker));
+    check_trace("get; resume t/0 30 ''; ", "it stands at its beginning");
+    CU_ASSERT(progress_muted(&worker, 0, 29) != 0 && progress_muted(&worker, 0, 30) == 0);
+    close_worker();
+}
+
 static void test_a_shorter_topic_is_another_one(void)
 {
     open_worker(1001);
@@ -350,9 +416,6 @@ static void test_what_was_revoked_is_not_committed(void)
     close_worker();
 }
 
-static const churn_source_ops forgetful_ops = {
-    .size = sizeof forgetful_ops, .seek = source_seek, .bounds = source_bounds};
-
 static void assign_anew(void)
 {
     churn_position position = {.topic = "t"};
@@ -368,14 +431,16 @@ static void test_reading_goes_on_after_a_reload(void)
         bool has_store, remembers;
         const char *asked;
     } cases[] = {
-        {30, 30, true, false, "get; seek 30; "},
-        {30, 20, true, false, "get; seek 20; "}, /* the last checkpoint was not put */
-        {30, 40, true, false, "get; seek 30; "}, /* another process is further */
-        {30, -1, true, false, "get; "},          /* another store */
-        {30, 30, true, true, "get; "},           /* its group knows better */
+        {30, 30, true, false, "get; resume t/0 30 ''; seek 30; "},
+        {30, 20, true, false, "get; resume t/0 20 ''; seek 20; "}, /* the last checkpoint was not put */
+        {30, 40, true, false,
+         "get; resume t/0 40 ''; seek 40; "}, /* another process is further, and all of that is in the store */
+        {30, -1, true, false, "get; "},       /* another store */
+        {30, 30, true, true, "get; "},        /* its group knows better */
         {30, -1, false, false, "seek 30; "},
         {30, -1, false, true, ""},
-        {-1, 20, true, false, "get; "}, /* nothing was done */
+        {-1, 20, true, false,
+         "get; resume t/0 20 ''; seek 20; "}, /* nothing was done, and an earlier run had come further */
     };
     struct handover handover = {0};
     for (size_t i = 0; i < COUNT(cases); i++) {
@@ -383,7 +448,7 @@ static void test_reading_goes_on_after_a_reload(void)
         (void)snprintf(what, sizeof what, "case %zu", i);
         open_worker(cases[i].checkpoint);
         pipeline.handover = &handover;
-        loaded_source.plugin.ops = cases[i].remembers ? &fake_source_ops : &forgetful_ops;
+        loaded_source.plugin.ops = cases[i].remembers ? &fake_source_ops : &forgetful_source_ops;
         assign_anew();
         CU_ASSERT(progress_place(&worker));
         if (cases[i].done >= 0) {
@@ -422,6 +487,9 @@ int main(void)
     CU_TestInfo tests[] = {TEST(test_reading_begins_at_the_lower_one),
                            TEST(test_a_seek_is_repeated_until_it_succeeds),
                            TEST(test_what_was_read_too_early_is_read_again),
+                           TEST(test_a_source_without_positions_goes_on_at_the_checkpoint),
+                           TEST(test_a_source_that_holds_something_else),
+                           TEST(test_a_replay_of_a_source_without_positions),
                            TEST(test_a_shorter_topic_is_another_one),
                            TEST(test_a_commit_follows_the_checkpoint),
                            TEST(test_a_commit_waits_until_it_is_durable),

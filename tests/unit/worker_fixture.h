@@ -24,14 +24,16 @@ struct fake_store {
     bool put_waits, flush_waits;
     uint64_t put_id, put_version, flush_id;
     int64_t put_offset;
-    char text[24]; /* of `offset`, in replies */
-    churn_pair pair;
+    char fingerprint[CHURN_FINGERPRINT_SIZE + 16]; /* of the checkpoint; "": none */
+    char text[24];                                 /* of `offset`, in replies */
+    churn_pair pairs[2];
 };
 
 static struct fake_store store;
 static struct {
     int64_t low, end;
-    int32_t seek_result, commit_result;
+    int32_t seek_result, commit_result, fingerprint_result, resume_result;
+    int64_t resume_from; /* what resume lowers the offset to; -1: it stays */
 } source;
 static char trace[4096]; /* what was asked for, as "put 10; flush; commit 10; " */
 
@@ -80,20 +82,34 @@ static int32_t store_put(void *session, const churn_put *put, churn_error *err)
 {
     (void)session;
     (void)err;
-    CU_ASSERT(!store.put_waits && put->count == 1);
+    CU_ASSERT(!store.put_waits && (put->count == 1 || put->count == 2));
     store.put_waits = true;
     store.put_id = put->id;
     store.put_version = put->expected_version;
     store.put_offset = strtoll(put->fields[0].value.ptr, NULL, 10);
-    note("put %lld; ", (long long)store.put_offset);
+    note("put %lld", (long long)store.put_offset);
+    if (put->count == 2) {
+        note(" %.*s=%.*s", (int)put->fields[1].name.len, put->fields[1].name.ptr, (int)put->fields[1].value.len,
+             put->fields[1].value.ptr);
+    }
+    note("; ");
     return CHURN_OK;
 }
 
-static const churn_pair *store_pair(void)
+static churn_pair pair_of(const char *name, const char *value)
 {
-    int len = snprintf(store.text, sizeof store.text, "%lld", (long long)store.offset);
-    store.pair = (churn_pair){.name = {.ptr = "offset", .len = 6}, .value = {.ptr = store.text, .len = (uint32_t)len}};
-    return &store.pair;
+    return (churn_pair){.name = {.ptr = name, .len = (uint32_t)strlen(name)},
+                        .value = {.ptr = value, .len = (uint32_t)strlen(value)}};
+}
+
+/* The checkpoint's fields but for _v. */
+static const churn_pair *store_pairs(uint32_t *ret_count)
+{
+    (void)snprintf(store.text, sizeof store.text, "%lld", (long long)store.offset);
+    store.pairs[0] = pair_of("offset", store.text);
+    store.pairs[1] = pair_of("fingerprint", store.fingerprint);
+    *ret_count = store.fingerprint[0] != '\0' ? 2 : 1;
+    return store.pairs;
 }
 
 static void answer_put(churn_put_reply *reply)
@@ -106,8 +122,8 @@ static void answer_put(churn_put_reply *reply)
     if (store.put_version != store.version) {
         reply->result = CHURN_CONFLICT;
         reply->version = store.version;
-        reply->count = store.version > 0;
-        reply->fields = store_pair();
+        reply->fields = store_pairs(&reply->count);
+        reply->count = store.version > 0 ? reply->count : 0;
     } else {
         store.offset = store.put_offset;
         store.version++;
@@ -159,15 +175,18 @@ static int32_t store_flush(void *session, uint64_t id, churn_error *err)
 static int32_t store_get(void *session, churn_str key, churn_fields_fn fn, void *ctx, churn_error *err)
 {
     char version[24];
-    churn_pair pairs[2] = {*store_pair(), {.name = {.ptr = "_v", .len = 2}, .value = {.ptr = version}}};
+    uint32_t count;
+    churn_pair pairs[3];
+    memcpy(pairs, store_pairs(&count), sizeof store.pairs);
     (void)session;
     (void)err;
     if (strncmp(key.ptr, "churnd:checkpoint:", strlen("churnd:checkpoint:")) != 0) {
         return fn(ctx, key, NULL, 0);
     }
-    pairs[1].value.len = (uint32_t)snprintf(version, sizeof version, "%llu", (unsigned long long)store.version);
+    (void)snprintf(version, sizeof version, "%llu", (unsigned long long)store.version);
+    pairs[count] = pair_of("_v", version);
     note("get; ");
-    return fn(ctx, key, pairs, store.offset >= 0 ? 2 : 0);
+    return fn(ctx, key, pairs, store.offset >= 0 ? count + 1 : 0);
 }
 
 static int32_t source_commit(void *self, const churn_position *positions, uint32_t count, int32_t wait,
@@ -202,6 +221,27 @@ static int32_t source_bounds(void *self, const char *topic, int32_t partition, i
     return CHURN_OK;
 }
 
+static int32_t source_fingerprint(void *self, const char *topic, int32_t partition, int64_t offset,
+                                  char text[CHURN_FINGERPRINT_SIZE], churn_error *err)
+{
+    (void)self;
+    (void)err;
+    (void)snprintf(text, CHURN_FINGERPRINT_SIZE, "%s/%d@%lld", topic, partition, (long long)offset);
+    return source.fingerprint_result;
+}
+
+static int32_t source_resume(void *self, const char *topic, int32_t partition, const char *fingerprint, int64_t *offset,
+                             churn_error *err)
+{
+    (void)self;
+    note("resume %s/%d %lld '%s'; ", topic, partition, (long long)*offset, fingerprint);
+    if (source.resume_result != CHURN_OK) {
+        return churn_fail(err, source.resume_result, "the test says so");
+    }
+    *offset = source.resume_from >= 0 ? source.resume_from : *offset;
+    return CHURN_OK;
+}
+
 static const churn_store_ops fake_store_ops = {.size = sizeof fake_store_ops,
                                                .open = store_open,
                                                .put = store_put,
@@ -212,6 +252,11 @@ static const churn_store_ops fake_store_ops = {.size = sizeof fake_store_ops,
                                                .flush = store_flush};
 static const churn_source_ops fake_source_ops = {
     .size = sizeof fake_source_ops, .commit = source_commit, .seek = source_seek, .bounds = source_bounds};
+/* One that keeps no positions, as a file. */
+static const churn_source_ops forgetful_source_ops = {.size = sizeof forgetful_source_ops,
+                                                      .seek = source_seek,
+                                                      .fingerprint = source_fingerprint,
+                                                      .resume = source_resume};
 
 static struct loaded loaded_store = {.plugin = {.ops = &fake_store_ops, .kind = CHURN_KIND_STORE},
                                      .path = "/plugins/fake.so"};
@@ -228,7 +273,9 @@ static void open_worker(int64_t checkpoint)
     store.version = checkpoint >= 0 ? 7 : 0;
     source.low = 0;
     source.end = 1000;
-    source.seek_result = source.commit_result = CHURN_OK;
+    source.seek_result = source.commit_result = source.fingerprint_result = source.resume_result = CHURN_OK;
+    source.resume_from = -1;
+    loaded_source.plugin.ops = &fake_source_ops;
     pipeline = (struct pipeline){.metrics = metrics_new(),
                                  .stalls = stalls_new(NULL, host_monotonic_ms),
                                  .log = log_new(-1, CHURN_LOG_ERROR - 1, LOG_FORMAT_TEXT)};

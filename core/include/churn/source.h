@@ -30,6 +30,9 @@ typedef struct churn_source_listener {
     void (*revoked)(void *ctx, const churn_position *positions, uint32_t count, int32_t lost);
 } churn_source_listener;
 
+/** Bytes of a fingerprint, its NUL included. */
+#define CHURN_FINGERPRINT_SIZE 128
+
 /** How far behind a source is. */
 typedef struct churn_lag {
     uint32_t size;
@@ -56,7 +59,8 @@ typedef struct churn_source_ops {
     int32_t (*poll)(void *self, churn_record *records, uint32_t max, uint32_t timeout_ms, uint32_t *ret_count,
                     churn_error *err);
     /** Optional: everything before these positions is dealt with for good. `wait` 1: return when it is stored.
-     *  CHURN_RETRY: not stored, which costs a repeat after a restart and nothing else. [worker] */
+     *  CHURN_RETRY: not stored, which costs a repeat after a restart and nothing else. NULL: the source keeps no
+     *  positions; the next run seeks to the one that the store has. [worker] */
     int32_t (*commit)(void *self, const churn_position *positions, uint32_t count, int32_t wait, churn_error *err);
     /** Optional: read on from this position. [worker] */
     int32_t (*seek)(void *self, const churn_position *position, churn_error *err);
@@ -84,6 +88,23 @@ typedef struct churn_source_ops {
      * Else it tries each for up to about so long and says what came of it; nothing outside is changed. [main]
      */
     void (*probe)(void *self, uint32_t timeout_ms, churn_target_fn fn, void *ctx);
+    /* since ABI 1.3 */
+    /**
+     * Optional: names what the partition holds before `offset`, NUL-terminated, in words of the source's own. The host
+     * keeps it in the store beside the position, and gives it to `resume`. Any other result than CHURN_OK: it keeps the
+     * one it has. [worker]
+     */
+    int32_t (*fingerprint)(void *self, const char *topic, int32_t partition, int64_t offset,
+                           char text[CHURN_FINGERPRINT_SIZE], churn_error *err);
+    /**
+     * Optional: asked before reading goes on from *offset, where the store says that everything before it was counted:
+     * does the partition still hold what was counted? `fingerprint` is the text that was kept, "" when there is none.
+     * CHURN_OK: it does, or that shows as it is read (poll then fails); *offset may be lowered, to read again what was
+     * not whole then. CHURN_RETRY: cannot be told now. CHURN_FATAL: it is another one; the message says what to do.
+     * [worker]
+     */
+    int32_t (*resume)(void *self, const char *topic, int32_t partition, const char *fingerprint, int64_t *offset,
+                      churn_error *err);
 } churn_source_ops;
 
 #ifdef __cplusplus

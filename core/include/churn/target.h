@@ -11,7 +11,11 @@
 extern "C" {
 #endif
 
-enum { CHURN_TARGET_READS = 1, CHURN_TARGET_WRITES = 2 };
+enum {
+    CHURN_TARGET_READS = 1,
+    CHURN_TARGET_WRITES = 2,
+    CHURN_TARGET_AWAITED = 4 /**< a file that is read: it need not exist yet (ABI 1.3) */
+};
 
 /** Kinds that the host knows: two sections that name the same topic or file are compared, and files are looked at. */
 #define CHURN_TARGET_TOPIC "topic"   /**< of Kafka; `at` its brokers */

@@ -290,7 +290,9 @@ AT(struct churn_source_ops, destroy, 72);
 AT(struct churn_source_ops, bounds, 80);
 AT(struct churn_source_ops, offset_at, 88);
 AT(struct churn_source_ops, probe, 96);
-SIZE(struct churn_source_ops, 104);
+AT(struct churn_source_ops, fingerprint, 104);
+AT(struct churn_source_ops, resume, 112);
+SIZE(struct churn_source_ops, 120);
 
 /* <churn/store.h> */
 AT(struct churn_pair, name, 0);
@@ -352,6 +354,7 @@ AT(struct churn_target, reserved, 52);
 SIZE(struct churn_target, 56);
 VALUE(CHURN_TARGET_READS, 1);
 VALUE(CHURN_TARGET_WRITES, 2);
+VALUE(CHURN_TARGET_AWAITED, 4);
 
 /* Constants */
 VALUE(CHURN_FIELD_STRING, 1);
@@ -420,6 +423,7 @@ VALUE(CHURN_PLUGIN_MAGIC, 0x4e525543u);
 VALUE(CHURN_ABI_MAJOR, 1);
 VALUE(CHURN_ERROR_MESSAGE_SIZE, 512);
 VALUE(CHURN_ERROR_OPTION_SIZE, 64);
+VALUE(CHURN_FINGERPRINT_SIZE, 128);
 VALUE(CHURN_IDENTITY_SIZE, 128);
 VALUE(CHURN_TIME_SIZE, 25);
 VALUE(CHURN_TIME_DAY_MS, 86400000);

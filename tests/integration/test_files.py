@@ -1,0 +1,239 @@
+"""Files: where they are read on, when they are another one, and what lies on disk."""
+
+import json
+import os
+import re
+import signal
+import subprocess
+
+import pytest
+import yaml
+from services import CHURND, SRC, Process, clean_environment, run_churnd, wait_for
+
+ALERT = {"event_type": "refund_requested", "timestamp": "2026-01-01T00:00:00Z", "data": {"order_id": "o", "amount": 1}}
+
+
+def event(customer, number=0):
+    return json.dumps({"event_id": f"{customer}_{number}", "customer_id": customer, **ALERT}) + "\n"
+
+
+def write_pipeline(folder, source=None, **sections):
+    """An embedded store, alerts in `alerts`, dead letters in `dead`."""
+    path = folder / "p.yaml"
+    path.write_text(yaml.safe_dump({
+        "state_dir": "state", "source": {"plugin": "file", "path": "e.jsonl", **(source or {})},
+        "store": {"plugin": "lmdb", "path": "db"}, "sinks": [{"plugin": "file", "input": "alerts", "path": "alerts"}],
+        "dead_letters": {"plugin": "file", "path": "dead"}, **sections}))
+    return path
+
+
+def lines(path):
+    return path.read_text().splitlines() if path.exists() else []
+
+
+def profile(folder, customer):
+    """None: there is none."""
+    done = run_churnd("profile", "-c", "p.yaml", customer, "--format", "json", cwd=folder)
+    return json.loads(done.stdout) if done.returncode == 0 else None
+
+
+def counted(folder, *customers):
+    return [(profile(folder, customer) or {}).get("events_total", 0) for customer in customers]
+
+
+# --- An end that is remembered ---
+
+
+def test_an_orderly_end_is_remembered(tmp_path):
+    write_pipeline(tmp_path)
+    (tmp_path / "e.jsonl").write_text(event("a") + "broken\n" + event("b"))
+    for _ in range(3):
+        run_churnd("-c", "p.yaml", cwd=tmp_path, check=0)
+        assert len(lines(tmp_path / "alerts")) == 2 and len(lines(tmp_path / "dead")) == 1
+    with open(tmp_path / "e.jsonl", "a") as file:
+        file.write(event("a", 1) + "broken, too\n")
+    run = run_churnd("-c", "p.yaml", cwd=tmp_path, check=0)
+    assert "reading goes on from offset" in run.stderr and "applied 1" in run.stdout, run
+    assert len(lines(tmp_path / "alerts")) == 3 and len(lines(tmp_path / "dead")) == 2
+    run = run_churnd("-c", "p.yaml", "--replay-from", "beginning", cwd=tmp_path, check=0)
+    assert "already counted 3" in run.stdout
+    assert len(lines(tmp_path / "alerts")) == 3 and len(lines(tmp_path / "dead")) == 2
+    assert counted(tmp_path, "a", "b") == [2, 1]
+
+
+def test_the_quickstart_says_nothing_twice(tmp_path):
+    said = []
+    for events in ("20,000", "0"):
+        run = run_churnd("-c", SRC / "config/quickstart.yaml", env={"CHURN_DATA": tmp_path}, check=0)
+        assert re.search(rf"^  events +{events}\b", run.stdout, re.M), run.stdout
+        said.append((len(lines(tmp_path / "dead-letters.jsonl")), "alert:" in run.stderr))
+    assert said == [(said[0][0], True), (said[0][0], False)] and said[0][0] > 100, said
+
+
+def test_a_pipe_is_passed_over_as_far_as_it_was_counted(tmp_path):
+    write_pipeline(tmp_path, {"path": "-"})
+    text = event("a") + "broken\n" + "".join(event("b", i) for i in range(2000))  # longer than what is kept of it
+    for more in ("", "", event("a", 1), ""):
+        text += more
+        run_churnd_with(tmp_path, text, 0)
+        assert len(lines(tmp_path / "dead")) == 1 and len(lines(tmp_path / "alerts")) == text.count("\n") - 1
+    assert counted(tmp_path, "a", "b") == [2, 2000]
+    (tmp_path / "e.jsonl").write_text(text)  # the same, redirected: its positions are the same
+    with open(tmp_path / "e.jsonl") as file:
+        subprocess.run([CHURND, "-c", "p.yaml"], stdin=file, cwd=tmp_path, env=clean_environment(), check=True, timeout=60,
+                       capture_output=True)
+    assert counted(tmp_path, "a", "b") == [2, 2000] and len(lines(tmp_path / "dead")) == 1
+
+
+def run_churnd_with(folder, text, status):
+    """With the text through a pipe as standard input."""
+    done = subprocess.run([CHURND, "-c", "p.yaml"], input=text, text=True, capture_output=True, cwd=folder,
+                          env=clean_environment(), timeout=60)
+    assert done.returncode == status, done.stderr
+    return done
+
+
+# --- Another file ---
+
+
+def replace(path, text):
+    """As `mv` does: another inode."""
+    (path.parent / "new").write_text(text)
+    (path.parent / "new").rename(path)
+
+
+LONG = "".join(event("long", i) for i in range(2000))
+OTHERS = {
+    "same length": (event("a"), event("b")),
+    "last line": (event("a") + event("b"), event("a") + event("c")),
+    "shorter": (event("a") + event("b"), event("c")),
+    "empty": (event("a"), ""),
+    "same beginning, shorter": (event("a") + event("b"), event("a")),
+    "the end of a long one": (LONG + event("a"), LONG + event("b")),
+    "longer": (event("a"), event("b") + event("c")),
+    "without a last line end": (event("a")[:-1], event("b")[:-1]),
+}
+
+
+@pytest.mark.parametrize("in_place", [False, True], ids=["renamed", "rewritten"])
+@pytest.mark.parametrize("what", OTHERS)
+def test_another_file_stops_the_source(tmp_path, what, in_place):
+    old, new = OTHERS[what]
+    write_pipeline(tmp_path)
+    file = tmp_path / "e.jsonl"
+    file.write_text(old)
+    run_churnd("-c", "p.yaml", cwd=tmp_path, check=0)
+    (file.write_text if in_place else lambda text: replace(file, text))(new)
+    for _ in range(2):
+        failed = run_churnd("-c", "p.yaml", cwd=tmp_path, check=1)
+        assert "e.jsonl" in failed.stderr and "epoch: 1" in failed.stderr, failed.stderr
+    before = counted(tmp_path, "long", "a", "b", "c")
+    write_pipeline(tmp_path, {"epoch": 1})
+    run_churnd("-c", "p.yaml", cwd=tmp_path, check=0)
+    run_churnd("-c", "p.yaml", cwd=tmp_path, check=0)
+    added = [new.count(f'"customer_id": "{customer}"') for customer in ("long", "a", "b", "c")]
+    assert counted(tmp_path, "long", "a", "b", "c") == [x + y for x, y in zip(before, added)]
+
+
+@pytest.mark.parametrize("what", ["same length", "shorter", "empty", "last line"])
+def test_another_stream_stops_the_source(tmp_path, what):
+    old, new = OTHERS[what]
+    write_pipeline(tmp_path, {"path": "-"})
+    run_churnd_with(tmp_path, old, 0)
+    assert "epoch: 1" in run_churnd_with(tmp_path, new, 1).stderr
+
+
+def test_a_copy_and_a_longer_file_are_read_on(tmp_path):
+    write_pipeline(tmp_path)
+    file = tmp_path / "e.jsonl"
+    text = LONG + event("a")
+    file.write_text(text)
+    run_churnd("-c", "p.yaml", cwd=tmp_path, check=0)
+    for number in range(1, 4):
+        text += event("a", number)
+        (replace if number % 2 else lambda path, text: path.write_text(text))(file, text)
+        run_churnd("-c", "p.yaml", cwd=tmp_path, check=0)
+    assert counted(tmp_path, "long", "a") == [2000, 4]
+    assert len(lines(tmp_path / "alerts")) == 2004
+
+
+def test_a_line_that_was_not_whole_is_read_again(tmp_path):
+    """The file was read while its last line was written: the half is a dead letter, the whole counts."""
+    write_pipeline(tmp_path)
+    whole = event("a") + event("b")
+    (tmp_path / "e.jsonl").write_text(whole[:-20])
+    run_churnd("-c", "p.yaml", cwd=tmp_path, check=0)
+    assert counted(tmp_path, "a", "b") == [1, 0] and len(lines(tmp_path / "dead")) == 1
+    (tmp_path / "e.jsonl").write_text(whole + event("c"))
+    run_churnd("-c", "p.yaml", cwd=tmp_path, check=0)
+    assert counted(tmp_path, "a", "b", "c") == [1, 1, 1] and len(lines(tmp_path / "dead")) == 1
+    assert len(lines(tmp_path / "alerts")) == 3
+
+
+# --- Standard descriptors ---
+
+
+@pytest.mark.parametrize("closed", ["<&-", ">&-", "2>&-", ">&- 2>&-", "<&- >&- 2>&-"])
+def test_standard_descriptors_may_be_closed(tmp_path, closed):
+    """No file of ours gets the number of one, to be written over by what is printed."""
+    write_pipeline(tmp_path)
+    (tmp_path / "e.jsonl").write_text(event("a") + "broken\n")
+    for command in ("-c p.yaml", "profile -c p.yaml nobody", "profile -c p.yaml a", "check -c p.yaml", "-c p.yaml",
+                    "--no-such-option"):
+        subprocess.run(f"exec {CHURND} {command} {closed}", shell=True, cwd=tmp_path, env=clean_environment(), timeout=60,
+                       stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    assert counted(tmp_path, "a") == [1]
+    assert [json.loads(line)["customer_id"] for line in lines(tmp_path / "alerts")] == ["a"]
+    assert [json.loads(line)["value"] for line in lines(tmp_path / "dead")] == ["broken"]
+    journal = next((tmp_path / "state").iterdir())
+    assert journal.read_bytes()[:8] == b"churnjnl"
+
+
+def test_a_closed_standard_input_is_an_error(tmp_path):
+    write_pipeline(tmp_path, {"path": "-"})
+    done = subprocess.run(f"exec {CHURND} -c p.yaml <&-", shell=True, cwd=tmp_path, env=clean_environment(), timeout=60,
+                          capture_output=True, text=True)
+    assert done.returncode == 1 and "standard input is closed" in done.stderr, done.stderr
+
+
+# --- A named pipe ---
+
+
+@pytest.mark.parametrize("follow", [False, True])
+def test_a_named_pipe_holds_up_nothing(tmp_path, follow):
+    """A reload onto a pipe to which nobody writes starts, what is written then counts, and SIGTERM ends it at once."""
+    write_pipeline(tmp_path, {"follow": True})
+    (tmp_path / "e.jsonl").write_text(event("a"))
+    os.mkfifo(tmp_path / "pipe")
+    process = Process([CHURND, "-c", "p.yaml"], tmp_path, "churnd")
+    try:
+        wait_for("the file", lambda: lines(tmp_path / "alerts"))
+        write_pipeline(tmp_path, {"path": "pipe", "follow": follow})
+        process.send(signal.SIGHUP)
+        wait_for("the reload", lambda: "reloaded p" in process.err)
+        with open(tmp_path / "pipe", "w") as pipe:
+            pipe.write(event("b"))
+            pipe.flush()
+            wait_for("the pipe", lambda: len(lines(tmp_path / "alerts")) == 2)
+            pipe.write(event("b", 1))
+        if follow:
+            wait_for("the rest", lambda: len(lines(tmp_path / "alerts")) == 3)
+            assert process.terminate(20) == 0, process.err
+        else:
+            assert process.wait(20) == 0, process.err
+    finally:
+        process.end()
+    assert counted(tmp_path, "a", "b") == [1, 2]
+
+
+def test_a_pipe_without_a_writer_ends_at_sigterm(tmp_path):
+    os.mkfifo(tmp_path / "e.jsonl")
+    write_pipeline(tmp_path)
+    run_churnd("check", "-c", "p.yaml", "--connect", cwd=tmp_path, check=0)
+    process = Process([CHURND, "-c", "p.yaml"], tmp_path, "churnd")
+    try:
+        wait_for("its start", lambda: "from offset 0" in process.err)
+        assert process.terminate(20) == 0, process.err
+        assert "did not stop" not in process.err
+    finally:
+        process.end()
