@@ -2,6 +2,8 @@
 #include "command_line.h"
 #include "config.h"
 #include <curl/curl.h>
+#include <fcntl.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
@@ -32,12 +34,36 @@ static bool read_env_file(const char *file)
     return config_read_env_file(file != NULL ? file : ".env", stderr);
 }
 
+/* Whoever started churnd may have closed them; then the next file that is opened, such as the store's, would get the
+ * number, and what is printed would be written over it. What takes their place is opened the wrong way round, so that
+ * using it stays an error. */
+static bool open_standard_descriptors(void)
+{
+    for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; fd++) {
+        if (fcntl(fd, F_GETFD) < 0 && open("/dev/null", fd == STDIN_FILENO ? O_WRONLY : O_RDONLY) != fd) {
+            return false; /* and nowhere to say so */
+        }
+    }
+    return true;
+}
+
+/* A disk that is full, and a file as large as it may get (`ulimit -f`), are errors of the write. */
+static void ignore_file_size_signal(void)
+{
+    struct sigaction ignore = {.sa_handler = SIG_IGN};
+    (void)sigaction(SIGXFSZ, &ignore, NULL);
+}
+
 int main(int argc, char **argv)
 {
     struct arguments a = {.config = getenv("CHURND_CONFIG")};
     const struct command *command = NULL;
     enum parsed parsed = PARSED_WRONG;
     int status = 1;
+    if (!open_standard_descriptors()) {
+        return 1;
+    }
+    ignore_file_size_signal();
     a.plugin_path = calloc((size_t)argc + 1, sizeof(const char *));
     a.operands = calloc((size_t)argc + 1, sizeof(const char *));
     a.plugin_options = calloc((size_t)argc + 1, sizeof(const char *));
