@@ -1,19 +1,21 @@
 #!/usr/bin/env bash
-# Installs the Debian packages that are missing: `install-deps.sh build`; `install-deps.sh test` for the tests' as well; or
-# `install-deps.sh bench` for the benchmark's.
+# Installs the Debian packages that are missing: `install-deps.sh build`; `install-deps.sh check` for what `make check` needs as
+# well, `install-deps.sh test` for all tests, `install-deps.sh bench` for the benchmark. The names are those of Debian 12 and 13.
 set -euo pipefail
 
 build=(build-essential autoconf automake libtool pkg-config librdkafka-dev libhiredis-dev libcurl4-openssl-dev
        libyaml-dev libjson-c-dev libmicrohttpd-dev libsimdjson-dev liblmdb-dev libxxhash-dev uthash-dev)
-tests=(libcunit1-dev clang libclang-rt-dev redis-server default-jdk-headless maven python3 python3-venv kcat mandoc
+check=(libcunit1-dev redis-server python3)
+tests=("${check[@]}" clang libclang-rt-dev debootstrap default-jdk-headless maven python3-venv kcat mandoc
        ca-certificates xz-utils libssl-dev meson ninja-build cmake rustc patch graphviz zsh fish)
 bench=(redis-server default-jdk-headless maven python3 python3-venv ca-certificates)
 
 case "${1:-}" in
 build) packages=("${build[@]}") ;;
+check) packages=("${build[@]}" "${check[@]}") ;;
 test) packages=("${build[@]}" "${tests[@]}") ;;
 bench) packages=("${build[@]}" "${bench[@]}") ;;
-*) echo "usage: $0 build|test|bench" >&2; exit 1 ;;
+*) echo "usage: $0 build|check|test|bench" >&2; exit 1 ;;
 esac
 
 missing=()

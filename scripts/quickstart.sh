@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # From a fresh clone to profiles: installs what is missing, builds churnd in build/, runs config/quickstart.yaml and shows one
-# customer. Needs no server. Debian 12 or later; asks for sudo only where packages are missing.
+# customer. Needs no server. Debian 12 or 13; asks for sudo only where packages are missing.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
