@@ -176,7 +176,9 @@ static bool offer(struct worker *worker, struct window *window, unsigned sink, b
         if (batch.count > 0 && !give(worker, window, sink, &batch, &taken)) {
             return false;
         }
-        worker->moved = worker->moved || taken > 0;
+        if (taken > 0) {
+            worker->moved = worker->sink_states[sink].moved = true;
+        }
         if (taken < batch.count) {
             window->sinks[sink].cursor = batch.places[taken];
             *ret_full = true;
@@ -251,7 +253,9 @@ static bool take_answers(struct worker *worker, unsigned sink, uint32_t timeout_
         if (count > BATCH) {
             return worker_blame(worker, section_of(worker, sink), "poll gives %u answers, of %d at most", count, BATCH);
         }
-        worker->moved = worker->moved || count > 0;
+        if (count > 0) {
+            worker->moved = worker->sink_states[sink].moved = true;
+        }
         for (uint32_t i = 0; i < count; i++) {
             if (!take_answer(worker, sink, &done[i])) {
                 return false;
@@ -278,16 +282,24 @@ static bool is_served(const struct window *window, unsigned sink)
     return window->sinks[sink].cursor == window->output_count && window->sinks[sink].unanswered == 0;
 }
 
+/* How many of a window's outputs are for a sink and have not been taken by it. */
+static int64_t not_offered(const struct worker *worker, const struct window *window, unsigned sink)
+{
+    int64_t count = 0;
+    for (uint32_t i = window->sinks[sink].cursor; i < window->output_count; i++) {
+        count += is_for(&window->outputs[i], section_of(worker, sink));
+    }
+    return count;
+}
+
 /* A sink's outputs of one window are settled without it; should it answer for one after all, that changes nothing. */
 static void give_up(struct worker *worker, struct window *window, unsigned sink)
 {
     const struct section *section = section_of(worker, sink);
     struct sink_state *state = &worker->sink_states[sink];
     struct window_sink *at = &window->sinks[sink];
-    int64_t count = at->unanswered;
-    for (; at->cursor < window->output_count; at->cursor++) {
-        count += is_for(&window->outputs[at->cursor], section);
-    }
+    int64_t count = at->unanswered + not_offered(worker, window, sink);
+    at->cursor = window->output_count;
     at->unanswered = 0;
     at->given_up = window->output_count;
     if (count > 0) {
@@ -360,4 +372,25 @@ bool emitter_done(const struct worker *worker, const struct window *window)
         }
     }
     return true;
+}
+
+bool emitter_owes(const struct worker *worker, unsigned sink)
+{
+    for (uint64_t number = worker->oldest; number < worker->newest; number++) {
+        const struct window *window = &worker->windows[number % MAX_WINDOWS];
+        if (is_offered(worker, window, sink) && !is_served(window, sink)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+int64_t emitter_undelivered(const struct worker *worker, unsigned sink)
+{
+    int64_t count = 0;
+    for (uint64_t number = worker->oldest; number <= worker->newest; number++) {
+        const struct window *window = &worker->windows[number % MAX_WINDOWS];
+        count += window->sinks[sink].unanswered + not_offered(worker, window, sink);
+    }
+    return count;
 }

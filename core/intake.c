@@ -90,6 +90,10 @@ static int32_t judge(struct worker *worker, const struct section *section, int32
                      struct reject *reject)
 {
     err->message[sizeof err->message - 1] = '\0';
+    if (worker->undecided == section && answer != CHURN_RETRY) {
+        worker->undecided = NULL;
+        worker_goes_on(worker, section, STALL_PROCESSOR, NULL);
+    }
     switch (answer) {
     case CHURN_OK:
     case CHURN_DROP:
@@ -98,7 +102,8 @@ static int32_t judge(struct worker *worker, const struct section *section, int32
         reject_set(reject, REJECT_BY_PROCESSOR, "%s: %s", section->label, err->message);
         return CHURN_REJECT;
     case CHURN_RETRY:
-        log_printf(worker->pipeline->log, CHURN_LOG_WARN, section->label, "%s; the source waits", err->message);
+        worker_stalled(worker, section, STALL_PROCESSOR, CHURN_LOG_WARN, "%s; the source waits", err->message);
+        worker->undecided = section;
         return CHURN_RETRY;
     case CHURN_FATAL:
         (void)worker_fail(worker, "processor %s: %s", section->label, err->message);

@@ -12,10 +12,11 @@ bool processors_checkpoint(struct worker *worker)
         }
         err.message[sizeof err.message - 1] = '\0';
         if (result == CHURN_RETRY) {
-            log_printf(worker->pipeline->log, CHURN_LOG_WARN, section->label,
-                       "%s; offsets are not committed until then", err.message);
+            worker_stalled(worker, section, STALL_CHECKPOINT, CHURN_LOG_WARN,
+                           "%s; offsets are not committed until then", err.message);
             return false;
         }
+        worker_goes_on(worker, section, STALL_CHECKPOINT, NULL);
         if (result != CHURN_OK) {
             return worker_fail(worker, "processor %s: %s", section->label, err.message);
         }

@@ -306,7 +306,7 @@ static int32_t ask_bounds(struct worker *worker, uint32_t source, int64_t *ret_l
     }
     result = source_of(worker)->bounds(worker->source->self, s->topic, s->partition, ret_low, ret_end, &err);
     if (result != CHURN_OK) {
-        log_printf(worker->pipeline->log, CHURN_LOG_WARN, label_of(worker), "%s; waiting", err.message);
+        worker_stalled(worker, &worker->pipeline->source, STALL_PLACE, CHURN_LOG_WARN, "%s; waiting", err.message);
         return CHURN_RETRY;
     }
     return CHURN_OK;
@@ -370,7 +370,7 @@ static int32_t replay_start(struct worker *worker, uint32_t source, int64_t low,
         return CHURN_FATAL;
     }
     if (result != CHURN_OK) {
-        log_printf(worker->pipeline->log, CHURN_LOG_WARN, label_of(worker), "%s; waiting", err.message);
+        worker_stalled(worker, &worker->pipeline->source, STALL_PLACE, CHURN_LOG_WARN, "%s; waiting", err.message);
         return CHURN_RETRY;
     }
     *ret = *ret < low ? low : *ret;
@@ -564,6 +564,9 @@ bool progress_place(struct worker *worker)
             return false;
         }
     }
+    if (progress_ready(worker)) {
+        worker_goes_on(worker, &worker->pipeline->source, STALL_PLACE, NULL);
+    }
     return true;
 }
 
@@ -669,6 +672,9 @@ static void finish_round(struct worker *worker)
     }
     end_round(&worker->progress);
     worker->moved = true;
+    if (!worker->progress.refused) {
+        worker_goes_on(worker, &worker->pipeline->store, STALL_CHECKPOINT, NULL);
+    }
 }
 
 static void flush(struct worker *worker)
@@ -739,6 +745,7 @@ static void put_checkpoints(struct worker *worker)
 static void begin_round(struct worker *worker)
 {
     bool asked = false;
+    worker->progress.refused = false;
     for (uint32_t i = 0; i < count_of(worker); i++) {
         struct partition *p = at(worker, i);
         if (is_unstored(worker, p) && p->place != PLACE_LOOK_UP) {
@@ -801,8 +808,8 @@ bool progress_take_reply(struct worker *worker, const churn_put_reply *reply)
         return worker_fail(worker, "%s: %s", worker->pipeline->store.label, reply->message);
     }
     if (reply->result == CHURN_RETRY) {
-        log_printf(worker->pipeline->log, CHURN_LOG_WARN, worker->pipeline->store.label,
-                   "%s; offsets are not committed until then", reply->message);
+        worker_stalled(worker, &worker->pipeline->store, STALL_CHECKPOINT, CHURN_LOG_WARN,
+                       "%s; offsets are not committed until then", reply->message);
     }
     if (reply->id == FLUSH_ID) {
         take_flushed(worker, reply);
@@ -816,6 +823,7 @@ bool progress_take_reply(struct worker *worker, const churn_put_reply *reply)
         p->stored.offset = p->putting > p->stored.offset ? p->putting : p->stored.offset;
     } else if (reply->result == CHURN_RETRY) {
         p->putting = NOTHING; /* not in this round */
+        worker->progress.refused = true;
     } else {
         return take_conflict(worker, source, reply);
     }

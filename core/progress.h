@@ -63,6 +63,7 @@ struct progress {
     int64_t ask_again_ms; /* ROUND_WAITING */
     bool held;            /* a processor has not stored what it must remember: nothing is let go of */
     bool unsure;          /* a commit was sent, and nobody has seen it stored */
+    bool refused;         /* the store did not take a checkpoint of this round */
 };
 
 void progress_free(struct progress *progress);

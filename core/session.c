@@ -33,9 +33,15 @@ bool session_is_writing(struct worker *worker)
     return window != NULL && window->state == WINDOW_WRITING;
 }
 
+static void tell_outage(struct worker *worker, const char *message)
+{
+    worker_stalled(worker, &worker->pipeline->store, STALL_STORE, CHURN_LOG_WARN, "%s; waiting, nothing is lost",
+                   message);
+}
+
 void session_lose(struct worker *worker, const char *message)
 {
-    log_printf(worker->pipeline->log, CHURN_LOG_WARN, label_of(worker), "%s; trying again", message);
+    tell_outage(worker, message);
     session_close(worker);
     worker->next_open_ms = host_monotonic_ms() + FIRST_OPEN_PAUSE_MS;
     if (session_is_writing(worker)) {
@@ -45,7 +51,7 @@ void session_lose(struct worker *worker, const char *message)
 
 static void wait_to_open(struct worker *worker, const char *message)
 {
-    log_printf(worker->pipeline->log, CHURN_LOG_WARN, label_of(worker), "%s; waiting, nothing is lost", message);
+    tell_outage(worker, message);
     worker->open_pause_ms = worker->open_pause_ms == 0 ? FIRST_OPEN_PAUSE_MS : worker->open_pause_ms * 2;
     if (worker->open_pause_ms > LAST_OPEN_PAUSE_MS) {
         worker->open_pause_ms = LAST_OPEN_PAUSE_MS;
@@ -93,9 +99,7 @@ bool session_step(struct worker *worker)
     if (result != CHURN_OK) {
         return worker_fail(worker, "%s: %s", label_of(worker), err.message);
     }
-    if (worker->open_pause_ms > 0) {
-        log_printf(worker->pipeline->log, CHURN_LOG_INFO, label_of(worker), "reached again");
-    }
+    worker_goes_on(worker, &worker->pipeline->store, STALL_STORE, "reached again");
     worker->open_pause_ms = 0;
     worker->session_fresh = true;
     return true;

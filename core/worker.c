@@ -161,17 +161,11 @@ static void rewind_to_checkpoints(struct worker *worker)
     progress_rewind(worker);
 }
 
-static void tell_health(struct worker *worker)
-{
-    atomic_store_explicit(&worker->turned_ms, host_monotonic_ms(), memory_order_relaxed);
-    atomic_store_explicit(&worker->session_open, worker->session != NULL, memory_order_relaxed);
-}
-
 /* Everything but taking records: one round of store, sinks and windows. */
 static bool move_on(struct worker *worker, bool source_idle, uint32_t timeout_ms)
 {
     struct window *writing;
-    tell_health(worker);
+    watch_step(worker);
     if (worker_has_store(worker) && !session_step(worker)) {
         return false;
     }
@@ -245,6 +239,10 @@ static void discard(struct worker *worker)
     worker->oldest = worker->newest;
     window_filling(worker)->number = worker->newest;
     window_filling(worker)->state = WINDOW_FILLING;
+    if (worker->undecided != NULL) { /* the record that it was asked about is read again, perhaps by another */
+        worker_goes_on(worker, worker->undecided, STALL_PROCESSOR, NULL);
+        worker->undecided = NULL;
+    }
 }
 
 /* ---- what the source tells ---- */
@@ -409,6 +407,7 @@ static bool is_behind(struct worker *worker)
 static bool take_step(struct worker *worker, bool *ret_idle)
 {
     uint32_t count = 0;
+    worker->dry = false;
     if (!worker_has_started(worker)) { /* the source tells what it reads, and is moved before it hands out any of it */
         *ret_idle = true;
         return poll_source(worker, 0, 0, &count);
@@ -437,6 +436,8 @@ static bool take_step(struct worker *worker, bool *ret_idle)
     if (!poll_source(worker, POLL_RECORDS, idle_time(worker), &count)) {
         return false;
     }
+    worker->dry = count == 0;
+    worker->handed_out = worker->handed_out || count > 0;
     if (count > 0) {
         FAILPOINT("after_poll");
     }
@@ -497,6 +498,7 @@ static bool finish_sinks(struct worker *worker)
         int64_t began = host_monotonic_ms();
         uint32_t count = 0;
         worker->moved = false;
+        watch_step(worker);
         pending = false;
         for (unsigned i = 0; i < worker->pipeline->sink_count; i++) {
             const churn_sink_ops *ops = sink_ops(&worker->pipeline->sinks[i]);

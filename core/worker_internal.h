@@ -49,6 +49,9 @@ struct sink_state {
     int64_t warn_ms;         /* not before: the next warning of either */
     int64_t lost;            /* dropped or given up since the last warning */
     bool out;                /* it was given up on, and has answered nothing since */
+    bool moved;              /* it took or answered something since the last look */
+    int64_t owes_since_ms;   /* … and owes answers; 0: it does not */
+    int64_t undelivered;     /* what it had not taken for good at the worker's end */
 };
 
 struct worker {
@@ -63,6 +66,15 @@ struct worker {
     _Atomic bool lag_known;
     _Atomic int64_t turned_ms; /* when the loop last went round */
     _Atomic bool assigned, session_open;
+    _Atomic(const struct section *) inside; /* whose plugin is called at the moment; NULL: none, or one for an event */
+
+    /* watch */
+    int64_t watched_ms;
+    int64_t silent_since_ms; /* the store; 0: it answers, or need not */
+    uint32_t stored_seen;
+    int64_t dry_since_ms; /* the source; 0: it hands out records, or there are none */
+    bool dry, handed_out; /* it had none at the newest poll; it had some since the last look */
+    const struct section *undecided; /* the processor that the source waits for; NULL: none */
 
     struct journal_seat seat;
 
@@ -134,6 +146,25 @@ static inline bool worker_has_store(const struct worker *worker)
     return worker->pipeline->store.loaded != NULL;
 }
 
+/* watch.c */
+/* The engine's own states in which events do not move; a plugin has names of its own. */
+#define STALL_STORE "store"               /* out of reach */
+#define STALL_WRITE "write"               /* it refuses writes, or does not answer them */
+#define STALL_CHECKPOINT "checkpoint"     /* not stored, so that no offset is committed */
+#define STALL_PROCESSOR "processor"       /* it cannot tell, so that the source waits */
+#define STALL_SINK "sink"                 /* it takes or answers nothing */
+#define STALL_DEAD_LETTERS "dead_letters" /* likewise, and nothing is counted before */
+#define STALL_PLACE "place"               /* it cannot tell yet where its partitions begin and end */
+#define STALL_SOURCE "source"             /* it has nothing to read from, or hands out nothing of what is there */
+/* `section` is in the state `what`, or still is; see stalls_begin. */
+CHURN_PRINTF(5, 6)
+void worker_stalled(struct worker *worker, const struct section *section, const char *what, int32_t level,
+                    const char *format, ...);
+/* It is not, or not any more; see stalls_end. */
+void worker_goes_on(struct worker *worker, const struct section *section, const char *what, const char *over);
+/* Notes that the worker goes round, and looks once a second at what only time shows. */
+void watch_step(struct worker *worker);
+
 /* Marks the worker as failed and logs why; always false. */
 CHURN_PRINTF(2, 3) bool worker_fail(struct worker *worker, const char *format, ...);
 /* The same where a plugin does what the header of its role forbids, so that nothing it says can be relied on. Names it
@@ -203,5 +234,9 @@ bool emitter_step(struct worker *worker, uint32_t timeout_ms);
 bool emitter_set_aside(const struct worker *worker, const struct window *window);
 /* True when every output of the window was answered. */
 bool emitter_done(const struct worker *worker, const struct window *window);
+/* Whether a sink is to take or answer something. */
+bool emitter_owes(const struct worker *worker, unsigned sink);
+/* How many outputs it has not taken for good, of all windows. */
+int64_t emitter_undelivered(const struct worker *worker, unsigned sink);
 
 #endif

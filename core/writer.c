@@ -207,10 +207,10 @@ bool writer_take_reply(struct worker *worker, struct window *window, const churn
     case CHURN_CONFLICT:
         return resolve_conflict(worker, window, delta, reply);
     case CHURN_RETRY:
-        log_printf(worker->pipeline->log, CHURN_LOG_WARN, worker->pipeline->store.label,
-                   "a write was refused: %s; trying again", reply->message);
         delta->state = DELTA_MERGED;
         if (worker->retry_ms == 0) {
+            worker_stalled(worker, &worker->pipeline->store, STALL_WRITE, CHURN_LOG_WARN,
+                           "a write was refused: %s; trying again", reply->message);
             worker->retry_pause_ms = worker->retry_pause_ms == 0 ? FIRST_RETRY_MS : worker->retry_pause_ms * 2;
             if (worker->retry_pause_ms > LAST_RETRY_MS) {
                 worker->retry_pause_ms = LAST_RETRY_MS;
@@ -235,8 +235,9 @@ bool writer_put_again(struct worker *worker, struct window *window, const churn_
     return true;
 }
 
-static void finish(struct window *window)
+static void finish(struct worker *worker, struct window *window)
 {
+    worker_goes_on(worker, &worker->pipeline->store, STALL_WRITE, NULL);
     for (uint32_t i = 0; i < window->delta_count; i++) {
         window->deltas[i]->customer->writing = NULL;
     }
@@ -291,13 +292,14 @@ bool writer_step(struct worker *worker, struct window *window, uint32_t timeout_
     }
     if (window->stored == window->delta_count && !worker->store_went_back) {
         FAILPOINT("after_store_ack");
-        finish(window);
+        finish(worker, window);
     }
     return true;
 }
 
 void writer_discard(struct worker *worker, struct window *window)
 {
+    worker_goes_on(worker, &worker->pipeline->store, STALL_WRITE, NULL);
     for (uint32_t i = 0; i < window->delta_count; i++) {
         struct delta *delta = window->deltas[i];
         struct customer *customer = delta->customer;
