@@ -4,10 +4,10 @@
 
 #include "host.h"
 
-#define LOOK_MS 1000               /* between looks */
-#define SINK_PATIENCE_MS 10000     /* for a sink that owes answers and gives none */
-#define STORE_PATIENCE_MS 10000    /* for a store that does not answer the puts of a window */
-#define SOURCE_PATIENCE_MS 60000   /* for a source that has records and hands out none */
+#define LOOK_MS 1000             /* between looks */
+#define SINK_PATIENCE_MS 10000   /* for a sink that owes answers and gives none */
+#define STORE_PATIENCE_MS 10000  /* for a store that does not answer the puts of a window */
+#define SOURCE_PATIENCE_MS 60000 /* for a source that has records and hands out none */
 #define BEGIN_PATIENCE_MS 30000  /* for one that has nothing to read from */
 
 static struct stall_place place_of(const struct worker *worker, const struct section *section)
@@ -47,15 +47,12 @@ static int64_t lasts(int64_t *since_ms, int64_t now)
 static void tell_sink(struct worker *worker, unsigned sink, int64_t for_ms)
 {
     const struct section *section = &worker->pipeline->sinks[sink];
-    long long count = (long long)emitter_undelivered(worker, sink), seconds = (long long)for_ms / 1000;
-    if (pipeline_is_dead_letters(worker->pipeline, section)) {
-        worker_stalled(worker, section, STALL_DEAD_LETTERS, CHURN_LOG_ERROR,
-                       "no dead letter was taken for %lld s and %lld wait: nothing is counted before they are safe",
-                       seconds, count);
-    } else {
-        worker_stalled(worker, section, STALL_SINK, CHURN_LOG_WARN,
-                       "no record was taken or answered for %lld s and %lld wait", seconds, count);
-    }
+    bool letters = pipeline_is_dead_letters(worker->pipeline, section);
+    long long count = (long long)emitter_undelivered(worker, sink);
+    worker_stalled(worker, section, letters ? STALL_DEAD_LETTERS : STALL_SINK,
+                   letters ? CHURN_LOG_ERROR : CHURN_LOG_WARN, "%lld %s%s, and none was taken or answered for %lld s%s",
+                   count, letters ? "dead letter" : "record", count == 1 ? " waits" : "s wait",
+                   (long long)for_ms / 1000, letters ? "; nothing is counted before they are safe" : "");
 }
 
 /* A sink may be slow; it may not owe answers and give none. */
@@ -97,8 +94,7 @@ static void watch_store(struct worker *worker, int64_t now)
 static bool has_begun(struct worker *worker)
 {
     bool waits_for_store = worker_has_store(worker) && worker->session == NULL;
-    return atomic_load_explicit(&worker->assigned, memory_order_relaxed) &&
-           (waits_for_store || progress_ready(worker));
+    return atomic_load_explicit(&worker->assigned, memory_order_relaxed) && (waits_for_store || progress_ready(worker));
 }
 
 static void watch_source(struct worker *worker, int64_t now)

@@ -239,9 +239,9 @@ static void discard(struct worker *worker)
     worker->oldest = worker->newest;
     window_filling(worker)->number = worker->newest;
     window_filling(worker)->state = WINDOW_FILLING;
-    if (worker->undecided != NULL) { /* the record that it was asked about is read again, perhaps by another */
-        worker_goes_on(worker, worker->undecided, STALL_PROCESSOR, NULL);
-        worker->undecided = NULL;
+    worker->undecided = NULL;
+    for (unsigned i = 0; i < worker->pipeline->processor_count; i++) { /* what they waited with is read again */
+        stalls_forget(worker->pipeline->stalls, &worker->pipeline->processors[i], worker->number);
     }
 }
 

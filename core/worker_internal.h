@@ -72,8 +72,8 @@ struct worker {
     int64_t watched_ms;
     int64_t silent_since_ms; /* the store; 0: it answers, or need not */
     uint32_t stored_seen;
-    int64_t dry_since_ms; /* the source; 0: it hands out records, or there are none */
-    bool dry, handed_out; /* it had none at the newest poll; it had some since the last look */
+    int64_t dry_since_ms;            /* the source; 0: it hands out records, or there are none */
+    bool dry, handed_out;            /* it had none at the newest poll; it had some since the last look */
     const struct section *undecided; /* the processor that the source waits for; NULL: none */
 
     struct journal_seat seat;

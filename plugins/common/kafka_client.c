@@ -1,5 +1,6 @@
 #define _GNU_SOURCE /* pthread_timedjoin_np */
 #include "kafka_client.h"
+#include "stall.h"
 
 #include <pthread.h>
 #include <stdatomic.h>
@@ -41,7 +42,7 @@ struct kafka_client {
     _Atomic int up_count;  /* links that are up */
     _Atomic int abandoned; /* a librdkafka client that did not end still refers to this */
     int64_t down_since_ms; /* 0: not known to be down */
-    int warned;
+    struct stall outage;
     char reason[REASON_SIZE]; /* of the newest connection error */
 };
 
@@ -298,6 +299,7 @@ struct kafka_client *kafka_client_new(const churn_host *host, const char *broker
         return NULL;
     }
     client->host = host;
+    client->outage = stall_new(host, "broker");
     client->brokers = brokers;
     client->owner = owner;
     return client;
@@ -423,22 +425,22 @@ int kafka_client_check(struct kafka_client *client, int needed)
     const churn_host *host = client->host;
     int64_t now;
     if (atomic_load(&client->up_count) > 0) {
-        if (client->warned) {
+        if (client->outage.lasts) {
+            stall_end(&client->outage);
             churn_log(host, CHURN_LOG_INFO, "Kafka at %s can be reached again", client->brokers);
         }
-        client->warned = 0;
         client->down_since_ms = 0;
         return 1;
     }
     now = host->monotonic_ms(host);
     if (!needed) {
         client->down_since_ms = 0; /* brokers close idle connections, which are opened again when needed */
+        stall_end(&client->outage);
     } else if (client->down_since_ms == 0) {
         client->down_since_ms = now;
-    } else if (!client->warned && now - client->down_since_ms >= OUTAGE_GRACE_MS) {
-        client->warned = 1;
-        churn_log(host, CHURN_LOG_WARN, "Kafka at %s cannot be reached: %s; waiting", client->brokers,
-                  client->reason[0] != '\0' ? client->reason : "no answer yet");
+    } else if (now - client->down_since_ms >= OUTAGE_GRACE_MS) {
+        stall_begin(&client->outage, "Kafka at %s cannot be reached: %s; waiting", client->brokers,
+                    client->reason[0] != '\0' ? client->reason : "no answer yet");
     }
     return 0;
 }

@@ -1,5 +1,6 @@
 #include "kafka_producer.h"
 #include "kafka_client.h"
+#include "stall.h"
 
 #include <stdlib.h>
 
@@ -69,9 +70,9 @@ struct kafka_producer {
     struct resend **resends_end;
     churn_done refused[64]; /* records that librdkafka did not take at all */
     uint32_t refused_count;
-    uint64_t waiting; /* sent and not yet answered */
-    int refusing;     /* the last report was a failure; said once */
-    int failed;       /* no return: `failure` says why */
+    uint64_t waiting;      /* sent and not yet answered */
+    struct stall refusing; /* the last report was a failure */
+    int failed;            /* no return: `failure` says why */
     churn_error failure;
 };
 
@@ -177,6 +178,7 @@ struct kafka_producer *kafka_producer_new(const churn_host *host, const char *br
         return NULL;
     }
     p->host = host;
+    p->refusing = stall_new(host, "topic");
     p->brokers = brokers;
     p->properties = properties;
     p->resends_end = &p->resends;
@@ -429,14 +431,10 @@ static rd_kafka_headers_t *make_headers(const churn_record *record)
     return headers;
 }
 
-/* Says once that a topic is not written to for a reason that may pass. */
+/* Says that a topic is not written to for a reason that may pass. */
 static void warn_refusing(struct kafka_producer *p, const struct topic *t, rd_kafka_resp_err_t code)
 {
-    if (!p->refusing) {
-        p->refusing = 1;
-        churn_log(p->host, CHURN_LOG_WARN, "topic `%s` cannot be written to: %s; waiting", t->name,
-                  rd_kafka_err2str(code));
-    }
+    stall_begin(&p->refusing, "topic `%s` cannot be written to: %s; waiting", t->name, rd_kafka_err2str(code));
 }
 
 /* Sorts out what librdkafka said of a new record. */
@@ -588,7 +586,7 @@ static void resend_due(struct kafka_producer *p)
 static int answer(struct kafka_producer *p, enum lane_id lane, const rd_kafka_message_t *m, churn_done *done)
 {
     if (m->err == RD_KAFKA_RESP_ERR_NO_ERROR) {
-        p->refusing = 0;
+        stall_end(&p->refusing);
         *done = (churn_done){.id = (uintptr_t)m->_private, .result = CHURN_OK};
         return 1;
     }

@@ -1,5 +1,5 @@
-/* A state in which a plugin keeps events from moving (<churn/ext/health.h>); a host without that extension is told
- * nothing. */
+/* A state in which a plugin keeps events from moving (<churn/ext/health.h>); a host without that extension logs when it
+ * begins. */
 #ifndef STALL_H
 #define STALL_H
 
@@ -27,12 +27,12 @@ static inline void stall_begin(struct stall *stall, const char *format, ...)
     va_start(args, format);
     (void)vsnprintf(message, sizeof message, format, args);
     va_end(args);
-    stall->lasts = 1;
     if (stall->health != NULL) {
         stall->health->stalled(stall->host, stall->what, message);
-    } else {
+    } else if (!stall->lasts) {
         stall->host->log(stall->host, CHURN_LOG_ERROR, message);
     }
+    stall->lasts = 1;
 }
 
 /* It is over, or never was; costs nothing then. */

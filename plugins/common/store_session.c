@@ -5,6 +5,7 @@
 int32_t store_session_init(struct store_session *s, const churn_host *host, const char *waiting, churn_error *err)
 {
     s->host = host;
+    s->out = stall_new(host, "store");
     s->waiting = waiting;
     s->storage = host->get_extension(host, CHURN_STORAGE_ID);
     s->ops = s->storage != NULL ? s->storage->store(host, &s->store) : NULL;
@@ -18,10 +19,7 @@ int32_t store_session_init(struct store_session *s, const churn_host *host, cons
 static int32_t out_of_reach(struct store_session *s, const churn_error *err)
 {
     s->retry_at_ms = s->host->monotonic_ms(s->host) + RETRY_PAUSE_MS;
-    if (!s->out) {
-        s->out = 1;
-        churn_log(s->host, CHURN_LOG_WARN, "the store is out of reach (%s); %s wait for it", err->message, s->waiting);
-    }
+    stall_begin(&s->out, "the store is out of reach (%s); %s wait for it", err->message, s->waiting);
     return CHURN_RETRY;
 }
 
@@ -37,8 +35,8 @@ int32_t store_session_ready(struct store_session *s, churn_error *err)
     }
     rc = s->ops->open(s->store, &s->session, &why);
     if (rc == CHURN_OK) {
-        if (s->out) {
-            s->out = 0;
+        if (s->out.lasts) {
+            stall_end(&s->out);
             churn_log(s->host, CHURN_LOG_INFO, "the store is back; %s go on", s->waiting);
         }
         return CHURN_OK;

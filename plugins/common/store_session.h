@@ -3,6 +3,7 @@
 #ifndef STORE_SESSION_H
 #define STORE_SESSION_H
 
+#include "stall.h"
 #include <churn/ext/storage.h>
 
 struct store_session {
@@ -13,7 +14,7 @@ struct store_session {
     void *store;         /* what ops->open takes */
     void *session;       /* NULL: not open */
     int64_t retry_at_ms; /* no attempt to open before this (monotonic) */
-    int out;             /* an outage was logged and not yet its end */
+    struct stall out;    /* of reach */
 };
 
 /* Finds the pipeline's store; CHURN_FATAL when it has none. `waiting` names what waits for the store while it is out of

@@ -322,7 +322,7 @@ static int32_t await_owner(struct dedup *d, const struct claim *claim, churn_err
     churn_error why = {.size = sizeof why, .message = "the store does not answer"};
     /* In an outage that is known the waiting is left to the host: it counts a process that dies in here against the
      * event. */
-    int was_out = d->store.out;
+    int was_out = d->store.out.lasts;
     while (claim->owner == NULL) {
         int32_t rc = step(d, now, deadline - now, &why);
         if (rc < 0) {

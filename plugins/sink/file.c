@@ -1,5 +1,6 @@
 /* Lines in a file or on standard output. Each line is written whole: several workers and processes may append to one
  * file, guarded by a lock on it, and a write that the disk cuts short is taken back to the last whole line. */
+#include "stall.h"
 #include "text_buffer.h"
 #include <churn/plugin.h>
 #include <churn/sink.h>
@@ -27,7 +28,7 @@ struct file_sink {
     const churn_host *host;
     int fd; /* -1: not open */
     int regular;
-    int failing; /* a write error was logged and not yet its end */
+    struct stall failing; /* a write error and not yet its end */
     int64_t retry_at_ms;
     struct text_buffer lines; /* whole lines, in the order of `ids` */
     size_t written;           /* of `lines`; always at the start of a line for a regular file */
@@ -375,11 +376,8 @@ static int write_stream(struct file_sink *f, uint32_t timeout_ms)
 static void failed(struct file_sink *f, const char *what, int error)
 {
     f->retry_at_ms = f->host->monotonic_ms(f->host) + RETRY_PAUSE_MS;
-    if (!f->failing) {
-        f->failing = 1;
-        churn_log(f->host, CHURN_LOG_ERROR, "%s cannot be %s: %s; its records wait and are tried again", f->path, what,
-                  strerror(error));
-    }
+    stall_begin(&f->failing, "%s cannot be %s: %s; its records wait and are tried again", f->path, what,
+                strerror(error));
 }
 
 static int32_t flush_lines(struct file_sink *f, uint32_t timeout_ms, churn_error *err)
@@ -408,8 +406,8 @@ static int32_t flush_lines(struct file_sink *f, uint32_t timeout_ms, churn_error
         f->written = 0;
         return CHURN_OK;
     }
-    if (f->failing) {
-        f->failing = 0;
+    if (f->failing.lasts) {
+        stall_end(&f->failing);
         churn_log(f->host, CHURN_LOG_INFO, "%s can be written again", f->path);
     }
     f->safe = 1;
@@ -423,6 +421,7 @@ static int32_t file_create(void *self, const churn_host *host, churn_error *err)
     struct file_sink *f = self;
     (void)err;
     f->host = host;
+    f->failing = stall_new(host, "file");
     f->fd = -1;
     return CHURN_OK;
 }
@@ -450,7 +449,7 @@ static int32_t file_write(void *self, const churn_record *records, uint32_t coun
     uint32_t taken = 0;
     (void)err;
     /* Lines are added only while none is partly written or waits for an answer. */
-    while (taken < count && f->written == 0 && !f->safe && !f->failing && f->lines.len < BUFFER_MAX) {
+    while (taken < count && f->written == 0 && !f->safe && !f->failing.lasts && f->lines.len < BUFFER_MAX) {
         if (!add_line(f, &records[taken])) {
             break;
         }

@@ -130,6 +130,9 @@ static void fake_stalled(const churn_host *host, const char *what, const char *m
             exit(1);
         }
     }
+    if (message != NULL && fake->stalls[i].message[0] == '\0') {
+        fake_log(host, CHURN_LOG_ERROR, message);
+    }
     (void)snprintf(fake->stalls[i].what, sizeof fake->stalls[i].what, "%s", what);
     (void)snprintf(fake->stalls[i].message, sizeof fake->stalls[i].message, "%s", message != NULL ? message : "");
     (void)pthread_mutex_unlock(&fake->stall_lock);

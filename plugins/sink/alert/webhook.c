@@ -1,14 +1,13 @@
 #include "webhook.h"
 
 #include "backoff.h"
+#include "stall.h"
 #include <errno.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <time.h>
-
-#define REMIND_MS 60000 /* how often a lasting outage is logged */
 
 struct item {
     struct item *next;
@@ -42,7 +41,7 @@ struct webhook {
     struct list waiting;
     uint32_t asking;
     struct backoff backoff;
-    int64_t told_ms; /* when the outage was last logged; 0: there is none */
+    struct stall outage;
 };
 
 static void list_init(struct list *list)
@@ -80,22 +79,14 @@ static void list_free(struct list *list)
 
 static void tell_outage(struct webhook *w, const struct http_result *result)
 {
-    int64_t now = w->host->monotonic_ms(w->host);
-    int config = result->status >= 300 && result->status < 500 && result->status != 408 && result->status != 425 &&
-                 result->status != 429;
-    if (w->told_ms != 0 && now - w->told_ms < REMIND_MS) {
-        return;
-    }
-    w->told_ms = now;
-    churn_log(w->host, config ? CHURN_LOG_ERROR : CHURN_LOG_WARN,
-              "the alert webhook at %s fails (%s); %u alerts wait and are tried again", http_client_origin(w->http),
-              result->reason, w->waiting.count + w->asking + 1);
+    stall_begin(&w->outage, "the alert webhook at %s fails (%s); %u alerts wait and are tried again",
+                http_client_origin(w->http), result->reason, w->waiting.count + w->asking + 1);
 }
 
 static void tell_back(struct webhook *w)
 {
-    if (w->told_ms != 0) {
-        w->told_ms = 0;
+    if (w->outage.lasts) {
+        stall_end(&w->outage);
         churn_log(w->host, CHURN_LOG_INFO, "the alert webhook at %s works again", http_client_origin(w->http));
     }
 }
@@ -216,6 +207,7 @@ struct webhook *webhook_start(const churn_host *host, const struct http_settings
         return NULL;
     }
     w->host = host;
+    w->outage = stall_new(host, "webhook");
     w->http = http_client_new(settings, err);
     if (w->http == NULL) {
         free(w);

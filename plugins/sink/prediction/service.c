@@ -4,6 +4,7 @@
 #include "breaker.h"
 #include "kafka_producer.h"
 #include "prediction_cache.h"
+#include "stall.h"
 #include <errno.h>
 #include <pthread.h>
 #include <signal.h>
@@ -20,7 +21,6 @@
 #define LOOK_MS 50       /* pause between a drain's looks at the queue */
 #define STORE_MAX 64     /* answers in one write to the store */
 #define REFUSED_MS 10000 /* pause between log lines about refused requests */
-#define REMIND_MS 60000  /* how often a lasting failure of the API is logged */
 
 struct service {
     const churn_host *host;
@@ -45,7 +45,7 @@ struct service {
     int64_t refused_at_ms; /* when it may be logged again */
     int64_t look_at_ms;    /* when a drain may look at the queue again */
     uint64_t drain;        /* number of the drain that is being answered */
-    int64_t told_ms;       /* when a failing API was last logged */
+    struct stall failing;  /* the API, so that the breaker is open */
 
     /* Shared with the worker. */
     pthread_t thread;
@@ -382,25 +382,19 @@ static int32_t ask_all(struct service *s, churn_error *err)
 
 /* --- Results --- */
 
-static void tell_failing(struct service *s, enum breaker_change change, const char *reason)
+static void tell_failing(struct service *s, const char *reason)
 {
-    int64_t now = now_ms(s);
-    if (change == BREAKER_OPENED) {
-        churn_log(s->host, CHURN_LOG_WARN, "prediction API at %s is failing (%s); %lld triggers wait, profiles go on",
-                  http_client_origin(s->http), reason,
-                  (long long)s->queue->back_ops->count(s->queue->back, &s->waiting));
-        s->told_ms = now;
-    } else if (s->breaker.state != BREAKER_CLOSED && now - s->told_ms >= REMIND_MS) {
-        churn_log(s->host, CHURN_LOG_WARN, "prediction API at %s is still failing (%s); %lld triggers wait",
-                  http_client_origin(s->http), reason,
-                  (long long)s->queue->back_ops->count(s->queue->back, &s->waiting));
-        s->told_ms = now;
+    if (s->breaker.state != BREAKER_CLOSED) {
+        stall_begin(&s->failing, "prediction API at %s is failing (%s); %lld triggers wait, profiles go on",
+                    http_client_origin(s->http), reason,
+                    (long long)s->queue->back_ops->count(s->queue->back, &s->waiting));
     }
 }
 
 static void api_works(struct service *s)
 {
     if (breaker_success(&s->breaker) == BREAKER_CLOSED_AGAIN) {
+        stall_end(&s->failing);
         churn_log(s->host, CHURN_LOG_INFO, "prediction API at %s answers again", http_client_origin(s->http));
         waiting_hurry(&s->waiting, now_ms(s));
     }
@@ -415,10 +409,10 @@ static void try_again(struct service *s, struct job *job, unsigned attempts, int
 
 static void on_outage(struct service *s, struct job *job, const char *reason, int64_t retry_after_ms)
 {
-    enum breaker_change change = breaker_failure(&s->breaker, now_ms(s));
+    (void)breaker_failure(&s->breaker, now_ms(s));
     counter_add(&s->counters->failed, 1);
     churn_log(s->host, CHURN_LOG_DEBUG, "prediction API at %s: %s", http_client_origin(s->http), reason);
-    tell_failing(s, change, reason);
+    tell_failing(s, reason);
     job->failures++;
     try_again(s, job, job->failures, retry_after_ms);
 }
@@ -675,6 +669,7 @@ struct service *service_start(const churn_host *host, const struct settings *set
         return NULL;
     }
     s->host = host;
+    s->failing = stall_new(host, "breaker");
     s->settings = settings;
     s->counters = counters;
     s->queue = queue;
