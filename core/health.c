@@ -7,18 +7,36 @@
 #include <errno.h>
 #include <microhttpd.h>
 #include <netdb.h>
+#include <poll.h>
 #include <pthread.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 
-#define STUCK_MS 30000 /* without a turn of a loop; what a store or source may be waited for is shorter */
-#define CLIENT_TIMEOUT_S 5
-#define MAX_CLIENTS 16
+#define STUCK_MS 30000   /* without a turn of a loop; what a store or source may be waited for is shorter */
+#define REQUEST_MS 5000  /* from a connection's begin to its answer */
+#define MAX_CLIENTS 32   /* the oldest has to go for another one */
+#define SPARE_CLIENTS 32 /* that were told to go and have not yet */
+#define MAX_REQUEST 4096 /* bytes of its line and headers; more is answered with an error */
+#define TURN_MS 100      /* of the server's thread, at most */
+
+/* A connection. Whoever sends a byte now and then holds a place for no longer than REQUEST_MS, and nobody holds the
+ * places of others: an operator may come from the address of an attacker, so that a limit for each address is none. */
+struct client {
+    int fd; /* -1: the place is free */
+    int64_t since_ms;
+    bool told; /* to go */
+};
 
 /* Main publishes, the server's thread reads. */
 struct health {
     struct MHD_Daemon *daemon;
+    pthread_t thread;
+    bool thread_started;
+    atomic_bool stop;
+    struct client clients[MAX_CLIENTS + SPARE_CLIENTS]; /* the server's thread's own */
     pthread_mutex_t lock;
     struct health_status status;
 };
@@ -159,6 +177,7 @@ static enum MHD_Result send_text(struct MHD_Connection *connection, unsigned cod
     if (response != NULL) {
         (void)MHD_add_response_header(response, MHD_HTTP_HEADER_CONTENT_TYPE, type);
         (void)MHD_add_response_header(response, MHD_HTTP_HEADER_CACHE_CONTROL, "no-store");
+        (void)MHD_add_response_header(response, MHD_HTTP_HEADER_CONNECTION, "close");
         result = MHD_queue_response(connection, code, response);
         MHD_destroy_response(response);
     }
@@ -188,24 +207,108 @@ static enum MHD_Result answer(void *ctx, struct MHD_Connection *connection, cons
     return result;
 }
 
+static void tell_to_go(struct client *client)
+{
+    client->told = true;
+    (void)shutdown(client->fd, SHUT_RDWR); /* the server notices, and closes it */
+}
+
+/* Ends the connections that have had their time, and the oldest ones where there are too many. */
+static void end_clients(struct health *health, int64_t now_ms)
+{
+    struct client *oldest;
+    unsigned count;
+    do {
+        oldest = NULL;
+        count = 0;
+        for (unsigned i = 0; i < MAX_CLIENTS + SPARE_CLIENTS; i++) {
+            struct client *client = &health->clients[i];
+            if (client->fd < 0 || client->told) {
+                continue;
+            }
+            count++;
+            if (oldest == NULL || client->since_ms < oldest->since_ms) {
+                oldest = client;
+            }
+        }
+        if (oldest != NULL && (count > MAX_CLIENTS || now_ms - oldest->since_ms >= REQUEST_MS)) {
+            tell_to_go(oldest);
+        } else {
+            oldest = NULL;
+        }
+    } while (oldest != NULL);
+}
+
+static void on_connection(void *ctx, struct MHD_Connection *connection, void **own,
+                          enum MHD_ConnectionNotificationCode code)
+{
+    struct health *health = ctx;
+    struct client *client = *own;
+    if (code == MHD_CONNECTION_NOTIFY_CLOSED) {
+        if (client != NULL) {
+            client->fd = -1;
+        }
+        return;
+    }
+    for (client = health->clients; client->fd >= 0; client++) { /* there are places for all that the server takes */
+    }
+    *client = (struct client){.fd = MHD_get_connection_info(connection, MHD_CONNECTION_INFO_CONNECTION_FD)->connect_fd,
+                              .since_ms = host_monotonic_ms()};
+    *own = client;
+    end_clients(health, client->since_ms);
+}
+
+static void *serve(void *argument)
+{
+    struct health *health = argument;
+    while (!atomic_load(&health->stop)) {
+        if (MHD_run_wait(health->daemon, TURN_MS) != MHD_YES) {
+            (void)poll(NULL, 0, TURN_MS); /* out of memory or the like: it may pass */
+        }
+        end_clients(health, host_monotonic_ms());
+    }
+    return NULL;
+}
+
+static bool listen_on(struct health *health, const struct addrinfo *address)
+{
+    unsigned flags = MHD_USE_EPOLL | (address->ai_family == AF_INET6 ? MHD_USE_IPv6 : 0);
+    health->daemon = MHD_start_daemon(flags, 0, NULL, NULL, answer, health, MHD_OPTION_SOCK_ADDR, address->ai_addr,
+                                      MHD_OPTION_CONNECTION_LIMIT, (unsigned)(MAX_CLIENTS + SPARE_CLIENTS),
+                                      MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)MAX_REQUEST,
+                                      MHD_OPTION_NOTIFY_CONNECTION, on_connection, health, MHD_OPTION_END);
+    return health->daemon != NULL;
+}
+
+static bool start(struct health *health, const struct addrinfo *address, char *message, size_t size)
+{
+    for (unsigned i = 0; i < MAX_CLIENTS + SPARE_CLIENTS; i++) {
+        health->clients[i].fd = -1;
+    }
+    if (!listen_on(health, address)) {
+        (void)snprintf(message, size, "cannot be listened on: %s", strerror(errno));
+        return false;
+    }
+    health->thread_started = pthread_create(&health->thread, NULL, serve, health) == 0;
+    if (!health->thread_started) {
+        (void)snprintf(message, size, "a thread could not be started");
+    }
+    return health->thread_started;
+}
+
 struct health *health_start(const char *listen, char *message, size_t size)
 {
     struct addrinfo *address = resolve(listen);
     struct health *health = calloc(1, sizeof *health);
+    char why[128];
     if (address == NULL || health == NULL || pthread_mutex_init(&health->lock, NULL) != 0) {
         (void)snprintf(message, size, "health: listen: %s cannot be used", listen);
         free(health);
         health = NULL;
-    } else {
-        unsigned flags = MHD_USE_INTERNAL_POLLING_THREAD | (address->ai_family == AF_INET6 ? MHD_USE_IPv6 : 0);
-        health->daemon = MHD_start_daemon(flags, 0, NULL, NULL, answer, health, MHD_OPTION_SOCK_ADDR, address->ai_addr,
-                                          MHD_OPTION_CONNECTION_TIMEOUT, (unsigned)CLIENT_TIMEOUT_S,
-                                          MHD_OPTION_CONNECTION_LIMIT, (unsigned)MAX_CLIENTS, MHD_OPTION_END);
-        if (health->daemon == NULL) {
-            (void)snprintf(message, size, "health: %s cannot be listened on: %s", listen, strerror(errno));
-            health_stop(health);
-            health = NULL;
-        }
+    } else if (!start(health, address, why, sizeof why)) {
+        (void)snprintf(message, size, "health: %s %s", listen, why);
+        health_stop(health);
+        health = NULL;
     }
     if (address != NULL) {
         freeaddrinfo(address);
@@ -224,6 +327,10 @@ void health_stop(struct health *health)
 {
     if (health == NULL) {
         return;
+    }
+    atomic_store(&health->stop, true);
+    if (health->thread_started) {
+        (void)pthread_join(health->thread, NULL);
     }
     if (health->daemon != NULL) {
         MHD_stop_daemon(health->daemon);
