@@ -19,32 +19,35 @@ static const struct section *section_of(const struct worker *worker, unsigned si
 
 /* ---- what a sink does not take ---- */
 
-/* Every now and then, with what was lost since the last time; all are counted. */
-CHURN_PRINTF(3, 4)
-static void warn_of_loss(struct worker *worker, unsigned sink, const char *format, ...)
+/* Now, with what was lost since the last time. */
+static void tell_loss(struct worker *worker, unsigned sink)
 {
     struct sink_state *state = &worker->sink_states[sink];
-    int64_t now = host_monotonic_ms();
-    char why[512];
-    va_list args;
-    if (now < state->warn_ms) {
-        return;
-    }
-    va_start(args, format);
-    (void)vsnprintf(why, sizeof why, format, args);
-    va_end(args);
     log_printf(worker->pipeline->log, CHURN_LOG_WARN, section_of(worker, sink)->label, "%lld record%s dropped: %s",
-               (long long)state->lost, state->lost == 1 ? "" : "s", why);
+               (long long)state->lost, state->lost == 1 ? "" : "s", state->loss);
     state->lost = 0;
-    state->warn_ms = now + WARN_MS;
+    state->warn_ms = host_monotonic_ms() + WARN_MS;
+}
+
+/* Logged every now and then; all are counted. */
+CHURN_PRINTF(4, 5)
+static void lose(struct worker *worker, unsigned sink, int64_t count, const char *format, ...)
+{
+    struct sink_state *state = &worker->sink_states[sink];
+    va_list args;
+    state->lost += count;
+    va_start(args, format);
+    (void)vsnprintf(state->loss, sizeof state->loss, format, args);
+    va_end(args);
+    if (host_monotonic_ms() >= state->warn_ms) {
+        tell_loss(worker, sink);
+    }
 }
 
 static void drop(struct worker *worker, unsigned sink, const struct reject *reject)
 {
-    struct sink_state *state = &worker->sink_states[sink];
-    metrics_add_own(state->dropped, 1);
-    state->lost++;
-    warn_of_loss(worker, sink, "refused (on_reject: drop): %s", reject->detail);
+    metrics_add_own(worker->sink_states[sink].dropped, 1);
+    lose(worker, sink, 1, "refused (on_reject: drop): %s", reject->detail);
 }
 
 static bool stop(struct worker *worker, unsigned sink, const churn_record *output, const struct reject *reject)
@@ -142,8 +145,10 @@ static bool give(struct worker *worker, struct window *window, unsigned sink, co
     if (!owed_reserve(owed, batch->count)) {
         return worker_fail(worker, "out of memory");
     }
+    worker_enter(worker, section);
     result = ops_of(worker, sink)->write(worker->sinks[sink]->self, batch->records, batch->count, &taken, &err);
     never = result != CHURN_OK && result != CHURN_PENDING && result != CHURN_RETRY && taken < batch->count;
+    worker_enter(worker, NULL);
     journal_leave(&worker->seat, taken == batch->count || never);
     err.message[sizeof err.message - 1] = '\0';
     if (result == CHURN_FATAL) {
@@ -245,8 +250,10 @@ static bool take_answers(struct worker *worker, unsigned sink, uint32_t timeout_
     do {
         churn_error err = {.size = sizeof err};
         count = 0;
-        if (ops_of(worker, sink)->poll(worker->sinks[sink]->self, done, BATCH, timeout_ms, &count, &err) ==
-            CHURN_FATAL) {
+        worker_enter(worker, section_of(worker, sink));
+        int32_t result = ops_of(worker, sink)->poll(worker->sinks[sink]->self, done, BATCH, timeout_ms, &count, &err);
+        worker_enter(worker, NULL);
+        if (result == CHURN_FATAL) {
             err.message[sizeof err.message - 1] = '\0';
             return worker_fail(worker, "sink %s: %s", worker->pipeline->sinks[sink].label, err.message);
         }
@@ -304,10 +311,9 @@ static void give_up(struct worker *worker, struct window *window, unsigned sink)
     at->given_up = window->output_count;
     if (count > 0) {
         metrics_add_own(state->given_up, count);
-        state->lost += count;
         state->out = worker->moved = true;
-        warn_of_loss(worker, sink, "not taken or answered within %lld ms (give_up_after)",
-                     (long long)section->sink.give_up_after_ms);
+        lose(worker, sink, count, "not taken or answered within %lld ms (give_up_after)",
+             (long long)section->sink.give_up_after_ms);
     }
 }
 
@@ -393,4 +399,14 @@ int64_t emitter_undelivered(const struct worker *worker, unsigned sink)
         count += window->sinks[sink].unanswered + not_offered(worker, window, sink);
     }
     return count;
+}
+
+void emitter_end(struct worker *worker)
+{
+    for (unsigned sink = 0; sink < worker->pipeline->sink_count; sink++) {
+        worker->sink_states[sink].undelivered = emitter_undelivered(worker, sink);
+        if (worker->sink_states[sink].lost > 0) {
+            tell_loss(worker, sink);
+        }
+    }
 }

@@ -15,12 +15,12 @@
 #include <string.h>
 #include <sys/socket.h>
 
-#define STUCK_MS 30000   /* without a turn of a loop; what a store or source may be waited for is shorter */
-#define REQUEST_MS 5000  /* from a connection's begin to its answer */
-#define MAX_CLIENTS 32   /* the oldest has to go for another one */
-#define SPARE_CLIENTS 32 /* that were told to go and have not yet */
-#define MAX_REQUEST 4096 /* bytes of its line and headers; more is answered with an error */
-#define TURN_MS 100      /* of the server's thread, at most */
+#define HEALTH_STUCK_MS 30000 /* without a turn of a loop; what a store or source may be waited for is shorter */
+#define REQUEST_MS 5000       /* from a connection's begin to its answer */
+#define MAX_CLIENTS 32        /* the oldest has to go for another one */
+#define SPARE_CLIENTS 32      /* that were told to go and have not yet */
+#define MAX_REQUEST 4096      /* bytes of its line and headers; more is answered with an error */
+#define TURN_MS 100           /* of the server's thread, at most */
 
 /* A connection. Whoever sends a byte now and then holds a place for no longer than REQUEST_MS, and nobody holds the
  * places of others: an operator may come from the address of an attacker, so that a limit for each address is none. */
@@ -79,7 +79,7 @@ static const char *trouble_of(const struct health_status *status, unsigned i, in
     if (worker->failed) {
         return "failed";
     }
-    if (worker->turned_ms != 0 && now_ms - worker->turned_ms > STUCK_MS) {
+    if (worker->turned_ms != 0 && now_ms - worker->turned_ms > HEALTH_STUCK_MS) {
         return "stuck";
     }
     if (!ready) {
@@ -144,7 +144,7 @@ static struct json_object *say(const struct health_status *status, bool ready, b
     struct json_object *object = json_object_new_object(), *workers = json_object_new_array();
     struct json_object *troubles = troubles_to_json(status);
     int64_t now_ms = host_monotonic_ms();
-    bool good = status->looked_ms != 0 && now_ms - status->looked_ms <= STUCK_MS && !(ready && status->stopping);
+    bool good = status->looked_ms != 0 && now_ms - status->looked_ms <= HEALTH_STUCK_MS && !(ready && status->stopping);
     for (unsigned i = 0; i < status->worker_count; i++) {
         const char *trouble = trouble_of(status, i, now_ms, ready);
         good = good && trouble == NULL;

@@ -9,6 +9,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#define HEALTH_STUCK_MS 30000 /* without a turn of a loop; what a store or source may be waited for is shorter */
+
 struct health_worker {
     bool assigned; /* its source has told what it reads */
     bool store_open;

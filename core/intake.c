@@ -160,7 +160,9 @@ static int32_t run_processors(struct worker *worker, const churn_record *record,
             return CHURN_REJECT;
         }
         clear_error(&err);
+        worker_enter(worker, section);
         verdict = call_processor(worker, i, event, &err);
+        worker_enter(worker, NULL);
         journal_leave(&worker->seat, verdict != CHURN_RETRY);
         verdict = judge(worker, section, verdict, &err, reject);
         if (verdict != CHURN_OK) {

@@ -651,7 +651,10 @@ static void tell_source(struct worker *worker, bool wait)
     positions = positions_to_tell(worker, wait && progress->unsure, &count);
     if (count > 0 && (worker_has_store(worker) || may_let_go(worker))) {
         FAILPOINT("before_commit");
-        if (source_of(worker)->commit(worker->source->self, positions, count, wait, &err) == CHURN_OK) {
+        worker_enter(worker, &worker->pipeline->source);
+        int32_t result = source_of(worker)->commit(worker->source->self, positions, count, wait, &err);
+        worker_enter(worker, NULL);
+        if (result == CHURN_OK) {
             for (uint32_t i = 0; i < count_of(worker); i++) {
                 struct partition *p = at(worker, i);
                 p->committed = is_due(worker, p) ? committable(worker, p) : p->committed;

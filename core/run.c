@@ -106,11 +106,28 @@ static void end_if_hung(const struct run *run)
     }
 }
 
+static void tell_late(const struct run *run)
+{
+    const struct generation *now = &run->now;
+    for (unsigned i = 0; i < now->count; i++) {
+        enum worker_state state = worker_state(now->workers[i]);
+        const struct section *section;
+        char where[320];
+        if (state == WORKER_FINISHED || state == WORKER_FAILED) {
+            continue;
+        }
+        worker_where(now->workers[i], &section, where, sizeof where);
+        log_printf(run->log, CHURN_LOG_WARN, "churnd",
+                   "worker %u did not stop in time, it waits for %s; what is not committed is read again at the next "
+                   "start",
+                   i, where);
+    }
+}
+
 static void end_if_late(const struct run *run)
 {
     if (run->now.order == WORKER_STOP && host_monotonic_ms() > run->now.deadline_ms) {
-        log_line(run->log, CHURN_LOG_WARN, "churnd",
-                 "a worker did not stop in time; what is not committed is read again at the next start");
+        tell_late(run);
         _exit(generation_failed(&run->now) || run->signal_ms == 0);
     }
 }
@@ -141,6 +158,28 @@ static bool start_health(struct run *run, const char *listen)
         log_printf(run->log, CHURN_LOG_INFO, "churnd", "health: http://%s/healthz and /readyz", listen);
     }
     return run->health != NULL;
+}
+
+/* A worker that does not come back from a plugin is a state in which events do not move. */
+static void watch_turns(const struct run *run)
+{
+    const struct pipeline *pipeline = run->now.pipeline;
+    for (unsigned i = 0; i < run->now.count; i++) {
+        const struct worker *worker = run->now.workers[i];
+        struct stall_place place = {.owner = worker, .plugin = "worker", .worker = i};
+        int64_t turned_ms = worker_health(worker).turned_ms, for_ms = host_monotonic_ms() - turned_ms;
+        const struct section *section;
+        char where[320], message[448];
+        if (turned_ms == 0 || for_ms <= HEALTH_STUCK_MS || generation_has_ended(&run->now)) {
+            stalls_end(pipeline->stalls, &place, "stuck", NULL);
+            continue;
+        }
+        worker_where(worker, &section, where, sizeof where);
+        place.plugin = section != NULL ? section->label : place.plugin;
+        (void)snprintf(message, sizeof message, "worker %u does not go on, for %lld s; it waits for %s", i,
+                       (long long)for_ms / 1000, where);
+        stalls_begin(pipeline->stalls, &place, "stuck", CHURN_LOG_ERROR, message);
+    }
 }
 
 static void tell_health(const struct run *run, const struct generation *generation)
@@ -303,6 +342,7 @@ static void watch(struct run *run, const sigset_t *signals)
         bool ended = generation_has_ended(&run->now);
         end_if_hung(run);
         tell_health(run, &run->now);
+        watch_turns(run);
         stalls_remind(run->now.pipeline->stalls, count_waiting(&run->now));
         if (ended && !begin_again(run)) {
             break;
@@ -362,8 +402,8 @@ int run_pipeline(const struct arguments *arguments, struct pipeline *pipeline, s
     if (ok) {
         watch(&run, &signals);
         ok = !generation_failed(&run.now);
-        summary_print(writes_stdout(run.now.pipeline) ? stderr : stdout, run.now.pipeline,
-                      (double)(host_monotonic_ms() - started) / 1000);
+        summary_print(writes_stdout(run.now.pipeline) ? stderr : stdout, run.now.pipeline, run.now.workers,
+                      run.now.count, (double)(host_monotonic_ms() - started) / 1000);
     }
     health_stop(run.health);
     generation_end(&run.now, GRACE_MS, !ok);

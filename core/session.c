@@ -86,12 +86,14 @@ bool session_step(struct worker *worker)
     if (worker->session != NULL || host_monotonic_ms() < worker->next_open_ms) {
         return true;
     }
+    worker_enter(worker, &worker->pipeline->store);
     result = ops_of(worker)->open(worker->pipeline->store_instance->self, &worker->session, &err);
     if (result != CHURN_OK) {
         worker->session = NULL;
     } else if ((result = check_identity(worker, &err)) != CHURN_OK) {
         session_close(worker);
     }
+    worker_enter(worker, NULL);
     if (result == CHURN_RETRY) {
         wait_to_open(worker, err.message);
         return true;
@@ -166,7 +168,9 @@ bool session_poll(struct worker *worker, struct window *window, uint32_t timeout
            (progress_waits(worker) || (window != NULL && window->stored < window->delta_count))) {
         churn_error err = {.size = sizeof err};
         uint32_t count = 0;
+        worker_enter(worker, &worker->pipeline->store);
         int32_t result = ops_of(worker)->poll(worker->session, replies, POLL_REPLIES, timeout_ms, &count, &err);
+        worker_enter(worker, NULL);
         if (result == CHURN_RETRY) {
             session_lose(worker, err.message);
         } else if (result == CHURN_FATAL) {

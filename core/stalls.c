@@ -187,6 +187,7 @@ void stalls_begin(struct stalls *stalls, const struct stall_place *place, const 
         (void)snprintf(stall->message, sizeof stall->message, "%s", message);
         stall->level = level;
         if (!stall->lasts) {
+            stall->place = *place;
             stall->lasts = true;
             stall->reports = 0;
             stall->began_ms = now;

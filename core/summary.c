@@ -115,18 +115,21 @@ static unsigned sinks_of(const struct pipeline *pipeline, uint32_t kind)
     return count;
 }
 
-/* One of several sinks of a kind, or one that did not take everything. */
-static void print_sink(FILE *out, const struct pipeline *pipeline, const struct section *sink)
+/* One of several sinks of a kind, or one that did not take everything; `undelivered` is offered again at the next
+ * start.
+ */
+static void print_sink(FILE *out, const struct pipeline *pipeline, const struct section *sink, int64_t undelivered)
 {
     static const char *const parts[][2] = {{"dropped", "dropped"}, {"given_up", "given up"}};
     struct line line = {.out = out};
     char number[NUMBER_SIZE];
     int64_t sums[2];
     int name_width;
+    bool several = sinks_of(pipeline, sink->input) > 1 && !pipeline_is_dead_letters(pipeline, sink);
     for (unsigned i = 0; i < 2; i++) {
         sums[i] = metrics_sink_sum(pipeline->metrics, sink->label, parts[i][0]);
     }
-    if (sums[0] == 0 && sums[1] == 0 && sinks_of(pipeline, sink->input) < 2) {
+    if (sums[0] == 0 && sums[1] == 0 && undelivered == 0 && !several) {
         return;
     }
     name_width = (int)strlen(sink->label);
@@ -135,10 +138,20 @@ static void print_sink(FILE *out, const struct pipeline *pipeline, const struct 
     for (unsigned i = 0; i < 2; i++) {
         print_part(&line, parts[i][1], sums[i]);
     }
+    print_part(&line, "not delivered", undelivered);
     (void)fputc('\n', out);
 }
 
-void summary_print(FILE *out, struct pipeline *pipeline, double seconds)
+static int64_t count_undelivered(struct worker *const *workers, unsigned count, unsigned sink)
+{
+    int64_t sum = 0;
+    for (unsigned i = 0; i < count; i++) {
+        sum += worker_undelivered(workers[i], sink);
+    }
+    return sum;
+}
+
+void summary_print(FILE *out, struct pipeline *pipeline, struct worker *const *workers, unsigned count, double seconds)
 {
     struct metrics *metrics = pipeline->metrics;
     int64_t events = metrics_sum(metrics, "events");
@@ -171,9 +184,7 @@ void summary_print(FILE *out, struct pipeline *pipeline, double seconds)
         print_row(out, metrics, "records sent", metrics_sum(metrics, "records_sent"), "");
     }
     for (unsigned i = 0; i < pipeline->sink_count; i++) {
-        if (pipeline->sinks[i].input != CHURN_RECORD_DEAD_LETTER) {
-            print_sink(out, pipeline, &pipeline->sinks[i]);
-        }
+        print_sink(out, pipeline, &pipeline->sinks[i], count_undelivered(workers, count, i));
     }
     (void)fflush(out);
 }

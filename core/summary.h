@@ -16,7 +16,7 @@ void progress_start(struct progress *progress);
 /* Shows "12,345 events · 4,000/s · lag 77 · about 3 s left" as the log's status line. */
 void progress_show(struct progress *progress, struct pipeline *pipeline, struct worker *const *workers, unsigned count);
 
-/* Writes the summary to `out`. */
-void summary_print(FILE *out, struct pipeline *pipeline, double seconds);
+/* Writes the summary to `out`; the workers have ended. */
+void summary_print(FILE *out, struct pipeline *pipeline, struct worker *const *workers, unsigned count, double seconds);
 
 #endif

@@ -348,7 +348,10 @@ static bool judge_records(struct worker *worker, uint32_t count, uint32_t max)
 static bool poll_source(struct worker *worker, uint32_t max, uint32_t timeout_ms, uint32_t *ret_count)
 {
     churn_error err = {.size = sizeof err};
-    int32_t result = ops_of(worker)->poll(worker->source->self, worker->records, max, timeout_ms, ret_count, &err);
+    int32_t result;
+    worker_enter(worker, &worker->pipeline->source);
+    result = ops_of(worker)->poll(worker->source->self, worker->records, max, timeout_ms, ret_count, &err);
+    worker_enter(worker, NULL);
     if (worker->failed) { /* while it gave up partitions */
         return false;
     }
@@ -503,7 +506,9 @@ static bool finish_sinks(struct worker *worker)
         for (unsigned i = 0; i < worker->pipeline->sink_count; i++) {
             const churn_sink_ops *ops = sink_ops(&worker->pipeline->sinks[i]);
             churn_error err = {.size = sizeof err};
+            worker_enter(worker, &worker->pipeline->sinks[i]);
             int32_t result = ops->drain != NULL ? ops->drain(worker->sinks[i]->self, &err) : CHURN_OK;
+            worker_enter(worker, NULL);
             if (result < 0) {
                 return worker_fail(worker, "sink %s: %s", worker->pipeline->sinks[i].label, err.message);
             }
@@ -524,6 +529,7 @@ static bool start_instances(struct worker *worker)
     churn_error err = {.size = sizeof err};
     for (; worker->sinks_started < pipeline->sink_count; worker->sinks_started++) {
         const struct section *section = &pipeline->sinks[worker->sinks_started];
+        worker_enter(worker, section);
         if (sink_ops(section)->start(worker->sinks[worker->sinks_started]->self, &err) != CHURN_OK) {
             return worker_fail(worker, failed_text, "sink", section->label, err.message);
         }
@@ -531,15 +537,18 @@ static bool start_instances(struct worker *worker)
     for (; worker->processors_started < pipeline->processor_count; worker->processors_started++) {
         const struct section *section = &pipeline->processors[worker->processors_started];
         void *self = worker->processors[worker->processors_started]->self;
+        worker_enter(worker, section);
         if (processor_ops(section)->start != NULL && processor_ops(section)->start(self, &err) != CHURN_OK) {
             return worker_fail(worker, failed_text, "processor", section->label, err.message);
         }
     }
     worker->listener = (churn_source_listener){
         .size = sizeof worker->listener, .ctx = worker, .assigned = on_assigned, .revoked = on_revoked};
+    worker_enter(worker, &pipeline->source);
     if (ops_of(worker)->start(worker->source->self, &worker->listener, &err) != CHURN_OK) {
         return worker_fail(worker, failed_text, "source", pipeline->source.label, err.message);
     }
+    worker_enter(worker, NULL);
     worker->source_started = true;
     return true;
 }
@@ -547,19 +556,24 @@ static bool start_instances(struct worker *worker)
 static void stop_instances(struct worker *worker, int64_t deadline_ms)
 {
     if (worker->source_started) {
+        worker_enter(worker, &worker->pipeline->source);
         ops_of(worker)->stop(worker->source->self);
     }
     for (unsigned i = 0; i < worker->processors_started; i++) {
         const churn_processor_ops *ops = processor_ops(&worker->pipeline->processors[i]);
+        worker_enter(worker, &worker->pipeline->processors[i]);
         if (ops->stop != NULL) {
             ops->stop(worker->processors[i]->self);
         }
     }
     for (unsigned i = 0; i < worker->sinks_started; i++) {
         int64_t left = deadline_ms - host_monotonic_ms();
+        worker_enter(worker, &worker->pipeline->sinks[i]);
         sink_ops(&worker->pipeline->sinks[i])->stop(worker->sinks[i]->self, left > 0 ? left : 0);
     }
+    worker_enter(worker, &worker->pipeline->store);
     session_close(worker);
+    worker_enter(worker, NULL);
 }
 
 static bool goes_on(const struct worker *worker)
@@ -572,7 +586,9 @@ static void *run(void *argument)
 {
     struct worker *worker = argument;
     int64_t deadline;
-    bool ok = start_instances(worker);
+    bool ok;
+    atomic_store_explicit(&worker->turned_ms, host_monotonic_ms(), memory_order_relaxed);
+    ok = start_instances(worker);
     while (ok && goes_on(worker)) {
         ok = step(worker);
         atomic_store_explicit(&worker->started, ok, memory_order_release);
@@ -588,6 +604,7 @@ static void *run(void *argument)
     if (!worker->failed) {
         ok = progress_commit(worker, COMMIT_WAIT_MS);
     }
+    emitter_end(worker);
     discard(worker);
     stop_instances(worker, deadline);
     set_state(worker, worker->failed ? WORKER_FAILED : WORKER_FINISHED);
@@ -740,6 +757,24 @@ struct health_worker worker_health(const struct worker *worker)
                                   .turned_ms = atomic_load_explicit(&worker->turned_ms, memory_order_relaxed),
                                   .lag_known = lag.known,
                                   .lag = lag.messages};
+}
+
+void worker_where(const struct worker *worker, const struct section **ret_section, char *text, size_t size)
+{
+    const struct section *section = atomic_load_explicit(&worker->inside, memory_order_relaxed);
+    char held[256];
+    *ret_section = section;
+    if (journal_held(worker->pipeline->journal, worker->number, held, sizeof held)) {
+        (void)snprintf(text, size, "%s", held);
+    } else {
+        (void)snprintf(text, size, "%s%s%s", section != NULL ? loader_role(section->loaded->plugin.kind) : "itself",
+                       section != NULL ? " " : "", section != NULL ? section->label : "");
+    }
+}
+
+int64_t worker_undelivered(const struct worker *worker, unsigned sink)
+{
+    return worker->sink_states[sink].undelivered;
 }
 
 static void free_instances(struct instance **instances, unsigned count)

@@ -40,6 +40,11 @@ bool worker_has_started(const struct worker *worker);
 const char *worker_failure(const struct worker *worker);
 struct worker_lag worker_lag(const struct worker *worker);
 struct health_worker worker_health(const struct worker *worker);
+/* Whose call has not returned, such as "sink chat" or "filter worked on t/0 offset 7", and its section; "itself" and
+ * NULL where no plugin is called. [any] */
+void worker_where(const struct worker *worker, const struct section **ret_section, char *text, size_t size);
+/* After its end: how many records a sink had not taken for good. [main] */
+int64_t worker_undelivered(const struct worker *worker, unsigned sink);
 /* Waits for the thread, if it was started, notes in pipeline->handover how far it came, and frees; may be NULL. [main]
  */
 void worker_free(struct worker *worker);

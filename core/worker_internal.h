@@ -48,6 +48,7 @@ struct sink_state {
     struct owed owed;        /* what it has taken and not answered, also of windows that were given up */
     int64_t warn_ms;         /* not before: the next warning of either */
     int64_t lost;            /* dropped or given up since the last warning */
+    char loss[512];          /* why, of the newest */
     bool out;                /* it was given up on, and has answered nothing since */
     bool moved;              /* it took or answered something since the last look */
     int64_t owes_since_ms;   /* … and owes answers; 0: it does not */
@@ -66,7 +67,7 @@ struct worker {
     _Atomic bool lag_known;
     _Atomic int64_t turned_ms; /* when the loop last went round */
     _Atomic bool assigned, session_open;
-    _Atomic(const struct section *) inside; /* whose plugin is called at the moment; NULL: none, or one for an event */
+    _Atomic(const struct section *) inside; /* whose plugin is called; NULL: none */
 
     /* watch */
     int64_t watched_ms;
@@ -162,6 +163,12 @@ void worker_stalled(struct worker *worker, const struct section *section, const 
                     const char *format, ...);
 /* It is not, or not any more; see stalls_end. */
 void worker_goes_on(struct worker *worker, const struct section *section, const char *what, const char *over);
+/* The plugin of a section is called, until the next call of this; NULL: it has come back. Tells main whom a worker that
+ * does not go on waits for. */
+static inline void worker_enter(struct worker *worker, const struct section *section)
+{
+    atomic_store_explicit(&worker->inside, section, memory_order_relaxed);
+}
 /* Notes that the worker goes round, and looks once a second at what only time shows. */
 void watch_step(struct worker *worker);
 
@@ -234,6 +241,8 @@ bool emitter_step(struct worker *worker, uint32_t timeout_ms);
 bool emitter_set_aside(const struct worker *worker, const struct window *window);
 /* True when every output of the window was answered. */
 bool emitter_done(const struct worker *worker, const struct window *window);
+/* At the worker's end: notes what was not delivered, and logs what was dropped since the last warning. */
+void emitter_end(struct worker *worker);
 /* Whether a sink is to take or answer something. */
 bool emitter_owes(const struct worker *worker, unsigned sink);
 /* How many outputs it has not taken for good, of all windows. */

@@ -83,6 +83,7 @@ static bool put(struct worker *worker, struct window *window, uint32_t index)
     const struct customer *customer = delta->customer;
     char key[HOST_KEY_SIZE];
     churn_error err = {.size = sizeof err};
+    int32_t result;
     churn_put put = {.size = sizeof put, .id = index, .ttl_ms = worker->pipeline->store_settings.ttl_ms};
     profile_render(customer->profile, registry_of(worker), &worker->sources, &worker->rendered);
     if (worker->rendered.failed) {
@@ -93,7 +94,10 @@ static bool put(struct worker *worker, struct window *window, uint32_t index)
     put.expected_version = customer->profile->version;
     put.fields = worker->rendered.pairs;
     put.count = worker->rendered.count;
-    if (ops_of(worker)->put(worker->session, &put, &err) != CHURN_OK) {
+    worker_enter(worker, &worker->pipeline->store);
+    result = ops_of(worker)->put(worker->session, &put, &err);
+    worker_enter(worker, NULL);
+    if (result != CHURN_OK) {
         session_lose(worker, err.message);
         return false;
     }
