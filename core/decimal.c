@@ -263,19 +263,16 @@ static char *put_digits(uint128 value, unsigned min_digits, char *end)
 }
 
 /* a / b and what is left, in 64 bits where they suffice. */
-static int128 divide(int128 a, int128 b, int128 *ret_rest)
+static uint128 divide(uint128 a, uint128 b, uint128 *ret_rest)
 {
-    int128 quotient = a <= INT64_MAX && b <= INT64_MAX ? (int64_t)a / (int64_t)b : a / b;
+    uint128 quotient = a <= UINT64_MAX && b <= UINT64_MAX ? (uint64_t)a / (uint64_t)b : a / b;
     *ret_rest = a - quotient * b;
     return quotient;
 }
 
-/* value / 10^decimals with all decimals shown. */
-static size_t format_scaled(int128 value, unsigned decimals, char out[DECIMAL_SIZE])
+/* Writes a number of which the last `decimals` digits, of those from `first` to `end`, lie behind the point. */
+static size_t write_number(bool negative, const char *first, const char *end, unsigned decimals, char out[DECIMAL_SIZE])
 {
-    char buffer[DECIMAL_SIZE], *end = buffer + sizeof buffer;
-    bool negative = value < 0;
-    char *first = put_digits(negative ? 0 - (uint128)value : (uint128)value, decimals + 1, end);
     size_t whole = (size_t)(end - first) - decimals, len = 0;
     if (negative) {
         out[len++] = '-';
@@ -289,6 +286,24 @@ static size_t format_scaled(int128 value, unsigned decimals, char out[DECIMAL_SI
     }
     out[len] = '\0';
     return len;
+}
+
+static uint128 magnitude(int128 value)
+{
+    return value < 0 ? 0 - (uint128)value : (uint128)value;
+}
+
+/* value / 10^decimals with all decimals shown. */
+static size_t format_scaled(int128 value, unsigned decimals, char out[DECIMAL_SIZE])
+{
+    char buffer[DECIMAL_SIZE], *end = buffer + sizeof buffer;
+    return write_number(value < 0, put_digits(magnitude(value), decimals + 1, end), end, decimals, out);
+}
+
+bool decimal_fits(int128 value)
+{
+    static const int128 limit = (int128)1000000000000000000 * 1000000000000000000; /* 10^MAX_DIGITS */
+    return value > -limit && value < limit;
 }
 
 size_t decimal_format_int128(int128 value, char out[DECIMAL_SIZE])
@@ -305,18 +320,78 @@ size_t decimal_format_money(int128 units, char out[DECIMAL_SIZE])
     return len;
 }
 
+static uint128 power_of_ten(unsigned exponent)
+{
+    uint64_t power = 1;
+    for (; exponent > 0; exponent--) {
+        power *= 10;
+    }
+    return power;
+}
+
+/* Adds a bit to a quotient that is made bit by bit: `rest`, at most twice the divisor, is brought below it. */
+static unsigned step(unsigned quotient, uint128 *rest, uint128 divisor)
+{
+    bool one = *rest >= divisor;
+    *rest -= one ? divisor : 0;
+    return quotient + one;
+}
+
+/* The next decimal of rest / divisor, with rest < divisor < 2^127, where ten times the rest may not fit: 10 is
+ * 2 · (2 · 2 + 1). */
+static unsigned next_decimal(uint128 *rest, uint128 divisor)
+{
+    uint128 once = *rest;
+    unsigned digit;
+    *rest = 2 * once;
+    digit = step(0, rest, divisor);
+    *rest *= 2;
+    digit = step(2 * digit, rest, divisor);
+    *rest += once;
+    digit = step(digit, rest, divisor);
+    *rest *= 2;
+    return step(2 * digit, rest, divisor);
+}
+
+/* The first `count` decimals of *rest / divisor, as a number; *rest becomes what is left of it. */
+static uint64_t decimals_of(uint128 *rest, uint128 divisor, unsigned count)
+{
+    uint128 scaled;
+    uint64_t decimals = 0;
+    if (!__builtin_mul_overflow(*rest, power_of_ten(count), &scaled)) {
+        return (uint64_t)divide(scaled, divisor, rest);
+    }
+    for (; count > 0; count--) {
+        decimals = decimals * 10 + next_decimal(rest, divisor);
+    }
+    return decimals;
+}
+
+/* Whether what is left, of 1, rounds an odd or even number up. */
+static bool rounds_up(uint128 rest, uint128 of, bool odd)
+{
+    return rest > of - rest || (rest == of - rest && odd);
+}
+
 size_t decimal_format_ratio(int128 numerator, int128 denominator, unsigned scale, unsigned decimals,
                             char out[DECIMAL_SIZE])
 {
-    bool negative = numerator < 0;
-    int128 n = negative ? -numerator : numerator;
-    for (; scale < decimals; scale++) {
-        n *= 10;
+    unsigned more = decimals > scale ? decimals - scale : 0; /* decimals that the quotient itself has to have */
+    uint128 divisor = (uint128)denominator, rest, whole = divide(magnitude(numerator), divisor, &rest);
+    uint64_t fraction = decimals_of(&rest, divisor, more);
+    char buffer[DECIMAL_SIZE], *end = buffer + sizeof buffer, *first;
+    if (scale > decimals) { /* digits of the quotient are rounded off, and what is left of it breaks a tie */
+        uint128 power = power_of_ten(scale - decimals), cut;
+        bool below = rest != 0;
+        whole = divide(whole, power, &cut);
+        whole += rounds_up(2 * cut + below, 2 * power, whole % 2 != 0);
+        scale = decimals;
+    } else if (rounds_up(rest, divisor, (more > 0 ? fraction : (uint64_t)whole) % 2 != 0) &&
+               ++fraction == power_of_ten(more)) {
+        fraction = 0;
+        whole++;
     }
-    for (; scale > decimals; scale--) {
-        denominator *= 10;
-    }
-    int128 rest, quotient = divide(n, denominator, &rest), twice = 2 * rest;
-    quotient += twice > denominator || (twice == denominator && quotient % 2 != 0);
-    return format_scaled(negative ? -quotient : quotient, decimals, out);
+    first = put_digits(fraction, more, end);
+    first = put_digits(whole, scale + 1, first);
+    return write_number(numerator < 0 && (whole != 0 || fraction != 0), first, end, decimals, out);
 }

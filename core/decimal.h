@@ -10,7 +10,7 @@ __extension__ typedef __int128 int128;
 
 #define MONEY_SCALE 10000
 #define MONEY_MAX INT64_C(9999999999999999) /* 999,999,999,999.9999 */
-#define DECIMAL_SIZE 48                     /* any int128, a sign, a point and a NUL */
+#define DECIMAL_SIZE 56                     /* any int128 with nine decimals, a sign, a point and a NUL */
 
 /* True when `text` is a number by RFC 8259 section 6. */
 bool decimal_is_number(const char *text, size_t len);
@@ -25,9 +25,11 @@ bool decimal_parse_int64(const char *text, size_t len, int64_t *ret);
  * to four decimals. */
 bool decimal_parse_money(const char *text, size_t len, int64_t *ret_units);
 
-/* Whole numbers and money of any size as this program writes them. */
+/* Whole numbers and money as this program writes them, of up to 36 digits. */
 bool decimal_parse_int128(const char *text, size_t len, int128 *ret);
 bool decimal_parse_units(const char *text, size_t len, int128 *ret_units);
+/* Whether a number, or units of money, can be read back by these. */
+bool decimal_fits(int128 value);
 
 /* Each returns the length written, with a NUL behind it. */
 size_t decimal_format_int128(int128 value, char out[DECIMAL_SIZE]);
