@@ -148,13 +148,24 @@ void cache_fetch_profile(const struct cache *cache, uint32_t hash)
     }
 }
 
+void cache_note_growth(struct cache *cache, struct customer *customer)
+{
+    cache->bytes -= customer->bytes; /* as counted before */
+    customer->bytes = bytes_of(cache, customer);
+    cache->bytes += customer->bytes;
+}
+
 void cache_set_profile(struct cache *cache, struct customer *customer, struct profile *profile)
 {
     profile_free(customer->profile, cache->registry);
     customer->profile = profile;
-    cache->bytes -= customer->bytes; /* as counted, for the profile may have grown since */
-    customer->bytes = bytes_of(cache, customer);
-    cache->bytes += customer->bytes;
+    cache_note_growth(cache, customer);
+}
+
+void cache_set_damaged(struct cache *cache, struct customer *customer, bool damaged)
+{
+    cache->damaged += (uint32_t)damaged - (uint32_t)customer->damaged;
+    customer->damaged = damaged;
 }
 
 static void forget(struct cache *cache, struct customer *customer)
@@ -162,6 +173,7 @@ static void forget(struct cache *cache, struct customer *customer)
     take_out(cache, customer);
     DL_DELETE(cache->queue, customer);
     cache->bytes -= customer->bytes;
+    cache_set_damaged(cache, customer, false);
     profile_free(customer->profile, cache->registry);
     free(customer);
 }

@@ -14,7 +14,8 @@ struct customer {
     struct delta *filling;        /* what the window being filled adds */
     uint32_t hash;                /* of the id */
     uint32_t id_len;
-    bool used; /* since it was last looked at */
+    bool used;    /* since it was last looked at */
+    bool damaged; /* what the store has for it can be neither read nor written over */
     char id[];
 };
 
@@ -27,8 +28,9 @@ struct cache_slot {
 struct cache {
     const struct registry *registry;
     struct cache_slot *slots;
-    uint32_t mask;  /* slots - 1, or 0 without any */
-    uint32_t count; /* customers */
+    uint32_t mask;    /* slots - 1, or 0 without any */
+    uint32_t count;   /* customers */
+    uint32_t damaged; /* … that are */
     struct customer *queue;
     size_t bytes, limit;
 };
@@ -44,6 +46,10 @@ void cache_fetch_customer(const struct cache *cache, uint32_t hash);
 void cache_fetch_profile(const struct cache *cache, uint32_t hash);
 /* Takes ownership of `profile` (NULL: unknown) in place of the one it had. */
 void cache_set_profile(struct cache *cache, struct customer *customer, struct profile *profile);
+/* The customer's profile may have grown. */
+void cache_note_growth(struct cache *cache, struct customer *customer);
+/* Notes whether the store's profile of the customer is damaged. */
+void cache_set_damaged(struct cache *cache, struct customer *customer, bool damaged);
 /* Forgets customers that no window needs, least recently used ones first (second chance), until the bound holds. */
 void cache_trim(struct cache *cache);
 void cache_free(struct cache *cache);

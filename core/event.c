@@ -30,6 +30,9 @@ const char *reject_reason_name(enum reject_reason reason)
         [REJECT_BY_PROCESSOR] = "rejected_by_processor",
         [REJECT_BY_SINK] = "rejected_by_sink",
         [REJECT_CRASHED_PLUGIN] = "crashed_plugin",
+        [REJECT_DAMAGED_PROFILE] = "damaged_profile",
+        [REJECT_FIELD_OVERFLOW] = "field_overflow",
+        [REJECT_TOO_LARGE_TO_KEEP] = "too_large_to_keep",
     };
     return names[reason];
 }

@@ -99,6 +99,9 @@ static struct json_object *worker_to_json(const struct health_worker *worker, co
     if (worker->lag_known) {
         json_add(object, "lag_messages", json_object_new_int64(worker->lag));
     }
+    if (worker->damaged > 0) {
+        json_add(object, "damaged_profiles", json_object_new_int64(worker->damaged));
+    }
     if (trouble != NULL) {
         json_add_text(object, "trouble", trouble);
     }

@@ -17,7 +17,8 @@ struct health_worker {
     bool failed;
     int64_t turned_ms; /* when its loop last went round, by host_monotonic_ms; 0: it has not begun */
     bool lag_known;
-    int64_t lag; /* messages */
+    int64_t lag;      /* messages */
+    uint32_t damaged; /* customers whose profiles are, and whose events are set aside */
 };
 
 struct health_status {

@@ -40,8 +40,8 @@ static bool stays(struct worker *worker, const churn_record *record, const struc
     return true;
 }
 
-static bool dead_letter(struct worker *worker, const churn_record *record, const char *payload, enum lateness late,
-                        const struct reject *reject)
+static bool dead_letter(struct worker *worker, struct window *window, const churn_record *record, const char *payload,
+                        enum lateness late, const struct reject *reject)
 {
     uint32_t source = sources_find(&worker->sources, record->topic, record->partition);
     metrics_add_own(worker->counters.dead_letters, 1);
@@ -53,7 +53,40 @@ static bool dead_letter(struct worker *worker, const churn_record *record, const
     if (stays(worker, record, reject)) {
         return true;
     }
-    return output_dead_letter(window_filling(worker), record, payload, NULL, replayed, reject) || out_of_memory(worker);
+    return output_dead_letter(window, record, payload, NULL, replayed, reject) || out_of_memory(worker);
+}
+
+/* What follows from an event that is not counted is not said: it will be once the event is. */
+static void withhold_outputs(struct worker *worker, struct window *window, const struct window_event *event)
+{
+    const struct source_partition *source = &worker->sources.items[event->source];
+    for (uint32_t i = event->first_output; i < window->output_count; i++) {
+        churn_record *output = &window->outputs[i];
+        if (output->kind == CHURN_RECORD_DEAD_LETTER || output->offset != event->offset ||
+            output->partition != source->partition || strcmp(output->topic, source->topic) != 0) {
+            return;
+        }
+        metrics_add_own(worker->counters.alerts, -(int64_t)(output->kind == CHURN_RECORD_ALERT));
+        metrics_add_own(worker->counters.triggers, -(int64_t)(output->kind == CHURN_RECORD_TRIGGER));
+        output->reserved = ~OUTPUT_AGAIN;
+    }
+}
+
+bool intake_set_aside(struct worker *worker, struct window *window, const struct customer *customer,
+                      const struct window_event *event, const struct reject *reject)
+{
+    const struct source_partition *source = &worker->sources.items[event->source];
+    churn_record record = {.size = sizeof record,
+                           .key = {.ptr = customer->id, .len = customer->id_len},
+                           .value = {.ptr = event->payload, .len = event->len}};
+    if (event->received != NULL) {
+        record = *event->received;
+    }
+    record.topic = source->topic;
+    record.partition = source->partition;
+    record.offset = event->offset;
+    withhold_outputs(worker, window, event);
+    return dead_letter(worker, window, &record, record.value.ptr, (enum lateness)event->late, reject);
 }
 
 bool intake_refused(struct worker *worker, struct window *window, const churn_record *output, const char *sink,
@@ -220,14 +253,39 @@ static bool is_counted(const struct customer *customer, uint32_t source, int64_t
     return false;
 }
 
-/* CHURN_OK, also when the event was counted before; CHURN_REJECT with *reject; CHURN_FATAL. */
-static int32_t count_event(struct worker *worker, const struct event_type *type, const churn_event *event,
-                           uint32_t source, enum lateness late, struct reject *reject)
+/* What a dead letter of the event would need, should its customer have to be set aside: nothing as a rule. False when
+ * memory ran out. */
+static bool keep_received(struct window *window, const churn_record *record, churn_str value, const churn_event *event,
+                          struct window_event *kept)
+{
+    bool plain = value.ptr == event->payload.ptr && record->header_count == 0 && record->key.ptr != NULL &&
+                 record->key.len == event->customer_id.len &&
+                 memcmp(record->key.ptr, event->customer_id.ptr, record->key.len) == 0;
+    churn_record *received = plain ? NULL : arena_alloc(&window->arena, sizeof *received);
+    kept->received = received;
+    if (received == NULL) {
+        return plain;
+    }
+    *received = *record;
+    received->value = value;
+    return output_keep(window, received);
+}
+
+/* CHURN_OK, also when the event was counted before; CHURN_REJECT with *reject; CHURN_FATAL. `received` is the record's
+ * value as it came. */
+static int32_t count_event(struct worker *worker, const churn_record *record, churn_str received,
+                           const struct event_type *type, const churn_event *event, uint32_t source, enum lateness late,
+                           struct reject *reject)
 {
     struct window *window = window_filling(worker);
     const struct registry *registry = &worker->pipeline->catalog.registry;
     struct customer *customer = cache_get(&worker->cache, event->customer_id);
     struct delta *delta;
+    struct window_event kept = {.payload = event->payload.ptr,
+                                .len = event->payload.len,
+                                .source = source,
+                                .offset = event->offset,
+                                .late = (uint8_t)late};
     int32_t result;
     if (customer == NULL) {
         (void)out_of_memory(worker);
@@ -243,8 +301,8 @@ static int32_t count_event(struct worker *worker, const struct event_type *type,
     if (result == CHURN_REJECT) {
         return CHURN_REJECT;
     }
-    if (result != CHURN_OK ||
-        !window_add_event(window, delta, event->payload.ptr, event->payload.len, source, event->offset, late)) {
+    if (result != CHURN_OK || !keep_received(window, record, received, event, &kept) ||
+        !window_add_event(window, delta, &kept)) {
         (void)out_of_memory(worker);
         return CHURN_FATAL;
     }
@@ -317,7 +375,7 @@ static bool say_outputs(struct worker *worker, const churn_record *record, const
 static bool take_event(struct worker *worker, const churn_record *record, const struct event_type *type,
                        churn_event *event, uint32_t source, enum lateness late, struct reject *reject)
 {
-    const char *received = event->payload.ptr;
+    churn_str received = event->payload;
     int32_t verdict;
     event->topic = (churn_str){.ptr = record->topic, .len = (uint32_t)strlen(record->topic)};
     event->partition = record->partition;
@@ -332,13 +390,13 @@ static bool take_event(struct worker *worker, const churn_record *record, const 
         return true;
     }
     if (verdict == CHURN_OK && worker_has_store(worker)) {
-        verdict = count_event(worker, type, event, source, late, reject);
+        verdict = count_event(worker, record, received, type, event, source, late, reject);
     }
     switch (verdict) {
     case CHURN_OK:
         return say_outputs(worker, record, type, event, source);
     case CHURN_REJECT:
-        return dead_letter(worker, record, received, late, reject);
+        return dead_letter(worker, window_filling(worker), record, received.ptr, late, reject);
     default:
         return false;
     }
@@ -374,7 +432,7 @@ static bool take_value(struct worker *worker, const churn_record *record, uint32
         metrics_add_own(worker->counters.ignored, 1);
         return true;
     }
-    return dead_letter(worker, record, payload, late, &reject);
+    return dead_letter(worker, window, record, payload, late, &reject);
 }
 
 /* Not lost: it is where it was. */

@@ -13,39 +13,60 @@ static bool is_counted(const struct profile *profile, const struct window_event 
            profile_is_late(profile, event->source, event->offset);
 }
 
-static bool fold_one(struct worker *worker, struct window *window, struct delta *delta, struct profile *profile,
-                     const struct window_event *kept)
+/* CHURN_OK, CHURN_REJECT with *reject, or CHURN_FATAL. */
+static int32_t fold_one(struct worker *worker, struct window *window, struct delta *delta, struct profile *profile,
+                        const struct window_event *kept, struct reject *reject)
 {
     const struct source_partition *source = &worker->sources.items[kept->source];
     churn_event event;
-    struct reject reject;
-    const struct event_type *type = event_decode(worker->decoder, kept->payload, kept->len, &event, &reject);
+    int32_t result;
+    const struct event_type *type = event_decode(worker->decoder, kept->payload, kept->len, &event, reject);
     if (type == NULL) {
-        return worker_fail(worker, "an event that was valid before is refused now: %s", reject.detail);
+        (void)worker_fail(worker, "an event that was valid before is refused now: %s", reject->detail);
+        return CHURN_FATAL;
     }
     event.topic = (churn_str){.ptr = source->topic, .len = (uint32_t)strlen(source->topic)};
     event.partition = source->partition;
     event.offset = kept->offset;
-    if (intake_fold(worker, type, &event, kept->source, &delta->fields, &window->arena, &reject) != CHURN_OK) {
-        return worker_fail(worker, "event type %s", reject.detail);
+    result = intake_fold(worker, type, &event, kept->source, &delta->fields, &window->arena, reject);
+    if (result == CHURN_OK && kept->late != NOT_LATE && !profile_add_late(profile, kept->source, kept->offset)) {
+        result = CHURN_FATAL;
     }
-    return kept->late == NOT_LATE || profile_add_late(profile, kept->source, kept->offset) ||
-           worker_fail(worker, "out of memory");
+    if (result != CHURN_OK && result != CHURN_REJECT) {
+        (void)worker_fail(worker, "out of memory");
+        return CHURN_FATAL;
+    }
+    return result;
 }
 
-/* Folds again those events of a delta that the profile has not counted. */
-static bool fold_again(struct worker *worker, struct window *window, struct delta *delta, struct profile *profile)
+static bool note_counted(struct delta *delta, const struct profile *profile, struct window_event *event)
 {
+    event->counted = is_counted(profile, event);
+    delta->skipped += event->counted;
+    return event->counted;
+}
+
+void merge_note_counted(struct window *window, struct delta *delta, const struct profile *profile)
+{
+    delta->skipped = 0;
+    for (uint32_t i = delta->first_event; i != NO_EVENT; i = window->events[i].next) {
+        (void)note_counted(delta, profile, &window->events[i]);
+    }
+}
+
+/* Folds again those events of a delta that the profile has not counted; answers as fold_one. */
+static int32_t fold_again(struct worker *worker, struct window *window, struct delta *delta, struct profile *profile,
+                          struct reject *reject)
+{
+    int32_t result = CHURN_OK;
     fields_clear(&delta->fields);
     delta->skipped = 0;
     for (uint32_t i = delta->first_event; i != NO_EVENT; i = window->events[i].next) {
-        if (is_counted(profile, &window->events[i])) {
-            delta->skipped++;
-        } else if (!fold_one(worker, window, delta, profile, &window->events[i])) {
-            return false;
+        if (!note_counted(delta, profile, &window->events[i]) && result == CHURN_OK) {
+            result = fold_one(worker, window, delta, profile, &window->events[i], reject);
         }
     }
-    return true;
+    return result;
 }
 
 /* True when the profile has counted nothing that the delta holds. */
@@ -80,37 +101,49 @@ static bool raise_marks(struct profile *profile, const struct delta *delta)
     return ok;
 }
 
-bool merge_delta(struct worker *worker, struct window *window, struct delta *delta, bool *ret_changed)
+/* The cached profile, empty where none is known; NULL when the worker failed. */
+static struct profile *base_of(struct worker *worker, struct customer *customer)
 {
-    const struct registry *registry = &worker->pipeline->catalog.registry;
-    struct customer *customer = delta->customer;
-    size_t before, grown;
-    bool whole;
     if (customer->profile == NULL) {
-        struct profile *empty = profile_new(registry);
+        struct profile *empty = profile_new(&worker->pipeline->catalog.registry);
         if (empty == NULL) {
-            return worker_fail(worker, "out of memory");
+            (void)worker_fail(worker, "out of memory");
+            return NULL;
         }
         cache_set_profile(&worker->cache, customer, empty);
     }
-    before = profile_bytes(customer->profile, registry);
-    whole = MUTANT("marks") || (MUTANT("straddle") && ends_beyond(delta, customer->profile));
-    if (!whole && (delta->skipped > 0 || !is_disjoint(delta, customer->profile))) {
-        if (!fold_again(worker, window, delta, customer->profile)) {
-            return false;
+    return customer->profile;
+}
+
+int32_t merge_delta(struct worker *worker, struct window *window, struct delta *delta, struct reject *reject)
+{
+    const struct registry *registry = &worker->pipeline->catalog.registry;
+    struct customer *customer = delta->customer;
+    struct profile *profile = base_of(worker, customer);
+    bool whole = MUTANT("marks") || (MUTANT("straddle") && profile != NULL && ends_beyond(delta, profile));
+    int32_t overflow;
+    if (profile == NULL) {
+        return CHURN_FATAL;
+    }
+    if (!whole && (delta->skipped > 0 || !is_disjoint(delta, profile))) {
+        int32_t result = fold_again(worker, window, delta, profile, reject);
+        if (result != CHURN_OK) {
+            return result;
         }
         if (delta->skipped == delta->event_count) {
-            *ret_changed = false;
-            return true;
+            return CHURN_DROP;
         }
     }
-    if (!profile_merge(customer->profile, &delta->fields, registry, &worker->sources) ||
-        !raise_marks(customer->profile, delta)) {
-        return worker_fail(worker, "out of memory");
+    if (!profile_merge(profile, &delta->fields, registry, &worker->sources) || !raise_marks(profile, delta)) {
+        (void)worker_fail(worker, "out of memory");
+        return CHURN_FATAL;
     }
-    grown = profile_bytes(customer->profile, registry) - before;
-    customer->bytes += grown;
-    worker->cache.bytes += grown;
-    *ret_changed = true;
-    return true;
+    cache_note_growth(&worker->cache, customer);
+    overflow = profile_overflow(profile);
+    if (overflow >= 0) {
+        reject_set(reject, REJECT_FIELD_OVERFLOW, "field '%s' would be larger than a profile can hold",
+                   registry->fields[overflow].name.ptr);
+        return CHURN_REJECT;
+    }
+    return CHURN_OK;
 }

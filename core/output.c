@@ -24,6 +24,25 @@ static bool keep(struct window *window, const char *bytes, size_t len, churn_str
     return copy != NULL;
 }
 
+bool output_keep(struct window *window, churn_record *record)
+{
+    churn_header *headers = NULL;
+    bool ok = record->key.ptr == NULL || keep(window, record->key.ptr, record->key.len, &record->key);
+    if (record->header_count > 0) {
+        headers = arena_alloc(&window->arena, record->header_count * sizeof *headers);
+        ok = ok && headers != NULL;
+    }
+    for (uint32_t i = 0; ok && i < record->header_count; i++) {
+        churn_header *header = &headers[i];
+        *header = record->headers[i];
+        header->name = arena_copy(&window->arena, header->name, strlen(header->name));
+        ok = header->name != NULL &&
+             (header->value.ptr == NULL || keep(window, header->value.ptr, header->value.len, &header->value));
+    }
+    record->headers = headers;
+    return ok;
+}
+
 static bool keep_value(struct window *window, churn_record *output, const churn_event *event, const struct text *value)
 {
     output->timestamp_ms = event->timestamp_ms;

@@ -24,6 +24,9 @@ bool output_dead_letter(struct window *window, const churn_record *record, const
                         bool replayed, const struct reject *reject);
 /* An output that a sink refused once, as it was. Its `reserved` has OUTPUT_AGAIN. */
 bool output_again(struct window *window, const churn_record *output);
+/* Gives a record's key and headers, and those of its headers' texts that it has, a place in the window's arena, where
+ * its value is. */
+bool output_keep(struct window *window, churn_record *record);
 
 /* An output's `reserved`, which no sink sees, has the bits of the sinks that are not given it, and this one. */
 #define OUTPUT_AGAIN (UINT32_C(1) << 31)

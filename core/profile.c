@@ -13,7 +13,8 @@ struct profile *profile_new(const struct registry *registry)
         profile->version = 0;
         profile->marks = &profile->first;
         profile->late = NULL;
-        profile->mark_count = 0;
+        profile->mark_count = profile->late_count = profile->late_room = 0;
+        profile->mark_room = 1;
         fields_clear(&profile->fields);
     }
     return profile;
@@ -26,11 +27,10 @@ void profile_free(struct profile *profile, const struct registry *registry)
         if (profile->marks != &profile->first) {
             free(profile->marks);
         }
-        for (struct late *late = profile->late, *next; late != NULL; late = next) {
-            next = late->next;
-            free(late->ranges);
-            free(late);
+        for (uint32_t i = 0; i < profile->late_count; i++) {
+            free(profile->late[i].ranges);
         }
+        free(profile->late);
         free(profile);
     }
 }
@@ -38,32 +38,52 @@ void profile_free(struct profile *profile, const struct registry *registry)
 size_t profile_bytes(const struct profile *profile, const struct registry *registry)
 {
     size_t bytes = sizeof(struct profile) + registry->field_count * sizeof(union field_value) +
-                   (profile->mark_count > 1 ? profile->mark_count * sizeof(struct mark) : 0) +
-                   sizeof(struct text_value) + 64;
+                   (profile->mark_room > 1 ? profile->mark_room * sizeof(struct mark) : 0) + sizeof(struct text_value) +
+                   64;
     for (const struct wide_number *wide = profile->fields.wide; wide != NULL; wide = wide->next) {
         bytes += sizeof *wide + 16;
     }
-    for (const struct late *late = profile->late; late != NULL; late = late->next) {
-        bytes += sizeof *late + late->room * sizeof *late->ranges + 32;
+    for (uint32_t i = 0; i < profile->late_count; i++) {
+        bytes += sizeof *profile->late + profile->late[i].room * sizeof(struct late_range) + 32;
     }
     return bytes;
 }
 
-int64_t profile_mark(const struct profile *profile, uint32_t source)
+/* ---- marks ---- */
+
+/* Where the mark of a source is, or belongs. */
+static uint32_t place_of_mark(const struct profile *profile, uint32_t source)
 {
-    for (uint32_t i = 0; i < profile->mark_count; i++) {
-        if (profile->marks[i].source == source) {
-            return profile->marks[i].next;
+    uint32_t low = 0, high = profile->mark_count;
+    while (low < high) {
+        uint32_t middle = low + (high - low) / 2;
+        if (profile->marks[middle].source < source) {
+            low = middle + 1;
+        } else {
+            high = middle;
         }
     }
-    return 0;
+    return low;
 }
 
-static bool add_mark(struct profile *profile, uint32_t source, int64_t next, bool changed)
+static struct mark *find_mark(const struct profile *profile, uint32_t source)
 {
-    if (profile->mark_count > 0) {
+    uint32_t at = place_of_mark(profile, source);
+    return at < profile->mark_count && profile->marks[at].source == source ? &profile->marks[at] : NULL;
+}
+
+int64_t profile_mark(const struct profile *profile, uint32_t source)
+{
+    const struct mark *mark = find_mark(profile, source);
+    return mark != NULL ? mark->next : 0;
+}
+
+static bool insert_mark(struct profile *profile, uint32_t at, struct mark mark)
+{
+    if (profile->mark_count == profile->mark_room) {
         bool inside = profile->marks == &profile->first;
-        struct mark *marks = realloc(inside ? NULL : profile->marks, (profile->mark_count + 1) * sizeof *marks);
+        uint32_t room = profile->mark_room * 2;
+        struct mark *marks = realloc(inside ? NULL : profile->marks, room * sizeof *marks);
         if (marks == NULL) {
             return false;
         }
@@ -71,33 +91,49 @@ static bool add_mark(struct profile *profile, uint32_t source, int64_t next, boo
             marks[0] = profile->first;
         }
         profile->marks = marks;
+        profile->mark_room = room;
     }
-    profile->marks[profile->mark_count++] = (struct mark){.source = source, .next = next, .changed = changed};
+    memmove(profile->marks + at + 1, profile->marks + at, (profile->mark_count - at) * sizeof mark);
+    profile->marks[at] = mark;
+    profile->mark_count++;
     return true;
 }
 
 bool profile_set_mark(struct profile *profile, uint32_t source, int64_t next)
 {
-    for (uint32_t i = 0; i < profile->mark_count; i++) {
-        struct mark *mark = &profile->marks[i];
-        if (mark->source == source) {
-            if (next > mark->next) {
-                mark->next = next;
-                mark->changed = true;
-            }
-            return true;
+    struct mark *mark = find_mark(profile, source);
+    if (mark == NULL) {
+        return insert_mark(profile, place_of_mark(profile, source),
+                           (struct mark){.source = source, .next = next, .changed = true});
+    }
+    if (next > mark->next) {
+        mark->next = next;
+        mark->changed = true;
+    }
+    return true;
+}
+
+/* ---- late offsets ---- */
+
+/* Where those of a source are, or belong. */
+static uint32_t place_of_late(const struct profile *profile, uint32_t source)
+{
+    uint32_t low = 0, high = profile->late_count;
+    while (low < high) {
+        uint32_t middle = low + (high - low) / 2;
+        if (profile->late[middle].source < source) {
+            low = middle + 1;
+        } else {
+            high = middle;
         }
     }
-    return add_mark(profile, source, next, true);
+    return low;
 }
 
 static struct late *find_late(const struct profile *profile, uint32_t source)
 {
-    struct late *late = profile->late;
-    while (late != NULL && late->source != source) {
-        late = late->next;
-    }
-    return late;
+    uint32_t at = place_of_late(profile, source);
+    return at < profile->late_count && profile->late[at].source == source ? &profile->late[at] : NULL;
 }
 
 /* The first range that ends at `offset` or behind it; `count` when there is none. */
@@ -117,29 +153,39 @@ static uint32_t find_range(const struct late *late, int64_t offset)
 
 bool profile_is_late(const struct profile *profile, uint32_t source, int64_t offset)
 {
-    const struct late *late = profile->late != NULL ? find_late(profile, source) : NULL;
+    const struct late *late = find_late(profile, source);
     uint32_t at = late != NULL ? find_range(late, offset) : 0;
     return late != NULL && at < late->count && late->ranges[at].first <= offset;
 }
 
 bool profile_has_late_from(const struct profile *profile, uint32_t source, int64_t offset)
 {
-    const struct late *late = profile->late != NULL ? find_late(profile, source) : NULL;
+    const struct late *late = find_late(profile, source);
     return late != NULL && find_range(late, offset) < late->count;
+}
+
+/* None yet of this source; NULL when memory ran out. */
+static struct late *insert_late(struct profile *profile, uint32_t at, uint32_t source)
+{
+    if (profile->late_count == profile->late_room) {
+        uint32_t room = profile->late_room != 0 ? profile->late_room * 2 : 1;
+        struct late *grown = realloc(profile->late, room * sizeof *grown);
+        if (grown == NULL) {
+            return NULL;
+        }
+        profile->late = grown;
+        profile->late_room = room;
+    }
+    memmove(profile->late + at + 1, profile->late + at, (profile->late_count - at) * sizeof *profile->late);
+    profile->late[at] = (struct late){.source = source};
+    profile->late_count++;
+    return &profile->late[at];
 }
 
 static struct late *late_of(struct profile *profile, uint32_t source)
 {
     struct late *late = find_late(profile, source);
-    if (late == NULL) {
-        late = calloc(1, sizeof *late);
-        if (late != NULL) {
-            late->source = source;
-            late->next = profile->late;
-            profile->late = late;
-        }
-    }
-    return late;
+    return late != NULL ? late : insert_late(profile, place_of_late(profile, source), source);
 }
 
 static bool insert_range(struct late *late, uint32_t at, struct late_range range)
@@ -187,26 +233,49 @@ bool profile_add_late(struct profile *profile, uint32_t source, int64_t offset)
     return true;
 }
 
+/* ---- reading what is stored ---- */
+
+/* Each part answers CHURN_OK, CHURN_REJECT (the field holds what this program did not write) or CHURN_FATAL (memory ran
+ * out). */
+struct reader {
+    struct profile *profile;
+    const struct registry *registry;
+    struct sources *sources;
+    const churn_pair *pairs;
+    uint32_t count;
+};
+
+static int32_t good(bool is)
+{
+    return is ? CHURN_OK : CHURN_REJECT;
+}
+
+static int32_t memory(bool is_there)
+{
+    return is_there ? CHURN_OK : CHURN_FATAL;
+}
+
 /* "<topic>/<partition>" */
-static bool read_source(struct sources *sources, churn_str text, uint32_t *ret_source)
+static int32_t read_source(const struct reader *reader, churn_str text, uint32_t *ret_source)
 {
     const char *slash = memrchr(text.ptr, '/', text.len);
     int64_t partition;
     if (slash == NULL || !decimal_parse_int64(slash + 1, text.len - (size_t)(slash + 1 - text.ptr), &partition) ||
         partition < 0 || partition > INT32_MAX) {
-        return false;
+        return CHURN_REJECT;
     }
-    *ret_source = sources_find_part(sources, (churn_str){.ptr = text.ptr, .len = (uint32_t)(slash - text.ptr)},
+    *ret_source = sources_find_part(reader->sources, (churn_str){.ptr = text.ptr, .len = (uint32_t)(slash - text.ptr)},
                                     (int32_t)partition);
-    return *ret_source != SOURCE_NONE;
+    return memory(*ret_source != SOURCE_NONE);
 }
 
-static bool read_mark(struct profile *profile, struct sources *sources, churn_str name, churn_str value)
+/* Marks and late offsets are sorted once all are read. */
+static int32_t read_mark(const struct reader *reader, churn_str name, churn_str value)
 {
-    int64_t next;
-    uint32_t source;
-    return decimal_parse_int64(value.ptr, value.len, &next) && next > 0 && read_source(sources, name, &source) &&
-           add_mark(profile, source, next, false);
+    struct mark mark = {0};
+    int32_t result = good(decimal_parse_int64(value.ptr, value.len, &mark.next) && mark.next > 0);
+    result = result == CHURN_OK ? read_source(reader, name, &mark.source) : result;
+    return result == CHURN_OK ? memory(insert_mark(reader->profile, reader->profile->mark_count, mark)) : result;
 }
 
 /* "5" or "12-15" */
@@ -223,40 +292,80 @@ static bool read_range(const char *text, size_t len, struct late_range *ret)
 }
 
 /* "5,9,12-15" */
-static bool read_late(struct profile *profile, struct sources *sources, churn_str name, churn_str value)
+static int32_t read_ranges(struct late *late, churn_str value)
 {
     const char *at = value.ptr, *end = value.ptr + value.len;
-    uint32_t source;
-    struct late *late = read_source(sources, name, &source) ? late_of(profile, source) : NULL;
-    if (late == NULL || late->count > 0 || value.len == 0) {
-        return false;
-    }
     for (;;) {
         const char *comma = memchr(at, ',', (size_t)(end - at));
         struct late_range range;
         if (!read_range(at, (size_t)((comma != NULL ? comma : end) - at), &range) ||
-            (late->count > 0 && range.first - 1 <= late->ranges[late->count - 1].last) ||
-            !insert_range(late, late->count, range)) {
-            return false;
+            (late->count > 0 && range.first - 1 <= late->ranges[late->count - 1].last)) {
+            return CHURN_REJECT;
+        }
+        if (!insert_range(late, late->count, range)) {
+            return CHURN_FATAL;
         }
         if (comma == NULL) {
-            return true;
+            return CHURN_OK;
         }
         at = comma + 1;
     }
 }
 
+static int32_t read_late(const struct reader *reader, churn_str name, churn_str value)
+{
+    uint32_t source;
+    struct late *late;
+    int32_t result = value.len > 0 ? read_source(reader, name, &source) : CHURN_REJECT;
+    if (result != CHURN_OK) {
+        return result;
+    }
+    late = insert_late(reader->profile, reader->profile->late_count, source);
+    return late != NULL ? read_ranges(late, value) : CHURN_FATAL;
+}
+
+static int by_mark(const void *a, const void *b)
+{
+    uint32_t x = ((const struct mark *)a)->source, y = ((const struct mark *)b)->source;
+    return (x > y) - (x < y);
+}
+
+static int by_late(const void *a, const void *b)
+{
+    uint32_t x = ((const struct late *)a)->source, y = ((const struct late *)b)->source;
+    return (x > y) - (x < y);
+}
+
+/* False when two are of one source, which the names of their fields can tell in two ways. */
+static bool sort_positions(struct profile *profile)
+{
+    bool unique = true;
+    qsort(profile->marks, profile->mark_count, sizeof *profile->marks, by_mark);
+    for (uint32_t i = 1; i < profile->mark_count; i++) {
+        unique = unique && profile->marks[i - 1].source != profile->marks[i].source;
+    }
+    if (profile->late_count > 0) {
+        qsort(profile->late, profile->late_count, sizeof *profile->late, by_late);
+    }
+    for (uint32_t i = 1; i < profile->late_count; i++) {
+        unique = unique && profile->late[i - 1].source != profile->late[i].source;
+    }
+    return unique;
+}
+
 /* "<ms> <offset> <topic>/<partition>" */
-static bool read_origin(struct sources *sources, churn_str tag, struct event_origin *origin)
+static int32_t read_origin(const struct reader *reader, churn_str tag, struct event_origin *origin)
 {
     const char *end = tag.ptr + tag.len, *space = memchr(tag.ptr, ' ', tag.len), *second;
     if (space == NULL) {
-        return false;
+        return CHURN_REJECT;
     }
     second = memchr(space + 1, ' ', (size_t)(end - space - 1));
-    return second != NULL && decimal_parse_int64(tag.ptr, (size_t)(space - tag.ptr), &origin->time_ms) &&
-           decimal_parse_int64(space + 1, (size_t)(second - space - 1), &origin->offset) &&
-           read_source(sources, (churn_str){.ptr = second + 1, .len = (uint32_t)(end - second - 1)}, &origin->source);
+    if (second == NULL || !decimal_parse_int64(tag.ptr, (size_t)(space - tag.ptr), &origin->time_ms) ||
+        !decimal_parse_int64(space + 1, (size_t)(second - space - 1), &origin->offset)) {
+        return CHURN_REJECT;
+    }
+    return read_source(reader, (churn_str){.ptr = second + 1, .len = (uint32_t)(end - second - 1)}, &origin->source);
 }
 
 static const churn_str *find_pair(const churn_pair *pairs, uint32_t count, churn_str name)
@@ -299,47 +408,94 @@ static bool read_number(const struct registry_field *field, churn_str value, int
     }
 }
 
-static bool read_field(struct profile *profile, const struct registry *registry, uint32_t index,
-                       struct sources *sources, const churn_pair *pairs, uint32_t count, churn_str value)
+/* A text that somebody else wrote gives way to any event. */
+static int32_t read_text(const struct reader *reader, const struct registry_field *field, uint32_t index,
+                         churn_str value)
 {
-    const struct registry_field *field = &registry->fields[index];
-    int128 number;
-    if (field->merge == CHURN_MERGE_LATEST) {
-        const churn_str *tag = find_pair(pairs, count, field->tag);
-        struct event_origin origin = {.time_ms =
-                                          INT64_MIN}; /* a text that somebody else wrote gives way to any event */
-        return (tag == NULL ? sources_find_part(sources, (churn_str){.ptr = "", .len = 0}, 0) != SOURCE_NONE
-                            : read_origin(sources, *tag, &origin)) &&
-               fields_merge_text(&profile->fields, index, value, &origin, sources, NULL);
+    const churn_str *tag = find_pair(reader->pairs, reader->count, field->tag);
+    struct event_origin origin = {.time_ms = INT64_MIN};
+    int32_t result;
+    if (tag != NULL) {
+        result = read_origin(reader, *tag, &origin);
+    } else {
+        origin.source = sources_find_part(reader->sources, (churn_str){.ptr = "", .len = 0}, 0);
+        result = memory(origin.source != SOURCE_NONE);
     }
-    if (!read_number(field, value, &number)) {
-        return false;
-    }
-    return fields_merge_number(&profile->fields, index, field->merge, number, NULL);
+    return result == CHURN_OK
+               ? memory(fields_merge_text(&reader->profile->fields, index, value, &origin, reader->sources, NULL))
+               : result;
 }
 
-bool profile_read(struct profile *profile, const struct registry *registry, struct sources *sources,
-                  const churn_pair *pairs, uint32_t count, char *message, size_t size)
+static int32_t read_field(const struct reader *reader, uint32_t index, churn_str value)
 {
+    const struct registry_field *field = &reader->registry->fields[index];
+    int128 number;
+    if (field->merge == CHURN_MERGE_LATEST) {
+        return read_text(reader, field, index, value);
+    }
+    if (!read_number(field, value, &number)) {
+        return CHURN_REJECT;
+    }
+    return memory(fields_merge_number(&reader->profile->fields, index, field->merge, number, NULL));
+}
+
+/* What follows `_m:` or `_r:` in a field's name. */
+static bool has_prefix(churn_str name, const char *prefix, churn_str *ret_rest)
+{
+    uint32_t len = (uint32_t)strlen(prefix);
+    *ret_rest = (churn_str){.ptr = name.ptr + len, .len = name.len - len};
+    return name.len > len && memcmp(name.ptr, prefix, len) == 0;
+}
+
+static int32_t read_pair(const struct reader *reader, const churn_pair *pair)
+{
+    churn_str rest;
+    int32_t index;
+    if (has_prefix(pair->name, "_m:", &rest)) {
+        return read_mark(reader, rest, pair->value);
+    }
+    if (has_prefix(pair->name, "_r:", &rest)) {
+        return read_late(reader, rest, pair->value);
+    }
+    index = name_index_find(&reader->registry->names, pair->name.ptr, pair->name.len);
+    return index < 0 ? CHURN_OK : read_field(reader, (uint32_t)index, pair->value);
+}
+
+int32_t profile_read(struct profile *profile, const struct registry *registry, struct sources *sources,
+                     const churn_pair *pairs, uint32_t count, char *message, size_t size)
+{
+    const struct reader reader = {
+        .profile = profile, .registry = registry, .sources = sources, .pairs = pairs, .count = count};
+    int32_t result = CHURN_OK;
     for (uint32_t i = 0; i < count; i++) {
-        churn_str name = pairs[i].name, value = pairs[i].value;
-        bool ok = true;
-        if (name.len > 3 && memcmp(name.ptr, "_m:", 3) == 0) {
-            ok = read_mark(profile, sources, (churn_str){.ptr = name.ptr + 3, .len = name.len - 3}, value);
-        } else if (name.len > 3 && memcmp(name.ptr, "_r:", 3) == 0) {
-            ok = read_late(profile, sources, (churn_str){.ptr = name.ptr + 3, .len = name.len - 3}, value);
-        } else {
-            int32_t index = name_index_find(&registry->names, name.ptr, name.len);
-            ok = index < 0 || read_field(profile, registry, (uint32_t)index, sources, pairs, count, value);
+        int32_t one = read_pair(&reader, &pairs[i]);
+        if (one == CHURN_FATAL) {
+            return CHURN_FATAL;
         }
-        if (!ok) {
-            (void)snprintf(message, size, "field '%.*s' holds '%.*s', which this program did not write", (int)name.len,
-                           name.ptr, value.len > 64 ? 64 : (int)value.len, value.ptr);
-            return false;
+        if (one != CHURN_OK && result == CHURN_OK) {
+            churn_str name = pairs[i].name;
+            (void)snprintf(message, size, "field '%.*s' holds what this program did not write",
+                           name.len < 128 ? (int)name.len : 128, name.ptr);
+            result = CHURN_REJECT;
         }
     }
+    if (!sort_positions(profile) && result == CHURN_OK) {
+        (void)snprintf(message, size, "two fields _m: or _r: are of one partition");
+        result = CHURN_REJECT;
+    }
     memset(profile->fields.changed, 0, sizeof profile->fields.changed);
-    return true;
+    return result;
+}
+
+/* ---- merging and writing ---- */
+
+int32_t profile_overflow(const struct profile *profile)
+{
+    const struct wide_number *wide = profile->fields.wide;
+    while (wide != NULL && (decimal_fits(wide->number) || profile->fields.values[wide->field].number != FIELD_WIDE)) {
+        wide = wide->next;
+    }
+    return wide != NULL ? (int32_t)wide->field : -1;
 }
 
 bool profile_merge(struct profile *profile, const struct fields *delta, const struct registry *registry,
@@ -472,7 +628,8 @@ static void render_marks(const struct profile *profile, const struct sources *so
 
 static void render_late(const struct profile *profile, const struct sources *sources, struct profile_text *out)
 {
-    for (const struct late *late = profile->late; late != NULL; late = late->next) {
+    for (uint32_t k = 0; k < profile->late_count; k++) {
+        const struct late *late = &profile->late[k];
         size_t start = out->bytes.len;
         if (!late->changed) {
             continue;
@@ -513,8 +670,8 @@ void profile_saved(struct profile *profile)
     for (uint32_t i = 0; i < profile->mark_count; i++) {
         profile->marks[i].changed = false;
     }
-    for (struct late *late = profile->late; late != NULL; late = late->next) {
-        late->changed = false;
+    for (uint32_t i = 0; i < profile->late_count; i++) {
+        profile->late[i].changed = false;
     }
 }
 

@@ -21,18 +21,19 @@ struct late_range {
 
 /* The offsets of one source partition that were counted late: ascending ranges that do not touch. */
 struct late {
-    struct late *next;
     struct late_range *ranges;
     uint32_t count, room;
     uint32_t source;
     bool changed; /* as a mark's */
 };
 
+/* Marks and late offsets are sorted by their sources' numbers. */
 struct profile {
     uint64_t version;   /* as stored; 0: nothing is stored */
-    struct late *late;  /* NULL where nothing was counted late, which is the rule */
     struct mark *marks; /* `first` as long as that is enough */
-    uint32_t mark_count;
+    struct late *late;  /* NULL where nothing was counted late, which is the rule */
+    uint32_t mark_count, mark_room;
+    uint32_t late_count, late_room;
     struct mark first;
     struct fields fields;
 };
@@ -52,10 +53,12 @@ void profile_free(struct profile *profile, const struct registry *registry);
 /* Bytes that it takes in memory. */
 size_t profile_bytes(const struct profile *profile, const struct registry *registry);
 
-/* Reads stored fields into an empty profile. Names that it does not know are left alone: they stay in the store. False
- * with a message when a value is not of its field's type, or when memory ran out. */
-bool profile_read(struct profile *profile, const struct registry *registry, struct sources *sources,
-                  const churn_pair *pairs, uint32_t count, char *message, size_t size);
+/* Reads stored fields into an empty profile. Names that it does not know are left alone: they stay in the store.
+ * CHURN_OK; CHURN_REJECT when a value is none of its field's type, with a message that names the field and never shows
+ * the value: of such a profile only the marks and late offsets that could be read are of use; CHURN_FATAL when memory
+ * ran out. */
+int32_t profile_read(struct profile *profile, const struct registry *registry, struct sources *sources,
+                     const churn_pair *pairs, uint32_t count, char *message, size_t size);
 
 /* The offset after the last one counted of a source partition; 0: none. */
 int64_t profile_mark(const struct profile *profile, uint32_t source);
@@ -73,6 +76,8 @@ bool profile_add_late(struct profile *profile, uint32_t source, int64_t offset);
  * them. False when memory ran out. */
 bool profile_merge(struct profile *profile, const struct fields *delta, const struct registry *registry,
                    const struct sources *sources);
+/* A field that has grown beyond what could be read back, by its number; -1: none. */
+int32_t profile_overflow(const struct profile *profile);
 
 /* Writes what changed since profile_saved: fields, derived fields that depend on them, marks, late offsets. The pairs
  * are valid until the next call with the same `out`. */

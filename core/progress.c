@@ -574,12 +574,10 @@ bool progress_place(struct worker *worker)
 
 bool progress_note_done(struct worker *worker, const struct window *window)
 {
-    if (!make_room(worker)) {
-        return false;
-    }
     for (uint32_t i = 0; i < window->position_count; i++) {
-        struct partition *p = at(worker, window->positions[i].source);
-        if (p->place != PLACE_NONE && p->place != PLACE_LOOK_UP) {
+        uint32_t source = window->positions[i].source;
+        struct partition *p = source < worker->progress.room ? at(worker, source) : NULL;
+        if (p != NULL && p->place != PLACE_NONE && p->place != PLACE_LOOK_UP) {
             p->done = window->positions[i].next;
         }
     }
@@ -807,7 +805,7 @@ bool progress_take_reply(struct worker *worker, const churn_put_reply *reply)
 {
     struct partition *p;
     uint32_t source = (uint32_t)reply->id;
-    if (reply->result == CHURN_FATAL) {
+    if (reply->result == CHURN_FATAL || reply->result == CHURN_REJECT) {
         return worker_fail(worker, "%s: %s", worker->pipeline->store.label, reply->message);
     }
     if (reply->result == CHURN_RETRY) {

@@ -11,6 +11,7 @@
 struct shown {
     const struct registry *registry;
     bool json;
+    bool damaged;
     uint32_t count;
 };
 
@@ -32,14 +33,9 @@ static int32_t show_text(const churn_pair *fields, uint32_t count)
     return CHURN_OK;
 }
 
-static int32_t show(void *ctx, churn_str key, const churn_pair *fields, uint32_t count)
+static int32_t print(const struct shown *shown, churn_str key, const churn_pair *fields, uint32_t count)
 {
-    struct shown *shown = ctx;
     struct text json = {0};
-    shown->count = count;
-    if (count == 0) {
-        return CHURN_OK;
-    }
     if (!shown->json) {
         (void)printf("%.*s\n", (int)key.len, key.ptr);
         return show_text(fields, count);
@@ -50,6 +46,41 @@ static int32_t show(void *ctx, churn_str key, const churn_pair *fields, uint32_t
     }
     text_free(&json);
     return json.failed ? CHURN_FATAL : CHURN_OK;
+}
+
+/* Says so when the pipeline could not read what is shown. */
+static int32_t judge(struct shown *shown, const churn_pair *fields, uint32_t count)
+{
+    struct profile *profile = profile_new(shown->registry);
+    struct sources sources = {0};
+    char message[256];
+    int32_t result = profile != NULL
+                         ? profile_read(profile, shown->registry, &sources, fields, count, message, sizeof message)
+                         : CHURN_FATAL;
+    profile_free(profile, shown->registry);
+    sources_free(&sources);
+    if (result == CHURN_REJECT) {
+        shown->damaged = true;
+        (void)fprintf(stderr,
+                      "churnd: this profile is damaged: %s. The pipeline puts this customer's events into the dead "
+                      "letters (damaged_profile) until it is mended or deleted\n",
+                      message);
+    }
+    return result == CHURN_FATAL ? CHURN_FATAL : CHURN_OK;
+}
+
+static int32_t show(void *ctx, churn_str key, const churn_pair *fields, uint32_t count)
+{
+    struct shown *shown = ctx;
+    int32_t result = CHURN_OK;
+    shown->count = count;
+    if (count > 0) {
+        result = print(shown, key, fields, count);
+    }
+    if (count > 0 && result == CHURN_OK) {
+        result = judge(shown, fields, count);
+    }
+    return result;
 }
 
 static int show_profile(const struct arguments *arguments, struct pipeline *pipeline)
@@ -74,7 +105,7 @@ static int show_profile(const struct arguments *arguments, struct pipeline *pipe
         (void)fprintf(stderr, "churnd: there is no profile of customer '%s'\n", arguments->operands[0]);
         return 1;
     }
-    return 0;
+    return shown.damaged;
 }
 
 int command_profile(const struct arguments *arguments, struct loader *loader, struct log *log)

@@ -10,6 +10,7 @@
 struct source_partition {
     char *topic;
     int32_t partition;
+    uint32_t hash;
     churn_str mark_name; /* "_m:<topic>/<partition>": the mark's field in a stored profile */
     churn_str late_name; /* "_r:<topic>/<partition>": likewise of the offsets that were counted late */
 };
@@ -17,7 +18,9 @@ struct source_partition {
 /* Starts zeroed. Numbers stay what they are until sources_free. One thread. */
 struct sources {
     struct source_partition *items;
-    uint32_t count;
+    uint32_t count, room;
+    uint32_t *slots;        /* numbers + 1 by the hash of their partition, with linear probing; 0: free */
+    uint32_t mask;          /* slots - 1, or 0 without any */
     const char *last_topic; /* the caller's pointer of the newest look-up: records come in runs */
     int32_t last_partition;
     uint32_t last;

@@ -295,16 +295,17 @@ static bool check_value(const struct reader *r, const struct node *key, const st
     struct sources sources = {0};
     struct profile *profile = profile_new(registry);
     char message[256];
-    bool ok = profile != NULL && profile_read(profile, registry, &sources, &pair, 1, message, sizeof message);
-    if (profile == NULL) {
+    int32_t result =
+        profile != NULL ? profile_read(profile, registry, &sources, &pair, 1, message, sizeof message) : CHURN_FATAL;
+    if (result == CHURN_FATAL) {
         (void)out_of_memory(r);
-    } else if (!ok) {
+    } else if (result != CHURN_OK) {
         config_error(r->config, value, "profiles: %s: '%s' is no value of type %s", key->written, value->written,
                      index >= 0 ? registry_type_name(registry->fields[index].type) : "?");
     }
     profile_free(profile, registry);
     sources_free(&sources);
-    return ok;
+    return result == CHURN_OK;
 }
 
 static bool check_field(const struct reader *r, const struct node *key, const struct node *value, bool may_be_absent)

@@ -329,7 +329,14 @@ static int32_t take_profile(void *ctx, churn_str key, const churn_pair *fields, 
     return CHURN_OK;
 }
 
-static int32_t get_all(struct verify *v, const churn_str *keys, uint32_t count, struct batch *batch)
+/* Stands for a profile that the store cannot show: it is there, and equal to no other. */
+static void take_unreadable(struct batch *batch, churn_str key)
+{
+    static const churn_pair pair = {.name = {.ptr = "(profile)", .len = 9}, .value = {.ptr = "unreadable", .len = 10}};
+    (void)take_profile(batch, key, &pair, 1);
+}
+
+static int32_t get_some(struct verify *v, const churn_str *keys, uint32_t count, struct batch *batch)
 {
     int32_t result = CHURN_OK;
     if (v->ops->get_many != NULL) {
@@ -337,6 +344,16 @@ static int32_t get_all(struct verify *v, const churn_str *keys, uint32_t count, 
     }
     for (uint32_t i = 0; i < count && result == CHURN_OK; i++) {
         result = v->ops->get(v->session, keys[i], take_profile, batch, &v->err);
+    }
+    return result;
+}
+
+static int32_t get_all(struct verify *v, const churn_str *keys, uint32_t count, struct batch *batch)
+{
+    int32_t result = get_some(v, keys, count, batch);
+    while (result == CHURN_REJECT && batch->answered < count) { /* those before the one at fault were answered */
+        take_unreadable(batch, keys[batch->answered]);
+        result = get_some(v, keys + batch->answered, count - batch->answered, batch);
     }
     return result;
 }

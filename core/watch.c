@@ -123,6 +123,7 @@ void watch_step(struct worker *worker)
     int64_t now = host_monotonic_ms();
     atomic_store_explicit(&worker->turned_ms, now, memory_order_relaxed);
     atomic_store_explicit(&worker->session_open, worker->session != NULL, memory_order_relaxed);
+    atomic_store_explicit(&worker->damaged, worker->cache.damaged, memory_order_relaxed);
     if (now - worker->watched_ms < LOOK_MS) {
         return;
     }

@@ -41,7 +41,7 @@ void window_reset(struct window *window, uint32_t sink_count)
 {
     arena_reset(&window->arena);
     window->state = WINDOW_FREE;
-    window->has_letters = window->announced = false;
+    window->has_letters = window->announced = window->written = window->set_aside = false;
     window->event_count = window->delta_count = window->output_count = window->position_count = 0;
     window->record_count = window->stored = 0;
     memset(window->sinks, 0, sink_count * sizeof *window->sinks);
@@ -136,17 +136,19 @@ static bool note_range(struct window *window, struct delta *delta, uint32_t sour
     return true;
 }
 
-bool window_add_event(struct window *window, struct delta *delta, const char *payload, uint32_t len, uint32_t source,
-                      int64_t offset, enum lateness late)
+bool window_add_event(struct window *window, struct delta *delta, const struct window_event *event)
 {
     uint32_t index = window->event_count;
+    bool late = event->late == LATE_REDRIVEN || event->late == LATE_DOUBTED;
     if (!grow(&window->events, &window->event_room, index, sizeof *window->events) ||
-        (late != LATE_REDRIVEN && late != LATE_DOUBTED && !note_range(window, delta, source, offset))) {
+        (!late && !note_range(window, delta, event->source, event->offset))) {
         return false;
     }
-    window->events[index] = (struct window_event){
-        .payload = payload, .len = len, .source = source, .offset = offset, .next = NO_EVENT, .late = late};
-    delta->has_late = delta->has_late || late != NOT_LATE;
+    window->events[index] = *event;
+    window->events[index].next = NO_EVENT;
+    window->events[index].first_output = window->output_count;
+    window->events[index].counted = false;
+    delta->has_late = delta->has_late || event->late != NOT_LATE;
     if (delta->first_event == NO_EVENT) {
         delta->first_event = index;
     } else {

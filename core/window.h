@@ -18,14 +18,18 @@ enum lateness {
                     was counted the first time, or has a dead letter of that time, which counts for it */
 };
 
-/* A counted event, kept until its profile is acknowledged, so that it can be folded again. */
+/* A counted event, kept until its profile is acknowledged, so that it can be folded again, or set aside. */
 struct window_event {
     const char *payload; /* padded for the decoder */
+    const churn_record
+        *received; /* NULL: its key was the customer's id, its value the payload, and it had no headers */
+    int64_t offset;
     uint32_t len;
     uint32_t source;
-    int64_t offset;
-    uint32_t next; /* of the same customer; NO_EVENT: none */
-    enum lateness late;
+    uint32_t next;         /* of the same customer; NO_EVENT: none */
+    uint32_t first_output; /* of those that follow from it, which stand together */
+    uint8_t late;          /* enum lateness */
+    bool counted;          /* the stored profile had counted it before */
 };
 
 /* The offsets of one source partition that a delta holds, but for those put back from the dead letters. */
@@ -39,7 +43,7 @@ enum delta_state {
     DELTA_FOLDED, /* not yet merged into the profile */
     DELTA_MERGED, /* merged, to be put (again) */
     DELTA_PUT,    /* with the store */
-    DELTA_STORED  /* acknowledged, or nothing was left to write */
+    DELTA_STORED  /* acknowledged, or nothing was left to write, or set aside */
 };
 
 /* What a window adds to one customer's profile. Lives in the window's arena. */
@@ -49,7 +53,7 @@ struct delta {
     struct range range;
     uint32_t first_event, last_event;
     uint32_t event_count;
-    uint32_t skipped; /* of these, events that the stored profile had counted before */
+    uint32_t skipped; /* of these, events that are `counted` */
     enum delta_state state;
     bool has_late; /* only the stored profile can tell which of its events count */
     struct fields fields;
@@ -72,7 +76,8 @@ struct window_sink {
 enum window_state {
     WINDOW_FREE,
     WINDOW_FILLING,
-    WINDOW_SETTING_ASIDE, /* its dead letters go out: only then may marks pass over what was refused */
+    WINDOW_SETTING_ASIDE, /* its dead letters go out: only then may marks pass over what was refused. Before it is
+                             written, and after, where customers had to be set aside */
     WINDOW_WRITING,
     WINDOW_EMITTING
 };
@@ -81,6 +86,8 @@ struct window {
     enum window_state state;
     bool has_letters; /* dead letters are among its outputs */
     bool announced;   /* the store knows that they may be there */
+    bool written;     /* its profiles are */
+    bool set_aside;   /* dead letters were added while it was written */
     uint64_t number;
     struct arena arena;
     struct window_event *events;
@@ -109,9 +116,9 @@ bool window_note_position(struct window *window, uint32_t source, int64_t offset
 churn_record *window_add_output(struct window *window, uint32_t kind, const churn_record *from);
 /* The delta of a customer in this window, made at the first call. */
 struct delta *window_delta(struct window *window, struct customer *customer, const struct registry *registry);
-/* Adds an event to a delta's list and range. False when memory ran out. */
-bool window_add_event(struct window *window, struct delta *delta, const char *payload, uint32_t len, uint32_t source,
-                      int64_t offset, enum lateness late);
+/* Adds an event to a delta's list and range: of `event` payload, len, received, source, offset and late. False when
+ * memory ran out. */
+bool window_add_event(struct window *window, struct delta *delta, const struct window_event *event);
 /* The range of a source partition, or NULL. */
 const struct range *delta_range(const struct delta *delta, uint32_t source);
 

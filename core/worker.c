@@ -625,6 +625,7 @@ static void make_counters(struct worker *worker)
     c->puts = metrics_counter(metrics, worker, "profile_writes");
     c->created = metrics_counter(metrics, worker, "profiles_created");
     c->conflicts = metrics_counter(metrics, worker, "profile_conflicts");
+    c->damaged = metrics_counter(metrics, worker, "profile_damaged");
     c->rewinds = metrics_counter(metrics, worker, "source_rewinds");
     c->triggers = metrics_counter(metrics, worker, "triggers");
     c->alerts = metrics_counter(metrics, worker, "alerts");
@@ -753,6 +754,7 @@ struct health_worker worker_health(const struct worker *worker)
     struct worker_lag lag = worker_lag(worker);
     return (struct health_worker){.assigned = atomic_load_explicit(&worker->assigned, memory_order_relaxed),
                                   .store_open = atomic_load_explicit(&worker->session_open, memory_order_relaxed),
+                                  .damaged = atomic_load_explicit(&worker->damaged, memory_order_relaxed),
                                   .failed = worker_state(worker) == WORKER_FAILED,
                                   .turned_ms = atomic_load_explicit(&worker->turned_ms, memory_order_relaxed),
                                   .lag_known = lag.known,

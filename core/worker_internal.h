@@ -29,6 +29,7 @@ struct worker_counters {
     churn_counter *puts;    /* acknowledged writes of profiles */
     churn_counter *created; /* profiles written for the first time */
     churn_counter *conflicts;
+    churn_counter *damaged; /* customers that were found to have a damaged profile */
     churn_counter *rewinds; /* partitions read again because the store may have lost something */
     churn_counter *triggers;
     churn_counter *alerts;
@@ -55,6 +56,13 @@ struct sink_state {
     int64_t undelivered;     /* what it had not taken for good at the worker's end */
 };
 
+/* What the log has been told of damaged profiles. */
+struct damage_report {
+    int64_t next_ms; /* not before: the next minute */
+    unsigned shown;  /* customers named in this one */
+    int64_t events;  /* set aside since the last line */
+};
+
 struct worker {
     struct pipeline *pipeline;
     unsigned number;
@@ -67,6 +75,7 @@ struct worker {
     _Atomic bool lag_known;
     _Atomic int64_t turned_ms; /* when the loop last went round */
     _Atomic bool assigned, session_open;
+    _Atomic uint32_t damaged; /* customers whose profiles are known to be damaged now */
     _Atomic(const struct section *) inside; /* whose plugin is called; NULL: none */
 
     /* watch */
@@ -117,6 +126,7 @@ struct worker {
     struct folder folder;
     struct profile_text rendered;
 
+    struct damage_report damage;
     struct progress progress;
     int64_t last_commit_ms;
 
@@ -189,6 +199,10 @@ int32_t intake_fold(struct worker *worker, const struct event_type *type, const 
 /* A dead letter for an output that the sink of this name refused or must not be given. */
 bool intake_refused(struct worker *worker, struct window *window, const churn_record *output, const char *sink,
                     const struct reject *reject);
+/* A dead letter for a good event that the store has no place for, and nothing else of it. False when the worker failed.
+ */
+bool intake_set_aside(struct worker *worker, struct window *window, const struct customer *customer,
+                      const struct window_event *event, const struct reject *reject);
 /* What is said about an event that `plugin` must not be given. */
 void intake_poison(const struct worker *worker, unsigned plugin, const char *topic, int32_t partition, int64_t offset,
                    struct reject *reject);
@@ -201,9 +215,18 @@ bool processors_checkpoint(struct worker *worker);
 void processors_forget(struct worker *worker);
 
 /* merge.c */
-/* Joins a delta to its customer's profile, leaving out what the profile has counted. *ret_changed is false when that
- * was all of it. False when the worker failed. */
-bool merge_delta(struct worker *worker, struct window *window, struct delta *delta, bool *ret_changed);
+/* Joins a delta to its customer's profile, leaving out what the profile has counted. CHURN_OK; CHURN_DROP when that was
+ * all of it; CHURN_REJECT with *reject when it cannot be: the cached profile is of no use then; CHURN_FATAL when the
+ * worker failed. */
+int32_t merge_delta(struct worker *worker, struct window *window, struct delta *delta, struct reject *reject);
+/* Only notes which events of a delta the profile has counted. */
+void merge_note_counted(struct window *window, struct delta *delta, const struct profile *profile);
+
+/* damage.c: customers whose profile cannot be read or written, whose events go to the dead letters. */
+/* Sets a delta's events aside, but for those that are known to be counted. False when the worker failed. */
+bool damage_set_aside(struct worker *worker, struct window *window, struct delta *delta, const struct reject *reject);
+/* A put of the customer's was acknowledged. */
+void damage_mended(struct worker *worker, struct customer *customer);
 
 /* writer.c */
 /* Begins to write the profiles of a window that was filled, its dead letters first. */

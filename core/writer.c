@@ -52,19 +52,32 @@ static void look_ahead(const struct window *window, uint32_t i, unsigned lines)
     }
 }
 
+/* Settles a delta whose customer the store has no place for. */
+static bool set_customer_aside(struct worker *worker, struct window *window, struct delta *delta,
+                               const struct reject *reject)
+{
+    delta->state = DELTA_STORED;
+    window->stored++;
+    metrics_add_own(worker->counters.already_counted, delta->skipped);
+    return damage_set_aside(worker, window, delta, reject);
+}
+
 /* Joins a delta to the profile that it is based on. */
 static bool merge(struct worker *worker, struct window *window, struct delta *delta)
 {
-    bool changed;
-    if (!merge_delta(worker, window, delta, &changed)) {
+    struct reject reject;
+    switch (merge_delta(worker, window, delta, &reject)) {
+    case CHURN_OK:
+        delta->state = DELTA_MERGED;
+        return true;
+    case CHURN_DROP:
+        set_stored(worker, window, delta);
+        return true;
+    case CHURN_REJECT:
+        return set_customer_aside(worker, window, delta, &reject);
+    default:
         return false;
     }
-    if (changed) {
-        delta->state = DELTA_MERGED;
-    } else {
-        set_stored(worker, window, delta);
-    }
-    return true;
 }
 
 void writer_session_lost(struct window *window)
@@ -168,18 +181,38 @@ static bool check_marks(struct worker *worker, const struct profile *profile)
     return true;
 }
 
+/* What the store has cannot be read, or it takes nothing in its place. `stored` has what could be read of it: its marks
+ * may still say what it has counted. NULL: nothing. */
+static bool refuse_profile(struct worker *worker, struct window *window, struct delta *delta,
+                           const struct profile *stored, const char *message)
+{
+    struct reject reject;
+    reject_set(&reject, REJECT_DAMAGED_PROFILE, "%s", message);
+    if (stored != NULL) {
+        merge_note_counted(window, delta, stored);
+    }
+    return set_customer_aside(worker, window, delta, &reject);
+}
+
 /* Takes the stored profile as the new base and merges the delta into it. */
 static bool resolve_conflict(struct worker *worker, struct window *window, struct delta *delta,
                              const churn_put_reply *reply)
 {
     struct customer *customer = delta->customer;
     struct profile *stored = profile_new(registry_of(worker));
-    char message[256] = "out of memory";
-    if (stored == NULL || !profile_read(stored, registry_of(worker), &worker->sources, reply->fields, reply->count,
-                                        message, sizeof message)) {
+    char message[256];
+    int32_t result = stored != NULL ? profile_read(stored, registry_of(worker), &worker->sources, reply->fields,
+                                                   reply->count, message, sizeof message)
+                                    : CHURN_FATAL;
+    if (result == CHURN_FATAL) {
         profile_free(stored, registry_of(worker));
-        return worker_fail(worker, "%s: the profile of customer '%.*s' cannot be read: %s",
-                           worker->pipeline->store.label, (int)customer->id_len, customer->id, message);
+        return worker_fail(worker, "out of memory");
+    }
+    if (result == CHURN_REJECT || reply->result == CHURN_REJECT) {
+        bool ok = refuse_profile(worker, window, delta, reply->count > 0 ? stored : NULL,
+                                 reply->result == CHURN_REJECT ? reply->message : message);
+        profile_free(stored, registry_of(worker));
+        return ok;
     }
     stored->version = reply->version;
     metrics_add_own(worker->counters.conflicts, 1);
@@ -205,10 +238,12 @@ bool writer_take_reply(struct worker *worker, struct window *window, const churn
             metrics_add_own(worker->counters.created, 1);
         }
         profile_saved(profile);
+        damage_mended(worker, delta->customer);
         worker->retry_pause_ms = 0;
         set_stored(worker, window, delta);
         return true;
     case CHURN_CONFLICT:
+    case CHURN_REJECT:
         return resolve_conflict(worker, window, delta, reply);
     case CHURN_RETRY:
         delta->state = DELTA_MERGED;
@@ -264,7 +299,8 @@ bool writer_begin(struct worker *worker, struct window *window)
 }
 
 /* A mark must not pass over a refused event before its dead letter is safe: after a crash, and with other rules, it
- * would be taken for one that was counted. */
+ * would be taken for one that was counted. So letters go out before the window is written; and where its writing made
+ * some, for customers whose marks stood still, before the next window is. */
 static bool set_aside(struct worker *worker, struct window *window)
 {
     if (!session_poll(worker, NULL, 0)) {
@@ -273,7 +309,10 @@ static bool set_aside(struct worker *worker, struct window *window)
     window->announced = window->announced || progress_announce(worker, window);
     if (window->announced && emitter_set_aside(worker, window)) {
         FAILPOINT("after_dead_letters");
-        return begin_to_write(worker, window);
+        if (!window->written) {
+            return begin_to_write(worker, window);
+        }
+        finish(worker, window);
     }
     return !worker->failed;
 }
@@ -296,7 +335,12 @@ bool writer_step(struct worker *worker, struct window *window, uint32_t timeout_
     }
     if (window->stored == window->delta_count && !worker->store_went_back) {
         FAILPOINT("after_store_ack");
-        finish(worker, window);
+        window->written = true;
+        if (window->set_aside) {
+            window->state = WINDOW_SETTING_ASIDE;
+        } else {
+            finish(worker, window);
+        }
     }
     return true;
 }

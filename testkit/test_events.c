@@ -113,8 +113,8 @@ static int32_t put_profile(struct churn_test *t, struct memory_store *store, con
                           &t->pipeline, (churn_str){.ptr = customer_id, .len = (uint32_t)strlen(customer_id)}, key)};
     const struct memory_hash *hash = memory_store_find(store, name);
     bool ok = profile != NULL &&
-              (hash == NULL ||
-               profile_read(profile, registry, &t->sources, hash->fields, hash->count, message, sizeof message)) &&
+              (hash == NULL || profile_read(profile, registry, &t->sources, hash->fields, hash->count, message,
+                                            sizeof message) == CHURN_OK) &&
               profile_merge(profile, delta, registry, &t->sources) && profile_set_mark(profile, source, next);
     if (ok) {
         profile_render(profile, registry, &t->sources, &out);

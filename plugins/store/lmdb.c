@@ -256,8 +256,9 @@ static int32_t fail_memory(churn_error *err)
 
 static int32_t fail_corrupt(const struct lmdb_store *store, churn_str key, churn_error *err)
 {
-    return churn_fail(err, CHURN_FATAL, "the store %s holds a damaged record under the key %.*s", store->path,
-                      (int)key.len, key.ptr);
+    return churn_fail(err, CHURN_REJECT,
+                      "the store %s holds a damaged record under the key %.*s; delete it with a tool for LMDB",
+                      store->path, (int)key.len, key.ptr);
 }
 
 static int32_t check_key(churn_str key, churn_error *err)
@@ -800,15 +801,24 @@ static int32_t lmdb_get(void *session, churn_str key, churn_fields_fn fn, void *
     return result;
 }
 
-/* Shows the record at the cursor to `fn`. CHURN_END: fn wants no more; CHURN_DROP: expired, so not shown. */
+static int32_t list_key(void *ctx, churn_str key, const churn_pair *fields, uint32_t count);
+
+/* Shows the record at the cursor to `fn`. CHURN_END: fn wants no more; CHURN_DROP: expired, so not shown. A list of
+ * keys has those of damaged records too. */
 static int32_t show(struct session *s, const MDB_val *name, const MDB_val *data, churn_fields_fn fn, void *ctx,
                     churn_error *err)
 {
     churn_str key = {.ptr = name->mv_data, .len = (uint32_t)name->mv_size};
     struct record record = {0};
     int32_t result = decode(s, data, &record);
+    if (result == CHURN_RETRY) {
+        return fail_memory(err);
+    }
+    if (result != CHURN_OK && fn == list_key) {
+        return list_key(ctx, key, NULL, 0) == CHURN_OK ? CHURN_OK : CHURN_END;
+    }
     if (result != CHURN_OK) {
-        return result == CHURN_RETRY ? fail_memory(err) : fail_corrupt(s->store, key, err);
+        return fail_corrupt(s->store, key, err);
     }
     if (record.expires_ms != 0 && record.expires_ms <= (uint64_t)s->store->host->now_ms(s->store->host)) {
         return CHURN_DROP;

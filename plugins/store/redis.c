@@ -33,14 +33,18 @@
 /* KEYS; ARGV[1]: for each key a MessagePack array of its expected version, ttl in ms ("0": none), then name, value, …
  * with _v among them. MessagePack, because Redis parses it at less cost than arguments. The reply has for each key: 1:
  * written; what is stored; or an error. A script is not rolled back, hence a key's checks come before its first write.
- * HSET takes what Lua can unpack, in one call for any profile of less than 2,000 fields; what follows a first write is
- * refused neither for memory nor for its type. A ttl of an earlier configuration is taken away when the key is read,
- * which happens before any session writes it; "-1": also when it is written, as this session may have set it. */
+ * A hash without a version that has marks (_m:) has lost it: it is shown, not begun anew. HSET takes what Lua can
+ * unpack, in one call for any profile of less than 2,000 fields; what follows a first write is refused neither for
+ * memory nor for its type. A ttl of an earlier configuration is taken away when the key is read, which happens before
+ * any session writes it; "-1": also when it is written, as this session may have set it. */
 static const char put_script[] = "local r, call = {}, redis.pcall "
                                  "for k, f in ipairs(cmsgpack.unpack(ARGV[1])) do "
                                  "local key, ttl = KEYS[k], f[2] "
-                                 "local v = call('HGET', key, '_v') "
-                                 "if (v or '0') ~= f[1] then "
+                                 "local v = call('HGET', key, '_v') or '0' "
+                                 "if v == '0' and f[1] == '0' then "
+                                 "local all = call('HGETALL', key) "
+                                 "for i = 1, #all, 2 do if all[i]:sub(1, 3) == '_m:' then v = 'lost' end end end "
+                                 "if v ~= f[1] then "
                                  "if ttl == '0' or ttl == '-1' then call('PERSIST', key) end "
                                  "r[k] = call('HGETALL', key) "
                                  "else "
@@ -210,6 +214,7 @@ static int32_t fail_broken(const struct session *s, churn_error *err)
 
 enum verdict {
     VERDICT_RETRY,   /* this command again later */
+    VERDICT_REJECT,  /* not with what is stored under this key */
     VERDICT_FATAL,   /* it never can be done */
     VERDICT_CLUSTER, /* the key lives on another node */
     VERDICT_RELOAD,  /* the script is unknown */
@@ -220,8 +225,9 @@ static const struct {
     const char *code;
     enum verdict verdict;
 } verdicts[] = {
-    {"NOSCRIPT", VERDICT_RELOAD}, {"READONLY", VERDICT_BREAK}, {"LOADING", VERDICT_BREAK}, {"WRONGTYPE", VERDICT_FATAL},
-    {"NOAUTH", VERDICT_FATAL},    {"NOPERM", VERDICT_FATAL},   {"MOVED", VERDICT_CLUSTER}, {"ASK", VERDICT_CLUSTER},
+    {"NOSCRIPT", VERDICT_RELOAD},  {"READONLY", VERDICT_BREAK}, {"LOADING", VERDICT_BREAK},
+    {"WRONGTYPE", VERDICT_REJECT}, {"NOAUTH", VERDICT_FATAL},   {"NOPERM", VERDICT_FATAL},
+    {"MOVED", VERDICT_CLUSTER},    {"ASK", VERDICT_CLUSTER},
 };
 
 static bool has_code(const char *text, const char *code)
@@ -699,6 +705,13 @@ static void answer_message(struct session *s, churn_put_reply *answer, int32_t r
     answer->message = hold(s, NULL, message) && message != NULL ? message : "out of memory";
 }
 
+static int32_t result_of(enum verdict verdict)
+{
+    return verdict == VERDICT_REJECT                                ? CHURN_REJECT
+           : verdict == VERDICT_FATAL || verdict == VERDICT_CLUSTER ? CHURN_FATAL
+                                                                    : CHURN_RETRY;
+}
+
 /* The stored version is another one. */
 static void answer_conflict(struct session *s, const redisReply *reply, churn_str key, churn_put_reply *answer)
 {
@@ -711,15 +724,17 @@ static void answer_conflict(struct session *s, const redisReply *reply, churn_st
         answer->message = "out of memory";
         return;
     }
-    if (!valid) {
-        answer_message(s, answer, CHURN_FATAL, "the hash %.*s on Redis at %s has no version that can be read (_v)",
-                       (int)key.len, key.ptr, s->store->where);
-        return;
-    }
-    answer->result = CHURN_CONFLICT;
-    answer->version = version;
     answer->fields = pairs;
     answer->count = count;
+    if (valid) {
+        answer->result = CHURN_CONFLICT;
+        answer->version = version;
+    } else {
+        answer_message(
+            s, answer, CHURN_REJECT,
+            "the hash %.*s on Redis at %s has no version that can be read (_v); put it back, or delete the key",
+            (int)key.len, key.ptr, s->store->where);
+    }
 }
 
 /* Redis refused a put. False when the session is broken by it. */
@@ -735,8 +750,7 @@ static bool answer_error(struct session *s, const redisReply *reply, churn_str k
     if (verdict == VERDICT_RELOAD && !s->script_sent) {
         s->script_sent = queue_script(s);
     }
-    answer_message(s, answer, verdict == VERDICT_FATAL || verdict == VERDICT_CLUSTER ? CHURN_FATAL : CHURN_RETRY, "%s",
-                   message);
+    answer_message(s, answer, result_of(verdict), "%s", message);
     return true;
 }
 
@@ -910,8 +924,7 @@ static int32_t fail_reply(struct session *s, redisReply *reply, churn_str key, c
     if (verdict == VERDICT_BREAK) {
         (void)break_session(s, "%s", message);
     }
-    return churn_fail(err, verdict == VERDICT_FATAL || verdict == VERDICT_CLUSTER ? CHURN_FATAL : CHURN_RETRY, "%s",
-                      message);
+    return churn_fail(err, result_of(verdict), "%s", message);
 }
 
 /* Shows the answer to a HGETALL of `key`; frees it. */

@@ -545,9 +545,9 @@ static void damage_is_reported(void)
         (void)sprintf(key, "bad%zu", i);
         put(s, key, 0, 1, "a", "1");
         reply = poll_one(s);
-        CU_ASSERT_EQUAL(reply.result, CHURN_FATAL);
+        CU_ASSERT_EQUAL(reply.result, CHURN_REJECT);
         CU_ASSERT_PTR_NOT_NULL(strstr(reply.message, key));
-        CU_ASSERT_EQUAL(ops->get(s, str(key), note, &seen, &err), CHURN_FATAL);
+        CU_ASSERT_EQUAL(ops->get(s, str(key), note, &seen, &err), CHURN_REJECT);
     }
     CU_ASSERT_PTR_NOT_NULL(strstr(err.message, "damaged"));
     ops->close(s);

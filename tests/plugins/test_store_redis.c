@@ -440,7 +440,7 @@ static void many_are_gotten_in_their_order(void)
     CU_ASSERT_STRING_EQUAL(text, "b{_v=1,x=2}none{}a{_v=1,x=1}b{_v=1,x=2}");
     CU_ASSERT(admin(NULL, "SET wrong text"));
     text[0] = '\0';
-    CU_ASSERT_EQUAL(ops->get_many(s, bad, 3, note_behind, text, &err), CHURN_FATAL);
+    CU_ASSERT_EQUAL(ops->get_many(s, bad, 3, note_behind, text, &err), CHURN_REJECT);
     CU_ASSERT_PTR_NOT_NULL(strstr(err.message, "the key wrong "));
     CU_ASSERT_STRING_EQUAL(text, "a{_v=1,x=1}");
     check_get(s, "b", "_v=1,x=2"); /* every answer was read */
@@ -462,13 +462,13 @@ static void foreign_keys_are_named(void)
     CU_ASSERT(admin(NULL, "HSET foreign total 5"));
     CU_ASSERT(admin(NULL, "HSET odd _v x1"));
     reply = put_for(s, "wrong", 0, "a", "1", 0);
-    CU_ASSERT(says(&reply, CHURN_FATAL, "the key wrong "));
+    CU_ASSERT(says(&reply, CHURN_REJECT, "the key wrong "));
     reply = put_for(s, "foreign", 0, "a", "1", 0);
     CU_ASSERT_EQUAL(reply.result, CHURN_OK); /* the fields of somebody else stay */
     reply = put_for(s, "odd", 0, "a", "1", 0);
-    CU_ASSERT(says(&reply, CHURN_FATAL, "the hash odd "));
+    CU_ASSERT(says(&reply, CHURN_REJECT, "the hash odd "));
     check_get(s, "foreign", "_v=1,a=1,total=5");
-    CU_ASSERT_EQUAL(ops->get(s, str("wrong"), note, text, &err), CHURN_FATAL);
+    CU_ASSERT_EQUAL(ops->get(s, str("wrong"), note, text, &err), CHURN_REJECT);
     CU_ASSERT_PTR_NOT_NULL(strstr(err.message, "the key wrong "));
     CU_ASSERT_EQUAL(put_now(s, "good", 0, "a", "1"), CHURN_OK);
     ops->close(s);
@@ -546,7 +546,7 @@ static void windows_may_overlap(void)
     CU_ASSERT_EQUAL(queue(s, "key20001", 0, 2, "a", "1", 0), CHURN_OK);
     CU_ASSERT_EQUAL(poll_one(s).result, CHURN_OK);
     replies[0] = poll_one(s);
-    CU_ASSERT(says(&replies[0], CHURN_FATAL, "the key key20001 "));
+    CU_ASSERT(says(&replies[0], CHURN_REJECT, "the key key20001 "));
     ops->close(s);
     close_store();
 }

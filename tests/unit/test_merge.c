@@ -117,7 +117,9 @@ static void deliver(struct worker *worker, int32_t partition, int64_t offset, en
     event.partition = partition;
     event.offset = offset;
     CU_ASSERT_EQUAL(fold_event(&worker->folder, type, &event, source, &delta->fields, &window->arena, &err), CHURN_OK);
-    CU_ASSERT(window_add_event(window, delta, payload, (uint32_t)len, source, offset, late));
+    const struct window_event kept = {
+        .payload = payload, .len = (uint32_t)len, .source = source, .offset = offset, .late = (uint8_t)late};
+    CU_ASSERT(window_add_event(window, delta, &kept));
 }
 
 static bool has_events(struct worker *worker)
@@ -129,9 +131,10 @@ static bool has_events(struct worker *worker)
 static bool join(struct worker *worker)
 {
     struct window *window = window_filling(worker);
-    bool changed = false;
-    CU_ASSERT_FATAL(window->delta_count == 1 && merge_delta(worker, window, window->deltas[0], &changed));
-    return changed;
+    struct reject reject;
+    int32_t result = window->delta_count == 1 ? merge_delta(worker, window, window->deltas[0], &reject) : CHURN_FATAL;
+    CU_ASSERT_FATAL(result == CHURN_OK || result == CHURN_DROP);
+    return result == CHURN_OK;
 }
 
 static void end_window(struct worker *worker)
@@ -164,7 +167,7 @@ static enum answer put(struct worker *worker, struct stored *stored, bool reply_
     }
     base = profile_new(&pipeline.catalog.registry);
     check(profile_read(base, &pipeline.catalog.registry, &worker->sources, stored->pairs, stored->count, message,
-                       sizeof message),
+                       sizeof message) == CHURN_OK,
           "%s", message);
     base->version = stored->version;
     cache_set_profile(&worker->cache, customer, base);
@@ -315,7 +318,8 @@ static void test_late_offsets_before_a_window_cost_nothing(void)
     write_once(&live, &stored);
     deliver(&live, 0, 9, NOT_LATE);
     struct delta *delta = window_filling(&live)->deltas[0];
-    fields_merge_number(&delta->fields, FIELD_EVENTS_TOTAL, CHURN_MERGE_ADD, 100, NULL); /* lost if it is folded again */
+    fields_merge_number(&delta->fields, FIELD_EVENTS_TOTAL, CHURN_MERGE_ADD, 100,
+                        NULL); /* lost if it is folded again */
     write_once(&live, &stored);
     check_text(stored_get(&stored, "events_total"), "102", "folded again");
     writer_kill(&live);

@@ -5,6 +5,7 @@
 #include "core/profile.h"
 
 #include "types_fixture.h"
+#include <time.h>
 
 #define BASE_MS INT64_C(1767225600000) /* 2026-01-01T00:00:00.000Z */
 #define HOUR_MS 3600000
@@ -709,7 +710,7 @@ static void store(struct stored *stored, const struct world *w)
 static bool read_pairs(const struct world *w, struct profile *profile, struct sources *sources, const churn_pair *pairs,
                        uint32_t count, char message[256])
 {
-    return profile_read(profile, registry_of(w), sources, pairs, count, message, 256);
+    return profile_read(profile, registry_of(w), sources, pairs, count, message, 256) == CHURN_OK;
 }
 
 /* Two profiles, each with source numbers of its own. */
@@ -774,6 +775,104 @@ static void test_what_is_written_reads_back(void)
         profile_free(again, registry_of(&extended));
         sources_free(&sources);
     }
+}
+
+/* A value under a name with a number, and nothing else. */
+static bool read_one(const char *name, const char *value)
+{
+    const churn_pair pairs[] = {{.name = {.ptr = name, .len = (uint32_t)strlen(name)},
+                                 .value = {.ptr = value, .len = (uint32_t)strlen(value)}}};
+    struct profile *profile = empty_profile(&shipped);
+    char message[256];
+    bool ok = read_pairs(&shipped, profile, &shipped.sources, pairs, 1, message);
+    if (!ok) {
+        CU_ASSERT_PTR_NOT_NULL(strstr(message, name)); /* and never the value */
+        CU_ASSERT_PTR_NULL(strstr(message, value));
+    }
+    profile_free(profile, registry_of(&shipped));
+    return ok;
+}
+
+static void test_names_of_marks_and_late_offsets(void)
+{
+    static const char *const good[][2] = {{"_m:t/0", "77"}, {"_m:a/b/2147483647", "77"},
+                                          {"_r:t/0", "77"}, {"_r:a/b/1", "77-78"},
+                                          {"_r:", "zzz"},   {"_m:", "zzz"},
+                                          {"_rank", "zzz"}, {"_r", "zzz"},
+                                          {"_mark", "zzz"}};
+    static const char *const bad[][2] = {{"_m:t", "77"},      {"_m:t/", "77"},           {"_m:t/x", "77"},
+                                         {"_m:t/-1", "77"},   {"_m:t/2147483648", "77"}, {"_m:t/0", "zzz"},
+                                         {"_r:t", "77"},      {"_r:t/", "77"},           {"_r:t/x", "77"},
+                                         {"_r:t/-1", "77"},   {"_r:t/2147483648", "77"}, {"_r:t/0", "zzz"},
+                                         {"_r:t/0", "78-77"}, {"_r:t/0", "77,77"}};
+    for (size_t i = 0; i < COUNT(good); i++) {
+        check(read_one(good[i][0], good[i][1]), "%s %s", good[i][0], good[i][1]);
+    }
+    for (size_t i = 0; i < COUNT(bad); i++) {
+        check(!read_one(bad[i][0], bad[i][1]), "%s %s", bad[i][0], bad[i][1]);
+    }
+}
+
+static void test_two_of_one_partition(void)
+{
+    static const char *const names[][2] = {{"_m:t/0", "_m:t/00"}, {"_r:t/0", "_r:t/00"}};
+    for (size_t i = 0; i < COUNT(names); i++) {
+        const churn_pair pairs[] = {{.name = {.ptr = names[i][0], .len = 6}, .value = {.ptr = "5", .len = 1}},
+                                    {.name = {.ptr = names[i][1], .len = 7}, .value = {.ptr = "9", .len = 1}}};
+        struct profile *profile = empty_profile(&shipped);
+        char message[256];
+        CU_ASSERT(!read_pairs(&shipped, profile, &shipped.sources, pairs, 2, message));
+        profile_free(profile, registry_of(&shipped));
+    }
+}
+
+/* Of a profile that cannot be read the marks are still of use. */
+static void test_marks_of_a_damaged_profile(void)
+{
+    static const churn_pair pairs[] = {{.name = {.ptr = "_m:u/1", .len = 6}, .value = {.ptr = "5", .len = 1}},
+                                       {.name = {.ptr = "events_total", .len = 12}, .value = {.ptr = "zzz", .len = 3}},
+                                       {.name = {.ptr = "_m:u/0", .len = 6}, .value = {.ptr = "7", .len = 1}},
+                                       {.name = {.ptr = "_r:u/0", .len = 6}, .value = {.ptr = "8", .len = 1}}};
+    struct profile *profile = empty_profile(&shipped);
+    churn_str topic = {.ptr = "u", .len = 1};
+    char message[256];
+    CU_ASSERT(!read_pairs(&shipped, profile, &shipped.sources, pairs, COUNT(pairs), message));
+    CU_ASSERT_EQUAL(profile_mark(profile, sources_find_part(&shipped.sources, topic, 0)), 7);
+    CU_ASSERT_EQUAL(profile_mark(profile, sources_find_part(&shipped.sources, topic, 1)), 5);
+    CU_ASSERT(profile_is_late(profile, sources_find_part(&shipped.sources, topic, 0), 8));
+    profile_free(profile, registry_of(&shipped));
+}
+
+#define MANY 400000
+#define PROCESSOR_SECONDS 40 /* it takes one, and where the time grows with the square, minutes */
+
+static void test_very_many_marks(void)
+{
+    churn_pair *pairs = calloc(2 * MANY, sizeof *pairs);
+    char(*names)[24] = calloc(2 * MANY, sizeof *names), message[256] = "";
+    struct profile *profile = empty_profile(&shipped);
+    struct sources sources = {0};
+    clock_t began = clock();
+    CU_ASSERT_FATAL(pairs != NULL && names != NULL);
+    for (uint32_t i = 0; i < 2 * MANY; i++) { /* in an order that is nobody's */
+        uint32_t number = (uint32_t)((uint64_t)(i / 2) * 7919 % MANY);
+        int len = snprintf(names[i], sizeof names[i], "%s:t/%u", i % 2 == 0 ? "_m" : "_r", number);
+        pairs[i] = (churn_pair){.name = {.ptr = names[i], .len = (uint32_t)len}, .value = {.ptr = "12", .len = 2}};
+    }
+    check(read_pairs(&shipped, profile, &sources, pairs, 2 * MANY, message), "%s", message);
+    CU_ASSERT_EQUAL(profile->mark_count, MANY);
+    for (int32_t i = 0; i < MANY; i++) {
+        uint32_t source = sources_find_part(&sources, (churn_str){.ptr = "t", .len = 1}, i);
+        if (profile_mark(profile, source) != 12 || !profile_is_late(profile, source, 12)) {
+            CU_FAIL("a mark is lost");
+        }
+    }
+    check((clock() - began) / CLOCKS_PER_SEC < PROCESSOR_SECONDS, "took %ld s",
+          (long)((clock() - began) / CLOCKS_PER_SEC));
+    profile_free(profile, registry_of(&shipped));
+    sources_free(&sources);
+    free(pairs);
+    free(names);
 }
 
 static void test_late_offsets_read_back(void)
@@ -1252,6 +1351,10 @@ int main(void)
         TEST(test_only_changes_are_written),
         TEST(test_marks),
         TEST(test_late_offsets),
+        TEST(test_names_of_marks_and_late_offsets),
+        TEST(test_two_of_one_partition),
+        TEST(test_marks_of_a_damaged_profile),
+        TEST(test_very_many_marks),
         TEST(test_late_offsets_read_back),
         TEST(test_stored_late_offsets_that_are_none),
         TEST(test_what_is_written_reads_back),

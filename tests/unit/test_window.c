@@ -30,6 +30,14 @@ static struct customer *customer(const char *id)
     return found;
 }
 
+static bool add_event(struct delta *delta, const char *payload, uint32_t len, uint32_t source, int64_t offset,
+                      enum lateness late)
+{
+    const struct window_event event = {
+        .payload = payload, .len = len, .source = source, .offset = offset, .late = (uint8_t)late};
+    return window_add_event(&window, delta, &event);
+}
+
 static int64_t position(uint32_t source)
 {
     int64_t next = -1;
@@ -75,7 +83,7 @@ static void test_events_of_each_customer(void)
         struct delta *delta = window_delta(&window, customer(id), &registry);
         CU_ASSERT_PTR_NOT_NULL_FATAL(delta);
         CU_ASSERT_PTR_EQUAL(window_delta(&window, customer(id), &registry), delta);
-        CU_ASSERT(window_add_event(&window, delta, "payload", (uint32_t)i, (uint32_t)(i % 3), 100 + i, NOT_LATE));
+        CU_ASSERT(add_event(delta, "payload", (uint32_t)i, (uint32_t)(i % 3), 100 + i, NOT_LATE));
     }
     CU_ASSERT_EQUAL(window.event_count, (uint32_t)events);
     CU_ASSERT_EQUAL_FATAL(window.delta_count, (uint32_t)customers);
@@ -102,19 +110,19 @@ static void test_ranges_of_a_delta(void)
     CU_ASSERT_PTR_NOT_NULL_FATAL(delta);
     CU_ASSERT_PTR_NULL(delta_range(delta, 0));
     CU_ASSERT(delta->first_event == NO_EVENT && delta->last_event == NO_EVENT);
-    CU_ASSERT(window_add_event(&window, delta, "", 0, 4, 10, NOT_LATE));
-    CU_ASSERT(window_add_event(&window, delta, "", 0, 9, 3, NOT_LATE));
-    CU_ASSERT(window_add_event(&window, delta, "", 0, 4, 17, NOT_LATE));
-    CU_ASSERT(window_add_event(&window, delta, "", 0, 4, 18, NOT_LATE));
+    CU_ASSERT(add_event(delta, "", 0, 4, 10, NOT_LATE));
+    CU_ASSERT(add_event(delta, "", 0, 9, 3, NOT_LATE));
+    CU_ASSERT(add_event(delta, "", 0, 4, 17, NOT_LATE));
+    CU_ASSERT(add_event(delta, "", 0, 4, 18, NOT_LATE));
     const struct range *range = delta_range(delta, 4);
     CU_ASSERT(range != NULL && range->low == 10 && range->high == 18);
     range = delta_range(delta, 9);
     CU_ASSERT(range != NULL && range->low == 3 && range->high == 3);
     CU_ASSERT_PTR_NULL(delta_range(delta, 5));
     CU_ASSERT(!delta->has_late);
-    CU_ASSERT(window_add_event(&window, delta, "", 0, 4, 19, LATE_REPLAYED));
-    CU_ASSERT(window_add_event(&window, delta, "", 0, 4, 30, LATE_REDRIVEN)); /* raises no mark */
-    CU_ASSERT(window_add_event(&window, delta, "", 0, 5, 30, LATE_REDRIVEN));
+    CU_ASSERT(add_event(delta, "", 0, 4, 19, LATE_REPLAYED));
+    CU_ASSERT(add_event(delta, "", 0, 4, 30, LATE_REDRIVEN)); /* raises no mark */
+    CU_ASSERT(add_event(delta, "", 0, 5, 30, LATE_REDRIVEN));
     range = delta_range(delta, 4);
     CU_ASSERT(delta->has_late && range != NULL && range->high == 19 && delta_range(delta, 5) == NULL);
     CU_ASSERT(window.events[delta->last_event].late == LATE_REDRIVEN && delta->event_count == 7);
@@ -133,7 +141,7 @@ static void test_a_new_delta_is_empty(void)
         }
         CU_ASSERT_PTR_NULL(delta->ranges);
         fields_merge_number(&delta->fields, FIELD_EVENTS_TOTAL, CHURN_MERGE_ADD, 1, NULL);
-        CU_ASSERT(window_add_event(&window, delta, "", 0, 1, round, NOT_LATE));
+        CU_ASSERT(add_event(delta, "", 0, 1, round, NOT_LATE));
         c->filling = NULL;
         window_reset(&window, 2);
     }
@@ -175,7 +183,7 @@ static void test_reset(void)
     open_window();
     struct customer *c = customer("c");
     struct delta *delta = window_delta(&window, c, &registry);
-    CU_ASSERT(window_note_position(&window, 1, 1) && window_add_event(&window, delta, "", 0, 1, 1, NOT_LATE));
+    CU_ASSERT(window_note_position(&window, 1, 1) && add_event(delta, "", 0, 1, 1, NOT_LATE));
     CU_ASSERT_PTR_NOT_NULL(window_add_output(&window, CHURN_RECORD_EVENT, &from));
     window.state = WINDOW_EMITTING;
     window.stored = window.sinks[0].cursor = window.sinks[1].cursor = 1;

@@ -35,13 +35,18 @@ typedef struct churn_put {
 typedef struct churn_put_reply {
     uint32_t size;
     int32_t result; /**< CHURN_OK: written. CHURN_CONFLICT: another version is stored; nothing was written.
-                         CHURN_RETRY: nothing was written, ask again later. CHURN_FATAL: it never can be written */
+                         CHURN_RETRY: nothing was written, ask again later. CHURN_REJECT (ABI 1.3): what is stored under
+                         this key forbids it until somebody mends or deletes that: it is no hash, has no version that can
+                         be read, is damaged; nothing was written, and other keys are not concerned. CHURN_FATAL: nothing
+                         can be written, whatever the key */
     uint64_t id;
     uint64_t version;         /**< CONFLICT: the stored version, 0 when nothing is stored */
-    const churn_pair *fields; /**< CONFLICT: the stored fields without `_v`, valid until the session's next call */
+    const churn_pair *fields; /**< CONFLICT: the stored fields without `_v`, valid until the session's next call. REJECT:
+                                   those of them that could be read, for the sake of their marks; none is no fault */
     uint32_t count;
     uint32_t reserved;
-    const char *message; /**< RETRY, FATAL: what the store said; valid as `fields` */
+    const char *message; /**< RETRY, FATAL: what the store said; REJECT: what is wrong with which key, and what to do,
+                              never a value; valid as `fields` */
 } churn_put_reply;
 
 /** A whole hash without a version, such as a prediction. */
@@ -85,8 +90,9 @@ typedef struct churn_store_ops {
      */
     int32_t (*poll)(void *session, churn_put_reply *replies, uint32_t max, uint32_t timeout_ms, uint32_t *ret_count,
                     churn_error *err);
-    /** Reads one hash, `_v` included: calls `fn` once, with count 0 when nothing is stored. Not while puts are
-     *  unanswered. [worker] */
+    /** Reads one hash, `_v` included: calls `fn` once, with count 0 when nothing is stored. CHURN_REJECT (ABI 1.3): what
+     *  is stored under the key is no hash, or damaged; the session serves other keys. Not while puts are unanswered.
+     *  [worker] */
     int32_t (*get)(void *session, churn_str key, churn_fields_fn fn, void *ctx, churn_error *err);
     /** Replaces whole hashes, each at once for any reader. Returns when all are stored; after an error any of them may be.
      *  Not while puts are unanswered. [worker] */
@@ -120,7 +126,8 @@ typedef struct churn_store_ops {
      *  [worker] */
     int32_t (*keys)(void *session, churn_str prefix, churn_key_fn fn, void *ctx, churn_error *err);
     /** Optional: `get` of several keys at once; `fn` is called for each, in their order. Some calls may have been made
-     *  when it fails. NULL: the host gets one after the other. Not while puts are unanswered. [worker] */
+     *  when it fails; with CHURN_REJECT (ABI 1.3) those for all keys before the one at fault. NULL: the host gets one
+     *  after the other. Not while puts are unanswered. [worker] */
     int32_t (*get_many)(void *session, const churn_str *keys, uint32_t count, churn_fields_fn fn, void *ctx,
                         churn_error *err);
 
