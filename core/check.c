@@ -109,11 +109,12 @@ static void report_attempt(struct config *config, const struct target *target)
     }
 }
 
-/* Keys need no connection of their own; files and folders were looked at. */
+/* Keys need no connection of their own; files and folders were looked at, and only what else is wrong with them is
+ * told. */
 static bool is_tried(const struct target *target)
 {
-    return strcmp(target->kind, CHURN_TARGET_KEYS) != 0 && strcmp(target->kind, CHURN_TARGET_FILE) != 0 &&
-           strcmp(target->kind, CHURN_TARGET_FOLDER) != 0;
+    bool is_path = strcmp(target->kind, CHURN_TARGET_FILE) == 0 || strcmp(target->kind, CHURN_TARGET_FOLDER) == 0;
+    return strcmp(target->kind, CHURN_TARGET_KEYS) != 0 && (!is_path || target->result != CHURN_OK);
 }
 
 static void try_section(struct pipeline *pipeline, const struct section *section)

@@ -2,6 +2,7 @@
 
 #include "instance.h"
 #include "pipeline.h"
+#include <ctype.h>
 #include <errno.h>
 #include <limits.h>
 #include <stdlib.h>
@@ -25,6 +26,7 @@ static void free_target(struct target *target)
     free(target->at);
     free(target->option);
     free(target->message);
+    file_place_free(&target->place);
 }
 
 struct asking {
@@ -45,6 +47,9 @@ static void on_target(void *ctx, const churn_target *given)
                                     .message = copy_text(given->message, &failed),
                                     .flags = given->flags,
                                     .result = given->result};
+    if (strcmp(given->kind, CHURN_TARGET_FILE) == 0 || strcmp(given->kind, CHURN_TARGET_FOLDER) == 0) {
+        (void)file_place_find(given->name, (given->flags & CHURN_TARGET_WRITES) != 0, &target.place);
+    }
     items = realloc(targets->items, (targets->count + 1) * sizeof *items);
     targets->items = items != NULL ? items : targets->items;
     if (items == NULL || failed || target.kind == NULL || target.name == NULL) {
@@ -99,11 +104,70 @@ static const struct node *place_of(const struct target *target)
     return target->option != NULL ? section_place(target->section, target->option) : target->section->node;
 }
 
-/* Are they one topic or one file? Brokers that are written differently count as others. */
+/* Names of this machine that mean the same listener. */
+static const char *const loopback[] = {"127.0.0.1:", "[::1]:", "localhost.localdomain:"};
+
+/* One of `brokers` as "host:port", for comparing; the text after it. */
+static const char *next_broker(const char *brokers, char *ret, size_t size)
+{
+    const char *begin = brokers + strspn(brokers, ", \t"), *end = begin + strcspn(begin, ", \t"), *scheme;
+    bool has_port;
+    scheme = strstr(begin, "://");
+    begin = scheme != NULL && scheme < end ? scheme + 3 : begin;
+    (void)snprintf(ret, size, "%.*s", (int)(end - begin), begin);
+    for (char *at = ret; *at != '\0'; at++) {
+        *at = (char)tolower((unsigned char)*at);
+    }
+    has_port = strrchr(ret, ':') != NULL && (ret[0] != '[' || strstr(ret, "]:") != NULL);
+    if (*ret != '\0' && !has_port && strlen(ret) + sizeof ":9092" <= size) {
+        (void)strcat(ret, ":9092");
+    }
+    for (size_t i = 0; i < sizeof loopback / sizeof loopback[0]; i++) {
+        if (strncmp(ret, loopback[i], strlen(loopback[i])) == 0) {
+            char port[16];
+            (void)snprintf(port, sizeof port, "%s", strrchr(ret, ':'));
+            (void)snprintf(ret, size, "localhost%s", port);
+        }
+    }
+    return end;
+}
+
+/* Do the lists name one cluster? They do when they share a broker; one under two names, or two brokers of one cluster,
+ * cannot be told from here. */
+static bool is_same_cluster(const char *a, const char *b)
+{
+    char one[PATH_MAX], other[PATH_MAX];
+    for (const char *at = next_broker(a, one, sizeof one); *one != '\0'; at = next_broker(at, one, sizeof one)) {
+        for (const char *bt = next_broker(b, other, sizeof other); *other != '\0';
+             bt = next_broker(bt, other, sizeof other)) {
+            if (strcmp(one, other) == 0) {
+                return true;
+            }
+        }
+    }
+    return false;
+}
+
+/* Are they one topic or one file, whatever it is called? */
 static bool is_same(const struct target *a, const struct target *b)
 {
-    return strcmp(a->kind, b->kind) == 0 && strcmp(a->name, b->name) == 0 &&
-           ((a->at == NULL && b->at == NULL) || (a->at != NULL && b->at != NULL && strcmp(a->at, b->at) == 0));
+    if (strcmp(a->kind, b->kind) != 0) {
+        return false;
+    }
+    if (is_a(a, CHURN_TARGET_TOPIC) && a->at != NULL && b->at != NULL) {
+        return strcmp(a->name, b->name) == 0 && is_same_cluster(a->at, b->at);
+    }
+    return file_place_same(&a->place, &b->place) ||
+           (strcmp(a->name, b->name) == 0 &&
+            ((a->at == NULL && b->at == NULL) || (a->at != NULL && b->at != NULL && strcmp(a->at, b->at) == 0)));
+}
+
+/* How the other one calls it, where that differs. */
+static const char *other_name(const struct target *one, const struct target *other, char *ret, size_t size)
+{
+    bool differs = strcmp(one->name, other->name) != 0;
+    (void)snprintf(ret, size, differs ? ", there as '%s'" : "%s", differs ? other->name : "");
+    return ret;
 }
 
 static bool is_of_source(const struct pipeline *pipeline, const struct target *target)
@@ -114,27 +178,48 @@ static bool is_of_source(const struct pipeline *pipeline, const struct target *t
 /* What is written and read again is counted, written and read again for ever. */
 static bool check_loop(struct pipeline *pipeline, const struct target *read, const struct target *written)
 {
-    if (!is_same(read, written) || (written->flags & CHURN_TARGET_WRITES) == 0 || strcmp(read->name, "-") == 0) {
+    char name[PATH_MAX];
+    bool streams = is_a(read, CHURN_TARGET_FILE) && file_place_is_standard(read->name) &&
+                   !file_place_same(&read->place, &written->place);
+    if (!is_same(read, written) || (written->flags & CHURN_TARGET_WRITES) == 0 || streams) {
         return true;
     }
     config_error(&pipeline->config, place_of(written),
-                 "%s: the %s '%s' is what the source reads (line %u), so the pipeline would feed itself; "
+                 "%s: the %s '%s' is what the source reads (line %u%s), so the pipeline would feed itself; "
                  "write to another one",
-                 written->section->label, written->kind, written->name, place_of(read)->line);
+                 written->section->label, written->kind, written->name, place_of(read)->line,
+                 other_name(written, read, name, sizeof name));
     return false;
 }
 
 /* Lines of two sinks in one file could not be told apart; topics have keys and headers for that. */
 static bool check_shared_file(struct pipeline *pipeline, const struct target *first, const struct target *second)
 {
-    if (!is_a(first, CHURN_TARGET_FILE) || !is_same(first, second) || strcmp(first->name, "-") == 0 ||
-        strncmp(first->name, "/dev/", 5) == 0 || (first->flags & second->flags & CHURN_TARGET_WRITES) == 0) {
+    char name[PATH_MAX];
+    if (!is_a(first, CHURN_TARGET_FILE) || !is_same(first, second) ||
+        (file_place_is_standard(first->name) && file_place_is_standard(second->name)) ||
+        (first->flags & second->flags & CHURN_TARGET_WRITES) == 0) {
         return true;
     }
     config_error(&pipeline->config, place_of(second),
-                 "%s: '%s' is written by the sink in line %u too; give each a file of its own", second->section->label,
-                 second->name, first->section->node->line);
+                 "%s: '%s' is written by the sink in line %u too%s; give each a file of its own",
+                 second->section->label, second->name, first->section->node->line,
+                 other_name(second, first, name, sizeof name));
     return false;
+}
+
+/* The pipeline's own file is none of the files that it writes. */
+static bool check_own_file(struct pipeline *pipeline, const struct target *written)
+{
+    struct file_place own = {0};
+    bool ok = !is_a(written, CHURN_TARGET_FILE) || (written->flags & CHURN_TARGET_WRITES) == 0 ||
+              !file_place_find(pipeline->config.file, false, &own) || !file_place_same(&own, &written->place);
+    file_place_free(&own);
+    if (!ok) {
+        config_error(&pipeline->config, place_of(written), "%s: '%s' is the pipeline's own file; write to another one",
+                     written->section->label, written->name);
+    }
+    return ok;
 }
 
 static bool begins_with(const char *text, const char *prefix)
@@ -176,6 +261,7 @@ bool targets_check(struct pipeline *pipeline)
     for (unsigned i = 0; i < targets->count; i++) {
         const struct target *first = &targets->items[i];
         ok = check_keys(pipeline, first) && ok;
+        ok = check_own_file(pipeline, first) && ok;
         for (unsigned j = i + 1; j < targets->count; j++) {
             const struct target *second = &targets->items[j];
             if (!is_of_source(pipeline, first)) {
@@ -195,6 +281,11 @@ bool targets_check(struct pipeline *pipeline)
 }
 
 /* ---- files and folders ---- */
+
+static const char *hint_of(int error)
+{
+    return error == EACCES ? "; give the user that runs churnd the right to, or name another place" : "";
+}
 
 /* Whether something can be made at `path`, which does not exist; `why` says what its nearest folder has against it. */
 static bool can_be_made(const char *path, char *why, size_t size)
@@ -218,10 +309,17 @@ static bool can_be_made(const char *path, char *why, size_t size)
         return false;
     }
     if (failed != 0 || access(nearest, W_OK | X_OK) != 0) {
-        (void)snprintf(why, size, "'%s': %s", nearest, strerror(errno));
+        (void)snprintf(why, size, "'%s': %s%s", nearest, strerror(errno), hint_of(errno));
         return false;
     }
     return true;
+}
+
+/* What others have put in the place of a file is not written through. */
+static bool is_link(const char *path)
+{
+    struct stat info;
+    return !file_place_is_standard(path) && lstat(path, &info) == 0 && S_ISLNK(info.st_mode);
 }
 
 static void check_written(struct pipeline *pipeline, const struct node *at, const char *label, const char *path,
@@ -229,7 +327,10 @@ static void check_written(struct pipeline *pipeline, const struct node *at, cons
 {
     char why[PATH_MAX + 128];
     struct stat info;
-    if (stat(path, &info) != 0) {
+    if (is_link(path) && pipeline->settings.state_dir != path) {
+        config_error(&pipeline->config, at,
+                     "%s: '%s' is a symbolic link, which is not followed; name what it points to", label, path);
+    } else if (stat(path, &info) != 0) {
         if (!can_be_made(path, why, sizeof why)) {
             config_error(&pipeline->config, at, "%s: '%s' cannot be made: %s", label, path, why);
         }
@@ -237,21 +338,25 @@ static void check_written(struct pipeline *pipeline, const struct node *at, cons
         config_error(&pipeline->config, at, "%s: '%s' is %s folder; name a %s", label, path, folder ? "no" : "a",
                      folder ? "folder" : "file");
     } else if (access(path, folder ? W_OK | X_OK : W_OK) != 0) {
-        config_error(&pipeline->config, at, "%s: '%s' cannot be written: %s", label, path, strerror(errno));
+        config_error(&pipeline->config, at, "%s: '%s' cannot be written: %s%s", label, path, strerror(errno),
+                     hint_of(errno));
     }
 }
 
 static void check_read(struct pipeline *pipeline, const struct target *target)
 {
-    if (access(target->name, R_OK) == 0) {
+    const struct node *at = place_of(target);
+    const char *label = target->section->label, *path = target->name;
+    struct stat info;
+    if (stat(path, &info) == 0 && S_ISDIR(info.st_mode)) {
+        config_error(&pipeline->config, at, "%s: '%s' is a folder; name a file in it", label, path);
+    } else if (access(path, R_OK) == 0) {
         return;
-    }
-    if (errno == ENOENT) {
-        config_warning(&pipeline->config, place_of(target), "%s: '%s' does not exist yet", target->section->label,
-                       target->name);
+    } else if (errno == ENOENT && (target->flags & CHURN_TARGET_AWAITED) != 0) {
+        config_warning(&pipeline->config, at, "%s: '%s' does not exist yet", label, path);
     } else {
-        config_error(&pipeline->config, place_of(target), "%s: '%s' cannot be read: %s", target->section->label,
-                     target->name, strerror(errno));
+        config_error(&pipeline->config, at, "%s: '%s' cannot be read: %s%s", label, path, strerror(errno),
+                     hint_of(errno));
     }
 }
 

@@ -3,8 +3,8 @@
 #ifndef TARGETS_H
 #define TARGETS_H
 
+#include "file_place.h"
 #include <churn/target.h>
-#include <stdbool.h>
 
 struct instance;
 struct pipeline;
@@ -15,6 +15,7 @@ struct target {
     char *kind, *name, *at, *option, *message; /* the last three may be NULL */
     uint32_t flags;
     int32_t result;
+    struct file_place place; /* of a file or folder */
 };
 
 struct targets {

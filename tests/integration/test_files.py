@@ -4,6 +4,7 @@ import json
 import os
 import re
 import signal
+import socket
 import subprocess
 
 import pytest
@@ -237,3 +238,76 @@ def test_a_pipe_without_a_writer_ends_at_sigterm(tmp_path):
         assert "did not stop" not in process.err
     finally:
         process.end()
+
+
+# --- One file under several names ---
+
+ALIASES = {
+    "dot": lambda folder: "./e.jsonl",
+    "absolute": lambda folder: str(folder / "e.jsonl"),
+    "detour": lambda folder: "state/../e.jsonl",
+    "hard link": lambda folder: os.link(folder / "e.jsonl", folder / "hard") or "hard",
+    "link to its folder": lambda folder: os.symlink(".", folder / "again") or "again/e.jsonl",
+    "symbolic link": lambda folder: os.symlink("e.jsonl", folder / "soft") or "soft",
+}
+
+
+@pytest.mark.parametrize("follow", [False, True])
+@pytest.mark.parametrize("alias", ALIASES)
+def test_a_pipeline_does_not_feed_itself(tmp_path, alias, follow):
+    write_pipeline(tmp_path, {"follow": True})
+    (tmp_path / "e.jsonl").write_text(event("a"))
+    name = ALIASES[alias](tmp_path)
+    if follow and "link" not in alias:
+        (tmp_path / "e.jsonl").unlink()  # it does not exist yet, and is the same all the same
+    for sections in ({"dead_letters": {"plugin": "file", "path": name}},
+                     {"sinks": [{"plugin": "file", "input": "events", "path": name}]}):
+        write_pipeline(tmp_path, {"follow": follow}, **sections)
+        for command in ("check", "run"):
+            done = run_churnd(command, "-c", "p.yaml", cwd=tmp_path, check=1)
+            assert "so the pipeline would feed itself" in done.stderr, done.stderr
+
+
+def test_two_sinks_share_no_file(tmp_path):
+    (tmp_path / "e.jsonl").write_text(event("a"))
+    (tmp_path / "o").write_text("")
+    os.link(tmp_path / "o", tmp_path / "hard")
+    for first, second in (("o", "./o"), ("new", "state/../new"), ("o", "hard"), ("x/y/new", "x/z/../y/new")):
+        write_pipeline(tmp_path, sinks=[{"plugin": "file", "input": "alerts", "path": first},
+                                        {"plugin": "file", "input": "events", "path": second}])
+        for command in ("check", "run"):
+            done = run_churnd(command, "-c", "p.yaml", cwd=tmp_path, check=1)
+            assert f"'{second}' is written by the sink in line" in done.stderr, done.stderr
+    for first, second in (("o", "p"), ("-", "-"), ("o", "-")):
+        write_pipeline(tmp_path, sinks=[{"plugin": "file", "input": "alerts", "path": first},
+                                        {"plugin": "file", "input": "events", "path": second}])
+        run_churnd("check", "-c", "p.yaml", cwd=tmp_path, check=0)
+    write_pipeline(tmp_path, dead_letters={"plugin": "file", "path": "./p.yaml"})
+    assert "the pipeline's own file" in run_churnd("-c", "p.yaml", cwd=tmp_path, check=1).stderr
+
+
+def test_standard_output_may_be_the_file_that_is_read(tmp_path):
+    write_pipeline(tmp_path, {"follow": True}, sinks=[{"plugin": "file", "input": "events", "path": "-"}])
+    (tmp_path / "e.jsonl").write_text(event("a"))
+    with open(tmp_path / "e.jsonl", "a") as file:
+        done = subprocess.run([CHURND, "-c", "p.yaml"], stdout=file, stderr=subprocess.PIPE, text=True, cwd=tmp_path,
+                              env=clean_environment(), timeout=60)
+    assert done.returncode == 1 and "feed itself" in done.stderr
+    assert lines(tmp_path / "e.jsonl") == [event("a").strip()]
+
+
+# --- Places that cannot be read or written ---
+
+
+def test_a_source_that_is_no_file(tmp_path):
+    (tmp_path / "folder").mkdir()
+    socket.socket(socket.AF_UNIX).bind(str(tmp_path / "socket"))
+    for path, follow, said in (("folder", False, "is a folder; name a file in it"), ("folder", True, "is a folder"),
+                               ("missing", False, "No such file"), ("socket", False, "is a socket"),
+                               ("/dev/zero", True, "is a device")):
+        write_pipeline(tmp_path, {"path": path, "follow": follow})
+        for command in (["check", "--connect"], ["run"]):
+            done = run_churnd(*command, "-c", "p.yaml", cwd=tmp_path, check=1)
+            assert said in done.stderr, done.stderr
+    write_pipeline(tmp_path, {"path": "missing", "follow": True})
+    assert "does not exist yet" in run_churnd("check", "--connect", "-c", "p.yaml", cwd=tmp_path, check=0).stderr

@@ -415,9 +415,8 @@ static void test_types_to_load(void)
 
 static void test_plugins_check_their_options(void)
 {
-    check_refused(
-        "source: {plugin: file}\n" SINK,
-        "FILE:1:9: file: option 'path' is required (File with one JSON event a line; `-` is standard input.)\n");
+    check_refused("source: {plugin: file}\n" SINK, "FILE:1:9: file: option 'path' is required (File or named pipe with "
+                                                   "one JSON event a line; `-` is standard input.)\n");
     check_refused_with("source: {plugin: generate, event: 1}\n" SINK,
                        "FILE:1:28: generate: unknown option 'event' (did you mean 'events'?)");
     check_refused_with("source: {plugin: generate, start_time: yesterday}\n" SINK, "FILE:1:40: generate: start_time: ");
@@ -533,6 +532,36 @@ static void test_changes_before_the_checks(void)
     close_pipeline();
 }
 
+static void test_one_cluster_under_several_names(void)
+{
+    static const struct {
+        const char *a, *b;
+        bool same;
+    } cases[] = {{"h:1", "h:1", true},
+                 {"h:1", "h:2", false},
+                 {"h:1,i:1", "i:1, j:1", true},
+                 {"h", "h:9092", true},
+                 {"H.example:9092", "h.EXAMPLE", true},
+                 {"localhost:7", "127.0.0.1:7", true},
+                 {"localhost:7", "[::1]:7", true},
+                 {"[::1]", "localhost", true},
+                 {"[fe80::1]", "[fe80::1]:9092", true},
+                 {"PLAINTEXT://h:1", "h:1", true},
+                 {"h:1,SSL://i:2", "i:2", true},
+                 {"localhost:7", "127.0.0.1:8", false},
+                 {"127.0.0.10:7", "127.0.0.1:7", false}};
+    char text[512];
+    for (size_t i = 0; i < COUNT(cases); i++) {
+        (void)snprintf(text, sizeof text,
+                       "source: {plugin: kafka, topics: [a], group_id: g, brokers: '%s'}\n" STORE
+                       "dead_letters: {plugin: kafka, topic: a, brokers: '%s'}\n",
+                       cases[i].a, cases[i].b);
+        load(text);
+        check(loaded != cases[i].same, "%s and %s: %s", cases[i].a, cases[i].b, said);
+        close_pipeline();
+    }
+}
+
 static void test_what_sections_do_to_each_other(void)
 {
     load("source: {plugin: kafka, topics: [a, b], group_id: g, brokers: 'h:1'}\n" STORE
@@ -547,7 +576,14 @@ static void test_what_sections_do_to_each_other(void)
         "write to another one\n");
     check_refused(SOURCE DEAD "sinks: [{plugin: file, path: /x}, {plugin: file, path: /x}]\n",
                   "FILE:3:56: file-2: '/x' is written by the sink in line 3 too; give each a file of its own\n");
+    check_refused(
+        SOURCE DEAD "sinks: [{plugin: file, path: /x}, {plugin: file, path: /tmp/../x}]\n",
+        "FILE:3:56: file-2: '/tmp/../x' is written by the sink in line 3 too, there as '/x'; give each a file "
+        "of its own\n");
+    check_refused_with("source: {plugin: file, path: ./x}\n" STORE "dead_letters: {plugin: file, path: x}\n",
+                       "file: the file 'x' is what the source reads (line 1, there as './x'), so");
     check_taken(SOURCE "sinks: [{plugin: file, path: '-'}, {plugin: file, path: '-'}]\n");
+    check_taken(SOURCE "sinks: [{plugin: file, path: '/dev/stdout'}, {plugin: file, path: '-'}]\n");
     check_refused_with(SOURCE DEAD "store: {plugin: lmdb, path: /x, key_prefix: 'prediction:a'}\n"
                                    "sinks: [{plugin: prediction_local}]\n",
                        "could be those of profiles");
@@ -602,6 +638,7 @@ int main(void)
         TEST(test_files_that_are_no_pipelines),
         TEST(test_changes_before_the_checks),
         TEST(test_what_sections_do_to_each_other),
+        TEST(test_one_cluster_under_several_names),
         TEST(test_a_mistake_hides_no_other),
         CU_TEST_INFO_NULL,
     };
