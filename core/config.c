@@ -1,6 +1,7 @@
 #include "config.h"
 
 #include "json_text.h"
+#include "name_index.h"
 #include <ctype.h>
 #include <errno.h>
 #include <stdlib.h>
@@ -8,6 +9,8 @@
 
 #define MAX_DEPTH 32
 #define MAX_NODES 100000
+#define MAX_BYTES (4 << 20)
+#define MAX_FINDINGS 1000 /* kept and printed; further errors are only counted */
 
 void config_print_finding(const struct config *config, const struct finding *finding, FILE *out)
 {
@@ -69,6 +72,10 @@ static void add_finding(struct config *config, struct finding finding)
         return;
     }
     config->error_count += finding.kind == FINDING_ERROR;
+    if (config->finding_count == MAX_FINDINGS) {
+        free(finding.message);
+        return;
+    }
     if (config->errors != NULL) {
         config_print_finding(config, &finding, config->errors);
     }
@@ -380,26 +387,36 @@ static bool convert_list(struct config *config, yaml_document_t *doc, yaml_node_
     return ok;
 }
 
-/* False when nothing can be done with the map; a repeated key is only reported. */
-static bool check_key(struct config *config, const struct node *map, unsigned index)
+/* False when nothing can be done with the map; a repeated key is only reported. `names`: the map's keys until here. */
+static bool check_key(struct config *config, const struct node *map, unsigned index, struct name_index *names)
 {
     const struct node *key = &map->keys[index];
+    int32_t id;
     if (key->kind != NODE_SCALAR) {
         config_error(config, key, "a key must be a plain word");
         return false;
     }
-    for (unsigned i = 0; i < index; i++) {
-        if (map->keys[i].kind == NODE_SCALAR && strcmp(map->keys[i].text, key->text) == 0) {
-            config_error(config, key, "'%s' was given before, in line %u", key->text, map->keys[i].line);
-            break;
-        }
+    if (!key->quoted && strcmp(key->text, "<<") == 0) {
+        config_error(config, key,
+                     "merge keys ('<<') are not supported; write the values out, or use an alias for each");
+        return false;
     }
-    return true;
+    id = name_index_find(names, key->text, strlen(key->text));
+    if (id >= 0) {
+        unsigned first = 0;
+        while (strcmp(map->keys[first].text, key->text) != 0) {
+            first++;
+        }
+        config_error(config, key, "'%s' was given before, in line %u", key->text, map->keys[first].line);
+        return true;
+    }
+    return name_index_add(names, key->text) >= 0;
 }
 
 static bool convert_map(struct config *config, yaml_document_t *doc, yaml_node_t *from, struct node *to, unsigned depth)
 {
     size_t count = (size_t)(from->data.mapping.pairs.top - from->data.mapping.pairs.start);
+    struct name_index names = {0};
     bool ok = true;
     to->kind = NODE_MAP;
     to->keys = calloc(count + 1, sizeof *to->keys);
@@ -412,8 +429,9 @@ static bool convert_map(struct config *config, yaml_document_t *doc, yaml_node_t
         to->count++;
         ok &= convert(config, doc, yaml_document_get_node(doc, pair->key), &to->keys[i], depth + 1);
         ok &= convert(config, doc, yaml_document_get_node(doc, pair->value), &to->items[i], depth + 1);
-        ok = ok && check_key(config, to, (unsigned)i);
+        ok = ok && check_key(config, to, (unsigned)i, &names);
     }
+    name_index_free(&names);
     return ok;
 }
 
@@ -465,15 +483,48 @@ static void syntax_error(struct config *config, const yaml_parser_t *parser)
     } else if (strstr(problem, "mapping values are not allowed") != NULL || strstr(problem, "block") != NULL) {
         hint = " (is the line indented like its neighbours?)";
     }
-    if (parser->error == YAML_READER_ERROR && strcmp(problem, "input error") == 0) {
-        config_error(config, NULL, "cannot be read; is it a file?");
-    } else if (parser->error == YAML_READER_ERROR) {
+    if (parser->error == YAML_READER_ERROR) {
         config_error(config, NULL, "not UTF-8 text: %s", problem);
     } else if (parser->context != NULL) {
         config_error(config, &at, "YAML: %s, %s%s", parser->context, problem, hint);
     } else {
         config_error(config, &at, "YAML: %s%s", problem, hint);
     }
+}
+
+static bool is_refused(struct config *config, const yaml_event_t *event, unsigned depth)
+{
+    struct node at = {.line = (unsigned)event->start_mark.line + 1, .column = (unsigned)event->start_mark.column + 1};
+    const yaml_char_t *tag = event->type == YAML_SCALAR_EVENT           ? event->data.scalar.tag
+                             : event->type == YAML_SEQUENCE_START_EVENT ? event->data.sequence_start.tag
+                             : event->type == YAML_MAPPING_START_EVENT  ? event->data.mapping_start.tag
+                                                                        : NULL;
+    if (tag != NULL) {
+        config_error(config, &at, "YAML tags are not supported ('%s'); a text that begins with '!' wants quotes", tag);
+    } else if (depth > MAX_DEPTH) {
+        config_error(config, &at, "nested more than %d levels deep", MAX_DEPTH);
+    }
+    return tag != NULL || depth > MAX_DEPTH;
+}
+
+/* Ends at what is nested too deep before the parser has read on, whose time grows with the square of the depth. */
+static bool check_structure(struct config *config, yaml_parser_t *parser)
+{
+    bool ok = true, end = false;
+    unsigned depth = 0;
+    while (ok && !end) {
+        yaml_event_t event;
+        if (!yaml_parser_parse(parser, &event)) {
+            syntax_error(config, parser);
+            return false;
+        }
+        depth += event.type == YAML_SEQUENCE_START_EVENT || event.type == YAML_MAPPING_START_EVENT;
+        depth -= event.type == YAML_SEQUENCE_END_EVENT || event.type == YAML_MAPPING_END_EVENT;
+        ok = !is_refused(config, &event, depth > 0 ? depth - 1 : 0);
+        end = event.type == YAML_STREAM_END_EVENT;
+        yaml_event_delete(&event);
+    }
+    return ok;
 }
 
 /* A second document would be left out without a word. */
@@ -514,18 +565,46 @@ static bool load_document(struct config *config, yaml_parser_t *parser)
     return config->usable && is_last_document(config, parser) && config->error_count == 0;
 }
 
-bool config_read(struct config *config, const char *file, FILE *in, FILE *errors)
+static bool read_text(struct config *config, FILE *in, struct text *text)
+{
+    char bytes[4096];
+    size_t count;
+    while ((count = fread(bytes, 1, sizeof bytes, in)) > 0 && text->len <= MAX_BYTES) {
+        text_append(text, bytes, count);
+    }
+    if (ferror(in)) {
+        config_error(config, NULL, "cannot be read; is it a file?");
+    } else if (text->len > MAX_BYTES) {
+        config_error(config, NULL, "more than %d MiB; this is no pipeline file", MAX_BYTES >> 20);
+    } else if (text->failed) {
+        config_error(config, NULL, "out of memory");
+    }
+    return config->error_count == 0;
+}
+
+static bool parse_text(struct config *config, const struct text *text,
+                       bool (*parse)(struct config *config, yaml_parser_t *parser))
 {
     yaml_parser_t parser;
     bool ok;
-    *config = (struct config){.file = file, .errors = errors};
     if (!yaml_parser_initialize(&parser)) {
         config_error(config, NULL, "out of memory");
         return false;
     }
-    yaml_parser_set_input_file(&parser, in);
-    ok = load_document(config, &parser);
+    yaml_parser_set_input_string(&parser, (const unsigned char *)(text->len > 0 ? text->bytes : ""), text->len);
+    ok = parse(config, &parser);
     yaml_parser_delete(&parser);
+    return ok;
+}
+
+bool config_read(struct config *config, const char *file, FILE *in, FILE *errors)
+{
+    struct text text = {0};
+    bool ok;
+    *config = (struct config){.file = file, .errors = errors};
+    ok = read_text(config, in, &text) && parse_text(config, &text, check_structure) &&
+         parse_text(config, &text, load_document);
+    text_free(&text);
     return ok;
 }
 

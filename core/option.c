@@ -121,18 +121,62 @@ static bool set_number(const churn_option *row, void *at, const char *text, bool
     return true;
 }
 
+static bool is_one_of(const char *text, const char *const *words)
+{
+    while (*words != NULL && strcmp(*words, text) != 0) {
+        words++;
+    }
+    return *words != NULL;
+}
+
+/* As YAML 1.1 and the core schema of 1.2 spell them. */
+bool option_parse_bool(const char *text, bool *ret)
+{
+    static const char *const yes[] = {"true", "True", "TRUE", "yes", "Yes", "YES", "on", "On", "ON", NULL};
+    static const char *const no[] = {"false", "False", "FALSE", "no", "No", "NO", "off", "Off", "OFF", NULL};
+    *ret = is_one_of(text, yes);
+    return *ret || is_one_of(text, no);
+}
+
 static bool set_bool(void *at, const char *text)
 {
-    bool yes = strcmp(text, "true") == 0 || strcmp(text, "yes") == 0 || strcmp(text, "on") == 0;
+    bool yes;
+    bool ok = option_parse_bool(text, &yes);
     *(int32_t *)at = yes;
-    return yes || strcmp(text, "false") == 0 || strcmp(text, "no") == 0 || strcmp(text, "off") == 0;
+    return ok;
+}
+
+/* A secret may be written where it does not belong: a variable that is called like one is not shown there either. */
+static bool names_a_secret(const char *written)
+{
+    static const char *const words[] = {"PASS", "SECRET", "TOKEN", "KEY", "CREDENTIAL", "AUTH"};
+    for (size_t i = 0; i < sizeof words / sizeof words[0]; i++) {
+        if (strcasestr(written, words[i]) != NULL) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* A value for a message: `text` between quotes or none, and where a variable gave it, what the file says. */
+static const char *shown(const struct node *node, const char *text, const char *quote, char *out, size_t size)
+{
+    bool replaced = node != NULL && strcmp(node->text, node->written) != 0;
+    if (replaced && names_a_secret(node->written)) {
+        (void)snprintf(out, size, "%s", node->written);
+    } else if (replaced) {
+        (void)snprintf(out, size, "%s%s%s (from %s)", quote, text, quote, node->written);
+    } else {
+        (void)snprintf(out, size, "%s%s%s", quote, text, quote);
+    }
+    return out;
 }
 
 /* The index of `text` among the choices, or -1 after a message. */
 static int32_t find_choice(const struct reading *r, const churn_option *row, const struct node *node, const char *text)
 {
     struct suggest suggest = {.typed = text};
-    char all[256] = "", hint[96];
+    char all[256] = "", hint[96], value[256];
     for (int32_t i = 0; row->choices[i] != NULL; i++) {
         size_t used = strlen(all);
         if (strcmp(row->choices[i], text) == 0) {
@@ -141,21 +185,16 @@ static int32_t find_choice(const struct reading *r, const churn_option *row, con
         suggest_offer(&suggest, row->choices[i]);
         (void)snprintf(all + used, sizeof all - used, "%s%s", i > 0 ? ", " : "", row->choices[i]);
     }
-    config_error(r->config, node, "%s: %s: '%s' is not one of %s%s", r->section, row->name,
-                 node != NULL ? node->written : text, all, suggest_text(&suggest, hint, sizeof hint));
+    config_error(r->config, node, "%s: %s: %s is not one of %s%s", r->section, row->name,
+                 shown(node, text, "'", value, sizeof value), all, suggest_text(&suggest, hint, sizeof hint));
     return -1;
-}
-
-static const char *shown(const churn_option *row, const struct node *node)
-{
-    return (row->flags & CHURN_OPTION_SECRET) != 0 ? "the value" : node->written;
 }
 
 static bool set_scalar(const struct reading *r, const churn_option *row, void *at, const struct node *node,
                        const char *text)
 {
     bool ranged = true, ok = true;
-    char range[128];
+    char range[128], value[256];
     switch (row->type) {
     case CHURN_OPTION_STRING:
         free(*(char **)at);
@@ -173,8 +212,9 @@ static bool set_scalar(const struct reading *r, const churn_option *row, void *a
         ok = set_number(row, at, text, &ranged);
     }
     if (!ok) {
-        config_error(r->config, node, "%s: %s: %s %s", r->section, row->name, node != NULL ? shown(row, node) : text,
-                     hint_of(row->type));
+        const char *what =
+            (row->flags & CHURN_OPTION_SECRET) != 0 ? "the value" : shown(node, text, "", value, sizeof value);
+        config_error(r->config, node, "%s: %s: %s %s", r->section, row->name, what, hint_of(row->type));
     } else if (!ranged) {
         describe_range(row, range, sizeof range);
         config_error(r->config, node, "%s: %s: must be %s", r->section, row->name, range);

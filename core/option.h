@@ -34,6 +34,9 @@ bool options_read(struct config *config, const struct node *map, const struct no
 bool options_complete(const struct option_target *target);
 void options_free(const struct option_target *targets, unsigned target_count);
 
+/* true, yes, on and their opposites, also capitalised or in capitals. False when it is none of them. */
+bool option_parse_bool(const char *text, bool *ret);
+
 /* "duration", "size", … */
 const char *option_type_name(uint32_t type);
 

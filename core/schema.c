@@ -111,14 +111,15 @@ static struct json_object *default_list(const char *text)
 static struct json_object *default_value(const churn_option *row)
 {
     const char *text = row->default_text;
+    bool yes;
     switch (row->type) {
     case CHURN_OPTION_INT:
         return json_object_new_int64(strtoll(text, NULL, 10));
     case CHURN_OPTION_DOUBLE:
         return json_object_new_double_s(strtod(text, NULL), text);
     case CHURN_OPTION_BOOL:
-        return json_object_new_boolean(strcmp(text, "true") == 0 || strcmp(text, "yes") == 0 ||
-                                       strcmp(text, "on") == 0);
+        (void)option_parse_bool(text, &yes);
+        return json_object_new_boolean(yes);
     case CHURN_OPTION_LIST:
         return default_list(text);
     default:

@@ -1,5 +1,6 @@
 /* YAML with places, variables in scalars, and .env files: what is read and what is said of mistakes. */
 #include "core/config.h"
+#include "core/json_text.h"
 
 #include "config_fixture.h"
 
@@ -360,6 +361,84 @@ static void test_depth(void)
     check_refused_with(yaml, "nested more than 32 levels deep");
 }
 
+/* The parser's time grows with the square of the depth: it must end at the first level too many. */
+static void test_a_hundred_thousand_levels(void)
+{
+    static const struct {
+        const char *level, *said;
+    } cases[] = {{"[", "FILE:1:36: nested more than 32 levels deep\n"},
+                 {"{", "FILE:1:36: nested more than 32 levels deep\n"},
+                 {"[{", "FILE:1:36: nested more than 32 levels deep\n"},
+                 {"{a: ", "nested more than 32 levels deep"},
+                 {"\n- ", "YAML: "},
+                 {"- ", "nested more than 32 levels deep"},
+                 {"? ", "nested more than 32 levels deep"}};
+    for (size_t i = 0; i < COUNT(cases); i++) {
+        size_t len = strlen(cases[i].level), levels = 100000;
+        char *yaml = malloc(3 + levels * len + 1);
+        if (yaml == NULL) {
+            abort();
+        }
+        memcpy(yaml, i < 4 ? "a: " : "a:\n", 3);
+        for (size_t level = 0; level < levels; level++) {
+            memcpy(yaml + 3 + level * len, cases[i].level, len);
+        }
+        load_bytes(yaml, 3 + levels * len);
+        CU_ASSERT(!loaded);
+        check_contains(said, i == 4 ? "more than" : cases[i].said, cases[i].level);
+        check(strlen(said) < 200, "%zu bytes were said", strlen(said));
+        free(yaml);
+    }
+}
+
+static void test_tags(void)
+{
+    check_refused("a: !include other.yaml\n",
+                  "FILE:1:4: YAML tags are not supported ('!include'); a text that begins with '!' wants quotes\n");
+    check_refused_with("a:\n  b: !vault x\n", "FILE:2:6: YAML tags are not supported ('!vault')");
+    check_refused_with("a: !!str 5\n", "YAML tags are not supported ('tag:yaml.org,2002:str')");
+    check_refused_with("a: !!binary aGk=\n", "YAML tags are not supported");
+    check_refused_with("a: ! x\n", "YAML tags are not supported ('!')");
+    check_refused_with("a: !list [1]\n", "YAML tags are not supported ('!list')");
+    check_refused_with("a: !map {b: 1}\n", "YAML tags are not supported ('!map')");
+    check_refused_with("!key a: b\n", "YAML tags are not supported ('!key')");
+    check_refused_with("--- !root\na: b\n", "YAML tags are not supported ('!root')");
+    load("a: '!include x'\nb: \"!x\"\n");
+    CU_ASSERT(loaded);
+    check_scalar("a", "!include x");
+}
+
+static void test_merge_keys(void)
+{
+    check_refused("base: &base {plugin: file}\na:\n  <<: *base\n  b: 1\n",
+                  "FILE:3:3: merge keys ('<<') are not supported; write the values out, or use an alias for each\n");
+    check_refused_with("a: {<<: {b: 1}}\n", "FILE:1:5: merge keys ('<<') are not supported");
+    check_refused_with("<<: [{a: 1}]\n", "FILE:1:1: merge keys");
+    load("base: &base {b: 1}\na: *base\n'<<': text\n");
+    CU_ASSERT(loaded);
+    check_scalar("a.b", "1");
+    check_scalar("<<", "text");
+}
+
+/* A file of keys, each of which is compared with those before it, and with as many mistakes as lines. */
+static void test_a_large_file(void)
+{
+    struct text yaml = {0};
+    for (int i = 0; i < 40000; i++) {
+        text_printf(&yaml, "k%d: ${UNIT_NOT_SET}\n", i);
+    }
+    load_bytes(yaml.bytes, yaml.len);
+    CU_ASSERT_EQUAL(config.error_count, 40000);
+    check(config.finding_count == 1000, "%u findings", config.finding_count);
+    yaml.len = 0;
+    while (yaml.len <= 4 << 20) {
+        text_append_string(&yaml, "# not a pipeline\n");
+    }
+    load_bytes(yaml.bytes, yaml.len);
+    check_text(said, "FILE: more than 4 MiB; this is no pipeline file\n", "a large file");
+    text_free(&yaml);
+}
+
 /* An alias may refer to what it lies in; the tree then has no end. */
 static void test_aliases_without_end(void)
 {
@@ -527,6 +606,10 @@ int main(void)
         TEST(test_messages_show_no_values),
         TEST(test_depth),
         TEST(test_aliases_without_end),
+        TEST(test_a_hundred_thousand_levels),
+        TEST(test_tags),
+        TEST(test_merge_keys),
+        TEST(test_a_large_file),
         TEST(test_aliases_that_explode),
         TEST(test_env_file),
         TEST(test_env_file_with_mistakes),

@@ -255,8 +255,10 @@ static void test_numbers(void)
 
 static void test_true_and_false(void)
 {
-    static const char *const yes[] = {"true", "yes", "on", "'true'"}, *const no[] = {"false", "no", "off", "\"off\""},
-                             *const bad[] = {"1", "0", "y", "n", "truee", "''", "enabled", "tru e"};
+    static const char *const yes[] = {"true", "True", "TRUE", "yes", "Yes", "YES", "on", "On", "ON", "'true'"},
+                             *const no[] = {"false", "False", "FALSE", "no",  "No",
+                                            "NO",    "off",   "Off",   "OFF", "\"off\""},
+                             *const bad[] = {"1", "0", "y", "n", "truee", "tRue", "yEs", "''", "enabled", "tru e"};
     for (size_t i = 0; i < COUNT(yes); i++) {
         check(read_one("flag", yes[i]) && values.flag == 1, "%s: %s", yes[i], said);
     }
@@ -495,6 +497,12 @@ static void test_secrets_are_never_shown(void)
         read_yaml(yaml[i]);
         check(!ok && strstr(said, "hunter2") == NULL, "%s: said: %s", yaml[i], said);
     }
+    (void)setenv("UNIT_COUNT", "5x", 1);
+    check_refused("number", "${UNIT_COUNT}", "number: 5x (from ${UNIT_COUNT}) is not a whole number");
+    check_refused("wait", "'${UNIT_COUNT}'", "wait: 5x (from ${UNIT_COUNT}) is not a duration");
+    check_refused("colour", "${UNIT_COUNT}", "colour: '5x' (from ${UNIT_COUNT}) is not one of red, green, blue");
+    check_refused("chosen", "[red, '${UNIT_COUNT}']", "chosen: '5x' (from ${UNIT_COUNT}) is not one of");
+    check_refused("secret_number", "${UNIT_COUNT}", "secret_number: the value is not a whole number");
     check_refused("secret_number", "hunter2", "secret_number: the value is not a whole number");
     check_refused("number", "${UNIT_SECRET}", "number: ${UNIT_SECRET} is not a whole number");
     read_yaml("password: hunter2\n");
