@@ -350,8 +350,9 @@ static void test_conditions_that_are_wrong(void)
     check_refused(SOURCE DEAD "sinks:\n- plugin: alert\n  name: pager\n  when: data.amont > 5\n",
                   "FILE:6:9: pager: when: no loaded event type has no field 'amont' (did you mean 'amount'?), "
                   "at 'data.amont > 5'\n");
-    check_refused(SOURCE DEAD "sinks:\n- plugin: alert\n  when: !has(data.amount)\n",
-                  "FILE:5:9: YAML tags are not supported ('!has(data.amount)'); a text that begins with '!' wants quotes\n");
+    check_refused(
+        SOURCE DEAD "sinks:\n- plugin: alert\n  when: !has(data.amount)\n",
+        "FILE:5:9: YAML tags are not supported ('!has(data.amount)'); a text that begins with '!' wants quotes\n");
     check_refused(SOURCE DEAD "sinks: [{plugin: alert, when: }]\n",
                   "FILE:3:31: alert: when: an expression belongs here, in quotes if it begins with '!'\n");
     check_refused(SOURCE DEAD "sinks: [{plugin: alert, when: [a]}]\n", "FILE:3:31: alert: when: a text belongs here\n");
