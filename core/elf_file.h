@@ -26,6 +26,9 @@ void elf_close(struct elf_file *elf);
 /* The names of symbols that others see (`defined`), or that somebody must provide; NULL behind the last. Starts with
  * *at 0. */
 const char *elf_next_symbol(const struct elf_file *elf, bool defined, size_t *at);
+/* Reads the first `size` bytes of an object of that name that others see, as the file has them, with zeros behind what it
+ * has. False where there is none. */
+bool elf_read_object(const struct elf_file *elf, const char *name, void *bytes, size_t size);
 /* The names of the libraries that it asks for; as elf_next_symbol. */
 const char *elf_next_library(const struct elf_file *elf, size_t *at);
 

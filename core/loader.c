@@ -2,6 +2,7 @@
 
 #include "elf_file.h"
 #include "plugin_fault.h"
+#include "plugin_trial.h"
 #include "suggest.h"
 #include <dirent.h>
 #include <dlfcn.h>
@@ -110,6 +111,7 @@ void loader_free(struct loader *loader)
     }
     free(loader->dirs);
     free(loader->plugins);
+    loader_rest(loader);
     *loader = (struct loader){0};
 }
 
@@ -120,6 +122,23 @@ CHURN_PRINTF(3, 4) static bool refuse(char *message, size_t size, const char *fo
     (void)vsnprintf(message, size, format, args);
     va_end(args);
     return false;
+}
+
+void loader_rest(struct loader *loader)
+{
+    plugin_trial_end(&loader->trial);
+}
+
+bool loader_check_dir(const char *dir, char *message, size_t size)
+{
+    DIR *open_dir = opendir(dir);
+    if (open_dir == NULL) {
+        return refuse(message, size,
+                      "%s: %s; no plugin can be looked for there: name a folder that holds NAME.so files", dir,
+                      strerror(errno));
+    }
+    (void)closedir(open_dir);
+    return true;
 }
 
 size_t loader_option_size(uint32_t type)
@@ -197,18 +216,28 @@ static const char *judge_body(const churn_plugin *p, const char *path, const cha
     return NULL;
 }
 
+/* The words that are frozen for ever, in all majors. */
+static const char *judge_words(const churn_plugin *words, const char *path, char *message, size_t size)
+{
+    if (words->magic != CHURN_PLUGIN_MAGIC) {
+        return plugin_fault("magic", message, size,
+                            "%s: magic is 0x%08x, a churn plugin has 0x%08x; define the entry with CHURN_PLUGIN", path,
+                            words->magic, CHURN_PLUGIN_MAGIC);
+    }
+    if (words->abi_major != CHURN_ABI_MAJOR) {
+        return plugin_fault("abi_version", message, size,
+                            "%s: built for ABI %u.%u, this host has ABI %d.%d; build it again with this host's headers",
+                            path, words->abi_major, words->abi_minor, CHURN_ABI_MAJOR, CHURN_ABI_MINOR);
+    }
+    return NULL;
+}
+
 const char *loader_judge(const churn_plugin *entry, const char *path, const char *file_name, churn_plugin *ret_copy,
                          char *message, size_t size)
 {
-    if (entry->magic != CHURN_PLUGIN_MAGIC) {
-        return plugin_fault("magic", message, size,
-                            "%s: magic is 0x%08x, a churn plugin has 0x%08x; define the entry with CHURN_PLUGIN", path,
-                            entry->magic, CHURN_PLUGIN_MAGIC);
-    }
-    if (entry->abi_major != CHURN_ABI_MAJOR) {
-        return plugin_fault("abi_version", message, size,
-                            "%s: built for ABI %u.%u, this host has ABI %d.%d; build it again with this host's headers",
-                            path, entry->abi_major, entry->abi_minor, CHURN_ABI_MAJOR, CHURN_ABI_MINOR);
+    const char *code = judge_words(entry, path, message, size);
+    if (code != NULL) {
+        return code;
     }
     if (entry->size < sizeof(churn_plugin)) {
         return plugin_fault("entry_size", message, size,
@@ -379,23 +408,83 @@ static const char *explain(const char *path, const char *why, char *message, siz
     return plugin_fault("cannot_load", message, size, "%s: cannot be loaded: %s", path, why);
 }
 
+static const char *no_entry(const char *path, char *message, size_t size)
+{
+    return plugin_fault("no_entry", message, size, "%s: no symbol churn_plugin_entry; define it with CHURN_PLUGIN",
+                        path);
+}
+
+const char *loader_judge_file(const struct elf_file *elf, const char *path, churn_plugin *ret_words, char *message,
+                              size_t size)
+{
+    churn_plugin words = {0};
+    if (!elf_read_object(elf, "churn_plugin_entry", &words, offsetof(churn_plugin, kind))) {
+        return no_entry(path, message, size);
+    }
+    *ret_words = words;
+    return judge_words(&words, path, message, size);
+}
+
 const char *loader_open_entry(const char *path, const churn_plugin **ret_entry, char *message, size_t size)
 {
-    struct elf_file elf;
-    const char *code = elf_open(&elf, path, message, size);
-    void *so;
-    if (code != NULL) {
-        return code;
-    }
-    elf_close(&elf);
-    so = dlopen(path, RTLD_NOW | RTLD_LOCAL);
+    void *so = dlopen(path, RTLD_NOW | RTLD_LOCAL);
     if (so == NULL) {
         return explain(path, dlerror(), message, size);
     }
     *ret_entry = dlsym(so, "churn_plugin_entry");
-    return *ret_entry != NULL ? NULL
-                              : plugin_fault("no_entry", message, size,
-                                             "%s: no symbol churn_plugin_entry; define it with CHURN_PLUGIN", path);
+    return *ret_entry != NULL ? NULL : no_entry(path, message, size);
+}
+
+/* The same for a plugin that prints while it is opened: our standard output may be somebody's input. */
+static const char *open_aside(const char *path, const churn_plugin **ret_entry, char *message, size_t size)
+{
+    int ours = dup(STDOUT_FILENO);
+    const char *code;
+    (void)fflush(stdout);
+    (void)dup2(STDERR_FILENO, STDOUT_FILENO);
+    code = loader_open_entry(path, ret_entry, message, size);
+    (void)fflush(stdout);
+    (void)(ours >= 0 && dup2(ours, STDOUT_FILENO) >= 0 && close(ours));
+    return code;
+}
+
+static void warn_of_prints(const struct loader *loader, const char *path)
+{
+    if (loader->log != NULL) {
+        log_printf(
+            loader->log, CHURN_LOG_WARN, "plugins",
+            "%s writes to standard output while it is opened; that is churnd's own, so it goes to standard error",
+            path);
+    }
+}
+
+/* Judges a file by what it says, then by what opening it does, and opens it. While workers run, standard output is
+ * theirs. */
+static const char *open_file(struct loader *loader, const char *path, const churn_plugin **ret_entry, char *message,
+                             size_t size)
+{
+    struct elf_file elf;
+    churn_plugin words;
+    bool prints;
+    const char *code = elf_open(&elf, path, message, size);
+    if (code != NULL) {
+        return code;
+    }
+    code = loader_judge_file(&elf, path, &words, message, size);
+    elf_close(&elf);
+    code = code != NULL ? code : plugin_trial_open(&loader->trial, path, &prints, message, size);
+    if (code != NULL) {
+        return code;
+    }
+    if (!prints) {
+        return loader_open_entry(path, ret_entry, message, size);
+    }
+    if (loader->running) {
+        return plugin_fault("prints", message, size,
+                            "%s: writes to standard output while it is opened, which is churnd's own", path);
+    }
+    warn_of_prints(loader, path);
+    return open_aside(path, ret_entry, message, size);
 }
 
 /* Opens one file; it is never closed again, because threads or exit handlers of its libraries may outlive any use. */
@@ -405,7 +494,7 @@ static const struct loaded *open_plugin(struct loader *loader, const char *path,
     churn_plugin copy;
     const struct loaded *loaded;
     const churn_plugin *entry;
-    if (loader_open_entry(path, &entry, message, size) != NULL ||
+    if (open_file(loader, path, &entry, message, size) != NULL ||
         loader_judge(entry, path, name, &copy, message, size) != NULL ||
         loader_judge_ops(&copy, path, message, size) != NULL) {
         return NULL;

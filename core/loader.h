@@ -2,6 +2,9 @@
 #ifndef LOADER_H
 #define LOADER_H
 
+#include "elf_file.h"
+#include "log.h"
+#include "plugin_trial.h"
 #include <churn/event.h>
 #include <churn/processor.h>
 #include <churn/sink.h>
@@ -27,6 +30,9 @@ struct loader {
     unsigned dir_count;
     struct loaded **plugins; /* sorted by kind and name after loader_load_all; each stays where it is */
     unsigned plugin_count;
+    struct plugin_trial trial; /* where files are opened first; ends with loader_rest */
+    struct log *log;           /* for warnings; NULL: none */
+    bool running;              /* there are other threads, which may write to standard output */
 };
 
 /* Adds the folders of CHURN_PLUGIN_PATH (colons between them) and, last, those of the installation, or of the build
@@ -35,6 +41,11 @@ bool loader_init(struct loader *loader, const char *const *extra, unsigned extra
 /* A folder that a pipeline adds; comes before all others, also where it is known already. */
 bool loader_add_dir(struct loader *loader, const char *dir);
 void loader_free(struct loader *loader);
+/* Nothing is loaded for a while: ends what is only needed for that. */
+void loader_rest(struct loader *loader);
+/* False with a message of one line when there is no such folder, or its files cannot be listed: it would be passed over
+ * without a word. */
+bool loader_check_dir(const char *dir, char *message, size_t size);
 
 /* The plugin of that kind and name, loaded on first use: DIR/ROLE/NAME.so or DIR/NAME.so. NULL with a message of one
  * line (what is wrong, what to do) when there is none or it is refused. */
@@ -60,6 +71,10 @@ bool loader_name_of(const char *path, char name[LOADER_NAME_SIZE]);
 /* The steps by which a file is judged. Each returns NULL, or the name of the fault ("abi_version") with a message of
  * one line. */
 
+/* What the file says, before anything of it runs: the words of its entry that are frozen in all versions, which are all
+ * that *ret_words gets (where it has an entry). */
+const char *loader_judge_file(const struct elf_file *elf, const char *path, churn_plugin *ret_words, char *message,
+                              size_t size);
 /* Opens a file for as long as the process lives and finds its entry. */
 const char *loader_open_entry(const char *path, const churn_plugin **ret_entry, char *message, size_t size);
 /* Judges an entry without calling anything in it; `file_name` is the file's name without ".so". */

@@ -4,9 +4,34 @@
 #include <curl/curl.h>
 #include <fcntl.h>
 #include <signal.h>
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <unistd.h>
+
+/* The environment may be meant for several machines; who names a folder here and now means that one. */
+static bool check_plugin_path(const struct arguments *a, struct log *log)
+{
+    const char *path = getenv("CHURN_PLUGIN_PATH");
+    char message[PATH_MAX + 256], dir[PATH_MAX];
+    bool ok = true;
+    for (unsigned i = 0; i < a->plugin_path_count; i++) {
+        if (!loader_check_dir(a->plugin_path[i], message, sizeof message)) {
+            (void)fprintf(stderr, "churnd: --plugin-path: %s\n", message);
+            ok = false;
+        }
+    }
+    while (path != NULL && *path != '\0') {
+        size_t len = strcspn(path, ":");
+        (void)snprintf(dir, sizeof dir, "%.*s", (int)len, path);
+        if (len > 0 && !loader_check_dir(dir, message, sizeof message)) {
+            log_printf(log, CHURN_LOG_WARN, "plugins", "CHURN_PLUGIN_PATH: %s", message);
+        }
+        path += len + (path[len] == ':');
+    }
+    return ok;
+}
 
 static int run_command(const struct command *command, const struct arguments *a)
 {
@@ -17,7 +42,8 @@ static int run_command(const struct command *command, const struct arguments *a)
         curl_global_init(CURL_GLOBAL_DEFAULT) != CURLE_OK) { /* once, before any thread: plugins rely on it */
         (void)fputs("churnd: out of memory\n", stderr);
     } else {
-        status = command->run(a, &loader, log);
+        loader.log = log;
+        status = check_plugin_path(a, log) ? command->run(a, &loader, log) : 1;
         curl_global_cleanup();
     }
     loader_free(&loader);

@@ -8,6 +8,7 @@
 #include "routing.h"
 #include "suggest.h"
 #include <libgen.h>
+#include <limits.h>
 #include <sched.h>
 #include <stddef.h>
 #include <stdlib.h>
@@ -310,6 +311,24 @@ static bool load_health(struct pipeline *pipeline)
     return ok;
 }
 
+/* The folders come first, in the order of the file. */
+static bool add_plugin_path(struct pipeline *pipeline)
+{
+    const struct node *node = config_get(&pipeline->config.root, "plugin_path");
+    const churn_list *dirs = &pipeline->settings.plugin_path;
+    char message[PATH_MAX + 256];
+    bool ok = true;
+    for (uint32_t i = dirs->count; i-- > 0;) {
+        bool listed = node->kind == NODE_LIST && i < node->count;
+        if (!loader_check_dir(dirs->items[i], message, sizeof message)) {
+            config_error(&pipeline->config, listed ? &node->items[i] : node, "plugin_path: %s", message);
+            ok = false;
+        }
+        ok = loader_add_dir(pipeline->loader, dirs->items[i]) && ok;
+    }
+    return ok;
+}
+
 static bool load_settings(struct pipeline *pipeline)
 {
     struct config *config = &pipeline->config;
@@ -331,9 +350,7 @@ static bool load_settings(struct pipeline *pipeline)
         ok = pipeline->settings.name != NULL && ok;
     }
     ok = load_health(pipeline) && ok;
-    for (uint32_t i = pipeline->settings.plugin_path.count; i-- > 0;) {
-        ok = loader_add_dir(pipeline->loader, pipeline->settings.plugin_path.items[i]) && ok;
-    }
+    ok = add_plugin_path(pipeline) && ok;
     if (!ok) { /* the rest of the file is checked all the same */
         pipeline->settings.workers = 1;
     }
@@ -381,6 +398,7 @@ bool pipeline_load_edited(struct pipeline *pipeline, const char *file, struct lo
     ok = (pipeline->profiles_only || load_sinks(pipeline)) && ok;
     ok = routing_load(pipeline) && ok;
     ok = check_whole(pipeline) && ok;
+    loader_rest(loader);
     if (pipeline->store.loaded != NULL && !pipeline->store.bad) {
         pipeline->store_instance = instance_new(pipeline, &pipeline->store, 0);
         ok = pipeline->store_instance != NULL && ok;

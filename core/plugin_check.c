@@ -209,8 +209,7 @@ static const churn_plugin *open_file(struct plugin_check *check, const struct el
     char message[MESSAGE_SIZE];
     const char *code = loader_open_entry(check->path, &entry, message, sizeof message);
     unsigned before = check->errors;
-    bool loaded = code == NULL || strcmp(code, "no_entry") == 0;
-    if (!loaded) {
+    if (code != NULL) {
         check_libraries(check, elf);
     }
     if (check->errors == before) {
@@ -224,7 +223,7 @@ static const churn_plugin *open_file(struct plugin_check *check, const struct el
 
 /* ---- the entry ---- */
 
-/* What programs want to know of it, whether it is good or not; reads no further than the prefix that never changes. */
+/* What programs want to know of it, whether it is good or not; reads no further than the words that never change. */
 static void tell_entry(struct plugin_check *check, const churn_plugin *entry)
 {
     struct json_object *line = json_object_new_object(), *plugin = json_object_new_object();
@@ -236,6 +235,21 @@ static void tell_entry(struct plugin_check *check, const churn_plugin *entry)
     json_add_text(plugin, "abi", text);
     json_add(line, "plugin", plugin);
     tell(check, line);
+}
+
+/* Before anything of the plugin runs. */
+static bool check_words(struct plugin_check *check, const struct elf_file *elf)
+{
+    churn_plugin words = {0};
+    char message[MESSAGE_SIZE];
+    const char *code = loader_judge_file(elf, check->path, &words, message, sizeof message);
+    if (code == NULL || strcmp(code, "no_entry") != 0) {
+        tell_entry(check, &words);
+    }
+    if (code != NULL) {
+        plugin_check_refused(check, code, message);
+    }
+    return code == NULL;
 }
 
 static void tell_body(struct plugin_check *check, const churn_plugin *plugin)
@@ -373,7 +387,6 @@ static void check_entry(struct plugin_check *check, const churn_plugin *entry)
     churn_plugin plugin;
     char message[MESSAGE_SIZE], name[LOADER_NAME_SIZE];
     const struct loaded *loaded;
-    tell_entry(check, entry);
     if (!loader_name_of(check->path, name)) {
         plugin_check_error(check, "name", "a plugin's file is named NAME.so, with the name of its entry");
         return;
@@ -415,11 +428,13 @@ void plugin_check_file(struct plugin_check *check)
     }
     check_exports(check, &elf);
     check_hardening(check, &elf);
-    plugin_check_stage(check, "opening it, which runs its constructors");
-    entry = open_file(check, &elf);
-    elf_close(&elf);
-    if (entry != NULL) {
-        plugin_check_stage(check, "reading its entry");
-        check_entry(check, entry);
+    if (check_words(check, &elf)) {
+        plugin_check_stage(check, "opening it, which runs its constructors");
+        entry = open_file(check, &elf);
+        if (entry != NULL) {
+            plugin_check_stage(check, "reading its entry");
+            check_entry(check, entry);
+        }
     }
+    elf_close(&elf);
 }

@@ -9,6 +9,7 @@
 #include <poll.h>
 #include <signal.h>
 #include <stdlib.h>
+#include <sys/mman.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -38,8 +39,8 @@ static void take_finding(struct report *report, struct json_object *finding)
     (void)json_object_array_add(report->findings, finding);
 }
 
-CHURN_PRINTF(3, 4)
-static void report_error(struct report *report, const char *code, const char *format, ...)
+CHURN_PRINTF(4, 5)
+static void report_finding(struct report *report, const char *severity, const char *code, const char *format, ...)
 {
     struct json_object *finding = json_object_new_object();
     char message[512];
@@ -47,7 +48,7 @@ static void report_error(struct report *report, const char *code, const char *fo
     va_start(args, format);
     (void)vsnprintf(message, sizeof message, format, args);
     va_end(args);
-    json_add_text(finding, "severity", "error");
+    json_add_text(finding, "severity", severity);
     json_add_text(finding, "code", code);
     json_add_text(finding, "message", message);
     take_finding(report, finding);
@@ -55,9 +56,9 @@ static void report_error(struct report *report, const char *code, const char *fo
 
 /* ---- the child ---- */
 
-/* What plugins print would spoil the report. */
+/* What plugins print would spoil the report: it goes to `printed`, in memory. */
 static void run_child(const struct arguments *arguments, struct report *report, struct loader *loader, struct log *log,
-                      int out)
+                      int out, int printed)
 {
     struct plugin_check check = {.out = out,
                                  .path = report->path,
@@ -65,14 +66,15 @@ static void run_child(const struct arguments *arguments, struct report *report, 
                                  .log = log,
                                  .options = arguments->plugin_options,
                                  .option_count = arguments->plugin_option_count};
-    (void)dup2(STDERR_FILENO, STDOUT_FILENO);
+    (void)dup2(printed, STDOUT_FILENO);
     plugin_check_file(&check);
+    (void)fflush(stdout);
     plugin_check_stage(&check, "");
     _exit(0); /* what a plugin has registered for the end is no part of the check */
 }
 
 static pid_t start_child(const struct arguments *arguments, struct report *report, struct loader *loader,
-                         struct log *log, int *ret_fd)
+                         struct log *log, int printed, int *ret_fd)
 {
     int ends[2];
     pid_t pid;
@@ -83,7 +85,7 @@ static pid_t start_child(const struct arguments *arguments, struct report *repor
     pid = fork();
     if (pid == 0) {
         (void)close(ends[0]);
-        run_child(arguments, report, loader, log, ends[1]);
+        run_child(arguments, report, loader, log, ends[1], printed);
     }
     (void)close(ends[1]);
     *ret_fd = ends[0];
@@ -153,29 +155,47 @@ static bool listen_to(struct report *report, int fd)
 static void judge_end(struct report *report, bool in_time, int status)
 {
     if (!in_time) {
-        report_error(report, "hang", "does not return: nothing happened for %d s while %s", SILENCE_MS / 1000,
-                     report->stage);
+        report_finding(report, "error", "hang", "does not return: nothing happened for %d s while %s",
+                       SILENCE_MS / 1000, report->stage);
     } else if (report->stage[0] == '\0') {
         return; /* it came to its end */
     } else if (WIFSIGNALED(status)) {
-        report_error(report, "crash",
-                     "crashes (%s) while %s; `gdb -ex 'set follow-fork-mode child' --args churnd plugin-check %s` "
-                     "shows where",
-                     strsignal(WTERMSIG(status)), report->stage, report->path);
+        report_finding(report, "error", "crash",
+                       "crashes (%s) while %s; `gdb -ex 'set follow-fork-mode child' --args churnd plugin-check %s` "
+                       "shows where",
+                       strsignal(WTERMSIG(status)), report->stage, report->path);
     } else {
-        report_error(report, "exit",
-                     "ends the process (exit status %d) while %s; a plugin must return an error instead",
-                     WEXITSTATUS(status), report->stage);
+        report_finding(report, "error", "exit",
+                       "ends the process (exit status %d) while %s; a plugin must return an error instead",
+                       WEXITSTATUS(status), report->stage);
+    }
+}
+
+/* Shows on standard error what the plugin wrote to standard output. */
+static void judge_prints(struct report *report, int printed)
+{
+    char bytes[4096];
+    ssize_t len;
+    bool any = false;
+    for (off_t at = 0; (len = pread(printed, bytes, sizeof bytes, at)) > 0; at += len) {
+        any = true;
+        (void)fwrite(bytes, 1, (size_t)len, stderr);
+    }
+    if (any) {
+        report_finding(report, "warning", "prints",
+                       "writes to standard output, which is the host's own: tell the log instead, once there is an "
+                       "instance");
     }
 }
 
 static void check_file(const struct arguments *arguments, struct report *report, struct loader *loader, struct log *log)
 {
-    int fd = -1, status = 0;
-    pid_t pid = start_child(arguments, report, loader, log, &fd);
+    int fd = -1, status = 0, printed = memfd_create("standard output", MFD_CLOEXEC);
+    pid_t pid = printed >= 0 ? start_child(arguments, report, loader, log, printed, &fd) : -1;
     bool in_time;
     if (pid < 0) {
-        report_error(report, "no_process", "cannot be checked: %s", strerror(errno));
+        report_finding(report, "error", "no_process", "cannot be checked: %s", strerror(errno));
+        (void)(printed >= 0 && close(printed));
         return;
     }
     in_time = listen_to(report, fd);
@@ -186,6 +206,8 @@ static void check_file(const struct arguments *arguments, struct report *report,
     while (waitpid(pid, &status, 0) < 0 && errno == EINTR) {
     }
     judge_end(report, in_time, status);
+    judge_prints(report, printed);
+    (void)close(printed);
 }
 
 /* ---- showing it ---- */
@@ -249,7 +271,7 @@ static bool check_one(const struct arguments *arguments, const char *file, struc
         .path = path, .stage = "starting", .plugin = json_object_new_object(), .findings = json_object_new_array()};
     if (path == NULL) {
         report.path = file;
-        report_error(&report, "no_process", "cannot be checked: out of memory");
+        report_finding(&report, "error", "no_process", "cannot be checked: out of memory");
     } else {
         check_file(arguments, &report, loader, log);
     }

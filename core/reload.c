@@ -67,7 +67,9 @@ static void log_lines(struct log *log, char *text)
 /* The same to `errors`. */
 static bool load(const struct arguments *arguments, const struct pipeline *now, struct pipeline *next, FILE *errors)
 {
-    bool ok = pipeline_load(next, arguments->config, now->loader, now->log, errors) && check_fixed(now, next);
+    bool ok;
+    now->loader->running = true;
+    ok = pipeline_load(next, arguments->config, now->loader, now->log, errors) && check_fixed(now, next);
     next->config.errors = stderr; /* whatever is wrong later */
     return ok;
 }
