@@ -29,6 +29,7 @@ enum reject_reason {
     REJECT_DAMAGED_PROFILE, /* nothing is wrong with the event, but with what the store holds for its customer */
     REJECT_FIELD_OVERFLOW,  /* likewise */
     REJECT_TOO_LARGE_TO_KEEP, /* the dead letters cannot hold it either: of its value they have the position and a hash */
+    REJECT_UNREADABLE_RECORD,
     REJECT_REASON_COUNT
 };
 

@@ -477,6 +477,9 @@ static bool put_back(struct worker *worker, const churn_record *record, const st
         return out_of_memory(worker);
     }
     original.topic = worker->sources.items[source].topic;
+    if (str_equals(letter->reason, reject_reason_name(REJECT_UNREADABLE_RECORD))) {
+        return leave_alone(worker, record, "its record could not be read; once it can be, `churnd rebuild` counts it");
+    }
     if (letter->kind != 0 || str_equals(letter->reason, reject_reason_name(REJECT_BY_SINK))) {
         return offer_again(worker, record, letter, &original);
     }
@@ -503,6 +506,19 @@ static bool take_letter(struct worker *worker, const churn_record *record)
     return ok;
 }
 
+/* What the source knows to be there and cannot read. */
+static bool take_unreadable(struct worker *worker, const churn_record *record)
+{
+    churn_record bare = *record;
+    struct reject reject;
+    if (worker->pipeline->redrive != NULL) {
+        return leave_alone(worker, record, "it cannot be read");
+    }
+    bare.value = (churn_str){0};
+    reject_set(&reject, REJECT_UNREADABLE_RECORD, "%.*s", (int)record->value.len, record->value.ptr);
+    return dead_letter(worker, window_filling(worker), &bare, NULL, NOT_LATE, &reject);
+}
+
 /* *ret_position is where the record stands; SOURCE_NONE: nowhere that is committed. */
 static bool take_record(struct worker *worker, const churn_record *record, uint32_t *ret_position)
 {
@@ -511,6 +527,9 @@ static bool take_record(struct worker *worker, const churn_record *record, uint3
     *ret_position = redrive != NULL && redrive->stay ? SOURCE_NONE : source;
     if (source == SOURCE_NONE) {
         return out_of_memory(worker);
+    }
+    if (record->kind == CHURN_RECORD_UNREADABLE) {
+        return take_unreadable(worker, record);
     }
     if (redrive != NULL) {
         return record->offset >= redrive->end || take_letter(worker, record); /* no letter written since the start */
@@ -563,7 +582,7 @@ static bool announce_all(struct worker *worker, const churn_record *records, uin
         return true; /* a dead letter's event has another position than the letter */
     }
     for (uint32_t i = 0; i < count && ok; i++) {
-        ok = announce(worker, &records[i]);
+        ok = records[i].kind == CHURN_RECORD_UNREADABLE || announce(worker, &records[i]);
     }
     return ok;
 }

@@ -168,6 +168,27 @@ static void test_a_dead_letter_is_as_it_was_received(void)
     close_worker();
 }
 
+/* Its reason is no content, and no processor sees it. */
+static void test_what_the_source_cannot_read_is_set_aside(void)
+{
+    const churn_record record = {.size = sizeof record,
+                                 .kind = CHURN_RECORD_UNREADABLE,
+                                 .value = text(RECEIVED),
+                                 .topic = "t",
+                                 .partition = 3,
+                                 .offset = 41};
+    const churn_record *letter = NULL;
+    open_worker();
+    CU_ASSERT_EQUAL(intake_take(&worker, &record, 1), true);
+    check_outputs(CHURN_RECORD_DEAD_LETTER, "", 0);
+    letter = &window_filling(&worker)->outputs[0];
+    CU_ASSERT(letter->value.ptr == NULL && letter->offset == 41 && letter->partition == 3);
+    CU_ASSERT_FATAL(letter->header_count > 0);
+    CU_ASSERT_STRING_EQUAL(letter->headers[0].name, "churn.reason");
+    CU_ASSERT_NSTRING_EQUAL(letter->headers[0].value.ptr, "unreadable_record", letter->headers[0].value.len);
+    close_worker();
+}
+
 static void test_an_event_left_out_raises_nothing(void)
 {
     open_worker();
@@ -236,6 +257,7 @@ int main(void)
     CU_TestInfo tests[] = {
         TEST(test_a_change_reaches_what_is_behind),
         TEST(test_a_dead_letter_is_as_it_was_received),
+        TEST(test_what_the_source_cannot_read_is_set_aside),
         TEST(test_an_event_left_out_raises_nothing),
         TEST(test_what_is_counted_is_the_changed_event),
         TEST(test_alerts_that_nobody_takes),

@@ -12,15 +12,19 @@ extern "C" {
 
 /** What a record is. A sink accepts some of them (a bit mask) and a pipeline's `input:` chooses among those. */
 enum {
-    CHURN_RECORD_EVENT = 1,      /**< key: customer_id (or as received), value: the event as received, or as
-                                      processors changed it */
-    CHURN_RECORD_TRIGGER = 2,    /**< key: customer_id, value: {"request_id","customer_id","trigger":{event_id,event_type,
-                                      timestamp}}; its event is already in the stored profile */
-    CHURN_RECORD_ALERT = 4,      /**< key: customer_id, value: the alert's JSON object */
-    CHURN_RECORD_DEAD_LETTER = 8 /**< key and value as received (value.ptr NULL: a tombstone); headers: churn.reason,
+    CHURN_RECORD_EVENT = 1,   /**< key: customer_id (or as received), value: the event as received, or as
+                                   processors changed it */
+    CHURN_RECORD_TRIGGER = 2, /**< key: customer_id, value: {"request_id","customer_id","trigger":{event_id,event_type,
+                                   timestamp}}; its event is already in the stored profile */
+    CHURN_RECORD_ALERT = 4,   /**< key: customer_id, value: the alert's JSON object */
+    CHURN_RECORD_DEAD_LETTER = 8, /**< key and value as received (value.ptr NULL: a tombstone); headers: churn.reason,
                                       churn.detail, churn.topic, churn.partition, churn.offset, as text; and churn.kind
                                       (event, trigger, alert) and churn.sink (its name) where it is a record that a
                                       sink refused, churn.replayed (true) where the record had been read once before */
+    /* since ABI 1.3 */
+    CHURN_RECORD_UNREADABLE = 16 /**< from a source only: a record that is at this position and cannot be read for good;
+                                      value: why, for a person. It becomes a dead letter unreadable_record without key
+                                      and value */
 };
 
 /** A named piece of metadata that travels beside the value, as a Kafka header does. */
@@ -32,7 +36,7 @@ typedef struct churn_header {
 /** Everything is borrowed: from a source until its next poll, by a sink until its write returns. */
 typedef struct churn_record {
     uint32_t size;
-    uint32_t kind; /**< CHURN_RECORD_…; a source leaves it CHURN_RECORD_EVENT */
+    uint32_t kind; /**< CHURN_RECORD_…; from a source CHURN_RECORD_EVENT, or CHURN_RECORD_UNREADABLE */
     churn_str key; /**< ptr NULL: none */
     churn_str value;
     int64_t timestamp_ms; /**< of the record (events: event time; dead letters: as received), 0: unknown */

@@ -171,9 +171,11 @@ static int add_parts(struct kafka_source *s, const rd_kafka_topic_partition_list
     return 1;
 }
 
-/* Sends a partition's records to our own queue instead of the group's; before it is assigned, so that none strays. */
+/* Sends a partition's records to our own queue instead of the group's; before it is assigned, so that none strays.
+ * librdkafka takes that back where it still has to stop the partition, which its own thread does before it answers. */
 static void forward_records(struct kafka_source *s, const rd_kafka_topic_partition_list_t *list)
 {
+    (void)rd_kafka_rebalance_protocol(s->rk);
     for (int i = 0; i < list->cnt; i++) {
         rd_kafka_queue_t *queue = rd_kafka_queue_get_partition(s->rk, list->elems[i].topic, list->elems[i].partition);
         if (queue != NULL) {
@@ -298,6 +300,25 @@ void group_on_rebalance(rd_kafka_t *rk, rd_kafka_resp_err_t code, rd_kafka_topic
     } else {
         revoke(s, list);
     }
+}
+
+void group_restart(struct kafka_source *s)
+{
+    rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new((int)s->part_count);
+    rd_kafka_resp_err_t code;
+    for (uint32_t i = 0; i < s->part_count; i++) {
+        const struct part *p = &s->parts[i];
+        rd_kafka_topic_partition_list_add(list, p->topic, p->partition)->offset =
+            p->position >= 0 ? p->position : RD_KAFKA_OFFSET_BEGINNING;
+    }
+    turns_end(s);
+    give_up_assignment(s, list);
+    forward_records(s, list);
+    code = give_assignment(s, list);
+    if (code != RD_KAFKA_RESP_ERR_NO_ERROR) {
+        source_fail(s, "the partitions of group `%s` cannot be assigned: %s", s->group, rd_kafka_err2str(code));
+    }
+    rd_kafka_topic_partition_list_destroy(list);
 }
 
 void group_rejoin(struct kafka_source *s)

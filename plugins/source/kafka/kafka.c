@@ -7,6 +7,7 @@
 #define DESTROY_TIMEOUT_MS 2000
 
 static const char *const start_choices[] = {"beginning", "end", NULL};
+static const char *const unreadable_choices[] = {"wait", "dead_letter", NULL};
 
 static const char *const owned[] = {
     "group.id",
@@ -30,6 +31,7 @@ static const struct {
     const char *name, *alias, *value;
 } defaults[] = {
     {"allow.auto.create.topics", NULL, "false"},
+    {"check.crcs", NULL, "true"}, /* librdkafka would count what a disk or a broker's memory has spoilt */
     {"fetch.wait.max.ms", NULL, "50"},
     {"fetch.message.max.bytes", "max.partition.fetch.bytes",
      "262144"},                                /* so that one fetch exceeds `buffer` by little */
@@ -81,6 +83,14 @@ static const churn_option options[] = {
      .help = "Hand the headers of records on.",
      .type = CHURN_OPTION_BOOL,
      .offset = offsetof(struct kafka_source, headers)},
+    {.name = "unreadable",
+     .default_text = "wait",
+     .choices = unreadable_choices,
+     .help = "What becomes of a batch of records that cannot be read or unpacked: wait holds its partition, not ready, "
+             "until it can be; dead_letter sets it aside after some attempts, each of its offsets as a dead letter "
+             "unreadable_record without key and value.",
+     .type = CHURN_OPTION_ENUM,
+     .offset = offsetof(struct kafka_source, unreadable)},
     {.name = "properties",
      .help = "librdkafka's own properties, such as security.protocol or session.timeout.ms.",
      .type = CHURN_OPTION_MAP,
@@ -140,7 +150,7 @@ static int32_t check_strategy(const struct kafka_source *s, churn_error *err)
     return CHURN_OK;
 }
 
-static rd_kafka_conf_t *make_conf(const struct kafka_source *s, churn_error *err)
+rd_kafka_conf_t *source_conf(const struct kafka_source *s, churn_error *err)
 {
     rd_kafka_conf_t *conf = kafka_client_conf(s->host, s->brokers, &s->properties, owned, err);
     if (conf != NULL && (check_strategy(s, err) != CHURN_OK || set_own(s, conf, err) != CHURN_OK)) {
@@ -227,7 +237,7 @@ static int32_t source_create(void *self, const churn_host *host, churn_error *er
     if (s->group == NULL) {
         return churn_fail(err, CHURN_FATAL, "out of memory");
     }
-    if (take_topics(s, err) != CHURN_OK || (conf = make_conf(s, err)) == NULL ||
+    if (take_topics(s, err) != CHURN_OK || (conf = source_conf(s, err)) == NULL ||
         kafka_client_try(RD_KAFKA_CONSUMER, conf, &s->properties, err) != CHURN_OK) {
         source_destroy(s);
         return CHURN_FATAL;
@@ -239,7 +249,7 @@ static void source_probe(void *self, uint32_t timeout_ms, churn_target_fn fn, vo
 {
     const struct kafka_source *s = self;
     uint32_t count = s->topic_names.count;
-    rd_kafka_conf_t *conf = timeout_ms > 0 ? make_conf(s, NULL) : NULL;
+    rd_kafka_conf_t *conf = timeout_ms > 0 ? source_conf(s, NULL) : NULL;
     struct kafka_topic *topics = calloc(count + 1u, sizeof *topics);
     char(*places)[32] = calloc(count + 1u, sizeof *places);
     for (uint32_t i = 0; topics != NULL && places != NULL && i < count; i++) {
@@ -257,6 +267,7 @@ static void close_source(struct kafka_source *s)
 {
     records_release(s);
     group_drop_pending(s);
+    unreadable_close(s);
     if (s->records != NULL) {
         turns_end(s);
         rd_kafka_queue_destroy(s->records);
@@ -279,7 +290,7 @@ static void close_source(struct kafka_source *s)
 
 static int32_t open_consumer(struct kafka_source *s, churn_error *err)
 {
-    rd_kafka_conf_t *conf = make_conf(s, err);
+    rd_kafka_conf_t *conf = source_conf(s, err);
     if (conf == NULL) {
         return CHURN_FATAL;
     }
@@ -300,6 +311,7 @@ static int32_t source_start(void *self, const churn_source_listener *listener, c
 {
     struct kafka_source *s = self;
     s->listener = listener;
+    s->unreadable_stall = stall_new(s->host, "fetch");
     s->client = kafka_client_new(s->host, s->brokers, s);
     if (s->client == NULL) {
         return churn_fail(err, CHURN_FATAL, "out of memory");

@@ -34,7 +34,7 @@ static void offset_lost(struct kafka_source *s, const rd_kafka_message_t *m)
     const char *topic = m->rkt != NULL ? rd_kafka_topic_name(m->rkt) : "";
     const struct part *p = group_part(s, topic, m->partition);
     int64_t low, high;
-    if (p == NULL) {
+    if (p == NULL || p->bad.waits) { /* a batch that is read amiss misleads librdkafka to offsets that do not exist */
         return;
     }
     if (offsets_ask_one(s, topic, m->partition, RD_KAFKA_OFFSET_BEGINNING, &low) != RD_KAFKA_RESP_ERR_NO_ERROR ||
@@ -74,6 +74,7 @@ static void reached_end(struct kafka_source *s, const rd_kafka_message_t *m)
 static void take_error(struct kafka_source *s, const rd_kafka_message_t *m)
 {
     const char *topic = m->rkt != NULL ? rd_kafka_topic_name(m->rkt) : "";
+    struct part *p;
     switch (m->err) {
     case RD_KAFKA_RESP_ERR__PARTITION_EOF:
         reached_end(s, m);
@@ -101,6 +102,10 @@ static void take_error(struct kafka_source *s, const rd_kafka_message_t *m)
                   "busy for longer than max.poll.interval.ms, so the group gave the partitions away; joining again");
         break;
     default:
+        if ((p = group_part(s, topic, m->partition)) != NULL) {
+            unreadable_failed(s, p, m);
+            break;
+        }
         kafka_client_error(s->client, m->err, rd_kafka_message_errstr(m));
     }
 }
@@ -108,8 +113,8 @@ static void take_error(struct kafka_source *s, const rd_kafka_message_t *m)
 /* 1 when the record is to be handed out. */
 static int wanted(struct kafka_source *s, struct part *p, const rd_kafka_message_t *m)
 {
-    if (p == NULL || m->offset < p->position) {
-        return 0; /* not ours any more, or handed out before */
+    if (p == NULL || m->offset < p->position || p->bad.waits) {
+        return 0; /* not ours any more, handed out before, or behind what cannot be read */
     }
     if (s->host->until_end && m->offset >= p->end) {
         p->finished = 1;
@@ -288,6 +293,7 @@ static void wait_for_records(struct kafka_source *s, churn_record *records, uint
     for (;;) {
         serve_group(s, 0);
         group_complete(s);
+        unreadable_step(s);
         if (s->announced) {
             return;
         }
@@ -304,6 +310,7 @@ int32_t source_poll(void *self, churn_record *records, uint32_t max, uint32_t ti
                     churn_error *err)
 {
     struct kafka_source *s = self;
+    uint32_t aside = 0;
     *ret_count = 0;
     s->announced = 0;
     records_release(s);
@@ -317,7 +324,7 @@ int32_t source_poll(void *self, churn_record *records, uint32_t max, uint32_t ti
     if (!s->failed && (max == 0 || s->paused || s->nothing)) {
         serve_group(s, s->nothing ? 0 : (int)timeout_ms);
         group_complete(s);
-    } else if (!s->failed && make_room(s, max)) {
+    } else if (!s->failed && (aside = unreadable_take(s, records, max)) == 0 && make_room(s, max)) {
         turns_step(s);
         wake_fetchers(s);
         wait_for_records(s, records, max, timeout_ms);
@@ -325,10 +332,10 @@ int32_t source_poll(void *self, churn_record *records, uint32_t max, uint32_t ti
         turns_polled(s);
     }
     (void)kafka_client_check(s->client, 1);
-    *ret_count = s->held_count;
-    s->returned += s->held_count;
-    if (s->failed && s->held_count == 0) {
+    *ret_count = s->held_count + aside;
+    s->returned += *ret_count;
+    if (s->failed && *ret_count == 0) {
         return churn_fail(err, CHURN_FATAL, "%s", s->failure.message);
     }
-    return bounds_reached(s) ? CHURN_END : s->held_count > 0 ? CHURN_OK : CHURN_PENDING;
+    return bounds_reached(s) ? CHURN_END : *ret_count > 0 ? CHURN_OK : CHURN_PENDING;
 }

@@ -10,6 +10,7 @@
 #define SOURCE_H
 
 #include "kafka_client.h"
+#include "stall.h"
 #include <churn/source.h>
 
 #define SLICE_MS 100          /* longest wait for records before the group is served again */
@@ -17,6 +18,7 @@
 #define OFFSET_UNKNOWN (-1)
 
 enum { START_BEGINNING, START_END };
+enum { UNREADABLE_WAIT, UNREADABLE_DEAD_LETTER };
 
 /* A configured topic. */
 struct topic {
@@ -24,6 +26,25 @@ struct topic {
     char *identity; /* as the host knows it: the name, with the epoch behind it where there is one */
     int missing;    /* it was found not to exist, and that was said */
     int appeared;   /* it was missing once: all of its records are newer than this run */
+};
+
+/* What is known of a batch that a partition cannot be read past. */
+struct unreadable {
+    int waits;      /* there is one, and nothing behind it is handed out */
+    uint32_t tries; /* reads that failed */
+    rd_kafka_resp_err_t code;
+    int64_t first;          /* the batch's own first offset, as librdkafka says */
+    int64_t inside, beyond; /* while its end is searched: an offset that is its, and one that is not; `beyond` 0: not */
+    int64_t aside_end;      /* up to here its records are handed out as unreadable; 0: not yet */
+    int64_t asked, due_ms;  /* the next offset to read from, and when */
+};
+
+/* A client apart that reads where a partition cannot be read. */
+struct examiner {
+    rd_kafka_t *rk;    /* NULL: none is needed */
+    const char *topic; /* of the partition it reads; NULL: none now */
+    int32_t partition;
+    int64_t until_ms; /* when it gives that up */
 };
 
 /* An assigned partition. */
@@ -37,6 +58,7 @@ struct part {
     int64_t position; /* next offset to hand out, OFFSET_UNKNOWN before the first */
     int64_t low;      /* where an unknown position begins at the latest; OFFSET_UNKNOWN: not known */
     int64_t end;      /* until_end: read records below this offset */
+    struct unreadable bad;
 };
 
 /* The bounds of a partition as they stood at the start, of whoever it is assigned to. */
@@ -71,6 +93,7 @@ struct kafka_source {
     int64_t epoch;
     int64_t buffer;
     int32_t headers;
+    int32_t unreadable;
     churn_map properties;
 
     const churn_host *host;
@@ -78,6 +101,8 @@ struct kafka_source {
     char *group; /* the consumer group: group_id, with the epoch behind it where there is one */
     struct kafka_client *client;
     rd_kafka_t *rk;
+    struct stall unreadable_stall; /* partitions wait for a batch that cannot be read */
+    struct examiner examiner;
     int paused;
     int failed; /* no return: `failure` says why */
     churn_error failure;
@@ -124,6 +149,9 @@ struct kafka_source {
 CHURN_PRINTF(2, 3)
 void source_fail(struct kafka_source *s, const char *format, ...);
 
+/* A consumer's configuration; NULL on error. */
+rd_kafka_conf_t *source_conf(const struct kafka_source *s, churn_error *err);
+
 static inline int64_t source_now_ms(const struct kafka_source *s)
 {
     return s->host->monotonic_ms(s->host);
@@ -136,6 +164,9 @@ int32_t group_subscribe(struct kafka_source *s, churn_error *err);
 
 /* Leaves and joins the group, so that reading goes on from the committed offsets. */
 void group_rejoin(struct kafka_source *s);
+
+/* Reads on in our partitions where they are, with nothing left of what librdkafka knew of them. */
+void group_restart(struct kafka_source *s);
 
 /* librdkafka's rebalance callback. */
 void group_on_rebalance(rd_kafka_t *rk, rd_kafka_resp_err_t code, rd_kafka_topic_partition_list_t *list, void *opaque);
@@ -201,6 +232,16 @@ rd_kafka_queue_t *turns_queue(const struct kafka_source *s);
 void turns_took(struct kafka_source *s);
 /* The records of one poll are gathered. */
 void turns_polled(struct kafka_source *s);
+
+/* --- unreadable.c --- */
+
+/* Reading on in a partition failed: it waits from now on, and what librdkafka still hands out of it is void. */
+void unreadable_failed(struct kafka_source *s, struct part *p, const rd_kafka_message_t *m);
+/* Asks again what is due, and takes answers. */
+void unreadable_step(struct kafka_source *s);
+/* Hands out what was given up; how many records that is. */
+uint32_t unreadable_take(struct kafka_source *s, churn_record *records, uint32_t max);
+void unreadable_close(struct kafka_source *s);
 
 /* --- records.c --- */
 
