@@ -1,5 +1,8 @@
 /* Lines in a file or on standard output. Each line is written whole: several workers and processes may append to one
- * file, guarded by a lock on it, and a write that the disk cuts short is taken back to the last whole line. */
+ * file, guarded by a lock on it, and a write that the disk cuts short is taken back to the last whole line. A file that
+ * is renamed, deleted or cut meanwhile, as logs are rotated, is begun anew, with what was not yet safe in the old one.
+ */
+#include "own_file.h"
 #include "stall.h"
 #include "text_buffer.h"
 #include <churn/plugin.h>
@@ -28,6 +31,7 @@ struct file_sink {
     const churn_host *host;
     int fd; /* -1: not open */
     int regular;
+    off_t end;            /* of what was written last; the file is never shorter, unless somebody has cut it */
     struct stall failing; /* a write error and not yet its end */
     int64_t retry_at_ms;
     struct text_buffer lines; /* whole lines, in the order of `ids` */
@@ -41,7 +45,8 @@ struct file_sink {
 
 static const churn_option options[] = {
     {"path", .type = CHURN_OPTION_STRING, .flags = CHURN_OPTION_REQUIRED, .offset = offsetof(struct file_sink, path),
-     .help = "File to append to, made with its folders where missing; `-` is standard output."},
+     .help = "File to append to, made with its folders where missing (modes 0640 and 0750), and made anew when it is "
+             "renamed or deleted; never a symbolic link. `-` is standard output."},
     {"format", .default_text = "auto", .type = CHURN_OPTION_ENUM, .choices = formats,
      .offset = offsetof(struct file_sink, format),
      .help =
@@ -207,24 +212,6 @@ static int add_line(struct file_sink *f, const churn_record *record)
 
 /* --- Opening --- */
 
-static int make_folders(const char *path)
-{
-    char folder[PATH_MAX];
-    if (strlen(path) >= sizeof folder) {
-        errno = ENAMETOOLONG;
-        return -1;
-    }
-    strcpy(folder, path);
-    for (char *slash = strchr(folder + 1, '/'); slash != NULL; slash = strchr(slash + 1, '/')) {
-        *slash = '\0';
-        if (mkdir(folder, 0777) != 0 && errno != EEXIST) {
-            return -1;
-        }
-        *slash = '/';
-    }
-    return 0;
-}
-
 /* Makes the file's name durable; what cannot be synced (some file systems refuse folders) is no error. */
 static void sync_folder(const char *path)
 {
@@ -275,31 +262,72 @@ static int end_half_line(struct file_sink *f)
     return rc;
 }
 
+/* -1 with errno. */
+static int open_to_append(const char *path)
+{
+    /* O_NONBLOCK: a pipe without a reader must not hold up the worker; it is refused. */
+    const int flags = O_APPEND | O_CLOEXEC | O_NONBLOCK | O_NOCTTY;
+    int fd, failed;
+    if (own_file_is_standard(path)) {
+        return open(path, O_WRONLY | flags);
+    }
+    fd = open(path, O_RDWR | O_CREAT | O_NOFOLLOW | flags, OWN_FILE_MODE);
+    failed = errno;
+    if (fd < 0 && failed == EACCES) { /* it may be for writing alone */
+        fd = open(path, O_WRONLY | O_NOFOLLOW | flags);
+    }
+    errno = failed;
+    return fd;
+}
+
 static int32_t open_path(struct file_sink *f, churn_error *err)
 {
     struct stat info;
-    if (make_folders(f->path) != 0) {
-        return churn_fail_option(err, "path", "a folder of %s cannot be made: %s", f->path, strerror(errno));
+    int error = own_file_make_folders(f->path);
+    if (error != 0) {
+        return churn_fail_option(err, "path", "a folder of %s cannot be made: %s%s", f->path, strerror(error),
+                                 own_file_hint(error));
     }
-    /* O_NONBLOCK: a pipe without a reader must not hold up the worker; it is refused below. */
-    f->fd = open(f->path, O_RDWR | O_APPEND | O_CREAT | O_CLOEXEC | O_NONBLOCK | O_NOCTTY, 0666);
-    if (f->fd < 0 && errno == EACCES) {
-        f->fd = open(f->path, O_WRONLY | O_APPEND | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
-    }
+    f->fd = open_to_append(f->path);
     if (f->fd < 0 || fstat(f->fd, &info) != 0) {
-        return churn_fail_option(err, "path", "%s cannot be opened for appending: %s", f->path, strerror(errno));
+        return churn_fail_option(err, "path", "%s cannot be opened for appending: %s%s", f->path, strerror(errno),
+                                 own_file_hint(errno));
     }
     f->regular = S_ISREG(info.st_mode);
-    if (!f->regular && !S_ISCHR(info.st_mode)) {
+    if (!f->regular && !S_ISCHR(info.st_mode) && !(S_ISFIFO(info.st_mode) && own_file_is_standard(f->path))) {
         return churn_fail_option(err, "path", "%s is neither a file nor a device; `-` is standard output", f->path);
     }
     if (f->regular && f->sync) {
         sync_folder(f->path);
     }
     if (f->regular && end_half_line(f) != 0) {
-        return churn_fail_option(err, "path", "%s cannot be written: %s", f->path, strerror(errno));
+        return churn_fail_option(err, "path", "%s cannot be written: %s%s", f->path, strerror(errno),
+                                 own_file_hint(errno));
     }
     return CHURN_OK;
+}
+
+static void close_path(struct file_sink *f)
+{
+    if (f->fd >= 0) {
+        (void)close(f->fd);
+        f->fd = -1;
+    }
+}
+
+/* Is the open file still the one that has the name? */
+static int has_name(const struct file_sink *f)
+{
+    struct stat own, named;
+    return f->fd >= 0 && fstat(f->fd, &own) == 0 && stat(f->path, &named) == 0 && own.st_dev == named.st_dev &&
+           own.st_ino == named.st_ino;
+}
+
+/* … with all that was written to it? */
+static int is_in_place(const struct file_sink *f)
+{
+    struct stat own;
+    return has_name(f) && fstat(f->fd, &own) == 0 && own.st_size >= f->end;
 }
 
 /* --- Writing --- */
@@ -314,31 +342,36 @@ static size_t whole_lines(const char *ptr, size_t len, size_t max)
     return n;
 }
 
+/* Writes on until an error, which it returns; 0: all. `*ret_in_line`: so many bytes of a line were begun. */
+static int write_whole(struct file_sink *f, size_t *ret_in_line)
+{
+    size_t at = f->written;
+    int error = 0;
+    while (at < f->lines.len && error == 0) {
+        ssize_t n = write(f->fd, f->lines.ptr + at, f->lines.len - at);
+        error = n == 0 ? EIO : n < 0 && errno != EINTR ? errno : 0;
+        at += n > 0 ? (size_t)n : 0;
+    }
+    f->written += whole_lines(f->lines.ptr + f->written, at - f->written, at - f->written);
+    *ret_in_line = at - f->written;
+    return error;
+}
+
 /* 0: all written. Else an errno; `written` is then after the last whole line in the file. */
 static int write_regular(struct file_sink *f, uint32_t timeout_ms)
 {
-    int error = 0;
+    struct stat info;
+    size_t in_line;
+    int error;
     if (!lock_file(f->fd, timeout_ms)) {
         return EAGAIN;
     }
-    while (f->written < f->lines.len && error == 0) {
-        const char *from = f->lines.ptr + f->written;
-        size_t len = f->lines.len - f->written, whole;
-        off_t end = lseek(f->fd, 0, SEEK_END);
-        ssize_t n = write(f->fd, from, len);
-        if (n < 0) {
-            error = errno == EINTR ? 0 : errno;
-            continue;
-        }
-        whole = (size_t)n == len ? len : whole_lines(from, (size_t)n, (size_t)n);
-        /* Nobody else appends under the lock, so the half line can be taken back. */
-        if (whole < (size_t)n && (end < 0 || ftruncate(f->fd, end + (off_t)whole) != 0)) {
-            error = errno;
-        }
-        f->written += whole;
-        if (whole < (size_t)n && error == 0) {
-            error = ENOSPC;
-        }
+    error = write_whole(f, &in_line);
+    f->end = lseek(f->fd, 0, SEEK_CUR); /* behind what was appended */
+    /* Nobody else appends under the lock, so the half line can be taken back. */
+    if (in_line > 0 && fstat(f->fd, &info) == 0 && info.st_size == f->end) {
+        f->end -= (off_t)in_line;
+        error = ftruncate(f->fd, f->end) != 0 ? errno : error;
     }
     (void)flock(f->fd, LOCK_UN);
     return error;
@@ -376,8 +409,32 @@ static int write_stream(struct file_sink *f, uint32_t timeout_ms)
 static void failed(struct file_sink *f, const char *what, int error)
 {
     f->retry_at_ms = f->host->monotonic_ms(f->host) + RETRY_PAUSE_MS;
-    stall_begin(&f->failing, "%s cannot be %s: %s; its records wait and are tried again", f->path, what,
-                strerror(error));
+    stall_begin(&f->failing, "%s cannot be %s: %s%s; its records wait and are tried again", f->path, what,
+                strerror(error), own_file_hint(error));
+}
+
+/* Whoever rotates files has renamed, deleted or cut it. What is in hand is written from its beginning to what has the
+ * name now, for nobody knows what became of the lines before. False: it cannot be opened yet. */
+static int go_to_place(struct file_sink *f)
+{
+    churn_error err = {.size = sizeof err};
+    f->written = 0;
+    f->end = 0;
+    if (has_name(f)) {
+        churn_log(f->host, CHURN_LOG_INFO, "%s was cut by somebody else; writing goes on at its end", f->path);
+        return 1;
+    }
+    close_path(f);
+    if (open_path(f, &err) != CHURN_OK || !f->regular) {
+        close_path(f);
+        f->regular = 1;
+        f->retry_at_ms = f->host->monotonic_ms(f->host) + RETRY_PAUSE_MS;
+        stall_begin(&f->failing, "%s was taken away and cannot be made anew: %s; its records wait", f->path,
+                    err.message);
+        return 0;
+    }
+    churn_log(f->host, CHURN_LOG_INFO, "%s was renamed or deleted by somebody else; a new one is written", f->path);
+    return 1;
 }
 
 static int32_t flush_lines(struct file_sink *f, uint32_t timeout_ms, churn_error *err)
@@ -386,6 +443,9 @@ static int32_t flush_lines(struct file_sink *f, uint32_t timeout_ms, churn_error
     int error;
     if (pause > 0) {
         (void)poll(NULL, 0, pause < (int64_t)timeout_ms ? (int)pause : (int)timeout_ms);
+        return CHURN_OK;
+    }
+    if (f->regular && !is_in_place(f) && !go_to_place(f)) {
         return CHURN_OK;
     }
     error = f->regular ? write_regular(f, timeout_ms) : write_stream(f, timeout_ms);
@@ -405,6 +465,9 @@ static int32_t flush_lines(struct file_sink *f, uint32_t timeout_ms, churn_error
         failed(f, "made durable", errno);
         f->written = 0;
         return CHURN_OK;
+    }
+    if (f->regular && !is_in_place(f)) {
+        return CHURN_OK; /* taken away just now: the next call writes to what takes its place */
     }
     if (f->failing.lasts) {
         stall_end(&f->failing);
@@ -436,6 +499,9 @@ static int32_t file_start(void *self, churn_error *err)
     f->fd = fcntl(STDOUT_FILENO, F_DUPFD_CLOEXEC, 0);
     if (f->fd < 0 || fstat(f->fd, &info) != 0) {
         return churn_fail_option(err, "path", "standard output cannot be used: %s", strerror(errno));
+    }
+    if ((fcntl(f->fd, F_GETFL) & O_ACCMODE) == O_RDONLY) {
+        return churn_fail_option(err, "path", "standard output is closed");
     }
     /* A redirected file is written like a stream: its other writers know nothing of our lock. */
     f->regular = 0;
@@ -494,9 +560,7 @@ static void file_stop(void *self, int64_t deadline_ms)
 static void file_destroy(void *self)
 {
     struct file_sink *f = self;
-    if (f->fd >= 0) {
-        (void)close(f->fd);
-    }
+    close_path(f);
     text_free(&f->lines);
     free(f->ids);
 }

@@ -2,10 +2,12 @@
 
 import json
 import os
+import pathlib
 import re
 import signal
 import socket
 import subprocess
+import tempfile
 
 import pytest
 import yaml
@@ -311,3 +313,120 @@ def test_a_source_that_is_no_file(tmp_path):
             assert said in done.stderr, done.stderr
     write_pipeline(tmp_path, {"path": "missing", "follow": True})
     assert "does not exist yet" in run_churnd("check", "--connect", "-c", "p.yaml", cwd=tmp_path, check=0).stderr
+
+
+def as_nobody(arguments, folder):
+    """Runs churnd as somebody whom rights concern."""
+    user = {"user": 65534, "group": 65534, "extra_groups": []} if os.geteuid() == 0 else {}
+    return subprocess.run([CHURND, *arguments], cwd=folder, env=clean_environment({"XDG_STATE_HOME": str(folder)}), timeout=60,
+                          capture_output=True, text=True, stdin=subprocess.DEVNULL, **user)
+
+
+@pytest.fixture
+def open_folder():
+    """A folder that anybody may enter and nobody may write, but who made it."""
+    with tempfile.TemporaryDirectory(prefix="churn-open-") as folder:
+        folder = pathlib.Path(folder)
+        folder.chmod(0o755 if os.geteuid() == 0 else 0o700)
+        yield folder
+        folder.chmod(0o700)
+
+
+def test_a_folder_that_is_not_ours(open_folder):
+    (open_folder / "e.jsonl").write_text(event("a"))
+    inner = open_folder / "inner"
+    inner.mkdir()
+    (open_folder / "closed").write_text("x")
+    (open_folder / "closed").chmod(0)
+    write_pipeline(open_folder, state_dir="", store=None, dead_letters={"plugin": "file", "path": "inner/dead"},
+                   sinks=[{"plugin": "file", "input": "alerts", "path": "inner/alerts"}])
+    inner.chmod(0o555)
+    for command in ("check", "run"):
+        done = as_nobody([command, "-c", "p.yaml"], open_folder)
+        assert done.returncode == 1 and "inner/" in done.stderr, done.stderr
+        assert "Permission denied; give the user that runs churnd the right to" in done.stderr, done.stderr
+    write_pipeline(open_folder, {"path": "closed"}, state_dir="")
+    done = as_nobody(["check", "-c", "p.yaml"], open_folder)
+    assert "'closed' cannot be read: Permission denied" in done.stderr, done.stderr
+    inner.chmod(0o755)
+
+
+# --- Files that are rotated ---
+
+
+@pytest.mark.parametrize("how", ["rename", "unlink", "truncate"])
+def test_rotated_outputs_lose_nothing(tmp_path, how):
+    """What is written after a rotation is where the names lead; with copies of what was there before nothing is missing."""
+    write_pipeline(tmp_path, {"follow": True})
+    source, kept = tmp_path / "e.jsonl", {"alerts": [], "dead": []}
+    source.write_text(event("a") + "broken 0\n")
+
+    def rotate(name):
+        path = tmp_path / name
+        kept[name] += lines(path)
+        if how == "rename":
+            path.rename(tmp_path / f"{name}.1")
+        elif how == "unlink":
+            path.unlink()
+        else:
+            os.truncate(path, 0)
+
+    process = Process([CHURND, "-c", "p.yaml"], tmp_path, "churnd")
+    try:
+        for number in range(1, 4):
+            wait_for("the outputs", lambda: lines(tmp_path / "alerts") and lines(tmp_path / "dead"))
+            rotate("alerts")
+            rotate("dead")
+            with open(source, "a") as file:
+                file.write(event("a", number) + f"broken {number}\n")
+        wait_for("the last ones", lambda: lines(tmp_path / "alerts") and lines(tmp_path / "dead"))
+        assert process.terminate(20) == 0, process.err
+    finally:
+        process.end()
+    alerts = {json.loads(line)["event_id"] for line in kept["alerts"] + lines(tmp_path / "alerts")}
+    assert alerts == {f"a_{number}" for number in range(4)}
+    dead = {json.loads(line)["value"] for line in kept["dead"] + lines(tmp_path / "dead")}
+    assert dead == {f"broken {number}" for number in range(4)}
+
+
+# --- Who may read what is written ---
+
+
+def mode(path):
+    return oct(path.stat().st_mode & 0o777)
+
+
+def test_outputs_are_nobody_elses(tmp_path):
+    write_pipeline(tmp_path, sinks=[{"plugin": "file", "input": "alerts", "path": "out/put/alerts"}])
+    (tmp_path / "e.jsonl").write_text(event("a") + "broken\n")
+    run_churnd("-c", "p.yaml", cwd=tmp_path, check=0)  # by itself, for the folder above it
+    mask = os.umask(0)
+    try:
+        for path in ("out/put/alerts", "dead", "db/data.mdb", "db/lock.mdb"):
+            (tmp_path / path).unlink()
+        for path in ("out/put", "out", "db"):
+            (tmp_path / path).rmdir()
+        run_churnd("-c", "p.yaml", cwd=tmp_path, check=0)
+    finally:
+        os.umask(mask)
+    for path in ("out/put/alerts", "dead", "db/data.mdb", "db/lock.mdb"):
+        assert mode(tmp_path / path) == "0o640", path
+    for path in ("out/put", "out", "db"):
+        assert mode(tmp_path / path) == "0o750", path
+    journal = next((tmp_path / "state").iterdir())
+    assert mode(journal) == "0o600" and mode(tmp_path / "state") == "0o700"
+
+
+@pytest.mark.parametrize("name", ["alerts", "dead"])
+@pytest.mark.parametrize("there", [False, True])
+def test_links_in_the_place_of_outputs_are_not_followed(tmp_path, name, there):
+    write_pipeline(tmp_path)
+    (tmp_path / "e.jsonl").write_text(event("a") + "broken\n")
+    target = tmp_path / "target"
+    if there:
+        target.write_text("precious")
+    os.symlink("target", tmp_path / name)
+    for command in ("check", "run"):
+        done = run_churnd(command, "-c", "p.yaml", cwd=tmp_path, check=1)
+        assert "symbolic link, which is not followed" in done.stderr, done.stderr
+    assert not there and not target.exists() or target.read_text() == "precious"

@@ -169,7 +169,7 @@ static void test_full_disk_loses_nothing(void)
     struct rlimit limit, old;
     churn_done done[200];
     churn_record records[100];
-    char *text;
+    char *text, said[512];
     for (int i = 0; i < 100; i++) {
         records[i] = (churn_record){.value = str("0123456789"), .id = (uint64_t)i};
     }
@@ -180,7 +180,7 @@ static void test_full_disk_loses_nothing(void)
     (void)setrlimit(RLIMIT_FSIZE, &limit);
     CU_ASSERT_EQUAL(take(self, records, 100), 100);
     CU_ASSERT_EQUAL(answers(self, done, 200), 0);
-    CU_ASSERT_EQUAL(fake.last_level, CHURN_LOG_ERROR);
+    CU_ASSERT(fake_host_stalled(&fake, "file", said) && strstr(said, "File too large") && strstr(said, "ulimit -f"));
     CU_ASSERT_EQUAL(take(self, records, 1), 0);
     text = content();
     CU_ASSERT_EQUAL(strlen(text), 495); /* whole lines only */
@@ -193,6 +193,191 @@ static void test_full_disk_loses_nothing(void)
     CU_ASSERT_EQUAL(strlen(text), 1100);
     free(text);
     end(self);
+    (void)unlink(path);
+}
+
+/* --- Files that are rotated --- */
+
+static void write_line(void *self, const char *text)
+{
+    const churn_record record = {.value = str(text), .id = 1};
+    churn_done done[1];
+    unsigned polls = 0;
+    CU_ASSERT_EQUAL(take(self, &record, 1), 1);
+    while (answers(self, done, 1) == 0 && ++polls < 1000) {
+    }
+    CU_ASSERT(polls < 1000);
+}
+
+static void read_and_remove(const char *from, const char *expected)
+{
+    char text[256] = "";
+    FILE *file = fopen(from, "r");
+    CU_ASSERT_PTR_NOT_NULL_FATAL(file);
+    text[fread(text, 1, sizeof text - 1, file)] = '\0';
+    (void)fclose(file);
+    CU_ASSERT_STRING_EQUAL(text, expected);
+    (void)unlink(from);
+}
+
+static void test_what_is_rotated_is_begun_anew(void)
+{
+    char old[sizeof path + 2], inner[sizeof path], outer[sizeof path];
+    void *self = start("value", "true");
+    (void)snprintf(old, sizeof old, "%s.1", path);
+    write_line(self, "one");
+    CU_ASSERT_EQUAL(rename(path, old), 0);
+    write_line(self, "two");
+    read_and_remove(old, "one\n");
+    expect_content("two\n");
+    (void)unlink(path);
+    write_line(self, "three");
+    expect_content("three\n");
+    CU_ASSERT_EQUAL(truncate(path, 0), 0); /* copytruncate */
+    write_line(self, "four");
+    expect_content("four\n");
+    (void)snprintf(inner, sizeof inner, "%s/a/b", folder);
+    (void)snprintf(outer, sizeof outer, "%s/a", folder);
+    CU_ASSERT(unlink(path) == 0 && rmdir(inner) == 0 && rmdir(outer) == 0);
+    write_line(self, "five");
+    expect_content("five\n");
+    write_line(self, "six");
+    expect_content("five\nsix\n"); /* and nothing is begun without need */
+    end(self);
+    (void)unlink(path);
+}
+
+static void test_what_cannot_be_made_anew_waits(void)
+{
+    void *self = start("value", "true");
+    const churn_record record = {.value = str("late"), .id = 1};
+    churn_done done[1];
+    char said[512];
+    unsigned polls = 0;
+    write_line(self, "one");
+    CU_ASSERT(unlink(path) == 0 && mkdir(path, 0700) == 0);
+    CU_ASSERT_EQUAL(take(self, &record, 1), 1);
+    CU_ASSERT_EQUAL(answers(self, done, 1), 0);
+    CU_ASSERT(fake_host_stalled(&fake, "file", said) && strstr(said, "cannot be made anew") != NULL);
+    CU_ASSERT_EQUAL(rmdir(path), 0);
+    while (answers(self, done, 1) == 0 && ++polls < 1000) {
+    }
+    CU_ASSERT(!fake_host_stalled(&fake, "file", said));
+    expect_content("late\n");
+    end(self);
+    (void)unlink(path);
+}
+
+/* A disk that was full in the middle of what is in hand, and the file is deleted then: all of it is written again. */
+static void test_what_was_partly_written_is_written_again(void)
+{
+    void *self = start("value", "true");
+    struct rlimit limit, old;
+    churn_record records[20];
+    churn_done done[20];
+    unsigned polls = 0;
+    char *text;
+    for (int i = 0; i < 20; i++) {
+        records[i] = (churn_record){.value = str("0123456789"), .id = (uint64_t)i};
+    }
+    (void)signal(SIGXFSZ, SIG_IGN);
+    (void)getrlimit(RLIMIT_FSIZE, &old);
+    limit = old;
+    limit.rlim_cur = 100;
+    (void)setrlimit(RLIMIT_FSIZE, &limit);
+    CU_ASSERT_EQUAL(take(self, records, 20), 20);
+    CU_ASSERT_EQUAL(answers(self, done, 20), 0);
+    (void)setrlimit(RLIMIT_FSIZE, &old);
+    (void)unlink(path);
+    while (answers(self, done, 20) == 0 && ++polls < 1000) {
+    }
+    text = content();
+    CU_ASSERT_EQUAL(strlen(text), 220);
+    free(text);
+    end(self);
+    (void)unlink(path);
+}
+
+static unsigned mode_of(const char *name)
+{
+    struct stat info;
+    return stat(name, &info) == 0 ? info.st_mode & 0777 : 0;
+}
+
+static void test_nobody_else_reads_it(void)
+{
+    char name[sizeof path];
+    mode_t mask = umask(0);
+    void *self;
+    (void)snprintf(name, sizeof name, "%s/a", folder);
+    (void)unlink(path);
+    (void)snprintf(path, sizeof path, "%s/own/folder/lines", folder);
+    self = start("value", "true");
+    CU_ASSERT_EQUAL(mode_of(path), 0640);
+    write_line(self, "one");
+    (void)unlink(path);
+    write_line(self, "two");
+    CU_ASSERT_EQUAL(mode_of(path), 0640);
+    (void)snprintf(name, sizeof name, "%s/own/folder", folder);
+    CU_ASSERT_EQUAL(mode_of(name), 0750);
+    (void)snprintf(name, sizeof name, "%s/own", folder);
+    CU_ASSERT_EQUAL(mode_of(name), 0750);
+    end(self);
+    (void)unlink(path);
+    (void)snprintf(path, sizeof path, "%s/a/b/lines", folder);
+    (void)umask(mask);
+}
+
+static void refuse_path(const char *name, const char *said)
+{
+    churn_error err = {.size = sizeof err};
+    void *self = fake_instance_new(plugin, "path", name, NULL);
+    CU_ASSERT_EQUAL(ops()->create(self, &fake.host, &err), CHURN_OK);
+    CU_ASSERT_EQUAL(ops()->start(self, &err), CHURN_FATAL);
+    CU_ASSERT_STRING_EQUAL(err.option, "path");
+    CU_ASSERT_PTR_NOT_NULL(strstr(err.message, said));
+    ops()->destroy(self);
+    fake_instance_free(plugin, self);
+}
+
+static void test_links_are_not_followed(void)
+{
+    char target[sizeof path];
+    end(start("value", "true"));
+    (void)unlink(path);
+    (void)snprintf(target, sizeof target, "%s/target", folder);
+    CU_ASSERT_EQUAL(symlink(target, path), 0);
+    refuse_path(path, "symbolic link");
+    CU_ASSERT(access(target, F_OK) != 0);
+    (void)unlink(path);
+}
+
+/* A link by nature, to a file or to a pipe. */
+static void test_standard_output_by_its_name(void)
+{
+    int saved = dup(STDOUT_FILENO), ends[2], file;
+    char got[16] = "";
+    CU_ASSERT_EQUAL_FATAL(pipe(ends), 0);
+    end(start("value", "true")); /* which makes the file */
+    file = open(path, O_WRONLY);
+    (void)fflush(stdout);
+    for (int i = 0; i < 2; i++) {
+        void *self = fake_instance_new(plugin, "path", "/dev/stdout", NULL);
+        churn_error err = {.size = sizeof err};
+        (void)dup2(i == 0 ? file : ends[1], STDOUT_FILENO);
+        CU_ASSERT_EQUAL(ops()->create(self, &fake.host, &err), CHURN_OK);
+        CU_ASSERT_EQUAL(ops()->start(self, &err), CHURN_OK);
+        write_line(self, "one");
+        end(self);
+    }
+    (void)dup2(saved, STDOUT_FILENO);
+    expect_content("one\n");
+    CU_ASSERT_EQUAL(read(ends[0], got, sizeof got), 4);
+    CU_ASSERT_STRING_EQUAL(got, "one\n");
+    (void)close(saved);
+    (void)close(file);
+    (void)close(ends[0]);
+    (void)close(ends[1]);
     (void)unlink(path);
 }
 
@@ -260,19 +445,8 @@ static void test_workers_share_a_file(void)
 
 static void test_bad_paths(void)
 {
-    churn_error err = {.size = sizeof err};
-    void *self = fake_instance_new(plugin, "path", folder, NULL);
-    CU_ASSERT_EQUAL(ops()->create(self, &fake.host, &err), CHURN_OK);
-    CU_ASSERT_EQUAL(ops()->start(self, &err), CHURN_FATAL);
-    CU_ASSERT_STRING_EQUAL(err.option, "path");
-    ops()->destroy(self);
-    fake_instance_free(plugin, self);
-    self = fake_instance_new(plugin, "path", "/dev/null/x", NULL);
-    CU_ASSERT_EQUAL(ops()->create(self, &fake.host, &err), CHURN_OK);
-    CU_ASSERT_EQUAL(ops()->start(self, &err), CHURN_FATAL);
-    CU_ASSERT_PTR_NOT_NULL(strstr(err.message, "/dev/null"));
-    ops()->destroy(self);
-    fake_instance_free(plugin, self);
+    refuse_path(folder, folder);
+    refuse_path("/dev/null/x", "/dev/null");
 }
 
 /* A pipe whose reader is slow: what it does not take waits, and the worker goes on. */
@@ -321,6 +495,12 @@ int main(void)
                            TEST(test_dead_letter_is_an_envelope),
                            TEST(test_envelope_of_a_tombstone),
                            TEST(test_full_disk_loses_nothing),
+                           TEST(test_what_is_rotated_is_begun_anew),
+                           TEST(test_what_cannot_be_made_anew_waits),
+                           TEST(test_what_was_partly_written_is_written_again),
+                           TEST(test_nobody_else_reads_it),
+                           TEST(test_links_are_not_followed),
+                           TEST(test_standard_output_by_its_name),
                            TEST(test_half_line_is_ended),
                            TEST(test_workers_share_a_file),
                            TEST(test_bad_paths),
