@@ -263,7 +263,7 @@ static bool load_store(struct pipeline *pipeline)
                      "store: key_prefix: at most %d bytes are possible", PIPELINE_MAX_KEY_PREFIX);
         return false;
     }
-    return true;
+    return targets_check_prefix(pipeline);
 }
 
 /* What each section alone cannot tell. */

@@ -6,11 +6,6 @@
 #include "reload.h"
 #include <stdlib.h>
 
-static bool begins_with(const char *text, const char *prefix)
-{
-    return strncmp(text, prefix, strlen(prefix)) == 0;
-}
-
 bool check_other_prefix(const char *option, const char *prefix, const char *own)
 {
     if (*prefix == '\0') {
@@ -22,13 +17,13 @@ bool check_other_prefix(const char *option, const char *prefix, const char *own)
     } else if (strcmp(prefix, own) == 0) {
         (void)fprintf(stderr, "churnd: %s: '%s' is the pipeline's own key_prefix; choose another, such as rebuilt:\n",
                       option, prefix);
-    } else if (begins_with(prefix, own) || begins_with(own, prefix)) {
+    } else if (targets_keys_meet(prefix, own)) {
         (void)fprintf(
             stderr,
             "churnd: %s: '%s' and the pipeline's key_prefix '%s' begin alike, so a key of one could be one of "
             "the other; choose another prefix, such as rebuilt:\n",
             option, prefix, own);
-    } else if (begins_with(prefix, PIPELINE_OWN_KEYS) || begins_with(PIPELINE_OWN_KEYS, prefix)) {
+    } else if (targets_keys_meet(prefix, PIPELINE_OWN_KEYS)) {
         (void)fprintf(stderr,
                       "churnd: %s: churnd keeps records of its own under '%s'; choose another prefix, such as "
                       "rebuilt:\n",

@@ -222,42 +222,74 @@ static bool check_own_file(struct pipeline *pipeline, const struct target *writt
     return ok;
 }
 
-static bool begins_with(const char *text, const char *prefix)
+bool targets_keys_meet(const char *prefix, const char *other)
 {
-    return *prefix != '\0' && strncmp(text, prefix, strlen(prefix)) == 0;
+    size_t a = strlen(prefix), b = strlen(other);
+    return memcmp(prefix, other, a < b ? a : b) == 0;
 }
 
-/* A customer_id may hold anything, so one prefix must not be the beginning of the other. */
+/* Reports that keys of a prefix could be others. */
+static bool refuse_keys(struct pipeline *pipeline, const struct node *at, const char *label, const char *prefix,
+                        const char *whose)
+{
+    if (*prefix == '\0') {
+        config_error(&pipeline->config, at, "%s: keys without a prefix could be %s; choose one that ends in a colon",
+                     label, whose);
+    } else {
+        config_error(&pipeline->config, at,
+                     "%s: keys that begin with '%s' could be %s; neither may begin with the other", label, prefix,
+                     whose);
+    }
+    return false;
+}
+
+bool targets_check_prefix(struct pipeline *pipeline)
+{
+    const char *prefix = pipeline->store_settings.key_prefix;
+    if (!targets_keys_meet(prefix, PIPELINE_OWN_KEYS)) {
+        return true;
+    }
+    return refuse_keys(pipeline, section_place(&pipeline->store, "key_prefix"), "store: key_prefix", prefix,
+                       "the engine's own ('" PIPELINE_OWN_KEYS "')");
+}
+
 static bool check_keys(struct pipeline *pipeline, const struct target *keys)
 {
-    const char *own = pipeline->store_settings.key_prefix;
-    if (!is_a(keys, CHURN_TARGET_KEYS) || own == NULL ||
-        !(begins_with(keys->name, own) || begins_with(own, keys->name))) {
+    const char *prefix = pipeline->store_settings.key_prefix;
+    char profiles[PIPELINE_MAX_KEY_PREFIX + 64];
+    if (!is_a(keys, CHURN_TARGET_KEYS) || pipeline->store.loaded == NULL) {
         return true;
     }
-    config_error(&pipeline->config, place_of(keys),
-                 "%s: keys that begin with '%s' could be those of profiles ('%s', the store's key_prefix); neither may "
-                 "begin with the other",
-                 keys->section->label, keys->name, own);
-    return false;
+    if (targets_keys_meet(keys->name, PIPELINE_OWN_KEYS)) {
+        return refuse_keys(pipeline, place_of(keys), keys->section->label, keys->name,
+                           "the engine's own ('" PIPELINE_OWN_KEYS "')");
+    }
+    if (prefix != NULL && targets_keys_meet(keys->name, prefix)) {
+        (void)snprintf(profiles, sizeof profiles, "those of profiles ('%s', the store's key_prefix)", prefix);
+        return refuse_keys(pipeline, place_of(keys), keys->section->label, keys->name, profiles);
+    }
+    return true;
 }
 
-static bool check_own_keys(struct pipeline *pipeline)
+/* What two sections only write, such as the predictions of two models for different customers, may lie together. */
+static bool check_shared_keys(struct pipeline *pipeline, const struct target *first, const struct target *second)
 {
-    const char *own = pipeline->store_settings.key_prefix;
-    if (pipeline->store.loaded == NULL || own == NULL || !begins_with(own, PIPELINE_OWN_KEYS)) {
+    bool together =
+        strcmp(first->name, second->name) == 0 && ((first->flags | second->flags) & CHURN_TARGET_READS) == 0;
+    char others[512];
+    if (!is_a(first, CHURN_TARGET_KEYS) || !is_a(second, CHURN_TARGET_KEYS) || together ||
+        !targets_keys_meet(first->name, second->name)) {
         return true;
     }
-    config_error(&pipeline->config, section_place(&pipeline->store, "key_prefix"),
-                 "%s: key_prefix: keys that begin with '" PIPELINE_OWN_KEYS "' are the engine's own; choose another",
-                 pipeline->store.label);
-    return false;
+    (void)snprintf(others, sizeof others, "those of the %s in line %u ('%s')", first->section->label,
+                   first->section->node->line, first->name);
+    return refuse_keys(pipeline, place_of(second), second->section->label, second->name, others);
 }
 
 bool targets_check(struct pipeline *pipeline)
 {
     const struct targets *targets = &pipeline->targets;
-    bool ok = check_own_keys(pipeline) && !targets->failed;
+    bool ok = !targets->failed;
     for (unsigned i = 0; i < targets->count; i++) {
         const struct target *first = &targets->items[i];
         ok = check_keys(pipeline, first) && ok;
@@ -266,6 +298,7 @@ bool targets_check(struct pipeline *pipeline)
             const struct target *second = &targets->items[j];
             if (!is_of_source(pipeline, first)) {
                 ok = check_shared_file(pipeline, first, second) && ok;
+                ok = check_shared_keys(pipeline, first, second) && ok;
             } else if (!is_of_source(pipeline, second)) {
                 ok = check_loop(pipeline, first, second) && ok;
             } else if (is_same(first, second)) {

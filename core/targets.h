@@ -32,6 +32,12 @@ void targets_free(struct targets *targets);
  * each. */
 bool targets_check(struct pipeline *pipeline);
 
+/* Whether the store's key_prefix leaves the engine's own keys alone. False, with an error. */
+bool targets_check_prefix(struct pipeline *pipeline);
+
+/* A key of one prefix can be one of the other: a customer_id may hold anything. */
+bool targets_keys_meet(const char *prefix, const char *other);
+
 /* Whether the files and folders could be opened, as far as that can be told without opening them. */
 void targets_check_paths(struct pipeline *pipeline);
 

@@ -195,9 +195,6 @@ static int32_t take_profile(void *ctx, churn_str key, const churn_pair *fields, 
     struct json_object *profile;
     char name[HOST_KEY_SIZE];
     bool ok = true;
-    if (key.len > strlen(PIPELINE_OWN_KEYS) && memcmp(key.ptr, PIPELINE_OWN_KEYS, strlen(PIPELINE_OWN_KEYS)) == 0) {
-        return CHURN_OK; /* the engine's own, where profiles have no prefix */
-    }
     (void)snprintf(name, sizeof name, "%.*s", (int)(key.len - reader->prefix_len), key.ptr + reader->prefix_len);
     profile = json_object_new_object();
     for (uint32_t i = 0; profile != NULL && i < count; i++) {

@@ -56,10 +56,6 @@ static int32_t take_key(void *ctx, churn_str key)
 {
     struct ids *ids = ctx;
     uint32_t len = key.len - ids->prefix_len;
-    if (ids->skips_own && key.len >= strlen(PIPELINE_OWN_KEYS) &&
-        memcmp(key.ptr, PIPELINE_OWN_KEYS, strlen(PIPELINE_OWN_KEYS)) == 0) {
-        return CHURN_OK;
-    }
     if (!grow_places(&ids->places, &ids->room, ids->count)) {
         ids->failed = true;
         return CHURN_END;
@@ -480,7 +476,6 @@ static int32_t list_keys(struct verify *v, int side)
     size_t kept = 0;
     int32_t result;
     ids->prefix_len = v->prefixes[side].len;
-    ids->skips_own = strncmp(v->prefixes[side].ptr, PIPELINE_OWN_KEYS, strlen(PIPELINE_OWN_KEYS)) != 0;
     result = v->ops->keys(v->session, v->prefixes[side], take_key, ids, &v->err);
     v->failed = v->failed || ids->failed;
     if (result != CHURN_OK || v->failed || ids->count == 0) {

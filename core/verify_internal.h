@@ -14,7 +14,6 @@ struct ids {
     size_t count;
     size_t room;
     uint32_t prefix_len;
-    bool skips_own; /* the engine's own records are among the keys */
     bool failed;
 };
 

@@ -124,10 +124,11 @@ static void test_settings(void)
     CU_ASSERT(strcmp(pipeline.store_settings.key_prefix, "profile:") == 0 &&
               pipeline.store_settings.window_events == 28000);
     close_pipeline();
-    load(SOURCE DEAD
-         "store: {plugin: lmdb, path: /x, key_prefix: '', window_events: 5, window_age: 1s, ttl: 7d, cache_size: 0}\n");
+    load(
+        SOURCE DEAD
+        "store: {plugin: lmdb, path: /x, key_prefix: 'p', window_events: 5, window_age: 1s, ttl: 7d, cache_size: 0}\n");
     CU_ASSERT(loaded);
-    CU_ASSERT(*pipeline.store_settings.key_prefix == '\0' && pipeline.store_settings.window_events == 5 &&
+    CU_ASSERT(strcmp(pipeline.store_settings.key_prefix, "p") == 0 && pipeline.store_settings.window_events == 5 &&
               pipeline.store_settings.window_age_ms == 1000 && pipeline.store_settings.ttl_ms == INT64_C(604800000) &&
               pipeline.store_settings.cache_bytes == 0);
     close_pipeline();
@@ -585,10 +586,44 @@ static void test_what_sections_do_to_each_other(void)
                        "file: the file 'x' is what the source reads (line 1, there as './x'), so");
     check_taken(SOURCE "sinks: [{plugin: file, path: '-'}, {plugin: file, path: '-'}]\n");
     check_taken(SOURCE "sinks: [{plugin: file, path: '/dev/stdout'}, {plugin: file, path: '-'}]\n");
-    check_refused_with(SOURCE DEAD "store: {plugin: lmdb, path: /x, key_prefix: 'prediction:a'}\n"
-                                   "sinks: [{plugin: prediction_local}]\n",
-                       "could be those of profiles");
-    check_refused_with(SOURCE DEAD "store: {plugin: lmdb, path: /x, key_prefix: 'churnd:'}\n", "the engine's own");
+}
+
+#define CACHE(prefix) "{plugin: prediction_local, cache_prefix: '" prefix "'}"
+#define QUEUE "{plugin: prediction, url: 'http://h', brokers: '', cache_prefix: 'x:'}"
+
+/* A customer may be called like the rest of any key. */
+static void test_keys_that_can_meet(void)
+{
+    static const char *const own[] = {"churnd:", "churnd:checkpoint:", "churnd", "c"};
+    static const struct {
+        const char *prefix, *sinks, *said;
+    } refused[] = {
+        {"prediction:a", CACHE("prediction:"), "those of profiles ('prediction:a', the store's key_prefix)"},
+        {"p", CACHE("prediction:"), "those of profiles ('p'"},
+        {"profile:", CACHE("profile:"), "those of profiles"},
+        {"profile:", CACHE(""), "keys without a prefix could be the engine's own"},
+        {"profile:", CACHE("churnd:x"), "the engine's own ('churnd:')"},
+        {"profile:", CACHE("chu"), "the engine's own"},
+        {"profile:", CACHE("a:") ", " CACHE("a:b:"), "those of the prediction_local in line 3 ('a:')"},
+        {"profile:", CACHE("a:b:") ", " CACHE("a:"), "those of the prediction_local in line 3 ('a:b:')"},
+        {"prediction-", QUEUE, "keys that begin with 'prediction-request:' could be those of profiles"},
+        {"profile:", QUEUE ", " CACHE("prediction-request:"), "those of the prediction in line 3"},
+        {"profile:", QUEUE ", " QUEUE, "those of the prediction in line 3 ('prediction-request:')"},
+    };
+    char yaml[1024];
+    check_refused_with(SOURCE DEAD "store: {plugin: lmdb, path: /x, key_prefix: ''}\n",
+                       "store: key_prefix: keys without a prefix could be the engine's own ('churnd:'); choose one");
+    for (size_t i = 0; i < sizeof own / sizeof own[0]; i++) {
+        (void)snprintf(yaml, sizeof yaml, SOURCE DEAD "store: {plugin: lmdb, path: /x, key_prefix: '%s'}\n", own[i]);
+        check_refused_with(yaml, "could be the engine's own ('churnd:'); neither may begin with the other");
+    }
+    for (size_t i = 0; i < sizeof refused / sizeof refused[0]; i++) {
+        (void)snprintf(yaml, sizeof yaml,
+                       SOURCE DEAD "sinks: [%s]\nstore: {plugin: lmdb, path: /x, key_prefix: '%s'}\n", refused[i].sinks,
+                       refused[i].prefix);
+        check_refused_with(yaml, refused[i].said);
+    }
+    check_taken(SOURCE DEAD STORE "sinks: [" CACHE("a:") ", " CACHE("a:") ", " CACHE("b:") "]\n");
 }
 
 static void test_a_mistake_hides_no_other(void)
@@ -640,6 +675,7 @@ int main(void)
         TEST(test_changes_before_the_checks),
         TEST(test_what_sections_do_to_each_other),
         TEST(test_one_cluster_under_several_names),
+        TEST(test_keys_that_can_meet),
         TEST(test_a_mistake_hides_no_other),
         CU_TEST_INFO_NULL,
     };

@@ -155,12 +155,19 @@ static void prediction_probe(void *self, uint32_t timeout_ms, churn_target_fn fn
                                .kind = CHURN_TARGET_KEYS,
                                .name = s->cache_prefix,
                                .option = "cache_prefix"};
+    const churn_target waiting = {.size = sizeof waiting,
+                                  .flags = CHURN_TARGET_READS | CHURN_TARGET_WRITES,
+                                  .kind = CHURN_TARGET_KEYS,
+                                  .name = QUEUE_STORE_PREFIX};
     http_client_probe(&s->http, timeout_ms, fn, ctx);
     if (s->brokers[0] != '\0') {
         kafka_producer_probe(p->host, s->brokers, &s->properties, topics, s->queue == QUEUE_KAFKA ? 3 : 2, timeout_ms,
                              fn, ctx);
     }
     fn(ctx, &keys);
+    if (s->queue == QUEUE_STORE) {
+        fn(ctx, &waiting);
+    }
 }
 
 static void close_queue(struct prediction *p, int64_t deadline_ms)

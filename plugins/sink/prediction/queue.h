@@ -9,6 +9,8 @@
 #include "waiting.h"
 #include <churn/sink.h>
 
+#define QUEUE_STORE_PREFIX "prediction-request:" /* of the keys in an embedded store */
+
 struct counters {
     struct counter requested;
     struct counter answered;

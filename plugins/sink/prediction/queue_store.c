@@ -10,7 +10,6 @@
 #include <poll.h>
 #include <stdlib.h>
 
-#define PREFIX "prediction-request:"
 #define BATCH_MAX 1024 /* records a batch of the front */
 #define RETRY_PAUSE_MS 200
 #define SCAN_MAX 256     /* hashes a scan */
@@ -124,7 +123,7 @@ static int32_t add_trigger(struct front *f, struct trigger *trigger, churn_error
     }
     entry = &f->entries[f->entry_count];
     *entry = (struct entry){.trigger = trigger};
-    if (!prediction_cache_key(PREFIX, trigger->customer_id, &entry->key)) {
+    if (!prediction_cache_key(QUEUE_STORE_PREFIX, trigger->customer_id, &entry->key)) {
         free(trigger);
         return churn_fail(err, CHURN_FATAL, "out of memory");
     }
@@ -411,7 +410,8 @@ static int32_t back_read(void *arg, struct waiting *waiting, int *ret_more, chur
     b->waiting = waiting;
     b->seen = 0;
     rc = store_session_result(
-        b->session, b->session->ops->scan(b->session->session, text_of(PREFIX), b->after, SCAN_MAX, on_hash, b, err),
+        b->session,
+        b->session->ops->scan(b->session->session, text_of(QUEUE_STORE_PREFIX), b->after, SCAN_MAX, on_hash, b, err),
         err);
     if (b->failed) {
         return churn_fail(err, CHURN_FATAL, "out of memory");
@@ -433,7 +433,7 @@ static int32_t back_remove(void *arg, const struct job *job, churn_error *err)
     if (rc != CHURN_OK) {
         return rc;
     }
-    if (!prediction_cache_key(PREFIX, job->trigger->customer_id, &key)) {
+    if (!prediction_cache_key(QUEUE_STORE_PREFIX, job->trigger->customer_id, &key)) {
         return churn_fail(err, CHURN_FATAL, "out of memory");
     }
     for (uint32_t i = job->token_count; rc == CHURN_OK && i > 0; i--) {
@@ -459,8 +459,8 @@ static int32_t count_mine(struct back *b, churn_error *err)
     int32_t rc = store_session_ready(b->session, err);
     b->mine = 0;
     if (rc == CHURN_OK) {
-        rc =
-            b->session->ops->scan(b->session->session, text_of(PREFIX), from_the_first, UINT32_MAX, count_hash, b, err);
+        rc = b->session->ops->scan(b->session->session, text_of(QUEUE_STORE_PREFIX), from_the_first, UINT32_MAX,
+                                   count_hash, b, err);
         rc = store_session_result(b->session, rc, err);
     }
     return rc;
