@@ -133,10 +133,30 @@ static void try_section(struct pipeline *pipeline, const struct section *section
     instance_free(instance);
 }
 
+/* What the store lets its user do, once it is known to answer. */
+static void try_keys(struct pipeline *pipeline)
+{
+    const churn_store_ops *ops = pipeline->store_instance != NULL ? store_ops(&pipeline->store) : NULL;
+    churn_error err = {.size = sizeof err};
+    void *session;
+    if (ops == NULL || ops->allowed == NULL || ops->open(pipeline->store_instance->self, &session, &err) != CHURN_OK) {
+        return; /* said by the attempt on the store as a whole */
+    }
+    if (targets_try_keys(pipeline, session, &err) != CHURN_OK) {
+        config_error(&pipeline->config, pipeline->store.node, "%s: %s", pipeline->store.label, err.message);
+    }
+    ops->close(session);
+}
+
 static void connect_all(struct pipeline *pipeline)
 {
+    unsigned errors;
     try_section(pipeline, &pipeline->source);
+    errors = pipeline->config.error_count;
     try_section(pipeline, &pipeline->store);
+    if (pipeline->config.error_count == errors) {
+        try_keys(pipeline);
+    }
     for (unsigned i = 0; i < pipeline->sink_count; i++) {
         try_section(pipeline, &pipeline->sinks[i]);
     }

@@ -4,6 +4,7 @@
 
 #include "fault.h"
 #include "host.h"
+#include "targets.h"
 
 #define FIRST_OPEN_PAUSE_MS 100
 #define LAST_OPEN_PAUSE_MS 5000
@@ -71,12 +72,18 @@ static int32_t check_identity(struct worker *worker, churn_error *err)
     }
     if (worker->identity[0] != '\0' && strcmp(worker->identity, identity) != 0 && !MUTANT("identity")) {
         log_printf(worker->pipeline->log, CHURN_LOG_WARN, label_of(worker),
-                   "the store was restarted, replaced or failed over, and may have lost what it had acknowledged: "
-                   "reading again from its checkpoints");
+                   "the store was emptied, restarted, replaced or failed over, and may have lost what it had "
+                   "acknowledged: reading again from its checkpoints");
         worker->store_went_back = true;
     }
     memcpy(worker->identity, identity, sizeof identity);
     return CHURN_OK;
+}
+
+/* Whether the store lets its user do what is needed, before the first event of some type finds out. */
+static int32_t check_allowed(struct worker *worker, churn_error *err)
+{
+    return ops_of(worker)->allowed != NULL ? targets_try_keys(worker->pipeline, worker->session, err) : CHURN_OK;
 }
 
 bool session_step(struct worker *worker)
@@ -90,7 +97,8 @@ bool session_step(struct worker *worker)
     result = ops_of(worker)->open(worker->pipeline->store_instance->self, &worker->session, &err);
     if (result != CHURN_OK) {
         worker->session = NULL;
-    } else if ((result = check_identity(worker, &err)) != CHURN_OK) {
+    } else if ((result = check_allowed(worker, &err)) != CHURN_OK ||
+               (result = check_identity(worker, &err)) != CHURN_OK) {
         session_close(worker);
     }
     worker_enter(worker, NULL);

@@ -1,5 +1,6 @@
 #include "targets.h"
 
+#include "host.h"
 #include "instance.h"
 #include "pipeline.h"
 #include <ctype.h>
@@ -284,6 +285,29 @@ static bool check_shared_keys(struct pipeline *pipeline, const struct target *fi
     (void)snprintf(others, sizeof others, "those of the %s in line %u ('%s')", first->section->label,
                    first->section->node->line, first->name);
     return refuse_keys(pipeline, place_of(second), second->section->label, second->name, others);
+}
+
+/* Made-up keys of each kind: what may be done with one of them may be done with all that begin alike. */
+int32_t targets_try_keys(const struct pipeline *pipeline, void *session, churn_error *err)
+{
+    static const char *const own[] = {"checkpoint", "letters"};
+    const struct targets *targets = &pipeline->targets;
+    const churn_store_ops *ops = store_ops(&pipeline->store);
+    const churn_str some = {.ptr = "x", .len = 1};
+    char key[HOST_KEY_SIZE];
+    churn_str asked = {.ptr = key, .len = host_profile_key(pipeline, some, key)};
+    int32_t result = ops->allowed(session, &asked, 1, err);
+    for (unsigned i = 0; i < sizeof own / sizeof own[0] && result == CHURN_OK; i++) {
+        asked.len = host_own_key(own[i], pipeline->store_settings.key_prefix, some, key);
+        result = ops->allowed(session, &asked, 1, err);
+    }
+    for (unsigned i = 0; i < targets->count && result == CHURN_OK; i++) {
+        if (is_a(&targets->items[i], CHURN_TARGET_KEYS)) {
+            asked.len = (uint32_t)snprintf(key, sizeof key, "%.*sx", HOST_KEY_SIZE - 2, targets->items[i].name);
+            result = ops->allowed(session, &asked, 1, err);
+        }
+    }
+    return result;
 }
 
 bool targets_check(struct pipeline *pipeline)

@@ -4,6 +4,7 @@
 #define TARGETS_H
 
 #include "file_place.h"
+#include <churn/plugin.h>
 #include <churn/target.h>
 
 struct instance;
@@ -37,6 +38,10 @@ bool targets_check_prefix(struct pipeline *pipeline);
 
 /* A key of one prefix can be one of the other: a customer_id may hold anything. */
 bool targets_keys_meet(const char *prefix, const char *other);
+
+/* For stores that have `allowed`: may the session do all that is needed with the keys of this pipeline? CHURN_FATAL
+ * with what is forbidden. */
+int32_t targets_try_keys(const struct pipeline *pipeline, void *session, churn_error *err);
 
 /* Whether the files and folders could be opened, as far as that can be told without opening them. */
 void targets_check_paths(struct pipeline *pipeline);

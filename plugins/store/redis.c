@@ -18,6 +18,7 @@
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <stdlib.h>
+#include <sys/random.h>
 #include <sys/socket.h>
 
 #define SHA_LEN 40
@@ -26,30 +27,51 @@
 #define BATCH_PUTS 32           /* in one call: more save little, and hold up other clients */
 #define BATCH_BYTES (64 * 1024) /* … fewer when they are large */
 #define SEND_BYTES (64 * 1024)  /* what is worth a system call before anybody waits */
+#define MAX_REPLY_BYTES (64 * 1024 * 1024)
+#define MAX_REPLY_LINE (64 * 1024)           /* a number, or an error's text */
+#define MAX_REPLY_ELEMENTS (2 * 1024 * 1024) /* some 100 bytes of memory each */
+#define STALL_MS 1000 /* without a look at the socket: what this process did meanwhile is not the server's delay */
+#define HISTORY_KEY "churnd:history"
+#define HISTORY_SIZE 17 /* with its NUL */
+#define HISTORY_CODE "HISTORY"
 #define CLUSTER_SLOTS 16384
 #define CLUSTER_TEXT "Redis at %s is a node of a Redis Cluster, which this version does not support"
+#define FORBIDDEN_TEXT                                                                                                 \
+    "Redis at %s does not let this user do what is needed (the help of the option `username` lists that)"
 #define REPLICAS_WAIT "200" /* ms that one WAIT may hold up the connection */
 
-/* KEYS; ARGV[1]: for each key a MessagePack array of its expected version, ttl in ms ("0": none), then name, value, …
- * with _v among them. MessagePack, because Redis parses it at less cost than arguments. The reply has for each key: 1:
- * written; what is stored; or an error. A script is not rolled back, hence a key's checks come before its first write.
- * A hash without a version that has marks (_m:) has lost it: it is shown, not begun anew. HSET takes what Lua can
- * unpack, in one call for any profile of less than 2,000 fields; what follows a first write is refused neither for
- * memory nor for its type. A ttl of an earlier configuration is taken away when the key is read, which happens before
- * any session writes it; "-1": also when it is written, as this session may have set it. */
+/* KEYS[1]: the first put's key, by which a Redis Cluster finds the node. ARGV[1]: for each put a MessagePack array of
+ * its key, expected version, ttl in ms ("0": none), then name, value, … with _v first. MessagePack, because Redis
+ * parses it at less cost than arguments. ARGV[2], ARGV[3], where the session knows its history: where that is named,
+ * and its name. The reply is one error for all, or has for each put: 1: written; what is stored; or an error.
+ *
+ * A script is not rolled back, hence a key's checks come before its first write, and every answer may be an error. HSET
+ * takes what Lua can unpack, in one call for any profile of less than 2,000 fields; what follows a first write is
+ * refused neither for memory nor for its type. A hash without a version that has marks (_m:) has lost it: it is shown,
+ * not begun anew. A ttl of an earlier configuration is taken away when the key is read, which happens before any
+ * session writes it; "-1": also when it is written, as this session may have set it. */
 static const char put_script[] = "local r, call = {}, redis.pcall "
-                                 "for k, f in ipairs(cmsgpack.unpack(ARGV[1])) do "
-                                 "local key, ttl = KEYS[k], f[2] "
-                                 "local v = call('HGET', key, '_v') or '0' "
-                                 "if v == '0' and f[1] == '0' then "
+                                 "if ARGV[2] then "
+                                 "local h = call('HGET', ARGV[2], 'id') "
+                                 "if h ~= ARGV[3] then "
+                                 "return type(h) == 'table' and h or {err = '" HISTORY_CODE " is another one'} end "
+                                 "end "
+                                 "local function missed(key) "
                                  "local all = call('HGETALL', key) "
-                                 "for i = 1, #all, 2 do if all[i]:sub(1, 3) == '_m:' then v = 'lost' end end end "
-                                 "if v ~= f[1] then "
-                                 "if ttl == '0' or ttl == '-1' then call('PERSIST', key) end "
-                                 "r[k] = call('HGETALL', key) "
+                                 "if all.err then return all end "
+                                 "for i = 1, #all, 2 do if all[i]:sub(1, 3) == '_m:' then return 'lost' end end "
+                                 "end "
+                                 "for k, f in ipairs(cmsgpack.unpack(ARGV[1])) do "
+                                 "local key, ttl = f[1], f[3] "
+                                 "local v = call('HGET', key, '_v') "
+                                 "if not v then v = f[2] == '0' and missed(key) or '0' end "
+                                 "if type(v) == 'table' then r[k] = v "
+                                 "elseif v ~= f[2] then "
+                                 "local p = (ttl == '0' or ttl == '-1') and call('PERSIST', key) "
+                                 "r[k] = type(p) == 'table' and p or call('HGETALL', key) "
                                  "else "
                                  "local done "
-                                 "for i = 3, #f, 4000 do "
+                                 "for i = 4, #f, 4000 do "
                                  "done = call('HSET', key, unpack(f, i, math.min(i + 3999, #f))) "
                                  "if type(done) == 'table' then break end end "
                                  "if type(done) ~= 'table' and ttl ~= '0' then "
@@ -57,6 +79,24 @@ static const char put_script[] = "local r, call = {}, redis.pcall "
                                  "r[k] = type(done) == 'table' and done or 1 "
                                  "end end "
                                  "return r";
+
+/* KEYS[1]: where the history of writes is named; ARGV[1]: its name if it has none yet. Returns its name. */
+static const char history_script[] = "local h = redis.call('HGET', KEYS[1], 'id') "
+                                     "if not h then h = ARGV[1] redis.call('HSET', KEYS[1], 'id', h) end "
+                                     "return h";
+
+/* KEYS[1]. The name of a command that the scripts need and this user may not run on such a key; "": none. Before
+ * Redis 7.0 only what changes nothing can be tried. */
+static const char allowed_script[] =
+    "local k, may = KEYS[1], redis.acl_check_cmd "
+    "local reads = {{'HGET', k, 'f'}, {'HGETALL', k}} "
+    "local writes = {{'HSET', k, 'f', 'v'}, {'DEL', k}, {'PEXPIRE', k, '1'}, {'PERSIST', k}} "
+    "for _, c in ipairs(reads) do "
+    "local a = redis.pcall(unpack(c)) "
+    "if type(a) == 'table' and a.err and not a.err:find('^WRONGTYPE') then return c[1] end end "
+    "for _, c in ipairs(may and writes or {}) do "
+    "if not may(unpack(c)) then return c[1] end end "
+    "return ''";
 
 /* KEYS[1]; ARGV: ttl in ms (0: none), then name, value, … In a script, so that nobody reads half of it. */
 static const char write_script[] = "redis.call('DEL', KEYS[1]) "
@@ -81,6 +121,9 @@ struct redis_store {
     char promise[40]; /* the durability, for people */
 };
 
+/* What the user of an ACL needs at least. */
+#define NEEDED_COMMANDS "info, script|load, eval, evalsha, del, hget, hset, hgetall, persist and pexpire"
+
 /* When a write counts as safe, so that the source may forget its events. */
 enum durability { DURABILITY_ACKNOWLEDGED, DURABILITY_REPLICAS, DURABILITY_FSYNC };
 
@@ -92,14 +135,18 @@ static const churn_option options[] = {
     {"port", .type = CHURN_OPTION_INT, .default_text = "6379", .min = 1, .max = 65535,
      .offset = offsetof(struct redis_store, port), .help = "TCP port of the Redis server."},
     {"username", .type = CHURN_OPTION_STRING, .default_text = "", .offset = offsetof(struct redis_store, username),
-     .help = "User of Redis' ACL; empty: the default user."},
+     .help = "User of Redis' ACL; empty: the default user. It must be allowed the keys that begin with `churnd:`, the "
+             "store's `key_prefix` and the `cache_prefix` of predictions, and the commands " NEEDED_COMMANDS "; for "
+             "`durability: replicas` also wait, for `durability: fsync` config|get, for another `database` select, for "
+             "`churnd verify` and `churnd rebuild` scan. client|setname and cluster|info are used where they are "
+             "allowed."},
     {"password", .type = CHURN_OPTION_STRING, .default_text = "", .flags = CHURN_OPTION_SECRET,
      .offset = offsetof(struct redis_store, password), .help = "Password; empty: no authentication."},
     {"database", .type = CHURN_OPTION_INT, .default_text = "0", .min = 0, .max = 1000000,
      .offset = offsetof(struct redis_store, database), .help = "Number of the Redis database."},
     {"timeout", .type = CHURN_OPTION_DURATION, .default_text = "5s", .min = 10, .max = 3600000,
      .offset = offsetof(struct redis_store, timeout_ms),
-     .help = "Time without any answer after which a connection counts as broken."},
+     .help = "Time for a whole answer, after which a connection counts as broken."},
     {"connect_timeout", .type = CHURN_OPTION_DURATION, .default_text = "2s", .min = 10, .max = 3600000,
      .offset = offsetof(struct redis_store, connect_timeout_ms), .help = "Longest wait for a connection."},
     {"durability", .type = CHURN_OPTION_ENUM, .default_text = "acknowledged", .choices = durabilities,
@@ -134,6 +181,12 @@ struct held {
     void *memory; /* pairs or a message */
 };
 
+#if HIREDIS_MAJOR >= 1
+typedef size_t element_count;
+#else
+typedef int element_count;
+#endif
+
 struct session {
     struct redis_store *store;
     redisContext *connection; /* owns the socket; all reading and writing is done here */
@@ -160,12 +213,18 @@ struct session {
     struct held *held;
     size_t held_count;
     size_t held_room;
-    int64_t progress_ms; /* when bytes moved last; meaningful while `waiting` */
+    size_t reply_bytes;                /* of the reply that is being read */
+    size_t reply_elements;             /* … and what its arrays promise */
+    redisReplyObjectFunctions objects; /* the reader's, with a limit on arrays */
+    void *(*make_array)(const redisReadTask *, element_count);
+    int64_t progress_ms; /* when the server answered last; meaningful while `waiting` */
+    int64_t looked_ms;   /* when the socket was looked at last */
     bool waiting;
+    bool overdue;     /* the time was up when it was looked at last */
     bool script_sent; /* the script is being loaded again */
     bool expires;     /* a put had a ttl: a later one without must take it away */
     char sha[SHA_LEN + 1];
-    char identity[CHURN_IDENTITY_SIZE];    /* run_id:master_replid */
+    char history[HISTORY_SIZE];            /* in which alone puts may be written; "": not asked yet */
     char broken[CHURN_ERROR_MESSAGE_SIZE]; /* why the session is of no use any more, or "" */
 };
 
@@ -218,7 +277,8 @@ enum verdict {
     VERDICT_FATAL,   /* it never can be done */
     VERDICT_CLUSTER, /* the key lives on another node */
     VERDICT_RELOAD,  /* the script is unknown */
-    VERDICT_BREAK    /* another connection is needed */
+    VERDICT_BREAK,   /* another connection is needed */
+    VERDICT_HISTORY  /* … since the data was taken away from under this one */
 };
 
 static const struct {
@@ -227,7 +287,7 @@ static const struct {
 } verdicts[] = {
     {"NOSCRIPT", VERDICT_RELOAD},  {"READONLY", VERDICT_BREAK}, {"LOADING", VERDICT_BREAK},
     {"WRONGTYPE", VERDICT_REJECT}, {"NOAUTH", VERDICT_FATAL},   {"NOPERM", VERDICT_FATAL},
-    {"MOVED", VERDICT_CLUSTER},    {"ASK", VERDICT_CLUSTER},
+    {"MOVED", VERDICT_CLUSTER},    {"ASK", VERDICT_CLUSTER},    {HISTORY_CODE, VERDICT_HISTORY},
 };
 
 static bool has_code(const char *text, const char *code)
@@ -240,10 +300,17 @@ static bool has_code(const char *text, const char *code)
     return strncmp(text, "ERR Error running script", 24) == 0 && strstr(text, code) != NULL;
 }
 
+/* What the ACL forbids within a script has no code of its own: as Redis 7.0 says it, and later ones. */
+static bool is_forbidden(const char *text)
+{
+    return has_code(text, "NOPERM") || strstr(text, "The user executing the script can't") != NULL ||
+           strstr(text, "ACL failure in script") != NULL;
+}
+
 static enum verdict judge(const char *text)
 {
-    if (strstr(text, "The user executing the script can't") != NULL) {
-        return VERDICT_FATAL; /* a command or key that the ACL forbids within a script has no code of its own */
+    if (is_forbidden(text)) {
+        return VERDICT_FATAL;
     }
     for (size_t i = 0; i < sizeof verdicts / sizeof verdicts[0]; i++) {
         if (has_code(text, verdicts[i].code)) {
@@ -251,6 +318,12 @@ static enum verdict judge(const char *text)
         }
     }
     return VERDICT_RETRY;
+}
+
+/* No other command of the session would fare better. */
+static bool is_end(enum verdict verdict)
+{
+    return verdict == VERDICT_BREAK || verdict == VERDICT_HISTORY;
 }
 
 /* Writes the message for an error that a command on `key` got. */
@@ -262,6 +335,14 @@ static void explain(const struct session *s, const char *text, churn_str key, ch
                        (int)key.len, key.ptr, where);
     } else if (judge(text) == VERDICT_CLUSTER) {
         (void)snprintf(message, size, CLUSTER_TEXT, where);
+    } else if (judge(text) == VERDICT_HISTORY) {
+        (void)snprintf(
+            message, size,
+            "Redis at %s lost its data, or other data took its place, under the open connection (FLUSHALL, a "
+            "restore): nothing was written to it since",
+            where);
+    } else if (is_forbidden(text)) {
+        (void)snprintf(message, size, FORBIDDEN_TEXT ": %s", where, text);
     } else {
         (void)snprintf(message, size, "Redis at %s: %s", where, text);
     }
@@ -436,29 +517,29 @@ static bool expect(struct session *s, enum pending_kind kind, uint64_t id, churn
 /* Makes a call of the newest puts. False when memory ran out. */
 static bool seal_batch(struct session *s)
 {
+    bool guarded = s->history[0] != '\0';
     uint32_t count = s->batch_count;
-    size_t bytes = (size_t)(count + 5) * ARG_ROOM + SHA_LEN + s->batch_len;
-    char number[21], *at;
+    char *at;
     if (count == 0) {
         return true;
     }
     struct pending *puts = s->pending + s->pending_count - count;
-    for (uint32_t i = 0; i < count; i++) {
-        bytes += puts[i].key_len;
-    }
-    at = reserve_out(s, bytes);
+    at = reserve_out(s, (size_t)8 * ARG_ROOM + SHA_LEN + puts[0].key_len + s->batch_len + sizeof HISTORY_KEY +
+                            HISTORY_SIZE);
     if (at == NULL) {
         return false;
     }
     (void)pack_array16(s->batch, count);
-    at = write_count(at, '*', 4 + (uint64_t)count);
+    at = write_count(at, '*', guarded ? 7 : 5);
     at = write_arg(at, text_arg("EVALSHA"));
     at = write_arg(at, (churn_str){.ptr = s->sha, .len = SHA_LEN});
-    at = write_arg(at, number_arg(number, count));
-    for (uint32_t i = 0; i < count; i++) {
-        at = write_arg(at, pending_key(s, &puts[i]));
-    }
+    at = write_arg(at, text_arg("1"));
+    at = write_arg(at, pending_key(s, &puts[0]));
     at = write_arg(at, (churn_str){.ptr = s->batch, .len = (uint32_t)s->batch_len});
+    if (guarded) {
+        at = write_arg(at, text_arg(HISTORY_KEY));
+        at = write_arg(at, text_arg(s->history));
+    }
     s->out_len = (size_t)(at - s->out);
     puts[0].batch = count;
     s->batch_count = 0;
@@ -498,6 +579,13 @@ static int64_t now(const struct session *s)
     return s->store->host->monotonic_ms(s->store->host);
 }
 
+/* The server answered. */
+static void note_progress(struct session *s)
+{
+    s->progress_ms = now(s);
+    s->overdue = false;
+}
+
 /* Sends what the socket takes. */
 static int32_t send_out(struct session *s)
 {
@@ -511,7 +599,6 @@ static int32_t send_out(struct session *s)
             return errno == EAGAIN || errno == EWOULDBLOCK ? CHURN_OK : CHURN_RETRY;
         }
         s->out_sent += (size_t)n;
-        s->progress_ms = now(s);
     }
     return CHURN_OK;
 }
@@ -530,11 +617,45 @@ static int32_t receive(struct session *s)
         }
         return break_session(s, "the connection to Redis at %s failed: %s", s->store->where, strerror(errno));
     }
-    s->progress_ms = now(s);
+    if ((size_t)n == sizeof buffer) {
+        note_progress(s); /* a large answer on its way; fewer bytes at a time must make one whole in time */
+    }
+    s->reply_bytes += (size_t)n;
+    if (s->reply_bytes > MAX_REPLY_BYTES) {
+        return break_session(s, "Redis at %s sent an answer of more than %d MiB, which is refused", s->store->where,
+                             MAX_REPLY_BYTES / 1024 / 1024);
+    }
     if (redisReaderFeed(s->reader, buffer, (size_t)n) != REDIS_OK) {
         return break_session(s, "out of memory");
     }
     return CHURN_OK;
+}
+
+/* Keeps the clock of what the server owes. False when its time is up: at the second look, for the first one may find
+ * the answer waiting. */
+static bool is_in_time(struct session *s)
+{
+    int64_t at = now(s);
+    if (!s->waiting) {
+        s->waiting = true;
+        note_progress(s);
+    } else if (at - s->looked_ms >= STALL_MS) {
+        s->progress_ms += at - s->looked_ms;
+    }
+    s->looked_ms = at;
+    if (at - s->progress_ms < s->store->timeout_ms) {
+        return true;
+    }
+    if (s->overdue) {
+        return false;
+    }
+    s->overdue = true;
+    return true;
+}
+
+static int32_t break_overdue(struct session *s)
+{
+    return break_session(s, "Redis at %s has not answered for %" PRId64 " ms", s->store->where, s->store->timeout_ms);
 }
 
 /* Moves bytes in both directions, waiting up to `wait_ms` for the first. CHURN_RETRY: the session is broken. */
@@ -542,12 +663,12 @@ static int32_t exchange(struct session *s, int64_t wait_ms)
 {
     struct pollfd socket = {.fd = s->connection->fd, .events = POLLIN};
     int64_t patience;
+    int ready;
     if (!seal_batch(s)) {
         return break_session(s, "out of memory");
     }
-    if (!s->waiting) {
-        s->waiting = true;
-        s->progress_ms = now(s);
+    if (!is_in_time(s)) {
+        return break_overdue(s);
     }
     if (send_out(s) != CHURN_OK) {
         int cause = errno;
@@ -562,15 +683,13 @@ static int32_t exchange(struct session *s, int64_t wait_ms)
     }
     patience = s->progress_ms + s->store->timeout_ms - now(s);
     wait_ms = wait_ms < patience ? wait_ms : patience;
-    if (poll(&socket, 1, wait_ms > 0 ? (int)wait_ms : 0) > 0) {
+    ready = poll(&socket, 1, wait_ms > 0 ? (int)wait_ms : 0);
+    s->looked_ms = now(s);
+    if (ready > 0) {
         int32_t result = (socket.revents & ~POLLOUT) != 0 ? receive(s) : CHURN_OK;
         return result == CHURN_RETRY ? CHURN_RETRY : CHURN_OK;
     }
-    if (now(s) - s->progress_ms >= s->store->timeout_ms) {
-        return break_session(s, "Redis at %s has not answered for %" PRId64 " ms", s->store->where,
-                             s->store->timeout_ms);
-    }
-    return CHURN_OK;
+    return s->looked_ms - s->progress_ms >= s->store->timeout_ms ? break_overdue(s) : CHURN_OK;
 }
 
 /* --- Replies --- */
@@ -603,6 +722,29 @@ static bool hold(struct session *s, redisReply *reply, void *memory)
     return true;
 }
 
+/* In place of the reader's own, which takes memory for whatever number a server writes. */
+static void *create_array(const redisReadTask *task, element_count elements)
+{
+    struct session *s = task->privdata;
+    s->reply_elements += elements > 0 ? (size_t)elements : 0;
+    if (s->reply_elements > MAX_REPLY_ELEMENTS) {
+        (void)break_session(s, "Redis at %s sent an answer of more than %d elements, which is refused", s->store->where,
+                            MAX_REPLY_ELEMENTS);
+        return NULL;
+    }
+    return s->make_array(task, elements);
+}
+
+/* A line that does not end would be looked through again with every buffer. */
+static void check_line(struct session *s)
+{
+    const redisReader *reader = s->reader;
+    if (reader->len - reader->pos > MAX_REPLY_LINE && memchr(reader->buf + reader->pos, '\n', MAX_REPLY_LINE) == NULL) {
+        (void)break_session(s, "Redis at %s sent a line of more than %d KiB, which is refused", s->store->where,
+                            MAX_REPLY_LINE / 1024);
+    }
+}
+
 /* The next reply that has been read whole, or NULL. */
 static redisReply *next_reply(struct session *s)
 {
@@ -611,7 +753,14 @@ static redisReply *next_reply(struct session *s)
         (void)break_session(s, "Redis at %s sent what is not Redis' protocol: %s", s->store->where, s->reader->errstr);
         return NULL;
     }
-    if (reply != NULL && s->head == s->pending_count) {
+    if (reply == NULL) {
+        check_line(s);
+        return NULL;
+    }
+    note_progress(s);
+    s->reply_elements = 0;
+    s->reply_bytes = s->reader->len - s->reader->pos;
+    if (s->head == s->pending_count) {
         (void)break_session(s, "Redis at %s sent a reply that nothing asked for", s->store->where);
         freeReplyObject(reply);
         return NULL;
@@ -645,17 +794,23 @@ static bool is_text(const redisReply *reply)
     return reply->type == REDIS_REPLY_STRING && reply->len <= UINT32_MAX;
 }
 
-/* Makes pairs of a reply to HGETALL; NULL when it is something else or memory ran out. The caller frees them. */
+/* Is it an answer to HGETALL? */
+static bool is_hash(const redisReply *reply)
+{
+    bool ok = reply->type == REDIS_REPLY_ARRAY && reply->elements % 2 == 0;
+    for (size_t i = 0; ok && i < reply->elements; i++) {
+        ok = is_text(reply->element[i]);
+    }
+    return ok;
+}
+
+/* Makes pairs of it; NULL when memory ran out. The caller frees them. */
 static churn_pair *pairs_of(const redisReply *reply, uint32_t *ret_count)
 {
     uint32_t count = (uint32_t)(reply->elements / 2);
     churn_pair *pairs = malloc(((size_t)count + 1) * sizeof *pairs);
     for (uint32_t i = 0; i < count && pairs != NULL; i++) {
         const redisReply *name = reply->element[2 * i], *value = reply->element[2 * i + 1];
-        if (!is_text(name) || !is_text(value)) {
-            free(pairs);
-            return NULL;
-        }
         pairs[i] = (churn_pair){.name = {.ptr = name->str, .len = (uint32_t)name->len},
                                 .value = {.ptr = value->str, .len = (uint32_t)value->len}};
     }
@@ -743,7 +898,7 @@ static bool answer_error(struct session *s, const redisReply *reply, churn_str k
     char message[CHURN_ERROR_MESSAGE_SIZE];
     enum verdict verdict = judge(reply->str);
     explain(s, reply->str, key, message, sizeof message);
-    if (verdict == VERDICT_BREAK) {
+    if (is_end(verdict)) {
         (void)break_session(s, "%s", message);
         return false;
     }
@@ -762,12 +917,13 @@ static bool answer_put(struct session *s, const struct pending *put, const redis
     switch (reply->type) {
     case REDIS_REPLY_ERROR:
         return answer_error(s, reply, key, answer);
-    case REDIS_REPLY_ARRAY:
-        answer_conflict(s, reply, key, answer);
-        return true;
     case REDIS_REPLY_INTEGER:
         return true;
     default:
+        if (is_hash(reply)) {
+            answer_conflict(s, reply, key, answer);
+            return true;
+        }
         (void)break_session(s, "Redis at %s gave an unexpected answer", s->store->where);
         return false;
     }
@@ -921,7 +1077,7 @@ static int32_t fail_reply(struct session *s, redisReply *reply, churn_str key, c
         (void)snprintf(message, sizeof message, "Redis at %s gave an unexpected answer", s->store->where);
     }
     freeReplyObject(reply);
-    if (verdict == VERDICT_BREAK) {
+    if (is_end(verdict)) {
         (void)break_session(s, "%s", message);
     }
     return churn_fail(err, result_of(verdict), "%s", message);
@@ -933,7 +1089,7 @@ static int32_t give_hash(struct session *s, redisReply *reply, churn_str key, ch
 {
     churn_pair *pairs;
     uint32_t count = 0;
-    if (reply->type != REDIS_REPLY_ARRAY) {
+    if (!is_hash(reply)) {
         return fail_reply(s, reply, key, err);
     }
     pairs = pairs_of(reply, &count);
@@ -1112,7 +1268,8 @@ static int32_t redis_write(void *session, const churn_hash *hashes, uint32_t cou
 /* Adds a put to the newest ones; false when memory ran out. */
 static bool pack_put(struct session *s, const churn_put *put)
 {
-    size_t bytes = PACK_ROOM + 4 * (size_t)(PACK_ROOM + 21), used = s->batch_count > 0 ? s->batch_len : ARRAY16_HEAD;
+    size_t bytes = 2 * PACK_ROOM + put->key.len + 4 * (size_t)(PACK_ROOM + 21);
+    size_t used = s->batch_count > 0 ? s->batch_len : ARRAY16_HEAD;
     void *memory = s->batch;
     char number[21], *at;
     bool ok;
@@ -1124,7 +1281,8 @@ static bool pack_put(struct session *s, const churn_put *put)
     if (!ok || !expect(s, PENDING_PUT, put->id, put->key)) {
         return false;
     }
-    at = pack_head(s->batch + used, 4 + 2 * put->count, 0x90, 15, 0xdc);
+    at = pack_head(s->batch + used, 5 + 2 * put->count, 0x90, 15, 0xdc);
+    at = pack_text(at, put->key);
     at = pack_text(at, number_arg(number, put->expected_version));
     s->expires = s->expires || put->ttl_ms > 0;
     at = pack_text(at, put->ttl_ms > 0 ? number_arg(number, (uint64_t)put->ttl_ms) : text_arg(s->expires ? "-1" : "0"));
@@ -1227,6 +1385,9 @@ static int32_t fail_open(const struct session *s, const char *text, churn_error 
     if (strncmp(text, "ERR AUTH", 8) == 0 || strncmp(text, "ERR Client sent AUTH", 20) == 0) {
         return churn_fail_option(err, "password", "Redis at %s has no password; leave `password` out", where);
     }
+    if (is_forbidden(text)) {
+        return churn_fail(err, CHURN_FATAL, FORBIDDEN_TEXT ": %s", where, text);
+    }
     return churn_fail(err, CHURN_FATAL, "Redis at %s: %s", where, text);
 }
 
@@ -1306,14 +1467,33 @@ static const char *info_value(const char *info, const char *name, int *ret_len)
     return NULL;
 }
 
-/* INFO may be forbidden: then *ret is NULL, for nobody can tell. The caller frees it. */
+/* Asks for what may be forbidden, or unknown to the server: then *ret is NULL, for nobody can tell. The caller frees
+ * it. */
+static int32_t ask(struct session *s, const churn_str *args, uint32_t count, redisReply **ret, churn_error *err)
+{
+    redisReply *reply;
+    int32_t result = call(s, args, count, &reply, err);
+    if (result != CHURN_OK) {
+        return result;
+    }
+    *ret = reply;
+    if (reply->type == REDIS_REPLY_ERROR) {
+        bool untold = is_forbidden(reply->str) || strncasecmp(reply->str, "ERR unknown", 11) == 0;
+        *ret = NULL;
+        result = untold ? CHURN_OK : fail_open(s, reply->str, err);
+        freeReplyObject(reply);
+    }
+    return result;
+}
+
 static int32_t ask_info(struct session *s, const char *section, redisReply **ret, churn_error *err)
 {
     const churn_str args[] = {text_arg("INFO"), text_arg(section)};
-    int32_t result = call(s, args, 2, ret, err);
-    if (result == CHURN_OK && (*ret)->type != REDIS_REPLY_STRING) {
+    int32_t result = ask(s, args, 2, ret, err);
+    if (result == CHURN_OK && *ret != NULL && !is_text(*ret)) {
         freeReplyObject(*ret);
         *ret = NULL;
+        result = churn_fail(err, CHURN_RETRY, "Redis at %s gave an unexpected answer to INFO", s->store->where);
     }
     return result;
 }
@@ -1351,6 +1531,36 @@ static int32_t check_eviction(struct session *s, churn_error *err)
     return result;
 }
 
+/* What the server calls its history of writes, a name that goes when its data goes; it gets one when it has none. From
+ * then on the session's puts are written in that one alone. */
+static int32_t learn_history(struct session *s, churn_error *err)
+{
+    char name[HISTORY_SIZE];
+    const churn_str args[] = {text_arg("EVAL"),
+                              text_arg(history_script),
+                              text_arg("1"),
+                              text_arg(HISTORY_KEY),
+                              {.ptr = name, .len = HISTORY_SIZE - 1}};
+    uint64_t random;
+    redisReply *reply;
+    int32_t result;
+    if (getrandom(&random, sizeof random, 0) != (ssize_t)sizeof random) {
+        return churn_fail(err, CHURN_RETRY, "no random number: %s", strerror(errno));
+    }
+    (void)snprintf(name, sizeof name, "%016" PRIx64, random);
+    result = call(s, args, 5, &reply, err);
+    if (result != CHURN_OK) {
+        return result;
+    }
+    if (!is_text(reply) || reply->len != HISTORY_SIZE - 1) {
+        result = fail_reply(s, reply, text_arg(HISTORY_KEY), err);
+        return result == CHURN_REJECT ? CHURN_FATAL : result; /* it is nobody's own damage */
+    }
+    memcpy(s->history, reply->str, HISTORY_SIZE);
+    freeReplyObject(reply);
+    return CHURN_OK;
+}
+
 /* Appends a line's value and a colon to a text of CHURN_IDENTITY_SIZE. */
 static void append_value(char *text, const redisReply *info, const char *name)
 {
@@ -1361,7 +1571,7 @@ static void append_value(char *text, const redisReply *info, const char *name)
 }
 
 /* `run_id` changes with every start of the server, `master_replid` also when its data was replaced by another server's
- * while it ran. */
+ * while it ran, the name of the history when it was emptied. */
 static int32_t redis_identity(void *session, char text[CHURN_IDENTITY_SIZE], churn_error *err)
 {
     static const char *const sections[] = {"server", "replication"}, *const names[] = {"run_id", "master_replid"};
@@ -1375,6 +1585,60 @@ static int32_t redis_identity(void *session, char text[CHURN_IDENTITY_SIZE], chu
             append_value(text, reply, names[i]);
             freeReplyObject(reply);
         }
+    }
+    result = result == CHURN_OK ? learn_history(s, err) : result;
+    if (result == CHURN_OK) {
+        size_t used = strlen(text);
+        (void)snprintf(text + used, CHURN_IDENTITY_SIZE - used, "%s", s->history);
+    }
+    return result;
+}
+
+/* Which of the commands is forbidden on such a key. */
+static int32_t check_commands(struct session *s, churn_str key, churn_error *err)
+{
+    const churn_str args[] = {text_arg("EVAL"), text_arg(allowed_script), text_arg("1"), key};
+    redisReply *reply;
+    int32_t result = call(s, args, 4, &reply, err);
+    if (result != CHURN_OK) {
+        return result;
+    }
+    if (!is_text(reply)) {
+        return fail_reply(s, reply, key, err);
+    }
+    if (reply->len > 0) {
+        result = churn_fail(err, CHURN_FATAL, FORBIDDEN_TEXT ": it may not use %s on keys such as %.*s",
+                            s->store->where, reply->str, (int)key.len, key.ptr);
+    }
+    freeReplyObject(reply);
+    return result;
+}
+
+/* A call of the put script without a put. */
+static int32_t check_puts(struct session *s, churn_str key, churn_error *err)
+{
+    const churn_str args[] = {
+        text_arg("EVALSHA"), {.ptr = s->sha, .len = SHA_LEN}, text_arg("1"), key, text_arg("\x90")};
+    redisReply *reply;
+    int32_t result = call(s, args, 5, &reply, err);
+    if (result != CHURN_OK) {
+        return result;
+    }
+    if (reply->type == REDIS_REPLY_ERROR) {
+        return fail_reply(s, reply, key, err);
+    }
+    freeReplyObject(reply);
+    return CHURN_OK;
+}
+
+static int32_t redis_allowed(void *session, const churn_str *keys, uint32_t count, churn_error *err)
+{
+    struct session *s = session;
+    int32_t result = check_free(s, err);
+    result = result == CHURN_OK ? check_commands(s, text_arg(HISTORY_KEY), err) : result;
+    for (uint32_t i = 0; i < count && result == CHURN_OK; i++) {
+        result = check_commands(s, keys[i], err);
+        result = result == CHURN_OK ? check_puts(s, keys[i], err) : result;
     }
     return result;
 }
@@ -1422,10 +1686,10 @@ static int32_t check_cluster(struct session *s, churn_error *err)
     }
     is_node = info_number(reply->str, "cluster_enabled") == 1;
     freeReplyObject(reply);
-    if (!is_node || (result = call(s, args, 2, &reply, err)) != CHURN_OK) {
+    if (!is_node || (result = ask(s, args, 2, &reply, err)) != CHURN_OK || reply == NULL) {
         return result;
     }
-    if (reply->type == REDIS_REPLY_STRING) {
+    if (is_text(reply)) {
         alone = info_number(reply->str, "cluster_size") <= 1 &&
                 info_number(reply->str, "cluster_slots_assigned") == CLUSTER_SLOTS;
     }
@@ -1438,8 +1702,8 @@ static int32_t config_is(struct session *s, const char *name, const char *value,
 {
     const churn_str args[] = {text_arg("CONFIG"), text_arg("GET"), text_arg(name)};
     redisReply *reply;
-    int32_t result = call(s, args, 3, &reply, err);
-    if (result == CHURN_OK) {
+    int32_t result = ask(s, args, 3, &reply, err);
+    if (result == CHURN_OK && reply != NULL) {
         *ret = reply->type == REDIS_REPLY_ARRAY && reply->elements == 2 && is_text(reply->element[1]) &&
                strcmp(reply->element[1]->str, value) == 0;
         freeReplyObject(reply);
@@ -1484,13 +1748,26 @@ static int32_t load_script(struct session *s, churn_error *err)
     return result;
 }
 
+static redisReader *new_reader(struct session *s)
+{
+    redisReader *reader = redisReaderCreate();
+    if (reader != NULL) {
+        s->objects = *reader->fn;
+        s->make_array = s->objects.createArray;
+        s->objects.createArray = create_array;
+        reader->fn = &s->objects;
+        reader->privdata = s;
+    }
+    return reader;
+}
+
 static int32_t connect_session(struct session *s, churn_error *err)
 {
     const struct redis_store *store = s->store;
     struct timeval timeout = {.tv_sec = (time_t)(store->connect_timeout_ms / 1000),
                               .tv_usec = (suseconds_t)(store->connect_timeout_ms % 1000 * 1000)};
     s->connection = redisConnectWithTimeout(store->host_name, (int)store->port, timeout);
-    s->reader = redisReaderCreate();
+    s->reader = new_reader(s);
     if (s->connection == NULL || s->reader == NULL) {
         return fail_memory(err);
     }
@@ -1593,12 +1870,41 @@ static void redis_probe(void *self, uint32_t timeout_ms, churn_target_fn fn, voi
     fn(ctx, &target);
 }
 
+/* What could never be resolved would be waited for like a server that is down. */
+static int32_t check_host(const struct redis_store *store, churn_error *err)
+{
+    const char *name = store->host_name, *colon = strchr(name, ':');
+    if (name[0] == '\0') {
+        return churn_fail_option(err, "host", "is empty");
+    }
+    if (strstr(name, "://") != NULL) {
+        return churn_fail_option(err, "host",
+                                 "is a URL; write the name alone, the rest as `port`, `username`, `password` and "
+                                 "`database`%s",
+                                 strncmp(name, "rediss:", 7) == 0 ? ". TLS is not spoken here: put a TLS proxy such as "
+                                                                    "stunnel beside churnd, and name that"
+                                                                  : "");
+    }
+    if (strchr(name, '/') != NULL) {
+        return churn_fail_option(err, "host", "is a path; Redis is reached over TCP only: name its host");
+    }
+    if (colon != NULL && strchr(colon + 1, ':') == NULL) { /* an IPv6 address has more of them */
+        return churn_fail_option(err, "host", "has a port in it; write that as `port`");
+    }
+    if (name[strspn(name, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789.-_:%")] != '\0') {
+        return churn_fail_option(err, "host",
+                                 "is neither a host name nor an address (an IPv6 address stands without brackets)");
+    }
+    return CHURN_OK;
+}
+
 static int32_t redis_create(void *self, const churn_host *host, churn_error *err)
 {
     struct redis_store *store = self;
+    int32_t result;
     store->host = host;
-    if (store->host_name[0] == '\0') {
-        return churn_fail_option(err, "host", "is empty");
+    if ((result = check_host(store, err)) != CHURN_OK) {
+        return result;
     }
     if (store->username[0] != '\0' && store->password[0] == '\0') {
         return churn_fail_option(err, "username", "needs a `password`");
@@ -1638,6 +1944,7 @@ static const churn_store_ops ops = {
     .get_many = redis_get_many,
     .durability = redis_durability,
     .probe = redis_probe,
+    .allowed = redis_allowed,
 };
 
 CHURN_PLUGIN(.kind = CHURN_KIND_STORE, .name = "redis", .version = "1.0.0",

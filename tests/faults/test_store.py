@@ -54,6 +54,35 @@ def test_redis_lost_everything_while_churnd_was_down(rig):
     rig.finish(fleet, cached=False)
 
 
+def flushed(client):
+    client.flushall()
+
+
+def swapped(client):
+    client.swapdb(0, 1)  # for one that is empty, or has the data that was swapped before
+
+
+@pytest.mark.parametrize("lose", [pytest.param(flushed, marks=pytest.mark.ci), swapped])
+def test_all_data_goes_in_a_stream(rig, lose):
+    """Under the living connection, and most profiles are in no cache: none begins anew before what it lacks is read again."""
+    def small_cache(settings):
+        settings["store"]["cache_size"] = "64KiB"
+
+    rig.up(count=8000, customers=1000, bad=True)
+    fleet = rig.fleet(2, small_cache)
+    group = rig.group()
+    with rig.streaming(every=0.1):
+        for _ in range(2):
+            wait_for("it to keep up", lambda: any(group.committed().values()) and group.lag() < 1500, 60, 0.1)
+            rig.fault(f"Redis: all data {lose.__name__} in the stream")
+            rig.watch.store_lost()
+            lose(rig.store.client)
+            rig.says(fleet, "lost its data|emptied")
+            time.sleep(0.5)
+    group.close()
+    rig.finish(fleet, within=120, cached=False)
+
+
 def write_into_the_void(rig, fleet):
     """Black-holes replication under load: the primary acknowledges what the replica never gets."""
     wait_for("the replica", rig.pair.in_sync)

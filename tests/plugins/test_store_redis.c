@@ -4,6 +4,7 @@
 #include "fake_host.h"
 
 #include <arpa/inet.h>
+#include <ctype.h>
 #include <fcntl.h>
 #include <hiredis/hiredis.h>
 #include <pthread.h>
@@ -22,8 +23,10 @@ static const churn_store_ops *ops;
 static struct fake_host fake;
 static char folder[256];
 static char port[16];
+static char cluster_port[16];
 static pid_t server; /* 0: none runs */
 static void *store;
+static const char *patience = "2s"; /* the store's `timeout` */
 static churn_error err;
 
 static int32_t write_one(void *session, churn_str key, const churn_pair *fields, uint32_t count, int64_t ttl_ms,
@@ -77,6 +80,8 @@ static bool admin(const char *password, const char *command)
     return ok;
 }
 
+static const char *cluster = "no"; /* whether the server is a node of one */
+
 static void start_server(const char *password)
 {
     server = fork();
@@ -85,7 +90,8 @@ static void start_server(const char *password)
         (void)dup2(null, 1);
         (void)dup2(null, 2);
         (void)execlp("redis-server", "redis-server", "--bind", "127.0.0.1", "--port", port, "--dir", folder, "--save",
-                     "", "--appendonly", "no", "--requirepass", password != NULL ? password : "", (char *)NULL);
+                     "", "--appendonly", "no", "--requirepass", password != NULL ? password : "", "--cluster-enabled",
+                     cluster, "--cluster-port", cluster_port, (char *)NULL);
         _exit(77);
     }
     for (unsigned tries = 0; tries < 500; tries++) {
@@ -117,7 +123,8 @@ static void open_store(const char *password)
 {
     fake_host_init(&fake);
     err = (churn_error){.size = sizeof err};
-    store = fake_instance_new(plugin, "host", "127.0.0.1", "port", port, "password", password, "timeout", "2s", NULL);
+    store =
+        fake_instance_new(plugin, "host", "127.0.0.1", "port", port, "password", password, "timeout", patience, NULL);
     CU_ASSERT_EQUAL_FATAL(ops->create(store, &fake.host, &err), CHURN_OK);
 }
 
@@ -475,6 +482,55 @@ static void foreign_keys_are_named(void)
     close_store();
 }
 
+/* Whoever took a profile's version away did not make another profile of it. */
+static void a_version_that_was_taken_away(void)
+{
+    churn_put_reply reply;
+    void *s;
+    begin();
+    s = session_new();
+    CU_ASSERT_EQUAL(put_now(s, "k", 0, "_m:t/0", "1"), CHURN_OK);
+    CU_ASSERT(admin(NULL, "HSET k name somebody"));
+    CU_ASSERT(admin(NULL, "HDEL k _v"));
+    reply = put_for(s, "k", 0, "a", "2", 0);
+    CU_ASSERT(says(&reply, CHURN_REJECT, "the hash k "));
+    reply = put_for(s, "k", 1, "a", "2", 0);
+    CU_ASSERT(says(&reply, CHURN_REJECT, "the hash k "));
+    check_get(s, "k", "_m:t/0=1,name=somebody");
+    CU_ASSERT(admin(NULL, "HDEL k _m:t/0"));
+    CU_ASSERT_EQUAL(put_now(s, "k", 0, "a", "1"), CHURN_OK); /* all of it is somebody's */
+    CU_ASSERT(admin(NULL, "HSET k _v ''"));
+    reply = put_for(s, "k", 0, "a", "2", 0);
+    CU_ASSERT(says(&reply, CHURN_REJECT, "the hash k "));
+    ops->close(s);
+    close_store();
+}
+
+/* The number of a put's fields is packed in one byte, or in three. */
+static void puts_of_any_number_of_fields(void)
+{
+    churn_pair fields[10];
+    char names[10][8], expected[256];
+    void *s;
+    begin();
+    s = session_new();
+    for (uint32_t count = 0; count <= 10; count++) {
+        churn_put put = {.size = sizeof put, .count = count, .key = str("k"), .fields = fields};
+        char *at = expected + sprintf(expected, "_v=1");
+        for (uint32_t i = 0; i < count; i++) {
+            (void)snprintf(names[i], sizeof names[i], "f%u", i);
+            fields[i] = pair(names[i], "v");
+            at += sprintf(at, ",f%u=v", i);
+        }
+        CU_ASSERT(admin(NULL, "DEL k"));
+        CU_ASSERT_EQUAL(ops->put(s, &put, &err), CHURN_OK);
+        CU_ASSERT_EQUAL(poll_one(s).result, CHURN_OK);
+        check_get(s, "k", expected);
+    }
+    ops->close(s);
+    close_store();
+}
+
 static void unanswered_puts_may_be_dropped(void)
 {
     void *s, *t;
@@ -658,6 +714,91 @@ static void a_silent_server_breaks_the_session(void)
     close_store();
 }
 
+static void identity_of(void *session, char text[CHURN_IDENTITY_SIZE])
+{
+    int32_t result = ops->identity(session, text, &err);
+    if (result != CHURN_OK) {
+        (void)fprintf(stderr, "%s\n", err.message);
+    }
+    CU_ASSERT_EQUAL_FATAL(result, CHURN_OK);
+}
+
+static void the_identity_is_the_servers_and_its_datas(void)
+{
+    char first[CHURN_IDENTITY_SIZE], other[CHURN_IDENTITY_SIZE];
+    void *s, *t;
+    begin();
+    s = session_new();
+    t = session_new();
+    identity_of(s, first);
+    CU_ASSERT_EQUAL(strlen(first), 40 + 1 + 40 + 1 + 16);
+    identity_of(t, other);
+    CU_ASSERT_STRING_EQUAL(first, other);
+    CU_ASSERT(admin(NULL, "FLUSHALL"));
+    identity_of(t, other);
+    CU_ASSERT_EQUAL(strncmp(first, other, 82), 0);
+    CU_ASSERT_STRING_NOT_EQUAL(first + 82, other + 82);
+    CU_ASSERT(admin(NULL, "REPLICAOF 127.0.0.1 1"));
+    CU_ASSERT(admin(NULL, "REPLICAOF NO ONE"));
+    identity_of(s, first);
+    CU_ASSERT_STRING_EQUAL(first + 82, other + 82);
+    CU_ASSERT_STRING_NOT_EQUAL(first, other); /* another replication id */
+    ops->close(s);
+    kill_server();
+    start_server(NULL);
+    s = session_new();
+    identity_of(s, other);
+    CU_ASSERT_NOT_EQUAL(strncmp(first, other, 40), 0);
+    CU_ASSERT(admin(NULL, "DEL churnd:history"));
+    CU_ASSERT(admin(NULL, "SET churnd:history text"));
+    CU_ASSERT_EQUAL(ops->identity(s, other, &err), CHURN_FATAL);
+    CU_ASSERT_PTR_NOT_NULL(strstr(err.message, "churnd:history"));
+    ops->close(t);
+    ops->close(s);
+    close_store();
+}
+
+/* A put in a window that is on its way when all data goes must not begin a profile anew: it would have the mark of
+ * events that are gone. */
+static void nothing_is_put_into_another_history(void)
+{
+    static const char *const replace[] = {"FLUSHALL", "FLUSHDB", "SWAPDB 0 5", "DEL churnd:history",
+                                          "HSET churnd:history id 0123456789abcdef"};
+    char text[CHURN_IDENTITY_SIZE], again[CHURN_IDENTITY_SIZE];
+    for (size_t i = 0; i < sizeof replace / sizeof replace[0]; i++) {
+        churn_put_reply reply;
+        uint32_t count;
+        void *s, *t, *unasked;
+        begin();
+        s = session_new();
+        t = session_new();
+        unasked = session_new();
+        identity_of(s, text);
+        identity_of(t, text);
+        CU_ASSERT_EQUAL(put_now(s, "k", 0, "a", "1"), CHURN_OK);
+        CU_ASSERT(admin(NULL, replace[i]));
+        CU_ASSERT_EQUAL(queue(s, "new", 0, 1, "a", "1", 0), CHURN_OK);
+        CU_ASSERT_EQUAL(queue(s, "k", 1, 2, "a", "1", 0), CHURN_OK);
+        CU_ASSERT_EQUAL(ops->poll(s, &reply, 1, 3000, &count, &err), CHURN_RETRY);
+        CU_ASSERT_PTR_NOT_NULL(strstr(err.message, "lost its data"));
+        check_dead(s);
+        ops->close(s);
+        s = session_new();
+        check_get(s, "new", "");
+        identity_of(s, again);
+        CU_ASSERT_STRING_NOT_EQUAL(text, again);
+        CU_ASSERT_EQUAL(put_now(s, "new", 0, "a", "1"), CHURN_OK);
+        CU_ASSERT_EQUAL(queue(t, "other", 0, 1, "a", "1", 0), CHURN_OK); /* which does not know yet */
+        CU_ASSERT_EQUAL(ops->poll(t, &reply, 1, 3000, &count, &err), CHURN_RETRY);
+        check_get(s, "other", "");
+        CU_ASSERT_EQUAL(put_now(unasked, "mine", 0, "a", "1"), CHURN_OK); /* whose data rests on nothing */
+        ops->close(s);
+        ops->close(t);
+        ops->close(unasked);
+        close_store();
+    }
+}
+
 static void memory_and_roles(void)
 {
     churn_put_reply reply;
@@ -689,26 +830,163 @@ static void memory_and_roles(void)
     close_store();
 }
 
-static void permissions_are_needed(void)
+#define NEEDED "+info +script|load +eval +evalsha +del +hget +hset +hgetall +persist +pexpire"
+
+/* A user of exactly these rules; the store is theirs. */
+static void open_as(const char *rules)
 {
-    churn_put_reply reply;
-    void *s = NULL;
-    CU_ASSERT_FATAL(admin(NULL, "FLUSHALL"));
-    CU_ASSERT(
-        admin(NULL, "ACL SETUSER app on >pw ~profile:* +evalsha +eval +hget +hgetall +hset +exists +script|load"));
+    char command[512];
+    (void)snprintf(command, sizeof command, "ACL SETUSER app reset on >pw %s", rules);
+    CU_ASSERT_FATAL(admin(NULL, command));
     fake_host_init(&fake);
+    err = (churn_error){.size = sizeof err};
     store = fake_instance_new(plugin, "host", "127.0.0.1", "port", port, "username", "app", "password", "pw", NULL);
     CU_ASSERT_EQUAL_FATAL(ops->create(store, &fake.host, &err), CHURN_OK);
-    s = session_new();
+}
+
+static void check_use(void *s)
+{
+    const churn_str keys[] = {str("profile:x"), str("churnd:letters:x")};
+    char text[CHURN_IDENTITY_SIZE];
+    CU_ASSERT_EQUAL(ops->allowed(s, keys, 2, &err), CHURN_OK);
+    identity_of(s, text);
     CU_ASSERT_EQUAL(put_now(s, "profile:1", 0, "a", "1"), CHURN_OK);
+    CU_ASSERT_EQUAL(put_now(s, "profile:1", 0, "a", "1"), CHURN_CONFLICT);
+    CU_ASSERT_EQUAL(put_for(s, "profile:2", 0, "a", "1", 5000).result, CHURN_OK);
+    CU_ASSERT_EQUAL(put_now(s, "profile:2", 1, "a", "1"), CHURN_OK);
+    check_get(s, "profile:1", "_v=1,a=1");
+    CU_ASSERT_EQUAL(write_one(s, str("churnd:x"), (churn_pair[]){pair("a", "1")}, 1, 5000, &err), CHURN_OK);
+}
+
+static void the_documented_permissions_are_enough(void)
+{
+    churn_put_reply reply;
+    struct listed listed = {.count = 0};
+    void *s;
+    CU_ASSERT_FATAL(admin(NULL, "FLUSHALL"));
+    open_as("~profile:* ~churnd:* " NEEDED);
+    s = session_new();
+    CU_ASSERT_PTR_NULL(strstr(fake.last_log, "INFO"));
+    check_use(s);
+    CU_ASSERT_EQUAL(ops->keys(s, str("profile:"), list_key, &listed, &err), CHURN_FATAL);
+    CU_ASSERT_PTR_NOT_NULL(strstr(err.message, "does not let this user"));
     reply = put_for(s, "other", 0, "a", "1", 0);
-    CU_ASSERT(says(&reply, CHURN_FATAL, "NOPERM"));
-    reply = put_for(s, "profile:2", 0, "a", "1", 5000); /* pexpire is not allowed */
-    CU_ASSERT_EQUAL(reply.result, CHURN_FATAL);
+    CU_ASSERT(says(&reply, CHURN_FATAL, "does not let this user"));
     ops->close(s);
-    CU_ASSERT(admin(NULL, "ACL SETUSER app -script|load"));
-    CU_ASSERT_EQUAL(ops->open(store, &s, &err), CHURN_FATAL);
+    close_store();
+    open_as("~profile:* ~churnd:* +scan " NEEDED);
+    s = session_new();
+    CU_ASSERT_EQUAL(ops->keys(s, str("profile:"), list_key, &listed, &err), CHURN_OK);
+    CU_ASSERT_EQUAL(listed.count, 2);
+    ops->close(s);
+    close_store();
     CU_ASSERT(admin(NULL, "ACL DELUSER app"));
+}
+
+/* Each is missed before anything is written, and by name; a put that meets it all the same is refused for good, so that
+ * nobody asks again for ever. */
+static void every_permission_is_missed(void)
+{
+    static const char *const inside[] = {"del", "hget", "hset", "hgetall", "persist", "pexpire"};
+    static const char *const outside[] = {"eval", "evalsha"};
+    static const char *const patterns[] = {"~profile:*", "~churnd:*", "~profile:* ~churnd:letters:*"};
+    const churn_str keys[] = {str("profile:x"), str("churnd:letters:x")};
+    char rules[512], name[16], identity[CHURN_IDENTITY_SIZE];
+    for (size_t i = 0; i < sizeof inside / sizeof inside[0]; i++) {
+        churn_put_reply reply;
+        void *s;
+        CU_ASSERT_FATAL(admin(NULL, "FLUSHALL"));
+        CU_ASSERT_FATAL(admin(NULL, "HSET profile:1 _v 1 a 1"));
+        (void)snprintf(rules, sizeof rules, "~profile:* ~churnd:* " NEEDED " -%s", inside[i]);
+        open_as(rules);
+        s = session_new();
+        CU_ASSERT_EQUAL(ops->allowed(s, keys, 2, &err), CHURN_FATAL);
+        for (size_t c = 0; c <= strlen(inside[i]); c++) {
+            name[c] = (char)toupper((unsigned char)inside[i][c]);
+        }
+        CU_ASSERT_PTR_NOT_NULL(strstr(err.message, name));
+        CU_ASSERT_PTR_NOT_NULL(strstr(err.message, "does not let this user"));
+        /* Of these puts each command is needed by one. */
+        reply = put_for(s, "profile:1", 0, "a", "2", 0);
+        if (reply.result == CHURN_CONFLICT) {
+            reply = put_for(s, "profile:1", 1, "a", "2", 5000);
+        }
+        if (reply.result == CHURN_OK) {
+            reply = put_for(s, "profile:2", 0, "a", "2", 0);
+        }
+        if (reply.result == CHURN_OK) { /* by a write only */
+            CU_ASSERT_STRING_EQUAL(name, "DEL");
+            CU_ASSERT_EQUAL(write_one(s, str("churnd:x"), NULL, 0, 0, &err), CHURN_FATAL);
+        } else {
+            CU_ASSERT(says(&reply, CHURN_FATAL, "does not let this user"));
+        }
+        ops->close(s);
+        close_store();
+    }
+    for (size_t i = 0; i < sizeof outside / sizeof outside[0]; i++) {
+        void *s;
+        (void)snprintf(rules, sizeof rules, "~profile:* ~churnd:* " NEEDED " -%s", outside[i]);
+        open_as(rules);
+        s = session_new();
+        CU_ASSERT_EQUAL(ops->allowed(s, keys, 2, &err), CHURN_FATAL);
+        CU_ASSERT_PTR_NOT_NULL(strstr(err.message, outside[i]));
+        ops->close(s);
+        close_store();
+    }
+    for (size_t i = 0; i < sizeof patterns / sizeof patterns[0]; i++) {
+        void *s;
+        (void)snprintf(rules, sizeof rules, "%s " NEEDED, patterns[i]);
+        open_as(rules);
+        s = session_new();
+        CU_ASSERT_EQUAL(ops->allowed(s, keys, 2, &err), CHURN_FATAL);
+        CU_ASSERT_PTR_NOT_NULL(strstr(err.message, "does not let this user"));
+        CU_ASSERT_EQUAL(ops->identity(s, identity, &err), i == 1 ? CHURN_OK : CHURN_FATAL);
+        ops->close(s);
+        close_store();
+    }
+    open_as("~* " NEEDED " -script|load");
+    void *none;
+    CU_ASSERT_EQUAL(ops->open(store, &none, &err), CHURN_FATAL);
+    CU_ASSERT_PTR_NOT_NULL(strstr(err.message, "does not let this user"));
+    close_store();
+    open_as("~* " NEEDED " -info");
+    none = session_new();
+    CU_ASSERT_PTR_NOT_NULL(strstr(fake.last_log, "durability"));
+    ops->close(none);
+    close_store();
+    CU_ASSERT(admin(NULL, "ACL DELUSER app"));
+}
+
+/* A script of somebody else runs for long: that is waited for, and nothing else is said about it. */
+static void a_busy_server_is_waited_for(void)
+{
+    redisContext *c;
+    char text[CHURN_IDENTITY_SIZE];
+    void *s, *t;
+    begin();
+    s = session_new();
+    CU_ASSERT(admin(NULL, "CONFIG SET busy-reply-threshold 1"));
+    c = redisConnect("127.0.0.1", (int)strtol(port, NULL, 10));
+    CU_ASSERT_FATAL(c != NULL && c->err == 0);
+    (void)redisAppendCommand(c, "EVAL %s 0", "while true do end");
+    for (int done = 0; done == 0;) {
+        (void)redisBufferWrite(c, &done);
+    }
+    for (unsigned tries = 0; admin(NULL, "PING") && tries < 500; tries++) {
+        sleep_ms(10);
+    }
+    CU_ASSERT_EQUAL(ops->open(store, &t, &err), CHURN_RETRY);
+    CU_ASSERT_PTR_NOT_NULL(strstr(err.message, "BUSY"));
+    CU_ASSERT_PTR_NULL(strstr(fake.last_log, "INFO"));
+    CU_ASSERT_EQUAL(ops->identity(s, text, &err), CHURN_RETRY);
+    CU_ASSERT_PTR_NOT_NULL(strstr(err.message, "BUSY"));
+    CU_ASSERT(admin(NULL, "SCRIPT KILL"));
+    for (unsigned tries = 0; !admin(NULL, "PING") && tries < 500; tries++) {
+        sleep_ms(10);
+    }
+    identity_of(s, text);
+    redisFree(c);
+    ops->close(s);
     close_store();
 }
 
@@ -740,6 +1018,43 @@ static void passwords(void)
     start_server(NULL);
 }
 
+/* What no attempt could ever reach would be waited for like a server that is down. */
+static void hosts_are_checked(void)
+{
+    static const char *const refused[][2] = {
+        {"rediss://x", "TLS is not spoken here"},
+        {"redis://u:p@x:6379/0", "is a URL"},
+        {"/run/redis.sock", "is a path"},
+        {"unix:/run/redis.sock", "is a path"},
+        {"./redis.sock", "is a path"},
+        {"x:6379", "has a port in it"},
+        {"127.0.0.1:6379", "has a port in it"},
+        {"[::1]", "without brackets"},
+        {"[::1]:6379", "without brackets"},
+        {" x", "neither a host name"},
+        {"x y", "neither a host name"},
+        {"a,b", "neither a host name"},
+        {"user@x", "neither a host name"},
+        {"", "is empty"},
+    };
+    static const char *const taken[] = {"localhost", "redis-1.internal_net.example.", "10.0.0.1", "::1",
+                                        "fe80::1%eth0"};
+    fake_host_init(&fake);
+    for (size_t i = 0; i < sizeof refused / sizeof refused[0]; i++) {
+        err = (churn_error){.size = sizeof err};
+        store = fake_instance_new(plugin, "host", refused[i][0], NULL);
+        CU_ASSERT_EQUAL(ops->create(store, &fake.host, &err), CHURN_FATAL);
+        CU_ASSERT_STRING_EQUAL(err.option, "host");
+        CU_ASSERT_PTR_NOT_NULL(strstr(err.message, refused[i][1]));
+        fake_instance_free(plugin, store);
+    }
+    for (size_t i = 0; i < sizeof taken / sizeof taken[0]; i++) {
+        store = fake_instance_new(plugin, "host", taken[i], NULL);
+        CU_ASSERT_EQUAL(ops->create(store, &fake.host, &err), CHURN_OK);
+        close_store();
+    }
+}
+
 static void options_are_checked(void)
 {
     void *s;
@@ -762,6 +1077,42 @@ static void options_are_checked(void)
     close_store();
 }
 
+/* It serves as a single server does, also puts whose keys are of different slots. */
+static void a_node_that_has_all_slots(void)
+{
+    char key[32], text[CHURN_IDENTITY_SIZE], nodes[300];
+    const churn_str keys[] = {str("a"), str("b")};
+    unsigned good = 0;
+    void *s;
+    kill_server();
+    cluster = "yes";
+    start_server(NULL);
+    CU_ASSERT(admin(NULL, "CLUSTER ADDSLOTSRANGE 0 16383"));
+    for (unsigned tries = 0; !admin(NULL, "SET x 1") && tries < 500; tries++) {
+        sleep_ms(20);
+    }
+    begin();
+    s = session_new();
+    CU_ASSERT_EQUAL(ops->allowed(s, keys, 2, &err), CHURN_OK);
+    identity_of(s, text);
+    for (unsigned i = 0; i < 100; i++) {
+        (void)snprintf(key, sizeof key, "key:%u", i);
+        CU_ASSERT_EQUAL(queue(s, key, 0, i, "a", "1", 0), CHURN_OK);
+    }
+    for (unsigned i = 0; i < 100; i++) {
+        good += poll_one(s).result == CHURN_OK;
+    }
+    CU_ASSERT_EQUAL(good, 100);
+    CU_ASSERT_EQUAL(put_now(s, "key:99", 0, "a", "1"), CHURN_CONFLICT);
+    ops->close(s);
+    close_store();
+    kill_server();
+    (void)snprintf(nodes, sizeof nodes, "%s/nodes.conf", folder);
+    (void)unlink(nodes);
+    cluster = "no";
+    start_server(NULL);
+}
+
 /* --- A scripted server: a proper beginning, then fixed texts for the calls of puts, then the end of the connection ---
  */
 
@@ -775,7 +1126,8 @@ struct script {
 /* Of a call of puts: an array of as many of the fixed texts as it has puts. */
 static const char *answer_call(struct script *script, const redisReply *command)
 {
-    long puts = strtol(command->element[2]->str, NULL, 10);
+    const unsigned char *batch = (const unsigned char *)command->element[4]->str;
+    long puts = batch[1] << 8 | batch[2]; /* a MessagePack array of 16 bits */
     if (script->whole || *script->answers == NULL) {
         return *script->answers != NULL ? *script->answers++ : NULL;
     }
@@ -869,13 +1221,16 @@ static void odd_answers(void)
         ":1\r\n",
         "*0\r\n",
         "*2\r\n$2\r\n_v\r\n$1\r\n7\r\n",
-        "*2\r\n:1\r\n:2\r\n",
         NULL};
     static const char *const loading[] = {":1\r\n", "-LOADING Redis is loading\r\n", ":1\r\n", NULL};
     static const char *const garbage[] = {":1\r\n", "hello\r\n", NULL};
     static const char *const cut[] = {":1\r\n", "*2\r\n$2\r\n_v\r\n$5\r\n12", NULL};
     static const char *const status[] = {"+OK\r\n", NULL};
-    check_script(errors, false, "rffrfroccr");
+    static const char *const numbers[] = {":1\r\n", "*2\r\n:1\r\n:2\r\n", NULL};
+    static const char *const odd[] = {":1\r\n", "*1\r\n$2\r\n_v\r\n", NULL};
+    check_script(errors, false, "rffrfrocc");
+    check_script(numbers, false, "oR");
+    check_script(odd, false, "oR");
     check_script(loading, false, "oR-");
     check_script(garbage, false, "R-");
     check_script(cut, false, "R-");
@@ -913,6 +1268,125 @@ static void a_call_counts_before_the_connection_breaks(void)
     check_script(closed, true, expected);
 }
 
+/* What a server may send that never is an answer. */
+static const char *const endless[] = {
+    "+",               /* a line without an end */
+    "$9\r\n",          /* less than it promised, again and again */
+    "*1000\r\n$1\r\n", /* … in an array */
+};
+
+struct flood {
+    int listener;
+    const char *begin; /* of the answer */
+    size_t chunk;      /* bytes at a time, until the session is closed */
+    long pause_ms;     /* between them */
+};
+
+static void send_flood(const struct flood *flood, int fd)
+{
+    static char bytes[1 << 20];
+    ssize_t n = send(fd, flood->begin, strlen(flood->begin), MSG_NOSIGNAL);
+    memset(bytes, 'x', sizeof bytes);
+    while (n > 0) {
+        n = send(fd, bytes, flood->chunk, MSG_NOSIGNAL);
+        if (flood->pause_ms > 0) {
+            sleep_ms(flood->pause_ms);
+        }
+    }
+}
+
+static void *serve_flood(void *arg)
+{
+    const struct flood *flood = arg;
+    struct script script = {.answers = NULL};
+    int fd = accept(flood->listener, NULL, NULL);
+    redisReader *reader = redisReaderCreate();
+    char buffer[4096];
+    ssize_t n;
+    bool put = false;
+    while (!put && (n = recv(fd, buffer, sizeof buffer, 0)) > 0) {
+        redisReply *command = NULL;
+        (void)redisReaderFeed(reader, buffer, (size_t)n);
+        while (!put && redisReaderGetReply(reader, (void **)&command) == REDIS_OK && command != NULL) {
+            put = strcmp(command->element[0]->str, "EVALSHA") == 0;
+            const char *answer = put ? "" : answer_to(&script, command);
+            (void)send(fd, answer, strlen(answer), MSG_NOSIGNAL);
+            freeReplyObject(command);
+        }
+    }
+    send_flood(flood, fd);
+    (void)close(fd);
+    redisReaderFree(reader);
+    return NULL;
+}
+
+/* A put that meets it is given up within the timeout, or at the limit, and says so. */
+static void check_flood(const char *begin_with, size_t chunk, long pause_ms, const char *said)
+{
+    struct flood flood = {.begin = begin_with, .chunk = chunk, .pause_ms = pause_ms};
+    char real_port[16];
+    churn_put_reply reply;
+    uint32_t count;
+    int32_t result = CHURN_PENDING;
+    pthread_t thread;
+    void *s;
+    (void)memcpy(real_port, port, sizeof port);
+    flood.listener = listen_somewhere();
+    CU_ASSERT_EQUAL_FATAL(pthread_create(&thread, NULL, serve_flood, &flood), 0);
+    open_store("");
+    s = session_new();
+    CU_ASSERT_EQUAL(queue(s, "key", 0, 1, "a", "1", 0), CHURN_OK);
+    for (unsigned polls = 0; result == CHURN_PENDING && polls < 2000; polls++) {
+        result = ops->poll(s, &reply, 1, 20, &count, &err);
+    }
+    CU_ASSERT_EQUAL(result, CHURN_RETRY);
+    CU_ASSERT_PTR_NOT_NULL(strstr(err.message, said));
+    ops->close(s);
+    (void)pthread_join(thread, NULL);
+    (void)close(flood.listener);
+    close_store();
+    (void)memcpy(port, real_port, sizeof port);
+}
+
+static void an_answer_must_be_whole_in_time(void)
+{
+    patience = "300ms";
+    for (size_t i = 0; i < sizeof endless / sizeof endless[0]; i++) {
+        check_flood(endless[i], 1, 20, i == 0 ? "has not answered for 300 ms" : "Redis at 127.0.0.1:");
+    }
+    check_flood("*1000\r\n", 0, 0, "Redis at 127.0.0.1:"); /* it hangs up */
+    check_flood("$100000000\r\n", 1000, 20, "has not answered for 300 ms");
+    patience = "2s";
+}
+
+static void an_answer_has_an_end(void)
+{
+    patience = "1h";
+    check_flood("+", 1 << 20, 0, "a line of more than 64 KiB");
+    check_flood("*5\r\n-ERR ", 1 << 20, 0, "a line of more than 64 KiB");
+    check_flood("$500000000\r\n", 1 << 20, 0, "an answer of more than 64 MiB");
+    check_flood("*1000000000\r\n", 1, 20, "an answer of more than 2097152 elements");
+    check_flood("*2147483647\r\n", 1, 20, "an answer of more than 2097152 elements");
+    check_flood("*2\r\n*2000000\r\n*2000000\r\n", 1, 20, "an answer of more than 2097152 elements");
+    patience = "2s";
+}
+
+/* One that was not looked at for longer than that has not been late. */
+static void a_pause_of_our_own_is_no_delay(void)
+{
+    void *s;
+    patience = "500ms";
+    begin();
+    s = session_new();
+    CU_ASSERT_EQUAL(queue(s, "k", 0, 1, "a", "1", 0), CHURN_OK);
+    CU_ASSERT_EQUAL(ops->poll(s, &(churn_put_reply){0}, 0, 0, &(uint32_t){0}, &err), CHURN_PENDING);
+    sleep_ms(1200);
+    CU_ASSERT_EQUAL(poll_one(s).result, CHURN_OK);
+    ops->close(s);
+    close_store();
+    patience = "2s";
+}
+
 static void nothing_is_left_open(void)
 {
     void *s;
@@ -933,6 +1407,8 @@ int main(void)
                            TEST(many_keys_take_many_calls),
                            TEST(many_are_gotten_in_their_order),
                            TEST(foreign_keys_are_named),
+                           TEST(a_version_that_was_taken_away),
+                           TEST(puts_of_any_number_of_fields),
                            TEST(unanswered_puts_may_be_dropped),
                            TEST(large_windows_do_not_block),
                            TEST(windows_may_overlap),
@@ -940,13 +1416,22 @@ int main(void)
                            TEST(the_script_is_loaded_again),
                            TEST(a_killed_server_breaks_the_session),
                            TEST(a_silent_server_breaks_the_session),
+                           TEST(the_identity_is_the_servers_and_its_datas),
+                           TEST(nothing_is_put_into_another_history),
                            TEST(memory_and_roles),
-                           TEST(permissions_are_needed),
+                           TEST(the_documented_permissions_are_enough),
+                           TEST(every_permission_is_missed),
+                           TEST(a_busy_server_is_waited_for),
                            TEST(passwords),
+                           TEST(hosts_are_checked),
                            TEST(options_are_checked),
                            TEST(odd_answers),
                            TEST(odd_answers_to_calls),
                            TEST(a_call_counts_before_the_connection_breaks),
+                           TEST(an_answer_must_be_whole_in_time),
+                           TEST(an_answer_has_an_end),
+                           TEST(a_pause_of_our_own_is_no_delay),
+                           TEST(a_node_that_has_all_slots),
                            TEST(nothing_is_left_open),
                            CU_TEST_INFO_NULL};
     const char *tmp = getenv("TMPDIR");
@@ -959,6 +1444,8 @@ int main(void)
         return 1;
     }
     (void)close(listen_somewhere()); /* a free port */
+    (void)memcpy(cluster_port, port, sizeof port);
+    (void)close(listen_somewhere());
     (void)atexit(kill_server);
     start_server(NULL);
     failed = run_tests("store/redis", tests);

@@ -113,6 +113,8 @@ typedef struct churn_store_ops {
      * Optional: names the history of writes that this session is part of, NUL-terminated. The same text on two sessions:
      * what was acknowledged on the first is still there on the second. Another text: the server was restarted, replaced
      * or has failed over, and may have lost some of it. NULL: that cannot happen. Not while puts are unanswered. [worker]
+     * Where the store can tell, puts of a session that was asked are refused once its history has ended under it: the
+     * session is broken, and the next one has another identity.
      */
     int32_t (*identity)(void *session, char text[CHURN_IDENTITY_SIZE], churn_error *err);
     /**
@@ -140,6 +142,13 @@ typedef struct churn_store_ops {
      * Else it tries each for up to about so long and says what came of it; nothing outside is changed. [main]
      */
     void (*probe)(void *self, uint32_t timeout_ms, churn_target_fn fn, void *ctx);
+
+    /* since ABI 1.3 */
+    /**
+     * Optional: may this session do with keys such as these all that put, get and write need? CHURN_FATAL with a message
+     * that names what is forbidden. Writes nothing. NULL: nothing is ever forbidden. Not while puts are unanswered. [worker]
+     */
+    int32_t (*allowed)(void *session, const churn_str *keys, uint32_t count, churn_error *err);
 } churn_store_ops;
 
 #ifdef __cplusplus

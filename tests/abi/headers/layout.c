@@ -339,7 +339,8 @@ AT(struct churn_store_ops, keys, 104);
 AT(struct churn_store_ops, get_many, 112);
 AT(struct churn_store_ops, durability, 120);
 AT(struct churn_store_ops, probe, 128);
-SIZE(struct churn_store_ops, 136);
+AT(struct churn_store_ops, allowed, 136);
+SIZE(struct churn_store_ops, 144);
 
 /* <churn/target.h> */
 AT(struct churn_target, size, 0);
