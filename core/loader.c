@@ -8,6 +8,7 @@
 #include <dlfcn.h>
 #include <errno.h>
 #include <limits.h>
+#include <link.h>
 #include <stddef.h>
 #include <stdlib.h>
 #include <unistd.h>
@@ -53,29 +54,52 @@ bool loader_add_dir(struct loader *loader, const char *dir)
     return true;
 }
 
-bool loader_own_dir(char *dir, size_t size)
+/* The file that this code runs from; *ret_library: it is no program. */
+static bool find_own_file(char file[PATH_MAX], bool *ret_library)
 {
-    ssize_t len = readlink("/proc/self/exe", dir, size - 1);
-    char *slash;
-    if (len <= 0) {
-        return false;
+    struct link_map *map = NULL;
+    Dl_info info;
+    ssize_t len = 0;
+    *ret_library = dladdr1((const void *)find_own_file, &info, (void **)&map, RTLD_DL_LINKMAP) != 0 && map != NULL &&
+                   map->l_name[0] != '\0'; /* the program's is empty */
+    if (*ret_library) {
+        return realpath(map->l_name, file) != NULL;
     }
-    dir[len] = '\0';
-    slash = strrchr(dir, '/');
+    len = readlink("/proc/self/exe", file, PATH_MAX - 1);
+    file[len > 0 ? len : 0] = '\0';
+    return len > 0;
+}
+
+static bool find_own_dir(char dir[PATH_MAX], bool *ret_library)
+{
+    bool ok = find_own_file(dir, ret_library);
+    char *slash = ok ? strrchr(dir, '/') : NULL;
     if (slash != NULL) {
         *slash = '\0';
     }
-    return true;
+    return ok;
 }
 
-/* The build tree's `plugins` when the program lies in it, else the installation's folder. */
+bool loader_own_dir(char dir[PATH_MAX])
+{
+    bool library;
+    return find_own_dir(dir, &library);
+}
+
+/* The build tree's `plugins` when the program lies in it, else those that were installed with the program, wherever
+ * that is, else the folder that was configured. */
 static bool add_own_dir(struct loader *loader)
 {
-    char exe[PATH_MAX], dir[PATH_MAX + 32];
-    if (loader_own_dir(exe, sizeof exe)) {
-        (void)snprintf(dir, sizeof dir, "%s/plugins/event/.libs", exe);
+    char own[PATH_MAX], dir[PATH_MAX + 256];
+    bool library;
+    if (find_own_dir(own, &library)) {
+        (void)snprintf(dir, sizeof dir, "%s/plugins/event/.libs", own);
         if (access(dir, F_OK) == 0) {
-            (void)snprintf(dir, sizeof dir, "%s/plugins", exe);
+            (void)snprintf(dir, sizeof dir, "%s/plugins", own);
+            return add_dir(loader, dir, loader->dir_count);
+        }
+        (void)snprintf(dir, sizeof dir, "%s/%s", own, library ? CHURN_PLUGINS_FROM_LIB : CHURN_PLUGINS_FROM_BIN);
+        if (access(dir, F_OK) == 0) {
             return add_dir(loader, dir, loader->dir_count);
         }
     }

@@ -10,6 +10,7 @@
 #include <churn/sink.h>
 #include <churn/source.h>
 #include <churn/store.h>
+#include <limits.h>
 #include <stdbool.h>
 
 struct loaded {
@@ -58,8 +59,9 @@ const struct loaded *loader_open(struct loader *loader, const char *path, char *
  */
 bool loader_load_all(struct loader *loader, uint32_t kind, char *message, size_t size);
 
-/* The folder of the running program; false when it cannot be told. */
-bool loader_own_dir(char *dir, size_t size);
+/* The folder of the file that this code runs from, the program or the library of the test harness; false when it cannot
+ * be told. */
+bool loader_own_dir(char dir[PATH_MAX]);
 
 /* "event", "source", …: also the name of the folder. */
 const char *loader_role(uint32_t kind);

@@ -79,36 +79,60 @@ static bool check_new(struct loader *loader, uint32_t kind, const char *name)
     return known == NULL || refuse("there is a plugin '%s' of this kind already: %s", name, known->path);
 }
 
-/* The templates' folder: in the build tree, beside the program's own prefix, or where the installation was meant to be.
- */
-static bool find_folder(const struct template *template, char folder[PATH_SIZE])
+/* The folder that has `plugin-template/`: in the build tree, what was installed with this program, wherever that is, or
+ * where the installation was meant to be. */
+static bool find_data(char data[PATH_SIZE])
 {
-    static const char *const places[] = {"examples/plugin-template", "../share/churnd/plugin-template"};
-    char own[PATH_MAX];
-    if (loader_own_dir(own, sizeof own)) {
-        for (size_t i = 0; i < sizeof places / sizeof places[0]; i++) {
-            (void)snprintf(folder, PATH_SIZE, "%s/%s/%s", own, places[i], template->word);
-            if (access(folder, R_OK) == 0) {
-                return true;
-            }
+    static const char *const places[] = {"examples", CHURN_DATA_FROM_BIN};
+    char own[PATH_MAX], path[PATH_SIZE];
+    for (size_t i = 0; i < sizeof places / sizeof places[0] && loader_own_dir(own); i++) {
+        (void)snprintf(path, sizeof path, "%s/%s/plugin-template", own, places[i]);
+        if (access(path, R_OK) == 0) {
+            (void)snprintf(path, sizeof path, "%s/%s", own, places[i]);
+            return realpath(path, data) != NULL;
         }
     }
-    (void)snprintf(folder, PATH_SIZE, "%s/plugin-template/%s", CHURN_DATA_DIR, template->word);
-    return access(folder, R_OK) == 0 || refuse("the templates are missing: %s: %s", folder, strerror(errno));
+    (void)snprintf(data, PATH_SIZE, "%s", CHURN_DATA_DIR);
+    return access(CHURN_DATA_DIR "/plugin-template", R_OK) == 0 ||
+           refuse("the templates are missing: %s/plugin-template: %s", data, strerror(errno));
+}
+
+struct change {
+    const char *from, *to;
+};
+
+/* What a template becomes: its name, and where the Makefile finds churn.mk, which pkg-config need not know. */
+struct copying {
+    struct change name;
+    struct change makefile;
+    char include[2 * PATH_SIZE];
+};
+
+static void begin_copying(struct copying *copying, const char *from, const char *to, const char *data)
+{
+    static const char ask[] = "$(shell pkg-config --variable=makefile churn)";
+    char path[PATH_SIZE + 16];
+    *copying = (struct copying){.name = {from, to}, .makefile = {ask, ask}};
+    (void)snprintf(path, sizeof path, "%s/churn.mk", data);
+    if (access(path, R_OK) == 0) {
+        (void)snprintf(copying->include, sizeof copying->include, "$(or $(wildcard %s),%s)", path, ask);
+        copying->makefile.to = copying->include;
+    }
 }
 
 /* Appends `line` with each `from` replaced. */
-static void append_replaced(struct text *out, const char *line, const char *from, const char *to)
+static void append_replaced(struct text *out, const char *line, const struct change *change)
 {
     const char *found;
-    for (; (found = strstr(line, from)) != NULL; line = found + strlen(from)) {
+    for (; (found = strstr(line, change->from)) != NULL; line = found + strlen(change->from)) {
         text_append(out, line, (size_t)(found - line));
-        text_append_string(out, to);
+        text_append_string(out, change->to);
     }
     text_append_string(out, line);
 }
 
-static bool read_replaced(const char *path, const char *from, const char *to, struct text *out)
+/* No line has both a name and the place of churn.mk. */
+static bool read_replaced(const char *path, const struct copying *copying, struct text *out)
 {
     FILE *in = fopen(path, "r");
     char *line = NULL;
@@ -118,7 +142,7 @@ static bool read_replaced(const char *path, const char *from, const char *to, st
         return refuse("%s: %s", path, strerror(errno));
     }
     while (getline(&line, &room, in) >= 0) {
-        append_replaced(out, line, from, to);
+        append_replaced(out, line, strstr(line, copying->makefile.from) != NULL ? &copying->makefile : &copying->name);
     }
     ok = !ferror(in) && !out->failed;
     free(line);
@@ -134,29 +158,27 @@ static bool write_new(const char *path, const struct text *text)
     return ok || refuse("%s cannot be written: %s", path, strerror(errno));
 }
 
-static bool copy_file(const char *from_folder, const char *file, const struct template *template, const char *name,
-                      const char *to_folder)
+static bool copy_file(const char *from_folder, const char *file, const struct copying *copying, const char *to_folder)
 {
-    char from[PATH_SIZE * 2], to[PATH_SIZE * 2];
+    char from[PATH_SIZE * 3], to[PATH_SIZE * 2];
     struct text new_file = {0}, content = {0};
     bool ok;
-    append_replaced(&new_file, file, template->name, name);
+    append_replaced(&new_file, file, &copying->name);
     (void)snprintf(from, sizeof from, "%s/%s", from_folder, file);
     (void)snprintf(to, sizeof to, "%s/%.*s", to_folder, (int)new_file.len, new_file.bytes);
-    ok = read_replaced(from, template->name, name, &content) && write_new(to, &content);
+    ok = read_replaced(from, copying, &content) && write_new(to, &content);
     text_free(&new_file);
     text_free(&content);
     return ok;
 }
 
-static bool copy_files(const char *from_folder, const struct template *template, const char *name,
-                       const char *to_folder)
+static bool copy_files(const char *from_folder, const struct copying *copying, const char *to_folder)
 {
     DIR *dir = opendir(from_folder);
     struct dirent *entry;
     bool ok = dir != NULL || refuse("%s: %s", from_folder, strerror(errno));
     while (ok && (entry = readdir(dir)) != NULL) {
-        ok = entry->d_name[0] == '.' || copy_file(from_folder, entry->d_name, template, name, to_folder);
+        ok = entry->d_name[0] == '.' || copy_file(from_folder, entry->d_name, copying, to_folder);
     }
     if (dir != NULL) {
         (void)closedir(dir);
@@ -166,16 +188,19 @@ static bool copy_files(const char *from_folder, const struct template *template,
 
 static bool make_plugin(const struct template *template, const char *name, const char *dir)
 {
-    char from[PATH_SIZE], to[PATH_SIZE];
-    if (!find_folder(template, from)) {
+    struct copying copying;
+    char data[PATH_SIZE], from[2 * PATH_SIZE], to[PATH_SIZE];
+    if (!find_data(data)) {
         return false;
     }
+    begin_copying(&copying, template->name, name, data);
+    (void)snprintf(from, sizeof from, "%s/plugin-template/%s", data, template->word);
     (void)snprintf(to, sizeof to, "%s%s%s", dir != NULL ? dir : "", dir != NULL ? "/" : "", name);
     if (mkdir(to, 0777) != 0) {
         return errno == EEXIST ? refuse("%s is there already; nothing was written", to)
                                : refuse("%s cannot be made: %s", to, strerror(errno));
     }
-    if (!copy_files(from, template, name, to)) {
+    if (!copy_files(from, &copying, to)) {
         return false;
     }
     (void)printf("%s: a plugin that builds, passes its test and runs:\n"

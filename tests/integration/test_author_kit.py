@@ -2,6 +2,7 @@
 other languages; all against an installed churnd alone."""
 
 import json
+import os
 import re
 import shutil
 import subprocess
@@ -79,7 +80,34 @@ def test_a_template_as_it_stands_is_what_new_plugin_copies(kind, author):
     name = "my_" + KINDS[kind]
     author.run("churnd", "new-plugin", kind, name)
     for path in (TEMPLATES / kind).iterdir():
-        assert (author.folder / name / path.name).read_text() == path.read_text()
+        copy = re.sub(r"\$\(or \$\(wildcard /\S+/share/churnd/churn.mk\),(.*)\)$", r"\1",
+                      (author.folder / name / path.name).read_text(), flags=re.M)
+        assert copy == path.read_text()
+
+
+def test_a_new_plugin_builds_where_nobody_named_the_installation(installed, tmp_path):
+    """It was installed elsewhere than configured, and neither PATH nor pkg-config knows where: by its own path alone."""
+    churnd, env = installed[1], {k: v for k, v in installed[2].items() if k != "PKG_CONFIG_PATH"}
+    author = Author(tmp_path, {**env, "PATH": os.environ["PATH"]})
+    author.run(churnd, "new-plugin", "event-type", "first_try")
+    folder = author.folder / "first_try"
+    author.run("make", *STRICT, cwd=folder)
+    assert "test_first_try: passed" in author.run("make", "test", *STRICT, cwd=folder).stdout
+    assert re.search(r"applied [1-9]", author.run(churnd, "-c", "pipeline.yaml", "--plugin-path", ".", cwd=folder).stdout)
+    author.run("make", "install", cwd=folder)
+    assert "first_try" in author.run(churnd, "plugins").stdout
+    (churnd.parent.parent / "lib/churn/plugins-1/event/first_try.so").unlink()
+
+
+def test_what_the_manuals_point_to_is_installed(installed):
+    manuals = "".join(p.read_text() for p in (SRC / "man").iterdir())
+    folder = installed[1].parent.parent / "share/doc/churnd"
+    named = set(re.findall(r"(?<![\w/])((?:config|examples)/[\w./-]+?)(?=[\s,.]*(?:\s|$))", manuals))
+    assert len(named) > 5
+    for name in named - {"examples/plugin-template/"}:  # that is where new-plugin finds it
+        assert (folder / name).exists(), name
+    assert (folder.parent.parent / "churnd/plugin-template").is_dir()
+    run_churnd("check", "-c", folder / "config/quickstart.yaml", check=0)
 
 
 @pytest.mark.parametrize("kind, name, words", [
@@ -173,8 +201,7 @@ def test_where_plugins_are_looked_for(author, installed):
         source.write_text(source.read_text().replace("One sentence for `churnd plugins`", f"from the {place}"))
         author.run("make", cwd=folder)
     option, variable = (author.folder / place / "twice_there" for place in ("option", "variable"))
-    installation = author.env["CHURN_PLUGIN_PATH"]
-    author.env["CHURN_PLUGIN_PATH"] = f"{author.folder}/missing:{variable}:{installation}"
+    author.env["CHURN_PLUGIN_PATH"] = f"{author.folder}/missing:{variable}"
     assert "from the variable" in author.run("churnd", "describe", "twice_there").stdout
     both = author.run("churnd", "plugins", "--plugin-path", author.folder, "--plugin-path", option).stdout
     assert "from the option" in both and "from the variable" not in both and "order_placed" in both
