@@ -2,14 +2,27 @@
 
 #include "text_buffer.h"
 #include <curl/curl.h>
+#include <linux/tcp.h>
+#include <netinet/in.h>
 #include <stdlib.h>
+#include <sys/socket.h>
+#include <time.h>
+#include <unistd.h>
+
+#define AWAY_MS 100               /* a pause between two calls counts as time for so long */
+#define NO_TIMEOUT_MS 0x7fffffffL /* libcurl's own clock never decides */
 
 struct slot {
+    struct http_client *client;
     CURL *easy;
     struct slot *next_free;
     void *request;
     struct text_buffer body;
-    int too_large;
+    size_t head_len;     /* bytes of status lines, headers, trailers */
+    int fd;              /* its connection's; -1: not connected yet */
+    uint64_t wire_begin; /* what the connection had received before */
+    const char *broken;  /* why the request was ended by us; NULL: it was not */
+    int64_t begin_ms;    /* of the client's clock */
     int busy;
     char error[CURL_ERROR_SIZE];
 };
@@ -23,7 +36,25 @@ struct http_client {
     struct slot *free_slots;
     uint32_t count;
     uint32_t busy;
+    int *sockets; /* of all connections */
+    uint32_t socket_count;
+    int64_t timeout_ms;
+    int64_t connect_timeout_ms;
+    int64_t clock_ms;  /* how long the client was attended */
+    int64_t seen_ms;   /* the time of day as of clock_ms */
+    http_done_fn done; /* during http_client_run */
+    void *arg;
 };
+
+#define TEXT_OF(number) TEXT_OF_(number)
+#define TEXT_OF_(number) #number
+
+static int64_t monotonic_ms(void)
+{
+    struct timespec t;
+    (void)clock_gettime(CLOCK_MONOTONIC, &t);
+    return (int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000;
+}
 
 static int has_control(const char *text)
 {
@@ -113,37 +144,55 @@ int32_t http_client_check(const struct http_settings *settings, churn_error *err
     return check_headers(settings, err);
 }
 
-static size_t ignore_body(char *ptr, size_t size, size_t count, void *arg)
+/* Why libcurl gave up. It has a limit of its own for one line of a header, and then says that memory ran out. */
+static const char *why(CURL *easy, CURLcode code, const char *said)
 {
-    (void)ptr;
-    (void)arg;
-    return size * count;
+    curl_off_t answering = 0;
+    if (code == CURLE_OUT_OF_MEMORY && curl_easy_getinfo(easy, CURLINFO_STARTTRANSFER_TIME_T, &answering) == CURLE_OK &&
+        answering > 0) {
+        return "the answer has a header that is too long, or memory ran out";
+    }
+    return said[0] != '\0' ? said : curl_easy_strerror(code);
 }
 
-/* Whether anything answers at `url`; CURLE_OK with any status. */
-static CURLcode get(const char *url, const struct http_settings *s, uint32_t timeout_ms, char said[CURL_ERROR_SIZE])
+/* The first line of an answer says all that a probe asks for; the rest is not read. */
+static size_t note_answer(char *ptr, size_t size, size_t count, void *arg)
+{
+    int *answered = arg;
+    (void)ptr;
+    (void)size;
+    (void)count;
+    *answered = 1;
+    return 0;
+}
+
+/* Whether anything answers at `url`, with any status; else why not. */
+static int answers(const char *url, const struct http_settings *s, uint32_t timeout_ms, char reason[CURL_ERROR_SIZE])
 {
     CURL *easy = curl_easy_init();
     CURLcode code = CURLE_OUT_OF_MEMORY;
-    said[0] = '\0';
+    char said[CURL_ERROR_SIZE] = "";
+    int answered = 0;
     if (easy != NULL && curl_easy_setopt(easy, CURLOPT_URL, url) == CURLE_OK &&
         curl_easy_setopt(easy, CURLOPT_PROTOCOLS_STR, "http,https") == CURLE_OK &&
         curl_easy_setopt(easy, CURLOPT_PROXY, "") == CURLE_OK &&
         curl_easy_setopt(easy, CURLOPT_NOSIGNAL, 1L) == CURLE_OK &&
         curl_easy_setopt(easy, CURLOPT_TIMEOUT_MS, (long)timeout_ms) == CURLE_OK &&
-        curl_easy_setopt(easy, CURLOPT_WRITEFUNCTION, ignore_body) == CURLE_OK &&
+        curl_easy_setopt(easy, CURLOPT_HEADERFUNCTION, note_answer) == CURLE_OK &&
+        curl_easy_setopt(easy, CURLOPT_HEADERDATA, &answered) == CURLE_OK &&
         curl_easy_setopt(easy, CURLOPT_ERRORBUFFER, said) == CURLE_OK &&
         (s->ca_file == NULL || s->ca_file[0] == '\0' ||
          curl_easy_setopt(easy, CURLOPT_CAINFO, s->ca_file) == CURLE_OK)) {
         code = curl_easy_perform(easy);
     }
+    (void)snprintf(reason, CURL_ERROR_SIZE, "%s", why(easy, code, said));
     curl_easy_cleanup(easy);
-    return code;
+    return answered || code == CURLE_OK;
 }
 
 void http_client_probe(const struct http_settings *settings, uint32_t timeout_ms, churn_target_fn fn, void *ctx)
 {
-    char said[CURL_ERROR_SIZE], message[CURL_ERROR_SIZE + 128];
+    char reason[CURL_ERROR_SIZE], message[CURL_ERROR_SIZE + 128];
     char *origin = read_origin(settings, NULL);
     churn_target target = {.size = sizeof target,
                            .flags = CHURN_TARGET_WRITES,
@@ -154,11 +203,11 @@ void http_client_probe(const struct http_settings *settings, uint32_t timeout_ms
         return; /* create has refused it */
     }
     if (timeout_ms > 0) {
-        CURLcode code = get(origin, settings, timeout_ms, said);
-        target.result = code == CURLE_OK ? CHURN_OK : CHURN_RETRY;
-        (void)snprintf(message, sizeof message, "cannot be reached: %s; start it, or correct `%s`",
-                       said[0] != '\0' ? said : curl_easy_strerror(code), settings->url_option);
-        target.message = code == CURLE_OK ? NULL : message;
+        int good = answers(origin, settings, timeout_ms, reason);
+        target.result = good ? CHURN_OK : CHURN_RETRY;
+        (void)snprintf(message, sizeof message, "cannot be reached: %s; start it, or correct `%s`", reason,
+                       settings->url_option);
+        target.message = good ? NULL : message;
     }
     fn(ctx, &target);
     free(origin);
@@ -234,28 +283,117 @@ static size_t take_body(char *ptr, size_t size, size_t count, void *arg)
     struct slot *slot = arg;
     size_t len = size * count;
     if (slot->body.len + len > HTTP_BODY_MAX) {
-        slot->too_large = 1;
+        slot->broken = "the answer is larger than " TEXT_OF(HTTP_BODY_MAX) " bytes";
         return 0;
     }
     text_add(&slot->body, ptr, len);
     return slot->body.failed ? 0 : len;
 }
 
+/* A status line, a header or a trailer; also of the 1xx answers before the final one. */
+static size_t take_head(char *ptr, size_t size, size_t count, void *arg)
+{
+    struct slot *slot = arg;
+    size_t len = size * count;
+    (void)ptr;
+    slot->head_len += len;
+    if (slot->head_len > HTTP_HEAD_MAX) {
+        slot->broken = "the headers of the answer are larger than " TEXT_OF(HTTP_HEAD_MAX) " bytes";
+        return 0;
+    }
+    return len;
+}
+
+/* --- What a connection receives, whatever libcurl makes of it --- */
+
+static curl_socket_t open_socket(void *arg, curlsocktype purpose, struct curl_sockaddr *address)
+{
+    struct http_client *client = arg;
+    int *sockets = realloc(client->sockets, (client->socket_count + 1) * sizeof *sockets), fd;
+    (void)purpose;
+    if (sockets == NULL) {
+        return CURL_SOCKET_BAD;
+    }
+    client->sockets = sockets;
+    fd = socket(address->family, address->socktype | SOCK_CLOEXEC, address->protocol);
+    if (fd < 0) {
+        return CURL_SOCKET_BAD;
+    }
+    sockets[client->socket_count++] = fd;
+    return fd;
+}
+
+static int close_socket(void *arg, curl_socket_t fd)
+{
+    struct http_client *client = arg;
+    for (uint32_t i = 0; i < client->socket_count; i++) {
+        if (client->sockets[i] == fd) {
+            client->sockets[i] = client->sockets[--client->socket_count];
+            break;
+        }
+    }
+    return close(fd);
+}
+
+static int local_port(int fd)
+{
+    struct sockaddr_storage address = {0};
+    socklen_t len = sizeof address;
+    if (getsockname(fd, (struct sockaddr *)(void *)&address, &len) != 0) {
+        return 0;
+    }
+    return ntohs(address.ss_family == AF_INET6 ? ((struct sockaddr_in6 *)(void *)&address)->sin6_port
+                                               : ((struct sockaddr_in *)(void *)&address)->sin_port);
+}
+
+static uint64_t received(int fd)
+{
+    struct tcp_info info = {0};
+    socklen_t len = sizeof info;
+    return getsockopt(fd, IPPROTO_TCP, TCP_INFO, &info, &len) == 0 ? info.tcpi_bytes_received : 0;
+}
+
+/* The request is about to be sent: which connection it got. All go to one host, so the port tells. */
+static int note_connection(void *arg, char *peer, char *ip, int peer_port, int port)
+{
+    struct slot *slot = arg;
+    const struct http_client *client = slot->client;
+    (void)peer;
+    (void)ip;
+    (void)peer_port;
+    for (uint32_t i = 0; i < client->socket_count; i++) {
+        if (local_port(client->sockets[i]) == port) {
+            slot->fd = client->sockets[i];
+            slot->wire_begin = received(slot->fd);
+        }
+    }
+    return CURL_PREREQFUNC_OK;
+}
+
 static int set_up_slot(struct http_client *client, struct slot *slot, const struct http_settings *s)
 {
     CURL *easy = slot->easy = curl_easy_init();
+    slot->client = client;
     return easy != NULL && curl_easy_setopt(easy, CURLOPT_URL, client->url) == CURLE_OK &&
            curl_easy_setopt(easy, CURLOPT_PROTOCOLS_STR, "http,https") == CURLE_OK &&
+           curl_easy_setopt(easy, CURLOPT_HTTP_VERSION, (long)CURL_HTTP_VERSION_1_1) == CURLE_OK &&
            curl_easy_setopt(easy, CURLOPT_FOLLOWLOCATION, 0L) == CURLE_OK &&
            curl_easy_setopt(easy, CURLOPT_PROXY, "") == CURLE_OK &&
            curl_easy_setopt(easy, CURLOPT_NOSIGNAL, 1L) == CURLE_OK &&
            curl_easy_setopt(easy, CURLOPT_POST, 1L) == CURLE_OK &&
            curl_easy_setopt(easy, CURLOPT_HTTPHEADER, client->headers) == CURLE_OK &&
-           curl_easy_setopt(easy, CURLOPT_TIMEOUT_MS, (long)s->timeout_ms) == CURLE_OK &&
-           curl_easy_setopt(easy, CURLOPT_CONNECTTIMEOUT_MS, (long)s->connect_timeout_ms) == CURLE_OK &&
+           curl_easy_setopt(easy, CURLOPT_CONNECTTIMEOUT_MS, NO_TIMEOUT_MS) == CURLE_OK &&
            curl_easy_setopt(easy, CURLOPT_TCP_KEEPALIVE, 1L) == CURLE_OK &&
+           curl_easy_setopt(easy, CURLOPT_OPENSOCKETFUNCTION, open_socket) == CURLE_OK &&
+           curl_easy_setopt(easy, CURLOPT_OPENSOCKETDATA, client) == CURLE_OK &&
+           curl_easy_setopt(easy, CURLOPT_CLOSESOCKETFUNCTION, close_socket) == CURLE_OK &&
+           curl_easy_setopt(easy, CURLOPT_CLOSESOCKETDATA, client) == CURLE_OK &&
+           curl_easy_setopt(easy, CURLOPT_PREREQFUNCTION, note_connection) == CURLE_OK &&
+           curl_easy_setopt(easy, CURLOPT_PREREQDATA, slot) == CURLE_OK &&
            curl_easy_setopt(easy, CURLOPT_WRITEFUNCTION, take_body) == CURLE_OK &&
            curl_easy_setopt(easy, CURLOPT_WRITEDATA, slot) == CURLE_OK &&
+           curl_easy_setopt(easy, CURLOPT_HEADERFUNCTION, take_head) == CURLE_OK &&
+           curl_easy_setopt(easy, CURLOPT_HEADERDATA, slot) == CURLE_OK &&
            curl_easy_setopt(easy, CURLOPT_ERRORBUFFER, slot->error) == CURLE_OK &&
            curl_easy_setopt(easy, CURLOPT_PRIVATE, slot) == CURLE_OK &&
            (s->ca_file == NULL || s->ca_file[0] == '\0' ||
@@ -264,6 +402,9 @@ static int set_up_slot(struct http_client *client, struct slot *slot, const stru
 
 static int set_up(struct http_client *client, const struct http_settings *s)
 {
+    client->timeout_ms = s->timeout_ms;
+    client->connect_timeout_ms = s->connect_timeout_ms;
+    client->seen_ms = monotonic_ms();
     client->url = join_url(s);
     client->multi = curl_multi_init();
     client->slots = calloc(s->concurrency, sizeof *client->slots);
@@ -314,7 +455,10 @@ int32_t http_client_post(struct http_client *client, churn_str body, void *reque
 {
     struct slot *slot = client->free_slots;
     text_clear(&slot->body);
-    slot->too_large = 0;
+    slot->head_len = 0;
+    slot->fd = -1;
+    slot->broken = NULL;
+    slot->begin_ms = client->clock_ms;
     slot->error[0] = '\0';
     slot->request = request;
     if (curl_easy_setopt(slot->easy, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)body.len) != CURLE_OK ||
@@ -354,12 +498,8 @@ static void judge(struct slot *slot, CURLcode code, struct http_result *result, 
 {
     curl_off_t retry_after = 0;
     *result = (struct http_result){.verdict = HTTP_OUTAGE, .reason = ""};
-    if (code != CURLE_OK) {
-        if (slot->too_large) {
-            (void)snprintf(room, size, "the answer is larger than %d bytes", HTTP_BODY_MAX);
-        } else {
-            (void)snprintf(room, size, "%s", slot->error[0] != '\0' ? slot->error : curl_easy_strerror(code));
-        }
+    if (code != CURLE_OK || slot->broken != NULL) {
+        (void)snprintf(room, size, "%s", slot->broken != NULL ? slot->broken : why(slot->easy, code, slot->error));
         result->reason = room;
         return;
     }
@@ -379,34 +519,90 @@ static void judge(struct slot *slot, CURLcode code, struct http_result *result, 
     }
 }
 
+/* Time goes on, by no more than `most_ms`. */
+static void tick(struct http_client *client, int64_t most_ms)
+{
+    int64_t now = monotonic_ms(), passed = now - client->seen_ms;
+    client->clock_ms += passed < most_ms ? passed : most_ms;
+    client->seen_ms = now;
+}
+
+static void end_request(struct http_client *client, struct slot *slot, CURLcode code)
+{
+    struct http_result result;
+    char room[CURL_ERROR_SIZE + 128];
+    (void)curl_multi_remove_handle(client->multi, slot->easy);
+    judge(slot, code, &result, room, sizeof room);
+    client->done(client->arg, slot->request, &result);
+    release(client, slot);
+}
+
+/* Ends what takes too long, or sends too much. */
+static void watch(struct http_client *client, struct slot *slot)
+{
+    int64_t passed = client->clock_ms - slot->begin_ms;
+    if (passed >= client->timeout_ms) {
+        slot->broken = "timed out before its answer was complete";
+    } else if (slot->fd < 0 && passed >= client->connect_timeout_ms) {
+        slot->broken = "timed out while connecting";
+    } else if (slot->fd >= 0 && received(slot->fd) > slot->wire_begin + HTTP_WIRE_MAX) {
+        slot->broken = "the answer is larger than " TEXT_OF(HTTP_WIRE_MAX) " bytes with all that is around it";
+    }
+    if (slot->broken != NULL) {
+        end_request(client, slot, CURLE_OK);
+    }
+}
+
 int32_t http_client_run(struct http_client *client, http_done_fn done, void *arg, churn_error *err)
 {
     int running, left;
     CURLMsg *message;
-    CURLMcode code = curl_multi_perform(client->multi, &running);
+    CURLMcode code;
+    tick(client, AWAY_MS);
+    code = curl_multi_perform(client->multi, &running);
     if (code != CURLM_OK) {
         return churn_fail(err, CHURN_FATAL, "HTTP requests cannot go on: %s", curl_multi_strerror(code));
     }
+    client->done = done;
+    client->arg = arg;
     while ((message = curl_multi_info_read(client->multi, &left)) != NULL) {
-        struct http_result result;
         struct slot *slot = NULL;
         CURLcode answer = message->data.result;
-        char room[CURL_ERROR_SIZE + 128];
-        if (message->msg != CURLMSG_DONE ||
-            curl_easy_getinfo(message->easy_handle, CURLINFO_PRIVATE, (char **)&slot) != CURLE_OK) {
-            continue;
+        if (message->msg == CURLMSG_DONE &&
+            curl_easy_getinfo(message->easy_handle, CURLINFO_PRIVATE, (char **)&slot) == CURLE_OK) {
+            end_request(client, slot, answer);
         }
-        (void)curl_multi_remove_handle(client->multi, slot->easy);
-        judge(slot, answer, &result, room, sizeof room);
-        done(arg, slot->request, &result);
-        release(client, slot);
+    }
+    for (uint32_t i = 0; i < client->count; i++) {
+        if (client->slots[i].busy) {
+            watch(client, &client->slots[i]);
+        }
     }
     return CHURN_OK;
 }
 
+/* How long until the next request takes too long. */
+static int64_t time_left(const struct http_client *client)
+{
+    int64_t left = INT32_MAX;
+    for (uint32_t i = 0; i < client->count; i++) {
+        const struct slot *slot = &client->slots[i];
+        int64_t limit = slot->fd < 0 && client->connect_timeout_ms < client->timeout_ms ? client->connect_timeout_ms
+                                                                                        : client->timeout_ms;
+        int64_t due = slot->begin_ms + limit - client->clock_ms;
+        left = slot->busy && due < left ? due : left;
+    }
+    return left > 0 ? left : 0;
+}
+
 void http_client_wait(struct http_client *client, int timeout_ms)
 {
+    int64_t left;
+    tick(client, AWAY_MS);
+    left = time_left(client);
+    timeout_ms = left < timeout_ms ? (int)left : timeout_ms;
     (void)curl_multi_poll(client->multi, NULL, 0, timeout_ms, NULL);
+    tick(client, INT64_MAX);
 }
 
 void http_client_wake(struct http_client *client)
@@ -445,6 +641,7 @@ void http_client_free(struct http_client *client)
     }
     (void)curl_multi_cleanup(client->multi);
     curl_slist_free_all(client->headers);
+    free(client->sockets);
     free(client->slots);
     free(client->url);
     free(client->origin);

@@ -1,5 +1,8 @@
 /* JSON POSTs to one URL, many at a time, on a curl multi handle. One thread owns it; only http_client_wake is for
- * others. Nothing is followed, no proxy or netrc of the environment is used, certificates and names are checked. */
+ * others. Nothing is followed, no proxy or netrc of the environment is used, certificates and names are checked.
+ *
+ * Timeouts are of the time that the client is attended, in http_client_run and http_client_wait: while its thread is
+ * held up elsewhere, nobody could have taken the answer, and nobody is to be blamed. */
 #ifndef HTTP_CLIENT_H
 #define HTTP_CLIENT_H
 
@@ -9,6 +12,8 @@
 #include <stddef.h>
 
 #define HTTP_BODY_MAX 65536            /* an answer beyond this is refused */
+#define HTTP_HEAD_MAX 65536            /* … or beyond this in status lines, headers and trailers */
+#define HTTP_WIRE_MAX 262144           /* … or beyond this in bytes of any kind, the framing included */
 #define HTTP_RETRY_AFTER_MAX_MS 300000 /* longest Retry-After that is honoured */
 
 struct http_settings {
@@ -19,7 +24,7 @@ struct http_settings {
     const churn_map *headers; /* further request headers */
     const char *token;        /* Authorization: Bearer; NULL or empty: none */
     const char *ca_file;      /* NULL or empty: the system's */
-    int64_t timeout_ms;       /* of a whole request */
+    int64_t timeout_ms;       /* of a whole request, its last trailer included */
     int64_t connect_timeout_ms;
     uint32_t concurrency; /* requests at a time */
 };

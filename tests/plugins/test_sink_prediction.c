@@ -22,10 +22,12 @@ static const churn_sink_ops *ops(void)
     return plugin->ops;
 }
 
+static const char *timeout = "500ms"; /* of a request */
+
 static void start_sink(void)
 {
     churn_error err = {.size = sizeof err};
-    self = fake_instance_new(plugin, "url", server.url, "timeout", "500ms", "concurrency", "4", "retry_min", "10ms",
+    self = fake_instance_new(plugin, "url", server.url, "timeout", timeout, "concurrency", "4", "retry_min", "10ms",
                              "retry_max", "40ms", "breaker_failures", "3", "breaker_pause", "100ms", "token", "s3cret",
                              "cache_ttl", "2h", NULL);
     CU_ASSERT_EQUAL_FATAL(ops()->create(self, &fake.host, &err), CHURN_OK);
@@ -219,6 +221,138 @@ static void test_bad_answers_are_tried_again(void)
     /* libcurl itself repeats a request whose kept connection was closed. */
     CU_ASSERT_EQUAL(fake_host_counter(&fake, "predictions_failed"), total - 2);
     CU_ASSERT_EQUAL(fake_host_counter(&fake, "predictions_answered"), 1);
+    end();
+}
+
+/* Answers without an end, each cut off by what it is, long before the timeout. */
+static const struct {
+    const char *begin;
+    const char *flood;
+    const char *reason;
+} endless[] = {
+    {"HTTP/1.1 200 OK\r\n", "X-More: and more\r\n", "headers"},
+    {"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n", "X-More: and more\r\n", "headers"},
+    {"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n1;", "and-more=and-more;", "larger"},
+    {"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n", "1;and-more=and-more-and-more-and-more\r\na\r\n",
+     "larger"},
+    {"HTTP/1.1 102 Processing\r\n\r\n", "HTTP/1.1 102 Processing\r\n\r\n", "headers"},
+    {"HTTP/1.1 100 Continue\r\n", "X-More: and more\r\n", "headers"},
+    {"HTTP/1.1 200 ", "and more and more", "header that is too long"},
+    {"HTTP/1.1 200 OK\r\nX-More: ", "and more and more", "header that is too long"},
+    {"HTTP/1.1 200 OK\r\n\r\n", "                ", "answer is larger"},
+    {"HTTP/1.1 500 No\r\nContent-Length: 1000000000000\r\n\r\n", "                ", "answer is larger"},
+};
+#define ENDLESS (sizeof endless / sizeof endless[0])
+
+static void say_without_end(void *ctx, unsigned number, const char *head, const char *body,
+                            struct scripted_reply *reply)
+{
+    const unsigned *kind = ctx;
+    if (number > 0) {
+        say_ok(NULL, number, head, body, reply);
+        return;
+    }
+    reply->raw = endless[*kind].begin;
+    reply->flood = endless[*kind].flood;
+}
+
+static void test_endless_answers_are_cut(void)
+{
+    timeout = "10m";
+    for (unsigned i = 0; i < ENDLESS; i++) {
+        begin(say_without_end, &i);
+        feed_one("C1", "e1", 1);
+        wait_until(queue_is_empty, 30000);
+        CU_ASSERT_PTR_NOT_NULL(strstr(fake.last_log, endless[i].reason));
+        CU_ASSERT_PTR_NULL(strstr(fake.last_log, "out of memory"));
+        CU_ASSERT_EQUAL(fake_host_counter(&fake, "predictions_failed"), 1);
+        scripted_http_stop(&server);
+        CU_ASSERT_TRUE(server.flooded < 64 << 20); /* with all that the kernel holds */
+        end();
+    }
+    timeout = "500ms";
+}
+
+static void keep_http(void *ctx, const churn_target *target)
+{
+    churn_error *found = ctx;
+    if (strcmp(target->kind, "http") == 0) {
+        found->code = target->result;
+        (void)snprintf(found->message, sizeof found->message, "%s", target->message != NULL ? target->message : "");
+    }
+}
+
+/* A probe asks for no more than the first line. */
+static void test_probe_of_endless_answers(void)
+{
+    for (unsigned i = 0; i < ENDLESS; i++) {
+        churn_error found = {.code = -1};
+        int64_t begun;
+        begin(say_without_end, &i);
+        begun = fake.host.monotonic_ms(&fake.host);
+        ops()->probe(self, 60000, keep_http, &found);
+        CU_ASSERT_TRUE(fake.host.monotonic_ms(&fake.host) - begun < 50000);
+        CU_ASSERT_EQUAL(found.code, strcmp(endless[i].begin, "HTTP/1.1 200 ") == 0 ? CHURN_RETRY : CHURN_OK);
+        CU_ASSERT_PTR_NULL(strstr(found.message, "ut of memory"));
+        scripted_http_stop(&server);
+        CU_ASSERT_TRUE(server.flooded < 64 << 20);
+        end();
+    }
+}
+
+/* Something comes all the time, and it is no end of the answer. */
+static void drip(void *ctx, unsigned number, const char *head, const char *body, struct scripted_reply *reply)
+{
+    static const char *const begins[] = {"HTTP/1.1 200 OK\r\n",
+                                         "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n",
+                                         "HTTP/1.1 102 Processing\r\n\r\nHTTP/1.1 102 Processing\r\n"};
+    (void)ctx;
+    if (number < sizeof begins / sizeof begins[0]) {
+        reply->raw = begins[number];
+        reply->flood = "X: y\r\n";
+        reply->drip_ms = 20;
+        return;
+    }
+    say_ok(NULL, number, head, body, reply);
+}
+
+static void test_dripping_answers_are_cut(void)
+{
+    begin(drip, NULL);
+    feed_one("C1", "e1", 1);
+    wait_until(queue_is_empty, 30000);
+    CU_ASSERT_EQUAL(scripted_http_count(&server), 4);
+    CU_ASSERT_EQUAL(fake_host_counter(&fake, "predictions_failed"), 3);
+    end();
+}
+
+static int32_t get_slowly(void *session, churn_str key, churn_fields_fn fn, void *ctx, churn_error *err)
+{
+    (void)usleep(400000);
+    return memory_store_ops.get(session, key, fn, ctx, err);
+}
+
+/* The time that a slow store takes is not the API's. */
+static void test_slow_store_is_not_blamed_on_the_api(void)
+{
+    churn_record records[12];
+    churn_store_ops slow = memory_store_ops;
+    slow.get = get_slowly;
+    memory_store_init(&store);
+    fake_host_init(&fake);
+    fake.store = &slow;
+    fake.store_self = &store;
+    scripted_http_start(&server, 0, say_ok, NULL);
+    start_sink();
+    for (unsigned i = 0; i < 12; i++) {
+        char customer[16];
+        (void)snprintf(customer, sizeof customer, "C%u", i);
+        records[i] = trigger(i, customer, "e", 1);
+    }
+    feed(records, 12);
+    wait_until(queue_is_empty, 60000);
+    CU_ASSERT_EQUAL(fake_host_counter(&fake, "predictions_failed"), 0);
+    CU_ASSERT_EQUAL(scripted_http_count(&server), 12);
     end();
 }
 
@@ -461,6 +595,10 @@ int main(void)
 {
     CU_TestInfo tests[] = {TEST(test_answers_reach_the_store),
                            TEST(test_bad_answers_are_tried_again),
+                           TEST(test_endless_answers_are_cut),
+                           TEST(test_probe_of_endless_answers),
+                           TEST(test_dripping_answers_are_cut),
+                           TEST(test_slow_store_is_not_blamed_on_the_api),
                            TEST(test_dead_api_opens_the_breaker),
                            TEST(test_refused_request_is_given_up),
                            TEST(test_trigger_during_a_request),

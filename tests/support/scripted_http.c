@@ -2,6 +2,7 @@
 
 #include <arpa/inet.h>
 #include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -57,6 +58,25 @@ static char *read_request(int fd, size_t *head_len)
     }
 }
 
+/* Until the other side has enough. */
+static int flood(struct scripted_http *s, int fd, const struct scripted_reply *reply)
+{
+    char block[16384];
+    size_t unit = reply->flood != NULL ? strlen(reply->flood) : 0, len = 0;
+    int ok = send_all(fd, reply->raw, strlen(reply->raw)) && unit > 0;
+    while (ok && len + unit <= (reply->drip_ms > 0 ? unit : sizeof block)) {
+        memcpy(block + len, reply->flood, unit);
+        len += unit;
+    }
+    while (ok && send_all(fd, block, len)) {
+        (void)pthread_mutex_lock(&s->lock);
+        s->flooded += len;
+        (void)pthread_mutex_unlock(&s->lock);
+        (void)poll(NULL, 0, reply->drip_ms);
+    }
+    return 0;
+}
+
 static int answer(struct scripted_http *s, int fd, char *text, size_t head_len)
 {
     struct scripted_reply reply = {.status = 200};
@@ -76,6 +96,9 @@ static int answer(struct scripted_http *s, int fd, char *text, size_t head_len)
     (void)pthread_mutex_lock(&s->lock);
     s->asking--;
     (void)pthread_mutex_unlock(&s->lock);
+    if (reply.raw != NULL) {
+        return flood(s, fd, &reply);
+    }
     if (reply.status == 0) {
         return 0;
     }
@@ -113,7 +136,8 @@ static void start_connection(struct scripted_http *s, int fd)
 {
     struct connection *c = malloc(sizeof *c);
     pthread_t thread;
-    int slot = 0;
+    int slot = 0, one = 1;
+    (void)setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one);
     (void)pthread_mutex_lock(&s->lock);
     while (s->fds[slot] != -1) {
         slot++;

@@ -11,8 +11,11 @@ struct scripted_reply {
     int status;        /* 200 unless the script says otherwise; 0: close without an answer */
     char headers[256]; /* further lines, each with \r\n */
     char body[1024];
-    size_t padding; /* blanks after the body */
-    int delay_ms;   /* before the answer */
+    size_t padding;    /* blanks after the body */
+    int delay_ms;      /* before the answer */
+    const char *raw;   /* in place of all that, as it is; NULL: the above */
+    const char *flood; /* sent behind `raw` for ever; NULL: nothing */
+    int drip_ms;       /* between two of these */
 };
 
 /* Called for each request, one at a time; `number` counts from 0. */
@@ -31,8 +34,9 @@ struct scripted_http {
     unsigned connections; /* opened so far */
     unsigned asking;      /* requests at this moment, and the most there ever were */
     unsigned asking_max;
-    unsigned open; /* threads of connections */
-    int fds[256];  /* their sockets, -1: free */
+    unsigned long flooded; /* bytes of endless answers that could be sent */
+    unsigned open;         /* threads of connections */
+    int fds[256];          /* their sockets, -1: free */
     char *bodies[SCRIPTED_REQUESTS];
 };
 

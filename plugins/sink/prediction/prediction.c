@@ -26,7 +26,7 @@ static const churn_option options[] = {
     {"path", .default_text = "/api/predict", .type = CHURN_OPTION_STRING, OFFSET(path),
      .help = "Path that requests are posted to."},
     {"timeout", .default_text = "5s", .type = CHURN_OPTION_DURATION, .min = 1, .max = 600000, OFFSET(timeout_ms),
-     .help = "Longest time for one request."},
+     .help = "Longest time for one request, from connecting to the end of its answer."},
     {"connect_timeout", .default_text = "2s", .type = CHURN_OPTION_DURATION, .min = 1, .max = 600000,
      OFFSET(connect_timeout_ms), .help = "Longest time to connect."},
     {"concurrency", .default_text = "16", .type = CHURN_OPTION_INT, .min = 1, .max = 1024, OFFSET(concurrency),
