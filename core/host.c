@@ -180,7 +180,8 @@ void host_init(struct instance *instance, unsigned worker)
                                   .log_enabled = on_log_enabled,
                                   .now_ms = on_now_ms,
                                   .monotonic_ms = on_monotonic_ms,
-                                  .get_extension = on_extension};
+                                  .get_extension = on_extension,
+                                  .name = instance->section->label};
     if (pipeline->adapt_host != NULL) {
         pipeline->adapt_host(&instance->host);
     }

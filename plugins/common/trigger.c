@@ -65,6 +65,28 @@ struct trigger *trigger_parse(churn_str value, churn_error *err)
     return trigger;
 }
 
+/* Cuts `/NUMBER` off the end of `text`. */
+static int cut_number(churn_str *text, churn_str *ret_number)
+{
+    uint32_t at = text->len;
+    while (at > 0 && text->ptr[at - 1] >= '0' && text->ptr[at - 1] <= '9') {
+        at--;
+    }
+    if (at == text->len || at < 2 || text->ptr[at - 1] != '/') {
+        return 0;
+    }
+    *ret_number = (churn_str){.ptr = text->ptr + at, .len = text->len - at};
+    text->len = at - 1;
+    return 1;
+}
+
+int trigger_position(const struct trigger *trigger, churn_str *ret_topic, churn_str *ret_partition,
+                     churn_str *ret_offset)
+{
+    *ret_topic = trigger->request_id;
+    return cut_number(ret_topic, ret_offset) && cut_number(ret_topic, ret_partition);
+}
+
 void trigger_write_open(struct text_buffer *text, const struct trigger *trigger)
 {
     text_puts(text, "{\"request_id\":");

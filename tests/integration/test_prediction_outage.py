@@ -1,10 +1,12 @@
 """The prediction API is down: profiles go on, triggers wait, and each waiting customer is served once it is back."""
 
+import re
 import time
 
 import events
 import oracle
 import pytest
+from confluent_kafka import TopicPartition
 from conftest import pipeline, quick_group
 from services import wait_for
 
@@ -147,3 +149,61 @@ def test_triggers_of_one_customer_become_one_request(stack, seed):
     triggers = sum(map(len, model.triggers.values()))
     assert made <= triggers / 4, f"{made} requests for {triggers} triggers of {len(model.triggers)} customers"
     assert daemon.terminate() == 0
+
+
+def letters_of(stack):
+    for _, _, _, _, value, headers in oracle.read_topics(stack.kafka.brokers, ["churn-dead-letters"]):
+        yield value, {name: text.decode() for name, text in headers}
+
+
+def empty(stack, topic, partitions):
+    """Retention takes all that the topic holds."""
+    stack.kafka.manage("delete_records", [TopicPartition(topic, p, -1) for p in range(partitions)])
+
+
+def orders(*customers):
+    return [(c.encode(), events.raw(events.event("order_placed", events.ORDER, c, f"{c}_new"))) for c in customers]
+
+
+def test_refused_requests_are_redriven(stack, seed):
+    """A request that the API refused is a dead letter of the pipeline like any other: counted, and offered again by
+    `redrive`, once. A new group_id then does not have the queue served again, nor does another queue_group."""
+    model = setup(stack, seed, 1500, 60)
+    config = pipeline(stack.folder / "consumer.yaml", quick_group)
+    stack.api.mode = "reject"
+    run = stack.run("-c", config, "--until-end", timeout=120)
+    letters = list(letters_of(stack))
+    by_id = {trigger.event_id: trigger for triggers in model.triggers.values() for trigger in triggers}
+    for value, headers in letters:
+        trigger = oracle.parse_json(value)["trigger"]
+        position = headers["churn.topic"], int(headers["churn.partition"]), int(headers["churn.offset"])
+        assert position == by_id[trigger["event_id"]].position
+        assert (headers["churn.reason"], headers["churn.kind"], headers["churn.sink"]) == (
+            "rejected_by_sink", "trigger", "prediction")
+        assert "400" in headers["churn.detail"]
+    assert len(letters) >= len(model.triggers) > 30
+    assert re.search(rf"dead letters +{len(letters):,} +rejected_by_sink {len(letters):,}", run.out), run.out
+    assert f"dead lettered {len(letters):,}" in run.out
+
+    stack.api.mode = "ok"
+    run = stack.run("redrive", "-c", config, timeout=120)
+    assert re.search(rf"redriven +{len(letters):,} +offered to sinks again {len(letters):,}$", run.out, re.M), run.out
+    assert stack.redis.hashes("prediction:").keys() == model.triggers.keys()
+    oracle.assert_profiles(model, stack.redis.hashes("profile:"))
+    assert re.search(r"redriven +0$", stack.run("redrive", "-c", config).out, re.M)
+
+    made = len(stack.api.requests)
+    empty(stack, "customer-events", 4)
+    stack.kafka.produce("customer-events", orders("cust_a", "cust_b"))
+    stack.run("-c", config, "--until-end", env={"KAFKA_GROUP_ID": "another"}, timeout=120)
+    assert sorted(body["customer_id"] for body in stack.api.bodies(made)) == ["cust_a", "cust_b"]
+
+    def renamed(settings):
+        quick_group(settings)
+        settings["sinks"][0]["queue_group"] = "another-queue-group"
+
+    stack.kafka.produce("customer-events", orders("cust_c"))
+    run = stack.run("-c", pipeline(stack.folder / "consumer.yaml", renamed), "--until-end", env={"KAFKA_GROUP_ID": "another"},
+                    timeout=120)
+    assert [body["customer_id"] for body in stack.api.bodies(made + 2)] == ["cust_c"]
+    assert "churn-prediction-requests" in run.err and "passed over" in run.err

@@ -35,6 +35,9 @@ struct churn_host {
      *  Extensions of this version: <churn/ext/metrics.h>, <churn/ext/storage.h>, <churn/ext/event_types.h>,
      *  <churn/ext/health.h>. [any] */
     const void *(*get_extension)(const churn_host *host, const char *id);
+    /* since ABI 1.3 */
+    const char *name; /**< the instance's name in the pipeline (`name:`, or the plugin's), as logs and dead letters say
+                           it; NUL-terminated; NULL, or beyond `size`: the host does not say */
 };
 
 /** printf-like logging; costs nothing but a call when the level is off. [any] */

@@ -15,7 +15,8 @@ enum {
     CHURN_RECORD_EVENT = 1,   /**< key: customer_id (or as received), value: the event as received, or as
                                    processors changed it */
     CHURN_RECORD_TRIGGER = 2, /**< key: customer_id, value: {"request_id","customer_id","trigger":{event_id,event_type,
-                                   timestamp}}; its event is already in the stored profile */
+                                   timestamp}}; its event is already in the stored profile. request_id is the source
+                                   position of its record, TOPIC/PARTITION/OFFSET */
     CHURN_RECORD_ALERT = 4,   /**< key: customer_id, value: the alert's JSON object */
     CHURN_RECORD_DEAD_LETTER = 8, /**< key and value as received (value.ptr NULL: a tombstone); headers: churn.reason,
                                       churn.detail, churn.topic, churn.partition, churn.offset, as text; and churn.kind

@@ -62,7 +62,9 @@ static const churn_option options[] = {
     {"queue_topic", .default_text = "churn-prediction-requests", .type = CHURN_OPTION_STRING, OFFSET(queue_topic),
      .help = "Topic in which triggers wait; made, compacted, if it does not exist."},
     {"queue_group", .default_text = "", .type = CHURN_OPTION_STRING, OFFSET(queue_group),
-     .help = "Consumer group that serves queue_topic; by default the pipeline's name with -predictions."},
+     .help = "Consumer group that serves queue_topic; by default the pipeline's name with -predictions. Its offsets "
+             "say what "
+             "was served, and triggers that were written under the name of another group are left to that one."},
     {"queue_partitions", .default_text = "0", .type = CHURN_OPTION_INT, .max = 100000, OFFSET(queue_partitions),
      .help = "Partitions of queue_topic if it is made; 0: the broker's default."},
     {"max_waiting", .default_text = "100000", .type = CHURN_OPTION_INT, .min = 1, .max = 10000000, OFFSET(max_waiting),
@@ -72,8 +74,11 @@ static const churn_option options[] = {
     {"cache_ttl", .default_text = "1h", .type = CHURN_OPTION_DURATION, .max = INT64_MAX, OFFSET(cache_ttl_ms),
      .help = "How long a stored prediction is kept; 0: until it is replaced."},
     {"dead_letter_topic", .default_text = "churn-dead-letters", .type = CHURN_OPTION_STRING, OFFSET(dead_letter_topic),
-     .help = "Topic for triggers that the API refuses; made if it does not exist. Without brokers they are stored as "
-             "prediction-failed:<customer>."},
+     .help = "Topic for triggers that the API refuses; made if it does not exist. `churnd redrive` offers them again "
+             "where it "
+             "is the topic of the pipeline's dead_letters. Without brokers they are stored as "
+             "prediction-failed:<customer>, "
+             "and the customer's next trigger asks anew."},
 };
 
 static int32_t check_kafka(struct prediction *p, churn_error *err)
@@ -134,7 +139,9 @@ static int32_t prediction_create(void *self, const churn_host *host, churn_error
                                     .failed = counter_new(host, "predictions_failed"),
                                     .waiting = counter_new(host, "predictions_waiting"),
                                     .coalesced = counter_new(host, "predictions_coalesced"),
-                                    .dead_lettered = counter_new(host, "predictions_dead_lettered")};
+                                    .dead_lettered = counter_new(host, "predictions_dead_lettered"),
+                                    .letters = counter_new(host, "dead_letters"),
+                                    .letters_by_sink = counter_new(host, "dead_letters_rejected_by_sink")};
     return check(p, err);
 }
 

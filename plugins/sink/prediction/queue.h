@@ -18,6 +18,8 @@ struct counters {
     struct counter waiting;
     struct counter coalesced;
     struct counter dead_lettered;
+    struct counter letters; /* of the engine's own names: dead letters of all reasons, and of this one */
+    struct counter letters_by_sink;
 };
 
 struct queue_front_ops {

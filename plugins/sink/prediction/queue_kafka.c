@@ -1,5 +1,11 @@
 /* Triggers in a Kafka topic, keyed by customer. The back is a consumer of a group that all instances share; it commits
- * no offset beyond the lowest trigger that is not served yet. */
+ * no offset beyond the lowest trigger that is not served yet.
+ *
+ * Each record says for which group it was written, and another one passes over it: a group that is new to a topic does
+ * not serve again what others have served, or are serving.
+ *
+ * Records come through a queue of their own, apart from the group's: while enough was read ahead it is left alone, and
+ * librdkafka fetches no more than its buffer, whichever partitions come and go meanwhile. */
 #include "kafka_client.h"
 #include "kafka_producer.h"
 #include "queue.h"
@@ -13,15 +19,24 @@
 #define COMMIT_WAIT_MS 3000 /* longest wait for a commit that must be known to have happened */
 
 #define DESTROY_MS 2000 /* longest wait for librdkafka's threads to end */
+#define GROUP_HEADER "churn.group"
+#define GROUP_SIZE 256
 
 /* The newest trigger of a customer stands for its older ones, so compaction keeps the topic bounded and loses none,
  * however long the API is down. */
 static const char *const topic_config[] = {"cleanup.policy", "compact", NULL};
 
+static void group_name(const churn_host *host, const struct settings *s, char group[GROUP_SIZE])
+{
+    (void)snprintf(group, GROUP_SIZE, "%s%s", s->queue_group[0] != '\0' ? s->queue_group : host->pipeline,
+                   s->queue_group[0] != '\0' ? "" : "-predictions");
+}
+
 /* --- Front --- */
 
 struct front {
     const struct settings *settings;
+    char group[GROUP_SIZE];
     struct kafka_producer *producer;
 };
 
@@ -31,11 +46,14 @@ static int32_t front_write(void *arg, const churn_record *records, uint32_t coun
     struct front *f = arg;
     int32_t rc = CHURN_OK;
     uint32_t taken = 0;
+    const churn_header header = {.name = GROUP_HEADER, .value = {.ptr = f->group, .len = (uint32_t)strlen(f->group)}};
     for (; taken < count && rc == CHURN_OK; taken += rc == CHURN_OK) {
         churn_record record = {.size = sizeof record,
                                .kind = records[taken].kind,
                                .key = records[taken].key,
                                .value = records[taken].value,
+                               .headers = &header,
+                               .header_count = 1,
                                .id = records[taken].id};
         rc = kafka_producer_send(f->producer, f->settings->queue_topic, &record, err);
     }
@@ -67,6 +85,7 @@ static void *front_new(const churn_host *host, const struct settings *settings, 
         return NULL;
     }
     f->settings = settings;
+    group_name(host, settings, f->group);
     f->producer = kafka_producer_new(host, settings->brokers, &settings->properties, err);
     if (f->producer == NULL ||
         kafka_producer_ensure_topic(f->producer, settings->queue_topic, (int32_t)settings->queue_partitions,
@@ -159,13 +178,15 @@ struct back {
     const struct counters *counters;
     struct kafka_client *client;
     rd_kafka_t *rk;
+    rd_kafka_queue_t *records; /* of all partitions of ours */
+    char group[GROUP_SIZE];
     struct waiting *reading; /* the table to read into; known from the first read on */
     struct partition *partitions;
     int32_t partition_count;
     int subscribed;
-    int absent;   /* the topic was looked for and does not exist */
-    int assigned; /* the group has given us our part, which may be none */
-    int paused;
+    int absent;           /* the topic was looked for and does not exist */
+    int assigned;         /* the group has given us our part, which may be none */
+    uint64_t passed_over; /* records of other groups since that was last logged */
     int64_t look_at_ms;
     int64_t committed_ms; /* when offsets were committed last */
     int out_of_memory;
@@ -280,18 +301,30 @@ static void learn_begins(struct back *b, const rd_kafka_topic_partition_list_t *
     rd_kafka_topic_partition_list_destroy(committed);
 }
 
+/* Sends a partition's records to our own queue instead of the group's; before it is assigned, so that none strays. */
+static void forward(struct back *b, int32_t partition)
+{
+    rd_kafka_queue_t *queue = rd_kafka_queue_get_partition(b->rk, b->settings->queue_topic, partition);
+    if (queue == NULL) {
+        b->out_of_memory = 1;
+        return;
+    }
+    rd_kafka_queue_forward(queue, b->records);
+    rd_kafka_queue_destroy(queue);
+}
+
 static void on_assign(struct back *b, rd_kafka_topic_partition_list_t *list)
 {
     for (int i = 0; i < list->cnt; i++) {
         struct partition *p = partition_of(b, list->elems[i].partition);
         if (p != NULL) {
             reset(p, 1);
+            forward(b, list->elems[i].partition);
         }
     }
     (void)rd_kafka_assign(b->rk, list);
     learn_begins(b, list);
     b->assigned = 1;
-    b->paused = 0;
 }
 
 static void on_revoke(struct back *b)
@@ -351,23 +384,35 @@ static void look_for_topic(struct back *b)
     b->look_at_ms = b->host->monotonic_ms(b->host) + LOOK_MS;
 }
 
-/* Stops fetching while enough was read ahead, and begins again when there is room. */
-static void hold_back(struct back *b)
+static int is_full(const struct back *b)
 {
-    uint64_t read = 0, limit = (uint64_t)b->settings->max_waiting;
-    rd_kafka_topic_partition_list_t *list;
+    uint64_t read = 0;
     for (int32_t i = 0; i < b->partition_count; i++) {
         read += b->partitions[i].count;
     }
-    if (b->paused ? read > limit * 3 / 4 : read < limit) {
-        return;
+    return read >= (uint64_t)b->settings->max_waiting;
+}
+
+/* Whether the record was written for another group. */
+static int is_of_others(const struct back *b, const rd_kafka_message_t *message)
+{
+    rd_kafka_headers_t *headers;
+    const void *value;
+    size_t len;
+    return rd_kafka_message_headers(message, &headers) == RD_KAFKA_RESP_ERR_NO_ERROR &&
+           rd_kafka_header_get_last(headers, GROUP_HEADER, &value, &len) == RD_KAFKA_RESP_ERR_NO_ERROR &&
+           (len != strlen(b->group) || memcmp(value, b->group, len) != 0);
+}
+
+static void tell_passed_over(struct back *b)
+{
+    if (b->passed_over > 0) {
+        churn_log(b->host, CHURN_LOG_WARN,
+                  "passed over %llu triggers of topic `%s` that were written for other groups than `%s`; those of them "
+                  "that still wait are served under their group's name (`queue_group`)",
+                  (unsigned long long)b->passed_over, b->settings->queue_topic, b->group);
+        b->passed_over = 0;
     }
-    if (rd_kafka_assignment(b->rk, &list) != RD_KAFKA_RESP_ERR_NO_ERROR) {
-        return;
-    }
-    (void)(b->paused ? rd_kafka_resume_partitions(b->rk, list) : rd_kafka_pause_partitions(b->rk, list));
-    b->paused = !b->paused;
-    rd_kafka_topic_partition_list_destroy(list);
 }
 
 static void add_trigger(struct back *b, struct partition *p, const rd_kafka_message_t *message)
@@ -407,7 +452,11 @@ static int32_t take_message(struct back *b, const rd_kafka_message_t *message, c
         }
         /* A lower offset than before is taken too: the topic may have been made anew. */
         p->next_offset = message->offset + (message->err == RD_KAFKA_RESP_ERR_NO_ERROR);
-        if (message->err == RD_KAFKA_RESP_ERR_NO_ERROR) {
+        if (message->err != RD_KAFKA_RESP_ERR_NO_ERROR) {
+            tell_passed_over(b);
+        } else if (is_of_others(b, message)) {
+            b->passed_over++;
+        } else {
             add_trigger(b, p, message);
         }
         break;
@@ -422,24 +471,35 @@ static int32_t take_message(struct back *b, const rd_kafka_message_t *message, c
     return b->out_of_memory ? churn_fail(err, CHURN_FATAL, "out of memory") : CHURN_OK;
 }
 
+/* Rebalances and errors; records do not come this way. */
+static int32_t serve_group(struct back *b, churn_error *err)
+{
+    rd_kafka_message_t *message;
+    int32_t rc = CHURN_OK;
+    while (rc == CHURN_OK && (message = rd_kafka_consumer_poll(b->rk, 0)) != NULL) {
+        rc = take_message(b, message, err);
+        rd_kafka_message_destroy(message);
+    }
+    return rc;
+}
+
 static int32_t back_read(void *arg, struct waiting *waiting, int *ret_more, churn_error *err)
 {
     struct back *b = arg;
     rd_kafka_message_t *message;
-    int32_t rc = CHURN_OK;
+    int32_t rc;
     int n = 0;
     b->reading = waiting;
     if (!b->subscribed) {
         look_for_topic(b);
     }
-    while (rc == CHURN_OK && n < READ_MAX && (message = rd_kafka_consumer_poll(b->rk, 0)) != NULL) {
+    rc = serve_group(b, err);
+    while (rc == CHURN_OK && n < READ_MAX && !is_full(b) && (message = rd_kafka_consume_queue(b->records, 0)) != NULL) {
         rc = take_message(b, message, err);
         rd_kafka_message_destroy(message);
         n++;
-        hold_back(b);
     }
     (void)kafka_client_check(b->client, 1);
-    hold_back(b);
     commit_soon(b);
     *ret_more = n == READ_MAX;
     return rc;
@@ -562,6 +622,10 @@ static void back_free(void *arg, int64_t deadline_ms)
         return;
     }
     b->reading = NULL;
+    tell_passed_over(b);
+    if (b->records != NULL) {
+        rd_kafka_queue_destroy(b->records);
+    }
     if (b->rk != NULL) {
         int left;
         commit_now(b, deadline_ms / 2 < COMMIT_WAIT_MS ? (int)(deadline_ms / 2) : COMMIT_WAIT_MS);
@@ -611,10 +675,9 @@ static rd_kafka_conf_t *make_conf(const churn_host *host, const struct settings 
                                        {"session.timeout.ms", "10000"},
                                        {"queued.max.messages.kbytes", "16384"}};
     rd_kafka_conf_t *conf = kafka_client_conf(host, s->brokers, &s->properties, owned, err);
-    char group[256];
+    char group[GROUP_SIZE];
     int32_t rc = conf != NULL ? CHURN_OK : CHURN_FATAL;
-    (void)snprintf(group, sizeof group, "%s%s", s->queue_group[0] != '\0' ? s->queue_group : host->pipeline,
-                   s->queue_group[0] != '\0' ? "" : "-predictions");
+    group_name(host, s, group);
     for (size_t i = 0; rc == CHURN_OK && i < sizeof fixed / sizeof fixed[0]; i++) {
         rc = kafka_client_set(conf, fixed[i][0], fixed[i][1], err);
     }
@@ -652,6 +715,7 @@ static int32_t open_consumer(struct back *b, churn_error *err)
         return CHURN_FATAL;
     }
     (void)rd_kafka_poll_set_consumer(b->rk);
+    b->records = rd_kafka_queue_new(b->rk);
     return CHURN_OK;
 }
 
@@ -667,6 +731,7 @@ int32_t queue_kafka_open(struct queue *queue, const churn_host *host, const stru
     b->host = host;
     b->settings = settings;
     b->counters = counters;
+    group_name(host, settings, b->group);
     if (open_consumer(b, err) != CHURN_OK) {
         back_free(b, 0);
         front_free(front, 0);

@@ -27,6 +27,7 @@ struct service {
     const struct settings *settings;
     const struct counters *counters;
     const struct queue *queue;
+    const char *name; /* of the sink in the pipeline; NULL: unknown */
     struct store_session *store;
     struct http_client *http;
     struct kafka_producer *producer; /* NULL: no topic is written */
@@ -212,14 +213,36 @@ static void write_prediction(struct text_buffer *text, const struct job *job)
     text_puts(text, "}");
 }
 
+#define LETTER_HEADERS 7
+
+/* What the host says of a record that a sink refused at once (see CHURN_RECORD_DEAD_LETTER), so that `redrive` offers
+ * the trigger again. `detail` outlives the headers. Returns how many. */
+static uint32_t describe_fault(const struct service *s, const struct job *job, const char *detail,
+                               churn_header headers[LETTER_HEADERS])
+{
+    churn_str topic, partition, offset;
+    uint32_t n = 0;
+    headers[n++] = (churn_header){.name = "churn.reason", .value = text_of("rejected_by_sink")};
+    headers[n++] = (churn_header){.name = "churn.detail", .value = text_of(detail)};
+    if (trigger_position(job->trigger, &topic, &partition, &offset)) {
+        headers[n++] = (churn_header){.name = "churn.topic", .value = topic};
+        headers[n++] = (churn_header){.name = "churn.partition", .value = partition};
+        headers[n++] = (churn_header){.name = "churn.offset", .value = offset};
+    }
+    headers[n++] = (churn_header){.name = "churn.kind", .value = text_of("trigger")};
+    if (s->name != NULL) {
+        headers[n++] = (churn_header){.name = "churn.sink", .value = text_of(s->name)};
+    }
+    return n;
+}
+
 /* JOB_SENDING. CHURN_PENDING: the producer is full. */
 static int32_t send_outcome(struct service *s, struct job *job, churn_error *err)
 {
     struct text_buffer text = {0};
     char detail[128];
     const char *topic = job->answer != NULL ? s->settings->topic : s->settings->dead_letter_topic;
-    churn_header headers[2] = {{.name = "churn.reason", .value = text_of("rejected_by_sink")},
-                               {.name = "churn.detail", .value = {.ptr = detail}}};
+    churn_header headers[LETTER_HEADERS];
     churn_record record = {.size = sizeof record, .key = job->trigger->customer_id, .id = (uintptr_t)job};
     int32_t rc;
     if (job->answer != NULL) {
@@ -228,9 +251,8 @@ static int32_t send_outcome(struct service *s, struct job *job, churn_error *err
         trigger_write_open(&text, job->trigger);
         text_puts(&text, "}");
         fault_text(job, detail, sizeof detail);
-        headers[1].value.len = (uint32_t)strlen(detail);
         record.headers = headers;
-        record.header_count = 2;
+        record.header_count = describe_fault(s, job, detail, headers);
     }
     record.value = (churn_str){.ptr = text.ptr, .len = (uint32_t)text.len};
     rc = text.failed ? churn_fail(err, CHURN_FATAL, "out of memory")
@@ -245,6 +267,10 @@ static int32_t send_outcome(struct service *s, struct job *job, churn_error *err
 static void finish(struct service *s, struct job *job)
 {
     counter_add(job->answer != NULL ? &s->counters->answered : &s->counters->dead_lettered, 1);
+    if (job->answer == NULL && s->producer != NULL) { /* among the dead letters of the pipeline */
+        counter_add(&s->counters->letters, 1);
+        counter_add(&s->counters->letters_by_sink, 1);
+    }
     waiting_finish(&s->waiting, job, now_ms(s));
     s->moved_ms = now_ms(s);
 }
@@ -670,6 +696,7 @@ struct service *service_start(const churn_host *host, const struct settings *set
     }
     s->host = host;
     s->failing = stall_new(host, "breaker");
+    s->name = host->size >= offsetof(churn_host, name) + sizeof host->name ? host->name : NULL;
     s->settings = settings;
     s->counters = counters;
     s->queue = queue;

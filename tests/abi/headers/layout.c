@@ -123,7 +123,8 @@ AT(struct churn_host, log_enabled, 40);
 AT(struct churn_host, now_ms, 48);
 AT(struct churn_host, monotonic_ms, 56);
 AT(struct churn_host, get_extension, 64);
-SIZE(struct churn_host, 72);
+AT(struct churn_host, name, 72);
+SIZE(struct churn_host, 80);
 
 /* <churn/option.h> */
 AT(struct churn_list, items, 0);
