@@ -387,6 +387,33 @@ static void test_dead_api_opens_the_breaker(void)
     end();
 }
 
+/* The first requests end one after the other, so that the last of them fails while a probe is out; no later one is ever
+ * answered. */
+static void hang(void *ctx, unsigned number, const char *head, const char *body, struct scripted_reply *reply)
+{
+    (void)ctx;
+    (void)head;
+    (void)body;
+    reply->status = 0;
+    reply->delay_ms = number < 4 ? 130 * (int)(number + 1) : 700;
+}
+
+/* One probe at a time, and a failure is no progress: so there is a moment at which nothing more can be done. */
+static void test_drain_ends_while_the_api_hangs(void)
+{
+    churn_record records[8];
+    begin(hang, NULL);
+    for (unsigned i = 0; i < 8; i++) {
+        char customer[16];
+        (void)snprintf(customer, sizeof customer, "C%u", i);
+        records[i] = trigger(i, customer, "e", 1);
+    }
+    feed(records, 8);
+    CU_ASSERT_TRUE(drained(20000));
+    CU_ASSERT_EQUAL(memory_store_count(&store, "prediction-request:"), 8);
+    end();
+}
+
 static void refuse_c2(void *ctx, unsigned number, const char *head, const char *body, struct scripted_reply *reply)
 {
     if (strstr(body, "\"C2\"") != NULL) {
@@ -451,6 +478,101 @@ static void test_newest_waiting_trigger_wins(void)
     CU_ASSERT_TRUE(drained(5000));
     CU_ASSERT_STRING_EQUAL(field("prediction:C1", "event_id"), "e3");
     CU_ASSERT_EQUAL(fake_host_counter(&fake, "predictions_coalesced"), 2);
+    end();
+}
+
+static const char waiting_key[] = "prediction-request:C1";
+
+/* Of the trigger that waits in the store and one that comes, the newer stays, whichever was first; of equal times the
+ * one that comes. */
+static void test_newer_stored_trigger_stays(void)
+{
+    static const struct {
+        const char *event;
+        int day;
+        const char *stays;
+    } steps[] = {{"e5", 5, "e5"}, {"e3", 3, "e5"}, {"e7", 7, "e7"}, {"f7", 7, "f7"}, {"e6", 6, "f7"}};
+    char revision[64] = "";
+    begin(say_ok, NULL);
+    scripted_http_stop(&server);
+    for (size_t i = 0; i < sizeof steps / sizeof steps[0]; i++) {
+        feed_one("C1", steps[i].event, steps[i].day);
+        CU_ASSERT_STRING_EQUAL(field(waiting_key, "event_id"), steps[i].stays);
+        CU_ASSERT_EQUAL(strlen(field(waiting_key, "revision")), 16);
+        CU_ASSERT_STRING_NOT_EQUAL(field(waiting_key, "revision"), revision); /* so that no older removal takes it */
+        (void)snprintf(revision, sizeof revision, "%s", field(waiting_key, "revision"));
+        CU_ASSERT_EQUAL(fake_host_counter(&fake, "predictions_coalesced") >= (int64_t)i, 1);
+    }
+    CU_ASSERT_EQUAL(memory_store_count(&store, "prediction-request:"), 1);
+    end();
+}
+
+/* What lies under the key and is no trigger that could be served gives way. */
+static void test_what_is_no_trigger_is_replaced(void)
+{
+    static const churn_pair rubbish[] = {{.name = {.ptr = "x", .len = 1}, .value = {.ptr = "y", .len = 1}}};
+    begin(say_ok, NULL);
+    for (int i = 0; i < 3; i++) {
+        CU_ASSERT_TRUE_FATAL(memory_store_merge(&store, str(waiting_key), rubbish, 1));
+    }
+    feed_one("C1", "e1", 1);
+    CU_ASSERT_TRUE(drained(5000));
+    CU_ASSERT_STRING_EQUAL(field("prediction:C1", "event_id"), "e1");
+    CU_ASSERT_EQUAL(fake_host_counter(&fake, "predictions_coalesced"), 0);
+    end();
+}
+
+static atomic_int put_count, refusals_left;
+
+static int32_t count_put(void *session, const churn_put *put, churn_error *err)
+{
+    atomic_fetch_add(&put_count, 1);
+    return memory_store_ops.put(session, put, err);
+}
+
+static int32_t refuse_replies(void *session, churn_put_reply *replies, uint32_t max, uint32_t timeout_ms,
+                              uint32_t *ret_count, churn_error *err)
+{
+    int32_t rc = memory_store_ops.poll(session, replies, max, timeout_ms, ret_count, err);
+    for (uint32_t i = 0; rc == CHURN_OK && i < *ret_count && atomic_load(&refusals_left) > 0; i++) {
+        replies[i].result = CHURN_RETRY;
+        replies[i].message = "it says no";
+        atomic_fetch_sub(&refusals_left, 1);
+    }
+    return rc;
+}
+
+/* A store that refuses writes for now is asked again after a pause, until it takes the trigger. */
+static void test_store_refuses_for_a_while(void)
+{
+    churn_record record = trigger(0, "C1", "e1", 1);
+    churn_store_ops refusing = memory_store_ops;
+    churn_error err = {.size = sizeof err};
+    int64_t begun;
+    uint32_t n;
+    refusing.put = count_put;
+    refusing.poll = refuse_replies;
+    memory_store_init(&store);
+    fake_host_init(&fake);
+    fake.store = &refusing;
+    fake.store_self = &store;
+    scripted_http_start(&server, 0, say_ok, NULL);
+    scripted_http_stop(&server);
+    start_sink();
+    atomic_store(&put_count, 0);
+    atomic_store(&refusals_left, 3);
+    begun = fake.host.monotonic_ms(&fake.host);
+    CU_ASSERT_EQUAL(ops()->write(self, &record, 1, &n, &err), CHURN_OK);
+    CU_ASSERT_EQUAL(ops()->poll(self, done, 10, 0, &n, &err), CHURN_OK);
+    CU_ASSERT_EQUAL(n, 0);
+    for (int i = 0; i < 2000 && n == 0; i++) {
+        CU_ASSERT_EQUAL(ops()->poll(self, done, 10, 20, &n, &err), CHURN_OK);
+    }
+    CU_ASSERT_EQUAL(n, 1);
+    CU_ASSERT_EQUAL(done[0].result, CHURN_OK);
+    CU_ASSERT_EQUAL(atomic_load(&put_count), 4);
+    CU_ASSERT_TRUE(fake.host.monotonic_ms(&fake.host) - begun >= 500);
+    CU_ASSERT_EQUAL(memory_store_count(&store, "prediction-request:"), 1);
     end();
 }
 
@@ -600,9 +722,13 @@ int main(void)
                            TEST(test_dripping_answers_are_cut),
                            TEST(test_slow_store_is_not_blamed_on_the_api),
                            TEST(test_dead_api_opens_the_breaker),
+                           TEST(test_drain_ends_while_the_api_hangs),
                            TEST(test_refused_request_is_given_up),
                            TEST(test_trigger_during_a_request),
                            TEST(test_newest_waiting_trigger_wins),
+                           TEST(test_newer_stored_trigger_stays),
+                           TEST(test_what_is_no_trigger_is_replaced),
+                           TEST(test_store_refuses_for_a_while),
                            TEST(test_restart_serves_what_waits),
                            TEST(test_outage_of_the_store),
                            TEST(test_broken_store_stops_the_pipeline),

@@ -1,56 +1,109 @@
 #include "answer.h"
 
 #include "json_read.h"
-#include <math.h>
 
-/* The grammar of RFC 8259: json-c also takes NaN, Infinity and leading zeros in places. */
-static int is_json_number(const char *text)
+#define EXPONENT_LIMIT 1000000 /* beyond every number of digits that an answer has room for */
+
+/* A number as it is written: SIGN WHOLE [. FRACTION] [e EXPONENT]. */
+struct number {
+    const char *whole;
+    size_t whole_len;
+    const char *fraction;
+    size_t fraction_len;
+    long exponent; /* at most EXPONENT_LIMIT either way */
+    int negative;
+};
+
+static size_t digits_at(const char *text)
 {
-    static const char digits[] = "0123456789";
+    return strspn(text, "0123456789");
+}
+
+static long read_exponent(const char *digits, int negative)
+{
+    long value = 0;
+    for (; *digits >= '0' && *digits <= '9'; digits++) {
+        value = value < EXPONENT_LIMIT ? value * 10 + (*digits - '0') : EXPONENT_LIMIT;
+    }
+    value = value < EXPONENT_LIMIT ? value : EXPONENT_LIMIT;
+    return negative ? -value : value;
+}
+
+/* By the grammar of RFC 8259: json-c also takes NaN, Infinity and leading zeros in places. */
+static int read_number(const char *text, struct number *ret)
+{
     const char *at = text + (*text == '-');
-    size_t whole = strspn(at, digits);
-    if (whole == 0 || (whole > 1 && *at == '0')) {
+    *ret = (struct number){.whole = at, .whole_len = digits_at(at), .negative = *text == '-'};
+    if (ret->whole_len == 0 || (ret->whole_len > 1 && *at == '0')) {
         return 0;
     }
-    at += whole;
+    at += ret->whole_len;
     if (*at == '.') {
-        size_t fraction = strspn(at + 1, digits);
-        if (fraction == 0) {
+        ret->fraction = ++at;
+        ret->fraction_len = digits_at(at);
+        if (ret->fraction_len == 0) {
             return 0;
         }
-        at += 1 + fraction;
+        at += ret->fraction_len;
     }
     if (*at == 'e' || *at == 'E') {
-        at += 1 + (at[1] == '+' || at[1] == '-');
-        if (strspn(at, digits) == 0) {
+        int negative = *++at == '-';
+        at += *at == '-' || *at == '+';
+        if (digits_at(at) == 0) {
             return 0;
         }
-        at += strspn(at, digits);
+        ret->exponent = read_exponent(at, negative);
+        at += digits_at(at);
     }
     return *at == '\0';
+}
+
+static char digit(const struct number *n, size_t i)
+{
+    return i < n->whole_len ? n->whole[i] : n->fraction[i - n->whole_len];
+}
+
+/* Whether the number is one from 0 to 1, by its decimals: a double would take 1.0000000000000001 for 1. */
+static int is_probability(const struct number *n)
+{
+    size_t count = n->whole_len + n->fraction_len, first = 0;
+    long magnitude; /* the number is from 10^(magnitude-1) to below 10^magnitude */
+    while (first < count && digit(n, first) == '0') {
+        first++;
+    }
+    if (first == count) {
+        return 1; /* zero; -0 is one too */
+    }
+    magnitude = (long)n->whole_len - (long)first + n->exponent;
+    if (n->negative || magnitude > 1 || (magnitude == 1 && digit(n, first) != '1')) {
+        return 0;
+    }
+    for (size_t i = first + 1; magnitude == 1 && i < count; i++) {
+        if (digit(n, i) != '0') {
+            return 0;
+        }
+    }
+    return 1;
 }
 
 static int read_probability(json_object *object, struct answer *answer)
 {
     json_object *member;
     const char *text;
-    double value;
+    struct number number;
     if (!json_object_object_get_ex(object, "churn_probability", &member) ||
         (!json_object_is_type(member, json_type_double) && !json_object_is_type(member, json_type_int))) {
         return 0;
     }
-    value = json_object_get_double(member);
-    if (!isfinite(value) || value < 0 || value > 1) {
-        return 0;
-    }
     text = json_object_get_string(member);
-    if (text == NULL || !is_json_number(text)) {
+    if (text == NULL || !read_number(text, &number) || !is_probability(&number)) {
         return 0;
     }
     if (strlen(text) < sizeof answer->churn_probability) {
         (void)strcpy(answer->churn_probability, text);
     } else { /* more digits than a double holds say nothing */
-        (void)snprintf(answer->churn_probability, sizeof answer->churn_probability, "%.17g", value);
+        (void)snprintf(answer->churn_probability, sizeof answer->churn_probability, "%.17g",
+                       json_object_get_double(member));
     }
     return 1;
 }

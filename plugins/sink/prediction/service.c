@@ -12,15 +12,16 @@
 #include <stdlib.h>
 #include <time.h>
 
-#define POLL_MS 20       /* longest wait while the queue may have something new */
-#define POLL_SENT_MS 5   /* … while delivery reports are awaited */
-#define SENT_MAX 1000    /* answers on their way to Kafka */
-#define GAUGE_MS 1000    /* pause between updates of predictions_waiting */
-#define STUCK_MS 60000   /* a drain ends when nothing has moved for that long … */
-#define LATER_MS 10000   /* … or when the API asked to wait that long for all that is left */
-#define LOOK_MS 50       /* pause between a drain's looks at the queue */
-#define STORE_MAX 64     /* answers in one write to the store */
-#define REFUSED_MS 10000 /* pause between log lines about refused requests */
+#define POLL_MS 20          /* longest wait while the queue may have something new */
+#define POLL_SENT_MS 5      /* … while delivery reports are awaited */
+#define SENT_MAX 1000       /* answers on their way to Kafka */
+#define GAUGE_MS 1000       /* pause between updates of predictions_waiting */
+#define STUCK_MS 60000      /* a drain ends when nothing has moved for that long … */
+#define LATER_MS 10000      /* … or when the API asked to wait that long for all that is left */
+#define LOOK_MS 50          /* pause between a drain's looks at the queue */
+#define DRAIN_TELL_MS 10000 /* how often a drain says what it waits for */
+#define STORE_MAX 64        /* answers in one write to the store */
+#define REFUSED_MS 10000    /* pause between log lines about refused requests */
 
 struct service {
     const churn_host *host;
@@ -41,12 +42,13 @@ struct service {
     uint32_t sent;
     int64_t gauge; /* what predictions_waiting has been told */
     int64_t gauge_at_ms;
-    int64_t moved_ms;      /* when something last went on */
+    int64_t moved_ms;      /* when something last went on; that a request failed does not count */
     unsigned refused;      /* requests given up since that was last logged */
     int64_t refused_at_ms; /* when it may be logged again */
     int64_t look_at_ms;    /* when a drain may look at the queue again */
     uint64_t drain;        /* number of the drain that is being answered */
     struct stall failing;  /* the API, so that the breaker is open */
+    int64_t drain_told_ms; /* when a drain last said what it waits for */
 
     /* Shared with the worker. */
     pthread_t thread;
@@ -400,7 +402,7 @@ static int32_t ask_all(struct service *s, churn_error *err)
             counter_add(&s->counters->coalesced, waiting_put_back(&s->waiting, job, now_ms(s), 0));
             return rc == CHURN_FATAL ? rc : CHURN_OK;
         }
-        breaker_started(&s->breaker);
+        job->turn = breaker_started(&s->breaker);
         s->asking++;
     }
     return CHURN_OK;
@@ -435,7 +437,7 @@ static void try_again(struct service *s, struct job *job, unsigned attempts, int
 
 static void on_outage(struct service *s, struct job *job, const char *reason, int64_t retry_after_ms)
 {
-    (void)breaker_failure(&s->breaker, now_ms(s));
+    (void)breaker_failure(&s->breaker, job->turn, now_ms(s));
     counter_add(&s->counters->failed, 1);
     churn_log(s->host, CHURN_LOG_DEBUG, "prediction API at %s: %s", http_client_origin(s->http), reason);
     tell_failing(s, reason);
@@ -463,6 +465,7 @@ static void on_fault(struct service *s, struct job *job, const struct http_resul
 {
     counter_add(&s->counters->failed, 1);
     api_works(s);
+    s->moved_ms = now_ms(s); /* its attempts are numbered */
     job->faults++;
     if (job->faults < (unsigned)s->settings->max_attempts) {
         try_again(s, job, job->faults, result->retry_after_ms);
@@ -483,6 +486,7 @@ static void on_answer(struct service *s, struct job *job, const struct http_resu
         return;
     }
     api_works(s);
+    s->moved_ms = now_ms(s);
     churn_time_format(s->host->now_ms(s->host), answer->predicted_at);
     job->answer = answer;
     settle_later(s, job, JOB_STORING);
@@ -493,7 +497,6 @@ static void on_result(void *arg, void *request, const struct http_result *result
     struct service *s = arg;
     struct job *job = request;
     s->asking--;
-    s->moved_ms = now_ms(s);
     if (result->verdict == HTTP_DONE) {
         on_answer(s, job, result);
     } else if (result->verdict == HTTP_FAULT) {
@@ -529,6 +532,16 @@ static int is_stuck(const struct service *s)
            now - s->moved_ms > limit;
 }
 
+static void tell_draining(struct service *s)
+{
+    int64_t now = now_ms(s);
+    if (now - s->drain_told_ms >= DRAIN_TELL_MS) {
+        s->drain_told_ms = now;
+        churn_log(s->host, CHURN_LOG_INFO, "the end waits for %lld triggers to be served by the prediction API at %s",
+                  (long long)s->queue->back_ops->count(s->queue->back, &s->waiting), http_client_origin(s->http));
+    }
+}
+
 static int32_t conclude_drain(struct service *s, churn_error *err)
 {
     uint64_t asked = atomic_load(&s->asked);
@@ -539,7 +552,7 @@ static int32_t conclude_drain(struct service *s, churn_error *err)
     }
     if (asked != s->drain) {
         s->drain = asked;
-        s->moved_ms = now_ms(s); /* an idle time before the drain says nothing */
+        s->moved_ms = s->drain_told_ms = now_ms(s); /* an idle time before the drain says nothing */
     }
     if (is_stuck(s)) {
         int64_t left = s->queue->back_ops->count(s->queue->back, &s->waiting);
@@ -548,6 +561,7 @@ static int32_t conclude_drain(struct service *s, churn_error *err)
         atomic_store(&s->concluded, asked);
         return CHURN_OK;
     }
+    tell_draining(s);
     if (s->waiting.jobs == 0 && now_ms(s) >= s->look_at_ms) {
         s->look_at_ms = now_ms(s) + LOOK_MS;
         rc = s->queue->back_ops->is_empty(s->queue->back, atomic_load(&s->written) > 0, &empty, err);

@@ -38,6 +38,7 @@ struct job {
     int64_t ready_ms;      /* WAITING: not before */
     uint64_t order;        /* WAITING: of equal ready_ms the lower goes first */
     int told;              /* ready_ms is what the API asked for */
+    uint64_t turn;         /* ASKING: the breaker's, as the request was started */
     unsigned failures;     /* of the API, in a row */
     unsigned faults;       /* answers that put the blame on this request */
     long fault_status;     /* given up: HTTP status of the last fault; 0: answered */
@@ -64,7 +65,7 @@ enum added waiting_add(struct waiting *waiting, struct trigger *trigger, const s
  * none. */
 struct job *waiting_take(struct waiting *waiting, int64_t now_ms, int any);
 
-/* Lets an ASKING job wait again; returns how many triggers joined others by that. */
+/* Lets an ASKING job wait again; returns how many jobs joined it by that: the one behind it, or none. */
 uint32_t waiting_put_back(struct waiting *waiting, struct job *job, int64_t ready_ms, int told);
 
 /* Frees a job that is not WAITING; the one behind it gets its turn. */

@@ -1,0 +1,472 @@
+/* The parts of the sink `prediction` by themselves: what waits and in which order, the breaker, answers, triggers. */
+#include "cunit_main.h"
+
+#include "answer.h"
+#include "breaker.h"
+#include "trigger.h"
+#include "waiting.h"
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+static churn_str str(const char *text)
+{
+    return (churn_str){.ptr = text, .len = (uint32_t)strlen(text)};
+}
+
+/* --- What waits --- */
+
+static struct trigger *make_trigger(const char *customer, const char *event, int day)
+{
+    char time[32];
+    struct trigger *made, texts = {.request_id = str("t/0/1"),
+                                   .customer_id = str(customer),
+                                   .event_id = str(event),
+                                   .event_type = str("order_placed")};
+    (void)snprintf(time, sizeof time, "2026-01-%02dT00:00:00.000Z", day);
+    texts.timestamp = str(time);
+    made = trigger_new(&texts);
+    CU_ASSERT_PTR_NOT_NULL_FATAL(made);
+    return made;
+}
+
+static enum added add(struct waiting *w, const char *customer, const char *event, int day, int64_t now)
+{
+    static uint64_t sequence;
+    struct token token = {.partition = 1, .sequence = ++sequence};
+    return waiting_add(w, make_trigger(customer, event, day), &token, now);
+}
+
+static int is_about(const struct job *job, const char *customer, const char *event)
+{
+    return job != NULL && job->trigger->customer_id.len == strlen(customer) &&
+           memcmp(job->trigger->customer_id.ptr, customer, strlen(customer)) == 0 &&
+           job->trigger->event_id.len == strlen(event) && memcmp(job->trigger->event_id.ptr, event, strlen(event)) == 0;
+}
+
+static void test_first_come_first_served(void)
+{
+    struct waiting w = {0};
+    char customer[16];
+    for (int i = 0; i < 100; i++) { /* more than the heap's first room */
+        (void)snprintf(customer, sizeof customer, "C%d", i);
+        CU_ASSERT_EQUAL(add(&w, customer, "e", 1, 500), ADDED_NEW);
+    }
+    for (int i = 0; i < 100; i++) {
+        struct job *job = waiting_take(&w, 500, 0);
+        (void)snprintf(customer, sizeof customer, "C%d", i);
+        CU_ASSERT_TRUE_FATAL(is_about(job, customer, "e"));
+        CU_ASSERT_EQUAL(job->step, JOB_ASKING);
+        waiting_finish(&w, job, 500);
+    }
+    CU_ASSERT_PTR_NULL(waiting_take(&w, INT64_MAX, 1));
+    CU_ASSERT_EQUAL(w.jobs, 0);
+    CU_ASSERT_EQUAL(w.tokens, 0);
+    waiting_free(&w);
+}
+
+/* Jobs come out by the time at which they are ready, whatever was put back and finished between. */
+static void test_the_soonest_is_taken_first(void)
+{
+    struct waiting w = {0};
+    uint64_t random = 88172645463325252u;
+    char customer[16];
+    int left = 300;
+    for (int i = 0; i < left; i++) {
+        (void)snprintf(customer, sizeof customer, "C%d", i);
+        (void)add(&w, customer, "e", 1, 0);
+    }
+    for (int i = 0; i < 300; i++) { /* each to a time of its own */
+        struct job *job = waiting_take(&w, 0, 0);
+        random = random * 6364136223846793005u + 1442695040888963407u;
+        CU_ASSERT_PTR_NOT_NULL_FATAL(job);
+        CU_ASSERT_EQUAL(waiting_put_back(&w, job, 1 + (int64_t)(random >> 33) % 1000, 0), 0);
+    }
+    for (int64_t last = 0, next; (next = waiting_next_ms(&w)) != INT64_MAX; left--) {
+        struct job *job;
+        CU_ASSERT_TRUE(next >= last);
+        CU_ASSERT_PTR_NULL(waiting_take(&w, next - 1, 0));
+        job = waiting_take(&w, next, 0);
+        CU_ASSERT_PTR_NOT_NULL_FATAL(job);
+        CU_ASSERT_EQUAL(job->ready_ms, next);
+        last = next;
+        waiting_finish(&w, job, next);
+    }
+    CU_ASSERT_EQUAL(left, 0);
+    waiting_free(&w);
+}
+
+static void test_triggers_of_a_customer_join(void)
+{
+    struct waiting w = {0};
+    struct job *job;
+    CU_ASSERT_EQUAL(add(&w, "C", "old", 2, 0), ADDED_NEW);
+    CU_ASSERT_EQUAL(add(&w, "C", "older", 1, 0), ADDED_JOINED);
+    CU_ASSERT_EQUAL(add(&w, "C", "new", 3, 0), ADDED_JOINED);
+    CU_ASSERT_EQUAL(add(&w, "C", "newest", 3, 0), ADDED_JOINED); /* of equal times the last */
+    CU_ASSERT_EQUAL(add(&w, "D", "other", 9, 0), ADDED_NEW);
+    CU_ASSERT_EQUAL(w.jobs, 2);
+    CU_ASSERT_EQUAL(w.tokens, 5);
+    job = waiting_take(&w, 0, 0);
+    CU_ASSERT_TRUE(is_about(job, "C", "newest"));
+    CU_ASSERT_EQUAL(job->token_count, 4);
+    waiting_finish(&w, job, 0);
+    CU_ASSERT_EQUAL(w.tokens, 1);
+    waiting_free(&w);
+}
+
+/* What waits behind a request that is tried again joins it, and counts as one. */
+static void test_put_back_takes_the_one_behind_it(void)
+{
+    struct waiting w = {0};
+    struct job *job;
+    (void)add(&w, "C", "first", 1, 0);
+    job = waiting_take(&w, 0, 0);
+    CU_ASSERT_EQUAL(add(&w, "C", "second", 3, 0), ADDED_NEW);
+    CU_ASSERT_EQUAL(add(&w, "C", "third", 2, 0), ADDED_JOINED);
+    CU_ASSERT_PTR_NULL(waiting_take(&w, INT64_MAX, 1)); /* one of a customer at a time */
+    CU_ASSERT_EQUAL(w.jobs, 2);
+    CU_ASSERT_EQUAL(waiting_put_back(&w, job, 70, 0), 1);
+    CU_ASSERT_EQUAL(w.jobs, 1);
+    CU_ASSERT_EQUAL(w.tokens, 3);
+    CU_ASSERT_EQUAL(waiting_next_ms(&w), 70);
+    CU_ASSERT_PTR_NULL(waiting_take(&w, 69, 0));
+    job = waiting_take(&w, 70, 0);
+    CU_ASSERT_TRUE(is_about(job, "C", "second"));
+    CU_ASSERT_EQUAL(job->token_count, 3);
+    waiting_finish(&w, job, 70);
+    CU_ASSERT_EQUAL(w.jobs, 0);
+    CU_ASSERT_EQUAL(w.tokens, 0);
+    CU_ASSERT_PTR_NULL(w.customers);
+    waiting_free(&w);
+}
+
+/* A request that was found at fault is judged by itself: the one behind it keeps its turn. */
+static void test_a_fault_is_not_shared(void)
+{
+    struct waiting w = {0};
+    struct job *job;
+    (void)add(&w, "C", "bad", 1, 0);
+    job = waiting_take(&w, 0, 0);
+    (void)add(&w, "C", "good", 2, 0);
+    job->faults = 1;
+    CU_ASSERT_EQUAL(waiting_put_back(&w, job, 5, 0), 0);
+    CU_ASSERT_EQUAL(w.jobs, 2);
+    CU_ASSERT_EQUAL(add(&w, "C", "better", 3, 0), ADDED_JOINED); /* the one behind */
+    job = waiting_take(&w, 5, 0);
+    CU_ASSERT_TRUE(is_about(job, "C", "bad"));
+    CU_ASSERT_EQUAL(job->token_count, 1);
+    waiting_finish(&w, job, 6);
+    CU_ASSERT_EQUAL(waiting_next_ms(&w), 6);
+    job = waiting_take(&w, 6, 0);
+    CU_ASSERT_TRUE(is_about(job, "C", "better"));
+    CU_ASSERT_EQUAL(job->token_count, 2);
+    waiting_finish(&w, job, 6);
+    waiting_free(&w);
+}
+
+/* A probe takes what is not due yet, but nothing that the API asked to wait. */
+static void test_what_the_api_asked_to_wait_waits(void)
+{
+    struct waiting w = {0};
+    struct job *told, *later, *last;
+    (void)add(&w, "A", "e", 1, 0);
+    (void)add(&w, "B", "e", 1, 0);
+    (void)add(&w, "C", "e", 1, 0);
+    told = waiting_take(&w, 0, 0);
+    later = waiting_take(&w, 0, 0);
+    last = waiting_take(&w, 0, 0);
+    (void)waiting_put_back(&w, told, 100, 1);
+    (void)waiting_put_back(&w, later, 200, 0);
+    (void)waiting_put_back(&w, last, 300, 0);
+    CU_ASSERT_PTR_NULL(waiting_take(&w, 50, 0));
+    CU_ASSERT_PTR_EQUAL(waiting_take(&w, 50, 1), later);
+    (void)waiting_put_back(&w, later, 400, 0);
+    waiting_hurry(&w, 50);
+    CU_ASSERT_EQUAL(told->ready_ms, 100);
+    CU_ASSERT_EQUAL(later->ready_ms, 50);
+    CU_ASSERT_PTR_EQUAL(waiting_take(&w, 50, 0), last); /* put back before */
+    CU_ASSERT_PTR_EQUAL(waiting_take(&w, 50, 0), later);
+    CU_ASSERT_PTR_NULL(waiting_take(&w, 99, 1));
+    CU_ASSERT_PTR_EQUAL(waiting_take(&w, 100, 0), told);
+    waiting_finish(&w, told, 100);
+    waiting_finish(&w, later, 100);
+    waiting_finish(&w, last, 100);
+    waiting_free(&w);
+}
+
+static int is_odd(const void *ctx, const struct token *token)
+{
+    (void)ctx;
+    return token->partition % 2;
+}
+
+static void add_of(struct waiting *w, const char *customer, const char *event, int32_t partition)
+{
+    struct token token = {.partition = partition};
+    (void)waiting_add(w, make_trigger(customer, event, 1), &token, 0);
+}
+
+/* Partitions that went away take their triggers along, and nothing else. */
+static void test_forget(void)
+{
+    struct waiting w = {0};
+    struct job *asking, *done;
+    add_of(&w, "A", "a1", 1); /* under way, with one behind it that stays */
+    asking = waiting_take(&w, 0, 0);
+    add_of(&w, "A", "a2", 2);
+    add_of(&w, "B", "b1", 1); /* under way, with one behind it that goes */
+    done = waiting_take(&w, 0, 0);
+    add_of(&w, "B", "b2", 3);
+    add_of(&w, "C", "c1", 1); /* goes */
+    add_of(&w, "D", "d1", 1); /* one of two goes */
+    add_of(&w, "D", "d2", 2);
+    for (int i = 0; i < 5; i++) {
+        char customer[8];
+        (void)snprintf(customer, sizeof customer, "E%d", i);
+        add_of(&w, customer, "e", i);
+    }
+    CU_ASSERT_EQUAL(w.jobs, 11);
+    waiting_forget(&w, is_odd, NULL);
+    CU_ASSERT_EQUAL(w.tokens, 1 + 1 + 3);
+    CU_ASSERT_EQUAL(w.jobs, 3 + 1 + 3);
+    CU_ASSERT_EQUAL(asking->token_count, 0);
+    waiting_finish(&w, asking, 7);
+    waiting_finish(&w, done, 7);
+    CU_ASSERT_EQUAL(w.jobs, 5);
+    for (int i = 0; i < 5; i++) {
+        struct job *job = waiting_take(&w, 7, 0);
+        CU_ASSERT_PTR_NOT_NULL_FATAL(job);
+        CU_ASSERT_EQUAL(job->token_count, 1);
+        CU_ASSERT_EQUAL(job->tokens[0].partition % 2, 0);
+        waiting_finish(&w, job, 7);
+    }
+    CU_ASSERT_PTR_NULL(w.customers);
+    waiting_free(&w);
+}
+
+static void test_a_revision_is_known_once(void)
+{
+    struct waiting w = {0};
+    struct token first = {.revision = "0123456789abcdef"}, second = {.revision = "0123456789abcdee"};
+    CU_ASSERT_EQUAL(waiting_add(&w, make_trigger("C", "e1", 1), &first, 0), ADDED_NEW);
+    CU_ASSERT_EQUAL(waiting_add(&w, make_trigger("C", "e1", 1), &first, 0), ADDED_KNOWN);
+    (void)waiting_take(&w, 0, 0);
+    CU_ASSERT_EQUAL(waiting_add(&w, make_trigger("C", "e1", 1), &first, 0), ADDED_KNOWN); /* while it is asked */
+    CU_ASSERT_EQUAL(waiting_add(&w, make_trigger("C", "e2", 1), &second, 0), ADDED_NEW);
+    CU_ASSERT_EQUAL(waiting_add(&w, make_trigger("C", "e2", 1), &second, 0), ADDED_KNOWN); /* while it waits behind */
+    CU_ASSERT_EQUAL(w.tokens, 2);
+    waiting_free(&w);
+}
+
+/* Whatever its state, everything is freed; a sanitizer looks. */
+static void test_free_with_jobs_left(void)
+{
+    struct waiting w = {0};
+    struct job *job;
+    (void)add(&w, "A", "asked", 1, 0);
+    job = waiting_take(&w, 0, 0);
+    (void)add(&w, "A", "behind", 2, 0);
+    (void)add(&w, "A", "joined", 3, 0);
+    job->answer = calloc(1, sizeof *job->answer);
+    (void)add(&w, "B", "waits", 1, 0);
+    (void)add(&w, "C", "put back", 1, 0);
+    (void)waiting_put_back(&w, waiting_take(&w, 0, 0), 99, 1);
+    CU_ASSERT_EQUAL(w.jobs, 4);
+    CU_ASSERT_EQUAL(w.tokens, 5);
+    waiting_free(&w);
+    CU_ASSERT_EQUAL(w.jobs, 0);
+    CU_ASSERT_PTR_NULL(w.customers);
+    CU_ASSERT_EQUAL(waiting_next_ms(&w), INT64_MAX);
+}
+
+/* --- The breaker --- */
+
+static void test_breaker_lets_one_probe_through(void)
+{
+    struct breaker b = {.limit = 3, .pause_ms = 100};
+    uint64_t first, probe;
+    first = breaker_started(&b);
+    CU_ASSERT_EQUAL(breaker_failure(&b, first, 10), BREAKER_SAME);
+    CU_ASSERT_EQUAL(breaker_failure(&b, first, 11), BREAKER_SAME);
+    CU_ASSERT_TRUE(breaker_allows(&b, 11));
+    CU_ASSERT_EQUAL(breaker_failure(&b, first, 12), BREAKER_OPENED);
+    CU_ASSERT_FALSE(breaker_allows(&b, 111));
+    /* What was started before it opened fails late: no news, the pause is not longer for it. */
+    CU_ASSERT_EQUAL(breaker_failure(&b, first, 90), BREAKER_SAME);
+    CU_ASSERT_TRUE(breaker_allows(&b, 112));
+    probe = breaker_started(&b);
+    CU_ASSERT_FALSE(breaker_allows(&b, 1000));
+    CU_ASSERT_EQUAL(breaker_failure(&b, first, 120), BREAKER_SAME); /* nor does it end the probe */
+    CU_ASSERT_FALSE(breaker_allows(&b, 1000));
+    CU_ASSERT_EQUAL(breaker_failure(&b, probe, 200), BREAKER_SAME);
+    CU_ASSERT_FALSE(breaker_allows(&b, 299));
+    CU_ASSERT_TRUE(breaker_allows(&b, 300));
+    CU_ASSERT_EQUAL(breaker_failure(&b, probe, 250), BREAKER_SAME); /* not twice */
+    CU_ASSERT_TRUE(breaker_allows(&b, 300));
+}
+
+static void test_breaker_closes_with_an_answer(void)
+{
+    struct breaker b = {.limit = 1, .pause_ms = 100};
+    uint64_t old = breaker_started(&b), probe;
+    CU_ASSERT_EQUAL(breaker_success(&b), BREAKER_SAME);
+    CU_ASSERT_EQUAL(breaker_failure(&b, old, 0), BREAKER_OPENED);
+    probe = breaker_started(&b);
+    CU_ASSERT_EQUAL(breaker_success(&b), BREAKER_CLOSED_AGAIN);
+    CU_ASSERT_TRUE(breaker_allows(&b, 0));
+    CU_ASSERT_EQUAL(breaker_failure(&b, probe, 1), BREAKER_SAME); /* of before */
+    CU_ASSERT_TRUE(breaker_allows(&b, 1));
+    CU_ASSERT_EQUAL(breaker_failure(&b, breaker_started(&b), 1), BREAKER_OPENED);
+}
+
+static void test_an_answer_forgives_failures(void)
+{
+    struct breaker b = {.limit = 2, .pause_ms = 100};
+    uint64_t turn = breaker_started(&b);
+    for (int i = 0; i < 5; i++) {
+        CU_ASSERT_EQUAL(breaker_failure(&b, turn, i), BREAKER_SAME);
+        CU_ASSERT_EQUAL(breaker_success(&b), BREAKER_SAME);
+    }
+}
+
+/* --- Answers --- */
+
+/* What is published; NULL: refused. */
+static const struct {
+    const char *written;
+    const char *published;
+} probabilities[] = {
+    {"0", "0"},
+    {"1", "1"},
+    {"0.5", "0.5"},
+    {"0.50", "0.50"},
+    {"1.0", "1.0"},
+    {"0.0", "0.0"},
+    {"-0.0", "-0.0"},
+    {"1e0", "1e0"},
+    {"1E-2", "1E-2"},
+    {"10e-1", "10e-1"},
+    {"0.1e1", "0.1e1"},
+    {"0.1E+1", "0.1E+1"},
+    {"100.0e-2", "100.0e-2"},
+    {"0.000001e6", "0.000001e6"},
+    {"0e999", "0e999"},
+    {"0.00e99999999999999999999", "0.00e99999999999999999999"},
+    {"1e-400", "1e-400"},
+    {"5e-99999999999999999999", "5e-99999999999999999999"},
+    {"0.99999999999999999999", "0.99999999999999999999"},
+    {"0.9999999999999999999999999999999999999999999999999", "1"}, /* longer than what is kept */
+    {"0.0000000000000000000000000000000000000000000000005", "4.9999999999999999e-49"},
+    {"1.0000000000000001", NULL},
+    {"1.00000000000000000000000000000000000000000000000000000000001", NULL},
+    {"1.0000000000000000000000000000000000000000000000000e1", NULL},
+    {"-1e-400", NULL},
+    {"-0.00000000000000000000000000000000001", NULL},
+    {"-1e-99999999999999999999", NULL},
+    {"1e-0", "1e-0"},
+    {"1e1", NULL},
+    {"2", NULL},
+    {"-1", NULL},
+    {"10", NULL},
+    {"0.11e1", NULL},
+    {"0.2e1", NULL},
+    {"11e-1", NULL},
+    {"1e999", NULL},
+    {"1e99999999999999999999", NULL},
+    {"0.00001e99999999999999999999", NULL},
+    {"18446744073709551617", NULL}, /* 2^64 + 1 */
+    {"NaN", NULL},
+    {"Infinity", NULL},
+    {"-Infinity", NULL},
+    {"\"0.5\"", NULL},
+    {"null", NULL},
+    {"true", NULL},
+    {"[0.5]", NULL},
+    {"{}", NULL},
+    {"01", NULL},
+    {"00.5", NULL},
+    {".5", NULL},
+    {"1.", NULL},
+    {"+1", NULL},
+    {"0x1", NULL},
+    {"1e", NULL},
+    {"-", NULL},
+    {"", NULL},
+};
+
+static void test_a_probability_is_judged_by_its_decimals(void)
+{
+    for (size_t i = 0; i < sizeof probabilities / sizeof probabilities[0]; i++) {
+        const char *published = probabilities[i].published, *reason;
+        char body[256];
+        struct answer answer;
+        int good;
+        (void)snprintf(body, sizeof body, "{\"churn_probability\":%s}", probabilities[i].written);
+        good = answer_parse(str(body), &answer, &reason);
+        if (good != (published != NULL) || (good && strcmp(answer.churn_probability, published) != 0)) {
+            (void)fprintf(stderr, "%s: %s\n", probabilities[i].written, good ? answer.churn_probability : reason);
+            CU_FAIL("a probability was judged wrongly");
+        }
+    }
+    CU_PASS("all judged");
+}
+
+/* --- Triggers --- */
+
+static const struct {
+    const char *request_id;
+    const char *position; /* with blanks between; NULL: none */
+} positions[] = {
+    {"customer-events/3/17", "customer-events 3 17"},
+    {"/var/lib/in.jsonl/0/9", "/var/lib/in.jsonl 0 9"},
+    {"a/1/2/3/4", "a/1/2 3 4"},
+    {"e/0/0", "e 0 0"},
+    {"e/0/-1", NULL},
+    {"e/0/", NULL},
+    {"e//0", NULL},
+    {"/0/0", NULL},
+    {"0/0", NULL},
+    {"e/x/0", NULL},
+    {"e/0/1x", NULL},
+    {"17", NULL},
+    {"", NULL},
+    {"inactivity:silent_14d:c:1767225600000", NULL},
+};
+
+static void test_position_of_a_trigger(void)
+{
+    for (size_t i = 0; i < sizeof positions / sizeof positions[0]; i++) {
+        const struct trigger trigger = {.request_id = str(positions[i].request_id)};
+        churn_str topic, partition, offset;
+        char text[64] = "";
+        int has = trigger_position(&trigger, &topic, &partition, &offset);
+        if (has) {
+            (void)snprintf(text, sizeof text, "%.*s %.*s %.*s", (int)topic.len, topic.ptr, (int)partition.len,
+                           partition.ptr, (int)offset.len, offset.ptr);
+        }
+        CU_ASSERT_EQUAL(has, positions[i].position != NULL);
+        CU_ASSERT_STRING_EQUAL(text, positions[i].position != NULL ? positions[i].position : "");
+    }
+}
+
+int main(void)
+{
+    CU_TestInfo tests[] = {TEST(test_first_come_first_served),
+                           TEST(test_the_soonest_is_taken_first),
+                           TEST(test_triggers_of_a_customer_join),
+                           TEST(test_put_back_takes_the_one_behind_it),
+                           TEST(test_a_fault_is_not_shared),
+                           TEST(test_what_the_api_asked_to_wait_waits),
+                           TEST(test_forget),
+                           TEST(test_a_revision_is_known_once),
+                           TEST(test_free_with_jobs_left),
+                           TEST(test_breaker_lets_one_probe_through),
+                           TEST(test_breaker_closes_with_an_answer),
+                           TEST(test_an_answer_forgives_failures),
+                           TEST(test_a_probability_is_judged_by_its_decimals),
+                           TEST(test_position_of_a_trigger),
+                           CU_TEST_INFO_NULL};
+    return run_tests("parts of the sink prediction", tests);
+}
