@@ -1,5 +1,6 @@
 """docs/plugins.md and the README as somebody follows them: each command is run, and prints what is shown."""
 
+import json
 import re
 import subprocess
 
@@ -49,3 +50,33 @@ def test_the_event_type_of_the_readme_is_what_new_plugin_writes(tmp_path):
     block, = [content for language, content in FENCE.findall((SRC / "README.md").read_text()) if language == "c"]
     run_churnd("new-plugin", "event-type", "gift_card_redeemed", "--dir", tmp_path, check=0)
     assert block == (tmp_path / "gift_card_redeemed/gift_card_redeemed.c").read_text()
+
+
+def test_the_manual_says_the_defaults_that_the_tables_have():
+    """Each `default 30s`, `default .Cm 30s`, `(30s)` in what churnd-pipeline(5) says of an option."""
+    sections = json.loads(run_churnd("describe", "--format", "json", check=0).stdout)
+    defaults = {}
+    for section in sections:
+        for option in section.get("options", []):
+            if "section" in section and "default" in option:
+                defaults.setdefault(option["name"], set()).add(option["default"])
+    text = (SRC / "man/churnd-pipeline.5").read_text()
+    checked = 0
+    for names, said in re.findall(r"^\.It Cm (.*)\n((?:(?!\.It|\.El|\.Ss|\.Sh).*\n)*)", text, re.M):
+        options = [name for name in re.findall(r"[a-z_]+", names) if name in defaults]
+        values = re.findall(r"(?:default|\.Pq Cm|\()[\s]*(?:\.Cm |\.Ql )?(\d\w*)", said)
+        for value in values if options else []:
+            checked += 1
+            assert any(value in defaults[name] for name in options), f"{names}: the manual says {value}, not {defaults[options[0]]}"
+    assert checked > 8
+
+
+@pytest.mark.parametrize("manual", sorted(p.name for p in (SRC / "man").iterdir()))
+def test_commands_of_the_manuals_are_shown_as_they_are_written(manual):
+    """mdoc takes a lone `.` for the end of a sentence, and puts it behind the word before it."""
+    source = (SRC / "man" / manual).read_text()
+    shown = subprocess.run(["mandoc", "-T", "utf8", SRC / "man" / manual], check=True, capture_output=True, text=True).stdout
+    lines = {" ".join(re.sub(".\b", "", line).split()) for line in shown.splitlines()}
+    for command in re.findall(r"^\.Dl (\$ .*)$", source, re.M):
+        words = " ".join(word for word in command.replace("\\&", "").split() if word not in ("Ar", "Cm", "Ns"))
+        assert words in lines, command

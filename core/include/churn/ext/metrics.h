@@ -1,5 +1,5 @@
 /** @file
- * Extension "churn.metrics/1": counters that the host sums over workers, shows in the summary and exports.
+ * Extension "churn.metrics/1": counters that the host sums over workers and shows in the summary.
  */
 #ifndef CHURN_EXT_METRICS_H
 #define CHURN_EXT_METRICS_H
