@@ -151,14 +151,18 @@ static void try_keys(struct pipeline *pipeline)
 static void connect_all(struct pipeline *pipeline)
 {
     unsigned errors;
+    bool store_answers;
     try_section(pipeline, &pipeline->source);
     errors = pipeline->config.error_count;
     try_section(pipeline, &pipeline->store);
-    if (pipeline->config.error_count == errors) {
-        try_keys(pipeline);
-    }
+    store_answers = pipeline->config.error_count == errors;
     for (unsigned i = 0; i < pipeline->sink_count; i++) {
         try_section(pipeline, &pipeline->sinks[i]);
+    }
+    if (store_answers) {
+        log_configure(pipeline->log, CHURN_LOG_ERROR,
+                      LOG_FORMAT_TEXT); /* what else its session says was found before */
+        try_keys(pipeline);
     }
 }
 

@@ -159,7 +159,8 @@ static bool went_back(struct worker *worker, const struct customer *customer, ui
         log_printf(
             worker->pipeline->log, CHURN_LOG_WARN, worker->pipeline->store.label,
             "the profile of customer '%.*s' is gone from the store (deleted, expired, evicted or lost); it begins "
-            "anew from the checkpoints",
+            "anew with what is read from here on. To have all of it again: stop churnd, delete the profile, and start "
+            "once with --replay-from beginning",
             (int)customer->id_len, customer->id);
     } else {
         log_printf(worker->pipeline->log, CHURN_LOG_ERROR, worker->pipeline->store.label,

@@ -1603,10 +1603,12 @@ static int32_t check_commands(struct session *s, churn_str key, churn_error *err
     if (result != CHURN_OK) {
         return result;
     }
-    if (!is_text(reply)) {
+    if (reply->type == REDIS_REPLY_ERROR && is_forbidden(reply->str)) {
+        result = churn_fail(err, CHURN_FATAL, FORBIDDEN_TEXT ": EVAL on keys such as %.*s: %s", s->store->where,
+                            (int)key.len, key.ptr, reply->str);
+    } else if (!is_text(reply)) {
         return fail_reply(s, reply, key, err);
-    }
-    if (reply->len > 0) {
+    } else if (reply->len > 0) {
         result = churn_fail(err, CHURN_FATAL, FORBIDDEN_TEXT ": it may not use %s on keys such as %.*s",
                             s->store->where, reply->str, (int)key.len, key.ptr);
     }
@@ -1713,8 +1715,9 @@ static int32_t config_is(struct session *s, const char *name, const char *value,
 
 static int32_t check_durability(struct session *s, churn_error *err)
 {
+    const churn_str wait[] = {text_arg("WAIT"), text_arg("0"), text_arg("0")};
     bool file = false, always = false;
-    int32_t result = CHURN_OK;
+    int32_t result = s->store->durability == DURABILITY_REPLICAS ? demand(s, wait, 3, err) : CHURN_OK;
     if (s->store->durability == DURABILITY_FSYNC) {
         result = config_is(s, "appendonly", "yes", &file, err);
         result = result == CHURN_OK ? config_is(s, "appendfsync", "always", &always, err) : result;

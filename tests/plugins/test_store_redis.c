@@ -833,15 +833,21 @@ static void memory_and_roles(void)
 #define NEEDED "+info +script|load +eval +evalsha +del +hget +hset +hgetall +persist +pexpire"
 
 /* A user of exactly these rules; the store is theirs. */
-static void open_as(const char *rules)
+static void open_for(const char *rules, const char *durability)
 {
     char command[512];
     (void)snprintf(command, sizeof command, "ACL SETUSER app reset on >pw %s", rules);
     CU_ASSERT_FATAL(admin(NULL, command));
     fake_host_init(&fake);
     err = (churn_error){.size = sizeof err};
-    store = fake_instance_new(plugin, "host", "127.0.0.1", "port", port, "username", "app", "password", "pw", NULL);
+    store = fake_instance_new(plugin, "host", "127.0.0.1", "port", port, "username", "app", "password", "pw",
+                              "durability", durability, NULL);
     CU_ASSERT_EQUAL_FATAL(ops->create(store, &fake.host, &err), CHURN_OK);
+}
+
+static void open_as(const char *rules)
+{
+    open_for(rules, "acknowledged");
 }
 
 static void check_use(void *s)
@@ -948,6 +954,21 @@ static void every_permission_is_missed(void)
     void *none;
     CU_ASSERT_EQUAL(ops->open(store, &none, &err), CHURN_FATAL);
     CU_ASSERT_PTR_NOT_NULL(strstr(err.message, "does not let this user"));
+    close_store();
+    open_for("~* " NEEDED, "replicas");
+    CU_ASSERT_EQUAL(ops->open(store, &none, &err), CHURN_FATAL);
+    CU_ASSERT_PTR_NOT_NULL(strstr(err.message, "does not let this user"));
+    close_store();
+    open_for("~* +wait " NEEDED, "replicas");
+    none = session_new();
+    CU_ASSERT_EQUAL(ops->flush(none, 5, &err), CHURN_PENDING);
+    churn_put_reply flushed = poll_one(none);
+    CU_ASSERT(says(&flushed, CHURN_RETRY, "0 of the 1 replicas")); /* it may ask; there is none */
+    ops->close(none);
+    close_store();
+    open_for("~* " NEEDED, "fsync");
+    CU_ASSERT_EQUAL(ops->open(store, &none, &err), CHURN_FATAL);
+    CU_ASSERT_STRING_EQUAL(err.option, "durability");
     close_store();
     open_as("~* " NEEDED " -info");
     none = session_new();

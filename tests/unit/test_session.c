@@ -180,6 +180,21 @@ static void test_a_poll_that_gives_nothing(void)
     close_worker();
 }
 
+/* Nothing is read or written by a user who may not do all of it. */
+static void test_what_the_user_may_not_do(void)
+{
+    open_and_commit();
+    session_lose(&worker, "gone");
+    store.allowed_result = CHURN_RETRY;
+    worker.next_open_ms = 0;
+    CU_ASSERT(session_step(&worker) && worker.session == NULL && !worker.failed);
+    store.allowed_result = CHURN_FATAL;
+    worker.next_open_ms = 0;
+    CU_ASSERT(!session_step(&worker) && worker.session == NULL && worker.failed);
+    check_contains(worker.failure, "forbidden", "the reason");
+    close_worker();
+}
+
 int main(void)
 {
     CU_TestInfo tests[] = {TEST(test_another_store_on_a_new_session),
@@ -188,6 +203,7 @@ int main(void)
                            TEST(test_no_check_while_puts_wait),
                            TEST(test_out_of_reach),
                            TEST(test_an_identity_that_cannot_be_told),
+                           TEST(test_what_the_user_may_not_do),
                            TEST(test_answers_that_nobody_waits_for),
                            TEST(test_an_answer_to_no_flush),
                            TEST(test_a_poll_that_gives_nothing),

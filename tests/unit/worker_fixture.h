@@ -12,7 +12,7 @@
 #define NEVER_WAIT 0
 
 struct fake_store {
-    int32_t open_result, identity_result, put_result, flush_result;
+    int32_t open_result, allowed_result, identity_result, put_result, flush_result;
     bool durable;      /* what a pending flush is answered with */
     bool breaks;       /* polls fail once, after having written */
     bool twice;        /* answers come twice */
@@ -68,6 +68,14 @@ static void store_close(void *session)
 {
     (void)session;
     note("close; ");
+}
+
+static int32_t store_allowed(void *session, const churn_str *keys, uint32_t count, churn_error *err)
+{
+    (void)session;
+    (void)keys;
+    (void)count;
+    return store.allowed_result == CHURN_OK ? CHURN_OK : churn_fail(err, store.allowed_result, "forbidden");
 }
 
 static int32_t store_identity(void *session, char text[CHURN_IDENTITY_SIZE], churn_error *err)
@@ -248,6 +256,7 @@ static const churn_store_ops fake_store_ops = {.size = sizeof fake_store_ops,
                                                .poll = store_poll,
                                                .get = store_get,
                                                .close = store_close,
+                                               .allowed = store_allowed,
                                                .identity = store_identity,
                                                .flush = store_flush};
 static const churn_source_ops fake_source_ops = {
