@@ -233,7 +233,7 @@ static void report(const struct pipeline *pipeline, bool json)
 int command_check(const struct arguments *arguments, struct loader *loader, struct log *log)
 {
     struct pipeline pipeline;
-    bool ok = pipeline_load(&pipeline, arguments->config, loader, log, NULL);
+    bool ok = pipeline_load(&pipeline, arguments_files(arguments), loader, log, NULL);
     struct config *config = &pipeline.config;
     if (config->usable) {
         targets_check_paths(&pipeline);

@@ -33,6 +33,11 @@ struct arguments {
     bool deny_warnings;
 };
 
+static inline struct pipeline_files arguments_files(const struct arguments *arguments)
+{
+    return (struct pipeline_files){.pipeline = arguments->config, .env = arguments->env_file};
+}
+
 int command_run(const struct arguments *arguments, struct loader *loader, struct log *log);
 int command_check(const struct arguments *arguments, struct loader *loader, struct log *log);
 int command_new_plugin(const struct arguments *arguments, struct loader *loader, struct log *log);

@@ -4,7 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#define PLUGIN_NAMES "churnd plugins 2>/dev/null | awk '{ print $2 }'"
+#define PLUGIN_NAMES "churnd completion plugins 2>/dev/null"
 
 /* ---- what can stand where ---- */
 
@@ -298,7 +298,7 @@ static void fish_value(enum value_kind kind, const char *words)
         (void)fputs(" -x -a '(__fish_complete_directories)'", stdout);
         break;
     case VALUE_PLUGIN:
-        (void)fputs(" -x -a \"(churnd plugins 2>/dev/null | string replace -r '^\\S+\\s+(\\S+).*' '\\$1')\"", stdout);
+        (void)fputs(" -x -a \"(" PLUGIN_NAMES ")\"", stdout);
         break;
     case VALUE_OTHER:
         (void)fputs(" -x", stdout);
@@ -355,6 +355,21 @@ static void print_fish(const struct command *commands, size_t command_count, con
 
 /* ---- the command ---- */
 
+static void print_name(void *ctx, const char *name)
+{
+    (void)ctx;
+    (void)puts(name);
+}
+
+/* For the scripts: whoever presses a key in a folder wants nothing of it to run, so that no file is opened. */
+static int print_plugins(const struct loader *loader)
+{
+    for (uint32_t kind = CHURN_KIND_EVENT; kind <= CHURN_KIND_SINK; kind++) {
+        loader_each_name(loader, kind, print_name, NULL);
+    }
+    return 0;
+}
+
 int command_completion(const struct arguments *arguments, struct loader *loader, struct log *log)
 {
     static const struct {
@@ -364,8 +379,10 @@ int command_completion(const struct arguments *arguments, struct loader *loader,
     size_t command_count, option_count;
     const struct command *commands = command_table(&command_count);
     const struct command_option *options = command_option_table(&option_count);
-    (void)loader;
     (void)log;
+    if (strcmp(arguments->operands[0], "plugins") == 0) {
+        return print_plugins(loader);
+    }
     for (size_t i = 0; i < sizeof shells / sizeof shells[0]; i++) {
         if (strcmp(shells[i].shell, arguments->operands[0]) == 0) {
             shells[i].print(commands, command_count, options, option_count);

@@ -181,6 +181,7 @@ void config_free_node(struct node *node)
 void config_free(struct config *config)
 {
     config_free_node(&config->root);
+    env_file_free(&config->env);
     config->root = (struct node){0};
     for (unsigned i = 0; i < config->finding_count; i++) {
         free(config->findings[i].message);
@@ -302,6 +303,7 @@ static void resolve_reference(struct config *config, const struct node *node, co
     const char *value;
     (void)snprintf(name, sizeof name, "%.*s", (int)ref->name_len, ref->name);
     value = getenv(name);
+    value = value != NULL ? value : env_file_get(&config->env, name);
     if (value != NULL && (*value != '\0' || ref->operator== 0)) {
         text_append_string(out, value);
     } else if (ref->operator== '-') {
@@ -597,87 +599,36 @@ static bool parse_text(struct config *config, const struct text *text,
     return ok;
 }
 
-bool config_read(struct config *config, const char *file, FILE *in, FILE *errors)
+static bool read_file(struct config *config, FILE *in)
 {
     struct text text = {0};
-    bool ok;
-    *config = (struct config){.file = file, .errors = errors};
-    ok = read_text(config, in, &text) && parse_text(config, &text, check_structure) &&
-         parse_text(config, &text, load_document);
+    bool ok = read_text(config, in, &text) && parse_text(config, &text, check_structure) &&
+              parse_text(config, &text, load_document);
     text_free(&text);
     return ok;
 }
 
-bool config_load(struct config *config, const char *file, FILE *errors)
+bool config_read(struct config *config, const char *file, FILE *in, FILE *errors)
+{
+    *config = (struct config){.file = file, .errors = errors};
+    return read_file(config, in);
+}
+
+bool config_load(struct config *config, const char *file, const char *env_file, FILE *errors)
 {
     FILE *in = fopen(file, "r");
+    char message[512];
     bool ok;
+    *config = (struct config){.file = file, .errors = errors};
     if (in == NULL) {
-        *config = (struct config){.file = file, .errors = errors};
         config_error(config, NULL, "%s", strerror(errno));
         return false;
     }
-    ok = config_read(config, file, in, errors);
-    (void)fclose(in);
-    return ok;
-}
-
-static char *trim(char *text)
-{
-    char *end = text + strlen(text);
-    while (end > text && isspace((unsigned char)end[-1])) {
-        *--end = '\0';
+    ok = env_file_read(&config->env, env_file, message, sizeof message);
+    if (!ok) {
+        config_error(config, NULL, "%s", message);
     }
-    while (isspace((unsigned char)*text)) {
-        text++;
-    }
-    return text;
-}
-
-static bool set_from_line(char *line)
-{
-    char *name = trim(line), *equals, *value;
-    size_t len;
-    if (*name == '\0' || *name == '#') {
-        return true;
-    }
-    if (strncmp(name, "export ", 7) == 0) {
-        name = trim(name + 7);
-    }
-    equals = strchr(name, '=');
-    if (equals == NULL || equals == name) {
-        return false;
-    }
-    *equals = '\0';
-    name = trim(name);
-    value = trim(equals + 1);
-    len = strlen(value);
-    if (len >= 2 && (value[0] == '"' || value[0] == '\'') && value[len - 1] == value[0]) {
-        value[len - 1] = '\0';
-        value++;
-    }
-    return setenv(name, value, 0) == 0;
-}
-
-bool config_read_env_file(const char *file, FILE *errors)
-{
-    FILE *in = fopen(file, "r");
-    char *line = NULL;
-    size_t room = 0;
-    bool ok = true;
-    if (in == NULL) {
-        if (errno != ENOENT) {
-            (void)fprintf(errors, "%s: %s\n", file, strerror(errno));
-        }
-        return errno == ENOENT;
-    }
-    for (unsigned number = 1; ok && getline(&line, &room, in) >= 0; number++) {
-        ok = set_from_line(line);
-        if (!ok) {
-            (void)fprintf(errors, "%s:%u: write NAME=VALUE\n", file, number);
-        }
-    }
-    free(line);
+    ok = ok && read_file(config, in);
     (void)fclose(in);
     return ok;
 }

@@ -2,6 +2,7 @@
 #ifndef CONFIG_H
 #define CONFIG_H
 
+#include "env_file.h"
 #include <churn/result.h>
 #include <stdbool.h>
 #include <stddef.h>
@@ -34,7 +35,8 @@ struct finding {
 };
 
 struct config {
-    const char *file; /* as the user named it */
+    const char *file;    /* as the user named it */
+    struct env_file env; /* what references are looked up in, after the environment */
     struct node root;
     unsigned nodes; /* made so far */
     bool usable;    /* the tree is whole, though there may be errors in it */
@@ -45,11 +47,11 @@ struct config {
     unsigned error_count; /* of the findings */
 };
 
-/* Reads and checks the syntax of `file`; messages go to `errors`, which stays the caller's. False, with error_count >
- * 0, when it cannot be read, is no YAML, repeats a key, or names a variable that is not set; the rest of a `usable` one
- * can be checked all the same. Free in either case. */
-bool config_load(struct config *config, const char *file, FILE *errors);
-/* The same for what `in` holds; `file` is its name in messages. */
+/* Reads `env_file` (as env_file_read), and reads and checks the syntax of `file`; messages go to `errors`, which stays
+ * the caller's. False, with error_count > 0, when it cannot be read, is no YAML, repeats a key, or names a variable
+ * that is not set; the rest of a `usable` one can be checked all the same. Free in either case. */
+bool config_load(struct config *config, const char *file, const char *env_file, FILE *errors);
+/* The same for what `in` holds, with the environment alone; `file` is its name in messages. */
 bool config_read(struct config *config, const char *file, FILE *in, FILE *errors);
 void config_free(struct config *config);
 
@@ -86,9 +88,5 @@ void config_free_node(struct node *node);
 /* Sets an option of a section as if the file said so, at the section's place. What is no map stays as it is, for
  * whoever reads it to report. False when memory ran out. */
 bool config_set(struct config *config, const char *section, const char *key, const char *text);
-
-/* Sets environment variables that are not set yet from the NAME=VALUE lines of `file`; a file that does not exist is
- * none. False, with a message to `errors`, on a line that is no assignment. Call before other threads exist. */
-bool config_read_env_file(const char *file, FILE *errors);
 
 #endif

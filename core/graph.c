@@ -268,7 +268,7 @@ int command_graph(const struct arguments *arguments, struct loader *loader, stru
                                  dot = {dot_begin, dot_node, dot_edge, dot_end};
     bool wants_dot = arguments->format != NULL && strcmp(arguments->format, "dot") == 0;
     struct pipeline pipeline;
-    bool ok = pipeline_load(&pipeline, arguments->config, loader, log, stderr);
+    bool ok = pipeline_load(&pipeline, arguments_files(arguments), loader, log, stderr);
     if (ok) {
         draw(&(struct drawing){.pipeline = &pipeline, .language = wants_dot ? &dot : &mermaid});
     }

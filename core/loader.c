@@ -568,19 +568,17 @@ bool loader_name_of(const char *path, char name[NAME_SIZE])
     return plugin_name(slash != NULL ? slash + 1 : path, name);
 }
 
-static void offer_names(const struct loader *loader, uint32_t kind, struct suggest *suggest, char names[][NAME_SIZE],
-                        unsigned max)
+void loader_each_name(const struct loader *loader, uint32_t kind, loader_name_fn fn, void *ctx)
 {
-    unsigned count = 0;
     for (unsigned d = 0; d < loader->dir_count; d++) {
         for (unsigned l = 0; l < 2; l++) { /* a flat folder does not tell the role of its files */
-            char dir[PATH_MAX];
+            char dir[PATH_MAX], name[NAME_SIZE];
             layout_dir(l, loader->dirs[d], loader_role(kind), dir, sizeof dir);
             DIR *open_dir = opendir(dir);
             struct dirent *entry;
-            while (open_dir != NULL && count < max && (entry = readdir(open_dir)) != NULL) {
-                if (plugin_name(entry->d_name, names[count])) {
-                    suggest_offer(suggest, names[count++]);
+            while (open_dir != NULL && (entry = readdir(open_dir)) != NULL) {
+                if (plugin_name(entry->d_name, name)) {
+                    fn(ctx, name);
                 }
             }
             if (open_dir != NULL) {
@@ -590,14 +588,30 @@ static void offer_names(const struct loader *loader, uint32_t kind, struct sugge
     }
 }
 
+/* Names that are offered, kept until the best of them is shown. */
+struct offered {
+    struct suggest suggest;
+    char names[64][NAME_SIZE];
+    unsigned count;
+};
+
+static void offer_name(void *ctx, const char *name)
+{
+    struct offered *offered = ctx;
+    if (offered->count < sizeof offered->names / sizeof offered->names[0]) {
+        (void)snprintf(offered->names[offered->count], NAME_SIZE, "%s", name);
+        suggest_offer(&offered->suggest, offered->names[offered->count++]);
+    }
+}
+
 static void not_found(const struct loader *loader, uint32_t kind, const char *name, char *message, size_t size)
 {
-    char names[64][NAME_SIZE], hint[NAME_SIZE + 32];
-    struct suggest suggest = {.typed = name};
+    struct offered offered = {.suggest = {.typed = name}};
+    char hint[NAME_SIZE + 32];
     size_t used;
-    offer_names(loader, kind, &suggest, names, 64);
+    loader_each_name(loader, kind, offer_name, &offered);
     (void)snprintf(message, size, "there is no %s plugin '%s'%s; looked in", loader_role(kind), name,
-                   suggest_text(&suggest, hint, sizeof hint));
+                   suggest_text(&offered.suggest, hint, sizeof hint));
     for (unsigned d = 0; d < loader->dir_count; d++) {
         used = strlen(message);
         (void)snprintf(message + used, size - used, "%s %s", d > 0 ? "," : "", loader->dirs[d]);

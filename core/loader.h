@@ -59,6 +59,11 @@ const struct loaded *loader_open(struct loader *loader, const char *path, char *
  */
 bool loader_load_all(struct loader *loader, uint32_t kind, char *message, size_t size);
 
+/* Calls `fn` with the name of each plugin of `kind` that the folders seem to hold, by their files' names alone: none is
+ * opened. Those of flat folders, whose kinds only the files tell, are left out; one may come more than once. */
+typedef void (*loader_name_fn)(void *ctx, const char *name);
+void loader_each_name(const struct loader *loader, uint32_t kind, loader_name_fn fn, void *ctx);
+
 /* The folder of the file that this code runs from, the program or the library of the test harness; false when it cannot
  * be told. */
 bool loader_own_dir(char dir[PATH_MAX]);

@@ -3,8 +3,8 @@
 #include "config.h"
 #include <curl/curl.h>
 #include <fcntl.h>
-#include <signal.h>
 #include <limits.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -51,13 +51,17 @@ static int run_command(const struct command *command, const struct arguments *a)
     return status;
 }
 
-static bool read_env_file(const char *file)
+/* A file that is named must be good, whether or not the command reads a pipeline. */
+static bool check_env_file(const char *file)
 {
-    if (file != NULL && access(file, R_OK) != 0) {
-        (void)fprintf(stderr, "churnd: --env-file: %s cannot be read\n", file);
-        return false;
+    struct env_file env = {0};
+    char message[512];
+    bool ok = file == NULL || env_file_read(&env, file, message, sizeof message);
+    if (!ok) {
+        (void)fprintf(stderr, "churnd: --env-file: %s\n", message);
     }
-    return config_read_env_file(file != NULL ? file : ".env", stderr);
+    env_file_free(&env);
+    return ok;
 }
 
 /* Whoever started churnd may have closed them; then the next file that is opened, such as the store's, would get the
@@ -98,7 +102,7 @@ int main(int argc, char **argv)
     }
     if (parsed == PARSED_DONE) {
         status = 0;
-    } else if (parsed == PARSED_RUN && read_env_file(a.env_file)) {
+    } else if (parsed == PARSED_RUN && check_env_file(a.env_file)) {
         status = run_command(command, &a);
     }
     free((void *)a.plugin_path);

@@ -371,13 +371,14 @@ static bool check_instances(struct pipeline *pipeline)
     return ok;
 }
 
-bool pipeline_load(struct pipeline *pipeline, const char *file, struct loader *loader, struct log *log, FILE *errors)
+bool pipeline_load(struct pipeline *pipeline, struct pipeline_files files, struct loader *loader, struct log *log,
+                   FILE *errors)
 {
-    return pipeline_load_edited(pipeline, file, loader, log, errors, NULL, NULL);
+    return pipeline_load_edited(pipeline, files, loader, log, errors, NULL, NULL);
 }
 
-bool pipeline_load_edited(struct pipeline *pipeline, const char *file, struct loader *loader, struct log *log,
-                          FILE *errors, pipeline_edit_fn edit, void *ctx)
+bool pipeline_load_edited(struct pipeline *pipeline, struct pipeline_files files, struct loader *loader,
+                          struct log *log, FILE *errors, pipeline_edit_fn edit, void *ctx)
 {
     bool ok, loaded;
     memset(pipeline, 0, sizeof *pipeline);
@@ -385,7 +386,7 @@ bool pipeline_load_edited(struct pipeline *pipeline, const char *file, struct lo
     pipeline->log = log;
     pipeline->metrics = metrics_new();
     pipeline->stalls = stalls_new(log, host_monotonic_ms);
-    loaded = config_load(&pipeline->config, file, errors);
+    loaded = config_load(&pipeline->config, files.pipeline, files.env, errors);
     if (pipeline->metrics == NULL || pipeline->stalls == NULL || !(loaded || pipeline->config.usable) ||
         (edit != NULL && (!loaded || !edit(pipeline, ctx)))) {
         return false;

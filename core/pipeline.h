@@ -87,16 +87,23 @@ struct pipeline {
     struct test_bench *bench; /* NULL: its source, store and sinks are its own */
 };
 
+/* What a pipeline is read from. */
+struct pipeline_files {
+    const char *pipeline;
+    const char *env; /* as env_file_read */
+};
+
 /* Reads and checks the whole file: every mistake is reported to `errors`. False when there was one. Free in either
  * case. */
-bool pipeline_load(struct pipeline *pipeline, const char *file, struct loader *loader, struct log *log, FILE *errors);
+bool pipeline_load(struct pipeline *pipeline, struct pipeline_files files, struct loader *loader, struct log *log,
+                   FILE *errors);
 void pipeline_free(struct pipeline *pipeline);
 
 /* Changes what the file said before it is checked: `config` by config_set, `profiles_only`. False, with a message to
  * the config's `errors`, ends the loading. */
 typedef bool (*pipeline_edit_fn)(struct pipeline *pipeline, void *ctx);
-bool pipeline_load_edited(struct pipeline *pipeline, const char *file, struct loader *loader, struct log *log,
-                          FILE *errors, pipeline_edit_fn edit, void *ctx);
+bool pipeline_load_edited(struct pipeline *pipeline, struct pipeline_files files, struct loader *loader,
+                          struct log *log, FILE *errors, pipeline_edit_fn edit, void *ctx);
 
 /* Whether it is the section `dead_letters:`. */
 static inline bool pipeline_is_dead_letters(const struct pipeline *pipeline, const struct section *section)

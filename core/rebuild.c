@@ -160,7 +160,7 @@ int command_rebuild(const struct arguments *arguments, struct loader *loader, st
 {
     struct pipeline pipeline;
     int status = 1;
-    if (pipeline_load_edited(&pipeline, arguments->config, loader, log, stderr, edit,
+    if (pipeline_load_edited(&pipeline, arguments_files(arguments), loader, log, stderr, edit,
                              (void *)(uintptr_t)arguments->into) &&
         check_place(&pipeline, arguments->into)) {
         pipeline.until_end = true;

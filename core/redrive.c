@@ -217,7 +217,7 @@ int command_redrive(const struct arguments *arguments, struct loader *loader, st
     struct redrive redrive = {.all = arguments->all};
     struct pipeline pipeline;
     int status = 1;
-    if (pipeline_load_edited(&pipeline, arguments->config, loader, log, stderr, redrive_edit, &redrive)) {
+    if (pipeline_load_edited(&pipeline, arguments_files(arguments), loader, log, stderr, redrive_edit, &redrive)) {
         pipeline.redrive = &redrive;
         pipeline.until_end = true;
         log_printf(log, CHURN_LOG_INFO, "redrive", "reads the dead letters of %s", redrive.description);

@@ -69,7 +69,7 @@ static bool load(const struct arguments *arguments, const struct pipeline *now, 
 {
     bool ok;
     now->loader->running = true;
-    ok = pipeline_load(next, arguments->config, now->loader, now->log, errors) && check_fixed(now, next);
+    ok = pipeline_load(next, arguments_files(arguments), now->loader, now->log, errors) && check_fixed(now, next);
     next->config.errors = stderr; /* whatever is wrong later */
     return ok;
 }

@@ -419,7 +419,7 @@ int command_run(const struct arguments *arguments, struct loader *loader, struct
     int status = 1;
     (void)sigemptyset(&early);
     block_signal(&early, SIGHUP); /* what comes while the file is read is for the run */
-    if (pipeline_load(&pipeline, arguments->config, loader, log, stderr)) {
+    if (pipeline_load(&pipeline, arguments_files(arguments), loader, log, stderr)) {
         pipeline.until_end = arguments->until_end;
         pipeline.replay = arguments->replay;
         status = run_pipeline(arguments, &pipeline, log);

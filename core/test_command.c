@@ -12,11 +12,12 @@ struct sources_of_tests {
     struct test_cases cases;
 };
 
-static bool read_file(struct sources_of_tests *from, const struct pipeline *pipeline, const char *file)
+static bool read_file(struct sources_of_tests *from, const struct pipeline *pipeline, const char *file,
+                      const char *env_file)
 {
     static const char *const known[] = {"tests", NULL};
     struct config *config = &from->configs[from->count++];
-    if (!config_load(config, file, stderr)) {
+    if (!config_load(config, file, env_file, stderr)) {
         return false;
     }
     if (config_get(&config->root, "tests") == NULL) {
@@ -37,7 +38,7 @@ static bool read_tests(struct sources_of_tests *from, const struct arguments *ar
         return false;
     }
     for (unsigned i = 0; i < arguments->operand_count; i++) {
-        ok = read_file(from, pipeline, arguments->operands[i]) && ok;
+        ok = read_file(from, pipeline, arguments->operands[i], arguments->env_file) && ok;
     }
     if (ok && from->cases.count == 0) {
         (void)fprintf(stderr,
@@ -149,7 +150,7 @@ int command_test(const struct arguments *arguments, struct loader *loader, struc
 {
     struct pipeline pipeline;
     struct sources_of_tests from = {0};
-    bool ok = pipeline_load(&pipeline, arguments->config, loader, log, stderr) &&
+    bool ok = pipeline_load(&pipeline, arguments_files(arguments), loader, log, stderr) &&
               read_tests(&from, arguments, &pipeline) && run_all(arguments, &pipeline, &from.cases);
     free_tests(&from);
     pipeline_free(&pipeline);

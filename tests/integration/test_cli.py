@@ -2,8 +2,10 @@
 
 import base64
 import json
+import os
 import random
 import re
+import subprocess
 
 import events
 import jsonschema
@@ -74,6 +76,56 @@ def test_env_file(tmp_path):
     assert len((tmp_path / "one.jsonl").read_text().splitlines()) == 7
     run_churnd("-c", path, cwd=tmp_path, env={"N_EVENTS": "3", "OUT": "two.jsonl"}, check=0)
     assert len((tmp_path / "two.jsonl").read_text().splitlines()) == 3
+
+
+def test_an_env_file_of_somebody_else(tmp_path):
+    """It may say what a pipeline asks for, and nothing that leads to code; one that others can write says nothing."""
+    marker, plugins = tmp_path / "ran", tmp_path / "plugins"
+    plugins.mkdir()
+    (tmp_path / "evil.c").write_text(f"""#include <fcntl.h>
+#include <unistd.h>
+__attribute__((constructor)) static void at_once(void) {{ (void)close(open("{marker}", O_CREAT | O_WRONLY, 0600)); }}
+int churn_plugin_entry[32] = {{0x4e525543, 72, 1}};
+""")
+    subprocess.run(["gcc", "-shared", "-fPIC", "-o", plugins / "evil.so", tmp_path / "evil.c"], check=True)
+    path = tmp_path / "p.yaml"
+    path.write_text("source: {plugin: generate, events: '${N:-1}', rate: 0}\nsinks: [{plugin: file, path: out.jsonl}]\n")
+    env = tmp_path / ".env"
+    env.write_text(f"CHURN_PLUGIN_PATH={plugins}\nLD_PRELOAD={plugins}/evil.so\nN=7\nCHURND_CONFIG=nowhere.yaml\n")
+    for command in [("plugins",), ("describe", "login"), ("check", "-c", path), ("run", "-c", path), ("graph", "-c", path),
+                    ("completion", "bash"), ("completion", "plugins"), ("check", "-c", path, "--env-file", ".env")]:
+        run_churnd(*command, cwd=tmp_path, check=0)
+    assert len((tmp_path / "out.jsonl").read_text().splitlines()) == 7 and not marker.exists()
+    env.chmod(0o666)
+    for extra in ((), ("--env-file", env)):
+        done = run_churnd("check", "-c", path, *extra, cwd=tmp_path, check=1)
+        assert ".env: is not taken, for others can write it (mode 666); `chmod go-w" in done.stderr, done.stderr
+    run_churnd("plugins", cwd=tmp_path, check=0)  # which asks for nothing of it
+
+
+@pytest.mark.parametrize("kind", ["folder", "fifo", "missing"])
+def test_an_env_file_that_is_none(kind, tmp_path):
+    path, env = tmp_path / "p.yaml", tmp_path / "x"
+    path.write_text("source: {plugin: generate, events: 1}\nsinks: [{plugin: file, path: out.jsonl}]\n")
+    words = {"folder": "is a folder", "fifo": "is a FIFO", "missing": "No such file or directory"}[kind]
+    if kind == "folder":
+        env.mkdir()
+    elif kind == "fifo":
+        os.mkfifo(env)
+    for command in (("check", "-c", path), ("plugins",)):
+        done = run_churnd(*command, "--env-file", env, cwd=tmp_path, check=1)
+        assert f"churnd: --env-file: {env}: {words}" in done.stderr
+    if kind != "missing":
+        env.rename(tmp_path / ".env")
+        assert f".env: {words}" in run_churnd("check", "-c", path, cwd=tmp_path, check=1).stderr
+
+
+def test_an_env_file_with_a_byte_order_mark(tmp_path):
+    (tmp_path / "p.yaml").write_text("source: {plugin: generate, events: '${N}', rate: 0}\n"
+                                     "sinks: [{plugin: file, path: out.jsonl}]\n")
+    (tmp_path / ".env").write_bytes(b"\xef\xbb\xbfN=3\n")
+    run_churnd("-c", "p.yaml", cwd=tmp_path, check=0)
+    assert len((tmp_path / "out.jsonl").read_text().splitlines()) == 3
 
 
 # --- What there is ---

@@ -18,7 +18,7 @@ static void load_bytes(const char *bytes, size_t len)
     }
     config_free(&config);
     free(said);
-    loaded = config_load(&config, file, errors);
+    loaded = config_load(&config, file, NULL, errors);
     (void)fclose(errors);
     said = without_name(text, file);
     check(loaded == (config.error_count == 0) && loaded == (*said == '\0'), "%u errors, said: %s", config.error_count,
@@ -198,12 +198,12 @@ static void test_files_that_cannot_be_read(void)
         abort();
     }
     config_free(&config);
-    CU_ASSERT(!config_load(&config, "/nonexistent/p.yaml", errors));
+    CU_ASSERT(!config_load(&config, "/nonexistent/p.yaml", NULL, errors));
     CU_ASSERT_EQUAL(config.error_count, 1);
     (void)fflush(errors);
     check_text(text, "/nonexistent/p.yaml: No such file or directory\n", "no file");
     config_free(&config);
-    CU_ASSERT(!config_load(&config, "/", errors));
+    CU_ASSERT(!config_load(&config, "/", NULL, errors));
     CU_ASSERT_EQUAL(config.error_count, 1);
     config_free(&config);
     (void)fclose(errors);
@@ -466,107 +466,34 @@ static void test_aliases_that_explode(void)
     check(strlen(said) < 10000, "%zu bytes were said", strlen(said));
 }
 
-static char *env_said;
-
-static bool read_env(const char *text, size_t len)
+/* What the environment does not have is looked up in the file; nothing of it gets into the environment. */
+static void test_references_to_an_env_file(void)
 {
-    char *file = write_file(text, len), *words = NULL;
-    size_t size = 0;
-    FILE *errors = open_memstream(&words, &size);
-    bool ok;
-    if (errors == NULL) {
-        abort();
-    }
-    ok = config_read_env_file(file, errors);
-    (void)fclose(errors);
-    free(env_said);
-    env_said = without_name(words, file);
-    free(words);
-    remove_file(file);
-    return ok;
-}
-
-static bool read_env_text(const char *text)
-{
-    return read_env(text, strlen(text));
-}
-
-static void check_env(const char *name, const char *expected)
-{
-    const char *value = getenv(name);
-    check(value != NULL && strcmp(value, expected) == 0, "%s: expected \"%s\", got \"%s\"", name, expected,
-          value != NULL ? value : "(unset)");
-}
-
-static void test_env_file(void)
-{
-    CU_ASSERT(read_env_text("# a comment\n"
-                            "\n"
-                            "   \n"
-                            "  # another\n"
-                            "UNIT_E1=plain\n"
-                            "export UNIT_E2=exported\n"
-                            "  UNIT_E3 = spaces around  \n"
-                            "UNIT_E4=\"double 'quotes'\"\n"
-                            "UNIT_E5='single \"quotes\"'\n"
-                            "UNIT_E6=\n"
-                            "UNIT_E7=\"\"\n"
-                            "UNIT_E8=a=b=c\n"
-                            "UNIT_E9=\"unbalanced\n"
-                            "UNIT_E10=\"\n"
-                            "UNIT_E11='  kept  '\n"
-                            "UNIT_E12=windows\r\n"
-                            "UNIT_E13=${UNIT_E1}\n"
-                            "UNIT_SET=not this\n"
-                            "UNIT_EMPTY=not this\n"
-                            "UNIT_E1=not again\n"
-                            "UNIT_E14=no end of line"));
-    check_text(env_said, "", "said");
-    check_env("UNIT_E1", "plain");
-    check_env("UNIT_E2", "exported");
-    check_env("UNIT_E3", "spaces around");
-    check_env("UNIT_E4", "double 'quotes'");
-    check_env("UNIT_E5", "single \"quotes\"");
-    check_env("UNIT_E6", "");
-    check_env("UNIT_E7", "");
-    check_env("UNIT_E8", "a=b=c");
-    check_env("UNIT_E9", "\"unbalanced");
-    check_env("UNIT_E10", "\"");
-    check_env("UNIT_E11", "  kept  ");
-    check_env("UNIT_E12", "windows");
-    check_env("UNIT_E13", "${UNIT_E1}");
-    check_env("UNIT_SET", "value");
-    check_env("UNIT_EMPTY", "");
-    check_env("UNIT_E14", "no end of line");
-    CU_ASSERT(read_env_text(""));
-}
-
-static void test_env_file_with_mistakes(void)
-{
-    CU_ASSERT(!read_env_text("UNIT_F1=1\nno assignment hunter2\nUNIT_F2=2\n"));
-    check_text(env_said, "FILE:2: write NAME=VALUE\n", "said");
-    check_env("UNIT_F1", "1");
-    CU_ASSERT(!read_env_text("=x\n"));
-    check_text(env_said, "FILE:1: write NAME=VALUE\n", "said");
-    CU_ASSERT(!read_env_text("export\n"));
-    CU_ASSERT(!read_env_text("export =x\n"));
-}
-
-static void test_env_file_that_does_not_exist(void)
-{
-    char *text = NULL;
+    static const char yaml[] = "a: ${UNIT_ENV_A}\nb: ${UNIT_SET}\nc: ${UNIT_EMPTY:-none}\nd: ${UNIT_ENV_D:-none}\n"
+                               "e: ${LD_UNIT:-none}\n",
+                      lines[] = "UNIT_ENV_A=one\nUNIT_SET=not this\nUNIT_EMPTY=not this\nLD_UNIT=not this\n";
+    char *file = write_file(yaml, sizeof yaml - 1), *env_file = write_file(lines, sizeof lines - 1), *text = NULL;
     size_t size = 0;
     FILE *errors = open_memstream(&text, &size);
     if (errors == NULL) {
         abort();
     }
-    CU_ASSERT(config_read_env_file("/nonexistent/.env", errors));
+    CU_ASSERT(config_load(&config, file, env_file, errors));
+    check_text(config_get(&config.root, "a")->text, "one", "a");
+    check_text(config_get(&config.root, "b")->text, "value", "b");
+    check_text(config_get(&config.root, "c")->text, "none", "c");
+    check_text(config_get(&config.root, "d")->text, "none", "d");
+    check_text(config_get(&config.root, "e")->text, "none", "e");
+    CU_ASSERT(getenv("UNIT_ENV_A") == NULL);
+    config_free(&config);
+    CU_ASSERT(!config_load(&config, file, "/nonexistent/.env", errors) && config.error_count == 1);
     (void)fflush(errors);
-    CU_ASSERT_EQUAL(size, 0);
-    CU_ASSERT(!config_read_env_file("/dev/null/.env", errors)); /* not a folder: the file may exist elsewhere */
+    check_contains(text, "/nonexistent/.env: No such file or directory", "said");
+    config_free(&config);
     (void)fclose(errors);
-    check_contains(text, "/dev/null/.env: ", "said");
     free(text);
+    remove_file(env_file);
+    remove_file(file);
 }
 
 static void test_options_set_from_outside(void)
@@ -611,9 +538,7 @@ int main(void)
         TEST(test_merge_keys),
         TEST(test_a_large_file),
         TEST(test_aliases_that_explode),
-        TEST(test_env_file),
-        TEST(test_env_file_with_mistakes),
-        TEST(test_env_file_that_does_not_exist),
+        TEST(test_references_to_an_env_file),
         TEST(test_options_set_from_outside),
         CU_TEST_INFO_NULL,
     };
@@ -631,6 +556,5 @@ int main(void)
     status = run_tests("config", tests);
     config_free(&config);
     free(said);
-    free(env_said);
     return status;
 }

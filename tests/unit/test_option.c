@@ -89,7 +89,7 @@ static void read_with(const char *yaml, const struct option_target *targets, uns
     }
     free_values();
     memset(&values, 0, sizeof values);
-    if (config_load(&config, file, out)) {
+    if (config_load(&config, file, NULL, out)) {
         ok = options_read(&config, &config.root, &config.root, "part", targets, count, ignored);
     } else {
         ok = false;

@@ -26,7 +26,8 @@ static void load_edited(const char *yaml, pipeline_edit_fn edit, void *ctx)
     if (errors == NULL || !loader_init(&loader, NULL, 0)) {
         abort();
     }
-    loaded = pipeline_load_edited(&pipeline, file, &loader, no_log, errors, edit, ctx);
+    loaded =
+        pipeline_load_edited(&pipeline, (struct pipeline_files){.pipeline = file}, &loader, no_log, errors, edit, ctx);
     count = pipeline.config.error_count;
     (void)fclose(errors);
     free(said);

@@ -1,0 +1,160 @@
+#include "env_file.h"
+
+#include <churn/result.h>
+#include <ctype.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+static const char byte_order_mark[] = "\xef\xbb\xbf";
+
+CHURN_PRINTF(3, 4) static bool refuse(char *message, size_t size, const char *format, ...)
+{
+    va_list args;
+    va_start(args, format);
+    (void)vsnprintf(message, size, format, args);
+    va_end(args);
+    return false;
+}
+
+/* Whoever can write it can say where our data goes. */
+static bool judge(int fd, const char *file, char *message, size_t size)
+{
+    struct stat about;
+    if (fstat(fd, &about) != 0) {
+        return refuse(message, size, "%s: %s", file, strerror(errno));
+    }
+    if (!S_ISREG(about.st_mode)) {
+        return refuse(message, size, "%s: is %s, no file of NAME=VALUE lines", file,
+                      S_ISDIR(about.st_mode) ? "a folder" : "a FIFO or device");
+    }
+    if (about.st_uid != 0 && about.st_uid != geteuid()) {
+        return refuse(
+            message, size,
+            "%s: is not taken, for it belongs to another user (%u), not to root or this one; chown it, or name "
+            "a file of your own with --env-file",
+            file, (unsigned)about.st_uid);
+    }
+    if ((about.st_mode & (S_IWGRP | S_IWOTH)) != 0) {
+        return refuse(message, size, "%s: is not taken, for others can write it (mode %03o); `chmod go-w %s`", file,
+                      (unsigned)(about.st_mode & 0777), file);
+    }
+    return true;
+}
+
+static char *trim(char *text)
+{
+    char *end = text + strlen(text);
+    while (end > text && isspace((unsigned char)end[-1])) {
+        *--end = '\0';
+    }
+    while (isspace((unsigned char)*text)) {
+        text++;
+    }
+    return text;
+}
+
+static bool add(struct env_file *env, const char *name, const char *value)
+{
+    struct env_variable *grown = realloc(env->items, (env->count + 1) * sizeof *grown);
+    struct env_variable variable = {.name = strdup(name), .value = strdup(value)};
+    env->items = grown != NULL ? grown : env->items;
+    if (grown == NULL || variable.name == NULL || variable.value == NULL) {
+        free(variable.name);
+        free(variable.value);
+        return false;
+    }
+    env->items[env->count++] = variable;
+    return true;
+}
+
+/* What is wrong with a line, or NULL. */
+static const char *take_line(struct env_file *env, char *line)
+{
+    char *name = trim(line), *equals, *value;
+    size_t len;
+    if (*name == '\0' || *name == '#') {
+        return NULL;
+    }
+    if (strncmp(name, "export ", 7) == 0) {
+        name = trim(name + 7);
+    }
+    equals = strchr(name, '=');
+    if (equals == NULL || equals == name) {
+        return "write NAME=VALUE";
+    }
+    *equals = '\0';
+    name = trim(name);
+    value = trim(equals + 1);
+    len = strlen(value);
+    if (len >= 2 && (value[0] == '"' || value[0] == '\'') && value[len - 1] == value[0]) {
+        value[len - 1] = '\0';
+        value++;
+    }
+    return add(env, name, value) ? NULL : "out of memory";
+}
+
+static bool read_lines(struct env_file *env, FILE *in, const char *file, char *message, size_t size)
+{
+    const char *wrong = NULL;
+    char *line = NULL;
+    size_t room = 0, mark = sizeof byte_order_mark - 1;
+    unsigned number = 0;
+    ssize_t len;
+    while (wrong == NULL && (len = getline(&line, &room, in)) >= 0) {
+        bool marked = ++number == 1 && strncmp(line, byte_order_mark, mark) == 0;
+        wrong = strlen(line) != (size_t)len ? "there is a NUL character" : take_line(env, line + (marked ? mark : 0));
+    }
+    free(line);
+    if (wrong != NULL) {
+        return refuse(message, size, "%s:%u: %s", file, number, wrong);
+    }
+    return ferror(in) == 0 || refuse(message, size, "%s: %s", file, strerror(errno));
+}
+
+bool env_file_read(struct env_file *env, const char *file, char *message, size_t size)
+{
+    const char *name = file != NULL ? file : ".env";
+    int fd = open(name, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY); /* a FIFO would wait for a writer */
+    FILE *in;
+    bool ok;
+    *env = (struct env_file){0};
+    if (fd < 0) {
+        return (file == NULL && errno == ENOENT) || refuse(message, size, "%s: %s", name, strerror(errno));
+    }
+    in = judge(fd, name, message, size) ? fdopen(fd, "r") : NULL;
+    if (in == NULL) {
+        (void)close(fd);
+        return false;
+    }
+    ok = read_lines(env, in, name, message, size);
+    (void)fclose(in);
+    return ok;
+}
+
+void env_file_free(struct env_file *env)
+{
+    for (unsigned i = 0; i < env->count; i++) {
+        free(env->items[i].name);
+        free(env->items[i].value);
+    }
+    free(env->items);
+    *env = (struct env_file){0};
+}
+
+static bool leads_to_code(const char *name)
+{
+    return strcmp(name, "CHURN_PLUGIN_PATH") == 0 || strncmp(name, "LD_", 3) == 0;
+}
+
+const char *env_file_get(const struct env_file *env, const char *name)
+{
+    for (unsigned i = 0; i < env->count && !leads_to_code(name); i++) {
+        if (strcmp(env->items[i].name, name) == 0) {
+            return env->items[i].value;
+        }
+    }
+    return NULL;
+}
