@@ -57,12 +57,28 @@ static bool stop(struct worker *worker, unsigned sink, const churn_record *outpu
                        reject->detail);
 }
 
+/* A letter that the dead letters cannot hold is kept without its value. */
+static bool cut(struct worker *worker, struct window *window, unsigned sink, uint32_t index,
+                const struct reject *reject)
+{
+    const churn_record *letter = &window->outputs[index];
+    log_printf(worker->pipeline->log, CHURN_LOG_WARN, section_of(worker, sink)->label,
+               "the dead letter of %s/%d at offset %lld is kept without its value: %s", letter->topic,
+               letter->partition, (long long)letter->offset, reject->detail);
+    metrics_add_own(worker->counters.reasons[REJECT_TOO_LARGE_TO_KEEP], 1);
+    return output_cut_letter(window, index, reject->detail) || worker_fail(worker, "out of memory");
+}
+
 /* One output that a sink will never take, or must not be given, becomes a dead letter. */
 static bool set_aside(struct worker *worker, struct window *window, unsigned sink, uint32_t index,
                       const struct reject *reject)
 {
     const churn_record *output = &window->outputs[index];
-    if (!worker->pipeline->has_dead_letters || output->kind == CHURN_RECORD_DEAD_LETTER) {
+    bool letter = output->kind == CHURN_RECORD_DEAD_LETTER;
+    if (letter && reject->reason == REJECT_BY_SINK && !output_is_cut(output)) {
+        return cut(worker, window, sink, index, reject);
+    }
+    if (!worker->pipeline->has_dead_letters || letter) {
         return stop(worker, sink, output, reject);
     }
     return intake_refused(worker, window, output, section_of(worker, sink)->label, reject);

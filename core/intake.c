@@ -410,6 +410,11 @@ static bool take_value(struct worker *worker, const churn_record *record, uint32
     churn_event event;
     struct reject reject;
     const struct event_type *type;
+    if (worker->pipeline->decodes && record->value.len > OUTPUT_LETTER_MAX) {
+        reject_set(&reject, REJECT_TOO_LARGE_TO_KEEP, "%u bytes, and dead letters keep at most %d", record->value.len,
+                   OUTPUT_LETTER_MAX);
+        return dead_letter(worker, window, record, NULL, late, &reject);
+    }
     if (record->value.ptr != NULL) {
         payload = arena_copy(&window->arena, record->value.ptr, record->value.len);
         if (payload == NULL) {
@@ -443,6 +448,14 @@ static bool leave_alone(struct worker *worker, const churn_record *record, const
     return true;
 }
 
+/* The same for one that may be put back another time: the next redrive reads it too. */
+static bool keep_for_later(struct worker *worker, const churn_record *record, const char *why)
+{
+    return leave_alone(worker, record, why) &&
+           (worker->pipeline->redrive->stay || output_letter_again(window_filling(worker), record) ||
+            out_of_memory(worker));
+}
+
 /* What a sink refused goes to that sink as it is, or, where the letter does not say which, to the sinks of its kind;
  * its event is in the profile. */
 static bool offer_again(struct worker *worker, const churn_record *letter_record, const struct letter *letter,
@@ -453,9 +466,9 @@ static bool offer_again(struct worker *worker, const churn_record *letter_record
         output->reserved = routing_all_but(worker->pipeline, letter->kind, letter->sink, &found);
     }
     if (letter->kind == 0 || !found) {
-        return leave_alone(worker, letter_record,
-                           letter->kind == 0 ? "it does not say what kind of record a sink refused"
-                                             : "the pipeline has no sink for what another one refused");
+        return keep_for_later(worker, letter_record,
+                              letter->kind == 0 ? "it does not say what kind of record a sink refused (churn.kind)"
+                                                : "the pipeline has no sink for what another one refused");
     }
     output->kind = letter->kind;
     output->severity = letter->severity;
@@ -463,22 +476,38 @@ static bool offer_again(struct worker *worker, const churn_record *letter_record
     return output_again(window_filling(worker), output) || out_of_memory(worker);
 }
 
+/* The topic's name for as long as the worker, or the id of what has none. NULL when memory ran out. */
+static const char *place_of(struct worker *worker, const struct letter *letter, uint32_t *ret_source)
+{
+    if (letter->topic.ptr == NULL) {
+        return arena_copy(&window_filling(worker)->arena, letter->id.ptr, letter->id.len);
+    }
+    *ret_source = sources_find_part(&worker->sources, letter->topic, letter->partition);
+    return *ret_source != SOURCE_NONE ? worker->sources.items[*ret_source].topic : NULL;
+}
+
 static bool put_back(struct worker *worker, const churn_record *record, const struct letter *letter)
 {
-    uint32_t source = sources_find_part(&worker->sources, letter->topic, letter->partition);
+    uint32_t source = SOURCE_NONE;
     churn_record original = {.size = sizeof original,
                              .kind = CHURN_RECORD_EVENT,
                              .key = letter->key,
                              .value = letter->value,
                              .timestamp_ms = record->timestamp_ms,
+                             .topic = place_of(worker, letter, &source),
                              .offset = letter->offset,
-                             .partition = letter->partition};
-    if (source == SOURCE_NONE) {
+                             .partition = letter->partition,
+                             .headers = letter->headers,
+                             .header_count = letter->header_count};
+    if (original.topic == NULL) {
         return out_of_memory(worker);
     }
-    original.topic = worker->sources.items[source].topic;
+    if (letter->hash.ptr != NULL) {
+        return keep_for_later(worker, record, "its value was too large to keep");
+    }
     if (str_equals(letter->reason, reject_reason_name(REJECT_UNREADABLE_RECORD))) {
-        return leave_alone(worker, record, "its record could not be read; once it can be, `churnd rebuild` counts it");
+        return keep_for_later(worker, record,
+                              "its record could not be read; once it can be, `churnd rebuild` counts it");
     }
     if (letter->kind != 0 || str_equals(letter->reason, reject_reason_name(REJECT_BY_SINK))) {
         return offer_again(worker, record, letter, &original);
@@ -486,20 +515,32 @@ static bool put_back(struct worker *worker, const churn_record *record, const st
     return take_value(worker, &original, source, letter->replayed ? LATE_DOUBTED : LATE_REDRIVEN);
 }
 
-static bool take_letter(struct worker *worker, const churn_record *record)
+static bool judge_letter(struct worker *worker, const churn_record *record, const struct letter *letter)
 {
     const struct redrive *redrive = worker->pipeline->redrive;
+    char why[256];
+    if (letter->topic.ptr != NULL && !redrive_knows(redrive, letter->topic)) {
+        (void)snprintf(why, sizeof why, "its event is of %.*s, which this pipeline does not read",
+                       letter->topic.len < 128 ? (int)letter->topic.len : 128, letter->topic.ptr);
+        return leave_alone(worker, record, why);
+    }
+    return put_back(worker, record, letter);
+}
+
+static bool take_letter(struct worker *worker, const churn_record *record)
+{
     struct letter letter;
     char why[256];
     bool ok;
-    if (!letter_read(&letter, record, redrive->envelope, why, sizeof why)) {
+    switch (letter_read(&letter, record, worker->pipeline->redrive->envelope, why, sizeof why)) {
+    case LETTER_GOOD:
+        ok = judge_letter(worker, record, &letter);
+        break;
+    case LETTER_INCOMPLETE:
+        ok = keep_for_later(worker, record, why);
+        break;
+    default:
         ok = leave_alone(worker, record, why);
-    } else if (!redrive_knows(redrive, letter.topic)) {
-        (void)snprintf(why, sizeof why, "its event is of %.*s, which this pipeline does not read",
-                       letter.topic.len < 128 ? (int)letter.topic.len : 128, letter.topic.ptr);
-        ok = leave_alone(worker, record, why);
-    } else {
-        ok = put_back(worker, record, &letter);
     }
     letter_free(&letter);
     metrics_add_own(worker->counters.letters, ok && worker->ask_again_ms == 0);

@@ -3,6 +3,8 @@
 #include "decimal.h"
 #include <churn/time.h>
 #include <inttypes.h>
+#define XXH_INLINE_ALL
+#include <xxhash.h>
 
 static const char *const severity_names[] = {"none", "info", "warning", "critical"};
 
@@ -222,6 +224,29 @@ bool output_again(struct window *window, const churn_record *output)
            (output->key.ptr == NULL || keep(window, output->key.ptr, output->key.len, &again->key));
 }
 
+bool output_letter_again(struct window *window, const churn_record *letter)
+{
+    churn_record *again = window_add_output(window, CHURN_RECORD_DEAD_LETTER, letter);
+    bool ok = again != NULL;
+    if (ok) {
+        again->key = letter->key;
+        again->headers = letter->headers;
+        again->header_count = letter->header_count;
+        window->has_letters = true;
+        ok = output_keep(window, again) &&
+             (letter->value.ptr == NULL || keep(window, letter->value.ptr, letter->value.len, &again->value));
+    }
+    return ok;
+}
+
+/* ---- dead letters ---- */
+
+#define CHURN_HEADER "churn."
+#define OWN_HEADER "churn.original." /* before the name of a record's own header that begins like one of ours */
+#define MOST_HEADERS 12              /* of ours */
+#define KEPT_KEY 1024                /* bytes of a key that a letter has which is cut */
+#define KEPT_DETAIL 160              /* … of its detail */
+
 /* What a dead letter says about itself. */
 struct letter_headers {
     churn_header *items;
@@ -236,25 +261,100 @@ static void say(struct window *window, struct letter_headers *headers, const cha
     headers->ok = keep(window, value, strlen(value), &header->value) && headers->ok;
 }
 
-#define MOST_HEADERS 8
+static bool is_ours(const char *name)
+{
+    return strncmp(name, CHURN_HEADER, strlen(CHURN_HEADER)) == 0;
+}
+
+/* The record's own headers, behind ours. */
+static void say_own(struct window *window, struct letter_headers *headers, const churn_record *record)
+{
+    for (uint32_t i = 0; headers->ok && i < record->header_count; i++) {
+        const churn_header *from = &record->headers[i];
+        const char *prefix = is_ours(from->name) ? OWN_HEADER : "";
+        size_t size = strlen(prefix) + strlen(from->name) + 1;
+        char *name = arena_alloc(&window->arena, size);
+        churn_header *header = &headers->items[headers->count++];
+        headers->ok = name != NULL;
+        *header = (churn_header){.name = name};
+        if (name != NULL) {
+            (void)snprintf(name, size, "%s%s", prefix, from->name);
+        }
+        if (from->value.ptr != NULL) {
+            headers->ok = keep(window, from->value.ptr, from->value.len, &header->value) && headers->ok;
+        }
+    }
+}
+
+const char *output_own_header(const char *name)
+{
+    bool hidden = strncmp(name, OWN_HEADER, strlen(OWN_HEADER)) == 0;
+    return hidden ? name + strlen(OWN_HEADER) : is_ours(name) ? NULL : name;
+}
+
+/* Of a value that is not kept: how many bytes it has, and which they are. */
+static void say_value(struct window *window, struct letter_headers *headers, churn_str value)
+{
+    char size[16], hash[OUTPUT_HASH_SIZE];
+    (void)snprintf(size, sizeof size, "%u", value.len);
+    output_hash(value, hash);
+    say(window, headers, "churn.size", size);
+    say(window, headers, "churn.xxh128", hash);
+}
+
+void output_hash(churn_str value, char hash[OUTPUT_HASH_SIZE])
+{
+    XXH128_canonical_t canonical;
+    XXH128_canonicalFromHash(&canonical, XXH3_128bits(value.ptr, value.len));
+    for (size_t i = 0; i < sizeof canonical.digest; i++) {
+        (void)snprintf(hash + 2 * i, 3, "%02x", canonical.digest[i]);
+    }
+}
+
+/* The position of the record that it was, or that caused it; the id of an output that no record did. */
+static void say_place(struct window *window, struct letter_headers *headers, const churn_record *record)
+{
+    char partition[16], offset[24];
+    if (record->offset < 0) {
+        say(window, headers, "churn.id", record->topic);
+        return;
+    }
+    (void)snprintf(partition, sizeof partition, "%d", record->partition);
+    (void)snprintf(offset, sizeof offset, "%" PRId64, record->offset);
+    say(window, headers, "churn.topic", record->topic);
+    say(window, headers, "churn.partition", partition);
+    say(window, headers, "churn.offset", offset);
+}
+
+/* A new letter with room for `own` headers beside ours; NULL when memory ran out. */
+static churn_record *add_letter(struct window *window, const churn_record *of, uint32_t own,
+                                struct letter_headers *headers)
+{
+    churn_record *output = window_add_output(window, CHURN_RECORD_DEAD_LETTER, of);
+    *headers = (struct letter_headers){
+        .items = arena_alloc(&window->arena, (MOST_HEADERS + own) * sizeof(churn_header)), .ok = true};
+    window->has_letters = true;
+    return headers->items != NULL ? output : NULL;
+}
+
+static void end_letter(churn_record *output, const struct letter_headers *headers)
+{
+    output->headers = headers->items;
+    output->header_count = headers->count;
+}
 
 bool output_dead_letter(struct window *window, const churn_record *record, const char *payload, const char *sink,
                         bool replayed, const struct reject *reject)
 {
-    churn_record *output = window_add_output(window, CHURN_RECORD_DEAD_LETTER, record);
-    struct letter_headers headers = {.items = arena_alloc(&window->arena, MOST_HEADERS * sizeof(churn_header)),
-                                     .ok = true};
-    char partition[16], offset[24];
-    if (output == NULL || headers.items == NULL) {
+    bool cut = record->value.len > OUTPUT_LETTER_MAX;
+    struct letter_headers headers;
+    churn_record *output = add_letter(window, record, record->header_count, &headers);
+    if (output == NULL) {
         return false;
     }
-    (void)snprintf(partition, sizeof partition, "%d", record->partition);
-    (void)snprintf(offset, sizeof offset, "%" PRId64, record->offset);
-    say(window, &headers, "churn.reason", reject_reason_name(reject->reason));
+    say(window, &headers, "churn.reason", reject_reason_name(cut ? REJECT_TOO_LARGE_TO_KEEP : reject->reason));
     say(window, &headers, "churn.detail", reject->detail);
-    say(window, &headers, "churn.topic", record->topic);
-    say(window, &headers, "churn.partition", partition);
-    say(window, &headers, "churn.offset", offset);
+    say_place(window, &headers, record);
     if (sink != NULL) {
         say(window, &headers, "churn.kind", output_kind_name(record->kind));
         say(window, &headers, "churn.sink", sink);
@@ -262,9 +362,54 @@ bool output_dead_letter(struct window *window, const churn_record *record, const
     if (replayed) {
         say(window, &headers, "churn.replayed", "true");
     }
-    window->has_letters = true;
-    output->headers = headers.items;
-    output->header_count = headers.count;
-    output->value = (churn_str){.ptr = payload, .len = payload != NULL ? record->value.len : 0};
-    return headers.ok && (record->key.ptr == NULL || keep(window, record->key.ptr, record->key.len, &output->key));
+    if (cut) {
+        say_value(window, &headers, record->value);
+    } else {
+        say_own(window, &headers, record);
+        output->value = (churn_str){.ptr = payload, .len = payload != NULL ? record->value.len : 0};
+    }
+    end_letter(output, &headers);
+    return headers.ok && (record->key.ptr == NULL || (cut && record->key.len > KEPT_KEY) ||
+                          keep(window, record->key.ptr, record->key.len, &output->key));
+}
+
+static const churn_header *find_header(const churn_record *record, const char *name)
+{
+    for (uint32_t i = 0; i < record->header_count; i++) {
+        if (strcmp(record->headers[i].name, name) == 0) {
+            return &record->headers[i];
+        }
+    }
+    return NULL;
+}
+
+bool output_is_cut(const churn_record *letter)
+{
+    return find_header(letter, "churn.xxh128") != NULL;
+}
+
+bool output_cut_letter(struct window *window, uint32_t index, const char *why)
+{
+    const churn_record letter = window->outputs[index]; /* adding an output may move it */
+    const churn_header *reason = find_header(&letter, "churn.reason");
+    struct letter_headers headers;
+    churn_record *output = add_letter(window, &letter, letter.header_count, &headers);
+    char detail[KEPT_DETAIL];
+    if (output == NULL) {
+        return false;
+    }
+    (void)snprintf(detail, sizeof detail, "%.*s; without its value, since the dead letters refused it whole: %s",
+                   reason != NULL ? (int)reason->value.len : 0, reason != NULL ? reason->value.ptr : "", why);
+    say(window, &headers, "churn.reason", reject_reason_name(REJECT_TOO_LARGE_TO_KEEP));
+    say(window, &headers, "churn.detail", detail);
+    for (uint32_t i = 0; i < letter.header_count; i++) {
+        const char *name = letter.headers[i].name;
+        if (output_own_header(name) == NULL && strcmp(name, "churn.reason") != 0 && strcmp(name, "churn.detail") != 0) {
+            headers.items[headers.count++] = letter.headers[i];
+        }
+    }
+    say_value(window, &headers, letter.value);
+    end_letter(output, &headers);
+    output->key = letter.key.len <= KEPT_KEY ? letter.key : output->key;
+    return headers.ok;
 }

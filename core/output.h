@@ -17,12 +17,26 @@ bool output_alert(struct window *window, const churn_record *record, const struc
 bool output_raised(struct window *window, const churn_record *record, const churn_event *event,
                    const struct edit_alert *alert, struct text *scratch);
 bool output_trigger(struct window *window, const churn_record *record, const churn_event *event, struct text *scratch);
-/* `payload` is the record's value as it came, in the window's arena, NULL for a record without value. `sink`: it is an
- * output that the sink of this name refused, and that and its kind are said; NULL: it is none. `replayed`: it had been
- * judged before, and may have been counted then. */
+/* A larger value is not kept in a dead letter: its size and hash stand there. */
+#define OUTPUT_LETTER_MAX (32 * 1024 * 1024)
+/* `payload` is the record's value as it came, in the window's arena, NULL for a record without value, and for one that
+ * is not kept. `sink`: it is an output that the sink of this name refused, and that and its kind are said; NULL: it is
+ * none. `replayed`: it had been judged before, and may have been counted then. The record's own headers follow ours. */
 bool output_dead_letter(struct window *window, const churn_record *record, const char *payload, const char *sink,
                         bool replayed, const struct reject *reject);
-/* An output that a sink refused once, as it was. Its `reserved` has OUTPUT_AGAIN. */
+/* The letter with this index once more, without its value, which the dead letters cannot take. */
+bool output_cut_letter(struct window *window, uint32_t index, const char *why);
+/* A dead letter that a redrive has read, as it was. */
+bool output_letter_again(struct window *window, const churn_record *letter);
+/* Whether a letter is without its value for that reason. */
+bool output_is_cut(const churn_record *letter);
+/* What a header of a dead letter is called in the record that it was; NULL when it is one of ours. */
+const char *output_own_header(const char *name);
+/* XXH3's 128 bits of a value, as `xxh128sum` shows them. */
+#define OUTPUT_HASH_SIZE 33
+void output_hash(churn_str value, char hash[OUTPUT_HASH_SIZE]);
+/* An output that a sink refused once, as it was. Its `reserved` has OUTPUT_AGAIN. An output that no record caused has
+ * its id for a topic, and the offset -1. */
 bool output_again(struct window *window, const churn_record *output);
 /* Gives a record's key and headers, and those of its headers' texts that it has, a place in the window's arena, where
  * its value is. */

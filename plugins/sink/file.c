@@ -136,37 +136,86 @@ static void add_position(struct text_buffer *text, const char *name, const churn
     text_puts(text, number);
 }
 
+/* Headers that are members of their own, as text. */
+static const char *const texts[] = {"reason", "detail", "kind", "sink", "id", "size", "xxh128"};
+
+static const char *after_prefix(const char *name)
+{
+    return strncmp(name, "churn.", 6) == 0 ? name + 6 : "";
+}
+
+static int is_member(const char *name)
+{
+    static const char *const others[] = {"topic", "partition", "offset", "replayed"};
+    int is = 0;
+    for (size_t i = 0; i < sizeof texts / sizeof texts[0]; i++) {
+        is = is || strcmp(after_prefix(name), texts[i]) == 0;
+    }
+    for (size_t i = 0; i < sizeof others / sizeof others[0]; i++) {
+        is = is || strcmp(after_prefix(name), others[i]) == 0;
+    }
+    return is;
+}
+
+/* The record's own ones. */
+static void add_headers(struct text_buffer *text, const churn_record *record)
+{
+    int any = 0;
+    for (uint32_t i = 0; i < record->header_count; i++) {
+        const churn_header *header = &record->headers[i];
+        if (is_member(header->name)) {
+            continue;
+        }
+        if (!any) {
+            add_name(text, "headers", "");
+        }
+        text_puts(text, any ? ",{" : "[{");
+        any = 1;
+        add_member(text, "name", (churn_str){.ptr = header->name, .len = (uint32_t)strlen(header->name)});
+        add_member(text, "value", header->value);
+        text_puts(text, "}");
+    }
+    if (any) {
+        text_puts(text, "]");
+    }
+}
+
+/* Where the record was read, or what caused it; an alert that no record caused has an id instead. */
+static void add_place(struct text_buffer *text, const churn_record *record)
+{
+    const churn_header *topic = find_header(record, "churn.topic");
+    churn_str own_topic = {.ptr = record->topic, .len = record->topic != NULL ? (uint32_t)strlen(record->topic) : 0};
+    if (find_header(record, "churn.id") != NULL) {
+        return;
+    }
+    add_member(text, "topic", topic != NULL ? topic->value : own_topic);
+    add_position(text, "partition", find_header(record, "churn.partition"), record->partition);
+    add_position(text, "offset", find_header(record, "churn.offset"), record->offset);
+}
+
 static void add_envelope(struct text_buffer *text, const churn_record *record)
 {
-    const churn_header *reason = find_header(record, "churn.reason"), *detail = find_header(record, "churn.detail");
-    const churn_header *topic = find_header(record, "churn.topic"), *kind = find_header(record, "churn.kind");
-    const churn_header *sink = find_header(record, "churn.sink");
-    churn_str own_topic = {.ptr = record->topic, .len = record->topic != NULL ? (uint32_t)strlen(record->topic) : 0};
     text_puts(text, "{");
     if (text->failed) {
         return;
     }
-    if (reason != NULL) {
-        add_member(text, "reason", reason->value);
-    }
-    if (detail != NULL) {
-        add_member(text, "detail", detail->value);
-    }
-    if (kind != NULL) {
-        add_member(text, "kind", kind->value);
-    }
-    if (sink != NULL) {
-        add_member(text, "sink", sink->value);
+    for (size_t i = 0; i < sizeof texts / sizeof texts[0]; i++) {
+        char name[16];
+        const churn_header *header;
+        (void)snprintf(name, sizeof name, "churn.%s", texts[i]);
+        header = find_header(record, name);
+        if (header != NULL) {
+            add_member(text, texts[i], header->value);
+        }
     }
     if (find_header(record, "churn.replayed") != NULL) {
         add_name(text, "replayed", "");
         text_puts(text, "true");
     }
-    add_member(text, "topic", topic != NULL ? topic->value : own_topic);
-    add_position(text, "partition", find_header(record, "churn.partition"), record->partition);
-    add_position(text, "offset", find_header(record, "churn.offset"), record->offset);
+    add_place(text, record);
     add_member(text, "key", record->key);
     add_member(text, "value", record->value);
+    add_headers(text, record);
     text_puts(text, "}\n");
 }
 

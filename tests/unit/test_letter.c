@@ -18,19 +18,19 @@ static bool read_line(const char *line)
 {
     const churn_record record = {.value = text(line)};
     letter_free(&letter);
-    return letter_read(&letter, &record, true, message, sizeof message);
+    return letter_read(&letter, &record, true, message, sizeof message) == LETTER_GOOD;
 }
 
 /* "name", "value", …, NULL */
 static bool read_headers(const char *const *headers)
 {
-    churn_header made[8];
+    churn_header made[16];
     churn_record record = {.key = text("k"), .value = text("v"), .headers = made};
     for (; headers[0] != NULL; headers += 2) {
         made[record.header_count++] = (churn_header){.name = headers[0], .value = text(headers[1])};
     }
     letter_free(&letter);
-    return letter_read(&letter, &record, false, message, sizeof message);
+    return letter_read(&letter, &record, false, message, sizeof message) == LETTER_GOOD;
 }
 
 static void test_headers(void)
@@ -75,6 +75,62 @@ static void test_headers_that_are_not_enough(void)
         }
         check(!read_headers(some), "taken: %s %s", bad[i][0], bad[i][1]);
     }
+}
+
+static void check_lacks(const char *const *headers, const char *expected)
+{
+    CU_ASSERT(!read_headers(headers));
+    check_text(message, expected, "what is missing");
+}
+
+static void test_what_is_missing_is_named(void)
+{
+    check_lacks((const char *const[]){"churn.reason", "rejected_by_sink", "churn.detail", "d", NULL},
+                "it lacks the headers churn.topic, churn.partition, churn.offset");
+    check_lacks((const char *const[]){"churn.reason", "empty", "churn.topic", "t", "churn.partition", "0", NULL},
+                "it lacks the header churn.offset");
+    check_lacks((const char *const[]){"churn.topic", "t", "churn.partition", "0", "churn.offset", "1", NULL},
+                "it lacks the header churn.reason");
+    check_lacks((const char *const[]){NULL},
+                "it lacks the headers churn.reason, churn.topic, churn.partition, churn.offset");
+    CU_ASSERT(!read_line("{\"reason\":\"empty\",\"topic\":\"t\",\"partition\":0,\"offset\":1,\"value\":\"v\"}"));
+    check_text(message, "the line is not a dead letter's JSON: it lacks key", "what is missing");
+}
+
+/* A header of the record's own that is called like one of ours is none of ours. */
+static void test_own_headers(void)
+{
+    CU_ASSERT(read_headers((const char *const[]){
+        "a", "1", "churn.reason", "empty", "churn.topic", "t", "churn.partition", "0", "churn.offset", "5",
+        "churn.original.churn.topic", "u", "churn.original.churn.original.x", "2", "a", "3", NULL}));
+    static const char *const expected[][2] = {{"a", "1"}, {"churn.topic", "u"}, {"churn.original.x", "2"}, {"a", "3"}};
+    CU_ASSERT_EQUAL_FATAL(letter.header_count, COUNT(expected));
+    for (uint32_t i = 0; i < COUNT(expected); i++) {
+        check_text(letter.headers[i].name, expected[i][0], "name");
+        CU_ASSERT(str_equals(letter.headers[i].value, expected[i][1]));
+    }
+    CU_ASSERT(str_equals(letter.topic, "t") && letter.offset == 5);
+    CU_ASSERT(
+        read_line("{\"reason\":\"empty\",\"topic\":\"t\",\"partition\":2,\"offset\":9,\"key\":null,\"value\":null,"
+                  "\"headers\":[{\"name\":\"a\",\"value\":null},{\"name\":\"churn.original.churn.b\","
+                  "\"value_base64\":\"/w==\"}]}"));
+    CU_ASSERT_EQUAL_FATAL(letter.header_count, 2);
+    CU_ASSERT(strcmp(letter.headers[0].name, "a") == 0 && letter.headers[0].value.ptr == NULL);
+    CU_ASSERT(strcmp(letter.headers[1].name, "churn.b") == 0 && str_equals(letter.headers[1].value, "\xff"));
+}
+
+/* Of an alert or a trigger that no record caused: no position, and an id. */
+static void test_an_id_in_place_of_a_position(void)
+{
+    static const char *const kinds[] = {"alert", "trigger", "event"};
+    for (size_t i = 0; i < COUNT(kinds); i++) {
+        const char *const headers[] = {
+            "churn.reason", "rejected_by_sink", "churn.kind", kinds[i], "churn.id", "x:1", NULL};
+        CU_ASSERT_EQUAL(read_headers(headers), i < 2);
+    }
+    CU_ASSERT(read_headers(
+        (const char *const[]){"churn.reason", "rejected_by_sink", "churn.kind", "alert", "churn.id", "x:1", NULL}));
+    CU_ASSERT(str_equals(letter.id, "x:1") && letter.topic.ptr == NULL && letter.offset == -1);
 }
 
 #define PLACE "\"reason\":\"empty\",\"detail\":\"d\",\"topic\":\"t\",\"partition\":2,\"offset\":9"
@@ -165,8 +221,15 @@ static void test_severity_of_a_refused_alert(void)
 int main(void)
 {
     CU_TestInfo tests[] = {
-        TEST(test_headers), TEST(test_headers_that_are_not_enough),    TEST(test_lines),
-        TEST(test_base64),  TEST(test_lines_that_are_no_dead_letters), TEST(test_severity_of_a_refused_alert),
+        TEST(test_headers),
+        TEST(test_headers_that_are_not_enough),
+        TEST(test_lines),
+        TEST(test_what_is_missing_is_named),
+        TEST(test_own_headers),
+        TEST(test_an_id_in_place_of_a_position),
+        TEST(test_base64),
+        TEST(test_lines_that_are_no_dead_letters),
+        TEST(test_severity_of_a_refused_alert),
         CU_TEST_INFO_NULL,
     };
     int status = run_tests("letter", tests);

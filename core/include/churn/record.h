@@ -21,7 +21,11 @@ enum {
     CHURN_RECORD_DEAD_LETTER = 8, /**< key and value as received (value.ptr NULL: a tombstone); headers: churn.reason,
                                       churn.detail, churn.topic, churn.partition, churn.offset, as text; and churn.kind
                                       (event, trigger, alert) and churn.sink (its name) where it is a record that a
-                                      sink refused, churn.replayed (true) where the record had been read once before */
+                                      sink refused, churn.replayed (true) where the record had been read once before.
+                                      Since ABI 1.3 the record's own headers follow, those called churn.* as
+                                      churn.original.churn.*; a value that is not kept has churn.size (bytes) and
+                                      churn.xxh128 (XXH3, 128 bits, in hex); an alert or trigger that no record caused
+                                      has churn.id in place of topic, partition and offset */
     /* since ABI 1.3 */
     CHURN_RECORD_UNREADABLE = 16 /**< from a source only: a record that is at this position and cannot be read for good;
                                       value: why, for a person. It becomes a dead letter unreadable_record without key

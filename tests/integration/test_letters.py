@@ -1,0 +1,98 @@
+"""Dead letters that can be trusted: they keep a record's own headers, or say which bytes were too large to keep."""
+
+import json
+import random
+import re
+import subprocess
+
+import oracle
+import pytest
+import yaml
+from conftest import pipeline
+from services import run_churnd
+
+DEAD = "churn-dead-letters"
+BIG = 40 * 1024 * 1024
+GOOD = json.dumps({"event_id": "e", "event_type": "login", "customer_id": "c", "timestamp": "2026-01-01T00:00:00Z",
+                   "data": {}}).encode()
+OWN = [("trace", b"1"), ("trace", b"\xff\x00"), ("none", None), ("churn.topic", b"elsewhere"), ("churn.offset", b"99"),
+       ("churn.original.x", b"2")]
+
+
+@pytest.fixture(scope="module")
+def xxh128(tmp_path_factory):
+    """The hash as another program computes it."""
+    folder = tmp_path_factory.mktemp("xxh128")
+    (folder / "sum.c").write_text("""
+        #define XXH_INLINE_ALL
+        #include <xxhash.h>
+        #include <stdio.h>
+        #include <stdlib.h>
+        int main(void) {
+            size_t len = 0, n; char *bytes = malloc(64 << 20);
+            while ((n = fread(bytes + len, 1, (64 << 20) - len, stdin)) > 0) len += n;
+            XXH128_hash_t h = XXH3_128bits(bytes, len);
+            printf("%016llx%016llx", (unsigned long long)h.high64, (unsigned long long)h.low64);
+            return 0; }""")
+    subprocess.run(["cc", "-O2", "-o", folder / "sum", folder / "sum.c"], check=True)
+    return lambda value: subprocess.run([folder / "sum"], input=value, capture_output=True, check=True).stdout.decode()
+
+
+def letters_of(stack):
+    return [(key, value, headers or []) for *_, key, value, headers in oracle.read_topics(stack.kafka.brokers, [DEAD])]
+
+
+def said(headers):
+    return {name: value.decode() for name, value in headers if name in (
+        "churn.reason", "churn.topic", "churn.partition", "churn.offset", "churn.size", "churn.xxh128")}
+
+
+def test_kafka(stack, xxh128):
+    stack.start_kafka()
+    stack.start_redis()
+    stack.kafka.create_topics({"customer-events": 1, "user-events": 1})
+    stack.kafka.create_topics({DEAD: 1}, **{"max.message.bytes": "2000"})
+    big, middle = b"x" * BIG, b'{"a":"' + random.Random(1).randbytes(4000).hex().encode() + b'"}'
+    producer = stack.kafka.producer(**{"message.max.bytes": 64 << 20, "compression.type": "gzip"})
+    for key, value, headers in ((b"k", big, []), (b"c", GOOD, []), (b"K" * 1500, middle, OWN), (b"c", b"broken", OWN), (b"c", GOOD, [])):
+        producer.produce("customer-events", key=key, value=value, headers=headers)
+        assert producer.flush(60) == 0
+    config = pipeline(stack.folder / "consumer.yaml", lambda settings: settings.update(sinks=[]))
+    run = stack.run("-c", config, "--until-end")
+    assert stack.redis.hashes("profile:")["c"]["login_count"] == "2", "a bad event stops nobody"
+    assert "too_large_to_keep" in run.out
+    letters = letters_of(stack)
+    place = {"churn.topic": "customer-events", "churn.partition": "0"}
+    letters.sort(key=lambda letter: said(letter[2])["churn.offset"])
+    assert [(key, value, said(headers)) for key, value, headers in letters] == [
+        (b"k", None, {"churn.reason": "too_large_to_keep", **place, "churn.offset": "0", "churn.size": str(BIG),
+                      "churn.xxh128": xxh128(big)}),
+        (None, None, {"churn.reason": "too_large_to_keep", **place, "churn.offset": "2", "churn.size": str(len(middle)),
+                      "churn.xxh128": xxh128(middle)}),
+        (b"c", b"broken", {"churn.reason": "invalid_json", **place, "churn.offset": "3"}),
+    ]
+    own = [(name, value) for name, value in letters[2][2] if name not in said(letters[2][2]) and name != "churn.detail"]
+    assert own == [(f"churn.original.{name}" if name.startswith("churn.") else name, value) for name, value in OWN]
+
+    # Still bad: there again as they were, by their original places and with their own headers.
+    run = stack.run("redrive", "-c", config)
+    assert re.search("redriven +3 ", run.out) and "counted" not in run.out, run.out
+    again = sorted(letters_of(stack)[len(letters):], key=lambda letter: said(letter[2])["churn.offset"])
+    assert [(k, v, said(h)) for k, v, h in again] == [(k, v, said(h)) for k, v, h in letters]
+    assert [x for x in again[2][2] if x[0] != "churn.detail"] == [x for x in letters[2][2] if x[0] != "churn.detail"]
+
+
+def test_file(tmp_path, xxh128):
+    """A line beyond what letters keep, and headers that come back from a file."""
+    big = b"x" * BIG
+    (tmp_path / "in.jsonl").write_bytes(big + b"\n" + GOOD + b"\n")
+    config = tmp_path / "p.yaml"
+    config.write_text(yaml.safe_dump({
+        "source": {"plugin": "file", "path": "in.jsonl", "max_line": "64MiB"}, "store": {"plugin": "lmdb", "path": "db"},
+        "dead_letters": {"plugin": "file", "path": "dead.jsonl"}}))
+    run_churnd("run", "-c", config, cwd=tmp_path, check=0)
+    letter = json.loads((tmp_path / "dead.jsonl").read_text())
+    assert letter.pop("detail")
+    assert letter == {"reason": "too_large_to_keep", "topic": "in.jsonl", "partition": 0, "offset": 0, "size": str(BIG),
+                      "xxh128": xxh128(big), "key": None, "value": None}
+    assert "login_count" in run_churnd("profile", "-c", config, "c", cwd=tmp_path, check=0).stdout
