@@ -209,6 +209,25 @@ static bool check_shared_file(struct pipeline *pipeline, const struct target *fi
     return false;
 }
 
+/* Two sinks of a plugin that are given all the same records would send each of them to one place twice. Predictions
+ * are of each sink's own making. */
+static bool check_sent_twice(struct pipeline *pipeline, const struct target *first, const struct target *second)
+{
+    const struct section *one = first->section, *other = second->section;
+    bool twice = one != other && one->loaded == other->loaded && one->input == other->input &&
+                 one->input != CHURN_RECORD_TRIGGER && one->when == NULL && other->when == NULL;
+    if (!twice || !is_a(first, CHURN_TARGET_TOPIC) || !is_same(first, second) ||
+        (first->flags & second->flags & CHURN_TARGET_WRITES) == 0) {
+        return true;
+    }
+    config_error(
+        &pipeline->config, place_of(second),
+        "%s: the %s '%s' is given the same records by the sink in line %u; leave one out, or tell them apart by "
+        "`when`",
+        other->label, second->kind, second->name, one->node->line);
+    return false;
+}
+
 /* The pipeline's own file is none of the files that it writes. */
 static bool check_own_file(struct pipeline *pipeline, const struct target *written)
 {
@@ -322,6 +341,7 @@ bool targets_check(struct pipeline *pipeline)
             const struct target *second = &targets->items[j];
             if (!is_of_source(pipeline, first)) {
                 ok = check_shared_file(pipeline, first, second) && ok;
+                ok = check_sent_twice(pipeline, first, second) && ok;
                 ok = check_shared_keys(pipeline, first, second) && ok;
             } else if (!is_of_source(pipeline, second)) {
                 ok = check_loop(pipeline, first, second) && ok;

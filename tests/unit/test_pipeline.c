@@ -565,6 +565,8 @@ static void test_one_cluster_under_several_names(void)
     }
 }
 
+#define ALERT(more) "{plugin: alert, to: kafka, brokers: 'h:1', topic: t" more "}"
+
 static void test_what_sections_do_to_each_other(void)
 {
     load("source: {plugin: kafka, topics: [a, b], group_id: g, brokers: 'h:1'}\n" STORE
@@ -586,6 +588,12 @@ static void test_what_sections_do_to_each_other(void)
     check_refused_with("source: {plugin: file, path: ./x}\n" STORE "dead_letters: {plugin: file, path: x}\n",
                        "file: the file 'x' is what the source reads (line 1, there as './x'), so");
     check_taken(SOURCE "sinks: [{plugin: file, path: '-'}, {plugin: file, path: '-'}]\n");
+    check_refused(
+        SOURCE DEAD "sinks: [" ALERT("") ", " ALERT("") "]\n",
+        "FILE:3:113: alert-2: the topic 't' is given the same records by the sink in line 3; leave one out, or tell "
+        "them apart by `when`\n");
+    check_taken(SOURCE DEAD "sinks: [" ALERT(", when: 'data.amount > 5'") ", " ALERT("") "]\n");
+    check_taken(SOURCE DEAD "sinks: [{plugin: kafka, brokers: 'h:1', topic: t, input: alerts}, " ALERT("") "]\n");
     check_taken(SOURCE "sinks: [{plugin: file, path: '/dev/stdout'}, {plugin: file, path: '-'}]\n");
 }
 
