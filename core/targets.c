@@ -32,14 +32,27 @@ static void free_target(struct target *target)
 
 struct asking {
     struct targets *targets;
+    struct config *config;
     const struct section *section;
 };
+
+/* What works, and could be read or forged by others. */
+static void tell_risk(const struct asking *asking, const churn_target *risk)
+{
+    const struct section *section = asking->section;
+    const struct node *at = risk->option != NULL ? section_place(section, risk->option) : section->node;
+    config_warning(asking->config, at, "%s: %s: %s", section->label, risk->name, risk->message);
+}
 
 static void on_target(void *ctx, const churn_target *given)
 {
     const struct asking *asking = ctx;
     struct targets *targets = asking->targets;
     bool failed = false;
+    if (strcmp(given->kind, CHURN_TARGET_RISK) == 0) {
+        tell_risk(asking, given);
+        return;
+    }
     struct target *items, target = {.section = asking->section,
                                     .kind = copy_text(given->kind, &failed),
                                     .name = copy_text(given->name, &failed),
@@ -64,7 +77,7 @@ static void on_target(void *ctx, const churn_target *given)
 void targets_ask(struct targets *targets, const struct instance *instance, uint32_t timeout_ms)
 {
     const struct section *section = instance->section;
-    struct asking asking = {.targets = targets, .section = section};
+    struct asking asking = {.targets = targets, .config = &instance->pipeline->config, .section = section};
     void (*probe)(void *, uint32_t, churn_target_fn, void *) = NULL;
     switch (section->loaded->plugin.kind) {
     case CHURN_KIND_SOURCE:

@@ -2,6 +2,7 @@
 
 #include "text_buffer.h"
 #include <curl/curl.h>
+#include <errno.h>
 #include <linux/tcp.h>
 #include <netinet/in.h>
 #include <stdlib.h>
@@ -134,6 +135,26 @@ static char *read_origin(const struct http_settings *s, churn_error *err)
     return origin;
 }
 
+/* Whether the file has certificates in it, as libcurl asks for only when it connects. */
+static int32_t check_ca_file(const struct http_settings *s, churn_error *err)
+{
+    char line[256];
+    int found = 0;
+    FILE *file;
+    if (s->ca_file == NULL || s->ca_file[0] == '\0') {
+        return CHURN_OK;
+    }
+    file = fopen(s->ca_file, "re");
+    if (file == NULL) {
+        return churn_fail_option(err, s->ca_option, "'%s' cannot be read: %s", s->ca_file, strerror(errno));
+    }
+    while (!found && fgets(line, sizeof line, file) != NULL) {
+        found = strstr(line, "-----BEGIN ") != NULL && strstr(line, "CERTIFICATE-----") != NULL;
+    }
+    (void)fclose(file);
+    return found ? CHURN_OK : churn_fail_option(err, s->ca_option, "'%s' holds no certificate in PEM form", s->ca_file);
+}
+
 int32_t http_client_check(const struct http_settings *settings, churn_error *err)
 {
     char *origin = read_origin(settings, err);
@@ -141,7 +162,47 @@ int32_t http_client_check(const struct http_settings *settings, churn_error *err
         return CHURN_FATAL;
     }
     free(origin);
-    return check_headers(settings, err);
+    if (check_headers(settings, err) != CHURN_OK) {
+        return CHURN_FATAL;
+    }
+    return check_ca_file(settings, err);
+}
+
+/* Whether what is sent to the origin leaves this machine as it is written. */
+static int is_exposed(const char *origin)
+{
+    static const char scheme[] = "http://";
+    const char *host = origin + sizeof scheme - 1;
+    size_t len;
+    if (strncmp(origin, scheme, sizeof scheme - 1) != 0) {
+        return 0;
+    }
+    len = host[0] == '[' ? strcspn(host, "]") + 1 : strcspn(host, ":");
+    return !((len == 9 && strncmp(host, "localhost", len) == 0) || (len == 5 && strncmp(host, "[::1]", len) == 0) ||
+             (strncmp(host, "127.", 4) == 0 && strspn(host, "0123456789.") == len));
+}
+
+static void tell_risk(const char *option, const char *origin, churn_target_fn fn, void *ctx)
+{
+    char message[512];
+    const churn_target risk = {
+        .size = sizeof risk, .kind = CHURN_TARGET_RISK, .name = option, .option = option, .message = message};
+    (void)snprintf(message, sizeof message, "is sent unencrypted to %s; use https", origin);
+    fn(ctx, &risk);
+}
+
+/* Secrets that anybody on the way can read. */
+static void tell_risks(const struct http_settings *s, const char *origin, churn_target_fn fn, void *ctx)
+{
+    if (!is_exposed(origin)) {
+        return;
+    }
+    if (s->token != NULL && s->token[0] != '\0') {
+        tell_risk(s->token_option, origin, fn, ctx);
+    }
+    if (s->headers != NULL && s->headers->count > 0) {
+        tell_risk(s->headers_option, origin, fn, ctx);
+    }
 }
 
 /* Why libcurl gave up. It has a limit of its own for one line of a header, and then says that memory ran out. */
@@ -208,6 +269,8 @@ void http_client_probe(const struct http_settings *settings, uint32_t timeout_ms
         (void)snprintf(message, sizeof message, "cannot be reached: %s; start it, or correct `%s`", reason,
                        settings->url_option);
         target.message = good ? NULL : message;
+    } else {
+        tell_risks(settings, origin, fn, ctx);
     }
     fn(ctx, &target);
     free(origin);

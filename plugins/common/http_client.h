@@ -23,7 +23,9 @@ struct http_settings {
     const char *headers_option;
     const churn_map *headers; /* further request headers */
     const char *token;        /* Authorization: Bearer; NULL or empty: none */
+    const char *token_option; /* its option; NULL: there is none */
     const char *ca_file;      /* NULL or empty: the system's */
+    const char *ca_option;
     int64_t timeout_ms;       /* of a whole request, its last trailer included */
     int64_t connect_timeout_ms;
     uint32_t concurrency; /* requests at a time */
@@ -51,8 +53,8 @@ struct http_client;
 /* Checks the settings only (for `create`). CHURN_OK, or CHURN_FATAL with err->option set. */
 int32_t http_client_check(const struct http_settings *settings, churn_error *err);
 
-/* Names the URL's scheme, host and port as a target (for `probe`); with a timeout, asks for `/` there: any answer will
- * do. */
+/* Names the URL's scheme, host and port as a target (for `probe`), and what travels unprotected; with a timeout, asks for
+ * `/` there instead: any answer will do. */
 void http_client_probe(const struct http_settings *settings, uint32_t timeout_ms, churn_target_fn fn, void *ctx);
 
 /* The strings of `settings` outlive the client. NULL on error. */

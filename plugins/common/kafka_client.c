@@ -2,11 +2,14 @@
 #include "kafka_client.h"
 #include "stall.h"
 
+#include <errno.h>
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdlib.h>
+#include <strings.h>
 #include <syslog.h>
 #include <time.h>
+#include <unistd.h>
 
 #define OUTAGE_GRACE_MS 2000 /* connecting takes a moment, and one of a host's several addresses may not answer */
 #define REASON_SIZE 256
@@ -156,6 +159,18 @@ static int32_t set_property(rd_kafka_conf_t *conf, const char *name, const char 
     }
 }
 
+/* A file that is missing is told by librdkafka late, or in the words of OpenSSL. */
+static int32_t check_file(const char *name, const char *value, churn_error *err)
+{
+    static const char ending[] = ".location";
+    size_t len = strlen(name), ending_len = sizeof ending - 1;
+    int names_file = len > ending_len && strcmp(name + len - ending_len, ending) == 0;
+    if (!names_file || value[0] == '\0' || strcmp(value, "probe") == 0 || access(value, R_OK) == 0) {
+        return CHURN_OK;
+    }
+    return fail_property(err, name, "`%s`: '%s' cannot be read: %s", name, value, strerror(errno));
+}
+
 static int32_t set_properties(rd_kafka_conf_t *conf, const churn_map *properties, const char *const *owned,
                               churn_error *err)
 {
@@ -168,7 +183,8 @@ static int32_t set_properties(rd_kafka_conf_t *conf, const churn_map *properties
         if (reason != NULL) {
             return fail_property(err, name, "`%s` cannot be set here: %s", name, reason);
         }
-        if (set_property(conf, name, properties->values[i], err) != CHURN_OK) {
+        if (set_property(conf, name, properties->values[i], err) != CHURN_OK ||
+            check_file(name, properties->values[i], err) != CHURN_OK) {
             return CHURN_FATAL;
         }
     }
@@ -610,6 +626,51 @@ static void report_topics(const struct kafka_topic *topics, uint32_t count, cons
             report_topic(metadata, &topics[i], &target);
         }
         fn(ctx, &target);
+    }
+}
+
+/* --- What is unprotected --- */
+
+/* The value given to a property; "" where none is. */
+static const char *value_of(const churn_map *properties, const char *name)
+{
+    for (uint32_t i = 0; properties != NULL && i < properties->count; i++) {
+        if (strcmp(properties->keys[i], name) == 0) {
+            return properties->values[i];
+        }
+    }
+    return "";
+}
+
+static void tell_risk(const char *property, const char *message, churn_target_fn fn, void *ctx)
+{
+    char option[CHURN_ERROR_OPTION_SIZE];
+    const churn_target risk = {
+        .size = sizeof risk, .kind = CHURN_TARGET_RISK, .name = property, .option = option, .message = message};
+    (void)snprintf(option, sizeof option, "properties.%s", property);
+    fn(ctx, &risk);
+}
+
+void kafka_client_risks(const churn_map *properties, churn_target_fn fn, void *ctx)
+{
+    const char *protocol = value_of(properties, "security.protocol");
+    const char *checks = value_of(properties, "enable.ssl.certificate.verification");
+    if (checks[0] != '\0' && strcasecmp(checks, "true") != 0 && strcmp(checks, "1") != 0 &&
+        strcasecmp(checks, "t") != 0) {
+        tell_risk("enable.ssl.certificate.verification",
+                  "certificates are not checked: anybody on the way can read, change and forge records", fn, ctx);
+    }
+    if (strcasecmp(value_of(properties, "ssl.endpoint.identification.algorithm"), "none") == 0) {
+        tell_risk("ssl.endpoint.identification.algorithm",
+                  "the name in a certificate is not checked: whoever has any certificate of this authority can read, "
+                  "change and forge records",
+                  fn, ctx);
+    }
+    if (strcasecmp(protocol, "sasl_plaintext") == 0) {
+        tell_risk("security.protocol",
+                  "logs in without TLS: anybody on the way can read the records, and with PLAIN the password; use "
+                  "sasl_ssl",
+                  fn, ctx);
     }
 }
 

@@ -73,6 +73,9 @@ void kafka_client_probe(const churn_host *host, rd_kafka_type_t type, rd_kafka_c
                         const struct kafka_topic *topics, uint32_t count, uint32_t timeout_ms, churn_target_fn fn,
                         void *ctx);
 
+/* For `probe` without a timeout: what of `properties` leaves passwords or records unprotected, as CHURN_TARGET_RISK. */
+void kafka_client_risks(const churn_map *properties, churn_target_fn fn, void *ctx);
+
 /* After kafka_client_destroy of what reports to it; may be NULL. */
 void kafka_client_free(struct kafka_client *client);
 

@@ -146,6 +146,9 @@ void kafka_producer_probe(const churn_host *host, const char *brokers, const chu
                           void *ctx)
 {
     rd_kafka_conf_t *conf = timeout_ms > 0 ? make_conf(host, brokers, properties, BULK, NULL) : NULL;
+    if (timeout_ms == 0) {
+        kafka_client_risks(properties, fn, ctx);
+    }
     kafka_client_probe(host, RD_KAFKA_PRODUCER, conf, brokers, topics, count, timeout_ms, fn, ctx);
 }
 

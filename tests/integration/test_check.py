@@ -47,6 +47,65 @@ def test_broken_pipeline(path, tmp_path):
         assert list(tmp_path.iterdir()) == []
 
 
+SENT = "source: {plugin: generate, events: 1}\n" + "store: {plugin: lmdb, path: store}\n"
+TLS = "source: {plugin: kafka, topics: [a], group_id: g, properties: {security.protocol: ssl, %s}}\n" + \
+    "store: {plugin: lmdb, path: store}\n"
+LOGIN = TLS.replace("ssl, ", "%s, sasl.mechanism: PLAIN, sasl.username: a, sasl.password: secret-word").replace("%s}", "}")
+
+
+@pytest.mark.parametrize("text, at, words", [
+    (TLS % "enable.ssl.certificate.verification: false", "enable.ssl", "certificates are not checked"),
+    (TLS % "enable.ssl.certificate.verification: F", "enable.ssl", "certificates are not checked"),
+    (TLS % "ssl.endpoint.identification.algorithm: none", "ssl.endpoint", "the name in a certificate is not checked"),
+    (LOGIN % "sasl_plaintext", "security.protocol", "logs in without TLS"),
+    (LOGIN % "SASL_PLAINTEXT", "security.protocol", "logs in without TLS"),
+    (SENT + "sinks: [{plugin: prediction, url: 'http://api.example.com', token: secret-word}]\n", "secret-word",
+     "token: is sent unencrypted to http://api.example.com; use https"),
+    (SENT + "sinks: [{plugin: prediction, url: 'http://127.example.com', headers: {X-Key: secret-word}}]\n", "{X-Key",
+     "headers: is sent unencrypted to http://127.example.com; use https"),
+    (SENT + "sinks: [{plugin: alert, to: [webhook], webhook_url: 'http://10.0.0.1:80/x', webhook_headers: {K: secret-word}}]\n",
+     "{K", "webhook_headers: is sent unencrypted to http://10.0.0.1:80; use https"),
+    (SENT + "sinks: [{plugin: kafka, topic: t, input: events, properties: {security.protocol: sasl_plaintext, "
+     "sasl.mechanism: PLAIN, sasl.username: a, sasl.password: b}}]\n", "security.protocol", "logs in without TLS")])
+def test_what_others_can_read_or_forge(text, at, words, tmp_path):
+    """A warning at `check`, an error where that is wished for, and a warning at the start."""
+    path = write(tmp_path, text + DEAD)
+    before = text[:text.index(at)]
+    done = run_churnd("check", "-c", path, cwd=tmp_path, check=0)
+    line, = [line for line in done.stderr.splitlines() if words in line]
+    assert line.startswith(f"{path}:{before.count(chr(10)) + 1}:{len(before.rpartition(chr(10))[2]) + 1}: warning: "), line
+    assert "secret-word" not in done.stderr
+    assert words in run_churnd("check", "--deny-warnings", "-c", path, cwd=tmp_path, check=1).stderr
+    path.write_text(text + DEAD + "mistake: 1\n")  # so that it ends
+    assert words in run_churnd("-c", path, cwd=tmp_path, check=1).stderr
+
+
+@pytest.mark.parametrize("text", [
+    SENT + "sinks: [{plugin: prediction, url: 'https://api.example.com', token: x}]\n",
+    SENT + "sinks: [{plugin: prediction, url: 'http://localhost:5000', token: x}]\n",
+    SENT + "sinks: [{plugin: prediction, url: 'http://127.0.0.1', token: x}]\n",
+    SENT + "sinks: [{plugin: prediction, url: 'http://[::1]:5000', token: x}]\n",
+    SENT + "sinks: [{plugin: prediction, url: 'http://api.example.com'}]\n",
+    TLS % "ssl.endpoint.identification.algorithm: https", TLS % "enable.ssl.certificate.verification: true"])
+def test_what_is_safe(text, tmp_path):
+    done = run_churnd("check", "-c", write(tmp_path, text + DEAD), cwd=tmp_path, check=0)
+    assert "unencrypted" not in done.stderr and "certificate" not in done.stderr, done.stderr
+
+
+@pytest.mark.parametrize("content, words", [(None, "cannot be read: No such file or directory"), ("", "holds no certificate"),
+                                            ("-----BEGIN PRIVATE KEY-----\n", "holds no certificate")])
+@pytest.mark.parametrize("sink, option", [
+    ("plugin: prediction, url: 'https://localhost:1', ca_file: %s", "ca_file"),
+    ("plugin: alert, to: [webhook], webhook_url: 'https://localhost:1', webhook_ca_file: %s", "webhook_ca_file"),
+    ("plugin: kafka, topic: t, input: events, properties: {security.protocol: ssl, ssl.ca.location: %s}", "properties")])
+def test_certificates_that_are_missing(sink, option, content, words, tmp_path):
+    certificates = tmp_path / "ca.pem"
+    if content is not None:
+        certificates.write_text(content)
+    done = run_churnd("check", "-c", write(tmp_path, f"{SENT}sinks: [{{{sink % certificates}}}]\n{DEAD}"), cwd=tmp_path, check=1)
+    assert f"{option}: " in done.stderr and (words in done.stderr or option == "properties" and content is not None), done.stderr
+
+
 def test_check_in_json(tmp_path):
     path = HERE / "broken/several_sections.yaml"
     text = run_churnd("check", "-c", path, cwd=tmp_path, check=1).stderr

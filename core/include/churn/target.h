@@ -22,6 +22,9 @@ enum {
 #define CHURN_TARGET_FILE "file"     /**< a path, or `-` */
 #define CHURN_TARGET_FOLDER "folder" /**< a path */
 #define CHURN_TARGET_KEYS "keys"     /**< what keys in the pipeline's store begin with */
+/** No target: how `message` could be read or forged on the way to one, as it is configured. Without an attempt only; shown
+ *  as a warning at the `option`, by `check` and at the start. `name` is the setting. Since ABI 1.3. */
+#define CHURN_TARGET_RISK "risk"
 
 /** One of them; valid during the call that takes it. */
 typedef struct churn_target {

@@ -102,6 +102,7 @@ static int32_t alert_create(void *self, const churn_host *host, churn_error *err
                                      .headers_option = "webhook_headers",
                                      .headers = &a->webhook_headers,
                                      .ca_file = a->webhook_ca_file,
+                                     .ca_option = "webhook_ca_file",
                                      .timeout_ms = a->webhook_timeout_ms,
                                      .connect_timeout_ms = a->webhook_timeout_ms,
                                      .concurrency = (uint32_t)a->webhook_concurrency};

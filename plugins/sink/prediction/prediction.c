@@ -130,7 +130,9 @@ static int32_t prediction_create(void *self, const churn_host *host, churn_error
                                      .headers_option = "headers",
                                      .headers = &s->headers,
                                      .token = s->token,
+                                     .token_option = "token",
                                      .ca_file = s->ca_file,
+                                     .ca_option = "ca_file",
                                      .timeout_ms = s->timeout_ms,
                                      .connect_timeout_ms = s->connect_timeout_ms,
                                      .concurrency = (uint32_t)s->concurrency};

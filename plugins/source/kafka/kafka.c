@@ -252,6 +252,9 @@ static void source_probe(void *self, uint32_t timeout_ms, churn_target_fn fn, vo
     rd_kafka_conf_t *conf = timeout_ms > 0 ? source_conf(s, NULL) : NULL;
     struct kafka_topic *topics = calloc(count + 1u, sizeof *topics);
     char(*places)[32] = calloc(count + 1u, sizeof *places);
+    if (timeout_ms == 0) {
+        kafka_client_risks(&s->properties, fn, ctx);
+    }
     for (uint32_t i = 0; topics != NULL && places != NULL && i < count; i++) {
         (void)snprintf(places[i], sizeof places[i], "topics.%u", i);
         topics[i] =
