@@ -131,13 +131,10 @@ static void add_trouble(void *ctx, const struct stall_report *report)
     (void)json_object_array_add(troubles, object);
 }
 
-/* The states in which events do not move. */
-static struct json_object *troubles_to_json(const struct health_status *status)
+struct json_object *health_troubles(struct stalls *stalls)
 {
     struct json_object *troubles = json_object_new_array();
-    if (status->stalls != NULL) {
-        stalls_each(status->stalls, add_trouble, troubles);
-    }
+    stalls_each(stalls, add_trouble, troubles);
     return troubles;
 }
 
@@ -145,15 +142,15 @@ static struct json_object *troubles_to_json(const struct health_status *status)
 static struct json_object *say(const struct health_status *status, bool ready, bool *ret_good)
 {
     struct json_object *object = json_object_new_object(), *workers = json_object_new_array();
-    struct json_object *troubles = troubles_to_json(status);
     int64_t now_ms = host_monotonic_ms();
+    bool troubled = status->troubles != NULL && json_object_array_length(status->troubles) > 0;
     bool good = status->looked_ms != 0 && now_ms - status->looked_ms <= HEALTH_STUCK_MS && !(ready && status->stopping);
     for (unsigned i = 0; i < status->worker_count; i++) {
         const char *trouble = trouble_of(status, i, now_ms, ready);
         good = good && trouble == NULL;
         (void)json_object_array_add(workers, worker_to_json(&status->workers[i], trouble));
     }
-    good = good && !(ready && json_object_array_length(troubles) > 0);
+    good = good && !(ready && troubled);
     json_add_text(object, "status", status->stopping ? "stopping" : good ? ready ? "ready" : "alive" : "not ok");
     if (status->pipeline != NULL) {
         json_add_text(object, "pipeline", status->pipeline);
@@ -162,10 +159,9 @@ static struct json_object *say(const struct health_status *status, bool ready, b
         json_add(object, "store", store_to_json(status));
     }
     json_add(object, "workers", workers);
-    if (json_object_array_length(troubles) > 0) {
-        json_add(object, "troubles", json_object_get(troubles));
+    if (troubled) {
+        json_add(object, "troubles", json_object_get(status->troubles));
     }
-    (void)json_object_put(troubles);
     *ret_good = good;
     return object;
 }
@@ -201,12 +197,12 @@ static enum MHD_Result answer(void *ctx, struct MHD_Connection *connection, cons
     if (!ready && strcmp(url, "/healthz") != 0) {
         return send_text(connection, MHD_HTTP_NOT_FOUND, "text/plain", "there are /healthz and /readyz\n");
     }
-    (void)pthread_mutex_lock(&health->lock);
+    (void)pthread_mutex_lock(&health->lock); /* the objects' counts of references are not atomic */
     object = say(&health->status, ready, &good);
-    (void)pthread_mutex_unlock(&health->lock);
     result = send_text(connection, good ? MHD_HTTP_OK : MHD_HTTP_SERVICE_UNAVAILABLE, "application/json",
                        json_object_to_json_string_ext(object, JSON_C_TO_STRING_PLAIN | JSON_C_TO_STRING_NOSLASHESCAPE));
     (void)json_object_put(object);
+    (void)pthread_mutex_unlock(&health->lock);
     return result;
 }
 
@@ -322,6 +318,7 @@ struct health *health_start(const char *listen, char *message, size_t size)
 void health_publish(struct health *health, const struct health_status *status)
 {
     (void)pthread_mutex_lock(&health->lock);
+    (void)json_object_put(health->status.troubles);
     health->status = *status;
     (void)pthread_mutex_unlock(&health->lock);
 }
@@ -338,6 +335,7 @@ void health_stop(struct health *health)
     if (health->daemon != NULL) {
         MHD_stop_daemon(health->daemon);
     }
+    (void)json_object_put(health->status.troubles);
     (void)pthread_mutex_destroy(&health->lock);
     free(health);
 }

@@ -22,10 +22,10 @@ struct health_worker {
 };
 
 struct health_status {
-    const char *pipeline;   /* texts live until the next one is published */
-    const char *store;      /* the plugin's name; NULL: none */
-    const char *durability; /* NULL: the store does not say */
-    struct stalls *stalls;  /* likewise: they live until the next status is published */
+    const char *pipeline;         /* texts live until the next one is published */
+    const char *store;            /* the plugin's name; NULL: none */
+    const char *durability;       /* NULL: the store does not say */
+    struct json_object *troubles; /* of health_troubles; publishing takes it */
     bool stopping;
     int64_t looked_ms; /* when main looked */
     unsigned worker_count;
@@ -33,6 +33,10 @@ struct health_status {
 };
 
 struct health;
+
+/* The states in which events do not move, for a status. Asked for before the workers are: who is in such a state has
+ * noted the rest of it. */
+struct json_object *health_troubles(struct stalls *stalls);
 
 /* Answers on `listen`, an address such as 127.0.0.1:8080, from a thread of its own. NULL with a message. [main] */
 struct health *health_start(const char *listen, char *message, size_t size);

@@ -187,12 +187,12 @@ static void tell_health(const struct run *run, const struct generation *generati
     const struct pipeline *pipeline = generation->pipeline;
     struct health_status status = {.pipeline = pipeline->settings.name,
                                    .stopping = generation->order != WORKER_GO_ON,
-                                   .stalls = pipeline->stalls,
                                    .looked_ms = host_monotonic_ms(),
                                    .worker_count = generation->count};
     if (run->health == NULL) {
         return;
     }
+    status.troubles = health_troubles(pipeline->stalls);
     if (pipeline->store_instance != NULL) {
         const churn_store_ops *ops = store_ops(&pipeline->store);
         status.store = pipeline->store.label;

@@ -24,6 +24,7 @@ void session_close(struct worker *worker)
     if (worker->session != NULL) {
         ops_of(worker)->close(worker->session);
         worker->session = NULL;
+        atomic_store_explicit(&worker->session_open, false, memory_order_relaxed);
         progress_session_lost(worker);
     }
 }
@@ -42,8 +43,8 @@ static void tell_outage(struct worker *worker, const char *message)
 
 void session_lose(struct worker *worker, const char *message)
 {
-    tell_outage(worker, message);
     session_close(worker);
+    tell_outage(worker, message);
     worker->next_open_ms = host_monotonic_ms() + FIRST_OPEN_PAUSE_MS;
     if (session_is_writing(worker)) {
         writer_session_lost(window_filled(worker));

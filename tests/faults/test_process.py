@@ -5,6 +5,8 @@ import signal
 import time
 
 import pytest
+import services
+from lights import ask, start_stuck, wait_for_trouble
 from rig import summed
 from services import wait_for
 
@@ -159,3 +161,16 @@ def test_malformed_events(rig):
     model = rig.finish(fleet)
     assert len(model.dead) > 500
     wait_for("the dead letters", lambda: rig.kafka.topic_exists(rig.topic("dead-letters")), 1)
+
+
+def test_plugin_that_does_not_come_back(tmp_path):
+    """Not alive, and whom the worker waits for is named, though nothing ends the process (`plugin_timeout` is of events)."""
+    stack, port = services.Stack(tmp_path), services.free_port()
+    try:
+        daemon = start_stuck(stack, port)
+        found = wait_for_trouble(port, ("deaf", "stuck"), timeout=120)
+        assert found["deaf", "stuck"].endswith("it waits for sink deaf"), found
+        assert ask(port, "/healthz")[0] == 503
+        assert " ERROR deaf: worker 0 does not go on, for 30 s; it waits for sink deaf (stalled: stuck)" in daemon.err
+    finally:
+        stack.stop()

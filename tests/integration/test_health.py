@@ -2,27 +2,17 @@
 
 import contextlib
 import json
+import re
 import socket
 import threading
-import urllib.error
-import urllib.request
 
 import events
-from conftest import pipeline, quick_group
+import pytest
 import yaml
-from services import HOST, free_port, run_churnd, wait_for
-
-
-def ask(port, path, method="GET"):
-    """(status, body)"""
-    request = urllib.request.Request(f"http://{HOST}:{port}{path}", method=method)
-    try:
-        with urllib.request.urlopen(request, timeout=5) as reply:
-            return reply.status, reply.read().decode()
-    except urllib.error.HTTPError as e:
-        return e.code, e.read().decode()
-    except urllib.error.URLError:
-        return None, ""
+from conftest import pipeline, quick_group
+from lights import EVENT, ask, start_local, start_stuck, wait_for_trouble, wait_until_ready
+from services import HOST, SRC, free_port, run_churnd, wait_for
+from test_build import compile_plugin
 
 
 def start(stack, port, store):
@@ -30,21 +20,29 @@ def start(stack, port, store):
         quick_group(settings)
         settings["health"] = {"listen": f"{HOST}:{port}"}
         settings["store"].update(store)
+        settings["sinks"][0].update({"breaker_failures": "1", "breaker_pause": "200ms"})
+        settings["dead_letters"].update({"name": "dead_letters", "brokers": stack.kafka.guarded_brokers, "properties": {
+            "security.protocol": "sasl_plaintext", "sasl.mechanism": "PLAIN", "sasl.username": "churn",
+            "sasl.password": "secret-word"}})
 
     return stack.churnd("-c", pipeline(stack.folder / "consumer.yaml", edit))
 
 
 def test_ready_while_events_flow(stack, seed):
-    """Alive throughout; ready with Kafka and Redis, and not while Redis is gone; the durability is stated."""
+    """Alive throughout; ready with Kafka, Redis, the API and the dead letters, and not while one of them is gone: then the
+    trouble is named, logged, and its end too. The durability is stated."""
     port = free_port()
-    stack.start_kafka()
+    kafka = stack.start_kafka(users={"churn": "secret-word"})
     pair = stack.start_redis_pair()
-    stack.start_scripted()
-    stack.kafka.create_topics({"customer-events": 2, "user-events": 1})
-    stack.kafka.produce("customer-events", events.load(500, 50, seed))
+    api = stack.start_scripted()
+    kafka.create_topics({"customer-events": 2, "user-events": 1, "churn-dead-letters": 1})
+    kafka.allow("churn", "TOPIC", "churn-dead-letters", "DESCRIBE")
+    kafka.allow("churn", "TOPIC", "another", "WRITE")  # without any, the producer itself would be refused
+    kafka.produce("customer-events", events.load(500, 50, seed))
     daemon = start(stack, port, {"durability": "replicas", "replicas": 1})
-    wait_for("a ready run", lambda: ask(port, "/readyz")[0] == 200, 60)
+    wait_until_ready(port)
     wait_for("its lag", lambda: [w.get("lag_messages") for w in json.loads(ask(port, "/readyz")[1])["workers"]] == [0])
+    wait_until_ready(port)
     status, body = ask(port, "/readyz")
     assert status == 200 and json.loads(body) == {
         "status": "ready", "pipeline": "churn-consumer", "store": {"plugin": "redis", "durability": "replicas: 1"},
@@ -53,16 +51,48 @@ def test_ready_while_events_flow(stack, seed):
     assert ask(port, "/healthz", "POST")[0] == 405
     assert ask(port, "/metricz") == (404, "there are /healthz and /readyz\n")
 
+    # Triggers wait for the prediction API.
+    api.mode = "error"
+    kafka.produce("customer-events", events.load(40, 5, seed, event_prefix="asks"))
+    assert "triggers wait" in wait_for_trouble(port, ("prediction", "breaker"))["prediction", "breaker"]
+    api.mode = "ok"
+    wait_until_ready(port)
+
+    # A dead letter cannot be written: nothing may be counted.
+    kafka.produce("customer-events", [("a", b"no event")])
+    found = wait_for_trouble(port, ("dead_letters", "topic"), ("dead_letters", "dead_letters"))
+    assert "topic `churn-dead-letters` cannot be written to" in found["dead_letters", "topic"]
+    assert "nothing is counted" in found["dead_letters", "dead_letters"]
+    kafka.allow("churn", "TOPIC", "churn-dead-letters", "WRITE")
+    wait_until_ready(port)
+
+    # Profiles are with the primary alone, so that no offset may be committed.
+    pair.link.cut_all()
+    pair.replica.freeze()
+    kafka.produce("customer-events", events.load(20, 5, seed, event_prefix="more"))
+    assert "not committed" in wait_for_trouble(port, ("redis", "checkpoint"))["redis", "checkpoint"]
+    pair.replica.thaw()
+    wait_until_ready(port)
+
     pair.primary.kill()
-    wait_for("a run that is not ready", lambda: ask(port, "/readyz")[0] == 503, 30)
+    assert "nothing is lost" in wait_for_trouble(port, ("redis", "store"))["redis", "store"]
     worker = json.loads(ask(port, "/readyz")[1])["workers"][0]
     assert worker["trouble"] == "the store is not connected" and worker["store_connected"] is False
     status, body = ask(port, "/healthz")
     assert status == 200 and json.loads(body)["status"] == "alive", body
     pair.primary.start()
-    wait_for("a ready run", lambda: ask(port, "/readyz")[0] == 200, 30)
+    wait_until_ready(port)
+
+    kafka.halt()
+    assert "cannot be reached" in wait_for_trouble(port, ("kafka", "broker"))["kafka", "broker"]
+    kafka.start()
+    wait_until_ready(port)
     assert daemon.terminate(60) == 0, daemon.err[-3000:]
     assert ask(port, "/healthz")[0] is None
+    for what in ("breaker", "topic", "dead_letters", "checkpoint", "store", "broker"):
+        assert f"(stalled: {what})" in daemon.err and f"(was stalled: {what})" in daemon.err, (what, daemon.err)
+    assert " ERROR dead_letters: topic `churn-dead-letters`" in daemon.err
+    assert "secret-word" not in daemon.err + daemon.out
 
 
 def test_wrong_addresses(tmp_path):
@@ -84,26 +114,92 @@ def test_taken_address(tmp_path):
         assert f"health: {address} cannot be listened on: Address already in use" in done.stderr
 
 
-# --- Hostile clients, and a pipeline that needs no server ---
+# --- A pipeline that needs no server, and hostile clients ---
 
 
-EVENT = {"event_id": "e", "event_type": "refund_requested", "customer_id": "a", "timestamp": "2026-01-01T00:00:00Z",
-         "data": {"order_id": "o", "amount": 1}}
+def build_rude(folder, name):
+    (folder / "plugins").mkdir(parents=True, exist_ok=True)
+    compile_plugin(SRC / f"tests/testkit/{name}.c", folder / f"plugins/{name}.so")
 
 
-def start_local(stack, port, lines=(json.dumps(EVENT),), **sections):
-    """A followed file into LMDB, with what a test changes."""
-    stack.folder.mkdir(exist_ok=True)
-    events_file = stack.folder / "e.jsonl"
-    events_file.write_text("".join(line + "\n" for line in lines))
-    config = stack.folder / "p.yaml"
-    config.write_text(yaml.safe_dump({
-        "source": {"plugin": "file", "path": str(events_file), "follow": True},
-        "store": {"plugin": "lmdb", "path": str(stack.folder / "db")},
-        "sinks": [{"plugin": "file", "input": "alerts", "path": str(stack.folder / "alerts")}],
-        "dead_letters": {"plugin": "file", "path": str(stack.folder / "dead")},
-        "health": {"listen": f"{HOST}:{port}"}, **sections}))
-    return stack.churnd("-c", config)
+def test_full_disk_under_the_dead_letters(stack):
+    """Nothing is counted before they are safe, and the light and the summary say so."""
+    port = free_port()
+    daemon = start_local(stack, port, [json.dumps(EVENT), "no event"], shutdown_timeout="1s",
+                         dead_letters={"plugin": "file", "name": "dead", "path": "/dev/full"})
+    found = wait_for_trouble(port, ("dead", "file"), ("dead", "dead_letters"))
+    assert "No space left on device" in found["dead", "file"] and "1 dead letter waits" in found["dead", "dead_letters"]
+    daemon.terminate()
+    assert " ERROR dead: /dev/full cannot be written: No space left on device" in daemon.err
+    assert " ERROR dead: 1 dead letter waits" in daemon.err, daemon.err
+    assert re.search(r"sink dead +0   not delivered 1\n", daemon.out), daemon.out
+
+
+def test_webhook_that_is_down(stack):
+    """Its alerts wait: not ready, and ready again once they are delivered."""
+    port = free_port()
+    hook = stack.start_scripted()
+    hook.stop()
+    daemon = start_local(stack, port, sinks=[{"plugin": "alert", "name": "chat", "to": ["webhook"], "retry_max": "200ms",
+                                              "webhook_url": f"{hook.url}/x?key=secret-word"}])
+    found = wait_for_trouble(port, ("chat", "webhook"), ("chat", "sink"))
+    assert "1 alerts wait" in found["chat", "webhook"] and "1 record waits" in found["chat", "sink"]
+    hook.start()
+    wait_until_ready(port)
+    assert daemon.terminate() == 0, daemon.err[-3000:]
+    assert "chat: goes on after" in daemon.err and "secret-word" not in daemon.err, daemon.err
+    assert "not delivered" not in daemon.out
+
+
+def test_sink_that_never_answers(stack):
+    port = free_port()
+    build_rude(stack.folder, "rude_sink")
+    daemon = start_local(stack, port, shutdown_timeout="1s", plugin_path=[str(stack.folder / "plugins")],
+                         sinks=[{"plugin": "rude_sink", "name": "mute", "input": "alerts", "breaks": "silent"}])
+    assert "1 record waits" in wait_for_trouble(port, ("mute", "sink"))["mute", "sink"]
+    daemon.terminate()
+    assert " WARN  mute: 1 record waits, and none was taken or answered for " in daemon.err
+    assert re.search(r"sink mute +0   not delivered 1\n", daemon.out), daemon.out
+
+
+@pytest.mark.parametrize("processors, refused", [([], ("redis", "write")), (["dedup"], ("dedup", "processor"))])
+def test_store_that_takes_nothing(stack, processors, refused):
+    """Redis that refuses writes, is frozen and is gone; with and without a processor that needs it too."""
+    port = free_port()
+    redis = stack.start_redis(options=["--maxmemory-policy", "noeviction"])
+    daemon = start_local(stack, port, processors=[{"plugin": name} for name in processors],
+                         store={"plugin": "redis", "host": HOST, "port": redis.port, "timeout": "1s"})
+
+    def add(number):
+        with (stack.folder / "e.jsonl").open("a") as out:
+            out.write(json.dumps({**EVENT, "event_id": f"e{number}"}) + "\n")
+
+    wait_until_ready(port)
+    redis.client.config_set("maxmemory", "1")
+    add(1)
+    wait_for_trouble(port, refused)
+    redis.client.config_set("maxmemory", "0")
+    wait_until_ready(port)
+    redis.freeze()
+    add(2)
+    wait_for_trouble(port, ("redis", "store"))
+    redis.thaw()
+    wait_until_ready(port)
+    redis.kill()
+    add(3)
+    wait_for_trouble(port, ("redis", "store"), *((name, "store") for name in processors))
+    redis.start()
+    wait_until_ready(port)
+    assert daemon.terminate() == 0, daemon.err[-3000:]
+    for what in (refused[1], "store"):
+        assert f"(stalled: {what})" in daemon.err and f"(was stalled: {what})" in daemon.err, (what, daemon.err)
+
+
+def test_stop_while_a_plugin_does_not_come_back(stack):
+    daemon = start_stuck(stack, free_port())
+    wait_for("the start", lambda: "worker 0 reads" in daemon.err)
+    daemon.terminate(60)
+    assert "worker 0 did not stop in time, it waits for sink deaf; what is not committed" in daemon.err, daemon.err
 
 
 @contextlib.contextmanager

@@ -317,7 +317,7 @@ static void assign(int64_t committed, uint32_t flags)
 }
 
 /* Everything before `next` is done with. */
-static void finish(int64_t next)
+static inline void finish(int64_t next)
 {
     struct window_position position = {.next = next};
     struct window window = {.positions = &position, .position_count = 1};
@@ -325,7 +325,7 @@ static void finish(int64_t next)
 }
 
 /* The store's answers are taken. */
-static void take_answers(void)
+static inline void take_answers(void)
 {
     CU_ASSERT(session_poll(&worker, NULL, NEVER_WAIT));
 }

@@ -9,6 +9,7 @@
 #include "kafka_client.h"
 #include "kafka_producer.h"
 #include "queue.h"
+#include "stall.h"
 #include <stdlib.h>
 
 #define READ_MAX 1000       /* messages a read */
@@ -190,6 +191,7 @@ struct back {
     int64_t look_at_ms;
     int64_t committed_ms; /* when offsets were committed last */
     int out_of_memory;
+    struct stall denied; /* the topic or its group may not be read */
 };
 
 static struct partition *partition_of(struct back *b, int32_t number)
@@ -375,8 +377,8 @@ static void look_for_topic(struct back *b)
             b->subscribed = rd_kafka_subscribe(b->rk, topics) == RD_KAFKA_RESP_ERR_NO_ERROR;
             rd_kafka_topic_partition_list_destroy(topics);
         } else if (kafka_client_denied(code)) {
-            churn_log(b->host, CHURN_LOG_ERROR, "topic `%s` may not be read by this client: %s; predictions wait",
-                      b->settings->queue_topic, rd_kafka_err2str(code));
+            stall_begin(&b->denied, "topic `%s` may not be read by this client: %s; predictions wait",
+                        b->settings->queue_topic, rd_kafka_err2str(code));
         }
         rd_kafka_metadata_destroy(metadata);
     }
@@ -452,6 +454,7 @@ static int32_t take_message(struct back *b, const rd_kafka_message_t *message, c
         }
         /* A lower offset than before is taken too: the topic may have been made anew. */
         p->next_offset = message->offset + (message->err == RD_KAFKA_RESP_ERR_NO_ERROR);
+        stall_end(&b->denied);
         if (message->err != RD_KAFKA_RESP_ERR_NO_ERROR) {
             tell_passed_over(b);
         } else if (is_of_others(b, message)) {
@@ -465,8 +468,13 @@ static int32_t take_message(struct back *b, const rd_kafka_message_t *message, c
         return churn_fail(err, CHURN_FATAL, "the consumer of topic `%s` failed for good: %s", b->settings->queue_topic,
                           said);
     default:
-        churn_log(b->host, kafka_client_denied(message->err) ? CHURN_LOG_ERROR : CHURN_LOG_DEBUG, "topic `%s`: %s",
-                  b->settings->queue_topic, rd_kafka_message_errstr(message));
+        if (kafka_client_denied(message->err)) {
+            stall_begin(&b->denied, "topic `%s`: %s; predictions wait", b->settings->queue_topic,
+                        rd_kafka_message_errstr(message));
+        } else {
+            churn_log(b->host, CHURN_LOG_DEBUG, "topic `%s`: %s", b->settings->queue_topic,
+                      rd_kafka_message_errstr(message));
+        }
     }
     return b->out_of_memory ? churn_fail(err, CHURN_FATAL, "out of memory") : CHURN_OK;
 }
@@ -729,6 +737,7 @@ int32_t queue_kafka_open(struct queue *queue, const churn_host *host, const stru
         return front != NULL ? churn_fail(err, CHURN_FATAL, "out of memory") : CHURN_FATAL;
     }
     b->host = host;
+    b->denied = stall_new(host, "queue");
     b->settings = settings;
     b->counters = counters;
     group_name(host, settings, b->group);
