@@ -1,6 +1,6 @@
 #include "log.h"
 
-#include "json_text.h"
+#include "printable.h"
 #include <churn/time.h>
 #include <errno.h>
 #include <pthread.h>
@@ -115,16 +115,18 @@ static void append_json_line(struct text *line, const char *time, int32_t level,
 static void write_line(struct log *log, int32_t level, const char *component, const char *message)
 {
     char time[CHURN_TIME_SIZE];
-    struct text line = {0};
+    struct text raw = {0}, line = {0};
     churn_time_format(wall_ms(), time);
+    (log->format == LOG_FORMAT_JSON ? append_json_line : append_text_line)(&raw, time, level, component, message);
     if (log->status[0] != '\0') {
         text_append(&line, "\r\033[K", 4);
     }
-    (log->format == LOG_FORMAT_JSON ? append_json_line : append_text_line)(&line, time, level, component, message);
+    (void)printable_append(&line, raw.bytes, raw.len, true);
     text_append(&line, log->status, strlen(log->status));
-    if (!line.failed) {
+    if (!raw.failed && !line.failed) {
         write_all(log->fd, line.bytes, line.len);
     }
+    text_free(&raw);
     text_free(&line);
 }
 

@@ -1,6 +1,7 @@
 /* churnd: what happens once for the process. */
 #include "command_line.h"
 #include "config.h"
+#include "printable.h"
 #include <curl/curl.h>
 #include <fcntl.h>
 #include <limits.h>
@@ -90,7 +91,7 @@ int main(int argc, char **argv)
     const struct command *command = NULL;
     enum parsed parsed = PARSED_WRONG;
     int status = 1;
-    if (!open_standard_descriptors()) {
+    if (!open_standard_descriptors() || !printable_streams()) {
         return 1;
     }
     ignore_file_size_signal();

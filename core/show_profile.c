@@ -3,6 +3,7 @@
 
 #include "host.h"
 #include "instance.h"
+#include "printable.h"
 #include "profile.h"
 #include <stdio.h>
 #include <stdlib.h>
@@ -25,8 +26,9 @@ static int32_t show_text(const churn_pair *fields, uint32_t count)
     qsort(sorted, count, sizeof *sorted, profile_by_name);
     for (uint32_t i = 0; i < count; i++) {
         if (sorted[i].name.len > 0 && sorted[i].name.ptr[0] != '_') {
-            (void)printf("  %-26.*s %.*s\n", (int)sorted[i].name.len, sorted[i].name.ptr, (int)sorted[i].value.len,
-                         sorted[i].value.ptr);
+            (void)printf("  %-26.*s ", (int)sorted[i].name.len, sorted[i].name.ptr);
+            printable_put(sorted[i].value);
+            (void)putchar('\n');
         }
     }
     free(sorted);
@@ -37,7 +39,8 @@ static int32_t print(const struct shown *shown, churn_str key, const churn_pair 
 {
     struct text json = {0};
     if (!shown->json) {
-        (void)printf("%.*s\n", (int)key.len, key.ptr);
+        printable_put(key);
+        (void)putchar('\n');
         return show_text(fields, count);
     }
     profile_append_json(&json, shown->registry, fields, count);

@@ -1,26 +1,13 @@
 /* What `churnd verify` says: lines for people, JSON for programs. */
 #include "verify_internal.h"
 
+#include "printable.h"
 #include <inttypes.h>
 #include <stdio.h>
 
 static const char *const side_names[SIDES] = {"here", "there"};
 
 /* ---- for people ---- */
-
-static void print_bytes(churn_str text)
-{
-    struct text quoted = {0};
-    bool plain = true;
-    for (uint32_t i = 0; i < text.len; i++) {
-        plain = plain && (unsigned char)text.ptr[i] >= ' ' && text.ptr[i] != '\x7f';
-    }
-    if (!plain) {
-        text_append_json(&quoted, text.ptr, text.len);
-    }
-    (void)printf("%.*s", plain ? (int)text.len : (int)quoted.len, plain ? text.ptr : quoted.bytes);
-    text_free(&quoted);
-}
 
 static void print_value(const churn_str *value, const char *side)
 {
@@ -29,7 +16,7 @@ static void print_value(const churn_str *value, const char *side)
     } else if (value->len == 0) {
         (void)printf("empty %s", side);
     } else {
-        print_bytes(*value);
+        printable_put(*value);
         (void)printf(" %s", side);
     }
 }
@@ -37,9 +24,9 @@ static void print_value(const churn_str *value, const char *side)
 static void print_field(void *ctx, churn_str name, const churn_str *here, const churn_str *there)
 {
     const struct difference *difference = ctx;
-    print_bytes(difference->id);
+    printable_put(difference->id);
     (void)printf(": ");
-    print_bytes(name);
+    printable_put(name);
     (void)printf(": ");
     print_value(here, side_names[HERE]);
     (void)printf(", ");
@@ -60,7 +47,7 @@ static void print_gap(const struct difference *difference, const struct reached 
     enum gap gap = verify_gap(reached, here, there);
     bool whole = difference->profiles[HERE].count > 0 && difference->profiles[THERE].count > 0;
     if (gap != GAP_NONE && (gap != GAP_REAL || whole)) {
-        print_bytes(difference->id);
+        printable_put(difference->id);
         (void)printf(": %s: %" PRId64 " here, %" PRId64 " there: %s\n", reached->source, here, there, advice[gap]);
     }
 }
@@ -73,7 +60,7 @@ static void print_difference(const struct verify *v, struct difference *differen
     }
     if (here->count == 0 || there->count == 0) {
         int absent = here->count == 0 ? HERE : THERE;
-        print_bytes(difference->id);
+        printable_put(difference->id);
         (void)printf(": missing %s: there is a profile under '%s' and none under '%s'\n", side_names[absent],
                      v->prefixes[!absent].ptr, v->prefixes[absent].ptr);
     } else {

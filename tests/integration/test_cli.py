@@ -128,6 +128,35 @@ def test_an_env_file_with_a_byte_order_mark(tmp_path):
     assert len((tmp_path / "out.jsonl").read_text().splitlines()) == 3
 
 
+ESCAPES = "\x1b]0;title\x07\x1b[31m\u009b2J\x7f\r"
+
+
+def test_nothing_that_is_shown_makes_the_terminal_do_things(tmp_path):
+    """Whoever fills a pipeline file, a customer's data or a test with control characters finds them shown as what they are."""
+    (tmp_path / "e.jsonl").write_text(json.dumps({
+        "event_id": ESCAPES, "event_type": ESCAPES, "customer_id": "a", "timestamp": "2026-01-01T00:00:00Z", "data": {}}) + "\n")
+    path = tmp_path / "p.yaml"
+    good = {"source": {"plugin": "file", "path": "e.jsonl"}, "store": {"plugin": "lmdb", "path": "db"},
+            "sinks": [{"plugin": "alert", "to": "log"}], "dead_letters": {"plugin": "file", "path": "dead"}, "tests": [{
+                "name": "t", "events": [{"event_type": "refund_requested", "customer_id": "a",
+                                         "data": {"order_id": ESCAPES, "amount": 1, "reason": ESCAPES}}],
+                "expect": {"dead_letters": [{"value": ESCAPES}]}}]}
+    path.write_text(yaml.safe_dump(good))
+    bad = tmp_path / "bad.yaml"
+    bad.write_text(yaml.safe_dump({**good, "source": {"plugin": ESCAPES, ESCAPES: 1}, "name": ESCAPES}))
+    for command, words in [(("run", "-c", path), ""), (("check", "-c", bad), "\\u001b]0;title\\u0007\\u001b[31m\\u009b2J\\u007f\\u000d"),
+                           (("check", "-c", bad, "--format", "json"), "\\u009b2J"),
+                           (("profile", "-c", path, ESCAPES), "\\u001b[31m\\u009b2J"), (("test", "-c", path), "\\u009b2J"),
+                           (("describe", ESCAPES), "\\u009b2J"), (("redrive", "-c", path), ""),
+                           (("run", "-c", path, "--log-format", "json"), ""), ((ESCAPES,), "\\u009b2J")]:
+        done = run_churnd(*command, cwd=tmp_path)
+        shown = done.stdout + done.stderr
+        assert not re.search("[\x00-\x08\x0b-\x1f\x7f-\x9f]", shown), (command, shown)
+        assert words in shown, (command, shown)
+        if "--format" in command:
+            assert "\u009b2J" in json.dumps(json.loads(done.stdout), ensure_ascii=False)
+
+
 # --- What there is ---
 
 

@@ -95,6 +95,22 @@ static void test_control_characters_do_not_make_lines(void)
     free(text);
 }
 
+/* Those beyond ASCII, too, which terminals take for the same as ESC [; and bytes that are no UTF-8. */
+static void test_control_characters_of_latin_1(void)
+{
+    for (enum log_format format = LOG_FORMAT_TEXT; format <= LOG_FORMAT_JSON; format++) {
+        open_log(CHURN_LOG_INFO, format);
+        log_line(the_log, CHURN_LOG_INFO, "k\xc2\x9b[1m", "\xc2\x9b[31m \xc3\xa4 \x9b");
+        char *text = close_log();
+        CU_ASSERT(strstr(text, "\xc2\x9b") == NULL);
+        check_contains(text, "k\\u009b[1m", "the component");
+        check_contains(text,
+                       format == LOG_FORMAT_TEXT ? "\\u009b[31m \xc3\xa4 \\x9b" : "\\u009b[31m \xc3\xa4 \xef\xbf\xbd",
+                       "the message");
+        free(text);
+    }
+}
+
 static void test_repeats_are_counted(void)
 {
     open_log(CHURN_LOG_INFO, LOG_FORMAT_TEXT);
@@ -287,6 +303,7 @@ int main(void)
         TEST(test_text_lines),
         TEST(test_levels),
         TEST(test_control_characters_do_not_make_lines),
+        TEST(test_control_characters_of_latin_1),
         TEST(test_repeats_are_counted),
         TEST(test_alternating_lines_are_written),
         TEST(test_many_components),

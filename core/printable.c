@@ -1,0 +1,145 @@
+#include "printable.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#define LONGEST 4 /* bytes of a character */
+
+static bool is_control(const char *bytes, size_t len)
+{
+    unsigned char first = (unsigned char)bytes[0];
+    return len == 1 ? (first < 0x20 && first != '\n' && first != '\t') || first == 0x7f
+                    : first == 0xc2 && (unsigned char)bytes[1] < 0xa0; /* U+0080 to U+009F */
+}
+
+/* How long a character would be that begins with this byte. */
+static size_t length_by_first(unsigned char first)
+{
+    return first < 0xc2 ? 1 : first < 0xe0 ? 2 : first < 0xf0 ? 3 : first < 0xf5 ? LONGEST : 1;
+}
+
+/* What there is of a last character could be the beginning of one. */
+static bool may_go_on(const char *bytes, size_t len)
+{
+    static const char any[] = {(char)0x80, (char)0x90, (char)0xa0};
+    char whole[LONGEST];
+    size_t wanted = length_by_first((unsigned char)bytes[0]);
+    for (size_t i = 0; len < wanted && i < sizeof any; i++) {
+        memset(whole, any[i], sizeof whole);
+        memcpy(whole, bytes, len);
+        if (text_character_length(whole, wanted) == wanted) {
+            return true;
+        }
+    }
+    return false;
+}
+
+size_t printable_append(struct text *out, const char *bytes, size_t len, bool last)
+{
+    size_t at = 0;
+    while (at < len) {
+        unsigned char first = (unsigned char)bytes[at];
+        size_t long_as = first < 0x80 ? 1 : text_character_length(bytes + at, len - at);
+        if (long_as == 0 && !last && may_go_on(bytes + at, len - at)) {
+            break;
+        }
+        if (long_as == 0) {
+            text_printf(out, "\\x%02x", first);
+            long_as = 1;
+        } else if (is_control(bytes + at, long_as)) {
+            text_printf(out, "\\u%04x", long_as == 1 ? first : (unsigned char)bytes[at + 1]);
+        } else {
+            text_append(out, bytes + at, long_as);
+        }
+        at += long_as;
+    }
+    return at;
+}
+
+void printable_put(churn_str text)
+{
+    struct text quoted = {0};
+    bool plain = true;
+    for (uint32_t i = 0; i < text.len; i++) {
+        plain = plain && (unsigned char)text.ptr[i] >= ' ' && text.ptr[i] != '\x7f';
+    }
+    if (!plain) {
+        text_append_json(&quoted, text.ptr, text.len);
+    }
+    (void)printf("%.*s", plain ? (int)text.len : (int)quoted.len, plain ? text.ptr : quoted.bytes);
+    text_free(&quoted);
+}
+
+/* ---- streams ---- */
+
+struct stream {
+    int fd;
+    size_t begun; /* bytes of a character that has not come whole */
+    char begin[LONGEST];
+};
+
+static bool write_all(int fd, const char *bytes, size_t len)
+{
+    while (len > 0) {
+        ssize_t n = write(fd, bytes, len);
+        if (n < 0 && errno != EINTR) {
+            return false;
+        }
+        bytes += n > 0 ? n : 0;
+        len -= n > 0 ? (size_t)n : 0;
+    }
+    return true;
+}
+
+/* Returns 0 where nothing could be written, as streams of one's own do. */
+static ssize_t write_printable(void *cookie, const char *bytes, size_t len)
+{
+    struct stream *stream = cookie;
+    struct text in = {0}, out = {0};
+    size_t taken;
+    bool ok;
+    text_append(&in, stream->begin, stream->begun);
+    text_append(&in, bytes, len);
+    taken = in.failed ? 0 : printable_append(&out, in.bytes, in.len, false);
+    ok = !in.failed && !out.failed && write_all(stream->fd, out.bytes, out.len);
+    if (ok) {
+        stream->begun = in.len - taken;
+        memcpy(stream->begin, in.bytes + taken, stream->begun);
+    }
+    text_free(&in);
+    text_free(&out);
+    return ok ? (ssize_t)len : 0;
+}
+
+static int end_stream(void *cookie)
+{
+    free(cookie);
+    return 0;
+}
+
+/* NULL when memory ran out. Lives as long as the process. */
+static FILE *open_stream(int fd, int mode)
+{
+    static const cookie_io_functions_t calls = {.write = write_printable, .close = end_stream};
+    struct stream *stream = calloc(1, sizeof *stream);
+    FILE *file = stream != NULL ? fopencookie(stream, "w", calls) : NULL;
+    if (file == NULL || setvbuf(file, NULL, mode, BUFSIZ) != 0) {
+        free(file == NULL ? stream : NULL);
+        return NULL;
+    }
+    stream->fd = fd;
+    return file;
+}
+
+bool printable_streams(void)
+{
+    FILE *out = open_stream(STDOUT_FILENO, isatty(STDOUT_FILENO) ? _IOLBF : _IOFBF);
+    FILE *err = open_stream(STDERR_FILENO, _IOLBF);
+    if (out == NULL || err == NULL) {
+        return false;
+    }
+    stdout = out;
+    stderr = err;
+    return true;
+}
