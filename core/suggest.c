@@ -1,5 +1,6 @@
 #include "suggest.h"
 
+#include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -37,7 +38,8 @@ void suggest_offer(struct suggest *suggest, const char *candidate)
 {
     size_t distance = edit_distance(suggest->typed, candidate);
     size_t near_enough = strlen(suggest->typed) / 3 + 1;
-    if (distance <= near_enough && (suggest->best == NULL || distance < suggest->distance)) {
+    bool alike = distance <= near_enough && distance * 2 <= strlen(suggest->typed); /* `tls` is no mistyped `ttl` */
+    if (alike && (suggest->best == NULL || distance < suggest->distance)) {
         suggest->best = candidate;
         suggest->distance = distance;
     }

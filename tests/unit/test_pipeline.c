@@ -635,6 +635,24 @@ static void test_keys_that_can_meet(void)
     check_taken(SOURCE DEAD STORE "sinks: [" CACHE("a:") ", " CACHE("a:") ", " CACHE("b:") "]\n");
 }
 
+/* A word of which little is left is another word. */
+static void test_what_was_meant(void)
+{
+    static const char *const options[][2] = {
+        {"prot", "'prot' (did you mean 'port'?)"},
+        {"hots", "'hots' (did you mean 'host'?)"},
+        {"tt", "(did you mean 'ttl'?)"},
+        {"tls", "'tls'\n"},
+        {"ssl", "'ssl'\n"},
+        {"x", "'x'\n"},
+    };
+    char yaml[256];
+    for (size_t i = 0; i < sizeof options / sizeof options[0]; i++) {
+        (void)snprintf(yaml, sizeof yaml, SOURCE DEAD "store: {plugin: redis, %s: 1}\n", options[i][0]);
+        check_refused_with(yaml, options[i][1]);
+    }
+}
+
 static void test_a_mistake_hides_no_other(void)
 {
     check_refused("source:\n  plugin: kafka\n  brokers: ${NOT_SET_ANYWHERE}\n  group_id: g\n  topics: [a, 'b c']\n"
@@ -685,6 +703,7 @@ int main(void)
         TEST(test_what_sections_do_to_each_other),
         TEST(test_one_cluster_under_several_names),
         TEST(test_keys_that_can_meet),
+        TEST(test_what_was_meant),
         TEST(test_a_mistake_hides_no_other),
         CU_TEST_INFO_NULL,
     };
