@@ -80,10 +80,21 @@ class Watch(threading.Thread):
         self.lost = False
         self.failure = None
         self.ended = threading.Event()
+        self.known = threading.Event()
+        self.known.set()
         self.start()
 
     def store_lost(self):
         self.lost = True
+
+    def without_store(self):
+        """Until `with_store` nobody knows which server is the store."""
+        self.known.clear()
+
+    def with_store(self):
+        """Another server may be the store now, which may lack acknowledged writes."""
+        self.store_lost()
+        self.known.set()
 
     def checkpoints(self, places):
         pipe = self.store().pipeline(transaction=False)
@@ -99,6 +110,8 @@ class Watch(threading.Thread):
             places = list(committed)
             stored = self.checkpoints(places)
         except (KafkaException, KeyError, redis_client.RedisError, OSError):
+            return None
+        if not self.known.is_set():
             return None
         beyond = [f"{t}/{p}: committed {committed[t, p]}, checkpoint {stored[t, p]}" for t, p in places
                   if committed[t, p] > stored[t, p]]

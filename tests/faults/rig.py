@@ -40,11 +40,14 @@ class Rig:
     def topic(self, of):
         return f"{self.name}-{of}"
 
-    def up(self, redis=None, delay=0.006, count=10000, customers=600, pair=False, bad=False):
+    def up(self, redis=None, delay=0.006, count=10000, customers=600, pair=False, sentinels=False, bad=False):
         """Redis behind a proxy (`link`), the API, and two topics that hold some load already."""
         if pair:
             self.pair = self.stack.start_redis_pair(**redis or {})
             self.link = self.pair.vip
+        elif sentinels:
+            self.sentinels = self.stack.start_redis_sentinels(**redis or {})
+            self.link = self.sentinels.vip
         else:
             self.stack.start_redis(**redis or {})
             self.link = self.stack.slow_redis()

@@ -140,6 +140,45 @@ def test_failover_loses_nothing_when_replicas_must_confirm(rig):
     rig.finish(fleet, cached=False)
 
 
+def killed(rig, old):
+    old.kill()
+    yield
+    old.start()  # a Sentinel makes it a replica of the new one
+
+
+def frozen(rig, old):
+    """When it wakes it takes itself for the primary still."""
+    old.freeze()
+    yield
+    old.thaw()
+
+
+def asked_for(rig, old):
+    rig.sentinels.fail_over()
+    yield
+
+
+def test_sentinels_fail_over(rig):
+    """The replica that Sentinel promotes may lack what was acknowledged last, and the old primary comes back."""
+    rig.up(sentinels=True, count=6000, bad=True)
+    fleet = rig.fleet(2)
+    with rig.streaming():
+        for how in (killed, frozen, asked_for):
+            rig.writes(600)
+            old = rig.sentinels.primary
+            rig.fault(f"failover by Sentinel, {how.__name__}")
+            rig.watch.without_store()
+            fault = how(rig, old)
+            next(fault)
+            wait_for("another primary", lambda: rig.sentinels.primary is not old, 60, 0.1)
+            rig.store = rig.sentinels.primary
+            rig.watch.with_store()
+            rig.writes(300)
+            next(fault, None)
+            wait_for("two replicas", lambda: rig.store.client.info("replication")["connected_slaves"] == 2, 60, 0.1)
+    rig.finish(fleet, within=120, cached=False)
+
+
 # --- Row 7: Redis refuses ---
 
 

@@ -9,6 +9,7 @@ import random
 import shutil
 import signal
 import socket
+import statistics
 import subprocess
 import sys
 import tempfile
@@ -483,12 +484,13 @@ def _quiet():
 class Redis:
     """A redis-server that can be killed, frozen and started again with what it kept."""
 
-    def __init__(self, folder, durable=False, password=None, options=()):
+    def __init__(self, folder, durable=False, password=None, options=(), program=("redis-server",)):
         """`options`: further ones of redis-server, which win over those made here."""
         self.folder = pathlib.Path(folder)
         self.folder.mkdir(parents=True)
         self.port = free_port()
         self.password = password
+        self.program = program
         self.options = ["--bind", HOST, "--port", self.port, "--dir", self.folder, "--save", "", "--maxmemory-policy",
                         "noeviction", "--daemonize", "no"]
         self.options += ["--appendonly", "yes", "--appendfsync", "always"] if durable else ["--appendonly", "no"]
@@ -498,7 +500,7 @@ class Redis:
         self.start()
 
     def start(self):
-        self.process = Process(["redis-server"] + self.options, self.folder, "redis")
+        self.process = Process([*self.program, *self.options], self.folder, "redis")
         self.client = redis_client.Redis(HOST, self.port, password=self.password, socket_timeout=30)
         wait_for("Redis", self.ready)
 
@@ -573,6 +575,69 @@ class RedisPair:
         self.vip.retarget(self.replica.port)
 
     def stop(self):
+        for thing in reversed(self.things):
+            thing.stop()
+
+
+class RedisSentinels:
+    """A primary and two replicas that three Sentinels watch; clients reach whichever these call the primary at one address (`vip`),
+    as with HAProxy or a virtual address before them."""
+
+    def __init__(self, folder, options=()):
+        folder = pathlib.Path(folder)
+        self.things = []
+        quick = ["--repl-diskless-sync-delay", "0", "--repl-ping-replica-period", "1", *options]
+        self.servers = [self._add(Redis(folder / "server0", options=quick))]
+        follow = ["--replicaof", f"{HOST} {self.servers[0].port}"]
+        self.servers += [self._add(Redis(folder / f"server{i}", options=quick + follow)) for i in (1, 2)]
+        self.sentinels = [self._add(self._sentinel(folder / f"sentinel{i}")) for i in range(3)]
+        self.vip = self._add(Proxy(self.primary.port))
+        self.port = self.vip.port
+        wait_for("the Sentinels", lambda: all(self._knows(s) for s in self.sentinels))
+        self.closed = threading.Event()
+        self.follower = threading.Thread(target=self._follow)
+        self.follower.start()
+
+    def _add(self, thing):
+        self.things.append(thing)
+        return thing
+
+    def _sentinel(self, folder):
+        folder.mkdir(parents=True)
+        config = folder / "sentinel.conf"
+        config.write_text(f"sentinel monitor churn {HOST} {self.servers[0].port} 2\n"
+                          "sentinel down-after-milliseconds churn 1000\nsentinel failover-timeout churn 4000\n")
+        return Redis(folder / "run", options=[], program=["redis-server", config, "--sentinel"])
+
+    def _knows(self, sentinel):
+        state = sentinel.client.sentinel_master("churn")
+        return state["num-slaves"] == 2 and state["num-other-sentinels"] == 2
+
+    @property
+    def primary(self):
+        """Whom the most Sentinels name."""
+        port = statistics.mode(s.client.sentinel_get_master_addr_by_name("churn")[1] for s in self.sentinels)
+        return next(server for server in self.servers if server.port == int(port))
+
+    def _follow(self):
+        while not self.closed.wait(0.1):
+            port = self.primary.port
+            if port != self.vip.target_port:
+                self.vip.retarget(port)
+
+    def fail_over(self):
+        """As an operator does it, who wants another primary."""
+        wait_for("a failover", lambda: self._try_fail_over(), 30, 0.3)
+
+    def _try_fail_over(self):
+        try:
+            return self.sentinels[0].client.execute_command("SENTINEL", "FAILOVER", "churn")
+        except redis_client.ResponseError:  # one is under way, or no replica is good yet
+            return False
+
+    def stop(self):
+        self.closed.set()
+        self.follower.join()
         for thing in reversed(self.things):
             thing.stop()
 
@@ -865,6 +930,13 @@ class Stack:
         self.redis = pair.primary
         self.env.update(REDIS_HOST=HOST, REDIS_PORT=str(pair.port))
         return pair
+
+    def start_redis_sentinels(self, **options):
+        """`redis` is the first primary; churnd gets the address that is the Sentinels' primary."""
+        made = self._add(RedisSentinels(self.folder / "redis", **options))
+        self.redis = made.servers[0]
+        self.env.update(REDIS_HOST=HOST, REDIS_PORT=str(made.port))
+        return made
 
     def slow_redis(self, delay=0.0):
         """A proxy before Redis that churnd uses from now on."""
