@@ -649,11 +649,22 @@ static void look_ahead(const struct worker *worker, const churn_record *record, 
     cache_fetch_profile(cache, hashes[(i + LOOK_AHEAD - 10) % LOOK_AHEAD]);
 }
 
+/* Only the last record of a run of one partition: it costs a look at every byte. */
+static void note_witness(struct window *window, uint32_t source, const churn_record *records, uint32_t i,
+                         uint32_t count)
+{
+    bool is_last =
+        i + 1 == count || records[i + 1].partition != records[i].partition || records[i + 1].topic != records[i].topic;
+    if (is_last && records[i].kind != CHURN_RECORD_UNREADABLE) {
+        window_note_witness(window, source, witness_of(&records[i]));
+    }
+}
+
 bool intake_take(struct worker *worker, const churn_record *records, uint32_t count)
 {
     struct window *window = window_filling(worker);
     uint32_t hashes[LOOK_AHEAD] = {0};
-    if (window->record_count == 0) {
+    if (window_is_empty(window)) {
         window->opened_ms = host_monotonic_ms();
     }
     if (!announce_all(worker, records, count)) {
@@ -677,6 +688,7 @@ bool intake_take(struct worker *worker, const churn_record *records, uint32_t co
             return out_of_memory(worker);
         } else {
             progress_note_read(worker, position, records[i].offset);
+            note_witness(window, position, records, i, count);
         }
         metrics_add_own(worker->counters.events, 1);
     }

@@ -9,6 +9,7 @@
 #include <time.h>
 
 #define NOTHING (-1)
+#define POLL_MS 20            /* for an answer that is waited for */
 #define ASK_AGAIN_MS 50       /* between questions whether writes are durable */
 #define ANNOUNCED_AHEAD 20000 /* offsets, so that not every window has to wait for it */
 #define FLUSH_ID (PROGRESS_ID | UINT32_MAX)
@@ -75,8 +76,10 @@ static void restart(struct partition *p)
     p->replayed = p->replayed && p->done >= p->muted_below;
     p->again = false;
     p->place = PLACE_LOOK_UP;
-    p->done = p->putting = p->durable = NOTHING;
-    p->stored = (struct checkpoint){.offset = NOTHING};
+    p->done = p->putting = p->durable = p->doubted_below = NOTHING;
+    p->last = p->putting_last = WITNESS_NONE;
+    p->proving = p->proven = false;
+    p->stored = CHECKPOINT_NONE;
     p->replayed_below = p->lettered_below = p->announced = p->muted_below = 0;
     p->muted = 0;
 }
@@ -130,10 +133,17 @@ static void end_round(struct progress *progress)
     for (uint32_t i = 0; i < progress->room; i++) {
         progress->partitions[i].putting = NOTHING;
         progress->partitions[i].again = progress->partitions[i].asked = false;
+        progress->partitions[i].putting_last = WITNESS_NONE;
     }
     progress->round = ROUND_NONE;
     progress->held = false;
     progress->unanswered = 0;
+}
+
+/* Whatever was not settled will be read again. */
+static void forget_records(struct progress *progress)
+{
+    progress->done = progress->putting = progress->durable = 0;
 }
 
 void progress_revoke(struct worker *worker)
@@ -143,8 +153,10 @@ void progress_revoke(struct worker *worker)
     }
     for (uint32_t i = 0; i < worker->progress.room; i++) {
         at(worker, i)->place = PLACE_NONE;
+        at(worker, i)->proving = false;
     }
     end_round(&worker->progress);
+    forget_records(&worker->progress);
     worker->progress.unsure = false;
 }
 
@@ -156,6 +168,7 @@ void progress_rewind(struct worker *worker)
         }
     }
     end_round(&worker->progress);
+    forget_records(&worker->progress);
 }
 
 void progress_seek_back(struct worker *worker, uint32_t source, int64_t offset)
@@ -200,20 +213,34 @@ static void read_fingerprint(churn_str text, char ret[CHURN_FINGERPRINT_SIZE])
     }
 }
 
+/* False when a field is not what this program writes. */
+static bool read_checkpoint_field(const churn_pair *field, struct checkpoint *ret, int64_t *ret_version)
+{
+    int64_t *into = str_equals(field->name, "offset")    ? &ret->offset
+                    : str_equals(field->name, "_v")      ? ret_version
+                    : str_equals(field->name, "doubted") ? &ret->doubted_below
+                                                         : NULL;
+    if (str_equals(field->name, "last")) {
+        ret->last = witness_parse(field->value);
+    } else if (str_equals(field->name, "fingerprint")) {
+        read_fingerprint(field->value, ret->fingerprint);
+    }
+    if (into == NULL || (into == &ret->doubted_below && field->value.len == 0)) {
+        return true;
+    }
+    return decimal_parse_int64(field->value.ptr, field->value.len, into) && *into >= 0;
+}
+
 /* False when the fields are no checkpoint. */
 static bool read_checkpoint(const churn_pair *fields, uint32_t count, struct checkpoint *ret)
 {
     int64_t version = 0;
     bool ok = true;
     for (uint32_t i = 0; i < count; i++) {
-        if (str_equals(fields[i].name, "fingerprint")) {
-            read_fingerprint(fields[i].value, ret->fingerprint);
-        }
-        int64_t *into = str_equals(fields[i].name, "offset") ? &ret->offset
-                        : str_equals(fields[i].name, "_v")   ? &version
-                                                             : NULL;
-        ok =
-            ok && (into == NULL || (decimal_parse_int64(fields[i].value.ptr, fields[i].value.len, into) && *into >= 0));
+        ok = read_checkpoint_field(&fields[i], ret, &version) && ok;
+    }
+    if (ret->last.offset >= ret->offset) {
+        ret->last = WITNESS_NONE; /* an older churnd has put the offset since, and gone back */
     }
     if (version > 0) {
         ret->version = (uint64_t)version;
@@ -234,10 +261,9 @@ static int32_t on_checkpoint(void *ctx, churn_str key, const churn_pair *fields,
     return CHURN_OK;
 }
 
-/* CHURN_OK, CHURN_RETRY when the session was lost, CHURN_FATAL when the worker failed. */
-static int32_t load_checkpoint(struct worker *worker, uint32_t source)
+int32_t progress_load_checkpoint(struct worker *worker, uint32_t source)
 {
-    struct checkpoint_read read = {.found = {.offset = NOTHING}};
+    struct checkpoint_read read = {.found = CHECKPOINT_NONE};
     char buffer[HOST_KEY_SIZE];
     churn_str key = own_key(worker, source, "checkpoint", buffer);
     churn_error err = {.size = sizeof err};
@@ -266,7 +292,7 @@ static int32_t on_letters(void *ctx, churn_str key, const churn_pair *fields, ui
     return CHURN_OK;
 }
 
-/* As load_checkpoint: up to where dead letters may exist. */
+/* As progress_load_checkpoint: up to where dead letters may exist. */
 static int32_t load_letters(struct worker *worker, uint32_t source)
 {
     char key[HOST_KEY_SIZE];
@@ -281,20 +307,7 @@ static int32_t load_letters(struct worker *worker, uint32_t source)
     return result == CHURN_OK || result == CHURN_RETRY ? result : CHURN_FATAL;
 }
 
-static bool fail_made_anew(struct worker *worker, uint32_t source, const char *what, int64_t offset, int64_t end)
-{
-    const struct source_partition *s = &worker->sources.items[source];
-    return worker_fail(worker,
-                       "%s: %s/%d ends at offset %lld, but %s counted everything before %lld: the topic was made anew, "
-                       "or this is another cluster. Its events would be taken for old ones. Set the source's option "
-                       "`epoch` to a number not used before (epoch: 1) to begin anew, or point the pipeline at the "
-                       "topic it read before",
-                       label_of(worker), s->topic, s->partition, (long long)end, what, (long long)offset);
-}
-
-/* Asks where a partition begins and ends; sources that cannot tell have no end to be beyond. CHURN_OK or CHURN_RETRY.
- */
-static int32_t ask_bounds(struct worker *worker, uint32_t source, int64_t *ret_low, int64_t *ret_end)
+int32_t progress_ask_bounds(struct worker *worker, uint32_t source, int64_t *ret_low, int64_t *ret_end)
 {
     const struct source_partition *s = &worker->sources.items[source];
     churn_error err = {.size = sizeof err};
@@ -445,27 +458,30 @@ static void say_goes_on(const struct worker *worker, uint32_t source, int64_t st
                    : "");
 }
 
-/* Decides where to begin, with the checkpoint known: what the store may lack is read again. CHURN_OK, CHURN_RETRY,
- * CHURN_FATAL. */
-static int32_t choose_start(struct worker *worker, uint32_t source, int64_t *ret)
+/* Decides where to begin, with the checkpoint known: what the store may lack is read again. *ret_low is where the
+ * partition begins, as far as it was asked. CHURN_OK, CHURN_RETRY, CHURN_FATAL. */
+static int32_t choose_start(struct worker *worker, uint32_t source, int64_t *ret, int64_t *ret_low)
 {
     struct partition *p = at(worker, source);
     int64_t low = 0, start = p->position, checkpoint = p->stored.offset;
     bool replays = worker->pipeline->replay.from != REPLAY_OFF && !p->replayed;
-    int32_t result =
-        worker_has_store(worker) || replays || p->placed ? ask_bounds(worker, source, &low, &p->end) : CHURN_OK;
+    int32_t result = worker_has_store(worker) || replays || p->placed
+                         ? progress_ask_bounds(worker, source, &low, &p->end)
+                         : CHURN_OK;
     if (result != CHURN_OK) {
         return result;
     }
     if (checkpoint > p->end && worker->pipeline->redrive != NULL) {
         checkpoint = NOTHING; /* what a new topic of dead letters holds is told by their own positions */
     } else if (checkpoint > p->end) {
-        (void)fail_made_anew(worker, source, "the store has", checkpoint, p->end);
+        (void)proof_refuse_short(worker, source, "the store has", checkpoint, p->end);
         return CHURN_FATAL;
     } else if (worker_has_store(worker) && checkpoint == NOTHING && p->committed >= 0) {
         start = begin_without_checkpoint(worker, source, low);
     } else if (checkpoint >= 0 && p->committed > checkpoint) {
         start = checkpoint;
+    } else if (checkpoint >= 0 && p->committed == NOTHING && start > checkpoint) {
+        start = checkpoint; /* a new group that begins at the end: profiles go on where they are */
     } else if (p->committed > start) {
         start = p->committed; /* a rewind: on from where this run had come */
     } else if (left_off(worker, p) > start) {
@@ -484,6 +500,7 @@ static int32_t choose_start(struct worker *worker, uint32_t source, int64_t *ret
         result = begin_replay(worker, source, low, &start);
     }
     *ret = start < 0 && p->placed ? low : start;
+    *ret_low = low;
     return result;
 }
 
@@ -500,8 +517,8 @@ static void say_rewound(const struct worker *worker, uint32_t source, int64_t fr
 static int32_t look_up(struct worker *worker, uint32_t source)
 {
     struct partition *p = at(worker, source);
-    int64_t start = NOTHING;
-    int32_t result = worker_has_store(worker) ? load_checkpoint(worker, source) : CHURN_OK;
+    int64_t start = NOTHING, low = 0;
+    int32_t result = worker_has_store(worker) ? progress_load_checkpoint(worker, source) : CHURN_OK;
     if (result == CHURN_OK && worker_has_store(worker) && worker->pipeline->redrive == NULL) {
         result = load_letters(worker, source);
     }
@@ -509,13 +526,16 @@ static int32_t look_up(struct worker *worker, uint32_t source)
         result = resume(worker, source);
     }
     if (result == CHURN_OK) {
-        result = choose_start(worker, source, &start);
+        result = choose_start(worker, source, &start, &low);
     }
     if (result != CHURN_OK) {
         return result;
     }
     if (start >= 0 && p->committed > start && p->muted == 0) {
         say_rewound(worker, source, p->committed, start);
+    }
+    if (!proof_begin(worker, source, low, &start)) {
+        return CHURN_FATAL;
     }
     p->target = start;
     p->place = !p->placed && start == p->position ? PLACE_READY : PLACE_SEEK;
@@ -579,8 +599,30 @@ bool progress_note_done(struct worker *worker, const struct window *window)
         struct partition *p = source < worker->progress.room ? at(worker, source) : NULL;
         if (p != NULL && p->place != PLACE_NONE && p->place != PLACE_LOOK_UP) {
             p->done = window->positions[i].next;
+            p->last = window->positions[i].last.offset >= 0 ? window->positions[i].last : p->last;
         }
     }
+    worker->progress.done += window->record_count;
+    if (!worker_has_store(worker)) {
+        worker->progress.durable = worker->progress.done;
+    }
+    return true;
+}
+
+bool progress_note_passed(struct worker *worker, uint32_t source, int64_t offset)
+{
+    struct window *window = window_filling(worker);
+    const struct partition *p = source < worker->progress.room ? at(worker, source) : NULL;
+    if (p == NULL || p->place != PLACE_READY || proof_passed(worker, source, offset)) {
+        return true; /* read again, or not ours any more */
+    }
+    if (window_is_empty(window)) {
+        window->opened_ms = host_monotonic_ms();
+    }
+    if (!window_note_passed(window, source, offset)) {
+        return worker_fail(worker, "out of memory");
+    }
+    progress_note_read(worker, source, offset - 1);
     return true;
 }
 
@@ -607,6 +649,12 @@ bool progress_settled(const struct worker *worker)
         settled = settled && !is_unstored(worker, at(worker, i));
     }
     return settled;
+}
+
+int64_t progress_unsettled(const struct worker *worker)
+{
+    const struct progress *progress = &worker->progress;
+    return progress_settled(worker) ? 0 : (int64_t)(progress->done - progress->durable);
 }
 
 /* Asks the processors, before anything of their events is let go of. */
@@ -671,6 +719,7 @@ static void finish_round(struct worker *worker)
         struct partition *p = at(worker, i);
         p->durable = p->putting != NOTHING ? p->putting : p->durable;
     }
+    worker->progress.durable = worker->progress.putting;
     end_round(&worker->progress);
     worker->moved = true;
     if (!worker->progress.refused) {
@@ -704,23 +753,46 @@ static churn_str fingerprint_of(struct worker *worker, uint32_t source, int64_t 
     return (churn_str){.ptr = text, .len = known ? (uint32_t)strnlen(text, CHURN_FINGERPRINT_SIZE) : 0};
 }
 
+/* What is put is never behind what is stored, which another member may have put. */
+static struct checkpoint next_checkpoint(const struct partition *p)
+{
+    struct checkpoint next = p->stored;
+    next.version++;
+    if (p->putting > next.offset) {
+        next.offset = p->putting;
+        next.last = p->putting_last.offset >= 0 ? p->putting_last : next.last;
+    }
+    next.doubted_below = p->doubted_below >= 0 ? p->doubted_below : p->proven ? NOTHING : next.doubted_below;
+    return next;
+}
+
 /* False when the session is lost. */
 static bool put_checkpoint(struct worker *worker, uint32_t source)
 {
     struct partition *p = at(worker, source);
-    int64_t offset = p->putting > p->stored.offset ? p->putting : p->stored.offset;
-    char key[HOST_KEY_SIZE], number[24], fingerprint[CHURN_FINGERPRINT_SIZE];
+    struct checkpoint next = next_checkpoint(p);
+    int64_t offset = next.offset > 0 ? next.offset : 0;
+    char key[HOST_KEY_SIZE], number[24], last[WITNESS_SIZE], doubted[24], fingerprint[CHURN_FINGERPRINT_SIZE];
     churn_error err = {.size = sizeof err};
-    churn_pair fields[] = {{.name = {.ptr = "offset", .len = 6}, .value = {.ptr = number}},
-                           {.name = {.ptr = "fingerprint", .len = 11}}};
+    churn_pair fields[4] = {{.name = {.ptr = "offset", .len = 6}, .value = {.ptr = number}},
+                            {.name = {.ptr = "last", .len = 4}, .value = {.ptr = last}}};
     churn_put put = {.size = sizeof put,
                      .key = own_key(worker, source, "checkpoint", key),
                      .fields = fields,
+                     .count = 2,
                      .id = PROGRESS_ID | source,
                      .expected_version = p->stored.version};
+    churn_str print = fingerprint_of(worker, source, offset, fingerprint);
     fields[0].value.len = (uint32_t)snprintf(number, sizeof number, "%" PRId64, offset);
-    fields[1].value = fingerprint_of(worker, source, offset, fingerprint);
-    put.count = fields[1].value.len > 0 ? 2 : 1;
+    fields[1].value.len = witness_format(next.last, last);
+    if (print.len > 0) {
+        fields[put.count++] = (churn_pair){.name = {.ptr = "fingerprint", .len = 11}, .value = print};
+    }
+    if (next.doubted_below != p->stored.doubted_below) {
+        int len = next.doubted_below >= 0 ? snprintf(doubted, sizeof doubted, "%" PRId64, next.doubted_below) : 0;
+        fields[put.count++] = (churn_pair){.name = {.ptr = "doubted", .len = 7},
+                                           .value = {.ptr = doubted, .len = (uint32_t)len}};
+    }
     if (store_of(worker)->put(worker->session, &put, &err) != CHURN_OK) {
         session_lose(worker, err.message);
         return false;
@@ -755,11 +827,13 @@ static void begin_round(struct worker *worker)
             }
             asked = true;
             p->putting = p->done;
+            p->putting_last = p->last;
             p->again = true;
             worker->progress.round = ROUND_PUTTING;
         }
     }
     if (worker->progress.round == ROUND_PUTTING) {
+        worker->progress.putting = worker->progress.done;
         worker->moved = true;
         put_checkpoints(worker);
     }
@@ -769,7 +843,7 @@ static void begin_round(struct worker *worker)
 static bool take_conflict(struct worker *worker, uint32_t source, const churn_put_reply *reply)
 {
     struct partition *p = at(worker, source);
-    struct checkpoint found = {.offset = NOTHING, .version = reply->version};
+    struct checkpoint found = CHECKPOINT_NONE;
     if (!read_checkpoint(reply->fields, reply->count, &found)) {
         return worker_fail(worker, "%s: the checkpoint of %s/%d holds what this program did not write",
                            worker->pipeline->store.label, worker->sources.items[source].topic,
@@ -780,7 +854,7 @@ static bool take_conflict(struct worker *worker, uint32_t source, const churn_pu
         worker->store_went_back = true;
     }
     p->stored = found;
-    p->again = found.offset < p->putting;
+    p->again = found.offset < p->putting || (p->doubted_below >= 0 && found.doubted_below != p->doubted_below);
     return true;
 }
 
@@ -820,8 +894,7 @@ bool progress_take_reply(struct worker *worker, const churn_put_reply *reply)
     p->asked = false;
     worker->progress.unanswered--;
     if (reply->result == CHURN_OK) {
-        p->stored.version++;
-        p->stored.offset = p->putting > p->stored.offset ? p->putting : p->stored.offset;
+        p->stored = next_checkpoint(p);
     } else if (reply->result == CHURN_RETRY) {
         p->putting = NOTHING; /* not in this round */
         worker->progress.refused = true;
@@ -881,6 +954,21 @@ void progress_step(struct worker *worker, bool due)
     default:
         break;
     }
+}
+
+bool progress_put_now(struct worker *worker, uint32_t source, int64_t limit_ms)
+{
+    int64_t deadline = host_monotonic_ms() + limit_ms;
+    end_round(&worker->progress);
+    at(worker, source)->again = true;
+    at(worker, source)->putting = at(worker, source)->stored.offset;
+    while ((at(worker, source)->again || progress_waits(worker)) && host_monotonic_ms() < deadline) {
+        put_checkpoints(worker);
+        if (worker->session == NULL || !session_poll(worker, NULL, POLL_MS)) {
+            return false;
+        }
+    }
+    return at(worker, source)->stored.doubted_below == at(worker, source)->doubted_below;
 }
 
 bool progress_commit(struct worker *worker, int64_t limit_ms)
@@ -982,9 +1070,9 @@ bool progress_check_mark(struct worker *worker, uint32_t source, int64_t mark)
     if (p == NULL || p->place == PLACE_NONE || mark <= p->end || p->end == NOTHING) {
         return true;
     }
-    if (ask_bounds(worker, source, &low, &end) != CHURN_OK) {
+    if (progress_ask_bounds(worker, source, &low, &end) != CHURN_OK) {
         return true; /* looked at again with the next profile */
     }
     p->end = end;
-    return mark <= end || fail_made_anew(worker, source, "a profile has", mark, end);
+    return mark <= end || proof_refuse_short(worker, source, "a profile has", mark, end);
 }

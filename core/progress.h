@@ -28,28 +28,38 @@ struct checkpoint {
     int64_t offset;                           /* -1: none */
     uint64_t version;                         /* 0: none */
     char fingerprint[CHURN_FINGERPRINT_SIZE]; /* what the source said of the records before it; "": nothing */
+    struct witness last;                      /* a record below it, the newest one that can be told again */
+    int64_t doubted_below;                    /* found not to be the partition that was counted up to here; -1: not */
 };
+
+#define CHECKPOINT_NONE ((struct checkpoint){.offset = -1, .last = WITNESS_NONE, .doubted_below = -1})
 
 struct partition {
     enum place place;
-    uint32_t flags;         /* CHURN_POSITION_…, as announced */
-    int64_t position;       /* where reading began; -1: at the source's own beginning */
-    int64_t target;         /* PLACE_SEEK */
-    int64_t committed;      /* by the source, as far as known; -1: nothing */
-    int64_t done;           /* everything before it is; -1: nothing since the assignment */
-    int64_t putting;        /* in the round under way; -1: not part of it */
-    int64_t durable;        /* the newest checkpoint that is; -1: none */
-    int64_t end;            /* where it ended when last asked; -1: not known */
-    int64_t replayed_below; /* the checkpoint as reading began: what lies below was judged before */
-    int64_t lettered_below; /* as reading began: dead letters of what lies below may be there already */
-    int64_t announced;      /* the store knows that dead letters of what lies below may be there */
-    int64_t muted_below;    /* outputs of records below are not sent again */
-    uint32_t muted;         /* … of these kinds, CHURN_RECORD_… */
-    int64_t handed;         /* where the pipeline before a reload had come; -1: nowhere */
-    bool placed;            /* since the assignment: the source does not stand at `position` any more */
-    bool replayed;          /* --replay-from was followed */
-    bool again;             /* in the round under way: to be put once more */
-    bool asked;             /* in the round under way: put, and not answered */
+    uint32_t flags;              /* CHURN_POSITION_…, as announced */
+    int64_t position;            /* where reading began; -1: at the source's own beginning */
+    int64_t target;              /* PLACE_SEEK */
+    int64_t committed;           /* by the source, as far as known; -1: nothing */
+    int64_t done;                /* everything before it is; -1: nothing since the assignment */
+    struct witness last;         /* the newest one that is done and can be told again */
+    int64_t putting;             /* in the round under way; -1: not part of it */
+    struct witness putting_last; /* likewise */
+    int64_t durable;             /* the newest checkpoint that is; -1: none */
+    int64_t end;                 /* where it ended when last asked; -1: not known */
+    int64_t replayed_below;      /* the checkpoint as reading began: what lies below was judged before */
+    int64_t lettered_below;      /* as reading began: dead letters of what lies below may be there already */
+    int64_t announced;           /* the store knows that dead letters of what lies below may be there */
+    int64_t muted_below;         /* outputs of records below are not sent again */
+    uint32_t muted;              /* … of these kinds, CHURN_RECORD_… */
+    int64_t handed;              /* where the pipeline before a reload had come; -1: nowhere */
+    bool placed;                 /* since the assignment: the source does not stand at `position` any more */
+    bool replayed;               /* --replay-from was followed */
+    bool again;                  /* in the round under way: to be put once more */
+    bool asked;                  /* in the round under way: put, and not answered */
+    bool proving;                /* the next record shows whether the partition is the one that was counted */
+    bool proven;                 /* it is */
+    int64_t begin;               /* where reading begins once that is known */
+    int64_t doubted_below;       /* found in this run, to be remembered; -1: nothing was */
     struct checkpoint stored;
 };
 
@@ -59,11 +69,13 @@ struct progress {
     struct partition *partitions; /* by the number of worker->sources */
     uint32_t room;
     enum round round;
-    uint32_t unanswered;  /* checkpoints put in this round */
-    int64_t ask_again_ms; /* ROUND_WAITING */
-    bool held;            /* a processor has not stored what it must remember: nothing is let go of */
-    bool unsure;          /* a commit was sent, and nobody has seen it stored */
-    bool refused;         /* the store did not take a checkpoint of this round */
+    uint32_t unanswered;             /* checkpoints put in this round */
+    int64_t ask_again_ms;            /* ROUND_WAITING */
+    bool proving;                    /* a partition may be */
+    uint64_t done, putting, durable; /* records: done, of them in the round under way, and known to be durable */
+    bool held;                       /* a processor has not stored what it must remember: nothing is let go of */
+    bool refused;                    /* the store did not take a checkpoint of this round */
+    bool unsure;                     /* a commit was sent, and nobody has seen it stored */
 };
 
 void progress_free(struct progress *progress);
@@ -86,10 +98,21 @@ bool progress_place(struct worker *worker);
 /* True when every assigned partition is where it should be. */
 bool progress_ready(const struct worker *worker);
 
+/* The source has no record below `offset` that it has not handed out. False when memory ran out. */
+bool progress_note_passed(struct worker *worker, uint32_t source, int64_t offset);
+/* Reads what the store keeps: CHURN_OK, CHURN_RETRY when the session was lost, CHURN_FATAL when the worker failed. */
+int32_t progress_load_checkpoint(struct worker *worker, uint32_t source);
+/* Asks where a partition begins and ends; sources that cannot tell have no end to be beyond. CHURN_OK or CHURN_RETRY.
+ */
+int32_t progress_ask_bounds(struct worker *worker, uint32_t source, int64_t *ret_low, int64_t *ret_end);
+/* Puts the checkpoint of a partition that was read before, and waits for it. False: it is not stored. */
+bool progress_put_now(struct worker *worker, uint32_t source, int64_t limit_ms);
 /* A window is done: its profiles are acknowledged, its outputs answered. False when memory ran out. */
 bool progress_note_done(struct worker *worker, const struct window *window);
 /* Moves commits on; begins a new one when something is done and `due`. */
 void progress_step(struct worker *worker, bool due);
+/* How many records are done, but not yet known to be durable in the store. */
+int64_t progress_unsettled(const struct worker *worker);
 /* True when everything done is durable in the store, or there is no store, and no processor holds it back. */
 bool progress_settled(const struct worker *worker);
 /* Commits what is done, and waits for it for at most `limit_ms`. False when the worker failed. */

@@ -47,22 +47,44 @@ void window_reset(struct window *window, uint32_t sink_count)
     memset(window->sinks, 0, sink_count * sizeof *window->sinks);
 }
 
-bool window_note_position(struct window *window, uint32_t source, int64_t offset)
+/* NULL when nothing is noted of it. */
+static struct window_position *position_of(const struct window *window, uint32_t source)
 {
-    window->record_count++;
     for (uint32_t i = window->position_count; i-- > 0;) { /* records come in runs: the newest first */
         if (window->positions[i].source == source) {
-            if (offset >= window->positions[i].next) {
-                window->positions[i].next = offset + 1;
-            }
-            return true;
+            return &window->positions[i];
         }
+    }
+    return NULL;
+}
+
+bool window_note_passed(struct window *window, uint32_t source, int64_t next)
+{
+    struct window_position *position = position_of(window, source);
+    if (position != NULL) {
+        position->next = next > position->next ? next : position->next;
+        return true;
     }
     if (!grow(&window->positions, &window->position_room, window->position_count, sizeof *window->positions)) {
         return false;
     }
-    window->positions[window->position_count++] = (struct window_position){.source = source, .next = offset + 1};
+    window->positions[window->position_count++] =
+        (struct window_position){.source = source, .next = next, .last = WITNESS_NONE};
     return true;
+}
+
+bool window_note_position(struct window *window, uint32_t source, int64_t offset)
+{
+    window->record_count++;
+    return window_note_passed(window, source, offset + 1);
+}
+
+void window_note_witness(struct window *window, uint32_t source, struct witness witness)
+{
+    struct window_position *position = position_of(window, source);
+    if (position != NULL && witness.offset > position->last.offset) {
+        position->last = witness;
+    }
 }
 
 churn_record *window_add_output(struct window *window, uint32_t kind, const churn_record *from)

@@ -3,6 +3,7 @@
 #define WINDOW_H
 
 #include "cache.h"
+#include "witness.h"
 #include <churn/record.h>
 
 #define NO_EVENT UINT32_MAX
@@ -59,10 +60,11 @@ struct delta {
     struct fields fields;
 };
 
-/* The offset after the last one of a source partition in this window. */
+/* How far a source partition is taken with this window. */
 struct window_position {
     uint32_t source;
-    int64_t next;
+    int64_t next;        /* the offset after the last one */
+    struct witness last; /* the newest record that can be told again */
 };
 
 /* How far a sink is with the outputs of a window. */
@@ -112,6 +114,15 @@ void window_reset(struct window *window, uint32_t sink_count);
 
 /* Notes that a record was taken. False when memory ran out. */
 bool window_note_position(struct window *window, uint32_t source, int64_t offset);
+/* Notes that below `next` there is no record that was not taken. False when memory ran out. */
+bool window_note_passed(struct window *window, uint32_t source, int64_t next);
+/* … and that it can be told again. */
+void window_note_witness(struct window *window, uint32_t source, struct witness witness);
+/* Nothing was noted. */
+static inline bool window_is_empty(const struct window *window)
+{
+    return window->record_count == 0 && window->position_count == 0;
+}
 /* A new output, zeroed but for size, kind and the source position of `from`; NULL when memory ran out. */
 churn_record *window_add_output(struct window *window, uint32_t kind, const churn_record *from);
 /* The delta of a customer in this window, made at the first call. */

@@ -136,14 +136,14 @@ static bool retire_windows(struct worker *worker)
 
 static bool all_done(struct worker *worker)
 {
-    return worker->oldest == worker->newest && window_filling(worker)->record_count == 0;
+    return worker->oldest == worker->newest && window_is_empty(window_filling(worker));
 }
 
 /* A window waits for more while the source is busy, up to its age and size; never when the source has nothing. */
 static bool filling_is_due(struct worker *worker, bool source_idle)
 {
     const struct window *window = window_filling(worker);
-    return window->record_count > 0 &&
+    return !window_is_empty(window) &&
            (source_idle || !filling_has_room(worker) ||
             host_monotonic_ms() - window->opened_ms >= worker->pipeline->store_settings.window_age_ms);
 }
@@ -291,6 +291,19 @@ static void on_revoked(void *ctx, const churn_position *positions, uint32_t coun
     progress_revoke(worker);
 }
 
+static void on_passed(void *ctx, const churn_position *positions, uint32_t count)
+{
+    struct worker *worker = ctx;
+    for (uint32_t i = 0; i < count && !worker->failed; i++) {
+        uint32_t source = sources_find(&worker->sources, positions[i].topic, positions[i].partition);
+        if (source == SOURCE_NONE) {
+            (void)worker_fail(worker, "out of memory");
+        } else {
+            (void)progress_note_passed(worker, source, positions[i].offset);
+        }
+    }
+}
+
 /* ---- the loop ---- */
 
 static void set_paused(struct worker *worker, bool on)
@@ -344,6 +357,17 @@ static bool judge_records(struct worker *worker, uint32_t count, uint32_t max)
     return true;
 }
 
+/* Perhaps since the log became shorter than what was read of it: that is said, and known at the next start too, once
+ * all that was read is counted. Always false. */
+static bool source_failed(struct worker *worker, const char *message)
+{
+    if (worker_has_store(worker) && worker->session != NULL && proof_has_shrunk(worker) &&
+        drain(worker, REVOKE_DRAIN_MS) && progress_commit(worker, COMMIT_WAIT_MS)) {
+        proof_check_ends(worker);
+    }
+    return worker_fail(worker, "source %s: %s", worker->pipeline->source.label, message);
+}
+
 /* Polls the source: up to POLL_RECORDS records into the filling window, or, with `max` 0, only to keep it alive. */
 static bool poll_source(struct worker *worker, uint32_t max, uint32_t timeout_ms, uint32_t *ret_count)
 {
@@ -357,7 +381,7 @@ static bool poll_source(struct worker *worker, uint32_t max, uint32_t timeout_ms
     }
     err.message[sizeof err.message - 1] = '\0';
     if (result < 0) {
-        return worker_fail(worker, "source %s: %s", worker->pipeline->source.label, err.message);
+        return source_failed(worker, err.message);
     }
     if (!judge_records(worker, *ret_count, max)) {
         return false;
@@ -368,7 +392,8 @@ static bool poll_source(struct worker *worker, uint32_t max, uint32_t timeout_ms
         intake_give_back(worker, worker->records, *ret_count); /* assigned in this poll: its place is not known yet */
         return true;
     }
-    return *ret_count == 0 || intake_take(worker, worker->records, *ret_count);
+    return proof_screen(worker, worker->records, ret_count) &&
+           (*ret_count == 0 || intake_take(worker, worker->records, *ret_count));
 }
 
 static uint32_t idle_time(struct worker *worker)
@@ -448,9 +473,22 @@ static bool take_step(struct worker *worker, bool *ret_idle)
     return true;
 }
 
+/* Records that were taken, and whose profiles, outputs or checkpoint are still to come. */
+static int64_t unsettled(struct worker *worker)
+{
+    int64_t count = progress_unsettled(worker);
+    for (uint64_t number = worker->oldest; number <= worker->newest; number++) {
+        count += window_at(worker, number)->record_count;
+    }
+    return count;
+}
+
 static void tell_lag(struct worker *worker)
 {
     churn_lag lag = ask_lag(worker);
+    if (lag.messages >= 0) {
+        lag.messages += unsettled(worker);
+    }
     atomic_store_explicit(&worker->lag_messages, lag.messages, memory_order_relaxed);
     atomic_store_explicit(&worker->lag_total, lag.total, memory_order_relaxed);
     atomic_store_explicit(&worker->lag_known, lag.known != 0, memory_order_release);
@@ -542,8 +580,11 @@ static bool start_instances(struct worker *worker)
             return worker_fail(worker, failed_text, "processor", section->label, err.message);
         }
     }
-    worker->listener = (churn_source_listener){
-        .size = sizeof worker->listener, .ctx = worker, .assigned = on_assigned, .revoked = on_revoked};
+    worker->listener = (churn_source_listener){.size = sizeof worker->listener,
+                                               .ctx = worker,
+                                               .assigned = on_assigned,
+                                               .revoked = on_revoked,
+                                               .passed = on_passed};
     worker_enter(worker, &pipeline->source);
     if (ops_of(worker)->start(worker->source->self, &worker->listener, &err) != CHURN_OK) {
         return worker_fail(worker, failed_text, "source", pipeline->source.label, err.message);
@@ -603,6 +644,8 @@ static void *run(void *argument)
     }
     if (!worker->failed) {
         ok = progress_commit(worker, COMMIT_WAIT_MS);
+    } else {
+        proof_remember(worker);
     }
     emitter_end(worker);
     discard(worker);

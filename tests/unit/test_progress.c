@@ -482,6 +482,378 @@ static void test_what_is_handed_over(void)
     handover_free(&handover);
 }
 
+/* ---- several partitions ---- */
+
+#define MANY 40 /* more than there is room for at first */
+
+static void test_every_partition_is_tracked(void)
+{
+    churn_position positions[MANY];
+    struct window_position done[MANY];
+    struct window window = {.positions = done, .position_count = MANY};
+    open_without_store();
+    for (int i = 0; i < MANY; i++) {
+        positions[i] =
+            (churn_position){.topic = "t", .partition = i, .offset = 100 + i, .flags = CHURN_POSITION_RESUMED};
+        done[i] = (struct window_position){.source = (uint32_t)i, .next = 200 + i, .last = WITNESS_NONE};
+    }
+    CU_ASSERT(progress_assign(&worker, positions, 2));
+    CU_ASSERT(progress_assign(&worker, positions + 2, MANY - 2));
+    CU_ASSERT(progress_place(&worker) && progress_ready(&worker));
+    check_trace("", "all stand where they were committed");
+    CU_ASSERT(progress_note_done(&worker, &window));
+    progress_step(&worker, true);
+    for (int i = 0; i < MANY; i++) {
+        char wanted[32];
+        (void)snprintf(wanted, sizeof wanted, "commit %d; ", 200 + i);
+        check_contains(trace, wanted, "each is committed");
+    }
+    progress_revoke(&worker);
+    trace[0] = '\0';
+    CU_ASSERT(progress_note_done(&worker, &window));
+    progress_step(&worker, true);
+    check_trace("", "none is ours any more");
+    close_worker();
+}
+
+/* ---- what is not sent again ---- */
+
+#define SENT (CHURN_RECORD_EVENT | CHURN_RECORD_ALERT | CHURN_RECORD_DEAD_LETTER)
+
+/* A store that lost everything: profiles and predictions are made again, nothing else is. */
+static void test_a_rebuild_says_nothing_twice(void)
+{
+    open_worker(-1);
+    source.low = 5;
+    assign(20, CHURN_POSITION_WHOLE);
+    CU_ASSERT(progress_place(&worker));
+    check_trace("get; seek 5; ", "from the beginning");
+    CU_ASSERT_EQUAL(progress_muted(&worker, 0, 5), SENT);
+    CU_ASSERT_EQUAL(progress_muted(&worker, 0, 19), SENT);
+    CU_ASSERT_EQUAL(progress_muted(&worker, 0, 20), 0);
+    close_worker();
+}
+
+static void test_a_replay(void)
+{
+    static const struct {
+        enum replay_from from;
+        int64_t value;
+        bool outputs;
+        const char *asked;
+        uint32_t muted; /* of the record before the committed one */
+    } cases[] = {
+        {REPLAY_FROM_OFFSET, 20, false, "get; ", 0}, /* exactly where reading goes on: no replay */
+        {REPLAY_FROM_OFFSET, 21, false, "get; ", 0},
+        {REPLAY_FROM_OFFSET, 19, false, "get; seek 19; ", SENT | CHURN_RECORD_TRIGGER},
+        {REPLAY_FROM_OFFSET, 19, true, "get; seek 19; ", 0},
+        {REPLAY_FROM_OFFSET, 1, false, "get; seek 5; ", SENT | CHURN_RECORD_TRIGGER}, /* what there still is */
+        {REPLAY_FROM_BEGINNING, 0, false, "get; seek 5; ", SENT | CHURN_RECORD_TRIGGER},
+    };
+    for (size_t i = 0; i < COUNT(cases); i++) {
+        char what[32];
+        (void)snprintf(what, sizeof what, "case %zu", i);
+        open_worker(20);
+        source.low = 5;
+        pipeline.replay = (struct replay){.from = cases[i].from, .value = cases[i].value, .outputs = cases[i].outputs};
+        assign(20, 0);
+        CU_ASSERT(progress_place(&worker) && progress_ready(&worker));
+        check_trace(cases[i].asked, what);
+        CU_ASSERT_EQUAL(progress_muted(&worker, 0, 19), cases[i].muted);
+        CU_ASSERT_EQUAL(progress_muted(&worker, 0, 20), 0);
+        close_worker();
+    }
+}
+
+/* ---- what the store holds ---- */
+
+static void test_a_checkpoint_that_is_no_number(void)
+{
+    static const char *const texts[] = {"", "x", "2x", "-1", "2.0", "99999999999999999999"};
+    for (size_t i = 0; i < COUNT(texts); i++) {
+        open_worker(20);
+        store.says = texts[i];
+        assign(20, 0);
+        CU_ASSERT(!progress_place(&worker) && worker.failed);
+        check_contains(worker.failure, "checkpoint", texts[i]);
+        close_worker();
+        open_worker(20); /* … in the answer to a put */
+        begin_at(20);
+        store.says = texts[i];
+        store.version = 9;
+        finish(30);
+        progress_step(&worker, true);
+        CU_ASSERT(!session_poll(&worker, NULL, NEVER_WAIT) && worker.failed);
+        check_contains(worker.failure, "checkpoint", texts[i]);
+        close_worker();
+    }
+    open_worker(20);
+    store.says = "20";
+    begin_at(20);
+    close_worker();
+}
+
+/* A new group that would begin at the end goes on where the profiles are. */
+static void test_a_new_group_begins_at_the_checkpoint(void)
+{
+    static const struct {
+        int64_t offset, checkpoint;
+        const char *asked;
+    } cases[] = {{100, 20, "get; seek 20; "}, {100, -1, "get; "}, {100, 100, "get; "}};
+    for (size_t i = 0; i < COUNT(cases); i++) {
+        churn_position position = {.topic = "t", .offset = cases[i].offset};
+        open_worker(cases[i].checkpoint);
+        CU_ASSERT(progress_assign(&worker, &position, 1) && progress_place(&worker));
+        check_trace(cases[i].asked, "a new group");
+        close_worker();
+    }
+}
+
+/* ---- the record that is read once more ---- */
+
+static churn_record record_at(int64_t offset, const char *value)
+{
+    return (churn_record){.size = sizeof(churn_record),
+                          .value = {.ptr = value, .len = (uint32_t)strlen(value)},
+                          .timestamp_ms = 1000 + offset,
+                          .topic = "t",
+                          .offset = offset};
+}
+
+/* The store's checkpoint 20, whose newest record is 18. */
+static void open_with_proof(void)
+{
+    churn_record counted = record_at(18, "counted");
+    open_worker(20);
+    (void)witness_format(witness_of(&counted), store.last);
+}
+
+static void test_reading_begins_with_the_last_record(void)
+{
+    static const struct {
+        int64_t committed;
+        const char *first, *then; /* asked for before and after the record was seen */
+        uint32_t kept;            /* of those at 18, 20 and 21 */
+    } cases[] = {{20, "get; seek 18; ", "", 2},
+                 {30, "get; seek 18; ", "", 2},
+                 {10, "get; seek 18; ", "seek 10; ", 0},
+                 {-1, "get; seek 18; ", "seek 3; ", 0},
+                 {18, "get; ", "seek 18; ", 0}};
+    for (size_t i = 0; i < COUNT(cases); i++) {
+        churn_record records[] = {record_at(18, "counted"), record_at(20, "a"), record_at(21, "b")};
+        uint32_t count = COUNT(records);
+        open_with_proof();
+        source.low = 3;
+        assign(cases[i].committed, 0);
+        CU_ASSERT(progress_place(&worker) && progress_ready(&worker));
+        check_trace(cases[i].first, "first of all");
+        CU_ASSERT(proof_screen(&worker, records, &count) && count == cases[i].kept);
+        CU_ASSERT(count == 0 || records[0].offset == 20);
+        CU_ASSERT(progress_place(&worker) && progress_ready(&worker));
+        check_trace(cases[i].then, "then");
+        count = 1;
+        records[0] = record_at(25, "c");
+        CU_ASSERT(proof_screen(&worker, records, &count) && count == 1);
+        close_worker();
+    }
+}
+
+static void test_another_record_is_another_topic(void)
+{
+    churn_record others[] = {record_at(18, "another"), record_at(18, "counted"), record_at(18, "counted")};
+    others[1].timestamp_ms++;
+    others[2].key = (churn_str){.ptr = "k", .len = 1};
+    for (size_t i = 0; i < COUNT(others); i++) {
+        uint32_t count = 1;
+        open_with_proof();
+        assign(20, 0);
+        CU_ASSERT(progress_place(&worker));
+        CU_ASSERT(!proof_screen(&worker, &others[i], &count) && worker.failed);
+        check_contains(worker.failure, "made anew", "what it is");
+        check_contains(worker.failure, "`epoch`", "what to do");
+        proof_remember(&worker);
+        check_text(store.doubted, "20", "what is stored");
+        close_worker();
+    }
+}
+
+/* Compaction may have taken it, or retention. */
+static void test_a_record_that_is_gone_proves_nothing(void)
+{
+    churn_record later = record_at(19, "later");
+    uint32_t count = 1;
+    open_with_proof();
+    assign(20, 0);
+    CU_ASSERT(progress_place(&worker));
+    CU_ASSERT(proof_screen(&worker, &later, &count) && count == 0); /* below the checkpoint: counted */
+    CU_ASSERT(progress_ready(&worker));
+    close_worker();
+    open_with_proof();
+    source.low = 19;
+    assign(20, 0);
+    CU_ASSERT(progress_place(&worker) && progress_ready(&worker));
+    check_trace("get; ", "not asked for");
+    close_worker();
+}
+
+static void test_what_was_found_out_is_kept(void)
+{
+    churn_record right = record_at(18, "counted"), later = record_at(20, "later");
+    uint32_t count = 1;
+    open_with_proof();
+    source.end = 15; /* too short */
+    assign(20, 0);
+    CU_ASSERT(!progress_place(&worker) && worker.failed);
+    proof_remember(&worker);
+    check_text(store.doubted, "20", "what is stored");
+    CU_ASSERT(store.offset == 20 && store.last[0] != '\0');
+    worker.failed = false; /* the next start: it has grown, and the record is gone */
+    source.end = 1000;
+    source.low = 19;
+    assign(20, 0);
+    CU_ASSERT(!progress_place(&worker) && worker.failed);
+    check_contains(worker.failure, "found before", "why");
+    worker.failed = false; /* … or another stands behind it */
+    source.low = 0;
+    assign(20, 0);
+    CU_ASSERT(progress_place(&worker) && !proof_screen(&worker, &later, &count) && worker.failed);
+    worker.failed = false; /* … or nothing does */
+    assign(20, 0);
+    CU_ASSERT(progress_place(&worker) && proof_passed(&worker, 0, 21) && worker.failed);
+    worker.failed = false; /* the right one is back: that is kept as well */
+    assign(20, 0);
+    CU_ASSERT(progress_place(&worker) && proof_screen(&worker, &right, &count) && count == 0);
+    finish(30);
+    CU_ASSERT(progress_commit(&worker, 5000));
+    check_text(store.doubted, "", "forgotten");
+    CU_ASSERT(store.offset == 30);
+    close_worker();
+}
+
+/* A profile that counted more than the partition ever held, and a checkpoint that does not reach so far. */
+static void test_a_mark_beyond_the_end_is_kept(void)
+{
+    open_with_proof();
+    source.end = 50;
+    assign(20, 0);
+    CU_ASSERT(progress_place(&worker));
+    CU_ASSERT(progress_check_mark(&worker, 0, 50) && !progress_check_mark(&worker, 0, 60) && worker.failed);
+    proof_remember(&worker);
+    check_text(store.doubted, "60", "what is stored");
+    worker.failed = false;
+    source.end = 100;
+    assign(20, 0);
+    CU_ASSERT(!progress_place(&worker) && worker.failed);
+    close_worker();
+}
+
+static void test_the_last_record_is_kept_with_the_checkpoint(void)
+{
+    churn_record last = record_at(24, "last"), older = record_at(22, "older");
+    struct window window = {0};
+    char wanted[WITNESS_SIZE];
+    open_worker(20);
+    begin_at(20);
+    CU_ASSERT(window_note_position(&window, 0, 22) && window_note_position(&window, 0, 24));
+    window_note_witness(&window, 0, witness_of(&last));
+    window_note_witness(&window, 0, witness_of(&older)); /* a lower one changes nothing */
+    CU_ASSERT(window_note_passed(&window, 0, 27));
+    CU_ASSERT(progress_note_done(&worker, &window) && progress_commit(&worker, 5000));
+    (void)witness_format(witness_of(&last), wanted);
+    check_text(store.last, wanted, "the newest one");
+    CU_ASSERT(store.offset == 27);
+    finish(35); /* without a record: the older one still stands */
+    CU_ASSERT(progress_commit(&worker, 5000));
+    check_text(store.last, wanted, "still");
+    CU_ASSERT(store.offset == 35);
+    window_free(&window);
+    close_worker();
+}
+
+static void test_witnesses(void)
+{
+    static const char *const wrong[] = {"",
+                                        ":",
+                                        "1:",
+                                        "1:123",
+                                        "x:0123456789abcdef",
+                                        "1:0123456789abcdeg",
+                                        "1:0123456789ABCDEF",
+                                        "-1:0123456789abcdef",
+                                        "1:0123456789abcdef0"};
+    churn_record record = record_at(7, "v"), same = record, other = record;
+    struct witness made = witness_of(&record), read;
+    char text[WITNESS_SIZE];
+    uint32_t len = witness_format(made, text);
+    CU_ASSERT_EQUAL(len, strlen(text));
+    read = witness_parse((churn_str){.ptr = text, .len = len});
+    CU_ASSERT(read.offset == 7 && read.hash == made.hash && witness_of(&same).hash == made.hash);
+    other.key = record.value; /* the same bytes, elsewhere */
+    other.value = (churn_str){0};
+    CU_ASSERT(witness_of(&other).hash != made.hash);
+    CU_ASSERT(witness_format(WITNESS_NONE, text) == 0 && text[0] == '\0');
+    for (size_t i = 0; i < COUNT(wrong); i++) {
+        CU_ASSERT(witness_parse((churn_str){.ptr = wrong[i], .len = (uint32_t)strlen(wrong[i])}).offset == -1);
+    }
+}
+
+/* ---- what is no record ---- */
+
+static void open_windows(void)
+{
+    worker.oldest = worker.newest = 1;
+    worker.windows[1] = (struct window){.state = WINDOW_FILLING, .number = 1};
+}
+
+/* Behind transaction markers, say: it is done in its turn, and only where reading stands. */
+static void test_what_is_passed_is_done(void)
+{
+    struct window *window;
+    open_worker(20);
+    assign(20, 0);
+    open_windows();
+    window = &worker.windows[1];
+    CU_ASSERT(progress_note_passed(&worker, 0, 25) && window_is_empty(window)); /* not placed yet */
+    begin_at(20);
+    CU_ASSERT(progress_note_passed(&worker, 0, 25) && !window_is_empty(window) && window->record_count == 0);
+    CU_ASSERT(window->position_count == 1 && window->positions[0].next == 25 && window->opened_ms > 0);
+    CU_ASSERT(progress_note_passed(&worker, 0, 23) && window->positions[0].next == 25);
+    CU_ASSERT(progress_note_done(&worker, window) && progress_commit(&worker, 5000));
+    check_trace("put 25; flush; commit 25; commit 25; ", "done");
+    progress_revoke(&worker);
+    window->position_count = 0;
+    CU_ASSERT(progress_note_passed(&worker, 0, 30) && window_is_empty(window));
+    window_free(window);
+    close_worker();
+}
+
+/* Taken, and neither forgotten nor durable. */
+static void test_what_is_unsettled(void)
+{
+    struct window_position position = {.next = 30, .last = WITNESS_NONE};
+    struct window window = {.positions = &position, .position_count = 1, .record_count = 10};
+    open_worker(20);
+    begin_at(20);
+    CU_ASSERT_EQUAL(progress_unsettled(&worker), 0);
+    CU_ASSERT(progress_note_done(&worker, &window));
+    CU_ASSERT_EQUAL(progress_unsettled(&worker), 10);
+    progress_step(&worker, true);
+    position.next = 35;
+    window.record_count = 5;
+    CU_ASSERT(progress_note_done(&worker, &window));
+    CU_ASSERT_EQUAL(progress_unsettled(&worker), 15);
+    take_answers();
+    progress_step(&worker, true);
+    CU_ASSERT_EQUAL(progress_unsettled(&worker), 5);
+    CU_ASSERT(progress_commit(&worker, 5000));
+    CU_ASSERT_EQUAL(progress_unsettled(&worker), 0);
+    position.next = 40;
+    CU_ASSERT(progress_note_done(&worker, &window));
+    progress_rewind(&worker);
+    CU_ASSERT_EQUAL(progress_unsettled(&worker), 0);
+    close_worker();
+}
+
 int main(void)
 {
     CU_TestInfo tests[] = {TEST(test_reading_begins_at_the_lower_one),
@@ -502,6 +874,20 @@ int main(void)
                            TEST(test_what_was_revoked_is_not_committed),
                            TEST(test_reading_goes_on_after_a_reload),
                            TEST(test_what_is_handed_over),
+                           TEST(test_every_partition_is_tracked),
+                           TEST(test_a_rebuild_says_nothing_twice),
+                           TEST(test_a_replay),
+                           TEST(test_a_checkpoint_that_is_no_number),
+                           TEST(test_a_new_group_begins_at_the_checkpoint),
+                           TEST(test_reading_begins_with_the_last_record),
+                           TEST(test_another_record_is_another_topic),
+                           TEST(test_a_record_that_is_gone_proves_nothing),
+                           TEST(test_what_was_found_out_is_kept),
+                           TEST(test_a_mark_beyond_the_end_is_kept),
+                           TEST(test_the_last_record_is_kept_with_the_checkpoint),
+                           TEST(test_witnesses),
+                           TEST(test_what_is_passed_is_done),
+                           TEST(test_what_is_unsettled),
                            CU_TEST_INFO_NULL};
     return run_tests("progress", tests);
 }

@@ -24,9 +24,12 @@ struct fake_store {
     bool put_waits, flush_waits;
     uint64_t put_id, put_version, flush_id;
     int64_t put_offset;
+    char put_last[64], put_doubted[64];
     char fingerprint[CHURN_FINGERPRINT_SIZE + 16]; /* of the checkpoint; "": none */
+    char last[64], doubted[64];                    /* likewise */
     char text[24];                                 /* of `offset`, in replies */
-    churn_pair pairs[2];
+    const char *says;                              /* … in its place; NULL: nothing */
+    churn_pair pairs[5];
 };
 
 static struct fake_store store;
@@ -90,15 +93,22 @@ static int32_t store_put(void *session, const churn_put *put, churn_error *err)
 {
     (void)session;
     (void)err;
-    CU_ASSERT(!store.put_waits && (put->count == 1 || put->count == 2));
+    CU_ASSERT(!store.put_waits && put->count >= 2);
     store.put_waits = true;
     store.put_id = put->id;
     store.put_version = put->expected_version;
     store.put_offset = strtoll(put->fields[0].value.ptr, NULL, 10);
+    memcpy(store.put_last, store.last, sizeof store.last); /* what is not named stays */
+    memcpy(store.put_doubted, store.doubted, sizeof store.doubted);
     note("put %lld", (long long)store.put_offset);
-    if (put->count == 2) {
-        note(" %.*s=%.*s", (int)put->fields[1].name.len, put->fields[1].name.ptr, (int)put->fields[1].value.len,
-             put->fields[1].value.ptr);
+    for (uint32_t i = 1; i < put->count; i++) {
+        churn_str name = put->fields[i].name, value = put->fields[i].value;
+        char *into = str_equals(name, "last") ? store.put_last : str_equals(name, "doubted") ? store.put_doubted : NULL;
+        if (into != NULL) {
+            (void)snprintf(into, sizeof store.put_last, "%.*s", (int)value.len, value.ptr);
+        } else {
+            note(" %.*s=%.*s", (int)name.len, name.ptr, (int)value.len, value.ptr);
+        }
     }
     note("; ");
     return CHURN_OK;
@@ -110,13 +120,15 @@ static churn_pair pair_of(const char *name, const char *value)
                         .value = {.ptr = value, .len = (uint32_t)strlen(value)}};
 }
 
-/* The checkpoint's fields but for _v. */
-static const churn_pair *store_pairs(uint32_t *ret_count)
+/* The checkpoint as it is stored; *ret_count fields, and room for one more. */
+static churn_pair *store_pairs(uint32_t *ret_count)
 {
     (void)snprintf(store.text, sizeof store.text, "%lld", (long long)store.offset);
-    store.pairs[0] = pair_of("offset", store.text);
-    store.pairs[1] = pair_of("fingerprint", store.fingerprint);
-    *ret_count = store.fingerprint[0] != '\0' ? 2 : 1;
+    store.pairs[0] = pair_of("offset", store.says != NULL ? store.says : store.text);
+    store.pairs[1] = pair_of("last", store.last);
+    store.pairs[2] = pair_of("doubted", store.doubted);
+    store.pairs[3] = pair_of("fingerprint", store.fingerprint);
+    *ret_count = store.offset < 0 ? 0 : store.fingerprint[0] != '\0' ? 4 : 3;
     return store.pairs;
 }
 
@@ -134,6 +146,8 @@ static void answer_put(churn_put_reply *reply)
         reply->count = store.version > 0 ? reply->count : 0;
     } else {
         store.offset = store.put_offset;
+        memcpy(store.last, store.put_last, sizeof store.last);
+        memcpy(store.doubted, store.put_doubted, sizeof store.doubted);
         store.version++;
     }
 }
@@ -184,8 +198,7 @@ static int32_t store_get(void *session, churn_str key, churn_fields_fn fn, void 
 {
     char version[24];
     uint32_t count;
-    churn_pair pairs[3];
-    memcpy(pairs, store_pairs(&count), sizeof store.pairs);
+    churn_pair *pairs = store_pairs(&count);
     (void)session;
     (void)err;
     if (strncmp(key.ptr, "churnd:checkpoint:", strlen("churnd:checkpoint:")) != 0) {
@@ -194,7 +207,7 @@ static int32_t store_get(void *session, churn_str key, churn_fields_fn fn, void 
     (void)snprintf(version, sizeof version, "%llu", (unsigned long long)store.version);
     pairs[count] = pair_of("_v", version);
     note("get; ");
-    return fn(ctx, key, pairs, store.offset >= 0 ? count + 1 : 0);
+    return fn(ctx, key, pairs, count > 0 ? count + 1 : 0);
 }
 
 static int32_t source_commit(void *self, const churn_position *positions, uint32_t count, int32_t wait,
@@ -319,7 +332,7 @@ static void assign(int64_t committed, uint32_t flags)
 /* Everything before `next` is done with. */
 static inline void finish(int64_t next)
 {
-    struct window_position position = {.next = next};
+    struct window_position position = {.next = next, .last = WITNESS_NONE};
     struct window window = {.positions = &position, .position_count = 1};
     CU_ASSERT(progress_note_done(&worker, &window));
 }

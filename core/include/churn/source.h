@@ -28,6 +28,14 @@ typedef struct churn_source_listener {
      * else, so the host forgets without finishing and does not commit.
      */
     void (*revoked)(void *ctx, const churn_position *positions, uint32_t count, int32_t lost);
+
+    /* since ABI 1.3: see `size` */
+    /**
+     * Below `positions[i].offset` there is no record that was not returned by an earlier poll: what is there, such as
+     * Kafka's transaction markers, is none. So progress does not stop in front of it. Called before the records of a
+     * poll are gathered, for partitions that are assigned and were not sought since.
+     */
+    void (*passed)(void *ctx, const churn_position *positions, uint32_t count);
 } churn_source_listener;
 
 /** Bytes of a fingerprint, its NUL included. */

@@ -176,5 +176,5 @@ int bounds_reached(struct kafka_source *s)
     while (i < s->part_count && s->parts[i].finished) {
         i++;
     }
-    return s->assigned && i == s->part_count && others_are_done(s);
+    return !s->passing && s->assigned && i == s->part_count && others_are_done(s);
 }

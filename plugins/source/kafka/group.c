@@ -3,7 +3,7 @@
 
 #include <stdlib.h>
 
-static struct topic *topic_of(const struct kafka_source *s, const char *name)
+struct topic *topic_named(const struct kafka_source *s, const char *name)
 {
     for (uint32_t i = 0; i < s->topic_count; i++) {
         if (strcmp(s->topics[i].name, name) == 0) {
@@ -25,7 +25,7 @@ const struct topic *topic_of_identity(const struct kafka_source *s, const char *
 
 void group_topic_missing(const struct kafka_source *s, const char *name)
 {
-    struct topic *t = topic_of(s, name);
+    struct topic *t = topic_named(s, name);
     if (t != NULL && !t->missing) {
         t->missing = t->appeared = 1;
         churn_log(s->host, CHURN_LOG_INFO, "topic `%s` does not exist; waiting for it", name);
@@ -94,57 +94,23 @@ static void give_up_assignment(struct kafka_source *s, const rd_kafka_topic_part
     }
 }
 
-/* Decides where a partition without a committed offset begins; 0 when the brokers did not answer. */
-static int choose_start(struct kafka_source *s, rd_kafka_topic_partition_t *p)
-{
-    const struct topic *t = topic_of(s, p->topic);
-    if (s->start == START_BEGINNING || (t != NULL && t->appeared)) {
-        p->offset = RD_KAFKA_OFFSET_BEGINNING;
-        return 1;
-    }
-    if (offsets_ask_one(s, p->topic, p->partition, RD_KAFKA_OFFSET_END, &p->offset) != RD_KAFKA_RESP_ERR_NO_ERROR) {
-        return 0;
-    }
-    p->opaque = s; /* chosen here: to be committed, so that a restart does not choose again */
-    return 1;
-}
-
 /* Whether the group passed over nothing, so that the partition from its beginning is what it counted. */
 static uint32_t whole(const struct kafka_source *s)
 {
     return s->start == START_BEGINNING ? CHURN_POSITION_WHOLE : 0;
 }
 
-/* Fills in where the partitions of `list` begin; 0 when the brokers did not answer. */
-static int find_starts(struct kafka_source *s, rd_kafka_topic_partition_list_t *list)
-{
-    rd_kafka_resp_err_t code = RD_KAFKA_RESP_ERR_NO_ERROR;
-    if (list->cnt > 0) {
-        code = rd_kafka_committed(s->rk, list, QUERY_TIMEOUT_MS);
-    }
-    for (int i = 0; i < list->cnt && code == RD_KAFKA_RESP_ERR_NO_ERROR; i++) {
-        code = list->elems[i].err;
-        if (code == RD_KAFKA_RESP_ERR_NO_ERROR && list->elems[i].offset < 0 && !choose_start(s, &list->elems[i])) {
-            code = RD_KAFKA_RESP_ERR__TIMED_OUT;
-        }
-    }
-    if (code == RD_KAFKA_RESP_ERR_GROUP_AUTHORIZATION_FAILED || code == RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED) {
-        source_fail(s, "the committed offsets of group `%s` cannot be read: %s", s->group, rd_kafka_err2str(code));
-    } else if (code != RD_KAFKA_RESP_ERR_NO_ERROR) {
-        churn_log(s->host, CHURN_LOG_DEBUG, "committed offsets: %s; asking again", rd_kafka_err2str(code));
-    }
-    return code == RD_KAFKA_RESP_ERR_NO_ERROR;
-}
-
 static struct part make_part(const struct kafka_source *s, struct topic *t, const rd_kafka_topic_partition_t *from)
 {
     const struct bounds *b = bounds_find(s, t->name, from->partition);
-    int resumed = from->offset >= 0 && from->opaque != s;
+    int chosen = starts_is_chosen(from);
     struct part p = {.topic = t->name,
                      .identity = t->identity,
                      .partition = from->partition,
-                     .flags = whole(s) | (resumed ? CHURN_POSITION_RESUMED : 0),
+                     .flags = whole(s) | (from->offset >= 0 && !chosen ? CHURN_POSITION_RESUMED : 0),
                      .position = from->offset >= 0 ? from->offset : OFFSET_UNKNOWN,
+                     .passed = OFFSET_UNKNOWN,
+                     .untold = chosen,
                      .low = b != NULL ? b->low : OFFSET_UNKNOWN,
                      .end = b != NULL ? b->end : 0};
     /* A partition made after the start has no bounds: nothing of it is read. */
@@ -162,7 +128,7 @@ static int add_parts(struct kafka_source *s, const rd_kafka_topic_partition_list
     }
     s->parts = grown;
     for (int i = 0; i < list->cnt; i++) {
-        struct topic *t = topic_of(s, list->elems[i].topic);
+        struct topic *t = topic_named(s, list->elems[i].topic);
         if (t != NULL) {
             t->missing = 0;
             s->parts[s->part_count++] = make_part(s, t, &list->elems[i]);
@@ -183,22 +149,6 @@ static void forward_records(struct kafka_source *s, const rd_kafka_topic_partiti
             rd_kafka_queue_destroy(queue);
         }
     }
-}
-
-/* Commits the offsets that `start: end` chose. */
-static void commit_chosen(struct kafka_source *s, const rd_kafka_topic_partition_list_t *list)
-{
-    rd_kafka_topic_partition_list_t *chosen = rd_kafka_topic_partition_list_new(list->cnt);
-    for (int i = 0; i < list->cnt; i++) {
-        if (list->elems[i].opaque == s) {
-            rd_kafka_topic_partition_list_add(chosen, list->elems[i].topic, list->elems[i].partition)->offset =
-                list->elems[i].offset;
-        }
-    }
-    if (chosen->cnt > 0) {
-        (void)rd_kafka_commit(s->rk, chosen, 1);
-    }
-    rd_kafka_topic_partition_list_destroy(chosen);
 }
 
 static void announce(struct kafka_source *s, const struct part *parts, uint32_t count, int revoked, int lost)
@@ -223,12 +173,35 @@ static void announce(struct kafka_source *s, const struct part *parts, uint32_t 
     free(positions);
 }
 
+void group_part_passed(struct kafka_source *s, struct part *p, int64_t offset)
+{
+    if (offset > 0 && (offset > p->position || (offset == p->position && p->untold))) {
+        p->position = p->passed = offset;
+        p->untold = 0;
+        s->passing = 1;
+    }
+}
+
+void group_tell_passed(struct kafka_source *s)
+{
+    const churn_source_listener *l = s->listener;
+    for (uint32_t i = 0; s->passing && i < s->part_count; i++) {
+        struct part *p = &s->parts[i];
+        churn_position position = {.topic = p->identity, .partition = p->partition, .offset = p->passed};
+        if (p->passed != OFFSET_UNKNOWN && l->size >= offsetof(churn_source_listener, passed) + sizeof l->passed) {
+            l->passed(l->ctx, &position, 1);
+        }
+        p->passed = OFFSET_UNKNOWN;
+    }
+    s->passing = 0;
+}
+
 void group_complete(struct kafka_source *s)
 {
     rd_kafka_topic_partition_list_t *list = s->pending;
     uint32_t first = s->part_count;
     rd_kafka_resp_err_t code;
-    if (list == NULL || !find_starts(s, list)) {
+    if (list == NULL || !starts_find(s, list)) {
         return;
     }
     s->pending = NULL;
@@ -245,7 +218,6 @@ void group_complete(struct kafka_source *s)
         if (code != RD_KAFKA_RESP_ERR_NO_ERROR) {
             source_fail(s, "the partitions of group `%s` cannot be assigned: %s", s->group, rd_kafka_err2str(code));
         }
-        commit_chosen(s, list);
     }
     rd_kafka_topic_partition_list_destroy(list);
 }
@@ -280,6 +252,7 @@ static void revoke(struct kafka_source *s, const rd_kafka_topic_partition_list_t
     int lost = rd_kafka_assignment_lost(s->rk);
     group_drop_pending(s); /* never announced */
     turns_end(s);
+    unreadable_revoked(s, s->parts + s->part_count - going, going);
     if (going > 0) {
         announce(s, s->parts + s->part_count - going, going, 1, lost);
     }

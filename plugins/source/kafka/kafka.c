@@ -21,7 +21,7 @@ static const char *const owned[] = {
     "enable.auto.offset.store",
     "churnd commits after the store's acknowledgement",
     "enable.partition.eof",
-    "churnd sets it where it needs it",
+    "churnd needs it",
     "queued.max.messages.kbytes",
     "use `buffer`",
     NULL,
@@ -59,7 +59,8 @@ static const churn_option options[] = {
     {.name = "start",
      .default_text = "beginning",
      .choices = start_choices,
-     .help = "Where a group begins to read a partition of which it has committed nothing.",
+     .help = "Where a group begins to read a topic of which it has committed nothing, unless the store's profiles are "
+             "further; a partition that is added later is read from its beginning.",
      .type = CHURN_OPTION_ENUM,
      .offset = offsetof(struct kafka_source, start)},
     {.name = "epoch",
@@ -118,7 +119,7 @@ static int32_t set_own(const struct kafka_source *s, rd_kafka_conf_t *conf, chur
         {"enable.auto.commit", "false"},
         {"enable.auto.offset.store", "false"},
         {"auto.offset.reset", "error"},
-        {"enable.partition.eof", s->host->until_end ? "true" : "false"},
+        {"enable.partition.eof", "true"}, /* tells that behind the last record there is none, markers or not */
         {"queued.max.messages.kbytes", kbytes},
     };
     (void)snprintf(kbytes, sizeof kbytes, "%lld", (long long)(s->buffer / 2 / 1024)); /* see turns.c */

@@ -60,8 +60,7 @@ void offsets_on_commit(rd_kafka_t *rk, rd_kafka_resp_err_t code, rd_kafka_topic_
     log_commit(kafka_client_owner(opaque), code);
 }
 
-/* Commits and waits for the answer, though not for as long as librdkafka would. */
-static rd_kafka_resp_err_t commit_and_wait(struct kafka_source *s, const rd_kafka_topic_partition_list_t *list)
+rd_kafka_resp_err_t offsets_commit_and_wait(struct kafka_source *s, const rd_kafka_topic_partition_list_t *list)
 {
     rd_kafka_queue_t *queue = rd_kafka_queue_new(s->rk);
     rd_kafka_resp_err_t code = rd_kafka_commit_queue(s->rk, list, queue, NULL, NULL);
@@ -95,7 +94,7 @@ int32_t source_commit(void *self, const churn_position *positions, uint32_t coun
             rd_kafka_topic_partition_list_add(list, t->name, positions[i].partition)->offset = positions[i].offset;
         }
     }
-    code = wait ? commit_and_wait(s, list) : rd_kafka_commit(s->rk, list, 1);
+    code = wait ? offsets_commit_and_wait(s, list) : rd_kafka_commit(s->rk, list, 1);
     rd_kafka_topic_partition_list_destroy(list);
     if (code == RD_KAFKA_RESP_ERR_NO_ERROR) {
         return CHURN_OK;
@@ -136,7 +135,6 @@ int32_t source_seek(void *self, const churn_position *to, churn_error *err)
     starting = s->assigning != NULL ? rd_kafka_topic_partition_list_find(s->assigning, p->topic, to->partition) : NULL;
     if (starting != NULL) {
         starting->offset = to->offset;
-        starting->opaque = NULL; /* no longer our choice */
     } else {
         list = rd_kafka_topic_partition_list_new(1);
         rd_kafka_topic_partition_list_add(list, p->topic, to->partition)->offset = to->offset;
@@ -148,6 +146,7 @@ int32_t source_seek(void *self, const churn_position *to, churn_error *err)
                           to->topic, (int)to->partition, (long long)to->offset, rd_kafka_err2str(code));
     }
     p->position = to->offset;
+    p->passed = OFFSET_UNKNOWN;
     p->finished = s->host->until_end && p->position >= p->end;
     return CHURN_OK;
 }

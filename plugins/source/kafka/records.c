@@ -45,13 +45,21 @@ static void offset_lost(struct kafka_source *s, const rd_kafka_message_t *m)
         group_rejoin(s);
         return;
     }
-    source_fail(
-        s,
-        "topic `%s` partition %d: group `%s` is at offset %lld, but the partition holds %lld to %lld. Records expired "
-        "before they were read: move the group's offsets on purpose (kafka-consumer-groups.sh --reset-offsets) or "
-        "choose "
-        "a new group_id. Or the topic was made anew: set `epoch` to a number not used before (epoch: 1)",
-        topic, (int)m->partition, s->group, (long long)p->position, (long long)low, (long long)high);
+    if (p->position > high) {
+        source_fail(
+            s,
+            "topic `%s` partition %d: group `%s` is at offset %lld, but the partition ends at %lld: the topic "
+            "was made anew, an unclean election cut its log, or this is another cluster. Set `epoch` to a "
+            "number not used before (epoch: 1) to begin anew, or point the pipeline at the topic it read before",
+            topic, (int)m->partition, s->group, (long long)p->position, (long long)high);
+        return;
+    }
+    source_fail(s,
+                "topic `%s` partition %d: group `%s` is at offset %lld, but the partition holds %lld to %lld: records "
+                "expired before they were read (retention). To go on with the oldest that is left, stop all members "
+                "and run kafka-consumer-groups.sh --group %s --topic %s --reset-offsets --to-earliest --execute",
+                topic, (int)m->partition, s->group, (long long)p->position, (long long)low, (long long)high, s->group,
+                topic);
 }
 
 static void check_fatal(struct kafka_source *s)
@@ -66,9 +74,11 @@ static void check_fatal(struct kafka_source *s)
 static void reached_end(struct kafka_source *s, const rd_kafka_message_t *m)
 {
     struct part *p = group_part(s, rd_kafka_topic_name(m->rkt), m->partition);
-    if (p != NULL && m->offset >= p->end) {
-        p->finished = 1;
+    if (p == NULL || p->finished || p->bad.waits) {
+        return; /* beyond what was dropped in a run until the end, or what cannot be read, nothing was passed */
     }
+    group_part_passed(s, p, m->offset);
+    p->finished = s->host->until_end && m->offset >= p->end;
 }
 
 static void take_error(struct kafka_source *s, const rd_kafka_message_t *m)
@@ -117,6 +127,7 @@ static int wanted(struct kafka_source *s, struct part *p, const rd_kafka_message
         return 0; /* not ours any more, handed out before, or behind what cannot be read */
     }
     if (s->host->until_end && m->offset >= p->end) {
+        group_part_passed(s, p, p->finished ? p->position : p->end);
         p->finished = 1;
         return 0;
     }
@@ -204,6 +215,7 @@ static void take_message(struct kafka_source *s, rd_kafka_message_t *m, churn_re
     s->held[s->held_count++] = m;
     s->bytes += m->len + m->key_len;
     p->position = m->offset + 1;
+    p->untold = 0;
     p->finished = s->host->until_end && p->position >= p->end;
 }
 
@@ -298,7 +310,7 @@ static void wait_for_records(struct kafka_source *s, churn_record *records, uint
             return;
         }
         gather(s, records, max, (int)(left < SLICE_MS ? left : SLICE_MS));
-        if (s->held_count > 0 || left <= 0 || s->failed || bounds_reached(s)) {
+        if (s->held_count > 0 || s->passing || left <= 0 || s->failed || bounds_reached(s)) {
             return;
         }
         left = end - source_now_ms(s);
@@ -314,6 +326,7 @@ int32_t source_poll(void *self, churn_record *records, uint32_t max, uint32_t ti
     *ret_count = 0;
     s->announced = 0;
     records_release(s);
+    group_tell_passed(s);
     if (!s->failed && !s->subscribed && !s->nothing) {
         serve_group(s, 0);
         if (!bounds_learn(s, timeout_ms) && !s->failed) {

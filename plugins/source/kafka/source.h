@@ -56,6 +56,8 @@ struct part {
     uint32_t flags;   /* CHURN_POSITION_…, as it was assigned */
     int finished;     /* until_end: read to its end */
     int64_t position; /* next offset to hand out, OFFSET_UNKNOWN before the first */
+    int64_t passed;   /* no record is left below it, which the host is to be told; OFFSET_UNKNOWN: nothing is */
+    int untold;       /* where it begins was chosen, and nothing is known of it but that */
     int64_t low;      /* where an unknown position begins at the latest; OFFSET_UNKNOWN: not known */
     int64_t end;      /* until_end: read records below this offset */
     struct unreadable bad;
@@ -115,6 +117,7 @@ struct kafka_source {
     int announced; /* … within this poll */
     struct part *parts;
     uint32_t part_count;
+    int passing;                                /* the host is to be told of one that it was passed */
     rd_kafka_topic_partition_list_t *pending;   /* assigned by the group; its committed offsets are not known yet */
     rd_kafka_topic_partition_list_t *assigning; /* being announced: a seek changes where it begins */
 
@@ -180,10 +183,24 @@ void group_drop_pending(struct kafka_source *s);
 struct part *group_part(const struct kafka_source *s, const char *topic, int32_t partition);
 struct part *group_part_of(const struct kafka_source *s, const char *identity, int32_t partition);
 
+/* No record is left below `offset`, though the last one may be some way below: transaction markers, records of a
+ * transaction that was aborted, and what compaction took are none. */
+void group_part_passed(struct kafka_source *s, struct part *p, int64_t offset);
+/* Tells the host so; once it has taken every record that came before. */
+void group_tell_passed(struct kafka_source *s);
+
 /* NULL for a topic that is not configured. */
+struct topic *topic_named(const struct kafka_source *s, const char *name);
 const struct topic *topic_of_identity(const struct kafka_source *s, const char *identity);
 
 void group_topic_missing(const struct kafka_source *s, const char *name);
+
+/* --- starts.c --- */
+
+/* Fills in where the partitions of `list`, which the group gave us, begin; 0 when that cannot be told yet. */
+int starts_find(struct kafka_source *s, rd_kafka_topic_partition_list_t *list);
+/* 1 when its offset is where `start` lets it begin, and nobody has read it yet. */
+int starts_is_chosen(const rd_kafka_topic_partition_t *p);
 
 /* --- bounds.c --- */
 
@@ -205,6 +222,9 @@ rd_kafka_resp_err_t offsets_ask(struct kafka_source *s, rd_kafka_topic_partition
                                 int timeout_ms);
 rd_kafka_resp_err_t offsets_ask_one(struct kafka_source *s, const char *topic, int32_t partition, int64_t which,
                                     int64_t *ret_offset);
+
+/* Commits and waits for the answer, though not for as long as librdkafka would. */
+rd_kafka_resp_err_t offsets_commit_and_wait(struct kafka_source *s, const rd_kafka_topic_partition_list_t *list);
 
 /* librdkafka's commit callback. */
 void offsets_on_commit(rd_kafka_t *rk, rd_kafka_resp_err_t code, rd_kafka_topic_partition_list_t *list, void *opaque);
@@ -241,6 +261,8 @@ void unreadable_failed(struct kafka_source *s, struct part *p, const rd_kafka_me
 void unreadable_step(struct kafka_source *s);
 /* Hands out what was given up; how many records that is. */
 uint32_t unreadable_take(struct kafka_source *s, churn_record *records, uint32_t max);
+/* These are given up: librdkafka would keep one paused that waits, and whoever is given it again would never read it. */
+void unreadable_revoked(struct kafka_source *s, const struct part *parts, uint32_t count);
 void unreadable_close(struct kafka_source *s);
 
 /* --- records.c --- */

@@ -87,6 +87,15 @@ static void report(struct kafka_source *s)
                       "or have it set aside: `unreadable: dead_letter`");
 }
 
+void unreadable_revoked(struct kafka_source *s, const struct part *parts, uint32_t count)
+{
+    for (uint32_t i = 0; i < count; i++) {
+        if (parts[i].bad.waits) {
+            hold(s, &parts[i], 0);
+        }
+    }
+}
+
 /* The partition is read on from its position. */
 static void over(struct kafka_source *s, struct part *p)
 {

@@ -1,0 +1,216 @@
+/* Whether a partition is the one that was counted. */
+#include "worker_internal.h"
+
+#include "host.h"
+
+#define REMEMBER_MS 3000
+
+static const char *label_of(const struct worker *worker)
+{
+    return worker->pipeline->source.label;
+}
+
+static struct partition *at(const struct worker *worker, uint32_t source)
+{
+    return &worker->progress.partitions[source];
+}
+
+static uint32_t count_of(const struct worker *worker)
+{
+    return worker->sources.count < worker->progress.room ? worker->sources.count : worker->progress.room;
+}
+
+/* ---- what is found ---- */
+
+/* `what` the partition shows, of which everything before `counted` was counted; always false. */
+CHURN_PRINTF(4, 5)
+static bool refuse(struct worker *worker, uint32_t source, int64_t counted, const char *what, ...)
+{
+    const struct source_partition *s = &worker->sources.items[source];
+    char shown[256];
+    va_list args;
+    va_start(args, what);
+    (void)vsnprintf(shown, sizeof shown, what, args);
+    va_end(args);
+    at(worker, source)->doubted_below = counted;
+    return worker_fail(worker,
+                       "%s: %s/%d %s: the topic was made anew, an unclean election cut its log, or this is another "
+                       "cluster. Its events would be taken for old ones. Set the source's option `epoch` to a number "
+                       "not used before (epoch: 1) to begin anew, or point the pipeline at the topic it read before. "
+                       "Where it still holds events that were counted, `epoch` counts them again: use `churnd rebuild`",
+                       label_of(worker), s->topic, s->partition, shown);
+}
+
+bool proof_refuse_short(struct worker *worker, uint32_t source, const char *who, int64_t counted, int64_t end)
+{
+    return refuse(worker, source, counted, "ends at offset %lld, but %s counted everything before %lld", (long long)end,
+                  who, (long long)counted);
+}
+
+static bool refuse_doubted(struct worker *worker, uint32_t source)
+{
+    int64_t below = at(worker, source)->stored.doubted_below;
+    return refuse(worker, source, below,
+                  "was found before not to be what was counted up to offset %lld, and holds nothing that shows that it "
+                  "is now",
+                  (long long)below);
+}
+
+/* ---- the record that is read once more ---- */
+
+/* The source can be asked for it, and still has it. */
+static bool can_prove(const struct worker *worker, const struct partition *p, int64_t low)
+{
+    const churn_source_ops *ops = source_ops(&worker->pipeline->source);
+    return ops->resume == NULL && ops->seek != NULL && ops->bounds != NULL && p->stored.last.offset >= low;
+}
+
+bool proof_begin(struct worker *worker, uint32_t source, int64_t low, int64_t *start)
+{
+    struct partition *p = at(worker, source);
+    bool is_doubted = p->stored.doubted_below >= 0;
+    if (p->stored.offset < 0 || worker->pipeline->redrive != NULL) {
+        return true; /* nothing was counted, or nothing by these offsets */
+    }
+    if (is_doubted && (p->stored.offset < p->stored.doubted_below || !can_prove(worker, p, low))) {
+        return refuse_doubted(worker, source);
+    }
+    if (can_prove(worker, p, low)) {
+        p->proving = worker->progress.proving = true;
+        p->begin = *start < low ? low : *start;
+        *start = p->stored.last.offset;
+    }
+    return true;
+}
+
+/* Reading stands behind the record that was wanted; on to where it begins. */
+static void go_on(struct worker *worker, uint32_t source)
+{
+    struct partition *p = at(worker, source);
+    p->proving = false;
+    if (p->begin <= p->stored.last.offset) {
+        p->target = p->begin;
+        p->place = PLACE_SEEK;
+    }
+    worker->moved = true;
+}
+
+/* The record is not there, but others behind it are: compaction, for instance. */
+static bool go_on_without(struct worker *worker, uint32_t source)
+{
+    if (at(worker, source)->stored.doubted_below >= 0) {
+        return refuse_doubted(worker, source);
+    }
+    go_on(worker, source);
+    return true;
+}
+
+/* False when the worker failed. */
+static bool look_at(struct worker *worker, uint32_t source, const churn_record *record)
+{
+    struct partition *p = at(worker, source);
+    if (record->offset != p->stored.last.offset) {
+        return record->offset < p->stored.last.offset || go_on_without(worker, source);
+    }
+    if (witness_of(record).hash != p->stored.last.hash) {
+        return refuse(worker, source, p->stored.offset,
+                      "holds another record at offset %lld than the one that was counted", (long long)record->offset);
+    }
+    p->proven = true;
+    go_on(worker, source);
+    return true;
+}
+
+/* *ret_keep: whether the record is to be taken. False when the worker failed. */
+static bool screen(struct worker *worker, const churn_record *record, bool *ret_keep)
+{
+    uint32_t source = sources_find(&worker->sources, record->topic, record->partition);
+    struct partition *p = source < worker->progress.room ? at(worker, source) : NULL;
+    *ret_keep = true;
+    if (p == NULL || p->place == PLACE_NONE) {
+        return true;
+    }
+    if (p->proving && !look_at(worker, source, record)) {
+        return false;
+    }
+    *ret_keep = p->place == PLACE_READY && !p->proving && record->offset >= p->begin;
+    return true;
+}
+
+bool proof_screen(struct worker *worker, churn_record *records, uint32_t *count)
+{
+    uint32_t kept = 0;
+    if (!worker->progress.proving) {
+        return true;
+    }
+    for (uint32_t i = 0; i < *count; i++) {
+        bool keep;
+        if (!screen(worker, &records[i], &keep)) {
+            return false;
+        }
+        records[kept] = records[i];
+        kept += keep;
+    }
+    *count = kept;
+    worker->progress.proving = false;
+    for (uint32_t i = 0; i < count_of(worker); i++) {
+        worker->progress.proving = worker->progress.proving || at(worker, i)->proving;
+    }
+    return true;
+}
+
+bool proof_passed(struct worker *worker, uint32_t source, int64_t offset)
+{
+    const struct partition *p = at(worker, source);
+    if (p->proving && offset > p->stored.last.offset) {
+        return !go_on_without(worker, source) || p->place != PLACE_READY;
+    }
+    return p->proving;
+}
+
+/* ---- while it runs ---- */
+
+bool proof_has_shrunk(struct worker *worker)
+{
+    bool shrunk = false;
+    for (uint32_t i = 0; i < count_of(worker); i++) {
+        const struct partition *p = at(worker, i);
+        int64_t low, end;
+        shrunk = shrunk || (p->place == PLACE_READY && p->end > 0 &&
+                            progress_ask_bounds(worker, i, &low, &end) == CHURN_OK && end < p->end);
+    }
+    return shrunk;
+}
+
+void proof_check_ends(struct worker *worker)
+{
+    for (uint32_t i = 0; i < count_of(worker); i++) {
+        const struct partition *p = at(worker, i);
+        int64_t counted = p->done > p->stored.offset ? p->done : p->stored.offset, low, end;
+        if (p->place == PLACE_READY && counted > 0 && progress_ask_bounds(worker, i, &low, &end) == CHURN_OK &&
+            end < counted) {
+            (void)proof_refuse_short(worker, i, "this run has", counted, end);
+        }
+    }
+}
+
+static bool remember(struct worker *worker, uint32_t source)
+{
+    session_close(worker); /* answers of the old one are of no use */
+    worker->next_open_ms = 0;
+    (void)session_step(worker);
+    worker->store_went_back = false;
+    return worker->session != NULL && progress_load_checkpoint(worker, source) == CHURN_OK &&
+           progress_put_now(worker, source, REMEMBER_MS);
+}
+
+void proof_remember(struct worker *worker)
+{
+    for (uint32_t i = 0; worker_has_store(worker) && i < count_of(worker); i++) {
+        if (at(worker, i)->doubted_below >= 0 && !remember(worker, i)) {
+            log_printf(worker->pipeline->log, CHURN_LOG_WARN, label_of(worker),
+                       "%s/%d: the store could not be told of it: do not start again before something was done",
+                       worker->sources.items[i].topic, worker->sources.items[i].partition);
+        }
+    }
+}
