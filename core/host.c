@@ -181,7 +181,8 @@ void host_init(struct instance *instance, unsigned worker)
                                   .now_ms = on_now_ms,
                                   .monotonic_ms = on_monotonic_ms,
                                   .get_extension = on_extension,
-                                  .name = instance->section->label};
+                                  .name = instance->section->label,
+                                  .read_only = pipeline->read_only};
     if (pipeline->adapt_host != NULL) {
         pipeline->adapt_host(&instance->host);
     }

@@ -408,6 +408,8 @@ void journal_open(struct journal *journal, const char *dir, const char *pipeline
     if (!ok) {
         log_printf(journal->log, CHURN_LOG_WARN, "churnd",
                    "%s; an event that crashes a plugin will not be found out (set state_dir)", message);
+    } else if (message[0] != '\0') {
+        log_printf(journal->log, CHURN_LOG_WARN, "churnd", "%s (set state_dir)", message);
     }
     count_entries(journal);
 }

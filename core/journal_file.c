@@ -63,6 +63,13 @@ bool journal_folder(const char *given, char ret_folder[PATH_MAX], char *message,
         (void)snprintf(message, size, "%s is not a folder of this user alone", ret_folder);
         return false;
     }
+    message[0] = '\0';
+    if (shared) {
+        (void)snprintf(
+            message, size,
+            "no HOME is set, so the crash journal is kept in %s, where a restart of the machine may remove it",
+            ret_folder);
+    }
     return true;
 }
 

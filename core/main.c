@@ -1,4 +1,5 @@
 /* churnd: what happens once for the process. */
+#include "bus_error.h"
 #include "command_line.h"
 #include "config.h"
 #include "printable.h"
@@ -95,6 +96,7 @@ int main(int argc, char **argv)
         return 1;
     }
     ignore_file_size_signal();
+    bus_error_explain();
     a.plugin_path = calloc((size_t)argc + 1, sizeof(const char *));
     a.operands = calloc((size_t)argc + 1, sizeof(const char *));
     a.plugin_options = calloc((size_t)argc + 1, sizeof(const char *));

@@ -408,6 +408,13 @@ bool pipeline_load_edited(struct pipeline *pipeline, struct pipeline_files files
     return (edit != NULL || targets_check(pipeline)) && ok; /* what a command changes is its own affair */
 }
 
+bool pipeline_only_look(struct pipeline *pipeline, void *ctx)
+{
+    (void)ctx;
+    pipeline->read_only = true;
+    return true;
+}
+
 static void free_sections(struct section *sections, unsigned count)
 {
     for (unsigned i = 0; i < count; i++) {

@@ -75,6 +75,7 @@ struct pipeline {
     uint32_t outputs; /* which kinds of records some sink takes */
     bool decodes;     /* events are decoded; otherwise records pass through as they are */
     bool until_end;
+    bool read_only; /* its store is only looked at */
     struct replay replay;
     bool profiles_only;              /* no sinks, and what breaks a rule is counted and set aside nowhere */
     struct instance *store_instance; /* one for all workers */
@@ -104,6 +105,8 @@ void pipeline_free(struct pipeline *pipeline);
 typedef bool (*pipeline_edit_fn)(struct pipeline *pipeline, void *ctx);
 bool pipeline_load_edited(struct pipeline *pipeline, struct pipeline_files files, struct loader *loader,
                           struct log *log, FILE *errors, pipeline_edit_fn edit, void *ctx);
+/* A change for commands that look at what the store has, and make nothing there. */
+bool pipeline_only_look(struct pipeline *pipeline, void *ctx);
 
 /* Whether it is the section `dead_letters:`. */
 static inline bool pipeline_is_dead_letters(const struct pipeline *pipeline, const struct section *section)

@@ -115,7 +115,7 @@ int command_profile(const struct arguments *arguments, struct loader *loader, st
 {
     struct pipeline pipeline;
     int status = 1;
-    if (pipeline_load(&pipeline, arguments_files(arguments), loader, log, stderr)) {
+    if (pipeline_load_edited(&pipeline, arguments_files(arguments), loader, log, stderr, pipeline_only_look, NULL)) {
         if (pipeline.store.loaded == NULL) {
             (void)fprintf(stderr, "churnd: %s has no store\n", arguments->config);
         } else if (strlen(arguments->operands[0]) > 128) {

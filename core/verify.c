@@ -571,7 +571,7 @@ int command_verify(const struct arguments *arguments, struct loader *loader, str
 {
     struct pipeline pipeline;
     int status = 1;
-    if (pipeline_load(&pipeline, arguments_files(arguments), loader, log, stderr)) {
+    if (pipeline_load_edited(&pipeline, arguments_files(arguments), loader, log, stderr, pipeline_only_look, NULL)) {
         if (pipeline.store.loaded == NULL) {
             (void)fprintf(stderr, "churnd: %s has no store\n", arguments->config);
         } else if (store_ops(&pipeline.store)->keys == NULL) {

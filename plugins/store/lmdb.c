@@ -6,25 +6,32 @@
  * pipeline). An expired record counts as absent and is overwritten in place; sessions that put records with an expiry
  * also sweep expired ones away, a few with each put.
  */
+#define _GNU_SOURCE /* fallocate */
+#include "lmdb_pages.h"
+#include "own_file.h"
 #include <churn/plugin.h>
 #include <churn/store.h>
 
 #include <errno.h>
+#include <fcntl.h>
 #include <inttypes.h>
 #include <limits.h>
 #include <lmdb.h>
 #include <pthread.h>
 #include <stdbool.h>
 #include <stdlib.h>
-#include <sys/stat.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
-#define RECORD_FORMAT 1          /* first byte of each record, so that a later layout can tell */
-#define MAX_KEY 511              /* LMDB's own limit */
-#define MAX_READERS 1022         /* slots in the lock file: one for each session of each process */
-#define MAX_VARINT 10            /* bytes of a 64-bit number */
-#define ARENA_BLOCK (256 * 1024) /* bytes */
-#define SWEEP_PER_PUT 2          /* records looked at: so at most half of all are expired ones, in the long run */
+#define RECORD_FORMAT 1                            /* first byte of each record, so that a later layout can tell */
+#define MAX_KEY 511                                /* LMDB's own limit */
+#define MAX_READERS 1022                           /* slots in the lock file: one for each session of each process */
+#define MAX_VARINT 10                              /* bytes of a 64-bit number */
+#define ARENA_BLOCK (256 * 1024)                   /* bytes */
+#define LOOK_THROUGH ((uint64_t)256 * 1024 * 1024) /* larger files are looked through only when one is too short */
+#define LOCK_FILE_SIZE (72 * 1024)                 /* room for MAX_READERS, as LMDB lays them out */
+#define SPARE (256 * 1024)                         /* bytes that LMDB writes at once */
+#define SWEEP_PER_PUT 2 /* records looked at: so at most half of all are expired ones, in the long run */
 
 struct lmdb_store {
     const char *path; /* options */
@@ -210,6 +217,25 @@ static bool reserve_pairs(struct session *s, uint64_t count)
 
 /* --- Errors --- */
 
+#define WAY_BACK                                                                                                       \
+    "restore the folder from a backup, or move it away and start again, which counts anew what the source still holds"
+
+/* LMDB says EIO when a write was cut short: what would the next one say? */
+static int real_cause(const struct lmdb_store *store, int rc)
+{
+    struct rlimit limit;
+    struct stat st;
+    int fd;
+    if (rc != EIO || store->env == NULL || mdb_env_get_fd(store->env, &fd) != 0 || fstat(fd, &st) != 0) {
+        return rc;
+    }
+    if (getrlimit(RLIMIT_FSIZE, &limit) == 0 && limit.rlim_cur < (rlim_t)st.st_size + SPARE) {
+        return EFBIG;
+    }
+    return fallocate(fd, FALLOC_FL_KEEP_SIZE, st.st_size, SPARE) != 0 && (errno == ENOSPC || errno == EDQUOT) ? errno
+                                                                                                              : rc;
+}
+
 /* Says what LMDB or the system said, for a person. */
 static void describe(const struct lmdb_store *store, int rc, char *text, size_t size)
 {
@@ -221,7 +247,11 @@ static void describe(const struct lmdb_store *store, int rc, char *text, size_t 
         break;
     case ENOSPC:
     case EDQUOT:
-        (void)snprintf(text, size, "no space is left on the disk of the store %s", store->path);
+        (void)snprintf(text, size, "no space is left on the disk of the store %s%s", store->path, own_file_hint(rc));
+        break;
+    case MDB_CORRUPTED:
+    case MDB_PAGE_NOTFOUND:
+        (void)snprintf(text, size, "%s/data.mdb is damaged (%s); " WAY_BACK, store->path, mdb_strerror(rc));
         break;
     case MDB_MAP_RESIZED:
         (void)snprintf(text, size, "another process enlarged the store %s: give each the same map_size and start again",
@@ -231,20 +261,21 @@ static void describe(const struct lmdb_store *store, int rc, char *text, size_t 
         (void)snprintf(text, size, "the store %s is in use by too many sessions", store->path);
         break;
     default:
-        (void)snprintf(text, size, "the store %s failed: %s", store->path, mdb_strerror(rc));
+        (void)snprintf(text, size, "the store %s failed: %s%s", store->path, mdb_strerror(rc), own_file_hint(rc));
     }
 }
 
 static int32_t severity_of(int rc)
 {
-    bool passing = rc == MDB_MAP_FULL || rc == ENOSPC || rc == EDQUOT || rc == ENOMEM || rc == EAGAIN || rc == EINTR ||
-                   rc == MDB_READERS_FULL || rc == MDB_TXN_FULL;
+    bool passing = rc == MDB_MAP_FULL || rc == ENOSPC || rc == EDQUOT || rc == EFBIG || rc == ENOMEM || rc == EAGAIN ||
+                   rc == EINTR || rc == MDB_READERS_FULL || rc == MDB_TXN_FULL;
     return passing ? CHURN_RETRY : CHURN_FATAL;
 }
 
 static int32_t fail_rc(const struct lmdb_store *store, int rc, churn_error *err)
 {
     char text[CHURN_ERROR_MESSAGE_SIZE];
+    rc = real_cause(store, rc);
     describe(store, rc, text, sizeof text);
     return churn_fail(err, severity_of(rc), "%s", text);
 }
@@ -420,29 +451,128 @@ static uint32_t with_version(struct session *s, const struct record *record)
 
 /* --- Opening --- */
 
-static int make_folders(const char *path)
+/* LMDB's own files in the store's folder. */
+static const char data_file[] = "data.mdb", lock_file[] = "lock.mdb";
+
+static bool path_of(const struct lmdb_store *store, const char *name, char path[PATH_MAX])
 {
-    char part[PATH_MAX];
-    size_t len = strlen(path);
-    if (len >= sizeof part) {
+    int len = snprintf(path, PATH_MAX, "%s/%s", store->path, name);
+    return len > 0 && len < PATH_MAX;
+}
+
+static bool reads_only(const struct lmdb_store *store)
+{
+    const churn_host *host = store->host;
+    return host->size >= offsetof(churn_host, read_only) + sizeof host->read_only && host->read_only != 0;
+}
+
+/* A file or folder must be what it is called, not a link to somewhere else. *ret_st: what it is; mode 0: nothing yet.
+ */
+static int32_t check_kind(const char *path, mode_t kind, struct stat *ret_st, churn_error *err)
+{
+    *ret_st = (struct stat){0};
+    if (lstat(path, ret_st) != 0) {
+        *ret_st = (struct stat){0};
+        return errno == ENOENT ? CHURN_OK
+                               : churn_fail_option(err, "path", "%s cannot be looked at: %s%s", path, strerror(errno),
+                                                   own_file_hint(errno));
+    }
+    if (S_ISLNK(ret_st->st_mode)) {
+        return churn_fail_option(err, "path", "%s cannot be used%s", path, own_file_hint(ELOOP));
+    }
+    if ((ret_st->st_mode & S_IFMT) != kind) {
+        return churn_fail_option(err, "path", "%s is no %s", path, kind == S_IFDIR ? "folder" : "file");
+    }
+    return CHURN_OK;
+}
+
+/* Looks at what lies in the folder before LMDB does. *ret_new: there is no store yet. */
+static int32_t check_folder(const struct lmdb_store *store, bool *ret_new, churn_error *err)
+{
+    char data[PATH_MAX], lock[PATH_MAX];
+    struct stat st;
+    int32_t result;
+    if (!path_of(store, data_file, data) || !path_of(store, lock_file, lock)) {
+        return churn_fail_option(err, "path", "%s is too long", store->path);
+    }
+    if ((result = check_kind(store->path, S_IFDIR, &st, err)) != CHURN_OK ||
+        (result = check_kind(lock, S_IFREG, &st, err)) != CHURN_OK ||
+        (result = check_kind(data, S_IFREG, &st, err)) != CHURN_OK) {
+        return result;
+    }
+    *ret_new = st.st_mode == 0;
+    if (*ret_new && reads_only(store)) {
+        return churn_fail_option(err, "path",
+                                 "there is no store in %s: the pipeline has not run yet, or another folder "
+                                 "is meant",
+                                 store->path);
+    }
+    if (!*ret_new && st.st_size == 0) {
+        return churn_fail_option(err, "path",
+                                 "%s is empty: somebody has cut it, or its making was interrupted; " WAY_BACK, data);
+    }
+    return CHURN_OK;
+}
+
+/* Takes room for the lock file before LMDB maps it: on a full disk the first use of a page without any would end the
+ * process. 0, or an errno. */
+static int reserve_lock_file(const struct lmdb_store *store)
+{
+    char path[PATH_MAX];
+    struct stat st;
+    int fd, rc = 0;
+    if (!path_of(store, lock_file, path)) {
         return ENAMETOOLONG;
     }
-    for (size_t i = 1; i <= len; i++) {
-        if (path[i] == '/' || path[i] == '\0') {
-            memcpy(part, path, i);
-            part[i] = '\0';
-            if (mkdir(part, 0750) != 0 && errno != EEXIST) {
-                return errno;
-            }
-        }
+    fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, OWN_FILE_MODE);
+    if (fd < 0) {
+        return errno == EROFS || reads_only(store) ? 0 : errno; /* LMDB knows what to do, or says it */
     }
-    return 0;
+    if (fstat(fd, &st) == 0 &&
+        fallocate(fd, st.st_size == 0 ? 0 : FALLOC_FL_KEEP_SIZE, 0, st.st_size == 0 ? LOCK_FILE_SIZE : st.st_size) !=
+            0 &&
+        (errno == ENOSPC || errno == EDQUOT || errno == EFBIG)) {
+        rc = errno;
+    }
+    (void)close(fd);
+    return rc;
+}
+
+/* A new file that could not be written whole, since the disk is full, is no store. */
+static void remove_beginnings(const struct lmdb_store *store)
+{
+    char path[PATH_MAX];
+    struct stat st;
+    if (path_of(store, data_file, path) && stat(path, &st) == 0 && st.st_size < 2 * sysconf(_SC_PAGESIZE)) {
+        (void)unlink(path);
+    }
+}
+
+/* LMDB would end the process by abort(): it has found what cannot be. */
+static void on_assert(MDB_env *env, const char *message)
+{
+    const struct lmdb_store *store = mdb_env_get_userctx(env);
+    churn_log(store->host, CHURN_LOG_ERROR, "%s/data.mdb is damaged (%.200s); " WAY_BACK, store->path, message);
+    _exit(1);
+}
+
+/* Whether the pages are what they should be; MDB_CORRUPTED or another error. */
+static int check_pages(MDB_env *env)
+{
+    MDB_txn *txn;
+    int fd, verdict, rc = mdb_txn_begin(env, NULL, MDB_RDONLY, &txn);
+    if (rc != 0 || (rc = mdb_env_get_fd(env, &fd)) != 0) {
+        return rc;
+    }
+    verdict = lmdb_pages_check(fd, mdb_txn_id(txn), LOOK_THROUGH);
+    mdb_txn_abort(txn);
+    return verdict == LMDB_PAGES_CUT ? MDB_PAGE_NOTFOUND : verdict == LMDB_PAGES_DAMAGED ? MDB_CORRUPTED : 0;
 }
 
 static int open_database(struct lmdb_store *store, MDB_env *env)
 {
     MDB_txn *txn;
-    int rc = mdb_txn_begin(env, NULL, 0, &txn);
+    int rc = mdb_txn_begin(env, NULL, reads_only(store) ? MDB_RDONLY : 0, &txn);
     if (rc != 0) {
         return rc;
     }
@@ -457,15 +587,16 @@ static int open_database(struct lmdb_store *store, MDB_env *env)
 static int open_env(struct lmdb_store *store)
 {
     /* NOTLS: a session may move from thread to thread. NOMETASYNC and not NOSYNC, which may damage the whole file. */
-    unsigned flags = MDB_NOTLS | (store->sync ? 0 : MDB_NOMETASYNC);
+    unsigned flags = MDB_NOTLS | (store->sync ? 0 : MDB_NOMETASYNC) | (reads_only(store) ? MDB_RDONLY : 0);
     size_t page = (size_t)sysconf(_SC_PAGESIZE), map_size = (size_t)store->map_size / page * page;
     MDB_env *env;
-    int dead, rc = make_folders(store->path);
-    if (rc != 0 || (rc = mdb_env_create(&env)) != 0) {
+    int dead, rc;
+    if ((rc = reserve_lock_file(store)) != 0 || (rc = mdb_env_create(&env)) != 0) {
         return rc;
     }
     if ((rc = mdb_env_set_mapsize(env, map_size)) != 0 || (rc = mdb_env_set_maxreaders(env, MAX_READERS)) != 0 ||
-        (rc = mdb_env_open(env, store->path, flags, 0640)) != 0 ||
+        (rc = mdb_env_set_userctx(env, store)) != 0 || (rc = mdb_env_set_assert(env, on_assert)) != 0 ||
+        (rc = mdb_env_open(env, store->path, flags, OWN_FILE_MODE)) != 0 || (rc = check_pages(env)) != 0 ||
         (rc = mdb_reader_check(env, &dead)) != 0 || /* slots of processes that were killed */
         (rc = open_database(store, env)) != 0) {
         mdb_env_close(env);
@@ -483,14 +614,21 @@ static int32_t fail_open(const struct lmdb_store *store, int rc, churn_error *er
             err, "map_size", "%" PRId64 " bytes of address space are not to be had; lower map_size", store->map_size);
     case MDB_INVALID:
     case MDB_VERSION_MISMATCH:
+        return churn_fail_option(err, "path",
+                                 "%s/data.mdb does not hold an LMDB database that can be read: %s; " WAY_BACK,
+                                 store->path, mdb_strerror(rc));
+    case MDB_PAGE_NOTFOUND:
+        return churn_fail_option(err, "path", "%s/data.mdb was cut: it ends before pages that it needs; " WAY_BACK,
+                                 store->path);
     case MDB_CORRUPTED:
-        return churn_fail_option(err, "path", "%s does not hold an LMDB database that can be read: %s", store->path,
-                                 mdb_strerror(rc));
+        return churn_fail_option(err, "path", "%s/data.mdb is damaged: pages of it hold something else; " WAY_BACK,
+                                 store->path);
     default:
         if (severity_of(rc) == CHURN_RETRY) {
             return fail_rc(store, rc, err);
         }
-        return churn_fail_option(err, "path", "cannot open the store %s: %s", store->path, mdb_strerror(rc));
+        return churn_fail_option(err, "path", "cannot open the store %s: %s%s", store->path, mdb_strerror(rc),
+                                 own_file_hint(rc));
     }
 }
 
@@ -507,18 +645,36 @@ static int32_t lmdb_create(void *self, const churn_host *host, churn_error *err)
     return CHURN_OK;
 }
 
+/* With the lock. */
+static int32_t open_once(struct lmdb_store *store, churn_error *err)
+{
+    char data[PATH_MAX];
+    bool is_new = false;
+    int32_t result = check_folder(store, &is_new, err);
+    int rc = 0;
+    if (result != CHURN_OK) {
+        return result;
+    }
+    if (path_of(store, data_file, data)) {
+        rc = own_file_make_folders(data);
+    }
+    rc = rc == 0 ? open_env(store) : rc;
+    if (rc != 0 && is_new) {
+        remove_beginnings(store);
+    }
+    return rc == 0 ? CHURN_OK : fail_open(store, rc, err);
+}
+
 static int32_t lmdb_open(void *self, void **ret_session, churn_error *err)
 {
     struct lmdb_store *store = self;
     struct session *s;
-    int rc = 0;
+    int32_t result;
     (void)pthread_mutex_lock(&store->lock);
-    if (store->env == NULL) {
-        rc = open_env(store);
-    }
+    result = store->env == NULL ? open_once(store, err) : CHURN_OK;
     (void)pthread_mutex_unlock(&store->lock);
-    if (rc != 0) {
-        return fail_open(store, rc, err);
+    if (result != CHURN_OK) {
+        return result;
     }
     s = calloc(1, sizeof *s);
     if (s == NULL) {

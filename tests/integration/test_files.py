@@ -430,3 +430,113 @@ def test_links_in_the_place_of_outputs_are_not_followed(tmp_path, name, there):
         done = run_churnd(command, "-c", "p.yaml", cwd=tmp_path, check=1)
         assert "symbolic link, which is not followed" in done.stderr, done.stderr
     assert not there and not target.exists() or target.read_text() == "precious"
+
+
+# --- The embedded store's files ---
+
+
+def test_looking_makes_no_store(tmp_path):
+    write_pipeline(tmp_path)
+    (tmp_path / "e.jsonl").write_text(event("a"))
+    commands = [["profile", "-c", "p.yaml", "a"], ["verify", "-c", "p.yaml", "--against", "other:"]]
+    for folder in (False, True):
+        if folder:
+            (tmp_path / "db").mkdir()
+        for command in commands:
+            done = run_churnd(*command, cwd=tmp_path, check=1)
+            assert "there is no store in db" in done.stderr, done.stderr
+        assert (list((tmp_path / "db").iterdir()) == []) if folder else not (tmp_path / "db").exists()
+    run_churnd("-c", "p.yaml", cwd=tmp_path, check=0)
+    assert counted(tmp_path, "a") == [1]
+    assert "there is no profile under 'other:'" in run_churnd(*commands[1], cwd=tmp_path, check=1).stderr
+
+
+def test_a_store_behind_a_link(tmp_path):
+    write_pipeline(tmp_path)
+    (tmp_path / "e.jsonl").write_text(event("a"))
+    (tmp_path / "elsewhere").mkdir()
+    os.symlink("elsewhere", tmp_path / "db")
+    for command in ("check", "run"):
+        done = run_churnd(command, "-c", "p.yaml", cwd=tmp_path, check=1)
+        assert "symbolic link" in done.stderr, done.stderr
+    assert list((tmp_path / "elsewhere").iterdir()) == []
+
+
+@pytest.mark.parametrize("damage", ["half", "one page", "empty", "zeroes", "noise"])
+def test_a_damaged_store_says_so(tmp_path, damage):
+    write_pipeline(tmp_path)
+    (tmp_path / "e.jsonl").write_text("".join(event(f"c{i}") for i in range(500)))
+    run_churnd("-c", "p.yaml", cwd=tmp_path, check=0)
+    data = tmp_path / "db/data.mdb"
+    size = data.stat().st_size
+    if damage in ("half", "one page", "empty"):
+        os.truncate(data, {"half": size // 2, "one page": 4096, "empty": 0}[damage])
+    else:
+        with open(data, "r+b") as file:
+            file.seek(8192)
+            file.write(bytes(size - 8192) if damage == "zeroes" else os.urandom(size - 8192))
+    with open(tmp_path / "e.jsonl", "a") as file:
+        file.write(event("c1", 1))
+    for command in (["run"], ["profile", "c1"], ["verify", "--against", "other:"], ["rebuild", "--into", "other:"]):
+        done = run_churnd(command[0], "-c", "p.yaml", *command[1:], cwd=tmp_path, check=1)
+        assert "db/data.mdb" in done.stderr and "backup" in done.stderr, done.stderr
+    for name in ("data.mdb", "lock.mdb"):
+        (tmp_path / "db" / name).unlink()  # the way back: all is counted anew
+    run_churnd("-c", "p.yaml", cwd=tmp_path, check=0)
+    assert counted(tmp_path, "c0", "c1") == [1, 2]
+
+
+def test_a_store_that_is_cut_while_it_is_used(tmp_path):
+    write_pipeline(tmp_path, {"follow": True})
+    (tmp_path / "e.jsonl").write_text("".join(event(f"c{i}") for i in range(500)))
+    process = Process([CHURND, "-c", "p.yaml"], tmp_path, "churnd")
+    try:
+        wait_for("the events", lambda: len(lines(tmp_path / "alerts")) == 500)
+        os.truncate(tmp_path / "db/data.mdb", 8192)
+        with open(tmp_path / "e.jsonl", "a") as file:
+            file.write("".join(event(f"c{i}", 1) for i in range(500)))
+        assert process.wait(30) == 1, process.err
+        assert "db/data.mdb" in process.err and "backup" in process.err, process.err
+    finally:
+        process.end()
+
+
+def on_small_disk(folder, size, fill):
+    """Starts churnd with a memory disk of so many bytes in place of the folder `db`; `fill` of them are taken by a file."""
+    script = (f"mount -t tmpfs -o size={size},mode=700 none db && head -c {fill} /dev/zero >db/filler && "
+              f"exec {CHURND} -c p.yaml")
+    command = ["unshare", "--user", "--map-root-user", "--mount", "sh", "-c"]
+    (folder / "db").mkdir()
+    if subprocess.run([*command, "mount -t tmpfs none db"], cwd=folder, capture_output=True).returncode != 0:
+        pytest.skip("this machine does not let us mount a disk")
+    return Process([*command, script], folder, "churnd")
+
+
+@pytest.mark.parametrize("free", [0, 4096, 100_000, 200_000])
+def test_a_full_disk_under_the_store_is_waited_for(tmp_path, free):
+    """A memory disk, where LMDB itself takes a short write for an error of the disk."""
+    write_pipeline(tmp_path, {"follow": True})
+    (tmp_path / "e.jsonl").write_text("".join(event(f"c{i}") for i in range(3000)))
+    process = on_small_disk(tmp_path, 8 << 20, (8 << 20) - free)
+    try:
+        wait_for("the trouble", lambda: "no space is left on the disk of the store db" in process.err or not process.running())
+        assert process.running(), process.err
+        (pathlib.Path(f"/proc/{process.pid}/root") / str(tmp_path / "db/filler")[1:]).unlink()
+        wait_for("the events", lambda: len(lines(tmp_path / "alerts")) >= 3000, 60)
+        assert process.terminate(30) == 0, process.err
+        assert "Input/output error" not in process.err
+    finally:
+        process.end()
+
+
+# --- The crash journal ---
+
+
+def test_the_journal_says_when_it_has_no_home(tmp_path):
+    write_pipeline(tmp_path, state_dir="")
+    (tmp_path / "e.jsonl").write_text(event("a"))
+    env = {key: value for key, value in clean_environment().items() if key not in ("HOME", "XDG_STATE_HOME")}
+    done = subprocess.run([CHURND, "-c", "p.yaml"], cwd=tmp_path, env=env, capture_output=True, text=True, timeout=60)
+    assert done.returncode == 0
+    assert f"the crash journal is kept in /tmp/churnd-{os.geteuid()}" in done.stderr and "state_dir" in done.stderr, done.stderr
+    assert "crash journal" not in run_churnd("-c", "p.yaml", cwd=tmp_path, check=0).stderr

@@ -3,10 +3,13 @@
 #include "cunit_main.h"
 #include "fake_host.h"
 
+#include <dirent.h>
 #include <ftw.h>
 #include <lmdb.h>
 #include <pthread.h>
+#include <signal.h>
 #include <stdlib.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -319,6 +322,7 @@ static void write_replaces(void)
     void *s;
     churn_pair both[] = {pair("a", "1"), pair("b", "")}, one[] = {pair("c", "3")};
     churn_hash two[] = {{.key = str("x"), .fields = one, .count = 1}, {.key = str("y"), .fields = both, .count = 2}};
+    churn_hash refused[] = {two[0], {.key = str(""), .fields = one, .count = 1}, two[1]};
     churn_put_reply reply;
     begin("64MiB");
     s = session_new();
@@ -332,6 +336,9 @@ static void write_replaces(void)
     check_get(s, "w", "w{c=3,a=1,_v=1}");
     CU_ASSERT_EQUAL(write_one(s, str("w"), NULL, 0, 0, &err), CHURN_OK);
     check_get(s, "w", "w{}");
+    CU_ASSERT_EQUAL(ops->write(s, refused, 3, &err), CHURN_FATAL); /* its second key is none */
+    check_get(s, "x", "x{}");
+    check_get(s, "y", "y{}");
     CU_ASSERT_EQUAL(ops->write(s, two, 2, &err), CHURN_OK);
     check_get(s, "x", "x{c=3}");
     check_get(s, "y", "y{a=1,b=}");
@@ -342,7 +349,7 @@ static void write_replaces(void)
 static void remove_needs_the_value(void)
 {
     void *s;
-    churn_pair field = pair("id", "7");
+    churn_pair field = pair("id", "7"), several[] = {pair("first", "7"), pair("id", "7"), pair("last", "8")};
     begin("64MiB");
     s = session_new();
     CU_ASSERT_EQUAL(write_one(s, str("q"), &field, 1, 0, &err), CHURN_OK);
@@ -351,6 +358,20 @@ static void remove_needs_the_value(void)
     CU_ASSERT_EQUAL(ops->remove(s, str("q"), str("other"), str("7"), &err), CHURN_OK);
     check_get(s, "q", "q{id=7}");
     CU_ASSERT_EQUAL(ops->remove(s, str("q"), str("id"), str("7"), &err), CHURN_OK);
+    check_get(s, "q", "q{}");
+    CU_ASSERT_EQUAL(write_one(s, str("q"), several, 3, 0, &err), CHURN_OK); /* whichever of its fields it is */
+    CU_ASSERT_EQUAL(ops->remove(s, str("q"), str("id"), str("6"), &err), CHURN_OK);
+    CU_ASSERT_EQUAL(ops->remove(s, str("q"), str("other"), str("7"), &err), CHURN_OK);
+    check_get(s, "q", "q{first=7,id=7,last=8}");
+    CU_ASSERT_EQUAL(ops->remove(s, str("q"), str("id"), str("7"), &err), CHURN_OK);
+    check_get(s, "q", "q{}");
+    CU_ASSERT_EQUAL(write_one(s, str("q"), several, 3, 0, &err), CHURN_OK);
+    CU_ASSERT_EQUAL(ops->remove(s, str("q"), str("last"), str("8"), &err), CHURN_OK);
+    check_get(s, "q", "q{}");
+    CU_ASSERT_EQUAL(put_now(s, "q", 0, "id", "7"), CHURN_OK);
+    CU_ASSERT_EQUAL(ops->remove(s, str("q"), str("_v"), str("2"), &err), CHURN_OK);
+    check_get(s, "q", "q{id=7,_v=1}");
+    CU_ASSERT_EQUAL(ops->remove(s, str("q"), str("_v"), str("1"), &err), CHURN_OK);
     check_get(s, "q", "q{}");
     ops->close(s);
     end();
@@ -554,6 +575,269 @@ static void damage_is_reported(void)
     end();
 }
 
+/* --- Files that are not what they should be --- */
+
+#define RECORDS 600
+#define PAGE 4096
+
+static const char *in_store(const char *name)
+{
+    static char path[512];
+    (void)snprintf(path, sizeof path, "%s/deep/er/%s", folder, name);
+    return path;
+}
+
+static void fill_store(void)
+{
+    char key[32];
+    void *s;
+    begin("64MiB");
+    s = session_new();
+    for (unsigned round = 0; round < 3; round++) { /* which leaves pages free in between */
+        for (unsigned i = 0; i < RECORDS; i++) {
+            (void)snprintf(key, sizeof key, "key%04u", i);
+            put(s, key, round, i, "name",
+                i % 100 == 7 ? (const char[3000]){[0 ... 2998] = 'x'} : "a value of some bytes");
+        }
+        for (unsigned i = 0; i < RECORDS; i++) {
+            CU_ASSERT_EQUAL(poll_one(s).result, CHURN_OK);
+        }
+    }
+    ops->close(s);
+    close_store();
+}
+
+static char *read_data(long *ret_size)
+{
+    FILE *file = fopen(in_store("data.mdb"), "r");
+    char *bytes;
+    CU_ASSERT_PTR_NOT_NULL_FATAL(file);
+    (void)fseek(file, 0, SEEK_END);
+    *ret_size = ftell(file);
+    rewind(file);
+    bytes = malloc((size_t)*ret_size);
+    CU_ASSERT_EQUAL_FATAL(fread(bytes, 1, (size_t)*ret_size, file), (size_t)*ret_size);
+    (void)fclose(file);
+    return bytes;
+}
+
+static void write_data(const char *bytes, long size)
+{
+    FILE *file = fopen(in_store("data.mdb"), "w");
+    CU_ASSERT_PTR_NOT_NULL_FATAL(file);
+    CU_ASSERT_EQUAL(fwrite(bytes, 1, (size_t)size, file), (size_t)size);
+    (void)fclose(file);
+}
+
+static int32_t count_record(void *ctx, churn_str key, const churn_pair *fields, uint32_t count)
+{
+    (void)key;
+    *(unsigned *)ctx += count == 2 && fields[0].name.len == 4;
+    return CHURN_OK;
+}
+
+/* Opened as it is now: refused, in words that help, or nothing is missing. */
+static bool is_refused(void)
+{
+    void *s = NULL;
+    unsigned records = 0;
+    open_store("64MiB");
+    bool refused = ops->open(store, &s, &err) != CHURN_OK;
+    if (refused) {
+        CU_ASSERT_EQUAL(err.code, CHURN_FATAL);
+        CU_ASSERT(strstr(err.message, "deep/er/data.mdb") != NULL && strstr(err.message, "from a backup") != NULL);
+    } else {
+        CU_ASSERT_EQUAL(ops->scan(s, str("key"), (churn_str){0}, UINT32_MAX, count_record, &records, &err), CHURN_OK);
+        CU_ASSERT_EQUAL(records, RECORDS);
+        ops->close(s);
+    }
+    close_store();
+    return refused;
+}
+
+static void pages_that_hold_something_else(void)
+{
+    long size;
+    unsigned refused = 0, pages;
+    char *bytes, kept[PAGE];
+    fill_store();
+    bytes = read_data(&size);
+    pages = (unsigned)(size / PAGE);
+    CU_ASSERT(!is_refused());
+    for (unsigned way = 0; way < 3; way++) {
+        refused = 0;
+        for (unsigned i = 0; i < pages; i++) {
+            char *page = bytes + (size_t)i * PAGE;
+            memcpy(kept, page, PAGE);
+            for (unsigned at = 0; at < PAGE; at++) {
+                page[at] = way == 0   ? 0
+                           : way == 1 ? (char)((at * 31 + i) * 17)
+                                      : bytes[(size_t)(i + 7) % pages * PAGE + at];
+            }
+            write_data(bytes, size);
+            refused += is_refused();
+            memcpy(page, kept, PAGE);
+        }
+        CU_ASSERT(refused > pages / 3 && refused < pages);
+    }
+    free(bytes);
+    open_store("64MiB");
+    end();
+}
+
+static void a_file_that_was_cut(void)
+{
+    long size;
+    unsigned refused = 0, cuts = 0;
+    char *bytes;
+    fill_store();
+    bytes = read_data(&size);
+    for (long left = 0; left < size; left += PAGE / 2 + 1, cuts++) {
+        write_data(bytes, left);
+        refused += is_refused();
+    }
+    CU_ASSERT(refused > cuts * 9 / 10);
+    free(bytes);
+    open_store("64MiB");
+    end();
+}
+
+/* A transaction may take pages at the end, give them back and never write them. */
+static void a_short_file_may_be_whole(void)
+{
+    long size;
+    char *bytes;
+    fill_store();
+    bytes = read_data(&size);
+    for (size_t page = 0; page < 2; page++) {
+        uint64_t last;
+        char *at = bytes + page * PAGE + 16 + 120; /* as LMDB 0.9 lays it out */
+        memcpy(&last, at, sizeof last);
+        CU_ASSERT(last < (uint64_t)size / PAGE);
+        last += 5;
+        memcpy(at, &last, sizeof last);
+    }
+    write_data(bytes, size);
+    CU_ASSERT(!is_refused());
+    free(bytes);
+    open_store("64MiB");
+    end();
+}
+
+static void links_are_not_followed(void)
+{
+    const char *const names[] = {"", "data.mdb", "lock.mdb"};
+    for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
+        char path[512], target[512];
+        void *s = NULL;
+        begin("64MiB");
+        ops->close(session_new());
+        close_store();
+        (void)snprintf(path, sizeof path, "%s", in_store(names[i]));
+        if (i == 0) {
+            path[strlen(path) - 1] = '\0';
+        }
+        (void)snprintf(target, sizeof target, "%s/target", folder);
+        CU_ASSERT(rename(path, target) == 0 && symlink(target, path) == 0);
+        open_store("64MiB");
+        CU_ASSERT_EQUAL(ops->open(store, &s, &err), CHURN_FATAL);
+        CU_ASSERT_PTR_NOT_NULL(strstr(err.message, "symbolic link"));
+        end();
+    }
+}
+
+/* Who only looks makes nothing. */
+static void a_look_makes_no_store(void)
+{
+    void *s = NULL;
+    begin("64MiB");
+    fake.host.read_only = 1;
+    CU_ASSERT_EQUAL(ops->open(store, &s, &err), CHURN_FATAL);
+    CU_ASSERT_PTR_NOT_NULL(strstr(err.message, "there is no store in"));
+    CU_ASSERT(access(in_store(""), F_OK) != 0);
+    fake.host.read_only = 0;
+    s = session_new();
+    CU_ASSERT_EQUAL(put_now(s, "k", 0, "a", "1"), CHURN_OK);
+    ops->close(s);
+    close_store();
+    open_store("64MiB");
+    fake.host.read_only = 1;
+    s = session_new();
+    check_get(s, "k", "k{a=1,_v=1}");
+    CU_ASSERT(put_now(s, "k", 1, "a", "2") < 0);
+    ops->close(s);
+    fake.host.read_only = 0;
+    end();
+}
+
+/* Bytes that a file may have. */
+static void limit_files(rlim_t bytes)
+{
+    struct rlimit limit;
+    (void)signal(SIGXFSZ, SIG_IGN);
+    (void)getrlimit(RLIMIT_FSIZE, &limit);
+    limit.rlim_cur = bytes;
+    CU_ASSERT_EQUAL(setrlimit(RLIMIT_FSIZE, &limit), 0);
+}
+
+static void a_limit_on_files_is_waited_for(void)
+{
+    static char value[100000];
+    struct rlimit old;
+    void *s = NULL;
+    (void)getrlimit(RLIMIT_FSIZE, &old);
+    memset(value, 'v', sizeof value - 1);
+    begin("64MiB");
+    limit_files(75000); /* enough for the lock file, not for the data */
+    (void)ops->open(store, &s, &err);
+    if (s == NULL) {
+        CU_ASSERT_EQUAL(err.code, CHURN_RETRY);
+    } else {
+        CU_ASSERT_EQUAL(put_now(s, "big", 0, "a", value), CHURN_RETRY);
+        put(s, "big", 0, 1, "a", value);
+        CU_ASSERT_PTR_NOT_NULL(strstr(poll_one(s).message, "ulimit -f"));
+        ops->close(s);
+    }
+    limit_files(old.rlim_cur);
+    s = session_new();
+    CU_ASSERT_EQUAL(put_now(s, "big", 0, "a", value), CHURN_OK);
+    ops->close(s);
+    end();
+    begin("64MiB");
+    limit_files(5000); /* not even for its beginning */
+    CU_ASSERT_EQUAL(ops->open(store, &s, &err), CHURN_RETRY);
+    limit_files(old.rlim_cur);
+    s = session_new();
+    CU_ASSERT_EQUAL(put_now(s, "k", 0, "a", "1"), CHURN_OK);
+    ops->close(s);
+    end();
+}
+
+static unsigned open_files(void)
+{
+    DIR *dir = opendir("/proc/self/fd");
+    unsigned count = 0;
+    while (dir != NULL && readdir(dir) != NULL) {
+        count++;
+    }
+    (void)(dir != NULL && closedir(dir));
+    return count;
+}
+
+static void nothing_stays_open(void)
+{
+    unsigned before;
+    begin("64MiB");
+    before = open_files();
+    for (int i = 0; i < 3; i++) {
+        ops->close(session_new());
+        close_store();
+        CU_ASSERT_EQUAL(open_files(), before);
+        open_store("64MiB");
+    }
+    end();
+}
+
 static void a_path_that_cannot_be_is_refused(void)
 {
     char path[512];
@@ -634,6 +918,13 @@ int main(void)
                            TEST(writes_a_window_at_once),
                            TEST(a_full_map_asks_for_more),
                            TEST(damage_is_reported),
+                           TEST(pages_that_hold_something_else),
+                           TEST(a_file_that_was_cut),
+                           TEST(a_short_file_may_be_whole),
+                           TEST(links_are_not_followed),
+                           TEST(a_look_makes_no_store),
+                           TEST(a_limit_on_files_is_waited_for),
+                           TEST(nothing_stays_open),
                            TEST(a_path_that_cannot_be_is_refused),
                            TEST(threads_share_a_counter),
                            CU_TEST_INFO_NULL};

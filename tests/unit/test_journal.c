@@ -544,6 +544,12 @@ static void test_where_the_folder_is(void)
     CU_ASSERT(journal_folder(expected, folder, message, sizeof message));
     check_text(folder, expected, message);
     CU_ASSERT_EQUAL(access(expected, R_OK | W_OK | X_OK), 0);
+    check_text(message, "", "a folder of one's own needs no word");
+    CU_ASSERT(unsetenv("HOME") == 0 && unsetenv("XDG_STATE_HOME") == 0 && unsetenv("STATE_DIRECTORY") == 0);
+    CU_ASSERT(journal_folder(NULL, folder, message, sizeof message));
+    (void)snprintf(expected, sizeof expected, "/tmp/churnd-%u", (unsigned)geteuid());
+    check_text(folder, expected, message);
+    check_contains(message, expected, "a place of last resort is said");
     end();
 }
 

@@ -38,6 +38,9 @@ struct churn_host {
     /* since ABI 1.3 */
     const char *name; /**< the instance's name in the pipeline (`name:`, or the plugin's), as logs and dead letters say
                            it; NUL-terminated; NULL, or beyond `size`: the host does not say */
+    uint32_t read_only; /**< 1 when the store is only looked at, and what is not there must not be made; 0, or beyond
+                             `size`: it may be */
+    uint32_t reserved;
 };
 
 /** printf-like logging; costs nothing but a call when the level is off. [any] */

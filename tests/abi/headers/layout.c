@@ -124,7 +124,9 @@ AT(struct churn_host, now_ms, 48);
 AT(struct churn_host, monotonic_ms, 56);
 AT(struct churn_host, get_extension, 64);
 AT(struct churn_host, name, 72);
-SIZE(struct churn_host, 80);
+AT(struct churn_host, read_only, 80);
+AT(struct churn_host, reserved, 84);
+SIZE(struct churn_host, 88);
 
 /* <churn/option.h> */
 AT(struct churn_list, items, 0);
