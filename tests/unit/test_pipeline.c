@@ -616,6 +616,7 @@ static void test_keys_that_can_meet(void)
         {"profile:", CACHE("a:") ", " CACHE("a:b:"), "those of the prediction_local in line 3 ('a:')"},
         {"profile:", CACHE("a:b:") ", " CACHE("a:"), "those of the prediction_local in line 3 ('a:b:')"},
         {"prediction-", QUEUE, "keys that begin with 'prediction-request:' could be those of profiles"},
+        {"prediction-f", QUEUE, "keys that begin with 'prediction-failed:' could be those of profiles"},
         {"profile:", QUEUE ", " CACHE("prediction-request:"), "those of the prediction in line 3"},
         {"profile:", QUEUE ", " QUEUE, "those of the prediction in line 3 ('prediction-request:')"},
     };

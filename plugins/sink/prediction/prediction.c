@@ -168,12 +168,19 @@ static void prediction_probe(void *self, uint32_t timeout_ms, churn_target_fn fn
                                   .flags = CHURN_TARGET_READS | CHURN_TARGET_WRITES,
                                   .kind = CHURN_TARGET_KEYS,
                                   .name = QUEUE_STORE_PREFIX};
+    const churn_target failed = {.size = sizeof failed,
+                                 .flags = CHURN_TARGET_WRITES,
+                                 .kind = CHURN_TARGET_KEYS,
+                                 .name = SERVICE_FAILED_PREFIX};
     http_client_probe(&s->http, timeout_ms, fn, ctx);
     if (s->brokers[0] != '\0') {
         kafka_producer_probe(p->host, s->brokers, &s->properties, topics, s->queue == QUEUE_KAFKA ? 3 : 2, timeout_ms,
                              fn, ctx);
     }
     fn(ctx, &keys);
+    if (s->brokers[0] == '\0') {
+        fn(ctx, &failed);
+    }
     if (s->queue == QUEUE_STORE) {
         fn(ctx, &waiting);
     }

@@ -160,7 +160,7 @@ static int32_t store_fault(struct service *s, const struct job *job, churn_error
     fault_text(job, detail, sizeof detail);
     memcpy(copy, fields, sizeof fields);
     copy[4].value.len = (uint32_t)strlen(detail);
-    if (!prediction_cache_key("prediction-failed:", t->customer_id, &hash.key)) {
+    if (!prediction_cache_key(SERVICE_FAILED_PREFIX, t->customer_id, &hash.key)) {
         return churn_fail(err, CHURN_FATAL, "out of memory");
     }
     rc = s->store->ops->write(s->store->session, &hash, 1, err);
