@@ -6,6 +6,9 @@
 #include "loader.h"
 #include "log.h"
 
+struct pipeline;
+struct section;
+
 /* One file, as the child sees it. */
 struct plugin_check {
     int out; /* to the parent: a JSON object a line */
@@ -33,5 +36,7 @@ void plugin_check_refused(struct plugin_check *check, const char *code, const ch
 void plugin_check_file(struct plugin_check *check);
 /* The last of them: makes an instance, or samples of an event type, with the engine's own code. */
 void plugin_check_smoke(struct plugin_check *check, const struct loaded *loaded);
+/* The last of that: a processor or sink at work. */
+void plugin_check_run(struct plugin_check *check, struct pipeline *pipeline, const struct section *section);
 
 #endif

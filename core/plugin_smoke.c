@@ -6,14 +6,13 @@
 #include "fold.h"
 #include "host.h"
 #include "instance.h"
+#include "plugin_samples.h"
 #include "profile.h"
+#include <errno.h>
 #include <inttypes.h>
 #include <stdlib.h>
+#include <time.h>
 #include <unistd.h>
-
-#define SAMPLES "200"
-#define BATCH 100
-#define POLL_MS 100
 
 /* A pipeline of nothing but what instances need. */
 struct bench {
@@ -93,7 +92,7 @@ static const char *missing_option(const churn_plugin *plugin, const struct node 
 }
 
 /* Twice, as a pipeline does: `churnd check` makes one of each and throws it away. */
-static void make_and_destroy(struct plugin_check *check, struct bench *bench, const struct section *section)
+static bool make_and_destroy(struct plugin_check *check, struct bench *bench, const struct section *section)
 {
     for (unsigned i = 0; i < 2; i++) {
         plugin_check_stage(check, i == 0 ? "calling create" : "calling create a second time");
@@ -102,12 +101,13 @@ static void make_and_destroy(struct plugin_check *check, struct bench *bench, co
             plugin_check_warning(check, "create_refused",
                                  "create refused these options: %s; give others with --option NAME=VALUE",
                                  bench_said(bench));
-            return;
+            return false;
         }
         plugin_check_stage(check, i == 0 ? "calling destroy" : "calling destroy a second time");
         instance_free(instance);
     }
     plugin_check_note(check, "created", "made and destroyed twice");
+    return true;
 }
 
 /* Processors and sinks may ask for the pipeline's store; one that needs no server stands there. */
@@ -146,7 +146,9 @@ static void smoke_instance(struct plugin_check *check, const struct loaded *load
         plugin_check_note(check, "installed", "no event type could be loaded for it: %s", message);
     }
     add_store(&bench, &store_node);
-    make_and_destroy(check, &bench, &section);
+    if (make_and_destroy(check, &bench, &section)) {
+        plugin_check_run(check, &bench.pipeline, &section);
+    }
     instance_free(bench.pipeline.store_instance);
     config_free_node(&store_node);
     config_free_node(&node);
@@ -155,7 +157,8 @@ static void smoke_instance(struct plugin_check *check, const struct loaded *load
 
 /* ---- event types ---- */
 
-/* Folds each event twice, into two profiles: the second tells whether the same events always give the same. */
+/* Folds each event twice, at two times and into two profiles, which tell whether the same events always give the same.
+ */
 struct folding {
     struct plugin_check *check;
     const struct registry *registry;
@@ -187,54 +190,51 @@ static void folding_free(struct folding *f)
 }
 
 /* False once it broke a rule: one event of its kind says it all. */
-static bool fold_twice(struct folding *f, const struct event_type *type, churn_event *event)
+static bool fold_sample(struct folding *f, const struct sample *sample, unsigned time)
 {
-    uint32_t source = sources_find(&f->sources, event->topic.ptr, event->partition);
-    for (unsigned i = 0; i < 2; i++) {
-        churn_error err = {.size = sizeof err};
-        int32_t result = fold_event(&f->folder, type, event, source, &f->profiles[i]->fields, NULL, &err);
-        if (result == CHURN_OK) {
-            f->folded += i == 0;
-            continue;
-        }
-        if (f->folder.misused) {
-            plugin_check_error(f->check, "wrong_merge", "%s", err.message);
+    churn_error err = {.size = sizeof err};
+    struct reject reject = {0};
+    churn_event event;
+    const struct event_type *type = samples_decode(f->decoder, sample, &event, &reject);
+    int32_t result;
+    if (type == NULL) {
+        plugin_check_error(f->check, "sample_invalid",
+                           "an event made from its tables breaks its own rules (%s: %s); check its samples",
+                           reject_reason_name(reject.reason), reject.detail);
+        return false;
+    }
+    result = fold_event(&f->folder, type, &event, sources_find(&f->sources, event.topic.ptr, event.partition),
+                        &f->profiles[time]->fields, NULL, &err);
+    if (f->folder.misused) {
+        plugin_check_error(f->check, "wrong_merge", "%s", err.message);
+        return false;
+    }
+    f->folded += result == CHURN_OK && time == 0;
+    if (result != CHURN_OK && f->rejected++ == 0) {
+        plugin_check_warning(f->check, "sample_refused",
+                             "apply refuses an event that the tables allow: %s; say it in the tables, so that JSON "
+                             "Schema and samples know it too",
+                             err.message);
+    }
+    return true;
+}
+
+static bool fold_samples_at(struct folding *f, const struct samples *samples, unsigned time)
+{
+    for (unsigned i = 0; i < samples->count; i++) {
+        if (!fold_sample(f, &samples->items[i], time)) {
             return false;
-        }
-        if (f->rejected++ == 0) {
-            plugin_check_warning(f->check, "sample_refused",
-                                 "apply refuses an event that the tables allow: %s; say it in the tables, so that "
-                                 "JSON Schema and samples know it too",
-                                 err.message);
         }
     }
     return true;
 }
 
-static bool take_record(struct folding *f, const churn_record *record)
+/* Until clocks show another second. */
+static void let_time_pass(void)
 {
-    struct reject reject = {0};
-    churn_event event;
-    char *payload = calloc(1, record->value.len + JSON_SCAN_PADDING);
-    const struct event_type *type;
-    bool good = false;
-    if (payload == NULL) {
-        _exit(1);
+    struct timespec pause = {.tv_sec = 1, .tv_nsec = 100000000};
+    while (nanosleep(&pause, &pause) != 0 && errno == EINTR) {
     }
-    memcpy(payload, record->value.ptr, record->value.len);
-    type = event_decode(f->decoder, payload, record->value.len, &event, &reject);
-    if (type == NULL) {
-        plugin_check_error(f->check, "sample_invalid",
-                           "an event made from its tables breaks its own rules (%s: %s); check its samples",
-                           reject_reason_name(reject.reason), reject.detail);
-    } else {
-        event.topic = (churn_str){.ptr = record->topic, .len = (uint32_t)strlen(record->topic)};
-        event.partition = record->partition;
-        event.offset = record->offset;
-        good = fold_twice(f, type, &event);
-    }
-    free(payload);
-    return good;
 }
 
 static bool same_pairs(const struct profile_text *a, const struct profile_text *b)
@@ -265,7 +265,8 @@ static void judge_folded(struct folding *f)
     }
     if (!same_pairs(&text[0], &text[1])) {
         plugin_check_error(f->check, "not_pure",
-                           "apply gave two profiles for the same events; it must be a pure function of the event: no "
+                           "apply gave two profiles for the same events, folded a second apart; it must be a pure "
+                           "function of the event: no "
                            "clock, no random number, no state");
     } else if (f->rejected == 0) {
         plugin_check_note(f->check, "folded", "%u samples decoded and folded into %u profile fields", f->folded,
@@ -275,79 +276,47 @@ static void judge_folded(struct folding *f)
     profile_text_free(&text[1]);
 }
 
-static void ignore_positions(void *ctx, const churn_position *positions, uint32_t count)
+/* Without a callback, the engine folds by tables alone. */
+static void fold_samples(struct plugin_check *check, const struct catalog *catalog, const struct samples *samples)
 {
-    (void)ctx;
-    (void)positions;
-    (void)count;
+    struct folding folding;
+    bool good;
+    folding_init(&folding, check, catalog);
+    good = fold_samples_at(&folding, samples, 0);
+    if (good && catalog->types[0].table.apply != NULL) {
+        let_time_pass();
+    }
+    if (good && fold_samples_at(&folding, samples, 1)) {
+        judge_folded(&folding);
+    }
+    folding_free(&folding);
 }
 
-static void ignore_revoked(void *ctx, const churn_position *positions, uint32_t count, int32_t lost)
+static bool is_placeholder(const struct event_type *type, const char *name, size_t len)
 {
-    (void)lost;
-    ignore_positions(ctx, positions, count);
+    bool known = len == strlen("customer_id") && memcmp(name, "customer_id", len) == 0;
+    for (uint32_t i = 0; !known && i < type->table.field_count; i++) {
+        const char *field = event_type_field(type, i)->name;
+        known = strlen(field) == len && memcmp(field, name, len) == 0;
+    }
+    return known;
 }
 
-/* Reads the generator to its end. */
-static void take_all(struct folding *f, const churn_source_ops *ops, void *self)
+/* What is in braces and no field would be shown as "unknown" in every alert. */
+static void check_alert_message(struct plugin_check *check, const struct event_type *type)
 {
-    const churn_source_listener listener = {
-        .size = sizeof listener, .assigned = ignore_positions, .revoked = ignore_revoked};
-    churn_error err = {.size = sizeof err};
-    int32_t result = ops->start(self, &listener, &err);
-    bool good = result == CHURN_OK;
-    while (good && (result == CHURN_OK || result == CHURN_PENDING)) {
-        churn_record records[BATCH] = {{0}};
-        uint32_t count = 0;
-        result = ops->poll(self, records, BATCH, POLL_MS, &count, &err);
-        for (uint32_t i = 0; good && i < count; i++) {
-            good = take_record(f, &records[i]);
+    const char *at = type->table.alert_message, *close;
+    while (at != NULL && (at = strchr(at, '{')) != NULL && (close = strchr(at, '}')) != NULL) {
+        size_t len = (size_t)(close - at - 1);
+        if (!is_placeholder(type, at + 1, len)) {
+            plugin_check_error(
+                check, "alert_message",
+                "its alert_message names {%.*s}, which is neither customer_id nor a field of its data: it "
+                "would read \"unknown\"",
+                len < 64 ? (int)len : 64, at + 1);
         }
+        at = close + 1;
     }
-    if (result == CHURN_OK || result == CHURN_END) {
-        ops->stop(self);
-    }
-    if (good && result == CHURN_END) {
-        judge_folded(f);
-    }
-}
-
-static struct node generator_node(const char *type)
-{
-    static const char *const options[][2] = {
-        {"events", SAMPLES}, {"customers", "1"}, {"start_time", "2026-01-01T00:00:00Z"}};
-    struct node map = {.kind = NODE_MAP};
-    bool ok = config_put(&map, "types", config_scalar(&map, type));
-    for (size_t i = 0; i < sizeof options / sizeof options[0]; i++) {
-        ok = ok && config_put(&map, options[i][0], config_scalar(&map, options[i][1]));
-    }
-    if (!ok) {
-        _exit(1);
-    }
-    return map;
-}
-
-static void fold_samples(struct plugin_check *check, struct bench *bench, const char *type)
-{
-    struct node node = generator_node(type);
-    char message[512];
-    struct section section = {.node = &node, .label = "generate"};
-    struct instance *instance = NULL;
-    section.loaded = loader_get(check->loader, CHURN_KIND_SOURCE, "generate", message, sizeof message);
-    if (section.loaded != NULL) {
-        instance = instance_new(&bench->pipeline, &section, 0);
-    }
-    if (instance == NULL) {
-        plugin_check_warning(check, "no_samples", "no event was made to try it: %s",
-                             section.loaded != NULL ? bench_said(bench) : message);
-    } else {
-        struct folding folding;
-        folding_init(&folding, check, &bench->pipeline.catalog);
-        take_all(&folding, source_ops(&section), instance->self);
-        folding_free(&folding);
-    }
-    instance_free(instance);
-    config_free_node(&node);
 }
 
 /* Ranges that are allowed but can hardly be meant: a range that is not set is 0 to 0. */
@@ -371,6 +340,12 @@ static bool check_ranges(struct plugin_check *check, const struct event_type *ty
     return good;
 }
 
+static bool check_tables(struct plugin_check *check, const struct event_type *type)
+{
+    check_alert_message(check, type);
+    return check_ranges(check, type);
+}
+
 /* Plugins that write one profile field must declare it alike; those that are installed are what it will run with. */
 static void compare_with_installed(struct plugin_check *check)
 {
@@ -388,16 +363,23 @@ static void smoke_event_type(struct plugin_check *check, const struct loaded *lo
 {
     const char *name = loaded->plugin.name;
     const churn_list only = {.items = &name, .count = 1};
+    struct samples samples;
     struct bench bench;
     char message[1024];
     bench_init(&bench, check);
     if (!catalog_build(&bench.pipeline.catalog, check->loader, &only, message, sizeof message)) {
         plugin_check_error(check, "event_table", "%s", message);
-    } else if (check_ranges(check, &bench.pipeline.catalog.types[0])) {
+    } else if (check_tables(check, &bench.pipeline.catalog.types[0])) {
         plugin_check_stage(check, bench.pipeline.catalog.types[0].table.apply != NULL
                                       ? "folding samples of it, which calls apply"
                                       : "folding samples of it");
-        fold_samples(check, &bench, name);
+        samples = samples_make(&bench.pipeline, name);
+        if (samples.count > 0) {
+            fold_samples(check, &bench.pipeline.catalog, &samples);
+        } else {
+            plugin_check_warning(check, "no_samples", "no event was made to try it: %s", bench_said(&bench));
+        }
+        samples_free(&samples);
         compare_with_installed(check);
     }
     bench_free(&bench);
