@@ -1,0 +1,174 @@
+"""How many small faults, planted one at a time in the C source, does `make check` notice? Called by scripts/check-mutation.sh.
+
+A fault (`<` for `<=`, a call left out, another code returned, …: c.rules) is taken by chance from the modules in which a wrong result
+would be silent. One that the compiler turns into the same code is none. The test programs of its module are tried first, then all of
+`make check`. Prints a line for each fault and, at the end, the share that was noticed, for each module and in all."""
+
+import argparse
+import collections
+import concurrent.futures
+import hashlib
+import pathlib
+import queue
+import random
+import shutil
+import subprocess
+import sys
+import tempfile
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+# The module, and the test programs that are nearest to it.
+MODULES = {
+    "core/cache.c": "unit/test_cache unit/test_merge",
+    "core/condition_eval.c": "unit/test_condition",
+    "core/decimal.c": "unit/test_decimal unit/test_profile",
+    "core/emitter.c": "unit/test_emitter unit/test_intake",
+    "core/event.c": "unit/test_event unit/test_intake",
+    "core/fold.c": "unit/test_profile unit/test_intake unit/test_merge unit/test_testkit",
+    "core/intake.c": "unit/test_intake unit/test_emitter",
+    "core/letter.c": "unit/test_letter unit/test_intake",
+    "core/merge.c": "unit/test_merge unit/test_intake",
+    "core/profile.c": "unit/test_profile unit/test_merge",
+    "core/progress.c": "unit/test_progress unit/test_session",
+    "core/session.c": "unit/test_session unit/test_progress",
+    "core/sources.c": "unit/test_sources unit/test_profile",
+    "core/window.c": "unit/test_window unit/test_intake",
+    "core/writer.c": "unit/test_session unit/test_merge unit/test_progress",
+    "plugins/processor/dedup.c": "plugins/test_processor_dedup",
+    "plugins/sink/prediction/queue_kafka.c": "plugins/test_sink_prediction",
+    "plugins/sink/prediction/queue_store.c": "plugins/test_sink_prediction",
+    "plugins/sink/prediction/waiting.c": "plugins/test_sink_prediction",
+    "plugins/source/kafka/bounds.c": "plugins/test_source_kafka plugins/test_source_kafka_turns",
+    "plugins/source/kafka/group.c": "plugins/test_source_kafka",
+    "plugins/source/kafka/kafka.c": "plugins/test_source_kafka",
+    "plugins/source/kafka/offsets.c": "plugins/test_source_kafka",
+    "plugins/source/kafka/records.c": "plugins/test_source_kafka",
+    "plugins/store/lmdb.c": "plugins/test_store_lmdb",
+    "plugins/store/redis.c": "plugins/test_store_redis",
+}
+ALL_SECONDS = 600  # of a test run that a fault may have sent round for ever
+
+Fault = collections.namedtuple("Fault", "module line before after text")
+
+
+def mutants_of(module, folder):
+    """Every fault that the rules can plant in the module, in an order that depends on nothing else."""
+    made = folder / module.replace("/", "_")
+    made.mkdir()
+    subprocess.run([pathlib.Path(sys.executable).parent / "mutate", ROOT / module, "c", "--only", ROOT / "tests/mutation/c.rules",
+                    "--mutantDir", made, "--noCheck"], check=True, capture_output=True, cwd=folder)
+    original = (ROOT / module).read_text()
+    faults = {}
+    for file in made.iterdir():
+        text = file.read_text()
+        changed = [(i, a, b) for i, (a, b) in enumerate(zip(original.splitlines(), text.splitlines()), 1) if a != b]
+        if len(changed) == 1:
+            line, before, after = changed[0]
+            faults[text] = Fault(module, line, before.strip(), after.strip(), text)
+    return sorted(faults.values(), key=lambda fault: (fault.line, fault.after))
+
+
+class Tree:
+    """A copy of the source with a build of its own."""
+
+    def __init__(self, folder):
+        self.source = folder / "source"
+        self.build = folder / "build"
+        files = subprocess.run(["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"], cwd=ROOT, check=True,
+                               capture_output=True, text=True).stdout.split("\0")
+        for name in filter(None, files):
+            if (ROOT / name).is_file():
+                (self.source / name).parent.mkdir(parents=True, exist_ok=True)
+                shutil.copy2(ROOT / name, self.source / name)
+        self.build.mkdir()
+        subprocess.run(["autoreconf", "-i"], cwd=self.source, check=True, capture_output=True)
+        subprocess.run([self.source / "configure", "CFLAGS=-O1 -g0", "CXXFLAGS=-O1 -g0"], cwd=self.build, check=True,
+                       capture_output=True)
+        self.make("all")
+        self.make("check", "TESTS=")
+        self.codes = {}
+        for module in MODULES:
+            self.codes[module] = self.code_of(module)
+
+    def make(self, *words, seconds=ALL_SECONDS):
+        """True when it succeeds in time; what it leaves running ends with it."""
+        with subprocess.Popen(["make", "-s", "-j2", *words], cwd=self.build, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+                              stdin=subprocess.DEVNULL, start_new_session=True) as process:
+            try:
+                return process.wait(seconds) == 0
+            except subprocess.TimeoutExpired:
+                subprocess.run(["pkill", "-KILL", "-s", str(process.pid)], check=False)
+                return False
+
+    def code_of(self, module):
+        """What the compiler made of it."""
+        name = pathlib.Path(module)
+        objects = [p for p in (self.build / name.parent).rglob(f"*-{name.stem}.o") if "/.libs/" in str(p)] or \
+                  list((self.build / name.parent).rglob(f"*-{name.stem}.o"))
+        return hashlib.sha256(objects[0].read_bytes()).hexdigest()
+
+    def judge(self, fault):
+        """(what became of it, who noticed it)"""
+        file = self.source / fault.module
+        original = file.read_text()
+        file.write_text(fault.text)
+        try:
+            if not self.make("all"):
+                return "no code", ""
+            if self.code_of(fault.module) == self.codes[fault.module]:
+                return "same code", ""
+            nearest = " ".join(f"tests/{name}" for name in MODULES[fault.module].split())
+            if not self.make("check", f"TESTS={nearest}", f"check_PROGRAMS={nearest}", seconds=ALL_SECONDS / 2):
+                return "noticed", nearest
+            if not self.make("check"):
+                return "noticed", "make check"
+            return "NOT NOTICED", ""
+        finally:
+            file.write_text(original)
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--count", type=int, default=300, help="faults that the compiler does not take for the same code")
+    parser.add_argument("--jobs", type=int, default=1, help="trees that are built and tested beside each other")
+    parser.add_argument("modules", nargs="*", default=list(MODULES), help="of those in this file; all where none is named")
+    arguments = parser.parse_args()
+    with tempfile.TemporaryDirectory(prefix="churn-mutation-") as folder:
+        folder = pathlib.Path(folder)
+        faults = [fault for module in arguments.modules for fault in mutants_of(module, folder)]
+        random.Random(arguments.seed).shuffle(faults)
+        print(f"{len(faults)} faults are possible in {len(arguments.modules)} modules; seed {arguments.seed}", flush=True)
+        trees = queue.Queue()
+        for number in range(arguments.jobs):
+            (folder / str(number)).mkdir()
+            trees.put(Tree(folder / str(number)))
+        tally = collections.defaultdict(collections.Counter)
+        done = 0
+
+        def judge(fault):
+            tree = trees.get()
+            try:
+                return fault, *tree.judge(fault)
+            finally:
+                trees.put(tree)
+
+        with concurrent.futures.ThreadPoolExecutor(arguments.jobs) as pool:
+            for at in range(0, len(faults), arguments.jobs):
+                for fault, outcome, by in pool.map(judge, faults[at:at + arguments.jobs]):
+                    if outcome in ("noticed", "NOT NOTICED"):
+                        done += 1
+                        tally[fault.module][outcome] += 1
+                        print(f"{done:4} {outcome}{' by ' + by if by else ''}: {fault.module}:{fault.line}: "
+                              f"{fault.before}  ->  {fault.after}", flush=True)
+                if done >= arguments.count:
+                    break
+        noticed = sum(count["noticed"] for count in tally.values())
+        for module, count in sorted(tally.items()):
+            print(f"{module:42} {count['noticed']:4} of {count.total():4}")
+        print(f"noticed {noticed} of {done} faults, {100 * noticed / max(done, 1):.0f} %")
+    return 0 if done and noticed / done >= 0.9 else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())
