@@ -1,14 +1,13 @@
 #include "command_line.h"
 #include "build-config.h"
 
-#include "decimal.h"
 #include "suggest.h"
 #include <churn/plugin.h>
-#include <churn/time.h>
 #include <getopt.h>
 #include <limits.h>
 #include <stdio.h>
 #include <string.h>
+#include <time.h>
 
 /* ---- the tables ---- */
 
@@ -34,21 +33,16 @@ static bool take_all(struct arguments *a, const char *value)
 
 static bool take_replay_from(struct arguments *a, const char *value)
 {
-    struct replay *replay = &a->replay;
-    if (strcmp(value, "beginning") == 0) {
-        replay->from = REPLAY_FROM_BEGINNING;
-    } else if (decimal_parse_int64(value, strlen(value), &replay->value) && replay->value >= 0) {
-        replay->from = REPLAY_FROM_OFFSET;
-    } else if (churn_time_parse(value, strlen(value), &replay->value)) {
-        replay->from = REPLAY_FROM_TIME;
-    } else {
-        (void)fprintf(stderr,
-                      "churnd: --replay-from: '%s' is neither `beginning` nor an offset nor a time such as "
-                      "2026-01-01T00:00:00Z\n",
-                      value);
-        return false;
+    struct timespec now;
+    (void)clock_gettime(CLOCK_REALTIME, &now);
+    if (replay_parse(&a->replay, value, (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000)) {
+        return true;
     }
-    return true;
+    (void)fprintf(stderr,
+                  "churnd: --replay-from: '%s' is neither `beginning` nor an offset nor a time such as "
+                  "2026-01-01T00:00:00Z, 2026-01-01, today, yesterday or 24h (ago)\n",
+                  value);
+    return false;
 }
 
 static bool take_replay_outputs(struct arguments *a, const char *value)
@@ -234,7 +228,8 @@ static const struct command_option options[] = {
     {.name = "replay-from",
      .value = "WHERE",
      .commands = "run",
-     .help = "read again from an earlier place: `beginning`, an offset, or a time (2026-01-01T00:00:00Z);\n"
+     .help = "read again from an earlier place: `beginning`, an offset, or a time\n"
+             "(2026-01-01T00:00:00Z, 2026-01-01, today, yesterday, 24h ago: 24h);\n"
              "nothing counts twice, and what was sent before is not sent again",
      .take = take_replay_from},
     {.name = "replay-outputs",

@@ -98,6 +98,11 @@ static const char *hint_of(uint32_t type)
     }
 }
 
+bool option_parse_duration(const char *text, int64_t *ret_ms)
+{
+    return parse_scaled(text, duration_units, ret_ms);
+}
+
 static bool in_range(const churn_option *row, double value)
 {
     return row->min == row->max || (value >= (double)row->min && value <= (double)row->max);

@@ -37,6 +37,9 @@ void options_free(const struct option_target *targets, unsigned target_count);
 /* true, yes, on and their opposites, also capitalised or in capitals. False when it is none of them. */
 bool option_parse_bool(const char *text, bool *ret);
 
+/* A number with ms, s, m, h or d. */
+bool option_parse_duration(const char *text, int64_t *ret_ms);
+
 /* "duration", "size", … */
 const char *option_type_name(uint32_t type);
 

@@ -6,6 +6,7 @@
 #include "config.h"
 #include "journal.h"
 #include "metrics.h"
+#include "replay.h"
 #include "settings.h"
 #include "stalls.h"
 #include "targets.h"
@@ -19,15 +20,6 @@
 #define PIPELINE_MAX_SINKS 31       /* beside the dead letters': a bit for each, and OUTPUT_AGAIN */
 #define PIPELINE_OWN_KEYS "churnd:" /* what the keys of the engine's own records in a store begin with */
 #define PIPELINE_MAX_KEY_PREFIX 255 /* with a customer_id of 128 bytes it fits every store and HOST_KEY_SIZE */
-
-enum replay_from { REPLAY_OFF, REPLAY_FROM_BEGINNING, REPLAY_FROM_OFFSET, REPLAY_FROM_TIME };
-
-/* --replay-from: reading begins earlier than where the source stands. */
-struct replay {
-    enum replay_from from;
-    int64_t value; /* the offset, or ms since 1970 */
-    bool outputs;  /* what was sent before is sent again */
-};
 
 struct condition;
 struct handover;

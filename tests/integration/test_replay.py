@@ -47,7 +47,7 @@ def already_counted(run):
     return int(found[1].replace(",", "")) if found else 0
 
 
-@pytest.mark.parametrize("where", ["beginning", "0", "time"])
+@pytest.mark.parametrize("where", ["beginning", "0", "time", "yesterday", "24h"])
 def test_a_replay_changes_and_sends_nothing(stack, seed, where):
     model = setup(stack, seed)
     before, offsets = sent(stack), committed(stack)
@@ -108,7 +108,7 @@ def test_a_replay_that_is_killed_leaves_the_group_where_it_was(stack, seed):
     oracle.assert_profiles(model, stack.redis.hashes("profile:"))
 
 
-@pytest.mark.parametrize("text", ["yesterday", "-1", "2026-13-01T00:00:00Z", ""])
+@pytest.mark.parametrize("text", ["tomorrow", "-1", "24 hours", "2026-13-01T00:00:00Z", ""])
 def test_wrong_places(text):
     done = run_churnd("run", "-c", CONSUMER, f"--replay-from={text}", check=1)
     assert "--replay-from" in done.stderr and "2026-01-01T00:00:00Z" in done.stderr
