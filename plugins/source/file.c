@@ -652,7 +652,7 @@ static void file_lag(void *self, churn_lag *lag)
         return;
     }
     left = st.st_size - s->origin - s->buffer_offset - (int64_t)s->next;
-    if (left <= 0) {
+    if (left <= 0 || (s->at_end && is_endless(s))) { /* at most a line that is still being written */
         lag->known = 1;
     } else if (s->records > 0) {
         int64_t mean = s->line_bytes / s->records;

@@ -257,6 +257,7 @@ static void follows_a_growing_file(void)
     write_file("w", "one\npar", 7);
     check_poll(MAX, CHURN_OK, "0:one|");
     check_poll(MAX, CHURN_PENDING, "");
+    check_lag(1, 0);
     write_file("a", "tial\n", 5);
     check_poll(MAX, CHURN_OK, "4:partial|");
     check_poll(MAX, CHURN_PENDING, "");
