@@ -3,6 +3,7 @@
 #include <churn/time.h>
 #include <inttypes.h>
 #include <pthread.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <time.h>
 
@@ -28,6 +29,7 @@ struct stalls {
     struct log *log;
     int64_t (*now_ms)(void);
     struct stall *first; /* what once was is kept: there are few */
+    atomic_uint lasting; /* how many last: while none does, nobody needs the lock to say that one is over */
 };
 
 struct stalls *stalls_new(struct log *log, int64_t (*now_ms)(void))
@@ -139,10 +141,18 @@ static void say_begin(struct stalls *stalls, struct stall *stall, int64_t now)
     stall->logged_ms = now;
 }
 
+static void set_lasts(struct stalls *stalls, struct stall *stall, bool lasts)
+{
+    if (stall->lasts != lasts) {
+        stall->lasts = lasts;
+        (void)atomic_fetch_add(&stalls->lasting, lasts ? 1u : -1u);
+    }
+}
+
 static void say_end(struct stalls *stalls, struct stall *stall, int64_t now, const char *over)
 {
     char duration[48];
-    stall->lasts = false;
+    set_lasts(stalls, stall, false);
     if (stall->said && count_said(stalls, stall) == 0) {
         append_duration(duration, sizeof duration, now - stall->began_ms);
         say(stalls, CHURN_LOG_INFO, stall->place.plugin, "%s after %s (was stalled: %s)",
@@ -188,7 +198,7 @@ void stalls_begin(struct stalls *stalls, const struct stall_place *place, const 
         stall->level = level;
         if (!stall->lasts) {
             stall->place = *place;
-            stall->lasts = true;
+            set_lasts(stalls, stall, true);
             stall->reports = 0;
             stall->began_ms = now;
             stall->since_ms = wall_ms();
@@ -207,7 +217,11 @@ void stalls_begin(struct stalls *stalls, const struct stall_place *place, const 
 void stalls_end(struct stalls *stalls, const struct stall_place *place, const char *what, const char *over)
 {
     struct stall *stall;
-    int64_t now = stalls->now_ms();
+    int64_t now;
+    if (atomic_load(&stalls->lasting) == 0) {
+        return;
+    }
+    now = stalls->now_ms();
     (void)pthread_mutex_lock(&stalls->lock);
     stall = find(stalls, place, what);
     if (stall != NULL && stall->lasts) {
@@ -221,7 +235,8 @@ void stalls_forget(struct stalls *stalls, const void *owner, unsigned worker)
     (void)pthread_mutex_lock(&stalls->lock);
     for (struct stall *stall = stalls->first; stall != NULL; stall = stall->next) {
         if (stall->place.owner == owner && stall->place.worker == worker) {
-            stall->lasts = stall->said = false;
+            set_lasts(stalls, stall, false);
+            stall->said = false;
         }
     }
     (void)pthread_mutex_unlock(&stalls->lock);
