@@ -279,10 +279,15 @@ static void the_store_outlives_the_instance(void)
     CU_ASSERT_EQUAL(churn_test_start(t, "{}"), CHURN_OK);
     CU_ASSERT_EQUAL(churn_test_event_json(t, twice), CHURN_DROP);
     churn_test_store_outage(t, 1);
+    CU_ASSERT_PTR_NULL(churn_test_stalled(t, "store"));
     CU_ASSERT_EQUAL(churn_test_event(t, "bob", "login", "{}"), CHURN_RETRY);
+    CU_ASSERT_PTR_NOT_NULL_FATAL(churn_test_stalled(t, "store"));
+    CU_ASSERT_PTR_NOT_NULL(strstr(churn_test_stalled(t, "store"), "events wait for it"));
+    CU_ASSERT_PTR_NULL(churn_test_stalled(t, "breaker"));
     churn_test_store_outage(t, 0);
     churn_test_advance(t, 60000);
     CU_ASSERT_EQUAL(churn_test_event(t, "bob", "login", "{}"), CHURN_OK);
+    CU_ASSERT_PTR_NULL(churn_test_stalled(t, "store"));
 }
 
 /* --- Sinks --- */
