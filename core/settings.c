@@ -88,7 +88,8 @@ static const churn_option store_options[] = {
      .type = CHURN_OPTION_STRING,
      .default_text = PIPELINE_KEY_PREFIX,
      .offset = offsetof(struct store_settings, key_prefix),
-     .help = "what stands before the customer_id in a key"},
+     .help = "what stands before the customer_id in a key; not empty, and neither the beginning of another prefix that "
+             "the pipeline uses (churnd:, the cache_prefix of predictions) nor begun by one"},
     {.name = "cache_size",
      .type = CHURN_OPTION_SIZE,
      .default_text = "64MiB",

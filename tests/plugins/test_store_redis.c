@@ -1039,6 +1039,55 @@ static void passwords(void)
     start_server(NULL);
 }
 
+/* The one place that a probe tells of, as "kind name result option message". */
+static void note_target(void *ctx, const churn_target *target)
+{
+    char *text = ctx;
+    CU_ASSERT_EQUAL(text[0], '\0');
+    CU_ASSERT_EQUAL(target->flags, CHURN_TARGET_READS | CHURN_TARGET_WRITES);
+    (void)snprintf(text, 1024, "%s %s %d %s %s", target->kind, target->name, target->result,
+                   target->option != NULL ? target->option : "-", target->message != NULL ? target->message : "-");
+}
+
+static void check_probe(uint32_t timeout_ms, const char *result, const char *part)
+{
+    char text[1024] = "", expected[128];
+    (void)snprintf(expected, sizeof expected, "redis 127.0.0.1:%s %s", port, result);
+    ops->probe(store, timeout_ms, note_target, text);
+    CU_ASSERT_EQUAL(strncmp(text, expected, strlen(expected)), 0);
+    CU_ASSERT_PTR_NOT_NULL(strstr(text, part));
+    CU_ASSERT_EQUAL(fake.log_lines, 0);
+}
+
+/* Nothing is asked of the server without a timeout; with one it is tried as a session would find it. */
+static void a_probe_says_what_came_of_it(void)
+{
+    char text[64];
+    begin();
+    check_probe(0, "0 - -", "");
+    check_probe(2000, "0 - -", "");
+    CU_ASSERT(admin(NULL, "CONFIG SET maxmemory 1gb"));
+    CU_ASSERT(admin(NULL, "CONFIG SET maxmemory-policy allkeys-lru"));
+    check_probe(2000, "0 - ", "may throw profiles away");
+    CU_ASSERT(admin(NULL, "CONFIG SET maxmemory-policy noeviction"));
+    CU_ASSERT(admin(NULL, "CONFIG SET maxmemory 0"));
+    close_store();
+    open_store("secret");
+    (void)snprintf(text, sizeof text, "%d password ", CHURN_FATAL);
+    check_probe(2000, text, "has no password");
+    close_store();
+    open_store("");
+    (void)kill(server, SIGSTOP);
+    (void)snprintf(text, sizeof text, "%d - ", CHURN_RETRY);
+    check_probe(100, text, "has not answered for 100 ms");
+    (void)kill(server, SIGCONT);
+    kill_server();
+    check_probe(0, "0 - -", "");
+    check_probe(2000, text, "Connection refused");
+    start_server(NULL);
+    close_store();
+}
+
 /* What no attempt could ever reach would be waited for like a server that is down. */
 static void hosts_are_checked(void)
 {
@@ -1444,6 +1493,7 @@ int main(void)
                            TEST(every_permission_is_missed),
                            TEST(a_busy_server_is_waited_for),
                            TEST(passwords),
+                           TEST(a_probe_says_what_came_of_it),
                            TEST(hosts_are_checked),
                            TEST(options_are_checked),
                            TEST(odd_answers),
