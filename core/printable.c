@@ -1,7 +1,6 @@
 #include "printable.h"
 
 #include <errno.h>
-#include <stdlib.h>
 #include <unistd.h>
 
 #define LONGEST 4 /* bytes of a character */
@@ -112,30 +111,23 @@ static ssize_t write_printable(void *cookie, const char *bytes, size_t len)
     return ok ? (ssize_t)len : 0;
 }
 
-static int end_stream(void *cookie)
+/* NULL when memory ran out. */
+static FILE *open_stream(struct stream *stream, int mode)
 {
-    free(cookie);
-    return 0;
-}
-
-/* NULL when memory ran out. Lives as long as the process. */
-static FILE *open_stream(int fd, int mode)
-{
-    static const cookie_io_functions_t calls = {.write = write_printable, .close = end_stream};
-    struct stream *stream = calloc(1, sizeof *stream);
-    FILE *file = stream != NULL ? fopencookie(stream, "w", calls) : NULL;
-    if (file == NULL || setvbuf(file, NULL, mode, BUFSIZ) != 0) {
-        free(file == NULL ? stream : NULL);
+    static const cookie_io_functions_t calls = {.write = write_printable};
+    FILE *file = fopencookie(stream, "w", calls);
+    if (file != NULL && setvbuf(file, NULL, mode, BUFSIZ) != 0) {
+        (void)fclose(file);
         return NULL;
     }
-    stream->fd = fd;
     return file;
 }
 
 bool printable_streams(void)
 {
-    FILE *out = open_stream(STDOUT_FILENO, isatty(STDOUT_FILENO) ? _IOLBF : _IOFBF);
-    FILE *err = open_stream(STDERR_FILENO, _IOLBF);
+    static struct stream streams[] = {{.fd = STDOUT_FILENO}, {.fd = STDERR_FILENO}}; /* the process has one of each */
+    FILE *out = open_stream(&streams[0], isatty(STDOUT_FILENO) ? _IOLBF : _IOFBF);
+    FILE *err = open_stream(&streams[1], _IOLBF);
     if (out == NULL || err == NULL) {
         return false;
     }
