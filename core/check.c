@@ -236,7 +236,7 @@ int command_check(const struct arguments *arguments, struct loader *loader, stru
     bool ok = pipeline_load(&pipeline, arguments_files(arguments), loader, log, NULL);
     struct config *config = &pipeline.config;
     if (config->usable) {
-        targets_check_paths(&pipeline);
+        targets_check_paths(&pipeline, arguments->connect);
     }
     if (ok) {
         check_overrides(&pipeline);

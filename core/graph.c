@@ -161,7 +161,7 @@ static void draw_targets(const struct drawing *d, const struct section *section,
         const struct target *target = &targets->items[i];
         unsigned number = number_of(targets, i);
         char target_id[ID_SIZE], label[LABEL_SIZE];
-        if (target->section != section) {
+        if (target->section != section || (target->flags & CHURN_TARGET_INNER) != 0) {
             continue;
         }
         (void)snprintf(target_id, sizeof target_id, "target%u", number);

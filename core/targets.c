@@ -206,18 +206,27 @@ static bool check_loop(struct pipeline *pipeline, const struct target *read, con
     return false;
 }
 
-/* Lines of two sinks in one file could not be told apart; topics have keys and headers for that. */
+/* One of them is a file, and the other one is what lies in its place. */
+static bool is_shared_path(const struct target *first, const struct target *second)
+{
+    bool other_kind = is_a(first, CHURN_TARGET_FOLDER) && is_a(second, CHURN_TARGET_FILE);
+    return other_kind ? file_place_same(&first->place, &second->place)
+                      : is_a(first, CHURN_TARGET_FILE) && is_same(first, second);
+}
+
+/* Lines of two sinks in one file could not be told apart; topics have keys and headers for that. And nobody writes into
+ * the store's own files. */
 static bool check_shared_file(struct pipeline *pipeline, const struct target *first, const struct target *second)
 {
     char name[PATH_MAX];
-    if (!is_a(first, CHURN_TARGET_FILE) || !is_same(first, second) ||
+    if (!is_shared_path(first, second) ||
         (file_place_is_standard(first->name) && file_place_is_standard(second->name)) ||
         (first->flags & second->flags & CHURN_TARGET_WRITES) == 0) {
         return true;
     }
     config_error(&pipeline->config, place_of(second),
-                 "%s: '%s' is written by the sink in line %u too%s; give each a file of its own",
-                 second->section->label, second->name, first->section->node->line,
+                 "%s: '%s' is written by the %s in line %u too%s; give each a file of its own", second->section->label,
+                 second->name, first->section == &pipeline->store ? "store" : "sink", first->section->node->line,
                  other_name(second, first, name, sizeof name));
     return false;
 }
@@ -433,7 +442,8 @@ static void check_written(struct pipeline *pipeline, const struct node *at, cons
     }
 }
 
-static void check_read(struct pipeline *pipeline, const struct target *target)
+/* A file may yet come to the machine, but not once it is tried there. */
+static void check_read(struct pipeline *pipeline, const struct target *target, bool tried)
 {
     const struct node *at = place_of(target);
     const char *label = target->section->label, *path = target->name;
@@ -442,7 +452,7 @@ static void check_read(struct pipeline *pipeline, const struct target *target)
         config_error(&pipeline->config, at, "%s: '%s' is a folder; name a file in it", label, path);
     } else if (access(path, R_OK) == 0) {
         return;
-    } else if (errno == ENOENT && (target->flags & CHURN_TARGET_AWAITED) != 0) {
+    } else if (errno == ENOENT && (!tried || (target->flags & CHURN_TARGET_AWAITED) != 0)) {
         config_warning(&pipeline->config, at, "%s: '%s' does not exist yet", label, path);
     } else {
         config_error(&pipeline->config, at, "%s: '%s' cannot be read: %s%s", label, path, strerror(errno),
@@ -450,7 +460,7 @@ static void check_read(struct pipeline *pipeline, const struct target *target)
     }
 }
 
-void targets_check_paths(struct pipeline *pipeline)
+void targets_check_paths(struct pipeline *pipeline, bool tried)
 {
     const char *state_dir = pipeline->settings.state_dir;
     if (state_dir != NULL && *state_dir != '\0') {
@@ -460,13 +470,14 @@ void targets_check_paths(struct pipeline *pipeline)
     for (unsigned i = 0; i < pipeline->targets.count; i++) {
         const struct target *target = &pipeline->targets.items[i];
         bool folder = is_a(target, CHURN_TARGET_FOLDER);
-        if ((!folder && !is_a(target, CHURN_TARGET_FILE)) || strcmp(target->name, "-") == 0) {
+        if ((target->flags & CHURN_TARGET_INNER) != 0 || (!folder && !is_a(target, CHURN_TARGET_FILE)) ||
+            strcmp(target->name, "-") == 0) {
             continue;
         }
         if ((target->flags & CHURN_TARGET_WRITES) != 0) {
             check_written(pipeline, place_of(target), target->section->label, target->name, folder);
         } else {
-            check_read(pipeline, target);
+            check_read(pipeline, target, tried);
         }
     }
 }

@@ -43,7 +43,8 @@ bool targets_keys_meet(const char *prefix, const char *other);
  * with what is forbidden. */
 int32_t targets_try_keys(const struct pipeline *pipeline, void *session, churn_error *err);
 
-/* Whether the files and folders could be opened, as far as that can be told without opening them. */
-void targets_check_paths(struct pipeline *pipeline);
+/* Whether the files and folders could be opened, as far as that can be told without opening them. `tried`: now, and not
+ * some day. */
+void targets_check_paths(struct pipeline *pipeline, bool tried);
 
 #endif

@@ -45,8 +45,7 @@ struct file_sink {
 
 static const churn_option options[] = {
     {"path", .type = CHURN_OPTION_STRING, .flags = CHURN_OPTION_REQUIRED, .offset = offsetof(struct file_sink, path),
-     .help = "File to append to, made with its folders where missing (modes 0640 and 0750), and made anew when it is "
-             "renamed or deleted; never a symbolic link. `-` is standard output."},
+     .help = "File to append to, made with its folders where missing; `-` is standard output."},
     {"format", .default_text = "auto", .type = CHURN_OPTION_ENUM, .choices = formats,
      .offset = offsetof(struct file_sink, format),
      .help =

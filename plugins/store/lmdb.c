@@ -1154,14 +1154,24 @@ static const char *lmdb_durability(void *self)
 /* The host itself looks at files and folders. */
 static void lmdb_probe(void *self, uint32_t timeout_ms, churn_target_fn fn, void *ctx)
 {
+    static const char *const inner[] = {data_file, lock_file};
     const struct lmdb_store *s = self;
-    const churn_target target = {.size = sizeof target,
-                                 .flags = CHURN_TARGET_WRITES,
-                                 .kind = CHURN_TARGET_FOLDER,
-                                 .name = s->path,
-                                 .option = "path"};
+    char path[PATH_MAX];
+    churn_target target = {.size = sizeof target,
+                           .flags = CHURN_TARGET_WRITES,
+                           .kind = CHURN_TARGET_FOLDER,
+                           .name = s->path,
+                           .option = "path"};
     (void)timeout_ms;
     fn(ctx, &target);
+    target.flags |= CHURN_TARGET_INNER;
+    target.kind = CHURN_TARGET_FILE;
+    target.name = path;
+    for (size_t i = 0; i < sizeof inner / sizeof inner[0]; i++) {
+        if (path_of(s, inner[i], path)) {
+            fn(ctx, &target);
+        }
+    }
 }
 
 static const churn_store_ops ops = {

@@ -120,10 +120,10 @@ def test_check_in_json(tmp_path):
 
 def test_warnings(tmp_path):
     """What works, though hardly as it is meant: said, and an error where that is wished for."""
-    path = write(tmp_path, "source:\n  plugin: file\n  path: in.jsonl\n  follow: true\nevents:\n  types: [login]\n"
-                           "  override:\n    login: {predict: true, alert: info}\n"
+    path = write(tmp_path, "source:\n  plugin: file\n  path: in.jsonl\nevents:\n  types: [login]\n  override:\n"
+                           "    login: {predict: true, alert: info}\n"
                            "store: {plugin: lmdb, path: store, ttl: 1h}\n" + DEAD)
-    places = ["3:9", "8:22", "8:35", "9:41"]
+    places = ["3:9", "7:22", "7:35", "8:41"]
     done = run_churnd("check", "-c", path, cwd=tmp_path, check=0)
     assert [line.split(": ")[:2] for line in done.stderr.splitlines()] == [[f"{path}:{p}", "warning"] for p in places]
     assert "does not exist yet" in done.stderr and "no sink asks for predictions" in done.stderr

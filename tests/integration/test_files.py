@@ -284,6 +284,13 @@ def test_two_sinks_share_no_file(tmp_path):
         write_pipeline(tmp_path, sinks=[{"plugin": "file", "input": "alerts", "path": first},
                                         {"plugin": "file", "input": "events", "path": second}])
         run_churnd("check", "-c", "p.yaml", cwd=tmp_path, check=0)
+    for made in (False, True):
+        for path in ("db/data.mdb", "./db/../db/lock.mdb", "db"):
+            write_pipeline(tmp_path, dead_letters={"plugin": "file", "path": path})
+            done = run_churnd("-c", "p.yaml", cwd=tmp_path, check=1)
+            assert f"'{path}' is written by the store in line" in done.stderr, done.stderr
+        write_pipeline(tmp_path)
+        run_churnd("-c", "p.yaml", cwd=tmp_path, check=0)
     write_pipeline(tmp_path, dead_letters={"plugin": "file", "path": "./p.yaml"})
     assert "the pipeline's own file" in run_churnd("-c", "p.yaml", cwd=tmp_path, check=1).stderr
 
@@ -311,8 +318,9 @@ def test_a_source_that_is_no_file(tmp_path):
         for command in (["check", "--connect"], ["run"]):
             done = run_churnd(*command, "-c", "p.yaml", cwd=tmp_path, check=1)
             assert said in done.stderr, done.stderr
-    write_pipeline(tmp_path, {"path": "missing", "follow": True})
-    assert "does not exist yet" in run_churnd("check", "--connect", "-c", "p.yaml", cwd=tmp_path, check=0).stderr
+    for follow, command in ((False, ["check"]), (True, ["check", "--connect"])):  # it may come
+        write_pipeline(tmp_path, {"path": "missing", "follow": follow})
+        assert "does not exist yet" in run_churnd(*command, "-c", "p.yaml", cwd=tmp_path, check=0).stderr
 
 
 def as_nobody(arguments, folder):

@@ -573,7 +573,7 @@ static void test_what_sections_do_to_each_other(void)
          "sinks: [{plugin: prediction_local}]\n"
          "dead_letters: {plugin: kafka, topic: b, brokers: 'h:2'}\n"); /* another Kafka */
     check(loaded && *said == '\0', "%s", said);
-    CU_ASSERT_EQUAL(pipeline.targets.count, 5); /* two topics, a folder, keys, a topic */
+    CU_ASSERT_EQUAL(pipeline.targets.count, 7); /* two topics, a folder and its two files, keys, a topic */
     close_pipeline();
     check_refused(
         "source: {plugin: kafka, topics: [a, b], group_id: g}\n" STORE "dead_letters: {plugin: kafka, topic: b}\n",

@@ -14,7 +14,9 @@ extern "C" {
 enum {
     CHURN_TARGET_READS = 1,
     CHURN_TARGET_WRITES = 2,
-    CHURN_TARGET_AWAITED = 4 /**< a file that is read: it need not exist yet (ABI 1.3) */
+    CHURN_TARGET_AWAITED = 4, /**< a file that is read: it need not exist yet (ABI 1.3) */
+    CHURN_TARGET_INNER = 8 /**< a part of the section's other target, and only named so that nobody else writes to it:
+                                neither drawn nor looked at (ABI 1.3) */
 };
 
 /** Kinds that the host knows: two sections that name the same topic or file are compared, and files are looked at. */
@@ -22,8 +24,8 @@ enum {
 #define CHURN_TARGET_FILE "file"     /**< a path, or `-` */
 #define CHURN_TARGET_FOLDER "folder" /**< a path */
 #define CHURN_TARGET_KEYS "keys"     /**< what keys in the pipeline's store begin with */
-/** No target: how `message` could be read or forged on the way to one, as it is configured. Without an attempt only; shown
- *  as a warning at the `option`, by `check` and at the start. `name` is the setting. Since ABI 1.3. */
+/** No target: how `message` could be read or forged on the way to one, as it is configured. Without an attempt only;
+ * shown as a warning at the `option`, by `check` and at the start. `name` is the setting. Since ABI 1.3. */
 #define CHURN_TARGET_RISK "risk"
 
 /** One of them; valid during the call that takes it. */
