@@ -107,7 +107,11 @@ static void test_reason_names(void)
                                         "rejected_by_plugin",
                                         "rejected_by_processor",
                                         "rejected_by_sink",
-                                        "crashed_plugin"};
+                                        "crashed_plugin",
+                                        "damaged_profile",
+                                        "field_overflow",
+                                        "too_large_to_keep",
+                                        "unreadable_record"};
     CU_ASSERT_EQUAL(COUNT(names), REJECT_REASON_COUNT);
     for (size_t i = 0; i < COUNT(names); i++) {
         check_text(reject_reason_name((enum reject_reason)i), names[i], "reason");

@@ -188,7 +188,8 @@ void group_tell_passed(struct kafka_source *s)
     for (uint32_t i = 0; s->passing && i < s->part_count; i++) {
         struct part *p = &s->parts[i];
         churn_position position = {.topic = p->identity, .partition = p->partition, .offset = p->passed};
-        if (p->passed != OFFSET_UNKNOWN && l->size >= offsetof(churn_source_listener, passed) + sizeof l->passed) {
+        if (p->passed != OFFSET_UNKNOWN && l->size >= offsetof(churn_source_listener, passed) + sizeof l->passed &&
+            l->passed != NULL) {
             l->passed(l->ctx, &position, 1);
         }
         p->passed = OFFSET_UNKNOWN;
