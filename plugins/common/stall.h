@@ -30,7 +30,7 @@ static inline void stall_begin(struct stall *stall, const char *format, ...)
     if (stall->health != NULL) {
         stall->health->stalled(stall->host, stall->what, message);
     } else if (!stall->lasts) {
-        stall->host->log(stall->host, CHURN_LOG_ERROR, message);
+        stall->host->log(stall->host, CHURN_LOG_WARN, message);
     }
     stall->lasts = 1;
 }

@@ -131,7 +131,7 @@ static void fake_stalled(const churn_host *host, const char *what, const char *m
         }
     }
     if (message != NULL && fake->stalls[i].message[0] == '\0') {
-        fake_log(host, CHURN_LOG_ERROR, message);
+        fake_log(host, CHURN_LOG_WARN, message);
     }
     (void)snprintf(fake->stalls[i].what, sizeof fake->stalls[i].what, "%s", what);
     (void)snprintf(fake->stalls[i].message, sizeof fake->stalls[i].message, "%s", message != NULL ? message : "");
