@@ -2,6 +2,7 @@
 #include "cunit_main.h"
 #include "fake_host.h"
 #include "memory_store.h"
+#include "mock_kafka.h"
 #include "scripted_http.h"
 
 #include <churn/sink.h>
@@ -671,6 +672,50 @@ static void test_malformed_trigger(void)
     end();
 }
 
+static int stalled_on_queue(void)
+{
+    return fake_host_stalled(&fake, "queue", NULL);
+}
+
+static int one_prediction(void)
+{
+    return memory_store_count(&store, "prediction:") == 1;
+}
+
+/* A queue that may not be read is said while it lasts; profiles go on, and predictions once it may be. */
+static void test_queue_that_may_not_be_read(void)
+{
+    struct cluster kafka = cluster_new(1, "churn-prediction-requests", 2);
+    char message[512];
+    (void)rd_kafka_mock_topic_create(kafka.mock, "churn-predictions", 1, 1);
+    (void)rd_kafka_mock_topic_create(kafka.mock, "churn-dead-letters", 1, 1);
+    memory_store_init(&store);
+    fake_host_init(&fake);
+    fake.host.pipeline = "p";
+    fake.store = &memory_store_ops;
+    fake.store_self = &store;
+    scripted_http_start(&server, 0, say_ok, NULL);
+    self = fake_instance_new(plugin, "url", server.url, "brokers", kafka.brokers, NULL);
+    rd_kafka_mock_topic_set_error(kafka.mock, "churn-prediction-requests",
+                                  RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED);
+    {
+        churn_error err = {.size = sizeof err};
+        CU_ASSERT_EQUAL_FATAL(ops()->create(self, &fake.host, &err), CHURN_OK);
+        CU_ASSERT_EQUAL_FATAL(ops()->start(self, &err), CHURN_OK);
+    }
+    wait_until(stalled_on_queue, 30000);
+    (void)fake_host_stalled(&fake, "queue", message);
+    CU_ASSERT_PTR_NOT_NULL(strstr(message, "churn-prediction-requests"));
+    rd_kafka_mock_topic_set_error(kafka.mock, "churn-prediction-requests", RD_KAFKA_RESP_ERR_NO_ERROR);
+    feed_one("C1", "e1", 1);
+    wait_until(one_prediction, 30000);
+    CU_ASSERT_FALSE(stalled_on_queue());
+    stop_sink();
+    scripted_http_free(&server);
+    memory_store_free(&store);
+    cluster_free(&kafka);
+}
+
 static void refused(const char *option, void *instance)
 {
     churn_error err = {.size = sizeof err};
@@ -734,6 +779,7 @@ int main(void)
                            TEST(test_broken_store_stops_the_pipeline),
                            TEST(test_many_customers),
                            TEST(test_malformed_trigger),
+                           TEST(test_queue_that_may_not_be_read),
                            TEST(test_options_are_checked),
                            TEST(test_a_server_store_needs_kafka),
                            CU_TEST_INFO_NULL};

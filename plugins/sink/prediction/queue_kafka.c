@@ -327,6 +327,7 @@ static void on_assign(struct back *b, rd_kafka_topic_partition_list_t *list)
     (void)rd_kafka_assign(b->rk, list);
     learn_begins(b, list);
     b->assigned = 1;
+    stall_end(&b->denied);
 }
 
 static void on_revoke(struct back *b)
@@ -737,10 +738,10 @@ int32_t queue_kafka_open(struct queue *queue, const churn_host *host, const stru
         return front != NULL ? churn_fail(err, CHURN_FATAL, "out of memory") : CHURN_FATAL;
     }
     b->host = host;
-    b->denied = stall_new(host, "queue");
     b->settings = settings;
     b->counters = counters;
     group_name(host, settings, b->group);
+    b->denied = stall_new(host, "queue");
     if (open_consumer(b, err) != CHURN_OK) {
         back_free(b, 0);
         front_free(front, 0);
