@@ -147,6 +147,11 @@ class Rig:
     def log_has(self, fleet, text):
         return any(re.search(text, m.err, re.IGNORECASE) for m in fleet.members)
 
+    def members_of(self, group):
+        """How many members a group has."""
+        admin = self.kafka.admin()  # kept until the answer is here
+        return len(admin.describe_consumer_groups([group])[group].result(10).members)
+
     # --- the end ---
 
     def model(self):

@@ -757,6 +757,7 @@ class Scripted:
     """An HTTP server that records what it is sent and answers as told.
 
     `mode`: ok, error (500), reject (400), garbage (200 without a JSON object), hang (no answer), drip (a byte now and then),
+    endless (trailers for as long as the other side takes them),
     or a callable that takes the recorded request and returns (status, body) or (status, body, headers). Stopped, it refuses connections; started again, it has the same port.
     """
 
@@ -820,6 +821,11 @@ class Scripted:
             time.sleep(self.delay)
         if self.mode == "hang":
             self.released.wait(120)
+            raise ConnectionAbortedError
+        if self.mode == "endless":
+            handler.wfile.write(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n")
+            while not self.released.is_set():
+                handler.wfile.write(b"X-More: and more\r\n" * 1000)
             raise ConnectionAbortedError
         status, answer, *headers = self.answer(request)
         handler.send_response(status)
