@@ -12,6 +12,7 @@ It wants a build with --enable-faults (CHURN_BUILD_DIR) and reuses the services,
    5 Redis killed or emptied, 6 failover, Sentinels       test_store.py
    7 Redis full, read-only, …  8 frozen, cut  9 Cluster   test_store.py
    7 Redis' users who may not do all that is needed       ../integration/test_store_redis.py
+   7 keys of another type, damaged profiles                ../integration/test_damage.py
   10 broker killed, frozen, slow                          test_broker.py
   10 three brokers: rolling restarts, leaders that move    test_cluster.py
   11 answers of the broker one by one                     ../plugins/test_source_kafka.c

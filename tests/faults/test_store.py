@@ -228,20 +228,6 @@ def test_redis_refuses(rig, refuse):
     rig.finish(fleet)
 
 
-def test_key_of_another_type(rig):
-    """Nobody can decide about it but a person: it stops, names the key, and is exact once the key is gone."""
-    rig.up(count=2000)
-    rig.fault("a profile's key holds a list")
-    rig.store.client.rpush("profile:cust_1", "not a profile")
-    fleet = rig.fleet()
-    member = fleet.take()
-    assert member.wait(30) == 1
-    assert "profile:cust_1" in member.err and "no hash" in member.err
-    rig.store.client.delete("profile:cust_1")
-    fleet.start()
-    rig.finish(fleet)
-
-
 # --- Row 8: the connection ---
 
 
