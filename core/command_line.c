@@ -31,6 +31,13 @@ static bool take_all(struct arguments *a, const char *value)
     return true;
 }
 
+static bool take_unverified(struct arguments *a, const char *value)
+{
+    (void)value;
+    a->unverified = true;
+    return true;
+}
+
 static bool take_replay_from(struct arguments *a, const char *value)
 {
     struct timespec now;
@@ -240,6 +247,10 @@ static const struct command_option options[] = {
      .commands = "redrive",
      .help = "also dead letters that an earlier redrive has read",
      .take = take_all},
+    {.name = "unverified",
+     .commands = "redrive",
+     .help = "also dead letters whose records cannot be read again, to be compared with them",
+     .take = take_unverified},
     {.name = "into",
      .value = "PREFIX",
      .commands = "rebuild",

@@ -21,7 +21,7 @@ struct arguments {
     const char *into;    /* rebuild: a key prefix */
     const char *against; /* verify: a key prefix */
     bool until_end;
-    bool all;
+    bool all, unverified;
     struct replay replay;
     const char *format; /* --format; NULL: the command's default */
     bool json;          /* it is json */

@@ -240,6 +240,16 @@ bool config_put(struct node *map, const char *key, struct node value)
     return is_whole(&value);
 }
 
+bool config_take(struct node *map, const char *key, struct node *ret)
+{
+    int at = index_of(map, key);
+    if (at >= 0) {
+        *ret = map->items[at];
+        map->items[at] = (struct node){0};
+    }
+    return at >= 0;
+}
+
 void config_remove(struct node *map, const char *key)
 {
     int at = index_of(map, key);

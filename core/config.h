@@ -83,6 +83,8 @@ struct node config_map(const struct node *at);
 /* Sets `key` in a map in place of what it had. Takes `value`, also when it fails: false when memory ran out. Moves the
  * map's other values. */
 bool config_put(struct node *map, const char *key, struct node value);
+/* Moves a key's value out of a map, where an empty one stays in its place; false when there is none. The caller frees. */
+bool config_take(struct node *map, const char *key, struct node *ret);
 void config_remove(struct node *map, const char *key);
 void config_free_node(struct node *node);
 /* Sets an option of a section as if the file said so, at the section's place. What is no map stays as it is, for

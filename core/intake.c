@@ -5,6 +5,7 @@
 #include "condition.h"
 #include "fault.h"
 #include "host.h"
+#include "original.h"
 #include "redrive.h"
 #include "routing.h"
 
@@ -486,55 +487,87 @@ static const char *place_of(struct worker *worker, const struct letter *letter, 
     return *ret_source != SOURCE_NONE ? worker->sources.items[*ret_source].topic : NULL;
 }
 
-static bool put_back(struct worker *worker, const churn_record *record, const struct letter *letter)
+/* The record that a letter was: as it stands in the source, where it could be read there. */
+static churn_record record_of(const churn_record *record, const struct letter *letter, const struct original *original)
 {
-    uint32_t source = SOURCE_NONE;
-    churn_record original = {.size = sizeof original,
-                             .kind = CHURN_RECORD_EVENT,
-                             .key = letter->key,
-                             .value = letter->value,
-                             .timestamp_ms = record->timestamp_ms,
-                             .topic = place_of(worker, letter, &source),
-                             .offset = letter->offset,
-                             .partition = letter->partition,
-                             .headers = letter->headers,
-                             .header_count = letter->header_count};
-    if (original.topic == NULL) {
-        return out_of_memory(worker);
+    churn_record was = {.size = sizeof was,
+                        .kind = CHURN_RECORD_EVENT,
+                        .key = letter->key,
+                        .value = letter->value,
+                        .timestamp_ms = record->timestamp_ms,
+                        .headers = letter->headers,
+                        .header_count = letter->header_count};
+    if (original->found && letter->kind == 0) {
+        was = original->record;
     }
-    if (letter->hash.ptr != NULL) {
-        return keep_for_later(worker, record, "its value was too large to keep");
-    }
-    if (str_equals(letter->reason, reject_reason_name(REJECT_UNREADABLE_RECORD))) {
-        return keep_for_later(worker, record,
-                              "its record could not be read; once it can be, `churnd rebuild` counts it");
-    }
-    if (letter->kind != 0 || str_equals(letter->reason, reject_reason_name(REJECT_BY_SINK))) {
-        return offer_again(worker, record, letter, &original);
-    }
-    return take_value(worker, &original, source, letter->replayed ? LATE_DOUBTED : LATE_REDRIVEN);
+    was.offset = letter->offset;
+    was.partition = letter->partition;
+    return was;
 }
 
-static bool judge_letter(struct worker *worker, const churn_record *record, const struct letter *letter)
+static bool put_back(struct worker *worker, const churn_record *record, const struct letter *letter,
+                     const struct original *original)
 {
-    const struct redrive *redrive = worker->pipeline->redrive;
+    uint32_t source = SOURCE_NONE;
+    churn_record was = record_of(record, letter, original);
+    was.topic = place_of(worker, letter, &source);
+    if (was.topic == NULL) {
+        return out_of_memory(worker);
+    }
+    if (letter->kind != 0 || str_equals(letter->reason, reject_reason_name(REJECT_BY_SINK))) {
+        return offer_again(worker, record, letter, &was);
+    }
+    return take_value(worker, &was, source, letter->replayed ? LATE_DOUBTED : LATE_REDRIVEN);
+}
+
+/* Why a letter is not put back though it may be good; NULL: it is. */
+static const char *unverified(const struct worker *worker, const struct letter *letter, enum match match)
+{
+    bool output = letter->kind != 0;
+    if (letter->hash.ptr != NULL && (output || match != MATCH_SAME)) {
+        return "its value was too large to keep";
+    }
+    if (match != MATCH_UNKNOWN) {
+        return NULL;
+    }
+    if (str_equals(letter->reason, reject_reason_name(REJECT_UNREADABLE_RECORD))) {
+        return "its record cannot be read yet; once it can be, it is put back, or `churnd rebuild` counts it";
+    }
+    return worker->pipeline->redrive->unverified
+               ? NULL
+               : "its record cannot be read again, to be compared: the source has it no more (retention), or does not "
+                 "say; --unverified puts it back unchecked";
+}
+
+/* Who can write dead letters must not be able to make events: a letter counts for what stands at its position. */
+static bool judge_letter(struct worker *worker, const churn_record *record, const struct letter *letter,
+                         const struct original *original)
+{
+    enum match match = letter->topic.ptr == NULL ? MATCH_SAME : original_match(worker, letter, original);
+    const char *later = unverified(worker, letter, match);
     char why[256];
-    if (letter->topic.ptr != NULL && !redrive_knows(redrive, letter->topic)) {
+    if (letter->topic.ptr != NULL && !redrive_knows(worker->pipeline->redrive, letter->topic)) {
         (void)snprintf(why, sizeof why, "its event is of %.*s, which this pipeline does not read",
                        letter->topic.len < 128 ? (int)letter->topic.len : 128, letter->topic.ptr);
         return leave_alone(worker, record, why);
     }
-    return put_back(worker, record, letter);
+    if (match == MATCH_OTHER) {
+        (void)snprintf(why, sizeof why, "it does not hold what stands at %.*s/%d offset %lld, or what follows from it",
+                       letter->topic.len < 128 ? (int)letter->topic.len : 128, letter->topic.ptr, letter->partition,
+                       (long long)letter->offset);
+        return leave_alone(worker, record, why);
+    }
+    return later != NULL ? keep_for_later(worker, record, later) : put_back(worker, record, letter, original);
 }
 
-static bool take_letter(struct worker *worker, const churn_record *record)
+static bool take_letter(struct worker *worker, const churn_record *record, const struct original *original)
 {
     struct letter letter;
     char why[256];
     bool ok;
     switch (letter_read(&letter, record, worker->pipeline->redrive->envelope, why, sizeof why)) {
     case LETTER_GOOD:
-        ok = judge_letter(worker, record, &letter);
+        ok = judge_letter(worker, record, &letter, original);
         break;
     case LETTER_INCOMPLETE:
         ok = keep_for_later(worker, record, why);
@@ -560,8 +593,9 @@ static bool take_unreadable(struct worker *worker, const churn_record *record)
     return dead_letter(worker, window_filling(worker), &bare, NULL, NOT_LATE, &reject);
 }
 
-/* *ret_position is where the record stands; SOURCE_NONE: nowhere that is committed. */
-static bool take_record(struct worker *worker, const churn_record *record, uint32_t *ret_position)
+/* *ret_position is where the record stands; SOURCE_NONE: nowhere that is committed. `number` is its place in the poll.
+ */
+static bool take_record(struct worker *worker, const churn_record *record, uint32_t number, uint32_t *ret_position)
 {
     const struct redrive *redrive = worker->pipeline->redrive;
     uint32_t source = sources_find(&worker->sources, record->topic, record->partition);
@@ -573,7 +607,8 @@ static bool take_record(struct worker *worker, const churn_record *record, uint3
         return take_unreadable(worker, record);
     }
     if (redrive != NULL) {
-        return record->offset >= redrive->end || take_letter(worker, record); /* no letter written since the start */
+        return record->offset >= redrive->end || /* no letter written since the start */
+               take_letter(worker, record, &worker->originals[number]);
     }
     return take_value(worker, record, source,
                       progress_is_replayed(worker, source, record->offset) ||
@@ -667,7 +702,8 @@ bool intake_take(struct worker *worker, const churn_record *records, uint32_t co
     if (window_is_empty(window)) {
         window->opened_ms = host_monotonic_ms();
     }
-    if (!announce_all(worker, records, count)) {
+    if (!announce_all(worker, records, count) ||
+        (worker->pipeline->redrive != NULL && !originals_read(worker, records, count, worker->originals))) {
         return false;
     }
     for (uint32_t i = 0; i < count; i++) {
@@ -675,7 +711,7 @@ bool intake_take(struct worker *worker, const churn_record *records, uint32_t co
         if (worker_has_store(worker) && i + LOOK_AHEAD - 1 < count) {
             look_ahead(worker, &records[i + LOOK_AHEAD - 1], hashes, i);
         }
-        if (!take_record(worker, &records[i], &position)) {
+        if (!take_record(worker, &records[i], i, &position)) {
             return false;
         }
         if (worker->ask_again_ms != 0) {

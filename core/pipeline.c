@@ -247,6 +247,12 @@ static bool load_source(struct pipeline *pipeline)
     return true;
 }
 
+static bool load_origin(struct pipeline *pipeline)
+{
+    return pipeline->origin.node == NULL ||
+           load_section(pipeline, pipeline->origin.node, CHURN_KIND_SOURCE, "source", &pipeline->origin);
+}
+
 static bool load_store(struct pipeline *pipeline)
 {
     const struct node *node = config_get(&pipeline->config.root, "store");
@@ -394,6 +400,7 @@ bool pipeline_load_edited(struct pipeline *pipeline, struct pipeline_files files
     ok = load_settings(pipeline) && loaded;
     ok = load_events(pipeline) && ok;
     ok = load_source(pipeline) && ok;
+    ok = load_origin(pipeline) && ok;
     ok = load_processors(pipeline) && ok;
     ok = load_store(pipeline) && ok;
     ok = (pipeline->profiles_only || load_sinks(pipeline)) && ok;

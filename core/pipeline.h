@@ -56,6 +56,8 @@ struct pipeline {
     struct store_settings store_settings;
     struct health_settings health_settings;
     struct section source;
+    struct section
+        origin;           /* of a redrive, whose source are dead letters: the one that they are of; loaded NULL: none */
     struct section store; /* loaded NULL: none */
     struct section *processors;
     unsigned processor_count;

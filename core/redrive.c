@@ -2,6 +2,7 @@
 
 #include "commands.h"
 #include "pipeline.h"
+#include "reload.h"
 #include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
@@ -81,6 +82,9 @@ void redrive_free(struct redrive *redrive)
         free(redrive->topics[i]);
     }
     free(redrive->topics);
+    if (redrive->has_origin) {
+        config_free_node(&redrive->origin);
+    }
     *redrive = (struct redrive){0};
 }
 
@@ -183,6 +187,15 @@ static bool file_source(struct redrive *redrive, struct config *config, const st
     return put_text(to, "path", path) && put_text(to, "max_line", MAX_LINE) && put_text(&config->root, "workers", "1");
 }
 
+/* The pipeline's own source stays, to read again what the dead letters were; not a pipe, which comes once. */
+static void keep_origin(struct pipeline *pipeline, struct redrive *redrive)
+{
+    redrive->has_origin = config_take(&pipeline->config.root, "source", &redrive->origin);
+    if (redrive->has_origin && redrive->origin.kind == NODE_MAP && !reload_reads_pipe(&redrive->origin)) {
+        pipeline->origin.node = &redrive->origin;
+    }
+}
+
 bool redrive_edit(struct pipeline *pipeline, void *ctx)
 {
     struct redrive *redrive = ctx;
@@ -205,6 +218,7 @@ bool redrive_edit(struct pipeline *pipeline, void *ctx)
             return false;
         }
     }
+    keep_origin(pipeline, redrive);
     ok = config_put(&config->root, "source", source) && ok;
     if (!ok) {
         config_error(config, NULL, "out of memory");
@@ -214,7 +228,7 @@ bool redrive_edit(struct pipeline *pipeline, void *ctx)
 
 int command_redrive(const struct arguments *arguments, struct loader *loader, struct log *log)
 {
-    struct redrive redrive = {.all = arguments->all};
+    struct redrive redrive = {.all = arguments->all, .unverified = arguments->unverified};
     struct pipeline pipeline;
     int status = 1;
     if (pipeline_load_edited(&pipeline, arguments_files(arguments), loader, log, stderr, redrive_edit, &redrive)) {

@@ -2,6 +2,7 @@
 #ifndef REDRIVE_H
 #define REDRIVE_H
 
+#include "config.h"
 #include <churn/result.h>
 #include <stdbool.h>
 #include <stdint.h>
@@ -9,15 +10,19 @@
 struct pipeline;
 
 struct redrive {
-    bool all;      /* read every dead letter, also those that an earlier redrive has read */
-    bool envelope; /* the dead letters are lines of JSON, not records with headers */
-    bool stay;     /* the next redrive reads them too: no position is committed, and what is still bad is left there */
-    int64_t end;   /* of a file, as it stood at the start */
+    bool all;        /* read every dead letter, also those that an earlier redrive has read */
+    bool unverified; /* put back also what cannot be compared with the record that it was */
+    bool envelope;   /* the dead letters are lines of JSON, not records with headers */
+    bool stay;   /* the next redrive reads them too: no position is committed, and what is still bad is left there */
+    int64_t end; /* of a file, as it stood at the start */
 
     /* the pipeline's own source: the dead letters of others are left alone */
     char **topics;
     unsigned topic_count;
     bool any_topic; /* it cannot be told which it reads */
+
+    struct node origin; /* its section; `has_origin` */
+    bool has_origin;
 
     char description[512]; /* what is read, for the log */
 };

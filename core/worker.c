@@ -3,6 +3,7 @@
 
 #include "fault.h"
 #include "host.h"
+#include "original.h"
 #include <stdlib.h>
 #include <time.h>
 
@@ -613,6 +614,7 @@ static void stop_instances(struct worker *worker, int64_t deadline_ms)
         sink_ops(&worker->pipeline->sinks[i])->stop(worker->sinks[i]->self, left > 0 ? left : 0);
     }
     worker_enter(worker, &worker->pipeline->store);
+    originals_stop(worker);
     session_close(worker);
     worker_enter(worker, NULL);
 }
@@ -707,6 +709,12 @@ static bool make_instances(struct worker *worker)
     if (worker->processors == NULL || worker->sinks == NULL || worker->source == NULL) {
         return false;
     }
+    if (pipeline->origin.loaded != NULL) {
+        worker->origin = instance_new(pipeline, &pipeline->origin, worker->number);
+        if (worker->origin == NULL) {
+            return false;
+        }
+    }
     for (unsigned i = 0; i < pipeline->processor_count; i++) {
         worker->processors[i] = instance_new(pipeline, &pipeline->processors[i], worker->number);
         if (worker->processors[i] == NULL) {
@@ -733,11 +741,12 @@ static bool make_working_space(struct worker *worker)
     window_filling(worker)->number = 1;
     window_filling(worker)->state = WINDOW_FILLING;
     worker->records = calloc(POLL_RECORDS, sizeof *worker->records);
+    worker->originals = calloc(POLL_RECORDS, sizeof *worker->originals);
     worker->decoder = event_decoder_new(&pipeline->catalog);
     worker->cache =
         (struct cache){.registry = &pipeline->catalog.registry,
                        .limit = (size_t)(pipeline->store_settings.cache_bytes / pipeline->settings.workers)};
-    return ok && worker->records != NULL && worker->decoder != NULL &&
+    return ok && worker->records != NULL && worker->originals != NULL && worker->decoder != NULL &&
            folder_init(&worker->folder, &pipeline->catalog, &worker->sources);
 }
 
@@ -840,6 +849,7 @@ void worker_free(struct worker *worker)
     }
     progress_hand_over(worker);
     instance_free(worker->source);
+    instance_free(worker->origin);
     free_instances(worker->processors, worker->pipeline->processor_count);
     free_instances(worker->sinks, worker->pipeline->sink_count);
     for (unsigned i = 0; i < MAX_WINDOWS; i++) {
@@ -859,5 +869,6 @@ void worker_free(struct worker *worker)
     }
     free(worker->sink_states);
     free(worker->records);
+    free(worker->originals);
     free(worker);
 }

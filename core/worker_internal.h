@@ -75,7 +75,7 @@ struct worker {
     _Atomic bool lag_known;
     _Atomic int64_t turned_ms; /* when the loop last went round */
     _Atomic bool assigned, session_open;
-    _Atomic uint32_t damaged; /* customers whose profiles are known to be damaged now */
+    _Atomic uint32_t damaged;               /* customers whose profiles are known to be damaged now */
     _Atomic(const struct section *) inside; /* whose plugin is called; NULL: none */
 
     /* watch */
@@ -89,6 +89,10 @@ struct worker {
     struct journal_seat seat;
 
     struct instance *source;
+    struct instance *origin; /* of a redrive: the pipeline's own source, to read again what letters were; NULL: none */
+    churn_source_listener origin_listener;
+    bool origin_started;
+    struct original *originals; /* of a redrive: of the records of a poll */
     struct instance **processors;
     struct instance **sinks;
     struct sink_state *sink_states;

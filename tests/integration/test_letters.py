@@ -76,7 +76,7 @@ def test_kafka(stack, xxh128):
 
     # Still bad: there again as they were, by their original places and with their own headers.
     run = stack.run("redrive", "-c", config)
-    assert re.search("redriven +3 ", run.out) and "counted" not in run.out, run.out
+    assert re.search("redriven +3 +still bad 3\n", run.out), run.out
     again = sorted(letters_of(stack)[len(letters):], key=lambda letter: said(letter[2])["churn.offset"])
     assert [(k, v, said(h)) for k, v, h in again] == [(k, v, said(h)) for k, v, h in letters]
     assert [x for x in again[2][2] if x[0] != "churn.detail"] == [x for x in letters[2][2] if x[0] != "churn.detail"]
@@ -96,3 +96,108 @@ def test_file(tmp_path, xxh128):
     assert letter == {"reason": "too_large_to_keep", "topic": "in.jsonl", "partition": 0, "offset": 0, "size": str(BIG),
                       "xxh128": xxh128(big), "key": None, "value": None}
     assert "login_count" in run_churnd("profile", "-c", config, "c", cwd=tmp_path, check=0).stdout
+
+
+def order(customer, value):
+    return json.dumps({"event_id": f"{customer}_1", "event_type": "order_placed", "customer_id": customer,
+                       "timestamp": "2026-01-01T00:00:00Z",
+                       "data": {"order_id": "o", "order_value": value, "items_count": 1, "payment_method": "card"}}).encode()
+
+
+def refund(customer):
+    return json.dumps({"event_id": f"{customer}_2", "event_type": "refund_requested", "customer_id": customer,
+                       "timestamp": "2026-01-01T00:00:00Z", "data": {"order_id": "o", "amount": 1}}).encode()
+
+
+def alert(customer, event_id):
+    return json.dumps({"alert_id": "x", "severity": "warning", "event_id": event_id, "event_type": "refund_requested",
+                       "customer_id": customer, "timestamp": "2026-01-01T00:00:00.000Z", "message": "m", "data": {}}).encode()
+
+
+def headers_of(partition, offset, reason="damaged_profile", topic="customer-events", **more):
+    return {"churn.reason": reason, "churn.topic": topic, "churn.partition": str(partition), "churn.offset": str(offset),
+            **{f"churn.{name}": value for name, value in more.items()}}
+
+
+def test_who_writes_letters_makes_no_events(stack):
+    """Letters count for what stands at their positions, and for nothing else."""
+    stack.start_kafka()
+    stack.start_redis()
+    stack.kafka.create_topics({"customer-events": 2, "user-events": 1, DEAD: 1})
+    producer = stack.kafka.producer()
+
+    def produce(topic, key, value, partition=0, headers=None):
+        producer.produce(topic, key=key, value=value, partition=partition, headers=list((headers or {}).items()))
+        assert producer.flush(60) == 0
+
+    produce("customer-events", b"a", order("a", 10))
+    produce("customer-events", b"b", refund("b"))
+    config = pipeline(stack.folder / "consumer.yaml", lambda settings: settings.update(
+        sinks=[{"plugin": "file", "path": str(stack.folder / "alerts.jsonl"), "input": "alerts", "name": "chat"}]))
+    stack.run("-c", config, "--until-end")
+    client = stack.redis.client
+    client.delete("profile:a", "profile:b")  # so that nothing of them is counted before
+    sent = (stack.folder / "alerts.jsonl").read_bytes()
+    lies = [
+        (b"a", order("a", 999), headers_of(0, 0)),  # other bytes
+        (b"x", order("a", 10), headers_of(0, 0)),  # another key
+        (b"a", order("a", 10), headers_of(0, 1)),  # another record's position
+        (b"a", order("a", 10), headers_of(0, 0, topic="elsewhere")),
+        (b"b", alert("b", "b_9"), headers_of(0, 1, "rejected_by_sink", kind="alert", sink="chat")),  # of another event
+    ]
+    gone = [
+        (b"a", order("a", 10), headers_of(0, 2)),  # beyond the end
+        (b"a", order("a", 10), headers_of(1, 0)),  # of an empty partition
+        (b"a", order("a", 10), headers_of(7, 0)),  # … of one that is not there
+    ]
+    for key, value, headers in lies + gone:
+        produce(DEAD, key, value, headers=headers)
+    run = stack.run("redrive", "-c", config)
+    assert "counted" not in run.out and f"left alone {len(lies + gone)}" in run.out, run.out
+    assert not client.keys("profile:*") and (stack.folder / "alerts.jsonl").read_bytes() == sent
+    assert "does not hold what stands at" in run.err and "--unverified" in run.err
+
+    # The truth among them; and what is not there is still asked for.
+    produce(DEAD, b"a", order("a", 10), headers=headers_of(0, 0))
+    produce(DEAD, b"b", alert("b", "b_2"), headers=headers_of(0, 1, "rejected_by_sink", kind="alert", sink="chat"))
+    produce(DEAD, b"b", alert("b", "none"), headers={"churn.reason": "rejected_by_sink", "churn.kind": "alert",
+                                                     "churn.sink": "chat", "churn.id": "silent:b:1"})
+    run = stack.run("redrive", "-c", config)
+    assert re.search(f"redriven +{len(gone) + 3} +counted 1 · offered to sinks again 2 · left alone {len(gone)}\n", run.out), run.out
+    assert stack.redis.hashes("profile:").keys() == {"a"} and stack.redis.hashes("profile:")["a"]["total_spent"] == "10.00"
+    said = [json.loads(line)["event_id"] for line in (stack.folder / "alerts.jsonl").read_text().splitlines()]
+    assert said == ["b_2", "b_2", "none"]
+
+    # What the topic has no more is believed only when somebody says so.
+    run = stack.run("redrive", "-c", config, "--unverified")
+    assert f"counted {len(gone)}\n" in run.out, run.out
+    assert stack.redis.hashes("profile:")["a"]["events_total"] == str(1 + len(gone))
+
+
+def test_what_was_left_alone_is_read_again(stack, tmp_path):
+    """An alert for a sink that the pipeline has no more waits until it has it again."""
+    stack.start_kafka()
+    stack.start_redis()
+    stack.kafka.create_topics({"customer-events": 1, "user-events": 1, DEAD: 1})
+    stack.kafka.produce("customer-events", [(b"b", refund("b"))])
+    producer = stack.kafka.producer()
+    letters = [headers_of(0, 0, "rejected_by_sink", kind="alert", sink="pager"), headers_of(0, 0, "rejected_by_sink"),
+               {"churn.reason": "rejected_by_sink", "churn.detail": "refused"}]
+    for headers in letters:
+        producer.produce(DEAD, key=b"b", value=alert("b", "b_2"), headers=list(headers.items()))
+    assert producer.flush(60) == 0
+
+    def run(name):
+        return stack.run("redrive", "-c", pipeline(tmp_path / "p.yaml", lambda settings: settings.update(
+            sinks=[{"plugin": "file", "path": str(tmp_path / name), "input": "alerts", "name": name}])))
+
+    for _ in range(2):
+        done = run("other")
+        assert re.search("redriven +3 +left alone 3\n", done.out), done.out
+    assert "lacks the headers churn.topic, churn.partition, churn.offset" in done.err and "churn.kind" in done.err
+    done = run("pager")
+    assert re.search("redriven +3 +offered to sinks again 1 · left alone 2\n", done.out), done.out
+    assert json.loads((tmp_path / "pager").read_text())["event_id"] == "b_2"
+    again = letters_of(stack)
+    assert [(k, v, dict((n, x.decode()) for n, x in h)) for k, v, h in again[-2:]] == [
+        (b"b", alert("b", "b_2"), headers) for headers in letters[1:]]

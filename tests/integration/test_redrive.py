@@ -445,7 +445,10 @@ def test_values_that_are_not_text(tmp_path):
     coded = {"topic": "in.jsonl", "partition": 0, "offset": 7, "key_base64": base64.b64encode(b"\xff").decode(),
              "value_base64": base64.b64encode(b'{"a":"\xff\xfe\0"}').decode()}
     (tmp_path / "dead.jsonl").write_text(json.dumps({"reason": "rejected_by_sink", "kind": "event", **coded}) + "\n")
-    assert counts(run_churnd("redrive", "-c", config, cwd=tmp_path, check=0).stdout) == {"all": 1, "offered to sinks again": 1}
+    done = run_churnd("redrive", "-c", config, cwd=tmp_path, check=0)
+    assert counts(done.stdout) == {"all": 1, "left alone": 1} and "--unverified" in done.stderr
+    done = run_churnd("redrive", "-c", config, "--unverified", cwd=tmp_path, check=0)
+    assert counts(done.stdout) == {"all": 1, "offered to sinks again": 1}
     assert json.loads((tmp_path / "out.jsonl").read_text()) == coded
 
 

@@ -49,6 +49,9 @@ typedef struct churn_lag {
     int64_t total;    /**< records that this run will read where that is known from the start, else -1 */
 } churn_lag;
 
+/** Takes the record at positions[index], borrowed during the call; NULL: it is not there. Returns CHURN_OK to go on. */
+typedef int32_t (*churn_reread_fn)(void *ctx, uint32_t index, const churn_record *record);
+
 typedef struct churn_source_ops {
     uint32_t size;
     /** 1: only one worker may run it (`workers: 1` is then required). */
@@ -113,6 +116,15 @@ typedef struct churn_source_ops {
      */
     int32_t (*resume)(void *self, const char *topic, int32_t partition, const char *fingerprint, int64_t *offset,
                       churn_error *err);
+    /**
+     * Optional: reads records again by their positions, in any order and each as often as it is named, for a redrive
+     * that compares them with dead letters: calls `fn` for each, in any order; one that is not there any more, or never
+     * was, is NULL. Takes part in no group and moves no position. It is called on an instance of its own that was
+     * created and is not started. CHURN_RETRY: not within `timeout_ms`; some calls may have been made. NULL: the host
+     * asks a source without `commit` by start, seek and poll, and does without another's. [worker]
+     */
+    int32_t (*reread)(void *self, const churn_position *positions, uint32_t count, uint32_t timeout_ms,
+                      churn_reread_fn fn, void *ctx, churn_error *err);
 } churn_source_ops;
 
 #ifdef __cplusplus

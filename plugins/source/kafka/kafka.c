@@ -220,6 +220,7 @@ static int32_t take_topics(struct kafka_source *s, churn_error *err)
 static void source_destroy(void *self)
 {
     struct kafka_source *s = self;
+    reread_close(s);
     for (uint32_t i = 0; s->topics != NULL && i < s->topic_count; i++) {
         free(s->topics[i].identity);
     }
@@ -356,6 +357,7 @@ static const churn_source_ops ops = {
     .bounds = source_bounds,
     .offset_at = source_offset_at,
     .probe = source_probe,
+    .reread = source_reread,
 };
 
 CHURN_PLUGIN(.kind = CHURN_KIND_SOURCE, .name = "kafka", .version = "1.0.0",

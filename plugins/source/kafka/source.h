@@ -136,6 +136,10 @@ struct kafka_source {
     int fetchers_doze;  /* this librdkafka needs wake_fetchers */
     size_t peak;        /* most records that waited since the fetchers were last woken */
 
+    /* records read again */
+    struct kafka_client *reader_client;
+    rd_kafka_t *reader;
+
     /* a run until the end */
     struct bounds *bounds;
     uint32_t bounds_count;
@@ -275,5 +279,11 @@ void records_release(struct kafka_source *s);
 
 /* Sends each broker that we read from a small question, whose answer nobody waits for. */
 void records_ask_brokers(struct kafka_source *s);
+
+/* --- reread.c --- */
+
+int32_t source_reread(void *self, const churn_position *positions, uint32_t count, uint32_t timeout_ms,
+                      churn_reread_fn fn, void *ctx, churn_error *err);
+void reread_close(struct kafka_source *s);
 
 #endif

@@ -296,7 +296,8 @@ AT(struct churn_source_ops, offset_at, 88);
 AT(struct churn_source_ops, probe, 96);
 AT(struct churn_source_ops, fingerprint, 104);
 AT(struct churn_source_ops, resume, 112);
-SIZE(struct churn_source_ops, 120);
+AT(struct churn_source_ops, reread, 120);
+SIZE(struct churn_source_ops, 128);
 
 /* <churn/store.h> */
 AT(struct churn_pair, name, 0);
