@@ -275,7 +275,7 @@ static void on_revoked(void *ctx, const churn_position *positions, uint32_t coun
     set_state(worker, WORKER_RUNNING);
     log_printf(worker->pipeline->log, CHURN_LOG_INFO, worker->pipeline->source.label,
                "worker %u gives up %u partition%s%s", worker->number, count, count == 1 ? "" : "s",
-               lost ? ", lost to another member" : "");
+               lost ? ": its membership ended, so others may have them by now" : "");
     if (MUTANT("drain")) { /* commits what was read, done or not, and also what is not ours any more */
         (void)progress_note_done(worker, window_filling(worker));
         while (window_writing(worker) != NULL && writer_step(worker, window_writing(worker), BUSY_MS)) {

@@ -13,8 +13,16 @@
 
 #define OUTAGE_GRACE_MS 2000 /* connecting takes a moment, and one of a host's several addresses may not answer */
 #define REASON_SIZE 256
-#define LOOK_MS 50     /* between looks at a consumer that closes */
-#define CLOSING_MS 200 /* by then a consumer that waits for nobody has closed */
+#define LOOK_MS 50                     /* between looks at a consumer that closes */
+#define CLOSING_MS 200                 /* by then a consumer that waits for nobody has closed */
+#define COORDINATOR "GroupCoordinator" /* librdkafka's name for its link to it */
+#ifdef CHURN_FAULTS                    /* the fault suite does not wait so long */
+#define GROUP_SILENT_MS 2000
+#define GROUP_LOST_MS 5000
+#else
+#define GROUP_SILENT_MS 10000 /* a coordinator that moves takes less, as a rule */
+#define GROUP_LOST_MS 30000
+#endif
 
 /* Properties that no plugin leaves to the user. */
 static const char *const always_owned[] = {
@@ -42,9 +50,10 @@ struct kafka_client {
     void *owner;
     pthread_mutex_t lock; /* guards `links`: librdkafka's threads report to them */
     struct link *links;
-    _Atomic int up_count;  /* links that are up */
-    _Atomic int abandoned; /* a librdkafka client that did not end still refers to this */
-    int64_t down_since_ms; /* 0: not known to be down */
+    _Atomic int up_count;       /* links that are up */
+    _Atomic int coordinator_up; /* … and the one to the group's coordinator is */
+    _Atomic int abandoned;      /* a librdkafka client that did not end still refers to this */
+    int64_t down_since_ms;      /* 0: not known to be down */
     struct stall outage;
     char reason[REASON_SIZE]; /* of the newest connection error */
 };
@@ -358,6 +367,7 @@ static rd_kafka_resp_err_t on_broker_state(rd_kafka_t *rk, int32_t id, const cha
     if (l != NULL && l->up != up) {
         l->up = up;
         atomic_fetch_add(&client->up_count, up ? 1 : -1);
+        atomic_fetch_add(&client->coordinator_up, strcmp(name, COORDINATOR) != 0 ? 0 : up ? 1 : -1);
     }
     (void)pthread_mutex_unlock(&client->lock);
     return RD_KAFKA_RESP_ERR_NO_ERROR;
@@ -459,6 +469,17 @@ int kafka_client_check(struct kafka_client *client, int needed)
                     client->reason[0] != '\0' ? client->reason : "no answer yet");
     }
     return 0;
+}
+
+enum kafka_group_state kafka_client_group(struct kafka_client *client, struct kafka_group *group)
+{
+    int64_t now = client->host->monotonic_ms(client->host);
+    if (group->found_ms == 0 || atomic_load(&client->up_count) == 0 || atomic_load(&client->coordinator_up) > 0) {
+        group->found_ms = now;
+    }
+    return now - group->found_ms >= GROUP_LOST_MS     ? KAFKA_GROUP_LOST
+           : now - group->found_ms >= GROUP_SILENT_MS ? KAFKA_GROUP_SILENT
+                                                      : KAFKA_GROUP_FOUND;
 }
 
 /* Answers a rebalance of a consumer that closes. `again`: one was answered before, after which the group may be left

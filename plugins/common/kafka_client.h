@@ -51,6 +51,29 @@ void kafka_client_error(struct kafka_client *client, rd_kafka_resp_err_t code, c
  * by the polling thread. */
 int kafka_client_check(struct kafka_client *client, int needed);
 
+/* Whether a consumer that has been given no partitions is connected to the coordinator of its group. librdkafka 2.0.2
+ * may never find it again once it came back under another address. */
+enum kafka_group_state {
+    KAFKA_GROUP_FOUND,  /* or no broker can be reached, which kafka_client_check says */
+    KAFKA_GROUP_SILENT, /* not for a while now, though a broker is connected */
+    KAFKA_GROUP_LOST    /* for so long that the client is to be made anew */
+};
+
+/* What is said of it; with the group's name. */
+#define KAFKA_GROUP_LOST_TEXT                                                                                          \
+    "the coordinator of group `%s` cannot be found though brokers answer, so nothing is read; it is looked for. Does " \
+    "Kafka advertise an address for each broker that can be reached from here, and is its topic __consumer_offsets "   \
+    "whole?"
+#define KAFKA_GROUP_ANEW_TEXT "the Kafka client of group `%s` is made anew, to find its coordinator"
+
+/* Zeroed while it has partitions. */
+struct kafka_group {
+    int64_t found_ms; /* when the coordinator was last known to be connected; 0: not looked at yet */
+};
+
+/* Called now and then by the polling thread. */
+enum kafka_group_state kafka_client_group(struct kafka_client *client, struct kafka_group *group);
+
 /* Closes a consumer, so that its group need not wait for a time-out: it gives up what it has, and what it has not
  * handed out is dropped. What is to be committed was committed before. 1 when it is closed, within `timeout_ms`. */
 int kafka_client_leave(struct kafka_client *client, rd_kafka_t *rk, int64_t timeout_ms);

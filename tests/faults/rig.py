@@ -114,8 +114,14 @@ class Rig:
         fleet = Fleet(self.stack, self.config(change), count, restart, env)
         self.fleets.append(fleet)
         if self.watch is None:
-            self.watch = oracle_faults.Watch(self.kafka.brokers, self.name, self.topics, self.watched_store, self.pids)
+            self.begin_watch()
         return fleet
+
+    def begin_watch(self):
+        """Anew, where the brokers have moved."""
+        if self.watch is not None:
+            self.watch.close()
+        self.watch = oracle_faults.Watch(self.kafka.brokers, self.name, self.topics, self.watched_store, self.pids)
 
     def pids(self):
         return [m.pid for fleet in self.fleets for m in fleet.members if m.running()]

@@ -7,7 +7,7 @@ import events
 import pytest
 from confluent_kafka import TopicPartition
 from confluent_kafka.admin import AlterConfigOpType, ConfigEntry, ConfigResource, NewPartitions
-from services import wait_for
+from services import HOST, Proxy, free_port, wait_for
 
 
 def alter(kafka, topic, **config):
@@ -69,6 +69,29 @@ def test_broker_slow_and_cut_off(rig):
     rig.fill(1000)
     rig.finish(fleet)
     link.delay = 0.0
+
+
+@pytest.mark.ci
+def test_broker_under_another_address(rig):
+    """It comes back under another port, as after a move: librdkafka 2.0.2 may look for the groups' coordinators where they
+    were, for ever."""
+    rig.up(count=2000, bad=True)
+    door = Proxy(rig.kafka.port)  # the address to begin with stays
+    try:
+        fleet = rig.fleet(2, env={"KAFKA_BROKER": f"{HOST}:{door.port}"})
+        rig.writes(300)
+        rig.fault("the broker moves to another port")
+        port = free_port()
+        rig.kafka.halt()
+        door.retarget(port)
+        time.sleep(3)  # longer than a session, so that members are without partitions as it comes back
+        rig.kafka.move(port)
+        rig.begin_watch()
+        fleet.tend()
+        rig.fill(1000)
+        rig.finish(fleet)
+    finally:
+        door.stop()
 
 
 # --- Row 12: topics ---

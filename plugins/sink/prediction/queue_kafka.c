@@ -185,9 +185,11 @@ struct back {
     struct partition *partitions;
     int32_t partition_count;
     int subscribed;
-    int absent;           /* the topic was looked for and does not exist */
-    int assigned;         /* the group has given us our part, which may be none */
-    uint64_t passed_over; /* records of other groups since that was last logged */
+    struct kafka_group watch; /* while it has given us nothing */
+    struct stall group_stall; /* its coordinator cannot be found */
+    int absent;               /* the topic was looked for and does not exist */
+    int assigned;             /* the group has given us our part, which may be none */
+    uint64_t passed_over;     /* records of other groups since that was last logged */
     int64_t look_at_ms;
     int64_t committed_ms; /* when offsets were committed last */
     int out_of_memory;
@@ -317,6 +319,8 @@ static void forward(struct back *b, int32_t partition)
 
 static void on_assign(struct back *b, rd_kafka_topic_partition_list_t *list)
 {
+    (void)rd_kafka_rebalance_protocol(
+        b->rk); /* answered once what was ours before was stopped, which ends forwarding */
     for (int i = 0; i < list->cnt; i++) {
         struct partition *p = partition_of(b, list->elems[i].partition);
         if (p != NULL) {
@@ -492,6 +496,46 @@ static int32_t serve_group(struct back *b, churn_error *err)
     return rc;
 }
 
+/* Without a word to the group, which knows nothing of it any more or was told. */
+static void close_consumer(struct back *b, int left)
+{
+    if (b->records != NULL) {
+        rd_kafka_queue_destroy(b->records);
+    }
+    kafka_client_destroy(b->client, b->rk, left ? 0 : RD_KAFKA_DESTROY_F_NO_CONSUMER_CLOSE, DESTROY_MS);
+    kafka_client_free(b->client);
+    b->records = NULL;
+    b->rk = NULL;
+    b->client = NULL;
+    b->subscribed = 0;
+    b->look_at_ms = 0;
+    b->watch = (struct kafka_group){0};
+}
+
+static int32_t open_consumer(struct back *b, churn_error *err);
+
+/* A librdkafka that does not find the group's coordinator again, although brokers answer, is begun anew. */
+static int32_t look_after_group(struct back *b, churn_error *err)
+{
+    enum kafka_group_state state = KAFKA_GROUP_FOUND;
+    if (b->subscribed && !b->assigned) {
+        state = kafka_client_group(b->client, &b->watch);
+    } else {
+        b->watch = (struct kafka_group){0};
+    }
+    if (state == KAFKA_GROUP_FOUND) {
+        stall_end(&b->group_stall);
+        return CHURN_OK;
+    }
+    stall_begin(&b->group_stall, KAFKA_GROUP_LOST_TEXT, b->group);
+    if (state == KAFKA_GROUP_SILENT) {
+        return CHURN_OK;
+    }
+    churn_log(b->host, CHURN_LOG_WARN, KAFKA_GROUP_ANEW_TEXT, b->group);
+    close_consumer(b, 0);
+    return open_consumer(b, err);
+}
+
 static int32_t back_read(void *arg, struct waiting *waiting, int *ret_more, churn_error *err)
 {
     struct back *b = arg;
@@ -511,7 +555,7 @@ static int32_t back_read(void *arg, struct waiting *waiting, int *ret_more, chur
     (void)kafka_client_check(b->client, 1);
     commit_soon(b);
     *ret_more = n == READ_MAX;
-    return rc;
+    return rc == CHURN_OK && n == 0 ? look_after_group(b, err) : rc;
 }
 
 static int32_t back_remove(void *arg, const struct job *job, churn_error *err)
@@ -627,25 +671,21 @@ static int64_t back_count(void *arg, const struct waiting *waiting)
 static void back_free(void *arg, int64_t deadline_ms)
 {
     struct back *b = arg;
+    int left = 0;
     if (b == NULL) {
         return;
     }
     b->reading = NULL;
     tell_passed_over(b);
-    if (b->records != NULL) {
-        rd_kafka_queue_destroy(b->records);
-    }
     if (b->rk != NULL) {
-        int left;
         commit_now(b, deadline_ms / 2 < COMMIT_WAIT_MS ? (int)(deadline_ms / 2) : COMMIT_WAIT_MS);
         left = b->subscribed && kafka_client_leave(b->client, b->rk, deadline_ms / 2);
-        kafka_client_destroy(b->client, b->rk, left ? 0 : RD_KAFKA_DESTROY_F_NO_CONSUMER_CLOSE, DESTROY_MS);
     }
+    close_consumer(b, left);
     for (int32_t i = 0; i < b->partition_count; i++) {
         free(b->partitions[i].ring);
     }
     free(b->partitions);
-    kafka_client_free(b->client);
     free(b);
 }
 
@@ -740,6 +780,7 @@ int32_t queue_kafka_open(struct queue *queue, const churn_host *host, const stru
     b->host = host;
     b->settings = settings;
     b->counters = counters;
+    b->group_stall = stall_new(host, "group");
     group_name(host, settings, b->group);
     b->denied = stall_new(host, "queue");
     if (open_consumer(b, err) != CHURN_OK) {

@@ -124,15 +124,6 @@ const struct bounds *bounds_find(const struct kafka_source *s, const char *topic
     return NULL;
 }
 
-/* How long a member that died can keep its partitions, counted from an assignment that includes it. */
-static int64_t session_ms(const struct kafka_source *s)
-{
-    char text[32] = "45000";
-    size_t size = sizeof text;
-    (void)rd_kafka_conf_get(rd_kafka_conf(s->rk), "session.timeout.ms", text, &size);
-    return strtoll(text, NULL, 10) + SESSION_MARGIN_MS;
-}
-
 /* 1 when the group has committed every partition of other members up to its end. */
 static int is_committed(struct kafka_source *s)
 {
@@ -161,7 +152,7 @@ static int others_are_done(struct kafka_source *s)
 {
     int64_t now = source_now_ms(s);
     if (!s->others_done && now >= s->others_ask_ms) {
-        s->others_done = is_committed(s) || now - s->assigned_ms > session_ms(s);
+        s->others_done = is_committed(s) || now - s->assigned_ms > source_session_ms(s) + SESSION_MARGIN_MS;
         s->others_ask_ms = now + OTHERS_ASK_MS;
     }
     return s->others_done;

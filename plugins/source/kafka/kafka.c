@@ -111,6 +111,14 @@ void source_fail(struct kafka_source *s, const char *format, ...)
     va_end(args);
 }
 
+int64_t source_session_ms(const struct kafka_source *s)
+{
+    char text[32] = "45000";
+    size_t size = sizeof text;
+    (void)rd_kafka_conf_get(rd_kafka_conf(s->rk), "session.timeout.ms", text, &size);
+    return strtoll(text, NULL, 10);
+}
+
 static int32_t set_own(const struct kafka_source *s, rd_kafka_conf_t *conf, churn_error *err)
 {
     char kbytes[32];
@@ -268,7 +276,7 @@ static void source_probe(void *self, uint32_t timeout_ms, churn_target_fn fn, vo
     free(topics);
 }
 
-static void close_source(struct kafka_source *s)
+static void close_client(struct kafka_source *s)
 {
     records_release(s);
     group_drop_pending(s);
@@ -279,13 +287,18 @@ static void close_source(struct kafka_source *s)
     }
     kafka_client_destroy(s->client, s->rk, RD_KAFKA_DESTROY_F_NO_CONSUMER_CLOSE, DESTROY_TIMEOUT_MS);
     kafka_client_free(s->client);
+    s->records = NULL;
+    s->rk = NULL;
+    s->client = NULL;
+}
+
+static void close_source(struct kafka_source *s)
+{
+    close_client(s);
     free(s->held);
     free(s->header_pool);
     free(s->parts);
     free(s->bounds);
-    s->records = NULL;
-    s->rk = NULL;
-    s->client = NULL;
     s->held = NULL;
     s->header_pool = NULL;
     s->header_size = 0;
@@ -293,11 +306,16 @@ static void close_source(struct kafka_source *s)
     s->bounds = NULL;
 }
 
-static int32_t open_consumer(struct kafka_source *s, churn_error *err)
+static int32_t open_client(struct kafka_source *s, churn_error *err)
 {
     rd_kafka_conf_t *conf = source_conf(s, err);
     if (conf == NULL) {
         return CHURN_FATAL;
+    }
+    s->client = kafka_client_new(s->host, s->brokers, s);
+    if (s->client == NULL) {
+        rd_kafka_conf_destroy(conf);
+        return churn_fail(err, CHURN_FATAL, "out of memory");
     }
     rd_kafka_conf_set_rebalance_cb(conf, group_on_rebalance);
     rd_kafka_conf_set_offset_commit_cb(conf, offsets_on_commit);
@@ -309,7 +327,18 @@ static int32_t open_consumer(struct kafka_source *s, churn_error *err)
     }
     (void)rd_kafka_poll_set_consumer(s->rk); /* errors come with the group's events */
     s->records = rd_kafka_queue_new(s->rk);
-    return s->host->until_end ? CHURN_OK : group_subscribe(s, err);
+    return CHURN_OK;
+}
+
+void source_remake(struct kafka_source *s)
+{
+    close_client(s);
+    s->turn = (struct turn){.look_at = s->returned};
+    s->peak = 0;
+    s->watch = (struct kafka_group){0};
+    if (open_client(s, &s->failure) != CHURN_OK || group_subscribe(s, &s->failure) != CHURN_OK) {
+        s->failed = 1;
+    }
 }
 
 static int32_t source_start(void *self, const churn_source_listener *listener, churn_error *err)
@@ -317,11 +346,8 @@ static int32_t source_start(void *self, const churn_source_listener *listener, c
     struct kafka_source *s = self;
     s->listener = listener;
     s->unreadable_stall = stall_new(s->host, "fetch");
-    s->client = kafka_client_new(s->host, s->brokers, s);
-    if (s->client == NULL) {
-        return churn_fail(err, CHURN_FATAL, "out of memory");
-    }
-    if (open_consumer(s, err) != CHURN_OK) {
+    s->group_stall = stall_new(s->host, "group");
+    if (open_client(s, err) != CHURN_OK || (!s->host->until_end && group_subscribe(s, err) != CHURN_OK)) {
         close_source(s);
         return CHURN_FATAL;
     }

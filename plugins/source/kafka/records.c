@@ -323,6 +323,7 @@ int32_t source_poll(void *self, churn_record *records, uint32_t max, uint32_t ti
 {
     struct kafka_source *s = self;
     uint32_t aside = 0;
+    int up;
     *ret_count = 0;
     s->announced = 0;
     records_release(s);
@@ -344,9 +345,12 @@ int32_t source_poll(void *self, churn_record *records, uint32_t max, uint32_t ti
         link_headers(s, records);
         turns_polled(s);
     }
-    (void)kafka_client_check(s->client, 1);
+    up = kafka_client_check(s->client, 1);
     *ret_count = s->held_count + aside;
     s->returned += *ret_count;
+    if (*ret_count == 0) {
+        group_watch(s, up);
+    }
     if (s->failed && *ret_count == 0) {
         return churn_fail(err, CHURN_FATAL, "%s", s->failure.message);
     }

@@ -113,8 +113,11 @@ struct kafka_source {
     struct topic *topics; /* each configured name once */
     uint32_t topic_count;
     int subscribed;
-    int assigned;  /* the group has said which partitions are ours, if any */
-    int announced; /* … within this poll */
+    struct kafka_group watch;
+    int64_t lone_ms;          /* since when the group has given us nothing; 0: it has; LONE_SAID: said */
+    struct stall group_stall; /* its coordinator cannot be found */
+    int assigned;             /* the group has said which partitions are ours, if any */
+    int announced;            /* … within this poll */
     struct part *parts;
     uint32_t part_count;
     int passing;                                /* the host is to be told of one that it was passed */
@@ -156,6 +159,12 @@ struct kafka_source {
 CHURN_PRINTF(2, 3)
 void source_fail(struct kafka_source *s, const char *format, ...);
 
+/* Makes the librdkafka client anew, with nothing left of the old one. */
+void source_remake(struct kafka_source *s);
+
+/* How long the group waits for a member that died. */
+int64_t source_session_ms(const struct kafka_source *s);
+
 /* A consumer's configuration; NULL on error. */
 rd_kafka_conf_t *source_conf(const struct kafka_source *s, churn_error *err);
 
@@ -168,6 +177,9 @@ static inline int64_t source_now_ms(const struct kafka_source *s)
 
 /* Subscribes to the topics; in a run until the end, to those that exist. */
 int32_t group_subscribe(struct kafka_source *s, churn_error *err);
+
+/* Looks after the group while it has given us no partitions; after each poll. `up`: a broker is connected. */
+void group_watch(struct kafka_source *s, int up);
 
 /* Leaves and joins the group, so that reading goes on from the committed offsets. */
 void group_rejoin(struct kafka_source *s);
