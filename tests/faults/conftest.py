@@ -14,9 +14,11 @@ It wants a build with --enable-faults (CHURN_BUILD_DIR) and reuses the services,
    7 Redis' users who may not do all that is needed       ../integration/test_store_redis.py
    7 keys of another type, damaged profiles                ../integration/test_damage.py
   10 broker killed, frozen, slow                          test_broker.py
-  10 three brokers: rolling restarts, leaders that move    test_cluster.py
+  10 three brokers: rolling restarts, leaders that move, an
+     unclean election                                      test_cluster.py
   11 answers of the broker one by one                     ../plugins/test_source_kafka.c
-  12 topics that change  16 dead letters that fail        test_broker.py
+  12 topics that change, transactions,
+  16 dead letters that fail                               test_broker.py
   13 API                                                  test_api.py
   14 disk full  18 out of memory  19 clocks               test_machine.py
   19 a password that changes                              test_store.py

@@ -42,6 +42,16 @@ class Rig:
 
     def up(self, redis=None, delay=0.006, count=10000, customers=600, pair=False, sentinels=False, bad=False):
         """Redis behind a proxy (`link`), the API, and two topics that hold some load already."""
+        self.start_services(redis, delay, customers, pair, sentinels)
+        self.kafka.create_topics(dict(zip(self.topics, self.partitions)))
+        self.fill(count)
+        if bad:
+            for topic in self.topics:
+                self.kafka.produce(topic, events.adversarial(self.seed, with_big=False))
+        return self
+
+    def start_services(self, redis=None, delay=0.006, customers=600, pair=False, sentinels=False):
+        """All but the topics."""
         if pair:
             self.pair = self.stack.start_redis_pair(**redis or {})
             self.link = self.pair.vip
@@ -54,13 +64,7 @@ class Rig:
         self.link.delay = delay
         self.store = self.stack.redis
         self.api = self.stack.start_scripted()
-        self.kafka.create_topics(dict(zip(self.topics, self.partitions)))
         self.customers = customers
-        self.fill(count)
-        if bad:
-            for topic in self.topics:
-                self.kafka.produce(topic, events.adversarial(self.seed, with_big=False))
-        return self
 
     def fill(self, count):
         self.loads += 1

@@ -110,6 +110,63 @@ def test_partitions_are_added(rig):
     rig.finish(fleet)
 
 
+def test_partitions_are_added_to_a_group_that_begins_at_the_end(rig):
+    """They have records before anybody has noticed them, once while nobody runs."""
+    rig.up(count=0)
+    fleet = rig.fleet(2, lambda settings: settings["source"].update(start="end"))
+    group = rig.group()
+    wait_for("the group's offsets", lambda: len(group.committed()) == 6 and all(
+        p.offset >= 0 for p in group.consumer.committed(group.partitions(), timeout=10)), 60, 0.3)
+    rig.fill(1000)
+    rig.fault("8 partitions in place of 4, filled at once")
+    rig.kafka.manage("create_partitions", [NewPartitions(rig.topics[0], 8)])
+    rig.fill(3000)
+    rig.settle(fleet)
+    fleet.terminate()
+    rig.fault("12 partitions in place of 8, filled while nobody runs")
+    rig.kafka.manage("create_partitions", [NewPartitions(rig.topics[0], 12)])
+    rig.fill(3000)
+    fleet.start()
+    rig.finish(fleet)
+
+
+# --- Transactions ---
+
+
+def in_transactions(rig, topic, records, size=40):
+    """Every third transaction is aborted; their markers, and what was aborted, take offsets too."""
+    producer = rig.kafka.producer(**{"transactional.id": f"{topic}-{rig.loads}"})
+    producer.init_transactions(30)
+    for n, at in enumerate(range(0, len(records), size)):
+        producer.begin_transaction()
+        for key, value in records[at:at + size]:
+            producer.produce(topic, key=key, value=value)
+        producer.flush(30)
+        if n % 3 == 2:
+            producer.abort_transaction(30)
+        else:
+            producer.commit_transaction(30)
+
+
+@pytest.mark.ci
+def test_transactions(rig):
+    """Lag reaches 0 behind markers and aborted records; what nobody committed is not counted; kill -9 in between."""
+    rig.up(count=1000)
+    fleet = rig.fleet(2, restart=True)
+    for _ in range(3):
+        rig.loads += 1
+        in_transactions(rig, rig.topics[0], events.load(900, rig.customers, rig.rng.randrange(1 << 30),
+                                                        events.BASE_MS + rig.loads * 10_000_000))
+        rig.fault("kill -9 among transactions")
+        fleet.kill(rig.rng)
+        fleet.start()
+        rig.settle(fleet)
+    rig.finish(fleet)
+
+
+# --- Topics made anew ---
+
+
 def make_anew(rig, count):
     """Deletes the topic and creates it again with fewer records than the group has committed."""
     rig.fault("the topic is deleted and created again")
@@ -135,6 +192,13 @@ def test_topic_made_anew(rig, state):
         member = fleet.take()
     assert member.wait(60) == 1, member.err[-3000:]
     assert "epoch" in member.err and rig.topics[0] in member.err, member.err[-3000:]
+    assert rig.store.hashes("profile:") == before, "events of the new topic were taken"
+    rig.fault("the new topic outgrows the old one")
+    rig.kafka.produce(rig.topics[0], events.load(6000, 50, rig.seed + 1))
+    fleet.start()
+    member = fleet.take()
+    assert member.wait(60) == 1, member.err[-3000:]
+    assert "epoch" in member.err and "made anew" in member.err, member.err[-3000:]
     assert rig.store.hashes("profile:") == before, "events of the new topic were taken"
 
 
