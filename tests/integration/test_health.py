@@ -20,10 +20,11 @@ def start(stack, port, store):
         quick_group(settings)
         settings["health"] = {"listen": f"{HOST}:{port}"}
         settings["store"].update(store)
-        settings["sinks"][0].update({"breaker_failures": "1", "breaker_pause": "200ms"})
-        settings["dead_letters"].update({"name": "dead_letters", "brokers": stack.kafka.guarded_brokers, "properties": {
-            "security.protocol": "sasl_plaintext", "sasl.mechanism": "PLAIN", "sasl.username": "churn",
-            "sasl.password": "secret-word"}})
+        login = {"security.protocol": "sasl_plaintext", "sasl.mechanism": "PLAIN", "sasl.username": "churn",
+                 "sasl.password": "secret-word"}
+        guarded = {"brokers": stack.kafka.guarded_brokers, "properties": login}
+        settings["sinks"][0].update({"breaker_failures": "1", "breaker_pause": "200ms", **guarded})
+        settings["dead_letters"].update({"name": "dead_letters", **guarded})
 
     return stack.churnd("-c", pipeline(stack.folder / "consumer.yaml", edit))
 
@@ -35,11 +36,15 @@ def test_ready_while_events_flow(stack, seed):
     kafka = stack.start_kafka(users={"churn": "secret-word"})
     pair = stack.start_redis_pair()
     api = stack.start_scripted()
-    kafka.create_topics({"customer-events": 2, "user-events": 1, "churn-dead-letters": 1})
+    kafka.create_topics({"customer-events": 2, "user-events": 1, "churn-dead-letters": 1, "churn-prediction-requests": 1,
+                         "churn-predictions": 1})
     kafka.allow("churn", "TOPIC", "churn-dead-letters", "DESCRIBE")
-    kafka.allow("churn", "TOPIC", "another", "WRITE")  # without any, the producer itself would be refused
+    kafka.allow("churn", "TOPIC", "churn-predictions", "WRITE")
+    kafka.allow("churn", "TOPIC", "churn-prediction-requests", "WRITE", "READ")
     kafka.produce("customer-events", events.load(500, 50, seed))
     daemon = start(stack, port, {"durability": "replicas", "replicas": 1})
+    assert "predictions wait" in wait_for_trouble(port, ("prediction", "queue"))["prediction", "queue"]
+    kafka.allow("churn", "GROUP", "churn-consumer-group-predictions", "READ")
     wait_until_ready(port)
     wait_for("its lag", lambda: [w.get("lag_messages") for w in json.loads(ask(port, "/readyz")[1])["workers"]] == [0])
     wait_until_ready(port)
@@ -89,7 +94,7 @@ def test_ready_while_events_flow(stack, seed):
     wait_until_ready(port)
     assert daemon.terminate(60) == 0, daemon.err[-3000:]
     assert ask(port, "/healthz")[0] is None
-    for what in ("breaker", "topic", "dead_letters", "checkpoint", "store", "broker"):
+    for what in ("queue", "breaker", "topic", "dead_letters", "checkpoint", "store", "broker"):
         assert f"(stalled: {what})" in daemon.err and f"(was stalled: {what})" in daemon.err, (what, daemon.err)
     assert " ERROR dead_letters: topic `churn-dead-letters`" in daemon.err
     assert "secret-word" not in daemon.err + daemon.out
