@@ -340,12 +340,31 @@ static void count_entries(struct journal *journal)
     }
 }
 
+/* All of it, or false with errno and an empty file. */
+static bool write_image(int fd, const struct image *image)
+{
+    const char *bytes = (const char *)image;
+    size_t at = 0;
+    ssize_t n = 1;
+    while (at < sizeof *image && n > 0) {
+        n = pwrite(fd, bytes + at, sizeof *image - at, (off_t)at);
+        at += n > 0 ? (size_t)n : 0;
+    }
+    if (at < sizeof *image) {
+        int failed = errno;
+        if (ftruncate(fd, 0) != 0) {
+            at = 0; /* what is left is found to be damaged by the next run */
+        }
+        errno = failed;
+    }
+    return at == sizeof *image;
+}
+
 /* Writes what is in memory to the file and goes on in it. */
 static bool map_file(struct journal *journal, int fd)
 {
     void *memory;
-    if (pwrite(fd, journal->image, sizeof *journal->image, 0) != (ssize_t)sizeof *journal->image ||
-        ftruncate(fd, sizeof *journal->image) != 0) {
+    if (!write_image(fd, journal->image) || ftruncate(fd, sizeof *journal->image) != 0) {
         return false;
     }
     memory = mmap(NULL, sizeof *journal->image, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);

@@ -4,6 +4,7 @@ import json
 import os
 import pathlib
 import re
+import resource
 import signal
 import socket
 import subprocess
@@ -548,3 +549,20 @@ def test_the_journal_says_when_it_has_no_home(tmp_path):
     assert done.returncode == 0
     assert f"the crash journal is kept in /tmp/churnd-{os.geteuid()}" in done.stderr and "state_dir" in done.stderr, done.stderr
     assert "crash journal" not in run_churnd("-c", "p.yaml", cwd=tmp_path, check=0).stderr
+
+
+def test_a_limit_on_files_is_called_so(tmp_path):
+    """`ulimit -f` is no full disk."""
+    write_pipeline(tmp_path, store=None)
+    (tmp_path / "e.jsonl").write_text("".join(event("a", i) for i in range(500)))
+    process = Process([CHURND, "-c", "p.yaml"], tmp_path, "churnd",
+                      prepare=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (40000, resource.RLIM_INFINITY)))
+    try:
+        wait_for("the trouble", lambda: "(ulimit -f); its records wait" in process.err or not process.running())
+        assert process.running() and "no journal can be written in" in process.err, process.err
+        assert process.err.count("File too large") >= 2 and "No space left" not in process.err, process.err
+        resource.prlimit(process.pid, resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
+        assert process.wait(30) == 0, process.err
+    finally:
+        process.end()
+    assert len(lines(tmp_path / "alerts")) == len({json.loads(line)["event_id"] for line in lines(tmp_path / "alerts")}) == 500
