@@ -42,9 +42,11 @@ struct local_sink {
         uint64_t id;
         struct trigger *trigger; /* owned; NULL: malformed */
         int done;                /* its prediction, or that of a newer trigger of its customer, is stored */
+        int damaged;             /* done, without one: the stored profile cannot be read */
     } records[RECORDS_MAX];
     uint32_t count;
     churn_error malformed; /* the newest message of a malformed trigger */
+    churn_error damaged;   /* … of a profile that cannot be read */
 };
 
 static const churn_option options[] = {
@@ -207,10 +209,14 @@ static const struct trigger *newest(const struct local_sink *s, uint32_t first)
     return best;
 }
 
-static void mark_done(struct local_sink *s, uint32_t first, const struct trigger *trigger)
+static void mark_done(struct local_sink *s, uint32_t first, const struct trigger *trigger, int damaged)
 {
     for (uint32_t k = first; k < s->count; k++) {
-        s->records[k].done |= s->records[k].trigger != NULL && same_customer(s->records[k].trigger, trigger);
+        struct record *r = &s->records[k];
+        if (r->trigger != NULL && same_customer(r->trigger, trigger)) {
+            r->done = 1;
+            r->damaged = damaged;
+        }
     }
 }
 
@@ -240,7 +246,12 @@ static int32_t serve(struct local_sink *s, churn_error *err)
             rc = predict(s, trigger, &predictions[count], &hashes[count], err);
             count += rc == CHURN_OK;
         }
-        mark_done(s, i, trigger);
+        mark_done(s, i, trigger, rc == CHURN_REJECT);
+        if (rc == CHURN_REJECT) { /* nobody else waits for that */
+            counter_add(&s->failed, 1);
+            s->damaged = *err;
+            rc = CHURN_OK;
+        }
     }
     if (rc == CHURN_OK && count > 0) {
         rc = store_session_result(&s->store, s->store.ops->write(s->store.session, hashes, count, err), err);
@@ -305,8 +316,10 @@ static uint32_t answer(struct local_sink *s, churn_done *done, uint32_t max)
             continue;
         }
         done[answered++] = (churn_done){.id = r->id,
-                                        .result = r->trigger != NULL ? CHURN_OK : CHURN_REJECT,
-                                        .message = r->trigger != NULL ? NULL : s->malformed.message};
+                                        .result = r->trigger != NULL && !r->damaged ? CHURN_OK : CHURN_REJECT,
+                                        .message = r->damaged           ? s->damaged.message
+                                                   : r->trigger != NULL ? NULL
+                                                                        : s->malformed.message};
         free(r->trigger);
     }
     s->count = kept;

@@ -153,6 +153,40 @@ static void test_outage_of_the_store(void)
     end();
 }
 
+/* The store has something for this customer that it cannot read. */
+static int32_t get_damaged(void *session, churn_str key, churn_fields_fn fn, void *ctx, churn_error *err)
+{
+    return key.len == 10 && memcmp(key.ptr, "profile:b1", 10) == 0
+               ? churn_fail(err, CHURN_REJECT, "profile:b1 is no hash")
+               : memory_store_ops.get(session, key, fn, ctx, err);
+}
+
+static void test_a_damaged_profile_holds_up_nobody(void)
+{
+    churn_store_ops damaged = memory_store_ops;
+    churn_record records[3];
+    churn_done done[3];
+    char room[256];
+    begin();
+    damaged.get = get_damaged;
+    ops()->stop(self, 100);
+    fake.store = &damaged;
+    churn_error err = {.size = sizeof err};
+    CU_ASSERT_EQUAL_FATAL(ops()->start(self, &err), CHURN_OK);
+    records[0] = trigger(0, "a1", "e1", "2026-01-01T00:00:00.000Z");
+    records[1] = trigger(1, "b1", "e2", "2026-01-01T00:00:00.000Z");
+    records[2] = trigger(2, "c1", "e3", "2026-01-01T00:00:00.000Z");
+    CU_ASSERT_EQUAL(write_records(records, 3), 3);
+    CU_ASSERT_EQUAL_FATAL(poll_answers(done, 3), 3);
+    for (unsigned i = 0; i < 3; i++) {
+        CU_ASSERT_EQUAL(done[i].result, i == 1 ? CHURN_REJECT : CHURN_OK);
+    }
+    CU_ASSERT_STRING_EQUAL(done[1].message, "profile:b1 is no hash");
+    CU_ASSERT_PTR_NOT_NULL(memory_store_get(&store, "prediction:c1", "churn_probability", room));
+    CU_ASSERT_PTR_NULL(memory_store_get(&store, "prediction:b1", "churn_probability", room));
+    end();
+}
+
 static void test_malformed_triggers_are_rejected(void)
 {
     static const char *const bad[] = {
@@ -217,6 +251,7 @@ int main(void)
                            TEST(test_newest_trigger_of_a_customer_wins),
                            TEST(test_outage_of_the_store),
                            TEST(test_malformed_triggers_are_rejected),
+                           TEST(test_a_damaged_profile_holds_up_nobody),
                            TEST(test_many_are_taken_in_parts),
                            TEST(test_a_store_is_needed),
                            CU_TEST_INFO_NULL};

@@ -140,6 +140,10 @@ static int32_t store_answers(struct service *s, churn_error *err)
 
 static void fault_text(const struct job *job, char *text, size_t size)
 {
+    if (job->fault_status == 0) {
+        (void)snprintf(text, size, "the stored profile is damaged; mend it, then churnd redrive");
+        return;
+    }
     (void)snprintf(text, size, "the prediction API answered HTTP %ld to each of %u attempts", job->fault_status,
                    job->faults);
 }
@@ -389,6 +393,17 @@ static int has_room(const struct service *s)
     return s->asking + s->settling_count < (uint32_t)s->settings->concurrency && s->sent < SENT_MAX;
 }
 
+/* What the store has for a customer cannot be read: nobody else waits for that. */
+static void give_up_damaged(struct service *s, struct job *job, const char *why)
+{
+    counter_add(&s->counters->failed, 1);
+    churn_log(s->host, CHURN_LOG_ERROR, "no prediction for event %.*s: %s; its trigger goes to %s",
+              (int)job->trigger->event_id.len, job->trigger->event_id.ptr, why,
+              s->producer != NULL ? s->settings->dead_letter_topic : "prediction-failed:<customer> in the store");
+    job->fault_status = 0;
+    settle_later(s, job, JOB_STORING);
+}
+
 static int32_t ask_all(struct service *s, churn_error *err)
 {
     while (has_room(s) && breaker_allows(&s->breaker, now_ms(s))) {
@@ -398,6 +413,10 @@ static int32_t ask_all(struct service *s, churn_error *err)
             break;
         }
         rc = ask(s, job, err);
+        if (rc == CHURN_REJECT) {
+            give_up_damaged(s, job, err->message);
+            continue;
+        }
         if (rc != CHURN_OK) {
             counter_add(&s->counters->coalesced, waiting_put_back(&s->waiting, job, now_ms(s), 0));
             return rc == CHURN_FATAL ? rc : CHURN_OK;

@@ -41,7 +41,7 @@ struct job {
     uint64_t turn;         /* ASKING: the breaker's, as the request was started */
     unsigned failures;     /* of the API, in a row */
     unsigned faults;       /* answers that put the blame on this request */
-    long fault_status;     /* given up: HTTP status of the last fault; 0: answered */
+    long fault_status;     /* given up: HTTP status of the last fault; 0: answered, or not asked */
     struct answer *answer; /* once there is one; owned */
     struct job *next_settling;
 };
