@@ -228,6 +228,139 @@ static void test_what_is_counted_is_the_changed_event(void)
     close_worker();
 }
 
+/* A worker with a store, of which only the name is asked for. */
+static void open_counting_worker(void)
+{
+    static struct loaded of_store = {.path = NULL};
+    open_worker();
+    pipeline.store.loaded = &of_store;
+    worker.cache = (struct cache){.registry = &pipeline.catalog.registry, .limit = SIZE_MAX};
+    CU_ASSERT_FATAL(folder_init(&worker.folder, &pipeline.catalog, &worker.sources));
+}
+
+static void close_counting_worker(void)
+{
+    cache_free(&worker.cache);
+    folder_free(&worker.folder);
+    close_worker();
+}
+
+/* Takes the events at these offsets of t/3, in one poll; how many of the window's events count then. */
+static uint32_t take_at(const int64_t *offsets, uint32_t count)
+{
+    churn_record records[32];
+    for (uint32_t i = 0; i < count; i++) {
+        records[i] = (churn_record){.size = sizeof records[i],
+                                    .kind = CHURN_RECORD_EVENT,
+                                    .key = text("c"),
+                                    .value = text(RECEIVED),
+                                    .topic = "t",
+                                    .partition = 3,
+                                    .offset = offsets[i]};
+    }
+    CU_ASSERT_EQUAL(intake_take(&worker, records, count), true);
+    return window_filling(&worker)->event_count;
+}
+
+/* Delivered again before its delta is acknowledged: in the same window, the newest too, and in the one behind it. */
+static void test_a_record_delivered_again(void)
+{
+    struct customer *customer;
+    open_counting_worker();
+    CU_ASSERT_EQUAL(take_at((const int64_t[]){40, 41}, 2), 2);
+    CU_ASSERT_EQUAL(take_at((const int64_t[]){41}, 1), 2);
+    CU_ASSERT_EQUAL(take_at((const int64_t[]){40, 41, 42, 42}, 4), 3);
+    customer = cache_get(&worker.cache, text("c"));
+    customer->writing = customer->filling; /* the window is being written */
+    customer->filling = NULL;
+    CU_ASSERT_EQUAL(take_at((const int64_t[]){42, 41, 40}, 3), 3);
+    CU_ASSERT_EQUAL(take_at((const int64_t[]){42, 43}, 2), 4);
+    CU_ASSERT_EQUAL(delta_range(customer->filling, 0)->low, 43);
+    customer->writing = customer->filling = NULL;
+    close_counting_worker();
+}
+
+/* More than the look-ahead, and as many. */
+static void test_many_in_one_take(void)
+{
+    int64_t offsets[32];
+    for (int64_t i = 0; i < 32; i++) {
+        offsets[i] = i;
+    }
+    for (uint32_t count = 14; count <= 32; count++) {
+        open_counting_worker();
+        CU_ASSERT_EQUAL(take_at(offsets, count), count);
+        CU_ASSERT_EQUAL(window_filling(&worker)->record_count, count);
+        CU_ASSERT_EQUAL(window_filling(&worker)->positions[0].next, (int64_t)count);
+        close_counting_worker();
+    }
+}
+
+/* The window's letters are answered before the next one may be written: a mark would pass over their events. */
+static void check_letters_come_first(struct window *window, struct delta *delta)
+{
+    struct section letters = {.input = CHURN_RECORD_DEAD_LETTER, .label = "dead_letters"};
+    pipeline.sinks = &letters;
+    pipeline.sink_count = 1;
+    delta->customer->writing = delta;
+    delta->customer->filling = NULL;
+    window->state = WINDOW_WRITING;
+    window->stored = window->delta_count;
+    for (int i = 0; i < 3; i++) {
+        CU_ASSERT(writer_step(&worker, window, 0));
+        CU_ASSERT_EQUAL(window->state, WINDOW_SETTING_ASIDE);
+        CU_ASSERT_PTR_EQUAL(delta->customer->writing, delta);
+    }
+    CU_ASSERT(window->announced);
+    window->sinks[0].cursor = window->output_count;
+    CU_ASSERT(writer_step(&worker, window, 0));
+    CU_ASSERT_EQUAL(window->state, WINDOW_EMITTING);
+    CU_ASSERT_PTR_NULL(delta->customer->writing);
+    pipeline.sink_count = 0;
+}
+
+/* Its letter is the record as received, with its own key and headers, and nothing else of it is said. */
+static void test_set_aside(void)
+{
+    static const churn_header header = {.name = "trace", .value = {.ptr = "7", .len = 1}};
+    churn_record record = {.size = sizeof record,
+                           .kind = CHURN_RECORD_EVENT,
+                           .key = text("another"),
+                           .value = text(RECEIVED),
+                           .topic = "t",
+                           .partition = 3,
+                           .offset = 41,
+                           .headers = &header,
+                           .header_count = 1};
+    struct window *window = window_filling(&worker);
+    struct reject reject;
+    struct delta *delta;
+    open_counting_worker();
+    first_changes = first_alerts = true;
+    CU_ASSERT(take_at((const int64_t[]){40}, 1) == 1);
+    CU_ASSERT(intake_take(&worker, &record, 1) && window->event_count == 2 && window->output_count == 4);
+    reject_set(&reject, REJECT_DAMAGED_PROFILE, "the test says so");
+    delta = window->deltas[0];
+    window->events[0].counted = true; /* by what could be read of the profile */
+    delta->skipped = 1;
+    CU_ASSERT(damage_set_aside(&worker, window, delta, &reject));
+    CU_ASSERT_EQUAL_FATAL(window->output_count, 5);
+    for (uint32_t i = 0; i < 4; i++) {
+        CU_ASSERT_EQUAL(window->outputs[i].reserved, i < 2 ? 0 : ~OUTPUT_AGAIN);
+    }
+    check_text(window->outputs[4].key.ptr, "another", "key");
+    check_text(window->outputs[4].value.ptr, RECEIVED, "value");
+    check_text(window->outputs[4].headers[0].value.ptr, "damaged_profile", "reason");
+    check_text(window->outputs[4].headers[window->outputs[4].header_count - 1].name, "trace", "its own header");
+    CU_ASSERT(window->set_aside && window->has_letters && worker.cache.damaged == 1);
+    CU_ASSERT_PTR_NULL(delta->customer->profile);
+    check_letters_come_first(window, delta);
+    damage_mended(&worker, delta->customer);
+    CU_ASSERT_EQUAL(worker.cache.damaged, 0);
+    delta->customer->filling = NULL;
+    close_counting_worker();
+}
+
 static void test_alerts_that_nobody_takes(void)
 {
     open_worker();
@@ -260,6 +393,9 @@ int main(void)
         TEST(test_what_the_source_cannot_read_is_set_aside),
         TEST(test_an_event_left_out_raises_nothing),
         TEST(test_what_is_counted_is_the_changed_event),
+        TEST(test_a_record_delivered_again),
+        TEST(test_many_in_one_take),
+        TEST(test_set_aside),
         TEST(test_alerts_that_nobody_takes),
         TEST(test_muted_alerts),
         CU_TEST_INFO_NULL,

@@ -326,6 +326,84 @@ static void test_late_offsets_before_a_window_cost_nothing(void)
     stored_free(&stored);
 }
 
+/* What the cache is said to hold is what it holds, also once a profile has grown. */
+static void test_the_cache_knows_what_a_profile_takes(void)
+{
+    const struct registry *registry = &pipeline.catalog.registry;
+    struct worker live;
+    struct stored stored = {0};
+    struct customer *customer;
+    size_t empty;
+    writer_open(&live);
+    customer = cache_get(&live.cache, (churn_str){.ptr = "c", .len = 1});
+    empty = customer->bytes;
+    for (int64_t offset = 1; offset < 20; offset += 2) {
+        for (int32_t partition = 0; partition < 5; partition++) {
+            deliver(&live, partition, offset, LATE_REPLAYED);
+        }
+        CU_ASSERT(join(&live));
+        CU_ASSERT_EQUAL(customer->bytes, empty + profile_bytes(customer->profile, registry));
+        CU_ASSERT_EQUAL(live.cache.bytes, customer->bytes);
+        CU_ASSERT_EQUAL(put(&live, &stored, false), TAKEN);
+        end_window(&live);
+    }
+    writer_kill(&live);
+    stored_free(&stored);
+}
+
+/* One of two events is left out as counted; then the store turns out to have an older profile, which has neither. */
+static void test_one_left_out_and_then_counted(void)
+{
+    struct worker live, other;
+    struct stored stored = {0};
+    writer_open(&live);
+    writer_open(&other);
+    deliver(&other, 0, 5, NOT_LATE);
+    write_once(&other, &stored);
+    deliver(&live, 0, 5, NOT_LATE);
+    deliver(&live, 0, 6, NOT_LATE);
+    CU_ASSERT(join(&live));
+    CU_ASSERT_EQUAL(put(&live, &stored, false), CONFLICT);
+    CU_ASSERT(join(&live));
+    CU_ASSERT_EQUAL(window_filling(&live)->deltas[0]->skipped, 1);
+    stored_free(&stored);
+    CU_ASSERT_EQUAL(put(&live, &stored, false), CONFLICT);
+    CU_ASSERT(join(&live));
+    CU_ASSERT_EQUAL(window_filling(&live)->deltas[0]->skipped, 0);
+    CU_ASSERT_EQUAL(put(&live, &stored, false), TAKEN);
+    check_stored(&stored, "2", "7", "");
+    end_window(&live);
+    writer_kill(&live);
+    writer_kill(&other);
+    stored_free(&stored);
+}
+
+/* A field that could not be read back is not written; its customer is set aside. */
+static void test_a_field_that_overflows(void)
+{
+    static const churn_pair full = {.name = {.ptr = "events_total", .len = 12},
+                                    .value = {.ptr = "999999999999999999999999999999999998", .len = 36}};
+    struct worker live;
+    struct stored stored = {.version = 1};
+    struct reject reject = {.reason = REJECT_EMPTY};
+    writer_open(&live);
+    stored_set(&stored, &full);
+    deliver(&live, 0, 5, NOT_LATE);
+    CU_ASSERT(join(&live));
+    CU_ASSERT_EQUAL(put(&live, &stored, false), CONFLICT);
+    CU_ASSERT(join(&live)); /* the last that fits */
+    CU_ASSERT_EQUAL(put(&live, &stored, false), TAKEN);
+    end_window(&live);
+    check_text(stored_get(&stored, "events_total"), "999999999999999999999999999999999999", "events_total");
+    deliver(&live, 0, 6, NOT_LATE);
+    CU_ASSERT_EQUAL(merge_delta(&live, window_filling(&live), window_filling(&live)->deltas[0], &reject), CHURN_REJECT);
+    CU_ASSERT_EQUAL(reject.reason, REJECT_FIELD_OVERFLOW);
+    CU_ASSERT_PTR_NOT_NULL(strstr(reject.detail, "'events_total'"));
+    end_window(&live);
+    writer_kill(&live);
+    stored_free(&stored);
+}
+
 /* ---- histories ---- */
 
 struct history {
@@ -469,6 +547,9 @@ int main(void)
         TEST(test_a_replay_remembers),
         TEST(test_a_replay_that_refuses),
         TEST(test_late_offsets_before_a_window_cost_nothing),
+        TEST(test_the_cache_knows_what_a_profile_takes),
+        TEST(test_one_left_out_and_then_counted),
+        TEST(test_a_field_that_overflows),
         TEST(test_histories),
         CU_TEST_INFO_NULL,
     };
