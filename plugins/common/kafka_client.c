@@ -1,5 +1,6 @@
 #define _GNU_SOURCE /* pthread_timedjoin_np */
 #include "kafka_client.h"
+#include "kafka_access.h"
 #include "stall.h"
 
 #include <errno.h>
@@ -13,6 +14,7 @@
 
 #define OUTAGE_GRACE_MS 2000 /* connecting takes a moment, and one of a host's several addresses may not answer */
 #define REASON_SIZE 256
+#define SCRAM_SINCE 0x02060100         /* the librdkafka whose login with SCRAM Kafka 4 takes */
 #define LOOK_MS 50                     /* between looks at a consumer that closes */
 #define CLOSING_MS 200                 /* by then a consumer that waits for nobody has closed */
 #define COORDINATOR "GroupCoordinator" /* librdkafka's name for its link to it */
@@ -55,7 +57,8 @@ struct kafka_client {
     _Atomic int abandoned;      /* a librdkafka client that did not end still refers to this */
     int64_t down_since_ms;      /* 0: not known to be down */
     struct stall outage;
-    char reason[REASON_SIZE]; /* of the newest connection error */
+    _Atomic int certificate_fault; /* OpenSSL's number for why the newest certificate was refused; 0: none was */
+    char reason[REASON_SIZE];      /* of the newest connection error */
 };
 
 static const char *owned_reason(const char *const *owned, const char *name)
@@ -203,7 +206,7 @@ static int32_t set_properties(rd_kafka_conf_t *conf, const churn_map *properties
 /* What librdkafka repeats while brokers are away or starting, or reports as an error besides, is for debugging. */
 static int is_quiet(int level, const char *facility)
 {
-    static const char *const repeated[] = {"FAIL", "ERROR", "FATAL", "GETPID", "REQTMOUT", "AUTOCREATE"};
+    static const char *const repeated[] = {"FAIL", "ERROR", "FATAL", "GETPID", "REQTMOUT", "AUTOCREATE", "SSLCERTVRFY"};
     int quiet = level > LOG_WARNING;
     for (size_t i = 0; i < sizeof repeated / sizeof repeated[0]; i++) {
         quiet |= strcmp(facility, repeated[i]) == 0;
@@ -395,6 +398,46 @@ static void on_error(rd_kafka_t *rk, int code, const char *reason, void *opaque)
     kafka_client_error(opaque, (rd_kafka_resp_err_t)code, reason);
 }
 
+/* Called by librdkafka's broker threads: only notes what OpenSSL thinks, of which librdkafka tells too little. */
+static int on_certificate(rd_kafka_t *rk, const char *name, int32_t id, int *fault, int depth, const char *buf,
+                          size_t size, char *said, size_t said_size, void *opaque)
+{
+    struct kafka_client *client = opaque;
+    (void)rk;
+    (void)id;
+    (void)depth;
+    (void)buf;
+    (void)size;
+    if (*fault == 0) {
+        return 1;
+    }
+    atomic_store(&client->certificate_fault, *fault);
+    (void)snprintf(said, said_size, "%s: X.509 error %d", name, *fault);
+    return 0;
+}
+
+/* For a person; NULL where the certificate was not at fault. The numbers are those of OpenSSL's X509_V_ERR_…. */
+static const char *certificate_fault(const struct kafka_client *client)
+{
+    switch (atomic_load(&client->certificate_fault)) {
+    case 0:
+        return NULL;
+    case 9:
+        return "the broker's certificate is not valid yet; is the clock right?";
+    case 10:
+        return "the broker's certificate has expired";
+    case 62:
+    case 64:
+        return "the broker's certificate is for another host name than the one it is reached by; set `brokers`, and "
+               "what "
+               "Kafka advertises, to a name that is in the certificate";
+    default:
+        return "the broker's certificate is not signed by an authority that is trusted here; set ssl.ca.location to "
+               "the "
+               "certificate of its authority";
+    }
+}
+
 rd_kafka_t *kafka_client_open(struct kafka_client *client, rd_kafka_type_t type, rd_kafka_conf_t *conf,
                               churn_error *err)
 {
@@ -403,6 +446,7 @@ rd_kafka_t *kafka_client_open(struct kafka_client *client, rd_kafka_type_t type,
     rd_kafka_conf_set_opaque(conf, client);
     rd_kafka_conf_set_log_cb(conf, on_log);
     rd_kafka_conf_set_error_cb(conf, on_error);
+    (void)rd_kafka_conf_set_ssl_cert_verify_cb(conf, on_certificate);
     (void)rd_kafka_conf_interceptor_add_on_new(conf, "churnd", on_new, client);
     rk = rd_kafka_new(type, conf, said, sizeof said);
     if (rk == NULL) {
@@ -432,6 +476,9 @@ void kafka_client_error(struct kafka_client *client, rd_kafka_resp_err_t code, c
     case RD_KAFKA_RESP_ERR__SSL:
     case RD_KAFKA_RESP_ERR__TIMED_OUT:
         keep_reason(client, reason);
+        if (strstr(reason, "certificate verify failed") != NULL && certificate_fault(client) != NULL) {
+            (void)snprintf(client->reason, sizeof client->reason, "%s", certificate_fault(client));
+        }
         churn_log(client->host, CHURN_LOG_DEBUG, "Kafka: %s", reason);
         break;
     case RD_KAFKA_RESP_ERR__ALL_BROKERS_DOWN:
@@ -591,6 +638,7 @@ void kafka_client_free(struct kafka_client *client)
 }
 
 #define PROBE_SLICE_MS 500
+#define ACCESS_MS 3000
 #define PROBE_ENOUGH_MS 1000 /* by then each address of a broker that refuses connections was tried */
 
 static rd_kafka_resp_err_t ask_metadata(struct kafka_client *client, rd_kafka_t *rk, uint32_t timeout_ms,
@@ -612,39 +660,82 @@ static rd_kafka_resp_err_t ask_metadata(struct kafka_client *client, rd_kafka_t 
     return code;
 }
 
-static void report_topic(const struct rd_kafka_metadata *metadata, const struct kafka_topic *topic,
-                         churn_target *target)
+/* Whom and what a probe asks. */
+struct probe {
+    rd_kafka_t *rk;
+    rd_kafka_t *writer; /* NULL: there is none, or it cannot be made */
+    rd_kafka_type_t type;
+    const struct rd_kafka_metadata *metadata; /* NULL: there is no answer */
+    const char *brokers;
+    const char *failure; /* then, if it was asked for; or NULL */
+};
+
+static void report_access(const struct probe *probe, const struct kafka_topic *topic, churn_target *target)
 {
-    const struct rd_kafka_metadata_topic *found = NULL;
-    for (int i = 0; i < metadata->topic_cnt; i++) {
-        if (strcmp(metadata->topics[i].topic, topic->name) == 0) {
-            found = &metadata->topics[i];
-        }
+    int writes = (topic->flags & CHURN_TARGET_WRITES) != 0;
+    rd_kafka_resp_err_t code = RD_KAFKA_RESP_ERR_NO_ERROR;
+    if (writes && probe->writer != NULL) {
+        code = kafka_access_write(probe->writer, topic->name, ACCESS_MS);
+    } else if (!writes && probe->type == RD_KAFKA_CONSUMER) {
+        code = kafka_access_read(probe->rk, topic->name, ACCESS_MS);
     }
-    if (found != NULL && found->err != RD_KAFKA_RESP_ERR_NO_ERROR) {
-        target->result = kafka_client_denied(found->err) ? CHURN_FATAL : CHURN_RETRY;
-        target->message = rd_kafka_err2str(found->err);
-    } else if (found == NULL && (topic->flags & CHURN_TARGET_WRITES) == 0) {
+    if (code == RD_KAFKA_RESP_ERR_NO_ERROR) {
+        return;
+    }
+    target->result = CHURN_FATAL;
+    target->message = writes ? "this Kafka user may not write it; give it WRITE on the topic"
+                      : code == RD_KAFKA_RESP_ERR_GROUP_AUTHORIZATION_FAILED
+                          ? "this Kafka user may not use the consumer group; give it READ on the group"
+                          : "this Kafka user may not read it; give it READ on the topic";
+}
+
+static void report_absent(const struct probe *probe, const struct kafka_topic *topic, churn_target *target)
+{
+    if ((topic->flags & CHURN_TARGET_WRITES) == 0) {
         target->message = "does not exist, or this user may not see it; it is waited for";
-    } else if (found == NULL && !topic->is_made) {
+        report_access(probe, topic, target);
+    } else if (!topic->is_made) {
         target->message = "does not exist, or this user may not see it; the brokers may make it";
+    } else if (kafka_access_create(probe->rk, topic->name, ACCESS_MS) != RD_KAFKA_RESP_ERR_NO_ERROR) {
+        target->result = CHURN_FATAL;
+        target->message =
+            "does not exist, or this Kafka user may not see it, and may not make it; give it WRITE on the "
+            "topic, and make the topic or give it CREATE";
     }
 }
 
-static void report_topics(const struct kafka_topic *topics, uint32_t count, const char *brokers,
-                          const struct rd_kafka_metadata *metadata, const char *failure, churn_target_fn fn, void *ctx)
+static void report_topic(const struct probe *probe, const struct kafka_topic *topic, churn_target *target)
+{
+    const struct rd_kafka_metadata_topic *found = NULL;
+    for (int i = 0; i < probe->metadata->topic_cnt; i++) {
+        if (strcmp(probe->metadata->topics[i].topic, topic->name) == 0) {
+            found = &probe->metadata->topics[i];
+        }
+    }
+    if (found == NULL) {
+        report_absent(probe, topic, target);
+    } else if (found->err != RD_KAFKA_RESP_ERR_NO_ERROR) {
+        target->result = kafka_client_denied(found->err) ? CHURN_FATAL : CHURN_RETRY;
+        target->message = rd_kafka_err2str(found->err);
+    } else {
+        report_access(probe, topic, target);
+    }
+}
+
+static void report_topics(const struct probe *probe, const struct kafka_topic *topics, uint32_t count,
+                          churn_target_fn fn, void *ctx)
 {
     for (uint32_t i = 0; i < count; i++) {
         churn_target target = {.size = sizeof target,
                                .flags = topics[i].flags,
                                .kind = CHURN_TARGET_TOPIC,
                                .name = topics[i].name,
-                               .at = brokers,
+                               .at = probe->brokers,
                                .option = topics[i].option,
-                               .message = failure,
-                               .result = failure != NULL ? CHURN_RETRY : CHURN_OK};
-        if (metadata != NULL) {
-            report_topic(metadata, &topics[i], &target);
+                               .message = probe->failure,
+                               .result = probe->failure != NULL ? CHURN_RETRY : CHURN_OK};
+        if (probe->metadata != NULL) {
+            report_topic(probe, &topics[i], &target);
         }
         fn(ctx, &target);
     }
@@ -687,6 +778,16 @@ void kafka_client_risks(const churn_map *properties, churn_target_fn fn, void *c
                   "change and forge records",
                   fn, ctx);
     }
+    if (rd_kafka_version() < SCRAM_SINCE && (strncasecmp(value_of(properties, "sasl.mechanism"), "SCRAM", 5) == 0 ||
+                                             strncasecmp(value_of(properties, "sasl.mechanisms"), "SCRAM", 5) == 0)) {
+        char message[256];
+        (void)snprintf(
+            message, sizeof message,
+            "librdkafka %s cannot log in to Kafka 4 with SCRAM, since it repeats the nonce (mended in 2.6.1, as "
+            "in Debian 13); use a newer one, or PLAIN over TLS",
+            rd_kafka_version_str());
+        tell_risk("sasl.mechanism", message, fn, ctx);
+    }
     if (strcasecmp(protocol, "sasl_plaintext") == 0) {
         tell_risk("security.protocol",
                   "logs in without TLS: anybody on the way can read the records, and with PLAIN the password; use "
@@ -695,34 +796,45 @@ void kafka_client_risks(const churn_map *properties, churn_target_fn fn, void *c
     }
 }
 
+static int any_is_written(const struct kafka_topic *topics, uint32_t count)
+{
+    uint32_t i = 0;
+    while (i < count && (topics[i].flags & CHURN_TARGET_WRITES) == 0) {
+        i++;
+    }
+    return i < count;
+}
+
 void kafka_client_probe(const churn_host *host, rd_kafka_type_t type, rd_kafka_conf_t *conf, const char *brokers,
                         const struct kafka_topic *topics, uint32_t count, uint32_t timeout_ms, churn_target_fn fn,
                         void *ctx)
 {
-    const struct rd_kafka_metadata *metadata = NULL;
+    struct probe probe = {.type = type, .brokers = brokers};
     churn_error err = {.size = sizeof err};
     char failure[REASON_SIZE + 128];
     struct kafka_client *client;
-    rd_kafka_t *rk;
     rd_kafka_resp_err_t code;
     if (conf == NULL) {
-        report_topics(topics, count, brokers, NULL, NULL, fn, ctx);
+        report_topics(&probe, topics, count, fn, ctx);
         return;
     }
+    probe.writer = any_is_written(topics, count) ? kafka_access_writer(conf) : NULL;
     client = kafka_client_new(host, brokers, NULL);
-    rk = client != NULL ? kafka_client_open(client, type, conf, &err) : NULL;
-    if (rk == NULL) {
-        report_topics(topics, count, brokers, NULL, client != NULL ? err.message : "out of memory", fn, ctx);
-        kafka_client_free(client);
-        return;
+    probe.rk = client != NULL ? kafka_client_open(client, type, conf, &err) : NULL;
+    if (probe.rk == NULL) {
+        probe.failure = client != NULL ? err.message : "out of memory";
+    } else if ((code = ask_metadata(client, probe.rk, timeout_ms, &probe.metadata)) != RD_KAFKA_RESP_ERR_NO_ERROR) {
+        (void)snprintf(failure, sizeof failure, "Kafka cannot be reached: %s; start it, or correct `brokers`",
+                       client->reason[0] != '\0' ? client->reason : rd_kafka_err2str(code));
+        probe.failure = failure;
     }
-    code = ask_metadata(client, rk, timeout_ms, &metadata);
-    (void)snprintf(failure, sizeof failure, "Kafka cannot be reached: %s; start it, or correct `brokers`",
-                   client->reason[0] != '\0' ? client->reason : rd_kafka_err2str(code));
-    report_topics(topics, count, brokers, metadata, metadata != NULL ? NULL : failure, fn, ctx);
-    if (metadata != NULL) {
-        rd_kafka_metadata_destroy(metadata);
+    report_topics(&probe, topics, count, fn, ctx);
+    if (probe.metadata != NULL) {
+        rd_kafka_metadata_destroy(probe.metadata);
     }
-    kafka_client_destroy(client, rk, RD_KAFKA_DESTROY_F_NO_CONSUMER_CLOSE, OUTAGE_GRACE_MS);
+    if (client != NULL) {
+        kafka_client_destroy(client, probe.writer, 0, OUTAGE_GRACE_MS);
+        kafka_client_destroy(client, probe.rk, RD_KAFKA_DESTROY_F_NO_CONSUMER_CLOSE, OUTAGE_GRACE_MS);
+    }
     kafka_client_free(client);
 }

@@ -221,7 +221,10 @@ static void check_fatal(struct kafka_producer *p)
     for (int i = 0; i < LANES; i++) {
         rd_kafka_resp_err_t code = p->lanes[i].rk != NULL ? rd_kafka_fatal_error(p->lanes[i].rk, said, sizeof said)
                                                           : RD_KAFKA_RESP_ERR_NO_ERROR;
-        if (code != RD_KAFKA_RESP_ERR_NO_ERROR) {
+        if (code == RD_KAFKA_RESP_ERR_CLUSTER_AUTHORIZATION_FAILED) {
+            fail(p, "this Kafka user may write no topic at all: give it WRITE on `%s` and whatever else is written",
+                 p->topics != NULL ? p->topics->name : "");
+        } else if (code != RD_KAFKA_RESP_ERR_NO_ERROR) {
             fail(p, "the Kafka producer failed for good: %s: %s", rd_kafka_err2str(code), said);
         }
     }
@@ -437,7 +440,9 @@ static rd_kafka_headers_t *make_headers(const churn_record *record)
 /* Says that a topic is not written to for a reason that may pass. */
 static void warn_refusing(struct kafka_producer *p, const struct topic *t, rd_kafka_resp_err_t code)
 {
-    stall_begin(&p->refusing, "topic `%s` cannot be written to: %s; waiting", t->name, rd_kafka_err2str(code));
+    stall_begin(&p->refusing, "topic `%s` cannot be written to: %s; waiting", t->name,
+                code == RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED ? "this Kafka user lacks WRITE on it"
+                                                                     : rd_kafka_err2str(code));
 }
 
 /* Sorts out what librdkafka said of a new record. */

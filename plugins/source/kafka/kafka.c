@@ -93,7 +93,8 @@ static const churn_option options[] = {
      .type = CHURN_OPTION_ENUM,
      .offset = offsetof(struct kafka_source, unreadable)},
     {.name = "properties",
-     .help = "librdkafka's own properties, such as security.protocol or session.timeout.ms.",
+     .help = "librdkafka's own properties, such as security.protocol or session.timeout.ms. To a group.instance.id the "
+             "workers after the first append their number.",
      .type = CHURN_OPTION_MAP,
      .flags = CHURN_OPTION_SECRET,
      .offset = offsetof(struct kafka_source, properties)},
@@ -159,10 +160,24 @@ static int32_t check_strategy(const struct kafka_source *s, churn_error *err)
     return CHURN_OK;
 }
 
+/* Members of a group with one group.instance.id fence each other, and each worker is a member. */
+static int32_t tell_workers_apart(const struct kafka_source *s, rd_kafka_conf_t *conf, churn_error *err)
+{
+    char id[256];
+    for (uint32_t i = 0; i < s->properties.count && s->host->worker > 0; i++) {
+        if (strcmp(s->properties.keys[i], "group.instance.id") == 0) {
+            (void)snprintf(id, sizeof id, "%s-%u", s->properties.values[i], s->host->worker);
+            return kafka_client_set(conf, "group.instance.id", id, err);
+        }
+    }
+    return CHURN_OK;
+}
+
 rd_kafka_conf_t *source_conf(const struct kafka_source *s, churn_error *err)
 {
     rd_kafka_conf_t *conf = kafka_client_conf(s->host, s->brokers, &s->properties, owned, err);
-    if (conf != NULL && (check_strategy(s, err) != CHURN_OK || set_own(s, conf, err) != CHURN_OK)) {
+    if (conf != NULL && (check_strategy(s, err) != CHURN_OK || set_own(s, conf, err) != CHURN_OK ||
+                         tell_workers_apart(s, conf, err) != CHURN_OK)) {
         rd_kafka_conf_destroy(conf);
         conf = NULL;
     }

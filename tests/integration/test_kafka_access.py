@@ -1,0 +1,110 @@
+"""A Kafka whose ACLs let the user do what the pipeline needs, with one permission missing at a time: `check --connect` names
+it, a run waits and says so, and goes on once it is given."""
+
+import re
+import urllib.error
+import urllib.request
+
+import pytest
+import yaml
+from services import CHURND, HOST, Kafka, Process, free_port, run_churnd, wait_for
+
+USER, PASSWORD = "churn", "secret"
+NEEDED = {  # what is missing → what `check` says of it
+    ("TOPIC", "events", "READ"): "topic events .*READ",
+    ("GROUP", "g", "READ"): "group.*READ",
+    ("TOPIC", "alerts", "WRITE"): "topic alerts .*WRITE",
+    ("TOPIC", "dead", "WRITE"): "topic dead .*WRITE",
+}
+
+
+@pytest.fixture(scope="module")
+def kafka(tmp_path_factory):
+    made = Kafka(tmp_path_factory.mktemp("kafka") / "broker", users={USER: PASSWORD}, properties=["auto.create.topics.enable=false"])
+    made.create_topics({"events": 1, "alerts": 1, "dead": 1})
+    for place in NEEDED:
+        made.allow(USER, *place)
+    yield made
+    made.stop()
+
+
+def write(folder, kafka, group="g", **dead):
+    login = {"brokers": kafka.guarded_brokers, "properties": {
+        "security.protocol": "sasl_plaintext", "sasl.mechanism": "PLAIN", "sasl.username": USER, "sasl.password": PASSWORD}}
+    port = free_port()
+    path = folder / "p.yaml"
+    path.write_text(yaml.safe_dump({
+        "source": {"plugin": "kafka", "topics": ["events"], "group_id": group, **login},
+        "store": {"plugin": "lmdb", "path": str(folder / "db")},
+        "sinks": [{"plugin": "kafka", "input": "alerts", "topic": "alerts", **login}],
+        "dead_letters": {"plugin": "kafka", "topic": "dead", **login, **dead},
+        "health": {"listen": f"{HOST}:{port}"}}))
+    return path, port
+
+
+def ready(port):
+    try:
+        with urllib.request.urlopen(f"http://{HOST}:{port}/readyz", timeout=5) as reply:
+            return reply.status, reply.read().decode()
+    except urllib.error.HTTPError as e:
+        return e.code, e.read().decode()
+    except urllib.error.URLError:
+        return None, ""
+
+
+def test_check_names_what_is_missing(kafka, tmp_path):
+
+    path, _ = write(tmp_path, kafka)
+
+    def check():
+        return run_churnd("check", "--connect", "-c", path)
+
+    wait_for("a check that finds nothing", lambda: check().returncode == 0, 30)
+    for place, said in NEEDED.items():
+        kafka.disallow(USER, *place)
+        try:
+            wait_for(f"a check that misses {place}", lambda: (done := check()).returncode == 1 and re.search(
+                said, done.stdout + done.stderr), 30)
+        finally:
+            kafka.allow(USER, *place)
+    wait_for("a check that finds nothing", lambda: check().returncode == 0, 30)
+    path, _ = write(tmp_path, kafka, topic="elsewhere")  # nobody has made it, and this user may not
+    done = check()
+    assert done.returncode == 1 and "CREATE" in done.stdout + done.stderr, done.stdout + done.stderr
+    consumer = kafka.admin().list_topics(timeout=10).topics
+    assert not {"elsewhere"} & consumer.keys()
+
+
+def test_dead_letters_that_may_not_be_written(kafka, tmp_path):
+    """Not ready and an ERROR that names the topic and the permission; nothing is lost once it is given."""
+    place = ("TOPIC", "dead", "WRITE")
+    path, port = write(tmp_path, kafka)
+    kafka.produce("events", [(b"a", b"no event")])
+    kafka.disallow(USER, *place)
+    process = Process([CHURND, "-c", path], tmp_path, "churnd")
+    try:
+        wait_for("an ERROR", lambda: any("ERROR" in line and "`dead`" in line and "WRITE" in line for line in process.err.splitlines()),
+                 60)
+        wait_for("not ready", lambda: ready(port)[0] == 503, 30)
+        kafka.allow(USER, *place)
+        wait_for("a ready run", lambda: ready(port)[0] == 200, 60)
+        assert process.terminate() == 0
+        assert "dead letters              1" in process.out, process.out
+    finally:
+        process.end()
+        kafka.allow(USER, *place)
+
+
+def test_a_user_that_may_write_nothing(kafka, tmp_path):
+    """Kafka refuses such a user the number that idempotent producers ask for, which means nothing to anybody."""
+    path, port = write(tmp_path, kafka, group="g")
+    places = [("TOPIC", "dead", "WRITE"), ("TOPIC", "alerts", "WRITE")]
+    for place in places:
+        kafka.disallow(USER, *place)
+    process = Process([CHURND, "-c", path], tmp_path, "churnd")
+    try:
+        wait_for("an ERROR", lambda: any("ERROR" in line and "WRITE" in line for line in process.err.splitlines()), 60)
+    finally:
+        process.end()
+        for place in places:
+            kafka.allow(USER, *place)
