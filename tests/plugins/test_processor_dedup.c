@@ -525,6 +525,79 @@ static void an_outage_in_a_batch(void)
     end();
 }
 
+/* The poll of a store that is busy elsewhere. */
+static int32_t silent_poll(void *session, churn_put_reply *replies, uint32_t max, uint32_t timeout_ms,
+                           uint32_t *ret_count, churn_error *error)
+{
+    (void)session;
+    (void)replies;
+    (void)max;
+    (void)timeout_ms;
+    (void)ret_count;
+    (void)error;
+    return CHURN_PENDING;
+}
+
+/* An event that is asked for again later may not come back here, and its batch neither: its partition may go to another
+ * worker. A claim in its name that is made after that would take the id from whoever has it then. */
+static void what_waited_is_forgotten_when_it_cannot_tell(void)
+{
+    enum { CLAIMS = 100 };
+    char room[32], key[64], at[256];
+    void *self;
+    begin();
+    counting.put = refusing_put;
+    counting.poll = refusing_poll;
+    self = make(NULL, NULL);
+    for (unsigned i = 0; i < CLAIMS; i++) { /* with no session yet: nothing of it is asked */
+        (void)snprintf(room, sizeof room, "e%u", i);
+        announce(self, "ann", room, 0, i);
+    }
+    atomic_store(&store.out, 1);
+    CU_ASSERT_EQUAL(verdict(self, "ann", "e0", 0, 0), CHURN_RETRY);
+    atomic_store(&store.out, 0);
+    CU_ASSERT_EQUAL(verdict_in_time(self, "ann", "e0", 1, 1000), CHURN_OK);
+    for (unsigned i = 1; i < CLAIMS; i++) {
+        (void)snprintf(room, sizeof room, "e%u", i);
+        CU_ASSERT_EQUAL(verdict(self, "ann", room, 1, 1000 + i), CHURN_OK);
+    }
+    CU_ASSERT_STRING_EQUAL(memory_store_get(&store, "churnd:dedup:profile:ann\te99", "at", at), "events/1/1099");
+    refusals = UINT32_MAX;
+    CU_ASSERT_EQUAL(verdict(self, "ann", "f", 0, 200), CHURN_RETRY);
+    refusals = refused_count = 0;
+    CU_ASSERT_EQUAL(verdict(self, "ann", "f", 1, 2000), CHURN_OK);
+    (void)snprintf(key, sizeof key, "churnd:dedup:profile:ann\tf");
+    CU_ASSERT_STRING_EQUAL(memory_store_get(&store, key, "at", at), "events/1/2000");
+    CU_ASSERT_EQUAL(atomic_load(&store.sessions), 1);
+    drop(self);
+    end();
+}
+
+/* Late answers would be to claims that are gone; a session that owes none goes on. */
+static void a_session_that_owes_answers_ends_with_the_claims(void)
+{
+    void *self;
+    begin();
+    self = make(NULL, NULL);
+    CU_ASSERT_EQUAL(verdict(self, "ann", "e0", 0, 0), CHURN_OK);
+    announce(self, "ann", "e1", 0, 1);
+    announce(self, "ann", "e2", 0, 2);
+    CU_ASSERT_EQUAL(verdict(self, "ann", "e1", 0, 1), CHURN_OK); /* both are answered */
+    announce(self, "ann", "e3", 0, 3);                           /* e2 is forgotten */
+    CU_ASSERT_EQUAL(atomic_load(&store.sessions), 1);
+    CU_ASSERT_EQUAL(atomic_load(&store.opened), 1);
+    counting.poll = silent_poll;
+    CU_ASSERT_EQUAL(verdict(self, "ann", "e3", 0, 3), CHURN_RETRY);
+    CU_ASSERT_EQUAL(atomic_load(&store.sessions), 0);
+    counting.poll = counting_poll;
+    CU_ASSERT_EQUAL(verdict_in_time(self, "ann", "e3", 0, 3), CHURN_OK); /* written the first time, by itself */
+    CU_ASSERT_EQUAL(atomic_load(&store.opened), 2);
+    CU_ASSERT_EQUAL(verdict(self, "ann", "e3", 0, 4), CHURN_DROP);
+    CU_ASSERT_EQUAL(verdict(self, "ann", "e2", 0, 2), CHURN_OK);
+    drop(self);
+    end();
+}
+
 struct racer {
     void *self;
     int32_t partition;
@@ -596,6 +669,8 @@ int main(void)
                            TEST(a_batch_survives_a_broken_session),
                            TEST(an_abandoned_batch_harms_nobody),
                            TEST(an_outage_in_a_batch),
+                           TEST(what_waited_is_forgotten_when_it_cannot_tell),
+                           TEST(a_session_that_owes_answers_ends_with_the_claims),
                            TEST(of_two_workers_one_wins),
                            CU_TEST_INFO_NULL};
     plugin = fake_plugin_load("processor", "dedup");
