@@ -1,6 +1,7 @@
 #include "catalog.h"
 
 #include "condition.h"
+#include "suggest.h"
 #include <stdlib.h>
 
 CHURN_PRINTF(3, 4) static bool refuse(char *message, size_t size, const char *format, ...)
@@ -95,6 +96,40 @@ static bool effect_fits(const struct event_type *type, const churn_effect *effec
     }
 }
 
+/* What is wrong with where an effect takes its operand from. */
+static bool judge_operand(const struct event_type *type, const churn_effect *effect, int32_t operand, char *message,
+                          size_t size)
+{
+    struct suggest suggest = {.typed = effect->operand != NULL ? effect->operand : ""};
+    char hint[96];
+    if (effect->from < CHURN_FROM_CONSTANT || effect->from > CHURN_FROM_NOTHING) {
+        return refuse(message, size,
+                      "event type %s: the row for profile field '%s' does not say where its operand comes from: set "
+                      ".from to one of CHURN_FROM_…",
+                      type->name.ptr, effect->field);
+    }
+    if (effect->from == CHURN_FROM_FIELD && operand < 0) {
+        for (uint32_t i = 0; i < type->table.field_count; i++) {
+            suggest_offer(&suggest, event_type_field(type, i)->name);
+        }
+        return refuse(message, size,
+                      "event type %s: the operand for profile field '%s' is no field of its data: '%s'%s",
+                      type->name.ptr, effect->field, suggest.typed, suggest_text(&suggest, hint, sizeof hint));
+    }
+    return effect_fits(type, effect, operand) ||
+           refuse(message, size, "event type %s: the operand for profile field '%s' does not fit its type %s",
+                  type->name.ptr, effect->field, registry_type_name(effect->type));
+}
+
+static bool judge_state(const struct event_type *type, const churn_effect *effect, uint32_t states, char *message,
+                        size_t size)
+{
+    bool constant = effect->type == CHURN_PROFILE_STATE && effect->from == CHURN_FROM_CONSTANT;
+    return !constant || (effect->constant >= 0 && effect->constant < states) ||
+           refuse(message, size, "event type %s: profile field '%s': constant %lld is none of its states, 0 to %u",
+                  type->name.ptr, effect->field, (long long)effect->constant, states - 1);
+}
+
 static bool resolve_effects(struct catalog *catalog, struct event_type *type, char *message, size_t size)
 {
     type->effects = calloc(type->table.effect_count + 1, sizeof *type->effects);
@@ -112,11 +147,9 @@ static bool resolve_effects(struct catalog *catalog, struct event_type *type, ch
             return refuse(message, size, "event type %s: profile field '%s' belongs to the core", type->name.ptr,
                           effect->field);
         }
-        if (!effect_fits(type, effect, operand) ||
-            (effect->type == CHURN_PROFILE_STATE && effect->from == CHURN_FROM_CONSTANT &&
-             (effect->constant < 0 || effect->constant >= catalog->registry.fields[field].state_count))) {
-            return refuse(message, size, "event type %s: the operand for profile field '%s' does not fit its type %s",
-                          type->name.ptr, effect->field, registry_type_name(effect->type));
+        if (!judge_operand(type, effect, operand, message, size) ||
+            !judge_state(type, effect, catalog->registry.fields[field].state_count, message, size)) {
+            return false;
         }
         if (effect->from != CHURN_FROM_NOTHING) {
             type->effects[type->effect_count++] = (struct effect_plan){.field = (uint32_t)field,

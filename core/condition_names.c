@@ -56,11 +56,13 @@ static void offer_fields(const struct parser *p, struct suggest *suggest)
 static int unknown_field(struct parser *p, const char *at, const char *name)
 {
     struct suggest suggest = {.typed = name};
-    char hint[96];
+    char room[96];
+    const char *hint;
     const struct event_type *only = p->scope->only;
     offer_fields(p, &suggest);
-    return parser_fail(p, at, "%s has no field '%s'%s", only != NULL ? only->name.ptr : "no loaded event type", name,
-                       suggest_text(&suggest, hint, sizeof hint));
+    hint = suggest_text(&suggest, room, sizeof room);
+    return only != NULL ? parser_fail(p, at, "%s has no field '%s'%s", only->name.ptr, name, hint)
+                        : parser_fail(p, at, "no loaded event type has a field '%s'%s", name, hint);
 }
 
 /* Finds the field in each type that the condition may see. Types that share a name must agree on what it is. */

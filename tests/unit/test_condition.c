@@ -273,7 +273,7 @@ static const struct {
 } wrong[] = {
     {"", "a name, a value or '(' is missing, at the end"},
     {"  ", "a name, a value or '(' is missing, at the end"},
-    {"data.amont > 5", "no loaded event type has no field 'amont' (did you mean 'amount'?), at 'data.amont > 5'"},
+    {"data.amont > 5", "no loaded event type has a field 'amont' (did you mean 'amount'?), at 'data.amont > 5'"},
     {"data", "'.' is missing behind 'data', as in data.amount, at the end"},
     {"data.", "the name of a field is missing behind 'data.', at the end"},
     {"data.5", "the name of a field is missing behind 'data.', at '5'"},
@@ -313,7 +313,7 @@ static const struct {
     {"true < false", "a truth value has no order; compare with == or !=, or use 'in', at '< false'"},
     {"data.mark == 5", "data.mark is a number in letter and a text in parcel, at 'data.mark == 5'"},
     {"has(data.mark) && has(data.marks)",
-     "no loaded event type has no field 'marks' (did you mean 'mark'?), at 'has(data.marks)'"},
+     "no loaded event type has a field 'marks' (did you mean 'mark'?), at 'has(data.marks)'"},
     {"has(event_type)", "has() asks for a field of the data, as in has(data.amount), at 'event_type)'"},
     {"has(data.amount", "')' is missing behind the field, at the end"},
     {"has data.amount", "'(' is missing behind 'has', at 'data.amount'"},
@@ -390,7 +390,7 @@ static const struct {
     {"data[\"amount\"] > 5", "'.' is missing behind 'data', as in data.amount, at '[\"amount\"] > 5'"},
     {"événement == 1", "a name, a value or '(' is missing, at 'événement == 1'"},
     {"event_type == \"login\" && data.amount > 5 && data.amountt > 1",
-     "no loaded event type has no field 'amountt' (did you mean 'amount'?), at 'data.amountt > 1'"},
+     "no loaded event type has a field 'amountt' (did you mean 'amount'?), at 'data.amountt > 1'"},
 };
 
 static void test_wrong_texts(void)

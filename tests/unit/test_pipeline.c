@@ -350,7 +350,7 @@ static void test_conditions(void)
 static void test_conditions_that_are_wrong(void)
 {
     check_refused(SOURCE DEAD "sinks:\n- plugin: alert\n  name: pager\n  when: data.amont > 5\n",
-                  "FILE:6:9: pager: when: no loaded event type has no field 'amont' (did you mean 'amount'?), "
+                  "FILE:6:9: pager: when: no loaded event type has a field 'amont' (did you mean 'amount'?), "
                   "at 'data.amont > 5'\n");
     check_refused(
         SOURCE DEAD "sinks:\n- plugin: alert\n  when: !has(data.amount)\n",
