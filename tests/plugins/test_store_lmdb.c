@@ -589,15 +589,16 @@ static const char *in_store(const char *name)
 
 static void fill_store(void)
 {
-    char key[32];
+    char key[32], large[3000];
     void *s;
+    memset(large, 'x', sizeof large - 1);
+    large[sizeof large - 1] = '\0';
     begin("64MiB");
     s = session_new();
     for (unsigned round = 0; round < 3; round++) { /* which leaves pages free in between */
         for (unsigned i = 0; i < RECORDS; i++) {
             (void)snprintf(key, sizeof key, "key%04u", i);
-            put(s, key, round, i, "name",
-                i % 100 == 7 ? (const char[3000]){[0 ... 2998] = 'x'} : "a value of some bytes");
+            put(s, key, round, i, "name", i % 100 == 7 ? large : "a value of some bytes");
         }
         for (unsigned i = 0; i < RECORDS; i++) {
             CU_ASSERT_EQUAL(poll_one(s).result, CHURN_OK);
