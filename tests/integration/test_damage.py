@@ -206,11 +206,11 @@ def test_it_shows_while_it_lasts(stack, tmp_path):
 
     process = stack.churnd("-c", case.config)
     wait_for("letters", lambda: len(case.letters()) == 2, 60)
-    wait_for("health", lambda: ready()["workers"][0].get("damaged_profiles") == 1, 60)
+    wait_for("health", lambda: [w.get("damaged_profiles") for w in ready()["workers"]] == [1], 60)
     wait_for("readiness", lambda: ready()["status"] == "ready", 60)
     client.delete("profile:c")
     case.add(["c"])
-    wait_for("health", lambda: "damaged_profiles" not in ready()["workers"][0], 60)
+    wait_for("health", lambda: [w.get("damaged_profiles") for w in ready()["workers"]] == [None], 60)
     wait_for("the log", lambda: "customer 'c' is good again" in process.err, 60)
     process.send(signal.SIGTERM)
     assert process.wait(60) == 0
