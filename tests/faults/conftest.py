@@ -23,7 +23,7 @@ It wants a build with --enable-faults (CHURN_BUILD_DIR) and reuses the services,
   14 disk full  18 out of memory  19 clocks               test_machine.py
   19 a password that changes                              test_store.py
   15 malformed events                                     test_process.py
-  17 plugins that crash or hang                           ../integration/test_poison.py
+  17 plugins that crash or hang                           ../integration/test_poison.py, test_process.py
   20 reloads                                              test_process.py
   backpressure                                            test_backpressure.py
 """
