@@ -2,6 +2,10 @@
 it, a run waits and says so, and goes on once it is given."""
 
 import re
+import socket
+import ssl
+import subprocess
+import threading
 import urllib.error
 import urllib.request
 
@@ -53,7 +57,6 @@ def ready(port):
 
 
 def test_check_names_what_is_missing(kafka, tmp_path):
-
     path, _ = write(tmp_path, kafka)
 
     def check():
@@ -108,3 +111,67 @@ def test_a_user_that_may_write_nothing(kafka, tmp_path):
         process.end()
         for place in places:
             kafka.allow(USER, *place)
+
+
+def serve_tls(folder, name):
+    """A TLS server whose certificate, which signs itself, is for `name`: (its port, the certificate's file)."""
+    pem, key = folder / f"{name}.pem", folder / f"{name}.key"
+    subprocess.run(["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-keyout", key, "-out", pem, "-days", "2",
+                    "-subj", f"/CN={name}", "-addext", f"subjectAltName=DNS:{name}"], check=True, capture_output=True)
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(pem, key)
+    listener = socket.create_server((HOST, 0))
+
+    def serve():
+        while True:
+            try:
+                client, _ = listener.accept()
+            except OSError:
+                return
+            try:
+                context.wrap_socket(client, server_side=True).close()
+            except OSError:
+                pass
+
+    threading.Thread(target=serve, daemon=True).start()
+    return listener, pem
+
+
+def test_certificates(tmp_path):
+    """Of another host name, and of an authority that is not trusted, are two things."""
+    stranger, stranger_pem = serve_tls(tmp_path, "kafka.example")
+    local, _ = serve_tls(tmp_path, "localhost")
+    try:
+        for server, said in ((stranger, "for another host name"), (local, "not signed by an authority that is trusted")):
+            path = tmp_path / "p.yaml"
+            path.write_text(yaml.safe_dump({
+                "source": {"plugin": "kafka", "brokers": f"localhost:{server.getsockname()[1]}", "topics": ["t"], "group_id": "g",
+                           "properties": {"security.protocol": "ssl", "ssl.ca.location": str(stranger_pem)}},
+                "sinks": [{"plugin": "file", "input": "events", "path": str(tmp_path / "out")}],
+                "dead_letters": {"plugin": "file", "path": str(tmp_path / "dead")}}))
+            done = run_churnd("check", "--connect", "-c", path, check=1)
+            assert said in done.stdout + done.stderr, done.stdout + done.stderr
+    finally:
+        stranger.close()
+        local.close()
+
+
+def test_workers_are_members_of_their_own(kafka, tmp_path):
+    """Static membership: two workers of one group.instance.id would fence each other."""
+    kafka.create_topics({"static": 2})
+    kafka.produce("static", [(b"a", b"no event", p) for p in (0, 1)])
+    path = tmp_path / "p.yaml"
+    path.write_text(yaml.safe_dump({
+        "workers": 2,
+        "source": {"plugin": "kafka", "brokers": kafka.brokers, "topics": ["static"], "group_id": "static",
+                   "properties": {"group.instance.id": "m", "session.timeout.ms": "6000"}},
+        "store": {"plugin": "lmdb", "path": str(tmp_path / "db")},
+        "dead_letters": {"plugin": "file", "path": str(tmp_path / "dead")}}))
+    process = Process([CHURND, "-c", path], tmp_path, "churnd")
+    try:
+        dead = tmp_path / "dead"
+        wait_for("both partitions", lambda: dead.exists() and len(dead.read_text().splitlines()) == 2, 60)
+        wait_for("both workers", lambda: "worker 0 reads" in process.err and "worker 1 reads" in process.err, 60)
+        assert process.terminate() == 0 and "fenced" not in process.err.lower(), process.err
+    finally:
+        process.end()

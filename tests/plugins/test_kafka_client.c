@@ -104,6 +104,21 @@ static void on_target(void *ctx, const churn_target *target)
     (void)snprintf(probed->message, sizeof probed->message, "%s", target->message != NULL ? target->message : "");
 }
 
+/* Kafka 4 refuses what an older librdkafka makes of SCRAM. */
+static void test_scram_is_warned_of(void)
+{
+    static const char *const mechanisms[] = {"SCRAM-SHA-256", "SCRAM-SHA-512", "PLAIN"};
+    int old = rd_kafka_version() < 0x02060100;
+    for (size_t i = 0; i < sizeof mechanisms / sizeof mechanisms[0]; i++) {
+        static const char *const names[] = {"sasl.mechanism", "sasl.mechanisms"};
+        const churn_map map = {.keys = &names[i % 2], .values = &mechanisms[i], .count = 1};
+        struct probed said = {0};
+        kafka_client_risks(&map, on_target, &said);
+        CU_ASSERT_EQUAL(said.count, old && i < 2 ? 1 : 0);
+        CU_ASSERT(said.count == 0 || strstr(said.message, "2.6.1") != NULL);
+    }
+}
+
 static void test_probe(void)
 {
     const churn_plugin *plugin = fake_plugin_load("source", "kafka");
@@ -540,6 +555,7 @@ static void test_sink_counts(void)
 int main(void)
 {
     CU_TestInfo tests[] = {TEST(test_properties),
+                           TEST(test_scram_is_warned_of),
                            TEST(test_probe),
                            TEST(test_values_stay_secret),
                            TEST(test_brokers_are_needed),
