@@ -154,7 +154,7 @@ static bool set_bool(void *at, const char *text)
 /* A secret may be written where it does not belong: a variable that is called like one is not shown there either. */
 static bool names_a_secret(const char *written)
 {
-    static const char *const words[] = {"PASS", "SECRET", "TOKEN", "KEY", "CREDENTIAL", "AUTH"};
+    static const char *const words[] = {"PASS", "PW", "SECRET", "TOKEN", "KEY", "CREDENTIAL", "AUTH"};
     for (size_t i = 0; i < sizeof words / sizeof words[0]; i++) {
         if (strcasestr(written, words[i]) != NULL) {
             return true;
