@@ -478,6 +478,7 @@ static void test_references_to_an_env_file(void)
     if (errors == NULL) {
         abort();
     }
+    config_free(&config);
     CU_ASSERT(config_load(&config, file, env_file, errors));
     check_text(config_get(&config.root, "a")->text, "one", "a");
     check_text(config_get(&config.root, "b")->text, "value", "b");
