@@ -70,11 +70,40 @@ static bool add(struct env_file *env, const char *name, const char *value)
     return true;
 }
 
+/* Ends an unquoted value where a comment begins: at a `#` behind white space. */
+static void cut_comment(char *value)
+{
+    for (char *at = value; (at = strchr(at, '#')) != NULL; at++) {
+        if (at == value || isspace((unsigned char)at[-1])) {
+            *at = '\0';
+            (void)trim(value);
+            return;
+        }
+    }
+}
+
+/* Takes the quotes off a value, and what may follow them: white space, a comment. What is wrong with it, or NULL. */
+static const char *unquote(char **value)
+{
+    char quote = **value, *end;
+    if (quote != '"' && quote != '\'') {
+        cut_comment(*value);
+        return NULL;
+    }
+    end = strchr(++*value, quote);
+    if (end == NULL) {
+        return "the closing quote is missing";
+    }
+    *end = '\0';
+    end = trim(end + 1);
+    return *end == '\0' || *end == '#' ? NULL : "something follows the closing quote";
+}
+
 /* What is wrong with a line, or NULL. */
 static const char *take_line(struct env_file *env, char *line)
 {
     char *name = trim(line), *equals, *value;
-    size_t len;
+    const char *wrong;
     if (*name == '\0' || *name == '#') {
         return NULL;
     }
@@ -88,12 +117,8 @@ static const char *take_line(struct env_file *env, char *line)
     *equals = '\0';
     name = trim(name);
     value = trim(equals + 1);
-    len = strlen(value);
-    if (len >= 2 && (value[0] == '"' || value[0] == '\'') && value[len - 1] == value[0]) {
-        value[len - 1] = '\0';
-        value++;
-    }
-    return add(env, name, value) ? NULL : "out of memory";
+    wrong = unquote(&value);
+    return wrong != NULL || add(env, name, value) ? wrong : "out of memory";
 }
 
 static bool read_lines(struct env_file *env, FILE *in, const char *file, char *message, size_t size)
@@ -122,7 +147,10 @@ bool env_file_read(struct env_file *env, const char *file, char *message, size_t
     bool ok;
     *env = (struct env_file){0};
     if (fd < 0) {
-        return (file == NULL && errno == ENOENT) || refuse(message, size, "%s: %s", name, strerror(errno));
+        int error = errno;
+        struct stat link; /* one that leads nowhere is meant to be there */
+        return (file == NULL && error == ENOENT && lstat(name, &link) != 0) ||
+               refuse(message, size, "%s: %s", name, strerror(error));
     }
     in = judge(fd, name, message, size) ? fdopen(fd, "r") : NULL;
     if (in == NULL) {
@@ -151,7 +179,7 @@ static bool leads_to_code(const char *name)
 
 const char *env_file_get(const struct env_file *env, const char *name)
 {
-    for (unsigned i = 0; i < env->count && !leads_to_code(name); i++) {
+    for (unsigned i = env->count; i-- > 0 && !leads_to_code(name);) { /* the last one wins, as in a shell */
         if (strcmp(env->items[i].name, name) == 0) {
             return env->items[i].value;
         }

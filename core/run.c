@@ -144,11 +144,13 @@ static void on_process_exit(void)
 
 /* ---- health ---- */
 
-/* False, with a message in the log, when the address cannot be listened on. */
-static bool start_health(struct run *run, const char *listen)
+/* What runs beside the pipeline itself, a redrive or a rebuild, leaves the address to that. False, with a message in the
+ * log, when it cannot be listened on. */
+static bool start_health(struct run *run, const struct pipeline *pipeline)
 {
+    const char *listen = pipeline->health_settings.listen;
     char message[256];
-    if (listen == NULL) {
+    if (listen == NULL || pipeline->redrive != NULL || pipeline->profiles_only) {
         return true;
     }
     run->health = health_start(listen, message, sizeof message);
@@ -398,7 +400,7 @@ int run_pipeline(const struct arguments *arguments, struct pipeline *pipeline, s
     block_signals(&signals);
     announce(&run, "");
     atomic_store(&running, atexit(on_process_exit) == 0);
-    ok = start_health(&run, pipeline->health_settings.listen) && generation_start(&run.now, pipeline);
+    ok = start_health(&run, pipeline) && generation_start(&run.now, pipeline);
     if (ok) {
         watch(&run, &signals);
         ok = !generation_failed(&run.now);

@@ -5,6 +5,7 @@ import json
 import os
 import random
 import re
+import socket
 import subprocess
 
 import events
@@ -76,6 +77,33 @@ def test_env_file(tmp_path):
     assert len((tmp_path / "one.jsonl").read_text().splitlines()) == 7
     run_churnd("-c", path, cwd=tmp_path, env={"N_EVENTS": "3", "OUT": "two.jsonl"}, check=0)
     assert len((tmp_path / "two.jsonl").read_text().splitlines()) == 3
+
+
+def test_an_env_file_that_is_not_there_though_it_should(tmp_path):
+    """A link into a volume that is not mounted must not mean the defaults."""
+    path = tmp_path / "p.yaml"
+    path.write_text("source: {plugin: generate, events: 1}\nsinks: [{plugin: file, path: out.jsonl}]\n")
+    run_churnd("check", "-c", path, cwd=tmp_path, check=0)
+    (tmp_path / ".env").symlink_to("nowhere/env")
+    done = run_churnd("check", "-c", path, cwd=tmp_path, check=1)
+    assert ".env: No such file or directory" in done.stderr, done.stderr
+
+
+def test_a_redrive_and_a_rebuild_leave_the_health_page_to_the_pipeline(tmp_path):
+    """They run beside it, from the same file."""
+    (tmp_path / "e.jsonl").write_text("no event\n")
+    path = tmp_path / "p.yaml"
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        path.write_text(f"source: {{plugin: file, path: e.jsonl}}\nstore: {{plugin: lmdb, path: db}}\n"
+                        f"sinks: [{{plugin: file, input: alerts, path: al}}]\ndead_letters: {{plugin: file, path: dead}}\n"
+                        f"health: {{listen: '127.0.0.1:{taken.getsockname()[1]}'}}\n")
+        done = run_churnd("-c", path, cwd=tmp_path, check=1)
+        assert "cannot be listened on" in done.stderr
+        (tmp_path / "dead").write_text("")
+        run_churnd("redrive", "-c", path, cwd=tmp_path, check=0)
+        run_churnd("rebuild", "-c", path, "--into", "anew:", cwd=tmp_path, check=0)
 
 
 def test_an_env_file_of_somebody_else(tmp_path):

@@ -52,23 +52,26 @@ static void test_lines(void)
                         "E6=\n"
                         "E7=\"\"\n"
                         "E8=a=b=c\n"
-                        "E9=\"unbalanced\n"
-                        "E10=\"\n"
+                        "E9=ev.jsonl # dev\n"
+                        "E10=a#b\n"
                         "E11='  kept  '\n"
                         "E12=windows\r\n"
                         "E13=${E1}\n"
-                        "E1=not again\n"
+                        "E1=plain at last\n"
+                        "E15=\"a # b\" # c\n"
+                        "E16=# nothing\n"
                         "E14=no end of line"));
     static const char *const expected[] = {
-        "plain", "exported", "spaces around", "double 'quotes'", "single \"quotes\"", "", "", "a=b=c", "\"unbalanced",
-        "\"",    "  kept  ", "windows",       "${E1}",           "no end of line"};
+        "plain at last", "exported", "spaces around", "double 'quotes'", "single \"quotes\"", "",      "",
+        "a=b=c",         "ev.jsonl", "a#b",           "  kept  ",        "windows",           "${E1}", "no end of line",
+        "a # b",         ""};
     for (unsigned i = 0; i < sizeof expected / sizeof expected[0]; i++) {
         char name[8];
         (void)snprintf(name, sizeof name, "E%u", i + 1);
         check_env(name, expected[i]);
         CU_ASSERT(getenv(name) == NULL);
     }
-    CU_ASSERT(env.count == 15 && env_file_get(&env, "E15") == NULL && env_file_get(&env, "E") == NULL);
+    CU_ASSERT(env.count == 17 && env_file_get(&env, "E17") == NULL && env_file_get(&env, "E") == NULL);
     CU_ASSERT(read_text("") && env.count == 0);
 }
 
@@ -103,7 +106,11 @@ static void test_mistakes(void)
     CU_ASSERT_PTR_NULL(strstr(message, "hunter2"));
     CU_ASSERT(!read_text("=x\n"));
     check_contains(message, ".env:1: write NAME=VALUE", "message");
-    CU_ASSERT(!read_text("export\n") && !read_text("export =x\n"));
+    CU_ASSERT(!read_text("A=\"hunter2\n"));
+    check_contains(message, ".env:1: the closing quote is missing", "message");
+    CU_ASSERT(!read_text("A='hunter2' more\n"));
+    check_contains(message, ".env:1: something follows the closing quote", "message");
+    CU_ASSERT(!read_text("A='\n") && !read_text("export\n") && !read_text("export =x\n"));
     write_bytes(zero, sizeof zero - 1, 0600);
     check_refused(":1: there is a NUL character");
 }
