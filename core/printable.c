@@ -5,11 +5,23 @@
 
 #define LONGEST 4 /* bytes of a character */
 
+/* Of a whole character; of four bytes, which are beyond U+FFFF, 0. */
+static unsigned code_of(const char *bytes, size_t len)
+{
+    const unsigned char *at = (const unsigned char *)bytes;
+    return len == 1   ? at[0]
+           : len == 2 ? (at[0] & 0x1fu) << 6 | (at[1] & 0x3fu)
+           : len == 3 ? (at[0] & 0x0fu) << 12 | (at[1] & 0x3fu) << 6 | (at[2] & 0x3fu)
+                      : 0;
+}
+
+/* What moves a cursor, begins a line or turns the direction of what follows: C0, C1, U+2028 to U+202E, U+2066 to
+ * U+2069. */
 static bool is_control(const char *bytes, size_t len)
 {
-    unsigned char first = (unsigned char)bytes[0];
-    return len == 1 ? (first < 0x20 && first != '\n' && first != '\t') || first == 0x7f
-                    : first == 0xc2 && (unsigned char)bytes[1] < 0xa0; /* U+0080 to U+009F */
+    unsigned code = code_of(bytes, len);
+    return (len == 1 && code < 0x20 && code != '\n' && code != '\t') || (code >= 0x7f && code < 0xa0) ||
+           (code >= 0x2028 && code <= 0x202e) || (code >= 0x2066 && code <= 0x2069);
 }
 
 /* How long a character would be that begins with this byte. */
@@ -47,7 +59,7 @@ size_t printable_append(struct text *out, const char *bytes, size_t len, bool la
             text_printf(out, "\\x%02x", first);
             long_as = 1;
         } else if (is_control(bytes + at, long_as)) {
-            text_printf(out, "\\u%04x", long_as == 1 ? first : (unsigned char)bytes[at + 1]);
+            text_printf(out, "\\u%04x", code_of(bytes + at, long_as));
         } else {
             text_append(out, bytes + at, long_as);
         }
