@@ -378,6 +378,34 @@ static void test_one_left_out_and_then_counted(void)
     stored_free(&stored);
 }
 
+/* Of a customer that is set aside, what the marks of the damaged profile cover gets no dead letter. */
+static void test_what_a_damaged_profile_has_counted(void)
+{
+    struct worker live, other;
+    struct stored stored = {0};
+    writer_open(&live);
+    writer_open(&other);
+    deliver(&other, 0, 5, NOT_LATE);
+    write_once(&other, &stored);
+    deliver(&live, 0, 4, NOT_LATE);
+    deliver(&live, 0, 5, NOT_LATE);
+    deliver(&live, 0, 6, NOT_LATE);
+    CU_ASSERT(join(&live));
+    CU_ASSERT_EQUAL(put(&live, &stored, false), CONFLICT);
+    struct delta *delta = window_filling(&live)->deltas[0];
+    merge_note_counted(window_filling(&live), delta, delta->customer->profile);
+    CU_ASSERT_EQUAL(delta->skipped, 2);
+    bool counted[3] = {false};
+    for (uint32_t i = delta->first_event, n = 0; i != NO_EVENT && n < 3; i = window_filling(&live)->events[i].next) {
+        counted[n++] = window_filling(&live)->events[i].counted;
+    }
+    CU_ASSERT(counted[0] && counted[1] && !counted[2]);
+    end_window(&live);
+    writer_kill(&live);
+    writer_kill(&other);
+    stored_free(&stored);
+}
+
 /* A field that could not be read back is not written; its customer is set aside. */
 static void test_a_field_that_overflows(void)
 {
@@ -549,6 +577,7 @@ int main(void)
         TEST(test_late_offsets_before_a_window_cost_nothing),
         TEST(test_the_cache_knows_what_a_profile_takes),
         TEST(test_one_left_out_and_then_counted),
+        TEST(test_what_a_damaged_profile_has_counted),
         TEST(test_a_field_that_overflows),
         TEST(test_histories),
         CU_TEST_INFO_NULL,
