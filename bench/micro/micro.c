@@ -75,9 +75,10 @@ static void read_lines(struct bench *b, const char *path)
 
 static void open_bench(struct bench *b, const char *pipeline)
 {
+    const struct pipeline_files files = {.pipeline = pipeline};
     b->log = log_new(STDERR_FILENO, CHURN_LOG_WARN, LOG_FORMAT_TEXT);
     if (b->log == NULL || !loader_init(&b->loader, NULL, 0) ||
-        !pipeline_load(&b->pipeline, pipeline, &b->loader, b->log, stderr)) {
+        !pipeline_load(&b->pipeline, files, &b->loader, b->log, stderr)) {
         fail("the pipeline cannot be loaded");
     }
     b->catalog = &b->pipeline.catalog;

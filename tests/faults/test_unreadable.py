@@ -91,8 +91,8 @@ def test_flipped_bit(rig, way):
              f"{BAD[0]} " in reading.process.err, 60)
     total = BATCHES * BATCH + 10
     if way == "wait":
-        status, body = reading.ready()
-        assert status == 503 and "checksum" in json.dumps(body), body
+        wait_for("a run that is not ready", lambda: reading.ready()[0] == 503, 30)
+        assert "checksum" in json.dumps(reading.ready()[1])
         wait_for("the other partition", lambda: len(reading.alerts()) == BAD[0] + 10, 30)
         rig.fault("the disk is mended")
         rig.kafka.halt()
