@@ -74,6 +74,8 @@ def expect(kafka, topic):
 class KeptKafka(Kafka):
     """A broker that another process of the benchmark keeps running."""
 
+    brokers = None
+
     def __init__(self, brokers, pid):
         self.brokers, self.pid = brokers, pid
 
