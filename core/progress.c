@@ -440,7 +440,7 @@ static int32_t resume(struct worker *worker, uint32_t source)
     result = source_of(worker)->resume(worker->source->self, s->topic, s->partition, stored->fingerprint,
                                        &stored->offset, &err);
     if (result == CHURN_RETRY) {
-        log_printf(worker->pipeline->log, CHURN_LOG_WARN, label_of(worker), "%s; waiting", err.message);
+        log_printf(worker->pipeline->log, CHURN_LOG_DEBUG, label_of(worker), "%s", err.message);
     } else if (result != CHURN_OK) {
         (void)worker_fail(worker, "%s: %s", label_of(worker), err.message);
         return CHURN_FATAL;

@@ -22,8 +22,9 @@
 
 #define READ_SIZE (1024 * 1024)
 #define FOLLOW_PAUSE_MS 50 /* between looks at a file that may have grown */
-#define FIRST_SIZE 256     /* bytes of a file that tell soon that it is another one */
-#define PART_SIZE 65536    /* … that tell more surely, at either end of what was counted */
+#define MISSING_PAUSE_MS 100
+#define FIRST_SIZE 256  /* bytes of a file that tell soon that it is another one */
+#define PART_SIZE 65536 /* … that tell more surely, at either end of what was counted */
 
 /* The first bytes of an input as a fingerprint describes them. */
 struct prefix {
@@ -140,6 +141,15 @@ static int32_t fail_open(const struct file_source *s, int error, churn_error *er
                              error == ENOENT && !s->follow ? "; `follow: true` waits for a file" : "");
 }
 
+/* Once, until it is there. */
+static void tell_missing(struct file_source *s, const char *what)
+{
+    if (!s->warned_missing) {
+        churn_log(s->host, CHURN_LOG_WARN, "%s %s; waiting for it", s->path, what);
+        s->warned_missing = true;
+    }
+}
+
 /* CHURN_PENDING: the file is not there yet. */
 static int32_t open_file(struct file_source *s, churn_error *err)
 {
@@ -148,10 +158,7 @@ static int32_t open_file(struct file_source *s, churn_error *err)
     /* O_NONBLOCK: a pipe is opened also while nobody writes to it. */
     s->fd = is_stdin(s) ? dup(STDIN_FILENO) : open(s->path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
     if (s->fd < 0 && errno == ENOENT && is_endless(s)) {
-        if (!s->warned_missing) {
-            churn_log(s->host, CHURN_LOG_WARN, "%s does not exist yet; waiting for it", s->path);
-            s->warned_missing = true;
-        }
+        tell_missing(s, "does not exist yet");
         return CHURN_PENDING;
     }
     if (s->fd < 0 || fstat(s->fd, &st) != 0) {
@@ -164,6 +171,7 @@ static int32_t open_file(struct file_source *s, churn_error *err)
     if (result != CHURN_OK) {
         return result;
     }
+    s->warned_missing = false;
     s->origin = S_ISREG(st.st_mode) ? lseek(s->fd, 0, SEEK_CUR) : -1;
     s->regular = s->origin >= 0;
     if (!s->regular && s->head == NULL && (s->head = malloc(PART_SIZE)) == NULL) {
@@ -205,6 +213,12 @@ static void file_destroy(void *self)
     free(s->topic);
     free(s->head);
     free(s->buffer);
+}
+
+static void pause_ms(int64_t ms)
+{
+    struct timespec t = {.tv_sec = ms / 1000, .tv_nsec = ms % 1000 * 1000000};
+    (void)nanosleep(&t, NULL);
 }
 
 /* --- What was counted --- */
@@ -330,8 +344,12 @@ static int32_t file_resume(void *self, const char *topic, int32_t partition, con
     int32_t result = s->fd < 0 ? open_file(s, err) : CHURN_OK;
     (void)topic;
     (void)partition;
+    if (result == CHURN_PENDING) {
+        pause_ms(MISSING_PAUSE_MS); /* the host asks again at once */
+        return churn_fail(err, CHURN_RETRY, "%s does not exist", s->path);
+    }
     if (result != CHURN_OK) {
-        return result == CHURN_PENDING ? churn_fail(err, CHURN_RETRY, "%s does not exist", s->path) : result;
+        return result;
     }
     if (sscanf(fingerprint, "%" SCNd64 ":%" SCNx64 ":%" SCNx64 ":%" SCNx64, &counted.end, &counted.first, &counted.head,
                &counted.tail) != 4) {
@@ -513,8 +531,9 @@ static int32_t change_file(struct file_source *s, churn_error *err)
     struct prefix now;
     struct stat st;
     if (fd < 0 || fstat(fd, &st) != 0 || !S_ISREG(st.st_mode)) {
+        tell_missing(s, fd < 0 ? "cannot be opened any more" : "is no file any more");
         (void)(fd >= 0 && close(fd));
-        return CHURN_OK; /* gone again; looked at the next time */
+        return CHURN_OK; /* looked at the next time */
     }
     now = prefix_of(s, fd, s->seen.end);
     if (!is_same(&s->seen, &now)) {
@@ -524,13 +543,32 @@ static int32_t change_file(struct file_source *s, churn_error *err)
     (void)close(s->fd);
     s->fd = fd;
     (void)lseek(fd, s->origin + read_of(s), SEEK_SET);
+    s->warned_missing = false;
+    return CHURN_OK;
+}
+
+/* Whether the name still leads to what is read, all of which was: `st`. */
+static int32_t check_name(struct file_source *s, const struct stat *st, churn_error *err)
+{
+    struct stat named;
+    if (is_stdin(s)) {
+        return CHURN_OK;
+    }
+    if (stat(s->path, &named) != 0) {
+        tell_missing(s, errno == ENOENT || errno == ENOTDIR ? "does not exist any more" : "cannot be opened any more");
+        return CHURN_OK;
+    }
+    if (named.st_dev != st->st_dev || named.st_ino != st->st_ino) {
+        return change_file(s, err);
+    }
+    s->warned_missing = false; /* it was moved away, and back */
     return CHURN_OK;
 }
 
 /* A followed file only grows: else positions would begin anew, and new events would count as seen. */
 static int32_t check_followed(struct file_source *s, churn_error *err)
 {
-    struct stat st, named;
+    struct stat st;
     if (!s->regular || fstat(s->fd, &st) != 0) {
         return CHURN_OK;
     }
@@ -541,16 +579,7 @@ static int32_t check_followed(struct file_source *s, churn_error *err)
         struct prefix now = prefix_of(s, s->fd, s->seen.end);
         return is_same(&s->seen, &now) ? CHURN_OK : fail_other(s, another, read_of(s), err);
     }
-    if (!is_stdin(s) && stat(s->path, &named) == 0 && (named.st_dev != st.st_dev || named.st_ino != st.st_ino)) {
-        return change_file(s, err);
-    }
-    return CHURN_OK;
-}
-
-static void pause_ms(int64_t ms)
-{
-    struct timespec t = {.tv_sec = ms / 1000, .tv_nsec = ms % 1000 * 1000000};
-    (void)nanosleep(&t, NULL);
+    return check_name(s, &st, err);
 }
 
 /* Waits until there may be more to read. */

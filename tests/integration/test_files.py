@@ -5,6 +5,7 @@ import os
 import pathlib
 import re
 import resource
+import shutil
 import signal
 import socket
 import subprocess
@@ -172,6 +173,58 @@ def test_a_line_that_was_not_whole_is_read_again(tmp_path):
     run_churnd("-c", "p.yaml", cwd=tmp_path, check=0)
     assert counted(tmp_path, "a", "b", "c") == [1, 1, 1] and len(lines(tmp_path / "dead")) == 1
     assert len(lines(tmp_path / "alerts")) == 3
+
+
+def append(path, text):
+    with open(path, "a") as file:
+        file.write(text)
+
+
+@pytest.mark.parametrize("back", ["the same", "a copy", "another"])
+def test_a_followed_file_that_is_deleted(tmp_path, back):
+    """Said at once and once; what comes under the name is judged as ever."""
+    write_pipeline(tmp_path, {"follow": True})
+    file = tmp_path / "e.jsonl"
+    file.write_text(event("a"))
+    process = Process([CHURND, "-c", "p.yaml"], tmp_path, "churnd")
+    try:
+        wait_for("the first", lambda: len(lines(tmp_path / "alerts")) == 1)
+        append(file, event("a", 1))
+        file.rename(tmp_path / "gone")
+        wait_for("the warning", lambda: "e.jsonl does not exist any more; waiting for it" in process.err)
+        if back == "another":
+            replace(file, event("b"))
+            assert process.wait(30) == 1 and "epoch: 1" in process.err, process.err
+        else:
+            if back == "the same":
+                (tmp_path / "gone").rename(file)
+            else:
+                replace(file, event("a") + event("a", 1))
+            append(file, event("a", 2))
+            wait_for("the rest", lambda: len(lines(tmp_path / "alerts")) == 3)
+            assert process.terminate(20) == 0, process.err
+    finally:
+        process.end()
+    assert process.err.count("does not exist") == 1, process.err
+    assert counted(tmp_path, "a", "b") == [2 if back == "another" else 3, 0]
+
+
+def test_a_followed_file_that_is_missing_at_start(tmp_path):
+    """Also where the store knows it: one line."""
+    write_pipeline(tmp_path, {"follow": True})
+    file = tmp_path / "e.jsonl"
+    file.write_text(event("a"))
+    run_churnd("-c", "p.yaml", "--until-end", cwd=tmp_path, check=0)
+    file.rename(tmp_path / "gone")
+    process = Process([CHURND, "-c", "p.yaml"], tmp_path, "churnd")
+    try:
+        wait_for("the warning", lambda: "does not exist yet; waiting for it" in process.err)
+        replace(file, event("a") + event("a", 1))
+        wait_for("the rest", lambda: len(lines(tmp_path / "alerts")) == 2)
+        assert process.terminate(20) == 0, process.err
+    finally:
+        process.end()
+    assert process.err.count("does not exist") == 1, process.err
 
 
 # --- Standard descriptors ---
@@ -508,6 +561,36 @@ def test_a_store_that_is_cut_while_it_is_used(tmp_path):
         assert "db/data.mdb" in process.err and "backup" in process.err, process.err
     finally:
         process.end()
+
+
+@pytest.mark.parametrize("how", ["folder", "file", "moved", "replaced"])
+@pytest.mark.parametrize("busy", [False, True])
+def test_a_store_that_is_taken_away_ends_the_run(tmp_path, how, busy):
+    write_pipeline(tmp_path, {"follow": True})
+    file, db = tmp_path / "e.jsonl", tmp_path / "db"
+    file.write_text(event("a"))
+    run_churnd("-c", "p.yaml", "--until-end", cwd=tmp_path, check=0)
+    shutil.copytree(db, tmp_path / "other")
+    append(file, event("a", 1))
+    process = Process([CHURND, "-c", "p.yaml"], tmp_path, "churnd")
+    try:
+        wait_for("the second", lambda: len(lines(tmp_path / "alerts")) == 2)
+        if how == "folder":
+            shutil.rmtree(db)
+        elif how == "file":
+            (db / "data.mdb").unlink()
+        else:
+            db.rename(tmp_path / "gone")
+        if how == "replaced":
+            (tmp_path / "other").rename(db)
+        if busy:
+            append(file, event("a", 2))
+        assert process.wait(30) == 1, process.err
+        assert re.search("ERROR.*db/data.mdb was deleted, moved away or replaced", process.err), process.err
+    finally:
+        process.end()
+    run_churnd("-c", "p.yaml", "--until-end", cwd=tmp_path, check=0)
+    assert counted(tmp_path, "a") == [3 if busy else 2]
 
 
 def on_small_disk(folder, size, fill):
