@@ -58,11 +58,16 @@ class Case:
         done = self.run("profile", customer)
         return dict(line.split(None, 1) for line in done.stdout.splitlines()[1:])
 
-    def check(self, customers):
-        """Each is what its events make of it, and its refunds are alerts."""
+    def check_profiles(self, customers):
+        """Each is what its events make of it."""
         model = oracle.Model().feed_lines(self.folder / "in.jsonl", "in.jsonl")
         expected = {c: fields for c, fields in model.profile_fields().items() if c in customers}
         oracle.assert_profiles_of(expected, {c: self.profile(c) for c in customers})
+        return expected
+
+    def check(self, customers):
+        """… and its refunds are alerts."""
+        expected = self.check_profiles(customers)
         said = list(self.alerts().values())
         assert all(said.count(c) == int(expected[c]["refunds_requested"]) for c in customers)
 
@@ -121,7 +126,7 @@ def test_set_aside_and_put_back(stack, case):
     uncounted = len({letter["offset"] for letter in letters})
     for customer, (_, _, words) in kinds.items():
         assert re.search(f"customer '{customer}' is damaged: .*{re.escape(words)}", done.stderr), (customer, done.stderr)
-    assert "redrive" in done.stderr and SECRET not in done.stderr and "9" * 32 not in done.stderr
+    assert "--replay-from beginning" in done.stderr and SECRET not in done.stderr and "9" * 32 not in done.stderr
     assert re.search(r"damaged_profile \d+ .* field_overflow \d+", done.stdout) and f"damaged {len(kinds)}" in done.stdout
     assert all(list(case.alerts().values()).count(c) == 1 for c in kinds), "what is not counted is not said"
 
@@ -252,3 +257,25 @@ def test_predictions_of_everybody_else(stack, tmp_path):
     done = case.run("run")
     assert {json.loads(r["body"])["customer_id"] for r in api.requests[asked:]} == set(GOOD)
     assert "no prediction for event c_1: " in done.stderr and "damaged record" in done.stderr
+
+
+def test_the_remedy_ends_equal_to_a_rebuild(stack, case):
+    """What the log advises: no profile, and a replay. A redrive afterwards adds nothing, nor does a later one."""
+    client = stack.redis.client
+    case.add(["c", *GOOD])
+    case.run("run")
+    client.hset("profile:c", "events_total", "x")
+    case.add(["c", *GOOD, "c"])
+    said = case.run("run").stderr
+    assert "customer 'c' is damaged" in said and "delete the profile, and start once with --replay-from beginning" in said
+    assert len(case.letters()) == 4
+    client.delete("profile:c")
+    case.run("run", "--replay-from", "beginning")
+    case.check_profiles(["c", *GOOD])
+    case.run("redrive")
+    case.run("rebuild", "--into", "rebuilt:")
+    assert "6 equal, 0 different" in case.run("verify", "--against", "rebuilt:").stdout
+    case.add(["c", *GOOD])
+    case.run("run")
+    case.run("redrive")
+    case.check_profiles(["c", *GOOD])
