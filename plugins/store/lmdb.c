@@ -21,7 +21,6 @@
 #include <stdbool.h>
 #include <stdlib.h>
 #include <sys/resource.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #define RECORD_FORMAT 1                            /* first byte of each record, so that a later layout can tell */
@@ -42,7 +41,6 @@ struct lmdb_store {
     pthread_mutex_t lock; /* guards the opening of env: sessions are opened by several threads */
     MDB_env *env;         /* NULL until the first session */
     MDB_dbi dbi;
-    struct stat data; /* the file of env: which one it is */
 };
 
 static const churn_option options[] = {
@@ -571,28 +569,6 @@ static int check_pages(MDB_env *env)
     return verdict == LMDB_PAGES_CUT ? MDB_PAGE_NOTFOUND : verdict == LMDB_PAGES_DAMAGED ? MDB_CORRUPTED : 0;
 }
 
-/* Whether the name still leads to the file that is open: what is counted into another one is found by nobody. */
-static int32_t check_place(const struct lmdb_store *store, churn_error *err)
-{
-    char path[PATH_MAX];
-    struct stat st;
-    if (path_of(store, data_file, path) && stat(path, &st) == 0 && st.st_dev == store->data.st_dev &&
-        st.st_ino == store->data.st_ino) {
-        return CHURN_OK;
-    }
-    return churn_fail(err, CHURN_FATAL,
-                      "%s/data.mdb was deleted, moved away or replaced while it was in use, so nothing more is counted "
-                      "into it; put it back, or leave what is there now, and start again: what the store then lacks is "
-                      "counted anew as far as the source still holds it",
-                      store->path);
-}
-
-static int note_place(struct lmdb_store *store, MDB_env *env)
-{
-    int fd, rc = mdb_env_get_fd(env, &fd);
-    return rc != 0 ? rc : fstat(fd, &store->data) != 0 ? errno : 0;
-}
-
 static int open_database(struct lmdb_store *store, MDB_env *env)
 {
     MDB_txn *txn;
@@ -620,8 +596,7 @@ static int open_env(struct lmdb_store *store)
     }
     if ((rc = mdb_env_set_mapsize(env, map_size)) != 0 || (rc = mdb_env_set_maxreaders(env, MAX_READERS)) != 0 ||
         (rc = mdb_env_set_userctx(env, store)) != 0 || (rc = mdb_env_set_assert(env, on_assert)) != 0 ||
-        (rc = mdb_env_open(env, store->path, flags, OWN_FILE_MODE)) != 0 || (rc = note_place(store, env)) != 0 ||
-        (rc = check_pages(env)) != 0 ||
+        (rc = mdb_env_open(env, store->path, flags, OWN_FILE_MODE)) != 0 || (rc = check_pages(env)) != 0 ||
         (rc = mdb_reader_check(env, &dead)) != 0 || /* slots of processes that were killed */
         (rc = open_database(store, env)) != 0) {
         mdb_env_close(env);
@@ -733,21 +708,6 @@ static void lmdb_destroy(void *self)
         mdb_env_close(store->env);
     }
     (void)pthread_mutex_destroy(&store->lock);
-}
-
-/* One history: a store that is not in its place any more ends the run. */
-static int32_t lmdb_identity(void *session, char text[CHURN_IDENTITY_SIZE], churn_error *err)
-{
-    const struct session *s = session;
-    text[0] = '\0';
-    return check_place(s->store, err);
-}
-
-/* Commits. In its place afterwards: then so is what was written, wherever somebody takes it later. */
-static int32_t commit(const struct lmdb_store *store, MDB_txn *txn, churn_error *err)
-{
-    int rc = mdb_txn_commit(txn);
-    return rc == 0 ? check_place(store, err) : fail_rc(store, rc, err);
 }
 
 /* --- Puts --- */
@@ -906,7 +866,8 @@ static int32_t run_puts(struct session *s, churn_error *err)
         mdb_txn_abort(txn);
         return fail_rc(s->store, rc, err);
     }
-    return commit(s->store, txn, err);
+    rc = mdb_txn_commit(txn);
+    return rc == 0 ? CHURN_OK : fail_rc(s->store, rc, err);
 }
 
 /* Nothing was written: takes back every OK, and gives the puts that were not reached the same answer. A conflict that
@@ -1113,11 +1074,12 @@ static int32_t lmdb_keys(void *session, churn_str prefix, churn_key_fn fn, void 
 /* Ends a transaction: `result` and `rc` say how it went so far. */
 static int32_t finish(struct session *s, MDB_txn *txn, int32_t result, int rc, churn_error *err)
 {
-    if (result == CHURN_OK && rc == 0) {
-        return commit(s->store, txn, err);
+    if (result != CHURN_OK || rc != 0) {
+        mdb_txn_abort(txn);
+    } else {
+        rc = mdb_txn_commit(txn);
     }
-    mdb_txn_abort(txn);
-    return result == CHURN_OK ? fail_rc(s->store, rc, err) : result;
+    return result == CHURN_OK && rc != 0 ? fail_rc(s->store, rc, err) : result;
 }
 
 static int32_t write_hash(struct session *s, MDB_txn *txn, const churn_hash *hash, int *ret_rc, churn_error *err)
@@ -1225,7 +1187,6 @@ static const churn_store_ops ops = {
     .scan = lmdb_scan,
     .close = lmdb_close,
     .destroy = lmdb_destroy,
-    .identity = lmdb_identity,
     .keys = lmdb_keys,
     .durability = lmdb_durability,
     .probe = lmdb_probe,
