@@ -32,7 +32,7 @@ static void report(struct worker *worker, const struct customer *customer, bool 
         log_printf(worker->pipeline->log, CHURN_LOG_ERROR, label,
                    "the profile of customer '%.*s' is damaged: %s. This customer's events go to the dead letters (%s), "
                    "everybody else's are counted. To have all of it again: stop churnd, delete the profile, and start "
-                   "once with --replay-from beginning; README names the other ways%s",
+                   "once with --replay-from beginning; README names another way%s",
                    (int)customer->id_len, customer->id, reject->detail, reject_reason_name(reject->reason),
                    report->shown == NAMED_A_MINUTE ? "; more are counted, not shown" : "");
     }
