@@ -8,7 +8,6 @@
 #include "worker.h"
 #include <errno.h>
 #include <json-c/json.h>
-#include <limits.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <sys/mman.h>
@@ -17,7 +16,7 @@
 #include <time.h>
 #include <unistd.h>
 
-#define RESULT_DEPTH 2048 /* deeper than any event may be */
+#define RESULT_DEPTH 2048   /* deeper than any event may be */
 #define STORE_SIZE "256MiB" /* address space */
 #define LOOK_US 50          /* between looks at a test */
 #define LIMIT_MS 10000      /* that a test may take */
@@ -94,40 +93,50 @@ static const char *folder_for_stores(void)
     return access("/dev/shm", W_OK | X_OK) == 0 ? "/dev/shm" : "/tmp";
 }
 
-/* The files go as soon as they are open: whatever ends the process, nothing is left behind. */
-static void remove_files(const char *folder)
+/* For the store, where the pipeline has one. */
+static bool make_folder(struct test_bench *bench)
+{
+    bench->folder[0] = '\0';
+    if (bench->pipeline->store.loaded == NULL) {
+        return true;
+    }
+    (void)snprintf(bench->folder, sizeof bench->folder, "%s/churnd-test-XXXXXX", folder_for_stores());
+    if (mkdtemp(bench->folder) == NULL) {
+        (void)fprintf(stderr, "churnd: test: no folder can be made in %s: %s (set TMPDIR)\n", folder_for_stores(),
+                      strerror(errno));
+        return false;
+    }
+    return true;
+}
+
+static void remove_folder(const struct test_bench *bench)
 {
     static const char *const names[] = {"data.mdb", "lock.mdb"};
     char path[PATH_MAX + 16];
+    if (bench->folder[0] == '\0') {
+        return;
+    }
     for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
-        (void)snprintf(path, sizeof path, "%s/%s", folder, names[i]);
+        (void)snprintf(path, sizeof path, "%s/%s", bench->folder, names[i]);
         (void)unlink(path);
     }
-    (void)rmdir(folder);
+    (void)rmdir(bench->folder);
 }
 
 static bool open_store(struct test_bench *bench)
 {
     struct pipeline *pipeline = bench->pipeline;
-    char folder[PATH_MAX];
     churn_error err = {.size = sizeof err, .message = "out of memory"};
     int32_t result = CHURN_FATAL;
     if (pipeline->store.loaded == NULL) {
         return true;
     }
-    (void)snprintf(folder, sizeof folder, "%s/churnd-test-XXXXXX", folder_for_stores());
-    if (mkdtemp(folder) == NULL) {
-        (void)fprintf(stderr, "churnd: test: no folder can be made in %s: %s (set TMPDIR)\n", folder_for_stores(),
-                      strerror(errno));
-        return false;
-    }
-    if (put_text(&bench->store, "path", folder)) {
+    if (put_text(&bench->store, "path", bench->folder)) {
         pipeline->store_instance = instance_new(pipeline, &pipeline->store, 0);
     }
     if (pipeline->store_instance != NULL) {
         result = store_of(bench)->open(pipeline->store_instance->self, &bench->session, &err);
     }
-    remove_files(folder);
     return result == CHURN_OK || report_store(err.message);
 }
 
@@ -371,15 +380,37 @@ static int64_t limit_ms(const struct pipeline *pipeline)
     return plugin_ms > 0 && plugin_ms < LIMIT_MS ? plugin_ms : LIMIT_MS;
 }
 
-/* Waits for the child, and ends it when it takes too long; *ret_late tells. */
-static int wait_for_child(pid_t child, int64_t limit, bool *ret_late)
+/* Those that would end us, and leave the folder of the store behind. */
+static sigset_t ending_signals(void)
+{
+    static const int numbers[] = {SIGHUP, SIGINT, SIGTERM};
+    sigset_t signals;
+    (void)sigemptyset(&signals);
+    for (size_t i = 0; i < sizeof numbers / sizeof numbers[0]; i++) {
+        struct sigaction action;
+        if (sigaction(numbers[i], NULL, &action) == 0 && action.sa_handler != SIG_IGN) {
+            (void)sigaddset(&signals, numbers[i]);
+        }
+    }
+    return signals;
+}
+
+/* Whether one of these, which are blocked, has come. */
+static bool has_come(const sigset_t *signals)
+{
+    sigset_t pending;
+    return sigpending(&pending) == 0 && sigandset(&pending, &pending, signals) == 0 && sigisemptyset(&pending) == 0;
+}
+
+/* Waits for the child, and ends it when it takes too long, which *ret_late tells, or somebody ends us. */
+static int wait_for_child(pid_t child, int64_t limit, const sigset_t *ending, bool *ret_late)
 {
     static const struct timespec look = {.tv_nsec = LOOK_US * 1000L};
     int64_t deadline = now_us() + limit * 1000;
     int status = 0;
     while (waitpid(child, &status, WNOHANG) == 0) {
-        if (!*ret_late && now_us() >= deadline) {
-            *ret_late = true;
+        *ret_late = *ret_late || now_us() >= deadline;
+        if (*ret_late || has_come(ending)) {
             (void)kill(child, SIGKILL);
         }
         (void)nanosleep(&look, NULL);
@@ -422,6 +453,31 @@ static bool out_of_memory(void)
     return false;
 }
 
+/* In a process of its own; *ret_status is how it ended. False when there is none. */
+static bool fork_test(struct test_bench *bench, const struct test_case *test, int out, bool *ret_late, int *ret_status)
+{
+    sigset_t ending = ending_signals(), before;
+    bool ok = false;
+    pid_t child;
+    (void)pthread_sigmask(SIG_BLOCK, &ending, &before);
+    if (make_folder(bench)) {
+        (void)fflush(NULL); /* or the child would write it too */
+        child = fork();
+        if (child == 0) {
+            (void)pthread_sigmask(SIG_SETMASK, &before, NULL);
+            (void)prctl(PR_SET_PDEATHSIG, SIGKILL);
+            _exit(run_child(bench, test, out));
+        }
+        ok = child > 0 || out_of_memory();
+        if (ok) {
+            *ret_status = wait_for_child(child, limit_ms(bench->pipeline), &ending, ret_late);
+        }
+        remove_folder(bench);
+    }
+    (void)pthread_sigmask(SIG_SETMASK, &before, NULL);
+    return ok;
+}
+
 /* With the log, the journal and the files in place. */
 static bool run_test(struct test_bench *bench, const struct test_case *test, const int fds[2],
                      struct test_outcome *outcome)
@@ -429,18 +485,10 @@ static bool run_test(struct test_bench *bench, const struct test_case *test, con
     int64_t began = now_us();
     bool late = false, parsed = false;
     char *result;
-    int status;
-    pid_t child;
-    (void)fflush(NULL); /* or the child would write it too */
-    child = fork();
-    if (child == 0) {
-        (void)prctl(PR_SET_PDEATHSIG, SIGKILL);
-        _exit(run_child(bench, test, fds[0]));
+    int status = 0;
+    if (!fork_test(bench, test, fds[0], &late, &status)) {
+        return false;
     }
-    if (child < 0) {
-        return out_of_memory();
-    }
-    status = wait_for_child(child, limit_ms(bench->pipeline), &late);
     if (WIFEXITED(status) && WEXITSTATUS(status) == CHILD_FAILED) {
         return false; /* it said why */
     }

@@ -5,6 +5,7 @@
 
 #include "log.h"
 #include "test_cases.h"
+#include <limits.h>
 
 struct json_object;
 
@@ -24,7 +25,8 @@ struct test_bench {
 
     /* of the test that runs */
     const struct test_case *test;
-    void *session; /* of the store; NULL: the pipeline has none */
+    char folder[PATH_MAX]; /* of its store */
+    void *session;         /* of the store; NULL: the pipeline has none */
     struct test_record *records;
     uint32_t record_count, record_room;
 };

@@ -21,6 +21,7 @@
 #include <stdbool.h>
 #include <stdlib.h>
 #include <sys/resource.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #define RECORD_FORMAT 1                            /* first byte of each record, so that a later layout can tell */
@@ -41,6 +42,7 @@ struct lmdb_store {
     pthread_mutex_t lock; /* guards the opening of env: sessions are opened by several threads */
     MDB_env *env;         /* NULL until the first session */
     MDB_dbi dbi;
+    struct stat data_as_opened, lock_as_opened; /* the files of env: which ones they are */
 };
 
 static const churn_option options[] = {
@@ -569,6 +571,49 @@ static int check_pages(MDB_env *env)
     return verdict == LMDB_PAGES_CUT ? MDB_PAGE_NOTFOUND : verdict == LMDB_PAGES_DAMAGED ? MDB_CORRUPTED : 0;
 }
 
+/* Which file it is; mode 0: none, as beside a store that can only be read. */
+static void note_file(const struct lmdb_store *store, const char *name, struct stat *ret)
+{
+    char path[PATH_MAX];
+    if (!path_of(store, name, path) || stat(path, ret) != 0) {
+        ret->st_mode = 0;
+    }
+}
+
+/* Whether the name led to another file, or none, when it was looked at; where it cannot be looked at, nothing is known.
+ */
+static bool was_taken(const struct lmdb_store *store, const char *name, const struct stat *noted)
+{
+    char path[PATH_MAX];
+    struct stat st;
+    if (noted->st_mode == 0 || !path_of(store, name, path)) {
+        return false;
+    }
+    return stat(path, &st) == 0 ? st.st_dev != noted->st_dev || st.st_ino != noted->st_ino
+                                : errno == ENOENT || errno == ENOTDIR;
+}
+
+/* Whether the names still lead to the files that are open: what is counted into others is found by nobody, and whoever
+ * locks others does not know of us. */
+static int32_t check_place(const struct lmdb_store *store, churn_error *err)
+{
+    if (was_taken(store, data_file, &store->data_as_opened)) {
+        return churn_fail(err, CHURN_FATAL,
+                          "%s/data.mdb was deleted, moved away or replaced while it was in use, so nothing more is "
+                          "counted into it; put it back, or leave what is there now, and start again: what the store "
+                          "then lacks is counted anew as far as the source still holds it",
+                          store->path);
+    }
+    if (was_taken(store, lock_file, &store->lock_as_opened)) {
+        return churn_fail(err, CHURN_FATAL,
+                          "%s/lock.mdb was deleted, moved away or replaced while it was in use: whoever opens the "
+                          "store now would not know that this process writes to it, and damage it; leave data.mdb as "
+                          "it is and start again",
+                          store->path);
+    }
+    return CHURN_OK;
+}
+
 static int open_database(struct lmdb_store *store, MDB_env *env)
 {
     MDB_txn *txn;
@@ -602,6 +647,8 @@ static int open_env(struct lmdb_store *store)
         mdb_env_close(env);
         return rc;
     }
+    note_file(store, data_file, &store->data_as_opened);
+    note_file(store, lock_file, &store->lock_as_opened);
     store->env = env;
     return 0;
 }
@@ -708,6 +755,21 @@ static void lmdb_destroy(void *self)
         mdb_env_close(store->env);
     }
     (void)pthread_mutex_destroy(&store->lock);
+}
+
+/* One history: a store that is not in its place any more ends the run. */
+static int32_t lmdb_identity(void *session, char text[CHURN_IDENTITY_SIZE], churn_error *err)
+{
+    const struct session *s = session;
+    text[0] = '\0';
+    return check_place(s->store, err);
+}
+
+/* Commits. In its place afterwards: then so is what was written, wherever somebody takes it later. */
+static int32_t commit(const struct lmdb_store *store, MDB_txn *txn, churn_error *err)
+{
+    int rc = mdb_txn_commit(txn);
+    return rc == 0 ? check_place(store, err) : fail_rc(store, rc, err);
 }
 
 /* --- Puts --- */
@@ -866,8 +928,7 @@ static int32_t run_puts(struct session *s, churn_error *err)
         mdb_txn_abort(txn);
         return fail_rc(s->store, rc, err);
     }
-    rc = mdb_txn_commit(txn);
-    return rc == 0 ? CHURN_OK : fail_rc(s->store, rc, err);
+    return commit(s->store, txn, err);
 }
 
 /* Nothing was written: takes back every OK, and gives the puts that were not reached the same answer. A conflict that
@@ -1074,12 +1135,11 @@ static int32_t lmdb_keys(void *session, churn_str prefix, churn_key_fn fn, void 
 /* Ends a transaction: `result` and `rc` say how it went so far. */
 static int32_t finish(struct session *s, MDB_txn *txn, int32_t result, int rc, churn_error *err)
 {
-    if (result != CHURN_OK || rc != 0) {
-        mdb_txn_abort(txn);
-    } else {
-        rc = mdb_txn_commit(txn);
+    if (result == CHURN_OK && rc == 0) {
+        return commit(s->store, txn, err);
     }
-    return result == CHURN_OK && rc != 0 ? fail_rc(s->store, rc, err) : result;
+    mdb_txn_abort(txn);
+    return result == CHURN_OK ? fail_rc(s->store, rc, err) : result;
 }
 
 static int32_t write_hash(struct session *s, MDB_txn *txn, const churn_hash *hash, int *ret_rc, churn_error *err)
@@ -1187,6 +1247,7 @@ static const churn_store_ops ops = {
     .scan = lmdb_scan,
     .close = lmdb_close,
     .destroy = lmdb_destroy,
+    .identity = lmdb_identity,
     .keys = lmdb_keys,
     .durability = lmdb_durability,
     .probe = lmdb_probe,

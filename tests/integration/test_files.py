@@ -563,6 +563,37 @@ def test_a_store_that_is_cut_while_it_is_used(tmp_path):
         process.end()
 
 
+@pytest.mark.parametrize("how", ["folder", "file", "moved", "replaced", "lock"])
+@pytest.mark.parametrize("busy", [False, True])
+def test_a_store_that_is_taken_away_ends_the_run(tmp_path, how, busy):
+    write_pipeline(tmp_path, {"follow": True})
+    file, db = tmp_path / "e.jsonl", tmp_path / "db"
+    file.write_text(event("a"))
+    run_churnd("-c", "p.yaml", "--until-end", cwd=tmp_path, check=0)
+    shutil.copytree(db, tmp_path / "other")
+    append(file, event("a", 1))
+    process = Process([CHURND, "-c", "p.yaml"], tmp_path, "churnd")
+    try:
+        wait_for("the second", lambda: len(lines(tmp_path / "alerts")) == 2)
+        if how == "folder":
+            shutil.rmtree(db)
+        elif how in ("file", "lock"):
+            (db / ("data.mdb" if how == "file" else "lock.mdb")).unlink()
+        else:
+            db.rename(tmp_path / "gone")
+        if how == "replaced":
+            (tmp_path / "other").rename(db)
+        if busy:
+            append(file, event("a", 2))
+        assert process.wait(30) == 1, process.err
+        name = "lock" if how == "lock" else "data"
+        assert re.search(f"ERROR.*db/{name}.mdb was deleted, moved away or replaced", process.err), process.err
+    finally:
+        process.end()
+    run_churnd("-c", "p.yaml", "--until-end", cwd=tmp_path, check=0)
+    assert counted(tmp_path, "a") == [3 if busy else 2]
+
+
 def on_small_disk(folder, size, fill):
     """Starts churnd with a memory disk of so many bytes in place of the folder `db`; `fill` of them are taken by a file."""
     script = (f"mount -t tmpfs -o size={size},mode=700 none db && head -c {fill} /dev/zero >db/filler && "

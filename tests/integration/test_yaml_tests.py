@@ -4,13 +4,14 @@ import base64
 import copy
 import json
 import re
+import signal
 import xml.etree.ElementTree as ElementTree
 
 import events
 import oracle
 import pytest
 import yaml
-from services import SRC, run_churnd
+from services import CHURND, SRC, Process, run_churnd, wait_for
 from test_build import compile_plugin
 from test_poison import ACTS, PROCESSOR
 
@@ -318,6 +319,22 @@ def test_a_plugin_that_breaks_costs_one_test(act, tmp_path):
     if act == "null" and "AddressSanitizer" in done.stderr:
         why = "the process was ended with exit status 1"
     assert f"{why} while processor probe worked on user-events/0 offset 1" in done.stdout, done.stdout
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_an_interrupted_test_leaves_nothing_behind(number, tmp_path):
+    pipeline = with_processor(tmp_path, plugin="probe")
+    add_probe(tmp_path, ACTS["hang"])
+    tests = write(tmp_path, f"tests:\n  - name: a\n    events: [{POISON}]\n    expect: {{profiles: {{}}}}\n")
+    (tmp_path / "tmp").mkdir()
+    process = Process([CHURND, "test", "-c", pipeline, tests], tmp_path, "test", env={"TMPDIR": str(tmp_path / "tmp")})
+    try:
+        wait_for("the store", lambda: list((tmp_path / "tmp").glob("*/data.mdb")))
+        process.send(number)
+        assert process.wait(30) == -number, process.out
+    finally:
+        process.end()
+    assert not list((tmp_path / "tmp").iterdir())
 
 
 def test_what_stops_the_engine_is_told(tmp_path):
