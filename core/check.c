@@ -96,7 +96,7 @@ static void check_ttl(struct pipeline *pipeline)
 
 static void report_attempt(struct config *config, const struct target *target)
 {
-    const struct node *at = section_place(target->section, target->option != NULL ? target->option : "");
+    const struct node *at = targets_place(target);
     char what[1024];
     (void)snprintf(what, sizeof what, "%s: %s %s%s%s", target->section->label, target->kind, target->name,
                    target->at != NULL ? " at " : "", target->at != NULL ? target->at : "");
@@ -111,10 +111,42 @@ static void report_attempt(struct config *config, const struct target *target)
 
 /* Keys need no connection of their own; files and folders were looked at, and only what else is wrong with them is
  * told. */
-static bool is_tried(const struct target *target)
+static bool is_tried(const struct config *config, const struct target *target)
 {
     bool is_path = strcmp(target->kind, CHURN_TARGET_FILE) == 0 || strcmp(target->kind, CHURN_TARGET_FOLDER) == 0;
-    return strcmp(target->kind, CHURN_TARGET_KEYS) != 0 && (!is_path || target->result != CHURN_OK);
+    return strcmp(target->kind, CHURN_TARGET_KEYS) != 0 &&
+           (!is_path || (target->result != CHURN_OK && !config_has_error(config, targets_place(target))));
+}
+
+static bool all_answer(const struct targets *tried)
+{
+    for (unsigned i = 0; i < tried->count; i++) {
+        if (tried->items[i].result != CHURN_OK) {
+            return false;
+        }
+    }
+    return true;
+}
+
+/* What the store lets its user do, once it is known to answer: a server that does not let us work is not good. */
+static void try_keys(struct pipeline *pipeline, struct targets *tried)
+{
+    const churn_store_ops *ops = pipeline->store_instance != NULL ? store_ops(&pipeline->store) : NULL;
+    churn_error err = {.size = sizeof err};
+    void *session;
+    int32_t result;
+    if (ops == NULL || ops->allowed == NULL) {
+        return;
+    }
+    log_configure(pipeline->log, CHURN_LOG_ERROR, LOG_FORMAT_TEXT); /* what else its session says was said before */
+    result = ops->open(pipeline->store_instance->self, &session, &err);
+    if (result == CHURN_OK) {
+        result = targets_try_keys(pipeline, session, &err);
+        ops->close(session);
+    }
+    if (result != CHURN_OK) {
+        targets_fail(tried, result, err.message);
+    }
 }
 
 static void try_section(struct pipeline *pipeline, const struct section *section)
@@ -124,8 +156,11 @@ static void try_section(struct pipeline *pipeline, const struct section *section
     if (instance != NULL) {
         targets_ask(&tried, instance, CONNECT_TIMEOUT_MS);
     }
+    if (section == &pipeline->store && all_answer(&tried)) {
+        try_keys(pipeline, &tried);
+    }
     for (unsigned i = 0; i < tried.count; i++) {
-        if (is_tried(&tried.items[i])) {
+        if (is_tried(&pipeline->config, &tried.items[i])) {
             report_attempt(&pipeline->config, &tried.items[i]);
         }
     }
@@ -133,37 +168,13 @@ static void try_section(struct pipeline *pipeline, const struct section *section
     instance_free(instance);
 }
 
-/* What the store lets its user do, once it is known to answer. */
-static void try_keys(struct pipeline *pipeline)
-{
-    const churn_store_ops *ops = pipeline->store_instance != NULL ? store_ops(&pipeline->store) : NULL;
-    churn_error err = {.size = sizeof err};
-    void *session;
-    if (ops == NULL || ops->allowed == NULL || ops->open(pipeline->store_instance->self, &session, &err) != CHURN_OK) {
-        return; /* said by the attempt on the store as a whole */
-    }
-    if (targets_try_keys(pipeline, session, &err) != CHURN_OK) {
-        config_error(&pipeline->config, pipeline->store.node, "%s: %s", pipeline->store.label, err.message);
-    }
-    ops->close(session);
-}
-
 static void connect_all(struct pipeline *pipeline)
 {
-    unsigned errors;
-    bool store_answers;
     try_section(pipeline, &pipeline->source);
-    errors = pipeline->config.error_count;
-    try_section(pipeline, &pipeline->store);
-    store_answers = pipeline->config.error_count == errors;
     for (unsigned i = 0; i < pipeline->sink_count; i++) {
         try_section(pipeline, &pipeline->sinks[i]);
     }
-    if (store_answers) {
-        log_configure(pipeline->log, CHURN_LOG_ERROR,
-                      LOG_FORMAT_TEXT); /* what else its session says was found before */
-        try_keys(pipeline);
-    }
+    try_section(pipeline, &pipeline->store);
 }
 
 /* ---- the report ---- */

@@ -106,6 +106,16 @@ void targets_free(struct targets *targets)
     *targets = (struct targets){0};
 }
 
+void targets_fail(struct targets *targets, int32_t result, const char *message)
+{
+    for (unsigned i = 0; i < targets->count; i++) {
+        struct target *target = &targets->items[i];
+        free(target->message);
+        target->message = copy_text(message, &targets->failed);
+        target->result = result;
+    }
+}
+
 /* ---- what does not go together ---- */
 
 static bool is_a(const struct target *target, const char *kind)
@@ -113,7 +123,7 @@ static bool is_a(const struct target *target, const char *kind)
     return strcmp(target->kind, kind) == 0;
 }
 
-static const struct node *place_of(const struct target *target)
+const struct node *targets_place(const struct target *target)
 {
     return target->option != NULL ? section_place(target->section, target->option) : target->section->node;
 }
@@ -198,10 +208,10 @@ static bool check_loop(struct pipeline *pipeline, const struct target *read, con
     if (!is_same(read, written) || (written->flags & CHURN_TARGET_WRITES) == 0 || streams) {
         return true;
     }
-    config_error(&pipeline->config, place_of(written),
+    config_error(&pipeline->config, targets_place(written),
                  "%s: the %s '%s' is what the source reads (line %u%s), so the pipeline would feed itself; "
                  "write to another one",
-                 written->section->label, written->kind, written->name, place_of(read)->line,
+                 written->section->label, written->kind, written->name, targets_place(read)->line,
                  other_name(written, read, name, sizeof name));
     return false;
 }
@@ -224,7 +234,7 @@ static bool check_shared_file(struct pipeline *pipeline, const struct target *fi
         (first->flags & second->flags & CHURN_TARGET_WRITES) == 0) {
         return true;
     }
-    config_error(&pipeline->config, place_of(second),
+    config_error(&pipeline->config, targets_place(second),
                  "%s: '%s' is written by the %s in line %u too%s; give each a file of its own", second->section->label,
                  second->name, first->section == &pipeline->store ? "store" : "sink", first->section->node->line,
                  other_name(second, first, name, sizeof name));
@@ -243,7 +253,7 @@ static bool check_sent_twice(struct pipeline *pipeline, const struct target *fir
         return true;
     }
     config_error(
-        &pipeline->config, place_of(second),
+        &pipeline->config, targets_place(second),
         "%s: the %s '%s' is given the same records by the sink in line %u; leave one out, or tell them apart by "
         "`when`",
         other->label, second->kind, second->name, one->node->line);
@@ -258,8 +268,9 @@ static bool check_own_file(struct pipeline *pipeline, const struct target *writt
               !file_place_find(pipeline->config.file, false, &own) || !file_place_same(&own, &written->place);
     file_place_free(&own);
     if (!ok) {
-        config_error(&pipeline->config, place_of(written), "%s: '%s' is the pipeline's own file; write to another one",
-                     written->section->label, written->name);
+        config_error(&pipeline->config, targets_place(written),
+                     "%s: '%s' is the pipeline's own file; write to another one", written->section->label,
+                     written->name);
     }
     return ok;
 }
@@ -303,12 +314,12 @@ static bool check_keys(struct pipeline *pipeline, const struct target *keys)
         return true;
     }
     if (targets_keys_meet(keys->name, PIPELINE_OWN_KEYS)) {
-        return refuse_keys(pipeline, place_of(keys), keys->section->label, keys->name,
+        return refuse_keys(pipeline, targets_place(keys), keys->section->label, keys->name,
                            "the engine's own ('" PIPELINE_OWN_KEYS "')");
     }
     if (prefix != NULL && targets_keys_meet(keys->name, prefix)) {
         (void)snprintf(profiles, sizeof profiles, "those of profiles ('%s', the store's key_prefix)", prefix);
-        return refuse_keys(pipeline, place_of(keys), keys->section->label, keys->name, profiles);
+        return refuse_keys(pipeline, targets_place(keys), keys->section->label, keys->name, profiles);
     }
     return true;
 }
@@ -325,7 +336,7 @@ static bool check_shared_keys(struct pipeline *pipeline, const struct target *fi
     }
     (void)snprintf(others, sizeof others, "those of the %s in line %u ('%s')", first->section->label,
                    first->section->node->line, first->name);
-    return refuse_keys(pipeline, place_of(second), second->section->label, second->name, others);
+    return refuse_keys(pipeline, targets_place(second), second->section->label, second->name, others);
 }
 
 /* Made-up keys of each kind: what may be done with one of them may be done with all that begin alike. */
@@ -368,7 +379,7 @@ bool targets_check(struct pipeline *pipeline)
             } else if (!is_of_source(pipeline, second)) {
                 ok = check_loop(pipeline, first, second) && ok;
             } else if (is_same(first, second)) {
-                config_warning(&pipeline->config, place_of(second), "%s: the %s '%s' is named twice",
+                config_warning(&pipeline->config, targets_place(second), "%s: the %s '%s' is named twice",
                                second->section->label, second->kind, second->name);
             }
         }
@@ -445,7 +456,7 @@ static void check_written(struct pipeline *pipeline, const struct node *at, cons
 /* A file may yet come to the machine, but not once it is tried there. */
 static void check_read(struct pipeline *pipeline, const struct target *target, bool tried)
 {
-    const struct node *at = place_of(target);
+    const struct node *at = targets_place(target);
     const char *label = target->section->label, *path = target->name;
     struct stat info;
     if (stat(path, &info) == 0 && S_ISDIR(info.st_mode)) {
@@ -475,7 +486,7 @@ void targets_check_paths(struct pipeline *pipeline, bool tried)
             continue;
         }
         if ((target->flags & CHURN_TARGET_WRITES) != 0) {
-            check_written(pipeline, place_of(target), target->section->label, target->name, folder);
+            check_written(pipeline, targets_place(target), target->section->label, target->name, folder);
         } else {
             check_read(pipeline, target, tried);
         }

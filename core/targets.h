@@ -8,6 +8,7 @@
 #include <churn/target.h>
 
 struct instance;
+struct node;
 struct pipeline;
 struct section;
 
@@ -28,6 +29,12 @@ struct targets {
 /* Adds those of an instance that was created; `timeout_ms` as for `probe`. */
 void targets_ask(struct targets *targets, const struct instance *instance, uint32_t timeout_ms);
 void targets_free(struct targets *targets);
+
+/* What was found out about all of them later. */
+void targets_fail(struct targets *targets, int32_t result, const char *message);
+
+/* Where the file names it. */
+const struct node *targets_place(const struct target *target);
 
 /* What sections together do wrong: a loop, a file written by two, keys that are another's. False, with an error for
  * each. */

@@ -668,32 +668,47 @@ struct probe {
     const struct rd_kafka_metadata *metadata; /* NULL: there is no answer */
     const char *brokers;
     const char *failure; /* then, if it was asked for; or NULL */
+    char said[512];      /* of the topic that is asked about */
 };
 
-static void report_access(const struct probe *probe, const struct kafka_topic *topic, churn_target *target)
+/* What a user lacks, for people; "" when nothing is denied. */
+static void ask_access(const struct probe *probe, const struct kafka_topic *topic, int write, char *ret, size_t size)
 {
-    int writes = (topic->flags & CHURN_TARGET_WRITES) != 0;
     rd_kafka_resp_err_t code = RD_KAFKA_RESP_ERR_NO_ERROR;
-    if (writes && probe->writer != NULL) {
-        code = kafka_access_write(probe->writer, topic->name, ACCESS_MS);
-    } else if (!writes && probe->type == RD_KAFKA_CONSUMER) {
-        code = kafka_access_read(probe->rk, topic->name, ACCESS_MS);
-    }
-    if (code == RD_KAFKA_RESP_ERR_NO_ERROR) {
+    char group[256] = "";
+    size_t len = sizeof group;
+    ret[0] = '\0';
+    if (write && (topic->flags & CHURN_TARGET_WRITES) != 0 && probe->writer != NULL &&
+        kafka_access_write(probe->writer, topic->name, ACCESS_MS) != RD_KAFKA_RESP_ERR_NO_ERROR) {
+        (void)snprintf(ret, size, "this Kafka user may not write it; give it WRITE on the topic");
         return;
     }
-    target->result = CHURN_FATAL;
-    target->message = writes ? "this Kafka user may not write it; give it WRITE on the topic"
-                      : code == RD_KAFKA_RESP_ERR_GROUP_AUTHORIZATION_FAILED
-                          ? "this Kafka user may not use the consumer group; give it READ on the group"
-                          : "this Kafka user may not read it; give it READ on the topic";
+    if ((topic->flags & CHURN_TARGET_READS) != 0 && probe->type == RD_KAFKA_CONSUMER) {
+        code = kafka_access_read(probe->rk, topic->name, ACCESS_MS);
+    }
+    if (code == RD_KAFKA_RESP_ERR_GROUP_AUTHORIZATION_FAILED) {
+        (void)rd_kafka_conf_get(rd_kafka_conf(probe->rk), "group.id", group, &len);
+        (void)snprintf(ret, size, "this Kafka user may not use the consumer group `%s`; give it READ on the group",
+                       group);
+    } else if (code != RD_KAFKA_RESP_ERR_NO_ERROR) {
+        (void)snprintf(ret, size, "this Kafka user may not read it; give it READ on the topic");
+    }
 }
 
-static void report_absent(const struct probe *probe, const struct kafka_topic *topic, churn_target *target)
+static void report_access(struct probe *probe, const struct kafka_topic *topic, int write, churn_target *target)
+{
+    ask_access(probe, topic, write, probe->said, sizeof probe->said);
+    if (probe->said[0] != '\0') {
+        target->result = CHURN_FATAL;
+        target->message = probe->said;
+    }
+}
+
+static void report_absent(struct probe *probe, const struct kafka_topic *topic, churn_target *target)
 {
     if ((topic->flags & CHURN_TARGET_WRITES) == 0) {
         target->message = "does not exist, or this user may not see it; it is waited for";
-        report_access(probe, topic, target);
+        report_access(probe, topic, 0, target);
     } else if (!topic->is_made) {
         target->message = "does not exist, or this user may not see it; the brokers may make it";
     } else if (kafka_access_create(probe->rk, topic->name, ACCESS_MS) != RD_KAFKA_RESP_ERR_NO_ERROR) {
@@ -701,10 +716,12 @@ static void report_absent(const struct probe *probe, const struct kafka_topic *t
         target->message =
             "does not exist, or this Kafka user may not see it, and may not make it; give it WRITE on the "
             "topic, and make the topic or give it CREATE";
+    } else {
+        report_access(probe, topic, 0, target); /* a write would make the topic */
     }
 }
 
-static void report_topic(const struct probe *probe, const struct kafka_topic *topic, churn_target *target)
+static void report_topic(struct probe *probe, const struct kafka_topic *topic, churn_target *target)
 {
     const struct rd_kafka_metadata_topic *found = NULL;
     for (int i = 0; i < probe->metadata->topic_cnt; i++) {
@@ -718,12 +735,12 @@ static void report_topic(const struct probe *probe, const struct kafka_topic *to
         target->result = kafka_client_denied(found->err) ? CHURN_FATAL : CHURN_RETRY;
         target->message = rd_kafka_err2str(found->err);
     } else {
-        report_access(probe, topic, target);
+        report_access(probe, topic, 1, target);
     }
 }
 
-static void report_topics(const struct probe *probe, const struct kafka_topic *topics, uint32_t count,
-                          churn_target_fn fn, void *ctx)
+static void report_topics(struct probe *probe, const struct kafka_topic *topics, uint32_t count, churn_target_fn fn,
+                          void *ctx)
 {
     for (uint32_t i = 0; i < count; i++) {
         churn_target target = {.size = sizeof target,

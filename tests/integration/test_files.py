@@ -372,6 +372,7 @@ def test_a_source_that_is_no_file(tmp_path):
         for command in (["check", "--connect"], ["run"]):
             done = run_churnd(*command, "-c", "p.yaml", cwd=tmp_path, check=1)
             assert said in done.stderr, done.stderr
+            assert command == ["run"] or len(done.stderr.splitlines()) == 1, done.stderr  # said once
     for follow, command in ((False, ["check"]), (True, ["check", "--connect"])):  # it may come
         write_pipeline(tmp_path, {"path": "missing", "follow": follow})
         assert "does not exist yet" in run_churnd(*command, "-c", "p.yaml", cwd=tmp_path, check=0).stderr

@@ -1,6 +1,7 @@
 """A Kafka whose ACLs let the user do what the pipeline needs, with one permission missing at a time: `check --connect` names
 it, a run waits and says so, and goes on once it is given."""
 
+import http.server
 import re
 import socket
 import ssl
@@ -76,6 +77,38 @@ def test_check_names_what_is_missing(kafka, tmp_path):
     assert done.returncode == 1 and "CREATE" in done.stdout + done.stderr, done.stdout + done.stderr
     consumer = kafka.admin().list_topics(timeout=10).topics
     assert not {"elsewhere"} & consumer.keys()
+
+
+def test_check_asks_for_the_queue_of_predictions(kafka, tmp_path):
+    """What the sink needs of its queue, which it both writes and reads: one line, whatever is wrong."""
+    api = http.server.HTTPServer((HOST, 0), http.server.BaseHTTPRequestHandler)
+    threading.Thread(target=api.serve_forever, daemon=True).start()
+    needed = {("TOPIC", "waiting", "READ"): "topic waiting .*READ on the topic",
+              ("GROUP", "asking", "READ"): "topic waiting .*`asking`; give it READ on the group"}
+    path, _ = write(tmp_path, kafka)
+    pipeline = yaml.safe_load(path.read_text())
+    pipeline["sinks"].append({**pipeline["sinks"][0], "plugin": "prediction", "input": "triggers", "topic": "alerts",
+                              "url": f"http://{HOST}:{api.server_port}", "dead_letter_topic": "dead", "queue_topic": "waiting",
+                              "queue_group": "asking"})
+    path.write_text(yaml.safe_dump(pipeline))
+
+    def check():
+        done = run_churnd("check", "--connect", "-c", path)
+        return done.returncode, done.stdout + done.stderr
+
+    try:
+        kafka.allow(USER, "TOPIC", "waiting", "READ", "WRITE")
+        kafka.allow(USER, "GROUP", "asking", "READ")
+        kafka.create_topics({"waiting": 1})
+        wait_for("a check that finds nothing", lambda: check()[0] == 0, 30)
+        assert check()[1].count("topic waiting ") == 1, check()
+        for place, said in needed.items():
+            kafka.disallow(USER, *place)
+            wait_for(f"a check that misses {place}", lambda: (done := check())[0] == 1 and re.search(said, done[1]), 30)
+            kafka.allow(USER, *place)
+    finally:
+        api.shutdown()
+        api.server_close()
 
 
 def test_dead_letters_that_may_not_be_written(kafka, tmp_path):

@@ -67,6 +67,7 @@ def test_each_permission_is_missed_by_name(stack, missing):
     rules = {*KEYS, *(f"+{c}" for c in NEEDED)}
     allow(stack, *sorted(rules - {missing, f"+{missing}"}))
     checked = run_churnd("check", "-c", config, "--connect")
+    assert ("ok: redis" in checked.stdout) == (checked.returncode == 0), checked.stdout
     if missing == "info":  # it goes without, and says what that costs
         assert checked.returncode == 0
         return

@@ -154,10 +154,6 @@ static void prediction_probe(void *self, uint32_t timeout_ms, churn_target_fn fn
     const struct kafka_topic topics[] = {
         {.name = s->topic, .option = "topic", .flags = CHURN_TARGET_WRITES, .is_made = 1},
         {.name = s->dead_letter_topic, .option = "dead_letter_topic", .flags = CHURN_TARGET_WRITES, .is_made = 1},
-        {.name = s->queue_topic,
-         .option = "queue_topic",
-         .flags = CHURN_TARGET_WRITES | CHURN_TARGET_READS,
-         .is_made = 1},
     };
     const churn_target keys = {.size = sizeof keys,
                                .flags = CHURN_TARGET_WRITES,
@@ -168,14 +164,14 @@ static void prediction_probe(void *self, uint32_t timeout_ms, churn_target_fn fn
                                   .flags = CHURN_TARGET_READS | CHURN_TARGET_WRITES,
                                   .kind = CHURN_TARGET_KEYS,
                                   .name = QUEUE_STORE_PREFIX};
-    const churn_target failed = {.size = sizeof failed,
-                                 .flags = CHURN_TARGET_WRITES,
-                                 .kind = CHURN_TARGET_KEYS,
-                                 .name = SERVICE_FAILED_PREFIX};
+    const churn_target failed = {
+        .size = sizeof failed, .flags = CHURN_TARGET_WRITES, .kind = CHURN_TARGET_KEYS, .name = SERVICE_FAILED_PREFIX};
     http_client_probe(&s->http, timeout_ms, fn, ctx);
     if (s->brokers[0] != '\0') {
-        kafka_producer_probe(p->host, s->brokers, &s->properties, topics, s->queue == QUEUE_KAFKA ? 3 : 2, timeout_ms,
-                             fn, ctx);
+        kafka_producer_probe(p->host, s->brokers, &s->properties, topics, 2, timeout_ms, fn, ctx);
+    }
+    if (s->queue == QUEUE_KAFKA) {
+        queue_kafka_probe(p->host, s, timeout_ms, fn, ctx);
     }
     fn(ctx, &keys);
     if (s->brokers[0] == '\0') {

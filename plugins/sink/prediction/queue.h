@@ -55,6 +55,10 @@ struct queue {
 /* Checks only, for create. */
 int32_t queue_kafka_check(const churn_host *host, const struct settings *settings, churn_error *err);
 
+/* The topic as a target, for the sink's own probe. */
+void queue_kafka_probe(const churn_host *host, const struct settings *settings, uint32_t timeout_ms, churn_target_fn fn,
+                       void *ctx);
+
 /* Fill `queue`; what was opened before a failure is freed. `counters` and `session` outlive the queue; the session is
  * the serving thread's. */
 int32_t queue_kafka_open(struct queue *queue, const churn_host *host, const struct settings *settings,

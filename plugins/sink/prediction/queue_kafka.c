@@ -747,6 +747,17 @@ int32_t queue_kafka_check(const churn_host *host, const struct settings *setting
     return conf != NULL ? kafka_client_try(RD_KAFKA_CONSUMER, conf, &settings->properties, err) : CHURN_FATAL;
 }
 
+void queue_kafka_probe(const churn_host *host, const struct settings *settings, uint32_t timeout_ms, churn_target_fn fn,
+                       void *ctx)
+{
+    const struct kafka_topic topic = {.name = settings->queue_topic,
+                                      .option = "queue_topic",
+                                      .flags = CHURN_TARGET_WRITES | CHURN_TARGET_READS,
+                                      .is_made = 1};
+    rd_kafka_conf_t *conf = timeout_ms > 0 ? make_conf(host, settings, NULL) : NULL;
+    kafka_client_probe(host, RD_KAFKA_CONSUMER, conf, settings->brokers, &topic, 1, timeout_ms, fn, ctx);
+}
+
 static int32_t open_consumer(struct back *b, churn_error *err)
 {
     rd_kafka_conf_t *conf = make_conf(b->host, b->settings, err);
