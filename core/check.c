@@ -2,6 +2,7 @@
 #include "commands.h"
 
 #include "instance.h"
+#include "printable.h"
 #include <json-c/json.h>
 #include <stdlib.h>
 
@@ -236,8 +237,9 @@ static void report(const struct pipeline *pipeline, bool json)
         config_print_finding(config, finding, finding->kind == FINDING_OK ? stdout : stderr);
     }
     if (config->error_count == 0) {
-        (void)printf("%s: good: %u event types, %u profile fields\n", config->file, pipeline->catalog.type_count,
-                     pipeline->catalog.registry.field_count + pipeline->catalog.registry.derived_count);
+        printable_line(stdout, "%s: good: %u event types, %u profile fields", config->file,
+                       pipeline->catalog.type_count,
+                       pipeline->catalog.registry.field_count + pipeline->catalog.registry.derived_count);
     }
 }
 

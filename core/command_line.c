@@ -1,6 +1,7 @@
 #include "command_line.h"
 #include "build-config.h"
 
+#include "printable.h"
 #include "suggest.h"
 #include <churn/plugin.h>
 #include <getopt.h>
@@ -45,10 +46,10 @@ static bool take_replay_from(struct arguments *a, const char *value)
     if (replay_parse(&a->replay, value, (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000)) {
         return true;
     }
-    (void)fprintf(stderr,
-                  "churnd: --replay-from: '%s' is neither `beginning` nor an offset nor a time such as "
-                  "2026-01-01T00:00:00Z, 2026-01-01, today, yesterday or 24h (ago)\n",
-                  value);
+    printable_line(stderr,
+                   "churnd: --replay-from: '%s' is neither `beginning` nor an offset nor a time such as "
+                   "2026-01-01T00:00:00Z, 2026-01-01, today, yesterday or 24h (ago)",
+                   value);
     return false;
 }
 
@@ -424,7 +425,7 @@ static bool check_choice(const char *option, const char *choices, const char *va
     if (choices == NULL || command_line_has_word(choices, value)) {
         return true;
     }
-    (void)fprintf(stderr, "churnd: --%s: '%s' is not one of: %s\n", option, value, choices);
+    printable_line(stderr, "churnd: --%s: '%s' is not one of: %s", option, value, choices);
     return false;
 }
 
@@ -489,26 +490,25 @@ static const struct command *find_command(const char *name)
         }
         suggest_offer(&suggest, commands[i].name);
     }
-    (void)fprintf(stderr, "churnd: there is no command '%s'%s; see `churnd --help`\n", name,
-                  suggest_text(&suggest, hint, sizeof hint));
+    printable_line(stderr, "churnd: there is no command '%s'%s; see `churnd --help`", name,
+                   suggest_text(&suggest, hint, sizeof hint));
     return NULL;
 }
 
 static bool check_operands(const struct command *command, const struct arguments *a)
 {
     if (command->needs_config && a->config == NULL) {
-        (void)fprintf(stderr, "churnd: name a pipeline: churnd %s -c PIPELINE.yaml (see `churnd --help`)\n",
-                      command->name);
+        printable_line(stderr, "churnd: name a pipeline: churnd %s -c PIPELINE.yaml (see `churnd --help`)",
+                       command->name);
         return false;
     }
     if (a->operand_count < command->least_operands) {
-        (void)fprintf(stderr, "churnd: %s: an argument is missing: churnd %s %s\n", command->name, command->name,
-                      command->operands);
+        printable_line(stderr, "churnd: %s: an argument is missing: churnd %s %s", command->name, command->name,
+                       command->operands);
         return false;
     }
     if (a->operand_count > command->most_operands) {
-        (void)fprintf(stderr, "churnd: %s takes no argument '%s'\n", command->name,
-                      a->operands[command->most_operands]);
+        printable_line(stderr, "churnd: %s takes no argument '%s'", command->name, a->operands[command->most_operands]);
         return false;
     }
     return true;
@@ -520,17 +520,17 @@ static bool check_options(const struct command *command, const struct arguments 
     for (size_t i = 0; i < OPTION_COUNT; i++) {
         bool belongs = options[i].commands == NULL || command_line_has_word(options[i].commands, command->name);
         if (given[i] && !belongs) {
-            (void)fprintf(stderr, "churnd: --%s belongs to `churnd %s`\n", options[i].name, options[i].commands);
+            printable_line(stderr, "churnd: --%s belongs to `churnd %s`", options[i].name, options[i].commands);
             return false;
         }
         if (options[i].required && belongs && !given[i]) {
-            (void)fprintf(stderr, "churnd: %s: --%s %s is missing: %s\n", command->name, options[i].name,
-                          options[i].value, options[i].help);
+            printable_line(stderr, "churnd: %s: --%s %s is missing: %s", command->name, options[i].name,
+                           options[i].value, options[i].help);
             return false;
         }
     }
     if (a->format != NULL && command->formats == NULL) {
-        (void)fprintf(stderr, "churnd: %s has one format only\n", command->name);
+        printable_line(stderr, "churnd: %s has one format only", command->name);
         return false;
     }
     return a->format == NULL || check_choice("format", command->formats, a->format);

@@ -1,5 +1,6 @@
 /* `churnd completion`: scripts for shells, from the tables of commands and options. */
 #include "command_line.h"
+#include "printable.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -389,6 +390,6 @@ int command_completion(const struct arguments *arguments, struct loader *loader,
             return 0;
         }
     }
-    (void)fprintf(stderr, "churnd: completion: '%s' is not one of bash, zsh, fish\n", arguments->operands[0]);
+    printable_line(stderr, "churnd: completion: '%s' is not one of bash, zsh, fish", arguments->operands[0]);
     return 1;
 }

@@ -2,6 +2,7 @@
 
 #include "json_text.h"
 #include "name_index.h"
+#include "printable.h"
 #include <ctype.h>
 #include <errno.h>
 #include <stdlib.h>
@@ -17,9 +18,9 @@ void config_print_finding(const struct config *config, const struct finding *fin
     static const char *const kinds[] = {"", "warning: ", "ok: "};
     const char *kind = kinds[finding->kind];
     if (finding->line != 0) {
-        (void)fprintf(out, "%s:%u:%u: %s%s\n", config->file, finding->line, finding->column, kind, finding->message);
+        printable_line(out, "%s:%u:%u: %s%s", config->file, finding->line, finding->column, kind, finding->message);
     } else {
-        (void)fprintf(out, "%s: %s%s\n", config->file, kind, finding->message);
+        printable_line(out, "%s: %s%s", config->file, kind, finding->message);
     }
 }
 

@@ -3,6 +3,7 @@
 #include "describe.h"
 #include "commands.h"
 
+#include "printable.h"
 #include "suggest.h"
 #include <inttypes.h>
 #include <stdio.h>
@@ -91,7 +92,7 @@ static bool load_everything(struct loader *loader)
     bool ok = loader_load_all(loader, 0, message, sizeof message);
     for (const char *line = message; !ok && *line != '\0';) {
         size_t len = strcspn(line, "\n");
-        (void)fprintf(stderr, "churnd: %.*s\n", (int)len, line);
+        printable_line(stderr, "churnd: %.*s", (int)len, line);
         line += len + (line[len] == '\n');
     }
     return ok;
@@ -114,8 +115,8 @@ int command_plugins(const struct arguments *arguments, struct loader *loader, st
             (void)json_object_object_del(object, "options");
             (void)json_object_array_add(list, object);
         } else {
-            (void)printf("%-10s %-24s %-8s %s\n", loader_role(loaded->plugin.kind), loaded->plugin.name,
-                         loaded->plugin.version, loaded->plugin.summary);
+            printable_line(stdout, "%-10s %-24s %-8s %s", loader_role(loaded->plugin.kind), loaded->plugin.name,
+                           loaded->plugin.version, loaded->plugin.summary);
         }
     }
     if (list != NULL) {
@@ -210,8 +211,8 @@ static void not_found(const struct description *d, const struct loader *loader)
     for (unsigned i = 0; i < loader->plugin_count; i++) {
         suggest_offer(&suggest, loader->plugins[i]->plugin.name);
     }
-    (void)fprintf(stderr, "churnd: there is no plugin or section '%s'%s; `churnd plugins` lists what there is\n",
-                  d->only, suggest_text(&suggest, hint, sizeof hint));
+    printable_line(stderr, "churnd: there is no plugin or section '%s'%s; `churnd plugins` lists what there is",
+                   d->only, suggest_text(&suggest, hint, sizeof hint));
 }
 
 static enum way way_of(const struct arguments *arguments)
@@ -251,7 +252,7 @@ int command_describe(const struct arguments *arguments, struct loader *loader, s
             not_found(&d, loader);
         }
     } else {
-        (void)fprintf(stderr, "churnd: %s\n", message);
+        printable_line(stderr, "churnd: %s", message);
     }
     catalog_free(&catalog);
     return d.found > 0 ? 0 : 1;

@@ -3,6 +3,7 @@
 #include "elf_file.h"
 #include "plugin_fault.h"
 #include "plugin_trial.h"
+#include "printable.h"
 #include "suggest.h"
 #include <dirent.h>
 #include <dlfcn.h>
@@ -226,6 +227,10 @@ static const char *judge_body(const churn_plugin *p, const char *path, const cha
         return plugin_fault("name", message, size,
                             "%s: the plugin calls itself '%s', its file '%s'; rename one of them", path, p->name,
                             file_name);
+    }
+    if (!printable_is_plain(p->name)) {
+        return plugin_fault("name", message, size,
+                            "%s: the plugin's name holds control characters; use lower case, digits and `_`", path);
     }
     if (p->option_count > 0 && (p->options == NULL || p->option_stride < sizeof(churn_option))) {
         return plugin_fault("option_table", message, size, "%s: option_stride is %u, this host needs at least %zu",
@@ -577,7 +582,7 @@ void loader_each_name(const struct loader *loader, uint32_t kind, loader_name_fn
             DIR *open_dir = opendir(dir);
             struct dirent *entry;
             while (open_dir != NULL && (entry = readdir(open_dir)) != NULL) {
-                if (plugin_name(entry->d_name, name)) {
+                if (plugin_name(entry->d_name, name) && printable_is_plain(name)) {
                     fn(ctx, name);
                 }
             }
@@ -672,13 +677,17 @@ static bool is_path_loaded(const struct loader *loader, const char *path)
     return false;
 }
 
-/* One line more, as far as there is room. */
-static bool refuse_too(char *message, size_t size, const char *line)
+/* One line more, as far as there is room; a file may have line ends in its name. */
+static bool refuse_too(char *message, size_t size, const char *why)
 {
     size_t used = strlen(message);
-    if (used + strlen(line) + 2 < size) {
-        (void)snprintf(message + used, size - used, "%s%s", used > 0 ? "\n" : "", line);
+    struct text line = {0};
+    printable_append_line(&line, why, strlen(why));
+    if (used + line.len + 2 < size) {
+        (void)snprintf(message + used, size - used, "%s%.*s", used > 0 ? "\n" : "", (int)line.len,
+                       line.len > 0 ? line.bytes : "");
     }
+    text_free(&line);
     return false;
 }
 

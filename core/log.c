@@ -193,8 +193,11 @@ void log_printf(struct log *log, int32_t level, const char *component, const cha
 void log_status(struct log *log, const char *text)
 {
     char line[sizeof log->status + 8];
+    struct text shown = {0};
     (void)pthread_mutex_lock(&log->lock);
-    (void)snprintf(log->status, sizeof log->status, "%s", text);
+    printable_append_line(&shown, text, strlen(text));
+    (void)snprintf(log->status, sizeof log->status, "%.*s", (int)shown.len, shown.len > 0 ? shown.bytes : "");
+    text_free(&shown);
     (void)snprintf(line, sizeof line, "\r\033[K%s", log->status);
     write_all(log->fd, line, strlen(line));
     (void)pthread_mutex_unlock(&log->lock);

@@ -20,7 +20,7 @@ static bool check_plugin_path(const struct arguments *a, struct log *log)
     bool ok = true;
     for (unsigned i = 0; i < a->plugin_path_count; i++) {
         if (!loader_check_dir(a->plugin_path[i], message, sizeof message)) {
-            (void)fprintf(stderr, "churnd: --plugin-path: %s\n", message);
+            printable_line(stderr, "churnd: --plugin-path: %s", message);
             ok = false;
         }
     }
@@ -60,7 +60,7 @@ static bool check_env_file(const char *file)
     char message[512];
     bool ok = file == NULL || env_file_read(&env, file, message, sizeof message);
     if (!ok) {
-        (void)fprintf(stderr, "churnd: --env-file: %s\n", message);
+        printable_line(stderr, "churnd: --env-file: %s", message);
     }
     env_file_free(&env);
     return ok;

@@ -2,6 +2,7 @@
 #include "commands.h"
 
 #include "json_text.h"
+#include "printable.h"
 #include "suggest.h"
 #include <ctype.h>
 #include <dirent.h>
@@ -31,12 +32,12 @@ templates[] = {
 
 CHURN_PRINTF(1, 2) static bool refuse(const char *format, ...)
 {
+    char message[PATH_MAX + 256];
     va_list args;
-    (void)fputs("churnd: new-plugin: ", stderr);
     va_start(args, format);
-    (void)vfprintf(stderr, format, args);
+    (void)vsnprintf(message, sizeof message, format, args);
     va_end(args);
-    (void)fputc('\n', stderr);
+    printable_line(stderr, "churnd: new-plugin: %s", message);
     return false;
 }
 

@@ -5,6 +5,7 @@
 #include "json_build.h"
 #include "json_text.h"
 #include "plugin_check.h"
+#include "printable.h"
 #include <errno.h>
 #include <poll.h>
 #include <signal.h>
@@ -216,15 +217,15 @@ static void print_text(const struct report *report)
 {
     for (size_t i = 0; i < json_object_array_length(report->findings); i++) {
         struct json_object *finding = json_object_array_get_idx(report->findings, i);
-        (void)printf("%s: %s: %s [%s]\n", report->path, text_of(finding, "severity"), text_of(finding, "message"),
-                     text_of(finding, "code"));
+        printable_line(stdout, "%s: %s: %s [%s]", report->path, text_of(finding, "severity"),
+                       text_of(finding, "message"), text_of(finding, "code"));
     }
     if (report->errors > 0) {
-        (void)printf("%s: bad\n", report->path);
+        printable_line(stdout, "%s: bad", report->path);
     } else {
-        (void)printf("%s: good: %s %s %s, built for ABI %s\n", report->path, text_of(report->plugin, "kind"),
-                     text_of(report->plugin, "name"), text_of(report->plugin, "version"),
-                     text_of(report->plugin, "abi"));
+        printable_line(stdout, "%s: good: %s %s %s, built for ABI %s", report->path, text_of(report->plugin, "kind"),
+                       text_of(report->plugin, "name"), text_of(report->plugin, "version"),
+                       text_of(report->plugin, "abi"));
     }
 }
 
@@ -256,7 +257,7 @@ static bool check_option_texts(const struct arguments *arguments)
     for (unsigned i = 0; i < arguments->plugin_option_count; i++) {
         const char *equals = strchr(arguments->plugin_options[i], '=');
         if (equals == NULL || equals == arguments->plugin_options[i]) {
-            (void)fprintf(stderr, "churnd: --option: write NAME=VALUE, not '%s'\n", arguments->plugin_options[i]);
+            printable_line(stderr, "churnd: --option: write NAME=VALUE, not '%s'", arguments->plugin_options[i]);
             return false;
         }
     }

@@ -1,6 +1,8 @@
 #include "printable.h"
 
 #include <errno.h>
+#include <stdarg.h>
+#include <stdlib.h>
 #include <unistd.h>
 
 #define LONGEST 4 /* bytes of a character */
@@ -66,6 +68,60 @@ size_t printable_append(struct text *out, const char *bytes, size_t len, bool la
         at += long_as;
     }
     return at;
+}
+
+void printable_append_line(struct text *out, const char *bytes, size_t len)
+{
+    for (size_t at = 0, part; at < len; at += part + 1) {
+        for (part = 0; at + part < len && bytes[at + part] != '\n' && bytes[at + part] != '\t';) {
+            part++;
+        }
+        (void)printable_append(out, bytes + at, part, true);
+        if (at + part < len) {
+            text_printf(out, "\\u%04x", (unsigned)bytes[at + part]);
+        }
+    }
+}
+
+bool printable_is_plain(const char *text)
+{
+    struct text shown = {0};
+    size_t len = strlen(text);
+    bool plain;
+    printable_append_line(&shown, text, len);
+    plain = !shown.failed && shown.len == len;
+    text_free(&shown);
+    return plain;
+}
+
+CHURN_PRINTF(2, 0) static void print(FILE *out, const char *format, va_list args)
+{
+    struct text shown = {0};
+    char *given = NULL;
+    int len = vasprintf(&given, format, args);
+    if (len >= 0) {
+        printable_append_line(&shown, given, (size_t)len);
+        (void)(shown.len > 0 && fwrite(shown.bytes, 1, shown.len, out) > 0);
+        free(given);
+    }
+    text_free(&shown);
+}
+
+void printable_print(FILE *out, const char *format, ...)
+{
+    va_list args;
+    va_start(args, format);
+    print(out, format, args);
+    va_end(args);
+}
+
+void printable_line(FILE *out, const char *format, ...)
+{
+    va_list args;
+    va_start(args, format);
+    print(out, format, args);
+    va_end(args);
+    (void)fputc('\n', out);
 }
 
 void printable_put(churn_str text)

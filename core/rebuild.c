@@ -3,31 +3,33 @@
 
 #include "instance.h"
 #include "pipeline.h"
+#include "printable.h"
 #include "reload.h"
 #include <stdlib.h>
 
 bool check_other_prefix(const char *option, const char *prefix, const char *own)
 {
     if (*prefix == '\0') {
-        (void)fprintf(stderr,
-                      "churnd: %s: the prefix is empty, which every key begins with; choose one such as rebuilt:\n",
-                      option);
+        printable_line(
+            stderr,
+            "churnd: %s: the prefix is empty, which every key begins with; choose one such as rebuilt:", option);
     } else if (strlen(prefix) > PIPELINE_MAX_KEY_PREFIX) {
-        (void)fprintf(stderr, "churnd: %s: at most %d bytes are possible\n", option, PIPELINE_MAX_KEY_PREFIX);
+        printable_line(stderr, "churnd: %s: at most %d bytes are possible", option, PIPELINE_MAX_KEY_PREFIX);
     } else if (strcmp(prefix, own) == 0) {
-        (void)fprintf(stderr, "churnd: %s: '%s' is the pipeline's own key_prefix; choose another, such as rebuilt:\n",
-                      option, prefix);
+        printable_line(stderr,
+                       "churnd: %s: '%s' is the pipeline's own key_prefix; choose another, such as rebuilt:", option,
+                       prefix);
     } else if (targets_keys_meet(prefix, own)) {
-        (void)fprintf(
+        printable_line(
             stderr,
             "churnd: %s: '%s' and the pipeline's key_prefix '%s' begin alike, so a key of one could be one of "
-            "the other; choose another prefix, such as rebuilt:\n",
+            "the other; choose another prefix, such as rebuilt:",
             option, prefix, own);
     } else if (targets_keys_meet(prefix, PIPELINE_OWN_KEYS)) {
-        (void)fprintf(stderr,
-                      "churnd: %s: churnd keeps records of its own under '%s'; choose another prefix, such as "
-                      "rebuilt:\n",
-                      option, PIPELINE_OWN_KEYS);
+        printable_line(stderr,
+                       "churnd: %s: churnd keeps records of its own under '%s'; choose another prefix, such as "
+                       "rebuilt:",
+                       option, PIPELINE_OWN_KEYS);
     } else {
         return true;
     }
@@ -147,10 +149,9 @@ static bool check_place(struct pipeline *pipeline, const char *into)
         ops->close(session);
     }
     if (result != CHURN_OK) {
-        (void)fprintf(stderr, "churnd: %s: %s\n", pipeline->store.label, err.message);
+        printable_line(stderr, "churnd: %s: %s", pipeline->store.label, err.message);
     } else if (!found.rebuilt) {
-        (void)fprintf(stderr, "churnd: --into: the key %s is no profile; choose a prefix that nobody uses\n",
-                      found.key);
+        printable_line(stderr, "churnd: --into: the key %s is no profile; choose a prefix that nobody uses", found.key);
     }
     free(found.key);
     return result == CHURN_OK && found.rebuilt;

@@ -26,7 +26,7 @@ static int32_t show_text(const churn_pair *fields, uint32_t count)
     qsort(sorted, count, sizeof *sorted, profile_by_name);
     for (uint32_t i = 0; i < count; i++) {
         if (sorted[i].name.len > 0 && sorted[i].name.ptr[0] != '_') {
-            (void)printf("  %-26.*s ", (int)sorted[i].name.len, sorted[i].name.ptr);
+            printable_print(stdout, "  %-26.*s ", (int)sorted[i].name.len, sorted[i].name.ptr);
             printable_put(sorted[i].value);
             (void)putchar('\n');
         }
@@ -64,10 +64,10 @@ static int32_t judge(struct shown *shown, const churn_pair *fields, uint32_t cou
     sources_free(&sources);
     if (result == CHURN_REJECT) {
         shown->damaged = true;
-        (void)fprintf(stderr,
-                      "churnd: this profile is damaged: %s. The pipeline puts this customer's events into the dead "
-                      "letters (damaged_profile) until it is mended or deleted\n",
-                      message);
+        printable_line(stderr,
+                       "churnd: this profile is damaged: %s. The pipeline puts this customer's events into the dead "
+                       "letters (damaged_profile) until it is mended or deleted",
+                       message);
     }
     return result == CHURN_FATAL ? CHURN_FATAL : CHURN_OK;
 }
@@ -101,11 +101,11 @@ static int show_profile(const struct arguments *arguments, struct pipeline *pipe
         ops->close(session);
     }
     if (result != CHURN_OK) {
-        (void)fprintf(stderr, "churnd: %s: %s\n", pipeline->store.label, err.message);
+        printable_line(stderr, "churnd: %s: %s", pipeline->store.label, err.message);
         return 1;
     }
     if (shown.count == 0) {
-        (void)fprintf(stderr, "churnd: there is no profile of customer '%s'\n", arguments->operands[0]);
+        printable_line(stderr, "churnd: there is no profile of customer '%s'", arguments->operands[0]);
         return 1;
     }
     return shown.damaged;
@@ -117,7 +117,7 @@ int command_profile(const struct arguments *arguments, struct loader *loader, st
     int status = 1;
     if (pipeline_load_edited(&pipeline, arguments_files(arguments), loader, log, stderr, pipeline_only_look, NULL)) {
         if (pipeline.store.loaded == NULL) {
-            (void)fprintf(stderr, "churnd: %s has no store\n", arguments->config);
+            printable_line(stderr, "churnd: %s has no store", arguments->config);
         } else if (strlen(arguments->operands[0]) > 128) {
             (void)fprintf(stderr, "churnd: a customer_id has at most 128 bytes\n");
         } else {

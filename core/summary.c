@@ -1,6 +1,7 @@
 #include "summary.h"
 
 #include "host.h"
+#include "printable.h"
 #include <inttypes.h>
 
 #define NUMBER_SIZE 32
@@ -73,7 +74,7 @@ static void print_part(void *ctx, const char *name, int64_t sum)
     for (char *at = label; *at != '\0' && line->prefix < strlen("dead_letters_"); at++) {
         *at = *at == '_' ? ' ' : *at; /* reasons are shown as the dead letters carry them */
     }
-    (void)fprintf(line->out, "%s%s %s", line->parts++ == 0 ? "   " : " · ", label, grouped(sum, number));
+    printable_print(line->out, "%s%s %s", line->parts++ == 0 ? "   " : " · ", label, grouped(sum, number));
 }
 
 static void print_row(FILE *out, struct metrics *metrics, const char *label, int64_t sum, const char *prefix)
@@ -133,8 +134,8 @@ static void print_sink(FILE *out, const struct pipeline *pipeline, const struct 
         return;
     }
     name_width = (int)strlen(sink->label);
-    (void)fprintf(out, "  sink %s %*s", sink->label, name_width < 21 ? 21 - name_width : 0,
-                  grouped(metrics_sink_sum(pipeline->metrics, sink->label, "sent"), number));
+    printable_print(out, "  sink %s %*s", sink->label, name_width < 21 ? 21 - name_width : 0,
+                    grouped(metrics_sink_sum(pipeline->metrics, sink->label, "sent"), number));
     for (unsigned i = 0; i < 2; i++) {
         print_part(&line, parts[i][1], sums[i]);
     }
@@ -155,7 +156,8 @@ void summary_print(FILE *out, struct pipeline *pipeline, struct worker *const *w
 {
     struct metrics *metrics = pipeline->metrics;
     int64_t events = metrics_sum(metrics, "events");
-    (void)fprintf(out, "\nSummary of %s after %.1f s", pipeline->settings.name, seconds);
+    (void)fputc('\n', out);
+    printable_print(out, "Summary of %s after %.1f s", pipeline->settings.name, seconds);
     if (seconds > 0.05) {
         char number[NUMBER_SIZE];
         (void)fprintf(out, " (%s events/s)", grouped((int64_t)((double)events / seconds), number));

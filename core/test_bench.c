@@ -4,6 +4,7 @@
 #include "host.h"
 #include "instance.h"
 #include "json_parse.h"
+#include "printable.h"
 #include "test_plugins.h"
 #include "worker.h"
 #include <errno.h>
@@ -39,7 +40,7 @@ static bool replace_store(struct test_bench *bench)
     pipeline->store_instance = NULL;
     pipeline->store.loaded = loader_get(pipeline->loader, CHURN_KIND_STORE, "lmdb", message, sizeof message);
     if (pipeline->store.loaded == NULL) {
-        (void)fprintf(stderr, "churnd: test: profiles are kept in the embedded store meanwhile: %s\n", message);
+        printable_line(stderr, "churnd: test: profiles are kept in the embedded store meanwhile: %s", message);
         return false;
     }
     pipeline->store.node = &bench->store;
@@ -79,7 +80,7 @@ static const churn_store_ops *store_of(const struct test_bench *bench)
 
 static bool report_store(const char *what)
 {
-    (void)fprintf(stderr, "churnd: test: the store of the tests: %s\n", what);
+    printable_line(stderr, "churnd: test: the store of the tests: %s", what);
     return false;
 }
 
@@ -102,8 +103,8 @@ static bool make_folder(struct test_bench *bench)
     }
     (void)snprintf(bench->folder, sizeof bench->folder, "%s/churnd-test-XXXXXX", folder_for_stores());
     if (mkdtemp(bench->folder) == NULL) {
-        (void)fprintf(stderr, "churnd: test: no folder can be made in %s: %s (set TMPDIR)\n", folder_for_stores(),
-                      strerror(errno));
+        printable_line(stderr, "churnd: test: no folder can be made in %s: %s (set TMPDIR)", folder_for_stores(),
+                       strerror(errno));
         return false;
     }
     return true;

@@ -1,6 +1,7 @@
 /* `churnd test`: runs the tests that YAML declares for a pipeline. */
 #include "commands.h"
 
+#include "printable.h"
 #include "test_report.h"
 #include <errno.h>
 #include <stdlib.h>
@@ -41,10 +42,10 @@ static bool read_tests(struct sources_of_tests *from, const struct arguments *ar
         ok = read_file(from, pipeline, arguments->operands[i], arguments->env_file) && ok;
     }
     if (ok && from->cases.count == 0) {
-        (void)fprintf(stderr,
-                      "churnd: test: %s has no section 'tests:'; add one, or name a file of tests: churnd test -c "
-                      "PIPELINE.yaml TESTS.yaml\n",
-                      arguments->config);
+        printable_line(stderr,
+                       "churnd: test: %s has no section 'tests:'; add one, or name a file of tests: churnd test -c "
+                       "PIPELINE.yaml TESTS.yaml",
+                       arguments->config);
         return false;
     }
     return ok;
@@ -94,7 +95,7 @@ static bool run_tests(struct test_bench *bench, const struct test_cases *cases, 
         }
     }
     if (report->count == 0) {
-        (void)fprintf(stderr, "churnd: test: no test has '%s' in its name\n", arguments->filter);
+        printable_line(stderr, "churnd: test: no test has '%s' in its name", arguments->filter);
     }
     return report->count > 0;
 }
@@ -105,7 +106,7 @@ static bool write_junit(const char *file, const struct test_report *report)
     bool ok = out != NULL && test_report_junit(out, report);
     ok = out != NULL && fclose(out) == 0 && ok;
     if (!ok) {
-        (void)fprintf(stderr, "churnd: --junit: %s cannot be written: %s\n", file, strerror(errno));
+        printable_line(stderr, "churnd: --junit: %s cannot be written: %s", file, strerror(errno));
     }
     return ok;
 }

@@ -1,4 +1,5 @@
 #include "test_report.h"
+#include "printable.h"
 
 /* ---- text ---- */
 
@@ -34,19 +35,20 @@ void test_report_result(FILE *out, const struct test_result *result)
 {
     struct text failure = {0};
     if (result->passed) {
-        (void)fprintf(out, "ok    %s\n", result->test->settings.name);
+        printable_line(out, "ok    %s", result->test->settings.name);
         return;
     }
     append_failure(&failure, result, "      ");
-    (void)fprintf(out, "FAIL  %s (%s:%u)\n%.*s", result->test->settings.name, result->test->config->file,
-                  result->test->node->line, (int)failure.len, failure.len > 0 ? failure.bytes : "");
+    printable_line(out, "FAIL  %s (%s:%u)", result->test->settings.name, result->test->config->file,
+                   result->test->node->line);
+    (void)fprintf(out, "%.*s", (int)failure.len, failure.len > 0 ? failure.bytes : "");
     text_free(&failure);
 }
 
 void test_report_summary(FILE *out, const struct test_report *report)
 {
-    (void)fprintf(out, "%u passed, %u failed in %.2f s\n", report->count - report->failed, report->failed,
-                  report->seconds);
+    printable_line(out, "%u passed, %u failed in %.2f s", report->count - report->failed, report->failed,
+                   report->seconds);
 }
 
 /* ---- JSON ---- */

@@ -5,6 +5,7 @@
  * differ, and learns from the marks how far each side has read. Only then can a second look at those that differ tell a
  * profile that lacks an event from one whose side has not come to that event yet.
  */
+#include "printable.h"
 #include "verify_internal.h"
 
 #include "commands.h"
@@ -514,8 +515,8 @@ static int32_t compare_sides(struct verify *v, struct differences *differences)
 static int tell(const struct arguments *arguments, struct verify *v, struct differences *differences)
 {
     if (v->ids[THERE].count == 0) {
-        (void)fprintf(stderr, "churnd: there is no profile under '%s'; `churnd rebuild -c %s --into %s` makes them\n",
-                      arguments->against, arguments->config, arguments->against);
+        printable_line(stderr, "churnd: there is no profile under '%s'; `churnd rebuild -c %s --into %s` makes them",
+                       arguments->against, arguments->config, arguments->against);
         return 1;
     }
     if (arguments->json) {
@@ -556,7 +557,7 @@ static int verify(const struct arguments *arguments, struct pipeline *pipeline)
         v.ops->close(v.session);
     }
     if (result != CHURN_OK) {
-        (void)fprintf(stderr, "churnd: %s: %s\n", pipeline->store.label, v.err.message);
+        printable_line(stderr, "churnd: %s: %s", pipeline->store.label, v.err.message);
     } else if (!v.failed) {
         status = tell(arguments, &v, &differences);
     }
@@ -573,10 +574,10 @@ int command_verify(const struct arguments *arguments, struct loader *loader, str
     int status = 1;
     if (pipeline_load_edited(&pipeline, arguments_files(arguments), loader, log, stderr, pipeline_only_look, NULL)) {
         if (pipeline.store.loaded == NULL) {
-            (void)fprintf(stderr, "churnd: %s has no store\n", arguments->config);
+            printable_line(stderr, "churnd: %s has no store", arguments->config);
         } else if (store_ops(&pipeline.store)->keys == NULL) {
-            (void)fprintf(stderr, "churnd: the store %s cannot list its profiles; its plugin is older than ABI 1.1\n",
-                          pipeline.store.label);
+            printable_line(stderr, "churnd: the store %s cannot list its profiles; its plugin is older than ABI 1.1",
+                           pipeline.store.label);
         } else if (check_other_prefix("--against", arguments->against, pipeline.store_settings.key_prefix)) {
             status = verify(arguments, &pipeline);
         }

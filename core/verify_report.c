@@ -48,7 +48,8 @@ static void print_gap(const struct difference *difference, const struct reached 
     bool whole = difference->profiles[HERE].count > 0 && difference->profiles[THERE].count > 0;
     if (gap != GAP_NONE && (gap != GAP_REAL || whole)) {
         printable_put(difference->id);
-        (void)printf(": %s: %" PRId64 " here, %" PRId64 " there: %s\n", reached->source, here, there, advice[gap]);
+        printable_line(stdout, ": %s: %" PRId64 " here, %" PRId64 " there: %s", reached->source, here, there,
+                       advice[gap]);
     }
 }
 
@@ -61,8 +62,8 @@ static void print_difference(const struct verify *v, struct difference *differen
     if (here->count == 0 || there->count == 0) {
         int absent = here->count == 0 ? HERE : THERE;
         printable_put(difference->id);
-        (void)printf(": missing %s: there is a profile under '%s' and none under '%s'\n", side_names[absent],
-                     v->prefixes[!absent].ptr, v->prefixes[absent].ptr);
+        printable_line(stdout, ": missing %s: there is a profile under '%s' and none under '%s'", side_names[absent],
+                       v->prefixes[!absent].ptr, v->prefixes[absent].ptr);
     } else {
         (void)verify_fields(here, there, print_field, difference);
     }
@@ -77,10 +78,11 @@ void verify_print_text(const struct verify *v, struct differences *differences)
         (void)printf("the first that differs for another reason:\n");
         print_difference(v, &differences->unexplained);
     }
-    (void)printf("%" PRIu64 " profiles compared, '%s' here, '%s' there: %" PRIu64 " equal, %" PRIu64
-                 " different, %" PRIu64 " missing here, %" PRIu64 " missing there\n",
-                 v->compared, v->prefixes[HERE].ptr, v->prefixes[THERE].ptr, v->equal, v->different, v->missing[HERE],
-                 v->missing[THERE]);
+    printable_line(stdout,
+                   "%" PRIu64 " profiles compared, '%s' here, '%s' there: %" PRIu64 " equal, %" PRIu64
+                   " different, %" PRIu64 " missing here, %" PRIu64 " missing there",
+                   v->compared, v->prefixes[HERE].ptr, v->prefixes[THERE].ptr, v->equal, v->different, v->missing[HERE],
+                   v->missing[THERE]);
     if (v->explained > 0) {
         (void)printf("%" PRIu64 " of those that differ do so only where one side has read further\n", v->explained);
     }

@@ -5,6 +5,7 @@ import json
 import os
 import random
 import re
+import shutil
 import socket
 import subprocess
 
@@ -14,7 +15,7 @@ import oracle
 import pytest
 import yaml
 from conftest import log_lines
-from services import SRC, run_churnd
+from services import CHURND, SRC, run_churnd
 
 
 def config_files():
@@ -183,6 +184,36 @@ def test_nothing_that_is_shown_makes_the_terminal_do_things(tmp_path):
         assert words in shown, (command, shown)
         if "--format" in command:
             assert "\u009b2J" in json.dumps(json.loads(done.stdout), ensure_ascii=False)
+
+
+FORGED = "x\nforged: good"
+
+
+def test_nothing_that_is_shown_breaks_a_line(tmp_path):
+    """Names of files and folders, and what files hold, may have line ends: nobody forges a line of ours with them."""
+    folder = tmp_path / f"{FORGED} plugins"
+    folder.mkdir()
+    (folder / f"{FORGED}.so").write_text("no plugin")
+    shutil.copy(next(CHURND.parent.glob("plugins/event/.libs/login.so")), folder / f"{FORGED} login.so")
+    (tmp_path / "e.jsonl").write_text("")
+    good = {"source": {"plugin": "file", "path": "e.jsonl"}, "store": {"plugin": "lmdb", "path": "db"},
+            "dead_letters": {"plugin": "file", "path": "dead", "name": FORGED},
+            "tests": [{"name": FORGED, "events": [{"event_type": "login", "customer_id": "a", "data": {}}],
+                       "expect": {"profiles": {FORGED: {}}}}]}
+    path, bad = tmp_path / f"{FORGED}.yaml", tmp_path / "bad.yaml"
+    path.write_text(yaml.safe_dump(good))
+    bad.write_text(yaml.safe_dump({**good, FORGED: 1, "source": {"plugin": FORGED}, "plugin_path": [str(folder)]}))
+    found = ("--plugin-path", folder)
+    for command in [("plugins", *found), ("describe", "login", *found), ("check", "-c", path, *found), ("check", "-c", path),
+                    ("check", "-c", bad), ("run", "-c", path), ("test", "-c", path), ("profile", "-c", path, FORGED),
+                    ("describe", FORGED), ("plugin-check", folder / f"{FORGED}.so"), ("check", "-c", "p.yaml", "--env-file", folder),
+                    ("new-plugin", FORGED, folder), ("plugins", "--plugin-path", FORGED), (FORGED,)]:
+        done = run_churnd(*command, cwd=tmp_path)
+        shown = done.stdout + done.stderr
+        assert not re.search("^forged", shown, re.M), (command, shown)
+        assert "x\\u000aforged: good" in shown, (command, shown)
+    done = run_churnd("completion", "plugins", *found, check=0)
+    assert "forged" not in done.stdout + done.stderr
 
 
 # --- What there is ---

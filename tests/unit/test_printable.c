@@ -39,6 +39,38 @@ static void test_whole_texts(void)
     }
 }
 
+/* Within a line there are no others. */
+static void test_lines(void)
+{
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        struct text out = {0};
+        bool plain = strpbrk(cases[i].bytes, "\n\t") == NULL && strcmp(cases[i].bytes, cases[i].shown) == 0;
+        printable_append_line(&out, cases[i].bytes, strlen(cases[i].bytes));
+        text_append(&out, "", 1);
+        if (strpbrk(cases[i].bytes, "\n\t") == NULL) {
+            check_text(out.bytes, cases[i].shown, "in a line");
+        } else {
+            check_text(out.bytes, "plain, with\\u0009tabs\\u000aand lines\\u000a", "in a line");
+        }
+        CU_ASSERT_EQUAL(printable_is_plain(cases[i].bytes), plain);
+        text_free(&out);
+    }
+}
+
+static void test_printed_lines(void)
+{
+    char *got = NULL;
+    size_t size = 0;
+    FILE *out = open_memstream(&got, &size);
+    CU_ASSERT_PTR_NOT_NULL_FATAL(out);
+    printable_line(out, "%s: %d%s", "a\nchurnd: all is good\r", 7, "\t\x1b[0m");
+    printable_print(out, "%s", "");
+    printable_print(out, "%*s", 3, "\n");
+    CU_ASSERT_EQUAL_FATAL(fclose(out), 0);
+    check_text(got, "a\\u000achurnd: all is good\\u000d: 7\\u0009\\u001b[0m\n  \\u000a", "printed");
+    free(got);
+}
+
 /* However the bytes are cut into pieces, the same comes out. */
 static void test_pieces(void)
 {
@@ -91,6 +123,7 @@ static void test_streams(void)
 
 int main(void)
 {
-    CU_TestInfo tests[] = {TEST(test_whole_texts), TEST(test_pieces), TEST(test_streams), CU_TEST_INFO_NULL};
+    CU_TestInfo tests[] = {TEST(test_whole_texts), TEST(test_lines),   TEST(test_printed_lines),
+                           TEST(test_pieces),      TEST(test_streams), CU_TEST_INFO_NULL};
     return run_tests("printable", tests);
 }
