@@ -57,6 +57,31 @@ static bool dead_letter(struct worker *worker, struct window *window, const chur
     return output_dead_letter(window, record, payload, NULL, replayed, reject) || out_of_memory(worker);
 }
 
+/* The headers of a polled record, which some sources give only when they are asked. False when the worker failed. */
+static bool ask_headers(struct worker *worker, churn_record *record)
+{
+    const struct section *section = &worker->pipeline->source;
+    churn_error err = {.size = sizeof err};
+    int32_t result;
+    if (!worker->listener.asks_headers) {
+        return true;
+    }
+    worker_enter(worker, section);
+    result = source_ops(section)->headers(worker->source->self, record, &err);
+    worker_enter(worker, NULL);
+    err.message[sizeof err.message - 1] = '\0';
+    record->header_count = record->headers != NULL ? record->header_count : 0;
+    return result == CHURN_OK || worker_fail(worker, "source %s: %s", section->label, err.message);
+}
+
+/* A polled record becomes a dead letter. */
+static bool refuse(struct worker *worker, const churn_record *record, const char *payload, enum lateness late,
+                   const struct reject *reject)
+{
+    churn_record whole = *record;
+    return ask_headers(worker, &whole) && dead_letter(worker, window_filling(worker), &whole, payload, late, reject);
+}
+
 /* What follows from an event that is not counted is not said: it will be once the event is. */
 static void withhold_outputs(struct worker *worker, struct window *window, const struct window_event *event)
 {
@@ -87,7 +112,8 @@ bool intake_set_aside(struct worker *worker, struct window *window, const struct
     record.partition = source->partition;
     record.offset = event->offset;
     withhold_outputs(worker, window, event);
-    return dead_letter(worker, window, &record, record.value.ptr, (enum lateness)event->late, reject);
+    return dead_letter(worker, window, &record, record.value.ptr, (enum lateness)event->late, reject) &&
+           (event->all_known || window_note_bare(window) || out_of_memory(worker));
 }
 
 bool intake_refused(struct worker *worker, struct window *window, const churn_record *output, const char *sink,
@@ -254,22 +280,32 @@ static bool is_counted(const struct customer *customer, uint32_t source, int64_t
     return false;
 }
 
-/* What a dead letter of the event would need, should its customer have to be set aside: nothing as a rule. False when
- * memory ran out. */
-static bool keep_received(struct window *window, const churn_record *record, churn_str value, const churn_event *event,
-                          struct window_event *kept)
+/* What a dead letter of the event would need, should its customer have to be set aside: nothing as a rule. Headers that
+ * the source gives when it is asked are left with it, but for a customer who is known to be damaged. False when the
+ * worker failed. */
+static bool keep_received(struct worker *worker, const churn_record *record, churn_str value, const churn_event *event,
+                          const struct customer *customer, struct window_event *kept)
 {
-    bool plain = value.ptr == event->payload.ptr && record->header_count == 0 && record->key.ptr != NULL &&
-                 record->key.len == event->customer_id.len &&
-                 memcmp(record->key.ptr, event->customer_id.ptr, record->key.len) == 0;
-    churn_record *received = plain ? NULL : arena_alloc(&window->arena, sizeof *received);
-    kept->received = received;
-    if (received == NULL) {
-        return plain;
+    churn_record whole = *record, *received;
+    bool plain;
+    kept->all_known = !worker->listener.asks_headers || customer->damaged;
+    if (kept->all_known && !ask_headers(worker, &whole)) {
+        return false;
     }
-    *received = *record;
-    received->value = value;
-    return output_keep(window, received);
+    plain = value.ptr == event->payload.ptr && whole.header_count == 0 && whole.key.ptr != NULL &&
+            whole.key.len == event->customer_id.len &&
+            memcmp(whole.key.ptr, event->customer_id.ptr, whole.key.len) == 0;
+    if (plain) {
+        return true;
+    }
+    whole.value = value;
+    received = arena_alloc(&window_filling(worker)->arena, sizeof *received);
+    if (received == NULL || !output_keep(window_filling(worker), &whole)) {
+        return out_of_memory(worker);
+    }
+    *received = whole;
+    kept->received = received;
+    return true;
 }
 
 /* CHURN_OK, also when the event was counted before; CHURN_REJECT with *reject; CHURN_FATAL. `received` is the record's
@@ -302,8 +338,10 @@ static int32_t count_event(struct worker *worker, const churn_record *record, ch
     if (result == CHURN_REJECT) {
         return CHURN_REJECT;
     }
-    if (result != CHURN_OK || !keep_received(window, record, received, event, &kept) ||
-        !window_add_event(window, delta, &kept)) {
+    if (result == CHURN_OK && !keep_received(worker, record, received, event, customer, &kept)) {
+        return CHURN_FATAL;
+    }
+    if (result != CHURN_OK || !window_add_event(window, delta, &kept)) {
         (void)out_of_memory(worker);
         return CHURN_FATAL;
     }
@@ -397,7 +435,7 @@ static bool take_event(struct worker *worker, const churn_record *record, const 
     case CHURN_OK:
         return say_outputs(worker, record, type, event, source);
     case CHURN_REJECT:
-        return dead_letter(worker, window_filling(worker), record, received.ptr, late, reject);
+        return refuse(worker, record, received.ptr, late, reject);
     default:
         return false;
     }
@@ -438,7 +476,7 @@ static bool take_value(struct worker *worker, const churn_record *record, uint32
         metrics_add_own(worker->counters.ignored, 1);
         return true;
     }
-    return dead_letter(worker, window, record, payload, late, &reject);
+    return refuse(worker, record, payload, late, &reject);
 }
 
 /* Not lost: it is where it was. */

@@ -373,6 +373,20 @@ bool output_dead_letter(struct window *window, const churn_record *record, const
                           keep(window, record->key.ptr, record->key.len, &output->key));
 }
 
+bool output_add_headers(struct window *window, churn_record *letter, const churn_record *record)
+{
+    size_t count = (size_t)letter->header_count + record->header_count;
+    struct letter_headers headers = {
+        .items = arena_alloc(&window->arena, count * sizeof *headers.items), .count = letter->header_count, .ok = true};
+    if (headers.items == NULL) {
+        return false;
+    }
+    memcpy(headers.items, letter->headers, letter->header_count * sizeof *headers.items);
+    say_own(window, &headers, record);
+    end_letter(letter, &headers);
+    return headers.ok;
+}
+
 static const churn_header *find_header(const churn_record *record, const char *name)
 {
     for (uint32_t i = 0; i < record->header_count; i++) {

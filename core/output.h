@@ -26,6 +26,8 @@ bool output_dead_letter(struct window *window, const churn_record *record, const
                         bool replayed, const struct reject *reject);
 /* The letter with this index once more, without its value, which the dead letters cannot take. */
 bool output_cut_letter(struct window *window, uint32_t index, const char *why);
+/* Adds the headers of its record to a dead letter that was made without. False when memory ran out. */
+bool output_add_headers(struct window *window, churn_record *letter, const churn_record *record);
 /* A dead letter that a redrive has read, as it was. */
 bool output_letter_again(struct window *window, const churn_record *letter);
 /* Whether a letter is without its value for that reason. */

@@ -77,7 +77,8 @@ static void watch_store(struct worker *worker, int64_t now)
 {
     const struct window *window = window_filled(worker);
     bool silent = window != NULL && window->state == WINDOW_WRITING && worker->session != NULL &&
-                  worker->retry_ms == 0 && window->stored == worker->stored_seen;
+                  worker->retry_ms == 0 && window->stored == worker->stored_seen &&
+                  window->stored < window->delta_count;
     worker->stored_seen = window != NULL ? window->stored : 0;
     if (!silent) {
         worker->silent_since_ms = 0;

@@ -33,6 +33,7 @@ void window_free(struct window *window)
     free(window->deltas);
     free(window->outputs);
     free(window->positions);
+    free(window->bare);
     free(window->sinks);
     *window = (struct window){0};
 }
@@ -43,8 +44,17 @@ void window_reset(struct window *window, uint32_t sink_count)
     window->state = WINDOW_FREE;
     window->has_letters = window->announced = window->written = window->set_aside = false;
     window->event_count = window->delta_count = window->output_count = window->position_count = 0;
-    window->record_count = window->stored = 0;
+    window->record_count = window->stored = window->bare_count = 0;
     memset(window->sinks, 0, sink_count * sizeof *window->sinks);
+}
+
+bool window_note_bare(struct window *window)
+{
+    if (!grow(&window->bare, &window->bare_room, window->bare_count, sizeof *window->bare)) {
+        return false;
+    }
+    window->bare[window->bare_count++] = window->output_count - 1;
+    return true;
 }
 
 /* NULL when nothing is noted of it. */

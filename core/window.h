@@ -21,9 +21,9 @@ enum lateness {
 
 /* A counted event, kept until its profile is acknowledged, so that it can be folded again, or set aside. */
 struct window_event {
-    const char *payload; /* padded for the decoder */
-    const churn_record
-        *received; /* NULL: its key was the customer's id, its value the payload, and it had no headers */
+    const char *payload;          /* padded for the decoder */
+    const churn_record *received; /* NULL: its key was the customer's id, its value the payload, and no headers are
+                                     known */
     int64_t offset;
     uint32_t len;
     uint32_t source;
@@ -31,6 +31,7 @@ struct window_event {
     uint32_t first_output; /* of those that follow from it, which stand together */
     uint8_t late;          /* enum lateness */
     bool counted;          /* the stored profile had counted it before */
+    bool all_known;        /* its headers too; else they are with the source */
 };
 
 /* The offsets of one source partition that a delta holds, but for those put back from the dead letters. */
@@ -90,6 +91,8 @@ struct window {
     bool announced;   /* the store knows that they may be there */
     bool written;     /* its profiles are */
     bool set_aside;   /* dead letters were added while it was written */
+    uint32_t *bare;   /* of these, by their places, those that lack the headers of their records yet */
+    uint32_t bare_count, bare_room;
     uint64_t number;
     struct arena arena;
     struct window_event *events;
@@ -125,10 +128,12 @@ static inline bool window_is_empty(const struct window *window)
 }
 /* A new output, zeroed but for size, kind and the source position of `from`; NULL when memory ran out. */
 churn_record *window_add_output(struct window *window, uint32_t kind, const churn_record *from);
+/* Notes that the newest output is a dead letter which lacks its record's headers. False when memory ran out. */
+bool window_note_bare(struct window *window);
 /* The delta of a customer in this window, made at the first call. */
 struct delta *window_delta(struct window *window, struct customer *customer, const struct registry *registry);
-/* Adds an event to a delta's list and range: of `event` payload, len, received, source, offset and late. False when
- * memory ran out. */
+/* Adds an event to a delta's list and range: of `event` payload, len, received, source, offset, late and
+ * all_known. False when memory ran out. */
 bool window_add_event(struct window *window, struct delta *delta, const struct window_event *event);
 /* The range of a source partition, or NULL. */
 const struct range *delta_range(const struct delta *delta, uint32_t source);

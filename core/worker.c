@@ -561,6 +561,12 @@ static bool finish_sinks(struct worker *worker)
     return true;
 }
 
+/* A redrive needs the headers of each record. */
+static bool asks_headers(const struct worker *worker)
+{
+    return worker->pipeline->redrive == NULL && ops_of(worker)->headers != NULL && ops_of(worker)->reread != NULL;
+}
+
 static bool start_instances(struct worker *worker)
 {
     static const char failed_text[] = "%s %s: %s";
@@ -585,7 +591,8 @@ static bool start_instances(struct worker *worker)
                                                .ctx = worker,
                                                .assigned = on_assigned,
                                                .revoked = on_revoked,
-                                               .passed = on_passed};
+                                               .passed = on_passed,
+                                               .asks_headers = asks_headers(worker)};
     worker_enter(worker, &pipeline->source);
     if (ops_of(worker)->start(worker->source->self, &worker->listener, &err) != CHURN_OK) {
         return worker_fail(worker, failed_text, "source", pipeline->source.label, err.message);

@@ -131,6 +131,7 @@ struct worker {
     struct profile_text rendered;
 
     struct damage_report damage;
+    int64_t headers_ms; /* not before: records are read again for their headers once more */
     struct progress progress;
     int64_t last_commit_ms;
 
@@ -252,6 +253,11 @@ void merge_note_counted(struct window *window, struct delta *delta, const struct
 bool damage_set_aside(struct worker *worker, struct window *window, struct delta *delta, const struct reject *reject);
 /* A put of the customer's was acknowledged. */
 void damage_mended(struct worker *worker, struct customer *customer);
+
+/* own_headers.c */
+/* Gives the dead letters that a window's writing made the headers of their records. False when it cannot be done yet,
+ * or the worker failed. */
+bool own_headers_complete(struct worker *worker, struct window *window);
 
 /* writer.c */
 /* Begins to write the profiles of a window that was filled, its dead letters first. */

@@ -334,7 +334,7 @@ bool writer_step(struct worker *worker, struct window *window, uint32_t timeout_
     if (!session_poll(worker, window, timeout_ms)) {
         return false;
     }
-    if (window->stored == window->delta_count && !worker->store_went_back) {
+    if (window->stored == window->delta_count && !worker->store_went_back && own_headers_complete(worker, window)) {
         FAILPOINT("after_store_ack");
         window->written = true;
         if (window->set_aside) {
@@ -343,12 +343,13 @@ bool writer_step(struct worker *worker, struct window *window, uint32_t timeout_
             finish(worker, window);
         }
     }
-    return true;
+    return !worker->failed;
 }
 
 void writer_discard(struct worker *worker, struct window *window)
 {
     worker_goes_on(worker, &worker->pipeline->store, STALL_WRITE, NULL);
+    worker_goes_on(worker, &worker->pipeline->source, STALL_DEAD_LETTERS, NULL);
     for (uint32_t i = 0; i < window->delta_count; i++) {
         struct delta *delta = window->deltas[i];
         struct customer *customer = delta->customer;

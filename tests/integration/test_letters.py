@@ -82,6 +82,32 @@ def test_kafka(stack, xxh128):
     assert [x for x in again[2][2] if x[0] != "churn.detail"] == [x for x in letters[2][2] if x[0] != "churn.detail"]
 
 
+def test_headers_of_events_of_a_damaged_profile(stack):
+    """Of those that were read before the damage was found, too."""
+    stack.start_kafka()
+    stack.start_redis()
+    stack.kafka.create_topics({"customer-events": 1, "user-events": 1, DEAD: 1})
+    stack.redis.client.set("profile:c", "no hash")
+    producer = stack.kafka.producer()
+    expected = []
+    for number in range(40):
+        own = [*OWN, ("number", str(number).encode())]
+        producer.produce("customer-events", key=b"c", value=GOOD, headers=own if number % 3 else [])
+        expected.append([value for name, value in own if name == "number"] if number % 3 else [])
+    assert producer.flush(60) == 0
+
+    def change(settings):
+        settings.update(sinks=[])
+        settings["store"]["window_events"] = 16
+    stack.run("-c", pipeline(stack.folder / "consumer.yaml", change), "--until-end")
+    letters = sorted(letters_of(stack), key=lambda letter: int(said(letter[2])["churn.offset"]))
+    assert {said(headers)["churn.reason"] for _, _, headers in letters} == {"damaged_profile"}
+    assert [[value for name, value in headers if name == "number"] for _, _, headers in letters] == expected
+    own = [(name, value) for name, value in letters[1][2] if name not in said(letters[1][2]) and name != "churn.detail"]
+    assert own == [(f"churn.original.{name}" if name.startswith("churn.") else name, value) for name, value in OWN] + [
+        ("number", b"1")]
+
+
 def test_file(tmp_path, xxh128):
     """A line beyond what letters keep, and headers that come back from a file."""
     big = b"x" * BIG

@@ -121,6 +121,8 @@ static void on_passed(void *ctx, const churn_position *positions, uint32_t count
     }
 }
 
+static uint32_t asks_headers;
+
 /* `group` NULL: a new one. Further options end with NULL. */
 static void open_reader(struct reader *r, const char *group, const char *topics, const char *option, const char *value)
 {
@@ -134,8 +136,12 @@ static void open_reader(struct reader *r, const char *group, const char *topics,
     memcpy(r->group, chosen, sizeof chosen);
     r->source = fake_instance_new(plugin, "brokers", cluster.brokers, "topics", topics, "group_id", r->group,
                                   "properties", PROPERTIES, option, value, NULL);
-    r->listener = (churn_source_listener){
-        .size = sizeof r->listener, .ctx = r, .assigned = on_assigned, .revoked = on_revoked, .passed = on_passed};
+    r->listener = (churn_source_listener){.size = sizeof r->listener,
+                                          .ctx = r,
+                                          .assigned = on_assigned,
+                                          .revoked = on_revoked,
+                                          .passed = on_passed,
+                                          .asks_headers = asks_headers};
     CU_ASSERT_EQUAL_FATAL(ops->create(r->source, &fake.host, &err), CHURN_OK);
     CU_ASSERT_EQUAL_FATAL(ops->start(r->source, &r->listener, &err), CHURN_OK);
 }
@@ -173,6 +179,10 @@ static void poll_once(struct reader *r, uint32_t max)
     uint32_t count = 0;
     int32_t result = ops->poll(r->source, records, max, 20, &count, &err);
     for (uint32_t i = 0; i < count; i++) {
+        if (asks_headers) {
+            CU_ASSERT_EQUAL(records[i].header_count, 0);
+            CU_ASSERT_EQUAL(ops->headers(r->source, &records[i], &err), CHURN_OK);
+        }
         take(r, &records[i]);
     }
     r->ended = r->ended || result == CHURN_END;
@@ -392,7 +402,7 @@ static void test_headers(void)
 {
     static const char *const expected[] = {"", "one=1;empty=;none=;one=2;one=1;empty=;none=;one=2;"};
     rd_kafka_headers_t *headers = rd_kafka_headers_new(4);
-    struct reader readers[2];
+    struct reader readers[4];
     (void)rd_kafka_header_add(headers, "one", -1, "1", 1);
     (void)rd_kafka_header_add(headers, "empty", -1, "", 0);
     (void)rd_kafka_header_add(headers, "none", -1, NULL, 0);
@@ -402,16 +412,19 @@ static void test_headers(void)
     produce("headers", 0, 1, headers);
     rd_kafka_headers_destroy(headers);
     until_end(1);
-    for (int on = 0; on < 2; on++) {
-        open_reader(&readers[on], NULL, "headers", "headers", on ? "true" : "false");
-        poll_once(&readers[on], POLL);
+    for (int i = 0; i < 4; i++) { /* handed out, or asked for */
+        asks_headers = i >= 2;
+        open_reader(&readers[i], NULL, "headers", "headers", i % 2 != 0 ? "true" : "false");
+        poll_once(&readers[i], POLL);
     }
-    for (int on = 0; on < 2; on++) {
-        read_until(&readers[on], has_ended);
-        CU_ASSERT_EQUAL(readers[on].count, 3);
-        CU_ASSERT_STRING_EQUAL(readers[on].text, expected[on]);
-        close_reader(&readers[on]);
+    for (int i = 0; i < 4; i++) {
+        asks_headers = i >= 2;
+        read_until(&readers[i], has_ended);
+        CU_ASSERT_EQUAL(readers[i].count, 3);
+        CU_ASSERT_STRING_EQUAL(readers[i].text, expected[i % 2]);
+        close_reader(&readers[i]);
     }
+    asks_headers = 0;
 }
 
 int main(void)

@@ -361,6 +361,146 @@ static void test_set_aside(void)
     close_counting_worker();
 }
 
+/* ---- a source that gives headers when it is asked ---- */
+
+static const churn_header asked_header = {.name = "trace", .value = {.ptr = "7", .len = 1}};
+static int32_t reread_answer;
+static bool is_gone, is_another;
+static uint32_t asked_count, reread_count;
+
+static int32_t give_headers(void *self, churn_record *record, churn_error *err)
+{
+    (void)self;
+    (void)err;
+    CU_ASSERT_PTR_NULL(record->headers);
+    asked_count++;
+    record->headers = &asked_header;
+    record->header_count = 1;
+    return CHURN_OK;
+}
+
+/* Of several records a failure gives the first one only. */
+static int32_t reread(void *self, const churn_position *positions, uint32_t count, uint32_t timeout_ms,
+                      churn_reread_fn fn, void *ctx, churn_error *err)
+{
+    (void)self;
+    (void)timeout_ms;
+    for (uint32_t i = 0; i < (reread_answer == CHURN_OK ? count : 1); i++) {
+        churn_record record = {.size = sizeof record,
+                               .value = text(is_another ? EVENT("{}") : RECEIVED),
+                               .offset = positions[i].offset,
+                               .headers = &asked_header,
+                               .header_count = 1};
+        CU_ASSERT(strcmp(positions[i].topic, "t") == 0 && positions[i].partition == 3);
+        reread_count++;
+        CU_ASSERT_EQUAL(fn(ctx, i, is_gone ? NULL : &record), CHURN_OK);
+    }
+    return reread_answer == CHURN_OK ? CHURN_OK : churn_fail(err, reread_answer, "the test says so");
+}
+
+static void ask_for_headers(void)
+{
+    static const churn_source_ops ops_asked = {.size = sizeof ops_asked, .headers = give_headers, .reread = reread};
+    static struct loaded loaded_asked = {.plugin = {.ops = &ops_asked}};
+    static struct instance source;
+    pipeline.source.loaded = &loaded_asked;
+    worker.source = &source;
+    worker.listener.asks_headers = 1;
+    reread_answer = CHURN_OK;
+    is_gone = is_another = false;
+    asked_count = reread_count = 0;
+}
+
+static bool has_trace(uint32_t output)
+{
+    const churn_record *letter = &window_filling(&worker)->outputs[output];
+    return strcmp(letter->headers[letter->header_count - 1].name, "trace") == 0;
+}
+
+static void test_a_refused_record_is_asked_for_its_headers(void)
+{
+    open_worker();
+    ask_for_headers();
+    take();
+    CU_ASSERT_EQUAL(asked_count, 0);
+    second_answer = CHURN_REJECT;
+    take();
+    CU_ASSERT(asked_count == 1 && window_filling(&worker)->output_count == 2 && has_trace(1));
+    close_worker();
+}
+
+/* Takes the events 40 to 42 of a customer, whose profile is then found damaged. */
+static void set_three_aside(void)
+{
+    struct window *window = window_filling(&worker);
+    struct reject reject;
+    CU_ASSERT(take_at((const int64_t[]){40, 41, 42}, 3) == 3);
+    CU_ASSERT_EQUAL_FATAL(window->output_count, 3);
+    reject_set(&reject, REJECT_DAMAGED_PROFILE, "the test says so");
+    CU_ASSERT(damage_set_aside(&worker, window, window->deltas[0], &reject));
+    CU_ASSERT(window->output_count == 6 && window->bare_count == 3 && asked_count == 0 && !has_trace(3));
+}
+
+/* As the window is written the source has let go of its records. */
+static void test_set_aside_records_are_read_again_for_their_headers(void)
+{
+    for (int what = 0; what < 3; what++) {
+        struct window *window = window_filling(&worker);
+        struct delta *delta;
+        open_counting_worker();
+        ask_for_headers();
+        is_gone = what == 1;
+        is_another = what == 2;
+        set_three_aside();
+        delta = window->deltas[0];
+        reread_answer = CHURN_RETRY;
+        window->state = WINDOW_WRITING;
+        window->stored = window->delta_count;
+        CU_ASSERT(writer_step(&worker, window, 0) && window->state == WINDOW_WRITING);
+        CU_ASSERT(window->bare_count == 2 && has_trace(3) == (what == 0) && !has_trace(4));
+        CU_ASSERT(writer_step(&worker, window, 0) && reread_count == 1); /* not at once */
+        worker.headers_ms = 0;
+        reread_answer = CHURN_OK;
+        CU_ASSERT(writer_step(&worker, window, 0) && window->state == WINDOW_SETTING_ASIDE);
+        for (uint32_t i = 3; i < 6; i++) {
+            CU_ASSERT_EQUAL(has_trace(i), what == 0);
+            CU_ASSERT_STRING_EQUAL(window->outputs[i].headers[0].name, "churn.reason");
+        }
+        CU_ASSERT_EQUAL(reread_count, 3);
+        window->delta_count = 0;
+        delta->customer->filling = NULL;
+        close_counting_worker();
+    }
+}
+
+static void test_headers_of_who_is_known_to_be_damaged_are_asked_for_in_time(void)
+{
+    struct window *window = window_filling(&worker);
+    struct reject reject;
+    struct delta *delta;
+    open_counting_worker();
+    ask_for_headers();
+    cache_set_damaged(&worker.cache, cache_get(&worker.cache, text("c")), true);
+    CU_ASSERT(take_at((const int64_t[]){40}, 1) == 1 && asked_count == 1);
+    reject_set(&reject, REJECT_DAMAGED_PROFILE, "the test says so");
+    delta = window->deltas[0];
+    CU_ASSERT(damage_set_aside(&worker, window, delta, &reject));
+    CU_ASSERT(window->bare_count == 0 && has_trace(window->output_count - 1));
+    delta->customer->filling = NULL;
+    close_counting_worker();
+}
+
+static void test_a_source_that_fails_to_give_headers(void)
+{
+    open_counting_worker();
+    ask_for_headers();
+    set_three_aside();
+    reread_answer = CHURN_FATAL;
+    CU_ASSERT(!own_headers_complete(&worker, window_filling(&worker)) && worker.failed);
+    window_filling(&worker)->deltas[0]->customer->filling = NULL;
+    close_counting_worker();
+}
+
 static void test_alerts_that_nobody_takes(void)
 {
     open_worker();
@@ -396,6 +536,10 @@ int main(void)
         TEST(test_a_record_delivered_again),
         TEST(test_many_in_one_take),
         TEST(test_set_aside),
+        TEST(test_a_refused_record_is_asked_for_its_headers),
+        TEST(test_set_aside_records_are_read_again_for_their_headers),
+        TEST(test_headers_of_who_is_known_to_be_damaged_are_asked_for_in_time),
+        TEST(test_a_source_that_fails_to_give_headers),
         TEST(test_alerts_that_nobody_takes),
         TEST(test_muted_alerts),
         CU_TEST_INFO_NULL,

@@ -50,7 +50,7 @@ typedef struct churn_record {
     int32_t partition;
     uint32_t header_count;
     const churn_header *headers;
-    uint64_t id;       /**< to a sink: given back in churn_done. From a source: unused */
+    uint64_t id;       /**< to a sink: given back in churn_done. From a source: its own, for its `headers` (ABI 1.3) */
     uint32_t severity; /**< ALERT: CHURN_SEVERITY_… */
     uint32_t reserved;
 } churn_record;

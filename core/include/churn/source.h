@@ -36,6 +36,10 @@ typedef struct churn_source_listener {
      * poll are gathered, for partitions that are assigned and were not sought since.
      */
     void (*passed)(void *ctx, const churn_position *positions, uint32_t count);
+    /** 1: a source that has `headers` and `reread` leaves the headers of records out of poll; the host asks for those
+     *  that it needs, which are few as a rule, and taking headers apart costs. 0: poll hands them out. */
+    uint32_t asks_headers;
+    uint32_t reserved_2;
 } churn_source_listener;
 
 /** Bytes of a fingerprint, its NUL included. */
@@ -120,11 +124,17 @@ typedef struct churn_source_ops {
      * Optional: reads records again by their positions, in any order and each as often as it is named, for a redrive
      * that compares them with dead letters: calls `fn` for each, in any order; one that is not there any more, or never
      * was, is NULL. Takes part in no group and moves no position. It is called on an instance of its own that was
-     * created and is not started. CHURN_RETRY: not within `timeout_ms`; some calls may have been made. NULL: the host
-     * asks a source without `commit` by start, seek and poll, and does without another's. [worker]
+     * created and is not started; where the listener has `asks_headers`, also on the one that runs, between two polls
+     * and within `revoked`, for dead letters whose records are no longer those of the newest poll. CHURN_RETRY: not
+     * within `timeout_ms`; some calls may have been made. NULL: the host asks a source without `commit` by start, seek
+     * and poll, and does without another's. [worker]
      */
     int32_t (*reread)(void *self, const churn_position *positions, uint32_t count, uint32_t timeout_ms,
                       churn_reread_fn fn, void *ctx, churn_error *err);
+    /** Optional: fills in `header_count` and `headers` of a record of the newest poll, which it knows by the record's
+     *  `id`; they are valid until the next call of this or of poll. Called where the listener has `asks_headers`. Any
+     *  other result than CHURN_OK ends the run. [worker] */
+    int32_t (*headers)(void *self, churn_record *record, churn_error *err);
 } churn_source_ops;
 
 #ifdef __cplusplus

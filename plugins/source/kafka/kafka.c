@@ -399,6 +399,7 @@ static const churn_source_ops ops = {
     .offset_at = source_offset_at,
     .probe = source_probe,
     .reread = source_reread,
+    .headers = source_headers,
 };
 
 CHURN_PLUGIN(.kind = CHURN_KIND_SOURCE, .name = "kafka", .version = "1.0.0",

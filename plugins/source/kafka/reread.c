@@ -85,8 +85,9 @@ static void give_message(const struct asked *a, uint32_t i, const rd_kafka_messa
 {
     const churn_position *position = a->places[i].position;
     rd_kafka_headers_t *headers = NULL;
-    size_t count =
-        rd_kafka_message_headers(m, &headers) == RD_KAFKA_RESP_ERR_NO_ERROR ? rd_kafka_header_cnt(headers) : 0;
+    size_t count = a->s->headers && rd_kafka_message_headers(m, &headers) == RD_KAFKA_RESP_ERR_NO_ERROR
+                       ? rd_kafka_header_cnt(headers)
+                       : 0;
     churn_header *pairs = count > 0 ? calloc(count, sizeof *pairs) : NULL;
     rd_kafka_timestamp_type_t type;
     int64_t timestamp = rd_kafka_message_timestamp(m, &type);

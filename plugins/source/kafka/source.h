@@ -286,6 +286,9 @@ void unreadable_close(struct kafka_source *s);
 int32_t source_poll(void *self, churn_record *records, uint32_t max, uint32_t timeout_ms, uint32_t *ret_count,
                     churn_error *err);
 
+/* The headers of a record of the newest poll. */
+int32_t source_headers(void *self, churn_record *record, churn_error *err);
+
 /* Gives the records of the newest poll back to librdkafka. */
 void records_release(struct kafka_source *s);
 

@@ -274,7 +274,9 @@ AT(struct churn_source_listener, ctx, 8);
 AT(struct churn_source_listener, assigned, 16);
 AT(struct churn_source_listener, revoked, 24);
 AT(struct churn_source_listener, passed, 32);
-SIZE(struct churn_source_listener, 40);
+AT(struct churn_source_listener, asks_headers, 40);
+AT(struct churn_source_listener, reserved_2, 44);
+SIZE(struct churn_source_listener, 48);
 AT(struct churn_lag, size, 0);
 AT(struct churn_lag, known, 4);
 AT(struct churn_lag, messages, 8);
@@ -297,7 +299,8 @@ AT(struct churn_source_ops, probe, 96);
 AT(struct churn_source_ops, fingerprint, 104);
 AT(struct churn_source_ops, resume, 112);
 AT(struct churn_source_ops, reread, 120);
-SIZE(struct churn_source_ops, 128);
+AT(struct churn_source_ops, headers, 128);
+SIZE(struct churn_source_ops, 136);
 
 /* <churn/store.h> */
 AT(struct churn_pair, name, 0);
