@@ -1,6 +1,7 @@
 #include "store_session.h"
 
 #define RETRY_PAUSE_MS 500
+#define IDLE_MS 1000
 
 int32_t store_session_init(struct store_session *s, const churn_host *host, const char *waiting, churn_error *err)
 {
@@ -28,6 +29,7 @@ int32_t store_session_ready(struct store_session *s, churn_error *err)
     churn_error why = {.size = sizeof why};
     int32_t rc;
     if (s->session != NULL) {
+        s->was_idle = s->answered && s->host->monotonic_ms(s->host) - s->answered_ms >= IDLE_MS;
         return CHURN_OK;
     }
     if (s->host->monotonic_ms(s->host) < s->retry_at_ms) {
@@ -35,10 +37,7 @@ int32_t store_session_ready(struct store_session *s, churn_error *err)
     }
     rc = s->ops->open(s->store, &s->session, &why);
     if (rc == CHURN_OK) {
-        if (s->out.lasts) {
-            stall_end(&s->out);
-            churn_log(s->host, CHURN_LOG_INFO, "the store is back; %s go on", s->waiting);
-        }
+        s->answered = s->was_idle = 0;
         return CHURN_OK;
     }
     s->session = NULL;
@@ -48,11 +47,33 @@ int32_t store_session_ready(struct store_session *s, churn_error *err)
     return churn_fail(err, CHURN_FATAL, "the store cannot be used: %s", why.message);
 }
 
+/* A connection may have been lost long ago, while nobody used it, in an outage that is over: then the next session, at
+ * once, tells whether there is any. */
+static void broke(struct store_session *s, const churn_error *err)
+{
+    int idle = s->was_idle;
+    store_session_close(s);
+    if (!idle) {
+        (void)out_of_reach(s, err);
+    }
+}
+
+static void answered(struct store_session *s)
+{
+    s->answered = 1;
+    s->answered_ms = s->host->monotonic_ms(s->host);
+    if (s->out.lasts) {
+        stall_end(&s->out);
+        churn_log(s->host, CHURN_LOG_INFO, "the store is back; %s go on", s->waiting);
+    }
+}
+
 int32_t store_session_result(struct store_session *s, int32_t result, const churn_error *err)
 {
     if (result == CHURN_RETRY) {
-        store_session_close(s);
-        (void)out_of_reach(s, err);
+        broke(s, err);
+    } else if (result != CHURN_PENDING) {
+        answered(s);
     }
     return result;
 }

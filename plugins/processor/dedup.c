@@ -309,6 +309,7 @@ static int32_t step(struct dedup *d, int64_t now_ms, int64_t left_ms, churn_erro
     if (rc == CHURN_PENDING) {
         return d->unasked > 0 ? CHURN_PENDING : CHURN_OK;
     }
+    (void)store_session_result(&d->store, rc, err);
     for (uint32_t i = 0; i < count && rc == CHURN_OK; i++) {
         rc = take_reply(d, &replies[i], err);
     }

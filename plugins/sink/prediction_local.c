@@ -171,9 +171,10 @@ static int32_t predict(struct local_sink *s, const struct trigger *trigger, stru
     churn_str profile_key = {.ptr = key, .len = s->store.storage->profile_key(s->host, trigger->customer_id, key)};
     struct cached_prediction cached;
     double p;
-    int32_t rc = s->store.ops->get(s->store.session, profile_key, read_profile, &profile, err);
+    int32_t rc = store_session_result(
+        &s->store, s->store.ops->get(s->store.session, profile_key, read_profile, &profile, err), err);
     if (rc != CHURN_OK) {
-        return store_session_result(&s->store, rc, err);
+        return rc;
     }
     p = score(&profile, trigger->timestamp_ms);
     (void)snprintf(ret->probability, sizeof ret->probability, "%.4f", p);

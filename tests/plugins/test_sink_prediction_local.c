@@ -6,6 +6,7 @@
 #include <churn/sink.h>
 #include <math.h>
 #include <stdlib.h>
+#include <unistd.h>
 
 static struct fake_host fake;
 static struct memory_store store;
@@ -153,6 +154,57 @@ static void test_outage_of_the_store(void)
     end();
 }
 
+/* So many calls find that the session is broken. */
+static unsigned breaks;
+
+static int32_t get_broken(void *session, churn_str key, churn_fields_fn fn, void *ctx, churn_error *err)
+{
+    if (breaks > 0) {
+        breaks--;
+        return churn_fail(err, CHURN_RETRY, "the peer has closed the connection");
+    }
+    return memory_store_ops.get(session, key, fn, ctx, err);
+}
+
+static void answer_in_time(churn_done *done)
+{
+    for (int i = 0; i < 500 && poll_answers(done, 1) == 0; i++) {
+    }
+    CU_ASSERT_EQUAL(done->result, CHURN_OK);
+}
+
+/* A connection that was lost while nobody used it is no outage: nothing is said, and nothing waits. One that is lost in
+ * use is. */
+static void test_a_session_that_breaks_while_it_is_idle(void)
+{
+    churn_store_ops breaking = memory_store_ops;
+    churn_record records[2];
+    churn_done done[1];
+    char said[512];
+    churn_error err = {.size = sizeof err};
+    begin();
+    breaking.get = get_broken;
+    ops()->stop(self, 100);
+    fake.store = &breaking;
+    CU_ASSERT_EQUAL_FATAL(ops()->start(self, &err), CHURN_OK);
+    (void)predict_one("C0", "2026-01-01T00:00:00.000Z");
+    records[0] = trigger(0, "C1", "e1", "2026-01-01T00:00:00.000Z");
+    records[1] = trigger(1, "C2", "e2", "2026-01-01T00:00:00.000Z");
+    (void)usleep(1100000);
+    breaks = 1;
+    CU_ASSERT_EQUAL(write_records(&records[0], 1), 1);
+    answer_in_time(done);
+    CU_ASSERT(!fake_host_stalled(&fake, "store", NULL) && fake.last_level != CHURN_LOG_WARN);
+    CU_ASSERT_PTR_NULL(strstr(fake.last_log, "the store is back"));
+    breaks = 1;
+    CU_ASSERT_EQUAL(write_records(&records[1], 1), 1);
+    CU_ASSERT_EQUAL(poll_answers(done, 1), 0);
+    CU_ASSERT(fake_host_stalled(&fake, "store", said) && strstr(said, "closed the connection") != NULL);
+    answer_in_time(done);
+    CU_ASSERT(!fake_host_stalled(&fake, "store", NULL) && strstr(fake.last_log, "the store is back") != NULL);
+    end();
+}
+
 /* The store has something for this customer that it cannot read. */
 static int32_t get_damaged(void *session, churn_str key, churn_fields_fn fn, void *ctx, churn_error *err)
 {
@@ -250,6 +302,7 @@ int main(void)
     CU_TestInfo tests[] = {TEST(test_formula),
                            TEST(test_newest_trigger_of_a_customer_wins),
                            TEST(test_outage_of_the_store),
+                           TEST(test_a_session_that_breaks_while_it_is_idle),
                            TEST(test_malformed_triggers_are_rejected),
                            TEST(test_a_damaged_profile_holds_up_nobody),
                            TEST(test_many_are_taken_in_parts),
