@@ -32,11 +32,16 @@ find "$folder/src" -mindepth 1 -maxdepth 1 ! -name build -exec rm -rf {} +
 git ls-files -z --cached --others --exclude-standard --deduplicate | tar -c --null --ignore-failed-read -T - 2>/dev/null |
     tar -x --no-same-owner -C "$folder/src"
 
-# A mount namespace of its own: nothing stays mounted, whatever ends this.
-exec unshare --mount bash -euo pipefail -c '
+# A mount namespace of its own: nothing stays mounted, whatever ends this. Within a chroot, whose / is no mount, it cannot be cut
+# off from the machine's, so that what is mounted is also taken away by hand; rslave keeps that from the machine's /dev.
+propagation=private
+unshare --mount true 2>/dev/null || propagation=unchanged
+exec unshare --mount --propagation "$propagation" bash -euo pipefail -c '
+    trap "umount -R \"$1/dev\" \"$1/proc\"" EXIT
     mount -t proc proc "$1/proc"
     mount --rbind /dev "$1/dev"
-    exec chroot "$1" env -i HOME=/root LANG=C.UTF-8 PATH=/usr/sbin:/usr/bin:/sbin:/bin bash -euo pipefail -c "
+    mount --make-rslave "$1/dev"
+    chroot "$1" env -i HOME=/root LANG=C.UTF-8 PATH=/usr/sbin:/usr/bin:/sbin:/bin bash -euo pipefail -c "
         cd /src
         cat /etc/debian_version
         scripts/quickstart.sh
