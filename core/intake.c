@@ -490,9 +490,12 @@ static bool leave_alone(struct worker *worker, const churn_record *record, const
 /* The same for one that may be put back another time: the next redrive reads it too. */
 static bool keep_for_later(struct worker *worker, const churn_record *record, const char *why)
 {
-    return leave_alone(worker, record, why) &&
-           (worker->pipeline->redrive->stay || output_letter_again(window_filling(worker), record) ||
-            out_of_memory(worker));
+    (void)leave_alone(worker, record, why);
+    if (worker->pipeline->redrive->stay) {
+        return true;
+    }
+    metrics_add_own(worker->counters.written_again, 1);
+    return output_letter_again(window_filling(worker), record) || out_of_memory(worker);
 }
 
 /* What a sink refused goes to that sink as it is, or, where the letter does not say which, to the sinks of its kind;

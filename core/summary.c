@@ -105,6 +105,13 @@ static void print_redrive(FILE *out, struct metrics *metrics)
         print_part(&line, parts[i][1], metrics_sum(metrics, parts[i][0]));
     }
     (void)fputc('\n', out);
+    if (metrics_sum(metrics, "letters_written_again") > 0) {
+        (void)fprintf(
+            out,
+            "  %-14s %12s   of those left alone once more at the end of the topic, for the next redrive (with "
+            "--all: none)\n",
+            "written", grouped(metrics_sum(metrics, "letters_written_again"), number));
+    }
 }
 
 static unsigned sinks_of(const struct pipeline *pipeline, uint32_t kind)

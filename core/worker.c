@@ -684,6 +684,7 @@ static void make_counters(struct worker *worker)
     c->dead_letters = metrics_counter(metrics, worker, "dead_letters");
     c->letters = metrics_counter(metrics, worker, "letters");
     c->left_alone = metrics_counter(metrics, worker, "letters_left_alone");
+    c->written_again = metrics_counter(metrics, worker, "letters_written_again");
     c->again = metrics_counter(metrics, worker, "letters_offered_again");
     c->sent = metrics_counter(metrics, worker, "records_sent");
     for (unsigned i = 0; i < REJECT_REASON_COUNT; i++) {

@@ -34,10 +34,11 @@ struct worker_counters {
     churn_counter *triggers;
     churn_counter *alerts;
     churn_counter *dead_letters;
-    churn_counter *letters;    /* dead letters that a redrive has read */
-    churn_counter *left_alone; /* dead letters that a redrive cannot put back */
-    churn_counter *again;      /* outputs that a redrive offers to sinks again */
-    churn_counter *sent;       /* events that a sink has taken for good */
+    churn_counter *letters;       /* dead letters that a redrive has read */
+    churn_counter *left_alone;    /* dead letters that a redrive cannot put back */
+    churn_counter *written_again; /* … and that were written once more for the next one, in Kafka */
+    churn_counter *again;         /* outputs that a redrive offers to sinks again */
+    churn_counter *sent;          /* events that a sink has taken for good */
     churn_counter *reasons[REJECT_REASON_COUNT];
 };
 
@@ -219,11 +220,11 @@ bool processors_checkpoint(struct worker *worker);
 /* What they have in memory is no longer what counts. */
 void processors_forget(struct worker *worker);
 
-/* proof.c: whether a partition is the one that was counted. Offsets cannot tell: a topic that was deleted and made anew,
- * another cluster, and a log that an unclean election cut short count from wherever they stand. So a checkpoint keeps a
- * witness, the newest record below it, and reading begins with that one: it is there in the log that was counted, and in
- * no other. What was found out stays in the checkpoint, for a topic that is too short grows. (A source that can look by
- * itself what it holds, such as a file, has `resume`.) */
+/* proof.c: whether a partition is the one that was counted. Offsets cannot tell: a topic that was deleted and made
+ * anew, another cluster, and a log that an unclean election cut short count from wherever they stand. So a checkpoint
+ * keeps a witness, the newest record below it, and reading begins with that one: it is there in the log that was
+ * counted, and in no other. What was found out stays in the checkpoint, for a topic that is too short grows. (A source
+ * that can look by itself what it holds, such as a file, has `resume`.) */
 /* Makes *start the place of that record where there is one, and false when the worker failed because nothing shows that
  * the partition is the right one though there is doubt. */
 bool proof_begin(struct worker *worker, uint32_t source, int64_t low, int64_t *start);

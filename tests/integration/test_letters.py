@@ -213,13 +213,13 @@ def test_what_was_left_alone_is_read_again(stack, tmp_path):
         producer.produce(DEAD, key=b"b", value=alert("b", "b_2"), headers=list(headers.items()))
     assert producer.flush(60) == 0
 
-    def run(name):
+    def run(name, *more):
         return stack.run("redrive", "-c", pipeline(tmp_path / "p.yaml", lambda settings: settings.update(
-            sinks=[{"plugin": "file", "path": str(tmp_path / name), "input": "alerts", "name": name}])))
+            sinks=[{"plugin": "file", "path": str(tmp_path / name), "input": "alerts", "name": name}])), *more)
 
     for _ in range(2):
         done = run("other")
-        assert re.search("redriven +3 +left alone 3\n", done.out), done.out
+        assert re.search("redriven +3 +left alone 3\n  written +3 +of those left alone once more at the end of the topic", done.out)
     assert "lacks the headers churn.topic, churn.partition, churn.offset" in done.err and "churn.kind" in done.err
     done = run("pager")
     assert re.search("redriven +3 +offered to sinks again 1 · left alone 2\n", done.out), done.out
@@ -227,3 +227,5 @@ def test_what_was_left_alone_is_read_again(stack, tmp_path):
     again = letters_of(stack)
     assert [(k, v, dict((n, x.decode()) for n, x in h)) for k, v, h in again[-2:]] == [
         (b"b", alert("b", "b_2"), headers) for headers in letters[1:]]
+    everything = run("other", "--all")  # reads them all, and has no need of more of them
+    assert "left alone" in everything.out and "written" not in everything.out and len(letters_of(stack)) == len(again)
