@@ -260,6 +260,23 @@ static bool check_sent_twice(struct pipeline *pipeline, const struct target *fir
     return false;
 }
 
+/* A sink that reads what it writes, such as the queue of predictions, reads what others write there too; and compaction
+ * keeps the newest record of a key, whosever it is. */
+static bool check_shared_queue(struct pipeline *pipeline, const struct target *first, const struct target *second)
+{
+    const uint32_t both = CHURN_TARGET_READS | CHURN_TARGET_WRITES;
+    bool queue = (first->flags & both) == both || (second->flags & both) == both;
+    if (first->section == second->section || !is_a(first, CHURN_TARGET_TOPIC) || !is_same(first, second) || !queue) {
+        return true;
+    }
+    config_error(
+        &pipeline->config, targets_place(second),
+        "%s: the %s '%s' is used by the sink in line %u too, and one of the two reads back what lies in it; give "
+        "each one of its own",
+        second->section->label, second->kind, second->name, first->section->node->line);
+    return false;
+}
+
 /* The pipeline's own file is none of the files that it writes. */
 static bool check_own_file(struct pipeline *pipeline, const struct target *written)
 {
@@ -375,6 +392,7 @@ bool targets_check(struct pipeline *pipeline)
             if (!is_of_source(pipeline, first)) {
                 ok = check_shared_file(pipeline, first, second) && ok;
                 ok = check_sent_twice(pipeline, first, second) && ok;
+                ok = check_shared_queue(pipeline, first, second) && ok;
                 ok = check_shared_keys(pipeline, first, second) && ok;
             } else if (!is_of_source(pipeline, second)) {
                 ok = check_loop(pipeline, first, second) && ok;

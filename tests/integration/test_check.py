@@ -302,8 +302,8 @@ def test_shipped_pipelines_satisfy_the_schema(path, validator):
 BEYOND_SCHEMA = {"alert_loop", "bad_header", "bad_indentation", "bad_kafka_property", "bad_reference", "bad_topic", "bad_url",
                  "colliding_keys", "duplicate_key", "file_loop", "no_brokers", "no_dead_letters", "one_worker", "out_of_range",
                  "own_keys", "owned_kafka_property", "prediction_without_store", "queue_topic", "same_file_twice",
-                 "several_kafka_properties", "tab", "topic_loop", "two_documents", "undefined_variable", "unwritable_path",
-                 "wrong_input"}
+                 "several_kafka_properties", "shared_queue", "tab", "topic_loop", "two_documents", "undefined_variable",
+                 "unwritable_path", "wrong_input"}
 
 
 @pytest.mark.parametrize("path", [p for p in BROKEN if p.stem not in BEYOND_SCHEMA], ids=lambda p: p.stem)

@@ -60,7 +60,10 @@ static const churn_option options[] = {
      .help = "Where triggers wait: kafka, a topic; store, the pipeline's embedded store; auto: kafka where brokers are "
              "given."},
     {"queue_topic", .default_text = "churn-prediction-requests", .type = CHURN_OPTION_STRING, OFFSET(queue_topic),
-     .help = "Topic in which triggers wait; made, compacted, if it does not exist."},
+     .help =
+         "Topic in which triggers wait; made, compacted, if it does not exist. Of one pipeline alone: the newest "
+         "trigger of a customer stands for the older ones, so where pipelines share it, compaction may take what one "
+         "of them has not asked for yet."},
     {"queue_group", .default_text = "", .type = CHURN_OPTION_STRING, OFFSET(queue_group),
      .help = "Consumer group that serves queue_topic; by default the pipeline's name with -predictions. Its offsets "
              "say what "
