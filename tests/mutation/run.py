@@ -26,7 +26,7 @@ MODULES = {
     "core/emitter.c": "unit/test_emitter unit/test_intake",
     "core/event.c": "unit/test_event unit/test_intake",
     "core/fold.c": "unit/test_profile unit/test_intake unit/test_merge unit/test_testkit",
-    "core/intake.c": "unit/test_intake unit/test_emitter",
+    "core/intake.c": "unit/test_intake unit/test_intake_events unit/test_redrive unit/test_emitter",
     "core/letter.c": "unit/test_letter unit/test_intake",
     "core/merge.c": "unit/test_merge unit/test_intake",
     "core/profile.c": "unit/test_profile unit/test_merge",
