@@ -238,8 +238,8 @@ static size_t note_answer(char *ptr, size_t size, size_t count, void *arg)
     return 0;
 }
 
-/* Whether anything answers at `url`, with any status; else why not. */
-static int answers(const char *url, const struct http_settings *s, uint32_t timeout_ms, char reason[CURL_ERROR_SIZE])
+/* Whether anything answers at `url`, with any status: CURLE_OK; else why not. */
+static CURLcode ask(const char *url, const struct http_settings *s, uint32_t timeout_ms, char reason[CURL_ERROR_SIZE])
 {
     CURL *easy = curl_easy_init();
     CURLcode code = CURLE_OUT_OF_MEMORY;
@@ -259,12 +259,30 @@ static int answers(const char *url, const struct http_settings *s, uint32_t time
     }
     (void)snprintf(reason, CURL_ERROR_SIZE, "%s", why(easy, code, said));
     curl_easy_cleanup(easy);
-    return answered || code == CURLE_OK;
+    return answered ? CURLE_OK : code;
+}
+
+/* What to do about it. */
+static void advise(const struct http_settings *s, CURLcode code, const char *reason, char *ret, size_t size)
+{
+    if (code == CURLE_SSL_CACERT_BADFILE) {
+        (void)snprintf(ret, size, "correct `%s`", s->ca_option);
+    } else if (code != CURLE_PEER_FAILED_VERIFICATION) {
+        (void)snprintf(ret, size, "start it, or correct `%s`", s->url_option);
+    } else if (strstr(reason, "expired") != NULL) {
+        (void)snprintf(ret, size, "have that certificate renewed");
+    } else if (strstr(reason, "not yet valid") != NULL) {
+        (void)snprintf(ret, size, "is the clock of this machine right?");
+    } else if (strstr(reason, "subject name") != NULL) {
+        (void)snprintf(ret, size, "name it in `%s` as its certificate does", s->url_option);
+    } else {
+        (void)snprintf(ret, size, "set `%s` to the certificate of its authority", s->ca_option);
+    }
 }
 
 void http_client_probe(const struct http_settings *settings, uint32_t timeout_ms, churn_target_fn fn, void *ctx)
 {
-    char reason[CURL_ERROR_SIZE], message[CURL_ERROR_SIZE + 128];
+    char reason[CURL_ERROR_SIZE], advice[128], message[CURL_ERROR_SIZE + 160];
     char *origin = read_origin(settings, NULL);
     churn_target target = {.size = sizeof target,
                            .flags = CHURN_TARGET_WRITES,
@@ -275,11 +293,11 @@ void http_client_probe(const struct http_settings *settings, uint32_t timeout_ms
         return; /* create has refused it */
     }
     if (timeout_ms > 0) {
-        int good = answers(origin, settings, timeout_ms, reason);
-        target.result = good ? CHURN_OK : CHURN_RETRY;
-        (void)snprintf(message, sizeof message, "cannot be reached: %s; start it, or correct `%s`", reason,
-                       settings->url_option);
-        target.message = good ? NULL : message;
+        CURLcode code = ask(origin, settings, timeout_ms, reason);
+        advise(settings, code, reason, advice, sizeof advice);
+        (void)snprintf(message, sizeof message, "cannot be reached: %s; %s", reason, advice);
+        target.result = code == CURLE_OK ? CHURN_OK : CHURN_RETRY;
+        target.message = code == CURLE_OK ? NULL : message;
     } else {
         tell_risks(settings, origin, fn, ctx);
     }

@@ -59,6 +59,7 @@ struct kafka_client {
     struct stall outage;
     _Atomic int certificate_fault; /* OpenSSL's number for why the newest certificate was refused; 0: none was */
     char reason[REASON_SIZE];      /* of the newest connection error */
+    int advised;                   /* it says what to do */
 };
 
 static const char *owned_reason(const char *const *owned, const char *name)
@@ -416,26 +417,50 @@ static int on_certificate(rd_kafka_t *rk, const char *name, int32_t id, int *fau
     return 0;
 }
 
-/* For a person; NULL where the certificate was not at fault. The numbers are those of OpenSSL's X509_V_ERR_…. */
-static const char *certificate_fault(const struct kafka_client *client)
+/* What OpenSSL thinks of the broker's certificate, for a person. The numbers are those of its X509_V_ERR_…. */
+static const char *fault_of_broker(int fault)
 {
-    switch (atomic_load(&client->certificate_fault)) {
-    case 0:
-        return NULL;
+    switch (fault) {
     case 9:
-        return "the broker's certificate is not valid yet; is the clock right?";
+        return "the broker's certificate is not valid yet; is the clock of this machine right?";
     case 10:
-        return "the broker's certificate has expired";
+        return "the broker's certificate, or that of its authority, has expired; have it renewed";
     case 62:
     case 64:
         return "the broker's certificate is for another host name than the one it is reached by; set `brokers`, and "
-               "what "
-               "Kafka advertises, to a name that is in the certificate";
+               "what Kafka advertises, to a name that is in the certificate";
     default:
         return "the broker's certificate is not signed by an authority that is trusted here; set ssl.ca.location to "
-               "the "
-               "certificate of its authority";
+               "the certificate of its authority";
     }
+}
+
+/* What the broker answered to our own certificate, by the words of OpenSSL; NULL: nothing. */
+static const char *fault_of_client(const char *reason)
+{
+    static const char *const alerts[][2] = {
+        {"alert certificate expired", "this client's certificate (ssl.certificate.location) has expired; renew it"},
+        {"alert unknown ca", "the broker does not trust the authority of this client's certificate "
+                             "(ssl.certificate.location)"},
+        {"alert bad certificate", "the broker refuses this client's certificate (ssl.certificate.location), or wants "
+                                  "one"},
+        {"alert certificate required", "the broker wants a certificate of its clients; set ssl.certificate.location "
+                                       "and ssl.key.location"},
+    };
+    for (size_t i = 0; i < sizeof alerts / sizeof alerts[0]; i++) {
+        if (strstr(reason, alerts[i][0]) != NULL) {
+            return alerts[i][1];
+        }
+    }
+    return NULL;
+}
+
+/* What is wrong with a certificate, and what to do; NULL: they are not at fault. */
+static const char *certificate_fault(const struct kafka_client *client, const char *reason)
+{
+    int fault = atomic_load(&client->certificate_fault);
+    return fault != 0 && strstr(reason, "certificate verify failed") != NULL ? fault_of_broker(fault)
+                                                                             : fault_of_client(reason);
 }
 
 rd_kafka_t *kafka_client_open(struct kafka_client *client, rd_kafka_type_t type, rd_kafka_conf_t *conf,
@@ -456,13 +481,19 @@ rd_kafka_t *kafka_client_open(struct kafka_client *client, rd_kafka_type_t type,
     return rk;
 }
 
-/* Keeps "Connect to … failed: Connection refused" of "host:9092/1: Connect to … failed: Connection refused (after …)".
+/* Keeps what is wrong with a certificate, or "Connect to … failed: Connection refused" of "host:9092/1: Connect to …
+ * failed: Connection refused (after …)".
  */
 static void keep_reason(struct kafka_client *client, const char *reason)
 {
-    const char *from = strstr(reason, ": ");
-    const char *suffix = strstr(reason, " (after ");
+    const char *from = strstr(reason, ": "), *suffix = strstr(reason, " (after ");
+    const char *fault = certificate_fault(client, reason);
     from = from != NULL && (suffix == NULL || from < suffix) ? from + 2 : reason;
+    client->advised = fault != NULL;
+    if (fault != NULL) {
+        (void)snprintf(client->reason, sizeof client->reason, "%s", fault);
+        return;
+    }
     (void)snprintf(client->reason, sizeof client->reason, "%.*s",
                    suffix != NULL ? (int)(suffix - from) : (int)strlen(from), from);
 }
@@ -476,9 +507,6 @@ void kafka_client_error(struct kafka_client *client, rd_kafka_resp_err_t code, c
     case RD_KAFKA_RESP_ERR__SSL:
     case RD_KAFKA_RESP_ERR__TIMED_OUT:
         keep_reason(client, reason);
-        if (strstr(reason, "certificate verify failed") != NULL && certificate_fault(client) != NULL) {
-            (void)snprintf(client->reason, sizeof client->reason, "%s", certificate_fault(client));
-        }
         churn_log(client->host, CHURN_LOG_DEBUG, "Kafka: %s", reason);
         break;
     case RD_KAFKA_RESP_ERR__ALL_BROKERS_DOWN:
@@ -841,8 +869,9 @@ void kafka_client_probe(const churn_host *host, rd_kafka_type_t type, rd_kafka_c
     if (probe.rk == NULL) {
         probe.failure = client != NULL ? err.message : "out of memory";
     } else if ((code = ask_metadata(client, probe.rk, timeout_ms, &probe.metadata)) != RD_KAFKA_RESP_ERR_NO_ERROR) {
-        (void)snprintf(failure, sizeof failure, "Kafka cannot be reached: %s; start it, or correct `brokers`",
-                       client->reason[0] != '\0' ? client->reason : rd_kafka_err2str(code));
+        (void)snprintf(failure, sizeof failure, "Kafka cannot be reached: %s%s",
+                       client->reason[0] != '\0' ? client->reason : rd_kafka_err2str(code),
+                       client->advised ? "" : "; start it, or correct `brokers`");
         probe.failure = failure;
     }
     report_topics(&probe, topics, count, fn, ctx);

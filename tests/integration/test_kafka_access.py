@@ -146,47 +146,111 @@ def test_a_user_that_may_write_nothing(kafka, tmp_path):
             kafka.allow(USER, *place)
 
 
-def serve_tls(folder, name):
-    """A TLS server whose certificate, which signs itself, is for `name`: (its port, the certificate's file)."""
-    pem, key = folder / f"{name}.pem", folder / f"{name}.key"
-    subprocess.run(["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-keyout", key, "-out", pem, "-days", "2",
-                    "-subj", f"/CN={name}", "-addext", f"subjectAltName=DNS:{name}"], check=True, capture_output=True)
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(pem, key)
-    listener = socket.create_server((HOST, 0))
+ISSUING = """[ca]
+default_ca = own
+[own]
+database = index
+new_certs_dir = .
+serial = serial
+default_md = sha256
+policy = any
+x509_extensions = named
+[any]
+commonName = supplied
+[named]
+subjectAltName = DNS:{name}
+"""
 
-    def serve():
+
+def make_certificate(folder, file, name="localhost", years=(2020, 2100)):
+    """A certificate for `name` that signs itself; valid from the first to the second year. The path without its suffix."""
+    path = folder / file
+    path.mkdir()
+    (path / "index").touch()
+    (path / "serial").write_text("01\n")
+    (path / "ca.cnf").write_text(ISSUING.format(name=name))
+    dates = [f"{year}0101000000Z" for year in years]
+    for command in (["req", "-newkey", "rsa:2048", "-nodes", "-keyout", f"{path}.key", "-out", "request", "-subj", f"/CN={name}"],
+                    ["ca", "-batch", "-selfsign", "-config", "ca.cnf", "-keyfile", f"{path}.key", "-in", "request", "-notext",
+                     "-startdate", dates[0], "-enddate", dates[1], "-out", f"{path}.pem"]):
+        subprocess.run(["openssl", *command], cwd=path, check=True, capture_output=True)
+    return path
+
+
+class TlsServer:
+    """Makes the handshake and says nothing. `trusted`: the certificate that clients must come with."""
+
+    def __init__(self, path, trusted=None):
+        self.context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        self.context.load_cert_chain(f"{path}.pem", f"{path}.key")
+        if trusted is not None:
+            self.context.verify_mode = ssl.CERT_REQUIRED
+            self.context.load_verify_locations(f"{trusted}.pem")
+        self.listener = socket.create_server((HOST, 0))
+        self.port = self.listener.getsockname()[1]
+        threading.Thread(target=self.serve, daemon=True).start()
+
+    def serve(self):
         while True:
             try:
-                client, _ = listener.accept()
+                client, _ = self.listener.accept()
             except OSError:
                 return
             try:
-                context.wrap_socket(client, server_side=True).close()
+                with self.context.wrap_socket(client, server_side=True) as tls:
+                    tls.recv(1)  # a refused client is told so with the first bytes
             except OSError:
                 pass
 
-    threading.Thread(target=serve, daemon=True).start()
-    return listener, pem
+
+def write_tls(path, port, trusted, own=None):
+    """A Kafka and a webhook behind one server, which is asked for by the name `localhost`."""
+    properties = {"security.protocol": "ssl", "ssl.ca.location": f"{trusted}.pem"}
+    if own is not None:
+        properties.update({"ssl.certificate.location": f"{own}.pem", "ssl.key.location": f"{own}.key"})
+    path.write_text(yaml.safe_dump({
+        "source": {"plugin": "kafka", "brokers": f"localhost:{port}", "topics": ["t"], "group_id": "g", "properties": properties},
+        "sinks": [{"plugin": "alert", "to": "webhook", "webhook_url": f"https://localhost:{port}",
+                   "webhook_ca_file": f"{trusted}.pem"}],
+        "dead_letters": {"plugin": "file", "path": str(path.parent / "dead")}}))
 
 
-def test_certificates(tmp_path):
-    """Of another host name, and of an authority that is not trusted, are two things."""
-    stranger, stranger_pem = serve_tls(tmp_path, "kafka.example")
-    local, _ = serve_tls(tmp_path, "localhost")
+@pytest.mark.parametrize("shown, trusted, kafka_says, http_says", [
+    ("stranger", "stranger", "for another host name.*to a name that is in the certificate", "name it in `webhook_url`"),
+    ("good", "stranger", "not signed by an authority that is trusted.*ssl.ca.location", "set `webhook_ca_file`"),
+    ("old", "old", "certificate.*has expired; have it renewed", "certificate has expired; have that certificate renewed"),
+    ("young", "young", "certificate is not valid yet; is the clock", "not yet valid; is the clock"),
+])
+def test_certificates(tmp_path, shown, trusted, kafka_says, http_says):
+    """Another host name, an authority that is not trusted, and dates, are things of their own, with other ways out."""
+    made = {"stranger": {"name": "kafka.example"}, "good": {}, "old": {"years": (2020, 2021)}, "young": {"years": (2090, 2100)}}
+    paths = {name: make_certificate(tmp_path, name, **made[name]) for name in {shown, trusted}}
+    server = TlsServer(paths[shown])
     try:
-        for server, said in ((stranger, "for another host name"), (local, "not signed by an authority that is trusted")):
-            path = tmp_path / "p.yaml"
-            path.write_text(yaml.safe_dump({
-                "source": {"plugin": "kafka", "brokers": f"localhost:{server.getsockname()[1]}", "topics": ["t"], "group_id": "g",
-                           "properties": {"security.protocol": "ssl", "ssl.ca.location": str(stranger_pem)}},
-                "sinks": [{"plugin": "file", "input": "events", "path": str(tmp_path / "out")}],
-                "dead_letters": {"plugin": "file", "path": str(tmp_path / "dead")}}))
-            done = run_churnd("check", "--connect", "-c", path, check=1)
-            assert said in done.stdout + done.stderr, done.stdout + done.stderr
+        write_tls(tmp_path / "p.yaml", server.port, paths[trusted])
+        done = run_churnd("check", "--connect", "-c", tmp_path / "p.yaml", check=1)
+        assert re.search(f" kafka: .*{kafka_says}", done.stderr) and re.search(f" alert: .*{http_says}", done.stderr), done.stderr
+        assert "start it" not in done.stderr
+        if shown == "old":
+            process = Process([CHURND, "-c", tmp_path / "p.yaml"], tmp_path, "churnd")
+            try:
+                wait_for("an ERROR", lambda: re.search("ERROR kafka: .* has expired; have it renewed; waiting", process.err), 60)
+                assert process.terminate() == 0
+            finally:
+                process.end()
     finally:
-        stranger.close()
-        local.close()
+        server.listener.close()
+
+
+def test_a_certificate_of_ours_that_has_expired(tmp_path):
+    good, old = make_certificate(tmp_path, "good"), make_certificate(tmp_path, "old", years=(2020, 2021))
+    server = TlsServer(good, trusted=old)
+    try:
+        write_tls(tmp_path / "p.yaml", server.port, good, own=old)
+        done = run_churnd("check", "--connect", "-c", tmp_path / "p.yaml", check=1)
+        assert "this client's certificate (ssl.certificate.location) has expired; renew it" in done.stderr, done.stderr
+    finally:
+        server.listener.close()
 
 
 def test_workers_are_members_of_their_own(kafka, tmp_path):
