@@ -11,9 +11,9 @@
 #include "core/redrive.h"
 #include "core/worker_internal.h"
 
+#include "journal_fixture.h"
+#include "log_fixture.h"
 #include "types_fixture.h"
-#include <sys/wait.h>
-#include <unistd.h>
 
 /* ---- event types: `sale` says everything by its tables, `odd` has a callback, `quiet` says nothing ---- */
 
@@ -156,10 +156,7 @@ static struct loaded loaded_first = {.plugin = {.ops = &first_ops}}, loaded_seco
 static struct loaded loaded_source = {.plugin = {.ops = &source_of_nothing}}, loaded_store;
 static struct instance instances[PROCESSORS], *instance_list[PROCESSORS];
 
-static FILE *log_file;
-static long logged;         /* of the log, up to the newest outcome */
-static uint32_t told;       /* of the window's outputs, likewise */
-static char state_dir[128]; /* of the journal; "": in memory */
+static uint32_t told; /* of the window's outputs, likewise */
 static struct text outcome_text;
 
 /* In the order of struct worker_counters. */
@@ -199,13 +196,9 @@ static inline void open_journal(void)
 static inline void open_intake(void)
 {
     churn_counter **counters = (churn_counter **)(void *)&worker.counters;
-    log_file = tmpfile();
-    if (log_file == NULL) {
-        abort();
-    }
     pipeline = (struct pipeline){.catalog = types.catalog,
                                  .metrics = metrics_new(),
-                                 .log = log_new(fileno(log_file), CHURN_LOG_INFO, LOG_FORMAT_TEXT),
+                                 .log = log_open(),
                                  .source = {.loaded = &loaded_source, .label = "source"},
                                  .processors = processor_sections,
                                  .decodes = true,
@@ -235,7 +228,7 @@ static inline void open_intake(void)
     plugins_saw[0] = '\0';
     told = 0;
     open_journal();
-    logged = (long)lseek(fileno(log_file), 0, SEEK_END);
+    log_pass_over();
     CU_ASSERT_FATAL(worker.decoder != NULL && folder_init(&worker.folder, &pipeline.catalog, &worker.sources) &&
                     window_init(window_filling(&worker), &worker.pool, 1));
 }
@@ -267,7 +260,7 @@ static inline void close_intake(void)
     metrics_free(pipeline.metrics);
     stalls_free(pipeline.stalls);
     log_free(pipeline.log);
-    (void)fclose(log_file);
+    log_closed();
 }
 
 /* ---- records in ---- */
@@ -322,34 +315,22 @@ static inline struct event_type *type_of(const char *name)
     abort();
 }
 
+struct death {
+    unsigned plugin;
+    int64_t offset;
+};
+
+static inline void enter(const void *ctx)
+{
+    const struct death *death = ctx;
+    open_intake();
+    (void)journal_enter(&worker.seat, death->plugin, TOPIC, PARTITION, death->offset, 1);
+}
+
 /* A run that ends while the plugin has this record of t/3. */
-static inline void die_at(unsigned plugin, int64_t offset, uint32_t records)
+static inline void die_at(unsigned plugin, int64_t offset)
 {
-    int status = 0;
-    pid_t pid = fork();
-    if (pid == 0) {
-        open_intake();
-        (void)journal_enter(&worker.seat, plugin, TOPIC, PARTITION, offset, records);
-        _exit(7);
-    }
-    CU_ASSERT(pid > 0 && waitpid(pid, &status, 0) == pid && WIFEXITED(status) && WEXITSTATUS(status) == 7);
-}
-
-static inline void keep_journal(void)
-{
-    const char *tmp = getenv("TMPDIR");
-    (void)snprintf(state_dir, sizeof state_dir, "%s/churn-intake-XXXXXX", tmp != NULL ? tmp : "/tmp");
-    if (mkdtemp(state_dir) == NULL) {
-        abort();
-    }
-}
-
-static inline void forget_journal(void)
-{
-    char command[160];
-    (void)snprintf(command, sizeof command, "rm -rf '%s'", state_dir);
-    CU_ASSERT_EQUAL(system(command), 0);
-    state_dir[0] = '\0';
+    die_in(enter, &(const struct death){plugin, offset});
 }
 
 /* ---- what followed ---- */
@@ -400,18 +381,6 @@ static inline void show_counters(void)
     text_append_string(&outcome_text, any ? "\n" : "");
 }
 
-/* Without the times. */
-static inline void show_log(void)
-{
-    char text[8192], *line = text;
-    ssize_t got = pread(fileno(log_file), text, sizeof text - 1, logged);
-    text[got > 0 ? got : 0] = '\0';
-    logged += got > 0 ? got : 0;
-    for (char *end; (end = strchr(line, '\n')) != NULL; line = end + 1) {
-        text_append(&outcome_text, line + 25, (size_t)(end + 1 - line) - 25);
-    }
-}
-
 /* Exactly these lines followed since the last call. */
 #define check_outcome(...) check_lines(__VA_ARGS__, NULL)
 
@@ -435,7 +404,7 @@ static inline void check_lines(const char *when, ...)
         show_output(&window->outputs[told]);
     }
     show_counters();
-    show_log();
+    log_read(&outcome_text);
     text_append(&outcome_text, "", 1);
     check_text(outcome_text.bytes, expected.bytes, when);
     text_free(&expected);

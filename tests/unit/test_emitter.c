@@ -4,11 +4,13 @@
 #include "core/metrics.h"
 #include "core/worker_internal.h"
 
-#include "check.h"
+#include "journal_fixture.h"
+#include "log_fixture.h"
 #include <time.h>
 
 enum { A, B, LETTERS, SINKS };
-#define ROOM 64
+#define ROOM 1024
+#define CRASH_LIMIT 2
 #define PATIENCE_MS 20
 
 struct fake_sink {
@@ -17,6 +19,7 @@ struct fake_sink {
     bool silent;    /* answers nothing by itself */
     bool greedy;    /* says that it took one more than it was given */
     bool too_many;  /* says that it gave one answer more than there was room for */
+    bool fails;     /* when it is asked for answers */
     churn_record taken[ROOM];
     uint32_t taken_count;
     churn_done answers[ROOM];
@@ -24,11 +27,35 @@ struct fake_sink {
 };
 
 static struct fake_sink fakes[SINKS];
+static struct section sections[SINKS];
+static struct pipeline pipeline;
+static struct worker worker;
+static char trace[1024]; /* "write b 2; poll b; ", but for empty polls */
+
+__attribute__((format(printf, 1, 2))) static void note(const char *format, ...)
+{
+    size_t len = strlen(trace);
+    va_list args;
+    va_start(args, format);
+    (void)vsnprintf(trace + len, sizeof trace - len, format, args);
+    va_end(args);
+}
+
+/* Since the last call, exactly this was asked of the sinks. */
+static void check_trace(const char *expected, const char *when)
+{
+    check_text(trace, expected, when);
+    trace[0] = '\0';
+}
 
 static int32_t fake_write(void *self, const churn_record *records, uint32_t count, uint32_t *ret_taken,
                           churn_error *err)
 {
     struct fake_sink *sink = self;
+    const struct section *section = &sections[sink - fakes];
+    note("write %s %u; ", section->label, count);
+    CU_ASSERT(worker.inside == section && worker.seat.slot->call != 0);
+    CU_ASSERT_EQUAL(worker.seat.slot->records, count);
     (void)snprintf(err->message, sizeof err->message, "the test says so");
     for (; *ret_taken < count && sink->room > 0; sink->room--) {
         const churn_record *record = &records[(*ret_taken)++];
@@ -46,24 +73,28 @@ static int32_t fake_poll(void *self, churn_done *done, uint32_t max, uint32_t ti
                          churn_error *err)
 {
     struct fake_sink *sink = self;
-    (void)timeout_ms;
-    (void)err;
-    CU_ASSERT(sink->answer_count <= max);
-    memcpy(done, sink->answers, sink->answer_count * sizeof *done);
-    *ret_count = sink->too_many ? max + 1 : sink->answer_count;
-    sink->answer_count = 0;
+    uint32_t count = sink->answer_count < max ? sink->answer_count : max;
+    const struct section *section = &sections[sink - fakes];
+    CU_ASSERT(worker.inside == section && worker.seat.slot->call == 0 && *ret_count == 0);
+    if (count > 0 || timeout_ms > 0) {
+        note("poll %s %u in %u ms; ", section->label, count, timeout_ms);
+    }
+    if (sink->fails) {
+        return churn_fail(err, CHURN_FATAL, "the test says so");
+    }
+    memcpy(done, sink->answers, count * sizeof *done);
+    memmove(sink->answers, sink->answers + count, (sink->answer_count - count) * sizeof *done);
+    *ret_count = sink->too_many ? max + 1 : count;
+    sink->answer_count -= count;
     return CHURN_OK;
 }
 
 static const churn_sink_ops fake_ops = {.size = sizeof fake_ops, .write = fake_write, .poll = fake_poll};
 static struct loaded loaded = {.plugin = {.ops = &fake_ops, .name = "fake", .kind = CHURN_KIND_SINK},
                                .path = "/plugins/fake.so"};
-static struct section sections[SINKS];
 static struct instance instances[SINKS];
 static struct instance *instance_pointers[SINKS];
 static struct sink_state states[SINKS];
-static struct pipeline pipeline;
-static struct worker worker;
 
 static void add_sink(unsigned i, const char *name)
 {
@@ -84,20 +115,27 @@ static void open_worker(void)
 {
     pipeline = (struct pipeline){.metrics = metrics_new(),
                                  .stalls = stalls_new(NULL, host_monotonic_ms),
-                                 .log = log_new(-1, CHURN_LOG_ERROR - 1, LOG_FORMAT_TEXT),
+                                 .log = log_open(),
                                  .sinks = sections,
                                  .sink_count = SINKS,
                                  .has_dead_letters = true};
-    pipeline.journal = journal_new(pipeline.log, 1, 3);
+    pipeline.journal = journal_new(pipeline.log, 1, CRASH_LIMIT);
     worker = (struct worker){
         .pipeline = &pipeline, .sinks = instance_pointers, .sink_states = states, .oldest = 1, .newest = 1};
     add_sink(A, "a");
     add_sink(B, "b");
     add_sink(LETTERS, "letters");
+    if (*state_dir != '\0') {
+        journal_open(pipeline.journal, state_dir, "pipeline");
+    }
     journal_sit(pipeline.journal, 0, &worker.seat);
+    log_pass_over();
+    trace[0] = '\0';
     worker.counters.sent = metrics_counter(pipeline.metrics, &worker, "records_sent");
     worker.counters.dead_letters = metrics_counter(pipeline.metrics, &worker, "dead_letters");
-    worker.counters.reasons[REJECT_BY_SINK] = metrics_counter(pipeline.metrics, &worker, "dead_letters_by_sink");
+    for (unsigned i = 0; i < REJECT_REASON_COUNT; i++) {
+        worker.counters.reasons[i] = metrics_counter(pipeline.metrics, &worker, reject_reason_name(i));
+    }
     for (unsigned i = 0; i < MAX_WINDOWS; i++) {
         CU_ASSERT(window_init(&worker.windows[i], &worker.pool, SINKS));
     }
@@ -116,6 +154,7 @@ static void close_worker(void)
     metrics_free(pipeline.metrics);
     stalls_free(pipeline.stalls);
     log_free(pipeline.log);
+    log_closed();
 }
 
 /* A window of `count` events; `withheld` is of the first of them. */
@@ -405,6 +444,461 @@ static void test_answers_to_what_was_forgotten(void)
     check_blamed(before, 1);
 }
 
+/* ---- the calls ---- */
+
+static void check_moved(bool a, bool b, const char *when)
+{
+    check(states[A].moved == a && states[B].moved == b && worker.moved == (a || b), "moved: %s", when);
+    states[A].moved = states[B].moved = worker.moved = false;
+}
+
+/* As many as a sink is given at once, and more; of answers, too. */
+static void test_batches(void)
+{
+    static const struct {
+        uint32_t count;
+        const char *calls;
+    } cases[] = {{0, ""},
+                 {1, "write b 1; poll b 1 in 0 ms; "},
+                 {255, "write b 255; poll b 255 in 0 ms; "},
+                 {256, "write b 256; poll b 256 in 0 ms; "},
+                 {257, "write b 256; write b 1; poll b 256 in 0 ms; poll b 1 in 0 ms; "},
+                 {600, "write b 256; write b 256; write b 88; poll b 256 in 0 ms; poll b 256 in 0 ms; poll b 88 in 0 "
+                       "ms; "}};
+    for (size_t i = 0; i < COUNT(cases); i++) {
+        open_worker();
+        sections[A].input = CHURN_RECORD_TRIGGER;
+        const struct window *window = emit(cases[i].count, 0);
+        step();
+        check_trace(cases[i].calls, "calls");
+        check(emitter_done(&worker, window) && count_of(B, "sent") == cases[i].count, "%u records", cases[i].count);
+        check_moved(false, cases[i].count > 0, cases[i].calls);
+        close_worker();
+    }
+}
+
+/* Only the first sink is waited for: a round has one wait. */
+static void test_the_wait(void)
+{
+    open_worker();
+    CU_ASSERT(emitter_step(&worker, 7));
+    check_trace("poll a 0 in 7 ms; ", "nothing to do");
+    check_moved(false, false, "nothing to do");
+    (void)emit(1, 0);
+    fakes[A].silent = true;
+    CU_ASSERT(emitter_step(&worker, 7));
+    check_trace("write a 1; poll a 0 in 7 ms; write b 1; poll b 1 in 0 ms; ", "a record");
+    check_moved(true, true, "a record");
+    step();
+    check_moved(false, false, "no answer");
+    answer(A, 0, CHURN_OK);
+    step();
+    check_moved(true, false, "an answer");
+    CU_ASSERT_PTR_NULL(worker.inside);
+    CU_ASSERT_EQUAL(worker.seat.slot->call, 0);
+    close_worker();
+}
+
+/* A sink that takes no more gets no later window's records before those that it has not taken. */
+static void test_full(void)
+{
+    open_worker();
+    sections[A].input = CHURN_RECORD_TRIGGER;
+    const struct window *first = emit(3, 0), *second = emit(2, 0);
+    fakes[B].room = 2;
+    fakes[B].result = CHURN_PENDING;
+    step();
+    check_trace("write b 3; poll b 2 in 0 ms; ", "two of three");
+    CU_ASSERT(first->sinks[B].cursor == 2 && second->sinks[B].cursor == 0);
+    fakes[B].result = CHURN_RETRY;
+    step();
+    check_trace("write b 1; ", "no room");
+    check_moved(false, true, "two of three");
+    step();
+    check_trace("write b 1; ", "still none");
+    check_moved(false, false, "no room");
+    fakes[B].room = ROOM;
+    step();
+    check_trace("write b 1; write b 2; poll b 3 in 0 ms; ", "room");
+    CU_ASSERT(emitter_done(&worker, first) && emitter_done(&worker, second) && count_of(B, "sent") == 5);
+    CU_ASSERT_EQUAL(fakes[B].taken_count, 5);
+    for (uint32_t i = 0; i < 5; i++) {
+        CU_ASSERT_EQUAL(fakes[B].taken[i].offset, i < 3 ? i : i - 3);
+    }
+    close_worker();
+}
+
+static void test_a_sink_fails(void)
+{
+    open_worker();
+    (void)emit(2, 0);
+    fakes[B].room = 1;
+    fakes[B].result = CHURN_FATAL;
+    CU_ASSERT(!emitter_step(&worker, 0));
+    check_text(worker.failure, "sink b: the test says so", "write");
+    CU_ASSERT_PTR_NULL(worker.inside);
+    close_worker();
+    open_worker();
+    fakes[B].fails = true;
+    CU_ASSERT(!emitter_step(&worker, 0));
+    check_text(worker.failure, "sink b: the test says so", "poll");
+    CU_ASSERT_PTR_NULL(worker.inside);
+    close_worker();
+}
+
+/* ---- dead letters ---- */
+
+/* A window with a letter and two events, whose letters go out first. */
+static struct window *set_aside(void)
+{
+    static const churn_header headers[] = {{"churn.reason", {.ptr = "empty", .len = 5}},
+                                           {"churn.detail", {.ptr = "d", .len = 1}},
+                                           {"churn.topic", {.ptr = "t", .len = 1}},
+                                           {"trace", {.ptr = "7", .len = 1}}};
+    struct window *window = emit(2, 0);
+    const churn_record from = {.topic = "t", .partition = 3, .offset = 9};
+    churn_record *letter = window_add_output(window, CHURN_RECORD_DEAD_LETTER, &from);
+    letter->headers = headers;
+    letter->header_count = COUNT(headers);
+    letter->value = (churn_str){.ptr = "bad", .len = 3};
+    letter->key = (churn_str){.ptr = "c", .len = 1};
+    window->state = WINDOW_SETTING_ASIDE;
+    window->has_letters = true;
+    return window;
+}
+
+static void test_letters_first(void)
+{
+    open_worker();
+    struct window *window = set_aside();
+    sections[A].sink.give_up_after_ms = PATIENCE_MS;
+    fakes[LETTERS].silent = true;
+    step();
+    check_trace("", "the store does not know yet that there may be some");
+    CU_ASSERT(!emitter_set_aside(&worker, window));
+    for (unsigned i = 0; i < SINKS; i++) {
+        CU_ASSERT(!emitter_owes(&worker, i));
+    }
+    window->announced = true;
+    CU_ASSERT(!emitter_owes(&worker, A) && emitter_owes(&worker, LETTERS));
+    step();
+    check_trace("write letters 1; ", "letters alone");
+    CU_ASSERT(!emitter_set_aside(&worker, window) && emitter_owes(&worker, LETTERS));
+    CU_ASSERT_EQUAL(window->sinks[A].since_ms, 0); /* nobody keeps it waiting */
+    answer(LETTERS, 0, CHURN_OK);
+    step();
+    check_trace("poll letters 1 in 0 ms; ", "answered");
+    CU_ASSERT(emitter_set_aside(&worker, window) && !emitter_done(&worker, window) && !emitter_owes(&worker, LETTERS));
+    CU_ASSERT_EQUAL(metrics_sum(pipeline.metrics, "records_sent"), 0);
+    window->state = WINDOW_EMITTING;
+    CU_ASSERT(emitter_owes(&worker, A) && emitter_owes(&worker, B) && !emitter_owes(&worker, LETTERS));
+    step();
+    check_trace("write a 2; poll a 2 in 0 ms; write b 2; poll b 2 in 0 ms; ", "the rest");
+    CU_ASSERT(emitter_done(&worker, window) && !emitter_owes(&worker, A));
+    CU_ASSERT_EQUAL(metrics_sum(pipeline.metrics, "records_sent"), 4);
+    close_worker();
+}
+
+/* Whole, the dead letters' sink refuses it; without its value it is to be had, or the run ends. */
+static void test_a_letter_that_is_refused(void)
+{
+    open_worker();
+    struct window *window = set_aside();
+    window->announced = true;
+    fakes[LETTERS].silent = true;
+    step();
+    answer(LETTERS, 0, CHURN_REJECT);
+    step();
+    check_logged("WARN  letters: the dead letter of t/3 at offset 9 is kept without its value: refused\n", "cut");
+    CU_ASSERT_EQUAL(metrics_sum(pipeline.metrics, "too_large_to_keep"), 1);
+    CU_ASSERT_EQUAL(metrics_sum(pipeline.metrics, "dead_letters"), 0); /* it is one that was counted */
+    CU_ASSERT(window->output_count == 4 && !emitter_set_aside(&worker, window));
+    step();
+    CU_ASSERT_EQUAL_FATAL(fakes[LETTERS].taken_count, 2);
+    const churn_record *cut = &fakes[LETTERS].taken[1];
+    CU_ASSERT(cut->value.ptr == NULL && cut->offset == 9 && cut->partition == 3 && cut->key.len == 1);
+    check_text(header(cut, "churn.reason"), "too_large_to_keep", "reason");
+    check_text(header(cut, "churn.detail"),
+               "empty; without its value, since the dead letters refused it whole: refused", "detail");
+    check_text(header(cut, "churn.topic"), "t", "topic");
+    check_text(header(cut, "churn.size"), "3", "size");
+    CU_ASSERT_EQUAL(cut->header_count, 5); /* with the hash, and none of the record's own */
+    answer(LETTERS, 1, CHURN_REJECT);
+    CU_ASSERT(!emitter_step(&worker, 0));
+    check_text(worker.failure, "sink letters refuses the record of t/3 at offset 9: refused", "for good");
+    close_worker();
+}
+
+static void test_refused_without_dead_letters(void)
+{
+    open_worker();
+    pipeline.sink_count = LETTERS;
+    pipeline.has_dead_letters = false;
+    (void)emit(2, 0);
+    fakes[B].room = 1;
+    fakes[B].result = CHURN_REJECT;
+    CU_ASSERT(!emitter_step(&worker, 0));
+    check_text(worker.failure, "sink b refuses the record of t/0 at offset 1: b answered -2: the test says so", "why");
+    close_worker();
+}
+
+/* Any other answer than those that mean a wait refuses the record after those that were taken. */
+static void test_answers_that_refuse(void)
+{
+    static const int32_t results[] = {CHURN_REJECT, CHURN_DROP, CHURN_CONFLICT, 99};
+    for (size_t i = 0; i < COUNT(results); i++) {
+        open_worker();
+        const struct window *window = emit(3, 0);
+        sections[A].sink.on_reject = ON_REJECT_DROP;
+        fakes[A].room = 0;
+        fakes[A].result = results[i];
+        for (int turn = 0; turn < 3; turn++) {
+            step();
+        }
+        check_trace("write a 3; write b 3; poll b 3 in 0 ms; write a 2; write a 1; ", "one in each turn");
+        check(emitter_done(&worker, window) && count_of(A, "dropped") == 3, "dropped after %d", results[i]);
+        close_worker();
+    }
+}
+
+/* ---- what is lost is told ---- */
+
+static void test_what_is_dropped_is_told(void)
+{
+    open_worker();
+    (void)emit(4, 0);
+    sections[B].sink.on_reject = ON_REJECT_DROP;
+    fakes[B].silent = true;
+    step();
+    answer(B, 0, CHURN_REJECT);
+    step();
+    check_logged("WARN  b: 1 record dropped: refused (on_reject: drop): refused\n", "the first");
+    answer(B, 1, CHURN_REJECT);
+    answer(B, 2, CHURN_REJECT);
+    fakes[B].answers[1].message = NULL;
+    step();
+    check_logged("", "the next ones wait");
+    CU_ASSERT_EQUAL(states[B].lost, 2);
+    emitter_end(&worker);
+    check_logged("WARN  b: 2 records dropped: refused (on_reject: drop): \n", "at the end");
+    CU_ASSERT(states[B].lost == 0 && states[A].undelivered == 0 && states[B].undelivered == 1);
+    emitter_end(&worker);
+    check_logged("", "once");
+    answer(B, 3, CHURN_REJECT);
+    states[B].warn_ms = host_monotonic_ms();
+    step();
+    check_logged("WARN  b: 1 record dropped: refused (on_reject: drop): refused\n", "in time");
+    CU_ASSERT(states[B].warn_ms > host_monotonic_ms() + 5000 && count_of(B, "dropped") == 4);
+    close_worker();
+}
+
+static void test_what_is_given_up_is_told(void)
+{
+    open_worker();
+    (void)emit(2, 0);
+    sections[B].sink.give_up_after_ms = PATIENCE_MS;
+    fakes[B].silent = true;
+    step();
+    lose_patience();
+    step();
+    check_logged("WARN  b: 2 records dropped: not taken or answered within 20 ms (give_up_after)\n", "given up");
+    answer(B, 0, CHURN_OK);
+    step();
+    check_logged("INFO  b: answers again\n", "again");
+    answer(B, 1, CHURN_OK);
+    step();
+    check_logged("", "said once");
+    close_worker();
+}
+
+/* What comes behind that in its window is delivered as ever. */
+static void test_behind_what_was_given_up(void)
+{
+    open_worker();
+    struct window *window = emit(2, 0);
+    const churn_record from = {.topic = "t", .offset = 2};
+    sections[B].sink.give_up_after_ms = PATIENCE_MS;
+    fakes[B].silent = true;
+    step();
+    lose_patience();
+    worker.moved = false;
+    step();
+    CU_ASSERT(worker.moved && emitter_done(&worker, window));
+    sections[B].sink.give_up_after_ms = 0;
+    (void)window_add_output(window, CHURN_RECORD_EVENT, &from);
+    step();
+    CU_ASSERT_EQUAL(fakes[B].taken_count, 3);
+    answer(B, 1, CHURN_OK);
+    answer(B, 2, CHURN_OK);
+    step();
+    CU_ASSERT(emitter_done(&worker, window) && count_of(B, "sent") == 1 && count_of(B, "given_up") == 2);
+    close_worker();
+}
+
+/* A sink that is out is waited for a second at most, one that is not for as long as the pipeline says. */
+static void test_patience(void)
+{
+    static const struct {
+        int64_t patience_ms, waited_ms;
+        bool out, given_up;
+    } cases[] = {{60000, 2000, true, true},   {60000, -2000, true, false}, {60000, 2000, false, false},
+                 {60000, 61000, false, true}, {500, 600, true, true},      {500, 600, false, true}};
+    for (size_t i = 0; i < COUNT(cases); i++) {
+        open_worker();
+        struct window *window = emit(1, 0);
+        sections[B].sink.give_up_after_ms = cases[i].patience_ms;
+        fakes[B].silent = true;
+        step();
+        CU_ASSERT(window->sinks[B].since_ms > 0 && window->sinks[A].since_ms == 0);
+        window->sinks[B].since_ms = host_monotonic_ms() - cases[i].waited_ms;
+        states[B].out = cases[i].out;
+        step();
+        check(emitter_done(&worker, window) == cases[i].given_up, "case %zu", i);
+        close_worker();
+    }
+}
+
+/* What waits is counted over all windows, the one that is being filled too. */
+static void test_undelivered(void)
+{
+    open_worker();
+    fakes[B].silent = true;
+    fakes[B].room = 2;
+    (void)emit(3, 1u << A);
+    step();
+    struct window *filling = emit(2, 1u << B);
+    worker.newest--;
+    filling->state = WINDOW_FILLING;
+    step();
+    CU_ASSERT_EQUAL(emitter_undelivered(&worker, A), 2); /* of the window that is being filled */
+    CU_ASSERT_EQUAL(emitter_undelivered(&worker, B), 4); /* 2 unanswered, 1 not taken, 1 not offered */
+    CU_ASSERT_EQUAL(emitter_undelivered(&worker, LETTERS), 0);
+    CU_ASSERT(!emitter_owes(&worker, A) && emitter_owes(&worker, B));
+    emitter_end(&worker);
+    check_logged("", "nothing was lost");
+    CU_ASSERT(states[A].undelivered == 2 && states[B].undelivered == 4 && states[LETTERS].undelivered == 0);
+    close_worker();
+}
+
+static void test_only_events_count_as_sent(void)
+{
+    open_worker();
+    sections[A].input = CHURN_RECORD_ALERT;
+    struct window *window = emit(1, 0);
+    window_add_output(window, CHURN_RECORD_ALERT, &(const churn_record){.topic = "t", .offset = 1});
+    step();
+    CU_ASSERT(count_of(A, "sent") == 1 && count_of(B, "sent") == 1);
+    CU_ASSERT_EQUAL(metrics_sum(pipeline.metrics, "records_sent"), 1);
+    close_worker();
+}
+
+/* ---- records that the process died of ---- */
+
+struct death {
+    unsigned sink;
+    int64_t offset;
+    uint32_t records;
+};
+
+static void enter(const void *ctx)
+{
+    const struct death *death = ctx;
+    open_worker();
+    (void)journal_enter(&worker.seat, sections[death->sink].journal_number, "t", 0, death->offset, death->records);
+}
+
+static void die_at(unsigned sink, int64_t offset, uint32_t records)
+{
+    die_in(enter, &(const struct death){sink, offset, records});
+}
+
+static unsigned deaths(unsigned sink, int64_t offset)
+{
+    return journal_deaths(&worker.seat, sections[sink].journal_number, "t", 0, offset);
+}
+
+/* A record that is suspected comes by itself, wherever it stands. */
+static void test_a_suspect_comes_alone(void)
+{
+    static const char *const calls[] = {
+        "write a 4; poll a 4 in 0 ms; write b 1; write b 3; poll b 4 in 0 ms; ",
+        "write a 4; poll a 4 in 0 ms; write b 1; write b 1; write b 2; poll b 4 in 0 ms; ",
+        "write a 4; poll a 4 in 0 ms; write b 2; write b 1; write b 1; poll b 4 in 0 ms; ",
+        "write a 4; poll a 4 in 0 ms; write b 3; write b 1; poll b 4 in 0 ms; ",
+    };
+    for (int64_t suspect = 0; suspect < 4; suspect++) {
+        keep_journal();
+        die_at(B, suspect, 1);
+        open_worker();
+        const struct window *window = emit(4, 0);
+        CU_ASSERT_EQUAL(deaths(B, suspect), 1);
+        step();
+        check_trace(calls[suspect], "alone");
+        CU_ASSERT(emitter_done(&worker, window) && count_of(B, "sent") == 4 && fakes[LETTERS].taken_count == 0);
+        CU_ASSERT_EQUAL(deaths(B, suspect), 0);
+        for (uint32_t i = 0; i < 4; i++) {
+            CU_ASSERT_EQUAL(fakes[B].taken[i].offset, i);
+        }
+        close_worker();
+        forget_journal();
+    }
+}
+
+/* It has not passed the sink before the sink took it, or refused it for good. */
+static void test_a_suspect_that_is_not_taken(void)
+{
+    keep_journal();
+    die_at(B, 0, 1);
+    open_worker();
+    (void)emit(1, 0);
+    fakes[B].room = 0;
+    fakes[B].result = CHURN_RETRY;
+    step();
+    CU_ASSERT_EQUAL(deaths(B, 0), 1);
+    fakes[B].result = CHURN_REJECT;
+    sections[B].sink.on_reject = ON_REJECT_DROP;
+    step();
+    CU_ASSERT(deaths(B, 0) == 0 && count_of(B, "dropped") == 1);
+    close_worker();
+    forget_journal();
+}
+
+static void test_poison(void)
+{
+    keep_journal();
+    die_at(B, 1, 1);
+    die_at(B, 1, 1);
+    open_worker();
+    const struct window *window = emit(3, 0);
+    step();
+    check_trace("write a 3; poll a 3 in 0 ms; write b 1; write b 1; poll b 2 in 0 ms; write letters 1; poll letters 1 "
+                "in 0 ms; ",
+                "not given again");
+    step();
+    CU_ASSERT(emitter_done(&worker, window) && count_of(B, "sent") == 2);
+    CU_ASSERT(fakes[B].taken[0].offset == 0 && fakes[B].taken[1].offset == 2);
+    check_text(header(&fakes[LETTERS].taken[0], "churn.reason"), "crashed_plugin", "reason");
+    check_text(header(&fakes[LETTERS].taken[0], "churn.detail"), "b ended the process 2 times at this event", "detail");
+    CU_ASSERT_EQUAL(fakes[LETTERS].taken[0].offset, 1);
+    CU_ASSERT_EQUAL(metrics_sum(pipeline.metrics, "crashed_plugin"), 1);
+    close_worker();
+    forget_journal();
+}
+
+/* Which record of a batch it was is not known: each comes alone for a while. */
+static void test_after_a_batch(void)
+{
+    keep_journal();
+    die_at(B, 1, 2);
+    open_worker();
+    const struct window *window = emit(3, 0);
+    step();
+    check_trace("write a 3; poll a 3 in 0 ms; write b 1; write b 1; write b 1; poll b 3 in 0 ms; ", "one by one");
+    CU_ASSERT(emitter_done(&worker, window) && count_of(B, "sent") == 3);
+    close_worker();
+    forget_journal();
+}
+
 int main(void)
 {
     CU_TestInfo tests[] = {TEST(test_each_sink_gets_what_is_for_it),
@@ -418,6 +912,24 @@ int main(void)
                            TEST(test_an_answer_to_what_was_not_taken),
                            TEST(test_other_broken_rules),
                            TEST(test_answers_to_what_was_forgotten),
+                           TEST(test_batches),
+                           TEST(test_the_wait),
+                           TEST(test_full),
+                           TEST(test_a_sink_fails),
+                           TEST(test_letters_first),
+                           TEST(test_a_letter_that_is_refused),
+                           TEST(test_refused_without_dead_letters),
+                           TEST(test_answers_that_refuse),
+                           TEST(test_what_is_dropped_is_told),
+                           TEST(test_what_is_given_up_is_told),
+                           TEST(test_behind_what_was_given_up),
+                           TEST(test_patience),
+                           TEST(test_undelivered),
+                           TEST(test_only_events_count_as_sent),
+                           TEST(test_a_suspect_comes_alone),
+                           TEST(test_a_suspect_that_is_not_taken),
+                           TEST(test_poison),
+                           TEST(test_after_a_batch),
                            CU_TEST_INFO_NULL};
     return run_tests("emitter", tests);
 }

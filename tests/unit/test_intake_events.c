@@ -387,7 +387,7 @@ static void test_poison(void)
 {
     const churn_record records[] = {record_at(41, SALE), record_at(42, SALE)};
     keep_journal();
-    die_at(FIRST, 41, 1);
+    die_at(FIRST, 41);
     open_intake();
     pipeline.processor_count = PROCESSORS;
     pipeline.outputs = CHURN_RECORD_EVENT;
@@ -395,8 +395,8 @@ static void test_poison(void)
     check_outcome("suspected: not announced", "announced t/3@42; first t/3@41; second 41; first t/3@42; second 42",
                   EVENT_OUT("41", SALE), EVENT_OUT("42", SALE), "events +2");
     close_intake();
-    die_at(FIRST, 41, 1);
-    die_at(FIRST, 41, 1);
+    die_at(FIRST, 41);
+    die_at(FIRST, 41);
     open_intake();
     pipeline.processor_count = PROCESSORS;
     pipeline.outputs = CHURN_RECORD_EVENT;
@@ -415,7 +415,7 @@ static void test_poison(void)
 static void test_a_death_is_forgiven(void)
 {
     keep_journal();
-    die_at(FIRST, 41, 1);
+    die_at(FIRST, 41);
     open_intake();
     pipeline.processor_count = 1;
     probes[FIRST].answer = CHURN_RETRY;
@@ -426,7 +426,7 @@ static void test_a_death_is_forgiven(void)
     take(41, SALE);
     CU_ASSERT_EQUAL(journal_deaths(&worker.seat, FIRST, TOPIC, PARTITION, 41), 0);
     close_intake();
-    die_at(ODD_NUMBER, 41, 1);
+    die_at(ODD_NUMBER, 41);
     open_counting_intake();
     take(41, ODD);
     CU_ASSERT_EQUAL(journal_deaths(&worker.seat, ODD_NUMBER, TOPIC, PARTITION, 41), 1); /* it may be folded again */
@@ -437,8 +437,8 @@ static void test_a_death_is_forgiven(void)
 static void test_poison_of_a_callback(void)
 {
     keep_journal();
-    die_at(ODD_NUMBER, 41, 1);
-    die_at(ODD_NUMBER, 41, 1);
+    die_at(ODD_NUMBER, 41);
+    die_at(ODD_NUMBER, 41);
     open_counting_intake();
     pipeline.outputs = 0;
     take(41, ODD);
@@ -458,7 +458,7 @@ static void test_one_death(void)
 {
     struct reject reject;
     keep_journal();
-    die_at(SECOND, 41, 1);
+    die_at(SECOND, 41);
     open_intake();
     intake_poison(&worker, SECOND, TOPIC, PARTITION, 41, &reject);
     CU_ASSERT_EQUAL(reject.reason, REJECT_CRASHED_PLUGIN);
@@ -721,6 +721,10 @@ static void test_positions(void)
     CU_ASSERT(window->positions[0].last.offset == 43 && window->positions[0].last.hash == witness_of(&records[3]).hash);
     CU_ASSERT(window->positions[1].last.offset == 7 && window->positions[2].last.offset == 8);
     CU_ASSERT_EQUAL(window->record_count, COUNT(records));
+    records[0].offset = 50;
+    records[1].offset = 51;
+    CU_ASSERT(intake_take(&worker, records, 1));
+    CU_ASSERT_EQUAL(window->positions[0].last.offset, 50); /* whatever stands behind it in memory */
     close_intake();
 }
 
