@@ -280,32 +280,35 @@ static bool is_counted(const struct customer *customer, uint32_t source, int64_t
     return false;
 }
 
-/* What a dead letter of the event would need, should its customer have to be set aside: nothing as a rule. Headers that
- * the source gives when it is asked are left with it, but for a customer who is known to be damaged. False when the
- * worker failed. */
+/* Whether a dead letter of the event can be made of the event alone. */
+static bool is_plain(const churn_record *record, churn_str value, const churn_event *event)
+{
+    return value.ptr == event->payload.ptr && record->header_count == 0 && record->key.ptr != NULL &&
+           record->key.len == event->customer_id.len &&
+           memcmp(record->key.ptr, event->customer_id.ptr, record->key.len) == 0;
+}
+
+/* Keeps what a dead letter of the event would need, should its customer have to be set aside: nothing as a rule.
+ * Headers that the source gives when it is asked are left with it, but for a customer who is known to be damaged. False
+ * when the worker failed. */
 static bool keep_received(struct worker *worker, const churn_record *record, churn_str value, const churn_event *event,
                           const struct customer *customer, struct window_event *kept)
 {
-    churn_record whole = *record, *received;
-    bool plain;
-    kept->all_known = !worker->listener.asks_headers || customer->damaged;
-    if (kept->all_known && !ask_headers(worker, &whole)) {
-        return false;
-    }
-    plain = value.ptr == event->payload.ptr && whole.header_count == 0 && whole.key.ptr != NULL &&
-            whole.key.len == event->customer_id.len &&
-            memcmp(whole.key.ptr, event->customer_id.ptr, whole.key.len) == 0;
-    if (plain) {
+    struct window *window = window_filling(worker);
+    bool ask = worker->listener.asks_headers && customer->damaged;
+    churn_record *received;
+    kept->all_known = ask || !worker->listener.asks_headers;
+    if (!ask && is_plain(record, value, event)) {
         return true;
     }
-    whole.value = value;
-    received = arena_alloc(&window_filling(worker)->arena, sizeof *received);
-    if (received == NULL || !output_keep(window_filling(worker), &whole)) {
+    received = arena_alloc(&window->arena, sizeof *received);
+    if (received == NULL) {
         return out_of_memory(worker);
     }
-    *received = whole;
+    *received = *record;
+    received->value = value;
     kept->received = received;
-    return true;
+    return (!ask || ask_headers(worker, received)) && (output_keep(window, received) || out_of_memory(worker));
 }
 
 /* CHURN_OK, also when the event was counted before; CHURN_REJECT with *reject; CHURN_FATAL. `received` is the record's

@@ -186,14 +186,6 @@ static void take_headers(struct kafka_source *s, churn_record *r, const rd_kafka
     }
 }
 
-/* 1: the host asks for the headers that it needs. It takes librdkafka a buffer and a dozen calls to say that a record
- * has none, a tenth of all that is done for an event. */
-static int asks_headers(const struct kafka_source *s)
-{
-    const churn_source_listener *l = s->listener;
-    return l->size >= offsetof(churn_source_listener, asks_headers) + sizeof l->asks_headers && l->asks_headers;
-}
-
 int32_t source_headers(void *self, churn_record *record, churn_error *err)
 {
     struct kafka_source *s = self;
@@ -231,7 +223,7 @@ static void take_message(struct kafka_source *s, rd_kafka_message_t *m, churn_re
         return;
     }
     fill_record(&records[s->held_count], p, m, s->held_count);
-    if (s->headers && !asks_headers(s)) {
+    if (s->hands_headers) {
         take_headers(s, &records[s->held_count], m);
     }
     s->held[s->held_count++] = m;

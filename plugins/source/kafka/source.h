@@ -130,6 +130,7 @@ struct kafka_source {
     rd_kafka_message_t **held; /* behind the records of the newest poll */
     uint32_t held_count;
     uint32_t held_size;
+    int hands_headers; /* with each record: the host does not ask for those that it needs */
     churn_header *header_pool; /* of those records, one after the other */
     uint32_t header_count;
     uint32_t header_size;
