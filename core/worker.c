@@ -322,17 +322,17 @@ static void set_paused(struct worker *worker, bool on)
 static bool judge_place(struct worker *worker, const churn_record *record, const churn_record *before)
 {
     const struct section *section = &worker->pipeline->source;
+    bool same = before != NULL && before->topic == record->topic && before->partition == record->partition;
     if (record->topic == NULL || record->offset < 0) {
         return worker_blame(worker, section, "poll hands out a record without a topic or offset");
     }
-    if (!progress_is_ours(worker, record->topic, record->partition)) {
+    if (!same && !progress_is_ours(worker, record->topic, record->partition)) {
         return worker_blame(worker, section,
                             "poll hands out a record of %s/%d, which it has not announced (`assigned`) or has taken "
                             "back (`revoked`)",
                             record->topic, record->partition);
     }
-    if (before != NULL && before->topic == record->topic && before->partition == record->partition &&
-        record->offset <= before->offset) {
+    if (same && record->offset <= before->offset) {
         return worker_blame(worker, section,
                             "poll hands out offset %lld of %s/%d after %lld; within a partition it only grows",
                             (long long)record->offset, record->topic, record->partition, (long long)before->offset);
