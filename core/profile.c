@@ -68,7 +68,7 @@ static uint32_t place_of_mark(const struct profile *profile, uint32_t source)
 
 static struct mark *find_mark(const struct profile *profile, uint32_t source)
 {
-    uint32_t at = place_of_mark(profile, source);
+    uint32_t at = profile->mark_count > 1 ? place_of_mark(profile, source) : 0; /* most have one */
     return at < profile->mark_count && profile->marks[at].source == source ? &profile->marks[at] : NULL;
 }
 
