@@ -245,6 +245,25 @@ bool decimal_parse_units(const char *text, size_t len, int128 *ret_units)
     return true;
 }
 
+/* The digits of what is not 0, backwards from `end`; returns the first. */
+static char *put_digits64(uint64_t value, char *end)
+{
+    static const char pairs[] =
+        "0001020304050607080910111213141516171819202122232425262728293031323334353637383940414243444546474849"
+        "5051525354555657585960616263646566676869707172737475767778798081828384858687888990919293949596979899";
+    for (; value >= 100; value /= 100) {
+        end -= 2;
+        memcpy(end, pairs + value % 100 * 2, 2);
+    }
+    if (value >= 10) {
+        end -= 2;
+        memcpy(end, pairs + value * 2, 2);
+    } else if (value > 0) {
+        *--end = (char)('0' + value);
+    }
+    return end;
+}
+
 /* Writes `value` with at least `min_digits` digits, backwards from `end`; returns the first. */
 static char *put_digits(uint128 value, unsigned min_digits, char *end)
 {
@@ -253,9 +272,7 @@ static char *put_digits(uint128 value, unsigned min_digits, char *end)
         *--end = (char)('0' + (int)(value % 10));
         value /= 10;
     }
-    for (uint64_t rest = (uint64_t)value; rest != 0; rest /= 10) { /* far cheaper in 64 bits */
-        *--end = (char)('0' + rest % 10);
-    }
+    end = put_digits64((uint64_t)value, end); /* far cheaper */
     while (end > first) {
         *--end = '0';
     }
