@@ -13,6 +13,7 @@
 
 #include "journal_fixture.h"
 #include "log_fixture.h"
+#include "no_leaks.h"
 #include "types_fixture.h"
 
 /* ---- event types: `sale` says everything by its tables, `odd` has a callback, `quiet` says nothing ---- */

@@ -2,6 +2,7 @@
 #include "core/condition.h"
 
 #include "core/event.h"
+#include "no_leaks.h"
 #include "types_fixture.h"
 
 static struct types_fixture types;
@@ -501,7 +502,7 @@ int main(void)
                            TEST(test_limits),       TEST(test_mutations),      CU_TEST_INFO_NULL};
     int status;
     open_types();
-    status = run_tests("condition", tests);
+    status = run_tests_without_leaks("condition", tests);
     event_decoder_free(decoder);
     types_free(&types);
     return status;

@@ -6,6 +6,7 @@
 
 #include "journal_fixture.h"
 #include "log_fixture.h"
+#include "no_leaks.h"
 #include <time.h>
 
 enum { A, B, LETTERS, SINKS };
@@ -931,5 +932,5 @@ int main(void)
                            TEST(test_poison),
                            TEST(test_after_a_batch),
                            CU_TEST_INFO_NULL};
-    return run_tests("emitter", tests);
+    return run_tests_without_leaks("emitter", tests);
 }

@@ -1,6 +1,7 @@
 /* From bytes to an event or a reason: each rule of the contract with what is just inside it and just outside. */
 #include "core/event.h"
 
+#include "no_leaks.h"
 #include "types_fixture.h"
 
 static struct types_fixture types;
@@ -703,7 +704,7 @@ int main(void)
     int status = 1;
     if (types_load(&types, own, COUNT(own))) {
         decoder = event_decoder_new(&types.catalog);
-        status = decoder != NULL ? run_tests("event", tests) : 1;
+        status = decoder != NULL ? run_tests_without_leaks("event", tests) : 1;
     } else {
         (void)fprintf(stderr, "%s\n", types.message);
     }

@@ -4,6 +4,7 @@
 #include "core/metrics.h"
 #include "core/worker_internal.h"
 
+#include "no_leaks.h"
 #include "types_fixture.h"
 
 static struct types_fixture types;
@@ -544,7 +545,7 @@ int main(void)
         TEST(test_muted_alerts),
         CU_TEST_INFO_NULL,
     };
-    int status = types_load(&types, NULL, 0) ? run_tests("intake", tests) : 1;
+    int status = types_load(&types, NULL, 0) ? run_tests_without_leaks("intake", tests) : 1;
     types_free(&types);
     return status;
 }

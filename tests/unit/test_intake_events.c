@@ -798,7 +798,7 @@ int main(void)
         TEST(test_refused_by_a_sink),
         CU_TEST_INFO_NULL,
     };
-    int status = load_types() ? run_tests("intake_events", tests) : 1;
+    int status = load_types() ? run_tests_without_leaks("intake_events", tests) : 1;
     types_free(&types);
     return status;
 }

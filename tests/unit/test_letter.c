@@ -3,7 +3,7 @@
 
 #include "core/json_text.h"
 
-#include "check.h"
+#include "no_leaks.h"
 #include <churn/event.h>
 
 static struct letter letter;
@@ -232,7 +232,7 @@ int main(void)
         TEST(test_severity_of_a_refused_alert),
         CU_TEST_INFO_NULL,
     };
-    int status = run_tests("letter", tests);
+    int status = run_tests_without_leaks("letter", tests);
     letter_free(&letter);
     return status;
 }

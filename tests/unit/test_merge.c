@@ -2,6 +2,7 @@
  * store turns out to have: by random histories of a live pipeline and redrives that write one profile by turns. */
 #include "core/worker_internal.h"
 
+#include "no_leaks.h"
 #include "types_fixture.h"
 
 #define OFFSETS 60 /* events of the one customer, in each of the partitions */
@@ -585,7 +586,7 @@ int main(void)
     int status = 1;
     if (types_load(&types, NULL, 0)) {
         pipeline = (struct pipeline){.catalog = types.catalog};
-        status = run_tests("merge", tests);
+        status = run_tests_without_leaks("merge", tests);
     }
     types_free(&types);
     return status;

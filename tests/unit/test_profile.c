@@ -4,6 +4,7 @@
 #include "core/fold.h"
 #include "core/profile.h"
 
+#include "no_leaks.h"
 #include "types_fixture.h"
 #include <time.h>
 
@@ -1378,7 +1379,7 @@ int main(void)
     const churn_plugin cb = TYPE_ENTRY("cb", &cb_type);
     const churn_plugin *const own[] = {&cb};
     int status =
-        world_init(&shipped, NULL, 0) && world_init(&extended, own, COUNT(own)) ? run_tests("profile", tests) : 1;
+        world_init(&shipped, NULL, 0) && world_init(&extended, own, COUNT(own)) ? run_tests_without_leaks("profile", tests) : 1;
     world_free(&extended);
     world_free(&shipped);
     return status;

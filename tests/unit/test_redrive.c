@@ -483,7 +483,7 @@ int main(void)
         TEST(test_the_source_fails),
         CU_TEST_INFO_NULL,
     };
-    int status = load_types() ? run_tests("redrive", tests) : 1;
+    int status = load_types() ? run_tests_without_leaks("redrive", tests) : 1;
     types_free(&types);
     return status;
 }

@@ -1,7 +1,7 @@
 /* A window: which offsets it holds, which events each customer's delta is made of, and that it can be used again. */
 #include "core/window.h"
 
-#include "check.h"
+#include "no_leaks.h"
 
 static struct registry registry;
 static struct arena_pool pool;
@@ -210,7 +210,7 @@ int main(void)
         TEST(test_reset),
         CU_TEST_INFO_NULL,
     };
-    int status = registry_init(&registry) ? run_tests("window", tests) : 1;
+    int status = registry_init(&registry) ? run_tests_without_leaks("window", tests) : 1;
     registry_free(&registry);
     arena_pool_free(&pool);
     return status;

@@ -1,0 +1,106 @@
+/* For a program that ends each test with what it began with: runs each twice, and finds what the second run leaves in
+ * memory. With a sanitizer, which finds that by itself, and where the C library is not glibc, it only runs the tests.
+ */
+#ifndef TESTS_UNIT_NO_LEAKS_H
+#define TESTS_UNIT_NO_LEAKS_H
+
+#include "check.h"
+#include <errno.h>
+#include <malloc.h>
+#include <stdatomic.h>
+
+#define MOST_TESTS 64
+
+#if defined(__has_feature)
+#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer) || __has_feature(memory_sanitizer)
+#define HAS_SANITIZER
+#endif
+#endif
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+#define HAS_SANITIZER
+#endif
+
+static atomic_long blocks; /* in use */
+
+#if defined(__GLIBC__) && !defined(HAS_SANITIZER)
+/* glibc calls its own functions, too, by these names. */
+void *__libc_malloc(size_t size);
+void *__libc_calloc(size_t count, size_t size);
+void *__libc_realloc(void *block, size_t size);
+void *__libc_memalign(size_t alignment, size_t size);
+void __libc_free(void *block);
+
+#pragma GCC visibility push(default) /* for what the C library allocates itself */
+void *malloc(size_t size)
+{
+    void *block = __libc_malloc(size);
+    blocks += block != NULL;
+    return block;
+}
+
+void *calloc(size_t count, size_t size)
+{
+    void *block = __libc_calloc(count, size);
+    blocks += block != NULL;
+    return block;
+}
+
+void *realloc(void *old, size_t size)
+{
+    void *block = __libc_realloc(old, size);
+    blocks += (old == NULL && block != NULL) - (old != NULL && size == 0);
+    return block;
+}
+
+void *aligned_alloc(size_t alignment, size_t size)
+{
+    void *block = __libc_memalign(alignment, size);
+    blocks += block != NULL;
+    return block;
+}
+
+int posix_memalign(void **ret, size_t alignment, size_t size)
+{
+    *ret = __libc_memalign(alignment, size);
+    blocks += *ret != NULL;
+    return *ret != NULL ? 0 : ENOMEM;
+}
+
+void free(void *block)
+{
+    blocks -= block != NULL;
+    __libc_free(block);
+}
+#pragma GCC visibility pop
+#endif
+
+static long blocks_before;
+static unsigned tests_run;
+
+static void count_blocks(void)
+{
+    blocks_before = blocks;
+}
+
+static void compare_blocks(void)
+{
+    long left = blocks - blocks_before;
+    if (tests_run++ % 2 == 1) {
+        check(left == 0, "the test left %ld blocks of memory", left);
+    }
+}
+
+static inline int run_tests_without_leaks(const char *suite_name, const CU_TestInfo *tests)
+{
+    static char names[MOST_TESTS][96];
+    CU_TestInfo twice[2 * MOST_TESTS + 1] = {CU_TEST_INFO_NULL};
+    size_t count = 0;
+    for (; tests[count].pName != NULL && count < MOST_TESTS; count++) {
+        (void)snprintf(names[count], sizeof names[count], "%s, again", tests[count].pName);
+        twice[2 * count] = tests[count];
+        twice[2 * count + 1] = (CU_TestInfo){names[count], tests[count].pTestFunc};
+    }
+    return run_tests_with(suite_name, count_blocks, compare_blocks, twice);
+}
+
+#endif
