@@ -36,7 +36,7 @@ MODULES = {
     "core/window.c": "unit/test_window unit/test_intake",
     "core/writer.c": "unit/test_writer unit/test_session unit/test_merge",
     "plugins/processor/dedup.c": "plugins/test_processor_dedup",
-    "plugins/sink/prediction/queue_kafka.c": "plugins/test_sink_prediction",
+    "plugins/sink/prediction/queue_kafka.c": "plugins/test_prediction_queue_kafka plugins/test_sink_prediction",
     "plugins/sink/prediction/queue_store.c": "plugins/test_sink_prediction",
     "plugins/sink/prediction/waiting.c": "plugins/test_prediction_parts plugins/test_sink_prediction",
     "plugins/source/kafka/bounds.c": KAFKA_SOURCE,
@@ -132,8 +132,9 @@ class Tree:
                 return "same code", ""
             nearest = [f"tests/{name}" for name in MODULES[fault.module].split()]
             seconds = SECONDS[fault.module.split("/")[0]]
-            if not self.check(nearest, seconds):
-                return "noticed", " ".join(nearest)
+            for test in nearest:
+                if not self.check([test], seconds):
+                    return "noticed", test
             if not self.check([test for test in self.tests if test not in nearest and meets(test, fault.module)], seconds):
                 return "noticed", "make check"
             return "NOT NOTICED", ""
