@@ -17,7 +17,8 @@ import sys
 import tempfile
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
-KAFKA_SOURCE = "plugins/test_source_kafka plugins/test_source_kafka_reading plugins/test_source_kafka_turns"
+KAFKA_SOURCE = "plugins/test_source_kafka_group " \
+    "plugins/test_source_kafka plugins/test_source_kafka_reading plugins/test_source_kafka_turns"
 # The module, and the test programs that are nearest to it.
 MODULES = {
     "core/cache.c": "unit/test_cache unit/test_merge",

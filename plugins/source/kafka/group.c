@@ -266,6 +266,15 @@ static void revoke(struct kafka_source *s, const rd_kafka_topic_partition_list_t
     give_up_assignment(s, list);
 }
 
+void group_lose(struct kafka_source *s)
+{
+    if (s->part_count > 0) {
+        announce(s, s->parts, s->part_count, 1, 1);
+    }
+    s->part_count = 0;
+    s->part_last = 0;
+}
+
 void group_on_rebalance(rd_kafka_t *rk, rd_kafka_resp_err_t code, rd_kafka_topic_partition_list_t *list, void *opaque)
 {
     struct kafka_source *s = kafka_client_owner(opaque);

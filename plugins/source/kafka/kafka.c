@@ -347,6 +347,7 @@ static int32_t open_client(struct kafka_source *s, churn_error *err)
 
 void source_remake(struct kafka_source *s)
 {
+    group_lose(s);
     close_client(s);
     s->turn = (struct turn){.look_at = s->returned};
     s->peak = 0;
@@ -382,7 +383,9 @@ static void source_stop(void *self)
     struct kafka_source *s = self;
     records_release(s);
     group_drop_pending(s);
-    (void)kafka_client_leave(s->client, s->rk, CLOSE_TIMEOUT_MS);
+    if (s->rk != NULL) { /* it may have failed to be made anew */
+        (void)kafka_client_leave(s->client, s->rk, CLOSE_TIMEOUT_MS);
+    }
     close_source(s);
 }
 

@@ -342,7 +342,10 @@ int32_t source_poll(void *self, churn_record *records, uint32_t max, uint32_t ti
     s->announced = 0;
     records_release(s);
     group_tell_passed(s);
-    if (!s->failed && !s->subscribed && !s->nothing) {
+    if (s->failed) {
+        return churn_fail(err, CHURN_FATAL, "%s", s->failure.message); /* there may be no client any more */
+    }
+    if (!s->subscribed && !s->nothing) {
         serve_group(s, 0);
         if (!bounds_learn(s, timeout_ms) && !s->failed) {
             (void)kafka_client_check(s->client, 1);

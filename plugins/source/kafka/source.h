@@ -188,6 +188,9 @@ void group_rejoin(struct kafka_source *s);
 /* Reads on in our partitions where they are, with nothing left of what librdkafka knew of them. */
 void group_restart(struct kafka_source *s);
 
+/* Tells the host that what is ours still is lost; before the client goes. */
+void group_lose(struct kafka_source *s);
+
 /* librdkafka's rebalance callback. */
 void group_on_rebalance(rd_kafka_t *rk, rd_kafka_resp_err_t code, rd_kafka_topic_partition_list_t *list, void *opaque);
 

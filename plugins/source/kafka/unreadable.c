@@ -196,6 +196,7 @@ void unreadable_close(struct kafka_source *s)
 {
     kafka_client_destroy(s->client, s->examiner.rk, RD_KAFKA_DESTROY_F_NO_CONSUMER_CLOSE, DESTROY_MS);
     s->examiner = (struct examiner){0};
+    report(s); /* what waited may have been revoked */
 }
 
 static void ask(struct kafka_source *s, const struct part *p)
@@ -268,7 +269,6 @@ void unreadable_step(struct kafka_source *s)
     if (first_that_waits(s) == NULL) {
         if (s->examiner.rk != NULL) {
             unreadable_close(s);
-            report(s); /* it may have been revoked */
         }
         return;
     }
