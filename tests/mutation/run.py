@@ -17,7 +17,7 @@ import sys
 import tempfile
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
-KAFKA_SOURCE = "plugins/test_source_kafka_group " \
+KAFKA_SOURCE = "plugins/test_source_kafka_group plugins/test_source_kafka_records " \
     "plugins/test_source_kafka plugins/test_source_kafka_reading plugins/test_source_kafka_turns"
 # The module, and the test programs that are nearest to it.
 MODULES = {
@@ -45,6 +45,10 @@ MODULES = {
     "plugins/source/kafka/kafka.c": KAFKA_SOURCE,
     "plugins/source/kafka/offsets.c": KAFKA_SOURCE,
     "plugins/source/kafka/records.c": KAFKA_SOURCE,
+    "plugins/source/kafka/reread.c": KAFKA_SOURCE,
+    "plugins/source/kafka/starts.c": KAFKA_SOURCE,
+    "plugins/source/kafka/turns.c": KAFKA_SOURCE,
+    "plugins/source/kafka/unreadable.c": KAFKA_SOURCE,
     "plugins/store/lmdb.c": "plugins/test_store_lmdb",
     "plugins/store/redis.c": "plugins/test_store_redis",
 }

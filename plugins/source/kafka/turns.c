@@ -54,9 +54,9 @@ static int is_over(const struct kafka_source *s)
 static const struct part *choose(struct kafka_source *s)
 {
     const struct part *chosen = NULL;
-    uint32_t far = 0;
+    uint32_t far = 0, first = s->turn.next;
     for (uint32_t i = 0; i < s->part_count; i++) {
-        uint32_t at = (s->turn.next + i) % s->part_count;
+        uint32_t at = (first + i) % s->part_count;
         if (part_lag(s, &s->parts[at]) >= TURN_LEAST) {
             far++;
             if (chosen == NULL) {
