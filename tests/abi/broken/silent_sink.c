@@ -1,67 +1,27 @@
 /* FINDS warning no_answer | poll answers 0 of 2 records within 2 s */
 /* GOOD: its far side may be out of reach */
-#include <churn/plugin.h>
-#include <churn/sink.h>
-
-static uint64_t last;
-
-static int32_t create(void *self, const churn_host *host, churn_error *err)
-{
-    (void)self;
-    (void)host;
-    (void)err;
-    return CHURN_OK;
-}
-
-static int32_t start(void *self, churn_error *err)
-{
-    (void)self;
-    (void)err;
-    return CHURN_OK;
-}
-
-static int32_t write_records(void *self, const churn_record *records, uint32_t count, uint32_t *ret_taken,
-                             churn_error *err)
-{
-    (void)self;
-    (void)err;
-    last = records[count - 1].id;
-    *ret_taken = count;
-    return CHURN_OK;
-}
+#include "good_sink.h"
 
 static int32_t poll_done(void *self, churn_done *done, uint32_t max, uint32_t timeout_ms, uint32_t *ret_count,
                          churn_error *err)
 {
     (void)self;
+    (void)done;
     (void)max;
     (void)timeout_ms;
     (void)err;
-    (void)done;
-    (void)last;
     *ret_count = 0;
     return CHURN_OK;
 }
 
-static void stop(void *self, int64_t deadline_ms)
-{
-    (void)self;
-    (void)deadline_ms;
-}
-
-static void destroy(void *self)
-{
-    (void)self;
-}
-
 static const churn_sink_ops ops = {.size = sizeof ops,
                                    .accepts = CHURN_RECORD_ALERT | CHURN_RECORD_EVENT,
-                                   .create = create,
-                                   .start = start,
-                                   .write = write_records,
+                                   .create = good_create,
+                                   .start = good_start,
+                                   .write = good_write,
                                    .poll = poll_done,
-                                   .stop = stop,
-                                   .destroy = destroy};
+                                   .stop = good_stop,
+                                   .destroy = good_destroy};
 
 CHURN_PLUGIN(.kind = CHURN_KIND_SINK, .name = "silent_sink", .version = "1.0.0",
              .summary = "A sink that answers nothing", .ops = &ops);
