@@ -13,8 +13,9 @@
 #include <unistd.h>
 
 #define OUTAGE_GRACE_MS 2000 /* connecting takes a moment, and one of a host's several addresses may not answer */
-#define REASON_SIZE 256
-#define SCRAM_SINCE 0x02060100         /* the librdkafka whose login with SCRAM Kafka 4 takes */
+#define REASON_SIZE 384
+#define SCRAM_SINCE 0x02060100 /* the librdkafka whose login with SCRAM Kafka 4 takes */
+#define START_ADVICE "; start it, or correct `brokers`"
 #define LOOK_MS 50                     /* between looks at a consumer that closes */
 #define CLOSING_MS 200                 /* by then a consumer that waits for nobody has closed */
 #define COORDINATOR "GroupCoordinator" /* librdkafka's name for its link to it */
@@ -59,7 +60,7 @@ struct kafka_client {
     struct stall outage;
     _Atomic int certificate_fault; /* OpenSSL's number for why the newest certificate was refused; 0: none was */
     char reason[REASON_SIZE];      /* of the newest connection error */
-    int advised;                   /* it says what to do */
+    const char *advice;            /* what to do about it; "": it says so itself */
 };
 
 static const char *owned_reason(const char *const *owned, const char *name)
@@ -481,21 +482,36 @@ rd_kafka_t *kafka_client_open(struct kafka_client *client, rd_kafka_type_t type,
     return rk;
 }
 
-/* Keeps what is wrong with a certificate, or "Connect to … failed: Connection refused" of "host:9092/1: Connect to …
- * failed: Connection refused (after …)".
- */
-static void keep_reason(struct kafka_client *client, const char *reason)
+static void describe_scram(char *text, size_t size)
+{
+    (void)snprintf(text, size,
+                   "librdkafka %s cannot log in to Kafka 4 with SCRAM, since it repeats the nonce (mended in 2.6.1, as "
+                   "in Debian 13); use a newer one, or PLAIN over TLS",
+                   rd_kafka_version_str());
+}
+
+/* "Connect to … failed: Connection refused" of "host:9092/1: Connect to … failed: Connection refused (after …)". */
+static void keep_words(struct kafka_client *client, const char *reason)
 {
     const char *from = strstr(reason, ": "), *suffix = strstr(reason, " (after ");
-    const char *fault = certificate_fault(client, reason);
     from = from != NULL && (suffix == NULL || from < suffix) ? from + 2 : reason;
-    client->advised = fault != NULL;
-    if (fault != NULL) {
-        (void)snprintf(client->reason, sizeof client->reason, "%s", fault);
-        return;
-    }
     (void)snprintf(client->reason, sizeof client->reason, "%.*s",
                    suffix != NULL ? (int)(suffix - from) : (int)strlen(from), from);
+}
+
+static void keep_reason(struct kafka_client *client, const char *reason)
+{
+    const char *fault = certificate_fault(client, reason);
+    int refused = strstr(reason, "SASL authentication error") != NULL;
+    client->advice = "";
+    if (fault != NULL) {
+        (void)snprintf(client->reason, sizeof client->reason, "%s", fault);
+    } else if (refused && rd_kafka_version() < SCRAM_SINCE && strstr(reason, "SCRAM") != NULL) {
+        describe_scram(client->reason, sizeof client->reason);
+    } else {
+        client->advice = refused ? "; correct sasl.username and sasl.password, or sasl.mechanism" : START_ADVICE;
+        keep_words(client, reason);
+    }
 }
 
 void kafka_client_error(struct kafka_client *client, rd_kafka_resp_err_t code, const char *reason)
@@ -826,11 +842,7 @@ void kafka_client_risks(const churn_map *properties, churn_target_fn fn, void *c
     if (rd_kafka_version() < SCRAM_SINCE && (strncasecmp(value_of(properties, "sasl.mechanism"), "SCRAM", 5) == 0 ||
                                              strncasecmp(value_of(properties, "sasl.mechanisms"), "SCRAM", 5) == 0)) {
         char message[256];
-        (void)snprintf(
-            message, sizeof message,
-            "librdkafka %s cannot log in to Kafka 4 with SCRAM, since it repeats the nonce (mended in 2.6.1, as "
-            "in Debian 13); use a newer one, or PLAIN over TLS",
-            rd_kafka_version_str());
+        describe_scram(message, sizeof message);
         tell_risk("sasl.mechanism", message, fn, ctx);
     }
     if (strcasecmp(protocol, "sasl_plaintext") == 0) {
@@ -871,7 +883,7 @@ void kafka_client_probe(const churn_host *host, rd_kafka_type_t type, rd_kafka_c
     } else if ((code = ask_metadata(client, probe.rk, timeout_ms, &probe.metadata)) != RD_KAFKA_RESP_ERR_NO_ERROR) {
         (void)snprintf(failure, sizeof failure, "Kafka cannot be reached: %s%s",
                        client->reason[0] != '\0' ? client->reason : rd_kafka_err2str(code),
-                       client->advised ? "" : "; start it, or correct `brokers`");
+                       client->reason[0] != '\0' ? client->advice : START_ADVICE);
         probe.failure = failure;
     }
     report_topics(&probe, topics, count, fn, ctx);

@@ -266,8 +266,9 @@ class Kafka(Brokers):
     """One broker, its own controller (KRaft).
 
     With `proxied` it also listens behind a proxy, `link`: who bootstraps from `proxied_brokers` never gets around it.
-    With `users` (name → password) it also listens at `guarded_brokers`, where they log in with SASL PLAIN and may do only
-    what ACLs allow (`allow`); who comes by `brokers` may do everything.
+    With `users` (name → password) it also listens at `guarded_brokers`, where they log in with SASL PLAIN (or SCRAM, once
+    they have a password for that, `alter_user_scram_credentials`) and may do only what ACLs allow (`allow`); who comes by
+    `brokers` may do everything.
     """
 
     def __init__(self, folder, proxied=False, properties=(), users=None):
@@ -363,7 +364,9 @@ def _guard(users):
     return {
         "authorizer.class.name": "org.apache.kafka.metadata.authorizer.StandardAuthorizer",
         "super.users": "User:ANONYMOUS",
-        "listener.name.guarded.sasl.enabled.mechanisms": "PLAIN",
+        "listener.name.guarded.sasl.enabled.mechanisms": "PLAIN,SCRAM-SHA-256",
+        "listener.name.guarded.scram-sha-256.sasl.jaas.config":
+            "org.apache.kafka.common.security.scram.ScramLoginModule required;",
         "listener.name.guarded.plain.sasl.jaas.config":
             f"org.apache.kafka.common.security.plain.PlainLoginModule required {known};",
     }

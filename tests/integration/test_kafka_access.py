@@ -1,6 +1,7 @@
 """A Kafka whose ACLs let the user do what the pipeline needs, with one permission missing at a time: `check --connect` names
 it, a run waits and says so, and goes on once it is given."""
 
+import ctypes
 import http.server
 import re
 import socket
@@ -12,6 +13,7 @@ import urllib.request
 
 import pytest
 import yaml
+from confluent_kafka.admin import ScramCredentialInfo, ScramMechanism, UserScramCredentialUpsertion
 from services import CHURND, HOST, Kafka, Process, free_port, run_churnd, wait_for
 
 USER, PASSWORD = "churn", "secret"
@@ -33,9 +35,9 @@ def kafka(tmp_path_factory):
     made.stop()
 
 
-def write(folder, kafka, group="g", **dead):
+def write(folder, kafka, group="g", mechanism="PLAIN", **dead):
     login = {"brokers": kafka.guarded_brokers, "properties": {
-        "security.protocol": "sasl_plaintext", "sasl.mechanism": "PLAIN", "sasl.username": USER, "sasl.password": PASSWORD}}
+        "security.protocol": "sasl_plaintext", "sasl.mechanism": mechanism, "sasl.username": USER, "sasl.password": PASSWORD}}
     port = free_port()
     path = folder / "p.yaml"
     path.write_text(yaml.safe_dump({
@@ -144,6 +146,37 @@ def test_a_user_that_may_write_nothing(kafka, tmp_path):
         process.end()
         for place in places:
             kafka.allow(USER, *place)
+
+
+def test_a_wrong_password(kafka, tmp_path):
+    path, _ = write(tmp_path, kafka)
+    path.write_text(path.read_text().replace(PASSWORD, "hunter2-canary"))
+    done = run_churnd("check", "--connect", "-c", path, check=1)
+    assert done.stderr.count("correct sasl.username and sasl.password") == 3 and "start it" not in done.stderr, done.stderr
+    assert "hunter2" not in done.stdout + done.stderr
+
+
+def test_scram(kafka, tmp_path):
+    """A login that an old librdkafka cannot do with Kafka 4: check and run say so, and what to do."""
+    kafka.manage("alter_user_scram_credentials", [UserScramCredentialUpsertion(
+        USER, ScramCredentialInfo(ScramMechanism.SCRAM_SHA_256, 4096), PASSWORD.encode())])
+    is_old = ctypes.CDLL("librdkafka.so.1").rd_kafka_version() < 0x02060100
+    path, port = write(tmp_path, kafka, mechanism="SCRAM-SHA-256")
+    wait_for("a check with the new password", lambda: is_old or run_churnd("check", "--connect", "-c", path).returncode == 0, 60)
+    done = run_churnd("check", "--connect", "-c", path, check=1 if is_old else 0)
+    process = Process([CHURND, "-c", path], tmp_path, "churnd")
+    try:
+        if is_old:
+            advice = r"librdkafka [\d.]+ cannot log in to Kafka 4 with SCRAM.* newer one, or PLAIN over TLS"
+            assert re.search(f"warning: .*{advice}", done.stderr) and re.search(f"cannot be reached: .*{advice}", done.stderr), done.stderr
+            wait_for("an ERROR", lambda: re.search(f"ERROR kafka: .*{advice}", process.err), 60)
+            assert ready(port)[0] == 503 and "start it" not in done.stderr
+        else:
+            wait_for("a ready run", lambda: ready(port)[0] == 200, 60)
+            assert "SCRAM" not in process.err
+        assert process.terminate() == 0
+    finally:
+        process.end()
 
 
 ISSUING = """[ca]
