@@ -1,6 +1,7 @@
 """Rows 1 to 4, 15 and 20: instances that are killed, stopped, frozen and reloaded at any moment, and events that break every
 rule."""
 
+import re
 import signal
 import time
 
@@ -93,12 +94,30 @@ def test_zombie(rig):
     rig.says(heir, "worker 0 reads")
     rig.writes(600)
     zombie.members[0].send(signal.SIGCONT)
+    rig.says(zombie, "worker 0 gives up .*: its membership ended, so others may have them by now")
     rig.fill(3000)
     rig.settle(heir)
     witnesses = heir.members + zombie.members
     zombie.terminate()
     rig.finish(heir)
     assert sum(summed(w, "already counted") + summed(w, "conflicts") for w in witnesses) > 0, "nobody met the other's writes"
+
+
+def test_killed_member_is_waited_for(rig):
+    """The group waits for the session of the one that was killed, and the one that comes after it says so; nothing else is
+    wrong."""
+    rig.up(count=2000)
+    fleet = rig.fleet(env={"SESSION_MS": "12000"})
+    rig.commits()
+    rig.fault("kill -9")
+    fleet.kill()
+    after = fleet.start()
+    rig.says(fleet, "waiting for group `.*` to give out its partitions: .* waits for one that was killed until its session ends "
+                    r"\(session.timeout.ms, here 12 s\)", 60)
+    assert "worker 0 reads" not in after.err
+    rig.says(fleet, "worker 0 reads", 60)
+    assert after.err.count("to give out its partitions") == 1 and not re.search("does not exist|gives up|WARN +kafka|ERROR", after.err), after.err
+    rig.finish(fleet)
 
 
 @pytest.mark.ci
