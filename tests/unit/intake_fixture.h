@@ -96,13 +96,16 @@ static struct probe {
     int32_t answer;
     const char *says; /* with any answer but CHURN_OK; NULL: nothing */
     bool alerts, fattens;
+    bool endless; /* its message fills all there is, without a NUL */
 } probes[PROCESSORS];
 
 static struct section processor_sections[PROCESSORS];
 
 static inline int32_t answer_of(const struct probe *probe, churn_error *err)
 {
-    if (probe->says != NULL) {
+    if (probe->endless) {
+        memset(err->message, 'x', sizeof err->message);
+    } else if (probe->says != NULL) {
         (void)snprintf(err->message, sizeof err->message, "%s", probe->says);
     }
     return probe->answer;
@@ -129,8 +132,10 @@ static int32_t second_transform(void *self, const churn_event *event, churn_edit
     const struct probe *probe = self;
     saw("second %lld", (long long)event->offset);
     if (probe->alerts) {
-        CU_ASSERT(edit->alert(edit, CHURN_SEVERITY_WARNING, "second", (churn_str){.ptr = "look", .len = 4}, err) ==
-                  CHURN_OK);
+        int32_t result = edit->alert(edit, CHURN_SEVERITY_WARNING, "second", (churn_str){.ptr = "look", .len = 4}, err);
+        if (result != CHURN_OK) {
+            return result;
+        }
     }
     if (probe->fattens) {
         memset(much, 'x', sizeof much);
@@ -262,6 +267,31 @@ static inline void close_intake(void)
     stalls_free(pipeline.stalls);
     log_free(pipeline.log);
     log_closed();
+}
+
+#define ARENA_CHUNK ((size_t)256 * 1024)
+
+/* The window's memory has `room` bytes before it asks for more. */
+static inline void leave_room(size_t room)
+{
+    CU_ASSERT_PTR_NOT_NULL_FATAL(arena_alloc(&window_filling(&worker)->arena, ARENA_CHUNK - room));
+}
+
+/* The JSON parser has its memory: it does not notice each of its own allocations that fails. */
+static inline void warm_up(void)
+{
+    char blank[1024];
+    churn_event event;
+    struct reject reject;
+    memset(blank, ' ', sizeof blank);
+    CU_ASSERT_PTR_NULL(event_decode(worker.decoder, blank, sizeof blank - JSON_SCAN_PADDING, &event, &reject));
+}
+
+/* The worker has failed, for want of memory, where the code under test did. */
+static inline void check_no_memory(bool ok)
+{
+    check(ok == !worker.failed && (ok || strstr(worker.failure, "out of memory") != NULL), "failure: %s",
+          worker.failure);
 }
 
 /* ---- records in ---- */

@@ -20,9 +20,15 @@
 #define HAS_SANITIZER
 #endif
 
-static atomic_long blocks; /* in use */
+static atomic_long blocks;   /* in use */
+static atomic_long fails_in; /* allocations: the last of them fails; 0: none does */
 
 #if defined(__GLIBC__) && !defined(HAS_SANITIZER)
+static inline bool fails_now(void)
+{
+    return fails_in > 0 && --fails_in == 0;
+}
+
 /* glibc calls its own functions, too, by these names. */
 void *__libc_malloc(size_t size);
 void *__libc_calloc(size_t count, size_t size);
@@ -33,35 +39,39 @@ void __libc_free(void *block);
 #pragma GCC visibility push(default) /* for what the C library allocates itself */
 void *malloc(size_t size)
 {
-    void *block = __libc_malloc(size);
+    void *block = fails_now() ? NULL : __libc_malloc(size);
     blocks += block != NULL;
     return block;
 }
 
 void *calloc(size_t count, size_t size)
 {
-    void *block = __libc_calloc(count, size);
+    void *block = fails_now() ? NULL : __libc_calloc(count, size);
     blocks += block != NULL;
     return block;
 }
 
 void *realloc(void *old, size_t size)
 {
-    void *block = __libc_realloc(old, size);
+    void *block;
+    if (size > 0 && fails_now()) {
+        return NULL;
+    }
+    block = __libc_realloc(old, size);
     blocks += (old == NULL && block != NULL) - (old != NULL && size == 0);
     return block;
 }
 
 void *aligned_alloc(size_t alignment, size_t size)
 {
-    void *block = __libc_memalign(alignment, size);
+    void *block = fails_now() ? NULL : __libc_memalign(alignment, size);
     blocks += block != NULL;
     return block;
 }
 
 int posix_memalign(void **ret, size_t alignment, size_t size)
 {
-    *ret = __libc_memalign(alignment, size);
+    *ret = fails_now() ? NULL : __libc_memalign(alignment, size);
     blocks += *ret != NULL;
     return *ret != NULL ? 0 : ENOMEM;
 }
@@ -73,6 +83,31 @@ void free(void *block)
 }
 #pragma GCC visibility pop
 #endif
+
+#define MOST_ALLOCATIONS 10000
+
+/* Does the same between `begin` and `end` (may be NULL) until no allocation fails in it any more: each time the next
+ * one does. `act` must tell. */
+static inline void check_allocations(const char *what, void (*begin)(void), bool (*act)(void), void (*end)(bool ok))
+{
+    bool failed = true;
+    for (long k = 1; failed && k < MOST_ALLOCATIONS; k++) {
+        bool ok;
+        if (begin != NULL) {
+            begin();
+        }
+        fails_in = k;
+        ok = act();
+        failed = fails_in == 0;
+        fails_in = 0;
+        check(ok == !failed, "%s: allocation %ld %s, and it %s", what, k, failed ? "failed" : "did not fail",
+              ok ? "went well" : "did not go well");
+        if (end != NULL) {
+            end(ok);
+        }
+    }
+    check(!failed, "%s: there is no end to its allocations", what);
+}
 
 static long blocks_before;
 static unsigned tests_run;

@@ -21,6 +21,7 @@ struct fake_sink {
     bool greedy;    /* says that it took one more than it was given */
     bool too_many;  /* says that it gave one answer more than there was room for */
     bool fails;     /* when it is asked for answers */
+    bool endless;   /* its messages fill all there is, without a NUL */
     churn_record taken[ROOM];
     uint32_t taken_count;
     churn_done answers[ROOM];
@@ -49,6 +50,15 @@ static void check_trace(const char *expected, const char *when)
     trace[0] = '\0';
 }
 
+static void say(const struct fake_sink *sink, churn_error *err)
+{
+    if (sink->endless) {
+        memset(err->message, 'x', sizeof err->message);
+    } else {
+        (void)snprintf(err->message, sizeof err->message, "the test says so");
+    }
+}
+
 static int32_t fake_write(void *self, const churn_record *records, uint32_t count, uint32_t *ret_taken,
                           churn_error *err)
 {
@@ -57,7 +67,7 @@ static int32_t fake_write(void *self, const churn_record *records, uint32_t coun
     note("write %s %u; ", section->label, count);
     CU_ASSERT(worker.inside == section && worker.seat.slot->call != 0);
     CU_ASSERT_EQUAL(worker.seat.slot->records, count);
-    (void)snprintf(err->message, sizeof err->message, "the test says so");
+    say(sink, err);
     for (; *ret_taken < count && sink->room > 0; sink->room--) {
         const churn_record *record = &records[(*ret_taken)++];
         CU_ASSERT_EQUAL(record->reserved, 0);
@@ -81,7 +91,8 @@ static int32_t fake_poll(void *self, churn_done *done, uint32_t max, uint32_t ti
         note("poll %s %u in %u ms; ", section->label, count, timeout_ms);
     }
     if (sink->fails) {
-        return churn_fail(err, CHURN_FATAL, "the test says so");
+        say(sink, err);
+        return CHURN_FATAL;
     }
     memcpy(done, sink->answers, count * sizeof *done);
     memmove(sink->answers, sink->answers + count, (sink->answer_count - count) * sizeof *done);
@@ -547,6 +558,25 @@ static void test_a_sink_fails(void)
     close_worker();
 }
 
+/* What a sink writes over the end of its message is cut off there. */
+static void test_messages_without_end(void)
+{
+    churn_error whole;
+    for (int polls = 0; polls < 2; polls++) {
+        open_worker();
+        (void)emit(1, 0);
+        fakes[B].endless = true;
+        fakes[B].fails = polls == 1;
+        fakes[B].room = polls == 1 ? ROOM : 0;
+        fakes[B].result = CHURN_FATAL;
+        CU_ASSERT(!emitter_step(&worker, 0));
+        check(strlen(worker.failure) == strlen("sink b: ") + sizeof whole.message - 1 &&
+                  strspn(worker.failure + strlen("sink b: "), "x") == sizeof whole.message - 1,
+              "failure: %s", worker.failure);
+        close_worker();
+    }
+}
+
 /* ---- dead letters ---- */
 
 /* A window with a letter and two events, whose letters go out first. */
@@ -867,20 +897,20 @@ static void test_a_suspect_that_is_not_taken(void)
 static void test_poison(void)
 {
     keep_journal();
-    die_at(B, 1, 1);
-    die_at(B, 1, 1);
+    die_at(B, 2, 1);
+    die_at(B, 2, 1);
     open_worker();
-    const struct window *window = emit(3, 0);
+    const struct window *window = emit(4, 0);
     step();
-    check_trace("write a 3; poll a 3 in 0 ms; write b 1; write b 1; poll b 2 in 0 ms; write letters 1; poll letters 1 "
+    check_trace("write a 4; poll a 4 in 0 ms; write b 2; write b 1; poll b 3 in 0 ms; write letters 1; poll letters 1 "
                 "in 0 ms; ",
                 "not given again");
     step();
-    CU_ASSERT(emitter_done(&worker, window) && count_of(B, "sent") == 2);
-    CU_ASSERT(fakes[B].taken[0].offset == 0 && fakes[B].taken[1].offset == 2);
+    CU_ASSERT(emitter_done(&worker, window) && count_of(B, "sent") == 3);
+    CU_ASSERT(fakes[B].taken[1].offset == 1 && fakes[B].taken[2].offset == 3);
     check_text(header(&fakes[LETTERS].taken[0], "churn.reason"), "crashed_plugin", "reason");
     check_text(header(&fakes[LETTERS].taken[0], "churn.detail"), "b ended the process 2 times at this event", "detail");
-    CU_ASSERT_EQUAL(fakes[LETTERS].taken[0].offset, 1);
+    CU_ASSERT_EQUAL(fakes[LETTERS].taken[0].offset, 2);
     CU_ASSERT_EQUAL(metrics_sum(pipeline.metrics, "crashed_plugin"), 1);
     close_worker();
     forget_journal();
@@ -917,6 +947,7 @@ int main(void)
                            TEST(test_the_wait),
                            TEST(test_full),
                            TEST(test_a_sink_fails),
+                           TEST(test_messages_without_end),
                            TEST(test_letters_first),
                            TEST(test_a_letter_that_is_refused),
                            TEST(test_refused_without_dead_letters),

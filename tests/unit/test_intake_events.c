@@ -304,6 +304,21 @@ static void test_a_processor_fails(void)
     close_intake();
 }
 
+/* What a plugin writes over the end of its message is cut off there. */
+static void test_messages_without_end(void)
+{
+    churn_error whole;
+    const churn_record record = record_at(41, SALE);
+    open_intake();
+    pipeline.processor_count = PROCESSORS;
+    probes[FIRST] = (struct probe){.answer = CHURN_FATAL, .endless = true};
+    CU_ASSERT(!intake_take(&worker, &record, 1));
+    check(strspn(worker.failure + strlen("processor first: "), "x") == sizeof whole.message - 1 &&
+              strlen(worker.failure) == strlen("processor first: ") + sizeof whole.message - 1,
+          "failure: %s", worker.failure);
+    close_intake();
+}
+
 /* The source waits: it is moved back to the first record that was not taken, and nothing of it is noted. */
 static void test_a_processor_cannot_tell(void)
 {
@@ -764,6 +779,87 @@ static void test_refused_by_a_sink(void)
     close_intake();
 }
 
+/* ---- no memory ---- */
+
+static size_t room;
+static const char *const *wanted_values;
+
+static void begin_taking(void)
+{
+    open_counting_intake();
+    pipeline.processors[FIRST].loaded = &loaded_second; /* nothing is announced: that does without */
+    pipeline.processor_count = 1;
+    probes[FIRST].alerts = true;
+    warm_up();
+    leave_room(room);
+}
+
+/* One record with headers and a key of its own, and others. */
+static bool take_all(void)
+{
+    static const churn_header own[] = {{"trace", {.ptr = "7", .len = 1}}, {"churn.x", {.ptr = "8", .len = 1}}};
+    churn_record records[4];
+    uint32_t count = 0;
+    for (; wanted_values[count] != NULL; count++) {
+        records[count] = record_at(41 + count, wanted_values[count]);
+        records[count].key = text_of("another");
+        records[count].headers = own;
+        records[count].header_count = COUNT(own);
+    }
+    return intake_take(&worker, records, count);
+}
+
+static void end_taking(bool ok)
+{
+    check_no_memory(ok);
+    close_intake();
+}
+
+static void begin_passing_on(void)
+{
+    begin_taking();
+    pipeline.decodes = false;
+    pipeline.processor_count = 0;
+    pipeline.store.loaded = NULL;
+}
+
+/* Wherever memory ends, the worker fails. */
+static void test_no_memory(void)
+{
+    static const char *const counted[] = {HIGH, ODD, NULL}, *const bad[] = {"{", EVENT("sale", "{}"), NULL};
+    for (room = 0; room < 2048; room += 96) {
+        wanted_values = counted;
+        check_allocations("events", begin_taking, take_all, end_taking);
+        wanted_values = bad;
+        check_allocations("no events", begin_taking, take_all, end_taking);
+        check_allocations("as they are", begin_passing_on, take_all, end_taking);
+    }
+}
+
+static void begin_setting_aside(void)
+{
+    begin_taking();
+    wanted_values = (const char *const[]){SALE, NULL};
+    CU_ASSERT(take_all());
+}
+
+static bool set_one_aside(void)
+{
+    struct window *window = window_filling(&worker);
+    struct reject reject;
+    reject_set(&reject, REJECT_DAMAGED_PROFILE, "the test says so");
+    return intake_set_aside(&worker, window, cache_get(&worker.cache, text_of("c")), &window->events[0], &reject) &&
+           intake_refused(&worker, window, &window->outputs[0], "a", &reject);
+}
+
+static void test_no_memory_to_set_aside(void)
+{
+    for (size_t more = 0; more < 1024; more += 48) {
+        room = 4096 + more;
+        check_allocations("set aside", begin_setting_aside, set_one_aside, end_taking);
+    }
+}
+
 int main(void)
 {
     CU_TestInfo tests[] = {
@@ -778,6 +874,7 @@ int main(void)
         TEST(test_unreadable),
         TEST(test_answers_of_processors),
         TEST(test_a_processor_fails),
+        TEST(test_messages_without_end),
         TEST(test_a_processor_cannot_tell),
         TEST(test_whom_an_event_concerns),
         TEST(test_announced),
@@ -796,6 +893,8 @@ int main(void)
         TEST(test_positions),
         TEST(test_given_back),
         TEST(test_refused_by_a_sink),
+        TEST(test_no_memory),
+        TEST(test_no_memory_to_set_aside),
         CU_TEST_INFO_NULL,
     };
     int status = load_types() ? run_tests_without_leaks("intake_events", tests) : 1;

@@ -1378,8 +1378,9 @@ int main(void)
     };
     const churn_plugin cb = TYPE_ENTRY("cb", &cb_type);
     const churn_plugin *const own[] = {&cb};
-    int status =
-        world_init(&shipped, NULL, 0) && world_init(&extended, own, COUNT(own)) ? run_tests_without_leaks("profile", tests) : 1;
+    int status = world_init(&shipped, NULL, 0) && world_init(&extended, own, COUNT(own))
+                     ? run_tests_without_leaks("profile", tests)
+                     : 1;
     world_free(&extended);
     world_free(&shipped);
     return status;

@@ -177,6 +177,132 @@ static void test_outputs(void)
     close_window();
 }
 
+/* The newest record of each partition that can be told again. */
+static void test_witnesses(void)
+{
+    open_window();
+    window_note_witness(&window, 3, (struct witness){.offset = 10, .hash = 1}); /* nothing is noted of it */
+    CU_ASSERT(window.position_count == 0 && window_is_empty(&window));
+    CU_ASSERT(window_note_position(&window, 3, 10) && window_note_position(&window, 4, 10));
+    CU_ASSERT(window.positions[0].last.offset == -1 && window.positions[1].last.offset == -1);
+    window_note_witness(&window, 3, (struct witness){.offset = 0, .hash = 1});
+    CU_ASSERT(window.positions[0].last.offset == 0 && window.positions[0].last.hash == 1);
+    window_note_witness(&window, 3, (struct witness){.offset = 10, .hash = 2});
+    window_note_witness(&window, 3, (struct witness){.offset = 10, .hash = 3});
+    window_note_witness(&window, 3, (struct witness){.offset = 9, .hash = 4});
+    CU_ASSERT(window.positions[0].last.offset == 10 && window.positions[0].last.hash == 2);
+    CU_ASSERT_EQUAL(window.positions[1].last.offset, -1);
+    close_window();
+}
+
+/* What a source passes over counts as read, and as no record. */
+static void test_passed(void)
+{
+    open_window();
+    CU_ASSERT(window_is_empty(&window));
+    CU_ASSERT(window_note_passed(&window, 3, 10));
+    CU_ASSERT(position(3) == 10 && window.record_count == 0 && !window_is_empty(&window));
+    CU_ASSERT(window_note_passed(&window, 3, 9) && position(3) == 10);
+    CU_ASSERT(window_note_passed(&window, 3, 11) && position(3) == 11 && window.record_count == 0);
+    window_reset(&window, 2);
+    window.record_count = 1;
+    CU_ASSERT(!window_is_empty(&window));
+    close_window();
+}
+
+static void test_bare_letters(void)
+{
+    const churn_record from = {.topic = "t"};
+    open_window();
+    for (uint32_t i = 0; i < 200; i++) {
+        CU_ASSERT_PTR_NOT_NULL(window_add_output(&window, CHURN_RECORD_EVENT, &from));
+        CU_ASSERT_PTR_NOT_NULL(window_add_output(&window, CHURN_RECORD_DEAD_LETTER, &from));
+        CU_ASSERT(window_note_bare(&window));
+    }
+    CU_ASSERT_EQUAL(window.bare_count, 200);
+    for (uint32_t i = 0; i < 200; i++) {
+        CU_ASSERT_EQUAL(window.bare[i], 2 * i + 1);
+    }
+    window_reset(&window, 2);
+    CU_ASSERT_EQUAL(window.bare_count, 0);
+    close_window();
+}
+
+/* Which of a delta's events count is known by the mark, but for those that were late. */
+static void test_late_events(void)
+{
+    static const struct {
+        enum lateness late;
+        bool has_late, has_range;
+    } cases[] = {{NOT_LATE, false, true},
+                 {LATE_REPLAYED, true, true},
+                 {LATE_REDRIVEN, true, false},
+                 {LATE_DOUBTED, true, false}};
+    for (size_t i = 0; i < COUNT(cases); i++) {
+        open_window();
+        const churn_record from = {.topic = "t"};
+        struct delta *delta = window_delta(&window, customer("c"), &registry);
+        CU_ASSERT_PTR_NOT_NULL_FATAL(delta);
+        CU_ASSERT(delta->event_count == 0 && delta->skipped == 0 && !delta->has_late);
+        CU_ASSERT_PTR_NOT_NULL(window_add_output(&window, CHURN_RECORD_EVENT, &from));
+        const struct window_event event = {
+            .payload = "p", .len = 1, .source = 2, .offset = 5, .late = (uint8_t)cases[i].late, .counted = true};
+        CU_ASSERT(window_add_event(&window, delta, &event));
+        check(delta->has_late == cases[i].has_late && (delta_range(delta, 2) != NULL) == cases[i].has_range,
+              "lateness %u", cases[i].late);
+        CU_ASSERT(window.events[0].next == NO_EVENT && window.events[0].first_output == 1 && !window.events[0].counted);
+        CU_ASSERT(delta->first_event == 0 && delta->last_event == 0 && delta->event_count == 1);
+        close_window();
+    }
+}
+
+static struct customer *somebody;
+
+static void begin_filling(void)
+{
+    open_window();
+    somebody = customer("c");
+}
+
+/* As much as makes each of its arrays grow, and ranges of several partitions. */
+static bool fill(void)
+{
+    const churn_record from = {.topic = "t"};
+    bool ok = true;
+    for (uint32_t i = 0; ok && i < 65; i++) {
+        struct delta *delta = window_delta(&window, somebody, &registry);
+        ok = delta != NULL && add_event(delta, "", 0, i % 3, i, NOT_LATE) &&
+             window_add_output(&window, CHURN_RECORD_DEAD_LETTER, &from) != NULL && window_note_bare(&window) &&
+             window_note_position(&window, i, 7);
+        somebody->filling = i % 2 == 0 ? somebody->filling : NULL; /* as many deltas */
+    }
+    return ok;
+}
+
+static void end_filling(bool ok)
+{
+    CU_ASSERT(!ok || (window.event_count == 65 && window.position_count == 65 && window.bare_count == 65));
+    somebody->filling = NULL;
+    close_window();
+}
+
+static bool make(void)
+{
+    return window_init(&window, &pool, 2);
+}
+
+static void end_making(bool ok)
+{
+    (void)ok;
+    window_free(&window);
+}
+
+static void test_no_memory(void)
+{
+    check_allocations("a window", NULL, make, end_making);
+    check_allocations("what it holds", begin_filling, fill, end_filling);
+}
+
 static void test_reset(void)
 {
     const churn_record from = {.topic = "t"};
@@ -207,6 +333,11 @@ int main(void)
         TEST(test_ranges_of_a_delta),
         TEST(test_a_new_delta_is_empty),
         TEST(test_outputs),
+        TEST(test_witnesses),
+        TEST(test_passed),
+        TEST(test_bare_letters),
+        TEST(test_late_events),
+        TEST(test_no_memory),
         TEST(test_reset),
         CU_TEST_INFO_NULL,
     };
