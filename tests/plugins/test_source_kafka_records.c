@@ -565,6 +565,408 @@ static void test_an_unreadable_batch_is_waited_for(void)
     CU_ASSERT_EQUAL(source->parts[0].bad.tries, 0);
 }
 
+/* Several wait: they are asked for one after the other. */
+static void test_several_partitions_wait(void)
+{
+    fake_kafka_partition("t", 0)->committed = 5;
+    fake_kafka_partition("t", 1)->low = 30;
+    fake_kafka_partition("t", 2)->committed = 60;
+    open_unreadable("wait", "t/0,t/1,t/2");
+    fake_kafka_says("t", 0, 5, BAD, "CRC");
+    fake_kafka_says("t", 1, 31, RD_KAFKA_RESP_ERR__BAD_COMPRESSION, "lz4");
+    CHECK_POLL("PENDING");
+    CHECK_CALLS("pause t/0=5; offsets t/1=begin within 2000; pause t/1=30; check"); /* where it begins was not known */
+    later(1000);
+    CHECK_POLL("PENDING");
+    CHECK_CALLS("open consumer 2; 2: one queue; 2: assign t/0=5; check");
+    fake_kafka_tells(2, "t", 0, 5, BAD, "CRC");
+    CHECK_POLL("PENDING");
+    CHECK_CALLS("2: assign none; 2: assign t/1=30; check");
+    fake_kafka_tells(2, "t", 1, 31, RD_KAFKA_RESP_ERR__BAD_COMPRESSION, "lz4");
+    CHECK_POLL("PENDING");
+    CHECK_CALLS("2: assign none; check");
+    CU_ASSERT_EQUAL(strncmp(fake.last_log, "1 partition waits; topic `t` partition 0 waits at offset 5 ", 59), 0);
+    {
+        char message[512];
+        CU_ASSERT_TRUE(fake_host_stalled(&fake, "fetch", message));
+        CU_ASSERT_EQUAL(strncmp(message, "2 partitions wait; topic `t` partition 0 waits at offset 5 ", 59), 0);
+    }
+    fake_kafka_rebalances(1, REVOKE, "t/0,t/1,t/2"); /* one that is taken away is no concern of ours */
+    CHECK_POLL("PENDING");
+    CHECK_CALLS("resume t/1=30; resume t/0=5; REVOKED t/2=60 resumed whole t/1=30 whole t/0=5 resumed whole; protocol; "
+                "assign none; 2: destroy open within 2000; check; look for the group, 1");
+    CU_ASSERT_FALSE(fake_host_stalled(&fake, "fetch", NULL));
+    CHECK_POLL("PENDING");
+    CHECK_CALLS("check; look for the group, 2");
+}
+
+/* Where a partition begins is not known, nor to be learned: it is joined again. */
+static void test_an_unreadable_beginning(void)
+{
+    open_unreadable("wait", "t/0");
+    fake_kafka_says("t", 0, 5, BAD, "CRC");
+    fake_kafka_fail("offsets", RD_KAFKA_RESP_ERR__TIMED_OUT, 1);
+    CHECK_POLL("PENDING");
+    CHECK_CALLS("offsets t/0=begin within 2000; unsubscribe; subscribe t; check");
+    CU_ASSERT_FALSE(source->parts[0].bad.waits);
+    CU_ASSERT_EQUAL(source->parts[0].position, OFFSET_UNKNOWN);
+}
+
+/* A question whose partition goes away meanwhile is dropped, and so is one that cannot be asked. */
+static void test_questions_that_come_to_nothing(void)
+{
+    fake_kafka_partition("t", 0)->committed = 5;
+    fake_kafka_partition("t", 1)->committed = 6;
+    fake_kafka.protocol = "COOPERATIVE";
+    open_unreadable("wait", "t/0,t/1");
+    fake_kafka_says("t", 0, 5, BAD, "CRC");
+    fake_kafka_says("t", 1, 6, BAD, "CRC");
+    CHECK_POLL("PENDING");
+    later(1000);
+    fake_kafka_fail("assign", RD_KAFKA_RESP_ERR__STATE, 1);
+    (void)fake_kafka_calls();
+    CHECK_POLL("PENDING");
+    CHECK_CALLS("open consumer 2; 2: one queue; 2: assign t/0=5; 2: assign t/1=6; check");
+    fake_kafka_rebalances(1, REVOKE, "t/1");
+    fake_kafka_tells(2, "t", 1, 6, BAD, "CRC");
+    CHECK_POLL("PENDING");
+    CHECK_CALLS("resume t/1=6; REVOKED t/1=6 resumed whole; protocol; take away t/1; 2: assign none; "
+                "2: assign t/0=5; check; look for the group, 1");
+    fake_kafka_fail("set enable.partition.eof", RD_KAFKA_RESP_ERR__FAIL, 1);
+    unreadable_close(source);
+    CHECK_POLL("FATAL no `enable.partition.eof`");
+}
+
+static void test_an_examiner_that_cannot_be_made(void)
+{
+    static const char *const calls[] = {"open", "conf"};
+    static const char *const answers[] = {"FATAL not opened", "FATAL refused"};
+    for (int i = 0; i < 2; i++) {
+        begin();
+        fake_kafka_partition("t", 0)->committed = 5;
+        open_unreadable("wait", "t/0");
+        fake_kafka_says("t", 0, 5, BAD, "CRC");
+        CHECK_POLL("PENDING");
+        later(1000);
+        fake_kafka_fail(calls[i], RD_KAFKA_RESP_ERR__FAIL, 1);
+        CHECK_POLL(answers[i]);
+        end();
+    }
+}
+
+/* The partition fails four times at offset 5, of a batch that begins at 3; then its end is searched for. */
+static void fail_four_times(void)
+{
+    fake_kafka_says("t", 0, 3, RD_KAFKA_RESP_ERR__BAD_COMPRESSION, "lz4");
+    CHECK_POLL("PENDING");
+    for (int i = 0; i < 3; i++) {
+        later(10000);
+        CHECK_POLL("PENDING");
+        (void)fake_kafka_calls();
+        fake_kafka_tells(2, "t", 0, 3, RD_KAFKA_RESP_ERR__BAD_COMPRESSION, "lz4");
+        CHECK_POLL("PENDING");
+    }
+}
+
+/* The end is halved out: reading from an offset of the batch fails at the batch's beginning. */
+static void test_an_unreadable_batch_is_set_aside(void)
+{
+    struct fake_partition *p = fake_kafka_partition("t", 0);
+    const char *why = "it does not unpack, or to more than receive.message.max.bytes";
+    char expected[512];
+    p->committed = 5;
+    p->high = 13;
+    open_unreadable("dead_letter", "t/0");
+    fail_four_times();
+    CHECK_CALLS("2: assign none; offsets t/0=end within 2000; 2: assign t/0=9; check");
+    {
+        char message[512];
+        CU_ASSERT_TRUE(fake_host_stalled(&fake, "fetch", message));
+        CU_ASSERT_PTR_NOT_NULL(strstr(message, "than receive.message.max.bytes. It is set aside if it stays so"));
+    }
+    fake_kafka_tells(2, "t", 0, 11, BAD, "another batch"); /* 9 is beyond: it fails elsewhere */
+    CHECK_POLL("PENDING");
+    CHECK_CALLS("2: assign none; 2: assign t/0=7; check");
+    fake_kafka_tells(2, "t", 0, 3, RD_KAFKA_RESP_ERR__BAD_COMPRESSION, "lz4"); /* 7 is inside */
+    CHECK_POLL("PENDING");
+    CHECK_CALLS("2: assign none; 2: assign t/0=8; check");
+    fake_kafka_tells(2, "t", 0, 8, RD_KAFKA_RESP_ERR_NO_ERROR, "v"); /* 8 can be read */
+    CHECK_POLL("PENDING");
+    CHECK_CALLS("2: assign none; check");
+    (void)snprintf(expected, sizeof expected,
+                   "topic `t` partition 0: the batch of offsets 3 to 7 cannot be read and is set aside: %s", why);
+    CHECK_TEXT(fake.last_log, expected);
+    CU_ASSERT_EQUAL(fake.last_level, CHURN_LOG_ERROR);
+    (void)snprintf(expected, sizeof expected, "OK t/0@5=%s t/0@6=%s", why, why);
+    CHECK_TEXT(polled(2, 0), expected);
+    CHECK_CALLS("check");
+    CU_ASSERT_EQUAL(records[0].kind, CHURN_RECORD_UNREADABLE);
+    CU_ASSERT_EQUAL(records[0].size, sizeof(churn_record));
+    CU_ASSERT_EQUAL(records[0].key.len, 0);
+    (void)snprintf(expected, sizeof expected, "OK t/0@7=%s", why);
+    CHECK_TEXT(polled(2, 0), expected);
+    CHECK_CALLS("resume t/0=8; protocol; assign none; protocol; forward t/0 to records; protocol; assign t/0=8; check");
+    CU_ASSERT_FALSE(fake_host_stalled(&fake, "fetch", NULL));
+    CU_ASSERT_EQUAL(source->returned, 3);
+    put("t", 0, 8);
+    CHECK_POLL("OK t/0@8=v");
+    CHECK_CALLS("2: destroy open within 2000; check");
+}
+
+/* What is inside or beyond is told by where reading fails; an end of the partition is beyond. */
+static void test_a_search_to_the_end(void)
+{
+    struct fake_partition *p = fake_kafka_partition("t", 0);
+    p->committed = 5;
+    p->high = 7;
+    open_unreadable("dead_letter", "t/0");
+    fail_four_times();
+    CHECK_CALLS("2: assign none; offsets t/0=end within 2000; 2: assign t/0=6; check");
+    fake_kafka_tells(2, "t", 0, 3, RD_KAFKA_RESP_ERR__PARTITION_EOF, "");
+    CHECK_POLL("PENDING");
+    CU_ASSERT_EQUAL(source->parts[0].bad.aside_end, 6);
+    end();
+    begin(); /* one offset alone is not searched */
+    p = fake_kafka_partition("t", 0);
+    p->committed = 5;
+    p->high = 6;
+    open_unreadable("dead_letter", "t/0");
+    fail_four_times();
+    CU_ASSERT_EQUAL(source->parts[0].bad.aside_end, 6);
+    end();
+    begin(); /* no answer, and the search begins anew */
+    p = fake_kafka_partition("t", 0);
+    p->committed = 5;
+    p->high = 13;
+    open_unreadable("dead_letter", "t/0");
+    fail_four_times();
+    (void)fake_kafka_calls();
+    later(10000);
+    CHECK_POLL("PENDING");
+    CHECK_CALLS("2: assign none; check");
+    later(10000);
+    CHECK_POLL("PENDING");
+    CHECK_CALLS("2: assign t/0=5; check");
+    fake_kafka_tells(2, "t", 0, 5, RD_KAFKA_RESP_ERR__PARTITION_EOF, ""); /* there is nothing any more */
+    CHECK_POLL("PENDING");
+    CU_ASSERT_EQUAL(source->parts[0].bad.waits, 0);
+}
+
+/* No search where the end is not known, or is not behind it, nor for what is not the batch's fault. */
+static void test_what_is_not_searched(void)
+{
+    struct fake_partition *p = fake_kafka_partition("t", 0);
+    p->committed = 5;
+    p->high = 5;
+    open_unreadable("dead_letter", "t/0");
+    fail_four_times();
+    CHECK_CALLS("2: assign none; offsets t/0=end within 2000; check");
+    p->high = 9;
+    later(8000);
+    CHECK_POLL("PENDING");
+    CHECK_CALLS("2: assign t/0=5; check");
+    fake_kafka_fail("offsets", RD_KAFKA_RESP_ERR__TIMED_OUT, 1);
+    fake_kafka_tells(2, "t", 0, 3, RD_KAFKA_RESP_ERR__NOT_IMPLEMENTED, "");
+    CHECK_POLL("PENDING");
+    CHECK_CALLS("2: assign none; offsets t/0=end within 2000; check");
+    later(10000);
+    CHECK_POLL("PENDING");
+    fake_kafka_tells(2, "t", 0, 3, RD_KAFKA_RESP_ERR_KAFKA_STORAGE_ERROR, "");
+    (void)fake_kafka_calls();
+    CHECK_POLL("PENDING");
+    CHECK_CALLS("2: assign none; check");
+    {
+        char message[512];
+        CU_ASSERT_TRUE(fake_host_stalled(&fake, "fetch", message));
+        CU_ASSERT_PTR_NOT_NULL(strstr(message, "cannot be read: Broker: Disk error when trying to access log file"));
+    }
+}
+
+static void test_set_aside_until_the_end(void)
+{
+    struct fake_partition *p = fake_kafka_partition("t", 0);
+    fake.host.until_end = 1;
+    p->committed = 5;
+    p->high = 7;
+    OPEN_SOURCE("topics", "t", "unreadable", "dead_letter");
+    CHECK_POLL("PENDING");
+    assign("t/0");
+    p->high = 20;
+    fail_four_times();
+    for (int i = 0; i < 4; i++) { /* all up to 20 are its */
+        fake_kafka_tells(2, "t", 0, 3, RD_KAFKA_RESP_ERR__BAD_COMPRESSION, "lz4");
+        CHECK_POLL("PENDING");
+    }
+    CU_ASSERT_EQUAL(source->parts[0].bad.aside_end, 7);
+    CU_ASSERT_EQUAL(strncmp(polled(9, 0), "END t/0@5=it ", 13), 0);
+    CU_ASSERT_TRUE(source->parts[0].finished);
+    CHECK_POLL("END");
+}
+
+/* --- Records read again --- */
+
+static char given[4096];
+
+static int32_t on_given(void *ctx, uint32_t index, const churn_record *record)
+{
+    size_t at = strlen(given);
+    (void)ctx;
+    if (record == NULL) {
+        (void)snprintf(given + at, sizeof given - at, "%u none; ", index);
+        return CHURN_OK;
+    }
+    CU_ASSERT(record->size == sizeof *record && record->kind == CHURN_RECORD_EVENT);
+    (void)snprintf(given + at, sizeof given - at, "%u %s/%d@%lld %.*s=%.*s %lld", index, record->topic,
+                   (int)record->partition, (long long)record->offset, (int)record->key.len, record->key.ptr,
+                   (int)record->value.len, record->value.ptr, (long long)record->timestamp_ms);
+    for (uint32_t i = 0; i < record->header_count; i++) {
+        at = strlen(given);
+        (void)snprintf(given + at, sizeof given - at, " %s:%.*s", record->headers[i].name,
+                       (int)record->headers[i].value.len, record->headers[i].value.ptr);
+    }
+    at = strlen(given);
+    (void)snprintf(given + at, sizeof given - at, "; ");
+    return CHURN_OK;
+}
+
+static int32_t reread(const churn_position *positions, uint32_t count, uint32_t timeout_ms)
+{
+    given[0] = '\0';
+    (void)fake_kafka_calls();
+    return ops()->reread(source, positions, count, timeout_ms, on_given, NULL, &err);
+}
+
+/* What the reader, the client opened second, hears next. */
+static void hears(int32_t partition, int64_t offset, rd_kafka_resp_err_t code)
+{
+    char value[16];
+    (void)snprintf(value, sizeof value, "v%lld", (long long)offset);
+    fake_kafka_tells(2, "t", partition, offset, code, value);
+}
+
+/* The reader, so that it can be told something before it is asked. */
+static void open_reader(void)
+{
+    OPEN_SOURCE("topics", "t", "epoch", "2");
+    CU_ASSERT_EQUAL(reread(NULL, 0, 100), CHURN_OK);
+    CHECK_CALLS("open consumer 2; 2: one queue");
+    CHECK_TEXT(conf_value("enable.partition.eof"), "true");
+}
+
+static void test_records_read_again(void)
+{
+    const churn_position positions[] = {
+        {.topic = "t@2", .partition = 1, .offset = 7},    {.topic = "t@2", .partition = 0, .offset = 2000},
+        {.topic = "t@2", .partition = 0, .offset = 5},    {.topic = "t@2", .partition = 1, .offset = 3},
+        {.topic = "t@2", .partition = 0, .offset = 6},    {.topic = "t@2", .partition = 0, .offset = 1005},
+        {.topic = "t@2", .partition = 0, .offset = 9000},
+    };
+    struct fake_partition *p = fake_kafka_partition("t", 0), *q = fake_kafka_partition("t", 1);
+    p->low = 1;
+    p->high = 9000;
+    q->low = 4;
+    q->high = 8;
+    open_reader();
+    hears(0, 5, RD_KAFKA_RESP_ERR_NO_ERROR);
+    hears(0, 8, RD_KAFKA_RESP_ERR_NO_ERROR);    /* 6 and 7 were compacted away */
+    hears(0, 1005, RD_KAFKA_RESP_ERR_NO_ERROR); /* near enough to be read on to */
+    hears(0, 2000, RD_KAFKA_RESP_ERR_NO_ERROR);
+    hears(1, 6, RD_KAFKA_RESP_ERR_NO_ERROR);
+    hears(1, 8, RD_KAFKA_RESP_ERR__PARTITION_EOF);
+    CU_ASSERT_EQUAL(reread(positions, 7, 500), CHURN_OK);
+    CHECK_TEXT(given,
+               "6 none; 2 t@2/0@5 =v5 0; 4 none; 5 t@2/0@1005 =v1005 0; 1 t@2/0@2000 =v2000 0; 3 none; 0 none; ");
+    CHECK_CALLS("2: watermarks t/0 within 500; 2: assign t/0=5; 2: assign none; "
+                "2: watermarks t/1 within 500; 2: assign t/1=7; 2: assign none");
+}
+
+static void test_records_far_apart_are_sought(void)
+{
+    const churn_position positions[] = {{.topic = "t@2", .offset = 5}, {.topic = "t@2", .offset = 1006}};
+    fake_kafka_partition("t", 0)->high = 2000;
+    open_reader();
+    hears(0, 5, RD_KAFKA_RESP_ERR_NO_ERROR);
+    hears(0, 1006, RD_KAFKA_RESP_ERR_NO_ERROR);
+    CU_ASSERT_EQUAL(reread(positions, 2, 500), CHURN_OK);
+    CHECK_TEXT(given, "0 t@2/0@5 =v5 0; 1 t@2/0@1006 =v1006 0; ");
+    CHECK_CALLS("2: watermarks t/0 within 500; 2: assign t/0=5; 2: assign t/0=1006; 2: assign none");
+    fake_kafka_fail("assign", RD_KAFKA_RESP_ERR__STATE, 1);
+    CU_ASSERT_EQUAL(reread(positions, 2, 500), CHURN_RETRY);
+    CHECK_TEXT(err.message, "topic `t` partition 0 cannot be read: Local: Erroneous state");
+    CHECK_TEXT(given, "");
+}
+
+static void test_a_record_read_again_is_whole(void)
+{
+    const churn_position position = {.topic = "t", .offset = 5};
+    rd_kafka_message_t *m;
+    fake_kafka_partition("t", 0)->high = 6;
+    OPEN_SOURCE("topics", "t");
+    (void)reread(NULL, 0, 100);
+    m = fake_kafka_hears(2, "t", 0, 5, "value");
+    m->key = (void *)(uintptr_t) "key";
+    m->key_len = 3;
+    fake_kafka_header(m, "one", "1");
+    fake_kafka_header(m, "two", "22");
+    fake_kafka_time(m, 77);
+    CU_ASSERT_EQUAL(reread(&position, 1, 500), CHURN_OK);
+    CHECK_TEXT(given, "0 t/0@5 key=value 77 one:1 two:22; ");
+    m = fake_kafka_hears(2, "t", 0, 5, "value");
+    fake_kafka_time(m, -1);
+    CU_ASSERT_EQUAL(reread(&position, 1, 500), CHURN_OK);
+    CHECK_TEXT(given, "0 t/0@5 =value 0; ");
+}
+
+/* What its topic does not hold, or does not exist, is not there; who does not answer is asked again. */
+static void test_what_cannot_be_read_again(void)
+{
+    const churn_position strange = {.topic = "u", .offset = 5}, position = {.topic = "t", .offset = 5};
+    static const rd_kafka_resp_err_t gone[] = {RD_KAFKA_RESP_ERR__UNKNOWN_PARTITION, RD_KAFKA_RESP_ERR__UNKNOWN_TOPIC,
+                                               RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART};
+    struct fake_partition *p = fake_kafka_partition("t", 0);
+    p->high = 9;
+    OPEN_SOURCE("topics", "t");
+    CU_ASSERT_EQUAL(reread(&strange, 1, 500), CHURN_OK);
+    CHECK_TEXT(given, "0 none; ");
+    for (size_t i = 0; i < sizeof gone / sizeof gone[0]; i++) {
+        p->err = gone[i];
+        CU_ASSERT_EQUAL(reread(&position, 1, 500), CHURN_OK);
+        CHECK_TEXT(given, "0 none; ");
+    }
+    p->err = RD_KAFKA_RESP_ERR__TIMED_OUT;
+    CU_ASSERT_EQUAL(reread(&position, 1, 500), CHURN_RETRY);
+    CHECK_TEXT(err.message, "topic `t` partition 0 cannot be asked for: Local: Timed out");
+    CHECK_TEXT(given, "");
+    p->err = RD_KAFKA_RESP_ERR_NO_ERROR;
+    p->low = 6;
+    CU_ASSERT_EQUAL(reread(&position, 1, 500), CHURN_OK);
+    CHECK_TEXT(given, "0 none; ");
+    CHECK_CALLS("2: watermarks t/0 within 500");
+    p->low = 0;
+    p->high = 5;
+    CU_ASSERT_EQUAL(reread(&position, 1, 500), CHURN_OK);
+    CHECK_TEXT(given, "0 none; ");
+    CHECK_CALLS("2: watermarks t/0 within 500");
+    p->high = 6;
+    hears(0, 0, RD_KAFKA_RESP_ERR__TRANSPORT); /* passes */
+    hears(0, 77, RD_KAFKA_RESP_ERR__AUTO_OFFSET_RESET);
+    CU_ASSERT_EQUAL(reread(&position, 1, 500), CHURN_OK);
+    CHECK_TEXT(given, "0 none; ");
+    CU_ASSERT_EQUAL(reread(&position, 1, 500), CHURN_RETRY); /* nothing comes */
+    CHECK_TEXT(err.message, "topic `t` partition 0: its records have not come in time");
+    CHECK_CALLS("2: watermarks t/0 within 500; 2: assign t/0=5; 2: assign none");
+    CU_ASSERT_EQUAL(fake_kafka.now_ms, 100500);
+    end();
+    begin();
+    OPEN_SOURCE("topics", "t");
+    fake_kafka_fail("open", RD_KAFKA_RESP_ERR__FAIL, 1);
+    CU_ASSERT_EQUAL(reread(&position, 1, 500), CHURN_FATAL);
+    fake_kafka_fail("conf", RD_KAFKA_RESP_ERR__FAIL, 1);
+    CU_ASSERT_EQUAL(reread(&position, 1, 500), CHURN_FATAL);
+    CU_ASSERT_PTR_NULL(source->reader_client);
+    CHECK_TEXT(given, "");
+}
+
 int main(void)
 {
     CU_TestInfo tests[] = {TEST(test_a_record),
@@ -583,6 +985,18 @@ int main(void)
                            TEST(test_a_turn_is_over),
                            TEST(test_no_turn),
                            TEST(test_an_unreadable_batch_is_waited_for),
+                           TEST(test_several_partitions_wait),
+                           TEST(test_an_unreadable_beginning),
+                           TEST(test_questions_that_come_to_nothing),
+                           TEST(test_an_examiner_that_cannot_be_made),
+                           TEST(test_an_unreadable_batch_is_set_aside),
+                           TEST(test_a_search_to_the_end),
+                           TEST(test_what_is_not_searched),
+                           TEST(test_set_aside_until_the_end),
+                           TEST(test_records_read_again),
+                           TEST(test_records_far_apart_are_sought),
+                           TEST(test_a_record_read_again_is_whole),
+                           TEST(test_what_cannot_be_read_again),
                            CU_TEST_INFO_NULL};
     return run_tests_with("source/kafka: records", begin, end, tests);
 }

@@ -203,6 +203,12 @@ void fake_kafka_tells(int number, const char *topic, int32_t partition, int64_t 
     (void)add_item(&clients[number]->group, topic, partition, offset, code, text);
 }
 
+rd_kafka_message_t *fake_kafka_hears(int number, const char *topic, int32_t partition, int64_t offset,
+                                     const char *value)
+{
+    return &add_item(&clients[number]->group, topic, partition, offset, RD_KAFKA_RESP_ERR_NO_ERROR, value)->m;
+}
+
 static rd_kafka_topic_partition_list_t *read_list(const char *text)
 {
     rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new(1);

@@ -61,6 +61,8 @@ void fake_kafka_says(const char *topic, int32_t partition, int64_t offset, rd_ka
  * where that is not NULL, a record, or a rebalance of "topic/partition,topic/partition". */
 void fake_kafka_tells(int number, const char *topic, int32_t partition, int64_t offset, rd_kafka_resp_err_t code,
                       const char *text);
+rd_kafka_message_t *fake_kafka_hears(int number, const char *topic, int32_t partition, int64_t offset,
+                                     const char *value);
 void fake_kafka_rebalances(int number, rd_kafka_resp_err_t code, const char *list);
 
 /* The calls so far; forgets them with the next call. */
