@@ -22,7 +22,7 @@
 #define HOME 1             /* the broker that leads the partitions, coordinates the group and answers with faults */
 #define ELSEWHERE 2
 #define FAULTS_MAX 3
-#define SIDE_BY_SIDE 20     /* trials; each has some twenty threads, which mostly wait */
+#define SIDE_BY_SIDE 32     /* trials; each has some twenty threads, which mostly wait */
 #define BEFORE_FAULT 40     /* records read by then */
 #define DISTURBED_MS 4500   /* longer than a session */
 #define DEADLINE_MS 60000   /* of a trial */

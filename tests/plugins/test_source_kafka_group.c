@@ -706,6 +706,12 @@ static void test_the_answer_to_a_commit(void)
                "offsets of group `g` were not committed: Local: Timed out; a later commit includes them");
     CU_ASSERT_PTR_EQUAL(fake_kafka.on_commit, offsets_on_commit);
     rd_kafka_topic_partition_list_destroy(list);
+    list = rd_kafka_topic_partition_list_new(1); /* the first one, too */
+    rd_kafka_topic_partition_list_add(list, "t", 0)->err = RD_KAFKA_RESP_ERR_NOT_COORDINATOR;
+    fake.log_lines = 0;
+    offsets_on_commit(source->rk, RD_KAFKA_RESP_ERR_NO_ERROR, list, source->client);
+    CU_ASSERT_EQUAL(fake.log_lines, 1);
+    rd_kafka_topic_partition_list_destroy(list);
 }
 
 /* --- Seeking and asking --- */
@@ -820,6 +826,9 @@ static void test_lag(void)
     CHECK_TEXT(lag(), "1 0 -1");
     p->seen_high = 4;
     CHECK_TEXT(lag(), "1 0 -1");
+    CU_ASSERT_EQUAL(ops()->seek(source, &(churn_position){.topic = "t"}, &err), CHURN_OK);
+    p->seen_low = 2;
+    CHECK_TEXT(lag(), "1 4 -1");
 }
 
 /* --- Until the end --- */

@@ -197,6 +197,18 @@ static void test_the_end_of_a_partition(void)
     CHECK_CALLS("check; check; check; check");
 }
 
+static void test_the_end_behind_a_marker(void)
+{
+    fake_kafka_partition("t", 0)->committed = 0;
+    open_assigned("t/0,t/1");
+    fake_kafka_says("t", 0, 1, RD_KAFKA_RESP_ERR__PARTITION_EOF, "");
+    fake_kafka_says("t", 1, 0, RD_KAFKA_RESP_ERR__PARTITION_EOF,
+                    ""); /* where it begins is not known, and nothing is there */
+    CHECK_POLL("PENDING");
+    CHECK_POLL("PENDING");
+    CHECK_CALLS("check; PASSED t/0=1; check");
+}
+
 /* --- Errors --- */
 
 static void test_errors(void)
@@ -976,6 +988,7 @@ int main(void)
                            TEST(test_how_long_a_poll_waits),
                            TEST(test_a_pause),
                            TEST(test_the_end_of_a_partition),
+                           TEST(test_the_end_behind_a_marker),
                            TEST(test_errors),
                            TEST(test_records_before_a_failure),
                            TEST(test_a_position_out_of_range),

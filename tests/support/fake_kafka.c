@@ -632,6 +632,7 @@ rd_kafka_resp_err_t rd_kafka_assign(rd_kafka_t *rk, const rd_kafka_topic_partiti
 static rd_kafka_error_t *error_of(const char *call)
 {
     rd_kafka_resp_err_t code = failure_of(call);
+    fake_kafka.live += code != RD_KAFKA_RESP_ERR_NO_ERROR;
     return code != RD_KAFKA_RESP_ERR_NO_ERROR ? rd_kafka_error_new(code, "scripted") : NULL;
 }
 
@@ -728,6 +729,14 @@ static void *next_function(const char *name)
         abort();
     }
     return function;
+}
+
+void rd_kafka_error_destroy(rd_kafka_error_t *error)
+{
+    void (*next)(rd_kafka_error_t *);
+    *(void **)&next = next_function("rd_kafka_error_destroy");
+    fake_kafka.live--;
+    next(error);
 }
 
 rd_kafka_topic_partition_list_t *rd_kafka_topic_partition_list_new(int size)
