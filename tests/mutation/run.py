@@ -38,7 +38,7 @@ MODULES = {
     "core/writer.c": "unit/test_writer unit/test_session unit/test_merge",
     "plugins/processor/dedup.c": "plugins/test_processor_dedup",
     "plugins/sink/prediction/queue_kafka.c": "plugins/test_prediction_queue_kafka plugins/test_sink_prediction",
-    "plugins/sink/prediction/queue_store.c": "plugins/test_sink_prediction",
+    "plugins/sink/prediction/queue_store.c": "plugins/test_prediction_queue_store plugins/test_sink_prediction",
     "plugins/sink/prediction/waiting.c": "plugins/test_prediction_parts plugins/test_sink_prediction",
     "plugins/source/kafka/bounds.c": KAFKA_SOURCE,
     "plugins/source/kafka/group.c": KAFKA_SOURCE,
