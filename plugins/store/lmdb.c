@@ -562,8 +562,8 @@ static void on_assert(MDB_env *env, const char *message)
 static int check_pages(MDB_env *env)
 {
     MDB_txn *txn;
-    int fd, verdict, rc = mdb_txn_begin(env, NULL, MDB_RDONLY, &txn);
-    if (rc != 0 || (rc = mdb_env_get_fd(env, &fd)) != 0) {
+    int fd, verdict, rc = mdb_env_get_fd(env, &fd);
+    if (rc != 0 || (rc = mdb_txn_begin(env, NULL, MDB_RDONLY, &txn)) != 0) {
         return rc;
     }
     verdict = lmdb_pages_check(fd, mdb_txn_id(txn), LOOK_THROUGH);
