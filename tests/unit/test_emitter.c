@@ -715,6 +715,9 @@ static void test_what_is_dropped_is_told(void)
     CU_ASSERT(states[B].lost == 0 && states[A].undelivered == 0 && states[B].undelivered == 1);
     emitter_end(&worker);
     check_logged("", "once");
+    states[B].lost = 1;
+    emitter_end(&worker);
+    check_logged("WARN  b: 1 record dropped: refused (on_reject: drop): \n", "one at the end");
     answer(B, 3, CHURN_REJECT);
     states[B].warn_ms = host_monotonic_ms();
     step();

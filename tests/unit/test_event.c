@@ -672,6 +672,42 @@ static void test_details_show_no_values(void)
     CU_ASSERT_PTR_NULL(strstr(reject.detail, "1717"));
 }
 
+static struct event_decoder *made;
+
+static bool make(void)
+{
+    made = event_decoder_new(&types.catalog);
+    return made != NULL;
+}
+
+static void end_making(bool ok)
+{
+    CU_ASSERT_EQUAL(ok, made != NULL);
+    event_decoder_free(made);
+}
+
+/* It is none of the record's faults. The parser does not notice each of its own allocations that fails. */
+static void test_no_memory(void)
+{
+    static const char text[8192] = "{}";
+    churn_event of;
+    struct reject why;
+    bool noticed = false, failed = true;
+    check_allocations("a decoder", NULL, make, end_making);
+    for (long k = 1; failed; k++) {
+        CU_ASSERT_FATAL(make());
+        fails_in = k;
+        CU_ASSERT_PTR_NULL(event_decode(made, text, sizeof text - JSON_SCAN_PADDING, &of, &why));
+        failed = fails_in == 0;
+        fails_in = 0;
+        noticed = noticed || why.out_of_memory;
+        CU_ASSERT_PTR_NULL(event_decode(made, text, 2, &of, &why));
+        CU_ASSERT(!why.out_of_memory && why.reason == REJECT_MISSING_FIELD);
+        CU_ASSERT(k == 1 || noticed || failed);
+        event_decoder_free(made);
+    }
+}
+
 int main(void)
 {
     CU_TestInfo tests[] = {
@@ -697,6 +733,7 @@ int main(void)
         TEST(test_repeated_names),
         TEST(test_bool_and_time_fields),
         TEST(test_details_show_no_values),
+        TEST(test_no_memory),
         CU_TEST_INFO_NULL,
     };
     const churn_plugin odd = TYPE_ENTRY("test_odd", &odd_type);

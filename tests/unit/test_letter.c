@@ -14,15 +14,21 @@ static churn_str text(const char *bytes)
     return (churn_str){.ptr = bytes, .len = (uint32_t)strlen(bytes)};
 }
 
-static bool read_line(const char *line)
+static enum letter_kind kind_of_line(const char *line)
 {
     const churn_record record = {.value = text(line)};
     letter_free(&letter);
-    return letter_read(&letter, &record, true, message, sizeof message) == LETTER_GOOD;
+    message[0] = '\0';
+    return letter_read(&letter, &record, true, message, sizeof message);
+}
+
+static bool read_line(const char *line)
+{
+    return kind_of_line(line) == LETTER_GOOD;
 }
 
 /* "name", "value", …, NULL */
-static bool read_headers(const char *const *headers)
+static enum letter_kind kind_of_headers(const char *const *headers)
 {
     churn_header made[16];
     churn_record record = {.key = text("k"), .value = text("v"), .headers = made};
@@ -30,7 +36,13 @@ static bool read_headers(const char *const *headers)
         made[record.header_count++] = (churn_header){.name = headers[0], .value = text(headers[1])};
     }
     letter_free(&letter);
-    return letter_read(&letter, &record, false, message, sizeof message) == LETTER_GOOD;
+    message[0] = '\0';
+    return letter_read(&letter, &record, false, message, sizeof message);
+}
+
+static bool read_headers(const char *const *headers)
+{
+    return kind_of_headers(headers) == LETTER_GOOD;
 }
 
 static void test_headers(void)
@@ -218,6 +230,220 @@ static void test_severity_of_a_refused_alert(void)
     }
 }
 
+/* "?" where there is none. */
+static const char *shown(churn_str part, char buffer[64])
+{
+    (void)snprintf(buffer, 64, "%.*s", part.ptr != NULL ? (int)part.len : 1, part.ptr != NULL ? part.ptr : "?");
+    return buffer;
+}
+
+/* All that the newest letter says. */
+static void check_letter(const char *expected, const char *when)
+{
+    char got[1024], topic[64], id[64], sink[64], reason[64], detail[64], key[64], value[64], hash[64];
+    int len = snprintf(got, sizeof got, "%s/%d@%lld id %s kind %u severity %u sink %s%s, %s: %s; %s=%s hash %s",
+                       shown(letter.topic, topic), letter.partition, (long long)letter.offset, shown(letter.id, id),
+                       letter.kind, letter.severity, shown(letter.sink, sink), letter.replayed ? " replayed" : "",
+                       shown(letter.reason, reason), shown(letter.detail, detail), shown(letter.key, key),
+                       shown(letter.value, value), shown(letter.hash, hash));
+    for (uint32_t i = 0; i < letter.header_count; i++) {
+        len += snprintf(got + len, sizeof got - (size_t)len, " [%s=%s]", letter.headers[i].name,
+                        shown(letter.headers[i].value, value));
+    }
+    check_text(got, expected, when);
+}
+
+static void test_all_of_it(void)
+{
+    CU_ASSERT(read_headers((const char *const[]){
+        "churn.reason", "r",  "churn.detail", "d",     "churn.topic", "t", "churn.partition", "3",
+        "churn.offset", "77", "churn.kind",   "event", "churn.sink",  "s", "churn.replayed",  "true",
+        "churn.xxh128", "h",  "own",          "1",     NULL}));
+    check_letter("t/3@77 id ? kind 1 severity 0 sink s replayed, r: d; k=v hash h [own=1]", "headers");
+    CU_ASSERT(read_headers((const char *const[]){"churn.reason", "r", "churn.topic", "t", "churn.partition", "0",
+                                                 "churn.offset", "0", NULL}));
+    check_letter("t/0@0 id ? kind 0 severity 0 sink ?, r: ?; k=v hash ?", "few headers");
+    CU_ASSERT(letter.headers == NULL || letter.header_count == 0);
+    CU_ASSERT(read_line("{\"reason\":\"r\",\"detail\":\"d\",\"topic\":\"t\",\"partition\":3,\"offset\":77,"
+                        "\"kind\":\"alert\",\"sink\":\"s\",\"replayed\":true,\"xxh128\":\"h\",\"key\":\"k\","
+                        "\"value\":\"{\\\"severity\\\":\\\"warning\\\"}\",\"headers\":[{\"name\":\"own\","
+                        "\"value\":\"1\"}]}"));
+    check_letter("t/3@77 id ? kind 4 severity 2 sink s replayed, r: d; k={\"severity\":\"warning\"} hash h [own=1]",
+                 "line");
+    CU_ASSERT(read_line("{\"reason\":\"r\",\"topic\":\"t\",\"partition\":0,\"offset\":0,\"key\":null,"
+                        "\"value\":null}"));
+    check_letter("t/0@0 id ? kind 0 severity 0 sink ?, r: ?; ?=? hash ?", "short line");
+    CU_ASSERT(read_line("{\"reason\":\"r\",\"id\":\"i\",\"kind\":\"trigger\",\"key\":null,\"value\":null}"));
+    check_letter("?/0@-1 id i kind 2 severity 0 sink ?, r: ?; ?=? hash ?", "an id");
+}
+
+/* A letter that lacks something may be put back another time; what is no letter may not. */
+static void test_kinds_of_what_is_read(void)
+{
+    CU_ASSERT_EQUAL(kind_of_headers((const char *const[]){"churn.reason", "r", NULL}), LETTER_INCOMPLETE);
+    CU_ASSERT_EQUAL(kind_of_headers((const char *const[]){"churn.detail", "d", NULL}), LETTER_NONE);
+    CU_ASSERT_EQUAL(
+        kind_of_headers((const char *const[]){"churn.topic", "t", "churn.partition", "0", "churn.offset", "1", NULL}),
+        LETTER_NONE);
+    CU_ASSERT_EQUAL(kind_of_headers((const char *const[]){"churn.reason", "r", "churn.topic", "t", "churn.partition",
+                                                          "-1", "churn.offset", "1", NULL}),
+                    LETTER_INCOMPLETE);
+    check_text(message, "topic, partition and offset are no position in a source", "no position");
+    CU_ASSERT_EQUAL(kind_of_line("[]"), LETTER_NONE);
+    check_text(message, "the line is not a dead letter's JSON", "no object");
+    CU_ASSERT_EQUAL(kind_of_line("{}"), LETTER_NONE);
+    check_text(message, "the line is not a dead letter's JSON: it lacks reason, key, value, topic, partition, offset",
+               "nothing");
+    CU_ASSERT_EQUAL(kind_of_line("{\"reason\":\"r\"}"), LETTER_INCOMPLETE);
+    check_text(message, "the line is not a dead letter's JSON: it lacks key, value, topic, partition, offset",
+               "little");
+    letter_free(&letter);
+    CU_ASSERT_EQUAL(letter_read(&letter, &(const churn_record){.value = {.ptr = NULL}}, true, message, sizeof message),
+                    LETTER_NONE);
+    check_text(message, "the line is not a dead letter's JSON", "no value");
+    CU_ASSERT(letter.reason.ptr == NULL && letter.envelope == NULL);
+}
+
+/* A header without a value says nothing. */
+static void test_headers_without_values(void)
+{
+    const churn_header headers[] = {
+        {"churn.reason", {.ptr = "r", .len = 1}},    {"churn.topic", {.ptr = NULL}},
+        {"churn.partition", {.ptr = "1", .len = 1}}, {"churn.offset", {.ptr = "2", .len = 1}},
+        {"churn.replayed", {.ptr = NULL}},           {"own", {.ptr = NULL}}};
+    const churn_record record = {.headers = headers, .header_count = COUNT(headers)};
+    letter_free(&letter);
+    CU_ASSERT_EQUAL(letter_read(&letter, &record, false, message, sizeof message), LETTER_INCOMPLETE);
+    check_text(message, "it lacks the header churn.topic", "no topic");
+    CU_ASSERT(!letter.replayed && letter.header_count == 1 && letter.headers[0].value.ptr == NULL);
+}
+
+static void test_the_least_and_the_greatest_position(void)
+{
+    static const struct {
+        const char *topic, *partition, *offset;
+        bool good;
+    } cases[] = {{"t", "0", "0", true},           {"t", "2147483647", "9223372036854775806", true},
+                 {"t", "2147483648", "0", false}, {"t", "0", "9223372036854775807", false},
+                 {"t", "-1", "0", false},         {"t", "0", "-1", false},
+                 {"", "0", "0", false},           {"t", "9223372036854775807", "0", false}};
+    char line[256];
+    for (size_t i = 0; i < COUNT(cases); i++) {
+        (void)snprintf(line, sizeof line,
+                       "{\"reason\":\"r\",\"topic\":\"%s\",\"partition\":%s,\"offset\":%s,\"key\":null,\"value\":null}",
+                       cases[i].topic, cases[i].partition, cases[i].offset);
+        check(read_line(line) == cases[i].good, "%s", line);
+        check(read_headers((const char *const[]){"churn.reason", "r", "churn.topic", cases[i].topic, "churn.partition",
+                                                 cases[i].partition, "churn.offset", cases[i].offset, NULL}) ==
+                  cases[i].good,
+              "in headers: %s", line);
+    }
+}
+
+/* An id is in place of a position, not beside it, and says something. */
+static void test_ids_that_are_none(void)
+{
+    check_lacks((const char *const[]){"churn.reason", "r", "churn.kind", "alert", "churn.id", "", NULL},
+                "it lacks the headers churn.topic, churn.partition, churn.offset");
+    check_lacks((const char *const[]){"churn.reason", "r", "churn.kind", "event", "churn.id", "i", NULL},
+                "it lacks the headers churn.topic, churn.partition, churn.offset");
+    check_lacks((const char *const[]){"churn.reason", "r", "churn.id", "i", NULL},
+                "it lacks the headers churn.topic, churn.partition, churn.offset");
+    CU_ASSERT(
+        read_headers((const char *const[]){"churn.reason", "r", "churn.kind", "alert", "churn.id", "i", "churn.topic",
+                                           "t", "churn.partition", "1", "churn.offset", "2", NULL}));
+    check_letter("t/1@2 id ? kind 4 severity 0 sink ?, r: ?; k=v hash ?", "beside a position");
+}
+
+#define LISTED(list)                                                                                                   \
+    "{\"reason\":\"r\",\"topic\":\"t\",\"partition\":0,\"offset\":0,\"key\":null,\"value\":null,\"headers\":" list "}"
+
+static void test_listed_headers(void)
+{
+    static const char *const bad[] = {
+        LISTED("[{\"name\":\"a\"}]"),
+        LISTED("[{\"value\":\"1\"}]"),
+        LISTED("[{\"name\":5,\"value\":\"1\"}]"),
+        LISTED("[{\"name\":\"churn.reason\",\"value\":\"1\"}]"),
+        LISTED("[{\"name\":\"a\",\"value\":5}]"),
+        LISTED("[{\"name\":\"a\",\"value\":\"1\"},{\"name\":\"b\"}]"),
+        LISTED("[{\"name\":\"b\"},{\"name\":\"a\",\"value\":\"1\"}]"),
+        LISTED("[5]"),
+    };
+    CU_ASSERT(read_line(LISTED("[]")) && letter.header_count == 0);
+    CU_ASSERT(read_line(LISTED("null")) && letter.header_count == 0);
+    CU_ASSERT(read_line(LISTED("5")) && letter.header_count == 0);
+    CU_ASSERT(read_line(LISTED("[{\"name\":\"a\",\"value\":\"1\"}]")) && letter.header_count == 1);
+    check_letter("t/0@0 id ? kind 0 severity 0 sink ?, r: ?; ?=? hash ? [a=1]", "one");
+    for (size_t i = 0; i < COUNT(bad); i++) {
+        check(kind_of_line(bad[i]) == LETTER_INCOMPLETE, "%s", bad[i]);
+        check_text(message, "the line is not a dead letter's JSON: it lacks headers", bad[i]);
+    }
+}
+
+/* Each digit where it belongs, and every other byte refused, with what is decoded ending where its text does. */
+static void test_base64_digits(void)
+{
+    static const char digits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+    uint32_t len;
+    for (int byte = 0; byte < 256; byte++) {
+        const char *digit = byte != 0 ? strchr(digits, byte) : NULL;
+        char coded[4] = {'A', 'A', 'A', (char)byte};
+        char *copy = exact_copy(coded, sizeof coded),
+             *decoded = letter_decode_base64((churn_str){.ptr = copy, .len = 4}, &len);
+        if (digit != NULL) {
+            check(decoded != NULL && len == 3 && decoded[0] == 0 && decoded[1] == 0 && decoded[2] == digit - digits,
+                  "digit %c", byte);
+        } else {
+            check((decoded != NULL) == (byte == '='), "byte %d", byte);
+            check(decoded == NULL || (len == 2 && decoded[0] == 0 && decoded[1] == 0), "padding");
+        }
+        free(decoded);
+        free(copy);
+    }
+    for (uint32_t size = 0; size < 4; size++) {
+        char *copy = exact_copy("====", size),
+             *decoded = letter_decode_base64((churn_str){.ptr = copy, .len = size}, &len);
+        check((decoded != NULL) == (size == 0), "%u bytes", size);
+        CU_ASSERT(decoded == NULL || len == 0);
+        free(decoded);
+        free(copy);
+    }
+}
+
+static void test_whose_event_it_is_of(void)
+{
+    static const struct {
+        uint32_t kind;
+        const char *value;
+        bool is;
+    } cases[] = {{CHURN_RECORD_ALERT, "{\"event_id\":\"e1\"}", true},
+                 {CHURN_RECORD_EVENT, "{\"event_id\":\"e1\"}", true},
+                 {CHURN_RECORD_TRIGGER, "{\"trigger\":{\"event_id\":\"e1\"}}", true},
+                 {CHURN_RECORD_TRIGGER, "{\"event_id\":\"e1\"}", false},
+                 {CHURN_RECORD_TRIGGER, "{\"trigger\":\"e1\"}", false},
+                 {CHURN_RECORD_TRIGGER, "{\"trigger\":{\"event_id\":\"e2\"}}", false},
+                 {CHURN_RECORD_TRIGGER, "{\"trigger\":{\"event_id\":\"e0\"}}", false},
+                 {CHURN_RECORD_ALERT, "{\"trigger\":{\"event_id\":\"e1\"}}", false},
+                 {CHURN_RECORD_ALERT, "{\"event_id\":\"e2\"}", false},
+                 {CHURN_RECORD_ALERT, "{\"event_id\":\"e0\"}", false},
+                 {CHURN_RECORD_ALERT, "{\"event_id\":\"e\"}", false},
+                 {CHURN_RECORD_ALERT, "{\"event_id\":\"e11\"}", false},
+                 {CHURN_RECORD_ALERT, "{\"event_id\":1}", false},
+                 {CHURN_RECORD_ALERT, "{}", false},
+                 {CHURN_RECORD_ALERT, "[]", false},
+                 {CHURN_RECORD_ALERT, "x", false},
+                 {CHURN_RECORD_ALERT, "", false},
+                 {CHURN_RECORD_ALERT, NULL, false}};
+    for (size_t i = 0; i < COUNT(cases); i++) {
+        const struct letter of = {
+            .kind = cases[i].kind,
+            .value = {.ptr = cases[i].value, .len = cases[i].value != NULL ? (uint32_t)strlen(cases[i].value) : 0}};
+        check(letter_is_of_event(&of, text("e1")) == cases[i].is, "%s",
+              cases[i].value != NULL ? cases[i].value : "NULL");
+    }
+}
+
 int main(void)
 {
     CU_TestInfo tests[] = {
@@ -230,6 +456,14 @@ int main(void)
         TEST(test_base64),
         TEST(test_lines_that_are_no_dead_letters),
         TEST(test_severity_of_a_refused_alert),
+        TEST(test_all_of_it),
+        TEST(test_kinds_of_what_is_read),
+        TEST(test_headers_without_values),
+        TEST(test_the_least_and_the_greatest_position),
+        TEST(test_ids_that_are_none),
+        TEST(test_listed_headers),
+        TEST(test_base64_digits),
+        TEST(test_whose_event_it_is_of),
         CU_TEST_INFO_NULL,
     };
     int status = run_tests_without_leaks("letter", tests);
