@@ -480,10 +480,20 @@ static enum parsed take_options(int argc, char **argv, struct arguments *a, bool
     return PARSED_RUN;
 }
 
+static bool is_pipeline_file(const char *name)
+{
+    const char *suffix = strrchr(name, '.');
+    return suffix != NULL && (strcmp(suffix, ".yaml") == 0 || strcmp(suffix, ".yml") == 0);
+}
+
 static const struct command *find_command(const char *name)
 {
     struct suggest suggest = {.typed = name};
     char hint[96];
+    if (is_pipeline_file(name)) {
+        printable_line(stderr, "churnd: a pipeline is named with -c: churnd -c %s", name);
+        return NULL;
+    }
     for (size_t i = 0; i < COMMAND_COUNT; i++) {
         if (strcmp(commands[i].name, name) == 0) {
             return &commands[i];
@@ -497,6 +507,10 @@ static const struct command *find_command(const char *name)
 
 static bool check_operands(const struct command *command, const struct arguments *a)
 {
+    if (command->needs_config && a->config == NULL && a->operand_count > 0 && is_pipeline_file(a->operands[0])) {
+        printable_line(stderr, "churnd: a pipeline is named with -c: churnd %s -c %s", command->name, a->operands[0]);
+        return false;
+    }
     if (command->needs_config && a->config == NULL) {
         printable_line(stderr, "churnd: name a pipeline: churnd %s -c PIPELINE.yaml (see `churnd --help`)",
                        command->name);

@@ -444,7 +444,7 @@ static bool is_in(const char *name, const char *const *names)
 static bool check_key(const struct reading *r, const struct node *key, const struct option_target *targets,
                       unsigned target_count, const char *const *ignored)
 {
-    struct suggest suggest = {.typed = key->text};
+    struct suggest suggest = {.typed = key->text, .by_part = true};
     char hint[128];
     if (is_in(key->text, ignored)) {
         return true;

@@ -1,6 +1,5 @@
 #include "suggest.h"
 
-#include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -34,12 +33,24 @@ static size_t edit_distance(const char *a, const char *b)
     return row[len_b];
 }
 
+/* Whether it is the first or last of the words that `_` joins. */
+static bool is_part(const char *typed, const char *candidate)
+{
+    size_t len = strlen(typed), whole = strlen(candidate);
+    if (len < 3 || whole <= len) {
+        return false;
+    }
+    return (strncmp(candidate, typed, len) == 0 && candidate[len] == '_') ||
+           (strcmp(candidate + whole - len, typed) == 0 && candidate[whole - len - 1] == '_');
+}
+
 void suggest_offer(struct suggest *suggest, const char *candidate)
 {
     size_t distance = edit_distance(suggest->typed, candidate);
     size_t near_enough = strlen(suggest->typed) / 3 + 1;
     bool alike = distance <= near_enough && distance * 2 <= strlen(suggest->typed); /* `tls` is no mistyped `ttl` */
-    if (alike && (suggest->best == NULL || distance < suggest->distance)) {
+    if ((alike || (suggest->by_part && is_part(suggest->typed, candidate))) &&
+        (suggest->best == NULL || distance < suggest->distance)) {
         suggest->best = candidate;
         suggest->distance = distance;
     }

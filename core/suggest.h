@@ -2,11 +2,13 @@
 #ifndef SUGGEST_H
 #define SUGGEST_H
 
+#include <stdbool.h>
 #include <stddef.h>
 
 /* Offer each candidate, then read `best`: NULL when none is near enough. */
 struct suggest {
     const char *typed;
+    bool by_part; /* `group` means `group_id` too, and `url` `webhook_url` */
     const char *best;
     size_t distance;
 };

@@ -410,6 +410,8 @@ bool targets_check(struct pipeline *pipeline)
 
 /* ---- files and folders ---- */
 
+#define VARIABLE_CHARACTERS "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_"
+
 static const char *hint_of(int error)
 {
     return error == EACCES ? "; give the user that runs churnd the right to, or name another place" : "";
@@ -448,6 +450,20 @@ static bool is_link(const char *path)
 {
     struct stat info;
     return !file_place_is_standard(path) && lstat(path, &info) == 0 && S_ISLNK(info.st_mode);
+}
+
+/* What a shell would have replaced, and YAML does not. */
+static void check_literal(struct pipeline *pipeline, const struct node *at, const char *label, const char *path)
+{
+    const char *dollar = strchr(path, '$');
+    if (strncmp(path, "~/", 2) == 0 || strcmp(path, "~") == 0) {
+        config_warning(&pipeline->config, at,
+                       "%s: '%s': `~` stands for itself here, not for your home; write ${HOME}%s", label, path,
+                       path + 1);
+    } else if (dollar != NULL && (isalpha((unsigned char)dollar[1]) || dollar[1] == '_')) {
+        config_warning(&pipeline->config, at, "%s: '%s': `$` stands for itself here; a variable is written ${%.*s}",
+                       label, path, (int)strspn(dollar + 1, VARIABLE_CHARACTERS), dollar + 1);
+    }
 }
 
 static void check_written(struct pipeline *pipeline, const struct node *at, const char *label, const char *path,
@@ -493,8 +509,9 @@ void targets_check_paths(struct pipeline *pipeline, bool tried)
 {
     const char *state_dir = pipeline->settings.state_dir;
     if (state_dir != NULL && *state_dir != '\0') {
-        check_written(pipeline, config_get(&pipeline->config.root, "state_dir"), "pipeline: state_dir", state_dir,
-                      true);
+        const struct node *at = config_get(&pipeline->config.root, "state_dir");
+        check_literal(pipeline, at, "pipeline: state_dir", state_dir);
+        check_written(pipeline, at, "pipeline: state_dir", state_dir, true);
     }
     for (unsigned i = 0; i < pipeline->targets.count; i++) {
         const struct target *target = &pipeline->targets.items[i];
@@ -503,6 +520,7 @@ void targets_check_paths(struct pipeline *pipeline, bool tried)
             strcmp(target->name, "-") == 0) {
             continue;
         }
+        check_literal(pipeline, targets_place(target), target->section->label, target->name);
         if ((target->flags & CHURN_TARGET_WRITES) != 0) {
             check_written(pipeline, targets_place(target), target->section->label, target->name, folder);
         } else {

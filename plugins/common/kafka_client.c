@@ -1,6 +1,7 @@
 #define _GNU_SOURCE /* pthread_timedjoin_np */
 #include "kafka_client.h"
 #include "kafka_access.h"
+#include "kafka_brokers.h"
 #include "stall.h"
 
 #include <errno.h>
@@ -237,11 +238,9 @@ static int32_t set_identity(rd_kafka_conf_t *conf, const churn_host *host, const
 {
     char text[256];
     (void)snprintf(text, sizeof text, "churnd-%s-%u", host->pipeline != NULL ? host->pipeline : "", host->worker);
-    if (kafka_client_set(conf, "client.id", text, err) != CHURN_OK) {
+    if (kafka_client_set(conf, "client.id", text, err) != CHURN_OK ||
+        kafka_brokers_check(brokers != NULL ? brokers : "", err) != CHURN_OK) {
         return CHURN_FATAL;
-    }
-    if (brokers == NULL || brokers[0] == '\0') {
-        return churn_fail_option(err, "brokers", "no broker is named; write host:port,host:port");
     }
     if (rd_kafka_conf_set(conf, "bootstrap.servers", brokers, text, sizeof text) != RD_KAFKA_CONF_OK) {
         return churn_fail_option(err, "brokers", "%s", text);

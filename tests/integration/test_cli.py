@@ -186,6 +186,22 @@ def test_nothing_that_is_shown_makes_the_terminal_do_things(tmp_path):
             assert "\u009b2J" in json.dumps(json.loads(done.stdout), ensure_ascii=False)
 
 
+def test_a_pipeline_without_its_option(tmp_path):
+    """The first thing that everybody tries."""
+    for command in ((), ("run",), ("check",), ("graph",)):
+        done = run_churnd(*command, "p.yaml", check=1, cwd=tmp_path)
+        assert f"a pipeline is named with -c: churnd {' '.join((*command, '-c p.yaml'))}\n" in done.stderr, done.stderr
+
+
+def test_what_only_a_shell_replaces(tmp_path):
+    (tmp_path / "p.yaml").write_text("source: {plugin: file, path: $HOME/e.jsonl}\nstore: {plugin: lmdb, path: ~/db}\n"
+                                     "dead_letters: {plugin: file, path: 'dead$'}\n")
+    done = run_churnd("check", "-c", "p.yaml", check=0, cwd=tmp_path)
+    assert "p.yaml:1:30: warning: file: '$HOME/e.jsonl': `$` stands for itself here; a variable is written ${HOME}\n" in done.stderr
+    assert "p.yaml:2:29: warning: lmdb: '~/db': `~` stands for itself here, not for your home; write ${HOME}/db\n" in done.stderr
+    assert "dead$" not in done.stderr
+
+
 FORGED = "x\nforged: good"
 
 

@@ -1,6 +1,7 @@
 /* The Kafka plugins against librdkafka's mock cluster: no server. */
 #include "cunit_main.h"
 #include "fake_host.h"
+#include "kafka_brokers.h"
 #include "kafka_client.h"
 #include "kafka_producer.h"
 #include "mock_kafka.h"
@@ -68,6 +69,42 @@ static void test_brokers_are_needed(void)
     fake_host_init(&fake);
     CU_ASSERT_PTR_NULL(kafka_client_conf(&fake.host, "", NULL, NULL, &err));
     CU_ASSERT_STRING_EQUAL(err.option, "brokers");
+}
+
+/* What librdkafka passes over, or waits for in vain, is refused before it is asked. */
+static void test_brokers_are_hosts_and_ports(void)
+{
+    static const char *const good[] = {"localhost", "a_b-c.example:9092, 10.0.0.1:65535,", "[::1]:9092,[fe80::1%eth0]",
+                                       "PLAINTEXT://a:1,sasl_ssl://b"};
+    static const struct {
+        const char *brokers, *said;
+    } bad[] = {
+        {" , ", "no broker is named"},
+        {"a:1,http://b:9092", "`http://b:9092` is a URL"},
+        {"kafka://b", "is a URL"},
+        {"a:0", "has no port from 1 to 65535"},
+        {"a:65536", "no port"},
+        {"a:", "no port"},
+        {"a:9092x", "no port"},
+        {"a:-1", "no port"},
+        {"$KAFKA_BROKER", "a variable is written ${NAME}"},
+        {"a:1;b:2", "commas"},
+        {"::1", "brackets"},
+        {"[::1", "is no host:port"},
+        {"[::1]9092", "is no host:port"},
+        {"a/b:1", "is no host:port"},
+        {":9092", "is no host:port"},
+        {"ssl://", "is no host:port"},
+    };
+    for (size_t i = 0; i < sizeof good / sizeof good[0]; i++) {
+        CU_ASSERT_EQUAL(kafka_brokers_check(good[i], NULL), CHURN_OK);
+    }
+    for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++) {
+        churn_error err = {.size = sizeof err};
+        CU_ASSERT_EQUAL(kafka_brokers_check(bad[i].brokers, &err), CHURN_FATAL);
+        CU_ASSERT_STRING_EQUAL(err.option, "brokers");
+        CU_ASSERT_PTR_NOT_NULL(strstr(err.message, bad[i].said));
+    }
 }
 
 static void test_producer_check(void)
@@ -559,6 +596,7 @@ int main(void)
                            TEST(test_probe),
                            TEST(test_values_stay_secret),
                            TEST(test_brokers_are_needed),
+                           TEST(test_brokers_are_hosts_and_ports),
                            TEST(test_producer_check),
                            TEST(test_producer_answers_each_once),
                            TEST(test_producer_sends_again),

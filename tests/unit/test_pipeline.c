@@ -646,6 +646,10 @@ static void test_what_was_meant(void)
         {"tls", "'tls'\n"},
         {"ssl", "'ssl'\n"},
         {"x", "'x'\n"},
+        {"prefix", "'prefix' (did you mean 'key_prefix'?)"},
+        {"window", "'window' (did you mean 'window_"},
+        {"key_", "'key_'\n"},
+        {"ey_prefix_", "'ey_prefix_' (did you mean 'key_prefix'?)"},
     };
     char yaml[256];
     for (size_t i = 0; i < sizeof options / sizeof options[0]; i++) {
