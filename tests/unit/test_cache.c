@@ -2,6 +2,7 @@
 #include "core/cache.h"
 
 #include "check.h"
+#include "no_leaks.h"
 
 static struct registry registry;
 static struct sources sources;
@@ -222,7 +223,7 @@ int main(void)
         TEST(test_customers_of_windows_stay),    TEST(test_the_bound_holds_over_time),
         TEST(test_customers_come_and_go),        CU_TEST_INFO_NULL,
     };
-    int status = registry_init(&registry) ? run_tests("cache", tests) : 1;
+    int status = registry_init(&registry) ? run_tests_without_leaks("cache", tests) : 1;
     registry_free(&registry);
     sources_free(&sources);
     return status;

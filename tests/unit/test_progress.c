@@ -1,5 +1,6 @@
 /* Where reading begins, and that no offset is committed before the store has what lies below it for good. */
 #include "core/handover.h"
+#include "no_leaks.h"
 #include "worker_fixture.h"
 
 #include <time.h>
@@ -889,5 +890,5 @@ int main(void)
                            TEST(test_what_is_passed_is_done),
                            TEST(test_what_is_unsettled),
                            CU_TEST_INFO_NULL};
-    return run_tests("progress", tests);
+    return run_tests_without_leaks("progress", tests);
 }

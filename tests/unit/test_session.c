@@ -1,6 +1,7 @@
 /* A session with a store that goes away, comes back, or comes back as another one. */
 #include "core/host.h"
 
+#include "no_leaks.h"
 #include "worker_fixture.h"
 
 /* As the worker does when the store went back. */
@@ -208,5 +209,5 @@ int main(void)
                            TEST(test_an_answer_to_no_flush),
                            TEST(test_a_poll_that_gives_nothing),
                            CU_TEST_INFO_NULL};
-    return run_tests("session", tests);
+    return run_tests_without_leaks("session", tests);
 }

@@ -2,6 +2,7 @@
 #include "core/sources.h"
 
 #include "check.h"
+#include "no_leaks.h"
 
 static churn_str part(const char *text)
 {
@@ -92,5 +93,5 @@ int main(void)
         TEST(test_numbers_stay), TEST(test_the_newest_look_up_is_no_trap), TEST(test_names_of_marks), TEST(test_order),
         CU_TEST_INFO_NULL,
     };
-    return run_tests("sources", tests);
+    return run_tests_without_leaks("sources", tests);
 }

@@ -5,6 +5,7 @@
 #include "core/metrics.h"
 #include "core/worker_internal.h"
 
+#include "no_leaks.h"
 #include "types_fixture.h"
 
 #include <unistd.h>
@@ -1138,7 +1139,7 @@ int main(void)
         TEST(test_a_conflict_without_its_fields),
         CU_TEST_INFO_NULL,
     };
-    int status = types_load(&types, NULL, 0) ? run_tests("writer", tests) : 1;
+    int status = types_load(&types, NULL, 0) ? run_tests_without_leaks("writer", tests) : 1;
     types_free(&types);
     return status;
 }
