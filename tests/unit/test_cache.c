@@ -215,13 +215,111 @@ static void test_customers_come_and_go(void)
     CU_ASSERT(cache.count == 0 && cache.slots == NULL);
 }
 
+/* A quarter of the table stays free; whoever is in it is found again, beside customers whose ids begin alike. */
+static void test_the_table_grows(void)
+{
+    struct cache cache = {.registry = &registry, .limit = SIZE_MAX};
+    for (int i = 0; i < 5000; i++) {
+        uint32_t room = i < 768 ? 1024 : i < 1536 ? 2048 : i < 3072 ? 4096 : 8192;
+        (void)numbered(&cache, 4999 - i);
+        CU_ASSERT(cache.count == (uint32_t)i + 1 && cache.mask + 1 == room);
+    }
+    check_table(&cache);
+    for (int i = 0; i < 5000; i++) {
+        const struct customer *customer = numbered(&cache, i);
+        char id[16];
+        (void)snprintf(id, sizeof id, "c%d", i);
+        CU_ASSERT(customer->id_len == strlen(id) && memcmp(customer->id, id, strlen(id)) == 0);
+        CU_ASSERT_EQUAL(customer->hash, cache_hash(id_of(id)));
+    }
+    CU_ASSERT_EQUAL(cache.count, 5000);
+    CU_ASSERT_EQUAL(cache.bytes, counted(&cache));
+    cache_free(&cache);
+    CU_ASSERT(cache.count == 0 && cache.slots == NULL && cache.mask == 0);
+}
+
+/* Hints change nothing, whatever is there. */
+static void test_hints(void)
+{
+    struct cache cache = {.registry = &registry, .limit = SIZE_MAX};
+    for (int round = 0; round < 3; round++) {
+        for (uint32_t hash = 0; hash < 2048; hash++) {
+            cache_fetch_slot(&cache, hash);
+            cache_fetch_customer(&cache, hash);
+            cache_fetch_profile(&cache, hash);
+        }
+        CU_ASSERT_EQUAL(cache.count, (uint32_t)round);
+        struct customer *customer = numbered(&cache, round);
+        if (round == 1) {
+            cache_set_profile(&cache, customer, some_profile(1));
+        }
+    }
+    cache_free(&cache);
+}
+
+static void test_damaged_customers_are_counted(void)
+{
+    struct cache cache = {.registry = &registry, .limit = SIZE_MAX};
+    struct customer *a = numbered(&cache, 0), *b = numbered(&cache, 1);
+    cache_set_damaged(&cache, a, true);
+    cache_set_damaged(&cache, a, true);
+    CU_ASSERT(cache.damaged == 1 && a->damaged && !b->damaged);
+    cache_set_damaged(&cache, b, true);
+    CU_ASSERT_EQUAL(cache.damaged, 2);
+    cache_set_damaged(&cache, a, false);
+    cache_set_damaged(&cache, a, false);
+    CU_ASSERT(cache.damaged == 1 && !a->damaged);
+    cache.limit = 0;
+    cache_trim(&cache);
+    CU_ASSERT_EQUAL(cache.damaged, 0);
+    cache_free(&cache);
+}
+
+/* No table, no customer; and none where the table cannot grow. */
+static struct cache full;
+
+static void fill_up(void)
+{
+    full = (struct cache){.registry = &registry, .limit = SIZE_MAX};
+    for (int i = 0; i < 768; i++) {
+        (void)numbered(&full, i);
+    }
+}
+
+static bool add_one(void)
+{
+    return cache_get(&full, id_of("a")) != NULL;
+}
+
+static void look_at_it(bool ok)
+{
+    CU_ASSERT_EQUAL(full.count, ok ? 769 : 768);
+    check_table(&full);
+    CU_ASSERT(full.bytes == counted(&full) && add_one() && full.count == 769);
+    check_table(&full);
+    cache_free(&full);
+}
+
+static void test_without_memory(void)
+{
+    check_allocations("a customer", fill_up, add_one, look_at_it);
+}
+
 int main(void)
 {
     CU_TestInfo tests[] = {
-        TEST(test_one_customer_for_an_id),       TEST(test_bytes_follow_the_profiles),
-        TEST(test_bytes_of_a_profile_that_grew), TEST(test_second_chance),
-        TEST(test_customers_of_windows_stay),    TEST(test_the_bound_holds_over_time),
-        TEST(test_customers_come_and_go),        CU_TEST_INFO_NULL,
+        TEST(test_one_customer_for_an_id),
+        TEST(test_bytes_follow_the_profiles),
+        TEST(test_bytes_of_a_profile_that_grew),
+        TEST(test_second_chance),
+        TEST(test_customers_of_windows_stay),
+        TEST(test_the_bound_holds_over_time),
+        TEST(test_customers_come_and_go),
+        TEST(test_the_table_grows),
+        TEST(test_hints),
+        TEST(test_damaged_customers_are_counted),
+        TEST(test_without_memory),
+        CU_TEST_INFO_NULL,
     };
     int status = registry_init(&registry) ? run_tests_without_leaks("cache", tests) : 1;
     registry_free(&registry);

@@ -4,6 +4,19 @@
 #include "no_leaks.h"
 #include "worker_fixture.h"
 
+static void append_stall(void *ctx, const struct stall_report *report)
+{
+    size_t len = strlen(ctx);
+    (void)snprintf((char *)ctx + len, 256 - len, "%s: %s: %s", report->plugin, report->what, report->message);
+}
+
+static void check_stalled(const char *expected)
+{
+    char got[256] = "";
+    stalls_each(pipeline.stalls, append_stall, got);
+    check_text(got, expected, "stalled");
+}
+
 /* As the worker does when the store went back. */
 static void rewind_worker(void)
 {
@@ -128,6 +141,111 @@ static void test_out_of_reach(void)
     close_worker();
 }
 
+/* The pause between attempts doubles, to five seconds; what is broken is opened again soon. */
+static void test_pauses(void)
+{
+    static const int64_t pauses[] = {100, 200, 400, 800, 1600, 3200, 5000, 5000};
+    open_and_commit();
+    session_lose(&worker, "gone");
+    CU_ASSERT(worker.next_open_ms - host_monotonic_ms() <= 100 && worker.next_open_ms != 0);
+    check_stalled("store: store: gone; waiting, nothing is lost");
+    store.open_result = CHURN_RETRY;
+    for (size_t i = 0; i < COUNT(pauses); i++) {
+        int64_t before = host_monotonic_ms();
+        worker.next_open_ms = 0;
+        CU_ASSERT(session_step(&worker) && worker.session == NULL);
+        CU_ASSERT_EQUAL(worker.open_pause_ms, pauses[i]);
+        CU_ASSERT(worker.next_open_ms >= before + pauses[i]);
+        CU_ASSERT(worker.next_open_ms <= host_monotonic_ms() + pauses[i]);
+    }
+    check_stalled("store: store: no way; waiting, nothing is lost");
+    store.open_result = CHURN_OK;
+    worker.next_open_ms = 0;
+    CU_ASSERT(session_step(&worker) && worker.session_fresh && worker.open_pause_ms == 0);
+    check_stalled("");
+    CU_ASSERT(!worker.store_went_back);
+    close_worker();
+}
+
+static void test_a_store_that_cannot_be_opened(void)
+{
+    open_and_commit();
+    session_lose(&worker, "gone");
+    trace[0] = '\0';
+    store.open_result = CHURN_FATAL;
+    worker.next_open_ms = 0;
+    worker.session_fresh = false;
+    CU_ASSERT(!session_step(&worker) && worker.session == NULL && !worker.session_fresh);
+    check_text(worker.failure, "store: no way", "why");
+    check_trace("open; ", "once; there is no session to close");
+    close_worker();
+}
+
+/* What a plugin that hangs is called for is known to main. */
+static void test_who_is_called(void)
+{
+    open_and_commit();
+    CU_ASSERT_PTR_NULL(atomic_load(&worker.inside));
+    session_lose(&worker, "gone");
+    worker.next_open_ms = 0;
+    CU_ASSERT(session_step(&worker));
+    CU_ASSERT_PTR_EQUAL(store.inside_open, &pipeline.store);
+    CU_ASSERT_PTR_NULL(atomic_load(&worker.inside));
+    finish(40);
+    progress_step(&worker, true);
+    take_answers();
+    CU_ASSERT_PTR_EQUAL(store.inside_poll, &pipeline.store);
+    CU_ASSERT_PTR_NULL(atomic_load(&worker.inside));
+    close_worker();
+}
+
+/* A store that cannot tell who it is, in a session that stands. */
+static void test_an_idle_session_that_fails(void)
+{
+    open_and_commit();
+    store.identity_result = CHURN_FATAL;
+    CU_ASSERT(!session_check(&worker) && worker.failed);
+    check_text(worker.failure, "store: the identity is not told", "why");
+    close_worker();
+    open_and_commit();
+    store.identity_result = CHURN_RETRY;
+    CU_ASSERT(session_check(&worker) && worker.session == NULL);
+    check_stalled("store: store: the identity is not told; waiting, nothing is lost");
+    CU_ASSERT(session_check(&worker) && !worker.failed); /* nobody to ask */
+    close_worker();
+}
+
+/* Nothing is asked, or waited for, of whom nothing is awaited. */
+static void test_nothing_to_poll_for(void)
+{
+    open_and_commit();
+    CU_ASSERT(session_poll(&worker, NULL, NEVER_WAIT));
+    check_trace("", "nothing is awaited");
+    finish(40);
+    progress_step(&worker, true);
+    worker.store_went_back = true;
+    CU_ASSERT(session_poll(&worker, NULL, NEVER_WAIT) && progress_waits(&worker));
+    worker.store_went_back = false;
+    worker.moved = false;
+    take_answers();
+    CU_ASSERT(worker.moved && !progress_waits(&worker));
+    close_worker();
+}
+
+static void test_more_answers_than_asked_for(void)
+{
+    open_and_commit();
+    finish(40);
+    progress_step(&worker, true);
+    store.too_many = true;
+    CU_ASSERT(!session_poll(&worker, NULL, NEVER_WAIT) && worker.failed);
+    check_text(worker.failure,
+               "store store breaks the rules of its plugin interface: its poll gives 513 replies, of 512 at most "
+               "(/plugins/fake.so)",
+               "why");
+    close_worker();
+}
+
 static void test_an_identity_that_cannot_be_told(void)
 {
     open_and_commit();
@@ -203,6 +321,12 @@ int main(void)
                            TEST(test_the_same_store_again),
                            TEST(test_no_check_while_puts_wait),
                            TEST(test_out_of_reach),
+                           TEST(test_pauses),
+                           TEST(test_a_store_that_cannot_be_opened),
+                           TEST(test_who_is_called),
+                           TEST(test_an_idle_session_that_fails),
+                           TEST(test_nothing_to_poll_for),
+                           TEST(test_more_answers_than_asked_for),
                            TEST(test_an_identity_that_cannot_be_told),
                            TEST(test_what_the_user_may_not_do),
                            TEST(test_answers_that_nobody_waits_for),

@@ -87,10 +87,55 @@ static void test_order(void)
     sources_free(&sources);
 }
 
+/* More than the table has room for at first, and after it has grown; each is found again, beside those like it. */
+static void test_many(void)
+{
+    struct sources sources = {0};
+    for (uint32_t i = 0; i < 600; i++) {
+        char topic[16];
+        (void)snprintf(topic, sizeof topic, "t%u", i / 3);
+        CU_ASSERT_EQUAL(sources_find_part(&sources, part(topic), (int32_t)(i % 3)), i);
+        CU_ASSERT(sources.room >= sources.count && sources.mask + 1 == 2 * sources.room);
+        CU_ASSERT_EQUAL(sources.room, i < 32 ? 32 : i < 64 ? 64 : i < 128 ? 128 : i < 256 ? 256 : i < 512 ? 512 : 1024);
+    }
+    for (uint32_t i = 0; i < 600; i++) {
+        char topic[16];
+        (void)snprintf(topic, sizeof topic, "t%u", i / 3);
+        CU_ASSERT_EQUAL(sources_find_part(&sources, part(topic), (int32_t)(i % 3)), i);
+        CU_ASSERT_STRING_EQUAL(sources.items[i].topic, topic);
+        CU_ASSERT_EQUAL(sources.items[i].partition, i % 3);
+    }
+    sources_free(&sources);
+    CU_ASSERT(sources.count == 0 && sources.room == 0 && sources.slots == NULL);
+}
+
+/* Wherever memory runs out: nothing is half known, and the next call succeeds. */
+static struct sources forgetful;
+
+static bool find_one(void)
+{
+    return sources_find_part(&forgetful, part("t"), 7) != SOURCE_NONE;
+}
+
+static void find_it_again(bool ok)
+{
+    CU_ASSERT_EQUAL(forgetful.count, ok ? 1 : 0);
+    CU_ASSERT_EQUAL(sources_find(&forgetful, "t", 7), 0);
+    CU_ASSERT_EQUAL(forgetful.count, 1);
+    sources_free(&forgetful);
+}
+
+static void test_without_memory(void)
+{
+    check_allocations("a partition", NULL, find_one, find_it_again);
+}
+
 int main(void)
 {
     CU_TestInfo tests[] = {
-        TEST(test_numbers_stay), TEST(test_the_newest_look_up_is_no_trap), TEST(test_names_of_marks), TEST(test_order),
+        TEST(test_numbers_stay),   TEST(test_the_newest_look_up_is_no_trap),
+        TEST(test_names_of_marks), TEST(test_order),
+        TEST(test_many),           TEST(test_without_memory),
         CU_TEST_INFO_NULL,
     };
     return run_tests_without_leaks("sources", tests);

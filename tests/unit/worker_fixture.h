@@ -13,11 +13,13 @@
 
 struct fake_store {
     int32_t open_result, allowed_result, identity_result, put_result, flush_result;
-    bool durable;      /* what a pending flush is answered with */
-    bool breaks;       /* polls fail once, after having written */
-    bool twice;        /* answers come twice */
-    uint64_t stranger; /* added to the id of each answer */
-    bool empty;        /* polls are CHURN_OK, and give nothing */
+    bool durable;                          /* what a pending flush is answered with */
+    bool breaks;                           /* polls fail once, after having written */
+    bool twice;                            /* answers come twice */
+    uint64_t stranger;                     /* added to the id of each answer */
+    bool empty;                            /* polls are CHURN_OK, and give nothing */
+    bool too_many;                         /* polls say that they give more than there is room for */
+    const void *inside_open, *inside_poll; /* whom main thinks to be called, meanwhile */
     char identity[CHURN_IDENTITY_SIZE];
     int64_t offset; /* of the checkpoint; -1: none */
     uint64_t version;
@@ -33,6 +35,7 @@ struct fake_store {
 };
 
 static struct fake_store store;
+static struct worker worker;
 static struct {
     int64_t low, end;
     int32_t seek_result, commit_result, fingerprint_result, resume_result;
@@ -58,13 +61,11 @@ static void check_trace(const char *expected, const char *when)
 
 static int32_t store_open(void *self, void **ret_session, churn_error *err)
 {
-    (void)err;
     note("open; ");
+    store.inside_open = atomic_load(&worker.inside);
     store.put_waits = store.flush_waits = false;
-    if (store.open_result == CHURN_OK) {
-        *ret_session = self;
-    }
-    return store.open_result;
+    *ret_session = self; /* also where it must not */
+    return store.open_result == CHURN_OK ? CHURN_OK : churn_fail(err, store.open_result, "no way");
 }
 
 static void store_close(void *session)
@@ -84,9 +85,9 @@ static int32_t store_allowed(void *session, const churn_str *keys, uint32_t coun
 static int32_t store_identity(void *session, char text[CHURN_IDENTITY_SIZE], churn_error *err)
 {
     (void)session;
-    (void)err;
     memcpy(text, store.identity, sizeof store.identity);
-    return store.identity_result;
+    return store.identity_result == CHURN_OK ? CHURN_OK
+                                             : churn_fail(err, store.identity_result, "the identity is not told");
 }
 
 static int32_t store_put(void *session, const churn_put *put, churn_error *err)
@@ -156,10 +157,14 @@ static int32_t store_poll(void *session, churn_put_reply *replies, uint32_t max,
                           uint32_t *ret_count, churn_error *err)
 {
     (void)session;
-    (void)max;
     (void)timeout_ms;
     (void)err;
+    store.inside_poll = atomic_load(&worker.inside);
     *ret_count = store.put_waits + store.flush_waits;
+    if (store.too_many) {
+        *ret_count = max + 1;
+        return CHURN_OK;
+    }
     if (store.put_waits) {
         answer_put(&replies[0]);
     } else if (store.flush_waits) {
@@ -285,7 +290,6 @@ static struct loaded loaded_store = {.plugin = {.ops = &fake_store_ops, .kind = 
 static struct loaded loaded_source = {.plugin = {.ops = &fake_source_ops}};
 static struct instance instance_of_store = {.self = &store}, instance_of_source = {.self = &source};
 static struct pipeline pipeline;
-static struct worker worker;
 
 /* A store of identity "A" with a checkpoint (-1: none), and a worker with a session of it. */
 static void open_worker(int64_t checkpoint)
