@@ -39,6 +39,7 @@ MODULES = {
     "plugins/processor/dedup.c": "plugins/test_processor_dedup",
     "plugins/sink/prediction/queue_kafka.c": "plugins/test_prediction_queue_kafka plugins/test_sink_prediction",
     "plugins/sink/prediction/queue_store.c": "plugins/test_prediction_queue_store plugins/test_sink_prediction",
+    "plugins/sink/prediction/service.c": "plugins/test_prediction_service plugins/test_sink_prediction",
     "plugins/sink/prediction/waiting.c": "plugins/test_prediction_parts plugins/test_sink_prediction",
     "plugins/source/kafka/bounds.c": KAFKA_SOURCE,
     "plugins/source/kafka/group.c": KAFKA_SOURCE,

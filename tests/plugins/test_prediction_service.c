@@ -1,0 +1,974 @@
+/* The serving thread of the sink `prediction`, turn by turn: a fake queue, API, producer and store, and the test's
+ * clock. The thread stands in http_client_wait until the test lets it take its next turn. */
+#include "cunit_main.h"
+#include "fake_host.h"
+#include "http_client.h"
+#include "kafka_producer.h"
+#include "memory_store.h"
+#include "service.h"
+
+#include <stdatomic.h>
+#include <stdlib.h>
+
+#define REQUESTS_MAX 64
+
+static struct fake_host fake;
+static struct memory_store store;
+static churn_store_ops ops;
+static struct settings settings;
+static struct counters counters;
+static struct store_session session;
+static struct service *service;
+static churn_error err;
+static _Atomic int64_t clock_now;
+
+/* --- What happened, written down --- */
+
+static char calls[8192];
+
+__attribute__((format(printf, 1, 2))) static void note(const char *format, ...)
+{
+    size_t at = strlen(calls);
+    va_list args;
+    va_start(args, format);
+    (void)vsnprintf(calls + at, sizeof calls - at, format, args);
+    va_end(args);
+    at = strlen(calls);
+    (void)snprintf(calls + at, sizeof calls - at, "; ");
+}
+
+#define CHECK_CALLS(expected)                                                                                          \
+    do {                                                                                                               \
+        size_t len = strlen(calls);                                                                                    \
+        calls[len > 2 ? len - 2 : 0] = '\0';                                                                           \
+        if (strcmp(calls, expected) != 0) {                                                                            \
+            (void)fprintf(stderr, "\n%s:%d: calls\n  %s\nexpected\n  %s\n", __FILE__, __LINE__, calls, expected);      \
+            CU_FAIL("other calls than expected");                                                                      \
+        }                                                                                                              \
+        calls[0] = '\0';                                                                                               \
+    } while (0)
+
+static int64_t clock_ms(const churn_host *host)
+{
+    (void)host;
+    return atomic_load(&clock_now);
+}
+
+/* --- Turns --- */
+
+static struct {
+    pthread_mutex_t lock;
+    pthread_cond_t changed;
+    int taken, allowed; /* turns */
+    int stopping;       /* the next wake lets it go */
+    int free;           /* no turn waits */
+    int wait_ms;        /* for which the thread would wait now */
+} pace = {.lock = PTHREAD_MUTEX_INITIALIZER, .changed = PTHREAD_COND_INITIALIZER};
+
+void http_client_wait(struct http_client *client, int timeout_ms)
+{
+    (void)client;
+    (void)pthread_mutex_lock(&pace.lock);
+    atomic_fetch_add(&clock_now, pace.free ? timeout_ms : 0); /* it winds up */
+    pace.wait_ms = timeout_ms;
+    pace.taken++;
+    (void)pthread_cond_broadcast(&pace.changed);
+    while (!pace.free && pace.allowed < pace.taken) {
+        (void)pthread_cond_wait(&pace.changed, &pace.lock);
+    }
+    (void)pthread_mutex_unlock(&pace.lock);
+}
+
+static int has_ended;
+
+/* The thread takes one turn. */
+static void turn(void)
+{
+    (void)pthread_mutex_lock(&pace.lock);
+    pace.allowed++;
+    (void)pthread_cond_broadcast(&pace.changed);
+    while (pace.taken <= pace.allowed && !has_ended) {
+        (void)pthread_cond_wait(&pace.changed, &pace.lock);
+    }
+    (void)pthread_mutex_unlock(&pace.lock);
+}
+
+/* Stops the service, which takes no turn before it knows. */
+static int stop(int64_t deadline_ms)
+{
+    (void)pthread_mutex_lock(&pace.lock);
+    pace.stopping = 1;
+    (void)pthread_mutex_unlock(&pace.lock);
+    return service_stop(service, deadline_ms);
+}
+
+void http_client_wake(struct http_client *client)
+{
+    (void)client;
+    (void)pthread_mutex_lock(&pace.lock);
+    pace.free = pace.stopping;
+    (void)pthread_cond_broadcast(&pace.changed);
+    (void)pthread_mutex_unlock(&pace.lock);
+}
+
+/* --- The API --- */
+
+static struct {
+    void *request;
+    struct http_result result;
+    int answered;
+} requests[REQUESTS_MAX]; /* under way */
+static uint32_t request_count;
+static int32_t run_result;
+
+struct http_client *http_client_new(const struct http_settings *s, churn_error *why)
+{
+    (void)why;
+    note("http %u", s->concurrency);
+    return (struct http_client *)(void *)&requests;
+}
+
+int32_t http_client_post(struct http_client *client, churn_str body, void *request, churn_error *why)
+{
+    (void)client;
+    (void)why;
+    note("post %.*s", (int)body.len, body.ptr);
+    requests[request_count].answered = 0;
+    requests[request_count++].request = request;
+    return CHURN_OK;
+}
+
+int32_t http_client_run(struct http_client *client, http_done_fn done, void *arg, churn_error *why)
+{
+    (void)client;
+    for (uint32_t i = 0; i < request_count;) {
+        if (requests[i].answered) {
+            void *request = requests[i].request;
+            struct http_result result = requests[i].result;
+            memmove(&requests[i], &requests[i + 1], (--request_count - i) * sizeof requests[0]);
+            done(arg, request, &result);
+        } else {
+            i++;
+        }
+    }
+    return run_result == CHURN_OK ? CHURN_OK : churn_fail(why, run_result, "http failed");
+}
+
+const char *http_client_origin(const struct http_client *client)
+{
+    (void)client;
+    return "http://api";
+}
+
+void http_client_abort(struct http_client *client, void (*dropped)(void *request))
+{
+    (void)client;
+    (void)dropped;
+    note("abort %u", request_count);
+}
+
+void http_client_free(struct http_client *client)
+{
+    if (client != NULL) {
+        note("http freed");
+    }
+}
+
+/* Answers request number `i` of those under way in the next turn. */
+static void answer(uint32_t i, struct http_result result)
+{
+    CU_ASSERT_FATAL(i < request_count);
+    requests[i].answered = 1;
+    requests[i].result = result;
+}
+
+#define GOOD ((struct http_result){.verdict = HTTP_DONE, .status = 200, .body = str("{\"churn_probability\":0.5}")})
+#define OUTAGE(after)                                                                                                  \
+    ((struct http_result){.verdict = HTTP_OUTAGE, .status = 503, .reason = "HTTP 503", .retry_after_ms = (after)})
+#define FAULT ((struct http_result){.verdict = HTTP_FAULT, .status = 422, .reason = "HTTP 422"})
+
+/* --- The producer --- */
+
+static struct {
+    const char *fails;    /* this topic cannot be made */
+    int32_t full;         /* what a send answers instead; 0: it takes */
+    churn_done sent[256]; /* reported by the next poll but where `held` */
+    uint32_t count;
+    int held;
+    int32_t result; /* of the reports */
+} producer;
+
+struct kafka_producer *kafka_producer_new(const churn_host *host, const char *brokers, const churn_map *properties,
+                                          churn_error *why)
+{
+    (void)host;
+    (void)properties;
+    (void)why;
+    note("producer %s", brokers);
+    return (void *)&producer;
+}
+
+int32_t kafka_producer_ensure_topic(struct kafka_producer *p, const char *topic, int32_t partitions,
+                                    const char *const *config, churn_error *why)
+{
+    (void)p;
+    note("topic %s %d%s", topic, (int)partitions, config != NULL ? " configured" : "");
+    return producer.fails != NULL && strcmp(topic, producer.fails) == 0 ? churn_fail(why, CHURN_FATAL, "no topic")
+                                                                        : CHURN_OK;
+}
+
+int32_t kafka_producer_send(struct kafka_producer *p, const char *topic, const churn_record *r, churn_error *why)
+{
+    (void)p;
+    if (producer.full != 0) {
+        return producer.full == CHURN_PENDING ? CHURN_PENDING : churn_fail(why, producer.full, "not sent");
+    }
+    note("send %s %.*s=%.*s", topic, (int)r->key.len, r->key.ptr, (int)r->value.len, r->value.ptr);
+    for (uint32_t i = 0; i < r->header_count; i++) {
+        note("%s: %.*s", r->headers[i].name, (int)r->headers[i].value.len, r->headers[i].value.ptr);
+    }
+    producer.sent[producer.count++] = (churn_done){.id = r->id, .result = producer.result};
+    return CHURN_OK;
+}
+
+int32_t kafka_producer_poll(struct kafka_producer *p, churn_done *done, uint32_t max, uint32_t timeout_ms,
+                            uint32_t *ret_count, churn_error *why)
+{
+    (void)p;
+    (void)timeout_ms;
+    (void)why;
+    *ret_count = producer.held ? 0 : producer.count < max ? producer.count : max;
+    memcpy(done, producer.sent, *ret_count * sizeof *done);
+    producer.count -= *ret_count;
+    memmove(producer.sent, producer.sent + *ret_count, producer.count * sizeof *done);
+    return CHURN_OK;
+}
+
+void kafka_producer_free(struct kafka_producer *p, int64_t deadline_ms)
+{
+    if (p != NULL) {
+        note("producer ends within %lld", (long long)deadline_ms);
+    }
+}
+
+/* --- The queue --- */
+
+static struct {
+    struct {
+        const char *customer, *event;
+    } rows[256]; /* to be read */
+    uint32_t count;
+    int more;
+    int32_t read_result, remove_result;
+    int64_t known; /* what count says */
+    int empty;
+} rows;
+
+static int32_t read_rows(void *back, struct waiting *waiting, int *ret_more, churn_error *why)
+{
+    (void)back;
+    *ret_more = rows.more;
+    for (uint32_t i = 0; i < rows.count && rows.read_result == CHURN_OK; i++) {
+        const struct trigger texts = {.request_id = str("t/0/1"),
+                                      .customer_id = str(rows.rows[i].customer),
+                                      .event_id = str(rows.rows[i].event),
+                                      .event_type = str("login"),
+                                      .timestamp = str("2026-01-01T00:00:00.000Z")};
+        struct token token = {.partition = 1};
+        (void)waiting_add(waiting, trigger_new(&texts), &token, clock_ms(NULL));
+    }
+    rows.count = rows.read_result == CHURN_OK ? 0 : rows.count;
+    return rows.read_result != CHURN_OK ? churn_fail(why, rows.read_result, "not read") : CHURN_OK;
+}
+
+static int32_t remove_job(void *back, const struct job *job, churn_error *why)
+{
+    (void)back;
+    if (rows.remove_result != CHURN_OK) {
+        return churn_fail(why, rows.remove_result, "not removed");
+    }
+    note("remove %.*s %u", (int)job->trigger->event_id.len, job->trigger->event_id.ptr, job->token_count);
+    return CHURN_OK;
+}
+
+static int32_t is_empty(void *back, int wrote, int *ret_empty, churn_error *why)
+{
+    (void)back;
+    (void)why;
+    note("empty? %d", wrote);
+    *ret_empty = rows.empty;
+    return CHURN_OK;
+}
+
+static int64_t count_rows(void *back, const struct waiting *waiting)
+{
+    (void)back;
+    (void)waiting;
+    return rows.known;
+}
+
+static void free_back(void *back, int64_t deadline_ms)
+{
+    (void)back;
+    note("queue ends within %lld", (long long)deadline_ms);
+    (void)pthread_mutex_lock(&pace.lock);
+    has_ended = 1; /* nothing that the test looks at follows but the ending itself */
+    (void)pthread_cond_broadcast(&pace.changed);
+    (void)pthread_mutex_unlock(&pace.lock);
+}
+
+static const struct queue_back_ops back_ops = {
+    .read = read_rows, .remove = remove_job, .is_empty = is_empty, .count = count_rows, .free = free_back};
+static const struct queue queue = {.back_ops = &back_ops, .back = &rows};
+
+static void arrives(const char *customer, const char *event)
+{
+    rows.rows[rows.count].customer = customer;
+    rows.rows[rows.count++].event = event;
+}
+
+/* --- The store --- */
+
+static int32_t write_result, get_result;
+
+static int32_t write_hashes(void *s, const churn_hash *hashes, uint32_t count, churn_error *why)
+{
+    note("write %u", count);
+    return write_result != CHURN_OK ? churn_fail(why, write_result, "not written")
+                                    : memory_store_ops.write(s, hashes, count, why);
+}
+
+static int32_t get_hash(void *s, churn_str key, churn_fields_fn fn, void *ctx, churn_error *why)
+{
+    return get_result != CHURN_OK ? churn_fail(why, get_result, "damaged") : memory_store_ops.get(s, key, fn, ctx, why);
+}
+
+static const char *stored(const char *key, const char *name)
+{
+    static char room[256];
+    const char *text = memory_store_get(&store, key, name, room);
+    return text != NULL ? text : "(none)";
+}
+
+/* --- The fixture --- */
+
+static void prepare(const char *brokers)
+{
+    memory_store_init(&store);
+    fake_host_init(&fake);
+    fake.host.monotonic_ms = clock_ms;
+    fake.host.name = "predict";
+    fake.clock_ms = 1767225600000;
+    atomic_store(&clock_now, 1000000);
+    ops = memory_store_ops;
+    ops.write = write_hashes;
+    ops.get = get_hash;
+    fake.store = &ops;
+    fake.store_self = &store;
+    write_result = get_result = run_result = CHURN_OK;
+    memset(&producer, 0, sizeof producer);
+    memset(&rows, 0, sizeof rows);
+    request_count = 0;
+    has_ended = pace.stopping = pace.free = pace.taken = pace.allowed = 0;
+    calls[0] = '\0';
+    err = (churn_error){.size = sizeof err};
+    session = (struct store_session){0};
+    settings = (struct settings){.brokers = brokers,
+                                 .topic = "predictions",
+                                 .partitions = 4,
+                                 .dead_letter_topic = "dead",
+                                 .concurrency = 2,
+                                 .timeout_ms = 5000,
+                                 .retry_min_ms = 100,
+                                 .retry_max_ms = 100,
+                                 .breaker_failures = 2,
+                                 .breaker_pause_ms = 1000,
+                                 .max_attempts = 2,
+                                 .cache_prefix = "prediction:",
+                                 .cache_ttl_ms = 3600000,
+                                 .http = {.concurrency = 2}};
+    counters = (struct counters){.requested = counter_new(&fake.host, "requested"),
+                                 .answered = counter_new(&fake.host, "answered"),
+                                 .failed = counter_new(&fake.host, "failed"),
+                                 .waiting = counter_new(&fake.host, "waiting"),
+                                 .coalesced = counter_new(&fake.host, "coalesced"),
+                                 .dead_lettered = counter_new(&fake.host, "dead_lettered"),
+                                 .letters = counter_new(&fake.host, "letters"),
+                                 .letters_by_sink = counter_new(&fake.host, "letters_by_sink")};
+    CU_ASSERT_EQUAL_FATAL(store_session_init(&session, &fake.host, "predictions", &err), CHURN_OK);
+}
+
+/* Started, and in its first wait. */
+static void begin(const char *brokers)
+{
+    prepare(brokers);
+    service = service_start(&fake.host, &settings, &counters, &queue, &session, &err);
+    CU_ASSERT_PTR_NOT_NULL_FATAL(service);
+    turn();
+    calls[0] = '\0';
+}
+
+static void end(void)
+{
+    CU_ASSERT_TRUE(stop(8000));
+    service_free(service);
+    memory_store_free(&store);
+}
+
+static void later(int64_t ms)
+{
+    atomic_fetch_add(&clock_now, ms);
+}
+
+static int64_t counted(const char *name)
+{
+    return fake_host_counter(&fake, name);
+}
+
+#define BODY(customer, event)                                                                                          \
+    "{\"request_id\":\"t/0/1\",\"customer_id\":\"" customer "\",\"trigger\":{\"event_id\":\"" event                    \
+    "\",\"event_type\":\"login\",\"timestamp\":\"2026-01-01T00:00:00.000Z\"}"
+#define POST(customer, event) "post " BODY(customer, event) ",\"profile\":{}}"
+
+/* --- The tests --- */
+
+static void test_starting(void)
+{
+    prepare("b");
+    producer.fails = "predictions";
+    CU_ASSERT_PTR_NULL(service_start(&fake.host, &settings, &counters, &queue, &session, &err));
+    CHECK_CALLS("http 2; producer b; topic predictions 4; producer ends within 0; http freed");
+    producer.fails = "dead";
+    CU_ASSERT_PTR_NULL(service_start(&fake.host, &settings, &counters, &queue, &session, &err));
+    CHECK_CALLS("http 2; producer b; topic predictions 4; topic dead 0; producer ends within 0; http freed");
+    memory_store_free(&store);
+    begin("");
+    CU_ASSERT_EQUAL(service_check(service, &err), CHURN_OK);
+    CU_ASSERT_TRUE(stop(8000));
+    CHECK_CALLS("abort 0; queue ends within 6000");
+    CU_ASSERT_TRUE(stop(8000)); /* once more */
+    service_free(service);
+    CHECK_CALLS("http freed");
+    service_free(NULL);
+    memory_store_free(&store);
+}
+
+/* A trigger's way: asked for, cached, published, removed. */
+static void test_a_prediction(void)
+{
+    begin("b");
+    memory_store_set(&store, "profile:C", "events_total", "3", NULL);
+    arrives("C", "e1");
+    turn();
+    CHECK_CALLS("post " BODY("C", "e1") ",\"profile\":{\"events_total\":3}}");
+    CU_ASSERT_EQUAL(pace.wait_ms, 20);
+    answer(0, (struct http_result){.verdict = HTTP_DONE,
+                                   .body = str("{\"churn_probability\":0.25,\"risk_level\":\"low\","
+                                               "\"model_version\":\"7\"}")});
+    producer.held = 1;
+    turn();
+    CHECK_CALLS(
+        "write 1; send predictions C={\"request_id\":\"t/0/1\",\"customer_id\":\"C\",\"churn_probability\":0.25,"
+        "\"risk_level\":\"low\",\"model_version\":\"7\",\"predicted_at\":\"2026-01-01T00:00:00.000Z\","
+        "\"event_id\":\"e1\",\"event_type\":\"login\",\"timestamp\":\"2026-01-01T00:00:00.000Z\"}");
+    CU_ASSERT_EQUAL(pace.wait_ms, 5);
+    CU_ASSERT_STRING_EQUAL(stored("prediction:C", "churn_probability"), "0.25");
+    CU_ASSERT_STRING_EQUAL(stored("prediction:C", "event_id"), "e1");
+    CU_ASSERT_EQUAL(memory_store_ttl(&store, "prediction:C"), 3600000);
+    CU_ASSERT_EQUAL(counted("answered"), 0);
+    producer.held = 0;
+    turn();
+    CHECK_CALLS("remove e1 1");
+    CU_ASSERT_EQUAL(counted("answered"), 1);
+    CU_ASSERT_EQUAL(counted("failed") + counted("dead_lettered") + counted("letters"), 0);
+    CU_ASSERT_EQUAL(pace.wait_ms, 20);
+    end();
+}
+
+/* What the API does not say is left out, and a record that Kafka refuses is not asked for again. */
+static void test_a_prediction_that_is_not_published(void)
+{
+    begin("b");
+    producer.result = CHURN_REJECT;
+    arrives("C", "e1");
+    turn();
+    answer(0, GOOD);
+    calls[0] = '\0';
+    turn();
+    CHECK_CALLS("write 1; send predictions C={\"request_id\":\"t/0/1\",\"customer_id\":\"C\",\"churn_probability\":0.5,"
+                "\"predicted_at\":\"2026-01-01T00:00:00.000Z\",\"event_id\":\"e1\",\"event_type\":\"login\","
+                "\"timestamp\":\"2026-01-01T00:00:00.000Z\"}");
+    turn();
+    CHECK_CALLS("remove e1 1");
+    CU_ASSERT_STRING_EQUAL(fake.last_log, "a prediction was not published, it is in the store only: refused");
+    CU_ASSERT_EQUAL(fake.last_level, CHURN_LOG_ERROR);
+    end();
+}
+
+/* As many requests at a time as may be, outcomes that wait included. */
+static void test_concurrency(void)
+{
+    begin("");
+    arrives("A", "a");
+    arrives("B", "b");
+    arrives("C", "c");
+    turn();
+    CHECK_CALLS(POST("A", "a") "; " POST("B", "b"));
+    write_result = CHURN_RETRY;
+    answer(1, GOOD);
+    turn();
+    CHECK_CALLS("write 1");
+    turn(); /* the store is not asked for a while, and there is no room */
+    CHECK_CALLS("");
+    write_result = CHURN_OK;
+    later(500);
+    turn();
+    CHECK_CALLS("write 1; remove b 1");
+    turn();
+    CHECK_CALLS(POST("C", "c"));
+    answer(0, GOOD);
+    answer(1, GOOD);
+    turn();
+    CHECK_CALLS("write 2; remove a 1; remove c 1"); /* in one write */
+    CU_ASSERT_EQUAL(counted("answered"), 3);
+    end();
+}
+
+/* A full producer, and a queue that cannot remove for now: the outcome waits, and is not written twice. */
+static void test_an_outcome_waits(void)
+{
+    begin("b");
+    arrives("C", "e");
+    turn();
+    answer(0, GOOD);
+    producer.full = CHURN_PENDING;
+    calls[0] = '\0';
+    turn();
+    CHECK_CALLS("write 1");
+    turn();
+    CHECK_CALLS("");
+    producer.full = 0;
+    rows.remove_result = CHURN_RETRY;
+    turn();
+    turn();
+    CU_ASSERT_PTR_NOT_NULL(strstr(calls, "send predictions C="));
+    calls[0] = '\0';
+    turn();
+    CHECK_CALLS("");
+    rows.remove_result = CHURN_OK;
+    turn();
+    CHECK_CALLS("remove e 1");
+    end();
+}
+
+/* After two failures in a row the API is left alone for a second; one probe decides. */
+static void test_the_breaker(void)
+{
+    begin("");
+    rows.known = 17;
+    arrives("A", "a");
+    arrives("B", "b");
+    arrives("C", "c");
+    turn();
+    answer(0, OUTAGE(0));
+    calls[0] = '\0';
+    turn();
+    CHECK_CALLS("");
+    CU_ASSERT_EQUAL(fake.last_level, CHURN_LOG_DEBUG);
+    CU_ASSERT_STRING_EQUAL(fake.last_log, "prediction API at http://api: HTTP 503");
+    turn();
+    CHECK_CALLS(POST("C", "c"));
+    answer(0, OUTAGE(0));
+    turn();
+    CHECK_CALLS("");
+    CU_ASSERT_TRUE(fake_host_stalled(&fake, "breaker", NULL));
+    CU_ASSERT_STRING_EQUAL(fake.last_log,
+                           "prediction API at http://api is failing (HTTP 503); 17 triggers wait, profiles go on");
+    answer(0, OUTAGE(0)); /* was started before: nothing new */
+    later(999);
+    turn();
+    turn();
+    CHECK_CALLS("");
+    later(1);
+    turn();
+    CHECK_CALLS(POST("A", "a")); /* the probe, alone */
+    turn();
+    CHECK_CALLS("");
+    answer(0, GOOD);
+    turn();
+    CHECK_CALLS("write 1; remove a 1");
+    CU_ASSERT_FALSE(fake_host_stalled(&fake, "breaker", NULL));
+    CU_ASSERT_STRING_EQUAL(fake.last_log, "prediction API at http://api answers again");
+    CU_ASSERT_EQUAL(fake.last_level, CHURN_LOG_INFO);
+    turn();
+    CHECK_CALLS(POST("B", "b") "; " POST("C", "c")); /* at once */
+    CU_ASSERT_EQUAL(counted("failed"), 3);
+    end();
+}
+
+/* Tried again after its pause, or after what the API asked for; a newer trigger of the customer joins. */
+static void test_trying_again(void)
+{
+    begin("");
+    settings.breaker_failures = 100;
+    arrives("A", "a");
+    turn();
+    arrives("A", "a2");
+    turn();
+    calls[0] = '\0';
+    answer(0, OUTAGE(0));
+    turn();
+    CU_ASSERT_EQUAL(counted("coalesced"), 1);
+    CU_ASSERT_EQUAL(pace.wait_ms, 20);
+    later(90);
+    turn();
+    CHECK_CALLS("");
+    CU_ASSERT_EQUAL(pace.wait_ms, 10); /* what is left of the pause */
+    later(10);
+    turn();
+    CHECK_CALLS(POST("A", "a2"));
+    answer(0, OUTAGE(3000));
+    turn();
+    later(2999);
+    turn();
+    CHECK_CALLS("");
+    later(1);
+    turn();
+    CHECK_CALLS(POST("A", "a2"));
+    answer(0, (struct http_result){.verdict = HTTP_DONE, .body = str("{}")}); /* no answer at all */
+    turn();
+    CU_ASSERT_EQUAL(counted("failed"), 3);
+    CU_ASSERT_PTR_NOT_NULL(strstr(fake.last_log, "churn_probability"));
+    end();
+}
+
+/* A request that the API calls wrong is given up after so many attempts: a dead letter as the host writes them. */
+static void test_a_request_that_is_refused(void)
+{
+    begin("b");
+    arrives("A", "a");
+    turn();
+    answer(0, FAULT);
+    calls[0] = '\0';
+    turn();
+    CHECK_CALLS("");
+    later(100);
+    turn();
+    CHECK_CALLS(POST("A", "a"));
+    answer(0, FAULT);
+    turn();
+    CHECK_CALLS("send dead A=" BODY(
+        "A", "a") "}; churn.reason: rejected_by_sink; churn.detail: the prediction API answered "
+                  "HTTP 422 to each of 2 attempts; churn.topic: t; churn.partition: 0; churn.offset: 1; "
+                  "churn.kind: trigger; churn.sink: predict");
+    CU_ASSERT_STRING_EQUAL(fake.last_log,
+                           "prediction API refused 1 requests, the newest (HTTP 422) for event a; they go "
+                           "to dead");
+    turn();
+    CHECK_CALLS("remove a 1");
+    CU_ASSERT_EQUAL(counted("failed"), 2);
+    CU_ASSERT_EQUAL(counted("answered"), 0);
+    CU_ASSERT_EQUAL(counted("dead_lettered"), 1);
+    CU_ASSERT_EQUAL(counted("letters"), 1);
+    CU_ASSERT_EQUAL(counted("letters_by_sink"), 1);
+    end();
+}
+
+/* Without Kafka it is kept in the store; the log says so every ten seconds. */
+static void test_refused_without_kafka(void)
+{
+    unsigned lines;
+    begin("");
+    settings.max_attempts = 1;
+    arrives("A", "a");
+    turn();
+    answer(0, FAULT);
+    calls[0] = '\0';
+    turn();
+    CHECK_CALLS("write 1; remove a 1");
+    CU_ASSERT_STRING_EQUAL(stored("prediction-failed:A", "event_id"), "a");
+    CU_ASSERT_STRING_EQUAL(stored("prediction-failed:A", "request_id"), "t/0/1");
+    CU_ASSERT_STRING_EQUAL(stored("prediction-failed:A", "event_type"), "login");
+    CU_ASSERT_STRING_EQUAL(stored("prediction-failed:A", "timestamp"), "2026-01-01T00:00:00.000Z");
+    CU_ASSERT_STRING_EQUAL(stored("prediction-failed:A", "detail"),
+                           "the prediction API answered HTTP 422 to each of 1 attempts");
+    CU_ASSERT_EQUAL(memory_store_ttl(&store, "prediction-failed:A"), 0);
+    CU_ASSERT_STRING_EQUAL(fake.last_log,
+                           "prediction API refused 1 requests, the newest (HTTP 422) for event a; they go "
+                           "to prediction-failed:<customer> in the store");
+    lines = fake.log_lines;
+    arrives("B", "b");
+    turn();
+    answer(0, FAULT);
+    turn();
+    CU_ASSERT_EQUAL(fake.log_lines, lines);
+    later(10000);
+    arrives("C", "c");
+    turn();
+    answer(0, FAULT);
+    turn();
+    CU_ASSERT_STRING_EQUAL(fake.last_log,
+                           "prediction API refused 2 requests, the newest (HTTP 422) for event c; they go "
+                           "to prediction-failed:<customer> in the store");
+    CU_ASSERT_EQUAL(counted("dead_lettered"), 3);
+    CU_ASSERT_EQUAL(counted("letters"), 0); /* of the pipeline's there are none */
+    end();
+}
+
+/* A customer whose profile is damaged holds up nobody. */
+static void test_a_damaged_profile(void)
+{
+    begin("");
+    get_result = CHURN_REJECT;
+    arrives("A", "a");
+    turn();
+    CHECK_CALLS("write 1; remove a 1");
+    CU_ASSERT_STRING_EQUAL(stored("prediction-failed:A", "detail"),
+                           "the stored profile is damaged; mend it, then churnd redrive");
+    CU_ASSERT_STRING_EQUAL(
+        fake.last_log,
+        "no prediction for event a: damaged; its trigger goes to prediction-failed:<customer> in the store");
+    CU_ASSERT_EQUAL(counted("failed"), 1);
+    get_result = CHURN_RETRY; /* a store that is away is waited for */
+    arrives("B", "b");
+    turn();
+    CHECK_CALLS("");
+    get_result = CHURN_OK;
+    later(500);
+    turn();
+    CHECK_CALLS(POST("B", "b"));
+    CU_ASSERT_EQUAL(counted("failed"), 1);
+    end();
+}
+
+/* Whatever fails for good ends the thread, and the worker is told. */
+static void test_failures_for_good(void)
+{
+    static const char *const messages[] = {"not read", "damaged", "http failed", "not written", "not removed"};
+    for (int i = 0; i < 5; i++) {
+        begin("");
+        if (i > 0) {
+            arrives("A", "a");
+        }
+        rows.read_result = i == 0 ? CHURN_FATAL : CHURN_OK;
+        get_result = i == 1 ? CHURN_FATAL : CHURN_OK;
+        run_result = i == 2 ? CHURN_FATAL : CHURN_OK;
+        if (i >= 3) {
+            turn();
+            answer(0, GOOD);
+        }
+        write_result = i == 3 ? CHURN_FATAL : CHURN_OK;
+        rows.remove_result = i == 4 ? CHURN_FATAL : CHURN_OK;
+        turn();
+        while (service_check(service, &err) == CHURN_OK) {
+        }
+        CU_ASSERT_EQUAL(service_check(service, &err), CHURN_FATAL);
+        CU_ASSERT_STRING_EQUAL(err.message, messages[i]);
+        CU_ASSERT_EQUAL(service_drain(service, 1, &err), CHURN_FATAL);
+        CU_ASSERT_PTR_NULL(strstr(calls, "abort")); /* it does not wind up */
+        end();
+    }
+}
+
+/* A queue out of reach stops nothing else. */
+static void test_a_queue_out_of_reach(void)
+{
+    begin("");
+    arrives("A", "a");
+    turn();
+    answer(0, GOOD);
+    rows.read_result = CHURN_RETRY;
+    calls[0] = '\0';
+    turn();
+    CHECK_CALLS("write 1; remove a 1");
+    rows.read_result = CHURN_OK;
+    rows.more = 1;
+    turn();
+    CU_ASSERT_EQUAL(pace.wait_ms, 0);
+    end();
+}
+
+static void test_the_gauge(void)
+{
+    begin("");
+    rows.known = 9;
+    later(999);
+    turn();
+    CU_ASSERT_EQUAL(counted("waiting"), 0);
+    later(1);
+    turn();
+    CU_ASSERT_EQUAL(counted("waiting"), 9);
+    rows.known = 4;
+    later(1000);
+    turn();
+    CU_ASSERT_EQUAL(counted("waiting"), 4);
+    rows.known = 2;
+    end(); /* once more at the end */
+    CU_ASSERT_EQUAL(counted("waiting"), 2);
+}
+
+/* --- The end of the input --- */
+
+static void test_drain(void)
+{
+    begin("");
+    CU_ASSERT_EQUAL(service_drain(service, 0, &err), CHURN_PENDING);
+    turn();
+    CHECK_CALLS("empty? 0");
+    CU_ASSERT_EQUAL(service_drain(service, 0, &err), CHURN_PENDING);
+    later(49);
+    turn();
+    CHECK_CALLS("");
+    rows.empty = 1;
+    later(1);
+    turn();
+    CHECK_CALLS("empty? 0");
+    CU_ASSERT_EQUAL(service_drain(service, 0, &err), CHURN_OK);
+    turn();
+    CHECK_CALLS("");
+    CU_ASSERT_EQUAL(service_drain(service, 3, &err), CHURN_PENDING); /* there was more */
+    arrives("A", "a");
+    turn();
+    turn();
+    CHECK_CALLS(POST("A", "a")); /* the queue is not asked while something is known */
+    answer(0, GOOD);
+    turn();
+    CU_ASSERT_EQUAL(service_drain(service, 3, &err), CHURN_PENDING);
+    later(50);
+    calls[0] = '\0';
+    turn();
+    CHECK_CALLS("empty? 1");
+    CU_ASSERT_EQUAL(service_drain(service, 3, &err), CHURN_OK);
+    end();
+}
+
+#define GIVEN_UP "triggers could not be served (5 are known); they wait for the next run"
+
+/* A drain ends when nothing moves, and says now and then what it waits for. */
+static void test_a_drain_that_is_stuck(void)
+{
+    begin("");
+    rows.known = 5;
+    later(500000); /* an idle time before says nothing */
+    arrives("A", "a");
+    turn();
+    later(500000);
+    CU_ASSERT_EQUAL(service_drain(service, 1, &err), CHURN_PENDING);
+    turn();
+    later(9999);
+    turn();
+    CU_ASSERT_EQUAL(fake.log_lines, 0);
+    later(1);
+    turn();
+    CU_ASSERT_STRING_EQUAL(fake.last_log,
+                           "the end waits for 5 triggers to be served by the prediction API at http://api");
+    turn();
+    CU_ASSERT_EQUAL(fake.log_lines, 1);
+    later(50000);
+    turn();
+    CU_ASSERT_EQUAL(service_drain(service, 1, &err), CHURN_PENDING);
+    later(1);
+    turn();
+    CU_ASSERT_EQUAL(service_drain(service, 1, &err), CHURN_OK);
+    CU_ASSERT_STRING_EQUAL(fake.last_log, GIVEN_UP);
+    CU_ASSERT_EQUAL(fake.last_level, CHURN_LOG_WARN);
+    end();
+    begin(""); /* an API that fails */
+    rows.known = 5;
+    arrives("A", "a");
+    arrives("B", "b");
+    turn();
+    answer(0, OUTAGE(0));
+    answer(1, OUTAGE(0));
+    turn();
+    CU_ASSERT_EQUAL(service_drain(service, 1, &err), CHURN_PENDING);
+    turn();
+    CU_ASSERT_STRING_EQUAL(fake.last_log, GIVEN_UP);
+    CU_ASSERT_EQUAL(service_drain(service, 1, &err), CHURN_OK);
+    end();
+    for (int i = 0; i < 2; i++) { /* one that asks to wait for long, or not so long */
+        begin("");
+        rows.known = 5;
+        arrives("A", "a");
+        turn();
+        answer(0, OUTAGE(10000 + i));
+        turn();
+        CU_ASSERT_EQUAL(service_drain(service, 1, &err), CHURN_PENDING);
+        turn();
+        CU_ASSERT_EQUAL(service_drain(service, 1, &err), i == 0 ? CHURN_PENDING : CHURN_OK);
+        end();
+    }
+    begin(""); /* longer where a request may take long */
+    settings.timeout_ms = 40000;
+    arrives("A", "a");
+    turn();
+    CU_ASSERT_EQUAL(service_drain(service, 1, &err), CHURN_PENDING);
+    turn();
+    later(80000);
+    turn();
+    CU_ASSERT_EQUAL(service_drain(service, 1, &err), CHURN_PENDING);
+    later(1);
+    turn();
+    CU_ASSERT_EQUAL(service_drain(service, 1, &err), CHURN_OK);
+    end();
+}
+
+/* --- Stopping --- */
+
+/* Outcomes at hand are handed on, requests under way dropped. */
+static void test_stopping_hands_on_what_is_at_hand(void)
+{
+    begin("b");
+    arrives("A", "a");
+    arrives("B", "b");
+    turn();
+    answer(0, GOOD);
+    producer.held = 1;
+    turn();
+    producer.held = 0;
+    calls[0] = '\0';
+    CU_ASSERT_TRUE(stop(8000));
+    CHECK_CALLS("abort 1; remove a 1; queue ends within 5995; producer ends within 0");
+    service_free(service);
+    memory_store_free(&store);
+}
+
+/* … for three quarters of the time, where Kafka does not answer. */
+static void test_stopping_is_bounded(void)
+{
+    begin("b");
+    arrives("A", "a");
+    turn();
+    answer(0, GOOD);
+    producer.held = 1;
+    turn();
+    calls[0] = '\0';
+    CU_ASSERT_TRUE(stop(4000));
+    CHECK_CALLS("abort 0; queue ends within 1000; producer ends within 0");
+    CU_ASSERT_EQUAL(atomic_load(&clock_now), 1003000);
+    service_free(service);
+    memory_store_free(&store);
+}
+
+int main(void)
+{
+    CU_TestInfo tests[] = {TEST(test_starting),
+                           TEST(test_a_prediction),
+                           TEST(test_a_prediction_that_is_not_published),
+                           TEST(test_concurrency),
+                           TEST(test_an_outcome_waits),
+                           TEST(test_the_breaker),
+                           TEST(test_trying_again),
+                           TEST(test_a_request_that_is_refused),
+                           TEST(test_refused_without_kafka),
+                           TEST(test_a_damaged_profile),
+                           TEST(test_failures_for_good),
+                           TEST(test_a_queue_out_of_reach),
+                           TEST(test_the_gauge),
+                           TEST(test_drain),
+                           TEST(test_a_drain_that_is_stuck),
+                           TEST(test_stopping_hands_on_what_is_at_hand),
+                           TEST(test_stopping_is_bounded),
+                           CU_TEST_INFO_NULL};
+    return run_tests("sink/prediction: the serving thread", tests);
+}
