@@ -1,0 +1,490 @@
+/* Where reading begins: what is waited for while store or source do not answer, what can never be, and what the log is
+ * told of it. */
+#include "core/host.h"
+
+#include "log_fixture.h"
+#include "no_leaks.h"
+#include "worker_fixture.h"
+
+/* ---- a store and a source that answer what a test says ---- */
+
+static struct {
+    int32_t checkpoint_result, letters_result, put_result, flush_result, write_result; /* of calls */
+    int32_t bounds_result, offset_at_result;
+    const char *letters; /* what "below" holds; NULL: nothing is stored */
+    int64_t found;       /* by offset_at */
+} says;
+static churn_store_ops ops_of_store;
+static churn_source_ops ops_of_source;
+
+static int32_t get(void *session, churn_str key, churn_fields_fn fn, void *ctx, churn_error *err)
+{
+    if (strncmp(key.ptr, "churnd:letters:", strlen("churnd:letters:")) != 0) {
+        return says.checkpoint_result == CHURN_OK ? store_get(session, key, fn, ctx, err)
+                                                  : churn_fail(err, says.checkpoint_result, "no checkpoint today");
+    }
+    if (says.letters_result != CHURN_OK) {
+        return churn_fail(err, says.letters_result, "no letters today");
+    }
+    churn_pair pairs[] = {pair_of("below", says.letters != NULL ? says.letters : ""), pair_of("another", "7")};
+    check_text(key.ptr, "churnd:letters:profile:t/0", "the key");
+    return fn(ctx, key, pairs, says.letters != NULL ? 2 : 0);
+}
+
+static int32_t put(void *session, const churn_put *given, churn_error *err)
+{
+    CU_ASSERT_NSTRING_EQUAL(given->key.ptr, "churnd:checkpoint:profile:t/0", given->key.len);
+    CU_ASSERT(given->ttl_ms == 0 && given->size == sizeof *given);
+    return says.put_result == CHURN_OK ? store_put(session, given, err)
+                                       : churn_fail(err, says.put_result, "the put breaks it");
+}
+
+static int32_t flush_it(void *session, uint64_t id, churn_error *err)
+{
+    return says.flush_result == CHURN_OK ? store_flush(session, id, err)
+                                         : churn_fail(err, says.flush_result, "the flush breaks it");
+}
+
+static int32_t write_it(void *session, const churn_hash *hashes, uint32_t count, churn_error *err)
+{
+    (void)session;
+    CU_ASSERT(count == 1 && hashes->count == 1);
+    note("write %.*s %.*s=%.*s; ", (int)hashes->key.len, hashes->key.ptr, (int)hashes->fields->name.len,
+         hashes->fields->name.ptr, (int)hashes->fields->value.len, hashes->fields->value.ptr);
+    return says.write_result == CHURN_OK ? CHURN_OK : churn_fail(err, says.write_result, "no write today");
+}
+
+static int32_t bounds(void *self, const char *topic, int32_t partition, int64_t *ret_low, int64_t *ret_end,
+                      churn_error *err)
+{
+    return says.bounds_result == CHURN_OK ? source_bounds(self, topic, partition, ret_low, ret_end, err)
+                                          : churn_fail(err, says.bounds_result, "no bounds today");
+}
+
+static int32_t seek_it(void *self, const churn_position *to, churn_error *err)
+{
+    int32_t result = source_seek(self, to, err);
+    return result == CHURN_OK ? CHURN_OK : churn_fail(err, result, "no seek today");
+}
+
+static int32_t offset_at(void *self, const char *topic, int32_t partition, int64_t timestamp_ms, int64_t *ret_offset,
+                         churn_error *err)
+{
+    (void)self;
+    note("offset_at %s/%d %lld; ", topic, partition, (long long)timestamp_ms);
+    *ret_offset = says.found;
+    return says.offset_at_result == CHURN_OK ? CHURN_OK : churn_fail(err, says.offset_at_result, "no time today");
+}
+
+static void open_here(int64_t checkpoint)
+{
+    memset(&says, 0, sizeof says);
+    open_worker(checkpoint);
+    ops_of_store = fake_store_ops;
+    ops_of_store.get = get;
+    ops_of_store.put = put;
+    ops_of_store.flush = flush_it;
+    ops_of_store.write = write_it;
+    ops_of_source = fake_source_ops;
+    ops_of_source.bounds = bounds;
+    ops_of_source.seek = seek_it;
+    ops_of_source.offset_at = offset_at;
+    loaded_store.plugin.ops = &ops_of_store;
+    loaded_source.plugin.ops = &ops_of_source;
+    log_free(pipeline.log);
+    pipeline.log = log_open();
+}
+
+static void close_here(void)
+{
+    close_worker();
+    log_closed();
+    loaded_store.plugin.ops = &fake_store_ops;
+    loaded_source.plugin.ops = &fake_source_ops;
+}
+
+static void append_stall(void *ctx, const struct stall_report *report)
+{
+    size_t len = strlen(ctx);
+    (void)snprintf((char *)ctx + len, 256 - len, "%s: %s: %s", report->plugin, report->what, report->message);
+}
+
+static void check_stalled(const char *expected)
+{
+    char got[256] = "";
+    stalls_each(pipeline.stalls, append_stall, got);
+    check_text(got, expected, "stalled");
+}
+
+static void open_again(void)
+{
+    worker.next_open_ms = 0;
+    CU_ASSERT(session_step(&worker) && worker.session != NULL);
+    trace[0] = '\0';
+}
+
+static void place_at(int64_t committed)
+{
+    assign(committed, 0);
+    CU_ASSERT(progress_place(&worker) && progress_ready(&worker));
+    trace[0] = '\0';
+    log_pass_over();
+}
+
+/* ---- what is not answered ---- */
+
+static void test_a_checkpoint_that_cannot_be_read(void)
+{
+    open_here(20);
+    assign(20, 0);
+    says.checkpoint_result = CHURN_RETRY;
+    CU_ASSERT(progress_place(&worker) && !progress_ready(&worker) && worker.session == NULL);
+    check_trace("close; ", "the session is broken");
+    check_stalled("store: store: no checkpoint today; waiting, nothing is lost");
+    CU_ASSERT(progress_place(&worker) && !progress_ready(&worker));
+    check_trace("", "nothing without a session");
+    open_again();
+    says.checkpoint_result = CHURN_REJECT;
+    CU_ASSERT(!progress_place(&worker) && worker.failed);
+    check_text(worker.failure,
+               "store: the checkpoint churnd:checkpoint:profile:t/0 cannot be read: no checkpoint today", "why");
+    close_here();
+}
+
+static void test_letters_that_cannot_be_read(void)
+{
+    open_here(20);
+    assign(20, 0);
+    says.letters_result = CHURN_RETRY;
+    CU_ASSERT(progress_place(&worker) && !progress_ready(&worker) && worker.session == NULL);
+    check_trace("get; close; ", "the session is broken");
+    check_stalled("store: store: no letters today; waiting, nothing is lost");
+    open_again();
+    says.letters_result = CHURN_REJECT;
+    CU_ASSERT(!progress_place(&worker) && worker.failed);
+    check_text(worker.failure, "store: churnd:letters:profile:t/0 cannot be read: no letters today", "why");
+    close_here();
+}
+
+/* Dead letters of what was read before may be there: as far as was announced, and no further than there are records. */
+static void test_what_may_have_letters(void)
+{
+    static const struct {
+        const char *letters;
+        int64_t end, below;
+    } cases[] = {{NULL, 100, 0}, {"70", 100, 70}, {"170", 100, 100}, {"100", 100, 100}};
+    for (size_t i = 0; i < COUNT(cases); i++) {
+        open_here(20);
+        says.letters = cases[i].letters;
+        source.end = cases[i].end;
+        place_at(20);
+        CU_ASSERT(cases[i].below == 0 || progress_is_lettered(&worker, 0, cases[i].below - 1));
+        CU_ASSERT(!progress_is_lettered(&worker, 0, cases[i].below));
+        CU_ASSERT(progress_is_replayed(&worker, 0, 19) && !progress_is_replayed(&worker, 0, 20));
+        CU_ASSERT(!progress_is_lettered(&worker, 1000, 0) && !progress_is_replayed(&worker, 1000, 0));
+        close_here();
+    }
+}
+
+static void test_bounds_that_are_not_known(void)
+{
+    open_here(20);
+    assign(20, 0);
+    says.bounds_result = CHURN_RETRY;
+    CU_ASSERT(progress_place(&worker) && !progress_ready(&worker));
+    check_stalled("source: place: no bounds today; waiting");
+    says.bounds_result = CHURN_FATAL; /* likewise */
+    CU_ASSERT(progress_place(&worker) && !progress_ready(&worker) && !worker.failed);
+    check_stalled("source: place: no bounds today; waiting");
+    says.bounds_result = CHURN_OK;
+    CU_ASSERT(progress_place(&worker) && progress_ready(&worker));
+    check_stalled("");
+    close_here();
+}
+
+static void test_seeks(void)
+{
+    open_here(10);
+    assign(20, 0);
+    worker.at_end = true;
+    worker.moved = false;
+    source.seek_result = CHURN_RETRY;
+    CU_ASSERT(progress_place(&worker) && !progress_ready(&worker) && worker.at_end && !worker.moved);
+    source.seek_result = CHURN_OK;
+    CU_ASSERT(progress_place(&worker) && progress_ready(&worker) && !worker.at_end && worker.moved);
+    progress_seek_back(&worker, 0, 15);
+    source.seek_result = CHURN_FATAL;
+    CU_ASSERT(!progress_place(&worker) && worker.failed);
+    check_text(worker.failure, "source source: no seek today", "why");
+    close_here();
+
+    open_here(10);
+    ops_of_source.seek = NULL;
+    assign(20, 0);
+    CU_ASSERT(!progress_place(&worker) && worker.failed);
+    check_text(worker.failure, "source: t/0 cannot be read again from offset 10: the source has no way back", "why");
+    close_here();
+}
+
+/* The lowest of what is wanted again; nothing of what is not ours. */
+static void test_seeking_back(void)
+{
+    open_here(20);
+    place_at(20);
+    progress_seek_back(&worker, 0, 35);
+    CU_ASSERT(!progress_ready(&worker));
+    progress_seek_back(&worker, 0, 30);
+    progress_seek_back(&worker, 0, 33);
+    progress_seek_back(&worker, 1000, 1);
+    CU_ASSERT(progress_place(&worker) && progress_ready(&worker));
+    check_trace("seek 30; ", "the lowest");
+    progress_seek_back(&worker, 0, 40); /* the place before does not count any more */
+    CU_ASSERT(progress_place(&worker));
+    check_trace("seek 40; ", "further on");
+    CU_ASSERT(progress_is_ours(&worker, "t", 0) && !progress_is_ours(&worker, "t", 1));
+    progress_revoke(&worker);
+    CU_ASSERT(!progress_is_ours(&worker, "t", 0));
+    progress_seek_back(&worker, 0, 30);
+    CU_ASSERT(progress_place(&worker) && progress_ready(&worker));
+    check_trace("", "not ours");
+    close_here();
+}
+
+/* ---- a replay from a time ---- */
+
+static void test_a_replay_from_a_time(void)
+{
+    static const struct {
+        int64_t found;
+        const char *asked, *logged;
+    } cases[] = {
+        {12, "get; offset_at t/0 1234; seek 12; ",
+         "INFO  source: t/0 is replayed from offset 12; what was sent before is not sent again\n"},
+        {3, "get; offset_at t/0 1234; seek 5; ",
+         "INFO  source: t/0 is replayed from offset 5; what was sent before is not sent again\n"},
+        {20, "get; offset_at t/0 1234; ", "INFO  source: t/0: nothing to replay, reading goes on from offset 20\n"},
+        {25, "get; offset_at t/0 1234; ", "INFO  source: t/0: nothing to replay, reading goes on from offset 20\n"},
+    };
+    for (size_t i = 0; i < COUNT(cases); i++) {
+        open_here(20);
+        source.low = 5;
+        pipeline.replay = (struct replay){.from = REPLAY_FROM_TIME, .value = 1234};
+        says.found = cases[i].found;
+        says.offset_at_result = CHURN_RETRY;
+        assign(20, 0);
+        CU_ASSERT(progress_place(&worker) && !progress_ready(&worker));
+        check_trace("get; offset_at t/0 1234; ", "not known yet");
+        check_stalled("source: place: no time today; waiting");
+        log_pass_over();
+        says.offset_at_result = CHURN_OK;
+        CU_ASSERT(progress_place(&worker) && progress_ready(&worker));
+        check_trace(cases[i].asked, "known");
+        check_logged(cases[i].logged, "known");
+        check_stalled("");
+        CU_ASSERT_EQUAL(metrics_sum(pipeline.metrics, "rewinds"), 0);
+        progress_rewind(&worker); /* it was not through: it begins anew, if there was something to replay */
+        trace[0] = '\0';
+        CU_ASSERT(progress_place(&worker));
+        check_contains(trace, "get; ", "again");
+        close_here();
+    }
+    open_here(20);
+    ops_of_source.offset_at = NULL;
+    pipeline.replay = (struct replay){.from = REPLAY_FROM_TIME, .value = 1234};
+    assign(20, 0);
+    CU_ASSERT(!progress_place(&worker) && worker.failed);
+    check_text(worker.failure, "source cannot tell which record was written when: use --replay-from with an offset",
+               "why");
+    close_here();
+}
+
+/* ---- what the log is told ---- */
+
+static void test_what_is_said_of_the_place(void)
+{
+    static const struct {
+        int64_t committed, checkpoint, low;
+        uint32_t flags;
+        int64_t rewinds;
+        const char *logged;
+    } cases[] = {
+        {20, 20, 0, 0, 0, ""},
+        {20, 10, 0, 0, 1,
+         "WARN  source: t/0: the store is sure of everything before offset 10 only, the source of 20: going back "
+         "there\n"},
+        {20, 0, 0, 0, 1,
+         "WARN  source: t/0: the store is sure of everything before offset 0 only, the source of 20: going back "
+         "there\n"},
+        {20, 10, 15, 0, 1,
+         "ERROR source: t/0 has lost its records from offset 10 to 15 to retention, and the store what it had of them: "
+         "rebuild required from a backup of the store, for reading goes on without them\n"
+         "WARN  source: t/0: the store is sure of everything before offset 15 only, the source of 20: going back "
+         "there\n"},
+        {20, 10, 10, 0, 1,
+         "WARN  source: t/0: the store is sure of everything before offset 10 only, the source of 20: going back "
+         "there\n"},
+        {20, -1, 0, 0, 0,
+         "ERROR source: t/0 was read up to offset 20, but the store has no checkpoint of it: it lost its profiles, or "
+         "is another one. Rebuild required: reading goes on, and the profiles lack what was before\n"},
+        {20, -1, 0, CHURN_POSITION_WHOLE, 0,
+         "WARN  source: t/0 was read up to offset 20, but the store has no checkpoint of it: rebuild required, so "
+         "profiles and predictions are rebuilt from offset 0; alerts and dead letters are not sent again\n"},
+        {20, -1, 1, CHURN_POSITION_WHOLE, 0,
+         "WARN  source: t/0 was read up to offset 20, but the store has no checkpoint of it: rebuild required, so "
+         "profiles and predictions are rebuilt from offset 1; alerts and dead letters are not sent again\n"
+         "ERROR source: t/0 has lost its records from offset 0 to 1 to retention, and the store what it had of them: "
+         "rebuild required from a backup of the store, for reading goes on without them\n"},
+        {20, -1, 20, CHURN_POSITION_WHOLE, 0, ""},
+        {0, -1, 0, CHURN_POSITION_WHOLE, 0, ""},
+    };
+    for (size_t i = 0; i < COUNT(cases); i++) {
+        char what[16];
+        (void)snprintf(what, sizeof what, "case %zu", i);
+        open_here(cases[i].checkpoint);
+        source.low = cases[i].low;
+        assign(cases[i].committed, cases[i].flags);
+        CU_ASSERT(progress_place(&worker) && progress_ready(&worker));
+        check_logged(cases[i].logged, what);
+        CU_ASSERT_EQUAL(metrics_sum(pipeline.metrics, "rewinds"), cases[i].rewinds);
+        close_here();
+    }
+}
+
+/* ---- outages in a round ---- */
+
+static void test_a_checkpoint_whose_put_breaks_the_session(void)
+{
+    open_here(20);
+    place_at(20);
+    finish(30);
+    says.put_result = CHURN_RETRY;
+    progress_step(&worker, true);
+    CU_ASSERT(worker.session == NULL && !progress_waits(&worker));
+    check_trace("close; ", "broken");
+    check_stalled("store: store: the put breaks it; waiting, nothing is lost");
+    says.put_result = CHURN_OK;
+    open_again();
+    progress_step(&worker, true);
+    check_trace("put 30; ", "begun anew");
+    take_answers();
+    says.flush_result = CHURN_RETRY;
+    progress_step(&worker, true);
+    CU_ASSERT(worker.session == NULL && !progress_settled(&worker));
+    check_trace("close; ", "broken by the flush: no commit");
+    check_stalled("store: store: the flush breaks it; waiting, nothing is lost");
+    says.flush_result = CHURN_OK;
+    open_again();
+    progress_step(&worker, true);
+    take_answers();
+    progress_step(&worker, true);
+    check_trace("put 30; flush; commit 30; ", "all of it");
+    close_here();
+}
+
+static void test_a_store_that_needs_no_flush(void)
+{
+    open_here(20);
+    place_at(20);
+    ops_of_store.flush = NULL;
+    finish(30);
+    progress_step(&worker, true);
+    take_answers();
+    worker.moved = false;
+    progress_step(&worker, true);
+    CU_ASSERT(worker.moved);
+    check_trace("put 30; commit 30; ", "what is answered is durable");
+    close_here();
+}
+
+/* A write that is refused is told, until one is taken. */
+static void test_a_refused_checkpoint_is_a_stall(void)
+{
+    open_here(20);
+    place_at(20);
+    finish(30);
+    store.put_result = CHURN_RETRY;
+    progress_step(&worker, true);
+    take_answers();
+    check_stalled("store: checkpoint: the test says so; offsets are not committed until then");
+    progress_step(&worker, true);
+    check_stalled("store: checkpoint: the test says so; offsets are not committed until then");
+    store.put_result = CHURN_OK;
+    progress_step(&worker, true);
+    take_answers();
+    progress_step(&worker, true);
+    check_stalled("");
+    CU_ASSERT(progress_settled(&worker));
+    close_here();
+}
+
+/* ---- dead letters to come ---- */
+
+static void test_announcements(void)
+{
+    struct window_position position = {.next = 30, .last = WITNESS_NONE};
+    struct window window = {.positions = &position, .position_count = 1};
+    open_here(20);
+    assign(20, 0);
+    source.end = 1000;
+    says.letters = "25";
+    CU_ASSERT(progress_place(&worker));
+    trace[0] = '\0';
+    says.write_result = CHURN_RETRY;
+    CU_ASSERT(!progress_announce(&worker, &window) && worker.session == NULL && !worker.failed);
+    check_trace("write churnd:letters:profile:t/0 below=20030; close; ", "the session is broken");
+    CU_ASSERT(!progress_announce(&worker, &window));
+    check_trace("", "nothing without a session");
+    open_again();
+    says.write_result = CHURN_OK;
+    finish(25);
+    progress_step(&worker, true);
+    trace[0] = '\0';
+    CU_ASSERT(progress_waits(&worker) && !progress_announce(&worker, &window));
+    check_trace("", "nothing while answers are awaited");
+    take_answers();
+    worker.store_went_back = true;
+    CU_ASSERT(!progress_announce(&worker, &window));
+    worker.store_went_back = false;
+    check_trace("", "nothing to a store that went back");
+    CU_ASSERT(progress_announce(&worker, &window));
+    check_trace("write churnd:letters:profile:t/0 below=20030; ", "announced");
+    position.next = 20030;
+    CU_ASSERT(progress_announce(&worker, &window));
+    check_trace("", "covered");
+    position.next = 20031;
+    pipeline.profiles_only = true; /* there are none */
+    CU_ASSERT(progress_announce(&worker, &window));
+    pipeline.profiles_only = false;
+    position.source = 1000; /* not ours */
+    CU_ASSERT(progress_announce(&worker, &window));
+    position.source = 0;
+    check_trace("", "nothing to announce");
+    says.write_result = CHURN_FATAL;
+    CU_ASSERT(!progress_announce(&worker, &window) && worker.failed);
+    check_text(worker.failure, "store: no write today", "why");
+    progress_revoke(&worker);
+    trace[0] = '\0';
+    CU_ASSERT(progress_announce(&worker, &window));
+    check_trace("", "revoked");
+    close_here();
+}
+
+int main(void)
+{
+    CU_TestInfo tests[] = {
+        TEST(test_a_checkpoint_that_cannot_be_read),
+        TEST(test_letters_that_cannot_be_read),
+        TEST(test_what_may_have_letters),
+        TEST(test_bounds_that_are_not_known),
+        TEST(test_seeks),
+        TEST(test_seeking_back),
+        TEST(test_a_replay_from_a_time),
+        TEST(test_what_is_said_of_the_place),
+        TEST(test_a_checkpoint_whose_put_breaks_the_session),
+        TEST(test_a_store_that_needs_no_flush),
+        TEST(test_a_refused_checkpoint_is_a_stall),
+        TEST(test_announcements),
+        CU_TEST_INFO_NULL,
+    };
+    return run_tests_without_leaks("placing", tests);
+}
