@@ -14,6 +14,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <unistd.h>
 
 #define HEALTH_STUCK_MS 30000 /* without a turn of a loop; what a store or source may be waited for is shorter */
 #define REQUEST_MS 5000       /* from a connection's begin to its answer */
@@ -269,23 +270,47 @@ static void *serve(void *argument)
     return NULL;
 }
 
-static bool listen_on(struct health *health, const struct addrinfo *address)
+/* Ours, since libmicrohttpd 1.0 leaves no errno behind that says why it has none. -1 with errno. */
+static int listen_on(const struct addrinfo *address)
 {
-    unsigned flags = MHD_USE_EPOLL | (address->ai_family == AF_INET6 ? MHD_USE_IPv6 : 0);
-    health->daemon = MHD_start_daemon(flags, 0, NULL, NULL, answer, health, MHD_OPTION_SOCK_ADDR, address->ai_addr,
+    const int on = 1;
+    int error, fd = socket(address->ai_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+    if (fd >= 0 && setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on) == 0 &&
+        bind(fd, address->ai_addr, address->ai_addrlen) == 0 && listen(fd, SOMAXCONN) == 0) {
+        return fd;
+    }
+    error = errno;
+    if (fd >= 0) {
+        (void)close(fd);
+    }
+    errno = error;
+    return -1;
+}
+
+static bool start_server(struct health *health, int fd)
+{
+    health->daemon = MHD_start_daemon(MHD_USE_EPOLL, 0, NULL, NULL, answer, health, MHD_OPTION_LISTEN_SOCKET, fd,
                                       MHD_OPTION_CONNECTION_LIMIT, (unsigned)(MAX_CLIENTS + SPARE_CLIENTS),
                                       MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)MAX_REQUEST,
                                       MHD_OPTION_NOTIFY_CONNECTION, on_connection, health, MHD_OPTION_END);
+    if (health->daemon == NULL) {
+        (void)close(fd);
+    }
     return health->daemon != NULL;
 }
 
 static bool start(struct health *health, const struct addrinfo *address, char *message, size_t size)
 {
+    int fd = listen_on(address);
+    if (fd < 0) {
+        (void)snprintf(message, size, "cannot be listened on: %s", strerror(errno));
+        return false;
+    }
     for (unsigned i = 0; i < MAX_CLIENTS + SPARE_CLIENTS; i++) {
         health->clients[i].fd = -1;
     }
-    if (!listen_on(health, address)) {
-        (void)snprintf(message, size, "cannot be listened on: %s", strerror(errno));
+    if (!start_server(health, fd)) {
+        (void)snprintf(message, size, "cannot be served");
         return false;
     }
     health->thread_started = pthread_create(&health->thread, NULL, serve, health) == 0;

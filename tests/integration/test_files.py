@@ -9,7 +9,6 @@ import shutil
 import signal
 import socket
 import subprocess
-import tempfile
 
 import pytest
 import yaml
@@ -378,38 +377,28 @@ def test_a_source_that_is_no_file(tmp_path):
         assert "does not exist yet" in run_churnd(*command, "-c", "p.yaml", cwd=tmp_path, check=0).stderr
 
 
-def as_nobody(arguments, folder):
-    """Runs churnd as somebody whom rights concern."""
-    user = {"user": 65534, "group": 65534, "extra_groups": []} if os.geteuid() == 0 else {}
-    return subprocess.run([CHURND, *arguments], cwd=folder, env=clean_environment({"XDG_STATE_HOME": str(folder)}), timeout=60,
-                          capture_output=True, text=True, stdin=subprocess.DEVNULL, **user)
+def whom_rights_concern(arguments, folder):
+    """Runs churnd without what lets root pass over the rights of files."""
+    command = ["setpriv", "--bounding-set=-dac_override,-dac_read_search"] if os.geteuid() == 0 else []
+    return subprocess.run([*command, CHURND, *arguments], cwd=folder, env=clean_environment({"XDG_STATE_HOME": str(folder)}), timeout=60,
+                          capture_output=True, text=True, stdin=subprocess.DEVNULL)
 
 
-@pytest.fixture
-def open_folder():
-    """A folder that anybody may enter and nobody may write, but who made it."""
-    with tempfile.TemporaryDirectory(prefix="churn-open-") as folder:
-        folder = pathlib.Path(folder)
-        folder.chmod(0o755 if os.geteuid() == 0 else 0o700)
-        yield folder
-        folder.chmod(0o700)
-
-
-def test_a_folder_that_is_not_ours(open_folder):
-    (open_folder / "e.jsonl").write_text(event("a"))
-    inner = open_folder / "inner"
+def test_a_folder_that_is_not_ours(tmp_path):
+    (tmp_path / "e.jsonl").write_text(event("a"))
+    inner = tmp_path / "inner"
     inner.mkdir()
-    (open_folder / "closed").write_text("x")
-    (open_folder / "closed").chmod(0)
-    write_pipeline(open_folder, state_dir="", store=None, dead_letters={"plugin": "file", "path": "inner/dead"},
+    (tmp_path / "closed").write_text("x")
+    (tmp_path / "closed").chmod(0)
+    write_pipeline(tmp_path, state_dir="", store=None, dead_letters={"plugin": "file", "path": "inner/dead"},
                    sinks=[{"plugin": "file", "input": "alerts", "path": "inner/alerts"}])
     inner.chmod(0o555)
     for command in ("check", "run"):
-        done = as_nobody([command, "-c", "p.yaml"], open_folder)
+        done = whom_rights_concern([command, "-c", "p.yaml"], tmp_path)
         assert done.returncode == 1 and "inner/" in done.stderr, done.stderr
         assert "Permission denied; give the user that runs churnd the right to" in done.stderr, done.stderr
-    write_pipeline(open_folder, {"path": "closed"}, state_dir="")
-    done = as_nobody(["check", "-c", "p.yaml"], open_folder)
+    write_pipeline(tmp_path, {"path": "closed"}, state_dir="")
+    done = whom_rights_concern(["check", "-c", "p.yaml"], tmp_path)
     assert "'closed' cannot be read: Permission denied" in done.stderr, done.stderr
     inner.chmod(0o755)
 

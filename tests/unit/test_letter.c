@@ -158,6 +158,16 @@ static void test_lines(void)
     CU_ASSERT(letter.kind == CHURN_RECORD_EVENT && !letter.replayed);
     CU_ASSERT(read_line("{" PLACE ",\"replayed\":true,\"key\":null,\"value\":null}"));
     CU_ASSERT(letter.replayed);
+    CU_ASSERT(read_line("{" PLACE ",\"key\":\"\xc3\xa9\",\"value\":\"\xe2\x88\x92 \xf0\x9d\x92\xb3\"}"));
+    CU_ASSERT(str_equals(letter.key, "\xc3\xa9") && str_equals(letter.value, "\xe2\x88\x92 \xf0\x9d\x92\xb3"));
+}
+
+static void test_of_an_event_beyond_ascii(void)
+{
+    CU_ASSERT(read_line("{" PLACE ",\"kind\":\"alert\",\"key\":null,"
+                        "\"value\":\"{\\\"event_id\\\":\\\"\xc3\xa9\\\",\\\"severity\\\":\\\"warning\\\"}\"}"));
+    CU_ASSERT(letter.severity == CHURN_SEVERITY_WARNING);
+    CU_ASSERT(letter_is_of_event(&letter, text("\xc3\xa9")) && !letter_is_of_event(&letter, text("e")));
 }
 
 static void test_base64(void)
@@ -450,6 +460,7 @@ int main(void)
         TEST(test_headers),
         TEST(test_headers_that_are_not_enough),
         TEST(test_lines),
+        TEST(test_of_an_event_beyond_ascii),
         TEST(test_what_is_missing_is_named),
         TEST(test_own_headers),
         TEST(test_an_id_in_place_of_a_position),
