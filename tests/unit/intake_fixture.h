@@ -38,6 +38,8 @@ static const churn_event_type sale = {.size = sizeof sale,
                                       .predicts = 1};
 
 static int32_t odd_answer;
+static const char *odd_says;   /* with any answer but CHURN_OK */
+static int64_t odd_state;      /* that it merges; -1: none */
 static char plugins_saw[4096]; /* "first 41; odd 41" */
 
 __attribute__((format(printf, 1, 2))) static void saw(const char *format, ...)
@@ -55,12 +57,19 @@ static int32_t odd_apply(const churn_event *event, churn_delta *delta, churn_err
 {
     saw("odd %lld", (long long)event->offset);
     if (odd_answer != CHURN_OK) {
-        return churn_fail(err, odd_answer, "the test says so");
+        (void)snprintf(err->message, sizeof err->message, "%s", odd_says);
+        return odd_answer;
+    }
+    if (odd_state >= 0) {
+        (void)delta->merge(delta, "odd_state", odd_state);
     }
     return delta->merge(delta, "odd_sum", 7);
 }
 
+static const char *const odd_states[] = {"new", "known", NULL};
 static const churn_effect odd_effects[] = {
+    {"odd_state", .type = CHURN_PROFILE_STATE, .merge = CHURN_MERGE_MAX, .from = CHURN_FROM_NOTHING,
+     .states = odd_states},
     {"odd_sum", .type = CHURN_PROFILE_INT, .merge = CHURN_MERGE_ADD, .from = CHURN_FROM_NOTHING},
 };
 static const churn_event_type odd = {.size = sizeof odd, CHURN_EFFECTS(odd_effects), .apply = odd_apply};
@@ -231,6 +240,8 @@ static inline void open_intake(void)
         pipeline.catalog.types[i].journal_number = ODD_NUMBER;
     }
     odd_answer = CHURN_OK;
+    odd_says = "the test says so";
+    odd_state = -1;
     plugins_saw[0] = '\0';
     told = 0;
     open_journal();

@@ -630,6 +630,29 @@ static void test_letters_first(void)
     close_worker();
 }
 
+/* Whichever sink it is that has not answered. */
+static void test_one_sink_behind(void)
+{
+    for (unsigned behind = 0; behind < SINKS; behind++) {
+        open_worker();
+        for (unsigned i = 0; i < SINKS; i++) {
+            sections[i].input = CHURN_RECORD_DEAD_LETTER;
+        }
+        struct window *window = set_aside();
+        window->announced = true;
+        fakes[behind].silent = true;
+        step();
+        CU_ASSERT(!emitter_set_aside(&worker, window) && !emitter_done(&worker, window));
+        for (unsigned i = 0; i < SINKS; i++) {
+            CU_ASSERT(emitter_owes(&worker, i) == (i == behind) && emitter_undelivered(&worker, i) == (i == behind));
+        }
+        answer(behind, 0, CHURN_OK);
+        step();
+        CU_ASSERT(emitter_set_aside(&worker, window) && emitter_done(&worker, window));
+        close_worker();
+    }
+}
+
 /* Whole, the dead letters' sink refuses it; without its value it is to be had, or the run ends. */
 static void test_a_letter_that_is_refused(void)
 {
@@ -933,6 +956,39 @@ static void test_after_a_batch(void)
     forget_journal();
 }
 
+static void begin_without_memory(void)
+{
+    open_worker();
+    log_configure(pipeline.log, CHURN_LOG_ERROR - 1, LOG_FORMAT_TEXT); /* it does without its lines */
+    struct window *window = set_aside();
+    window->announced = true;
+    fakes[LETTERS].silent = true;
+    fakes[B].result = CHURN_REJECT;
+    fakes[B].room = 1;
+    (void)emit(2, 0);
+    (void)arena_alloc(&window->arena, 256 * 1024 - 200);
+}
+
+static bool step_without_memory(void)
+{
+    if (!emitter_step(&worker, 0)) {
+        return false;
+    }
+    answer(LETTERS, 0, CHURN_REJECT);
+    return emitter_step(&worker, 0) && emitter_step(&worker, 0);
+}
+
+static void end_without_memory(bool ok)
+{
+    CU_ASSERT(ok != worker.failed && (ok || strcmp(worker.failure, "out of memory") == 0));
+    close_worker();
+}
+
+static void test_no_memory(void)
+{
+    check_allocations("a step", begin_without_memory, step_without_memory, end_without_memory);
+}
+
 int main(void)
 {
     CU_TestInfo tests[] = {TEST(test_each_sink_gets_what_is_for_it),
@@ -952,6 +1008,7 @@ int main(void)
                            TEST(test_a_sink_fails),
                            TEST(test_messages_without_end),
                            TEST(test_letters_first),
+                           TEST(test_one_sink_behind),
                            TEST(test_a_letter_that_is_refused),
                            TEST(test_refused_without_dead_letters),
                            TEST(test_answers_that_refuse),
@@ -965,6 +1022,7 @@ int main(void)
                            TEST(test_a_suspect_that_is_not_taken),
                            TEST(test_poison),
                            TEST(test_after_a_batch),
+                           TEST(test_no_memory),
                            CU_TEST_INFO_NULL};
     return run_tests_without_leaks("emitter", tests);
 }

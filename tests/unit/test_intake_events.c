@@ -515,6 +515,62 @@ static void test_counted(void)
     close_intake();
 }
 
+/* Whatever a callback answers and says. */
+static void test_what_a_callback_says(void)
+{
+    static const struct {
+        int32_t answer;
+        const char *says, *detail;
+    } cases[] = {{CHURN_REJECT, "x", "odd: x"},
+                 {CHURN_REJECT, "", "odd: apply answered -2"},
+                 {CHURN_FATAL, "no", "odd: no"},
+                 {CHURN_DROP, "", "odd: apply answered 3"},
+                 {99, "", "odd: apply answered 99"}};
+    open_counting_intake();
+    pipeline.outputs = 0;
+    for (size_t i = 0; i < COUNT(cases); i++) {
+        char expected[512];
+        odd_answer = cases[i].answer;
+        odd_says = cases[i].says;
+        take((int64_t)i, ODD);
+        (void)snprintf(expected, sizeof expected,
+                       "dead_letter t/3@%zu c " ODD
+                       " churn.reason=rejected_by_plugin churn.detail=%s churn.topic=t churn.partition=3 "
+                       "churn.offset=%zu at 12",
+                       i, cases[i].detail, i);
+        plugins_saw[0] = '\0';
+        check_outcome(cases[i].detail, expected, "events +1, dead_letters +1, rejected_by_plugin +1");
+    }
+    close_intake();
+}
+
+/* From the first state to the last, and none beyond. */
+static void test_states_of_a_callback(void)
+{
+    open_counting_intake();
+    pipeline.outputs = 0;
+    odd_state = 0;
+    take(41, ODD);
+    check_outcome("the first", "odd 41", "events +1");
+    check_delta("events_total=1 first_event_at=" AT_MS " last_event_at=" AT_MS
+                " last_event_type=odd odd_state=0 odd_sum=7 ",
+                "the first");
+    odd_state = 1;
+    take(42, ODD);
+    check_outcome("the last", "odd 42", "events +1");
+    odd_state = 2;
+    take(43, ODD);
+    check_outcome(
+        "none", "odd 43",
+        LETTER_OUT("43", ODD, "rejected_by_plugin",
+                   "odd: apply merges into 'odd_state', whose states are 0 to 1, what is none of them") " at 12",
+        "events +1, dead_letters +1, rejected_by_plugin +1");
+    check_delta("events_total=2 first_event_at=" AT_MS " last_event_at=" AT_MS
+                " last_event_type=odd odd_state=1 odd_sum=14 ",
+                "nothing of it is merged");
+    close_intake();
+}
+
 /* What the stored profile has counted is not counted again, but said again. */
 static void test_counted_before(void)
 {
@@ -883,6 +939,8 @@ int main(void)
         TEST(test_poison_of_a_callback),
         TEST(test_one_death),
         TEST(test_counted),
+        TEST(test_what_a_callback_says),
+        TEST(test_states_of_a_callback),
         TEST(test_counted_before),
         TEST(test_what_is_kept_of_a_record),
         TEST(test_set_aside),
