@@ -433,6 +433,115 @@ static void test_a_field_that_overflows(void)
     stored_free(&stored);
 }
 
+/* A conflict's profile that has counted the event at 5 makes the one at 6 be folded again. */
+static void read_again(struct worker *live, struct stored *stored)
+{
+    struct worker other;
+    writer_open(&other);
+    writer_open(live);
+    deliver(&other, 0, 5, NOT_LATE);
+    write_once(&other, stored);
+    deliver(live, 0, 5, NOT_LATE);
+    deliver(live, 0, 6, NOT_LATE);
+    CU_ASSERT(join(live));
+    CU_ASSERT_EQUAL(put(live, stored, false), CONFLICT);
+    writer_kill(&other);
+}
+
+/* Nothing but a fault of ours can be the reason: the worker must not go on. */
+static void test_an_event_that_cannot_be_read_again(void)
+{
+    struct worker live;
+    struct stored stored = {0};
+    struct reject reject;
+    read_again(&live, &stored);
+    struct window *window = window_filling(&live);
+    *(char *)(uintptr_t)window->events[1].payload = 'x';
+    CU_ASSERT_EQUAL(merge_delta(&live, window, window->deltas[0], &reject), CHURN_FATAL);
+    CU_ASSERT(live.failed);
+    CU_ASSERT_PTR_NOT_NULL(strstr(live.failure, "an event that was valid before is refused now: "));
+    CU_ASSERT_EQUAL(strncmp(live.failure, "an event that was valid before is refused now: ", 47), 0);
+    CU_ASSERT(strlen(live.failure) > 47);
+    end_window(&live);
+    writer_kill(&live);
+    stored_free(&stored);
+}
+
+/* It is folded with its source position, as it was the first time. */
+static void test_what_is_folded_again_is_the_same(void)
+{
+    struct worker live, only;
+    struct stored stored = {0}, expected = {0};
+    read_again(&live, &stored);
+    write_once(&live, &stored);
+    writer_open(&only);
+    deliver(&only, 0, 5, NOT_LATE);
+    deliver(&only, 0, 6, NOT_LATE);
+    write_once(&only, &expected);
+    CU_ASSERT_EQUAL(stored.count, expected.count);
+    for (uint32_t i = 0; i < expected.count; i++) {
+        char name[128], value[4096];
+        (void)snprintf(name, sizeof name, "%.*s", (int)expected.pairs[i].name.len, expected.pairs[i].name.ptr);
+        (void)snprintf(value, sizeof value, "%s", stored_get(&expected, name));
+        check_text(stored_get(&stored, name), value, name);
+    }
+    writer_kill(&live);
+    writer_kill(&only);
+    stored_free(&stored);
+    stored_free(&expected);
+}
+
+/* ---- without memory ---- */
+
+static struct worker poor;
+static struct stored poor_store;
+
+static void deliver_to_many_partitions(void)
+{
+    for (int32_t partition = 0; partition < 4; partition++) {
+        deliver(&poor, partition, 6, LATE_REPLAYED);
+        deliver(&poor, partition, 9, NOT_LATE);
+    }
+}
+
+static void begin_poor(void)
+{
+    writer_open(&poor);
+    deliver_to_many_partitions();
+}
+
+static void begin_poor_again(void)
+{
+    read_again(&poor, &poor_store);
+    deliver_to_many_partitions();
+}
+
+static bool merge_poor(void)
+{
+    struct reject reject;
+    int32_t result = merge_delta(&poor, window_filling(&poor), window_filling(&poor)->deltas[0], &reject);
+    CU_ASSERT(result == CHURN_OK || result == CHURN_FATAL);
+    return result == CHURN_OK;
+}
+
+/* What is half merged is never written: the worker has failed. */
+static void end_poor(bool ok)
+{
+    CU_ASSERT(poor.failed == !ok);
+    if (!ok) {
+        check_text(poor.failure, "out of memory", "why");
+    }
+    end_window(&poor);
+    writer_kill(&poor);
+    stored_free(&poor_store);
+}
+
+static void test_without_memory(void)
+{
+    check_allocations("a merge", begin_poor, merge_poor, end_poor);
+    check_allocations("a merge after a conflict", begin_poor_again, merge_poor, end_poor);
+}
+
 /* ---- histories ---- */
 
 struct history {
@@ -580,13 +689,18 @@ int main(void)
         TEST(test_one_left_out_and_then_counted),
         TEST(test_what_a_damaged_profile_has_counted),
         TEST(test_a_field_that_overflows),
+        TEST(test_an_event_that_cannot_be_read_again),
+        TEST(test_what_is_folded_again_is_the_same),
+        TEST(test_without_memory),
         TEST(test_histories),
         CU_TEST_INFO_NULL,
     };
     int status = 1;
     if (types_load(&types, NULL, 0)) {
-        pipeline = (struct pipeline){.catalog = types.catalog};
+        pipeline =
+            (struct pipeline){.catalog = types.catalog, .log = log_new(-1, CHURN_LOG_ERROR - 1, LOG_FORMAT_TEXT)};
         status = run_tests_without_leaks("merge", tests);
+        log_free(pipeline.log);
     }
     types_free(&types);
     return status;
