@@ -2,7 +2,7 @@
 #ifndef TESTS_KAFKA_SOURCE_FIXTURE_H
 #define TESTS_KAFKA_SOURCE_FIXTURE_H
 
-#include "cunit_main.h"
+#include "../unit/no_leaks.h"
 #include "fake_kafka.h"
 #include "source.h"
 

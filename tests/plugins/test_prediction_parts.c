@@ -1,5 +1,5 @@
 /* The parts of the sink `prediction` by themselves: what waits and in which order, the breaker, answers, triggers. */
-#include "cunit_main.h"
+#include "../unit/no_leaks.h"
 
 #include "answer.h"
 #include "breaker.h"
@@ -246,6 +246,56 @@ static void test_forget(void)
     waiting_free(&w);
 }
 
+/* What waits behind a request at fault that goes gets its turn at once. */
+static void test_forget_what_is_waited_behind(void)
+{
+    struct waiting w = {0};
+    struct job *bad;
+    add_of(&w, "A", "bad", 1);
+    bad = waiting_take(&w, 0, 0);
+    bad->faults = 1;
+    add_of(&w, "A", "good", 2);
+    CU_ASSERT_EQUAL(waiting_put_back(&w, bad, 500, 0), 0);
+    CU_ASSERT_EQUAL(w.jobs, 2);
+    waiting_forget(&w, is_odd, NULL);
+    CU_ASSERT_EQUAL(w.jobs, 1);
+    CU_ASSERT_EQUAL(w.tokens, 1);
+    CU_ASSERT_EQUAL(waiting_next_ms(&w), 0);
+    add_of(&w, "A", "better", 4); /* joins it */
+    CU_ASSERT_EQUAL(w.jobs, 1);
+    bad = waiting_take(&w, 0, 0);
+    CU_ASSERT_TRUE(is_about(bad, "A", "better"));
+    CU_ASSERT_EQUAL(bad->token_count, 2);
+    waiting_finish(&w, bad, 0);
+    CU_ASSERT_PTR_NULL(w.customers);
+    waiting_free(&w);
+}
+
+/* The order of what stays is as before. */
+static void test_forget_keeps_the_order(void)
+{
+    struct waiting w = {0};
+    char customer[8];
+    int64_t last = 0;
+    for (int i = 0; i < 40; i++) {
+        struct token token = {.partition = i % 3 == 0 ? 1 : 2};
+        (void)snprintf(customer, sizeof customer, "C%d", i);
+        (void)waiting_add(&w, make_trigger(customer, "e", 1), &token, (i * 17) % 40 + 1);
+    }
+    waiting_forget(&w, is_odd, NULL);
+    CU_ASSERT_EQUAL(w.jobs, 26);
+    for (int i = 0; i < 26; i++) {
+        struct job *job = waiting_take(&w, 100, 0);
+        CU_ASSERT_PTR_NOT_NULL_FATAL(job);
+        CU_ASSERT_TRUE(job->ready_ms > last);
+        CU_ASSERT_EQUAL(job->tokens[0].partition, 2);
+        last = job->ready_ms;
+        waiting_finish(&w, job, 100);
+    }
+    CU_ASSERT_PTR_NULL(waiting_take(&w, 100, 0));
+    waiting_free(&w);
+}
+
 static void test_a_revision_is_known_once(void)
 {
     struct waiting w = {0};
@@ -460,6 +510,8 @@ int main(void)
                            TEST(test_a_fault_is_not_shared),
                            TEST(test_what_the_api_asked_to_wait_waits),
                            TEST(test_forget),
+                           TEST(test_forget_what_is_waited_behind),
+                           TEST(test_forget_keeps_the_order),
                            TEST(test_a_revision_is_known_once),
                            TEST(test_free_with_jobs_left),
                            TEST(test_breaker_lets_one_probe_through),
@@ -468,5 +520,5 @@ int main(void)
                            TEST(test_a_probability_is_judged_by_its_decimals),
                            TEST(test_position_of_a_trigger),
                            CU_TEST_INFO_NULL};
-    return run_tests("parts of the sink prediction", tests);
+    return run_tests_without_leaks("parts of the sink prediction", tests);
 }

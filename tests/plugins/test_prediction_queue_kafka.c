@@ -1,5 +1,5 @@
 /* The queue of the sink `prediction` in Kafka: what it asks of librdkafka, and what it makes of the answers. */
-#include "cunit_main.h"
+#include "../unit/no_leaks.h"
 #include "fake_kafka.h"
 #include "kafka_producer.h"
 #include "queue.h"
@@ -934,5 +934,5 @@ int main(void)
                            TEST(test_count),
                            TEST(test_is_empty),
                            CU_TEST_INFO_NULL};
-    return run_tests("sink/prediction: the queue in Kafka", tests);
+    return run_tests_without_leaks("sink/prediction: the queue in Kafka", tests);
 }

@@ -1,5 +1,5 @@
 /* The queue of the sink `prediction` in an embedded store: what is written and removed, whatever the store answers. */
-#include "cunit_main.h"
+#include "../unit/no_leaks.h"
 #include "fake_host.h"
 #include "memory_store.h"
 #include "queue.h"
@@ -625,5 +625,5 @@ int main(void)
                            TEST(test_a_back_whose_store_is_away),
                            TEST(test_which_stores_can_hold_triggers),
                            CU_TEST_INFO_NULL};
-    return run_tests("sink/prediction: the queue in the store", tests);
+    return run_tests_without_leaks("sink/prediction: the queue in the store", tests);
 }

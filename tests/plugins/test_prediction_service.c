@@ -1,6 +1,6 @@
 /* The serving thread of the sink `prediction`, turn by turn: a fake queue, API, producer and store, and the test's
  * clock. The thread stands in http_client_wait until the test lets it take its next turn. */
-#include "cunit_main.h"
+#include "../unit/no_leaks.h"
 #include "fake_host.h"
 #include "http_client.h"
 #include "kafka_producer.h"
@@ -606,6 +606,27 @@ static void test_the_breaker(void)
     end();
 }
 
+/* One that calls a request wrong answers. */
+static void test_a_fault_closes_the_breaker(void)
+{
+    begin("");
+    arrives("A", "a");
+    arrives("B", "b");
+    turn();
+    answer(0, OUTAGE(0));
+    answer(1, OUTAGE(0));
+    turn();
+    later(1000);
+    calls[0] = '\0';
+    turn();
+    CHECK_CALLS(POST("A", "a"));
+    answer(0, FAULT);
+    turn();
+    CU_ASSERT_FALSE(fake_host_stalled(&fake, "breaker", NULL));
+    CU_ASSERT_STRING_EQUAL(fake.last_log, "prediction API at http://api answers again");
+    end();
+}
+
 /* Tried again after its pause, or after what the API asked for; a newer trigger of the customer joins. */
 static void test_trying_again(void)
 {
@@ -958,6 +979,7 @@ int main(void)
                            TEST(test_concurrency),
                            TEST(test_an_outcome_waits),
                            TEST(test_the_breaker),
+                           TEST(test_a_fault_closes_the_breaker),
                            TEST(test_trying_again),
                            TEST(test_a_request_that_is_refused),
                            TEST(test_refused_without_kafka),
@@ -970,5 +992,5 @@ int main(void)
                            TEST(test_stopping_hands_on_what_is_at_hand),
                            TEST(test_stopping_is_bounded),
                            CU_TEST_INFO_NULL};
-    return run_tests("sink/prediction: the serving thread", tests);
+    return run_tests_without_leaks("sink/prediction: the serving thread", tests);
 }

@@ -1081,5 +1081,5 @@ int main(void)
                            TEST(test_until_end_a_new_partition),
                            TEST(test_until_end_with_a_seek),
                            CU_TEST_INFO_NULL};
-    return run_tests_with("source/kafka: the group", begin, end, tests);
+    return run_tests_without_leaks_with("source/kafka: the group", begin, end, tests);
 }

@@ -43,6 +43,15 @@ static void test_a_record(void)
     CU_ASSERT_EQUAL(source->bytes, 3 + 5 + 4 + 4);
     CU_ASSERT_EQUAL(source->returned, 3);
     CHECK_POLL("PENDING"); /* they are given back */
+    m = fake_kafka_record("t", 3, 11, "v");
+    fake_kafka_header(m, "alone", "1");
+    fake_kafka_time(m, 1);
+    CHECK_POLL("OK t/3@11=v");
+    CU_ASSERT_EQUAL_FATAL(records[0].header_count, 1);
+    CU_ASSERT_PTR_NOT_NULL_FATAL(records[0].headers);
+    CHECK_TEXT(records[0].headers[0].name, "alone");
+    CU_ASSERT_EQUAL(records[0].timestamp_ms, 1);
+    CHECK_POLL("PENDING");
     CU_ASSERT_EQUAL(source->held_count, 0);
     CU_ASSERT_EQUAL(source->header_count, 0);
 }
@@ -236,6 +245,7 @@ static void test_errors(void)
                     : strcmp(errors[i].answer, "PENDING") == 0            ? "check; check"
                                                                           : "check");
         CU_ASSERT_EQUAL(fake.log_lines, errors[i].code == RD_KAFKA_RESP_ERR__MAX_POLL_EXCEEDED);
+        CU_ASSERT_EQUAL(fake_kafka.now_ms, 100000);
         end();
     }
     begin();
@@ -434,6 +444,9 @@ static void test_a_turn_is_over(void)
     put("t", 0, 0);
     CHECK_TEXT(polled(2, 0), "OK t/0@0=v");
     (void)fake_kafka_calls();
+    fake_kafka_partition("t", 0)->seen_high = 2;
+    CHECK_TEXT(polled(2, 0), "PENDING");
+    CHECK_CALLS("check"); /* one is left */
     fake_kafka_partition("t", 0)->seen_high = 1;
     CHECK_TEXT(polled(2, 0), "PENDING");
     CHECK_CALLS("forward t/0 to records; check");
@@ -518,6 +531,7 @@ static void open_unreadable(const char *policy, const char *list)
 static void test_an_unreadable_batch_is_waited_for(void)
 {
     static const int64_t pauses[] = {1000, 2000, 4000, 8000, 10000, 10000};
+    int64_t began_ms;
     fake_kafka_partition("t", 0)->committed = 5;
     open_unreadable("wait", "t/0,t/1");
     fake_kafka_says("t", 0, 5, BAD, "CRC");
@@ -542,8 +556,10 @@ static void test_an_unreadable_batch_is_waited_for(void)
         fake_kafka_tells(2, NULL, 0, 0, RD_KAFKA_RESP_ERR__ALL_BROKERS_DOWN, "not about it");
         fake_kafka_tells(2, "t", 0, 77, RD_KAFKA_RESP_ERR__AUTO_OFFSET_RESET, "led astray");
         fake_kafka_tells(2, "t", 0, 5, BAD, "CRC");
+        began_ms = fake_kafka.now_ms;
         CHECK_POLL("PENDING");
         CHECK_CALLS("2: assign none; check");
+        CU_ASSERT_EQUAL(fake_kafka.now_ms, began_ms);
         CU_ASSERT_TRUE(fake_host_stalled(&fake, "fetch", NULL));
         later(pauses[i] - 1);
         CHECK_POLL("PENDING");
@@ -920,9 +936,9 @@ static void test_a_record_read_again_is_whole(void)
     m->key_len = 3;
     fake_kafka_header(m, "one", "1");
     fake_kafka_header(m, "two", "22");
-    fake_kafka_time(m, 77);
+    fake_kafka_time(m, 1);
     CU_ASSERT_EQUAL(reread(&position, 1, 500), CHURN_OK);
-    CHECK_TEXT(given, "0 t/0@5 key=value 77 one:1 two:22; ");
+    CHECK_TEXT(given, "0 t/0@5 key=value 1 one:1 two:22; ");
     m = fake_kafka_hears(2, "t", 0, 5, "value");
     fake_kafka_time(m, -1);
     CU_ASSERT_EQUAL(reread(&position, 1, 500), CHURN_OK);
@@ -1011,5 +1027,5 @@ int main(void)
                            TEST(test_a_record_read_again_is_whole),
                            TEST(test_what_cannot_be_read_again),
                            CU_TEST_INFO_NULL};
-    return run_tests_with("source/kafka: records", begin, end, tests);
+    return run_tests_without_leaks_with("source/kafka: records", begin, end, tests);
 }

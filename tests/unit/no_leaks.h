@@ -111,21 +111,32 @@ static inline void check_allocations(const char *what, void (*begin)(void), bool
 
 static long blocks_before;
 static unsigned tests_run;
+static CU_SetUpFunc begin_of_test; /* NULL: there is none */
+static CU_TearDownFunc end_of_test;
 
 static void count_blocks(void)
 {
     blocks_before = blocks;
+    if (begin_of_test != NULL) {
+        begin_of_test();
+    }
 }
 
 static void compare_blocks(void)
 {
-    long left = blocks - blocks_before;
+    long left;
+    if (end_of_test != NULL) {
+        end_of_test();
+    }
+    left = blocks - blocks_before;
     if (tests_run++ % 2 == 1) {
         check(left == 0, "the test left %ld blocks of memory", left);
     }
 }
 
-static inline int run_tests_without_leaks(const char *suite_name, const CU_TestInfo *tests)
+/* Each test between `set_up` and `tear_down`. */
+static inline int run_tests_without_leaks_with(const char *suite_name, CU_SetUpFunc set_up, CU_TearDownFunc tear_down,
+                                               const CU_TestInfo *tests)
 {
     static char names[MOST_TESTS][96];
     CU_TestInfo twice[2 * MOST_TESTS + 1] = {CU_TEST_INFO_NULL};
@@ -135,7 +146,14 @@ static inline int run_tests_without_leaks(const char *suite_name, const CU_TestI
         twice[2 * count] = tests[count];
         twice[2 * count + 1] = (CU_TestInfo){names[count], tests[count].pTestFunc};
     }
+    begin_of_test = set_up;
+    end_of_test = tear_down;
     return run_tests_with(suite_name, count_blocks, compare_blocks, twice);
+}
+
+static inline int run_tests_without_leaks(const char *suite_name, const CU_TestInfo *tests)
+{
+    return run_tests_without_leaks_with(suite_name, NULL, NULL, tests);
 }
 
 #endif
