@@ -1,0 +1,1092 @@
+/* The Redis store against a server in this program that says whatever the test wants: what is asked, to the byte, and
+ * what becomes of every kind of answer. Needs no redis-server. */
+#include "cunit_main.h"
+#include "fake_host.h"
+#include "memory_use.h"
+
+#include <arpa/inet.h>
+#include <dirent.h>
+#include <hiredis/hiredis.h>
+#include <inttypes.h>
+#include <netinet/tcp.h>
+#include <pthread.h>
+#include <stdlib.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+static const churn_plugin *plugin;
+static const churn_store_ops *ops;
+static struct fake_host fake;
+static void *store;
+static churn_error err;
+
+/* --- The server --- */
+
+#define SHA "0123456789012345678901234567890123456789"
+#define LOADED "$40\r\n" SHA "\r\n"
+
+/* A command that begins with `begin` is answered with `reply`; "": never; NULL: by hanging up. */
+struct rule {
+    const char *begin, *reply;
+};
+
+static struct {
+    pthread_mutex_t lock;
+    pthread_t thread;
+    int listener;
+    char port[16];
+    struct rule rules[8];
+    char asked[16384]; /* the commands since the last look */
+} server;
+
+/* The answers of a server that has nothing against us. */
+static const struct rule usual[] = {
+    {"SCRIPT LOAD", LOADED}, {"INFO", "$0\r\n\r\n"}, {"", "+OK\r\n"}, /* to anything */
+};
+
+static const char *reply_to(const char *command)
+{
+    for (size_t i = 0; i < 8 && server.rules[i].begin != NULL; i++) {
+        if (strncmp(command, server.rules[i].begin, strlen(server.rules[i].begin)) == 0) {
+            return server.rules[i].reply;
+        }
+    }
+    for (size_t i = 0;; i++) {
+        if (strncmp(command, usual[i].begin, strlen(usual[i].begin)) == 0) {
+            return usual[i].reply;
+        }
+    }
+}
+
+/* One command for people: scripts by their first letters, other long arguments by their length, bytes that are no
+ * letters in hexadecimal. */
+static void write_command(const redisReply *command, char *text, size_t size)
+{
+    char *end = text + size;
+    for (size_t i = 0; i < command->elements && end - text > 64; i++) {
+        const redisReply *arg = command->element[i];
+        text += sprintf(text, "%s", i > 0 ? " " : "");
+        if (strncmp(arg->str, "local ", 6) == 0 || strncmp(arg->str, "redis.call", 10) == 0) {
+            text += sprintf(text, "<%.10s>", arg->str);
+        } else if (arg->len > 300) {
+            text += sprintf(text, "<%zu>", arg->len);
+        } else {
+            for (size_t c = 0; c < arg->len && end - text > 64; c++) {
+                unsigned char byte = (unsigned char)arg->str[c];
+                text += sprintf(text, byte > ' ' && byte < 0x7f ? "%c" : "\\%02x", byte);
+            }
+        }
+    }
+}
+
+/* False when the connection is to be closed. */
+static bool answer_command(int fd, const redisReply *command)
+{
+    char text[4096] = "";
+    const char *reply;
+    bool open;
+    write_command(command, text, sizeof text);
+    (void)pthread_mutex_lock(&server.lock);
+    reply = reply_to(text);
+    if (strlen(server.asked) + strlen(text) + 2 < sizeof server.asked) {
+        (void)strcat(strcat(server.asked, text), "|");
+    }
+    (void)pthread_mutex_unlock(&server.lock);
+    open = reply != NULL && (reply[0] == '\0' || send(fd, reply, strlen(reply), MSG_NOSIGNAL) > 0);
+    return open;
+}
+
+static void serve_one(int fd)
+{
+    redisReader *reader = redisReaderCreate();
+    char buffer[65536];
+    bool open = true;
+    ssize_t n;
+    (void)setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &(int){1}, sizeof(int));
+    while (open && (n = recv(fd, buffer, sizeof buffer, 0)) > 0) {
+        redisReply *command = NULL;
+        (void)redisReaderFeed(reader, buffer, (size_t)n);
+        while (open && redisReaderGetReply(reader, (void **)&command) == REDIS_OK && command != NULL) {
+            open = answer_command(fd, command);
+            freeReplyObject(command);
+        }
+    }
+    (void)close(fd);
+    redisReaderFree(reader);
+}
+
+static void *serve(void *arg)
+{
+    int fd;
+    (void)arg;
+    while ((fd = accept(server.listener, NULL, NULL)) >= 0) {
+        serve_one(fd);
+    }
+    return NULL;
+}
+
+static void start_server(void)
+{
+    struct sockaddr_in address = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    socklen_t size = sizeof address;
+    (void)pthread_mutex_init(&server.lock, NULL);
+    server.listener = socket(AF_INET, SOCK_STREAM, 0);
+    if (server.listener < 0 || bind(server.listener, (struct sockaddr *)&address, size) != 0 ||
+        listen(server.listener, 64) != 0 || getsockname(server.listener, (struct sockaddr *)&address, &size) != 0 ||
+        pthread_create(&server.thread, NULL, serve, NULL) != 0) {
+        perror("server");
+        exit(1);
+    }
+    (void)snprintf(server.port, sizeof server.port, "%u", ntohs(address.sin_port));
+}
+
+static void stop_server(void)
+{
+    (void)shutdown(server.listener, SHUT_RDWR);
+    (void)pthread_join(server.thread, NULL);
+    (void)close(server.listener);
+}
+
+/* From now on; nothing else is asked at the moment. */
+static void rule(unsigned at, const char *begin, const char *reply)
+{
+    (void)pthread_mutex_lock(&server.lock);
+    memset(&server.rules[at], 0, (8 - at) * sizeof server.rules[0]);
+    server.rules[at] = (struct rule){begin, reply};
+    server.asked[0] = '\0';
+    (void)pthread_mutex_unlock(&server.lock);
+}
+
+static void check_asked(const char *expected)
+{
+    (void)pthread_mutex_lock(&server.lock);
+    CU_ASSERT_STRING_EQUAL(server.asked, expected);
+    if (strcmp(server.asked, expected) != 0) {
+        (void)fprintf(stderr, "%s\n", server.asked);
+    }
+    server.asked[0] = '\0';
+    (void)pthread_mutex_unlock(&server.lock);
+}
+
+/* --- Set-up --- */
+
+/* %W stands for the server's address. */
+static const char *with_address(const char *text)
+{
+    static char full[2048];
+    char *at = full;
+    for (; *text != '\0'; text++) {
+        if (strncmp(text, "%W", 2) == 0) {
+            at += sprintf(at, "127.0.0.1:%s", server.port);
+            text++;
+        } else {
+            *at++ = *text;
+        }
+    }
+    *at = '\0';
+    return full;
+}
+
+static void check_message(const char *expected)
+{
+    CU_ASSERT_STRING_EQUAL(err.message, with_address(expected));
+    if (strcmp(err.message, with_address(expected)) != 0) {
+        (void)fprintf(stderr, "%s\n", err.message);
+    }
+}
+
+static void make_store(const char *key1, const char *value1, const char *key2, const char *value2)
+{
+    fake_host_init(&fake);
+    err = (churn_error){.size = sizeof err};
+    store = fake_instance_new(plugin, "host", "127.0.0.1", "port", server.port, "timeout", "10s", key1, value1, key2,
+                              value2, NULL);
+    CU_ASSERT_EQUAL_FATAL(ops->create(store, &fake.host, &err), CHURN_OK);
+    rule(0, NULL, NULL);
+}
+
+static void drop_store(void)
+{
+    ops->destroy(store);
+    fake_instance_free(plugin, store);
+}
+
+static void *session_new(void)
+{
+    void *session = NULL;
+    int32_t result = ops->open(store, &session, &err);
+    CU_ASSERT_STRING_EQUAL(result == CHURN_OK ? "" : err.message, "");
+    CU_ASSERT_EQUAL_FATAL(result, CHURN_OK);
+    rule(0, NULL, NULL);
+    return session;
+}
+
+static void *begin(void)
+{
+    make_store(NULL, NULL, NULL, NULL);
+    return session_new();
+}
+
+static void end(void *session)
+{
+    ops->close(session);
+    drop_store();
+}
+
+/* --- Opening --- */
+
+#define OPENING "INFO replication|INFO cluster|SCRIPT LOAD <local r, c>|CLIENT SETNAME churnd-test|"
+
+static void what_is_asked_at_the_opening(void)
+{
+    make_store(NULL, NULL, NULL, NULL);
+    ops->close(session_new());
+    ops->close(session_new());
+    CU_ASSERT_EQUAL(fake.log_lines, 1); /* the durability once */
+    CU_ASSERT_EQUAL(fake.last_level, CHURN_LOG_INFO);
+    CU_ASSERT_STRING_EQUAL(fake.last_log, with_address("Redis at %W: durability: acknowledged"));
+    CU_ASSERT_STRING_EQUAL(ops->durability(store), "acknowledged");
+    drop_store();
+    for (unsigned i = 0; i < 4; i++) {
+        void *s = NULL;
+        if (i == 0) {
+            make_store("username", "u", "password", "p");
+        } else if (i == 1) {
+            make_store("password", "p", "database", "12");
+        } else if (i == 2) {
+            make_store("durability", "replicas", "replicas", "2");
+        } else {
+            make_store("durability", "fsync", NULL, NULL);
+            rule(0, "CONFIG GET appendonly", "*2\r\n$1\r\na\r\n$3\r\nyes\r\n");
+            rule(1, "CONFIG GET appendfsync", "*2\r\n$1\r\na\r\n$6\r\nalways\r\n");
+        }
+        fake.host.pipeline = i == 0 ? "a b\tc\x7f\xc3\xa9" : "test";
+        CU_ASSERT_EQUAL_FATAL(ops->open(store, &s, &err), CHURN_OK);
+        check_asked(i == 0   ? "AUTH u p|INFO replication|INFO cluster|SCRIPT LOAD <local r, c>|"
+                               "CLIENT SETNAME churnd-a-b-c---|INFO memory|"
+                    : i == 1 ? "AUTH p|SELECT 12|" OPENING "INFO memory|"
+                    : i == 2 ? OPENING "WAIT 0 0|INFO memory|"
+                             : OPENING "CONFIG GET appendonly|CONFIG GET appendfsync|INFO memory|");
+        CU_ASSERT_STRING_EQUAL(ops->durability(store), i == 2 ? "replicas: 2" : i == 3 ? "fsync" : "acknowledged");
+        ops->close(s);
+        drop_store();
+    }
+}
+
+#define FORBIDDEN "Redis at %W does not let this user do what is needed (the help of the option `username` lists that)"
+#define CLUSTER "Redis at %W is a node of a Redis Cluster, which this version does not support"
+#define UNEXPECTED "Redis at %W gave an unexpected answer"
+#define CLOSED "Redis at %W closed the connection"
+#define INFO_TEXT(text, len) "$" #len "\r\n" text "\r\n"
+#define NODE INFO_TEXT("# Cluster\r\ncluster_enabled:1\r\n", 30)
+
+static unsigned open_files(void)
+{
+    DIR *dir = opendir("/proc/self/fd");
+    unsigned count = 0;
+    while (dir != NULL && readdir(dir) != NULL) {
+        count++;
+    }
+    (void)(dir != NULL && closedir(dir));
+    return count;
+}
+
+/* What each answer to a command of the opening comes to. */
+static void answers_at_the_opening(void)
+{
+    static const struct {
+        const char *begin, *reply;
+        int32_t result;
+        const char *option, *message;
+    } rows[] = {
+        {"SCRIPT", "-LOADING x\r\n", CHURN_RETRY, "", "Redis at %W: LOADING x"},
+        {"SCRIPT", "-BUSY x\r\n", CHURN_RETRY, "", "Redis at %W: BUSY x"},
+        {"SCRIPT", "-MASTERDOWN x\r\n", CHURN_RETRY, "", "Redis at %W: MASTERDOWN x"},
+        {"SCRIPT", "-TRYAGAIN\r\n", CHURN_RETRY, "", "Redis at %W: TRYAGAIN"},
+        {"SCRIPT", "-CLUSTERDOWN x\r\n", CHURN_RETRY, "", "Redis at %W: CLUSTERDOWN x"},
+        {"SCRIPT", "-OOM x\r\n", CHURN_RETRY, "", "Redis at %W: OOM x"},
+        {"SCRIPT", "-MISCONF x\r\n", CHURN_RETRY, "", "Redis at %W: MISCONF x"},
+        {"SCRIPT", "-READONLY x\r\n", CHURN_RETRY, "", "Redis at %W: READONLY x"},
+        {"SCRIPT", "-READONLYX x\r\n", CHURN_FATAL, "", "Redis at %W: READONLYX x"},
+        {"SCRIPT", "-ERR max number of clients reached\r\n", CHURN_RETRY, "",
+         "Redis at %W: ERR max number of clients reached"},
+        {"SCRIPT", "-NOAUTH x\r\n", CHURN_FATAL, "password", "Redis at %W asks for a password; set `password`"},
+        {"SCRIPT", "-WRONGPASS x\r\n", CHURN_FATAL, "password", "Redis at %W refuses the user name or the password"},
+        {"SCRIPT", "-ERR invalid password\r\n", CHURN_FATAL, "password",
+         "Redis at %W refuses the user name or the password"},
+        {"SCRIPT", "-ERR AUTH x\r\n", CHURN_FATAL, "password", "Redis at %W has no password; leave `password` out"},
+        {"SCRIPT", "-ERR Client sent AUTH, but\r\n", CHURN_FATAL, "password",
+         "Redis at %W has no password; leave `password` out"},
+        {"SCRIPT", "-NOPERM x\r\n", CHURN_FATAL, "", FORBIDDEN ": NOPERM x"},
+        {"SCRIPT", "-ERR x\r\n", CHURN_FATAL, "", "Redis at %W: ERR x"},
+        {"SCRIPT", "+OK\r\n", CHURN_FATAL, "", "Redis at %W: unexpected answer to SCRIPT LOAD"},
+        {"SCRIPT", "$2\r\nxx\r\n", CHURN_FATAL, "", "Redis at %W: unexpected answer to SCRIPT LOAD"},
+        {"SCRIPT", "+" SHA "\r\n", CHURN_FATAL, "", "Redis at %W: unexpected answer to SCRIPT LOAD"},
+        {"SCRIPT", NULL, CHURN_RETRY, "", CLOSED},
+        {"SCRIPT", "hello\r\n", CHURN_RETRY, "",
+         "Redis at %W sent what is not Redis' protocol: Protocol error, got \"h\" as reply type byte"},
+        {"SELECT", "-ERR DB index is out of range\r\n", CHURN_FATAL, "database",
+         "Redis at %W: ERR DB index is out of range"},
+        {"SELECT", "-NOAUTH x\r\n", CHURN_FATAL, "password", "Redis at %W asks for a password; set `password`"},
+        {"SELECT", "-LOADING x\r\n", CHURN_RETRY, "", "Redis at %W: LOADING x"},
+        {"SELECT", NULL, CHURN_RETRY, "", CLOSED},
+        {"INFO replication", INFO_TEXT("# R\r\nrole:slave\r\n", 15), CHURN_RETRY, "",
+         "Redis at %W is a replica, which takes no writes"},
+        {"INFO replication", INFO_TEXT("role:slave", 10), CHURN_RETRY, "",
+         "Redis at %W is a replica, which takes no writes"},
+        {"INFO replication", INFO_TEXT("role:master\r\n", 13), CHURN_OK, "", ""},
+        {"INFO replication", INFO_TEXT("xrole:slave\r\nroles:slave\r\n", 26), CHURN_OK, "", ""},
+        {"INFO replication", ":1\r\n", CHURN_RETRY, "", UNEXPECTED " to INFO"},
+        {"INFO replication", "-LOADING x\r\n", CHURN_RETRY, "", "Redis at %W: LOADING x"},
+        {"INFO replication", NULL, CHURN_RETRY, "", CLOSED},
+        {"INFO cluster", INFO_TEXT("cluster_enabled:0\r\n", 19), CHURN_OK, "", ""},
+        {"INFO cluster", "-ERR unknown command\r\n", CHURN_OK, "", ""},
+        {"INFO cluster", "-ERR Unknown command\r\n", CHURN_OK, "", ""},
+        {"INFO cluster", "-NOPERM x\r\n", CHURN_OK, "", ""},
+        {"INFO cluster", "-ERR x\r\n", CHURN_FATAL, "", "Redis at %W: ERR x"},
+        {"INFO cluster", NULL, CHURN_RETRY, "", CLOSED},
+        {"INFO cluster", NODE, CHURN_OK, "", ""}, /* and CLUSTER INFO is no text */
+        {"CLUSTER", INFO_TEXT("cluster_slots_assigned:16384\r\ncluster_size:1\r\n", 46), CHURN_OK, "", ""},
+        {"CLUSTER", INFO_TEXT("cluster_slots_assigned:16384\r\ncluster_size:0\r\n", 46), CHURN_OK, "", ""},
+        {"CLUSTER", INFO_TEXT("cluster_slots_assigned:16384\r\ncluster_size:2\r\n", 46), CHURN_FATAL, "", CLUSTER},
+        {"CLUSTER", INFO_TEXT("cluster_slots_assigned:16383\r\ncluster_size:1\r\n", 46), CHURN_FATAL, "", CLUSTER},
+        {"CLUSTER", INFO_TEXT("cluster_size:1\r\n", 16), CHURN_FATAL, "", CLUSTER},
+        {"CLUSTER", "-ERR unknown subcommand\r\n", CHURN_OK, "", ""},
+        {"CLUSTER", "-NOPERM x\r\n", CHURN_OK, "", ""},
+        {"CLUSTER", "-BUSY x\r\n", CHURN_RETRY, "", "Redis at %W: BUSY x"},
+        {"CLUSTER", NULL, CHURN_RETRY, "", CLOSED},
+        {"CLIENT", "-ERR x\r\n", CHURN_OK, "", ""},
+        {"CLIENT", NULL, CHURN_RETRY, "", CLOSED},
+        {"INFO memory", "-LOADING x\r\n", CHURN_RETRY, "", "Redis at %W: LOADING x"},
+        {"INFO memory", ":1\r\n", CHURN_RETRY, "", UNEXPECTED " to INFO"},
+        {"INFO memory", NULL, CHURN_RETRY, "", CLOSED},
+        {"INFO memory", "-ERR unknown command\r\n", CHURN_OK, "", ""},
+    };
+    unsigned before = 0;
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        void *s = NULL;
+        make_store(strcmp(rows[i].begin, "SELECT") == 0 ? "database" : NULL, "1", NULL, NULL);
+        rule(0, rows[i].begin, rows[i].reply);
+        rule(1, strcmp(rows[i].begin, "CLUSTER") == 0 ? "INFO cluster" : NULL, NODE);
+        CU_ASSERT_EQUAL(ops->open(store, &s, &err), rows[i].result);
+        check_message(rows[i].message);
+        CU_ASSERT_STRING_EQUAL(err.option, rows[i].option);
+        if (s != NULL) {
+            ops->close(s);
+        }
+        drop_store();
+        before = i == 0 ? open_files() : before;
+    }
+    for (unsigned tries = 0; open_files() > before && tries < 500; tries++) { /* the server closes its end later */
+        (void)usleep(10000);
+    }
+    CU_ASSERT(open_files() <= before);
+}
+
+static void the_promise_is_asked_for(void)
+{
+    static const struct {
+        const char *file, *always;
+        int32_t result;
+        const char *message;
+    } rows[] = {
+        {"*2\r\n$1\r\na\r\n$3\r\nyes\r\n", "*2\r\n$1\r\na\r\n$6\r\nalways\r\n", CHURN_OK, ""},
+        {"*2\r\n$1\r\na\r\n$2\r\nno\r\n", "*2\r\n$1\r\na\r\n$6\r\nalways\r\n", CHURN_FATAL, NULL},
+        {"*2\r\n$1\r\na\r\n$3\r\nyes\r\n", "*2\r\n$1\r\na\r\n$8\r\neverysec\r\n", CHURN_FATAL, NULL},
+        {"*2\r\n$1\r\na\r\n:1\r\n", "*2\r\n$1\r\na\r\n$6\r\nalways\r\n", CHURN_FATAL, NULL},
+        {"*3\r\n$1\r\na\r\n$3\r\nyes\r\n$1\r\nb\r\n", "*2\r\n$1\r\na\r\n$6\r\nalways\r\n", CHURN_FATAL, NULL},
+        {"$3\r\nyes\r\n", "*2\r\n$1\r\na\r\n$6\r\nalways\r\n", CHURN_FATAL, NULL},
+        {"-NOPERM x\r\n", "-NOPERM x\r\n", CHURN_FATAL, NULL},
+        {"-LOADING x\r\n", "*2\r\n$1\r\na\r\n$6\r\nalways\r\n", CHURN_RETRY, "Redis at %W: LOADING x"},
+        {"*2\r\n$1\r\na\r\n$3\r\nyes\r\n", "-BUSY x\r\n", CHURN_RETRY, "Redis at %W: BUSY x"},
+    };
+    void *s = NULL;
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        make_store("durability", "fsync", NULL, NULL);
+        rule(0, "CONFIG GET appendonly", rows[i].file);
+        rule(1, "CONFIG GET appendfsync", rows[i].always);
+        CU_ASSERT_EQUAL(ops->open(store, &s, &err), rows[i].result);
+        check_message(rows[i].message != NULL
+                          ? rows[i].message
+                          : "fsync needs a Redis that syncs before it acknowledges, and lets CONFIG "
+                            "GET say so: set `appendonly yes` and `appendfsync always` on %W");
+        CU_ASSERT_STRING_EQUAL(err.option, rows[i].result == CHURN_FATAL ? "durability" : "");
+        if (rows[i].result == CHURN_OK) {
+            ops->close(s);
+        }
+        drop_store();
+    }
+    make_store("durability", "replicas", NULL, NULL);
+    rule(0, "WAIT", "-ERR x\r\n");
+    CU_ASSERT_EQUAL(ops->open(store, &s, &err), CHURN_FATAL);
+    check_message("Redis at %W: ERR x");
+    drop_store();
+}
+
+#define EVICTS                                                                                                         \
+    "Redis at %W may throw profiles away when its memory is full, and their events are then LOST: maxmemory-policy "   \
+    "is "                                                                                                              \
+    "allkeys-lru; set it to noeviction"
+
+static void what_is_logged_at_the_opening(void)
+{
+    static const char *const rows[][3] = {
+        {"INFO memory", INFO_TEXT("maxmemory:100\r\nmaxmemory_policy:allkeys-lru\r\n", 45), EVICTS},
+        {"INFO memory", INFO_TEXT("maxmemory:1\r\nmaxmemory_policy:allkeys-lru", 41), EVICTS},
+        {"INFO memory", INFO_TEXT("maxmemory:0\r\nmaxmemory_policy:allkeys-lru\r\n", 43), NULL},
+        {"INFO memory", INFO_TEXT("maxmemory:100\r\nmaxmemory_policy:noeviction\r\n", 44), NULL},
+        {"INFO memory", INFO_TEXT("maxmemory_policy:allkeys-lru\r\n", 30), NULL},
+        {"INFO memory", INFO_TEXT("maxmemory:100\r\n", 15), NULL},
+        {"INFO replication", "-NOPERM x\r\n", NULL},
+    };
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        void *s = NULL;
+        make_store(NULL, NULL, NULL, NULL);
+        rule(0, rows[i][0], rows[i][1]);
+        CU_ASSERT_EQUAL_FATAL(ops->open(store, &s, &err), CHURN_OK);
+        CU_ASSERT_EQUAL(fake.log_lines, rows[i][2] != NULL || i == 6 ? 2 : 1);
+        CU_ASSERT_EQUAL(fake.last_level, rows[i][2] != NULL ? CHURN_LOG_WARN : CHURN_LOG_INFO);
+        CU_ASSERT_STRING_EQUAL(fake.last_log,
+                               with_address(rows[i][2] != NULL ? rows[i][2] : "Redis at %W: durability: acknowledged"));
+        ops->close(s);
+        drop_store();
+    }
+}
+
+/* --- Puts --- */
+
+static int32_t queue(void *session, churn_str key, uint64_t version, uint64_t id, churn_str name, churn_str value,
+                     int64_t ttl_ms)
+{
+    const churn_pair field = {.name = name, .value = value};
+    const churn_put put = {.size = sizeof put,
+                           .count = 1,
+                           .key = key,
+                           .expected_version = version,
+                           .fields = &field,
+                           .id = id,
+                           .ttl_ms = ttl_ms};
+    return ops->put(session, &put, &err);
+}
+
+static int32_t poll_for(void *session, churn_put_reply *reply)
+{
+    uint32_t count = 9;
+    int32_t result = CHURN_PENDING;
+    *reply = (churn_put_reply){0};
+    err.message[0] = '\0';
+    for (unsigned tries = 0; result == CHURN_PENDING && tries < 20; tries++) {
+        result = ops->poll(session, reply, 1, 1000, &count, &err);
+    }
+    CU_ASSERT_EQUAL(count, result == CHURN_OK);
+    return result;
+}
+
+#define ONE(reply) "*1\r\n" reply
+
+/* What each answer to a put comes to: R in place of its result where it breaks the session. */
+static void answers_to_puts(void)
+{
+    static const struct {
+        const char *reply;
+        int32_t result; /* 1: the session is broken */
+        const char *message;
+    } rows[] = {
+        {ONE(":1\r\n"), CHURN_OK, NULL},
+        {ONE("-TRYAGAIN later\r\n"), CHURN_RETRY, "Redis at %W: TRYAGAIN later"},
+        {ONE("-MOVED 5 x\r\n"), CHURN_FATAL, CLUSTER},
+        {ONE("-ASK 5 x\r\n"), CHURN_FATAL, CLUSTER},
+        {ONE("-MISCONF x\r\n"), CHURN_RETRY, "Redis at %W: MISCONF x"},
+        {ONE("-NOAUTH x\r\n"), CHURN_FATAL, "Redis at %W: NOAUTH x"},
+        {ONE("-NOPERM x\r\n"), CHURN_FATAL, FORBIDDEN ": NOPERM x"},
+        {ONE("-ERR The user executing the script can't x\r\n"), CHURN_FATAL,
+         FORBIDDEN ": ERR The user executing the script can't x"},
+        {ONE("-ERR ACL failure in script: x\r\n"), CHURN_FATAL, FORBIDDEN ": ERR ACL failure in script: x"},
+        {ONE("-WRONGTYPE\r\n"), CHURN_REJECT,
+         "the key key on Redis at %W is no hash; delete it or choose another key prefix"},
+        {ONE("-WRONGTYPES x\r\n"), CHURN_RETRY, "Redis at %W: WRONGTYPES x"},
+        {ONE("-ERR WRONGTYPE\r\n"), CHURN_RETRY, "Redis at %W: ERR WRONGTYPE"},
+        {ONE("-ERR Error running script (f): WRONGTYPE x\r\n"), CHURN_REJECT,
+         "the key key on Redis at %W is no hash; delete it or choose another key prefix"},
+        {ONE("-READONLY x\r\n"), 1, "Redis at %W: READONLY x"},
+        {ONE("-LOADING x\r\n"), 1, "Redis at %W: LOADING x"},
+        {ONE("-HISTORY is another one\r\n"), 1,
+         "Redis at %W lost its data, or other data took its place, under the open connection (FLUSHALL, a restore): "
+         "nothing was written to it since"},
+        {ONE("+OK\r\n"), 1, UNEXPECTED},
+        {ONE("$1\r\nx\r\n"), 1, UNEXPECTED},
+        {ONE("*1\r\n$1\r\nx\r\n"), 1, UNEXPECTED},
+        {ONE("*2\r\n$1\r\nx\r\n:1\r\n"), 1, UNEXPECTED},
+        {"*0\r\n", 1, UNEXPECTED},
+        {"*2\r\n:1\r\n:1\r\n", 1, UNEXPECTED},
+        {":1\r\n", 1, UNEXPECTED},
+        {"+OK\r\n", 1, UNEXPECTED},
+        {"-READONLY x\r\n", 1, "Redis at %W: READONLY x"},
+        {"-ERR x\r\n", CHURN_RETRY, "Redis at %W: ERR x"},
+        {NULL, 1, CLOSED},
+        {"hello\r\n", 1, "Redis at %W sent what is not Redis' protocol: Protocol error, got \"h\" as reply type byte"},
+        {ONE("*2\r\n$1\r\na\r\n$1\r\n1\r\n"), CHURN_REJECT,
+         "the hash key on Redis at %W has no version that can be read (_v); put it back, or delete the key"},
+        {ONE("*4\r\n$1\r\na\r\n$1\r\n1\r\n$2\r\n_v\r\n$1\r\n0\r\n"), CHURN_REJECT,
+         "the hash key on Redis at %W has no version that can be read (_v); put it back, or delete the key"},
+        {ONE("*2\r\n$2\r\n_v\r\n$2\r\n1:\r\n"), CHURN_REJECT,
+         "the hash key on Redis at %W has no version that can be read (_v); put it back, or delete the key"},
+        {ONE("*2\r\n$2\r\n_v\r\n$0\r\n\r\n"), CHURN_REJECT,
+         "the hash key on Redis at %W has no version that can be read (_v); put it back, or delete the key"},
+        {ONE("*2\r\n$2\r\n_v\r\n$20\r\n18446744073709551616\r\n"), CHURN_REJECT,
+         "the hash key on Redis at %W has no version that can be read (_v); put it back, or delete the key"},
+        {ONE("*2\r\n$2\r\n_x\r\n$1\r\n7\r\n"), CHURN_REJECT,
+         "the hash key on Redis at %W has no version that can be read (_v); put it back, or delete the key"},
+    };
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        bool broken = rows[i].result == 1;
+        churn_put_reply reply;
+        void *s = begin();
+        rule(0, "EVALSHA", rows[i].reply);
+        CU_ASSERT_EQUAL(queue(s, str("key"), 0, 5, str("f"), str("1"), 0), CHURN_OK);
+        CU_ASSERT_EQUAL(poll_for(s, &reply), broken ? CHURN_RETRY : CHURN_OK);
+        if (broken) {
+            check_message(rows[i].message);
+            for (unsigned call = 0; call < 5; call++) { /* for good */
+                char identity[CHURN_IDENTITY_SIZE];
+                err.message[0] = '\0';
+                CU_ASSERT_EQUAL(call == 0   ? queue(s, str("key"), 0, 5, str("f"), str("1"), 0)
+                                : call == 1 ? poll_for(s, &reply)
+                                : call == 2 ? ops->write(s, NULL, 0, &err)
+                                : call == 3 ? ops->identity(s, identity, &err)
+                                            : ops->flush(s, 5, &err),
+                                CHURN_RETRY);
+                check_message(rows[i].message);
+            }
+        } else {
+            CU_ASSERT_EQUAL(reply.id, 5);
+            CU_ASSERT_EQUAL(reply.result, rows[i].result);
+            CU_ASSERT_EQUAL(reply.size, sizeof reply);
+            CU_ASSERT_STRING_EQUAL(reply.message != NULL ? reply.message : "-",
+                                   with_address(rows[i].message != NULL ? rows[i].message : "-"));
+        }
+        end(s);
+    }
+}
+
+static void check_conflict(const char *text, uint64_t version, const char *expected)
+{
+    char fields[256] = "";
+    churn_put_reply reply;
+    void *s = begin();
+    rule(0, "EVALSHA", text);
+    CU_ASSERT_EQUAL(queue(s, str("key"), 0, 5, str("f"), str("1"), 0), CHURN_OK);
+    CU_ASSERT_EQUAL(poll_for(s, &reply), CHURN_OK);
+    CU_ASSERT_EQUAL(reply.result, CHURN_CONFLICT);
+    CU_ASSERT_EQUAL(reply.version, version);
+    CU_ASSERT_PTR_NULL(reply.message);
+    for (uint32_t i = 0; i < reply.count; i++) {
+        (void)sprintf(fields + strlen(fields), "%.*s=%.*s,", (int)reply.fields[i].name.len, reply.fields[i].name.ptr,
+                      (int)reply.fields[i].value.len, reply.fields[i].value.ptr);
+    }
+    CU_ASSERT_STRING_EQUAL(fields, expected);
+    end(s);
+}
+
+static void conflicts_show_what_is_stored(void)
+{
+    check_conflict(ONE("*0\r\n"), 0, "");
+    check_conflict(ONE("*2\r\n$2\r\n_v\r\n$20\r\n18446744073709551615\r\n"), UINT64_MAX, "");
+    check_conflict(ONE("*6\r\n$2\r\n_v\r\n$2\r\n10\r\n$1\r\na\r\n$2\r\n11\r\n$0\r\n\r\n$0\r\n\r\n"), 10, "=,a=11,");
+}
+
+/* The MessagePack of a call: key, version, ttl, then the fields. */
+static void what_is_asked_of_puts(void)
+{
+    static char longs[70000];
+    static const unsigned sizes[] = {0, 31, 32, 255, 256};
+    churn_put_reply reply;
+    char expected[512];
+    void *s = begin();
+    rule(0, "EVALSHA", ONE(":1\r\n"));
+#define CALL(batch) "EVALSHA " SHA " 1 key " batch "|"
+#define ASK(version, ttl)                                                                                              \
+    (queue(s, str("key"), version, 5, str("f"), str("1"), ttl) == CHURN_OK && poll_for(s, &reply) == CHURN_OK)
+    CU_ASSERT(ASK(0, 0));
+    check_asked(CALL("\\dc\\00\\01\\97\\a3key\\a10\\a10\\a2_v\\a11\\a1f\\a11"));
+    CU_ASSERT(ASK(UINT64_MAX - 1, 5000));
+    check_asked(
+        CALL("\\dc\\00\\01\\97\\a3key\\b418446744073709551614\\a45000\\a2_v\\b418446744073709551615\\a1f\\a11"));
+    CU_ASSERT(ASK(9, 0)); /* an expiry that this session set is to be taken away */
+    check_asked(CALL("\\dc\\00\\01\\97\\a3key\\a19\\a2-1\\a2_v\\a210\\a1f\\a11"));
+    CU_ASSERT(ASK(9, 1));
+    check_asked(CALL("\\dc\\00\\01\\97\\a3key\\a19\\a11\\a2_v\\a210\\a1f\\a11"));
+    end(s);
+    memset(longs, 'x', sizeof longs);
+    for (size_t i = 0; i < sizeof sizes / sizeof sizes[0]; i++) {
+        s = begin();
+        rule(0, "EVALSHA", ONE(":1\r\n"));
+        CU_ASSERT_EQUAL(queue(s, str("key"), 0, 5, str(""), (churn_str){.ptr = longs, .len = sizes[i]}, 0), CHURN_OK);
+        CU_ASSERT_EQUAL(poll_for(s, &reply), CHURN_OK);
+        (void)snprintf(expected, sizeof expected, CALL("\\dc\\00\\01\\97\\a3key\\a10\\a10\\a2_v\\a11\\a0%s%.*s"),
+                       sizes[i] == 0     ? "\\a0"
+                       : sizes[i] == 31  ? "\\bf"
+                       : sizes[i] == 32  ? "\\da\\00" /* and a space */
+                       : sizes[i] == 255 ? "\\da\\00\\ff"
+                                         : "\\da\\01\\00",
+                       (int)sizes[i], longs);
+        if (sizes[i] == 32) {
+            (void)snprintf(expected, sizeof expected,
+                           CALL("\\dc\\00\\01\\97\\a3key\\a10\\a10\\a2_v\\a11\\a0\\da\\00\\20%.32s"), longs);
+        }
+        check_asked(expected);
+        end(s);
+    }
+}
+
+/* Puts that follow each other share a call: 32 of them, or some 64 KiB. */
+static void puts_share_calls(void)
+{
+    static char large[70000];
+    void *s = begin();
+    char key[16], *at;
+    unsigned calls = 0;
+    rule(0, "EVALSHA", "-ERR x\r\n");
+    for (unsigned i = 0; i < 65; i++) {
+        (void)snprintf(key, sizeof key, "k%u", i);
+        CU_ASSERT_EQUAL(queue(s, str(key), 0, i, str("f"), str("1"), 0), CHURN_OK);
+    }
+    for (unsigned i = 0; i < 65; i++) {
+        churn_put_reply reply;
+        CU_ASSERT_EQUAL(poll_for(s, &reply), CHURN_OK);
+        CU_ASSERT_EQUAL(reply.id, i);
+        CU_ASSERT_EQUAL(reply.result, CHURN_RETRY);
+    }
+    for (at = server.asked; (at = strstr(at, "EVALSHA")) != NULL; at++) {
+        calls++;
+    }
+    CU_ASSERT_EQUAL(calls, 3);
+    CU_ASSERT_PTR_NOT_NULL(strstr(server.asked, "|EVALSHA " SHA " 1 k32 "));
+    CU_ASSERT_PTR_NOT_NULL(strstr(server.asked, "|EVALSHA " SHA " 1 k64 \\dc\\00\\01\\97\\a3k64"));
+    rule(0, "EVALSHA", "-ERR x\r\n");
+    memset(large, 'x', sizeof large);
+    for (unsigned i = 0; i < 3; i++) { /* each fills a call by itself, and is sent before anybody waits */
+        (void)snprintf(key, sizeof key, "l%u", i);
+        CU_ASSERT_EQUAL(queue(s, str(key), 0, i, str("f"), (churn_str){.ptr = large, .len = i < 2 ? 70000 : 65536}, 0),
+                        CHURN_OK);
+    }
+    for (unsigned i = 0; i < 3; i++) {
+        churn_put_reply reply;
+        CU_ASSERT_EQUAL(poll_for(s, &reply), CHURN_OK);
+        CU_ASSERT_EQUAL(reply.id, i);
+    }
+    check_asked("EVALSHA " SHA " 1 l0 <70023>|EVALSHA " SHA " 1 l1 <70023>|EVALSHA " SHA " 1 l2 <65559>|");
+    end(s);
+}
+
+/* Of a server that lost its scripts each put is refused, and the script is loaded once. */
+static void the_script_is_loaded_once_more(void)
+{
+    static const char *const rows[][2] = {
+        {"-ERR x\r\n", "Redis at %W does not load the script: ERR x"},
+        {"+OK\r\n", "Redis at %W does not load the script: unexpected answer"},
+        {"$1\r\nx\r\n", "Redis at %W does not load the script: unexpected answer"},
+        {LOADED, ""},
+    };
+    for (size_t i = 0; i < 4; i++) {
+        churn_put_reply reply;
+        const char *load;
+        int32_t result;
+        void *s = begin();
+        rule(0, "EVALSHA", "-NOSCRIPT x\r\n");
+        rule(1, "SCRIPT LOAD", rows[i][0]);
+        for (unsigned n = 0; n < 40; n++) {
+            CU_ASSERT_EQUAL(queue(s, str("key"), 0, n, str("f"), str("1"), 0), CHURN_OK);
+        }
+        for (unsigned n = 0; n < 40; n++) {
+            CU_ASSERT_EQUAL(poll_for(s, &reply), CHURN_OK);
+            CU_ASSERT_EQUAL(reply.result, CHURN_RETRY);
+            CU_ASSERT_STRING_EQUAL(reply.message, with_address("Redis at %W: NOSCRIPT x"));
+        }
+        CU_ASSERT_EQUAL(queue(s, str("key"), 0, 50, str("f"), str("1"), 0), CHURN_OK);
+        result = poll_for(s, &reply);
+        CU_ASSERT(i < 3 || result == CHURN_OK);
+        if (i < 3) { /* an answer that came along with the refusal counts */
+            CU_ASSERT_EQUAL(result == CHURN_OK ? poll_for(s, &reply) : result, CHURN_RETRY);
+        } else {
+            CU_ASSERT_PTR_NOT_NULL_FATAL(load = strstr(server.asked, "SCRIPT"));
+            CU_ASSERT_PTR_NULL(strstr(load + 1, "SCRIPT"));
+        }
+        check_message(rows[i][1]);
+        end(s);
+    }
+}
+
+static int32_t append(void *ctx, churn_str key, const churn_pair *fields, uint32_t count)
+{
+    char *text = ctx, *at = text + strlen(text);
+    at += sprintf(at, "%.*s{", (int)key.len, key.ptr);
+    for (uint32_t i = 0; i < count; i++) {
+        at += sprintf(at, "%.*s=%.*s,", (int)fields[i].name.len, fields[i].name.ptr, (int)fields[i].value.len,
+                      fields[i].value.ptr);
+    }
+    (void)strcpy(at, "}");
+    return CHURN_END;
+}
+
+static void what_nobody_asked_for(void)
+{
+    char text[64] = "";
+    churn_put_reply reply, two[2];
+    uint32_t count;
+    void *s = begin();
+    rule(0, "EVALSHA", ONE(":1\r\n") ":1\r\n");
+    CU_ASSERT_EQUAL(queue(s, str("key"), 0, 1, str("f"), str("1"), 0), CHURN_OK);
+    CU_ASSERT_EQUAL(poll_for(s, &reply), CHURN_OK);
+    CU_ASSERT_EQUAL(queue(s, str("key"), 0, 1, str("f"), str("1"), 0), CHURN_OK);
+    CU_ASSERT_EQUAL(poll_for(s, &reply), CHURN_RETRY);
+    check_message(UNEXPECTED);
+    end(s);
+    s = begin();
+    rule(0, "EVALSHA", ONE(":1\r\n") ":1\r\n");
+    CU_ASSERT_EQUAL(queue(s, str("key"), 0, 1, str("f"), str("1"), 0), CHURN_OK);
+    do {
+        count = 9;
+    } while (ops->poll(s, two, 2, 1000, &count, &err) == CHURN_PENDING);
+    CU_ASSERT_EQUAL(count, 1); /* what was answered before counts */
+    CU_ASSERT_EQUAL(two[0].result, CHURN_OK);
+    CU_ASSERT_EQUAL(poll_for(s, &reply), CHURN_RETRY);
+    check_message("Redis at %W sent a reply that nothing asked for");
+    end(s);
+    s = begin();
+    CU_ASSERT_EQUAL(ops->poll(s, &reply, 1, 0, &count, &err), CHURN_PENDING);
+    CU_ASSERT_EQUAL(count, 0);
+    CU_ASSERT_EQUAL(queue(s, str("key"), 0, 1, str("f"), str("1"), 0), CHURN_OK);
+    err.message[0] = '\0';
+    CU_ASSERT_EQUAL(ops->get(s, str("key"), append, text, &err), CHURN_FATAL);
+    check_message("asked for a hash while puts are unanswered");
+    end(s);
+}
+
+static void flushes_wait_for_replicas(void)
+{
+    static const struct {
+        const char *reply;
+        int32_t result;
+        const char *message;
+    } rows[] = {
+        {":2\r\n", CHURN_OK, NULL},
+        {":3\r\n", CHURN_OK, NULL},
+        {":1\r\n", CHURN_RETRY, "1 of the 2 replicas that `replicas` asks for have what Redis at %W acknowledged"},
+        {":0\r\n", CHURN_RETRY, "0 of the 2 replicas that `replicas` asks for have what Redis at %W acknowledged"},
+        {"-ERR x\r\n", CHURN_RETRY, "Redis at %W: WAIT: ERR x"},
+        {"-NOPERM x\r\n", CHURN_FATAL, "Redis at %W: WAIT: NOPERM x"},
+    };
+    char text[64] = "";
+    churn_put_reply reply;
+    void *s;
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        make_store("durability", "replicas", "replicas", "2");
+        s = session_new();
+        rule(0, "EVALSHA", ONE(":1\r\n"));
+        rule(1, "WAIT", rows[i].reply);
+        CU_ASSERT_EQUAL(queue(s, str("key"), 0, 4, str("f"), str("1"), 0), CHURN_OK);
+        CU_ASSERT_EQUAL(ops->flush(s, 77, &err), CHURN_PENDING);
+        CU_ASSERT_EQUAL(ops->get(s, str("key"), append, text, &err), CHURN_FATAL);
+        CU_ASSERT_EQUAL(poll_for(s, &reply), CHURN_OK);
+        CU_ASSERT_EQUAL(reply.id, 4);
+        CU_ASSERT_EQUAL(poll_for(s, &reply), CHURN_OK);
+        CU_ASSERT_EQUAL(reply.id, 77);
+        CU_ASSERT_EQUAL(reply.result, rows[i].result);
+        CU_ASSERT_STRING_EQUAL(reply.message != NULL ? reply.message : "-",
+                               with_address(rows[i].message != NULL ? rows[i].message : "-"));
+        check_asked("EVALSHA " SHA " 1 key \\dc\\00\\01\\97\\a3key\\a10\\a10\\a2_v\\a11\\a1f\\a11|WAIT 2 200|");
+        end(s);
+    }
+    s = begin();
+    CU_ASSERT_EQUAL(ops->flush(s, 1, &err), CHURN_OK);
+    check_asked("");
+    end(s);
+}
+
+/* --- Calls --- */
+
+static int32_t append_key(void *ctx, churn_str key)
+{
+    (void)append(ctx, key, NULL, 0);
+    return key.len == 4 ? CHURN_END : CHURN_OK; /* "stop" */
+}
+
+enum call { GET, GET_MANY, KEYS, WRITE, ALLOWED, IDENTITY };
+
+static int32_t make_call(void *s, enum call call, char *text)
+{
+    const churn_str keys[] = {str("a"), str("b")};
+    const churn_pair field = {.name = str("f"), .value = str("1")};
+    const churn_hash hashes[] = {{.key = str("a"), .fields = &field, .count = 1, .ttl_ms = 9},
+                                 {.key = str("b"), .fields = NULL, .count = 0, .ttl_ms = -1}};
+    text[0] = err.message[0] = '\0';
+    return call == GET        ? ops->get(s, str("a"), append, text, &err)
+           : call == GET_MANY ? ops->get_many(s, keys, 2, append, text, &err)
+           : call == KEYS     ? ops->keys(s, str("p*"), append_key, text, &err)
+           : call == WRITE    ? ops->write(s, hashes, 2, &err)
+           : call == ALLOWED  ? ops->allowed(s, keys, 1, &err)
+                              : ops->identity(s, text, &err);
+}
+
+#define FOREIGN "the key a on Redis at %W is no hash; delete it or choose another key prefix"
+#define HISTORY "$16\r\n0123456789abcdef\r\n"
+#define ALL_ALLOWED "$0\r\n\r\n"
+
+/* What each answer to a call comes to, and that the session can be used afterwards, or cannot. */
+static void answers_to_calls(void)
+{
+    static const struct {
+        enum call call;
+        struct rule rules[3];
+        int32_t result;
+        bool broken;
+        const char *text, *message;
+    } rows[] = {
+        {GET, {{"HGETALL a", "*0\r\n"}}, CHURN_OK, false, "a{}", ""},
+        {GET, {{"HGETALL a", "*2\r\n$1\r\nx\r\n$2\r\nyy\r\n"}}, CHURN_OK, false, "a{x=yy,}", ""},
+        {GET, {{"HGETALL a", ":1\r\n"}}, CHURN_RETRY, false, "", UNEXPECTED},
+        {GET, {{"HGETALL a", "*1\r\n$1\r\nx\r\n"}}, CHURN_RETRY, false, "", UNEXPECTED},
+        {GET, {{"HGETALL a", "*2\r\n:1\r\n$1\r\nx\r\n"}}, CHURN_RETRY, false, "", UNEXPECTED},
+        {GET, {{"HGETALL a", "-WRONGTYPE x\r\n"}}, CHURN_REJECT, false, "", FOREIGN},
+        {GET, {{"HGETALL a", "-NOAUTH x\r\n"}}, CHURN_FATAL, false, "", "Redis at %W: NOAUTH x"},
+        {GET, {{"HGETALL a", "-READONLY x\r\n"}}, CHURN_RETRY, true, "", "Redis at %W: READONLY x"},
+        {GET, {{"HGETALL a", NULL}}, CHURN_RETRY, true, "", CLOSED},
+        {GET_MANY, {{"HGETALL", "*0\r\n"}}, CHURN_OK, false, "a{}b{}", ""},
+        {GET_MANY, {{"HGETALL a", "-WRONGTYPE x\r\n"}, {"HGETALL b", "*0\r\n"}}, CHURN_REJECT, false, "", FOREIGN},
+        {GET_MANY, {{"HGETALL a", "-WRONGTYPE x\r\n"}, {"HGETALL b", "-ERR x\r\n"}}, CHURN_REJECT, false, "", FOREIGN},
+        {GET_MANY,
+         {{"HGETALL a", "*0\r\n"}, {"HGETALL b", "-ERR x\r\n"}},
+         CHURN_RETRY,
+         false,
+         "a{}",
+         "Redis at %W: ERR x"},
+        {GET_MANY, {{"HGETALL a", "*0\r\n"}, {"HGETALL b", NULL}}, CHURN_RETRY, true, "a{}", CLOSED},
+        {GET_MANY, {{"HGETALL a", "-WRONGTYPE x\r\n"}, {"HGETALL b", NULL}}, CHURN_REJECT, true, "", FOREIGN},
+        {KEYS, {{"SCAN", "*2\r\n$1\r\n0\r\n*2\r\n$1\r\nx\r\n$2\r\nyy\r\n"}}, CHURN_OK, false, "x{}yy{}", ""},
+        {KEYS,
+         {{"SCAN 0 MATCH p\\** COUNT 1000", "*2\r\n$2\r\n17\r\n*1\r\n$1\r\nx\r\n"},
+          {"SCAN 17 MATCH p\\** COUNT 1000", "*2\r\n$1\r\n0\r\n*2\r\n:1\r\n$1\r\ny\r\n"}},
+         CHURN_OK,
+         false,
+         "x{}y{}",
+         ""},
+        {KEYS,
+         {{"SCAN 0", "*2\r\n$2\r\n17\r\n*2\r\n$4\r\nstop\r\n$1\r\nx\r\n"}, {"SCAN 17", NULL}},
+         CHURN_OK,
+         false,
+         "stop{}",
+         ""},
+        {KEYS, {{"SCAN", "*1\r\n$1\r\n0\r\n"}}, CHURN_RETRY, false, "", UNEXPECTED},
+        {KEYS, {{"SCAN", "*3\r\n$1\r\n0\r\n*0\r\n*0\r\n"}}, CHURN_RETRY, false, "", UNEXPECTED},
+        {KEYS, {{"SCAN", "*2\r\n:0\r\n*0\r\n"}}, CHURN_RETRY, false, "", UNEXPECTED},
+        {KEYS, {{"SCAN", "*2\r\n$1\r\n0\r\n:1\r\n"}}, CHURN_RETRY, false, "", UNEXPECTED},
+        {KEYS, {{"SCAN", "$1\r\n0\r\n"}}, CHURN_RETRY, false, "", UNEXPECTED},
+        {KEYS, {{"SCAN", "-NOPERM x\r\n"}}, CHURN_FATAL, false, "", FORBIDDEN ": NOPERM x"},
+        {KEYS, {{"SCAN", NULL}}, CHURN_RETRY, true, "", CLOSED},
+        {WRITE, {{"EVAL", ":1\r\n"}}, CHURN_OK, false, "", ""},
+        {WRITE, {{"EVAL", "+OK\r\n"}}, CHURN_RETRY, false, "", UNEXPECTED},
+        {WRITE, {{"EVAL", "-NOAUTH x\r\n"}}, CHURN_FATAL, false, "", "Redis at %W: NOAUTH x"},
+        {WRITE,
+         {{"EVAL <redis.call> 1 a", ":1\r\n"}, {"EVAL", "-OOM x\r\n"}},
+         CHURN_RETRY,
+         false,
+         "",
+         "Redis at %W: OOM x"},
+        {WRITE, {{"EVAL <redis.call> 1 a", "-WRONGTYPE x\r\n"}, {"EVAL", ":1\r\n"}}, CHURN_REJECT, false, "", FOREIGN},
+        {WRITE, {{"EVAL <redis.call> 1 b", NULL}, {"EVAL", "-OOM x\r\n"}}, CHURN_RETRY, true, "", "Redis at %W: OOM x"},
+        {WRITE, {{"EVAL", NULL}}, CHURN_RETRY, true, "", CLOSED},
+        {ALLOWED, {{"EVALSHA", "*0\r\n"}, {"EVAL", ALL_ALLOWED}}, CHURN_OK, false, "", ""},
+        {ALLOWED,
+         {{"EVALSHA", "*0\r\n"}, {"EVAL <local k, m> 1 churnd:history", "$4\r\nHSET\r\n"}, {"EVAL", ALL_ALLOWED}},
+         CHURN_FATAL,
+         false,
+         "",
+         FORBIDDEN ": it may not use HSET on keys such as churnd:history"},
+        {ALLOWED,
+         {{"EVALSHA", "*0\r\n"}, {"EVAL <local k, m> 1 a", "$3\r\nDEL\r\n"}, {"EVAL", ALL_ALLOWED}},
+         CHURN_FATAL,
+         false,
+         "",
+         FORBIDDEN ": it may not use DEL on keys such as a"},
+        {ALLOWED,
+         {{"EVALSHA", "*0\r\n"}, {"EVAL <local k, m> 1 a", "-NOPERM x\r\n"}, {"EVAL", ALL_ALLOWED}},
+         CHURN_FATAL,
+         false,
+         "",
+         FORBIDDEN ": EVAL on keys such as a: NOPERM x"},
+        {ALLOWED,
+         {{"EVALSHA", "*0\r\n"}, {"EVAL <local k, m> 1 a", "-BUSY x\r\n"}, {"EVAL", ALL_ALLOWED}},
+         CHURN_RETRY,
+         false,
+         "",
+         "Redis at %W: BUSY x"},
+        {ALLOWED, {{"EVALSHA", "*0\r\n"}, {"EVAL", ":0\r\n"}}, CHURN_RETRY, false, "", UNEXPECTED},
+        {ALLOWED,
+         {{"EVALSHA", "-NOPERM x\r\n"}, {"EVAL", ALL_ALLOWED}},
+         CHURN_FATAL,
+         false,
+         "",
+         FORBIDDEN ": NOPERM x"},
+        {ALLOWED, {{"EVALSHA", NULL}, {"EVAL", ALL_ALLOWED}}, CHURN_RETRY, true, "", CLOSED},
+        {ALLOWED, {{"EVAL", NULL}}, CHURN_RETRY, true, "", CLOSED},
+        {IDENTITY,
+         {{"INFO server", INFO_TEXT("# S\r\nrun_id:abc\r\n", 17)},
+          {"INFO replication", INFO_TEXT("master_replid:def\r\n", 19)},
+          {"EVAL", HISTORY}},
+         CHURN_OK,
+         false,
+         "abc:def:0123456789abcdef",
+         ""},
+        {IDENTITY, {{"EVAL", HISTORY}}, CHURN_OK, false, "::0123456789abcdef", ""},
+        {IDENTITY, {{"INFO", "-NOPERM x\r\n"}, {"EVAL", HISTORY}}, CHURN_OK, false, "0123456789abcdef", ""},
+        {IDENTITY, {{"INFO", "-BUSY x\r\n"}, {"EVAL", HISTORY}}, CHURN_RETRY, false, "", "Redis at %W: BUSY x"},
+        {IDENTITY, {{"EVAL", "$15\r\n0123456789abcde\r\n"}}, CHURN_RETRY, false, "::", UNEXPECTED},
+        {IDENTITY, {{"EVAL", ":1\r\n"}}, CHURN_RETRY, false, "::", UNEXPECTED},
+        {IDENTITY,
+         {{"EVAL", "-WRONGTYPE x\r\n"}},
+         CHURN_FATAL,
+         false,
+         "::",
+         "the key churnd:history on Redis at %W is no hash; delete it or choose another key prefix"},
+        {IDENTITY, {{"EVAL", "-READONLY x\r\n"}}, CHURN_RETRY, true, "::", "Redis at %W: READONLY x"},
+        {IDENTITY, {{"EVAL", NULL}}, CHURN_RETRY, true, "::", CLOSED},
+        {IDENTITY, {{"INFO server", NULL}}, CHURN_RETRY, true, "", CLOSED},
+    };
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        char text[1024];
+        int32_t again;
+        void *s = begin();
+        for (unsigned r = 0; r < 3 && rows[i].rules[r].begin != NULL; r++) {
+            rule(r, rows[i].rules[r].begin, rows[i].rules[r].reply);
+        }
+        CU_ASSERT_EQUAL(make_call(s, rows[i].call, text), rows[i].result);
+        CU_ASSERT_STRING_EQUAL(text, rows[i].text);
+        check_message(rows[i].message);
+        rule(0, "HGETALL", "*0\r\n");
+        again = make_call(s, GET, text);
+        CU_ASSERT_EQUAL(again, rows[i].broken ? CHURN_RETRY : CHURN_OK);
+        check_asked(rows[i].broken ? "" : "HGETALL a|");
+        end(s);
+    }
+}
+
+static void what_is_asked_of_calls(void)
+{
+    char text[1024];
+    const char *name;
+    churn_put_reply reply;
+    void *s = begin();
+    rule(0, "EVAL", ":1\r\n");
+    CU_ASSERT_EQUAL(make_call(s, WRITE, text), CHURN_OK);
+    check_asked("EVAL <redis.call> 1 a 9 f 1|EVAL <redis.call> 1 b 0|");
+    rule(0, "EVALSHA", "*0\r\n");
+    rule(1, "EVAL", ALL_ALLOWED);
+    CU_ASSERT_EQUAL(make_call(s, ALLOWED, text), CHURN_OK);
+    check_asked("EVAL <local k, m> 1 churnd:history|EVAL <local k, m> 1 a|EVALSHA " SHA " 1 a \\90|");
+    rule(0, "EVALSHA", ONE(":1\r\n"));
+    rule(1, "EVAL", HISTORY);
+    CU_ASSERT_EQUAL(make_call(s, IDENTITY, text), CHURN_OK);
+    name = strstr(server.asked, "EVAL <local h = > 1 churnd:history ");
+    CU_ASSERT_PTR_NOT_NULL_FATAL(name);
+    CU_ASSERT_EQUAL(strspn(name + 35, "0123456789abcdef"), 16);
+    CU_ASSERT_STRING_EQUAL(name + 35 + 16, "|");
+    rule(2, NULL, NULL);
+    CU_ASSERT(ASK(0, 0)); /* in that history alone */
+    check_asked("EVALSHA " SHA
+                " 1 key \\dc\\00\\01\\97\\a3key\\a10\\a10\\a2_v\\a11\\a1f\\a11 churnd:history 0123456789abcdef|");
+    end(s);
+}
+
+static void nothing_is_kept(void)
+{
+    enum { ROUNDS = 30 };
+    size_t before = 0;
+    unsigned files = 0;
+    for (unsigned i = 0; i < 2 * ROUNDS; i++) {
+        char text[1024];
+        churn_put_reply reply;
+        void *s;
+        if (i == ROUNDS) {
+            before = memory_in_use();
+            files = open_files();
+        }
+        s = begin();
+        rule(0, "EVALSHA", ONE("*2\r\n$2\r\n_v\r\n$1\r\n7\r\n"));
+        CU_ASSERT(ASK(0, 0));
+        rule(0, "EVALSHA", ONE("-NOPERM x\r\n"));
+        CU_ASSERT(ASK(0, 0));
+        for (enum call call = GET; call <= IDENTITY; call++) {
+            static const struct rule good[] = {{"HGETALL", "*2\r\n$1\r\nx\r\n$2\r\nyy\r\n"},
+                                               {"SCAN", "*2\r\n$1\r\n0\r\n*1\r\n$1\r\nx\r\n"},
+                                               {"EVAL <redis", ":1\r\n"},
+                                               {"EVAL <local h", HISTORY},
+                                               {"EVALSHA", "*0\r\n"},
+                                               {"EVAL", ALL_ALLOWED}};
+            for (unsigned r = 0; r < 6; r++) {
+                rule(r, good[r].begin, good[r].reply);
+            }
+            CU_ASSERT_EQUAL(make_call(s, call, text), CHURN_OK);
+            rule(0, "SCAN", "-ERR x\r\n");
+            rule(1, "INFO", "-ERR x\r\n");
+            rule(2, "", "*1\r\n:1\r\n");
+            CU_ASSERT(make_call(s, call, text) < 0);
+        }
+        rule(0, "EVALSHA", "*40\r\n:1\r\n");
+        CU_ASSERT_EQUAL(queue(s, str("key"), 0, 1, str("f"), str("1"), 0), CHURN_OK);
+        (void)ops->poll(s, &reply, 1, 0, &(uint32_t){0}, &err);
+        end(s);
+    }
+    for (unsigned tries = 0; open_files() > files && tries < 500; tries++) {
+        (void)usleep(10000);
+    }
+    CU_ASSERT(open_files() <= files);
+    CU_ASSERT(memory_in_use() < before + MEMORY_LEAK(ROUNDS));
+}
+
+static void options_have_their_bounds(void)
+{
+    static const char *const expected[] = {"host localhost 0 0",
+                                           "port 6379 1 65535",
+                                           "username  0 0",
+                                           "password  0 0",
+                                           "database 0 0 1000000",
+                                           "timeout 5s 10 3600000",
+                                           "connect_timeout 2s 10 3600000",
+                                           "durability acknowledged 0 0",
+                                           "replicas 1 1 1000"};
+    char text[128];
+    CU_ASSERT_EQUAL_FATAL(plugin->option_count, 9);
+    for (uint32_t i = 0; i < 9; i++) {
+        const churn_option *o = &plugin->options[i];
+        (void)snprintf(text, sizeof text, "%s %s %" PRId64 " %" PRId64, o->name, o->default_text, o->min, o->max);
+        CU_ASSERT_STRING_EQUAL(text, expected[i]);
+    }
+}
+
+int main(void)
+{
+    CU_TestInfo tests[] = {TEST(what_is_asked_at_the_opening),
+                           TEST(answers_at_the_opening),
+                           TEST(the_promise_is_asked_for),
+                           TEST(what_is_logged_at_the_opening),
+                           TEST(answers_to_puts),
+                           TEST(conflicts_show_what_is_stored),
+                           TEST(what_is_asked_of_puts),
+                           TEST(puts_share_calls),
+                           TEST(the_script_is_loaded_once_more),
+                           TEST(what_nobody_asked_for),
+                           TEST(flushes_wait_for_replicas),
+                           TEST(answers_to_calls),
+                           TEST(what_is_asked_of_calls),
+                           TEST(nothing_is_kept),
+                           TEST(options_have_their_bounds),
+                           CU_TEST_INFO_NULL};
+    int failed;
+    plugin = fake_plugin_load("store", "redis");
+    ops = plugin->ops;
+    start_server();
+    failed = run_tests("store/redis: calls", tests);
+    stop_server();
+    return failed;
+}
