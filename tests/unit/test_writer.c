@@ -1109,6 +1109,59 @@ static void test_a_conflict_without_its_fields(void)
     close_worker();
 }
 
+/* ---- without memory ---- */
+
+static struct window *poor;
+
+static void fill_poor(void)
+{
+    open_worker();
+    poor = fill("a@0 a@5 b@6");
+}
+
+static void begin_poor(void)
+{
+    fill_poor();
+    CU_ASSERT(writer_begin(&worker, poor));
+    batch(CHURN_OK);
+    answer(0, CHURN_CONFLICT, 4, "events_total=10 last_event_type=login _m:t/3=3");
+    answer(1, CHURN_OK, 0, NULL);
+}
+
+static void lose_poor(void)
+{
+    fill_poor();
+    session_lose(&worker, "gone");
+    CU_ASSERT(writer_begin(&worker, poor));
+    worker.next_open_ms = 0;
+    CU_ASSERT(session_step(&worker));
+}
+
+static bool write_poor(void)
+{
+    return writer_begin(&worker, poor);
+}
+
+static bool step_poor(void)
+{
+    return writer_step(&worker, poor, NEVER_WAIT);
+}
+
+static void end_poor(bool ok)
+{
+    CU_ASSERT_EQUAL(worker.failed, !ok);
+    check_text(worker.failure, ok ? "" : "out of memory", "why");
+    writer_discard(&worker, poor);
+    close_worker();
+}
+
+static void test_without_memory(void)
+{
+    check_allocations("a window that begins", fill_poor, write_poor, end_poor);
+    check_allocations("puts after an outage", lose_poor, step_poor, end_poor);
+    check_allocations("a conflict", begin_poor, step_poor, end_poor);
+}
+
 int main(void)
 {
     CU_TestInfo tests[] = {
@@ -1137,6 +1190,7 @@ int main(void)
         TEST(test_a_window_is_forgotten),
         TEST(test_answers_that_nobody_waits_for),
         TEST(test_a_conflict_without_its_fields),
+        TEST(test_without_memory),
         CU_TEST_INFO_NULL,
     };
     int status = types_load(&types, NULL, 0) ? run_tests_without_leaks("writer", tests) : 1;
