@@ -2,44 +2,15 @@
 
 #include "fault.h"
 #include "handover.h"
-#include "host.h"
-#include "worker_internal.h"
+#include "progress_internal.h"
 #include <inttypes.h>
 #include <stdlib.h>
 #include <time.h>
 
-#define NOTHING (-1)
-#define POLL_MS 20            /* for an answer that is waited for */
-#define ASK_AGAIN_MS 50       /* between questions whether writes are durable */
-#define ANNOUNCED_AHEAD 20000 /* offsets, so that not every window has to wait for it */
+#define POLL_MS 20      /* for an answer that is waited for */
+#define ASK_AGAIN_MS 50 /* between questions whether writes are durable */
 #define FLUSH_ID (PROGRESS_ID | UINT32_MAX)
 #define ALL_KINDS (CHURN_RECORD_EVENT | CHURN_RECORD_TRIGGER | CHURN_RECORD_ALERT | CHURN_RECORD_DEAD_LETTER)
-
-static const churn_source_ops *source_of(const struct worker *worker)
-{
-    return source_ops(&worker->pipeline->source);
-}
-
-static const churn_store_ops *store_of(const struct worker *worker)
-{
-    return store_ops(&worker->pipeline->store);
-}
-
-static const char *label_of(const struct worker *worker)
-{
-    return worker->pipeline->source.label;
-}
-
-static struct partition *at(const struct worker *worker, uint32_t source)
-{
-    return &worker->progress.partitions[source];
-}
-
-/* How many partitions may be ours. */
-static uint32_t count_of(const struct worker *worker)
-{
-    return worker->sources.count < worker->progress.room ? worker->sources.count : worker->progress.room;
-}
 
 void progress_free(struct progress *progress)
 {
@@ -47,7 +18,7 @@ void progress_free(struct progress *progress)
     *progress = (struct progress){0};
 }
 
-static bool make_room(struct worker *worker)
+bool progress_make_room(struct worker *worker)
 {
     struct progress *progress = &worker->progress;
     uint32_t room = worker->sources.count + 16;
@@ -60,7 +31,8 @@ static bool make_room(struct worker *worker)
         return worker_fail(worker, "out of memory");
     }
     for (uint32_t i = progress->room; i < room; i++) {
-        grown[i] = (struct partition){.place = PLACE_NONE};
+        grown[i] = (struct partition){
+            .place = PLACE_NONE, .reached = NOTHING, .doubted_below = NOTHING, .stored = CHECKPOINT_NONE};
     }
     progress->partitions = grown;
     progress->room = room;
@@ -78,9 +50,11 @@ static void restart(struct partition *p)
     p->place = PLACE_LOOK_UP;
     p->done = p->putting = p->durable = p->doubted_below = NOTHING;
     p->last = p->putting_last = WITNESS_NONE;
-    p->proving = p->proven = false;
+    p->proving = p->proven = p->mended = false;
     p->stored = CHECKPOINT_NONE;
     p->replayed_below = p->lettered_below = p->announced = p->muted_below = 0;
+    p->reach = p->written = p->began = 0;
+    p->reached = NOTHING;
     p->muted = 0;
 }
 
@@ -94,7 +68,7 @@ bool progress_assign(struct worker *worker, const churn_position *positions, uin
 {
     for (uint32_t i = 0; i < count; i++) {
         uint32_t source = sources_find(&worker->sources, positions[i].topic, positions[i].partition);
-        if (source == SOURCE_NONE || !make_room(worker)) {
+        if (source == SOURCE_NONE || !progress_make_room(worker)) {
             return worker_fail(worker, "out of memory");
         }
         struct partition *p = at(worker, source);
@@ -197,17 +171,10 @@ bool progress_ready(const struct worker *worker)
     return true;
 }
 
-/* "checkpoint" or "letters" of a partition. */
-static churn_str own_key(const struct worker *worker, uint32_t source, const char *what, char key[HOST_KEY_SIZE])
-{
-    churn_str name = sources_name(&worker->sources.items[source]);
-    return (churn_str){.ptr = key, .len = host_own_key(what, worker->pipeline->store_settings.key_prefix, name, key)};
-}
-
 /* One that does not fit was written by a later version, and is none of ours. */
-static void read_fingerprint(churn_str text, char ret[CHURN_FINGERPRINT_SIZE])
+static void read_text(churn_str text, char *ret, size_t size)
 {
-    if (text.len < CHURN_FINGERPRINT_SIZE) {
+    if (text.len < size) {
         memcpy(ret, text.ptr, text.len);
         ret[text.len] = '\0';
     }
@@ -223,7 +190,9 @@ static bool read_checkpoint_field(const churn_pair *field, struct checkpoint *re
     if (str_equals(field->name, "last")) {
         ret->last = witness_parse(field->value);
     } else if (str_equals(field->name, "fingerprint")) {
-        read_fingerprint(field->value, ret->fingerprint);
+        read_text(field->value, ret->fingerprint, sizeof ret->fingerprint);
+    } else if (str_equals(field->name, "doubter")) {
+        read_text(field->value, ret->doubter, sizeof ret->doubter);
     }
     if (into == NULL || (into == &ret->doubted_below && field->value.len == 0)) {
         return true;
@@ -279,32 +248,6 @@ int32_t progress_load_checkpoint(struct worker *worker, uint32_t source)
     }
     at(worker, source)->stored = read.found;
     return CHURN_OK;
-}
-
-static int32_t on_letters(void *ctx, churn_str key, const churn_pair *fields, uint32_t count)
-{
-    (void)key;
-    for (uint32_t i = 0; i < count; i++) {
-        if (str_equals(fields[i].name, "below")) {
-            (void)decimal_parse_int64(fields[i].value.ptr, fields[i].value.len, ctx);
-        }
-    }
-    return CHURN_OK;
-}
-
-/* As progress_load_checkpoint: up to where dead letters may exist. */
-static int32_t load_letters(struct worker *worker, uint32_t source)
-{
-    char key[HOST_KEY_SIZE];
-    churn_error err = {.size = sizeof err};
-    int32_t result = store_of(worker)->get(worker->session, own_key(worker, source, "letters", key), on_letters,
-                                           &at(worker, source)->announced, &err);
-    if (result == CHURN_RETRY) {
-        session_lose(worker, err.message);
-    } else if (result != CHURN_OK) {
-        (void)worker_fail(worker, "%s: %s cannot be read: %s", worker->pipeline->store.label, key, err.message);
-    }
-    return result == CHURN_OK || result == CHURN_RETRY ? result : CHURN_FATAL;
 }
 
 int32_t progress_ask_bounds(struct worker *worker, uint32_t source, int64_t *ret_low, int64_t *ret_end)
@@ -520,7 +463,7 @@ static int32_t look_up(struct worker *worker, uint32_t source)
     int64_t start = NOTHING, low = 0;
     int32_t result = worker_has_store(worker) ? progress_load_checkpoint(worker, source) : CHURN_OK;
     if (result == CHURN_OK && worker_has_store(worker) && worker->pipeline->redrive == NULL) {
-        result = load_letters(worker, source);
+        result = reach_load(worker, source);
     }
     if (result == CHURN_OK) {
         result = resume(worker, source);
@@ -534,8 +477,10 @@ static int32_t look_up(struct worker *worker, uint32_t source)
     if (start >= 0 && p->committed > start && p->muted == 0) {
         say_rewound(worker, source, p->committed, start);
     }
-    if (!proof_begin(worker, source, low, &start)) {
-        return CHURN_FATAL;
+    p->began = start > 0 ? start : 0;
+    result = proof_begin(worker, source, low, &start);
+    if (result != CHURN_OK) {
+        return result;
     }
     p->target = start;
     p->place = !p->placed && start == p->position ? PLACE_READY : PLACE_SEEK;
@@ -762,7 +707,13 @@ static struct checkpoint next_checkpoint(const struct partition *p)
         next.offset = p->putting;
         next.last = p->putting_last.offset >= 0 ? p->putting_last : next.last;
     }
-    next.doubted_below = p->doubted_below >= 0 ? p->doubted_below : p->proven ? NOTHING : next.doubted_below;
+    if (p->doubted_below >= 0) {
+        next.doubted_below = p->doubted_below;
+        memcpy(next.doubter, p->doubter, sizeof next.doubter);
+    } else if (p->proven || p->mended) {
+        next.doubted_below = NOTHING;
+        next.doubter[0] = '\0';
+    }
     return next;
 }
 
@@ -774,7 +725,7 @@ static bool put_checkpoint(struct worker *worker, uint32_t source)
     int64_t offset = next.offset > 0 ? next.offset : 0;
     char key[HOST_KEY_SIZE], number[24], last[WITNESS_SIZE], doubted[24], fingerprint[CHURN_FINGERPRINT_SIZE];
     churn_error err = {.size = sizeof err};
-    churn_pair fields[4] = {{.name = {.ptr = "offset", .len = 6}, .value = {.ptr = number}},
+    churn_pair fields[5] = {{.name = {.ptr = "offset", .len = 6}, .value = {.ptr = number}},
                             {.name = {.ptr = "last", .len = 4}, .value = {.ptr = last}}};
     churn_put put = {.size = sizeof put,
                      .key = own_key(worker, source, "checkpoint", key),
@@ -788,10 +739,12 @@ static bool put_checkpoint(struct worker *worker, uint32_t source)
     if (print.len > 0) {
         fields[put.count++] = (churn_pair){.name = {.ptr = "fingerprint", .len = 11}, .value = print};
     }
-    if (next.doubted_below != p->stored.doubted_below) {
+    if (next.doubted_below != p->stored.doubted_below || strcmp(next.doubter, p->stored.doubter) != 0) {
         int len = next.doubted_below >= 0 ? snprintf(doubted, sizeof doubted, "%" PRId64, next.doubted_below) : 0;
-        fields[put.count++] = (churn_pair){.name = {.ptr = "doubted", .len = 7},
-                                           .value = {.ptr = doubted, .len = (uint32_t)len}};
+        fields[put.count++] =
+            (churn_pair){.name = {.ptr = "doubted", .len = 7}, .value = {.ptr = doubted, .len = (uint32_t)len}};
+        fields[put.count++] = (churn_pair){.name = {.ptr = "doubter", .len = 7},
+                                           .value = {.ptr = next.doubter, .len = (uint32_t)strlen(next.doubter)}};
     }
     if (store_of(worker)->put(worker->session, &put, &err) != CHURN_OK) {
         session_lose(worker, err.message);
@@ -987,6 +940,7 @@ bool progress_commit(struct worker *worker, int64_t limit_ms)
             (void)nanosleep(&nap, NULL);
         }
     }
+    reach_settle(worker);
     tell_source(worker, true);
     while (!worker_has_store(worker) && worker->progress.held && !worker->failed && host_monotonic_ms() < deadline) {
         (void)nanosleep(&nap, NULL);
@@ -1013,66 +967,9 @@ bool progress_is_lettered(const struct worker *worker, uint32_t source, int64_t 
     return source < worker->progress.room && offset < at(worker, source)->lettered_below;
 }
 
-static bool is_announced(const struct worker *worker, const struct window_position *position)
-{
-    const struct partition *p = at(worker, position->source);
-    return worker->pipeline->redrive != NULL || worker->pipeline->profiles_only || p->place == PLACE_NONE ||
-           position->next <= p->announced;
-}
-
-/* False when the store does not have it. */
-static bool announce(struct worker *worker, const struct window_position *position)
-{
-    int64_t below = position->next + ANNOUNCED_AHEAD;
-    char key[HOST_KEY_SIZE], number[24];
-    churn_error err = {.size = sizeof err};
-    churn_pair field = {.name = {.ptr = "below", .len = 5}, .value = {.ptr = number}};
-    churn_hash hash = {.key = own_key(worker, position->source, "letters", key), .fields = &field, .count = 1};
-    int32_t result;
-    field.value.len = (uint32_t)snprintf(number, sizeof number, "%" PRId64, below);
-    result = store_of(worker)->write(worker->session, &hash, 1, &err);
-    if (result == CHURN_OK) {
-        at(worker, position->source)->announced = below;
-    } else if (result == CHURN_RETRY) {
-        session_lose(worker, err.message);
-    } else {
-        (void)worker_fail(worker, "%s: %s", worker->pipeline->store.label, err.message);
-    }
-    return result == CHURN_OK;
-}
-
-bool progress_announce(struct worker *worker, const struct window *window)
-{
-    for (uint32_t i = 0; i < window->position_count; i++) {
-        const struct window_position *position = &window->positions[i];
-        if (position->source >= worker->progress.room || is_announced(worker, position)) {
-            continue;
-        }
-        if (worker->session == NULL || worker->store_went_back || progress_waits(worker) ||
-            !announce(worker, position)) {
-            return false;
-        }
-    }
-    return true;
-}
-
 void progress_note_read(struct worker *worker, uint32_t source, int64_t offset)
 {
     if (source < worker->progress.room && offset >= at(worker, source)->end) {
         at(worker, source)->end = offset + 1;
     }
-}
-
-bool progress_check_mark(struct worker *worker, uint32_t source, int64_t mark)
-{
-    struct partition *p = source < worker->progress.room ? at(worker, source) : NULL;
-    int64_t low, end;
-    if (p == NULL || p->place == PLACE_NONE || mark <= p->end || p->end == NOTHING) {
-        return true;
-    }
-    if (progress_ask_bounds(worker, source, &low, &end) != CHURN_OK) {
-        return true; /* looked at again with the next profile */
-    }
-    p->end = end;
-    return mark <= end || proof_refuse_short(worker, source, "a profile has", mark, end);
 }

@@ -10,6 +10,7 @@
 #ifndef PROGRESS_H
 #define PROGRESS_H
 
+#include "event.h"
 #include "window.h"
 #include <churn/source.h>
 #include <churn/store.h>
@@ -30,36 +31,43 @@ struct checkpoint {
     char fingerprint[CHURN_FINGERPRINT_SIZE]; /* what the source said of the records before it; "": nothing */
     struct witness last;                      /* a record below it, the newest one that can be told again */
     int64_t doubted_below;                    /* found not to be the partition that was counted up to here; -1: not */
+    char doubter[EVENT_MAX_ID + 1];           /* the customer by whose profile alone; "": it was found otherwise */
 };
 
 #define CHECKPOINT_NONE ((struct checkpoint){.offset = -1, .last = WITNESS_NONE, .doubted_below = -1})
 
 struct partition {
     enum place place;
-    uint32_t flags;              /* CHURN_POSITION_…, as announced */
-    int64_t position;            /* where reading began; -1: at the source's own beginning */
-    int64_t target;              /* PLACE_SEEK */
-    int64_t committed;           /* by the source, as far as known; -1: nothing */
-    int64_t done;                /* everything before it is; -1: nothing since the assignment */
-    struct witness last;         /* the newest one that is done and can be told again */
-    int64_t putting;             /* in the round under way; -1: not part of it */
-    struct witness putting_last; /* likewise */
-    int64_t durable;             /* the newest checkpoint that is; -1: none */
-    int64_t end;                 /* where it ended when last asked; -1: not known */
-    int64_t replayed_below;      /* the checkpoint as reading began: what lies below was judged before */
-    int64_t lettered_below;      /* as reading began: dead letters of what lies below may be there already */
-    int64_t announced;           /* the store knows that dead letters of what lies below may be there */
-    int64_t muted_below;         /* outputs of records below are not sent again */
-    uint32_t muted;              /* … of these kinds, CHURN_RECORD_… */
-    int64_t handed;              /* where the pipeline before a reload had come; -1: nowhere */
-    bool placed;                 /* since the assignment: the source does not stand at `position` any more */
-    bool replayed;               /* --replay-from was followed */
-    bool again;                  /* in the round under way: to be put once more */
-    bool asked;                  /* in the round under way: put, and not answered */
-    bool proving;                /* the next record shows whether the partition is the one that was counted */
-    bool proven;                 /* it is */
-    int64_t begin;               /* where reading begins once that is known */
-    int64_t doubted_below;       /* found in this run, to be remembered; -1: nothing was */
+    uint32_t flags;                 /* CHURN_POSITION_…, as announced */
+    int64_t position;               /* where reading began; -1: at the source's own beginning */
+    int64_t target;                 /* PLACE_SEEK */
+    int64_t committed;              /* by the source, as far as known; -1: nothing */
+    int64_t done;                   /* everything before it is; -1: nothing since the assignment */
+    struct witness last;            /* the newest one that is done and can be told again */
+    int64_t putting;                /* in the round under way; -1: not part of it */
+    struct witness putting_last;    /* likewise */
+    int64_t durable;                /* the newest checkpoint that is; -1: none */
+    int64_t end;                    /* where it ended when last asked; -1: not known */
+    int64_t replayed_below;         /* the checkpoint as reading began: what lies below was judged before */
+    int64_t lettered_below;         /* as reading began: dead letters of what lies below may be there already */
+    int64_t announced;              /* the store knows that dead letters of what lies below may be there */
+    int64_t reach;                  /* … that profiles may have counted what lies below */
+    int64_t reached;                /* … as reading began; -1: not known */
+    int64_t written;                /* up to here profiles of this run may have counted */
+    int64_t began;                  /* where this run began to read */
+    int64_t muted_below;            /* outputs of records below are not sent again */
+    uint32_t muted;                 /* … of these kinds, CHURN_RECORD_… */
+    int64_t handed;                 /* where the pipeline before a reload had come; -1: nowhere */
+    bool placed;                    /* since the assignment: the source does not stand at `position` any more */
+    bool replayed;                  /* --replay-from was followed */
+    bool again;                     /* in the round under way: to be put once more */
+    bool asked;                     /* in the round under way: put, and not answered */
+    bool proving;                   /* the next record shows whether the partition is the one that was counted */
+    bool proven;                    /* it is */
+    int64_t begin;                  /* where reading begins once that is known */
+    int64_t doubted_below;          /* found in this run, to be remembered; -1: nothing was */
+    char doubter[EVENT_MAX_ID + 1]; /* as the checkpoint's */
+    bool mended;                    /* the profile for which the checkpoint doubted says it no more */
     struct checkpoint stored;
 };
 
@@ -133,13 +141,17 @@ uint32_t progress_muted(const struct worker *worker, uint32_t source, int64_t of
 bool progress_is_replayed(const struct worker *worker, uint32_t source, int64_t offset);
 /* True for a record whose dead letter may have been written before this run began to read. */
 bool progress_is_lettered(const struct worker *worker, uint32_t source, int64_t offset);
-/* Tells the store that dead letters of the window's records may exist from now on, so that whoever reads them once
- * more, after a crash and perhaps with other rules, knows. False while it does not know, or when the worker failed. */
+/* Tells the store how far profiles may have counted from now on, and that dead letters of the window's records may
+ * exist, so that whoever reads them once more, after a crash and perhaps with other rules, knows. False while it does
+ * not know, or when the worker failed. */
 bool progress_announce(struct worker *worker, const struct window *window);
 /* The source handed out the record at this offset. */
 void progress_note_read(struct worker *worker, uint32_t source, int64_t offset);
-/* A stored profile says that everything before `mark` was counted. False, and the worker failed, when the partition has
- * never been that long: then it is not the one that was counted. */
-bool progress_check_mark(struct worker *worker, uint32_t source, int64_t mark);
+/* The profile of a customer says in its field `kind` ("_m:" or "_r:") of the partition that it has counted events below
+ * `mark`. CHURN_REJECT when the partition was never that long, and nothing was ever counted so far: then the profile is
+ * wrong. CHURN_RETRY: it cannot be told now. CHURN_FATAL, and the worker failed, when the partition has lost what was
+ * counted, or may have. */
+int32_t progress_check_mark(struct worker *worker, uint32_t source, const struct customer *customer, const char *kind,
+                            int64_t mark);
 
 #endif

@@ -1,24 +1,7 @@
 /* Whether a partition is the one that was counted. */
-#include "worker_internal.h"
-
-#include "host.h"
+#include "progress_internal.h"
 
 #define REMEMBER_MS 3000
-
-static const char *label_of(const struct worker *worker)
-{
-    return worker->pipeline->source.label;
-}
-
-static struct partition *at(const struct worker *worker, uint32_t source)
-{
-    return &worker->progress.partitions[source];
-}
-
-static uint32_t count_of(const struct worker *worker)
-{
-    return worker->sources.count < worker->progress.room ? worker->sources.count : worker->progress.room;
-}
 
 /* ---- what is found ---- */
 
@@ -27,12 +10,13 @@ CHURN_PRINTF(4, 5)
 static bool refuse(struct worker *worker, uint32_t source, int64_t counted, const char *what, ...)
 {
     const struct source_partition *s = &worker->sources.items[source];
-    char shown[256];
+    char shown[1024];
     va_list args;
     va_start(args, what);
     (void)vsnprintf(shown, sizeof shown, what, args);
     va_end(args);
     at(worker, source)->doubted_below = counted;
+    at(worker, source)->doubter[0] = '\0';
     return worker_fail(worker,
                        "%s: %s/%d %s: the topic was made anew, an unclean election cut its log, or this is another "
                        "cluster. Its events would be taken for old ones. Set the source's option `epoch` to a number "
@@ -45,6 +29,20 @@ bool proof_refuse_short(struct worker *worker, uint32_t source, const char *who,
 {
     return refuse(worker, source, counted, "ends at offset %lld, but %s counted everything before %lld", (long long)end,
                   who, (long long)counted);
+}
+
+bool proof_refuse_profile(struct worker *worker, uint32_t source, churn_str customer, const char *kind, int64_t below,
+                          int64_t end)
+{
+    churn_str name = sources_name(&worker->sources.items[source]);
+    struct partition *p = at(worker, source);
+    (void)refuse(worker, source, below,
+                 "ends at offset %lld, but the profile of customer '%.*s' says in its field '%s%.*s' that events up to "
+                 "%lld were counted. Either that is wrong, and everything else right: put the field right, or delete "
+                 "the profile and start once with --replay-from beginning. Or",
+                 (long long)end, (int)customer.len, customer.ptr, kind, (int)name.len, name.ptr, (long long)below);
+    (void)snprintf(p->doubter, sizeof p->doubter, "%.*s", (int)customer.len, customer.ptr);
+    return false;
 }
 
 static bool refuse_doubted(struct worker *worker, uint32_t source)
@@ -65,22 +63,89 @@ static bool can_prove(const struct worker *worker, const struct partition *p, in
     return ops->resume == NULL && ops->seek != NULL && ops->bounds != NULL && p->stored.last.offset >= low;
 }
 
-bool proof_begin(struct worker *worker, uint32_t source, int64_t low, int64_t *start)
+struct doubter {
+    struct worker *worker;
+    struct profile *profile;
+};
+
+static int32_t on_doubter(void *ctx, churn_str key, const churn_pair *fields, uint32_t count)
+{
+    struct doubter *doubter = ctx;
+    struct worker *worker = doubter->worker;
+    char message[256];
+    int32_t result = profile_read(doubter->profile, &worker->pipeline->catalog.registry, &worker->sources, fields,
+                                  count, message, sizeof message);
+    (void)key;
+    return result == CHURN_FATAL ? CHURN_FATAL : CHURN_OK; /* whatever else is wrong with it, its marks are read */
+}
+
+/* Reads the profile for which the checkpoint doubts. CHURN_OK, CHURN_RETRY, CHURN_FATAL. */
+static int32_t read_doubter(struct worker *worker, churn_str customer, struct profile *profile)
+{
+    struct doubter doubter = {.worker = worker, .profile = profile};
+    char key[HOST_KEY_SIZE];
+    churn_str name = {.ptr = key, .len = host_profile_key(worker->pipeline, customer, key)};
+    churn_error err = {.size = sizeof err};
+    int32_t result = store_of(worker)->get(worker->session, name, on_doubter, &doubter, &err);
+    if (result == CHURN_RETRY) {
+        session_lose(worker, err.message);
+    } else if (result != CHURN_OK && result != CHURN_REJECT) {
+        (void)worker_fail(worker, "%s: %s cannot be read: %s", worker->pipeline->store.label, key, err.message);
+        return CHURN_FATAL;
+    }
+    return result == CHURN_RETRY ? CHURN_RETRY : CHURN_OK;
+}
+
+/* Does that profile still say what raised the doubt? If not, that is over, and is stored before anything is counted.
+ * CHURN_OK, CHURN_RETRY, CHURN_FATAL. */
+static int32_t ask_doubter(struct worker *worker, uint32_t source)
 {
     struct partition *p = at(worker, source);
-    bool is_doubted = p->stored.doubted_below >= 0;
-    if (p->stored.offset < 0 || worker->pipeline->redrive != NULL) {
-        return true; /* nothing was counted, or nothing by these offsets */
+    int64_t below = p->stored.doubted_below;
+    churn_str customer = {.ptr = p->stored.doubter, .len = (uint32_t)strlen(p->stored.doubter)};
+    struct profile *profile = profile_new(&worker->pipeline->catalog.registry);
+    const char *kind = NULL;
+    int32_t result = CHURN_FATAL;
+    if (profile == NULL) {
+        (void)worker_fail(worker, "out of memory");
+        return CHURN_FATAL;
     }
-    if (is_doubted && (p->stored.offset < p->stored.doubted_below || !can_prove(worker, p, low))) {
-        return refuse_doubted(worker, source);
+    result = read_doubter(worker, customer, profile);
+    if (result == CHURN_OK) {
+        kind = profile_mark(profile, source) >= below              ? "_m:"
+               : profile_has_late_from(profile, source, below - 1) ? "_r:"
+                                                                   : NULL;
+        p->mended = kind == NULL;
+    }
+    profile_free(profile, &worker->pipeline->catalog.registry);
+    if (kind != NULL) {
+        (void)proof_refuse_profile(worker, source, customer, kind, below, p->end);
+        return CHURN_FATAL;
+    }
+    return result == CHURN_OK && !progress_put_now(worker, source, REMEMBER_MS) ? CHURN_RETRY : result;
+}
+
+int32_t proof_begin(struct worker *worker, uint32_t source, int64_t low, int64_t *start)
+{
+    struct partition *p = at(worker, source);
+    int32_t result;
+    if (p->stored.offset < 0 || worker->pipeline->redrive != NULL) {
+        return CHURN_OK; /* nothing was counted, or nothing by these offsets */
+    }
+    if (p->stored.doubted_below >= 0 && p->stored.doubter[0] != '\0' &&
+        (result = ask_doubter(worker, source)) != CHURN_OK) {
+        return result;
+    }
+    if (p->stored.doubted_below >= 0 && (p->stored.offset < p->stored.doubted_below || !can_prove(worker, p, low))) {
+        (void)refuse_doubted(worker, source);
+        return CHURN_FATAL;
     }
     if (can_prove(worker, p, low)) {
         p->proving = worker->progress.proving = true;
         p->begin = *start < low ? low : *start;
         *start = p->stored.last.offset;
     }
-    return true;
+    return CHURN_OK;
 }
 
 /* Reading stands behind the record that was wanted; on to where it begins. */
@@ -173,7 +238,7 @@ bool proof_passed(struct worker *worker, uint32_t source, int64_t offset)
 bool proof_has_shrunk(struct worker *worker)
 {
     bool shrunk = false;
-    for (uint32_t i = 0; i < count_of(worker); i++) {
+    for (uint32_t i = 0; source_of(worker)->resume == NULL && i < count_of(worker); i++) {
         const struct partition *p = at(worker, i);
         int64_t low, end;
         shrunk = shrunk || (p->place == PLACE_READY && p->end > 0 &&

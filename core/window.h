@@ -88,7 +88,7 @@ enum window_state {
 struct window {
     enum window_state state;
     bool has_letters; /* dead letters are among its outputs */
-    bool announced;   /* the store knows that they may be there */
+    bool announced;   /* the store knows that they, and its marks, may be there */
     bool written;     /* its profiles are */
     bool set_aside;   /* dead letters were added while it was written */
     uint32_t *bare;   /* of these, by their places, those that lack the headers of their records yet */

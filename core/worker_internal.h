@@ -1,6 +1,6 @@
 /* What the parts of a worker share: worker.c (its loop), intake.c (records in), processors.c (their state), merge.c
  * (which events count), writer.c (profiles to the store), session.c (the connection to it), emitter.c (outputs to the
- * sinks), progress.c (checkpoints and commits). */
+ * sinks), progress.c (checkpoints and commits), proof.c and reach.c (what was counted). */
 #ifndef WORKER_INTERNAL_H
 #define WORKER_INTERNAL_H
 
@@ -139,7 +139,7 @@ struct worker {
     struct worker_counters counters;
     bool moved; /* something happened in this round of the loop */
     bool failed;
-    char failure[1024]; /* why */
+    char failure[2048]; /* why */
 };
 
 static inline struct window *window_at(struct worker *worker, uint64_t number)
@@ -225,9 +225,10 @@ void processors_forget(struct worker *worker);
  * keeps a witness, the newest record below it, and reading begins with that one: it is there in the log that was
  * counted, and in no other. What was found out stays in the checkpoint, for a topic that is too short grows. (A source
  * that can look by itself what it holds, such as a file, has `resume`.) */
-/* Makes *start the place of that record where there is one, and false when the worker failed because nothing shows that
- * the partition is the right one though there is doubt. */
-bool proof_begin(struct worker *worker, uint32_t source, int64_t low, int64_t *start);
+/* Makes *start the place of that record where there is one. CHURN_OK; CHURN_RETRY when the session was lost;
+ * CHURN_FATAL when the worker failed because nothing shows that the partition is the right one though there is doubt.
+ */
+int32_t proof_begin(struct worker *worker, uint32_t source, int64_t low, int64_t *start);
 /* Takes the records that are read for that alone out of what was polled. False when the worker failed. */
 bool proof_screen(struct worker *worker, churn_record *records, uint32_t *count);
 /* Below `offset` there is no record any more; true when that was awaited, and is not to be noted. */

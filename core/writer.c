@@ -172,27 +172,90 @@ static bool went_back(struct worker *worker, const struct customer *customer, ui
     return true;
 }
 
-static bool check_marks(struct worker *worker, const struct profile *profile)
+/* Answers as progress_check_mark, CHURN_REJECT with *reject. */
+static int32_t check_position(struct worker *worker, const struct customer *customer, const char *kind, uint32_t source,
+                              int64_t below, struct reject *reject)
 {
-    for (uint32_t i = 0; i < profile->mark_count; i++) {
-        if (!progress_check_mark(worker, profile->marks[i].source, profile->marks[i].next)) {
-            return false;
-        }
+    int32_t result = progress_check_mark(worker, source, customer, kind, below);
+    if (result == CHURN_REJECT) {
+        churn_str name = sources_name(&worker->sources.items[source]);
+        reject_set(reject, REJECT_DAMAGED_PROFILE, "field '%s%.*s' says that events were counted that never were", kind,
+                   (int)name.len, name.ptr);
     }
-    return true;
+    return result;
 }
 
-/* What the store has cannot be read, or it takes nothing in its place. `stored` has what could be read of it: its marks
- * may still say what it has counted. NULL: nothing. */
-static bool refuse_profile(struct worker *worker, struct window *window, struct delta *delta,
-                           const struct profile *stored, const char *message)
+static bool is_judged(int32_t result)
 {
-    struct reject reject;
-    reject_set(&reject, REJECT_DAMAGED_PROFILE, "%s", message);
+    return result == CHURN_OK || result == CHURN_REJECT;
+}
+
+/* Whether a profile has counted events that never were. What it says of such a partition is taken out: it must not hide
+ * events that were not counted. Answers as check_position. */
+static int32_t check_positions(struct worker *worker, const struct customer *customer, struct profile *profile,
+                               struct reject *reject)
+{
+    int32_t found = CHURN_OK;
+    for (uint32_t i = 0; is_judged(found) && i < profile->mark_count; i++) {
+        struct mark *mark = &profile->marks[i];
+        int32_t result = check_position(worker, customer, "_m:", mark->source, mark->next, reject);
+        mark->next = result == CHURN_REJECT ? 0 : mark->next;
+        found = result != CHURN_OK ? result : found;
+    }
+    for (uint32_t i = 0; is_judged(found) && i < profile->late_count; i++) {
+        struct late *late = &profile->late[i];
+        int64_t last = late->count > 0 ? late->ranges[late->count - 1].last : 0;
+        int32_t result =
+            check_position(worker, customer, "_r:", late->source, last < INT64_MAX ? last + 1 : last, reject);
+        late->count = result == CHURN_REJECT ? 0 : late->count;
+        found = result != CHURN_OK ? result : found;
+    }
+    return found;
+}
+
+/* What the store has is damaged, or it takes nothing in its place. `stored` has what could be read of it: its marks may
+ * still say what it has counted. NULL: nothing. */
+static bool refuse_profile(struct worker *worker, struct window *window, struct delta *delta,
+                           const struct profile *stored, const struct reject *reject)
+{
     if (stored != NULL) {
         merge_note_counted(window, delta, stored);
     }
-    return set_customer_aside(worker, window, delta, &reject);
+    return set_customer_aside(worker, window, delta, reject);
+}
+
+/* Offers the delta's put again after a pause, which grows. */
+static void put_later(struct worker *worker, struct delta *delta)
+{
+    delta->state = DELTA_MERGED;
+    if (worker->retry_ms == 0) {
+        worker->retry_pause_ms = worker->retry_pause_ms == 0 ? FIRST_RETRY_MS : worker->retry_pause_ms * 2;
+        if (worker->retry_pause_ms > LAST_RETRY_MS) {
+            worker->retry_pause_ms = LAST_RETRY_MS;
+        }
+        worker->retry_ms = host_monotonic_ms() + worker->retry_pause_ms;
+    }
+}
+
+/* Reads what is stored. CHURN_OK when it can be a base; CHURN_REJECT, with *reject, when it is damaged: `stored` has
+ * what can be relied on; CHURN_RETRY: it cannot be told now; CHURN_FATAL when the worker failed. */
+static int32_t judge_stored(struct worker *worker, const struct customer *customer, const churn_put_reply *reply,
+                            struct profile *stored, struct reject *reject)
+{
+    char message[256];
+    int32_t read = profile_read(stored, registry_of(worker), &worker->sources, reply->fields, reply->count, message,
+                                sizeof message);
+    int32_t positions;
+    if (read == CHURN_FATAL) {
+        (void)worker_fail(worker, "out of memory");
+        return CHURN_FATAL;
+    }
+    positions = check_positions(worker, customer, stored, reject);
+    if (is_judged(positions) && (read == CHURN_REJECT || reply->result == CHURN_REJECT)) {
+        reject_set(reject, REJECT_DAMAGED_PROFILE, "%s", reply->result == CHURN_REJECT ? reply->message : message);
+        return CHURN_REJECT;
+    }
+    return positions;
 }
 
 /* Takes the stored profile as the new base and merges the delta into it. */
@@ -200,30 +263,36 @@ static bool resolve_conflict(struct worker *worker, struct window *window, struc
                              const churn_put_reply *reply)
 {
     struct customer *customer = delta->customer;
-    struct profile *stored = profile_new(registry_of(worker));
-    char message[256];
-    int32_t result = stored != NULL ? profile_read(stored, registry_of(worker), &worker->sources, reply->fields,
-                                                   reply->count, message, sizeof message)
-                                    : CHURN_FATAL;
-    if (result == CHURN_FATAL) {
-        profile_free(stored, registry_of(worker));
-        return worker_fail(worker, "out of memory");
-    }
-    if (result == CHURN_REJECT || reply->result == CHURN_REJECT) {
-        bool ok = refuse_profile(worker, window, delta, reply->count > 0 ? stored : NULL,
-                                 reply->result == CHURN_REJECT ? reply->message : message);
-        profile_free(stored, registry_of(worker));
-        return ok;
-    }
-    stored->version = reply->version;
-    metrics_add_own(worker->counters.conflicts, 1);
-    if (went_back(worker, customer, stored->version)) {
+    struct profile *stored;
+    struct reject reject;
+    bool ok = true;
+    if (reply->result == CHURN_CONFLICT && went_back(worker, customer, reply->version)) {
+        metrics_add_own(worker->counters.conflicts, 1);
         worker->store_went_back = true;
-        profile_free(stored, registry_of(worker));
         return true;
     }
-    cache_set_profile(&worker->cache, customer, stored);
-    return check_marks(worker, stored) && merge(worker, window, delta);
+    stored = profile_new(registry_of(worker));
+    if (stored == NULL) {
+        return worker_fail(worker, "out of memory");
+    }
+    switch (judge_stored(worker, customer, reply, stored, &reject)) {
+    case CHURN_OK:
+        metrics_add_own(worker->counters.conflicts, 1);
+        stored->version = reply->version;
+        cache_set_profile(&worker->cache, customer, stored);
+        return merge(worker, window, delta);
+    case CHURN_REJECT:
+        ok = refuse_profile(worker, window, delta, reply->count > 0 ? stored : NULL, &reject);
+        break;
+    case CHURN_RETRY:
+        put_later(worker, delta);
+        break;
+    default:
+        ok = false;
+        break;
+    }
+    profile_free(stored, registry_of(worker));
+    return ok;
 }
 
 bool writer_take_reply(struct worker *worker, struct window *window, const churn_put_reply *reply)
@@ -247,16 +316,11 @@ bool writer_take_reply(struct worker *worker, struct window *window, const churn
     case CHURN_REJECT:
         return resolve_conflict(worker, window, delta, reply);
     case CHURN_RETRY:
-        delta->state = DELTA_MERGED;
         if (worker->retry_ms == 0) {
             worker_stalled(worker, &worker->pipeline->store, STALL_WRITE, CHURN_LOG_WARN,
                            "a write was refused: %s; trying again", reply->message);
-            worker->retry_pause_ms = worker->retry_pause_ms == 0 ? FIRST_RETRY_MS : worker->retry_pause_ms * 2;
-            if (worker->retry_pause_ms > LAST_RETRY_MS) {
-                worker->retry_pause_ms = LAST_RETRY_MS;
-            }
-            worker->retry_ms = host_monotonic_ms() + worker->retry_pause_ms;
         }
+        put_later(worker, delta);
         return true;
     default:
         return worker_fail(worker, "%s: %s", worker->pipeline->store.label, reply->message);
@@ -266,8 +330,8 @@ bool writer_take_reply(struct worker *worker, struct window *window, const churn
 bool writer_put_again(struct worker *worker, struct window *window, const churn_put_reply *replies, uint32_t count)
 {
     for (uint32_t i = 0; i < count; i++) {
-        bool again = (replies[i].id & PROGRESS_ID) == 0 && replies[i].result == CHURN_CONFLICT &&
-                     window->deltas[replies[i].id]->state == DELTA_MERGED;
+        bool again = worker->retry_ms == 0 && (replies[i].id & PROGRESS_ID) == 0 &&
+                     replies[i].result == CHURN_CONFLICT && window->deltas[replies[i].id]->state == DELTA_MERGED;
         if (again && !put(worker, window, (uint32_t)replies[i].id)) {
             return !worker->failed;
         }
@@ -292,11 +356,11 @@ bool writer_begin(struct worker *worker, struct window *window)
         delta->customer->filling = NULL;
         delta->customer->writing = delta;
     }
-    if (!window->has_letters) {
+    if (!window->has_letters && progress_announce(worker, window)) {
         return begin_to_write(worker, window);
     }
     window->state = WINDOW_SETTING_ASIDE;
-    return true;
+    return !worker->failed;
 }
 
 /* A mark must not pass over a refused event before its dead letter is safe: after a crash, and with other rules, it
@@ -338,6 +402,7 @@ bool writer_step(struct worker *worker, struct window *window, uint32_t timeout_
         FAILPOINT("after_store_ack");
         window->written = true;
         if (window->set_aside) {
+            window->announced = false; /* the letters that were added */
             window->state = WINDOW_SETTING_ASIDE;
         } else {
             finish(worker, window);

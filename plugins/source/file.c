@@ -670,6 +670,20 @@ static int32_t file_seek(void *self, const churn_position *position, churn_error
     return CHURN_OK;
 }
 
+/* A position is a byte, so a regular file ends where its size says; of what else it may be the end is not known. */
+static int32_t file_bounds(void *self, const char *topic, int32_t partition, int64_t *ret_low, int64_t *ret_end,
+                           churn_error *err)
+{
+    const struct file_source *s = self;
+    struct stat st;
+    (void)topic;
+    (void)partition;
+    (void)err;
+    *ret_low = 0;
+    *ret_end = s->fd >= 0 && s->regular && fstat(s->fd, &st) == 0 ? st.st_size - s->origin : INT64_MAX;
+    return CHURN_OK;
+}
+
 /* Records left, from the mean length of the lines so far. */
 static void file_lag(void *self, churn_lag *lag)
 {
@@ -718,6 +732,7 @@ static const churn_source_ops ops = {
     .lag = file_lag,
     .stop = file_stop,
     .destroy = file_destroy,
+    .bounds = file_bounds,
     .probe = file_probe,
     .fingerprint = file_fingerprint,
     .resume = file_resume,

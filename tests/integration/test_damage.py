@@ -88,6 +88,10 @@ def damages(client):
         "time": (overwrite("first_event_at", SECRET), "damaged_profile", "field 'first_event_at'"),
         "text": (overwrite("_l:last_event_type", SECRET), "damaged_profile", "field 'last_event_type'"),
         "late": (overwrite("_r:in.jsonl/0", SECRET), "damaged_profile", "field '_r:in.jsonl/0'"),
+        "mark": (overwrite("_m:in.jsonl/0", "99999999999999"), "damaged_profile", "field '_m:in.jsonl/0'"),
+        "beyond": (overwrite("_r:in.jsonl/0", "1-9223372036854775807"), "damaged_profile", "field '_r:in.jsonl/0'"),
+        "two": (lambda key: client.hset(key, mapping={"_m:in.jsonl/0": "9" * 14, "events_total": SECRET}),
+                "damaged_profile", "field 'events_total'"),
         "version": (overwrite("_v", SECRET), "damaged_profile", "no version that can be read"),
         "versionless": (lambda key: client.hdel(key, "_v"), "damaged_profile", "no version that can be read"),
         "string": (replace, "damaged_profile", "is no hash"),
@@ -272,7 +276,9 @@ def test_the_remedy_ends_equal_to_a_rebuild(stack, case):
     client.delete("profile:c")
     case.run("run", "--replay-from", "beginning")
     case.check_profiles(["c", *GOOD])
+    assert list(case.alerts().values()).count("c") == 1, "a replay says nothing"
     case.run("redrive")
+    case.check(["c", *GOOD])
     case.run("rebuild", "--into", "rebuilt:")
     assert "6 equal, 0 different" in case.run("verify", "--against", "rebuilt:").stdout
     case.add(["c", *GOOD])

@@ -32,6 +32,7 @@ class Job:
         self.topic, self.group, self.port = self.topics[0], name, free_port()
         self.source = {"topics": self.topics, "group_id": name, "properties": dict(QUICK), **source}
         self.top = {}
+        self.store = {"plugin": "lmdb", "path": str(folder / "store")}
 
     def config(self, **source):
         self.runs += 1
@@ -39,7 +40,7 @@ class Job:
         path.write_text(yaml.safe_dump({
             "health": {"listen": f"{HOST}:{self.port}"}, **self.top,
             "source": {"plugin": "kafka", "brokers": self.kafka.brokers, **self.source, **source},
-            "store": {"plugin": "lmdb", "path": str(self.folder / "store")},
+            "store": self.store,
             "sinks": [{"plugin": "file", "input": "events", "path": str(self.folder / "seen.jsonl")}],
             "dead_letters": {"plugin": "file", "path": str(self.folder / "dead.jsonl")}}))
         return path
@@ -87,8 +88,15 @@ class Job:
             consumer.close()
 
     def workers(self):
-        with urllib.request.urlopen(f"http://{HOST}:{self.port}/readyz", timeout=5) as reply:
+        """Also while they are not ready."""
+        with urllib.request.urlopen(f"http://{HOST}:{self.port}/healthz", timeout=5) as reply:
             return json.loads(reply.read())["workers"]
+
+    def is_assigned(self):
+        try:
+            return all(worker["assigned"] for worker in self.workers())
+        except OSError:
+            return False
 
     def lag(self):
         try:
@@ -236,6 +244,38 @@ def test_the_right_topic_may_come_back(job, kafka, tmp_path_factory):
     assert (one.count("old"), one.count("wrong")) == (60, 0)
 
 
+@pytest.mark.parametrize("kind, value", [("_m:", "99999999999999"), ("_r:", "3,99999999999999"),
+                                         ("_r:", "5-9223372036854775807")])
+def test_one_profile_makes_no_topic_anew(job, kafka, kind, value):
+    """A profile that counted beyond the end is damaged; its topic is not, for the newest counted record still stands."""
+    one = job()
+    one.stack.start_redis()
+    one.store = {"plugin": "redis", "port": one.stack.redis.port}
+    client = one.stack.redis.client
+    kafka.create_topics({one.topic: 1})
+    one.produce(60, "old")
+    one.run()
+    keys = sorted(key.decode() for key in client.scan_iter("profile:*"))
+    key, field, before = keys[0], f"{kind}{one.topic}/0", {k: int(client.hget(k, "events_total")) for k in keys}
+    kept = client.hget(key, field)
+    client.hset(key, field, value)
+    one.produce(60, "new")
+    one.run()
+    letters = [json.loads(line) for line in (one.folder / "dead.jsonl").read_text().splitlines()]
+    assert letters and {(x["reason"], json.loads(x["value"])["customer_id"]) for x in letters} == {
+        ("damaged_profile", key.split(":", 1)[1])}
+    assert letters[0]["detail"] == f"field '{field}' says that events were counted that never were"
+    if kept is None:
+        client.hdel(key, field)
+    else:
+        client.hset(key, field, kept)
+    one.run()
+    one.stack.run("redrive", "-c", one.config())
+    assert sum(int(client.hget(k, "events_total")) for k in client.scan_iter("profile:*")) == 120
+    assert int(client.hget(key, "events_total")) == before[key] + len(letters)
+    assert not client.hget(f"churnd:checkpoint:profile:{one.topic}/0", "doubted")
+
+
 def test_what_is_read_once_more_is_not_said_once_more(job, kafka):
     one = job()
     kafka.create_topics({one.topic: 1})
@@ -243,6 +283,29 @@ def test_what_is_read_once_more_is_not_said_once_more(job, kafka):
     for _ in range(3):
         run = one.run()
     assert one.count("old") == 5 and "rewind" not in run.out + run.err, run.err
+
+
+def test_lag_is_not_told_before_the_place_is_known(job, kafka):
+    """The group has read everything, the store nothing: what is behind is known once the store has told that."""
+    one = job()
+    kafka.create_topics({one.topic: 1})
+    one.produce(50, "old")
+    consumer = Consumer({"bootstrap.servers": kafka.brokers, "group.id": one.group})
+    consumer.commit(offsets=[TopicPartition(one.topic, 0, 50)], asynchronous=False)
+    consumer.close()
+    redis = one.stack.start_redis()
+    redis.kill()
+    one.store = {"plugin": "redis", "port": redis.port}
+    daemon = one.start()
+    wait_for("the assignment", one.is_assigned, 60)
+    looked = time.monotonic()
+    while time.monotonic() < looked + 2.5:
+        assert one.lag() == [None]
+        time.sleep(0.1)
+    redis.start()
+    wait_for("its lag", lambda: one.lag() == [0], 30)
+    assert sum(int(redis.client.hget(key, "events_total")) for key in redis.client.scan_iter("profile:*")) == 50
+    assert daemon.terminate() == 0
 
 
 # --- transactions, compaction, retention ---

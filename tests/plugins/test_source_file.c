@@ -102,6 +102,13 @@ static void check_lag(uint32_t known, int64_t messages)
     CU_ASSERT_EQUAL(lag.total, -1);
 }
 
+static void check_end(int64_t expected)
+{
+    int64_t low = -1, last = -1;
+    CU_ASSERT_EQUAL(ops->bounds(source, path, 0, &low, &last, &err), CHURN_OK);
+    CU_ASSERT(low == 0 && last == expected);
+}
+
 static void seek_to(int64_t offset, int32_t result)
 {
     churn_position position = {.topic = path, .offset = offset};
@@ -121,9 +128,12 @@ static void reads_lines_and_their_positions(void)
     check_poll(MAX, CHURN_OK, "12:five|");
     check_poll(MAX, CHURN_OK, "17:last|");
     check_lag(1, 0);
+    check_end(21);
     check_poll(MAX, CHURN_END, "");
     check_poll(MAX, CHURN_END, "");
     CU_ASSERT_EQUAL(assigned, 1);
+    write_file("a", "more\n", 5);
+    check_end(26);
     end();
 }
 
@@ -367,6 +377,7 @@ static void reads_a_named_pipe(void)
             write_pipe("o\n"); /* somebody else */
         }
         check_poll(MAX, CHURN_OK, follow ? "4:two|" : "4:tw|");
+        check_end(INT64_MAX);
         check_poll(MAX, follow ? CHURN_PENDING : CHURN_END, "");
         end();
     }

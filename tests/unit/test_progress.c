@@ -731,20 +731,185 @@ static void test_what_was_found_out_is_kept(void)
     close_worker();
 }
 
-/* A profile that counted more than the partition ever held, and a checkpoint that does not reach so far. */
-static void test_a_mark_beyond_the_end_is_kept(void)
+static int32_t check_mark(int64_t mark)
 {
-    open_with_proof();
+    static const char id[] = "cust_1";
+    struct customer *customer = calloc(1, sizeof *customer + sizeof id);
+    int32_t result = CHURN_FATAL;
+    CU_ASSERT_PTR_NOT_NULL_FATAL(customer);
+    if (customer != NULL) {
+        customer->id_len = sizeof id - 1;
+        memcpy(customer->id, id, sizeof id);
+        result = progress_check_mark(&worker, 0, customer, "_m:", mark);
+        free(customer);
+    }
+    return result;
+}
+
+/* A partition that ends at 50, of which 20 are in the checkpoint and up to `counted` may be in profiles. */
+static void open_at_20_of_50(int64_t counted)
+{
+    open_worker(20);
+    store.counted = counted;
     source.end = 50;
     assign(20, 0);
+    CU_ASSERT(progress_place(&worker) && progress_ready(&worker));
+    trace[0] = '\0';
+}
+
+/* What was never counted is the profile's own damage, whatever else the partition shows. */
+static void test_a_mark_that_cannot_be_true(void)
+{
+    open_at_20_of_50(60);
+    CU_ASSERT_EQUAL(check_mark(50), CHURN_OK);
+    CU_ASSERT_EQUAL(check_mark(61), CHURN_REJECT);
+    CU_ASSERT_EQUAL(check_mark(INT64_MAX), CHURN_REJECT);
+    source.end = 70; /* it has grown */
+    CU_ASSERT_EQUAL(check_mark(61), CHURN_OK);
+    CU_ASSERT(!worker.failed);
+    proof_remember(&worker);
+    check_text(store.doubted, "", "what is stored");
+    close_worker();
+    open_at_20_of_50(20); /* the last run ended in order */
+    CU_ASSERT_EQUAL(check_mark(51), CHURN_REJECT);
+    source.end = 19; /* it was cut while this one ran */
+    CU_ASSERT_EQUAL(check_mark(51), CHURN_FATAL);
+    check_contains(worker.failure, "this run has counted everything before 20", "why");
+    close_worker();
+    open_at_20_of_50(20);
+    source.bounds_result = CHURN_RETRY;
+    CU_ASSERT_EQUAL(check_mark(50), CHURN_OK);
+    CU_ASSERT_EQUAL(check_mark(51), CHURN_RETRY);
+    close_worker();
+    open_forgetful(20); /* a source that cannot tell where it ends */
+    assign(0, 0);
     CU_ASSERT(progress_place(&worker));
-    CU_ASSERT(progress_check_mark(&worker, 0, 50) && !progress_check_mark(&worker, 0, 60) && worker.failed);
+    CU_ASSERT_EQUAL(check_mark(INT64_MAX), CHURN_OK);
+    close_worker();
+    open_at_20_of_50(20);
+    progress_revoke(&worker);
+    CU_ASSERT_EQUAL(check_mark(INT64_MAX), CHURN_OK); /* whoever reads it will tell */
+    close_worker();
+}
+
+/* What may have been counted before a run broke off halts, and is remembered for as long as the profile says so. */
+static void test_a_mark_that_may_be_true(void)
+{
+    open_at_20_of_50(60);
+    CU_ASSERT_EQUAL(check_mark(60), CHURN_FATAL);
+    check_contains(worker.failure, "ends at offset 50, but the profile of customer 'cust_1' says in its field '_m:t/0'",
+                   "whose");
+    check_contains(worker.failure, "events up to 60 were counted", "what");
+    check_contains(worker.failure, "put the field right, or delete the profile", "what to do");
+    check_contains(worker.failure, "unclean election", "else");
     proof_remember(&worker);
     check_text(store.doubted, "60", "what is stored");
-    worker.failed = false;
-    source.end = 100;
+    check_text(store.doubter, "cust_1", "for whom");
+    trace[0] = '\0';
+    for (size_t i = 0; i < 2; i++) {
+        worker.failed = false; /* the next start, when it has grown */
+        source.end = 1000;
+        store.mark_name = i == 0 ? "_m:t/0" : "_r:t/0";
+        store.mark = i == 0 ? "60" : "3,59";
+        assign(20, 0);
+        CU_ASSERT(!progress_place(&worker) && worker.failed);
+        check_contains(worker.failure, store.mark_name, "which field");
+        check_trace("get; get profile:cust_1; ", "asked");
+    }
+    proof_remember(&worker);
+    worker.failed = false; /* … and it was put right */
+    store.mark_name = "_m:t/0";
+    store.mark = "59";
     assign(20, 0);
-    CU_ASSERT(!progress_place(&worker) && worker.failed);
+    CU_ASSERT(progress_place(&worker) && progress_ready(&worker));
+    check_text(store.doubted, "", "over");
+    check_text(store.doubter, "", "for nobody");
+    trace[0] = '\0';
+    store.mark = "60"; /* now in truth */
+    assign(20, 0);
+    CU_ASSERT(progress_place(&worker) && progress_ready(&worker));
+    check_trace("get; ", "nothing is asked");
+    close_worker();
+}
+
+/* An earlier version told nobody how far it counted. */
+static void test_a_mark_of_which_nothing_is_known(void)
+{
+    static const int64_t known[] = {-1, 0, 19};
+    for (size_t i = 0; i < COUNT(known); i++) {
+        open_at_20_of_50(known[i]);
+        CU_ASSERT_EQUAL(check_mark(50), CHURN_OK);
+        CU_ASSERT_EQUAL(check_mark(51), CHURN_FATAL);
+        close_worker();
+    }
+}
+
+static void announce(int64_t next, bool has_letters)
+{
+    struct window_position position = {.next = next, .last = WITNESS_NONE};
+    struct window window = {.positions = &position, .position_count = 1, .has_letters = has_letters};
+    CU_ASSERT(progress_announce(&worker, &window));
+}
+
+/* The store knows before a profile is written how far that may count: seldom told anew, and closely where little was
+ * read; and exactly, once a run has ended. */
+static void test_how_far_profiles_may_count_is_told_first(void)
+{
+    open_at_20_of_50(20);
+    announce(21, false);
+    CU_ASSERT(store.writes == 1 && store.counted == 22 && store.below == -1);
+    announce(22, false);
+    CU_ASSERT_EQUAL(store.writes, 1);
+    announce(30, false);
+    CU_ASSERT(store.writes == 2 && store.counted == 40);
+    announce(30, true);
+    CU_ASSERT(store.writes == 3 && store.counted == 40 && store.below > 30);
+    announce(1000020, false);
+    CU_ASSERT(store.writes == 4 && store.counted == 1100020 && store.below > 30);
+    progress_seek_back(&worker, 0, 5); /* read again: nothing is told again */
+    announce(6, false);
+    CU_ASSERT_EQUAL(store.writes, 4);
+    finish(1000020);
+    CU_ASSERT(progress_commit(&worker, 5000) && progress_settled(&worker));
+    CU_ASSERT(store.writes == 5 && store.counted == 1000020 && store.below > 30);
+    CU_ASSERT(progress_commit(&worker, 5000));
+    CU_ASSERT_EQUAL(store.writes, 5);
+    announce(1000021, false);
+    CU_ASSERT(store.writes == 6 && store.counted > 1000020);
+    close_worker();
+    open_at_20_of_50(60); /* of which a run before may have counted more */
+    announce(70, false);
+    CU_ASSERT(store.writes == 1 && store.counted == 120);
+    CU_ASSERT(progress_commit(&worker, 5000));
+    CU_ASSERT(store.writes == 2 && store.counted == 70);
+    close_worker();
+    open_at_20_of_50(60);
+    announce(30, false);
+    CU_ASSERT(progress_commit(&worker, 5000));
+    CU_ASSERT(store.writes == 0 && store.counted == 60);
+    close_worker();
+}
+
+static void test_nothing_is_written_before_that_is_known(void)
+{
+    struct window_position position = {.next = 21, .last = WITNESS_NONE};
+    struct window window = {.positions = &position, .position_count = 1};
+    open_at_20_of_50(20);
+    store.write_result = CHURN_RETRY;
+    CU_ASSERT(!progress_announce(&worker, &window) && !worker.failed && worker.session == NULL);
+    CU_ASSERT(!progress_announce(&worker, &window));
+    worker.next_open_ms = 0;
+    store.write_result = CHURN_OK;
+    CU_ASSERT(session_step(&worker));
+    finish(20);
+    progress_step(&worker, true); /* no answer yet: nothing else may be asked */
+    CU_ASSERT_EQUAL(progress_announce(&worker, &window), !progress_waits(&worker));
+    take_answers();
+    CU_ASSERT(progress_announce(&worker, &window));
+    CU_ASSERT_EQUAL(store.counted, 22);
+    store.write_result = CHURN_FATAL;
+    position.next = 40;
+    CU_ASSERT(!progress_announce(&worker, &window) && worker.failed);
     close_worker();
 }
 
@@ -884,7 +1049,11 @@ int main(void)
                            TEST(test_another_record_is_another_topic),
                            TEST(test_a_record_that_is_gone_proves_nothing),
                            TEST(test_what_was_found_out_is_kept),
-                           TEST(test_a_mark_beyond_the_end_is_kept),
+                           TEST(test_a_mark_that_cannot_be_true),
+                           TEST(test_a_mark_that_may_be_true),
+                           TEST(test_a_mark_of_which_nothing_is_known),
+                           TEST(test_how_far_profiles_may_count_is_told_first),
+                           TEST(test_nothing_is_written_before_that_is_known),
                            TEST(test_the_last_record_is_kept_with_the_checkpoint),
                            TEST(test_witnesses),
                            TEST(test_what_is_passed_is_done),

@@ -62,6 +62,8 @@ static struct {
     int32_t put_result, open_result, write_result;
     unsigned puts_before_it; /* that succeed before put_result is answered */
     int64_t ends_at;         /* what the source says of t/3 */
+    int32_t bounds_result;
+    const char *counted; /* up to where profiles may have counted of it; NULL: that is not stored */
 } store;
 
 static struct batch *newest_batch(void)
@@ -169,16 +171,22 @@ static int32_t store_poll(void *session, churn_put_reply *replies, uint32_t max,
 
 static int32_t store_get(void *session, churn_str key, churn_fields_fn fn, void *ctx, churn_error *err)
 {
+    churn_pair counted = {.name = text("counted"), .value = text(store.counted != NULL ? store.counted : "")};
     (void)session;
     (void)err;
-    return fn(ctx, key, NULL, 0);
+    return fn(ctx, key, &counted,
+              store.counted != NULL && strncmp(key.ptr, "churnd:letters:", strlen("churnd:letters:")) == 0);
 }
 
 static int32_t store_write(void *session, const churn_hash *hashes, uint32_t count, churn_error *err)
 {
-    CU_ASSERT(session == &store && count == 1 && hashes[0].count == 1);
-    note("write %.*s %.*s=%.*s; ", (int)hashes[0].key.len, hashes[0].key.ptr, (int)hashes[0].fields[0].name.len,
-         hashes[0].fields[0].name.ptr, (int)hashes[0].fields[0].value.len, hashes[0].fields[0].value.ptr);
+    CU_ASSERT(session == &store && count == 1);
+    note("write %.*s", (int)hashes[0].key.len, hashes[0].key.ptr);
+    for (uint32_t i = 0; i < hashes[0].count; i++) {
+        const churn_pair *field = &hashes[0].fields[i];
+        note(" %.*s=%.*s", (int)field->name.len, field->name.ptr, (int)field->value.len, field->value.ptr);
+    }
+    note("; ");
     return store.write_result == CHURN_OK ? CHURN_OK : churn_fail(err, store.write_result, "no write");
 }
 
@@ -186,8 +194,10 @@ static int32_t source_bounds(void *self, const char *topic, int32_t partition, i
                              churn_error *err)
 {
     (void)self;
-    (void)err;
     CU_ASSERT(strcmp(topic, "t") == 0 && partition == 3);
+    if (store.bounds_result != CHURN_OK) {
+        return churn_fail(err, store.bounds_result, "the test says so");
+    }
     *ret_low = 0;
     *ret_end = store.ends_at;
     return CHURN_OK;
@@ -579,7 +589,9 @@ static void test_checkpoints_are_answered_in_between(void)
     CU_ASSERT(progress_note_done(&worker, &settled));
     window = begin("a@5");
     progress_step(&worker, true);
-    check_trace("put 0 profile:a v0 n=1 m=6; put 0 churnd:checkpoint:profile:t/3 v0 n=2; ", "both are with the store");
+    check_trace("write churnd:letters:profile:t/3 counted=12; put 0 profile:a v0 n=1 m=6; "
+                "put 0 churnd:checkpoint:profile:t/3 v0 n=2; ",
+                "both are with the store");
     batch(CHURN_OK);
     answer(PROGRESS_ID, CHURN_CONFLICT, 3, "offset=1");
     answer(0, CHURN_CONFLICT, 4, "events_total=10 _m:t/3=3");
@@ -954,7 +966,7 @@ static void test_letters_go_out_before_a_window_is_written(void)
     check_trace("", "nothing is put");
     store.write_result = CHURN_RETRY;
     step(window);
-    check_trace("write churnd:letters:profile:t/3 below=20002; close; ", "not announced");
+    check_trace("write churnd:letters:profile:t/3 counted=4 below=20002; close; ", "not announced");
     CU_ASSERT(!window->announced && window->state == WINDOW_SETTING_ASIDE);
     step(window);
     check_trace("", "no session");
@@ -968,7 +980,7 @@ static void test_letters_go_out_before_a_window_is_written(void)
     check_trace("open; ", "it went back");
     window->sinks[0].cursor = 0;
     step(window);
-    check_trace("write churnd:letters:profile:t/3 below=20002; ", "announced");
+    check_trace("write churnd:letters:profile:t/3 counted=4 below=20002; ", "announced");
     CU_ASSERT(window->announced && window->state == WINDOW_SETTING_ASIDE);
     step(window);
     check_trace("", "once; the letter is not answered");
@@ -1026,6 +1038,71 @@ static void test_a_mark_beyond_the_end(void)
     CU_ASSERT(!writer_step(&worker, window, NEVER_WAIT) && worker.failed);
     check_contains(worker.failure, "t/3", "which");
     check_states(window, "sp", "it is not merged");
+    close_worker();
+}
+
+/* Where nobody can have counted so far the profile is damaged: what it says of the partition hides no event, whatever
+ * else is wrong with it. */
+static void test_a_mark_that_cannot_be_true(void)
+{
+    static const struct {
+        const char *fields, *detail;
+    } cases[] = {
+        {"_m:t/3=99999999999999", "field '_m:t/3' says that events were counted that never were"},
+        {"_m:t/3=5 _r:t/3=1-9223372036854775807", "field '_r:t/3' says that events were counted that never were"},
+        {"_r:t/3=3,12", "field '_r:t/3'"},
+        {"_m:t/3=11 _m:u/0=7", "field '_m:t/3'"},
+        {"_m:t/3=99 events_total=x", "field 'events_total'"},
+    };
+    churn_position position = {.topic = "t", .partition = 3};
+    for (size_t i = 0; i < COUNT(cases); i++) {
+        struct window *window;
+        open_worker();
+        store.ends_at = 10;
+        store.counted = "5";
+        CU_ASSERT(progress_assign(&worker, &position, 1) && progress_place(&worker) && progress_ready(&worker));
+        window = begin("a@5 b@8");
+        trace[0] = '\0';
+        batch(CHURN_OK);
+        answer(0, CHURN_CONFLICT, 4, cases[i].fields);
+        answer(1, CHURN_OK, 0, NULL);
+        step(window);
+        check_trace("poll 0; ", "nothing is put for the customer");
+        CU_ASSERT_EQUAL_FATAL(window->output_count, 1);
+        check_letter(window, 0, 5, "damaged_profile", cases[i].detail);
+        CU_ASSERT(!worker.failed && customer("a")->damaged);
+        store.counted = NULL;
+        answer_letters(window);
+        check_written(window);
+        close_worker();
+    }
+}
+
+/* While the source cannot tell where its partition ends, the customer's event waits, and nobody else's. */
+static void test_a_mark_that_cannot_be_judged_yet(void)
+{
+    churn_position position = {.topic = "t", .partition = 3};
+    struct window *window;
+    open_worker();
+    store.ends_at = 10;
+    store.counted = "5";
+    CU_ASSERT(progress_assign(&worker, &position, 1) && progress_place(&worker) && progress_ready(&worker));
+    window = begin("a@5 b@8");
+    trace[0] = '\0';
+    store.bounds_result = CHURN_RETRY;
+    batch(CHURN_OK);
+    answer(0, CHURN_CONFLICT, 4, "_m:t/3=99");
+    answer(1, CHURN_OK, 0, NULL);
+    step(window);
+    check_trace("poll 0; poll 0; ", "not at once");
+    check_states(window, "ms", "it waits");
+    store.bounds_result = CHURN_OK;
+    worker.retry_ms = 1;
+    batch(CHURN_OK);
+    answer(0, CHURN_CONFLICT, 4, "_m:t/3=99");
+    step(window);
+    check_letter(window, 0, 5, "damaged_profile", "field '_m:t/3'");
+    CU_ASSERT(!worker.failed);
     close_worker();
 }
 
@@ -1187,6 +1264,8 @@ int main(void)
         TEST(test_letters_go_out_before_a_window_is_written),
         TEST(test_an_announcement_that_is_never_possible),
         TEST(test_a_mark_beyond_the_end),
+        TEST(test_a_mark_that_cannot_be_true),
+        TEST(test_a_mark_that_cannot_be_judged_yet),
         TEST(test_a_window_is_forgotten),
         TEST(test_answers_that_nobody_waits_for),
         TEST(test_a_conflict_without_its_fields),

@@ -26,19 +26,23 @@ struct fake_store {
     bool put_waits, flush_waits;
     uint64_t put_id, put_version, flush_id;
     int64_t put_offset;
-    char put_last[64], put_doubted[64];
+    char put_last[64], put_doubted[64], put_doubter[64];
     char fingerprint[CHURN_FINGERPRINT_SIZE + 16]; /* of the checkpoint; "": none */
-    char last[64], doubted[64];                    /* likewise */
+    char last[64], doubted[64], doubter[64];       /* likewise */
     char text[24];                                 /* of `offset`, in replies */
     const char *says;                              /* … in its place; NULL: nothing */
-    churn_pair pairs[5];
+    churn_pair pairs[6];
+    int64_t counted, below; /* how far profiles and dead letters may go; -1: it does not say */
+    unsigned writes;        /* … how often it was told */
+    int32_t write_result;
+    const char *mark_name, *mark; /* the only field of each profile; NULL: there are none */
 };
 
 static struct fake_store store;
 static struct worker worker;
 static struct {
     int64_t low, end;
-    int32_t seek_result, commit_result, fingerprint_result, resume_result;
+    int32_t seek_result, commit_result, fingerprint_result, resume_result, bounds_result;
     int64_t resume_from; /* what resume lowers the offset to; -1: it stays */
 } source;
 static char trace[4096]; /* what was asked for, as "put 10; flush; commit 10; " */
@@ -101,10 +105,14 @@ static int32_t store_put(void *session, const churn_put *put, churn_error *err)
     store.put_offset = strtoll(put->fields[0].value.ptr, NULL, 10);
     memcpy(store.put_last, store.last, sizeof store.last); /* what is not named stays */
     memcpy(store.put_doubted, store.doubted, sizeof store.doubted);
+    memcpy(store.put_doubter, store.doubter, sizeof store.doubter);
     note("put %lld", (long long)store.put_offset);
     for (uint32_t i = 1; i < put->count; i++) {
         churn_str name = put->fields[i].name, value = put->fields[i].value;
-        char *into = str_equals(name, "last") ? store.put_last : str_equals(name, "doubted") ? store.put_doubted : NULL;
+        char *into = str_equals(name, "last")      ? store.put_last
+                     : str_equals(name, "doubted") ? store.put_doubted
+                     : str_equals(name, "doubter") ? store.put_doubter
+                                                   : NULL;
         if (into != NULL) {
             (void)snprintf(into, sizeof store.put_last, "%.*s", (int)value.len, value.ptr);
         } else {
@@ -118,7 +126,7 @@ static int32_t store_put(void *session, const churn_put *put, churn_error *err)
 static churn_pair pair_of(const char *name, const char *value)
 {
     return (churn_pair){.name = {.ptr = name, .len = (uint32_t)strlen(name)},
-                        .value = {.ptr = value, .len = (uint32_t)strlen(value)}};
+                        .value = {.ptr = value, .len = value != NULL ? (uint32_t)strlen(value) : 0}};
 }
 
 /* The checkpoint as it is stored; *ret_count fields, and room for one more. */
@@ -128,8 +136,9 @@ static churn_pair *store_pairs(uint32_t *ret_count)
     store.pairs[0] = pair_of("offset", store.says != NULL ? store.says : store.text);
     store.pairs[1] = pair_of("last", store.last);
     store.pairs[2] = pair_of("doubted", store.doubted);
-    store.pairs[3] = pair_of("fingerprint", store.fingerprint);
-    *ret_count = store.offset < 0 ? 0 : store.fingerprint[0] != '\0' ? 4 : 3;
+    store.pairs[3] = pair_of("doubter", store.doubter);
+    store.pairs[4] = pair_of("fingerprint", store.fingerprint);
+    *ret_count = store.offset < 0 ? 0 : store.fingerprint[0] != '\0' ? 5 : 4;
     return store.pairs;
 }
 
@@ -149,6 +158,7 @@ static void answer_put(churn_put_reply *reply)
         store.offset = store.put_offset;
         memcpy(store.last, store.put_last, sizeof store.last);
         memcpy(store.doubted, store.put_doubted, sizeof store.doubted);
+        memcpy(store.doubter, store.put_doubter, sizeof store.doubter);
         store.version++;
     }
 }
@@ -199,6 +209,40 @@ static int32_t store_flush(void *session, uint64_t id, churn_error *err)
     return store.flush_result;
 }
 
+/* Of the hash beside the checkpoint. */
+static int32_t store_write(void *session, const churn_hash *hashes, uint32_t count, churn_error *err)
+{
+    (void)session;
+    CU_ASSERT(count == 1 && strncmp(hashes->key.ptr, "churnd:letters:", strlen("churnd:letters:")) == 0);
+    CU_ASSERT(!store.put_waits && !store.flush_waits);
+    store.writes++;
+    if (store.write_result != CHURN_OK) {
+        return churn_fail(err, store.write_result, "the test says so");
+    }
+    store.counted = store.below = -1;
+    for (uint32_t i = 0; i < hashes->count; i++) {
+        int64_t *into = str_equals(hashes->fields[i].name, "counted") ? &store.counted : &store.below;
+        *into = strtoll(hashes->fields[i].value.ptr, NULL, 10);
+    }
+    return CHURN_OK;
+}
+
+static int32_t get_letters(churn_str key, churn_fields_fn fn, void *ctx)
+{
+    char counted[24], below[24];
+    churn_pair pairs[2];
+    uint32_t count = 0;
+    (void)snprintf(counted, sizeof counted, "%lld", (long long)store.counted);
+    (void)snprintf(below, sizeof below, "%lld", (long long)store.below);
+    if (store.counted >= 0) {
+        pairs[count++] = pair_of("counted", counted);
+    }
+    if (store.below >= 0) {
+        pairs[count++] = pair_of("below", below);
+    }
+    return fn(ctx, key, pairs, count);
+}
+
 static int32_t store_get(void *session, churn_str key, churn_fields_fn fn, void *ctx, churn_error *err)
 {
     char version[24];
@@ -206,8 +250,13 @@ static int32_t store_get(void *session, churn_str key, churn_fields_fn fn, void 
     churn_pair *pairs = store_pairs(&count);
     (void)session;
     (void)err;
+    if (strncmp(key.ptr, "churnd:letters:", strlen("churnd:letters:")) == 0) {
+        return get_letters(key, fn, ctx);
+    }
     if (strncmp(key.ptr, "churnd:checkpoint:", strlen("churnd:checkpoint:")) != 0) {
-        return fn(ctx, key, NULL, 0);
+        churn_pair mark = pair_of(store.mark_name != NULL ? store.mark_name : "", store.mark);
+        note("get %.*s; ", (int)key.len, key.ptr);
+        return fn(ctx, key, &mark, store.mark_name != NULL);
     }
     (void)snprintf(version, sizeof version, "%llu", (unsigned long long)store.version);
     pairs[count] = pair_of("_v", version);
@@ -241,7 +290,9 @@ static int32_t source_bounds(void *self, const char *topic, int32_t partition, i
     (void)self;
     (void)topic;
     (void)partition;
-    (void)err;
+    if (source.bounds_result != CHURN_OK) {
+        return churn_fail(err, source.bounds_result, "the test says so");
+    }
     *ret_low = source.low;
     *ret_end = source.end;
     return CHURN_OK;
@@ -273,6 +324,7 @@ static const churn_store_ops fake_store_ops = {.size = sizeof fake_store_ops,
                                                .put = store_put,
                                                .poll = store_poll,
                                                .get = store_get,
+                                               .write = store_write,
                                                .close = store_close,
                                                .allowed = store_allowed,
                                                .identity = store_identity,
@@ -295,11 +347,13 @@ static struct pipeline pipeline;
 static void open_worker(int64_t checkpoint)
 {
     trace[0] = '\0';
-    store = (struct fake_store){.flush_result = CHURN_OK, .identity = "A", .offset = checkpoint};
+    store = (struct fake_store){
+        .flush_result = CHURN_OK, .identity = "A", .offset = checkpoint, .counted = checkpoint, .below = -1};
     store.version = checkpoint >= 0 ? 7 : 0;
     source.low = 0;
     source.end = 1000;
     source.seek_result = source.commit_result = source.fingerprint_result = source.resume_result = CHURN_OK;
+    source.bounds_result = CHURN_OK;
     source.resume_from = -1;
     loaded_source.plugin.ops = &fake_source_ops;
     pipeline = (struct pipeline){.metrics = metrics_new(),

@@ -77,7 +77,7 @@ typedef struct churn_source_ops {
      *  CHURN_RETRY: not stored, which costs a repeat after a restart and nothing else. NULL: the source keeps no
      *  positions; the next run seeks to the one that the store has. [worker] */
     int32_t (*commit)(void *self, const churn_position *positions, uint32_t count, int32_t wait, churn_error *err);
-    /** Optional: read on from this position. [worker] */
+    /** Optional: read on from this position. CHURN_RETRY: not now; as `resume`'s. [worker] */
     int32_t (*seek)(void *self, const churn_position *position, churn_error *err);
     /** Optional: stop (1) or go on (0) fetching, while poll is still called with `max` 0. [worker] */
     void (*pause)(void *self, int32_t on);
@@ -115,8 +115,9 @@ typedef struct churn_source_ops {
      * Optional: asked before reading goes on from *offset, where the store says that everything before it was counted:
      * does the partition still hold what was counted? `fingerprint` is the text that was kept, "" when there is none.
      * CHURN_OK: it does, or that shows as it is read (poll then fails); *offset may be lowered, to read again what was
-     * not whole then. CHURN_RETRY: cannot be told now. CHURN_FATAL: it is another one; the message says what to do.
-     * [worker]
+     * not whole then. CHURN_RETRY: cannot be told now; it is asked again at once, so wait a little before. The host logs
+     * that message at DEBUG only, and after 30 s that there is nothing to read from: say why yourself, by churn_log or
+     * <churn/ext/health.h>. CHURN_FATAL: it is another one; the message says what to do. [worker]
      */
     int32_t (*resume)(void *self, const char *topic, int32_t partition, const char *fingerprint, int64_t *offset,
                       churn_error *err);
