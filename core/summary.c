@@ -38,7 +38,7 @@ void progress_show(struct progress *progress, struct pipeline *pipeline, struct 
     size_t used;
     for (unsigned i = 0; i < count; i++) {
         struct worker_lag one = worker_lag(workers[i]);
-        known = known && one.known && one.messages >= 0;
+        known = known && one.known;
         lag += known ? one.messages : 0;
     }
     (void)snprintf(line, sizeof line, "%s: %s events · %s/s", pipeline->settings.name, grouped(events, events_text),

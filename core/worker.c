@@ -487,12 +487,9 @@ static int64_t unsettled(struct worker *worker)
 static void tell_lag(struct worker *worker)
 {
     churn_lag lag = ask_lag(worker);
-    if (lag.messages >= 0) {
-        lag.messages += unsettled(worker);
-    }
-    atomic_store_explicit(&worker->lag_messages, lag.messages, memory_order_relaxed);
-    atomic_store_explicit(&worker->lag_total, lag.total, memory_order_relaxed);
-    atomic_store_explicit(&worker->lag_known, lag.known != 0, memory_order_release);
+    bool known = lag.known != 0 && lag.messages >= 0 && progress_ready(worker); /* else it counts from another place */
+    atomic_store_explicit(&worker->lag_messages, known ? lag.messages + unsettled(worker) : 0, memory_order_relaxed);
+    atomic_store_explicit(&worker->lag_known, known, memory_order_release);
 }
 
 static bool is_at_end(struct worker *worker)
@@ -805,7 +802,6 @@ struct worker_lag worker_lag(const struct worker *worker)
 {
     struct worker_lag lag = {.known = atomic_load_explicit(&worker->lag_known, memory_order_acquire)};
     lag.messages = atomic_load_explicit(&worker->lag_messages, memory_order_relaxed);
-    lag.total = atomic_load_explicit(&worker->lag_total, memory_order_relaxed);
     return lag;
 }
 

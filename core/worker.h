@@ -21,8 +21,7 @@ enum worker_order {
 
 struct worker_lag {
     bool known;
-    int64_t messages; /* as churn_lag */
-    int64_t total;
+    int64_t messages; /* that are not settled */
 };
 
 struct worker;

@@ -72,7 +72,7 @@ struct worker {
     _Atomic int order; /* enum worker_order */
     _Atomic int state; /* enum worker_state */
     _Atomic bool started;
-    _Atomic int64_t lag_messages, lag_total;
+    _Atomic int64_t lag_messages;
     _Atomic bool lag_known;
     _Atomic int64_t turned_ms; /* when the loop last went round */
     _Atomic bool assigned, session_open;

@@ -200,6 +200,14 @@ def test_store_that_takes_nothing(stack, processors, refused):
         assert f"(stalled: {what})" in daemon.err and f"(was stalled: {what})" in daemon.err, (what, daemon.err)
 
 
+def test_a_source_without_an_end_has_no_lag(stack):
+    port = free_port()
+    start_local(stack, port, source={"plugin": "generate", "events": 0, "rate": 200})
+    wait_until_ready(port)
+    wait_for("its events", lambda: (stack.folder / "alerts").exists() and (stack.folder / "alerts").read_text().count("\n") > 20)
+    assert [set(worker) for worker in json.loads(ask(port, "/readyz")[1])["workers"]] == [{"assigned", "store_connected"}]
+
+
 def test_stop_while_a_plugin_does_not_come_back(stack):
     daemon = start_stuck(stack, free_port())
     wait_for("the start", lambda: "worker 0 reads" in daemon.err)
