@@ -269,13 +269,24 @@ static bool remember(struct worker *worker, uint32_t source)
            progress_put_now(worker, source, REMEMBER_MS);
 }
 
+/* It was read there, or is put there now. */
+static bool is_remembered(struct worker *worker, uint32_t source)
+{
+    const struct partition *p = at(worker, source);
+    return (p->stored.doubted_below == p->doubted_below && strcmp(p->stored.doubter, p->doubter) == 0) ||
+           remember(worker, source);
+}
+
 void proof_remember(struct worker *worker)
 {
     for (uint32_t i = 0; worker_has_store(worker) && i < count_of(worker); i++) {
-        if (at(worker, i)->doubted_below >= 0 && !remember(worker, i)) {
-            log_printf(worker->pipeline->log, CHURN_LOG_WARN, label_of(worker),
-                       "%s/%d: the store could not be told of it: do not start again before something was done",
-                       worker->sources.items[i].topic, worker->sources.items[i].partition);
+        const struct source_partition *s = &worker->sources.items[i];
+        if (at(worker, i)->doubted_below >= 0 && !is_remembered(worker, i)) {
+            log_printf(worker->pipeline->log, CHURN_LOG_WARN, worker->pipeline->store.label,
+                       "what was found out about %s/%d could not be stored within %d s, so the next start may not know "
+                       "it, and take new events for old ones once the topic has grown: before you start again, do what "
+                       "the error above says",
+                       s->topic, s->partition, REMEMBER_MS / 1000);
         }
     }
 }

@@ -5,6 +5,30 @@
 
 #include <time.h>
 
+/* What is logged from here on, until said() takes it. */
+static FILE *log_file;
+
+static void listen(void)
+{
+    log_file = tmpfile();
+    CU_ASSERT_PTR_NOT_NULL_FATAL(log_file);
+    if (log_file != NULL) {
+        log_free(pipeline.log);
+        pipeline.log = log_new(fileno(log_file), CHURN_LOG_INFO, LOG_FORMAT_TEXT);
+    }
+}
+
+static const char *said(void)
+{
+    static char text[8192];
+    rewind(log_file);
+    text[fread(text, 1, sizeof text - 1, log_file)] = '\0';
+    log_free(pipeline.log);
+    pipeline.log = log_new(-1, CHURN_LOG_ERROR - 1, LOG_FORMAT_TEXT);
+    (void)fclose(log_file);
+    return text;
+}
+
 static void open_without_store(void)
 {
     open_worker(-1);
@@ -731,6 +755,38 @@ static void test_what_was_found_out_is_kept(void)
     close_worker();
 }
 
+static void test_what_cannot_be_remembered(void)
+{
+    open_with_proof();
+    listen();
+    source.end = 15;
+    assign(20, 0);
+    CU_ASSERT(!progress_place(&worker));
+    store.put_result = CHURN_RETRY;
+    proof_remember(&worker);
+    check_contains(
+        said(),
+        " WARN  store: what was found out about t/0 could not be stored within 3 s, so the next start may not "
+        "know it",
+        "what is said");
+    store.put_result = CHURN_OK;
+    worker.failed = false;
+    proof_remember(&worker);
+    check_text(store.doubted, "20", "what is stored");
+    trace[0] = '\0';
+    worker.failed = false; /* the next start finds it there: nothing is to be stored, whatever becomes of the store */
+    source.end = 1000;
+    source.low = 19;
+    listen();
+    assign(20, 0);
+    CU_ASSERT(!progress_place(&worker) && worker.failed);
+    store.open_result = CHURN_RETRY;
+    proof_remember(&worker);
+    CU_ASSERT_PTR_NULL(strstr(said(), "could not be stored"));
+    check_trace("get; ", "nothing is put");
+    close_worker();
+}
+
 static int32_t check_mark(int64_t mark)
 {
     static const char id[] = "cust_1";
@@ -1049,6 +1105,7 @@ int main(void)
                            TEST(test_another_record_is_another_topic),
                            TEST(test_a_record_that_is_gone_proves_nothing),
                            TEST(test_what_was_found_out_is_kept),
+                           TEST(test_what_cannot_be_remembered),
                            TEST(test_a_mark_that_cannot_be_true),
                            TEST(test_a_mark_that_may_be_true),
                            TEST(test_a_mark_of_which_nothing_is_known),
