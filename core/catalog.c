@@ -1,17 +1,9 @@
 #include "catalog.h"
 
 #include "condition.h"
+#include "refuse.h"
 #include "suggest.h"
 #include <stdlib.h>
-
-CHURN_PRINTF(3, 4) static bool refuse(char *message, size_t size, const char *format, ...)
-{
-    va_list args;
-    va_start(args, format);
-    (void)vsnprintf(message, size, format, args);
-    va_end(args);
-    return false;
-}
 
 /* What must hold of a type's tables before any row is read. */
 static bool check_shape(const churn_event_type *t, const char *name, char *message, size_t size)

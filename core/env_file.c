@@ -1,6 +1,6 @@
 #include "env_file.h"
 
-#include <churn/result.h>
+#include "refuse.h"
 #include <ctype.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -9,15 +9,6 @@
 #include <unistd.h>
 
 static const char byte_order_mark[] = "\xef\xbb\xbf";
-
-CHURN_PRINTF(3, 4) static bool refuse(char *message, size_t size, const char *format, ...)
-{
-    va_list args;
-    va_start(args, format);
-    (void)vsnprintf(message, size, format, args);
-    va_end(args);
-    return false;
-}
 
 /* Whoever can write it can say where our data goes. */
 static bool judge(int fd, const char *file, char *message, size_t size)

@@ -4,6 +4,7 @@
 #include "plugin_fault.h"
 #include "plugin_trial.h"
 #include "printable.h"
+#include "refuse.h"
 #include "suggest.h"
 #include <dirent.h>
 #include <dlfcn.h>
@@ -138,15 +139,6 @@ void loader_free(struct loader *loader)
     free(loader->plugins);
     loader_rest(loader);
     *loader = (struct loader){0};
-}
-
-CHURN_PRINTF(3, 4) static bool refuse(char *message, size_t size, const char *format, ...)
-{
-    va_list args;
-    va_start(args, format);
-    (void)vsnprintf(message, size, format, args);
-    va_end(args);
-    return false;
 }
 
 void loader_rest(struct loader *loader)

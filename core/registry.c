@@ -1,5 +1,6 @@
 #include "registry.h"
 
+#include "refuse.h"
 #include <stdlib.h>
 
 #define TAG_SIZE 96
@@ -15,15 +16,6 @@ const char *registry_type_name(uint32_t type)
 const char *registry_merge_name(uint32_t merge)
 {
     return merge_names[merge <= CHURN_MERGE_LATEST ? merge : 0];
-}
-
-CHURN_PRINTF(3, 4) static int32_t refuse(char *message, size_t size, const char *format, ...)
-{
-    va_list args;
-    va_start(args, format);
-    (void)vsnprintf(message, size, format, args);
-    va_end(args);
-    return -1;
 }
 
 static uint32_t count_states(const char *const *states)
@@ -99,29 +91,36 @@ int32_t registry_declare(struct registry *registry, const char *owner, const chu
     const struct registry_field *known;
     int32_t index;
     if (name == NULL || *name == '\0' || *name == '_' || strlen(name) > TAG_SIZE - 8) {
-        return refuse(message, size,
-                      "%s: profile field '%s': a name of up to %d bytes that does not begin with '_' is needed", owner,
-                      name != NULL ? name : "", TAG_SIZE - 8);
+        (void)refuse(message, size,
+                     "%s: profile field '%s': a name of up to %d bytes that does not begin with '_' is needed", owner,
+                     name != NULL ? name : "", TAG_SIZE - 8);
+        return -1;
     }
     if (!merge_fits(effect->type, effect->merge) ||
         (effect->type == CHURN_PROFILE_STATE && count_states(effect->states) == 0)) {
-        return refuse(message, size, "%s: profile field '%s': type %s has no operator %s, or its states are missing",
-                      owner, name, registry_type_name(effect->type), registry_merge_name(effect->merge));
+        (void)refuse(message, size, "%s: profile field '%s': type %s has no operator %s, or its states are missing",
+                     owner, name, registry_type_name(effect->type), registry_merge_name(effect->merge));
+        return -1;
     }
     index = name_index_find(&registry->names, name, strlen(name));
     if (index < 0) {
         if (registry->field_count == REGISTRY_MAX_FIELDS) {
-            return refuse(message, size, "%s: more than %d profile fields", owner, REGISTRY_MAX_FIELDS);
+            (void)refuse(message, size, "%s: more than %d profile fields", owner, REGISTRY_MAX_FIELDS);
+            return -1;
         }
         index = add_field(registry, owner, effect);
-        return index >= 0 ? index : refuse(message, size, "out of memory");
+        if (index < 0) {
+            (void)refuse(message, size, "out of memory");
+        }
+        return index;
     }
     known = &registry->fields[index];
     if (known->type != effect->type || known->merge != effect->merge || !same_states(known->states, effect->states)) {
-        return refuse(message, size,
-                      "profile field '%s': %s declares it as %s/%s, %s as %s/%s; one of the two must change", name,
-                      known->owner, registry_type_name(known->type), registry_merge_name(known->merge), owner,
-                      registry_type_name(effect->type), registry_merge_name(effect->merge));
+        (void)refuse(message, size,
+                     "profile field '%s': %s declares it as %s/%s, %s as %s/%s; one of the two must change", name,
+                     known->owner, registry_type_name(known->type), registry_merge_name(known->merge), owner,
+                     registry_type_name(effect->type), registry_merge_name(effect->merge));
+        return -1;
     }
     return index;
 }
@@ -138,8 +137,9 @@ static int32_t find_operand(const struct registry *registry, const char *owner, 
     int32_t index = operand != NULL ? name_index_find(&registry->names, operand, strlen(operand)) : -1;
     uint32_t type = index >= 0 ? registry->fields[index].type : 0;
     if (type != CHURN_PROFILE_INT && !(money_too && type == CHURN_PROFILE_MONEY)) {
-        return refuse(message, size, "%s: derived field '%s': operand '%s' is not a declared number", owner,
-                      derived->field, operand != NULL ? operand : "");
+        (void)refuse(message, size, "%s: derived field '%s': operand '%s' is not a declared number", owner,
+                     derived->field, operand != NULL ? operand : "");
+        return -1;
     }
     return index;
 }
@@ -153,10 +153,9 @@ bool registry_derive(struct registry *registry, const char *owner, const churn_d
     if (derived->field == NULL || *derived->field == '\0' || *derived->field == '_' || derived->decimals > 9 ||
         (!ratio && derived->kind != CHURN_DERIVE_PER_DAY) ||
         name_index_find(&registry->names, derived->field, strlen(derived->field)) >= 0) {
-        (void)refuse(message, size,
-                     "%s: derived field '%s': its name is taken or not allowed, or its kind or decimals are wrong",
-                     owner, derived->field != NULL ? derived->field : "");
-        return false;
+        return refuse(message, size,
+                      "%s: derived field '%s': its name is taken or not allowed, or its kind or decimals are wrong",
+                      owner, derived->field != NULL ? derived->field : "");
     }
     numerator = find_operand(registry, owner, derived, derived->numerator, true, message, size);
     if (ratio && numerator >= 0) {
@@ -175,12 +174,12 @@ bool registry_derive(struct registry *registry, const char *owner, const churn_d
         if (strcmp(known->name.ptr, derived->field) == 0) {
             return same_derived(known, &row) ||
                    refuse(message, size, "derived field '%s': %s and %s declare it differently", derived->field,
-                          known->owner, owner) > 0;
+                          known->owner, owner);
         }
     }
     all = realloc(registry->derived, (registry->derived_count + 1) * sizeof *all);
     if (all == NULL) {
-        return refuse(message, size, "out of memory") > 0;
+        return refuse(message, size, "out of memory");
     }
     registry->derived = all;
     all[registry->derived_count++] = row;
