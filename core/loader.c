@@ -426,6 +426,9 @@ static const char *explain(const char *path, const char *why, char *message, siz
                             "%s: the library %.*s is not found; install it, or name its folder in LD_LIBRARY_PATH",
                             path, (int)(end - why), why);
     }
+    if (strncmp(why, path, strlen(path)) == 0 && strncmp(why + strlen(path), ": ", 2) == 0) {
+        why += strlen(path) + 2; /* said already */
+    }
     return plugin_fault("cannot_load", message, size, "%s: cannot be loaded: %s", path, why);
 }
 
