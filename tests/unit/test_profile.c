@@ -1335,6 +1335,96 @@ static void test_json(void)
     text_free(&json);
 }
 
+/* ---- memory ---- */
+
+/* What a profile takes, to the byte: the cache's bound relies on it. */
+static void test_bytes(void)
+{
+    const struct registry *fields = registry_of(&shipped);
+    struct profile *profile = empty_profile(&shipped);
+    uint32_t a = sources_find_part(&shipped.sources, (churn_str){.ptr = "t", .len = 1}, 0);
+    uint32_t b = sources_find_part(&shipped.sources, (churn_str){.ptr = "t", .len = 1}, 1);
+    uint32_t c = sources_find_part(&shipped.sources, (churn_str){.ptr = "t", .len = 1}, 2);
+    size_t empty =
+        sizeof(struct profile) + fields->field_count * sizeof(union field_value) + sizeof(struct text_value) + 64;
+    CU_ASSERT_EQUAL(profile_bytes(profile, fields), empty);
+    CU_ASSERT(profile_set_mark(profile, a, 1));
+    CU_ASSERT_EQUAL(profile_bytes(profile, fields), empty); /* within the profile itself */
+    CU_ASSERT(profile_set_mark(profile, b, 1));
+    CU_ASSERT_EQUAL(profile_bytes(profile, fields), empty + 2 * sizeof(struct mark));
+    CU_ASSERT(profile_set_mark(profile, c, 1));
+    CU_ASSERT_EQUAL(profile_bytes(profile, fields), empty + 4 * sizeof(struct mark));
+    empty += 4 * sizeof(struct mark);
+    CU_ASSERT(profile_add_late(profile, a, 1));
+    CU_ASSERT_EQUAL(profile_bytes(profile, fields),
+                    empty + sizeof(struct late) + profile->late[0].room * sizeof(struct late_range) + 32);
+    profile_free(profile, fields);
+}
+
+static churn_pair pair_of(const char *name, const char *value)
+{
+    return (churn_pair){.name = {.ptr = name, .len = (uint32_t)strlen(name)},
+                        .value = {.ptr = value, .len = (uint32_t)strlen(value)}};
+}
+
+static struct profile *poor;
+static struct sources poor_sources;
+static struct profile_text poor_text;
+static int32_t poor_result;
+
+/* Everything that needs memory: marks, late offsets, texts, wide numbers; read, grown, and rendered. */
+static bool read_and_render(void)
+{
+    const churn_pair pairs[] = {pair_of("events_total", "99999999999999999999999"),
+                                pair_of("last_event_type", "login"),
+                                pair_of("_l:last_event_type", "1767225600000 5 t/0"),
+                                pair_of("_m:t/0", "8"),
+                                pair_of("_m:t/1", "9"),
+                                pair_of("_m:s/0", "10"),
+                                pair_of("_r:t/0", "2,4-5,7"),
+                                pair_of("_r:t/1", "1")};
+    char message[256] = "";
+    poor = profile_new(registry_of(&shipped));
+    if (poor == NULL) {
+        return false;
+    }
+    poor_result =
+        profile_read(poor, registry_of(&shipped), &poor_sources, pairs, COUNT(pairs), message, sizeof message);
+    if (poor_result != CHURN_OK || !profile_add_late(poor, 1, 5) || !profile_set_mark(poor, 3, 7)) {
+        return false;
+    }
+    profile_render(poor, registry_of(&shipped), &poor_sources, &poor_text);
+    return !poor_text.failed;
+}
+
+static void end_poor(bool ok)
+{
+    CU_ASSERT(poor == NULL || poor_result == CHURN_OK || poor_result == CHURN_FATAL);
+    CU_ASSERT(!ok || (poor->mark_count == 4 && poor->late_count == 2 && poor_text.count == 2));
+    profile_free(poor, registry_of(&shipped));
+    profile_text_free(&poor_text);
+    sources_free(&poor_sources);
+    poor_result = CHURN_OK;
+    poor_text = (struct profile_text){0};
+}
+
+static void test_without_memory(void)
+{
+    check_allocations("a profile", NULL, read_and_render, end_poor);
+}
+
+static void test_pairs_by_name(void)
+{
+    static const char *const names[] = {"", "A", "a", "a0", "aa", "b", "\xc3\xa9"};
+    for (size_t i = 0; i < COUNT(names); i++) {
+        for (size_t k = 0; k < COUNT(names); k++) {
+            const churn_pair a = pair_of(names[i], "x"), b = pair_of(names[k], "y");
+            int order = profile_by_name(&a, &b);
+            CU_ASSERT_EQUAL((order > 0) - (order < 0), (i > k) - (i < k));
+        }
+    }
+}
+
 int main(void)
 {
     CU_TestInfo tests[] = {
@@ -1374,6 +1464,9 @@ int main(void)
         TEST(test_at_most_256_fields),
         TEST(test_derived_declarations),
         TEST(test_json),
+        TEST(test_bytes),
+        TEST(test_without_memory),
+        TEST(test_pairs_by_name),
         CU_TEST_INFO_NULL,
     };
     const churn_plugin cb = TYPE_ENTRY("cb", &cb_type);
