@@ -37,6 +37,8 @@ MODULES = {
     "core/window.c": "unit/test_window unit/test_intake unit/test_intake_events",
     "core/writer.c": "unit/test_writer unit/test_session unit/test_merge",
     "plugins/processor/dedup.c": "plugins/test_processor_dedup",
+    "plugins/sink/prediction/answer.c": "plugins/test_prediction_parts",
+    "plugins/sink/prediction/breaker.c": "plugins/test_prediction_parts",
     "plugins/sink/prediction/queue_kafka.c": "plugins/test_prediction_queue_kafka plugins/test_sink_prediction",
     "plugins/sink/prediction/queue_store.c": "plugins/test_prediction_queue_store plugins/test_sink_prediction",
     "plugins/sink/prediction/service.c": "plugins/test_prediction_service plugins/test_sink_prediction",

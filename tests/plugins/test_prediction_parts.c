@@ -463,6 +463,67 @@ static void test_a_probability_is_judged_by_its_decimals(void)
     CU_PASS("all judged");
 }
 
+/* As many digits as are kept, and one more, which only a double can say. */
+static void test_how_many_digits_are_kept(void)
+{
+    for (int digits = 45; digits <= 46; digits++) {
+        char body[128], number[64] = "0.";
+        struct answer answer;
+        const char *reason;
+        memset(number + 2, '5', (size_t)digits);
+        (void)snprintf(body, sizeof body, "{\"churn_probability\":%s}", number);
+        CU_ASSERT_TRUE(answer_parse(str(body), &answer, &reason));
+        CU_ASSERT_STRING_EQUAL(answer.churn_probability, digits == 45 ? number : "0.55555555555555558");
+    }
+}
+
+#define HALF "{\"churn_probability\":0.5"
+
+static const struct {
+    const char *body;
+    const char *risk_level, *model_version;
+    const char *reason; /* NULL: none */
+} answers[] = {
+    {HALF "}", "", "", NULL},
+    {HALF ",\"risk_level\":null,\"model_version\":null}", "", "", NULL},
+    {HALF ",\"risk_level\":\"\",\"model_version\":\"\"}", "", "", NULL},
+    {HALF ",\"risk_level\":\"h\",\"model_version\":\"v1\"}", "h", "v1", NULL},
+    {HALF ",\"risk_level\":1}", NULL, NULL, "the risk_level of its answer is no string of at most 256 bytes"},
+    {HALF ",\"risk_level\":\"\\u0000\"}", NULL, NULL, "the risk_level of its answer is no string of at most 256 bytes"},
+    {HALF ",\"risk_level\":\"a\\u0000b\"}", NULL, NULL,
+     "the risk_level of its answer is no string of at most 256 bytes"},
+    {HALF ",\"risk_level\":\"\\u0001\"}", "\x01", "", NULL},
+    {HALF ",\"model_version\":[]}", NULL, NULL, "the model_version of its answer is no string of at most 256 bytes"},
+    {"{\"risk_level\":\"h\"}", NULL, NULL, "its answer has no churn_probability from 0 to 1"},
+    {"[]", NULL, NULL, "its answer is not a JSON object"},
+};
+
+static void test_what_an_answer_says(void)
+{
+    for (size_t i = 0; i < sizeof answers / sizeof answers[0]; i++) {
+        struct answer answer;
+        const char *reason = "?";
+        int good = answer_parse(str(answers[i].body), &answer, &reason);
+        CU_ASSERT_EQUAL(good, answers[i].reason == NULL);
+        CU_ASSERT_STRING_EQUAL(reason != NULL ? reason : "", answers[i].reason != NULL ? answers[i].reason : "");
+        if (good && answers[i].reason == NULL) {
+            CU_ASSERT_STRING_EQUAL(answer.risk_level, answers[i].risk_level);
+            CU_ASSERT_STRING_EQUAL(answer.model_version, answers[i].model_version);
+            CU_ASSERT_STRING_EQUAL(answer.churn_probability, "0.5");
+            CU_ASSERT_STRING_EQUAL(answer.predicted_at, "");
+        }
+    }
+    for (int len = 256; len <= 257; len++) {
+        char body[400], text[300];
+        struct answer answer;
+        const char *reason;
+        memset(text, 'x', sizeof text);
+        (void)snprintf(body, sizeof body, HALF ",\"risk_level\":\"%.*s\"}", len, text);
+        CU_ASSERT_EQUAL(answer_parse(str(body), &answer, &reason), len == 256);
+        CU_ASSERT(len != 256 || strlen(answer.risk_level) == 256);
+    }
+}
+
 /* --- Triggers --- */
 
 static const struct {
@@ -518,6 +579,8 @@ int main(void)
                            TEST(test_breaker_closes_with_an_answer),
                            TEST(test_an_answer_forgives_failures),
                            TEST(test_a_probability_is_judged_by_its_decimals),
+                           TEST(test_how_many_digits_are_kept),
+                           TEST(test_what_an_answer_says),
                            TEST(test_position_of_a_trigger),
                            CU_TEST_INFO_NULL};
     return run_tests_without_leaks("parts of the sink prediction", tests);
