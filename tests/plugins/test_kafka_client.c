@@ -464,85 +464,6 @@ static void test_source_reads_and_commits(void)
     cluster_free(&c);
 }
 
-static void test_source_starts_at_the_end(void)
-{
-    struct cluster c = cluster_new(1, "t", 3);
-    struct reader *r;
-    int64_t end = now_ms() + DEADLINE_MS;
-    fake_host_init(&fake);
-    fill(&c, 100);
-    r = reader_new(&c, "g", "end");
-    while (r->assigned == 0 && now_ms() < end) {
-        (void)read_some(r, 64);
-    }
-    fill(&c, 50);
-    read_until(r, 50);
-    reader_free(r);
-    cluster_free(&c);
-}
-
-static void test_source_pauses_and_seeks(void)
-{
-    struct cluster c = cluster_new(1, "t", 1);
-    churn_position back = {.topic = "t", .offset = 10};
-    churn_error err = {.size = sizeof err};
-    churn_lag lag = {.size = sizeof lag};
-    struct reader *r;
-    fake_host_init(&fake);
-    fill(&c, 300);
-    r = reader_new(&c, "g", "beginning");
-    while (r->records < 100) {
-        (void)read_some(r, 10);
-    }
-    r->ops->lag(r->self, &lag);
-    CU_ASSERT_EQUAL(lag.known, 1);
-    CU_ASSERT_EQUAL(lag.messages, 300 - (int64_t)r->records);
-    r->ops->pause(r->self, 1);
-    for (int i = 0; i < 10; i++) {
-        CU_ASSERT_EQUAL(read_some(r, 0), CHURN_PENDING);
-    }
-    r->ops->pause(r->self, 0);
-    read_until(r, 300);
-    int32_t sought = CHURN_RETRY; /* on a busy machine it can take more than one attempt, as the host knows */
-    for (int i = 0; i < 10 && sought == CHURN_RETRY; i++) {
-        sought = r->ops->seek(r->self, &back, &err);
-    }
-    CU_ASSERT_EQUAL(sought, CHURN_OK);
-    r->next[0] = 10;
-    read_until(r, 300 + 290);
-    back.partition = 5;
-    CU_ASSERT_EQUAL(r->ops->seek(r->self, &back, &err), CHURN_RETRY);
-    reader_free(r);
-    cluster_free(&c);
-}
-
-static void test_source_until_end(void)
-{
-    struct cluster c = cluster_new(1, "t", 3);
-    int64_t end = now_ms() + DEADLINE_MS;
-    churn_lag lag = {.size = sizeof lag};
-    struct reader *r;
-    int32_t result = CHURN_PENDING;
-    fake_host_init(&fake);
-    fake.host.until_end = 1;
-    fill(&c, 700);
-    r = reader_new(&c, "g", "beginning");
-    while (r->assigned == 0 && now_ms() < end) {
-        result = read_some(r, 1);
-    }
-    fill(&c, 100); /* later than the start: not of this run */
-    while (result != CHURN_END && now_ms() < end) {
-        result = read_some(r, 64);
-    }
-    CU_ASSERT_EQUAL(result, CHURN_END);
-    CU_ASSERT_EQUAL(r->records, 700);
-    r->ops->lag(r->self, &lag);
-    CU_ASSERT_EQUAL(lag.messages, 0);
-    CU_ASSERT_EQUAL(lag.total, 700);
-    reader_free(r);
-    cluster_free(&c);
-}
-
 static void test_source_refuses(void)
 {
     const churn_plugin *plugin = fake_plugin_load("source", "kafka");
@@ -605,9 +526,6 @@ int main(void)
                            TEST(test_producer_waits_out_an_outage),
                            TEST(test_producer_without_topic_creation),
                            TEST(test_source_reads_and_commits),
-                           TEST(test_source_starts_at_the_end),
-                           TEST(test_source_pauses_and_seeks),
-                           TEST(test_source_until_end),
                            TEST(test_source_refuses),
                            TEST(test_sink_counts),
                            CU_TEST_INFO_NULL};

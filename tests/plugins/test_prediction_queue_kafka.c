@@ -893,6 +893,19 @@ static void test_is_empty(void)
     (void)read_back();
     CU_ASSERT_FALSE(is_empty(0)); /* until the group has given out its partitions */
     end();
+    /* one is theirs */
+    begin();
+    ours = fake_kafka_partition("q", 0);
+    theirs = fake_kafka_partition("q", 1);
+    theirs->low = 3;
+    theirs->high = theirs->committed = 5;
+    open_queue();
+    (void)read_back();
+    fake_kafka_rebalances(1, ASSIGN, "q/0");
+    fake_kafka_says("q", 0, 0, RD_KAFKA_RESP_ERR__PARTITION_EOF, "");
+    (void)read_back();
+    CU_ASSERT_TRUE(is_empty(0));
+    end();
     /* all partitions are ours */
     begin_assigned("q/0", 1);
     ours = fake_kafka_partition("q", 0);

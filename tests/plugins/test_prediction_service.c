@@ -971,6 +971,15 @@ static void test_stopping_is_bounded(void)
     memory_store_free(&store);
 }
 
+static void test_freeing_stops_it(void)
+{
+    begin("");
+    pace.stopping = 1;
+    service_free(service);
+    CHECK_CALLS("abort 0; queue ends within 1000; http freed");
+    memory_store_free(&store);
+}
+
 int main(void)
 {
     CU_TestInfo tests[] = {TEST(test_starting),
@@ -991,6 +1000,7 @@ int main(void)
                            TEST(test_a_drain_that_is_stuck),
                            TEST(test_stopping_hands_on_what_is_at_hand),
                            TEST(test_stopping_is_bounded),
+                           TEST(test_freeing_stops_it),
                            CU_TEST_INFO_NULL};
     return run_tests_without_leaks("sink/prediction: the serving thread", tests);
 }

@@ -1006,6 +1006,22 @@ static void test_until_end_waits_for_others(void)
     CHECK_POLL("END");
 }
 
+static void test_until_end_the_first_is_theirs(void)
+{
+    bound("t", 0, 0, 7);
+    bound("t", 1, 0, 1);
+    open_until_end("t");
+    CHECK_POLL("PENDING");
+    fake_kafka_partition("t", 0)->committed = 6;
+    fake_kafka_rebalances(1, ASSIGN, "t/1");
+    CHECK_POLL("PENDING");
+    put("t", 1, 0);
+    CHECK_POLL("OK t/1@0=v");
+    later(200);
+    fake_kafka_partition("t", 0)->committed = 7;
+    CHECK_POLL("END");
+}
+
 /* A partition that was made after the start is not of this run. */
 static void test_until_end_a_new_partition(void)
 {
@@ -1078,6 +1094,7 @@ int main(void)
                            TEST(test_until_end_asks_again),
                            TEST(test_until_end_fails),
                            TEST(test_until_end_waits_for_others),
+                           TEST(test_until_end_the_first_is_theirs),
                            TEST(test_until_end_a_new_partition),
                            TEST(test_until_end_with_a_seek),
                            CU_TEST_INFO_NULL};

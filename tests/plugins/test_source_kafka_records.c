@@ -593,6 +593,27 @@ static void test_an_unreadable_batch_is_waited_for(void)
     CU_ASSERT_EQUAL(source->parts[0].bad.tries, 0);
 }
 
+/* All are read anew then, the one whose turn it is included. */
+static void test_a_batch_is_mended_in_the_middle_of_a_turn(void)
+{
+    fake_kafka_partition("t", 0)->committed = 5;
+    far(1, 30000);
+    far(2, 30000);
+    open_unreadable("wait", "t/0,t/1,t/2");
+    fake_kafka_says("t", 0, 5, BAD, "CRC");
+    CHECK_POLL("PENDING");
+    later(1000);
+    source->turn.look_at = 0;
+    (void)fake_kafka_calls();
+    CHECK_POLL("PENDING");
+    CHECK_CALLS("forward t/1 to itself; open consumer 2; 2: one queue; 2: assign t/0=5; check");
+    fake_kafka_tells(2, "t", 0, 5, RD_KAFKA_RESP_ERR_NO_ERROR, "v");
+    CHECK_POLL("PENDING");
+    CHECK_CALLS("2: assign none; resume t/0=5; forward t/1 to records; protocol; assign none; protocol; "
+                "forward t/0 to records; forward t/1 to records; forward t/2 to records; protocol; "
+                "assign t/0=5,t/1=0,t/2=0; 2: destroy open within 2000; check");
+}
+
 /* Several wait: they are asked for one after the other. */
 static void test_several_partitions_wait(void)
 {
@@ -1014,6 +1035,7 @@ int main(void)
                            TEST(test_a_turn_is_over),
                            TEST(test_no_turn),
                            TEST(test_an_unreadable_batch_is_waited_for),
+                           TEST(test_a_batch_is_mended_in_the_middle_of_a_turn),
                            TEST(test_several_partitions_wait),
                            TEST(test_an_unreadable_beginning),
                            TEST(test_questions_that_come_to_nothing),
