@@ -15,13 +15,14 @@ enum { A, B, LETTERS, SINKS };
 #define PATIENCE_MS 20
 
 struct fake_sink {
-    uint32_t room;  /* how many more records it takes */
-    int32_t result; /* of write, once there is no room */
-    bool silent;    /* answers nothing by itself */
-    bool greedy;    /* says that it took one more than it was given */
-    bool too_many;  /* says that it gave one answer more than there was room for */
-    bool fails;     /* when it is asked for answers */
-    bool endless;   /* its messages fill all there is, without a NUL */
+    uint32_t room;    /* how many more records it takes */
+    int32_t result;   /* of write, once there is no room */
+    bool silent;      /* answers nothing by itself */
+    bool greedy;      /* says that it took one more than it was given */
+    bool too_many;    /* says that it gave one answer more than there was room for */
+    bool fails;       /* when it is asked for answers */
+    const char *word; /* its message in place of "the test says so" */
+    bool endless;     /* its messages fill all there is, without a NUL */
     churn_record taken[ROOM];
     uint32_t taken_count;
     churn_done answers[ROOM];
@@ -55,7 +56,7 @@ static void say(const struct fake_sink *sink, churn_error *err)
     if (sink->endless) {
         memset(err->message, 'x', sizeof err->message);
     } else {
-        (void)snprintf(err->message, sizeof err->message, "the test says so");
+        (void)snprintf(err->message, sizeof err->message, "%s", sink->word != NULL ? sink->word : "the test says so");
     }
 }
 
@@ -715,6 +716,22 @@ static void test_answers_that_refuse(void)
     }
 }
 
+static void test_what_a_sink_says(void)
+{
+    static const char *const cases[][2] = {{"", "b answered -2"}, {"x", "b answered -2: x"}};
+    for (size_t i = 0; i < COUNT(cases); i++) {
+        open_worker();
+        (void)emit(1, 0);
+        fakes[B].room = 0;
+        fakes[B].result = CHURN_REJECT;
+        fakes[B].word = cases[i][0];
+        step();
+        CU_ASSERT_EQUAL_FATAL(fakes[LETTERS].taken_count, 1);
+        check_text(header(&fakes[LETTERS].taken[0], "churn.detail"), cases[i][1], "detail");
+        close_worker();
+    }
+}
+
 /* ---- what is lost is told ---- */
 
 static void test_what_is_dropped_is_told(void)
@@ -1012,6 +1029,7 @@ int main(void)
                            TEST(test_a_letter_that_is_refused),
                            TEST(test_refused_without_dead_letters),
                            TEST(test_answers_that_refuse),
+                           TEST(test_what_a_sink_says),
                            TEST(test_what_is_dropped_is_told),
                            TEST(test_what_is_given_up_is_told),
                            TEST(test_behind_what_was_given_up),
