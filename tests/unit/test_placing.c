@@ -48,9 +48,13 @@ static int32_t flush_it(void *session, uint64_t id, churn_error *err)
 static int32_t write_it(void *session, const churn_hash *hashes, uint32_t count, churn_error *err)
 {
     (void)session;
-    CU_ASSERT(count == 1 && hashes->count == 1);
-    note("write %.*s %.*s=%.*s; ", (int)hashes->key.len, hashes->key.ptr, (int)hashes->fields->name.len,
-         hashes->fields->name.ptr, (int)hashes->fields->value.len, hashes->fields->value.ptr);
+    CU_ASSERT_EQUAL(count, 1);
+    note("write %.*s", (int)hashes->key.len, hashes->key.ptr);
+    for (uint32_t i = 0; i < hashes->count; i++) {
+        const churn_pair *field = &hashes->fields[i];
+        note(" %.*s=%.*s", (int)field->name.len, field->name.ptr, (int)field->value.len, field->value.ptr);
+    }
+    note("; ");
     return says.write_result == CHURN_OK ? CHURN_OK : churn_fail(err, says.write_result, "no write today");
 }
 
@@ -422,7 +426,7 @@ static void test_a_refused_checkpoint_is_a_stall(void)
 static void test_announcements(void)
 {
     struct window_position position = {.next = 30, .last = WITNESS_NONE};
-    struct window window = {.positions = &position, .position_count = 1};
+    struct window window = {.positions = &position, .position_count = 1, .has_letters = true};
     open_here(20);
     assign(20, 0);
     source.end = 1000;
@@ -431,7 +435,7 @@ static void test_announcements(void)
     trace[0] = '\0';
     says.write_result = CHURN_RETRY;
     CU_ASSERT(!progress_announce(&worker, &window) && worker.session == NULL && !worker.failed);
-    check_trace("write churnd:letters:profile:t/0 below=20030; close; ", "the session is broken");
+    check_trace("write churnd:letters:profile:t/0 counted=40 below=20030; close; ", "the session is broken");
     CU_ASSERT(!progress_announce(&worker, &window));
     check_trace("", "nothing without a session");
     open_again();
@@ -447,10 +451,12 @@ static void test_announcements(void)
     worker.store_went_back = false;
     check_trace("", "nothing to a store that went back");
     CU_ASSERT(progress_announce(&worker, &window));
-    check_trace("write churnd:letters:profile:t/0 below=20030; ", "announced");
+    check_trace("write churnd:letters:profile:t/0 counted=40 below=20030; ", "announced");
     position.next = 20030;
     CU_ASSERT(progress_announce(&worker, &window));
-    check_trace("", "covered");
+    check_trace("write churnd:letters:profile:t/0 counted=40040 below=20030; ", "its letters are covered");
+    CU_ASSERT(progress_announce(&worker, &window));
+    check_trace("", "all of it is");
     position.next = 20031;
     pipeline.profiles_only = true; /* there are none */
     CU_ASSERT(progress_announce(&worker, &window));

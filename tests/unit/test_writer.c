@@ -355,8 +355,10 @@ static struct window *fill(const char *events)
         *offset++ = '\0';
         take(word, atoll(offset));
     }
-    memset(window->deltas + window->delta_count, 0xff,
-           (window->delta_room - window->delta_count) * sizeof(struct delta *));
+    if (window->delta_room > window->delta_count) {
+        memset(window->deltas + window->delta_count, 0xff,
+               (window->delta_room - window->delta_count) * sizeof(struct delta *));
+    }
     worker.newest++;
     return window;
 }
