@@ -949,6 +949,7 @@ static void test_a_record_read_again_is_whole(void)
 {
     const churn_position position = {.topic = "t", .offset = 5};
     rd_kafka_message_t *m;
+    fake_kafka_partition("t", 0)->low = 5;
     fake_kafka_partition("t", 0)->high = 6;
     OPEN_SOURCE("topics", "t");
     (void)reread(NULL, 0, 100);
