@@ -998,6 +998,21 @@ static void what_is_asked_of_calls(void)
     end(s);
 }
 
+/* An answer that came in time counts, however late it is looked at. */
+static void an_answer_may_lie_there(void)
+{
+    churn_put_reply reply;
+    void *s;
+    make_store("timeout", "500ms", NULL, NULL);
+    s = session_new();
+    rule(0, "EVALSHA", ONE(":1\r\n"));
+    CU_ASSERT_EQUAL(queue(s, str("key"), 0, 5, str("f"), str("1"), 0), CHURN_OK);
+    CU_ASSERT_EQUAL(ops->poll(s, &reply, 0, 0, &(uint32_t){0}, &err), CHURN_PENDING);
+    (void)usleep(700000);
+    CU_ASSERT_EQUAL(poll_for(s, &reply), CHURN_OK);
+    end(s);
+}
+
 static void nothing_is_kept(void)
 {
     enum { ROUNDS = 30 };
@@ -1079,6 +1094,7 @@ int main(void)
                            TEST(flushes_wait_for_replicas),
                            TEST(answers_to_calls),
                            TEST(what_is_asked_of_calls),
+                           TEST(an_answer_may_lie_there),
                            TEST(nothing_is_kept),
                            TEST(options_have_their_bounds),
                            CU_TEST_INFO_NULL};
