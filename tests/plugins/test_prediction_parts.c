@@ -97,6 +97,24 @@ static void test_the_soonest_is_taken_first(void)
     waiting_free(&w);
 }
 
+static void test_what_comes_later_may_be_due_sooner(void)
+{
+    struct waiting w = {0};
+    char customer[8];
+    for (int i = 0; i < 40; i++) {
+        (void)snprintf(customer, sizeof customer, "C%d", i);
+        (void)add(&w, customer, "e", 1, 100 - i);
+        CU_ASSERT_EQUAL(waiting_next_ms(&w), 100 - i);
+    }
+    for (int i = 39; i >= 0; i--) {
+        struct job *job = waiting_take(&w, 100, 0);
+        (void)snprintf(customer, sizeof customer, "C%d", i);
+        CU_ASSERT_TRUE_FATAL(is_about(job, customer, "e"));
+        waiting_finish(&w, job, 100);
+    }
+    waiting_free(&w);
+}
+
 static void test_triggers_of_a_customer_join(void)
 {
     struct waiting w = {0};
@@ -566,6 +584,7 @@ int main(void)
 {
     CU_TestInfo tests[] = {TEST(test_first_come_first_served),
                            TEST(test_the_soonest_is_taken_first),
+                           TEST(test_what_comes_later_may_be_due_sooner),
                            TEST(test_triggers_of_a_customer_join),
                            TEST(test_put_back_takes_the_one_behind_it),
                            TEST(test_a_fault_is_not_shared),
