@@ -145,6 +145,10 @@ def test_rebalance_storm(rig):
     rig.finish(fleet)
 
 
+def has_reloaded(member):
+    return member.err.count("reloaded ") >= 4 and "workers: must be auto" in member.err
+
+
 @pytest.mark.ci
 def test_reload_storm(rig):
     """SIGHUP after SIGHUP to both members of the group, with one worker and two by turns, and a mistake now and then."""
@@ -152,19 +156,19 @@ def test_reload_storm(rig):
     fleet = rig.fleet(2)
     rig.writes(300)
     with rig.streaming(count=100, every=0.05):
-        for turn in range(18):
+        turn = 0
+        while turn < 18 or not all(has_reloaded(member) for member in fleet.members):
+            assert turn < 200, [member.err[-3000:] for member in fleet.members]
             broken = turn % 6 == 5
             rig.config(lambda settings: settings.update(workers="many" if broken else 1 + turn // 6 % 2))
             for member in fleet.members:
                 rig.fault("SIGHUP")
                 member.send(signal.SIGHUP)
             time.sleep(rig.rng.random() * 0.5)
+            turn += 1
         rig.config()
         fleet.members[0].send(signal.SIGHUP)
-    members = list(fleet.members)
     rig.finish(fleet)
-    for member in members:
-        assert member.err.count("reloaded ") >= 4 and "workers: must be auto" in member.err, member.err[-3000:]
 
 
 @pytest.mark.ci

@@ -73,12 +73,6 @@ def test_kill_9_under_load(stack, seed, workers):
     print("alerts repeated:", finish(stack, config))
 
 
-def end(member):
-    """By SIGTERM, not before it can take one."""
-    wait_for("a member that has begun", lambda: "1 worker" in member.err or not member.running())
-    assert member.terminate(60) == 0, member.err[-3000:]
-
-
 def test_instances_join_and_leave(stack, seed):
     """Two to three members of one group while a producer writes: SIGTERM and kill -9 by turns."""
     rng = random.Random(seed)
@@ -104,13 +98,14 @@ def test_instances_join_and_leave(stack, seed):
             if turn % 2:
                 member.kill()
             else:
-                end(member)
+                status = member.terminate(60)
+                assert status == 0, member.err[-3000:]
             members.append(stack.churnd("-c", config))
     finally:
         stop.set()
         feeder.join()
     for member in members:
-        end(member)
+        assert member.terminate(60) == 0, member.err[-3000:]
     finish(stack, config)
 
 
