@@ -32,6 +32,7 @@ MODULES = {
     "core/merge.c": "unit/test_merge unit/test_intake",
     "core/profile.c": "unit/test_profile unit/test_merge",
     "core/progress.c": "unit/test_progress unit/test_placing unit/test_session unit/test_writer",
+    "core/reach.c": "unit/test_placing unit/test_writer unit/test_progress",
     "core/session.c": "unit/test_session unit/test_writer unit/test_progress",
     "core/sources.c": "unit/test_sources unit/test_profile",
     "core/window.c": "unit/test_window unit/test_intake unit/test_intake_events",
