@@ -1,16 +1,18 @@
 #include "config.h"
 
+#include "input_file.h"
 #include "json_text.h"
 #include "name_index.h"
 #include "printable.h"
 #include <ctype.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <stdlib.h>
+#include <unistd.h>
 #include <yaml.h>
 
 #define MAX_DEPTH 32
 #define MAX_NODES 100000
-#define MAX_BYTES (4 << 20)
 #define MAX_FINDINGS 1000 /* kept and printed; further errors are only counted */
 
 void config_print_finding(const struct config *config, const struct finding *finding, FILE *out)
@@ -580,19 +582,15 @@ static bool load_document(struct config *config, yaml_parser_t *parser)
 
 static bool read_text(struct config *config, FILE *in, struct text *text)
 {
-    char bytes[4096];
-    size_t count;
-    while ((count = fread(bytes, 1, sizeof bytes, in)) > 0 && text->len <= MAX_BYTES) {
-        text_append(text, bytes, count);
+    if (input_file_read(in, text)) {
+        return true;
     }
-    if (ferror(in)) {
-        config_error(config, NULL, "cannot be read; is it a file?");
-    } else if (text->len > MAX_BYTES) {
-        config_error(config, NULL, "more than %d MiB; this is no pipeline file", MAX_BYTES >> 20);
-    } else if (text->failed) {
-        config_error(config, NULL, "out of memory");
+    if (errno == EFBIG) {
+        config_error(config, NULL, "more than %d MiB; this is no pipeline file", INPUT_FILE_MAX >> 20);
+    } else {
+        config_error(config, NULL, "cannot be read: %s", strerror(errno));
     }
-    return config->error_count == 0;
+    return false;
 }
 
 static bool parse_text(struct config *config, const struct text *text,
@@ -625,14 +623,30 @@ bool config_read(struct config *config, const char *file, FILE *in, FILE *errors
     return read_file(config, in);
 }
 
+/* A regular file, or a pipe that a shell gave us (`-c <(…)`), which has been opened before and is not waited for. */
+static FILE *open_file(struct config *config)
+{
+    struct stat about;
+    int fd = input_file_is_pipe(config->file) ? open(config->file, O_RDONLY | O_CLOEXEC)
+                                              : input_file_open(config->file, &about);
+    FILE *in = fd >= 0 ? fdopen(fd, "r") : NULL;
+    if (fd < 0 && errno == 0) {
+        config_error(config, NULL, "is %s, no pipeline file", input_file_kind(about.st_mode));
+    } else if (in == NULL) {
+        config_error(config, NULL, "%s", strerror(errno));
+        (void)(fd >= 0 && close(fd));
+    }
+    return in;
+}
+
 bool config_load(struct config *config, const char *file, const char *env_file, FILE *errors)
 {
-    FILE *in = fopen(file, "r");
+    FILE *in;
     char message[512];
     bool ok;
     *config = (struct config){.file = file, .errors = errors};
+    in = open_file(config);
     if (in == NULL) {
-        config_error(config, NULL, "%s", strerror(errno));
         return false;
     }
     ok = env_file_read(&config->env, env_file, message, sizeof message);

@@ -1,9 +1,9 @@
 #include "elf_file.h"
 
+#include "input_file.h"
 #include "plugin_fault.h"
 #include <churn/result.h>
 #include <errno.h>
-#include <fcntl.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -260,35 +260,16 @@ static void find_tables(struct elf_file *elf)
     }
 }
 
-/* What a file is that is none; NULL for a regular one. */
-static const char *kind_of_file(mode_t mode)
-{
-    return S_ISREG(mode)    ? NULL
-           : S_ISDIR(mode)  ? "a folder"
-           : S_ISFIFO(mode) ? "a FIFO"
-           : S_ISSOCK(mode) ? "a socket"
-                            : "a device";
-}
-
-/* Looks before it opens: a FIFO would wait for a writer, and devices do things when they are opened. */
 static const char *open_regular(const char *path, int *ret_fd, size_t *ret_size, char *message, size_t size)
 {
     struct stat about;
-    int fd = -1;
-    bool known = stat(path, &about) == 0;
-    if (known && S_ISREG(about.st_mode)) {
-        fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
-        known = fd >= 0 && fstat(fd, &about) == 0;
-    }
-    if (known && !S_ISREG(about.st_mode)) {
-        (void)(fd >= 0 && close(fd));
+    int fd = input_file_open(path, &about);
+    if (fd < 0 && errno == 0) {
         return plugin_fault("not_readable", message, size, "%s: is %s, no file; a plugin is a shared object NAME.so",
-                            path, kind_of_file(about.st_mode));
+                            path, input_file_kind(about.st_mode));
     }
-    if (!known) {
-        (void)plugin_fault("", message, size, "%s: cannot be read: %s", path, strerror(errno));
-        (void)(fd >= 0 && close(fd));
-        return "not_readable";
+    if (fd < 0) {
+        return plugin_fault("not_readable", message, size, "%s: cannot be read: %s", path, strerror(errno));
     }
     *ret_fd = fd;
     *ret_size = (size_t)about.st_size;

@@ -1,36 +1,27 @@
 #include "env_file.h"
 
+#include "input_file.h"
 #include "refuse.h"
 #include <ctype.h>
 #include <errno.h>
-#include <fcntl.h>
 #include <stdlib.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 static const char byte_order_mark[] = "\xef\xbb\xbf";
 
 /* Whoever can write it can say where our data goes. */
-static bool judge(int fd, const char *file, char *message, size_t size)
+static bool judge(const struct stat *about, const char *file, char *message, size_t size)
 {
-    struct stat about;
-    if (fstat(fd, &about) != 0) {
-        return refuse(message, size, "%s: %s", file, strerror(errno));
-    }
-    if (!S_ISREG(about.st_mode)) {
-        return refuse(message, size, "%s: is %s, no file of NAME=VALUE lines", file,
-                      S_ISDIR(about.st_mode) ? "a folder" : "a FIFO or device");
-    }
-    if (about.st_uid != 0 && about.st_uid != geteuid()) {
+    if (about->st_uid != 0 && about->st_uid != geteuid()) {
         return refuse(
             message, size,
             "%s: is not taken, for it belongs to another user (%u), not to root or this one; chown it, or name "
             "a file of your own with --env-file",
-            file, (unsigned)about.st_uid);
+            file, (unsigned)about->st_uid);
     }
-    if ((about.st_mode & (S_IWGRP | S_IWOTH)) != 0) {
+    if ((about->st_mode & (S_IWGRP | S_IWOTH)) != 0) {
         return refuse(message, size, "%s: is not taken, for others can write it (mode %03o); `chmod go-w %s`", file,
-                      (unsigned)(about.st_mode & 0777), file);
+                      (unsigned)(about->st_mode & 0777), file);
     }
     return true;
 }
@@ -112,38 +103,59 @@ static const char *take_line(struct env_file *env, char *line)
     return wrong != NULL || add(env, name, value) ? wrong : "out of memory";
 }
 
-static bool read_lines(struct env_file *env, FILE *in, const char *file, char *message, size_t size)
+/* `text` ends with a NUL. */
+static bool take_lines(struct env_file *env, struct text *text, const char *file, char *message, size_t size)
 {
     const char *wrong = NULL;
-    char *line = NULL;
-    size_t room = 0, mark = sizeof byte_order_mark - 1;
+    char *line = text->bytes, *end = text->bytes + text->len - 1;
     unsigned number = 0;
-    ssize_t len;
-    while (wrong == NULL && (len = getline(&line, &room, in)) >= 0) {
+    while (wrong == NULL && line < end) {
+        char *stop = memchr(line, '\n', (size_t)(end - line));
+        size_t mark = sizeof byte_order_mark - 1;
         bool marked = ++number == 1 && strncmp(line, byte_order_mark, mark) == 0;
-        wrong = strlen(line) != (size_t)len ? "there is a NUL character" : take_line(env, line + (marked ? mark : 0));
+        stop = stop != NULL ? stop : end;
+        *stop = '\0';
+        wrong = line + strlen(line) != stop ? "there is a NUL character" : take_line(env, line + (marked ? mark : 0));
+        line = stop + 1;
     }
-    free(line);
-    if (wrong != NULL) {
-        return refuse(message, size, "%s:%u: %s", file, number, wrong);
+    return wrong == NULL || refuse(message, size, "%s:%u: %s", file, number, wrong);
+}
+
+static bool read_lines(struct env_file *env, FILE *in, const char *file, char *message, size_t size)
+{
+    struct text text = {0};
+    bool ok;
+    if (!input_file_read(in, &text)) {
+        ok = errno == EFBIG ? refuse(message, size, "%s: more than %d MiB; this is no file of NAME=VALUE lines", file,
+                                     INPUT_FILE_MAX >> 20)
+                            : refuse(message, size, "%s: %s", file, strerror(errno));
+    } else {
+        text_append(&text, "", 1);
+        ok = text.failed ? refuse(message, size, "%s: out of memory", file)
+                         : take_lines(env, &text, file, message, size);
     }
-    return ferror(in) == 0 || refuse(message, size, "%s: %s", file, strerror(errno));
+    text_free(&text);
+    return ok;
 }
 
 bool env_file_read(struct env_file *env, const char *file, char *message, size_t size)
 {
     const char *name = file != NULL ? file : ".env";
-    int fd = open(name, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY); /* a FIFO would wait for a writer */
+    struct stat about;
+    int fd = input_file_open(name, &about);
     FILE *in;
     bool ok;
     *env = (struct env_file){0};
+    if (fd < 0 && errno == 0) {
+        return refuse(message, size, "%s: is %s, no file of NAME=VALUE lines", name, input_file_kind(about.st_mode));
+    }
     if (fd < 0) {
         int error = errno;
         struct stat link; /* one that leads nowhere is meant to be there */
         return (file == NULL && error == ENOENT && lstat(name, &link) != 0) ||
                refuse(message, size, "%s: %s", name, strerror(error));
     }
-    in = judge(fd, name, message, size) ? fdopen(fd, "r") : NULL;
+    in = judge(&about, name, message, size) ? fdopen(fd, "r") : NULL;
     if (in == NULL) {
         (void)close(fd);
         return false;

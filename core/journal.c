@@ -421,7 +421,8 @@ void journal_open(struct journal *journal, const char *dir, const char *pipeline
     char folder[PATH_MAX], message[PATH_MAX + 128];
     bool ok = journal_folder(dir, folder, message, sizeof message);
     if (ok && !open_files(journal, folder, pipeline)) {
-        (void)snprintf(message, sizeof message, "no journal can be written in %s: %s", folder, strerror(errno));
+        (void)snprintf(message, sizeof message, "no journal can be written in %s: %s", folder,
+                       errno != 0 ? strerror(errno) : "what has the name of the journal is no regular file");
         ok = false;
     }
     if (!ok) {

@@ -77,6 +77,7 @@ int journal_lock(const char *folder, const char *pipeline, unsigned n, bool make
 {
     char path[PATH_MAX];
     int len = snprintf(path, sizeof path, "%s/%s.%u.journal", folder, pipeline, n);
+    struct stat st;
     int fd, failed;
     if (len < 0 || (size_t)len >= sizeof path) {
         errno = ENAMETOOLONG;
@@ -85,7 +86,12 @@ int journal_lock(const char *folder, const char *pipeline, unsigned n, bool make
     for (char *at = path + strlen(folder) + 1; *at != '\0'; at++) {
         *at = *at == '/' ? '_' : *at;
     }
-    fd = open(path, O_RDWR | O_CLOEXEC | O_NOFOLLOW | (make ? O_CREAT : 0), 0600);
+    fd = open(path, O_RDWR | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY | (make ? O_CREAT : 0), 0600);
+    if (fd >= 0 && (fstat(fd, &st) != 0 || !S_ISREG(st.st_mode))) {
+        (void)close(fd);
+        errno = 0; /* none says that */
+        return -1;
+    }
     if (fd < 0 || flock(fd, LOCK_EX | LOCK_NB) == 0) {
         return fd;
     }

@@ -12,7 +12,7 @@
  * with a message; true with one that is not empty: a place of last resort. */
 bool journal_folder(const char *given, char ret_folder[PATH_MAX], char *message, size_t size);
 /* Opens and locks file `n`, made where it is missing if `make`: its descriptor; -1 with errno, EWOULDBLOCK where
- * another process has it. */
+ * another process has it, 0 where there is something else than a regular file. */
 int journal_lock(const char *folder, const char *pipeline, unsigned n, bool make);
 
 #endif

@@ -1,5 +1,6 @@
 #include "reload.h"
 
+#include "input_file.h"
 #include <stdlib.h>
 #include <sys/stat.h>
 
@@ -18,7 +19,7 @@ bool reload_reads_pipe(const struct node *source)
 }
 
 /* Why this run keeps the pipeline that it began with; NULL: it need not. */
-static const char *why_not(const struct pipeline *now)
+static const char *why_not(const struct arguments *arguments, const struct pipeline *now)
 {
     const churn_source_ops *source = source_ops(&now->source);
     if (now->until_end) {
@@ -26,6 +27,9 @@ static const char *why_not(const struct pipeline *now)
     }
     if (now->replay.from != REPLAY_OFF) {
         return "this run was started with --replay-from";
+    }
+    if (input_file_is_pipe(arguments->config)) {
+        return "it is a pipe, whose text came when the run was started";
     }
     if (reload_reads_pipe(now->source.node)) {
         return "what its source has read of a pipe cannot be handed over";
@@ -76,7 +80,7 @@ static bool load(const struct arguments *arguments, const struct pipeline *now, 
 
 bool reload_load(const struct arguments *arguments, const struct pipeline *now, struct pipeline *next)
 {
-    const char *reason = why_not(now);
+    const char *reason = why_not(arguments, now);
     char *mistakes = NULL;
     size_t size = 0;
     FILE *errors;

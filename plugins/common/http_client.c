@@ -3,10 +3,12 @@
 #include "text_buffer.h"
 #include <curl/curl.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <linux/tcp.h>
 #include <netinet/in.h>
 #include <stdlib.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -138,14 +140,22 @@ static char *read_origin(const struct http_settings *s, churn_error *err)
 /* Whether the file has certificates in it, as libcurl asks for only when it connects. */
 static int32_t check_ca_file(const struct http_settings *s, churn_error *err)
 {
+    struct stat about;
     char line[256];
     int found = 0;
     FILE *file;
+    int fd;
     if (s->ca_file == NULL || s->ca_file[0] == '\0') {
         return CHURN_OK;
     }
-    file = fopen(s->ca_file, "re");
+    fd = open(s->ca_file, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY); /* a FIFO would wait for a writer */
+    if (fd >= 0 && fstat(fd, &about) == 0 && !S_ISREG(about.st_mode)) {
+        (void)close(fd);
+        return churn_fail_option(err, s->ca_option, "'%s' is no file of certificates", s->ca_file);
+    }
+    file = fd >= 0 ? fdopen(fd, "r") : NULL;
     if (file == NULL) {
+        (void)(fd >= 0 && close(fd));
         return churn_fail_option(err, s->ca_option, "'%s' cannot be read: %s", s->ca_file, strerror(errno));
     }
     while (!found && fgets(line, sizeof line, file) != NULL) {

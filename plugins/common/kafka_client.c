@@ -9,6 +9,7 @@
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <strings.h>
+#include <sys/stat.h>
 #include <syslog.h>
 #include <time.h>
 #include <unistd.h>
@@ -180,8 +181,15 @@ static int32_t check_file(const char *name, const char *value, churn_error *err)
     static const char ending[] = ".location";
     size_t len = strlen(name), ending_len = sizeof ending - 1;
     int names_file = len > ending_len && strcmp(name + len - ending_len, ending) == 0;
-    if (!names_file || value[0] == '\0' || strcmp(value, "probe") == 0 || access(value, R_OK) == 0) {
+    struct stat about;
+    if (!names_file || value[0] == '\0' || strcmp(value, "probe") == 0) {
         return CHURN_OK;
+    }
+    if (access(value, R_OK) == 0 && stat(value, &about) == 0) {
+        /* librdkafka would wait for a FIFO's writer. A folder may hold certificates. */
+        return S_ISREG(about.st_mode) || S_ISDIR(about.st_mode)
+                   ? CHURN_OK
+                   : fail_property(err, name, "`%s`: '%s' is neither a file nor a folder", name, value);
     }
     return fail_property(err, name, "`%s`: '%s' cannot be read: %s", name, value, strerror(errno));
 }

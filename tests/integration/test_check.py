@@ -1,6 +1,7 @@
 """What tells an author about a pipeline before it runs: check, graph, schema, describe, completion."""
 
 import json
+import os
 import re
 import shutil
 import subprocess
@@ -93,14 +94,17 @@ def test_what_is_safe(text, tmp_path):
 
 
 @pytest.mark.parametrize("content, words", [(None, "cannot be read: No such file or directory"), ("", "holds no certificate"),
-                                            ("-----BEGIN PRIVATE KEY-----\n", "holds no certificate")])
+                                            ("-----BEGIN PRIVATE KEY-----\n", "holds no certificate"),
+                                            ("fifo", "is no file of certificates")])
 @pytest.mark.parametrize("sink, option", [
     ("plugin: prediction, url: 'https://localhost:1', ca_file: %s", "ca_file"),
     ("plugin: alert, to: [webhook], webhook_url: 'https://localhost:1', webhook_ca_file: %s", "webhook_ca_file"),
     ("plugin: kafka, topic: t, input: events, properties: {security.protocol: ssl, ssl.ca.location: %s}", "properties")])
 def test_certificates_that_are_missing(sink, option, content, words, tmp_path):
     certificates = tmp_path / "ca.pem"
-    if content is not None:
+    if content == "fifo":
+        os.mkfifo(certificates)  # whose writer nobody waits for
+    elif content is not None:
         certificates.write_text(content)
     done = run_churnd("check", "-c", write(tmp_path, f"{SENT}sinks: [{{{sink % certificates}}}]\n{DEAD}"), cwd=tmp_path, check=1)
     assert f"{option}: " in done.stderr and (words in done.stderr or option == "properties" and content is not None), done.stderr

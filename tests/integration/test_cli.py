@@ -149,6 +149,24 @@ def test_an_env_file_that_is_none(kind, tmp_path):
         assert f".env: {words}" in run_churnd("check", "-c", path, cwd=tmp_path, check=1).stderr
 
 
+LITTLE = "source: {plugin: generate, events: 1, rate: 0}\nsinks: [{plugin: file, path: out.jsonl}]\n"
+
+
+def test_a_pipeline_file_that_is_none(tmp_path):
+    """A FIFO has a writer or not; nobody waits to find out. A pipe that the shell has opened is read to its end."""
+    os.mkfifo(tmp_path / "fifo")
+    (tmp_path / "p.yaml").write_text(LITTLE)
+    for command in ("check", "run", "graph", "test", "profile", "redrive"):
+        more = ["C1"] if command == "profile" else []
+        for name, kind in (("fifo", "a FIFO"), (".", "a folder"), ("/dev/null", "a device")):
+            done = run_churnd(command, "-c", name, *more, cwd=tmp_path, check=1)
+            assert f"{name}: is {kind}, no pipeline file" in done.stderr, done.stderr
+    binary = CHURND
+    for line in (f"cat p.yaml | {binary} check -c /dev/stdin", f"{binary} check -c <(cat p.yaml)",
+                 f"{binary} check -c /dev/stdin <p.yaml"):
+        subprocess.run(["bash", "-c", line], cwd=tmp_path, check=True, timeout=60)
+
+
 def test_an_env_file_with_a_byte_order_mark(tmp_path):
     (tmp_path / "p.yaml").write_text("source: {plugin: generate, events: '${N}', rate: 0}\n"
                                      "sinks: [{plugin: file, path: out.jsonl}]\n")

@@ -341,6 +341,20 @@ def test_one_reload_after_another(lines):
     oracle.assert_alerts(model, lines.alerts())
 
 
+def test_a_pipeline_file_that_became_a_fifo(lines):
+    """Nobody writes to it, and nobody waits for that."""
+    lines.write()
+    process = lines.start()
+    lines.path.unlink()
+    os.mkfifo(lines.path)
+    reload(process, REFUSED)
+    assert "lines.yaml: is a FIFO, no pipeline file" in process.err
+    lines.path.unlink()
+    lines.write()
+    reload(process)
+    assert process.terminate(20) == 0, process.err[-3000:]
+
+
 @pytest.mark.parametrize("kind", ["--until-end", "--replay-from", "pipe", "redrive"])
 def test_runs_that_keep_their_pipeline(lines, kind):
     """A word in the log, and they go on."""

@@ -207,7 +207,7 @@ static void test_files_that_cannot_be_read(void)
     CU_ASSERT_EQUAL(config.error_count, 1);
     config_free(&config);
     (void)fclose(errors);
-    check_contains(text, "\n/: cannot be read; is it a file?\n", "a folder");
+    check_contains(text, "\n/: is a folder, no pipeline file\n", "a folder");
     free(text);
 }
 

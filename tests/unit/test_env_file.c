@@ -120,12 +120,16 @@ static void test_what_is_no_file(void)
     CU_ASSERT(!read_file("/nonexistent/.env"));
     check_text(message, "/nonexistent/.env: No such file or directory", "message");
     CU_ASSERT(!read_file("/dev/null"));
-    check_contains(message, "/dev/null: is a FIFO or device", "message");
+    check_contains(message, "/dev/null: is a device, no file of NAME=VALUE lines", "message");
     CU_ASSERT(!read_file(dir));
     check_contains(message, "is a folder, no file of NAME=VALUE lines", "message");
     (void)unlink(path);
     CU_ASSERT(mkfifo(path, 0600) == 0);
-    check_refused("is a FIFO or device"); /* and nobody waits for its writer */
+    check_refused("is a FIFO, no file of NAME=VALUE lines"); /* and nobody waits for its writer */
+    (void)unlink(path);
+    write_bytes("A=1\n", 4, 0600); /* and then nothing but a hole, which would not fit into memory */
+    CU_ASSERT(truncate(path, (off_t)1 << 40) == 0);
+    check_refused("more than 4 MiB; this is no file of NAME=VALUE lines");
     (void)unlink(path);
 }
 

@@ -521,6 +521,20 @@ static void test_no_file(void)
     end();
 }
 
+static void test_a_fifo_in_the_place_of_the_file(void)
+{
+    char path[PATH_MAX];
+    begin();
+    CU_ASSERT_EQUAL(mkdir(dir, 0700), 0);
+    path_of(0, path);
+    CU_ASSERT_EQUAL(mkfifo(path, 0600), 0);
+    open_journal();
+    check_contains(logged(), "what has the name of the journal is no regular file", "warning");
+    CU_ASSERT(passes(processor, 17) && passes(sink, 17));
+    close_journal(true);
+    end();
+}
+
 static void test_where_the_folder_is(void)
 {
     char folder[PATH_MAX], expected[PATH_MAX], message[PATH_MAX + 128] = "";
@@ -634,6 +648,7 @@ int main(void)
         TEST(test_each_process_has_its_file),
         TEST(test_damaged_files),
         TEST(test_no_file),
+        TEST(test_a_fifo_in_the_place_of_the_file),
         TEST(test_where_the_folder_is),
         TEST(test_a_plugin_that_hangs),
         TEST(test_what_a_child_held),
