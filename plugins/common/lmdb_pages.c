@@ -111,6 +111,9 @@ static int check_node(struct walk *walk, const unsigned char *page, uint16_t at,
         return end > walk->page_size ? LMDB_PAGES_DAMAGED
                                      : check_page(walk, low | high << 16 | (uint64_t)flags << 32, depth + 1);
     }
+    if ((flags & ~NODE_BIG) != 0) { /* a database inside this one: there is none */
+        return LMDB_PAGES_DAMAGED;
+    }
     if ((flags & NODE_BIG) != 0) {
         return end + 8 > walk->page_size ? LMDB_PAGES_DAMAGED
                                          : check_overflow(walk, get64(page + end), low | high << 16);

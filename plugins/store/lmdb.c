@@ -23,12 +23,15 @@
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
+#include <xxhash.h>
 
-#define RECORD_FORMAT 1                            /* first byte of each record, so that a later layout can tell */
-#define MAX_KEY 511                                /* LMDB's own limit */
-#define MAX_READERS 1022                           /* slots in the lock file: one for each session of each process */
-#define MAX_VARINT 10                              /* bytes of a 64-bit number */
-#define ARENA_BLOCK (256 * 1024)                   /* bytes */
+#define UNCHECKED_FORMAT 1       /* first byte of a record: it has no checksum, as before there was one */
+#define RECORD_FORMAT 2          /* … and of those that are written */
+#define CHECKSUM 8               /* bytes at its end */
+#define MAX_KEY 511              /* LMDB's own limit */
+#define MAX_READERS 1022         /* slots in the lock file: one for each session of each process */
+#define MAX_VARINT 10            /* bytes of a 64-bit number */
+#define ARENA_BLOCK (256 * 1024) /* bytes */
 #define LOOK_THROUGH ((uint64_t)256 * 1024 * 1024) /* larger files are looked through only when one is too short */
 #define LOCK_FILE_SIZE (72 * 1024)                 /* room for MAX_READERS, as LMDB lays them out */
 #define SPARE (256 * 1024)                         /* bytes that LMDB writes at once */
@@ -289,9 +292,11 @@ static int32_t fail_memory(churn_error *err)
 
 static int32_t fail_corrupt(const struct lmdb_store *store, churn_str key, churn_error *err)
 {
-    return churn_fail(err, CHURN_REJECT,
-                      "the store %s holds a damaged record under the key %.*s; delete it with a tool for LMDB",
-                      store->path, (int)key.len, key.ptr);
+    return churn_fail(
+        err, CHURN_REJECT,
+        "the store %s holds a damaged record under the key %.*s; restore the folder from a backup, or make "
+        "all anew with `churnd rebuild --into`",
+        store->path, (int)key.len, key.ptr);
 }
 
 static int32_t check_key(churn_str key, churn_error *err)
@@ -304,7 +309,7 @@ static int32_t check_key(churn_str key, churn_error *err)
 }
 
 /* --- Records: format byte, then varints: expiry (ms since 1970, 0 none), version, count, and for each field the
- * lengths of name and value followed by their bytes --- */
+ * lengths of name and value followed by their bytes; at the end a checksum, since LMDB has none --- */
 
 struct record {
     uint64_t expires_ms;
@@ -355,12 +360,35 @@ static bool read_pair(const unsigned char **at, const unsigned char *end, churn_
     return true;
 }
 
-/* Decodes into the session's pairs, which point into `data`. CHURN_FATAL: damaged; CHURN_RETRY: out of memory. */
-static int32_t decode(struct session *s, const MDB_val *data, struct record *ret)
+/* Of a record under its key: what lies under another one is no better than what was changed. */
+static uint64_t checksum(churn_str key, const void *record, size_t len)
 {
-    const unsigned char *at = data->mv_data, *end = at + data->mv_size;
+    return XXH3_64bits_withSeed(record, len, XXH3_64bits(key.ptr, key.len));
+}
+
+/* Where the checked part of a record ends; NULL when it is damaged. */
+static const unsigned char *end_of(churn_str key, const MDB_val *data)
+{
+    const unsigned char *at = data->mv_data;
+    size_t len = data->mv_size;
+    uint64_t stored;
+    if (len > 0 && *at == UNCHECKED_FORMAT) {
+        return at + len;
+    }
+    if (len <= CHECKSUM || *at != RECORD_FORMAT) {
+        return NULL;
+    }
+    len -= CHECKSUM;
+    memcpy(&stored, at + len, sizeof stored); /* LMDB's files are of one byte order too */
+    return stored == checksum(key, at, len) ? at + len : NULL;
+}
+
+/* Decodes into the session's pairs, which point into `data`. CHURN_FATAL: damaged; CHURN_RETRY: out of memory. */
+static int32_t decode(struct session *s, churn_str key, const MDB_val *data, struct record *ret)
+{
+    const unsigned char *at = data->mv_data, *end = end_of(key, data);
     uint64_t count;
-    if (at == end || *at++ != RECORD_FORMAT || !read_varint(&at, end, &ret->expires_ms) ||
+    if (end == NULL || at++ == end || !read_varint(&at, end, &ret->expires_ms) ||
         !read_varint(&at, end, &ret->version) || !read_varint(&at, end, &count) || count > (uint64_t)(end - at) / 2) {
         return CHURN_FATAL;
     }
@@ -377,10 +405,12 @@ static int32_t decode(struct session *s, const MDB_val *data, struct record *ret
     return at == end ? CHURN_OK : CHURN_FATAL;
 }
 
-static bool encode(struct session *s, const struct record *record, const churn_pair *pairs, MDB_val *ret)
+static bool encode(struct session *s, churn_str key, const struct record *record, const churn_pair *pairs, MDB_val *ret)
 {
-    size_t most = 1 + 3 * MAX_VARINT + (size_t)record->count * 2 * MAX_VARINT + pairs_size(pairs, record->count);
+    size_t most =
+        1 + 3 * MAX_VARINT + (size_t)record->count * 2 * MAX_VARINT + pairs_size(pairs, record->count) + CHECKSUM;
     unsigned char *at = s->encoded;
+    uint64_t sum;
     if (most > s->encoded_room) {
         at = realloc(s->encoded, most * 2);
         if (at == NULL) {
@@ -402,7 +432,9 @@ static bool encode(struct session *s, const struct record *record, const churn_p
         (void)copy_str(&text, pairs[i].value);
         at = (unsigned char *)text;
     }
-    *ret = (MDB_val){.mv_data = s->encoded, .mv_size = (size_t)(at - s->encoded)};
+    sum = checksum(key, s->encoded, (size_t)(at - s->encoded));
+    memcpy(at, &sum, sizeof sum);
+    *ret = (MDB_val){.mv_data = s->encoded, .mv_size = (size_t)(at - s->encoded) + CHECKSUM};
     return true;
 }
 
@@ -419,7 +451,7 @@ static int32_t load(struct session *s, MDB_txn *txn, churn_str key, struct recor
     if (rc != 0) {
         return fail_rc(s->store, rc, err);
     }
-    result = decode(s, &data, ret);
+    result = decode(s, key, &data, ret);
     if (result != CHURN_OK) {
         return result == CHURN_RETRY ? fail_memory(err) : fail_corrupt(s->store, key, err);
     }
@@ -857,7 +889,7 @@ static int32_t put_one(struct session *s, MDB_txn *txn, const churn_put *put, ch
     }
     record.version++;
     record.expires_ms = expiry(s->store, put->ttl_ms);
-    if (!merge(s, &record, put) || !encode(s, &record, s->pairs, &data)) {
+    if (!merge(s, &record, put) || !encode(s, put->key, &record, s->pairs, &data)) {
         return fail_memory(err);
     }
     rc = mdb_put(txn, s->store->dbi, &key, &data, 0);
@@ -871,12 +903,13 @@ static const char *keep_message(struct session *s, const churn_error *err)
     return copy != NULL ? memcpy(copy, err->message, size) : "out of memory";
 }
 
-static bool has_expired(const MDB_val *data, uint64_t now_ms)
+/* What is damaged stays, for somebody to see. */
+static bool has_expired(const MDB_val *key, const MDB_val *data, uint64_t now_ms)
 {
     const unsigned char *at = data->mv_data, *end = at + data->mv_size;
     uint64_t expires_ms;
-    return at < end && *at++ == RECORD_FORMAT && read_varint(&at, end, &expires_ms) && expires_ms != 0 &&
-           expires_ms <= now_ms;
+    return at++ < end && read_varint(&at, end, &expires_ms) && expires_ms != 0 && expires_ms <= now_ms &&
+           end_of((churn_str){.ptr = key->mv_data, .len = (uint32_t)key->mv_size}, data) != NULL;
 }
 
 /* Looks at the next records, in the order of their keys, and deletes those that have expired. */
@@ -893,7 +926,7 @@ static int sweep(struct session *s, MDB_txn *txn)
     for (uint32_t i = 0; rc == 0 && i <= s->sweep_due; i++) { /* the first one was looked at before */
         s->swept_len = (uint32_t)key.mv_size;
         memcpy(s->swept, key.mv_data, key.mv_size);
-        rc = has_expired(&data, now_ms) ? mdb_cursor_del(cursor, 0) : 0;
+        rc = has_expired(&key, &data, now_ms) ? mdb_cursor_del(cursor, 0) : 0;
         rc = rc == 0 ? mdb_cursor_get(cursor, &key, &data, MDB_NEXT) : rc;
     }
     mdb_cursor_close(cursor);
@@ -1027,7 +1060,7 @@ static int32_t show(struct session *s, const MDB_val *name, const MDB_val *data,
 {
     churn_str key = {.ptr = name->mv_data, .len = (uint32_t)name->mv_size};
     struct record record = {0};
-    int32_t result = decode(s, data, &record);
+    int32_t result = decode(s, key, data, &record);
     if (result == CHURN_RETRY) {
         return fail_memory(err);
     }
@@ -1147,7 +1180,7 @@ static int32_t write_hash(struct session *s, MDB_txn *txn, const churn_hash *has
     struct record record = {.expires_ms = expiry(s->store, hash->ttl_ms), .count = hash->count};
     MDB_val name = {.mv_data = (void *)(uintptr_t)hash->key.ptr, .mv_size = hash->key.len}, data;
     int32_t result = check_key(hash->key, err);
-    if (result == CHURN_OK && !encode(s, &record, hash->fields, &data)) {
+    if (result == CHURN_OK && !encode(s, hash->key, &record, hash->fields, &data)) {
         result = fail_memory(err);
     }
     if (result == CHURN_OK) {

@@ -235,14 +235,14 @@ def test_lmdb(tmp_path):
     path = tmp_path / "db" / "data.mdb"
     whole = path.read_bytes()
     key = b"profile:c"
-    assert whole.count(key + b"\x01\x00") >= 1  # a record follows its key: format, no expiry
-    path.write_bytes(whole.replace(key + b"\x01", key + b"\x07"))
+    assert whole.count(key + b"\x02\x00") >= 1  # a record follows its key: format, no expiry
+    path.write_bytes(whole.replace(key + b"\x02", key + b"\x07"))
     case.add(["c", *GOOD])
     done = case.run("run")
     assert "customer 'c' is damaged: " in done.stderr and "damaged record" in done.stderr
     case.check(GOOD)
     assert {letter["reason"] for letter in case.letters()} == {"damaged_profile"}
-    path.write_bytes(path.read_bytes().replace(key + b"\x07", key + b"\x01"))
+    path.write_bytes(path.read_bytes().replace(key + b"\x07", key + b"\x02"))
     case.run("redrive")
     case.check(["c", *GOOD])
 
@@ -256,7 +256,7 @@ def test_predictions_of_everybody_else(stack, tmp_path):
     case.add(["c", *GOOD])
     case.run("run")
     path = tmp_path / "db" / "data.mdb"
-    path.write_bytes(path.read_bytes().replace(b"profile:c\x01", b"profile:c\x07"))
+    path.write_bytes(path.read_bytes().replace(b"profile:c\x02", b"profile:c\x07"))
     api.mode, asked = "ok", len(api.requests)
     done = case.run("run")
     assert {json.loads(r["body"])["customer_id"] for r in api.requests[asked:]} == set(GOOD)

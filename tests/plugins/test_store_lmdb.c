@@ -686,6 +686,114 @@ static void pages_that_hold_something_else(void)
     end();
 }
 
+/* One bit that the disk has turned is never a wrong profile. */
+static void each_bit_of_a_record(void)
+{
+    static const char key[] = "profile:c1";
+    static const char shown[] = "profile:c1{events_total=17,_m:in.jsonl/=00ff,_v=1}";
+    const size_t header = 8, len = 4 + (2 + 12 + 2) + (2 + 12 + 4) + 8; /* LMDB's before the key; the record */
+    churn_pair fields[] = {pair("events_total", "17"), pair("_m:in.jsonl/", "00ff")};
+    churn_put put_both = {.size = sizeof put_both, .count = 2, .key = str(key), .fields = fields, .id = 1};
+    unsigned met = 0, refused = 0;
+    char *bytes, *at = NULL;
+    long size;
+    void *s;
+    begin("64MiB");
+    s = session_new();
+    CU_ASSERT_EQUAL_FATAL(ops->put(s, &put_both, &err), CHURN_OK);
+    CU_ASSERT_EQUAL(poll_one(s).result, CHURN_OK);
+    ops->close(s);
+    close_store();
+    bytes = read_data(&size);
+    for (long i = 0; i + (long)sizeof key < size; i++) {
+        if (memcmp(bytes + i, key, sizeof key - 1) == 0) {
+            CU_ASSERT_PTR_NULL(at); /* the only copy */
+            at = bytes + i + sizeof key - 1;
+        }
+    }
+    CU_ASSERT_PTR_NOT_NULL_FATAL(at);
+    for (size_t bit = 0; bit < len * 8; bit++) {
+        struct seen seen = {0};
+        at[bit / 8] = (char)(at[bit / 8] ^ 1 << bit % 8);
+        write_data(bytes, size);
+        open_store("64MiB");
+        s = session_new();
+        CU_ASSERT_EQUAL(ops->get(s, str(key), note, &seen, &err), CHURN_REJECT);
+        CU_ASSERT_PTR_NOT_NULL(strstr(err.message, "damaged record"));
+        put(s, key, 1, 77, "events_total", "18");
+        met += poll_one(s).result == CHURN_REJECT;
+        ops->close(s);
+        close_store();
+        at[bit / 8] = (char)(at[bit / 8] ^ 1 << bit % 8);
+    }
+    CU_ASSERT_EQUAL(met, len * 8);
+    at -= sizeof key - 1 + header;
+    for (size_t bit = 0; bit < 6 * 8; bit++) { /* its size and flags */
+        struct seen seen = {0};
+        at[bit / 8] = (char)(at[bit / 8] ^ 1 << bit % 8);
+        write_data(bytes, size);
+        open_store("64MiB");
+        if (ops->open(store, &s, &err) != CHURN_OK) {
+            refused++;
+        } else {
+            CU_ASSERT_EQUAL(ops->get(s, str(key), note, &seen, &err), CHURN_REJECT);
+            ops->close(s);
+        }
+        close_store();
+        at[bit / 8] = (char)(at[bit / 8] ^ 1 << bit % 8);
+    }
+    CU_ASSERT(refused >= 16);
+    write_data(bytes, size);
+    open_store("64MiB");
+    s = session_new();
+    check_get(s, key, shown);
+    ops->close(s);
+    free(bytes);
+    end();
+}
+
+/* A record without a checksum is read, and has one once it is written again. */
+static void records_of_before_get_a_checksum(void)
+{
+    static const char old[] = "\1\0\1\1\1\1a1";
+    MDB_env *env;
+    MDB_txn *txn;
+    MDB_dbi dbi;
+    MDB_val key = {.mv_data = (char[]){'k'}, .mv_size = 1};
+    MDB_val value = {.mv_data = (void *)(uintptr_t)old, .mv_size = sizeof old - 1};
+    void *s;
+    begin("64MiB");
+    s = session_new(); /* makes the folder */
+    ops->close(s);
+    close_store();
+    for (int written = 0; written < 2; written++) {
+        CU_ASSERT_EQUAL_FATAL(mdb_env_create(&env), 0);
+        CU_ASSERT_EQUAL_FATAL(mdb_env_open(env, in_store(""), 0, 0600), 0);
+        CU_ASSERT_EQUAL_FATAL(mdb_txn_begin(env, NULL, 0, &txn), 0);
+        CU_ASSERT_EQUAL_FATAL(mdb_dbi_open(txn, NULL, 0, &dbi), 0);
+        if (written) {
+            CU_ASSERT_EQUAL_FATAL(mdb_get(txn, dbi, &key, &value), 0);
+            CU_ASSERT_EQUAL(value.mv_size, sizeof old - 1 + 8);
+            CU_ASSERT_EQUAL(*(char *)value.mv_data, 2);
+        } else {
+            CU_ASSERT_EQUAL_FATAL(mdb_put(txn, dbi, &key, &value, 0), 0);
+        }
+        CU_ASSERT_EQUAL_FATAL(mdb_txn_commit(txn), 0);
+        mdb_env_close(env);
+        open_store("64MiB");
+        s = session_new();
+        check_get(s, "k", written ? "k{a=2,_v=2}" : "k{a=1,_v=1}");
+        if (!written) {
+            CU_ASSERT_EQUAL(put_now(s, "k", 1, "a", "2"), CHURN_OK);
+        }
+        ops->close(s);
+        if (!written) {
+            close_store();
+        }
+    }
+    end();
+}
+
 static void a_file_that_was_cut(void)
 {
     long size;
@@ -920,6 +1028,8 @@ int main(void)
                            TEST(a_full_map_asks_for_more),
                            TEST(damage_is_reported),
                            TEST(pages_that_hold_something_else),
+                           TEST(each_bit_of_a_record),
+                           TEST(records_of_before_get_a_checksum),
                            TEST(a_file_that_was_cut),
                            TEST(a_short_file_may_be_whole),
                            TEST(links_are_not_followed),
