@@ -71,12 +71,13 @@ struct pipeline {
     bool until_end;
     bool read_only; /* its store is only looked at */
     struct replay replay;
-    bool profiles_only;              /* no sinks, and what breaks a rule is counted and set aside nowhere */
-    struct instance *store_instance; /* one for all workers */
-    struct targets targets;          /* what its plugins read and write */
-    struct journal *journal;         /* of a run; its owner is whoever runs the pipeline */
-    struct handover *handover;       /* of a run; NULL: it is never reloaded */
-    const struct redrive *redrive;   /* NULL: the source is the pipeline's own */
+    bool profiles_only;                        /* no sinks, and what breaks a rule is counted and set aside nowhere */
+    char rebuilt[PIPELINE_MAX_KEY_PREFIX + 1]; /* … the key prefix of the pipeline that is rebuilt */
+    struct instance *store_instance;           /* one for all workers */
+    struct targets targets;                    /* what its plugins read and write */
+    struct journal *journal;                   /* of a run; its owner is whoever runs the pipeline */
+    struct handover *handover;                 /* of a run; NULL: it is never reloaded */
+    const struct redrive *redrive;             /* NULL: the source is the pipeline's own */
     /* NULL, or exchanges services of each instance's host: for tests. */
     void (*adapt_host)(churn_host *host);
     struct test_bench *bench; /* NULL: its source, store and sinks are its own */
@@ -94,8 +95,8 @@ bool pipeline_load(struct pipeline *pipeline, struct pipeline_files files, struc
                    FILE *errors);
 void pipeline_free(struct pipeline *pipeline);
 
-/* Changes what the file said before it is checked: `config` by config_set, `profiles_only`. False, with a message to
- * the config's `errors`, ends the loading. */
+/* Changes what the file said before it is checked: `config` by config_set, `profiles_only`, `rebuilt`. False, with a
+ * message to the config's `errors`, ends the loading. */
 typedef bool (*pipeline_edit_fn)(struct pipeline *pipeline, void *ctx);
 bool pipeline_load_edited(struct pipeline *pipeline, struct pipeline_files files, struct loader *loader,
                           struct log *log, FILE *errors, pipeline_edit_fn edit, void *ctx);

@@ -53,7 +53,7 @@ static void restart(struct partition *p)
     p->proving = p->proven = p->mended = false;
     p->stored = CHECKPOINT_NONE;
     p->replayed_below = p->lettered_below = p->announced = p->muted_below = 0;
-    p->reach = p->written = p->began = 0;
+    p->reach = p->written = p->began = p->owned = 0;
     p->reached = NOTHING;
     p->muted = 0;
 }
@@ -183,10 +183,11 @@ static void read_text(churn_str text, char *ret, size_t size)
 /* False when a field is not what this program writes. */
 static bool read_checkpoint_field(const churn_pair *field, struct checkpoint *ret, int64_t *ret_version)
 {
-    int64_t *into = str_equals(field->name, "offset")    ? &ret->offset
-                    : str_equals(field->name, "_v")      ? ret_version
-                    : str_equals(field->name, "doubted") ? &ret->doubted_below
-                                                         : NULL;
+    int64_t *into = str_equals(field->name, "offset")     ? &ret->offset
+                    : str_equals(field->name, "_v")       ? ret_version
+                    : str_equals(field->name, "doubted")  ? &ret->doubted_below
+                    : str_equals(field->name, "answered") ? &ret->answered
+                                                          : NULL;
     if (str_equals(field->name, "last")) {
         ret->last = witness_parse(field->value);
     } else if (str_equals(field->name, "fingerprint")) {
@@ -194,7 +195,7 @@ static bool read_checkpoint_field(const churn_pair *field, struct checkpoint *re
     } else if (str_equals(field->name, "doubter")) {
         read_text(field->value, ret->doubter, sizeof ret->doubter);
     }
-    if (into == NULL || (into == &ret->doubted_below && field->value.len == 0)) {
+    if (into == NULL || (field->value.len == 0 && (into == &ret->doubted_below || into == &ret->answered))) {
         return true;
     }
     return decimal_parse_int64(field->value.ptr, field->value.len, into) && *into >= 0;
@@ -217,6 +218,13 @@ static bool read_checkpoint(const churn_pair *fields, uint32_t count, struct che
     return ok && (count == 0 || ret->offset >= 0);
 }
 
+/* Everything before it was answered. */
+static int64_t answered_by(const struct checkpoint *checkpoint)
+{
+    int64_t counted = checkpoint->offset > 0 ? checkpoint->offset : 0;
+    return checkpoint->answered != NOTHING && checkpoint->answered < counted ? checkpoint->answered : counted;
+}
+
 struct checkpoint_read {
     struct checkpoint found;
     bool ok;
@@ -230,11 +238,13 @@ static int32_t on_checkpoint(void *ctx, churn_str key, const churn_pair *fields,
     return CHURN_OK;
 }
 
-int32_t progress_load_checkpoint(struct worker *worker, uint32_t source)
+/* The one under a key prefix. CHURN_OK, CHURN_RETRY, CHURN_FATAL. */
+static int32_t load_checkpoint(struct worker *worker, uint32_t source, const char *prefix, struct checkpoint *ret)
 {
     struct checkpoint_read read = {.found = CHECKPOINT_NONE};
     char buffer[HOST_KEY_SIZE];
-    churn_str key = own_key(worker, source, "checkpoint", buffer);
+    churn_str name = sources_name(&worker->sources.items[source]);
+    churn_str key = {.ptr = buffer, .len = host_own_key("checkpoint", prefix, name, buffer)};
     churn_error err = {.size = sizeof err};
     int32_t result = store_of(worker)->get(worker->session, key, on_checkpoint, &read, &err);
     if (result == CHURN_RETRY) {
@@ -246,8 +256,13 @@ int32_t progress_load_checkpoint(struct worker *worker, uint32_t source)
                           result != CHURN_OK ? err.message : "it holds what this program did not write");
         return CHURN_FATAL;
     }
-    at(worker, source)->stored = read.found;
+    *ret = read.found;
     return CHURN_OK;
+}
+
+int32_t progress_load_checkpoint(struct worker *worker, uint32_t source)
+{
+    return load_checkpoint(worker, source, worker->pipeline->store_settings.key_prefix, &at(worker, source)->stored);
 }
 
 int32_t progress_ask_bounds(struct worker *worker, uint32_t source, int64_t *ret_low, int64_t *ret_end)
@@ -337,7 +352,8 @@ static int32_t begin_replay(struct worker *worker, uint32_t source, int64_t low,
 {
     struct partition *p = at(worker, source);
     const struct source_partition *s = &worker->sources.items[source];
-    int64_t from = 0, known = p->committed > p->stored.offset ? p->committed : p->stored.offset;
+    int64_t from = 0, answered = answered_by(&p->stored);
+    int64_t known = p->committed > answered ? p->committed : answered;
     int32_t result = replay_start(worker, source, low, &from);
     if (result != CHURN_OK) {
         return result;
@@ -366,22 +382,45 @@ static int64_t left_off(const struct worker *worker, const struct partition *p)
     if (!is_forgetful(worker) || source_of(worker)->seek == NULL || worker->pipeline->redrive != NULL) {
         return NOTHING;
     }
-    return worker_has_store(worker) ? p->stored.offset : p->handed;
+    if (worker_has_store(worker)) {
+        return p->stored.offset >= 0 ? answered_by(&p->stored) : NOTHING;
+    }
+    return p->handed;
+}
+
+static int32_t ask_resume(struct worker *worker, uint32_t source, struct checkpoint *checkpoint, churn_error *err)
+{
+    const struct source_partition *s = &worker->sources.items[source];
+    if (source_of(worker)->resume == NULL || checkpoint->offset <= 0 || worker->pipeline->redrive != NULL) {
+        return CHURN_OK;
+    }
+    return source_of(worker)->resume(worker->source->self, s->topic, s->partition, checkpoint->fingerprint,
+                                     &checkpoint->offset, err);
+}
+
+/* How far the pipeline that is rebuilt has come: nowhere, where it was in another partition. CHURN_OK, CHURN_RETRY,
+ * CHURN_FATAL. */
+static int32_t load_owned(struct worker *worker, uint32_t source)
+{
+    struct checkpoint own;
+    churn_error err = {.size = sizeof err};
+    int32_t result = load_checkpoint(worker, source, worker->pipeline->rebuilt, &own), same;
+    if (result != CHURN_OK) {
+        return result;
+    }
+    same = ask_resume(worker, source, &own, &err);
+    if (same == CHURN_OK && own.doubted_below == NOTHING) {
+        at(worker, source)->owned = answered_by(&own);
+    }
+    return same == CHURN_RETRY ? CHURN_RETRY : CHURN_OK;
 }
 
 /* Whether the partition still holds what was counted of it; where it was not whole then, the checkpoint is lowered.
  * CHURN_OK, CHURN_RETRY, CHURN_FATAL. */
 static int32_t resume(struct worker *worker, uint32_t source)
 {
-    const struct source_partition *s = &worker->sources.items[source];
-    struct checkpoint *stored = &at(worker, source)->stored;
     churn_error err = {.size = sizeof err};
-    int32_t result;
-    if (source_of(worker)->resume == NULL || stored->offset <= 0 || worker->pipeline->redrive != NULL) {
-        return CHURN_OK;
-    }
-    result = source_of(worker)->resume(worker->source->self, s->topic, s->partition, stored->fingerprint,
-                                       &stored->offset, &err);
+    int32_t result = ask_resume(worker, source, &at(worker, source)->stored, &err);
     if (result == CHURN_RETRY) {
         log_printf(worker->pipeline->log, CHURN_LOG_DEBUG, label_of(worker), "%s", err.message);
     } else if (result != CHURN_OK) {
@@ -399,6 +438,16 @@ static void say_goes_on(const struct worker *worker, uint32_t source, int64_t st
                at(worker, source)->handed == NOTHING
                    ? ", where an earlier run has come (--replay-from beginning reads all of it again)"
                    : "");
+}
+
+static void say_rebuilt(const struct worker *worker, uint32_t source, int64_t start)
+{
+    const struct source_partition *s = &worker->sources.items[source];
+    log_printf(worker->pipeline->log, CHURN_LOG_INFO, label_of(worker),
+               "%s/%d: a rebuild has counted everything before offset %lld, and sent nothing: what follows from events "
+               "from offset %lld on is sent, and no event counts twice",
+               s->topic, s->partition, (long long)at(worker, source)->stored.offset,
+               (long long)(start > 0 ? start : 0));
 }
 
 /* Decides where to begin, with the checkpoint known: what the store may lack is read again. *ret_low is where the
@@ -437,6 +486,9 @@ static int32_t choose_start(struct worker *worker, uint32_t source, int64_t *ret
     if (is_forgetful(worker) && start > 0 && !replays) {
         say_goes_on(worker, source, start);
     }
+    if (checkpoint > answered_by(&p->stored) && !worker->pipeline->profiles_only && !replays) {
+        say_rebuilt(worker, source, start);
+    }
     p->replayed_below = checkpoint > 0 ? checkpoint : 0;
     p->lettered_below = p->announced < p->end ? p->announced : p->end; /* none of what did not exist yet */
     if (replays) {
@@ -464,6 +516,9 @@ static int32_t look_up(struct worker *worker, uint32_t source)
     int32_t result = worker_has_store(worker) ? progress_load_checkpoint(worker, source) : CHURN_OK;
     if (result == CHURN_OK && worker_has_store(worker) && worker->pipeline->redrive == NULL) {
         result = reach_load(worker, source);
+    }
+    if (result == CHURN_OK && worker->pipeline->profiles_only) {
+        result = load_owned(worker, source);
     }
     if (result == CHURN_OK) {
         result = resume(worker, source);
@@ -699,14 +754,18 @@ static churn_str fingerprint_of(struct worker *worker, uint32_t source, int64_t 
 }
 
 /* What is put is never behind what is stored, which another member may have put. */
-static struct checkpoint next_checkpoint(const struct partition *p)
+static struct checkpoint next_checkpoint(const struct worker *worker, const struct partition *p)
 {
     struct checkpoint next = p->stored;
+    int64_t answered = answered_by(&p->stored);
+    int64_t come = worker->pipeline->profiles_only ? p->owned : p->putting;
     next.version++;
     if (p->putting > next.offset) {
         next.offset = p->putting;
         next.last = p->putting_last.offset >= 0 ? p->putting_last : next.last;
     }
+    answered = come > answered ? come : answered;
+    next.answered = answered < next.offset ? answered : NOTHING;
     if (p->doubted_below >= 0) {
         next.doubted_below = p->doubted_below;
         memcpy(next.doubter, p->doubter, sizeof next.doubter);
@@ -721,11 +780,12 @@ static struct checkpoint next_checkpoint(const struct partition *p)
 static bool put_checkpoint(struct worker *worker, uint32_t source)
 {
     struct partition *p = at(worker, source);
-    struct checkpoint next = next_checkpoint(p);
+    struct checkpoint next = next_checkpoint(worker, p);
     int64_t offset = next.offset > 0 ? next.offset : 0;
-    char key[HOST_KEY_SIZE], number[24], last[WITNESS_SIZE], doubted[24], fingerprint[CHURN_FINGERPRINT_SIZE];
+    char key[HOST_KEY_SIZE], number[24], last[WITNESS_SIZE], doubted[24], answered[24];
+    char fingerprint[CHURN_FINGERPRINT_SIZE];
     churn_error err = {.size = sizeof err};
-    churn_pair fields[5] = {{.name = {.ptr = "offset", .len = 6}, .value = {.ptr = number}},
+    churn_pair fields[6] = {{.name = {.ptr = "offset", .len = 6}, .value = {.ptr = number}},
                             {.name = {.ptr = "last", .len = 4}, .value = {.ptr = last}}};
     churn_put put = {.size = sizeof put,
                      .key = own_key(worker, source, "checkpoint", key),
@@ -738,6 +798,11 @@ static bool put_checkpoint(struct worker *worker, uint32_t source)
     fields[1].value.len = witness_format(next.last, last);
     if (print.len > 0) {
         fields[put.count++] = (churn_pair){.name = {.ptr = "fingerprint", .len = 11}, .value = print};
+    }
+    if (next.answered != p->stored.answered) {
+        int len = next.answered >= 0 ? snprintf(answered, sizeof answered, "%" PRId64, next.answered) : 0;
+        fields[put.count++] =
+            (churn_pair){.name = {.ptr = "answered", .len = 8}, .value = {.ptr = answered, .len = (uint32_t)len}};
     }
     if (next.doubted_below != p->stored.doubted_below || strcmp(next.doubter, p->stored.doubter) != 0) {
         int len = next.doubted_below >= 0 ? snprintf(doubted, sizeof doubted, "%" PRId64, next.doubted_below) : 0;
@@ -807,7 +872,8 @@ static bool take_conflict(struct worker *worker, uint32_t source, const churn_pu
         worker->store_went_back = true;
     }
     p->stored = found;
-    p->again = found.offset < p->putting || (p->doubted_below >= 0 && found.doubted_below != p->doubted_below);
+    p->again = (worker->pipeline->profiles_only ? found.offset : answered_by(&found)) < p->putting ||
+               (p->doubted_below >= 0 && found.doubted_below != p->doubted_below);
     return true;
 }
 
@@ -847,7 +913,7 @@ bool progress_take_reply(struct worker *worker, const churn_put_reply *reply)
     p->asked = false;
     worker->progress.unanswered--;
     if (reply->result == CHURN_OK) {
-        p->stored = next_checkpoint(p);
+        p->stored = next_checkpoint(worker, p);
     } else if (reply->result == CHURN_RETRY) {
         p->putting = NOTHING; /* not in this round */
         worker->progress.refused = true;
@@ -914,7 +980,7 @@ bool progress_put_now(struct worker *worker, uint32_t source, int64_t limit_ms)
     int64_t deadline = host_monotonic_ms() + limit_ms;
     end_round(&worker->progress);
     at(worker, source)->again = true;
-    at(worker, source)->putting = at(worker, source)->stored.offset;
+    at(worker, source)->putting = answered_by(&at(worker, source)->stored);
     while ((at(worker, source)->again || progress_waits(worker)) && host_monotonic_ms() < deadline) {
         put_checkpoints(worker);
         if (worker->session == NULL || !session_poll(worker, NULL, POLL_MS)) {

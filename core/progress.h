@@ -6,7 +6,10 @@
  * profiles are acknowledged, and only then, and after the store said that both are durable, the source's offset is
  * committed. A store that fails over to an older state loses profiles and checkpoint together, so going back to the
  * checkpoint heals what it lost. Processors that keep state are asked first, for the same reason. A source that keeps
- * no positions, such as a file, is read on from its checkpoint. */
+ * no positions, such as a file, is read on from its checkpoint.
+ *
+ * A rebuild counts and sends nothing, so its checkpoints say besides how far outputs were answered: as far as the
+ * checkpoint says of the pipeline that it rebuilds. */
 #ifndef PROGRESS_H
 #define PROGRESS_H
 
@@ -32,15 +35,17 @@ struct checkpoint {
     struct witness last;                      /* a record below it, the newest one that can be told again */
     int64_t doubted_below;                    /* found not to be the partition that was counted up to here; -1: not */
     char doubter[EVENT_MAX_ID + 1];           /* the customer by whose profile alone; "": it was found otherwise */
+    int64_t answered; /* outputs of records below were answered, where that is not `offset`; -1: it is */
 };
 
-#define CHECKPOINT_NONE ((struct checkpoint){.offset = -1, .last = WITNESS_NONE, .doubted_below = -1})
+#define CHECKPOINT_NONE ((struct checkpoint){.offset = -1, .last = WITNESS_NONE, .doubted_below = -1, .answered = -1})
 
 struct partition {
     enum place place;
     uint32_t flags;                 /* CHURN_POSITION_…, as announced */
     int64_t position;               /* where reading began; -1: at the source's own beginning */
     int64_t target;                 /* PLACE_SEEK */
+    int64_t owned;                  /* a rebuild: outputs of records below were answered for the pipeline itself */
     int64_t committed;              /* by the source, as far as known; -1: nothing */
     int64_t done;                   /* everything before it is; -1: nothing since the assignment */
     struct witness last;            /* the newest one that is done and can be told again */

@@ -95,6 +95,7 @@ static bool edit(struct pipeline *pipeline, void *ctx)
         return false;
     }
     pipeline->profiles_only = true;
+    (void)snprintf(pipeline->rebuilt, sizeof pipeline->rebuilt, "%s", own != NULL ? own : PIPELINE_KEY_PREFIX);
     if (!change_group(config, source, into) || !config_set(config, "store", "key_prefix", into)) {
         config_error(config, NULL, "out of memory");
         return false;

@@ -74,6 +74,90 @@ def test_the_quickstart_says_nothing_twice(tmp_path):
     assert said == [(said[0][0], True), (said[0][0], False)] and said[0][0] > 100, said
 
 
+# --- After a rebuild ---
+
+
+def said(folder):
+    """The events of which there are alerts, and how many dead letters there are."""
+    alerts = [json.loads(line)["event_id"] for line in lines(folder / "alerts")]
+    return sorted(alerts), len(lines(folder / "dead"))
+
+
+def rebuild(folder):
+    before = said(folder)
+    run_churnd("rebuild", "-c", "p.yaml", "--into", "rebuilt:", cwd=folder, check=0)
+    assert said(folder) == before
+
+
+@pytest.mark.parametrize("ran_before, rebuilds", [(True, 1), (True, 2), (False, 1)])
+@pytest.mark.parametrize("args", [(), ("--replay-from", "beginning")])
+def test_a_rebuild_answers_for_no_output(tmp_path, ran_before, rebuilds, args):
+    """What came since the pipeline itself ran is sent once the pipeline has the rebuilt prefix, and what it sent is
+    not sent again."""
+    write_pipeline(tmp_path)
+    (tmp_path / "e.jsonl").write_text(event("a", 1) + "bad\n" + event("b", 1))
+    if ran_before:
+        run_churnd("-c", "p.yaml", cwd=tmp_path, check=0)
+    for i in range(rebuilds):
+        with open(tmp_path / "e.jsonl", "a") as file:
+            file.write(event("a", 2 + i) + "bad, too\n" + event("c", 2 + i))
+        rebuild(tmp_path)
+    write_pipeline(tmp_path, store={"plugin": "lmdb", "path": "db", "key_prefix": "rebuilt:"})
+    run_churnd("-c", "p.yaml", *args, cwd=tmp_path, check=0)
+    ids = ["a_1", "b_1"] + [f"{c}_{2 + i}" for c in "ac" for i in range(rebuilds)]
+    assert said(tmp_path) == (sorted(ids), 1 + rebuilds)
+    assert counted(tmp_path, "a", "b", "c") == [1 + rebuilds, 1, rebuilds]
+    again = run_churnd("-c", "p.yaml", cwd=tmp_path, check=0)
+    assert said(tmp_path) == (sorted(ids), 1 + rebuilds) and "a rebuild has counted" not in again.stderr, again
+
+
+def test_a_rebuild_of_another_file_answers_for_none_of_it(tmp_path):
+    """The pipeline's own checkpoint tells of what the file held before."""
+    write_pipeline(tmp_path)
+    (tmp_path / "e.jsonl").write_text(event("a", 1) + event("b", 1))
+    run_churnd("-c", "p.yaml", cwd=tmp_path, check=0)
+    (tmp_path / "e.jsonl").write_text(event("x", 1) + event("y", 1) + event("z", 1))
+    rebuild(tmp_path)
+    write_pipeline(tmp_path, store={"plugin": "lmdb", "path": "db", "key_prefix": "rebuilt:"})
+    run_churnd("-c", "p.yaml", cwd=tmp_path, check=0)
+    assert said(tmp_path) == (["a_1", "b_1", "x_1", "y_1", "z_1"], 0)
+
+
+def test_a_rebuild_knows_how_far_it_has_come(tmp_path):
+    """Though it answers for no output: `verify` calls a profile that lacks an event a fault, and another file under the
+    rebuilt prefix is refused."""
+    write_pipeline(tmp_path)
+    (tmp_path / "e.jsonl").write_text(event("a", 1) + event("b", 1))
+    rebuild(tmp_path)
+    run_churnd("-c", "p.yaml", cwd=tmp_path, check=0)
+    done = run_churnd("verify", "-c", "p.yaml", "--against", "rebuilt:", cwd=tmp_path, check=0)
+    assert "2 equal" in done.stdout, done
+    write_pipeline(tmp_path, store={"plugin": "lmdb", "path": "db", "key_prefix": "rebuilt:"})
+    (tmp_path / "e.jsonl").write_text(event("x", 1) + event("y", 1))
+    done = run_churnd("-c", "p.yaml", cwd=tmp_path)
+    assert done.returncode != 0 and "does not begin with what was counted of it" in done.stderr, done
+
+
+def test_generated_events_after_a_rebuild(tmp_path):
+    def write(count, prefix):
+        (tmp_path / "p.yaml").write_text(yaml.safe_dump({
+            "state_dir": "state", "store": {"plugin": "lmdb", "path": "db", "key_prefix": prefix},
+            "source": {"plugin": "generate", "start_time": "2026-01-01T00:00:00Z", "events": count, "rate": 0},
+            "sinks": [{"plugin": "file", "input": "events", "path": "alerts"}],
+            "dead_letters": {"plugin": "file", "path": "dead"}}))
+
+    write(20, "profile:")
+    run_churnd("-c", "p.yaml", cwd=tmp_path, check=0)
+    write(50, "profile:")
+    rebuild(tmp_path)
+    write(50, "rebuilt:")
+    run_churnd("-c", "p.yaml", cwd=tmp_path, check=0)
+    assert len(lines(tmp_path / "alerts")) == 50
+
+
+# --- Pipes ---
+
+
 def test_a_pipe_is_passed_over_as_far_as_it_was_counted(tmp_path):
     write_pipeline(tmp_path, {"path": "-"})
     text = event("a") + "broken\n" + "".join(event("b", i) for i in range(2000))  # longer than what is kept of it
