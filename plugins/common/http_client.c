@@ -616,8 +616,7 @@ static void judge(struct slot *slot, CURLcode code, struct http_result *result, 
     }
     result->reason = status_reason(result->status, room, size);
     if (curl_easy_getinfo(slot->easy, CURLINFO_RETRY_AFTER, &retry_after) == CURLE_OK && retry_after > 0) {
-        result->retry_after_ms =
-            retry_after > HTTP_RETRY_AFTER_MAX_MS / 1000 ? HTTP_RETRY_AFTER_MAX_MS : (int64_t)retry_after * 1000;
+        result->retry_after_ms = (int64_t)(retry_after < INT64_MAX / 1000 ? retry_after : INT64_MAX / 1000) * 1000;
     }
 }
 

@@ -11,10 +11,9 @@
 #include <churn/target.h>
 #include <stddef.h>
 
-#define HTTP_BODY_MAX 65536            /* an answer beyond this is refused */
-#define HTTP_HEAD_MAX 65536            /* … or beyond this in status lines, headers and trailers */
-#define HTTP_WIRE_MAX 262144           /* … or beyond this in bytes of any kind, the framing included */
-#define HTTP_RETRY_AFTER_MAX_MS 300000 /* longest Retry-After that is honoured */
+#define HTTP_BODY_MAX 65536  /* an answer beyond this is refused */
+#define HTTP_HEAD_MAX 65536  /* … or beyond this in status lines, headers and trailers */
+#define HTTP_WIRE_MAX 262144 /* … or beyond this in bytes of any kind, the framing included */
 
 struct http_settings {
     const char *url;
@@ -26,7 +25,7 @@ struct http_settings {
     const char *token_option; /* its option; NULL: there is none */
     const char *ca_file;      /* NULL or empty: the system's */
     const char *ca_option;
-    int64_t timeout_ms;       /* of a whole request, its last trailer included */
+    int64_t timeout_ms; /* of a whole request, its last trailer included */
     int64_t connect_timeout_ms;
     uint32_t concurrency; /* requests at a time */
 };
@@ -43,7 +42,7 @@ struct http_result {
     long status;        /* 0: no answer */
     const char *reason; /* not DONE: why, for a person, without secrets; valid during the callback, as is the body */
     churn_str body;
-    int64_t retry_after_ms; /* what the server asked for; 0: nothing */
+    int64_t retry_after_ms; /* what the server asked for, however long; 0: nothing */
 };
 
 typedef void (*http_done_fn)(void *arg, void *request, const struct http_result *result);
@@ -53,8 +52,8 @@ struct http_client;
 /* Checks the settings only (for `create`). CHURN_OK, or CHURN_FATAL with err->option set. */
 int32_t http_client_check(const struct http_settings *settings, churn_error *err);
 
-/* Names the URL's scheme, host and port as a target (for `probe`), and what travels unprotected; with a timeout, asks for
- * `/` there instead: any answer will do. */
+/* Names the URL's scheme, host and port as a target (for `probe`), and what travels unprotected; with a timeout, asks
+ * for `/` there instead: any answer will do. */
 void http_client_probe(const struct http_settings *settings, uint32_t timeout_ms, churn_target_fn fn, void *ctx);
 
 /* The strings of `settings` outlive the client. NULL on error. */

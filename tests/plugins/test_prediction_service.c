@@ -627,6 +627,46 @@ static void test_a_fault_closes_the_breaker(void)
     end();
 }
 
+/* Whatever the API asks for: one line says why nothing is asked, and until when. */
+static void test_a_long_retry_after(void)
+{
+    static const struct {
+        int64_t asked_ms, waits_ms;
+        const char *said;
+    } cases[] = {
+        {3000, 3000, "asks by Retry-After to wait 3 s; what it refused waits until 2026-01-01T00:00:03.000Z"},
+        {60000, 60000, "to wait 60 s; what it refused waits until 2026-01-01T00:01:00.000Z"},
+        {3600000, 60000, "to wait 3600 s; what it refused waits until 2026-01-01T00:01:00.000Z, the longest pause"},
+        {INT64_MAX / 1000 * 1000, 60000, "until 2026-01-01T00:01:00.000Z, the longest pause"},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        prepare("");
+        settings.breaker_failures = 100;
+        service = service_start(&fake.host, &settings, &counters, &queue, &session, &err);
+        CU_ASSERT_PTR_NOT_NULL_FATAL(service);
+        turn();
+        arrives("A", "a");
+        arrives("B", "b");
+        turn();
+        calls[0] = '\0';
+        answer(0, OUTAGE(cases[i].asked_ms));
+        turn();
+        CU_ASSERT_EQUAL(fake.last_level, CHURN_LOG_WARN);
+        CU_ASSERT_PTR_NOT_NULL(strstr(fake.last_log, cases[i].said));
+        CU_ASSERT_PTR_NOT_NULL(strstr(fake.last_log, "prediction API at http://api asks"));
+        answer(0, OUTAGE(cases[i].asked_ms));
+        turn();
+        CU_ASSERT_EQUAL(fake.last_level, CHURN_LOG_DEBUG); /* it was said */
+        later(cases[i].waits_ms - 1);
+        turn();
+        CHECK_CALLS("");
+        later(1);
+        turn();
+        CHECK_CALLS(POST("A", "a") "; " POST("B", "b"));
+        end();
+    }
+}
+
 /* Tried again after its pause, or after what the API asked for; a newer trigger of the customer joins. */
 static void test_trying_again(void)
 {
@@ -989,6 +1029,7 @@ int main(void)
                            TEST(test_an_outcome_waits),
                            TEST(test_the_breaker),
                            TEST(test_a_fault_closes_the_breaker),
+                           TEST(test_a_long_retry_after),
                            TEST(test_trying_again),
                            TEST(test_a_request_that_is_refused),
                            TEST(test_refused_without_kafka),

@@ -77,7 +77,8 @@ static const churn_option options[] = {
     {"retry_min", .default_text = "200ms", .type = CHURN_OPTION_DURATION, .min = 1, .max = 3600000,
      OFFSET(retry_min_ms), .help = "Shortest pause before the webhook is tried again; it doubles with each failure."},
     {"retry_max", .default_text = "30s", .type = CHURN_OPTION_DURATION, .min = 1, .max = 3600000, OFFSET(retry_max_ms),
-     .help = "Longest pause before the webhook is tried again."},
+     .help = "Longest pause before the webhook is tried again, but where it asks for longer by Retry-After, which is "
+             "honoured for up to a minute."},
     {"log_per_second", .default_text = "10", .type = CHURN_OPTION_INT, .max = INT32_MAX, OFFSET(log_per_second),
      .help = "Alerts a second that the log shows; the others are counted there. 0: all."},
 };

@@ -1,6 +1,7 @@
 #include "webhook.h"
 
 #include "backoff.h"
+#include "retry_after.h"
 #include "stall.h"
 #include <errno.h>
 #include <pthread.h>
@@ -41,6 +42,7 @@ struct webhook {
     struct list waiting;
     uint32_t asking;
     struct backoff backoff;
+    struct retry_after retry_after;
     struct stall outage;
 };
 
@@ -113,7 +115,9 @@ static void on_result(void *arg, void *request, const struct http_result *result
     tell_outage(w, result);
     item->failures++;
     item->ready_ms = w->host->monotonic_ms(w->host) +
-                     (result->retry_after_ms > 0 ? result->retry_after_ms : backoff_delay(&w->backoff, item->failures));
+                     (result->retry_after_ms > 0
+                          ? retry_after_pause(&w->retry_after, http_client_origin(w->http), result->retry_after_ms)
+                          : backoff_delay(&w->backoff, item->failures));
     list_add(&w->waiting, item);
 }
 
@@ -217,6 +221,7 @@ struct webhook *webhook_start(const churn_host *host, const struct http_settings
     list_init(&w->outbox);
     list_init(&w->waiting);
     backoff_init(&w->backoff, retry_min_ms, retry_max_ms);
+    w->retry_after = (struct retry_after){.host = host, .who = "the alert webhook"};
     (void)pthread_mutex_init(&w->lock, NULL);
     (void)pthread_condattr_init(&attributes);
     (void)pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);

@@ -34,7 +34,8 @@ static const churn_option options[] = {
     {"retry_min", .default_text = "200ms", .type = CHURN_OPTION_DURATION, .min = 1, .max = 3600000,
      OFFSET(retry_min_ms), .help = "Shortest pause before a request is tried again; it doubles with each failure."},
     {"retry_max", .default_text = "30s", .type = CHURN_OPTION_DURATION, .min = 1, .max = 3600000, OFFSET(retry_max_ms),
-     .help = "Longest pause before a request is tried again."},
+     .help = "Longest pause before a request is tried again, but where the API asks for longer by Retry-After, which "
+             "is honoured for up to a minute."},
     {"breaker_failures", .default_text = "5", .type = CHURN_OPTION_INT, .min = 1, .max = 1000000,
      OFFSET(breaker_failures), .help = "Failures in a row after which the API is left alone for breaker_pause."},
     {"breaker_pause", .default_text = "5s", .type = CHURN_OPTION_DURATION, .min = 1, .max = 3600000,

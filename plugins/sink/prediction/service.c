@@ -4,6 +4,7 @@
 #include "breaker.h"
 #include "kafka_producer.h"
 #include "prediction_cache.h"
+#include "retry_after.h"
 #include "stall.h"
 #include <errno.h>
 #include <pthread.h>
@@ -35,6 +36,7 @@ struct service {
     struct waiting waiting;
     struct breaker breaker;
     struct backoff backoff;
+    struct retry_after retry_after;
     struct job *settling; /* jobs with an outcome, the oldest first */
     struct job **settling_end;
     uint32_t settling_count;
@@ -449,7 +451,8 @@ static void api_works(struct service *s)
 
 static void try_again(struct service *s, struct job *job, unsigned attempts, int64_t retry_after_ms)
 {
-    int64_t delay = retry_after_ms > 0 ? retry_after_ms : backoff_delay(&s->backoff, attempts);
+    int64_t delay = retry_after_ms > 0 ? retry_after_pause(&s->retry_after, http_client_origin(s->http), retry_after_ms)
+                                       : backoff_delay(&s->backoff, attempts);
     uint32_t joined = waiting_put_back(&s->waiting, job, now_ms(s) + delay, retry_after_ms > 0);
     counter_add(&s->counters->coalesced, joined);
 }
@@ -738,6 +741,7 @@ struct service *service_start(const churn_host *host, const struct settings *set
     s->breaker = (struct breaker){.limit = settings->breaker_failures, .pause_ms = settings->breaker_pause_ms};
     s->moved_ms = now_ms(s);
     backoff_init(&s->backoff, settings->retry_min_ms, settings->retry_max_ms);
+    s->retry_after = (struct retry_after){.host = host, .who = "prediction API"};
     init_end(s);
     if (open_parts(s, err) != CHURN_OK) {
         release(s);
