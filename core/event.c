@@ -1,6 +1,7 @@
 #include "event.h"
 
 #include "decimal.h"
+#include "printable.h"
 #include <churn/time.h>
 #include <inttypes.h>
 #include <stdlib.h>
@@ -144,6 +145,20 @@ static int clipped(churn_str text, uint32_t max)
     return (int)len;
 }
 
+/* Shows the name: control characters, which a name of a known type may be followed by, as what they are. */
+static void reject_unknown(struct reject *reject, churn_str name)
+{
+    struct text shown = {0};
+    printable_append_line(&shown, name.ptr, (size_t)clipped(name, has_control(name) ? 32 : 64));
+    if (shown.failed) {
+        reject_set(reject, REJECT_UNKNOWN_EVENT_TYPE, "no plugin is loaded for the event_type");
+    } else {
+        reject_set(reject, REJECT_UNKNOWN_EVENT_TYPE, "no plugin is loaded for event_type '%.*s'", (int)shown.len,
+                   shown.len > 0 ? shown.bytes : "");
+    }
+    text_free(&shown);
+}
+
 static const struct event_type *find_type(const struct event_decoder *decoder, struct reject *reject)
 {
     churn_str name;
@@ -153,8 +168,7 @@ static const struct event_type *find_type(const struct event_decoder *decoder, s
     }
     id = name_index_find(&decoder->catalog->type_names, name.ptr, name.len);
     if (id < 0) {
-        reject_set(reject, REJECT_UNKNOWN_EVENT_TYPE, "no plugin is loaded for event_type '%.*s'", clipped(name, 64),
-                   name.ptr);
+        reject_unknown(reject, name);
         return NULL;
     }
     return &decoder->catalog->types[id];

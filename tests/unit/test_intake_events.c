@@ -147,6 +147,11 @@ static void test_what_is_no_event(void)
                   LETTER_OUT("43", EVENT("other", "{}"), "unknown_event_type",
                              "no plugin is loaded for event_type 'other'") " at 12",
                   "events +1, dead_letters +1, unknown_event_type +1");
+    take(43, EVENT("login\\u0000\\u001b", "{}")); /* its first bytes alone would be a known one's */
+    check_outcome("with control characters",
+                  LETTER_OUT("43", EVENT("login\\u0000\\u001b", "{}"), "unknown_event_type",
+                             "no plugin is loaded for event_type 'login\\u0000\\u001b'") " at 12",
+                  "events +1, dead_letters +1, unknown_event_type +1");
     pipeline.event_settings.ignore_unknown = 1;
     take(44, EVENT("other", "{}"));
     check_outcome("ignored", "events +1, ignored +1");
