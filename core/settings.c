@@ -23,7 +23,8 @@ static const churn_option pipeline_options[] = {
      .min = 100,
      .max = INT64_MAX,
      .offset = offsetof(struct pipeline_settings, shutdown_timeout_ms),
-     .help = "how long a stop may take; what is unfinished then is read again at the next start"},
+     .help = "how long a stop may take to finish what was read, before sinks and source are closed; what is unfinished "
+             "then is read again at the next start"},
     {.name = "plugin_timeout",
      .type = CHURN_OPTION_DURATION,
      .default_text = "60s",

@@ -242,6 +242,26 @@ void stalls_forget(struct stalls *stalls, const void *owner, unsigned worker)
     (void)pthread_mutex_unlock(&stalls->lock);
 }
 
+void stalls_leave(struct stalls *stalls, unsigned worker)
+{
+    char duration[48];
+    int64_t now = stalls->now_ms();
+    (void)pthread_mutex_lock(&stalls->lock);
+    for (struct stall *stall = stalls->first; stall != NULL; stall = stall->next) {
+        if (!stall->lasts || stall->place.worker != worker) {
+            continue;
+        }
+        set_lasts(stalls, stall, false);
+        if (stall->said && count_said(stalls, stall) == 0) { /* else the last worker in it says it */
+            append_duration(duration, sizeof duration, now - stall->began_ms);
+            say(stalls, CHURN_LOG_WARN, stall->place.plugin, "still stalled (%s) as the run ends, for %s: %s",
+                stall->what, duration, stall->message);
+        }
+        stall->said = false;
+    }
+    (void)pthread_mutex_unlock(&stalls->lock);
+}
+
 void stalls_remind(struct stalls *stalls, int64_t waiting)
 {
     int64_t now = stalls->now_ms();

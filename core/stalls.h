@@ -37,6 +37,9 @@ void stalls_end(struct stalls *stalls, const struct stall_place *place, const ch
 /* Nothing of this owner's in this worker lasts any more; says nothing. [any] */
 void stalls_forget(struct stalls *stalls, const void *owner, unsigned worker);
 
+/* The run of this worker ends: says which of its states last, and that they do. [any] */
+void stalls_leave(struct stalls *stalls, unsigned worker);
+
 /* Logs what has lasted for another minute. `waiting`: how many records the source still has; -1: not known. [main] */
 void stalls_remind(struct stalls *stalls, int64_t waiting);
 /* Calls `fn` with each that lasts. The texts live until it returns. [any] */

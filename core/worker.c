@@ -17,6 +17,7 @@
 #define KEEP_ALIVE_MS 20      /* wait per look at a source that must not be read from */
 #define REVOKE_DRAIN_MS 20000 /* well below a consumer group's usual max.poll.interval.ms of 5 minutes */
 #define COMMIT_WAIT_MS 5000   /* for the store and the source together */
+#define LAST_MS 1000          /* … and for sinks to close, after a stop that came to its end */
 
 bool worker_fail(struct worker *worker, const char *format, ...)
 {
@@ -623,6 +624,19 @@ static void stop_instances(struct worker *worker, int64_t deadline_ms)
     worker_enter(worker, NULL);
 }
 
+/* When a stop ends for what comes after what was read, which may have taken all its time. */
+static int64_t last_deadline(int64_t deadline_ms)
+{
+    int64_t least = host_monotonic_ms() + LAST_MS;
+    return deadline_ms > least ? deadline_ms : least;
+}
+
+static int64_t commit_time(int64_t deadline_ms)
+{
+    int64_t left = last_deadline(deadline_ms) - host_monotonic_ms();
+    return left < COMMIT_WAIT_MS ? left : COMMIT_WAIT_MS;
+}
+
 static bool goes_on(const struct worker *worker)
 {
     enum worker_order order = order_of(worker);
@@ -644,18 +658,19 @@ static void *run(void *argument)
         ok = finish_sinks(worker);
     }
     deadline = host_monotonic_ms() + worker->pipeline->settings.shutdown_timeout_ms;
-    if (ok && !drain(worker, worker->pipeline->settings.shutdown_timeout_ms / 2) && !worker->failed) {
+    if (ok && !drain(worker, worker->pipeline->settings.shutdown_timeout_ms) && !worker->failed) {
         log_line(worker->pipeline->log, CHURN_LOG_WARN, "worker",
                  "not everything could be finished in time; what is not committed is read again at the next start");
     }
     if (!worker->failed) {
-        ok = progress_commit(worker, COMMIT_WAIT_MS);
+        ok = progress_commit(worker, commit_time(deadline));
     } else {
         proof_remember(worker);
     }
+    stalls_leave(worker->pipeline->stalls, worker->number);
     emitter_end(worker);
     discard(worker);
-    stop_instances(worker, deadline);
+    stop_instances(worker, last_deadline(deadline));
     set_state(worker, worker->failed ? WORKER_FAILED : WORKER_FINISHED);
     return NULL;
 }

@@ -413,8 +413,9 @@ bool writer_step(struct worker *worker, struct window *window, uint32_t timeout_
 
 void writer_discard(struct worker *worker, struct window *window)
 {
-    worker_goes_on(worker, &worker->pipeline->store, STALL_WRITE, NULL);
-    worker_goes_on(worker, &worker->pipeline->source, STALL_DEAD_LETTERS, NULL);
+    static const char over[] = "given up, to be read again,"; /* which is no going on */
+    worker_goes_on(worker, &worker->pipeline->store, STALL_WRITE, over);
+    worker_goes_on(worker, &worker->pipeline->source, STALL_DEAD_LETTERS, over);
     for (uint32_t i = 0; i < window->delta_count; i++) {
         struct delta *delta = window->deltas[i];
         struct customer *customer = delta->customer;

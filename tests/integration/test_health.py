@@ -5,6 +5,7 @@ import json
 import re
 import socket
 import threading
+import time
 
 import events
 import pytest
@@ -165,6 +166,24 @@ def test_sink_that_never_answers(stack):
     daemon.terminate()
     assert " WARN  mute: 1 record waits, and none was taken or answered for " in daemon.err
     assert re.search(r"sink mute +0   not delivered 1\n", daemon.out), daemon.out
+
+
+def test_a_stop_while_the_store_takes_nothing(stack):
+    """It takes the time it was given, and says that it ends unfinished, not that anything went on."""
+    port = free_port()
+    redis = stack.start_redis(options=["--maxmemory-policy", "noeviction"])
+    daemon = start_local(stack, port, shutdown_timeout="3s",
+                         store={"plugin": "redis", "host": HOST, "port": redis.port, "timeout": "1s"})
+    wait_until_ready(port)
+    redis.client.config_set("maxmemory", "1")
+    with (stack.folder / "e.jsonl").open("a") as out:
+        out.write(json.dumps({**EVENT, "event_id": "last"}) + "\n")
+    wait_for_trouble(port, ("redis", "write"))
+    began = time.monotonic()
+    daemon.terminate()
+    assert time.monotonic() - began >= 3, daemon.err[-3000:]
+    assert daemon.err.count("redis: still stalled (write) as the run ends, for ") == 1, daemon.err[-3000:]
+    assert "goes on after" not in daemon.err and "(was stalled: write)" not in daemon.err, daemon.err[-3000:]
 
 
 @pytest.mark.parametrize("processors, refused", [([], ("redis", "write")), (["dedup"], ("dedup", "processor"))])

@@ -78,6 +78,24 @@ static void check_all(const char *expected, const char *what)
     check_text(text, expected, what);
 }
 
+static void test_a_run_that_ends_in_a_state(void)
+{
+    begin_test();
+    stalls_begin(stalls, &first, "write", CHURN_LOG_WARN, "it is full");
+    (void)new_lines();
+    now = 8000;
+    stalls_leave(stalls, first.worker + 7);
+    check_text(new_lines(), "", "another worker's end");
+    check_all("kafka/0 write: it is full; ", "it lasts");
+    stalls_leave(stalls, first.worker);
+    check_text(new_lines(), "WARN  kafka: still stalled (write) as the run ends, for 7 s: it is full\n", "once");
+    check_all("", "over");
+    stalls_end(stalls, &first, "write", NULL);
+    stalls_leave(stalls, first.worker);
+    check_text(new_lines(), "", "nothing went on");
+    end_test();
+}
+
 static void test_a_state_is_said_while_it_lasts(void)
 {
     begin_test();
@@ -161,7 +179,7 @@ static void test_workers_share_the_lines(void)
 
 int main(void)
 {
-    CU_TestInfo tests[] = {TEST(test_a_state_is_said_while_it_lasts),
+    CU_TestInfo tests[] = {TEST(test_a_state_is_said_while_it_lasts), TEST(test_a_run_that_ends_in_a_state),
                            TEST(test_what_comes_and_goes_does_not_fill_the_log), TEST(test_workers_share_the_lines),
                            CU_TEST_INFO_NULL};
     return run_tests("stalls", tests);
