@@ -119,12 +119,18 @@ class Process:
             self.process.send_signal(number)
 
     def _take_signals(self, number):
-        """A signal ends a process that has only just begun, whatever it would have done with it a moment later."""
-        while self.running() and time.monotonic() - self.began < 5:
-            status = pathlib.Path(f"/proc/{self.pid}/status").read_text()
-            if int(re.search(r"^SigBlk:\s*(\w+)", status, re.MULTILINE)[1], 16) >> (number - 1) & 1:
-                break
+        """A signal ends a process that has only just begun, whatever it would have done with it a moment later. Threads that
+        begin after that moment block it; main does not where it waits for it."""
+        while self.running() and not self._blocks(number) and time.monotonic() - self.began < 5:
             time.sleep(0.01)
+
+    def _blocks(self, number):
+        try:
+            masks = [re.search(r"^SigBlk:\s*(\w+)", status.read_text(), re.MULTILINE)
+                     for status in pathlib.Path(f"/proc/{self.pid}/task").glob("*/status")]
+        except (FileNotFoundError, ProcessLookupError):
+            return False
+        return any(mask and int(mask[1], 16) >> (number - 1) & 1 for mask in masks)
 
     def terminate(self, timeout=60):
         """SIGTERM; the exit status."""
