@@ -40,6 +40,7 @@ struct health {
     struct client clients[MAX_CLIENTS + SPARE_CLIENTS]; /* the server's thread's own */
     pthread_mutex_t lock;
     struct health_status status;
+    int64_t unready_ms; /* since when it answers that it is not ready, by the wall clock; 0: it is, or nobody asked */
 };
 
 /* ---- the address ---- */
@@ -73,21 +74,25 @@ bool health_check_address(const char *listen)
 
 /* ---- what is said ---- */
 
+#define FAILED "failed"
+#define STUCK "stuck"
+#define NO_STORE "the store is not connected"
+
 /* Why a worker keeps the run from being `ready` (else only alive); NULL: it does not. */
 static const char *trouble_of(const struct health_status *status, unsigned i, int64_t now_ms, bool ready)
 {
     const struct health_worker *worker = &status->workers[i];
     if (worker->failed) {
-        return "failed";
+        return FAILED;
     }
     if (worker->turned_ms != 0 && now_ms - worker->turned_ms > HEALTH_STUCK_MS) {
-        return "stuck";
+        return STUCK;
     }
     if (!ready) {
         return NULL;
     }
     if (status->store != NULL && !worker->store_open) {
-        return "the store is not connected";
+        return NO_STORE;
     }
     return worker->assigned ? NULL : "the source has nothing to read from yet";
 }
@@ -119,6 +124,22 @@ static struct json_object *store_to_json(const struct health_status *status)
     return object;
 }
 
+/* What keeps a worker from being ready while no part of it is in a state of its own, as an entry like theirs. */
+static struct stall_report report_of(const struct health_status *status, unsigned worker, const char *trouble,
+                                     int64_t since_ms)
+{
+    bool own = strcmp(trouble, FAILED) == 0 || strcmp(trouble, STUCK) == 0, store = strcmp(trouble, NO_STORE) == 0;
+    return (struct stall_report){.plugin = own     ? "churnd"
+                                           : store ? status->store
+                                                   : status->source,
+                                 .what = own     ? "worker"
+                                         : store ? "store"
+                                                 : "source",
+                                 .message = trouble,
+                                 .worker = worker,
+                                 .since_ms = since_ms};
+}
+
 static void add_trouble(void *ctx, const struct stall_report *report)
 {
     struct json_object *troubles = ctx, *object = json_object_new_object();
@@ -139,11 +160,47 @@ struct json_object *health_troubles(struct stalls *stalls)
     return troubles;
 }
 
-/* The answer's text, to be freed by json_object_put; *ret_good: all is well. */
-static struct json_object *say(const struct health_status *status, bool ready, bool *ret_good)
+/* Whoever is told that the run is not ready is told why. */
+static struct json_object *explain(const struct health_status *status, int64_t since_ms)
 {
-    struct json_object *object = json_object_new_object(), *workers = json_object_new_array();
+    struct json_object *troubles = json_object_new_array();
     int64_t now_ms = host_monotonic_ms();
+    for (unsigned i = 0; i < status->worker_count; i++) {
+        const char *trouble = trouble_of(status, i, now_ms, true);
+        if (trouble != NULL) {
+            const struct stall_report report = report_of(status, i, trouble, since_ms);
+            add_trouble(troubles, &report);
+        }
+    }
+    if (json_object_array_length(troubles) == 0) {
+        const struct stall_report report = {.plugin = "churnd",
+                                            .what = "run",
+                                            .message = status->stopping         ? "stopping"
+                                                       : status->looked_ms == 0 ? "starting"
+                                                                                : STUCK,
+                                            .since_ms = since_ms};
+        add_trouble(troubles, &report);
+    }
+    return troubles;
+}
+
+/* By the wall clock, since when answers are as this one. */
+static int64_t since_when(int64_t *unready_ms, bool ready)
+{
+    if (ready) {
+        *unready_ms = 0;
+    } else if (*unready_ms == 0) {
+        *unready_ms = host_wall_ms();
+    }
+    return *unready_ms;
+}
+
+/* The answer's text, to be freed by json_object_put; *ret_good: all is well. */
+static struct json_object *say(struct health *health, bool ready, bool *ret_good)
+{
+    const struct health_status *status = &health->status;
+    struct json_object *object = json_object_new_object(), *workers = json_object_new_array();
+    int64_t now_ms = host_monotonic_ms(), since_ms = 0;
     bool troubled = status->troubles != NULL && json_object_array_length(status->troubles) > 0;
     bool good = status->looked_ms != 0 && now_ms - status->looked_ms <= HEALTH_STUCK_MS && !(ready && status->stopping);
     for (unsigned i = 0; i < status->worker_count; i++) {
@@ -160,8 +217,13 @@ static struct json_object *say(const struct health_status *status, bool ready, b
         json_add(object, "store", store_to_json(status));
     }
     json_add(object, "workers", workers);
+    if (ready) {
+        since_ms = since_when(&health->unready_ms, good);
+    }
     if (troubled) {
         json_add(object, "troubles", json_object_get(status->troubles));
+    } else if (ready && !good) {
+        json_add(object, "troubles", explain(status, since_ms));
     }
     *ret_good = good;
     return object;
@@ -199,7 +261,7 @@ static enum MHD_Result answer(void *ctx, struct MHD_Connection *connection, cons
         return send_text(connection, MHD_HTTP_NOT_FOUND, "text/plain", "there are /healthz and /readyz\n");
     }
     (void)pthread_mutex_lock(&health->lock); /* the objects' counts of references are not atomic */
-    object = say(&health->status, ready, &good);
+    object = say(health, ready, &good);
     result = send_text(connection, good ? MHD_HTTP_OK : MHD_HTTP_SERVICE_UNAVAILABLE, "application/json",
                        json_object_to_json_string_ext(object, JSON_C_TO_STRING_PLAIN | JSON_C_TO_STRING_NOSLASHESCAPE));
     (void)json_object_put(object);

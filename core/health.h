@@ -23,7 +23,8 @@ struct health_worker {
 
 struct health_status {
     const char *pipeline;         /* texts live until the next one is published */
-    const char *store;            /* the plugin's name; NULL: none */
+    const char *source;           /* the plugin's name */
+    const char *store;            /* NULL: none */
     const char *durability;       /* NULL: the store does not say */
     struct json_object *troubles; /* of health_troubles; publishing takes it */
     bool stopping;

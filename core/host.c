@@ -31,6 +31,11 @@ int64_t host_monotonic_ms(void)
     return clock_ms(CLOCK_MONOTONIC);
 }
 
+int64_t host_wall_ms(void)
+{
+    return clock_ms(CLOCK_REALTIME);
+}
+
 static void on_log(const churn_host *host, int32_t level, const char *message)
 {
     const struct instance *instance = instance_of(host);
@@ -45,7 +50,7 @@ static int32_t on_log_enabled(const churn_host *host, int32_t level)
 static int64_t on_now_ms(const churn_host *host)
 {
     (void)host;
-    return clock_ms(CLOCK_REALTIME);
+    return host_wall_ms();
 }
 
 static int64_t on_monotonic_ms(const churn_host *host)

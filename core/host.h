@@ -16,5 +16,7 @@ uint32_t host_own_key(const char *what, const char *prefix, churn_str source, ch
 
 /* Monotonic clock, ms. */
 int64_t host_monotonic_ms(void);
+/* Milliseconds since 1970. */
+int64_t host_wall_ms(void);
 
 #endif

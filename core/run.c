@@ -188,6 +188,7 @@ static void tell_health(const struct run *run, const struct generation *generati
 {
     const struct pipeline *pipeline = generation->pipeline;
     struct health_status status = {.pipeline = pipeline->settings.name,
+                                   .source = pipeline->source.label,
                                    .stopping = generation->order != WORKER_GO_ON,
                                    .looked_ms = host_monotonic_ms(),
                                    .worker_count = generation->count};

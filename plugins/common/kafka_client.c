@@ -28,6 +28,8 @@
 #define GROUP_SILENT_MS 10000 /* a coordinator that moves takes less, as a rule */
 #define GROUP_LOST_MS 30000
 #endif
+#define ASK_MS (GROUP_SILENT_MS / 10) /* without an answer: by then brokers are asked something, again and again */
+#define ANSWER_MS 9000                /* a question without an answer for so long: they hang */
 
 /* Properties that no plugin leaves to the user. */
 static const char *const always_owned[] = {
@@ -58,7 +60,13 @@ struct kafka_client {
     _Atomic int up_count;       /* links that are up */
     _Atomic int coordinator_up; /* … and the one to the group's coordinator is */
     _Atomic int abandoned;      /* a librdkafka client that did not end still refers to this */
+    _Atomic uint32_t answers;   /* that came from brokers */
+    rd_kafka_t *rk;             /* the newest one that reports here; NULL: it is gone */
     int64_t down_since_ms;      /* 0: not known to be down */
+    uint32_t answers_seen;
+    int64_t heard_ms; /* when the newest answer was seen, or the first was needed */
+    int64_t asked_ms; /* the first question since; 0: there was none */
+    int64_t ask_at_ms;
     struct stall outage;
     _Atomic int certificate_fault; /* OpenSSL's number for why the newest certificate was refused; 0: none was */
     char reason[REASON_SIZE];      /* of the newest connection error */
@@ -385,11 +393,23 @@ static rd_kafka_resp_err_t on_broker_state(rd_kafka_t *rk, int32_t id, const cha
     return RD_KAFKA_RESP_ERR_NO_ERROR;
 }
 
+/* Called by librdkafka's broker threads. A broker that hangs keeps its connections, which alone tells nothing. */
+static rd_kafka_resp_err_t on_answer(rd_kafka_t *rk, int fd, const char *name, int32_t id, int16_t api, int16_t version,
+                                     int32_t correlation, size_t size, int64_t rtt, rd_kafka_resp_err_t code,
+                                     void *opaque)
+{
+    struct kafka_client *client = opaque;
+    (void)rk, (void)fd, (void)name, (void)id, (void)api, (void)version, (void)correlation, (void)size, (void)rtt;
+    atomic_fetch_add(&client->answers, code == RD_KAFKA_RESP_ERR_NO_ERROR ? 1 : 0);
+    return RD_KAFKA_RESP_ERR_NO_ERROR;
+}
+
 static rd_kafka_resp_err_t on_new(rd_kafka_t *rk, const rd_kafka_conf_t *conf, void *opaque, char *said, size_t size)
 {
     (void)conf;
     (void)said;
     (void)size;
+    (void)rd_kafka_interceptor_add_on_response_received(rk, "churnd", on_answer, opaque);
     return rd_kafka_interceptor_add_on_broker_state_change(rk, "churnd", on_broker_state, opaque);
 }
 
@@ -486,6 +506,7 @@ rd_kafka_t *kafka_client_open(struct kafka_client *client, rd_kafka_type_t type,
         /* `conf` is given up: librdkafka 2.0.2 has freed its interceptors here and would do so again. */
         (void)churn_fail_option(err, "properties", "librdkafka: %s", said);
     }
+    client->rk = rk;
     return rk;
 }
 
@@ -544,19 +565,51 @@ void kafka_client_error(struct kafka_client *client, rd_kafka_resp_err_t code, c
     }
 }
 
+/* A small question whose answer nobody waits for: that it comes is all. */
+static void ask_brokers(struct kafka_client *client, int64_t now)
+{
+    const struct rd_kafka_metadata *metadata = NULL;
+    if (client->rk != NULL && rd_kafka_metadata(client->rk, 0, NULL, &metadata, 0) == RD_KAFKA_RESP_ERR_NO_ERROR) {
+        rd_kafka_metadata_destroy(metadata);
+    }
+    client->asked_ms = client->asked_ms == 0 ? now : client->asked_ms;
+    client->ask_at_ms = now + ASK_MS;
+}
+
+/* Follows the answers of the brokers that are connected; 1 when they hang. Those to a client that is busy come all the
+ * time, and one that rests is asked for. */
+static int check_answers(struct kafka_client *client, int needed, int64_t now)
+{
+    uint32_t answers = atomic_load(&client->answers);
+    if (!needed || client->heard_ms == 0 || answers != client->answers_seen) {
+        client->answers_seen = answers;
+        client->heard_ms = now;
+        client->asked_ms = 0;
+        client->ask_at_ms = now + ASK_MS;
+    } else if (now >= client->ask_at_ms) {
+        ask_brokers(client, now);
+    }
+    return client->asked_ms != 0 && now - client->asked_ms >= ANSWER_MS;
+}
+
 int kafka_client_check(struct kafka_client *client, int needed)
 {
     const churn_host *host = client->host;
-    int64_t now;
+    int64_t now = host->monotonic_ms(host);
     if (atomic_load(&client->up_count) > 0) {
+        client->down_since_ms = 0;
+        if (check_answers(client, needed, now)) {
+            stall_begin(&client->outage, "Kafka at %s has not answered for %lld s; waiting", client->brokers,
+                        (long long)(now - client->heard_ms) / 1000);
+            return 0;
+        }
         if (client->outage.lasts) {
             stall_end(&client->outage);
             churn_log(host, CHURN_LOG_INFO, "Kafka at %s can be reached again", client->brokers);
         }
-        client->down_since_ms = 0;
         return 1;
     }
-    now = host->monotonic_ms(host);
+    client->heard_ms = client->asked_ms = 0;
     if (!needed) {
         client->down_since_ms = 0; /* brokers close idle connections, which are opened again when needed */
         stall_end(&client->outage);
@@ -572,7 +625,9 @@ int kafka_client_check(struct kafka_client *client, int needed)
 enum kafka_group_state kafka_client_group(struct kafka_client *client, struct kafka_group *group)
 {
     int64_t now = client->host->monotonic_ms(client->host);
-    if (group->found_ms == 0 || atomic_load(&client->up_count) == 0 || atomic_load(&client->coordinator_up) > 0) {
+    int hang = now - client->heard_ms >= GROUP_SILENT_MS / 2; /* kafka_client_check asks often enough to know */
+    if (group->found_ms == 0 || atomic_load(&client->up_count) == 0 || hang ||
+        atomic_load(&client->coordinator_up) > 0) {
         group->found_ms = now;
     }
     return now - group->found_ms >= GROUP_LOST_MS     ? KAFKA_GROUP_LOST
@@ -655,6 +710,7 @@ void kafka_client_destroy(struct kafka_client *client, rd_kafka_t *rk, int flags
     struct ending *ending = rk != NULL ? malloc(sizeof *ending) : NULL;
     struct timespec end = time_after(timeout_ms);
     pthread_t thread;
+    client->rk = client->rk == rk ? NULL : client->rk;
     if (ending != NULL) {
         *ending = (struct ending){.rk = rk, .flags = flags};
     }

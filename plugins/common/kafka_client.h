@@ -47,15 +47,15 @@ void *kafka_client_owner(void *opaque);
 /* Takes an error event; for clients whose queue is polled for events. Called by the polling thread. */
 void kafka_client_error(struct kafka_client *client, rd_kafka_resp_err_t code, const char *reason);
 
-/* Logs an outage that has lasted a while when `needed`, and its end; 1 when a broker is connected. Called now and then
- * by the polling thread. */
+/* Logs an outage that has lasted a while when `needed`, and its end; brokers that are connected and answer nothing are
+ * one too. 1 when a broker is connected and answers. Called now and then by the polling thread. */
 int kafka_client_check(struct kafka_client *client, int needed);
 
 /* Whether a consumer that has been given no partitions is connected to the coordinator of its group. librdkafka 2.0.2
  * may never find it again once it came back under another address. */
 enum kafka_group_state {
-    KAFKA_GROUP_FOUND,  /* or no broker can be reached, which kafka_client_check says */
-    KAFKA_GROUP_SILENT, /* not for a while now, though a broker is connected */
+    KAFKA_GROUP_FOUND,  /* or no broker can be reached or answers, which kafka_client_check says */
+    KAFKA_GROUP_SILENT, /* not for a while now, though a broker answers */
     KAFKA_GROUP_LOST    /* for so long that the client is to be made anew */
 };
 
@@ -71,7 +71,7 @@ struct kafka_group {
     int64_t found_ms; /* when the coordinator was last known to be connected; 0: not looked at yet */
 };
 
-/* Called now and then by the polling thread. */
+/* Called by the polling thread after kafka_client_check. */
 enum kafka_group_state kafka_client_group(struct kafka_client *client, struct kafka_group *group);
 
 /* Closes a consumer, so that its group need not wait for a time-out: it gives up what it has, and what it has not

@@ -8,6 +8,7 @@ import pytest
 from confluent_kafka import TopicPartition
 from confluent_kafka.admin import AlterConfigOpType, ConfigEntry, ConfigResource, NewPartitions
 from services import HOST, Proxy, free_port, wait_for
+from test_unreadable import Reading, event
 
 
 def alter(kafka, topic, **config):
@@ -46,6 +47,41 @@ def test_broker_frozen(rig):
     fleet.tend()
     rig.fill(1000)
     rig.finish(fleet)
+
+
+@pytest.mark.ci
+def test_a_broker_that_answers_nothing_is_told(rig):
+    """A frozen broker keeps its connections: the run says within some ten seconds, and all the time, why it is not ready,
+    and blames no coordinator; an idle topic is none of that."""
+    reading = Reading(rig, properties={"session.timeout.ms": "6000", "heartbeat.interval.ms": "2000"})
+    rig.kafka.produce(reading.topic, [(b"c0", event(i)) for i in range(100)])
+    reading.start()
+    wait_for("the records", lambda: len(reading.alerts()) == 100 and reading.ready()[0] == 200, 60)
+    rig.fault("SIGSTOP of the broker")
+    rig.kafka.process.send(signal.SIGSTOP)
+    try:
+        said = []
+
+        def told():
+            status, found = reading.ready()
+            if status == 503:
+                said.append(found.get("troubles", []))
+            return any("has not answered for" in t["message"] for t in found.get("troubles", []))
+
+        wait_for("a word", told, 60, 0.2)
+        end = time.monotonic() + 3  # the group's coordinator is looked for by now
+        while time.monotonic() < end:
+            assert told() or "cannot be reached" in str(said[-1]), said[-1]
+            time.sleep(0.2)
+        assert all(said), "not ready, and no trouble is named"
+        assert {(t["plugin"], t["what"]) for t in said[-1]} == {("kafka", "broker")}
+        assert "cannot be found" not in reading.process.err
+    finally:
+        rig.kafka.process.send(signal.SIGCONT)
+    wait_for("a ready run", lambda: reading.ready()[0] == 200, 60)
+    rig.kafka.produce(reading.topic, [(b"c0", event(i)) for i in range(100, 200)])
+    wait_for("the rest", lambda: len(reading.alerts()) == 200, 60)
+    assert reading.process.terminate() == 0, reading.process.err[-3000:]
 
 
 @pytest.mark.ci
