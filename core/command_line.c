@@ -557,6 +557,10 @@ enum parsed command_line_parse(int argc, char **argv, struct arguments *a, const
     if (parsed != PARSED_RUN) {
         return parsed;
     }
+    if (optind < argc && strcmp(argv[optind], "help") == 0) { /* as with many programs */
+        (void)take_help(a, NULL);
+        return PARSED_DONE;
+    }
     *ret_command = find_command(optind < argc ? argv[optind] : "run");
     for (int i = optind + 1; i < argc; i++) {
         a->operands[a->operand_count++] = argv[i];

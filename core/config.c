@@ -485,6 +485,17 @@ static bool convert(struct config *config, yaml_document_t *doc, yaml_node_t *fr
     }
 }
 
+/* Of a byte: its line, and its column in bytes. */
+static struct node place_of(const unsigned char *text, size_t offset)
+{
+    struct node at = {.line = 1, .column = 1};
+    for (size_t i = 0; i < offset; i++) {
+        at.column = text[i] == '\n' ? 1 : at.column + 1;
+        at.line += text[i] == '\n';
+    }
+    return at;
+}
+
 static void syntax_error(struct config *config, const yaml_parser_t *parser)
 {
     struct node at = {.line = (unsigned)parser->problem_mark.line + 1,
@@ -499,7 +510,8 @@ static void syntax_error(struct config *config, const yaml_parser_t *parser)
         hint = " (is the line indented like its neighbours?)";
     }
     if (parser->error == YAML_READER_ERROR) {
-        config_error(config, NULL, "not UTF-8 text: %s", problem);
+        at = place_of(parser->input.string.start, parser->problem_offset);
+        config_error(config, &at, "not UTF-8 text: %s", problem);
     } else if (parser->context != NULL) {
         config_error(config, &at, "YAML: %s, %s%s", parser->context, problem, hint);
     } else {

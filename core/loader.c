@@ -672,13 +672,18 @@ static bool is_path_loaded(const struct loader *loader, const char *path)
     return false;
 }
 
-/* One line more, as far as there is room; a file may have line ends in its name. */
-static bool refuse_too(char *message, size_t size, const char *why)
+#define MORE "… and %u more files that cannot be loaded"
+#define MORE_SIZE (sizeof MORE + 10)
+
+/* One line more; those for which there is no room are counted. A file may have line ends in its name. */
+static bool refuse_too(struct loader *loader, char *message, size_t size, const char *why)
 {
     size_t used = strlen(message);
     struct text line = {0};
     printable_append_line(&line, why, strlen(why));
-    if (used + line.len + 2 < size) {
+    if (loader->untold > 0 || used + line.len + 2 + MORE_SIZE >= size) {
+        loader->untold++;
+    } else {
         (void)snprintf(message + used, size - used, "%s%.*s", used > 0 ? "\n" : "", (int)line.len,
                        line.len > 0 ? line.bytes : "");
     }
@@ -710,7 +715,7 @@ static bool load_dir(struct loader *loader, const char *dir, uint32_t only_kind,
             (void)refuse(why, sizeof why, "%s is a %s plugin in the folder of the %s plugins", path,
                          loader_role(loaded->plugin.kind), loader_role(only_kind));
         }
-        ok = (*why == '\0' || refuse_too(message, size, why)) && ok;
+        ok = (*why == '\0' || refuse_too(loader, message, size, why)) && ok;
     }
     (void)closedir(open_dir);
     return ok;
@@ -728,6 +733,7 @@ bool loader_load_all(struct loader *loader, uint32_t kind, char *message, size_t
     uint32_t first = kind != 0 ? kind : CHURN_KIND_EVENT, last = kind != 0 ? kind : CHURN_KIND_SINK;
     bool ok = true;
     *message = '\0';
+    loader->untold = 0;
     for (unsigned d = 0; d < loader->dir_count; d++) {
         char dir[PATH_MAX];
         for (uint32_t k = first; k <= last; k++) {
@@ -737,6 +743,10 @@ bool loader_load_all(struct loader *loader, uint32_t kind, char *message, size_t
             }
         }
         ok = load_dir(loader, loader->dirs[d], 0, message, size) && ok;
+    }
+    if (loader->untold > 0) {
+        size_t used = strlen(message);
+        (void)snprintf(message + used, size - used, "%s" MORE, used > 0 ? "\n" : "", loader->untold);
     }
     if (loader->plugin_count > 0) {
         qsort(loader->plugins, loader->plugin_count, sizeof(struct loaded *), by_kind_and_name);

@@ -29,6 +29,7 @@ struct loaded {
 struct loader {
     char **dirs; /* searched in this order */
     unsigned dir_count;
+    unsigned untold;         /* bad files for whose line loader_load_all had no room */
     struct loaded **plugins; /* sorted by kind and name after loader_load_all; each stays where it is */
     unsigned plugin_count;
     struct plugin_trial trial; /* where files are opened first; ends with loader_rest */
@@ -55,8 +56,8 @@ const struct loaded *loader_get(struct loader *loader, uint32_t kind, const char
 /* The plugin of one file, whatever its kind. NULL with a message when it is refused. */
 const struct loaded *loader_open(struct loader *loader, const char *path, char *message, size_t size);
 
-/* Loads every plugin of `kind` (0: of all kinds) that the folders hold. False with a line of message for each bad one.
- */
+/* Loads every plugin of `kind` (0: of all kinds) that the folders hold. False with a line of message for each bad one;
+ * where there is no room for all, the last one says how many are left. */
 bool loader_load_all(struct loader *loader, uint32_t kind, char *message, size_t size);
 
 /* Calls `fn` with the name of each plugin of `kind` that the folders seem to hold, by their files' names alone: none is

@@ -1,6 +1,7 @@
 #include "option.h"
 
 #include "suggest.h"
+#include <ctype.h>
 #include <errno.h>
 #include <inttypes.h>
 #include <math.h>
@@ -195,6 +196,17 @@ static int32_t find_choice(const struct reading *r, const churn_option *row, con
     return -1;
 }
 
+/* A text that is a variable as a shell would write it. In others `$` may be meant, as in patterns. */
+static void check_literal(const struct reading *r, const struct node *node, const churn_option *row)
+{
+    const char *text = node->written;
+    size_t len = text[0] == '$' ? strspn(text + 1, VARIABLE_CHARACTERS) : 0;
+    if (len > 0 && text[1 + len] == '\0' && !isdigit((unsigned char)text[1])) {
+        config_warning(r->config, node, "%s: %s: `$` stands for itself here; a variable is written ${%s}", r->section,
+                       row->name, (row->flags & CHURN_OPTION_SECRET) != 0 ? "NAME" : text + 1);
+    }
+}
+
 static bool set_scalar(const struct reading *r, const churn_option *row, void *at, const struct node *node,
                        const char *text)
 {
@@ -202,6 +214,9 @@ static bool set_scalar(const struct reading *r, const churn_option *row, void *a
     char range[128], value[256];
     switch (row->type) {
     case CHURN_OPTION_STRING:
+        if (node != NULL) {
+            check_literal(r, node, row);
+        }
         free(*(char **)at);
         *(char **)at = strdup(text);
         return *(char **)at != NULL;
@@ -250,6 +265,9 @@ static bool append(const char *const **items, uint32_t count, const char *text)
 static bool append_checked(const struct reading *r, const churn_option *row, churn_list *list, const struct node *node,
                            const char *text)
 {
+    if (node != NULL) {
+        check_literal(r, node, row);
+    }
     if (row->choices != NULL && find_choice(r, row, node, text) < 0) {
         return false;
     }
@@ -322,6 +340,7 @@ static bool set_map(const struct reading *r, const churn_option *row, churn_map 
             continue;
         }
         ok = ok && !node->items[i].bad;
+        check_literal(r, &node->items[i], row);
         if (!append(&map->keys, map->count, node->keys[i].text) ||
             !append(&map->values, map->count, node->items[i].text)) {
             return false;
@@ -338,6 +357,13 @@ static bool set_from_node(const struct reading *r, const churn_option *row, void
         return true; /* `key:` alone keeps the default */
     }
     switch (row->type) {
+    case CHURN_OPTION_STRING:
+        if (node->kind == NODE_LIST && row->help != NULL && strstr(row->help, "separated by commas") != NULL) {
+            config_error(r->config, node, "%s: %s: a text belongs here; join the items with commas, without brackets",
+                         r->section, row->name);
+            return false;
+        }
+        break;
     case CHURN_OPTION_LIST:
         if (node->kind != NODE_MAP) {
             return set_list(r, row, at, node);
@@ -349,9 +375,10 @@ static bool set_from_node(const struct reading *r, const churn_option *row, void
         }
         break;
     default:
-        if (is_scalar) {
-            return set_scalar(r, row, at, node, node->text);
-        }
+        break;
+    }
+    if (is_scalar && row->type != CHURN_OPTION_LIST && row->type != CHURN_OPTION_MAP) {
+        return set_scalar(r, row, at, node, node->text);
     }
     config_error(r->config, node, "%s: %s: a %s belongs here", r->section, row->name, option_type_name(row->type));
     return false;
@@ -441,6 +468,37 @@ static bool is_in(const char *name, const char *const *names)
     return false;
 }
 
+/* What Kafka's clients and other programs call it. */
+static const struct {
+    const char *name, *ours;
+} other_names[] = {{"bootstrap_servers", "brokers"},
+                   {"bootstrap.servers", "brokers"},
+                   {"bootstrap-servers", "brokers"},
+                   {"bootstrap_server", "brokers"},
+                   {"servers", "brokers"},
+                   {"group.id", "group_id"},
+                   {"group", "group_id"},
+                   {"consumer_group", "group_id"},
+                   {"topic", "topics"},
+                   {"topics", "topic"},
+                   {"file", "path"},
+                   {"filename", "path"},
+                   {"endpoint", "url"},
+                   {"api_url", "url"},
+                   {"hostname", "host"}};
+
+static bool has_row(const struct option_target *targets, unsigned count, const char *name)
+{
+    for (unsigned t = 0; t < count; t++) {
+        for (uint32_t i = 0; i < targets[t].count; i++) {
+            if (strcmp(option_row(&targets[t], i)->name, name) == 0) {
+                return true;
+            }
+        }
+    }
+    return false;
+}
+
 static bool check_key(const struct reading *r, const struct node *key, const struct option_target *targets,
                       unsigned target_count, const char *const *ignored)
 {
@@ -463,6 +521,11 @@ static bool check_key(const struct reading *r, const struct node *key, const str
     }
     for (; ignored != NULL && *ignored != NULL; ignored++) {
         suggest_offer(&suggest, *ignored);
+    }
+    for (size_t i = 0; suggest.best == NULL && i < sizeof other_names / sizeof other_names[0]; i++) {
+        if (strcmp(other_names[i].name, key->text) == 0 && has_row(targets, target_count, other_names[i].ours)) {
+            suggest.best = other_names[i].ours;
+        }
     }
     config_error(r->config, key, "%s: unknown option '%s'%s", r->section, key->written,
                  suggest_text(&suggest, hint, sizeof hint));

@@ -410,8 +410,6 @@ bool targets_check(struct pipeline *pipeline)
 
 /* ---- files and folders ---- */
 
-#define VARIABLE_CHARACTERS "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_"
-
 static const char *hint_of(int error)
 {
     return error == EACCES ? "; give the user that runs churnd the right to, or name another place" : "";
@@ -460,7 +458,8 @@ static void check_literal(struct pipeline *pipeline, const struct node *at, cons
         config_warning(&pipeline->config, at,
                        "%s: '%s': `~` stands for itself here, not for your home; write ${HOME}%s", label, path,
                        path + 1);
-    } else if (dollar != NULL && (isalpha((unsigned char)dollar[1]) || dollar[1] == '_')) {
+    } else if (dollar != NULL && (isalpha((unsigned char)dollar[1]) || dollar[1] == '_') &&
+               (dollar > path || path[1 + strspn(path + 1, VARIABLE_CHARACTERS)] != '\0')) { /* said of any option */
         config_warning(&pipeline->config, at, "%s: '%s': `$` stands for itself here; a variable is written ${%.*s}",
                        label, path, (int)strspn(dollar + 1, VARIABLE_CHARACTERS), dollar + 1);
     }

@@ -1512,10 +1512,11 @@ static int32_t find_eviction(struct session *s, char *text, size_t size, churn_e
     limit = info_value(reply->str, "maxmemory", &limit_len);
     policy = info_value(reply->str, "maxmemory_policy", &policy_len);
     if (limit != NULL && policy != NULL && strtoull(limit, NULL, 10) != 0 && strncmp(policy, "noeviction", 10) != 0) {
+        bool keeps_lasting = strncmp(policy, "volatile-", 9) == 0; /* what has no ttl: it refuses writes instead */
         (void)snprintf(text, size,
-                       "may throw profiles away when its memory is full, and their events are then LOST: "
+                       "may throw profiles away %swhen its memory is full, and their events are then LOST: "
                        "maxmemory-policy is %.*s; set it to noeviction",
-                       policy_len, policy);
+                       keeps_lasting ? "that have a `ttl` (no others) " : "", policy_len, policy);
     }
     freeReplyObject(reply);
     return CHURN_OK;

@@ -122,6 +122,26 @@ def test_check_in_json(tmp_path):
     assert json.loads(good.stdout) == []
 
 
+@pytest.mark.parametrize("source, said", [
+    ("brokers: 'a:1', group_id: $KAFKA_GROUP", "warning: kafka: group_id: `$` stands for itself here; a variable is written ${KAFKA_GROUP}"),
+    ("brokers: 'a:1', topics: [$T1]", "warning: kafka: topics: `$` stands for itself here; a variable is written ${T1}"),
+    ("brokers: 'a:1', properties: {sasl.password: $ecret}", "warning: kafka: properties: `$` stands for itself here; a variable is written ${NAME}"),
+    ("brokers: ['a:1', 'b:1']", "kafka: brokers: a text belongs here; join the items with commas, without brackets"),
+    ("bootstrap_servers: 'a:1'", "kafka: unknown option 'bootstrap_servers' (did you mean 'brokers'?)"),
+    ("bootstrap.servers: 'a:1'", "kafka: unknown option 'bootstrap.servers' (did you mean 'brokers'?)"),
+    ("brokers: 'a:1', topic: t", "kafka: unknown option 'topic' (did you mean 'topics'?)"),
+    ("brokers: 'a:1', group.id: g", "kafka: unknown option 'group.id' (did you mean 'group_id'?)")])
+def test_what_others_write(source, said, tmp_path):
+    done = run_churnd("check", "-c", write(tmp_path, f"source: {{plugin: kafka, {source}}}\n{STORE}{DEAD}"), cwd=tmp_path)
+    assert said in done.stderr and "ecret}" not in done.stderr, done.stderr
+
+
+@pytest.mark.parametrize("group", ["a$", "$", "$1", "'$a-b'", "x$NAME"])
+def test_a_dollar_that_is_meant(group, tmp_path):
+    text = f"source: {{plugin: kafka, brokers: 'a:1', topics: [t], group_id: {group}}}\n{STORE}{DEAD}"
+    assert "$" not in run_churnd("check", "-c", write(tmp_path, text), cwd=tmp_path, check=0).stderr
+
+
 def test_warnings(tmp_path):
     """What works, though hardly as it is meant: said, and an error where that is wished for."""
     path = write(tmp_path, "source:\n  plugin: file\n  path: in.jsonl\nevents:\n  types: [login]\n  override:\n"

@@ -149,6 +149,11 @@ def test_an_env_file_that_is_none(kind, tmp_path):
         assert f".env: {words}" in run_churnd("check", "-c", path, cwd=tmp_path, check=1).stderr
 
 
+def test_help_is_a_command_too():
+    assert run_churnd("help", check=0).stdout == run_churnd("--help", check=0).stdout
+    assert run_churnd("help", "check", check=0).stdout.startswith("churnd turns")
+
+
 LITTLE = "source: {plugin: generate, events: 1, rate: 0}\nsinks: [{plugin: file, path: out.jsonl}]\n"
 
 

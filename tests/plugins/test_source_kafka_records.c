@@ -326,7 +326,7 @@ static void test_a_position_out_of_range(void)
     lose_offset(6, 9);
     CHECK_POLL("FATAL topic `t` partition 0: group `g` is at offset 5, but the partition holds 6 to 9: records expired "
                "before they were read (retention). To go on with the oldest that is left, stop all members and run "
-               "kafka-consumer-groups.sh --group g --topic t --reset-offsets --to-earliest --execute");
+               "kafka-consumer-groups.sh --group g --topic t --reset-offsets --to-earliest --execute --bootstrap-server b");
     end();
     begin();
     open_assigned("t/1");

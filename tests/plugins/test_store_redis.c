@@ -822,6 +822,12 @@ static void memory_and_roles(void)
     CU_ASSERT(admin(NULL, "CONFIG SET maxmemory-policy allkeys-lru"));
     t = session_new();
     CU_ASSERT_PTR_NOT_NULL(strstr(fake.last_log, "maxmemory-policy is allkeys-lru; set it to noeviction"));
+    CU_ASSERT_PTR_NOT_NULL(strstr(fake.last_log, "may throw profiles away when its memory is full"));
+    ops->close(t);
+    CU_ASSERT(admin(NULL, "CONFIG SET maxmemory-policy volatile-lru"));
+    t = session_new();
+    CU_ASSERT_PTR_NOT_NULL(strstr(fake.last_log, "may throw profiles away that have a `ttl` (no others) when its"));
+    CU_ASSERT_PTR_NOT_NULL(strstr(fake.last_log, "maxmemory-policy is volatile-lru; set it to noeviction"));
     ops->close(t);
     CU_ASSERT(admin(NULL, "CONFIG SET maxmemory-policy noeviction"));
     CU_ASSERT(admin(NULL, "CONFIG SET maxmemory 0"));

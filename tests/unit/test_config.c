@@ -177,10 +177,10 @@ static void test_a_second_document(void)
 
 static void test_text_that_is_no_utf8(void)
 {
-    check_refused_with("a: \xff\n", "FILE: not UTF-8 text: ");
-    check_refused_with("a: caf\xe9\n", "FILE: not UTF-8 text: ");
-    check_refused_with("a: \xc0\x80\n", "FILE: not UTF-8 text: ");
-    check_refused_with("a: \x01\n", "FILE: not UTF-8 text: ");
+    check_refused_with("a: \xff\n", "FILE:1:4: not UTF-8 text: ");
+    check_refused_with("a: b\nc: caf\xe9\n", "FILE:2:7: not UTF-8 text: ");
+    check_refused_with("a: \xc0\x80\n", "FILE:1:4: not UTF-8 text: ");
+    check_refused_with("# \xc3\xa9\n\na: \x01\n", "FILE:3:4: not UTF-8 text: ");
     load_bytes("a: b\0c\n", 7);
     CU_ASSERT(!loaded);
     check_refused("a: \"b\\0c\"\n", "FILE:1:4: a value must not hold a NUL character\n");

@@ -73,6 +73,35 @@ static void test_a_file_of_another_kind_serves_its_own(void)
     loader_free(&loader);
 }
 
+/* However many they are: those that are not named are counted. */
+static void test_many_bad_files(void)
+{
+    char folder[] = "/tmp/churn-unit-XXXXXX", path[64], few[2048];
+    struct loader loader;
+    unsigned named = 0, left = 0;
+    const char *last;
+    CU_ASSERT_PTR_NOT_NULL_FATAL(mkdtemp(folder));
+    for (unsigned i = 0; i < 40; i++) {
+        (void)snprintf(path, sizeof path, "%s/bad%u.so", folder, i);
+        FILE *file = fopen(path, "w");
+        CU_ASSERT(file != NULL && fputs("text", file) >= 0 && fclose(file) == 0);
+    }
+    open_loader(&loader, folder);
+    CU_ASSERT(!loader_load_all(&loader, CHURN_KIND_EVENT, few, sizeof few));
+    for (const char *at = few; (at = strstr(at, ".so: ")) != NULL; at++) {
+        named++;
+    }
+    last = strstr(few, "\n… and ");
+    CU_ASSERT(last != NULL && sscanf(last, "\n… and %u more files that cannot be loaded", &left) == 1);
+    check(named > 2 && named + left == 40, "%u named, %u left: %s", named, left, few);
+    loader_free(&loader);
+    for (unsigned i = 0; i < 40; i++) {
+        (void)snprintf(path, sizeof path, "%s/bad%u.so", folder, i);
+        (void)unlink(path);
+    }
+    (void)rmdir(folder);
+}
+
 static void test_loading_all_stops_at_a_bad_one(void)
 {
     struct loader loader;
@@ -446,6 +475,7 @@ int main(void)
         TEST(test_bad_files),
         TEST(test_a_file_of_another_kind_serves_its_own),
         TEST(test_loading_all_stops_at_a_bad_one),
+        TEST(test_many_bad_files),
         TEST(test_the_frozen_prefix_is_judged_first),
         TEST(test_the_body_of_an_entry),
         TEST(test_rows_of_options),

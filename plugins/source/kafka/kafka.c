@@ -43,7 +43,7 @@ static const struct {
 static const churn_option options[] = {
     {.name = "brokers",
      .default_text = "localhost:9092",
-     .help = "The Kafka brokers to ask for the others: host:port,host:port.",
+     .help = "The Kafka brokers to ask for the others, as host:port, separated by commas.",
      .type = CHURN_OPTION_STRING,
      .offset = offsetof(struct kafka_source, brokers)},
     {.name = "topics",

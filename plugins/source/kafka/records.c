@@ -57,9 +57,10 @@ static void offset_lost(struct kafka_source *s, const rd_kafka_message_t *m)
     source_fail(s,
                 "topic `%s` partition %d: group `%s` is at offset %lld, but the partition holds %lld to %lld: records "
                 "expired before they were read (retention). To go on with the oldest that is left, stop all members "
-                "and run kafka-consumer-groups.sh --group %s --topic %s --reset-offsets --to-earliest --execute",
+                "and run kafka-consumer-groups.sh --group %s --topic %s --reset-offsets --to-earliest --execute "
+                "--bootstrap-server %s",
                 topic, (int)m->partition, s->group, (long long)p->position, (long long)low, (long long)high, s->group,
-                topic);
+                topic, s->brokers);
 }
 
 static void check_fatal(struct kafka_source *s)
