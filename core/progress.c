@@ -9,6 +9,7 @@
 
 #define POLL_MS 20      /* for an answer that is waited for */
 #define ASK_AGAIN_MS 50 /* between questions whether writes are durable */
+#define WHY_SIZE 512
 #define FLUSH_ID (PROGRESS_ID | UINT32_MAX)
 #define ALL_KINDS (CHURN_RECORD_EVENT | CHURN_RECORD_TRIGGER | CHURN_RECORD_ALERT | CHURN_RECORD_DEAD_LETTER)
 
@@ -180,14 +181,20 @@ static void read_text(churn_str text, char *ret, size_t size)
     }
 }
 
+/* Where its value goes, of a field that is a number; NULL: it is none. */
+static int64_t *number_of(churn_str name, struct checkpoint *checkpoint, int64_t *version)
+{
+    return str_equals(name, "offset")     ? &checkpoint->offset
+           : str_equals(name, "_v")       ? version
+           : str_equals(name, "doubted")  ? &checkpoint->doubted_below
+           : str_equals(name, "answered") ? &checkpoint->answered
+                                          : NULL;
+}
+
 /* False when a field is not what this program writes. */
 static bool read_checkpoint_field(const churn_pair *field, struct checkpoint *ret, int64_t *ret_version)
 {
-    int64_t *into = str_equals(field->name, "offset")     ? &ret->offset
-                    : str_equals(field->name, "_v")       ? ret_version
-                    : str_equals(field->name, "doubted")  ? &ret->doubted_below
-                    : str_equals(field->name, "answered") ? &ret->answered
-                                                          : NULL;
+    int64_t *into = number_of(field->name, ret, ret_version);
     if (str_equals(field->name, "last")) {
         ret->last = witness_parse(field->value);
     } else if (str_equals(field->name, "fingerprint")) {
@@ -201,13 +208,19 @@ static bool read_checkpoint_field(const churn_pair *field, struct checkpoint *re
     return decimal_parse_int64(field->value.ptr, field->value.len, into) && *into >= 0;
 }
 
-/* False when the fields are no checkpoint. */
-static bool read_checkpoint(const churn_pair *fields, uint32_t count, struct checkpoint *ret)
+/* False when the fields are no checkpoint; `why` says then which of them is wrong. */
+static bool read_checkpoint(const churn_pair *fields, uint32_t count, struct checkpoint *ret, char why[WHY_SIZE])
 {
     int64_t version = 0;
-    bool ok = true;
+    why[0] = '\0';
     for (uint32_t i = 0; i < count; i++) {
-        ok = read_checkpoint_field(&fields[i], ret, &version) && ok;
+        if (!read_checkpoint_field(&fields[i], ret, &version)) {
+            (void)snprintf(why, WHY_SIZE, "its field '%.*s' holds what this program did not write",
+                           (int)fields[i].name.len, fields[i].name.ptr);
+        }
+    }
+    if (why[0] == '\0' && count > 0 && ret->offset < 0) {
+        (void)snprintf(why, WHY_SIZE, "it has no field 'offset'");
     }
     if (ret->last.offset >= ret->offset) {
         ret->last = WITNESS_NONE; /* an older churnd has put the offset since, and gone back */
@@ -215,7 +228,19 @@ static bool read_checkpoint(const churn_pair *fields, uint32_t count, struct che
     if (version > 0) {
         ret->version = (uint64_t)version;
     }
-    return ok && (count == 0 || ret->offset >= 0);
+    return why[0] == '\0';
+}
+
+/* What to do about a checkpoint that is wrong; always false. */
+static bool fail_checkpoint(struct worker *worker, uint32_t source, const char *prefix, const char *why)
+{
+    char key[HOST_KEY_SIZE];
+    (void)host_own_key("checkpoint", prefix, sources_name(&worker->sources.items[source]), key);
+    return worker_fail(worker,
+                       "%s: the checkpoint %s cannot be used: %s. Delete that key, or `churnd rebuild` under another "
+                       "key_prefix: what the source still has is then read again%s, and no event counts twice",
+                       worker->pipeline->store.label, key, why,
+                       is_forgetful(worker) ? ", alerts and dead letters are sent again" : "");
 }
 
 /* Everything before it was answered. */
@@ -227,42 +252,50 @@ static int64_t answered_by(const struct checkpoint *checkpoint)
 
 struct checkpoint_read {
     struct checkpoint found;
-    bool ok;
+    char why[WHY_SIZE]; /* it is none; "": it is */
 };
 
 static int32_t on_checkpoint(void *ctx, churn_str key, const churn_pair *fields, uint32_t count)
 {
     struct checkpoint_read *read = ctx;
     (void)key;
-    read->ok = read_checkpoint(fields, count, &read->found);
+    (void)read_checkpoint(fields, count, &read->found, read->why);
     return CHURN_OK;
 }
 
-/* The one under a key prefix. CHURN_OK, CHURN_RETRY, CHURN_FATAL. */
-static int32_t load_checkpoint(struct worker *worker, uint32_t source, const char *prefix, struct checkpoint *ret)
+/* The one under a key prefix. CHURN_OK; CHURN_RETRY when the session was lost; CHURN_REJECT: it cannot be used, and
+ * read->why says why. */
+static int32_t read_stored(struct worker *worker, uint32_t source, const char *prefix, struct checkpoint_read *read)
 {
-    struct checkpoint_read read = {.found = CHECKPOINT_NONE};
     char buffer[HOST_KEY_SIZE];
     churn_str name = sources_name(&worker->sources.items[source]);
     churn_str key = {.ptr = buffer, .len = host_own_key("checkpoint", prefix, name, buffer)};
     churn_error err = {.size = sizeof err};
-    int32_t result = store_of(worker)->get(worker->session, key, on_checkpoint, &read, &err);
+    int32_t result;
+    *read = (struct checkpoint_read){.found = CHECKPOINT_NONE};
+    result = store_of(worker)->get(worker->session, key, on_checkpoint, read, &err);
     if (result == CHURN_RETRY) {
         session_lose(worker, err.message);
         return CHURN_RETRY;
     }
-    if (result != CHURN_OK || !read.ok) {
-        (void)worker_fail(worker, "%s: the checkpoint %s cannot be read: %s", worker->pipeline->store.label, buffer,
-                          result != CHURN_OK ? err.message : "it holds what this program did not write");
-        return CHURN_FATAL;
+    if (result != CHURN_OK) {
+        (void)snprintf(read->why, sizeof read->why, "%s", err.message);
     }
-    *ret = read.found;
-    return CHURN_OK;
+    return read->why[0] == '\0' ? CHURN_OK : CHURN_REJECT;
 }
 
 int32_t progress_load_checkpoint(struct worker *worker, uint32_t source)
 {
-    return load_checkpoint(worker, source, worker->pipeline->store_settings.key_prefix, &at(worker, source)->stored);
+    const char *prefix = worker->pipeline->store_settings.key_prefix;
+    struct checkpoint_read read;
+    int32_t result = read_stored(worker, source, prefix, &read);
+    if (result == CHURN_OK) {
+        at(worker, source)->stored = read.found;
+    } else if (result == CHURN_REJECT) {
+        (void)fail_checkpoint(worker, source, prefix, read.why);
+        return CHURN_FATAL;
+    }
+    return result;
 }
 
 int32_t progress_ask_bounds(struct worker *worker, uint32_t source, int64_t *ret_low, int64_t *ret_end)
@@ -398,21 +431,20 @@ static int32_t ask_resume(struct worker *worker, uint32_t source, struct checkpo
                                      &checkpoint->offset, err);
 }
 
-/* How far the pipeline that is rebuilt has come: nowhere, where it was in another partition. CHURN_OK, CHURN_RETRY,
- * CHURN_FATAL. */
+/* How far the pipeline that is rebuilt has come: nowhere, where it was in another partition or its checkpoint is
+ * damaged. CHURN_OK or CHURN_RETRY. */
 static int32_t load_owned(struct worker *worker, uint32_t source)
 {
-    struct checkpoint own;
+    struct checkpoint_read own;
     churn_error err = {.size = sizeof err};
-    int32_t result = load_checkpoint(worker, source, worker->pipeline->rebuilt, &own), same;
-    if (result != CHURN_OK) {
-        return result;
+    int32_t result = read_stored(worker, source, worker->pipeline->rebuilt, &own);
+    if (result == CHURN_OK) {
+        result = ask_resume(worker, source, &own.found, &err);
     }
-    same = ask_resume(worker, source, &own, &err);
-    if (same == CHURN_OK && own.doubted_below == NOTHING) {
-        at(worker, source)->owned = answered_by(&own);
+    if (result == CHURN_OK && own.found.doubted_below == NOTHING) {
+        at(worker, source)->owned = answered_by(&own.found);
     }
-    return same == CHURN_RETRY ? CHURN_RETRY : CHURN_OK;
+    return result == CHURN_RETRY ? CHURN_RETRY : CHURN_OK;
 }
 
 /* Whether the partition still holds what was counted of it; where it was not whole then, the checkpoint is lowered.
@@ -423,6 +455,9 @@ static int32_t resume(struct worker *worker, uint32_t source)
     int32_t result = ask_resume(worker, source, &at(worker, source)->stored, &err);
     if (result == CHURN_RETRY) {
         log_printf(worker->pipeline->log, CHURN_LOG_DEBUG, label_of(worker), "%s", err.message);
+    } else if (result == CHURN_REJECT) {
+        (void)fail_checkpoint(worker, source, worker->pipeline->store_settings.key_prefix, err.message);
+        return CHURN_FATAL;
     } else if (result != CHURN_OK) {
         (void)worker_fail(worker, "%s: %s", label_of(worker), err.message);
         return CHURN_FATAL;
@@ -862,10 +897,9 @@ static bool take_conflict(struct worker *worker, uint32_t source, const churn_pu
 {
     struct partition *p = at(worker, source);
     struct checkpoint found = CHECKPOINT_NONE;
-    if (!read_checkpoint(reply->fields, reply->count, &found)) {
-        return worker_fail(worker, "%s: the checkpoint of %s/%d holds what this program did not write",
-                           worker->pipeline->store.label, worker->sources.items[source].topic,
-                           worker->sources.items[source].partition);
+    char why[WHY_SIZE];
+    if (!read_checkpoint(reply->fields, reply->count, &found, why)) {
+        return fail_checkpoint(worker, source, worker->pipeline->store_settings.key_prefix, why);
     }
     found.version = reply->version;
     if (found.version < p->stored.version && !MUTANT("identity")) {

@@ -332,6 +332,12 @@ static int32_t resume_regular(const struct file_source *s, const struct prefix *
     if (!is_same(counted, &now)) {
         return fail_other(s, another, counted->end, err);
     }
+    if (*offset > counted->end + 1) { /* a record ends before its line's end, or with it */
+        return churn_fail(err, CHURN_REJECT,
+                          "it says that everything before position %" PRId64 " was counted, but no more than %" PRId64
+                          " bytes of %s were, and they are there unchanged",
+                          *offset, counted->end, is_stdin(s) ? "standard input" : s->path);
+    }
     *offset -= goes_on(s, counted->end); /* which is where that line begins */
     return CHURN_OK;
 }

@@ -285,3 +285,37 @@ def test_the_remedy_ends_equal_to_a_rebuild(stack, case):
     case.run("run")
     case.run("redrive")
     case.check_profiles(["c", *GOOD])
+
+
+@pytest.mark.parametrize("field, value, why", [
+    ("offset", "x", "its field 'offset' holds what this program did not write"),
+    ("doubted", "-5", "its field 'doubted' holds what this program did not write"),
+    ("offset", None, "it has no field 'offset'"),
+    ("offset", "999999999", "it says that everything before position 999999999 was counted, but no more than "),
+    (None, "text", "is no hash"),
+])
+def test_a_damaged_checkpoint(stack, field, value, why):
+    """The error names the field, the key and what to do, which counts nothing twice, and never another `epoch`."""
+    redis = stack.start_redis()
+    case = Case(stack.folder, {"plugin": "redis", "host": services.HOST, "port": redis.port})
+    case.add(GOOD)
+    case.run()
+    before = redis.hashes("profile:")
+    key = "churnd:checkpoint:profile:in.jsonl/0"
+    if field is None:
+        redis.client.delete(key)
+        redis.client.set(key, value)
+    elif value is None:
+        redis.client.hdel(key, field)
+    else:
+        redis.client.hset(key, field, value)
+    case.add(GOOD[:1])
+    done = case.run(check=1)
+    assert f"the checkpoint {key} cannot be used: " in done.stderr and why in done.stderr, done.stderr
+    assert "Delete that key" in done.stderr and "epoch" not in done.stderr, done.stderr
+    case.run("rebuild", "--into", "rebuilt:")
+    redis.client.delete(key)
+    assert re.search(r"applied 2\b", case.run().stdout)
+    after = redis.hashes("profile:")
+    assert {c: f for c, f in after.items() if GOOD[0] not in c} == {c: f for c, f in before.items() if GOOD[0] not in c}
+    assert "5 equal" in case.run("verify", "--against", "rebuilt:").stdout

@@ -150,8 +150,11 @@ static void test_a_checkpoint_that_cannot_be_read(void)
     open_again();
     says.checkpoint_result = CHURN_REJECT;
     CU_ASSERT(!progress_place(&worker) && worker.failed);
-    check_text(worker.failure,
-               "store: the checkpoint churnd:checkpoint:profile:t/0 cannot be read: no checkpoint today", "why");
+    check_contains(
+        worker.failure,
+        "store: the checkpoint churnd:checkpoint:profile:t/0 cannot be used: no checkpoint today. Delete that "
+        "key",
+        "why");
     close_here();
 }
 

@@ -115,9 +115,11 @@ typedef struct churn_source_ops {
      * Optional: asked before reading goes on from *offset, where the store says that everything before it was counted:
      * does the partition still hold what was counted? `fingerprint` is the text that was kept, "" when there is none.
      * CHURN_OK: it does, or that shows as it is read (poll then fails); *offset may be lowered, to read again what was
-     * not whole then. CHURN_RETRY: cannot be told now; it is asked again at once, so wait a little before. The host logs
-     * that message at DEBUG only, and after 30 s that there is nothing to read from: say why yourself, by churn_log or
-     * <churn/ext/health.h>. CHURN_FATAL: it is another one; the message says what to do. [worker]
+     * not whole then. CHURN_RETRY: cannot be told now; it is asked again at once, so wait a little before. The host
+     * logs that message at DEBUG only, and after 30 s that there is nothing to read from: say why yourself, by
+     * churn_log or <churn/ext/health.h>. CHURN_FATAL: it is another one; the message says what to do. CHURN_REJECT: it
+     * is the one, and *offset cannot be true; the message says why, and the host which key of the store holds it.
+     * [worker]
      */
     int32_t (*resume)(void *self, const char *topic, int32_t partition, const char *fingerprint, int64_t *offset,
                       churn_error *err);
