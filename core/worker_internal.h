@@ -64,6 +64,12 @@ struct damage_report {
     int64_t events;  /* set aside since the last line */
 };
 
+/* Customers that the log names, so many a minute. */
+struct naming {
+    int64_t next_ms; /* not before: the next minute */
+    unsigned shown;  /* in this one */
+};
+
 struct worker {
     struct pipeline *pipeline;
     unsigned number;
@@ -132,6 +138,7 @@ struct worker {
     struct profile_text rendered;
 
     struct damage_report damage;
+    struct naming gone;         /* whose profiles the store has no more */
     int64_t headers_ms; /* not before: records are read again for their headers once more */
     struct progress progress;
     int64_t last_commit_ms;

@@ -12,6 +12,8 @@
 
 #define FIRST_RETRY_MS 100
 #define LAST_RETRY_MS 2000
+#define NAMING_MS 60000
+#define NAMED_AT_MOST 20
 #define PROFILE_LINES 6 /* of 64 bytes, that most profiles take */
 #define CHANGE_LINES 2  /* … up to their marks and changes */
 
@@ -148,6 +150,28 @@ static bool begin_to_write(struct worker *worker, struct window *window)
     return true;
 }
 
+static bool may_name(struct naming *naming)
+{
+    int64_t now = host_monotonic_ms();
+    if (now >= naming->next_ms) {
+        *naming = (struct naming){.next_ms = now + NAMING_MS};
+    }
+    return naming->shown < NAMED_AT_MOST && ++naming->shown > 0;
+}
+
+static void say_gone(struct worker *worker, const struct customer *customer)
+{
+    if (may_name(&worker->gone)) {
+        log_printf(
+            worker->pipeline->log, CHURN_LOG_WARN, worker->pipeline->store.label,
+            "the profile of customer '%.*s' is gone from the store (deleted, expired, evicted or lost); it begins "
+            "anew with what is read from here on. To have all of it again: stop churnd, delete the profile, and start "
+            "once with --replay-from beginning%s",
+            (int)customer->id_len, customer->id,
+            worker->gone.shown == NAMED_AT_MOST ? "; others in the next minute are not named" : "");
+    }
+}
+
 /* The store holds an older profile than it acknowledged, or none. True when reading must go back for it. */
 static bool went_back(struct worker *worker, const struct customer *customer, uint64_t stored_version)
 {
@@ -156,12 +180,7 @@ static bool went_back(struct worker *worker, const struct customer *customer, ui
         return false;
     }
     if (stored_version == 0) {
-        log_printf(
-            worker->pipeline->log, CHURN_LOG_WARN, worker->pipeline->store.label,
-            "the profile of customer '%.*s' is gone from the store (deleted, expired, evicted or lost); it begins "
-            "anew with what is read from here on. To have all of it again: stop churnd, delete the profile, and start "
-            "once with --replay-from beginning",
-            (int)customer->id_len, customer->id);
+        say_gone(worker, customer);
     } else {
         log_printf(worker->pipeline->log, CHURN_LOG_ERROR, worker->pipeline->store.label,
                    "the profile of customer '%.*s' went back from version %llu to %llu: the store lost acknowledged "

@@ -13,7 +13,7 @@
 #define TTL_MS 77
 #define NEVER_WAIT 0
 #define MAX_BATCHES 8
-#define BATCH_REPLIES 8
+#define BATCH_REPLIES 25
 #define REPLY_FIELDS 4
 
 static struct types_fixture types;
@@ -806,6 +806,37 @@ static void test_a_profile_that_is_gone(void)
     close_worker();
 }
 
+/* A store that throws profiles away does not fill the log as well. */
+static void test_many_profiles_that_are_gone(void)
+{
+    static const char part[] = "is gone from the store";
+    char got[16384] = "", first[512] = "", second[512] = "";
+    unsigned lines = 0;
+    open_worker();
+    for (unsigned i = 0; i < 25; i++) {
+        (void)snprintf(first + strlen(first), sizeof first - strlen(first), "%sc%u@%u", i > 0 ? " " : "", i, i);
+        (void)snprintf(second + strlen(second), sizeof second - strlen(second), "%sc%u@%u", i > 0 ? " " : "", i,
+                       i + 25);
+    }
+    write_first(first);
+    struct window *window = begin(second);
+    batch(CHURN_OK);
+    for (unsigned i = 0; i < 25; i++) {
+        answer(i, CHURN_CONFLICT, 0, NULL);
+    }
+    step(window);
+    CU_ASSERT(worker.store_went_back);
+    rewind(log_file);
+    got[fread(got, 1, sizeof got - 1, log_file)] = '\0';
+    for (const char *at = strstr(got, part); at != NULL; at = strstr(at + 1, part)) {
+        lines++;
+    }
+    CU_ASSERT_EQUAL(lines, 20);
+    check_contains(got, "--replay-from beginning; others in the next minute are not named\n", "the log");
+    writer_discard(&worker, window);
+    close_worker();
+}
+
 /* Everything was acknowledged when another answer showed it: the window is void all the same. */
 static void test_the_last_answer_shows_that_it_went_back(void)
 {
@@ -1258,6 +1289,7 @@ int main(void)
         TEST(test_a_poll_that_fails),
         TEST(test_a_profile_that_went_back),
         TEST(test_a_profile_that_is_gone),
+        TEST(test_many_profiles_that_are_gone),
         TEST(test_the_last_answer_shows_that_it_went_back),
         TEST(test_a_conflict_with_the_same_version),
         TEST(test_damaged_profiles),
