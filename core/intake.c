@@ -590,6 +590,9 @@ static bool judge_letter(struct worker *worker, const churn_record *record, cons
     enum match match = letter->topic.ptr == NULL ? MATCH_SAME : original_match(worker, letter, original);
     const char *later = unverified(worker, letter, match);
     char why[256];
+    if (match == MATCH_NO_MEMORY) {
+        return out_of_memory(worker);
+    }
     if (letter->topic.ptr != NULL && !redrive_knows(worker->pipeline->redrive, letter->topic)) {
         (void)snprintf(why, sizeof why, "its event is of %.*s, which this pipeline does not read",
                        letter->topic.len < 128 ? (int)letter->topic.len : 128, letter->topic.ptr);

@@ -198,9 +198,11 @@ static enum match match_output(struct worker *worker, const struct letter *lette
     if (letter->kind == CHURN_RECORD_EVENT && same(letter->value, record->value)) {
         return MATCH_SAME;
     }
-    if (record->value.ptr == NULL || !worker->pipeline->decodes ||
-        event_decode(worker->decoder, record->value.ptr, record->value.len, &event, &reject) == NULL) {
+    if (record->value.ptr == NULL || !worker->pipeline->decodes) {
         return MATCH_OTHER;
+    }
+    if (event_decode(worker->decoder, record->value.ptr, record->value.len, &event, &reject) == NULL) {
+        return reject.out_of_memory ? MATCH_NO_MEMORY : MATCH_OTHER;
     }
     return letter_is_of_event(letter, event.event_id) ? MATCH_SAME : MATCH_OTHER;
 }

@@ -14,9 +14,10 @@ struct original {
 };
 
 enum match {
-    MATCH_SAME,   /* it is what the letter holds, or, of an output that a sink refused, what it followed from */
-    MATCH_OTHER,  /* it is something else */
-    MATCH_UNKNOWN /* it is not there any more, or nobody can tell */
+    MATCH_SAME,    /* it is what the letter holds, or, of an output that a sink refused, what it followed from */
+    MATCH_OTHER,   /* it is something else */
+    MATCH_UNKNOWN, /* it is not there any more, or nobody can tell */
+    MATCH_NO_MEMORY
 };
 
 /* Reads the originals of `count` records with dead letters: originals[i] is that of letters[i]. False when the worker
