@@ -131,7 +131,7 @@ static int32_t first_process(void *self, const churn_event *event, churn_error *
 
 static void first_announce(void *self, const churn_event *event)
 {
-    (void)self;
+    CU_ASSERT_PTR_EQUAL(self, &probes[FIRST]);
     saw("announced %.*s/%d@%lld", (int)event->topic.len, event->topic.ptr, event->partition, (long long)event->offset);
 }
 

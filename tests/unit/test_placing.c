@@ -14,6 +14,7 @@ static struct {
     const char *letters; /* what "below" holds; NULL: nothing is stored */
     int64_t found;       /* by offset_at */
 } says;
+static char put_names[128]; /* the fields of the newest put */
 static churn_store_ops ops_of_store;
 static churn_source_ops ops_of_source;
 
@@ -35,6 +36,12 @@ static int32_t put(void *session, const churn_put *given, churn_error *err)
 {
     CU_ASSERT_NSTRING_EQUAL(given->key.ptr, "churnd:checkpoint:profile:t/0", given->key.len);
     CU_ASSERT(given->ttl_ms == 0 && given->size == sizeof *given);
+    put_names[0] = '\0';
+    for (uint32_t i = 0; i < given->count; i++) {
+        size_t len = strlen(put_names);
+        (void)snprintf(put_names + len, sizeof put_names - len, "%.*s ", (int)given->fields[i].name.len,
+                       given->fields[i].name.ptr);
+    }
     return says.put_result == CHURN_OK ? store_put(session, given, err)
                                        : churn_fail(err, says.put_result, "the put breaks it");
 }
@@ -305,7 +312,110 @@ static void test_a_replay_from_a_time(void)
     close_here();
 }
 
+/* ---- what is put ---- */
+
+/* A checkpoint names what it says anew, and nothing else: the store keeps that. */
+static void test_the_fields_of_a_checkpoint(void)
+{
+    open_here(20);
+    place_at(20);
+    finish(30);
+    CU_ASSERT(progress_commit(&worker, 5000));
+    check_text(put_names, "offset last ", "of what is read");
+    worker.progress.partitions[0].doubted_below = 60;
+    memcpy(worker.progress.partitions[0].doubter, "b", 2);
+    CU_ASSERT(progress_put_now(&worker, 0, 5000));
+    check_text(put_names, "offset last doubted doubter ", "with a doubt");
+    CU_ASSERT(progress_put_now(&worker, 0, 5000));
+    check_text(put_names, "offset last ", "the doubt is known");
+    for (const char *who = "ac"; *who != '\0'; who++) {
+        worker.progress.partitions[0].doubter[0] = *who;
+        CU_ASSERT(progress_put_now(&worker, 0, 5000));
+        check_text(put_names, "offset last doubted doubter ", "another one doubts");
+        CU_ASSERT(store.doubter[0] == *who && store.doubter[1] == '\0');
+        check_text(store.doubted, "60", "the same doubt");
+    }
+    worker.progress.partitions[0].doubted_below = 61;
+    CU_ASSERT(progress_put_now(&worker, 0, 5000));
+    check_text(put_names, "offset last doubted doubter ", "another doubt");
+    check_text(store.doubted, "61", "another doubt");
+    close_here();
+}
+
+/* ---- what the source is told ---- */
+
+/* A commit that nobody waited for may have failed: the next one that is waited for says it again, of each partition. */
+static void test_what_is_told_again(void)
+{
+    for (int64_t next = 1; next <= 2; next++) {
+        char wanted[64];
+        open_here(0);
+        place_at(0);
+        finish(next);
+        progress_step(&worker, true);
+        take_answers();
+        progress_step(&worker, true);
+        (void)snprintf(wanted, sizeof wanted, "put %lld; flush; commit %lld; ", (long long)next, (long long)next);
+        check_trace(wanted, "unseen");
+        CU_ASSERT(progress_commit(&worker, 5000));
+        (void)snprintf(wanted, sizeof wanted, "commit %lld; ", (long long)next);
+        check_trace(wanted, "again");
+        CU_ASSERT(progress_commit(&worker, 5000));
+        check_trace("", "known");
+        close_here();
+    }
+}
+
+/* Nothing was read yet: nothing is told, though the store has a checkpoint of that. */
+static void test_nothing_is_told_of_the_beginning(void)
+{
+    const churn_position others[] = {{.topic = "t", .flags = CHURN_POSITION_RESUMED},
+                                     {.topic = "t", .partition = 1, .flags = CHURN_POSITION_RESUMED}};
+    struct window_position done[] = {{.next = 0, .last = WITNESS_NONE}, {.source = 1, .next = 5, .last = WITNESS_NONE}};
+    struct window window = {.positions = done, .position_count = 2};
+    open_here(-1);
+    session_close(&worker);
+    pipeline.store.loaded = NULL;
+    CU_ASSERT(progress_assign(&worker, others, 2) && progress_place(&worker) && progress_ready(&worker));
+    CU_ASSERT(progress_note_done(&worker, &window));
+    trace[0] = '\0';
+    progress_step(&worker, true);
+    check_trace("commit 5; ", "what was read");
+    CU_ASSERT(progress_commit(&worker, 5000));
+    check_trace("commit 5; ", "again");
+    close_here();
+}
+
 /* ---- what the log is told ---- */
+
+#define GOES_ON(offset)                                                                                                \
+    "INFO  source: t/0: reading goes on from offset " offset                                                           \
+    ", where an earlier run has come (--replay-from beginning reads all of it again)\n"
+
+static void test_what_is_said_of_a_source_without_positions(void)
+{
+    static const struct {
+        int64_t checkpoint;
+        const char *logged;
+    } cases[] = {{-1, ""}, {0, ""}, {1, GOES_ON("1")}, {2, GOES_ON("2")}};
+    for (size_t i = 0; i < COUNT(cases); i++) {
+        open_here(cases[i].checkpoint);
+        loaded_source.plugin.ops = &forgetful_source_ops;
+        CU_ASSERT(progress_assign(&worker, &(const churn_position){.topic = "t"}, 1));
+        CU_ASSERT(progress_place(&worker) && progress_ready(&worker));
+        check_logged(cases[i].logged, "the place");
+        pipeline.replay.from = REPLAY_FROM_BEGINNING;
+        CU_ASSERT(progress_assign(&worker, &(const churn_position){.topic = "t"}, 1));
+        log_pass_over();
+        CU_ASSERT(progress_place(&worker) && progress_ready(&worker));
+        struct text text = {0};
+        log_read(&text);
+        text_append(&text, "", 1);
+        CU_ASSERT_PTR_NULL(strstr(text.bytes, "where an earlier run has come"));
+        text_free(&text);
+        close_here();
+    }
+}
 
 static void test_what_is_said_of_the_place(void)
 {
@@ -488,6 +598,10 @@ int main(void)
         TEST(test_seeks),
         TEST(test_seeking_back),
         TEST(test_a_replay_from_a_time),
+        TEST(test_the_fields_of_a_checkpoint),
+        TEST(test_what_is_told_again),
+        TEST(test_nothing_is_told_of_the_beginning),
+        TEST(test_what_is_said_of_a_source_without_positions),
         TEST(test_what_is_said_of_the_place),
         TEST(test_a_checkpoint_whose_put_breaks_the_session),
         TEST(test_a_store_that_needs_no_flush),

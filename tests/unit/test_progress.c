@@ -944,6 +944,18 @@ static void test_how_far_profiles_may_count_is_told_first(void)
     CU_ASSERT(progress_commit(&worker, 5000));
     CU_ASSERT(store.writes == 0 && store.counted == 60);
     close_worker();
+    open_at_20_of_50(-1); /* read again from where this run began: nothing is told that it has not come to */
+    announce(20, false);
+    CU_ASSERT(store.writes == 1 && store.counted == 20 && store.below == -1);
+    close_worker();
+    open_at_20_of_50(-1);
+    announce(100020, false);
+    CU_ASSERT(store.writes == 1 && store.counted == 200020);
+    close_worker();
+    open_at_20_of_50(-1);
+    announce(100021, false);
+    CU_ASSERT(store.writes == 1 && store.counted == 200021);
+    close_worker();
 }
 
 static void test_nothing_is_written_before_that_is_known(void)
