@@ -4,6 +4,7 @@
 #include "core/metrics.h"
 #include "core/worker_internal.h"
 
+#include "log_fixture.h"
 #include "no_leaks.h"
 #include "types_fixture.h"
 
@@ -366,7 +367,7 @@ static void test_set_aside(void)
 
 static const churn_header asked_header = {.name = "trace", .value = {.ptr = "7", .len = 1}};
 static int32_t reread_answer;
-static bool is_gone, is_another;
+static bool is_gone, is_another, has_none;
 static uint32_t asked_count, reread_count;
 
 static int32_t give_headers(void *self, churn_record *record, churn_error *err)
@@ -384,14 +385,15 @@ static int32_t give_headers(void *self, churn_record *record, churn_error *err)
 static int32_t reread(void *self, const churn_position *positions, uint32_t count, uint32_t timeout_ms,
                       churn_reread_fn fn, void *ctx, churn_error *err)
 {
-    (void)self;
-    (void)timeout_ms;
+    CU_ASSERT_PTR_EQUAL(self, worker.source->self);
+    CU_ASSERT_PTR_EQUAL(atomic_load(&worker.inside), &pipeline.source);
+    CU_ASSERT_EQUAL(timeout_ms, 3000);
     for (uint32_t i = 0; i < (reread_answer == CHURN_OK ? count : 1); i++) {
         churn_record record = {.size = sizeof record,
                                .value = text(is_another ? EVENT("{}") : RECEIVED),
                                .offset = positions[i].offset,
-                               .headers = &asked_header,
-                               .header_count = 1};
+                               .headers = has_none ? NULL : &asked_header,
+                               .header_count = has_none ? 0 : 1};
         CU_ASSERT(strcmp(positions[i].topic, "t") == 0 && positions[i].partition == 3);
         reread_count++;
         CU_ASSERT_EQUAL(fn(ctx, i, is_gone ? NULL : &record), CHURN_OK);
@@ -408,7 +410,7 @@ static void ask_for_headers(void)
     worker.source = &source;
     worker.listener.asks_headers = 1;
     reread_answer = CHURN_OK;
-    is_gone = is_another = false;
+    is_gone = is_another = has_none = false;
     asked_count = reread_count = 0;
 }
 
@@ -474,6 +476,72 @@ static void test_set_aside_records_are_read_again_for_their_headers(void)
     }
 }
 
+#define GONE(offset)                                                                                                   \
+    "WARN  source: the record at t/3 offset " offset                                                                   \
+    " is gone before its headers were read again: its dead letter has none of them\n"
+
+static int64_t stopped_clock(void)
+{
+    return 1;
+}
+
+static void listen(void)
+{
+    log_free(pipeline.log);
+    stalls_free(pipeline.stalls);
+    pipeline.log = log_open();
+    pipeline.stalls = stalls_new(pipeline.log, stopped_clock);
+}
+
+static void test_what_is_said_of_headers_that_are_read_again(void)
+{
+    struct window *window = window_filling(&worker);
+    open_counting_worker();
+    CU_ASSERT(own_headers_complete(&worker, window)); /* nobody is asked */
+    ask_for_headers();
+    set_three_aside();
+    listen();
+    is_gone = true;
+    reread_answer = CHURN_RETRY;
+    int64_t before = host_monotonic_ms();
+    CU_ASSERT(!own_headers_complete(&worker, window) && !worker.failed && window->bare_count == 2);
+    CU_ASSERT(worker.headers_ms >= before + 500 && worker.headers_ms <= host_monotonic_ms() + 500);
+    CU_ASSERT_PTR_NULL(atomic_load(&worker.inside));
+    check_logged(GONE("40") "WARN  source: 2 dead letters wait for the headers of their records, which cannot be read "
+                            "again now: the test says so (stalled: dead_letters)\n",
+                 "not now");
+    worker.headers_ms = 0;
+    window->outputs[4].headers = &(churn_header){.name = "churn.xxh128"}; /* its value was cut since */
+    window->outputs[4].header_count = 1;
+    reread_answer = CHURN_OK;
+    CU_ASSERT(own_headers_complete(&worker, window) && window->bare_count == 0);
+    check_logged(GONE("42") "INFO  source: goes on after 0 s (was stalled: dead_letters)\n", "gone for good");
+    CU_ASSERT(window->outputs[4].header_count == 1 && reread_count == 3);
+    CU_ASSERT(own_headers_complete(&worker, window) && reread_count == 3);
+    check_logged("", "once");
+    window->deltas[0]->customer->filling = NULL;
+    close_counting_worker();
+    log_closed();
+}
+
+static void test_a_record_without_headers_is_not_gone(void)
+{
+    struct window *window = window_filling(&worker);
+    open_counting_worker();
+    ask_for_headers();
+    set_three_aside();
+    listen();
+    has_none = true;
+    uint32_t headers = window->outputs[3].header_count;
+    const churn_header *before = window->outputs[3].headers;
+    CU_ASSERT(own_headers_complete(&worker, window));
+    CU_ASSERT(window->outputs[3].header_count == headers && window->outputs[3].headers == before);
+    check_logged("", "nothing to say");
+    window->deltas[0]->customer->filling = NULL;
+    close_counting_worker();
+    log_closed();
+}
+
 static void test_headers_of_who_is_known_to_be_damaged_are_asked_for_in_time(void)
 {
     struct window *window = window_filling(&worker);
@@ -498,6 +566,8 @@ static void test_a_source_that_fails_to_give_headers(void)
     set_three_aside();
     reread_answer = CHURN_FATAL;
     CU_ASSERT(!own_headers_complete(&worker, window_filling(&worker)) && worker.failed);
+    check_text(worker.failure, "source source: the test says so", "why");
+    CU_ASSERT(worker.headers_ms == 0 && window_filling(&worker)->bare_count == 2);
     window_filling(&worker)->deltas[0]->customer->filling = NULL;
     close_counting_worker();
 }
@@ -539,6 +609,8 @@ int main(void)
         TEST(test_set_aside),
         TEST(test_a_refused_record_is_asked_for_its_headers),
         TEST(test_set_aside_records_are_read_again_for_their_headers),
+        TEST(test_what_is_said_of_headers_that_are_read_again),
+        TEST(test_a_record_without_headers_is_not_gone),
         TEST(test_headers_of_who_is_known_to_be_damaged_are_asked_for_in_time),
         TEST(test_a_source_that_fails_to_give_headers),
         TEST(test_alerts_that_nobody_takes),

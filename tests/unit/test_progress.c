@@ -813,6 +813,13 @@ static void open_at_20_of_50(int64_t counted)
     trace[0] = '\0';
 }
 
+static void announce(int64_t next, bool has_letters)
+{
+    struct window_position position = {.next = next, .last = WITNESS_NONE};
+    struct window window = {.positions = &position, .position_count = 1, .has_letters = has_letters};
+    CU_ASSERT(progress_announce(&worker, &window));
+}
+
 /* What was never counted is the profile's own damage, whatever else the partition shows. */
 static void test_a_mark_that_cannot_be_true(void)
 {
@@ -836,6 +843,15 @@ static void test_a_mark_that_cannot_be_true(void)
     source.bounds_result = CHURN_RETRY;
     CU_ASSERT_EQUAL(check_mark(50), CHURN_OK);
     CU_ASSERT_EQUAL(check_mark(51), CHURN_RETRY);
+    close_worker();
+    static const churn_source_ops followed = {.size = sizeof followed, .bounds = source_bounds, .resume = source_resume};
+    open_at_20_of_50(20); /* a source that can be read on though it became shorter */
+    loaded_source.plugin.ops = &followed;
+    announce(60, false);
+    CU_ASSERT_EQUAL(check_mark(60), CHURN_FATAL);
+    check_contains(worker.failure, "ends at offset 50, but the profile of customer 'cust_1' says", "why");
+    worker.failed = false;
+    CU_ASSERT_EQUAL(check_mark(61), CHURN_REJECT);
     close_worker();
     open_forgetful(20); /* a source that cannot tell where it ends */
     assign(0, 0);
@@ -898,13 +914,6 @@ static void test_a_mark_of_which_nothing_is_known(void)
         CU_ASSERT_EQUAL(check_mark(51), CHURN_FATAL);
         close_worker();
     }
-}
-
-static void announce(int64_t next, bool has_letters)
-{
-    struct window_position position = {.next = next, .last = WITNESS_NONE};
-    struct window window = {.positions = &position, .position_count = 1, .has_letters = has_letters};
-    CU_ASSERT(progress_announce(&worker, &window));
 }
 
 /* The store knows before a profile is written how far that may count: seldom told anew, and closely where little was
