@@ -367,7 +367,7 @@ static void test_set_aside(void)
 
 static const churn_header asked_header = {.name = "trace", .value = {.ptr = "7", .len = 1}};
 static int32_t reread_answer;
-static bool is_gone, is_another, has_none;
+static bool is_gone, is_another, has_none, is_endless;
 static uint32_t asked_count, reread_count;
 
 static int32_t give_headers(void *self, churn_record *record, churn_error *err)
@@ -398,6 +398,10 @@ static int32_t reread(void *self, const churn_position *positions, uint32_t coun
         reread_count++;
         CU_ASSERT_EQUAL(fn(ctx, i, is_gone ? NULL : &record), CHURN_OK);
     }
+    if (is_endless) { /* without a NUL */
+        memset(err->message, 'x', sizeof err->message);
+        return reread_answer;
+    }
     return reread_answer == CHURN_OK ? CHURN_OK : churn_fail(err, reread_answer, "the test says so");
 }
 
@@ -410,7 +414,7 @@ static void ask_for_headers(void)
     worker.source = &source;
     worker.listener.asks_headers = 1;
     reread_answer = CHURN_OK;
-    is_gone = is_another = has_none = false;
+    is_gone = is_another = has_none = is_endless = false;
     asked_count = reread_count = 0;
 }
 
@@ -568,6 +572,11 @@ static void test_a_source_that_fails_to_give_headers(void)
     CU_ASSERT(!own_headers_complete(&worker, window_filling(&worker)) && worker.failed);
     check_text(worker.failure, "source source: the test says so", "why");
     CU_ASSERT(worker.headers_ms == 0 && window_filling(&worker)->bare_count == 2);
+    is_endless = true;
+    worker.failed = false;
+    CU_ASSERT(!own_headers_complete(&worker, window_filling(&worker)) && worker.failed);
+    CU_ASSERT_EQUAL(strspn(worker.failure + strlen("source source: "), "x"), CHURN_ERROR_MESSAGE_SIZE - 1);
+    CU_ASSERT_EQUAL(strlen(worker.failure), strlen("source source: ") + CHURN_ERROR_MESSAGE_SIZE - 1);
     window_filling(&worker)->deltas[0]->customer->filling = NULL;
     close_counting_worker();
 }

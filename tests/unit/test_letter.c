@@ -291,6 +291,7 @@ static void test_all_of_it(void)
 static void test_kinds_of_what_is_read(void)
 {
     CU_ASSERT_EQUAL(kind_of_headers((const char *const[]){"churn.reason", "r", NULL}), LETTER_INCOMPLETE);
+    check_letter("?/0@0 id ? kind 0 severity 0 sink ?, r: ?; k=v hash ?", "what it does not say is nowhere");
     CU_ASSERT_EQUAL(kind_of_headers((const char *const[]){"churn.detail", "d", NULL}), LETTER_NONE);
     CU_ASSERT_EQUAL(
         kind_of_headers((const char *const[]){"churn.topic", "t", "churn.partition", "0", "churn.offset", "1", NULL}),
