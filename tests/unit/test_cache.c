@@ -98,6 +98,25 @@ static void test_bytes_follow_the_profiles(void)
     CU_ASSERT_EQUAL(cache.bytes, 0);
 }
 
+/* To the byte: the cache's bound relies on it. */
+static void test_bytes_of_a_customer(void)
+{
+    struct cache cache = {.registry = &registry, .limit = SIZE_MAX};
+    size_t slots = 3 * sizeof(struct cache_slot) / 2;
+    CU_ASSERT_EQUAL(get(&cache, "")->bytes, sizeof(struct customer) + 16 + slots);
+    struct customer *customer = get(&cache, "abc");
+    CU_ASSERT_EQUAL(customer->bytes, sizeof(struct customer) + 3 + 16 + slots);
+    cache_set_profile(&cache, customer, some_profile(1));
+    CU_ASSERT_EQUAL(customer->bytes,
+                    sizeof(struct customer) + 3 + 16 + slots + profile_bytes(customer->profile, &registry));
+    CU_ASSERT(profile_set_mark(customer->profile, sources_find(&sources, "t", 70), 5));
+    cache_note_growth(&cache, customer);
+    CU_ASSERT_EQUAL(customer->bytes,
+                    sizeof(struct customer) + 3 + 16 + slots + profile_bytes(customer->profile, &registry));
+    CU_ASSERT_EQUAL(cache.bytes, counted(&cache));
+    cache_free(&cache);
+}
+
 /* A profile gets marks while it is in the cache; giving it up must not take off more than was counted. */
 static void test_bytes_of_a_profile_that_grew(void)
 {
@@ -311,6 +330,7 @@ int main(void)
         TEST(test_one_customer_for_an_id),
         TEST(test_bytes_follow_the_profiles),
         TEST(test_bytes_of_a_profile_that_grew),
+        TEST(test_bytes_of_a_customer),
         TEST(test_second_chance),
         TEST(test_customers_of_windows_stay),
         TEST(test_the_bound_holds_over_time),

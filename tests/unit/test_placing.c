@@ -1,6 +1,7 @@
 /* Where reading begins: what is waited for while store or source do not answer, what can never be, and what the log is
  * told of it. */
 #include "core/host.h"
+#include "core/redrive.h"
 
 #include "log_fixture.h"
 #include "no_leaks.h"
@@ -12,6 +13,7 @@ static struct {
     int32_t checkpoint_result, letters_result, put_result, flush_result, write_result; /* of calls */
     int32_t bounds_result, offset_at_result;
     const char *letters; /* what "below" holds; NULL: nothing is stored */
+    const char *name;    /* of the partition whose letters are asked for; NULL: t/0 */
     int64_t found;       /* by offset_at */
 } says;
 static char put_names[128]; /* the fields of the newest put */
@@ -28,7 +30,7 @@ static int32_t get(void *session, churn_str key, churn_fields_fn fn, void *ctx, 
         return churn_fail(err, says.letters_result, "no letters today");
     }
     churn_pair pairs[] = {pair_of("below", says.letters != NULL ? says.letters : ""), pair_of("another", "7")};
-    check_text(key.ptr, "churnd:letters:profile:t/0", "the key");
+    check_text(key.ptr + strlen("churnd:letters:"), says.name != NULL ? says.name : "profile:t/0", "the key");
     return fn(ctx, key, pairs, says.letters != NULL ? 2 : 0);
 }
 
@@ -588,6 +590,82 @@ static void test_announcements(void)
     close_here();
 }
 
+/* ---- a redrive: t/0 has dead letters, u/0 is what they are of ---- */
+
+static struct redrive redrive;
+
+/* A topic of dead letters that was made anew begins where it begins; nothing is known of letters of letters. */
+static void test_a_redrive_of_a_new_topic(void)
+{
+    open_here(1001);
+    pipeline.redrive = &redrive;
+    says.letters_result = CHURN_REJECT; /* which is not asked */
+    assign(-1, 0);
+    CU_ASSERT(progress_place(&worker) && progress_ready(&worker));
+    check_trace("get; ", "it stands there");
+    check_logged("", "nothing to say");
+    CU_ASSERT(!progress_is_replayed(&worker, 0, 0) && !progress_is_lettered(&worker, 0, 0));
+    close_here();
+    open_here(1000); /* as far as it reaches it is the same */
+    pipeline.redrive = &redrive;
+    assign(-1, 0);
+    CU_ASSERT(progress_place(&worker) && progress_ready(&worker));
+    CU_ASSERT(progress_is_replayed(&worker, 0, 999) && !progress_is_replayed(&worker, 0, 1000));
+    close_here();
+}
+
+/* A file of dead letters is read from its beginning each time, and what it holds is nobody's to prove. */
+static void test_a_redrive_of_a_file(void)
+{
+    open_here(30);
+    loaded_source.plugin.ops = &forgetful_source_ops;
+    pipeline.redrive = &redrive;
+    CU_ASSERT(progress_assign(&worker, &(const churn_position){.topic = "t"}, 1));
+    CU_ASSERT(progress_place(&worker) && progress_ready(&worker));
+    check_trace("get; ", "from the beginning");
+    check_logged("", "nothing to say");
+    finish(40);
+    CU_ASSERT(progress_commit(&worker, 5000));
+    check_trace("put 40; flush; ", "without the source's words");
+    close_here();
+}
+
+/* How far others count is learned before anything is added to profiles, and nobody is told anything. */
+static void test_a_redrive_learns_how_far_others_count(void)
+{
+    struct window window = {.has_letters = true};
+    struct window_position position = {.next = 500, .last = WITNESS_NONE};
+    open_here(20);
+    pipeline.redrive = &redrive;
+    assign(-1, 0);
+    CU_ASSERT(progress_place(&worker) && progress_ready(&worker));
+    CU_ASSERT_EQUAL(sources_find(&worker.sources, "u", 0), 1);
+    window.positions = &position;
+    window.position_count = 1;
+    says.name = "profile:u/0";
+    says.letters = "70";
+    trace[0] = '\0';
+    says.checkpoint_result = CHURN_RETRY;
+    CU_ASSERT(!progress_announce(&worker, &window) && worker.session == NULL && !worker.failed);
+    check_trace("close; ", "not its checkpoint");
+    CU_ASSERT(!progress_announce(&worker, &window));
+    check_trace("", "nothing without a session");
+    open_again();
+    says.checkpoint_result = CHURN_OK;
+    says.letters_result = CHURN_RETRY;
+    CU_ASSERT(!progress_announce(&worker, &window) && worker.session == NULL && !worker.failed);
+    check_trace("get; close; ", "not what it was told");
+    open_again();
+    says.letters_result = CHURN_OK;
+    CU_ASSERT(progress_announce(&worker, &window));
+    check_trace("get; ", "of u/0 alone, and nothing is written");
+    CU_ASSERT_EQUAL(worker.progress.partitions[1].stored.offset, 20);
+    CU_ASSERT_EQUAL(worker.progress.partitions[1].announced, 70);
+    CU_ASSERT_EQUAL(worker.progress.partitions[0].written, 0);
+    CU_ASSERT_EQUAL(worker.progress.partitions[1].place, PLACE_NONE);
+    close_here();
+}
+
 int main(void)
 {
     CU_TestInfo tests[] = {
@@ -607,6 +685,9 @@ int main(void)
         TEST(test_a_store_that_needs_no_flush),
         TEST(test_a_refused_checkpoint_is_a_stall),
         TEST(test_announcements),
+        TEST(test_a_redrive_of_a_new_topic),
+        TEST(test_a_redrive_of_a_file),
+        TEST(test_a_redrive_learns_how_far_others_count),
         CU_TEST_INFO_NULL,
     };
     return run_tests_without_leaks("placing", tests);

@@ -1,5 +1,6 @@
 /* Where reading begins, and that no offset is committed before the store has what lies below it for good. */
 #include "core/handover.h"
+#include "core/redrive.h"
 #include "no_leaks.h"
 #include "worker_fixture.h"
 
@@ -844,7 +845,8 @@ static void test_a_mark_that_cannot_be_true(void)
     CU_ASSERT_EQUAL(check_mark(50), CHURN_OK);
     CU_ASSERT_EQUAL(check_mark(51), CHURN_RETRY);
     close_worker();
-    static const churn_source_ops followed = {.size = sizeof followed, .bounds = source_bounds, .resume = source_resume};
+    static const churn_source_ops followed = {
+        .size = sizeof followed, .bounds = source_bounds, .resume = source_resume};
     open_at_20_of_50(20); /* a source that can be read on though it became shorter */
     loaded_source.plugin.ops = &followed;
     announce(60, false);
@@ -862,6 +864,24 @@ static void test_a_mark_that_cannot_be_true(void)
     progress_revoke(&worker);
     CU_ASSERT_EQUAL(check_mark(INT64_MAX), CHURN_OK); /* whoever reads it will tell */
     close_worker();
+}
+
+/* A redrive adds to profiles of what others read: they say how far marks may be true. */
+static void test_marks_in_a_redrive(void)
+{
+    static const struct {
+        int64_t counted, mark;
+        int32_t expected;
+    } cases[] = {{60, 60, CHURN_OK}, {60, 61, CHURN_REJECT}, {20, 21, CHURN_REJECT},
+                 {20, 20, CHURN_OK}, {19, 61, CHURN_OK},     {-1, 61, CHURN_OK}};
+    static struct redrive redrive;
+    for (size_t i = 0; i < COUNT(cases); i++) {
+        open_at_20_of_50(cases[i].counted);
+        pipeline.redrive = &redrive;
+        CU_ASSERT_EQUAL(check_mark(cases[i].mark), cases[i].expected);
+        CU_ASSERT(!worker.failed);
+        close_worker();
+    }
 }
 
 /* What may have been counted before a run broke off halts, and is remembered for as long as the profile says so. */
@@ -1128,6 +1148,7 @@ int main(void)
                            TEST(test_what_was_found_out_is_kept),
                            TEST(test_what_cannot_be_remembered),
                            TEST(test_a_mark_that_cannot_be_true),
+                           TEST(test_marks_in_a_redrive),
                            TEST(test_a_mark_that_may_be_true),
                            TEST(test_a_mark_of_which_nothing_is_known),
                            TEST(test_how_far_profiles_may_count_is_told_first),
