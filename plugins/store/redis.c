@@ -253,7 +253,7 @@ static int32_t fail_memory(churn_error *err)
 }
 
 /* Marks the session as broken. */
-CHURN_PRINTF(2, 3) static int32_t break_session(struct session *s, const char *format, ...)
+CHURN_PRINTF(2, 3) static void break_session(struct session *s, const char *format, ...)
 {
     if (s->broken[0] == '\0') {
         va_list args;
@@ -261,7 +261,6 @@ CHURN_PRINTF(2, 3) static int32_t break_session(struct session *s, const char *f
         (void)vsnprintf(s->broken, sizeof s->broken, format, args);
         va_end(args);
     }
-    return CHURN_RETRY;
 }
 
 static int32_t fail_broken(const struct session *s, churn_error *err)
@@ -586,8 +585,8 @@ static void note_progress(struct session *s)
     s->overdue = false;
 }
 
-/* Sends what the socket takes. */
-static int32_t send_out(struct session *s)
+/* Sends what the socket takes. False when it fails, for the cause in errno. */
+static bool send_out(struct session *s)
 {
     while (s->out_sent < s->out_len) {
         ssize_t n =
@@ -596,39 +595,40 @@ static int32_t send_out(struct session *s)
             continue;
         }
         if (n < 0) {
-            return errno == EAGAIN || errno == EWOULDBLOCK ? CHURN_OK : CHURN_RETRY;
+            return errno == EAGAIN || errno == EWOULDBLOCK;
         }
         s->out_sent += (size_t)n;
     }
-    return CHURN_OK;
+    return true;
 }
 
-/* Reads what has come, one buffer full at most. */
-static int32_t receive(struct session *s)
+/* Reads what has come, one buffer full at most. False when nothing has. */
+static bool receive(struct session *s)
 {
     char buffer[RECEIVE_SIZE];
     ssize_t n = recv(s->connection->fd, buffer, sizeof buffer, MSG_DONTWAIT);
-    if (n == 0) {
-        return break_session(s, "Redis at %s closed the connection", s->store->where);
+    if (n < 0 && (errno == EAGAIN || errno == EWOULDBLOCK || errno == EINTR)) {
+        return false;
     }
     if (n < 0) {
-        if (errno == EAGAIN || errno == EWOULDBLOCK || errno == EINTR) {
-            return CHURN_PENDING;
-        }
-        return break_session(s, "the connection to Redis at %s failed: %s", s->store->where, strerror(errno));
+        break_session(s, "the connection to Redis at %s failed: %s", s->store->where, strerror(errno));
+        return true;
+    }
+    if (n == 0) {
+        break_session(s, "Redis at %s closed the connection", s->store->where);
+        return true;
     }
     if ((size_t)n == sizeof buffer) {
         note_progress(s); /* a large answer on its way; fewer bytes at a time must make one whole in time */
     }
     s->reply_bytes += (size_t)n;
     if (s->reply_bytes > MAX_REPLY_BYTES) {
-        return break_session(s, "Redis at %s sent an answer of more than %d MiB, which is refused", s->store->where,
-                             MAX_REPLY_BYTES / 1024 / 1024);
+        break_session(s, "Redis at %s sent an answer of more than %d MiB, which is refused", s->store->where,
+                      MAX_REPLY_BYTES / 1024 / 1024);
+    } else if (redisReaderFeed(s->reader, buffer, (size_t)n) != REDIS_OK) {
+        break_session(s, "out of memory");
     }
-    if (redisReaderFeed(s->reader, buffer, (size_t)n) != REDIS_OK) {
-        return break_session(s, "out of memory");
-    }
-    return CHURN_OK;
+    return true;
 }
 
 /* Keeps the clock of what the server owes. False when its time is up: at the second look, for the first one may find
@@ -653,30 +653,32 @@ static bool is_in_time(struct session *s)
     return true;
 }
 
-static int32_t break_overdue(struct session *s)
+static void break_overdue(struct session *s)
 {
-    return break_session(s, "Redis at %s has not answered for %" PRId64 " ms", s->store->where, s->store->timeout_ms);
+    break_session(s, "Redis at %s has not answered for %" PRId64 " ms", s->store->where, s->store->timeout_ms);
 }
 
-/* Moves bytes in both directions, waiting up to `wait_ms` for the first. CHURN_RETRY: the session is broken. */
-static int32_t exchange(struct session *s, int64_t wait_ms)
+/* Moves bytes in both directions, waiting up to `wait_ms` for the first. The session may be broken afterwards. */
+static void exchange(struct session *s, int64_t wait_ms)
 {
     struct pollfd socket = {.fd = s->connection->fd, .events = POLLIN};
     int64_t patience;
     int ready;
     if (!seal_batch(s)) {
-        return break_session(s, "out of memory");
+        break_session(s, "out of memory");
+        return;
     }
     if (!is_in_time(s)) {
-        return break_overdue(s);
+        break_overdue(s);
+        return;
     }
-    if (send_out(s) != CHURN_OK) {
+    if (!send_out(s)) {
         int cause = errno;
         /* What the server said before it closed, such as that it has too many clients, may still be readable. */
-        int32_t result = receive(s);
-        return result != CHURN_PENDING
-                   ? result
-                   : break_session(s, "the connection to Redis at %s failed: %s", s->store->where, strerror(cause));
+        if (!receive(s)) {
+            break_session(s, "the connection to Redis at %s failed: %s", s->store->where, strerror(cause));
+        }
+        return;
     }
     if (s->out_sent < s->out_len) {
         socket.events |= POLLOUT;
@@ -685,11 +687,11 @@ static int32_t exchange(struct session *s, int64_t wait_ms)
     wait_ms = wait_ms < patience ? wait_ms : patience;
     ready = poll(&socket, 1, wait_ms > 0 ? (int)wait_ms : 0);
     s->looked_ms = now(s);
-    if (ready > 0) {
-        int32_t result = (socket.revents & ~POLLOUT) != 0 ? receive(s) : CHURN_OK;
-        return result == CHURN_RETRY ? CHURN_RETRY : CHURN_OK;
+    if (ready > 0 && (socket.revents & ~POLLOUT) != 0) {
+        (void)receive(s);
+    } else if (ready <= 0 && s->looked_ms - s->progress_ms >= s->store->timeout_ms) {
+        break_overdue(s);
     }
-    return s->looked_ms - s->progress_ms >= s->store->timeout_ms ? break_overdue(s) : CHURN_OK;
 }
 
 /* --- Replies --- */
@@ -728,8 +730,8 @@ static void *create_array(const redisReadTask *task, element_count elements)
     struct session *s = task->privdata;
     s->reply_elements += elements > 0 ? (size_t)elements : 0;
     if (s->reply_elements > MAX_REPLY_ELEMENTS) {
-        (void)break_session(s, "Redis at %s sent an answer of more than %d elements, which is refused", s->store->where,
-                            MAX_REPLY_ELEMENTS);
+        break_session(s, "Redis at %s sent an answer of more than %d elements, which is refused", s->store->where,
+                      MAX_REPLY_ELEMENTS);
         return NULL;
     }
     return s->make_array(task, elements);
@@ -740,8 +742,8 @@ static void check_line(struct session *s)
 {
     const redisReader *reader = s->reader;
     if (reader->len - reader->pos > MAX_REPLY_LINE && memchr(reader->buf + reader->pos, '\n', MAX_REPLY_LINE) == NULL) {
-        (void)break_session(s, "Redis at %s sent a line of more than %d KiB, which is refused", s->store->where,
-                            MAX_REPLY_LINE / 1024);
+        break_session(s, "Redis at %s sent a line of more than %d KiB, which is refused", s->store->where,
+                      MAX_REPLY_LINE / 1024);
     }
 }
 
@@ -750,7 +752,7 @@ static redisReply *next_reply(struct session *s)
 {
     void *reply = NULL;
     if (redisReaderGetReply(s->reader, &reply) != REDIS_OK) {
-        (void)break_session(s, "Redis at %s sent what is not Redis' protocol: %s", s->store->where, s->reader->errstr);
+        break_session(s, "Redis at %s sent what is not Redis' protocol: %s", s->store->where, s->reader->errstr);
         return NULL;
     }
     if (reply == NULL) {
@@ -761,7 +763,7 @@ static redisReply *next_reply(struct session *s)
     s->reply_elements = 0;
     s->reply_bytes = s->reader->len - s->reader->pos;
     if (s->head == s->pending_count) {
-        (void)break_session(s, "Redis at %s sent a reply that nothing asked for", s->store->where);
+        break_session(s, "Redis at %s sent a reply that nothing asked for", s->store->where);
         freeReplyObject(reply);
         return NULL;
     }
@@ -783,8 +785,8 @@ static void script_loaded(struct session *s, redisReply *reply)
 {
     s->script_sent = false;
     if (reply->type != REDIS_REPLY_STRING || reply->len != SHA_LEN) {
-        (void)break_session(s, "Redis at %s does not load the script: %s", s->store->where,
-                            reply->type == REDIS_REPLY_ERROR ? reply->str : "unexpected answer");
+        break_session(s, "Redis at %s does not load the script: %s", s->store->where,
+                      reply->type == REDIS_REPLY_ERROR ? reply->str : "unexpected answer");
     }
     freeReplyObject(reply);
 }
@@ -899,7 +901,7 @@ static bool answer_error(struct session *s, const redisReply *reply, churn_str k
     enum verdict verdict = judge(reply->str);
     explain(s, reply->str, key, message, sizeof message);
     if (is_end(verdict)) {
-        (void)break_session(s, "%s", message);
+        break_session(s, "%s", message);
         return false;
     }
     if (verdict == VERDICT_RELOAD && !s->script_sent) {
@@ -924,7 +926,7 @@ static bool answer_put(struct session *s, const struct pending *put, const redis
             answer_conflict(s, reply, key, answer);
             return true;
         }
-        (void)break_session(s, "Redis at %s gave an unexpected answer", s->store->where);
+        break_session(s, "Redis at %s gave an unexpected answer", s->store->where);
         return false;
     }
 }
@@ -940,7 +942,7 @@ static bool answer_next(struct session *s, churn_put_reply *answer)
     if (s->answer_at == s->answer_count || !ok) {
         s->answer = NULL;
         if (!hold(s, (redisReply *)whole, NULL)) {
-            (void)break_session(s, "out of memory");
+            break_session(s, "out of memory");
             return false;
         }
     }
@@ -954,7 +956,7 @@ static bool begin_answers(struct session *s, redisReply *reply)
     bool fits = reply->type == REDIS_REPLY_ERROR || (reply->type == REDIS_REPLY_ARRAY && reply->elements == count);
     if (count == 0 || !fits) { /* 0: the call was not even sent */
         freeReplyObject(reply);
-        (void)break_session(s, "Redis at %s gave an unexpected answer", s->store->where);
+        break_session(s, "Redis at %s gave an unexpected answer", s->store->where);
         return false;
     }
     s->answer = reply;
@@ -1044,8 +1046,11 @@ static int32_t await(struct session *s, redisReply **ret, churn_error *err)
             }
             script_loaded(s, reply);
         }
-        if (s->broken[0] != '\0' || (reply == NULL && exchange(s, s->store->timeout_ms) != CHURN_OK)) {
+        if (s->broken[0] != '\0') {
             return fail_broken(s, err);
+        }
+        if (reply == NULL) {
+            exchange(s, s->store->timeout_ms);
         }
     }
 }
@@ -1078,7 +1083,7 @@ static int32_t fail_reply(struct session *s, redisReply *reply, churn_str key, c
     }
     freeReplyObject(reply);
     if (is_end(verdict)) {
-        (void)break_session(s, "%s", message);
+        break_session(s, "%s", message);
     }
     return churn_fail(err, result_of(verdict), "%s", message);
 }
@@ -1344,7 +1349,7 @@ static int32_t redis_poll(void *session, churn_put_reply *replies, uint32_t max,
     for (;;) {
         /* What was read before the connection broke still counts. */
         if (s->broken[0] == '\0' && s->pending_count > 0) {
-            (void)exchange(s, left);
+            exchange(s, left);
         }
         *ret_count = collect(s, replies, max);
         if (*ret_count > 0) {

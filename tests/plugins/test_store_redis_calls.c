@@ -8,9 +8,11 @@
 #include <dirent.h>
 #include <hiredis/hiredis.h>
 #include <inttypes.h>
+#include <linux/sockios.h>
 #include <netinet/tcp.h>
 #include <pthread.h>
 #include <stdlib.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -37,7 +39,37 @@ static struct {
     char port[16];
     struct rule rules[8];
     char asked[16384]; /* the commands since the last look */
+    pthread_cond_t allowed;
+    unsigned allowance;       /* commands that it still reads and answers */
+    unsigned taken, answered; /* commands of all connections */
+    int connection;           /* the newest one */
+    unsigned values, wrong;   /* large ones that came, and those in which a byte was another */
 } server;
+
+#define ALL_COMMANDS UINT32_MAX
+#define VALUE_SIZE 66000U
+
+/* The large value of a put, unlike all others. */
+static void fill_value(char value[VALUE_SIZE], unsigned put)
+{
+    for (unsigned i = 0; i < VALUE_SIZE; i++) {
+        value[i] = (char)((put * 31 + i * 7 + i / 251) % 251);
+    }
+}
+
+static void check_value(const redisReply *command)
+{
+    static char expected[VALUE_SIZE];
+    char key[16];
+    const redisReply *batch = command->elements == 5 ? command->element[4] : NULL;
+    if (batch != NULL && batch->len > VALUE_SIZE) {
+        fill_value(expected, server.values);
+        (void)snprintf(key, sizeof key, "value%u", server.values);
+        server.wrong += strcmp(command->element[3]->str, key) != 0 ||
+                        memcmp(batch->str + batch->len - VALUE_SIZE, expected, VALUE_SIZE) != 0;
+        server.values++;
+    }
+}
 
 /* The answers of a server that has nothing against us. */
 static const struct rule usual[] = {
@@ -87,12 +119,22 @@ static bool answer_command(int fd, const redisReply *command)
     bool open;
     write_command(command, text, sizeof text);
     (void)pthread_mutex_lock(&server.lock);
+    while (server.allowance == 0) {
+        (void)pthread_cond_wait(&server.allowed, &server.lock);
+    }
+    server.allowance -= server.allowance != ALL_COMMANDS;
+    server.taken++;
+    server.connection = fd;
+    check_value(command);
     reply = reply_to(text);
     if (strlen(server.asked) + strlen(text) + 2 < sizeof server.asked) {
         (void)strcat(strcat(server.asked, text), "|");
     }
     (void)pthread_mutex_unlock(&server.lock);
     open = reply != NULL && (reply[0] == '\0' || send(fd, reply, strlen(reply), MSG_NOSIGNAL) > 0);
+    (void)pthread_mutex_lock(&server.lock);
+    server.answered++;
+    (void)pthread_mutex_unlock(&server.lock);
     return open;
 }
 
@@ -130,6 +172,8 @@ static void start_server(void)
     struct sockaddr_in address = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
     socklen_t size = sizeof address;
     (void)pthread_mutex_init(&server.lock, NULL);
+    (void)pthread_cond_init(&server.allowed, NULL);
+    server.allowance = ALL_COMMANDS;
     server.listener = socket(AF_INET, SOCK_STREAM, 0);
     if (server.listener < 0 || bind(server.listener, (struct sockaddr *)&address, size) != 0 ||
         listen(server.listener, 64) != 0 || getsockname(server.listener, (struct sockaddr *)&address, &size) != 0 ||
@@ -140,8 +184,18 @@ static void start_server(void)
     (void)snprintf(server.port, sizeof server.port, "%u", ntohs(address.sin_port));
 }
 
+/* How many commands the server reads and answers from now on; it stops behind them. */
+static void allow(unsigned commands)
+{
+    (void)pthread_mutex_lock(&server.lock);
+    server.allowance = commands;
+    (void)pthread_cond_signal(&server.allowed);
+    (void)pthread_mutex_unlock(&server.lock);
+}
+
 static void stop_server(void)
 {
+    allow(ALL_COMMANDS);
     (void)shutdown(server.listener, SHUT_RDWR);
     (void)pthread_join(server.thread, NULL);
     (void)close(server.listener);
@@ -155,6 +209,22 @@ static void rule(unsigned at, const char *begin, const char *reply)
     server.rules[at] = (struct rule){begin, reply};
     server.asked[0] = '\0';
     (void)pthread_mutex_unlock(&server.lock);
+}
+
+/* So many more, whose answers then lie in the client's socket. */
+static void answer_and_arrive(unsigned commands)
+{
+    bool there = false;
+    allow(commands);
+    for (unsigned tries = 0; !there && tries < 20000; tries++) {
+        int unacknowledged = 1;
+        (void)pthread_mutex_lock(&server.lock);
+        there = server.allowance == 0 && server.answered == server.taken &&
+                ioctl(server.connection, SIOCOUTQ, &unacknowledged) == 0 && unacknowledged == 0;
+        (void)pthread_mutex_unlock(&server.lock);
+        (void)usleep(500);
+    }
+    CU_ASSERT(there);
 }
 
 static void check_asked(const char *expected)
@@ -438,6 +508,9 @@ static void what_is_logged_at_the_opening(void)
         {"INFO memory", INFO_TEXT("maxmemory_policy:allkeys-lru\r\n", 30), NULL},
         {"INFO memory", INFO_TEXT("maxmemory:100\r\n", 15), NULL},
         {"INFO replication", "-NOPERM x\r\n", NULL},
+        {"INFO memory", INFO_TEXT("maxmemory:100\r\nmaxmemory_policy:volatile-lru\r\n", 46),
+         "Redis at %W may throw profiles away that have a `ttl` (no others) when its memory is full, and their events "
+         "are then LOST: maxmemory-policy is volatile-lru; set it to noeviction"},
     };
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
         void *s = NULL;
@@ -614,8 +687,13 @@ static void what_is_asked_of_puts(void)
         CALL("\\dc\\00\\01\\97\\a3key\\b418446744073709551614\\a45000\\a2_v\\b418446744073709551615\\a1f\\a11"));
     CU_ASSERT(ASK(9, 0)); /* an expiry that this session set is to be taken away */
     check_asked(CALL("\\dc\\00\\01\\97\\a3key\\a19\\a2-1\\a2_v\\a210\\a1f\\a11"));
-    CU_ASSERT(ASK(9, 1));
+    end(s);
+    s = begin();
+    rule(0, "EVALSHA", ONE(":1\r\n"));
+    CU_ASSERT(ASK(9, 1)); /* the shortest */
     check_asked(CALL("\\dc\\00\\01\\97\\a3key\\a19\\a11\\a2_v\\a210\\a1f\\a11"));
+    CU_ASSERT(ASK(9, 0));
+    check_asked(CALL("\\dc\\00\\01\\97\\a3key\\a19\\a2-1\\a2_v\\a210\\a1f\\a11"));
     end(s);
     memset(longs, 'x', sizeof longs);
     for (size_t i = 0; i < sizeof sizes / sizeof sizes[0]; i++) {
@@ -818,7 +896,7 @@ static int32_t make_call(void *s, enum call call, char *text)
 {
     const churn_str keys[] = {str("a"), str("b")};
     const churn_pair field = {.name = str("f"), .value = str("1")};
-    const churn_hash hashes[] = {{.key = str("a"), .fields = &field, .count = 1, .ttl_ms = 9},
+    const churn_hash hashes[] = {{.key = str("a"), .fields = &field, .count = 1, .ttl_ms = 1},
                                  {.key = str("b"), .fields = NULL, .count = 0, .ttl_ms = -1}};
     text[0] = err.message[0] = '\0';
     return call == GET        ? ops->get(s, str("a"), append, text, &err)
@@ -979,7 +1057,10 @@ static void what_is_asked_of_calls(void)
     void *s = begin();
     rule(0, "EVAL", ":1\r\n");
     CU_ASSERT_EQUAL(make_call(s, WRITE, text), CHURN_OK);
-    check_asked("EVAL <redis.call> 1 a 9 f 1|EVAL <redis.call> 1 b 0|");
+    check_asked("EVAL <redis.call> 1 a 1 f 1|EVAL <redis.call> 1 b 0|");
+    rule(0, "SCAN", "*2\r\n$1\r\n0\r\n*0\r\n");
+    CU_ASSERT_EQUAL(ops->keys(s, (churn_str){.ptr = "a\0*?[]\\b", .len = 8}, append_key, text, &err), CHURN_OK);
+    check_asked("SCAN 0 MATCH a\\00\\*\\?\\[\\]\\\\b* COUNT 1000|");
     rule(0, "EVALSHA", "*0\r\n");
     rule(1, "EVAL", ALL_ALLOWED);
     CU_ASSERT_EQUAL(make_call(s, ALLOWED, text), CHURN_OK);
@@ -996,6 +1077,296 @@ static void what_is_asked_of_calls(void)
     check_asked("EVALSHA " SHA
                 " 1 key \\dc\\00\\01\\97\\a3key\\a10\\a10\\a2_v\\a11\\a1f\\a11 churnd:history 0123456789abcdef|");
     end(s);
+}
+
+/* --- Much at once --- */
+
+static void queue_values(void *s, unsigned from, unsigned to)
+{
+    static char value[VALUE_SIZE];
+    for (unsigned i = from; i < to; i++) {
+        char key[16];
+        (void)snprintf(key, sizeof key, "value%u", i);
+        fill_value(value, i);
+        CU_ASSERT_EQUAL(queue(s, str(key), 0, i, str("f"), (churn_str){.ptr = value, .len = VALUE_SIZE}, 0), CHURN_OK);
+    }
+}
+
+static void check_answered(void *s, unsigned from, unsigned to)
+{
+    for (unsigned i = from; i < to; i++) {
+        churn_put_reply reply;
+        if (poll_for(s, &reply) != CHURN_OK) {
+            CU_FAIL("not answered");
+            return;
+        }
+        CU_ASSERT_EQUAL(reply.id, i);
+        CU_ASSERT_EQUAL(reply.result, CHURN_OK);
+    }
+}
+
+/* A server that does not read lets commands pile up here, some of them sent in part; more come when it has read most of
+ * them. */
+static void every_byte_arrives(void)
+{
+    churn_put_reply reply;
+    static char whole[8 * 1024 * 1024];
+    void *s = begin();
+    rule(0, "EVALSHA", ONE(":1\r\n"));
+    server.values = server.wrong = 0;
+    allow(0);
+    queue_values(s, 0, 480);
+    CU_ASSERT_EQUAL(ops->poll(s, &reply, 1, 0, &(uint32_t){0}, &err), CHURN_PENDING);
+    allow(260);
+    check_answered(s, 0, 260);
+    queue_values(s, 480, 580);
+    allow(ALL_COMMANDS);
+    check_answered(s, 260, 580);
+    CU_ASSERT_EQUAL(server.values, 580);
+    CU_ASSERT_EQUAL(server.wrong, 0);
+    memset(whole, 'x', sizeof whole); /* one that is answered when the last part of it is sent */
+    CU_ASSERT_EQUAL(queue(s, str("key"), 0, 580, str("f"), (churn_str){.ptr = whole, .len = sizeof whole}, 0),
+                    CHURN_OK);
+    check_answered(s, 580, 581);
+    end(s);
+}
+
+static void queue_keys(void *s, unsigned from, unsigned to)
+{
+    for (unsigned i = from; i < to; i++) {
+        char key[16];
+        (void)snprintf(key, sizeof key, "key%u", i);
+        CU_ASSERT_EQUAL(queue(s, str(key), 0, i, str("f"), str("1"), 0), CHURN_OK);
+    }
+}
+
+static void check_refused(void *s, unsigned from, unsigned to)
+{
+    for (unsigned i = from; i < to; i++) {
+        churn_put_reply reply;
+        char message[128];
+        (void)snprintf(message, sizeof message, "the key key%u on Redis at", i);
+        if (poll_for(s, &reply) != CHURN_OK) {
+            CU_FAIL("not answered");
+            return;
+        }
+        CU_ASSERT_EQUAL(reply.id, i);
+        CU_ASSERT_EQUAL(reply.result, CHURN_REJECT);
+        CU_ASSERT_EQUAL(strncmp(reply.message, message, strlen(message)), 0);
+    }
+}
+
+/* What is answered is forgotten while other puts, or a flush, still wait. */
+static void each_answer_finds_its_key(void)
+{
+    static const struct {
+        unsigned before, flush, behind, read; /* puts before and behind a flush (1), answered before more come */
+    } rows[] = {{1152, 0, 0, 1152}, {1152, 1, 0, 1152}, {1152, 1, 64, 1152}, {1152, 1, 64, 1130}, {1500, 0, 0, 1130}};
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        unsigned queued = rows[i].before + rows[i].behind;
+        void *s;
+        make_store("durability", "replicas", NULL, NULL);
+        s = session_new();
+        rule(0, "EVALSHA", "-WRONGTYPE x\r\n");
+        rule(1, "WAIT", ":1\r\n");
+        allow(36);
+        queue_keys(s, 0, rows[i].before);
+        if (rows[i].flush == 1) {
+            CU_ASSERT_EQUAL(ops->flush(s, 9999, &err), CHURN_PENDING);
+        }
+        queue_keys(s, rows[i].before, queued);
+        check_refused(s, 0, rows[i].read);
+        queue_keys(s, queued, queued + 100);
+        allow(ALL_COMMANDS);
+        check_refused(s, rows[i].read, rows[i].before);
+        if (rows[i].flush == 1) {
+            check_answered(s, 9999, 10000);
+        }
+        queue_keys(s, queued + 100, queued + 1400);
+        check_refused(s, rows[i].before, queued + 1400);
+        end(s);
+    }
+}
+
+/* An answer may have 2,097,152 elements in all its arrays. What follows here is no protocol, so the first fault counts.
+ */
+static void elements_are_counted(void)
+{
+    static const struct {
+        const char *reply;
+        bool fits;
+    } rows[] = {
+        {"*2097152\r\nx", true},
+        {"*2097153\r\nx", false},
+        {"*2\r\n*2097150\r\nx", true},
+        {"*2\r\n*2097151\r\nx", false},
+        {"*1\r\n*2097151\r\nx", true},
+        {"*1\r\n*2097152\r\nx", false},
+        {"*2\r\n*0\r\n*2097150\r\nx", true},
+        {"*2\r\n*0\r\n*2097151\r\nx", false},
+    };
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        churn_put_reply reply;
+        void *s = begin();
+        rule(0, "EVALSHA", ONE("*2\r\n$2\r\n_v\r\n$1\r\n7\r\n")); /* of each answer anew */
+        CU_ASSERT(ASK(0, 0));
+        rule(0, "EVALSHA", rows[i].reply);
+        CU_ASSERT(!ASK(0, 0));
+        check_message(rows[i].fits
+                          ? "Redis at %W sent what is not Redis' protocol: Protocol error, got \"x\" as reply type byte"
+                          : "Redis at %W sent an answer of more than 2097152 elements, which is refused");
+        end(s);
+    }
+}
+
+/* --- Time --- */
+
+static int64_t the_time;
+
+static int64_t test_clock(const churn_host *host)
+{
+    (void)host;
+    return the_time;
+}
+
+/* A session of a store whose server has 500 ms. */
+static void *begin_clocked(void)
+{
+    void *s;
+    make_store("timeout", "500ms", NULL, NULL);
+    the_time = 1000000;
+    fake.host.monotonic_ms = test_clock;
+    s = session_new();
+    rule(0, "EVALSHA", ONE(":1\r\n"));
+    return s;
+}
+
+static int32_t poll_after(void *s, int64_t ms)
+{
+    churn_put_reply reply;
+    the_time += ms;
+    err.message[0] = '\0';
+    return ops->poll(s, &reply, 1, 0, &(uint32_t){0}, &err);
+}
+
+#define SILENT "Redis at %W has not answered for 500 ms"
+
+static void end_silent(void *s)
+{
+    check_message(SILENT);
+    allow(ALL_COMMANDS);
+    end(s);
+}
+
+static void a_server_has_its_time(void)
+{
+    churn_put_reply reply;
+    void *s = begin_clocked();
+    CU_ASSERT(ASK(0, 0));
+    the_time += 800; /* in which nothing was asked */
+    allow(0);
+    queue_keys(s, 0, 1);
+    CU_ASSERT_EQUAL(poll_after(s, 0), CHURN_PENDING);
+    CU_ASSERT_EQUAL(poll_after(s, 499), CHURN_PENDING);
+    CU_ASSERT_EQUAL(poll_after(s, 1), CHURN_RETRY);
+    end_silent(s);
+    s = begin_clocked();
+    allow(0);
+    queue_keys(s, 0, 1);
+    CU_ASSERT_EQUAL(poll_after(s, 0), CHURN_PENDING);
+    CU_ASSERT_EQUAL(poll_after(s, 1000), CHURN_PENDING); /* a second without a look is our own delay */
+    CU_ASSERT_EQUAL(poll_after(s, 1000), CHURN_PENDING);
+    CU_ASSERT_EQUAL(poll_after(s, 499), CHURN_PENDING);
+    CU_ASSERT_EQUAL(poll_after(s, 1), CHURN_RETRY);
+    end_silent(s);
+    s = begin_clocked();
+    allow(0);
+    queue_keys(s, 0, 1);
+    CU_ASSERT_EQUAL(poll_after(s, 0), CHURN_PENDING);
+    CU_ASSERT_EQUAL(poll_after(s, 999), CHURN_RETRY);
+    end_silent(s);
+}
+
+static void an_answer_gives_more_time(void)
+{
+    void *s = begin_clocked();
+    rule(0, "EVALSHA", "-ERR x\r\n");
+    allow(0);
+    queue_keys(s, 0, 65); /* three calls */
+    CU_ASSERT_EQUAL(poll_after(s, 0), CHURN_PENDING);
+    for (unsigned call = 0; call < 2; call++) {
+        answer_and_arrive(1);
+        CU_ASSERT_EQUAL(poll_after(s, 500), CHURN_OK); /* it lay there at the last moment */
+        for (unsigned i = 1; i < 32; i++) {
+            CU_ASSERT_EQUAL(poll_after(s, 0), CHURN_OK);
+        }
+        CU_ASSERT_EQUAL(poll_after(s, 0), CHURN_PENDING);
+    }
+    CU_ASSERT_EQUAL(poll_after(s, 499), CHURN_PENDING);
+    CU_ASSERT_EQUAL(poll_after(s, 1), CHURN_RETRY);
+    end_silent(s);
+    s = begin_clocked();
+    allow(0);
+    rule(0, "EVALSHA", "*1\r\n:"); /* half an answer gives none */
+    queue_keys(s, 0, 1);
+    CU_ASSERT_EQUAL(poll_after(s, 0), CHURN_PENDING);
+    answer_and_arrive(1);
+    CU_ASSERT_EQUAL(poll_after(s, 500), CHURN_PENDING);
+    CU_ASSERT_EQUAL(poll_after(s, 0), CHURN_RETRY);
+    end_silent(s);
+}
+
+struct probed {
+    churn_target target;
+    char message[512];
+    unsigned calls;
+};
+
+static void see_target(void *ctx, const churn_target *target)
+{
+    struct probed *probed = ctx;
+    probed->target = *target;
+    probed->calls++;
+    (void)snprintf(probed->message, sizeof probed->message, "%s", target->message != NULL ? target->message : "-");
+    CU_ASSERT_EQUAL(target->size, sizeof *target);
+    CU_ASSERT_EQUAL(target->flags, CHURN_TARGET_READS | CHURN_TARGET_WRITES);
+    CU_ASSERT_STRING_EQUAL(target->kind, "redis");
+    CU_ASSERT_STRING_EQUAL(target->name, with_address("%W"));
+    CU_ASSERT_PTR_NULL(target->option);
+}
+
+/* A probe asks as a session does that is opened, in the shorter one of its own time and the store's; in none at all it
+ * asks nothing. */
+static void probes_have_their_time(void)
+{
+    static const struct {
+        const char *timeout, *silent;
+        uint32_t timeout_ms;
+        int32_t result;
+        const char *message, *asked;
+    } rows[] = {
+        {"10s", "x", 0, CHURN_OK, "-", ""},
+        {"10s", "x", 9000, CHURN_OK, "-", OPENING "INFO memory|"},
+        {"10s", "INFO replication", 60, CHURN_RETRY, "Redis at %W has not answered for 60 ms", NULL},
+        {"60ms", "INFO replication", 9000, CHURN_RETRY, "Redis at %W has not answered for 60 ms", NULL},
+        {"10s", "INFO replication", 1, CHURN_RETRY, NULL, NULL},
+    };
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        struct probed probed = {0};
+        make_store("timeout", rows[i].timeout, NULL, NULL);
+        rule(0, rows[i].silent, "");
+        ops->probe(store, rows[i].timeout_ms, see_target, &probed);
+        CU_ASSERT_EQUAL(probed.calls, 1);
+        CU_ASSERT_EQUAL(probed.target.result, rows[i].result);
+        if (rows[i].message != NULL) {
+            CU_ASSERT_STRING_EQUAL(probed.message, with_address(rows[i].message));
+        }
+        if (rows[i].asked != NULL) {
+            check_asked(rows[i].asked);
+        }
+        CU_ASSERT_EQUAL(fake.log_lines, 0);
+        drop_store();
+    }
 }
 
 /* An answer that came in time counts, however late it is looked at. */
@@ -1096,6 +1467,12 @@ int main(void)
                            TEST(flushes_wait_for_replicas),
                            TEST(answers_to_calls),
                            TEST(what_is_asked_of_calls),
+                           TEST(every_byte_arrives),
+                           TEST(each_answer_finds_its_key),
+                           TEST(elements_are_counted),
+                           TEST(a_server_has_its_time),
+                           TEST(an_answer_gives_more_time),
+                           TEST(probes_have_their_time),
                            TEST(an_answer_may_lie_there),
                            TEST(nothing_is_kept),
                            TEST(options_have_their_bounds),
