@@ -12,16 +12,43 @@
 static struct {
     int32_t checkpoint_result, letters_result, put_result, flush_result, write_result; /* of calls */
     int32_t bounds_result, offset_at_result;
-    const char *letters; /* what "below" holds; NULL: nothing is stored */
-    const char *name;    /* of the partition whose letters are asked for; NULL: t/0 */
-    int64_t found;       /* by offset_at */
+    const char *letters;             /* what "below" holds; NULL: nothing is stored */
+    const char *answered;            /* of the checkpoint; NULL: it has no such field */
+    const char *owned, *owned_doubt; /* the checkpoint of the pipeline that is rebuilt; NULL: nothing is stored */
+    int32_t owned_result;
+    const char *name; /* of the partition whose letters are asked for; NULL: t/0 */
+    int64_t found;    /* by offset_at */
 } says;
 static char put_names[128]; /* the fields of the newest put */
 static churn_store_ops ops_of_store;
 static churn_source_ops ops_of_source;
 
+static int32_t get_owned(churn_str key, churn_fields_fn fn, void *ctx, churn_error *err)
+{
+    churn_pair pairs[] = {pair_of("offset", says.owned), pair_of("doubted", says.owned_doubt)};
+    note("get old; ");
+    return says.owned_result != CHURN_OK ? churn_fail(err, says.owned_result, "no old one today")
+                                         : fn(ctx, key, pairs, says.owned != NULL ? 2 : 0);
+}
+
+static int32_t get_answered(churn_str key, churn_fields_fn fn, void *ctx)
+{
+    uint32_t count;
+    churn_pair *pairs = store_pairs(&count);
+    pairs[count++] = pair_of("answered", says.answered);
+    pairs[count++] = pair_of("_v", "7");
+    note("get; ");
+    return fn(ctx, key, pairs, count);
+}
+
 static int32_t get(void *session, churn_str key, churn_fields_fn fn, void *ctx, churn_error *err)
 {
+    if (strcmp(key.ptr, "churnd:checkpoint:old:t/0") == 0) {
+        return get_owned(key, fn, ctx, err);
+    }
+    if (says.answered != NULL && strcmp(key.ptr, "churnd:checkpoint:profile:t/0") == 0) {
+        return get_answered(key, fn, ctx);
+    }
     if (strncmp(key.ptr, "churnd:letters:", strlen("churnd:letters:")) != 0) {
         return says.checkpoint_result == CHURN_OK ? store_get(session, key, fn, ctx, err)
                                                   : churn_fail(err, says.checkpoint_result, "no checkpoint today");
@@ -590,6 +617,120 @@ static void test_announcements(void)
     close_here();
 }
 
+/* ---- a rebuild, and what follows it: profiles have counted more than was sent ---- */
+
+#define REBUILT(from)                                                                                                  \
+    "INFO  source: t/0: a rebuild has counted everything before offset 50, and sent nothing: what follows from "       \
+    "events "                                                                                                          \
+    "from offset " from " on is sent, and no event counts twice\n"
+
+static void test_what_a_rebuild_has_not_sent(void)
+{
+    static const struct {
+        const char *answered, *logged;
+        int64_t committed;
+    } cases[] = {{"20", REBUILT("20"), 20},
+                 {"0", REBUILT("0"), 0},
+                 {"49", REBUILT("49"), 49},
+                 {"50", "", 50},
+                 {"60", "", 50},
+                 {"", "", 50}};
+    for (size_t i = 0; i < COUNT(cases); i++) {
+        open_here(50);
+        says.answered = cases[i].answered;
+        assign(cases[i].committed, 0);
+        CU_ASSERT(progress_place(&worker) && progress_ready(&worker));
+        check_logged(cases[i].logged, cases[i].answered);
+        CU_ASSERT(progress_is_replayed(&worker, 0, 49) && !progress_is_replayed(&worker, 0, 50));
+        close_here();
+    }
+    open_here(50);
+    says.answered = "20";
+    place_at(20);
+    finish(30);
+    CU_ASSERT(progress_commit(&worker, 5000));
+    check_trace("put 50 answered=30; flush; commit 30; commit 30; ", "not all of it yet");
+    finish(50);
+    CU_ASSERT(progress_commit(&worker, 5000));
+    check_trace("put 50 answered=; flush; commit 50; commit 50; ", "all of it");
+    finish(60);
+    CU_ASSERT(progress_commit(&worker, 5000));
+    check_trace("put 60; flush; commit 60; commit 60; ", "as ever");
+    close_here();
+    open_here(50);
+    says.answered = "x";
+    assign(20, 0);
+    CU_ASSERT(!progress_place(&worker) && worker.failed);
+    check_contains(worker.failure, "its field 'answered' holds what this program did not write", "why");
+    close_here();
+}
+
+static void test_a_source_without_positions_after_a_rebuild(void)
+{
+    open_here(50);
+    loaded_source.plugin.ops = &forgetful_source_ops;
+    says.answered = "20";
+    CU_ASSERT(progress_assign(&worker, &(const churn_position){.topic = "t"}, 1));
+    CU_ASSERT(progress_place(&worker) && progress_ready(&worker));
+    check_trace("get; resume t/0 50 ''; seek 20; ", "where nothing was sent yet");
+    check_logged(GOES_ON("20") REBUILT("20"), "both");
+    close_here();
+}
+
+static void test_a_replay_after_a_rebuild(void)
+{
+    open_here(50);
+    pipeline.replay.from = REPLAY_FROM_BEGINNING;
+    says.answered = "30";
+    assign(-1, 0);
+    CU_ASSERT(progress_place(&worker) && progress_ready(&worker));
+    CU_ASSERT(progress_muted(&worker, 0, 29) != 0 && progress_muted(&worker, 0, 30) == 0);
+    check_logged("INFO  source: t/0 is replayed from offset 0; what was sent before is not sent again\n", "no rebuild");
+    close_here();
+}
+
+/* What the pipeline that is rebuilt has sent is noted with what the rebuild counts: beyond that nothing was. */
+static void test_a_rebuild_notes_what_was_sent(void)
+{
+    static const struct {
+        const char *owned, *doubt;
+        int32_t result;
+        const char *put;
+    } cases[] = {{"30", "", CHURN_OK, "put 40 answered=30; flush; commit 40; commit 40; "},
+                 {"40", "", CHURN_OK, "put 40; flush; commit 40; commit 40; "},
+                 {"41", "", CHURN_OK, "put 40; flush; commit 40; commit 40; "},
+                 {"30", "0", CHURN_OK, "put 40 answered=0; flush; commit 40; commit 40; "},
+                 {"x", "", CHURN_OK, "put 40 answered=0; flush; commit 40; commit 40; "},
+                 {NULL, NULL, CHURN_OK, "put 40 answered=0; flush; commit 40; commit 40; "},
+                 {"30", "", CHURN_REJECT, "put 40 answered=0; flush; commit 40; commit 40; "}};
+    for (size_t i = 0; i < COUNT(cases); i++) {
+        char what[16];
+        (void)snprintf(what, sizeof what, "case %zu", i);
+        open_here(-1);
+        pipeline.profiles_only = true;
+        (void)snprintf(pipeline.rebuilt, sizeof pipeline.rebuilt, "old:");
+        says.owned = cases[i].owned;
+        says.owned_doubt = cases[i].doubt;
+        says.owned_result = CHURN_RETRY;
+        assign(-1, 0);
+        CU_ASSERT(progress_place(&worker) && !progress_ready(&worker) && worker.session == NULL);
+        check_trace("get; get old; close; ", what);
+        open_again();
+        log_pass_over();
+        says.owned_result = cases[i].result;
+        CU_ASSERT(progress_place(&worker) && progress_ready(&worker) && !worker.failed);
+        check_trace("get; get old; ", what);
+        finish(40);
+        CU_ASSERT(progress_commit(&worker, 5000));
+        check_trace(cases[i].put, what);
+        finish(50);
+        CU_ASSERT(progress_commit(&worker, 5000));
+        check_contains(trace, "put 50", what);
+        CU_ASSERT((strstr(trace, "put 50;") != NULL) == (i != 1 && i != 2)); /* it is named where it changes */
+        close_here();
+    }
+}
+
 /* ---- a redrive: t/0 has dead letters, u/0 is what they are of ---- */
 
 static struct redrive redrive;
@@ -685,6 +826,10 @@ int main(void)
         TEST(test_a_store_that_needs_no_flush),
         TEST(test_a_refused_checkpoint_is_a_stall),
         TEST(test_announcements),
+        TEST(test_what_a_rebuild_has_not_sent),
+        TEST(test_a_source_without_positions_after_a_rebuild),
+        TEST(test_a_replay_after_a_rebuild),
+        TEST(test_a_rebuild_notes_what_was_sent),
         TEST(test_a_redrive_of_a_new_topic),
         TEST(test_a_redrive_of_a_file),
         TEST(test_a_redrive_learns_how_far_others_count),
