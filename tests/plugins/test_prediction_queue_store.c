@@ -22,7 +22,8 @@ static int64_t now_ms, tick_ms; /* the host's clock, and how much it moves on wi
 /* What the next put is answered, by its reply or at once; 0: as the store does. */
 static int32_t reply_result, put_result;
 static unsigned put_count, poll_count;
-static char calls[4096]; /* scans and removals */
+static uint32_t poll_timeout; /* of the newest one */
+static char calls[4096];      /* scans and removals */
 
 static int64_t clock_ms(const churn_host *host)
 {
@@ -54,6 +55,7 @@ static int32_t poll_store(void *s, churn_put_reply *replies, uint32_t max, uint3
 {
     int32_t result = memory_store_ops.poll(s, replies, max, timeout_ms, ret_count, why);
     poll_count++;
+    poll_timeout = timeout_ms;
     if (reply_result != 0 && *ret_count > 0) {
         replies[0].result = reply_result;
         replies[0].message = reply_result == CHURN_RETRY ? "full" : NULL;
@@ -376,6 +378,22 @@ static void test_a_store_that_is_out_of_reach(void)
     end();
 }
 
+/* The store has all of a poll's time, to the last millisecond. */
+static void test_the_store_has_the_time_of_a_poll(void)
+{
+    static const uint32_t times[] = {0, 1, 2, 5000};
+    for (size_t i = 0; i < sizeof times / sizeof times[0]; i++) {
+        uint32_t count = 9;
+        begin();
+        poll_timeout = 99;
+        write_one("C", "e", 5);
+        CU_ASSERT_EQUAL(queue.front_ops->poll(queue.front, done, 9, times[i], &count, &err), CHURN_OK);
+        CU_ASSERT_EQUAL(count, 1);
+        CU_ASSERT_EQUAL(poll_timeout, times[i]);
+        end();
+    }
+}
+
 static void test_a_store_that_fails_for_good(void)
 {
     uint32_t count;
@@ -615,6 +633,7 @@ int main(void)
                            TEST(test_what_is_stored_amiss_is_replaced),
                            TEST(test_a_store_that_is_full_for_now),
                            TEST(test_a_store_that_is_out_of_reach),
+                           TEST(test_the_store_has_the_time_of_a_poll),
                            TEST(test_a_store_that_fails_for_good),
                            TEST(test_which_triggers_are_mine),
                            TEST(test_a_look_begins_anew),

@@ -26,11 +26,10 @@ static churn_str text_of(const char *string)
     return (churn_str){.ptr = string, .len = (uint32_t)strlen(string)};
 }
 
-/* Picks our fields; 0 when one is missing. */
+/* Picks our fields; 0 when one is missing, and `fields` are then of no use. */
 static int read_fields(const churn_pair *pairs, uint32_t count, churn_str fields[FIELDS])
 {
     uint32_t found = 0;
-    memset(fields, 0, FIELDS * sizeof *fields);
     for (uint32_t i = 0; i < count; i++) {
         for (uint32_t f = 0; f < FIELDS; f++) {
             if (pairs[i].name.len == strlen(field_names[f]) &&
