@@ -315,7 +315,7 @@ static void wake_fetchers(struct kafka_source *s)
  * moved it. */
 static void wait_for_records(struct kafka_source *s, churn_record *records, uint32_t max, uint32_t timeout_ms)
 {
-    int64_t end = timeout_ms > 0 ? source_now_ms(s) + timeout_ms : 0;
+    int64_t end = source_now_ms(s) + timeout_ms;
     int64_t left = timeout_ms;
     for (;;) {
         serve_group(s, 0);
