@@ -904,6 +904,9 @@ static void test_until_end_behind_a_gap(void)
     CHECK_CALLS("PASSED t/0=5; check");
     CHECK_POLL("END");
     CHECK_CALLS("PASSED t/1=5; check");
+    CHECK_TEXT(polled(16, 9000), "END"); /* not all of its time is waited */
+    CU_ASSERT(fake_kafka.now_ms < 100000 + 9000);
+    CHECK_CALLS("check");
     CHECK_TEXT(lag(), "1 0 1");
 }
 
