@@ -987,6 +987,19 @@ static void test_how_far_profiles_may_count_is_told_first(void)
     close_worker();
 }
 
+/* The first record of all, with nothing told before. */
+static void test_the_first_record_is_told(void)
+{
+    for (int64_t checkpoint = -1; checkpoint <= 0; checkpoint++) {
+        open_worker(checkpoint);
+        assign(0, 0);
+        CU_ASSERT(progress_place(&worker) && progress_ready(&worker));
+        announce(1, false);
+        CU_ASSERT(store.writes == 1 && store.counted == 2 && store.below == -1);
+        close_worker();
+    }
+}
+
 static void test_nothing_is_written_before_that_is_known(void)
 {
     struct window_position position = {.next = 21, .last = WITNESS_NONE};
@@ -1152,6 +1165,7 @@ int main(void)
                            TEST(test_a_mark_that_may_be_true),
                            TEST(test_a_mark_of_which_nothing_is_known),
                            TEST(test_how_far_profiles_may_count_is_told_first),
+                           TEST(test_the_first_record_is_told),
                            TEST(test_nothing_is_written_before_that_is_known),
                            TEST(test_the_last_record_is_kept_with_the_checkpoint),
                            TEST(test_witnesses),
