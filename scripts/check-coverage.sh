@@ -11,9 +11,9 @@ jobs=$(nproc)
 scripts/install-deps.sh test
 [ -x configure ] || autoreconf -i
 mkdir -p build
-build build/coverage --enable-faults CFLAGS="-O0 -g --coverage -fprofile-update=atomic" CXXFLAGS="-O0 -g --coverage -fprofile-update=atomic" \
+build build/coverage --enable-faults CFLAGS="-O0 -g --coverage -fprofile-update=atomic" CXXFLAGS="-O1 -g --coverage -fprofile-update=atomic" \
     LDFLAGS=--coverage >build/coverage.log 2>&1 || { tail -n 40 build/coverage.log >&2; exit 1; }
-find build/coverage \( -name '*.gcda' -o -name 'conftest.gcno' \) -delete
+find build/coverage \( -name '*.gcda' -o -name '*conftest.gcno' \) -delete
 status=0
 make -C build/coverage -j"$jobs" check >build/coverage-check.log 2>&1 || { grep -E '^(FAIL|ERROR)' build/coverage-check.log; status=1; }
 make_venv
