@@ -30,6 +30,8 @@ MODULES = {
     "core/intake.c": "unit/test_intake unit/test_intake_events unit/test_redrive unit/test_emitter",
     "core/letter.c": "unit/test_letter unit/test_redrive",
     "core/merge.c": "unit/test_merge unit/test_intake",
+    "core/original.c": "unit/test_redrive",
+    "core/own_headers.c": "unit/test_intake",
     "core/profile.c": "unit/test_profile unit/test_merge",
     "core/progress.c": "unit/test_progress unit/test_placing unit/test_session unit/test_writer",
     "core/reach.c": "unit/test_placing unit/test_writer unit/test_progress",
