@@ -6,6 +6,7 @@ last runs are kept by pytest (see --basetemp), with the output of every process.
 
 import json
 import os
+import signal
 import subprocess
 
 import pytest
@@ -16,6 +17,7 @@ EVENTS = int(os.environ.get("CHURN_TEST_EVENTS", "60000"))
 
 
 def pytest_configure(config):
+    signal.signal(signal.SIGINT, signal.default_int_handler) # a shell's background ignores it, and so would churnd
     if not services.CHURND.is_file():
         raise pytest.UsageError(f"{services.CHURND} is missing; build churnd first (scripts/test.sh does)")
 
