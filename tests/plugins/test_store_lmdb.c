@@ -2,8 +2,8 @@
 #define _XOPEN_SOURCE 700 /* nftw */
 #include "cunit_main.h"
 #include "fake_host.h"
+#include "open_files.h"
 
-#include <dirent.h>
 #include <ftw.h>
 #include <lmdb.h>
 #include <pthread.h>
@@ -920,17 +920,6 @@ static void a_limit_on_files_is_waited_for(void)
     CU_ASSERT_EQUAL(put_now(s, "k", 0, "a", "1"), CHURN_OK);
     ops->close(s);
     end();
-}
-
-static unsigned open_files(void)
-{
-    DIR *dir = opendir("/proc/self/fd");
-    unsigned count = 0;
-    while (dir != NULL && readdir(dir) != NULL) {
-        count++;
-    }
-    (void)(dir != NULL && closedir(dir));
-    return count;
 }
 
 static void nothing_stays_open(void)

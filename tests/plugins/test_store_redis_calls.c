@@ -3,9 +3,9 @@
 #include "cunit_main.h"
 #include "fake_host.h"
 #include "memory_use.h"
+#include "open_files.h"
 
 #include <arpa/inet.h>
-#include <dirent.h>
 #include <hiredis/hiredis.h>
 #include <inttypes.h>
 #include <linux/sockios.h>
@@ -353,17 +353,6 @@ static void what_is_asked_at_the_opening(void)
 #define CLOSED "Redis at %W closed the connection"
 #define INFO_TEXT(text, len) "$" #len "\r\n" text "\r\n"
 #define NODE INFO_TEXT("# Cluster\r\ncluster_enabled:1\r\n", 30)
-
-static unsigned open_files(void)
-{
-    DIR *dir = opendir("/proc/self/fd");
-    unsigned count = 0;
-    while (dir != NULL && readdir(dir) != NULL) {
-        count++;
-    }
-    (void)(dir != NULL && closedir(dir));
-    return count;
-}
 
 /* What each answer to a command of the opening comes to. */
 static void answers_at_the_opening(void)

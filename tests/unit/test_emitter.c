@@ -7,6 +7,7 @@
 #include "journal_fixture.h"
 #include "log_fixture.h"
 #include "no_leaks.h"
+#include "trace.h"
 #include <time.h>
 
 enum { A, B, LETTERS, SINKS };
@@ -33,23 +34,6 @@ static struct fake_sink fakes[SINKS];
 static struct section sections[SINKS];
 static struct pipeline pipeline;
 static struct worker worker;
-static char trace[1024]; /* "write b 2; poll b; ", but for empty polls */
-
-__attribute__((format(printf, 1, 2))) static void note(const char *format, ...)
-{
-    size_t len = strlen(trace);
-    va_list args;
-    va_start(args, format);
-    (void)vsnprintf(trace + len, sizeof trace - len, format, args);
-    va_end(args);
-}
-
-/* Since the last call, exactly this was asked of the sinks. */
-static void check_trace(const char *expected, const char *when)
-{
-    check_text(trace, expected, when);
-    trace[0] = '\0';
-}
 
 static void say(const struct fake_sink *sink, churn_error *err)
 {

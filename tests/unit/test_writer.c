@@ -6,6 +6,7 @@
 #include "core/worker_internal.h"
 
 #include "no_leaks.h"
+#include "trace.h"
 #include "types_fixture.h"
 
 #include <unistd.h>
@@ -22,23 +23,6 @@ static struct worker worker;
 static struct journal_slot slot;
 static _Atomic unsigned no_entries;
 static FILE *log_file;
-static char trace[8192]; /* what was asked for, as "put 0 profile:a v0 n=1 m=1; poll 0; " */
-
-__attribute__((format(printf, 1, 2))) static void note(const char *format, ...)
-{
-    size_t len = strlen(trace);
-    va_list args;
-    va_start(args, format);
-    (void)vsnprintf(trace + len, sizeof trace - len, format, args);
-    va_end(args);
-}
-
-/* Since the last call, exactly this was asked for. */
-static void check_trace(const char *expected, const char *when)
-{
-    check_text(trace, expected, when);
-    trace[0] = '\0';
-}
 
 static churn_str text(const char *bytes)
 {

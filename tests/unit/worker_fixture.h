@@ -8,6 +8,7 @@
 #include "core/worker_internal.h"
 
 #include "check.h"
+#include "trace.h"
 
 #define NEVER_WAIT 0
 
@@ -45,23 +46,6 @@ static struct {
     int32_t seek_result, commit_result, fingerprint_result, resume_result, bounds_result;
     int64_t resume_from; /* what resume lowers the offset to; -1: it stays */
 } source;
-static char trace[4096]; /* what was asked for, as "put 10; flush; commit 10; " */
-
-__attribute__((format(printf, 1, 2))) static void note(const char *format, ...)
-{
-    size_t len = strlen(trace);
-    va_list args;
-    va_start(args, format);
-    (void)vsnprintf(trace + len, sizeof trace - len, format, args);
-    va_end(args);
-}
-
-/* Since the last call, exactly this was asked for. */
-static void check_trace(const char *expected, const char *when)
-{
-    check_text(trace, expected, when);
-    trace[0] = '\0';
-}
 
 static int32_t store_open(void *self, void **ret_session, churn_error *err)
 {
