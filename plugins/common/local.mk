@@ -1,0 +1,25 @@
+# What several plugins share: each names the groups that it needs among its own sources.
+COMMON_CFLAGS = -I$(top_srcdir)/%D%
+# For plugins that talk to Kafka; kafka_producer is for those that write to it.
+KAFKA_CFLAGS = $(COMMON_CFLAGS) $(RDKAFKA_CFLAGS)
+KAFKA_CLIENT = \
+  %D%/kafka_access.c %D%/kafka_access.h \
+  %D%/kafka_brokers.c %D%/kafka_brokers.h \
+  %D%/kafka_client.c %D%/kafka_client.h \
+  %D%/stall.h
+KAFKA_PRODUCER = $(KAFKA_CLIENT) %D%/kafka_producer.c %D%/kafka_producer.h
+TEXT_BUFFER = %D%/text_buffer.c %D%/text_buffer.h
+JSON_READ = %D%/json_read.c %D%/json_read.h %D%/counter.h
+HTTP_CLIENT = \
+  %D%/backoff.c %D%/backoff.h \
+  %D%/http_client.c %D%/http_client.h \
+  %D%/retry_after.h \
+  $(TEXT_BUFFER)
+LMDB_PAGES = %D%/lmdb_pages.c %D%/lmdb_pages.h
+OWN_FILE = %D%/own_file.h
+STORE_SESSION = %D%/store_session.c %D%/store_session.h %D%/stall.h
+PREDICTION_COMMON = \
+  %D%/prediction_cache.c %D%/prediction_cache.h \
+  %D%/trigger.c %D%/trigger.h \
+  $(STORE_SESSION) \
+  $(JSON_READ)
