@@ -1,8 +1,8 @@
 /* The life of a test: its services, the plugins it loads, and the instance it starts. */
 #include "testkit.h"
 
-#include "host.h"
-#include "output.h"
+#include "engine/output.h"
+#include "pipeline/host.h"
 #include <churn/time.h>
 #include <curl/curl.h>
 #include <stdlib.h>

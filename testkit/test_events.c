@@ -1,8 +1,8 @@
 /* Events through the engine: decoded, given to the processor under test, folded into profiles in the store. */
 #include "testkit.h"
 
-#include "host.h"
-#include "output.h"
+#include "engine/output.h"
+#include "pipeline/host.h"
 #include <churn/time.h>
 #include <inttypes.h>
 #include <json-c/json.h>

@@ -1,7 +1,7 @@
 /* Records into a sink and out of a source, and whether either keeps the rules of its header. */
 #include "testkit.h"
 
-#include "host.h"
+#include "pipeline/host.h"
 #include <stdlib.h>
 
 #define BATCH 64

@@ -3,12 +3,12 @@
 #ifndef TESTKIT_H
 #define TESTKIT_H
 
-#include "edit.h"
-#include "event.h"
-#include "fold.h"
-#include "instance.h"
+#include "engine/window.h"
+#include "event/edit.h"
+#include "event/event.h"
 #include "memory_store.h"
-#include "window.h"
+#include "pipeline/instance.h"
+#include "profile/fold.h"
 #include <churn/test.h>
 
 /* A record that was counted, so that it can be folded again. */

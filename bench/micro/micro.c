@@ -1,12 +1,12 @@
 /* What the parts of the hot path cost by themselves: `micro PIPELINE EVENTS`, a file with one event a line; puts are
  * written to the pipeline's store. Each figure is the best of PASSES passes, for anything else that runs on the machine
  * only makes a pass slower. */
-#include "event.h"
-#include "fold.h"
-#include "host.h"
-#include "instance.h"
-#include "pipeline.h"
-#include "profile.h"
+#include "event/event.h"
+#include "pipeline/host.h"
+#include "pipeline/instance.h"
+#include "pipeline/pipeline.h"
+#include "profile/fold.h"
+#include "profile/profile.h"
 
 #include <stdio.h>
 #include <stdlib.h>

@@ -990,10 +990,11 @@ static void records_to_the_byte(void)
     for (unsigned i = 0; i < 15; i++) {
         char text[128] = "";
         (void)snprintf(key, sizeof key, "k%u", i);
-        (void)snprintf(expected, sizeof expected,
-                       "the store %s holds a damaged record under the key %s; restore the folder from a backup, or make "
-                       "all anew with `churnd rebuild --into`",
-                       path, key);
+        (void)snprintf(
+            expected, sizeof expected,
+            "the store %s holds a damaged record under the key %s; restore the folder from a backup, or make "
+            "all anew with `churnd rebuild --into`",
+            path, key);
         CU_ASSERT_EQUAL(ops->get(s, str(key), append, text, &err), CHURN_REJECT);
         CU_ASSERT_STRING_EQUAL(err.message, expected);
         CU_ASSERT_EQUAL(ops->scan(s, str(key), (churn_str){0}, 1, append, text, &err), CHURN_REJECT);

@@ -13,9 +13,9 @@
 
 /* Settings that a test may change before it makes a plugin instance, and what the plugin did to the host. */
 struct fake_host {
-    churn_host host;             /* pass &fake.host to a plugin's create */
-    int64_t clock_ms;            /* what now_ms says; 0: the real clock */
-    char last_log[1024];         /* the newest line logged, and its level */
+    churn_host host;     /* pass &fake.host to a plugin's create */
+    int64_t clock_ms;    /* what now_ms says; 0: the real clock */
+    char last_log[1024]; /* the newest line logged, and its level */
     int32_t last_level;
     unsigned log_lines;
     const churn_store_ops *store; /* what churn.storage/1 offers; NULL: none */
@@ -39,16 +39,17 @@ void fake_host_init(struct fake_host *fake);
 /* The value of a counter that a plugin made; 0 when it made none of that name. */
 int64_t fake_host_counter(struct fake_host *fake, const char *name);
 
-/* Whether the plugin is in the state `what` of churn.health/1; its message goes to `message`, where that is not NULL. */
+/* Whether the plugin is in the state `what` of churn.health/1; its message goes to `message`, where that is not NULL.
+ */
 bool fake_host_stalled(struct fake_host *fake, const char *what, char message[512]);
 
-/* Loads `$TEST_PLUGIN_DIR/ROLE/.libs/NAME.so` (default: plugins/ below the working directory) and returns its entry. Ends the
- * test program with a message when it cannot. */
+/* Loads `$TEST_PLUGIN_DIR/ROLE/.libs/NAME.so` (default: plugins/ below the working directory) and returns its entry.
+ * Ends the test program with a message when it cannot. */
 const churn_plugin *fake_plugin_load(const char *role, const char *name);
 
-/* A zeroed instance with its defaults and the given options set: "key", "value", …, NULL. Lists are `a,b`, maps `k=v,k=v`,
- * durations in any unit (250ms, 5s), sizes plain or with KiB/MiB. Ends the test program on an unknown key. Free with
- * fake_instance_free after the plugin's destroy. */
+/* A zeroed instance with its defaults and the given options set: "key", "value", …, NULL. Lists are `a,b`, maps
+ * `k=v,k=v`, durations in any unit (250ms, 5s), sizes plain or with KiB/MiB. Ends the test program on an unknown key.
+ * Free with fake_instance_free after the plugin's destroy. */
 void *fake_instance_new(const churn_plugin *plugin, ...);
 void fake_instance_free(const churn_plugin *plugin, void *instance);
 

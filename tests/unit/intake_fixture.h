@@ -4,12 +4,12 @@
 #ifndef TESTS_UNIT_INTAKE_FIXTURE_H
 #define TESTS_UNIT_INTAKE_FIXTURE_H
 
-#include "core/condition.h"
-#include "core/host.h"
-#include "core/json_text.h"
-#include "core/metrics.h"
-#include "core/redrive.h"
-#include "core/worker_internal.h"
+#include "core/base/json_text.h"
+#include "core/base/metrics.h"
+#include "core/cli/redrive.h"
+#include "core/engine/worker_internal.h"
+#include "core/event/condition.h"
+#include "core/pipeline/host.h"
 
 #include "journal_fixture.h"
 #include "log_fixture.h"

@@ -3,7 +3,7 @@
 #ifndef TESTS_UNIT_JSON_REFERENCE_H
 #define TESTS_UNIT_JSON_REFERENCE_H
 
-#include "core/json_scan.h"
+#include "core/event/json_scan.h"
 
 #include "check.h"
 #include "tests/support/strict_json.h"

@@ -2,8 +2,8 @@
 #ifndef TESTS_UNIT_LOG_FIXTURE_H
 #define TESTS_UNIT_LOG_FIXTURE_H
 
-#include "core/json_text.h"
-#include "core/log.h"
+#include "core/base/json_text.h"
+#include "core/base/log.h"
 
 #include "check.h"
 #include <unistd.h>

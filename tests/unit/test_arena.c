@@ -1,5 +1,5 @@
 /* Memory piece by piece: aligned, never moving, and back in the pool all at once. */
-#include "core/arena.h"
+#include "core/base/arena.h"
 
 #include "check.h"
 

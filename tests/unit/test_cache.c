@@ -1,5 +1,5 @@
 /* Known customers within a bound: who is forgotten first, who never, and that every byte counted is given back. */
-#include "core/cache.h"
+#include "core/profile/cache.h"
 
 #include "check.h"
 #include "no_leaks.h"

@@ -1,7 +1,7 @@
 /* Conditions: what each piece of the language means on events, what is refused and how that is said. */
-#include "core/condition.h"
+#include "core/event/condition.h"
 
-#include "core/event.h"
+#include "core/event/event.h"
 #include "no_leaks.h"
 #include "types_fixture.h"
 

@@ -1,6 +1,6 @@
 /* YAML with places, variables in scalars, and .env files: what is read and what is said of mistakes. */
-#include "core/config.h"
-#include "core/json_text.h"
+#include "core/base/json_text.h"
+#include "core/config/config.h"
 
 #include "config_fixture.h"
 

@@ -1,5 +1,5 @@
 /* Exact decimals. The tables of money and ratios were computed with Python's decimal and whole numbers. */
-#include "core/decimal.h"
+#include "core/base/decimal.h"
 
 #include "check.h"
 

@@ -1,5 +1,5 @@
 /* What a processor may do to an event: which values are taken, and how the changed event reads, to the byte. */
-#include "core/edit.h"
+#include "core/event/edit.h"
 
 #include "types_fixture.h"
 

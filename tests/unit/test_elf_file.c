@@ -1,5 +1,5 @@
 /* What is read of a shared object before it is opened; files that are cut off or damaged are read too. */
-#include "core/elf_file.h"
+#include "core/plugin/elf_file.h"
 
 #include <churn/plugin.h>
 

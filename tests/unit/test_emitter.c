@@ -1,8 +1,8 @@
 /* Outputs to sinks that take some, refuse some and forget to answer: which sink is given what, and what becomes of what
  * it does not take. Two sinks of events, `a` and `b`, and the dead letters'. */
-#include "core/host.h"
-#include "core/metrics.h"
-#include "core/worker_internal.h"
+#include "core/base/metrics.h"
+#include "core/engine/worker_internal.h"
+#include "core/pipeline/host.h"
 
 #include "journal_fixture.h"
 #include "log_fixture.h"

@@ -1,5 +1,5 @@
 /* Files of NAME=VALUE lines: what is taken from them, and which are not trusted. */
-#include "core/env_file.h"
+#include "core/base/env_file.h"
 
 #include <fcntl.h>
 #include <sys/stat.h>

@@ -1,5 +1,5 @@
 /* From bytes to an event or a reason: each rule of the contract with what is just inside it and just outside. */
-#include "core/event.h"
+#include "core/event/event.h"
 
 #include "no_leaks.h"
 #include "types_fixture.h"

@@ -1,5 +1,5 @@
 /* One file or folder under its many names, and those that only look alike. */
-#include "core/file_place.h"
+#include "core/base/file_place.h"
 
 #include "check.h"
 #include <fcntl.h>

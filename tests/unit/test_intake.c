@@ -1,8 +1,8 @@
 /* Processors in the way of an event: what they change reaches everything behind them but the dead letters, and their
  * alerts follow from an event that passes. */
-#include "core/host.h"
-#include "core/metrics.h"
-#include "core/worker_internal.h"
+#include "core/base/metrics.h"
+#include "core/engine/worker_internal.h"
+#include "core/pipeline/host.h"
 
 #include "log_fixture.h"
 #include "no_leaks.h"

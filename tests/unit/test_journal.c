@@ -1,7 +1,7 @@
 /* The journal of crashes: what the next run knows of a process that died, and what it forgets again. */
-#include "core/journal.h"
+#include "core/plugin/journal.h"
 
-#include "core/journal_file.h"
+#include "core/plugin/journal_file.h"
 #include <fcntl.h>
 #include <pthread.h>
 #include <sys/stat.h>

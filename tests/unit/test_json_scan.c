@@ -1,5 +1,5 @@
 /* The event scanner: RFC 8259 to the letter, whatever part of an event a fault is in, and whatever follows the text. */
-#include "core/json_scan.h"
+#include "core/event/json_scan.h"
 
 #include "check.h"
 #include "json_reference.h"

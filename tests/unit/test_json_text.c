@@ -1,5 +1,5 @@
 /* Texts that grow, and JSON written into them. */
-#include "core/json_text.h"
+#include "core/base/json_text.h"
 
 #include "check.h"
 #include "tests/support/strict_json.h"

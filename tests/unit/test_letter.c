@@ -1,7 +1,7 @@
 /* Dead letters, read back from headers and from lines of JSON, good ones and others. */
-#include "core/letter.h"
+#include "core/engine/letter.h"
 
-#include "core/json_text.h"
+#include "core/base/json_text.h"
 
 #include "no_leaks.h"
 #include <churn/event.h>

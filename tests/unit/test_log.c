@@ -1,5 +1,5 @@
 /* The log: one event, one line, in text and in JSON; repeats are counted instead of written. */
-#include "core/log.h"
+#include "core/base/log.h"
 
 #include <unistd.h>
 

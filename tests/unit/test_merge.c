@@ -1,6 +1,6 @@
 /* Which events of a delta count: each exactly once, whoever delivers it, how often, in which windows, and whatever the
  * store turns out to have: by random histories of a live pipeline and redrives that write one profile by turns. */
-#include "core/worker_internal.h"
+#include "core/engine/worker_internal.h"
 
 #include "no_leaks.h"
 #include "types_fixture.h"

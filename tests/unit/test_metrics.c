@@ -1,5 +1,5 @@
 /* Counters of several owners, summed by name, and passed on from one pipeline to the next. */
-#include "core/metrics.h"
+#include "core/base/metrics.h"
 
 #include "check.h"
 

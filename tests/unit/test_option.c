@@ -1,5 +1,5 @@
 /* Typed options from YAML: each type's good and bad values, and messages that name place, option and remedy. */
-#include "core/option.h"
+#include "core/config/option.h"
 
 #include <float.h>
 #include <stddef.h>

@@ -1,5 +1,5 @@
 /* The set of ids that a sink owes an answer to, against an array that holds each of them. */
-#include "core/owed.h"
+#include "core/profile/owed.h"
 
 #include "check.h"
 

@@ -1,7 +1,7 @@
 /* Where reading begins: what is waited for while store or source do not answer, what can never be, and what the log is
  * told of it. */
-#include "core/host.h"
-#include "core/redrive.h"
+#include "core/cli/redrive.h"
+#include "core/pipeline/host.h"
 
 #include "log_fixture.h"
 #include "no_leaks.h"

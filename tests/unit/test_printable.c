@@ -1,5 +1,5 @@
 /* What a terminal is shown of bytes that others chose, and what it is not. */
-#include "core/printable.h"
+#include "core/base/printable.h"
 
 #include <sys/wait.h>
 #include <unistd.h>

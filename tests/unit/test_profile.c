@@ -1,8 +1,8 @@
 /* What events make of a profile: the effects of each shipped type in the store's text, merging in any order, marks,
  * reading back, and event types with callbacks. */
-#include "core/event.h"
-#include "core/fold.h"
-#include "core/profile.h"
+#include "core/event/event.h"
+#include "core/profile/fold.h"
+#include "core/profile/profile.h"
 
 #include "no_leaks.h"
 #include "types_fixture.h"

@@ -1,6 +1,6 @@
 /* Where reading begins, and that no offset is committed before the store has what lies below it for good. */
-#include "core/handover.h"
-#include "core/redrive.h"
+#include "core/cli/redrive.h"
+#include "core/engine/handover.h"
 #include "no_leaks.h"
 #include "worker_fixture.h"
 

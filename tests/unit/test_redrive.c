@@ -1,5 +1,5 @@
 /* Dead letters into the intake of a redrive: which are put back, as what, and what becomes of those that are not. */
-#include "core/original.h"
+#include "core/engine/original.h"
 
 #include "intake_fixture.h"
 

@@ -1,5 +1,5 @@
 /* What --replay-from takes. */
-#include "core/replay.h"
+#include "core/engine/replay.h"
 
 #include "check.h"
 

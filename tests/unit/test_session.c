@@ -1,5 +1,5 @@
 /* A session with a store that goes away, comes back, or comes back as another one. */
-#include "core/host.h"
+#include "core/pipeline/host.h"
 
 #include "no_leaks.h"
 #include "worker_fixture.h"

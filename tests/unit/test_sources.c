@@ -1,5 +1,5 @@
 /* Source partitions as numbers, and their order. */
-#include "core/sources.h"
+#include "core/profile/sources.h"
 
 #include "check.h"
 #include "no_leaks.h"

@@ -1,5 +1,5 @@
 /* States in which events do not move: said when they begin, once a minute while they last, and when they are over. */
-#include "core/stalls.h"
+#include "core/pipeline/stalls.h"
 
 #include "check.h"
 #include <stdlib.h>

@@ -1,5 +1,5 @@
 /* A window: which offsets it holds, which events each customer's delta is made of, and that it can be used again. */
-#include "core/window.h"
+#include "core/engine/window.h"
 
 #include "no_leaks.h"
 

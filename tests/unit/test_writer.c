@@ -1,9 +1,9 @@
 /* Profiles to the store: what is put, with which version, what each answer of the store changes, and that a window is
  * done only once every profile of it is acknowledged. A store that writes down what it is asked for, and answers what
  * a test says, when it says so. */
-#include "core/host.h"
-#include "core/metrics.h"
-#include "core/worker_internal.h"
+#include "core/base/metrics.h"
+#include "core/engine/worker_internal.h"
+#include "core/pipeline/host.h"
 
 #include "no_leaks.h"
 #include "trace.h"

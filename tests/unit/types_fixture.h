@@ -2,7 +2,7 @@
 #ifndef TESTS_UNIT_TYPES_FIXTURE_H
 #define TESTS_UNIT_TYPES_FIXTURE_H
 
-#include "core/catalog.h"
+#include "core/event/catalog.h"
 
 #include "check.h"
 

@@ -3,9 +3,9 @@
 #ifndef TESTS_UNIT_WORKER_FIXTURE_H
 #define TESTS_UNIT_WORKER_FIXTURE_H
 
-#include "core/host.h"
-#include "core/metrics.h"
-#include "core/worker_internal.h"
+#include "core/base/metrics.h"
+#include "core/engine/worker_internal.h"
+#include "core/pipeline/host.h"
 
 #include "check.h"
 #include "trace.h"

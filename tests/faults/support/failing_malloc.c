@@ -1,5 +1,5 @@
-/* Preloaded: allocation number CHURN_FAIL_AT of the process, counted from 1, fails, and with CHURN_FAIL_EVERY=1 every one
- * after it. Which it was is written to standard error, so that a test knows that it happened. */
+/* Preloaded: allocation number CHURN_FAIL_AT of the process, counted from 1, fails, and with CHURN_FAIL_EVERY=1 every
+ * one after it. Which it was is written to standard error, so that a test knows that it happened. */
 #define _GNU_SOURCE
 #include <errno.h>
 #include <fcntl.h>

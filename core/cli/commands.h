@@ -1,0 +1,64 @@
+/* The subcommands of churnd. Each returns the exit status. */
+#ifndef COMMANDS_H
+#define COMMANDS_H
+
+#include "base/log.h"
+#include "pipeline/pipeline.h"
+#include "plugin/loader.h"
+#include <stdbool.h>
+
+struct arguments {
+    const char *config;    /* -c */
+    const char **operands; /* what stands behind the command: a plugin, a customer */
+    unsigned operand_count;
+    const char *log_level; /* NULL: as the pipeline says */
+    const char *log_format;
+    const char *env_file;
+    const char **plugin_path;
+    unsigned plugin_path_count;
+    const char **plugin_options; /* plugin-check: NAME=VALUE */
+    unsigned plugin_option_count;
+    const char *into;    /* rebuild: a key prefix */
+    const char *against; /* verify: a key prefix */
+    bool until_end;
+    bool all, unverified;
+    struct replay replay;
+    const char *format; /* --format; NULL: the command's default */
+    bool json;          /* it is json */
+    bool json_schema;
+    const char *dir;    /* new-plugin: where its folder goes; NULL: here */
+    const char *filter; /* test: run those whose name contains it */
+    const char *junit;  /* test: a file */
+    bool connect;
+    bool deny_warnings;
+};
+
+static inline struct pipeline_files arguments_files(const struct arguments *arguments)
+{
+    return (struct pipeline_files){.pipeline = arguments->config, .env = arguments->env_file};
+}
+
+int command_run(const struct arguments *arguments, struct loader *loader, struct log *log);
+int command_check(const struct arguments *arguments, struct loader *loader, struct log *log);
+int command_new_plugin(const struct arguments *arguments, struct loader *loader, struct log *log);
+int command_plugins(const struct arguments *arguments, struct loader *loader, struct log *log);
+int command_plugin_check(const struct arguments *arguments, struct loader *loader, struct log *log);
+int command_describe(const struct arguments *arguments, struct loader *loader, struct log *log);
+int command_graph(const struct arguments *arguments, struct loader *loader, struct log *log);
+int command_completion(const struct arguments *arguments, struct loader *loader, struct log *log);
+int command_schema(const struct arguments *arguments, struct loader *loader, struct log *log);
+int command_profile(const struct arguments *arguments, struct loader *loader, struct log *log);
+int command_redrive(const struct arguments *arguments, struct loader *loader, struct log *log);
+int command_rebuild(const struct arguments *arguments, struct loader *loader, struct log *log);
+int command_verify(const struct arguments *arguments, struct loader *loader, struct log *log);
+int command_test(const struct arguments *arguments, struct loader *loader, struct log *log);
+
+/* What `run` does with a pipeline once it is loaded. */
+struct pipeline;
+int run_pipeline(const struct arguments *arguments, struct pipeline *pipeline, struct log *log);
+
+/* Whether profiles under `prefix`, which the option named `option` gives, can lie beside those under the pipeline's own
+ * prefix, in such a way that no key of one could be one of the other; a message to standard error says why not. */
+bool check_other_prefix(const char *option, const char *prefix, const char *own);
+
+#endif

@@ -1,0 +1,175 @@
+/* `churnd rebuild`: the profiles once more, from the source's beginning, under a key prefix of their own. */
+#include "cli/commands.h"
+
+#include "base/printable.h"
+#include "engine/reload.h"
+#include "pipeline/instance.h"
+#include "pipeline/pipeline.h"
+#include <stdlib.h>
+
+bool check_other_prefix(const char *option, const char *prefix, const char *own)
+{
+    if (*prefix == '\0') {
+        printable_line(
+            stderr,
+            "churnd: %s: the prefix is empty, which every key begins with; choose one such as rebuilt:", option);
+    } else if (strlen(prefix) > PIPELINE_MAX_KEY_PREFIX) {
+        printable_line(stderr, "churnd: %s: at most %d bytes are possible", option, PIPELINE_MAX_KEY_PREFIX);
+    } else if (strcmp(prefix, own) == 0) {
+        printable_line(stderr,
+                       "churnd: %s: '%s' is the pipeline's own key_prefix; choose another, such as rebuilt:", option,
+                       prefix);
+    } else if (targets_keys_meet(prefix, own)) {
+        printable_line(
+            stderr,
+            "churnd: %s: '%s' and the pipeline's key_prefix '%s' begin alike, so a key of one could be one of "
+            "the other; choose another prefix, such as rebuilt:",
+            option, prefix, own);
+    } else if (targets_keys_meet(prefix, PIPELINE_OWN_KEYS)) {
+        printable_line(stderr,
+                       "churnd: %s: churnd keeps records of its own under '%s'; choose another prefix, such as "
+                       "rebuilt:",
+                       option, PIPELINE_OWN_KEYS);
+    } else {
+        return true;
+    }
+    return false;
+}
+
+/* What an option says; NULL where it is not given. */
+static const char *given(const struct node *section, const char *option)
+{
+    const struct node *node = config_get(section, option);
+    return node != NULL && node->kind == NODE_SCALAR && !node->null ? node->text : NULL;
+}
+
+static bool is(const char *text, const char *wanted)
+{
+    return text != NULL && strcmp(text, wanted) == 0;
+}
+
+/* A source that shows its events once has no beginning to go back to. */
+static bool check_source(struct config *config, const struct node *source)
+{
+    const char *plugin = given(source, "plugin"), *time = given(source, "start_time");
+    if (reload_reads_pipe(source)) {
+        config_error(config, config_get(source, "path"),
+                     "a rebuild reads the source from its beginning, and what comes through a pipe comes once; name a "
+                     "file that holds all events");
+        return false;
+    }
+    if (is(plugin, "generate") && (time == NULL || strcmp(time, "now") == 0)) {
+        config_error(
+            config, source,
+            "a rebuild reads the source from its beginning, and this generator makes other events at each run; "
+            "give it a start_time");
+        return false;
+    }
+    return true;
+}
+
+/* A group of its own, so that the pipeline's goes on undisturbed, and one that begins at the beginning. */
+static bool change_group(struct config *config, const struct node *source, const char *into)
+{
+    const char *group = given(source, "group_id");
+    char *own = NULL;
+    bool ok = true;
+    if (group != NULL) {
+        ok = asprintf(&own, "%s-rebuild-%s", group, into) >= 0 && config_set(config, "source", "group_id", own);
+        free(own);
+    }
+    return ok && (given(source, "start") == NULL || config_set(config, "source", "start", "beginning"));
+}
+
+static bool edit(struct pipeline *pipeline, void *ctx)
+{
+    const char *into = ctx, *own;
+    struct config *config = &pipeline->config;
+    const struct node *source = config_get(&config->root, "source"), *store = config_get(&config->root, "store");
+    if (store == NULL || store->kind != NODE_MAP) {
+        config_error(config, store, "there is no store whose profiles could be rebuilt");
+        return false;
+    }
+    own = given(store, "key_prefix");
+    if (!check_other_prefix("--into", into, own != NULL ? own : PIPELINE_KEY_PREFIX) || !check_source(config, source)) {
+        return false;
+    }
+    pipeline->profiles_only = true;
+    (void)snprintf(pipeline->rebuilt, sizeof pipeline->rebuilt, "%s", own != NULL ? own : PIPELINE_KEY_PREFIX);
+    if (!change_group(config, source, into) || !config_set(config, "store", "key_prefix", into)) {
+        config_error(config, NULL, "out of memory");
+        return false;
+    }
+    return true;
+}
+
+/* ---- what lies under the prefix already ---- */
+
+struct found {
+    char *key;
+    uint32_t len;
+    bool rebuilt; /* it has a mark, as profiles do */
+};
+
+static int32_t take_key(void *ctx, churn_str key)
+{
+    struct found *found = ctx;
+    found->key = strndup(key.ptr, key.len);
+    found->len = key.len;
+    return CHURN_END; /* one is enough */
+}
+
+static int32_t look_for_mark(void *ctx, churn_str key, const churn_pair *fields, uint32_t count)
+{
+    struct found *found = ctx;
+    (void)key;
+    found->rebuilt = count == 0; /* expired since */
+    for (uint32_t i = 0; i < count && !found->rebuilt; i++) {
+        found->rebuilt = fields[i].name.len > 3 && memcmp(fields[i].name.ptr, "_m:", 3) == 0;
+    }
+    return CHURN_OK;
+}
+
+/* What somebody else keeps under the prefix would be mixed with the profiles. A rebuild that is repeated finds its own.
+ */
+static bool check_place(struct pipeline *pipeline, const char *into)
+{
+    const churn_store_ops *ops = store_ops(&pipeline->store);
+    churn_str prefix = {.ptr = into, .len = (uint32_t)strlen(into)};
+    struct found found = {.rebuilt = true};
+    churn_error err = {.size = sizeof err};
+    void *session = NULL;
+    int32_t result = ops->open(pipeline->store_instance->self, &session, &err);
+    if (result == CHURN_OK && ops->keys != NULL) {
+        result = ops->keys(session, prefix, take_key, &found, &err);
+    }
+    if (result == CHURN_OK && found.key != NULL) {
+        result = ops->get(session, (churn_str){.ptr = found.key, .len = found.len}, look_for_mark, &found, &err);
+    }
+    if (session != NULL) {
+        ops->close(session);
+    }
+    if (result != CHURN_OK) {
+        printable_line(stderr, "churnd: %s: %s", pipeline->store.label, err.message);
+    } else if (!found.rebuilt) {
+        printable_line(stderr, "churnd: --into: the key %s is no profile; choose a prefix that nobody uses", found.key);
+    }
+    free(found.key);
+    return result == CHURN_OK && found.rebuilt;
+}
+
+int command_rebuild(const struct arguments *arguments, struct loader *loader, struct log *log)
+{
+    struct pipeline pipeline;
+    int status = 1;
+    if (pipeline_load_edited(&pipeline, arguments_files(arguments), loader, log, stderr, edit,
+                             (void *)(uintptr_t)arguments->into) &&
+        check_place(&pipeline, arguments->into)) {
+        pipeline.until_end = true;
+        pipeline.replay.from =
+            REPLAY_FROM_BEGINNING; /* also when it is repeated: profiles may have been deleted since */
+        status = run_pipeline(arguments, &pipeline, log);
+    }
+    pipeline_free(&pipeline);
+    return status;
+}

@@ -1,0 +1,84 @@
+/* `churnd verify` from inside: what the comparison hands to the report. */
+#ifndef VERIFY_INTERNAL_H
+#define VERIFY_INTERNAL_H
+
+#include "base/json_text.h"
+#include <churn/store.h>
+
+enum { HERE, THERE, SIDES };
+
+/* Customer ids packed one behind the other, each with its length in front. */
+struct ids {
+    struct text bytes;
+    size_t *places;
+    size_t count;
+    size_t room;
+    uint32_t prefix_len;
+    bool failed;
+};
+
+/* A profile as the store gave it, kept beyond the call. Without fields: there is none. */
+struct copy {
+    churn_pair *pairs;
+    uint32_t count;
+    uint32_t room;
+    struct text bytes;
+};
+
+/* A source partition and the offset before which a side has counted everything. */
+struct reached {
+    char *source; /* "<topic>/<partition>" */
+    uint32_t len;
+    int64_t next[SIDES];
+};
+
+struct verify {
+    const churn_store_ops *ops;
+    void *session;
+    churn_str prefixes[SIDES];
+    struct ids ids[SIDES];
+    struct reached *reached;
+    uint32_t reached_count;
+    size_t *differing; /* of both sides' ids in order: the numbers of those that differ */
+    size_t differing_count;
+    size_t differing_room;
+    bool failed; /* memory ran out */
+    churn_error err;
+    /* the result */
+    uint64_t compared, equal, different, missing[SIDES], explained;
+};
+
+/* A customer whose profiles differ. */
+struct difference {
+    bool found;
+    bool explained;
+    churn_str id;
+    struct copy profiles[SIDES];
+};
+
+struct differences {
+    struct difference first;
+    struct difference unexplained; /* the first that is more than a matter of progress */
+    struct copy there;
+};
+
+/* Takes a field that differs: what each side has, NULL for a side without it. */
+typedef void (*difference_fn)(void *ctx, churn_str name, const churn_str *here, const churn_str *there);
+
+/* Calls `fn`, which may be NULL, for each field that differs, by name; how many there are. Sorts the fields. */
+uint32_t verify_fields(struct copy *here, struct copy *there, difference_fn fn, void *ctx);
+
+/* The offset after the last event of a partition that a profile has counted; 0: none. */
+int64_t verify_mark(const struct copy *profile, const struct reached *reached);
+
+enum gap { GAP_NONE, GAP_HERE_FURTHER, GAP_THERE_FURTHER, GAP_REAL };
+
+/* Why two profiles have counted up to different offsets of a partition: one side as a whole has read further, or, when
+ * it is past them both, an event is missing. */
+enum gap verify_gap(const struct reached *reached, int64_t here, int64_t there);
+
+/* Say how the sides compare. False when memory ran out. */
+void verify_print_text(const struct verify *v, struct differences *differences);
+bool verify_print_json(const struct verify *v, struct differences *differences);
+
+#endif

@@ -1,0 +1,5 @@
+libcore_la_SOURCES += \
+  %D%/config.c \
+  %D%/config.h \
+  %D%/option.c \
+  %D%/option.h

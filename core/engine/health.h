@@ -1,0 +1,52 @@
+/* What a run says of itself over HTTP: /healthz, whether it is alive; /readyz, whether events flow, and how durable
+ * their profiles are. */
+#ifndef HEALTH_H
+#define HEALTH_H
+
+#include "pipeline/stalls.h"
+#include "plugin/journal.h"
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#define HEALTH_STUCK_MS 30000 /* without a turn of a loop; what a store or source may be waited for is shorter */
+
+struct health_worker {
+    bool assigned; /* its source has told what it reads */
+    bool store_open;
+    bool failed;
+    int64_t turned_ms; /* when its loop last went round, by host_monotonic_ms; 0: it has not begun */
+    bool lag_known;
+    int64_t lag;      /* messages */
+    uint32_t damaged; /* customers whose profiles are, and whose events are set aside */
+};
+
+struct health_status {
+    const char *pipeline;         /* texts live until the next one is published */
+    const char *source;           /* the plugin's name */
+    const char *store;            /* NULL: none */
+    const char *durability;       /* NULL: the store does not say */
+    struct json_object *troubles; /* of health_troubles; publishing takes it */
+    bool stopping;
+    int64_t looked_ms; /* when main looked */
+    unsigned worker_count;
+    struct health_worker workers[JOURNAL_WORKERS];
+};
+
+struct health;
+
+/* The states in which events do not move, for a status. Asked for before the workers are: who is in such a state has
+ * noted the rest of it. */
+struct json_object *health_troubles(struct stalls *stalls);
+
+/* Answers on `listen`, an address such as 127.0.0.1:8080, from a thread of its own. NULL with a message. [main] */
+struct health *health_start(const char *listen, char *message, size_t size);
+/* [main] */
+void health_publish(struct health *health, const struct health_status *status);
+/* May be NULL. [main] */
+void health_stop(struct health *health);
+
+/* Whether `listen` is a numeric address with a port. */
+bool health_check_address(const char *listen);
+
+#endif

@@ -1,0 +1,429 @@
+#include "engine/output.h"
+
+#include "base/decimal.h"
+#include <churn/time.h>
+#include <inttypes.h>
+#define XXH_INLINE_ALL
+#include <xxhash.h>
+
+static const char *const severity_names[] = {"none", "info", "warning", "critical"};
+
+const char *output_severity_name(uint32_t severity)
+{
+    return severity_names[severity <= CHURN_SEVERITY_CRITICAL ? severity : 0];
+}
+
+const char *output_kind_name(uint32_t kind)
+{
+    return kind == CHURN_RECORD_EVENT ? "event" : kind == CHURN_RECORD_TRIGGER ? "trigger" : "alert";
+}
+
+/* A text kept in the window's arena, with a NUL behind it. */
+static bool keep(struct window *window, const char *bytes, size_t len, churn_str *ret)
+{
+    char *copy = arena_copy(&window->arena, bytes, len);
+    *ret = (churn_str){.ptr = copy, .len = (uint32_t)len};
+    return copy != NULL;
+}
+
+bool output_keep(struct window *window, churn_record *record)
+{
+    churn_header *headers = NULL;
+    bool ok = record->key.ptr == NULL || keep(window, record->key.ptr, record->key.len, &record->key);
+    if (record->header_count > 0) {
+        headers = arena_alloc(&window->arena, record->header_count * sizeof *headers);
+        ok = ok && headers != NULL;
+    }
+    for (uint32_t i = 0; ok && i < record->header_count; i++) {
+        churn_header *header = &headers[i];
+        *header = record->headers[i];
+        header->name = arena_copy(&window->arena, header->name, strlen(header->name));
+        ok = header->name != NULL &&
+             (header->value.ptr == NULL || keep(window, header->value.ptr, header->value.len, &header->value));
+    }
+    record->headers = headers;
+    return ok;
+}
+
+static bool keep_value(struct window *window, churn_record *output, const churn_event *event, const struct text *value)
+{
+    output->timestamp_ms = event->timestamp_ms;
+    return !value->failed && keep(window, event->customer_id.ptr, event->customer_id.len, &output->key) &&
+           keep(window, value->bytes, value->len, &output->value);
+}
+
+bool output_event(struct window *window, const churn_record *record, churn_str payload)
+{
+    churn_record *output = window_add_output(window, CHURN_RECORD_EVENT, record);
+    if (output == NULL) {
+        return false;
+    }
+    output->value = payload;
+    return record->key.ptr == NULL || keep(window, record->key.ptr, record->key.len, &output->key);
+}
+
+uint32_t output_severity(const struct event_type *type, const churn_event *event)
+{
+    uint32_t severity = type->severity;
+    for (uint32_t i = 0; severity != CHURN_SEVERITY_NONE && i < type->table.severity_rule_count; i++) {
+        const churn_severity_rule *rule = event_type_rule(type, i);
+        const churn_value *value = churn_event_value(event, rule->field);
+        if (value != NULL && strlen(rule->equals) == value->text.len &&
+            memcmp(rule->equals, value->text.ptr, value->text.len) == 0) {
+            severity = rule->severity;
+        }
+    }
+    return severity;
+}
+
+static void append_value(struct text *out, const churn_field *field, const churn_value *value)
+{
+    char buffer[DECIMAL_SIZE];
+    switch (field->type) {
+    case CHURN_FIELD_STRING:
+        text_append(out, value->text.ptr, value->text.len);
+        break;
+    case CHURN_FIELD_MONEY:
+        text_append(out, buffer, decimal_format_money(value->number, buffer));
+        break;
+    case CHURN_FIELD_TIME:
+        churn_time_format(value->number, buffer);
+        text_append_string(out, buffer);
+        break;
+    case CHURN_FIELD_BOOL:
+        text_append_string(out, value->number != 0 ? "true" : "false");
+        break;
+    default:
+        text_append(out, buffer, decimal_format_int128(value->number, buffer));
+    }
+}
+
+/* One {name} of a message template; a field that the event lacks shows as "unknown". */
+static void append_placeholder(struct text *out, const struct event_type *type, const churn_event *event,
+                               const char *name, size_t len)
+{
+    if (len == strlen("customer_id") && memcmp(name, "customer_id", len) == 0) {
+        text_append(out, event->customer_id.ptr, event->customer_id.len);
+        return;
+    }
+    for (uint32_t i = 0; i < type->table.field_count; i++) {
+        const churn_field *field = event_type_field(type, i);
+        if (strlen(field->name) == len && memcmp(field->name, name, len) == 0 && event->values[i].present) {
+            append_value(out, field, &event->values[i]);
+            return;
+        }
+    }
+    text_append_string(out, "unknown");
+}
+
+static void append_message(struct text *out, const struct event_type *type, const churn_event *event)
+{
+    const char *at = type->table.alert_message;
+    if (at == NULL) {
+        text_printf(out, "%s of ", type->name.ptr);
+        text_append(out, event->customer_id.ptr, event->customer_id.len);
+        return;
+    }
+    while (*at != '\0') {
+        const char *close = *at == '{' ? strchr(at, '}') : NULL;
+        if (close != NULL) {
+            append_placeholder(out, type, event, at + 1, (size_t)(close - at - 1));
+            at = close + 1;
+        } else {
+            text_append(out, at++, 1);
+        }
+    }
+}
+
+static void append_member(struct text *out, const char *name, churn_str value)
+{
+    text_printf(out, ",\"%s\":", name);
+    text_append_json(out, value.ptr, value.len);
+}
+
+/* The same at every delivery of the same record, so that a repeat can be recognised. `part` tells several of one record
+ * apart. */
+static void append_id(struct text *out, const char *name, const churn_record *record, const char *part)
+{
+    char tail[128];
+    text_printf(out, "{\"%s\":", name);
+    text_append_json(out, record->topic, strlen(record->topic));
+    out->len--; /* goes on inside the text's closing quote */
+    (void)snprintf(tail, sizeof tail, "/%d/%" PRId64 "%s%s\"", record->partition, record->offset,
+                   *part != '\0' ? "/" : "", part);
+    text_append_string(out, tail);
+}
+
+static void append_event_members(struct text *out, const churn_event *event)
+{
+    char time[CHURN_TIME_SIZE];
+    churn_time_format(event->timestamp_ms, time);
+    text_printf(out, "\"event_id\":");
+    text_append_json(out, event->event_id.ptr, event->event_id.len);
+    append_member(out, "event_type", event->event_type);
+    text_printf(out, ",\"timestamp\":\"%s\"", time);
+}
+
+bool output_raised(struct window *window, const churn_record *record, const churn_event *event,
+                   const struct edit_alert *alert, struct text *scratch)
+{
+    churn_record *output = window_add_output(window, CHURN_RECORD_ALERT, record);
+    if (output == NULL) {
+        return false;
+    }
+    output->severity = alert->severity;
+    scratch->len = 0;
+    append_id(scratch, "alert_id", record, alert->name);
+    text_printf(scratch, ",\"severity\":\"%s\",", output_severity_name(alert->severity));
+    append_event_members(scratch, event);
+    append_member(scratch, "customer_id", event->customer_id);
+    append_member(scratch, "message", alert->message);
+    text_append_string(scratch, ",\"data\":");
+    text_append_minified(scratch, event->data.ptr, event->data.len);
+    text_append_string(scratch, "}");
+    return keep_value(window, output, event, scratch);
+}
+
+bool output_alert(struct window *window, const churn_record *record, const struct event_type *type,
+                  const churn_event *event, uint32_t severity, struct text *scratch)
+{
+    struct edit_alert own = {.name = "", .severity = severity};
+    struct text message = {0};
+    bool ok;
+    append_message(&message, type, event);
+    own.message = (churn_str){.ptr = message.bytes, .len = (uint32_t)message.len};
+    ok = !message.failed && output_raised(window, record, event, &own, scratch);
+    text_free(&message);
+    return ok;
+}
+
+bool output_trigger(struct window *window, const churn_record *record, const churn_event *event, struct text *scratch)
+{
+    churn_record *output = window_add_output(window, CHURN_RECORD_TRIGGER, record);
+    if (output == NULL) {
+        return false;
+    }
+    scratch->len = 0;
+    append_id(scratch, "request_id", record, "");
+    append_member(scratch, "customer_id", event->customer_id);
+    text_append_string(scratch, ",\"trigger\":{");
+    append_event_members(scratch, event);
+    text_append_string(scratch, "}}");
+    return keep_value(window, output, event, scratch);
+}
+
+bool output_again(struct window *window, const churn_record *output)
+{
+    churn_record *again = window_add_output(window, output->kind, output);
+    if (again == NULL) {
+        return false;
+    }
+    again->severity = output->severity;
+    again->reserved = output->reserved | OUTPUT_AGAIN;
+    return (output->value.ptr == NULL || keep(window, output->value.ptr, output->value.len, &again->value)) &&
+           (output->key.ptr == NULL || keep(window, output->key.ptr, output->key.len, &again->key));
+}
+
+bool output_letter_again(struct window *window, const churn_record *letter)
+{
+    churn_record *again = window_add_output(window, CHURN_RECORD_DEAD_LETTER, letter);
+    bool ok = again != NULL;
+    if (ok) {
+        again->key = letter->key;
+        again->headers = letter->headers;
+        again->header_count = letter->header_count;
+        window->has_letters = true;
+        ok = output_keep(window, again) &&
+             (letter->value.ptr == NULL || keep(window, letter->value.ptr, letter->value.len, &again->value));
+    }
+    return ok;
+}
+
+/* ---- dead letters ---- */
+
+#define CHURN_HEADER "churn."
+#define OWN_HEADER "churn.original." /* before the name of a record's own header that begins like one of ours */
+#define MOST_HEADERS 12              /* of ours */
+#define KEPT_KEY 1024                /* bytes of a key that a letter has which is cut */
+#define KEPT_DETAIL 160              /* … of its detail */
+
+/* What a dead letter says about itself. */
+struct letter_headers {
+    churn_header *items;
+    uint32_t count;
+    bool ok;
+};
+
+static void say(struct window *window, struct letter_headers *headers, const char *name, const char *value)
+{
+    churn_header *header = &headers->items[headers->count++];
+    header->name = name;
+    headers->ok = keep(window, value, strlen(value), &header->value) && headers->ok;
+}
+
+static bool is_ours(const char *name)
+{
+    return strncmp(name, CHURN_HEADER, strlen(CHURN_HEADER)) == 0;
+}
+
+/* The record's own headers, behind ours. */
+static void say_own(struct window *window, struct letter_headers *headers, const churn_record *record)
+{
+    for (uint32_t i = 0; headers->ok && i < record->header_count; i++) {
+        const churn_header *from = &record->headers[i];
+        const char *prefix = is_ours(from->name) ? OWN_HEADER : "";
+        size_t size = strlen(prefix) + strlen(from->name) + 1;
+        char *name = arena_alloc(&window->arena, size);
+        churn_header *header = &headers->items[headers->count++];
+        headers->ok = name != NULL;
+        *header = (churn_header){.name = name};
+        if (name != NULL) {
+            (void)snprintf(name, size, "%s%s", prefix, from->name);
+        }
+        if (from->value.ptr != NULL) {
+            headers->ok = keep(window, from->value.ptr, from->value.len, &header->value) && headers->ok;
+        }
+    }
+}
+
+const char *output_own_header(const char *name)
+{
+    bool hidden = strncmp(name, OWN_HEADER, strlen(OWN_HEADER)) == 0;
+    return hidden ? name + strlen(OWN_HEADER) : is_ours(name) ? NULL : name;
+}
+
+/* Of a value that is not kept: how many bytes it has, and which they are. */
+static void say_value(struct window *window, struct letter_headers *headers, churn_str value)
+{
+    char size[16], hash[OUTPUT_HASH_SIZE];
+    (void)snprintf(size, sizeof size, "%u", value.len);
+    output_hash(value, hash);
+    say(window, headers, "churn.size", size);
+    say(window, headers, "churn.xxh128", hash);
+}
+
+void output_hash(churn_str value, char hash[OUTPUT_HASH_SIZE])
+{
+    XXH128_canonical_t canonical;
+    XXH128_canonicalFromHash(&canonical, XXH3_128bits(value.ptr, value.len));
+    for (size_t i = 0; i < sizeof canonical.digest; i++) {
+        (void)snprintf(hash + 2 * i, 3, "%02x", canonical.digest[i]);
+    }
+}
+
+/* The position of the record that it was, or that caused it; the id of an output that no record did. */
+static void say_place(struct window *window, struct letter_headers *headers, const churn_record *record)
+{
+    char partition[16], offset[24];
+    if (record->offset < 0) {
+        say(window, headers, "churn.id", record->topic);
+        return;
+    }
+    (void)snprintf(partition, sizeof partition, "%d", record->partition);
+    (void)snprintf(offset, sizeof offset, "%" PRId64, record->offset);
+    say(window, headers, "churn.topic", record->topic);
+    say(window, headers, "churn.partition", partition);
+    say(window, headers, "churn.offset", offset);
+}
+
+/* A new letter with room for `own` headers beside ours; NULL when memory ran out. */
+static churn_record *add_letter(struct window *window, const churn_record *of, uint32_t own,
+                                struct letter_headers *headers)
+{
+    churn_record *output = window_add_output(window, CHURN_RECORD_DEAD_LETTER, of);
+    *headers = (struct letter_headers){
+        .items = arena_alloc(&window->arena, (MOST_HEADERS + own) * sizeof(churn_header)), .ok = true};
+    window->has_letters = true;
+    return headers->items != NULL ? output : NULL;
+}
+
+static void end_letter(churn_record *output, const struct letter_headers *headers)
+{
+    output->headers = headers->items;
+    output->header_count = headers->count;
+}
+
+bool output_dead_letter(struct window *window, const churn_record *record, const char *payload, const char *sink,
+                        bool replayed, const struct reject *reject)
+{
+    bool cut = record->value.len > OUTPUT_LETTER_MAX;
+    struct letter_headers headers;
+    churn_record *output = add_letter(window, record, record->header_count, &headers);
+    if (output == NULL) {
+        return false;
+    }
+    say(window, &headers, "churn.reason", reject_reason_name(cut ? REJECT_TOO_LARGE_TO_KEEP : reject->reason));
+    say(window, &headers, "churn.detail", reject->detail);
+    say_place(window, &headers, record);
+    if (sink != NULL) {
+        say(window, &headers, "churn.kind", output_kind_name(record->kind));
+        say(window, &headers, "churn.sink", sink);
+    }
+    if (replayed) {
+        say(window, &headers, "churn.replayed", "true");
+    }
+    if (cut) {
+        say_value(window, &headers, record->value);
+    } else {
+        say_own(window, &headers, record);
+        output->value = (churn_str){.ptr = payload, .len = payload != NULL ? record->value.len : 0};
+    }
+    end_letter(output, &headers);
+    return headers.ok && (record->key.ptr == NULL || (cut && record->key.len > KEPT_KEY) ||
+                          keep(window, record->key.ptr, record->key.len, &output->key));
+}
+
+bool output_add_headers(struct window *window, churn_record *letter, const churn_record *record)
+{
+    size_t count = (size_t)letter->header_count + record->header_count;
+    struct letter_headers headers = {
+        .items = arena_alloc(&window->arena, count * sizeof *headers.items), .count = letter->header_count, .ok = true};
+    if (headers.items == NULL) {
+        return false;
+    }
+    memcpy(headers.items, letter->headers, letter->header_count * sizeof *headers.items);
+    say_own(window, &headers, record);
+    end_letter(letter, &headers);
+    return headers.ok;
+}
+
+static const churn_header *find_header(const churn_record *record, const char *name)
+{
+    for (uint32_t i = 0; i < record->header_count; i++) {
+        if (strcmp(record->headers[i].name, name) == 0) {
+            return &record->headers[i];
+        }
+    }
+    return NULL;
+}
+
+bool output_is_cut(const churn_record *letter)
+{
+    return find_header(letter, "churn.xxh128") != NULL;
+}
+
+bool output_cut_letter(struct window *window, uint32_t index, const char *why)
+{
+    const churn_record letter = window->outputs[index]; /* adding an output may move it */
+    const churn_header *reason = find_header(&letter, "churn.reason");
+    struct letter_headers headers;
+    churn_record *output = add_letter(window, &letter, letter.header_count, &headers);
+    char detail[KEPT_DETAIL];
+    if (output == NULL) {
+        return false;
+    }
+    (void)snprintf(detail, sizeof detail, "%.*s; without its value, since the dead letters refused it whole: %s",
+                   reason != NULL ? (int)reason->value.len : 0, reason != NULL ? reason->value.ptr : "", why);
+    say(window, &headers, "churn.reason", reject_reason_name(REJECT_TOO_LARGE_TO_KEEP));
+    say(window, &headers, "churn.detail", detail);
+    for (uint32_t i = 0; i < letter.header_count; i++) {
+        const char *name = letter.headers[i].name;
+        if (output_own_header(name) == NULL && strcmp(name, "churn.reason") != 0 && strcmp(name, "churn.detail") != 0) {
+            headers.items[headers.count++] = letter.headers[i];
+        }
+    }
+    say_value(window, &headers, letter.value);
+    end_letter(output, &headers);
+    output->key = letter.key.len <= KEPT_KEY ? letter.key : output->key;
+    return headers.ok;
+}

@@ -1,0 +1,58 @@
+/* What a window says to the sinks about a record: the event itself, an alert, a prediction trigger, a dead letter. */
+#ifndef OUTPUT_H
+#define OUTPUT_H
+
+#include "base/json_text.h"
+#include "engine/window.h"
+#include "event/edit.h"
+#include "event/event.h"
+
+/* Each adds one output to the window; `scratch` is working space. False when memory ran out. */
+
+/* The record with its value, which lives in the window's arena: as it came, or as processors changed it. */
+bool output_event(struct window *window, const churn_record *record, churn_str payload);
+/* The event type's own alert, and one that a processor raised. */
+bool output_alert(struct window *window, const churn_record *record, const struct event_type *type,
+                  const churn_event *event, uint32_t severity, struct text *scratch);
+bool output_raised(struct window *window, const churn_record *record, const churn_event *event,
+                   const struct edit_alert *alert, struct text *scratch);
+bool output_trigger(struct window *window, const churn_record *record, const churn_event *event, struct text *scratch);
+/* A larger value is not kept in a dead letter: its size and hash stand there. */
+#define OUTPUT_LETTER_MAX (32 * 1024 * 1024)
+/* `payload` is the record's value as it came, in the window's arena, NULL for a record without value, and for one that
+ * is not kept. `sink`: it is an output that the sink of this name refused, and that and its kind are said; NULL: it is
+ * none. `replayed`: it had been judged before, and may have been counted then. The record's own headers follow ours. */
+bool output_dead_letter(struct window *window, const churn_record *record, const char *payload, const char *sink,
+                        bool replayed, const struct reject *reject);
+/* The letter with this index once more, without its value, which the dead letters cannot take. */
+bool output_cut_letter(struct window *window, uint32_t index, const char *why);
+/* Adds the headers of its record to a dead letter that was made without. False when memory ran out. */
+bool output_add_headers(struct window *window, churn_record *letter, const churn_record *record);
+/* A dead letter that a redrive has read, as it was. */
+bool output_letter_again(struct window *window, const churn_record *letter);
+/* Whether a letter is without its value for that reason. */
+bool output_is_cut(const churn_record *letter);
+/* What a header of a dead letter is called in the record that it was; NULL when it is one of ours. */
+const char *output_own_header(const char *name);
+/* XXH3's 128 bits of a value, as `xxh128sum` shows them. */
+#define OUTPUT_HASH_SIZE 33
+void output_hash(churn_str value, char hash[OUTPUT_HASH_SIZE]);
+/* An output that a sink refused once, as it was. Its `reserved` has OUTPUT_AGAIN. An output that no record caused has
+ * its id for a topic, and the offset -1. */
+bool output_again(struct window *window, const churn_record *output);
+/* Gives a record's key and headers, and those of its headers' texts that it has, a place in the window's arena, where
+ * its value is. */
+bool output_keep(struct window *window, churn_record *record);
+
+/* An output's `reserved`, which no sink sees, has the bits of the sinks that are not given it, and this one. */
+#define OUTPUT_AGAIN (UINT32_C(1) << 31)
+
+/* The severity of an event's alert: the type's, raised or lowered by its rules; NONE stays NONE. */
+uint32_t output_severity(const struct event_type *type, const churn_event *event);
+
+const char *output_severity_name(uint32_t severity);
+
+/* "event", "trigger" or "alert". */
+const char *output_kind_name(uint32_t kind);
+
+#endif

@@ -1,0 +1,292 @@
+/* Whether a partition is the one that was counted. */
+#include "engine/progress_internal.h"
+
+#define REMEMBER_MS 3000
+
+/* ---- what is found ---- */
+
+/* `what` the partition shows, of which everything before `counted` was counted; always false. */
+CHURN_PRINTF(4, 5)
+static bool refuse(struct worker *worker, uint32_t source, int64_t counted, const char *what, ...)
+{
+    const struct source_partition *s = &worker->sources.items[source];
+    char shown[1024];
+    va_list args;
+    va_start(args, what);
+    (void)vsnprintf(shown, sizeof shown, what, args);
+    va_end(args);
+    at(worker, source)->doubted_below = counted;
+    at(worker, source)->doubter[0] = '\0';
+    return worker_fail(worker,
+                       "%s: %s/%d %s: the topic was made anew, an unclean election cut its log, or this is another "
+                       "cluster. Its events would be taken for old ones. Set the source's option `epoch` to a number "
+                       "not used before (epoch: 1) to begin anew, or point the pipeline at the topic it read before. "
+                       "Where it still holds events that were counted, `epoch` counts them again: use `churnd rebuild`",
+                       label_of(worker), s->topic, s->partition, shown);
+}
+
+bool proof_refuse_short(struct worker *worker, uint32_t source, const char *who, int64_t counted, int64_t end)
+{
+    return refuse(worker, source, counted, "ends at offset %lld, but %s counted everything before %lld", (long long)end,
+                  who, (long long)counted);
+}
+
+bool proof_refuse_profile(struct worker *worker, uint32_t source, churn_str customer, const char *kind, int64_t below,
+                          int64_t end)
+{
+    churn_str name = sources_name(&worker->sources.items[source]);
+    struct partition *p = at(worker, source);
+    (void)refuse(worker, source, below,
+                 "ends at offset %lld, but the profile of customer '%.*s' says in its field '%s%.*s' that events up to "
+                 "%lld were counted. Either that is wrong, and everything else right: put the field right, or delete "
+                 "the profile and start once with --replay-from beginning. Or",
+                 (long long)end, (int)customer.len, customer.ptr, kind, (int)name.len, name.ptr, (long long)below);
+    (void)snprintf(p->doubter, sizeof p->doubter, "%.*s", (int)customer.len, customer.ptr);
+    return false;
+}
+
+static bool refuse_doubted(struct worker *worker, uint32_t source)
+{
+    int64_t below = at(worker, source)->stored.doubted_below;
+    return refuse(worker, source, below,
+                  "was found before not to be what was counted up to offset %lld, and holds nothing that shows that it "
+                  "is now",
+                  (long long)below);
+}
+
+/* ---- the record that is read once more ---- */
+
+/* The source can be asked for it, and still has it. */
+static bool can_prove(const struct worker *worker, const struct partition *p, int64_t low)
+{
+    const churn_source_ops *ops = source_ops(&worker->pipeline->source);
+    return ops->resume == NULL && ops->seek != NULL && ops->bounds != NULL && p->stored.last.offset >= low;
+}
+
+struct doubter {
+    struct worker *worker;
+    struct profile *profile;
+};
+
+static int32_t on_doubter(void *ctx, churn_str key, const churn_pair *fields, uint32_t count)
+{
+    struct doubter *doubter = ctx;
+    struct worker *worker = doubter->worker;
+    char message[256];
+    int32_t result = profile_read(doubter->profile, &worker->pipeline->catalog.registry, &worker->sources, fields,
+                                  count, message, sizeof message);
+    (void)key;
+    return result == CHURN_FATAL ? CHURN_FATAL : CHURN_OK; /* whatever else is wrong with it, its marks are read */
+}
+
+/* Reads the profile for which the checkpoint doubts. CHURN_OK, CHURN_RETRY, CHURN_FATAL. */
+static int32_t read_doubter(struct worker *worker, churn_str customer, struct profile *profile)
+{
+    struct doubter doubter = {.worker = worker, .profile = profile};
+    char key[HOST_KEY_SIZE];
+    churn_str name = {.ptr = key, .len = host_profile_key(worker->pipeline, customer, key)};
+    churn_error err = {.size = sizeof err};
+    int32_t result = store_of(worker)->get(worker->session, name, on_doubter, &doubter, &err);
+    if (result == CHURN_RETRY) {
+        session_lose(worker, err.message);
+    } else if (result != CHURN_OK && result != CHURN_REJECT) {
+        (void)worker_fail(worker, "%s: %s cannot be read: %s", worker->pipeline->store.label, key, err.message);
+        return CHURN_FATAL;
+    }
+    return result == CHURN_RETRY ? CHURN_RETRY : CHURN_OK;
+}
+
+/* Does that profile still say what raised the doubt? If not, that is over, and is stored before anything is counted.
+ * CHURN_OK, CHURN_RETRY, CHURN_FATAL. */
+static int32_t ask_doubter(struct worker *worker, uint32_t source)
+{
+    struct partition *p = at(worker, source);
+    int64_t below = p->stored.doubted_below;
+    churn_str customer = {.ptr = p->stored.doubter, .len = (uint32_t)strlen(p->stored.doubter)};
+    struct profile *profile = profile_new(&worker->pipeline->catalog.registry);
+    const char *kind = NULL;
+    int32_t result = CHURN_FATAL;
+    if (profile == NULL) {
+        (void)worker_fail(worker, "out of memory");
+        return CHURN_FATAL;
+    }
+    result = read_doubter(worker, customer, profile);
+    if (result == CHURN_OK) {
+        kind = profile_mark(profile, source) >= below              ? "_m:"
+               : profile_has_late_from(profile, source, below - 1) ? "_r:"
+                                                                   : NULL;
+        p->mended = kind == NULL;
+    }
+    profile_free(profile, &worker->pipeline->catalog.registry);
+    if (kind != NULL) {
+        (void)proof_refuse_profile(worker, source, customer, kind, below, p->end);
+        return CHURN_FATAL;
+    }
+    return result == CHURN_OK && !progress_put_now(worker, source, REMEMBER_MS) ? CHURN_RETRY : result;
+}
+
+int32_t proof_begin(struct worker *worker, uint32_t source, int64_t low, int64_t *start)
+{
+    struct partition *p = at(worker, source);
+    int32_t result;
+    if (p->stored.offset < 0 || worker->pipeline->redrive != NULL) {
+        return CHURN_OK; /* nothing was counted, or nothing by these offsets */
+    }
+    if (p->stored.doubted_below >= 0 && p->stored.doubter[0] != '\0' &&
+        (result = ask_doubter(worker, source)) != CHURN_OK) {
+        return result;
+    }
+    if (p->stored.doubted_below >= 0 && (p->stored.offset < p->stored.doubted_below || !can_prove(worker, p, low))) {
+        (void)refuse_doubted(worker, source);
+        return CHURN_FATAL;
+    }
+    if (can_prove(worker, p, low)) {
+        p->proving = worker->progress.proving = true;
+        p->begin = *start < low ? low : *start;
+        *start = p->stored.last.offset;
+    }
+    return CHURN_OK;
+}
+
+/* Reading stands behind the record that was wanted; on to where it begins. */
+static void go_on(struct worker *worker, uint32_t source)
+{
+    struct partition *p = at(worker, source);
+    p->proving = false;
+    if (p->begin <= p->stored.last.offset) {
+        p->target = p->begin;
+        p->place = PLACE_SEEK;
+    }
+    worker->moved = true;
+}
+
+/* The record is not there, but others behind it are: compaction, for instance. */
+static bool go_on_without(struct worker *worker, uint32_t source)
+{
+    if (at(worker, source)->stored.doubted_below >= 0) {
+        return refuse_doubted(worker, source);
+    }
+    go_on(worker, source);
+    return true;
+}
+
+/* False when the worker failed. */
+static bool look_at(struct worker *worker, uint32_t source, const churn_record *record)
+{
+    struct partition *p = at(worker, source);
+    if (record->offset != p->stored.last.offset) {
+        return record->offset < p->stored.last.offset || go_on_without(worker, source);
+    }
+    if (witness_of(record).hash != p->stored.last.hash) {
+        return refuse(worker, source, p->stored.offset,
+                      "holds another record at offset %lld than the one that was counted", (long long)record->offset);
+    }
+    p->proven = true;
+    go_on(worker, source);
+    return true;
+}
+
+/* *ret_keep: whether the record is to be taken. False when the worker failed. */
+static bool screen(struct worker *worker, const churn_record *record, bool *ret_keep)
+{
+    uint32_t source = sources_find(&worker->sources, record->topic, record->partition);
+    struct partition *p = source < worker->progress.room ? at(worker, source) : NULL;
+    *ret_keep = true;
+    if (p == NULL || p->place == PLACE_NONE) {
+        return true;
+    }
+    if (p->proving && !look_at(worker, source, record)) {
+        return false;
+    }
+    *ret_keep = p->place == PLACE_READY && !p->proving && record->offset >= p->begin;
+    return true;
+}
+
+bool proof_screen(struct worker *worker, churn_record *records, uint32_t *count)
+{
+    uint32_t kept = 0;
+    if (!worker->progress.proving) {
+        return true;
+    }
+    for (uint32_t i = 0; i < *count; i++) {
+        bool keep;
+        if (!screen(worker, &records[i], &keep)) {
+            return false;
+        }
+        records[kept] = records[i];
+        kept += keep;
+    }
+    *count = kept;
+    worker->progress.proving = false;
+    for (uint32_t i = 0; i < count_of(worker); i++) {
+        worker->progress.proving = worker->progress.proving || at(worker, i)->proving;
+    }
+    return true;
+}
+
+bool proof_passed(struct worker *worker, uint32_t source, int64_t offset)
+{
+    const struct partition *p = at(worker, source);
+    if (p->proving && offset > p->stored.last.offset) {
+        return !go_on_without(worker, source) || p->place != PLACE_READY;
+    }
+    return p->proving;
+}
+
+/* ---- while it runs ---- */
+
+bool proof_has_shrunk(struct worker *worker)
+{
+    bool shrunk = false;
+    for (uint32_t i = 0; source_of(worker)->resume == NULL && i < count_of(worker); i++) {
+        const struct partition *p = at(worker, i);
+        int64_t low, end;
+        shrunk = shrunk || (p->place == PLACE_READY && p->end > 0 &&
+                            progress_ask_bounds(worker, i, &low, &end) == CHURN_OK && end < p->end);
+    }
+    return shrunk;
+}
+
+void proof_check_ends(struct worker *worker)
+{
+    for (uint32_t i = 0; i < count_of(worker); i++) {
+        const struct partition *p = at(worker, i);
+        int64_t counted = p->done > p->stored.offset ? p->done : p->stored.offset, low, end;
+        if (p->place == PLACE_READY && counted > 0 && progress_ask_bounds(worker, i, &low, &end) == CHURN_OK &&
+            end < counted) {
+            (void)proof_refuse_short(worker, i, "this run has", counted, end);
+        }
+    }
+}
+
+static bool remember(struct worker *worker, uint32_t source)
+{
+    session_close(worker); /* answers of the old one are of no use */
+    worker->next_open_ms = 0;
+    (void)session_step(worker);
+    worker->store_went_back = false;
+    return worker->session != NULL && progress_load_checkpoint(worker, source) == CHURN_OK &&
+           progress_put_now(worker, source, REMEMBER_MS);
+}
+
+/* It was read there, or is put there now. */
+static bool is_remembered(struct worker *worker, uint32_t source)
+{
+    const struct partition *p = at(worker, source);
+    return (p->stored.doubted_below == p->doubted_below && strcmp(p->stored.doubter, p->doubter) == 0) ||
+           remember(worker, source);
+}
+
+void proof_remember(struct worker *worker)
+{
+    for (uint32_t i = 0; worker_has_store(worker) && i < count_of(worker); i++) {
+        const struct source_partition *s = &worker->sources.items[i];
+        if (at(worker, i)->doubted_below >= 0 && !is_remembered(worker, i)) {
+            log_printf(worker->pipeline->log, CHURN_LOG_WARN, worker->pipeline->store.label,
+                       "what was found out about %s/%d could not be stored within %d s, so the next start may not know "
+                       "it, and take new events for old ones once the topic has grown: before you start again, do what "
+                       "the error above says",
+                       s->topic, s->partition, REMEMBER_MS / 1000);
+        }
+    }
+}

@@ -1,0 +1,177 @@
+/* How far profiles may have counted, and how far dead letters may go: what the store is told before either is written.
+ * Both are kept in one hash beside the checkpoint: `counted` and `below`. */
+#include "engine/progress_internal.h"
+
+#include "base/decimal.h"
+#include <inttypes.h>
+
+#define LETTERS_AHEAD 20000 /* offsets, so that not every window has to wait for it */
+#define COUNTED_AHEAD 100000
+
+struct told {
+    int64_t counted, below;
+};
+
+static int32_t on_told(void *ctx, churn_str key, const churn_pair *fields, uint32_t count)
+{
+    struct told *told = ctx;
+    (void)key;
+    for (uint32_t i = 0; i < count; i++) {
+        int64_t *into = str_equals(fields[i].name, "below")     ? &told->below
+                        : str_equals(fields[i].name, "counted") ? &told->counted
+                                                                : NULL;
+        if (into != NULL) {
+            (void)decimal_parse_int64(fields[i].value.ptr, fields[i].value.len, into);
+        }
+    }
+    return CHURN_OK;
+}
+
+int32_t reach_load(struct worker *worker, uint32_t source)
+{
+    struct partition *p = at(worker, source);
+    struct told told = {.counted = NOTHING};
+    char key[HOST_KEY_SIZE];
+    churn_error err = {.size = sizeof err};
+    int32_t result =
+        store_of(worker)->get(worker->session, own_key(worker, source, "letters", key), on_told, &told, &err);
+    if (result == CHURN_RETRY) {
+        session_lose(worker, err.message);
+        return CHURN_RETRY;
+    }
+    if (result != CHURN_OK) {
+        (void)worker_fail(worker, "%s: %s cannot be read: %s", worker->pipeline->store.label, key, err.message);
+        return CHURN_FATAL;
+    }
+    p->announced = told.below;
+    p->reached = told.counted >= p->stored.offset ? told.counted : NOTHING; /* else an older churnd has gone on since */
+    p->reach = p->reached > 0 ? p->reached : 0;
+    return CHURN_OK;
+}
+
+/* False when the store does not have it. */
+static bool tell(struct worker *worker, uint32_t source, struct told told)
+{
+    struct partition *p = at(worker, source);
+    char key[HOST_KEY_SIZE], counted[24], below[24];
+    churn_error err = {.size = sizeof err};
+    churn_pair fields[] = {{.name = {.ptr = "counted", .len = 7}, .value = {.ptr = counted}},
+                           {.name = {.ptr = "below", .len = 5}, .value = {.ptr = below}}};
+    churn_hash hash = {
+        .key = own_key(worker, source, "letters", key), .fields = fields, .count = told.below > 0 ? 2 : 1};
+    int32_t result;
+    fields[0].value.len = (uint32_t)snprintf(counted, sizeof counted, "%" PRId64, told.counted);
+    fields[1].value.len = (uint32_t)snprintf(below, sizeof below, "%" PRId64, told.below);
+    result = store_of(worker)->write(worker->session, &hash, 1, &err);
+    if (result == CHURN_OK) {
+        p->announced = told.below;
+        p->reach = told.counted;
+    } else if (result == CHURN_RETRY) {
+        session_lose(worker, err.message);
+    } else {
+        (void)worker_fail(worker, "%s: %s", worker->pipeline->store.label, err.message);
+    }
+    return result == CHURN_OK;
+}
+
+/* The store can be told something now. */
+static bool can_tell(const struct worker *worker)
+{
+    return worker->session != NULL && !worker->store_went_back && !progress_waits(worker);
+}
+
+/* What the store is to know before a window that ends at `next` is written: as much further as this run has come, so
+ * that it is told seldom, and a short run is known closely. */
+static struct told wanted(const struct worker *worker, const struct window *window, const struct partition *p,
+                          int64_t next)
+{
+    struct told told = {.counted = p->reach, .below = p->announced};
+    int64_t come = next > p->began ? next - p->began : 0;
+    if (next > told.counted) {
+        told.counted = next + (come < COUNTED_AHEAD ? come : COUNTED_AHEAD);
+    }
+    if (window->has_letters && !worker->pipeline->profiles_only && next > told.below) {
+        told.below = next + LETTERS_AHEAD;
+    }
+    return told;
+}
+
+/* A redrive adds to profiles that others count into, and may be doing so now. False while it does not know how far. */
+static bool learn(struct worker *worker)
+{
+    bool ok = can_tell(worker) && progress_make_room(worker);
+    for (uint32_t i = 0; ok && i < count_of(worker); i++) {
+        ok = at(worker, i)->place != PLACE_NONE || /* of the dead letters */
+             (progress_load_checkpoint(worker, i) == CHURN_OK && reach_load(worker, i) == CHURN_OK);
+    }
+    return ok;
+}
+
+bool progress_announce(struct worker *worker, const struct window *window)
+{
+    if (worker->pipeline->redrive != NULL) {
+        return learn(worker);
+    }
+    for (uint32_t i = 0; i < window->position_count; i++) {
+        const struct window_position *position = &window->positions[i];
+        struct partition *p = position->source < worker->progress.room ? at(worker, position->source) : NULL;
+        struct told told;
+        if (p == NULL || p->place == PLACE_NONE) {
+            continue;
+        }
+        told = wanted(worker, window, p, position->next);
+        if ((told.counted > p->reach || told.below > p->announced) &&
+            (!can_tell(worker) || !tell(worker, position->source, told))) {
+            return false;
+        }
+        p->written = position->next > p->written ? position->next : p->written;
+    }
+    return true;
+}
+
+void reach_settle(struct worker *worker)
+{
+    for (uint32_t i = 0; worker->pipeline->redrive == NULL && i < count_of(worker); i++) {
+        const struct partition *p = at(worker, i);
+        struct told told = {.counted = p->written, .below = p->announced};
+        told.counted = p->reached > told.counted ? p->reached : told.counted; /* others may have, before this run */
+        told.counted = p->stored.offset > told.counted ? p->stored.offset : told.counted;
+        if (p->place == PLACE_NONE || told.counted >= p->reach) {
+            continue;
+        }
+        if (!can_tell(worker) || session_is_writing(worker) || !tell(worker, i, told)) {
+            return;
+        }
+    }
+}
+
+int32_t progress_check_mark(struct worker *worker, uint32_t source, const struct customer *customer, const char *kind,
+                            int64_t mark)
+{
+    struct partition *p = source < worker->progress.room ? at(worker, source) : NULL;
+    int64_t low, end, counted;
+    if (p != NULL && worker->pipeline->redrive != NULL) {
+        return p->reached != NOTHING && mark > p->reached ? CHURN_REJECT : CHURN_OK;
+    }
+    if (p == NULL || p->place == PLACE_NONE || p->end == NOTHING || (mark <= p->end && p->end < INT64_MAX)) {
+        return CHURN_OK;
+    }
+    if (progress_ask_bounds(worker, source, &low, &end) != CHURN_OK) {
+        return CHURN_RETRY;
+    }
+    p->end = end;
+    counted = p->written > p->stored.offset ? p->written : p->stored.offset;
+    if (end < counted && source_of(worker)->resume == NULL) {
+        (void)proof_refuse_short(worker, source, "this run has", counted, end);
+        return CHURN_FATAL;
+    }
+    if (mark <= end) {
+        return CHURN_OK;
+    }
+    if (p->reached != NOTHING && mark > p->reached && mark > p->written) {
+        return CHURN_REJECT;
+    }
+    (void)proof_refuse_profile(worker, source, (churn_str){.ptr = customer->id, .len = customer->id_len}, kind, mark,
+                               end);
+    return CHURN_FATAL;
+}

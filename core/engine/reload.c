@@ -1,0 +1,107 @@
+#include "engine/reload.h"
+
+#include "base/input_file.h"
+#include <stdlib.h>
+#include <sys/stat.h>
+
+static const char *text_of(const struct node *section, const char *key)
+{
+    const struct node *node = config_get(section, key);
+    return node != NULL && node->kind == NODE_SCALAR && !node->null ? node->text : "";
+}
+
+bool reload_reads_pipe(const struct node *source)
+{
+    const char *path = text_of(source, "path");
+    struct stat st;
+    return strcmp(text_of(source, "plugin"), "file") == 0 &&
+           (strcmp(path, "-") == 0 || (stat(path, &st) == 0 && !S_ISREG(st.st_mode)));
+}
+
+/* Why this run keeps the pipeline that it began with; NULL: it need not. */
+static const char *why_not(const struct arguments *arguments, const struct pipeline *now)
+{
+    const churn_source_ops *source = source_ops(&now->source);
+    if (now->until_end) {
+        return "this run ends by itself";
+    }
+    if (now->replay.from != REPLAY_OFF) {
+        return "this run was started with --replay-from";
+    }
+    if (input_file_is_pipe(arguments->config)) {
+        return "it is a pipe, whose text came when the run was started";
+    }
+    if (reload_reads_pipe(now->source.node)) {
+        return "what its source has read of a pipe cannot be handed over";
+    }
+    if (source->commit == NULL && source->seek == NULL) {
+        return "its source can neither remember nor be told where to go on";
+    }
+    return NULL;
+}
+
+/* What the process as a whole has from its first pipeline. */
+static bool check_fixed(const struct pipeline *now, struct pipeline *next)
+{
+    static const char restart[] = "it stays while the process runs; restart churnd to change it";
+    const char *old_listen = now->health_settings.listen, *listen = next->health_settings.listen;
+    struct config *config = &next->config;
+    bool ok = true;
+    if (strcmp(now->settings.name, next->settings.name) != 0) {
+        config_error(config, config_get(&config->root, "name"), "name: was '%s', and %s", now->settings.name, restart);
+        ok = false;
+    }
+    if (strcmp(old_listen != NULL ? old_listen : "", listen != NULL ? listen : "") != 0) {
+        const struct node *health = config_get(&config->root, "health"), *at = config_get(health, "listen");
+        config_error(config, at != NULL ? at : health, "health: listen: was '%s', and %s",
+                     old_listen != NULL ? old_listen : "", restart);
+        ok = false;
+    }
+    return ok;
+}
+
+static void log_lines(struct log *log, char *text)
+{
+    char *rest = NULL;
+    for (char *line = strtok_r(text, "\n", &rest); line != NULL; line = strtok_r(NULL, "\n", &rest)) {
+        log_line(log, CHURN_LOG_ERROR, "churnd", line);
+    }
+}
+
+/* The same to `errors`. */
+static bool load(const struct arguments *arguments, const struct pipeline *now, struct pipeline *next, FILE *errors)
+{
+    bool ok;
+    now->loader->running = true;
+    ok = pipeline_load(next, arguments_files(arguments), now->loader, now->log, errors) && check_fixed(now, next);
+    next->config.errors = stderr; /* whatever is wrong later */
+    return ok;
+}
+
+bool reload_load(const struct arguments *arguments, const struct pipeline *now, struct pipeline *next)
+{
+    const char *reason = why_not(arguments, now);
+    char *mistakes = NULL;
+    size_t size = 0;
+    FILE *errors;
+    bool ok;
+    if (reason != NULL) {
+        log_printf(now->log, CHURN_LOG_WARN, "churnd", "SIGHUP: %s is not read again: %s", arguments->config, reason);
+        return false;
+    }
+    errors = open_memstream(&mistakes, &size);
+    ok = errors != NULL && load(arguments, now, next, errors);
+    if (errors == NULL || fclose(errors) != 0) {
+        log_line(now->log, CHURN_LOG_ERROR, "churnd", "out of memory");
+        ok = false;
+    } else {
+        log_lines(now->log, mistakes);
+    }
+    free(mistakes);
+    if (!ok) {
+        log_printf(now->log, CHURN_LOG_ERROR, "churnd",
+                   "SIGHUP: %s is not taken into use; the pipeline runs on as it was", arguments->config);
+        pipeline_free(next);
+    }
+    return ok;
+}

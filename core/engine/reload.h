@@ -1,0 +1,15 @@
+/* Reading a pipeline's file again while the pipeline runs (SIGHUP). */
+#ifndef RELOAD_H
+#define RELOAD_H
+
+#include "cli/commands.h"
+#include "pipeline/pipeline.h"
+
+/* Loads the file into `next` and checks it whole, beside the pipeline `now`, which runs. False, with the mistakes in
+ * the log and nothing left to free, when the file is refused or this run cannot change its pipeline at all. */
+bool reload_load(const struct arguments *arguments, const struct pipeline *now, struct pipeline *next);
+
+/* Whether a section `source:` names a pipe, whose events come only once. */
+bool reload_reads_pipe(const struct node *source);
+
+#endif

@@ -1,0 +1,432 @@
+/* `churnd run`. */
+#include "cli/commands.h"
+
+#include "engine/generation.h"
+#include "engine/handover.h"
+#include "engine/health.h"
+#include "engine/reload.h"
+#include "engine/summary.h"
+#include "pipeline/host.h"
+#include "pipeline/instance.h"
+#include <errno.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdatomic.h>
+#include <stdlib.h>
+#include <time.h>
+#include <unistd.h>
+
+#define REPEAT_MS 1000  /* within which a signal is the same one again */
+#define LOOK_MS 20      /* between looks at the workers */
+#define PROGRESS_MS 500 /* between lines of progress */
+#define GRACE_MS 5000   /* for plugins to let go of what they have */
+
+/* What main knows of a run. */
+struct run {
+    const struct arguments *arguments;
+    struct generation now;
+    struct pipeline *next;     /* a reload has begun: it is good, and waits for the workers of the one before to end */
+    struct pipeline *previous; /* the one before, until all workers of the new one have started */
+    struct pipeline *spare;    /* room for the next pipeline */
+    struct handover handover;
+    struct log *log;
+    bool reload_wanted;
+    int64_t signal_ms; /* of the first signal that asks to stop */
+    bool terminal;
+    struct health *health; /* NULL: not asked for */
+};
+
+/* A pipeline runs: the process ends by main's will only once it does no more. */
+static atomic_bool running;
+
+/* ---- signals ---- */
+
+static void block_signal(sigset_t *signals, int signal_number)
+{
+    (void)sigaddset(signals, signal_number);
+    (void)pthread_sigmask(SIG_BLOCK, signals, NULL);
+}
+
+static void block_signals(sigset_t *signals)
+{
+    struct sigaction ignore = {.sa_handler = SIG_IGN};
+    (void)sigemptyset(signals);
+    block_signal(signals, SIGTERM);
+    block_signal(signals, SIGINT);
+    block_signal(signals, SIGHUP);
+    (void)sigaction(SIGPIPE, &ignore, NULL); /* a closed connection is an error code */
+}
+
+/* A signal, waited for up to LOOK_MS; 0: none. They are blocked in every thread. */
+static int wait_for_signal(const sigset_t *signals)
+{
+    struct timespec wait = {.tv_nsec = LOOK_MS * 1000000L};
+    int signal_number = sigtimedwait(signals, NULL, &wait);
+    return signal_number > 0 ? signal_number : 0;
+}
+
+static void on_stop_signal(struct run *run, int signal_number)
+{
+    if (run->signal_ms != 0 && host_monotonic_ms() - run->signal_ms < REPEAT_MS) {
+        return; /* sent to the process and to its group: one wish */
+    }
+    if (run->signal_ms != 0) {
+        log_line(run->log, CHURN_LOG_WARN, "churnd", "stopped at once; what is not committed is read again");
+        _exit(1);
+    }
+    log_printf(run->log, CHURN_LOG_INFO, "churnd", "SIG%s: finishing what was read (once more to stop at once)",
+               sigabbrev_np(signal_number));
+    run->signal_ms = host_monotonic_ms();
+    generation_order(&run->now, WORKER_STOP);
+}
+
+/* SIGHUP asks for a reload, but when it tells that the terminal has gone. */
+static void on_signal(struct run *run, int signal_number)
+{
+    if (signal_number == SIGHUP && (!run->terminal || isatty(STDERR_FILENO))) {
+        run->reload_wanted = true;
+    } else if (signal_number != 0) {
+        on_stop_signal(run, signal_number);
+    }
+}
+
+/* ---- what may end the process ---- */
+
+/* A worker that does not come back from a plugin cannot be stopped from outside, but the process can: its next run
+ * knows the event. */
+static void end_if_hung(const struct run *run)
+{
+    const struct pipeline *pipeline = run->now.pipeline;
+    char message[512];
+    int64_t limit_ms = pipeline->settings.plugin_timeout_ms;
+    if (limit_ms > 0 && journal_hung(pipeline->journal, host_monotonic_ms(), limit_ms, message, sizeof message)) {
+        log_printf(run->log, CHURN_LOG_ERROR, "churnd",
+                   "%s (plugin_timeout); the process ends, and its next run counts this against the event", message);
+        _exit(1);
+    }
+}
+
+static void tell_late(const struct run *run)
+{
+    const struct generation *now = &run->now;
+    for (unsigned i = 0; i < now->count; i++) {
+        enum worker_state state = worker_state(now->workers[i]);
+        const struct section *section;
+        char where[320];
+        if (state == WORKER_FINISHED || state == WORKER_FAILED) {
+            continue;
+        }
+        worker_where(now->workers[i], &section, where, sizeof where);
+        log_printf(run->log, CHURN_LOG_WARN, "churnd",
+                   "worker %u did not stop in time, it waits for %s; what is not committed is read again at the next "
+                   "start",
+                   i, where);
+    }
+}
+
+static void end_if_late(const struct run *run)
+{
+    if (run->now.order == WORKER_STOP && host_monotonic_ms() > run->now.deadline_ms) {
+        tell_late(run);
+        _exit(generation_failed(&run->now) || run->signal_ms == 0);
+    }
+}
+
+/* While a pipeline runs nobody but a plugin calls exit. The status must then not look like a success to whoever is to
+ * start churnd again. */
+static void on_process_exit(void)
+{
+    if (atomic_load(&running)) {
+        (void)fputs("churnd: a plugin ended the process by exit()\n", stderr);
+        _exit(1);
+    }
+}
+
+/* ---- health ---- */
+
+/* What runs beside the pipeline itself, a redrive or a rebuild, leaves the address to that. False, with a message in
+ * the log, when it cannot be listened on. */
+static bool start_health(struct run *run, const struct pipeline *pipeline)
+{
+    const char *listen = pipeline->health_settings.listen;
+    char message[256];
+    if (listen == NULL || pipeline->redrive != NULL || pipeline->profiles_only) {
+        return true;
+    }
+    run->health = health_start(listen, message, sizeof message);
+    if (run->health == NULL) {
+        log_line(run->log, CHURN_LOG_ERROR, "churnd", message);
+    } else {
+        log_printf(run->log, CHURN_LOG_INFO, "churnd", "health: http://%s/healthz and /readyz", listen);
+    }
+    return run->health != NULL;
+}
+
+/* A worker that does not come back from a plugin is a state in which events do not move. */
+static void watch_turns(const struct run *run)
+{
+    const struct pipeline *pipeline = run->now.pipeline;
+    for (unsigned i = 0; i < run->now.count; i++) {
+        const struct worker *worker = run->now.workers[i];
+        struct stall_place place = {.owner = worker, .plugin = "worker", .worker = i};
+        int64_t turned_ms = worker_health(worker).turned_ms, for_ms = host_monotonic_ms() - turned_ms;
+        const struct section *section;
+        char where[320], message[448];
+        if (turned_ms == 0 || for_ms <= HEALTH_STUCK_MS || generation_has_ended(&run->now)) {
+            stalls_end(pipeline->stalls, &place, "stuck", NULL);
+            continue;
+        }
+        worker_where(worker, &section, where, sizeof where);
+        place.plugin = section != NULL ? section->label : place.plugin;
+        (void)snprintf(message, sizeof message, "worker %u does not go on, for %lld s; it waits for %s", i,
+                       (long long)for_ms / 1000, where);
+        stalls_begin(pipeline->stalls, &place, "stuck", CHURN_LOG_ERROR, message);
+    }
+}
+
+static void tell_health(const struct run *run, const struct generation *generation)
+{
+    const struct pipeline *pipeline = generation->pipeline;
+    struct health_status status = {.pipeline = pipeline->settings.name,
+                                   .source = pipeline->source.label,
+                                   .stopping = generation->order != WORKER_GO_ON,
+                                   .looked_ms = host_monotonic_ms(),
+                                   .worker_count = generation->count};
+    if (run->health == NULL) {
+        return;
+    }
+    status.troubles = health_troubles(pipeline->stalls);
+    if (pipeline->store_instance != NULL) {
+        const churn_store_ops *ops = store_ops(&pipeline->store);
+        status.store = pipeline->store.label;
+        status.durability = ops->durability != NULL ? ops->durability(pipeline->store_instance->self) : NULL;
+    }
+    for (unsigned i = 0; i < generation->count; i++) {
+        status.workers[i] = worker_health(generation->workers[i]);
+    }
+    health_publish(run->health, &status);
+}
+
+/* How many records the source still has; -1: not known. */
+static int64_t count_waiting(const struct generation *generation)
+{
+    int64_t sum = 0;
+    for (unsigned i = 0; i < generation->count; i++) {
+        struct worker_lag lag = worker_lag(generation->workers[i]);
+        if (!lag.known) {
+            return -1;
+        }
+        sum += lag.messages;
+    }
+    return sum;
+}
+
+/* ---- one pipeline after another ---- */
+
+static void apply_log_settings(const struct arguments *arguments, const struct pipeline *pipeline, struct log *log)
+{
+    const char *level = arguments->log_level != NULL ? arguments->log_level : pipeline->log_settings.level;
+    enum log_format format = (enum log_format)pipeline->log_settings.format;
+    if (arguments->log_format != NULL) {
+        format = strcmp(arguments->log_format, "json") == 0 ? LOG_FORMAT_JSON : LOG_FORMAT_TEXT;
+    }
+    log_configure(log, log_level_parse(level), format);
+}
+
+static void announce(const struct run *run, const char *what)
+{
+    const struct pipeline *pipeline = run->now.pipeline;
+    log_printf(run->log, CHURN_LOG_INFO, "churnd", "%s%s: %u event types, %lld worker%s", what, pipeline->settings.name,
+               pipeline->catalog.type_count, (long long)pipeline->settings.workers,
+               pipeline->settings.workers == 1 ? "" : "s");
+}
+
+/* Takes the pipeline's place in the run, with what was counted and how far it was read. False when it cannot start. */
+static bool change_over(struct run *run, struct pipeline *to)
+{
+    struct pipeline *from = run->now.pipeline;
+    const struct generation between = {.pipeline = to, .order = WORKER_STOP};
+    tell_health(run, &between); /* the texts of the one that ends must not be needed any more */
+    generation_end(&run->now, from->settings.shutdown_timeout_ms + GRACE_MS, 1);
+    metrics_move(from->metrics, to->metrics);
+    to->handover = &run->handover;
+    apply_log_settings(run->arguments, to, run->log); /* no worker writes a line now */
+    if (run->handover.failed) {
+        log_line(run->log, CHURN_LOG_ERROR, "churnd", "out of memory");
+        run->now = (struct generation){.pipeline = to, .broken = true};
+        return false;
+    }
+    return generation_start(&run->now, to);
+}
+
+static bool go_back(struct run *run)
+{
+    struct pipeline *refused = run->now.pipeline, *previous = run->previous;
+    const char *why = generation_failure(&run->now);
+    log_printf(run->log, CHURN_LOG_ERROR, "churnd",
+               "the new pipeline could not be started: %s; going back to the one before",
+               why != NULL ? why : "see above");
+    run->previous = NULL;
+    bool ok = change_over(run, previous);
+    pipeline_free(refused);
+    run->spare = refused;
+    return ok;
+}
+
+/* All workers have ended. False: so has the run. */
+static bool begin_again(struct run *run)
+{
+    bool failed = generation_failed(&run->now);
+    if (run->signal_ms != 0 || (run->next == NULL && run->previous == NULL)) {
+        return false;
+    }
+    if (run->previous != NULL) {
+        return failed && go_back(run);
+    }
+    if (failed) {
+        return false;
+    }
+    run->previous = run->now.pipeline;
+    struct pipeline *next = run->next;
+    run->next = NULL;
+    return change_over(run, next) || go_back(run);
+}
+
+/* The new pipeline's workers have all started: there is no way back, and none is needed. */
+static void settle(struct run *run)
+{
+    pipeline_free(run->previous);
+    run->spare = run->previous;
+    run->previous = NULL;
+    announce(run, "reloaded ");
+}
+
+static void begin_reload(struct run *run)
+{
+    run->reload_wanted = false;
+    if (run->now.order == WORKER_FINISH) {
+        log_printf(run->log, CHURN_LOG_INFO, "churnd", "SIGHUP: %s is not read again: the input is at its end",
+                   run->arguments->config);
+    } else if (reload_load(run->arguments, run->now.pipeline, run->spare)) {
+        log_printf(run->log, CHURN_LOG_INFO, "churnd", "SIGHUP: %s is good; finishing what was read before it is used",
+                   run->arguments->config);
+        run->next = run->spare;
+        generation_order(&run->now, WORKER_STOP);
+    }
+}
+
+/* ---- the run ---- */
+
+/* What is to be done with workers of which some still run. */
+static void look_after(struct run *run)
+{
+    struct generation *now = &run->now;
+    if (now->order == WORKER_GO_ON && generation_failed(now)) {
+        generation_order(now, WORKER_STOP);
+    } else if (now->order != WORKER_STOP && generation_has_started(now)) {
+        if (run->previous != NULL) {
+            settle(run);
+        }
+        if (now->order == WORKER_GO_ON && generation_count(now, WORKER_AT_END) == now->count) {
+            generation_order(now, WORKER_FINISH);
+        } else if (run->reload_wanted) {
+            begin_reload(run);
+        }
+    }
+    end_if_late(run);
+}
+
+static void watch(struct run *run, const sigset_t *signals)
+{
+    struct progress progress;
+    progress_start(&progress);
+    for (;;) {
+        int signal_number = wait_for_signal(signals);
+        bool ended = generation_has_ended(&run->now);
+        end_if_hung(run);
+        tell_health(run, &run->now);
+        watch_turns(run);
+        stalls_remind(run->now.pipeline->stalls, count_waiting(&run->now));
+        if (ended && !begin_again(run)) {
+            break;
+        }
+        on_signal(run, signal_number);
+        look_after(run);
+        if (run->terminal && host_monotonic_ms() - progress.last_ms >= PROGRESS_MS) {
+            progress_show(&progress, run->now.pipeline, run->now.workers, run->now.count);
+        }
+    }
+    if (run->terminal) {
+        log_status(run->log, "");
+    }
+}
+
+/* Where a sink writes to standard output, the summary must not come between its lines. */
+static bool writes_stdout(const struct pipeline *pipeline)
+{
+    for (unsigned i = 0; i < pipeline->sink_count; i++) {
+        const struct node *path = config_get(pipeline->sinks[i].node, "path");
+        if (path != NULL && path->kind == NODE_SCALAR && strcmp(path->text, "-") == 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* What is left of pipelines that a reload has replaced or not come to use. */
+static void free_others(struct run *run, const struct pipeline *first)
+{
+    struct pipeline *others[] = {run->next, run->previous, run->now.pipeline};
+    for (size_t i = 0; i < sizeof others / sizeof others[0]; i++) {
+        if (others[i] != NULL && others[i] != first) {
+            pipeline_free(others[i]);
+        }
+    }
+    handover_free(&run->handover);
+}
+
+int run_pipeline(const struct arguments *arguments, struct pipeline *pipeline, struct log *log)
+{
+    struct pipeline other = {0};
+    struct run run = {.arguments = arguments,
+                      .now = {.pipeline = pipeline},
+                      .spare = &other,
+                      .log = log,
+                      .terminal = isatty(STDERR_FILENO) == 1};
+    int64_t started = host_monotonic_ms();
+    sigset_t signals;
+    bool ok;
+    pipeline->handover = &run.handover;
+    apply_log_settings(arguments, pipeline, log);
+    block_signals(&signals);
+    announce(&run, "");
+    atomic_store(&running, atexit(on_process_exit) == 0);
+    ok = start_health(&run, pipeline) && generation_start(&run.now, pipeline);
+    if (ok) {
+        watch(&run, &signals);
+        ok = !generation_failed(&run.now);
+        summary_print(writes_stdout(run.now.pipeline) ? stderr : stdout, run.now.pipeline, run.now.workers,
+                      run.now.count, (double)(host_monotonic_ms() - started) / 1000);
+    }
+    health_stop(run.health);
+    generation_end(&run.now, GRACE_MS, !ok);
+    atomic_store(&running, false);
+    free_others(&run, pipeline);
+    return ok ? 0 : 1;
+}
+
+int command_run(const struct arguments *arguments, struct loader *loader, struct log *log)
+{
+    struct pipeline pipeline;
+    sigset_t early;
+    int status = 1;
+    (void)sigemptyset(&early);
+    block_signal(&early, SIGHUP); /* what comes while the file is read is for the run */
+    if (pipeline_load(&pipeline, arguments_files(arguments), loader, log, stderr)) {
+        pipeline.until_end = arguments->until_end;
+        pipeline.replay = arguments->replay;
+        status = run_pipeline(arguments, &pipeline, log);
+    }
+    pipeline_free(&pipeline);
+    return status;
+}

@@ -1,0 +1,451 @@
+/* Profiles to the store: exactly once, by versions and marks.
+ *
+ * A window's deltas are merged into the cached profiles and put with the version they are based on. A conflict means
+ * that the store knows something else: a cold cache, another writer, an answer that was lost. Then the stored profile
+ * becomes the base, what its marks have counted is left out of the delta, and the put is repeated. The next window is
+ * written only once every put of this one is acknowledged, so that a mark never passes over an event that is still
+ * under way. */
+#include "engine/worker_internal.h"
+
+#include "base/fault.h"
+#include "pipeline/host.h"
+
+#define FIRST_RETRY_MS 100
+#define LAST_RETRY_MS 2000
+#define NAMING_MS 60000
+#define NAMED_AT_MOST 20
+#define PROFILE_LINES 6 /* of 64 bytes, that most profiles take */
+#define CHANGE_LINES 2  /* … up to their marks and changes */
+
+static const struct registry *registry_of(const struct worker *worker)
+{
+    return &worker->pipeline->catalog.registry;
+}
+
+static const churn_store_ops *ops_of(const struct worker *worker)
+{
+    return store_ops(&worker->pipeline->store);
+}
+
+static void set_stored(struct worker *worker, struct window *window, struct delta *delta)
+{
+    delta->state = DELTA_STORED;
+    window->stored++;
+    metrics_add_own(worker->counters.applied, delta->event_count - delta->skipped);
+    metrics_add_own(worker->counters.already_counted, delta->skipped);
+}
+
+/* Fetches what the deltas to come will need, up to that many lines of their profiles: each is found only by the one
+ * before. */
+static void look_ahead(const struct window *window, uint32_t i, unsigned lines)
+{
+    static const uint32_t deltas_ahead = 12, customers_ahead = 8, profiles_ahead = 4;
+    if (i + deltas_ahead < window->delta_count) {
+        __builtin_prefetch(window->deltas[i + deltas_ahead]);
+    }
+    if (i + customers_ahead < window->delta_count) {
+        __builtin_prefetch(window->deltas[i + customers_ahead]->customer);
+    }
+    if (i + profiles_ahead < window->delta_count) {
+        const char *profile = (const char *)window->deltas[i + profiles_ahead]->customer->profile;
+        for (unsigned line = 0; profile != NULL && line < lines; line++) {
+            __builtin_prefetch(profile + line * 64);
+        }
+    }
+}
+
+/* Settles a delta whose customer the store has no place for. */
+static bool set_customer_aside(struct worker *worker, struct window *window, struct delta *delta,
+                               const struct reject *reject)
+{
+    delta->state = DELTA_STORED;
+    window->stored++;
+    metrics_add_own(worker->counters.already_counted, delta->skipped);
+    return damage_set_aside(worker, window, delta, reject);
+}
+
+/* Joins a delta to the profile that it is based on. */
+static bool merge(struct worker *worker, struct window *window, struct delta *delta)
+{
+    struct reject reject;
+    switch (merge_delta(worker, window, delta, &reject)) {
+    case CHURN_OK:
+        delta->state = DELTA_MERGED;
+        return true;
+    case CHURN_DROP:
+        set_stored(worker, window, delta);
+        return true;
+    case CHURN_REJECT:
+        return set_customer_aside(worker, window, delta, &reject);
+    default:
+        return false;
+    }
+}
+
+void writer_session_lost(struct window *window)
+{
+    for (uint32_t i = 0; i < window->delta_count; i++) {
+        if (window->deltas[i]->state == DELTA_PUT) { /* written or not: a conflict will tell */
+            window->deltas[i]->state = DELTA_MERGED;
+        }
+    }
+}
+
+/* Puts one merged delta's profile. False when the session is lost or the worker failed. */
+static bool put(struct worker *worker, struct window *window, uint32_t index)
+{
+    struct delta *delta = window->deltas[index];
+    const struct customer *customer = delta->customer;
+    char key[HOST_KEY_SIZE];
+    churn_error err = {.size = sizeof err};
+    int32_t result;
+    churn_put put = {.size = sizeof put, .id = index, .ttl_ms = worker->pipeline->store_settings.ttl_ms};
+    profile_render(customer->profile, registry_of(worker), &worker->sources, &worker->rendered);
+    if (worker->rendered.failed) {
+        return worker_fail(worker, "out of memory");
+    }
+    put.key = (churn_str){.ptr = key};
+    put.key.len = host_profile_key(worker->pipeline, (churn_str){.ptr = customer->id, .len = customer->id_len}, key);
+    put.expected_version = customer->profile->version;
+    put.fields = worker->rendered.pairs;
+    put.count = worker->rendered.count;
+    worker_enter(worker, &worker->pipeline->store);
+    result = ops_of(worker)->put(worker->session, &put, &err);
+    worker_enter(worker, NULL);
+    if (result != CHURN_OK) {
+        session_lose(worker, err.message);
+        return false;
+    }
+    delta->state = DELTA_PUT;
+    return true;
+}
+
+/* Puts whatever is merged and not with the store. */
+static bool put_merged(struct worker *worker, struct window *window)
+{
+    for (uint32_t i = 0; i < window->delta_count; i++) {
+        if (window->deltas[i]->state == DELTA_MERGED && !put(worker, window, i)) {
+            return !worker->failed;
+        }
+    }
+    return true;
+}
+
+/* Everything that the window refused is safe in the dead letters. */
+static bool begin_to_write(struct worker *worker, struct window *window)
+{
+    window->state = WINDOW_WRITING;
+    for (uint32_t i = 0; i < window->delta_count; i++) {
+        struct delta *delta = window->deltas[i];
+        look_ahead(window, i, PROFILE_LINES);
+        if (delta->event_count == 0) { /* its only event was refused */
+            set_stored(worker, window, delta);
+        } else if (!merge(worker, window, delta)) {
+            return false;
+        }
+        if (delta->state == DELTA_MERGED && worker->session != NULL && !put(worker, window, i) && worker->failed) {
+            return false;
+        }
+    }
+    return true;
+}
+
+static bool may_name(struct naming *naming)
+{
+    int64_t now = host_monotonic_ms();
+    if (now >= naming->next_ms) {
+        *naming = (struct naming){.next_ms = now + NAMING_MS};
+    }
+    return naming->shown < NAMED_AT_MOST && ++naming->shown > 0;
+}
+
+static void say_gone(struct worker *worker, const struct customer *customer)
+{
+    if (may_name(&worker->gone)) {
+        log_printf(
+            worker->pipeline->log, CHURN_LOG_WARN, worker->pipeline->store.label,
+            "the profile of customer '%.*s' is gone from the store (deleted, expired, evicted or lost); it begins "
+            "anew with what is read from here on. To have all of it again: stop churnd, delete the profile, and start "
+            "once with --replay-from beginning%s",
+            (int)customer->id_len, customer->id,
+            worker->gone.shown == NAMED_AT_MOST ? "; others in the next minute are not named" : "");
+    }
+}
+
+/* The store holds an older profile than it acknowledged, or none. True when reading must go back for it. */
+static bool went_back(struct worker *worker, const struct customer *customer, uint64_t stored_version)
+{
+    uint64_t version = customer->profile->version;
+    if (stored_version >= version || MUTANT("identity")) {
+        return false;
+    }
+    if (stored_version == 0) {
+        say_gone(worker, customer);
+    } else {
+        log_printf(worker->pipeline->log, CHURN_LOG_ERROR, worker->pipeline->store.label,
+                   "the profile of customer '%.*s' went back from version %llu to %llu: the store lost acknowledged "
+                   "writes; reading again from its checkpoints",
+                   (int)customer->id_len, customer->id, (unsigned long long)version,
+                   (unsigned long long)stored_version);
+    }
+    return true;
+}
+
+/* Answers as progress_check_mark, CHURN_REJECT with *reject. */
+static int32_t check_position(struct worker *worker, const struct customer *customer, const char *kind, uint32_t source,
+                              int64_t below, struct reject *reject)
+{
+    int32_t result = progress_check_mark(worker, source, customer, kind, below);
+    if (result == CHURN_REJECT) {
+        churn_str name = sources_name(&worker->sources.items[source]);
+        reject_set(reject, REJECT_DAMAGED_PROFILE, "field '%s%.*s' says that events were counted that never were", kind,
+                   (int)name.len, name.ptr);
+    }
+    return result;
+}
+
+static bool is_judged(int32_t result)
+{
+    return result == CHURN_OK || result == CHURN_REJECT;
+}
+
+/* Whether a profile has counted events that never were. What it says of such a partition is taken out: it must not hide
+ * events that were not counted. Answers as check_position. */
+static int32_t check_positions(struct worker *worker, const struct customer *customer, struct profile *profile,
+                               struct reject *reject)
+{
+    int32_t found = CHURN_OK;
+    for (uint32_t i = 0; is_judged(found) && i < profile->mark_count; i++) {
+        struct mark *mark = &profile->marks[i];
+        int32_t result = check_position(worker, customer, "_m:", mark->source, mark->next, reject);
+        mark->next = result == CHURN_REJECT ? 0 : mark->next;
+        found = result != CHURN_OK ? result : found;
+    }
+    for (uint32_t i = 0; is_judged(found) && i < profile->late_count; i++) {
+        struct late *late = &profile->late[i];
+        int64_t last = late->count > 0 ? late->ranges[late->count - 1].last : 0;
+        int32_t result =
+            check_position(worker, customer, "_r:", late->source, last < INT64_MAX ? last + 1 : last, reject);
+        late->count = result == CHURN_REJECT ? 0 : late->count;
+        found = result != CHURN_OK ? result : found;
+    }
+    return found;
+}
+
+/* What the store has is damaged, or it takes nothing in its place. `stored` has what could be read of it: its marks may
+ * still say what it has counted. NULL: nothing. */
+static bool refuse_profile(struct worker *worker, struct window *window, struct delta *delta,
+                           const struct profile *stored, const struct reject *reject)
+{
+    if (stored != NULL) {
+        merge_note_counted(window, delta, stored);
+    }
+    return set_customer_aside(worker, window, delta, reject);
+}
+
+/* Offers the delta's put again after a pause, which grows. */
+static void put_later(struct worker *worker, struct delta *delta)
+{
+    delta->state = DELTA_MERGED;
+    if (worker->retry_ms == 0) {
+        worker->retry_pause_ms = worker->retry_pause_ms == 0 ? FIRST_RETRY_MS : worker->retry_pause_ms * 2;
+        if (worker->retry_pause_ms > LAST_RETRY_MS) {
+            worker->retry_pause_ms = LAST_RETRY_MS;
+        }
+        worker->retry_ms = host_monotonic_ms() + worker->retry_pause_ms;
+    }
+}
+
+/* Reads what is stored. CHURN_OK when it can be a base; CHURN_REJECT, with *reject, when it is damaged: `stored` has
+ * what can be relied on; CHURN_RETRY: it cannot be told now; CHURN_FATAL when the worker failed. */
+static int32_t judge_stored(struct worker *worker, const struct customer *customer, const churn_put_reply *reply,
+                            struct profile *stored, struct reject *reject)
+{
+    char message[256];
+    int32_t read = profile_read(stored, registry_of(worker), &worker->sources, reply->fields, reply->count, message,
+                                sizeof message);
+    int32_t positions;
+    if (read == CHURN_FATAL) {
+        (void)worker_fail(worker, "out of memory");
+        return CHURN_FATAL;
+    }
+    positions = check_positions(worker, customer, stored, reject);
+    if (is_judged(positions) && (read == CHURN_REJECT || reply->result == CHURN_REJECT)) {
+        reject_set(reject, REJECT_DAMAGED_PROFILE, "%s", reply->result == CHURN_REJECT ? reply->message : message);
+        return CHURN_REJECT;
+    }
+    return positions;
+}
+
+/* Takes the stored profile as the new base and merges the delta into it. */
+static bool resolve_conflict(struct worker *worker, struct window *window, struct delta *delta,
+                             const churn_put_reply *reply)
+{
+    struct customer *customer = delta->customer;
+    struct profile *stored;
+    struct reject reject;
+    bool ok = true;
+    if (reply->result == CHURN_CONFLICT && went_back(worker, customer, reply->version)) {
+        metrics_add_own(worker->counters.conflicts, 1);
+        worker->store_went_back = true;
+        return true;
+    }
+    stored = profile_new(registry_of(worker));
+    if (stored == NULL) {
+        return worker_fail(worker, "out of memory");
+    }
+    switch (judge_stored(worker, customer, reply, stored, &reject)) {
+    case CHURN_OK:
+        metrics_add_own(worker->counters.conflicts, 1);
+        stored->version = reply->version;
+        cache_set_profile(&worker->cache, customer, stored);
+        return merge(worker, window, delta);
+    case CHURN_REJECT:
+        ok = refuse_profile(worker, window, delta, reply->count > 0 ? stored : NULL, &reject);
+        break;
+    case CHURN_RETRY:
+        put_later(worker, delta);
+        break;
+    default:
+        ok = false;
+        break;
+    }
+    profile_free(stored, registry_of(worker));
+    return ok;
+}
+
+bool writer_take_reply(struct worker *worker, struct window *window, const churn_put_reply *reply)
+{
+    struct delta *delta = window->deltas[reply->id];
+    struct profile *profile = delta->customer->profile;
+    look_ahead(window, (uint32_t)reply->id, CHANGE_LINES);
+    FAILPOINT("mid_pipeline");
+    switch (reply->result == CHURN_RETRY && MUTANT("replies") ? CHURN_OK : reply->result) {
+    case CHURN_OK:
+        metrics_add_own(worker->counters.puts, 1);
+        if (profile->version == 0) {
+            metrics_add_own(worker->counters.created, 1);
+        }
+        profile_saved(profile);
+        damage_mended(worker, delta->customer);
+        worker->retry_pause_ms = 0;
+        set_stored(worker, window, delta);
+        return true;
+    case CHURN_CONFLICT:
+    case CHURN_REJECT:
+        return resolve_conflict(worker, window, delta, reply);
+    case CHURN_RETRY:
+        if (worker->retry_ms == 0) {
+            worker_stalled(worker, &worker->pipeline->store, STALL_WRITE, CHURN_LOG_WARN,
+                           "a write was refused: %s; trying again", reply->message);
+        }
+        put_later(worker, delta);
+        return true;
+    default:
+        return worker_fail(worker, "%s: %s", worker->pipeline->store.label, reply->message);
+    }
+}
+
+bool writer_put_again(struct worker *worker, struct window *window, const churn_put_reply *replies, uint32_t count)
+{
+    for (uint32_t i = 0; i < count; i++) {
+        bool again = worker->retry_ms == 0 && (replies[i].id & PROGRESS_ID) == 0 &&
+                     replies[i].result == CHURN_CONFLICT && window->deltas[replies[i].id]->state == DELTA_MERGED;
+        if (again && !put(worker, window, (uint32_t)replies[i].id)) {
+            return !worker->failed;
+        }
+    }
+    return true;
+}
+
+static void finish(struct worker *worker, struct window *window)
+{
+    worker_goes_on(worker, &worker->pipeline->store, STALL_WRITE, NULL);
+    for (uint32_t i = 0; i < window->delta_count; i++) {
+        window->deltas[i]->customer->writing = NULL;
+    }
+    window->delta_count = window->stored = 0; /* from here on the cache may forget these customers */
+    window->state = WINDOW_EMITTING;
+}
+
+bool writer_begin(struct worker *worker, struct window *window)
+{
+    for (uint32_t i = 0; i < window->delta_count; i++) {
+        struct delta *delta = window->deltas[i];
+        delta->customer->filling = NULL;
+        delta->customer->writing = delta;
+    }
+    if (!window->has_letters && progress_announce(worker, window)) {
+        return begin_to_write(worker, window);
+    }
+    window->state = WINDOW_SETTING_ASIDE;
+    return !worker->failed;
+}
+
+/* A mark must not pass over a refused event before its dead letter is safe: after a crash, and with other rules, it
+ * would be taken for one that was counted. So letters go out before the window is written; and where its writing made
+ * some, for customers whose marks stood still, before the next window is. */
+static bool set_aside(struct worker *worker, struct window *window)
+{
+    if (!session_poll(worker, NULL, 0)) {
+        return false;
+    }
+    window->announced = window->announced || progress_announce(worker, window);
+    if (window->announced && emitter_set_aside(worker, window)) {
+        FAILPOINT("after_dead_letters");
+        if (!window->written) {
+            return begin_to_write(worker, window);
+        }
+        finish(worker, window);
+    }
+    return !worker->failed;
+}
+
+bool writer_step(struct worker *worker, struct window *window, uint32_t timeout_ms)
+{
+    if (window->state == WINDOW_SETTING_ASIDE) {
+        return set_aside(worker, window);
+    }
+    bool again = worker->retry_ms != 0 && host_monotonic_ms() >= worker->retry_ms;
+    if (worker->session != NULL && (worker->session_fresh || again)) {
+        worker->session_fresh = false;
+        worker->retry_ms = 0;
+        if (!put_merged(worker, window)) {
+            return false;
+        }
+    }
+    if (!session_poll(worker, window, timeout_ms)) {
+        return false;
+    }
+    if (window->stored == window->delta_count && !worker->store_went_back && own_headers_complete(worker, window)) {
+        FAILPOINT("after_store_ack");
+        window->written = true;
+        if (window->set_aside) {
+            window->announced = false; /* the letters that were added */
+            window->state = WINDOW_SETTING_ASIDE;
+        } else {
+            finish(worker, window);
+        }
+    }
+    return !worker->failed;
+}
+
+void writer_discard(struct worker *worker, struct window *window)
+{
+    static const char over[] = "given up, to be read again,"; /* which is no going on */
+    worker_goes_on(worker, &worker->pipeline->store, STALL_WRITE, over);
+    worker_goes_on(worker, &worker->pipeline->source, STALL_DEAD_LETTERS, over);
+    for (uint32_t i = 0; i < window->delta_count; i++) {
+        struct delta *delta = window->deltas[i];
+        struct customer *customer = delta->customer;
+        if (customer->writing == delta) {
+            customer->writing = NULL;
+            if (delta->state != DELTA_STORED) { /* merged, and perhaps never written */
+                cache_set_profile(&worker->cache, customer, NULL);
+            }
+        }
+        if (customer->filling == delta) {
+            customer->filling = NULL;
+        }
+    }
+}

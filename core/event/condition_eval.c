@@ -1,0 +1,209 @@
+/* Conditions on events. What needs a field that the event lacks is unknown, and stays so unless the other operand of
+ * an `&&` or `||` decides. */
+#include "event/condition_internal.h"
+
+#include "engine/output.h"
+
+struct value {
+    bool known;
+    churn_str text;
+    int128 number;
+};
+
+/* What is evaluated, and on what. */
+struct subject {
+    const struct condition *condition;
+    const struct event_type *type;
+    const churn_event *event;
+    uint32_t severity;
+};
+
+static const struct value unknown = {.known = false};
+
+static struct value of_bool(bool yes)
+{
+    return (struct value){.known = true, .number = yes};
+}
+
+static struct value of_text(churn_str text)
+{
+    return (struct value){.known = true, .text = text};
+}
+
+static bool is(const struct value *value, bool yes)
+{
+    return value->known && (value->number != 0) == yes;
+}
+
+/* The event's value of a term that names a field, or NULL. */
+static const churn_value *find_value(const struct subject *subject, const struct term *term, int32_t *ret_row)
+{
+    int32_t row = *ret_row = term->rows[subject->type - subject->condition->types];
+    bool there = row >= 0 && (uint32_t)row < subject->event->value_count && subject->event->values[row].present;
+    return there ? &subject->event->values[row] : NULL;
+}
+
+static struct value field_value(const struct subject *subject, const struct term *term)
+{
+    int32_t row;
+    const churn_value *value = find_value(subject, term, &row);
+    if (value == NULL) {
+        return unknown;
+    }
+    bool whole = event_type_field(subject->type, (uint32_t)row)->type == CHURN_FIELD_INT;
+    return (struct value){
+        .known = true, .text = value->text, .number = (int128)value->number * (whole ? MONEY_SCALE : 1)};
+}
+
+static int compare_texts(churn_str a, churn_str b)
+{
+    uint32_t len = a.len < b.len ? a.len : b.len;
+    int order = len > 0 ? memcmp(a.ptr, b.ptr, len) : 0;
+    return order != 0 ? order : (a.len > b.len) - (a.len < b.len);
+}
+
+static int compare(const struct value *a, const struct value *b, enum value_type type)
+{
+    return type == VALUE_TEXT ? compare_texts(a->text, b->text) : (a->number > b->number) - (a->number < b->number);
+}
+
+static bool holds(enum operation operation, int order)
+{
+    switch (operation) {
+    case TERM_EQUAL:
+        return order == 0;
+    case TERM_NOT_EQUAL:
+        return order != 0;
+    case TERM_LESS:
+        return order < 0;
+    case TERM_LESS_EQUAL:
+        return order <= 0;
+    case TERM_GREATER:
+        return order > 0;
+    default:
+        return order >= 0;
+    }
+}
+
+static bool text_test(enum operation operation, churn_str text, churn_str part)
+{
+    if (part.len == 0 || part.len > text.len) {
+        return part.len == 0;
+    }
+    switch (operation) {
+    case TERM_STARTS_WITH:
+        return memcmp(text.ptr, part.ptr, part.len) == 0;
+    case TERM_ENDS_WITH:
+        return memcmp(text.ptr + text.len - part.len, part.ptr, part.len) == 0;
+    default:
+        return memmem(text.ptr, text.len, part.ptr, part.len) != NULL;
+    }
+}
+
+static bool is_in_list(const struct subject *subject, const struct term *term, const struct value *value)
+{
+    for (uint16_t i = 0; i < term->count; i++) {
+        const struct term *item = &subject->condition->terms[term->right + i];
+        struct value constant = {.known = true, .text = item->text, .number = item->number};
+        if (compare(value, &constant, item->type) == 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* Characters, of UTF-8. */
+static int128 text_size(churn_str text)
+{
+    int128 count = 0;
+    for (uint32_t i = 0; i < text.len; i++) {
+        count += ((unsigned char)text.ptr[i] & 0xc0) != 0x80;
+    }
+    return count;
+}
+
+static struct value evaluate(const struct subject *subject, uint16_t index);
+
+/* `deciding` settles it whatever the other operand is, also one that is unknown. */
+static struct value evaluate_logic(const struct subject *subject, const struct term *term, bool deciding)
+{
+    struct value left = evaluate(subject, term->left), right;
+    if (is(&left, deciding)) {
+        return left;
+    }
+    right = evaluate(subject, term->right);
+    return is(&right, deciding) || left.known ? right : unknown;
+}
+
+static struct value evaluate_pair(const struct subject *subject, const struct term *term)
+{
+    const struct term *terms = subject->condition->terms;
+    struct value left = evaluate(subject, term->left), right = evaluate(subject, term->right);
+    if (!left.known || !right.known) {
+        return unknown;
+    }
+    if (term->operation >= TERM_STARTS_WITH) {
+        return of_bool(text_test(term->operation, left.text, right.text));
+    }
+    return of_bool(holds(term->operation, compare(&left, &right, terms[term->left].type)));
+}
+
+static struct value evaluate_one(const struct subject *subject, const struct term *term)
+{
+    struct value value = evaluate(subject, term->left);
+    if (!value.known) {
+        return unknown;
+    }
+    switch (term->operation) {
+    case TERM_NOT:
+        return of_bool(value.number == 0);
+    case TERM_IN:
+        return of_bool(is_in_list(subject, term, &value));
+    default:
+        return (struct value){.known = true, .number = text_size(value.text) * MONEY_SCALE};
+    }
+}
+
+static struct value evaluate(const struct subject *subject, uint16_t index)
+{
+    const struct term *term = &subject->condition->terms[index];
+    const char *name;
+    int32_t row;
+    switch (term->operation) {
+    case TERM_CONSTANT:
+        return (struct value){.known = true, .text = term->text, .number = term->number};
+    case TERM_EVENT_TYPE:
+        return of_text(subject->type->name);
+    case TERM_CUSTOMER_ID:
+        return of_text(subject->event->customer_id);
+    case TERM_EVENT_ID:
+        return of_text(subject->event->event_id);
+    case TERM_TIMESTAMP:
+        return (struct value){.known = true, .number = subject->event->timestamp_ms};
+    case TERM_SEVERITY:
+        name = output_severity_name(subject->severity);
+        return of_text((churn_str){.ptr = name, .len = (uint32_t)strlen(name)});
+    case TERM_FIELD:
+        return field_value(subject, term);
+    case TERM_HAS:
+        return of_bool(find_value(subject, term, &row) != NULL);
+    case TERM_AND:
+        return evaluate_logic(subject, term, false);
+    case TERM_OR:
+        return evaluate_logic(subject, term, true);
+    case TERM_NOT:
+    case TERM_IN:
+    case TERM_SIZE:
+        return evaluate_one(subject, term);
+    default:
+        return evaluate_pair(subject, term);
+    }
+}
+
+bool condition_matches(const struct condition *condition, const struct event_type *type, const churn_event *event,
+                       uint32_t severity)
+{
+    struct subject subject = {.condition = condition, .type = type, .event = event, .severity = severity};
+    struct value whole = evaluate(&subject, (uint16_t)(condition->term_count - 1));
+    return is(&whole, true);
+}

@@ -1,0 +1,16 @@
+libcore_la_SOURCES += \
+  %D%/catalog.c \
+  %D%/catalog.h \
+  %D%/condition.c \
+  %D%/condition.h \
+  %D%/condition_eval.c \
+  %D%/condition_internal.h \
+  %D%/condition_names.c \
+  %D%/edit.c \
+  %D%/edit.h \
+  %D%/event.c \
+  %D%/event.h \
+  %D%/json_scan.cc \
+  %D%/json_scan.h \
+  %D%/registry.c \
+  %D%/registry.h

@@ -1,0 +1,194 @@
+#include "pipeline/host.h"
+
+#include "pipeline/instance.h"
+#include "profile/profile.h"
+#include <churn/ext/event_types.h>
+#include <churn/ext/health.h>
+#include <churn/ext/metrics.h>
+#include <churn/ext/storage.h>
+#include <inttypes.h>
+#include <stdlib.h>
+#include <time.h>
+#define XXH_INLINE_ALL
+#include <xxhash.h>
+
+#define MAX_OWN_KEY 500 /* LMDB takes 511 */
+
+static const struct instance *instance_of(const churn_host *host)
+{
+    return host->ctx;
+}
+
+static int64_t clock_ms(clockid_t id)
+{
+    struct timespec t;
+    (void)clock_gettime(id, &t);
+    return (int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000;
+}
+
+int64_t host_monotonic_ms(void)
+{
+    return clock_ms(CLOCK_MONOTONIC);
+}
+
+int64_t host_wall_ms(void)
+{
+    return clock_ms(CLOCK_REALTIME);
+}
+
+static void on_log(const churn_host *host, int32_t level, const char *message)
+{
+    const struct instance *instance = instance_of(host);
+    log_line(instance->pipeline->log, level, instance->section->label, message);
+}
+
+static int32_t on_log_enabled(const churn_host *host, int32_t level)
+{
+    return log_enabled(instance_of(host)->pipeline->log, level);
+}
+
+static int64_t on_now_ms(const churn_host *host)
+{
+    (void)host;
+    return host_wall_ms();
+}
+
+static int64_t on_monotonic_ms(const churn_host *host)
+{
+    (void)host;
+    return host_monotonic_ms();
+}
+
+static churn_counter *on_counter(const churn_host *host, const char *name)
+{
+    return metrics_counter(instance_of(host)->pipeline->metrics, host, name);
+}
+
+static uint32_t on_type_count(const churn_host *host)
+{
+    return instance_of(host)->pipeline->catalog.type_count;
+}
+
+static const churn_event_type *on_type_at(const churn_host *host, uint32_t index, const char **ret_name)
+{
+    const struct event_type *type = &instance_of(host)->pipeline->catalog.types[index];
+    *ret_name = type->name.ptr;
+    return &type->table;
+}
+
+static const churn_store_ops *on_store(const churn_host *host, void **ret_self)
+{
+    const struct pipeline *pipeline = instance_of(host)->pipeline;
+    if (pipeline->store.loaded == NULL) {
+        return NULL;
+    }
+    /* A store whose own options are wrong has no instance; nobody shall say besides that there is no store. */
+    *ret_self = pipeline->store_instance != NULL ? pipeline->store_instance->self : NULL;
+    return store_ops(&pipeline->store);
+}
+
+uint32_t host_profile_key(const struct pipeline *pipeline, churn_str customer_id, char *key)
+{
+    const char *prefix = pipeline->store_settings.key_prefix;
+    size_t prefix_len = strlen(prefix), room = HOST_KEY_SIZE - 1 - prefix_len;
+    size_t id_len = customer_id.len < room ? customer_id.len : room; /* no event has a longer one */
+    memcpy(key, prefix, prefix_len);
+    memcpy(key + prefix_len, customer_id.ptr, id_len);
+    key[prefix_len + id_len] = '\0';
+    return (uint32_t)(prefix_len + id_len);
+}
+
+uint32_t host_own_key(const char *what, const char *prefix, churn_str source, char *key)
+{
+    int len = snprintf(key, HOST_KEY_SIZE, PIPELINE_OWN_KEYS "%s:%s%.*s", what, prefix, (int)source.len, source.ptr);
+    if (len > MAX_OWN_KEY) { /* a file's name may be a long path */
+        XXH128_hash_t hash = XXH3_128bits(source.ptr, source.len);
+        len = snprintf(key, HOST_KEY_SIZE, PIPELINE_OWN_KEYS "%s:%s#%016" PRIx64 "%016" PRIx64, what, prefix,
+                       hash.high64, hash.low64);
+    }
+    return (uint32_t)len;
+}
+
+static uint32_t on_profile_key(const churn_host *host, churn_str customer_id, char *key)
+{
+    return host_profile_key(instance_of(host)->pipeline, customer_id, key);
+}
+
+static char *on_profile_json(const churn_host *host, const churn_pair *fields, uint32_t count)
+{
+    struct text json = {0};
+    profile_append_json(&json, &instance_of(host)->pipeline->catalog.registry, fields, count);
+    text_append(&json, "", 1);
+    if (json.failed) {
+        text_free(&json);
+    }
+    return json.bytes;
+}
+
+static void on_free_text(char *text)
+{
+    free(text);
+}
+
+/* What holds up every event is worse than what holds up that which follows from them. */
+static int32_t stall_level(const struct instance *instance)
+{
+    const struct section *section = instance->section;
+    bool sink = section->loaded->plugin.kind == CHURN_KIND_SINK;
+    return sink && !pipeline_is_dead_letters(instance->pipeline, section) ? CHURN_LOG_WARN : CHURN_LOG_ERROR;
+}
+
+static void on_stalled(const churn_host *host, const char *what, const char *message)
+{
+    const struct instance *instance = instance_of(host);
+    const struct stall_place place = {instance->section, instance->section->label, host->worker};
+    if (message != NULL) {
+        stalls_begin(instance->pipeline->stalls, &place, what, stall_level(instance), message);
+    } else {
+        stalls_end(instance->pipeline->stalls, &place, what, NULL);
+    }
+}
+
+static const void *on_extension(const churn_host *host, const char *id)
+{
+    static const churn_metrics metrics = {.size = sizeof metrics, .counter = on_counter, .add = metrics_add};
+    static const churn_health health = {.size = sizeof health, .stalled = on_stalled};
+    static const churn_event_types types = {.size = sizeof types, .count = on_type_count, .at = on_type_at};
+    static const churn_storage storage = {.size = sizeof storage,
+                                          .store = on_store,
+                                          .profile_key = on_profile_key,
+                                          .profile_json = on_profile_json,
+                                          .free_text = on_free_text};
+    (void)host;
+    if (strcmp(id, CHURN_METRICS_ID) == 0) {
+        return &metrics;
+    }
+    if (strcmp(id, CHURN_EVENT_TYPES_ID) == 0) {
+        return &types;
+    }
+    if (strcmp(id, CHURN_HEALTH_ID) == 0) {
+        return &health;
+    }
+    return strcmp(id, CHURN_STORAGE_ID) == 0 ? &storage : NULL;
+}
+
+void host_init(struct instance *instance, unsigned worker)
+{
+    const struct pipeline *pipeline = instance->pipeline;
+    instance->host = (churn_host){.size = sizeof instance->host,
+                                  .worker = worker,
+                                  .worker_count = (uint32_t)pipeline->settings.workers,
+                                  .until_end = pipeline->until_end,
+                                  .ctx = instance,
+                                  .pipeline = pipeline->settings.name,
+                                  .log = on_log,
+                                  .log_enabled = on_log_enabled,
+                                  .now_ms = on_now_ms,
+                                  .monotonic_ms = on_monotonic_ms,
+                                  .get_extension = on_extension,
+                                  .name = instance->section->label,
+                                  .read_only = pipeline->read_only};
+    if (pipeline->adapt_host != NULL) {
+        pipeline->adapt_host(&instance->host);
+    }
+}

@@ -1,0 +1,15 @@
+libcore_la_SOURCES += \
+  %D%/host.c \
+  %D%/host.h \
+  %D%/instance.c \
+  %D%/instance.h \
+  %D%/pipeline.c \
+  %D%/pipeline.h \
+  %D%/routing.c \
+  %D%/routing.h \
+  %D%/settings.c \
+  %D%/settings.h \
+  %D%/stalls.c \
+  %D%/stalls.h \
+  %D%/targets.c \
+  %D%/targets.h

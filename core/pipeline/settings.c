@@ -1,0 +1,229 @@
+#include "pipeline/settings.h"
+
+#include <stddef.h>
+
+static const char *const log_formats[] = {"text", "json", NULL};
+static const char *const unknown_policies[] = {"dead_letter", "ignore", NULL};
+static const char *const reject_policies[] = {"dead_letter", "drop", "stop", NULL};
+static const char *const inputs[] = {"auto", "events", "triggers", "alerts", "dead_letters", NULL};
+
+static const churn_option pipeline_options[] = {
+    {.name = "name",
+     .type = CHURN_OPTION_STRING,
+     .offset = offsetof(struct pipeline_settings, name),
+     .help = "name of the pipeline in logs and group names; default: the file's base name"},
+    {.name = "workers",
+     .type = CHURN_OPTION_STRING,
+     .default_text = "1",
+     .offset = offsetof(struct pipeline_settings, workers_text),
+     .help = "threads, each a member of the consumer group; auto: one for each processor that the process may use"},
+    {.name = "shutdown_timeout",
+     .type = CHURN_OPTION_DURATION,
+     .default_text = "30s",
+     .min = 100,
+     .max = INT64_MAX,
+     .offset = offsetof(struct pipeline_settings, shutdown_timeout_ms),
+     .help = "how long a stop may take to finish what was read, before sinks and source are closed; what is unfinished "
+             "then is read again at the next start"},
+    {.name = "plugin_timeout",
+     .type = CHURN_OPTION_DURATION,
+     .default_text = "60s",
+     .min = 0,
+     .max = 240000, /* a member that Kafka has not heard of for 5 minutes loses its partitions */
+     .offset = offsetof(struct pipeline_settings, plugin_timeout_ms),
+     .help = "how long a plugin may take for an event before the process ends to get out of it; 0s: for ever"},
+    {.name = "crash_limit",
+     .type = CHURN_OPTION_INT,
+     .default_text = "3",
+     .min = 1,
+     .max = 100,
+     .offset = offsetof(struct pipeline_settings, crash_limit),
+     .help = "runs that may end in a plugin at one event before it goes to the dead letters"},
+    {.name = "state_dir",
+     .type = CHURN_OPTION_STRING,
+     .offset = offsetof(struct pipeline_settings, state_dir),
+     .help = "folder for the journal of crashes; default: $STATE_DIRECTORY, $XDG_STATE_HOME/churnd or "
+             "~/.local/state/churnd"},
+    {.name = "plugin_path",
+     .type = CHURN_OPTION_LIST,
+     .offset = offsetof(struct pipeline_settings, plugin_path),
+     .help = "further folders to look for plugins in"},
+};
+
+static const churn_option log_options[] = {
+    {.name = "level",
+     .type = CHURN_OPTION_STRING,
+     .default_text = "INFO",
+     .offset = offsetof(struct log_settings, level),
+     .help = "ERROR, WARN, INFO or DEBUG"},
+    {.name = "format",
+     .type = CHURN_OPTION_ENUM,
+     .default_text = "text",
+     .choices = log_formats,
+     .offset = offsetof(struct log_settings, format),
+     .help = "text for people, json for machines"},
+};
+
+static const churn_option health_options[] = {
+    {.name = "listen",
+     .type = CHURN_OPTION_STRING,
+     .offset = offsetof(struct health_settings, listen),
+     .help = "address that answers /healthz and /readyz over HTTP, such as 127.0.0.1:8080; default: none"},
+};
+
+static const churn_option event_options[] = {
+    {.name = "types",
+     .type = CHURN_OPTION_LIST,
+     .offset = offsetof(struct event_settings, types),
+     .help = "event types to load; default: all that are installed"},
+    {.name = "unknown",
+     .type = CHURN_OPTION_ENUM,
+     .default_text = "dead_letter",
+     .choices = unknown_policies,
+     .offset = offsetof(struct event_settings, ignore_unknown),
+     .help = "what becomes of events of other types"},
+};
+
+static const churn_option store_options[] = {
+    {.name = "key_prefix",
+     .type = CHURN_OPTION_STRING,
+     .default_text = PIPELINE_KEY_PREFIX,
+     .offset = offsetof(struct store_settings, key_prefix),
+     .help = "what stands before the customer_id in a key; not empty, and neither the beginning of another prefix that "
+             "the pipeline uses (churnd:, the cache_prefix of predictions) nor begun by one"},
+    {.name = "cache_size",
+     .type = CHURN_OPTION_SIZE,
+     .default_text = "64MiB",
+     .min = 0,
+     .max = INT64_MAX,
+     .offset = offsetof(struct store_settings, cache_bytes),
+     .help = "memory for known profiles, over all workers"},
+    {.name = "window_events",
+     .type = CHURN_OPTION_INT,
+     .default_text = "28000",
+     .min = 1,
+     .max = 1000000,
+     .offset = offsetof(struct store_settings, window_events),
+     .help = "most events folded into one write"},
+    {.name = "window_bytes",
+     .type = CHURN_OPTION_SIZE,
+     .default_text = "16MiB",
+     .min = 4096,
+     .max = INT64_MAX,
+     .offset = offsetof(struct store_settings, window_bytes),
+     .help = "most memory for the events of one write"},
+    {.name = "window_age",
+     .type = CHURN_OPTION_DURATION,
+     .default_text = "50ms",
+     .min = 0,
+     .max = 60000,
+     .offset = offsetof(struct store_settings, window_age_ms),
+     .help = "longest wait for more events while catching up; an idle source never waits"},
+    {.name = "ttl",
+     .type = CHURN_OPTION_DURATION,
+     .default_text = "0s",
+     .min = 0,
+     .max = INT64_MAX,
+     .offset = offsetof(struct store_settings, ttl_ms),
+     .help =
+         "profiles expire this long after their last event; 0s: never. Longer than the topic's retention, or a replay "
+         "resurrects a part of them"},
+};
+
+static const churn_option section_options[] = {
+    {.name = "name",
+     .type = CHURN_OPTION_STRING,
+     .offset = offsetof(struct section_settings, name),
+     .help = "what it is called in messages, the summary and dead letters; default: the plugin's name"},
+    {.name = "when",
+     .type = CHURN_OPTION_STRING,
+     .offset = offsetof(struct section_settings, when),
+     .help = "which events concern it: an expression in CEL, such as data.amount >= 100; default: all"},
+};
+
+static const churn_option sink_options[] = {
+    {.name = "input",
+     .type = CHURN_OPTION_ENUM,
+     .default_text = "auto",
+     .choices = inputs,
+     .offset = offsetof(struct sink_settings, input),
+     .help = "which records it is given; auto: what it is made for"},
+    {.name = "on_reject",
+     .type = CHURN_OPTION_ENUM,
+     .default_text = "dead_letter",
+     .choices = reject_policies,
+     .offset = offsetof(struct sink_settings, on_reject),
+     .help = "what becomes of a record that it refuses for good: a dead letter, nothing, or the pipeline stops"},
+    {.name = "give_up_after",
+     .type = CHURN_OPTION_DURATION,
+     .default_text = "0s",
+     .min = 0,
+     .max = INT64_MAX,
+     .offset = offsetof(struct sink_settings, give_up_after_ms),
+     .help = "a record that it has not taken or answered for so long is dropped; 0s: never, the source waits"},
+};
+
+static const char *const severities[] = {"none", "info", "warning", "critical", NULL};
+
+static const churn_option override_options[] = {
+    {.name = "predict",
+     .type = CHURN_OPTION_BOOL,
+     .offset = offsetof(struct override_settings, predict),
+     .help = "whether events of the type ask for a prediction; default: as the type says"},
+    {.name = "predict_when",
+     .type = CHURN_OPTION_STRING,
+     .offset = offsetof(struct override_settings, predict_when),
+     .help = "which of its events do so: an expression in CEL; default: all"},
+    {.name = "alert",
+     .type = CHURN_OPTION_ENUM,
+     .choices = severities,
+     .offset = offsetof(struct override_settings, alert),
+     .help = "the alert that they raise; default: as the type says"},
+    {.name = "alert_when",
+     .type = CHURN_OPTION_STRING,
+     .offset = offsetof(struct override_settings, alert_when),
+     .help = "which of its events do so: an expression in CEL; default: all"},
+};
+
+#define TABLE(section_, rows_, help_)                                                                                  \
+    {                                                                                                                  \
+        .section = (section_), .rows = (rows_), .count = sizeof(rows_) / sizeof((rows_)[0]), .help = (help_)           \
+    }
+
+static const struct option_table tables[] = {
+    [SETTINGS_PIPELINE] = TABLE("pipeline", pipeline_options, "At the top of the file."),
+    [SETTINGS_LOG] = TABLE("log", log_options, "How log lines are written."),
+    [SETTINGS_HEALTH] = TABLE("health", health_options, "Answers to whoever watches over the process."),
+    [SETTINGS_EVENTS] =
+        TABLE("events", event_options, "Which events are taken; `override` changes what event types say."),
+    [SETTINGS_OVERRIDE] =
+        TABLE("override", override_options, "Below `events: override:`, under the name of an event type."),
+    [SETTINGS_STORE] = TABLE("store", store_options, "Beside the options of any store."),
+    [SETTINGS_PROCESSOR] = TABLE("processors", section_options, "Beside the options of any processor."),
+    [SETTINGS_SECTION] = TABLE("sinks", section_options, "Beside the options of any sink: which records are its own."),
+    [SETTINGS_SINK] =
+        TABLE("sinks", sink_options, "Beside the options of any sink: what it is given, and what it refuses."),
+};
+
+const struct option_table *settings_tables(size_t *ret_count)
+{
+    *ret_count = sizeof tables / sizeof tables[0];
+    return tables;
+}
+
+struct option_target settings_target(enum settings settings, void *base)
+{
+    const struct option_table *table = &tables[settings];
+    return (struct option_target){
+        .rows = table->rows, .count = table->count, .stride = sizeof(churn_option), .base = base};
+}
+
+const char *settings_input_name(uint32_t kind)
+{
+    for (unsigned i = 1; inputs[i] != NULL; i++) {
+        if (kind == 1u << (i - 1)) {
+            return inputs[i];
+        }
+    }
+    return "nothing";
+}

@@ -1,0 +1,95 @@
+/* The host's own options: the structs that they fill, and the tables from which reading, the manual and the schema
+ * come.
+ */
+#ifndef SETTINGS_H
+#define SETTINGS_H
+
+#include "config/option.h"
+
+#define PIPELINE_KEY_PREFIX "profile:"
+
+struct pipeline_settings {
+    const char *name;
+    const char *workers_text; /* a number or `auto` */
+    int64_t workers;
+    int64_t shutdown_timeout_ms;
+    int64_t plugin_timeout_ms;
+    int64_t crash_limit;
+    const char *state_dir; /* NULL: the user's own */
+    churn_list plugin_path;
+};
+
+struct log_settings {
+    const char *level;
+    int32_t format; /* enum log_format */
+};
+
+struct event_settings {
+    churn_list types;
+    int32_t ignore_unknown; /* index: dead_letter, ignore */
+};
+
+struct store_settings {
+    const char *key_prefix;
+    int64_t cache_bytes;
+    int64_t window_events;
+    int64_t window_bytes;
+    int64_t window_age_ms;
+    int64_t ttl_ms;
+};
+
+struct health_settings {
+    const char *listen; /* NULL: not asked for */
+};
+
+/* Of a processor or sink. */
+struct section_settings {
+    const char *name; /* NULL: choose one */
+    const char *when; /* compiled to the section's own `when` */
+};
+
+/* What becomes of a record that a sink refuses. */
+enum reject_policy { ON_REJECT_DEAD_LETTER, ON_REJECT_DROP, ON_REJECT_STOP };
+
+struct sink_settings {
+    int32_t input;            /* index: auto, events, triggers, alerts, dead_letters */
+    int32_t on_reject;        /* enum reject_policy */
+    int64_t give_up_after_ms; /* 0: never */
+};
+
+/* Of an event type in `events: override:`. */
+struct override_settings {
+    int32_t predict;
+    int32_t alert;
+    const char *predict_when, *alert_when; /* compiled to the type's own */
+};
+
+enum settings {
+    SETTINGS_PIPELINE,
+    SETTINGS_LOG,
+    SETTINGS_HEALTH,
+    SETTINGS_EVENTS,
+    SETTINGS_OVERRIDE,
+    SETTINGS_STORE,
+    SETTINGS_PROCESSOR, /* struct section_settings */
+    SETTINGS_SECTION,   /* the same, of a sink */
+    SETTINGS_SINK
+};
+
+/* The host's own options of a section, which stand beside those of its plugin where it has one. */
+struct option_table {
+    const char *section; /* "pipeline": the top of the file; a section may have several tables */
+    const char *help;
+    const churn_option *rows;
+    uint32_t count;
+};
+
+/* All of them, by enum settings. */
+const struct option_table *settings_tables(size_t *ret_count);
+/* To fill a struct of these settings. */
+struct option_target settings_target(enum settings settings, void *base);
+
+/* What `input:` calls a kind of record, CHURN_RECORD_…. */
+const char *settings_input_name(uint32_t kind);
+
+#endif

@@ -1,0 +1,24 @@
+/* What one event adds to its customer's profile. A pure function of the event and its source position. */
+#ifndef FOLD_H
+#define FOLD_H
+
+#include "event/event.h"
+#include "profile/fields.h"
+
+struct folder {
+    const struct catalog *catalog;
+    const struct sources *sources;
+    struct fields *scratch; /* for callbacks: what they merge counts only once they succeed */
+    bool misused;           /* the newest callback merged what it may not, and that is why its event was refused */
+};
+
+/* False when memory ran out. */
+bool folder_init(struct folder *folder, const struct catalog *catalog, const struct sources *sources);
+void folder_free(struct folder *folder);
+
+/* Merges one event into `into`, whose texts live in `arena`. CHURN_OK; CHURN_REJECT with a message when the type's
+ * callback refuses the event or merges what it may not, and nothing is merged; CHURN_FATAL when memory ran out. */
+int32_t fold_event(struct folder *folder, const struct event_type *type, const churn_event *event, uint32_t source,
+                   struct fields *into, struct arena *arena, churn_error *err);
+
+#endif

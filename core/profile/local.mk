@@ -1,0 +1,15 @@
+libcore_la_SOURCES += \
+  %D%/cache.c \
+  %D%/cache.h \
+  %D%/fields.c \
+  %D%/fields.h \
+  %D%/fold.c \
+  %D%/fold.h \
+  %D%/owed.c \
+  %D%/owed.h \
+  %D%/profile.c \
+  %D%/profile.h \
+  %D%/sources.c \
+  %D%/sources.h \
+  %D%/witness.c \
+  %D%/witness.h

@@ -1,0 +1,744 @@
+#include "profile/profile.h"
+
+#include <churn/time.h>
+#include <inttypes.h>
+#include <stdlib.h>
+
+#define DAY_MS 86400000
+
+struct profile *profile_new(const struct registry *registry)
+{
+    struct profile *profile = malloc(sizeof(struct profile) + registry->field_count * sizeof(union field_value));
+    if (profile != NULL) {
+        profile->version = 0;
+        profile->marks = &profile->first;
+        profile->late = NULL;
+        profile->mark_count = profile->late_count = profile->late_room = 0;
+        profile->mark_room = 1;
+        fields_clear(&profile->fields);
+    }
+    return profile;
+}
+
+void profile_free(struct profile *profile, const struct registry *registry)
+{
+    if (profile != NULL) {
+        fields_free_owned(&profile->fields, registry);
+        if (profile->marks != &profile->first) {
+            free(profile->marks);
+        }
+        for (uint32_t i = 0; i < profile->late_count; i++) {
+            free(profile->late[i].ranges);
+        }
+        free(profile->late);
+        free(profile);
+    }
+}
+
+size_t profile_bytes(const struct profile *profile, const struct registry *registry)
+{
+    size_t bytes = sizeof(struct profile) + registry->field_count * sizeof(union field_value) +
+                   (profile->mark_room > 1 ? profile->mark_room * sizeof(struct mark) : 0) + sizeof(struct text_value) +
+                   64;
+    for (const struct wide_number *wide = profile->fields.wide; wide != NULL; wide = wide->next) {
+        bytes += sizeof *wide + 16;
+    }
+    for (uint32_t i = 0; i < profile->late_count; i++) {
+        bytes += sizeof *profile->late + profile->late[i].room * sizeof(struct late_range) + 32;
+    }
+    return bytes;
+}
+
+/* ---- marks ---- */
+
+/* Where the mark of a source is, or belongs. */
+static uint32_t place_of_mark(const struct profile *profile, uint32_t source)
+{
+    uint32_t low = 0, high = profile->mark_count;
+    while (low < high) {
+        uint32_t middle = low + (high - low) / 2;
+        if (profile->marks[middle].source < source) {
+            low = middle + 1;
+        } else {
+            high = middle;
+        }
+    }
+    return low;
+}
+
+static struct mark *find_mark(const struct profile *profile, uint32_t source)
+{
+    uint32_t at = profile->mark_count > 1 ? place_of_mark(profile, source) : 0; /* most have one */
+    return at < profile->mark_count && profile->marks[at].source == source ? &profile->marks[at] : NULL;
+}
+
+int64_t profile_mark(const struct profile *profile, uint32_t source)
+{
+    const struct mark *mark = find_mark(profile, source);
+    return mark != NULL ? mark->next : 0;
+}
+
+static bool insert_mark(struct profile *profile, uint32_t at, struct mark mark)
+{
+    if (profile->mark_count == profile->mark_room) {
+        bool inside = profile->marks == &profile->first;
+        uint32_t room = profile->mark_room * 2;
+        struct mark *marks = realloc(inside ? NULL : profile->marks, room * sizeof *marks);
+        if (marks == NULL) {
+            return false;
+        }
+        if (inside) {
+            marks[0] = profile->first;
+        }
+        profile->marks = marks;
+        profile->mark_room = room;
+    }
+    memmove(profile->marks + at + 1, profile->marks + at, (profile->mark_count - at) * sizeof mark);
+    profile->marks[at] = mark;
+    profile->mark_count++;
+    return true;
+}
+
+bool profile_set_mark(struct profile *profile, uint32_t source, int64_t next)
+{
+    struct mark *mark = find_mark(profile, source);
+    if (mark == NULL) {
+        return insert_mark(profile, place_of_mark(profile, source),
+                           (struct mark){.source = source, .next = next, .changed = true});
+    }
+    if (next > mark->next) {
+        mark->next = next;
+        mark->changed = true;
+    }
+    return true;
+}
+
+/* ---- late offsets ---- */
+
+/* Where those of a source are, or belong. */
+static uint32_t place_of_late(const struct profile *profile, uint32_t source)
+{
+    uint32_t low = 0, high = profile->late_count;
+    while (low < high) {
+        uint32_t middle = low + (high - low) / 2;
+        if (profile->late[middle].source < source) {
+            low = middle + 1;
+        } else {
+            high = middle;
+        }
+    }
+    return low;
+}
+
+static struct late *find_late(const struct profile *profile, uint32_t source)
+{
+    uint32_t at = place_of_late(profile, source);
+    return at < profile->late_count && profile->late[at].source == source ? &profile->late[at] : NULL;
+}
+
+/* The first range that ends at `offset` or behind it; `count` when there is none. */
+static uint32_t find_range(const struct late *late, int64_t offset)
+{
+    uint32_t low = 0, high = late->count;
+    while (low < high) {
+        uint32_t middle = low + (high - low) / 2;
+        if (late->ranges[middle].last < offset) {
+            low = middle + 1;
+        } else {
+            high = middle;
+        }
+    }
+    return low;
+}
+
+bool profile_is_late(const struct profile *profile, uint32_t source, int64_t offset)
+{
+    const struct late *late = find_late(profile, source);
+    uint32_t at = late != NULL ? find_range(late, offset) : 0;
+    return late != NULL && at < late->count && late->ranges[at].first <= offset;
+}
+
+bool profile_has_late_from(const struct profile *profile, uint32_t source, int64_t offset)
+{
+    const struct late *late = find_late(profile, source);
+    return late != NULL && find_range(late, offset) < late->count;
+}
+
+/* None yet of this source; NULL when memory ran out. */
+static struct late *insert_late(struct profile *profile, uint32_t at, uint32_t source)
+{
+    if (profile->late_count == profile->late_room) {
+        uint32_t room = profile->late_room != 0 ? profile->late_room * 2 : 1;
+        struct late *grown = realloc(profile->late, room * sizeof *grown);
+        if (grown == NULL) {
+            return NULL;
+        }
+        profile->late = grown;
+        profile->late_room = room;
+    }
+    memmove(profile->late + at + 1, profile->late + at, (profile->late_count - at) * sizeof *profile->late);
+    profile->late[at] = (struct late){.source = source};
+    profile->late_count++;
+    return &profile->late[at];
+}
+
+static struct late *late_of(struct profile *profile, uint32_t source)
+{
+    struct late *late = find_late(profile, source);
+    return late != NULL ? late : insert_late(profile, place_of_late(profile, source), source);
+}
+
+static bool insert_range(struct late *late, uint32_t at, struct late_range range)
+{
+    if (late->count == late->room) {
+        uint32_t room = late->room != 0 ? late->room * 2 : 4;
+        struct late_range *ranges = realloc(late->ranges, room * sizeof *ranges);
+        if (ranges == NULL) {
+            return false;
+        }
+        late->ranges = ranges;
+        late->room = room;
+    }
+    memmove(late->ranges + at + 1, late->ranges + at, (late->count - at) * sizeof *late->ranges);
+    late->ranges[at] = range;
+    late->count++;
+    return true;
+}
+
+bool profile_add_late(struct profile *profile, uint32_t source, int64_t offset)
+{
+    struct late *late = late_of(profile, source);
+    uint32_t at = late != NULL ? find_range(late, offset) : 0;
+    bool follows, precedes;
+    if (late == NULL) {
+        return false;
+    }
+    if (at < late->count && late->ranges[at].first <= offset) {
+        return true;
+    }
+    follows = at > 0 && late->ranges[at - 1].last == offset - 1;
+    precedes = at < late->count && late->ranges[at].first - 1 == offset;
+    if (follows && precedes) {
+        late->ranges[at - 1].last = late->ranges[at].last;
+        late->count--;
+        memmove(late->ranges + at, late->ranges + at + 1, (late->count - at) * sizeof *late->ranges);
+    } else if (follows) {
+        late->ranges[at - 1].last = offset;
+    } else if (precedes) {
+        late->ranges[at].first = offset;
+    } else if (!insert_range(late, at, (struct late_range){.first = offset, .last = offset})) {
+        return false;
+    }
+    late->changed = true;
+    return true;
+}
+
+/* ---- reading what is stored ---- */
+
+/* Each part answers CHURN_OK, CHURN_REJECT (the field holds what this program did not write) or CHURN_FATAL (memory ran
+ * out). */
+struct reader {
+    struct profile *profile;
+    const struct registry *registry;
+    struct sources *sources;
+    const churn_pair *pairs;
+    uint32_t count;
+};
+
+static int32_t good(bool is)
+{
+    return is ? CHURN_OK : CHURN_REJECT;
+}
+
+static int32_t memory(bool is_there)
+{
+    return is_there ? CHURN_OK : CHURN_FATAL;
+}
+
+/* "<topic>/<partition>" */
+static int32_t read_source(const struct reader *reader, churn_str text, uint32_t *ret_source)
+{
+    const char *slash = memrchr(text.ptr, '/', text.len);
+    int64_t partition;
+    if (slash == NULL || !decimal_parse_int64(slash + 1, text.len - (size_t)(slash + 1 - text.ptr), &partition) ||
+        partition < 0 || partition > INT32_MAX) {
+        return CHURN_REJECT;
+    }
+    *ret_source = sources_find_part(reader->sources, (churn_str){.ptr = text.ptr, .len = (uint32_t)(slash - text.ptr)},
+                                    (int32_t)partition);
+    return memory(*ret_source != SOURCE_NONE);
+}
+
+/* Marks and late offsets are sorted once all are read. */
+static int32_t read_mark(const struct reader *reader, churn_str name, churn_str value)
+{
+    struct mark mark = {0};
+    int32_t result = good(decimal_parse_int64(value.ptr, value.len, &mark.next) && mark.next > 0);
+    result = result == CHURN_OK ? read_source(reader, name, &mark.source) : result;
+    return result == CHURN_OK ? memory(insert_mark(reader->profile, reader->profile->mark_count, mark)) : result;
+}
+
+/* "5" or "12-15" */
+static bool read_range(const char *text, size_t len, struct late_range *ret)
+{
+    const char *dash = memchr(text, '-', len);
+    size_t first_len = dash != NULL ? (size_t)(dash - text) : len;
+    if (!decimal_parse_int64(text, first_len, &ret->first)) {
+        return false;
+    }
+    ret->last = ret->first;
+    return ret->first >= 0 &&
+           (dash == NULL || (decimal_parse_int64(dash + 1, len - first_len - 1, &ret->last) && ret->last > ret->first));
+}
+
+/* "5,9,12-15" */
+static int32_t read_ranges(struct late *late, churn_str value)
+{
+    const char *at = value.ptr, *end = value.ptr + value.len;
+    for (;;) {
+        const char *comma = memchr(at, ',', (size_t)(end - at));
+        struct late_range range;
+        if (!read_range(at, (size_t)((comma != NULL ? comma : end) - at), &range) ||
+            (late->count > 0 && range.first - 1 <= late->ranges[late->count - 1].last)) {
+            return CHURN_REJECT;
+        }
+        if (!insert_range(late, late->count, range)) {
+            return CHURN_FATAL;
+        }
+        if (comma == NULL) {
+            return CHURN_OK;
+        }
+        at = comma + 1;
+    }
+}
+
+static int32_t read_late(const struct reader *reader, churn_str name, churn_str value)
+{
+    uint32_t source;
+    struct late *late;
+    int32_t result = value.len > 0 ? read_source(reader, name, &source) : CHURN_REJECT;
+    if (result != CHURN_OK) {
+        return result;
+    }
+    late = insert_late(reader->profile, reader->profile->late_count, source);
+    return late != NULL ? read_ranges(late, value) : CHURN_FATAL;
+}
+
+static int by_mark(const void *a, const void *b)
+{
+    uint32_t x = ((const struct mark *)a)->source, y = ((const struct mark *)b)->source;
+    return (x > y) - (x < y);
+}
+
+static int by_late(const void *a, const void *b)
+{
+    uint32_t x = ((const struct late *)a)->source, y = ((const struct late *)b)->source;
+    return (x > y) - (x < y);
+}
+
+/* False when two are of one source, which the names of their fields can tell in two ways. */
+static bool sort_positions(struct profile *profile)
+{
+    bool unique = true;
+    qsort(profile->marks, profile->mark_count, sizeof *profile->marks, by_mark);
+    for (uint32_t i = 1; i < profile->mark_count; i++) {
+        unique = unique && profile->marks[i - 1].source != profile->marks[i].source;
+    }
+    if (profile->late_count > 0) {
+        qsort(profile->late, profile->late_count, sizeof *profile->late, by_late);
+    }
+    for (uint32_t i = 1; i < profile->late_count; i++) {
+        unique = unique && profile->late[i - 1].source != profile->late[i].source;
+    }
+    return unique;
+}
+
+/* "<ms> <offset> <topic>/<partition>" */
+static int32_t read_origin(const struct reader *reader, churn_str tag, struct event_origin *origin)
+{
+    const char *end = tag.ptr + tag.len, *space = memchr(tag.ptr, ' ', tag.len), *second;
+    if (space == NULL) {
+        return CHURN_REJECT;
+    }
+    second = memchr(space + 1, ' ', (size_t)(end - space - 1));
+    if (second == NULL || !decimal_parse_int64(tag.ptr, (size_t)(space - tag.ptr), &origin->time_ms) ||
+        !decimal_parse_int64(space + 1, (size_t)(second - space - 1), &origin->offset)) {
+        return CHURN_REJECT;
+    }
+    return read_source(reader, (churn_str){.ptr = second + 1, .len = (uint32_t)(end - second - 1)}, &origin->source);
+}
+
+static const churn_str *find_pair(const churn_pair *pairs, uint32_t count, churn_str name)
+{
+    for (uint32_t i = 0; i < count; i++) {
+        if (pairs[i].name.len == name.len && memcmp(pairs[i].name.ptr, name.ptr, name.len) == 0) {
+            return &pairs[i].value;
+        }
+    }
+    return NULL;
+}
+
+static bool read_state(const struct registry_field *field, churn_str value, int128 *ret)
+{
+    for (uint32_t i = 0; i < field->state_count; i++) {
+        if (strlen(field->states[i]) == value.len && memcmp(field->states[i], value.ptr, value.len) == 0) {
+            *ret = i;
+            return true;
+        }
+    }
+    return false;
+}
+
+static bool read_number(const struct registry_field *field, churn_str value, int128 *ret)
+{
+    int64_t ms;
+    switch (field->type) {
+    case CHURN_PROFILE_INT:
+        return decimal_parse_int128(value.ptr, value.len, ret);
+    case CHURN_PROFILE_MONEY:
+        return decimal_parse_units(value.ptr, value.len, ret);
+    case CHURN_PROFILE_TIME:
+        if (!churn_time_parse(value.ptr, value.len, &ms)) {
+            return false;
+        }
+        *ret = ms;
+        return true;
+    default:
+        return read_state(field, value, ret);
+    }
+}
+
+/* A text that somebody else wrote gives way to any event. */
+static int32_t read_text(const struct reader *reader, const struct registry_field *field, uint32_t index,
+                         churn_str value)
+{
+    const churn_str *tag = find_pair(reader->pairs, reader->count, field->tag);
+    struct event_origin origin = {.time_ms = INT64_MIN};
+    int32_t result;
+    if (tag != NULL) {
+        result = read_origin(reader, *tag, &origin);
+    } else {
+        origin.source = sources_find_part(reader->sources, (churn_str){.ptr = "", .len = 0}, 0);
+        result = memory(origin.source != SOURCE_NONE);
+    }
+    return result == CHURN_OK
+               ? memory(fields_merge_text(&reader->profile->fields, index, value, &origin, reader->sources, NULL))
+               : result;
+}
+
+static int32_t read_field(const struct reader *reader, uint32_t index, churn_str value)
+{
+    const struct registry_field *field = &reader->registry->fields[index];
+    int128 number;
+    if (field->merge == CHURN_MERGE_LATEST) {
+        return read_text(reader, field, index, value);
+    }
+    if (!read_number(field, value, &number)) {
+        return CHURN_REJECT;
+    }
+    return memory(fields_merge_number(&reader->profile->fields, index, field->merge, number, NULL));
+}
+
+/* What follows `_m:` or `_r:` in a field's name. */
+static bool has_prefix(churn_str name, const char *prefix, churn_str *ret_rest)
+{
+    uint32_t len = (uint32_t)strlen(prefix);
+    *ret_rest = (churn_str){.ptr = name.ptr + len, .len = name.len - len};
+    return name.len > len && memcmp(name.ptr, prefix, len) == 0;
+}
+
+static int32_t read_pair(const struct reader *reader, const churn_pair *pair)
+{
+    churn_str rest;
+    int32_t index;
+    if (has_prefix(pair->name, "_m:", &rest)) {
+        return read_mark(reader, rest, pair->value);
+    }
+    if (has_prefix(pair->name, "_r:", &rest)) {
+        return read_late(reader, rest, pair->value);
+    }
+    index = name_index_find(&reader->registry->names, pair->name.ptr, pair->name.len);
+    return index < 0 ? CHURN_OK : read_field(reader, (uint32_t)index, pair->value);
+}
+
+int32_t profile_read(struct profile *profile, const struct registry *registry, struct sources *sources,
+                     const churn_pair *pairs, uint32_t count, char *message, size_t size)
+{
+    const struct reader reader = {
+        .profile = profile, .registry = registry, .sources = sources, .pairs = pairs, .count = count};
+    int32_t result = CHURN_OK;
+    for (uint32_t i = 0; i < count; i++) {
+        int32_t one = read_pair(&reader, &pairs[i]);
+        if (one == CHURN_FATAL) {
+            return CHURN_FATAL;
+        }
+        if (one != CHURN_OK && result == CHURN_OK) {
+            churn_str name = pairs[i].name;
+            (void)snprintf(message, size, "field '%.*s' holds what this program did not write",
+                           name.len < 128 ? (int)name.len : 128, name.ptr);
+            result = CHURN_REJECT;
+        }
+    }
+    if (!sort_positions(profile) && result == CHURN_OK) {
+        (void)snprintf(message, size, "two fields _m: or _r: are of one partition");
+        result = CHURN_REJECT;
+    }
+    memset(profile->fields.changed, 0, sizeof profile->fields.changed);
+    return result;
+}
+
+/* ---- merging and writing ---- */
+
+int32_t profile_overflow(const struct profile *profile)
+{
+    const struct wide_number *wide = profile->fields.wide;
+    while (wide != NULL && (decimal_fits(wide->number) || profile->fields.values[wide->field].number != FIELD_WIDE)) {
+        wide = wide->next;
+    }
+    return wide != NULL ? (int32_t)wide->field : -1;
+}
+
+bool profile_merge(struct profile *profile, const struct fields *delta, const struct registry *registry,
+                   const struct sources *sources)
+{
+    for (uint32_t word = 0; word < REGISTRY_WORDS; word++) {
+        for (uint64_t bits = registry->states[word] & ~profile->fields.present[word]; bits != 0; bits &= bits - 1) {
+            uint32_t field = word * 64 + (uint32_t)__builtin_ctzll(bits);
+            (void)fields_merge_number(&profile->fields, field, CHURN_MERGE_MAX, 0, NULL); /* 0 needs no memory */
+        }
+    }
+    return fields_merge_all(&profile->fields, delta, registry, sources, NULL);
+}
+
+/* Adds a pair whose value is the text from `start` on; pointers into `bytes` are set at the end, since it may move. */
+static void add_pair(struct profile_text *out, churn_str name, size_t start)
+{
+    if (out->count == out->room) {
+        uint32_t room = out->room != 0 ? out->room * 2 : 64;
+        churn_pair *pairs = realloc(out->pairs, room * sizeof *pairs);
+        if (pairs == NULL) {
+            out->failed = true;
+            return;
+        }
+        out->pairs = pairs;
+        out->room = room;
+    }
+    out->pairs[out->count++] = (churn_pair){.name = name, .value = {.len = (uint32_t)(out->bytes.len - start)}};
+}
+
+static void append_number(struct text *out, const struct registry_field *field, int128 number)
+{
+    char buffer[DECIMAL_SIZE];
+    switch (field->type) {
+    case CHURN_PROFILE_INT:
+        text_append(out, buffer, decimal_format_int128(number, buffer));
+        break;
+    case CHURN_PROFILE_MONEY:
+        text_append(out, buffer, decimal_format_money(number, buffer));
+        break;
+    case CHURN_PROFILE_TIME:
+        churn_time_format((int64_t)number, buffer);
+        text_append(out, buffer, CHURN_TIME_SIZE - 1);
+        break;
+    default:
+        text_append_string(out, field->states[(size_t)number]);
+    }
+}
+
+static void render_text(const struct registry_field *field, const struct text_value *text,
+                        const struct sources *sources, struct profile_text *out)
+{
+    churn_str name = sources_name(&sources->items[text->source]);
+    char buffer[DECIMAL_SIZE];
+    size_t start = out->bytes.len;
+    text_append(&out->bytes, text->bytes, text->len);
+    add_pair(out, field->name, start);
+    start = out->bytes.len;
+    text_append(&out->bytes, buffer, decimal_format_int128(text->time_ms, buffer));
+    text_append(&out->bytes, " ", 1);
+    text_append(&out->bytes, buffer, decimal_format_int128(text->offset, buffer));
+    text_append(&out->bytes, " ", 1);
+    text_append(&out->bytes, name.ptr, name.len);
+    add_pair(out, field->tag, start);
+}
+
+static void render_fields(const struct profile *profile, const struct registry *registry, const struct sources *sources,
+                          struct profile_text *out)
+{
+    for (uint32_t word = 0; word < REGISTRY_WORDS; word++) {
+        for (uint64_t bits = profile->fields.changed[word]; bits != 0; bits &= bits - 1) {
+            uint32_t index = word * 64 + (uint32_t)__builtin_ctzll(bits);
+            const struct registry_field *field = &registry->fields[index];
+            size_t start = out->bytes.len;
+            if (field->merge == CHURN_MERGE_LATEST) {
+                render_text(field, profile->fields.values[index].text, sources, out);
+            } else {
+                append_number(&out->bytes, field, fields_number(&profile->fields, index));
+                add_pair(out, field->name, start);
+            }
+        }
+    }
+}
+
+static int128 number_or_zero(const struct fields *fields, uint32_t field)
+{
+    return bit_get(fields->present, field) ? fields_number(fields, field) : 0;
+}
+
+static void render_derived(const struct profile *profile, const struct registry *registry, struct profile_text *out)
+{
+    const struct fields *fields = &profile->fields;
+    bool days_changed = bit_get(fields->changed, FIELD_FIRST_EVENT_AT) || bit_get(fields->changed, FIELD_LAST_EVENT_AT);
+    for (uint32_t i = 0; i < registry->derived_count; i++) {
+        const struct registry_derived *d = &registry->derived[i];
+        bool per_day = d->kind == CHURN_DERIVE_PER_DAY, changed = bit_get(fields->changed, d->numerator);
+        int128 denominator;
+        char buffer[DECIMAL_SIZE];
+        size_t start = out->bytes.len;
+        changed = changed || (per_day ? days_changed : bit_get(fields->changed, d->denominator));
+        if (!changed || (per_day && !bit_get(fields->present, d->numerator))) {
+            continue;
+        }
+        denominator =
+            per_day ? 1 + (fields_number(fields, FIELD_LAST_EVENT_AT) - fields_number(fields, FIELD_FIRST_EVENT_AT)) /
+                              DAY_MS
+                    : number_or_zero(fields, d->denominator);
+        if (denominator <= 0) {
+            continue;
+        }
+        text_append(
+            &out->bytes, buffer,
+            decimal_format_ratio(number_or_zero(fields, d->numerator), denominator, d->scale, d->decimals, buffer));
+        add_pair(out, d->name, start);
+    }
+}
+
+static void render_marks(const struct profile *profile, const struct sources *sources, struct profile_text *out)
+{
+    char buffer[DECIMAL_SIZE];
+    for (uint32_t i = 0; i < profile->mark_count; i++) {
+        const struct mark *mark = &profile->marks[i];
+        if (mark->changed) {
+            size_t start = out->bytes.len;
+            text_append(&out->bytes, buffer, decimal_format_int128(mark->next, buffer));
+            add_pair(out, sources->items[mark->source].mark_name, start);
+        }
+    }
+}
+
+static void render_late(const struct profile *profile, const struct sources *sources, struct profile_text *out)
+{
+    for (uint32_t k = 0; k < profile->late_count; k++) {
+        const struct late *late = &profile->late[k];
+        size_t start = out->bytes.len;
+        if (!late->changed) {
+            continue;
+        }
+        for (uint32_t i = 0; i < late->count; i++) {
+            const struct late_range *range = &late->ranges[i];
+            text_printf(&out->bytes, "%s%" PRId64, i > 0 ? "," : "", range->first);
+            if (range->last > range->first) {
+                text_printf(&out->bytes, "-%" PRId64, range->last);
+            }
+        }
+        add_pair(out, sources->items[late->source].late_name, start);
+    }
+}
+
+void profile_render(const struct profile *profile, const struct registry *registry, const struct sources *sources,
+                    struct profile_text *out)
+{
+    const char *at;
+    out->count = 0;
+    out->bytes.len = 0;
+    render_fields(profile, registry, sources, out);
+    render_derived(profile, registry, out);
+    render_marks(profile, sources, out);
+    render_late(profile, sources, out);
+    out->failed = out->failed || out->bytes.failed;
+    at = out->bytes.bytes;
+    for (uint32_t i = 0; i < out->count; i++) {
+        out->pairs[i].value.ptr = at;
+        at += out->pairs[i].value.len;
+    }
+}
+
+void profile_saved(struct profile *profile)
+{
+    profile->version++;
+    memset(profile->fields.changed, 0, sizeof profile->fields.changed);
+    for (uint32_t i = 0; i < profile->mark_count; i++) {
+        profile->marks[i].changed = false;
+    }
+    for (uint32_t i = 0; i < profile->late_count; i++) {
+        profile->late[i].changed = false;
+    }
+}
+
+int profile_by_name(const void *a, const void *b)
+{
+    const churn_str *x = &((const churn_pair *)a)->name, *y = &((const churn_pair *)b)->name;
+    int order = memcmp(x->ptr, y->ptr, x->len < y->len ? x->len : y->len);
+    return order != 0 ? order : (x->len > y->len) - (x->len < y->len);
+}
+
+void profile_text_free(struct profile_text *text)
+{
+    free(text->pairs);
+    text_free(&text->bytes);
+    *text = (struct profile_text){0};
+}
+
+static bool is_number_field(const struct registry *registry, churn_str name)
+{
+    int32_t index = name_index_find(&registry->names, name.ptr, name.len);
+    if (index >= 0) {
+        return registry->fields[index].type == CHURN_PROFILE_INT || registry->fields[index].type == CHURN_PROFILE_MONEY;
+    }
+    for (uint32_t i = 0; i < registry->derived_count; i++) {
+        if (registry->derived[i].name.len == name.len &&
+            memcmp(registry->derived[i].name.ptr, name.ptr, name.len) == 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static void append_member(struct text *out, const struct registry *registry, churn_str name, churn_str value,
+                          bool first)
+{
+    if (!first) {
+        text_append(out, ",", 1);
+    }
+    text_append_json(out, name.ptr, name.len);
+    text_append(out, ":", 1);
+    if (is_number_field(registry, name) && decimal_is_number(value.ptr, value.len)) {
+        text_append(out, value.ptr, value.len);
+    } else {
+        text_append_json(out, value.ptr, value.len);
+    }
+}
+
+void profile_append_json(struct text *out, const struct registry *registry, const churn_pair *pairs, uint32_t count)
+{
+    bool first = true;
+    text_append(out, "{", 1);
+    for (uint32_t i = 0; i < registry->field_count + registry->derived_count; i++) {
+        churn_str name =
+            i < registry->field_count ? registry->fields[i].name : registry->derived[i - registry->field_count].name;
+        const churn_str *value = find_pair(pairs, count, name);
+        if (value != NULL) {
+            append_member(out, registry, name, *value, first);
+            first = false;
+        }
+    }
+    for (uint32_t i = 0; i < count; i++) {
+        churn_str name = pairs[i].name;
+        bool known = name_index_find(&registry->names, name.ptr, name.len) >= 0 || is_number_field(registry, name);
+        if (!known && (name.len == 0 || name.ptr[0] != '_')) {
+            append_member(out, registry, name, pairs[i].value, first);
+            first = false;
+        }
+    }
+    text_append(out, "}", 1);
+}

@@ -1,0 +1,97 @@
+/* A customer's stored profile: its fields, its version, and for each source partition the mark: the offset after the
+ * last one counted. Marks pass over events that went to the dead letters; those counted after all, later, are kept by
+ * their offsets. Reads and writes the store's text form. */
+#ifndef PROFILE_H
+#define PROFILE_H
+
+#include "base/json_text.h"
+#include "profile/fields.h"
+#include <churn/store.h>
+
+struct mark {
+    int64_t next;
+    uint32_t source;
+    bool changed; /* since the last acknowledged write */
+};
+
+/* Offsets from `first` to `last`. */
+struct late_range {
+    int64_t first, last;
+};
+
+/* The offsets of one source partition that were counted late: ascending ranges that do not touch. */
+struct late {
+    struct late_range *ranges;
+    uint32_t count, room;
+    uint32_t source;
+    bool changed; /* as a mark's */
+};
+
+/* Marks and late offsets are sorted by their sources' numbers. */
+struct profile {
+    uint64_t version;   /* as stored; 0: nothing is stored */
+    struct mark *marks; /* `first` as long as that is enough */
+    struct late *late;  /* NULL where nothing was counted late, which is the rule */
+    uint32_t mark_count, mark_room;
+    uint32_t late_count, late_room;
+    struct mark first;
+    struct fields fields;
+};
+
+/* Texts of a profile's fields, to hand to a store. Reused from call to call. */
+struct profile_text {
+    churn_pair *pairs;
+    uint32_t count;
+    uint32_t room;
+    struct text bytes;
+    bool failed; /* memory ran out */
+};
+
+/* An empty profile of version 0; NULL when memory ran out. */
+struct profile *profile_new(const struct registry *registry);
+void profile_free(struct profile *profile, const struct registry *registry);
+/* Bytes that it takes in memory. */
+size_t profile_bytes(const struct profile *profile, const struct registry *registry);
+
+/* Reads stored fields into an empty profile. Names that it does not know are left alone: they stay in the store.
+ * CHURN_OK; CHURN_REJECT when a value is none of its field's type, with a message that names the field and never shows
+ * the value: of such a profile only the marks and late offsets that could be read are of use; CHURN_FATAL when memory
+ * ran out. */
+int32_t profile_read(struct profile *profile, const struct registry *registry, struct sources *sources,
+                     const churn_pair *pairs, uint32_t count, char *message, size_t size);
+
+/* The offset after the last one counted of a source partition; 0: none. */
+int64_t profile_mark(const struct profile *profile, uint32_t source);
+/* Raises a mark. False when memory ran out. */
+bool profile_set_mark(struct profile *profile, uint32_t source, int64_t next);
+
+/* Whether the event at this offset was counted late. */
+bool profile_is_late(const struct profile *profile, uint32_t source, int64_t offset);
+/* Whether any event at this offset or behind it was. */
+bool profile_has_late_from(const struct profile *profile, uint32_t source, int64_t offset);
+/* Notes that it is. False when memory ran out. */
+bool profile_add_late(struct profile *profile, uint32_t source, int64_t offset);
+
+/* Merges what a window adds. States begin with their first one, also in profiles older than the plugin that declares
+ * them. False when memory ran out. */
+bool profile_merge(struct profile *profile, const struct fields *delta, const struct registry *registry,
+                   const struct sources *sources);
+/* A field that has grown beyond what could be read back, by its number; -1: none. */
+int32_t profile_overflow(const struct profile *profile);
+
+/* Writes what changed since profile_saved: fields, derived fields that depend on them, marks, late offsets. The pairs
+ * are valid until the next call with the same `out`. */
+void profile_render(const struct profile *profile, const struct registry *registry, const struct sources *sources,
+                    struct profile_text *out);
+/* The last rendered change is stored: the version counts up, nothing is changed any more. */
+void profile_saved(struct profile *profile);
+
+/* qsort's order of pairs: by name, byte for byte. */
+int profile_by_name(const void *a, const void *b);
+
+void profile_text_free(struct profile_text *text);
+
+/* Stored fields as a JSON object in the registry's order, then unknown ones; engine fields are left out. */
+void profile_append_json(struct text *out, const struct registry *registry, const churn_pair *pairs, uint32_t count);
+
+#endif
