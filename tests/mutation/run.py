@@ -56,7 +56,7 @@ MODULES = {
     "plugins/source/kafka/turns.c": KAFKA_SOURCE,
     "plugins/source/kafka/unreadable.c": KAFKA_SOURCE,
     "plugins/store/lmdb.c": "plugins/test_store_lmdb_calls plugins/test_store_lmdb",
-    "plugins/store/redis.c": "plugins/test_store_redis_calls plugins/test_store_redis",
+    "plugins/store/redis/redis.c": "plugins/test_store_redis_calls plugins/test_store_redis",
 }
 SECONDS = {"core": 60, "plugins": 300}  # of a test run that a fault may have sent round for ever: many times what it needs
 
