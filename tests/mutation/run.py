@@ -19,6 +19,7 @@ import tempfile
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 KAFKA_SOURCE = "plugins/test_source_kafka_group plugins/test_source_kafka_records " \
     "plugins/test_source_kafka plugins/test_source_kafka_reading plugins/test_source_kafka_turns"
+REDIS_STORE = "plugins/test_store_redis_calls plugins/test_store_redis"
 # The module, and the test programs that are nearest to it.
 MODULES = {
     "core/profile/cache.c": "unit/test_cache unit/test_merge",
@@ -56,7 +57,20 @@ MODULES = {
     "plugins/source/kafka/turns.c": KAFKA_SOURCE,
     "plugins/source/kafka/unreadable.c": KAFKA_SOURCE,
     "plugins/store/lmdb.c": "plugins/test_store_lmdb_calls plugins/test_store_lmdb",
-    "plugins/store/redis/redis.c": "plugins/test_store_redis_calls plugins/test_store_redis",
+    "plugins/store/redis/calls.c": REDIS_STORE,
+    "plugins/store/redis/checks.c": REDIS_STORE,
+    "plugins/store/redis/commands.c": REDIS_STORE,
+    "plugins/store/redis/errors.c": REDIS_STORE,
+    "plugins/store/redis/hashes.c": REDIS_STORE,
+    "plugins/store/redis/identity.c": REDIS_STORE,
+    "plugins/store/redis/info.c": REDIS_STORE,
+    "plugins/store/redis/opening.c": REDIS_STORE,
+    "plugins/store/redis/puts.c": REDIS_STORE,
+    "plugins/store/redis/redis.c": REDIS_STORE,
+    "plugins/store/redis/replies.c": REDIS_STORE,
+    "plugins/store/redis/rights.c": REDIS_STORE,
+    "plugins/store/redis/session.c": REDIS_STORE,
+    "plugins/store/redis/socket.c": REDIS_STORE,
 }
 SECONDS = {"core": 60, "plugins": 300}  # of a test run that a fault may have sent round for ever: many times what it needs
 

@@ -1,4 +1,22 @@
 store_LTLIBRARIES += plugins/store/redis.la
-%C%_la_SOURCES = %D%/redis.c
+%C%_la_SOURCES = \
+  %D%/calls.c %D%/calls.h \
+  %D%/checks.c %D%/checks.h \
+  %D%/commands.c %D%/commands.h \
+  %D%/errors.c %D%/errors.h \
+  %D%/hashes.c %D%/hashes.h \
+  %D%/identity.c %D%/identity.h \
+  %D%/info.c %D%/info.h \
+  %D%/memory.h \
+  %D%/msgpack.h \
+  %D%/opening.c %D%/opening.h \
+  %D%/puts.c %D%/puts.h \
+  %D%/redis.c \
+  %D%/replies.c %D%/replies.h \
+  %D%/resp.h \
+  %D%/rights.c %D%/rights.h \
+  %D%/session.c %D%/session.h \
+  %D%/settings.h \
+  %D%/socket.c %D%/socket.h
 %C%_la_CFLAGS = $(AM_CFLAGS) $(HIREDIS_CFLAGS)
 %C%_la_LIBADD = $(HIREDIS_LIBS)

@@ -1,0 +1,100 @@
+#include "calls.h"
+#include "commands.h"
+#include "errors.h"
+#include "replies.h"
+#include "socket.h"
+
+#include <string.h>
+#include <strings.h>
+
+static bool puts_pending(const struct session *s)
+{
+    for (size_t i = s->head; i < s->pending_count; i++) {
+        if (s->pending[i].kind == PENDING_PUT || s->pending[i].kind == PENDING_FLUSH) {
+            return true;
+        }
+    }
+    return false;
+}
+
+int32_t await(struct session *s, redisReply **ret, churn_error *err)
+{
+    for (;;) {
+        redisReply *reply = next_reply(s);
+        if (reply != NULL) {
+            if (take_pending(s).kind == PENDING_CALL) {
+                *ret = reply;
+                return CHURN_OK;
+            }
+            script_loaded(s, reply);
+        }
+        if (s->broken[0] != '\0') {
+            return fail_broken(s, err);
+        }
+        if (reply == NULL) {
+            exchange(s, s->store->timeout_ms);
+        }
+    }
+}
+
+int32_t check_free(struct session *s, churn_error *err)
+{
+    release_held(s);
+    if (s->broken[0] != '\0') {
+        return fail_broken(s, err);
+    }
+    return puts_pending(s) ? churn_fail(err, CHURN_FATAL, "asked for a hash while puts are unanswered") : CHURN_OK;
+}
+
+int32_t call(struct session *s, const churn_str *args, uint32_t count, redisReply **ret, churn_error *err)
+{
+    return queue(s, PENDING_CALL, 0, args, count) ? await(s, ret, err) : fail_memory(err);
+}
+
+int32_t fail_reply(struct session *s, redisReply *reply, churn_str key, churn_error *err)
+{
+    char message[CHURN_ERROR_MESSAGE_SIZE];
+    enum verdict verdict = VERDICT_RETRY;
+    if (reply->type == REDIS_REPLY_ERROR) {
+        verdict = judge(reply->str);
+        explain(s, reply->str, key, message, sizeof message);
+    } else {
+        (void)snprintf(message, sizeof message, "Redis at %s gave an unexpected answer", s->store->where);
+    }
+    freeReplyObject(reply);
+    if (is_end(verdict)) {
+        break_session(s, "%s", message);
+    }
+    return churn_fail(err, result_of(verdict), "%s", message);
+}
+
+int32_t demand(struct session *s, const churn_str *args, uint32_t count, churn_error *err)
+{
+    redisReply *reply;
+    int32_t result = call(s, args, count, &reply, err);
+    if (result != CHURN_OK) {
+        return result;
+    }
+    if (reply->type == REDIS_REPLY_ERROR) {
+        result = fail_open(s, reply->str, err);
+    }
+    freeReplyObject(reply);
+    return result;
+}
+
+int32_t ask(struct session *s, const churn_str *args, uint32_t count, redisReply **ret, churn_error *err)
+{
+    redisReply *reply;
+    int32_t result = call(s, args, count, &reply, err);
+    if (result != CHURN_OK) {
+        return result;
+    }
+    *ret = reply;
+    if (reply->type == REDIS_REPLY_ERROR) {
+        bool untold = is_forbidden(reply->str) || strncasecmp(reply->str, "ERR unknown", 11) == 0;
+        *ret = NULL;
+        result = untold ? CHURN_OK : fail_open(s, reply->str, err);
+        freeReplyObject(reply);
+    }
+    return result;
+}

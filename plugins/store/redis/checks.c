@@ -1,0 +1,126 @@
+#include "checks.h"
+#include "calls.h"
+#include "errors.h"
+#include "info.h"
+#include "replies.h"
+#include "resp.h"
+
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define CLUSTER_SLOTS 16384
+
+int32_t check_role(struct session *s, churn_error *err)
+{
+    redisReply *reply;
+    const char *role;
+    int len = 0;
+    bool replica;
+    int32_t result = ask_info(s, "replication", &reply, err);
+    if (result != CHURN_OK) {
+        return result;
+    }
+    if (reply == NULL) {
+        churn_log(s->store->host, CHURN_LOG_WARN,
+                  "Redis at %s does not let this user call INFO: a failover that loses writes can go unnoticed",
+                  s->store->where);
+        return CHURN_OK;
+    }
+    role = info_value(reply->str, "role", &len);
+    replica = role != NULL && strncmp(role, "slave", 5) == 0;
+    freeReplyObject(reply);
+    return replica ? churn_fail(err, CHURN_RETRY, "Redis at %s is a replica, which takes no writes", s->store->where)
+                   : CHURN_OK;
+}
+
+int32_t check_cluster(struct session *s, churn_error *err)
+{
+    const churn_str args[] = {text_arg("CLUSTER"), text_arg("INFO")};
+    redisReply *reply;
+    bool is_node, alone = true;
+    int32_t result = ask_info(s, "cluster", &reply, err);
+    if (result != CHURN_OK || reply == NULL) {
+        return result;
+    }
+    is_node = info_number(reply->str, "cluster_enabled") == 1;
+    freeReplyObject(reply);
+    if (!is_node || (result = ask(s, args, 2, &reply, err)) != CHURN_OK || reply == NULL) {
+        return result;
+    }
+    if (is_text(reply)) {
+        alone = info_number(reply->str, "cluster_size") <= 1 &&
+                info_number(reply->str, "cluster_slots_assigned") == CLUSTER_SLOTS;
+    }
+    freeReplyObject(reply);
+    return alone ? CHURN_OK : churn_fail(err, CHURN_FATAL, CLUSTER_TEXT, s->store->where);
+}
+
+/* *ret: CONFIG says that it is; false also where CONFIG is forbidden. */
+static int32_t config_is(struct session *s, const char *name, const char *value, bool *ret, churn_error *err)
+{
+    const churn_str args[] = {text_arg("CONFIG"), text_arg("GET"), text_arg(name)};
+    redisReply *reply;
+    int32_t result = ask(s, args, 3, &reply, err);
+    if (result == CHURN_OK && reply != NULL) {
+        *ret = reply->type == REDIS_REPLY_ARRAY && reply->elements == 2 && is_text(reply->element[1]) &&
+               strcmp(reply->element[1]->str, value) == 0;
+        freeReplyObject(reply);
+    }
+    return result;
+}
+
+int32_t check_durability(struct session *s, churn_error *err)
+{
+    const churn_str wait[] = {text_arg("WAIT"), text_arg("0"), text_arg("0")};
+    bool file = false, always = false;
+    int32_t result = s->store->durability == DURABILITY_REPLICAS ? demand(s, wait, 3, err) : CHURN_OK;
+    if (s->store->durability == DURABILITY_FSYNC) {
+        result = config_is(s, "appendonly", "yes", &file, err);
+        result = result == CHURN_OK ? config_is(s, "appendfsync", "always", &always, err) : result;
+        if (result == CHURN_OK && !(file && always)) {
+            result = churn_fail_option(err, "durability",
+                                       "fsync needs a Redis that syncs before it acknowledges, and lets CONFIG GET say "
+                                       "so: set `appendonly yes` and `appendfsync always` on %s",
+                                       s->store->where);
+        }
+    }
+    if (result == CHURN_OK && atomic_exchange(&s->store->durability_said, 1) == 0) {
+        churn_log(s->store->host, CHURN_LOG_INFO, "Redis at %s: durability: %s", s->store->where, s->store->promise);
+    }
+    return result;
+}
+
+int32_t find_eviction(struct session *s, char *text, size_t size, churn_error *err)
+{
+    const char *limit, *policy;
+    redisReply *reply;
+    int limit_len = 0, policy_len = 0;
+    int32_t result = ask_info(s, "memory", &reply, err);
+    text[0] = '\0';
+    if (result != CHURN_OK || reply == NULL) {
+        return result;
+    }
+    limit = info_value(reply->str, "maxmemory", &limit_len);
+    policy = info_value(reply->str, "maxmemory_policy", &policy_len);
+    if (limit != NULL && policy != NULL && strtoull(limit, NULL, 10) != 0 && strncmp(policy, "noeviction", 10) != 0) {
+        bool keeps_lasting = strncmp(policy, "volatile-", 9) == 0; /* what has no ttl: it refuses writes instead */
+        (void)snprintf(text, size,
+                       "may throw profiles away %swhen its memory is full, and their events are then LOST: "
+                       "maxmemory-policy is %.*s; set it to noeviction",
+                       keeps_lasting ? "that have a `ttl` (no others) " : "", policy_len, policy);
+    }
+    freeReplyObject(reply);
+    return CHURN_OK;
+}
+
+int32_t check_eviction(struct session *s, churn_error *err)
+{
+    char text[256];
+    int32_t result = find_eviction(s, text, sizeof text, err);
+    if (result == CHURN_OK && text[0] != '\0') {
+        churn_log(s->store->host, CHURN_LOG_WARN, "Redis at %s %s", s->store->where, text);
+    }
+    return result;
+}

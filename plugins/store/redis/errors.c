@@ -1,0 +1,103 @@
+#include "errors.h"
+
+#include <stdio.h>
+#include <string.h>
+
+static const struct {
+    const char *code;
+    enum verdict verdict;
+} verdicts[] = {
+    {"NOSCRIPT", VERDICT_RELOAD},  {"READONLY", VERDICT_BREAK}, {"LOADING", VERDICT_BREAK},
+    {"WRONGTYPE", VERDICT_REJECT}, {"NOAUTH", VERDICT_FATAL},   {"NOPERM", VERDICT_FATAL},
+    {"MOVED", VERDICT_CLUSTER},    {"ASK", VERDICT_CLUSTER},    {HISTORY_CODE, VERDICT_HISTORY},
+};
+
+static bool has_code(const char *text, const char *code)
+{
+    size_t len = strlen(code);
+    if (strncmp(text, code, len) == 0 && (text[len] == ' ' || text[len] == '\0')) {
+        return true;
+    }
+    /* Redis before 7.0 wraps what a script's command said. */
+    return strncmp(text, "ERR Error running script", 24) == 0 && strstr(text, code) != NULL;
+}
+
+bool is_forbidden(const char *text)
+{
+    return has_code(text, "NOPERM") || strstr(text, "The user executing the script can't") != NULL ||
+           strstr(text, "ACL failure in script") != NULL;
+}
+
+enum verdict judge(const char *text)
+{
+    if (is_forbidden(text)) {
+        return VERDICT_FATAL;
+    }
+    for (size_t i = 0; i < sizeof verdicts / sizeof verdicts[0]; i++) {
+        if (has_code(text, verdicts[i].code)) {
+            return verdicts[i].verdict;
+        }
+    }
+    return VERDICT_RETRY;
+}
+
+bool is_end(enum verdict verdict)
+{
+    return verdict == VERDICT_BREAK || verdict == VERDICT_HISTORY;
+}
+
+int32_t result_of(enum verdict verdict)
+{
+    return verdict == VERDICT_REJECT                                ? CHURN_REJECT
+           : verdict == VERDICT_FATAL || verdict == VERDICT_CLUSTER ? CHURN_FATAL
+                                                                    : CHURN_RETRY;
+}
+
+void explain(const struct session *s, const char *text, churn_str key, char *message, size_t size)
+{
+    const char *where = s->store->where;
+    if (has_code(text, "WRONGTYPE")) {
+        (void)snprintf(message, size, "the key %.*s on Redis at %s is no hash; delete it or choose another key prefix",
+                       (int)key.len, key.ptr, where);
+    } else if (judge(text) == VERDICT_CLUSTER) {
+        (void)snprintf(message, size, CLUSTER_TEXT, where);
+    } else if (judge(text) == VERDICT_HISTORY) {
+        (void)snprintf(
+            message, size,
+            "Redis at %s lost its data, or other data took its place, under the open connection (FLUSHALL, a "
+            "restore): nothing was written to it since",
+            where);
+    } else if (is_forbidden(text)) {
+        (void)snprintf(message, size, FORBIDDEN_TEXT ": %s", where, text);
+    } else {
+        (void)snprintf(message, size, "Redis at %s: %s", where, text);
+    }
+}
+
+int32_t fail_open(const struct session *s, const char *text, churn_error *err)
+{
+    static const char *const passing[] = {"LOADING",     "BUSY", "MASTERDOWN", "TRYAGAIN",
+                                          "CLUSTERDOWN", "OOM",  "MISCONF",    "READONLY"};
+    const char *where = s->store->where;
+    for (size_t i = 0; i < sizeof passing / sizeof passing[0]; i++) {
+        if (has_code(text, passing[i])) {
+            return churn_fail(err, CHURN_RETRY, "Redis at %s: %s", where, text);
+        }
+    }
+    if (strncmp(text, "ERR max number of clients", 25) == 0) {
+        return churn_fail(err, CHURN_RETRY, "Redis at %s: %s", where, text);
+    }
+    if (has_code(text, "NOAUTH")) {
+        return churn_fail_option(err, "password", "Redis at %s asks for a password; set `password`", where);
+    }
+    if (has_code(text, "WRONGPASS") || strncmp(text, "ERR invalid password", 20) == 0) {
+        return churn_fail_option(err, "password", "Redis at %s refuses the user name or the password", where);
+    }
+    if (strncmp(text, "ERR AUTH", 8) == 0 || strncmp(text, "ERR Client sent AUTH", 20) == 0) {
+        return churn_fail_option(err, "password", "Redis at %s has no password; leave `password` out", where);
+    }
+    if (is_forbidden(text)) {
+        return churn_fail(err, CHURN_FATAL, FORBIDDEN_TEXT ": %s", where, text);
+    }
+    return churn_fail(err, CHURN_FATAL, "Redis at %s: %s", where, text);
+}

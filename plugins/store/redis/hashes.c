@@ -1,0 +1,195 @@
+#include "hashes.h"
+#include "calls.h"
+#include "commands.h"
+#include "replies.h"
+#include "resp.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+/* KEYS[1]; ARGV: ttl in ms (0: none), then name, value, … In a script, so that nobody reads half of it. */
+static const char write_script[] = "redis.call('DEL', KEYS[1]) "
+                                   "for i = 2, #ARGV, 4000 do "
+                                   "redis.call('HSET', KEYS[1], unpack(ARGV, i, math.min(i + 3999, #ARGV))) end "
+                                   "if ARGV[1] ~= '0' then redis.call('PEXPIRE', KEYS[1], ARGV[1]) end "
+                                   "return 1";
+
+/* Shows the answer to a HGETALL of `key`; frees it. */
+static int32_t give_hash(struct session *s, redisReply *reply, churn_str key, churn_fields_fn fn, void *ctx,
+                         churn_error *err)
+{
+    churn_pair *pairs;
+    uint32_t count = 0;
+    if (!is_hash(reply)) {
+        return fail_reply(s, reply, key, err);
+    }
+    pairs = pairs_of(reply, &count);
+    if (pairs == NULL) {
+        freeReplyObject(reply);
+        return fail_memory(err);
+    }
+    (void)fn(ctx, key, pairs, count);
+    free(pairs);
+    freeReplyObject(reply);
+    return CHURN_OK;
+}
+
+static bool queue_get(struct session *s, churn_str key)
+{
+    const churn_str args[] = {text_arg("HGETALL"), key};
+    return queue(s, PENDING_CALL, 0, args, 2);
+}
+
+int32_t redis_get_many(void *session, const churn_str *keys, uint32_t count, churn_fields_fn fn, void *ctx,
+                       churn_error *err)
+{
+    struct session *s = session;
+    int32_t result = check_free(s, err);
+    uint32_t queued = 0;
+    if (result != CHURN_OK) {
+        return result;
+    }
+    for (; queued < count && queue_get(s, keys[queued]); queued++) {
+    }
+    for (uint32_t i = 0; i < queued; i++) { /* every answer is read, or the next call would get it */
+        redisReply *reply;
+        int32_t one = await(s, &reply, result == CHURN_OK ? err : NULL);
+        if (one == CHURN_OK && result == CHURN_OK) {
+            result = give_hash(s, reply, keys[i], fn, ctx, err);
+        } else if (one == CHURN_OK) {
+            freeReplyObject(reply);
+        } else if (result == CHURN_OK) {
+            result = one;
+        }
+    }
+    return result == CHURN_OK && queued < count ? fail_memory(err) : result;
+}
+
+int32_t redis_get(void *session, churn_str key, churn_fields_fn fn, void *ctx, churn_error *err)
+{
+    return redis_get_many(session, &key, 1, fn, ctx, err);
+}
+
+/* The pattern of SCAN that exactly the keys with `prefix` match; the caller frees it. */
+static char *pattern_of(churn_str prefix, churn_str *ret)
+{
+    char *pattern = malloc((size_t)2 * prefix.len + 1), *at = pattern;
+    for (uint32_t i = 0; i < prefix.len && pattern != NULL; i++) {
+        if (prefix.ptr[i] != '\0' && strchr("*?[]\\", prefix.ptr[i]) != NULL) {
+            *at++ = '\\';
+        }
+        *at++ = prefix.ptr[i];
+    }
+    if (pattern != NULL) {
+        *at++ = '*';
+        *ret = (churn_str){.ptr = pattern, .len = (uint32_t)(at - pattern)};
+    }
+    return pattern;
+}
+
+static bool is_scan(const redisReply *reply)
+{
+    return reply->type == REDIS_REPLY_ARRAY && reply->elements == 2 && is_text(reply->element[0]) &&
+           reply->element[1]->type == REDIS_REPLY_ARRAY;
+}
+
+/* False when `fn` wants no more. */
+static bool give_keys(const redisReply *list, churn_key_fn fn, void *ctx)
+{
+    for (size_t i = 0; i < list->elements; i++) {
+        const redisReply *key = list->element[i];
+        if (is_text(key) && fn(ctx, (churn_str){.ptr = key->str, .len = (uint32_t)key->len}) != CHURN_OK) {
+            return false;
+        }
+    }
+    return true;
+}
+
+/* One SCAN from `cursor`, which becomes that of the next one; "0" behind the last. */
+static int32_t scan_once(struct session *s, churn_str pattern, char cursor[24], churn_key_fn fn, void *ctx,
+                         churn_error *err)
+{
+    const churn_str args[] = {text_arg("SCAN"), text_arg(cursor),  text_arg("MATCH"),
+                              pattern,          text_arg("COUNT"), text_arg("1000")};
+    redisReply *reply;
+    int32_t result = call(s, args, 6, &reply, err);
+    if (result != CHURN_OK) {
+        return result;
+    }
+    if (!is_scan(reply)) {
+        return fail_reply(s, reply, pattern, err);
+    }
+    (void)snprintf(cursor, 24, "%s", give_keys(reply->element[1], fn, ctx) ? reply->element[0]->str : "0");
+    freeReplyObject(reply);
+    return CHURN_OK;
+}
+
+int32_t redis_keys(void *session, churn_str prefix, churn_key_fn fn, void *ctx, churn_error *err)
+{
+    struct session *s = session;
+    churn_str pattern;
+    char cursor[24] = "0", *memory;
+    int32_t result = check_free(s, err);
+    if (result != CHURN_OK) {
+        return result;
+    }
+    memory = pattern_of(prefix, &pattern);
+    if (memory == NULL) {
+        return fail_memory(err);
+    }
+    do {
+        result = scan_once(s, pattern, cursor, fn, ctx, err);
+    } while (result == CHURN_OK && strcmp(cursor, "0") != 0);
+    free(memory);
+    return result;
+}
+
+static bool queue_write(struct session *s, const churn_hash *hash)
+{
+    const churn_str script = text_arg(write_script);
+    char number[21], *at;
+    size_t bytes = (size_t)6 * ARG_ROOM + 16 + script.len + hash->key.len + pairs_room(hash->fields, hash->count);
+    at = seal_batch(s) ? reserve_out(s, bytes) : NULL;
+    if (at == NULL || !expect(s, PENDING_CALL, 0, (churn_str){0})) {
+        return false;
+    }
+    at = write_count(at, '*', 5 + (uint64_t)2 * hash->count);
+    at = write_arg(at, text_arg("EVAL"));
+    at = write_arg(at, script);
+    at = write_arg(at, text_arg("1"));
+    at = write_arg(at, hash->key);
+    at = write_arg(at, number_arg(number, hash->ttl_ms > 0 ? (uint64_t)hash->ttl_ms : 0));
+    s->out_len = (size_t)(write_pairs(at, hash->fields, hash->count) - s->out);
+    return true;
+}
+
+static int32_t await_write(struct session *s, churn_str key, churn_error *err)
+{
+    redisReply *reply;
+    int32_t result = await(s, &reply, err);
+    if (result != CHURN_OK) {
+        return result;
+    }
+    if (reply->type != REDIS_REPLY_INTEGER) {
+        return fail_reply(s, reply, key, err);
+    }
+    freeReplyObject(reply);
+    return CHURN_OK;
+}
+
+int32_t redis_write(void *session, const churn_hash *hashes, uint32_t count, churn_error *err)
+{
+    struct session *s = session;
+    int32_t result = check_free(s, err);
+    uint32_t queued = 0;
+    if (result != CHURN_OK) {
+        return result;
+    }
+    for (; queued < count && queue_write(s, &hashes[queued]); queued++) {
+    }
+    for (uint32_t i = 0; i < queued; i++) { /* every answer is read, or the next call would get it */
+        int32_t one = await_write(s, hashes[i].key, result == CHURN_OK ? err : NULL);
+        result = result == CHURN_OK ? one : result;
+    }
+    return result == CHURN_OK && queued < count ? fail_memory(err) : result;
+}

@@ -1,0 +1,274 @@
+#include "puts.h"
+#include "commands.h"
+#include "errors.h"
+#include "replies.h"
+#include "resp.h"
+#include "socket.h"
+
+#include <inttypes.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define BATCH_PUTS 32           /* in one call: more save little, and hold up other clients */
+#define BATCH_BYTES (64 * 1024) /* … fewer when they are large */
+#define SEND_BYTES (64 * 1024)  /* what is worth a system call before anybody waits */
+#define REPLICAS_WAIT "200"     /* ms that one WAIT may hold up the connection */
+
+static bool read_version(churn_str text, uint64_t *ret)
+{
+    uint64_t n = 0;
+    for (uint32_t i = 0; i < text.len; i++) {
+        unsigned digit = (unsigned)(text.ptr[i] - '0');
+        if (digit > 9 || __builtin_mul_overflow(n, 10, &n) || __builtin_add_overflow(n, digit, &n)) {
+            return false;
+        }
+    }
+    *ret = n;
+    return text.len > 0;
+}
+
+/* Takes `_v` out of the pairs. */
+static bool split_version(churn_pair *pairs, uint32_t *count, uint64_t *ret)
+{
+    *ret = 0;
+    for (uint32_t i = 0; i < *count; i++) {
+        if (pairs[i].name.len == 2 && memcmp(pairs[i].name.ptr, "_v", 2) == 0) {
+            bool ok = read_version(pairs[i].value, ret);
+            pairs[i] = pairs[--*count];
+            return ok && *ret > 0;
+        }
+    }
+    return *count == 0; /* nothing stored */
+}
+
+/* Answers a put or a flush with a message of its own. */
+CHURN_PRINTF(4, 5)
+static void answer_message(struct session *s, churn_put_reply *answer, int32_t result, const char *format, ...)
+{
+    char *message = malloc(CHURN_ERROR_MESSAGE_SIZE);
+    va_list args;
+    if (message != NULL) {
+        va_start(args, format);
+        (void)vsnprintf(message, CHURN_ERROR_MESSAGE_SIZE, format, args);
+        va_end(args);
+    }
+    answer->result = result;
+    answer->message = hold(s, NULL, message) && message != NULL ? message : "out of memory";
+}
+
+/* The stored version is another one. */
+static void answer_conflict(struct session *s, const redisReply *reply, churn_str key, churn_put_reply *answer)
+{
+    uint32_t count = 0;
+    uint64_t version = 0;
+    churn_pair *pairs = pairs_of(reply, &count);
+    bool valid = pairs != NULL && split_version(pairs, &count, &version);
+    if (!hold(s, NULL, pairs) || pairs == NULL) {
+        answer->result = CHURN_RETRY;
+        answer->message = "out of memory";
+        return;
+    }
+    answer->fields = pairs;
+    answer->count = count;
+    if (valid) {
+        answer->result = CHURN_CONFLICT;
+        answer->version = version;
+    } else {
+        answer_message(
+            s, answer, CHURN_REJECT,
+            "the hash %.*s on Redis at %s has no version that can be read (_v); put it back, or delete the key",
+            (int)key.len, key.ptr, s->store->where);
+    }
+}
+
+/* Redis refused a put. False when the session is broken by it. */
+static bool answer_error(struct session *s, const redisReply *reply, churn_str key, churn_put_reply *answer)
+{
+    char message[CHURN_ERROR_MESSAGE_SIZE];
+    enum verdict verdict = judge(reply->str);
+    explain(s, reply->str, key, message, sizeof message);
+    if (is_end(verdict)) {
+        break_session(s, "%s", message);
+        return false;
+    }
+    if (verdict == VERDICT_RELOAD && !s->script_sent) {
+        s->script_sent = queue_script(s);
+    }
+    answer_message(s, answer, result_of(verdict), "%s", message);
+    return true;
+}
+
+/* Turns the reply to a put into its answer. False when the session is broken by it. */
+static bool answer_put(struct session *s, const struct pending *put, const redisReply *reply, churn_put_reply *answer)
+{
+    churn_str key = pending_key(s, put);
+    *answer = (churn_put_reply){.size = sizeof *answer, .id = put->id, .result = CHURN_OK};
+    switch (reply->type) {
+    case REDIS_REPLY_ERROR:
+        return answer_error(s, reply, key, answer);
+    case REDIS_REPLY_INTEGER:
+        return true;
+    default:
+        if (is_hash(reply)) {
+            answer_conflict(s, reply, key, answer);
+            return true;
+        }
+        break_session(s, "Redis at %s gave an unexpected answer", s->store->where);
+        return false;
+    }
+}
+
+/* Answers the next put of the call that `s->answer` is the reply to; what refused the whole call refused each of them.
+ * False when the session is broken by it. */
+static bool answer_next(struct session *s, churn_put_reply *answer)
+{
+    const redisReply *whole = s->answer;
+    struct pending put = take_pending(s);
+    bool ok = answer_put(s, &put, whole->type == REDIS_REPLY_ARRAY ? whole->element[s->answer_at] : whole, answer);
+    s->answer_at++;
+    if (s->answer_at == s->answer_count || !ok) {
+        s->answer = NULL;
+        if (!hold(s, (redisReply *)whole, NULL)) {
+            break_session(s, "out of memory");
+            return false;
+        }
+    }
+    return ok;
+}
+
+/* Takes the reply to a call; takes it over. False when the session is broken by it. */
+static bool begin_answers(struct session *s, redisReply *reply)
+{
+    uint32_t count = s->pending[s->head].batch;
+    bool fits = reply->type == REDIS_REPLY_ERROR || (reply->type == REDIS_REPLY_ARRAY && reply->elements == count);
+    if (count == 0 || !fits) { /* 0: the call was not even sent */
+        freeReplyObject(reply);
+        break_session(s, "Redis at %s gave an unexpected answer", s->store->where);
+        return false;
+    }
+    s->answer = reply;
+    s->answer_count = count;
+    s->answer_at = 0;
+    return true;
+}
+
+/* Turns the reply to WAIT into the answer to a flush; takes over `reply`. */
+static void answer_flush(struct session *s, uint64_t id, redisReply *reply, churn_put_reply *answer)
+{
+    const struct redis_store *store = s->store;
+    *answer = (churn_put_reply){.size = sizeof *answer, .id = id, .result = CHURN_OK};
+    if (reply->type == REDIS_REPLY_ERROR) {
+        bool fatal = judge(reply->str) == VERDICT_FATAL;
+        answer_message(s, answer, fatal ? CHURN_FATAL : CHURN_RETRY, "Redis at %s: WAIT: %s", store->where, reply->str);
+    } else if (reply->type == REDIS_REPLY_INTEGER && reply->integer < store->replicas) {
+        answer_message(s, answer, CHURN_RETRY,
+                       "%lld of the %" PRId64 " replicas that `replicas` asks for have what Redis at %s acknowledged",
+                       reply->integer, store->replicas, store->where);
+    }
+    freeReplyObject(reply);
+}
+
+/* Takes the next reply. False when there is none, or the session is broken by it. */
+static bool take_reply(struct session *s, churn_put_reply *replies, uint32_t *count)
+{
+    redisReply *reply = next_reply(s);
+    if (reply == NULL) {
+        return false;
+    }
+    if (s->pending[s->head].kind == PENDING_PUT) {
+        return begin_answers(s, reply);
+    }
+    struct pending pending = take_pending(s);
+    if (pending.kind == PENDING_SCRIPT) {
+        script_loaded(s, reply);
+    } else {
+        answer_flush(s, pending.id, reply, &replies[(*count)++]);
+    }
+    return true;
+}
+
+/* Answers puts from what has been read. */
+static uint32_t collect(struct session *s, churn_put_reply *replies, uint32_t max)
+{
+    uint32_t count = 0;
+    while (count < max) {
+        if (s->answer == NULL && !take_reply(s, replies, &count)) {
+            break;
+        }
+        if (s->answer != NULL) {
+            if (!answer_next(s, &replies[count])) {
+                break;
+            }
+            count++;
+        }
+        if (s->pending_count == 0) {
+            s->keys_base += s->keys_len;
+            s->keys_len = 0;
+        }
+    }
+    return count;
+}
+
+int32_t redis_put(void *session, const churn_put *put, churn_error *err)
+{
+    struct session *s = session;
+    release_held(s);
+    if (s->broken[0] != '\0') {
+        return fail_broken(s, err);
+    }
+    if (!pack_put(s, put)) {
+        return fail_memory(err);
+    }
+    if (s->batch_count == BATCH_PUTS || s->batch_len >= BATCH_BYTES) {
+        if (!seal_batch(s)) {
+            return fail_memory(err);
+        }
+        if (s->out_len - s->out_sent >= SEND_BYTES) {
+            (void)send_out(s); /* what fails here fails in `exchange` too, which says so */
+        }
+    }
+    return CHURN_OK;
+}
+
+int32_t redis_flush(void *session, uint64_t id, churn_error *err)
+{
+    struct session *s = session;
+    char number[21];
+    const churn_str args[] = {text_arg("WAIT"), number_arg(number, (uint64_t)s->store->replicas),
+                              text_arg(REPLICAS_WAIT)};
+    release_held(s);
+    if (s->broken[0] != '\0') {
+        return fail_broken(s, err);
+    }
+    if (s->store->durability != DURABILITY_REPLICAS) {
+        return CHURN_OK; /* an acknowledgement is all there is, or the server syncs before it acknowledges */
+    }
+    return queue(s, PENDING_FLUSH, id, args, 3) ? CHURN_PENDING : fail_memory(err);
+}
+
+int32_t redis_poll(void *session, churn_put_reply *replies, uint32_t max, uint32_t timeout_ms, uint32_t *ret_count,
+                   churn_error *err)
+{
+    struct session *s = session;
+    int64_t deadline = now(s) + timeout_ms, left = 0;
+    release_held(s);
+    *ret_count = 0;
+    for (;;) {
+        /* What was read before the connection broke still counts. */
+        if (s->broken[0] == '\0' && s->pending_count > 0) {
+            exchange(s, left);
+        }
+        *ret_count = collect(s, replies, max);
+        if (*ret_count > 0) {
+            return CHURN_OK;
+        }
+        if (s->broken[0] != '\0') {
+            return fail_broken(s, err);
+        }
+        left = deadline - now(s);
+        if (s->pending_count == 0 || left <= 0) {
+            return CHURN_PENDING;
+        }
+    }
+}

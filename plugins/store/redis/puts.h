@@ -1,0 +1,14 @@
+/* Puts: sent many in one call, answered one by one. */
+#ifndef REDIS_PUTS_H
+#define REDIS_PUTS_H
+
+#include <churn/store.h>
+
+int32_t redis_put(void *session, const churn_put *put, churn_error *err);
+
+int32_t redis_flush(void *session, uint64_t id, churn_error *err);
+
+int32_t redis_poll(void *session, churn_put_reply *replies, uint32_t max, uint32_t timeout_ms, uint32_t *ret_count,
+                   churn_error *err);
+
+#endif
