@@ -88,10 +88,10 @@ static churn_str out_of_range(const churn_field *field, char scratch[NUMBER_ROOM
 
 static struct fault field_fault(const struct type_plan *plan, char scratch[NUMBER_ROOM], uint64_t *random)
 {
-    uint32_t index = (uint32_t)below(random, plan->field_count);
+    uint32_t index = (uint32_t)random_below(random, plan->field_count);
     const churn_field *field = plan->fields[index].field;
     struct fault fault = {.target = FIRST_FIELD + (int32_t)index};
-    uint64_t way = below(random, 3);
+    uint64_t way = random_below(random, 3);
     if (way == 0 && (field->flags & CHURN_FIELD_REQUIRED) != 0) {
         return fault; /* left out */
     }
@@ -99,7 +99,7 @@ static struct fault field_fault(const struct type_plan *plan, char scratch[NUMBE
         fault.value = out_of_range(field, scratch);
     }
     if (fault.value.ptr == NULL) {
-        fault.value = wrong_values[field->type].values[below(random, wrong_values[field->type].count)];
+        fault.value = wrong_values[field->type].values[random_below(random, wrong_values[field->type].count)];
     }
     return fault;
 }
@@ -115,7 +115,7 @@ static struct fault deep_fault(char *deep)
 
 struct fault pick_fault(const struct type_plan *plan, char scratch[FAULT_ROOM], uint64_t *random)
 {
-    uint64_t pick = below(random, plan->field_count > 0 ? ALL_FAULTS : WHOLE_FAULTS + 1);
+    uint64_t pick = random_below(random, plan->field_count > 0 ? ALL_FAULTS : WHOLE_FAULTS + 1);
     if (pick < WHOLE_FAULTS) {
         return whole_faults[pick];
     }

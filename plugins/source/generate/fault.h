@@ -6,11 +6,7 @@
 
 #define FAULT_ROOM 512 /* bytes that a fault may add to an event */
 
-#define TEXT(literal)                                                                                                  \
-    {                                                                                                                  \
-        .ptr = (literal), .len = sizeof(literal) - 1                                                                   \
-    }
-
+/* The members of an event that can be at fault; those of `data` are numbered on from FIRST_FIELD. */
 enum { EVENT_ID, EVENT_TYPE, CUSTOMER_ID, TIMESTAMP, DATA, FIRST_FIELD, NOTHING = -1 };
 
 /* What is wrong with one event: a member that is left out (ptr NULL) or has another value, or more than that. */

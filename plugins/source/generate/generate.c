@@ -7,11 +7,9 @@
  * of workers included, so other events are never taken for those counted before.
  */
 #include "event.h"
-#include "fault.h"
-#include "generator.h"
-#include "put.h"
-#include <churn/ext/event_types.h>
+#include "text_buffer.h"
 #include <churn/plugin.h>
+#include <churn/source.h>
 
 #include <inttypes.h>
 #include <stdlib.h>
@@ -21,37 +19,59 @@
 #define BUFFER_SIZE ((size_t)1024 * 1024)
 #define MAX_PREFIX 80 /* so that an event_id stays within 128 bytes */
 
+struct generator {
+    struct recipe recipe; /* its options, and those below */
+    int64_t events;
+    int64_t rate;
+    const char *start_time;
+    churn_list types;
+
+    const churn_host *host;
+    int64_t limit;     /* number of events of all workers */
+    int64_t own_limit; /* of this one */
+    int64_t next;      /* own offset of the event to make next */
+    char topic[96];
+    churn_source_listener listener;
+    bool announced;
+    bool paced;      /* pace_* are set */
+    int64_t pace_ms; /* when event pace_next was due */
+    int64_t pace_next;
+    char *buffer;
+    size_t buffer_size;
+};
+
 static const churn_option options[] = {
     {"events", .type = CHURN_OPTION_INT, .default_text = "0", .min = 0, .max = INT64_MAX,
      .offset = offsetof(struct generator, events), .help = "How many events in all; 0: endless."},
     {"rate", .type = CHURN_OPTION_INT, .default_text = "0", .min = 0, .max = 1000000000,
      .offset = offsetof(struct generator, rate), .help = "Events a second in all; 0: as fast as they are taken."},
     {"customers", .type = CHURN_OPTION_INT, .default_text = "1000", .min = 1, .max = 1000000000,
-     .offset = offsetof(struct generator, customers), .help = "How many customers share the events."},
+     .offset = offsetof(struct generator, recipe.customers), .help = "How many customers share the events."},
     {"zipf", .type = CHURN_OPTION_DOUBLE, .default_text = "1.0", .min = 0, .max = 10,
-     .offset = offsetof(struct generator, zipf_exponent),
+     .offset = offsetof(struct generator, recipe.zipf_exponent),
      .help = "How unequal customers are: the one of rank r has a share of 1 / r^zipf; 0: all alike."},
     {"seed", .type = CHURN_OPTION_INT, .default_text = "1", .min = INT64_MIN, .max = INT64_MAX,
-     .offset = offsetof(struct generator, seed), .help = "Another seed makes other events."},
+     .offset = offsetof(struct generator, recipe.seed), .help = "Another seed makes other events."},
     {"start_time", .type = CHURN_OPTION_STRING, .default_text = "now", .offset = offsetof(struct generator, start_time),
      .help =
          "Time of the first event, such as 2026-01-01T00:00:00Z, which makes the same events at each run; or `now`."},
     {"time_step", .type = CHURN_OPTION_DURATION, .default_text = "1ms", .min = 0, .max = INT64_C(31536000000),
-     .offset = offsetof(struct generator, time_step), .help = "Mean distance of one event's time from the next one's."},
+     .offset = offsetof(struct generator, recipe.time_step),
+     .help = "Mean distance of one event's time from the next one's."},
     {"bad_share", .type = CHURN_OPTION_DOUBLE, .default_text = "0", .min = 0, .max = 1,
-     .offset = offsetof(struct generator, bad_share),
+     .offset = offsetof(struct generator, recipe.bad_share),
      .help = "Share of events that are broken on purpose, from 0 to 1: each must end in the dead letters."},
     {"types", .type = CHURN_OPTION_LIST, .offset = offsetof(struct generator, types),
      .help = "Event types to make; empty: all that are loaded, each as often as it says of itself."},
     {"customer_prefix", .type = CHURN_OPTION_STRING, .default_text = "cust_",
-     .offset = offsetof(struct generator, customer_prefix), .help = "What each customer_id begins with."},
+     .offset = offsetof(struct generator, recipe.customer_prefix), .help = "What each customer_id begins with."},
 };
 
 /* --- Creating --- */
 
-static int32_t check_prefix(struct generator *g, churn_error *err)
+static int32_t check_prefix(const struct generator *g, churn_error *err)
 {
-    churn_str prefix = {.ptr = g->customer_prefix, .len = (uint32_t)strlen(g->customer_prefix)};
+    churn_str prefix = {.ptr = g->recipe.customer_prefix, .len = (uint32_t)strlen(g->recipe.customer_prefix)};
     bool control = !text_is_utf8(prefix);
     for (uint32_t i = 0; i < prefix.len; i++) {
         unsigned char c = (unsigned char)prefix.ptr[i], next = (unsigned char)prefix.ptr[i + 1];
@@ -61,11 +81,6 @@ static int32_t check_prefix(struct generator *g, churn_error *err)
         return churn_fail_option(err, "customer_prefix", "must be UTF-8 without control characters, at most %d bytes",
                                  MAX_PREFIX);
     }
-    g->prefix_json = keep_json(g, g->customer_prefix, "");
-    if (g->prefix_json.len >= 2) { /* without its quotes */
-        g->prefix_json.ptr++;
-        g->prefix_json.len -= 2;
-    }
     return CHURN_OK;
 }
 
@@ -73,12 +88,12 @@ static int32_t set_time(struct generator *g, churn_error *err)
 {
     int64_t most;
     if (strcmp(g->start_time, "now") == 0) {
-        g->start_ms = g->host->now_ms(g->host);
-    } else if (!churn_time_parse(g->start_time, strlen(g->start_time), &g->start_ms)) {
+        g->recipe.start_ms = g->host->now_ms(g->host);
+    } else if (!churn_time_parse(g->start_time, strlen(g->start_time), &g->recipe.start_ms)) {
         return churn_fail_option(err, "start_time", "`%s` is neither `now` nor a time such as 2026-01-01T00:00:00Z",
                                  g->start_time);
     }
-    most = g->time_step > 0 ? (LAST_MS - g->start_ms) / g->time_step : INT64_MAX;
+    most = g->recipe.time_step > 0 ? (LAST_MS - g->recipe.start_ms) / g->recipe.time_step : INT64_MAX;
     if (g->events > most) {
         return churn_fail_option(err, "events",
                                  "is so much that event times pass the year 9999; lower it or `time_step`");
@@ -103,52 +118,39 @@ static uint64_t hash_text(uint64_t hash, const void *text, size_t len)
 static void name_topic(struct generator *g)
 {
     char text[256];
-    int len = snprintf(text, sizeof text, "%" PRId64 "|%.17g|%" PRId64 "|%.17g|%" PRIu32 "|%s", g->customers,
-                       g->zipf_exponent, g->time_step, g->bad_share, g->host->worker_count, g->customer_prefix);
+    int len = snprintf(text, sizeof text, "%" PRId64 "|%.17g|%" PRId64 "|%.17g|%" PRIu32 "|%s", g->recipe.customers,
+                       g->recipe.zipf_exponent, g->recipe.time_step, g->recipe.bad_share, g->host->worker_count,
+                       g->recipe.customer_prefix);
     uint64_t hash = hash_text(UINT64_C(0xcbf29ce484222325), text, (size_t)len);
-    for (uint32_t i = 0; i < g->plan_count; i++) {
-        hash = hash_text(hash, g->plans[i].name.ptr, g->plans[i].name.len);
-        hash = hash_text(hash, text, (size_t)snprintf(text, sizeof text, "%" PRIu64, g->plans[i].share_end));
+    for (uint32_t i = 0; i < g->recipe.plans.count; i++) {
+        hash = hash_text(hash, g->recipe.plans.types[i].name.ptr, g->recipe.plans.types[i].name.len);
+        hash =
+            hash_text(hash, text, (size_t)snprintf(text, sizeof text, "%" PRIu64, g->recipe.plans.types[i].share_end));
     }
-    (void)snprintf(g->topic, sizeof g->topic, "generate/%" PRId64 "/%" PRId64 "/%08" PRIx32, g->seed, g->start_ms,
-                   (uint32_t)(hash ^ (hash >> 32)));
+    (void)snprintf(g->topic, sizeof g->topic, "generate/%" PRId64 "/%" PRId64 "/%08" PRIx32, g->recipe.seed,
+                   g->recipe.start_ms, (uint32_t)(hash ^ (hash >> 32)));
 }
 
 static void generate_destroy(void *self)
 {
     struct generator *g = self;
-    for (uint32_t i = 0; i < g->plan_count; i++) {
-        for (uint32_t j = 0; j < g->plans[i].field_count; j++) {
-            free(g->plans[i].fields[j].samples);
-        }
-        free(g->plans[i].fields);
-    }
-    free(g->plans);
-    for (struct kept *kept = g->kept, *next; kept != NULL; kept = next) {
-        next = kept->next;
-        free(kept);
-    }
-    text_free(&g->scratch);
+    recipe_free(&g->recipe);
     free(g->buffer);
 }
 
 static int32_t prepare(struct generator *g, churn_error *err)
 {
     int64_t worker = g->host->worker, workers = g->host->worker_count;
-    size_t ids;
     int32_t result;
     if ((result = check_prefix(g, err)) != CHURN_OK || (result = set_time(g, err)) != CHURN_OK ||
-        (result = plan_types(g, err)) != CHURN_OK) {
+        (result = recipe_make(&g->recipe, g->host, &g->types, err)) != CHURN_OK) {
         return result;
     }
-    ids = (size_t)3 * (g->prefix_json.len + NUMBER_ROOM); /* event_id, customer_id, key */
-    g->event_room += ids + NUMBER_ROOM + FAULT_ROOM;
-    g->buffer_size = g->event_room * 4 > BUFFER_SIZE ? g->event_room * 4 : BUFFER_SIZE;
+    g->buffer_size = g->recipe.event_room * 4 > BUFFER_SIZE ? g->recipe.event_room * 4 : BUFFER_SIZE;
     g->buffer = malloc(g->buffer_size);
-    if (g->out_of_memory || g->buffer == NULL) {
+    if (g->buffer == NULL) {
         return churn_fail(err, CHURN_FATAL, "out of memory");
     }
-    zipf_init(&g->zipf, g->customers, g->zipf_exponent);
     g->own_limit = g->limit > worker ? (g->limit - worker - 1) / workers + 1 : 0;
     name_topic(g);
     return CHURN_OK;
@@ -228,7 +230,7 @@ static int32_t generate_poll(void *self, churn_record *records, uint32_t max, ui
     struct generator *g = self;
     int64_t wait_ms;
     uint32_t allowed, count = 0;
-    char *at = g->buffer, *last = g->buffer + g->buffer_size - g->event_room;
+    char *at = g->buffer, *last = g->buffer + g->buffer_size - g->recipe.event_room;
     (void)err;
     *ret_count = 0;
     announce(g);
@@ -244,7 +246,12 @@ static int32_t generate_poll(void *self, churn_record *records, uint32_t max, ui
         allowed = due(g, max, &wait_ms);
     }
     for (; count < allowed && g->next < g->own_limit && at <= last; count++, g->next++) {
-        at = make_event(g, g->host->worker + g->next * g->host->worker_count, at, &records[count]);
+        records[count] = (churn_record){.size = sizeof *records,
+                                        .kind = CHURN_RECORD_EVENT,
+                                        .topic = g->topic,
+                                        .offset = g->next,
+                                        .partition = (int32_t)g->host->worker};
+        at = make_event(&g->recipe, g->host->worker + g->next * g->host->worker_count, at, &records[count]);
     }
     *ret_count = count;
     return count > 0 ? CHURN_OK : CHURN_PENDING;

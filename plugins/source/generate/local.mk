@@ -3,7 +3,6 @@ source_LTLIBRARIES += plugins/source/generate.la
   %D%/event.c %D%/event.h \
   %D%/fault.c %D%/fault.h \
   %D%/generate.c \
-  %D%/generator.h \
   %D%/plan.c %D%/plan.h \
   %D%/put.c %D%/put.h \
   %D%/random.h \

@@ -1,13 +1,5 @@
 #include "put.h"
 
-#include <churn/time.h>
-
-char *put_str(char *at, churn_str text)
-{
-    memcpy(at, text.ptr, text.len);
-    return at + text.len;
-}
-
 char *put_number(char *at, uint64_t n, unsigned width)
 {
     char digits[20], *d = digits + sizeof digits;
@@ -38,16 +30,16 @@ char *put_money(char *at, uint64_t units)
     return units % 100 == 0 ? put_number(at, units / 100 % 100, 2) : put_number(at, units % MONEY_UNIT, 4);
 }
 
-char *put_time(struct generator *g, char *at, int64_t ms)
+char *put_time(struct day_text *last, char *at, int64_t ms)
 {
     int64_t day = (ms >= 0 ? ms : ms - 86399999) / 86400000;
     uint64_t rest = (uint64_t)(ms - day * 86400000);
-    if (day != g->day || g->day_text[0] == '\0') {
-        churn_time_format(ms, g->day_text);
-        g->day = day;
+    if (day != last->day || last->text[0] == '\0') {
+        churn_time_format(ms, last->text);
+        last->day = day;
     }
     *at++ = '"';
-    memcpy(at, g->day_text, 11);
+    memcpy(at, last->text, 11);
     at = put_number(at + 11, rest / 3600000, 2);
     *at++ = ':';
     at = put_number(at, rest / 60000 % 60, 2);

@@ -45,10 +45,10 @@ void zipf_init(struct zipf *z, int64_t count, double exponent)
 uint64_t zipf_next(const struct zipf *z, uint64_t *state)
 {
     if (z->exponent <= 0) {
-        return 1 + below(state, z->count);
+        return 1 + random_below(state, z->count);
     }
     for (;;) {
-        double u = z->integral_last + unit(state) * (z->integral_first - z->integral_last);
+        double u = z->integral_last + random_unit(state) * (z->integral_first - z->integral_last);
         double x = integral_inverse(z, u), rank = floor(x + 0.5);
         rank = rank < 1 ? 1 : rank > (double)z->count ? (double)z->count : rank;
         if (rank - x <= z->shortcut || u >= integral(z, rank + 0.5) - density(z, rank)) {
