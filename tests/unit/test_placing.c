@@ -14,6 +14,7 @@ static struct {
     int32_t bounds_result, offset_at_result;
     const char *letters;             /* what "below" holds; NULL: nothing is stored */
     const char *answered;            /* of the checkpoint; NULL: it has no such field */
+    const char *only, *only_value;   /* the name of the checkpoint's only field; NULL: it has others */
     const char *owned, *owned_doubt; /* the checkpoint of the pipeline that is rebuilt; NULL: nothing is stored */
     int32_t owned_result;
     const char *name; /* of the partition whose letters are asked for; NULL: t/0 */
@@ -48,6 +49,10 @@ static int32_t get(void *session, churn_str key, churn_fields_fn fn, void *ctx, 
     }
     if (says.answered != NULL && strcmp(key.ptr, "churnd:checkpoint:profile:t/0") == 0) {
         return get_answered(key, fn, ctx);
+    }
+    if (says.only != NULL && strcmp(key.ptr, "churnd:checkpoint:profile:t/0") == 0) {
+        churn_pair only = pair_of(says.only, says.only_value);
+        return fn(ctx, key, &only, 1);
     }
     if (strncmp(key.ptr, "churnd:letters:", strlen("churnd:letters:")) != 0) {
         return says.checkpoint_result == CHURN_OK ? store_get(session, key, fn, ctx, err)
@@ -163,6 +168,14 @@ static void open_again(void)
     trace[0] = '\0';
 }
 
+/* To everything, from here on. */
+static void listen_closely(void)
+{
+    log_free(pipeline.log);
+    pipeline.log = log_new(fileno(log_file), CHURN_LOG_DEBUG, LOG_FORMAT_TEXT);
+    log_pass_over();
+}
+
 static void place_at(int64_t committed)
 {
     assign(committed, 0);
@@ -181,6 +194,7 @@ static void test_a_checkpoint_that_cannot_be_read(void)
     CU_ASSERT(progress_place(&worker) && !progress_ready(&worker) && worker.session == NULL);
     check_trace("close; ", "the session is broken");
     check_stalled("store: store: no checkpoint today; waiting, nothing is lost");
+    says.checkpoint_result = CHURN_OK;
     CU_ASSERT(progress_place(&worker) && !progress_ready(&worker));
     check_trace("", "nothing without a session");
     open_again();
@@ -191,6 +205,49 @@ static void test_a_checkpoint_that_cannot_be_read(void)
         "store: the checkpoint churnd:checkpoint:profile:t/0 cannot be used: no checkpoint today. Delete that "
         "key",
         "why");
+    close_here();
+}
+
+/* What is wrong with it is named, and what it costs to begin without it. */
+static void test_a_checkpoint_that_is_none(void)
+{
+#define NOT_OURS(name) "its field '" name "' holds what this program did not write"
+    static const struct {
+        const char *name, *value, *why;
+    } cases[] = {
+        {"offset", "x", NOT_OURS("offset")},
+        {"offset", "", NOT_OURS("offset")},
+        {"_v", "x", NOT_OURS("_v")},
+        {"doubted", "-1", NOT_OURS("doubted")},
+        {"last", "", "it has no field 'offset'"},
+        {"_v", "7", "it has no field 'offset'"},
+        {"of a later version", "1", "it has no field 'offset'"},
+    };
+    char wanted[512];
+    for (size_t i = 0; i < COUNT(cases); i++) {
+        open_here(20);
+        says.only = cases[i].name;
+        says.only_value = cases[i].value;
+        assign(20, 0);
+        CU_ASSERT(!progress_place(&worker) && worker.failed);
+        (void)snprintf(wanted, sizeof wanted,
+                       "store: the checkpoint churnd:checkpoint:profile:t/0 cannot be used: %s. Delete that key, or "
+                       "`churnd rebuild` under another key_prefix: what the source still has is then read again, and "
+                       "no event counts twice",
+                       cases[i].why);
+        check_text(worker.failure, wanted, cases[i].name);
+        close_here();
+    }
+    open_here(20);
+    loaded_source.plugin.ops = &forgetful_source_ops;
+    source.resume_result = CHURN_REJECT;
+    CU_ASSERT(progress_assign(&worker, &(const churn_position){.topic = "t"}, 1));
+    CU_ASSERT(!progress_place(&worker) && worker.failed);
+    check_text(worker.failure,
+               "store: the checkpoint churnd:checkpoint:profile:t/0 cannot be used: the test says so. Delete that key, "
+               "or `churnd rebuild` under another key_prefix: what the source still has is then read again, alerts and "
+               "dead letters are sent again, and no event counts twice",
+               "the source knows of no such place");
     close_here();
 }
 
@@ -253,6 +310,9 @@ static void test_seeks(void)
     worker.moved = false;
     source.seek_result = CHURN_RETRY;
     CU_ASSERT(progress_place(&worker) && !progress_ready(&worker) && worker.at_end && !worker.moved);
+    listen_closely();
+    CU_ASSERT(progress_place(&worker) && !progress_ready(&worker));
+    check_logged("DEBUG source: no seek today\n", "why it takes so long");
     source.seek_result = CHURN_OK;
     CU_ASSERT(progress_place(&worker) && progress_ready(&worker) && !worker.at_end && worker.moved);
     progress_seek_back(&worker, 0, 15);
@@ -266,6 +326,38 @@ static void test_seeks(void)
     assign(20, 0);
     CU_ASSERT(!progress_place(&worker) && worker.failed);
     check_text(worker.failure, "source: t/0 cannot be read again from offset 10: the source has no way back", "why");
+    close_here();
+}
+
+static void test_a_source_that_does_not_know_yet(void)
+{
+    open_here(20);
+    listen_closely();
+    loaded_source.plugin.ops = &forgetful_source_ops;
+    source.resume_result = CHURN_RETRY;
+    CU_ASSERT(progress_assign(&worker, &(const churn_position){.topic = "t"}, 1));
+    CU_ASSERT(progress_place(&worker) && !progress_ready(&worker) && !worker.failed);
+    check_logged("DEBUG source: the test says so\n", "why it takes so long");
+    close_here();
+}
+
+/* The store has one thing to do at a time: a partition that comes while checkpoints are put waits for that. */
+static void test_a_partition_that_comes_in_a_round(void)
+{
+    const churn_position another = {.topic = "t", .partition = 1, .offset = 20, .flags = CHURN_POSITION_RESUMED};
+    open_here(20);
+    place_at(20);
+    finish(30);
+    progress_step(&worker, true);
+    CU_ASSERT(progress_assign(&worker, &another, 1) && progress_place(&worker) && !progress_ready(&worker));
+    check_trace("put 30; ", "nothing is read meanwhile");
+    take_answers();
+    CU_ASSERT(progress_place(&worker) && !progress_ready(&worker));
+    progress_step(&worker, true);
+    check_trace("flush; commit 30; ", "the round is over");
+    says.name = "profile:t/1";
+    CU_ASSERT(progress_place(&worker) && progress_ready(&worker));
+    check_trace("get; ", "its turn");
     close_here();
 }
 
@@ -339,6 +431,36 @@ static void test_a_replay_from_a_time(void)
     check_text(worker.failure, "source cannot tell which record was written when: use --replay-from with an offset",
                "why");
     close_here();
+}
+
+static void test_what_is_said_of_a_replay(void)
+{
+    static const struct {
+        int64_t place; /* of source and store; -1: neither has one */
+        bool outputs;
+        const char *asked, *logged;
+    } cases[] = {
+        {20, false, "get; seek 0; ",
+         "INFO  source: t/0 is replayed from offset 0; what was sent before is not sent again\n"},
+        {20, true, "get; seek 0; ", "INFO  source: t/0 is replayed from offset 0\n"},
+        {1, false, "get; seek 0; ",
+         "INFO  source: t/0 is replayed from offset 0; what was sent before is not sent again\n"},
+        {0, false, "get; ", "INFO  source: t/0: nothing to replay, reading goes on from offset 0\n"},
+        {-1, false, "get; seek 0; ", "INFO  source: t/0 is replayed from offset 0\n"},
+    };
+    for (size_t i = 0; i < COUNT(cases); i++) {
+        open_here(cases[i].place);
+        pipeline.replay = (struct replay){.from = REPLAY_FROM_BEGINNING, .outputs = cases[i].outputs};
+        assign(cases[i].place, 0);
+        CU_ASSERT(progress_place(&worker) && progress_ready(&worker));
+        check_trace(cases[i].asked, cases[i].logged);
+        struct text text = {0};
+        log_read(&text);
+        text_append(&text, "", 1);
+        check_contains(text.bytes, cases[i].logged, "the place");
+        text_free(&text);
+        close_here();
+    }
 }
 
 /* ---- what is put ---- */
@@ -425,13 +547,17 @@ static void test_what_is_said_of_a_source_without_positions(void)
 {
     static const struct {
         int64_t checkpoint;
-        const char *logged;
-    } cases[] = {{-1, ""}, {0, ""}, {1, GOES_ON("1")}, {2, GOES_ON("2")}};
+        const char *asked, *logged;
+    } cases[] = {{-1, "get; ", ""},
+                 {0, "get; ", ""},
+                 {1, "get; resume t/0 1 ''; seek 1; ", GOES_ON("1")},
+                 {2, "get; resume t/0 2 ''; seek 2; ", GOES_ON("2")}};
     for (size_t i = 0; i < COUNT(cases); i++) {
         open_here(cases[i].checkpoint);
         loaded_source.plugin.ops = &forgetful_source_ops;
         CU_ASSERT(progress_assign(&worker, &(const churn_position){.topic = "t"}, 1));
         CU_ASSERT(progress_place(&worker) && progress_ready(&worker));
+        check_trace(cases[i].asked, "the place");
         check_logged(cases[i].logged, "the place");
         pipeline.replay.from = REPLAY_FROM_BEGINNING;
         CU_ASSERT(progress_assign(&worker, &(const churn_position){.topic = "t"}, 1));
@@ -463,6 +589,11 @@ static void test_what_is_said_of_the_place(void)
          "there\n"},
         {20, 10, 15, 0, 1,
          "ERROR source: t/0 has lost its records from offset 10 to 15 to retention, and the store what it had of them: "
+         "rebuild required from a backup of the store, for reading goes on without them\n"
+         "WARN  source: t/0: the store is sure of everything before offset 15 only, the source of 20: going back "
+         "there\n"},
+        {20, 0, 15, 0, 1,
+         "ERROR source: t/0 has lost its records from offset 0 to 15 to retention, and the store what it had of them: "
          "rebuild required from a backup of the store, for reading goes on without them\n"
          "WARN  source: t/0: the store is sure of everything before offset 15 only, the source of 20: going back "
          "there\n"},
@@ -630,6 +761,7 @@ static void test_what_a_rebuild_has_not_sent(void)
         const char *answered, *logged;
         int64_t committed;
     } cases[] = {{"20", REBUILT("20"), 20},
+                 {"1", REBUILT("1"), 1},
                  {"0", REBUILT("0"), 0},
                  {"49", REBUILT("49"), 49},
                  {"50", "", 50},
@@ -811,12 +943,16 @@ int main(void)
 {
     CU_TestInfo tests[] = {
         TEST(test_a_checkpoint_that_cannot_be_read),
+        TEST(test_a_checkpoint_that_is_none),
         TEST(test_letters_that_cannot_be_read),
         TEST(test_what_may_have_letters),
         TEST(test_bounds_that_are_not_known),
         TEST(test_seeks),
+        TEST(test_a_source_that_does_not_know_yet),
+        TEST(test_a_partition_that_comes_in_a_round),
         TEST(test_seeking_back),
         TEST(test_a_replay_from_a_time),
+        TEST(test_what_is_said_of_a_replay),
         TEST(test_the_fields_of_a_checkpoint),
         TEST(test_what_is_told_again),
         TEST(test_nothing_is_told_of_the_beginning),

@@ -223,6 +223,21 @@ static void test_a_commit_follows_the_checkpoint(void)
     close_worker();
 }
 
+/* Whatever version the store has of it, the first one too, is the one that is replaced. */
+static void test_a_checkpoint_of_any_version(void)
+{
+    for (uint64_t version = 0; version <= 3; version++) {
+        open_worker(version == 0 ? -1 : 20);
+        store.version = version;
+        begin_at(20);
+        finish(30);
+        CU_ASSERT(progress_commit(&worker, 5000));
+        check_trace("put 30; flush; commit 30; commit 30; ", "no conflict");
+        CU_ASSERT_EQUAL(store.version, version + 1);
+        close_worker();
+    }
+}
+
 static void test_a_commit_waits_until_it_is_durable(void)
 {
     static const struct timespec pause = {.tv_nsec = 80000000};
@@ -442,6 +457,51 @@ static void test_what_was_revoked_is_not_committed(void)
     close_worker();
 }
 
+/* A round that ends before all is answered leaves nothing behind: a late answer is nobody's, and what comes next
+ * neither waits for it nor is counted with it. */
+static void test_what_ends_a_round(void)
+{
+    enum { SESSION_LOST, REVOKED, REWOUND, ENDS };
+    for (int how = 0; how < ENDS; how++) {
+        struct window_position position = {.next = 30, .last = WITNESS_NONE};
+        struct window window = {.positions = &position, .position_count = 1, .record_count = 10};
+        open_worker(20);
+        begin_at(20);
+        CU_ASSERT(progress_note_done(&worker, &window));
+        progress_step(&worker, true);
+        CU_ASSERT(progress_owes(&worker, PROGRESS_ID) && progress_waits(&worker));
+        if (how == SESSION_LOST) {
+            session_close(&worker);
+        } else {
+            store.flush_result = CHURN_PENDING; /* it is with the store, and not durable */
+            take_answers();
+            progress_step(&worker, true);
+            take_answers();
+            CU_ASSERT(!progress_owes(&worker, PROGRESS_ID) && !progress_waits(&worker));
+            store.flush_result = CHURN_OK;
+            if (how == REVOKED) {
+                progress_revoke(&worker);
+            } else {
+                progress_rewind(&worker);
+            }
+            CU_ASSERT_EQUAL(progress_unsettled(&worker), 0);
+            CU_ASSERT(progress_settled(&worker));
+        }
+        CU_ASSERT(!progress_owes(&worker, PROGRESS_ID) && !progress_waits(&worker));
+        if (how != SESSION_LOST) {
+            trace[0] = '\0';
+            assign(20, 0);
+            CU_ASSERT(progress_place(&worker) && progress_ready(&worker));
+            check_trace("get; ", "at once");
+            position.next = 35;
+            window.record_count = 5;
+            CU_ASSERT(progress_note_done(&worker, &window));
+            CU_ASSERT_EQUAL(progress_unsettled(&worker), 5);
+        }
+        close_worker();
+    }
+}
+
 static void assign_anew(void)
 {
     churn_position position = {.topic = "t"};
@@ -625,7 +685,7 @@ static void test_a_new_group_begins_at_the_checkpoint(void)
     static const struct {
         int64_t offset, checkpoint;
         const char *asked;
-    } cases[] = {{100, 20, "get; seek 20; "}, {100, -1, "get; "}, {100, 100, "get; "}};
+    } cases[] = {{100, 20, "get; seek 20; "}, {100, 0, "get; seek 0; "}, {100, -1, "get; "}, {100, 100, "get; "}};
     for (size_t i = 0; i < COUNT(cases); i++) {
         churn_position position = {.topic = "t", .offset = cases[i].offset};
         open_worker(cases[i].checkpoint);
@@ -936,6 +996,22 @@ static void test_a_mark_of_which_nothing_is_known(void)
     }
 }
 
+/* What is found out before anything was counted is remembered all the same. */
+static void test_a_doubt_without_a_checkpoint(void)
+{
+    open_worker(-1);
+    source.end = 50;
+    assign(-1, 0);
+    CU_ASSERT(progress_place(&worker) && progress_ready(&worker));
+    CU_ASSERT_EQUAL(check_mark(60), CHURN_FATAL);
+    trace[0] = '\0';
+    proof_remember(&worker);
+    check_trace("close; open; get; put 0; ", "nothing was counted");
+    check_text(store.doubted, "60", "what is stored");
+    check_text(store.doubter, "cust_1", "for whom");
+    close_worker();
+}
+
 /* The store knows before a profile is written how far that may count: seldom told anew, and closely where little was
  * read; and exactly, once a run has ended. */
 static void test_how_far_profiles_may_count_is_told_first(void)
@@ -987,15 +1063,20 @@ static void test_how_far_profiles_may_count_is_told_first(void)
     close_worker();
 }
 
-/* The first record of all, with nothing told before. */
+/* The first records of all, with nothing told before, or only of those before. */
 static void test_the_first_record_is_told(void)
 {
-    for (int64_t checkpoint = -1; checkpoint <= 0; checkpoint++) {
+    for (int64_t checkpoint = -1; checkpoint <= 2; checkpoint++) {
+        int64_t counted = checkpoint > 0 ? checkpoint : 0;
         open_worker(checkpoint);
-        assign(0, 0);
+        assign(counted, 0);
         CU_ASSERT(progress_place(&worker) && progress_ready(&worker));
-        announce(1, false);
-        CU_ASSERT(store.writes == 1 && store.counted == 2 && store.below == -1);
+        CU_ASSERT(counted == 0 || progress_is_replayed(&worker, 0, counted - 1));
+        CU_ASSERT(!progress_is_replayed(&worker, 0, counted));
+        announce(counted, false);
+        CU_ASSERT_EQUAL(store.writes, 0);
+        announce(counted + 1, false);
+        CU_ASSERT(store.writes == 1 && store.counted == counted + 2 && store.below == -1);
         close_worker();
     }
 }
@@ -1042,6 +1123,18 @@ static void test_the_last_record_is_kept_with_the_checkpoint(void)
     CU_ASSERT(progress_commit(&worker, 5000));
     check_text(store.last, wanted, "still");
     CU_ASSERT(store.offset == 35);
+    window_free(&window);
+    close_worker();
+    last = record_at(0, "the first of all");
+    window = (struct window){0};
+    open_worker(-1);
+    begin_at(-1);
+    CU_ASSERT(window_note_position(&window, 0, 0));
+    window_note_witness(&window, 0, witness_of(&last));
+    CU_ASSERT(progress_note_done(&worker, &window) && progress_commit(&worker, 5000));
+    (void)witness_format(witness_of(&last), wanted);
+    check_text(store.last, wanted, "the only one");
+    CU_ASSERT(store.offset == 1);
     window_free(&window);
     close_worker();
 }
@@ -1101,6 +1194,14 @@ static void test_what_is_passed_is_done(void)
     CU_ASSERT(progress_note_passed(&worker, 0, 30) && window_is_empty(window));
     window_free(window);
     close_worker();
+    open_at_20_of_50(20); /* the partition has grown, and so far marks are true */
+    open_windows();
+    CU_ASSERT(progress_note_passed(&worker, 0, 60));
+    source.bounds_result = CHURN_RETRY;
+    CU_ASSERT_EQUAL(check_mark(60), CHURN_OK);
+    CU_ASSERT_EQUAL(check_mark(61), CHURN_RETRY);
+    window_free(&worker.windows[1]);
+    close_worker();
 }
 
 /* Taken, and neither forgotten nor durable. */
@@ -1140,6 +1241,7 @@ int main(void)
                            TEST(test_a_replay_of_a_source_without_positions),
                            TEST(test_a_shorter_topic_is_another_one),
                            TEST(test_a_commit_follows_the_checkpoint),
+                           TEST(test_a_checkpoint_of_any_version),
                            TEST(test_a_commit_waits_until_it_is_durable),
                            TEST(test_a_refused_commit_is_told_again),
                            TEST(test_a_checkpoint_without_an_answer),
@@ -1148,6 +1250,7 @@ int main(void)
                            TEST(test_state_without_a_store),
                            TEST(test_conflicts),
                            TEST(test_what_was_revoked_is_not_committed),
+                           TEST(test_what_ends_a_round),
                            TEST(test_reading_goes_on_after_a_reload),
                            TEST(test_what_is_handed_over),
                            TEST(test_every_partition_is_tracked),
@@ -1164,6 +1267,7 @@ int main(void)
                            TEST(test_marks_in_a_redrive),
                            TEST(test_a_mark_that_may_be_true),
                            TEST(test_a_mark_of_which_nothing_is_known),
+                           TEST(test_a_doubt_without_a_checkpoint),
                            TEST(test_how_far_profiles_may_count_is_told_first),
                            TEST(test_the_first_record_is_told),
                            TEST(test_nothing_is_written_before_that_is_known),
