@@ -114,16 +114,6 @@ int bounds_learn(struct kafka_source *s, uint32_t timeout_ms)
     return !s->failed;
 }
 
-const struct bounds *bounds_find(const struct kafka_source *s, const char *topic, int32_t partition)
-{
-    for (uint32_t i = 0; i < s->bounds_count; i++) {
-        if (s->bounds[i].partition == partition && strcmp(s->bounds[i].topic, topic) == 0) {
-            return &s->bounds[i];
-        }
-    }
-    return NULL;
-}
-
 /* 1 when the group has committed every partition of other members up to its end. */
 static int is_committed(struct kafka_source *s)
 {

@@ -4,41 +4,9 @@
 #include <stdlib.h>
 
 #define CLOSE_TIMEOUT_MS 5000
-#define DESTROY_TIMEOUT_MS 2000
 
 static const char *const start_choices[] = {"beginning", "end", NULL};
 static const char *const unreadable_choices[] = {"wait", "dead_letter", NULL};
-
-static const char *const owned[] = {
-    "group.id",
-    "use `group_id`",
-    "auto.offset.reset",
-    "use `start` for a new group; an existing one never jumps silently",
-    "enable.auto.commit",
-    "churnd commits after the store's acknowledgement",
-    "auto.commit.enable",
-    "churnd commits after the store's acknowledgement",
-    "enable.auto.offset.store",
-    "churnd commits after the store's acknowledgement",
-    "enable.partition.eof",
-    "churnd needs it",
-    "queued.max.messages.kbytes",
-    "use `buffer`",
-    NULL,
-};
-
-static const struct {
-    const char *name, *alias, *value;
-} defaults[] = {
-    {"allow.auto.create.topics", NULL, "false"},
-    {"check.crcs", NULL, "true"}, /* librdkafka would count what a disk or a broker's memory has spoilt */
-    {"fetch.wait.max.ms", NULL, "50"},
-    {"fetch.message.max.bytes", "max.partition.fetch.bytes",
-     "262144"},                                /* so that one fetch exceeds `buffer` by little */
-    {"queued.min.messages", NULL, "10000000"}, /* librdkafka waits up to a second beyond it; `buffer` is the bound */
-    {"topic.metadata.refresh.interval.ms", NULL, "5000"}, /* so that a topic that appears later is found soon */
-    {"reconnect.backoff.max.ms", NULL, "2000"},
-};
 
 static const churn_option options[] = {
     {.name = "brokers",
@@ -99,90 +67,6 @@ static const churn_option options[] = {
      .flags = CHURN_OPTION_SECRET,
      .offset = offsetof(struct kafka_source, properties)},
 };
-
-void source_fail(struct kafka_source *s, const char *format, ...)
-{
-    va_list args;
-    if (s->failed) {
-        return;
-    }
-    s->failed = 1;
-    va_start(args, format);
-    (void)vsnprintf(s->failure.message, sizeof s->failure.message, format, args);
-    va_end(args);
-}
-
-int64_t source_session_ms(const struct kafka_source *s)
-{
-    char text[32] = "45000";
-    size_t size = sizeof text;
-    (void)rd_kafka_conf_get(rd_kafka_conf(s->rk), "session.timeout.ms", text, &size);
-    return strtoll(text, NULL, 10);
-}
-
-static int32_t set_own(const struct kafka_source *s, rd_kafka_conf_t *conf, churn_error *err)
-{
-    char kbytes[32];
-    const char *const own[][2] = {
-        {"group.id", s->group},
-        {"enable.auto.commit", "false"},
-        {"enable.auto.offset.store", "false"},
-        {"auto.offset.reset", "error"},
-        {"enable.partition.eof", "true"}, /* tells that behind the last record there is none, markers or not */
-        {"queued.max.messages.kbytes", kbytes},
-    };
-    (void)snprintf(kbytes, sizeof kbytes, "%lld", (long long)(s->buffer / 2 / 1024)); /* see turns.c */
-    for (size_t i = 0; i < sizeof own / sizeof own[0]; i++) {
-        if (kafka_client_set(conf, own[i][0], own[i][1], err) != CHURN_OK) {
-            return CHURN_FATAL;
-        }
-    }
-    for (size_t i = 0; i < sizeof defaults / sizeof defaults[0]; i++) {
-        if (kafka_client_default(conf, &s->properties, defaults[i].name, defaults[i].alias, defaults[i].value, err) !=
-            CHURN_OK) {
-            return CHURN_FATAL;
-        }
-    }
-    return CHURN_OK;
-}
-
-static int32_t check_strategy(const struct kafka_source *s, churn_error *err)
-{
-    for (uint32_t i = 0; i < s->properties.count; i++) {
-        if (strcmp(s->properties.keys[i], "partition.assignment.strategy") == 0 &&
-            strstr(s->properties.values[i], "cooperative") != NULL && rd_kafka_version() < 0x020a0000) {
-            return churn_fail_option(err, "properties.partition.assignment.strategy",
-                                     "cooperative-sticky can lose an assignment in librdkafka before 2.10 (this is "
-                                     "%s); use range or roundrobin",
-                                     rd_kafka_version_str());
-        }
-    }
-    return CHURN_OK;
-}
-
-/* Members of a group with one group.instance.id fence each other, and each worker is a member. */
-static int32_t tell_workers_apart(const struct kafka_source *s, rd_kafka_conf_t *conf, churn_error *err)
-{
-    char id[256];
-    for (uint32_t i = 0; i < s->properties.count && s->host->worker > 0; i++) {
-        if (strcmp(s->properties.keys[i], "group.instance.id") == 0) {
-            (void)snprintf(id, sizeof id, "%s-%u", s->properties.values[i], s->host->worker);
-            return kafka_client_set(conf, "group.instance.id", id, err);
-        }
-    }
-    return CHURN_OK;
-}
-
-rd_kafka_conf_t *source_conf(const struct kafka_source *s, churn_error *err)
-{
-    rd_kafka_conf_t *conf = kafka_client_conf(s->host, s->brokers, &s->properties, owned, err);
-    if (conf != NULL && (check_strategy(s, err) != CHURN_OK || set_own(s, conf, err) != CHURN_OK ||
-                         tell_workers_apart(s, conf, err) != CHURN_OK)) {
-        rd_kafka_conf_destroy(conf);
-        conf = NULL;
-    }
-    return conf;
-}
 
 static int32_t check_topic(const char *name, uint32_t item, churn_error *err)
 {
@@ -291,22 +175,6 @@ static void source_probe(void *self, uint32_t timeout_ms, churn_target_fn fn, vo
     free(topics);
 }
 
-static void close_client(struct kafka_source *s)
-{
-    records_release(s);
-    group_drop_pending(s);
-    unreadable_close(s);
-    if (s->records != NULL) {
-        turns_end(s);
-        rd_kafka_queue_destroy(s->records);
-    }
-    kafka_client_destroy(s->client, s->rk, RD_KAFKA_DESTROY_F_NO_CONSUMER_CLOSE, DESTROY_TIMEOUT_MS);
-    kafka_client_free(s->client);
-    s->records = NULL;
-    s->rk = NULL;
-    s->client = NULL;
-}
-
 static void close_source(struct kafka_source *s)
 {
     close_client(s);
@@ -319,42 +187,6 @@ static void close_source(struct kafka_source *s)
     s->header_size = 0;
     s->parts = NULL;
     s->bounds = NULL;
-}
-
-static int32_t open_client(struct kafka_source *s, churn_error *err)
-{
-    rd_kafka_conf_t *conf = source_conf(s, err);
-    if (conf == NULL) {
-        return CHURN_FATAL;
-    }
-    s->client = kafka_client_new(s->host, s->brokers, s);
-    if (s->client == NULL) {
-        rd_kafka_conf_destroy(conf);
-        return churn_fail(err, CHURN_FATAL, "out of memory");
-    }
-    rd_kafka_conf_set_rebalance_cb(conf, group_on_rebalance);
-    rd_kafka_conf_set_offset_commit_cb(conf, offsets_on_commit);
-    s->fetchers_doze =
-        kafka_client_default(conf, &s->properties, "fetch.queue.backoff.ms", NULL, "10", NULL) != CHURN_OK;
-    s->rk = kafka_client_open(s->client, RD_KAFKA_CONSUMER, conf, err);
-    if (s->rk == NULL) {
-        return CHURN_FATAL;
-    }
-    (void)rd_kafka_poll_set_consumer(s->rk); /* errors come with the group's events */
-    s->records = rd_kafka_queue_new(s->rk);
-    return CHURN_OK;
-}
-
-void source_remake(struct kafka_source *s)
-{
-    group_lose(s);
-    close_client(s);
-    s->turn = (struct turn){.look_at = s->returned};
-    s->peak = 0;
-    s->watch = (struct kafka_group){0};
-    if (open_client(s, &s->failure) != CHURN_OK || group_subscribe(s, &s->failure) != CHURN_OK) {
-        s->failed = 1;
-    }
 }
 
 /* It takes librdkafka a buffer and a dozen calls to say that a record has none, a tenth of all that is done for an

@@ -213,3 +213,13 @@ void source_lag(void *self, churn_lag *lag)
     }
     lag->total = s->host->until_end && lag->known ? s->returned + lag->messages : -1;
 }
+
+void records_ask_brokers(struct kafka_source *s)
+{
+    rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new((int)s->part_count);
+    for (uint32_t i = 0; i < s->part_count; i++) {
+        (void)rd_kafka_topic_partition_list_add(list, s->parts[i].topic, s->parts[i].partition);
+    }
+    (void)offsets_ask(s, list, RD_KAFKA_OFFSET_END, 0);
+    rd_kafka_topic_partition_list_destroy(list);
+}

@@ -17,14 +17,6 @@ static struct part *part_of_message(struct kafka_source *s, const rd_kafka_messa
     return p;
 }
 
-void records_release(struct kafka_source *s)
-{
-    for (uint32_t i = 0; i < s->held_count; i++) {
-        rd_kafka_message_destroy(s->held[i]);
-    }
-    s->held_count = s->header_count = 0;
-}
-
 /*
  * librdkafka stopped reading a partition. Either its position really is out of range, which nobody but the operator may
  * decide about, or (librdkafka before 2.2) a connection ended at a bad moment.
@@ -151,64 +143,6 @@ static void fill_record(churn_record *r, const struct part *p, const rd_kafka_me
                         .id = place};
 }
 
-static int reserve_headers(struct kafka_source *s, size_t more)
-{
-    if (s->header_count + more > s->header_size) {
-        size_t size = s->header_size + more + 1024;
-        churn_header *grown = realloc(s->header_pool, size * sizeof *grown);
-        if (grown == NULL) {
-            source_fail(s, "out of memory");
-            return 0;
-        }
-        s->header_pool = grown;
-        s->header_size = (uint32_t)size;
-    }
-    return 1;
-}
-
-/* Their texts are the message's. */
-static void take_headers(struct kafka_source *s, churn_record *r, const rd_kafka_message_t *m)
-{
-    rd_kafka_headers_t *headers;
-    const char *name;
-    const void *value;
-    size_t len, count;
-    if (rd_kafka_message_headers(m, &headers) != RD_KAFKA_RESP_ERR_NO_ERROR) {
-        return; /* none */
-    }
-    count = rd_kafka_header_cnt(headers);
-    if (!reserve_headers(s, count)) {
-        return;
-    }
-    for (size_t i = 0;
-         i < count && rd_kafka_header_get_all(headers, i, &name, &value, &len) == RD_KAFKA_RESP_ERR_NO_ERROR; i++) {
-        s->header_pool[s->header_count++] = (churn_header){.name = name, .value = {.ptr = value, .len = (uint32_t)len}};
-        r->header_count++;
-    }
-}
-
-int32_t source_headers(void *self, churn_record *record, churn_error *err)
-{
-    struct kafka_source *s = self;
-    s->header_count = 0;
-    record->header_count = 0;
-    if (s->headers && record->id < s->held_count) {
-        take_headers(s, record, s->held[record->id]);
-    }
-    record->headers = record->header_count > 0 ? s->header_pool : NULL;
-    return s->failed ? churn_fail(err, CHURN_FATAL, "%s", s->failure.message) : CHURN_OK;
-}
-
-/* Once the pool moves no more. */
-static void link_headers(const struct kafka_source *s, churn_record *records)
-{
-    const churn_header *at = s->header_pool;
-    for (uint32_t i = 0; i < s->held_count && s->header_count > 0; i++) {
-        records[i].headers = records[i].header_count > 0 ? at : NULL;
-        at += records[i].header_count;
-    }
-}
-
 /* Takes a message from librdkafka: a record to hold, or an error, or neither. */
 static void take_message(struct kafka_source *s, rd_kafka_message_t *m, churn_record *records)
 {
@@ -266,30 +200,6 @@ static void gather(struct kafka_source *s, churn_record *records, uint32_t max, 
             wait_ms = 0; /* an error or an end: the caller looks at the clock */
         }
     }
-}
-
-static int make_room(struct kafka_source *s, uint32_t max)
-{
-    if (max > s->held_size) {
-        rd_kafka_message_t **grown = realloc(s->held, max * sizeof *grown);
-        if (grown == NULL) {
-            source_fail(s, "out of memory");
-            return 0;
-        }
-        s->held = grown;
-        s->held_size = max;
-    }
-    return 1;
-}
-
-void records_ask_brokers(struct kafka_source *s)
-{
-    rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new((int)s->part_count);
-    for (uint32_t i = 0; i < s->part_count; i++) {
-        (void)rd_kafka_topic_partition_list_add(list, s->parts[i].topic, s->parts[i].partition);
-    }
-    (void)offsets_ask(s, list, RD_KAFKA_OFFSET_END, 0);
-    rd_kafka_topic_partition_list_destroy(list);
 }
 
 /*

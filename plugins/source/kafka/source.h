@@ -174,6 +174,23 @@ static inline int64_t source_now_ms(const struct kafka_source *s)
     return s->host->monotonic_ms(s->host);
 }
 
+/* --- client.c --- */
+
+int32_t open_client(struct kafka_source *s, churn_error *err);
+void close_client(struct kafka_source *s);
+
+/* --- assignment.c --- */
+
+rd_kafka_resp_err_t give_assignment(struct kafka_source *s, const rd_kafka_topic_partition_list_t *list);
+void give_up_assignment(struct kafka_source *s, const rd_kafka_topic_partition_list_t *list);
+void forward_records(struct kafka_source *s, const rd_kafka_topic_partition_list_t *list);
+
+/* --- held.c --- */
+
+int make_room(struct kafka_source *s, uint32_t max);
+void take_headers(struct kafka_source *s, churn_record *r, const rd_kafka_message_t *m);
+void link_headers(const struct kafka_source *s, churn_record *records);
+
 /* --- group.c --- */
 
 /* Subscribes to the topics; in a run until the end, to those that exist. */
