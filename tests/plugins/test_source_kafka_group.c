@@ -1,5 +1,8 @@
 /* The Kafka source as a member of its group: configuration, rebalances, where partitions begin, commits, the end. */
+#include "conf.h"
 #include "kafka_source_fixture.h"
+#include "offsets.h"
+#include "parts.h"
 
 /* --- Creating --- */
 
@@ -29,7 +32,7 @@ static void test_configuration(void)
         CHECK_TEXT(conf_value(configured[i].name), configured[i].value);
     }
     CHECK_TEXT(conf_value("auto.offset.reset"), "error");
-    CU_ASSERT_EQUAL(source_session_ms(source), 45000);
+    CU_ASSERT_EQUAL(conf_session_ms(source), 45000);
     CU_ASSERT_FALSE(source->fetchers_doze);
     end();
     CHECK_CALLS("leave within 5000; destroy open within 2000");
@@ -45,7 +48,7 @@ static void test_configuration_by_properties(void)
     CHECK_TEXT(conf_value("fetch.message.max.bytes"), "1000");
     CHECK_TEXT(conf_value("check.crcs"), "false");
     CHECK_TEXT(conf_value("queued.max.messages.kbytes"), "2048");
-    CU_ASSERT_EQUAL(source_session_ms(source), 7000);
+    CU_ASSERT_EQUAL(conf_session_ms(source), 7000);
     CU_ASSERT_TRUE(source->fetchers_doze);
     end();
     begin();
@@ -274,8 +277,8 @@ static void test_cooperative_rebalances(void)
     CHECK_CALLS("REVOKED t/0=10 resumed whole t/4=14 resumed whole t/1=11 resumed whole; protocol; "
                 "take away t/1,t/4,t/0; check; look for the group, 1");
     CU_ASSERT_EQUAL(source->part_count, 2);
-    CU_ASSERT_PTR_NOT_NULL(group_part(source, "t", 2));
-    CU_ASSERT_PTR_NOT_NULL(group_part(source, "t", 3));
+    CU_ASSERT_PTR_NOT_NULL(part_named(source, "t", 2));
+    CU_ASSERT_PTR_NOT_NULL(part_named(source, "t", 3));
     put("t", 2, 12);
     put("t", 0, 10);
     put("t", 3, 13);

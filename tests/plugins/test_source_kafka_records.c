@@ -1,5 +1,6 @@
 /* What the Kafka source hands out: records and errors, turns, batches that cannot be read, records read again. */
 #include "kafka_source_fixture.h"
+#include "unreadable.h"
 
 /* A source of topic t that has been given these partitions; where they begin is committed before. */
 static void open_assigned(const char *list)

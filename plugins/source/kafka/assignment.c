@@ -1,7 +1,9 @@
 /* What librdkafka is told to read: the topics of the group, and our partitions. */
-#include "source.h"
+#include "assignment.h"
+#include "parts.h"
+#include "turns.h"
 
-int32_t group_subscribe(struct kafka_source *s, churn_error *err)
+int32_t assignment_subscribe(struct kafka_source *s, churn_error *err)
 {
     rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new((int)s->topic_count);
     rd_kafka_resp_err_t code;
@@ -19,7 +21,7 @@ int32_t group_subscribe(struct kafka_source *s, churn_error *err)
     return CHURN_OK;
 }
 
-rd_kafka_resp_err_t give_assignment(struct kafka_source *s, const rd_kafka_topic_partition_list_t *list)
+rd_kafka_resp_err_t assignment_give(struct kafka_source *s, const rd_kafka_topic_partition_list_t *list)
 {
     rd_kafka_error_t *error;
     rd_kafka_resp_err_t code;
@@ -34,7 +36,7 @@ rd_kafka_resp_err_t give_assignment(struct kafka_source *s, const rd_kafka_topic
     return code;
 }
 
-void give_up_assignment(struct kafka_source *s, const rd_kafka_topic_partition_list_t *list)
+void assignment_give_up(struct kafka_source *s, const rd_kafka_topic_partition_list_t *list)
 {
     rd_kafka_error_t *error;
     if (list == NULL || strcmp(rd_kafka_rebalance_protocol(s->rk), "COOPERATIVE") != 0) {
@@ -47,9 +49,8 @@ void give_up_assignment(struct kafka_source *s, const rd_kafka_topic_partition_l
     }
 }
 
-/* Sends a partition's records to our own queue instead of the group's; before it is assigned, so that none strays.
- * librdkafka takes that back where it still has to stop the partition, which its own thread does before it answers. */
-void forward_records(struct kafka_source *s, const rd_kafka_topic_partition_list_t *list)
+/* librdkafka takes this back where it still has to stop a partition, which its own thread does before it answers. */
+void assignment_forward(struct kafka_source *s, const rd_kafka_topic_partition_list_t *list)
 {
     (void)rd_kafka_rebalance_protocol(s->rk);
     for (int i = 0; i < list->cnt; i++) {
@@ -61,7 +62,7 @@ void forward_records(struct kafka_source *s, const rd_kafka_topic_partition_list
     }
 }
 
-void group_restart(struct kafka_source *s)
+void assignment_restart(struct kafka_source *s)
 {
     rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new((int)s->part_count);
     rd_kafka_resp_err_t code;
@@ -71,19 +72,19 @@ void group_restart(struct kafka_source *s)
             p->position >= 0 ? p->position : RD_KAFKA_OFFSET_BEGINNING;
     }
     turns_end(s);
-    give_up_assignment(s, list);
-    forward_records(s, list);
-    code = give_assignment(s, list);
+    assignment_give_up(s, list);
+    assignment_forward(s, list);
+    code = assignment_give(s, list);
     if (code != RD_KAFKA_RESP_ERR_NO_ERROR) {
         source_fail(s, "the partitions of group `%s` cannot be assigned: %s", s->group, rd_kafka_err2str(code));
     }
     rd_kafka_topic_partition_list_destroy(list);
 }
 
-void group_rejoin(struct kafka_source *s)
+void assignment_rejoin(struct kafka_source *s)
 {
     (void)rd_kafka_unsubscribe(s->rk);
-    if (group_subscribe(s, &s->failure) != CHURN_OK) {
+    if (assignment_subscribe(s, &s->failure) != CHURN_OK) {
         s->failed = 1;
     }
 }

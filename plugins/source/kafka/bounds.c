@@ -1,5 +1,9 @@
 /* A run until the end: the bounds of the partitions as they stood at its start. */
-#include "source.h"
+#include "bounds.h"
+#include "assignment.h"
+#include "conf.h"
+#include "offsets.h"
+#include "parts.h"
 
 #include <stdlib.h>
 
@@ -110,7 +114,7 @@ int bounds_learn(struct kafka_source *s, uint32_t timeout_ms)
         return 0;
     }
     name_missing(s, CHURN_LOG_INFO, "not waiting for it in a run until the end");
-    s->failed = group_subscribe(s, &s->failure) != CHURN_OK;
+    s->failed = assignment_subscribe(s, &s->failure) != CHURN_OK;
     return !s->failed;
 }
 
@@ -121,7 +125,7 @@ static int is_committed(struct kafka_source *s)
     int done = 1;
     for (uint32_t i = 0; i < s->bounds_count; i++) {
         const struct bounds *b = &s->bounds[i];
-        if (b->low < b->end && group_part(s, b->topic, b->partition) == NULL) {
+        if (b->low < b->end && part_named(s, b->topic, b->partition) == NULL) {
             (void)rd_kafka_topic_partition_list_add(others, b->topic, b->partition);
         }
     }
@@ -129,7 +133,7 @@ static int is_committed(struct kafka_source *s)
         done = rd_kafka_committed(s->rk, others, QUERY_TIMEOUT_MS) == RD_KAFKA_RESP_ERR_NO_ERROR;
     }
     for (int i = 0; i < others->cnt && done; i++) {
-        const struct bounds *b = bounds_find(s, others->elems[i].topic, others->elems[i].partition);
+        const struct bounds *b = part_bounds(s, others->elems[i].topic, others->elems[i].partition);
         done = b != NULL && others->elems[i].offset >= b->end;
     }
     rd_kafka_topic_partition_list_destroy(others);
@@ -142,7 +146,7 @@ static int others_are_done(struct kafka_source *s)
 {
     int64_t now = source_now_ms(s);
     if (!s->others_done && now >= s->others_ask_ms) {
-        s->others_done = is_committed(s) || now - s->assigned_ms > source_session_ms(s) + SESSION_MARGIN_MS;
+        s->others_done = is_committed(s) || now - s->assigned_ms > conf_session_ms(s) + SESSION_MARGIN_MS;
         s->others_ask_ms = now + OTHERS_ASK_MS;
     }
     return s->others_done;

@@ -1,11 +1,18 @@
 /* The librdkafka client: opened, closed, and made anew. */
-#include "source.h"
+#include "client.h"
+#include "assignment.h"
+#include "conf.h"
+#include "group.h"
+#include "held.h"
+#include "offsets.h"
+#include "turns.h"
+#include "unreadable.h"
 
 #define DESTROY_TIMEOUT_MS 2000
 
-void close_client(struct kafka_source *s)
+void client_close(struct kafka_source *s)
 {
-    records_release(s);
+    held_release(s);
     group_drop_pending(s);
     unreadable_close(s);
     if (s->records != NULL) {
@@ -19,9 +26,9 @@ void close_client(struct kafka_source *s)
     s->client = NULL;
 }
 
-int32_t open_client(struct kafka_source *s, churn_error *err)
+int32_t client_open(struct kafka_source *s, churn_error *err)
 {
-    rd_kafka_conf_t *conf = source_conf(s, err);
+    rd_kafka_conf_t *conf = conf_new(s, err);
     if (conf == NULL) {
         return CHURN_FATAL;
     }
@@ -43,14 +50,14 @@ int32_t open_client(struct kafka_source *s, churn_error *err)
     return CHURN_OK;
 }
 
-void source_remake(struct kafka_source *s)
+void client_remake(struct kafka_source *s)
 {
     group_lose(s);
-    close_client(s);
+    client_close(s);
     s->turn = (struct turn){.look_at = s->returned};
     s->peak = 0;
     s->watch = (struct kafka_group){0};
-    if (open_client(s, &s->failure) != CHURN_OK || group_subscribe(s, &s->failure) != CHURN_OK) {
+    if (client_open(s, &s->failure) != CHURN_OK || assignment_subscribe(s, &s->failure) != CHURN_OK) {
         s->failed = 1;
     }
 }

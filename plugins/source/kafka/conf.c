@@ -1,5 +1,5 @@
 /* The configuration of the source's librdkafka clients. */
-#include "source.h"
+#include "conf.h"
 
 #include <stdlib.h>
 
@@ -34,7 +34,7 @@ static const struct {
     {"reconnect.backoff.max.ms", NULL, "2000"},
 };
 
-int64_t source_session_ms(const struct kafka_source *s)
+int64_t conf_session_ms(const struct kafka_source *s)
 {
     char text[32] = "45000";
     size_t size = sizeof text;
@@ -95,7 +95,7 @@ static int32_t tell_workers_apart(const struct kafka_source *s, rd_kafka_conf_t 
     return CHURN_OK;
 }
 
-rd_kafka_conf_t *source_conf(const struct kafka_source *s, churn_error *err)
+rd_kafka_conf_t *conf_new(const struct kafka_source *s, churn_error *err)
 {
     rd_kafka_conf_t *conf = kafka_client_conf(s->host, s->brokers, &s->properties, owned, err);
     if (conf != NULL && (check_strategy(s, err) != CHURN_OK || set_own(s, conf, err) != CHURN_OK ||

@@ -1,5 +1,10 @@
-/* Membership of the consumer group: which topics exist, which partitions are ours, where they begin. */
-#include "source.h"
+/* What the consumer group gives us and takes away, and what the host is told of it. */
+#include "group.h"
+#include "assignment.h"
+#include "parts.h"
+#include "starts.h"
+#include "turns.h"
+#include "unreadable.h"
 
 #include <stdlib.h>
 
@@ -11,7 +16,7 @@ static uint32_t whole(const struct kafka_source *s)
 
 static struct part make_part(const struct kafka_source *s, struct topic *t, const rd_kafka_topic_partition_t *from)
 {
-    const struct bounds *b = bounds_find(s, t->name, from->partition);
+    const struct bounds *b = part_bounds(s, t->name, from->partition);
     int chosen = starts_is_chosen(from);
     struct part p = {.topic = t->name,
                      .identity = t->identity,
@@ -85,8 +90,8 @@ void group_complete(struct kafka_source *s)
         s->assigning = list;
         announce(s, s->parts + first, s->part_count - first, 0, 0);
         s->assigning = NULL;
-        forward_records(s, list);
-        code = give_assignment(s, list);
+        assignment_forward(s, list);
+        code = assignment_give(s, list);
         if (code != RD_KAFKA_RESP_ERR_NO_ERROR) {
             source_fail(s, "the partitions of group `%s` cannot be assigned: %s", s->group, rd_kafka_err2str(code));
         }
@@ -99,7 +104,7 @@ static uint32_t set_apart(struct kafka_source *s, const rd_kafka_topic_partition
 {
     uint32_t going = 0;
     for (int i = 0; i < list->cnt; i++) {
-        struct part *p = group_part(s, list->elems[i].topic, list->elems[i].partition);
+        struct part *p = part_named(s, list->elems[i].topic, list->elems[i].partition);
         if (p != NULL && p < s->parts + s->part_count - going) {
             struct part *last = &s->parts[s->part_count - ++going];
             struct part moved = *p;
@@ -131,7 +136,7 @@ static void revoke(struct kafka_source *s, const rd_kafka_topic_partition_list_t
     s->part_count -= going;
     s->part_last = 0;
     s->assigned = 0;
-    give_up_assignment(s, list);
+    assignment_give_up(s, list);
 }
 
 void group_lose(struct kafka_source *s)

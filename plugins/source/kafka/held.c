@@ -1,9 +1,10 @@
 /* The messages behind the records of the newest poll, and their headers. */
-#include "source.h"
+#include "held.h"
+#include "parts.h"
 
 #include <stdlib.h>
 
-void records_release(struct kafka_source *s)
+void held_release(struct kafka_source *s)
 {
     for (uint32_t i = 0; i < s->held_count; i++) {
         rd_kafka_message_destroy(s->held[i]);
@@ -11,7 +12,7 @@ void records_release(struct kafka_source *s)
     s->held_count = s->header_count = 0;
 }
 
-int make_room(struct kafka_source *s, uint32_t max)
+int held_reserve(struct kafka_source *s, uint32_t max)
 {
     if (max > s->held_size) {
         rd_kafka_message_t **grown = realloc(s->held, max * sizeof *grown);
@@ -41,7 +42,7 @@ static int reserve_headers(struct kafka_source *s, size_t more)
 }
 
 /* Their texts are the message's. */
-void take_headers(struct kafka_source *s, churn_record *r, const rd_kafka_message_t *m)
+void held_take_headers(struct kafka_source *s, churn_record *r, const rd_kafka_message_t *m)
 {
     rd_kafka_headers_t *headers;
     const char *name;
@@ -67,14 +68,14 @@ int32_t source_headers(void *self, churn_record *record, churn_error *err)
     s->header_count = 0;
     record->header_count = 0;
     if (s->headers && record->id < s->held_count) {
-        take_headers(s, record, s->held[record->id]);
+        held_take_headers(s, record, s->held[record->id]);
     }
     record->headers = record->header_count > 0 ? s->header_pool : NULL;
     return s->failed ? churn_fail(err, CHURN_FATAL, "%s", s->failure.message) : CHURN_OK;
 }
 
 /* Once the pool moves no more. */
-void link_headers(const struct kafka_source *s, churn_record *records)
+void held_link_headers(const struct kafka_source *s, churn_record *records)
 {
     const churn_header *at = s->header_pool;
     for (uint32_t i = 0; i < s->held_count && s->header_count > 0; i++) {

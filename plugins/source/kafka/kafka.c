@@ -1,5 +1,12 @@
-/* Records of Kafka topics, as a member of a consumer group: options, configuration, beginning and end. */
-#include "source.h"
+/* Records of Kafka topics, as a member of a consumer group: options, beginning and end. */
+#include "assignment.h"
+#include "client.h"
+#include "conf.h"
+#include "group.h"
+#include "held.h"
+#include "offsets.h"
+#include "records.h"
+#include "reread.h"
 
 #include <stdlib.h>
 
@@ -146,7 +153,7 @@ static int32_t source_create(void *self, const churn_host *host, churn_error *er
     if (s->group == NULL) {
         return churn_fail(err, CHURN_FATAL, "out of memory");
     }
-    if (take_topics(s, err) != CHURN_OK || (conf = source_conf(s, err)) == NULL ||
+    if (take_topics(s, err) != CHURN_OK || (conf = conf_new(s, err)) == NULL ||
         kafka_client_try(RD_KAFKA_CONSUMER, conf, &s->properties, err) != CHURN_OK) {
         source_destroy(s);
         return CHURN_FATAL;
@@ -158,7 +165,7 @@ static void source_probe(void *self, uint32_t timeout_ms, churn_target_fn fn, vo
 {
     const struct kafka_source *s = self;
     uint32_t count = s->topic_names.count;
-    rd_kafka_conf_t *conf = timeout_ms > 0 ? source_conf(s, NULL) : NULL;
+    rd_kafka_conf_t *conf = timeout_ms > 0 ? conf_new(s, NULL) : NULL;
     struct kafka_topic *topics = calloc(count + 1u, sizeof *topics);
     char(*places)[32] = calloc(count + 1u, sizeof *places);
     if (timeout_ms == 0) {
@@ -177,7 +184,7 @@ static void source_probe(void *self, uint32_t timeout_ms, churn_target_fn fn, vo
 
 static void close_source(struct kafka_source *s)
 {
-    close_client(s);
+    client_close(s);
     free(s->held);
     free(s->header_pool);
     free(s->parts);
@@ -203,7 +210,7 @@ static int32_t source_start(void *self, const churn_source_listener *listener, c
     s->hands_headers = s->headers && !asks_headers(listener);
     s->unreadable_stall = stall_new(s->host, "fetch");
     s->group_stall = stall_new(s->host, "group");
-    if (open_client(s, err) != CHURN_OK || (!s->host->until_end && group_subscribe(s, err) != CHURN_OK)) {
+    if (client_open(s, err) != CHURN_OK || (!s->host->until_end && assignment_subscribe(s, err) != CHURN_OK)) {
         close_source(s);
         return CHURN_FATAL;
     }
@@ -213,7 +220,7 @@ static int32_t source_start(void *self, const churn_source_listener *listener, c
 static void source_stop(void *self)
 {
     struct kafka_source *s = self;
-    records_release(s);
+    held_release(s);
     group_drop_pending(s);
     if (s->rk != NULL) { /* it may have failed to be made anew */
         (void)kafka_client_leave(s->client, s->rk, CLOSE_TIMEOUT_MS);

@@ -1,5 +1,6 @@
 /* Offsets: asked for, committed, moved, and how far they are from the end. */
-#include "source.h"
+#include "offsets.h"
+#include "parts.h"
 
 #include <time.h>
 
@@ -124,7 +125,7 @@ static rd_kafka_resp_err_t seek_fetcher(struct kafka_source *s, rd_kafka_topic_p
 int32_t source_seek(void *self, const churn_position *to, churn_error *err)
 {
     struct kafka_source *s = self;
-    struct part *p = group_part_of(s, to->topic, to->partition);
+    struct part *p = part_of_identity(s, to->topic, to->partition);
     rd_kafka_topic_partition_list_t *list;
     rd_kafka_topic_partition_t *starting;
     rd_kafka_resp_err_t code = RD_KAFKA_RESP_ERR_NO_ERROR;
@@ -180,7 +181,7 @@ int32_t source_offset_at(void *self, const char *topic, int32_t partition, int64
                : result;
 }
 
-int64_t part_lag(const struct kafka_source *s, const struct part *p)
+int64_t offsets_part_lag(const struct kafka_source *s, const struct part *p)
 {
     int64_t low = RD_KAFKA_OFFSET_INVALID, high = RD_KAFKA_OFFSET_INVALID, from;
     if (p->finished) {
@@ -204,7 +205,7 @@ void source_lag(void *self, churn_lag *lag)
     lag->known = s->assigned || s->nothing;
     lag->messages = 0;
     for (uint32_t i = 0; i < s->part_count; i++) {
-        int64_t n = part_lag(s, &s->parts[i]);
+        int64_t n = offsets_part_lag(s, &s->parts[i]);
         if (n < 0) {
             lag->known = 0;
         } else {
@@ -214,7 +215,7 @@ void source_lag(void *self, churn_lag *lag)
     lag->total = s->host->until_end && lag->known ? s->returned + lag->messages : -1;
 }
 
-void records_ask_brokers(struct kafka_source *s)
+void offsets_ask_brokers(struct kafka_source *s)
 {
     rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new((int)s->part_count);
     for (uint32_t i = 0; i < s->part_count; i++) {

@@ -1,5 +1,5 @@
 /* The topics and partitions of the source, and why it cannot go on. */
-#include "source.h"
+#include "parts.h"
 
 void source_fail(struct kafka_source *s, const char *format, ...)
 {
@@ -33,7 +33,7 @@ const struct topic *topic_of_identity(const struct kafka_source *s, const char *
     return NULL;
 }
 
-void group_topic_missing(const struct kafka_source *s, const char *name)
+void topic_missing(const struct kafka_source *s, const char *name)
 {
     struct topic *t = topic_named(s, name);
     if (t != NULL && !t->missing) {
@@ -42,7 +42,7 @@ void group_topic_missing(const struct kafka_source *s, const char *name)
     }
 }
 
-struct part *group_part(const struct kafka_source *s, const char *topic, int32_t partition)
+struct part *part_named(const struct kafka_source *s, const char *topic, int32_t partition)
 {
     for (uint32_t i = 0; i < s->part_count; i++) {
         if (s->parts[i].partition == partition && strcmp(s->parts[i].topic, topic) == 0) {
@@ -52,13 +52,13 @@ struct part *group_part(const struct kafka_source *s, const char *topic, int32_t
     return NULL;
 }
 
-struct part *group_part_of(const struct kafka_source *s, const char *identity, int32_t partition)
+struct part *part_of_identity(const struct kafka_source *s, const char *identity, int32_t partition)
 {
     const struct topic *t = topic_of_identity(s, identity);
-    return t != NULL ? group_part(s, t->name, partition) : NULL;
+    return t != NULL ? part_named(s, t->name, partition) : NULL;
 }
 
-void group_part_passed(struct kafka_source *s, struct part *p, int64_t offset)
+void part_passed(struct kafka_source *s, struct part *p, int64_t offset)
 {
     if (offset > 0 && (offset > p->position || (offset == p->position && p->untold))) {
         p->position = p->passed = offset;
@@ -67,7 +67,7 @@ void group_part_passed(struct kafka_source *s, struct part *p, int64_t offset)
     }
 }
 
-void group_tell_passed(struct kafka_source *s)
+void parts_tell_passed(struct kafka_source *s)
 {
     const churn_source_listener *l = s->listener;
     for (uint32_t i = 0; s->passing && i < s->part_count; i++) {
@@ -82,7 +82,7 @@ void group_tell_passed(struct kafka_source *s)
     s->passing = 0;
 }
 
-const struct bounds *bounds_find(const struct kafka_source *s, const char *topic, int32_t partition)
+const struct bounds *part_bounds(const struct kafka_source *s, const char *topic, int32_t partition)
 {
     for (uint32_t i = 0; i < s->bounds_count; i++) {
         if (s->bounds[i].partition == partition && strcmp(s->bounds[i].topic, topic) == 0) {

@@ -1,5 +1,14 @@
 /* Records and errors as they come from librdkafka. */
-#include "source.h"
+#include "records.h"
+#include "assignment.h"
+#include "bounds.h"
+#include "group.h"
+#include "held.h"
+#include "offsets.h"
+#include "parts.h"
+#include "turns.h"
+#include "unreadable.h"
+#include "watch.h"
 
 #include <stdlib.h>
 
@@ -8,7 +17,7 @@ static struct part *part_of_message(struct kafka_source *s, const rd_kafka_messa
 {
     struct part *p = s->part_last < s->part_count ? &s->parts[s->part_last] : NULL;
     if (p == NULL || p->rkt != m->rkt || p->partition != m->partition) {
-        p = group_part(s, rd_kafka_topic_name(m->rkt), m->partition);
+        p = part_named(s, rd_kafka_topic_name(m->rkt), m->partition);
         if (p != NULL) {
             p->rkt = m->rkt;
             s->part_last = (uint32_t)(p - s->parts);
@@ -24,7 +33,7 @@ static struct part *part_of_message(struct kafka_source *s, const rd_kafka_messa
 static void offset_lost(struct kafka_source *s, const rd_kafka_message_t *m)
 {
     const char *topic = m->rkt != NULL ? rd_kafka_topic_name(m->rkt) : "";
-    const struct part *p = group_part(s, topic, m->partition);
+    const struct part *p = part_named(s, topic, m->partition);
     int64_t low, high;
     if (p == NULL || p->bad.waits) { /* a batch that is read amiss misleads librdkafka to offsets that do not exist */
         return;
@@ -34,7 +43,7 @@ static void offset_lost(struct kafka_source *s, const rd_kafka_message_t *m)
         p->position < 0 || (p->position >= low && p->position <= high)) {
         churn_log(s->host, CHURN_LOG_WARN, "topic `%s` partition %d: %s; joining the group again", topic,
                   (int)m->partition, rd_kafka_message_errstr(m));
-        group_rejoin(s);
+        assignment_rejoin(s);
         return;
     }
     if (p->position > high) {
@@ -66,11 +75,11 @@ static void check_fatal(struct kafka_source *s)
 
 static void reached_end(struct kafka_source *s, const rd_kafka_message_t *m)
 {
-    struct part *p = group_part(s, rd_kafka_topic_name(m->rkt), m->partition);
+    struct part *p = part_named(s, rd_kafka_topic_name(m->rkt), m->partition);
     if (p == NULL || p->finished || p->bad.waits) {
         return; /* beyond what was dropped in a run until the end, or what cannot be read, nothing was passed */
     }
-    group_part_passed(s, p, m->offset);
+    part_passed(s, p, m->offset);
     p->finished = s->host->until_end && m->offset >= p->end;
 }
 
@@ -88,7 +97,7 @@ static void take_error(struct kafka_source *s, const rd_kafka_message_t *m)
     case RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART:
     case RD_KAFKA_RESP_ERR__UNKNOWN_TOPIC:
     case RD_KAFKA_RESP_ERR__UNKNOWN_PARTITION:
-        group_topic_missing(s, topic);
+        topic_missing(s, topic);
         break;
     case RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED:
     case RD_KAFKA_RESP_ERR_TOPIC_EXCEPTION:
@@ -105,7 +114,7 @@ static void take_error(struct kafka_source *s, const rd_kafka_message_t *m)
                   "busy for longer than max.poll.interval.ms, so the group gave the partitions away; joining again");
         break;
     default:
-        if ((p = group_part(s, topic, m->partition)) != NULL) {
+        if ((p = part_named(s, topic, m->partition)) != NULL) {
             unreadable_failed(s, p, m);
             break;
         }
@@ -120,7 +129,7 @@ static int wanted(struct kafka_source *s, struct part *p, const rd_kafka_message
         return 0; /* not ours any more, handed out before, or behind what cannot be read */
     }
     if (s->host->until_end && m->offset >= p->end) {
-        group_part_passed(s, p, p->finished ? p->position : p->end);
+        part_passed(s, p, p->finished ? p->position : p->end);
         p->finished = 1;
         return 0;
     }
@@ -159,7 +168,7 @@ static void take_message(struct kafka_source *s, rd_kafka_message_t *m, churn_re
     }
     fill_record(&records[s->held_count], p, m, s->held_count);
     if (s->hands_headers) {
-        take_headers(s, &records[s->held_count], m);
+        held_take_headers(s, &records[s->held_count], m);
     }
     s->held[s->held_count++] = m;
     s->bytes += m->len + m->key_len;
@@ -215,7 +224,7 @@ static void wake_fetchers(struct kafka_source *s)
     } else if (waiting < s->peak / 4 && s->returned > 0) {
         uint64_t record_size = s->bytes / (uint64_t)s->returned;
         if (s->peak * record_size > (uint64_t)s->buffer / 4) {
-            records_ask_brokers(s);
+            offsets_ask_brokers(s);
         }
         s->peak = waiting;
     }
@@ -251,8 +260,8 @@ int32_t source_poll(void *self, churn_record *records, uint32_t max, uint32_t ti
     int up;
     *ret_count = 0;
     s->announced = 0;
-    records_release(s);
-    group_tell_passed(s);
+    held_release(s);
+    parts_tell_passed(s);
     if (s->failed) {
         return churn_fail(err, CHURN_FATAL, "%s", s->failure.message); /* there may be no client any more */
     }
@@ -266,18 +275,18 @@ int32_t source_poll(void *self, churn_record *records, uint32_t max, uint32_t ti
     if (!s->failed && (max == 0 || s->paused || s->nothing)) {
         serve_group(s, s->nothing ? 0 : (int)timeout_ms);
         group_complete(s);
-    } else if (!s->failed && (aside = unreadable_take(s, records, max)) == 0 && make_room(s, max)) {
+    } else if (!s->failed && (aside = unreadable_take(s, records, max)) == 0 && held_reserve(s, max)) {
         turns_step(s);
         wake_fetchers(s);
         wait_for_records(s, records, max, timeout_ms);
-        link_headers(s, records);
+        held_link_headers(s, records);
         turns_polled(s);
     }
     up = kafka_client_check(s->client, 1);
     *ret_count = s->held_count + aside;
     s->returned += *ret_count;
     if (*ret_count == 0) {
-        group_watch(s, up);
+        watch_group(s, up);
     }
     if (s->failed && *ret_count == 0) {
         return churn_fail(err, CHURN_FATAL, "%s", s->failure.message);

@@ -1,6 +1,8 @@
 /* Records read again by their positions, with a consumer of its own that is a member of no group and commits nothing.
  */
-#include "source.h"
+#include "reread.h"
+#include "conf.h"
+#include "parts.h"
 
 #include <stdlib.h>
 
@@ -58,7 +60,7 @@ static int32_t open_reader(struct kafka_source *s, churn_error *err)
     if (s->reader_client == NULL) {
         return churn_fail(err, CHURN_FATAL, "out of memory");
     }
-    conf = source_conf(s, err);
+    conf = conf_new(s, err);
     if (conf != NULL) {
         (void)kafka_client_set(conf, "enable.partition.eof", "true", err);
         s->reader = kafka_client_open(s->reader_client, RD_KAFKA_CONSUMER, conf, err);

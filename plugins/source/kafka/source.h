@@ -1,6 +1,7 @@
 /*
- * The Kafka source from inside. Everything runs in the worker's thread, librdkafka's callbacks included: they are
- * called by consumer_poll, hence from within the source's own poll.
+ * The Kafka source from inside: the state that its files share (README.md says which may call which). Everything runs
+ * in the worker's thread, librdkafka's callbacks included: they are called by consumer_poll, hence from within the
+ * source's own poll.
  *
  * Rebalances and errors come through librdkafka's consumer queue; the records of all partitions are forwarded to a
  * queue of their own. So a source that is paused, or asked for nothing, still answers the group at once and keeps what
@@ -130,7 +131,7 @@ struct kafka_source {
     rd_kafka_message_t **held; /* behind the records of the newest poll */
     uint32_t held_count;
     uint32_t held_size;
-    int hands_headers; /* with each record: the host does not ask for those that it needs */
+    int hands_headers;         /* with each record: the host does not ask for those that it needs */
     churn_header *header_pool; /* of those records, one after the other */
     uint32_t header_count;
     uint32_t header_size;
@@ -154,172 +155,9 @@ struct kafka_source {
     int64_t assigned_ms;   /* time of the newest assignment */
 };
 
-/* --- kafka.c --- */
-
-/* Remembers why the source cannot go on; the next poll says so. */
-CHURN_PRINTF(2, 3)
-void source_fail(struct kafka_source *s, const char *format, ...);
-
-/* Makes the librdkafka client anew, with nothing left of the old one. */
-void source_remake(struct kafka_source *s);
-
-/* How long the group waits for a member that died. */
-int64_t source_session_ms(const struct kafka_source *s);
-
-/* A consumer's configuration; NULL on error. */
-rd_kafka_conf_t *source_conf(const struct kafka_source *s, churn_error *err);
-
 static inline int64_t source_now_ms(const struct kafka_source *s)
 {
     return s->host->monotonic_ms(s->host);
 }
-
-/* --- client.c --- */
-
-int32_t open_client(struct kafka_source *s, churn_error *err);
-void close_client(struct kafka_source *s);
-
-/* --- assignment.c --- */
-
-rd_kafka_resp_err_t give_assignment(struct kafka_source *s, const rd_kafka_topic_partition_list_t *list);
-void give_up_assignment(struct kafka_source *s, const rd_kafka_topic_partition_list_t *list);
-void forward_records(struct kafka_source *s, const rd_kafka_topic_partition_list_t *list);
-
-/* --- held.c --- */
-
-int make_room(struct kafka_source *s, uint32_t max);
-void take_headers(struct kafka_source *s, churn_record *r, const rd_kafka_message_t *m);
-void link_headers(const struct kafka_source *s, churn_record *records);
-
-/* --- group.c --- */
-
-/* Subscribes to the topics; in a run until the end, to those that exist. */
-int32_t group_subscribe(struct kafka_source *s, churn_error *err);
-
-/* Looks after the group while it has given us no partitions; after each poll. `up`: a broker is connected. */
-void group_watch(struct kafka_source *s, int up);
-
-/* Leaves and joins the group, so that reading goes on from the committed offsets. */
-void group_rejoin(struct kafka_source *s);
-
-/* Reads on in our partitions where they are, with nothing left of what librdkafka knew of them. */
-void group_restart(struct kafka_source *s);
-
-/* Tells the host that what is ours still is lost; before the client goes. */
-void group_lose(struct kafka_source *s);
-
-/* librdkafka's rebalance callback. */
-void group_on_rebalance(rd_kafka_t *rk, rd_kafka_resp_err_t code, rd_kafka_topic_partition_list_t *list, void *opaque);
-
-/* Completes an assignment as soon as the committed offsets are known. The host may seek from within `assigned`. */
-void group_complete(struct kafka_source *s);
-
-void group_drop_pending(struct kafka_source *s);
-
-/* An assigned partition, or NULL; by its topic's name, or as the host knows it. */
-struct part *group_part(const struct kafka_source *s, const char *topic, int32_t partition);
-struct part *group_part_of(const struct kafka_source *s, const char *identity, int32_t partition);
-
-/* No record is left below `offset`, though the last one may be some way below: transaction markers, records of a
- * transaction that was aborted, and what compaction took are none. */
-void group_part_passed(struct kafka_source *s, struct part *p, int64_t offset);
-/* Tells the host so; once it has taken every record that came before. */
-void group_tell_passed(struct kafka_source *s);
-
-/* NULL for a topic that is not configured. */
-struct topic *topic_named(const struct kafka_source *s, const char *name);
-const struct topic *topic_of_identity(const struct kafka_source *s, const char *identity);
-
-void group_topic_missing(const struct kafka_source *s, const char *name);
-
-/* --- starts.c --- */
-
-/* Fills in where the partitions of `list`, which the group gave us, begin; 0 when that cannot be told yet. */
-int starts_find(struct kafka_source *s, rd_kafka_topic_partition_list_t *list);
-/* 1 when its offset is where `start` lets it begin, and nobody has read it yet. */
-int starts_is_chosen(const rd_kafka_topic_partition_t *p);
-
-/* --- bounds.c --- */
-
-/* Learns the bounds step by step and subscribes then; 0 while the brokers do not answer. */
-int bounds_learn(struct kafka_source *s, uint32_t timeout_ms);
-
-/* NULL for a partition that is newer than the start. */
-const struct bounds *bounds_find(const struct kafka_source *s, const char *topic, int32_t partition);
-
-/* 1 when a run until the end has nothing more to read: neither in the partitions that are ours, nor in those of members
- * that were killed and whose sessions have not ended yet. May ask the brokers for what the group has committed. */
-int bounds_reached(struct kafka_source *s);
-
-/* --- offsets.c --- */
-
-/* Replaces the offsets of `list` by where its partitions begin (RD_KAFKA_OFFSET_BEGINNING) or end. Unlike
- * rd_kafka_query_watermark_offsets, what this rests on keeps to its timeout while a broker hangs. */
-rd_kafka_resp_err_t offsets_ask(struct kafka_source *s, rd_kafka_topic_partition_list_t *list, int64_t which,
-                                int timeout_ms);
-rd_kafka_resp_err_t offsets_ask_one(struct kafka_source *s, const char *topic, int32_t partition, int64_t which,
-                                    int64_t *ret_offset);
-
-/* Commits and waits for the answer, though not for as long as librdkafka would. */
-rd_kafka_resp_err_t offsets_commit_and_wait(struct kafka_source *s, const rd_kafka_topic_partition_list_t *list);
-
-/* librdkafka's commit callback. */
-void offsets_on_commit(rd_kafka_t *rk, rd_kafka_resp_err_t code, rd_kafka_topic_partition_list_t *list, void *opaque);
-
-int32_t source_commit(void *self, const churn_position *positions, uint32_t count, int32_t wait, churn_error *err);
-int32_t source_seek(void *self, const churn_position *to, churn_error *err);
-int32_t source_bounds(void *self, const char *topic, int32_t partition, int64_t *ret_low, int64_t *ret_end,
-                      churn_error *err);
-int32_t source_offset_at(void *self, const char *topic, int32_t partition, int64_t timestamp_ms, int64_t *ret_offset,
-                         churn_error *err);
-void source_lag(void *self, churn_lag *lag);
-
-/* Records of a partition that are still to come; -1 when not known yet. */
-int64_t part_lag(const struct kafka_source *s, const struct part *p);
-
-/* --- turns.c --- */
-
-/* Begins and ends turns; before records are gathered. */
-void turns_step(struct kafka_source *s);
-/* Reads all partitions together again; before one of them is given up. */
-void turns_end(struct kafka_source *s);
-/* Where the next record comes from. */
-rd_kafka_queue_t *turns_queue(const struct kafka_source *s);
-/* … and it was taken. */
-void turns_took(struct kafka_source *s);
-/* The records of one poll are gathered. */
-void turns_polled(struct kafka_source *s);
-
-/* --- unreadable.c --- */
-
-/* Reading on in a partition failed: it waits from now on, and what librdkafka still hands out of it is void. */
-void unreadable_failed(struct kafka_source *s, struct part *p, const rd_kafka_message_t *m);
-/* Asks again what is due, and takes answers. */
-void unreadable_step(struct kafka_source *s);
-/* Hands out what was given up; how many records that is. */
-uint32_t unreadable_take(struct kafka_source *s, churn_record *records, uint32_t max);
-/* These are given up: librdkafka would keep one paused that waits, and whoever is given it again would never read it. */
-void unreadable_revoked(struct kafka_source *s, const struct part *parts, uint32_t count);
-void unreadable_close(struct kafka_source *s);
-
-/* --- records.c --- */
-
-int32_t source_poll(void *self, churn_record *records, uint32_t max, uint32_t timeout_ms, uint32_t *ret_count,
-                    churn_error *err);
-
-/* The headers of a record of the newest poll. */
-int32_t source_headers(void *self, churn_record *record, churn_error *err);
-
-/* Gives the records of the newest poll back to librdkafka. */
-void records_release(struct kafka_source *s);
-
-/* Sends each broker that we read from a small question, whose answer nobody waits for. */
-void records_ask_brokers(struct kafka_source *s);
-
-/* --- reread.c --- */
-
-int32_t source_reread(void *self, const churn_position *positions, uint32_t count, uint32_t timeout_ms,
-                      churn_reread_fn fn, void *ctx, churn_error *err);
-void reread_close(struct kafka_source *s);
 
 #endif

@@ -6,7 +6,9 @@
  * partition 0 commits an offset for every partition that there is, its own or not, before any of them is read; the
  * others wait for it. So a partition without a committed offset is a later one.
  */
-#include "source.h"
+#include "starts.h"
+#include "offsets.h"
+#include "parts.h"
 
 #include <stdlib.h>
 

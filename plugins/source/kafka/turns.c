@@ -10,7 +10,9 @@
  * meanwhile, so that librdkafka fetches nothing else. Each partition's order stays as it is: what the common queue held
  * as a turn began is read first, and what is left of it as the turn ends goes behind the others'.
  */
-#include "source.h"
+#include "turns.h"
+#include "offsets.h"
+#include "parts.h"
 
 #ifdef CHURN_FAULTS /* the fault suite's loads are small, and are to meet turns all the same */
 #define TURN_RECORDS 500
@@ -44,9 +46,9 @@ void turns_end(struct kafka_source *s)
 
 static int is_over(const struct kafka_source *s)
 {
-    const struct part *p = group_part(s, s->turn.topic, s->turn.partition);
+    const struct part *p = part_named(s, s->turn.topic, s->turn.partition);
     int64_t now = source_now_ms(s);
-    return p == NULL || s->turn.left == 0 || now - s->turn.began_ms > TURN_MS || part_lag(s, p) <= 0 ||
+    return p == NULL || s->turn.left == 0 || now - s->turn.began_ms > TURN_MS || offsets_part_lag(s, p) <= 0 ||
            (s->turn.dry_ms != 0 && now - s->turn.dry_ms > STALLED_MS);
 }
 
@@ -57,7 +59,7 @@ static const struct part *choose(struct kafka_source *s)
     uint32_t far = 0, first = s->turn.next;
     for (uint32_t i = 0; i < s->part_count; i++) {
         uint32_t at = (first + i) % s->part_count;
-        if (part_lag(s, &s->parts[at]) >= TURN_LEAST) {
+        if (offsets_part_lag(s, &s->parts[at]) >= TURN_LEAST) {
             far++;
             if (chosen == NULL) {
                 chosen = &s->parts[at];
@@ -86,7 +88,7 @@ static void begin(struct kafka_source *s, const struct part *p)
     churn_log(s->host, CHURN_LOG_DEBUG, "far behind: partition %d of `%s` is read alone for a while", (int)p->partition,
               p->topic);
     if (s->fetchers_doze) {
-        records_ask_brokers(s); /* the common queue may be full, and this partition's is empty */
+        offsets_ask_brokers(s); /* the common queue may be full, and this partition's is empty */
     }
 }
 

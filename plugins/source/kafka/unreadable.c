@@ -9,7 +9,12 @@
  * if reading from there fails at the batch's own first offset, which is asked of places between it and the partition's
  * end.
  */
-#include "source.h"
+#include "unreadable.h"
+#include "assignment.h"
+#include "conf.h"
+#include "offsets.h"
+#include "parts.h"
+#include "turns.h"
 
 #define RETRY_MS 500 /* after the first failure; the double after each further one */
 #define RETRY_MAX_MS 10000
@@ -101,7 +106,7 @@ static void over(struct kafka_source *s, struct part *p)
 {
     p->bad = (struct unreadable){0};
     hold(s, p, 0);
-    group_restart(s);
+    assignment_restart(s);
     report(s);
 }
 
@@ -165,7 +170,7 @@ void unreadable_failed(struct kafka_source *s, struct part *p, const rd_kafka_me
     if (p->position < 0 && offsets_ask_one(s, p->topic, p->partition, RD_KAFKA_OFFSET_BEGINNING, &p->position) !=
                                RD_KAFKA_RESP_ERR_NO_ERROR) {
         p->position = OFFSET_UNKNOWN;
-        group_rejoin(s);
+        assignment_rejoin(s);
         return;
     }
     p->bad.waits = 1;
@@ -179,7 +184,7 @@ void unreadable_failed(struct kafka_source *s, struct part *p, const rd_kafka_me
 static int open_examiner(struct kafka_source *s)
 {
     churn_error err = {.size = sizeof err};
-    rd_kafka_conf_t *conf = s->examiner.rk == NULL ? source_conf(s, &err) : NULL;
+    rd_kafka_conf_t *conf = s->examiner.rk == NULL ? conf_new(s, &err) : NULL;
     if (conf != NULL && kafka_client_set(conf, "enable.partition.eof", "true", &err) == CHURN_OK) {
         s->examiner.rk = kafka_client_open(s->client, RD_KAFKA_CONSUMER, conf, &err);
         if (s->examiner.rk != NULL) {
@@ -243,7 +248,7 @@ static rd_kafka_message_t *poll_examiner(const struct examiner *examiner)
 /* 1 when a question is under way still. */
 static int take_answer(struct kafka_source *s)
 {
-    struct part *p = group_part(s, s->examiner.topic, s->examiner.partition);
+    struct part *p = part_named(s, s->examiner.topic, s->examiner.partition);
     rd_kafka_message_t *m = poll_examiner(&s->examiner);
     if (m == NULL && p != NULL && p->bad.waits && source_now_ms(s) < s->examiner.until_ms) {
         return 1;

@@ -1,5 +1,7 @@
 /* Looks after the group while it has given us nothing. */
-#include "source.h"
+#include "watch.h"
+#include "client.h"
+#include "conf.h"
 
 #define LONE_MS 5000 /* without partitions: by then a group without dead members has given them out */
 #define LONE_SAID (-1)
@@ -24,11 +26,11 @@ static void say_waiting(struct kafka_source *s)
         churn_log(s->host, CHURN_LOG_INFO,
                   "waiting for group `%s` to give out its partitions: it hears from every member first, and waits for "
                   "one that was killed until its session ends (session.timeout.ms, here %lld s)",
-                  s->group, (long long)(source_session_ms(s) / 1000));
+                  s->group, (long long)(conf_session_ms(s) / 1000));
     }
 }
 
-void group_watch(struct kafka_source *s, int up)
+void watch_group(struct kafka_source *s, int up)
 {
     int waits = s->subscribed && !s->assigned && !s->failed && !all_missing(s);
     enum kafka_group_state state = KAFKA_GROUP_FOUND;
@@ -49,6 +51,6 @@ void group_watch(struct kafka_source *s, int up)
     stall_begin(&s->group_stall, KAFKA_GROUP_LOST_TEXT, s->group);
     if (state == KAFKA_GROUP_LOST) {
         churn_log(s->host, CHURN_LOG_WARN, KAFKA_GROUP_ANEW_TEXT, s->group);
-        source_remake(s);
+        client_remake(s);
     }
 }
