@@ -1,2 +1,8 @@
 source_LTLIBRARIES += plugins/source/file.la
-%C%_la_SOURCES = %D%/file.c
+%C%_la_SOURCES = \
+  %D%/counted.c %D%/counted.h \
+  %D%/file.c \
+  %D%/follow.c %D%/follow.h \
+  %D%/input.c %D%/input.h \
+  %D%/lines.c %D%/lines.h \
+  %D%/source.h
