@@ -7,9 +7,9 @@
  */
 #include "counted.h"
 #include "follow.h"
-#include "input.h"
 #include "lines.h"
 #include <churn/plugin.h>
+#include <churn/source.h>
 
 #include <errno.h>
 #include <inttypes.h>
@@ -20,9 +20,24 @@
 #include <unistd.h>
 
 #define FOLLOW_PAUSE_MS 50 /* between looks at a file that may have grown */
+#define MISSING_PAUSE_MS 100
+
+struct file_source {
+    struct input input; /* their options, and those below */
+    struct lines lines;
+    const char *topic_option;
+    int64_t epoch;
+    const churn_host *host;
+    churn_source_listener listener;
+    char *topic;
+    bool announced;         /* `assigned` was called */
+    struct counted counted; /* before this run, of what cannot be read twice */
+    struct prefix seen;     /* of a followed file that was at its end: what was read of it */
+};
 
 static const churn_option options[] = {
-    {"path", .type = CHURN_OPTION_STRING, .flags = CHURN_OPTION_REQUIRED, .offset = offsetof(struct file_source, path),
+    {"path", .type = CHURN_OPTION_STRING, .flags = CHURN_OPTION_REQUIRED,
+     .offset = offsetof(struct file_source, input.path),
      .help = "File or named pipe with one JSON event a line; `-` is standard input."},
     {"topic", .type = CHURN_OPTION_STRING, .default_text = "", .offset = offsetof(struct file_source, topic_option),
      .help = "Name under which positions are remembered; empty: the path, or `stdin`."},
@@ -30,10 +45,10 @@ static const churn_option options[] = {
      .offset = offsetof(struct file_source, epoch),
      .help = "Another number for another file under the same name, or for another stream through the same pipe: "
              "positions and marks begin anew, and positions carry it, as in events.jsonl@1."},
-    {"follow", .type = CHURN_OPTION_BOOL, .default_text = "false", .offset = offsetof(struct file_source, follow),
+    {"follow", .type = CHURN_OPTION_BOOL, .default_text = "false", .offset = offsetof(struct file_source, input.follow),
      .help = "Go on reading as the file grows, as `tail -f` does, and wait for a file that does not exist yet."},
     {"max_line", .type = CHURN_OPTION_SIZE, .default_text = "8MiB", .min = 2 * 1024 * 1024, .max = 1024 * 1024 * 1024,
-     .offset = offsetof(struct file_source, max_line),
+     .offset = offsetof(struct file_source, lines.max_line),
      .help = "Longer lines are cut here. Events end at 1 MiB, so what is left is a dead letter all the same."},
 };
 
@@ -42,25 +57,28 @@ static const churn_option options[] = {
 static int32_t file_create(void *self, const churn_host *host, churn_error *err)
 {
     struct file_source *s = self;
-    const char *name = s->topic_option[0] != '\0' ? s->topic_option : is_stdin(s) ? "stdin" : s->path;
+    const char *name = s->topic_option[0] != '\0'  ? s->topic_option
+                       : input_is_stdin(&s->input) ? "stdin"
+                                                   : s->input.path;
     size_t size = strlen(name) + 16;
     s->host = host;
-    s->fd = -1;
+    s->input.host = host;
+    s->input.fd = -1;
     s->topic = malloc(size);
     if (s->topic == NULL) {
         return churn_fail(err, CHURN_FATAL, "out of memory");
     }
     (void)snprintf(s->topic, size, s->epoch > 0 ? "%s@%" PRId64 : "%s", name, s->epoch);
+    s->lines.host = host;
+    s->lines.path = s->input.path;
+    s->lines.topic = s->topic;
     return CHURN_OK;
 }
 
 static void file_stop(void *self)
 {
     struct file_source *s = self;
-    if (s->fd >= 0) {
-        (void)close(s->fd);
-        s->fd = -1;
-    }
+    input_close(&s->input);
 }
 
 static int32_t file_start(void *self, const churn_source_listener *listener, churn_error *err)
@@ -68,14 +86,12 @@ static int32_t file_start(void *self, const churn_source_listener *listener, chu
     struct file_source *s = self;
     int32_t result;
     s->listener = *listener;
-    s->room = READ_SIZE;
-    s->buffer = malloc(s->room);
-    if (s->buffer == NULL) {
+    if (!lines_reserve(&s->lines)) {
         return churn_fail(err, CHURN_FATAL, "out of memory");
     }
-    result = open_file(s, err);
+    result = input_open(&s->input, err);
     if (result < 0) {
-        file_stop(s);
+        input_close(&s->input);
     }
     return result == CHURN_PENDING ? CHURN_OK : result;
 }
@@ -83,10 +99,9 @@ static int32_t file_start(void *self, const churn_source_listener *listener, chu
 static void file_destroy(void *self)
 {
     struct file_source *s = self;
-    file_stop(s);
+    input_free(&s->input);
+    lines_free(&s->lines);
     free(s->topic);
-    free(s->head);
-    free(s->buffer);
 }
 
 static void pause_ms(int64_t ms)
@@ -97,52 +112,37 @@ static void pause_ms(int64_t ms)
 
 /* --- Reading --- */
 
-/* Keeps the first of the `n` bytes that were read just now, of what cannot be read twice. */
-static void keep_head(struct file_source *s, size_t n)
-{
-    size_t room = PART_SIZE - s->head_len;
-    if (!s->regular && read_of(s) == (int64_t)s->head_len && room > 0) {
-        memcpy(s->head + s->head_len, s->buffer + s->used, n < room ? n : room);
-        s->head_len += n < room ? n : room;
-    }
-}
-
 /* Reads on. CHURN_OK: something came; CHURN_PENDING: nothing now; CHURN_END: the end. */
 static int32_t read_more(struct file_source *s, churn_error *err)
 {
-    int32_t result;
-    ssize_t n;
-    if (!reserve(s)) {
+    int32_t result, checked = CHURN_OK;
+    size_t len;
+    if (!lines_reserve(&s->lines)) {
         return churn_fail(err, CHURN_FATAL, "out of memory");
     }
-    n = read(s->fd, s->buffer + s->used, s->room - s->used);
-    if (n < 0) {
-        if (errno == EINTR || errno == EAGAIN || errno == EWOULDBLOCK) {
-            return CHURN_PENDING;
-        }
-        return churn_fail(err, CHURN_FATAL, "cannot read %s: %s", s->path, strerror(errno));
+    result = input_read(&s->input, s->lines.buffer + s->lines.used, s->lines.room - s->lines.used, &len, err);
+    if (result != CHURN_OK && result != CHURN_END) {
+        return result;
     }
-    s->at_end = n == 0;
-    keep_head(s, (size_t)n);
-    s->used += (size_t)n;
-    if (s->regular) {
-        s->seen = s->at_end && is_endless(s) ? prefix_of(s, s->fd, read_of(s)) : (struct prefix){0};
-        result = CHURN_OK;
-    } else {
-        result = check_pipe(s, err);
+    s->lines.used += len;
+    if (!s->input.regular) {
+        checked = counted_check(&s->counted, &s->input, err);
+    } else if (result == CHURN_END && input_is_endless(&s->input)) {
+        s->seen = prefix_of(&s->input, s->input.fd, s->input.come);
     }
-    return result != CHURN_OK ? result : n > 0 ? CHURN_OK : CHURN_END;
+    return checked != CHURN_OK ? checked : result;
 }
 
 /* Waits until there may be more to read. */
 static int32_t wait_for_input(struct file_source *s, int64_t ms, churn_error *err)
 {
-    struct pollfd input = {.fd = s->fd, .events = POLLIN};
-    if (s->fd < 0 || s->at_end) {
+    struct input *input = &s->input;
+    struct pollfd readable = {.fd = input->fd, .events = POLLIN};
+    if (input->fd < 0 || input->at_end) {
         pause_ms(ms < FOLLOW_PAUSE_MS ? ms : FOLLOW_PAUSE_MS);
-        return s->fd < 0 ? open_file(s, err) : check_followed(s, err);
+        return input->fd < 0 ? input_open(input, err) : follow_check(input, &s->seen, err);
     }
-    return s->regular || poll(&input, 1, (int)ms) > 0 ? CHURN_OK : CHURN_PENDING;
+    return input->regular || poll(&readable, 1, (int)ms) > 0 ? CHURN_OK : CHURN_PENDING;
 }
 
 static void announce(struct file_source *s)
@@ -165,11 +165,11 @@ static int32_t file_poll(void *self, churn_record *records, uint32_t max, uint32
     while (max > 0) {
         int64_t left;
         int32_t result;
-        *ret_count = take_lines(s, records, max);
+        *ret_count = lines_take(&s->lines, input_is_done(&s->input), records, max);
         if (*ret_count > 0) {
             return CHURN_OK;
         }
-        if (s->at_end && !is_endless(s)) {
+        if (input_is_done(&s->input)) {
             return CHURN_END;
         }
         left = deadline - s->host->monotonic_ms(s->host);
@@ -195,31 +195,51 @@ static int32_t file_seek(void *self, const churn_position *position, churn_error
 {
     struct file_source *s = self;
     int64_t offset = position->offset > 0 ? position->offset - 1 : 0; /* the byte before tells whether a line begins */
-    struct stat st;
-    if (s->fd < 0) {
-        return position->offset > 0 ? churn_fail(err, CHURN_FATAL, "%s does not exist", s->path) : CHURN_OK;
+    struct input *input = &s->input;
+    if (input->fd < 0) {
+        return position->offset > 0 ? churn_fail(err, CHURN_FATAL, "%s does not exist", input->path) : CHURN_OK;
     }
-    if (!s->regular && position->offset >= s->buffer_offset + (int64_t)s->next) {
-        s->hand_from = position->offset; /* what is before it is read and passed over */
+    if (!input->regular && position->offset >= lines_next(&s->lines)) {
+        s->lines.hand_from = position->offset; /* what is before it is read and passed over */
         return CHURN_OK;
     }
-    if (!s->regular) {
-        return churn_fail(err, CHURN_FATAL, "%s cannot be read again: it is no regular file", s->path);
+    if (!input->regular) {
+        return churn_fail(err, CHURN_FATAL, "%s cannot be read again: it is no regular file", input->path);
     }
-    if (fstat(s->fd, &st) != 0 || position->offset > st.st_size - s->origin) {
+    if (position->offset > input_size(input)) {
         return churn_fail(err, CHURN_FATAL,
                           "position %" PRId64 " lies beyond the end of %s; if it is another file than the "
                           "one read before, give the source another `epoch`",
-                          position->offset, s->path);
+                          position->offset, input->path);
     }
-    if (lseek(s->fd, s->origin + offset, SEEK_SET) < 0) {
-        return churn_fail(err, CHURN_FATAL, "cannot seek in %s: %s", s->path, strerror(errno));
+    if (!input_seek(input, offset)) {
+        return churn_fail(err, CHURN_FATAL, "cannot seek in %s: %s", input->path, strerror(errno));
     }
-    s->buffer_offset = offset;
-    s->used = s->next = s->searched = 0;
-    s->skipping = position->offset > 0;
-    s->at_end = false;
+    lines_restart(&s->lines, offset, position->offset > 0);
     return CHURN_OK;
+}
+
+static int32_t file_fingerprint(void *self, const char *topic, int32_t partition, int64_t offset,
+                                char text[CHURN_FINGERPRINT_SIZE], churn_error *err)
+{
+    const struct file_source *s = self;
+    (void)topic;
+    (void)partition;
+    return counted_describe(&s->input, offset, text, err);
+}
+
+static int32_t file_resume(void *self, const char *topic, int32_t partition, const char *fingerprint, int64_t *offset,
+                           churn_error *err)
+{
+    struct file_source *s = self;
+    int32_t result = s->input.fd < 0 ? input_open(&s->input, err) : CHURN_OK;
+    (void)topic;
+    (void)partition;
+    if (result == CHURN_PENDING) {
+        pause_ms(MISSING_PAUSE_MS); /* the host asks again at once */
+        return churn_fail(err, CHURN_RETRY, "%s does not exist", s->input.path);
+    }
+    return result == CHURN_OK ? counted_resume(&s->counted, &s->input, fingerprint, offset, err) : result;
 }
 
 /* A position is a byte, so a regular file ends where its size says; of what else it may be the end is not known. */
@@ -227,30 +247,30 @@ static int32_t file_bounds(void *self, const char *topic, int32_t partition, int
                            churn_error *err)
 {
     const struct file_source *s = self;
-    struct stat st;
+    int64_t size = input_size(&s->input);
     (void)topic;
     (void)partition;
     (void)err;
     *ret_low = 0;
-    *ret_end = s->fd >= 0 && s->regular && fstat(s->fd, &st) == 0 ? st.st_size - s->origin : INT64_MAX;
+    *ret_end = size >= 0 ? size : INT64_MAX;
     return CHURN_OK;
 }
 
 /* Records left, from the mean length of the lines so far. */
 static void file_lag(void *self, churn_lag *lag)
 {
-    struct file_source *s = self;
-    struct stat st;
-    int64_t left;
+    const struct file_source *s = self;
+    int64_t size = input_size(&s->input), left;
     *lag = (churn_lag){.size = sizeof *lag, .total = -1};
-    if (s->fd < 0 || !s->regular || fstat(s->fd, &st) != 0) {
+    if (size < 0) {
         return;
     }
-    left = st.st_size - s->origin - s->buffer_offset - (int64_t)s->next;
-    if (left <= 0 || (s->at_end && is_endless(s))) { /* at most a line that is still being written */
+    left = size - lines_next(&s->lines);
+    if (left <= 0 ||
+        (s->input.at_end && input_is_endless(&s->input))) { /* at most a line that is still being written */
         lag->known = 1;
-    } else if (s->records > 0) {
-        int64_t mean = s->line_bytes / s->records;
+    } else if (s->lines.count > 0) {
+        int64_t mean = s->lines.bytes / s->lines.count;
         lag->known = 1;
         lag->messages = left / mean > 0 ? left / mean : 1;
     }
@@ -261,14 +281,14 @@ static void file_probe(void *self, uint32_t timeout_ms, churn_target_fn fn, void
 {
     const struct file_source *s = self;
     churn_target target = {.size = sizeof target,
-                           .flags = CHURN_TARGET_READS | (s->follow ? CHURN_TARGET_AWAITED : 0),
+                           .flags = CHURN_TARGET_READS | (s->input.follow ? CHURN_TARGET_AWAITED : 0),
                            .kind = CHURN_TARGET_FILE,
-                           .name = s->path,
+                           .name = s->input.path,
                            .option = "path"};
     struct stat st;
     churn_error err = {.size = sizeof err};
-    if (timeout_ms > 0 && !is_stdin(s) && stat(s->path, &st) == 0) {
-        target.result = refuse_kind(s, st.st_mode, &err);
+    if (timeout_ms > 0 && !input_is_stdin(&s->input) && stat(s->input.path, &st) == 0) {
+        target.result = input_refuse_kind(&s->input, st.st_mode, &err);
         target.message = target.result != CHURN_OK ? err.message : NULL;
     }
     fn(ctx, &target);

@@ -5,4 +5,4 @@ source_LTLIBRARIES += plugins/source/file.la
   %D%/follow.c %D%/follow.h \
   %D%/input.c %D%/input.h \
   %D%/lines.c %D%/lines.h \
-  %D%/source.h
+  %D%/prefix.c %D%/prefix.h
