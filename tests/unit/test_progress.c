@@ -217,6 +217,7 @@ static void test_a_commit_follows_the_checkpoint(void)
     check_trace("", "answered, not known to be durable");
     progress_step(&worker, true);
     check_trace("flush; commit 30; ", "durable");
+    CU_ASSERT(source.inside_commit == &pipeline.source && atomic_load(&worker.inside) == NULL);
     CU_ASSERT(progress_settled(&worker));
     progress_step(&worker, true);
     check_trace("", "all is told");

@@ -44,7 +44,8 @@ static struct worker worker;
 static struct {
     int64_t low, end;
     int32_t seek_result, commit_result, fingerprint_result, resume_result, bounds_result;
-    int64_t resume_from; /* what resume lowers the offset to; -1: it stays */
+    int64_t resume_from;       /* what resume lowers the offset to; -1: it stays */
+    const void *inside_commit; /* whom main thinks to be called, meanwhile */
 } source;
 
 static int32_t store_open(void *self, void **ret_session, churn_error *err)
@@ -254,6 +255,7 @@ static int32_t source_commit(void *self, const churn_position *positions, uint32
     (void)self;
     (void)wait;
     (void)err;
+    source.inside_commit = atomic_load(&worker.inside);
     for (uint32_t i = 0; i < count; i++) {
         note("commit %lld; ", (long long)positions[i].offset);
     }
