@@ -694,6 +694,212 @@ static void test_a_refused_checkpoint_is_a_stall(void)
     close_here();
 }
 
+/* ---- several partitions, each with a checkpoint of its own ---- */
+
+#define PARTITIONS 3
+
+static struct {
+    uint64_t ids[PARTITIONS], versions[PARTITIONS]; /* of what is put, and not answered */
+    unsigned puts_before_it_breaks;                 /* 0: it does not */
+    churn_put_reply reply;                          /* of the next poll; size 0: none */
+} many;
+
+/* Each was read, and counted, up to 20. */
+static int32_t get_of_many(void *session, churn_str key, churn_fields_fn fn, void *ctx, churn_error *err)
+{
+    const churn_pair pairs[] = {pair_of("offset", "20"), pair_of("_v", "7")};
+    bool is_checkpoint = strncmp(key.ptr, "churnd:checkpoint:", strlen("churnd:checkpoint:")) == 0;
+    (void)session;
+    (void)err;
+    return fn(ctx, key, pairs, is_checkpoint ? 2 : 0);
+}
+
+static int32_t put_of_many(void *session, const churn_put *given, churn_error *err)
+{
+    unsigned partition = (unsigned)(given->key.ptr[given->key.len - 1] - '0');
+    (void)session;
+    CU_ASSERT_FATAL(partition < PARTITIONS);
+    many.ids[partition] = given->id;
+    many.versions[partition] = given->expected_version;
+    note("put t/%u %.*s; ", partition, (int)given->fields[0].value.len, given->fields[0].value.ptr);
+    return many.puts_before_it_breaks == 0 || --many.puts_before_it_breaks > 0
+               ? CHURN_OK
+               : churn_fail(err, CHURN_RETRY, "the put breaks it");
+}
+
+static int32_t poll_of_many(void *session, churn_put_reply *replies, uint32_t max, uint32_t timeout_ms,
+                            uint32_t *ret_count, churn_error *err)
+{
+    (void)session;
+    (void)timeout_ms;
+    (void)err;
+    *ret_count = max > 0 && many.reply.size > 0;
+    replies[0] = many.reply;
+    many.reply.size = 0;
+    return *ret_count > 0 ? CHURN_OK : CHURN_PENDING;
+}
+
+static int32_t commit_of_many(void *self, const churn_position *positions, uint32_t count, int32_t wait,
+                              churn_error *err)
+{
+    (void)self;
+    (void)wait;
+    (void)err;
+    note("commit");
+    for (uint32_t i = 0; i < count; i++) {
+        note(" %s/%d %lld", positions[i].topic, positions[i].partition, (long long)positions[i].offset);
+    }
+    note("; ");
+    return CHURN_OK;
+}
+
+static void open_many(void)
+{
+    churn_position positions[PARTITIONS];
+    open_here(20);
+    memset(&many, 0, sizeof many);
+    ops_of_store.get = get_of_many;
+    ops_of_store.put = put_of_many;
+    ops_of_store.poll = poll_of_many;
+    ops_of_source.commit = commit_of_many;
+    for (int32_t i = 0; i < PARTITIONS; i++) {
+        positions[i] = (churn_position){.topic = "t", .partition = i, .offset = 20, .flags = CHURN_POSITION_RESUMED};
+    }
+    CU_ASSERT(progress_assign(&worker, positions, PARTITIONS));
+    CU_ASSERT(progress_place(&worker) && progress_ready(&worker));
+    check_trace("", "each stands there");
+}
+
+static void finish_one(uint32_t partition, int64_t next)
+{
+    struct window_position position = {.source = partition, .next = next, .last = WITNESS_NONE};
+    struct window window = {.positions = &position, .position_count = 1};
+    CU_ASSERT(progress_note_done(&worker, &window));
+}
+
+/* Puts one of each. */
+static void put_all(int64_t next)
+{
+    char wanted[128];
+    for (uint32_t i = 0; i < PARTITIONS; i++) {
+        finish_one(i, next + i);
+    }
+    progress_step(&worker, true);
+    (void)snprintf(wanted, sizeof wanted, "put t/0 %lld; put t/1 %lld; put t/2 %lld; ", (long long)next,
+                   (long long)next + 1, (long long)next + 2);
+    check_trace(wanted, "all");
+}
+
+static void answer_one(uint32_t partition, int32_t result)
+{
+    static const churn_pair others[] = {{.name = {.ptr = "offset", .len = 6}, .value = {.ptr = "25", .len = 2}}};
+    many.reply = (churn_put_reply){
+        .size = sizeof many.reply, .id = many.ids[partition], .result = result, .message = "the test says so"};
+    if (result == CHURN_CONFLICT) {
+        many.reply.version = 9;
+        many.reply.fields = others;
+        many.reply.count = 1;
+    }
+    take_answers();
+}
+
+static void test_each_partition_has_its_checkpoint(void)
+{
+    open_many();
+    finish_one(0, 30);
+    finish_one(2, 50);
+    progress_step(&worker, true);
+    check_trace("put t/0 30; put t/2 50; ", "where something is done");
+    CU_ASSERT(progress_owes(&worker, many.ids[0]) && progress_owes(&worker, many.ids[2]));
+    CU_ASSERT(!progress_owes(&worker, PROGRESS_ID | 1) && !progress_owes(&worker, PROGRESS_ID | PARTITIONS));
+    answer_one(2, CHURN_OK);
+    CU_ASSERT(progress_owes(&worker, many.ids[0]) && !progress_owes(&worker, many.ids[2]));
+    finish_one(1, 40); /* for the next round */
+    progress_step(&worker, true);
+    CU_ASSERT(!progress_settled(&worker));
+    check_trace("", "not all of them are answered");
+    answer_one(0, CHURN_OK);
+    progress_step(&worker, true);
+    check_trace("flush; commit t/0 30 t/2 50; ", "all of them are");
+    progress_step(&worker, true);
+    check_trace("put t/1 40; ", "the next round");
+    answer_one(1, CHURN_OK);
+    progress_step(&worker, true);
+    check_trace("flush; commit t/1 40; ", "of one");
+    CU_ASSERT(progress_settled(&worker) && progress_commit(&worker, 5000));
+    check_trace("commit t/0 30 t/1 40 t/2 50; ", "what may have been missed");
+    close_here();
+}
+
+/* What is wrong with one checkpoint holds up no other one's commit, and is never taken for durable. */
+static void test_one_checkpoint_among_others(void)
+{
+    for (uint32_t one = 0; one < PARTITIONS; one++) {
+        char again[32], rest[64] = "flush; commit", last[64];
+        open_many();
+        put_all(30);
+        for (uint32_t i = 0; i < PARTITIONS; i++) {
+            size_t len = strlen(rest);
+            answer_one(i, i == one ? CHURN_RETRY : CHURN_OK);
+            (void)snprintf(rest + len, sizeof rest - len, i == one ? "" : " t/%u %u", i, 30 + i);
+        }
+        (void)snprintf(rest + strlen(rest), sizeof rest - strlen(rest), "; ");
+        (void)snprintf(again, sizeof again, "put t/%u %u; ", one, 30 + one);
+        (void)snprintf(last, sizeof last, "flush; commit t/%u %u; ", one, 30 + one);
+        progress_step(&worker, true);
+        check_trace(rest, "one was refused");
+        CU_ASSERT(!progress_settled(&worker));
+        check_stalled("store: checkpoint: the test says so; offsets are not committed until then");
+        progress_step(&worker, true);
+        check_trace(again, "that one again");
+        answer_one(one, CHURN_OK);
+        progress_step(&worker, true);
+        check_trace(last, "that one");
+        CU_ASSERT(progress_settled(&worker));
+        check_stalled("");
+        put_all(40);
+        for (uint32_t i = 0; i < PARTITIONS; i++) {
+            answer_one(i, i == one ? CHURN_CONFLICT : CHURN_OK); /* another member was here, and is behind */
+        }
+        progress_step(&worker, true);
+        (void)snprintf(again, sizeof again, "put t/%u %u; ", one, 40 + one);
+        check_trace(again, "over the other member's");
+        CU_ASSERT_EQUAL(many.versions[one], 9);
+        answer_one(one, CHURN_OK);
+        progress_step(&worker, true);
+        check_trace("flush; commit t/0 40 t/1 41 t/2 42; ", "all");
+        close_here();
+    }
+}
+
+/* Nothing of a round that broke is durable, whatever of it was answered: all of it is put again. */
+static void test_a_round_of_many_that_breaks(void)
+{
+    open_many();
+    for (uint32_t i = 0; i < PARTITIONS; i++) {
+        finish_one(i, 30 + i);
+    }
+    many.puts_before_it_breaks = 2;
+    progress_step(&worker, true);
+    check_trace("put t/0 30; put t/1 31; close; ", "no third one");
+    CU_ASSERT(!progress_waits(&worker) && !progress_owes(&worker, PROGRESS_ID));
+    open_again();
+    put_all(30);
+    answer_one(0, CHURN_OK);
+    answer_one(2, CHURN_OK);
+    session_close(&worker);
+    trace[0] = '\0';
+    open_again();
+    progress_step(&worker, true);
+    check_trace("put t/0 30; put t/1 31; put t/2 32; ", "all of it");
+    for (uint32_t i = 0; i < PARTITIONS; i++) {
+        answer_one(i, CHURN_OK);
+    }
+    progress_step(&worker, true);
+    check_trace("flush; commit t/0 30 t/1 31 t/2 32; ", "in the end");
+    close_here();
+}
+
 /* ---- dead letters to come ---- */
 
 static void test_announcements(void)
@@ -961,6 +1167,9 @@ int main(void)
         TEST(test_a_checkpoint_whose_put_breaks_the_session),
         TEST(test_a_store_that_needs_no_flush),
         TEST(test_a_refused_checkpoint_is_a_stall),
+        TEST(test_each_partition_has_its_checkpoint),
+        TEST(test_one_checkpoint_among_others),
+        TEST(test_a_round_of_many_that_breaks),
         TEST(test_announcements),
         TEST(test_what_a_rebuild_has_not_sent),
         TEST(test_a_source_without_positions_after_a_rebuild),
