@@ -82,6 +82,22 @@ int kafka_client_leave(struct kafka_client *client, rd_kafka_t *rk, int64_t time
  * has not ended after `timeout_ms` is left to the end of the process, silenced. `rk` may be NULL. */
 void kafka_client_destroy(struct kafka_client *client, rd_kafka_t *rk, int flags, int64_t timeout_ms);
 
+#define KAFKA_REASON_SIZE 384
+#define SCRAM_SINCE 0x02060100 /* the librdkafka whose login with SCRAM Kafka 4 takes */
+
+/* 1 when a broker is connected. */
+int kafka_client_up(const struct kafka_client *client);
+
+/* Why the newest connection failed, for a person; "": none did. And what to do about it, as an end of the sentence; "":
+ * the reason says so itself. */
+const char *kafka_client_reason(const struct kafka_client *client);
+const char *kafka_client_advice(const struct kafka_client *client);
+
+void log_line(const churn_host *host, int level, const char *facility, const char *text);
+const char *fault_of_broker(int fault);
+const char *fault_of_client(const char *reason);
+void describe_scram(char *text, size_t size);
+
 /* A topic that a plugin reads or writes. */
 struct kafka_topic {
     const char *name;
