@@ -1,5 +1,7 @@
 #define _GNU_SOURCE /* pthread_timedjoin_np */
 #include "kafka_client.h"
+#include "kafka_conf.h"
+#include "kafka_login.h"
 #include "stall.h"
 
 #include <pthread.h>
@@ -48,9 +50,9 @@ struct kafka_client {
     int64_t asked_ms; /* the first question since; 0: there was none */
     int64_t ask_at_ms;
     struct stall outage;
-    _Atomic int certificate_fault; /* OpenSSL's number for why the newest certificate was refused; 0: none was */
-    char reason[KAFKA_REASON_SIZE];      /* of the newest connection error */
-    const char *advice;            /* what to do about it; "": it says so itself */
+    _Atomic int certificate_fault;  /* OpenSSL's number for why the newest certificate was refused; 0: none was */
+    char reason[KAFKA_REASON_SIZE]; /* of the newest connection error */
+    const char *advice;             /* what to do about it; "": it says so itself */
 };
 
 int kafka_client_denied(rd_kafka_resp_err_t err)
@@ -141,7 +143,7 @@ static void on_log(const rd_kafka_t *rk, int level, const char *facility, const 
 {
     const struct kafka_client *client = rd_kafka_opaque(rk);
     if (!atomic_load(&client->abandoned)) {
-        log_line(client->host, level, facility, text);
+        kafka_conf_log(client->host, level, facility, text);
     }
 }
 
@@ -167,14 +169,6 @@ static int on_certificate(rd_kafka_t *rk, const char *name, int32_t id, int *fau
     atomic_store(&client->certificate_fault, *fault);
     (void)snprintf(said, said_size, "%s: X.509 error %d", name, *fault);
     return 0;
-}
-
-/* What is wrong with a certificate, and what to do; NULL: they are not at fault. */
-static const char *certificate_fault(const struct kafka_client *client, const char *reason)
-{
-    int fault = atomic_load(&client->certificate_fault);
-    return fault != 0 && strstr(reason, "certificate verify failed") != NULL ? fault_of_broker(fault)
-                                                                             : fault_of_client(reason);
 }
 
 rd_kafka_t *kafka_client_open(struct kafka_client *client, rd_kafka_type_t type, rd_kafka_conf_t *conf,
@@ -207,13 +201,13 @@ static void keep_words(struct kafka_client *client, const char *reason)
 
 static void keep_reason(struct kafka_client *client, const char *reason)
 {
-    const char *fault = certificate_fault(client, reason);
+    const char *fault = kafka_login_certificate(reason, atomic_load(&client->certificate_fault));
     int refused = strstr(reason, "SASL authentication error") != NULL;
     client->advice = "";
     if (fault != NULL) {
         (void)snprintf(client->reason, sizeof client->reason, "%s", fault);
-    } else if (refused && rd_kafka_version() < SCRAM_SINCE && strstr(reason, "SCRAM") != NULL) {
-        describe_scram(client->reason, sizeof client->reason);
+    } else if (refused && rd_kafka_version() < KAFKA_SCRAM_SINCE && strstr(reason, "SCRAM") != NULL) {
+        kafka_login_scram(client->reason, sizeof client->reason);
     } else {
         client->advice = refused ? "; correct sasl.username and sasl.password, or sasl.mechanism" : START_ADVICE;
         keep_words(client, reason);

@@ -1,31 +1,9 @@
-/* What every plugin that talks to Kafka shares: configuration of a client, and whether Kafka can be reached. */
+/* A librdkafka client, of whatever plugin: opened and ended, and whether Kafka can be reached. */
 #ifndef KAFKA_CLIENT_H
 #define KAFKA_CLIENT_H
 
 #include <churn/host.h>
-#include <churn/option.h>
-#include <churn/target.h>
 #include <librdkafka/rdkafka.h>
-
-/* Makes a configuration with `bootstrap.servers`, `client.id` and the pass-through `properties` (librdkafka's own
- * names, each checked by librdkafka). A property in `owned` (NULL-terminated "name", "reason", … pairs; may be NULL) is
- * refused with its reason. librdkafka's log lines and errors go to the host's log. The caller owns the result
- * (rd_kafka_new takes it). NULL on error, with err->option = "properties.NAME" or "brokers". Values of properties are
- * never printed. */
-rd_kafka_conf_t *kafka_client_conf(const churn_host *host, const char *brokers, const churn_map *properties,
-                                   const char *const *owned, churn_error *err);
-
-/* rd_kafka_conf_set for what the plugin itself decides; a refusal is a bug and is reported as CHURN_FATAL. */
-int32_t kafka_client_set(rd_kafka_conf_t *conf, const char *name, const char *value, churn_error *err);
-
-/* As kafka_client_set, where `properties` names neither `name` nor its `alias` (may be NULL). */
-int32_t kafka_client_default(rd_kafka_conf_t *conf, const churn_map *properties, const char *name, const char *alias,
-                             const char *value, churn_error *err);
-
-/* Finds out what librdkafka refuses only when a client is made, such as a missing certificate file, without a
- * connection. Takes `conf`. CHURN_OK, or CHURN_FATAL with err->option = "properties", and one of `properties` where the
- * message names it. */
-int32_t kafka_client_try(rd_kafka_type_t type, rd_kafka_conf_t *conf, const churn_map *properties, churn_error *err);
 
 /* 1 for an error that only somebody's permission or another configuration can end. */
 int kafka_client_denied(rd_kafka_resp_err_t err);
@@ -50,6 +28,16 @@ void kafka_client_error(struct kafka_client *client, rd_kafka_resp_err_t code, c
 /* Logs an outage that has lasted a while when `needed`, and its end; brokers that are connected and answer nothing are
  * one too. 1 when a broker is connected and answers. Called now and then by the polling thread. */
 int kafka_client_check(struct kafka_client *client, int needed);
+
+#define KAFKA_REASON_SIZE 384 /* the longest */
+
+/* 1 when a broker is connected. */
+int kafka_client_up(const struct kafka_client *client);
+
+/* Why the newest connection failed, for a person; "": none did. And what to do about it, as an end of the sentence; "":
+ * the reason says so itself. */
+const char *kafka_client_reason(const struct kafka_client *client);
+const char *kafka_client_advice(const struct kafka_client *client);
 
 /* Whether a consumer that has been given no partitions is connected to the coordinator of its group. librdkafka 2.0.2
  * may never find it again once it came back under another address. */
@@ -81,39 +69,6 @@ int kafka_client_leave(struct kafka_client *client, rd_kafka_t *rk, int64_t time
 /* rd_kafka_destroy_flags with a bound: librdkafka 2.0.2 never comes back from it once a topic it read was deleted. What
  * has not ended after `timeout_ms` is left to the end of the process, silenced. `rk` may be NULL. */
 void kafka_client_destroy(struct kafka_client *client, rd_kafka_t *rk, int flags, int64_t timeout_ms);
-
-#define KAFKA_REASON_SIZE 384
-#define SCRAM_SINCE 0x02060100 /* the librdkafka whose login with SCRAM Kafka 4 takes */
-
-/* 1 when a broker is connected. */
-int kafka_client_up(const struct kafka_client *client);
-
-/* Why the newest connection failed, for a person; "": none did. And what to do about it, as an end of the sentence; "":
- * the reason says so itself. */
-const char *kafka_client_reason(const struct kafka_client *client);
-const char *kafka_client_advice(const struct kafka_client *client);
-
-void log_line(const churn_host *host, int level, const char *facility, const char *text);
-const char *fault_of_broker(int fault);
-const char *fault_of_client(const char *reason);
-void describe_scram(char *text, size_t size);
-
-/* A topic that a plugin reads or writes. */
-struct kafka_topic {
-    const char *name;
-    const char *option; /* which names it */
-    uint32_t flags;     /* CHURN_TARGET_… */
-    int is_made;        /* the plugin makes it where it does not exist */
-};
-
-/* Names the topics as targets (for `probe`). With a `conf`, which it takes, asks the brokers for up to `timeout_ms`
- * whether they exist; none is made by that. */
-void kafka_client_probe(const churn_host *host, rd_kafka_type_t type, rd_kafka_conf_t *conf, const char *brokers,
-                        const struct kafka_topic *topics, uint32_t count, uint32_t timeout_ms, churn_target_fn fn,
-                        void *ctx);
-
-/* For `probe` without a timeout: what of `properties` leaves passwords or records unprotected, as CHURN_TARGET_RISK. */
-void kafka_client_risks(const churn_map *properties, churn_target_fn fn, void *ctx);
 
 /* After kafka_client_destroy of what reports to it; may be NULL. */
 void kafka_client_free(struct kafka_client *client);

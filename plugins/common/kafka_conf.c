@@ -1,8 +1,7 @@
-#include "kafka_client.h"
+#include "kafka_conf.h"
 #include "kafka_brokers.h"
 
 #include <errno.h>
-#include <stdlib.h>
 #include <sys/stat.h>
 #include <syslog.h>
 #include <unistd.h>
@@ -178,7 +177,7 @@ static int is_quiet(int level, const char *facility)
     return quiet;
 }
 
-void log_line(const churn_host *host, int level, const char *facility, const char *text)
+void kafka_conf_log(const churn_host *host, int level, const char *facility, const char *text)
 {
     int quiet = is_quiet(level, facility);
     churn_log(host, quiet ? CHURN_LOG_DEBUG : CHURN_LOG_WARN, "librdkafka: %s: %s", facility, text);
@@ -186,7 +185,7 @@ void log_line(const churn_host *host, int level, const char *facility, const cha
 
 static void on_host_log(const rd_kafka_t *rk, int level, const char *facility, const char *text)
 {
-    log_line(rd_kafka_opaque(rk), level, facility, text);
+    kafka_conf_log(rd_kafka_opaque(rk), level, facility, text);
 }
 
 static void on_host_error(rd_kafka_t *rk, int code, const char *reason, void *opaque)
@@ -199,7 +198,7 @@ static int32_t set_identity(rd_kafka_conf_t *conf, const churn_host *host, const
 {
     char text[256];
     (void)snprintf(text, sizeof text, "churnd-%s-%u", host->pipeline != NULL ? host->pipeline : "", host->worker);
-    if (kafka_client_set(conf, "client.id", text, err) != CHURN_OK ||
+    if (kafka_conf_set(conf, "client.id", text, err) != CHURN_OK ||
         kafka_brokers_check(brokers != NULL ? brokers : "", err) != CHURN_OK) {
         return CHURN_FATAL;
     }
@@ -209,8 +208,8 @@ static int32_t set_identity(rd_kafka_conf_t *conf, const churn_host *host, const
     return CHURN_OK;
 }
 
-rd_kafka_conf_t *kafka_client_conf(const churn_host *host, const char *brokers, const churn_map *properties,
-                                   const char *const *owned, churn_error *err)
+rd_kafka_conf_t *kafka_conf_new(const churn_host *host, const char *brokers, const churn_map *properties,
+                                const char *const *owned, churn_error *err)
 {
     rd_kafka_conf_t *conf = rd_kafka_conf_new();
     if (set_identity(conf, host, brokers, err) != CHURN_OK ||
@@ -224,7 +223,7 @@ rd_kafka_conf_t *kafka_client_conf(const churn_host *host, const char *brokers, 
     return conf;
 }
 
-int32_t kafka_client_set(rd_kafka_conf_t *conf, const char *name, const char *value, churn_error *err)
+int32_t kafka_conf_set(rd_kafka_conf_t *conf, const char *name, const char *value, churn_error *err)
 {
     char said[256];
     if (rd_kafka_conf_set(conf, name, value, said, sizeof said) == RD_KAFKA_CONF_OK) {
@@ -233,15 +232,15 @@ int32_t kafka_client_set(rd_kafka_conf_t *conf, const char *name, const char *va
     return churn_fail(err, CHURN_FATAL, "librdkafka %s does not take `%s`: %s", rd_kafka_version_str(), name, said);
 }
 
-int32_t kafka_client_default(rd_kafka_conf_t *conf, const churn_map *properties, const char *name, const char *alias,
-                             const char *value, churn_error *err)
+int32_t kafka_conf_default(rd_kafka_conf_t *conf, const churn_map *properties, const char *name, const char *alias,
+                           const char *value, churn_error *err)
 {
     for (uint32_t i = 0; properties != NULL && i < properties->count; i++) {
         if (strcmp(properties->keys[i], name) == 0 || (alias != NULL && strcmp(properties->keys[i], alias) == 0)) {
             return CHURN_OK;
         }
     }
-    return kafka_client_set(conf, name, value, err);
+    return kafka_conf_set(conf, name, value, err);
 }
 
 /* The longest name of `properties` that a message of librdkafka holds; NULL: none. */
@@ -257,7 +256,7 @@ static const char *property_in(const char *said, const churn_map *properties)
     return found;
 }
 
-int32_t kafka_client_try(rd_kafka_type_t type, rd_kafka_conf_t *conf, const churn_map *properties, churn_error *err)
+int32_t kafka_conf_try(rd_kafka_type_t type, rd_kafka_conf_t *conf, const churn_map *properties, churn_error *err)
 {
     char said[256];
     rd_kafka_t *rk;

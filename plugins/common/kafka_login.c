@@ -1,7 +1,11 @@
-#include "kafka_client.h"
+#include "kafka_login.h"
+
+#include <librdkafka/rdkafka.h>
+#include <stdio.h>
+#include <string.h>
 
 /* What OpenSSL thinks of the broker's certificate, for a person. The numbers are those of its X509_V_ERR_…. */
-const char *fault_of_broker(int fault)
+static const char *fault_of_broker(int fault)
 {
     switch (fault) {
     case 9:
@@ -19,7 +23,7 @@ const char *fault_of_broker(int fault)
 }
 
 /* What the broker answered to our own certificate, by the words of OpenSSL; NULL: nothing. */
-const char *fault_of_client(const char *reason)
+static const char *fault_of_client(const char *reason)
 {
     static const char *const alerts[][2] = {
         {"alert certificate expired", "this client's certificate (ssl.certificate.location) has expired; renew it"},
@@ -38,7 +42,13 @@ const char *fault_of_client(const char *reason)
     return NULL;
 }
 
-void describe_scram(char *text, size_t size)
+const char *kafka_login_certificate(const char *reason, int fault)
+{
+    return fault != 0 && strstr(reason, "certificate verify failed") != NULL ? fault_of_broker(fault)
+                                                                             : fault_of_client(reason);
+}
+
+void kafka_login_scram(char *text, size_t size)
 {
     (void)snprintf(text, size,
                    "librdkafka %s cannot log in to Kafka 4 with SCRAM, since it repeats the nonce (mended in 2.6.1, as "

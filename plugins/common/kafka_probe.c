@@ -1,3 +1,4 @@
+#include "kafka_probe.h"
 #include "kafka_access.h"
 #include "kafka_client.h"
 
@@ -132,9 +133,8 @@ static int any_is_written(const struct kafka_topic *topics, uint32_t count)
     return i < count;
 }
 
-void kafka_client_probe(const churn_host *host, rd_kafka_type_t type, rd_kafka_conf_t *conf, const char *brokers,
-                        const struct kafka_topic *topics, uint32_t count, uint32_t timeout_ms, churn_target_fn fn,
-                        void *ctx)
+void kafka_probe(const churn_host *host, rd_kafka_type_t type, rd_kafka_conf_t *conf, const char *brokers,
+                 const struct kafka_topic *topics, uint32_t count, uint32_t timeout_ms, churn_target_fn fn, void *ctx)
 {
     struct probe probe = {.type = type, .brokers = brokers};
     churn_error err = {.size = sizeof err};

@@ -1,5 +1,8 @@
 #include "kafka_producer.h"
 #include "kafka_client.h"
+#include "kafka_conf.h"
+#include "kafka_probe.h"
+#include "kafka_risks.h"
 #include "stall.h"
 
 #include <stdlib.h>
@@ -114,19 +117,19 @@ static const char *const defaults[][3] = {
 static rd_kafka_conf_t *make_conf(const churn_host *host, const char *brokers, const churn_map *properties,
                                   enum lane_id lane, churn_error *err)
 {
-    rd_kafka_conf_t *conf = kafka_client_conf(host, brokers, properties, owned, err);
+    rd_kafka_conf_t *conf = kafka_conf_new(host, brokers, properties, owned, err);
     int32_t result = conf != NULL ? CHURN_OK : CHURN_FATAL;
     for (size_t i = 0; i < sizeof defaults / sizeof defaults[0] && result == CHURN_OK; i++) {
-        result = kafka_client_default(conf, properties, defaults[i][0], defaults[i][1], defaults[i][2], err);
+        result = kafka_conf_default(conf, properties, defaults[i][0], defaults[i][1], defaults[i][2], err);
     }
     if (result == CHURN_OK) {
-        result = kafka_client_set(conf, "enable.idempotence", "true", err);
+        result = kafka_conf_set(conf, "enable.idempotence", "true", err);
     }
     if (result == CHURN_OK) {
-        result = kafka_client_set(conf, "message.timeout.ms", "0", err);
+        result = kafka_conf_set(conf, "message.timeout.ms", "0", err);
     }
     if (result == CHURN_OK && lane == ALONE) {
-        result = kafka_client_set(conf, "batch.num.messages", "1", err);
+        result = kafka_conf_set(conf, "batch.num.messages", "1", err);
     }
     if (result != CHURN_OK && conf != NULL) {
         rd_kafka_conf_destroy(conf);
@@ -138,7 +141,7 @@ static rd_kafka_conf_t *make_conf(const churn_host *host, const char *brokers, c
 int32_t kafka_producer_check(const churn_host *host, const char *brokers, const churn_map *properties, churn_error *err)
 {
     rd_kafka_conf_t *conf = make_conf(host, brokers, properties, BULK, err);
-    return conf != NULL ? kafka_client_try(RD_KAFKA_PRODUCER, conf, properties, err) : CHURN_FATAL;
+    return conf != NULL ? kafka_conf_try(RD_KAFKA_PRODUCER, conf, properties, err) : CHURN_FATAL;
 }
 
 void kafka_producer_probe(const churn_host *host, const char *brokers, const churn_map *properties,
@@ -147,9 +150,9 @@ void kafka_producer_probe(const churn_host *host, const char *brokers, const chu
 {
     rd_kafka_conf_t *conf = timeout_ms > 0 ? make_conf(host, brokers, properties, BULK, NULL) : NULL;
     if (timeout_ms == 0) {
-        kafka_client_risks(properties, fn, ctx);
+        kafka_risks(properties, fn, ctx);
     }
-    kafka_client_probe(host, RD_KAFKA_PRODUCER, conf, brokers, topics, count, timeout_ms, fn, ctx);
+    kafka_probe(host, RD_KAFKA_PRODUCER, conf, brokers, topics, count, timeout_ms, fn, ctx);
 }
 
 static int32_t open_lane(struct kafka_producer *p, enum lane_id id, churn_error *err)

@@ -13,7 +13,7 @@ struct kafka_producer;
 int32_t kafka_producer_check(const churn_host *host, const char *brokers, const churn_map *properties,
                              churn_error *err);
 
-/* kafka_client_probe with a producer's configuration; `timeout_ms` 0: only names the topics. */
+/* kafka_probe with a producer's configuration; `timeout_ms` 0: only names the topics. */
 struct kafka_topic;
 void kafka_producer_probe(const churn_host *host, const char *brokers, const churn_map *properties,
                           const struct kafka_topic *topics, uint32_t count, uint32_t timeout_ms, churn_target_fn fn,

@@ -1,5 +1,10 @@
-#include "kafka_client.h"
+#include "kafka_risks.h"
+#include "kafka_login.h"
 
+#include <churn/result.h>
+#include <librdkafka/rdkafka.h>
+#include <stdio.h>
+#include <string.h>
 #include <strings.h>
 
 /* The value given to a property; "" where none is. */
@@ -22,7 +27,7 @@ static void tell_risk(const char *property, const char *message, churn_target_fn
     fn(ctx, &risk);
 }
 
-void kafka_client_risks(const churn_map *properties, churn_target_fn fn, void *ctx)
+void kafka_risks(const churn_map *properties, churn_target_fn fn, void *ctx)
 {
     const char *protocol = value_of(properties, "security.protocol");
     const char *checks = value_of(properties, "enable.ssl.certificate.verification");
@@ -37,10 +42,11 @@ void kafka_client_risks(const churn_map *properties, churn_target_fn fn, void *c
                   "change and forge records",
                   fn, ctx);
     }
-    if (rd_kafka_version() < SCRAM_SINCE && (strncasecmp(value_of(properties, "sasl.mechanism"), "SCRAM", 5) == 0 ||
-                                             strncasecmp(value_of(properties, "sasl.mechanisms"), "SCRAM", 5) == 0)) {
+    if (rd_kafka_version() < KAFKA_SCRAM_SINCE &&
+        (strncasecmp(value_of(properties, "sasl.mechanism"), "SCRAM", 5) == 0 ||
+         strncasecmp(value_of(properties, "sasl.mechanisms"), "SCRAM", 5) == 0)) {
         char message[256];
-        describe_scram(message, sizeof message);
+        kafka_login_scram(message, sizeof message);
         tell_risk("sasl.mechanism", message, fn, ctx);
     }
     if (strcasecmp(protocol, "sasl_plaintext") == 0) {

@@ -6,10 +6,10 @@ KAFKA_CLIENT = \
   %D%/kafka_access.c %D%/kafka_access.h \
   %D%/kafka_brokers.c %D%/kafka_brokers.h \
   %D%/kafka_client.c %D%/kafka_client.h \
-  %D%/kafka_conf.c \
-  %D%/kafka_login.c \
-  %D%/kafka_probe.c \
-  %D%/kafka_risks.c \
+  %D%/kafka_conf.c %D%/kafka_conf.h \
+  %D%/kafka_login.c %D%/kafka_login.h \
+  %D%/kafka_probe.c %D%/kafka_probe.h \
+  %D%/kafka_risks.c %D%/kafka_risks.h \
   %D%/stall.h
 KAFKA_PRODUCER = $(KAFKA_CLIENT) %D%/kafka_producer.c %D%/kafka_producer.h
 TEXT_BUFFER = %D%/text_buffer.c %D%/text_buffer.h

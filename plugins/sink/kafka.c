@@ -1,5 +1,5 @@
 /* Records into one Kafka topic, keyed as they are. */
-#include "kafka_client.h"
+#include "kafka_probe.h"
 #include "kafka_producer.h"
 
 #include <churn/sink.h>

@@ -2,8 +2,9 @@
 #include "cunit_main.h"
 #include "fake_host.h"
 #include "kafka_brokers.h"
-#include "kafka_client.h"
+#include "kafka_conf.h"
 #include "kafka_producer.h"
+#include "kafka_risks.h"
 #include "mock_kafka.h"
 
 #include <churn/sink.h>
@@ -33,7 +34,7 @@ static const char *refusal(const char *name, const char *value)
     const churn_map map = {.keys = &name, .values = &value, .count = 1};
     rd_kafka_conf_t *conf;
     memset(&err, 0, sizeof err);
-    conf = kafka_client_conf(&fake.host, "localhost:1", &map, owned, &err);
+    conf = kafka_conf_new(&fake.host, "localhost:1", &map, owned, &err);
     if (conf != NULL) {
         rd_kafka_conf_destroy(conf);
         return "";
@@ -67,7 +68,7 @@ static void test_brokers_are_needed(void)
 {
     churn_error err = {.size = sizeof err};
     fake_host_init(&fake);
-    CU_ASSERT_PTR_NULL(kafka_client_conf(&fake.host, "", NULL, NULL, &err));
+    CU_ASSERT_PTR_NULL(kafka_conf_new(&fake.host, "", NULL, NULL, &err));
     CU_ASSERT_STRING_EQUAL(err.option, "brokers");
 }
 
@@ -150,7 +151,7 @@ static void test_scram_is_warned_of(void)
         static const char *const names[] = {"sasl.mechanism", "sasl.mechanisms"};
         const churn_map map = {.keys = &names[i % 2], .values = &mechanisms[i], .count = 1};
         struct probed said = {0};
-        kafka_client_risks(&map, on_target, &said);
+        kafka_risks(&map, on_target, &said);
         CU_ASSERT_EQUAL(said.count, old && i < 2 ? 1 : 0);
         CU_ASSERT(said.count == 0 || strstr(said.message, "2.6.1") != NULL);
     }

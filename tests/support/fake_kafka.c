@@ -1,5 +1,8 @@
 #define _GNU_SOURCE /* RTLD_NEXT */
 #include "fake_kafka.h"
+#include "kafka_conf.h"
+#include "kafka_probe.h"
+#include "kafka_risks.h"
 
 #include <dlfcn.h>
 #include <stdlib.h>
@@ -772,8 +775,8 @@ rd_kafka_topic_partition_list_t *rd_kafka_topic_partition_list_copy(const rd_kaf
     return copy;
 }
 
-rd_kafka_conf_t *kafka_client_conf(const churn_host *host, const char *brokers, const churn_map *properties,
-                                   const char *const *owned, churn_error *err)
+rd_kafka_conf_t *kafka_conf_new(const churn_host *host, const char *brokers, const churn_map *properties,
+                                const char *const *owned, churn_error *err)
 {
     rd_kafka_conf_t *conf;
     if (failure_of("conf") != RD_KAFKA_RESP_ERR_NO_ERROR) {
@@ -793,7 +796,7 @@ rd_kafka_conf_t *kafka_client_conf(const churn_host *host, const char *brokers, 
     conf = rd_kafka_conf_new();
     fake_kafka.live++;
     for (uint32_t i = 0; i < properties->count; i++) {
-        (void)kafka_client_set(conf, properties->keys[i], properties->values[i], err);
+        (void)kafka_conf_set(conf, properties->keys[i], properties->values[i], err);
     }
     return conf;
 }
@@ -806,7 +809,7 @@ void rd_kafka_conf_destroy(rd_kafka_conf_t *conf)
     next(conf);
 }
 
-int32_t kafka_client_set(rd_kafka_conf_t *conf, const char *name, const char *value, churn_error *err)
+int32_t kafka_conf_set(rd_kafka_conf_t *conf, const char *name, const char *value, churn_error *err)
 {
     char said[256], call[64];
     (void)snprintf(call, sizeof call, "set %.50s", name);
@@ -817,8 +820,8 @@ int32_t kafka_client_set(rd_kafka_conf_t *conf, const char *name, const char *va
     return CHURN_OK;
 }
 
-int32_t kafka_client_default(rd_kafka_conf_t *conf, const churn_map *properties, const char *name, const char *alias,
-                             const char *value, churn_error *err)
+int32_t kafka_conf_default(rd_kafka_conf_t *conf, const churn_map *properties, const char *name, const char *alias,
+                           const char *value, churn_error *err)
 {
     if (strcmp(name, "fetch.queue.backoff.ms") == 0) {
         return fake_kafka.fetchers ? CHURN_OK : CHURN_FATAL;
@@ -828,10 +831,10 @@ int32_t kafka_client_default(rd_kafka_conf_t *conf, const churn_map *properties,
             return CHURN_OK;
         }
     }
-    return kafka_client_set(conf, name, value, err);
+    return kafka_conf_set(conf, name, value, err);
 }
 
-int32_t kafka_client_try(rd_kafka_type_t type, rd_kafka_conf_t *conf, const churn_map *properties, churn_error *err)
+int32_t kafka_conf_try(rd_kafka_type_t type, rd_kafka_conf_t *conf, const churn_map *properties, churn_error *err)
 {
     rd_kafka_resp_err_t code = failure_of("try");
     (void)properties;
@@ -927,9 +930,8 @@ void kafka_client_free(struct kafka_client *client)
     }
 }
 
-void kafka_client_probe(const churn_host *host, rd_kafka_type_t type, rd_kafka_conf_t *conf, const char *brokers,
-                        const struct kafka_topic *names, uint32_t count, uint32_t timeout_ms, churn_target_fn fn,
-                        void *ctx)
+void kafka_probe(const churn_host *host, rd_kafka_type_t type, rd_kafka_conf_t *conf, const char *brokers,
+                 const struct kafka_topic *names, uint32_t count, uint32_t timeout_ms, churn_target_fn fn, void *ctx)
 {
     (void)host;
     (void)fn;
@@ -944,7 +946,7 @@ void kafka_client_probe(const churn_host *host, rd_kafka_type_t type, rd_kafka_c
     }
 }
 
-void kafka_client_risks(const churn_map *properties, churn_target_fn fn, void *ctx)
+void kafka_risks(const churn_map *properties, churn_target_fn fn, void *ctx)
 {
     (void)fn;
     (void)ctx;

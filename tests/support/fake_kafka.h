@@ -1,4 +1,5 @@
-/* librdkafka and plugins/common/kafka_client.h as a script, for parts that talk to them: one thread, no waiting.
+/* librdkafka and plugins/common/kafka_{client,conf,probe,risks}.h as a script, for parts that talk to them: one thread,
+ * no waiting.
  *
  * It is linked into the test program with the parts, and its functions stand before the library's; lists of partitions,
  * headers and the texts of errors are the library's own. What the parts ask for or change is written down in `calls`,

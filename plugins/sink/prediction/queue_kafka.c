@@ -7,6 +7,8 @@
  * Records come through a queue of their own, apart from the group's: while enough was read ahead it is left alone, and
  * librdkafka fetches no more than its buffer, whichever partitions come and go meanwhile. */
 #include "kafka_client.h"
+#include "kafka_conf.h"
+#include "kafka_probe.h"
 #include "kafka_producer.h"
 #include "queue.h"
 #include "stall.h"
@@ -723,17 +725,17 @@ static rd_kafka_conf_t *make_conf(const churn_host *host, const struct settings 
     const char *const defaults[][2] = {{"topic.metadata.refresh.interval.ms", "5000"},
                                        {"session.timeout.ms", "10000"},
                                        {"queued.max.messages.kbytes", "16384"}};
-    rd_kafka_conf_t *conf = kafka_client_conf(host, s->brokers, &s->properties, owned, err);
+    rd_kafka_conf_t *conf = kafka_conf_new(host, s->brokers, &s->properties, owned, err);
     char group[GROUP_SIZE];
     int32_t rc = conf != NULL ? CHURN_OK : CHURN_FATAL;
     group_name(host, s, group);
     for (size_t i = 0; rc == CHURN_OK && i < sizeof fixed / sizeof fixed[0]; i++) {
-        rc = kafka_client_set(conf, fixed[i][0], fixed[i][1], err);
+        rc = kafka_conf_set(conf, fixed[i][0], fixed[i][1], err);
     }
     for (size_t i = 0; rc == CHURN_OK && i < sizeof defaults / sizeof defaults[0]; i++) {
-        rc = kafka_client_default(conf, &s->properties, defaults[i][0], NULL, defaults[i][1], err);
+        rc = kafka_conf_default(conf, &s->properties, defaults[i][0], NULL, defaults[i][1], err);
     }
-    rc = rc == CHURN_OK ? kafka_client_set(conf, "group.id", group, err) : rc;
+    rc = rc == CHURN_OK ? kafka_conf_set(conf, "group.id", group, err) : rc;
     if (rc != CHURN_OK && conf != NULL) {
         rd_kafka_conf_destroy(conf);
         return NULL;
@@ -744,7 +746,7 @@ static rd_kafka_conf_t *make_conf(const churn_host *host, const struct settings 
 int32_t queue_kafka_check(const churn_host *host, const struct settings *settings, churn_error *err)
 {
     rd_kafka_conf_t *conf = make_conf(host, settings, err);
-    return conf != NULL ? kafka_client_try(RD_KAFKA_CONSUMER, conf, &settings->properties, err) : CHURN_FATAL;
+    return conf != NULL ? kafka_conf_try(RD_KAFKA_CONSUMER, conf, &settings->properties, err) : CHURN_FATAL;
 }
 
 void queue_kafka_probe(const churn_host *host, const struct settings *settings, uint32_t timeout_ms, churn_target_fn fn,
@@ -755,7 +757,7 @@ void queue_kafka_probe(const churn_host *host, const struct settings *settings, 
                                       .flags = CHURN_TARGET_WRITES | CHURN_TARGET_READS,
                                       .is_made = 1};
     rd_kafka_conf_t *conf = timeout_ms > 0 ? make_conf(host, settings, NULL) : NULL;
-    kafka_client_probe(host, RD_KAFKA_CONSUMER, conf, settings->brokers, &topic, 1, timeout_ms, fn, ctx);
+    kafka_probe(host, RD_KAFKA_CONSUMER, conf, settings->brokers, &topic, 1, timeout_ms, fn, ctx);
 }
 
 static int32_t open_consumer(struct back *b, churn_error *err)

@@ -4,6 +4,7 @@
 #include "conf.h"
 #include "group.h"
 #include "held.h"
+#include "kafka_conf.h"
 #include "offsets.h"
 #include "turns.h"
 #include "unreadable.h"
@@ -39,8 +40,7 @@ int32_t client_open(struct kafka_source *s, churn_error *err)
     }
     rd_kafka_conf_set_rebalance_cb(conf, group_on_rebalance);
     rd_kafka_conf_set_offset_commit_cb(conf, offsets_on_commit);
-    s->fetchers_doze =
-        kafka_client_default(conf, &s->properties, "fetch.queue.backoff.ms", NULL, "10", NULL) != CHURN_OK;
+    s->fetchers_doze = kafka_conf_default(conf, &s->properties, "fetch.queue.backoff.ms", NULL, "10", NULL) != CHURN_OK;
     s->rk = kafka_client_open(s->client, RD_KAFKA_CONSUMER, conf, err);
     if (s->rk == NULL) {
         return CHURN_FATAL;

@@ -1,5 +1,6 @@
 /* The configuration of the source's librdkafka clients. */
 #include "conf.h"
+#include "kafka_conf.h"
 
 #include <stdlib.h>
 
@@ -55,12 +56,12 @@ static int32_t set_own(const struct kafka_source *s, rd_kafka_conf_t *conf, chur
     };
     (void)snprintf(kbytes, sizeof kbytes, "%lld", (long long)(s->buffer / 2 / 1024)); /* see turns.c */
     for (size_t i = 0; i < sizeof own / sizeof own[0]; i++) {
-        if (kafka_client_set(conf, own[i][0], own[i][1], err) != CHURN_OK) {
+        if (kafka_conf_set(conf, own[i][0], own[i][1], err) != CHURN_OK) {
             return CHURN_FATAL;
         }
     }
     for (size_t i = 0; i < sizeof defaults / sizeof defaults[0]; i++) {
-        if (kafka_client_default(conf, &s->properties, defaults[i].name, defaults[i].alias, defaults[i].value, err) !=
+        if (kafka_conf_default(conf, &s->properties, defaults[i].name, defaults[i].alias, defaults[i].value, err) !=
             CHURN_OK) {
             return CHURN_FATAL;
         }
@@ -89,7 +90,7 @@ static int32_t tell_workers_apart(const struct kafka_source *s, rd_kafka_conf_t 
     for (uint32_t i = 0; i < s->properties.count && s->host->worker > 0; i++) {
         if (strcmp(s->properties.keys[i], "group.instance.id") == 0) {
             (void)snprintf(id, sizeof id, "%s-%u", s->properties.values[i], s->host->worker);
-            return kafka_client_set(conf, "group.instance.id", id, err);
+            return kafka_conf_set(conf, "group.instance.id", id, err);
         }
     }
     return CHURN_OK;
@@ -97,7 +98,7 @@ static int32_t tell_workers_apart(const struct kafka_source *s, rd_kafka_conf_t 
 
 rd_kafka_conf_t *conf_new(const struct kafka_source *s, churn_error *err)
 {
-    rd_kafka_conf_t *conf = kafka_client_conf(s->host, s->brokers, &s->properties, owned, err);
+    rd_kafka_conf_t *conf = kafka_conf_new(s->host, s->brokers, &s->properties, owned, err);
     if (conf != NULL && (check_strategy(s, err) != CHURN_OK || set_own(s, conf, err) != CHURN_OK ||
                          tell_workers_apart(s, conf, err) != CHURN_OK)) {
         rd_kafka_conf_destroy(conf);

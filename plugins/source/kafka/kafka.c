@@ -4,6 +4,9 @@
 #include "conf.h"
 #include "group.h"
 #include "held.h"
+#include "kafka_conf.h"
+#include "kafka_probe.h"
+#include "kafka_risks.h"
 #include "offsets.h"
 #include "records.h"
 #include "reread.h"
@@ -154,7 +157,7 @@ static int32_t source_create(void *self, const churn_host *host, churn_error *er
         return churn_fail(err, CHURN_FATAL, "out of memory");
     }
     if (take_topics(s, err) != CHURN_OK || (conf = conf_new(s, err)) == NULL ||
-        kafka_client_try(RD_KAFKA_CONSUMER, conf, &s->properties, err) != CHURN_OK) {
+        kafka_conf_try(RD_KAFKA_CONSUMER, conf, &s->properties, err) != CHURN_OK) {
         source_destroy(s);
         return CHURN_FATAL;
     }
@@ -169,15 +172,15 @@ static void source_probe(void *self, uint32_t timeout_ms, churn_target_fn fn, vo
     struct kafka_topic *topics = calloc(count + 1u, sizeof *topics);
     char(*places)[32] = calloc(count + 1u, sizeof *places);
     if (timeout_ms == 0) {
-        kafka_client_risks(&s->properties, fn, ctx);
+        kafka_risks(&s->properties, fn, ctx);
     }
     for (uint32_t i = 0; topics != NULL && places != NULL && i < count; i++) {
         (void)snprintf(places[i], sizeof places[i], "topics.%u", i);
         topics[i] =
             (struct kafka_topic){.name = s->topic_names.items[i], .option = places[i], .flags = CHURN_TARGET_READS};
     }
-    kafka_client_probe(s->host, RD_KAFKA_CONSUMER, conf, s->brokers, topics,
-                       topics != NULL && places != NULL ? count : 0, timeout_ms, fn, ctx);
+    kafka_probe(s->host, RD_KAFKA_CONSUMER, conf, s->brokers, topics, topics != NULL && places != NULL ? count : 0,
+                timeout_ms, fn, ctx);
     free(places);
     free(topics);
 }

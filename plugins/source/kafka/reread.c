@@ -2,6 +2,7 @@
  */
 #include "reread.h"
 #include "conf.h"
+#include "kafka_conf.h"
 #include "parts.h"
 
 #include <stdlib.h>
@@ -62,7 +63,7 @@ static int32_t open_reader(struct kafka_source *s, churn_error *err)
     }
     conf = conf_new(s, err);
     if (conf != NULL) {
-        (void)kafka_client_set(conf, "enable.partition.eof", "true", err);
+        (void)kafka_conf_set(conf, "enable.partition.eof", "true", err);
         s->reader = kafka_client_open(s->reader_client, RD_KAFKA_CONSUMER, conf, err);
     }
     if (s->reader == NULL) {

@@ -12,6 +12,7 @@
 #include "unreadable.h"
 #include "assignment.h"
 #include "conf.h"
+#include "kafka_conf.h"
 #include "offsets.h"
 #include "parts.h"
 #include "turns.h"
@@ -185,7 +186,7 @@ static int open_examiner(struct kafka_source *s)
 {
     churn_error err = {.size = sizeof err};
     rd_kafka_conf_t *conf = s->examiner.rk == NULL ? conf_new(s, &err) : NULL;
-    if (conf != NULL && kafka_client_set(conf, "enable.partition.eof", "true", &err) == CHURN_OK) {
+    if (conf != NULL && kafka_conf_set(conf, "enable.partition.eof", "true", &err) == CHURN_OK) {
         s->examiner.rk = kafka_client_open(s->client, RD_KAFKA_CONSUMER, conf, &err);
         if (s->examiner.rk != NULL) {
             (void)rd_kafka_poll_set_consumer(s->examiner.rk);
