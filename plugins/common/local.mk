@@ -11,7 +11,13 @@ KAFKA_CLIENT = \
   %D%/kafka_probe.c %D%/kafka_probe.h \
   %D%/kafka_risks.c %D%/kafka_risks.h \
   %D%/stall.h
-KAFKA_PRODUCER = $(KAFKA_CLIENT) %D%/kafka_producer.c %D%/kafka_producer.h
+KAFKA_PRODUCER = $(KAFKA_CLIENT) \
+  %D%/kafka_producer.c %D%/kafka_producer.h \
+  %D%/kafka_producer_faults.c \
+  %D%/kafka_producer_lanes.c \
+  %D%/kafka_producer_resends.c \
+  %D%/kafka_producer_state.h \
+  %D%/kafka_producer_topics.c
 TEXT_BUFFER = %D%/text_buffer.c %D%/text_buffer.h
 JSON_READ = %D%/json_read.c %D%/json_read.h %D%/counter.h
 HTTP_CLIENT = \
