@@ -1,6 +1,10 @@
+#include "kafka_producer.h"
 #include "kafka_conf.h"
 #include "kafka_probe.h"
-#include "kafka_producer_state.h"
+#include "kafka_producer_faults.h"
+#include "kafka_producer_lanes.h"
+#include "kafka_producer_resends.h"
+#include "kafka_producer_topics.h"
 #include "kafka_risks.h"
 
 #include <stdlib.h>
@@ -11,7 +15,7 @@ _Static_assert(sizeof(void *) >= sizeof(uint64_t), "a record's id travels as lib
 
 int32_t kafka_producer_check(const churn_host *host, const char *brokers, const churn_map *properties, churn_error *err)
 {
-    rd_kafka_conf_t *conf = make_conf(host, brokers, properties, BULK, err);
+    rd_kafka_conf_t *conf = lane_conf(host, brokers, properties, BULK, err);
     return conf != NULL ? kafka_conf_try(RD_KAFKA_PRODUCER, conf, properties, err) : CHURN_FATAL;
 }
 
@@ -19,7 +23,7 @@ void kafka_producer_probe(const churn_host *host, const char *brokers, const chu
                           const struct kafka_topic *topics, uint32_t count, uint32_t timeout_ms, churn_target_fn fn,
                           void *ctx)
 {
-    rd_kafka_conf_t *conf = timeout_ms > 0 ? make_conf(host, brokers, properties, BULK, NULL) : NULL;
+    rd_kafka_conf_t *conf = timeout_ms > 0 ? lane_conf(host, brokers, properties, BULK, NULL) : NULL;
     if (timeout_ms == 0) {
         kafka_risks(properties, fn, ctx);
     }
@@ -42,7 +46,7 @@ struct kafka_producer *kafka_producer_new(const churn_host *host, const char *br
     p->client = kafka_client_new(host, brokers, p);
     if (p->client == NULL) {
         (void)churn_fail(err, CHURN_FATAL, "out of memory");
-    } else if (open_lane(p, BULK, err) == CHURN_OK) {
+    } else if (lane_open(p, BULK, err) == CHURN_OK) {
         return p;
     }
     kafka_producer_free(p, 0);
@@ -67,23 +71,23 @@ static int32_t taken(struct kafka_producer *p, struct topic *t, uint64_t id, rd_
         return CHURN_OK;
     }
     if (record_at_fault(code)) {
-        p->refused[p->refused_count++] = (churn_done){.id = id, .result = CHURN_REJECT, .message = fault_of(code)};
+        p->refused[p->refused_count++] = (churn_done){.id = id, .result = CHURN_REJECT, .message = record_fault(code)};
         p->waiting++;
         return CHURN_OK;
     }
-    check_fatal(p);
+    producer_check_fatal(p);
     if (p->failed) {
-        return report_failure(p, err);
+        return producer_failure(p, err);
     }
     if (code != RD_KAFKA_RESP_ERR__QUEUE_FULL) {
-        warn_refusing(p, t, code);
+        topic_refuses(p, t, code);
     }
     return CHURN_PENDING;
 }
 
 int32_t kafka_producer_send(struct kafka_producer *p, const char *topic, const churn_record *record, churn_error *err)
 {
-    struct topic *t = p->topics != NULL && strcmp(p->topics->name, topic) == 0 ? p->topics : topic_of(p, topic);
+    struct topic *t = p->topics != NULL && strcmp(p->topics->name, topic) == 0 ? p->topics : topics_find(p, topic);
     struct resend m = {.id = record->id,
                        .key = (void *)(uintptr_t)record->key.ptr, /* librdkafka's copying interface is not const */
                        .key_len = record->key.len,
@@ -92,7 +96,7 @@ int32_t kafka_producer_send(struct kafka_producer *p, const char *topic, const c
     rd_kafka_topic_t *rkt;
     rd_kafka_resp_err_t code;
     if (p->failed) {
-        return report_failure(p, err);
+        return producer_failure(p, err);
     }
     if (t == NULL) {
         return churn_fail(err, CHURN_FATAL, "out of memory");
@@ -100,11 +104,11 @@ int32_t kafka_producer_send(struct kafka_producer *p, const char *topic, const c
     if (t->state != TOPIC_READY || p->resends != NULL || p->refused_count == sizeof p->refused / sizeof p->refused[0]) {
         return CHURN_PENDING;
     }
-    if ((rkt = handle_of(p, t, BULK)) == NULL) {
-        return report_failure(p, err);
+    if ((rkt = lane_topic(p, t, BULK)) == NULL) {
+        return producer_failure(p, err);
     }
     m.headers = record->header_count > 0 ? make_headers(record) : NULL;
-    code = produce(p, BULK, rkt, &m);
+    code = lane_produce(p, BULK, rkt, &m);
     if (code != RD_KAFKA_RESP_ERR_NO_ERROR && m.headers != NULL) {
         rd_kafka_headers_destroy(m.headers);
     }
@@ -120,12 +124,12 @@ static int answer(struct kafka_producer *p, enum lane_id lane, const rd_kafka_me
         return 1;
     }
     if (lane == ALONE && record_at_fault(m->err)) {
-        *done = (churn_done){.id = (uintptr_t)m->_private, .result = CHURN_REJECT, .message = fault_of(m->err)};
+        *done = (churn_done){.id = (uintptr_t)m->_private, .result = CHURN_REJECT, .message = record_fault(m->err)};
         return 1;
     }
-    check_fatal(p);
+    producer_check_fatal(p);
     if (!p->failed) {
-        send_again(p, lane, m);
+        resends_take(p, lane, m);
     }
     return 0;
 }
@@ -169,7 +173,7 @@ static int serve_event(struct kafka_producer *p, enum lane_id id, int timeout_ms
         lane->reports = event;
         return 1;
     case RD_KAFKA_EVENT_CREATETOPICS_RESULT:
-        creation_answered(p, event);
+        topics_answered(p, event);
         break;
     case RD_KAFKA_EVENT_ERROR:
         if (!rd_kafka_event_error_is_fatal(event)) { /* those are asked for with rd_kafka_fatal_error */
@@ -201,8 +205,8 @@ static uint32_t serve(struct kafka_producer *p, churn_done *done, uint32_t max, 
             n += take_reports(p, (enum lane_id)id, done + n, max - n);
         }
     }
-    create_due_topics(p);
-    resend_due(p);
+    topics_create_due(p);
+    resends_send_due(p);
     return n;
 }
 
@@ -222,9 +226,9 @@ int32_t kafka_producer_poll(struct kafka_producer *p, churn_done *done, uint32_t
     *ret_count = n;
     (void)kafka_client_check(p->client, p->waiting > 0 || topics_pending(p));
     if (n == 0) {
-        check_fatal(p);
+        producer_check_fatal(p);
         if (p->failed) {
-            return report_failure(p, err);
+            return producer_failure(p, err);
         }
     }
     return CHURN_OK;
@@ -247,13 +251,9 @@ void kafka_producer_free(struct kafka_producer *p, int64_t deadline_ms)
     while (p->waiting > 0 && p->host->monotonic_ms(p->host) < end &&
            kafka_producer_poll(p, done, 256, SLICE_MS, &n, NULL) == CHURN_OK) {
     }
-    close_lane(p, ALONE);
-    close_lane(p, BULK);
-    while (p->resends != NULL) {
-        struct resend *r = p->resends;
-        p->resends = r->next;
-        free_resend(r);
-    }
+    lane_close(p, ALONE);
+    lane_close(p, BULK);
+    resends_free(p);
     while (p->topics != NULL) {
         struct topic *t = p->topics;
         p->topics = t->next;

@@ -1,8 +1,6 @@
-#include "kafka_producer_state.h"
+#include "kafka_producer_faults.h"
 
-/* Remembers why this producer cannot go on; each later call says so. */
-CHURN_PRINTF(2, 3)
-void fail(struct kafka_producer *p, const char *format, ...)
+void producer_fail(struct kafka_producer *p, const char *format, ...)
 {
     va_list args;
     if (p->failed) {
@@ -14,29 +12,28 @@ void fail(struct kafka_producer *p, const char *format, ...)
     va_end(args);
 }
 
-int32_t report_failure(const struct kafka_producer *p, churn_error *err)
+int32_t producer_failure(const struct kafka_producer *p, churn_error *err)
 {
     return churn_fail(err, CHURN_FATAL, "%s", p->failure.message);
 }
 
-/* librdkafka's fatal errors: the idempotent producer can no longer say what was written. */
-void check_fatal(struct kafka_producer *p)
+void producer_check_fatal(struct kafka_producer *p)
 {
     char said[384];
     for (int i = 0; i < LANES; i++) {
         rd_kafka_resp_err_t code = p->lanes[i].rk != NULL ? rd_kafka_fatal_error(p->lanes[i].rk, said, sizeof said)
                                                           : RD_KAFKA_RESP_ERR_NO_ERROR;
         if (code == RD_KAFKA_RESP_ERR_CLUSTER_AUTHORIZATION_FAILED) {
-            fail(p, "this Kafka user may write no topic at all: give it WRITE on `%s` and whatever else is written",
-                 p->topics != NULL ? p->topics->name : "");
+            producer_fail(
+                p, "this Kafka user may write no topic at all: give it WRITE on `%s` and whatever else is written",
+                p->topics != NULL ? p->topics->name : "");
         } else if (code != RD_KAFKA_RESP_ERR_NO_ERROR) {
-            fail(p, "the Kafka producer failed for good: %s: %s", rd_kafka_err2str(code), said);
+            producer_fail(p, "the Kafka producer failed for good: %s: %s", rd_kafka_err2str(code), said);
         }
     }
 }
 
-/* What is in the way of a record, for a person; constant text. */
-const char *fault_of(rd_kafka_resp_err_t code)
+const char *record_fault(rd_kafka_resp_err_t code)
 {
     switch (code) {
     case RD_KAFKA_RESP_ERR_MSG_SIZE_TOO_LARGE:
@@ -49,7 +46,6 @@ const char *fault_of(rd_kafka_resp_err_t code)
     }
 }
 
-/* 1 when a record of the failed batch, not the broker or its state, is at fault. */
 int record_at_fault(rd_kafka_resp_err_t code)
 {
     return code == RD_KAFKA_RESP_ERR_MSG_SIZE_TOO_LARGE || code == RD_KAFKA_RESP_ERR_RECORD_LIST_TOO_LARGE ||
@@ -57,8 +53,7 @@ int record_at_fault(rd_kafka_resp_err_t code)
            code == RD_KAFKA_RESP_ERR__INVALID_ARG;
 }
 
-/* Says that a topic is not written to for a reason that may pass. */
-void warn_refusing(struct kafka_producer *p, const struct topic *t, rd_kafka_resp_err_t code)
+void topic_refuses(struct kafka_producer *p, const struct topic *t, rd_kafka_resp_err_t code)
 {
     stall_begin(&p->refusing, "topic `%s` cannot be written to: %s; waiting", t->name,
                 code == RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED ? "this Kafka user lacks WRITE on it"

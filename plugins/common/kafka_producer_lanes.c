@@ -1,5 +1,6 @@
-#include "kafka_producer_state.h"
+#include "kafka_producer_lanes.h"
 #include "kafka_conf.h"
+#include "kafka_producer_faults.h"
 
 #define DESTROY_TIMEOUT_MS 2000
 
@@ -38,8 +39,8 @@ static const char *const defaults[][3] = {
     {"topic.metadata.refresh.interval.ms", NULL, "10000"}, /* so that a topic made again is found soon */
 };
 
-rd_kafka_conf_t *make_conf(const churn_host *host, const char *brokers, const churn_map *properties,
-                                  enum lane_id lane, churn_error *err)
+rd_kafka_conf_t *lane_conf(const churn_host *host, const char *brokers, const churn_map *properties, enum lane_id lane,
+                           churn_error *err)
 {
     rd_kafka_conf_t *conf = kafka_conf_new(host, brokers, properties, owned, err);
     int32_t result = conf != NULL ? CHURN_OK : CHURN_FATAL;
@@ -62,14 +63,14 @@ rd_kafka_conf_t *make_conf(const churn_host *host, const char *brokers, const ch
     return conf;
 }
 
-int32_t open_lane(struct kafka_producer *p, enum lane_id id, churn_error *err)
+int32_t lane_open(struct kafka_producer *p, enum lane_id id, churn_error *err)
 {
     struct lane *lane = &p->lanes[id];
     rd_kafka_conf_t *conf;
     if (lane->rk != NULL) {
         return CHURN_OK;
     }
-    conf = make_conf(p->host, p->brokers, p->properties, id, err);
+    conf = lane_conf(p->host, p->brokers, p->properties, id, err);
     if (conf == NULL) {
         return CHURN_FATAL;
     }
@@ -82,7 +83,7 @@ int32_t open_lane(struct kafka_producer *p, enum lane_id id, churn_error *err)
     return CHURN_OK;
 }
 
-void close_lane(struct kafka_producer *p, enum lane_id id)
+void lane_close(struct kafka_producer *p, enum lane_id id)
 {
     struct lane *lane = &p->lanes[id];
     if (lane->rk == NULL) {
@@ -100,20 +101,19 @@ void close_lane(struct kafka_producer *p, enum lane_id id)
     kafka_client_destroy(p->client, lane->rk, 0, DESTROY_TIMEOUT_MS);
 }
 
-rd_kafka_topic_t *handle_of(struct kafka_producer *p, struct topic *t, enum lane_id lane)
+rd_kafka_topic_t *lane_topic(struct kafka_producer *p, struct topic *t, enum lane_id lane)
 {
     if (t->rkt[lane] == NULL) {
         t->rkt[lane] = rd_kafka_topic_new(p->lanes[lane].rk, t->name, NULL);
         if (t->rkt[lane] == NULL) {
-            fail(p, "topic `%s`: %s", t->name, rd_kafka_err2str(rd_kafka_last_error()));
+            producer_fail(p, "topic `%s`: %s", t->name, rd_kafka_err2str(rd_kafka_last_error()));
         }
     }
     return t->rkt[lane];
 }
 
-/* Queues a message with librdkafka, which copies key and value; takes `headers` when it succeeds. */
-rd_kafka_resp_err_t produce(struct kafka_producer *p, enum lane_id lane, rd_kafka_topic_t *rkt,
-                                   const struct resend *m)
+rd_kafka_resp_err_t lane_produce(struct kafka_producer *p, enum lane_id lane, rd_kafka_topic_t *rkt,
+                                 const struct resend *m)
 {
     rd_kafka_t *rk = p->lanes[lane].rk;
     void *opaque = (void *)(uintptr_t)m->id;

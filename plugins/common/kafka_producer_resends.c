@@ -1,10 +1,13 @@
-#include "kafka_producer_state.h"
+#include "kafka_producer_resends.h"
+#include "kafka_producer_faults.h"
+#include "kafka_producer_lanes.h"
+#include "kafka_producer_topics.h"
 
 #include <stdlib.h>
 
 #define RESEND_DELAY_MS 1000 /* after a failure that is not the record's own */
 
-void free_resend(struct resend *r)
+static void free_resend(struct resend *r)
 {
     if (r->headers != NULL) {
         rd_kafka_headers_destroy(r->headers);
@@ -37,19 +40,18 @@ static struct resend *copy_message(const rd_kafka_message_t *m)
     return r;
 }
 
-/* Takes a failed message over: a record that may be at fault goes alone and at once, another waits a little. */
-void send_again(struct kafka_producer *p, enum lane_id lane, const rd_kafka_message_t *m)
+void resends_take(struct kafka_producer *p, enum lane_id lane, const rd_kafka_message_t *m)
 {
     int suspect = record_at_fault(m->err);
     struct resend *r = copy_message(m);
-    struct topic *t = topic_of(p, rd_kafka_topic_name(m->rkt));
+    struct topic *t = topics_find(p, rd_kafka_topic_name(m->rkt));
     if (r == NULL || t == NULL) {
         free(r);
-        fail(p, "out of memory");
+        producer_fail(p, "out of memory");
         return;
     }
     if (!suspect) {
-        warn_refusing(p, t, m->err);
+        topic_refuses(p, t, m->err);
     }
     if ((m->err == RD_KAFKA_RESP_ERR__UNKNOWN_TOPIC || m->err == RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART) &&
         t->created_here && !t->denied && t->state == TOPIC_READY) {
@@ -63,25 +65,24 @@ void send_again(struct kafka_producer *p, enum lane_id lane, const rd_kafka_mess
     p->resends_end = &r->next;
 }
 
-/* Sends what is due, oldest first. A message that librdkafka does not take now stays first. */
-void resend_due(struct kafka_producer *p)
+void resends_send_due(struct kafka_producer *p)
 {
     int64_t now = p->resends != NULL ? p->host->monotonic_ms(p->host) : 0;
     while (p->resends != NULL && p->resends->due_ms <= now && p->resends->topic->state == TOPIC_READY && !p->failed) {
         struct resend *r = p->resends;
         rd_kafka_topic_t *rkt;
         rd_kafka_resp_err_t code;
-        if (open_lane(p, r->lane, &p->failure) != CHURN_OK) {
+        if (lane_open(p, r->lane, &p->failure) != CHURN_OK) {
             p->failed = 1;
             return;
         }
-        if ((rkt = handle_of(p, r->topic, r->lane)) == NULL) {
+        if ((rkt = lane_topic(p, r->topic, r->lane)) == NULL) {
             return;
         }
-        code = produce(p, r->lane, rkt, r);
+        code = lane_produce(p, r->lane, rkt, r);
         if (code != RD_KAFKA_RESP_ERR_NO_ERROR) {
             r->due_ms = code == RD_KAFKA_RESP_ERR__QUEUE_FULL ? now : now + RESEND_DELAY_MS;
-            check_fatal(p);
+            producer_check_fatal(p);
             return;
         }
         r->headers = NULL; /* librdkafka's now */
@@ -89,6 +90,15 @@ void resend_due(struct kafka_producer *p)
         if (p->resends == NULL) {
             p->resends_end = &p->resends;
         }
+        free_resend(r);
+    }
+}
+
+void resends_free(struct kafka_producer *p)
+{
+    while (p->resends != NULL) {
+        struct resend *r = p->resends;
+        p->resends = r->next;
         free_resend(r);
     }
 }

@@ -1,3 +1,5 @@
+/* What the parts of the producer share (kafka_producer.h). Each calls only what stands before it: faults, lanes,
+ * topics, resends, and the producer itself. One thread. */
 #ifndef KAFKA_PRODUCER_STATE_H
 #define KAFKA_PRODUCER_STATE_H
 
@@ -67,27 +69,5 @@ struct kafka_producer {
     int failed;            /* no return: `failure` says why */
     churn_error failure;
 };
-
-CHURN_PRINTF(2, 3)
-void fail(struct kafka_producer *p, const char *format, ...);
-int32_t report_failure(const struct kafka_producer *p, churn_error *err);
-void check_fatal(struct kafka_producer *p);
-const char *fault_of(rd_kafka_resp_err_t code);
-int record_at_fault(rd_kafka_resp_err_t code);
-void warn_refusing(struct kafka_producer *p, const struct topic *t, rd_kafka_resp_err_t code);
-rd_kafka_conf_t *make_conf(const churn_host *host, const char *brokers, const churn_map *properties,
-                                  enum lane_id lane, churn_error *err);
-int32_t open_lane(struct kafka_producer *p, enum lane_id id, churn_error *err);
-void close_lane(struct kafka_producer *p, enum lane_id id);
-rd_kafka_topic_t *handle_of(struct kafka_producer *p, struct topic *t, enum lane_id lane);
-rd_kafka_resp_err_t produce(struct kafka_producer *p, enum lane_id lane, rd_kafka_topic_t *rkt,
-                                   const struct resend *m);
-struct topic *topic_of(struct kafka_producer *p, const char *name);
-void creation_answered(struct kafka_producer *p, rd_kafka_event_t *event);
-void create_due_topics(struct kafka_producer *p);
-int topics_pending(const struct kafka_producer *p);
-void free_resend(struct resend *r);
-void send_again(struct kafka_producer *p, enum lane_id lane, const rd_kafka_message_t *m);
-void resend_due(struct kafka_producer *p);
 
 #endif

@@ -1,4 +1,5 @@
-#include "kafka_producer_state.h"
+#include "kafka_producer_topics.h"
+#include "kafka_producer_faults.h"
 
 #include <stdlib.h>
 
@@ -6,7 +7,7 @@
 #define CREATE_TIMEOUT_MS 5000
 #define EXISTS_TIMEOUT_MS 200
 
-struct topic *topic_of(struct kafka_producer *p, const char *name)
+struct topic *topics_find(struct kafka_producer *p, const char *name)
 {
     size_t len = strlen(name) + 1;
     struct topic *t = p->topics;
@@ -44,7 +45,7 @@ static void ask_for_topic(struct kafka_producer *p, struct topic *t)
     rd_kafka_NewTopic_t *new_topic = describe_topic(t, said, sizeof said);
     rd_kafka_AdminOptions_t *options;
     if (new_topic == NULL) {
-        fail(p, "topic `%s` cannot be created: %s", t->name, said);
+        producer_fail(p, "topic `%s` cannot be created: %s", t->name, said);
         return;
     }
     options = rd_kafka_AdminOptions_new(lane->rk, RD_KAFKA_ADMIN_OP_CREATETOPICS);
@@ -59,7 +60,7 @@ static void ask_for_topic(struct kafka_producer *p, struct topic *t)
 int32_t kafka_producer_ensure_topic(struct kafka_producer *p, const char *name, int32_t partitions,
                                     const char *const *config, churn_error *err)
 {
-    struct topic *t = topic_of(p, name);
+    struct topic *t = topics_find(p, name);
     if (t == NULL) {
         return churn_fail(err, CHURN_FATAL, "out of memory");
     }
@@ -67,7 +68,7 @@ int32_t kafka_producer_ensure_topic(struct kafka_producer *p, const char *name, 
     t->config = config;
     t->created_here = 1;
     ask_for_topic(p, t);
-    return p->failed ? report_failure(p, err) : CHURN_OK;
+    return p->failed ? producer_failure(p, err) : CHURN_OK;
 }
 
 static void topic_denied(struct kafka_producer *p, struct topic *t, const char *said)
@@ -105,7 +106,7 @@ static void topic_answered(struct kafka_producer *p, struct topic *t, rd_kafka_r
     } else if (kafka_client_denied(code) || code == RD_KAFKA_RESP_ERR__UNSUPPORTED_FEATURE) {
         topic_denied(p, t, said);
     } else if (code == RD_KAFKA_RESP_ERR_TOPIC_EXCEPTION || code == RD_KAFKA_RESP_ERR_INVALID_CONFIG) {
-        fail(p, "topic `%s` cannot be created: %s", t->name, said);
+        producer_fail(p, "topic `%s` cannot be created: %s", t->name, said);
     } else {
         int outage = code == RD_KAFKA_RESP_ERR__TIMED_OUT || code == RD_KAFKA_RESP_ERR__TRANSPORT;
         churn_log(p->host, outage ? CHURN_LOG_DEBUG : CHURN_LOG_WARN,
@@ -115,7 +116,7 @@ static void topic_answered(struct kafka_producer *p, struct topic *t, rd_kafka_r
     }
 }
 
-void creation_answered(struct kafka_producer *p, rd_kafka_event_t *event)
+void topics_answered(struct kafka_producer *p, rd_kafka_event_t *event)
 {
     struct topic *t = rd_kafka_event_opaque(event);
     const rd_kafka_CreateTopics_result_t *result = rd_kafka_event_CreateTopics_result(event);
@@ -132,7 +133,7 @@ void creation_answered(struct kafka_producer *p, rd_kafka_event_t *event)
     topic_answered(p, t, code, said != NULL ? said : rd_kafka_err2str(code));
 }
 
-void create_due_topics(struct kafka_producer *p)
+void topics_create_due(struct kafka_producer *p)
 {
     for (struct topic *t = p->topics; t != NULL; t = t->next) {
         if (t->state == TOPIC_DUE && p->host->monotonic_ms(p->host) >= t->due_ms) {

@@ -13,11 +13,11 @@ KAFKA_CLIENT = \
   %D%/stall.h
 KAFKA_PRODUCER = $(KAFKA_CLIENT) \
   %D%/kafka_producer.c %D%/kafka_producer.h \
-  %D%/kafka_producer_faults.c \
-  %D%/kafka_producer_lanes.c \
-  %D%/kafka_producer_resends.c \
+  %D%/kafka_producer_faults.c %D%/kafka_producer_faults.h \
+  %D%/kafka_producer_lanes.c %D%/kafka_producer_lanes.h \
+  %D%/kafka_producer_resends.c %D%/kafka_producer_resends.h \
   %D%/kafka_producer_state.h \
-  %D%/kafka_producer_topics.c
+  %D%/kafka_producer_topics.c %D%/kafka_producer_topics.h
 TEXT_BUFFER = %D%/text_buffer.c %D%/text_buffer.h
 JSON_READ = %D%/json_read.c %D%/json_read.h %D%/counter.h
 HTTP_CLIENT = \
