@@ -2,36 +2,12 @@
 #ifndef REDRIVE_H
 #define REDRIVE_H
 
-#include "config/config.h"
-#include <churn/result.h>
-#include <stdbool.h>
-#include <stdint.h>
+#include "engine/redrive_scope.h"
 
 struct pipeline;
-
-struct redrive {
-    bool all;        /* read every dead letter, also those that an earlier redrive has read */
-    bool unverified; /* put back also what cannot be compared with the record that it was */
-    bool envelope;   /* the dead letters are lines of JSON, not records with headers */
-    bool stay;   /* the next redrive reads them too: no position is committed, and what is still bad is left there */
-    int64_t end; /* of a file, as it stood at the start */
-
-    /* the pipeline's own source: the dead letters of others are left alone */
-    char **topics;
-    unsigned topic_count;
-    bool any_topic; /* it cannot be told which it reads */
-
-    struct node origin; /* its section; `has_origin` */
-    bool has_origin;
-
-    char description[512]; /* what is read, for the log */
-};
 
 /* Puts the dead letters in the place of the pipeline's source. False when a mistake was reported. */
 bool redrive_edit(struct pipeline *pipeline, void *redrive);
 void redrive_free(struct redrive *redrive);
-
-/* Whether the pipeline's own source reads `topic`. */
-bool redrive_knows(const struct redrive *redrive, churn_str topic);
 
 #endif

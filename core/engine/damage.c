@@ -2,7 +2,8 @@
  * overflow. What is wrong with one customer's data holds up no other: their events go to the dead letters, with a
  * reason of their own, and come back by a redrive once the profile is mended. It is looked at again with each window
  * that has events of theirs, so that nothing has to be told when it is. */
-#include "engine/worker_internal.h"
+#include "engine/damage.h"
+#include "engine/set_aside.h"
 
 #include "pipeline/host.h"
 

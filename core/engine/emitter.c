@@ -1,5 +1,7 @@
 /* Outputs to the sinks, in the order of the windows, and their answers. */
-#include "engine/worker_internal.h"
+#include "engine/emitter.h"
+#include "engine/plugin_call.h"
+#include "engine/set_aside.h"
 
 #include "pipeline/host.h"
 
@@ -66,7 +68,7 @@ static bool cut(struct worker *worker, struct window *window, unsigned sink, uin
                "the dead letter of %s/%d at offset %lld is kept without its value: %s", letter->topic,
                letter->partition, (long long)letter->offset, reject->detail);
     metrics_add_own(worker->counters.reasons[REJECT_TOO_LARGE_TO_KEEP], 1);
-    return output_cut_letter(window, index, reject->detail) || worker_fail(worker, "out of memory");
+    return output_cut_letter(window, index, reject->detail) || out_of_memory(worker);
 }
 
 /* One output that a sink will never take, or must not be given, becomes a dead letter. */
@@ -154,12 +156,12 @@ static bool give(struct worker *worker, struct window *window, unsigned sink, co
     bool never; /* it will not take the record after those that it took, ever */
     if (!journal_enter(&worker->seat, section->journal_number, last->topic, last->partition, last->offset,
                        batch->count)) {
-        intake_poison(worker, section->journal_number, last->topic, last->partition, last->offset, &reject);
+        plugin_poison(worker, section->journal_number, last->topic, last->partition, last->offset, &reject);
         *ret_taken = 1;
         return set_aside(worker, window, sink, batch->places[0], &reject);
     }
     if (!owed_reserve(owed, batch->count)) {
-        return worker_fail(worker, "out of memory");
+        return out_of_memory(worker);
     }
     worker_enter(worker, section);
     result = ops_of(worker, sink)->write(worker->sinks[sink]->self, batch->records, batch->count, &taken, &err);

@@ -1,6 +1,14 @@
 libcore_la_SOURCES += \
+  %D%/checkpoint.c \
+  %D%/checkpoint.h \
+  %D%/commit.c \
+  %D%/commit.h \
   %D%/damage.c \
+  %D%/damage.h \
   %D%/emitter.c \
+  %D%/emitter.h \
+  %D%/event_in.c \
+  %D%/event_in.h \
   %D%/generation.c \
   %D%/generation.h \
   %D%/handover.c \
@@ -8,32 +16,65 @@ libcore_la_SOURCES += \
   %D%/health.c \
   %D%/health.h \
   %D%/intake.c \
+  %D%/intake.h \
+  %D%/lag.c \
+  %D%/lag.h \
   %D%/letter.c \
   %D%/letter.h \
   %D%/merge.c \
+  %D%/merge.h \
+  %D%/order.h \
   %D%/original.c \
   %D%/original.h \
   %D%/output.c \
   %D%/output.h \
   %D%/own_headers.c \
+  %D%/own_headers.h \
+  %D%/partition.h \
+  %D%/partitions.c \
+  %D%/partitions.h \
+  %D%/placing.c \
+  %D%/placing.h \
+  %D%/plugin_call.c \
+  %D%/plugin_call.h \
   %D%/processors.c \
+  %D%/processors.h \
   %D%/progress.c \
   %D%/progress.h \
-  %D%/progress_internal.h \
   %D%/proof.c \
+  %D%/proof.h \
+  %D%/put_back.c \
+  %D%/put_back.h \
   %D%/reach.c \
+  %D%/reach.h \
+  %D%/reading.c \
+  %D%/reading.h \
+  %D%/redrive_scope.c \
+  %D%/redrive_scope.h \
   %D%/reload.c \
   %D%/reload.h \
   %D%/replay.c \
   %D%/replay.h \
+  %D%/rounds.c \
+  %D%/rounds.h \
   %D%/run.c \
   %D%/session.c \
+  %D%/session.h \
+  %D%/set_aside.c \
+  %D%/set_aside.h \
+  %D%/stalled.c \
+  %D%/stalled.h \
+  %D%/state.c \
+  %D%/state.h \
   %D%/summary.c \
   %D%/summary.h \
   %D%/watch.c \
+  %D%/watch.h \
   %D%/window.c \
   %D%/window.h \
+  %D%/windows.c \
+  %D%/windows.h \
   %D%/worker.c \
   %D%/worker.h \
-  %D%/worker_internal.h \
-  %D%/writer.c
+  %D%/writer.c \
+  %D%/writer.h

@@ -1,7 +1,8 @@
 /* Which events of a delta count, judged against the profile that it is joined to: those at or behind the mark that were
  * not counted late, and, of those put back from the dead letters, all that were not counted late. The judgement is made
  * anew whenever the store turns out to have another profile. */
-#include "engine/worker_internal.h"
+#include "engine/merge.h"
+#include "engine/plugin_call.h"
 
 #include "base/fault.h"
 
@@ -28,12 +29,12 @@ static int32_t fold_one(struct worker *worker, struct window *window, struct del
     event.topic = (churn_str){.ptr = source->topic, .len = (uint32_t)strlen(source->topic)};
     event.partition = source->partition;
     event.offset = kept->offset;
-    result = intake_fold(worker, type, &event, kept->source, &delta->fields, &window->arena, reject);
+    result = plugin_fold(worker, type, &event, kept->source, &delta->fields, &window->arena, reject);
     if (result == CHURN_OK && kept->late != NOT_LATE && !profile_add_late(profile, kept->source, kept->offset)) {
         result = CHURN_FATAL;
     }
     if (result != CHURN_OK && result != CHURN_REJECT) {
-        (void)worker_fail(worker, "out of memory");
+        (void)out_of_memory(worker);
         return CHURN_FATAL;
     }
     return result;
@@ -107,7 +108,7 @@ static struct profile *base_of(struct worker *worker, struct customer *customer)
     if (customer->profile == NULL) {
         struct profile *empty = profile_new(&worker->pipeline->catalog.registry);
         if (empty == NULL) {
-            (void)worker_fail(worker, "out of memory");
+            (void)out_of_memory(worker);
             return NULL;
         }
         cache_set_profile(&worker->cache, customer, empty);
@@ -135,7 +136,7 @@ int32_t merge_delta(struct worker *worker, struct window *window, struct delta *
         }
     }
     if (!profile_merge(profile, &delta->fields, registry, &worker->sources) || !raise_marks(profile, delta)) {
-        (void)worker_fail(worker, "out of memory");
+        (void)out_of_memory(worker);
         return CHURN_FATAL;
     }
     cache_note_growth(&worker->cache, customer);

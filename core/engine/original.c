@@ -1,8 +1,8 @@
 #include "engine/original.h"
 
-#include "cli/redrive.h"
 #include "engine/output.h"
-#include "engine/worker_internal.h"
+#include "engine/redrive_scope.h"
+#include "engine/state.h"
 #include "pipeline/host.h"
 #include <stdlib.h>
 #include <time.h>
@@ -159,7 +159,7 @@ bool originals_read(struct worker *worker, const churn_record *letters, uint32_t
             seek_each(worker, &wanted);
         }
     }
-    ok = (ok && !wanted.failed) || (worker->failed ? false : worker_fail(worker, "out of memory"));
+    ok = (ok && !wanted.failed) || (worker->failed ? false : out_of_memory(worker));
     free(wanted.positions);
     free((void *)wanted.originals);
     return ok;

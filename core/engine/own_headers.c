@@ -2,7 +2,9 @@
  * damaged. A source that gives headers only when asked has let go of such records, so they are read again. It is the
  * first window of a customer alone that needs it: of one who is known to be damaged the headers are asked for in time.
  */
-#include "engine/worker_internal.h"
+#include "engine/own_headers.h"
+#include "engine/plugin_call.h"
+#include "engine/stalled.h"
 
 #include "pipeline/host.h"
 #include <stdlib.h>

@@ -1,5 +1,10 @@
 /* Whether a partition is the one that was counted. */
-#include "engine/progress_internal.h"
+#include "engine/proof.h"
+#include "engine/checkpoint.h"
+#include "engine/partitions.h"
+#include "engine/rounds.h"
+#include "engine/session.h"
+#include "pipeline/host.h"
 
 #define REMEMBER_MS 3000
 
@@ -107,7 +112,7 @@ static int32_t ask_doubter(struct worker *worker, uint32_t source)
     const char *kind = NULL;
     int32_t result = CHURN_FATAL;
     if (profile == NULL) {
-        (void)worker_fail(worker, "out of memory");
+        (void)out_of_memory(worker);
         return CHURN_FATAL;
     }
     result = read_doubter(worker, customer, profile);
@@ -218,7 +223,7 @@ bool proof_screen(struct worker *worker, churn_record *records, uint32_t *count)
     }
     *count = kept;
     worker->progress.proving = false;
-    for (uint32_t i = 0; i < count_of(worker); i++) {
+    for (uint32_t i = 0; i < partition_count(worker); i++) {
         worker->progress.proving = worker->progress.proving || at(worker, i)->proving;
     }
     return true;
@@ -238,7 +243,7 @@ bool proof_passed(struct worker *worker, uint32_t source, int64_t offset)
 bool proof_has_shrunk(struct worker *worker)
 {
     bool shrunk = false;
-    for (uint32_t i = 0; source_of(worker)->resume == NULL && i < count_of(worker); i++) {
+    for (uint32_t i = 0; source_of(worker)->resume == NULL && i < partition_count(worker); i++) {
         const struct partition *p = at(worker, i);
         int64_t low, end;
         shrunk = shrunk || (p->place == PLACE_READY && p->end > 0 &&
@@ -249,7 +254,7 @@ bool proof_has_shrunk(struct worker *worker)
 
 void proof_check_ends(struct worker *worker)
 {
-    for (uint32_t i = 0; i < count_of(worker); i++) {
+    for (uint32_t i = 0; i < partition_count(worker); i++) {
         const struct partition *p = at(worker, i);
         int64_t counted = p->done > p->stored.offset ? p->done : p->stored.offset, low, end;
         if (p->place == PLACE_READY && counted > 0 && progress_ask_bounds(worker, i, &low, &end) == CHURN_OK &&
@@ -279,7 +284,7 @@ static bool is_remembered(struct worker *worker, uint32_t source)
 
 void proof_remember(struct worker *worker)
 {
-    for (uint32_t i = 0; worker_has_store(worker) && i < count_of(worker); i++) {
+    for (uint32_t i = 0; worker_has_store(worker) && i < partition_count(worker); i++) {
         const struct source_partition *s = &worker->sources.items[i];
         if (at(worker, i)->doubted_below >= 0 && !is_remembered(worker, i)) {
             log_printf(worker->pipeline->log, CHURN_LOG_WARN, worker->pipeline->store.label,

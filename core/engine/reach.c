@@ -1,6 +1,11 @@
 /* How far profiles may have counted, and how far dead letters may go: what the store is told before either is written.
  * Both are kept in one hash beside the checkpoint: `counted` and `below`. */
-#include "engine/progress_internal.h"
+#include "engine/reach.h"
+#include "engine/checkpoint.h"
+#include "engine/partitions.h"
+#include "engine/proof.h"
+#include "engine/rounds.h"
+#include "engine/session.h"
 
 #include "base/decimal.h"
 #include <inttypes.h>
@@ -100,7 +105,7 @@ static struct told wanted(const struct worker *worker, const struct window *wind
 static bool learn(struct worker *worker)
 {
     bool ok = can_tell(worker) && progress_make_room(worker);
-    for (uint32_t i = 0; ok && i < count_of(worker); i++) {
+    for (uint32_t i = 0; ok && i < partition_count(worker); i++) {
         ok = at(worker, i)->place != PLACE_NONE || /* of the dead letters */
              (progress_load_checkpoint(worker, i) == CHURN_OK && reach_load(worker, i) == CHURN_OK);
     }
@@ -131,7 +136,7 @@ bool progress_announce(struct worker *worker, const struct window *window)
 
 void reach_settle(struct worker *worker)
 {
-    for (uint32_t i = 0; worker->pipeline->redrive == NULL && i < count_of(worker); i++) {
+    for (uint32_t i = 0; worker->pipeline->redrive == NULL && i < partition_count(worker); i++) {
         const struct partition *p = at(worker, i);
         struct told told = {.counted = p->written, .below = p->announced};
         told.counted = p->reached > told.counted ? p->reached : told.counted; /* others may have, before this run */

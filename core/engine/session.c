@@ -1,20 +1,17 @@
 /* A worker's session with the store: opened when there is something to do and again after an outage, and given up as
  * soon as something is wrong with it. */
-#include "engine/worker_internal.h"
+#include "engine/session.h"
 
 #include "base/fault.h"
+#include "engine/plugin_call.h"
+#include "engine/stalled.h"
 #include "pipeline/host.h"
 #include "pipeline/targets.h"
 
 #define FIRST_OPEN_PAUSE_MS 100
 #define LAST_OPEN_PAUSE_MS 5000
 
-static const churn_store_ops *ops_of(const struct worker *worker)
-{
-    return store_ops(&worker->pipeline->store);
-}
-
-static const char *label_of(const struct worker *worker)
+static const char *store_label(const struct worker *worker)
 {
     return worker->pipeline->store.label;
 }
@@ -22,17 +19,11 @@ static const char *label_of(const struct worker *worker)
 void session_close(struct worker *worker)
 {
     if (worker->session != NULL) {
-        ops_of(worker)->close(worker->session);
+        store_of(worker)->close(worker->session);
         worker->session = NULL;
         atomic_store_explicit(&worker->session_open, false, memory_order_relaxed);
-        progress_session_lost(worker);
+        worker->checkpoints->lost(worker);
     }
-}
-
-bool session_is_writing(struct worker *worker)
-{
-    const struct window *window = window_filled(worker);
-    return window != NULL && window->state == WINDOW_WRITING;
 }
 
 static void tell_outage(struct worker *worker, const char *message)
@@ -46,9 +37,7 @@ void session_lose(struct worker *worker, const char *message)
     session_close(worker);
     tell_outage(worker, message);
     worker->next_open_ms = host_monotonic_ms() + FIRST_OPEN_PAUSE_MS;
-    if (session_is_writing(worker)) {
-        writer_session_lost(window_filled(worker));
-    }
+    worker->profiles->lost(worker);
 }
 
 static void wait_to_open(struct worker *worker, const char *message)
@@ -67,12 +56,12 @@ static int32_t check_identity(struct worker *worker, churn_error *err)
 {
     char identity[CHURN_IDENTITY_SIZE] = "";
     int32_t result =
-        ops_of(worker)->identity != NULL ? ops_of(worker)->identity(worker->session, identity, err) : CHURN_OK;
+        store_of(worker)->identity != NULL ? store_of(worker)->identity(worker->session, identity, err) : CHURN_OK;
     if (result != CHURN_OK) {
         return result;
     }
     if (worker->identity[0] != '\0' && strcmp(worker->identity, identity) != 0 && !MUTANT("identity")) {
-        log_printf(worker->pipeline->log, CHURN_LOG_WARN, label_of(worker),
+        log_printf(worker->pipeline->log, CHURN_LOG_WARN, store_label(worker),
                    "the store was emptied, restarted, replaced or failed over, and may have lost what it had "
                    "acknowledged: reading again from its checkpoints");
         worker->store_went_back = true;
@@ -84,7 +73,7 @@ static int32_t check_identity(struct worker *worker, churn_error *err)
 /* Whether the store lets its user do what is needed, before the first event of some type finds out. */
 static int32_t check_allowed(struct worker *worker, churn_error *err)
 {
-    return ops_of(worker)->allowed != NULL ? targets_try_keys(worker->pipeline, worker->session, err) : CHURN_OK;
+    return store_of(worker)->allowed != NULL ? targets_try_keys(worker->pipeline, worker->session, err) : CHURN_OK;
 }
 
 bool session_step(struct worker *worker)
@@ -95,7 +84,7 @@ bool session_step(struct worker *worker)
         return true;
     }
     worker_enter(worker, &worker->pipeline->store);
-    result = ops_of(worker)->open(worker->pipeline->store_instance->self, &worker->session, &err);
+    result = store_of(worker)->open(worker->pipeline->store_instance->self, &worker->session, &err);
     if (result != CHURN_OK) {
         worker->session = NULL;
     } else if ((result = check_allowed(worker, &err)) != CHURN_OK ||
@@ -108,7 +97,7 @@ bool session_step(struct worker *worker)
         return true;
     }
     if (result != CHURN_OK) {
-        return worker_fail(worker, "%s: %s", label_of(worker), err.message);
+        return worker_fail(worker, "%s: %s", store_label(worker), err.message);
     }
     worker_goes_on(worker, &worker->pipeline->store, STALL_STORE, "reached again");
     worker->open_pause_ms = 0;
@@ -120,31 +109,27 @@ bool session_check(struct worker *worker)
 {
     churn_error err = {.size = sizeof err};
     int32_t result;
-    if (worker->session == NULL || session_is_writing(worker) || progress_waits(worker)) {
+    if (worker->session == NULL || session_is_writing(worker) || worker->checkpoints->waits(worker, NULL)) {
         return true;
     }
     result = check_identity(worker, &err);
     if (result == CHURN_RETRY) {
         session_lose(worker, err.message);
     } else if (result != CHURN_OK) {
-        return worker_fail(worker, "%s: %s", label_of(worker), err.message);
+        return worker_fail(worker, "%s: %s", store_label(worker), err.message);
     }
     return true;
 }
 
-/* Whether a reply is to a put, or the flush, that the store has not answered since this session began. */
-static bool is_owed(const struct worker *worker, const struct window *window, const churn_put_reply *reply)
+static const struct session_user *user_of(const struct worker *worker, uint64_t id)
 {
-    if ((reply->id & PROGRESS_ID) != 0) {
-        return progress_owes(worker, reply->id);
-    }
-    return window != NULL && reply->id < window->delta_count && window->deltas[reply->id]->state == DELTA_PUT;
+    return (id & PROGRESS_ID) != 0 ? worker->checkpoints : worker->profiles;
 }
 
 /* A reply that repeats another would stand for a write that never came. */
 static bool judge_reply(struct worker *worker, const struct window *window, const churn_put_reply *reply)
 {
-    if (!is_owed(worker, window, reply)) {
+    if (!user_of(worker, reply->id)->owes(worker, window, reply->id)) {
         return worker_blame(worker, &worker->pipeline->store,
                             "poll answers a put that it was not given, or has answered before; each put must be "
                             "answered exactly once, with its own id");
@@ -160,30 +145,28 @@ static bool judge_reply(struct worker *worker, const struct window *window, cons
 static bool take_replies(struct worker *worker, struct window *window, const churn_put_reply *replies, uint32_t count)
 {
     for (uint32_t i = 0; i < count; i++) {
-        bool ok = judge_reply(worker, window, &replies[i]) &&
-                  ((replies[i].id & PROGRESS_ID) != 0 ? progress_take_reply(worker, &replies[i])
-                                                      : writer_take_reply(worker, window, &replies[i]));
-        if (!ok) {
+        if (!judge_reply(worker, window, &replies[i]) ||
+            !user_of(worker, replies[i].id)->take_reply(worker, window, &replies[i])) {
             return false;
         }
     }
-    return worker->store_went_back || window == NULL || writer_put_again(worker, window, replies, count);
+    return worker->store_went_back || window == NULL || worker->profiles->put_again(worker, window, replies, count);
 }
 
 bool session_poll(struct worker *worker, struct window *window, uint32_t timeout_ms)
 {
     churn_put_reply replies[POLL_REPLIES];
     while (worker->session != NULL && !worker->store_went_back &&
-           (progress_waits(worker) || (window != NULL && window->stored < window->delta_count))) {
+           (worker->checkpoints->waits(worker, window) || worker->profiles->waits(worker, window))) {
         churn_error err = {.size = sizeof err};
         uint32_t count = 0;
         worker_enter(worker, &worker->pipeline->store);
-        int32_t result = ops_of(worker)->poll(worker->session, replies, POLL_REPLIES, timeout_ms, &count, &err);
+        int32_t result = store_of(worker)->poll(worker->session, replies, POLL_REPLIES, timeout_ms, &count, &err);
         worker_enter(worker, NULL);
         if (result == CHURN_RETRY) {
             session_lose(worker, err.message);
         } else if (result == CHURN_FATAL) {
-            return worker_fail(worker, "%s: %s", label_of(worker), err.message);
+            return worker_fail(worker, "%s: %s", store_label(worker), err.message);
         } else if (result != CHURN_OK || count == 0) {
             break;
         } else if (count > POLL_REPLIES) {

@@ -1,7 +1,11 @@
 /* What keeps a worker's events from moving: the states that its parts notice by themselves, and those that only time
  * shows. Reported to the stalls, which log them and make the run not ready. */
-#include "engine/worker_internal.h"
+#include "engine/watch.h"
 
+#include "engine/emitter.h"
+#include "engine/lag.h"
+#include "engine/partitions.h"
+#include "engine/stalled.h"
 #include "pipeline/host.h"
 
 #define LOOK_MS 1000             /* between looks */
@@ -9,29 +13,6 @@
 #define STORE_PATIENCE_MS 10000  /* for a store that does not answer the puts of a window */
 #define SOURCE_PATIENCE_MS 60000 /* for a source that has records and hands out none */
 #define BEGIN_PATIENCE_MS 30000  /* for one that has nothing to read from */
-
-static struct stall_place place_of(const struct worker *worker, const struct section *section)
-{
-    return (struct stall_place){section, section->label, worker->number};
-}
-
-void worker_stalled(struct worker *worker, const struct section *section, const char *what, int32_t level,
-                    const char *format, ...)
-{
-    const struct stall_place place = place_of(worker, section);
-    char message[STALL_MESSAGE_SIZE];
-    va_list args;
-    va_start(args, format);
-    (void)vsnprintf(message, sizeof message, format, args);
-    va_end(args);
-    stalls_begin(worker->pipeline->stalls, &place, what, level, message);
-}
-
-void worker_goes_on(struct worker *worker, const struct section *section, const char *what, const char *over)
-{
-    const struct stall_place place = place_of(worker, section);
-    stalls_end(worker->pipeline->stalls, &place, what, over);
-}
 
 /* How long what `since_ms` counts from has lasted; it begins now where it is 0. */
 static int64_t lasts(int64_t *since_ms, int64_t now)

@@ -3,26 +3,9 @@
 #define WORKER_H
 
 #include "engine/health.h"
+#include "engine/lag.h"
+#include "engine/order.h"
 #include "pipeline/pipeline.h"
-
-enum worker_state {
-    WORKER_RUNNING,
-    WORKER_AT_END,   /* the input has ended and everything of it is acknowledged; it goes on if the input does */
-    WORKER_FINISHED, /* stopped in good order */
-    WORKER_FAILED    /* stopped; the log says why */
-};
-
-enum worker_order {
-    WORKER_GO_ON,
-    WORKER_FINISH,        /* every worker is at its end: let the sinks finish what they can, then stop */
-    WORKER_FINISH_AT_END, /* the same as soon as this one is at its end, for whoever has no other */
-    WORKER_STOP           /* finish what was read, within the pipeline's shutdown_timeout, then stop */
-};
-
-struct worker_lag {
-    bool known;
-    int64_t messages; /* that are not settled */
-};
 
 struct worker;
 
@@ -37,7 +20,6 @@ enum worker_state worker_state(const struct worker *worker);
 bool worker_has_started(const struct worker *worker);
 /* Why it failed; NULL: it has not. [main] */
 const char *worker_failure(const struct worker *worker);
-struct worker_lag worker_lag(const struct worker *worker);
 struct health_worker worker_health(const struct worker *worker);
 /* Whose call has not returned, such as "sink chat" or "filter worked on t/0 offset 7", and its section; "itself" and
  * NULL where no plugin is called. [any] */

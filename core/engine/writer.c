@@ -5,9 +5,17 @@
  * becomes the base, what its marks have counted is left out of the delta, and the put is repeated. The next window is
  * written only once every put of this one is acknowledged, so that a mark never passes over an event that is still
  * under way. */
-#include "engine/worker_internal.h"
+#include "engine/writer.h"
 
 #include "base/fault.h"
+#include "engine/checkpoint.h"
+#include "engine/damage.h"
+#include "engine/emitter.h"
+#include "engine/merge.h"
+#include "engine/own_headers.h"
+#include "engine/plugin_call.h"
+#include "engine/reach.h"
+#include "engine/stalled.h"
 #include "pipeline/host.h"
 
 #define FIRST_RETRY_MS 100
@@ -82,9 +90,10 @@ static bool merge(struct worker *worker, struct window *window, struct delta *de
     }
 }
 
-void writer_session_lost(struct window *window)
+static void lost(struct worker *worker)
 {
-    for (uint32_t i = 0; i < window->delta_count; i++) {
+    struct window *window = session_is_writing(worker) ? window_filled(worker) : NULL;
+    for (uint32_t i = 0; window != NULL && i < window->delta_count; i++) {
         if (window->deltas[i]->state == DELTA_PUT) { /* written or not: a conflict will tell */
             window->deltas[i]->state = DELTA_MERGED;
         }
@@ -102,7 +111,7 @@ static bool put(struct worker *worker, struct window *window, uint32_t index)
     churn_put put = {.size = sizeof put, .id = index, .ttl_ms = worker->pipeline->store_settings.ttl_ms};
     profile_render(customer->profile, registry_of(worker), &worker->sources, &worker->rendered);
     if (worker->rendered.failed) {
-        return worker_fail(worker, "out of memory");
+        return out_of_memory(worker);
     }
     put.key = (churn_str){.ptr = key};
     put.key.len = host_profile_key(worker->pipeline, (churn_str){.ptr = customer->id, .len = customer->id_len}, key);
@@ -266,7 +275,7 @@ static int32_t judge_stored(struct worker *worker, const struct customer *custom
                                 sizeof message);
     int32_t positions;
     if (read == CHURN_FATAL) {
-        (void)worker_fail(worker, "out of memory");
+        (void)out_of_memory(worker);
         return CHURN_FATAL;
     }
     positions = check_positions(worker, customer, stored, reject);
@@ -292,7 +301,7 @@ static bool resolve_conflict(struct worker *worker, struct window *window, struc
     }
     stored = profile_new(registry_of(worker));
     if (stored == NULL) {
-        return worker_fail(worker, "out of memory");
+        return out_of_memory(worker);
     }
     switch (judge_stored(worker, customer, reply, stored, &reject)) {
     case CHURN_OK:
@@ -314,7 +323,7 @@ static bool resolve_conflict(struct worker *worker, struct window *window, struc
     return ok;
 }
 
-bool writer_take_reply(struct worker *worker, struct window *window, const churn_put_reply *reply)
+static bool take_reply(struct worker *worker, struct window *window, const churn_put_reply *reply)
 {
     struct delta *delta = window->deltas[reply->id];
     struct profile *profile = delta->customer->profile;
@@ -346,7 +355,7 @@ bool writer_take_reply(struct worker *worker, struct window *window, const churn
     }
 }
 
-bool writer_put_again(struct worker *worker, struct window *window, const churn_put_reply *replies, uint32_t count)
+static bool put_again(struct worker *worker, struct window *window, const churn_put_reply *replies, uint32_t count)
 {
     for (uint32_t i = 0; i < count; i++) {
         bool again = worker->retry_ms == 0 && (replies[i].id & PROGRESS_ID) == 0 &&
@@ -357,6 +366,21 @@ bool writer_put_again(struct worker *worker, struct window *window, const churn_
     }
     return true;
 }
+
+static bool waits(const struct worker *worker, const struct window *window)
+{
+    (void)worker;
+    return window != NULL && window->stored < window->delta_count;
+}
+
+static bool owes(const struct worker *worker, const struct window *window, uint64_t id)
+{
+    (void)worker;
+    return window != NULL && id < window->delta_count && window->deltas[id]->state == DELTA_PUT;
+}
+
+const struct session_user writer_session_user = {
+    .waits = waits, .owes = owes, .take_reply = take_reply, .put_again = put_again, .lost = lost};
 
 static void finish(struct worker *worker, struct window *window)
 {

@@ -6,8 +6,15 @@
 
 #include "core/base/json_text.h"
 #include "core/base/metrics.h"
-#include "core/cli/redrive.h"
-#include "core/engine/worker_internal.h"
+#include "core/engine/intake.h"
+#include "core/engine/output.h"
+#include "core/engine/partitions.h"
+#include "core/engine/progress.h"
+#include "core/engine/redrive_scope.h"
+#include "core/engine/session.h"
+#include "core/engine/set_aside.h"
+#include "core/engine/state.h"
+#include "core/engine/window.h"
 #include "core/event/condition.h"
 #include "core/pipeline/host.h"
 

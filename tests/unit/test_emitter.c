@@ -1,7 +1,10 @@
 /* Outputs to sinks that take some, refuse some and forget to answer: which sink is given what, and what becomes of what
  * it does not take. Two sinks of events, `a` and `b`, and the dead letters'. */
 #include "core/base/metrics.h"
-#include "core/engine/worker_internal.h"
+#include "core/engine/emitter.h"
+#include "core/engine/session.h"
+#include "core/engine/state.h"
+#include "core/engine/window.h"
 #include "core/pipeline/host.h"
 
 #include "journal_fixture.h"

@@ -1,7 +1,15 @@
 /* Processors in the way of an event: what they change reaches everything behind them but the dead letters, and their
  * alerts follow from an event that passes. */
 #include "core/base/metrics.h"
-#include "core/engine/worker_internal.h"
+#include "core/engine/damage.h"
+#include "core/engine/intake.h"
+#include "core/engine/own_headers.h"
+#include "core/engine/partitions.h"
+#include "core/engine/progress.h"
+#include "core/engine/session.h"
+#include "core/engine/state.h"
+#include "core/engine/window.h"
+#include "core/engine/writer.h"
 #include "core/pipeline/host.h"
 
 #include "log_fixture.h"

@@ -1,4 +1,6 @@
 /* Records into the intake, and everything that follows from each: what is said, counted, set aside and logged. */
+#include "core/engine/plugin_call.h"
+
 #include "intake_fixture.h"
 
 #define WHEN "\"timestamp\":\"2026-01-01T00:00:00.000Z\""
@@ -479,7 +481,7 @@ static void test_one_death(void)
     keep_journal();
     die_at(SECOND, 41);
     open_intake();
-    intake_poison(&worker, SECOND, TOPIC, PARTITION, 41, &reject);
+    plugin_poison(&worker, SECOND, TOPIC, PARTITION, 41, &reject);
     CU_ASSERT_EQUAL(reject.reason, REJECT_CRASHED_PLUGIN);
     check_text(reject.detail, "processor second ended the process 1 time at this event", "once");
     close_intake();

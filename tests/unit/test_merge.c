@@ -1,6 +1,9 @@
 /* Which events of a delta count: each exactly once, whoever delivers it, how often, in which windows, and whatever the
  * store turns out to have: by random histories of a live pipeline and redrives that write one profile by turns. */
-#include "core/engine/worker_internal.h"
+#include "core/engine/merge.h"
+#include "core/engine/session.h"
+#include "core/engine/state.h"
+#include "core/engine/window.h"
 
 #include "no_leaks.h"
 #include "types_fixture.h"

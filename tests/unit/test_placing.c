@@ -1,6 +1,9 @@
 /* Where reading begins: what is waited for while store or source do not answer, what can never be, and what the log is
  * told of it. */
-#include "core/cli/redrive.h"
+#include "core/engine/placing.h"
+#include "core/engine/reach.h"
+#include "core/engine/redrive_scope.h"
+#include "core/engine/rounds.h"
 #include "core/pipeline/host.h"
 
 #include "log_fixture.h"
@@ -810,10 +813,13 @@ static void test_each_partition_has_its_checkpoint(void)
     finish_one(2, 50);
     progress_step(&worker, true);
     check_trace("put t/0 30; put t/2 50; ", "where something is done");
-    CU_ASSERT(progress_owes(&worker, many.ids[0]) && progress_owes(&worker, many.ids[2]));
-    CU_ASSERT(!progress_owes(&worker, PROGRESS_ID | 1) && !progress_owes(&worker, PROGRESS_ID | PARTITIONS));
+    CU_ASSERT(rounds_session_user.owes(&worker, NULL, many.ids[0]) &&
+              rounds_session_user.owes(&worker, NULL, many.ids[2]));
+    CU_ASSERT(!rounds_session_user.owes(&worker, NULL, PROGRESS_ID | 1) &&
+              !rounds_session_user.owes(&worker, NULL, PROGRESS_ID | PARTITIONS));
     answer_one(2, CHURN_OK);
-    CU_ASSERT(progress_owes(&worker, many.ids[0]) && !progress_owes(&worker, many.ids[2]));
+    CU_ASSERT(rounds_session_user.owes(&worker, NULL, many.ids[0]) &&
+              !rounds_session_user.owes(&worker, NULL, many.ids[2]));
     finish_one(1, 40); /* for the next round */
     progress_step(&worker, true);
     CU_ASSERT(!progress_settled(&worker));
@@ -882,7 +888,7 @@ static void test_a_round_of_many_that_breaks(void)
     many.puts_before_it_breaks = 2;
     progress_step(&worker, true);
     check_trace("put t/0 30; put t/1 31; close; ", "no third one");
-    CU_ASSERT(!progress_waits(&worker) && !progress_owes(&worker, PROGRESS_ID));
+    CU_ASSERT(!progress_waits(&worker) && !rounds_session_user.owes(&worker, NULL, PROGRESS_ID));
     open_again();
     put_all(30);
     answer_one(0, CHURN_OK);

@@ -1,6 +1,15 @@
 /* Where reading begins, and that no offset is committed before the store has what lies below it for good. */
-#include "core/cli/redrive.h"
 #include "core/engine/handover.h"
+#include "core/engine/partitions.h"
+#include "core/engine/placing.h"
+#include "core/engine/processors.h"
+#include "core/engine/progress.h"
+#include "core/engine/proof.h"
+#include "core/engine/reach.h"
+#include "core/engine/redrive_scope.h"
+#include "core/engine/rounds.h"
+#include "core/engine/session.h"
+#include "core/engine/window.h"
 #include "no_leaks.h"
 #include "worker_fixture.h"
 
@@ -470,7 +479,7 @@ static void test_what_ends_a_round(void)
         begin_at(20);
         CU_ASSERT(progress_note_done(&worker, &window));
         progress_step(&worker, true);
-        CU_ASSERT(progress_owes(&worker, PROGRESS_ID) && progress_waits(&worker));
+        CU_ASSERT(rounds_session_user.owes(&worker, NULL, PROGRESS_ID) && progress_waits(&worker));
         if (how == SESSION_LOST) {
             session_close(&worker);
         } else {
@@ -478,7 +487,7 @@ static void test_what_ends_a_round(void)
             take_answers();
             progress_step(&worker, true);
             take_answers();
-            CU_ASSERT(!progress_owes(&worker, PROGRESS_ID) && !progress_waits(&worker));
+            CU_ASSERT(!rounds_session_user.owes(&worker, NULL, PROGRESS_ID) && !progress_waits(&worker));
             store.flush_result = CHURN_OK;
             if (how == REVOKED) {
                 progress_revoke(&worker);
@@ -488,7 +497,7 @@ static void test_what_ends_a_round(void)
             CU_ASSERT_EQUAL(progress_unsettled(&worker), 0);
             CU_ASSERT(progress_settled(&worker));
         }
-        CU_ASSERT(!progress_owes(&worker, PROGRESS_ID) && !progress_waits(&worker));
+        CU_ASSERT(!rounds_session_user.owes(&worker, NULL, PROGRESS_ID) && !progress_waits(&worker));
         if (how != SESSION_LOST) {
             trace[0] = '\0';
             assign(20, 0);

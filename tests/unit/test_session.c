@@ -1,4 +1,9 @@
 /* A session with a store that goes away, comes back, or comes back as another one. */
+#include "core/engine/partitions.h"
+#include "core/engine/placing.h"
+#include "core/engine/progress.h"
+#include "core/engine/rounds.h"
+#include "core/engine/session.h"
 #include "core/pipeline/host.h"
 
 #include "no_leaks.h"

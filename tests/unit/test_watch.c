@@ -1,4 +1,8 @@
 /* What only time shows of a worker: a source, a store or a processor that keeps events from moving. */
+#include "core/engine/placing.h"
+#include "core/engine/processors.h"
+#include "core/engine/watch.h"
+#include "core/engine/writer.h"
 #include "worker_fixture.h"
 
 static void see(void *ctx, const struct stall_report *report)

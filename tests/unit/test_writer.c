@@ -2,7 +2,15 @@
  * done only once every profile of it is acknowledged. A store that writes down what it is asked for, and answers what
  * a test says, when it says so. */
 #include "core/base/metrics.h"
-#include "core/engine/worker_internal.h"
+#include "core/engine/intake.h"
+#include "core/engine/partitions.h"
+#include "core/engine/placing.h"
+#include "core/engine/progress.h"
+#include "core/engine/rounds.h"
+#include "core/engine/session.h"
+#include "core/engine/state.h"
+#include "core/engine/window.h"
+#include "core/engine/writer.h"
 #include "core/pipeline/host.h"
 
 #include "no_leaks.h"
@@ -237,7 +245,12 @@ static void open_worker(void)
                                  .outputs = CHURN_RECORD_DEAD_LETTER};
     pipeline.store_settings.key_prefix = "profile:";
     pipeline.store_settings.ttl_ms = TTL_MS;
-    worker = (struct worker){.pipeline = &pipeline, .source = &instance_of_source, .oldest = 1, .newest = 1};
+    worker = (struct worker){.pipeline = &pipeline,
+                             .source = &instance_of_source,
+                             .oldest = 1,
+                             .newest = 1,
+                             .checkpoints = &rounds_session_user,
+                             .profiles = &writer_session_user};
     worker.seat = (struct journal_seat){.slot = &slot, .entries = &no_entries};
     worker.cache = (struct cache){.registry = &pipeline.catalog.registry, .limit = SIZE_MAX};
     worker.decoder = event_decoder_new(&pipeline.catalog);

@@ -4,7 +4,12 @@
 #define TESTS_UNIT_WORKER_FIXTURE_H
 
 #include "core/base/metrics.h"
-#include "core/engine/worker_internal.h"
+#include "core/engine/partitions.h"
+#include "core/engine/progress.h"
+#include "core/engine/rounds.h"
+#include "core/engine/session.h"
+#include "core/engine/state.h"
+#include "core/engine/writer.h"
 #include "core/pipeline/host.h"
 
 #include "check.h"
@@ -349,7 +354,10 @@ static void open_worker(int64_t checkpoint)
     pipeline.source = (struct section){.loaded = &loaded_source, .label = "source"};
     pipeline.store_settings.key_prefix = "profile:";
     pipeline.store_instance = &instance_of_store;
-    worker = (struct worker){.pipeline = &pipeline, .source = &instance_of_source};
+    worker = (struct worker){.pipeline = &pipeline,
+                             .source = &instance_of_source,
+                             .checkpoints = &rounds_session_user,
+                             .profiles = &writer_session_user};
     worker.counters.rewinds = metrics_counter(pipeline.metrics, &worker, "rewinds");
     CU_ASSERT(session_step(&worker) && worker.session != NULL);
     check_trace("open; ", "a session");

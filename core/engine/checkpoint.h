@@ -1,0 +1,38 @@
+/* A partition's checkpoint as the store keeps it: read, judged, and put. */
+#ifndef CHECKPOINT_H
+#define CHECKPOINT_H
+
+#include "engine/state.h"
+#include "pipeline/host.h"
+
+#define WHY_SIZE 512
+
+struct checkpoint_read {
+    struct checkpoint found;
+    char why[WHY_SIZE]; /* it is none; "": it is */
+};
+
+/* "checkpoint" or "letters" of a partition. */
+static inline churn_str own_key(const struct worker *worker, uint32_t source, const char *what, char key[HOST_KEY_SIZE])
+{
+    churn_str name = sources_name(&worker->sources.items[source]);
+    return (churn_str){.ptr = key, .len = host_own_key(what, worker->pipeline->store_settings.key_prefix, name, key)};
+}
+
+/* False when the fields are no checkpoint; `why` says then which of them is wrong. */
+bool read_checkpoint(const churn_pair *fields, uint32_t count, struct checkpoint *ret, char why[WHY_SIZE]);
+/* What to do about a checkpoint that is wrong; always false. */
+bool fail_checkpoint(struct worker *worker, uint32_t source, const char *prefix, const char *why);
+/* Everything before it was answered. */
+int64_t answered_by(const struct checkpoint *checkpoint);
+/* The one under a key prefix. CHURN_OK; CHURN_RETRY when the session was lost; CHURN_REJECT: it cannot be used, and
+ * read->why says why. */
+int32_t read_stored(struct worker *worker, uint32_t source, const char *prefix, struct checkpoint_read *read);
+/* Reads what the store keeps: CHURN_OK, CHURN_RETRY when the session was lost, CHURN_FATAL when the worker failed. */
+int32_t progress_load_checkpoint(struct worker *worker, uint32_t source);
+/* What is put is never behind what is stored, which another member may have put. */
+struct checkpoint next_checkpoint(const struct worker *worker, const struct partition *p);
+/* False when the session is lost. */
+bool put_checkpoint(struct worker *worker, uint32_t source);
+
+#endif

@@ -1,0 +1,83 @@
+/* What a worker knows of its source partitions: where reading began, what is done, and what the store keeps of that. */
+#ifndef PARTITION_H
+#define PARTITION_H
+
+#include "event/event.h"
+#include "profile/witness.h"
+#include <churn/source.h>
+#include <churn/store.h>
+
+#define NOTHING (-1) /* no offset */
+
+enum place {
+    PLACE_NONE,    /* not ours */
+    PLACE_LOOK_UP, /* ours; where reading begins depends on the checkpoint, which is not read yet */
+    PLACE_SEEK,    /* the source has yet to be moved to `target` */
+    PLACE_READY
+};
+
+/* What the store keeps. */
+struct checkpoint {
+    int64_t offset;                           /* -1: none */
+    uint64_t version;                         /* 0: none */
+    char fingerprint[CHURN_FINGERPRINT_SIZE]; /* what the source said of the records before it; "": nothing */
+    struct witness last;                      /* a record below it, the newest one that can be told again */
+    int64_t doubted_below;                    /* found not to be the partition that was counted up to here; -1: not */
+    char doubter[EVENT_MAX_ID + 1];           /* the customer by whose profile alone; "": it was found otherwise */
+    int64_t answered; /* outputs of records below were answered, where that is not `offset`; -1: it is */
+};
+
+#define CHECKPOINT_NONE ((struct checkpoint){.offset = -1, .last = WITNESS_NONE, .doubted_below = -1, .answered = -1})
+
+struct partition {
+    enum place place;
+    uint32_t flags;                 /* CHURN_POSITION_…, as announced */
+    int64_t position;               /* where reading began; -1: at the source's own beginning */
+    int64_t target;                 /* PLACE_SEEK */
+    int64_t owned;                  /* a rebuild: outputs of records below were answered for the pipeline itself */
+    int64_t committed;              /* by the source, as far as known; -1: nothing */
+    int64_t done;                   /* everything before it is; -1: nothing since the assignment */
+    struct witness last;            /* the newest one that is done and can be told again */
+    int64_t putting;                /* in the round under way; -1: not part of it */
+    struct witness putting_last;    /* likewise */
+    int64_t durable;                /* the newest checkpoint that is; -1: none */
+    int64_t end;                    /* where it ended when last asked; -1: not known */
+    int64_t replayed_below;         /* the checkpoint as reading began: what lies below was judged before */
+    int64_t lettered_below;         /* as reading began: dead letters of what lies below may be there already */
+    int64_t announced;              /* the store knows that dead letters of what lies below may be there */
+    int64_t reach;                  /* … that profiles may have counted what lies below */
+    int64_t reached;                /* … as reading began; -1: not known */
+    int64_t written;                /* up to here profiles of this run may have counted */
+    int64_t began;                  /* where this run began to read */
+    int64_t muted_below;            /* outputs of records below are not sent again */
+    uint32_t muted;                 /* … of these kinds, CHURN_RECORD_… */
+    int64_t handed;                 /* where the pipeline before a reload had come; -1: nowhere */
+    bool placed;                    /* since the assignment: the source does not stand at `position` any more */
+    bool replayed;                  /* --replay-from was followed */
+    bool again;                     /* in the round under way: to be put once more */
+    bool asked;                     /* in the round under way: put, and not answered */
+    bool proving;                   /* the next record shows whether the partition is the one that was counted */
+    bool proven;                    /* it is */
+    int64_t begin;                  /* where reading begins once that is known */
+    int64_t doubted_below;          /* found in this run, to be remembered; -1: nothing was */
+    char doubter[EVENT_MAX_ID + 1]; /* as the checkpoint's */
+    bool mended;                    /* the profile for which the checkpoint doubted says it no more */
+    struct checkpoint stored;
+};
+
+enum round { ROUND_NONE, ROUND_PUTTING, ROUND_FLUSHING, ROUND_WAITING /* to ask again whether it is durable */ };
+
+struct progress {
+    struct partition *partitions; /* by the number of worker->sources */
+    uint32_t room;
+    enum round round;
+    uint32_t unanswered;             /* checkpoints put in this round */
+    int64_t ask_again_ms;            /* ROUND_WAITING */
+    bool proving;                    /* a partition may be */
+    uint64_t done, putting, durable; /* records: done, of them in the round under way, and known to be durable */
+    bool held;                       /* a processor has not stored what it must remember: nothing is let go of */
+    bool refused;                    /* the store did not take a checkpoint of this round */
+    bool unsure;                     /* a commit was sent, and nobody has seen it stored */
+};
+
+#endif

@@ -1,0 +1,104 @@
+#include "engine/partitions.h"
+
+#include "engine/stalled.h"
+#include <stdlib.h>
+
+void progress_free(struct progress *progress)
+{
+    free(progress->partitions);
+    *progress = (struct progress){0};
+}
+
+bool progress_make_room(struct worker *worker)
+{
+    struct progress *progress = &worker->progress;
+    uint32_t room = worker->sources.count + 16;
+    struct partition *grown;
+    if (worker->sources.count <= progress->room) {
+        return true;
+    }
+    grown = realloc(progress->partitions, room * sizeof *grown);
+    if (grown == NULL) {
+        return out_of_memory(worker);
+    }
+    for (uint32_t i = progress->room; i < room; i++) {
+        grown[i] = (struct partition){
+            .place = PLACE_NONE, .reached = NOTHING, .doubted_below = NOTHING, .stored = CHECKPOINT_NONE};
+    }
+    progress->partitions = grown;
+    progress->room = room;
+    return true;
+}
+
+bool progress_is_ours(struct worker *worker, const char *topic, int32_t partition)
+{
+    uint32_t source = sources_find(&worker->sources, topic, partition);
+    return source < worker->progress.room && at(worker, source)->place != PLACE_NONE;
+}
+
+void progress_seek_back(struct worker *worker, uint32_t source, int64_t offset)
+{
+    struct partition *p = source < worker->progress.room ? at(worker, source) : NULL;
+    if (p == NULL || p->place == PLACE_NONE) {
+        return; /* not ours any more */
+    }
+    if (p->place == PLACE_LOOK_UP) {
+        p->placed = true; /* it goes back further, but the source does not stand where it was assigned any more */
+        return;
+    }
+    if (p->place == PLACE_READY || offset < p->target) {
+        p->target = offset;
+    }
+    p->place = PLACE_SEEK;
+}
+
+bool progress_ready(const struct worker *worker)
+{
+    for (uint32_t i = 0; i < partition_count(worker); i++) {
+        if (at(worker, i)->place == PLACE_LOOK_UP || at(worker, i)->place == PLACE_SEEK) {
+            return false;
+        }
+    }
+    return true;
+}
+
+int32_t progress_ask_bounds(struct worker *worker, uint32_t source, int64_t *ret_low, int64_t *ret_end)
+{
+    const struct source_partition *s = &worker->sources.items[source];
+    churn_error err = {.size = sizeof err};
+    int32_t result;
+    if (source_of(worker)->bounds == NULL) {
+        *ret_low = 0;
+        *ret_end = INT64_MAX;
+        return CHURN_OK;
+    }
+    result = source_of(worker)->bounds(worker->source->self, s->topic, s->partition, ret_low, ret_end, &err);
+    if (result != CHURN_OK) {
+        worker_stalled(worker, &worker->pipeline->source, STALL_PLACE, CHURN_LOG_WARN, "%s; waiting", err.message);
+        return CHURN_RETRY;
+    }
+    return CHURN_OK;
+}
+
+uint32_t progress_muted(const struct worker *worker, uint32_t source, int64_t offset)
+{
+    const struct partition *p = source < worker->progress.room ? at(worker, source) : NULL;
+    return p != NULL && offset < p->muted_below ? p->muted : 0;
+}
+
+bool progress_is_replayed(const struct worker *worker, uint32_t source, int64_t offset)
+{
+    return source < worker->progress.room && offset < at(worker, source)->replayed_below;
+}
+
+bool progress_is_lettered(const struct worker *worker, uint32_t source, int64_t offset)
+{
+    return source < worker->progress.room && offset < at(worker, source)->lettered_below;
+}
+
+void progress_note_read(struct worker *worker, uint32_t source, int64_t offset)
+{
+    if (source < worker->progress.room && offset >= at(worker, source)->end) {
+        at(worker, source)->end = offset + 1;
+    }
+}

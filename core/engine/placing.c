@@ -1,0 +1,318 @@
+#include "engine/placing.h"
+
+#include "engine/checkpoint.h"
+#include "engine/partitions.h"
+#include "engine/proof.h"
+#include "engine/reach.h"
+#include "engine/stalled.h"
+
+#define ALL_KINDS (CHURN_RECORD_EVENT | CHURN_RECORD_TRIGGER | CHURN_RECORD_ALERT | CHURN_RECORD_DEAD_LETTER)
+
+/* The store lacks what the source does not have any more. */
+static void say_gone(const struct worker *worker, uint32_t source, int64_t from, int64_t low)
+{
+    const struct source_partition *s = &worker->sources.items[source];
+    log_printf(worker->pipeline->log, CHURN_LOG_ERROR, label_of(worker),
+               "%s/%d has lost its records from offset %lld to %lld to retention, and the store what it had of them: "
+               "rebuild required from a backup of the store, for reading goes on without them",
+               s->topic, s->partition, (long long)from, (long long)low);
+}
+
+/* The store has nothing of a partition that was read before: it lost all, or is a new one. */
+static int64_t begin_without_checkpoint(struct worker *worker, uint32_t source, int64_t low)
+{
+    struct partition *p = at(worker, source);
+    const struct source_partition *s = &worker->sources.items[source];
+    if (p->committed <= low) {
+        return p->committed;
+    }
+    if ((p->flags & CHURN_POSITION_WHOLE) == 0) {
+        log_printf(
+            worker->pipeline->log, CHURN_LOG_ERROR, label_of(worker),
+            "%s/%d was read up to offset %lld, but the store has no checkpoint of it: it lost its profiles, or is "
+            "another one. Rebuild required: reading goes on, and the profiles lack what was before",
+            s->topic, s->partition, (long long)p->committed);
+        return p->committed;
+    }
+    log_printf(
+        worker->pipeline->log, CHURN_LOG_WARN, label_of(worker),
+        "%s/%d was read up to offset %lld, but the store has no checkpoint of it: rebuild required, so profiles and "
+        "predictions are rebuilt from offset %lld; alerts and dead letters are not sent again",
+        s->topic, s->partition, (long long)p->committed, (long long)low);
+    if (low > 0) {
+        say_gone(worker, source, 0, low);
+    }
+    p->muted_below = p->committed;
+    p->muted = ALL_KINDS & ~(uint32_t)CHURN_RECORD_TRIGGER;
+    return low;
+}
+
+/* Where --replay-from wants to begin. CHURN_OK or CHURN_RETRY. */
+static int32_t replay_start(struct worker *worker, uint32_t source, int64_t low, int64_t *ret)
+{
+    const struct replay *replay = &worker->pipeline->replay;
+    const struct source_partition *s = &worker->sources.items[source];
+    churn_error err = {.size = sizeof err};
+    int32_t result = CHURN_OK;
+    if (replay->from == REPLAY_FROM_BEGINNING) {
+        *ret = low;
+    } else if (replay->from == REPLAY_FROM_OFFSET) {
+        *ret = replay->value;
+    } else if (source_of(worker)->offset_at != NULL) {
+        result = source_of(worker)->offset_at(worker->source->self, s->topic, s->partition, replay->value, ret, &err);
+    } else {
+        (void)worker_fail(worker, "%s cannot tell which record was written when: use --replay-from with an offset",
+                          label_of(worker));
+        return CHURN_FATAL;
+    }
+    if (result != CHURN_OK) {
+        worker_stalled(worker, &worker->pipeline->source, STALL_PLACE, CHURN_LOG_WARN, "%s; waiting", err.message);
+        return CHURN_RETRY;
+    }
+    *ret = *ret < low ? low : *ret;
+    return CHURN_OK;
+}
+
+static int32_t begin_replay(struct worker *worker, uint32_t source, int64_t low, int64_t *start)
+{
+    struct partition *p = at(worker, source);
+    const struct source_partition *s = &worker->sources.items[source];
+    int64_t from = 0, answered = answered_by(&p->stored);
+    int64_t known = p->committed > answered ? p->committed : answered;
+    int32_t result = replay_start(worker, source, low, &from);
+    if (result != CHURN_OK) {
+        return result;
+    }
+    p->replayed = true;
+    if (*start >= 0 && from >= *start) {
+        log_printf(worker->pipeline->log, CHURN_LOG_INFO, label_of(worker),
+                   "%s/%d: nothing to replay, reading goes on from offset %lld", s->topic, s->partition,
+                   (long long)*start);
+        return CHURN_OK;
+    }
+    *start = from;
+    if (!worker->pipeline->replay.outputs && known > from) {
+        p->muted_below = known;
+        p->muted = ALL_KINDS;
+    }
+    log_printf(worker->pipeline->log, CHURN_LOG_INFO, label_of(worker), "%s/%d is replayed from offset %lld%s",
+               s->topic, s->partition, (long long)from,
+               p->muted != 0 ? "; what was sent before is not sent again" : "");
+    return CHURN_OK;
+}
+
+/* Where an earlier run, or the pipeline before a reload, has come in a source that keeps no positions itself. */
+static int64_t left_off(const struct worker *worker, const struct partition *p)
+{
+    if (!is_forgetful(worker) || source_of(worker)->seek == NULL || worker->pipeline->redrive != NULL) {
+        return NOTHING;
+    }
+    if (worker_has_store(worker)) {
+        return p->stored.offset >= 0 ? answered_by(&p->stored) : NOTHING;
+    }
+    return p->handed;
+}
+
+static int32_t ask_resume(struct worker *worker, uint32_t source, struct checkpoint *checkpoint, churn_error *err)
+{
+    const struct source_partition *s = &worker->sources.items[source];
+    if (source_of(worker)->resume == NULL || checkpoint->offset <= 0 || worker->pipeline->redrive != NULL) {
+        return CHURN_OK;
+    }
+    return source_of(worker)->resume(worker->source->self, s->topic, s->partition, checkpoint->fingerprint,
+                                     &checkpoint->offset, err);
+}
+
+/* How far the pipeline that is rebuilt has come: nowhere, where it was in another partition or its checkpoint is
+ * damaged. CHURN_OK or CHURN_RETRY. */
+static int32_t load_owned(struct worker *worker, uint32_t source)
+{
+    struct checkpoint_read own;
+    churn_error err = {.size = sizeof err};
+    int32_t result = read_stored(worker, source, worker->pipeline->rebuilt, &own);
+    if (result == CHURN_OK) {
+        result = ask_resume(worker, source, &own.found, &err);
+    }
+    if (result == CHURN_OK && own.found.doubted_below == NOTHING) {
+        at(worker, source)->owned = answered_by(&own.found);
+    }
+    return result == CHURN_RETRY ? CHURN_RETRY : CHURN_OK;
+}
+
+/* Whether the partition still holds what was counted of it; where it was not whole then, the checkpoint is lowered.
+ * CHURN_OK, CHURN_RETRY, CHURN_FATAL. */
+static int32_t resume(struct worker *worker, uint32_t source)
+{
+    churn_error err = {.size = sizeof err};
+    int32_t result = ask_resume(worker, source, &at(worker, source)->stored, &err);
+    if (result == CHURN_RETRY) {
+        log_printf(worker->pipeline->log, CHURN_LOG_DEBUG, label_of(worker), "%s", err.message);
+    } else if (result == CHURN_REJECT) {
+        (void)fail_checkpoint(worker, source, worker->pipeline->store_settings.key_prefix, err.message);
+        return CHURN_FATAL;
+    } else if (result != CHURN_OK) {
+        (void)worker_fail(worker, "%s: %s", label_of(worker), err.message);
+        return CHURN_FATAL;
+    }
+    return result;
+}
+
+static void say_goes_on(const struct worker *worker, uint32_t source, int64_t start)
+{
+    const struct source_partition *s = &worker->sources.items[source];
+    log_printf(worker->pipeline->log, CHURN_LOG_INFO, label_of(worker), "%s/%d: reading goes on from offset %lld%s",
+               s->topic, s->partition, (long long)start,
+               at(worker, source)->handed == NOTHING
+                   ? ", where an earlier run has come (--replay-from beginning reads all of it again)"
+                   : "");
+}
+
+static void say_rebuilt(const struct worker *worker, uint32_t source, int64_t start)
+{
+    const struct source_partition *s = &worker->sources.items[source];
+    log_printf(worker->pipeline->log, CHURN_LOG_INFO, label_of(worker),
+               "%s/%d: a rebuild has counted everything before offset %lld, and sent nothing: what follows from events "
+               "from offset %lld on is sent, and no event counts twice",
+               s->topic, s->partition, (long long)at(worker, source)->stored.offset,
+               (long long)(start > 0 ? start : 0));
+}
+
+/* Decides where to begin, with the checkpoint known: what the store may lack is read again. *ret_low is where the
+ * partition begins, as far as it was asked. CHURN_OK, CHURN_RETRY, CHURN_FATAL. */
+static int32_t choose_start(struct worker *worker, uint32_t source, int64_t *ret, int64_t *ret_low)
+{
+    struct partition *p = at(worker, source);
+    int64_t low = 0, start = p->position, checkpoint = p->stored.offset;
+    bool replays = worker->pipeline->replay.from != REPLAY_OFF && !p->replayed;
+    int32_t result = worker_has_store(worker) || replays || p->placed
+                         ? progress_ask_bounds(worker, source, &low, &p->end)
+                         : CHURN_OK;
+    if (result != CHURN_OK) {
+        return result;
+    }
+    if (checkpoint > p->end && worker->pipeline->redrive != NULL) {
+        checkpoint = NOTHING; /* what a new topic of dead letters holds is told by their own positions */
+    } else if (checkpoint > p->end) {
+        (void)proof_refuse_short(worker, source, "the store has", checkpoint, p->end);
+        return CHURN_FATAL;
+    } else if (worker_has_store(worker) && checkpoint == NOTHING && p->committed >= 0) {
+        start = begin_without_checkpoint(worker, source, low);
+    } else if (checkpoint >= 0 && p->committed > checkpoint) {
+        start = checkpoint;
+    } else if (checkpoint >= 0 && p->committed == NOTHING && start > checkpoint) {
+        start = checkpoint; /* a new group that begins at the end: profiles go on where they are */
+    } else if (p->committed > start) {
+        start = p->committed; /* a rewind: on from where this run had come */
+    } else if (left_off(worker, p) > start) {
+        start = left_off(worker, p);
+    }
+    if (start >= 0 && start < low && p->committed > start) {
+        say_gone(worker, source, start, low);
+        start = low;
+    }
+    if (is_forgetful(worker) && start > 0 && !replays) {
+        say_goes_on(worker, source, start);
+    }
+    if (checkpoint > answered_by(&p->stored) && !worker->pipeline->profiles_only && !replays) {
+        say_rebuilt(worker, source, start);
+    }
+    p->replayed_below = checkpoint > 0 ? checkpoint : 0;
+    p->lettered_below = p->announced < p->end ? p->announced : p->end; /* none of what did not exist yet */
+    if (replays) {
+        result = begin_replay(worker, source, low, &start);
+    }
+    *ret = start < 0 && p->placed ? low : start;
+    *ret_low = low;
+    return result;
+}
+
+static void say_rewound(const struct worker *worker, uint32_t source, int64_t from, int64_t to)
+{
+    const struct source_partition *s = &worker->sources.items[source];
+    log_printf(worker->pipeline->log, CHURN_LOG_WARN, label_of(worker),
+               "%s/%d: the store is sure of everything before offset %lld only, the source of %lld: going back there",
+               s->topic, s->partition, (long long)to, (long long)from);
+    metrics_add_own(worker->counters.rewinds, 1);
+}
+
+/* CHURN_OK, CHURN_RETRY, CHURN_FATAL. */
+static int32_t look_up(struct worker *worker, uint32_t source)
+{
+    struct partition *p = at(worker, source);
+    int64_t start = NOTHING, low = 0;
+    int32_t result = worker_has_store(worker) ? progress_load_checkpoint(worker, source) : CHURN_OK;
+    if (result == CHURN_OK && worker_has_store(worker) && worker->pipeline->redrive == NULL) {
+        result = reach_load(worker, source);
+    }
+    if (result == CHURN_OK && worker->pipeline->profiles_only) {
+        result = load_owned(worker, source);
+    }
+    if (result == CHURN_OK) {
+        result = resume(worker, source);
+    }
+    if (result == CHURN_OK) {
+        result = choose_start(worker, source, &start, &low);
+    }
+    if (result != CHURN_OK) {
+        return result;
+    }
+    if (start >= 0 && p->committed > start && p->muted == 0) {
+        say_rewound(worker, source, p->committed, start);
+    }
+    p->began = start > 0 ? start : 0;
+    result = proof_begin(worker, source, low, &start);
+    if (result != CHURN_OK) {
+        return result;
+    }
+    p->target = start;
+    p->place = !p->placed && start == p->position ? PLACE_READY : PLACE_SEEK;
+    p->placed = true;
+    return CHURN_OK;
+}
+
+static bool seek(struct worker *worker, uint32_t source)
+{
+    struct partition *p = at(worker, source);
+    const struct source_partition *s = &worker->sources.items[source];
+    churn_position to = {.topic = s->topic, .partition = s->partition, .offset = p->target};
+    churn_error err = {.size = sizeof err};
+    int32_t result;
+    if (source_of(worker)->seek == NULL) {
+        return worker_fail(worker, "%s: %s/%d cannot be read again from offset %lld: the source has no way back",
+                           label_of(worker), s->topic, s->partition, (long long)p->target);
+    }
+    result = source_of(worker)->seek(worker->source->self, &to, &err);
+    if (result == CHURN_OK) {
+        p->place = PLACE_READY;
+        worker->at_end = false;
+        worker->moved = true;
+        return true;
+    }
+    if (result != CHURN_RETRY) {
+        return worker_fail(worker, "source %s: %s", label_of(worker), err.message);
+    }
+    log_printf(worker->pipeline->log, CHURN_LOG_DEBUG, label_of(worker), "%s", err.message);
+    return true;
+}
+
+bool progress_place(struct worker *worker)
+{
+    for (uint32_t i = 0; i < partition_count(worker); i++) {
+        if (at(worker, i)->place == PLACE_LOOK_UP) {
+            bool busy = worker->progress.round != ROUND_NONE || session_is_writing(worker);
+            if (worker_has_store(worker) && (worker->session == NULL || busy)) {
+                continue;
+            }
+            if (look_up(worker, i) == CHURN_FATAL) {
+                return false;
+            }
+        }
+        if (at(worker, i)->place == PLACE_SEEK && !seek(worker, i)) {
+            return false;
+        }
+    }
+    if (progress_ready(worker)) {
+        worker_goes_on(worker, &worker->pipeline->source, STALL_PLACE, NULL);
+    }
+    return true;
+}

@@ -1,0 +1,150 @@
+#include "engine/put_back.h"
+
+#include "engine/event_in.h"
+#include "engine/redrive_scope.h"
+#include "engine/set_aside.h"
+#include "pipeline/routing.h"
+
+bool leave_alone(struct worker *worker, const churn_record *record, const char *why)
+{
+    metrics_add_own(worker->counters.left_alone, 1);
+    show_letter(worker, CHURN_LOG_WARN, "left alone: the dead letter", record, why);
+    return true;
+}
+
+/* The same for one that may be put back another time: the next redrive reads it too. */
+static bool keep_for_later(struct worker *worker, const churn_record *record, const char *why)
+{
+    (void)leave_alone(worker, record, why);
+    if (worker->pipeline->redrive->stay) {
+        return true;
+    }
+    metrics_add_own(worker->counters.written_again, 1);
+    return output_letter_again(window_filling(worker), record) || out_of_memory(worker);
+}
+
+/* What a sink refused goes to that sink as it is, or, where the letter does not say which, to the sinks of its kind;
+ * its event is in the profile. */
+static bool offer_again(struct worker *worker, const churn_record *letter_record, const struct letter *letter,
+                        churn_record *output)
+{
+    bool found = (worker->pipeline->outputs & letter->kind) != 0;
+    if (letter->sink.ptr != NULL) {
+        output->reserved = routing_all_but(worker->pipeline, letter->kind, letter->sink, &found);
+    }
+    if (letter->kind == 0 || !found) {
+        return keep_for_later(worker, letter_record,
+                              letter->kind == 0 ? "it does not say what kind of record a sink refused (churn.kind)"
+                                                : "the pipeline has no sink for what another one refused");
+    }
+    output->kind = letter->kind;
+    output->severity = letter->severity;
+    metrics_add_own(worker->counters.again, 1);
+    return output_again(window_filling(worker), output) || out_of_memory(worker);
+}
+
+/* The topic's name for as long as the worker, or the id of what has none. NULL when memory ran out. */
+static const char *place_of(struct worker *worker, const struct letter *letter, uint32_t *ret_source)
+{
+    if (letter->topic.ptr == NULL) {
+        return arena_copy(&window_filling(worker)->arena, letter->id.ptr, letter->id.len);
+    }
+    *ret_source = sources_find_part(&worker->sources, letter->topic, letter->partition);
+    return *ret_source != SOURCE_NONE ? worker->sources.items[*ret_source].topic : NULL;
+}
+
+/* The record that a letter was: as it stands in the source, where it could be read there. */
+static churn_record record_of(const churn_record *record, const struct letter *letter, const struct original *original)
+{
+    churn_record was = {.size = sizeof was,
+                        .kind = CHURN_RECORD_EVENT,
+                        .key = letter->key,
+                        .value = letter->value,
+                        .timestamp_ms = record->timestamp_ms,
+                        .headers = letter->headers,
+                        .header_count = letter->header_count};
+    if (original->found && letter->kind == 0) {
+        was = original->record;
+    }
+    was.offset = letter->offset;
+    was.partition = letter->partition;
+    return was;
+}
+
+static bool put_back(struct worker *worker, const churn_record *record, const struct letter *letter,
+                     const struct original *original)
+{
+    uint32_t source = SOURCE_NONE;
+    churn_record was = record_of(record, letter, original);
+    was.topic = place_of(worker, letter, &source);
+    if (was.topic == NULL) {
+        return out_of_memory(worker);
+    }
+    if (letter->kind != 0 || str_equals(letter->reason, reject_reason_name(REJECT_BY_SINK))) {
+        return offer_again(worker, record, letter, &was);
+    }
+    return take_value(worker, &was, source, letter->replayed ? LATE_DOUBTED : LATE_REDRIVEN);
+}
+
+/* Why a letter is not put back though it may be good; NULL: it is. */
+static const char *unverified(const struct worker *worker, const struct letter *letter, enum match match)
+{
+    bool output = letter->kind != 0;
+    if (letter->hash.ptr != NULL && (output || match != MATCH_SAME)) {
+        return "its value was too large to keep";
+    }
+    if (match != MATCH_UNKNOWN) {
+        return NULL;
+    }
+    if (str_equals(letter->reason, reject_reason_name(REJECT_UNREADABLE_RECORD))) {
+        return "its record cannot be read yet; once it can be, it is put back, or `churnd rebuild` counts it";
+    }
+    return worker->pipeline->redrive->unverified
+               ? NULL
+               : "its record cannot be read again, to be compared: the source has it no more (retention), or does not "
+                 "say; --unverified puts it back unchecked";
+}
+
+/* Who can write dead letters must not be able to make events: a letter counts for what stands at its position. */
+static bool judge_letter(struct worker *worker, const churn_record *record, const struct letter *letter,
+                         const struct original *original)
+{
+    enum match match = letter->topic.ptr == NULL ? MATCH_SAME : original_match(worker, letter, original);
+    const char *later = unverified(worker, letter, match);
+    char why[256];
+    if (match == MATCH_NO_MEMORY) {
+        return out_of_memory(worker);
+    }
+    if (letter->topic.ptr != NULL && !redrive_knows(worker->pipeline->redrive, letter->topic)) {
+        (void)snprintf(why, sizeof why, "its event is of %.*s, which this pipeline does not read",
+                       letter->topic.len < 128 ? (int)letter->topic.len : 128, letter->topic.ptr);
+        return leave_alone(worker, record, why);
+    }
+    if (match == MATCH_OTHER) {
+        (void)snprintf(why, sizeof why, "it does not hold what stands at %.*s/%d offset %lld, or what follows from it",
+                       letter->topic.len < 128 ? (int)letter->topic.len : 128, letter->topic.ptr, letter->partition,
+                       (long long)letter->offset);
+        return leave_alone(worker, record, why);
+    }
+    return later != NULL ? keep_for_later(worker, record, later) : put_back(worker, record, letter, original);
+}
+
+bool take_letter(struct worker *worker, const churn_record *record, const struct original *original)
+{
+    struct letter letter;
+    char why[256];
+    bool ok;
+    switch (letter_read(&letter, record, worker->pipeline->redrive->envelope, why, sizeof why)) {
+    case LETTER_GOOD:
+        ok = judge_letter(worker, record, &letter, original);
+        break;
+    case LETTER_INCOMPLETE:
+        ok = keep_for_later(worker, record, why);
+        break;
+    default:
+        ok = leave_alone(worker, record, why);
+    }
+    letter_free(&letter);
+    metrics_add_own(worker->counters.letters, ok && worker->ask_again_ms == 0);
+    return ok;
+}

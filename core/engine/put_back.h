@@ -1,0 +1,13 @@
+/* A dead letter on its way in, of a redrive: it is taken apart and compared with the record that it was, which then
+ * goes the way of all records, under its own position. */
+#ifndef PUT_BACK_H
+#define PUT_BACK_H
+
+#include "engine/original.h"
+#include "engine/state.h"
+
+/* Not lost: it is where it was. */
+bool leave_alone(struct worker *worker, const churn_record *record, const char *why);
+bool take_letter(struct worker *worker, const churn_record *record, const struct original *original);
+
+#endif

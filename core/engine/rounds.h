@@ -1,0 +1,18 @@
+/* Rounds of checkpoints: put for whatever is done, flushed, and once they are durable the source is told. */
+#ifndef ROUNDS_H
+#define ROUNDS_H
+
+#include "engine/session.h"
+
+void end_round(struct progress *progress);
+/* Moves commits on; begins a new one when something is done and `due`. */
+void progress_step(struct worker *worker, bool due);
+/* Puts the checkpoint of a partition that was read before, and waits for it. False: it is not stored. */
+bool progress_put_now(struct worker *worker, uint32_t source, int64_t limit_ms);
+/* True while the store owes an answer to progress_step. */
+bool progress_waits(const struct worker *worker);
+
+/* Takes the store's answers to what was put here. */
+extern const struct session_user rounds_session_user;
+
+#endif

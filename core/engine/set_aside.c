@@ -1,0 +1,88 @@
+#include "engine/set_aside.h"
+
+#include "engine/partitions.h"
+#include "engine/redrive_scope.h"
+
+#define LETTERS_SHOWN 20
+
+void show_letter(struct worker *worker, int32_t level, const char *what, const churn_record *record, const char *why)
+{
+    if (worker->letters_shown < LETTERS_SHOWN) {
+        worker->letters_shown++;
+        log_printf(worker->pipeline->log, level, "redrive", "%s %s/%d at offset %lld: %s%s", what, record->topic,
+                   record->partition, (long long)record->offset, why,
+                   worker->letters_shown == LETTERS_SHOWN ? "; more are counted, not shown" : "");
+    }
+}
+
+/* A dead letter that the next redrive reads too needs no successor. */
+static bool stays(struct worker *worker, const churn_record *record, const struct reject *reject)
+{
+    if (worker->pipeline->redrive == NULL || !worker->pipeline->redrive->stay) {
+        return false;
+    }
+    show_letter(worker, CHURN_LOG_INFO, "still bad: the record of", record, reject->detail);
+    return true;
+}
+
+bool dead_letter(struct worker *worker, struct window *window, const churn_record *record, const char *payload,
+                 enum lateness late, const struct reject *reject)
+{
+    uint32_t source = sources_find(&worker->sources, record->topic, record->partition);
+    metrics_add_own(worker->counters.dead_letters, 1);
+    metrics_add_own(worker->counters.reasons[reject->reason], 1);
+    bool replayed = late == LATE_DOUBTED || progress_is_replayed(worker, source, record->offset);
+    if ((progress_muted(worker, source, record->offset) & CHURN_RECORD_DEAD_LETTER) != 0) {
+        return true;
+    }
+    if (stays(worker, record, reject)) {
+        return true;
+    }
+    return output_dead_letter(window, record, payload, NULL, replayed, reject) || out_of_memory(worker);
+}
+
+/* What follows from an event that is not counted is not said: it will be once the event is. */
+static void withhold_outputs(struct worker *worker, struct window *window, const struct window_event *event)
+{
+    const struct source_partition *source = &worker->sources.items[event->source];
+    for (uint32_t i = event->first_output; i < window->output_count; i++) {
+        churn_record *output = &window->outputs[i];
+        if (output->kind == CHURN_RECORD_DEAD_LETTER || output->offset != event->offset ||
+            output->partition != source->partition || strcmp(output->topic, source->topic) != 0) {
+            return;
+        }
+        metrics_add_own(worker->counters.alerts, -(int64_t)(output->kind == CHURN_RECORD_ALERT));
+        metrics_add_own(worker->counters.triggers, -(int64_t)(output->kind == CHURN_RECORD_TRIGGER));
+        output->reserved = ~OUTPUT_AGAIN;
+    }
+}
+
+bool intake_set_aside(struct worker *worker, struct window *window, const struct customer *customer,
+                      const struct window_event *event, const struct reject *reject)
+{
+    const struct source_partition *source = &worker->sources.items[event->source];
+    churn_record record = {.size = sizeof record,
+                           .key = {.ptr = customer->id, .len = customer->id_len},
+                           .value = {.ptr = event->payload, .len = event->len}};
+    if (event->received != NULL) {
+        record = *event->received;
+    }
+    record.topic = source->topic;
+    record.partition = source->partition;
+    record.offset = event->offset;
+    withhold_outputs(worker, window, event);
+    return dead_letter(worker, window, &record, record.value.ptr, (enum lateness)event->late, reject) &&
+           (event->all_known || window_note_bare(window) || out_of_memory(worker));
+}
+
+bool intake_refused(struct worker *worker, struct window *window, const churn_record *output, const char *sink,
+                    const struct reject *reject)
+{
+    churn_record record = *output; /* adding an output may move it */
+    metrics_add_own(worker->counters.dead_letters, 1);
+    metrics_add_own(worker->counters.reasons[reject->reason], 1);
+    if ((record.reserved & OUTPUT_AGAIN) != 0 && stays(worker, &record, reject)) {
+        return true;
+    }
+    return output_dead_letter(window, &record, record.value.ptr, sink, false, reject) || out_of_memory(worker);
+}

@@ -1,0 +1,232 @@
+/* What the parts of a worker share: its state, and how it fails. */
+#ifndef STATE_H
+#define STATE_H
+
+#include "engine/letter.h"
+#include "engine/order.h"
+#include "engine/output.h"
+#include "engine/partition.h"
+#include "engine/window.h"
+#include "event/edit.h"
+#include "event/event.h"
+#include "pipeline/instance.h"
+#include "pipeline/pipeline.h"
+#include "profile/cache.h"
+#include "profile/fold.h"
+#include "profile/owed.h"
+#include <pthread.h>
+#include <stdatomic.h>
+
+#define MAX_WINDOWS 8 /* from filling to committed */
+#define POLL_RECORDS 1000
+#define POLL_REPLIES 512
+
+struct worker_counters {
+    churn_counter *events;          /* records taken from the source */
+    churn_counter *applied;         /* counted in a profile */
+    churn_counter *already_counted; /* skipped by a mark */
+    churn_counter *filtered;
+    churn_counter *ignored; /* of unknown types, where the pipeline ignores them */
+    churn_counter *puts;    /* acknowledged writes of profiles */
+    churn_counter *created; /* profiles written for the first time */
+    churn_counter *conflicts;
+    churn_counter *damaged; /* customers that were found to have a damaged profile */
+    churn_counter *rewinds; /* partitions read again because the store may have lost something */
+    churn_counter *triggers;
+    churn_counter *alerts;
+    churn_counter *dead_letters;
+    churn_counter *letters;       /* dead letters that a redrive has read */
+    churn_counter *left_alone;    /* dead letters that a redrive cannot put back */
+    churn_counter *written_again; /* … and that were written once more for the next one, in Kafka */
+    churn_counter *again;         /* outputs that a redrive offers to sinks again */
+    churn_counter *sent;          /* events that a sink has taken for good */
+    churn_counter *reasons[REJECT_REASON_COUNT];
+};
+
+/* What a worker knows of one of its sinks. */
+struct sink_state {
+    churn_counter *sent;     /* records that it has taken for good */
+    churn_counter *dropped;  /* … refused, where the pipeline says that they are dropped */
+    churn_counter *given_up; /* … not taken or answered in time */
+    struct owed owed;        /* what it has taken and not answered, also of windows that were given up */
+    int64_t warn_ms;         /* not before: the next warning of either */
+    int64_t lost;            /* dropped or given up since the last warning */
+    char loss[512];          /* why, of the newest */
+    bool out;                /* it was given up on, and has answered nothing since */
+    bool moved;              /* it took or answered something since the last look */
+    int64_t owes_since_ms;   /* … and owes answers; 0: it does not */
+    int64_t undelivered;     /* what it had not taken for good at the worker's end */
+};
+
+struct session_user;
+struct original;
+
+/* What the log has been told of damaged profiles. */
+struct damage_report {
+    int64_t next_ms; /* not before: the next minute */
+    unsigned shown;  /* customers named in this one */
+    int64_t events;  /* set aside since the last line */
+};
+
+/* Customers that the log names, so many a minute. */
+struct naming {
+    int64_t next_ms; /* not before: the next minute */
+    unsigned shown;  /* in this one */
+};
+
+struct worker {
+    struct pipeline *pipeline;
+    unsigned number;
+    pthread_t thread;
+    bool thread_started;
+    _Atomic int order; /* enum worker_order */
+    _Atomic int state; /* enum worker_state */
+    _Atomic bool started;
+    _Atomic int64_t lag_messages;
+    _Atomic bool lag_known;
+    _Atomic int64_t turned_ms; /* when the loop last went round */
+    _Atomic bool assigned, session_open;
+    _Atomic uint32_t damaged;               /* customers whose profiles are known to be damaged now */
+    _Atomic(const struct section *) inside; /* whose plugin is called; NULL: none */
+
+    /* watch */
+    int64_t watched_ms;
+    int64_t silent_since_ms; /* the store; 0: it answers, or need not */
+    uint32_t stored_seen;
+    int64_t dry_since_ms;            /* the source; 0: it hands out records, or there are none */
+    bool dry, handed_out;            /* it had none at the newest poll; it had some since the last look */
+    const struct section *undecided; /* the processor that the source waits for; NULL: none */
+
+    struct journal_seat seat;
+
+    struct instance *source;
+    struct instance *origin; /* of a redrive: the pipeline's own source, to read again what letters were; NULL: none */
+    churn_source_listener origin_listener;
+    bool origin_started;
+    struct original *originals; /* of a redrive: of the records of a poll */
+    struct instance **processors;
+    struct instance **sinks;
+    struct sink_state *sink_states;
+    bool source_started;
+    unsigned processors_started, sinks_started;
+
+    /* intake */
+    churn_source_listener listener;
+    churn_record *records; /* POLL_RECORDS */
+    struct event_decoder *decoder;
+    struct edit edit; /* of the event at hand */
+    struct text scratch;
+    unsigned letters_shown; /* in the log */
+    bool at_end;
+    bool paused;
+    int64_t blocked_since_ms; /* 0: not blocked */
+    int64_t ask_again_ms;     /* a processor could not tell: no record before; 0: none waits */
+
+    /* windows: a ring from the oldest to the one being filled */
+    struct arena_pool pool; /* the windows' memory */
+    struct window windows[MAX_WINDOWS];
+    uint64_t oldest, newest; /* numbers; the newest one is filling */
+
+    /* writer */
+    void *session;
+    const struct session_user *checkpoints, *profiles; /* whom it answers */
+    bool session_fresh;                                /* opened, and nothing was put yet */
+    char identity[CHURN_IDENTITY_SIZE];                /* of the store, in the newest session */
+    bool store_went_back; /* it may have lost acknowledged writes: everything in flight is void */
+    int64_t next_open_ms; /* not before, while the store is out of reach */
+    int64_t open_pause_ms;
+    int64_t retry_pause_ms;
+    int64_t retry_ms; /* when refused puts are offered again; 0: none */
+    struct sources sources;
+    struct cache cache;
+    struct folder folder;
+    struct profile_text rendered;
+
+    struct damage_report damage;
+    struct naming gone; /* whose profiles the store has no more */
+    int64_t headers_ms; /* not before: records are read again for their headers once more */
+    struct progress progress;
+    int64_t last_commit_ms;
+
+    struct worker_counters counters;
+    bool moved; /* something happened in this round of the loop */
+    bool failed;
+    char failure[2048]; /* why */
+};
+
+static inline struct window *window_at(struct worker *worker, uint64_t number)
+{
+    return &worker->windows[number % MAX_WINDOWS];
+}
+
+static inline struct window *window_filling(struct worker *worker)
+{
+    return window_at(worker, worker->newest);
+}
+
+/* The one before it, or NULL when everything before it is done. */
+static inline struct window *window_filled(struct worker *worker)
+{
+    return worker->newest > worker->oldest ? window_at(worker, worker->newest - 1) : NULL;
+}
+
+static inline bool worker_has_store(const struct worker *worker)
+{
+    return worker->pipeline->store.loaded != NULL;
+}
+
+/* True while a window's profiles are being written. */
+static inline bool session_is_writing(struct worker *worker)
+{
+    const struct window *window = window_filled(worker);
+    return window != NULL && window->state == WINDOW_WRITING;
+}
+
+static inline const churn_source_ops *source_of(const struct worker *worker)
+{
+    return source_ops(&worker->pipeline->source);
+}
+
+static inline const churn_store_ops *store_of(const struct worker *worker)
+{
+    return store_ops(&worker->pipeline->store);
+}
+
+static inline const char *label_of(const struct worker *worker)
+{
+    return worker->pipeline->source.label;
+}
+
+static inline struct partition *at(const struct worker *worker, uint32_t source)
+{
+    return &worker->progress.partitions[source];
+}
+
+/* How many partitions may be ours. */
+static inline uint32_t partition_count(const struct worker *worker)
+{
+    return worker->sources.count < worker->progress.room ? worker->sources.count : worker->progress.room;
+}
+
+/* What main wants of it. */
+static inline enum worker_order order_of(const struct worker *worker)
+{
+    return (enum worker_order)atomic_load_explicit(&worker->order, memory_order_acquire);
+}
+
+/* What main is shown. */
+static inline void set_state(struct worker *worker, enum worker_state state)
+{
+    atomic_store_explicit(&worker->state, (int)state, memory_order_release);
+}
+
+/* Marks the worker as failed and logs why; always false. */
+CHURN_PRINTF(2, 3) bool worker_fail(struct worker *worker, const char *format, ...);
+
+/* The same for want of memory. */
+static inline bool out_of_memory(struct worker *worker)
+{
+    return worker_fail(worker, "out of memory");
+}
+
+#endif

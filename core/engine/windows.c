@@ -1,0 +1,197 @@
+#include "engine/windows.h"
+
+#include "base/fault.h"
+#include "engine/emitter.h"
+#include "engine/placing.h"
+#include "engine/processors.h"
+#include "engine/progress.h"
+#include "engine/session.h"
+#include "engine/watch.h"
+#include "engine/writer.h"
+#include "pipeline/host.h"
+#include <time.h>
+
+#define BUSY_MS 1       /* wait for the store or the sinks when the source has nothing */
+#define NAP_MS 1        /* after a round in which nothing happened and nobody waited */
+#define LONG_NAP_MS 10  /* the same when there is little to miss: at the end, or without the store */
+#define SHORT_NAP_US 50 /* the same when somebody waits for this worker's end */
+
+bool filling_has_room(struct worker *worker)
+{
+    const struct window *window = window_filling(worker);
+    return window->record_count < worker->pipeline->store_settings.window_events &&
+           window->arena.bytes < (size_t)worker->pipeline->store_settings.window_bytes;
+}
+
+struct window *window_writing(struct worker *worker)
+{
+    struct window *window = window_filled(worker);
+    bool writing = window != NULL && (window->state == WINDOW_WRITING || window->state == WINDOW_SETTING_ASIDE);
+    return writing ? window : NULL;
+}
+
+/* Hands the filled window on and begins another, where the ring has room for it. */
+static bool turn_window(struct worker *worker)
+{
+    struct window *full = window_filling(worker), *next;
+    if (worker->newest - worker->oldest + 1 >= MAX_WINDOWS) {
+        return true;
+    }
+    next = window_at(worker, worker->newest + 1);
+    window_reset(next, worker->pipeline->sink_count);
+    next->number = ++worker->newest;
+    next->state = WINDOW_FILLING;
+    worker->moved = true;
+    if (MUTANT("commit") && !progress_note_done(worker, full)) {
+        return false;
+    }
+    if (worker_has_store(worker)) {
+        return writer_begin(worker, full);
+    }
+    full->state = WINDOW_EMITTING;
+    return true;
+}
+
+/* What was held against events of the window is settled. */
+static void tell_journal(const struct worker *worker, const struct window *window)
+{
+    for (uint32_t i = 0; i < window->position_count; i++) {
+        const struct source_partition *partition = &worker->sources.items[window->positions[i].source];
+        journal_done(&worker->seat, partition->topic, partition->partition, window->positions[i].next);
+    }
+}
+
+/* The window that was done last is filled next, whatever its place in the ring: its memory is warm, and most of the
+ * ring never needs any. */
+static void reuse(struct worker *worker, struct window *done)
+{
+    struct window *next = window_at(worker, worker->newest + 1), spare = *next;
+    *next = *done;
+    *done = spare;
+}
+
+/* Lets go of windows that are done, in order. */
+static bool retire_windows(struct worker *worker)
+{
+    while (worker->oldest < worker->newest) {
+        struct window *window = window_at(worker, worker->oldest);
+        if (window->state != WINDOW_EMITTING || !emitter_done(worker, window)) {
+            break;
+        }
+        FAILPOINT("after_produce");
+        tell_journal(worker, window);
+        if (!progress_note_done(worker, window)) {
+            return false;
+        }
+        window_reset(window, worker->pipeline->sink_count);
+        worker->oldest++;
+        reuse(worker, window);
+        worker->moved = true;
+        cache_trim(&worker->cache);
+    }
+    return true;
+}
+
+bool all_done(struct worker *worker)
+{
+    return worker->oldest == worker->newest && window_is_empty(window_filling(worker));
+}
+
+/* A window waits for more while the source is busy, up to its age and size; never when the source has nothing. */
+static bool filling_is_due(struct worker *worker, bool source_idle)
+{
+    const struct window *window = window_filling(worker);
+    return !window_is_empty(window) &&
+           (source_idle || !filling_has_room(worker) ||
+            host_monotonic_ms() - window->opened_ms >= worker->pipeline->store_settings.window_age_ms);
+}
+
+void discard(struct worker *worker)
+{
+    for (uint64_t number = worker->oldest; number <= worker->newest; number++) {
+        struct window *window = window_at(worker, number);
+        writer_discard(worker, window);
+        window_reset(window, worker->pipeline->sink_count);
+    }
+    session_close(worker); /* answers to its puts are of no use any more */
+    worker->newest++;      /* a new number, so that late answers of sinks are told apart */
+    worker->oldest = worker->newest;
+    window_filling(worker)->number = worker->newest;
+    window_filling(worker)->state = WINDOW_FILLING;
+    worker->undecided = NULL;
+    for (unsigned i = 0; i < worker->pipeline->processor_count; i++) { /* what they waited with is read again */
+        stalls_forget(worker->pipeline->stalls, &worker->pipeline->processors[i], worker->number);
+    }
+}
+
+/* The store may have lost what it acknowledged: everything that rests on it is forgotten, and reading goes on from what
+ * the store itself says is in it. */
+static void rewind_to_checkpoints(struct worker *worker)
+{
+    worker->store_went_back = false;
+    discard(worker);
+    cache_free(&worker->cache);
+    processors_forget(worker);
+    progress_rewind(worker);
+}
+
+bool move_on(struct worker *worker, bool source_idle, uint32_t timeout_ms)
+{
+    struct window *writing;
+    watch_step(worker);
+    if (worker_has_store(worker) && !session_step(worker)) {
+        return false;
+    }
+    if (worker->store_went_back) {
+        rewind_to_checkpoints(worker);
+        return true;
+    }
+    if (!progress_place(worker)) {
+        return false;
+    }
+    writing = window_writing(worker);
+    if (writing == NULL && filling_is_due(worker, source_idle)) {
+        if (!turn_window(worker)) {
+            return false;
+        }
+        writing = window_writing(worker);
+    }
+    if (writing != NULL) {
+        bool sink_owes = writing->state == WINDOW_SETTING_ASIDE;
+        if (!writer_step(worker, writing, timeout_ms)) {
+            return false;
+        }
+        timeout_ms = sink_owes ? timeout_ms : 0;
+    } else if (!session_poll(worker, NULL, 0)) {
+        return false;
+    }
+    if (worker->oldest == worker->newest) {
+        timeout_ms = 0; /* no sink owes an answer */
+    }
+    return emitter_step(worker, timeout_ms) && retire_windows(worker);
+}
+
+void nap(const struct worker *worker, int64_t round_began_ms)
+{
+    bool little_to_miss = worker->at_end || (worker_has_store(worker) && worker->session == NULL);
+    struct timespec pause = {.tv_nsec = order_of(worker) == WORKER_FINISH_AT_END ? SHORT_NAP_US * 1000L
+                                        : little_to_miss                         ? LONG_NAP_MS * 1000000L
+                                                                                 : NAP_MS * 1000000L};
+    if (!worker->moved && host_monotonic_ms() - round_began_ms < NAP_MS) {
+        (void)nanosleep(&pause, NULL);
+    }
+}
+
+bool drain(struct worker *worker, int64_t limit_ms)
+{
+    int64_t deadline = host_monotonic_ms() + limit_ms;
+    while (!all_done(worker) && host_monotonic_ms() < deadline) {
+        int64_t began = host_monotonic_ms();
+        worker->moved = false;
+        if (!move_on(worker, true, BUSY_MS)) {
+            return false;
+        }
+        nap(worker, began);
+    }
+    return all_done(worker);
+}
