@@ -5,6 +5,7 @@ import json
 import shutil
 import subprocess
 import sys
+import typing
 
 from rig import BENCH, CHURND, OUT, Failed, pipeline, say
 
@@ -24,7 +25,7 @@ def built(command, **options):
 
 class Engine:
     shows_profiles = False  # as the contract shows them; the peers keep plain numbers
-    environment = {}  # beside what all get
+    environment: typing.ClassVar = {}  # beside what all get
 
     def prepare(self):
         """None, or why it cannot run."""
@@ -58,7 +59,7 @@ class Python(Engine):
 class KafkaStreams(Engine):
     name = "kafka-streams"
     source, libs, classes = BENCH / "peers/kafka_streams", OUT / "kafka_streams/libs", OUT / "kafka_streams/classes"
-    environment = {"BENCH_THREADS": "2"}  # one for each core
+    environment: typing.ClassVar = {"BENCH_THREADS": "2"}  # one for each core
 
     def prepare(self):
         return self._fetch() or built(["javac", "-cp", f"{self.libs}/*", "-d", self.classes, *self.source.glob("*.java")])
@@ -88,7 +89,7 @@ class Bento(Engine):
     name = "bento"
     source, program = BENCH / "peers/bento", OUT / "bento"
     # A string of JSON is one of YAML too, and has its line ends escaped.
-    environment = {"BENCH_SCRIPT": json.dumps(SCRIPT.read_text())}
+    environment: typing.ClassVar = {"BENCH_SCRIPT": json.dumps(SCRIPT.read_text())}
 
     def prepare(self):
         failed = built(["go", "build", "-mod=readonly", "-o", self.program, "."], cwd=self.source)

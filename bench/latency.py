@@ -44,7 +44,7 @@ def look(client, waiting):
         pipe.hget(f"profile:{probe.customer}", probe.mark)
     marks = pipe.execute() if placed else []
     now = time.monotonic()
-    for probe, mark in zip(placed, marks):
+    for probe, mark in zip(placed, marks, strict=True):
         if mark is not None and int(mark) > probe.offset:
             probe.shown = now
     return [probe for probe in waiting if probe.shown is None]

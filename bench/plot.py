@@ -7,7 +7,7 @@ import matplotlib
 matplotlib.use("svg")
 matplotlib.rcParams["svg.hashsalt"] = "bench"  # the same figures make the same file
 
-from matplotlib import pyplot  # noqa: E402
+from matplotlib import pyplot
 
 OWN, PEER, REDIS, INK = "#0072b2", "#9aa5b1", "#e2c9a0", "#333333"
 
@@ -54,7 +54,7 @@ def draw(results, titles, path):
     workloads = results["workloads"]
     rows = max(len(engines) for engines in workloads.values())
     figure, grid = pyplot.subplots(len(workloads), 2, figsize=(11, (0.5 * rows + 1) * len(workloads)), squeeze=False)
-    for (workload, engines), (wall, cpu) in zip(workloads.items(), grid):
+    for (workload, engines), (wall, cpu) in zip(workloads.items(), grid, strict=True):
         draw_wall(wall, engines)
         draw_cpu(cpu, engines)
         redis = ", and beside it Redis'" if workload == "W1" else ""

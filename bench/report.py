@@ -21,7 +21,7 @@ def ratios(runs, base, keys):
     """Of each turn by itself: what the machine did in that turn, it did to both."""
     def total(run):
         return sum(run[key] for key in keys)
-    return spread([total(run) / total(other) for run, other in zip(runs, base)], 2)
+    return spread([total(run) / total(other) for run, other in zip(runs, base, strict=True)], 2)
 
 
 def row(cells):

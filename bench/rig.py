@@ -13,9 +13,8 @@ from collections import namedtuple
 BENCH = pathlib.Path(__file__).resolve().parent
 sys.path.insert(0, str(BENCH.parent / "tests/integration"))
 
-import oracle  # noqa: E402
-import services  # noqa: E402
-from services import BUILD, CHURND, HOST, Kafka, Process, Redis, TimedOut  # noqa: E402
+import oracle
+from services import BUILD, CHURND, HOST, Kafka, Process, Redis, TimedOut
 
 OUT = BUILD / "bench"
 KEPT = OUT / "kept.json"  # where a Kafka that is kept between runs says how to find it

@@ -26,6 +26,8 @@ from pathlib import Path
 ROWS = {"churn_option", "churn_field", "churn_effect", "churn_derived", "churn_severity_rule"}
 # These carry a size, but one side hands the other an array of them: a longer one would shift all rows but the first.
 ARRAYS = {"churn_record", "churn_put_reply"}
+# layout.c's macros, for what is no plain value.
+MACROS = {"size": "SIZE", "member": "AT"}
 
 DIE = re.compile(r"<(\d+)><([0-9a-f]+)>: Abbrev Number: \d+(?: \((\w+)\))?")
 ATTRIBUTE = re.compile(r"\s*<[0-9a-f]+>\s+(DW_AT_\w+)\s*:\s*(.*)")
@@ -130,7 +132,7 @@ def macro_lines(text):
 def text_of(layout):
     def key(line):
         what, name = line.split(" ")
-        return ("size member constant macro".split().index(what) // 2 + (what == "macro"), name.split(".")[0],
+        return (["size", "member", "constant", "macro"].index(what) // 2 + (what == "macro"), name.split(".")[0],
                 int(layout[line].split(" ")[0]) if what == "member" else -1, name)
     return "".join(f"{line} {layout[line]}\n" for line in sorted(layout, key=key))
 
@@ -178,9 +180,10 @@ def misplaced(old, new):
     for line, value in new.items():
         struct = line.split(" ")[1].split(".")[0]
         size = old.get(f"size {struct}")
-        if line.startswith("member ") and line not in old and size is not None:
-            if int(value.split(" ")[0]) < int(size) and f"{line.split('.')[0]} {value}" not in taken:
-                yield f"{line.split(' ')[1]} is new but not at the end of its struct"
+        if not line.startswith("member ") or line in old or size is None:
+            continue
+        if int(value.split(" ")[0]) < int(size) and f"{line.split('.')[0]} {value}" not in taken:
+            yield f"{line.split(' ')[1]} is new but not at the end of its struct"
 
 
 def compare(old, new):
@@ -204,7 +207,7 @@ def missing_asserts(layout, text):
         if line in asserted or (what == "macro" and (value.startswith('"') or name == "CHURN_ABI_MINOR")):
             continue
         arguments = f"struct {name.replace('.', ', ')}" if what in ("size", "member") else name
-        yield f"{dict(size='SIZE', member='AT').get(what, 'VALUE')}({arguments}, {value.split(' ')[0]});"
+        yield f"{MACROS.get(what, 'VALUE')}({arguments}, {value.split(' ')[0]});"
 
 
 # ---- the command ----
@@ -225,7 +228,7 @@ def check(layout, released, asserts):
 
 
 def release(layout, folder):
-    path = folder / ("%d.%d.layout" % version(layout))
+    path = folder / "{}.{}.layout".format(*version(layout))
     if path.exists() and read(path) != layout:
         print(f"{path} was released with another layout; raise CHURN_ABI_MINOR in <churn/plugin.h>", file=sys.stderr)
         return 1

@@ -42,8 +42,8 @@ _spec = importlib.util.spec_from_file_location("integration_conftest", INTEGRATI
 sys.modules["integration_conftest"] = importlib.util.module_from_spec(_spec)
 _spec.loader.exec_module(sys.modules["integration_conftest"])
 
-import rig as rig_module  # noqa: E402  (it needs the path above)
-import services  # noqa: E402
+import rig as rig_module
+import services
 
 
 def pytest_configure(config):

@@ -100,7 +100,7 @@ class Watch(threading.Thread):
         pipe = self.store().pipeline(transaction=False)
         for topic, partition in places:
             pipe.hget(checkpoint_key(self.prefix, topic, partition), "offset")
-        return {place: int(offset or 0) for place, offset in zip(places, pipe.execute())}
+        return {place: int(offset or 0) for place, offset in zip(places, pipe.execute(), strict=True)}
 
     def compare(self, group):
         """One sample; None while one side cannot be asked."""

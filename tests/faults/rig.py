@@ -43,7 +43,7 @@ class Rig:
     def up(self, redis=None, delay=0.006, count=10000, customers=600, pair=False, sentinels=False, bad=False):
         """Redis behind a proxy (`link`), the API, and two topics that hold some load already."""
         self.start_services(redis, delay, customers, pair, sentinels)
-        self.kafka.create_topics(dict(zip(self.topics, self.partitions)))
+        self.kafka.create_topics(dict(zip(self.topics, self.partitions, strict=True)))
         self.fill(count)
         if bad:
             for topic in self.topics:
@@ -68,7 +68,7 @@ class Rig:
 
     def fill(self, count):
         self.loads += 1
-        for share, topic in zip((4, 1), self.topics):
+        for share, topic in zip((4, 1), self.topics, strict=True):
             self.kafka.produce(topic, events.load(count * share // 5, self.customers, self.rng.randrange(1 << 30),
                                                   events.BASE_MS + self.loads * 10_000_000))
 

@@ -251,7 +251,7 @@ def test_retention_overruns_the_reader(rig):
     fleet.start()
     member = fleet.take()
     assert member.wait(60) == 1, member.err[-3000:]
-    assert rig.topics[0] in member.err and "retention" in member.err.lower() or "expired" in member.err.lower(), member.err[-3000:]
+    assert (rig.topics[0] in member.err and "retention" in member.err.lower()) or "expired" in member.err.lower(), member.err[-3000:]
 
 
 # --- Row 16: dead letters that cannot be written ---

@@ -15,7 +15,6 @@ import pytest
 from rig import SEED, Tally
 from services import BUILD, SRC, run_churnd, wait_for
 
-
 # --- Row 14: no room on the disk ---
 
 

@@ -3,9 +3,7 @@
 import time
 
 import events
-import oracle
 import pytest
-import redis as redis_client
 from services import HOST, Redis, free_port, wait_for
 
 PERSISTENCE = {

@@ -115,7 +115,7 @@ def test_batch_that_unpacks_to_too_much(rig):
     """The last batch of the partition, and a second one before others: both ends are found."""
     reading = Reading(rig, unreadable="dead_letter", properties={
         "message.max.bytes": "100000", "fetch.max.bytes": "200000", "receive.message.max.bytes": "300000"})
-    large = dict(pad="x" * 10000)  # half a megabyte each
+    large = {"pad": "x" * 10000}  # half a megabyte each
     for i in range(BATCHES):
         bomb = i in (2, BATCHES - 1)
         rig.kafka.produce(reading.topic, records(i * BATCH, **(large if bomb else {})), **({"compression.type": "zstd"} if bomb else {}))

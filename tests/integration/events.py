@@ -172,7 +172,7 @@ def broken():
         add(f"time {time!r}", raw(event("login", {}, time=time)))
 
     for kind, fields in oracle.TYPES.items():
-        for name, (what, required, extra) in fields.items():
+        for name, (what, required, _extra) in fields.items():
             full = FULL[kind]
             if required:
                 add(f"{kind} without {name}", raw(event(kind, {k: v for k, v in full.items() if k != name})))

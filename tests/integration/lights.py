@@ -48,9 +48,10 @@ def wait_until_ready(port):
 
 EVENT = {"event_id": "e", "event_type": "refund_requested", "customer_id": "a", "timestamp": "2026-01-01T00:00:00Z",
          "data": {"order_id": "o", "amount": 1}}
+LINE = json.dumps(EVENT)
 
 
-def start_local(stack, port, lines=(json.dumps(EVENT),), **sections):
+def start_local(stack, port, lines=(LINE,), **sections):
     """A followed file into LMDB, with what a test changes."""
     stack.folder.mkdir(exist_ok=True)
     events_file = stack.folder / "e.jsonl"

@@ -204,7 +204,7 @@ def timestamp(text):
     days = _days_of_date.get(date)
     if days is None:
         year, month, day = int(m[1]), int(m[2]), int(m[3])
-        leap = month == 2 and (year % 4 == 0 and year % 100 != 0 or year % 400 == 0)
+        leap = month == 2 and ((year % 4 == 0 and year % 100 != 0) or year % 400 == 0)
         if not 1 <= month <= 12 or not 1 <= day <= _month_days[month] + leap:
             raise Rejected("invalid_timestamp")
         days = _days_of_date[date] = _days(year, month, day)
@@ -310,7 +310,7 @@ def severity(event):
 # --- Profiles ---
 
 class Profile:
-    __slots__ = ("total", "first", "last", "last_at", "counts", "sums", "newest")
+    __slots__ = ("counts", "first", "last", "last_at", "newest", "sums", "total")
 
     def __init__(self):
         self.total = 0

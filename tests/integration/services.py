@@ -1,6 +1,7 @@
 """Real services for the integration tests: each is started on a free port of 127.0.0.1 in a temporary folder and
 stopped by its own pid."""
 
+import contextlib
 import http.server
 import json
 import os
@@ -19,8 +20,16 @@ import time
 
 import redis as redis_client
 from confluent_kafka import ElectionType, KafkaException, Producer, TopicPartition
-from confluent_kafka.admin import (AclBinding, AclBindingFilter, AclOperation, AclPermissionType, AdminClient, NewTopic,
-                                   ResourcePatternType, ResourceType)
+from confluent_kafka.admin import (
+    AclBinding,
+    AclBindingFilter,
+    AclOperation,
+    AclPermissionType,
+    AdminClient,
+    NewTopic,
+    ResourcePatternType,
+    ResourceType,
+)
 
 HOST = "127.0.0.1"
 SRC = pathlib.Path(__file__).resolve().parents[2]
@@ -88,7 +97,7 @@ class Process:
         self.began = time.monotonic()
         with open(self.out_path, "ab") as out, open(self.err_path, "ab") as err:
             self.process = subprocess.Popen([str(c) for c in command], stdin=subprocess.DEVNULL, stdout=out, stderr=err,
-                                            env=clean_environment(env), cwd=cwd or self.folder, preexec_fn=prepare)
+                                            env=clean_environment(env), cwd=cwd or self.folder, preexec_fn=prepare)  # noqa: PLW1509  (limits take no lock)
 
     @property
     def pid(self):
@@ -551,7 +560,7 @@ class Redis:
             pipe = self.client.pipeline(transaction=False)
             for key in keys:
                 pipe.hgetall(key)
-            for key, fields in zip(keys, pipe.execute()):
+            for key, fields in zip(keys, pipe.execute(), strict=True):
                 found[key.decode()[len(prefix):]] = {n.decode(): v.decode() for n, v in fields.items()
                                                      if not n.startswith(b"_")}
             if cursor == 0:
@@ -649,7 +658,7 @@ class RedisSentinels:
 
     def fail_over(self):
         """As an operator does it, who wants another primary."""
-        wait_for("a failover", lambda: self._try_fail_over(), 30, 0.3)
+        wait_for("a failover", self._try_fail_over, 30, 0.3)
 
     def _try_fail_over(self):
         try:
@@ -725,10 +734,8 @@ class Proxy:
         except OSError:
             pass
         for s in (source, sink):
-            try:
+            with contextlib.suppress(OSError):
                 s.shutdown(socket.SHUT_RDWR)
-            except OSError:
-                pass
             s.close()
         with self.lock:
             self.sockets.difference_update((source, sink))
@@ -757,10 +764,8 @@ class Proxy:
         with self.lock:
             sockets = list(some)
         for s in sockets:
-            try:
+            with contextlib.suppress(OSError):
                 s.shutdown(how)
-            except OSError:
-                pass
 
     def retarget(self, port):
         """Another server from now on; connections to the old one end."""
@@ -809,10 +814,8 @@ class Scripted:
 
             def finish(self):
                 outer.connections.discard(self.connection)
-                try:
+                with contextlib.suppress(OSError):
                     super().finish()
-                except OSError:
-                    pass
 
             def do_POST(self):
                 outer.handle(self)
@@ -858,8 +861,7 @@ class Scripted:
         for i in range(len(answer) if self.mode == "drip" else 0):
             handler.wfile.write(answer[i:i + 1])
             self.released.wait(0.4)
-        else:
-            handler.wfile.write(answer)
+        handler.wfile.write(answer)
 
     def answer(self, request):
         if callable(self.mode):
@@ -882,10 +884,8 @@ class Scripted:
             self.server.shutdown()
             self.server.server_close()
             for connection in list(self.connections):
-                try:
+                with contextlib.suppress(OSError):
                     connection.shutdown(socket.SHUT_RDWR)
-                except OSError:
-                    pass
             self.server = None
 
 

@@ -107,7 +107,7 @@ def test_certificates_that_are_missing(sink, option, content, words, tmp_path):
     elif content is not None:
         certificates.write_text(content)
     done = run_churnd("check", "-c", write(tmp_path, f"{SENT}sinks: [{{{sink % certificates}}}]\n{DEAD}"), cwd=tmp_path, check=1)
-    assert f"{option}: " in done.stderr and (words in done.stderr or option == "properties" and content is not None), done.stderr
+    assert f"{option}: " in done.stderr and (words in done.stderr or (option == "properties" and content is not None)), done.stderr
 
 
 def test_check_in_json(tmp_path):

@@ -50,7 +50,7 @@ def test_directory_binary_and_empty_files_as_pipeline(tmp_path):
 @pytest.mark.parametrize("path", config_files(), ids=lambda p: str(p.relative_to(SRC)))
 def test_shipped_pipelines_pass_the_check(path, tmp_path):
     text = path.read_text()
-    needed = {name: "http://127.0.0.1:1/x" for name in re.findall(r"\$\{(\w+):\?", text)}
+    needed = dict.fromkeys(re.findall(r"\$\{(\w+):\?", text), "http://127.0.0.1:1/x")
     run_churnd("check", "-c", path, cwd=tmp_path, env=needed, check=0)
 
 
@@ -317,7 +317,7 @@ def test_json_schema_agrees_with_the_contract(tmp_path):
         for wrong in ({**good, "timestamp": 5}, {**good, "data": []}, {**good, "event_id": ""}, {**good, "event_type": "other"},
                       {k: v for k, v in good.items() if k != "customer_id"}):
             assert not validators[kind].is_valid(wrong), (kind, wrong)
-        for name, (what, required, extra) in oracle.TYPES[kind].items():
+        for name, (what, required, _extra) in oracle.TYPES[kind].items():
             without = {k: v for k, v in data.items() if k != name}
             assert validators[kind].is_valid({**good, "data": without}) is not required
             for value in (None, {}, *(() if what == oracle.STR else ("x", -1))):

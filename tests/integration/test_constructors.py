@@ -7,7 +7,7 @@ import re
 import socket
 
 import pytest
-from services import SRC, run_churnd
+from services import run_churnd
 from test_build import SANITIZED, compile_plugin, pipeline_with
 from test_plugin_check import TEMPLATE, check, find
 

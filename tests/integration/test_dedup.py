@@ -45,7 +45,7 @@ def start(stack, seed, count, delay=0.0, durable=False):
     if delay:
         stack.slow_redis(delay)
     stack.kafka.create_topics(PARTITIONS)
-    for topic, records in zip(TOPICS, with_copies(seed, count, 500)):
+    for topic, records in zip(TOPICS, with_copies(seed, count, 500), strict=True):
         stack.kafka.produce(topic, records)
     return pipeline(stack.folder / "consumer.yaml", change)
 

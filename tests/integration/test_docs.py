@@ -31,7 +31,7 @@ def assert_printed(shown, printed):
                     reason="a program without sanitizers cannot load a harness with them")
 def test_the_tutorial(installed, tmp_path):
     """From an installed prefix, in one shell, in a folder of its own."""
-    root, churnd, env = installed
+    _root, churnd, env = installed
     blocks = list(commands((SRC / "docs/plugins.md").read_text()))
     assert len(blocks) > 8 and sum(shown is not None for _, shown in blocks) > 8
     script = "\n".join(f"{{ {block}\n}} >{tmp_path}/out.{i} 2>&1" for i, (block, _) in enumerate(blocks))

@@ -220,7 +220,7 @@ def test_another_file_stops_the_source(tmp_path, what, in_place):
     run_churnd("-c", "p.yaml", cwd=tmp_path, check=0)
     run_churnd("-c", "p.yaml", cwd=tmp_path, check=0)
     added = [new.count(f'"customer_id": "{customer}"') for customer in ("long", "a", "b", "c")]
-    assert counted(tmp_path, "long", "a", "b", "c") == [x + y for x, y in zip(before, added)]
+    assert counted(tmp_path, "long", "a", "b", "c") == [x + y for x, y in zip(before, added, strict=True)]
 
 
 @pytest.mark.parametrize("what", ["same length", "shorter", "empty", "last line"])
@@ -421,7 +421,7 @@ def test_two_sinks_share_no_file(tmp_path):
         write_pipeline(tmp_path, sinks=[{"plugin": "file", "input": "alerts", "path": first},
                                         {"plugin": "file", "input": "events", "path": second}])
         run_churnd("check", "-c", "p.yaml", cwd=tmp_path, check=0)
-    for made in (False, True):
+    for _store_made in (False, True):
         for path in ("db/data.mdb", "./db/../db/lock.mdb", "db"):
             write_pipeline(tmp_path, dead_letters={"plugin": "file", "path": path})
             done = run_churnd("-c", "p.yaml", cwd=tmp_path, check=1)
@@ -565,7 +565,7 @@ def test_links_in_the_place_of_outputs_are_not_followed(tmp_path, name, there):
     for command in ("check", "run"):
         done = run_churnd(command, "-c", "p.yaml", cwd=tmp_path, check=1)
         assert "symbolic link, which is not followed" in done.stderr, done.stderr
-    assert not there and not target.exists() or target.read_text() == "precious"
+    assert (not there and not target.exists()) or target.read_text() == "precious"
 
 
 # --- The embedded store's files ---

@@ -9,7 +9,6 @@ import time
 
 import events
 import pytest
-import yaml
 from conftest import pipeline, quick_group
 from lights import EVENT, ask, start_local, start_stuck, wait_for_trouble, wait_until_ready
 from services import HOST, SRC, free_port, run_churnd, wait_for

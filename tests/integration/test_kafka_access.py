@@ -137,7 +137,7 @@ def test_dead_letters_that_may_not_be_written(kafka, tmp_path):
 
 def test_a_user_that_may_write_nothing(kafka, tmp_path):
     """Kafka refuses such a user the number that idempotent producers ask for, which means nothing to anybody."""
-    path, port = write(tmp_path, kafka, group="g")
+    path, _port = write(tmp_path, kafka, group="g")
     places = [("TOPIC", "dead", "WRITE"), ("TOPIC", "alerts", "WRITE")]
     for place in places:
         kafka.disallow(USER, *place)

@@ -225,7 +225,7 @@ def test_what_was_left_alone_is_read_again(stack, tmp_path):
     assert re.search("redriven +3 +offered to sinks again 1 · left alone 2\n", done.out), done.out
     assert json.loads((tmp_path / "pager").read_text())["event_id"] == "b_2"
     again = letters_of(stack)
-    assert [(k, v, dict((n, x.decode()) for n, x in h)) for k, v, h in again[-2:]] == [
+    assert [(k, v, {n: x.decode() for n, x in h}) for k, v, h in again[-2:]] == [
         (b"b", alert("b", "b_2"), headers) for headers in letters[1:]]
     everything = run("other", "--all")  # reads them all, and has no need of more of them
     assert "left alone" in everything.out and "written" not in everything.out and len(letters_of(stack)) == len(again)

@@ -383,7 +383,7 @@ def test_two_workers_end_behind_markers(job, kafka, later):
     assert process.wait(120) == 0, process.err[-3000:]
     assert time.monotonic() - began < 40, "it waited for the session of a member that had ended"
     ends = [end_of(kafka, one.topic, p)[1] for p in (0, 1)] if not later else [21, 21]
-    assert all(offset >= end for offset, end in zip(one.committed(2), ends)), one.committed(2)
+    assert all(offset >= end for offset, end in zip(one.committed(2), ends, strict=True)), one.committed(2)
 
 
 def test_the_advice_after_retention_works(job, kafka):

@@ -108,7 +108,7 @@ def test_no_personal_data_leaves(built, stack, seed, method):
     run = stack.run("-c", config)
     expected = [masked(event, method) for event in made]
     model, plain = oracle.Model(), oracle.Model()
-    for i, (before, after) in enumerate(zip(made, expected)):
+    for i, (before, after) in enumerate(zip(made, expected, strict=True)):
         model.feed("in", 0, i, None, text(after))
         plain.feed("in", 0, i, None, text(before))
     assert len(model.alerts) > 200 and model.events == 1500

@@ -103,7 +103,7 @@ def is_strictly_good(value):
     """What the rules at first take."""
     event = oracle.decode(value)
     return event.event_type != "gift_redeemed" and (event.event_type != "survey_answered" or
-                                                    event.values["score"] <= 5 and event.values["score"] != 3)
+                                                    (event.values["score"] <= 5 and event.values["score"] != 3))
 
 
 def custom_load(count, customers, seed):

@@ -112,7 +112,7 @@ def mutants_of(module, folder):
     faults = {}
     for file in made.iterdir():
         text = file.read_text()
-        changed = [(i, a, b) for i, (a, b) in enumerate(zip(original.splitlines(), text.splitlines()), 1) if a != b]
+        changed = [(i, a, b) for i, (a, b) in enumerate(zip(original.splitlines(), text.splitlines(), strict=False), 1) if a != b]
         if len(changed) == 1:
             line, before, after = changed[0]
             faults[text] = Fault(module, line, before.strip(), after.strip(), text)
@@ -194,8 +194,8 @@ def main():
     parser.add_argument("--jobs", type=int, default=1, help="trees that are built and tested beside each other")
     parser.add_argument("modules", nargs="*", default=list(MODULES), help="of those in this file; all where none is named")
     arguments = parser.parse_args()
-    with tempfile.TemporaryDirectory(prefix="churn-mutation-") as folder:
-        folder = pathlib.Path(folder)
+    with tempfile.TemporaryDirectory(prefix="churn-mutation-") as name:
+        folder = pathlib.Path(name)
         faults = [fault for module in arguments.modules for fault in mutants_of(module, folder)]
         random.Random(arguments.seed).shuffle(faults)
         print(f"{len(faults)} faults are possible in {len(arguments.modules)} modules; seed {arguments.seed}", flush=True)
