@@ -6,29 +6,12 @@
 #ifndef HTTP_CLIENT_H
 #define HTTP_CLIENT_H
 
+#include "http_settings.h"
 #include <churn/host.h>
-#include <churn/option.h>
-#include <churn/target.h>
-#include <stddef.h>
 
 #define HTTP_BODY_MAX 65536  /* an answer beyond this is refused */
 #define HTTP_HEAD_MAX 65536  /* … or beyond this in status lines, headers and trailers */
 #define HTTP_WIRE_MAX 262144 /* … or beyond this in bytes of any kind, the framing included */
-
-struct http_settings {
-    const char *url;
-    const char *path;       /* joined to the URL; NULL: none */
-    const char *url_option; /* names of the options, for messages */
-    const char *headers_option;
-    const churn_map *headers; /* further request headers */
-    const char *token;        /* Authorization: Bearer; NULL or empty: none */
-    const char *token_option; /* its option; NULL: there is none */
-    const char *ca_file;      /* NULL or empty: the system's */
-    const char *ca_option;
-    int64_t timeout_ms; /* of a whole request, its last trailer included */
-    int64_t connect_timeout_ms;
-    uint32_t concurrency; /* requests at a time */
-};
 
 /* What an answer says about the request. */
 enum http_verdict {
@@ -48,13 +31,6 @@ struct http_result {
 typedef void (*http_done_fn)(void *arg, void *request, const struct http_result *result);
 
 struct http_client;
-
-/* Checks the settings only (for `create`). CHURN_OK, or CHURN_FATAL with err->option set. */
-int32_t http_client_check(const struct http_settings *settings, churn_error *err);
-
-/* Names the URL's scheme, host and port as a target (for `probe`), and what travels unprotected; with a timeout, asks
- * for `/` there instead: any answer will do. */
-void http_client_probe(const struct http_settings *settings, uint32_t timeout_ms, churn_target_fn fn, void *ctx);
 
 /* The strings of `settings` outlive the client. NULL on error. */
 struct http_client *http_client_new(const struct http_settings *settings, churn_error *err);

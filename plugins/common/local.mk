@@ -23,6 +23,9 @@ JSON_READ = %D%/json_read.c %D%/json_read.h %D%/counter.h
 HTTP_CLIENT = \
   %D%/backoff.c %D%/backoff.h \
   %D%/http_client.c %D%/http_client.h \
+  %D%/http_failure.c %D%/http_failure.h \
+  %D%/http_probe.c %D%/http_probe.h \
+  %D%/http_settings.c %D%/http_settings.h \
   %D%/retry_after.h \
   $(TEXT_BUFFER)
 LMDB_PAGES = %D%/lmdb_pages.c %D%/lmdb_pages.h

@@ -1,6 +1,7 @@
 /* Alerts to the log, a Kafka topic and a webhook: an alert is answered once every chosen output has it. */
 #include "alert_log.h"
 #include "counter.h"
+#include "http_probe.h"
 #include "kafka_probe.h"
 #include "kafka_producer.h"
 #include "webhook.h"

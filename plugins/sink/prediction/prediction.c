@@ -1,5 +1,6 @@
 /* Asks a prediction API over HTTP. Each trigger is durable in a queue before it is answered; a thread of the instance
  * serves the queue, so that an API that is down holds up nothing and loses nothing. */
+#include "http_probe.h"
 #include "kafka_probe.h"
 #include "kafka_producer.h"
 #include "queue.h"
