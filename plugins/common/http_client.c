@@ -1,14 +1,11 @@
 #include "http_client.h"
 
 #include "http_failure.h"
+#include "http_sockets.h"
 #include "text_buffer.h"
 #include <curl/curl.h>
-#include <linux/tcp.h>
-#include <netinet/in.h>
 #include <stdlib.h>
-#include <sys/socket.h>
 #include <time.h>
-#include <unistd.h>
 
 #define AWAY_MS 100               /* a pause between two calls counts as time for so long */
 #define NO_TIMEOUT_MS 0x7fffffffL /* libcurl's own clock never decides */
@@ -37,8 +34,7 @@ struct http_client {
     struct slot *free_slots;
     uint32_t count;
     uint32_t busy;
-    int *sockets; /* of all connections */
-    uint32_t socket_count;
+    struct http_sockets sockets; /* of all connections */
     int64_t timeout_ms;
     int64_t connect_timeout_ms;
     int64_t clock_ms;  /* how long the client was attended */
@@ -83,68 +79,17 @@ static size_t take_head(char *ptr, size_t size, size_t count, void *arg)
     return len;
 }
 
-/* --- What a connection receives, whatever libcurl makes of it --- */
-
-static curl_socket_t open_socket(void *arg, curlsocktype purpose, struct curl_sockaddr *address)
-{
-    struct http_client *client = arg;
-    int *sockets = realloc(client->sockets, (client->socket_count + 1) * sizeof *sockets), fd;
-    (void)purpose;
-    if (sockets == NULL) {
-        return CURL_SOCKET_BAD;
-    }
-    client->sockets = sockets;
-    fd = socket(address->family, address->socktype | SOCK_CLOEXEC, address->protocol);
-    if (fd < 0) {
-        return CURL_SOCKET_BAD;
-    }
-    sockets[client->socket_count++] = fd;
-    return fd;
-}
-
-static int close_socket(void *arg, curl_socket_t fd)
-{
-    struct http_client *client = arg;
-    for (uint32_t i = 0; i < client->socket_count; i++) {
-        if (client->sockets[i] == fd) {
-            client->sockets[i] = client->sockets[--client->socket_count];
-            break;
-        }
-    }
-    return close(fd);
-}
-
-static int local_port(int fd)
-{
-    struct sockaddr_storage address = {0};
-    socklen_t len = sizeof address;
-    if (getsockname(fd, (struct sockaddr *)(void *)&address, &len) != 0) {
-        return 0;
-    }
-    return ntohs(address.ss_family == AF_INET6 ? ((struct sockaddr_in6 *)(void *)&address)->sin6_port
-                                               : ((struct sockaddr_in *)(void *)&address)->sin_port);
-}
-
-static uint64_t received(int fd)
-{
-    struct tcp_info info = {0};
-    socklen_t len = sizeof info;
-    return getsockopt(fd, IPPROTO_TCP, TCP_INFO, &info, &len) == 0 ? info.tcpi_bytes_received : 0;
-}
-
-/* The request is about to be sent: which connection it got. All go to one host, so the port tells. */
+/* The request is about to be sent: which connection it got. */
 static int note_connection(void *arg, char *peer, char *ip, int peer_port, int port)
 {
     struct slot *slot = arg;
-    const struct http_client *client = slot->client;
+    int fd = http_sockets_find(&slot->client->sockets, port);
     (void)peer;
     (void)ip;
     (void)peer_port;
-    for (uint32_t i = 0; i < client->socket_count; i++) {
-        if (local_port(client->sockets[i]) == port) {
-            slot->fd = client->sockets[i];
-            slot->wire_begin = received(slot->fd);
-        }
+    if (fd >= 0) {
+        slot->fd = fd;
+        slot->wire_begin = http_sockets_received(fd);
     }
     return CURL_PREREQFUNC_OK;
 }
@@ -163,10 +108,10 @@ static int set_up_slot(struct http_client *client, struct slot *slot, const stru
            curl_easy_setopt(easy, CURLOPT_HTTPHEADER, client->headers) == CURLE_OK &&
            curl_easy_setopt(easy, CURLOPT_CONNECTTIMEOUT_MS, NO_TIMEOUT_MS) == CURLE_OK &&
            curl_easy_setopt(easy, CURLOPT_TCP_KEEPALIVE, 1L) == CURLE_OK &&
-           curl_easy_setopt(easy, CURLOPT_OPENSOCKETFUNCTION, open_socket) == CURLE_OK &&
-           curl_easy_setopt(easy, CURLOPT_OPENSOCKETDATA, client) == CURLE_OK &&
-           curl_easy_setopt(easy, CURLOPT_CLOSESOCKETFUNCTION, close_socket) == CURLE_OK &&
-           curl_easy_setopt(easy, CURLOPT_CLOSESOCKETDATA, client) == CURLE_OK &&
+           curl_easy_setopt(easy, CURLOPT_OPENSOCKETFUNCTION, http_sockets_open) == CURLE_OK &&
+           curl_easy_setopt(easy, CURLOPT_OPENSOCKETDATA, &client->sockets) == CURLE_OK &&
+           curl_easy_setopt(easy, CURLOPT_CLOSESOCKETFUNCTION, http_sockets_close) == CURLE_OK &&
+           curl_easy_setopt(easy, CURLOPT_CLOSESOCKETDATA, &client->sockets) == CURLE_OK &&
            curl_easy_setopt(easy, CURLOPT_PREREQFUNCTION, note_connection) == CURLE_OK &&
            curl_easy_setopt(easy, CURLOPT_PREREQDATA, slot) == CURLE_OK &&
            curl_easy_setopt(easy, CURLOPT_WRITEFUNCTION, take_body) == CURLE_OK &&
@@ -184,10 +129,11 @@ static int set_up(struct http_client *client, const struct http_settings *s)
     client->timeout_ms = s->timeout_ms;
     client->connect_timeout_ms = s->connect_timeout_ms;
     client->seen_ms = monotonic_ms();
-    client->url = join_url(s);
+    client->url = http_settings_url(s);
     client->multi = curl_multi_init();
     client->slots = calloc(s->concurrency, sizeof *client->slots);
-    if (client->url == NULL || client->multi == NULL || client->slots == NULL || !make_headers(&client->headers, s) ||
+    if (client->url == NULL || client->multi == NULL || client->slots == NULL ||
+        !http_settings_headers(s, &client->headers) ||
         curl_multi_setopt(client->multi, CURLMOPT_MAXCONNECTS, (long)s->concurrency) != CURLM_OK) {
         return 0;
     }
@@ -206,7 +152,7 @@ static int set_up(struct http_client *client, const struct http_settings *s)
 struct http_client *http_client_new(const struct http_settings *settings, churn_error *err)
 {
     struct http_client *client;
-    char *origin = read_origin(settings, err);
+    char *origin = http_settings_origin(settings, err);
     if (origin == NULL) {
         return NULL;
     }
@@ -278,7 +224,8 @@ static void judge(struct slot *slot, CURLcode code, struct http_result *result, 
     curl_off_t retry_after = 0;
     *result = (struct http_result){.verdict = HTTP_OUTAGE, .reason = ""};
     if (code != CURLE_OK || slot->broken != NULL) {
-        (void)snprintf(room, size, "%s", slot->broken != NULL ? slot->broken : why(slot->easy, code, slot->error));
+        (void)snprintf(room, size, "%s",
+                       slot->broken != NULL ? slot->broken : http_failure(slot->easy, code, slot->error));
         result->reason = room;
         return;
     }
@@ -323,7 +270,7 @@ static void watch(struct http_client *client, struct slot *slot)
         slot->broken = "timed out before its answer was complete";
     } else if (slot->fd < 0 && passed >= client->connect_timeout_ms) {
         slot->broken = "timed out while connecting";
-    } else if (slot->fd >= 0 && received(slot->fd) > slot->wire_begin + HTTP_WIRE_MAX) {
+    } else if (slot->fd >= 0 && http_sockets_received(slot->fd) > slot->wire_begin + HTTP_WIRE_MAX) {
         slot->broken = "the answer is larger than " TEXT_OF(HTTP_WIRE_MAX) " bytes with all that is around it";
     }
     if (slot->broken != NULL) {
@@ -419,7 +366,7 @@ void http_client_free(struct http_client *client)
     }
     (void)curl_multi_cleanup(client->multi);
     curl_slist_free_all(client->headers);
-    free(client->sockets);
+    free(client->sockets.fds);
     free(client->slots);
     free(client->url);
     free(client->origin);

@@ -13,7 +13,7 @@ static int is_too_long(CURL *easy, CURLcode code)
 #endif
 }
 
-const char *why(CURL *easy, CURLcode code, const char *said)
+const char *http_failure(CURL *easy, CURLcode code, const char *said)
 {
     if (is_too_long(easy, code)) {
         return "the answer has a header that is too long, or memory ran out";

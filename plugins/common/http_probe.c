@@ -70,7 +70,7 @@ static CURLcode ask(const char *url, const struct http_settings *s, uint32_t tim
          curl_easy_setopt(easy, CURLOPT_CAINFO, s->ca_file) == CURLE_OK)) {
         code = curl_easy_perform(easy);
     }
-    (void)snprintf(reason, CURL_ERROR_SIZE, "%s", why(easy, code, said));
+    (void)snprintf(reason, CURL_ERROR_SIZE, "%s", http_failure(easy, code, said));
     curl_easy_cleanup(easy);
     return answered ? CURLE_OK : code;
 }
@@ -93,10 +93,10 @@ static void advise(const struct http_settings *s, CURLcode code, const char *rea
     }
 }
 
-void http_client_probe(const struct http_settings *settings, uint32_t timeout_ms, churn_target_fn fn, void *ctx)
+void http_probe(const struct http_settings *settings, uint32_t timeout_ms, churn_target_fn fn, void *ctx)
 {
     char reason[CURL_ERROR_SIZE], advice[128], message[CURL_ERROR_SIZE + 160];
-    char *origin = read_origin(settings, NULL);
+    char *origin = http_settings_origin(settings, NULL);
     churn_target target = {.size = sizeof target,
                            .flags = CHURN_TARGET_WRITES,
                            .kind = "http",

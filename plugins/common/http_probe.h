@@ -7,6 +7,6 @@
 
 /* Names the URL's scheme, host and port as a target (for `probe`), and what travels unprotected; with a timeout, asks
  * for `/` there instead: any answer will do. */
-void http_client_probe(const struct http_settings *settings, uint32_t timeout_ms, churn_target_fn fn, void *ctx);
+void http_probe(const struct http_settings *settings, uint32_t timeout_ms, churn_target_fn fn, void *ctx);
 
 #endif

@@ -48,7 +48,7 @@ static int32_t check_headers(const struct http_settings *s, churn_error *err)
     return CHURN_OK;
 }
 
-char *read_origin(const struct http_settings *s, churn_error *err)
+char *http_settings_origin(const struct http_settings *s, churn_error *err)
 {
     CURLU *url = curl_url();
     char *scheme = NULL, *host = NULL, *port = NULL, *user = NULL, *origin = NULL;
@@ -113,9 +113,9 @@ static int32_t check_ca_file(const struct http_settings *s, churn_error *err)
     return found ? CHURN_OK : churn_fail_option(err, s->ca_option, "'%s' holds no certificate in PEM form", s->ca_file);
 }
 
-int32_t http_client_check(const struct http_settings *settings, churn_error *err)
+int32_t http_settings_check(const struct http_settings *settings, churn_error *err)
 {
-    char *origin = read_origin(settings, err);
+    char *origin = http_settings_origin(settings, err);
     if (origin == NULL) {
         return CHURN_FATAL;
     }
@@ -126,7 +126,7 @@ int32_t http_client_check(const struct http_settings *settings, churn_error *err
     return check_ca_file(settings, err);
 }
 
-char *join_url(const struct http_settings *s)
+char *http_settings_url(const struct http_settings *s)
 {
     const char *path = s->path != NULL ? s->path : "";
     size_t url_len = strlen(s->url), path_len = strlen(path);
@@ -169,7 +169,7 @@ static int has_header(const struct http_settings *s, const char *name)
     return 0;
 }
 
-int make_headers(struct curl_slist **list, const struct http_settings *s)
+int http_settings_headers(const struct http_settings *s, struct curl_slist **list)
 {
     struct curl_slist *expect;
     int ok = has_header(s, "Content-Type") || add_header(list, "Content-Type", "application/json");

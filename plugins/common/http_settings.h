@@ -21,15 +21,18 @@ struct http_settings {
 };
 
 /* Checks the settings only (for `create`). CHURN_OK, or CHURN_FATAL with err->option set. */
-int32_t http_client_check(const struct http_settings *settings, churn_error *err);
+int32_t http_settings_check(const struct http_settings *settings, churn_error *err);
 
 struct curl_slist;
 
-/* Scheme, host and port; NULL with a message when the URL is none of ours. */
-char *read_origin(const struct http_settings *s, churn_error *err);
+/* Scheme, host and port of the URL, which the caller frees. NULL with a message: it is none of ours, or memory ran out.
+ */
+char *http_settings_origin(const struct http_settings *settings, churn_error *err);
 
-char *join_url(const struct http_settings *s);
+/* The URL with its path, which the caller frees. NULL: memory ran out. */
+char *http_settings_url(const struct http_settings *settings);
 
-int make_headers(struct curl_slist **list, const struct http_settings *s);
+/* Adds all headers of a request to the list, which the caller frees also when memory ran out: 0. */
+int http_settings_headers(const struct http_settings *settings, struct curl_slist **list);
 
 #endif

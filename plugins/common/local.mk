@@ -26,6 +26,7 @@ HTTP_CLIENT = \
   %D%/http_failure.c %D%/http_failure.h \
   %D%/http_probe.c %D%/http_probe.h \
   %D%/http_settings.c %D%/http_settings.h \
+  %D%/http_sockets.c %D%/http_sockets.h \
   %D%/retry_after.h \
   $(TEXT_BUFFER)
 LMDB_PAGES = %D%/lmdb_pages.c %D%/lmdb_pages.h

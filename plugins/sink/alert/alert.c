@@ -114,7 +114,7 @@ static int32_t alert_create(void *self, const churn_host *host, churn_error *err
     }
     if (rc == CHURN_OK && (a->chosen & TO_WEBHOOK)) {
         rc = a->webhook_url[0] == '\0' ? churn_fail_option(err, "webhook_url", "must be given, since `to` has webhook")
-                                       : http_client_check(&a->http, err);
+                                       : http_settings_check(&a->http, err);
     }
     if (rc == CHURN_OK && a->retry_max_ms < a->retry_min_ms) {
         rc = churn_fail_option(err, "retry_max", "must not be below retry_min");
@@ -130,7 +130,7 @@ static void alert_probe(void *self, uint32_t timeout_ms, churn_target_fn fn, voi
         kafka_producer_probe(a->host, a->brokers, &a->properties, &topic, 1, timeout_ms, fn, ctx);
     }
     if (a->chosen & TO_WEBHOOK) {
-        http_client_probe(&a->http, timeout_ms, fn, ctx);
+        http_probe(&a->http, timeout_ms, fn, ctx);
     }
 }
 

@@ -107,7 +107,7 @@ static int32_t check_kafka(struct prediction *p, churn_error *err)
 static int32_t check(struct prediction *p, churn_error *err)
 {
     struct settings *s = &p->settings;
-    int32_t rc = http_client_check(&s->http, err);
+    int32_t rc = http_settings_check(&s->http, err);
     if (rc == CHURN_OK && s->retry_max_ms < s->retry_min_ms) {
         rc = churn_fail_option(err, "retry_max", "must not be below retry_min");
     }
@@ -171,7 +171,7 @@ static void prediction_probe(void *self, uint32_t timeout_ms, churn_target_fn fn
                                   .name = QUEUE_STORE_PREFIX};
     const churn_target failed = {
         .size = sizeof failed, .flags = CHURN_TARGET_WRITES, .kind = CHURN_TARGET_KEYS, .name = SERVICE_FAILED_PREFIX};
-    http_client_probe(&s->http, timeout_ms, fn, ctx);
+    http_probe(&s->http, timeout_ms, fn, ctx);
     if (s->brokers[0] != '\0') {
         kafka_producer_probe(p->host, s->brokers, &s->properties, topics, 2, timeout_ms, fn, ctx);
     }

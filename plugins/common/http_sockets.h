@@ -1,0 +1,24 @@
+/* The open connections of an HTTP client, and what each receives, whatever libcurl makes of it. */
+#ifndef HTTP_SOCKETS_H
+#define HTTP_SOCKETS_H
+
+#include <curl/curl.h>
+#include <stdint.h>
+
+/* Begins zeroed; its owner outlives the handles that open and close them, and frees `fds`. */
+struct http_sockets {
+    int *fds;
+    uint32_t count;
+};
+
+/* For CURLOPT_OPENSOCKETFUNCTION and CURLOPT_CLOSESOCKETFUNCTION; `arg` is the struct. */
+curl_socket_t http_sockets_open(void *arg, curlsocktype purpose, struct curl_sockaddr *address);
+int http_sockets_close(void *arg, curl_socket_t fd);
+
+/* The newest connection from this local port: all go to one host, so the port tells. -1: there is none. */
+int http_sockets_find(const struct http_sockets *sockets, int port);
+
+/* How many bytes the connection has received so far. */
+uint64_t http_sockets_received(int fd);
+
+#endif
