@@ -493,6 +493,10 @@ static void test_the_fields_of_a_checkpoint(void)
     CU_ASSERT(progress_put_now(&worker, 0, 5000));
     check_text(put_names, "offset last doubted doubter ", "another doubt");
     check_text(store.doubted, "61", "another doubt");
+    worker.progress.partitions[0].doubted_below = 62;
+    says.put_result = CHURN_RETRY;
+    CU_ASSERT(!progress_put_now(&worker, 0, 5000) && worker.session == NULL && !worker.failed);
+    check_text(store.doubted, "61", "it could not be put");
     close_here();
 }
 

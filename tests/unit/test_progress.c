@@ -316,11 +316,15 @@ static void test_a_checkpoint_without_an_answer(void)
 /* ---- a processor that keeps state ---- */
 
 static int32_t checkpoint_result;
+static unsigned checkpoints_before; /* it succeeds; 0: its result stays */
 
 static int32_t take_checkpoint(void *self, churn_error *err)
 {
     (void)self;
     note("checkpoint; ");
+    if (checkpoints_before > 0 && --checkpoints_before == 0) {
+        checkpoint_result = CHURN_OK;
+    }
     return checkpoint_result == CHURN_OK ? CHURN_OK : churn_fail(err, checkpoint_result, "the test says so");
 }
 
@@ -340,6 +344,7 @@ static void add_processor(void)
     pipeline.processor_count = 1;
     worker.processors = instances;
     checkpoint_result = CHURN_RETRY;
+    checkpoints_before = 0;
 }
 
 static void test_state_is_stored_first(void)
@@ -388,6 +393,32 @@ static void test_state_without_a_store(void)
     checkpoint_result = CHURN_OK;
     CU_ASSERT(progress_commit(&worker, 5000) && progress_settled(&worker));
     check_trace("checkpoint; commit 30; ", "let go");
+    finish(40);
+    checkpoint_result = CHURN_FATAL;
+    CU_ASSERT(!progress_commit(&worker, 5000) && worker.failed);
+    check_trace("checkpoint; ", "never possible");
+    close_worker();
+}
+
+/* At the end of a run there is time for a processor that is not ready at once. */
+static void test_state_is_waited_for(void)
+{
+    open_without_store();
+    assign(20, 0);
+    CU_ASSERT(progress_place(&worker));
+    add_processor();
+    finish(30);
+    checkpoints_before = 3;
+    CU_ASSERT(progress_commit(&worker, 60000) && progress_settled(&worker));
+    check_trace("checkpoint; checkpoint; checkpoint; commit 30; ", "the third time");
+    close_worker();
+    open_worker(20);
+    begin_at(20);
+    add_processor();
+    finish(30);
+    checkpoints_before = 3;
+    CU_ASSERT(progress_commit(&worker, 60000) && progress_settled(&worker));
+    check_trace("checkpoint; checkpoint; checkpoint; put 30; flush; commit 30; commit 30; ", "with a store");
     close_worker();
 }
 
@@ -1258,6 +1289,7 @@ int main(void)
                            TEST(test_a_checkpoint_that_is_refused),
                            TEST(test_state_is_stored_first),
                            TEST(test_state_without_a_store),
+                           TEST(test_state_is_waited_for),
                            TEST(test_conflicts),
                            TEST(test_what_was_revoked_is_not_committed),
                            TEST(test_what_ends_a_round),
