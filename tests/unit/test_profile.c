@@ -1328,6 +1328,12 @@ static void test_json(void)
     check_contains(json.bytes, "\"login_count\":\"not a number\"", "what is no number is text");
     check_contains(json.bytes, ",\"zz_other\":\"a\\\"b\\n\xc3\xa9\",\"aa_other\":\"5\"}", "unknown fields come last");
     CU_ASSERT_PTR_NULL(strstr(json.bytes, "\"_"));
+    for (size_t i = 0; i < COUNT(pairs); i++) {
+        char member[64];
+        (void)snprintf(member, sizeof member, "\"%.*s\":", (int)pairs[i].name.len, pairs[i].name.ptr);
+        const char *at = strstr(json.bytes, member);
+        check(at == NULL || strstr(at + 1, member) == NULL, "%s is there twice", member);
+    }
     json.len = 0;
     profile_append_json(&json, registry_of(&shipped), pairs, 1);
     text_append(&json, "", 1);
