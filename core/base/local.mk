@@ -3,6 +3,8 @@ libcore_la_SOURCES += \
   %D%/arena.h \
   %D%/bus_error.c \
   %D%/bus_error.h \
+  %D%/clock.c \
+  %D%/clock.h \
   %D%/decimal.c \
   %D%/decimal.h \
   %D%/env_file.c \

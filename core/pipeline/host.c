@@ -8,7 +8,6 @@
 #include <churn/ext/storage.h>
 #include <inttypes.h>
 #include <stdlib.h>
-#include <time.h>
 #define XXH_INLINE_ALL
 #include <xxhash.h>
 
@@ -17,23 +16,6 @@
 static const struct instance *instance_of(const churn_host *host)
 {
     return host->ctx;
-}
-
-static int64_t clock_ms(clockid_t id)
-{
-    struct timespec t;
-    (void)clock_gettime(id, &t);
-    return (int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000;
-}
-
-int64_t host_monotonic_ms(void)
-{
-    return clock_ms(CLOCK_MONOTONIC);
-}
-
-int64_t host_wall_ms(void)
-{
-    return clock_ms(CLOCK_REALTIME);
 }
 
 static void on_log(const churn_host *host, int32_t level, const char *message)

@@ -2,6 +2,7 @@
 #ifndef HOST_H
 #define HOST_H
 
+#include "base/clock.h"
 #include "pipeline/pipeline.h"
 
 /* Fills `instance->host`; the instance is its context and must not move. */
@@ -13,10 +14,5 @@ uint32_t host_profile_key(const struct pipeline *pipeline, churn_str customer_id
 /* The same for a record of the engine's own about a source partition ("<topic>/<partition>"), beside the profiles of
  * `prefix`: "churnd:<what>:<prefix><source>", with a hash of the source where that is too long for a store. */
 uint32_t host_own_key(const char *what, const char *prefix, churn_str source, char *key);
-
-/* Monotonic clock, ms. */
-int64_t host_monotonic_ms(void);
-/* Milliseconds since 1970. */
-int64_t host_wall_ms(void);
 
 #endif

@@ -1,6 +1,6 @@
 #include "plugin/journal.h"
 
-#include "pipeline/host.h"
+#include "base/clock.h"
 #include "plugin/journal_file.h"
 #include <errno.h>
 #include <inttypes.h>

@@ -1,0 +1,12 @@
+/* The two clocks, in milliseconds. */
+#ifndef CLOCK_H
+#define CLOCK_H
+
+#include <stdint.h>
+
+/* Monotonic clock, ms. */
+int64_t host_monotonic_ms(void);
+/* Milliseconds since 1970. */
+int64_t host_wall_ms(void);
+
+#endif
