@@ -2,6 +2,7 @@
 #include "testkit.h"
 
 #include "engine/output.h"
+#include "event/severity.h"
 #include "pipeline/host.h"
 #include <churn/time.h>
 #include <inttypes.h>

@@ -1,7 +1,7 @@
 /* Manuals in Markdown: docs/reference.md is made of them. */
 #include "cli/describe.h"
 
-#include "engine/output.h"
+#include "event/severity.h"
 #include <inttypes.h>
 #include <stdio.h>
 

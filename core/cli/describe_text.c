@@ -2,7 +2,7 @@
 #include "cli/describe.h"
 
 #include "base/printable.h"
-#include "engine/output.h"
+#include "event/severity.h"
 #include <inttypes.h>
 #include <stdio.h>
 

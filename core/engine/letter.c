@@ -4,6 +4,7 @@
 #include "base/json_parse.h"
 #include "base/json_text.h"
 #include "engine/output.h"
+#include "event/severity.h"
 #include <json-c/json.h>
 #include <stdio.h>
 #include <stdlib.h>

@@ -47,11 +47,6 @@ bool output_keep(struct window *window, churn_record *record);
 /* An output's `reserved`, which no sink sees, has the bits of the sinks that are not given it, and this one. */
 #define OUTPUT_AGAIN (UINT32_C(1) << 31)
 
-/* The severity of an event's alert: the type's, raised or lowered by its rules; NONE stays NONE. */
-uint32_t output_severity(const struct event_type *type, const churn_event *event);
-
-const char *output_severity_name(uint32_t severity);
-
 /* "event", "trigger" or "alert". */
 const char *output_kind_name(uint32_t kind);
 

@@ -2,7 +2,7 @@
  * an `&&` or `||` decides. */
 #include "event/condition_internal.h"
 
-#include "engine/output.h"
+#include "event/severity.h"
 
 struct value {
     bool known;

@@ -2,7 +2,7 @@
 #include "event/condition_internal.h"
 
 #include "base/suggest.h"
-#include "engine/output.h"
+#include "event/severity.h"
 #include <stdlib.h>
 
 const char *value_type_name(enum value_type type)

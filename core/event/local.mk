@@ -13,4 +13,6 @@ libcore_la_SOURCES += \
   %D%/json_scan.cc \
   %D%/json_scan.h \
   %D%/registry.c \
-  %D%/registry.h
+  %D%/registry.h \
+  %D%/severity.c \
+  %D%/severity.h

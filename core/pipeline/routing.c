@@ -1,7 +1,8 @@
 #include "pipeline/routing.h"
 
-#include "engine/output.h"
+#include "base/json_text.h"
 #include "event/condition.h"
+#include "event/severity.h"
 
 /* ---- conditions ---- */
 

@@ -3,8 +3,8 @@
 #include "base/suggest.h"
 #include "cli/test/json.h"
 #include "engine/letter.h"
-#include "engine/output.h"
 #include "event/event.h"
+#include "event/severity.h"
 #include "profile/profile.h"
 #include <churn/time.h>
 #include <stddef.h>

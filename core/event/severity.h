@@ -1,0 +1,12 @@
+/* How urgent an alert is, CHURN_SEVERITY_…. */
+#ifndef SEVERITY_H
+#define SEVERITY_H
+
+#include "event/catalog.h"
+
+/* The severity of an event's alert: the type's, raised or lowered by its rules; NONE stays NONE. */
+uint32_t output_severity(const struct event_type *type, const churn_event *event);
+
+const char *output_severity_name(uint32_t severity);
+
+#endif
