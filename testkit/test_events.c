@@ -253,7 +253,7 @@ static int32_t raise(struct churn_test *t, const struct counted *c)
     churn_event event;
     const struct event_type *type = decode(t, c, &event, &reject);
     churn_record record = {.size = sizeof record, .topic = TOPIC, .offset = c->offset};
-    uint32_t severity = output_severity(type, &event);
+    uint32_t severity = severity_of_event(type, &event);
     bool ok = true;
     for (uint32_t i = 0; i < t->edit.alert_count && ok; i++) {
         ok = output_raised(&t->window, &record, &event, &t->edit.alerts[i], &scratch);

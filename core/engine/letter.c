@@ -200,7 +200,7 @@ static uint32_t severity_of(churn_str alert)
     uint32_t severity = CHURN_SEVERITY_NONE;
     churn_str name;
     if (json_object_is_type(object, json_type_object) && get_text(object, "severity", &name)) {
-        for (severity = CHURN_SEVERITY_CRITICAL; severity > 0 && !str_equals(name, output_severity_name(severity));) {
+        for (severity = CHURN_SEVERITY_CRITICAL; severity > 0 && !str_equals(name, severity_name(severity));) {
             severity--;
         }
     }

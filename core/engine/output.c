@@ -154,7 +154,7 @@ bool output_raised(struct window *window, const churn_record *record, const chur
     output->severity = alert->severity;
     scratch->len = 0;
     append_id(scratch, "alert_id", record, alert->name);
-    text_printf(scratch, ",\"severity\":\"%s\",", output_severity_name(alert->severity));
+    text_printf(scratch, ",\"severity\":\"%s\",", severity_name(alert->severity));
     append_event_members(scratch, event);
     append_member(scratch, "customer_id", event->customer_id);
     append_member(scratch, "message", alert->message);

@@ -181,7 +181,7 @@ static struct value evaluate(const struct subject *subject, uint16_t index)
     case TERM_TIMESTAMP:
         return (struct value){.known = true, .number = subject->event->timestamp_ms};
     case TERM_SEVERITY:
-        name = output_severity_name(subject->severity);
+        name = severity_name(subject->severity);
         return of_text((churn_str){.ptr = name, .len = (uint32_t)strlen(name)});
     case TERM_FIELD:
         return field_value(subject, term);

@@ -192,7 +192,7 @@ static bool offer_choices(const struct parser *p, const struct term *term, struc
         return true;
     case TERM_SEVERITY:
         for (uint32_t severity = CHURN_SEVERITY_INFO; severity <= CHURN_SEVERITY_CRITICAL; severity++) {
-            offer_choice(choices, output_severity_name(severity));
+            offer_choice(choices, severity_name(severity));
         }
         return true;
     case TERM_FIELD:

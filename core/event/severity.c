@@ -2,12 +2,12 @@
 
 static const char *const severity_names[] = {"none", "info", "warning", "critical"};
 
-const char *output_severity_name(uint32_t severity)
+const char *severity_name(uint32_t severity)
 {
     return severity_names[severity <= CHURN_SEVERITY_CRITICAL ? severity : 0];
 }
 
-uint32_t output_severity(const struct event_type *type, const churn_event *event)
+uint32_t severity_of_event(const struct event_type *type, const churn_event *event)
 {
     uint32_t severity = type->severity;
     for (uint32_t i = 0; severity != CHURN_SEVERITY_NONE && i < type->table.severity_rule_count; i++) {

@@ -209,7 +209,7 @@ struct saying routing_saying(const struct event_type *type, const churn_event *e
 {
     struct saying saying = {.kinds = kinds};
     if ((kinds & CHURN_RECORD_ALERT) != 0) {
-        saying.severity = output_severity(type, event);
+        saying.severity = severity_of_event(type, event);
     }
     if (saying.severity == CHURN_SEVERITY_NONE || !allows(type->alert_when, type, event, saying.severity)) {
         saying.kinds &= ~(uint32_t)CHURN_RECORD_ALERT;

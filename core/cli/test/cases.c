@@ -380,7 +380,7 @@ static bool check_choice(const struct reader *r, const struct node *record, cons
 
 static const char *severity_choice(unsigned number)
 {
-    return output_severity_name(number + 1);
+    return severity_name(number + 1);
 }
 
 static const char *reason_choice(unsigned number)
