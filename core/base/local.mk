@@ -1,4 +1,6 @@
 libcore_la_SOURCES += \
+  %D%/address.c \
+  %D%/address.h \
   %D%/arena.c \
   %D%/arena.h \
   %D%/bus_error.c \

@@ -1,6 +1,6 @@
 #include "engine/health.h"
 
-#include "base/decimal.h"
+#include "base/address.h"
 #include "base/json_build.h"
 #include "pipeline/host.h"
 #include <churn/time.h>
@@ -42,35 +42,6 @@ struct health {
     struct health_status status;
     int64_t unready_ms; /* since when it answers that it is not ready, by the wall clock; 0: it is, or nobody asked */
 };
-
-/* ---- the address ---- */
-
-/* "HOST:PORT" or "[HOST]:PORT", both numeric; NULL when it is none. To be freed by freeaddrinfo. */
-static struct addrinfo *resolve(const char *listen)
-{
-    struct addrinfo hints = {.ai_flags = AI_NUMERICHOST | AI_NUMERICSERV | AI_PASSIVE, .ai_socktype = SOCK_STREAM};
-    struct addrinfo *found = NULL;
-    const char *colon = strrchr(listen, ':');
-    size_t len = colon != NULL ? (size_t)(colon - listen) : 0;
-    bool brackets = len > 2 && listen[0] == '[' && listen[len - 1] == ']';
-    char host[64];
-    int64_t port;
-    if (len == 0 || len >= sizeof host || !decimal_parse_int64(colon + 1, strlen(colon + 1), &port) || port < 1 ||
-        port > 65535) {
-        return NULL;
-    }
-    (void)snprintf(host, sizeof host, "%.*s", (int)(len - 2u * brackets), listen + brackets);
-    return getaddrinfo(host, colon + 1, &hints, &found) == 0 ? found : NULL;
-}
-
-bool health_check_address(const char *listen)
-{
-    struct addrinfo *address = resolve(listen);
-    if (address != NULL) {
-        freeaddrinfo(address);
-    }
-    return address != NULL;
-}
 
 /* ---- what is said ---- */
 
@@ -384,7 +355,7 @@ static bool start(struct health *health, const struct addrinfo *address, char *m
 
 struct health *health_start(const char *listen, char *message, size_t size)
 {
-    struct addrinfo *address = resolve(listen);
+    struct addrinfo *address = address_resolve(listen);
     struct health *health = calloc(1, sizeof *health);
     char why[128];
     if (address == NULL || health == NULL || pthread_mutex_init(&health->lock, NULL) != 0) {

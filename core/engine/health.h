@@ -46,7 +46,4 @@ void health_publish(struct health *health, const struct health_status *status);
 /* May be NULL. [main] */
 void health_stop(struct health *health);
 
-/* Whether `listen` is a numeric address with a port. */
-bool health_check_address(const char *listen);
-
 #endif

@@ -1,8 +1,8 @@
 #include "pipeline/pipeline.h"
 
+#include "base/address.h"
 #include "base/decimal.h"
 #include "base/suggest.h"
-#include "engine/health.h"
 #include "event/condition.h"
 #include "pipeline/host.h"
 #include "pipeline/instance.h"
@@ -308,7 +308,7 @@ static bool load_health(struct pipeline *pipeline)
     const struct node *node = config_get(&config->root, "health");
     bool ok = options_read(config, node, node, "health", &target, 1, NULL);
     const char *listen = pipeline->health_settings.listen;
-    if (ok && listen != NULL && !health_check_address(listen)) {
+    if (ok && listen != NULL && !address_is_good(listen)) {
         config_error(config, config_get(node, "listen"),
                      "health: listen: '%s' is not a numeric address with a port, such as 127.0.0.1:8080 or [::1]:8080",
                      listen);

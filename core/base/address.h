@@ -1,0 +1,15 @@
+/* The address that somebody names for this program to listen at. */
+#ifndef ADDRESS_H
+#define ADDRESS_H
+
+#include <stdbool.h>
+
+struct addrinfo;
+
+/* "HOST:PORT" or "[HOST]:PORT", both numeric; NULL when it is none. To be freed by freeaddrinfo. */
+struct addrinfo *address_resolve(const char *listen);
+
+/* Whether `listen` is a numeric address with a port. */
+bool address_is_good(const char *listen);
+
+#endif
