@@ -53,8 +53,6 @@ libcore_la_SOURCES += \
   %D%/redrive_scope.h \
   %D%/reload.c \
   %D%/reload.h \
-  %D%/replay.c \
-  %D%/replay.h \
   %D%/rounds.c \
   %D%/rounds.h \
   %D%/run.c \

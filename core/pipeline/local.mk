@@ -5,6 +5,8 @@ libcore_la_SOURCES += \
   %D%/instance.h \
   %D%/pipeline.c \
   %D%/pipeline.h \
+  %D%/replay.c \
+  %D%/replay.h \
   %D%/routing.c \
   %D%/routing.h \
   %D%/settings.c \

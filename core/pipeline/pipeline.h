@@ -4,8 +4,8 @@
 
 #include "base/metrics.h"
 #include "config/config.h"
-#include "engine/replay.h"
 #include "event/catalog.h"
+#include "pipeline/replay.h"
 #include "pipeline/settings.h"
 #include "pipeline/stalls.h"
 #include "pipeline/targets.h"

@@ -1,5 +1,5 @@
 /* What --replay-from takes. */
-#include "core/engine/replay.h"
+#include "core/pipeline/replay.h"
 
 #include "check.h"
 

@@ -1,4 +1,4 @@
-#include "engine/replay.h"
+#include "pipeline/replay.h"
 
 #include "base/decimal.h"
 #include "config/option.h"
