@@ -56,16 +56,16 @@ int32_t fail_reply(struct session *s, redisReply *reply, churn_str key, churn_er
     char message[CHURN_ERROR_MESSAGE_SIZE];
     enum verdict verdict = VERDICT_RETRY;
     if (reply->type == REDIS_REPLY_ERROR) {
-        verdict = judge(reply->str);
-        explain(s, reply->str, key, message, sizeof message);
+        verdict = error_verdict(reply->str);
+        error_explain(reply->str, s->store->where, key, message, sizeof message);
     } else {
         (void)snprintf(message, sizeof message, "Redis at %s gave an unexpected answer", s->store->where);
     }
     freeReplyObject(reply);
-    if (is_end(verdict)) {
+    if (verdict_ends_session(verdict)) {
         break_session(s, "%s", message);
     }
-    return churn_fail(err, result_of(verdict), "%s", message);
+    return churn_fail(err, verdict_result(verdict), "%s", message);
 }
 
 int32_t demand(struct session *s, const churn_str *args, uint32_t count, churn_error *err)
@@ -76,7 +76,7 @@ int32_t demand(struct session *s, const churn_str *args, uint32_t count, churn_e
         return result;
     }
     if (reply->type == REDIS_REPLY_ERROR) {
-        result = fail_open(s, reply->str, err);
+        result = error_fail_opening(reply->str, s->store->where, err);
     }
     freeReplyObject(reply);
     return result;
@@ -91,9 +91,9 @@ int32_t ask(struct session *s, const churn_str *args, uint32_t count, redisReply
     }
     *ret = reply;
     if (reply->type == REDIS_REPLY_ERROR) {
-        bool untold = is_forbidden(reply->str) || strncasecmp(reply->str, "ERR unknown", 11) == 0;
+        bool untold = error_is_forbidden(reply->str) || strncasecmp(reply->str, "ERR unknown", 11) == 0;
         *ret = NULL;
-        result = untold ? CHURN_OK : fail_open(s, reply->str, err);
+        result = untold ? CHURN_OK : error_fail_opening(reply->str, s->store->where, err);
         freeReplyObject(reply);
     }
     return result;

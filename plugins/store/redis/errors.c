@@ -22,15 +22,15 @@ static bool has_code(const char *text, const char *code)
     return strncmp(text, "ERR Error running script", 24) == 0 && strstr(text, code) != NULL;
 }
 
-bool is_forbidden(const char *text)
+bool error_is_forbidden(const char *text)
 {
     return has_code(text, "NOPERM") || strstr(text, "The user executing the script can't") != NULL ||
            strstr(text, "ACL failure in script") != NULL;
 }
 
-enum verdict judge(const char *text)
+enum verdict error_verdict(const char *text)
 {
-    if (is_forbidden(text)) {
+    if (error_is_forbidden(text)) {
         return VERDICT_FATAL;
     }
     for (size_t i = 0; i < sizeof verdicts / sizeof verdicts[0]; i++) {
@@ -41,50 +41,57 @@ enum verdict judge(const char *text)
     return VERDICT_RETRY;
 }
 
-bool is_end(enum verdict verdict)
+bool verdict_ends_session(enum verdict verdict)
 {
     return verdict == VERDICT_BREAK || verdict == VERDICT_HISTORY;
 }
 
-int32_t result_of(enum verdict verdict)
+int32_t verdict_result(enum verdict verdict)
 {
     return verdict == VERDICT_REJECT                                ? CHURN_REJECT
            : verdict == VERDICT_FATAL || verdict == VERDICT_CLUSTER ? CHURN_FATAL
                                                                     : CHURN_RETRY;
 }
 
-void explain(const struct session *s, const char *text, churn_str key, char *message, size_t size)
+void error_explain(const char *text, const char *where, churn_str key, char *message, size_t size)
 {
-    const char *where = s->store->where;
     if (has_code(text, "WRONGTYPE")) {
         (void)snprintf(message, size, "the key %.*s on Redis at %s is no hash; delete it or choose another key prefix",
                        (int)key.len, key.ptr, where);
-    } else if (judge(text) == VERDICT_CLUSTER) {
+        return;
+    }
+    switch (error_verdict(text)) {
+    case VERDICT_CLUSTER:
         (void)snprintf(message, size, CLUSTER_TEXT, where);
-    } else if (judge(text) == VERDICT_HISTORY) {
-        (void)snprintf(
-            message, size,
-            "Redis at %s lost its data, or other data took its place, under the open connection (FLUSHALL, a "
-            "restore): nothing was written to it since",
-            where);
-    } else if (is_forbidden(text)) {
-        (void)snprintf(message, size, FORBIDDEN_TEXT ": %s", where, text);
-    } else {
-        (void)snprintf(message, size, "Redis at %s: %s", where, text);
+        break;
+    case VERDICT_HISTORY:
+        (void)snprintf(message, size,
+                       "Redis at %s lost its data, or other data took its place, under the open connection (FLUSHALL, "
+                       "a restore): nothing was written to it since",
+                       where);
+        break;
+    default:
+        (void)snprintf(message, size, error_is_forbidden(text) ? FORBIDDEN_TEXT ": %s" : "Redis at %s: %s", where,
+                       text);
     }
 }
 
-int32_t fail_open(const struct session *s, const char *text, churn_error *err)
+/* It goes by itself. */
+static bool is_passing(const char *text)
 {
-    static const char *const passing[] = {"LOADING",     "BUSY", "MASTERDOWN", "TRYAGAIN",
-                                          "CLUSTERDOWN", "OOM",  "MISCONF",    "READONLY"};
-    const char *where = s->store->where;
-    for (size_t i = 0; i < sizeof passing / sizeof passing[0]; i++) {
-        if (has_code(text, passing[i])) {
-            return churn_fail(err, CHURN_RETRY, "Redis at %s: %s", where, text);
+    static const char *const codes[] = {"LOADING",     "BUSY", "MASTERDOWN", "TRYAGAIN",
+                                        "CLUSTERDOWN", "OOM",  "MISCONF",    "READONLY"};
+    for (size_t i = 0; i < sizeof codes / sizeof codes[0]; i++) {
+        if (has_code(text, codes[i])) {
+            return true;
         }
     }
-    if (strncmp(text, "ERR max number of clients", 25) == 0) {
+    return strncmp(text, "ERR max number of clients", 25) == 0;
+}
+
+int32_t error_fail_opening(const char *text, const char *where, churn_error *err)
+{
+    if (is_passing(text)) {
         return churn_fail(err, CHURN_RETRY, "Redis at %s: %s", where, text);
     }
     if (has_code(text, "NOAUTH")) {
@@ -96,7 +103,7 @@ int32_t fail_open(const struct session *s, const char *text, churn_error *err)
     if (strncmp(text, "ERR AUTH", 8) == 0 || strncmp(text, "ERR Client sent AUTH", 20) == 0) {
         return churn_fail_option(err, "password", "Redis at %s has no password; leave `password` out", where);
     }
-    if (is_forbidden(text)) {
+    if (error_is_forbidden(text)) {
         return churn_fail(err, CHURN_FATAL, FORBIDDEN_TEXT ": %s", where, text);
     }
     return churn_fail(err, CHURN_FATAL, "Redis at %s: %s", where, text);

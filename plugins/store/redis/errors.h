@@ -2,7 +2,6 @@
 #ifndef REDIS_ERRORS_H
 #define REDIS_ERRORS_H
 
-#include "session.h"
 #include <churn/result.h>
 
 #include <stdbool.h>
@@ -24,19 +23,20 @@ enum verdict {
 };
 
 /* What the ACL forbids within a script has no code of its own: as Redis 7.0 says it, and later ones. */
-bool is_forbidden(const char *text);
+bool error_is_forbidden(const char *text);
 
-enum verdict judge(const char *text);
+enum verdict error_verdict(const char *text);
 
 /* No other command of the session would fare better. */
-bool is_end(enum verdict verdict);
+bool verdict_ends_session(enum verdict verdict);
 
-int32_t result_of(enum verdict verdict);
+/* CHURN_RETRY, CHURN_REJECT or CHURN_FATAL. */
+int32_t verdict_result(enum verdict verdict);
 
-/* Writes the message for an error that a command on `key` got. */
-void explain(const struct session *s, const char *text, churn_str key, char *message, size_t size);
+/* Writes the message for an error that a command on `key` got from the Redis at `where`. */
+void error_explain(const char *text, const char *where, churn_str key, char *message, size_t size);
 
-/* Redis refused to let us in. */
-int32_t fail_open(const struct session *s, const char *text, churn_error *err);
+/* Reports that Redis refused to let us in. */
+int32_t error_fail_opening(const char *text, const char *where, churn_error *err);
 
 #endif

@@ -69,7 +69,8 @@ static int32_t load_script(struct session *s, churn_error *err)
     if (reply->type == REDIS_REPLY_STRING && reply->len == SHA_LEN) {
         memcpy(s->sha, reply->str, SHA_LEN);
     } else {
-        result = fail_open(s, reply->type == REDIS_REPLY_ERROR ? reply->str : "unexpected answer to SCRIPT LOAD", err);
+        result = error_fail_opening(reply->type == REDIS_REPLY_ERROR ? reply->str : "unexpected answer to SCRIPT LOAD",
+                                    s->store->where, err);
     }
     freeReplyObject(reply);
     return result;

@@ -86,16 +86,16 @@ static void answer_conflict(struct session *s, const redisReply *reply, churn_st
 static bool answer_error(struct session *s, const redisReply *reply, churn_str key, churn_put_reply *answer)
 {
     char message[CHURN_ERROR_MESSAGE_SIZE];
-    enum verdict verdict = judge(reply->str);
-    explain(s, reply->str, key, message, sizeof message);
-    if (is_end(verdict)) {
+    enum verdict verdict = error_verdict(reply->str);
+    error_explain(reply->str, s->store->where, key, message, sizeof message);
+    if (verdict_ends_session(verdict)) {
         break_session(s, "%s", message);
         return false;
     }
     if (verdict == VERDICT_RELOAD && !s->script_sent) {
         s->script_sent = queue_script(s);
     }
-    answer_message(s, answer, result_of(verdict), "%s", message);
+    answer_message(s, answer, verdict_result(verdict), "%s", message);
     return true;
 }
 
@@ -159,7 +159,7 @@ static void answer_flush(struct session *s, uint64_t id, redisReply *reply, chur
     const struct redis_store *store = s->store;
     *answer = (churn_put_reply){.size = sizeof *answer, .id = id, .result = CHURN_OK};
     if (reply->type == REDIS_REPLY_ERROR) {
-        bool fatal = judge(reply->str) == VERDICT_FATAL;
+        bool fatal = error_verdict(reply->str) == VERDICT_FATAL;
         answer_message(s, answer, fatal ? CHURN_FATAL : CHURN_RETRY, "Redis at %s: WAIT: %s", store->where, reply->str);
     } else if (reply->type == REDIS_REPLY_INTEGER && reply->integer < store->replicas) {
         answer_message(s, answer, CHURN_RETRY,

@@ -26,7 +26,7 @@ static int32_t check_commands(struct session *s, churn_str key, churn_error *err
     if (result != CHURN_OK) {
         return result;
     }
-    if (reply->type == REDIS_REPLY_ERROR && is_forbidden(reply->str)) {
+    if (reply->type == REDIS_REPLY_ERROR && error_is_forbidden(reply->str)) {
         result = churn_fail(err, CHURN_FATAL, FORBIDDEN_TEXT ": EVAL on keys such as %.*s: %s", s->store->where,
                             (int)key.len, key.ptr, reply->str);
     } else if (!is_text(reply)) {
