@@ -7,51 +7,43 @@
 #include <string.h>
 #include <strings.h>
 
-static bool puts_pending(const struct session *s)
-{
-    for (size_t i = s->head; i < s->pending_count; i++) {
-        if (s->pending[i].kind == PENDING_PUT || s->pending[i].kind == PENDING_FLUSH) {
-            return true;
-        }
-    }
-    return false;
-}
-
-int32_t await(struct session *s, redisReply **ret, churn_error *err)
+int32_t call_wait(struct session *s, redisReply **ret, churn_error *err)
 {
     for (;;) {
-        redisReply *reply = next_reply(s);
+        redisReply *reply = replies_next(s);
         if (reply != NULL) {
-            if (take_pending(s).kind == PENDING_CALL) {
+            if (replies_take(s).kind == PENDING_CALL) {
                 *ret = reply;
                 return CHURN_OK;
             }
-            script_loaded(s, reply);
+            replies_script_loaded(s, reply);
         }
-        if (s->broken[0] != '\0') {
-            return fail_broken(s, err);
+        if (session_is_broken(s)) {
+            return session_fail(s, err);
         }
         if (reply == NULL) {
-            exchange(s, s->store->timeout_ms);
+            socket_exchange(s, s->store->timeout_ms);
         }
     }
 }
 
-int32_t check_free(struct session *s, churn_error *err)
+int32_t call_begin(struct session *s, churn_error *err)
 {
-    release_held(s);
-    if (s->broken[0] != '\0') {
-        return fail_broken(s, err);
+    held_release(&s->held);
+    if (session_is_broken(s)) {
+        return session_fail(s, err);
     }
-    return puts_pending(s) ? churn_fail(err, CHURN_FATAL, "asked for a hash while puts are unanswered") : CHURN_OK;
+    return pending_has_puts(&s->commands.pending)
+               ? churn_fail(err, CHURN_FATAL, "asked for a hash while puts are unanswered")
+               : CHURN_OK;
 }
 
 int32_t call(struct session *s, const churn_str *args, uint32_t count, redisReply **ret, churn_error *err)
 {
-    return queue(s, PENDING_CALL, 0, args, count) ? await(s, ret, err) : fail_memory(err);
+    return commands_add(&s->commands, PENDING_CALL, 0, args, count) ? call_wait(s, ret, err) : fail_memory(err);
 }
 
-int32_t fail_reply(struct session *s, redisReply *reply, churn_str key, churn_error *err)
+int32_t call_fail(struct session *s, redisReply *reply, churn_str key, churn_error *err)
 {
     char message[CHURN_ERROR_MESSAGE_SIZE];
     enum verdict verdict = VERDICT_RETRY;
@@ -63,12 +55,12 @@ int32_t fail_reply(struct session *s, redisReply *reply, churn_str key, churn_er
     }
     freeReplyObject(reply);
     if (verdict_ends_session(verdict)) {
-        break_session(s, "%s", message);
+        session_break(s, "%s", message);
     }
     return churn_fail(err, verdict_result(verdict), "%s", message);
 }
 
-int32_t demand(struct session *s, const churn_str *args, uint32_t count, churn_error *err)
+int32_t call_demand(struct session *s, const churn_str *args, uint32_t count, churn_error *err)
 {
     redisReply *reply;
     int32_t result = call(s, args, count, &reply, err);
@@ -82,7 +74,7 @@ int32_t demand(struct session *s, const churn_str *args, uint32_t count, churn_e
     return result;
 }
 
-int32_t ask(struct session *s, const churn_str *args, uint32_t count, redisReply **ret, churn_error *err)
+int32_t call_ask(struct session *s, const churn_str *args, uint32_t count, redisReply **ret, churn_error *err)
 {
     redisReply *reply;
     int32_t result = call(s, args, count, &reply, err);

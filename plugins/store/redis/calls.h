@@ -5,21 +5,21 @@
 #include "session.h"
 
 /* Waits for the reply to the command queued last; the caller frees it. */
-int32_t await(struct session *s, redisReply **ret, churn_error *err);
+int32_t call_wait(struct session *s, redisReply **ret, churn_error *err);
 
 /* A session that may be asked something now. */
-int32_t check_free(struct session *s, churn_error *err);
+int32_t call_begin(struct session *s, churn_error *err);
 
 int32_t call(struct session *s, const churn_str *args, uint32_t count, redisReply **ret, churn_error *err);
 
 /* Reports an error reply on `key`, which it frees. */
-int32_t fail_reply(struct session *s, redisReply *reply, churn_str key, churn_error *err);
+int32_t call_fail(struct session *s, redisReply *reply, churn_str key, churn_error *err);
 
 /* A call whose success is needed; nobody reads what it says. */
-int32_t demand(struct session *s, const churn_str *args, uint32_t count, churn_error *err);
+int32_t call_demand(struct session *s, const churn_str *args, uint32_t count, churn_error *err);
 
 /* Asks for what may be forbidden, or unknown to the server: then *ret is NULL, for nobody can tell. The caller frees
  * it. */
-int32_t ask(struct session *s, const churn_str *args, uint32_t count, redisReply **ret, churn_error *err);
+int32_t call_ask(struct session *s, const churn_str *args, uint32_t count, redisReply **ret, churn_error *err);
 
 #endif

@@ -18,7 +18,7 @@ int32_t check_role(struct session *s, churn_error *err)
     const char *role;
     int len = 0;
     bool replica;
-    int32_t result = ask_info(s, "replication", &reply, err);
+    int32_t result = info_ask(s, "replication", &reply, err);
     if (result != CHURN_OK) {
         return result;
     }
@@ -40,16 +40,16 @@ int32_t check_cluster(struct session *s, churn_error *err)
     const churn_str args[] = {text_arg("CLUSTER"), text_arg("INFO")};
     redisReply *reply;
     bool is_node, alone = true;
-    int32_t result = ask_info(s, "cluster", &reply, err);
+    int32_t result = info_ask(s, "cluster", &reply, err);
     if (result != CHURN_OK || reply == NULL) {
         return result;
     }
     is_node = info_number(reply->str, "cluster_enabled") == 1;
     freeReplyObject(reply);
-    if (!is_node || (result = ask(s, args, 2, &reply, err)) != CHURN_OK || reply == NULL) {
+    if (!is_node || (result = call_ask(s, args, 2, &reply, err)) != CHURN_OK || reply == NULL) {
         return result;
     }
-    if (is_text(reply)) {
+    if (reply_is_text(reply)) {
         alone = info_number(reply->str, "cluster_size") <= 1 &&
                 info_number(reply->str, "cluster_slots_assigned") == CLUSTER_SLOTS;
     }
@@ -62,9 +62,9 @@ static int32_t config_is(struct session *s, const char *name, const char *value,
 {
     const churn_str args[] = {text_arg("CONFIG"), text_arg("GET"), text_arg(name)};
     redisReply *reply;
-    int32_t result = ask(s, args, 3, &reply, err);
+    int32_t result = call_ask(s, args, 3, &reply, err);
     if (result == CHURN_OK && reply != NULL) {
-        *ret = reply->type == REDIS_REPLY_ARRAY && reply->elements == 2 && is_text(reply->element[1]) &&
+        *ret = reply->type == REDIS_REPLY_ARRAY && reply->elements == 2 && reply_is_text(reply->element[1]) &&
                strcmp(reply->element[1]->str, value) == 0;
         freeReplyObject(reply);
     }
@@ -75,7 +75,7 @@ int32_t check_durability(struct session *s, churn_error *err)
 {
     const churn_str wait[] = {text_arg("WAIT"), text_arg("0"), text_arg("0")};
     bool file = false, always = false;
-    int32_t result = s->store->durability == DURABILITY_REPLICAS ? demand(s, wait, 3, err) : CHURN_OK;
+    int32_t result = s->store->durability == DURABILITY_REPLICAS ? call_demand(s, wait, 3, err) : CHURN_OK;
     if (s->store->durability == DURABILITY_FSYNC) {
         result = config_is(s, "appendonly", "yes", &file, err);
         result = result == CHURN_OK ? config_is(s, "appendfsync", "always", &always, err) : result;
@@ -97,7 +97,7 @@ int32_t find_eviction(struct session *s, char *text, size_t size, churn_error *e
     const char *limit, *policy;
     redisReply *reply;
     int limit_len = 0, policy_len = 0;
-    int32_t result = ask_info(s, "memory", &reply, err);
+    int32_t result = info_ask(s, "memory", &reply, err);
     text[0] = '\0';
     if (result != CHURN_OK || reply == NULL) {
         return result;

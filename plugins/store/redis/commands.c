@@ -1,6 +1,6 @@
 #include "commands.h"
 #include "errors.h"
-#include "memory.h"
+#include "grow.h"
 #include "msgpack.h"
 #include "resp.h"
 
@@ -47,155 +47,123 @@ const char put_script[] = "local r, call = {}, redis.pcall "
                           "end end "
                           "return r";
 
-char *reserve_out(struct session *s, size_t bytes)
+bool commands_seal(struct commands *c)
 {
-    void *memory = s->out;
-    bool ok;
-    if (s->out_sent == s->out_len) {
-        s->out_len = s->out_sent = 0;
-    } else if (s->out_sent >= s->out_len / 2 && s->out_len + bytes > s->out_room) {
-        memmove(s->out, s->out + s->out_sent, s->out_len - s->out_sent);
-        s->out_len -= s->out_sent;
-        s->out_sent = 0;
-    }
-    ok = grow(&memory, &s->out_room, s->out_len + bytes, 1);
-    s->out = memory;
-    return ok ? s->out + s->out_len : NULL;
-}
-
-/* Forgets answered commands and their keys once they are most of the list. */
-static void compact_pending(struct session *s)
-{
-    size_t left = s->pending_count - s->head, keys_left;
-    if (s->head < 1024 || s->head < left) {
-        return;
-    }
-    memmove(s->pending, s->pending + s->head, left * sizeof *s->pending);
-    s->pending_count = left;
-    s->head = 0;
-    for (size_t i = 0; i < left; i++) {
-        if (s->pending[i].kind == PENDING_PUT) {
-            uint64_t drop = s->pending[i].key_at - s->keys_base;
-            keys_left = s->keys_len - (size_t)drop;
-            memmove(s->keys, s->keys + drop, keys_left);
-            s->keys_len = keys_left;
-            s->keys_base += drop;
-            return;
-        }
-    }
-    s->keys_base += s->keys_len;
-    s->keys_len = 0;
-}
-
-churn_str pending_key(const struct session *s, const struct pending *put)
-{
-    return (churn_str){.ptr = s->keys + (put->key_at - s->keys_base), .len = put->key_len};
-}
-
-bool expect(struct session *s, enum pending_kind kind, uint64_t id, churn_str key)
-{
-    void *pending = s->pending, *keys = s->keys;
-    bool ok;
-    compact_pending(s);
-    ok = grow(&pending, &s->pending_room, s->pending_count + 1, sizeof *s->pending);
-    s->pending = pending;
-    ok = ok && grow(&keys, &s->keys_room, s->keys_len + key.len + 1, 1);
-    s->keys = keys;
-    if (!ok) {
-        return false;
-    }
-    s->pending[s->pending_count++] =
-        (struct pending){.id = id, .key_at = s->keys_base + s->keys_len, .key_len = key.len, .kind = kind};
-    if (key.len > 0) {
-        memcpy(s->keys + s->keys_len, key.ptr, key.len);
-        s->keys_len += key.len;
-    }
-    return true;
-}
-
-bool seal_batch(struct session *s)
-{
-    bool guarded = s->history[0] != '\0';
-    uint32_t count = s->batch_count;
+    struct batch *batch = &c->batch;
+    bool guarded = c->history[0] != '\0';
+    struct pending *first;
     char *at;
-    if (count == 0) {
+    if (batch->count == 0) {
         return true;
     }
-    struct pending *puts = s->pending + s->pending_count - count;
-    at = reserve_out(s, (size_t)8 * ARG_ROOM + SHA_LEN + puts[0].key_len + s->batch_len + sizeof HISTORY_KEY +
-                            HISTORY_SIZE);
+    first = c->pending.items + c->pending.count - batch->count;
+    at = outbox_reserve(&c->out, (size_t)8 * ARG_ROOM + SHA_LEN + first->key_len + batch->len + sizeof HISTORY_KEY +
+                                     HISTORY_SIZE);
     if (at == NULL) {
         return false;
     }
-    (void)pack_array16(s->batch, count);
+    (void)pack_array16(batch->bytes, batch->count);
     at = write_count(at, '*', guarded ? 7 : 5);
     at = write_arg(at, text_arg("EVALSHA"));
-    at = write_arg(at, (churn_str){.ptr = s->sha, .len = SHA_LEN});
+    at = write_arg(at, (churn_str){.ptr = c->sha, .len = SHA_LEN});
     at = write_arg(at, text_arg("1"));
-    at = write_arg(at, pending_key(s, &puts[0]));
-    at = write_arg(at, (churn_str){.ptr = s->batch, .len = (uint32_t)s->batch_len});
+    at = write_arg(at, pending_key(&c->pending, first));
+    at = write_arg(at, (churn_str){.ptr = batch->bytes, .len = (uint32_t)batch->len});
     if (guarded) {
         at = write_arg(at, text_arg(HISTORY_KEY));
-        at = write_arg(at, text_arg(s->history));
+        at = write_arg(at, text_arg(c->history));
     }
-    s->out_len = (size_t)(at - s->out);
-    puts[0].batch = count;
-    s->batch_count = 0;
+    outbox_commit(&c->out, at);
+    first->batch = batch->count;
+    batch->count = 0;
     return true;
 }
 
-bool queue(struct session *s, enum pending_kind kind, uint64_t id, const churn_str *args, uint32_t count)
+char *commands_begin(struct commands *c, enum pending_kind kind, uint64_t id, size_t args, size_t bytes)
 {
-    size_t bytes = ARG_ROOM;
+    char *at = commands_seal(c) ? outbox_reserve(&c->out, (args + 1) * ARG_ROOM + bytes) : NULL;
+    return at != NULL && pending_add(&c->pending, kind, id, (churn_str){0}) ? write_count(at, '*', args) : NULL;
+}
+
+void commands_end(struct commands *c, const char *at)
+{
+    outbox_commit(&c->out, at);
+}
+
+bool commands_add(struct commands *c, enum pending_kind kind, uint64_t id, const churn_str *args, uint32_t count)
+{
+    size_t bytes = 0;
     char *at;
     for (uint32_t i = 0; i < count; i++) {
-        bytes += args[i].len + (size_t)ARG_ROOM;
+        bytes += args[i].len;
     }
-    at = seal_batch(s) ? reserve_out(s, bytes) : NULL;
-    if (at == NULL || !expect(s, kind, id, (churn_str){0})) {
+    at = commands_begin(c, kind, id, count, bytes);
+    if (at == NULL) {
         return false;
     }
-    at = write_count(at, '*', count);
     for (uint32_t i = 0; i < count; i++) {
         at = write_arg(at, args[i]);
     }
-    s->out_len = (size_t)(at - s->out);
+    commands_end(c, at);
     return true;
 }
 
-bool queue_script(struct session *s)
+void commands_reload_script(struct commands *c)
 {
     const churn_str args[] = {text_arg("SCRIPT"), text_arg("LOAD"), text_arg(put_script)};
-    return queue(s, PENDING_SCRIPT, 0, args, 3);
+    c->reloads = c->reloads || commands_add(c, PENDING_SCRIPT, 0, args, 3);
 }
 
-bool pack_put(struct session *s, const churn_put *put)
+/* Most bytes that a put takes in the batch. */
+static size_t packed_size(const churn_put *put)
 {
     size_t bytes = 2 * PACK_ROOM + put->key.len + 4 * (size_t)(PACK_ROOM + 21);
-    size_t used = s->batch_count > 0 ? s->batch_len : ARRAY16_HEAD;
-    void *memory = s->batch;
-    char number[21], *at;
-    bool ok;
     for (uint32_t i = 0; i < put->count; i++) {
         bytes += (size_t)put->fields[i].name.len + put->fields[i].value.len + (size_t)2 * PACK_ROOM;
     }
-    ok = grow(&memory, &s->batch_room, used + bytes, 1);
-    s->batch = memory;
-    if (!ok || !expect(s, PENDING_PUT, put->id, put->key)) {
-        return false;
-    }
-    at = pack_head(s->batch + used, 5 + 2 * put->count, 0x90, 15, 0xdc);
+    return bytes;
+}
+
+/* What the put script reads; see there. */
+static char *pack_put(char *at, const churn_put *put, churn_str ttl)
+{
+    char number[21];
+    at = pack_head(at, 5 + 2 * put->count, 0x90, 15, 0xdc);
     at = pack_text(at, put->key);
     at = pack_text(at, number_arg(number, put->expected_version));
-    s->expires = s->expires || put->ttl_ms > 0;
-    at = pack_text(at, put->ttl_ms > 0 ? number_arg(number, (uint64_t)put->ttl_ms) : text_arg(s->expires ? "-1" : "0"));
+    at = pack_text(at, ttl);
     at = pack_text(at, text_arg("_v"));
     at = pack_text(at, number_arg(number, put->expected_version + 1));
     for (uint32_t i = 0; i < put->count; i++) {
         at = pack_text(at, put->fields[i].name);
         at = pack_text(at, put->fields[i].value);
     }
-    s->batch_len = (size_t)(at - s->batch);
-    s->batch_count++;
+    return at;
+}
+
+bool commands_add_put(struct commands *c, const churn_put *put)
+{
+    struct batch *batch = &c->batch;
+    size_t used = batch->count > 0 ? batch->len : ARRAY16_HEAD;
+    char *bytes = grow(batch->bytes, &batch->room, used + packed_size(put), 1), number[21];
+    churn_str ttl;
+    if (bytes == NULL) {
+        return false;
+    }
+    batch->bytes = bytes;
+    if (!pending_add(&c->pending, PENDING_PUT, put->id, put->key)) {
+        return false;
+    }
+    batch->expires = batch->expires || put->ttl_ms > 0;
+    ttl = put->ttl_ms > 0 ? number_arg(number, (uint64_t)put->ttl_ms) : text_arg(batch->expires ? "-1" : "0");
+    batch->len = (size_t)(pack_put(bytes + used, put, ttl) - bytes);
+    batch->count++;
     return true;
+}
+
+void commands_free(struct commands *c)
+{
+    free(c->out.bytes);
+    free(c->batch.bytes);
+    pending_free(&c->pending);
 }

@@ -20,10 +20,10 @@ static int32_t give_hash(struct session *s, redisReply *reply, churn_str key, ch
 {
     churn_pair *pairs;
     uint32_t count = 0;
-    if (!is_hash(reply)) {
-        return fail_reply(s, reply, key, err);
+    if (!reply_is_hash(reply)) {
+        return call_fail(s, reply, key, err);
     }
-    pairs = pairs_of(reply, &count);
+    pairs = reply_pairs(reply, &count);
     if (pairs == NULL) {
         freeReplyObject(reply);
         return fail_memory(err);
@@ -37,14 +37,14 @@ static int32_t give_hash(struct session *s, redisReply *reply, churn_str key, ch
 static bool queue_get(struct session *s, churn_str key)
 {
     const churn_str args[] = {text_arg("HGETALL"), key};
-    return queue(s, PENDING_CALL, 0, args, 2);
+    return commands_add(&s->commands, PENDING_CALL, 0, args, 2);
 }
 
 int32_t redis_get_many(void *session, const churn_str *keys, uint32_t count, churn_fields_fn fn, void *ctx,
                        churn_error *err)
 {
     struct session *s = session;
-    int32_t result = check_free(s, err);
+    int32_t result = call_begin(s, err);
     uint32_t queued = 0;
     if (result != CHURN_OK) {
         return result;
@@ -53,7 +53,7 @@ int32_t redis_get_many(void *session, const churn_str *keys, uint32_t count, chu
     }
     for (uint32_t i = 0; i < queued; i++) { /* every answer is read, or the next call would get it */
         redisReply *reply;
-        int32_t one = await(s, &reply, result == CHURN_OK ? err : NULL);
+        int32_t one = call_wait(s, &reply, result == CHURN_OK ? err : NULL);
         if (one == CHURN_OK && result == CHURN_OK) {
             result = give_hash(s, reply, keys[i], fn, ctx, err);
         } else if (one == CHURN_OK) {
@@ -89,7 +89,7 @@ static char *pattern_of(churn_str prefix, churn_str *ret)
 
 static bool is_scan(const redisReply *reply)
 {
-    return reply->type == REDIS_REPLY_ARRAY && reply->elements == 2 && is_text(reply->element[0]) &&
+    return reply->type == REDIS_REPLY_ARRAY && reply->elements == 2 && reply_is_text(reply->element[0]) &&
            reply->element[1]->type == REDIS_REPLY_ARRAY;
 }
 
@@ -98,7 +98,7 @@ static bool give_keys(const redisReply *list, churn_key_fn fn, void *ctx)
 {
     for (size_t i = 0; i < list->elements; i++) {
         const redisReply *key = list->element[i];
-        if (is_text(key) && fn(ctx, (churn_str){.ptr = key->str, .len = (uint32_t)key->len}) != CHURN_OK) {
+        if (reply_is_text(key) && fn(ctx, (churn_str){.ptr = key->str, .len = (uint32_t)key->len}) != CHURN_OK) {
             return false;
         }
     }
@@ -117,7 +117,7 @@ static int32_t scan_once(struct session *s, churn_str pattern, char cursor[24], 
         return result;
     }
     if (!is_scan(reply)) {
-        return fail_reply(s, reply, pattern, err);
+        return call_fail(s, reply, pattern, err);
     }
     (void)snprintf(cursor, 24, "%s", give_keys(reply->element[1], fn, ctx) ? reply->element[0]->str : "0");
     freeReplyObject(reply);
@@ -129,7 +129,7 @@ int32_t redis_keys(void *session, churn_str prefix, churn_key_fn fn, void *ctx, 
     struct session *s = session;
     churn_str pattern;
     char cursor[24] = "0", *memory;
-    int32_t result = check_free(s, err);
+    int32_t result = call_begin(s, err);
     if (result != CHURN_OK) {
         return result;
     }
@@ -148,30 +148,29 @@ static bool queue_write(struct session *s, const churn_hash *hash)
 {
     const churn_str script = text_arg(write_script);
     char number[21], *at;
-    size_t bytes = (size_t)6 * ARG_ROOM + 16 + script.len + hash->key.len + pairs_room(hash->fields, hash->count);
-    at = seal_batch(s) ? reserve_out(s, bytes) : NULL;
-    if (at == NULL || !expect(s, PENDING_CALL, 0, (churn_str){0})) {
+    size_t bytes = script.len + hash->key.len + sizeof number + pairs_size(hash->fields, hash->count);
+    at = commands_begin(&s->commands, PENDING_CALL, 0, 5 + (size_t)2 * hash->count, bytes + sizeof "EVAL" + sizeof "1");
+    if (at == NULL) {
         return false;
     }
-    at = write_count(at, '*', 5 + (uint64_t)2 * hash->count);
     at = write_arg(at, text_arg("EVAL"));
     at = write_arg(at, script);
     at = write_arg(at, text_arg("1"));
     at = write_arg(at, hash->key);
     at = write_arg(at, number_arg(number, hash->ttl_ms > 0 ? (uint64_t)hash->ttl_ms : 0));
-    s->out_len = (size_t)(write_pairs(at, hash->fields, hash->count) - s->out);
+    commands_end(&s->commands, write_pairs(at, hash->fields, hash->count));
     return true;
 }
 
 static int32_t await_write(struct session *s, churn_str key, churn_error *err)
 {
     redisReply *reply;
-    int32_t result = await(s, &reply, err);
+    int32_t result = call_wait(s, &reply, err);
     if (result != CHURN_OK) {
         return result;
     }
     if (reply->type != REDIS_REPLY_INTEGER) {
-        return fail_reply(s, reply, key, err);
+        return call_fail(s, reply, key, err);
     }
     freeReplyObject(reply);
     return CHURN_OK;
@@ -180,7 +179,7 @@ static int32_t await_write(struct session *s, churn_str key, churn_error *err)
 int32_t redis_write(void *session, const churn_hash *hashes, uint32_t count, churn_error *err)
 {
     struct session *s = session;
-    int32_t result = check_free(s, err);
+    int32_t result = call_begin(s, err);
     uint32_t queued = 0;
     if (result != CHURN_OK) {
         return result;

@@ -36,11 +36,11 @@ static int32_t learn_history(struct session *s, churn_error *err)
     if (result != CHURN_OK) {
         return result;
     }
-    if (!is_text(reply) || reply->len != HISTORY_SIZE - 1) {
-        result = fail_reply(s, reply, text_arg(HISTORY_KEY), err);
+    if (!reply_is_text(reply) || reply->len != HISTORY_SIZE - 1) {
+        result = call_fail(s, reply, text_arg(HISTORY_KEY), err);
         return result == CHURN_REJECT ? CHURN_FATAL : result; /* it is nobody's own damage */
     }
-    memcpy(s->history, reply->str, HISTORY_SIZE);
+    memcpy(s->commands.history, reply->str, HISTORY_SIZE);
     freeReplyObject(reply);
     return CHURN_OK;
 }
@@ -58,11 +58,11 @@ int32_t redis_identity(void *session, char text[CHURN_IDENTITY_SIZE], churn_erro
 {
     static const char *const sections[] = {"server", "replication"}, *const names[] = {"run_id", "master_replid"};
     struct session *s = session;
-    int32_t result = check_free(s, err);
+    int32_t result = call_begin(s, err);
     text[0] = '\0';
     for (int i = 0; i < 2 && result == CHURN_OK; i++) {
         redisReply *reply = NULL;
-        result = ask_info(s, sections[i], &reply, err);
+        result = info_ask(s, sections[i], &reply, err);
         if (result == CHURN_OK && reply != NULL) {
             append_value(text, reply, names[i]);
             freeReplyObject(reply);
@@ -71,7 +71,7 @@ int32_t redis_identity(void *session, char text[CHURN_IDENTITY_SIZE], churn_erro
     result = result == CHURN_OK ? learn_history(s, err) : result;
     if (result == CHURN_OK) {
         size_t used = strlen(text);
-        (void)snprintf(text + used, CHURN_IDENTITY_SIZE - used, "%s", s->history);
+        (void)snprintf(text + used, CHURN_IDENTITY_SIZE - used, "%s", s->commands.history);
     }
     return result;
 }

@@ -26,11 +26,11 @@ long info_number(const char *info, const char *name)
     return value != NULL ? strtol(value, NULL, 10) : -1;
 }
 
-int32_t ask_info(struct session *s, const char *section, redisReply **ret, churn_error *err)
+int32_t info_ask(struct session *s, const char *section, redisReply **ret, churn_error *err)
 {
     const churn_str args[] = {text_arg("INFO"), text_arg(section)};
-    int32_t result = ask(s, args, 2, ret, err);
-    if (result == CHURN_OK && *ret != NULL && !is_text(*ret)) {
+    int32_t result = call_ask(s, args, 2, ret, err);
+    if (result == CHURN_OK && *ret != NULL && !reply_is_text(*ret)) {
         freeReplyObject(*ret);
         *ret = NULL;
         result = churn_fail(err, CHURN_RETRY, "Redis at %s gave an unexpected answer to INFO", s->store->where);

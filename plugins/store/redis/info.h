@@ -9,6 +9,6 @@ const char *info_value(const char *info, const char *name, int *ret_len);
 
 long info_number(const char *info, const char *name);
 
-int32_t ask_info(struct session *s, const char *section, redisReply **ret, churn_error *err);
+int32_t info_ask(struct session *s, const char *section, redisReply **ret, churn_error *err);
 
 #endif

@@ -4,12 +4,15 @@ store_LTLIBRARIES += plugins/store/redis.la
   %D%/checks.c %D%/checks.h \
   %D%/commands.c %D%/commands.h \
   %D%/errors.c %D%/errors.h \
+  %D%/held.c %D%/held.h \
   %D%/hashes.c %D%/hashes.h \
   %D%/identity.c %D%/identity.h \
   %D%/info.c %D%/info.h \
-  %D%/memory.h \
   %D%/msgpack.h \
   %D%/opening.c %D%/opening.h \
+  %D%/outbox.c %D%/outbox.h \
+  %D%/patience.c %D%/patience.h \
+  %D%/pending.c %D%/pending.h \
   %D%/puts.c %D%/puts.h \
   %D%/redis.c \
   %D%/replies.c %D%/replies.h \
@@ -17,6 +20,7 @@ store_LTLIBRARIES += plugins/store/redis.la
   %D%/rights.c %D%/rights.h \
   %D%/session.c %D%/session.h \
   %D%/settings.h \
-  %D%/socket.c %D%/socket.h
-%C%_la_CFLAGS = $(AM_CFLAGS) $(HIREDIS_CFLAGS)
+  %D%/socket.c %D%/socket.h \
+  $(GROW)
+%C%_la_CFLAGS = $(AM_CFLAGS) $(HIREDIS_CFLAGS) $(COMMON_CFLAGS)
 %C%_la_LIBADD = $(HIREDIS_LIBS)

@@ -23,14 +23,14 @@ static int32_t log_in(struct session *s, churn_error *err)
         args[count++] = text_arg(store->username);
     }
     args[count++] = text_arg(store->password);
-    return demand(s, args, count, err);
+    return call_demand(s, args, count, err);
 }
 
 static int32_t select_database(struct session *s, churn_error *err)
 {
     char number[21];
     const churn_str args[] = {text_arg("SELECT"), number_arg(number, (uint64_t)s->store->database)};
-    int32_t result = s->store->database == 0 ? CHURN_OK : demand(s, args, 2, err);
+    int32_t result = s->store->database == 0 ? CHURN_OK : call_demand(s, args, 2, err);
     if (result == CHURN_FATAL && err != NULL && err->option[0] == '\0') {
         (void)snprintf(err->option, sizeof err->option, "database");
     }
@@ -67,7 +67,7 @@ static int32_t load_script(struct session *s, churn_error *err)
         return result;
     }
     if (reply->type == REDIS_REPLY_STRING && reply->len == SHA_LEN) {
-        memcpy(s->sha, reply->str, SHA_LEN);
+        memcpy(s->commands.sha, reply->str, SHA_LEN);
     } else {
         result = error_fail_opening(reply->type == REDIS_REPLY_ERROR ? reply->str : "unexpected answer to SCRIPT LOAD",
                                     s->store->where, err);
@@ -82,8 +82,7 @@ static int32_t connect_session(struct session *s, churn_error *err)
     struct timeval timeout = {.tv_sec = (time_t)(store->connect_timeout_ms / 1000),
                               .tv_usec = (suseconds_t)(store->connect_timeout_ms % 1000 * 1000)};
     s->connection = redisConnectWithTimeout(store->host_name, (int)store->port, timeout);
-    s->reader = new_reader(s);
-    if (s->connection == NULL || s->reader == NULL) {
+    if (s->connection == NULL || !replies_open(s)) {
         return fail_memory(err);
     }
     if (s->connection->err != 0) {
@@ -96,19 +95,13 @@ static int32_t connect_session(struct session *s, churn_error *err)
 void redis_close(void *session)
 {
     struct session *s = session;
-    release_held(s);
-    if (s->reader != NULL) {
-        redisReaderFree(s->reader);
-    }
+    held_free(&s->held);
+    replies_close(s);
     if (s->connection != NULL) {
         redisFree(s->connection);
     }
-    freeReplyObject(s->answer);
-    free(s->out);
-    free(s->batch);
-    free(s->pending);
-    free(s->keys);
-    free(s->held);
+    freeReplyObject(s->answers.reply);
+    commands_free(&s->commands);
     free(s);
 }
 
@@ -123,6 +116,7 @@ static int32_t open_session(struct redis_store *store, struct session **ret, chu
         return fail_memory(err);
     }
     s->store = store;
+    s->patience.most_ms = store->timeout_ms;
     for (size_t i = 0; i < sizeof steps / sizeof steps[0]; i++) {
         int32_t result = steps[i](s, err);
         if (result != CHURN_OK) {

@@ -54,7 +54,7 @@ static void answer_message(struct session *s, churn_put_reply *answer, int32_t r
         va_end(args);
     }
     answer->result = result;
-    answer->message = hold(s, NULL, message) && message != NULL ? message : "out of memory";
+    answer->message = held_add(&s->held, NULL, message) && message != NULL ? message : "out of memory";
 }
 
 /* The stored version is another one. */
@@ -62,9 +62,9 @@ static void answer_conflict(struct session *s, const redisReply *reply, churn_st
 {
     uint32_t count = 0;
     uint64_t version = 0;
-    churn_pair *pairs = pairs_of(reply, &count);
+    churn_pair *pairs = reply_pairs(reply, &count);
     bool valid = pairs != NULL && split_version(pairs, &count, &version);
-    if (!hold(s, NULL, pairs) || pairs == NULL) {
+    if (!held_add(&s->held, NULL, pairs) || pairs == NULL) {
         answer->result = CHURN_RETRY;
         answer->message = "out of memory";
         return;
@@ -89,11 +89,11 @@ static bool answer_error(struct session *s, const redisReply *reply, churn_str k
     enum verdict verdict = error_verdict(reply->str);
     error_explain(reply->str, s->store->where, key, message, sizeof message);
     if (verdict_ends_session(verdict)) {
-        break_session(s, "%s", message);
+        session_break(s, "%s", message);
         return false;
     }
-    if (verdict == VERDICT_RELOAD && !s->script_sent) {
-        s->script_sent = queue_script(s);
+    if (verdict == VERDICT_RELOAD) {
+        commands_reload_script(&s->commands);
     }
     answer_message(s, answer, verdict_result(verdict), "%s", message);
     return true;
@@ -102,7 +102,7 @@ static bool answer_error(struct session *s, const redisReply *reply, churn_str k
 /* Turns the reply to a put into its answer. False when the session is broken by it. */
 static bool answer_put(struct session *s, const struct pending *put, const redisReply *reply, churn_put_reply *answer)
 {
-    churn_str key = pending_key(s, put);
+    churn_str key = pending_key(&s->commands.pending, put);
     *answer = (churn_put_reply){.size = sizeof *answer, .id = put->id, .result = CHURN_OK};
     switch (reply->type) {
     case REDIS_REPLY_ERROR:
@@ -110,27 +110,28 @@ static bool answer_put(struct session *s, const struct pending *put, const redis
     case REDIS_REPLY_INTEGER:
         return true;
     default:
-        if (is_hash(reply)) {
+        if (reply_is_hash(reply)) {
             answer_conflict(s, reply, key, answer);
             return true;
         }
-        break_session(s, "Redis at %s gave an unexpected answer", s->store->where);
+        session_break(s, "Redis at %s gave an unexpected answer", s->store->where);
         return false;
     }
 }
 
-/* Answers the next put of the call that `s->answer` is the reply to; what refused the whole call refused each of them.
- * False when the session is broken by it. */
+/* Answers the next put of the call whose reply is here; what refused the whole call refused each of them. False when
+ * the session is broken by it. */
 static bool answer_next(struct session *s, churn_put_reply *answer)
 {
-    const redisReply *whole = s->answer;
-    struct pending put = take_pending(s);
-    bool ok = answer_put(s, &put, whole->type == REDIS_REPLY_ARRAY ? whole->element[s->answer_at] : whole, answer);
-    s->answer_at++;
-    if (s->answer_at == s->answer_count || !ok) {
-        s->answer = NULL;
-        if (!hold(s, (redisReply *)whole, NULL)) {
-            break_session(s, "out of memory");
+    struct answers *a = &s->answers;
+    redisReply *whole = a->reply;
+    struct pending put = replies_take(s);
+    bool ok = answer_put(s, &put, whole->type == REDIS_REPLY_ARRAY ? whole->element[a->at] : whole, answer);
+    a->at++;
+    if (a->at == a->count || !ok) {
+        a->reply = NULL;
+        if (!held_add(&s->held, whole, NULL)) {
+            session_break(s, "out of memory");
             return false;
         }
     }
@@ -140,16 +141,14 @@ static bool answer_next(struct session *s, churn_put_reply *answer)
 /* Takes the reply to a call; takes it over. False when the session is broken by it. */
 static bool begin_answers(struct session *s, redisReply *reply)
 {
-    uint32_t count = s->pending[s->head].batch;
+    uint32_t count = pending_next(&s->commands.pending)->batch;
     bool fits = reply->type == REDIS_REPLY_ERROR || (reply->type == REDIS_REPLY_ARRAY && reply->elements == count);
     if (count == 0 || !fits) { /* 0: the call was not even sent */
         freeReplyObject(reply);
-        break_session(s, "Redis at %s gave an unexpected answer", s->store->where);
+        session_break(s, "Redis at %s gave an unexpected answer", s->store->where);
         return false;
     }
-    s->answer = reply;
-    s->answer_count = count;
-    s->answer_at = 0;
+    s->answers = (struct answers){.reply = reply, .count = count};
     return true;
 }
 
@@ -172,16 +171,16 @@ static void answer_flush(struct session *s, uint64_t id, redisReply *reply, chur
 /* Takes the next reply. False when there is none, or the session is broken by it. */
 static bool take_reply(struct session *s, churn_put_reply *replies, uint32_t *count)
 {
-    redisReply *reply = next_reply(s);
+    redisReply *reply = replies_next(s);
     if (reply == NULL) {
         return false;
     }
-    if (s->pending[s->head].kind == PENDING_PUT) {
+    if (pending_next(&s->commands.pending)->kind == PENDING_PUT) {
         return begin_answers(s, reply);
     }
-    struct pending pending = take_pending(s);
+    struct pending pending = replies_take(s);
     if (pending.kind == PENDING_SCRIPT) {
-        script_loaded(s, reply);
+        replies_script_loaded(s, reply);
     } else {
         answer_flush(s, pending.id, reply, &replies[(*count)++]);
     }
@@ -193,42 +192,46 @@ static uint32_t collect(struct session *s, churn_put_reply *replies, uint32_t ma
 {
     uint32_t count = 0;
     while (count < max) {
-        if (s->answer == NULL && !take_reply(s, replies, &count)) {
+        if (s->answers.reply == NULL && !take_reply(s, replies, &count)) {
             break;
         }
-        if (s->answer != NULL) {
+        if (s->answers.reply != NULL) {
             if (!answer_next(s, &replies[count])) {
                 break;
             }
             count++;
         }
-        if (s->pending_count == 0) {
-            s->keys_base += s->keys_len;
-            s->keys_len = 0;
-        }
     }
     return count;
+}
+
+/* Gets a full batch on its way. False when memory ran out. */
+static bool hand_over(struct session *s)
+{
+    struct commands *c = &s->commands;
+    if (!commands_seal(c)) {
+        return false;
+    }
+    if (outbox_waiting(&c->out) >= SEND_BYTES) {
+        (void)socket_send(s); /* what fails here fails in `socket_exchange` too, which says so */
+    }
+    return true;
 }
 
 int32_t redis_put(void *session, const churn_put *put, churn_error *err)
 {
     struct session *s = session;
-    release_held(s);
-    if (s->broken[0] != '\0') {
-        return fail_broken(s, err);
+    const struct batch *batch = &s->commands.batch;
+    bool ok;
+    held_release(&s->held);
+    if (session_is_broken(s)) {
+        return session_fail(s, err);
     }
-    if (!pack_put(s, put)) {
-        return fail_memory(err);
+    ok = commands_add_put(&s->commands, put);
+    if (ok && (batch->count == BATCH_PUTS || batch->len >= BATCH_BYTES)) {
+        ok = hand_over(s);
     }
-    if (s->batch_count == BATCH_PUTS || s->batch_len >= BATCH_BYTES) {
-        if (!seal_batch(s)) {
-            return fail_memory(err);
-        }
-        if (s->out_len - s->out_sent >= SEND_BYTES) {
-            (void)send_out(s); /* what fails here fails in `exchange` too, which says so */
-        }
-    }
-    return CHURN_OK;
+    return ok ? CHURN_OK : fail_memory(err);
 }
 
 int32_t redis_flush(void *session, uint64_t id, churn_error *err)
@@ -237,37 +240,37 @@ int32_t redis_flush(void *session, uint64_t id, churn_error *err)
     char number[21];
     const churn_str args[] = {text_arg("WAIT"), number_arg(number, (uint64_t)s->store->replicas),
                               text_arg(REPLICAS_WAIT)};
-    release_held(s);
-    if (s->broken[0] != '\0') {
-        return fail_broken(s, err);
+    held_release(&s->held);
+    if (session_is_broken(s)) {
+        return session_fail(s, err);
     }
     if (s->store->durability != DURABILITY_REPLICAS) {
         return CHURN_OK; /* an acknowledgement is all there is, or the server syncs before it acknowledges */
     }
-    return queue(s, PENDING_FLUSH, id, args, 3) ? CHURN_PENDING : fail_memory(err);
+    return commands_add(&s->commands, PENDING_FLUSH, id, args, 3) ? CHURN_PENDING : fail_memory(err);
 }
 
 int32_t redis_poll(void *session, churn_put_reply *replies, uint32_t max, uint32_t timeout_ms, uint32_t *ret_count,
                    churn_error *err)
 {
     struct session *s = session;
-    int64_t deadline = now(s) + timeout_ms, left = 0;
-    release_held(s);
+    int64_t deadline = session_now(s) + timeout_ms, left = 0;
+    held_release(&s->held);
     *ret_count = 0;
     for (;;) {
         /* What was read before the connection broke still counts. */
-        if (s->broken[0] == '\0' && s->pending_count > 0) {
-            exchange(s, left);
+        if (!session_is_broken(s) && !pending_is_empty(&s->commands.pending)) {
+            socket_exchange(s, left);
         }
         *ret_count = collect(s, replies, max);
         if (*ret_count > 0) {
             return CHURN_OK;
         }
-        if (s->broken[0] != '\0') {
-            return fail_broken(s, err);
+        if (session_is_broken(s)) {
+            return session_fail(s, err);
         }
-        left = deadline - now(s);
-        if (s->pending_count == 0 || left <= 0) {
+        left = deadline - session_now(s);
+        if (pending_is_empty(&s->commands.pending) || left <= 0) {
             return CHURN_PENDING;
         }
     }

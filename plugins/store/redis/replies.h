@@ -4,27 +4,35 @@
 
 #include "session.h"
 
-void release_held(struct session *s);
+/* Begins to read replies. False when memory ran out. */
+bool replies_open(struct session *s);
 
-/* Keeps both until the next call; takes them over also when it fails. */
-bool hold(struct session *s, redisReply *reply, void *memory);
+void replies_close(struct session *s);
 
-redisReader *new_reader(struct session *s);
+/* Takes what the server sent. The session may be broken by it. */
+void replies_feed(struct session *s, const char *bytes, size_t len);
 
-/* The next reply that has been read whole, or NULL. */
-redisReply *next_reply(struct session *s);
+/* The next reply that has been read whole, and whose command replies_take names then, or NULL: the session may be
+ * broken. The caller frees it. */
+redisReply *replies_next(struct session *s);
 
-struct pending take_pending(struct session *s);
+/* The command that is answered now. */
+static inline struct pending replies_take(struct session *s)
+{
+    struct pending pending = pending_take(&s->commands.pending);
+    s->patience.waiting = s->patience.waiting && !pending_is_empty(&s->commands.pending);
+    return pending;
+}
 
-/* The answer to a script that was loaded again. Without it nothing can be put. */
-void script_loaded(struct session *s, redisReply *reply);
+/* Takes the answer to a script that was loaded again, and frees it. Without the script nothing can be put. */
+void replies_script_loaded(struct session *s, redisReply *reply);
 
-bool is_text(const redisReply *reply);
+bool reply_is_text(const redisReply *reply);
 
 /* Is it an answer to HGETALL? */
-bool is_hash(const redisReply *reply);
+bool reply_is_hash(const redisReply *reply);
 
-/* Makes pairs of it; NULL when memory ran out. The caller frees them. */
-churn_pair *pairs_of(const redisReply *reply, uint32_t *ret_count);
+/* Makes pairs of such an answer; NULL when memory ran out. The caller frees them. */
+churn_pair *reply_pairs(const redisReply *reply, uint32_t *ret_count);
 
 #endif

@@ -49,11 +49,11 @@ static inline churn_str text_arg(const char *text)
     return (churn_str){.ptr = text, .len = (uint32_t)strlen(text)};
 }
 
-static inline size_t pairs_room(const churn_pair *pairs, uint32_t count)
+static inline size_t pairs_size(const churn_pair *pairs, uint32_t count)
 {
     size_t bytes = 0;
     for (uint32_t i = 0; i < count; i++) {
-        bytes += (size_t)pairs[i].name.len + pairs[i].value.len + (size_t)2 * ARG_ROOM;
+        bytes += (size_t)pairs[i].name.len + pairs[i].value.len;
     }
     return bytes;
 }

@@ -29,8 +29,8 @@ static int32_t check_commands(struct session *s, churn_str key, churn_error *err
     if (reply->type == REDIS_REPLY_ERROR && error_is_forbidden(reply->str)) {
         result = churn_fail(err, CHURN_FATAL, FORBIDDEN_TEXT ": EVAL on keys such as %.*s: %s", s->store->where,
                             (int)key.len, key.ptr, reply->str);
-    } else if (!is_text(reply)) {
-        return fail_reply(s, reply, key, err);
+    } else if (!reply_is_text(reply)) {
+        return call_fail(s, reply, key, err);
     } else if (reply->len > 0) {
         result = churn_fail(err, CHURN_FATAL, FORBIDDEN_TEXT ": it may not use %s on keys such as %.*s",
                             s->store->where, reply->str, (int)key.len, key.ptr);
@@ -43,14 +43,14 @@ static int32_t check_commands(struct session *s, churn_str key, churn_error *err
 static int32_t check_puts(struct session *s, churn_str key, churn_error *err)
 {
     const churn_str args[] = {
-        text_arg("EVALSHA"), {.ptr = s->sha, .len = SHA_LEN}, text_arg("1"), key, text_arg("\x90")};
+        text_arg("EVALSHA"), {.ptr = s->commands.sha, .len = SHA_LEN}, text_arg("1"), key, text_arg("\x90")};
     redisReply *reply;
     int32_t result = call(s, args, 5, &reply, err);
     if (result != CHURN_OK) {
         return result;
     }
     if (reply->type == REDIS_REPLY_ERROR) {
-        return fail_reply(s, reply, key, err);
+        return call_fail(s, reply, key, err);
     }
     freeReplyObject(reply);
     return CHURN_OK;
@@ -59,7 +59,7 @@ static int32_t check_puts(struct session *s, churn_str key, churn_error *err)
 int32_t redis_allowed(void *session, const churn_str *keys, uint32_t count, churn_error *err)
 {
     struct session *s = session;
-    int32_t result = check_free(s, err);
+    int32_t result = call_begin(s, err);
     result = result == CHURN_OK ? check_commands(s, text_arg(HISTORY_KEY), err) : result;
     for (uint32_t i = 0; i < count && result == CHURN_OK; i++) {
         result = check_commands(s, keys[i], err);

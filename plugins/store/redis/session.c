@@ -8,9 +8,9 @@ int32_t fail_memory(churn_error *err)
     return churn_fail(err, CHURN_RETRY, "out of memory");
 }
 
-CHURN_PRINTF(2, 3) void break_session(struct session *s, const char *format, ...)
+CHURN_PRINTF(2, 3) void session_break(struct session *s, const char *format, ...)
 {
-    if (s->broken[0] == '\0') {
+    if (!session_is_broken(s)) {
         va_list args;
         va_start(args, format);
         (void)vsnprintf(s->broken, sizeof s->broken, format, args);
@@ -18,7 +18,12 @@ CHURN_PRINTF(2, 3) void break_session(struct session *s, const char *format, ...
     }
 }
 
-int32_t fail_broken(const struct session *s, churn_error *err)
+int32_t session_fail(const struct session *s, churn_error *err)
 {
     return churn_fail(err, CHURN_RETRY, "%s", s->broken);
+}
+
+int64_t session_now(const struct session *s)
+{
+    return s->store->host->monotonic_ms(s->store->host);
 }

@@ -1,5 +1,5 @@
 #include "socket.h"
-#include "commands.h"
+#include "replies.h"
 
 #include <errno.h>
 #include <inttypes.h>
@@ -8,32 +8,19 @@
 #include <sys/socket.h>
 
 #define RECEIVE_SIZE (64 * 1024)
-#define MAX_REPLY_BYTES (64 * 1024 * 1024)
-#define STALL_MS 1000 /* without a look at the socket: what this process did meanwhile is not the server's delay */
 
-int64_t now(const struct session *s)
+bool socket_send(struct session *s)
 {
-    return s->store->host->monotonic_ms(s->store->host);
-}
-
-void note_progress(struct session *s)
-{
-    s->progress_ms = now(s);
-    s->overdue = false;
-}
-
-bool send_out(struct session *s)
-{
-    while (s->out_sent < s->out_len) {
-        ssize_t n =
-            send(s->connection->fd, s->out + s->out_sent, s->out_len - s->out_sent, MSG_DONTWAIT | MSG_NOSIGNAL);
+    struct outbox *out = &s->commands.out;
+    while (outbox_waiting(out) > 0) {
+        ssize_t n = send(s->connection->fd, out->bytes + out->sent, outbox_waiting(out), MSG_DONTWAIT | MSG_NOSIGNAL);
         if (n < 0 && errno == EINTR) {
             continue;
         }
         if (n < 0) {
             return errno == EAGAIN || errno == EWOULDBLOCK;
         }
-        s->out_sent += (size_t)n;
+        out->sent += (size_t)n;
     }
     return true;
 }
@@ -47,84 +34,66 @@ static bool receive(struct session *s)
         return false;
     }
     if (n < 0) {
-        break_session(s, "the connection to Redis at %s failed: %s", s->store->where, strerror(errno));
+        session_break(s, "the connection to Redis at %s failed: %s", s->store->where, strerror(errno));
         return true;
     }
     if (n == 0) {
-        break_session(s, "Redis at %s closed the connection", s->store->where);
+        session_break(s, "Redis at %s closed the connection", s->store->where);
         return true;
     }
-    if ((size_t)n == sizeof buffer) {
-        note_progress(s); /* a large answer on its way; fewer bytes at a time must make one whole in time */
+    if ((size_t)n == sizeof buffer) { /* a large answer on its way; fewer bytes at a time must make one whole in time */
+        patience_renew(&s->patience, session_now(s));
     }
-    s->reply_bytes += (size_t)n;
-    if (s->reply_bytes > MAX_REPLY_BYTES) {
-        break_session(s, "Redis at %s sent an answer of more than %d MiB, which is refused", s->store->where,
-                      MAX_REPLY_BYTES / 1024 / 1024);
-    } else if (redisReaderFeed(s->reader, buffer, (size_t)n) != REDIS_OK) {
-        break_session(s, "out of memory");
-    }
-    return true;
-}
-
-/* Keeps the clock of what the server owes. False when its time is up: at the second look, for the first one may find
- * the answer waiting. */
-static bool is_in_time(struct session *s)
-{
-    int64_t at = now(s);
-    if (!s->waiting) {
-        s->waiting = true;
-        note_progress(s);
-    } else if (at - s->looked_ms >= STALL_MS) {
-        s->progress_ms += at - s->looked_ms;
-    }
-    s->looked_ms = at;
-    if (at - s->progress_ms < s->store->timeout_ms) {
-        return true;
-    }
-    if (s->overdue) {
-        return false;
-    }
-    s->overdue = true;
+    replies_feed(s, buffer, (size_t)n);
     return true;
 }
 
 static void break_overdue(struct session *s)
 {
-    break_session(s, "Redis at %s has not answered for %" PRId64 " ms", s->store->where, s->store->timeout_ms);
+    session_break(s, "Redis at %s has not answered for %" PRId64 " ms", s->store->where, s->store->timeout_ms);
 }
 
-void exchange(struct session *s, int64_t wait_ms)
+/* Sends what is to be sent. False when the socket can be waited for no longer. */
+static bool send_or_break(struct session *s)
+{
+    int cause;
+    if (socket_send(s)) {
+        return true;
+    }
+    cause = errno;
+    /* What the server said before it closed, such as that it has too many clients, may still be readable. */
+    if (!receive(s)) {
+        session_break(s, "the connection to Redis at %s failed: %s", s->store->where, strerror(cause));
+    }
+    return false;
+}
+
+/* Waits for the socket to take or to have bytes, and receives those. */
+static void wait_and_receive(struct session *s, int64_t wait_ms)
 {
     struct pollfd socket = {.fd = s->connection->fd, .events = POLLIN};
-    int64_t patience;
+    int64_t left = patience_left(&s->patience, session_now(s));
     int ready;
-    if (!seal_batch(s)) {
-        break_session(s, "out of memory");
-        return;
-    }
-    if (!is_in_time(s)) {
-        break_overdue(s);
-        return;
-    }
-    if (!send_out(s)) {
-        int cause = errno;
-        /* What the server said before it closed, such as that it has too many clients, may still be readable. */
-        if (!receive(s)) {
-            break_session(s, "the connection to Redis at %s failed: %s", s->store->where, strerror(cause));
-        }
-        return;
-    }
-    if (s->out_sent < s->out_len) {
+    if (outbox_waiting(&s->commands.out) > 0) {
         socket.events |= POLLOUT;
     }
-    patience = s->progress_ms + s->store->timeout_ms - now(s);
-    wait_ms = wait_ms < patience ? wait_ms : patience;
+    wait_ms = wait_ms < left ? wait_ms : left;
     ready = poll(&socket, 1, wait_ms > 0 ? (int)wait_ms : 0);
-    s->looked_ms = now(s);
+    s->patience.looked_ms = session_now(s);
     if (ready > 0 && (socket.revents & ~POLLOUT) != 0) {
         (void)receive(s);
-    } else if (ready <= 0 && s->looked_ms - s->progress_ms >= s->store->timeout_ms) {
+    } else if (ready <= 0 && patience_left(&s->patience, s->patience.looked_ms) <= 0) {
         break_overdue(s);
+    }
+}
+
+void socket_exchange(struct session *s, int64_t wait_ms)
+{
+    if (!commands_seal(&s->commands)) {
+        session_break(s, "out of memory");
+    } else if (!patience_lasts(&s->patience, session_now(s))) {
+        break_overdue(s);
+    } else if (send_or_break(s)) {
+        wait_and_receive(s, wait_ms);
     }
 }
