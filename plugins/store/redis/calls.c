@@ -4,6 +4,7 @@
 #include "replies.h"
 #include "socket.h"
 
+#include <stdio.h>
 #include <string.h>
 #include <strings.h>
 

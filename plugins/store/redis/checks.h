@@ -4,17 +4,21 @@
 
 #include "session.h"
 
-/* A replica takes no writes. */
+/* Fails for a replica, which takes no writes. */
 int32_t check_role(struct session *s, churn_error *err);
 
-/* A node that has all slots serves as a single server does; of several, or with slots that nobody serves, none can. */
+/* Fails for a node of a Redis Cluster. One that has all slots serves as a single server does; of several, or with slots
+ * that nobody serves, none can. */
 int32_t check_cluster(struct session *s, churn_error *err);
 
+/* Fails when the server cannot give the `durability` that is asked for; says once in the log which one it is. */
 int32_t check_durability(struct session *s, churn_error *err);
 
-/* A server that evicts keys loses events that were counted; "" where it does not. */
+/* Writes what is to be said of a server that evicts keys, which loses events that were counted; "" where it does not.
+ */
 int32_t find_eviction(struct session *s, char *text, size_t size, churn_error *err);
 
+/* … into the log. */
 int32_t check_eviction(struct session *s, churn_error *err);
 
 #endif

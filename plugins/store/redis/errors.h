@@ -25,6 +25,7 @@ enum verdict {
 /* What the ACL forbids within a script has no code of its own: as Redis 7.0 says it, and later ones. */
 bool error_is_forbidden(const char *text);
 
+/* What becomes of the command that got this error. */
 enum verdict error_verdict(const char *text);
 
 /* No other command of the session would fare better. */

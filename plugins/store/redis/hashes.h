@@ -4,13 +4,11 @@
 
 #include <churn/store.h>
 
+/* The store's calls of these names; see <churn/store.h>. */
 int32_t redis_get_many(void *session, const churn_str *keys, uint32_t count, churn_fields_fn fn, void *ctx,
                        churn_error *err);
-
 int32_t redis_get(void *session, churn_str key, churn_fields_fn fn, void *ctx, churn_error *err);
-
 int32_t redis_keys(void *session, churn_str prefix, churn_key_fn fn, void *ctx, churn_error *err);
-
 int32_t redis_write(void *session, const churn_hash *hashes, uint32_t count, churn_error *err);
 
 #endif

@@ -15,6 +15,16 @@ static const char history_script[] = "local h = redis.call('HGET', KEYS[1], 'id'
                                      "if not h then h = ARGV[1] redis.call('HSET', KEYS[1], 'id', h) end "
                                      "return h";
 
+static int32_t random_name(char name[HISTORY_SIZE], churn_error *err)
+{
+    uint64_t random;
+    if (getrandom(&random, sizeof random, 0) != (ssize_t)sizeof random) {
+        return churn_fail(err, CHURN_RETRY, "no random number: %s", strerror(errno));
+    }
+    (void)snprintf(name, HISTORY_SIZE, "%016" PRIx64, random);
+    return CHURN_OK;
+}
+
 /* What the server calls its history of writes, a name that goes when its data goes; it gets one when it has none. From
  * then on the session's puts are written in that one alone. */
 static int32_t learn_history(struct session *s, churn_error *err)
@@ -25,14 +35,9 @@ static int32_t learn_history(struct session *s, churn_error *err)
                               text_arg("1"),
                               text_arg(HISTORY_KEY),
                               {.ptr = name, .len = HISTORY_SIZE - 1}};
-    uint64_t random;
     redisReply *reply;
-    int32_t result;
-    if (getrandom(&random, sizeof random, 0) != (ssize_t)sizeof random) {
-        return churn_fail(err, CHURN_RETRY, "no random number: %s", strerror(errno));
-    }
-    (void)snprintf(name, sizeof name, "%016" PRIx64, random);
-    result = call(s, args, 5, &reply, err);
+    int32_t result = random_name(name, err);
+    result = result == CHURN_OK ? call(s, args, 5, &reply, err) : result;
     if (result != CHURN_OK) {
         return result;
     }

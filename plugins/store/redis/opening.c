@@ -5,6 +5,7 @@
 #include "errors.h"
 #include "replies.h"
 #include "resp.h"
+#include "session.h"
 
 #include <ctype.h>
 #include <stdio.h>

@@ -2,12 +2,11 @@
 #ifndef REDIS_OPENING_H
 #define REDIS_OPENING_H
 
-#include "session.h"
+#include <churn/store.h>
 
-void redis_close(void *session);
-
+/* The store's calls of these names; see <churn/store.h>. */
 int32_t redis_open(void *self, void **ret_session, churn_error *err);
-
+void redis_close(void *session);
 void redis_probe(void *self, uint32_t timeout_ms, churn_target_fn fn, void *ctx);
 
 #endif

@@ -3,9 +3,13 @@
  *
  * A put compares the version and writes, in a script; puts that follow each other share a call of it, and a window of
  * calls is one pipeline, which is on its way while the rest of the window is still being made. The session writes the
- * protocol itself and reads it with hiredis' parser, with both directions open at the same time, so
- * a pipeline of any size cannot block on full socket buffers. Replies come in the order of the commands. After an error
+ * protocol itself and reads it with hiredis' parser, with both directions open at the same time, so a
+ * pipeline of any size cannot block on full socket buffers. Replies come in the order of the commands. After an error
  * of the connection a late reply could answer the wrong command, so a broken session is never used again.
+ *
+ * The files, each resting on those before it: settings, errors; resp, msgpack, outbox and pending, which make up
+ * commands; held, patience; session, replies, socket; puts, and calls with hashes, info, identity, rights and checks
+ * upon them; opening; and here the options and the table of the plugin.
  */
 #include "hashes.h"
 #include "identity.h"

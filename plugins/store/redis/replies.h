@@ -27,6 +27,7 @@ static inline struct pending replies_take(struct session *s)
 /* Takes the answer to a script that was loaded again, and frees it. Without the script nothing can be put. */
 void replies_script_loaded(struct session *s, redisReply *reply);
 
+/* A string, of a length that a churn_str can have. */
 bool reply_is_text(const redisReply *reply);
 
 /* Is it an answer to HGETALL? */

@@ -3,13 +3,14 @@
 #ifndef REDIS_RESP_H
 #define REDIS_RESP_H
 
-#include <churn/profile.h>
+#include <churn/store.h>
 
 #include <stdint.h>
 #include <string.h>
 
 #define ARG_ROOM 25 /* bytes around an argument of a command: `$`, its length, two line ends */
 
+/* An argument: the digits of a number, which are in `buffer`. */
 static inline churn_str number_arg(char buffer[21], uint64_t n)
 {
     char *first = buffer + 21;
@@ -20,6 +21,7 @@ static inline churn_str number_arg(char buffer[21], uint64_t n)
     return (churn_str){.ptr = first, .len = (uint32_t)(buffer + 21 - first)};
 }
 
+/* How many arguments follow (`*`), or bytes (`$`). */
 static inline char *write_count(char *at, char type, uint64_t n)
 {
     char buffer[21];
@@ -49,6 +51,7 @@ static inline churn_str text_arg(const char *text)
     return (churn_str){.ptr = text, .len = (uint32_t)strlen(text)};
 }
 
+/* Bytes of their names and values. */
 static inline size_t pairs_size(const churn_pair *pairs, uint32_t count)
 {
     size_t bytes = 0;

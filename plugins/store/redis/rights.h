@@ -4,6 +4,7 @@
 
 #include <churn/store.h>
 
+/* The store's call of this name; see <churn/store.h>. */
 int32_t redis_allowed(void *session, const churn_str *keys, uint32_t count, churn_error *err);
 
 #endif
