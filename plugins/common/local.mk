@@ -29,7 +29,6 @@ HTTP_CLIENT = \
   %D%/http_sockets.c %D%/http_sockets.h \
   %D%/retry_after.h \
   $(TEXT_BUFFER)
-LMDB_PAGES = %D%/lmdb_pages.c %D%/lmdb_pages.h
 GROW = %D%/grow.h
 OWN_FILE = %D%/own_file.h
 STORE_SESSION = %D%/store_session.c %D%/store_session.h %D%/stall.h

@@ -76,7 +76,7 @@ MODULES = {
     "plugins/source/kafka/turns.c": KAFKA_SOURCE,
     "plugins/source/kafka/unreadable.c": KAFKA_SOURCE,
     "plugins/source/kafka/watch.c": KAFKA_SOURCE,
-    "plugins/store/lmdb.c": "plugins/test_store_lmdb_calls plugins/test_store_lmdb",
+    "plugins/store/lmdb/lmdb.c": "plugins/test_store_lmdb_calls plugins/test_store_lmdb",
     "plugins/store/redis/calls.c": REDIS_STORE,
     "plugins/store/redis/checks.c": REDIS_STORE,
     "plugins/store/redis/commands.c": REDIS_STORE,

@@ -7,7 +7,7 @@
  * also sweep expired ones away, a few with each put.
  */
 #define _GNU_SOURCE /* fallocate */
-#include "lmdb_pages.h"
+#include "pages.h"
 #include "own_file.h"
 #include <churn/plugin.h>
 #include <churn/store.h>

@@ -1,4 +1,4 @@
-#include "lmdb_pages.h"
+#include "pages.h"
 
 #include <stdlib.h>
 #include <string.h>
