@@ -19,6 +19,7 @@ import tempfile
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 KAFKA_SOURCE = "plugins/test_source_kafka_group plugins/test_source_kafka_records " \
     "plugins/test_source_kafka plugins/test_source_kafka_reading plugins/test_source_kafka_turns"
+LMDB_STORE = "plugins/test_store_lmdb_calls plugins/test_store_lmdb"
 REDIS_STORE = "plugins/test_store_redis_calls plugins/test_store_redis"
 PROGRESS = "unit/test_progress unit/test_placing unit/test_session unit/test_writer"
 INTAKE = "unit/test_intake unit/test_intake_events unit/test_redrive unit/test_emitter"
@@ -76,7 +77,18 @@ MODULES = {
     "plugins/source/kafka/turns.c": KAFKA_SOURCE,
     "plugins/source/kafka/unreadable.c": KAFKA_SOURCE,
     "plugins/source/kafka/watch.c": KAFKA_SOURCE,
-    "plugins/store/lmdb/lmdb.c": "plugins/test_store_lmdb_calls plugins/test_store_lmdb",
+    "plugins/store/lmdb/arena.c": LMDB_STORE,
+    "plugins/store/lmdb/errors.c": LMDB_STORE,
+    "plugins/store/lmdb/files.c": LMDB_STORE,
+    "plugins/store/lmdb/lmdb.c": LMDB_STORE,
+    "plugins/store/lmdb/opening.c": LMDB_STORE,
+    "plugins/store/lmdb/pages.c": LMDB_STORE,
+    "plugins/store/lmdb/puts.c": LMDB_STORE,
+    "plugins/store/lmdb/reading.c": LMDB_STORE,
+    "plugins/store/lmdb/record.c": LMDB_STORE,
+    "plugins/store/lmdb/session.c": LMDB_STORE,
+    "plugins/store/lmdb/transactions.c": LMDB_STORE,
+    "plugins/store/lmdb/writing.c": LMDB_STORE,
     "plugins/store/redis/calls.c": REDIS_STORE,
     "plugins/store/redis/checks.c": REDIS_STORE,
     "plugins/store/redis/commands.c": REDIS_STORE,
