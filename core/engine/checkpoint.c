@@ -41,7 +41,7 @@ static bool read_checkpoint_field(const churn_pair *field, struct checkpoint *re
     return decimal_parse_int64(field->value.ptr, field->value.len, into) && *into >= 0;
 }
 
-bool read_checkpoint(const churn_pair *fields, uint32_t count, struct checkpoint *ret, char why[WHY_SIZE])
+bool checkpoint_parse(const churn_pair *fields, uint32_t count, struct checkpoint *ret, char why[WHY_SIZE])
 {
     int64_t version = 0;
     why[0] = '\0';
@@ -63,7 +63,7 @@ bool read_checkpoint(const churn_pair *fields, uint32_t count, struct checkpoint
     return why[0] == '\0';
 }
 
-bool fail_checkpoint(struct worker *worker, uint32_t source, const char *prefix, const char *why)
+bool checkpoint_fail(struct worker *worker, uint32_t source, const char *prefix, const char *why)
 {
     char key[HOST_KEY_SIZE];
     (void)host_own_key("checkpoint", prefix, sources_name(&worker->sources.items[source]), key);
@@ -74,7 +74,7 @@ bool fail_checkpoint(struct worker *worker, uint32_t source, const char *prefix,
                        is_forgetful(worker) ? ", alerts and dead letters are sent again" : "");
 }
 
-int64_t answered_by(const struct checkpoint *checkpoint)
+int64_t checkpoint_answered(const struct checkpoint *checkpoint)
 {
     int64_t counted = checkpoint->offset > 0 ? checkpoint->offset : 0;
     return checkpoint->answered != NOTHING && checkpoint->answered < counted ? checkpoint->answered : counted;
@@ -84,11 +84,11 @@ static int32_t on_checkpoint(void *ctx, churn_str key, const churn_pair *fields,
 {
     struct checkpoint_read *read = ctx;
     (void)key;
-    (void)read_checkpoint(fields, count, &read->found, read->why);
+    (void)checkpoint_parse(fields, count, &read->found, read->why);
     return CHURN_OK;
 }
 
-int32_t read_stored(struct worker *worker, uint32_t source, const char *prefix, struct checkpoint_read *read)
+int32_t checkpoint_read_under(struct worker *worker, uint32_t source, const char *prefix, struct checkpoint_read *read)
 {
     char buffer[HOST_KEY_SIZE];
     churn_str name = sources_name(&worker->sources.items[source]);
@@ -107,15 +107,15 @@ int32_t read_stored(struct worker *worker, uint32_t source, const char *prefix, 
     return read->why[0] == '\0' ? CHURN_OK : CHURN_REJECT;
 }
 
-int32_t progress_load_checkpoint(struct worker *worker, uint32_t source)
+int32_t checkpoint_load(struct worker *worker, uint32_t source)
 {
     const char *prefix = worker->pipeline->store_settings.key_prefix;
     struct checkpoint_read read;
-    int32_t result = read_stored(worker, source, prefix, &read);
+    int32_t result = checkpoint_read_under(worker, source, prefix, &read);
     if (result == CHURN_OK) {
-        at(worker, source)->stored = read.found;
+        partition_at(worker, source)->stored = read.found;
     } else if (result == CHURN_REJECT) {
-        (void)fail_checkpoint(worker, source, prefix, read.why);
+        (void)checkpoint_fail(worker, source, prefix, read.why);
         return CHURN_FATAL;
     }
     return result;
@@ -133,10 +133,10 @@ static churn_str fingerprint_of(struct worker *worker, uint32_t source, int64_t 
     return (churn_str){.ptr = text, .len = known ? (uint32_t)strnlen(text, CHURN_FINGERPRINT_SIZE) : 0};
 }
 
-struct checkpoint next_checkpoint(const struct worker *worker, const struct partition *p)
+struct checkpoint checkpoint_next(const struct worker *worker, const struct partition *p)
 {
     struct checkpoint next = p->stored;
-    int64_t answered = answered_by(&p->stored);
+    int64_t answered = checkpoint_answered(&p->stored);
     int64_t come = worker->pipeline->profiles_only ? p->owned : p->putting;
     next.version++;
     if (p->putting > next.offset) {
@@ -155,10 +155,10 @@ struct checkpoint next_checkpoint(const struct worker *worker, const struct part
     return next;
 }
 
-bool put_checkpoint(struct worker *worker, uint32_t source)
+bool checkpoint_put(struct worker *worker, uint32_t source)
 {
-    struct partition *p = at(worker, source);
-    struct checkpoint next = next_checkpoint(worker, p);
+    struct partition *p = partition_at(worker, source);
+    struct checkpoint next = checkpoint_next(worker, p);
     int64_t offset = next.offset > 0 ? next.offset : 0;
     char key[HOST_KEY_SIZE], number[24], last[WITNESS_SIZE], doubted[24], answered[24];
     char fingerprint[CHURN_FINGERPRINT_SIZE];
@@ -169,7 +169,7 @@ bool put_checkpoint(struct worker *worker, uint32_t source)
                      .key = own_key(worker, source, "checkpoint", key),
                      .fields = fields,
                      .count = 2,
-                     .id = PROGRESS_ID | source,
+                     .id = CHECKPOINT_ID | source,
                      .expected_version = p->stored.version};
     churn_str print = fingerprint_of(worker, source, offset, fingerprint);
     fields[0].value.len = (uint32_t)snprintf(number, sizeof number, "%" PRId64, offset);

@@ -20,19 +20,19 @@ static inline churn_str own_key(const struct worker *worker, uint32_t source, co
 }
 
 /* False when the fields are no checkpoint; `why` says then which of them is wrong. */
-bool read_checkpoint(const churn_pair *fields, uint32_t count, struct checkpoint *ret, char why[WHY_SIZE]);
+bool checkpoint_parse(const churn_pair *fields, uint32_t count, struct checkpoint *ret, char why[WHY_SIZE]);
 /* What to do about a checkpoint that is wrong; always false. */
-bool fail_checkpoint(struct worker *worker, uint32_t source, const char *prefix, const char *why);
+bool checkpoint_fail(struct worker *worker, uint32_t source, const char *prefix, const char *why);
 /* Everything before it was answered. */
-int64_t answered_by(const struct checkpoint *checkpoint);
+int64_t checkpoint_answered(const struct checkpoint *checkpoint);
 /* The one under a key prefix. CHURN_OK; CHURN_RETRY when the session was lost; CHURN_REJECT: it cannot be used, and
  * read->why says why. */
-int32_t read_stored(struct worker *worker, uint32_t source, const char *prefix, struct checkpoint_read *read);
+int32_t checkpoint_read_under(struct worker *worker, uint32_t source, const char *prefix, struct checkpoint_read *read);
 /* Reads what the store keeps: CHURN_OK, CHURN_RETRY when the session was lost, CHURN_FATAL when the worker failed. */
-int32_t progress_load_checkpoint(struct worker *worker, uint32_t source);
+int32_t checkpoint_load(struct worker *worker, uint32_t source);
 /* What is put is never behind what is stored, which another member may have put. */
-struct checkpoint next_checkpoint(const struct worker *worker, const struct partition *p);
+struct checkpoint checkpoint_next(const struct worker *worker, const struct partition *p);
 /* False when the session is lost. */
-bool put_checkpoint(struct worker *worker, uint32_t source);
+bool checkpoint_put(struct worker *worker, uint32_t source);
 
 #endif

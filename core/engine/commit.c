@@ -16,12 +16,12 @@ static bool is_due(const struct worker *worker, const struct partition *p)
     return p->place != PLACE_NONE && committable(worker, p) > p->committed;
 }
 
-bool is_unstored(const struct worker *worker, const struct partition *p)
+bool commit_lacks_store(const struct worker *worker, const struct partition *p)
 {
     return worker_has_store(worker) && p->place != PLACE_NONE && p->done > p->durable;
 }
 
-bool may_let_go(struct worker *worker)
+bool commit_is_allowed(struct worker *worker)
 {
     worker->progress.held = !processors_checkpoint(worker);
     return !worker->progress.held;
@@ -34,7 +34,7 @@ static churn_position *positions_to_tell(const struct worker *worker, bool all, 
     churn_position *positions = calloc(partition_count(worker) + 1u, sizeof *positions);
     *ret_count = 0;
     for (uint32_t i = 0; positions != NULL && i < partition_count(worker); i++) {
-        const struct partition *p = at(worker, i);
+        const struct partition *p = partition_at(worker, i);
         if (is_due(worker, p) ||
             (all && p->place != PLACE_NONE && p->committed > 0 && p->committed == committable(worker, p))) {
             positions[(*ret_count)++] = (churn_position){.topic = worker->sources.items[i].topic,
@@ -45,7 +45,7 @@ static churn_position *positions_to_tell(const struct worker *worker, bool all, 
     return positions;
 }
 
-void tell_source(struct worker *worker, bool wait)
+void commit_tell(struct worker *worker, bool wait)
 {
     struct progress *progress = &worker->progress;
     churn_error err = {.size = sizeof err};
@@ -55,14 +55,14 @@ void tell_source(struct worker *worker, bool wait)
         return;
     }
     positions = positions_to_tell(worker, wait && progress->unsure, &count);
-    if (count > 0 && (worker_has_store(worker) || may_let_go(worker))) {
+    if (count > 0 && (worker_has_store(worker) || commit_is_allowed(worker))) {
         FAILPOINT("before_commit");
         worker_enter(worker, &worker->pipeline->source);
         int32_t result = source_of(worker)->commit(worker->source->self, positions, count, wait, &err);
         worker_enter(worker, NULL);
         if (result == CHURN_OK) {
             for (uint32_t i = 0; i < partition_count(worker); i++) {
-                struct partition *p = at(worker, i);
+                struct partition *p = partition_at(worker, i);
                 p->committed = is_due(worker, p) ? committable(worker, p) : p->committed;
             }
             progress->unsure = !wait;

@@ -4,12 +4,12 @@
 
 #include "engine/state.h"
 
-bool is_unstored(const struct worker *worker, const struct partition *p);
+bool commit_lacks_store(const struct worker *worker, const struct partition *p);
 /* Asks the processors, before anything of their events is let go of. */
-bool may_let_go(struct worker *worker);
+bool commit_is_allowed(struct worker *worker);
 /* Tells the source what is done for good. A commit that fails costs a repeat and nothing else: the marks know better.
  * One that is not waited for may fail unseen, so the next one that is tells everything again. Never tells less than the
  * source knows, so that a replay that is cut off leaves the group where it was. */
-void tell_source(struct worker *worker, bool wait);
+void commit_tell(struct worker *worker, bool wait);
 
 #endif

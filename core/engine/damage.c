@@ -45,7 +45,7 @@ bool damage_set_aside(struct worker *worker, struct window *window, struct delta
     uint32_t outputs = window->output_count;
     bool found = !customer->damaged, ok = true;
     for (uint32_t i = delta->first_event; ok && i != NO_EVENT; i = window->events[i].next) {
-        ok = window->events[i].counted || intake_set_aside(worker, window, customer, &window->events[i], reject);
+        ok = window->events[i].counted || set_aside_event(worker, window, customer, &window->events[i], reject);
     }
     window->set_aside = window->set_aside || window->output_count > outputs;
     cache_set_profile(&worker->cache, customer,

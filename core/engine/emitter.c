@@ -83,7 +83,7 @@ static bool set_aside(struct worker *worker, struct window *window, unsigned sin
     if (!worker->pipeline->has_dead_letters || letter) {
         return stop(worker, sink, output, reject);
     }
-    return intake_refused(worker, window, output, section_of(worker, sink)->label, reject);
+    return set_aside_output(worker, window, output, section_of(worker, sink)->label, reject);
 }
 
 static bool refuse(struct worker *worker, struct window *window, unsigned sink, uint32_t index,

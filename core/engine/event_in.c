@@ -34,7 +34,8 @@ static bool refuse(struct worker *worker, const churn_record *record, const char
                    const struct reject *reject)
 {
     churn_record whole = *record;
-    return ask_headers(worker, &whole) && dead_letter(worker, window_filling(worker), &whole, payload, late, reject);
+    return ask_headers(worker, &whole) &&
+           set_aside_record(worker, window_filling(worker), &whole, payload, late, reject);
 }
 
 /* What is known to be counted, also by what this worker has not had acknowledged yet. */
@@ -171,7 +172,7 @@ static bool say_outputs(struct worker *worker, const churn_record *record, const
                         const churn_event *event, uint32_t source)
 {
     struct window *window = window_filling(worker);
-    uint32_t kinds = worker->pipeline->outputs & ~progress_muted(worker, source, record->offset), withheld;
+    uint32_t kinds = worker->pipeline->outputs & ~partitions_muted(worker, source, record->offset), withheld;
     struct saying saying = routing_saying(type, event, kinds);
     bool ok = true;
     if ((saying.kinds & CHURN_RECORD_EVENT) != 0 && wanted(worker, type, event, CHURN_RECORD_EVENT, 0, &withheld)) {
@@ -204,7 +205,7 @@ static bool take_event(struct worker *worker, const churn_record *record, const 
     event->topic = (churn_str){.ptr = record->topic, .len = (uint32_t)strlen(record->topic)};
     event->partition = record->partition;
     event->offset = record->offset;
-    verdict = run_processors(worker, record, type, event, reject);
+    verdict = processors_judge(worker, record, type, event, reject);
     if (verdict == CHURN_DROP) {
         metrics_add_own(worker->counters.filtered, 1);
         return true;
@@ -226,7 +227,7 @@ static bool take_event(struct worker *worker, const churn_record *record, const 
     }
 }
 
-bool take_value(struct worker *worker, const churn_record *record, uint32_t source, enum lateness late)
+bool event_in_take(struct worker *worker, const churn_record *record, uint32_t source, enum lateness late)
 {
     struct window *window = window_filling(worker);
     char *payload = NULL;
@@ -236,7 +237,7 @@ bool take_value(struct worker *worker, const churn_record *record, uint32_t sour
     if (worker->pipeline->decodes && record->value.len > OUTPUT_LETTER_MAX) {
         reject_set(&reject, REJECT_TOO_LARGE_TO_KEEP, "%u bytes, and dead letters keep at most %d", record->value.len,
                    OUTPUT_LETTER_MAX);
-        return dead_letter(worker, window, record, NULL, late, &reject);
+        return set_aside_record(worker, window, record, NULL, late, &reject);
     }
     if (record->value.ptr != NULL) {
         payload = arena_copy(&window->arena, record->value.ptr, record->value.len);
@@ -245,7 +246,7 @@ bool take_value(struct worker *worker, const churn_record *record, uint32_t sour
         }
     }
     if (!worker->pipeline->decodes) {
-        bool muted = (progress_muted(worker, source, record->offset) & CHURN_RECORD_EVENT) != 0;
+        bool muted = (partitions_muted(worker, source, record->offset) & CHURN_RECORD_EVENT) != 0;
         churn_str value = {.ptr = payload, .len = payload != NULL ? record->value.len : 0};
         return muted || output_event(window, record, value) || out_of_memory(worker);
     }

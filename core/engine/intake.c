@@ -15,11 +15,11 @@ static bool take_unreadable(struct worker *worker, const churn_record *record)
     churn_record bare = *record;
     struct reject reject;
     if (worker->pipeline->redrive != NULL) {
-        return leave_alone(worker, record, "it cannot be read");
+        return put_back_leave(worker, record, "it cannot be read");
     }
     bare.value = (churn_str){0};
     reject_set(&reject, REJECT_UNREADABLE_RECORD, "%.*s", (int)record->value.len, record->value.ptr);
-    return dead_letter(worker, window_filling(worker), &bare, NULL, NOT_LATE, &reject);
+    return set_aside_record(worker, window_filling(worker), &bare, NULL, NOT_LATE, &reject);
 }
 
 /* *ret_position is where the record stands; SOURCE_NONE: nowhere that is committed. `number` is its place in the poll.
@@ -37,20 +37,20 @@ static bool take_record(struct worker *worker, const churn_record *record, uint3
     }
     if (redrive != NULL) {
         return record->offset >= redrive->end || /* no letter written since the start */
-               take_letter(worker, record, &worker->originals[number]);
+               put_back_take(worker, record, &worker->originals[number]);
     }
-    return take_value(worker, record, source,
-                      progress_is_replayed(worker, source, record->offset) ||
-                              progress_is_lettered(worker, source, record->offset)
-                          ? LATE_REPLAYED
-                          : NOT_LATE);
+    return event_in_take(worker, record, source,
+                         partitions_is_replayed(worker, source, record->offset) ||
+                                 partitions_is_lettered(worker, source, record->offset)
+                             ? LATE_REPLAYED
+                             : NOT_LATE);
 }
 
 void intake_give_back(struct worker *worker, const churn_record *records, uint32_t count)
 {
     for (uint32_t i = 0; i < count; i++) {
         uint32_t source = sources_find(&worker->sources, records[i].topic, records[i].partition);
-        progress_seek_back(worker, source, records[i].offset);
+        partitions_seek_back(worker, source, records[i].offset);
     }
 }
 
@@ -85,7 +85,7 @@ bool intake_take(struct worker *worker, const churn_record *records, uint32_t co
     if (window_is_empty(window)) {
         window->opened_ms = host_monotonic_ms();
     }
-    if (!announce_all(worker, records, count) ||
+    if (!processors_announce(worker, records, count) ||
         (worker->pipeline->redrive != NULL && !originals_read(worker, records, count, worker->originals))) {
         return false;
     }
@@ -106,7 +106,7 @@ bool intake_take(struct worker *worker, const churn_record *records, uint32_t co
         } else if (!window_note_position(window, position, records[i].offset)) {
             return out_of_memory(worker);
         } else {
-            progress_note_read(worker, position, records[i].offset);
+            partitions_note_read(worker, position, records[i].offset);
             note_witness(window, position, records, i, count);
         }
         metrics_add_own(worker->counters.events, 1);

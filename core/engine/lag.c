@@ -31,7 +31,8 @@ static int64_t unsettled(struct worker *worker)
 void lag_look(struct worker *worker)
 {
     churn_lag lag = ask_lag(worker);
-    bool known = lag.known != 0 && lag.messages >= 0 && progress_ready(worker); /* else it counts from another place */
+    bool known =
+        lag.known != 0 && lag.messages >= 0 && partitions_ready(worker); /* else it counts from another place */
     atomic_store_explicit(&worker->lag_messages, known ? lag.messages + unsettled(worker) : 0, memory_order_relaxed);
     atomic_store_explicit(&worker->lag_known, known, memory_order_release);
 }

@@ -3,13 +3,13 @@
 #include "engine/stalled.h"
 #include <stdlib.h>
 
-void progress_free(struct progress *progress)
+void partitions_free(struct progress *progress)
 {
     free(progress->partitions);
     *progress = (struct progress){0};
 }
 
-bool progress_make_room(struct worker *worker)
+bool partitions_make_room(struct worker *worker)
 {
     struct progress *progress = &worker->progress;
     uint32_t room = worker->sources.count + 16;
@@ -30,15 +30,15 @@ bool progress_make_room(struct worker *worker)
     return true;
 }
 
-bool progress_is_ours(struct worker *worker, const char *topic, int32_t partition)
+bool partitions_own(struct worker *worker, const char *topic, int32_t partition)
 {
     uint32_t source = sources_find(&worker->sources, topic, partition);
-    return source < worker->progress.room && at(worker, source)->place != PLACE_NONE;
+    return source < worker->progress.room && partition_at(worker, source)->place != PLACE_NONE;
 }
 
-void progress_seek_back(struct worker *worker, uint32_t source, int64_t offset)
+void partitions_seek_back(struct worker *worker, uint32_t source, int64_t offset)
 {
-    struct partition *p = source < worker->progress.room ? at(worker, source) : NULL;
+    struct partition *p = source < worker->progress.room ? partition_at(worker, source) : NULL;
     if (p == NULL || p->place == PLACE_NONE) {
         return; /* not ours any more */
     }
@@ -52,17 +52,17 @@ void progress_seek_back(struct worker *worker, uint32_t source, int64_t offset)
     p->place = PLACE_SEEK;
 }
 
-bool progress_ready(const struct worker *worker)
+bool partitions_ready(const struct worker *worker)
 {
     for (uint32_t i = 0; i < partition_count(worker); i++) {
-        if (at(worker, i)->place == PLACE_LOOK_UP || at(worker, i)->place == PLACE_SEEK) {
+        if (partition_at(worker, i)->place == PLACE_LOOK_UP || partition_at(worker, i)->place == PLACE_SEEK) {
             return false;
         }
     }
     return true;
 }
 
-int32_t progress_ask_bounds(struct worker *worker, uint32_t source, int64_t *ret_low, int64_t *ret_end)
+int32_t partitions_ask_bounds(struct worker *worker, uint32_t source, int64_t *ret_low, int64_t *ret_end)
 {
     const struct source_partition *s = &worker->sources.items[source];
     churn_error err = {.size = sizeof err};
@@ -80,25 +80,25 @@ int32_t progress_ask_bounds(struct worker *worker, uint32_t source, int64_t *ret
     return CHURN_OK;
 }
 
-uint32_t progress_muted(const struct worker *worker, uint32_t source, int64_t offset)
+uint32_t partitions_muted(const struct worker *worker, uint32_t source, int64_t offset)
 {
-    const struct partition *p = source < worker->progress.room ? at(worker, source) : NULL;
+    const struct partition *p = source < worker->progress.room ? partition_at(worker, source) : NULL;
     return p != NULL && offset < p->muted_below ? p->muted : 0;
 }
 
-bool progress_is_replayed(const struct worker *worker, uint32_t source, int64_t offset)
+bool partitions_is_replayed(const struct worker *worker, uint32_t source, int64_t offset)
 {
-    return source < worker->progress.room && offset < at(worker, source)->replayed_below;
+    return source < worker->progress.room && offset < partition_at(worker, source)->replayed_below;
 }
 
-bool progress_is_lettered(const struct worker *worker, uint32_t source, int64_t offset)
+bool partitions_is_lettered(const struct worker *worker, uint32_t source, int64_t offset)
 {
-    return source < worker->progress.room && offset < at(worker, source)->lettered_below;
+    return source < worker->progress.room && offset < partition_at(worker, source)->lettered_below;
 }
 
-void progress_note_read(struct worker *worker, uint32_t source, int64_t offset)
+void partitions_note_read(struct worker *worker, uint32_t source, int64_t offset)
 {
-    if (source < worker->progress.room && offset >= at(worker, source)->end) {
-        at(worker, source)->end = offset + 1;
+    if (source < worker->progress.room && offset >= partition_at(worker, source)->end) {
+        partition_at(worker, source)->end = offset + 1;
     }
 }

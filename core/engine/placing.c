@@ -12,7 +12,7 @@
 static void say_gone(const struct worker *worker, uint32_t source, int64_t from, int64_t low)
 {
     const struct source_partition *s = &worker->sources.items[source];
-    log_printf(worker->pipeline->log, CHURN_LOG_ERROR, label_of(worker),
+    log_printf(worker->pipeline->log, CHURN_LOG_ERROR, source_label(worker),
                "%s/%d has lost its records from offset %lld to %lld to retention, and the store what it had of them: "
                "rebuild required from a backup of the store, for reading goes on without them",
                s->topic, s->partition, (long long)from, (long long)low);
@@ -21,21 +21,21 @@ static void say_gone(const struct worker *worker, uint32_t source, int64_t from,
 /* The store has nothing of a partition that was read before: it lost all, or is a new one. */
 static int64_t begin_without_checkpoint(struct worker *worker, uint32_t source, int64_t low)
 {
-    struct partition *p = at(worker, source);
+    struct partition *p = partition_at(worker, source);
     const struct source_partition *s = &worker->sources.items[source];
     if (p->committed <= low) {
         return p->committed;
     }
     if ((p->flags & CHURN_POSITION_WHOLE) == 0) {
         log_printf(
-            worker->pipeline->log, CHURN_LOG_ERROR, label_of(worker),
+            worker->pipeline->log, CHURN_LOG_ERROR, source_label(worker),
             "%s/%d was read up to offset %lld, but the store has no checkpoint of it: it lost its profiles, or is "
             "another one. Rebuild required: reading goes on, and the profiles lack what was before",
             s->topic, s->partition, (long long)p->committed);
         return p->committed;
     }
     log_printf(
-        worker->pipeline->log, CHURN_LOG_WARN, label_of(worker),
+        worker->pipeline->log, CHURN_LOG_WARN, source_label(worker),
         "%s/%d was read up to offset %lld, but the store has no checkpoint of it: rebuild required, so profiles and "
         "predictions are rebuilt from offset %lld; alerts and dead letters are not sent again",
         s->topic, s->partition, (long long)p->committed, (long long)low);
@@ -62,7 +62,7 @@ static int32_t replay_start(struct worker *worker, uint32_t source, int64_t low,
         result = source_of(worker)->offset_at(worker->source->self, s->topic, s->partition, replay->value, ret, &err);
     } else {
         (void)worker_fail(worker, "%s cannot tell which record was written when: use --replay-from with an offset",
-                          label_of(worker));
+                          source_label(worker));
         return CHURN_FATAL;
     }
     if (result != CHURN_OK) {
@@ -75,9 +75,9 @@ static int32_t replay_start(struct worker *worker, uint32_t source, int64_t low,
 
 static int32_t begin_replay(struct worker *worker, uint32_t source, int64_t low, int64_t *start)
 {
-    struct partition *p = at(worker, source);
+    struct partition *p = partition_at(worker, source);
     const struct source_partition *s = &worker->sources.items[source];
-    int64_t from = 0, answered = answered_by(&p->stored);
+    int64_t from = 0, answered = checkpoint_answered(&p->stored);
     int64_t known = p->committed > answered ? p->committed : answered;
     int32_t result = replay_start(worker, source, low, &from);
     if (result != CHURN_OK) {
@@ -85,7 +85,7 @@ static int32_t begin_replay(struct worker *worker, uint32_t source, int64_t low,
     }
     p->replayed = true;
     if (*start >= 0 && from >= *start) {
-        log_printf(worker->pipeline->log, CHURN_LOG_INFO, label_of(worker),
+        log_printf(worker->pipeline->log, CHURN_LOG_INFO, source_label(worker),
                    "%s/%d: nothing to replay, reading goes on from offset %lld", s->topic, s->partition,
                    (long long)*start);
         return CHURN_OK;
@@ -95,7 +95,7 @@ static int32_t begin_replay(struct worker *worker, uint32_t source, int64_t low,
         p->muted_below = known;
         p->muted = ALL_KINDS;
     }
-    log_printf(worker->pipeline->log, CHURN_LOG_INFO, label_of(worker), "%s/%d is replayed from offset %lld%s",
+    log_printf(worker->pipeline->log, CHURN_LOG_INFO, source_label(worker), "%s/%d is replayed from offset %lld%s",
                s->topic, s->partition, (long long)from,
                p->muted != 0 ? "; what was sent before is not sent again" : "");
     return CHURN_OK;
@@ -108,7 +108,7 @@ static int64_t left_off(const struct worker *worker, const struct partition *p)
         return NOTHING;
     }
     if (worker_has_store(worker)) {
-        return p->stored.offset >= 0 ? answered_by(&p->stored) : NOTHING;
+        return p->stored.offset >= 0 ? checkpoint_answered(&p->stored) : NOTHING;
     }
     return p->handed;
 }
@@ -129,12 +129,12 @@ static int32_t load_owned(struct worker *worker, uint32_t source)
 {
     struct checkpoint_read own;
     churn_error err = {.size = sizeof err};
-    int32_t result = read_stored(worker, source, worker->pipeline->rebuilt, &own);
+    int32_t result = checkpoint_read_under(worker, source, worker->pipeline->rebuilt, &own);
     if (result == CHURN_OK) {
         result = ask_resume(worker, source, &own.found, &err);
     }
     if (result == CHURN_OK && own.found.doubted_below == NOTHING) {
-        at(worker, source)->owned = answered_by(&own.found);
+        partition_at(worker, source)->owned = checkpoint_answered(&own.found);
     }
     return result == CHURN_RETRY ? CHURN_RETRY : CHURN_OK;
 }
@@ -144,14 +144,14 @@ static int32_t load_owned(struct worker *worker, uint32_t source)
 static int32_t resume(struct worker *worker, uint32_t source)
 {
     churn_error err = {.size = sizeof err};
-    int32_t result = ask_resume(worker, source, &at(worker, source)->stored, &err);
+    int32_t result = ask_resume(worker, source, &partition_at(worker, source)->stored, &err);
     if (result == CHURN_RETRY) {
-        log_printf(worker->pipeline->log, CHURN_LOG_DEBUG, label_of(worker), "%s", err.message);
+        log_printf(worker->pipeline->log, CHURN_LOG_DEBUG, source_label(worker), "%s", err.message);
     } else if (result == CHURN_REJECT) {
-        (void)fail_checkpoint(worker, source, worker->pipeline->store_settings.key_prefix, err.message);
+        (void)checkpoint_fail(worker, source, worker->pipeline->store_settings.key_prefix, err.message);
         return CHURN_FATAL;
     } else if (result != CHURN_OK) {
-        (void)worker_fail(worker, "%s: %s", label_of(worker), err.message);
+        (void)worker_fail(worker, "%s: %s", source_label(worker), err.message);
         return CHURN_FATAL;
     }
     return result;
@@ -160,9 +160,9 @@ static int32_t resume(struct worker *worker, uint32_t source)
 static void say_goes_on(const struct worker *worker, uint32_t source, int64_t start)
 {
     const struct source_partition *s = &worker->sources.items[source];
-    log_printf(worker->pipeline->log, CHURN_LOG_INFO, label_of(worker), "%s/%d: reading goes on from offset %lld%s",
+    log_printf(worker->pipeline->log, CHURN_LOG_INFO, source_label(worker), "%s/%d: reading goes on from offset %lld%s",
                s->topic, s->partition, (long long)start,
-               at(worker, source)->handed == NOTHING
+               partition_at(worker, source)->handed == NOTHING
                    ? ", where an earlier run has come (--replay-from beginning reads all of it again)"
                    : "");
 }
@@ -170,10 +170,10 @@ static void say_goes_on(const struct worker *worker, uint32_t source, int64_t st
 static void say_rebuilt(const struct worker *worker, uint32_t source, int64_t start)
 {
     const struct source_partition *s = &worker->sources.items[source];
-    log_printf(worker->pipeline->log, CHURN_LOG_INFO, label_of(worker),
+    log_printf(worker->pipeline->log, CHURN_LOG_INFO, source_label(worker),
                "%s/%d: a rebuild has counted everything before offset %lld, and sent nothing: what follows from events "
                "from offset %lld on is sent, and no event counts twice",
-               s->topic, s->partition, (long long)at(worker, source)->stored.offset,
+               s->topic, s->partition, (long long)partition_at(worker, source)->stored.offset,
                (long long)(start > 0 ? start : 0));
 }
 
@@ -181,11 +181,11 @@ static void say_rebuilt(const struct worker *worker, uint32_t source, int64_t st
  * partition begins, as far as it was asked. CHURN_OK, CHURN_RETRY, CHURN_FATAL. */
 static int32_t choose_start(struct worker *worker, uint32_t source, int64_t *ret, int64_t *ret_low)
 {
-    struct partition *p = at(worker, source);
+    struct partition *p = partition_at(worker, source);
     int64_t low = 0, start = p->position, checkpoint = p->stored.offset;
     bool replays = worker->pipeline->replay.from != REPLAY_OFF && !p->replayed;
     int32_t result = worker_has_store(worker) || replays || p->placed
-                         ? progress_ask_bounds(worker, source, &low, &p->end)
+                         ? partitions_ask_bounds(worker, source, &low, &p->end)
                          : CHURN_OK;
     if (result != CHURN_OK) {
         return result;
@@ -213,7 +213,7 @@ static int32_t choose_start(struct worker *worker, uint32_t source, int64_t *ret
     if (is_forgetful(worker) && start > 0 && !replays) {
         say_goes_on(worker, source, start);
     }
-    if (checkpoint > answered_by(&p->stored) && !worker->pipeline->profiles_only && !replays) {
+    if (checkpoint > checkpoint_answered(&p->stored) && !worker->pipeline->profiles_only && !replays) {
         say_rebuilt(worker, source, start);
     }
     p->replayed_below = checkpoint > 0 ? checkpoint : 0;
@@ -229,7 +229,7 @@ static int32_t choose_start(struct worker *worker, uint32_t source, int64_t *ret
 static void say_rewound(const struct worker *worker, uint32_t source, int64_t from, int64_t to)
 {
     const struct source_partition *s = &worker->sources.items[source];
-    log_printf(worker->pipeline->log, CHURN_LOG_WARN, label_of(worker),
+    log_printf(worker->pipeline->log, CHURN_LOG_WARN, source_label(worker),
                "%s/%d: the store is sure of everything before offset %lld only, the source of %lld: going back there",
                s->topic, s->partition, (long long)to, (long long)from);
     metrics_add_own(worker->counters.rewinds, 1);
@@ -238,9 +238,9 @@ static void say_rewound(const struct worker *worker, uint32_t source, int64_t fr
 /* CHURN_OK, CHURN_RETRY, CHURN_FATAL. */
 static int32_t look_up(struct worker *worker, uint32_t source)
 {
-    struct partition *p = at(worker, source);
+    struct partition *p = partition_at(worker, source);
     int64_t start = NOTHING, low = 0;
-    int32_t result = worker_has_store(worker) ? progress_load_checkpoint(worker, source) : CHURN_OK;
+    int32_t result = worker_has_store(worker) ? checkpoint_load(worker, source) : CHURN_OK;
     if (result == CHURN_OK && worker_has_store(worker) && worker->pipeline->redrive == NULL) {
         result = reach_load(worker, source);
     }
@@ -272,14 +272,14 @@ static int32_t look_up(struct worker *worker, uint32_t source)
 
 static bool seek(struct worker *worker, uint32_t source)
 {
-    struct partition *p = at(worker, source);
+    struct partition *p = partition_at(worker, source);
     const struct source_partition *s = &worker->sources.items[source];
     churn_position to = {.topic = s->topic, .partition = s->partition, .offset = p->target};
     churn_error err = {.size = sizeof err};
     int32_t result;
     if (source_of(worker)->seek == NULL) {
         return worker_fail(worker, "%s: %s/%d cannot be read again from offset %lld: the source has no way back",
-                           label_of(worker), s->topic, s->partition, (long long)p->target);
+                           source_label(worker), s->topic, s->partition, (long long)p->target);
     }
     result = source_of(worker)->seek(worker->source->self, &to, &err);
     if (result == CHURN_OK) {
@@ -289,16 +289,16 @@ static bool seek(struct worker *worker, uint32_t source)
         return true;
     }
     if (result != CHURN_RETRY) {
-        return worker_fail(worker, "source %s: %s", label_of(worker), err.message);
+        return worker_fail(worker, "source %s: %s", source_label(worker), err.message);
     }
-    log_printf(worker->pipeline->log, CHURN_LOG_DEBUG, label_of(worker), "%s", err.message);
+    log_printf(worker->pipeline->log, CHURN_LOG_DEBUG, source_label(worker), "%s", err.message);
     return true;
 }
 
-bool progress_place(struct worker *worker)
+bool placing_step(struct worker *worker)
 {
     for (uint32_t i = 0; i < partition_count(worker); i++) {
-        if (at(worker, i)->place == PLACE_LOOK_UP) {
+        if (partition_at(worker, i)->place == PLACE_LOOK_UP) {
             bool busy = worker->progress.round != ROUND_NONE || session_is_writing(worker);
             if (worker_has_store(worker) && (worker->session == NULL || busy)) {
                 continue;
@@ -307,11 +307,11 @@ bool progress_place(struct worker *worker)
                 return false;
             }
         }
-        if (at(worker, i)->place == PLACE_SEEK && !seek(worker, i)) {
+        if (partition_at(worker, i)->place == PLACE_SEEK && !seek(worker, i)) {
             return false;
         }
     }
-    if (progress_ready(worker)) {
+    if (partitions_ready(worker)) {
         worker_goes_on(worker, &worker->pipeline->source, STALL_PLACE, NULL);
     }
     return true;

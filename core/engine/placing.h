@@ -7,6 +7,6 @@
 
 /* Finds out where reading begins and moves the source there, as far as store and source answer. False when the worker
  * failed. */
-bool progress_place(struct worker *worker);
+bool placing_step(struct worker *worker);
 
 #endif

@@ -62,8 +62,8 @@ static int32_t call_processor(struct worker *worker, unsigned number, churn_even
     return answer;
 }
 
-int32_t run_processors(struct worker *worker, const churn_record *record, const struct event_type *type,
-                       churn_event *event, struct reject *reject)
+int32_t processors_judge(struct worker *worker, const churn_record *record, const struct event_type *type,
+                         churn_event *event, struct reject *reject)
 {
     edit_begin(&worker->edit, worker->decoder, &window_filling(worker)->arena, type);
     for (unsigned i = 0; i < worker->pipeline->processor_count; i++) {
@@ -122,7 +122,7 @@ static bool announce(struct worker *worker, const churn_record *record)
     return true;
 }
 
-bool announce_all(struct worker *worker, const churn_record *records, uint32_t count)
+bool processors_announce(struct worker *worker, const churn_record *records, uint32_t count)
 {
     const struct pipeline *pipeline = worker->pipeline;
     bool wanted = pipeline->processor_count > 0 && processor_ops(&pipeline->processors[0])->announce != NULL;

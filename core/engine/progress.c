@@ -31,10 +31,10 @@ bool progress_assign(struct worker *worker, const churn_position *positions, uin
 {
     for (uint32_t i = 0; i < count; i++) {
         uint32_t source = sources_find(&worker->sources, positions[i].topic, positions[i].partition);
-        if (source == SOURCE_NONE || !progress_make_room(worker)) {
+        if (source == SOURCE_NONE || !partitions_make_room(worker)) {
             return out_of_memory(worker);
         }
-        struct partition *p = at(worker, source);
+        struct partition *p = partition_at(worker, source);
         restart(p);
         p->flags = positions[i].flags;
         p->position = positions[i].offset;
@@ -52,7 +52,7 @@ void progress_hand_over(const struct worker *worker)
 {
     for (uint32_t i = 0; worker->pipeline->handover != NULL && is_forgetful(worker) && i < partition_count(worker);
          i++) {
-        const struct partition *p = at(worker, i);
+        const struct partition *p = partition_at(worker, i);
         if (p->place != PLACE_NONE && p->done != NOTHING) {
             handover_set(worker->pipeline->handover, worker->sources.items[i].topic, worker->sources.items[i].partition,
                          p->done);
@@ -68,14 +68,14 @@ static void forget_records(struct progress *progress)
 
 void progress_revoke(struct worker *worker)
 {
-    if (progress_waits(worker)) {
+    if (rounds_wait(worker)) {
         session_close(worker); /* its answers are of no use, and nothing else may be asked before they came */
     }
     for (uint32_t i = 0; i < worker->progress.room; i++) {
-        at(worker, i)->place = PLACE_NONE;
-        at(worker, i)->proving = false;
+        partition_at(worker, i)->place = PLACE_NONE;
+        partition_at(worker, i)->proving = false;
     }
-    end_round(&worker->progress);
+    rounds_end(&worker->progress);
     forget_records(&worker->progress);
     worker->progress.unsure = false;
 }
@@ -83,11 +83,11 @@ void progress_revoke(struct worker *worker)
 void progress_rewind(struct worker *worker)
 {
     for (uint32_t i = 0; i < partition_count(worker); i++) {
-        if (at(worker, i)->place != PLACE_NONE) {
-            restart(at(worker, i));
+        if (partition_at(worker, i)->place != PLACE_NONE) {
+            restart(partition_at(worker, i));
         }
     }
-    end_round(&worker->progress);
+    rounds_end(&worker->progress);
     forget_records(&worker->progress);
 }
 
@@ -95,7 +95,7 @@ bool progress_note_done(struct worker *worker, const struct window *window)
 {
     for (uint32_t i = 0; i < window->position_count; i++) {
         uint32_t source = window->positions[i].source;
-        struct partition *p = source < worker->progress.room ? at(worker, source) : NULL;
+        struct partition *p = source < worker->progress.room ? partition_at(worker, source) : NULL;
         if (p != NULL && p->place != PLACE_NONE && p->place != PLACE_LOOK_UP) {
             p->done = window->positions[i].next;
             p->last = window->positions[i].last.offset >= 0 ? window->positions[i].last : p->last;
@@ -111,7 +111,7 @@ bool progress_note_done(struct worker *worker, const struct window *window)
 bool progress_note_passed(struct worker *worker, uint32_t source, int64_t offset)
 {
     struct window *window = window_filling(worker);
-    const struct partition *p = source < worker->progress.room ? at(worker, source) : NULL;
+    const struct partition *p = source < worker->progress.room ? partition_at(worker, source) : NULL;
     if (p == NULL || p->place != PLACE_READY || proof_passed(worker, source, offset)) {
         return true; /* read again, or not ours any more */
     }
@@ -121,7 +121,7 @@ bool progress_note_passed(struct worker *worker, uint32_t source, int64_t offset
     if (!window_note_passed(window, source, offset)) {
         return out_of_memory(worker);
     }
-    progress_note_read(worker, source, offset - 1);
+    partitions_note_read(worker, source, offset - 1);
     return true;
 }
 
@@ -129,7 +129,7 @@ bool progress_settled(const struct worker *worker)
 {
     bool settled = worker->progress.round == ROUND_NONE && !worker->progress.held;
     for (uint32_t i = 0; i < partition_count(worker); i++) {
-        settled = settled && !is_unstored(worker, at(worker, i));
+        settled = settled && !commit_lacks_store(worker, partition_at(worker, i));
     }
     return settled;
 }
@@ -148,7 +148,7 @@ bool progress_commit(struct worker *worker, int64_t limit_ms)
     while (worker->session != NULL && !session_is_writing(worker) && !worker->store_went_back &&
            !progress_settled(worker) && host_monotonic_ms() < deadline) {
         worker->moved = false;
-        progress_step(worker, true);
+        rounds_step(worker, true);
         if (worker->failed || !session_poll(worker, NULL, 1)) {
             return false;
         }
@@ -157,10 +157,10 @@ bool progress_commit(struct worker *worker, int64_t limit_ms)
         }
     }
     reach_settle(worker);
-    tell_source(worker, true);
+    commit_tell(worker, true);
     while (!worker_has_store(worker) && worker->progress.held && !worker->failed && host_monotonic_ms() < deadline) {
         (void)nanosleep(&nap, NULL);
-        tell_source(worker, true);
+        commit_tell(worker, true);
     }
     return !worker->failed;
 }

@@ -20,14 +20,14 @@ static bool refuse(struct worker *worker, uint32_t source, int64_t counted, cons
     va_start(args, what);
     (void)vsnprintf(shown, sizeof shown, what, args);
     va_end(args);
-    at(worker, source)->doubted_below = counted;
-    at(worker, source)->doubter[0] = '\0';
+    partition_at(worker, source)->doubted_below = counted;
+    partition_at(worker, source)->doubter[0] = '\0';
     return worker_fail(worker,
                        "%s: %s/%d %s: the topic was made anew, an unclean election cut its log, or this is another "
                        "cluster. Its events would be taken for old ones. Set the source's option `epoch` to a number "
                        "not used before (epoch: 1) to begin anew, or point the pipeline at the topic it read before. "
                        "Where it still holds events that were counted, `epoch` counts them again: use `churnd rebuild`",
-                       label_of(worker), s->topic, s->partition, shown);
+                       source_label(worker), s->topic, s->partition, shown);
 }
 
 bool proof_refuse_short(struct worker *worker, uint32_t source, const char *who, int64_t counted, int64_t end)
@@ -40,7 +40,7 @@ bool proof_refuse_profile(struct worker *worker, uint32_t source, churn_str cust
                           int64_t end)
 {
     churn_str name = sources_name(&worker->sources.items[source]);
-    struct partition *p = at(worker, source);
+    struct partition *p = partition_at(worker, source);
     (void)refuse(worker, source, below,
                  "ends at offset %lld, but the profile of customer '%.*s' says in its field '%s%.*s' that events up to "
                  "%lld were counted. Either that is wrong, and everything else right: put the field right, or delete "
@@ -52,7 +52,7 @@ bool proof_refuse_profile(struct worker *worker, uint32_t source, churn_str cust
 
 static bool refuse_doubted(struct worker *worker, uint32_t source)
 {
-    int64_t below = at(worker, source)->stored.doubted_below;
+    int64_t below = partition_at(worker, source)->stored.doubted_below;
     return refuse(worker, source, below,
                   "was found before not to be what was counted up to offset %lld, and holds nothing that shows that it "
                   "is now",
@@ -105,7 +105,7 @@ static int32_t read_doubter(struct worker *worker, churn_str customer, struct pr
  * CHURN_OK, CHURN_RETRY, CHURN_FATAL. */
 static int32_t ask_doubter(struct worker *worker, uint32_t source)
 {
-    struct partition *p = at(worker, source);
+    struct partition *p = partition_at(worker, source);
     int64_t below = p->stored.doubted_below;
     churn_str customer = {.ptr = p->stored.doubter, .len = (uint32_t)strlen(p->stored.doubter)};
     struct profile *profile = profile_new(&worker->pipeline->catalog.registry);
@@ -127,12 +127,12 @@ static int32_t ask_doubter(struct worker *worker, uint32_t source)
         (void)proof_refuse_profile(worker, source, customer, kind, below, p->end);
         return CHURN_FATAL;
     }
-    return result == CHURN_OK && !progress_put_now(worker, source, REMEMBER_MS) ? CHURN_RETRY : result;
+    return result == CHURN_OK && !rounds_put_now(worker, source, REMEMBER_MS) ? CHURN_RETRY : result;
 }
 
 int32_t proof_begin(struct worker *worker, uint32_t source, int64_t low, int64_t *start)
 {
-    struct partition *p = at(worker, source);
+    struct partition *p = partition_at(worker, source);
     int32_t result;
     if (p->stored.offset < 0 || worker->pipeline->redrive != NULL) {
         return CHURN_OK; /* nothing was counted, or nothing by these offsets */
@@ -156,7 +156,7 @@ int32_t proof_begin(struct worker *worker, uint32_t source, int64_t low, int64_t
 /* Reading stands behind the record that was wanted; on to where it begins. */
 static void go_on(struct worker *worker, uint32_t source)
 {
-    struct partition *p = at(worker, source);
+    struct partition *p = partition_at(worker, source);
     p->proving = false;
     if (p->begin <= p->stored.last.offset) {
         p->target = p->begin;
@@ -168,7 +168,7 @@ static void go_on(struct worker *worker, uint32_t source)
 /* The record is not there, but others behind it are: compaction, for instance. */
 static bool go_on_without(struct worker *worker, uint32_t source)
 {
-    if (at(worker, source)->stored.doubted_below >= 0) {
+    if (partition_at(worker, source)->stored.doubted_below >= 0) {
         return refuse_doubted(worker, source);
     }
     go_on(worker, source);
@@ -178,7 +178,7 @@ static bool go_on_without(struct worker *worker, uint32_t source)
 /* False when the worker failed. */
 static bool look_at(struct worker *worker, uint32_t source, const churn_record *record)
 {
-    struct partition *p = at(worker, source);
+    struct partition *p = partition_at(worker, source);
     if (record->offset != p->stored.last.offset) {
         return record->offset < p->stored.last.offset || go_on_without(worker, source);
     }
@@ -195,7 +195,7 @@ static bool look_at(struct worker *worker, uint32_t source, const churn_record *
 static bool screen(struct worker *worker, const churn_record *record, bool *ret_keep)
 {
     uint32_t source = sources_find(&worker->sources, record->topic, record->partition);
-    struct partition *p = source < worker->progress.room ? at(worker, source) : NULL;
+    struct partition *p = source < worker->progress.room ? partition_at(worker, source) : NULL;
     *ret_keep = true;
     if (p == NULL || p->place == PLACE_NONE) {
         return true;
@@ -224,14 +224,14 @@ bool proof_screen(struct worker *worker, churn_record *records, uint32_t *count)
     *count = kept;
     worker->progress.proving = false;
     for (uint32_t i = 0; i < partition_count(worker); i++) {
-        worker->progress.proving = worker->progress.proving || at(worker, i)->proving;
+        worker->progress.proving = worker->progress.proving || partition_at(worker, i)->proving;
     }
     return true;
 }
 
 bool proof_passed(struct worker *worker, uint32_t source, int64_t offset)
 {
-    const struct partition *p = at(worker, source);
+    const struct partition *p = partition_at(worker, source);
     if (p->proving && offset > p->stored.last.offset) {
         return !go_on_without(worker, source) || p->place != PLACE_READY;
     }
@@ -244,10 +244,10 @@ bool proof_has_shrunk(struct worker *worker)
 {
     bool shrunk = false;
     for (uint32_t i = 0; source_of(worker)->resume == NULL && i < partition_count(worker); i++) {
-        const struct partition *p = at(worker, i);
+        const struct partition *p = partition_at(worker, i);
         int64_t low, end;
         shrunk = shrunk || (p->place == PLACE_READY && p->end > 0 &&
-                            progress_ask_bounds(worker, i, &low, &end) == CHURN_OK && end < p->end);
+                            partitions_ask_bounds(worker, i, &low, &end) == CHURN_OK && end < p->end);
     }
     return shrunk;
 }
@@ -255,9 +255,9 @@ bool proof_has_shrunk(struct worker *worker)
 void proof_check_ends(struct worker *worker)
 {
     for (uint32_t i = 0; i < partition_count(worker); i++) {
-        const struct partition *p = at(worker, i);
+        const struct partition *p = partition_at(worker, i);
         int64_t counted = p->done > p->stored.offset ? p->done : p->stored.offset, low, end;
-        if (p->place == PLACE_READY && counted > 0 && progress_ask_bounds(worker, i, &low, &end) == CHURN_OK &&
+        if (p->place == PLACE_READY && counted > 0 && partitions_ask_bounds(worker, i, &low, &end) == CHURN_OK &&
             end < counted) {
             (void)proof_refuse_short(worker, i, "this run has", counted, end);
         }
@@ -270,14 +270,14 @@ static bool remember(struct worker *worker, uint32_t source)
     worker->next_open_ms = 0;
     (void)session_step(worker);
     worker->store_went_back = false;
-    return worker->session != NULL && progress_load_checkpoint(worker, source) == CHURN_OK &&
-           progress_put_now(worker, source, REMEMBER_MS);
+    return worker->session != NULL && checkpoint_load(worker, source) == CHURN_OK &&
+           rounds_put_now(worker, source, REMEMBER_MS);
 }
 
 /* It was read there, or is put there now. */
 static bool is_remembered(struct worker *worker, uint32_t source)
 {
-    const struct partition *p = at(worker, source);
+    const struct partition *p = partition_at(worker, source);
     return (p->stored.doubted_below == p->doubted_below && strcmp(p->stored.doubter, p->doubter) == 0) ||
            remember(worker, source);
 }
@@ -286,7 +286,7 @@ void proof_remember(struct worker *worker)
 {
     for (uint32_t i = 0; worker_has_store(worker) && i < partition_count(worker); i++) {
         const struct source_partition *s = &worker->sources.items[i];
-        if (at(worker, i)->doubted_below >= 0 && !is_remembered(worker, i)) {
+        if (partition_at(worker, i)->doubted_below >= 0 && !is_remembered(worker, i)) {
             log_printf(worker->pipeline->log, CHURN_LOG_WARN, worker->pipeline->store.label,
                        "what was found out about %s/%d could not be stored within %d s, so the next start may not know "
                        "it, and take new events for old ones once the topic has grown: before you start again, do what "

@@ -5,17 +5,17 @@
 #include "engine/set_aside.h"
 #include "pipeline/routing.h"
 
-bool leave_alone(struct worker *worker, const churn_record *record, const char *why)
+bool put_back_leave(struct worker *worker, const churn_record *record, const char *why)
 {
     metrics_add_own(worker->counters.left_alone, 1);
-    show_letter(worker, CHURN_LOG_WARN, "left alone: the dead letter", record, why);
+    set_aside_show(worker, CHURN_LOG_WARN, "left alone: the dead letter", record, why);
     return true;
 }
 
 /* The same for one that may be put back another time: the next redrive reads it too. */
 static bool keep_for_later(struct worker *worker, const churn_record *record, const char *why)
 {
-    (void)leave_alone(worker, record, why);
+    (void)put_back_leave(worker, record, why);
     if (worker->pipeline->redrive->stay) {
         return true;
     }
@@ -83,7 +83,7 @@ static bool put_back(struct worker *worker, const churn_record *record, const st
     if (letter->kind != 0 || str_equals(letter->reason, reject_reason_name(REJECT_BY_SINK))) {
         return offer_again(worker, record, letter, &was);
     }
-    return take_value(worker, &was, source, letter->replayed ? LATE_DOUBTED : LATE_REDRIVEN);
+    return event_in_take(worker, &was, source, letter->replayed ? LATE_DOUBTED : LATE_REDRIVEN);
 }
 
 /* Why a letter is not put back though it may be good; NULL: it is. */
@@ -118,18 +118,18 @@ static bool judge_letter(struct worker *worker, const churn_record *record, cons
     if (letter->topic.ptr != NULL && !redrive_knows(worker->pipeline->redrive, letter->topic)) {
         (void)snprintf(why, sizeof why, "its event is of %.*s, which this pipeline does not read",
                        letter->topic.len < 128 ? (int)letter->topic.len : 128, letter->topic.ptr);
-        return leave_alone(worker, record, why);
+        return put_back_leave(worker, record, why);
     }
     if (match == MATCH_OTHER) {
         (void)snprintf(why, sizeof why, "it does not hold what stands at %.*s/%d offset %lld, or what follows from it",
                        letter->topic.len < 128 ? (int)letter->topic.len : 128, letter->topic.ptr, letter->partition,
                        (long long)letter->offset);
-        return leave_alone(worker, record, why);
+        return put_back_leave(worker, record, why);
     }
     return later != NULL ? keep_for_later(worker, record, later) : put_back(worker, record, letter, original);
 }
 
-bool take_letter(struct worker *worker, const churn_record *record, const struct original *original)
+bool put_back_take(struct worker *worker, const churn_record *record, const struct original *original)
 {
     struct letter letter;
     char why[256];
@@ -142,7 +142,7 @@ bool take_letter(struct worker *worker, const churn_record *record, const struct
         ok = keep_for_later(worker, record, why);
         break;
     default:
-        ok = leave_alone(worker, record, why);
+        ok = put_back_leave(worker, record, why);
     }
     letter_free(&letter);
     metrics_add_own(worker->counters.letters, ok && worker->ask_again_ms == 0);

@@ -7,7 +7,7 @@
 #include "engine/state.h"
 
 /* Not lost: it is where it was. */
-bool leave_alone(struct worker *worker, const churn_record *record, const char *why);
-bool take_letter(struct worker *worker, const churn_record *record, const struct original *original);
+bool put_back_leave(struct worker *worker, const churn_record *record, const char *why);
+bool put_back_take(struct worker *worker, const churn_record *record, const struct original *original);
 
 #endif

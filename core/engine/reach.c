@@ -34,7 +34,7 @@ static int32_t on_told(void *ctx, churn_str key, const churn_pair *fields, uint3
 
 int32_t reach_load(struct worker *worker, uint32_t source)
 {
-    struct partition *p = at(worker, source);
+    struct partition *p = partition_at(worker, source);
     struct told told = {.counted = NOTHING};
     char key[HOST_KEY_SIZE];
     churn_error err = {.size = sizeof err};
@@ -57,7 +57,7 @@ int32_t reach_load(struct worker *worker, uint32_t source)
 /* False when the store does not have it. */
 static bool tell(struct worker *worker, uint32_t source, struct told told)
 {
-    struct partition *p = at(worker, source);
+    struct partition *p = partition_at(worker, source);
     char key[HOST_KEY_SIZE], counted[24], below[24];
     churn_error err = {.size = sizeof err};
     churn_pair fields[] = {{.name = {.ptr = "counted", .len = 7}, .value = {.ptr = counted}},
@@ -82,7 +82,7 @@ static bool tell(struct worker *worker, uint32_t source, struct told told)
 /* The store can be told something now. */
 static bool can_tell(const struct worker *worker)
 {
-    return worker->session != NULL && !worker->store_went_back && !progress_waits(worker);
+    return worker->session != NULL && !worker->store_went_back && !rounds_wait(worker);
 }
 
 /* What the store is to know before a window that ends at `next` is written: as much further as this run has come, so
@@ -104,22 +104,22 @@ static struct told wanted(const struct worker *worker, const struct window *wind
 /* A redrive adds to profiles that others count into, and may be doing so now. False while it does not know how far. */
 static bool learn(struct worker *worker)
 {
-    bool ok = can_tell(worker) && progress_make_room(worker);
+    bool ok = can_tell(worker) && partitions_make_room(worker);
     for (uint32_t i = 0; ok && i < partition_count(worker); i++) {
-        ok = at(worker, i)->place != PLACE_NONE || /* of the dead letters */
-             (progress_load_checkpoint(worker, i) == CHURN_OK && reach_load(worker, i) == CHURN_OK);
+        ok = partition_at(worker, i)->place != PLACE_NONE || /* of the dead letters */
+             (checkpoint_load(worker, i) == CHURN_OK && reach_load(worker, i) == CHURN_OK);
     }
     return ok;
 }
 
-bool progress_announce(struct worker *worker, const struct window *window)
+bool reach_announce(struct worker *worker, const struct window *window)
 {
     if (worker->pipeline->redrive != NULL) {
         return learn(worker);
     }
     for (uint32_t i = 0; i < window->position_count; i++) {
         const struct window_position *position = &window->positions[i];
-        struct partition *p = position->source < worker->progress.room ? at(worker, position->source) : NULL;
+        struct partition *p = position->source < worker->progress.room ? partition_at(worker, position->source) : NULL;
         struct told told;
         if (p == NULL || p->place == PLACE_NONE) {
             continue;
@@ -137,7 +137,7 @@ bool progress_announce(struct worker *worker, const struct window *window)
 void reach_settle(struct worker *worker)
 {
     for (uint32_t i = 0; worker->pipeline->redrive == NULL && i < partition_count(worker); i++) {
-        const struct partition *p = at(worker, i);
+        const struct partition *p = partition_at(worker, i);
         struct told told = {.counted = p->written, .below = p->announced};
         told.counted = p->reached > told.counted ? p->reached : told.counted; /* others may have, before this run */
         told.counted = p->stored.offset > told.counted ? p->stored.offset : told.counted;
@@ -150,10 +150,10 @@ void reach_settle(struct worker *worker)
     }
 }
 
-int32_t progress_check_mark(struct worker *worker, uint32_t source, const struct customer *customer, const char *kind,
-                            int64_t mark)
+int32_t reach_check_mark(struct worker *worker, uint32_t source, const struct customer *customer, const char *kind,
+                         int64_t mark)
 {
-    struct partition *p = source < worker->progress.room ? at(worker, source) : NULL;
+    struct partition *p = source < worker->progress.room ? partition_at(worker, source) : NULL;
     int64_t low, end, counted;
     if (p != NULL && worker->pipeline->redrive != NULL) {
         return p->reached != NOTHING && mark > p->reached ? CHURN_REJECT : CHURN_OK;
@@ -161,7 +161,7 @@ int32_t progress_check_mark(struct worker *worker, uint32_t source, const struct
     if (p == NULL || p->place == PLACE_NONE || p->end == NOTHING || (mark <= p->end && p->end < INT64_MAX)) {
         return CHURN_OK;
     }
-    if (progress_ask_bounds(worker, source, &low, &end) != CHURN_OK) {
+    if (partitions_ask_bounds(worker, source, &low, &end) != CHURN_OK) {
         return CHURN_RETRY;
     }
     p->end = end;

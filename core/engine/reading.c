@@ -43,21 +43,21 @@ static void on_revoked(void *ctx, const churn_position *positions, uint32_t coun
     (void)positions; /* always all of them, see <churn/source.h> */
     worker->at_end = false;
     atomic_store_explicit(&worker->assigned, false, memory_order_relaxed);
-    set_state(worker, WORKER_RUNNING);
+    worker_show(worker, WORKER_RUNNING);
     log_printf(worker->pipeline->log, CHURN_LOG_INFO, worker->pipeline->source.label,
                "worker %u gives up %u partition%s%s", worker->number, count, count == 1 ? "" : "s",
                lost ? ": its membership ended, so others may have them by now" : "");
     if (MUTANT("drain")) { /* commits what was read, done or not, and also what is not ours any more */
         (void)progress_note_done(worker, window_filling(worker));
-        while (window_writing(worker) != NULL && writer_step(worker, window_writing(worker), BUSY_MS)) {
+        while (windows_writing(worker) != NULL && writer_step(worker, windows_writing(worker), BUSY_MS)) {
         }
         (void)progress_commit(worker, COMMIT_WAIT_MS);
     } else if (!lost) {
-        (void)drain(worker, REVOKE_DRAIN_MS);
+        (void)windows_drain(worker, REVOKE_DRAIN_MS);
         (void)(worker->failed || progress_commit(worker, COMMIT_WAIT_MS));
     }
-    if (!worker->failed && !all_done(worker)) {
-        discard(worker);
+    if (!worker->failed && !windows_done(worker)) {
+        windows_discard(worker);
     }
     processors_forget(worker);
     progress_revoke(worker);
@@ -95,7 +95,7 @@ static bool judge_place(struct worker *worker, const churn_record *record, const
     if (record->topic == NULL || record->offset < 0) {
         return worker_blame(worker, section, "poll hands out a record without a topic or offset");
     }
-    if (!same && !progress_is_ours(worker, record->topic, record->partition)) {
+    if (!same && !partitions_own(worker, record->topic, record->partition)) {
         return worker_blame(worker, section,
                             "poll hands out a record of %s/%d, which it has not announced (`assigned`) or has taken "
                             "back (`revoked`)",
@@ -132,13 +132,13 @@ static bool judge_records(struct worker *worker, uint32_t count, uint32_t max)
 static bool source_failed(struct worker *worker, const char *message)
 {
     if (worker_has_store(worker) && worker->session != NULL && proof_has_shrunk(worker) &&
-        drain(worker, REVOKE_DRAIN_MS) && progress_commit(worker, COMMIT_WAIT_MS)) {
+        windows_drain(worker, REVOKE_DRAIN_MS) && progress_commit(worker, COMMIT_WAIT_MS)) {
         proof_check_ends(worker);
     }
     return worker_fail(worker, "source %s: %s", worker->pipeline->source.label, message);
 }
 
-bool poll_source(struct worker *worker, uint32_t max, uint32_t timeout_ms, uint32_t *ret_count)
+bool reading_poll(struct worker *worker, uint32_t max, uint32_t timeout_ms, uint32_t *ret_count)
 {
     churn_error err = {.size = sizeof err};
     int32_t result;
@@ -157,7 +157,7 @@ bool poll_source(struct worker *worker, uint32_t max, uint32_t timeout_ms, uint3
     }
     worker->at_end = worker->at_end || result == CHURN_END;
     worker->moved = worker->moved || *ret_count > 0;
-    if (*ret_count > 0 && source_of(worker)->seek != NULL && !progress_ready(worker)) {
+    if (*ret_count > 0 && source_of(worker)->seek != NULL && !partitions_ready(worker)) {
         intake_give_back(worker, worker->records, *ret_count); /* assigned in this poll: its place is not known yet */
         return true;
     }
@@ -167,7 +167,9 @@ bool poll_source(struct worker *worker, uint32_t max, uint32_t timeout_ms, uint3
 
 static uint32_t idle_time(struct worker *worker)
 {
-    return all_done(worker) ? IDLE_MS : window_writing(worker) != NULL || worker->oldest < worker->newest ? 0 : BUSY_MS;
+    return windows_done(worker)                                                 ? IDLE_MS
+           : windows_writing(worker) != NULL || worker->oldest < worker->newest ? 0
+                                                                                : BUSY_MS;
 }
 
 /* Keeps a source alive from which nothing can be taken now. */
@@ -182,10 +184,10 @@ static bool hold_source(struct worker *worker)
         return true; /* a pause throws away what was fetched, so it must be worth it */
     }
     set_paused(worker, true);
-    return poll_source(worker, 0, KEEP_ALIVE_MS, &count);
+    return reading_poll(worker, 0, KEEP_ALIVE_MS, &count);
 }
 
-bool take_step(struct worker *worker, bool *ret_idle)
+bool reading_step(struct worker *worker, bool *ret_idle)
 {
     uint32_t count = 0;
     worker->dry = false;
@@ -193,30 +195,30 @@ bool take_step(struct worker *worker, bool *ret_idle)
             &worker->started,
             memory_order_acquire)) { /* the source tells what it reads, and is moved before it hands out any of it */
         *ret_idle = true;
-        return poll_source(worker, 0, 0, &count);
+        return reading_poll(worker, 0, 0, &count);
     }
     if (worker->at_end) {
         *ret_idle = true;
-        return poll_source(worker, 0, all_done(worker) ? IDLE_MS : 0, &count);
+        return reading_poll(worker, 0, windows_done(worker) ? IDLE_MS : 0, &count);
     }
     if (host_monotonic_ms() >= worker->ask_again_ms) {
         worker->ask_again_ms = 0;
     }
     if (worker->ask_again_ms != 0) {
         *ret_idle = true;
-        return poll_source(worker, 0, KEEP_ALIVE_MS, &count);
+        return reading_poll(worker, 0, KEEP_ALIVE_MS, &count);
     }
-    if (!progress_ready(worker)) {
+    if (!partitions_ready(worker)) {
         *ret_idle = true;
-        return poll_source(worker, 0, worker_has_store(worker) && worker->session == NULL ? KEEP_ALIVE_MS : 0, &count);
+        return reading_poll(worker, 0, worker_has_store(worker) && worker->session == NULL ? KEEP_ALIVE_MS : 0, &count);
     }
-    if (!filling_has_room(worker)) {
+    if (!windows_have_room(worker)) {
         *ret_idle = false;
         return hold_source(worker);
     }
     worker->blocked_since_ms = 0;
     set_paused(worker, false);
-    if (!poll_source(worker, POLL_RECORDS, idle_time(worker), &count)) {
+    if (!reading_poll(worker, POLL_RECORDS, idle_time(worker), &count)) {
         return false;
     }
     worker->dry = count == 0;

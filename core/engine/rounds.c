@@ -8,9 +8,9 @@
 
 #define POLL_MS 20      /* for an answer that is waited for */
 #define ASK_AGAIN_MS 50 /* between questions whether writes are durable */
-#define FLUSH_ID (PROGRESS_ID | UINT32_MAX)
+#define FLUSH_ID (CHECKPOINT_ID | UINT32_MAX)
 
-void end_round(struct progress *progress)
+void rounds_end(struct progress *progress)
 {
     for (uint32_t i = 0; i < progress->room; i++) {
         progress->partitions[i].putting = NOTHING;
@@ -26,11 +26,11 @@ void end_round(struct progress *progress)
 static void finish_round(struct worker *worker)
 {
     for (uint32_t i = 0; i < partition_count(worker); i++) {
-        struct partition *p = at(worker, i);
+        struct partition *p = partition_at(worker, i);
         p->durable = p->putting != NOTHING ? p->putting : p->durable;
     }
     worker->progress.durable = worker->progress.putting;
-    end_round(&worker->progress);
+    rounds_end(&worker->progress);
     worker->moved = true;
     if (!worker->progress.refused) {
         worker_goes_on(worker, &worker->pipeline->store, STALL_CHECKPOINT, NULL);
@@ -55,7 +55,7 @@ static void flush(struct worker *worker)
 static void put_checkpoints(struct worker *worker)
 {
     for (uint32_t i = 0; i < partition_count(worker); i++) {
-        if (at(worker, i)->again && !put_checkpoint(worker, i)) {
+        if (partition_at(worker, i)->again && !checkpoint_put(worker, i)) {
             return;
         }
     }
@@ -68,9 +68,9 @@ static void begin_round(struct worker *worker)
     bool asked = false;
     worker->progress.refused = false;
     for (uint32_t i = 0; i < partition_count(worker); i++) {
-        struct partition *p = at(worker, i);
-        if (is_unstored(worker, p) && p->place != PLACE_LOOK_UP) {
-            if (!asked && !may_let_go(worker)) {
+        struct partition *p = partition_at(worker, i);
+        if (commit_lacks_store(worker, p) && p->place != PLACE_LOOK_UP) {
+            if (!asked && !commit_is_allowed(worker)) {
                 return;
             }
             asked = true;
@@ -90,18 +90,18 @@ static void begin_round(struct worker *worker)
 /* A checkpoint of another version is stored: another member's, or our own whose answer was lost; or it went back. */
 static bool take_conflict(struct worker *worker, uint32_t source, const churn_put_reply *reply)
 {
-    struct partition *p = at(worker, source);
+    struct partition *p = partition_at(worker, source);
     struct checkpoint found = CHECKPOINT_NONE;
     char why[WHY_SIZE];
-    if (!read_checkpoint(reply->fields, reply->count, &found, why)) {
-        return fail_checkpoint(worker, source, worker->pipeline->store_settings.key_prefix, why);
+    if (!checkpoint_parse(reply->fields, reply->count, &found, why)) {
+        return checkpoint_fail(worker, source, worker->pipeline->store_settings.key_prefix, why);
     }
     found.version = reply->version;
     if (found.version < p->stored.version && !MUTANT("identity")) {
         worker->store_went_back = true;
     }
     p->stored = found;
-    p->again = (worker->pipeline->profiles_only ? found.offset : answered_by(&found)) < p->putting ||
+    p->again = (worker->pipeline->profiles_only ? found.offset : checkpoint_answered(&found)) < p->putting ||
                (p->doubted_below >= 0 && found.doubted_below != p->doubted_below);
     return true;
 }
@@ -110,17 +110,18 @@ static void take_flushed(struct worker *worker, const churn_put_reply *reply)
 {
     if (reply->result == CHURN_OK) {
         finish_round(worker);
-        tell_source(worker, false);
+        commit_tell(worker, false);
     } else {
         worker->progress.round = ROUND_WAITING;
         worker->progress.ask_again_ms = host_monotonic_ms() + ASK_AGAIN_MS;
     }
 }
 
-static bool progress_owes(const struct worker *worker, uint64_t id)
+static bool owes_answer(const struct worker *worker, uint64_t id)
 {
-    return id == FLUSH_ID ? worker->progress.round == ROUND_FLUSHING
-                          : (id & ~PROGRESS_ID) < partition_count(worker) && at(worker, (uint32_t)id)->asked;
+    return id == FLUSH_ID
+               ? worker->progress.round == ROUND_FLUSHING
+               : (id & ~CHECKPOINT_ID) < partition_count(worker) && partition_at(worker, (uint32_t)id)->asked;
 }
 
 static bool progress_take_reply(struct worker *worker, const churn_put_reply *reply)
@@ -138,11 +139,11 @@ static bool progress_take_reply(struct worker *worker, const churn_put_reply *re
         take_flushed(worker, reply);
         return true;
     }
-    p = at(worker, source);
+    p = partition_at(worker, source);
     p->asked = false;
     worker->progress.unanswered--;
     if (reply->result == CHURN_OK) {
-        p->stored = next_checkpoint(worker, p);
+        p->stored = checkpoint_next(worker, p);
     } else if (reply->result == CHURN_RETRY) {
         p->putting = NOTHING; /* not in this round */
         worker->progress.refused = true;
@@ -154,10 +155,10 @@ static bool progress_take_reply(struct worker *worker, const churn_put_reply *re
 
 static void progress_session_lost(struct worker *worker)
 {
-    end_round(&worker->progress);
+    rounds_end(&worker->progress);
 }
 
-bool progress_waits(const struct worker *worker)
+bool rounds_wait(const struct worker *worker)
 {
     return worker->progress.unanswered > 0 || worker->progress.round == ROUND_FLUSHING;
 }
@@ -169,16 +170,16 @@ static void continue_round(struct worker *worker)
     if (worker->progress.round == ROUND_PUTTING && worker->progress.unanswered == 0) {
         flush(worker);
         if (worker->progress.round == ROUND_NONE && worker->session != NULL) {
-            tell_source(worker, false);
+            commit_tell(worker, false);
         }
     }
 }
 
-void progress_step(struct worker *worker, bool due)
+void rounds_step(struct worker *worker, bool due)
 {
     if (!worker_has_store(worker)) {
         if (due) {
-            tell_source(worker, false);
+            commit_tell(worker, false);
         }
         return;
     }
@@ -204,31 +205,31 @@ void progress_step(struct worker *worker, bool due)
     }
 }
 
-bool progress_put_now(struct worker *worker, uint32_t source, int64_t limit_ms)
+bool rounds_put_now(struct worker *worker, uint32_t source, int64_t limit_ms)
 {
     int64_t deadline = host_monotonic_ms() + limit_ms;
-    end_round(&worker->progress);
-    at(worker, source)->again = true;
-    at(worker, source)->putting = answered_by(&at(worker, source)->stored);
-    while ((at(worker, source)->again || progress_waits(worker)) && host_monotonic_ms() < deadline) {
+    rounds_end(&worker->progress);
+    partition_at(worker, source)->again = true;
+    partition_at(worker, source)->putting = checkpoint_answered(&partition_at(worker, source)->stored);
+    while ((partition_at(worker, source)->again || rounds_wait(worker)) && host_monotonic_ms() < deadline) {
         put_checkpoints(worker);
         if (worker->session == NULL || !session_poll(worker, NULL, POLL_MS)) {
             return false;
         }
     }
-    return at(worker, source)->stored.doubted_below == at(worker, source)->doubted_below;
+    return partition_at(worker, source)->stored.doubted_below == partition_at(worker, source)->doubted_below;
 }
 
 static bool waits(const struct worker *worker, const struct window *window)
 {
     (void)window;
-    return progress_waits(worker);
+    return rounds_wait(worker);
 }
 
 static bool owes(const struct worker *worker, const struct window *window, uint64_t id)
 {
     (void)window;
-    return progress_owes(worker, id);
+    return owes_answer(worker, id);
 }
 
 static bool take(struct worker *worker, struct window *window, const churn_put_reply *reply)

@@ -4,13 +4,13 @@
 
 #include "engine/session.h"
 
-void end_round(struct progress *progress);
+void rounds_end(struct progress *progress);
 /* Moves commits on; begins a new one when something is done and `due`. */
-void progress_step(struct worker *worker, bool due);
+void rounds_step(struct worker *worker, bool due);
 /* Puts the checkpoint of a partition that was read before, and waits for it. False: it is not stored. */
-bool progress_put_now(struct worker *worker, uint32_t source, int64_t limit_ms);
-/* True while the store owes an answer to progress_step. */
-bool progress_waits(const struct worker *worker);
+bool rounds_put_now(struct worker *worker, uint32_t source, int64_t limit_ms);
+/* True while the store owes an answer to rounds_step. */
+bool rounds_wait(const struct worker *worker);
 
 /* Takes the store's answers to what was put here. */
 extern const struct session_user rounds_session_user;

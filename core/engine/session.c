@@ -123,7 +123,7 @@ bool session_check(struct worker *worker)
 
 static const struct session_user *user_of(const struct worker *worker, uint64_t id)
 {
-    return (id & PROGRESS_ID) != 0 ? worker->checkpoints : worker->profiles;
+    return (id & CHECKPOINT_ID) != 0 ? worker->checkpoints : worker->profiles;
 }
 
 /* A reply that repeats another would stand for a write that never came. */

@@ -5,7 +5,7 @@
 #include "engine/state.h"
 
 /* The bit of the ids of what is put and flushed for checkpoints; the others are the profiles of a window. */
-#define PROGRESS_ID (1ull << 63)
+#define CHECKPOINT_ID (1ull << 63)
 
 /* Whose puts a session answers. `window` is the one that is being written; NULL: none is. */
 struct session_user {

@@ -5,7 +5,7 @@
 
 #define LETTERS_SHOWN 20
 
-void show_letter(struct worker *worker, int32_t level, const char *what, const churn_record *record, const char *why)
+void set_aside_show(struct worker *worker, int32_t level, const char *what, const churn_record *record, const char *why)
 {
     if (worker->letters_shown < LETTERS_SHOWN) {
         worker->letters_shown++;
@@ -21,18 +21,18 @@ static bool stays(struct worker *worker, const churn_record *record, const struc
     if (worker->pipeline->redrive == NULL || !worker->pipeline->redrive->stay) {
         return false;
     }
-    show_letter(worker, CHURN_LOG_INFO, "still bad: the record of", record, reject->detail);
+    set_aside_show(worker, CHURN_LOG_INFO, "still bad: the record of", record, reject->detail);
     return true;
 }
 
-bool dead_letter(struct worker *worker, struct window *window, const churn_record *record, const char *payload,
-                 enum lateness late, const struct reject *reject)
+bool set_aside_record(struct worker *worker, struct window *window, const churn_record *record, const char *payload,
+                      enum lateness late, const struct reject *reject)
 {
     uint32_t source = sources_find(&worker->sources, record->topic, record->partition);
     metrics_add_own(worker->counters.dead_letters, 1);
     metrics_add_own(worker->counters.reasons[reject->reason], 1);
-    bool replayed = late == LATE_DOUBTED || progress_is_replayed(worker, source, record->offset);
-    if ((progress_muted(worker, source, record->offset) & CHURN_RECORD_DEAD_LETTER) != 0) {
+    bool replayed = late == LATE_DOUBTED || partitions_is_replayed(worker, source, record->offset);
+    if ((partitions_muted(worker, source, record->offset) & CHURN_RECORD_DEAD_LETTER) != 0) {
         return true;
     }
     if (stays(worker, record, reject)) {
@@ -57,8 +57,8 @@ static void withhold_outputs(struct worker *worker, struct window *window, const
     }
 }
 
-bool intake_set_aside(struct worker *worker, struct window *window, const struct customer *customer,
-                      const struct window_event *event, const struct reject *reject)
+bool set_aside_event(struct worker *worker, struct window *window, const struct customer *customer,
+                     const struct window_event *event, const struct reject *reject)
 {
     const struct source_partition *source = &worker->sources.items[event->source];
     churn_record record = {.size = sizeof record,
@@ -71,12 +71,12 @@ bool intake_set_aside(struct worker *worker, struct window *window, const struct
     record.partition = source->partition;
     record.offset = event->offset;
     withhold_outputs(worker, window, event);
-    return dead_letter(worker, window, &record, record.value.ptr, (enum lateness)event->late, reject) &&
+    return set_aside_record(worker, window, &record, record.value.ptr, (enum lateness)event->late, reject) &&
            (event->all_known || window_note_bare(window) || out_of_memory(worker));
 }
 
-bool intake_refused(struct worker *worker, struct window *window, const churn_record *output, const char *sink,
-                    const struct reject *reject)
+bool set_aside_output(struct worker *worker, struct window *window, const churn_record *output, const char *sink,
+                      const struct reject *reject)
 {
     churn_record record = *output; /* adding an output may move it */
     metrics_add_own(worker->counters.dead_letters, 1);

@@ -5,15 +5,16 @@
 #include "engine/state.h"
 
 /* For a person; all are counted. */
-void show_letter(struct worker *worker, int32_t level, const char *what, const churn_record *record, const char *why);
-bool dead_letter(struct worker *worker, struct window *window, const churn_record *record, const char *payload,
-                 enum lateness late, const struct reject *reject);
+void set_aside_show(struct worker *worker, int32_t level, const char *what, const churn_record *record,
+                    const char *why);
+bool set_aside_record(struct worker *worker, struct window *window, const churn_record *record, const char *payload,
+                      enum lateness late, const struct reject *reject);
 /* A dead letter for a good event that the store has no place for, and nothing else of it. False when the worker failed.
  */
-bool intake_set_aside(struct worker *worker, struct window *window, const struct customer *customer,
-                      const struct window_event *event, const struct reject *reject);
+bool set_aside_event(struct worker *worker, struct window *window, const struct customer *customer,
+                     const struct window_event *event, const struct reject *reject);
 /* A dead letter for an output that the sink of this name refused or must not be given. */
-bool intake_refused(struct worker *worker, struct window *window, const churn_record *output, const char *sink,
-                    const struct reject *reject);
+bool set_aside_output(struct worker *worker, struct window *window, const churn_record *output, const char *sink,
+                      const struct reject *reject);
 
 #endif

@@ -192,12 +192,12 @@ static inline const churn_store_ops *store_of(const struct worker *worker)
     return store_ops(&worker->pipeline->store);
 }
 
-static inline const char *label_of(const struct worker *worker)
+static inline const char *source_label(const struct worker *worker)
 {
     return worker->pipeline->source.label;
 }
 
-static inline struct partition *at(const struct worker *worker, uint32_t source)
+static inline struct partition *partition_at(const struct worker *worker, uint32_t source)
 {
     return &worker->progress.partitions[source];
 }
@@ -209,13 +209,13 @@ static inline uint32_t partition_count(const struct worker *worker)
 }
 
 /* What main wants of it. */
-static inline enum worker_order order_of(const struct worker *worker)
+static inline enum worker_order worker_ordered(const struct worker *worker)
 {
     return (enum worker_order)atomic_load_explicit(&worker->order, memory_order_acquire);
 }
 
 /* What main is shown. */
-static inline void set_state(struct worker *worker, enum worker_state state)
+static inline void worker_show(struct worker *worker, enum worker_state state)
 {
     atomic_store_explicit(&worker->state, (int)state, memory_order_release);
 }

@@ -76,7 +76,8 @@ static void watch_store(struct worker *worker, int64_t now)
 static bool has_begun(struct worker *worker)
 {
     bool waits_for_store = worker_has_store(worker) && worker->session == NULL;
-    return atomic_load_explicit(&worker->assigned, memory_order_relaxed) && (waits_for_store || progress_ready(worker));
+    return atomic_load_explicit(&worker->assigned, memory_order_relaxed) &&
+           (waits_for_store || partitions_ready(worker));
 }
 
 static void watch_source(struct worker *worker, int64_t now)

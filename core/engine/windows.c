@@ -16,14 +16,14 @@
 #define LONG_NAP_MS 10  /* the same when there is little to miss: at the end, or without the store */
 #define SHORT_NAP_US 50 /* the same when somebody waits for this worker's end */
 
-bool filling_has_room(struct worker *worker)
+bool windows_have_room(struct worker *worker)
 {
     const struct window *window = window_filling(worker);
     return window->record_count < worker->pipeline->store_settings.window_events &&
            window->arena.bytes < (size_t)worker->pipeline->store_settings.window_bytes;
 }
 
-struct window *window_writing(struct worker *worker)
+struct window *windows_writing(struct worker *worker)
 {
     struct window *window = window_filled(worker);
     bool writing = window != NULL && (window->state == WINDOW_WRITING || window->state == WINDOW_SETTING_ASIDE);
@@ -92,7 +92,7 @@ static bool retire_windows(struct worker *worker)
     return true;
 }
 
-bool all_done(struct worker *worker)
+bool windows_done(struct worker *worker)
 {
     return worker->oldest == worker->newest && window_is_empty(window_filling(worker));
 }
@@ -102,11 +102,11 @@ static bool filling_is_due(struct worker *worker, bool source_idle)
 {
     const struct window *window = window_filling(worker);
     return !window_is_empty(window) &&
-           (source_idle || !filling_has_room(worker) ||
+           (source_idle || !windows_have_room(worker) ||
             host_monotonic_ms() - window->opened_ms >= worker->pipeline->store_settings.window_age_ms);
 }
 
-void discard(struct worker *worker)
+void windows_discard(struct worker *worker)
 {
     for (uint64_t number = worker->oldest; number <= worker->newest; number++) {
         struct window *window = window_at(worker, number);
@@ -129,13 +129,13 @@ void discard(struct worker *worker)
 static void rewind_to_checkpoints(struct worker *worker)
 {
     worker->store_went_back = false;
-    discard(worker);
+    windows_discard(worker);
     cache_free(&worker->cache);
     processors_forget(worker);
     progress_rewind(worker);
 }
 
-bool move_on(struct worker *worker, bool source_idle, uint32_t timeout_ms)
+bool windows_move_on(struct worker *worker, bool source_idle, uint32_t timeout_ms)
 {
     struct window *writing;
     watch_step(worker);
@@ -146,15 +146,15 @@ bool move_on(struct worker *worker, bool source_idle, uint32_t timeout_ms)
         rewind_to_checkpoints(worker);
         return true;
     }
-    if (!progress_place(worker)) {
+    if (!placing_step(worker)) {
         return false;
     }
-    writing = window_writing(worker);
+    writing = windows_writing(worker);
     if (writing == NULL && filling_is_due(worker, source_idle)) {
         if (!turn_window(worker)) {
             return false;
         }
-        writing = window_writing(worker);
+        writing = windows_writing(worker);
     }
     if (writing != NULL) {
         bool sink_owes = writing->state == WINDOW_SETTING_ASIDE;
@@ -171,27 +171,27 @@ bool move_on(struct worker *worker, bool source_idle, uint32_t timeout_ms)
     return emitter_step(worker, timeout_ms) && retire_windows(worker);
 }
 
-void nap(const struct worker *worker, int64_t round_began_ms)
+void windows_nap(const struct worker *worker, int64_t round_began_ms)
 {
     bool little_to_miss = worker->at_end || (worker_has_store(worker) && worker->session == NULL);
-    struct timespec pause = {.tv_nsec = order_of(worker) == WORKER_FINISH_AT_END ? SHORT_NAP_US * 1000L
-                                        : little_to_miss                         ? LONG_NAP_MS * 1000000L
-                                                                                 : NAP_MS * 1000000L};
+    struct timespec pause = {.tv_nsec = worker_ordered(worker) == WORKER_FINISH_AT_END ? SHORT_NAP_US * 1000L
+                                        : little_to_miss                               ? LONG_NAP_MS * 1000000L
+                                                                                       : NAP_MS * 1000000L};
     if (!worker->moved && host_monotonic_ms() - round_began_ms < NAP_MS) {
         (void)nanosleep(&pause, NULL);
     }
 }
 
-bool drain(struct worker *worker, int64_t limit_ms)
+bool windows_drain(struct worker *worker, int64_t limit_ms)
 {
     int64_t deadline = host_monotonic_ms() + limit_ms;
-    while (!all_done(worker) && host_monotonic_ms() < deadline) {
+    while (!windows_done(worker) && host_monotonic_ms() < deadline) {
         int64_t began = host_monotonic_ms();
         worker->moved = false;
-        if (!move_on(worker, true, BUSY_MS)) {
+        if (!windows_move_on(worker, true, BUSY_MS)) {
             return false;
         }
-        nap(worker, began);
+        windows_nap(worker, began);
     }
-    return all_done(worker);
+    return windows_done(worker);
 }

@@ -4,17 +4,17 @@
 
 #include "engine/state.h"
 
-bool filling_has_room(struct worker *worker);
-struct window *window_writing(struct worker *worker);
-bool all_done(struct worker *worker);
+bool windows_have_room(struct worker *worker);
+struct window *windows_writing(struct worker *worker);
+bool windows_done(struct worker *worker);
 /* Forgets what was read and not finished; it will be read again by whoever owns the partitions then. */
-void discard(struct worker *worker);
+void windows_discard(struct worker *worker);
 /* Everything but taking records: one round of store, sinks and windows. */
-bool move_on(struct worker *worker, bool source_idle, uint32_t timeout_ms);
+bool windows_move_on(struct worker *worker, bool source_idle, uint32_t timeout_ms);
 /* Sources, stores and sinks wait for what they know of; a round in which nobody could wait for anything ends in a nap,
  * so that an outage costs no processor. */
-void nap(const struct worker *worker, int64_t round_began_ms);
+void windows_nap(const struct worker *worker, int64_t round_began_ms);
 /* Finishes what was read, for at most `limit_ms`. True when all of it is done. */
-bool drain(struct worker *worker, int64_t limit_ms);
+bool windows_drain(struct worker *worker, int64_t limit_ms);
 
 #endif

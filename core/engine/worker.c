@@ -26,7 +26,7 @@
 
 static bool is_at_end(struct worker *worker)
 {
-    return worker->at_end && progress_ready(worker) && all_done(worker);
+    return worker->at_end && partitions_ready(worker) && windows_done(worker);
 }
 
 static bool step(struct worker *worker)
@@ -34,11 +34,12 @@ static bool step(struct worker *worker)
     int64_t began = host_monotonic_ms();
     bool idle = false;
     worker->moved = false;
-    if (!take_step(worker, &idle) || !move_on(worker, idle, idle || !filling_has_room(worker) ? BUSY_MS : 0)) {
+    if (!reading_step(worker, &idle) ||
+        !windows_move_on(worker, idle, idle || !windows_have_room(worker) ? BUSY_MS : 0)) {
         return false;
     }
     bool due = host_monotonic_ms() - worker->last_commit_ms >= COMMIT_MS;
-    progress_step(worker, due);
+    rounds_step(worker, due);
     if (worker->failed) {
         return false;
     }
@@ -50,14 +51,14 @@ static bool step(struct worker *worker)
         worker->last_commit_ms = host_monotonic_ms();
     }
     if (!is_at_end(worker)) {
-        set_state(worker, WORKER_RUNNING);
+        worker_show(worker, WORKER_RUNNING);
     } else if (!progress_commit(worker, COMMIT_WAIT_MS)) {
         return false;
     } else if (progress_settled(worker)) {
         lag_look(worker);
-        set_state(worker, WORKER_AT_END);
+        worker_show(worker, WORKER_AT_END);
     }
-    nap(worker, began);
+    windows_nap(worker, began);
     return true;
 }
 
@@ -65,7 +66,7 @@ static bool step(struct worker *worker)
 static bool finish_sinks(struct worker *worker)
 {
     bool pending = true;
-    while (pending && order_of(worker) != WORKER_STOP) {
+    while (pending && worker_ordered(worker) != WORKER_STOP) {
         int64_t began = host_monotonic_ms();
         uint32_t count = 0;
         worker->moved = false;
@@ -82,10 +83,10 @@ static bool finish_sinks(struct worker *worker)
             }
             pending = pending || result == CHURN_PENDING;
         }
-        if (pending && (!poll_source(worker, 0, IDLE_MS, &count) || !emitter_step(worker, 0))) {
+        if (pending && (!reading_poll(worker, 0, IDLE_MS, &count) || !emitter_step(worker, 0))) {
             return false;
         }
-        nap(worker, began);
+        windows_nap(worker, began);
     }
     return true;
 }
@@ -159,7 +160,7 @@ static int64_t commit_time(int64_t deadline_ms)
 
 static bool goes_on(const struct worker *worker)
 {
-    enum worker_order order = order_of(worker);
+    enum worker_order order = worker_ordered(worker);
     return order == WORKER_GO_ON || (order == WORKER_FINISH_AT_END && worker_state(worker) != WORKER_AT_END);
 }
 
@@ -174,11 +175,11 @@ static void *run(void *argument)
         ok = step(worker);
         atomic_store_explicit(&worker->started, ok, memory_order_release);
     }
-    if (ok && order_of(worker) != WORKER_STOP) {
+    if (ok && worker_ordered(worker) != WORKER_STOP) {
         ok = finish_sinks(worker);
     }
     deadline = host_monotonic_ms() + worker->pipeline->settings.shutdown_timeout_ms;
-    if (ok && !drain(worker, worker->pipeline->settings.shutdown_timeout_ms) && !worker->failed) {
+    if (ok && !windows_drain(worker, worker->pipeline->settings.shutdown_timeout_ms) && !worker->failed) {
         log_line(worker->pipeline->log, CHURN_LOG_WARN, "worker",
                  "not everything could be finished in time; what is not committed is read again at the next start");
     }
@@ -189,9 +190,9 @@ static void *run(void *argument)
     }
     stalls_leave(worker->pipeline->stalls, worker->number);
     emitter_end(worker);
-    discard(worker);
+    windows_discard(worker);
     stop_instances(worker, last_deadline(deadline));
-    set_state(worker, worker->failed ? WORKER_FAILED : WORKER_FINISHED);
+    worker_show(worker, worker->failed ? WORKER_FAILED : WORKER_FINISHED);
     return NULL;
 }
 
@@ -397,7 +398,7 @@ void worker_free(struct worker *worker)
     profile_text_free(&worker->rendered);
     edit_free(&worker->edit);
     text_free(&worker->scratch);
-    progress_free(&worker->progress);
+    partitions_free(&worker->progress);
     for (unsigned i = 0; worker->sink_states != NULL && i < worker->pipeline->sink_count; i++) {
         owed_free(&worker->sink_states[i].owed);
     }

@@ -200,11 +200,11 @@ static bool went_back(struct worker *worker, const struct customer *customer, ui
     return true;
 }
 
-/* Answers as progress_check_mark, CHURN_REJECT with *reject. */
+/* Answers as reach_check_mark, CHURN_REJECT with *reject. */
 static int32_t check_position(struct worker *worker, const struct customer *customer, const char *kind, uint32_t source,
                               int64_t below, struct reject *reject)
 {
-    int32_t result = progress_check_mark(worker, source, customer, kind, below);
+    int32_t result = reach_check_mark(worker, source, customer, kind, below);
     if (result == CHURN_REJECT) {
         churn_str name = sources_name(&worker->sources.items[source]);
         reject_set(reject, REJECT_DAMAGED_PROFILE, "field '%s%.*s' says that events were counted that never were", kind,
@@ -358,7 +358,7 @@ static bool take_reply(struct worker *worker, struct window *window, const churn
 static bool put_again(struct worker *worker, struct window *window, const churn_put_reply *replies, uint32_t count)
 {
     for (uint32_t i = 0; i < count; i++) {
-        bool again = worker->retry_ms == 0 && (replies[i].id & PROGRESS_ID) == 0 &&
+        bool again = worker->retry_ms == 0 && (replies[i].id & CHECKPOINT_ID) == 0 &&
                      replies[i].result == CHURN_CONFLICT && window->deltas[replies[i].id]->state == DELTA_MERGED;
         if (again && !put(worker, window, (uint32_t)replies[i].id)) {
             return !worker->failed;
@@ -399,7 +399,7 @@ bool writer_begin(struct worker *worker, struct window *window)
         delta->customer->filling = NULL;
         delta->customer->writing = delta;
     }
-    if (!window->has_letters && progress_announce(worker, window)) {
+    if (!window->has_letters && reach_announce(worker, window)) {
         return begin_to_write(worker, window);
     }
     window->state = WINDOW_SETTING_ASIDE;
@@ -414,7 +414,7 @@ static bool set_aside(struct worker *worker, struct window *window)
     if (!session_poll(worker, NULL, 0)) {
         return false;
     }
-    window->announced = window->announced || progress_announce(worker, window);
+    window->announced = window->announced || reach_announce(worker, window);
     if (window->announced && emitter_set_aside(worker, window)) {
         FAILPOINT("after_dead_letters");
         if (!window->written) {

@@ -275,7 +275,7 @@ static inline void close_intake(void)
     folder_free(&worker.folder);
     arena_pool_free(&worker.pool);
     sources_free(&worker.sources);
-    progress_free(&worker.progress);
+    partitions_free(&worker.progress);
     event_decoder_free(worker.decoder);
     edit_free(&worker.edit);
     text_free(&worker.scratch);

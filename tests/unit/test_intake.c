@@ -609,7 +609,7 @@ static void test_muted_alerts(void)
     first_alerts = true;
     take();
     check_outputs(CHURN_RECORD_EVENT, RECEIVED, 0);
-    progress_free(&worker.progress);
+    partitions_free(&worker.progress);
     close_worker();
 }
 

@@ -647,7 +647,7 @@ static void test_set_aside(void)
     check_outcome("two", "events +2, triggers +2, alerts +2");
     reject_set(&reject, REJECT_FIELD_OVERFLOW, "the test says so");
     const struct customer *customer = cache_get(&worker.cache, text_of("c"));
-    CU_ASSERT(intake_set_aside(&worker, window, customer, &window->events[0], &reject));
+    CU_ASSERT(set_aside_event(&worker, window, customer, &window->events[0], &reject));
     check_outcome("one set aside",
                   "dead_letter t/3@41 c " SALE " churn.reason=field_overflow churn.detail=the test says so "
                   "churn.topic=t churn.partition=3 churn.offset=41 at 0",
@@ -655,7 +655,7 @@ static void test_set_aside(void)
     for (uint32_t i = 0; i < 6; i++) {
         check(window->outputs[i].reserved == (i < 3 ? ~OUTPUT_AGAIN : 0), "output %u", i);
     }
-    CU_ASSERT(intake_set_aside(&worker, window, customer, &window->events[1], &reject));
+    CU_ASSERT(set_aside_event(&worker, window, customer, &window->events[1], &reject));
     check_outcome("the other one",
                   "dead_letter t/3@42 c " SALE " churn.reason=field_overflow churn.detail=the test says so "
                   "churn.topic=t churn.partition=3 churn.offset=42 at 0",
@@ -680,7 +680,7 @@ static void test_set_aside_of_one_that_said_nothing(void)
     reject_set(&reject, REJECT_DAMAGED_PROFILE, "the test says so");
     for (uint32_t i = 0; i < 6; i += 2) {
         CU_ASSERT(
-            intake_set_aside(&worker, window, cache_get(&worker.cache, text_of("c")), &window->events[i], &reject));
+            set_aside_event(&worker, window, cache_get(&worker.cache, text_of("c")), &window->events[i], &reject));
     }
     CU_ASSERT(window->outputs[0].reserved == 0 && window->outputs[1].reserved == 0 && window->outputs[2].reserved == 0);
     told = window->output_count;
@@ -759,9 +759,9 @@ static void test_headers_that_are_left_with_the_source(void)
     CU_ASSERT(window->events[0].received == NULL && !window->events[0].all_known);
     CU_ASSERT(window->events[1].received->header_count == 1 && window->events[1].all_known);
     reject_set(&reject, REJECT_DAMAGED_PROFILE, "the test says so");
-    CU_ASSERT(intake_set_aside(&worker, window, customer, &window->events[1], &reject));
+    CU_ASSERT(set_aside_event(&worker, window, customer, &window->events[1], &reject));
     CU_ASSERT_EQUAL(window->bare_count, 0);
-    CU_ASSERT(intake_set_aside(&worker, window, customer, &window->events[0], &reject));
+    CU_ASSERT(set_aside_event(&worker, window, customer, &window->events[0], &reject));
     CU_ASSERT(window->output_count == 2 && window->bare_count == 1 && window->bare[0] == 1);
     headers_result = CHURN_FATAL;
     churn_record record = record_at(43, QUIET);
@@ -829,7 +829,7 @@ static void test_refused_by_a_sink(void)
     told = window->output_count;
     check_outcome("a sale", "events +1, triggers +1, alerts +1");
     reject_set(&reject, REJECT_BY_SINK, "the test says so");
-    CU_ASSERT(intake_refused(&worker, window, &window->outputs[2], "model", &reject));
+    CU_ASSERT(set_aside_output(&worker, window, &window->outputs[2], "model", &reject));
     check_outcome(
         "its trigger",
         "dead_letter t/3@41 c "
@@ -910,8 +910,8 @@ static bool set_one_aside(void)
     struct window *window = window_filling(&worker);
     struct reject reject;
     reject_set(&reject, REJECT_DAMAGED_PROFILE, "the test says so");
-    return intake_set_aside(&worker, window, cache_get(&worker.cache, text_of("c")), &window->events[0], &reject) &&
-           intake_refused(&worker, window, &window->outputs[0], "a", &reject);
+    return set_aside_event(&worker, window, cache_get(&worker.cache, text_of("c")), &window->events[0], &reject) &&
+           set_aside_output(&worker, window, &window->outputs[0], "a", &reject);
 }
 
 static void test_no_memory_to_set_aside(void)

@@ -182,7 +182,7 @@ static void listen_closely(void)
 static void place_at(int64_t committed)
 {
     assign(committed, 0);
-    CU_ASSERT(progress_place(&worker) && progress_ready(&worker));
+    CU_ASSERT(placing_step(&worker) && partitions_ready(&worker));
     trace[0] = '\0';
     log_pass_over();
 }
@@ -194,15 +194,15 @@ static void test_a_checkpoint_that_cannot_be_read(void)
     open_here(20);
     assign(20, 0);
     says.checkpoint_result = CHURN_RETRY;
-    CU_ASSERT(progress_place(&worker) && !progress_ready(&worker) && worker.session == NULL);
+    CU_ASSERT(placing_step(&worker) && !partitions_ready(&worker) && worker.session == NULL);
     check_trace("close; ", "the session is broken");
     check_stalled("store: store: no checkpoint today; waiting, nothing is lost");
     says.checkpoint_result = CHURN_OK;
-    CU_ASSERT(progress_place(&worker) && !progress_ready(&worker));
+    CU_ASSERT(placing_step(&worker) && !partitions_ready(&worker));
     check_trace("", "nothing without a session");
     open_again();
     says.checkpoint_result = CHURN_REJECT;
-    CU_ASSERT(!progress_place(&worker) && worker.failed);
+    CU_ASSERT(!placing_step(&worker) && worker.failed);
     check_contains(
         worker.failure,
         "store: the checkpoint churnd:checkpoint:profile:t/0 cannot be used: no checkpoint today. Delete that "
@@ -232,7 +232,7 @@ static void test_a_checkpoint_that_is_none(void)
         says.only = cases[i].name;
         says.only_value = cases[i].value;
         assign(20, 0);
-        CU_ASSERT(!progress_place(&worker) && worker.failed);
+        CU_ASSERT(!placing_step(&worker) && worker.failed);
         (void)snprintf(wanted, sizeof wanted,
                        "store: the checkpoint churnd:checkpoint:profile:t/0 cannot be used: %s. Delete that key, or "
                        "`churnd rebuild` under another key_prefix: what the source still has is then read again, and "
@@ -245,7 +245,7 @@ static void test_a_checkpoint_that_is_none(void)
     loaded_source.plugin.ops = &forgetful_source_ops;
     source.resume_result = CHURN_REJECT;
     CU_ASSERT(progress_assign(&worker, &(const churn_position){.topic = "t"}, 1));
-    CU_ASSERT(!progress_place(&worker) && worker.failed);
+    CU_ASSERT(!placing_step(&worker) && worker.failed);
     check_text(worker.failure,
                "store: the checkpoint churnd:checkpoint:profile:t/0 cannot be used: the test says so. Delete that key, "
                "or `churnd rebuild` under another key_prefix: what the source still has is then read again, alerts and "
@@ -259,12 +259,12 @@ static void test_letters_that_cannot_be_read(void)
     open_here(20);
     assign(20, 0);
     says.letters_result = CHURN_RETRY;
-    CU_ASSERT(progress_place(&worker) && !progress_ready(&worker) && worker.session == NULL);
+    CU_ASSERT(placing_step(&worker) && !partitions_ready(&worker) && worker.session == NULL);
     check_trace("get; close; ", "the session is broken");
     check_stalled("store: store: no letters today; waiting, nothing is lost");
     open_again();
     says.letters_result = CHURN_REJECT;
-    CU_ASSERT(!progress_place(&worker) && worker.failed);
+    CU_ASSERT(!placing_step(&worker) && worker.failed);
     check_text(worker.failure, "store: churnd:letters:profile:t/0 cannot be read: no letters today", "why");
     close_here();
 }
@@ -281,10 +281,10 @@ static void test_what_may_have_letters(void)
         says.letters = cases[i].letters;
         source.end = cases[i].end;
         place_at(20);
-        CU_ASSERT(cases[i].below == 0 || progress_is_lettered(&worker, 0, cases[i].below - 1));
-        CU_ASSERT(!progress_is_lettered(&worker, 0, cases[i].below));
-        CU_ASSERT(progress_is_replayed(&worker, 0, 19) && !progress_is_replayed(&worker, 0, 20));
-        CU_ASSERT(!progress_is_lettered(&worker, 1000, 0) && !progress_is_replayed(&worker, 1000, 0));
+        CU_ASSERT(cases[i].below == 0 || partitions_is_lettered(&worker, 0, cases[i].below - 1));
+        CU_ASSERT(!partitions_is_lettered(&worker, 0, cases[i].below));
+        CU_ASSERT(partitions_is_replayed(&worker, 0, 19) && !partitions_is_replayed(&worker, 0, 20));
+        CU_ASSERT(!partitions_is_lettered(&worker, 1000, 0) && !partitions_is_replayed(&worker, 1000, 0));
         close_here();
     }
 }
@@ -294,13 +294,13 @@ static void test_bounds_that_are_not_known(void)
     open_here(20);
     assign(20, 0);
     says.bounds_result = CHURN_RETRY;
-    CU_ASSERT(progress_place(&worker) && !progress_ready(&worker));
+    CU_ASSERT(placing_step(&worker) && !partitions_ready(&worker));
     check_stalled("source: place: no bounds today; waiting");
     says.bounds_result = CHURN_FATAL; /* likewise */
-    CU_ASSERT(progress_place(&worker) && !progress_ready(&worker) && !worker.failed);
+    CU_ASSERT(placing_step(&worker) && !partitions_ready(&worker) && !worker.failed);
     check_stalled("source: place: no bounds today; waiting");
     says.bounds_result = CHURN_OK;
-    CU_ASSERT(progress_place(&worker) && progress_ready(&worker));
+    CU_ASSERT(placing_step(&worker) && partitions_ready(&worker));
     check_stalled("");
     close_here();
 }
@@ -312,22 +312,22 @@ static void test_seeks(void)
     worker.at_end = true;
     worker.moved = false;
     source.seek_result = CHURN_RETRY;
-    CU_ASSERT(progress_place(&worker) && !progress_ready(&worker) && worker.at_end && !worker.moved);
+    CU_ASSERT(placing_step(&worker) && !partitions_ready(&worker) && worker.at_end && !worker.moved);
     listen_closely();
-    CU_ASSERT(progress_place(&worker) && !progress_ready(&worker));
+    CU_ASSERT(placing_step(&worker) && !partitions_ready(&worker));
     check_logged("DEBUG source: no seek today\n", "why it takes so long");
     source.seek_result = CHURN_OK;
-    CU_ASSERT(progress_place(&worker) && progress_ready(&worker) && !worker.at_end && worker.moved);
-    progress_seek_back(&worker, 0, 15);
+    CU_ASSERT(placing_step(&worker) && partitions_ready(&worker) && !worker.at_end && worker.moved);
+    partitions_seek_back(&worker, 0, 15);
     source.seek_result = CHURN_FATAL;
-    CU_ASSERT(!progress_place(&worker) && worker.failed);
+    CU_ASSERT(!placing_step(&worker) && worker.failed);
     check_text(worker.failure, "source source: no seek today", "why");
     close_here();
 
     open_here(10);
     ops_of_source.seek = NULL;
     assign(20, 0);
-    CU_ASSERT(!progress_place(&worker) && worker.failed);
+    CU_ASSERT(!placing_step(&worker) && worker.failed);
     check_text(worker.failure, "source: t/0 cannot be read again from offset 10: the source has no way back", "why");
     close_here();
 }
@@ -339,7 +339,7 @@ static void test_a_source_that_does_not_know_yet(void)
     loaded_source.plugin.ops = &forgetful_source_ops;
     source.resume_result = CHURN_RETRY;
     CU_ASSERT(progress_assign(&worker, &(const churn_position){.topic = "t"}, 1));
-    CU_ASSERT(progress_place(&worker) && !progress_ready(&worker) && !worker.failed);
+    CU_ASSERT(placing_step(&worker) && !partitions_ready(&worker) && !worker.failed);
     check_logged("DEBUG source: the test says so\n", "why it takes so long");
     close_here();
 }
@@ -351,15 +351,15 @@ static void test_a_partition_that_comes_in_a_round(void)
     open_here(20);
     place_at(20);
     finish(30);
-    progress_step(&worker, true);
-    CU_ASSERT(progress_assign(&worker, &another, 1) && progress_place(&worker) && !progress_ready(&worker));
+    rounds_step(&worker, true);
+    CU_ASSERT(progress_assign(&worker, &another, 1) && placing_step(&worker) && !partitions_ready(&worker));
     check_trace("put 30; ", "nothing is read meanwhile");
     take_answers();
-    CU_ASSERT(progress_place(&worker) && !progress_ready(&worker));
-    progress_step(&worker, true);
+    CU_ASSERT(placing_step(&worker) && !partitions_ready(&worker));
+    rounds_step(&worker, true);
     check_trace("flush; commit 30; ", "the round is over");
     says.name = "profile:t/1";
-    CU_ASSERT(progress_place(&worker) && progress_ready(&worker));
+    CU_ASSERT(placing_step(&worker) && partitions_ready(&worker));
     check_trace("get; ", "its turn");
     close_here();
 }
@@ -369,21 +369,21 @@ static void test_seeking_back(void)
 {
     open_here(20);
     place_at(20);
-    progress_seek_back(&worker, 0, 35);
-    CU_ASSERT(!progress_ready(&worker));
-    progress_seek_back(&worker, 0, 30);
-    progress_seek_back(&worker, 0, 33);
-    progress_seek_back(&worker, 1000, 1);
-    CU_ASSERT(progress_place(&worker) && progress_ready(&worker));
+    partitions_seek_back(&worker, 0, 35);
+    CU_ASSERT(!partitions_ready(&worker));
+    partitions_seek_back(&worker, 0, 30);
+    partitions_seek_back(&worker, 0, 33);
+    partitions_seek_back(&worker, 1000, 1);
+    CU_ASSERT(placing_step(&worker) && partitions_ready(&worker));
     check_trace("seek 30; ", "the lowest");
-    progress_seek_back(&worker, 0, 40); /* the place before does not count any more */
-    CU_ASSERT(progress_place(&worker));
+    partitions_seek_back(&worker, 0, 40); /* the place before does not count any more */
+    CU_ASSERT(placing_step(&worker));
     check_trace("seek 40; ", "further on");
-    CU_ASSERT(progress_is_ours(&worker, "t", 0) && !progress_is_ours(&worker, "t", 1));
+    CU_ASSERT(partitions_own(&worker, "t", 0) && !partitions_own(&worker, "t", 1));
     progress_revoke(&worker);
-    CU_ASSERT(!progress_is_ours(&worker, "t", 0));
-    progress_seek_back(&worker, 0, 30);
-    CU_ASSERT(progress_place(&worker) && progress_ready(&worker));
+    CU_ASSERT(!partitions_own(&worker, "t", 0));
+    partitions_seek_back(&worker, 0, 30);
+    CU_ASSERT(placing_step(&worker) && partitions_ready(&worker));
     check_trace("", "not ours");
     close_here();
 }
@@ -410,19 +410,19 @@ static void test_a_replay_from_a_time(void)
         says.found = cases[i].found;
         says.offset_at_result = CHURN_RETRY;
         assign(20, 0);
-        CU_ASSERT(progress_place(&worker) && !progress_ready(&worker));
+        CU_ASSERT(placing_step(&worker) && !partitions_ready(&worker));
         check_trace("get; offset_at t/0 1234; ", "not known yet");
         check_stalled("source: place: no time today; waiting");
         log_pass_over();
         says.offset_at_result = CHURN_OK;
-        CU_ASSERT(progress_place(&worker) && progress_ready(&worker));
+        CU_ASSERT(placing_step(&worker) && partitions_ready(&worker));
         check_trace(cases[i].asked, "known");
         check_logged(cases[i].logged, "known");
         check_stalled("");
         CU_ASSERT_EQUAL(metrics_sum(pipeline.metrics, "rewinds"), 0);
         progress_rewind(&worker); /* it was not through: it begins anew, if there was something to replay */
         trace[0] = '\0';
-        CU_ASSERT(progress_place(&worker));
+        CU_ASSERT(placing_step(&worker));
         check_contains(trace, "get; ", "again");
         close_here();
     }
@@ -430,7 +430,7 @@ static void test_a_replay_from_a_time(void)
     ops_of_source.offset_at = NULL;
     pipeline.replay = (struct replay){.from = REPLAY_FROM_TIME, .value = 1234};
     assign(20, 0);
-    CU_ASSERT(!progress_place(&worker) && worker.failed);
+    CU_ASSERT(!placing_step(&worker) && worker.failed);
     check_text(worker.failure, "source cannot tell which record was written when: use --replay-from with an offset",
                "why");
     close_here();
@@ -455,7 +455,7 @@ static void test_what_is_said_of_a_replay(void)
         open_here(cases[i].place);
         pipeline.replay = (struct replay){.from = REPLAY_FROM_BEGINNING, .outputs = cases[i].outputs};
         assign(cases[i].place, 0);
-        CU_ASSERT(progress_place(&worker) && progress_ready(&worker));
+        CU_ASSERT(placing_step(&worker) && partitions_ready(&worker));
         check_trace(cases[i].asked, cases[i].logged);
         struct text text = {0};
         log_read(&text);
@@ -478,24 +478,24 @@ static void test_the_fields_of_a_checkpoint(void)
     check_text(put_names, "offset last ", "of what is read");
     worker.progress.partitions[0].doubted_below = 60;
     memcpy(worker.progress.partitions[0].doubter, "b", 2);
-    CU_ASSERT(progress_put_now(&worker, 0, 5000));
+    CU_ASSERT(rounds_put_now(&worker, 0, 5000));
     check_text(put_names, "offset last doubted doubter ", "with a doubt");
-    CU_ASSERT(progress_put_now(&worker, 0, 5000));
+    CU_ASSERT(rounds_put_now(&worker, 0, 5000));
     check_text(put_names, "offset last ", "the doubt is known");
     for (const char *who = "ac"; *who != '\0'; who++) {
         worker.progress.partitions[0].doubter[0] = *who;
-        CU_ASSERT(progress_put_now(&worker, 0, 5000));
+        CU_ASSERT(rounds_put_now(&worker, 0, 5000));
         check_text(put_names, "offset last doubted doubter ", "another one doubts");
         CU_ASSERT(store.doubter[0] == *who && store.doubter[1] == '\0');
         check_text(store.doubted, "60", "the same doubt");
     }
     worker.progress.partitions[0].doubted_below = 61;
-    CU_ASSERT(progress_put_now(&worker, 0, 5000));
+    CU_ASSERT(rounds_put_now(&worker, 0, 5000));
     check_text(put_names, "offset last doubted doubter ", "another doubt");
     check_text(store.doubted, "61", "another doubt");
     worker.progress.partitions[0].doubted_below = 62;
     says.put_result = CHURN_RETRY;
-    CU_ASSERT(!progress_put_now(&worker, 0, 5000) && worker.session == NULL && !worker.failed);
+    CU_ASSERT(!rounds_put_now(&worker, 0, 5000) && worker.session == NULL && !worker.failed);
     check_text(store.doubted, "61", "it could not be put");
     close_here();
 }
@@ -510,9 +510,9 @@ static void test_what_is_told_again(void)
         open_here(0);
         place_at(0);
         finish(next);
-        progress_step(&worker, true);
+        rounds_step(&worker, true);
         take_answers();
-        progress_step(&worker, true);
+        rounds_step(&worker, true);
         (void)snprintf(wanted, sizeof wanted, "put %lld; flush; commit %lld; ", (long long)next, (long long)next);
         check_trace(wanted, "unseen");
         CU_ASSERT(progress_commit(&worker, 5000));
@@ -534,10 +534,10 @@ static void test_nothing_is_told_of_the_beginning(void)
     open_here(-1);
     session_close(&worker);
     pipeline.store.loaded = NULL;
-    CU_ASSERT(progress_assign(&worker, others, 2) && progress_place(&worker) && progress_ready(&worker));
+    CU_ASSERT(progress_assign(&worker, others, 2) && placing_step(&worker) && partitions_ready(&worker));
     CU_ASSERT(progress_note_done(&worker, &window));
     trace[0] = '\0';
-    progress_step(&worker, true);
+    rounds_step(&worker, true);
     check_trace("commit 5; ", "what was read");
     CU_ASSERT(progress_commit(&worker, 5000));
     check_trace("commit 5; ", "again");
@@ -563,13 +563,13 @@ static void test_what_is_said_of_a_source_without_positions(void)
         open_here(cases[i].checkpoint);
         loaded_source.plugin.ops = &forgetful_source_ops;
         CU_ASSERT(progress_assign(&worker, &(const churn_position){.topic = "t"}, 1));
-        CU_ASSERT(progress_place(&worker) && progress_ready(&worker));
+        CU_ASSERT(placing_step(&worker) && partitions_ready(&worker));
         check_trace(cases[i].asked, "the place");
         check_logged(cases[i].logged, "the place");
         pipeline.replay.from = REPLAY_FROM_BEGINNING;
         CU_ASSERT(progress_assign(&worker, &(const churn_position){.topic = "t"}, 1));
         log_pass_over();
-        CU_ASSERT(progress_place(&worker) && progress_ready(&worker));
+        CU_ASSERT(placing_step(&worker) && partitions_ready(&worker));
         struct text text = {0};
         log_read(&text);
         text_append(&text, "", 1);
@@ -627,7 +627,7 @@ static void test_what_is_said_of_the_place(void)
         open_here(cases[i].checkpoint);
         source.low = cases[i].low;
         assign(cases[i].committed, cases[i].flags);
-        CU_ASSERT(progress_place(&worker) && progress_ready(&worker));
+        CU_ASSERT(placing_step(&worker) && partitions_ready(&worker));
         check_logged(cases[i].logged, what);
         CU_ASSERT_EQUAL(metrics_sum(pipeline.metrics, "rewinds"), cases[i].rewinds);
         close_here();
@@ -642,25 +642,25 @@ static void test_a_checkpoint_whose_put_breaks_the_session(void)
     place_at(20);
     finish(30);
     says.put_result = CHURN_RETRY;
-    progress_step(&worker, true);
-    CU_ASSERT(worker.session == NULL && !progress_waits(&worker));
+    rounds_step(&worker, true);
+    CU_ASSERT(worker.session == NULL && !rounds_wait(&worker));
     check_trace("close; ", "broken");
     check_stalled("store: store: the put breaks it; waiting, nothing is lost");
     says.put_result = CHURN_OK;
     open_again();
-    progress_step(&worker, true);
+    rounds_step(&worker, true);
     check_trace("put 30; ", "begun anew");
     take_answers();
     says.flush_result = CHURN_RETRY;
-    progress_step(&worker, true);
+    rounds_step(&worker, true);
     CU_ASSERT(worker.session == NULL && !progress_settled(&worker));
     check_trace("close; ", "broken by the flush: no commit");
     check_stalled("store: store: the flush breaks it; waiting, nothing is lost");
     says.flush_result = CHURN_OK;
     open_again();
-    progress_step(&worker, true);
+    rounds_step(&worker, true);
     take_answers();
-    progress_step(&worker, true);
+    rounds_step(&worker, true);
     check_trace("put 30; flush; commit 30; ", "all of it");
     close_here();
 }
@@ -671,10 +671,10 @@ static void test_a_store_that_needs_no_flush(void)
     place_at(20);
     ops_of_store.flush = NULL;
     finish(30);
-    progress_step(&worker, true);
+    rounds_step(&worker, true);
     take_answers();
     worker.moved = false;
-    progress_step(&worker, true);
+    rounds_step(&worker, true);
     CU_ASSERT(worker.moved);
     check_trace("put 30; commit 30; ", "what is answered is durable");
     close_here();
@@ -687,15 +687,15 @@ static void test_a_refused_checkpoint_is_a_stall(void)
     place_at(20);
     finish(30);
     store.put_result = CHURN_RETRY;
-    progress_step(&worker, true);
+    rounds_step(&worker, true);
     take_answers();
     check_stalled("store: checkpoint: the test says so; offsets are not committed until then");
-    progress_step(&worker, true);
+    rounds_step(&worker, true);
     check_stalled("store: checkpoint: the test says so; offsets are not committed until then");
     store.put_result = CHURN_OK;
-    progress_step(&worker, true);
+    rounds_step(&worker, true);
     take_answers();
-    progress_step(&worker, true);
+    rounds_step(&worker, true);
     check_stalled("");
     CU_ASSERT(progress_settled(&worker));
     close_here();
@@ -773,7 +773,7 @@ static void open_many(void)
         positions[i] = (churn_position){.topic = "t", .partition = i, .offset = 20, .flags = CHURN_POSITION_RESUMED};
     }
     CU_ASSERT(progress_assign(&worker, positions, PARTITIONS));
-    CU_ASSERT(progress_place(&worker) && progress_ready(&worker));
+    CU_ASSERT(placing_step(&worker) && partitions_ready(&worker));
     check_trace("", "each stands there");
 }
 
@@ -791,7 +791,7 @@ static void put_all(int64_t next)
     for (uint32_t i = 0; i < PARTITIONS; i++) {
         finish_one(i, next + i);
     }
-    progress_step(&worker, true);
+    rounds_step(&worker, true);
     (void)snprintf(wanted, sizeof wanted, "put t/0 %lld; put t/1 %lld; put t/2 %lld; ", (long long)next,
                    (long long)next + 1, (long long)next + 2);
     check_trace(wanted, "all");
@@ -815,26 +815,26 @@ static void test_each_partition_has_its_checkpoint(void)
     open_many();
     finish_one(0, 30);
     finish_one(2, 50);
-    progress_step(&worker, true);
+    rounds_step(&worker, true);
     check_trace("put t/0 30; put t/2 50; ", "where something is done");
     CU_ASSERT(rounds_session_user.owes(&worker, NULL, many.ids[0]) &&
               rounds_session_user.owes(&worker, NULL, many.ids[2]));
-    CU_ASSERT(!rounds_session_user.owes(&worker, NULL, PROGRESS_ID | 1) &&
-              !rounds_session_user.owes(&worker, NULL, PROGRESS_ID | PARTITIONS));
+    CU_ASSERT(!rounds_session_user.owes(&worker, NULL, CHECKPOINT_ID | 1) &&
+              !rounds_session_user.owes(&worker, NULL, CHECKPOINT_ID | PARTITIONS));
     answer_one(2, CHURN_OK);
     CU_ASSERT(rounds_session_user.owes(&worker, NULL, many.ids[0]) &&
               !rounds_session_user.owes(&worker, NULL, many.ids[2]));
     finish_one(1, 40); /* for the next round */
-    progress_step(&worker, true);
+    rounds_step(&worker, true);
     CU_ASSERT(!progress_settled(&worker));
     check_trace("", "not all of them are answered");
     answer_one(0, CHURN_OK);
-    progress_step(&worker, true);
+    rounds_step(&worker, true);
     check_trace("flush; commit t/0 30 t/2 50; ", "all of them are");
-    progress_step(&worker, true);
+    rounds_step(&worker, true);
     check_trace("put t/1 40; ", "the next round");
     answer_one(1, CHURN_OK);
-    progress_step(&worker, true);
+    rounds_step(&worker, true);
     check_trace("flush; commit t/1 40; ", "of one");
     CU_ASSERT(progress_settled(&worker) && progress_commit(&worker, 5000));
     check_trace("commit t/0 30 t/1 40 t/2 50; ", "what may have been missed");
@@ -856,14 +856,14 @@ static void test_one_checkpoint_among_others(void)
         (void)snprintf(rest + strlen(rest), sizeof rest - strlen(rest), "; ");
         (void)snprintf(again, sizeof again, "put t/%u %u; ", one, 30 + one);
         (void)snprintf(last, sizeof last, "flush; commit t/%u %u; ", one, 30 + one);
-        progress_step(&worker, true);
+        rounds_step(&worker, true);
         check_trace(rest, "one was refused");
         CU_ASSERT(!progress_settled(&worker));
         check_stalled("store: checkpoint: the test says so; offsets are not committed until then");
-        progress_step(&worker, true);
+        rounds_step(&worker, true);
         check_trace(again, "that one again");
         answer_one(one, CHURN_OK);
-        progress_step(&worker, true);
+        rounds_step(&worker, true);
         check_trace(last, "that one");
         CU_ASSERT(progress_settled(&worker));
         check_stalled("");
@@ -871,12 +871,12 @@ static void test_one_checkpoint_among_others(void)
         for (uint32_t i = 0; i < PARTITIONS; i++) {
             answer_one(i, i == one ? CHURN_CONFLICT : CHURN_OK); /* another member was here, and is behind */
         }
-        progress_step(&worker, true);
+        rounds_step(&worker, true);
         (void)snprintf(again, sizeof again, "put t/%u %u; ", one, 40 + one);
         check_trace(again, "over the other member's");
         CU_ASSERT_EQUAL(many.versions[one], 9);
         answer_one(one, CHURN_OK);
-        progress_step(&worker, true);
+        rounds_step(&worker, true);
         check_trace("flush; commit t/0 40 t/1 41 t/2 42; ", "all");
         close_here();
     }
@@ -890,9 +890,9 @@ static void test_a_round_of_many_that_breaks(void)
         finish_one(i, 30 + i);
     }
     many.puts_before_it_breaks = 2;
-    progress_step(&worker, true);
+    rounds_step(&worker, true);
     check_trace("put t/0 30; put t/1 31; close; ", "no third one");
-    CU_ASSERT(!progress_waits(&worker) && !rounds_session_user.owes(&worker, NULL, PROGRESS_ID));
+    CU_ASSERT(!rounds_wait(&worker) && !rounds_session_user.owes(&worker, NULL, CHECKPOINT_ID));
     open_again();
     put_all(30);
     answer_one(0, CHURN_OK);
@@ -900,12 +900,12 @@ static void test_a_round_of_many_that_breaks(void)
     session_close(&worker);
     trace[0] = '\0';
     open_again();
-    progress_step(&worker, true);
+    rounds_step(&worker, true);
     check_trace("put t/0 30; put t/1 31; put t/2 32; ", "all of it");
     for (uint32_t i = 0; i < PARTITIONS; i++) {
         answer_one(i, CHURN_OK);
     }
-    progress_step(&worker, true);
+    rounds_step(&worker, true);
     check_trace("flush; commit t/0 30 t/1 31 t/2 32; ", "in the end");
     close_here();
 }
@@ -920,46 +920,46 @@ static void test_announcements(void)
     assign(20, 0);
     source.end = 1000;
     says.letters = "25";
-    CU_ASSERT(progress_place(&worker));
+    CU_ASSERT(placing_step(&worker));
     trace[0] = '\0';
     says.write_result = CHURN_RETRY;
-    CU_ASSERT(!progress_announce(&worker, &window) && worker.session == NULL && !worker.failed);
+    CU_ASSERT(!reach_announce(&worker, &window) && worker.session == NULL && !worker.failed);
     check_trace("write churnd:letters:profile:t/0 counted=40 below=20030; close; ", "the session is broken");
-    CU_ASSERT(!progress_announce(&worker, &window));
+    CU_ASSERT(!reach_announce(&worker, &window));
     check_trace("", "nothing without a session");
     open_again();
     says.write_result = CHURN_OK;
     finish(25);
-    progress_step(&worker, true);
+    rounds_step(&worker, true);
     trace[0] = '\0';
-    CU_ASSERT(progress_waits(&worker) && !progress_announce(&worker, &window));
+    CU_ASSERT(rounds_wait(&worker) && !reach_announce(&worker, &window));
     check_trace("", "nothing while answers are awaited");
     take_answers();
     worker.store_went_back = true;
-    CU_ASSERT(!progress_announce(&worker, &window));
+    CU_ASSERT(!reach_announce(&worker, &window));
     worker.store_went_back = false;
     check_trace("", "nothing to a store that went back");
-    CU_ASSERT(progress_announce(&worker, &window));
+    CU_ASSERT(reach_announce(&worker, &window));
     check_trace("write churnd:letters:profile:t/0 counted=40 below=20030; ", "announced");
     position.next = 20030;
-    CU_ASSERT(progress_announce(&worker, &window));
+    CU_ASSERT(reach_announce(&worker, &window));
     check_trace("write churnd:letters:profile:t/0 counted=40040 below=20030; ", "its letters are covered");
-    CU_ASSERT(progress_announce(&worker, &window));
+    CU_ASSERT(reach_announce(&worker, &window));
     check_trace("", "all of it is");
     position.next = 20031;
     pipeline.profiles_only = true; /* there are none */
-    CU_ASSERT(progress_announce(&worker, &window));
+    CU_ASSERT(reach_announce(&worker, &window));
     pipeline.profiles_only = false;
     position.source = 1000; /* not ours */
-    CU_ASSERT(progress_announce(&worker, &window));
+    CU_ASSERT(reach_announce(&worker, &window));
     position.source = 0;
     check_trace("", "nothing to announce");
     says.write_result = CHURN_FATAL;
-    CU_ASSERT(!progress_announce(&worker, &window) && worker.failed);
+    CU_ASSERT(!reach_announce(&worker, &window) && worker.failed);
     check_text(worker.failure, "store: no write today", "why");
     progress_revoke(&worker);
     trace[0] = '\0';
-    CU_ASSERT(progress_announce(&worker, &window));
+    CU_ASSERT(reach_announce(&worker, &window));
     check_trace("", "revoked");
     close_here();
 }
@@ -987,9 +987,9 @@ static void test_what_a_rebuild_has_not_sent(void)
         open_here(50);
         says.answered = cases[i].answered;
         assign(cases[i].committed, 0);
-        CU_ASSERT(progress_place(&worker) && progress_ready(&worker));
+        CU_ASSERT(placing_step(&worker) && partitions_ready(&worker));
         check_logged(cases[i].logged, cases[i].answered);
-        CU_ASSERT(progress_is_replayed(&worker, 0, 49) && !progress_is_replayed(&worker, 0, 50));
+        CU_ASSERT(partitions_is_replayed(&worker, 0, 49) && !partitions_is_replayed(&worker, 0, 50));
         close_here();
     }
     open_here(50);
@@ -1008,7 +1008,7 @@ static void test_what_a_rebuild_has_not_sent(void)
     open_here(50);
     says.answered = "x";
     assign(20, 0);
-    CU_ASSERT(!progress_place(&worker) && worker.failed);
+    CU_ASSERT(!placing_step(&worker) && worker.failed);
     check_contains(worker.failure, "its field 'answered' holds what this program did not write", "why");
     close_here();
 }
@@ -1019,7 +1019,7 @@ static void test_a_source_without_positions_after_a_rebuild(void)
     loaded_source.plugin.ops = &forgetful_source_ops;
     says.answered = "20";
     CU_ASSERT(progress_assign(&worker, &(const churn_position){.topic = "t"}, 1));
-    CU_ASSERT(progress_place(&worker) && progress_ready(&worker));
+    CU_ASSERT(placing_step(&worker) && partitions_ready(&worker));
     check_trace("get; resume t/0 50 ''; seek 20; ", "where nothing was sent yet");
     check_logged(GOES_ON("20") REBUILT("20"), "both");
     close_here();
@@ -1031,8 +1031,8 @@ static void test_a_replay_after_a_rebuild(void)
     pipeline.replay.from = REPLAY_FROM_BEGINNING;
     says.answered = "30";
     assign(-1, 0);
-    CU_ASSERT(progress_place(&worker) && progress_ready(&worker));
-    CU_ASSERT(progress_muted(&worker, 0, 29) != 0 && progress_muted(&worker, 0, 30) == 0);
+    CU_ASSERT(placing_step(&worker) && partitions_ready(&worker));
+    CU_ASSERT(partitions_muted(&worker, 0, 29) != 0 && partitions_muted(&worker, 0, 30) == 0);
     check_logged("INFO  source: t/0 is replayed from offset 0; what was sent before is not sent again\n", "no rebuild");
     close_here();
 }
@@ -1061,12 +1061,12 @@ static void test_a_rebuild_notes_what_was_sent(void)
         says.owned_doubt = cases[i].doubt;
         says.owned_result = CHURN_RETRY;
         assign(-1, 0);
-        CU_ASSERT(progress_place(&worker) && !progress_ready(&worker) && worker.session == NULL);
+        CU_ASSERT(placing_step(&worker) && !partitions_ready(&worker) && worker.session == NULL);
         check_trace("get; get old; close; ", what);
         open_again();
         log_pass_over();
         says.owned_result = cases[i].result;
-        CU_ASSERT(progress_place(&worker) && progress_ready(&worker) && !worker.failed);
+        CU_ASSERT(placing_step(&worker) && partitions_ready(&worker) && !worker.failed);
         check_trace("get; get old; ", what);
         finish(40);
         CU_ASSERT(progress_commit(&worker, 5000));
@@ -1090,16 +1090,16 @@ static void test_a_redrive_of_a_new_topic(void)
     pipeline.redrive = &redrive;
     says.letters_result = CHURN_REJECT; /* which is not asked */
     assign(-1, 0);
-    CU_ASSERT(progress_place(&worker) && progress_ready(&worker));
+    CU_ASSERT(placing_step(&worker) && partitions_ready(&worker));
     check_trace("get; ", "it stands there");
     check_logged("", "nothing to say");
-    CU_ASSERT(!progress_is_replayed(&worker, 0, 0) && !progress_is_lettered(&worker, 0, 0));
+    CU_ASSERT(!partitions_is_replayed(&worker, 0, 0) && !partitions_is_lettered(&worker, 0, 0));
     close_here();
     open_here(1000); /* as far as it reaches it is the same */
     pipeline.redrive = &redrive;
     assign(-1, 0);
-    CU_ASSERT(progress_place(&worker) && progress_ready(&worker));
-    CU_ASSERT(progress_is_replayed(&worker, 0, 999) && !progress_is_replayed(&worker, 0, 1000));
+    CU_ASSERT(placing_step(&worker) && partitions_ready(&worker));
+    CU_ASSERT(partitions_is_replayed(&worker, 0, 999) && !partitions_is_replayed(&worker, 0, 1000));
     close_here();
 }
 
@@ -1110,7 +1110,7 @@ static void test_a_redrive_of_a_file(void)
     loaded_source.plugin.ops = &forgetful_source_ops;
     pipeline.redrive = &redrive;
     CU_ASSERT(progress_assign(&worker, &(const churn_position){.topic = "t"}, 1));
-    CU_ASSERT(progress_place(&worker) && progress_ready(&worker));
+    CU_ASSERT(placing_step(&worker) && partitions_ready(&worker));
     check_trace("get; ", "from the beginning");
     check_logged("", "nothing to say");
     finish(40);
@@ -1127,7 +1127,7 @@ static void test_a_redrive_learns_how_far_others_count(void)
     open_here(20);
     pipeline.redrive = &redrive;
     assign(-1, 0);
-    CU_ASSERT(progress_place(&worker) && progress_ready(&worker));
+    CU_ASSERT(placing_step(&worker) && partitions_ready(&worker));
     CU_ASSERT_EQUAL(sources_find(&worker.sources, "u", 0), 1);
     window.positions = &position;
     window.position_count = 1;
@@ -1135,18 +1135,18 @@ static void test_a_redrive_learns_how_far_others_count(void)
     says.letters = "70";
     trace[0] = '\0';
     says.checkpoint_result = CHURN_RETRY;
-    CU_ASSERT(!progress_announce(&worker, &window) && worker.session == NULL && !worker.failed);
+    CU_ASSERT(!reach_announce(&worker, &window) && worker.session == NULL && !worker.failed);
     check_trace("close; ", "not its checkpoint");
-    CU_ASSERT(!progress_announce(&worker, &window));
+    CU_ASSERT(!reach_announce(&worker, &window));
     check_trace("", "nothing without a session");
     open_again();
     says.checkpoint_result = CHURN_OK;
     says.letters_result = CHURN_RETRY;
-    CU_ASSERT(!progress_announce(&worker, &window) && worker.session == NULL && !worker.failed);
+    CU_ASSERT(!reach_announce(&worker, &window) && worker.session == NULL && !worker.failed);
     check_trace("get; close; ", "not what it was told");
     open_again();
     says.letters_result = CHURN_OK;
-    CU_ASSERT(progress_announce(&worker, &window));
+    CU_ASSERT(reach_announce(&worker, &window));
     check_trace("get; ", "of u/0 alone, and nothing is written");
     CU_ASSERT_EQUAL(worker.progress.partitions[1].stored.offset, 20);
     CU_ASSERT_EQUAL(worker.progress.partitions[1].announced, 70);

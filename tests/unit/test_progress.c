@@ -51,7 +51,7 @@ static void open_without_store(void)
 static void begin_at(int64_t committed)
 {
     assign(committed, 0);
-    CU_ASSERT(progress_place(&worker) && progress_ready(&worker));
+    CU_ASSERT(placing_step(&worker) && partitions_ready(&worker));
     trace[0] = '\0';
 }
 
@@ -79,10 +79,10 @@ static void test_reading_begins_at_the_lower_one(void)
         open_worker(cases[i].checkpoint);
         source.low = cases[i].low;
         assign(cases[i].committed, cases[i].flags);
-        CU_ASSERT(!progress_ready(&worker));
-        CU_ASSERT(progress_place(&worker) && progress_ready(&worker));
+        CU_ASSERT(!partitions_ready(&worker));
+        CU_ASSERT(placing_step(&worker) && partitions_ready(&worker));
         check_trace(cases[i].asked, what);
-        CU_ASSERT(progress_place(&worker));
+        CU_ASSERT(placing_step(&worker));
         check_trace("", what); /* once */
         close_worker();
     }
@@ -93,10 +93,10 @@ static void test_a_seek_is_repeated_until_it_succeeds(void)
     open_worker(10);
     source.seek_result = CHURN_RETRY;
     assign(20, 0);
-    CU_ASSERT(progress_place(&worker) && !progress_ready(&worker));
-    CU_ASSERT(progress_place(&worker) && !progress_ready(&worker));
+    CU_ASSERT(placing_step(&worker) && !partitions_ready(&worker));
+    CU_ASSERT(placing_step(&worker) && !partitions_ready(&worker));
     source.seek_result = CHURN_OK;
-    CU_ASSERT(progress_place(&worker) && progress_ready(&worker));
+    CU_ASSERT(placing_step(&worker) && partitions_ready(&worker));
     check_trace("get; seek 10; seek 10; seek 10; ", "seeks");
     close_worker();
 }
@@ -119,16 +119,16 @@ static void test_what_was_read_too_early_is_read_again(void)
         open_worker(cases[i].checkpoint);
         source.low = cases[i].low;
         assign(cases[i].committed, 0);
-        progress_seek_back(&worker, 0, 25);
-        CU_ASSERT(progress_place(&worker) && progress_ready(&worker));
+        partitions_seek_back(&worker, 0, 25);
+        CU_ASSERT(placing_step(&worker) && partitions_ready(&worker));
         check_trace(cases[i].asked, what);
         close_worker();
     }
     open_without_store();
     source.low = 5;
     assign(-1, 0);
-    progress_seek_back(&worker, 0, 25);
-    CU_ASSERT(progress_place(&worker) && progress_ready(&worker));
+    partitions_seek_back(&worker, 0, 25);
+    CU_ASSERT(placing_step(&worker) && partitions_ready(&worker));
     check_trace("seek 5; ", "without a store");
     close_worker();
 }
@@ -143,7 +143,7 @@ static void test_a_source_without_positions_goes_on_at_the_checkpoint(void)
 {
     open_forgetful(-1);
     assign(0, 0);
-    CU_ASSERT(progress_place(&worker) && progress_ready(&worker));
+    CU_ASSERT(placing_step(&worker) && partitions_ready(&worker));
     check_trace("get; ", "nothing was read before");
     finish(30);
     CU_ASSERT(progress_commit(&worker, 5000) && progress_settled(&worker));
@@ -153,11 +153,11 @@ static void test_a_source_without_positions_goes_on_at_the_checkpoint(void)
     open_forgetful(30);
     (void)snprintf(store.fingerprint, sizeof store.fingerprint, "as it was");
     assign(0, 0);
-    CU_ASSERT(progress_place(&worker) && progress_ready(&worker));
+    CU_ASSERT(placing_step(&worker) && partitions_ready(&worker));
     check_trace("get; resume t/0 30 'as it was'; seek 30; ", "read on");
-    CU_ASSERT(progress_is_replayed(&worker, 0, 29) && !progress_is_replayed(&worker, 0, 30));
+    CU_ASSERT(partitions_is_replayed(&worker, 0, 29) && !partitions_is_replayed(&worker, 0, 30));
     progress_rewind(&worker);
-    CU_ASSERT(progress_place(&worker));
+    CU_ASSERT(placing_step(&worker));
     check_trace("get; resume t/0 30 'as it was'; seek 30; ", "a store that went back");
     close_worker();
 
@@ -165,7 +165,7 @@ static void test_a_source_without_positions_goes_on_at_the_checkpoint(void)
     memset(store.fingerprint, 'x', sizeof store.fingerprint - 1);
     source.resume_from = 20; /* its last line was not whole */
     assign(0, 0);
-    CU_ASSERT(progress_place(&worker) && progress_ready(&worker));
+    CU_ASSERT(placing_step(&worker) && partitions_ready(&worker));
     check_trace("get; resume t/0 30 ''; seek 20; ", "lower");
     source.fingerprint_result = CHURN_RETRY;
     finish(40);
@@ -179,10 +179,10 @@ static void test_a_source_that_holds_something_else(void)
     open_forgetful(30);
     source.resume_result = CHURN_RETRY;
     assign(0, 0);
-    CU_ASSERT(progress_place(&worker) && !progress_ready(&worker));
+    CU_ASSERT(placing_step(&worker) && !partitions_ready(&worker));
     check_trace("get; resume t/0 30 ''; ", "not known yet");
     source.resume_result = CHURN_FATAL;
-    CU_ASSERT(!progress_place(&worker) && worker.failed);
+    CU_ASSERT(!placing_step(&worker) && worker.failed);
     check_trace("get; resume t/0 30 ''; ", "another one");
     check_contains(worker.failure, "source: the test says so", "why");
     close_worker();
@@ -193,9 +193,9 @@ static void test_a_replay_of_a_source_without_positions(void)
     open_forgetful(30);
     pipeline.replay.from = REPLAY_FROM_BEGINNING;
     assign(0, 0);
-    CU_ASSERT(progress_place(&worker) && progress_ready(&worker));
+    CU_ASSERT(placing_step(&worker) && partitions_ready(&worker));
     check_trace("get; resume t/0 30 ''; ", "it stands at its beginning");
-    CU_ASSERT(progress_muted(&worker, 0, 29) != 0 && progress_muted(&worker, 0, 30) == 0);
+    CU_ASSERT(partitions_muted(&worker, 0, 29) != 0 && partitions_muted(&worker, 0, 30) == 0);
     close_worker();
 }
 
@@ -203,7 +203,7 @@ static void test_a_shorter_topic_is_another_one(void)
 {
     open_worker(1001);
     assign(20, 0);
-    CU_ASSERT(!progress_place(&worker) && worker.failed);
+    CU_ASSERT(!placing_step(&worker) && worker.failed);
     check_trace("get; ", "checkpoint beyond the end");
     close_worker();
 }
@@ -212,23 +212,23 @@ static void test_a_commit_follows_the_checkpoint(void)
 {
     open_worker(20);
     begin_at(20);
-    progress_step(&worker, true);
+    rounds_step(&worker, true);
     check_trace("", "nothing is done");
     finish(30);
-    progress_step(&worker, false);
+    rounds_step(&worker, false);
     check_trace("", "not due");
-    progress_step(&worker, true);
+    rounds_step(&worker, true);
     check_trace("put 30; ", "due");
-    progress_step(&worker, true);
+    rounds_step(&worker, true);
     CU_ASSERT(!progress_settled(&worker));
     check_trace("", "not answered");
     take_answers();
     check_trace("", "answered, not known to be durable");
-    progress_step(&worker, true);
+    rounds_step(&worker, true);
     check_trace("flush; commit 30; ", "durable");
     CU_ASSERT(source.inside_commit == &pipeline.source && atomic_load(&worker.inside) == NULL);
     CU_ASSERT(progress_settled(&worker));
-    progress_step(&worker, true);
+    rounds_step(&worker, true);
     check_trace("", "all is told");
     close_worker();
 }
@@ -255,17 +255,17 @@ static void test_a_commit_waits_until_it_is_durable(void)
     begin_at(20);
     store.flush_result = CHURN_PENDING;
     finish(30);
-    progress_step(&worker, true);
+    rounds_step(&worker, true);
     take_answers();
-    progress_step(&worker, true);
+    rounds_step(&worker, true);
     check_trace("put 30; flush; ", "asked");
     take_answers();
     finish(40);
-    progress_step(&worker, true);
+    rounds_step(&worker, true);
     check_trace("", "not durable yet");
     (void)nanosleep(&pause, NULL);
     store.durable = true;
-    progress_step(&worker, true);
+    rounds_step(&worker, true);
     check_trace("flush; ", "asked again");
     take_answers();
     check_trace("commit 30; ", "durable: what was put before, and no more");
@@ -296,18 +296,18 @@ static void test_a_checkpoint_without_an_answer(void)
     open_worker(20);
     begin_at(20);
     finish(30);
-    progress_step(&worker, true);
+    rounds_step(&worker, true);
     store.breaks = true; /* it was written, and nobody knows */
     take_answers();
     CU_ASSERT(worker.session == NULL && store.offset == 30);
-    progress_step(&worker, true);
+    rounds_step(&worker, true);
     check_trace("put 30; close; ", "no session, no commit");
     worker.next_open_ms = 0;
     CU_ASSERT(session_step(&worker));
-    progress_step(&worker, true);
+    rounds_step(&worker, true);
     take_answers();
     check_trace("open; put 30; ", "a conflict with itself");
-    progress_step(&worker, true);
+    rounds_step(&worker, true);
     check_trace("flush; commit 30; ", "which says that it is stored");
     CU_ASSERT(!worker.store_went_back);
     close_worker();
@@ -352,12 +352,12 @@ static void test_state_is_stored_first(void)
     open_worker(20);
     begin_at(20);
     add_processor();
-    progress_step(&worker, true);
+    rounds_step(&worker, true);
     CU_ASSERT(progress_settled(&worker));
     check_trace("", "nothing is done");
     finish(30);
-    progress_step(&worker, true);
-    progress_step(&worker, true);
+    rounds_step(&worker, true);
+    rounds_step(&worker, true);
     CU_ASSERT(progress_commit(&worker, 1) && !progress_settled(&worker));
     check(strncmp(trace, "checkpoint; checkpoint; ", 24) == 0 && strstr(trace, "put") == NULL &&
               strstr(trace, "commit") == NULL,
@@ -368,7 +368,7 @@ static void test_state_is_stored_first(void)
     check_trace("checkpoint; put 30; flush; commit 30; commit 30; ", "let go");
     finish(40);
     checkpoint_result = CHURN_FATAL;
-    progress_step(&worker, true);
+    rounds_step(&worker, true);
     CU_ASSERT(worker.failed && !progress_commit(&worker, 5000));
     check_contains(trace, "checkpoint; ", "asked");
     CU_ASSERT(strstr(trace, "put") == NULL && strstr(trace, "commit") == NULL);
@@ -382,10 +382,10 @@ static void test_state_without_a_store(void)
 {
     open_without_store();
     assign(20, 0);
-    CU_ASSERT(progress_place(&worker));
+    CU_ASSERT(placing_step(&worker));
     add_processor();
     finish(30);
-    progress_step(&worker, true);
+    rounds_step(&worker, true);
     check_trace("checkpoint; ", "held");
     CU_ASSERT(progress_commit(&worker, 1) && !progress_settled(&worker));
     CU_ASSERT(strstr(trace, "commit") == NULL);
@@ -405,7 +405,7 @@ static void test_state_is_waited_for(void)
 {
     open_without_store();
     assign(20, 0);
-    CU_ASSERT(progress_place(&worker));
+    CU_ASSERT(placing_step(&worker));
     add_processor();
     finish(30);
     checkpoints_before = 3;
@@ -429,33 +429,33 @@ static void test_conflicts(void)
     store.version = 9; /* another member was here, and is behind */
     store.offset = 25;
     finish(30);
-    progress_step(&worker, true);
+    rounds_step(&worker, true);
     take_answers();
-    progress_step(&worker, true);
+    rounds_step(&worker, true);
     take_answers();
-    progress_step(&worker, true);
+    rounds_step(&worker, true);
     check_trace("put 30; put 30; flush; commit 30; ", "the other is behind");
     CU_ASSERT(store.offset == 30 && store.version == 10);
     store.version = 12; /* … and is ahead: what it has is not put back */
     store.offset = 50;
     finish(40);
-    progress_step(&worker, true);
+    rounds_step(&worker, true);
     take_answers();
-    progress_step(&worker, true);
+    rounds_step(&worker, true);
     check_trace("put 40; flush; commit 40; ", "the other is ahead");
     CU_ASSERT(store.offset == 50 && store.version == 12);
     CU_ASSERT(!worker.store_went_back);
     finish(45);
-    progress_step(&worker, true);
+    rounds_step(&worker, true);
     take_answers();
-    progress_step(&worker, true);
+    rounds_step(&worker, true);
     check_trace("put 50; flush; commit 45; ", "a checkpoint is never put back");
     store.version = 11; /* lower than was seen */
     finish(60);
-    progress_step(&worker, true);
+    rounds_step(&worker, true);
     take_answers();
     CU_ASSERT(worker.store_went_back);
-    progress_step(&worker, true);
+    rounds_step(&worker, true);
     check_trace("put 60; ", "a store that went back: nothing is put, nothing committed");
     close_worker();
 }
@@ -465,20 +465,20 @@ static void test_a_checkpoint_that_is_refused(void)
     open_worker(20);
     begin_at(20);
     finish(30);
-    progress_step(&worker, true);
+    rounds_step(&worker, true);
     store.put_result = CHURN_RETRY;
     take_answers();
-    progress_step(&worker, true);
+    rounds_step(&worker, true);
     CU_ASSERT(!progress_settled(&worker));
     check_trace("put 30; flush; ", "a store that is full: no commit");
     store.put_result = CHURN_OK;
-    progress_step(&worker, true);
+    rounds_step(&worker, true);
     take_answers();
-    progress_step(&worker, true);
+    rounds_step(&worker, true);
     check_trace("put 30; flush; commit 30; ", "put again");
     store.put_result = CHURN_FATAL;
     finish(40);
-    progress_step(&worker, true);
+    rounds_step(&worker, true);
     CU_ASSERT(!session_poll(&worker, NULL, NEVER_WAIT) && worker.failed);
     check_trace("put 40; ", "never possible");
     close_worker();
@@ -489,7 +489,7 @@ static void test_what_was_revoked_is_not_committed(void)
     open_worker(20);
     begin_at(20);
     finish(30);
-    progress_step(&worker, true);
+    rounds_step(&worker, true);
     progress_revoke(&worker);
     check_trace("put 30; close; ", "revoked before the answer");
     worker.next_open_ms = 0;
@@ -509,16 +509,16 @@ static void test_what_ends_a_round(void)
         open_worker(20);
         begin_at(20);
         CU_ASSERT(progress_note_done(&worker, &window));
-        progress_step(&worker, true);
-        CU_ASSERT(rounds_session_user.owes(&worker, NULL, PROGRESS_ID) && progress_waits(&worker));
+        rounds_step(&worker, true);
+        CU_ASSERT(rounds_session_user.owes(&worker, NULL, CHECKPOINT_ID) && rounds_wait(&worker));
         if (how == SESSION_LOST) {
             session_close(&worker);
         } else {
             store.flush_result = CHURN_PENDING; /* it is with the store, and not durable */
             take_answers();
-            progress_step(&worker, true);
+            rounds_step(&worker, true);
             take_answers();
-            CU_ASSERT(!rounds_session_user.owes(&worker, NULL, PROGRESS_ID) && !progress_waits(&worker));
+            CU_ASSERT(!rounds_session_user.owes(&worker, NULL, CHECKPOINT_ID) && !rounds_wait(&worker));
             store.flush_result = CHURN_OK;
             if (how == REVOKED) {
                 progress_revoke(&worker);
@@ -528,11 +528,11 @@ static void test_what_ends_a_round(void)
             CU_ASSERT_EQUAL(progress_unsettled(&worker), 0);
             CU_ASSERT(progress_settled(&worker));
         }
-        CU_ASSERT(!rounds_session_user.owes(&worker, NULL, PROGRESS_ID) && !progress_waits(&worker));
+        CU_ASSERT(!rounds_session_user.owes(&worker, NULL, CHECKPOINT_ID) && !rounds_wait(&worker));
         if (how != SESSION_LOST) {
             trace[0] = '\0';
             assign(20, 0);
-            CU_ASSERT(progress_place(&worker) && progress_ready(&worker));
+            CU_ASSERT(placing_step(&worker) && partitions_ready(&worker));
             check_trace("get; ", "at once");
             position.next = 35;
             window.record_count = 5;
@@ -577,7 +577,7 @@ static void test_reading_goes_on_after_a_reload(void)
         pipeline.handover = &handover;
         loaded_source.plugin.ops = cases[i].remembers ? &fake_source_ops : &forgetful_source_ops;
         assign_anew();
-        CU_ASSERT(progress_place(&worker));
+        CU_ASSERT(placing_step(&worker));
         if (cases[i].done >= 0) {
             finish(cases[i].done);
         }
@@ -585,7 +585,7 @@ static void test_reading_goes_on_after_a_reload(void)
         pipeline.store.loaded = cases[i].has_store ? &loaded_store : NULL;
         trace[0] = '\0';
         assign_anew();
-        CU_ASSERT(progress_place(&worker) && progress_ready(&worker));
+        CU_ASSERT(placing_step(&worker) && partitions_ready(&worker));
         check_trace(cases[i].asked, what);
         pipeline.store.loaded = &loaded_store;
         close_worker();
@@ -626,10 +626,10 @@ static void test_every_partition_is_tracked(void)
     }
     CU_ASSERT(progress_assign(&worker, positions, 2));
     CU_ASSERT(progress_assign(&worker, positions + 2, MANY - 2));
-    CU_ASSERT(progress_place(&worker) && progress_ready(&worker));
+    CU_ASSERT(placing_step(&worker) && partitions_ready(&worker));
     check_trace("", "all stand where they were committed");
     CU_ASSERT(progress_note_done(&worker, &window));
-    progress_step(&worker, true);
+    rounds_step(&worker, true);
     for (int i = 0; i < MANY; i++) {
         char wanted[32];
         (void)snprintf(wanted, sizeof wanted, "commit %d; ", 200 + i);
@@ -638,7 +638,7 @@ static void test_every_partition_is_tracked(void)
     progress_revoke(&worker);
     trace[0] = '\0';
     CU_ASSERT(progress_note_done(&worker, &window));
-    progress_step(&worker, true);
+    rounds_step(&worker, true);
     check_trace("", "none is ours any more");
     close_worker();
 }
@@ -653,11 +653,11 @@ static void test_a_rebuild_says_nothing_twice(void)
     open_worker(-1);
     source.low = 5;
     assign(20, CHURN_POSITION_WHOLE);
-    CU_ASSERT(progress_place(&worker));
+    CU_ASSERT(placing_step(&worker));
     check_trace("get; seek 5; ", "from the beginning");
-    CU_ASSERT_EQUAL(progress_muted(&worker, 0, 5), SENT);
-    CU_ASSERT_EQUAL(progress_muted(&worker, 0, 19), SENT);
-    CU_ASSERT_EQUAL(progress_muted(&worker, 0, 20), 0);
+    CU_ASSERT_EQUAL(partitions_muted(&worker, 0, 5), SENT);
+    CU_ASSERT_EQUAL(partitions_muted(&worker, 0, 19), SENT);
+    CU_ASSERT_EQUAL(partitions_muted(&worker, 0, 20), 0);
     close_worker();
 }
 
@@ -684,10 +684,10 @@ static void test_a_replay(void)
         source.low = 5;
         pipeline.replay = (struct replay){.from = cases[i].from, .value = cases[i].value, .outputs = cases[i].outputs};
         assign(20, 0);
-        CU_ASSERT(progress_place(&worker) && progress_ready(&worker));
+        CU_ASSERT(placing_step(&worker) && partitions_ready(&worker));
         check_trace(cases[i].asked, what);
-        CU_ASSERT_EQUAL(progress_muted(&worker, 0, 19), cases[i].muted);
-        CU_ASSERT_EQUAL(progress_muted(&worker, 0, 20), 0);
+        CU_ASSERT_EQUAL(partitions_muted(&worker, 0, 19), cases[i].muted);
+        CU_ASSERT_EQUAL(partitions_muted(&worker, 0, 20), 0);
         close_worker();
     }
 }
@@ -701,7 +701,7 @@ static void test_a_checkpoint_that_is_no_number(void)
         open_worker(20);
         store.says = texts[i];
         assign(20, 0);
-        CU_ASSERT(!progress_place(&worker) && worker.failed);
+        CU_ASSERT(!placing_step(&worker) && worker.failed);
         check_contains(worker.failure, "checkpoint", texts[i]);
         close_worker();
         open_worker(20); /* … in the answer to a put */
@@ -709,7 +709,7 @@ static void test_a_checkpoint_that_is_no_number(void)
         store.says = texts[i];
         store.version = 9;
         finish(30);
-        progress_step(&worker, true);
+        rounds_step(&worker, true);
         CU_ASSERT(!session_poll(&worker, NULL, NEVER_WAIT) && worker.failed);
         check_contains(worker.failure, "checkpoint", texts[i]);
         close_worker();
@@ -730,7 +730,7 @@ static void test_a_new_group_begins_at_the_checkpoint(void)
     for (size_t i = 0; i < COUNT(cases); i++) {
         churn_position position = {.topic = "t", .offset = cases[i].offset};
         open_worker(cases[i].checkpoint);
-        CU_ASSERT(progress_assign(&worker, &position, 1) && progress_place(&worker));
+        CU_ASSERT(progress_assign(&worker, &position, 1) && placing_step(&worker));
         check_trace(cases[i].asked, "a new group");
         close_worker();
     }
@@ -772,11 +772,11 @@ static void test_reading_begins_with_the_last_record(void)
         open_with_proof();
         source.low = 3;
         assign(cases[i].committed, 0);
-        CU_ASSERT(progress_place(&worker) && progress_ready(&worker));
+        CU_ASSERT(placing_step(&worker) && partitions_ready(&worker));
         check_trace(cases[i].first, "first of all");
         CU_ASSERT(proof_screen(&worker, records, &count) && count == cases[i].kept);
         CU_ASSERT(count == 0 || records[0].offset == 20);
-        CU_ASSERT(progress_place(&worker) && progress_ready(&worker));
+        CU_ASSERT(placing_step(&worker) && partitions_ready(&worker));
         check_trace(cases[i].then, "then");
         count = 1;
         records[0] = record_at(25, "c");
@@ -794,7 +794,7 @@ static void test_another_record_is_another_topic(void)
         uint32_t count = 1;
         open_with_proof();
         assign(20, 0);
-        CU_ASSERT(progress_place(&worker));
+        CU_ASSERT(placing_step(&worker));
         CU_ASSERT(!proof_screen(&worker, &others[i], &count) && worker.failed);
         check_contains(worker.failure, "made anew", "what it is");
         check_contains(worker.failure, "`epoch`", "what to do");
@@ -811,14 +811,14 @@ static void test_a_record_that_is_gone_proves_nothing(void)
     uint32_t count = 1;
     open_with_proof();
     assign(20, 0);
-    CU_ASSERT(progress_place(&worker));
+    CU_ASSERT(placing_step(&worker));
     CU_ASSERT(proof_screen(&worker, &later, &count) && count == 0); /* below the checkpoint: counted */
-    CU_ASSERT(progress_ready(&worker));
+    CU_ASSERT(partitions_ready(&worker));
     close_worker();
     open_with_proof();
     source.low = 19;
     assign(20, 0);
-    CU_ASSERT(progress_place(&worker) && progress_ready(&worker));
+    CU_ASSERT(placing_step(&worker) && partitions_ready(&worker));
     check_trace("get; ", "not asked for");
     close_worker();
 }
@@ -830,7 +830,7 @@ static void test_what_was_found_out_is_kept(void)
     open_with_proof();
     source.end = 15; /* too short */
     assign(20, 0);
-    CU_ASSERT(!progress_place(&worker) && worker.failed);
+    CU_ASSERT(!placing_step(&worker) && worker.failed);
     proof_remember(&worker);
     check_text(store.doubted, "20", "what is stored");
     CU_ASSERT(store.offset == 20 && store.last[0] != '\0');
@@ -838,18 +838,18 @@ static void test_what_was_found_out_is_kept(void)
     source.end = 1000;
     source.low = 19;
     assign(20, 0);
-    CU_ASSERT(!progress_place(&worker) && worker.failed);
+    CU_ASSERT(!placing_step(&worker) && worker.failed);
     check_contains(worker.failure, "found before", "why");
     worker.failed = false; /* … or another stands behind it */
     source.low = 0;
     assign(20, 0);
-    CU_ASSERT(progress_place(&worker) && !proof_screen(&worker, &later, &count) && worker.failed);
+    CU_ASSERT(placing_step(&worker) && !proof_screen(&worker, &later, &count) && worker.failed);
     worker.failed = false; /* … or nothing does */
     assign(20, 0);
-    CU_ASSERT(progress_place(&worker) && proof_passed(&worker, 0, 21) && worker.failed);
+    CU_ASSERT(placing_step(&worker) && proof_passed(&worker, 0, 21) && worker.failed);
     worker.failed = false; /* the right one is back: that is kept as well */
     assign(20, 0);
-    CU_ASSERT(progress_place(&worker) && proof_screen(&worker, &right, &count) && count == 0);
+    CU_ASSERT(placing_step(&worker) && proof_screen(&worker, &right, &count) && count == 0);
     finish(30);
     CU_ASSERT(progress_commit(&worker, 5000));
     check_text(store.doubted, "", "forgotten");
@@ -865,7 +865,7 @@ static void test_what_cannot_be_remembered(void)
     source.end = 15;
     assign(20, 0);
     CU_ASSERT_EQUAL(sources_find(&worker.sources, "t@1", 0), 1); /* a profile has a mark of it: nobody doubts that */
-    CU_ASSERT(!progress_place(&worker));
+    CU_ASSERT(!placing_step(&worker));
     store.put_result = CHURN_RETRY;
     proof_remember(&worker);
     log = said();
@@ -881,7 +881,7 @@ static void test_what_cannot_be_remembered(void)
     source.low = 19;
     listen();
     assign(20, 0);
-    CU_ASSERT(!progress_place(&worker) && worker.failed);
+    CU_ASSERT(!placing_step(&worker) && worker.failed);
     store.open_result = CHURN_RETRY;
     proof_remember(&worker);
     CU_ASSERT_PTR_NULL(strstr(said(), "could not be stored"));
@@ -898,7 +898,7 @@ static int32_t check_mark(int64_t mark)
     if (customer != NULL) {
         customer->id_len = sizeof id - 1;
         memcpy(customer->id, id, sizeof id);
-        result = progress_check_mark(&worker, 0, customer, "_m:", mark);
+        result = reach_check_mark(&worker, 0, customer, "_m:", mark);
         free(customer);
     }
     return result;
@@ -911,7 +911,7 @@ static void open_at_20_of_50(int64_t counted)
     store.counted = counted;
     source.end = 50;
     assign(20, 0);
-    CU_ASSERT(progress_place(&worker) && progress_ready(&worker));
+    CU_ASSERT(placing_step(&worker) && partitions_ready(&worker));
     trace[0] = '\0';
 }
 
@@ -919,7 +919,7 @@ static void announce(int64_t next, bool has_letters)
 {
     struct window_position position = {.next = next, .last = WITNESS_NONE};
     struct window window = {.positions = &position, .position_count = 1, .has_letters = has_letters};
-    CU_ASSERT(progress_announce(&worker, &window));
+    CU_ASSERT(reach_announce(&worker, &window));
 }
 
 /* What was never counted is the profile's own damage, whatever else the partition shows. */
@@ -958,7 +958,7 @@ static void test_a_mark_that_cannot_be_true(void)
     close_worker();
     open_forgetful(20); /* a source that cannot tell where it ends */
     assign(0, 0);
-    CU_ASSERT(progress_place(&worker));
+    CU_ASSERT(placing_step(&worker));
     CU_ASSERT_EQUAL(check_mark(INT64_MAX), CHURN_OK);
     close_worker();
     open_at_20_of_50(20);
@@ -1005,7 +1005,7 @@ static void test_a_mark_that_may_be_true(void)
         store.mark_name = i == 0 ? "_m:t/0" : "_r:t/0";
         store.mark = i == 0 ? "60" : "3,59";
         assign(20, 0);
-        CU_ASSERT(!progress_place(&worker) && worker.failed);
+        CU_ASSERT(!placing_step(&worker) && worker.failed);
         check_contains(worker.failure, store.mark_name, "which field");
         check_trace("get; get profile:cust_1; ", "asked");
     }
@@ -1014,13 +1014,13 @@ static void test_a_mark_that_may_be_true(void)
     store.mark_name = "_m:t/0";
     store.mark = "59";
     assign(20, 0);
-    CU_ASSERT(progress_place(&worker) && progress_ready(&worker));
+    CU_ASSERT(placing_step(&worker) && partitions_ready(&worker));
     check_text(store.doubted, "", "over");
     check_text(store.doubter, "", "for nobody");
     trace[0] = '\0';
     store.mark = "60"; /* now in truth */
     assign(20, 0);
-    CU_ASSERT(progress_place(&worker) && progress_ready(&worker));
+    CU_ASSERT(placing_step(&worker) && partitions_ready(&worker));
     check_trace("get; ", "nothing is asked");
     close_worker();
 }
@@ -1043,7 +1043,7 @@ static void test_a_doubt_without_a_checkpoint(void)
     open_worker(-1);
     source.end = 50;
     assign(-1, 0);
-    CU_ASSERT(progress_place(&worker) && progress_ready(&worker));
+    CU_ASSERT(placing_step(&worker) && partitions_ready(&worker));
     CU_ASSERT_EQUAL(check_mark(60), CHURN_FATAL);
     trace[0] = '\0';
     proof_remember(&worker);
@@ -1068,7 +1068,7 @@ static void test_how_far_profiles_may_count_is_told_first(void)
     CU_ASSERT(store.writes == 3 && store.counted == 40 && store.below > 30);
     announce(1000020, false);
     CU_ASSERT(store.writes == 4 && store.counted == 1100020 && store.below > 30);
-    progress_seek_back(&worker, 0, 5); /* read again: nothing is told again */
+    partitions_seek_back(&worker, 0, 5); /* read again: nothing is told again */
     announce(6, false);
     CU_ASSERT_EQUAL(store.writes, 4);
     finish(1000020);
@@ -1111,9 +1111,9 @@ static void test_the_first_record_is_told(void)
         int64_t counted = checkpoint > 0 ? checkpoint : 0;
         open_worker(checkpoint);
         assign(counted, 0);
-        CU_ASSERT(progress_place(&worker) && progress_ready(&worker));
-        CU_ASSERT(counted == 0 || progress_is_replayed(&worker, 0, counted - 1));
-        CU_ASSERT(!progress_is_replayed(&worker, 0, counted));
+        CU_ASSERT(placing_step(&worker) && partitions_ready(&worker));
+        CU_ASSERT(counted == 0 || partitions_is_replayed(&worker, 0, counted - 1));
+        CU_ASSERT(!partitions_is_replayed(&worker, 0, counted));
         announce(counted, false);
         CU_ASSERT_EQUAL(store.writes, 0);
         announce(counted + 1, false);
@@ -1128,20 +1128,20 @@ static void test_nothing_is_written_before_that_is_known(void)
     struct window window = {.positions = &position, .position_count = 1};
     open_at_20_of_50(20);
     store.write_result = CHURN_RETRY;
-    CU_ASSERT(!progress_announce(&worker, &window) && !worker.failed && worker.session == NULL);
-    CU_ASSERT(!progress_announce(&worker, &window));
+    CU_ASSERT(!reach_announce(&worker, &window) && !worker.failed && worker.session == NULL);
+    CU_ASSERT(!reach_announce(&worker, &window));
     worker.next_open_ms = 0;
     store.write_result = CHURN_OK;
     CU_ASSERT(session_step(&worker));
     finish(20);
-    progress_step(&worker, true); /* no answer yet: nothing else may be asked */
-    CU_ASSERT_EQUAL(progress_announce(&worker, &window), !progress_waits(&worker));
+    rounds_step(&worker, true); /* no answer yet: nothing else may be asked */
+    CU_ASSERT_EQUAL(reach_announce(&worker, &window), !rounds_wait(&worker));
     take_answers();
-    CU_ASSERT(progress_announce(&worker, &window));
+    CU_ASSERT(reach_announce(&worker, &window));
     CU_ASSERT_EQUAL(store.counted, 22);
     store.write_result = CHURN_FATAL;
     position.next = 40;
-    CU_ASSERT(!progress_announce(&worker, &window) && worker.failed);
+    CU_ASSERT(!reach_announce(&worker, &window) && worker.failed);
     close_worker();
 }
 
@@ -1255,13 +1255,13 @@ static void test_what_is_unsettled(void)
     CU_ASSERT_EQUAL(progress_unsettled(&worker), 0);
     CU_ASSERT(progress_note_done(&worker, &window));
     CU_ASSERT_EQUAL(progress_unsettled(&worker), 10);
-    progress_step(&worker, true);
+    rounds_step(&worker, true);
     position.next = 35;
     window.record_count = 5;
     CU_ASSERT(progress_note_done(&worker, &window));
     CU_ASSERT_EQUAL(progress_unsettled(&worker), 15);
     take_answers();
-    progress_step(&worker, true);
+    rounds_step(&worker, true);
     CU_ASSERT_EQUAL(progress_unsettled(&worker), 5);
     CU_ASSERT(progress_commit(&worker, 5000));
     CU_ASSERT_EQUAL(progress_unsettled(&worker), 0);

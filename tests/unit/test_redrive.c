@@ -278,17 +278,17 @@ static void test_outputs_refused_again(void)
     told = window->output_count;
     check_outcome("offered", "events +1, letters +1, again +1");
     reject_set(&reject, REJECT_BY_SINK, "still no");
-    CU_ASSERT(intake_refused(&worker, window, &window->outputs[0], "c", &reject));
+    CU_ASSERT(set_aside_output(&worker, window, &window->outputs[0], "c", &reject));
     check_outcome("a successor",
                   "dead_letter t/3@41 c " TRIGGER " churn.reason=rejected_by_sink churn.detail=still no churn.topic=t "
                   "churn.partition=3 churn.offset=41 churn.kind=trigger churn.sink=c at 5",
                   "dead_letters +1, rejected_by_sink +1");
     redrive.stay = true;
-    CU_ASSERT(intake_refused(&worker, window, &window->outputs[0], "c", &reject));
+    CU_ASSERT(set_aside_output(&worker, window, &window->outputs[0], "c", &reject));
     check_outcome("its letter stays", "dead_letters +1, rejected_by_sink +1",
                   "INFO  redrive: still bad: the record of t/3 at offset 41: still no");
     window->outputs[0].reserved = 0;
-    CU_ASSERT(intake_refused(&worker, window, &window->outputs[0], "c", &reject));
+    CU_ASSERT(set_aside_output(&worker, window, &window->outputs[0], "c", &reject));
     check_outcome("of an event that was put back: its first letter",
                   "dead_letter t/3@41 c " TRIGGER " churn.reason=rejected_by_sink churn.detail=still no churn.topic=t "
                   "churn.partition=3 churn.offset=41 churn.kind=trigger churn.sink=c at 5",

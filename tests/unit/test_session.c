@@ -36,7 +36,7 @@ static void open_and_commit(void)
 {
     open_worker(20);
     assign(20, 0);
-    CU_ASSERT(progress_place(&worker));
+    CU_ASSERT(placing_step(&worker));
     finish(30);
     CU_ASSERT(progress_commit(&worker, 5000));
     check_trace("get; put 30; flush; commit 30; commit 30; ", "the first commit");
@@ -55,21 +55,21 @@ static void check_rewound_to(int64_t offset)
     char asked[64];
     CU_ASSERT(worker.store_went_back);
     finish(40);
-    progress_step(&worker, true);
+    rounds_step(&worker, true);
     check_trace("", "nothing is put");
     rewind_worker();
-    CU_ASSERT(session_step(&worker) && !worker.store_went_back && !progress_ready(&worker));
+    CU_ASSERT(session_step(&worker) && !worker.store_went_back && !partitions_ready(&worker));
     finish(40); /* late */
-    CU_ASSERT(progress_place(&worker) && progress_ready(&worker));
+    CU_ASSERT(placing_step(&worker) && partitions_ready(&worker));
     (void)snprintf(asked, sizeof asked, "close; open; get; seek %lld; ", (long long)offset);
     check_trace(asked, "rewound");
     CU_ASSERT(metrics_sum(pipeline.metrics, "rewinds") == 1);
-    progress_step(&worker, true);
+    rounds_step(&worker, true);
     check_trace("", "what was done on the old one does not count");
     finish(offset + 1);
-    progress_step(&worker, true);
+    rounds_step(&worker, true);
     take_answers();
-    progress_step(&worker, true);
+    rounds_step(&worker, true);
     (void)snprintf(asked, sizeof asked, "put %lld; flush; ", (long long)offset + 1);
     check_trace(asked, "the group is further: it is not moved back");
 }
@@ -101,7 +101,7 @@ static void test_the_same_store_again(void)
     open_and_commit();
     session_lose(&worker, "gone");
     worker.next_open_ms = 0;
-    CU_ASSERT(session_step(&worker) && !worker.store_went_back && progress_ready(&worker));
+    CU_ASSERT(session_step(&worker) && !worker.store_went_back && partitions_ready(&worker));
     finish(40);
     CU_ASSERT(progress_commit(&worker, 5000));
     check_trace("close; open; put 40; flush; commit 40; commit 40; ", "goes on");
@@ -113,7 +113,7 @@ static void test_no_check_while_puts_wait(void)
 {
     open_and_commit();
     finish(40);
-    progress_step(&worker, true);
+    rounds_step(&worker, true);
     become_another(10);
     CU_ASSERT(session_check(&worker) && !worker.store_went_back);
     close_worker();
@@ -197,7 +197,7 @@ static void test_who_is_called(void)
     CU_ASSERT_PTR_EQUAL(store.inside_open, &pipeline.store);
     CU_ASSERT_PTR_NULL(atomic_load(&worker.inside));
     finish(40);
-    progress_step(&worker, true);
+    rounds_step(&worker, true);
     take_answers();
     CU_ASSERT_PTR_EQUAL(store.inside_poll, &pipeline.store);
     CU_ASSERT_PTR_NULL(atomic_load(&worker.inside));
@@ -227,13 +227,13 @@ static void test_nothing_to_poll_for(void)
     CU_ASSERT(session_poll(&worker, NULL, NEVER_WAIT));
     check_trace("", "nothing is awaited");
     finish(40);
-    progress_step(&worker, true);
+    rounds_step(&worker, true);
     worker.store_went_back = true;
-    CU_ASSERT(session_poll(&worker, NULL, NEVER_WAIT) && progress_waits(&worker));
+    CU_ASSERT(session_poll(&worker, NULL, NEVER_WAIT) && rounds_wait(&worker));
     worker.store_went_back = false;
     worker.moved = false;
     take_answers();
-    CU_ASSERT(worker.moved && !progress_waits(&worker));
+    CU_ASSERT(worker.moved && !rounds_wait(&worker));
     close_worker();
 }
 
@@ -241,7 +241,7 @@ static void test_more_answers_than_asked_for(void)
 {
     open_and_commit();
     finish(40);
-    progress_step(&worker, true);
+    rounds_step(&worker, true);
     store.too_many = true;
     CU_ASSERT(!session_poll(&worker, NULL, NEVER_WAIT) && worker.failed);
     check_text(worker.failure,
@@ -267,11 +267,11 @@ static void test_an_identity_that_cannot_be_told(void)
 /* An answer to a put that nobody made, or the second one to it, would stand for a write that never came. */
 static void test_answers_that_nobody_waits_for(void)
 {
-    static const uint64_t strangers[] = {0 /* twice */, 1, 100, PROGRESS_ID, UINT64_MAX};
+    static const uint64_t strangers[] = {0 /* twice */, 1, 100, CHECKPOINT_ID, UINT64_MAX};
     for (size_t i = 0; i < sizeof strangers / sizeof strangers[0]; i++) {
         open_and_commit();
         finish(40);
-        progress_step(&worker, true);
+        rounds_step(&worker, true);
         store.twice = i == 0;
         store.stranger = strangers[i];
         CU_ASSERT(!session_poll(&worker, NULL, NEVER_WAIT) && worker.failed);
@@ -287,7 +287,7 @@ static void test_an_answer_to_no_flush(void)
 {
     open_and_commit();
     finish(40);
-    progress_step(&worker, true);
+    rounds_step(&worker, true);
     store.stranger = UINT32_MAX;
     CU_ASSERT(!session_poll(&worker, NULL, NEVER_WAIT) && worker.failed);
     close_worker();
@@ -298,9 +298,9 @@ static void test_a_poll_that_gives_nothing(void)
 {
     open_and_commit();
     finish(40);
-    progress_step(&worker, true);
+    rounds_step(&worker, true);
     store.empty = true;
-    CU_ASSERT(session_poll(&worker, NULL, NEVER_WAIT) && progress_waits(&worker));
+    CU_ASSERT(session_poll(&worker, NULL, NEVER_WAIT) && rounds_wait(&worker));
     close_worker();
 }
 

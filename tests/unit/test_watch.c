@@ -53,11 +53,11 @@ static void test_a_source_whose_place_is_not_found(void)
     open_worker(20);
     assign(20, 0);
     assign_nothing(true);
-    CU_ASSERT(!progress_ready(&worker));
+    CU_ASSERT(!partitions_ready(&worker));
     check_look("", "at first");
     worker.dry_since_ms -= 31000;
     check_look("source source: it has had nothing to read from for 31 s; ", "it takes too long");
-    CU_ASSERT(progress_place(&worker));
+    CU_ASSERT(placing_step(&worker));
     check_look("", "found");
     progress_rewind(&worker);
     session_close(&worker);

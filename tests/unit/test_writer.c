@@ -125,11 +125,11 @@ static void store_close(void *session)
 static int32_t store_put(void *session, const churn_put *put, churn_error *err)
 {
     CU_ASSERT_PTR_EQUAL(session, &store);
-    if ((put->id & PROGRESS_ID) == 0) {
+    if ((put->id & CHECKPOINT_ID) == 0) {
         enter_store();
         CU_ASSERT(put->ttl_ms == TTL_MS && put->size == sizeof *put);
     }
-    note("put %llu %.*s v%llu", (unsigned long long)(put->id & ~PROGRESS_ID), (int)put->key.len, put->key.ptr,
+    note("put %llu %.*s v%llu", (unsigned long long)(put->id & ~CHECKPOINT_ID), (int)put->key.len, put->key.ptr,
          (unsigned long long)put->expected_version);
     for (uint32_t i = 0; i < put->count; i++) {
         churn_str name = put->fields[i].name, value = put->fields[i].value;
@@ -274,7 +274,7 @@ static void close_worker(void)
     arena_pool_free(&worker.pool);
     cache_free(&worker.cache);
     folder_free(&worker.folder);
-    progress_free(&worker.progress);
+    partitions_free(&worker.progress);
     sources_free(&worker.sources);
     event_decoder_free(worker.decoder);
     profile_text_free(&worker.rendered);
@@ -584,22 +584,22 @@ static void test_checkpoints_are_answered_in_between(void)
     struct window *window;
     open_worker();
     store.ends_at = 100;
-    CU_ASSERT(progress_assign(&worker, &position, 1) && progress_place(&worker) && progress_ready(&worker));
+    CU_ASSERT(progress_assign(&worker, &position, 1) && placing_step(&worker) && partitions_ready(&worker));
     CU_ASSERT(progress_note_done(&worker, &settled));
     window = begin("a@5");
-    progress_step(&worker, true);
+    rounds_step(&worker, true);
     check_trace("write churnd:letters:profile:t/3 counted=12; put 0 profile:a v0 n=1 m=6; "
                 "put 0 churnd:checkpoint:profile:t/3 v0 n=2; ",
                 "both are with the store");
     batch(CHURN_OK);
-    answer(PROGRESS_ID, CHURN_CONFLICT, 3, "offset=1");
+    answer(CHECKPOINT_ID, CHURN_CONFLICT, 3, "offset=1");
     answer(0, CHURN_CONFLICT, 4, "events_total=10 _m:t/3=3");
     step(window);
     check_trace("poll 0; put 0 profile:a v4 n=11 m=6; poll 0; ", "the profile is put again");
     answer_alone(0, CHURN_OK, 0, NULL);
     step(window);
     check_written(window);
-    progress_step(&worker, true);
+    rounds_step(&worker, true);
     check_trace("poll 0; put 0 churnd:checkpoint:profile:t/3 v3 n=2; ", "the checkpoint too, in its turn");
     close_worker();
 }
@@ -987,7 +987,7 @@ static void test_letters_go_out_before_a_window_is_written(void)
     struct window *window;
     open_worker();
     store.ends_at = 100;
-    CU_ASSERT(progress_assign(&worker, &position, 1) && progress_place(&worker));
+    CU_ASSERT(progress_assign(&worker, &position, 1) && placing_step(&worker));
     window = fill("a@0 b@1");
     window->has_letters = true;
     CU_ASSERT(window_add_output(window, CHURN_RECORD_DEAD_LETTER, &(churn_record){.topic = "t"}) != NULL);
@@ -1038,7 +1038,7 @@ static void test_an_announcement_that_is_never_possible(void)
     struct window *window;
     open_worker();
     store.ends_at = 100;
-    CU_ASSERT(progress_assign(&worker, &position, 1) && progress_place(&worker));
+    CU_ASSERT(progress_assign(&worker, &position, 1) && placing_step(&worker));
     window = fill("a@0");
     window->has_letters = true;
     CU_ASSERT(writer_begin(&worker, window));
@@ -1057,7 +1057,7 @@ static void test_a_mark_beyond_the_end(void)
     struct window *window;
     open_worker();
     store.ends_at = 9;
-    CU_ASSERT(progress_assign(&worker, &position, 1) && progress_place(&worker) && progress_ready(&worker));
+    CU_ASSERT(progress_assign(&worker, &position, 1) && placing_step(&worker) && partitions_ready(&worker));
     trace[0] = '\0';
     window = begin("a@5 b@8");
     answer_alone(0, CHURN_CONFLICT, 4, "_m:t/3=9 _m:another/0=100");
@@ -1094,7 +1094,7 @@ static void test_a_mark_that_cannot_be_true(void)
         open_worker();
         store.ends_at = 10;
         store.counted = "5";
-        CU_ASSERT(progress_assign(&worker, &position, 1) && progress_place(&worker) && progress_ready(&worker));
+        CU_ASSERT(progress_assign(&worker, &position, 1) && placing_step(&worker) && partitions_ready(&worker));
         window = begin(cases[i].events);
         trace[0] = '\0';
         batch(CHURN_OK);
@@ -1120,7 +1120,7 @@ static void test_a_mark_that_cannot_be_judged_yet(void)
     open_worker();
     store.ends_at = 10;
     store.counted = "5";
-    CU_ASSERT(progress_assign(&worker, &position, 1) && progress_place(&worker) && progress_ready(&worker));
+    CU_ASSERT(progress_assign(&worker, &position, 1) && placing_step(&worker) && partitions_ready(&worker));
     window = begin("a@5 b@8");
     trace[0] = '\0';
     store.bounds_result = CHURN_RETRY;

@@ -366,7 +366,7 @@ static void open_worker(int64_t checkpoint)
 static void close_worker(void)
 {
     session_close(&worker);
-    progress_free(&worker.progress);
+    partitions_free(&worker.progress);
     sources_free(&worker.sources);
     metrics_free(pipeline.metrics);
     stalls_free(pipeline.stalls);
