@@ -53,6 +53,12 @@ struct kafka_producer *kafka_producer_new(const churn_host *host, const char *br
     return NULL;
 }
 
+int32_t kafka_producer_ensure_topic(struct kafka_producer *p, const char *topic, int32_t partitions,
+                                    const char *const *config, churn_error *err)
+{
+    return topics_ensure(p, topic, partitions, config, err);
+}
+
 static rd_kafka_headers_t *make_headers(const churn_record *record)
 {
     rd_kafka_headers_t *headers = rd_kafka_headers_new(record->header_count);

@@ -4,8 +4,9 @@
 #define KAFKA_PRODUCER_STATE_H
 
 #include "kafka_client.h"
-#include "kafka_producer.h"
 #include "stall.h"
+#include <churn/option.h>
+#include <churn/sink.h>
 
 enum topic_state {
     TOPIC_READY, /* there, as far as we know */

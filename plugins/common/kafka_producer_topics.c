@@ -57,8 +57,8 @@ static void ask_for_topic(struct kafka_producer *p, struct topic *t)
     t->state = TOPIC_ASKED;
 }
 
-int32_t kafka_producer_ensure_topic(struct kafka_producer *p, const char *name, int32_t partitions,
-                                    const char *const *config, churn_error *err)
+int32_t topics_ensure(struct kafka_producer *p, const char *name, int32_t partitions, const char *const *config,
+                      churn_error *err)
 {
     struct topic *t = topics_find(p, name);
     if (t == NULL) {

@@ -75,7 +75,7 @@ def test_plugins_include_nothing_of_the_host():
                     assert (SRC / "core/include" / name).is_file(), where
 
 
-@pytest.mark.parametrize("folder", sorted({p.parent for p in SRC.glob("plugins/*/*/*.c")}), ids=lambda p: "-".join(p.parts[-2:]))
+@pytest.mark.parametrize("folder", sorted({SRC / "plugins/common", *(p.parent for p in SRC.glob("plugins/*/*/*.c"))}), ids=lambda p: "-".join(p.parts[-2:]))
 def test_files_of_a_plugin_make_no_circle(folder):
     """A .c and its .h are one room, and no room includes, by whatever way, one that includes it."""
     uses = {path.stem: set() for path in folder.glob("*.[ch]")}
