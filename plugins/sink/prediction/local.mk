@@ -1,14 +1,19 @@
 sink_LTLIBRARIES += plugins/sink/prediction.la
-%C%_la_SOURCES = \
+PREDICTION_SERVICE = \
   %D%/answer.c %D%/answer.h \
+  %D%/asking.c \
   %D%/breaker.c %D%/breaker.h \
+  %D%/outcome.c \
+  %D%/service.c %D%/service.h \
+  %D%/service_state.h
+PREDICTION_WAITING = %D%/waiting.c %D%/waiting.h
+%C%_la_SOURCES = \
   %D%/prediction.c \
   %D%/queue.h \
   %D%/queue_kafka.c \
   %D%/queue_store.c \
-  %D%/service.c %D%/service.h \
   %D%/settings.h \
-  %D%/waiting.c %D%/waiting.h \
+  $(PREDICTION_SERVICE) $(PREDICTION_WAITING) \
   $(KAFKA_PRODUCER) $(HTTP_CLIENT) $(PREDICTION_COMMON)
 %C%_la_CFLAGS = $(AM_CFLAGS) $(KAFKA_CFLAGS) $(CURL_CFLAGS) $(JSONC_CFLAGS)
 %C%_la_LIBADD = $(RDKAFKA_LIBS) $(CURL_LIBS) $(JSONC_LIBS)

@@ -1,0 +1,272 @@
+#include "service_state.h"
+
+#include "prediction_cache.h"
+#include "service.h"
+#include <stdlib.h>
+
+#define STORE_MAX 64        /* answers in one write to the store */
+
+static churn_str text_of(const char *string)
+{
+    return (churn_str){.ptr = string, .len = (uint32_t)strlen(string)};
+}
+
+void settle_later(struct service *s, struct job *job, enum job_step step)
+{
+    job->step = step;
+    job->next_settling = NULL;
+    *s->settling_end = job;
+    s->settling_end = &job->next_settling;
+    s->settling_count++;
+}
+
+static enum job_step after_storing(const struct service *s)
+{
+    return s->producer != NULL ? JOB_SENDING : JOB_REMOVING;
+}
+
+/* Describes the hash of an answer; the caller frees ret_hash->key.ptr. 0 when memory ran out. */
+static int describe_answer(const struct service *s, const struct job *job, churn_pair fields[PREDICTION_CACHE_FIELDS],
+                           churn_hash *ret_hash)
+{
+    const struct answer *a = job->answer;
+    const struct cached_prediction prediction = {.churn_probability = text_of(a->churn_probability),
+                                                 .risk_level = text_of(a->risk_level),
+                                                 .model_version = text_of(a->model_version),
+                                                 .predicted_at = text_of(a->predicted_at),
+                                                 .event_id = job->trigger->event_id};
+    *ret_hash = (churn_hash){
+        .fields = fields, .count = prediction_cache_fields(&prediction, fields), .ttl_ms = s->settings->cache_ttl_ms};
+    return prediction_cache_key(s->settings->cache_prefix, job->trigger->customer_id, &ret_hash->key);
+}
+
+static int is_unstored_answer(const struct job *job)
+{
+    return job->step == JOB_STORING && job->answer != NULL;
+}
+
+/* Caches the answers at hand in one write, since each write may wait for the disk. */
+static int32_t store_answers(struct service *s, churn_error *err)
+{
+    churn_pair fields[STORE_MAX][PREDICTION_CACHE_FIELDS];
+    churn_hash hashes[STORE_MAX];
+    struct job *jobs[STORE_MAX];
+    uint32_t count = 0;
+    int32_t rc = CHURN_OK;
+    for (struct job *job = s->settling; job != NULL && count < STORE_MAX && rc == CHURN_OK; job = job->next_settling) {
+        if (is_unstored_answer(job)) {
+            jobs[count] = job;
+            rc = describe_answer(s, job, fields[count], &hashes[count]) ? CHURN_OK
+                                                                        : churn_fail(err, CHURN_FATAL, "out of memory");
+            count += rc == CHURN_OK;
+        }
+    }
+    rc = rc == CHURN_OK && count > 0 ? store_session_ready(s->store, err) : rc;
+    if (rc == CHURN_OK && count > 0) {
+        rc = store_session_result(s->store, s->store->ops->write(s->store->session, hashes, count, err), err);
+    }
+    for (uint32_t i = 0; i < count; i++) {
+        free((char *)(uintptr_t)hashes[i].key.ptr);
+        jobs[i]->step = rc == CHURN_OK ? after_storing(s) : jobs[i]->step;
+    }
+    return rc;
+}
+
+static void fault_text(const struct job *job, char *text, size_t size)
+{
+    if (job->fault_status == 0) {
+        (void)snprintf(text, size, "the stored profile is damaged; mend it, then churnd redrive");
+        return;
+    }
+    (void)snprintf(text, size, "the prediction API answered HTTP %ld to each of %u attempts", job->fault_status,
+                   job->faults);
+}
+
+/* Where there is no Kafka, a trigger that was given up is kept in the store. */
+static int32_t store_fault(struct service *s, const struct job *job, churn_error *err)
+{
+    const struct trigger *t = job->trigger;
+    char detail[128];
+    const churn_pair fields[] = {
+        {.name = text_of("request_id"), .value = t->request_id}, {.name = text_of("event_id"), .value = t->event_id},
+        {.name = text_of("event_type"), .value = t->event_type}, {.name = text_of("timestamp"), .value = t->timestamp},
+        {.name = text_of("detail"), .value = {.ptr = detail}},
+    };
+    churn_pair copy[sizeof fields / sizeof fields[0]];
+    churn_hash hash = {.fields = copy, .count = sizeof copy / sizeof copy[0]};
+    int32_t rc;
+    fault_text(job, detail, sizeof detail);
+    memcpy(copy, fields, sizeof fields);
+    copy[4].value.len = (uint32_t)strlen(detail);
+    if (!prediction_cache_key(SERVICE_FAILED_PREFIX, t->customer_id, &hash.key)) {
+        return churn_fail(err, CHURN_FATAL, "out of memory");
+    }
+    rc = s->store->ops->write(s->store->session, &hash, 1, err);
+    free((char *)(uintptr_t)hash.key.ptr);
+    return store_session_result(s->store, rc, err);
+}
+
+/* JOB_STORING: answers are cached, all at hand at once; a fault is kept where it can be looked up. */
+static int32_t store_outcome(struct service *s, struct job *job, churn_error *err)
+{
+    int32_t rc = CHURN_OK;
+    if (job->answer != NULL) {
+        return store_answers(s, err);
+    }
+    if (s->producer == NULL) {
+        rc = store_session_ready(s->store, err);
+        rc = rc == CHURN_OK ? store_fault(s, job, err) : rc;
+    }
+    if (rc == CHURN_OK) {
+        job->step = after_storing(s);
+    }
+    return rc;
+}
+
+static void write_member(struct text_buffer *text, const char *name, churn_str value)
+{
+    text_puts(text, ",\"");
+    text_puts(text, name);
+    text_puts(text, "\":");
+    text_json_string(text, value);
+}
+
+static void write_prediction(struct text_buffer *text, const struct job *job)
+{
+    const struct trigger *t = job->trigger;
+    const struct answer *a = job->answer;
+    text_puts(text, "{\"request_id\":");
+    text_json_string(text, t->request_id);
+    write_member(text, "customer_id", t->customer_id);
+    text_puts(text, ",\"churn_probability\":");
+    text_puts(text, a->churn_probability);
+    if (a->risk_level[0] != '\0') {
+        write_member(text, "risk_level", text_of(a->risk_level));
+    }
+    if (a->model_version[0] != '\0') {
+        write_member(text, "model_version", text_of(a->model_version));
+    }
+    write_member(text, "predicted_at", text_of(a->predicted_at));
+    write_member(text, "event_id", t->event_id);
+    write_member(text, "event_type", t->event_type);
+    write_member(text, "timestamp", t->timestamp);
+    text_puts(text, "}");
+}
+
+#define LETTER_HEADERS 7
+
+/* What the host says of a record that a sink refused at once (see CHURN_RECORD_DEAD_LETTER), so that `redrive` offers
+ * the trigger again. `detail` outlives the headers. Returns how many. */
+static uint32_t describe_fault(const struct service *s, const struct job *job, const char *detail,
+                               churn_header headers[LETTER_HEADERS])
+{
+    churn_str topic, partition, offset;
+    uint32_t n = 0;
+    headers[n++] = (churn_header){.name = "churn.reason", .value = text_of("rejected_by_sink")};
+    headers[n++] = (churn_header){.name = "churn.detail", .value = text_of(detail)};
+    if (trigger_position(job->trigger, &topic, &partition, &offset)) {
+        headers[n++] = (churn_header){.name = "churn.topic", .value = topic};
+        headers[n++] = (churn_header){.name = "churn.partition", .value = partition};
+        headers[n++] = (churn_header){.name = "churn.offset", .value = offset};
+    }
+    headers[n++] = (churn_header){.name = "churn.kind", .value = text_of("trigger")};
+    if (s->name != NULL) {
+        headers[n++] = (churn_header){.name = "churn.sink", .value = text_of(s->name)};
+    }
+    return n;
+}
+
+/* JOB_SENDING. CHURN_PENDING: the producer is full. */
+static int32_t send_outcome(struct service *s, struct job *job, churn_error *err)
+{
+    struct text_buffer text = {0};
+    char detail[128];
+    const char *topic = job->answer != NULL ? s->settings->topic : s->settings->dead_letter_topic;
+    churn_header headers[LETTER_HEADERS];
+    churn_record record = {.size = sizeof record, .key = job->trigger->customer_id, .id = (uintptr_t)job};
+    int32_t rc;
+    if (job->answer != NULL) {
+        write_prediction(&text, job);
+    } else {
+        trigger_write_open(&text, job->trigger);
+        text_puts(&text, "}");
+        fault_text(job, detail, sizeof detail);
+        record.headers = headers;
+        record.header_count = describe_fault(s, job, detail, headers);
+    }
+    record.value = (churn_str){.ptr = text.ptr, .len = (uint32_t)text.len};
+    rc = text.failed ? churn_fail(err, CHURN_FATAL, "out of memory")
+                     : kafka_producer_send(s->producer, topic, &record, err);
+    text_free(&text);
+    if (rc == CHURN_OK) {
+        job->step = JOB_SENT;
+    }
+    return rc;
+}
+
+static void finish(struct service *s, struct job *job)
+{
+    counter_add(job->answer != NULL ? &s->counters->answered : &s->counters->dead_lettered, 1);
+    if (job->answer == NULL && s->producer != NULL) { /* among the dead letters of the pipeline */
+        counter_add(&s->counters->letters, 1);
+        counter_add(&s->counters->letters_by_sink, 1);
+    }
+    waiting_finish(&s->waiting, job, now_ms(s));
+    s->moved_ms = now_ms(s);
+}
+
+/* Takes one job as far as it goes. CHURN_OK: it is sent or done. Else it stays where it is. */
+static int32_t settle(struct service *s, struct job *job, churn_error *err)
+{
+    int32_t rc = CHURN_OK;
+    if (job->step == JOB_STORING) {
+        rc = store_outcome(s, job, err);
+    }
+    if (rc == CHURN_OK && job->step == JOB_SENDING) {
+        rc = s->sent < SENT_MAX ? send_outcome(s, job, err) : CHURN_PENDING;
+        s->sent += rc == CHURN_OK;
+    }
+    if (rc == CHURN_OK && job->step == JOB_REMOVING) {
+        rc = s->queue->back_ops->remove(s->queue->back, job, err);
+        if (rc == CHURN_OK) {
+            finish(s, job);
+        }
+    }
+    return rc;
+}
+
+/* In order; what stops one stops those behind it. */
+int32_t settle_all(struct service *s, churn_error *err)
+{
+    int32_t rc = CHURN_OK;
+    while (s->settling != NULL && rc == CHURN_OK) {
+        struct job *job = s->settling, *next = job->next_settling;
+        rc = settle(s, job, err); /* may free the job */
+        if (rc == CHURN_OK) {
+            s->settling = next;
+            s->settling_end = next != NULL ? s->settling_end : &s->settling;
+            s->settling_count--;
+        }
+    }
+    return rc == CHURN_FATAL ? rc : CHURN_OK;
+}
+
+int32_t take_reports(struct service *s, churn_error *err)
+{
+    churn_done done[64];
+    uint32_t count = 64;
+    int32_t rc = CHURN_OK;
+    while (s->producer != NULL && rc == CHURN_OK && count == 64) {
+        rc = kafka_producer_poll(s->producer, done, 64, 0, &count, err);
+        for (uint32_t i = 0; rc == CHURN_OK && i < count; i++) {
+            struct job *job = (struct job *)(uintptr_t)done[i].id;
+            if (done[i].result != CHURN_OK) {
+                churn_log(s->host, CHURN_LOG_ERROR, "a prediction was not published, it is in the store only: %s",
+                          done[i].message != NULL ? done[i].message : "refused");
+            }
+            s->sent--;
+            settle_later(s, job, JOB_REMOVING);
+        }
+    }
+    return rc;
+}

@@ -1,0 +1,70 @@
+#ifndef PREDICTION_SERVICE_STATE_H
+#define PREDICTION_SERVICE_STATE_H
+
+#include "backoff.h"
+#include "breaker.h"
+#include "kafka_producer.h"
+#include "queue.h"
+#include "retry_after.h"
+#include "stall.h"
+#include <pthread.h>
+#include <stdatomic.h>
+
+struct service {
+    const churn_host *host;
+    const struct settings *settings;
+    const struct counters *counters;
+    const struct queue *queue;
+    const char *name; /* of the sink in the pipeline; NULL: unknown */
+    struct store_session *store;
+    struct http_client *http;
+    struct kafka_producer *producer; /* NULL: no topic is written */
+    struct waiting waiting;
+    struct breaker breaker;
+    struct backoff backoff;
+    struct retry_after retry_after;
+    struct job *settling; /* jobs with an outcome, the oldest first */
+    struct job **settling_end;
+    uint32_t settling_count;
+    uint32_t asking;
+    uint32_t sent;
+    int64_t gauge; /* what predictions_waiting has been told */
+    int64_t gauge_at_ms;
+    int64_t moved_ms;      /* when something last went on; that a request failed does not count */
+    unsigned refused;      /* requests given up since that was last logged */
+    int64_t refused_at_ms; /* when it may be logged again */
+    int64_t look_at_ms;    /* when a drain may look at the queue again */
+    uint64_t drain;        /* number of the drain that is being answered */
+    struct stall failing;  /* the API, so that the breaker is open */
+    int64_t drain_told_ms; /* when a drain last said what it waits for */
+
+    /* Shared with the worker. */
+    pthread_t thread;
+    int joined;
+    _Atomic int stopping;
+    _Atomic int64_t stop_at_ms;
+    _Atomic uint64_t asked;     /* number of the drain that was asked for last */
+    _Atomic uint64_t concluded; /* … of the last one for which there is nothing left to do */
+    _Atomic uint64_t written;
+    uint64_t drained_written; /* the worker's: of the drain asked for */
+    pthread_mutex_t lock;     /* guards the two below */
+    pthread_cond_t end;
+    int ended;
+    churn_error error; /* code set: the thread could not go on */
+};
+
+static inline int64_t now_ms(const struct service *s)
+{
+    return s->host->monotonic_ms(s->host);
+}
+
+#define SENT_MAX 1000       /* answers on their way to Kafka */
+
+void settle_later(struct service *s, struct job *job, enum job_step step);
+int32_t settle_all(struct service *s, churn_error *err);
+int32_t take_reports(struct service *s, churn_error *err);
+int has_room(const struct service *s);
+int32_t ask_all(struct service *s, churn_error *err);
+void on_result(void *arg, void *request, const struct http_result *result);
+
+#endif
