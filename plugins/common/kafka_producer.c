@@ -59,6 +59,8 @@ int32_t kafka_producer_ensure_topic(struct kafka_producer *p, const char *topic,
     return topics_ensure(p, topic, partitions, config, err);
 }
 
+/* --- Sending --- */
+
 static rd_kafka_headers_t *make_headers(const churn_record *record)
 {
     rd_kafka_headers_t *headers = rd_kafka_headers_new(record->header_count);
@@ -120,6 +122,8 @@ int32_t kafka_producer_send(struct kafka_producer *p, const char *topic, const c
     }
     return taken(p, t, record->id, code, err);
 }
+
+/* --- Answers --- */
 
 /* 1 when the report became an answer, 0 when its record is sent again. */
 static int answer(struct kafka_producer *p, enum lane_id lane, const rd_kafka_message_t *m, churn_done *done)

@@ -1,8 +1,9 @@
-#include "service_state.h"
+#include "asking.h"
 
+#include "outcome.h"
 #include <stdlib.h>
 
-#define REFUSED_MS 10000    /* pause between log lines about refused requests */
+#define REFUSED_MS 10000 /* pause between log lines about refused requests */
 
 struct reading {
     struct service *service;
@@ -53,9 +54,9 @@ static int32_t ask(struct service *s, struct job *job, churn_error *err)
     return rc;
 }
 
-int has_room(const struct service *s)
+int asking_has_room(const struct service *s)
 {
-    return s->asking + s->settling_count < (uint32_t)s->settings->concurrency && s->sent < SENT_MAX;
+    return s->asking + s->settling_count < (uint32_t)s->settings->concurrency && s->sent < OUTCOME_SENT_MAX;
 }
 
 /* What the store has for a customer cannot be read: nobody else waits for that. */
@@ -66,13 +67,13 @@ static void give_up_damaged(struct service *s, struct job *job, const char *why)
               (int)job->trigger->event_id.len, job->trigger->event_id.ptr, why,
               s->producer != NULL ? s->settings->dead_letter_topic : "prediction-failed:<customer> in the store");
     job->fault_status = 0;
-    settle_later(s, job, JOB_STORING);
+    outcome_settle_later(s, job, JOB_STORING);
 }
 
-int32_t ask_all(struct service *s, churn_error *err)
+int32_t asking_start(struct service *s, churn_error *err)
 {
-    while (has_room(s) && breaker_allows(&s->breaker, now_ms(s))) {
-        struct job *job = waiting_take(&s->waiting, now_ms(s), s->breaker.state == BREAKER_OPEN);
+    while (asking_has_room(s) && breaker_allows(&s->breaker, service_now_ms(s))) {
+        struct job *job = waiting_take(&s->waiting, service_now_ms(s), s->breaker.state == BREAKER_OPEN);
         int32_t rc;
         if (job == NULL) {
             break;
@@ -83,7 +84,7 @@ int32_t ask_all(struct service *s, churn_error *err)
             continue;
         }
         if (rc != CHURN_OK) {
-            counter_add(&s->counters->coalesced, waiting_put_back(&s->waiting, job, now_ms(s), 0));
+            counter_add(&s->counters->coalesced, waiting_put_back(&s->waiting, job, service_now_ms(s), 0));
             return rc == CHURN_FATAL ? rc : CHURN_OK;
         }
         job->turn = breaker_started(&s->breaker);
@@ -91,6 +92,8 @@ int32_t ask_all(struct service *s, churn_error *err)
     }
     return CHURN_OK;
 }
+
+/* --- Results --- */
 
 static void tell_failing(struct service *s, const char *reason)
 {
@@ -106,7 +109,7 @@ static void api_works(struct service *s)
     if (breaker_success(&s->breaker) == BREAKER_CLOSED_AGAIN) {
         stall_end(&s->failing);
         churn_log(s->host, CHURN_LOG_INFO, "prediction API at %s answers again", http_client_origin(s->http));
-        waiting_hurry(&s->waiting, now_ms(s));
+        waiting_hurry(&s->waiting, service_now_ms(s));
     }
 }
 
@@ -114,13 +117,13 @@ static void try_again(struct service *s, struct job *job, unsigned attempts, int
 {
     int64_t delay = retry_after_ms > 0 ? retry_after_pause(&s->retry_after, http_client_origin(s->http), retry_after_ms)
                                        : backoff_delay(&s->backoff, attempts);
-    uint32_t joined = waiting_put_back(&s->waiting, job, now_ms(s) + delay, retry_after_ms > 0);
+    uint32_t joined = waiting_put_back(&s->waiting, job, service_now_ms(s) + delay, retry_after_ms > 0);
     counter_add(&s->counters->coalesced, joined);
 }
 
 static void on_outage(struct service *s, struct job *job, const char *reason, int64_t retry_after_ms)
 {
-    (void)breaker_failure(&s->breaker, job->turn, now_ms(s));
+    (void)breaker_failure(&s->breaker, job->turn, service_now_ms(s));
     counter_add(&s->counters->failed, 1);
     churn_log(s->host, CHURN_LOG_DEBUG, "prediction API at %s: %s", http_client_origin(s->http), reason);
     tell_failing(s, reason);
@@ -131,7 +134,7 @@ static void on_outage(struct service *s, struct job *job, const char *reason, in
 /* An API that refuses all requests must not fill the log. */
 static void tell_refused(struct service *s, const struct job *job)
 {
-    int64_t now = now_ms(s);
+    int64_t now = service_now_ms(s);
     s->refused++;
     if (now < s->refused_at_ms) {
         return;
@@ -148,7 +151,7 @@ static void on_fault(struct service *s, struct job *job, const struct http_resul
 {
     counter_add(&s->counters->failed, 1);
     api_works(s);
-    s->moved_ms = now_ms(s); /* its attempts are numbered */
+    s->moved_ms = service_now_ms(s); /* its attempts are numbered */
     job->faults++;
     if (job->faults < (unsigned)s->settings->max_attempts) {
         try_again(s, job, job->faults, result->retry_after_ms);
@@ -156,7 +159,7 @@ static void on_fault(struct service *s, struct job *job, const struct http_resul
     }
     job->fault_status = result->status;
     tell_refused(s, job);
-    settle_later(s, job, JOB_STORING);
+    outcome_settle_later(s, job, JOB_STORING);
 }
 
 static void on_answer(struct service *s, struct job *job, const struct http_result *result)
@@ -169,13 +172,13 @@ static void on_answer(struct service *s, struct job *job, const struct http_resu
         return;
     }
     api_works(s);
-    s->moved_ms = now_ms(s);
+    s->moved_ms = service_now_ms(s);
     churn_time_format(s->host->now_ms(s->host), answer->predicted_at);
     job->answer = answer;
-    settle_later(s, job, JOB_STORING);
+    outcome_settle_later(s, job, JOB_STORING);
 }
 
-void on_result(void *arg, void *request, const struct http_result *result)
+void asking_on_result(void *arg, void *request, const struct http_result *result)
 {
     struct service *s = arg;
     struct job *job = request;

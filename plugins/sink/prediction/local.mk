@@ -1,9 +1,9 @@
 sink_LTLIBRARIES += plugins/sink/prediction.la
 PREDICTION_SERVICE = \
   %D%/answer.c %D%/answer.h \
-  %D%/asking.c \
+  %D%/asking.c %D%/asking.h \
   %D%/breaker.c %D%/breaker.h \
-  %D%/outcome.c \
+  %D%/outcome.c %D%/outcome.h \
   %D%/service.c %D%/service.h \
   %D%/service_state.h
 PREDICTION_WAITING = %D%/waiting.c %D%/waiting.h

@@ -1,17 +1,16 @@
-#include "service_state.h"
+#include "outcome.h"
 
 #include "prediction_cache.h"
-#include "service.h"
 #include <stdlib.h>
 
-#define STORE_MAX 64        /* answers in one write to the store */
+#define STORE_MAX 64 /* answers in one write to the store */
 
 static churn_str text_of(const char *string)
 {
     return (churn_str){.ptr = string, .len = (uint32_t)strlen(string)};
 }
 
-void settle_later(struct service *s, struct job *job, enum job_step step)
+void outcome_settle_later(struct service *s, struct job *job, enum job_step step)
 {
     job->step = step;
     job->next_settling = NULL;
@@ -98,7 +97,7 @@ static int32_t store_fault(struct service *s, const struct job *job, churn_error
     fault_text(job, detail, sizeof detail);
     memcpy(copy, fields, sizeof fields);
     copy[4].value.len = (uint32_t)strlen(detail);
-    if (!prediction_cache_key(SERVICE_FAILED_PREFIX, t->customer_id, &hash.key)) {
+    if (!prediction_cache_key(OUTCOME_FAILED_PREFIX, t->customer_id, &hash.key)) {
         return churn_fail(err, CHURN_FATAL, "out of memory");
     }
     rc = s->store->ops->write(s->store->session, &hash, 1, err);
@@ -211,8 +210,8 @@ static void finish(struct service *s, struct job *job)
         counter_add(&s->counters->letters, 1);
         counter_add(&s->counters->letters_by_sink, 1);
     }
-    waiting_finish(&s->waiting, job, now_ms(s));
-    s->moved_ms = now_ms(s);
+    waiting_finish(&s->waiting, job, service_now_ms(s));
+    s->moved_ms = service_now_ms(s);
 }
 
 /* Takes one job as far as it goes. CHURN_OK: it is sent or done. Else it stays where it is. */
@@ -223,7 +222,7 @@ static int32_t settle(struct service *s, struct job *job, churn_error *err)
         rc = store_outcome(s, job, err);
     }
     if (rc == CHURN_OK && job->step == JOB_SENDING) {
-        rc = s->sent < SENT_MAX ? send_outcome(s, job, err) : CHURN_PENDING;
+        rc = s->sent < OUTCOME_SENT_MAX ? send_outcome(s, job, err) : CHURN_PENDING;
         s->sent += rc == CHURN_OK;
     }
     if (rc == CHURN_OK && job->step == JOB_REMOVING) {
@@ -235,8 +234,7 @@ static int32_t settle(struct service *s, struct job *job, churn_error *err)
     return rc;
 }
 
-/* In order; what stops one stops those behind it. */
-int32_t settle_all(struct service *s, churn_error *err)
+int32_t outcome_settle_all(struct service *s, churn_error *err)
 {
     int32_t rc = CHURN_OK;
     while (s->settling != NULL && rc == CHURN_OK) {
@@ -251,7 +249,7 @@ int32_t settle_all(struct service *s, churn_error *err)
     return rc == CHURN_FATAL ? rc : CHURN_OK;
 }
 
-int32_t take_reports(struct service *s, churn_error *err)
+int32_t outcome_take_reports(struct service *s, churn_error *err)
 {
     churn_done done[64];
     uint32_t count = 64;
@@ -265,7 +263,7 @@ int32_t take_reports(struct service *s, churn_error *err)
                           done[i].message != NULL ? done[i].message : "refused");
             }
             s->sent--;
-            settle_later(s, job, JOB_REMOVING);
+            outcome_settle_later(s, job, JOB_REMOVING);
         }
     }
     return rc;

@@ -3,6 +3,7 @@
 #include "http_probe.h"
 #include "kafka_probe.h"
 #include "kafka_producer.h"
+#include "outcome.h"
 #include "queue.h"
 #include "service.h"
 #include <churn/plugin.h>
@@ -170,7 +171,7 @@ static void prediction_probe(void *self, uint32_t timeout_ms, churn_target_fn fn
                                   .kind = CHURN_TARGET_KEYS,
                                   .name = QUEUE_STORE_PREFIX};
     const churn_target failed = {
-        .size = sizeof failed, .flags = CHURN_TARGET_WRITES, .kind = CHURN_TARGET_KEYS, .name = SERVICE_FAILED_PREFIX};
+        .size = sizeof failed, .flags = CHURN_TARGET_WRITES, .kind = CHURN_TARGET_KEYS, .name = OUTCOME_FAILED_PREFIX};
     http_probe(&s->http, timeout_ms, fn, ctx);
     if (s->brokers[0] != '\0') {
         kafka_producer_probe(p->host, s->brokers, &s->properties, topics, 2, timeout_ms, fn, ctx);

@@ -1,6 +1,7 @@
 #include "service.h"
 
-#include "service_state.h"
+#include "asking.h"
+#include "outcome.h"
 #include <errno.h>
 #include <signal.h>
 #include <stdlib.h>
@@ -14,9 +15,11 @@
 #define LOOK_MS 50          /* pause between a drain's looks at the queue */
 #define DRAIN_TELL_MS 10000 /* how often a drain says what it waits for */
 
+/* --- The loop --- */
+
 static void update_gauge(struct service *s, int last)
 {
-    int64_t now = now_ms(s), count;
+    int64_t now = service_now_ms(s), count;
     if (now < s->gauge_at_ms && !last) {
         return;
     }
@@ -29,7 +32,7 @@ static void update_gauge(struct service *s, int last)
 /* 1: what is left has to wait for a target that is out of reach. */
 static int is_stuck(const struct service *s)
 {
-    int64_t now = now_ms(s), next = waiting_next_ms(&s->waiting);
+    int64_t now = service_now_ms(s), next = waiting_next_ms(&s->waiting);
     int64_t limit = 2 * s->settings->timeout_ms > STUCK_MS ? 2 * s->settings->timeout_ms : STUCK_MS;
     if (s->settling_count > 0 || s->sent > 0 || s->asking > 0) {
         return now - s->moved_ms > limit;
@@ -40,7 +43,7 @@ static int is_stuck(const struct service *s)
 
 static void tell_draining(struct service *s)
 {
-    int64_t now = now_ms(s);
+    int64_t now = service_now_ms(s);
     if (now - s->drain_told_ms >= DRAIN_TELL_MS) {
         s->drain_told_ms = now;
         churn_log(s->host, CHURN_LOG_INFO, "the end waits for %lld triggers to be served by the prediction API at %s",
@@ -58,7 +61,7 @@ static int32_t conclude_drain(struct service *s, churn_error *err)
     }
     if (asked != s->drain) {
         s->drain = asked;
-        s->moved_ms = s->drain_told_ms = now_ms(s); /* an idle time before the drain says nothing */
+        s->moved_ms = s->drain_told_ms = service_now_ms(s); /* an idle time before the drain says nothing */
     }
     if (is_stuck(s)) {
         int64_t left = s->queue->back_ops->count(s->queue->back, &s->waiting);
@@ -68,8 +71,8 @@ static int32_t conclude_drain(struct service *s, churn_error *err)
         return CHURN_OK;
     }
     tell_draining(s);
-    if (s->waiting.jobs == 0 && now_ms(s) >= s->look_at_ms) {
-        s->look_at_ms = now_ms(s) + LOOK_MS;
+    if (s->waiting.jobs == 0 && service_now_ms(s) >= s->look_at_ms) {
+        s->look_at_ms = service_now_ms(s) + LOOK_MS;
         rc = s->queue->back_ops->is_empty(s->queue->back, atomic_load(&s->written) > 0, &empty, err);
     }
     if (empty) {
@@ -80,12 +83,12 @@ static int32_t conclude_drain(struct service *s, churn_error *err)
 
 static int wait_ms(const struct service *s, int more)
 {
-    int64_t now = now_ms(s), next = waiting_next_ms(&s->waiting);
+    int64_t now = service_now_ms(s), next = waiting_next_ms(&s->waiting);
     int wait = s->sent > 0 ? POLL_SENT_MS : POLL_MS;
     if (more) {
         return 0;
     }
-    if (has_room(s) && breaker_allows(&s->breaker, now) && next - now < wait) {
+    if (asking_has_room(s) && breaker_allows(&s->breaker, now) && next - now < wait) {
         wait = next > now ? (int)(next - now) : s->store->session == NULL ? wait : 0;
     }
     return wait;
@@ -97,12 +100,12 @@ static int32_t go_on(struct service *s, churn_error *err)
     int more = 0;
     int32_t rc = s->queue->back_ops->read(s->queue->back, &s->waiting, &more, err);
     if (s->waiting.tokens > before) {
-        s->moved_ms = now_ms(s);
+        s->moved_ms = service_now_ms(s);
     }
-    rc = rc != CHURN_FATAL ? ask_all(s, err) : rc;
-    rc = rc == CHURN_OK ? http_client_run(s->http, on_result, s, err) : rc;
-    rc = rc == CHURN_OK ? take_reports(s, err) : rc;
-    rc = rc == CHURN_OK ? settle_all(s, err) : rc;
+    rc = rc != CHURN_FATAL ? asking_start(s, err) : rc;
+    rc = rc == CHURN_OK ? http_client_run(s->http, asking_on_result, s, err) : rc;
+    rc = rc == CHURN_OK ? outcome_take_reports(s, err) : rc;
+    rc = rc == CHURN_OK ? outcome_settle_all(s, err) : rc;
     rc = rc == CHURN_OK ? conclude_drain(s, err) : rc;
     if (rc == CHURN_OK) {
         update_gauge(s, 0);
@@ -116,9 +119,9 @@ static int32_t wind_up(struct service *s, churn_error *err)
 {
     int32_t rc = CHURN_OK;
     http_client_abort(s->http, NULL);
-    while (rc == CHURN_OK && s->settling_count + s->sent > 0 && now_ms(s) < atomic_load(&s->stop_at_ms)) {
-        rc = take_reports(s, err);
-        rc = rc == CHURN_OK ? settle_all(s, err) : rc;
+    while (rc == CHURN_OK && s->settling_count + s->sent > 0 && service_now_ms(s) < atomic_load(&s->stop_at_ms)) {
+        rc = outcome_take_reports(s, err);
+        rc = rc == CHURN_OK ? outcome_settle_all(s, err) : rc;
         http_client_wait(s->http, POLL_SENT_MS);
     }
     return rc;
@@ -137,7 +140,7 @@ static void *serve(void *arg)
         rc = wind_up(s, &err);
         update_gauge(s, 1);
     }
-    left = atomic_load(&s->stop_at_ms) - now_ms(s);
+    left = atomic_load(&s->stop_at_ms) - service_now_ms(s);
     s->queue->back_ops->free(s->queue->back, left > 1000 ? left : 1000);
     kafka_producer_free(s->producer, 0);
     s->producer = NULL;
@@ -152,6 +155,8 @@ static void *serve(void *arg)
     (void)pthread_mutex_unlock(&s->lock);
     return NULL;
 }
+
+/* --- The worker's side --- */
 
 static int32_t open_parts(struct service *s, churn_error *err)
 {
@@ -221,7 +226,7 @@ struct service *service_start(const churn_host *host, const struct settings *set
     s->store = session;
     s->settling_end = &s->settling;
     s->breaker = (struct breaker){.limit = settings->breaker_failures, .pause_ms = settings->breaker_pause_ms};
-    s->moved_ms = now_ms(s);
+    s->moved_ms = service_now_ms(s);
     backoff_init(&s->backoff, settings->retry_min_ms, settings->retry_max_ms);
     s->retry_after = (struct retry_after){.host = host, .who = "prediction API"};
     init_end(s);
@@ -271,7 +276,7 @@ int service_stop(struct service *service, int64_t deadline_ms)
 {
     struct timespec until;
     int ended;
-    atomic_store(&service->stop_at_ms, now_ms(service) + deadline_ms * 3 / 4);
+    atomic_store(&service->stop_at_ms, service_now_ms(service) + deadline_ms * 3 / 4);
     atomic_store(&service->stopping, 1);
     http_client_wake(service->http);
     (void)clock_gettime(CLOCK_MONOTONIC, &until);

@@ -4,8 +4,6 @@
 
 #include "queue.h"
 
-#define SERVICE_FAILED_PREFIX "prediction-failed:" /* of the keys of triggers that were given up, where there is no Kafka */
-
 struct service;
 
 /* Opens what the thread needs and starts it. `queue` is open; its back and `session` are the thread's from here on

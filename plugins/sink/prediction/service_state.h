@@ -1,3 +1,5 @@
+/* What the parts of the service share. All of it is the serving thread's but what is said to be shared with the worker.
+ * Each part calls only what stands before it: outcome, asking, and the service itself. */
 #ifndef PREDICTION_SERVICE_STATE_H
 #define PREDICTION_SERVICE_STATE_H
 
@@ -53,18 +55,9 @@ struct service {
     churn_error error; /* code set: the thread could not go on */
 };
 
-static inline int64_t now_ms(const struct service *s)
+static inline int64_t service_now_ms(const struct service *s)
 {
     return s->host->monotonic_ms(s->host);
 }
-
-#define SENT_MAX 1000       /* answers on their way to Kafka */
-
-void settle_later(struct service *s, struct job *job, enum job_step step);
-int32_t settle_all(struct service *s, churn_error *err);
-int32_t take_reports(struct service *s, churn_error *err);
-int has_room(const struct service *s);
-int32_t ask_all(struct service *s, churn_error *err);
-void on_result(void *arg, void *request, const struct http_result *result);
 
 #endif
