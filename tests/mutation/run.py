@@ -23,6 +23,7 @@ LMDB_STORE = "plugins/test_store_lmdb_calls plugins/test_store_lmdb"
 REDIS_STORE = "plugins/test_store_redis_calls plugins/test_store_redis"
 PROGRESS = "unit/test_progress unit/test_placing unit/test_session unit/test_writer"
 INTAKE = "unit/test_intake unit/test_intake_events unit/test_redrive unit/test_emitter"
+PREDICTION_QUEUE = "plugins/test_prediction_queue_kafka plugins/test_sink_prediction"
 PREDICTION_SERVICE = "plugins/test_prediction_service plugins/test_sink_prediction"
 # The module, and the test programs that are nearest to it.
 MODULES = {
@@ -61,7 +62,13 @@ MODULES = {
     "plugins/sink/prediction/asking.c": PREDICTION_SERVICE,
     "plugins/sink/prediction/breaker.c": "plugins/test_prediction_parts",
     "plugins/sink/prediction/outcome.c": PREDICTION_SERVICE,
-    "plugins/sink/prediction/queue_kafka.c": "plugins/test_prediction_queue_kafka plugins/test_sink_prediction",
+    "plugins/sink/prediction/queue_kafka.c": PREDICTION_QUEUE,
+    "plugins/sink/prediction/queue_kafka_back.c": PREDICTION_QUEUE,
+    "plugins/sink/prediction/queue_kafka_commits.c": PREDICTION_QUEUE,
+    "plugins/sink/prediction/queue_kafka_conf.c": PREDICTION_QUEUE,
+    "plugins/sink/prediction/queue_kafka_front.c": PREDICTION_QUEUE,
+    "plugins/sink/prediction/queue_kafka_left.c": PREDICTION_QUEUE,
+    "plugins/sink/prediction/queue_kafka_served.c": PREDICTION_QUEUE,
     "plugins/sink/prediction/queue_store.c": "plugins/test_prediction_queue_store plugins/test_sink_prediction",
     "plugins/sink/prediction/service.c": PREDICTION_SERVICE,
     "plugins/sink/prediction/waiting.c": "plugins/test_prediction_parts plugins/test_sink_prediction",

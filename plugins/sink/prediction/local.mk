@@ -6,14 +6,22 @@ PREDICTION_SERVICE = \
   %D%/outcome.c %D%/outcome.h \
   %D%/service.c %D%/service.h \
   %D%/service_state.h
+PREDICTION_QUEUE_KAFKA = \
+  %D%/queue.h \
+  %D%/queue_kafka.c \
+  %D%/queue_kafka_back.c \
+  %D%/queue_kafka_commits.c \
+  %D%/queue_kafka_conf.c \
+  %D%/queue_kafka_front.c \
+  %D%/queue_kafka_left.c \
+  %D%/queue_kafka_served.c \
+  %D%/queue_kafka_state.h
 PREDICTION_WAITING = %D%/waiting.c %D%/waiting.h
 %C%_la_SOURCES = \
   %D%/prediction.c \
-  %D%/queue.h \
-  %D%/queue_kafka.c \
   %D%/queue_store.c \
   %D%/settings.h \
-  $(PREDICTION_SERVICE) $(PREDICTION_WAITING) \
+  $(PREDICTION_QUEUE_KAFKA) $(PREDICTION_SERVICE) $(PREDICTION_WAITING) \
   $(KAFKA_PRODUCER) $(HTTP_CLIENT) $(PREDICTION_COMMON)
 %C%_la_CFLAGS = $(AM_CFLAGS) $(KAFKA_CFLAGS) $(CURL_CFLAGS) $(JSONC_CFLAGS)
 %C%_la_LIBADD = $(RDKAFKA_LIBS) $(CURL_LIBS) $(JSONC_LIBS)
