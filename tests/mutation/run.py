@@ -68,7 +68,7 @@ MODULES = {
     "plugins/sink/prediction/queue_kafka_conf.c": PREDICTION_QUEUE,
     "plugins/sink/prediction/queue_kafka_front.c": PREDICTION_QUEUE,
     "plugins/sink/prediction/queue_kafka_left.c": PREDICTION_QUEUE,
-    "plugins/sink/prediction/queue_kafka_served.c": PREDICTION_QUEUE,
+    "plugins/sink/prediction/queue_kafka_partition.c": PREDICTION_QUEUE,
     "plugins/sink/prediction/queue_store.c": "plugins/test_prediction_queue_store plugins/test_sink_prediction",
     "plugins/sink/prediction/service.c": PREDICTION_SERVICE,
     "plugins/sink/prediction/waiting.c": "plugins/test_prediction_parts plugins/test_sink_prediction",

@@ -9,12 +9,12 @@ PREDICTION_SERVICE = \
 PREDICTION_QUEUE_KAFKA = \
   %D%/queue.h \
   %D%/queue_kafka.c \
-  %D%/queue_kafka_back.c \
-  %D%/queue_kafka_commits.c \
-  %D%/queue_kafka_conf.c \
-  %D%/queue_kafka_front.c \
-  %D%/queue_kafka_left.c \
-  %D%/queue_kafka_served.c \
+  %D%/queue_kafka_back.c %D%/queue_kafka_back.h \
+  %D%/queue_kafka_commits.c %D%/queue_kafka_commits.h \
+  %D%/queue_kafka_conf.c %D%/queue_kafka_conf.h \
+  %D%/queue_kafka_front.c %D%/queue_kafka_front.h \
+  %D%/queue_kafka_left.c %D%/queue_kafka_left.h \
+  %D%/queue_kafka_partition.c %D%/queue_kafka_partition.h \
   %D%/queue_kafka_state.h
 PREDICTION_WAITING = %D%/waiting.c %D%/waiting.h
 %C%_la_SOURCES = \

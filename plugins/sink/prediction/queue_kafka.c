@@ -8,12 +8,14 @@
  * librdkafka fetches no more than its buffer, whichever partitions come and go meanwhile. */
 #include "kafka_conf.h"
 #include "kafka_probe.h"
-#include "queue_kafka_state.h"
-#include <stdlib.h>
+#include "queue.h"
+#include "queue_kafka_back.h"
+#include "queue_kafka_conf.h"
+#include "queue_kafka_front.h"
 
 int32_t queue_kafka_check(const churn_host *host, const struct settings *settings, churn_error *err)
 {
-    rd_kafka_conf_t *conf = make_conf(host, settings, err);
+    rd_kafka_conf_t *conf = queue_kafka_conf(host, settings, err);
     return conf != NULL ? kafka_conf_try(RD_KAFKA_CONSUMER, conf, &settings->properties, err) : CHURN_FATAL;
 }
 
@@ -24,30 +26,20 @@ void queue_kafka_probe(const churn_host *host, const struct settings *settings, 
                                       .option = "queue_topic",
                                       .flags = CHURN_TARGET_WRITES | CHURN_TARGET_READS,
                                       .is_made = 1};
-    rd_kafka_conf_t *conf = timeout_ms > 0 ? make_conf(host, settings, NULL) : NULL;
+    rd_kafka_conf_t *conf = timeout_ms > 0 ? queue_kafka_conf(host, settings, NULL) : NULL;
     kafka_probe(host, RD_KAFKA_CONSUMER, conf, settings->brokers, &topic, 1, timeout_ms, fn, ctx);
 }
 
 int32_t queue_kafka_open(struct queue *queue, const churn_host *host, const struct settings *settings,
                          const struct counters *counters, churn_error *err)
 {
-    void *front = front_new(host, settings, err);
-    struct back *b = front != NULL ? calloc(1, sizeof *b) : NULL;
-    if (b == NULL) {
-        front_free(front, 0);
-        return front != NULL ? churn_fail(err, CHURN_FATAL, "out of memory") : CHURN_FATAL;
-    }
-    b->host = host;
-    b->settings = settings;
-    b->counters = counters;
-    b->group_stall = stall_new(host, "group");
-    group_name(host, settings, b->group);
-    b->denied = stall_new(host, "queue");
-    if (open_consumer(b, err) != CHURN_OK) {
-        back_free(b, 0);
-        front_free(front, 0);
+    void *front = queue_kafka_front_new(host, settings, err);
+    void *back = front != NULL ? queue_kafka_back_new(host, settings, counters, err) : NULL;
+    if (back == NULL) {
+        queue_kafka_front_ops.free(front, 0);
         return CHURN_FATAL;
     }
-    *queue = (struct queue){.front_ops = &front_ops, .front = front, .back_ops = &back_ops, .back = b};
+    *queue = (struct queue){
+        .front_ops = &queue_kafka_front_ops, .front = front, .back_ops = &queue_kafka_back_ops, .back = back};
     return CHURN_OK;
 }

@@ -1,4 +1,7 @@
+#include "queue_kafka_back.h"
 #include "kafka_conf.h"
+#include "queue_kafka_commits.h"
+#include "queue_kafka_left.h"
 #include "queue_kafka_state.h"
 #include <stdlib.h>
 
@@ -72,7 +75,7 @@ static void on_assign(struct back *b, rd_kafka_topic_partition_list_t *list)
     for (int i = 0; i < list->cnt; i++) {
         struct partition *p = partition_of(b, list->elems[i].partition);
         if (p != NULL) {
-            reset(p, 1);
+            partition_reset(p, 1);
             forward(b, list->elems[i].partition);
         }
     }
@@ -85,12 +88,12 @@ static void on_assign(struct back *b, rd_kafka_topic_partition_list_t *list)
 static void on_revoke(struct back *b)
 {
     if (!rd_kafka_assignment_lost(b->rk)) {
-        commit_now(b, COMMIT_WAIT_MS);
+        commits_now(b, COMMIT_WAIT_MS);
     }
     (void)rd_kafka_assign(b->rk, NULL);
     for (int32_t i = 0; i < b->partition_count; i++) {
         if (b->partitions[i].assigned) {
-            reset(&b->partitions[i], 0);
+            partition_reset(&b->partitions[i], 0);
         }
     }
     if (b->reading != NULL) {
@@ -184,7 +187,7 @@ static void add_trigger(struct back *b, struct partition *p, const rd_kafka_mess
         return;
     }
     token.sequence = p->first + p->count;
-    if (!push(p, message->offset)) {
+    if (!partition_push(p, message->offset)) {
         free(trigger);
         b->out_of_memory = 1;
         return;
@@ -260,9 +263,9 @@ static void close_consumer(struct back *b, int left)
     b->watch = (struct kafka_group){0};
 }
 
-int32_t open_consumer(struct back *b, churn_error *err)
+static int32_t open_consumer(struct back *b, churn_error *err)
 {
-    rd_kafka_conf_t *conf = make_conf(b->host, b->settings, err);
+    rd_kafka_conf_t *conf = queue_kafka_conf(b->host, b->settings, err);
     if (conf == NULL) {
         return CHURN_FATAL;
     }
@@ -320,7 +323,7 @@ static int32_t back_read(void *arg, struct waiting *waiting, int *ret_more, chur
         n++;
     }
     (void)kafka_client_check(b->client, 1);
-    commit_soon(b);
+    commits_soon(b);
     *ret_more = n == READ_MAX;
     return rc == CHURN_OK && n == 0 ? look_after_group(b, err) : rc;
 }
@@ -332,13 +335,13 @@ static int32_t back_remove(void *arg, const struct job *job, churn_error *err)
     for (uint32_t i = 0; i < job->token_count; i++) {
         struct partition *p = live(b, &job->tokens[i]);
         if (p != NULL) {
-            mark_served(p, job->tokens[i].sequence);
+            partition_mark_served(p, job->tokens[i].sequence);
         }
     }
     return CHURN_OK;
 }
 
-void back_free(void *arg, int64_t deadline_ms)
+static void back_free(void *arg, int64_t deadline_ms)
 {
     struct back *b = arg;
     int left = 0;
@@ -348,16 +351,37 @@ void back_free(void *arg, int64_t deadline_ms)
     b->reading = NULL;
     tell_passed_over(b);
     if (b->rk != NULL) {
-        commit_now(b, deadline_ms / 2 < COMMIT_WAIT_MS ? (int)(deadline_ms / 2) : COMMIT_WAIT_MS);
+        commits_now(b, deadline_ms / 2 < COMMIT_WAIT_MS ? (int)(deadline_ms / 2) : COMMIT_WAIT_MS);
         left = b->subscribed && kafka_client_leave(b->client, b->rk, deadline_ms / 2);
     }
     close_consumer(b, left);
     for (int32_t i = 0; i < b->partition_count; i++) {
-        free(b->partitions[i].ring);
+        partition_free(&b->partitions[i]);
     }
     free(b->partitions);
     free(b);
 }
 
-const struct queue_back_ops back_ops = {
-    .read = back_read, .remove = back_remove, .is_empty = back_is_empty, .count = back_count, .free = back_free};
+const struct queue_back_ops queue_kafka_back_ops = {
+    .read = back_read, .remove = back_remove, .is_empty = left_is_empty, .count = left_count, .free = back_free};
+
+void *queue_kafka_back_new(const churn_host *host, const struct settings *settings, const struct counters *counters,
+                           churn_error *err)
+{
+    struct back *b = calloc(1, sizeof *b);
+    if (b == NULL) {
+        (void)churn_fail(err, CHURN_FATAL, "out of memory");
+        return NULL;
+    }
+    b->host = host;
+    b->settings = settings;
+    b->counters = counters;
+    b->group_stall = stall_new(host, "group");
+    queue_kafka_group(host, settings, b->group);
+    b->denied = stall_new(host, "queue");
+    if (open_consumer(b, err) != CHURN_OK) {
+        back_free(b, 0);
+        return NULL;
+    }
+    return b;
+}

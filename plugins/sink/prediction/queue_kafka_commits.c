@@ -1,7 +1,7 @@
-#include "queue_kafka_state.h"
+#include "queue_kafka_commits.h"
 
-#define COMMIT_MS 1000      /* pause between commits */
-#define COMMIT_IDLE_MS 100  /* … while nothing waits */
+#define COMMIT_MS 1000     /* pause between commits */
+#define COMMIT_IDLE_MS 100 /* … while nothing waits */
 
 /* What can be committed and was not yet; NULL: nothing. */
 static rd_kafka_topic_partition_list_t *to_commit(struct back *b)
@@ -9,7 +9,7 @@ static rd_kafka_topic_partition_list_t *to_commit(struct back *b)
     rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new(b->partition_count);
     for (int32_t i = 0; i < b->partition_count; i++) {
         struct partition *p = &b->partitions[i];
-        int64_t safe = safe_offset(p);
+        int64_t safe = partition_safe_offset(p);
         if (p->assigned && safe >= 0 && safe != p->committed) {
             rd_kafka_topic_partition_list_add(list, b->settings->queue_topic, i)->offset = safe;
             p->committed = safe;
@@ -31,8 +31,7 @@ static int has_unserved(const struct back *b)
     return unserved;
 }
 
-/* Now and then; sooner once all is served, for others may wait to see it. */
-void commit_soon(struct back *b)
+void commits_soon(struct back *b)
 {
     int64_t now = b->host->monotonic_ms(b->host);
     rd_kafka_topic_partition_list_t *list;
@@ -44,8 +43,8 @@ void commit_soon(struct back *b)
     rd_kafka_topic_partition_list_destroy(list);
 }
 
-/* rd_kafka_commit with a limit. A commit that does not happen costs repeated requests, nothing else. */
-void commit_now(struct back *b, int timeout_ms)
+/* rd_kafka_commit would wait for as long as it takes. */
+void commits_now(struct back *b, int timeout_ms)
 {
     rd_kafka_topic_partition_list_t *list;
     rd_kafka_queue_t *queue;

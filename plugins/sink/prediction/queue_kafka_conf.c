@@ -1,7 +1,7 @@
+#include "queue_kafka_conf.h"
 #include "kafka_conf.h"
-#include "queue_kafka_state.h"
 
-void group_name(const churn_host *host, const struct settings *s, char group[GROUP_SIZE])
+void queue_kafka_group(const churn_host *host, const struct settings *s, char group[GROUP_SIZE])
 {
     (void)snprintf(group, GROUP_SIZE, "%s%s", s->queue_group[0] != '\0' ? s->queue_group : host->pipeline,
                    s->queue_group[0] != '\0' ? "" : "-predictions");
@@ -26,7 +26,7 @@ static const char *const owned[] = {"group.id",
                                     "the end of a partition must be seen",
                                     NULL};
 
-rd_kafka_conf_t *make_conf(const churn_host *host, const struct settings *s, churn_error *err)
+rd_kafka_conf_t *queue_kafka_conf(const churn_host *host, const struct settings *s, churn_error *err)
 {
     const char *const fixed[][2] = {{"enable.auto.commit", "false"},
                                     {"enable.auto.offset.store", "false"},
@@ -39,7 +39,7 @@ rd_kafka_conf_t *make_conf(const churn_host *host, const struct settings *s, chu
     rd_kafka_conf_t *conf = kafka_conf_new(host, s->brokers, &s->properties, owned, err);
     char group[GROUP_SIZE];
     int32_t rc = conf != NULL ? CHURN_OK : CHURN_FATAL;
-    group_name(host, s, group);
+    queue_kafka_group(host, s, group);
     for (size_t i = 0; rc == CHURN_OK && i < sizeof fixed / sizeof fixed[0]; i++) {
         rc = kafka_conf_set(conf, fixed[i][0], fixed[i][1], err);
     }

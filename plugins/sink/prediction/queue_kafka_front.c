@@ -1,5 +1,6 @@
+#include "queue_kafka_front.h"
 #include "kafka_producer.h"
-#include "queue_kafka_state.h"
+#include "queue_kafka_conf.h"
 #include <stdlib.h>
 
 /* The newest trigger of a customer stands for its older ones, so compaction keeps the topic bounded and loses none,
@@ -40,7 +41,7 @@ static int32_t front_poll(void *arg, churn_done *done, uint32_t max, uint32_t ti
     return kafka_producer_poll(f->producer, done, max, timeout_ms, ret_count, err);
 }
 
-void front_free(void *arg, int64_t deadline_ms)
+static void front_free(void *arg, int64_t deadline_ms)
 {
     struct front *f = arg;
     if (f != NULL) {
@@ -49,7 +50,7 @@ void front_free(void *arg, int64_t deadline_ms)
     }
 }
 
-void *front_new(const churn_host *host, const struct settings *settings, churn_error *err)
+void *queue_kafka_front_new(const churn_host *host, const struct settings *settings, churn_error *err)
 {
     struct front *f = calloc(1, sizeof *f);
     if (f == NULL) {
@@ -57,7 +58,7 @@ void *front_new(const churn_host *host, const struct settings *settings, churn_e
         return NULL;
     }
     f->settings = settings;
-    group_name(host, settings, f->group);
+    queue_kafka_group(host, settings, f->group);
     f->producer = kafka_producer_new(host, settings->brokers, &settings->properties, err);
     if (f->producer == NULL ||
         kafka_producer_ensure_topic(f->producer, settings->queue_topic, (int32_t)settings->queue_partitions,
@@ -68,4 +69,4 @@ void *front_new(const churn_host *host, const struct settings *settings, churn_e
     return f;
 }
 
-const struct queue_front_ops front_ops = {.write = front_write, .poll = front_poll, .free = front_free};
+const struct queue_front_ops queue_kafka_front_ops = {.write = front_write, .poll = front_poll, .free = front_free};

@@ -1,4 +1,4 @@
-#include "queue_kafka_state.h"
+#include "queue_kafka_left.h"
 
 /* The topic's number of partitions; 0: unknown. */
 static int32_t ask_partition_count(struct back *b)
@@ -62,7 +62,7 @@ static int others_are_done(struct back *b, int32_t count)
     return done;
 }
 
-int32_t back_is_empty(void *arg, int wrote, int *ret_empty, churn_error *err)
+int32_t left_is_empty(void *arg, int wrote, int *ret_empty, churn_error *err)
 {
     struct back *b = arg;
     int32_t count;
@@ -81,7 +81,7 @@ int32_t back_is_empty(void *arg, int wrote, int *ret_empty, churn_error *err)
     return CHURN_OK;
 }
 
-int64_t back_count(void *arg, const struct waiting *waiting)
+int64_t left_count(void *arg, const struct waiting *waiting)
 {
     struct back *b = arg;
     int64_t count = (int64_t)waiting->tokens;

@@ -1,4 +1,4 @@
-#include "queue_kafka_state.h"
+#include "queue_kafka_partition.h"
 #include <stdlib.h>
 
 static struct offset *at(const struct partition *p, size_t i)
@@ -6,7 +6,7 @@ static struct offset *at(const struct partition *p, size_t i)
     return &p->ring[(p->head + i) & (p->room - 1)];
 }
 
-int push(struct partition *p, int64_t offset)
+int partition_push(struct partition *p, int64_t offset)
 {
     if (p->count == p->room) {
         size_t room = p->room != 0 ? p->room * 2 : 256;
@@ -26,7 +26,7 @@ int push(struct partition *p, int64_t offset)
     return 1;
 }
 
-void mark_served(struct partition *p, uint64_t sequence)
+void partition_mark_served(struct partition *p, uint64_t sequence)
 {
     at(p, (size_t)(sequence - p->first))->served = 1;
     while (p->count > 0 && at(p, 0)->served) {
@@ -36,13 +36,12 @@ void mark_served(struct partition *p, uint64_t sequence)
     }
 }
 
-/* Everything before it is served; -1: nothing is known. */
-int64_t safe_offset(const struct partition *p)
+int64_t partition_safe_offset(const struct partition *p)
 {
     return p->count > 0 ? at(p, 0)->offset : p->next_offset;
 }
 
-void reset(struct partition *p, int assigned)
+void partition_reset(struct partition *p, int assigned)
 {
     p->generation++;
     p->assigned = assigned;
@@ -51,4 +50,9 @@ void reset(struct partition *p, int assigned)
     p->committed = -1;
     p->first += p->count;
     p->head = p->count = 0;
+}
+
+void partition_free(struct partition *p)
+{
+    free(p->ring);
 }
