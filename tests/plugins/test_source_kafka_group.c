@@ -958,20 +958,26 @@ static void test_until_end_fails(void)
     static const struct {
         const char *call;
         rd_kafka_resp_err_t code;
-        const char *answer;
+        const char *answer, *calls; /* nothing else is asked then, nor said */
     } faults[] = {
-        {"topic t", RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED,
-         "FATAL topic `t`: Broker: Topic authorization failed"},
-        {"topic t", RD_KAFKA_RESP_ERR_TOPIC_EXCEPTION, "FATAL topic `t`: Broker: Invalid topic"},
-        {"subscribe", RD_KAFKA_RESP_ERR__STATE, "FATAL cannot subscribe: Local: Erroneous state"},
-        {"topic_new", RD_KAFKA_RESP_ERR__STATE, "FATAL topic `t`: "},
+        {"topic t", RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED, "FATAL topic `t`: Broker: Topic authorization failed",
+         "metadata t within 100; check"},
+        {"topic t", RD_KAFKA_RESP_ERR_TOPIC_EXCEPTION, "FATAL topic `t`: Broker: Invalid topic",
+         "metadata t within 100; check"},
+        {"subscribe", RD_KAFKA_RESP_ERR__STATE, "FATAL cannot subscribe: Local: Erroneous state",
+         "metadata t within 100; metadata u within 100; offsets t/0=begin,u/0=begin within 100; offsets "
+         "t/0=end,u/0=end within 100; subscribe t u; check"},
+        {"topic_new", RD_KAFKA_RESP_ERR__STATE, "FATAL topic `t`: ", "check"},
     };
     for (size_t i = 0; i < sizeof faults / sizeof faults[0]; i++) {
         begin();
         bound("t", 0, 0, 5);
-        open_until_end("t");
+        bound("u", 0, 0, 5);
+        open_until_end("t,u");
         fake_kafka_fail(faults[i].call, faults[i].code, 1);
         CU_ASSERT_EQUAL(strncmp(polled(16, 0), faults[i].answer, strlen(faults[i].answer)), 0);
+        CHECK_CALLS(faults[i].calls);
+        CU_ASSERT_EQUAL(fake.log_lines, 0);
         CU_ASSERT_EQUAL(strncmp(polled(16, 0), faults[i].answer, strlen(faults[i].answer)), 0);
         end();
     }
