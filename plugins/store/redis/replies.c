@@ -68,7 +68,11 @@ redisReply *replies_next(struct session *s)
     struct reading *r = &s->reading;
     void *reply = NULL;
     if (redisReaderGetReply(r->reader, &reply) != REDIS_OK) {
-        session_break(s, "Redis at %s sent what is not Redis' protocol: %s", s->store->where, r->reader->errstr);
+        if (r->reader->err == REDIS_ERR_OOM) { /* ours; nothing is wrong with the answer */
+            session_break(s, "out of memory");
+        } else {
+            session_break(s, "Redis at %s sent what is not Redis' protocol: %s", s->store->where, r->reader->errstr);
+        }
         return NULL;
     }
     if (reply == NULL) {
