@@ -910,6 +910,32 @@ static void test_a_round_of_many_that_breaks(void)
     close_here();
 }
 
+/* The store is told of each how far profiles may count it, before they do, and exactly once they have. */
+static void test_how_far_each_partition_is_counted(void)
+{
+    struct window_position positions[PARTITIONS];
+    struct window window = {.positions = positions, .position_count = PARTITIONS};
+    open_many();
+    for (uint32_t i = 0; i < PARTITIONS; i++) {
+        positions[i] = (struct window_position){.source = i, .next = 30 + i, .last = WITNESS_NONE};
+    }
+    CU_ASSERT(reach_announce(&worker, &window));
+    check_trace("write churnd:letters:profile:t/0 counted=40; write churnd:letters:profile:t/1 counted=42; "
+                "write churnd:letters:profile:t/2 counted=44; ",
+                "before");
+    put_all(30);
+    for (uint32_t i = 0; i < PARTITIONS; i++) {
+        answer_one(i, CHURN_OK);
+    }
+    rounds_step(&worker, true);
+    check_trace("flush; commit t/0 30 t/1 31 t/2 32; ", "counted");
+    CU_ASSERT(progress_commit(&worker, 5000));
+    check_trace("write churnd:letters:profile:t/0 counted=30; write churnd:letters:profile:t/1 counted=31; "
+                "write churnd:letters:profile:t/2 counted=32; commit t/0 30 t/1 31 t/2 32; ",
+                "at the end of the run");
+    close_here();
+}
+
 /* ---- dead letters to come ---- */
 
 static void test_announcements(void)
@@ -1180,6 +1206,7 @@ int main(void)
         TEST(test_each_partition_has_its_checkpoint),
         TEST(test_one_checkpoint_among_others),
         TEST(test_a_round_of_many_that_breaks),
+        TEST(test_how_far_each_partition_is_counted),
         TEST(test_announcements),
         TEST(test_what_a_rebuild_has_not_sent),
         TEST(test_a_source_without_positions_after_a_rebuild),
