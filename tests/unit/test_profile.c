@@ -1338,6 +1338,14 @@ static void test_json(void)
     profile_append_json(&json, registry_of(&shipped), pairs, 1);
     text_append(&json, "", 1);
     check_text(json.bytes, "{}", "only engine fields");
+    json.len = 0;
+    for (size_t i = 0; i < COUNT(pairs); i++) {
+        if (str_equals(pairs[i].name, "aa_other")) {
+            profile_append_json(&json, registry_of(&shipped), pairs + i, 1);
+        }
+    }
+    text_append(&json, "", 1);
+    check_text(json.bytes, "{\"aa_other\":\"5\"}", "only an unknown one");
     text_free(&json);
 }
 
