@@ -4,6 +4,7 @@
 #include "engine/output.h"
 #include "event/severity.h"
 #include "pipeline/host.h"
+#include "profile/store_keys.h"
 #include <churn/time.h>
 #include <inttypes.h>
 #include <json-c/json.h>
@@ -108,10 +109,11 @@ static int32_t put_profile(struct churn_test *t, struct memory_store *store, con
     const struct registry *registry = &t->pipeline.catalog.registry;
     struct profile *profile = profile_new(registry);
     struct profile_text out = {0};
-    char key[HOST_KEY_SIZE], message[256] = "out of memory";
+    char key[STORE_KEY_SIZE], message[256] = "out of memory";
     churn_str name = {.ptr = key,
-                      .len = host_profile_key(
-                          &t->pipeline, (churn_str){.ptr = customer_id, .len = (uint32_t)strlen(customer_id)}, key)};
+                      .len = store_keys_profile(t->pipeline.store_settings.key_prefix,
+                                                (churn_str){.ptr = customer_id, .len = (uint32_t)strlen(customer_id)},
+                                                key)};
     const struct memory_hash *hash = memory_store_find(store, name);
     bool ok = profile != NULL &&
               (hash == NULL || profile_read(profile, registry, &t->sources, hash->fields, hash->count, message,
@@ -400,9 +402,9 @@ const char *churn_test_trigger(churn_test *t)
 static const struct memory_hash *profile_of(struct churn_test *t, const struct memory_store *store,
                                             const char *customer_id)
 {
-    char key[HOST_KEY_SIZE];
+    char key[STORE_KEY_SIZE];
     churn_str id = {.ptr = customer_id, .len = (uint32_t)strlen(customer_id)};
-    churn_str name = {.ptr = key, .len = host_profile_key(&t->pipeline, id, key)};
+    churn_str name = {.ptr = key, .len = store_keys_profile(t->pipeline.store_settings.key_prefix, id, key)};
     return memory_store_find(store, name);
 }
 

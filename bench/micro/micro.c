@@ -7,6 +7,7 @@
 #include "pipeline/pipeline.h"
 #include "profile/fold.h"
 #include "profile/profile.h"
+#include "profile/store_keys.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -163,7 +164,7 @@ static void step_put(struct bench *b, size_t i)
 struct kept_put {
     churn_put put;
     char *bytes;
-    char key[HOST_KEY_SIZE];
+    char key[STORE_KEY_SIZE];
 };
 
 static void keep_put(struct bench *b, size_t i, struct kept_put *kept)
@@ -187,10 +188,10 @@ static void keep_put(struct bench *b, size_t i, struct kept_put *kept)
         pairs[k].value.ptr = kept->bytes + (from->value.ptr - b->text.bytes.bytes);
     }
     kept->put = (churn_put){.size = sizeof kept->put, .count = b->text.count, .fields = pairs, .id = i};
-    kept->put.key =
-        (churn_str){.ptr = kept->key,
-                    .len = host_profile_key(
-                        &b->pipeline, (churn_str){.ptr = customer, .len = (uint32_t)strlen(customer)}, kept->key)};
+    kept->put.key = (churn_str){
+        .ptr = kept->key,
+        .len = store_keys_profile(b->pipeline.store_settings.key_prefix,
+                                  (churn_str){.ptr = customer, .len = (uint32_t)strlen(customer)}, kept->key)};
 }
 
 static void take_replies(const churn_store_ops *ops, void *session)

@@ -5,6 +5,7 @@
 #include "engine/reload.h"
 #include "pipeline/instance.h"
 #include "pipeline/pipeline.h"
+#include "profile/store_keys.h"
 #include <stdlib.h>
 
 bool check_other_prefix(const char *option, const char *prefix, const char *own)
@@ -13,23 +14,23 @@ bool check_other_prefix(const char *option, const char *prefix, const char *own)
         printable_line(
             stderr,
             "churnd: %s: the prefix is empty, which every key begins with; choose one such as rebuilt:", option);
-    } else if (strlen(prefix) > PIPELINE_MAX_KEY_PREFIX) {
-        printable_line(stderr, "churnd: %s: at most %d bytes are possible", option, PIPELINE_MAX_KEY_PREFIX);
+    } else if (strlen(prefix) > STORE_KEYS_MAX_PREFIX) {
+        printable_line(stderr, "churnd: %s: at most %d bytes are possible", option, STORE_KEYS_MAX_PREFIX);
     } else if (strcmp(prefix, own) == 0) {
         printable_line(stderr,
                        "churnd: %s: '%s' is the pipeline's own key_prefix; choose another, such as rebuilt:", option,
                        prefix);
-    } else if (targets_keys_meet(prefix, own)) {
+    } else if (store_keys_meet(prefix, own)) {
         printable_line(
             stderr,
             "churnd: %s: '%s' and the pipeline's key_prefix '%s' begin alike, so a key of one could be one of "
             "the other; choose another prefix, such as rebuilt:",
             option, prefix, own);
-    } else if (targets_keys_meet(prefix, PIPELINE_OWN_KEYS)) {
+    } else if (store_keys_meet(prefix, STORE_KEYS_OWN)) {
         printable_line(stderr,
                        "churnd: %s: churnd keeps records of its own under '%s'; choose another prefix, such as "
                        "rebuilt:",
-                       option, PIPELINE_OWN_KEYS);
+                       option, STORE_KEYS_OWN);
     } else {
         return true;
     }

@@ -5,6 +5,7 @@
 #include "pipeline/host.h"
 #include "pipeline/instance.h"
 #include "profile/profile.h"
+#include "profile/store_keys.h"
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -91,12 +92,12 @@ static int show_profile(const struct arguments *arguments, struct pipeline *pipe
     const churn_store_ops *ops = store_ops(&pipeline->store);
     struct shown shown = {.registry = &pipeline->catalog.registry, .json = arguments->json};
     churn_str customer = {.ptr = arguments->operands[0], .len = (uint32_t)strlen(arguments->operands[0])};
-    char key[HOST_KEY_SIZE];
+    char key[STORE_KEY_SIZE];
     churn_error err = {.size = sizeof err};
     void *session;
     int32_t result = ops->open(pipeline->store_instance->self, &session, &err);
     if (result == CHURN_OK) {
-        churn_str whole = {.ptr = key, .len = host_profile_key(pipeline, customer, key)};
+        churn_str whole = {.ptr = key, .len = store_keys_profile(pipeline->store_settings.key_prefix, customer, key)};
         result = ops->get(session, whole, show, &shown, &err);
         ops->close(session);
     }

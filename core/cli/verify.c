@@ -14,6 +14,7 @@
 #include "pipeline/instance.h"
 #include "pipeline/pipeline.h"
 #include "profile/profile.h"
+#include "profile/store_keys.h"
 #include <stdlib.h>
 
 #define BATCH 128 /* customers read at a time */
@@ -281,9 +282,9 @@ static int32_t read_checkpoints(struct verify *v)
     for (uint32_t i = 0; i < v->reached_count * SIDES && result == CHURN_OK; i++) {
         struct reached *reached = &v->reached[i / SIDES];
         int64_t next = 0;
-        char key[HOST_KEY_SIZE];
+        char key[STORE_KEY_SIZE];
         churn_str source = {.ptr = reached->source, .len = reached->len}, whole = {.ptr = key};
-        whole.len = host_own_key("checkpoint", v->prefixes[i % SIDES].ptr, source, key);
+        whole.len = store_keys_own("checkpoint", v->prefixes[i % SIDES].ptr, source, key);
         result = v->ops->get(v->session, whole, take_checkpoint, &next, &v->err);
         reached->next[i % SIDES] = next > reached->next[i % SIDES] ? next : reached->next[i % SIDES];
     }

@@ -3,6 +3,7 @@
 #include "base/decimal.h"
 #include "engine/partitions.h"
 #include "engine/session.h"
+#include "profile/store_keys.h"
 #include <inttypes.h>
 
 /* One that does not fit was written by a later version, and is none of ours. */
@@ -65,8 +66,8 @@ bool checkpoint_parse(const churn_pair *fields, uint32_t count, struct checkpoin
 
 bool checkpoint_fail(struct worker *worker, uint32_t source, const char *prefix, const char *why)
 {
-    char key[HOST_KEY_SIZE];
-    (void)host_own_key("checkpoint", prefix, sources_name(&worker->sources.items[source]), key);
+    char key[STORE_KEY_SIZE];
+    (void)store_keys_own("checkpoint", prefix, sources_name(&worker->sources.items[source]), key);
     return worker_fail(worker,
                        "%s: the checkpoint %s cannot be used: %s. Delete that key, or `churnd rebuild` under another "
                        "key_prefix: what the source still has is then read again%s, and no event counts twice",
@@ -90,9 +91,9 @@ static int32_t on_checkpoint(void *ctx, churn_str key, const churn_pair *fields,
 
 int32_t checkpoint_read_under(struct worker *worker, uint32_t source, const char *prefix, struct checkpoint_read *read)
 {
-    char buffer[HOST_KEY_SIZE];
+    char buffer[STORE_KEY_SIZE];
     churn_str name = sources_name(&worker->sources.items[source]);
-    churn_str key = {.ptr = buffer, .len = host_own_key("checkpoint", prefix, name, buffer)};
+    churn_str key = {.ptr = buffer, .len = store_keys_own("checkpoint", prefix, name, buffer)};
     churn_error err = {.size = sizeof err};
     int32_t result;
     *read = (struct checkpoint_read){.found = CHECKPOINT_NONE};
@@ -160,7 +161,7 @@ bool checkpoint_put(struct worker *worker, uint32_t source)
     struct partition *p = partition_at(worker, source);
     struct checkpoint next = checkpoint_next(worker, p);
     int64_t offset = next.offset > 0 ? next.offset : 0;
-    char key[HOST_KEY_SIZE], number[24], last[WITNESS_SIZE], doubted[24], answered[24];
+    char key[STORE_KEY_SIZE], number[24], last[WITNESS_SIZE], doubted[24], answered[24];
     char fingerprint[CHURN_FINGERPRINT_SIZE];
     churn_error err = {.size = sizeof err};
     churn_pair fields[6] = {{.name = {.ptr = "offset", .len = 6}, .value = {.ptr = number}},

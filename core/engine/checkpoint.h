@@ -4,6 +4,7 @@
 
 #include "engine/state.h"
 #include "pipeline/host.h"
+#include "profile/store_keys.h"
 
 #define WHY_SIZE 512
 
@@ -13,10 +14,11 @@ struct checkpoint_read {
 };
 
 /* "checkpoint" or "letters" of a partition. */
-static inline churn_str own_key(const struct worker *worker, uint32_t source, const char *what, char key[HOST_KEY_SIZE])
+static inline churn_str own_key(const struct worker *worker, uint32_t source, const char *what,
+                                char key[STORE_KEY_SIZE])
 {
     churn_str name = sources_name(&worker->sources.items[source]);
-    return (churn_str){.ptr = key, .len = host_own_key(what, worker->pipeline->store_settings.key_prefix, name, key)};
+    return (churn_str){.ptr = key, .len = store_keys_own(what, worker->pipeline->store_settings.key_prefix, name, key)};
 }
 
 /* False when the fields are no checkpoint; `why` says then which of them is wrong. */

@@ -5,6 +5,7 @@
 #include "engine/rounds.h"
 #include "engine/session.h"
 #include "pipeline/host.h"
+#include "profile/store_keys.h"
 
 #define REMEMBER_MS 3000
 
@@ -88,8 +89,9 @@ static int32_t on_doubter(void *ctx, churn_str key, const churn_pair *fields, ui
 static int32_t read_doubter(struct worker *worker, churn_str customer, struct profile *profile)
 {
     struct doubter doubter = {.worker = worker, .profile = profile};
-    char key[HOST_KEY_SIZE];
-    churn_str name = {.ptr = key, .len = host_profile_key(worker->pipeline, customer, key)};
+    char key[STORE_KEY_SIZE];
+    churn_str name = {.ptr = key,
+                      .len = store_keys_profile(worker->pipeline->store_settings.key_prefix, customer, key)};
     churn_error err = {.size = sizeof err};
     int32_t result = store_of(worker)->get(worker->session, name, on_doubter, &doubter, &err);
     if (result == CHURN_RETRY) {

@@ -8,6 +8,7 @@
 #include "engine/session.h"
 
 #include "base/decimal.h"
+#include "profile/store_keys.h"
 #include <inttypes.h>
 
 #define LETTERS_AHEAD 20000 /* offsets, so that not every window has to wait for it */
@@ -36,7 +37,7 @@ int32_t reach_load(struct worker *worker, uint32_t source)
 {
     struct partition *p = partition_at(worker, source);
     struct told told = {.counted = NOTHING};
-    char key[HOST_KEY_SIZE];
+    char key[STORE_KEY_SIZE];
     churn_error err = {.size = sizeof err};
     int32_t result =
         store_of(worker)->get(worker->session, own_key(worker, source, "letters", key), on_told, &told, &err);
@@ -58,7 +59,7 @@ int32_t reach_load(struct worker *worker, uint32_t source)
 static bool tell(struct worker *worker, uint32_t source, struct told told)
 {
     struct partition *p = partition_at(worker, source);
-    char key[HOST_KEY_SIZE], counted[24], below[24];
+    char key[STORE_KEY_SIZE], counted[24], below[24];
     churn_error err = {.size = sizeof err};
     churn_pair fields[] = {{.name = {.ptr = "counted", .len = 7}, .value = {.ptr = counted}},
                            {.name = {.ptr = "below", .len = 5}, .value = {.ptr = below}}};

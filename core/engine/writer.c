@@ -17,6 +17,7 @@
 #include "engine/reach.h"
 #include "engine/stalled.h"
 #include "pipeline/host.h"
+#include "profile/store_keys.h"
 
 #define FIRST_RETRY_MS 100
 #define LAST_RETRY_MS 2000
@@ -105,7 +106,7 @@ static bool put(struct worker *worker, struct window *window, uint32_t index)
 {
     struct delta *delta = window->deltas[index];
     const struct customer *customer = delta->customer;
-    char key[HOST_KEY_SIZE];
+    char key[STORE_KEY_SIZE];
     churn_error err = {.size = sizeof err};
     int32_t result;
     churn_put put = {.size = sizeof put, .id = index, .ttl_ms = worker->pipeline->store_settings.ttl_ms};
@@ -114,7 +115,8 @@ static bool put(struct worker *worker, struct window *window, uint32_t index)
         return out_of_memory(worker);
     }
     put.key = (churn_str){.ptr = key};
-    put.key.len = host_profile_key(worker->pipeline, (churn_str){.ptr = customer->id, .len = customer->id_len}, key);
+    put.key.len = store_keys_profile(worker->pipeline->store_settings.key_prefix,
+                                     (churn_str){.ptr = customer->id, .len = customer->id_len}, key);
     put.expected_version = customer->profile->version;
     put.fields = worker->rendered.pairs;
     put.count = worker->rendered.count;

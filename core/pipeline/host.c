@@ -2,16 +2,12 @@
 
 #include "pipeline/instance.h"
 #include "profile/profile.h"
+#include "profile/store_keys.h"
 #include <churn/ext/event_types.h>
 #include <churn/ext/health.h>
 #include <churn/ext/metrics.h>
 #include <churn/ext/storage.h>
-#include <inttypes.h>
 #include <stdlib.h>
-#define XXH_INLINE_ALL
-#include <xxhash.h>
-
-#define MAX_OWN_KEY 500 /* LMDB takes 511 */
 
 static const struct instance *instance_of(const churn_host *host)
 {
@@ -69,31 +65,9 @@ static const churn_store_ops *on_store(const churn_host *host, void **ret_self)
     return store_ops(&pipeline->store);
 }
 
-uint32_t host_profile_key(const struct pipeline *pipeline, churn_str customer_id, char *key)
-{
-    const char *prefix = pipeline->store_settings.key_prefix;
-    size_t prefix_len = strlen(prefix), room = HOST_KEY_SIZE - 1 - prefix_len;
-    size_t id_len = customer_id.len < room ? customer_id.len : room; /* no event has a longer one */
-    memcpy(key, prefix, prefix_len);
-    memcpy(key + prefix_len, customer_id.ptr, id_len);
-    key[prefix_len + id_len] = '\0';
-    return (uint32_t)(prefix_len + id_len);
-}
-
-uint32_t host_own_key(const char *what, const char *prefix, churn_str source, char *key)
-{
-    int len = snprintf(key, HOST_KEY_SIZE, PIPELINE_OWN_KEYS "%s:%s%.*s", what, prefix, (int)source.len, source.ptr);
-    if (len > MAX_OWN_KEY) { /* a file's name may be a long path */
-        XXH128_hash_t hash = XXH3_128bits(source.ptr, source.len);
-        len = snprintf(key, HOST_KEY_SIZE, PIPELINE_OWN_KEYS "%s:%s#%016" PRIx64 "%016" PRIx64, what, prefix,
-                       hash.high64, hash.low64);
-    }
-    return (uint32_t)len;
-}
-
 static uint32_t on_profile_key(const churn_host *host, churn_str customer_id, char *key)
 {
-    return host_profile_key(instance_of(host)->pipeline, customer_id, key);
+    return store_keys_profile(instance_of(host)->pipeline->store_settings.key_prefix, customer_id, key);
 }
 
 static char *on_profile_json(const churn_host *host, const churn_pair *fields, uint32_t count)

@@ -7,6 +7,7 @@
 #include "pipeline/host.h"
 #include "pipeline/instance.h"
 #include "pipeline/routing.h"
+#include "profile/store_keys.h"
 #include <libgen.h>
 #include <limits.h>
 #include <sched.h>
@@ -264,9 +265,9 @@ static bool load_store(struct pipeline *pipeline)
         !instance_read_section(pipeline, &pipeline->store)) {
         return false;
     }
-    if (strlen(pipeline->store_settings.key_prefix) > PIPELINE_MAX_KEY_PREFIX) {
+    if (strlen(pipeline->store_settings.key_prefix) > STORE_KEYS_MAX_PREFIX) {
         config_error(&pipeline->config, config_get(node, "key_prefix"),
-                     "store: key_prefix: at most %d bytes are possible", PIPELINE_MAX_KEY_PREFIX);
+                     "store: key_prefix: at most %d bytes are possible", STORE_KEYS_MAX_PREFIX);
         return false;
     }
     return targets_check_prefix(pipeline);

@@ -10,16 +10,15 @@
 #include "pipeline/stalls.h"
 #include "pipeline/targets.h"
 #include "plugin/journal.h"
+#include "profile/store_keys.h"
 #include <churn/processor.h>
 #include <churn/sink.h>
 #include <churn/source.h>
 #include <churn/store.h>
 
 #define PIPELINE_MAX_WORKERS JOURNAL_WORKERS
-#define PIPELINE_MAX_NAME 32        /* of a section */
-#define PIPELINE_MAX_SINKS 31       /* beside the dead letters': a bit for each, and OUTPUT_AGAIN */
-#define PIPELINE_OWN_KEYS "churnd:" /* what the keys of the engine's own records in a store begin with */
-#define PIPELINE_MAX_KEY_PREFIX 255 /* with a customer_id of 128 bytes it fits every store and HOST_KEY_SIZE */
+#define PIPELINE_MAX_NAME 32  /* of a section */
+#define PIPELINE_MAX_SINKS 31 /* beside the dead letters': a bit for each, and OUTPUT_AGAIN */
 
 struct condition;
 struct handover;
@@ -71,13 +70,13 @@ struct pipeline {
     bool until_end;
     bool read_only; /* its store is only looked at */
     struct replay replay;
-    bool profiles_only;                        /* no sinks, and what breaks a rule is counted and set aside nowhere */
-    char rebuilt[PIPELINE_MAX_KEY_PREFIX + 1]; /* … the key prefix of the pipeline that is rebuilt */
-    struct instance *store_instance;           /* one for all workers */
-    struct targets targets;                    /* what its plugins read and write */
-    struct journal *journal;                   /* of a run; its owner is whoever runs the pipeline */
-    struct handover *handover;                 /* of a run; NULL: it is never reloaded */
-    const struct redrive *redrive;             /* NULL: the source is the pipeline's own */
+    bool profiles_only;                      /* no sinks, and what breaks a rule is counted and set aside nowhere */
+    char rebuilt[STORE_KEYS_MAX_PREFIX + 1]; /* … the key prefix of the pipeline that is rebuilt */
+    struct instance *store_instance;         /* one for all workers */
+    struct targets targets;                  /* what its plugins read and write */
+    struct journal *journal;                 /* of a run; its owner is whoever runs the pipeline */
+    struct handover *handover;               /* of a run; NULL: it is never reloaded */
+    const struct redrive *redrive;           /* NULL: the source is the pipeline's own */
     /* NULL, or exchanges services of each instance's host: for tests. */
     void (*adapt_host)(churn_host *host);
     struct test_bench *bench; /* NULL: its source, store and sinks are its own */

@@ -3,6 +3,7 @@
 #include "pipeline/host.h"
 #include "pipeline/instance.h"
 #include "pipeline/pipeline.h"
+#include "profile/store_keys.h"
 #include <ctype.h>
 #include <errno.h>
 #include <limits.h>
@@ -292,12 +293,6 @@ static bool check_own_file(struct pipeline *pipeline, const struct target *writt
     return ok;
 }
 
-bool targets_keys_meet(const char *prefix, const char *other)
-{
-    size_t a = strlen(prefix), b = strlen(other);
-    return memcmp(prefix, other, a < b ? a : b) == 0;
-}
-
 /* Reports that keys of a prefix could be others. */
 static bool refuse_keys(struct pipeline *pipeline, const struct node *at, const char *label, const char *prefix,
                         const char *whose)
@@ -316,25 +311,25 @@ static bool refuse_keys(struct pipeline *pipeline, const struct node *at, const 
 bool targets_check_prefix(struct pipeline *pipeline)
 {
     const char *prefix = pipeline->store_settings.key_prefix;
-    if (!targets_keys_meet(prefix, PIPELINE_OWN_KEYS)) {
+    if (!store_keys_meet(prefix, STORE_KEYS_OWN)) {
         return true;
     }
     return refuse_keys(pipeline, section_place(&pipeline->store, "key_prefix"), "store: key_prefix", prefix,
-                       "the engine's own ('" PIPELINE_OWN_KEYS "')");
+                       "the engine's own ('" STORE_KEYS_OWN "')");
 }
 
 static bool check_keys(struct pipeline *pipeline, const struct target *keys)
 {
     const char *prefix = pipeline->store_settings.key_prefix;
-    char profiles[PIPELINE_MAX_KEY_PREFIX + 64];
+    char profiles[STORE_KEYS_MAX_PREFIX + 64];
     if (!is_a(keys, CHURN_TARGET_KEYS) || pipeline->store.loaded == NULL) {
         return true;
     }
-    if (targets_keys_meet(keys->name, PIPELINE_OWN_KEYS)) {
+    if (store_keys_meet(keys->name, STORE_KEYS_OWN)) {
         return refuse_keys(pipeline, targets_place(keys), keys->section->label, keys->name,
-                           "the engine's own ('" PIPELINE_OWN_KEYS "')");
+                           "the engine's own ('" STORE_KEYS_OWN "')");
     }
-    if (prefix != NULL && targets_keys_meet(keys->name, prefix)) {
+    if (prefix != NULL && store_keys_meet(keys->name, prefix)) {
         (void)snprintf(profiles, sizeof profiles, "those of profiles ('%s', the store's key_prefix)", prefix);
         return refuse_keys(pipeline, targets_place(keys), keys->section->label, keys->name, profiles);
     }
@@ -348,7 +343,7 @@ static bool check_shared_keys(struct pipeline *pipeline, const struct target *fi
         strcmp(first->name, second->name) == 0 && ((first->flags | second->flags) & CHURN_TARGET_READS) == 0;
     char others[512];
     if (!is_a(first, CHURN_TARGET_KEYS) || !is_a(second, CHURN_TARGET_KEYS) || together ||
-        !targets_keys_meet(first->name, second->name)) {
+        !store_keys_meet(first->name, second->name)) {
         return true;
     }
     (void)snprintf(others, sizeof others, "those of the %s in line %u ('%s')", first->section->label,
@@ -363,16 +358,16 @@ int32_t targets_try_keys(const struct pipeline *pipeline, void *session, churn_e
     const struct targets *targets = &pipeline->targets;
     const churn_store_ops *ops = store_ops(&pipeline->store);
     const churn_str some = {.ptr = "x", .len = 1};
-    char key[HOST_KEY_SIZE];
-    churn_str asked = {.ptr = key, .len = host_profile_key(pipeline, some, key)};
+    char key[STORE_KEY_SIZE];
+    churn_str asked = {.ptr = key, .len = store_keys_profile(pipeline->store_settings.key_prefix, some, key)};
     int32_t result = ops->allowed(session, &asked, 1, err);
     for (unsigned i = 0; i < sizeof own / sizeof own[0] && result == CHURN_OK; i++) {
-        asked.len = host_own_key(own[i], pipeline->store_settings.key_prefix, some, key);
+        asked.len = store_keys_own(own[i], pipeline->store_settings.key_prefix, some, key);
         result = ops->allowed(session, &asked, 1, err);
     }
     for (unsigned i = 0; i < targets->count && result == CHURN_OK; i++) {
         if (is_a(&targets->items[i], CHURN_TARGET_KEYS)) {
-            asked.len = (uint32_t)snprintf(key, sizeof key, "%.*sx", HOST_KEY_SIZE - 2, targets->items[i].name);
+            asked.len = (uint32_t)snprintf(key, sizeof key, "%.*sx", STORE_KEY_SIZE - 2, targets->items[i].name);
             result = ops->allowed(session, &asked, 1, err);
         }
     }

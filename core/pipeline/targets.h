@@ -43,9 +43,6 @@ bool targets_check(struct pipeline *pipeline);
 /* Whether the store's key_prefix leaves the engine's own keys alone. False, with an error. */
 bool targets_check_prefix(struct pipeline *pipeline);
 
-/* A key of one prefix can be one of the other: a customer_id may hold anything. */
-bool targets_keys_meet(const char *prefix, const char *other);
-
 /* For stores that have `allowed`: may the session do all that is needed with the keys of this pipeline? CHURN_FATAL
  * with what is forbidden. */
 int32_t targets_try_keys(const struct pipeline *pipeline, void *session, churn_error *err);

@@ -11,5 +11,7 @@ libcore_la_SOURCES += \
   %D%/profile.h \
   %D%/sources.c \
   %D%/sources.h \
+  %D%/store_keys.c \
+  %D%/store_keys.h \
   %D%/witness.c \
   %D%/witness.h

@@ -7,6 +7,7 @@
 #include "engine/worker.h"
 #include "pipeline/host.h"
 #include "pipeline/instance.h"
+#include "profile/store_keys.h"
 #include <errno.h>
 #include <json-c/json.h>
 #include <signal.h>
@@ -154,7 +155,7 @@ static void close_store(struct test_bench *bench)
 static bool put_profile(struct test_bench *bench, const struct node *customer, const struct node *fields,
                         churn_error *err)
 {
-    char key[HOST_KEY_SIZE];
+    char key[STORE_KEY_SIZE];
     churn_pair pairs[REGISTRY_MAX_FIELDS + 1];
     churn_str id = {.ptr = customer->text, .len = (uint32_t)strlen(customer->text)};
     churn_put put = {.size = sizeof put, .fields = pairs};
@@ -165,7 +166,7 @@ static bool put_profile(struct test_bench *bench, const struct node *customer, c
         pairs[put.count] = (churn_pair){.name = {.ptr = name, .len = (uint32_t)strlen(name)},
                                         .value = {.ptr = value, .len = (uint32_t)strlen(value)}};
     }
-    put.key = (churn_str){.ptr = key, .len = host_profile_key(bench->pipeline, id, key)};
+    put.key = (churn_str){.ptr = key, .len = store_keys_profile(bench->pipeline->store_settings.key_prefix, id, key)};
     return store_of(bench)->put(bench->session, &put, err) == CHURN_OK &&
            store_of(bench)->poll(bench->session, &reply, 1, 0, &count, err) == CHURN_OK && count == 1 &&
            reply.result == CHURN_OK;
@@ -203,7 +204,7 @@ static int32_t take_profile(void *ctx, churn_str key, const churn_pair *fields, 
 {
     struct profile_reader *reader = ctx;
     struct json_object *profile;
-    char name[HOST_KEY_SIZE];
+    char name[STORE_KEY_SIZE];
     bool ok = true;
     (void)snprintf(name, sizeof name, "%.*s", (int)(key.len - reader->prefix_len), key.ptr + reader->prefix_len);
     profile = json_object_new_object();
