@@ -97,7 +97,7 @@ int32_t checkpoint_read_under(struct worker *worker, uint32_t source, const char
     churn_error err = {.size = sizeof err};
     int32_t result;
     *read = (struct checkpoint_read){.found = CHECKPOINT_NONE};
-    result = store_of(worker)->get(worker->session, key, on_checkpoint, read, &err);
+    result = store_of(worker)->get(worker->session.handle, key, on_checkpoint, read, &err);
     if (result == CHURN_RETRY) {
         session_lose(worker, err.message);
         return CHURN_RETRY;
@@ -190,7 +190,7 @@ bool checkpoint_put(struct worker *worker, uint32_t source)
         fields[put.count++] = (churn_pair){.name = {.ptr = "doubter", .len = 7},
                                            .value = {.ptr = next.doubter, .len = (uint32_t)strlen(next.doubter)}};
     }
-    if (store_of(worker)->put(worker->session, &put, &err) != CHURN_OK) {
+    if (store_of(worker)->put(worker->session.handle, &put, &err) != CHURN_OK) {
         session_lose(worker, err.message);
         return false;
     }

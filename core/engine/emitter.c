@@ -343,7 +343,7 @@ static void give_up_late(struct worker *worker, unsigned sink)
     if (worker->sink_states[sink].out && patience > OUT_PATIENCE_MS) {
         patience = OUT_PATIENCE_MS;
     }
-    for (uint64_t number = worker->oldest; number < worker->newest; number++) {
+    for (uint64_t number = worker->ring.oldest; number < worker->ring.newest; number++) {
         struct window *window = window_at(worker, number);
         struct window_sink *at = &window->sinks[sink];
         if (window->state != WINDOW_EMITTING || is_served(window, sink)) {
@@ -361,7 +361,7 @@ bool emitter_step(struct worker *worker, uint32_t timeout_ms)
 {
     for (unsigned sink = 0; sink < worker->pipeline->sink_count; sink++) {
         bool full = false;
-        for (uint64_t number = worker->oldest; !full && number < worker->newest; number++) {
+        for (uint64_t number = worker->ring.oldest; !full && number < worker->ring.newest; number++) {
             struct window *window = window_at(worker, number);
             if (is_offered(worker, window, sink) && !offer(worker, window, sink, &full)) {
                 return false;
@@ -400,8 +400,8 @@ bool emitter_done(const struct worker *worker, const struct window *window)
 
 bool emitter_owes(const struct worker *worker, unsigned sink)
 {
-    for (uint64_t number = worker->oldest; number < worker->newest; number++) {
-        const struct window *window = &worker->windows[number % MAX_WINDOWS];
+    for (uint64_t number = worker->ring.oldest; number < worker->ring.newest; number++) {
+        const struct window *window = &worker->ring.windows[number % MAX_WINDOWS];
         if (is_offered(worker, window, sink) && !is_served(window, sink)) {
             return true;
         }
@@ -412,8 +412,8 @@ bool emitter_owes(const struct worker *worker, unsigned sink)
 int64_t emitter_undelivered(const struct worker *worker, unsigned sink)
 {
     int64_t count = 0;
-    for (uint64_t number = worker->oldest; number <= worker->newest; number++) {
-        const struct window *window = &worker->windows[number % MAX_WINDOWS];
+    for (uint64_t number = worker->ring.oldest; number <= worker->ring.newest; number++) {
+        const struct window *window = &worker->ring.windows[number % MAX_WINDOWS];
         count += window->sinks[sink].unanswered + not_offered(worker, window, sink);
     }
     return count;

@@ -18,7 +18,7 @@ static bool ask_headers(struct worker *worker, churn_record *record)
     const struct section *section = &worker->pipeline->source;
     churn_error err = {.size = sizeof err};
     int32_t result;
-    if (!worker->listener.asks_headers) {
+    if (!worker->reading.listener.asks_headers) {
         return true;
     }
     worker_enter(worker, section);
@@ -78,9 +78,9 @@ static bool keep_received(struct worker *worker, const churn_record *record, chu
                           const struct customer *customer, struct window_event *kept)
 {
     struct window *window = window_filling(worker);
-    bool ask = worker->listener.asks_headers && customer->damaged;
+    bool ask = worker->reading.listener.asks_headers && customer->damaged;
     churn_record *received;
-    kept->all_known = ask || !worker->listener.asks_headers;
+    kept->all_known = ask || !worker->reading.listener.asks_headers;
     if (!ask && is_plain(record, value, event)) {
         return true;
     }
@@ -155,12 +155,12 @@ static bool say_raised(struct worker *worker, const churn_record *record, const 
 {
     struct window *window = window_filling(worker);
     bool ok = true;
-    for (uint32_t i = 0; i < worker->edit.alert_count && ok; i++) {
-        const struct edit_alert *alert = &worker->edit.alerts[i];
+    for (uint32_t i = 0; i < worker->intake.edit.alert_count && ok; i++) {
+        const struct edit_alert *alert = &worker->intake.edit.alerts[i];
         uint32_t withheld;
         metrics_add_own(worker->counters.alerts, 1);
         if (wanted(worker, type, event, CHURN_RECORD_ALERT, alert->severity, &withheld)) {
-            ok = output_raised(window, record, event, alert, &worker->scratch) && withhold(window, withheld);
+            ok = output_raised(window, record, event, alert, &worker->intake.scratch) && withhold(window, withheld);
         }
     }
     return ok;
@@ -181,7 +181,7 @@ static bool say_outputs(struct worker *worker, const churn_record *record, const
     if ((saying.kinds & CHURN_RECORD_ALERT) != 0) {
         metrics_add_own(worker->counters.alerts, 1);
         if (wanted(worker, type, event, CHURN_RECORD_ALERT, saying.severity, &withheld)) {
-            ok = output_alert(window, record, type, event, saying.severity, &worker->scratch) &&
+            ok = output_alert(window, record, type, event, saying.severity, &worker->intake.scratch) &&
                  withhold(window, withheld) && ok;
         }
     }
@@ -191,7 +191,7 @@ static bool say_outputs(struct worker *worker, const churn_record *record, const
     if ((saying.kinds & CHURN_RECORD_TRIGGER) != 0) {
         metrics_add_own(worker->counters.triggers, 1);
         if (wanted(worker, type, event, CHURN_RECORD_TRIGGER, 0, &withheld)) {
-            ok = output_trigger(window, record, event, &worker->scratch) && withhold(window, withheld) && ok;
+            ok = output_trigger(window, record, event, &worker->intake.scratch) && withhold(window, withheld) && ok;
         }
     }
     return ok || out_of_memory(worker);
@@ -211,7 +211,7 @@ static bool take_event(struct worker *worker, const churn_record *record, const 
         return true;
     }
     if (verdict == CHURN_RETRY) {
-        worker->ask_again_ms = host_monotonic_ms() + ASK_AGAIN_MS;
+        worker->reading.ask_again_ms = host_monotonic_ms() + ASK_AGAIN_MS;
         return true;
     }
     if (verdict == CHURN_OK && worker_has_store(worker)) {
@@ -250,7 +250,7 @@ bool event_in_take(struct worker *worker, const churn_record *record, uint32_t s
         churn_str value = {.ptr = payload, .len = payload != NULL ? record->value.len : 0};
         return muted || output_event(window, record, value) || out_of_memory(worker);
     }
-    type = event_decode(worker->decoder, payload, payload != NULL ? record->value.len : 0, &event, &reject);
+    type = event_decode(worker->intake.decoder, payload, payload != NULL ? record->value.len : 0, &event, &reject);
     if (type != NULL) {
         return take_event(worker, record, type, &event, source, late, &reject);
     }

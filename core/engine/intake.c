@@ -37,7 +37,7 @@ static bool take_record(struct worker *worker, const churn_record *record, uint3
     }
     if (redrive != NULL) {
         return record->offset >= redrive->end || /* no letter written since the start */
-               put_back_take(worker, record, &worker->originals[number]);
+               put_back_take(worker, record, &worker->origin.originals[number]);
     }
     return event_in_take(worker, record, source,
                          partitions_is_replayed(worker, source, record->offset) ||
@@ -86,7 +86,7 @@ bool intake_take(struct worker *worker, const churn_record *records, uint32_t co
         window->opened_ms = host_monotonic_ms();
     }
     if (!processors_announce(worker, records, count) ||
-        (worker->pipeline->redrive != NULL && !originals_read(worker, records, count, worker->originals))) {
+        (worker->pipeline->redrive != NULL && !originals_read(worker, records, count, worker->origin.originals))) {
         return false;
     }
     for (uint32_t i = 0; i < count; i++) {
@@ -97,7 +97,7 @@ bool intake_take(struct worker *worker, const churn_record *records, uint32_t co
         if (!take_record(worker, &records[i], i, &position)) {
             return false;
         }
-        if (worker->ask_again_ms != 0) {
+        if (worker->reading.ask_again_ms != 0) {
             intake_give_back(worker, records + i, count - i); /* a processor could not tell */
             return true;
         }

@@ -22,7 +22,7 @@ bool lag_is_large(struct worker *worker)
 static int64_t unsettled(struct worker *worker)
 {
     int64_t count = progress_unsettled(worker);
-    for (uint64_t number = worker->oldest; number <= worker->newest; number++) {
+    for (uint64_t number = worker->ring.oldest; number <= worker->ring.newest; number++) {
         count += window_at(worker, number)->record_count;
     }
     return count;
@@ -33,13 +33,14 @@ void lag_look(struct worker *worker)
     churn_lag lag = ask_lag(worker);
     bool known =
         lag.known != 0 && lag.messages >= 0 && partitions_ready(worker); /* else it counts from another place */
-    atomic_store_explicit(&worker->lag_messages, known ? lag.messages + unsettled(worker) : 0, memory_order_relaxed);
-    atomic_store_explicit(&worker->lag_known, known, memory_order_release);
+    atomic_store_explicit(&worker->signs.lag_messages, known ? lag.messages + unsettled(worker) : 0,
+                          memory_order_relaxed);
+    atomic_store_explicit(&worker->signs.lag_known, known, memory_order_release);
 }
 
 struct worker_lag worker_lag(const struct worker *worker)
 {
-    struct worker_lag lag = {.known = atomic_load_explicit(&worker->lag_known, memory_order_acquire)};
-    lag.messages = atomic_load_explicit(&worker->lag_messages, memory_order_relaxed);
+    struct worker_lag lag = {.known = atomic_load_explicit(&worker->signs.lag_known, memory_order_acquire)};
+    lag.messages = atomic_load_explicit(&worker->signs.lag_messages, memory_order_relaxed);
     return lag;
 }

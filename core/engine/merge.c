@@ -21,7 +21,7 @@ static int32_t fold_one(struct worker *worker, struct window *window, struct del
     const struct source_partition *source = &worker->sources.items[kept->source];
     churn_event event;
     int32_t result;
-    const struct event_type *type = event_decode(worker->decoder, kept->payload, kept->len, &event, reject);
+    const struct event_type *type = event_decode(worker->intake.decoder, kept->payload, kept->len, &event, reject);
     if (type == NULL) {
         (void)worker_fail(worker, "an event that was valid before is refused now: %s", reject->detail);
         return CHURN_FATAL;

@@ -60,12 +60,13 @@ static void ignore_revoked(void *ctx, const churn_position *positions, uint32_t 
 
 static bool start_origin(struct worker *worker, churn_error *err)
 {
-    worker->origin_listener = (churn_source_listener){
-        .size = sizeof worker->origin_listener, .assigned = ignore_assigned, .revoked = ignore_revoked};
-    worker->origin_started = worker->origin_started ||
-                             (ops_of(worker)->seek != NULL && ops_of(worker)->commit == NULL &&
-                              ops_of(worker)->start(worker->origin->self, &worker->origin_listener, err) == CHURN_OK);
-    return worker->origin_started;
+    worker->origin.listener = (churn_source_listener){
+        .size = sizeof worker->origin.listener, .assigned = ignore_assigned, .revoked = ignore_revoked};
+    worker->origin.started =
+        worker->origin.started ||
+        (ops_of(worker)->seek != NULL && ops_of(worker)->commit == NULL &&
+         ops_of(worker)->start(worker->origin.instance->self, &worker->origin.listener, err) == CHURN_OK);
+    return worker->origin.started;
 }
 
 /* The record that a source hands out next; false when it is not the one at this position. */
@@ -74,7 +75,7 @@ static bool poll_one(struct worker *worker, const churn_position *position, chur
     uint32_t count = 0;
     for (unsigned i = 0; i < MOST_POLLS && count == 0; i++) {
         churn_error err = {.size = sizeof err};
-        int32_t result = ops_of(worker)->poll(worker->origin->self, ret, 1, POLL_MS, &count, &err);
+        int32_t result = ops_of(worker)->poll(worker->origin.instance->self, ret, 1, POLL_MS, &count, &err);
         if (result < 0 || (result == CHURN_END && count == 0)) {
             return false;
         }
@@ -90,7 +91,7 @@ static void seek_each(struct worker *worker, struct wanted *wanted)
     for (uint32_t i = 0; i < wanted->count; i++) {
         const churn_position *position = &wanted->positions[i];
         churn_record record;
-        bool found = started && ops_of(worker)->seek(worker->origin->self, position, &err) == CHURN_OK &&
+        bool found = started && ops_of(worker)->seek(worker->origin.instance->self, position, &err) == CHURN_OK &&
                      poll_one(worker, position, &record);
         (void)take_record(wanted, i, found ? &record : NULL);
     }
@@ -105,7 +106,7 @@ static bool reread(struct worker *worker, struct wanted *wanted)
     int64_t deadline = host_monotonic_ms() + PATIENCE_MS;
     for (;;) {
         churn_error err = {.size = sizeof err};
-        int32_t result = ops_of(worker)->reread(worker->origin->self, wanted->positions, wanted->count, ASK_MS,
+        int32_t result = ops_of(worker)->reread(worker->origin.instance->self, wanted->positions, wanted->count, ASK_MS,
                                                 take_record, wanted, &err);
         if (result == CHURN_OK) {
             return true;
@@ -152,7 +153,7 @@ bool originals_read(struct worker *worker, const churn_record *letters, uint32_t
         want(&wanted, &letters[i], &originals[i]);
     }
     ok = ok && !wanted.failed;
-    if (ok && wanted.count > 0 && worker->origin != NULL) {
+    if (ok && wanted.count > 0 && worker->origin.instance != NULL) {
         if (ops_of(worker)->reread != NULL) {
             ok = reread(worker, &wanted);
         } else {
@@ -167,9 +168,9 @@ bool originals_read(struct worker *worker, const churn_record *letters, uint32_t
 
 void originals_stop(struct worker *worker)
 {
-    if (worker->origin_started) {
-        ops_of(worker)->stop(worker->origin->self);
-        worker->origin_started = false;
+    if (worker->origin.started) {
+        ops_of(worker)->stop(worker->origin.instance->self);
+        worker->origin.started = false;
     }
 }
 
@@ -201,7 +202,7 @@ static enum match match_output(struct worker *worker, const struct letter *lette
     if (record->value.ptr == NULL || !worker->pipeline->decodes) {
         return MATCH_OTHER;
     }
-    if (event_decode(worker->decoder, record->value.ptr, record->value.len, &event, &reject) == NULL) {
+    if (event_decode(worker->intake.decoder, record->value.ptr, record->value.len, &event, &reject) == NULL) {
         return reject.out_of_memory ? MATCH_NO_MEMORY : MATCH_OTHER;
     }
     return letter_is_of_event(letter, event.event_id) ? MATCH_SAME : MATCH_OTHER;

@@ -284,7 +284,7 @@ static bool seek(struct worker *worker, uint32_t source)
     result = source_of(worker)->seek(worker->source->self, &to, &err);
     if (result == CHURN_OK) {
         p->place = PLACE_READY;
-        worker->at_end = false;
+        worker->reading.at_end = false;
         worker->moved = true;
         return true;
     }
@@ -300,7 +300,7 @@ bool placing_step(struct worker *worker)
     for (uint32_t i = 0; i < partition_count(worker); i++) {
         if (partition_at(worker, i)->place == PLACE_LOOK_UP) {
             bool busy = worker->progress.round != ROUND_NONE || session_is_writing(worker);
-            if (worker_has_store(worker) && (worker->session == NULL || busy)) {
+            if (worker_has_store(worker) && (worker->session.handle == NULL || busy)) {
                 continue;
             }
             if (look_up(worker, i) == CHURN_FATAL) {

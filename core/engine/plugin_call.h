@@ -9,7 +9,7 @@
  * does not go on waits for. */
 static inline void worker_enter(struct worker *worker, const struct section *section)
 {
-    atomic_store_explicit(&worker->inside, section, memory_order_relaxed);
+    atomic_store_explicit(&worker->signs.inside, section, memory_order_relaxed);
 }
 
 /* worker_fail where a plugin does what the header of its role forbids, so that nothing it says can be relied on. Names

@@ -10,8 +10,8 @@ static int32_t judge(struct worker *worker, const struct section *section, int32
                      struct reject *reject)
 {
     err->message[sizeof err->message - 1] = '\0';
-    if (worker->undecided == section && answer != CHURN_RETRY) {
-        worker->undecided = NULL;
+    if (worker->reading.undecided == section && answer != CHURN_RETRY) {
+        worker->reading.undecided = NULL;
         worker_goes_on(worker, section, STALL_PROCESSOR, NULL);
     }
     switch (answer) {
@@ -23,7 +23,7 @@ static int32_t judge(struct worker *worker, const struct section *section, int32
         return CHURN_REJECT;
     case CHURN_RETRY:
         worker_stalled(worker, section, STALL_PROCESSOR, CHURN_LOG_WARN, "%s; the source waits", err->message);
-        worker->undecided = section;
+        worker->reading.undecided = section;
         return CHURN_RETRY;
     case CHURN_FATAL:
         (void)worker_fail(worker, "processor %s: %s", section->label, err->message);
@@ -52,9 +52,9 @@ static int32_t call_processor(struct worker *worker, unsigned number, churn_even
     if (ops->transform == NULL) {
         return ops->process(self, event, err);
     }
-    answer = ops->transform(self, event, edit_open(&worker->edit), err);
+    answer = ops->transform(self, event, edit_open(&worker->intake.edit), err);
     if (answer == CHURN_OK) {
-        answer = edit_apply(&worker->edit, event, &reject);
+        answer = edit_apply(&worker->intake.edit, event, &reject);
         if (answer != CHURN_OK) {
             return churn_fail(err, answer, "%s", answer == CHURN_REJECT ? reject.detail : "out of memory");
         }
@@ -65,7 +65,7 @@ static int32_t call_processor(struct worker *worker, unsigned number, churn_even
 int32_t processors_judge(struct worker *worker, const churn_record *record, const struct event_type *type,
                          churn_event *event, struct reject *reject)
 {
-    edit_begin(&worker->edit, worker->decoder, &window_filling(worker)->arena, type);
+    edit_begin(&worker->intake.edit, worker->intake.decoder, &window_filling(worker)->arena, type);
     for (unsigned i = 0; i < worker->pipeline->processor_count; i++) {
         const struct section *section = &worker->pipeline->processors[i];
         churn_error err;
@@ -97,7 +97,7 @@ static bool announce(struct worker *worker, const churn_record *record)
 {
     static const char padding[JSON_SCAN_PADDING];
     const struct section *section = &worker->pipeline->processors[0];
-    struct text *copy = &worker->scratch;
+    struct text *copy = &worker->intake.scratch;
     const struct event_type *type;
     struct reject reject;
     churn_event event;
@@ -107,7 +107,7 @@ static bool announce(struct worker *worker, const churn_record *record)
     if (copy->failed) {
         return out_of_memory(worker);
     }
-    type = event_decode(worker->decoder, copy->bytes, record->value.len, &event, &reject);
+    type = event_decode(worker->intake.decoder, copy->bytes, record->value.len, &event, &reject);
     if (type == NULL || !concerns(section, type, &event)) {
         return true; /* what follows from that is said when it is taken */
     }

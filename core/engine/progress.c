@@ -145,7 +145,7 @@ bool progress_commit(struct worker *worker, int64_t limit_ms)
     static const struct timespec nap = {.tv_nsec = 1000000};
     int64_t deadline = host_monotonic_ms() + limit_ms;
     /* A window that could not be finished in time still waits for answers: only what was durable before it counts. */
-    while (worker->session != NULL && !session_is_writing(worker) && !worker->store_went_back &&
+    while (worker->session.handle != NULL && !session_is_writing(worker) && !worker->session.went_back &&
            !progress_settled(worker) && host_monotonic_ms() < deadline) {
         worker->moved = false;
         rounds_step(worker, true);

@@ -93,7 +93,7 @@ static int32_t read_doubter(struct worker *worker, churn_str customer, struct pr
     churn_str name = {.ptr = key,
                       .len = store_keys_profile(worker->pipeline->store_settings.key_prefix, customer, key)};
     churn_error err = {.size = sizeof err};
-    int32_t result = store_of(worker)->get(worker->session, name, on_doubter, &doubter, &err);
+    int32_t result = store_of(worker)->get(worker->session.handle, name, on_doubter, &doubter, &err);
     if (result == CHURN_RETRY) {
         session_lose(worker, err.message);
     } else if (result != CHURN_OK && result != CHURN_REJECT) {
@@ -269,10 +269,10 @@ void proof_check_ends(struct worker *worker)
 static bool remember(struct worker *worker, uint32_t source)
 {
     session_close(worker); /* answers of the old one are of no use */
-    worker->next_open_ms = 0;
+    worker->session.next_open_ms = 0;
     (void)session_step(worker);
-    worker->store_went_back = false;
-    return worker->session != NULL && checkpoint_load(worker, source) == CHURN_OK &&
+    worker->session.went_back = false;
+    return worker->session.handle != NULL && checkpoint_load(worker, source) == CHURN_OK &&
            rounds_put_now(worker, source, REMEMBER_MS);
 }
 

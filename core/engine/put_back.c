@@ -145,6 +145,6 @@ bool put_back_take(struct worker *worker, const churn_record *record, const stru
         ok = put_back_leave(worker, record, why);
     }
     letter_free(&letter);
-    metrics_add_own(worker->counters.letters, ok && worker->ask_again_ms == 0);
+    metrics_add_own(worker->counters.letters, ok && worker->reading.ask_again_ms == 0);
     return ok;
 }

@@ -40,7 +40,7 @@ int32_t reach_load(struct worker *worker, uint32_t source)
     char key[STORE_KEY_SIZE];
     churn_error err = {.size = sizeof err};
     int32_t result =
-        store_of(worker)->get(worker->session, own_key(worker, source, "letters", key), on_told, &told, &err);
+        store_of(worker)->get(worker->session.handle, own_key(worker, source, "letters", key), on_told, &told, &err);
     if (result == CHURN_RETRY) {
         session_lose(worker, err.message);
         return CHURN_RETRY;
@@ -68,7 +68,7 @@ static bool tell(struct worker *worker, uint32_t source, struct told told)
     int32_t result;
     fields[0].value.len = (uint32_t)snprintf(counted, sizeof counted, "%" PRId64, told.counted);
     fields[1].value.len = (uint32_t)snprintf(below, sizeof below, "%" PRId64, told.below);
-    result = store_of(worker)->write(worker->session, &hash, 1, &err);
+    result = store_of(worker)->write(worker->session.handle, &hash, 1, &err);
     if (result == CHURN_OK) {
         p->announced = told.below;
         p->reach = told.counted;
@@ -83,7 +83,7 @@ static bool tell(struct worker *worker, uint32_t source, struct told told)
 /* The store can be told something now. */
 static bool can_tell(const struct worker *worker)
 {
-    return worker->session != NULL && !worker->store_went_back && !rounds_wait(worker);
+    return worker->session.handle != NULL && !worker->session.went_back && !rounds_wait(worker);
 }
 
 /* What the store is to know before a window that ends at `next` is written: as much further as this run has come, so

@@ -22,8 +22,8 @@
 static void on_assigned(void *ctx, const churn_position *positions, uint32_t count)
 {
     struct worker *worker = ctx;
-    worker->at_end = false;
-    atomic_store_explicit(&worker->assigned, true, memory_order_relaxed);
+    worker->reading.at_end = false;
+    atomic_store_explicit(&worker->signs.assigned, true, memory_order_relaxed);
     if (!progress_assign(worker, positions, count)) {
         return;
     }
@@ -41,8 +41,8 @@ static void on_revoked(void *ctx, const churn_position *positions, uint32_t coun
 {
     struct worker *worker = ctx;
     (void)positions; /* always all of them, see <churn/source.h> */
-    worker->at_end = false;
-    atomic_store_explicit(&worker->assigned, false, memory_order_relaxed);
+    worker->reading.at_end = false;
+    atomic_store_explicit(&worker->signs.assigned, false, memory_order_relaxed);
     worker_show(worker, WORKER_RUNNING);
     log_printf(worker->pipeline->log, CHURN_LOG_INFO, worker->pipeline->source.label,
                "worker %u gives up %u partition%s%s", worker->number, count, count == 1 ? "" : "s",
@@ -78,12 +78,12 @@ static void on_passed(void *ctx, const churn_position *positions, uint32_t count
 
 static void set_paused(struct worker *worker, bool on)
 {
-    if (worker->paused != on && source_of(worker)->pause != NULL) {
+    if (worker->reading.paused != on && source_of(worker)->pause != NULL) {
         source_of(worker)->pause(worker->source->self, on);
         log_printf(worker->pipeline->log, CHURN_LOG_DEBUG, "worker", "%s",
                    on ? "the source waits" : "the source goes on");
     }
-    worker->paused = on;
+    worker->reading.paused = on;
 }
 
 /* A record's place is all that tells it from others: one that nobody announced would never be committed, and of two at
@@ -116,7 +116,7 @@ static bool judge_records(struct worker *worker, uint32_t count, uint32_t max)
         return worker_blame(worker, &worker->pipeline->source, "poll hands out %u records, of %u at most", count, max);
     }
     for (uint32_t i = 0; i < count; i++) {
-        churn_record *record = &worker->records[i];
+        churn_record *record = &worker->reading.records[i];
         if (!judge_place(worker, record, i > 0 ? record - 1 : NULL)) {
             return false;
         }
@@ -131,7 +131,7 @@ static bool judge_records(struct worker *worker, uint32_t count, uint32_t max)
  * all that was read is counted. Always false. */
 static bool source_failed(struct worker *worker, const char *message)
 {
-    if (worker_has_store(worker) && worker->session != NULL && proof_has_shrunk(worker) &&
+    if (worker_has_store(worker) && worker->session.handle != NULL && proof_has_shrunk(worker) &&
         windows_drain(worker, REVOKE_DRAIN_MS) && progress_commit(worker, COMMIT_WAIT_MS)) {
         proof_check_ends(worker);
     }
@@ -143,7 +143,7 @@ bool reading_poll(struct worker *worker, uint32_t max, uint32_t timeout_ms, uint
     churn_error err = {.size = sizeof err};
     int32_t result;
     worker_enter(worker, &worker->pipeline->source);
-    result = source_of(worker)->poll(worker->source->self, worker->records, max, timeout_ms, ret_count, &err);
+    result = source_of(worker)->poll(worker->source->self, worker->reading.records, max, timeout_ms, ret_count, &err);
     worker_enter(worker, NULL);
     if (worker->failed) { /* while it gave up partitions */
         return false;
@@ -155,21 +155,22 @@ bool reading_poll(struct worker *worker, uint32_t max, uint32_t timeout_ms, uint
     if (!judge_records(worker, *ret_count, max)) {
         return false;
     }
-    worker->at_end = worker->at_end || result == CHURN_END;
+    worker->reading.at_end = worker->reading.at_end || result == CHURN_END;
     worker->moved = worker->moved || *ret_count > 0;
     if (*ret_count > 0 && source_of(worker)->seek != NULL && !partitions_ready(worker)) {
-        intake_give_back(worker, worker->records, *ret_count); /* assigned in this poll: its place is not known yet */
+        intake_give_back(worker, worker->reading.records,
+                         *ret_count); /* assigned in this poll: its place is not known yet */
         return true;
     }
-    return proof_screen(worker, worker->records, ret_count) &&
-           (*ret_count == 0 || intake_take(worker, worker->records, *ret_count));
+    return proof_screen(worker, worker->reading.records, ret_count) &&
+           (*ret_count == 0 || intake_take(worker, worker->reading.records, *ret_count));
 }
 
 static uint32_t idle_time(struct worker *worker)
 {
-    return windows_done(worker)                                                 ? IDLE_MS
-           : windows_writing(worker) != NULL || worker->oldest < worker->newest ? 0
-                                                                                : BUSY_MS;
+    return windows_done(worker)                                                           ? IDLE_MS
+           : windows_writing(worker) != NULL || worker->ring.oldest < worker->ring.newest ? 0
+                                                                                          : BUSY_MS;
 }
 
 /* Keeps a source alive from which nothing can be taken now. */
@@ -177,10 +178,10 @@ static bool hold_source(struct worker *worker)
 {
     int64_t now = host_monotonic_ms();
     uint32_t count = 0;
-    if (worker->blocked_since_ms == 0) {
-        worker->blocked_since_ms = now;
+    if (worker->reading.blocked_since_ms == 0) {
+        worker->reading.blocked_since_ms = now;
     }
-    if (now - worker->blocked_since_ms < PAUSE_AFTER_MS) {
+    if (now - worker->reading.blocked_since_ms < PAUSE_AFTER_MS) {
         return true; /* a pause throws away what was fetched, so it must be worth it */
     }
     set_paused(worker, true);
@@ -190,39 +191,40 @@ static bool hold_source(struct worker *worker)
 bool reading_step(struct worker *worker, bool *ret_idle)
 {
     uint32_t count = 0;
-    worker->dry = false;
+    worker->watch.dry = false;
     if (!atomic_load_explicit(
-            &worker->started,
+            &worker->signs.started,
             memory_order_acquire)) { /* the source tells what it reads, and is moved before it hands out any of it */
         *ret_idle = true;
         return reading_poll(worker, 0, 0, &count);
     }
-    if (worker->at_end) {
+    if (worker->reading.at_end) {
         *ret_idle = true;
         return reading_poll(worker, 0, windows_done(worker) ? IDLE_MS : 0, &count);
     }
-    if (host_monotonic_ms() >= worker->ask_again_ms) {
-        worker->ask_again_ms = 0;
+    if (host_monotonic_ms() >= worker->reading.ask_again_ms) {
+        worker->reading.ask_again_ms = 0;
     }
-    if (worker->ask_again_ms != 0) {
+    if (worker->reading.ask_again_ms != 0) {
         *ret_idle = true;
         return reading_poll(worker, 0, KEEP_ALIVE_MS, &count);
     }
     if (!partitions_ready(worker)) {
         *ret_idle = true;
-        return reading_poll(worker, 0, worker_has_store(worker) && worker->session == NULL ? KEEP_ALIVE_MS : 0, &count);
+        return reading_poll(worker, 0, worker_has_store(worker) && worker->session.handle == NULL ? KEEP_ALIVE_MS : 0,
+                            &count);
     }
     if (!windows_have_room(worker)) {
         *ret_idle = false;
         return hold_source(worker);
     }
-    worker->blocked_since_ms = 0;
+    worker->reading.blocked_since_ms = 0;
     set_paused(worker, false);
     if (!reading_poll(worker, POLL_RECORDS, idle_time(worker), &count)) {
         return false;
     }
-    worker->dry = count == 0;
-    worker->handed_out = worker->handed_out || count > 0;
+    worker->watch.dry = count == 0;
+    worker->watch.handed_out = worker->watch.handed_out || count > 0;
     if (count > 0) {
         FAILPOINT("after_poll");
     }
@@ -238,7 +240,7 @@ static bool asks_headers(const struct worker *worker)
 
 churn_source_listener reading_listener(struct worker *worker)
 {
-    return (churn_source_listener){.size = sizeof worker->listener,
+    return (churn_source_listener){.size = sizeof worker->reading.listener,
                                    .ctx = worker,
                                    .assigned = on_assigned,
                                    .revoked = on_revoked,

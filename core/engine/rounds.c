@@ -41,7 +41,7 @@ static void flush(struct worker *worker)
 {
     churn_error err = {.size = sizeof err};
     int32_t result =
-        store_of(worker)->flush != NULL ? store_of(worker)->flush(worker->session, FLUSH_ID, &err) : CHURN_OK;
+        store_of(worker)->flush != NULL ? store_of(worker)->flush(worker->session.handle, FLUSH_ID, &err) : CHURN_OK;
     if (result == CHURN_OK) {
         finish_round(worker);
     } else if (result == CHURN_PENDING) {
@@ -98,7 +98,7 @@ static bool take_conflict(struct worker *worker, uint32_t source, const churn_pu
     }
     found.version = reply->version;
     if (found.version < p->stored.version && !MUTANT("identity")) {
-        worker->store_went_back = true;
+        worker->session.went_back = true;
     }
     p->stored = found;
     p->again = (worker->pipeline->profiles_only ? found.offset : checkpoint_answered(&found)) < p->putting ||
@@ -169,7 +169,7 @@ static void continue_round(struct worker *worker)
     put_checkpoints(worker);
     if (worker->progress.round == ROUND_PUTTING && worker->progress.unanswered == 0) {
         flush(worker);
-        if (worker->progress.round == ROUND_NONE && worker->session != NULL) {
+        if (worker->progress.round == ROUND_NONE && worker->session.handle != NULL) {
             commit_tell(worker, false);
         }
     }
@@ -183,7 +183,7 @@ void rounds_step(struct worker *worker, bool due)
         }
         return;
     }
-    if (worker->session == NULL || worker->store_went_back) {
+    if (worker->session.handle == NULL || worker->session.went_back) {
         return;
     }
     switch (worker->progress.round) {
@@ -213,7 +213,7 @@ bool rounds_put_now(struct worker *worker, uint32_t source, int64_t limit_ms)
     partition_at(worker, source)->putting = checkpoint_answered(&partition_at(worker, source)->stored);
     while ((partition_at(worker, source)->again || rounds_wait(worker)) && host_monotonic_ms() < deadline) {
         put_checkpoints(worker);
-        if (worker->session == NULL || !session_poll(worker, NULL, POLL_MS)) {
+        if (worker->session.handle == NULL || !session_poll(worker, NULL, POLL_MS)) {
             return false;
         }
     }

@@ -18,11 +18,11 @@ static const char *store_label(const struct worker *worker)
 
 void session_close(struct worker *worker)
 {
-    if (worker->session != NULL) {
-        store_of(worker)->close(worker->session);
-        worker->session = NULL;
-        atomic_store_explicit(&worker->session_open, false, memory_order_relaxed);
-        worker->checkpoints->lost(worker);
+    if (worker->session.handle != NULL) {
+        store_of(worker)->close(worker->session.handle);
+        worker->session.handle = NULL;
+        atomic_store_explicit(&worker->signs.session_open, false, memory_order_relaxed);
+        worker->session.checkpoints->lost(worker);
     }
 }
 
@@ -36,18 +36,19 @@ void session_lose(struct worker *worker, const char *message)
 {
     session_close(worker);
     tell_outage(worker, message);
-    worker->next_open_ms = host_monotonic_ms() + FIRST_OPEN_PAUSE_MS;
-    worker->profiles->lost(worker);
+    worker->session.next_open_ms = host_monotonic_ms() + FIRST_OPEN_PAUSE_MS;
+    worker->session.profiles->lost(worker);
 }
 
 static void wait_to_open(struct worker *worker, const char *message)
 {
     tell_outage(worker, message);
-    worker->open_pause_ms = worker->open_pause_ms == 0 ? FIRST_OPEN_PAUSE_MS : worker->open_pause_ms * 2;
-    if (worker->open_pause_ms > LAST_OPEN_PAUSE_MS) {
-        worker->open_pause_ms = LAST_OPEN_PAUSE_MS;
+    worker->session.open_pause_ms =
+        worker->session.open_pause_ms == 0 ? FIRST_OPEN_PAUSE_MS : worker->session.open_pause_ms * 2;
+    if (worker->session.open_pause_ms > LAST_OPEN_PAUSE_MS) {
+        worker->session.open_pause_ms = LAST_OPEN_PAUSE_MS;
     }
-    worker->next_open_ms = host_monotonic_ms() + worker->open_pause_ms;
+    worker->session.next_open_ms = host_monotonic_ms() + worker->session.open_pause_ms;
 }
 
 /* A store that is not the one of the last session may lack what that one acknowledged. Nothing may be written to it
@@ -55,38 +56,40 @@ static void wait_to_open(struct worker *worker, const char *message)
 static int32_t check_identity(struct worker *worker, churn_error *err)
 {
     char identity[CHURN_IDENTITY_SIZE] = "";
-    int32_t result =
-        store_of(worker)->identity != NULL ? store_of(worker)->identity(worker->session, identity, err) : CHURN_OK;
+    int32_t result = store_of(worker)->identity != NULL
+                         ? store_of(worker)->identity(worker->session.handle, identity, err)
+                         : CHURN_OK;
     if (result != CHURN_OK) {
         return result;
     }
-    if (worker->identity[0] != '\0' && strcmp(worker->identity, identity) != 0 && !MUTANT("identity")) {
+    if (worker->session.identity[0] != '\0' && strcmp(worker->session.identity, identity) != 0 && !MUTANT("identity")) {
         log_printf(worker->pipeline->log, CHURN_LOG_WARN, store_label(worker),
                    "the store was emptied, restarted, replaced or failed over, and may have lost what it had "
                    "acknowledged: reading again from its checkpoints");
-        worker->store_went_back = true;
+        worker->session.went_back = true;
     }
-    memcpy(worker->identity, identity, sizeof identity);
+    memcpy(worker->session.identity, identity, sizeof identity);
     return CHURN_OK;
 }
 
 /* Whether the store lets its user do what is needed, before the first event of some type finds out. */
 static int32_t check_allowed(struct worker *worker, churn_error *err)
 {
-    return store_of(worker)->allowed != NULL ? targets_try_keys(worker->pipeline, worker->session, err) : CHURN_OK;
+    return store_of(worker)->allowed != NULL ? targets_try_keys(worker->pipeline, worker->session.handle, err)
+                                             : CHURN_OK;
 }
 
 bool session_step(struct worker *worker)
 {
     churn_error err = {.size = sizeof err};
     int32_t result;
-    if (worker->session != NULL || host_monotonic_ms() < worker->next_open_ms) {
+    if (worker->session.handle != NULL || host_monotonic_ms() < worker->session.next_open_ms) {
         return true;
     }
     worker_enter(worker, &worker->pipeline->store);
-    result = store_of(worker)->open(worker->pipeline->store_instance->self, &worker->session, &err);
+    result = store_of(worker)->open(worker->pipeline->store_instance->self, &worker->session.handle, &err);
     if (result != CHURN_OK) {
-        worker->session = NULL;
+        worker->session.handle = NULL;
     } else if ((result = check_allowed(worker, &err)) != CHURN_OK ||
                (result = check_identity(worker, &err)) != CHURN_OK) {
         session_close(worker);
@@ -100,8 +103,8 @@ bool session_step(struct worker *worker)
         return worker_fail(worker, "%s: %s", store_label(worker), err.message);
     }
     worker_goes_on(worker, &worker->pipeline->store, STALL_STORE, "reached again");
-    worker->open_pause_ms = 0;
-    worker->session_fresh = true;
+    worker->session.open_pause_ms = 0;
+    worker->session.fresh = true;
     return true;
 }
 
@@ -109,7 +112,8 @@ bool session_check(struct worker *worker)
 {
     churn_error err = {.size = sizeof err};
     int32_t result;
-    if (worker->session == NULL || session_is_writing(worker) || worker->checkpoints->waits(worker, NULL)) {
+    if (worker->session.handle == NULL || session_is_writing(worker) ||
+        worker->session.checkpoints->waits(worker, NULL)) {
         return true;
     }
     result = check_identity(worker, &err);
@@ -123,7 +127,7 @@ bool session_check(struct worker *worker)
 
 static const struct session_user *user_of(const struct worker *worker, uint64_t id)
 {
-    return (id & CHECKPOINT_ID) != 0 ? worker->checkpoints : worker->profiles;
+    return (id & CHECKPOINT_ID) != 0 ? worker->session.checkpoints : worker->session.profiles;
 }
 
 /* A reply that repeats another would stand for a write that never came. */
@@ -150,18 +154,20 @@ static bool take_replies(struct worker *worker, struct window *window, const chu
             return false;
         }
     }
-    return worker->store_went_back || window == NULL || worker->profiles->put_again(worker, window, replies, count);
+    return worker->session.went_back || window == NULL ||
+           worker->session.profiles->put_again(worker, window, replies, count);
 }
 
 bool session_poll(struct worker *worker, struct window *window, uint32_t timeout_ms)
 {
     churn_put_reply replies[POLL_REPLIES];
-    while (worker->session != NULL && !worker->store_went_back &&
-           (worker->checkpoints->waits(worker, window) || worker->profiles->waits(worker, window))) {
+    while (worker->session.handle != NULL && !worker->session.went_back &&
+           (worker->session.checkpoints->waits(worker, window) || worker->session.profiles->waits(worker, window))) {
         churn_error err = {.size = sizeof err};
         uint32_t count = 0;
         worker_enter(worker, &worker->pipeline->store);
-        int32_t result = store_of(worker)->poll(worker->session, replies, POLL_REPLIES, timeout_ms, &count, &err);
+        int32_t result =
+            store_of(worker)->poll(worker->session.handle, replies, POLL_REPLIES, timeout_ms, &count, &err);
         worker_enter(worker, NULL);
         if (result == CHURN_RETRY) {
             session_lose(worker, err.message);

@@ -7,11 +7,11 @@
 
 void set_aside_show(struct worker *worker, int32_t level, const char *what, const churn_record *record, const char *why)
 {
-    if (worker->letters_shown < LETTERS_SHOWN) {
-        worker->letters_shown++;
+    if (worker->intake.letters_shown < LETTERS_SHOWN) {
+        worker->intake.letters_shown++;
         log_printf(worker->pipeline->log, level, "redrive", "%s %s/%d at offset %lld: %s%s", what, record->topic,
                    record->partition, (long long)record->offset, why,
-                   worker->letters_shown == LETTERS_SHOWN ? "; more are counted, not shown" : "");
+                   worker->intake.letters_shown == LETTERS_SHOWN ? "; more are counted, not shown" : "");
     }
 }
 

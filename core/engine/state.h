@@ -74,11 +74,8 @@ struct naming {
     unsigned shown;  /* in this one */
 };
 
-struct worker {
-    struct pipeline *pipeline;
-    unsigned number;
-    pthread_t thread;
-    bool thread_started;
+/* What main reads of a worker while it runs, and orders it. */
+struct worker_signs {
     _Atomic int order; /* enum worker_order */
     _Atomic int state; /* enum worker_state */
     _Atomic bool started;
@@ -88,67 +85,103 @@ struct worker {
     _Atomic bool assigned, session_open;
     _Atomic uint32_t damaged;               /* customers whose profiles are known to be damaged now */
     _Atomic(const struct section *) inside; /* whose plugin is called; NULL: none */
+};
 
-    /* watch */
-    int64_t watched_ms;
+/* Of watch.c: since when something does not move. */
+struct worker_watch {
+    int64_t looked_ms;
     int64_t silent_since_ms; /* the store; 0: it answers, or need not */
     uint32_t stored_seen;
-    int64_t dry_since_ms;            /* the source; 0: it hands out records, or there are none */
-    bool dry, handed_out;            /* it had none at the newest poll; it had some since the last look */
-    const struct section *undecided; /* the processor that the source waits for; NULL: none */
+    int64_t dry_since_ms; /* the source; 0: it hands out records, or there are none */
+    bool dry;             /* it had none at the newest poll */
+    bool handed_out;      /* it had some since the last look */
+};
 
+/* Of original.c, in a redrive: the pipeline's own source, to read again what letters were. */
+struct worker_origin {
+    struct instance *instance; /* NULL: none */
+    churn_source_listener listener;
+    bool started;
+    struct original *originals; /* of the records of a poll */
+};
+
+/* Of reading.c: what the source hands out. */
+struct worker_reading {
+    churn_source_listener listener;
+    churn_record *records; /* POLL_RECORDS */
+    bool at_end;
+    bool paused;
+    int64_t blocked_since_ms;        /* 0: not blocked */
+    int64_t ask_again_ms;            /* a processor could not tell: no record before; 0: none waits */
+    const struct section *undecided; /* that processor; NULL: none */
+};
+
+/* Of event_in.c and processors.c: the event at hand. */
+struct worker_intake {
+    struct event_decoder *decoder;
+    struct edit edit;
+    struct text scratch;
+    unsigned letters_shown; /* in the log */
+};
+
+/* Of windows.c: a ring from the oldest window to the one that is being filled. */
+struct worker_ring {
+    struct arena_pool pool; /* the windows' memory */
+    struct window windows[MAX_WINDOWS];
+    uint64_t oldest, newest; /* numbers; the newest one is filling */
+};
+
+/* Of session.c. */
+struct worker_session {
+    void *handle;                                      /* the store's own; NULL: none is open */
+    const struct session_user *checkpoints, *profiles; /* whom it answers */
+    bool fresh;                                        /* opened, and nothing was put yet */
+    char identity[CHURN_IDENTITY_SIZE];                /* of the store, in the newest session */
+    bool went_back;       /* the store may have lost acknowledged writes: everything in flight is void */
+    int64_t next_open_ms; /* not before, while the store is out of reach */
+    int64_t open_pause_ms;
+};
+
+/* Of writer.c. */
+struct worker_writer {
+    int64_t retry_pause_ms;
+    int64_t retry_ms; /* when refused puts are offered again; 0: none */
+    struct profile_text rendered;
+    struct naming gone; /* whose profiles the store has no more */
+};
+
+struct worker {
+    struct pipeline *pipeline;
+    unsigned number;
+    pthread_t thread;
+    bool thread_started;
+    struct worker_signs signs;
+    struct worker_counters counters;
     struct journal_seat seat;
 
     struct instance *source;
-    struct instance *origin; /* of a redrive: the pipeline's own source, to read again what letters were; NULL: none */
-    churn_source_listener origin_listener;
-    bool origin_started;
-    struct original *originals; /* of a redrive: of the records of a poll */
     struct instance **processors;
     struct instance **sinks;
     struct sink_state *sink_states;
     bool source_started;
     unsigned processors_started, sinks_started;
 
-    /* intake */
-    churn_source_listener listener;
-    churn_record *records; /* POLL_RECORDS */
-    struct event_decoder *decoder;
-    struct edit edit; /* of the event at hand */
-    struct text scratch;
-    unsigned letters_shown; /* in the log */
-    bool at_end;
-    bool paused;
-    int64_t blocked_since_ms; /* 0: not blocked */
-    int64_t ask_again_ms;     /* a processor could not tell: no record before; 0: none waits */
+    struct worker_reading reading;
+    struct worker_origin origin;
+    struct worker_intake intake;
+    struct worker_ring ring;
+    struct worker_session session;
+    struct worker_writer writer;
+    struct worker_watch watch;
+    struct damage_report damage;
+    int64_t headers_ms; /* not before: records are read again for their headers once more */
 
-    /* windows: a ring from the oldest to the one being filled */
-    struct arena_pool pool; /* the windows' memory */
-    struct window windows[MAX_WINDOWS];
-    uint64_t oldest, newest; /* numbers; the newest one is filling */
-
-    /* writer */
-    void *session;
-    const struct session_user *checkpoints, *profiles; /* whom it answers */
-    bool session_fresh;                                /* opened, and nothing was put yet */
-    char identity[CHURN_IDENTITY_SIZE];                /* of the store, in the newest session */
-    bool store_went_back; /* it may have lost acknowledged writes: everything in flight is void */
-    int64_t next_open_ms; /* not before, while the store is out of reach */
-    int64_t open_pause_ms;
-    int64_t retry_pause_ms;
-    int64_t retry_ms; /* when refused puts are offered again; 0: none */
     struct sources sources;
     struct cache cache;
     struct folder folder;
-    struct profile_text rendered;
-
-    struct damage_report damage;
-    struct naming gone; /* whose profiles the store has no more */
-    int64_t headers_ms; /* not before: records are read again for their headers once more */
     struct progress progress;
     int64_t last_commit_ms;
 
-    struct worker_counters counters;
     bool moved; /* something happened in this round of the loop */
     bool failed;
     char failure[2048]; /* why */
@@ -156,18 +189,18 @@ struct worker {
 
 static inline struct window *window_at(struct worker *worker, uint64_t number)
 {
-    return &worker->windows[number % MAX_WINDOWS];
+    return &worker->ring.windows[number % MAX_WINDOWS];
 }
 
 static inline struct window *window_filling(struct worker *worker)
 {
-    return window_at(worker, worker->newest);
+    return window_at(worker, worker->ring.newest);
 }
 
 /* The one before it, or NULL when everything before it is done. */
 static inline struct window *window_filled(struct worker *worker)
 {
-    return worker->newest > worker->oldest ? window_at(worker, worker->newest - 1) : NULL;
+    return worker->ring.newest > worker->ring.oldest ? window_at(worker, worker->ring.newest - 1) : NULL;
 }
 
 static inline bool worker_has_store(const struct worker *worker)
@@ -211,13 +244,13 @@ static inline uint32_t partition_count(const struct worker *worker)
 /* What main wants of it. */
 static inline enum worker_order worker_ordered(const struct worker *worker)
 {
-    return (enum worker_order)atomic_load_explicit(&worker->order, memory_order_acquire);
+    return (enum worker_order)atomic_load_explicit(&worker->signs.order, memory_order_acquire);
 }
 
 /* What main is shown. */
 static inline void worker_show(struct worker *worker, enum worker_state state)
 {
-    atomic_store_explicit(&worker->state, (int)state, memory_order_release);
+    atomic_store_explicit(&worker->signs.state, (int)state, memory_order_release);
 }
 
 /* Marks the worker as failed and logs why; always false. */

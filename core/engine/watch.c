@@ -57,16 +57,16 @@ static void watch_sink(struct worker *worker, unsigned sink, int64_t now)
 static void watch_store(struct worker *worker, int64_t now)
 {
     const struct window *window = window_filled(worker);
-    bool silent = window != NULL && window->state == WINDOW_WRITING && worker->session != NULL &&
-                  worker->retry_ms == 0 && window->stored == worker->stored_seen &&
+    bool silent = window != NULL && window->state == WINDOW_WRITING && worker->session.handle != NULL &&
+                  worker->writer.retry_ms == 0 && window->stored == worker->watch.stored_seen &&
                   window->stored < window->delta_count;
-    worker->stored_seen = window != NULL ? window->stored : 0;
+    worker->watch.stored_seen = window != NULL ? window->stored : 0;
     if (!silent) {
-        worker->silent_since_ms = 0;
-    } else if (lasts(&worker->silent_since_ms, now) >= STORE_PATIENCE_MS) {
+        worker->watch.silent_since_ms = 0;
+    } else if (lasts(&worker->watch.silent_since_ms, now) >= STORE_PATIENCE_MS) {
         worker_stalled(worker, &worker->pipeline->store, STALL_WRITE, CHURN_LOG_ERROR,
                        "it has not answered for %lld s, and %u profiles wait to be written",
-                       (long long)(now - worker->silent_since_ms) / 1000, window->delta_count - window->stored);
+                       (long long)(now - worker->watch.silent_since_ms) / 1000, window->delta_count - window->stored);
     }
 }
 
@@ -75,8 +75,8 @@ static void watch_store(struct worker *worker, int64_t now)
 /* Whether reading has begun, or waits for the store alone. */
 static bool has_begun(struct worker *worker)
 {
-    bool waits_for_store = worker_has_store(worker) && worker->session == NULL;
-    return atomic_load_explicit(&worker->assigned, memory_order_relaxed) &&
+    bool waits_for_store = worker_has_store(worker) && worker->session.handle == NULL;
+    return atomic_load_explicit(&worker->signs.assigned, memory_order_relaxed) &&
            (waits_for_store || partitions_ready(worker));
 }
 
@@ -84,18 +84,19 @@ static void watch_source(struct worker *worker, int64_t now)
 {
     const struct section *section = &worker->pipeline->source;
     struct worker_lag lag = worker_lag(worker);
-    bool begun = has_begun(worker), dry = worker->dry && !worker->handed_out && lag.known && lag.messages > 0;
-    worker->handed_out = false;
+    bool begun = has_begun(worker),
+         dry = worker->watch.dry && !worker->watch.handed_out && lag.known && lag.messages > 0;
+    worker->watch.handed_out = false;
     if (begun && !dry) {
-        worker->dry_since_ms = 0;
+        worker->watch.dry_since_ms = 0;
         worker_goes_on(worker, section, STALL_SOURCE, NULL);
-    } else if (!begun && lasts(&worker->dry_since_ms, now) >= BEGIN_PATIENCE_MS) {
+    } else if (!begun && lasts(&worker->watch.dry_since_ms, now) >= BEGIN_PATIENCE_MS) {
         worker_stalled(worker, section, STALL_SOURCE, CHURN_LOG_WARN, "it has had nothing to read from for %lld s",
-                       (long long)(now - worker->dry_since_ms) / 1000);
-    } else if (begun && lasts(&worker->dry_since_ms, now) >= SOURCE_PATIENCE_MS) {
+                       (long long)(now - worker->watch.dry_since_ms) / 1000);
+    } else if (begun && lasts(&worker->watch.dry_since_ms, now) >= SOURCE_PATIENCE_MS) {
         worker_stalled(worker, section, STALL_SOURCE, CHURN_LOG_ERROR,
                        "it has handed out no record for %lld s, although %lld are there",
-                       (long long)(now - worker->dry_since_ms) / 1000, (long long)lag.messages);
+                       (long long)(now - worker->watch.dry_since_ms) / 1000, (long long)lag.messages);
     }
 }
 
@@ -104,13 +105,13 @@ static void watch_source(struct worker *worker, int64_t now)
 void watch_step(struct worker *worker)
 {
     int64_t now = host_monotonic_ms();
-    atomic_store_explicit(&worker->turned_ms, now, memory_order_relaxed);
-    atomic_store_explicit(&worker->session_open, worker->session != NULL, memory_order_relaxed);
-    atomic_store_explicit(&worker->damaged, worker->cache.damaged, memory_order_relaxed);
-    if (now - worker->watched_ms < LOOK_MS) {
+    atomic_store_explicit(&worker->signs.turned_ms, now, memory_order_relaxed);
+    atomic_store_explicit(&worker->signs.session_open, worker->session.handle != NULL, memory_order_relaxed);
+    atomic_store_explicit(&worker->signs.damaged, worker->cache.damaged, memory_order_relaxed);
+    if (now - worker->watch.looked_ms < LOOK_MS) {
         return;
     }
-    worker->watched_ms = now;
+    worker->watch.looked_ms = now;
     for (unsigned sink = 0; sink < worker->pipeline->sink_count; sink++) {
         watch_sink(worker, sink, now);
     }

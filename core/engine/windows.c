@@ -34,12 +34,12 @@ struct window *windows_writing(struct worker *worker)
 static bool turn_window(struct worker *worker)
 {
     struct window *full = window_filling(worker), *next;
-    if (worker->newest - worker->oldest + 1 >= MAX_WINDOWS) {
+    if (worker->ring.newest - worker->ring.oldest + 1 >= MAX_WINDOWS) {
         return true;
     }
-    next = window_at(worker, worker->newest + 1);
+    next = window_at(worker, worker->ring.newest + 1);
     window_reset(next, worker->pipeline->sink_count);
-    next->number = ++worker->newest;
+    next->number = ++worker->ring.newest;
     next->state = WINDOW_FILLING;
     worker->moved = true;
     if (MUTANT("commit") && !progress_note_done(worker, full)) {
@@ -65,7 +65,7 @@ static void tell_journal(const struct worker *worker, const struct window *windo
  * ring never needs any. */
 static void reuse(struct worker *worker, struct window *done)
 {
-    struct window *next = window_at(worker, worker->newest + 1), spare = *next;
+    struct window *next = window_at(worker, worker->ring.newest + 1), spare = *next;
     *next = *done;
     *done = spare;
 }
@@ -73,8 +73,8 @@ static void reuse(struct worker *worker, struct window *done)
 /* Lets go of windows that are done, in order. */
 static bool retire_windows(struct worker *worker)
 {
-    while (worker->oldest < worker->newest) {
-        struct window *window = window_at(worker, worker->oldest);
+    while (worker->ring.oldest < worker->ring.newest) {
+        struct window *window = window_at(worker, worker->ring.oldest);
         if (window->state != WINDOW_EMITTING || !emitter_done(worker, window)) {
             break;
         }
@@ -84,7 +84,7 @@ static bool retire_windows(struct worker *worker)
             return false;
         }
         window_reset(window, worker->pipeline->sink_count);
-        worker->oldest++;
+        worker->ring.oldest++;
         reuse(worker, window);
         worker->moved = true;
         cache_trim(&worker->cache);
@@ -94,7 +94,7 @@ static bool retire_windows(struct worker *worker)
 
 bool windows_done(struct worker *worker)
 {
-    return worker->oldest == worker->newest && window_is_empty(window_filling(worker));
+    return worker->ring.oldest == worker->ring.newest && window_is_empty(window_filling(worker));
 }
 
 /* A window waits for more while the source is busy, up to its age and size; never when the source has nothing. */
@@ -108,17 +108,17 @@ static bool filling_is_due(struct worker *worker, bool source_idle)
 
 void windows_discard(struct worker *worker)
 {
-    for (uint64_t number = worker->oldest; number <= worker->newest; number++) {
+    for (uint64_t number = worker->ring.oldest; number <= worker->ring.newest; number++) {
         struct window *window = window_at(worker, number);
         writer_discard(worker, window);
         window_reset(window, worker->pipeline->sink_count);
     }
     session_close(worker); /* answers to its puts are of no use any more */
-    worker->newest++;      /* a new number, so that late answers of sinks are told apart */
-    worker->oldest = worker->newest;
-    window_filling(worker)->number = worker->newest;
+    worker->ring.newest++; /* a new number, so that late answers of sinks are told apart */
+    worker->ring.oldest = worker->ring.newest;
+    window_filling(worker)->number = worker->ring.newest;
     window_filling(worker)->state = WINDOW_FILLING;
-    worker->undecided = NULL;
+    worker->reading.undecided = NULL;
     for (unsigned i = 0; i < worker->pipeline->processor_count; i++) { /* what they waited with is read again */
         stalls_forget(worker->pipeline->stalls, &worker->pipeline->processors[i], worker->number);
     }
@@ -128,7 +128,7 @@ void windows_discard(struct worker *worker)
  * the store itself says is in it. */
 static void rewind_to_checkpoints(struct worker *worker)
 {
-    worker->store_went_back = false;
+    worker->session.went_back = false;
     windows_discard(worker);
     cache_free(&worker->cache);
     processors_forget(worker);
@@ -142,7 +142,7 @@ bool windows_move_on(struct worker *worker, bool source_idle, uint32_t timeout_m
     if (worker_has_store(worker) && !session_step(worker)) {
         return false;
     }
-    if (worker->store_went_back) {
+    if (worker->session.went_back) {
         rewind_to_checkpoints(worker);
         return true;
     }
@@ -165,7 +165,7 @@ bool windows_move_on(struct worker *worker, bool source_idle, uint32_t timeout_m
     } else if (!session_poll(worker, NULL, 0)) {
         return false;
     }
-    if (worker->oldest == worker->newest) {
+    if (worker->ring.oldest == worker->ring.newest) {
         timeout_ms = 0; /* no sink owes an answer */
     }
     return emitter_step(worker, timeout_ms) && retire_windows(worker);
@@ -173,7 +173,7 @@ bool windows_move_on(struct worker *worker, bool source_idle, uint32_t timeout_m
 
 void windows_nap(const struct worker *worker, int64_t round_began_ms)
 {
-    bool little_to_miss = worker->at_end || (worker_has_store(worker) && worker->session == NULL);
+    bool little_to_miss = worker->reading.at_end || (worker_has_store(worker) && worker->session.handle == NULL);
     struct timespec pause = {.tv_nsec = worker_ordered(worker) == WORKER_FINISH_AT_END ? SHORT_NAP_US * 1000L
                                         : little_to_miss                               ? LONG_NAP_MS * 1000000L
                                                                                        : NAP_MS * 1000000L};

@@ -26,7 +26,7 @@
 
 static bool is_at_end(struct worker *worker)
 {
-    return worker->at_end && partitions_ready(worker) && windows_done(worker);
+    return worker->reading.at_end && partitions_ready(worker) && windows_done(worker);
 }
 
 static bool step(struct worker *worker)
@@ -111,9 +111,9 @@ static bool start_instances(struct worker *worker)
             return worker_fail(worker, failed_text, "processor", section->label, err.message);
         }
     }
-    worker->listener = reading_listener(worker);
+    worker->reading.listener = reading_listener(worker);
     worker_enter(worker, &pipeline->source);
-    if (source_of(worker)->start(worker->source->self, &worker->listener, &err) != CHURN_OK) {
+    if (source_of(worker)->start(worker->source->self, &worker->reading.listener, &err) != CHURN_OK) {
         return worker_fail(worker, failed_text, "source", pipeline->source.label, err.message);
     }
     worker_enter(worker, NULL);
@@ -169,11 +169,11 @@ static void *run(void *argument)
     struct worker *worker = argument;
     int64_t deadline;
     bool ok;
-    atomic_store_explicit(&worker->turned_ms, host_monotonic_ms(), memory_order_relaxed);
+    atomic_store_explicit(&worker->signs.turned_ms, host_monotonic_ms(), memory_order_relaxed);
     ok = start_instances(worker);
     while (ok && goes_on(worker)) {
         ok = step(worker);
-        atomic_store_explicit(&worker->started, ok, memory_order_release);
+        atomic_store_explicit(&worker->signs.started, ok, memory_order_release);
     }
     if (ok && worker_ordered(worker) != WORKER_STOP) {
         ok = finish_sinks(worker);
@@ -251,8 +251,8 @@ static bool make_instances(struct worker *worker)
         return false;
     }
     if (pipeline->origin.loaded != NULL) {
-        worker->origin = instance_new(pipeline, &pipeline->origin, worker->number);
-        if (worker->origin == NULL) {
+        worker->origin.instance = instance_new(pipeline, &pipeline->origin, worker->number);
+        if (worker->origin.instance == NULL) {
             return false;
         }
     }
@@ -276,19 +276,19 @@ static bool make_working_space(struct worker *worker)
     struct pipeline *pipeline = worker->pipeline;
     bool ok = true;
     for (unsigned i = 0; i < MAX_WINDOWS; i++) {
-        ok = window_init(&worker->windows[i], &worker->pool, pipeline->sink_count) && ok;
+        ok = window_init(&worker->ring.windows[i], &worker->ring.pool, pipeline->sink_count) && ok;
     }
-    worker->oldest = worker->newest = 1;
+    worker->ring.oldest = worker->ring.newest = 1;
     window_filling(worker)->number = 1;
     window_filling(worker)->state = WINDOW_FILLING;
-    worker->records = calloc(POLL_RECORDS, sizeof *worker->records);
-    worker->originals = calloc(POLL_RECORDS, sizeof *worker->originals);
-    worker->decoder = event_decoder_new(&pipeline->catalog);
+    worker->reading.records = calloc(POLL_RECORDS, sizeof *worker->reading.records);
+    worker->origin.originals = calloc(POLL_RECORDS, sizeof *worker->origin.originals);
+    worker->intake.decoder = event_decoder_new(&pipeline->catalog);
     worker->cache =
         (struct cache){.registry = &pipeline->catalog.registry,
                        .limit = (size_t)(pipeline->store_settings.cache_bytes / pipeline->settings.workers)};
-    return ok && worker->records != NULL && worker->originals != NULL && worker->decoder != NULL &&
-           folder_init(&worker->folder, &pipeline->catalog, &worker->sources);
+    return ok && worker->reading.records != NULL && worker->origin.originals != NULL &&
+           worker->intake.decoder != NULL && folder_init(&worker->folder, &pipeline->catalog, &worker->sources);
 }
 
 struct worker *worker_new(struct pipeline *pipeline, unsigned number)
@@ -299,8 +299,8 @@ struct worker *worker_new(struct pipeline *pipeline, unsigned number)
     }
     worker->pipeline = pipeline;
     worker->number = number;
-    worker->checkpoints = &rounds_session_user;
-    worker->profiles = &writer_session_user;
+    worker->session.checkpoints = &rounds_session_user;
+    worker->session.profiles = &writer_session_user;
     journal_sit(pipeline->journal, number, &worker->seat);
     make_counters(worker);
     if (!make_working_space(worker) || !make_sink_states(worker) || !make_instances(worker)) {
@@ -318,17 +318,17 @@ bool worker_start(struct worker *worker)
 
 void worker_order(struct worker *worker, enum worker_order order)
 {
-    atomic_store_explicit(&worker->order, (int)order, memory_order_release);
+    atomic_store_explicit(&worker->signs.order, (int)order, memory_order_release);
 }
 
 enum worker_state worker_state(const struct worker *worker)
 {
-    return (enum worker_state)atomic_load_explicit(&worker->state, memory_order_acquire);
+    return (enum worker_state)atomic_load_explicit(&worker->signs.state, memory_order_acquire);
 }
 
 bool worker_has_started(const struct worker *worker)
 {
-    return atomic_load_explicit(&worker->started, memory_order_acquire);
+    return atomic_load_explicit(&worker->signs.started, memory_order_acquire);
 }
 
 const char *worker_failure(const struct worker *worker)
@@ -339,18 +339,18 @@ const char *worker_failure(const struct worker *worker)
 struct health_worker worker_health(const struct worker *worker)
 {
     struct worker_lag lag = worker_lag(worker);
-    return (struct health_worker){.assigned = atomic_load_explicit(&worker->assigned, memory_order_relaxed),
-                                  .store_open = atomic_load_explicit(&worker->session_open, memory_order_relaxed),
-                                  .damaged = atomic_load_explicit(&worker->damaged, memory_order_relaxed),
+    return (struct health_worker){.assigned = atomic_load_explicit(&worker->signs.assigned, memory_order_relaxed),
+                                  .store_open = atomic_load_explicit(&worker->signs.session_open, memory_order_relaxed),
+                                  .damaged = atomic_load_explicit(&worker->signs.damaged, memory_order_relaxed),
                                   .failed = worker_state(worker) == WORKER_FAILED,
-                                  .turned_ms = atomic_load_explicit(&worker->turned_ms, memory_order_relaxed),
+                                  .turned_ms = atomic_load_explicit(&worker->signs.turned_ms, memory_order_relaxed),
                                   .lag_known = lag.known,
                                   .lag = lag.messages};
 }
 
 void worker_where(const struct worker *worker, const struct section **ret_section, char *text, size_t size)
 {
-    const struct section *section = atomic_load_explicit(&worker->inside, memory_order_relaxed);
+    const struct section *section = atomic_load_explicit(&worker->signs.inside, memory_order_relaxed);
     char held[256];
     *ret_section = section;
     if (journal_held(worker->pipeline->journal, worker->number, held, sizeof held)) {
@@ -384,26 +384,26 @@ void worker_free(struct worker *worker)
     }
     progress_hand_over(worker);
     instance_free(worker->source);
-    instance_free(worker->origin);
+    instance_free(worker->origin.instance);
     free_instances(worker->processors, worker->pipeline->processor_count);
     free_instances(worker->sinks, worker->pipeline->sink_count);
     for (unsigned i = 0; i < MAX_WINDOWS; i++) {
-        window_free(&worker->windows[i]);
+        window_free(&worker->ring.windows[i]);
     }
-    arena_pool_free(&worker->pool);
+    arena_pool_free(&worker->ring.pool);
     cache_free(&worker->cache);
     folder_free(&worker->folder);
     sources_free(&worker->sources);
-    event_decoder_free(worker->decoder);
-    profile_text_free(&worker->rendered);
-    edit_free(&worker->edit);
-    text_free(&worker->scratch);
+    event_decoder_free(worker->intake.decoder);
+    profile_text_free(&worker->writer.rendered);
+    edit_free(&worker->intake.edit);
+    text_free(&worker->intake.scratch);
     partitions_free(&worker->progress);
     for (unsigned i = 0; worker->sink_states != NULL && i < worker->pipeline->sink_count; i++) {
         owed_free(&worker->sink_states[i].owed);
     }
     free(worker->sink_states);
-    free(worker->records);
-    free(worker->originals);
+    free(worker->reading.records);
+    free(worker->origin.originals);
     free(worker);
 }

@@ -110,18 +110,18 @@ static bool put(struct worker *worker, struct window *window, uint32_t index)
     churn_error err = {.size = sizeof err};
     int32_t result;
     churn_put put = {.size = sizeof put, .id = index, .ttl_ms = worker->pipeline->store_settings.ttl_ms};
-    profile_render(customer->profile, registry_of(worker), &worker->sources, &worker->rendered);
-    if (worker->rendered.failed) {
+    profile_render(customer->profile, registry_of(worker), &worker->sources, &worker->writer.rendered);
+    if (worker->writer.rendered.failed) {
         return out_of_memory(worker);
     }
     put.key = (churn_str){.ptr = key};
     put.key.len = store_keys_profile(worker->pipeline->store_settings.key_prefix,
                                      (churn_str){.ptr = customer->id, .len = customer->id_len}, key);
     put.expected_version = customer->profile->version;
-    put.fields = worker->rendered.pairs;
-    put.count = worker->rendered.count;
+    put.fields = worker->writer.rendered.pairs;
+    put.count = worker->writer.rendered.count;
     worker_enter(worker, &worker->pipeline->store);
-    result = ops_of(worker)->put(worker->session, &put, &err);
+    result = ops_of(worker)->put(worker->session.handle, &put, &err);
     worker_enter(worker, NULL);
     if (result != CHURN_OK) {
         session_lose(worker, err.message);
@@ -154,7 +154,8 @@ static bool begin_to_write(struct worker *worker, struct window *window)
         } else if (!merge(worker, window, delta)) {
             return false;
         }
-        if (delta->state == DELTA_MERGED && worker->session != NULL && !put(worker, window, i) && worker->failed) {
+        if (delta->state == DELTA_MERGED && worker->session.handle != NULL && !put(worker, window, i) &&
+            worker->failed) {
             return false;
         }
     }
@@ -172,14 +173,14 @@ static bool may_name(struct naming *naming)
 
 static void say_gone(struct worker *worker, const struct customer *customer)
 {
-    if (may_name(&worker->gone)) {
+    if (may_name(&worker->writer.gone)) {
         log_printf(
             worker->pipeline->log, CHURN_LOG_WARN, worker->pipeline->store.label,
             "the profile of customer '%.*s' is gone from the store (deleted, expired, evicted or lost); it begins "
             "anew with what is read from here on. To have all of it again: stop churnd, delete the profile, and start "
             "once with --replay-from beginning%s",
             (int)customer->id_len, customer->id,
-            worker->gone.shown == NAMED_AT_MOST ? "; others in the next minute are not named" : "");
+            worker->writer.gone.shown == NAMED_AT_MOST ? "; others in the next minute are not named" : "");
     }
 }
 
@@ -258,12 +259,13 @@ static bool refuse_profile(struct worker *worker, struct window *window, struct 
 static void put_later(struct worker *worker, struct delta *delta)
 {
     delta->state = DELTA_MERGED;
-    if (worker->retry_ms == 0) {
-        worker->retry_pause_ms = worker->retry_pause_ms == 0 ? FIRST_RETRY_MS : worker->retry_pause_ms * 2;
-        if (worker->retry_pause_ms > LAST_RETRY_MS) {
-            worker->retry_pause_ms = LAST_RETRY_MS;
+    if (worker->writer.retry_ms == 0) {
+        worker->writer.retry_pause_ms =
+            worker->writer.retry_pause_ms == 0 ? FIRST_RETRY_MS : worker->writer.retry_pause_ms * 2;
+        if (worker->writer.retry_pause_ms > LAST_RETRY_MS) {
+            worker->writer.retry_pause_ms = LAST_RETRY_MS;
         }
-        worker->retry_ms = host_monotonic_ms() + worker->retry_pause_ms;
+        worker->writer.retry_ms = host_monotonic_ms() + worker->writer.retry_pause_ms;
     }
 }
 
@@ -298,7 +300,7 @@ static bool resolve_conflict(struct worker *worker, struct window *window, struc
     bool ok = true;
     if (reply->result == CHURN_CONFLICT && went_back(worker, customer, reply->version)) {
         metrics_add_own(worker->counters.conflicts, 1);
-        worker->store_went_back = true;
+        worker->session.went_back = true;
         return true;
     }
     stored = profile_new(registry_of(worker));
@@ -339,14 +341,14 @@ static bool take_reply(struct worker *worker, struct window *window, const churn
         }
         profile_saved(profile);
         damage_mended(worker, delta->customer);
-        worker->retry_pause_ms = 0;
+        worker->writer.retry_pause_ms = 0;
         set_stored(worker, window, delta);
         return true;
     case CHURN_CONFLICT:
     case CHURN_REJECT:
         return resolve_conflict(worker, window, delta, reply);
     case CHURN_RETRY:
-        if (worker->retry_ms == 0) {
+        if (worker->writer.retry_ms == 0) {
             worker_stalled(worker, &worker->pipeline->store, STALL_WRITE, CHURN_LOG_WARN,
                            "a write was refused: %s; trying again", reply->message);
         }
@@ -360,7 +362,7 @@ static bool take_reply(struct worker *worker, struct window *window, const churn
 static bool put_again(struct worker *worker, struct window *window, const churn_put_reply *replies, uint32_t count)
 {
     for (uint32_t i = 0; i < count; i++) {
-        bool again = worker->retry_ms == 0 && (replies[i].id & CHECKPOINT_ID) == 0 &&
+        bool again = worker->writer.retry_ms == 0 && (replies[i].id & CHECKPOINT_ID) == 0 &&
                      replies[i].result == CHURN_CONFLICT && window->deltas[replies[i].id]->state == DELTA_MERGED;
         if (again && !put(worker, window, (uint32_t)replies[i].id)) {
             return !worker->failed;
@@ -432,10 +434,10 @@ bool writer_step(struct worker *worker, struct window *window, uint32_t timeout_
     if (window->state == WINDOW_SETTING_ASIDE) {
         return set_aside(worker, window);
     }
-    bool again = worker->retry_ms != 0 && host_monotonic_ms() >= worker->retry_ms;
-    if (worker->session != NULL && (worker->session_fresh || again)) {
-        worker->session_fresh = false;
-        worker->retry_ms = 0;
+    bool again = worker->writer.retry_ms != 0 && host_monotonic_ms() >= worker->writer.retry_ms;
+    if (worker->session.handle != NULL && (worker->session.fresh || again)) {
+        worker->session.fresh = false;
+        worker->writer.retry_ms = 0;
         if (!put_merged(worker, window)) {
             return false;
         }
@@ -443,7 +445,7 @@ bool writer_step(struct worker *worker, struct window *window, uint32_t timeout_
     if (!session_poll(worker, window, timeout_ms)) {
         return false;
     }
-    if (window->stored == window->delta_count && !worker->store_went_back && own_headers_complete(worker, window)) {
+    if (window->stored == window->delta_count && !worker->session.went_back && own_headers_complete(worker, window)) {
         FAILPOINT("after_store_ack");
         window->written = true;
         if (window->set_aside) {

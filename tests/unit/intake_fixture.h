@@ -129,7 +129,7 @@ static inline int32_t answer_of(const struct probe *probe, churn_error *err)
 
 static int32_t first_process(void *self, const churn_event *event, churn_error *err)
 {
-    CU_ASSERT_PTR_EQUAL(worker.inside, &processor_sections[FIRST]);
+    CU_ASSERT_PTR_EQUAL(worker.signs.inside, &processor_sections[FIRST]);
     CU_ASSERT_EQUAL(err->message[sizeof err->message - 1], '\0');
     CU_ASSERT(err->size == sizeof *err && err->code == CHURN_OK && err->message[0] == '\0' && err->option[0] == '\0');
     saw("first %.*s/%d@%lld", (int)event->topic.len, event->topic.ptr, event->partition, (long long)event->offset);
@@ -228,8 +228,8 @@ static inline void open_intake(void)
                                  .outputs = CHURN_RECORD_EVENT | CHURN_RECORD_ALERT | CHURN_RECORD_TRIGGER |
                                             CHURN_RECORD_DEAD_LETTER};
     pipeline.stalls = stalls_new(pipeline.log, stopped_clock);
-    worker = (struct worker){.pipeline = &pipeline, .processors = instance_list, .oldest = 1, .newest = 1};
-    worker.decoder = event_decoder_new(&pipeline.catalog);
+    worker = (struct worker){.pipeline = &pipeline, .processors = instance_list, .ring = {.oldest = 1, .newest = 1}};
+    worker.intake.decoder = event_decoder_new(&pipeline.catalog);
     worker.cache = (struct cache){.registry = &pipeline.catalog.registry, .limit = SIZE_MAX};
     for (size_t i = 0; i < COUNT(counts_before); i++) {
         counters[i] = metrics_counter(pipeline.metrics, &worker, counter_name(i));
@@ -253,8 +253,8 @@ static inline void open_intake(void)
     told = 0;
     open_journal();
     log_pass_over();
-    CU_ASSERT_FATAL(worker.decoder != NULL && folder_init(&worker.folder, &pipeline.catalog, &worker.sources) &&
-                    window_init(window_filling(&worker), &worker.pool, 1));
+    CU_ASSERT_FATAL(worker.intake.decoder != NULL && folder_init(&worker.folder, &pipeline.catalog, &worker.sources) &&
+                    window_init(window_filling(&worker), &worker.ring.pool, 1));
 }
 
 /* … with a store, of which only the name is asked for. */
@@ -273,12 +273,12 @@ static inline void close_intake(void)
     window_free(window_filling(&worker));
     cache_free(&worker.cache);
     folder_free(&worker.folder);
-    arena_pool_free(&worker.pool);
+    arena_pool_free(&worker.ring.pool);
     sources_free(&worker.sources);
     partitions_free(&worker.progress);
-    event_decoder_free(worker.decoder);
-    edit_free(&worker.edit);
-    text_free(&worker.scratch);
+    event_decoder_free(worker.intake.decoder);
+    edit_free(&worker.intake.edit);
+    text_free(&worker.intake.scratch);
     text_free(&outcome_text);
     journal_close(pipeline.journal, true);
     metrics_free(pipeline.metrics);
@@ -302,7 +302,7 @@ static inline void warm_up(void)
     churn_event event;
     struct reject reject;
     memset(blank, ' ', sizeof blank);
-    CU_ASSERT_PTR_NULL(event_decode(worker.decoder, blank, sizeof blank - JSON_SCAN_PADDING, &event, &reject));
+    CU_ASSERT_PTR_NULL(event_decode(worker.intake.decoder, blank, sizeof blank - JSON_SCAN_PADDING, &event, &reject));
 }
 
 /* The worker has failed, for want of memory, where the code under test did. */

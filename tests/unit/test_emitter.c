@@ -53,7 +53,7 @@ static int32_t fake_write(void *self, const churn_record *records, uint32_t coun
     struct fake_sink *sink = self;
     const struct section *section = &sections[sink - fakes];
     note("write %s %u; ", section->label, count);
-    CU_ASSERT(worker.inside == section && worker.seat.slot->call != 0);
+    CU_ASSERT(worker.signs.inside == section && worker.seat.slot->call != 0);
     CU_ASSERT_EQUAL(worker.seat.slot->records, count);
     say(sink, err);
     for (; *ret_taken < count && sink->room > 0; sink->room--) {
@@ -74,7 +74,7 @@ static int32_t fake_poll(void *self, churn_done *done, uint32_t max, uint32_t ti
     struct fake_sink *sink = self;
     uint32_t count = sink->answer_count < max ? sink->answer_count : max;
     const struct section *section = &sections[sink - fakes];
-    CU_ASSERT(worker.inside == section && worker.seat.slot->call == 0 && *ret_count == 0);
+    CU_ASSERT(worker.signs.inside == section && worker.seat.slot->call == 0 && *ret_count == 0);
     if (count > 0 || timeout_ms > 0) {
         note("poll %s %u in %u ms; ", section->label, count, timeout_ms);
     }
@@ -121,7 +121,7 @@ static void open_worker(void)
                                  .has_dead_letters = true};
     pipeline.journal = journal_new(pipeline.log, 1, CRASH_LIMIT);
     worker = (struct worker){
-        .pipeline = &pipeline, .sinks = instance_pointers, .sink_states = states, .oldest = 1, .newest = 1};
+        .pipeline = &pipeline, .sinks = instance_pointers, .sink_states = states, .ring = {.oldest = 1, .newest = 1}};
     add_sink(A, "a");
     add_sink(B, "b");
     add_sink(LETTERS, "letters");
@@ -137,19 +137,19 @@ static void open_worker(void)
         worker.counters.reasons[i] = metrics_counter(pipeline.metrics, &worker, reject_reason_name(i));
     }
     for (unsigned i = 0; i < MAX_WINDOWS; i++) {
-        CU_ASSERT(window_init(&worker.windows[i], &worker.pool, SINKS));
+        CU_ASSERT(window_init(&worker.ring.windows[i], &worker.ring.pool, SINKS));
     }
 }
 
 static void close_worker(void)
 {
     for (unsigned i = 0; i < MAX_WINDOWS; i++) {
-        window_free(&worker.windows[i]);
+        window_free(&worker.ring.windows[i]);
     }
     for (unsigned i = 0; i < SINKS; i++) {
         owed_free(&states[i].owed);
     }
-    arena_pool_free(&worker.pool);
+    arena_pool_free(&worker.ring.pool);
     journal_close(pipeline.journal, true);
     metrics_free(pipeline.metrics);
     stalls_free(pipeline.stalls);
@@ -160,8 +160,8 @@ static void close_worker(void)
 /* A window of `count` events; `withheld` is of the first of them. */
 static struct window *emit(uint32_t count, uint32_t withheld)
 {
-    struct window *window = window_at(&worker, worker.newest);
-    window->number = worker.newest++;
+    struct window *window = window_at(&worker, worker.ring.newest);
+    window->number = worker.ring.newest++;
     window->state = WINDOW_EMITTING;
     for (uint32_t i = 0; i < count; i++) {
         const churn_record from = {.topic = "t", .offset = i};
@@ -384,7 +384,7 @@ static void test_answers_that_nobody_waits_for(void)
     step();
     step();
     CU_ASSERT(emitter_done(&worker, window) && !worker.failed);
-    window_reset(window_at(&worker, worker.oldest++), SINKS);
+    window_reset(window_at(&worker, worker.ring.oldest++), SINKS);
     answer(B, 1, CHURN_REJECT);
     check_blamed(before, 1);
 
@@ -429,8 +429,8 @@ static void test_other_broken_rules(void)
 static void test_answers_to_what_was_forgotten(void)
 {
     (void)emit_two();
-    window_reset(window_at(&worker, worker.oldest), SINKS);
-    worker.oldest = ++worker.newest;
+    window_reset(window_at(&worker, worker.ring.oldest), SINKS);
+    worker.ring.oldest = ++worker.ring.newest;
     const struct window *next = emit(1, 0);
     step();
     answer(B, 0, CHURN_OK);
@@ -494,7 +494,7 @@ static void test_the_wait(void)
     answer(A, 0, CHURN_OK);
     step();
     check_moved(true, false, "an answer");
-    CU_ASSERT_PTR_NULL(worker.inside);
+    CU_ASSERT_PTR_NULL(worker.signs.inside);
     CU_ASSERT_EQUAL(worker.seat.slot->call, 0);
     close_worker();
 }
@@ -536,13 +536,13 @@ static void test_a_sink_fails(void)
     fakes[B].result = CHURN_FATAL;
     CU_ASSERT(!emitter_step(&worker, 0));
     check_text(worker.failure, "sink b: the test says so", "write");
-    CU_ASSERT_PTR_NULL(worker.inside);
+    CU_ASSERT_PTR_NULL(worker.signs.inside);
     close_worker();
     open_worker();
     fakes[B].fails = true;
     CU_ASSERT(!emitter_step(&worker, 0));
     check_text(worker.failure, "sink b: the test says so", "poll");
-    CU_ASSERT_PTR_NULL(worker.inside);
+    CU_ASSERT_PTR_NULL(worker.signs.inside);
     close_worker();
 }
 
@@ -828,7 +828,7 @@ static void test_undelivered(void)
     (void)emit(3, 1u << A);
     step();
     struct window *filling = emit(2, 1u << B);
-    worker.newest--;
+    worker.ring.newest--;
     filling->state = WINDOW_FILLING;
     step();
     CU_ASSERT_EQUAL(emitter_undelivered(&worker, A), 2); /* of the window that is being filled */

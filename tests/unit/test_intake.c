@@ -92,23 +92,23 @@ static void open_worker(void)
                                  .decodes = true,
                                  .has_dead_letters = true,
                                  .outputs = CHURN_RECORD_EVENT | CHURN_RECORD_ALERT | CHURN_RECORD_DEAD_LETTER};
-    worker = (struct worker){.pipeline = &pipeline, .processors = instance_list, .oldest = 1, .newest = 1};
+    worker = (struct worker){.pipeline = &pipeline, .processors = instance_list, .ring = {.oldest = 1, .newest = 1}};
     worker.seat = (struct journal_seat){.slot = &slot, .entries = &no_entries};
-    worker.decoder = event_decoder_new(&pipeline.catalog);
+    worker.intake.decoder = event_decoder_new(&pipeline.catalog);
     for (size_t i = 0; i < sizeof worker.counters / sizeof *counters; i++) {
         counters[i] = metrics_counter(pipeline.metrics, &worker, "any");
     }
-    CU_ASSERT_FATAL(worker.decoder != NULL && window_init(window_filling(&worker), &worker.pool, 1));
+    CU_ASSERT_FATAL(worker.intake.decoder != NULL && window_init(window_filling(&worker), &worker.ring.pool, 1));
 }
 
 static void close_worker(void)
 {
     window_free(window_filling(&worker));
-    arena_pool_free(&worker.pool);
+    arena_pool_free(&worker.ring.pool);
     sources_free(&worker.sources);
-    event_decoder_free(worker.decoder);
-    edit_free(&worker.edit);
-    text_free(&worker.scratch);
+    event_decoder_free(worker.intake.decoder);
+    edit_free(&worker.intake.edit);
+    text_free(&worker.intake.scratch);
     metrics_free(pipeline.metrics);
     stalls_free(pipeline.stalls);
     log_free(pipeline.log);
@@ -209,8 +209,8 @@ static void test_an_event_left_out_raises_nothing(void)
     second_answer = CHURN_RETRY;
     take();
     check_outputs(0);
-    CU_ASSERT(worker.ask_again_ms != 0);
-    worker.ask_again_ms = 0;
+    CU_ASSERT(worker.reading.ask_again_ms != 0);
+    worker.reading.ask_again_ms = 0;
     second_answer = CHURN_OK;
     take();
     check_outputs(CHURN_RECORD_EVENT, RECEIVED, CHURN_RECORD_ALERT,
@@ -394,7 +394,7 @@ static int32_t reread(void *self, const churn_position *positions, uint32_t coun
                       churn_reread_fn fn, void *ctx, churn_error *err)
 {
     CU_ASSERT_PTR_EQUAL(self, worker.source->self);
-    CU_ASSERT_PTR_EQUAL(atomic_load(&worker.inside), &pipeline.source);
+    CU_ASSERT_PTR_EQUAL(atomic_load(&worker.signs.inside), &pipeline.source);
     CU_ASSERT_EQUAL(timeout_ms, 3000);
     for (uint32_t i = 0; i < (reread_answer == CHURN_OK ? count : 1); i++) {
         churn_record record = {.size = sizeof record,
@@ -420,7 +420,7 @@ static void ask_for_headers(void)
     static struct instance source;
     pipeline.source.loaded = &loaded_asked;
     worker.source = &source;
-    worker.listener.asks_headers = 1;
+    worker.reading.listener.asks_headers = 1;
     reread_answer = CHURN_OK;
     is_gone = is_another = has_none = is_endless = false;
     asked_count = reread_count = 0;
@@ -518,7 +518,7 @@ static void test_what_is_said_of_headers_that_are_read_again(void)
     int64_t before = host_monotonic_ms();
     CU_ASSERT(!own_headers_complete(&worker, window) && !worker.failed && window->bare_count == 2);
     CU_ASSERT(worker.headers_ms >= before + 500 && worker.headers_ms <= host_monotonic_ms() + 500);
-    CU_ASSERT_PTR_NULL(atomic_load(&worker.inside));
+    CU_ASSERT_PTR_NULL(atomic_load(&worker.signs.inside));
     check_logged(GONE("40") "WARN  source: 2 dead letters wait for the headers of their records, which cannot be read "
                             "again now: the test says so (stalled: dead_letters)\n",
                  "not now");

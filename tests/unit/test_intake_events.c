@@ -292,7 +292,7 @@ static void test_answers_of_processors(void)
         "made too large", "first t/3@47; second 47",
         LETTER_OUT("47", SALE, "rejected_by_processor", "second: 1048696 bytes; at most 1048576 are allowed") " at 12",
         "events +1, dead_letters +1, rejected_by_processor +1");
-    CU_ASSERT_PTR_NULL(worker.inside);
+    CU_ASSERT_PTR_NULL(worker.signs.inside);
     CU_ASSERT_EQUAL(worker.seat.slot->call, 0);
     close_intake();
 }
@@ -341,19 +341,19 @@ static void test_a_processor_cannot_tell(void)
     CU_ASSERT(intake_take(&worker, records, 3));
     check_outcome("the first of three", "first t/3@41",
                   "WARN  first: nobody is there; the source waits (stalled: processor)");
-    CU_ASSERT(worker.ask_again_ms >= before + 200 && worker.ask_again_ms <= host_monotonic_ms() + 200);
+    CU_ASSERT(worker.reading.ask_again_ms >= before + 200 && worker.reading.ask_again_ms <= host_monotonic_ms() + 200);
     CU_ASSERT(partition->place == PLACE_SEEK && partition->target == 41);
     CU_ASSERT(window_filling(&worker)->record_count == 1 && window_filling(&worker)->positions[0].next == 41);
-    CU_ASSERT_PTR_EQUAL(worker.undecided, &pipeline.processors[FIRST]);
-    worker.ask_again_ms = 0;
+    CU_ASSERT_PTR_EQUAL(worker.reading.undecided, &pipeline.processors[FIRST]);
+    worker.reading.ask_again_ms = 0;
     CU_ASSERT(intake_take(&worker, records, 1));
     check_outcome("still not: said once", "first t/3@41");
-    worker.ask_again_ms = 0;
+    worker.reading.ask_again_ms = 0;
     probes[FIRST] = (struct probe){.answer = CHURN_OK};
     CU_ASSERT(intake_take(&worker, records, 3));
     check_outcome("it can", "first t/3@41; first t/3@42; first t/3@43", EVENT_OUT("41", QUIET), EVENT_OUT("42", QUIET),
                   EVENT_OUT("43", QUIET), "events +3", "INFO  first: goes on after 0 s (was stalled: processor)");
-    CU_ASSERT(worker.undecided == NULL && worker.ask_again_ms == 0);
+    CU_ASSERT(worker.reading.undecided == NULL && worker.reading.ask_again_ms == 0);
     loaded_first.plugin.ops = &first_ops;
     close_intake();
 }
@@ -442,7 +442,7 @@ static void test_a_death_is_forgiven(void)
     probes[FIRST].answer = CHURN_RETRY;
     take(41, SALE);
     CU_ASSERT_EQUAL(journal_deaths(&worker.seat, FIRST, TOPIC, PARTITION, 41), 1);
-    worker.ask_again_ms = 0;
+    worker.reading.ask_again_ms = 0;
     probes[FIRST].answer = CHURN_OK;
     take(41, SALE);
     CU_ASSERT_EQUAL(journal_deaths(&worker.seat, FIRST, TOPIC, PARTITION, 41), 0);
@@ -697,7 +697,7 @@ static int32_t source_headers(void *self, churn_record *record, churn_error *err
 {
     static const churn_header own = {"trace", {.ptr = "7", .len = 1}};
     (void)self;
-    CU_ASSERT_PTR_EQUAL(worker.inside, &pipeline.source);
+    CU_ASSERT_PTR_EQUAL(worker.signs.inside, &pipeline.source);
     saw("headers of %lld", (long long)record->offset);
     record->headers = no_headers ? NULL : &own;
     record->header_count = 1;
@@ -712,7 +712,7 @@ static void open_asking_intake(void)
     open_counting_intake();
     pipeline.source.loaded = &loaded_asked_source;
     worker.source = &instances[FIRST];
-    worker.listener.asks_headers = 1;
+    worker.reading.listener.asks_headers = 1;
     pipeline.outputs = 0;
     headers_result = CHURN_OK;
     no_headers = false;
@@ -735,7 +735,7 @@ static void test_headers_are_asked_for(void)
     check_outcome("it has none", "headers of 43",
                   LETTER_OUT("43", "{", "invalid_json", "the text is not one JSON value by RFC 8259") " at 12",
                   "events +1, dead_letters +1, invalid_json +1");
-    CU_ASSERT_PTR_NULL(worker.inside);
+    CU_ASSERT_PTR_NULL(worker.signs.inside);
     churn_record record = record_at(44, "{");
     headers_result = CHURN_RETRY;
     CU_ASSERT(!intake_take(&worker, &record, 1) && worker.failed);

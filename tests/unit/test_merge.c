@@ -81,9 +81,9 @@ static void writer_open(struct worker *worker)
 {
     *worker = (struct worker){.pipeline = &pipeline};
     worker->cache = (struct cache){.registry = &pipeline.catalog.registry, .limit = SIZE_MAX};
-    worker->decoder = event_decoder_new(&pipeline.catalog);
-    if (worker->decoder == NULL || !folder_init(&worker->folder, &pipeline.catalog, &worker->sources) ||
-        !window_init(window_filling(worker), &worker->pool, 1)) {
+    worker->intake.decoder = event_decoder_new(&pipeline.catalog);
+    if (worker->intake.decoder == NULL || !folder_init(&worker->folder, &pipeline.catalog, &worker->sources) ||
+        !window_init(window_filling(worker), &worker->ring.pool, 1)) {
         abort();
     }
 }
@@ -92,12 +92,12 @@ static void writer_open(struct worker *worker)
 static void writer_kill(struct worker *worker)
 {
     window_free(window_filling(worker));
-    arena_pool_free(&worker->pool);
+    arena_pool_free(&worker->ring.pool);
     cache_free(&worker->cache);
     folder_free(&worker->folder);
     sources_free(&worker->sources);
-    event_decoder_free(worker->decoder);
-    profile_text_free(&worker->rendered);
+    event_decoder_free(worker->intake.decoder);
+    profile_text_free(&worker->writer.rendered);
 }
 
 static void deliver(struct worker *worker, int32_t partition, int64_t offset, enum lateness late)
@@ -115,7 +115,7 @@ static void deliver(struct worker *worker, int32_t partition, int64_t offset, en
                        "\"2026-01-01T00:00:00Z\",\"data\":{\"product_id\":\"p\",\"rating\":%d}}",
                        1 + (int)(offset % 5));
     payload = arena_copy(&window->arena, text, (size_t)len);
-    const struct event_type *type = event_decode(worker->decoder, payload, (size_t)len, &event, &reject);
+    const struct event_type *type = event_decode(worker->intake.decoder, payload, (size_t)len, &event, &reject);
     CU_ASSERT_FATAL(delta != NULL && type != NULL);
     event.topic = (churn_str){.ptr = "t", .len = 1};
     event.partition = partition;
@@ -158,9 +158,9 @@ static enum answer put(struct worker *worker, struct stored *stored, bool reply_
     struct profile *profile = customer->profile, *base;
     char message[256] = "";
     if (profile->version == stored->version) {
-        profile_render(profile, &pipeline.catalog.registry, &worker->sources, &worker->rendered);
-        for (uint32_t i = 0; i < worker->rendered.count; i++) {
-            stored_set(stored, &worker->rendered.pairs[i]);
+        profile_render(profile, &pipeline.catalog.registry, &worker->sources, &worker->writer.rendered);
+        for (uint32_t i = 0; i < worker->writer.rendered.count; i++) {
+            stored_set(stored, &worker->writer.rendered.pairs[i]);
         }
         stored->version++;
         if (reply_is_lost) {

@@ -166,8 +166,8 @@ static void check_stalled(const char *expected)
 
 static void open_again(void)
 {
-    worker.next_open_ms = 0;
-    CU_ASSERT(session_step(&worker) && worker.session != NULL);
+    worker.session.next_open_ms = 0;
+    CU_ASSERT(session_step(&worker) && worker.session.handle != NULL);
     trace[0] = '\0';
 }
 
@@ -194,7 +194,7 @@ static void test_a_checkpoint_that_cannot_be_read(void)
     open_here(20);
     assign(20, 0);
     says.checkpoint_result = CHURN_RETRY;
-    CU_ASSERT(placing_step(&worker) && !partitions_ready(&worker) && worker.session == NULL);
+    CU_ASSERT(placing_step(&worker) && !partitions_ready(&worker) && worker.session.handle == NULL);
     check_trace("close; ", "the session is broken");
     check_stalled("store: store: no checkpoint today; waiting, nothing is lost");
     says.checkpoint_result = CHURN_OK;
@@ -259,7 +259,7 @@ static void test_letters_that_cannot_be_read(void)
     open_here(20);
     assign(20, 0);
     says.letters_result = CHURN_RETRY;
-    CU_ASSERT(placing_step(&worker) && !partitions_ready(&worker) && worker.session == NULL);
+    CU_ASSERT(placing_step(&worker) && !partitions_ready(&worker) && worker.session.handle == NULL);
     check_trace("get; close; ", "the session is broken");
     check_stalled("store: store: no letters today; waiting, nothing is lost");
     open_again();
@@ -309,15 +309,15 @@ static void test_seeks(void)
 {
     open_here(10);
     assign(20, 0);
-    worker.at_end = true;
+    worker.reading.at_end = true;
     worker.moved = false;
     source.seek_result = CHURN_RETRY;
-    CU_ASSERT(placing_step(&worker) && !partitions_ready(&worker) && worker.at_end && !worker.moved);
+    CU_ASSERT(placing_step(&worker) && !partitions_ready(&worker) && worker.reading.at_end && !worker.moved);
     listen_closely();
     CU_ASSERT(placing_step(&worker) && !partitions_ready(&worker));
     check_logged("DEBUG source: no seek today\n", "why it takes so long");
     source.seek_result = CHURN_OK;
-    CU_ASSERT(placing_step(&worker) && partitions_ready(&worker) && !worker.at_end && worker.moved);
+    CU_ASSERT(placing_step(&worker) && partitions_ready(&worker) && !worker.reading.at_end && worker.moved);
     partitions_seek_back(&worker, 0, 15);
     source.seek_result = CHURN_FATAL;
     CU_ASSERT(!placing_step(&worker) && worker.failed);
@@ -495,7 +495,7 @@ static void test_the_fields_of_a_checkpoint(void)
     check_text(store.doubted, "61", "another doubt");
     worker.progress.partitions[0].doubted_below = 62;
     says.put_result = CHURN_RETRY;
-    CU_ASSERT(!rounds_put_now(&worker, 0, 5000) && worker.session == NULL && !worker.failed);
+    CU_ASSERT(!rounds_put_now(&worker, 0, 5000) && worker.session.handle == NULL && !worker.failed);
     check_text(store.doubted, "61", "it could not be put");
     close_here();
 }
@@ -643,7 +643,7 @@ static void test_a_checkpoint_whose_put_breaks_the_session(void)
     finish(30);
     says.put_result = CHURN_RETRY;
     rounds_step(&worker, true);
-    CU_ASSERT(worker.session == NULL && !rounds_wait(&worker));
+    CU_ASSERT(worker.session.handle == NULL && !rounds_wait(&worker));
     check_trace("close; ", "broken");
     check_stalled("store: store: the put breaks it; waiting, nothing is lost");
     says.put_result = CHURN_OK;
@@ -653,7 +653,7 @@ static void test_a_checkpoint_whose_put_breaks_the_session(void)
     take_answers();
     says.flush_result = CHURN_RETRY;
     rounds_step(&worker, true);
-    CU_ASSERT(worker.session == NULL && !progress_settled(&worker));
+    CU_ASSERT(worker.session.handle == NULL && !progress_settled(&worker));
     check_trace("close; ", "broken by the flush: no commit");
     check_stalled("store: store: the flush breaks it; waiting, nothing is lost");
     says.flush_result = CHURN_OK;
@@ -949,7 +949,7 @@ static void test_announcements(void)
     CU_ASSERT(placing_step(&worker));
     trace[0] = '\0';
     says.write_result = CHURN_RETRY;
-    CU_ASSERT(!reach_announce(&worker, &window) && worker.session == NULL && !worker.failed);
+    CU_ASSERT(!reach_announce(&worker, &window) && worker.session.handle == NULL && !worker.failed);
     check_trace("write churnd:letters:profile:t/0 counted=40 below=20030; close; ", "the session is broken");
     CU_ASSERT(!reach_announce(&worker, &window));
     check_trace("", "nothing without a session");
@@ -961,9 +961,9 @@ static void test_announcements(void)
     CU_ASSERT(rounds_wait(&worker) && !reach_announce(&worker, &window));
     check_trace("", "nothing while answers are awaited");
     take_answers();
-    worker.store_went_back = true;
+    worker.session.went_back = true;
     CU_ASSERT(!reach_announce(&worker, &window));
-    worker.store_went_back = false;
+    worker.session.went_back = false;
     check_trace("", "nothing to a store that went back");
     CU_ASSERT(reach_announce(&worker, &window));
     check_trace("write churnd:letters:profile:t/0 counted=40 below=20030; ", "announced");
@@ -1087,7 +1087,7 @@ static void test_a_rebuild_notes_what_was_sent(void)
         says.owned_doubt = cases[i].doubt;
         says.owned_result = CHURN_RETRY;
         assign(-1, 0);
-        CU_ASSERT(placing_step(&worker) && !partitions_ready(&worker) && worker.session == NULL);
+        CU_ASSERT(placing_step(&worker) && !partitions_ready(&worker) && worker.session.handle == NULL);
         check_trace("get; get old; close; ", what);
         open_again();
         log_pass_over();
@@ -1161,14 +1161,14 @@ static void test_a_redrive_learns_how_far_others_count(void)
     says.letters = "70";
     trace[0] = '\0';
     says.checkpoint_result = CHURN_RETRY;
-    CU_ASSERT(!reach_announce(&worker, &window) && worker.session == NULL && !worker.failed);
+    CU_ASSERT(!reach_announce(&worker, &window) && worker.session.handle == NULL && !worker.failed);
     check_trace("close; ", "not its checkpoint");
     CU_ASSERT(!reach_announce(&worker, &window));
     check_trace("", "nothing without a session");
     open_again();
     says.checkpoint_result = CHURN_OK;
     says.letters_result = CHURN_RETRY;
-    CU_ASSERT(!reach_announce(&worker, &window) && worker.session == NULL && !worker.failed);
+    CU_ASSERT(!reach_announce(&worker, &window) && worker.session.handle == NULL && !worker.failed);
     check_trace("get; close; ", "not what it was told");
     open_again();
     says.letters_result = CHURN_OK;

@@ -226,7 +226,7 @@ static void test_a_commit_follows_the_checkpoint(void)
     check_trace("", "answered, not known to be durable");
     rounds_step(&worker, true);
     check_trace("flush; commit 30; ", "durable");
-    CU_ASSERT(source.inside_commit == &pipeline.source && atomic_load(&worker.inside) == NULL);
+    CU_ASSERT(source.inside_commit == &pipeline.source && atomic_load(&worker.signs.inside) == NULL);
     CU_ASSERT(progress_settled(&worker));
     rounds_step(&worker, true);
     check_trace("", "all is told");
@@ -299,17 +299,17 @@ static void test_a_checkpoint_without_an_answer(void)
     rounds_step(&worker, true);
     store.breaks = true; /* it was written, and nobody knows */
     take_answers();
-    CU_ASSERT(worker.session == NULL && store.offset == 30);
+    CU_ASSERT(worker.session.handle == NULL && store.offset == 30);
     rounds_step(&worker, true);
     check_trace("put 30; close; ", "no session, no commit");
-    worker.next_open_ms = 0;
+    worker.session.next_open_ms = 0;
     CU_ASSERT(session_step(&worker));
     rounds_step(&worker, true);
     take_answers();
     check_trace("open; put 30; ", "a conflict with itself");
     rounds_step(&worker, true);
     check_trace("flush; commit 30; ", "which says that it is stored");
-    CU_ASSERT(!worker.store_went_back);
+    CU_ASSERT(!worker.session.went_back);
     close_worker();
 }
 
@@ -444,7 +444,7 @@ static void test_conflicts(void)
     rounds_step(&worker, true);
     check_trace("put 40; flush; commit 40; ", "the other is ahead");
     CU_ASSERT(store.offset == 50 && store.version == 12);
-    CU_ASSERT(!worker.store_went_back);
+    CU_ASSERT(!worker.session.went_back);
     finish(45);
     rounds_step(&worker, true);
     take_answers();
@@ -454,7 +454,7 @@ static void test_conflicts(void)
     finish(60);
     rounds_step(&worker, true);
     take_answers();
-    CU_ASSERT(worker.store_went_back);
+    CU_ASSERT(worker.session.went_back);
     rounds_step(&worker, true);
     check_trace("put 60; ", "a store that went back: nothing is put, nothing committed");
     close_worker();
@@ -492,7 +492,7 @@ static void test_what_was_revoked_is_not_committed(void)
     rounds_step(&worker, true);
     progress_revoke(&worker);
     check_trace("put 30; close; ", "revoked before the answer");
-    worker.next_open_ms = 0;
+    worker.session.next_open_ms = 0;
     CU_ASSERT(session_step(&worker) && progress_commit(&worker, 1000));
     check_trace("open; ", "no commit");
     close_worker();
@@ -1128,9 +1128,9 @@ static void test_nothing_is_written_before_that_is_known(void)
     struct window window = {.positions = &position, .position_count = 1};
     open_at_20_of_50(20);
     store.write_result = CHURN_RETRY;
-    CU_ASSERT(!reach_announce(&worker, &window) && !worker.failed && worker.session == NULL);
+    CU_ASSERT(!reach_announce(&worker, &window) && !worker.failed && worker.session.handle == NULL);
     CU_ASSERT(!reach_announce(&worker, &window));
-    worker.next_open_ms = 0;
+    worker.session.next_open_ms = 0;
     store.write_result = CHURN_OK;
     CU_ASSERT(session_step(&worker));
     finish(20);
@@ -1211,8 +1211,8 @@ static void test_witnesses(void)
 
 static void open_windows(void)
 {
-    worker.oldest = worker.newest = 1;
-    worker.windows[1] = (struct window){.state = WINDOW_FILLING, .number = 1};
+    worker.ring.oldest = worker.ring.newest = 1;
+    worker.ring.windows[1] = (struct window){.state = WINDOW_FILLING, .number = 1};
 }
 
 /* Behind transaction markers, say: it is done in its turn, and only where reading stands. */
@@ -1222,7 +1222,7 @@ static void test_what_is_passed_is_done(void)
     open_worker(20);
     assign(20, 0);
     open_windows();
-    window = &worker.windows[1];
+    window = &worker.ring.windows[1];
     CU_ASSERT(progress_note_passed(&worker, 0, 25) && window_is_empty(window)); /* not placed yet */
     begin_at(20);
     CU_ASSERT(progress_note_passed(&worker, 0, 25) && !window_is_empty(window) && window->record_count == 0);
@@ -1241,7 +1241,7 @@ static void test_what_is_passed_is_done(void)
     source.bounds_result = CHURN_RETRY;
     CU_ASSERT_EQUAL(check_mark(60), CHURN_OK);
     CU_ASSERT_EQUAL(check_mark(61), CHURN_RETRY);
-    window_free(&worker.windows[1]);
+    window_free(&worker.ring.windows[1]);
     close_worker();
 }
 

@@ -50,8 +50,8 @@ static void open_redrive(void)
     redrive = (struct redrive){.topics = topics, .topic_count = 1, .end = INT64_MAX};
     pipeline.redrive = &redrive;
     pipeline.origin = (struct section){.loaded = &loaded_origin, .label = "origin"};
-    worker.origin = &instance_of_origin;
-    worker.originals = originals;
+    worker.origin.instance = &instance_of_origin;
+    worker.origin.originals = originals;
 }
 
 /* ---- letters ---- */
@@ -193,7 +193,7 @@ static void test_a_processor_cannot_tell(void)
     check_outcome("it is not read yet", "first t/3@41",
                   "WARN  first: nobody is there; the source waits (stalled: processor)");
     probes[FIRST] = (struct probe){.answer = CHURN_FATAL, .says = "lost its way"};
-    worker.ask_again_ms = 0;
+    worker.reading.ask_again_ms = 0;
     churn_header made[MOST_HEADERS];
     const churn_record record = letter_at(7, QUIET, made, LETTER("churn.reason", "empty", PLACED("41")));
     CU_ASSERT(!intake_take(&worker, &record, 1));
@@ -528,7 +528,7 @@ static unsigned missed_in_comparing(bool warm)
         open_redrive_to_sinks();
         standing[0].value = text_of(wide);
         CU_ASSERT(!warm ||
-                  event_decode(worker.decoder, wide, strlen(wide) - JSON_SCAN_PADDING, &event, &reject) != NULL);
+                  event_decode(worker.intake.decoder, wide, strlen(wide) - JSON_SCAN_PADDING, &event, &reject) != NULL);
         fails_in = k;
         bool ok = intake_take(&worker, &record, 1);
         failed = fails_in == 0;

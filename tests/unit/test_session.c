@@ -25,10 +25,10 @@ static void check_stalled(const char *expected)
 /* As the worker does when the store went back. */
 static void rewind_worker(void)
 {
-    worker.store_went_back = false;
+    worker.session.went_back = false;
     session_close(&worker);
     progress_rewind(&worker);
-    worker.next_open_ms = 0;
+    worker.session.next_open_ms = 0;
 }
 
 /* Reads t/0 from 20, where the checkpoint is, and has done up to 30, which is committed. */
@@ -53,12 +53,12 @@ static void become_another(int64_t checkpoint)
 static void check_rewound_to(int64_t offset)
 {
     char asked[64];
-    CU_ASSERT(worker.store_went_back);
+    CU_ASSERT(worker.session.went_back);
     finish(40);
     rounds_step(&worker, true);
     check_trace("", "nothing is put");
     rewind_worker();
-    CU_ASSERT(session_step(&worker) && !worker.store_went_back && !partitions_ready(&worker));
+    CU_ASSERT(session_step(&worker) && !worker.session.went_back && !partitions_ready(&worker));
     finish(40); /* late */
     CU_ASSERT(placing_step(&worker) && partitions_ready(&worker));
     (void)snprintf(asked, sizeof asked, "close; open; get; seek %lld; ", (long long)offset);
@@ -79,7 +79,7 @@ static void test_another_store_on_a_new_session(void)
     open_and_commit();
     session_lose(&worker, "gone");
     become_another(10);
-    worker.next_open_ms = 0;
+    worker.session.next_open_ms = 0;
     CU_ASSERT(session_step(&worker));
     check_trace("close; open; ", "again");
     check_rewound_to(10);
@@ -89,7 +89,7 @@ static void test_another_store_on_a_new_session(void)
 static void test_another_store_on_an_idle_session(void)
 {
     open_and_commit();
-    CU_ASSERT(session_check(&worker) && !worker.store_went_back);
+    CU_ASSERT(session_check(&worker) && !worker.session.went_back);
     become_another(10);
     CU_ASSERT(session_check(&worker));
     check_rewound_to(10);
@@ -100,8 +100,8 @@ static void test_the_same_store_again(void)
 {
     open_and_commit();
     session_lose(&worker, "gone");
-    worker.next_open_ms = 0;
-    CU_ASSERT(session_step(&worker) && !worker.store_went_back && partitions_ready(&worker));
+    worker.session.next_open_ms = 0;
+    CU_ASSERT(session_step(&worker) && !worker.session.went_back && partitions_ready(&worker));
     finish(40);
     CU_ASSERT(progress_commit(&worker, 5000));
     check_trace("close; open; put 40; flush; commit 40; commit 40; ", "goes on");
@@ -115,7 +115,7 @@ static void test_no_check_while_puts_wait(void)
     finish(40);
     rounds_step(&worker, true);
     become_another(10);
-    CU_ASSERT(session_check(&worker) && !worker.store_went_back);
+    CU_ASSERT(session_check(&worker) && !worker.session.went_back);
     close_worker();
 }
 
@@ -125,24 +125,24 @@ static void test_out_of_reach(void)
     open_and_commit();
     session_lose(&worker, "gone");
     store.open_result = CHURN_RETRY;
-    CU_ASSERT(session_step(&worker) && worker.session == NULL);
+    CU_ASSERT(session_step(&worker) && worker.session.handle == NULL);
     check_trace("close; ", "not at once");
-    worker.next_open_ms = 0;
-    CU_ASSERT(session_step(&worker) && worker.session == NULL);
-    first = worker.open_pause_ms;
+    worker.session.next_open_ms = 0;
+    CU_ASSERT(session_step(&worker) && worker.session.handle == NULL);
+    first = worker.session.open_pause_ms;
     for (int i = 0; i < 20; i++) {
-        worker.next_open_ms = 0;
-        CU_ASSERT(session_step(&worker) && worker.session == NULL && !worker.failed);
+        worker.session.next_open_ms = 0;
+        CU_ASSERT(session_step(&worker) && worker.session.handle == NULL && !worker.failed);
     }
-    CU_ASSERT(first > 0 && worker.open_pause_ms > first && worker.open_pause_ms <= 5000);
-    CU_ASSERT(worker.next_open_ms > host_monotonic_ms());
+    CU_ASSERT(first > 0 && worker.session.open_pause_ms > first && worker.session.open_pause_ms <= 5000);
+    CU_ASSERT(worker.session.next_open_ms > host_monotonic_ms());
     trace[0] = '\0';
     finish(40);
     CU_ASSERT(progress_commit(&worker, 50));
     check_trace("", "no commit without the store");
     store.open_result = CHURN_OK;
-    worker.next_open_ms = 0;
-    CU_ASSERT(session_step(&worker) && worker.session != NULL && worker.open_pause_ms == 0);
+    worker.session.next_open_ms = 0;
+    CU_ASSERT(session_step(&worker) && worker.session.handle != NULL && worker.session.open_pause_ms == 0);
     close_worker();
 }
 
@@ -152,23 +152,23 @@ static void test_pauses(void)
     static const int64_t pauses[] = {100, 200, 400, 800, 1600, 3200, 5000, 5000};
     open_and_commit();
     session_lose(&worker, "gone");
-    CU_ASSERT(worker.next_open_ms - host_monotonic_ms() <= 100 && worker.next_open_ms != 0);
+    CU_ASSERT(worker.session.next_open_ms - host_monotonic_ms() <= 100 && worker.session.next_open_ms != 0);
     check_stalled("store: store: gone; waiting, nothing is lost");
     store.open_result = CHURN_RETRY;
     for (size_t i = 0; i < COUNT(pauses); i++) {
         int64_t before = host_monotonic_ms();
-        worker.next_open_ms = 0;
-        CU_ASSERT(session_step(&worker) && worker.session == NULL);
-        CU_ASSERT_EQUAL(worker.open_pause_ms, pauses[i]);
-        CU_ASSERT(worker.next_open_ms >= before + pauses[i]);
-        CU_ASSERT(worker.next_open_ms <= host_monotonic_ms() + pauses[i]);
+        worker.session.next_open_ms = 0;
+        CU_ASSERT(session_step(&worker) && worker.session.handle == NULL);
+        CU_ASSERT_EQUAL(worker.session.open_pause_ms, pauses[i]);
+        CU_ASSERT(worker.session.next_open_ms >= before + pauses[i]);
+        CU_ASSERT(worker.session.next_open_ms <= host_monotonic_ms() + pauses[i]);
     }
     check_stalled("store: store: no way; waiting, nothing is lost");
     store.open_result = CHURN_OK;
-    worker.next_open_ms = 0;
-    CU_ASSERT(session_step(&worker) && worker.session_fresh && worker.open_pause_ms == 0);
+    worker.session.next_open_ms = 0;
+    CU_ASSERT(session_step(&worker) && worker.session.fresh && worker.session.open_pause_ms == 0);
     check_stalled("");
-    CU_ASSERT(!worker.store_went_back);
+    CU_ASSERT(!worker.session.went_back);
     close_worker();
 }
 
@@ -178,9 +178,9 @@ static void test_a_store_that_cannot_be_opened(void)
     session_lose(&worker, "gone");
     trace[0] = '\0';
     store.open_result = CHURN_FATAL;
-    worker.next_open_ms = 0;
-    worker.session_fresh = false;
-    CU_ASSERT(!session_step(&worker) && worker.session == NULL && !worker.session_fresh);
+    worker.session.next_open_ms = 0;
+    worker.session.fresh = false;
+    CU_ASSERT(!session_step(&worker) && worker.session.handle == NULL && !worker.session.fresh);
     check_text(worker.failure, "store: no way", "why");
     check_trace("open; ", "once; there is no session to close");
     close_worker();
@@ -190,17 +190,17 @@ static void test_a_store_that_cannot_be_opened(void)
 static void test_who_is_called(void)
 {
     open_and_commit();
-    CU_ASSERT_PTR_NULL(atomic_load(&worker.inside));
+    CU_ASSERT_PTR_NULL(atomic_load(&worker.signs.inside));
     session_lose(&worker, "gone");
-    worker.next_open_ms = 0;
+    worker.session.next_open_ms = 0;
     CU_ASSERT(session_step(&worker));
     CU_ASSERT_PTR_EQUAL(store.inside_open, &pipeline.store);
-    CU_ASSERT_PTR_NULL(atomic_load(&worker.inside));
+    CU_ASSERT_PTR_NULL(atomic_load(&worker.signs.inside));
     finish(40);
     rounds_step(&worker, true);
     take_answers();
     CU_ASSERT_PTR_EQUAL(store.inside_poll, &pipeline.store);
-    CU_ASSERT_PTR_NULL(atomic_load(&worker.inside));
+    CU_ASSERT_PTR_NULL(atomic_load(&worker.signs.inside));
     close_worker();
 }
 
@@ -214,7 +214,7 @@ static void test_an_idle_session_that_fails(void)
     close_worker();
     open_and_commit();
     store.identity_result = CHURN_RETRY;
-    CU_ASSERT(session_check(&worker) && worker.session == NULL);
+    CU_ASSERT(session_check(&worker) && worker.session.handle == NULL);
     check_stalled("store: store: the identity is not told; waiting, nothing is lost");
     CU_ASSERT(session_check(&worker) && !worker.failed); /* nobody to ask */
     close_worker();
@@ -228,9 +228,9 @@ static void test_nothing_to_poll_for(void)
     check_trace("", "nothing is awaited");
     finish(40);
     rounds_step(&worker, true);
-    worker.store_went_back = true;
+    worker.session.went_back = true;
     CU_ASSERT(session_poll(&worker, NULL, NEVER_WAIT) && rounds_wait(&worker));
-    worker.store_went_back = false;
+    worker.session.went_back = false;
     worker.moved = false;
     take_answers();
     CU_ASSERT(worker.moved && !rounds_wait(&worker));
@@ -255,11 +255,11 @@ static void test_an_identity_that_cannot_be_told(void)
 {
     open_and_commit();
     store.identity_result = CHURN_RETRY;
-    CU_ASSERT(session_check(&worker) && worker.session == NULL && !worker.failed);
-    worker.next_open_ms = 0;
-    CU_ASSERT(session_step(&worker) && worker.session == NULL); /* not used before it is known */
+    CU_ASSERT(session_check(&worker) && worker.session.handle == NULL && !worker.failed);
+    worker.session.next_open_ms = 0;
+    CU_ASSERT(session_step(&worker) && worker.session.handle == NULL); /* not used before it is known */
     store.identity_result = CHURN_FATAL;
-    worker.next_open_ms = 0;
+    worker.session.next_open_ms = 0;
     CU_ASSERT(!session_step(&worker) && worker.failed);
     close_worker();
 }
@@ -310,11 +310,11 @@ static void test_what_the_user_may_not_do(void)
     open_and_commit();
     session_lose(&worker, "gone");
     store.allowed_result = CHURN_RETRY;
-    worker.next_open_ms = 0;
-    CU_ASSERT(session_step(&worker) && worker.session == NULL && !worker.failed);
+    worker.session.next_open_ms = 0;
+    CU_ASSERT(session_step(&worker) && worker.session.handle == NULL && !worker.failed);
     store.allowed_result = CHURN_FATAL;
-    worker.next_open_ms = 0;
-    CU_ASSERT(!session_step(&worker) && worker.session == NULL && worker.failed);
+    worker.session.next_open_ms = 0;
+    CU_ASSERT(!session_step(&worker) && worker.session.handle == NULL && worker.failed);
     check_contains(worker.failure, "forbidden", "the reason");
     close_worker();
 }

@@ -15,7 +15,7 @@ static void see(void *ctx, const struct stall_report *report)
 static void check_look(const char *expected, const char *when)
 {
     char text[2048] = "";
-    worker.watched_ms = 0;
+    worker.watch.looked_ms = 0;
     watch_step(&worker);
     stalls_each(pipeline.stalls, see, text);
     check_text(text, expected, when);
@@ -23,22 +23,22 @@ static void check_look(const char *expected, const char *when)
 
 static void assign_nothing(bool on)
 {
-    atomic_store(&worker.assigned, on);
+    atomic_store(&worker.signs.assigned, on);
 }
 
 static void tell_lag(int64_t messages)
 {
-    atomic_store(&worker.lag_messages, messages);
-    atomic_store(&worker.lag_known, true);
+    atomic_store(&worker.signs.lag_messages, messages);
+    atomic_store(&worker.signs.lag_known, true);
 }
 
 static void test_a_source_without_anything_to_read_from(void)
 {
     open_worker(-1);
     check_look("", "at first");
-    worker.dry_since_ms -= 29000;
+    worker.watch.dry_since_ms -= 29000;
     check_look("", "it takes its time");
-    worker.dry_since_ms -= 1500;
+    worker.watch.dry_since_ms -= 1500;
     check_look("source source: it has had nothing to read from for 30 s; ", "it takes too long");
     assign_nothing(true);
     check_look("", "over");
@@ -55,14 +55,14 @@ static void test_a_source_whose_place_is_not_found(void)
     assign_nothing(true);
     CU_ASSERT(!partitions_ready(&worker));
     check_look("", "at first");
-    worker.dry_since_ms -= 31000;
+    worker.watch.dry_since_ms -= 31000;
     check_look("source source: it has had nothing to read from for 31 s; ", "it takes too long");
     CU_ASSERT(placing_step(&worker));
     check_look("", "found");
     progress_rewind(&worker);
     session_close(&worker);
     check_look("", "the store is gone");
-    CU_ASSERT(worker.dry_since_ms == 0);
+    CU_ASSERT(worker.watch.dry_since_ms == 0);
     close_worker();
 }
 
@@ -71,21 +71,21 @@ static void test_a_source_that_hands_out_nothing(void)
     open_worker(-1);
     assign_nothing(true);
     tell_lag(7);
-    worker.dry = true;
+    worker.watch.dry = true;
     check_look("", "at first");
-    worker.dry_since_ms -= 59000;
+    worker.watch.dry_since_ms -= 59000;
     check_look("", "it takes its time");
-    worker.dry_since_ms -= 1500;
+    worker.watch.dry_since_ms -= 1500;
     check_look("source source: it has handed out no record for 60 s, although 7 are there; ", "it takes too long");
-    worker.handed_out = true;
+    worker.watch.handed_out = true;
     check_look("", "it has handed out some");
     check_look("", "time counts anew");
-    worker.dry_since_ms -= 61000;
-    worker.dry = false;
+    worker.watch.dry_since_ms -= 61000;
+    worker.watch.dry = false;
     check_look("", "it was not asked");
-    worker.dry = true;
+    worker.watch.dry = true;
     tell_lag(0);
-    worker.dry_since_ms -= 61000;
+    worker.watch.dry_since_ms -= 61000;
     check_look("", "there is nothing");
     close_worker();
 }
@@ -95,28 +95,28 @@ static void test_a_store_that_says_nothing(void)
     struct window *window;
     open_worker(-1);
     assign_nothing(true);
-    worker.oldest = 1;
-    worker.newest = 2;
+    worker.ring.oldest = 1;
+    worker.ring.newest = 2;
     window = window_filled(&worker);
     window->state = WINDOW_WRITING;
     window->delta_count = 5;
     window->stored = 0;
     check_look("", "at first");
-    worker.silent_since_ms -= 9000;
+    worker.watch.silent_since_ms -= 9000;
     check_look("", "it takes its time");
-    worker.silent_since_ms -= 1500;
+    worker.watch.silent_since_ms -= 1500;
     check_look("store write: it has not answered for 10 s, and 5 profiles wait to be written; ", "it takes too long");
     window->stored = 2;
     check_look("store write: it has not answered for 10 s, and 5 profiles wait to be written; ",
                "until all is written");
-    CU_ASSERT(worker.silent_since_ms == 0);
+    CU_ASSERT(worker.watch.silent_since_ms == 0);
     check_look("store write: it has not answered for 10 s, and 5 profiles wait to be written; ", "time counts anew");
-    CU_ASSERT(worker.silent_since_ms != 0);
+    CU_ASSERT(worker.watch.silent_since_ms != 0);
     window->delta_count = window->stored = 0; /* the deltas are no real ones */
     writer_discard(&worker, window);
     check_look("", "given up");
-    worker.silent_since_ms = 1;
-    worker.retry_ms = 1;
+    worker.watch.silent_since_ms = 1;
+    worker.writer.retry_ms = 1;
     check_look("", "what it refuses is told by others");
     close_worker();
 }

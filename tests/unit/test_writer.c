@@ -103,7 +103,7 @@ static void answer_alone(uint64_t id, int32_t result, uint64_t version, const ch
 /* Every call ends the life of what the newest poll gave, and is known to main. */
 static void enter_store(void)
 {
-    CU_ASSERT_PTR_EQUAL(atomic_load(&worker.inside), &pipeline.store);
+    CU_ASSERT_PTR_EQUAL(atomic_load(&worker.signs.inside), &pipeline.store);
     if (store.given > 0) {
         memset(store.batches[store.given - 1].texts, '#', sizeof store.batches[0].texts);
     }
@@ -248,39 +248,37 @@ static void open_worker(void)
     pipeline.store_settings.ttl_ms = TTL_MS;
     worker = (struct worker){.pipeline = &pipeline,
                              .source = &instance_of_source,
-                             .oldest = 1,
-                             .newest = 1,
-                             .checkpoints = &rounds_session_user,
-                             .profiles = &writer_session_user};
+                             .ring = {.oldest = 1, .newest = 1},
+                             .session = {.checkpoints = &rounds_session_user, .profiles = &writer_session_user}};
     worker.seat = (struct journal_seat){.slot = &slot, .entries = &no_entries};
     worker.cache = (struct cache){.registry = &pipeline.catalog.registry, .limit = SIZE_MAX};
-    worker.decoder = event_decoder_new(&pipeline.catalog);
+    worker.intake.decoder = event_decoder_new(&pipeline.catalog);
     make_counters();
-    CU_ASSERT_FATAL(worker.decoder != NULL && folder_init(&worker.folder, &pipeline.catalog, &worker.sources));
+    CU_ASSERT_FATAL(worker.intake.decoder != NULL && folder_init(&worker.folder, &pipeline.catalog, &worker.sources));
     for (unsigned i = 0; i < MAX_WINDOWS; i++) {
-        CU_ASSERT_FATAL(window_init(&worker.windows[i], &worker.pool, 1));
+        CU_ASSERT_FATAL(window_init(&worker.ring.windows[i], &worker.ring.pool, 1));
     }
-    CU_ASSERT(session_step(&worker) && worker.session != NULL);
-    worker.session_fresh = false;
+    CU_ASSERT(session_step(&worker) && worker.session.handle != NULL);
+    worker.session.fresh = false;
     check_trace("open; ", "a session");
 }
 
 static void close_worker(void)
 {
-    CU_ASSERT_PTR_NULL(atomic_load(&worker.inside));
+    CU_ASSERT_PTR_NULL(atomic_load(&worker.signs.inside));
     session_close(&worker);
     for (unsigned i = 0; i < MAX_WINDOWS; i++) {
-        window_free(&worker.windows[i]);
+        window_free(&worker.ring.windows[i]);
     }
-    arena_pool_free(&worker.pool);
+    arena_pool_free(&worker.ring.pool);
     cache_free(&worker.cache);
     folder_free(&worker.folder);
     partitions_free(&worker.progress);
     sources_free(&worker.sources);
-    event_decoder_free(worker.decoder);
-    profile_text_free(&worker.rendered);
-    edit_free(&worker.edit);
-    text_free(&worker.scratch);
+    event_decoder_free(worker.intake.decoder);
+    profile_text_free(&worker.writer.rendered);
+    edit_free(&worker.intake.edit);
+    text_free(&worker.intake.scratch);
     metrics_free(pipeline.metrics);
     stalls_free(pipeline.stalls);
     log_free(pipeline.log);
@@ -357,7 +355,7 @@ static struct window *fill(const char *events)
         memset(window->deltas + window->delta_count, 0xff,
                (window->delta_room - window->delta_count) * sizeof(struct delta *));
     }
-    worker.newest++;
+    worker.ring.newest++;
     return window;
 }
 
@@ -403,7 +401,7 @@ static void check_written(struct window *window)
     }
     check_stall("");
     window_reset(window, 1);
-    worker.oldest++;
+    worker.ring.oldest++;
 }
 
 /* Writes the events as the store's first ones of their customers. */
@@ -563,7 +561,7 @@ static void test_a_session_that_breaks_while_putting_again(void)
     check_trace("poll 0; put 0 profile:a v4 n=11 m=6; close; ", "the first put breaks it");
     check_states(window, "mm", "lost");
     store.put_result = CHURN_OK;
-    worker.next_open_ms = 0;
+    worker.session.next_open_ms = 0;
     CU_ASSERT(session_step(&worker));
     step(window);
     check_trace("open; put 0 profile:a v4 n=11 m=6; put 1 profile:b v6 n=31 m=7; poll 0; ", "both");
@@ -617,16 +615,16 @@ static void test_a_session_that_is_lost(void)
     trace[0] = '\0';
     step(window);
     check_trace("poll 0; poll 0; close; ", "the poll breaks it");
-    CU_ASSERT(worker.session == NULL && window->state == WINDOW_WRITING);
+    CU_ASSERT(worker.session.handle == NULL && window->state == WINDOW_WRITING);
     check_states(window, "msm", "lost");
     check_stall("store: store: the poll breaks it; waiting, nothing is lost");
     step(window);
     check_trace("", "without a session nothing is asked");
-    worker.next_open_ms = 0;
-    CU_ASSERT(session_step(&worker) && worker.session_fresh);
+    worker.session.next_open_ms = 0;
+    CU_ASSERT(session_step(&worker) && worker.session.fresh);
     step(window);
     check_trace("open; put 0 profile:a v0 n=1 m=1; put 2 profile:c v0 n=1 m=3; poll 0; ", "put again");
-    CU_ASSERT(!worker.session_fresh);
+    CU_ASSERT(!worker.session.fresh);
     check_states(window, "psp", "put again");
     step(window);
     check_trace("poll 0; ", "once");
@@ -649,17 +647,17 @@ static void test_no_session_when_a_window_begins(void)
     window = begin("a@0 b@1");
     check_trace("", "nothing is put");
     check_states(window, "mm", "merged");
-    worker.next_open_ms = 0;
+    worker.session.next_open_ms = 0;
     store.put_result = CHURN_RETRY;
     store.puts_before_it = 1;
     CU_ASSERT(session_step(&worker));
     step(window);
     check_trace("open; put 0 profile:a v0 n=1 m=1; put 1 profile:b v0 n=1 m=2; close; ", "lost again");
     check_states(window, "mm", "merged still");
-    CU_ASSERT(worker.session == NULL && window->state == WINDOW_WRITING);
+    CU_ASSERT(worker.session.handle == NULL && window->state == WINDOW_WRITING);
     check_stall("store: store: the put breaks it; waiting, nothing is lost");
     store.put_result = CHURN_OK;
-    worker.next_open_ms = 0;
+    worker.session.next_open_ms = 0;
     CU_ASSERT(session_step(&worker));
     batch(CHURN_OK);
     answer(0, CHURN_OK, 0, NULL);
@@ -677,7 +675,7 @@ static void test_no_session_when_a_window_begins(void)
 
 static int64_t retry_after(void)
 {
-    return worker.retry_ms - host_monotonic_ms();
+    return worker.writer.retry_ms - host_monotonic_ms();
 }
 
 /* A store that is full, say: asked again after a while that doubles up to two seconds, and from the first again once it
@@ -697,15 +695,15 @@ static void test_a_write_that_is_refused(void)
     check_states(window, "mm", "refused");
     check_stall("store: write: a write was refused: the test says so; trying again");
     for (size_t i = 0; i < COUNT(pauses); i++) {
-        CU_ASSERT_EQUAL(worker.retry_pause_ms, pauses[i]);
-        CU_ASSERT(worker.retry_ms != 0 && retry_after() <= pauses[i]);
-        worker.retry_ms = host_monotonic_ms() + 60000;
+        CU_ASSERT_EQUAL(worker.writer.retry_pause_ms, pauses[i]);
+        CU_ASSERT(worker.writer.retry_ms != 0 && retry_after() <= pauses[i]);
+        worker.writer.retry_ms = host_monotonic_ms() + 60000;
         step(window);
         check_trace("poll 0; ", "not before its time");
-        worker.retry_ms = 1;
+        worker.writer.retry_ms = 1;
         step(window);
         check_trace("put 0 profile:a v0 n=1 m=1; put 1 profile:b v0 n=1 m=2; poll 0; ", "both again");
-        CU_ASSERT_EQUAL(worker.retry_ms, 0);
+        CU_ASSERT_EQUAL(worker.writer.retry_ms, 0);
         answer_alone(1, CHURN_RETRY, 0, NULL);
         answer(0, CHURN_RETRY, 0, NULL);
         store.batches[0] = store.batches[1];
@@ -714,22 +712,22 @@ static void test_a_write_that_is_refused(void)
         step(window);
         trace[0] = '\0';
     }
-    worker.retry_ms = 1;
+    worker.writer.retry_ms = 1;
     step(window);
     batch(CHURN_OK);
     answer(0, CHURN_OK, 0, NULL);
     answer(1, CHURN_RETRY, 0, NULL);
     step(window);
     check_states(window, "sm", "one is taken");
-    CU_ASSERT(worker.retry_pause_ms == 100 && retry_after() <= 100);
-    worker.retry_ms = 1;
+    CU_ASSERT(worker.writer.retry_pause_ms == 100 && retry_after() <= 100);
+    worker.writer.retry_ms = 1;
     trace[0] = '\0';
     step(window);
     check_trace("put 1 profile:b v0 n=1 m=2; poll 0; ", "the other");
     answer_alone(1, CHURN_OK, 0, NULL);
     check_stall("store: write: a write was refused: the test says so; trying again");
     step(window);
-    CU_ASSERT_EQUAL(worker.retry_pause_ms, 0);
+    CU_ASSERT_EQUAL(worker.writer.retry_pause_ms, 0);
     check_counts("applied 2 puts 2 created 2");
     check_written(window);
     close_worker();
@@ -778,7 +776,7 @@ static void test_a_profile_that_went_back(void)
     answer(0, CHURN_CONFLICT, 1, "events_total=1 _m:t/3=1");
     answer(1, CHURN_CONFLICT, 8, "events_total=5 _m:t/3=2");
     step(window);
-    CU_ASSERT(worker.store_went_back);
+    CU_ASSERT(worker.session.went_back);
     check_trace("poll 0; ", "nothing is put any more");
     check_logged("ERROR store: the profile of customer 'a' went back from version 2 to 1: the store lost acknowledged "
                  "writes; reading again from its checkpoints\n");
@@ -799,7 +797,7 @@ static void test_a_profile_that_is_gone(void)
     window = begin("a@5");
     answer_alone(0, CHURN_CONFLICT, 0, NULL);
     step(window);
-    CU_ASSERT(worker.store_went_back);
+    CU_ASSERT(worker.session.went_back);
     check_logged("WARN  store: the profile of customer 'a' is gone from the store (deleted, expired, evicted or lost)");
     close_worker();
 }
@@ -823,7 +821,7 @@ static void test_many_profiles_that_are_gone(void)
         answer(i, CHURN_CONFLICT, 0, NULL);
     }
     step(window);
-    CU_ASSERT(worker.store_went_back);
+    CU_ASSERT(worker.session.went_back);
     rewind(log_file);
     got[fread(got, 1, sizeof got - 1, log_file)] = '\0';
     for (const char *at = strstr(got, part); at != NULL; at = strstr(at + 1, part)) {
@@ -843,7 +841,7 @@ static void test_the_last_answer_shows_that_it_went_back(void)
     window = begin("a@0");
     answer_alone(0, CHURN_OK, 0, NULL);
     CU_ASSERT(session_poll(&worker, window, NEVER_WAIT));
-    worker.store_went_back = true;
+    worker.session.went_back = true;
     step(window);
     CU_ASSERT(window->state == WINDOW_WRITING && !window->written);
     close_worker();
@@ -859,7 +857,7 @@ static void test_a_conflict_with_the_same_version(void)
     trace[0] = '\0';
     answer_alone(0, CHURN_CONFLICT, 1, "events_total=1 _m:t/3=1");
     step(window);
-    CU_ASSERT(!worker.store_went_back);
+    CU_ASSERT(!worker.session.went_back);
     check_trace("poll 0; put 0 profile:a v1 n=2 m=6; poll 0; ", "put again");
     close_worker();
 }
@@ -1002,12 +1000,12 @@ static void test_letters_go_out_before_a_window_is_written(void)
     step(window);
     check_trace("", "no session");
     store.write_result = CHURN_OK;
-    worker.next_open_ms = 0;
+    worker.session.next_open_ms = 0;
     CU_ASSERT(session_step(&worker));
     window->sinks[0].cursor = window->output_count; /* answered, by some chance: the store must know before */
-    worker.store_went_back = true;
+    worker.session.went_back = true;
     step(window);
-    worker.store_went_back = false;
+    worker.session.went_back = false;
     check_trace("open; ", "it went back");
     window->sinks[0].cursor = 0;
     step(window);
@@ -1132,7 +1130,7 @@ static void test_a_mark_that_cannot_be_judged_yet(void)
     check_trace("poll 0; poll 0; ", "not at once");
     check_states(window, "ms", "it waits");
     store.bounds_result = CHURN_OK;
-    worker.retry_ms = 1;
+    worker.writer.retry_ms = 1;
     batch(CHURN_OK);
     answer(0, CHURN_CONFLICT, 4, "_m:t/3=99");
     step(window);
@@ -1246,7 +1244,7 @@ static void lose_poor(void)
     fill_poor();
     session_lose(&worker, "gone");
     CU_ASSERT(writer_begin(&worker, poor));
-    worker.next_open_ms = 0;
+    worker.session.next_open_ms = 0;
     CU_ASSERT(session_step(&worker));
 }
 

@@ -56,7 +56,7 @@ static struct {
 static int32_t store_open(void *self, void **ret_session, churn_error *err)
 {
     note("open; ");
-    store.inside_open = atomic_load(&worker.inside);
+    store.inside_open = atomic_load(&worker.signs.inside);
     store.put_waits = store.flush_waits = false;
     *ret_session = self; /* also where it must not */
     return store.open_result == CHURN_OK ? CHURN_OK : churn_fail(err, store.open_result, "no way");
@@ -159,7 +159,7 @@ static int32_t store_poll(void *session, churn_put_reply *replies, uint32_t max,
     (void)session;
     (void)timeout_ms;
     (void)err;
-    store.inside_poll = atomic_load(&worker.inside);
+    store.inside_poll = atomic_load(&worker.signs.inside);
     *ret_count = store.put_waits + store.flush_waits;
     if (store.too_many) {
         *ret_count = max + 1;
@@ -260,7 +260,7 @@ static int32_t source_commit(void *self, const churn_position *positions, uint32
     (void)self;
     (void)wait;
     (void)err;
-    source.inside_commit = atomic_load(&worker.inside);
+    source.inside_commit = atomic_load(&worker.signs.inside);
     for (uint32_t i = 0; i < count; i++) {
         note("commit %lld; ", (long long)positions[i].offset);
     }
@@ -356,10 +356,9 @@ static void open_worker(int64_t checkpoint)
     pipeline.store_instance = &instance_of_store;
     worker = (struct worker){.pipeline = &pipeline,
                              .source = &instance_of_source,
-                             .checkpoints = &rounds_session_user,
-                             .profiles = &writer_session_user};
+                             .session = {.checkpoints = &rounds_session_user, .profiles = &writer_session_user}};
     worker.counters.rewinds = metrics_counter(pipeline.metrics, &worker, "rewinds");
-    CU_ASSERT(session_step(&worker) && worker.session != NULL);
+    CU_ASSERT(session_step(&worker) && worker.session.handle != NULL);
     check_trace("open; ", "a session");
 }
 
