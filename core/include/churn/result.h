@@ -37,6 +37,22 @@ typedef struct churn_str {
     uint32_t reserved;
 } churn_str;
 
+/** The string without its NUL, borrowed: shorter than 4 GiB, and not NULL. (since ABI 1.3) [any] */
+static inline churn_str churn_text(const char *string)
+{
+    churn_str text;
+    text.ptr = string;
+    text.len = (uint32_t)strlen(string);
+    text.reserved = 0;
+    return text;
+}
+
+/** Whether both hold the same bytes; of an empty one `ptr` may be NULL. (since ABI 1.3) [any] */
+static inline int churn_equal(churn_str a, churn_str b)
+{
+    return a.len == b.len && (a.len == 0 || memcmp(a.ptr, b.ptr, a.len) == 0);
+}
+
 #define CHURN_ERROR_MESSAGE_SIZE 512
 #define CHURN_ERROR_OPTION_SIZE 64
 
