@@ -19,21 +19,11 @@ struct session {
     uint32_t shown_count, shown_room;
 };
 
-static churn_str text_of(const char *text)
-{
-    return (churn_str){.ptr = text, .len = (uint32_t)strlen(text)};
-}
-
 /* By bytes, as the order of keys is. */
 static int compare(churn_str a, churn_str b)
 {
     int order = memcmp(a.ptr, b.ptr, a.len < b.len ? a.len : b.len);
     return order != 0 ? order : (a.len > b.len) - (a.len < b.len);
-}
-
-static int equals(churn_str a, churn_str b)
-{
-    return a.len == b.len && memcmp(a.ptr, b.ptr, a.len) == 0;
 }
 
 static int begins_with(churn_str text, churn_str prefix)
@@ -78,7 +68,7 @@ static struct memory_hash *hash_new(churn_str key, const churn_pair *fields, uin
 static const churn_str *field_of(const churn_pair *fields, uint32_t count, churn_str name)
 {
     for (uint32_t i = 0; i < count; i++) {
-        if (equals(fields[i].name, name)) {
+        if (churn_equal(fields[i].name, name)) {
             return &fields[i].value;
         }
     }
@@ -249,7 +239,7 @@ static int32_t store_put(void *arg, const churn_put *put, churn_error *err)
         return result;
     }
     for (uint32_t i = 0; i < session->put_count; i++) {
-        if (equals(session->puts[i].hash->key, put->key)) {
+        if (churn_equal(session->puts[i].hash->key, put->key)) {
             return churn_fail(err, CHURN_FATAL, "two unanswered puts of the key '%s'", session->puts[i].hash->key.ptr);
         }
     }
@@ -344,7 +334,7 @@ static int32_t hand_out(const struct memory_hash *hash, churn_fields_fn fn, void
     memcpy(fields, hash->fields, count * sizeof *fields);
     if (hash->version != 0) {
         (void)snprintf(version, sizeof version, "%" PRIu64, hash->version);
-        fields[count++] = (churn_pair){.name = text_of("_v"), .value = text_of(version)};
+        fields[count++] = (churn_pair){.name = churn_text("_v"), .value = churn_text(version)};
     }
     result = fn(ctx, hash->key, fields, count);
     free(fields);
@@ -407,7 +397,7 @@ static int32_t store_remove(void *arg, churn_str key, churn_str field, churn_str
     (void)pthread_mutex_lock(&session->store->lock);
     hash = find(session->store, key);
     stored = hash != NULL ? field_of(hash->fields, hash->count, field) : NULL;
-    if (stored != NULL && equals(*stored, value)) {
+    if (stored != NULL && churn_equal(*stored, value)) {
         erase(session->store, key);
     }
     (void)pthread_mutex_unlock(&session->store->lock);
@@ -486,11 +476,11 @@ void memory_store_set(struct memory_store *store, const char *key, ...)
     va_list args;
     va_start(args, key);
     while (count < 16 && (name = va_arg(args, const char *)) != NULL) {
-        pairs[count].name = text_of(name);
-        pairs[count++].value = text_of(va_arg(args, const char *));
+        pairs[count].name = churn_text(name);
+        pairs[count++].value = churn_text(va_arg(args, const char *));
     }
     va_end(args);
-    hash = hash_new(text_of(key), pairs, count);
+    hash = hash_new(churn_text(key), pairs, count);
     if (hash != NULL) {
         hash->version = 1;
     }
@@ -522,8 +512,8 @@ const char *memory_store_get(struct memory_store *store, const char *key, const 
     const struct memory_hash *hash;
     const churn_str *value;
     (void)pthread_mutex_lock(&store->lock);
-    hash = find(store, text_of(key));
-    value = hash != NULL ? field_of(hash->fields, hash->count, text_of(field)) : NULL;
+    hash = find(store, churn_text(key));
+    value = hash != NULL ? field_of(hash->fields, hash->count, churn_text(field)) : NULL;
     if (value != NULL) {
         (void)snprintf(room, 256, "%s", value->ptr);
     }
@@ -536,7 +526,7 @@ uint32_t memory_store_count(struct memory_store *store, const char *prefix)
     uint32_t n = 0;
     (void)pthread_mutex_lock(&store->lock);
     for (uint32_t i = 0; i < store->count; i++) {
-        n += begins_with(store->hashes[i]->key, text_of(prefix)) ? 1 : 0;
+        n += begins_with(store->hashes[i]->key, churn_text(prefix)) ? 1 : 0;
     }
     (void)pthread_mutex_unlock(&store->lock);
     return n;
@@ -547,7 +537,7 @@ int64_t memory_store_ttl(struct memory_store *store, const char *key)
     int64_t ttl_ms;
     const struct memory_hash *hash;
     (void)pthread_mutex_lock(&store->lock);
-    hash = find(store, text_of(key));
+    hash = find(store, churn_text(key));
     ttl_ms = hash != NULL ? hash->ttl_ms : -1;
     (void)pthread_mutex_unlock(&store->lock);
     return ttl_ms;

@@ -385,14 +385,9 @@ const char *churn_test_stalled(churn_test *t, const char *what)
     return sought.found;
 }
 
-static churn_str text_of(const char *text)
-{
-    return (churn_str){.ptr = text, .len = (uint32_t)strlen(text)};
-}
-
 const char *churn_test_stored(churn_test *t, const char *key, const char *field)
 {
-    const struct memory_hash *hash = memory_store_find(&t->store, text_of(key));
+    const struct memory_hash *hash = memory_store_find(&t->store, churn_text(key));
     for (uint32_t i = 0; hash != NULL && i < hash->count; i++) {
         if (str_equals(hash->fields[i].name, field)) {
             return testkit_text(&t->stored, hash->fields[i].value.ptr, hash->fields[i].value.len);
@@ -403,8 +398,8 @@ const char *churn_test_stored(churn_test *t, const char *key, const char *field)
 
 int32_t churn_test_store(churn_test *t, const char *key, const char *field, const char *value)
 {
-    churn_pair pair = {.name = text_of(field), .value = text_of(value)};
-    return memory_store_merge(&t->store, text_of(key), &pair, 1) ? CHURN_OK : testkit_out_of_memory(t);
+    churn_pair pair = {.name = churn_text(field), .value = churn_text(value)};
+    return memory_store_merge(&t->store, churn_text(key), &pair, 1) ? CHURN_OK : testkit_out_of_memory(t);
 }
 
 void churn_test_store_outage(churn_test *t, int on)

@@ -111,9 +111,7 @@ static int32_t put_profile(struct churn_test *t, struct memory_store *store, con
     struct profile_text out = {0};
     char key[STORE_KEY_SIZE], message[256] = "out of memory";
     churn_str name = {.ptr = key,
-                      .len = store_keys_profile(t->pipeline.store_settings.key_prefix,
-                                                (churn_str){.ptr = customer_id, .len = (uint32_t)strlen(customer_id)},
-                                                key)};
+                      .len = store_keys_profile(t->pipeline.store_settings.key_prefix, churn_text(customer_id), key)};
     const struct memory_hash *hash = memory_store_find(store, name);
     bool ok = profile != NULL &&
               (hash == NULL || profile_read(profile, registry, &t->sources, hash->fields, hash->count, message,
@@ -403,7 +401,7 @@ static const struct memory_hash *profile_of(struct churn_test *t, const struct m
                                             const char *customer_id)
 {
     char key[STORE_KEY_SIZE];
-    churn_str id = {.ptr = customer_id, .len = (uint32_t)strlen(customer_id)};
+    churn_str id = churn_text(customer_id);
     churn_str name = {.ptr = key, .len = store_keys_profile(t->pipeline.store_settings.key_prefix, id, key)};
     return memory_store_find(store, name);
 }

@@ -42,7 +42,7 @@ int32_t churn_test_write(churn_test *t, uint32_t kind, const char *customer_id, 
         text_free(&json);
         return testkit_say(t, CHURN_FATAL, "%s does not accept records of kind %u", t->section.label, kind);
     }
-    record.key = (churn_str){.ptr = customer_id, .len = (uint32_t)strlen(customer_id)};
+    record.key = churn_text(customer_id);
     record.value = (churn_str){.ptr = json.bytes, .len = (uint32_t)json.len};
     record.timestamp_ms = atomic_load(&t->now_ms);
     result = sink_ops(&t->section)->write(self, &record, 1, &taken, &err);

@@ -18,7 +18,7 @@ int prediction_cache_key(const char *prefix, churn_str customer_id, churn_str *r
 
 static churn_pair pair(const char *name, churn_str value)
 {
-    return (churn_pair){.name = {.ptr = name, .len = (uint32_t)strlen(name)}, .value = value};
+    return (churn_pair){.name = churn_text(name), .value = value};
 }
 
 uint32_t prediction_cache_fields(const struct cached_prediction *prediction, churn_pair fields[PREDICTION_CACHE_FIELDS])

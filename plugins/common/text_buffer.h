@@ -16,6 +16,12 @@ struct text_buffer {
 void text_add(struct text_buffer *text, const void *ptr, size_t len);
 void text_puts(struct text_buffer *text, const char *string);
 
+/* What was written, valid until the next addition. */
+static inline churn_str text_str(const struct text_buffer *text)
+{
+    return (churn_str){.ptr = text->ptr, .len = (uint32_t)text->len};
+}
+
 /* Adds `value`, which must be valid UTF-8 and may hold NUL bytes, as a JSON string with its quotes. */
 void text_json_string(struct text_buffer *text, churn_str value);
 

@@ -93,11 +93,6 @@ static struct claim **bucket_of(struct dedup *d, churn_str key)
     return &d->buckets[(hash ^ hash >> 32) & (BUCKETS - 1)];
 }
 
-static int equal(churn_str a, churn_str b)
-{
-    return a.len == b.len && memcmp(a.ptr, b.ptr, a.len) == 0;
-}
-
 static void free_claim(struct claim *claim)
 {
     if (claim->owner != claim->at.ptr) {
@@ -140,11 +135,6 @@ static void forget_claims(struct dedup *d)
     }
 }
 
-static churn_str text_of(const struct text_buffer *text)
-{
-    return (churn_str){.ptr = text->ptr, .len = (uint32_t)text->len};
-}
-
 /* Writes the event's key and position to the instance; 0 when memory ran out. */
 static int name_event(struct dedup *d, const churn_event *event)
 {
@@ -164,9 +154,9 @@ static int name_event(struct dedup *d, const churn_event *event)
 
 static struct claim *find_claim(struct dedup *d)
 {
-    churn_str key = text_of(&d->key);
+    churn_str key = text_str(&d->key);
     struct claim *claim = *bucket_of(d, key);
-    while (claim != NULL && !equal(claim->key, key)) {
+    while (claim != NULL && !churn_equal(claim->key, key)) {
         claim = claim->next;
     }
     return claim;
@@ -246,9 +236,9 @@ static int32_t take_owner(struct dedup *d, struct claim *claim, const churn_put_
 {
     for (uint32_t i = 0; i < reply->count; i++) {
         const churn_pair *field = &reply->fields[i];
-        if (equal(field->name, (churn_str){.ptr = "at", .len = 2})) {
-            claim->owner = equal(field->value, claim->at) ? (char *)(uintptr_t)claim->at.ptr
-                                                          : strndup(field->value.ptr, field->value.len);
+        if (churn_equal(field->name, churn_text("at"))) {
+            claim->owner = churn_equal(field->value, claim->at) ? (char *)(uintptr_t)claim->at.ptr
+                                                                : strndup(field->value.ptr, field->value.len);
             return claim->owner != NULL ? CHURN_OK : churn_fail(err, CHURN_FATAL, "out of memory");
         }
     }

@@ -84,7 +84,7 @@ static int32_t make_set(struct text_set *set, const churn_list *list, churn_erro
     }
     set->count = list->count;
     for (uint32_t i = 0; i < list->count; i++) {
-        set->items[i] = (churn_str){.ptr = list->items[i], .len = (uint32_t)strlen(list->items[i])};
+        set->items[i] = churn_text(list->items[i]);
     }
     qsort(set->items, set->count, sizeof *set->items, compare);
     return CHURN_OK;

@@ -170,7 +170,7 @@ static void add_headers(struct text_buffer *text, const churn_record *record)
         }
         text_puts(text, any ? ",{" : "[{");
         any = 1;
-        add_member(text, "name", (churn_str){.ptr = header->name, .len = (uint32_t)strlen(header->name)});
+        add_member(text, "name", churn_text(header->name));
         add_member(text, "value", header->value);
         text_puts(text, "}");
     }

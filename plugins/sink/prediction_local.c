@@ -81,11 +81,6 @@ static double read_number(churn_str text)
     return isfinite(number) ? number : 0;
 }
 
-static int is(churn_str text, const char *string)
-{
-    return text.len == strlen(string) && memcmp(text.ptr, string, text.len) == 0;
-}
-
 static int32_t read_profile(void *ctx, churn_str key, const churn_pair *fields, uint32_t count)
 {
     struct profile *p = ctx;
@@ -105,15 +100,15 @@ static int32_t read_profile(void *ctx, churn_str key, const churn_pair *fields, 
     (void)key;
     for (uint32_t i = 0; i < count; i++) {
         for (size_t n = 0; n < sizeof numbers / sizeof numbers[0]; n++) {
-            if (is(fields[i].name, numbers[n].name)) {
+            if (churn_equal(fields[i].name, churn_text(numbers[n].name))) {
                 *numbers[n].value = read_number(fields[i].value);
             }
         }
-        if (is(fields[i].name, "subscription_status")) {
-            p->cancelled = is(fields[i].value, "cancelled");
-        } else if (is(fields[i].name, "first_event_at")) {
+        if (churn_equal(fields[i].name, churn_text("subscription_status"))) {
+            p->cancelled = churn_equal(fields[i].value, churn_text("cancelled"));
+        } else if (churn_equal(fields[i].name, churn_text("first_event_at"))) {
             p->has_first_event = churn_time_parse(fields[i].value.ptr, fields[i].value.len, &p->first_event_ms);
-        } else if (is(fields[i].name, "last_order_at")) {
+        } else if (churn_equal(fields[i].name, churn_text("last_order_at"))) {
             p->has_last_order = churn_time_parse(fields[i].value.ptr, fields[i].value.len, &p->last_order_ms);
         }
     }
@@ -150,11 +145,6 @@ static const char *risk_level(double p)
 
 /* --- Serving --- */
 
-static churn_str text_of(const char *string)
-{
-    return (churn_str){.ptr = string, .len = (uint32_t)strlen(string)};
-}
-
 /* A prediction under way to the store: its texts, and the hash that points to them. */
 struct prediction {
     char probability[16];
@@ -179,10 +169,10 @@ static int32_t predict(struct local_sink *s, const struct trigger *trigger, stru
     p = score(&profile, trigger->timestamp_ms);
     (void)snprintf(ret->probability, sizeof ret->probability, "%.4f", p);
     churn_time_format(s->host->now_ms(s->host), ret->now);
-    cached = (struct cached_prediction){.churn_probability = text_of(ret->probability),
-                                        .risk_level = text_of(risk_level(p)),
-                                        .model_version = text_of("baseline-1"),
-                                        .predicted_at = text_of(ret->now),
+    cached = (struct cached_prediction){.churn_probability = churn_text(ret->probability),
+                                        .risk_level = churn_text(risk_level(p)),
+                                        .model_version = churn_text("baseline-1"),
+                                        .predicted_at = churn_text(ret->now),
                                         .event_id = trigger->event_id};
     *ret_hash = (churn_hash){
         .fields = ret->fields, .count = prediction_cache_fields(&cached, ret->fields), .ttl_ms = s->cache_ttl_ms};
@@ -193,8 +183,7 @@ static int32_t predict(struct local_sink *s, const struct trigger *trigger, stru
 
 static int same_customer(const struct trigger *a, const struct trigger *b)
 {
-    return a->customer_id.len == b->customer_id.len &&
-           memcmp(a->customer_id.ptr, b->customer_id.ptr, a->customer_id.len) == 0;
+    return churn_equal(a->customer_id, b->customer_id);
 }
 
 /* The newest among the waiting triggers of the customer of `first`; of equal times the one that came last. */

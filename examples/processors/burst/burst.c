@@ -389,7 +389,7 @@ static void forget_all(struct burst *b)
 static struct part *part_of(struct customer *customer, churn_str place)
 {
     struct part *part = customer->parts;
-    while (part != NULL && (strlen(part->place) != place.len || memcmp(part->place, place.ptr, place.len) != 0)) {
+    while (part != NULL && !churn_equal(churn_text(part->place), place)) {
         part = part->next;
     }
     if (part == NULL && (part = new_part(place)) != NULL) {
@@ -414,7 +414,7 @@ static int32_t take_fields(struct customer *customer, const churn_pair *fields, 
         churn_str rest = fields[i].value;
         int64_t end;
         int32_t result;
-        if (fields[i].name.len == 2 && memcmp(fields[i].name.ptr, "_v", 2) == 0) {
+        if (churn_equal(fields[i].name, churn_text("_v"))) {
             customer->version = read_version(fields[i].value);
             continue;
         }
@@ -521,7 +521,7 @@ static int32_t put_customer(struct burst *b, struct customer *customer, churn_er
         if (part->dirty) {
             begin = (uint32_t)b->text.len;
             write_part(&b->text, part);
-            fields[put.count].name = (churn_str){.ptr = part->place, .len = (uint32_t)strlen(part->place)};
+            fields[put.count].name = churn_text(part->place);
             fields[put.count++].value.len = (uint32_t)b->text.len - begin;
         }
     }
@@ -778,8 +778,7 @@ static int32_t burst_transform(void *self, const churn_event *event, churn_edit 
     char place[300];
     int alerts, len;
     int32_t result;
-    if (strlen(b->event_type) != event->event_type.len ||
-        memcmp(b->event_type, event->event_type.ptr, event->event_type.len) != 0) {
+    if (!churn_equal(event->event_type, churn_text(b->event_type))) {
         return CHURN_OK;
     }
     result = get_customer(b, event->customer_id, &customer, err);

@@ -405,8 +405,7 @@ static int32_t enrich_transform(void *self, const churn_event *event, churn_edit
     for (size_t i = 0; row != NULL && i < e->table.added_count && result == CHURN_OK; i++) {
         const char *value = row->cells[e->table.added[i]];
         if (*value != '\0') {
-            result = edit->set_text(edit, e->table.cells[e->table.added[i]],
-                                    (churn_str){.ptr = value, .len = (uint32_t)strlen(value)}, err);
+            result = edit->set_text(edit, e->table.cells[e->table.added[i]], churn_text(value), err);
         }
     }
     return result;

@@ -21,19 +21,13 @@ enum { REQUEST_ID, CUSTOMER_ID, EVENT_ID, EVENT_TYPE, TIMESTAMP, REVISION, WORKE
 static const char *const field_names[FIELDS] = {"request_id", "customer_id", "event_id", "event_type",
                                                 "timestamp",  "revision",    "worker"};
 
-static churn_str text_of(const char *string)
-{
-    return (churn_str){.ptr = string, .len = (uint32_t)strlen(string)};
-}
-
 /* Picks our fields; 0 when one is missing, and `fields` are then of no use. */
 static int read_fields(const churn_pair *pairs, uint32_t count, churn_str fields[FIELDS])
 {
     uint32_t found = 0;
     for (uint32_t i = 0; i < count; i++) {
         for (uint32_t f = 0; f < FIELDS; f++) {
-            if (pairs[i].name.len == strlen(field_names[f]) &&
-                memcmp(pairs[i].name.ptr, field_names[f], pairs[i].name.len) == 0) {
+            if (churn_equal(pairs[i].name, churn_text(field_names[f]))) {
                 fields[f] = pairs[i].value;
                 found |= 1u << f;
             }
@@ -101,8 +95,7 @@ static void clear_batch(struct front *f)
 static struct entry *find_entry(struct front *f, churn_str customer_id)
 {
     for (uint32_t i = 0; i < f->entry_count; i++) {
-        churn_str other = f->entries[i].trigger->customer_id;
-        if (other.len == customer_id.len && memcmp(other.ptr, customer_id.ptr, other.len) == 0) {
+        if (churn_equal(f->entries[i].trigger->customer_id, customer_id)) {
             return &f->entries[i];
         }
     }
@@ -169,15 +162,15 @@ static int32_t put_entry(struct front *f, uint32_t index, churn_error *err)
     int32_t rc;
     (void)snprintf(worker, sizeof worker, "%u", f->host->worker);
     for (int i = 0; i < FIELDS; i++) {
-        pairs[i].name = text_of(field_names[i]);
+        pairs[i].name = churn_text(field_names[i]);
     }
     pairs[REQUEST_ID].value = e->trigger->request_id;
     pairs[CUSTOMER_ID].value = e->trigger->customer_id;
     pairs[EVENT_ID].value = e->trigger->event_id;
     pairs[EVENT_TYPE].value = e->trigger->event_type;
     pairs[TIMESTAMP].value = e->trigger->timestamp;
-    pairs[REVISION].value = text_of(e->revision);
-    pairs[WORKER].value = text_of(worker);
+    pairs[REVISION].value = churn_text(e->revision);
+    pairs[WORKER].value = churn_text(worker);
     rc = f->session.ops->put(f->session.session, &put, err);
     e->put = rc == CHURN_OK;
     return rc;
@@ -410,7 +403,7 @@ static int32_t back_read(void *arg, struct waiting *waiting, int *ret_more, chur
     b->seen = 0;
     rc = store_session_result(
         b->session,
-        b->session->ops->scan(b->session->session, text_of(QUEUE_STORE_PREFIX), b->after, SCAN_MAX, on_hash, b, err),
+        b->session->ops->scan(b->session->session, churn_text(QUEUE_STORE_PREFIX), b->after, SCAN_MAX, on_hash, b, err),
         err);
     if (b->failed) {
         return churn_fail(err, CHURN_FATAL, "out of memory");
@@ -436,8 +429,8 @@ static int32_t back_remove(void *arg, const struct job *job, churn_error *err)
         return churn_fail(err, CHURN_FATAL, "out of memory");
     }
     for (uint32_t i = job->token_count; rc == CHURN_OK && i > 0; i--) {
-        rc = b->session->ops->remove(b->session->session, key, text_of(field_names[REVISION]),
-                                     text_of(job->tokens[i - 1].revision), err);
+        rc = b->session->ops->remove(b->session->session, key, churn_text(field_names[REVISION]),
+                                     churn_text(job->tokens[i - 1].revision), err);
     }
     free((char *)(uintptr_t)key.ptr);
     return store_session_result(b->session, rc, err);
@@ -458,7 +451,7 @@ static int32_t count_mine(struct back *b, churn_error *err)
     int32_t rc = store_session_ready(b->session, err);
     b->mine = 0;
     if (rc == CHURN_OK) {
-        rc = b->session->ops->scan(b->session->session, text_of(QUEUE_STORE_PREFIX), from_the_first, UINT32_MAX,
+        rc = b->session->ops->scan(b->session->session, churn_text(QUEUE_STORE_PREFIX), from_the_first, UINT32_MAX,
                                    count_hash, b, err);
         rc = store_session_result(b->session, rc, err);
     }

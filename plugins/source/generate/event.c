@@ -160,9 +160,7 @@ char *make_event(struct recipe *recipe, int64_t index, char *at, churn_record *r
     record->value = (churn_str){.ptr = begin, .len = (uint32_t)(at - begin)};
     record->timestamp_ms = subject.time_ms;
     begin = at;
-    at = put_number(
-        put_str(at, (churn_str){.ptr = recipe->customer_prefix, .len = (uint32_t)strlen(recipe->customer_prefix)}),
-        subject.customer, 6);
+    at = put_number(put_str(at, churn_text(recipe->customer_prefix)), subject.customer, 6);
     record->key = (churn_str){.ptr = begin, .len = (uint32_t)(at - begin)};
     return at;
 }

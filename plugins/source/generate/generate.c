@@ -71,7 +71,7 @@ static const churn_option options[] = {
 
 static int32_t check_prefix(const struct generator *g, churn_error *err)
 {
-    churn_str prefix = {.ptr = g->recipe.customer_prefix, .len = (uint32_t)strlen(g->recipe.customer_prefix)};
+    churn_str prefix = churn_text(g->recipe.customer_prefix);
     bool control = !text_is_utf8(prefix);
     for (uint32_t i = 0; i < prefix.len; i++) {
         unsigned char c = (unsigned char)prefix.ptr[i], next = (unsigned char)prefix.ptr[i + 1];

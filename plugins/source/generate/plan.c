@@ -14,7 +14,7 @@ static churn_str keep_json(struct plans *plans, const char *text, const char *af
     struct text_buffer json = {0};
     struct kept *kept;
     churn_str result = {.ptr = ""};
-    text_json_string(&json, (churn_str){.ptr = text, .len = (uint32_t)strlen(text)});
+    text_json_string(&json, churn_text(text));
     text_puts(&json, after);
     kept = json.failed ? NULL : malloc(sizeof *kept + json.len);
     if (kept == NULL) {
