@@ -20,6 +20,8 @@
 #include <inttypes.h>
 #include <stdlib.h>
 #include <time.h>
+#define XXH_INLINE_ALL
+#include <xxhash.h>
 
 #define KEY_BEGIN "churnd:dedup:"
 #define KEY_SEPARATOR '\t' /* no customer_id holds one, so a key can be taken apart in one way only */
@@ -86,11 +88,7 @@ static const churn_option options[] = {
 
 static struct claim **bucket_of(struct dedup *d, churn_str key)
 {
-    uint64_t hash = UINT64_C(14695981039346656037);
-    for (uint32_t i = 0; i < key.len; i++) {
-        hash = (hash ^ (unsigned char)key.ptr[i]) * UINT64_C(1099511628211);
-    }
-    return &d->buckets[(hash ^ hash >> 32) & (BUCKETS - 1)];
+    return &d->buckets[XXH3_64bits(key.ptr, key.len) & (BUCKETS - 1)];
 }
 
 static void free_claim(struct claim *claim)

@@ -6,3 +6,4 @@ source_LTLIBRARIES += plugins/source/file.la
   %D%/input.c %D%/input.h \
   %D%/lines.c %D%/lines.h \
   %D%/prefix.c %D%/prefix.h
+%C%_la_CFLAGS = $(AM_CFLAGS) $(XXHASH_CFLAGS)
