@@ -1,6 +1,6 @@
 /* Conditions on events. What needs a field that the event lacks is unknown, and stays so unless the other operand of
  * an `&&` or `||` decides. */
-#include "event/condition_internal.h"
+#include "event/condition_terms.h"
 
 #include "event/severity.h"
 

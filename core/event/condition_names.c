@@ -1,5 +1,5 @@
 /* What names mean in conditions: those of the language, the fields of the event types, and the values they can have. */
-#include "event/condition_internal.h"
+#include "event/condition_terms.h"
 
 #include "base/suggest.h"
 #include "event/severity.h"

@@ -1,11 +1,11 @@
 libcore_la_SOURCES += \
   %D%/catalog.c \
   %D%/catalog.h \
-  %D%/condition.c \
   %D%/condition.h \
   %D%/condition_eval.c \
-  %D%/condition_internal.h \
   %D%/condition_names.c \
+  %D%/condition_parse.c \
+  %D%/condition_terms.h \
   %D%/edit.c \
   %D%/edit.h \
   %D%/event.c \

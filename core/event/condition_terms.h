@@ -1,7 +1,7 @@
 /* What condition.c (the grammar), condition_names.c (what names mean) and condition_eval.c (programs on events) share.
  */
-#ifndef CONDITION_INTERNAL_H
-#define CONDITION_INTERNAL_H
+#ifndef CONDITION_TERMS_H
+#define CONDITION_TERMS_H
 
 #include "base/decimal.h"
 #include "event/condition.h"

@@ -1,5 +1,5 @@
 /* Conditions: from a text to a program whose every name and type was checked against the event types. */
-#include "event/condition_internal.h"
+#include "event/condition_terms.h"
 
 #include <churn/time.h>
 #include <ctype.h>
