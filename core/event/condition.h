@@ -3,9 +3,13 @@
 #ifndef CONDITION_H
 #define CONDITION_H
 
-#include "event/catalog.h"
+#include <churn/event.h>
+#include <stdbool.h>
+#include <stddef.h>
 
+struct catalog;
 struct condition;
+struct event_type;
 
 /* What a condition can speak of. */
 struct condition_scope {

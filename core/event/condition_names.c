@@ -1,15 +1,8 @@
-/* What names mean in conditions: those of the language, the fields of the event types, and the values they can have. */
-#include "event/condition_terms.h"
+#include "event/condition_names.h"
 
 #include "base/suggest.h"
 #include "event/severity.h"
 #include <stdlib.h>
-
-const char *value_type_name(enum value_type type)
-{
-    static const char *const names[] = {"a truth value", "a number", "a text", "a time"};
-    return names[type];
-}
 
 /* ---- fields ---- */
 

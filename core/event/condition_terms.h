@@ -1,9 +1,10 @@
-/* What condition.c (the grammar), condition_names.c (what names mean) and condition_eval.c (programs on events) share.
- */
+/* What a condition is made of: terms, each an operation. The grammar (condition_parse.c) and the meaning of names
+ * (condition_names.c) add them, condition_eval.c runs them. */
 #ifndef CONDITION_TERMS_H
 #define CONDITION_TERMS_H
 
 #include "base/decimal.h"
+#include "event/catalog.h"
 #include "event/condition.h"
 
 #define CONDITION_MAX_TEXT 4096 /* bytes */
@@ -79,14 +80,6 @@ int parser_out_of_memory(struct parser *p);
 int parser_add_term(struct parser *p, const char *at, struct term term);
 /* Where it stands in the text. */
 const char *parser_place(const struct parser *p, int term);
-
-/* condition_names.c; each returns a term's index or PARSER_FAILED */
-/* FIELD or HAS. */
-int parser_add_field(struct parser *p, const char *at, const char *name, enum operation operation);
-/* A name that stands for a value by itself. */
-int parser_add_name(struct parser *p, const char *at, const char *name);
-/* Whether what one term names can ever equal the other, where that is a constant; false after a message. */
-bool parser_can_equal(struct parser *p, int term, int constant);
 
 /* "a number" */
 const char *value_type_name(enum value_type type);

@@ -4,7 +4,9 @@ libcore_la_SOURCES += \
   %D%/condition.h \
   %D%/condition_eval.c \
   %D%/condition_names.c \
+  %D%/condition_names.h \
   %D%/condition_parse.c \
+  %D%/condition_terms.c \
   %D%/condition_terms.h \
   %D%/edit.c \
   %D%/edit.h \
