@@ -14,6 +14,7 @@
 #define MAX_DEPTH 32
 #define MAX_NODES 100000
 #define MAX_FINDINGS 1000 /* kept and printed; further errors are only counted */
+#define MIN_SECRET 6      /* bytes: a shorter value would be found in words that have nothing to do with it */
 
 void config_print_finding(const struct config *config, const struct finding *finding, FILE *out)
 {
@@ -65,6 +66,104 @@ bool config_has_error(const struct config *config, const struct node *node)
     return false;
 }
 
+/* ---- secrets ---- */
+
+bool config_names_a_secret(const char *written)
+{
+    static const char *const words[] = {"PASS", "PW", "SECRET", "TOKEN", "KEY", "CREDENTIAL", "AUTH"};
+    for (size_t i = 0; i < sizeof words / sizeof words[0]; i++) {
+        if (strcasestr(written, words[i]) != NULL) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* Keeps what a reference to a secret stands for. False when memory ran out. */
+static bool note_secret(struct config *config, const char *name, const char *value)
+{
+    struct secret *grown, secret;
+    for (unsigned i = 0; i < config->secret_count; i++) {
+        if (strcmp(config->secrets[i].name, name) == 0) {
+            return true;
+        }
+    }
+    grown = realloc(config->secrets, (config->secret_count + 1) * sizeof *grown);
+    config->secrets = grown != NULL ? grown : config->secrets;
+    secret = (struct secret){.name = strdup(name), .value = strdup(value)};
+    if (grown == NULL || secret.name == NULL || secret.value == NULL) {
+        free(secret.name);
+        free(secret.value);
+        return false;
+    }
+    grown[config->secret_count++] = secret;
+    return true;
+}
+
+/* How much of a secret stands here: all of it, or as much as a message had room for. */
+static size_t secret_length(const char *at, const char *value)
+{
+    size_t len = 0;
+    while (at[len] != '\0' && at[len] == value[len]) {
+        len++;
+    }
+    return value[len] == '\0' || (at[len] == '\0' && len >= MIN_SECRET) ? len : 0;
+}
+
+/* The longest secret that stands here, or NULL. */
+static const struct secret *secret_at(const struct config *config, const char *at, size_t *ret_len)
+{
+    const struct secret *found = NULL;
+    *ret_len = 0;
+    for (unsigned i = 0; i < config->secret_count; i++) {
+        size_t len = secret_length(at, config->secrets[i].value);
+        if (len > *ret_len) {
+            found = &config->secrets[i];
+            *ret_len = len;
+        }
+    }
+    return found;
+}
+
+/* The message with the name of each secret in place of its value: it may have come from a plugin, which does not know
+ * where its option's value comes from. NULL when memory ran out. Takes `message`. */
+static char *hide_secrets(const struct config *config, char *message)
+{
+    struct text out = {0};
+    if (config->secret_count == 0 || message == NULL) {
+        return message;
+    }
+    for (const char *at = message; *at != '\0';) {
+        size_t len;
+        const struct secret *secret = secret_at(config, at, &len);
+        if (secret != NULL) {
+            text_printf(&out, "${%s}", secret->name);
+            at += len;
+        } else {
+            text_append(&out, at++, 1);
+        }
+    }
+    text_append(&out, "", 1);
+    free(message);
+    if (out.failed) {
+        text_free(&out);
+    }
+    return out.bytes;
+}
+
+static void free_secrets(struct config *config)
+{
+    for (unsigned i = 0; i < config->secret_count; i++) {
+        free(config->secrets[i].name);
+        free(config->secrets[i].value);
+    }
+    free(config->secrets);
+    config->secrets = NULL;
+    config->secret_count = 0;
+}
+
+/* ---- findings ---- */
+
 /* Takes the finding's message. */
 static void add_finding(struct config *config, struct finding finding)
 {
@@ -104,6 +203,7 @@ static void find(struct config *config, const struct node *node, enum finding_ki
     if (vasprintf(&finding.message, format, args) < 0) {
         finding.message = NULL;
     }
+    finding.message = hide_secrets(config, finding.message);
     add_finding(config, finding);
 }
 
@@ -185,6 +285,7 @@ void config_free(struct config *config)
 {
     config_free_node(&config->root);
     env_file_free(&config->env);
+    free_secrets(config);
     config->root = (struct node){0};
     for (unsigned i = 0; i < config->finding_count; i++) {
         free(config->findings[i].message);
@@ -318,6 +419,8 @@ static void resolve_reference(struct config *config, const struct node *node, co
     value = getenv(name);
     value = value != NULL ? value : env_file_get(&config->env, name);
     if (value != NULL && (*value != '\0' || ref->operator== 0)) {
+        bool secret = strlen(value) >= MIN_SECRET && config_names_a_secret(name);
+        out->failed = (secret && !note_secret(config, name, value)) || out->failed;
         text_append_string(out, value);
     } else if (ref->operator== '-') {
         text_append(out, ref->word, ref->word_len);

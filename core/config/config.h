@@ -27,6 +27,11 @@ struct node {
     unsigned count;
 };
 
+/* A variable that is called like a secret, and what was put in place of a reference to it. */
+struct secret {
+    char *name, *value;
+};
+
 enum finding_kind { FINDING_ERROR, FINDING_WARNING, FINDING_OK };
 
 /* What was said about a place of the file. */
@@ -38,8 +43,10 @@ struct finding {
 };
 
 struct config {
-    const char *file;    /* as the user named it */
-    struct env_file env; /* what references are looked up in, after the environment */
+    const char *file;       /* as the user named it */
+    struct env_file env;    /* what references are looked up in, after the environment */
+    struct secret *secrets; /* of the references so far: a finding shows the name in place of the value */
+    unsigned secret_count;
     struct node root;
     unsigned nodes; /* made so far */
     bool usable;    /* the tree is whole, though there may be errors in it */
@@ -57,6 +64,9 @@ bool config_load(struct config *config, const char *file, const char *env_file, 
 /* The same for what `in` holds, with the environment alone; `file` is its name in messages. */
 bool config_read(struct config *config, const char *file, FILE *in, FILE *errors);
 void config_free(struct config *config);
+
+/* Whether what the file has refers to a variable that is called like a secret, such as DB_PASSWORD. */
+bool config_names_a_secret(const char *written);
 
 /* "file:line:col: message", counted; said once, however often it is found. `node` NULL: "file: message". */
 CHURN_PRINTF(3, 4) void config_error(struct config *config, const struct node *node, const char *format, ...);

@@ -337,6 +337,23 @@ static void test_messages_show_no_values(void)
     check_text(at("k")->written, "${UNIT_SECRET}", "as written");
 }
 
+/* Of all that a message says, whoever said it, a secret's value is hidden: whole, or as far as there was room for it.
+ */
+static void test_secrets_in_what_others_say(void)
+{
+    load("a: ${UNIT_SECRET}\nb: ${UNIT_TOKEN}\nc: ${UNIT_PASS}\nd: ${UNIT_SET}\n");
+    CU_ASSERT(loaded && *said == '\0');
+    config_error(&config, NULL, "%s, %s2 and hunt", at("a")->text, at("a")->text);
+    config_error(&config, at("d"), "'%s' is value", at("b")->text);
+    config_error(&config, at("d"), "cut is %.9s", at("b")->text);
+    config_warning(&config, at("d"), "a short one is shown: %s", at("c")->text);
+    CU_ASSERT_EQUAL_FATAL(config.finding_count, 4);
+    check_text(config.findings[0].message, "${UNIT_SECRET}, ${UNIT_SECRET}2 and hunt", "with others around it");
+    check_text(config.findings[1].message, "'${UNIT_TOKEN}' is value", "the longer one");
+    check_text(config.findings[2].message, "cut is ${UNIT_TOKEN}", "cut");
+    check_text(config.findings[3].message, "a short one is shown: file", "short");
+}
+
 static void nested(char *yaml, unsigned levels)
 {
     char *to = yaml + sprintf(yaml, "a: ");
@@ -541,11 +558,13 @@ int main(void)
         TEST(test_aliases_that_explode),
         TEST(test_references_to_an_env_file),
         TEST(test_options_set_from_outside),
+        TEST(test_secrets_in_what_others_say),
         CU_TEST_INFO_NULL,
     };
     static const char *const set[][2] = {
         {"UNIT_SET", "value"},         {"UNIT_EMPTY", ""},
-        {"UNIT_SECRET", "hunter2"},    {"UNIT_QUOTED", "a \"b\" 'c' ${UNIT_SET} $$ # d: [e]"},
+        {"UNIT_SECRET", "hunter2"},    {"UNIT_TOKEN", "hunter2-and-more"},
+        {"UNIT_PASS", "file"},         {"UNIT_QUOTED", "a \"b\" 'c' ${UNIT_SET} $$ # d: [e]"},
         {"UNIT_YAML", "x\nc: [1, 2]"}, {"_1", "underscore"}};
     int status;
     for (size_t i = 0; i < COUNT(set); i++) {

@@ -682,6 +682,36 @@ static void test_a_mistake_hides_no_other(void)
     close_pipeline();
 }
 
+/* In places where no secret belongs: what speaks of them, the host or a plugin, does not know where they come from. */
+static void test_no_message_shows_a_secret(void)
+{
+    static const char *const yaml[] = {
+        "source: {plugin: 'gen${UNIT_PASSWORD}'}\n" SINK,
+        SOURCE "sinks: [{plugin: 'file${UNIT_PASSWORD}'}]\n",
+        SOURCE SINK "health: {listen: '${UNIT_PASSWORD}'}\n",
+        SOURCE SINK "plugin_path: ['/nonexistent/${UNIT_PASSWORD}']\n",
+        SOURCE SINK "events: {types: ['login${UNIT_PASSWORD}']}\n",
+        SOURCE SINK "events: {override: {'login${UNIT_PASSWORD}': {alert: info}}}\n",
+        SOURCE SINK "'${UNIT_PASSWORD}': 1\n'${UNIT_PASSWORD}': 1\n",
+        SOURCE "sinks: [{plugin: kafka, brokers: 'b:${UNIT_PASSWORD}', topic: t}]\n",
+        SOURCE "sinks: [{plugin: kafka, brokers: 'b:1', topic: t, properties: {'${UNIT_PASSWORD}': 1}}]\n",
+        "source: {plugin: kafka, brokers: 'b:1', group_id: g, topics: ['a ${UNIT_PASSWORD}']}\n" SINK,
+        SOURCE "sinks: [{plugin: file, path: '/x/${UNIT_PASSWORD}'}, {plugin: file, path: '/x/${UNIT_PASSWORD}'}]\n",
+        SOURCE "sinks: [{plugin: alert, when: 'size(event_id) > ${UNIT_PASSWORD}'}]\n" DEAD,
+    };
+    if (setenv("UNIT_PASSWORD", "hunter2", 1) != 0) {
+        abort();
+    }
+    for (size_t i = 0; i < COUNT(yaml); i++) {
+        load(yaml[i]);
+        check(!loaded && strstr(said, "hunter2") == NULL, "%s: said: %s", yaml[i], said);
+        close_pipeline();
+    }
+    check_refused_with(yaml[2], "listen: '${UNIT_PASSWORD}' is not a numeric address");
+    check_refused_with(yaml[7], "`b:${UNIT_PASSWORD}` has no port");
+    (void)unsetenv("UNIT_PASSWORD");
+}
+
 int main(void)
 {
     CU_TestInfo tests[] = {
@@ -710,6 +740,7 @@ int main(void)
         TEST(test_keys_that_can_meet),
         TEST(test_what_was_meant),
         TEST(test_a_mistake_hides_no_other),
+        TEST(test_no_message_shows_a_secret),
         CU_TEST_INFO_NULL,
     };
     const char *dir = getenv("TEST_PLUGIN_DIR");
