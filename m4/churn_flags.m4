@@ -30,6 +30,8 @@ AC_DEFUN([CHURN_HARDENING], [
   HARDENING_CFLAGS= HARDENING_LDFLAGS= PROGRAM_CFLAGS= PROGRAM_LDFLAGS=
   AS_IF([test "$enable_sanitizers" != no], [
     HARDENING_CFLAGS="-fsanitize=$enable_sanitizers -fno-sanitize-recover=all -fno-omit-frame-pointer"
+    # Programs are linked as C, where clang leaves out the part of its runtime that these need.
+    CHURN_FLAG([HARDENING_CFLAGS], [-fno-sanitize=vptr,function])
     HARDENING_LDFLAGS="-fsanitize=$enable_sanitizers"
   ], [
     HARDENING_CFLAGS="-U_FORTIFY_SOURCE"
@@ -51,4 +53,17 @@ AC_DEFUN([CHURN_HARDENING], [
   AC_SUBST([HARDENING_LDFLAGS])
   AC_SUBST([PROGRAM_CFLAGS])
   AC_SUBST([PROGRAM_LDFLAGS])
+])
+
+# CHURN_FUZZER: that the compiler brings libFuzzer, which has a main of its own.
+AC_DEFUN([CHURN_FUZZER], [
+  AC_MSG_CHECKING([whether $CC brings libFuzzer])
+  churn_saved_CFLAGS=$CFLAGS
+  CFLAGS="$CFLAGS -fsanitize=fuzzer,address,undefined"
+  AC_LINK_IFELSE([AC_LANG_SOURCE([[int LLVMFuzzerTestOneInput(const unsigned char *data, unsigned long size)
+    { return data == 0 && size == 1; }]])],
+    [AC_MSG_RESULT([yes])],
+    [AC_MSG_RESULT([no])
+     AC_MSG_ERROR([--enable-fuzzing needs CC=clang CXX=clang++ and its runtime (Debian: clang, libclang-rt-dev)])])
+  CFLAGS=$churn_saved_CFLAGS
 ])

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
-# All tests: installs what they need, builds with gcc, clang and sanitizers, runs the unit tests, the integration tests against
-# real Kafka and Redis, the quickstart and the unit tests on the Debian, 12 or 13, that the machine is not, the fault suite's rows
-# for every change, a small benchmark, and distcheck. Ends with the line `N passed, N failed`; each test program, each integration
+# All tests: installs what they need, builds with gcc, clang and sanitizers, runs the unit tests, each fuzz target for ten seconds,
+# the integration tests against real Kafka and Redis, the quickstart and the unit tests on the Debian, 12 or 13, that the machine is
+# not, the fault suite's rows for every change, a small benchmark, and distcheck. Ends with the line `N passed, N failed`; each test program, each integration
 # test and each build counts as one. Output of each step: build/logs/.
 # CHURN_TEST_EVENTS=1000000 runs the main job at full size.
 set -euo pipefail
@@ -82,6 +82,7 @@ if count gcc build build --enable-werror; then
 fi
 count_check other-debian scripts/test-other-debian.sh
 count clang build build/clang CC=clang CXX=clang++ --enable-werror || true
+count fuzz scripts/fuzz.sh 10 || true
 
 export ASAN_OPTIONS=abort_on_error=0:detect_leaks=1 UBSAN_OPTIONS=print_stacktrace=1
 if count sanitizers build build/sanitizers --enable-werror --enable-sanitizers; then

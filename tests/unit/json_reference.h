@@ -305,4 +305,13 @@ static inline enum json_result reference_scan(struct reference *r, const char *j
     return r->deepest > JSON_SCAN_MAX_DEPTH ? JSON_TOO_DEEP : is_object ? JSON_OK : JSON_NOT_AN_OBJECT;
 }
 
+/* Whether the scanner's token is what the reference has kept. */
+static inline bool reference_is(const struct reference_value *value, const struct json_token *token)
+{
+    bool has_text = value->kind == JSON_STRING || value->kind == JSON_NUMBER || value->kind == JSON_BOOL ||
+                    (value->kind == JSON_OBJECT && value->len > 0);
+    return token->kind == value->kind &&
+           (!has_text || (token->text.len == value->len && memcmp(token->text.ptr, value->text, value->len) == 0));
+}
+
 #endif
