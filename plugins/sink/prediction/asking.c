@@ -48,7 +48,7 @@ static int32_t ask(struct service *s, struct job *job, churn_error *err)
     int32_t rc = write_request(s, job->trigger, &body, err);
     if (rc == CHURN_OK) {
         rc = body.failed ? churn_fail(err, CHURN_FATAL, "out of memory")
-                         : http_client_post(s->http, (churn_str){.ptr = body.ptr, .len = (uint32_t)body.len}, job, err);
+                         : http_client_post(s->http, text_str(&body), job, err);
     }
     text_free(&body);
     return rc;

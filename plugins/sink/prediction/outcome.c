@@ -5,11 +5,6 @@
 
 #define STORE_MAX 64 /* answers in one write to the store */
 
-static churn_str text_of(const char *string)
-{
-    return (churn_str){.ptr = string, .len = (uint32_t)strlen(string)};
-}
-
 void outcome_settle_later(struct service *s, struct job *job, enum job_step step)
 {
     job->step = step;
@@ -29,10 +24,10 @@ static int describe_answer(const struct service *s, const struct job *job, churn
                            churn_hash *ret_hash)
 {
     const struct answer *a = job->answer;
-    const struct cached_prediction prediction = {.churn_probability = text_of(a->churn_probability),
-                                                 .risk_level = text_of(a->risk_level),
-                                                 .model_version = text_of(a->model_version),
-                                                 .predicted_at = text_of(a->predicted_at),
+    const struct cached_prediction prediction = {.churn_probability = churn_text(a->churn_probability),
+                                                 .risk_level = churn_text(a->risk_level),
+                                                 .model_version = churn_text(a->model_version),
+                                                 .predicted_at = churn_text(a->predicted_at),
                                                  .event_id = job->trigger->event_id};
     *ret_hash = (churn_hash){
         .fields = fields, .count = prediction_cache_fields(&prediction, fields), .ttl_ms = s->settings->cache_ttl_ms};
@@ -87,9 +82,11 @@ static int32_t store_fault(struct service *s, const struct job *job, churn_error
     const struct trigger *t = job->trigger;
     char detail[128];
     const churn_pair fields[] = {
-        {.name = text_of("request_id"), .value = t->request_id}, {.name = text_of("event_id"), .value = t->event_id},
-        {.name = text_of("event_type"), .value = t->event_type}, {.name = text_of("timestamp"), .value = t->timestamp},
-        {.name = text_of("detail"), .value = {.ptr = detail}},
+        {.name = churn_text("request_id"), .value = t->request_id},
+        {.name = churn_text("event_id"), .value = t->event_id},
+        {.name = churn_text("event_type"), .value = t->event_type},
+        {.name = churn_text("timestamp"), .value = t->timestamp},
+        {.name = churn_text("detail"), .value = {.ptr = detail}},
     };
     churn_pair copy[sizeof fields / sizeof fields[0]];
     churn_hash hash = {.fields = copy, .count = sizeof copy / sizeof copy[0]};
@@ -140,12 +137,12 @@ static void write_prediction(struct text_buffer *text, const struct job *job)
     text_puts(text, ",\"churn_probability\":");
     text_puts(text, a->churn_probability);
     if (a->risk_level[0] != '\0') {
-        write_member(text, "risk_level", text_of(a->risk_level));
+        write_member(text, "risk_level", churn_text(a->risk_level));
     }
     if (a->model_version[0] != '\0') {
-        write_member(text, "model_version", text_of(a->model_version));
+        write_member(text, "model_version", churn_text(a->model_version));
     }
-    write_member(text, "predicted_at", text_of(a->predicted_at));
+    write_member(text, "predicted_at", churn_text(a->predicted_at));
     write_member(text, "event_id", t->event_id);
     write_member(text, "event_type", t->event_type);
     write_member(text, "timestamp", t->timestamp);
@@ -161,16 +158,16 @@ static uint32_t describe_fault(const struct service *s, const struct job *job, c
 {
     churn_str topic, partition, offset;
     uint32_t n = 0;
-    headers[n++] = (churn_header){.name = "churn.reason", .value = text_of("rejected_by_sink")};
-    headers[n++] = (churn_header){.name = "churn.detail", .value = text_of(detail)};
+    headers[n++] = (churn_header){.name = "churn.reason", .value = churn_text("rejected_by_sink")};
+    headers[n++] = (churn_header){.name = "churn.detail", .value = churn_text(detail)};
     if (trigger_position(job->trigger, &topic, &partition, &offset)) {
         headers[n++] = (churn_header){.name = "churn.topic", .value = topic};
         headers[n++] = (churn_header){.name = "churn.partition", .value = partition};
         headers[n++] = (churn_header){.name = "churn.offset", .value = offset};
     }
-    headers[n++] = (churn_header){.name = "churn.kind", .value = text_of("trigger")};
+    headers[n++] = (churn_header){.name = "churn.kind", .value = churn_text("trigger")};
     if (s->name != NULL) {
-        headers[n++] = (churn_header){.name = "churn.sink", .value = text_of(s->name)};
+        headers[n++] = (churn_header){.name = "churn.sink", .value = churn_text(s->name)};
     }
     return n;
 }
@@ -193,7 +190,7 @@ static int32_t send_outcome(struct service *s, struct job *job, churn_error *err
         record.headers = headers;
         record.header_count = describe_fault(s, job, detail, headers);
     }
-    record.value = (churn_str){.ptr = text.ptr, .len = (uint32_t)text.len};
+    record.value = text_str(&text);
     rc = text.failed ? churn_fail(err, CHURN_FATAL, "out of memory")
                      : kafka_producer_send(s->producer, topic, &record, err);
     text_free(&text);

@@ -159,7 +159,7 @@ static int is_of_others(const struct back *b, const rd_kafka_message_t *message)
     size_t len;
     return rd_kafka_message_headers(message, &headers) == RD_KAFKA_RESP_ERR_NO_ERROR &&
            rd_kafka_header_get_last(headers, GROUP_HEADER, &value, &len) == RD_KAFKA_RESP_ERR_NO_ERROR &&
-           (len != strlen(b->group) || memcmp(value, b->group, len) != 0);
+           !churn_equal((churn_str){.ptr = value, .len = (uint32_t)len}, churn_text(b->group));
 }
 
 static void tell_passed_over(struct back *b)

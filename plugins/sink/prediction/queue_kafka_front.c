@@ -19,7 +19,7 @@ static int32_t front_write(void *arg, const churn_record *records, uint32_t coun
     struct front *f = arg;
     int32_t rc = CHURN_OK;
     uint32_t taken = 0;
-    const churn_header header = {.name = GROUP_HEADER, .value = {.ptr = f->group, .len = (uint32_t)strlen(f->group)}};
+    const churn_header header = {.name = GROUP_HEADER, .value = churn_text(f->group)};
     for (; taken < count && rc == CHURN_OK; taken += rc == CHURN_OK) {
         churn_record record = {.size = sizeof record,
                                .kind = records[taken].kind,

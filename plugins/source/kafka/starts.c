@@ -16,8 +16,8 @@
 
 int starts_is_chosen(const rd_kafka_topic_partition_t *p)
 {
-    return p->metadata != NULL && p->metadata_size == strlen(CHOSEN) &&
-           memcmp(p->metadata, CHOSEN, strlen(CHOSEN)) == 0;
+    return p->metadata != NULL &&
+           churn_equal((churn_str){.ptr = p->metadata, .len = (uint32_t)p->metadata_size}, churn_text(CHOSEN));
 }
 
 static void mark_chosen(rd_kafka_topic_partition_t *p)

@@ -301,7 +301,7 @@ uint32_t unreadable_take(struct kafka_source *s, churn_record *records, uint32_t
         const char *why = fault_of(p->bad.code);
         records[count] = (churn_record){.size = sizeof *records,
                                         .kind = CHURN_RECORD_UNREADABLE,
-                                        .value = {.ptr = why, .len = (uint32_t)strlen(why)},
+                                        .value = churn_text(why),
                                         .topic = p->identity,
                                         .partition = p->partition,
                                         .offset = p->position++};
