@@ -2,6 +2,7 @@
 #include "kafka_client.h"
 #include "kafka_conf.h"
 #include "kafka_login.h"
+#include "pause.h"
 #include "stall.h"
 
 #include <pthread.h>
@@ -314,11 +315,10 @@ static void give_up(rd_kafka_t *rk, rd_kafka_event_t *event, int cooperative, in
 {
     rd_kafka_error_t *error;
     for (int waited_ms = 0; again && waited_ms < CLOSING_MS; waited_ms += LOOK_MS) {
-        const struct timespec pause = {.tv_nsec = LOOK_MS * 1000000L};
         if (rd_kafka_consumer_closed(rk)) {
             return;
         }
-        (void)nanosleep(&pause, NULL);
+        pause_ms(LOOK_MS);
     }
     if (!cooperative || rd_kafka_event_error(event) != RD_KAFKA_RESP_ERR__REVOKE_PARTITIONS) {
         (void)rd_kafka_assign(rk, NULL);

@@ -2,7 +2,7 @@
 COMMON_CFLAGS = -I$(top_srcdir)/%D%
 # For plugins that talk to Kafka; kafka_producer is for those that write to it.
 KAFKA_CFLAGS = $(COMMON_CFLAGS) $(RDKAFKA_CFLAGS)
-KAFKA_CLIENT = \
+KAFKA_CLIENT = $(PAUSE) \
   %D%/kafka_access.c %D%/kafka_access.h \
   %D%/kafka_brokers.c %D%/kafka_brokers.h \
   %D%/kafka_client.c %D%/kafka_client.h \
@@ -18,6 +18,7 @@ KAFKA_PRODUCER = $(KAFKA_CLIENT) \
   %D%/kafka_producer_resends.c %D%/kafka_producer_resends.h \
   %D%/kafka_producer_state.h \
   %D%/kafka_producer_topics.c %D%/kafka_producer_topics.h
+PAUSE = %D%/pause.h
 TEXT_BUFFER = %D%/text_buffer.c %D%/text_buffer.h
 JSON_READ = %D%/json_read.c %D%/json_read.h %D%/counter.h
 HTTP_CLIENT = \

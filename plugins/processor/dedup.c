@@ -14,12 +14,12 @@
 #include <churn/processor.h>
 
 #include "counter.h"
+#include "pause.h"
 #include "store_session.h"
 #include "text_buffer.h"
 
 #include <inttypes.h>
 #include <stdlib.h>
-#include <time.h>
 #define XXH_INLINE_ALL
 #include <xxhash.h>
 
@@ -269,12 +269,6 @@ static int32_t take_reply(struct dedup *d, const churn_put_reply *reply, churn_e
     }
 }
 
-static void pause_for(int64_t ms)
-{
-    struct timespec pause = {.tv_nsec = ms * 1000000};
-    (void)nanosleep(&pause, NULL);
-}
-
 /* One round with the store. CHURN_PENDING: there was nobody to wait for. A result below zero is CHURN_FATAL; `err`
  * keeps why there was no answer. */
 static int32_t step(struct dedup *d, int64_t now_ms, int64_t left_ms, churn_error *err)
@@ -322,7 +316,7 @@ static int32_t await_owner(struct dedup *d, const struct claim *claim, churn_err
             return churn_fail(err, CHURN_RETRY, "cannot tell whether an event was seen before: %s", why.message);
         }
         if (rc == CHURN_PENDING) {
-            pause_for(PAUSE_MS);
+            pause_ms(PAUSE_MS);
         }
     }
     return CHURN_OK;

@@ -3,6 +3,7 @@
  * is renamed, deleted or cut meanwhile, as logs are rotated, is begun anew, with what was not yet safe in the old one.
  */
 #include "own_file.h"
+#include "pause.h"
 #include "stall.h"
 #include "text_buffer.h"
 #include <churn/plugin.h>
@@ -14,7 +15,6 @@
 #include <stdlib.h>
 #include <sys/file.h>
 #include <sys/stat.h>
-#include <time.h>
 #include <unistd.h>
 
 #define BUFFER_MAX (1024 * 1024) /* write takes no more while so many bytes are unwritten */
@@ -183,7 +183,7 @@ static void add_headers(struct text_buffer *text, const churn_record *record)
 static void add_place(struct text_buffer *text, const churn_record *record)
 {
     const churn_header *topic = find_header(record, "churn.topic");
-    churn_str own_topic = {.ptr = record->topic, .len = record->topic != NULL ? (uint32_t)strlen(record->topic) : 0};
+    churn_str own_topic = record->topic != NULL ? churn_text(record->topic) : (churn_str){0};
     if (find_header(record, "churn.id") != NULL) {
         return;
     }
@@ -282,14 +282,13 @@ static void sync_folder(const char *path)
 static int lock_file(int fd, uint32_t timeout_ms)
 {
     for (uint32_t waited = 0;; waited++) {
-        const struct timespec pause = {.tv_nsec = 1000000};
         if (flock(fd, LOCK_EX | LOCK_NB) == 0 || (errno != EWOULDBLOCK && errno != EINTR)) {
             return 1;
         }
         if (waited >= timeout_ms) {
             return 0;
         }
-        (void)nanosleep(&pause, NULL);
+        pause_ms(1);
     }
 }
 

@@ -8,6 +8,7 @@
 #include "counted.h"
 #include "follow.h"
 #include "lines.h"
+#include "pause.h"
 #include <churn/plugin.h>
 #include <churn/source.h>
 
@@ -16,7 +17,6 @@
 #include <poll.h>
 #include <stdlib.h>
 #include <sys/stat.h>
-#include <time.h>
 #include <unistd.h>
 
 #define FOLLOW_PAUSE_MS 50 /* between looks at a file that may have grown */
@@ -102,12 +102,6 @@ static void file_destroy(void *self)
     input_free(&s->input);
     lines_free(&s->lines);
     free(s->topic);
-}
-
-static void pause_ms(int64_t ms)
-{
-    struct timespec t = {.tv_sec = ms / 1000, .tv_nsec = ms % 1000 * 1000000};
-    (void)nanosleep(&t, NULL);
 }
 
 /* --- Reading --- */

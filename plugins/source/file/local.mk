@@ -5,5 +5,6 @@ source_LTLIBRARIES += plugins/source/file.la
   %D%/follow.c %D%/follow.h \
   %D%/input.c %D%/input.h \
   %D%/lines.c %D%/lines.h \
-  %D%/prefix.c %D%/prefix.h
-%C%_la_CFLAGS = $(AM_CFLAGS) $(XXHASH_CFLAGS)
+  %D%/prefix.c %D%/prefix.h \
+  $(PAUSE)
+%C%_la_CFLAGS = $(AM_CFLAGS) $(COMMON_CFLAGS) $(XXHASH_CFLAGS)

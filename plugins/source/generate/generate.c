@@ -7,13 +7,13 @@
  * of workers included, so other events are never taken for those counted before.
  */
 #include "event.h"
+#include "pause.h"
 #include "text_buffer.h"
 #include <churn/plugin.h>
 #include <churn/source.h>
 
 #include <inttypes.h>
 #include <stdlib.h>
-#include <time.h>
 
 #define LAST_MS INT64_C(253402300799999) /* 9999-12-31T23:59:59.999Z */
 #define BUFFER_SIZE ((size_t)1024 * 1024)
@@ -207,12 +207,6 @@ static uint32_t due(struct generator *g, uint32_t max, int64_t *ret_wait_ms)
     }
     *ret_wait_ms = g->pace_ms + (int64_t)((made * scale + g->rate - 1) / g->rate) - now;
     return 0;
-}
-
-static void pause_ms(int64_t ms)
-{
-    struct timespec t = {.tv_sec = ms / 1000, .tv_nsec = ms % 1000 * 1000000};
-    (void)nanosleep(&t, NULL);
 }
 
 static void announce(struct generator *g)

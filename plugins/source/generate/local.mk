@@ -7,6 +7,6 @@ source_LTLIBRARIES += plugins/source/generate.la
   %D%/put.c %D%/put.h \
   %D%/random.h \
   %D%/zipf.c %D%/zipf.h \
-  $(TEXT_BUFFER)
+  $(PAUSE) $(TEXT_BUFFER)
 %C%_la_CFLAGS = $(AM_CFLAGS) $(COMMON_CFLAGS)
 %C%_la_LIBADD = -lm

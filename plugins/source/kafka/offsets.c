@@ -1,11 +1,11 @@
 /* Offsets: asked for, committed, moved, and how far they are from the end. */
 #include "offsets.h"
 #include "parts.h"
-
-#include <time.h>
+#include "pause.h"
 
 #define COMMIT_TIMEOUT_MS 10000
 #define SEEK_TIMEOUT_MS 2000
+#define FETCHER_PAUSE_MS 5
 
 rd_kafka_resp_err_t offsets_ask(struct kafka_source *s, rd_kafka_topic_partition_list_t *list, int64_t which,
                                 int timeout_ms)
@@ -116,7 +116,7 @@ static rd_kafka_resp_err_t seek_fetcher(struct kafka_source *s, rd_kafka_topic_p
             rd_kafka_error_destroy(error);
         }
         if (code == RD_KAFKA_RESP_ERR__STATE) {
-            (void)nanosleep(&(struct timespec){.tv_nsec = 5000000}, NULL);
+            pause_ms(FETCHER_PAUSE_MS);
         }
     } while (code == RD_KAFKA_RESP_ERR__STATE && source_now_ms(s) < end);
     return code;
