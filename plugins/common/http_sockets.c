@@ -1,5 +1,6 @@
 #include "http_sockets.h"
 
+#include "grow.h"
 #include <linux/tcp.h>
 #include <netinet/in.h>
 #include <stdlib.h>
@@ -9,7 +10,7 @@
 curl_socket_t http_sockets_open(void *arg, curlsocktype purpose, struct curl_sockaddr *address)
 {
     struct http_sockets *sockets = arg;
-    int *fds = realloc(sockets->fds, (sockets->count + 1) * sizeof *fds), fd;
+    int *fds = grow(sockets->fds, &sockets->room, sockets->count + (size_t)1, sizeof *fds), fd;
     (void)purpose;
     if (fds == NULL) {
         return CURL_SOCKET_BAD;

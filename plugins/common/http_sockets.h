@@ -3,12 +3,14 @@
 #define HTTP_SOCKETS_H
 
 #include <curl/curl.h>
+#include <stddef.h>
 #include <stdint.h>
 
 /* Begins zeroed; its owner outlives the handles that open and close them, and frees `fds`. */
 struct http_sockets {
-    int *fds;
+    int *fds; /* `count` of `room` */
     uint32_t count;
+    size_t room;
 };
 
 /* For CURLOPT_OPENSOCKETFUNCTION and CURLOPT_CLOSESOCKETFUNCTION; `arg` is the struct. */

@@ -21,7 +21,7 @@ KAFKA_PRODUCER = $(KAFKA_CLIENT) \
 PAUSE = %D%/pause.h
 TEXT_BUFFER = %D%/text_buffer.c %D%/text_buffer.h
 JSON_READ = %D%/json_read.c %D%/json_read.h %D%/counter.h
-HTTP_CLIENT = \
+HTTP_CLIENT = $(GROW) \
   %D%/backoff.c %D%/backoff.h \
   %D%/http_client.c %D%/http_client.h \
   %D%/http_failure.c %D%/http_failure.h \

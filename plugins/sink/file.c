@@ -2,6 +2,7 @@
  * file, guarded by a lock on it, and a write that the disk cuts short is taken back to the last whole line. A file that
  * is renamed, deleted or cut meanwhile, as logs are rotated, is begun anew, with what was not yet safe in the old one.
  */
+#include "grow.h"
 #include "own_file.h"
 #include "pause.h"
 #include "stall.h"
@@ -38,7 +39,7 @@ struct file_sink {
     size_t written;           /* of `lines`; always at the start of a line for a regular file */
     uint64_t *ids;            /* of the records in `lines` */
     uint32_t id_count;
-    uint32_t id_room;
+    size_t id_room;
     uint32_t answered; /* of `ids`, once all lines are safe */
     int safe;
 };
@@ -235,15 +236,11 @@ static int add_line(struct file_sink *f, const churn_record *record)
     size_t start = f->lines.len;
     int envelope =
         f->format == FORMAT_ENVELOPE || (f->format == FORMAT_AUTO && record->kind == CHURN_RECORD_DEAD_LETTER);
-    if (f->id_count == f->id_room) {
-        uint32_t room = f->id_room != 0 ? f->id_room * 2 : 256;
-        uint64_t *ids = realloc(f->ids, room * sizeof *ids);
-        if (ids == NULL) {
-            return 0;
-        }
-        f->ids = ids;
-        f->id_room = room;
+    uint64_t *ids = grow(f->ids, &f->id_room, f->id_count + (size_t)1, sizeof *ids);
+    if (ids == NULL) {
+        return 0;
     }
+    f->ids = ids;
     if (envelope) {
         add_envelope(&f->lines, record);
     } else {

@@ -16,7 +16,7 @@ PREDICTION_QUEUE_KAFKA = \
   %D%/queue_kafka_left.c %D%/queue_kafka_left.h \
   %D%/queue_kafka_partition.c %D%/queue_kafka_partition.h \
   %D%/queue_kafka_state.h
-PREDICTION_WAITING = %D%/waiting.c %D%/waiting.h
+PREDICTION_WAITING = %D%/waiting.c %D%/waiting.h $(GROW)
 %C%_la_SOURCES = \
   %D%/prediction.c \
   %D%/queue_store.c \

@@ -1,5 +1,7 @@
 #include "waiting.h"
 
+#include "grow.h"
+
 #define HASH_NONFATAL_OOM 1
 #define uthash_nonfatal_oom(element) ((void)((element)->lost = 1))
 #include <stdlib.h>
@@ -56,17 +58,11 @@ static void heapify(struct waiting *w)
 /* Room is made when a job is made, so that a job can always wait again. */
 static int reserve_heap(struct waiting *w)
 {
-    struct job **heap;
-    size_t room = w->heap_room != 0 ? w->heap_room * 2 : 64;
-    if (w->jobs < w->heap_room) {
-        return 1;
-    }
-    heap = realloc(w->heap, room * sizeof(struct job *));
+    struct job **heap = grow(w->heap, &w->heap_room, w->jobs + 1, sizeof *heap);
     if (heap == NULL) {
         return 0;
     }
     w->heap = heap;
-    w->heap_room = room;
     return 1;
 }
 
