@@ -8,7 +8,7 @@
 CHURN_PRINTF(2, 3)
 void producer_fail(struct kafka_producer *p, const char *format, ...);
 
-/* Says so: CHURN_FATAL. */
+/* Answers a call with why the producer cannot go on: CHURN_FATAL. */
 int32_t producer_failure(const struct kafka_producer *p, churn_error *err);
 
 /* Fails where librdkafka has failed for good: its idempotent producer can no longer say what was written. */

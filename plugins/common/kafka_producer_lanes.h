@@ -4,14 +4,14 @@
 
 #include "kafka_producer_state.h"
 
-/* Its configuration, which the caller owns (kafka_client_open takes it). NULL on error. */
+/* A lane's configuration, which the caller owns (kafka_client_open takes it). NULL on error. */
 rd_kafka_conf_t *lane_conf(const churn_host *host, const char *brokers, const churn_map *properties, enum lane_id lane,
                            churn_error *err);
 
-/* Connects in the background, where it is not open yet. */
+/* Connects a lane that is not open yet, in the background. */
 int32_t lane_open(struct kafka_producer *p, enum lane_id id, churn_error *err);
 
-/* Nothing where it is not open. What it has not sent is dropped. */
+/* Ends a lane, where it is open; what it has not sent is dropped. */
 void lane_close(struct kafka_producer *p, enum lane_id id);
 
 /* The lane's own handle of a topic; NULL when the producer has failed by that. */

@@ -10,7 +10,7 @@ void resends_take(struct kafka_producer *p, enum lane_id lane, const rd_kafka_me
 /* Sends what is due, oldest first. A message that librdkafka does not take now stays first. */
 void resends_send_due(struct kafka_producer *p);
 
-/* Drops all. */
+/* Drops all records that were to be sent again. */
 void resends_free(struct kafka_producer *p);
 
 #endif

@@ -33,7 +33,7 @@ void partition_mark_served(struct partition *p, uint64_t sequence);
 /* Everything before it is served, and may be committed; -1: nothing is known. */
 int64_t partition_safe_offset(const struct partition *p);
 
-/* It was assigned, or taken away: a new generation, of which nothing is known. Sequence numbers go on. */
+/* The partition was assigned, or taken away: a new generation, of which nothing is known. Sequence numbers go on. */
 void partition_reset(struct partition *p, int assigned);
 
 void partition_free(struct partition *p);

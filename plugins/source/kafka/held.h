@@ -17,7 +17,7 @@ void held_link_headers(const struct kafka_source *s, churn_record *records);
 /* Gives the messages back to librdkafka; the records of the newest poll are void then. */
 void held_release(struct kafka_source *s);
 
-/* The call of churn_source_ops: the headers of one record of the newest poll. */
+/* The headers call of churn_source_ops: those of one record of the newest poll. */
 int32_t source_headers(void *self, churn_record *record, churn_error *err);
 
 #endif

@@ -4,7 +4,7 @@
 
 #include "source.h"
 
-/* The call of churn_source_ops. */
+/* The poll of churn_source_ops. */
 int32_t source_poll(void *self, churn_record *records, uint32_t max, uint32_t timeout_ms, uint32_t *ret_count,
                     churn_error *err);
 

@@ -13,7 +13,8 @@ void unreadable_step(struct kafka_source *s);
 /* Hands out what was given up; how many records that is. */
 uint32_t unreadable_take(struct kafka_source *s, churn_record *records, uint32_t max);
 
-/* These are given up: librdkafka would keep one paused that waits, and whoever is given it again would never read it.
+/* The group takes these partitions away: librdkafka would keep one paused that waits, and whoever is given it again
+ * would never read it.
  */
 void unreadable_revoked(struct kafka_source *s, const struct part *parts, uint32_t count);
 
