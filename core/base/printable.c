@@ -172,7 +172,9 @@ static ssize_t write_printable(void *cookie, const char *bytes, size_t len)
     ok = !in.failed && !out.failed && write_all(stream->fd, out.bytes, out.len);
     if (ok) {
         stream->begun = in.len - taken;
-        memcpy(stream->begin, in.bytes + taken, stream->begun);
+        if (stream->begun > 0) {
+            memcpy(stream->begin, in.bytes + taken, stream->begun);
+        }
     }
     text_free(&in);
     text_free(&out);

@@ -24,7 +24,7 @@ static void mermaid_text(const char *text)
         if (c == '\n') {
             (void)fputs("<br/>", stdout);
         } else if (c < 0x80 && (c < 0x20 || strchr("\"#&<>|`", c) != NULL)) {
-            (void)printf("#%u;", c < 0x20 ? ' ' : c);
+            (void)printf("#%d;", c < 0x20 ? ' ' : c);
         } else {
             (void)putchar(c);
         }

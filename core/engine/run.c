@@ -396,6 +396,7 @@ int run_pipeline(const struct arguments *arguments, struct pipeline *pipeline, s
     int64_t started = host_monotonic_ms();
     sigset_t signals;
     bool ok;
+    /* cppcheck-suppress autoVariables; `run` lives as long as the pipeline is used */
     pipeline->handover = &run.handover;
     apply_log_settings(arguments, pipeline, log);
     block_signals(&signals);

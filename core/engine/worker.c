@@ -184,7 +184,7 @@ static void *run(void *argument)
                  "not everything could be finished in time; what is not committed is read again at the next start");
     }
     if (!worker->failed) {
-        ok = progress_commit(worker, commit_time(deadline));
+        (void)progress_commit(worker, commit_time(deadline));
     } else {
         proof_remember(worker);
     }

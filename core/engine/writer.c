@@ -58,7 +58,7 @@ static void look_ahead(const struct window *window, uint32_t i, unsigned lines)
     if (i + profiles_ahead < window->delta_count) {
         const char *profile = (const char *)window->deltas[i + profiles_ahead]->customer->profile;
         for (unsigned line = 0; profile != NULL && line < lines; line++) {
-            __builtin_prefetch(profile + line * 64);
+            __builtin_prefetch(profile + (size_t)line * 64);
         }
     }
 }

@@ -19,9 +19,8 @@ static bool parse_day(const char *text, int64_t *ret_ms)
     if (len != sizeof "YYYY-MM-DD" - 1) {
         return false;
     }
-    memcpy(time, text, len);
-    memcpy(time + len, "T00:00:00Z", sizeof "T00:00:00Z");
-    return churn_time_parse(time, strlen(time), ret_ms);
+    len = (size_t)snprintf(time, sizeof time, "%sT00:00:00Z", text);
+    return churn_time_parse(time, len, ret_ms);
 }
 
 static bool parse_ago(const char *text, int64_t now_ms, int64_t *ret_ms)

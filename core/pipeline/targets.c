@@ -137,6 +137,7 @@ static const char *next_broker(const char *brokers, char *ret, size_t size)
 {
     const char *begin = brokers + strspn(brokers, ", \t"), *end = begin + strcspn(begin, ", \t"), *scheme;
     bool has_port;
+    size_t len;
     scheme = strstr(begin, "://");
     begin = scheme != NULL && scheme < end ? scheme + 3 : begin;
     (void)snprintf(ret, size, "%.*s", (int)(end - begin), begin);
@@ -144,8 +145,9 @@ static const char *next_broker(const char *brokers, char *ret, size_t size)
         *at = (char)tolower((unsigned char)*at);
     }
     has_port = strrchr(ret, ':') != NULL && (ret[0] != '[' || strstr(ret, "]:") != NULL);
-    if (*ret != '\0' && !has_port && strlen(ret) + sizeof ":9092" <= size) {
-        (void)strcat(ret, ":9092");
+    len = strlen(ret);
+    if (len > 0 && !has_port && len + sizeof ":9092" <= size) {
+        memcpy(ret + len, ":9092", sizeof ":9092");
     }
     for (size_t i = 0; i < sizeof loopback / sizeof loopback[0]; i++) {
         if (strncmp(ret, loopback[i], strlen(loopback[i])) == 0) {

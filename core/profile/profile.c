@@ -88,12 +88,14 @@ static bool insert_mark(struct profile *profile, uint32_t at, struct mark mark)
             return false;
         }
         if (inside) {
+            /* NOLINTNEXTLINE(clang-analyzer-unix.Malloc): there is always room for one */
             marks[0] = profile->first;
         }
         profile->marks = marks;
         profile->mark_room = room;
     }
     memmove(profile->marks + at + 1, profile->marks + at, (profile->mark_count - at) * sizeof mark);
+    /* NOLINTNEXTLINE(clang-analyzer-unix.Malloc): the same */
     profile->marks[at] = mark;
     profile->mark_count++;
     return true;

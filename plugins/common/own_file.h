@@ -18,7 +18,7 @@ static inline int own_file_make_folders(const char *path)
     if (strlen(path) >= sizeof folder) {
         return ENAMETOOLONG;
     }
-    strcpy(folder, path);
+    memcpy(folder, path, strlen(path) + 1);
     for (char *slash = strchr(folder + 1, '/'); slash != NULL; slash = strchr(slash + 1, '/')) {
         *slash = '\0';
         if (mkdir(folder, OWN_FOLDER_MODE) != 0 && errno != EEXIST) {

@@ -100,7 +100,7 @@ static int read_probability(json_object *object, struct answer *answer)
         return 0;
     }
     if (strlen(text) < sizeof answer->churn_probability) {
-        (void)strcpy(answer->churn_probability, text);
+        memcpy(answer->churn_probability, text, strlen(text) + 1);
     } else { /* more digits than a double holds say nothing */
         (void)snprintf(answer->churn_probability, sizeof answer->churn_probability, "%.17g",
                        json_object_get_double(member));

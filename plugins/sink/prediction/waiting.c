@@ -360,6 +360,7 @@ void waiting_free(struct waiting *w)
         if (customer->job != NULL) {
             free_job(w, customer->job);
         }
+        /* NOLINTNEXTLINE(clang-analyzer-unix.Malloc): uthash unlinks a member from its neighbours before it is freed */
         HASH_DEL(w->customers, customer);
         free(customer);
     }

@@ -113,7 +113,7 @@ static void over(struct kafka_source *s, struct part *p)
 
 static void ask_again(const struct kafka_source *s, struct part *p)
 {
-    int64_t wait = RETRY_MS << (p->bad.tries < 5 ? p->bad.tries : 5);
+    int64_t wait = (int64_t)RETRY_MS << (p->bad.tries < 5 ? p->bad.tries : 5);
     p->bad.beyond = 0;
     p->bad.asked = p->position;
     p->bad.due_ms = source_now_ms(s) + (wait < RETRY_MAX_MS ? wait : RETRY_MAX_MS);

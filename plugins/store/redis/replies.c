@@ -118,7 +118,7 @@ churn_pair *reply_pairs(const redisReply *reply, uint32_t *ret_count)
 {
     uint32_t count = (uint32_t)(reply->elements / 2);
     churn_pair *pairs = malloc(((size_t)count + 1) * sizeof *pairs);
-    for (uint32_t i = 0; i < count && pairs != NULL; i++) {
+    for (size_t i = 0; i < count && pairs != NULL; i++) {
         const redisReply *name = reply->element[2 * i], *value = reply->element[2 * i + 1];
         pairs[i] = (churn_pair){.name = {.ptr = name->str, .len = (uint32_t)name->len},
                                 .value = {.ptr = value->str, .len = (uint32_t)value->len}};
