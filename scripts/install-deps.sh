@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # Installs the Debian packages that are missing: `install-deps.sh build`; `install-deps.sh check` for what `make check` needs as
-# well, `install-deps.sh test` for all tests, `install-deps.sh bench` for the benchmark. The names are those of Debian 12 and 13.
+# well, `install-deps.sh test` for all tests, `install-deps.sh bench` for the benchmark, `install-deps.sh lint` for `make lint`. The
+# names are those of Debian 12 and 13.
 set -euo pipefail
 
 build=(build-essential autoconf automake libtool pkg-config librdkafka-dev libhiredis-dev libcurl4-openssl-dev
@@ -14,8 +15,9 @@ case "${1:-}" in
 build) packages=("${build[@]}") ;;
 check) packages=("${build[@]}" "${check[@]}") ;;
 test) packages=("${build[@]}" "${tests[@]}") ;;
+lint) packages=("${build[@]}" git python3 python3-venv) ;;
 bench) packages=("${build[@]}" "${bench[@]}") ;;
-*) echo "usage: $0 build|check|test|bench" >&2; exit 1 ;;
+*) echo "usage: $0 build|check|test|bench|lint" >&2; exit 1 ;;
 esac
 
 missing=()

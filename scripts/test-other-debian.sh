@@ -36,6 +36,7 @@ git ls-files -z --cached --others --exclude-standard --deduplicate | tar -c --nu
 # off from the machine's, so that what is mounted is also taken away by hand; rslave keeps that from the machine's /dev.
 propagation=private
 unshare --mount true 2>/dev/null || propagation=unchanged
+# shellcheck disable=SC2016  # the text is the inner shell's, with $1 of its own
 exec unshare --mount --propagation "$propagation" bash -euo pipefail -c '
     trap "umount -R \"$1/dev\" \"$1/proc\"" EXIT
     mount -t proc proc "$1/proc"

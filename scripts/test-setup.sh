@@ -14,11 +14,12 @@ build() {
     make -C "$folder" -j"$jobs"
 }
 
+# make_venv [REQUIREMENTS]: a Python with what the integration tests want, or the file names.
 make_venv() {
     if [ ! -x build/venv/bin/python ]; then
         python3 -m venv build/venv || /usr/bin/python3 -m venv --clear build/venv || return 1
     fi
-    build/venv/bin/pip install -q --disable-pip-version-check -r tests/integration/requirements.txt
+    build/venv/bin/pip install -q --disable-pip-version-check -r "${1:-tests/integration/requirements.txt}"
 }
 
 fetch_kafka() {
