@@ -3,7 +3,7 @@ libcore_la_SOURCES += \
   %D%/host.h \
   %D%/instance.c \
   %D%/instance.h \
-  %D%/pipeline.c \
+  %D%/load.c \
   %D%/pipeline.h \
   %D%/replay.c \
   %D%/replay.h \
