@@ -4,6 +4,7 @@
 #include "event/event.h"
 #include "pipeline/host.h"
 #include "pipeline/instance.h"
+#include "pipeline/load.h"
 #include "pipeline/pipeline.h"
 #include "profile/fold.h"
 #include "profile/profile.h"

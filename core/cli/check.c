@@ -3,6 +3,8 @@
 
 #include "base/printable.h"
 #include "pipeline/instance.h"
+#include "pipeline/load.h"
+#include "pipeline/targets.h"
 #include <json-c/json.h>
 #include <stdlib.h>
 

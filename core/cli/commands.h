@@ -3,6 +3,7 @@
 #define COMMANDS_H
 
 #include "base/log.h"
+#include "pipeline/load.h"
 #include "pipeline/pipeline.h"
 #include "plugin/loader.h"
 #include <stdbool.h>

@@ -2,6 +2,7 @@
 #include "cli/commands.h"
 
 #include "base/json_text.h"
+#include "pipeline/load.h"
 #include <stdlib.h>
 
 /* Both languages draw these. */

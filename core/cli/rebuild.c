@@ -4,6 +4,7 @@
 #include "base/printable.h"
 #include "engine/reload.h"
 #include "pipeline/instance.h"
+#include "pipeline/load.h"
 #include "pipeline/pipeline.h"
 #include "profile/store_keys.h"
 #include <stdlib.h>

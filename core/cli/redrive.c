@@ -2,6 +2,7 @@
 
 #include "cli/commands.h"
 #include "engine/reload.h"
+#include "pipeline/load.h"
 #include "pipeline/pipeline.h"
 #include <errno.h>
 #include <fcntl.h>

@@ -4,6 +4,7 @@
 #include "base/printable.h"
 #include "pipeline/host.h"
 #include "pipeline/instance.h"
+#include "pipeline/load.h"
 #include "profile/profile.h"
 #include "profile/store_keys.h"
 #include <stdio.h>

@@ -12,6 +12,7 @@
 #include "cli/commands.h"
 #include "pipeline/host.h"
 #include "pipeline/instance.h"
+#include "pipeline/load.h"
 #include "pipeline/pipeline.h"
 #include "profile/profile.h"
 #include "profile/store_keys.h"

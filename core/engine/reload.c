@@ -1,6 +1,7 @@
 #include "engine/reload.h"
 
 #include "base/input_file.h"
+#include "pipeline/load.h"
 #include <stdlib.h>
 #include <sys/stat.h>
 

@@ -8,6 +8,7 @@
 #include "engine/summary.h"
 #include "pipeline/host.h"
 #include "pipeline/instance.h"
+#include "pipeline/load.h"
 #include <errno.h>
 #include <pthread.h>
 #include <signal.h>

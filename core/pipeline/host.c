@@ -1,6 +1,5 @@
 #include "pipeline/host.h"
 
-#include "pipeline/instance.h"
 #include "profile/profile.h"
 #include "profile/store_keys.h"
 #include <churn/ext/event_types.h>

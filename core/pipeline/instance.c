@@ -72,28 +72,6 @@ static bool read_options(struct pipeline *pipeline, const struct section *sectio
     return ok;
 }
 
-/* `NAME.PART` means an entry of a map, whose own name may hold dots, or an item of a list, counted from 0. */
-const struct node *section_place(const struct section *section, const char *option)
-{
-    const struct node *value = config_get(section->node, option), *key;
-    const char *dot = strchr(option, '.');
-    char name[CHURN_ERROR_OPTION_SIZE];
-    if (value != NULL || dot == NULL) {
-        return value != NULL ? value : section->node;
-    }
-    (void)snprintf(name, sizeof name, "%.*s", (int)(dot - option), option);
-    value = config_get(section->node, name);
-    key = config_get_key(value, dot + 1);
-    if (key != NULL) {
-        return key;
-    }
-    if (value != NULL && value->kind == NODE_LIST) {
-        unsigned long item = strtoul(dot + 1, NULL, 10);
-        return item < value->count ? &value->items[item] : value;
-    }
-    return value != NULL ? value : section->node;
-}
-
 static void report_create(struct pipeline *pipeline, const struct section *section, const churn_error *err)
 {
     const struct node *at = err->option[0] != '\0' ? section_place(section, err->option) : section->node;

@@ -4,24 +4,11 @@
 
 #include "pipeline/pipeline.h"
 
-/* One instance of a section. Stays where it is from instance_new to instance_free. */
-struct instance {
-    const struct section *section;
-    struct pipeline *pipeline;
-    churn_host host;
-    void *self;
-    bool created;
-};
-
 /* Reads the host's own options of a section into it, and checks the plugin's. False when a mistake was reported. */
 bool instance_read_section(struct pipeline *pipeline, struct section *section);
 /* Makes an instance and throws it away, for the plugin's own checks of its options. False when a mistake was reported.
  */
 bool instance_check(struct pipeline *pipeline, const struct section *section);
-
-/* Where the file gives an option of a section, for messages: its value, or the section; with `NAME.PART` an entry of a
- * map or an item of a list. */
-const struct node *section_place(const struct section *section, const char *option);
 
 /* Makes and creates one instance for `worker`; mistakes are reported to the config's `errors`. NULL when there was one.
  */

@@ -1,4 +1,4 @@
-#include "pipeline/pipeline.h"
+#include "pipeline/load.h"
 
 #include "base/address.h"
 #include "base/decimal.h"
@@ -7,6 +7,7 @@
 #include "pipeline/host.h"
 #include "pipeline/instance.h"
 #include "pipeline/routing.h"
+#include "pipeline/targets.h"
 #include "profile/store_keys.h"
 #include <libgen.h>
 #include <limits.h>

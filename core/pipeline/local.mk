@@ -4,11 +4,14 @@ libcore_la_SOURCES += \
   %D%/instance.c \
   %D%/instance.h \
   %D%/load.c \
+  %D%/load.h \
   %D%/pipeline.h \
   %D%/replay.c \
   %D%/replay.h \
   %D%/routing.c \
   %D%/routing.h \
+  %D%/section.c \
+  %D%/section.h \
   %D%/settings.c \
   %D%/settings.h \
   %D%/stalls.c \

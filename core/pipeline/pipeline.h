@@ -2,44 +2,36 @@
 #ifndef PIPELINE_H
 #define PIPELINE_H
 
+#include "base/file_place.h"
 #include "base/metrics.h"
-#include "config/config.h"
 #include "event/catalog.h"
 #include "pipeline/replay.h"
-#include "pipeline/settings.h"
+#include "pipeline/section.h"
 #include "pipeline/stalls.h"
-#include "pipeline/targets.h"
 #include "plugin/journal.h"
 #include "profile/store_keys.h"
-#include <churn/processor.h>
-#include <churn/sink.h>
-#include <churn/source.h>
-#include <churn/store.h>
 
 #define PIPELINE_MAX_WORKERS JOURNAL_WORKERS
-#define PIPELINE_MAX_NAME 32  /* of a section */
 #define PIPELINE_MAX_SINKS 31 /* beside the dead letters': a bit for each, and OUTPUT_AGAIN */
 
-struct condition;
 struct handover;
 struct instance;
-struct pipeline;
 struct redrive;
 struct test_bench;
 
-/* One plugin of the pipeline and where the file declares it. */
-struct section {
-    const struct loaded *loaded;
-    const struct node *node;
-    const char *label;                    /* what it is called: unique among processors and sinks */
-    char numbered[PIPELINE_MAX_NAME + 1]; /* where the file does not say and the plugin has several */
-    struct section_settings settings;     /* a processor's or sink's */
-    struct condition *when;               /* a processor's or sink's; NULL: all */
-    uint32_t input;                       /* a sink's: CHURN_RECORD_… */
-    uint32_t bit;              /* a sink's, but for dead letters: in a record's `reserved`, it is not given it */
-    struct sink_settings sink; /* a sink's */
-    bool bad;                  /* its options were refused */
-    unsigned journal_number;   /* a processor's or sink's, once the pipeline runs */
+/* What a plugin reads or writes outside of the process, as it names it itself (<churn/target.h>). */
+struct target {
+    const struct section *section;
+    char *kind, *name, *at, *option, *message; /* the last three may be NULL */
+    uint32_t flags;
+    int32_t result;
+    struct file_place place; /* of a file or folder */
+};
+
+struct targets {
+    struct target *items;
+    unsigned count;
+    bool failed; /* memory ran out */
 };
 
 struct pipeline {
@@ -82,50 +74,19 @@ struct pipeline {
     struct test_bench *bench; /* NULL: its source, store and sinks are its own */
 };
 
-/* What a pipeline is read from. */
-struct pipeline_files {
-    const char *pipeline;
-    const char *env; /* as env_file_read */
+/* One instance of a section. Stays where it is from instance_new to instance_free. */
+struct instance {
+    const struct section *section;
+    struct pipeline *pipeline;
+    churn_host host;
+    void *self;
+    bool created;
 };
-
-/* Reads and checks the whole file: every mistake is reported to `errors`. False when there was one. Free in either
- * case. */
-bool pipeline_load(struct pipeline *pipeline, struct pipeline_files files, struct loader *loader, struct log *log,
-                   FILE *errors);
-void pipeline_free(struct pipeline *pipeline);
-
-/* Changes what the file said before it is checked: `config` by config_set, `profiles_only`, `rebuilt`. False, with a
- * message to the config's `errors`, ends the loading. */
-typedef bool (*pipeline_edit_fn)(struct pipeline *pipeline, void *ctx);
-bool pipeline_load_edited(struct pipeline *pipeline, struct pipeline_files files, struct loader *loader,
-                          struct log *log, FILE *errors, pipeline_edit_fn edit, void *ctx);
-/* A change for commands that look at what the store has, and make nothing there. */
-bool pipeline_only_look(struct pipeline *pipeline, void *ctx);
 
 /* Whether it is the section `dead_letters:`. */
 static inline bool pipeline_is_dead_letters(const struct pipeline *pipeline, const struct section *section)
 {
     return pipeline->has_dead_letters && section == &pipeline->sinks[pipeline->sink_count - 1];
-}
-
-static inline const churn_source_ops *source_ops(const struct section *section)
-{
-    return section->loaded->plugin.ops;
-}
-
-static inline const churn_processor_ops *processor_ops(const struct section *section)
-{
-    return section->loaded->plugin.ops;
-}
-
-static inline const churn_store_ops *store_ops(const struct section *section)
-{
-    return section->loaded->plugin.ops;
-}
-
-static inline const churn_sink_ops *sink_ops(const struct section *section)
-{
-    return section->loaded->plugin.ops;
 }
 
 #endif

@@ -74,7 +74,7 @@ static void choose_name(const struct pipeline *pipeline, unsigned i)
     }
     section->label = base;
     for (unsigned n = 2; is_taken(pipeline, i, section->label); n++) {
-        (void)snprintf(section->numbered, sizeof section->numbered, "%.*s-%u", PIPELINE_MAX_NAME - 11, base, n);
+        (void)snprintf(section->numbered, sizeof section->numbered, "%.*s-%u", SECTION_MAX_NAME - 11, base, n);
         section->label = section->numbered;
     }
 }
@@ -82,7 +82,7 @@ static void choose_name(const struct pipeline *pipeline, unsigned i)
 static bool is_name(const char *text)
 {
     size_t len = strspn(text, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-");
-    return len > 0 && len <= PIPELINE_MAX_NAME && text[len] == '\0';
+    return len > 0 && len <= SECTION_MAX_NAME && text[len] == '\0';
 }
 
 static bool take_name(struct pipeline *pipeline, unsigned i)
@@ -91,7 +91,7 @@ static bool take_name(struct pipeline *pipeline, unsigned i)
     const struct node *node = config_get(section->node, "name");
     if (!is_name(section->settings.name)) {
         config_error(&pipeline->config, node, "%s: name: must be 1 to %d letters, digits, '_' or '-'", section->label,
-                     PIPELINE_MAX_NAME);
+                     SECTION_MAX_NAME);
         return false;
     }
     for (unsigned k = 0; k < i; k++) {

@@ -1,8 +1,5 @@
 #include "pipeline/targets.h"
 
-#include "pipeline/host.h"
-#include "pipeline/instance.h"
-#include "pipeline/pipeline.h"
 #include "profile/store_keys.h"
 #include <ctype.h>
 #include <errno.h>

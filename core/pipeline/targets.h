@@ -3,28 +3,8 @@
 #ifndef TARGETS_H
 #define TARGETS_H
 
-#include "base/file_place.h"
-#include <churn/plugin.h>
+#include "pipeline/pipeline.h"
 #include <churn/target.h>
-
-struct instance;
-struct node;
-struct pipeline;
-struct section;
-
-struct target {
-    const struct section *section;
-    char *kind, *name, *at, *option, *message; /* the last three may be NULL */
-    uint32_t flags;
-    int32_t result;
-    struct file_place place; /* of a file or folder */
-};
-
-struct targets {
-    struct target *items;
-    unsigned count;
-    bool failed; /* memory ran out */
-};
 
 /* Adds those of an instance that was created; `timeout_ms` as for `probe`. */
 void targets_ask(struct targets *targets, const struct instance *instance, uint32_t timeout_ms);

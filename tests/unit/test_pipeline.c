@@ -1,6 +1,6 @@
 /* A pipeline's file as a whole: what each section alone cannot tell, and that every mistake is told in one go. */
 #define _GNU_SOURCE
-#include "core/pipeline/pipeline.h"
+#include "core/pipeline/load.h"
 
 #include "config_fixture.h"
 #include <sched.h>

@@ -3,6 +3,7 @@
 
 #include "base/printable.h"
 #include "cli/test/report.h"
+#include "pipeline/load.h"
 #include <errno.h>
 #include <stdlib.h>
 
