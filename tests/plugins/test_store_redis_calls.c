@@ -64,7 +64,13 @@ EXPORT ssize_t send(int fd, const void *data, size_t len, int flags)
 
 EXPORT ssize_t recv(int fd, void *data, size_t len, int flags)
 {
-    return is_in_trouble(&trouble.recvs, trouble.recv_error) ? -1 : recvfrom(fd, data, moved(len), flags, NULL, NULL);
+    ssize_t n;
+    if (is_in_trouble(&trouble.recvs, trouble.recv_error)) {
+        return -1;
+    }
+    n = recvfrom(fd, data, moved(len), flags, NULL, NULL);
+    errno = n < 0 ? errno : EAGAIN; /* what succeeds leaves anything there */
+    return n;
 }
 
 EXPORT ssize_t getrandom(void *data, size_t len, unsigned flags)
@@ -1533,11 +1539,14 @@ static int32_t call_with_much(void *s, unsigned what, char *text)
     static churn_str keys[MANY];
     static churn_hash hashes[MANY];
     const churn_str large = {.ptr = memory, .len = sizeof memory};
+    const churn_pair field = {.name = str("f"), .value = large};
     memset(memory, 'x', sizeof memory);
     for (unsigned i = 0; i < MANY; i++) {
         keys[i] = i == MANY / 2 ? large : str("k");
         hashes[i] = (churn_hash){.key = keys[i]};
     }
+    hashes[MANY - 1].fields = &field;
+    hashes[MANY - 1].count = 1;
     text[0] = '\0';
     return what == ONE_PUT       ? put_many(s, 1, (churn_str){.ptr = memory, .len = 20000}, 0)
            : what == MANY_PUTS   ? put_many(s, MANY, large, 1)
