@@ -19,7 +19,7 @@ struct text {
 /* True when `text` is `other`. */
 static inline bool str_equals(churn_str text, const char *other)
 {
-    return text.len == strlen(other) && memcmp(text.ptr, other, text.len) == 0;
+    return churn_equal(text, churn_text(other));
 }
 
 void text_free(struct text *text);

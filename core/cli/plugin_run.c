@@ -135,8 +135,8 @@ static uint32_t make_records(churn_record *records, uint32_t accepts)
             bool letter = kinds[i].kind == CHURN_RECORD_DEAD_LETTER;
             records[count++] = (churn_record){.size = sizeof records[0],
                                               .kind = kinds[i].kind,
-                                              .key = {.ptr = "c", .len = 1},
-                                              .value = {.ptr = kinds[i].value, .len = (uint32_t)strlen(kinds[i].value)},
+                                              .key = churn_text("c"),
+                                              .value = churn_text(kinds[i].value),
                                               .timestamp_ms = INT64_C(1767225600000),
                                               .topic = "samples",
                                               .offset = i,

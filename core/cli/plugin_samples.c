@@ -103,7 +103,7 @@ const struct event_type *samples_decode(struct event_decoder *decoder, const str
                                         struct reject *reject)
 {
     const struct event_type *type = event_decode(decoder, sample->payload, sample->len, event, reject);
-    event->topic = (churn_str){.ptr = "samples", .len = 7};
+    event->topic = churn_text("samples");
     event->partition = 0;
     event->offset = sample->offset;
     return type;

@@ -241,8 +241,7 @@ static bool same_pairs(const struct profile_text *a, const struct profile_text *
 {
     bool same = a->count == b->count;
     for (uint32_t i = 0; same && i < a->count; i++) {
-        same = a->pairs[i].value.len == b->pairs[i].value.len &&
-               memcmp(a->pairs[i].value.ptr, b->pairs[i].value.ptr, a->pairs[i].value.len) == 0;
+        same = churn_equal(a->pairs[i].value, b->pairs[i].value);
     }
     return same;
 }
@@ -292,12 +291,11 @@ static void fold_samples(struct plugin_check *check, const struct catalog *catal
     folding_free(&folding);
 }
 
-static bool is_placeholder(const struct event_type *type, const char *name, size_t len)
+static bool is_placeholder(const struct event_type *type, churn_str name)
 {
-    bool known = len == strlen("customer_id") && memcmp(name, "customer_id", len) == 0;
+    bool known = str_equals(name, "customer_id");
     for (uint32_t i = 0; !known && i < type->table.field_count; i++) {
-        const char *field = event_type_field(type, i)->name;
-        known = strlen(field) == len && memcmp(field, name, len) == 0;
+        known = str_equals(name, event_type_field(type, i)->name);
     }
     return known;
 }
@@ -307,13 +305,13 @@ static void check_alert_message(struct plugin_check *check, const struct event_t
 {
     const char *at = type->table.alert_message, *close;
     while (at != NULL && (at = strchr(at, '{')) != NULL && (close = strchr(at, '}')) != NULL) {
-        size_t len = (size_t)(close - at - 1);
-        if (!is_placeholder(type, at + 1, len)) {
+        churn_str name = {.ptr = at + 1, .len = (uint32_t)(close - at - 1)};
+        if (!is_placeholder(type, name)) {
             plugin_check_error(
                 check, "alert_message",
                 "its alert_message names {%.*s}, which is neither customer_id nor a field of its data: it "
                 "would read \"unknown\"",
-                len < 64 ? (int)len : 64, at + 1);
+                name.len < 64 ? (int)name.len : 64, name.ptr);
         }
         at = close + 1;
     }

@@ -137,7 +137,7 @@ static int32_t look_for_mark(void *ctx, churn_str key, const churn_pair *fields,
 static bool check_place(struct pipeline *pipeline, const char *into)
 {
     const churn_store_ops *ops = store_ops(&pipeline->store);
-    churn_str prefix = {.ptr = into, .len = (uint32_t)strlen(into)};
+    churn_str prefix = churn_text(into);
     struct found found = {.rebuilt = true};
     churn_error err = {.size = sizeof err};
     void *session = NULL;

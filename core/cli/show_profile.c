@@ -92,7 +92,7 @@ static int show_profile(const struct arguments *arguments, struct pipeline *pipe
 {
     const churn_store_ops *ops = store_ops(&pipeline->store);
     struct shown shown = {.registry = &pipeline->catalog.registry, .json = arguments->json};
-    churn_str customer = {.ptr = arguments->operands[0], .len = (uint32_t)strlen(arguments->operands[0])};
+    churn_str customer = churn_text(arguments->operands[0]);
     char key[STORE_KEY_SIZE];
     churn_error err = {.size = sizeof err};
     void *session;

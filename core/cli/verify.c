@@ -117,11 +117,6 @@ static void copy_free(struct copy *copy)
     text_free(&copy->bytes);
 }
 
-static bool same_text(churn_str a, churn_str b)
-{
-    return a.len == b.len && (a.len == 0 || memcmp(a.ptr, b.ptr, a.len) == 0);
-}
-
 /* The next field at or behind `i` that is not the engine's own. */
 static uint32_t next_field(const churn_pair *pairs, uint32_t count, uint32_t i)
 {
@@ -135,8 +130,8 @@ static uint32_t next_field(const churn_pair *pairs, uint32_t count, uint32_t i)
 static bool same_in_order(const struct copy *a, const churn_pair *b, uint32_t b_count)
 {
     uint32_t i = next_field(a->pairs, a->count, 0), j = next_field(b, b_count, 0);
-    while (i < a->count && j < b_count && same_text(a->pairs[i].name, b[j].name) &&
-           same_text(a->pairs[i].value, b[j].value)) {
+    while (i < a->count && j < b_count && churn_equal(a->pairs[i].name, b[j].name) &&
+           churn_equal(a->pairs[i].value, b[j].value)) {
         i = next_field(a->pairs, a->count, i + 1);
         j = next_field(b, b_count, j + 1);
     }
@@ -160,7 +155,7 @@ uint32_t verify_fields(struct copy *here, struct copy *there, difference_fn fn, 
     while (i < here->count || j < there->count) {
         const churn_pair *a = i < here->count ? &here->pairs[i] : NULL, *b = j < there->count ? &there->pairs[j] : NULL;
         int order = a == NULL ? 1 : b == NULL ? -1 : profile_by_name(a, b);
-        if (order != 0 || !same_text(a->value, b->value)) {
+        if (order != 0 || !churn_equal(a->value, b->value)) {
             differing++;
             if (fn != NULL) {
                 fn(ctx, order <= 0 ? a->name : b->name, order <= 0 ? &a->value : NULL, order >= 0 ? &b->value : NULL);
@@ -178,7 +173,7 @@ static struct reached *find_reached(struct verify *v, churn_str source)
 {
     struct reached *grown;
     for (uint32_t i = 0; i < v->reached_count; i++) {
-        if (v->reached[i].len == source.len && memcmp(v->reached[i].source, source.ptr, source.len) == 0) {
+        if (churn_equal((churn_str){.ptr = v->reached[i].source, .len = v->reached[i].len}, source)) {
             return &v->reached[i];
         }
     }
@@ -229,7 +224,7 @@ int64_t verify_mark(const struct copy *profile, const struct reached *reached)
     churn_str source, wanted = {.ptr = reached->source, .len = reached->len};
     int64_t next;
     for (uint32_t i = 0; i < profile->count; i++) {
-        if (read_mark(&profile->pairs[i], &source, &next) && same_text(source, wanted)) {
+        if (read_mark(&profile->pairs[i], &source, &next) && churn_equal(source, wanted)) {
             return next;
         }
     }
@@ -552,7 +547,7 @@ static int verify(const struct arguments *arguments, struct pipeline *pipeline)
     int32_t result = v.ops->open(pipeline->store_instance->self, &v.session, &v.err);
     int status = 1;
     for (int side = 0; side < SIDES; side++) {
-        v.prefixes[side] = (churn_str){.ptr = prefixes[side], .len = (uint32_t)strlen(prefixes[side])};
+        v.prefixes[side] = churn_text(prefixes[side]);
     }
     if (result == CHURN_OK) {
         result = compare_sides(&v, &differences);

@@ -164,8 +164,8 @@ bool checkpoint_put(struct worker *worker, uint32_t source)
     char key[STORE_KEY_SIZE], number[24], last[WITNESS_SIZE], doubted[24], answered[24];
     char fingerprint[CHURN_FINGERPRINT_SIZE];
     churn_error err = {.size = sizeof err};
-    churn_pair fields[6] = {{.name = {.ptr = "offset", .len = 6}, .value = {.ptr = number}},
-                            {.name = {.ptr = "last", .len = 4}, .value = {.ptr = last}}};
+    churn_pair fields[6] = {{.name = churn_text("offset"), .value = {.ptr = number}},
+                            {.name = churn_text("last"), .value = {.ptr = last}}};
     churn_put put = {.size = sizeof put,
                      .key = own_key(worker, source, "checkpoint", key),
                      .fields = fields,
@@ -176,19 +176,18 @@ bool checkpoint_put(struct worker *worker, uint32_t source)
     fields[0].value.len = (uint32_t)snprintf(number, sizeof number, "%" PRId64, offset);
     fields[1].value.len = witness_format(next.last, last);
     if (print.len > 0) {
-        fields[put.count++] = (churn_pair){.name = {.ptr = "fingerprint", .len = 11}, .value = print};
+        fields[put.count++] = (churn_pair){.name = churn_text("fingerprint"), .value = print};
     }
     if (next.answered != p->stored.answered) {
         int len = next.answered >= 0 ? snprintf(answered, sizeof answered, "%" PRId64, next.answered) : 0;
         fields[put.count++] =
-            (churn_pair){.name = {.ptr = "answered", .len = 8}, .value = {.ptr = answered, .len = (uint32_t)len}};
+            (churn_pair){.name = churn_text("answered"), .value = {.ptr = answered, .len = (uint32_t)len}};
     }
     if (next.doubted_below != p->stored.doubted_below || strcmp(next.doubter, p->stored.doubter) != 0) {
         int len = next.doubted_below >= 0 ? snprintf(doubted, sizeof doubted, "%" PRId64, next.doubted_below) : 0;
         fields[put.count++] =
-            (churn_pair){.name = {.ptr = "doubted", .len = 7}, .value = {.ptr = doubted, .len = (uint32_t)len}};
-        fields[put.count++] = (churn_pair){.name = {.ptr = "doubter", .len = 7},
-                                           .value = {.ptr = next.doubter, .len = (uint32_t)strlen(next.doubter)}};
+            (churn_pair){.name = churn_text("doubted"), .value = {.ptr = doubted, .len = (uint32_t)len}};
+        fields[put.count++] = (churn_pair){.name = churn_text("doubter"), .value = churn_text(next.doubter)};
     }
     if (store_of(worker)->put(worker->session.handle, &put, &err) != CHURN_OK) {
         session_lose(worker, err.message);

@@ -215,7 +215,7 @@ bool letter_is_of_event(const struct letter *letter, churn_str event_id)
     bool is = json_object_is_type(object, json_type_object) &&
               (letter->kind != CHURN_RECORD_TRIGGER || json_object_object_get_ex(object, "trigger", &at)) &&
               json_object_is_type(at, json_type_object) && get_text(at, "event_id", &found) &&
-              found.len == event_id.len && memcmp(found.ptr, event_id.ptr, found.len) == 0;
+              churn_equal(found, event_id);
     (void)json_object_put(object);
     return is;
 }

@@ -178,7 +178,7 @@ void originals_stop(struct worker *worker)
 
 static bool same(churn_str a, churn_str b)
 {
-    return (a.ptr == NULL) == (b.ptr == NULL) && a.len == b.len && (a.len == 0 || memcmp(a.ptr, b.ptr, a.len) == 0);
+    return (a.ptr == NULL) == (b.ptr == NULL) && churn_equal(a, b);
 }
 
 static enum match match_value(const struct letter *letter, const churn_record *record)

@@ -80,15 +80,15 @@ static void append_value(struct text *out, const churn_field *field, const churn
 
 /* One {name} of a message template; a field that the event lacks shows as "unknown". */
 static void append_placeholder(struct text *out, const struct event_type *type, const churn_event *event,
-                               const char *name, size_t len)
+                               churn_str name)
 {
-    if (len == strlen("customer_id") && memcmp(name, "customer_id", len) == 0) {
+    if (str_equals(name, "customer_id")) {
         text_append(out, event->customer_id.ptr, event->customer_id.len);
         return;
     }
     for (uint32_t i = 0; i < type->table.field_count; i++) {
         const churn_field *field = event_type_field(type, i);
-        if (strlen(field->name) == len && memcmp(field->name, name, len) == 0 && event->values[i].present) {
+        if (str_equals(name, field->name) && event->values[i].present) {
             append_value(out, field, &event->values[i]);
             return;
         }
@@ -107,7 +107,7 @@ static void append_message(struct text *out, const struct event_type *type, cons
     while (*at != '\0') {
         const char *close = *at == '{' ? strchr(at, '}') : NULL;
         if (close != NULL) {
-            append_placeholder(out, type, event, at + 1, (size_t)(close - at - 1));
+            append_placeholder(out, type, event, (churn_str){.ptr = at + 1, .len = (uint32_t)(close - at - 1)});
             at = close + 1;
         } else {
             text_append(out, at++, 1);

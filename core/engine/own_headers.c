@@ -19,11 +19,6 @@ struct asked {
     bool failed; /* memory ran out */
 };
 
-static bool same(churn_str a, churn_str b)
-{
-    return a.len == b.len && (a.len == 0 || memcmp(a.ptr, b.ptr, a.len) == 0);
-}
-
 static void say_gone(const struct worker *worker, const churn_record *letter)
 {
     log_printf(
@@ -41,7 +36,7 @@ static int32_t take_record(void *ctx, uint32_t index, const churn_record *record
     if (output_is_cut(letter)) {
         return CHURN_OK; /* it keeps none */
     }
-    if (record == NULL || !same(record->value, letter->value)) {
+    if (record == NULL || !churn_equal(record->value, letter->value)) {
         say_gone(asked->worker, letter);
     } else if (record->header_count > 0) {
         asked->failed = !output_add_headers(asked->window, letter, record);

@@ -111,7 +111,7 @@ static bool announce(struct worker *worker, const churn_record *record)
     if (type == NULL || !concerns(section, type, &event)) {
         return true; /* what follows from that is said when it is taken */
     }
-    event.topic = (churn_str){.ptr = record->topic, .len = (uint32_t)strlen(record->topic)};
+    event.topic = churn_text(record->topic);
     event.partition = record->partition;
     event.offset = record->offset;
     if (!journal_suspects(&worker->seat, section->journal_number, record->topic, record->partition, record->offset) &&

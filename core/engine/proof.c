@@ -109,7 +109,7 @@ static int32_t ask_doubter(struct worker *worker, uint32_t source)
 {
     struct partition *p = partition_at(worker, source);
     int64_t below = p->stored.doubted_below;
-    churn_str customer = {.ptr = p->stored.doubter, .len = (uint32_t)strlen(p->stored.doubter)};
+    churn_str customer = churn_text(p->stored.doubter);
     struct profile *profile = profile_new(&worker->pipeline->catalog.registry);
     const char *kind = NULL;
     int32_t result = CHURN_FATAL;

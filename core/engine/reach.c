@@ -61,8 +61,8 @@ static bool tell(struct worker *worker, uint32_t source, struct told told)
     struct partition *p = partition_at(worker, source);
     char key[STORE_KEY_SIZE], counted[24], below[24];
     churn_error err = {.size = sizeof err};
-    churn_pair fields[] = {{.name = {.ptr = "counted", .len = 7}, .value = {.ptr = counted}},
-                           {.name = {.ptr = "below", .len = 5}, .value = {.ptr = below}}};
+    churn_pair fields[] = {{.name = churn_text("counted"), .value = {.ptr = counted}},
+                           {.name = churn_text("below"), .value = {.ptr = below}}};
     churn_hash hash = {
         .key = own_key(worker, source, "letters", key), .fields = fields, .count = told.below > 0 ? 2 : 1};
     int32_t result;

@@ -182,7 +182,7 @@ static struct value evaluate(const struct subject *subject, uint16_t index)
         return (struct value){.known = true, .number = subject->event->timestamp_ms};
     case TERM_SEVERITY:
         name = severity_name(subject->severity);
-        return of_text((churn_str){.ptr = name, .len = (uint32_t)strlen(name)});
+        return of_text(churn_text(name));
     case TERM_FIELD:
         return field_value(subject, term);
     case TERM_HAS:

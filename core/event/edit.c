@@ -28,17 +28,12 @@ static bool keep(struct edit *edit, const char *bytes, size_t len, churn_str *re
     return copy != NULL;
 }
 
-static bool equal(churn_str a, churn_str b)
-{
-    return a.len == b.len && memcmp(a.ptr, b.ptr, a.len) == 0;
-}
-
 /* ---- changes ---- */
 
 static struct edit_change *find_change(const struct edit *edit, churn_str name)
 {
     for (uint32_t i = 0; i < edit->change_count; i++) {
-        if (equal(edit->changes[i].name, name)) {
+        if (churn_equal(edit->changes[i].name, name)) {
             return &edit->changes[i];
         }
     }
@@ -48,7 +43,7 @@ static struct edit_change *find_change(const struct edit *edit, churn_str name)
 /* The change of `name`, made at the first call; NULL when memory ran out. */
 static struct edit_change *change_of(struct edit *edit, const char *name)
 {
-    churn_str key = {.ptr = name, .len = (uint32_t)strlen(name)};
+    churn_str key = churn_text(name);
     struct edit_change *change = find_change(edit, key);
     if (change != NULL) {
         return change;
@@ -145,8 +140,7 @@ static int32_t set_number(churn_edit *call, const char *field, int64_t number, c
     }
     if (type == CHURN_FIELD_BOOL && (number == 0 || number == 1)) {
         kind = JSON_BOOL;
-        value.ptr = number == 1 ? "true" : "false";
-        value.len = (uint32_t)strlen(value.ptr);
+        value = churn_text(number == 1 ? "true" : "false");
     } else if (type == CHURN_FIELD_MONEY) {
         value.len = (uint32_t)decimal_format_money(number, text);
     } else { /* of a text or another number of a BOOL too, so that its row says what it wants */

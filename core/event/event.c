@@ -202,7 +202,7 @@ static bool read_envelope(const struct event_decoder *decoder, churn_event *even
 static bool is_choice(const churn_field *field, churn_str text)
 {
     for (uint32_t i = 0; field->choices[i] != NULL; i++) {
-        if (strlen(field->choices[i]) == text.len && memcmp(field->choices[i], text.ptr, text.len) == 0) {
+        if (churn_equal(text, churn_text(field->choices[i]))) {
             return true;
         }
     }

@@ -66,7 +66,7 @@ static int32_t add_field(struct registry *registry, const char *owner, const chu
     if (index < 0) {
         return -1;
     }
-    *field = (struct registry_field){.name = {.ptr = effect->field, .len = (uint32_t)strlen(effect->field)},
+    *field = (struct registry_field){.name = churn_text(effect->field),
                                      .owner = owner,
                                      .help = effect->help != NULL ? effect->help : "",
                                      .states = effect->states,
@@ -164,7 +164,7 @@ bool registry_derive(struct registry *registry, const char *owner, const churn_d
     if (numerator < 0 || denominator < 0) {
         return false;
     }
-    row.name = (churn_str){.ptr = derived->field, .len = (uint32_t)strlen(derived->field)};
+    row.name = churn_text(derived->field);
     row.help = derived->help != NULL ? derived->help : "";
     row.numerator = (uint32_t)numerator;
     row.denominator = (uint32_t)denominator;

@@ -13,8 +13,7 @@ uint32_t severity_of_event(const struct event_type *type, const churn_event *eve
     for (uint32_t i = 0; severity != CHURN_SEVERITY_NONE && i < type->table.severity_rule_count; i++) {
         const churn_severity_rule *rule = event_type_rule(type, i);
         const churn_value *value = churn_event_value(event, rule->field);
-        if (value != NULL && strlen(rule->equals) == value->text.len &&
-            memcmp(rule->equals, value->text.ptr, value->text.len) == 0) {
+        if (value != NULL && churn_equal(value->text, churn_text(rule->equals))) {
             severity = rule->severity;
         }
     }

@@ -61,7 +61,8 @@ static struct customer *find(const struct cache *cache, churn_str id, uint32_t h
     }
     for (uint32_t i = hash & cache->mask; cache->slots[i].customer != NULL; i = (i + 1) & cache->mask) {
         struct customer *customer = cache->slots[i].customer;
-        if (cache->slots[i].hash == hash && customer->id_len == id.len && memcmp(customer->id, id.ptr, id.len) == 0) {
+        if (cache->slots[i].hash == hash &&
+            churn_equal((churn_str){.ptr = customer->id, .len = customer->id_len}, id)) {
             return customer;
         }
     }

@@ -373,7 +373,7 @@ static int32_t read_origin(const struct reader *reader, churn_str tag, struct ev
 static const churn_str *find_pair(const churn_pair *pairs, uint32_t count, churn_str name)
 {
     for (uint32_t i = 0; i < count; i++) {
-        if (pairs[i].name.len == name.len && memcmp(pairs[i].name.ptr, name.ptr, name.len) == 0) {
+        if (churn_equal(pairs[i].name, name)) {
             return &pairs[i].value;
         }
     }
@@ -383,7 +383,7 @@ static const churn_str *find_pair(const churn_pair *pairs, uint32_t count, churn
 static bool read_state(const struct registry_field *field, churn_str value, int128 *ret)
 {
     for (uint32_t i = 0; i < field->state_count; i++) {
-        if (strlen(field->states[i]) == value.len && memcmp(field->states[i], value.ptr, value.len) == 0) {
+        if (churn_equal(value, churn_text(field->states[i]))) {
             *ret = i;
             return true;
         }
@@ -698,8 +698,7 @@ static bool is_number_field(const struct registry *registry, churn_str name)
         return registry->fields[index].type == CHURN_PROFILE_INT || registry->fields[index].type == CHURN_PROFILE_MONEY;
     }
     for (uint32_t i = 0; i < registry->derived_count; i++) {
-        if (registry->derived[i].name.len == name.len &&
-            memcmp(registry->derived[i].name.ptr, name.ptr, name.len) == 0) {
+        if (churn_equal(registry->derived[i].name, name)) {
             return true;
         }
     }

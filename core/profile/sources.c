@@ -97,8 +97,7 @@ uint32_t sources_find_part(struct sources *sources, churn_str topic, int32_t par
 uint32_t sources_find(struct sources *sources, const char *topic, int32_t partition)
 {
     if (topic != sources->last_topic || partition != sources->last_partition) {
-        uint32_t found =
-            sources_find_part(sources, (churn_str){.ptr = topic, .len = (uint32_t)strlen(topic)}, partition);
+        uint32_t found = sources_find_part(sources, churn_text(topic), partition);
         if (found == SOURCE_NONE) {
             return SOURCE_NONE;
         }

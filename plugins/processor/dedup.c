@@ -201,7 +201,7 @@ static void lose_session(struct dedup *d, const churn_error *why)
 
 static int32_t put_claim(struct dedup *d, struct claim *claim, churn_error *err)
 {
-    const churn_pair at = {.name = {.ptr = "at", .len = 2}, .value = claim->at};
+    const churn_pair at = {.name = churn_text("at"), .value = claim->at};
     const churn_put put = {.size = sizeof put,
                            .count = 1,
                            .key = claim->key,

@@ -157,14 +157,13 @@ static bool put_profile(struct test_bench *bench, const struct node *customer, c
 {
     char key[STORE_KEY_SIZE];
     churn_pair pairs[REGISTRY_MAX_FIELDS + 1];
-    churn_str id = {.ptr = customer->text, .len = (uint32_t)strlen(customer->text)};
+    churn_str id = churn_text(customer->text);
     churn_put put = {.size = sizeof put, .fields = pairs};
     churn_put_reply reply;
     uint32_t count;
     for (; put.count < fields->count && put.count < REGISTRY_MAX_FIELDS; put.count++) {
         const char *name = fields->keys[put.count].text, *value = fields->items[put.count].text;
-        pairs[put.count] = (churn_pair){.name = {.ptr = name, .len = (uint32_t)strlen(name)},
-                                        .value = {.ptr = value, .len = (uint32_t)strlen(value)}};
+        pairs[put.count] = (churn_pair){.name = churn_text(name), .value = churn_text(value)};
     }
     put.key = (churn_str){.ptr = key, .len = store_keys_profile(bench->pipeline->store_settings.key_prefix, id, key)};
     return store_of(bench)->put(bench->session, &put, err) == CHURN_OK &&

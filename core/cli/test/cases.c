@@ -289,8 +289,7 @@ static bool report_field(const struct reader *r, const struct node *key)
 static bool check_value(const struct reader *r, const struct node *key, const struct node *value)
 {
     const struct registry *registry = &r->pipeline->catalog.registry;
-    churn_pair pair = {.name = {.ptr = key->text, .len = (uint32_t)strlen(key->text)},
-                       .value = {.ptr = value->text, .len = (uint32_t)strlen(value->text)}};
+    churn_pair pair = {.name = churn_text(key->text), .value = churn_text(value->text)};
     int32_t index = name_index_find(&registry->names, pair.name.ptr, pair.name.len);
     struct sources sources = {0};
     struct profile *profile = profile_new(registry);
