@@ -9,11 +9,11 @@ from services import HOST, wait_for
 from test_build import compile_plugin
 
 
-def ask(port, path, method="GET"):
+def ask(port, path, method="GET", timeout=20):
     """(status, body)"""
     request = urllib.request.Request(f"http://{HOST}:{port}{path}", method=method)
     try:
-        with urllib.request.urlopen(request, timeout=5) as reply:
+        with urllib.request.urlopen(request, timeout=timeout) as reply:
             return reply.status, reply.read().decode()
     except urllib.error.HTTPError as e:
         return e.code, e.read().decode()

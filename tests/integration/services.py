@@ -130,7 +130,7 @@ class Process:
     def _take_signals(self, number):
         """A signal ends a process that has only just begun, whatever it would have done with it a moment later. Threads that
         begin after that moment block it; main does not where it waits for it."""
-        while self.running() and not self._blocks(number) and time.monotonic() - self.began < 5:
+        while self.running() and not self._blocks(number) and time.monotonic() - self.began < 30:
             time.sleep(0.01)
 
     def _blocks(self, number):
