@@ -103,7 +103,8 @@ int32_t checkpoint_read_under(struct worker *worker, uint32_t source, const char
         return CHURN_RETRY;
     }
     if (result != CHURN_OK) {
-        (void)snprintf(read->why, sizeof read->why, "%s", err.message);
+        (void)snprintf(read->why, sizeof read->why, "%s",
+                       err.message[0] != '\0' ? err.message : "the store does not say why");
     }
     return read->why[0] == '\0' ? CHURN_OK : CHURN_REJECT;
 }

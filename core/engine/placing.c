@@ -177,13 +177,19 @@ static void say_rebuilt(const struct worker *worker, uint32_t source, int64_t st
                (long long)(start > 0 ? start : 0));
 }
 
+/* --replay-from was given, and is yet to be followed here. */
+static bool is_to_replay(const struct worker *worker, const struct partition *p)
+{
+    return worker->pipeline->replay.from != REPLAY_OFF && !p->replayed;
+}
+
 /* Decides where to begin, with the checkpoint known: what the store may lack is read again. *ret_low is where the
  * partition begins, as far as it was asked. CHURN_OK, CHURN_RETRY, CHURN_FATAL. */
 static int32_t choose_start(struct worker *worker, uint32_t source, int64_t *ret, int64_t *ret_low)
 {
     struct partition *p = partition_at(worker, source);
     int64_t low = 0, start = p->position, checkpoint = p->stored.offset;
-    bool replays = worker->pipeline->replay.from != REPLAY_OFF && !p->replayed;
+    bool replays = is_to_replay(worker, p);
     int32_t result = worker_has_store(worker) || replays || p->placed
                          ? partitions_ask_bounds(worker, source, &low, &p->end)
                          : CHURN_OK;
@@ -240,6 +246,7 @@ static int32_t look_up(struct worker *worker, uint32_t source)
 {
     struct partition *p = partition_at(worker, source);
     int64_t start = NOTHING, low = 0;
+    bool replays = is_to_replay(worker, p);
     int32_t result = worker_has_store(worker) ? checkpoint_load(worker, source) : CHURN_OK;
     if (result == CHURN_OK && worker_has_store(worker) && worker->pipeline->redrive == NULL) {
         result = reach_load(worker, source);
@@ -256,7 +263,7 @@ static int32_t look_up(struct worker *worker, uint32_t source)
     if (result != CHURN_OK) {
         return result;
     }
-    if (start >= 0 && p->committed > start && p->muted == 0) {
+    if (start >= 0 && p->committed > start && p->muted == 0 && !replays) {
         say_rewound(worker, source, p->committed, start);
     }
     p->began = start > 0 ? start : 0;

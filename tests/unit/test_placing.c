@@ -22,6 +22,7 @@ static struct {
     int32_t owned_result;
     const char *name; /* of the partition whose letters are asked for; NULL: t/0 */
     int64_t found;    /* by offset_at */
+    bool wordless;    /* refusals have no message */
 } says;
 static char put_names[128]; /* the fields of the newest put */
 static churn_store_ops ops_of_store;
@@ -58,8 +59,9 @@ static int32_t get(void *session, churn_str key, churn_fields_fn fn, void *ctx, 
         return fn(ctx, key, &only, 1);
     }
     if (strncmp(key.ptr, "churnd:letters:", strlen("churnd:letters:")) != 0) {
-        return says.checkpoint_result == CHURN_OK ? store_get(session, key, fn, ctx, err)
-                                                  : churn_fail(err, says.checkpoint_result, "no checkpoint today");
+        return says.checkpoint_result == CHURN_OK
+                   ? store_get(session, key, fn, ctx, err)
+                   : churn_fail(err, says.checkpoint_result, "%s", says.wordless ? "" : "no checkpoint today");
     }
     if (says.letters_result != CHURN_OK) {
         return churn_fail(err, says.letters_result, "no letters today");
@@ -208,6 +210,13 @@ static void test_a_checkpoint_that_cannot_be_read(void)
         "store: the checkpoint churnd:checkpoint:profile:t/0 cannot be used: no checkpoint today. Delete that "
         "key",
         "why");
+    close_here();
+    open_here(20);
+    assign(20, 0);
+    says.checkpoint_result = CHURN_REJECT;
+    says.wordless = true;
+    CU_ASSERT(!placing_step(&worker) && worker.failed);
+    check_contains(worker.failure, "cannot be used: the store does not say why. Delete that key", "without a word");
     close_here();
 }
 
@@ -461,6 +470,7 @@ static void test_what_is_said_of_a_replay(void)
         log_read(&text);
         text_append(&text, "", 1);
         check_contains(text.bytes, cases[i].logged, "the place");
+        CU_ASSERT_PTR_NULL(strstr(text.bytes, "WARN")); /* it is what was asked for */
         text_free(&text);
         close_here();
     }
