@@ -1,6 +1,5 @@
 #include "engine/event_in.h"
 
-#include "base/fault.h"
 #include "engine/partitions.h"
 #include "engine/plugin_call.h"
 #include "engine/processors.h"
@@ -42,9 +41,6 @@ static bool refuse(struct worker *worker, const churn_record *record, const char
 static bool is_counted(const struct customer *customer, uint32_t source, int64_t offset, enum lateness late)
 {
     const struct delta *deltas[] = {customer->writing, customer->filling};
-    if (MUTANT("marks")) {
-        return false;
-    }
     if (customer->profile != NULL && late != NOT_LATE && profile_is_late(customer->profile, source, offset)) {
         return true;
     }

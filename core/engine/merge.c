@@ -4,7 +4,6 @@
 #include "engine/merge.h"
 #include "engine/plugin_call.h"
 
-#include "base/fault.h"
 
 /* What the profile says now; events counted late are noted in it one by one, so that a repeat within the delta is told.
  */
@@ -82,17 +81,6 @@ static bool is_disjoint(const struct delta *delta, const struct profile *profile
     return !delta->has_late;
 }
 
-/* For tests only: the old rule, by which a delta counts as a whole if its end was not counted. */
-static bool ends_beyond(const struct delta *delta, const struct profile *profile)
-{
-    for (const struct range *range = delta->ranges; range != NULL; range = range->next) {
-        if (range->high >= profile_mark(profile, range->source)) {
-            return true;
-        }
-    }
-    return false;
-}
-
 static bool raise_marks(struct profile *profile, const struct delta *delta)
 {
     bool ok = true;
@@ -121,12 +109,11 @@ int32_t merge_delta(struct worker *worker, struct window *window, struct delta *
     const struct registry *registry = &worker->pipeline->catalog.registry;
     struct customer *customer = delta->customer;
     struct profile *profile = base_of(worker, customer);
-    bool whole = MUTANT("marks") || (MUTANT("straddle") && profile != NULL && ends_beyond(delta, profile));
     int32_t overflow;
     if (profile == NULL) {
         return CHURN_FATAL;
     }
-    if (!whole && (delta->skipped > 0 || !is_disjoint(delta, profile))) {
+    if (delta->skipped > 0 || !is_disjoint(delta, profile)) {
         int32_t result = fold_again(worker, window, delta, profile, reject);
         if (result != CHURN_OK) {
             return result;

@@ -47,12 +47,7 @@ static void on_revoked(void *ctx, const churn_position *positions, uint32_t coun
     log_printf(worker->pipeline->log, CHURN_LOG_INFO, worker->pipeline->source.label,
                "worker %u gives up %u partition%s%s", worker->number, count, count == 1 ? "" : "s",
                lost ? ": its membership ended, so others may have them by now" : "");
-    if (MUTANT("drain")) { /* commits what was read, done or not, and also what is not ours any more */
-        (void)progress_note_done(worker, window_filling(worker));
-        while (windows_writing(worker) != NULL && writer_step(worker, windows_writing(worker), BUSY_MS)) {
-        }
-        (void)progress_commit(worker, COMMIT_WAIT_MS);
-    } else if (!lost) {
+    if (!lost) {
         (void)windows_drain(worker, REVOKE_DRAIN_MS);
         (void)(worker->failed || progress_commit(worker, COMMIT_WAIT_MS));
     }

@@ -2,7 +2,6 @@
  * soon as something is wrong with it. */
 #include "engine/session.h"
 
-#include "base/fault.h"
 #include "engine/plugin_call.h"
 #include "engine/stalled.h"
 #include "pipeline/host.h"
@@ -62,7 +61,7 @@ static int32_t check_identity(struct worker *worker, churn_error *err)
     if (result != CHURN_OK) {
         return result;
     }
-    if (worker->session.identity[0] != '\0' && strcmp(worker->session.identity, identity) != 0 && !MUTANT("identity")) {
+    if (worker->session.identity[0] != '\0' && strcmp(worker->session.identity, identity) != 0) {
         log_printf(worker->pipeline->log, CHURN_LOG_WARN, store_label(worker),
                    "the store was emptied, restarted, replaced or failed over, and may have lost what it had "
                    "acknowledged: reading again from its checkpoints");

@@ -42,9 +42,6 @@ static bool turn_window(struct worker *worker)
     next->number = ++worker->ring.newest;
     next->state = WINDOW_FILLING;
     worker->moved = true;
-    if (MUTANT("commit") && !progress_note_done(worker, full)) {
-        return false;
-    }
     if (worker_has_store(worker)) {
         return writer_begin(worker, full);
     }

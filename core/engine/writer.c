@@ -188,7 +188,7 @@ static void say_gone(struct worker *worker, const struct customer *customer)
 static bool went_back(struct worker *worker, const struct customer *customer, uint64_t stored_version)
 {
     uint64_t version = customer->profile->version;
-    if (stored_version >= version || MUTANT("identity")) {
+    if (stored_version >= version) {
         return false;
     }
     if (stored_version == 0) {
@@ -333,7 +333,7 @@ static bool take_reply(struct worker *worker, struct window *window, const churn
     struct profile *profile = delta->customer->profile;
     look_ahead(window, (uint32_t)reply->id, CHANGE_LINES);
     FAILPOINT("mid_pipeline");
-    switch (reply->result == CHURN_RETRY && MUTANT("replies") ? CHURN_OK : reply->result) {
+    switch (reply->result) {
     case CHURN_OK:
         metrics_add_own(worker->counters.puts, 1);
         if (profile->version == 0) {

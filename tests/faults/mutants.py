@@ -1,4 +1,4 @@
-"""Turns off each guard of the engine in turn (CHURN_MUTANT of a build with --enable-faults): a row must fail then.
+"""Turns off each guard of the engine in turn, in a copy of the source with a build of its own: a row must fail then.
 
 Each row is run without a mutant first, so that a failure means the guard. A mutant that its row does not notice is an error.
 Ends with a table: mutant, row, and what the row said. Names as arguments choose among them.
@@ -6,12 +6,14 @@ Ends with a table: mutant, row, and what the row said. Names as arguments choose
 
 import os
 import pathlib
+import shutil
 import subprocess
 import sys
 import tempfile
 import xml.etree.ElementTree as xml
 
 FOLDER = pathlib.Path(__file__).resolve().parent
+ROOT = FOLDER.parents[1]
 # Guard → the fastest row that cannot miss it.
 ROWS = {
     "marks": "test_process.py::test_killed_at_failpoint[after_store_ack]",     # what is read again counts again
@@ -21,16 +23,85 @@ ROWS = {
     "replies": "test_store.py::test_redis_refuses[full]",                      # takes a refused write for one that is stored
     "drain": "test_process.py::test_rebalance_storm",                          # gives up partitions with work in flight
 }
+# The old rule, by which a delta counted as a whole if its end was not counted.
+ENDS_BEYOND = """static bool ends_beyond(const struct delta *delta, const struct profile *profile)
+{
+    for (const struct range *range = delta->ranges; range != NULL; range = range->next) {
+        if (range->high >= profile_mark(profile, range->source)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+"""
+IS_CUT = "delta->skipped > 0 || !is_disjoint(delta, profile)"
+# Guard → what the source says in its place: file, text, text instead. Each text stands there once.
+CHANGES = {
+    "marks": [("core/engine/event_in.c", "    if (customer->profile != NULL && late != NOT_LATE",
+               "    return false;\n    if (customer->profile != NULL && late != NOT_LATE"),
+              ("core/engine/merge.c", f"if ({IS_CUT})", "if (false)")],
+    "straddle": [("core/engine/merge.c", f"if ({IS_CUT})", f"if (!ends_beyond(delta, profile) && ({IS_CUT}))"),
+                 ("core/engine/merge.c", "int32_t merge_delta(", ENDS_BEYOND + "int32_t merge_delta(")],
+    "identity": [("core/engine/writer.c", "if (stored_version >= version)", "if (true)"),
+                 ("core/engine/rounds.c", "if (found.version < p->stored.version)", "if (false)"),
+                 ("core/engine/session.c", "if (worker->session.identity[0] != '\\0' &&", "if (false &&")],
+    "commit": [("core/engine/windows.c", "        return writer_begin(worker, full);",
+                "        return progress_note_done(worker, full) && writer_begin(worker, full);")],
+    "replies": [("core/engine/writer.c", "switch (reply->result)", "switch (reply->result == CHURN_RETRY ? CHURN_OK : reply->result)")],
+    # Commits what was read, done or not, and also what is not ours any more.
+    "drain": [("core/engine/reading.c", "    if (!lost) {\n        (void)windows_drain(worker, REVOKE_DRAIN_MS);",
+               "    (void)progress_note_done(worker, window_filling(worker));\n"
+               "    while (windows_writing(worker) != NULL && writer_step(worker, windows_writing(worker), BUSY_MS)) {\n    }\n"
+               "    (void)progress_commit(worker, COMMIT_WAIT_MS);\n"
+               "    if (false) {\n        (void)windows_drain(worker, REVOKE_DRAIN_MS);"),
+              ("core/engine/reading.c", '#include "engine/reading.h"', '#include "engine/reading.h"\n#include "engine/writer.h"')],
+}
 
 
-def run(row, mutant=None):
+class Tree:
+    """A copy of the source, built as the fault suite wants it."""
+
+    def __init__(self, folder):
+        self.source, self.build = folder / "source", folder / "build"
+        for name in ("configure.ac", "Makefile.am", "m4", "core", "plugins", "testkit", "tests", "bench", "examples", "config",
+                     "docs", "man", "plugin.map", "churn.pc.in", "churn-test.pc.in", "churn.mk.in"):
+            copy = shutil.copytree if (ROOT / name).is_dir() else shutil.copy2
+            self.source.mkdir(exist_ok=True)
+            copy(ROOT / name, self.source / name)
+        self.build.mkdir()
+        self.call(["autoreconf", "-i"], self.source)
+        self.call([self.source / "configure", "--enable-faults"], self.build)
+        self.make()
+
+    @staticmethod
+    def call(command, folder):
+        done = subprocess.run(command, cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+        if done.returncode != 0:
+            sys.exit(f"{command[0]} failed:\n{done.stdout[-3000:]}")
+
+    def make(self):
+        self.call(["make", "-s", f"-j{os.cpu_count()}"], self.build)
+
+    def change(self, mutant):
+        for name, before, after in CHANGES.get(mutant, ()):
+            file = self.source / name
+            text = file.read_text()
+            if text.count(before) != 1:
+                sys.exit(f"{mutant}: {name} has {text.count(before)} times: {before}")
+            file.write_text(text.replace(before, after))
+        self.make()
+
+    def restore(self, mutant):
+        for name in {name for name, _, _ in CHANGES[mutant]}:
+            shutil.copy(ROOT / name, self.source / name)
+
+
+def run(tree, row, mutant=None):
     """None when the row passed, else what it said."""
     with tempfile.TemporaryDirectory() as folder:
         report = pathlib.Path(folder) / "report.xml"
-        env = {**os.environ, "FAULT_SETTLE_S": "60" if mutant is None else "20"}
-        env.pop("CHURN_MUTANT", None)
-        if mutant is not None:
-            env["CHURN_MUTANT"] = mutant
+        env = {**os.environ, "CHURN_BUILD_DIR": str(tree.build), "FAULT_SETTLE_S": "60" if mutant is None else "20"}
         command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "--timeout=300", f"--junit-xml={report}",
                    f"--basetemp={folder}/run", str(FOLDER / row)]
         done = subprocess.run(command, env=env, capture_output=True, text=True)
@@ -48,14 +119,20 @@ def main():
     for name in sys.argv[1:]:
         if name not in ROWS:
             sys.exit(f"no mutant {name}; there are {', '.join(ROWS)}")
-    chosen = {name: row for name, row in ROWS.items() if len(sys.argv) == 1 or name in sys.argv}
+    with tempfile.TemporaryDirectory() as folder:
+        judge({name: row for name, row in ROWS.items() if len(sys.argv) == 1 or name in sys.argv}, Tree(pathlib.Path(folder)))
+
+
+def judge(chosen, tree):
     for row in dict.fromkeys(chosen.values()):
-        said = run(row)
+        said = run(tree, row)
         if said is not None:
             sys.exit(f"{row} fails without a mutant: {said}")
     table, missed = [], 0
     for mutant, row in chosen.items():
-        said = run(row, mutant)
+        tree.change(mutant)
+        said = run(tree, row, mutant)
+        tree.restore(mutant)
         missed += said is None
         lines = (said or "NOT CAUGHT").splitlines()
         table.append((mutant, row.split("::")[1], next((line for line in lines if "must be" in line), lines[0])))

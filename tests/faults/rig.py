@@ -28,8 +28,6 @@ class Rig:
         self.rng = random.Random(f"{SEED}/{name}")  # the same for the same row
         self.stack.kafka = kafka
         self.stack.env["KAFKA_BROKER"] = kafka.brokers
-        if "CHURN_MUTANT" in os.environ:  # see mutants.py
-            self.stack.env["CHURN_MUTANT"] = os.environ["CHURN_MUTANT"]
         self.topics = [f"{name}-customer-events", f"{name}-user-events"]
         self.partitions = [4, 2]
         self.fleets, self.loads = [], 0
