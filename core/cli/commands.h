@@ -3,6 +3,7 @@
 #define COMMANDS_H
 
 #include "base/log.h"
+#include "engine/run.h"
 #include "pipeline/load.h"
 #include "pipeline/pipeline.h"
 #include "plugin/loader.h"
@@ -39,6 +40,12 @@ static inline struct pipeline_files arguments_files(const struct arguments *argu
     return (struct pipeline_files){.pipeline = arguments->config, .env = arguments->env_file};
 }
 
+static inline struct run_options arguments_run(const struct arguments *arguments)
+{
+    return (struct run_options){
+        .files = arguments_files(arguments), .log_level = arguments->log_level, .log_format = arguments->log_format};
+}
+
 int command_run(const struct arguments *arguments, struct loader *loader, struct log *log);
 int command_check(const struct arguments *arguments, struct loader *loader, struct log *log);
 int command_new_plugin(const struct arguments *arguments, struct loader *loader, struct log *log);
@@ -53,10 +60,6 @@ int command_redrive(const struct arguments *arguments, struct loader *loader, st
 int command_rebuild(const struct arguments *arguments, struct loader *loader, struct log *log);
 int command_verify(const struct arguments *arguments, struct loader *loader, struct log *log);
 int command_test(const struct arguments *arguments, struct loader *loader, struct log *log);
-
-/* What `run` does with a pipeline once it is loaded. */
-struct pipeline;
-int run_pipeline(const struct arguments *arguments, struct pipeline *pipeline, struct log *log);
 
 /* Whether profiles under `prefix`, which the option named `option` gives, can lie beside those under the pipeline's own
  * prefix, in such a way that no key of one could be one of the other; a message to standard error says why not. */

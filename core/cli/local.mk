@@ -21,6 +21,7 @@ libcore_la_SOURCES += \
   %D%/rebuild.c \
   %D%/redrive.c \
   %D%/redrive.h \
+  %D%/run_command.c \
   %D%/schema.c \
   %D%/schema_event.c \
   %D%/show_profile.c \

@@ -3,6 +3,7 @@
 
 #include "base/printable.h"
 #include "engine/reload.h"
+#include "engine/run.h"
 #include "pipeline/instance.h"
 #include "pipeline/load.h"
 #include "pipeline/pipeline.h"
@@ -162,15 +163,15 @@ static bool check_place(struct pipeline *pipeline, const char *into)
 
 int command_rebuild(const struct arguments *arguments, struct loader *loader, struct log *log)
 {
+    const struct run_options options = arguments_run(arguments);
     struct pipeline pipeline;
     int status = 1;
-    if (pipeline_load_edited(&pipeline, arguments_files(arguments), loader, log, stderr, edit,
-                             (void *)(uintptr_t)arguments->into) &&
+    if (pipeline_load_edited(&pipeline, options.files, loader, log, stderr, edit, (void *)(uintptr_t)arguments->into) &&
         check_place(&pipeline, arguments->into)) {
         pipeline.until_end = true;
         pipeline.replay.from =
             REPLAY_FROM_BEGINNING; /* also when it is repeated: profiles may have been deleted since */
-        status = run_pipeline(arguments, &pipeline, log);
+        status = run_pipeline(&options, &pipeline, log);
     }
     pipeline_free(&pipeline);
     return status;

@@ -2,6 +2,7 @@
 
 #include "cli/commands.h"
 #include "engine/reload.h"
+#include "engine/run.h"
 #include "pipeline/load.h"
 #include "pipeline/pipeline.h"
 #include <errno.h>
@@ -217,13 +218,14 @@ bool redrive_edit(struct pipeline *pipeline, void *ctx)
 int command_redrive(const struct arguments *arguments, struct loader *loader, struct log *log)
 {
     struct redrive redrive = {.all = arguments->all, .unverified = arguments->unverified};
+    const struct run_options options = arguments_run(arguments);
     struct pipeline pipeline;
     int status = 1;
-    if (pipeline_load_edited(&pipeline, arguments_files(arguments), loader, log, stderr, redrive_edit, &redrive)) {
+    if (pipeline_load_edited(&pipeline, options.files, loader, log, stderr, redrive_edit, &redrive)) {
         pipeline.redrive = &redrive;
         pipeline.until_end = true;
         log_printf(log, CHURN_LOG_INFO, "redrive", "reads the dead letters of %s", redrive.description);
-        status = run_pipeline(arguments, &pipeline, log);
+        status = run_pipeline(&options, &pipeline, log);
     }
     pipeline_free(&pipeline);
     redrive_free(&redrive);

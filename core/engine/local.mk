@@ -56,6 +56,7 @@ libcore_la_SOURCES += \
   %D%/rounds.c \
   %D%/rounds.h \
   %D%/run.c \
+  %D%/run.h \
   %D%/session.c \
   %D%/session.h \
   %D%/set_aside.c \

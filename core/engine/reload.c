@@ -1,7 +1,6 @@
 #include "engine/reload.h"
 
 #include "base/input_file.h"
-#include "pipeline/load.h"
 #include <stdlib.h>
 #include <sys/stat.h>
 
@@ -20,7 +19,7 @@ bool reload_reads_pipe(const struct node *source)
 }
 
 /* Why this run keeps the pipeline that it began with; NULL: it need not. */
-static const char *why_not(const struct arguments *arguments, const struct pipeline *now)
+static const char *why_not(struct pipeline_files files, const struct pipeline *now)
 {
     const churn_source_ops *source = source_ops(&now->source);
     if (now->until_end) {
@@ -29,7 +28,7 @@ static const char *why_not(const struct arguments *arguments, const struct pipel
     if (now->replay.from != REPLAY_OFF) {
         return "this run was started with --replay-from";
     }
-    if (input_file_is_pipe(arguments->config)) {
+    if (input_file_is_pipe(files.pipeline)) {
         return "it is a pipe, whose text came when the run was started";
     }
     if (reload_reads_pipe(now->source.node)) {
@@ -70,28 +69,28 @@ static void log_lines(struct log *log, char *text)
 }
 
 /* The same to `errors`. */
-static bool load(const struct arguments *arguments, const struct pipeline *now, struct pipeline *next, FILE *errors)
+static bool load(struct pipeline_files files, const struct pipeline *now, struct pipeline *next, FILE *errors)
 {
     bool ok;
     now->loader->running = true;
-    ok = pipeline_load(next, arguments_files(arguments), now->loader, now->log, errors) && check_fixed(now, next);
+    ok = pipeline_load(next, files, now->loader, now->log, errors) && check_fixed(now, next);
     next->config.errors = stderr; /* whatever is wrong later */
     return ok;
 }
 
-bool reload_load(const struct arguments *arguments, const struct pipeline *now, struct pipeline *next)
+bool reload_load(struct pipeline_files files, const struct pipeline *now, struct pipeline *next)
 {
-    const char *reason = why_not(arguments, now);
+    const char *reason = why_not(files, now);
     char *mistakes = NULL;
     size_t size = 0;
     FILE *errors;
     bool ok;
     if (reason != NULL) {
-        log_printf(now->log, CHURN_LOG_WARN, "churnd", "SIGHUP: %s is not read again: %s", arguments->config, reason);
+        log_printf(now->log, CHURN_LOG_WARN, "churnd", "SIGHUP: %s is not read again: %s", files.pipeline, reason);
         return false;
     }
     errors = open_memstream(&mistakes, &size);
-    ok = errors != NULL && load(arguments, now, next, errors);
+    ok = errors != NULL && load(files, now, next, errors);
     if (errors == NULL || fclose(errors) != 0) {
         log_line(now->log, CHURN_LOG_ERROR, "churnd", "out of memory");
         ok = false;
@@ -101,7 +100,7 @@ bool reload_load(const struct arguments *arguments, const struct pipeline *now, 
     free(mistakes);
     if (!ok) {
         log_printf(now->log, CHURN_LOG_ERROR, "churnd",
-                   "SIGHUP: %s is not taken into use; the pipeline runs on as it was", arguments->config);
+                   "SIGHUP: %s is not taken into use; the pipeline runs on as it was", files.pipeline);
         pipeline_free(next);
     }
     return ok;

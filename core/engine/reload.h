@@ -2,12 +2,11 @@
 #ifndef RELOAD_H
 #define RELOAD_H
 
-#include "cli/commands.h"
-#include "pipeline/pipeline.h"
+#include "pipeline/load.h"
 
 /* Loads the file into `next` and checks it whole, beside the pipeline `now`, which runs. False, with the mistakes in
  * the log and nothing left to free, when the file is refused or this run cannot change its pipeline at all. */
-bool reload_load(const struct arguments *arguments, const struct pipeline *now, struct pipeline *next);
+bool reload_load(struct pipeline_files files, const struct pipeline *now, struct pipeline *next);
 
 /* Whether a section `source:` names a pipe, whose events come only once. */
 bool reload_reads_pipe(const struct node *source);

@@ -1,5 +1,4 @@
-/* `churnd run`. */
-#include "cli/commands.h"
+#include "engine/run.h"
 
 #include "engine/generation.h"
 #include "engine/handover.h"
@@ -24,7 +23,7 @@
 
 /* What main knows of a run. */
 struct run {
-    const struct arguments *arguments;
+    const struct run_options *options;
     struct generation now;
     struct pipeline *next;     /* a reload has begun: it is good, and waits for the workers of the one before to end */
     struct pipeline *previous; /* the one before, until all workers of the new one have started */
@@ -224,12 +223,12 @@ static int64_t count_waiting(const struct generation *generation)
 
 /* ---- one pipeline after another ---- */
 
-static void apply_log_settings(const struct arguments *arguments, const struct pipeline *pipeline, struct log *log)
+static void apply_log_settings(const struct run_options *options, const struct pipeline *pipeline, struct log *log)
 {
-    const char *level = arguments->log_level != NULL ? arguments->log_level : pipeline->log_settings.level;
+    const char *level = options->log_level != NULL ? options->log_level : pipeline->log_settings.level;
     enum log_format format = (enum log_format)pipeline->log_settings.format;
-    if (arguments->log_format != NULL) {
-        format = strcmp(arguments->log_format, "json") == 0 ? LOG_FORMAT_JSON : LOG_FORMAT_TEXT;
+    if (options->log_format != NULL) {
+        format = strcmp(options->log_format, "json") == 0 ? LOG_FORMAT_JSON : LOG_FORMAT_TEXT;
     }
     log_configure(log, log_level_parse(level), format);
 }
@@ -251,7 +250,7 @@ static bool change_over(struct run *run, struct pipeline *to)
     generation_end(&run->now, from->settings.shutdown_timeout_ms + GRACE_MS, 1);
     metrics_move(from->metrics, to->metrics);
     to->handover = &run->handover;
-    apply_log_settings(run->arguments, to, run->log); /* no worker writes a line now */
+    apply_log_settings(run->options, to, run->log); /* no worker writes a line now */
     if (run->handover.failed) {
         log_line(run->log, CHURN_LOG_ERROR, "churnd", "out of memory");
         run->now = (struct generation){.pipeline = to, .broken = true};
@@ -307,10 +306,10 @@ static void begin_reload(struct run *run)
     run->reload_wanted = false;
     if (run->now.order == WORKER_FINISH) {
         log_printf(run->log, CHURN_LOG_INFO, "churnd", "SIGHUP: %s is not read again: the input is at its end",
-                   run->arguments->config);
-    } else if (reload_load(run->arguments, run->now.pipeline, run->spare)) {
+                   run->options->files.pipeline);
+    } else if (reload_load(run->options->files, run->now.pipeline, run->spare)) {
         log_printf(run->log, CHURN_LOG_INFO, "churnd", "SIGHUP: %s is good; finishing what was read before it is used",
-                   run->arguments->config);
+                   run->options->files.pipeline);
         run->next = run->spare;
         generation_order(&run->now, WORKER_STOP);
     }
@@ -386,10 +385,10 @@ static void free_others(struct run *run, const struct pipeline *first)
     handover_free(&run->handover);
 }
 
-int run_pipeline(const struct arguments *arguments, struct pipeline *pipeline, struct log *log)
+int run_pipeline(const struct run_options *options, struct pipeline *pipeline, struct log *log)
 {
     struct pipeline other = {0};
-    struct run run = {.arguments = arguments,
+    struct run run = {.options = options,
                       .now = {.pipeline = pipeline},
                       .spare = &other,
                       .log = log,
@@ -399,7 +398,7 @@ int run_pipeline(const struct arguments *arguments, struct pipeline *pipeline, s
     bool ok;
     /* cppcheck-suppress autoVariables; `run` lives as long as the pipeline is used */
     pipeline->handover = &run.handover;
-    apply_log_settings(arguments, pipeline, log);
+    apply_log_settings(options, pipeline, log);
     block_signals(&signals);
     announce(&run, "");
     atomic_store(&running, atexit(on_process_exit) == 0);
@@ -415,20 +414,4 @@ int run_pipeline(const struct arguments *arguments, struct pipeline *pipeline, s
     atomic_store(&running, false);
     free_others(&run, pipeline);
     return ok ? 0 : 1;
-}
-
-int command_run(const struct arguments *arguments, struct loader *loader, struct log *log)
-{
-    struct pipeline pipeline;
-    sigset_t early;
-    int status = 1;
-    (void)sigemptyset(&early);
-    block_signal(&early, SIGHUP); /* what comes while the file is read is for the run */
-    if (pipeline_load(&pipeline, arguments_files(arguments), loader, log, stderr)) {
-        pipeline.until_end = arguments->until_end;
-        pipeline.replay = arguments->replay;
-        status = run_pipeline(arguments, &pipeline, log);
-    }
-    pipeline_free(&pipeline);
-    return status;
 }

@@ -1,0 +1,16 @@
+/* The run of a pipeline: its workers, its signals and, at SIGHUP, the pipeline that takes its place. */
+#ifndef RUN_H
+#define RUN_H
+
+#include "pipeline/load.h"
+
+struct run_options {
+    struct pipeline_files files; /* what the pipeline was loaded from, and is loaded from again */
+    const char *log_level;       /* NULL: as the pipeline says */
+    const char *log_format;      /* the same */
+};
+
+/* What `run` does with a pipeline once it is loaded. Returns the exit status. [main] */
+int run_pipeline(const struct run_options *options, struct pipeline *pipeline, struct log *log);
+
+#endif
