@@ -32,6 +32,7 @@ HTTP_CLIENT = $(GROW) \
   $(TEXT_BUFFER)
 GROW = %D%/grow.h
 OWN_FILE = %D%/own_file.h
+PAIRS = %D%/pairs.h
 STORE_SESSION = %D%/store_session.c %D%/store_session.h %D%/stall.h
 PREDICTION_COMMON = \
   %D%/prediction_cache.c %D%/prediction_cache.h \

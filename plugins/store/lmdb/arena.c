@@ -1,4 +1,5 @@
 #include "arena.h"
+#include "pairs.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -66,16 +67,7 @@ void arena_free(struct arena *arena)
     }
 }
 
-size_t pairs_size(const churn_pair *pairs, uint32_t count)
-{
-    size_t bytes = 0;
-    for (uint32_t i = 0; i < count; i++) {
-        bytes += (size_t)pairs[i].name.len + pairs[i].value.len;
-    }
-    return bytes;
-}
-
-churn_str copy_str(char **at, churn_str from)
+static churn_str copy_str(char **at, churn_str from)
 {
     churn_str to = {.ptr = *at, .len = from.len};
     if (from.len > 0) {
@@ -85,7 +77,7 @@ churn_str copy_str(char **at, churn_str from)
     return to;
 }
 
-churn_pair *copy_pairs(struct arena *arena, const churn_pair *pairs, uint32_t count, churn_str *key)
+churn_pair *arena_copy_pairs(struct arena *arena, const churn_pair *pairs, uint32_t count, churn_str *key)
 {
     size_t head = (size_t)count * sizeof *pairs;
     churn_pair *copy = arena_alloc(arena, head + pairs_size(pairs, count) + (key != NULL ? key->len : 0) + 1);

@@ -56,7 +56,7 @@ static void describe(const struct lmdb_store *store, int rc, char *text, size_t 
     }
 }
 
-int32_t severity_of(int rc)
+int32_t error_severity(int rc)
 {
     bool passing = rc == MDB_MAP_FULL || rc == ENOSPC || rc == EDQUOT || rc == EFBIG || rc == ENOMEM || rc == EAGAIN ||
                    rc == EINTR || rc == MDB_READERS_FULL || rc == MDB_TXN_FULL;
@@ -68,7 +68,7 @@ int32_t fail_rc(const struct lmdb_store *store, int rc, churn_error *err)
     char text[CHURN_ERROR_MESSAGE_SIZE];
     rc = real_cause(store, rc);
     describe(store, rc, text, sizeof text);
-    return churn_fail(err, severity_of(rc), "%s", text);
+    return churn_fail(err, error_severity(rc), "%s", text);
 }
 
 int32_t fail_memory(churn_error *err)
@@ -83,13 +83,4 @@ int32_t fail_corrupt(const struct lmdb_store *store, churn_str key, churn_error 
         "the store %s holds a damaged record under the key %.*s; restore the folder from a backup, or make "
         "all anew with `churnd rebuild --into`",
         store->path, (int)key.len, key.ptr);
-}
-
-int32_t check_key(churn_str key, churn_error *err)
-{
-    if (key.len == 0 || key.len > MAX_KEY) {
-        return churn_fail(err, CHURN_FATAL, "a key of %" PRIu32 " bytes does not fit: LMDB takes 1 to %d", key.len,
-                          MAX_KEY);
-    }
-    return CHURN_OK;
 }

@@ -5,6 +5,9 @@
  * LMDB readers never block and see whole commits, also from another process (`churnd profile` beside a running
  * pipeline). An expired record counts as absent and is overwritten in place; sessions that put records with an expiry
  * also sweep expired ones away, a few with each put.
+ *
+ * The files, each resting on those before it: settings, errors; arena, keys, record, sweep; session; pages, files;
+ * transactions; puts, reading, writing; opening; and here the options and the table of the plugin.
  */
 #include "files.h"
 #include "opening.h"
@@ -47,7 +50,7 @@ static int32_t lmdb_identity(void *session, char text[CHURN_IDENTITY_SIZE], chur
 {
     const struct session *s = session;
     text[0] = '\0';
-    return check_place(s->store, err);
+    return files_check_place(s->store, err);
 }
 
 static const char *lmdb_durability(void *self)
@@ -72,7 +75,7 @@ static void lmdb_probe(void *self, uint32_t timeout_ms, churn_target_fn fn, void
     target.kind = CHURN_TARGET_FILE;
     target.name = path;
     for (size_t i = 0; i < sizeof inner / sizeof inner[0]; i++) {
-        if (path_of(s, inner[i], path)) {
+        if (files_path(s, inner[i], path)) {
             fn(ctx, &target);
         }
     }

@@ -3,6 +3,7 @@ store_LTLIBRARIES += plugins/store/lmdb.la
   %D%/arena.c %D%/arena.h \
   %D%/errors.c %D%/errors.h \
   %D%/files.c %D%/files.h \
+  %D%/keys.c %D%/keys.h \
   %D%/lmdb.c \
   %D%/opening.c %D%/opening.h \
   %D%/pages.c %D%/pages.h \
@@ -11,8 +12,9 @@ store_LTLIBRARIES += plugins/store/lmdb.la
   %D%/record.c %D%/record.h \
   %D%/session.c %D%/session.h \
   %D%/settings.h \
+  %D%/sweep.c %D%/sweep.h \
   %D%/transactions.c %D%/transactions.h \
   %D%/writing.c %D%/writing.h \
-  $(OWN_FILE)
+  $(GROW) $(OWN_FILE) $(PAIRS)
 %C%_la_CFLAGS = $(AM_CFLAGS) $(LMDB_CFLAGS) $(XXHASH_CFLAGS) $(COMMON_CFLAGS)
 %C%_la_LIBADD = $(LMDB_LIBS) $(XXHASH_LIBS)

@@ -7,7 +7,6 @@
 
 #include <errno.h>
 #include <inttypes.h>
-#include <stdlib.h>
 #include <unistd.h>
 
 #define MAX_READERS 1022                           /* slots in the lock file: one for each session of each process */
@@ -29,15 +28,15 @@ static int check_pages(MDB_env *env)
     if (rc != 0 || (rc = mdb_txn_begin(env, NULL, MDB_RDONLY, &txn)) != 0) {
         return rc;
     }
-    verdict = lmdb_pages_check(fd, mdb_txn_id(txn), LOOK_THROUGH);
+    verdict = pages_check(fd, mdb_txn_id(txn), LOOK_THROUGH);
     mdb_txn_abort(txn);
-    return verdict == LMDB_PAGES_CUT ? MDB_PAGE_NOTFOUND : verdict == LMDB_PAGES_DAMAGED ? MDB_CORRUPTED : 0;
+    return verdict == PAGES_CUT ? MDB_PAGE_NOTFOUND : verdict == PAGES_DAMAGED ? MDB_CORRUPTED : 0;
 }
 
 static int open_database(struct lmdb_store *store, MDB_env *env)
 {
     MDB_txn *txn;
-    int rc = mdb_txn_begin(env, NULL, reads_only(store) ? MDB_RDONLY : 0, &txn);
+    int rc = mdb_txn_begin(env, NULL, files_read_only(store) ? MDB_RDONLY : 0, &txn);
     if (rc != 0) {
         return rc;
     }
@@ -52,11 +51,11 @@ static int open_database(struct lmdb_store *store, MDB_env *env)
 static int open_env(struct lmdb_store *store)
 {
     /* NOTLS: a session may move from thread to thread. NOMETASYNC and not NOSYNC, which may damage the whole file. */
-    unsigned flags = MDB_NOTLS | (store->sync ? 0 : MDB_NOMETASYNC) | (reads_only(store) ? MDB_RDONLY : 0);
+    unsigned flags = MDB_NOTLS | (store->sync ? 0 : MDB_NOMETASYNC) | (files_read_only(store) ? MDB_RDONLY : 0);
     size_t page = (size_t)sysconf(_SC_PAGESIZE), map_size = (size_t)store->map_size / page * page;
     MDB_env *env;
     int dead, rc;
-    if ((rc = reserve_lock_file(store)) != 0 || (rc = mdb_env_create(&env)) != 0) {
+    if ((rc = files_reserve_lock(store)) != 0 || (rc = mdb_env_create(&env)) != 0) {
         return rc;
     }
     if ((rc = mdb_env_set_mapsize(env, map_size)) != 0 || (rc = mdb_env_set_maxreaders(env, MAX_READERS)) != 0 ||
@@ -67,8 +66,7 @@ static int open_env(struct lmdb_store *store)
         mdb_env_close(env);
         return rc;
     }
-    note_file(store, data_file, &store->data_as_opened);
-    note_file(store, lock_file, &store->lock_as_opened);
+    files_note(store);
     store->env = env;
     return 0;
 }
@@ -91,7 +89,7 @@ static int32_t fail_open(const struct lmdb_store *store, int rc, churn_error *er
         return churn_fail_option(err, "path", "%s/data.mdb is damaged: pages of it hold something else; " WAY_BACK,
                                  store->path);
     default:
-        if (severity_of(rc) == CHURN_RETRY) {
+        if (error_severity(rc) == CHURN_RETRY) {
             return fail_rc(store, rc, err);
         }
         return churn_fail_option(err, "path", "cannot open the store %s: %s%s", store->path, mdb_strerror(rc),
@@ -104,17 +102,17 @@ static int32_t open_once(struct lmdb_store *store, churn_error *err)
 {
     char data[PATH_MAX];
     bool is_new = false;
-    int32_t result = check_folder(store, &is_new, err);
+    int32_t result = files_check_folder(store, &is_new, err);
     int rc = 0;
     if (result != CHURN_OK) {
         return result;
     }
-    if (path_of(store, data_file, data)) {
+    if (files_path(store, data_file, data)) {
         rc = own_file_make_folders(data);
     }
     rc = rc == 0 ? open_env(store) : rc;
     if (rc != 0 && is_new) {
-        remove_beginnings(store);
+        files_remove_beginnings(store);
     }
     return rc == 0 ? CHURN_OK : fail_open(store, rc, err);
 }
@@ -130,26 +128,17 @@ int32_t lmdb_open(void *self, void **ret_session, churn_error *err)
     if (result != CHURN_OK) {
         return result;
     }
-    s = calloc(1, sizeof *s);
+    s = session_new(store);
     if (s == NULL) {
         return fail_memory(err);
     }
-    s->store = store;
     *ret_session = s;
     return CHURN_OK;
 }
 
 void lmdb_close(void *session)
 {
-    struct session *s = session;
-    mdb_txn_abort(s->reader);
-    arena_free(&s->queue);
-    arena_free(&s->answers);
-    free(s->puts);
-    free(s->replies);
-    free(s->pairs);
-    free(s->encoded);
-    free(s);
+    session_free(session);
 }
 
 void lmdb_destroy(void *self)

@@ -91,14 +91,14 @@ static int check_overflow(const struct walk *walk, uint64_t number, uint32_t siz
     unsigned char header[HEADER];
     uint64_t count = (HEADER + (uint64_t)size + walk->page_size - 1) / walk->page_size;
     if (number >= walk->pages || count > walk->pages - number) {
-        return LMDB_PAGES_CUT;
+        return PAGES_CUT;
     }
     if (pread(walk->fd, header, sizeof header, (off_t)(number * walk->page_size)) != (ssize_t)sizeof header) {
-        return LMDB_PAGES_UNKNOWN;
+        return PAGES_UNKNOWN;
     }
     return get64(header) == number && get16(header + 10) == OVERFLOW_PAGE && get32(header + 12) >= count
-               ? LMDB_PAGES_WHOLE
-               : LMDB_PAGES_DAMAGED;
+               ? PAGES_WHOLE
+               : PAGES_DAMAGED;
 }
 
 /* What one node of a page leads to. */
@@ -108,31 +108,30 @@ static int check_node(struct walk *walk, const unsigned char *page, uint16_t at,
     uint32_t low = get16(node), high = get16(node + 2), flags = get16(node + 4);
     size_t end = (size_t)at + NODE + get16(node + 6);
     if ((get16(page + 10) & BRANCH) != 0) {
-        return end > walk->page_size ? LMDB_PAGES_DAMAGED
+        return end > walk->page_size ? PAGES_DAMAGED
                                      : check_page(walk, low | high << 16 | (uint64_t)flags << 32, depth + 1);
     }
     if ((flags & ~NODE_BIG) != 0) { /* a database inside this one: there is none */
-        return LMDB_PAGES_DAMAGED;
+        return PAGES_DAMAGED;
     }
     if ((flags & NODE_BIG) != 0) {
-        return end + 8 > walk->page_size ? LMDB_PAGES_DAMAGED
-                                         : check_overflow(walk, get64(page + end), low | high << 16);
+        return end + 8 > walk->page_size ? PAGES_DAMAGED : check_overflow(walk, get64(page + end), low | high << 16);
     }
-    return end + (low | high << 16) > walk->page_size ? LMDB_PAGES_DAMAGED : LMDB_PAGES_WHOLE;
+    return end + (low | high << 16) > walk->page_size ? PAGES_DAMAGED : PAGES_WHOLE;
 }
 
 static int check_nodes(struct walk *walk, const unsigned char *page, unsigned depth)
 {
     uint16_t flags = get16(page + 10), lower = get16(page + 12), upper = get16(page + 14);
-    int verdict = LMDB_PAGES_WHOLE;
+    int verdict = PAGES_WHOLE;
     if ((flags != BRANCH && flags != LEAF) || lower < HEADER || lower > upper || upper > walk->page_size ||
         (depth > 1 && lower == HEADER)) {
-        return LMDB_PAGES_DAMAGED;
+        return PAGES_DAMAGED;
     }
-    for (uint16_t at = HEADER; at + 1 < lower && verdict == LMDB_PAGES_WHOLE; at = (uint16_t)(at + 2)) {
+    for (uint16_t at = HEADER; at + 1 < lower && verdict == PAGES_WHOLE; at = (uint16_t)(at + 2)) {
         uint16_t node = get16(page + at);
-        verdict = node < upper || node + NODE > (long)walk->page_size ? LMDB_PAGES_DAMAGED
-                                                                      : check_node(walk, page, node, depth);
+        verdict =
+            node < upper || node + NODE > (long)walk->page_size ? PAGES_DAMAGED : check_node(walk, page, node, depth);
     }
     return verdict;
 }
@@ -142,39 +141,39 @@ static int check_page(struct walk *walk, uint64_t number, unsigned depth)
     unsigned char *page;
     int verdict;
     if (number >= walk->pages) {
-        return LMDB_PAGES_CUT;
+        return PAGES_CUT;
     }
     if (number < 2 || depth > MOST_DEPTH || ++walk->seen > walk->pages) {
-        return LMDB_PAGES_DAMAGED;
+        return PAGES_DAMAGED;
     }
     page = malloc(walk->page_size);
     if (page == NULL ||
         pread(walk->fd, page, walk->page_size, (off_t)(number * walk->page_size)) != (ssize_t)walk->page_size) {
-        verdict = LMDB_PAGES_UNKNOWN;
+        verdict = PAGES_UNKNOWN;
     } else {
-        verdict = get64(page) == number ? check_nodes(walk, page, depth) : LMDB_PAGES_DAMAGED;
+        verdict = get64(page) == number ? check_nodes(walk, page, depth) : PAGES_DAMAGED;
     }
     free(page);
     return verdict;
 }
 
-int lmdb_pages_check(int fd, uint64_t id, uint64_t most)
+int pages_check(int fd, uint64_t id, uint64_t most)
 {
     struct walk walk = {.fd = fd};
     struct stat st;
     struct meta meta;
-    int verdict = LMDB_PAGES_WHOLE;
+    int verdict = PAGES_WHOLE;
     if (!find_meta(fd, id, &meta) || fstat(fd, &st) != 0) {
-        return LMDB_PAGES_UNKNOWN;
+        return PAGES_UNKNOWN;
     }
     walk.page_size = meta.page_size;
     walk.pages = (uint64_t)st.st_size / meta.page_size;
     /* Pages that a transaction took at the end and gave back again are not in the file, so a short one may be whole. */
     if (meta.last_page < walk.pages && (uint64_t)st.st_size > most) {
-        return LMDB_PAGES_WHOLE;
+        return PAGES_WHOLE;
     }
     if (meta.free_root != NO_PAGE) {
         verdict = check_page(&walk, meta.free_root, 1);
     }
-    return verdict == LMDB_PAGES_WHOLE && meta.main_root != NO_PAGE ? check_page(&walk, meta.main_root, 1) : verdict;
+    return verdict == PAGES_WHOLE && meta.main_root != NO_PAGE ? check_page(&walk, meta.main_root, 1) : verdict;
 }

@@ -6,17 +6,17 @@
 #include <stdint.h>
 
 enum {
-    LMDB_PAGES_WHOLE,
-    LMDB_PAGES_CUT,     /* the file ends before a page that is needed */
-    LMDB_PAGES_DAMAGED, /* a page holds something else */
-    LMDB_PAGES_UNKNOWN  /* it cannot be told: another layout, a read error, no memory, or nothing is known of this state
-                         */
+    PAGES_WHOLE,
+    PAGES_CUT,     /* the file ends before a page that is needed */
+    PAGES_DAMAGED, /* a page holds something else */
+    PAGES_UNKNOWN  /* it cannot be told: another layout, a read error, no memory, or nothing is known of this state
+                    */
 };
 
 /* Looks through the file as transaction `id` sees it, which its caller holds open, so that nobody writes over the
  * pages. A file of more than `most` bytes, which would take long, is looked through only when it is shorter than it
  * should be.
  */
-int lmdb_pages_check(int fd, uint64_t id, uint64_t most);
+int pages_check(int fd, uint64_t id, uint64_t most);
 
 #endif

@@ -1,53 +1,52 @@
 #include "puts.h"
 #include "errors.h"
-#include "record.h"
+#include "grow.h"
 #include "session.h"
 #include "transactions.h"
 
 #include <string.h>
 
-#define SWEEP_PER_PUT 2 /* records looked at: so at most half of all are expired ones, in the long run */
-
 int32_t lmdb_put(void *session, const churn_put *put, churn_error *err)
 {
     struct session *s = session;
-    void *items = s->puts;
-    churn_put *queued;
-    bool ok = reserve(&items, &s->put_room, (uint64_t)s->put_count + 1, sizeof *s->puts);
-    s->puts = items;
-    if (!ok) {
+    struct queue *q = &s->queue;
+    churn_put *puts = grow(q->puts, &q->room, (size_t)q->count + 1, sizeof *puts), *queued;
+    if (puts == NULL) {
         return fail_memory(err);
     }
-    queued = &s->puts[s->put_count];
+    q->puts = puts;
+    queued = &puts[q->count];
     *queued = *put;
-    queued->fields = copy_pairs(&s->queue, put->fields, put->count, &queued->key);
+    queued->fields = arena_copy_pairs(&q->memory, put->fields, put->count, &queued->key);
     if (queued->fields == NULL) {
         return fail_memory(err);
     }
-    s->put_count++;
-    s->sweep_due += put->ttl_ms > 0 ? SWEEP_PER_PUT : 0;
+    q->count++;
+    if (put->ttl_ms > 0) {
+        sweep_owe(&s->sweep);
+    }
     return CHURN_OK;
 }
 
 /* Joins the put's fields to the decoded ones. Both keep the writer's order as a rule, hence the search goes on where
  * the last one ended. */
-static bool merge(struct session *s, struct record *record, const churn_put *put)
+static bool merge(struct record_memory *m, struct record *record, const churn_put *put)
 {
     uint32_t stored = record->count, at = 0;
-    if (!reserve_pairs(s, (uint64_t)stored + put->count + 1)) {
+    if (!record_reserve(m, (size_t)stored + put->count + 1)) {
         return false;
     }
     for (uint32_t i = 0; i < put->count; i++) {
         uint32_t tried = 0;
-        while (tried < stored && !same_name(&s->pairs[at], &put->fields[i])) {
+        while (tried < stored && !churn_equal(m->pairs[at].name, put->fields[i].name)) {
             at = at + 1 < stored ? at + 1 : 0;
             tried++;
         }
         if (tried < stored) {
-            s->pairs[at].value = put->fields[i].value;
+            m->pairs[at].value = put->fields[i].value;
             at = at + 1 < stored ? at + 1 : 0;
         } else {
-            s->pairs[record->count++] = put->fields[i];
+            m->pairs[record->count++] = put->fields[i];
         }
     }
     return true;
@@ -56,7 +55,7 @@ static bool merge(struct session *s, struct record *record, const churn_put *put
 /* Answers with the stored fields: OK here means that the reply is complete. */
 static int32_t answer_conflict(struct session *s, const struct record *record, churn_put_reply *reply, churn_error *err)
 {
-    const churn_pair *fields = copy_pairs(&s->answers, s->pairs, record->count, NULL);
+    const churn_pair *fields = arena_copy_pairs(&s->answers.memory, s->record.pairs, record->count, NULL);
     if (fields == NULL) {
         return fail_memory(err);
     }
@@ -72,11 +71,11 @@ static int32_t answer_conflict(struct session *s, const struct record *record, c
 static int32_t put_one(struct session *s, MDB_txn *txn, const churn_put *put, churn_put_reply *reply, churn_error *err)
 {
     struct record record;
-    MDB_val key = {.mv_data = (void *)(uintptr_t)put->key.ptr, .mv_size = put->key.len}, data;
+    MDB_val key = key_to_lmdb(put->key), data;
     int rc;
-    reply->result = check_key(put->key, err);
+    reply->result = key_check(put->key, err);
     if (reply->result == CHURN_OK) {
-        reply->result = load(s, txn, put->key, &record, err);
+        reply->result = txn_load(s, txn, put->key, &record, err);
     }
     if (reply->result != CHURN_OK) {
         return reply->result == CHURN_RETRY ? CHURN_RETRY : CHURN_OK;
@@ -85,80 +84,50 @@ static int32_t put_one(struct session *s, MDB_txn *txn, const churn_put *put, ch
         return answer_conflict(s, &record, reply, err);
     }
     record.version++;
-    record.expires_ms = expiry(s->store, put->ttl_ms);
-    if (!merge(s, &record, put) || !encode(s, put->key, &record, s->pairs, &data)) {
+    record.expires_ms = txn_expiry(s->store, put->ttl_ms);
+    if (!merge(&s->record, &record, put) || !record_encode(&s->record, put->key, &record, s->record.pairs, &data)) {
         return fail_memory(err);
     }
     rc = mdb_put(txn, s->store->dbi, &key, &data, 0);
     return rc == 0 ? CHURN_OK : fail_rc(s->store, rc, err);
 }
 
-static const char *keep_message(struct session *s, const churn_error *err)
+static const char *keep_message(struct answers *a, const churn_error *err)
 {
     size_t size = strlen(err->message) + 1;
-    char *copy = arena_alloc(&s->answers, size);
+    char *copy = arena_alloc(&a->memory, size);
     return copy != NULL ? memcpy(copy, err->message, size) : "out of memory";
-}
-
-/* Looks at the next records, in the order of their keys, and deletes those that have expired. */
-static int sweep(struct session *s, MDB_txn *txn)
-{
-    uint64_t now_ms = (uint64_t)s->store->host->now_ms(s->store->host);
-    MDB_val key = {.mv_data = s->swept, .mv_size = s->swept_len}, data;
-    MDB_cursor *cursor;
-    int rc = mdb_cursor_open(txn, s->store->dbi, &cursor);
-    if (rc != 0) {
-        return rc;
-    }
-    rc = mdb_cursor_get(cursor, &key, &data, s->swept_len == 0 ? MDB_FIRST : MDB_SET_RANGE);
-    for (uint32_t i = 0; rc == 0 && i <= s->sweep_due; i++) { /* the first one was looked at before */
-        s->swept_len = (uint32_t)key.mv_size;
-        memcpy(s->swept, key.mv_data, key.mv_size);
-        rc = has_expired(&key, &data, now_ms) ? mdb_cursor_del(cursor, 0) : 0;
-        rc = rc == 0 ? mdb_cursor_get(cursor, &key, &data, MDB_NEXT) : rc;
-    }
-    mdb_cursor_close(cursor);
-    if (rc == MDB_NOTFOUND) {
-        s->swept_len = 0;
-        rc = 0;
-    }
-    s->sweep_due = 0;
-    return rc;
 }
 
 /* All queued puts in one transaction; the replies are filled in as if it succeeds. */
 static int32_t run_puts(struct session *s, churn_error *err)
 {
+    int32_t result = CHURN_OK;
     MDB_txn *txn;
     int rc = mdb_txn_begin(s->store->env, NULL, 0, &txn);
     if (rc != 0) {
         return fail_rc(s->store, rc, err);
     }
-    for (uint32_t i = 0; i < s->put_count; i++) {
-        churn_put_reply *reply = &s->replies[i];
-        int32_t result = put_one(s, txn, &s->puts[i], reply, err);
-        if (result != CHURN_OK) {
-            mdb_txn_abort(txn);
-            return result;
-        }
-        if (reply->result < 0) {
-            reply->message = keep_message(s, err);
+    for (uint32_t i = 0; i < s->queue.count && result == CHURN_OK; i++) {
+        churn_put_reply *reply = &s->answers.replies[i];
+        result = put_one(s, txn, &s->queue.puts[i], reply, err);
+        if (result == CHURN_OK && reply->result < 0) {
+            reply->message = keep_message(&s->answers, err);
         }
     }
-    if (s->sweep_due > 0 && (rc = sweep(s, txn)) != 0) {
-        mdb_txn_abort(txn);
-        return fail_rc(s->store, rc, err);
+    if (result == CHURN_OK) {
+        rc = sweep_run(&s->sweep, s->store, txn);
     }
-    return commit(s->store, txn, err);
+    return txn_finish(s->store, txn, result, rc, err);
 }
 
 /* Nothing was written: takes back every OK, and gives the puts that were not reached the same answer. A conflict that
  * was found stands. */
-static void fail_replies(struct session *s, int32_t result, const churn_error *err)
+static void fail_replies(struct answers *a, int32_t result, const churn_error *err)
 {
-    const char *message = keep_message(s, err);
-    for (uint32_t i = 0; i < s->put_count; i++) {
-        churn_put_reply *reply = &s->replies[i];
+    const char *message = keep_message(a, err);
+    for (uint32_t i = 0; i < a->count; i++) {
+        churn_put_reply *reply = &a->replies[i];
         if (reply->result == CHURN_OK || reply->result == CHURN_RETRY) {
             reply->result = result;
             reply->message = message;
@@ -166,28 +135,36 @@ static void fail_replies(struct session *s, int32_t result, const churn_error *e
     }
 }
 
+/* A reply to each queued put, so far that it succeeds. False when memory ran out. */
+static bool begin_answers(struct answers *a, const struct queue *q)
+{
+    churn_put_reply *replies = grow(a->replies, &a->room, q->count, sizeof *replies);
+    if (replies == NULL) {
+        return false;
+    }
+    a->replies = replies;
+    arena_reset(&a->memory);
+    for (uint32_t i = 0; i < q->count; i++) {
+        replies[i] = (churn_put_reply){.size = sizeof replies[i], .id = q->puts[i].id};
+    }
+    a->count = q->count;
+    a->given = 0;
+    return true;
+}
+
 static int32_t commit_puts(struct session *s, churn_error *err)
 {
     churn_error failure = {.size = sizeof failure};
-    void *items = s->replies;
     int32_t result;
-    bool ok = reserve(&items, &s->reply_room, s->put_count, sizeof *s->replies);
-    s->replies = items;
-    if (!ok) {
+    if (!begin_answers(&s->answers, &s->queue)) {
         return fail_memory(err);
-    }
-    arena_reset(&s->answers);
-    for (uint32_t i = 0; i < s->put_count; i++) {
-        s->replies[i] = (churn_put_reply){.size = sizeof s->replies[i], .id = s->puts[i].id};
     }
     result = run_puts(s, &failure);
     if (result != CHURN_OK) {
-        fail_replies(s, result, &failure);
+        fail_replies(&s->answers, result, &failure);
     }
-    s->reply_count = s->put_count;
-    s->replied = 0;
-    s->put_count = 0;
-    arena_reset(&s->queue);
+    s->queue.count = 0;
+    arena_reset(&s->queue.memory);
     return CHURN_OK;
 }
 
@@ -195,19 +172,20 @@ int32_t lmdb_poll(void *session, churn_put_reply *replies, uint32_t max, uint32_
                   churn_error *err)
 {
     struct session *s = session;
+    struct answers *a = &s->answers;
     uint32_t n;
     (void)timeout_ms; /* nothing here waits for a peer */
-    if (s->replied == s->reply_count && s->put_count > 0) {
+    if (a->given == a->count && s->queue.count > 0) {
         int32_t result = commit_puts(s, err);
         if (result != CHURN_OK) {
             return result;
         }
     }
-    n = s->reply_count - s->replied < max ? s->reply_count - s->replied : max;
+    n = a->count - a->given < max ? a->count - a->given : max;
     if (n > 0) {
-        memcpy(replies, s->replies + s->replied, n * sizeof *replies);
+        memcpy(replies, a->replies + a->given, n * sizeof *replies);
     }
-    s->replied += n;
+    a->given += n;
     *ret_count = n;
     return n > 0 ? CHURN_OK : CHURN_PENDING;
 }

@@ -1,5 +1,6 @@
 #include "record.h"
-#include "errors.h"
+#include "grow.h"
+#include "pairs.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -19,6 +20,14 @@ static unsigned char *write_varint(unsigned char *at, uint64_t n)
     }
     *at++ = (unsigned char)n;
     return at;
+}
+
+static unsigned char *write_text(unsigned char *at, churn_str text)
+{
+    if (text.len > 0) {
+        memcpy(at, text.ptr, text.len);
+    }
+    return at + text.len;
 }
 
 static bool read_varint(const unsigned char **at, const unsigned char *end, uint64_t *ret)
@@ -77,7 +86,17 @@ static const unsigned char *end_of(churn_str key, const MDB_val *data)
     return stored == checksum(key, at, len) ? at + len : NULL;
 }
 
-int32_t decode(struct session *s, churn_str key, const MDB_val *data, struct record *ret)
+bool record_reserve(struct record_memory *m, size_t count)
+{
+    churn_pair *pairs = grow(m->pairs, &m->pair_room, count, sizeof *pairs);
+    if (pairs == NULL) {
+        return false;
+    }
+    m->pairs = pairs;
+    return true;
+}
+
+int32_t record_decode(struct record_memory *m, churn_str key, const MDB_val *data, struct record *ret)
 {
     const unsigned char *at = data->mv_data, *end = end_of(key, data);
     uint64_t count;
@@ -85,11 +104,11 @@ int32_t decode(struct session *s, churn_str key, const MDB_val *data, struct rec
         !read_varint(&at, end, &ret->version) || !read_varint(&at, end, &count) || count > (uint64_t)(end - at) / 2) {
         return CHURN_FATAL;
     }
-    if (!reserve_pairs(s, count + 1)) { /* one more for _v */
+    if (!record_reserve(m, (size_t)count + 1)) { /* one more for _v */
         return CHURN_RETRY;
     }
     for (uint64_t i = 0; i < count; i++) {
-        if (!read_pair(&at, end, &s->pairs[i])) {
+        if (!read_pair(&at, end, &m->pairs[i])) {
             return CHURN_FATAL;
         }
     }
@@ -98,91 +117,55 @@ int32_t decode(struct session *s, churn_str key, const MDB_val *data, struct rec
     return at == end ? CHURN_OK : CHURN_FATAL;
 }
 
-bool encode(struct session *s, churn_str key, const struct record *record, const churn_pair *pairs, MDB_val *ret)
+bool record_encode(struct record_memory *m, churn_str key, const struct record *record, const churn_pair *pairs,
+                   MDB_val *ret)
 {
     size_t most =
         1 + 3 * MAX_VARINT + (size_t)record->count * 2 * MAX_VARINT + pairs_size(pairs, record->count) + CHECKSUM;
-    unsigned char *at = s->encoded;
+    unsigned char *at = grow(m->encoded, &m->encoded_room, most, 1);
     uint64_t sum;
-    if (most > s->encoded_room) {
-        at = realloc(s->encoded, most * 2);
-        if (at == NULL) {
-            return false;
-        }
-        s->encoded = at;
-        s->encoded_room = most * 2;
+    if (at == NULL) {
+        return false;
     }
+    m->encoded = at;
     *at++ = RECORD_FORMAT;
     at = write_varint(at, record->expires_ms);
     at = write_varint(at, record->version);
     at = write_varint(at, record->count);
     for (uint32_t i = 0; i < record->count; i++) {
-        char *text;
         at = write_varint(at, pairs[i].name.len);
         at = write_varint(at, pairs[i].value.len);
-        text = (char *)at;
-        (void)copy_str(&text, pairs[i].name);
-        (void)copy_str(&text, pairs[i].value);
-        at = (unsigned char *)text;
+        at = write_text(at, pairs[i].name);
+        at = write_text(at, pairs[i].value);
     }
-    sum = checksum(key, s->encoded, (size_t)(at - s->encoded));
+    sum = checksum(key, m->encoded, (size_t)(at - m->encoded));
     memcpy(at, &sum, sizeof sum);
-    *ret = (MDB_val){.mv_data = s->encoded, .mv_size = (size_t)(at - s->encoded) + CHECKSUM};
+    *ret = (MDB_val){.mv_data = m->encoded, .mv_size = (size_t)(at - m->encoded) + CHECKSUM};
     return true;
 }
 
-int32_t load(struct session *s, MDB_txn *txn, churn_str key, struct record *ret, churn_error *err)
-{
-    MDB_val name = {.mv_data = (void *)(uintptr_t)key.ptr, .mv_size = key.len}, data;
-    int32_t result;
-    int rc = mdb_get(txn, s->store->dbi, &name, &data);
-    *ret = (struct record){0};
-    if (rc == MDB_NOTFOUND) {
-        return CHURN_OK;
-    }
-    if (rc != 0) {
-        return fail_rc(s->store, rc, err);
-    }
-    result = decode(s, key, &data, ret);
-    if (result != CHURN_OK) {
-        return result == CHURN_RETRY ? fail_memory(err) : fail_corrupt(s->store, key, err);
-    }
-    if (ret->expires_ms != 0 && ret->expires_ms <= (uint64_t)s->store->host->now_ms(s->store->host)) {
-        *ret = (struct record){0};
-    }
-    return CHURN_OK;
-}
-
-uint64_t expiry(const struct lmdb_store *store, int64_t ttl_ms)
-{
-    int64_t at;
-    if (ttl_ms <= 0 || __builtin_add_overflow(store->host->now_ms(store->host), ttl_ms, &at) || at <= 0) {
-        return 0;
-    }
-    return (uint64_t)at;
-}
-
-uint32_t with_version(struct session *s, const struct record *record)
+uint32_t record_with_version(struct record_memory *m, const struct record *record)
 {
     if (record->version == 0) {
         return record->count;
     }
-    s->pairs[record->count] = (churn_pair){
-        .name = {.ptr = "_v", .len = 2},
-        .value = {.ptr = s->version_text,
-                  .len = (uint32_t)snprintf(s->version_text, sizeof s->version_text, "%" PRIu64, record->version)}};
+    m->pairs[record->count] = (churn_pair){
+        .name = churn_text("_v"),
+        .value = {.ptr = m->version_text,
+                  .len = (uint32_t)snprintf(m->version_text, sizeof m->version_text, "%" PRIu64, record->version)}};
     return record->count + 1;
 }
 
-bool has_expired(const MDB_val *key, const MDB_val *data, uint64_t now_ms)
+bool record_has_expired(churn_str key, const MDB_val *data, int64_t now_ms)
 {
     const unsigned char *at = data->mv_data, *end = at + data->mv_size;
     uint64_t expires_ms;
-    return at++ < end && read_varint(&at, end, &expires_ms) && expires_ms != 0 && expires_ms <= now_ms &&
-           end_of((churn_str){.ptr = key->mv_data, .len = (uint32_t)key->mv_size}, data) != NULL;
+    return at++ < end && read_varint(&at, end, &expires_ms) && record_is_over(expires_ms, now_ms) &&
+           end_of(key, data) != NULL;
 }
 
-bool same_name(const churn_pair *a, const churn_pair *b)
+void record_memory_free(struct record_memory *m)
 {
-    return a->name.len == b->name.len && memcmp(a->name.ptr, b->name.ptr, a->name.len) == 0;
+    free(m->pairs);
+    free(m->encoded);
 }

@@ -3,31 +3,51 @@
 #ifndef LMDB_RECORD_H
 #define LMDB_RECORD_H
 
-#include "session.h"
+#include <churn/store.h>
+
+#include <lmdb.h>
+#include <stdbool.h>
+#include <stddef.h>
 
 struct record {
     uint64_t expires_ms;
     uint64_t version;
-    uint32_t count;  /* fields, which are in the session's `pairs` */
+    uint32_t count;  /* fields, which are in the memory's `pairs` */
     uint32_t stored; /* 0: nothing, or nothing any more */
 };
 
-/* Decodes into the session's pairs, which point into `data`. CHURN_FATAL: damaged; CHURN_RETRY: out of memory. */
-int32_t decode(struct session *s, churn_str key, const MDB_val *data, struct record *ret);
+/* Where records are decoded and encoded, one after the other. Starts zeroed. One thread. */
+struct record_memory {
+    churn_pair *pairs; /* of the record decoded last */
+    size_t pair_room;
+    unsigned char *encoded; /* the one encoded last */
+    size_t encoded_room;
+    char version_text[24];
+};
 
-bool encode(struct session *s, churn_str key, const struct record *record, const churn_pair *pairs, MDB_val *ret);
+/* Room for so many pairs; false when memory ran out. */
+bool record_reserve(struct record_memory *m, size_t count);
 
-/* Reads what is stored now under `key`; expired counts as nothing. */
-int32_t load(struct session *s, MDB_txn *txn, churn_str key, struct record *ret, churn_error *err);
+/* Decodes into the memory's pairs, which point into `data`. CHURN_FATAL: damaged; CHURN_RETRY: out of memory. */
+int32_t record_decode(struct record_memory *m, churn_str key, const MDB_val *data, struct record *ret);
 
-uint64_t expiry(const struct lmdb_store *store, int64_t ttl_ms);
+/* Encodes it with `pairs`; *ret stays until the next one. False when memory ran out. */
+bool record_encode(struct record_memory *m, churn_str key, const struct record *record, const churn_pair *pairs,
+                   MDB_val *ret);
 
-/* The fields as `get` and `scan` show them: `_v` last, unless the record has no version. */
-uint32_t with_version(struct session *s, const struct record *record);
+/* The fields of the record decoded last, as `get` and `scan` show them: `_v` last, unless the record has no version.
+ * Returns how many there are. */
+uint32_t record_with_version(struct record_memory *m, const struct record *record);
 
-/* What is damaged stays, for somebody to see. */
-bool has_expired(const MDB_val *key, const MDB_val *data, uint64_t now_ms);
+/* Is it nothing any more? */
+static inline bool record_is_over(uint64_t expires_ms, int64_t now_ms)
+{
+    return expires_ms != 0 && expires_ms <= (uint64_t)now_ms;
+}
 
-bool same_name(const churn_pair *a, const churn_pair *b);
+/* … one that is stored; a damaged one stays, for somebody to see. */
+bool record_has_expired(churn_str key, const MDB_val *data, int64_t now_ms);
+
+void record_memory_free(struct record_memory *m);
 
 #endif

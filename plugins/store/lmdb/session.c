@@ -2,28 +2,22 @@
 
 #include <stdlib.h>
 
-bool reserve(void **items, uint32_t *room, uint64_t count, size_t item_size)
+struct session *session_new(struct lmdb_store *store)
 {
-    uint64_t more = *room;
-    void *grown;
-    if (count <= more) {
-        return true;
+    struct session *s = calloc(1, sizeof *s);
+    if (s != NULL) {
+        s->store = store;
     }
-    while (more < count) {
-        more = more == 0 ? 64 : more * 2;
-    }
-    if (more > UINT32_MAX || (grown = realloc(*items, more * item_size)) == NULL) {
-        return false;
-    }
-    *items = grown;
-    *room = (uint32_t)more;
-    return true;
+    return s;
 }
 
-bool reserve_pairs(struct session *s, uint64_t count)
+void session_free(struct session *s)
 {
-    void *items = s->pairs;
-    bool ok = reserve(&items, &s->pair_room, count, sizeof *s->pairs);
-    s->pairs = items;
-    return ok;
+    mdb_txn_abort(s->reader);
+    arena_free(&s->queue.memory);
+    free(s->queue.puts);
+    arena_free(&s->answers.memory);
+    free(s->answers.replies);
+    record_memory_free(&s->record);
+    free(s);
 }

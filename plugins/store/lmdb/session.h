@@ -3,36 +3,40 @@
 #define LMDB_SESSION_H
 
 #include "arena.h"
+#include "record.h"
 #include "settings.h"
+#include "sweep.h"
 #include <churn/store.h>
 
-#include <stdbool.h>
+/* Puts since the last commit. */
+struct queue {
+    churn_put *puts;
+    uint32_t count;
+    size_t room;
+    struct arena memory; /* of what they point to */
+};
+
+/* Replies of the last commit. */
+struct answers {
+    churn_put_reply *replies;
+    uint32_t count;
+    uint32_t given; /* of these: handed out already */
+    size_t room;
+    struct arena memory; /* of what they point to */
+};
 
 struct session {
     struct lmdb_store *store;
     MDB_txn *reader; /* reset between calls, so that it pins no old pages */
-    churn_put *puts; /* queued since the last commit; what they point to is in `queue` */
-    uint32_t put_count;
-    uint32_t put_room;
-    struct arena queue;
-    churn_put_reply *replies; /* of the last commit; what they point to is in `answers` */
-    uint32_t reply_count;
-    uint32_t reply_room;
-    uint32_t replied; /* replies already handed out */
-    struct arena answers;
-    churn_pair *pairs; /* of the record decoded last */
-    uint32_t pair_room;
-    unsigned char *encoded;
-    size_t encoded_room;
-    char version_text[24];
-    uint32_t sweep_due; /* records to look at with the next commit, for what has expired */
-    uint32_t swept_len; /* the key that was looked at last; 0: begin with the first */
-    unsigned char swept[MAX_KEY];
+    struct queue queue;
+    struct answers answers;
+    struct record_memory record; /* of the record that is being read or written */
+    struct sweep sweep;
 };
 
-/* Makes room for `count` items, doubling; false when memory ran out. */
-bool reserve(void **items, uint32_t *room, uint64_t count, size_t item_size);
+/* NULL when memory ran out. */
+struct session *session_new(struct lmdb_store *store);
 
-bool reserve_pairs(struct session *s, uint64_t count);
+void session_free(struct session *s);
 
 #endif

@@ -9,7 +9,10 @@
 #include <stdint.h>
 #include <sys/stat.h>
 
-#define MAX_KEY 511 /* LMDB's own limit */
+/* Which files are open. */
+struct opened_files {
+    struct stat data, lock; /* mode 0: none, as beside a store that can only be read */
+};
 
 struct lmdb_store {
     const char *path; /* options */
@@ -19,7 +22,12 @@ struct lmdb_store {
     pthread_mutex_t lock; /* guards the opening of env: sessions are opened by several threads */
     MDB_env *env;         /* NULL until the first session */
     MDB_dbi dbi;
-    struct stat data_as_opened, lock_as_opened; /* the files of env: which ones they are */
+    struct opened_files opened; /* the files of env */
 };
+
+static inline int64_t store_now_ms(const struct lmdb_store *store)
+{
+    return store->host->now_ms(store->host);
+}
 
 #endif

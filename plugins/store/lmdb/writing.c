@@ -1,17 +1,14 @@
 #include "writing.h"
 #include "errors.h"
-#include "record.h"
 #include "session.h"
 #include "transactions.h"
 
-#include <string.h>
-
 static int32_t write_hash(struct session *s, MDB_txn *txn, const churn_hash *hash, int *ret_rc, churn_error *err)
 {
-    struct record record = {.expires_ms = expiry(s->store, hash->ttl_ms), .count = hash->count};
-    MDB_val name = {.mv_data = (void *)(uintptr_t)hash->key.ptr, .mv_size = hash->key.len}, data;
-    int32_t result = check_key(hash->key, err);
-    if (result == CHURN_OK && !encode(s, hash->key, &record, hash->fields, &data)) {
+    struct record record = {.expires_ms = txn_expiry(s->store, hash->ttl_ms), .count = hash->count};
+    MDB_val name = key_to_lmdb(hash->key), data;
+    int32_t result = key_check(hash->key, err);
+    if (result == CHURN_OK && !record_encode(&s->record, hash->key, &record, hash->fields, &data)) {
         result = fail_memory(err);
     }
     if (result == CHURN_OK) {
@@ -32,16 +29,14 @@ int32_t lmdb_write(void *session, const churn_hash *hashes, uint32_t count, chur
     for (uint32_t i = 0; i < count && result == CHURN_OK && rc == 0; i++) {
         result = write_hash(s, txn, &hashes[i], &rc, err);
     }
-    return finish(s, txn, result, rc, err);
+    return txn_finish(s->store, txn, result, rc, err);
 }
 
-static bool has_field(const struct session *s, uint32_t count, churn_str field, churn_str value)
+static bool has_field(const churn_pair *pairs, uint32_t count, churn_str field, churn_str value)
 {
-    churn_pair wanted = {.name = field, .value = value};
     for (uint32_t i = 0; i < count; i++) {
-        const churn_pair *p = &s->pairs[i];
-        if (same_name(p, &wanted)) {
-            return p->value.len == value.len && memcmp(p->value.ptr, value.ptr, value.len) == 0;
+        if (churn_equal(pairs[i].name, field)) {
+            return churn_equal(pairs[i].value, value);
         }
     }
     return false;
@@ -50,10 +45,10 @@ static bool has_field(const struct session *s, uint32_t count, churn_str field, 
 int32_t lmdb_remove(void *session, churn_str key, churn_str field, churn_str value, churn_error *err)
 {
     struct session *s = session;
-    MDB_val name = {.mv_data = (void *)(uintptr_t)key.ptr, .mv_size = key.len};
+    MDB_val name = key_to_lmdb(key);
     struct record record;
     MDB_txn *txn;
-    int32_t result = check_key(key, err);
+    int32_t result = key_check(key, err);
     int rc;
     if (result != CHURN_OK) {
         return result;
@@ -62,10 +57,11 @@ int32_t lmdb_remove(void *session, churn_str key, churn_str field, churn_str val
     if (rc != 0) {
         return fail_rc(s->store, rc, err);
     }
-    result = load(s, txn, key, &record, err);
-    if (result != CHURN_OK || !record.stored || !has_field(s, with_version(s, &record), field, value)) {
+    result = txn_load(s, txn, key, &record, err);
+    if (result != CHURN_OK || !record.stored ||
+        !has_field(s->record.pairs, record_with_version(&s->record, &record), field, value)) {
         mdb_txn_abort(txn);
         return result;
     }
-    return finish(s, txn, CHURN_OK, mdb_del(txn, s->store->dbi, &name, NULL), err);
+    return txn_finish(s->store, txn, CHURN_OK, mdb_del(txn, s->store->dbi, &name, NULL), err);
 }

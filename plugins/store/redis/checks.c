@@ -3,7 +3,6 @@
 #include "errors.h"
 #include "info.h"
 #include "replies.h"
-#include "resp.h"
 
 #include <stdatomic.h>
 #include <stdio.h>
@@ -37,7 +36,7 @@ int32_t check_role(struct session *s, churn_error *err)
 
 int32_t check_cluster(struct session *s, churn_error *err)
 {
-    const churn_str args[] = {text_arg("CLUSTER"), text_arg("INFO")};
+    const churn_str args[] = {churn_text("CLUSTER"), churn_text("INFO")};
     redisReply *reply;
     bool is_node, alone = true;
     int32_t result = info_ask(s, "cluster", &reply, err);
@@ -60,7 +59,7 @@ int32_t check_cluster(struct session *s, churn_error *err)
 /* *ret: CONFIG says that it is; false also where CONFIG is forbidden. */
 static int32_t config_is(struct session *s, const char *name, const char *value, bool *ret, churn_error *err)
 {
-    const churn_str args[] = {text_arg("CONFIG"), text_arg("GET"), text_arg(name)};
+    const churn_str args[] = {churn_text("CONFIG"), churn_text("GET"), churn_text(name)};
     redisReply *reply;
     int32_t result = call_ask(s, args, 3, &reply, err);
     if (result == CHURN_OK && reply != NULL) {
@@ -73,7 +72,7 @@ static int32_t config_is(struct session *s, const char *name, const char *value,
 
 int32_t check_durability(struct session *s, churn_error *err)
 {
-    const churn_str wait[] = {text_arg("WAIT"), text_arg("0"), text_arg("0")};
+    const churn_str wait[] = {churn_text("WAIT"), churn_text("0"), churn_text("0")};
     bool file = false, always = false;
     int32_t result = s->store->durability == DURABILITY_REPLICAS ? call_demand(s, wait, 3, err) : CHURN_OK;
     if (s->store->durability == DURABILITY_FSYNC) {

@@ -64,14 +64,14 @@ bool commands_seal(struct commands *c)
     }
     (void)pack_array16(batch->bytes, batch->count);
     at = write_count(at, '*', guarded ? 7 : 5);
-    at = write_arg(at, text_arg("EVALSHA"));
+    at = write_arg(at, churn_text("EVALSHA"));
     at = write_arg(at, (churn_str){.ptr = c->sha, .len = SHA_LEN});
-    at = write_arg(at, text_arg("1"));
+    at = write_arg(at, churn_text("1"));
     at = write_arg(at, pending_key(&c->pending, first));
     at = write_arg(at, (churn_str){.ptr = batch->bytes, .len = (uint32_t)batch->len});
     if (guarded) {
-        at = write_arg(at, text_arg(HISTORY_KEY));
-        at = write_arg(at, text_arg(c->history));
+        at = write_arg(at, churn_text(HISTORY_KEY));
+        at = write_arg(at, churn_text(c->history));
     }
     outbox_commit(&c->out, at);
     first->batch = batch->count;
@@ -110,7 +110,7 @@ bool commands_add(struct commands *c, enum pending_kind kind, uint64_t id, const
 
 void commands_reload_script(struct commands *c)
 {
-    const churn_str args[] = {text_arg("SCRIPT"), text_arg("LOAD"), text_arg(put_script)};
+    const churn_str args[] = {churn_text("SCRIPT"), churn_text("LOAD"), churn_text(put_script)};
     c->reloads = c->reloads || commands_add(c, PENDING_SCRIPT, 0, args, 3);
 }
 
@@ -132,7 +132,7 @@ static char *pack_put(char *at, const churn_put *put, churn_str ttl)
     at = pack_text(at, put->key);
     at = pack_text(at, number_arg(number, put->expected_version));
     at = pack_text(at, ttl);
-    at = pack_text(at, text_arg("_v"));
+    at = pack_text(at, churn_text("_v"));
     at = pack_text(at, number_arg(number, put->expected_version + 1));
     for (uint32_t i = 0; i < put->count; i++) {
         at = pack_text(at, put->fields[i].name);
@@ -155,7 +155,7 @@ bool commands_add_put(struct commands *c, const churn_put *put)
         return false;
     }
     batch->expires = batch->expires || put->ttl_ms > 0;
-    ttl = put->ttl_ms > 0 ? number_arg(number, (uint64_t)put->ttl_ms) : text_arg(batch->expires ? "-1" : "0");
+    ttl = put->ttl_ms > 0 ? number_arg(number, (uint64_t)put->ttl_ms) : churn_text(batch->expires ? "-1" : "0");
     batch->len = (size_t)(pack_put(bytes + used, put, ttl) - bytes);
     batch->count++;
     return true;

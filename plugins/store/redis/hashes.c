@@ -1,6 +1,7 @@
 #include "hashes.h"
 #include "calls.h"
 #include "commands.h"
+#include "pairs.h"
 #include "replies.h"
 #include "resp.h"
 
@@ -36,7 +37,7 @@ static int32_t give_hash(struct session *s, redisReply *reply, churn_str key, ch
 
 static bool queue_get(struct session *s, churn_str key)
 {
-    const churn_str args[] = {text_arg("HGETALL"), key};
+    const churn_str args[] = {churn_text("HGETALL"), key};
     return commands_add(&s->commands, PENDING_CALL, 0, args, 2);
 }
 
@@ -109,8 +110,8 @@ static bool give_keys(const redisReply *list, churn_key_fn fn, void *ctx)
 static int32_t scan_once(struct session *s, churn_str pattern, char cursor[24], churn_key_fn fn, void *ctx,
                          churn_error *err)
 {
-    const churn_str args[] = {text_arg("SCAN"), text_arg(cursor),  text_arg("MATCH"),
-                              pattern,          text_arg("COUNT"), text_arg("1000")};
+    const churn_str args[] = {churn_text("SCAN"),  churn_text(cursor), churn_text("MATCH"), pattern,
+                              churn_text("COUNT"), churn_text("1000")};
     redisReply *reply;
     int32_t result = call(s, args, 6, &reply, err);
     if (result != CHURN_OK) {
@@ -146,16 +147,16 @@ int32_t redis_keys(void *session, churn_str prefix, churn_key_fn fn, void *ctx, 
 
 static bool queue_write(struct session *s, const churn_hash *hash)
 {
-    const churn_str script = text_arg(write_script);
+    const churn_str script = churn_text(write_script);
     char number[21], *at;
     size_t bytes = script.len + hash->key.len + sizeof number + pairs_size(hash->fields, hash->count);
     at = commands_begin(&s->commands, PENDING_CALL, 0, 5 + (size_t)2 * hash->count, bytes + sizeof "EVAL" + sizeof "1");
     if (at == NULL) {
         return false;
     }
-    at = write_arg(at, text_arg("EVAL"));
+    at = write_arg(at, churn_text("EVAL"));
     at = write_arg(at, script);
-    at = write_arg(at, text_arg("1"));
+    at = write_arg(at, churn_text("1"));
     at = write_arg(at, hash->key);
     at = write_arg(at, number_arg(number, hash->ttl_ms > 0 ? (uint64_t)hash->ttl_ms : 0));
     commands_end(&s->commands, write_pairs(at, hash->fields, hash->count));

@@ -2,7 +2,6 @@
 #include "calls.h"
 #include "info.h"
 #include "replies.h"
-#include "resp.h"
 
 #include <errno.h>
 #include <inttypes.h>
@@ -30,10 +29,10 @@ static int32_t random_name(char name[HISTORY_SIZE], churn_error *err)
 static int32_t learn_history(struct session *s, churn_error *err)
 {
     char name[HISTORY_SIZE];
-    const churn_str args[] = {text_arg("EVAL"),
-                              text_arg(history_script),
-                              text_arg("1"),
-                              text_arg(HISTORY_KEY),
+    const churn_str args[] = {churn_text("EVAL"),
+                              churn_text(history_script),
+                              churn_text("1"),
+                              churn_text(HISTORY_KEY),
                               {.ptr = name, .len = HISTORY_SIZE - 1}};
     redisReply *reply;
     int32_t result = random_name(name, err);
@@ -42,7 +41,7 @@ static int32_t learn_history(struct session *s, churn_error *err)
         return result;
     }
     if (!reply_is_text(reply) || reply->len != HISTORY_SIZE - 1) {
-        result = call_fail(s, reply, text_arg(HISTORY_KEY), err);
+        result = call_fail(s, reply, churn_text(HISTORY_KEY), err);
         return result == CHURN_REJECT ? CHURN_FATAL : result; /* it is nobody's own damage */
     }
     memcpy(s->commands.history, reply->str, HISTORY_SIZE);

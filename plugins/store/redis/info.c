@@ -1,7 +1,6 @@
 #include "info.h"
 #include "calls.h"
 #include "replies.h"
-#include "resp.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -28,7 +27,7 @@ long info_number(const char *info, const char *name)
 
 int32_t info_ask(struct session *s, const char *section, redisReply **ret, churn_error *err)
 {
-    const churn_str args[] = {text_arg("INFO"), text_arg(section)};
+    const churn_str args[] = {churn_text("INFO"), churn_text(section)};
     int32_t result = call_ask(s, args, 2, ret, err);
     if (result == CHURN_OK && *ret != NULL && !reply_is_text(*ret)) {
         freeReplyObject(*ret);

@@ -21,6 +21,6 @@ store_LTLIBRARIES += plugins/store/redis.la
   %D%/session.c %D%/session.h \
   %D%/settings.h \
   %D%/socket.c %D%/socket.h \
-  $(GROW)
+  $(GROW) $(PAIRS)
 %C%_la_CFLAGS = $(AM_CFLAGS) $(HIREDIS_CFLAGS) $(COMMON_CFLAGS)
 %C%_la_LIBADD = $(HIREDIS_LIBS)

@@ -15,22 +15,22 @@
 static int32_t log_in(struct session *s, churn_error *err)
 {
     const struct redis_store *store = s->store;
-    churn_str args[3] = {text_arg("AUTH")};
+    churn_str args[3] = {churn_text("AUTH")};
     uint32_t count = 1;
     if (store->password[0] == '\0') {
         return CHURN_OK;
     }
     if (store->username[0] != '\0') {
-        args[count++] = text_arg(store->username);
+        args[count++] = churn_text(store->username);
     }
-    args[count++] = text_arg(store->password);
+    args[count++] = churn_text(store->password);
     return call_demand(s, args, count, err);
 }
 
 static int32_t select_database(struct session *s, churn_error *err)
 {
     char number[21];
-    const churn_str args[] = {text_arg("SELECT"), number_arg(number, (uint64_t)s->store->database)};
+    const churn_str args[] = {churn_text("SELECT"), number_arg(number, (uint64_t)s->store->database)};
     int32_t result = s->store->database == 0 ? CHURN_OK : call_demand(s, args, 2, err);
     if (result == CHURN_FATAL && err != NULL && err->option[0] == '\0') {
         (void)snprintf(err->option, sizeof err->option, "database");
@@ -42,7 +42,7 @@ static int32_t select_database(struct session *s, churn_error *err)
 static int32_t name_connection(struct session *s, churn_error *err)
 {
     char name[128];
-    churn_str args[3] = {text_arg("CLIENT"), text_arg("SETNAME")};
+    churn_str args[3] = {churn_text("CLIENT"), churn_text("SETNAME")};
     redisReply *reply;
     int32_t result;
     (void)snprintf(name, sizeof name, "churnd-%s", s->store->host->pipeline);
@@ -51,7 +51,7 @@ static int32_t name_connection(struct session *s, churn_error *err)
             *c = '-';
         }
     }
-    args[2] = text_arg(name);
+    args[2] = churn_text(name);
     result = call(s, args, 3, &reply, err);
     if (result == CHURN_OK) {
         freeReplyObject(reply);
@@ -61,7 +61,7 @@ static int32_t name_connection(struct session *s, churn_error *err)
 
 static int32_t load_script(struct session *s, churn_error *err)
 {
-    const churn_str args[] = {text_arg("SCRIPT"), text_arg("LOAD"), text_arg(put_script)};
+    const churn_str args[] = {churn_text("SCRIPT"), churn_text("LOAD"), churn_text(put_script)};
     redisReply *reply;
     int32_t result = call(s, args, 3, &reply, err);
     if (result != CHURN_OK) {

@@ -33,7 +33,7 @@ static bool split_version(churn_pair *pairs, uint32_t *count, uint64_t *ret)
 {
     *ret = 0;
     for (uint32_t i = 0; i < *count; i++) {
-        if (pairs[i].name.len == 2 && memcmp(pairs[i].name.ptr, "_v", 2) == 0) {
+        if (churn_equal(pairs[i].name, churn_text("_v"))) {
             bool ok = read_version(pairs[i].value, ret);
             pairs[i] = pairs[--*count];
             return ok && *ret > 0;
@@ -238,8 +238,8 @@ int32_t redis_flush(void *session, uint64_t id, churn_error *err)
 {
     struct session *s = session;
     char number[21];
-    const churn_str args[] = {text_arg("WAIT"), number_arg(number, (uint64_t)s->store->replicas),
-                              text_arg(REPLICAS_WAIT)};
+    const churn_str args[] = {churn_text("WAIT"), number_arg(number, (uint64_t)s->store->replicas),
+                              churn_text(REPLICAS_WAIT)};
     held_release(&s->held);
     if (session_is_broken(s)) {
         return session_fail(s, err);

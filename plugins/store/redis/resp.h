@@ -47,21 +47,6 @@ static inline char *write_arg(char *at, churn_str arg)
     return at;
 }
 
-static inline churn_str text_arg(const char *text)
-{
-    return (churn_str){.ptr = text, .len = (uint32_t)strlen(text)};
-}
-
-/* Bytes of their names and values. */
-static inline size_t pairs_size(const churn_pair *pairs, uint32_t count)
-{
-    size_t bytes = 0;
-    for (uint32_t i = 0; i < count; i++) {
-        bytes += (size_t)pairs[i].name.len + pairs[i].value.len;
-    }
-    return bytes;
-}
-
 static inline char *write_pairs(char *at, const churn_pair *pairs, uint32_t count)
 {
     for (uint32_t i = 0; i < count; i++) {

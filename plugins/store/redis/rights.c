@@ -2,7 +2,6 @@
 #include "calls.h"
 #include "errors.h"
 #include "replies.h"
-#include "resp.h"
 
 /* KEYS[1]. The name of a command that the scripts need and this user may not run on such a key; "": none. Before
  * Redis 7.0 only what changes nothing can be tried. */
@@ -20,7 +19,7 @@ static const char allowed_script[] =
 /* Which of the commands is forbidden on such a key. */
 static int32_t check_commands(struct session *s, churn_str key, churn_error *err)
 {
-    const churn_str args[] = {text_arg("EVAL"), text_arg(allowed_script), text_arg("1"), key};
+    const churn_str args[] = {churn_text("EVAL"), churn_text(allowed_script), churn_text("1"), key};
     redisReply *reply;
     int32_t result = call(s, args, 4, &reply, err);
     if (result != CHURN_OK) {
@@ -43,7 +42,7 @@ static int32_t check_commands(struct session *s, churn_str key, churn_error *err
 static int32_t check_puts(struct session *s, churn_str key, churn_error *err)
 {
     const churn_str args[] = {
-        text_arg("EVALSHA"), {.ptr = s->commands.sha, .len = SHA_LEN}, text_arg("1"), key, text_arg("\x90")};
+        churn_text("EVALSHA"), {.ptr = s->commands.sha, .len = SHA_LEN}, churn_text("1"), key, churn_text("\x90")};
     redisReply *reply;
     int32_t result = call(s, args, 5, &reply, err);
     if (result != CHURN_OK) {
@@ -60,7 +59,7 @@ int32_t redis_allowed(void *session, const churn_str *keys, uint32_t count, chur
 {
     struct session *s = session;
     int32_t result = call_begin(s, err);
-    result = result == CHURN_OK ? check_commands(s, text_arg(HISTORY_KEY), err) : result;
+    result = result == CHURN_OK ? check_commands(s, churn_text(HISTORY_KEY), err) : result;
     for (uint32_t i = 0; i < count && result == CHURN_OK; i++) {
         result = check_commands(s, keys[i], err);
         result = result == CHURN_OK ? check_puts(s, keys[i], err) : result;
