@@ -63,8 +63,7 @@ static bool is_counted(const struct customer *customer, uint32_t source, int64_t
 static bool is_plain(const churn_record *record, churn_str value, const churn_event *event)
 {
     return value.ptr == event->payload.ptr && record->header_count == 0 && record->key.ptr != NULL &&
-           record->key.len == event->customer_id.len &&
-           memcmp(record->key.ptr, event->customer_id.ptr, record->key.len) == 0;
+           churn_equal(record->key, event->customer_id);
 }
 
 /* Keeps what a dead letter of the event would need, should its customer have to be set aside: nothing as a rule.
@@ -198,7 +197,7 @@ static bool take_event(struct worker *worker, const churn_record *record, const 
 {
     churn_str received = event->payload;
     int32_t verdict;
-    event->topic = (churn_str){.ptr = record->topic, .len = (uint32_t)strlen(record->topic)};
+    event->topic = churn_text(record->topic);
     event->partition = record->partition;
     event->offset = record->offset;
     verdict = processors_judge(worker, record, type, event, reject);

@@ -4,7 +4,6 @@
 #include "engine/merge.h"
 #include "engine/plugin_call.h"
 
-
 /* What the profile says now; events counted late are noted in it one by one, so that a repeat within the delta is told.
  */
 static bool is_counted(const struct profile *profile, const struct window_event *event)
@@ -25,7 +24,7 @@ static int32_t fold_one(struct worker *worker, struct window *window, struct del
         (void)worker_fail(worker, "an event that was valid before is refused now: %s", reject->detail);
         return CHURN_FATAL;
     }
-    event.topic = (churn_str){.ptr = source->topic, .len = (uint32_t)strlen(source->topic)};
+    event.topic = churn_text(source->topic);
     event.partition = source->partition;
     event.offset = kept->offset;
     result = plugin_fold(worker, type, &event, kept->source, &delta->fields, &window->arena, reject);

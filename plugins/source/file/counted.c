@@ -70,7 +70,7 @@ int32_t counted_resume(struct counted *counted, const struct input *input, const
                        churn_error *err)
 {
     struct prefix prefix = {0};
-    /* NOLINTNEXTLINE(bugprone-unchecked-string-to-number-conversion,cert-err34-c): numbers that fit, as we wrote them */
+    /* NOLINTNEXTLINE(bugprone-unchecked-string-to-number-conversion,cert-err34-c): numbers that we wrote */
     if (sscanf(fingerprint, "%" SCNd64 ":%" SCNx64 ":%" SCNx64 ":%" SCNx64, &prefix.end, &prefix.first, &prefix.head,
                &prefix.tail) != 4) {
         prefix = (struct prefix){0};
