@@ -39,5 +39,7 @@ libcore_la_SOURCES += \
   %D%/test/report.c \
   %D%/test/report.h \
   %D%/verify.c \
-  %D%/verify_internal.h \
-  %D%/verify_report.c
+  %D%/verify_compare.c \
+  %D%/verify_compare.h \
+  %D%/verify_report.c \
+  %D%/verify_report.h

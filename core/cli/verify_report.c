@@ -1,5 +1,5 @@
 /* What `churnd verify` says: lines for people, JSON for programs. */
-#include "cli/verify_internal.h"
+#include "cli/verify_report.h"
 
 #include "base/printable.h"
 #include <inttypes.h>

@@ -1,6 +1,6 @@
-/* `churnd verify` from inside: what the comparison hands to the report. */
-#ifndef VERIFY_INTERNAL_H
-#define VERIFY_INTERNAL_H
+/* `churnd verify` from inside: the profiles of two sides, and how they compare. */
+#ifndef VERIFY_COMPARE_H
+#define VERIFY_COMPARE_H
 
 #include "base/json_text.h"
 #include <churn/store.h>
@@ -68,6 +68,14 @@ typedef void (*difference_fn)(void *ctx, churn_str name, const churn_str *here, 
 /* Calls `fn`, which may be NULL, for each field that differs, by name; how many there are. Sorts the fields. */
 uint32_t verify_fields(struct copy *here, struct copy *there, difference_fn fn, void *ctx);
 
+/* Whether the fields are the same and in one order, as stores give those of two profiles more often than not. */
+bool verify_same_in_order(const struct copy *a, const churn_pair *b, uint32_t b_count);
+
+/* The side has counted everything of the partition before `next`. */
+void verify_raise_reached(struct verify *v, int side, churn_str source, int64_t next);
+/* The same by each mark of a profile. */
+void verify_note_marks(struct verify *v, int side, const churn_pair *pairs, uint32_t count);
+
 /* The offset after the last event of a partition that a profile has counted; 0: none. */
 int64_t verify_mark(const struct copy *profile, const struct reached *reached);
 
@@ -76,9 +84,7 @@ enum gap { GAP_NONE, GAP_HERE_FURTHER, GAP_THERE_FURTHER, GAP_REAL };
 /* Why two profiles have counted up to different offsets of a partition: one side as a whole has read further, or, when
  * it is past them both, an event is missing. */
 enum gap verify_gap(const struct reached *reached, int64_t here, int64_t there);
-
-/* Say how the sides compare. False when memory ran out. */
-void verify_print_text(const struct verify *v, struct differences *differences);
-bool verify_print_json(const struct verify *v, struct differences *differences);
+/* Whether nothing but the sides' progress need be the reason why these differ. */
+bool verify_is_explained(const struct verify *v, const struct copy *here, const struct copy *there);
 
 #endif
