@@ -14,10 +14,14 @@ libcore_la_SOURCES += \
   %D%/plugin_check.c \
   %D%/plugin_check.h \
   %D%/plugin_command.c \
+  %D%/plugin_report.c \
+  %D%/plugin_report.h \
   %D%/plugin_run.c \
+  %D%/plugin_run.h \
   %D%/plugin_samples.c \
   %D%/plugin_samples.h \
   %D%/plugin_smoke.c \
+  %D%/plugin_smoke.h \
   %D%/rebuild.c \
   %D%/redrive.c \
   %D%/redrive.h \

@@ -2,6 +2,7 @@
 #include "cli/plugin_check.h"
 
 #include "base/json_build.h"
+#include "cli/plugin_smoke.h"
 #include "config/option.h"
 #include "pipeline/instance.h"
 #include "pipeline/pipeline.h"
@@ -14,68 +15,6 @@
 #define ENTRY "churn_plugin_entry"
 #define NAMES_SHOWN 8
 #define MESSAGE_SIZE 1024
-
-/* ---- telling the parent ---- */
-
-static void tell(struct plugin_check *check, struct json_object *line)
-{
-    if (dprintf(check->out, "%s\n", json_object_to_json_string_ext(line, JSON_C_TO_STRING_PLAIN)) < 0) {
-        _exit(1); /* the parent is gone */
-    }
-    (void)json_object_put(line);
-}
-
-void plugin_check_stage(struct plugin_check *check, const char *stage)
-{
-    struct json_object *line = json_object_new_object();
-    json_add_text(line, "stage", stage);
-    tell(check, line);
-}
-
-CHURN_PRINTF(4, 0)
-static void find(struct plugin_check *check, const char *severity, const char *code, const char *format, va_list args)
-{
-    struct json_object *line = json_object_new_object(), *finding = json_object_new_object();
-    char message[MESSAGE_SIZE];
-    (void)vsnprintf(message, sizeof message, format, args);
-    json_add_text(finding, "severity", severity);
-    json_add_text(finding, "code", code);
-    json_add_text(finding, "message", message);
-    json_add(line, "finding", finding);
-    tell(check, line);
-}
-
-void plugin_check_error(struct plugin_check *check, const char *code, const char *format, ...)
-{
-    va_list args;
-    check->errors++;
-    va_start(args, format);
-    find(check, "error", code, format, args);
-    va_end(args);
-}
-
-void plugin_check_warning(struct plugin_check *check, const char *code, const char *format, ...)
-{
-    va_list args;
-    va_start(args, format);
-    find(check, "warning", code, format, args);
-    va_end(args);
-}
-
-void plugin_check_note(struct plugin_check *check, const char *code, const char *format, ...)
-{
-    va_list args;
-    va_start(args, format);
-    find(check, "note", code, format, args);
-    va_end(args);
-}
-
-void plugin_check_refused(struct plugin_check *check, const char *code, const char *message)
-{
-    size_t len = strlen(check->path);
-    bool named = strncmp(message, check->path, len) == 0 && strncmp(message + len, ": ", 2) == 0;
-    plugin_check_error(check, code, "%s", named ? message + len + 2 : message);
-}
 
 /* ---- the file ---- */
 
@@ -234,7 +173,7 @@ static void tell_entry(struct plugin_check *check, const churn_plugin *entry)
     (void)snprintf(text, sizeof text, "%u.%u", entry->abi_major, entry->abi_minor);
     json_add_text(plugin, "abi", text);
     json_add(line, "plugin", plugin);
-    tell(check, line);
+    plugin_report_line(check, line);
 }
 
 /* Before anything of the plugin runs. */
@@ -260,7 +199,7 @@ static void tell_body(struct plugin_check *check, const churn_plugin *plugin)
     json_add_text(body, "version", plugin->version);
     json_add_text(body, "summary", plugin->summary);
     json_add(line, "plugin", body);
-    tell(check, line);
+    plugin_report_line(check, line);
 }
 
 static bool is_name(const char *text)

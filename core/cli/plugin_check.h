@@ -3,40 +3,8 @@
 #ifndef PLUGIN_CHECK_H
 #define PLUGIN_CHECK_H
 
-#include "base/log.h"
-#include "plugin/loader.h"
-
-struct pipeline;
-struct section;
-
-/* One file, as the child sees it. */
-struct plugin_check {
-    int out; /* to the parent: a JSON object a line */
-    const char *path;
-    struct loader *loader;
-    struct log *log;
-    const char *const *options; /* NAME=VALUE */
-    unsigned option_count;
-    unsigned errors;
-};
-
-/* What is done next, such as "opening it": a crash or a hang is put down to it. */
-void plugin_check_stage(struct plugin_check *check, const char *stage);
-
-/* A finding; an error makes the plugin bad. The message says what to do and does not name the file. */
-CHURN_PRINTF(3, 4) void plugin_check_error(struct plugin_check *check, const char *code, const char *format, ...);
-CHURN_PRINTF(3, 4) void plugin_check_warning(struct plugin_check *check, const char *code, const char *format, ...);
-/* Something worth telling of a good plugin. */
-CHURN_PRINTF(3, 4) void plugin_check_note(struct plugin_check *check, const char *code, const char *format, ...);
-
-/* A message that others made for the file: its name in front is left out. */
-void plugin_check_refused(struct plugin_check *check, const char *code, const char *message);
+#include "cli/plugin_report.h"
 
 /* All checks, in their order. In the child. */
 void plugin_check_file(struct plugin_check *check);
-/* The last of them: makes an instance, or samples of an event type, with the engine's own code. */
-void plugin_check_smoke(struct plugin_check *check, const struct loaded *loaded);
-/* The last of that: a processor or sink at work. */
-void plugin_check_run(struct plugin_check *check, struct pipeline *pipeline, const struct section *section);
-
 #endif

@@ -1,6 +1,6 @@
 /* What `churnd plugin-check` sees of a processor or sink at work: it is started, and given a few events or records. One
  * that names targets (`probe`) is left alone, for it would write to them. */
-#include "cli/plugin_check.h"
+#include "cli/plugin_run.h"
 
 #include "cli/plugin_samples.h"
 #include "event/edit.h"

@@ -1,7 +1,8 @@
 /* The smoke run of `churnd plugin-check`: an instance is made and destroyed; an event type decodes and folds samples.
  */
-#include "cli/plugin_check.h"
+#include "cli/plugin_smoke.h"
 
+#include "cli/plugin_run.h"
 #include "cli/plugin_samples.h"
 #include "event/event.h"
 #include "pipeline/host.h"
