@@ -67,28 +67,28 @@ static void check_exports(struct plugin_check *check, const struct elf_file *elf
         add_name(dlsym(RTLD_DEFAULT, name) != NULL ? &taken : &leaked, name);
     }
     if (taken.count > 0) {
-        plugin_check_error(check, "symbol_clash",
-                           "exports %s, which a library of churnd has too: the plugin would call that one; make it "
-                           "static, or build with -fvisibility=hidden",
-                           names_text(&taken));
+        plugin_report_error(check, "symbol_clash",
+                            "exports %s, which a library of churnd has too: the plugin would call that one; make it "
+                            "static, or build with -fvisibility=hidden",
+                            names_text(&taken));
     }
     if (leaked.count > 0) {
-        plugin_check_warning(check, "leaked_symbols",
-                             "exports more than " ENTRY ": %s; make them static, or build with -fvisibility=hidden%s",
-                             names_text(&leaked),
-                             strncmp(leaked.text, "_Z", 2) == 0 ? " -fvisibility-inlines-hidden (C++)" : "");
+        plugin_report_warning(check, "leaked_symbols",
+                              "exports more than " ENTRY ": %s; make them static, or build with -fvisibility=hidden%s",
+                              names_text(&leaked),
+                              strncmp(leaked.text, "_Z", 2) == 0 ? " -fvisibility-inlines-hidden (C++)" : "");
     }
 }
 
 static void check_hardening(struct plugin_check *check, const struct elf_file *elf)
 {
     if (elf_has_executable_stack(elf)) {
-        plugin_check_warning(check, "executable_stack",
-                             "asks for an executable stack; link it with -z noexecstack, and assembler files need a "
-                             ".note.GNU-stack section");
+        plugin_report_warning(check, "executable_stack",
+                              "asks for an executable stack; link it with -z noexecstack, and assembler files need a "
+                              ".note.GNU-stack section");
     }
     if (elf_has_text_relocations(elf)) {
-        plugin_check_warning(check, "text_relocations", "its code is patched when it is loaded; build it with -fPIC");
+        plugin_report_warning(check, "text_relocations", "its code is patched when it is loaded; build it with -fPIC");
     }
 }
 
@@ -99,8 +99,8 @@ static void check_libraries(struct plugin_check *check, const struct elf_file *e
     size_t at = 0;
     while ((name = elf_next_library(elf, &at)) != NULL) {
         if (dlopen(name, RTLD_LAZY | RTLD_LOCAL) == NULL) {
-            plugin_check_error(check, "missing_library",
-                               "the library %s is not found; install it, or name its folder in LD_LIBRARY_PATH", name);
+            plugin_report_error(check, "missing_library",
+                                "the library %s is not found; install it, or name its folder in LD_LIBRARY_PATH", name);
         }
     }
 }
@@ -131,14 +131,14 @@ static void check_undefined(struct plugin_check *check, const struct elf_file *e
         add_name(dlsym(RTLD_DEFAULT, name) != NULL ? &borrowed : &missing, name);
     }
     if (missing.count > 0) {
-        plugin_check_error(check, "undefined_symbol",
-                           "nothing provides %s; define it, or link the library that has it (-l…)",
-                           names_text(&missing));
+        plugin_report_error(check, "undefined_symbol",
+                            "nothing provides %s; define it, or link the library that has it (-l…)",
+                            names_text(&missing));
     }
     if (borrowed.count > 0) {
-        plugin_check_warning(check, "undeclared_library",
-                             "uses %s of a library that churnd happens to have loaded; link that library (-l…)",
-                             names_text(&borrowed));
+        plugin_report_warning(check, "undeclared_library",
+                              "uses %s of a library that churnd happens to have loaded; link that library (-l…)",
+                              names_text(&borrowed));
     }
 }
 
@@ -155,7 +155,7 @@ static const churn_plugin *open_file(struct plugin_check *check, const struct el
         check_undefined(check, elf);
     }
     if (code != NULL && check->errors == before) {
-        plugin_check_refused(check, code, message);
+        plugin_report_refused(check, code, message);
     }
     return entry;
 }
@@ -186,7 +186,7 @@ static bool check_words(struct plugin_check *check, const struct elf_file *elf)
         tell_entry(check, &words);
     }
     if (code != NULL) {
-        plugin_check_refused(check, code, message);
+        plugin_report_refused(check, code, message);
     }
     return code == NULL;
 }
@@ -214,15 +214,15 @@ static bool is_name(const char *text)
 static void check_texts(struct plugin_check *check, const churn_plugin *plugin)
 {
     if (*plugin->version == '\0' || *plugin->summary == '\0') {
-        plugin_check_warning(check, "entry", "its version or summary is empty; `churnd plugins` shows both");
+        plugin_report_warning(check, "entry", "its version or summary is empty; `churnd plugins` shows both");
     }
     if (!is_name(plugin->name)) {
-        plugin_check_warning(check, "name", "'%s' is no usual name; use lower case, digits and `_`", plugin->name);
+        plugin_report_warning(check, "name", "'%s' is no usual name; use lower case, digits and `_`", plugin->name);
     }
     if (plugin->abi_minor > CHURN_ABI_MINOR) {
-        plugin_check_note(check, "newer_abi",
-                          "built for ABI %u.%u, this host has %d.%d: what came after that is not used",
-                          plugin->abi_major, plugin->abi_minor, CHURN_ABI_MAJOR, CHURN_ABI_MINOR);
+        plugin_report_note(check, "newer_abi",
+                           "built for ABI %u.%u, this host has %d.%d: what came after that is not used",
+                           plugin->abi_major, plugin->abi_minor, CHURN_ABI_MAJOR, CHURN_ABI_MINOR);
     }
 }
 
@@ -253,8 +253,8 @@ static void check_default(struct plugin_check *check, const churn_plugin *plugin
     (void)fclose(config.errors);
     if (config.error_count > 0) { /* ": default: NAME: why", where the first part would be a file's name */
         const char *why = text + strlen(": default: ") + strlen(row->name) + strlen(": ");
-        plugin_check_error(check, "option_default", "option '%s': its default '%s' is refused: %.*s", row->name,
-                           row->default_text, (int)strcspn(why, "\n"), why);
+        plugin_report_error(check, "option_default", "option '%s': its default '%s' is refused: %.*s", row->name,
+                            row->default_text, (int)strcspn(why, "\n"), why);
     }
     free(text);
 }
@@ -262,14 +262,14 @@ static void check_default(struct plugin_check *check, const churn_plugin *plugin
 static void check_row(struct plugin_check *check, const churn_plugin *plugin, const churn_option *row)
 {
     if (!is_name(row->name)) {
-        plugin_check_error(check, "option_table", "option '%s': use lower case, digits and `_` in a name", row->name);
+        plugin_report_error(check, "option_table", "option '%s': use lower case, digits and `_` in a name", row->name);
     }
     if (row->help == NULL || *row->help == '\0') {
-        plugin_check_warning(check, "option_help", "option '%s' has no help; `churnd describe` shows it", row->name);
+        plugin_report_warning(check, "option_help", "option '%s' has no help; `churnd describe` shows it", row->name);
     }
     if (row->min > row->max) {
-        plugin_check_error(check, "option_table", "option '%s': its min %lld is above its max %lld", row->name,
-                           (long long)row->min, (long long)row->max);
+        plugin_report_error(check, "option_table", "option '%s': its min %lld is above its max %lld", row->name,
+                            (long long)row->min, (long long)row->max);
     } else if (row->default_text != NULL) {
         check_default(check, plugin, row);
     }
@@ -286,17 +286,17 @@ static void check_pairs(struct plugin_check *check, const churn_plugin *plugin, 
     for (uint32_t i = 0; i < number; i++) {
         const churn_option *other = row_at(plugin, i);
         if (strcmp(row->name, other->name) == 0) {
-            plugin_check_error(check, "option_table", "option '%s' is there twice", row->name);
+            plugin_report_error(check, "option_table", "option '%s' is there twice", row->name);
         } else if (overlap(row, other)) {
-            plugin_check_error(check, "option_table",
-                               "options '%s' and '%s' share bytes of the instance; check their offsets", other->name,
-                               row->name);
+            plugin_report_error(check, "option_table",
+                                "options '%s' and '%s' share bytes of the instance; check their offsets", other->name,
+                                row->name);
         }
     }
     if (instance_has_option(plugin->kind, row->name)) {
-        plugin_check_error(check, "option_table",
-                           "option '%s' is churnd's own in the section of a %s; call it otherwise", row->name,
-                           loader_role(plugin->kind));
+        plugin_report_error(check, "option_table",
+                            "option '%s' is churnd's own in the section of a %s; call it otherwise", row->name,
+                            loader_role(plugin->kind));
     }
 }
 
@@ -304,12 +304,12 @@ static void check_options(struct plugin_check *check, const churn_plugin *plugin
 {
     char message[MESSAGE_SIZE];
     if (plugin->kind == CHURN_KIND_EVENT && plugin->option_count > 0) {
-        plugin_check_warning(check, "option_table", "an event type has no options: nobody sets them");
+        plugin_report_warning(check, "option_table", "an event type has no options: nobody sets them");
     }
     for (uint32_t i = 0; i < plugin->option_count; i++) {
         const char *code = loader_judge_option(plugin, i, message, sizeof message);
         if (code != NULL) {
-            plugin_check_refused(check, code, message);
+            plugin_report_refused(check, code, message);
             return; /* what follows would read by offsets that may be wrong too */
         }
     }
@@ -327,12 +327,12 @@ static void check_entry(struct plugin_check *check, const churn_plugin *entry)
     char message[MESSAGE_SIZE], name[LOADER_NAME_SIZE];
     const struct loaded *loaded;
     if (!loader_name_of(check->path, name)) {
-        plugin_check_error(check, "name", "a plugin's file is named NAME.so, with the name of its entry");
+        plugin_report_error(check, "name", "a plugin's file is named NAME.so, with the name of its entry");
         return;
     }
     const char *code = loader_judge(entry, check->path, name, &plugin, message, sizeof message);
     if (code != NULL) {
-        plugin_check_refused(check, code, message);
+        plugin_report_refused(check, code, message);
         return;
     }
     tell_body(check, &plugin);
@@ -340,17 +340,17 @@ static void check_entry(struct plugin_check *check, const churn_plugin *entry)
     check_options(check, &plugin);
     code = loader_judge_ops(&plugin, check->path, message, sizeof message);
     if (code != NULL) {
-        plugin_check_refused(check, code, message);
+        plugin_report_refused(check, code, message);
     }
     if (check->errors > 0) {
         return;
     }
     loaded = loader_open(check->loader, check->path, message, sizeof message);
     if (loaded == NULL) {
-        plugin_check_refused(check, "cannot_load", message);
+        plugin_report_refused(check, "cannot_load", message);
         return;
     }
-    plugin_check_smoke(check, loaded);
+    plugin_smoke(check, loaded);
 }
 
 void plugin_check_file(struct plugin_check *check)
@@ -359,19 +359,19 @@ void plugin_check_file(struct plugin_check *check)
     const churn_plugin *entry;
     char message[MESSAGE_SIZE];
     const char *code;
-    plugin_check_stage(check, "reading the file");
+    plugin_report_stage(check, "reading the file");
     code = elf_open(&elf, check->path, message, sizeof message);
     if (code != NULL) {
-        plugin_check_refused(check, code, message);
+        plugin_report_refused(check, code, message);
         return;
     }
     check_exports(check, &elf);
     check_hardening(check, &elf);
     if (check_words(check, &elf)) {
-        plugin_check_stage(check, "opening it, which runs its constructors");
+        plugin_report_stage(check, "opening it, which runs its constructors");
         entry = open_file(check, &elf);
         if (entry != NULL) {
-            plugin_check_stage(check, "reading its entry");
+            plugin_report_stage(check, "reading its entry");
             check_entry(check, entry);
         }
     }

@@ -5,6 +5,7 @@
 #include "base/json_text.h"
 #include "base/printable.h"
 #include "cli/plugin_check.h"
+#include "cli/plugin_report.h"
 #include "pipeline/host.h"
 #include <errno.h>
 #include <poll.h>
@@ -70,7 +71,7 @@ static void run_child(const struct arguments *arguments, struct report *report, 
     (void)dup2(printed, STDOUT_FILENO);
     plugin_check_file(&check);
     (void)fflush(stdout);
-    plugin_check_stage(&check, "");
+    plugin_report_stage(&check, "");
     _exit(0); /* what a plugin has registered for the end is no part of the check */
 }
 

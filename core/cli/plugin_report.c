@@ -13,7 +13,7 @@ void plugin_report_line(struct plugin_check *check, struct json_object *line)
     (void)json_object_put(line);
 }
 
-void plugin_check_stage(struct plugin_check *check, const char *stage)
+void plugin_report_stage(struct plugin_check *check, const char *stage)
 {
     struct json_object *line = json_object_new_object();
     json_add_text(line, "stage", stage);
@@ -33,7 +33,7 @@ static void find(struct plugin_check *check, const char *severity, const char *c
     plugin_report_line(check, line);
 }
 
-void plugin_check_error(struct plugin_check *check, const char *code, const char *format, ...)
+void plugin_report_error(struct plugin_check *check, const char *code, const char *format, ...)
 {
     va_list args;
     check->errors++;
@@ -42,7 +42,7 @@ void plugin_check_error(struct plugin_check *check, const char *code, const char
     va_end(args);
 }
 
-void plugin_check_warning(struct plugin_check *check, const char *code, const char *format, ...)
+void plugin_report_warning(struct plugin_check *check, const char *code, const char *format, ...)
 {
     va_list args;
     va_start(args, format);
@@ -50,7 +50,7 @@ void plugin_check_warning(struct plugin_check *check, const char *code, const ch
     va_end(args);
 }
 
-void plugin_check_note(struct plugin_check *check, const char *code, const char *format, ...)
+void plugin_report_note(struct plugin_check *check, const char *code, const char *format, ...)
 {
     va_list args;
     va_start(args, format);
@@ -58,9 +58,9 @@ void plugin_check_note(struct plugin_check *check, const char *code, const char 
     va_end(args);
 }
 
-void plugin_check_refused(struct plugin_check *check, const char *code, const char *message)
+void plugin_report_refused(struct plugin_check *check, const char *code, const char *message)
 {
     size_t len = strlen(check->path);
     bool named = strncmp(message, check->path, len) == 0 && strncmp(message + len, ": ", 2) == 0;
-    plugin_check_error(check, code, "%s", named ? message + len + 2 : message);
+    plugin_report_error(check, code, "%s", named ? message + len + 2 : message);
 }

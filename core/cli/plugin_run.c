@@ -68,14 +68,14 @@ static void run_processor(struct plugin_check *check, struct pipeline *pipeline,
         _exit(1);
     }
     r.arena.pool = &r.pool;
-    plugin_check_stage(check, "giving it samples of events");
+    plugin_report_stage(check, "giving it samples of events");
     if (r.ops->start == NULL || r.ops->start(self, &err) == CHURN_OK) {
         ms = shortest_call(&r, &samples);
         if (ms >= SLOW_MS) {
-            plugin_check_warning(check, "slow",
-                                 "takes %" PRId64 " ms or more for each event, so that a worker gets through %" PRId64
-                                 " a second at most; keep what it needs in memory, or ask for many at once (announce)",
-                                 ms, 1000 / ms);
+            plugin_report_warning(check, "slow",
+                                  "takes %" PRId64 " ms or more for each event, so that a worker gets through %" PRId64
+                                  " a second at most; keep what it needs in memory, or ask for many at once (announce)",
+                                  ms, 1000 / ms);
         }
         if (r.ops->stop != NULL) {
             r.ops->stop(self);
@@ -154,9 +154,9 @@ static bool take_answers(struct plugin_check *check, struct owed *owed, const ch
 {
     for (uint32_t i = 0; i < count; i++) {
         if (!owed_remove(owed, done[i].id)) {
-            plugin_check_error(check, "answers",
-                               "poll answers a record that it was not given, or has answered before; each record that "
-                               "it took must be answered exactly once, with its own id");
+            plugin_report_error(check, "answers",
+                                "poll answers a record that it was not given, or has answered before; each record that "
+                                "it took must be answered exactly once, with its own id");
             return false;
         }
     }
@@ -175,7 +175,7 @@ static void give_records(struct plugin_check *check, const churn_sink_ops *ops, 
         uint32_t taken = 0, answers = 0;
         int32_t result = at < count ? ops->write(self, &records[at], 1, &taken, &err) : CHURN_OK;
         if (taken > 1) {
-            plugin_check_error(check, "answers", "write takes %u records of 1 that it is given", taken);
+            plugin_report_error(check, "answers", "write takes %u records of 1 that it is given", taken);
             return;
         }
         if (taken == 1) {
@@ -192,10 +192,10 @@ static void give_records(struct plugin_check *check, const churn_sink_ops *ops, 
         }
     }
     if (owed->count > 0) {
-        plugin_check_warning(check, "no_answer",
-                             "poll answers %u of %u records within %d s; each record that it took must be answered, "
-                             "exactly once (or its `probe` must name what it waits for)",
-                             taken_in_all - owed->count, taken_in_all, ANSWER_MS / 1000);
+        plugin_report_warning(check, "no_answer",
+                              "poll answers %u of %u records within %d s; each record that it took must be answered, "
+                              "exactly once (or its `probe` must name what it waits for)",
+                              taken_in_all - owed->count, taken_in_all, ANSWER_MS / 1000);
     }
 }
 
@@ -210,16 +210,16 @@ static void run_sink(struct plugin_check *check, const struct section *section, 
     if (!owed_reserve(&owed, 4)) {
         _exit(1);
     }
-    plugin_check_stage(check, "giving it records");
+    plugin_report_stage(check, "giving it records");
     if (ops->start(self, &err) == CHURN_OK) {
         give_records(check, ops, self, &owed);
-        plugin_check_stage(check, "calling stop");
+        plugin_report_stage(check, "calling stop");
         ops->stop(self, POLL_MS);
     }
     owed_free(&owed);
 }
 
-void plugin_check_run(struct plugin_check *check, struct pipeline *pipeline, const struct section *section)
+void plugin_run(struct plugin_check *check, struct pipeline *pipeline, const struct section *section)
 {
     uint32_t kind = section->loaded->plugin.kind;
     struct instance *instance =
@@ -229,6 +229,6 @@ void plugin_check_run(struct plugin_check *check, struct pipeline *pipeline, con
     } else if (instance != NULL) {
         run_sink(check, section, instance->self);
     }
-    plugin_check_stage(check, "calling destroy");
+    plugin_report_stage(check, "calling destroy");
     instance_free(instance);
 }

@@ -8,6 +8,6 @@ struct pipeline;
 struct section;
 
 /* Starts it and gives it a few events or records. */
-void plugin_check_run(struct plugin_check *check, struct pipeline *pipeline, const struct section *section);
+void plugin_run(struct plugin_check *check, struct pipeline *pipeline, const struct section *section);
 
 #endif

@@ -96,18 +96,18 @@ static const char *missing_option(const churn_plugin *plugin, const struct node 
 static bool make_and_destroy(struct plugin_check *check, struct bench *bench, const struct section *section)
 {
     for (unsigned i = 0; i < 2; i++) {
-        plugin_check_stage(check, i == 0 ? "calling create" : "calling create a second time");
+        plugin_report_stage(check, i == 0 ? "calling create" : "calling create a second time");
         struct instance *instance = instance_new(&bench->pipeline, section, 0);
         if (instance == NULL) {
-            plugin_check_warning(check, "create_refused",
-                                 "create refused these options: %s; give others with --option NAME=VALUE",
-                                 bench_said(bench));
+            plugin_report_warning(check, "create_refused",
+                                  "create refused these options: %s; give others with --option NAME=VALUE",
+                                  bench_said(bench));
             return false;
         }
-        plugin_check_stage(check, i == 0 ? "calling destroy" : "calling destroy a second time");
+        plugin_report_stage(check, i == 0 ? "calling destroy" : "calling destroy a second time");
         instance_free(instance);
     }
-    plugin_check_note(check, "created", "made and destroyed twice");
+    plugin_report_note(check, "created", "made and destroyed twice");
     return true;
 }
 
@@ -136,19 +136,19 @@ static void smoke_instance(struct plugin_check *check, const struct loaded *load
     struct bench bench;
     char message[512];
     if (missing != NULL) {
-        plugin_check_note(check, "not_created",
-                          "no instance was made, since option '%s' is required; give it with --option %s=VALUE",
-                          missing, missing);
+        plugin_report_note(check, "not_created",
+                           "no instance was made, since option '%s' is required; give it with --option %s=VALUE",
+                           missing, missing);
         config_free_node(&node);
         return;
     }
     bench_init(&bench, check);
     if (!catalog_build(&bench.pipeline.catalog, check->loader, NULL, message, sizeof message)) {
-        plugin_check_note(check, "installed", "no event type could be loaded for it: %s", message);
+        plugin_report_note(check, "installed", "no event type could be loaded for it: %s", message);
     }
     add_store(&bench, &store_node);
     if (make_and_destroy(check, &bench, &section)) {
-        plugin_check_run(check, &bench.pipeline, &section);
+        plugin_run(check, &bench.pipeline, &section);
     }
     instance_free(bench.pipeline.store_instance);
     config_free_node(&store_node);
@@ -199,23 +199,23 @@ static bool fold_sample(struct folding *f, const struct sample *sample, unsigned
     const struct event_type *type = samples_decode(f->decoder, sample, &event, &reject);
     int32_t result;
     if (type == NULL) {
-        plugin_check_error(f->check, "sample_invalid",
-                           "an event made from its tables breaks its own rules (%s: %s); check its samples",
-                           reject_reason_name(reject.reason), reject.detail);
+        plugin_report_error(f->check, "sample_invalid",
+                            "an event made from its tables breaks its own rules (%s: %s); check its samples",
+                            reject_reason_name(reject.reason), reject.detail);
         return false;
     }
     result = fold_event(&f->folder, type, &event, sources_find(&f->sources, event.topic.ptr, event.partition),
                         &f->profiles[time]->fields, NULL, &err);
     if (f->folder.misused) {
-        plugin_check_error(f->check, "wrong_merge", "%s", err.message);
+        plugin_report_error(f->check, "wrong_merge", "%s", err.message);
         return false;
     }
     f->folded += result == CHURN_OK && time == 0;
     if (result != CHURN_OK && f->rejected++ == 0) {
-        plugin_check_warning(f->check, "sample_refused",
-                             "apply refuses an event that the tables allow: %s; say it in the tables, so that JSON "
-                             "Schema and samples know it too",
-                             err.message);
+        plugin_report_warning(f->check, "sample_refused",
+                              "apply refuses an event that the tables allow: %s; say it in the tables, so that JSON "
+                              "Schema and samples know it too",
+                              err.message);
     }
     return true;
 }
@@ -264,13 +264,13 @@ static void judge_folded(struct folding *f)
         profile_render(f->profiles[i], f->registry, &f->sources, &text[i]);
     }
     if (!same_pairs(&text[0], &text[1])) {
-        plugin_check_error(f->check, "not_pure",
-                           "apply gave two profiles for the same events, folded a second apart; it must be a pure "
-                           "function of the event: no "
-                           "clock, no random number, no state");
+        plugin_report_error(f->check, "not_pure",
+                            "apply gave two profiles for the same events, folded a second apart; it must be a pure "
+                            "function of the event: no "
+                            "clock, no random number, no state");
     } else if (f->rejected == 0) {
-        plugin_check_note(f->check, "folded", "%u samples decoded and folded into %u profile fields", f->folded,
-                          user_fields(&text[0]));
+        plugin_report_note(f->check, "folded", "%u samples decoded and folded into %u profile fields", f->folded,
+                           user_fields(&text[0]));
     }
     profile_text_free(&text[0]);
     profile_text_free(&text[1]);
@@ -308,7 +308,7 @@ static void check_alert_message(struct plugin_check *check, const struct event_t
     while (at != NULL && (at = strchr(at, '{')) != NULL && (close = strchr(at, '}')) != NULL) {
         churn_str name = {.ptr = at + 1, .len = (uint32_t)(close - at - 1)};
         if (!is_placeholder(type, name)) {
-            plugin_check_error(
+            plugin_report_error(
                 check, "alert_message",
                 "its alert_message names {%.*s}, which is neither customer_id nor a field of its data: it "
                 "would read \"unknown\"",
@@ -325,15 +325,15 @@ static bool check_ranges(struct plugin_check *check, const struct event_type *ty
     for (uint32_t i = 0; i < type->table.field_count; i++) {
         const churn_field *field = event_type_field(type, i);
         if (field->type == CHURN_FIELD_INT && field->min > field->max) {
-            plugin_check_error(check, "field_range",
-                               "field '%s': its min %" PRId64 " is above its max %" PRId64
-                               ", so that no value is allowed; INT64_MAX is no limit",
-                               field->name, field->min, field->max);
+            plugin_report_error(check, "field_range",
+                                "field '%s': its min %" PRId64 " is above its max %" PRId64
+                                ", so that no value is allowed; INT64_MAX is no limit",
+                                field->name, field->min, field->max);
             good = false;
         } else if (field->type == CHURN_FIELD_INT && field->min == 0 && field->max == 0) {
-            plugin_check_warning(check, "field_range",
-                                 "field '%s': only 0 is allowed; set .min and .max (INT64_MIN and INT64_MAX: any)",
-                                 field->name);
+            plugin_report_warning(check, "field_range",
+                                  "field '%s': only 0 is allowed; set .min and .max (INT64_MIN and INT64_MAX: any)",
+                                  field->name);
         }
     }
     return good;
@@ -350,10 +350,10 @@ static void compare_with_installed(struct plugin_check *check)
 {
     struct catalog all;
     char message[1024];
-    plugin_check_stage(check, "comparing it with the event types that are installed");
+    plugin_report_stage(check, "comparing it with the event types that are installed");
     if (!catalog_build(&all, check->loader, NULL, message, sizeof message)) {
-        plugin_check_warning(check, "installed", "it does not go together with the plugins that are installed: %s",
-                             message);
+        plugin_report_warning(check, "installed", "it does not go together with the plugins that are installed: %s",
+                              message);
     }
     catalog_free(&all);
 }
@@ -367,16 +367,16 @@ static void smoke_event_type(struct plugin_check *check, const struct loaded *lo
     char message[1024];
     bench_init(&bench, check);
     if (!catalog_build(&bench.pipeline.catalog, check->loader, &only, message, sizeof message)) {
-        plugin_check_error(check, "event_table", "%s", message);
+        plugin_report_error(check, "event_table", "%s", message);
     } else if (check_tables(check, &bench.pipeline.catalog.types[0])) {
-        plugin_check_stage(check, bench.pipeline.catalog.types[0].table.apply != NULL
-                                      ? "folding samples of it, which calls apply"
-                                      : "folding samples of it");
+        plugin_report_stage(check, bench.pipeline.catalog.types[0].table.apply != NULL
+                                       ? "folding samples of it, which calls apply"
+                                       : "folding samples of it");
         samples = samples_make(&bench.pipeline, name);
         if (samples.count > 0) {
             fold_samples(check, &bench.pipeline.catalog, &samples);
         } else {
-            plugin_check_warning(check, "no_samples", "no event was made to try it: %s", bench_said(&bench));
+            plugin_report_warning(check, "no_samples", "no event was made to try it: %s", bench_said(&bench));
         }
         samples_free(&samples);
         compare_with_installed(check);
@@ -384,7 +384,7 @@ static void smoke_event_type(struct plugin_check *check, const struct loaded *lo
     bench_free(&bench);
 }
 
-void plugin_check_smoke(struct plugin_check *check, const struct loaded *loaded)
+void plugin_smoke(struct plugin_check *check, const struct loaded *loaded)
 {
     if (loaded->plugin.kind == CHURN_KIND_EVENT) {
         smoke_event_type(check, loaded);

@@ -5,6 +5,6 @@
 #include "cli/plugin_report.h"
 
 /* Makes an instance, or samples of an event type, with the engine's own code. */
-void plugin_check_smoke(struct plugin_check *check, const struct loaded *loaded);
+void plugin_smoke(struct plugin_check *check, const struct loaded *loaded);
 
 #endif

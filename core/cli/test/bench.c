@@ -2,7 +2,6 @@
 
 #include "base/json_parse.h"
 #include "base/printable.h"
-#include "cli/test/plugins.h"
 #include "engine/generation.h"
 #include "engine/worker.h"
 #include "pipeline/host.h"
@@ -48,7 +47,8 @@ static bool replace_store(struct test_bench *bench)
     return put_text(&bench->store, "sync", "false") && put_text(&bench->store, "map_size", STORE_SIZE);
 }
 
-bool test_bench_init(struct test_bench *bench, struct pipeline *pipeline, int32_t log_level)
+bool test_bench_init(struct test_bench *bench, struct pipeline *pipeline, const struct test_plugins *plugins,
+                     int32_t log_level)
 {
     *bench = (struct test_bench){.pipeline = pipeline,
                                  .nothing = config_map(&pipeline->config.root),
@@ -57,10 +57,10 @@ bool test_bench_init(struct test_bench *bench, struct pipeline *pipeline, int32_
     pipeline->bench = bench;
     pipeline->until_end = true;
     pipeline->settings.workers = 1;
-    pipeline->source.loaded = &test_source;
+    pipeline->source.loaded = plugins->source;
     pipeline->source.node = &bench->nothing;
     for (unsigned i = 0; i < pipeline->sink_count; i++) {
-        pipeline->sinks[i].loaded = &test_sink;
+        pipeline->sinks[i].loaded = plugins->sink;
         pipeline->sinks[i].node = &bench->nothing;
     }
     return replace_store(bench);
@@ -305,7 +305,6 @@ static void forget_records(struct test_bench *bench)
 
 /* ---- the run, in a process of its own ---- */
 
-/* The plugins that are called for single events, so that it can be said which of them had one. */
 /* False when the engine gave up; the log says why. */
 static bool run_worker(struct pipeline *pipeline)
 {

@@ -17,6 +17,11 @@ struct test_record {
     struct json_object *shown;
 };
 
+/* What stands in the place of the pipeline's source and sinks. */
+struct test_plugins {
+    const struct loaded *source, *sink;
+};
+
 struct test_bench {
     struct pipeline *pipeline;
     struct node nothing; /* the options of the bench's own plugins: none */
@@ -41,7 +46,8 @@ struct test_outcome {
 
 /* Puts a pipeline on the bench; it stays the caller's, and is freed before the bench is. False, with a message to
  * standard error, when it cannot be done. */
-bool test_bench_init(struct test_bench *bench, struct pipeline *pipeline, int32_t log_level);
+bool test_bench_init(struct test_bench *bench, struct pipeline *pipeline, const struct test_plugins *plugins,
+                     int32_t log_level);
 void test_bench_free(struct test_bench *bench);
 
 /* Runs one test, in a process of its own: a plugin that crashes or hangs costs that test. False, with a message to

@@ -2,6 +2,7 @@
 #include "cli/commands.h"
 
 #include "base/printable.h"
+#include "cli/test/plugins.h"
 #include "cli/test/report.h"
 #include "pipeline/load.h"
 #include <errno.h>
@@ -137,8 +138,9 @@ static bool run_all(const struct arguments *arguments, struct pipeline *pipeline
     struct test_report report = {.pipeline = pipeline->settings.name,
                                  .results = calloc(cases->count, sizeof *report.results)};
     int32_t level = arguments->log_level != NULL ? log_level_parse(arguments->log_level) : CHURN_LOG_WARN;
+    const struct test_plugins plugins = {.source = &test_source, .sink = &test_sink};
     struct test_bench bench;
-    bool ok = test_bench_init(&bench, pipeline, level) && report.results != NULL &&
+    bool ok = test_bench_init(&bench, pipeline, &plugins, level) && report.results != NULL &&
               run_tests(&bench, cases, arguments, &report);
     if (report.count > 0) {
         ok = tell(arguments, &report) && ok && report.failed == 0;
