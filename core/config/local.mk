@@ -1,5 +1,7 @@
 libcore_la_SOURCES += \
   %D%/config.c \
   %D%/config.h \
+  %D%/node.c \
+  %D%/node.h \
   %D%/option.c \
   %D%/option.h
