@@ -5,9 +5,12 @@
 #include <errno.h>
 #include <pthread.h>
 #include <stdlib.h>
+#include <string.h>
 #include <strings.h>
 #include <time.h>
 #include <unistd.h>
+#define XXH_INLINE_ALL
+#include <xxhash.h>
 
 #define RECENT 16
 #define REPEAT_MS 10000
@@ -39,15 +42,6 @@ static int64_t wall_ms(void)
     struct timespec t;
     (void)clock_gettime(CLOCK_REALTIME, &t);
     return (int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000;
-}
-
-static uint64_t hash_text(const char *text)
-{
-    uint64_t h = 14695981039346656037u; /* FNV-1a, 64 bits */
-    for (; *text != '\0'; text++) {
-        h = (h ^ (unsigned char)*text) * 1099511628211u;
-    }
-    return h;
 }
 
 struct log *log_new(int fd, int32_t level, enum log_format format)
@@ -163,7 +157,7 @@ void log_line(struct log *log, int32_t level, const char *component, const char 
     }
     (void)pthread_mutex_lock(&log->lock);
     struct recent *recent = find_recent(log, component);
-    uint64_t hash = hash_text(message);
+    uint64_t hash = XXH3_64bits(message, strlen(message));
     int64_t now = wall_ms();
     if (recent->hash == hash && now - recent->since_ms < REPEAT_MS && now >= recent->since_ms) {
         recent->repeats++;

@@ -5,7 +5,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#define FNV_BASIS UINT64_C(0xcbf29ce484222325) /* FNV-1a, 64 bits */
+#define FNV_BASIS UINT64_C(0xcbf29ce484222325) /* FNV-1a, 64 bits, for stores hold its values */
 #define FNV_PRIME UINT64_C(0x100000001b3)
 #define HASH_DIGITS 16
 

@@ -107,7 +107,7 @@ static int32_t set_time(struct generator *g, churn_error *err)
 
 static uint64_t hash_text(uint64_t hash, const void *text, size_t len)
 {
-    const unsigned char *bytes = text; /* FNV-1a */
+    const unsigned char *bytes = text; /* FNV-1a: its value stands in stored names */
     for (size_t i = 0; i < len; i++) {
         hash = (hash ^ bytes[i]) * UINT64_C(0x100000001b3);
     }
