@@ -5,7 +5,6 @@
 #include "core/base/decimal.h"
 #include "tests/support/strict_json.h"
 #include "text_buffer.h"
-#include <math.h>
 
 /* The answer as the API might have written it. */
 static void write_again(struct text_buffer *text, const struct answer *answer)
@@ -25,7 +24,7 @@ static void check_taken(churn_str body, const struct answer *answer)
     struct text_buffer text = {0};
     struct answer again;
     const char *reason;
-    double probability = strtod(answer->churn_probability, NULL);
+    long double probability = strtold(answer->churn_probability, NULL); /* tells more digits apart than a double */
     promise(judged != NULL, "what is taken is JSON");
     (void)json_object_put(judged);
     promise(decimal_is_number(answer->churn_probability, strlen(answer->churn_probability)) && probability >= 0 &&
