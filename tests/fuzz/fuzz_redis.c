@@ -85,6 +85,7 @@ static void note(struct text *story, const char *what, int32_t result, const cha
 static void note_pairs(struct text *story, const churn_pair *pairs, uint32_t count)
 {
     for (uint32_t i = 0; i < count; i++) {
+        promise(pairs[i].name.ptr != NULL && pairs[i].value.ptr != NULL, "a field has a name and a value");
         text_append(story, pairs[i].name.ptr, pairs[i].name.len);
         text_append(story, "=", 1);
         text_append(story, pairs[i].value.ptr, pairs[i].value.len);
