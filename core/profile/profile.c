@@ -262,8 +262,9 @@ static int32_t read_source(const struct reader *reader, churn_str text, uint32_t
 {
     const char *slash = memrchr(text.ptr, '/', text.len);
     int64_t partition;
-    if (slash == NULL || !decimal_parse_int64(slash + 1, text.len - (size_t)(slash + 1 - text.ptr), &partition) ||
-        partition < 0 || partition > INT32_MAX) {
+    if (slash == NULL || memchr(text.ptr, '\0', text.len) != NULL || /* a topic is a text that a NUL would end */
+        !decimal_parse_int64(slash + 1, text.len - (size_t)(slash + 1 - text.ptr), &partition) || partition < 0 ||
+        partition > INT32_MAX) {
         return CHURN_REJECT;
     }
     *ret_source = sources_find_part(reader->sources, (churn_str){.ptr = text.ptr, .len = (uint32_t)(slash - text.ptr)},

@@ -985,6 +985,23 @@ static void test_stored_values_that_are_no_values(void)
     }
 }
 
+/* What a NUL cuts is another topic, whose mark would be written over. */
+static void test_topics_with_a_nul(void)
+{
+    const churn_pair pairs[][2] = {
+        {PAIR("_m:t\0x/0", "4"), PAIR("_m:t/0", "5")},
+        {PAIR("_r:\0/0", "4"), PAIR("_m:t/0", "5")},
+        {PAIR("last_event_type", "login"), PAIR("_l:last_event_type", "1 2 t\0/3")},
+    };
+    for (size_t i = 0; i < COUNT(pairs); i++) {
+        struct profile *profile = empty_profile(&shipped);
+        char message[256] = "";
+        check(!read_pairs(&shipped, profile, &shipped.sources, pairs[i], 2, message), "case %zu was taken", i);
+        check_contains(message, "holds what this program did not write", "message");
+        profile_free(profile, registry_of(&shipped));
+    }
+}
+
 static void test_stored_tags_that_are_no_tags(void)
 {
     static const char *const bad[] = {"",       "x",       "1767225600000", "1 2",      "1 2 t",    "1 2 t/x",
@@ -1458,6 +1475,7 @@ int main(void)
         TEST(test_late_offsets),
         TEST(test_names_of_marks_and_late_offsets),
         TEST(test_two_of_one_partition),
+        TEST(test_topics_with_a_nul),
         TEST(test_marks_of_a_damaged_profile),
         TEST(test_very_many_marks),
         TEST(test_late_offsets_read_back),
