@@ -950,6 +950,10 @@ static void flushes_wait_for_replicas(void)
         {":0\r\n", CHURN_RETRY, "0 of the 2 replicas that `replicas` asks for have what Redis at %W acknowledged"},
         {"-ERR x\r\n", CHURN_RETRY, "Redis at %W: WAIT: ERR x"},
         {"-NOPERM x\r\n", CHURN_FATAL, "Redis at %W: WAIT: NOPERM x"},
+        {"+OK\r\n", CHURN_RETRY, "Redis at %W gave an unexpected answer to WAIT"},
+        {"$1\r\n2\r\n", CHURN_RETRY, "Redis at %W gave an unexpected answer to WAIT"},
+        {"$-1\r\n", CHURN_RETRY, "Redis at %W gave an unexpected answer to WAIT"},
+        {"*1\r\n:2\r\n", CHURN_RETRY, "Redis at %W gave an unexpected answer to WAIT"},
     };
     char text[64] = "";
     churn_put_reply reply;

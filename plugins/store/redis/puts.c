@@ -160,7 +160,9 @@ static void answer_flush(struct session *s, uint64_t id, redisReply *reply, chur
     if (reply->type == REDIS_REPLY_ERROR) {
         bool fatal = error_verdict(reply->str) == VERDICT_FATAL;
         answer_message(s, answer, fatal ? CHURN_FATAL : CHURN_RETRY, "Redis at %s: WAIT: %s", store->where, reply->str);
-    } else if (reply->type == REDIS_REPLY_INTEGER && reply->integer < store->replicas) {
+    } else if (reply->type != REDIS_REPLY_INTEGER) {
+        answer_message(s, answer, CHURN_RETRY, "Redis at %s gave an unexpected answer to WAIT", store->where);
+    } else if (reply->integer < store->replicas) {
         answer_message(s, answer, CHURN_RETRY,
                        "%lld of the %" PRId64 " replicas that `replicas` asks for have what Redis at %s acknowledged",
                        reply->integer, store->replicas, store->where);
