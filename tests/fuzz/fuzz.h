@@ -41,6 +41,9 @@ static inline void need(bool there, const char *what)
     }
 }
 
+/* Of a function that takes the place of a library's, in plugins and other libraries too. */
+#define IN_PLACE __attribute__((visibility("default")))
+
 static inline churn_str fuzz_str(const char *text)
 {
     return (churn_str){.ptr = text, .len = (uint32_t)strlen(text)};

@@ -70,6 +70,20 @@ static void check_money(const char *text, size_t len)
     promise(units_off < 0.501L && units_off > -0.501L, "%.*s is about %s", (int)len, text, written);
 }
 
+/* Halfway between two units it is the even one. */
+static void check_tie(const char *text, size_t len)
+{
+    const char *point = memchr(text, '.', len);
+    int128 units;
+    int64_t money;
+    if (point == NULL || text + len - point != 6 || text[len - 1] != '5' || !decimal_is_number(text, len) ||
+        !decimal_parse_units(text, len - 1, &units) || units < 0 || units >= MONEY_MAX) {
+        return;
+    }
+    promise(decimal_parse_money(text, len, &money) && money == units + units % 2, "%.*s is rounded to the even unit",
+            (int)len, text);
+}
+
 /* Two numbers with a blank between them. */
 static void check_equal(churn_str a, churn_str b)
 {
@@ -126,6 +140,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     check_int128(copy, size);
     check_int64(copy, size);
     check_units(copy, size);
+    check_tie(copy, size);
     check_time(copy, size);
     if (decimal_is_number(copy, size)) {
         check_money(ended, size);

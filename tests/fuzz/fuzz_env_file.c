@@ -63,6 +63,22 @@ static void check_found(const struct env_file *env)
     }
 }
 
+/* Between single quotes a value is what it is. */
+static void check_quoted(const uint8_t *data, size_t size)
+{
+    char *value = fuzz_text(data, size), *line = malloc(size + 5), message[512] = "";
+    struct env_file env;
+    need(line != NULL, "malloc");
+    value[strcspn(value, "'\n")] = '\0';
+    (void)sprintf(line, "X='%s'", value);
+    fuzz_file_set(&file, line, strlen(line));
+    promise(env_file_read(&env, file.path, message, sizeof message), "%s is a line: %s", line, message);
+    promise(env.count == 1 && strcmp(env.items[0].value, value) == 0, "%s has that value", line);
+    env_file_free(&env);
+    free(line);
+    free(value);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     char message[512] = "";
@@ -76,5 +92,6 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
                 "a refusal is one line that names the file: %s", message);
     }
     env_file_free(&env);
+    check_quoted(data, size);
     return 0;
 }
