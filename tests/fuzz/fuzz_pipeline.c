@@ -2,7 +2,7 @@
 #include "fuzz.h"
 
 #include "core/base/json_text.h"
-#include "core/pipeline/pipeline.h"
+#include "core/pipeline/load.h"
 
 #define SECRET "kX7-secret-9Qz" /* of the environment; no message may show it */
 #define SECRET_PART "X7"        /* … unless the file has it */
