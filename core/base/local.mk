@@ -1,3 +1,5 @@
+EXTRA_DIST += %D%/README.md
+
 libcore_la_SOURCES += \
   %D%/address.c \
   %D%/address.h \

@@ -1,3 +1,5 @@
+EXTRA_DIST += %D%/README.md
+
 # What several plugins share: each names the groups that it needs among its own sources.
 COMMON_CFLAGS = -I$(top_srcdir)/%D%
 # For plugins that talk to Kafka; kafka_producer is for those that write to it.

@@ -1,4 +1,5 @@
-"""docs/plugins.md and the README as somebody follows them: each command is run, and prints what is shown."""
+"""docs/plugins.md and the README as somebody follows them: each command is run, and prints what is shown; and the map of
+the code, docs/architecture.md and the README of each floor, against the code."""
 
 import json
 import re
@@ -80,3 +81,81 @@ def test_commands_of_the_manuals_are_shown_as_they_are_written(manual):
     for command in re.findall(r"^\.Dl (\$ .*)$", source, re.M):
         words = " ".join(word for word in command.replace("\\&", "").split() if word not in ("Ar", "Cm", "Ns"))
         assert words in lines, command
+
+
+# --- The map ---
+
+ARCHITECTURE = SRC / "docs/architecture.md"
+STEP = re.compile(r"^\| (\d+) \| `([^`]+)` \| `(\w+)` \|", re.M)
+MAPPED = sorted(
+    [p.relative_to(SRC) for p in (SRC / "core").iterdir() if p.is_dir() and p.name != "include"]
+    + [p.parent.relative_to(SRC) for p in (SRC / "plugins").glob("**/README.md")]
+)
+
+
+def rooms(folder):
+    """The names of a folder's files, of a `.c` and its `.h` once."""
+    return {
+        str(p.relative_to(SRC / folder).with_suffix(""))
+        for p in (SRC / folder).rglob("*.*")
+        if p.suffix in (".c", ".cc", ".h")
+    }
+
+
+def test_each_file_that_the_architecture_names_exists():
+    text = ARCHITECTURE.read_text()
+    named = set(re.findall(r"`((?:core|plugins|tests|docs|man|scripts)/[\w./-]*)`", text))
+    links = set(re.findall(r"\]\((?!http)([^)#]+)", text))
+    assert len(named) > 30 and links
+    assert [path for path in sorted(named) if not (SRC / path).exists()] == []
+    assert [path for path in sorted(links) if not (ARCHITECTURE.parent / path).exists()] == []
+
+
+def test_the_way_of_an_event_leads_through_the_code():
+    """In at most 16 files, each of which defines the function that the way names."""
+    steps = STEP.findall(ARCHITECTURE.read_text())
+    assert [int(number) for number, _, _ in steps] == list(range(1, len(steps) + 1))
+    assert len(steps) > 10 and len({path for _, path, _ in steps}) <= 16
+    assert [
+        f"{path}: {function}"
+        for _, path, function in steps
+        if not re.search(rf"^\w[^;={{}}\n]*?\b{function}\([^;{{}}]*\)\n\{{", (SRC / path).read_text(), re.M)
+    ] == []
+
+
+def test_the_exercises_name_what_is_in_their_files():
+    """Each identifier of a step stands in a file of that step, but for what the exercise adds."""
+    exercises = ARCHITECTURE.read_text().split("## Where a change goes")[1]
+    added = {"CHURN_MERGE_FIRST", "client_name"}
+    checked = 0
+    for step in re.findall(r"^\d\. (.*(?:\n   .*)*)", exercises, re.M):
+        code = "".join((SRC / path).read_text() for path in re.findall(r"`([\w/-]+/[\w./-]+)`", step))
+        names = set(re.findall(r"`(\w+_\w+)`", step)) - added
+        checked += len(names)
+        assert [name for name in sorted(names) if not re.search(rf"\b{name}\b", code)] == [], step
+    assert checked > 20
+
+
+@pytest.mark.parametrize("file,prefix", [("window.h", "WINDOW"), ("partition.h", "ROUND"), ("partition.h", "PLACE")])
+def test_the_lives_of_things_have_the_states_of_the_code(file, prefix):
+    declared = re.search(rf"^enum \w+ \{{([^}}]*\b{prefix}_[^}}]*)\}}", (SRC / "core/engine" / file).read_text(), re.M)[
+        1
+    ]
+    states = set(re.findall(rf"\b{prefix}_(\w+)", declared))
+    assert len(states) > 3
+    assert states - set(re.findall(r"\b[A-Z_]+\b", ARCHITECTURE.read_text())) == set()
+
+
+@pytest.mark.parametrize("folder", MAPPED, ids=str)
+def test_a_readme_names_each_room_of_its_folder(folder):
+    named = {
+        re.sub(r"\.(c|cc|h)$", "", name)
+        for name in re.findall(r"`([\w./]+)`", (SRC / folder / "README.md").read_text())
+    }
+    assert rooms(folder) - named == set()
+
+
+def test_a_readme_names_no_room_that_is_gone():
+    for folder in MAPPED:
+        files = set(re.findall(r"`([\w/]+\.(?:c|cc|h))`", (SRC / folder / "README.md").read_text()))
+        assert [name for name in sorted(files) if not (SRC / folder / name).exists()] == [], folder

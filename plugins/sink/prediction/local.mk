@@ -1,3 +1,5 @@
+EXTRA_DIST += %D%/README.md
+
 sink_LTLIBRARIES += plugins/sink/prediction.la
 PREDICTION_SERVICE = \
   %D%/answer.c %D%/answer.h \

@@ -1,3 +1,5 @@
+EXTRA_DIST += %D%/README.md
+
 source_LTLIBRARIES += plugins/source/kafka.la
 SOURCE_KAFKA = \
   %D%/assignment.c %D%/assignment.h \

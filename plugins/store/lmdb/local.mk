@@ -1,3 +1,5 @@
+EXTRA_DIST += %D%/README.md
+
 store_LTLIBRARIES += plugins/store/lmdb.la
 %C%_la_SOURCES = \
   %D%/arena.c %D%/arena.h \

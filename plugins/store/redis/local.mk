@@ -1,3 +1,5 @@
+EXTRA_DIST += %D%/README.md
+
 store_LTLIBRARIES += plugins/store/redis.la
 %C%_la_SOURCES = \
   %D%/calls.c %D%/calls.h \
