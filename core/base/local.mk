@@ -34,4 +34,6 @@ libcore_la_SOURCES += \
   %D%/printable.h \
   %D%/refuse.h \
   %D%/suggest.c \
-  %D%/suggest.h
+  %D%/suggest.h \
+  %D%/words.c \
+  %D%/words.h

@@ -3,6 +3,7 @@
 
 #include "base/printable.h"
 #include "base/suggest.h"
+#include "base/words.h"
 #include <churn/plugin.h>
 #include <getopt.h>
 #include <limits.h>
@@ -356,7 +357,7 @@ static void print_command(const struct command *command)
         used += (size_t)snprintf(left + used, sizeof left - used, " -c PIPELINE.yaml");
     }
     for (size_t i = 0; i < OPTION_COUNT; i++) {
-        if (options[i].required && command_line_has_word(options[i].commands, command->name)) {
+        if (options[i].required && words_have(options[i].commands, command->name)) {
             used += (size_t)snprintf(left + used, sizeof left - used, " --%s %s", options[i].name, options[i].value);
         }
     }
@@ -408,21 +409,9 @@ static bool take_version(struct arguments *a, const char *value)
 
 /* ---- reading ---- */
 
-bool command_line_has_word(const char *list, const char *word)
-{
-    size_t len = strlen(word);
-    for (const char *at = list; at != NULL; at = strchr(at, ' ')) {
-        at += *at == ' ';
-        if (strncmp(at, word, len) == 0 && (at[len] == ' ' || at[len] == '\0')) {
-            return true;
-        }
-    }
-    return false;
-}
-
 static bool check_choice(const char *option, const char *choices, const char *value)
 {
-    if (choices == NULL || command_line_has_word(choices, value)) {
+    if (choices == NULL || words_have(choices, value)) {
         return true;
     }
     printable_line(stderr, "churnd: --%s: '%s' is not one of: %s", option, value, choices);
@@ -532,7 +521,7 @@ static bool check_operands(const struct command *command, const struct arguments
 static bool check_options(const struct command *command, const struct arguments *a, const bool given[OPTION_COUNT])
 {
     for (size_t i = 0; i < OPTION_COUNT; i++) {
-        bool belongs = options[i].commands == NULL || command_line_has_word(options[i].commands, command->name);
+        bool belongs = options[i].commands == NULL || words_have(options[i].commands, command->name);
         if (given[i] && !belongs) {
             printable_line(stderr, "churnd: --%s belongs to `churnd %s`", options[i].name, options[i].commands);
             return false;

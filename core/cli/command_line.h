@@ -30,9 +30,6 @@ struct command_option {
 const struct command *command_table(size_t *ret_count);
 const struct command_option *command_option_table(size_t *ret_count);
 
-/* Whether `word` is one of the words of `list`, which spaces part. */
-bool command_line_has_word(const char *list, const char *word);
-
 enum parsed { PARSED_RUN, PARSED_DONE, PARSED_WRONG };
 
 /* Fills the arguments, whose lists have room for `argc` items each, and finds the command. DONE: all was said (--help);

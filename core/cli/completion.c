@@ -1,5 +1,6 @@
 /* `churnd completion`: scripts for shells, from the tables of commands and options. */
 #include "base/printable.h"
+#include "base/words.h"
 #include "cli/command_line.h"
 
 #include <stdio.h>
@@ -36,7 +37,7 @@ static enum value_kind kind_of_operands(const struct command *command)
 
 static bool belongs(const struct command_option *option, const struct command *command)
 {
-    return option->commands == NULL || command_line_has_word(option->commands, command->name);
+    return option->commands == NULL || words_have(option->commands, command->name);
 }
 
 /* --format has the choices of its command, and is only for commands that have any. */

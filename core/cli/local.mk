@@ -6,8 +6,10 @@ libcore_la_SOURCES += \
   %D%/command_line.h \
   %D%/commands.h \
   %D%/completion.c \
-  %D%/describe.c \
   %D%/describe.h \
+  %D%/describe_command.c \
+  %D%/describe_facts.c \
+  %D%/describe_facts.h \
   %D%/describe_json.c \
   %D%/describe_markdown.c \
   %D%/describe_text.c \

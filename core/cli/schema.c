@@ -2,9 +2,8 @@
  * The JSON Schema of pipeline files, for editors: draft 7, which their YAML servers know. A value may hold a reference
  * `${NAME}` instead of what its option wants, and `key:` without a value keeps the default.
  */
+#include "base/words.h"
 #include "cli/describe.h"
-
-#include "cli/command_line.h"
 
 #include <stdlib.h>
 
@@ -347,7 +346,7 @@ static void add_plain_sections(struct json_object *schema)
     size_t count;
     const struct option_table *tables = settings_tables(&count);
     for (size_t i = 0; i < count; i++) {
-        if (!command_line_has_word(others, tables[i].section)) {
+        if (!words_have(others, tables[i].section)) {
             struct json_object *section = closed_map(tables[i].help, true);
             add_host_options(section, tables[i].section);
             add_property(schema, tables[i].section, section, false);
