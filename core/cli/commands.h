@@ -8,10 +8,42 @@
 #include "pipeline/pipeline.h"
 #include "plugin/loader.h"
 #include <stdbool.h>
+#include <stddef.h>
+
+struct arguments;
+
+struct command {
+    const char *name;
+    const char *operands; /* what stands behind the name, for people; NULL: nothing */
+    unsigned least_operands, most_operands;
+    bool needs_config;
+    const char *formats; /* what --format may be, parted by spaces, the default first; NULL: --format is not for it */
+    const char *help;    /* lines that `\n` parts */
+    int (*run)(const struct arguments *arguments, struct loader *loader, struct log *log);
+};
+
+struct command_option {
+    const char *name;
+    const char *value;    /* what it takes, for people; NULL: nothing */
+    const char *choices;  /* what that may be, parted by spaces; NULL: anything */
+    const char *commands; /* those that it belongs to, parted by spaces; NULL: all */
+    const char *help;     /* lines that `\n` parts */
+    bool (*take)(struct arguments *arguments, const char *value); /* false, with a message, when the value is wrong */
+    char letter;                                                  /* 0: it has only its name */
+    bool required;                                                /* by each of its commands */
+};
+
+struct command_table {
+    const struct command *commands;
+    size_t command_count;
+    const struct command_option *options;
+    size_t option_count;
+};
 
 struct arguments {
-    const char *config;    /* -c */
-    const char **operands; /* what stands behind the command: a plugin, a customer */
+    const struct command_table *table; /* that they were read by */
+    const char *config;                /* -c */
+    const char **operands;             /* what stands behind the command: a plugin, a customer */
     unsigned operand_count;
     const char *log_level; /* NULL: as the pipeline says */
     const char *log_format;
@@ -33,6 +65,7 @@ struct arguments {
     const char *junit;  /* test: a file */
     bool connect;
     bool deny_warnings;
+    bool show_help, show_version;
 };
 
 static inline struct pipeline_files arguments_files(const struct arguments *arguments)

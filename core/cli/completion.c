@@ -1,8 +1,8 @@
 /* `churnd completion`: scripts for shells, from the tables of commands and options. */
+#include "cli/commands.h"
+
 #include "base/printable.h"
 #include "base/words.h"
-#include "cli/command_line.h"
-
 #include <stdio.h>
 #include <string.h>
 
@@ -108,7 +108,7 @@ static void bash_valued(const struct command_option *options, size_t count)
     }
 }
 
-static void bash_option_value(const struct command_option *option)
+static void bash_option_value(const struct command_option *option, const struct command *commands, size_t count)
 {
     (void)printf("    ");
     if (option->letter != 0) {
@@ -116,8 +116,6 @@ static void bash_option_value(const struct command_option *option)
     }
     (void)printf("--%s) ", option->name);
     if (is_format(option)) {
-        size_t count;
-        const struct command *commands = command_table(&count);
         (void)printf("case $command in\n");
         for (size_t i = 0; i < count; i++) {
             if (commands[i].formats != NULL) {
@@ -161,7 +159,7 @@ static void print_bash(const struct command *commands, size_t command_count, con
                  "    case $prev in\n");
     for (size_t i = 0; i < option_count; i++) {
         if (options[i].value != NULL) {
-            bash_option_value(&options[i]);
+            bash_option_value(&options[i], commands, command_count);
         }
     }
     (void)printf("    esac\n    case $command in\n    '')\n"
@@ -378,16 +376,14 @@ int command_completion(const struct arguments *arguments, struct loader *loader,
         const char *shell;
         void (*print)(const struct command *, size_t, const struct command_option *, size_t);
     } shells[] = {{"bash", print_bash}, {"zsh", print_zsh}, {"fish", print_fish}};
-    size_t command_count, option_count;
-    const struct command *commands = command_table(&command_count);
-    const struct command_option *options = command_option_table(&option_count);
+    const struct command_table *table = arguments->table;
     (void)log;
     if (strcmp(arguments->operands[0], "plugins") == 0) {
         return print_plugins(loader);
     }
     for (size_t i = 0; i < sizeof shells / sizeof shells[0]; i++) {
         if (strcmp(shells[i].shell, arguments->operands[0]) == 0) {
-            shells[i].print(commands, command_count, options, option_count);
+            shells[i].print(table->commands, table->command_count, table->options, table->option_count);
             return 0;
         }
     }

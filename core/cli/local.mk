@@ -4,6 +4,8 @@ libcore_la_SOURCES += \
   %D%/check.c \
   %D%/command_line.c \
   %D%/command_line.h \
+  %D%/command_table.c \
+  %D%/command_table.h \
   %D%/commands.h \
   %D%/completion.c \
   %D%/describe.h \

@@ -2,9 +2,9 @@
  * The JSON Schema of pipeline files, for editors: draft 7, which their YAML servers know. A value may hold a reference
  * `${NAME}` instead of what its option wants, and `key:` without a value keeps the default.
  */
-#include "base/words.h"
 #include "cli/describe.h"
 
+#include "base/words.h"
 #include <stdlib.h>
 
 #define REFERENCE "\\$\\{"

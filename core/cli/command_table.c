@@ -1,0 +1,332 @@
+#include "cli/command_table.h"
+
+#include "base/printable.h"
+#include <limits.h>
+#include <stdio.h>
+#include <string.h>
+#include <time.h>
+
+static bool take_config(struct arguments *a, const char *value)
+{
+    a->config = value;
+    return true;
+}
+
+static bool take_until_end(struct arguments *a, const char *value)
+{
+    (void)value;
+    a->until_end = true;
+    return true;
+}
+
+static bool take_all(struct arguments *a, const char *value)
+{
+    (void)value;
+    a->all = true;
+    return true;
+}
+
+static bool take_unverified(struct arguments *a, const char *value)
+{
+    (void)value;
+    a->unverified = true;
+    return true;
+}
+
+static bool take_replay_from(struct arguments *a, const char *value)
+{
+    struct timespec now;
+    (void)clock_gettime(CLOCK_REALTIME, &now);
+    if (replay_parse(&a->replay, value, (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000)) {
+        return true;
+    }
+    printable_line(stderr,
+                   "churnd: --replay-from: '%s' is neither `beginning` nor an offset nor a time such as "
+                   "2026-01-01T00:00:00Z, 2026-01-01, today, yesterday or 24h (ago)",
+                   value);
+    return false;
+}
+
+static bool take_replay_outputs(struct arguments *a, const char *value)
+{
+    (void)value;
+    a->replay.outputs = true;
+    return true;
+}
+
+static bool take_log_level(struct arguments *a, const char *value)
+{
+    a->log_level = value;
+    return true;
+}
+
+static bool take_log_format(struct arguments *a, const char *value)
+{
+    a->log_format = value;
+    return true;
+}
+
+static bool take_env_file(struct arguments *a, const char *value)
+{
+    a->env_file = value;
+    return true;
+}
+
+static bool take_plugin_path(struct arguments *a, const char *value)
+{
+    a->plugin_path[a->plugin_path_count++] = value;
+    return true;
+}
+
+static bool take_option(struct arguments *a, const char *value)
+{
+    a->plugin_options[a->plugin_option_count++] = value;
+    return true;
+}
+
+static bool take_json_schema(struct arguments *a, const char *value)
+{
+    (void)value;
+    a->json_schema = true;
+    return true;
+}
+
+static bool take_connect(struct arguments *a, const char *value)
+{
+    (void)value;
+    a->connect = true;
+    return true;
+}
+
+static bool take_deny_warnings(struct arguments *a, const char *value)
+{
+    (void)value;
+    a->deny_warnings = true;
+    return true;
+}
+
+static bool take_into(struct arguments *a, const char *value)
+{
+    a->into = value;
+    return true;
+}
+
+static bool take_against(struct arguments *a, const char *value)
+{
+    a->against = value;
+    return true;
+}
+
+static bool take_dir(struct arguments *a, const char *value)
+{
+    a->dir = value;
+    return true;
+}
+
+static bool take_filter(struct arguments *a, const char *value)
+{
+    a->filter = value;
+    return true;
+}
+
+static bool take_junit(struct arguments *a, const char *value)
+{
+    a->junit = value;
+    return true;
+}
+
+static bool take_format(struct arguments *a, const char *value)
+{
+    a->format = value;
+    a->json = strcmp(value, "json") == 0;
+    return true;
+}
+
+static bool take_version(struct arguments *a, const char *value)
+{
+    (void)value;
+    a->show_version = true;
+    return true;
+}
+
+static bool take_help(struct arguments *a, const char *value)
+{
+    (void)value;
+    a->show_help = true;
+    return true;
+}
+
+static const struct command commands[] = {
+    {.name = "run",
+     .needs_config = true,
+     .help = "run a pipeline until SIGTERM, SIGINT or the end of its input; `run` may be left out",
+     .run = command_run},
+    {.name = "check",
+     .needs_config = true,
+     .formats = "text json",
+     .help = "report every mistake that run would refuse",
+     .run = command_check},
+    {.name = "graph",
+     .needs_config = true,
+     .formats = "mermaid dot",
+     .help = "draw the pipeline, for Mermaid or Graphviz",
+     .run = command_graph},
+    {.name = "test",
+     .operands = "[TESTS.yaml ...]",
+     .most_operands = UINT_MAX,
+     .needs_config = true,
+     .formats = "text json",
+     .help = "run the tests that the pipeline and these files declare; needs no server",
+     .run = command_test},
+    {.name = "profile",
+     .operands = "CUSTOMER",
+     .least_operands = 1,
+     .most_operands = 1,
+     .needs_config = true,
+     .formats = "text json",
+     .help = "show a customer's profile from the pipeline's store",
+     .run = command_profile},
+    {.name = "redrive",
+     .needs_config = true,
+     .help = "put the dead letters back through the pipeline, after a fix",
+     .run = command_redrive},
+    {.name = "rebuild",
+     .needs_config = true,
+     .help = "make the profiles anew, from the source's beginning, under another key prefix",
+     .run = command_rebuild},
+    {.name = "verify",
+     .needs_config = true,
+     .formats = "text json",
+     .help = "compare all profiles with those that were rebuilt",
+     .run = command_verify},
+    {.name = "plugins", .formats = "text json", .help = "list the plugins that are installed", .run = command_plugins},
+    {.name = "plugin-check",
+     .operands = "FILE.so...",
+     .least_operands = 1,
+     .most_operands = UINT_MAX,
+     .formats = "text json",
+     .help = "judge plugin files as their author needs it: what is wrong, what to do",
+     .run = command_plugin_check},
+    {.name = "describe",
+     .operands = "[PLUGIN]",
+     .most_operands = 1,
+     .formats = "text json markdown",
+     .help = "the manual of a plugin or a section of the pipeline, or of all",
+     .run = command_describe},
+    {.name = "completion",
+     .operands = "bash|zsh|fish",
+     .least_operands = 1,
+     .most_operands = 1,
+     .help = "a script that completes churnd's command line in a shell",
+     .run = command_completion},
+    {.name = "schema", .help = "the JSON Schema of pipeline files, for editors", .run = command_schema},
+    {.name = "new-plugin",
+     .operands = "KIND NAME",
+     .least_operands = 2,
+     .most_operands = 2,
+     .help = "write a plugin to begin with, its test and its Makefile; KIND is event-type, processor, sink or source",
+     .run = command_new_plugin},
+};
+
+static const struct command_option options[] = {
+    {.name = "config",
+     .letter = 'c',
+     .value = "FILE",
+     .help = "the pipeline (also: environment variable CHURND_CONFIG)",
+     .take = take_config},
+    {.name = "until-end",
+     .commands = "run",
+     .help = "stop at the end of the input, or of the partitions as they stood at the start",
+     .take = take_until_end},
+    {.name = "replay-from",
+     .value = "WHERE",
+     .commands = "run",
+     .help = "read again from an earlier place: `beginning`, an offset, or a time\n"
+             "(2026-01-01T00:00:00Z, 2026-01-01, today, yesterday, 24h ago: 24h);\n"
+             "nothing counts twice, and what was sent before is not sent again",
+     .take = take_replay_from},
+    {.name = "replay-outputs",
+     .commands = "run",
+     .help = "… but send alerts, predictions and dead letters of it again",
+     .take = take_replay_outputs},
+    {.name = "all",
+     .commands = "redrive",
+     .help = "also dead letters that an earlier redrive has read",
+     .take = take_all},
+    {.name = "unverified",
+     .commands = "redrive",
+     .help = "also dead letters whose records cannot be read again, to be compared with them",
+     .take = take_unverified},
+    {.name = "into",
+     .value = "PREFIX",
+     .commands = "rebuild",
+     .required = true,
+     .help = "what the new keys begin with",
+     .take = take_into},
+    {.name = "against",
+     .value = "PREFIX",
+     .commands = "verify",
+     .required = true,
+     .help = "what the other keys begin with",
+     .take = take_against},
+    {.name = "option",
+     .value = "NAME=VALUE",
+     .commands = "plugin-check",
+     .help = "an option of the plugin, for the instance that is made; may be repeated",
+     .take = take_option},
+    {.name = "connect",
+     .commands = "check",
+     .help = "also try what the pipeline names: brokers, topics, Redis, URLs; changes nothing there",
+     .take = take_connect},
+    {.name = "deny-warnings", .commands = "check", .help = "warnings are mistakes too", .take = take_deny_warnings},
+    {.name = "json-schema",
+     .commands = "describe",
+     .help = "the JSON Schema of an event type's events, or of a plugin's options",
+     .take = take_json_schema},
+    {.name = "dir",
+     .value = "DIR",
+     .commands = "new-plugin",
+     .help = "make its folder in DIR instead of here",
+     .take = take_dir},
+    {.name = "filter",
+     .value = "TEXT",
+     .commands = "test",
+     .help = "only the tests whose names contain TEXT",
+     .take = take_filter},
+    {.name = "junit",
+     .value = "FILE",
+     .commands = "test",
+     .help = "write a report in JUnit's XML too",
+     .take = take_junit},
+    {.name = "format",
+     .value = "FORMAT",
+     .help = "how it is printed; the first of the command's formats by itself",
+     .take = take_format},
+    {.name = "log-level",
+     .value = "LEVEL",
+     .choices = "ERROR WARN INFO DEBUG",
+     .help = "whatever the pipeline says",
+     .take = take_log_level},
+    {.name = "log-format", .value = "FORMAT", .choices = "text json", .help = "likewise", .take = take_log_format},
+    {.name = "env-file",
+     .value = "FILE",
+     .help = "read NAME=VALUE lines first (default: .env, where it exists)",
+     .take = take_env_file},
+    {.name = "plugin-path",
+     .value = "DIR",
+     .help = "look for plugins in DIR first; may be repeated (also: CHURN_PLUGIN_PATH)",
+     .take = take_plugin_path},
+    {.name = "version", .letter = 'V', .help = "show the version", .take = take_version},
+    {.name = "help", .letter = 'h', .help = "show this", .take = take_help},
+};
+
+_Static_assert(sizeof options / sizeof options[0] <= COMMAND_MAX_OPTIONS, "room for each option");
+
+const struct command_table *command_table(void)
+{
+    static const struct command_table table = {.commands = commands,
+                                               .command_count = sizeof commands / sizeof commands[0],
+                                               .options = options,
+                                               .option_count = sizeof options / sizeof options[0]};
+    return &table;
+}
