@@ -21,7 +21,7 @@ void rounds_end(struct progress *progress)
     progress->unanswered = 0;
 }
 
-/* The newest checkpoints are durable. */
+/* The newest checkpoints are durable: the source is told. */
 static void finish_round(struct worker *worker)
 {
     for (uint32_t i = 0; i < partition_count(worker); i++) {
@@ -34,6 +34,7 @@ static void finish_round(struct worker *worker)
     if (!worker->progress.refused) {
         worker_goes_on(worker, &worker->pipeline->store, STALL_CHECKPOINT, NULL);
     }
+    commit_tell(worker, false);
 }
 
 static void flush(struct worker *worker)
@@ -109,7 +110,6 @@ static void take_flushed(struct worker *worker, const churn_put_reply *reply)
 {
     if (reply->result == CHURN_OK) {
         finish_round(worker);
-        commit_tell(worker, false);
     } else {
         worker->progress.round = ROUND_WAITING;
         worker->progress.ask_again_ms = host_monotonic_ms() + ASK_AGAIN_MS;
@@ -168,9 +168,6 @@ static void continue_round(struct worker *worker)
     put_checkpoints(worker);
     if (worker->progress.round == ROUND_PUTTING && worker->progress.unanswered == 0) {
         flush(worker);
-        if (worker->progress.round == ROUND_NONE && worker->session.handle != NULL) {
-            commit_tell(worker, false);
-        }
     }
 }
 

@@ -275,6 +275,27 @@ static void test_a_commit_waits_until_it_is_durable(void)
     close_worker();
 }
 
+/* A store may know at once what it had to wait for the first time. */
+static void test_a_commit_that_is_durable_when_it_is_asked_again(void)
+{
+    static const struct timespec pause = {.tv_nsec = 80000000};
+    open_worker(20);
+    begin_at(20);
+    store.flush_result = CHURN_PENDING;
+    finish(30);
+    rounds_step(&worker, true);
+    take_answers();
+    rounds_step(&worker, true);
+    take_answers();
+    check_trace("put 30; flush; ", "not durable");
+    (void)nanosleep(&pause, NULL);
+    store.flush_result = CHURN_OK;
+    rounds_step(&worker, false);
+    check_trace("flush; commit 30; ", "durable: the source is told in this round");
+    CU_ASSERT(progress_settled(&worker));
+    close_worker();
+}
+
 static void test_a_refused_commit_is_told_again(void)
 {
     open_worker(20);
@@ -1284,6 +1305,7 @@ int main(void)
                            TEST(test_a_commit_follows_the_checkpoint),
                            TEST(test_a_checkpoint_of_any_version),
                            TEST(test_a_commit_waits_until_it_is_durable),
+                           TEST(test_a_commit_that_is_durable_when_it_is_asked_again),
                            TEST(test_a_refused_commit_is_told_again),
                            TEST(test_a_checkpoint_without_an_answer),
                            TEST(test_a_checkpoint_that_is_refused),
