@@ -2,7 +2,6 @@
 
 #include "base/refuse.h"
 #include "base/suggest.h"
-#include "event/condition.h"
 #include <stdlib.h>
 
 /* What must hold of a type's tables before any row is read. */
@@ -253,8 +252,6 @@ void catalog_free(struct catalog *catalog)
     for (uint32_t i = 0; i < catalog->type_count; i++) {
         free(catalog->types[i].data_names);
         free(catalog->types[i].effects);
-        condition_free(catalog->types[i].predict_when);
-        condition_free(catalog->types[i].alert_when);
     }
     free(catalog->types);
     name_index_free(&catalog->type_names);

@@ -24,7 +24,7 @@ struct event_type {
     uint32_t effect_count;
     uint32_t severity; /* the table's, or what the pipeline says */
     bool predicts;
-    struct condition *predict_when, *alert_when; /* what the pipeline says; NULL: always */
+    struct condition *predict_when, *alert_when; /* what the pipeline says, which owns them; NULL: always */
     unsigned journal_number;                     /* where it has a callback, once the pipeline runs */
 };
 

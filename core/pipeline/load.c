@@ -424,6 +424,14 @@ bool pipeline_only_look(struct pipeline *pipeline, void *ctx)
     return true;
 }
 
+static void free_overrides(struct catalog *catalog)
+{
+    for (uint32_t i = 0; i < catalog->type_count; i++) {
+        condition_free(catalog->types[i].predict_when);
+        condition_free(catalog->types[i].alert_when);
+    }
+}
+
 static void free_sections(struct section *sections, unsigned count)
 {
     for (unsigned i = 0; i < count; i++) {
@@ -446,6 +454,7 @@ void pipeline_free(struct pipeline *pipeline)
     options_free(targets, sizeof targets / sizeof targets[0]);
     free_sections(pipeline->processors, pipeline->processor_count);
     free_sections(pipeline->sinks, pipeline->sink_count);
+    free_overrides(&pipeline->catalog);
     catalog_free(&pipeline->catalog);
     config_free(&pipeline->config);
     metrics_free(pipeline->metrics);
