@@ -1,8 +1,8 @@
 /* The life of a test: its services, the plugins it loads, and the instance it starts. */
+#include "base/clock.h"
 #include "testkit.h"
 
 #include "engine/output.h"
-#include "pipeline/host.h"
 #include <churn/time.h>
 #include <curl/curl.h>
 #include <stdlib.h>
@@ -77,7 +77,7 @@ static int64_t on_now_ms(const churn_host *host)
 
 static int64_t on_monotonic_ms(const churn_host *host)
 {
-    return host_monotonic_ms() + atomic_load(&test_of(host)->advanced_ms);
+    return clock_monotonic_ms() + atomic_load(&test_of(host)->advanced_ms);
 }
 
 static void adapt_host(churn_host *host)
@@ -116,7 +116,7 @@ churn_test *churn_test_new(void)
     t->pipeline.settings.name = "test";
     t->pipeline.settings.workers = 1;
     t->pipeline.metrics = metrics_new();
-    t->pipeline.stalls = stalls_new(NULL, host_monotonic_ms);
+    t->pipeline.stalls = stalls_new(NULL, clock_monotonic_ms);
     if (t->pipeline.metrics == NULL || t->pipeline.stalls == NULL || !loader_init(&t->loader, NULL, 0) ||
         testkit_text(&t->message, "", 0) == NULL ||
         curl_global_init(CURL_GLOBAL_DEFAULT) != CURLE_OK) { /* as the host does for its plugins */

@@ -3,7 +3,6 @@
 
 #include "engine/output.h"
 #include "event/severity.h"
-#include "pipeline/host.h"
 #include "profile/store_keys.h"
 #include <churn/time.h>
 #include <inttypes.h>

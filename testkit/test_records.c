@@ -1,7 +1,7 @@
 /* Records into a sink and out of a source, and whether either keeps the rules of its header. */
+#include "base/clock.h"
 #include "testkit.h"
 
-#include "pipeline/host.h"
 #include <stdlib.h>
 
 #define BATCH 64
@@ -89,7 +89,7 @@ static int32_t take_answer(struct churn_test *t, const churn_done *done, bool *r
 int32_t churn_test_settle(churn_test *t, uint32_t timeout_ms)
 {
     void *self = testkit_self(t, CHURN_KIND_SINK);
-    int64_t deadline = host_monotonic_ms() + timeout_ms, left = timeout_ms;
+    int64_t deadline = clock_monotonic_ms() + timeout_ms, left = timeout_ms;
     bool refused = false;
     int32_t result = self != NULL ? CHURN_OK : CHURN_FATAL;
     while (result == CHURN_OK && t->unanswered > 0 && left >= 0) {
@@ -103,7 +103,7 @@ int32_t churn_test_settle(churn_test *t, uint32_t timeout_ms)
         for (uint32_t i = 0; i < count && result == CHURN_OK; i++) {
             result = take_answer(t, &done[i], &refused);
         }
-        left = deadline - host_monotonic_ms();
+        left = deadline - clock_monotonic_ms();
     }
     if (result != CHURN_OK) {
         return result;

@@ -2,7 +2,6 @@
  * written to the pipeline's store. Each figure is the best of PASSES passes, for anything else that runs on the machine
  * only makes a pass slower. */
 #include "event/event.h"
-#include "pipeline/host.h"
 #include "pipeline/instance.h"
 #include "pipeline/load.h"
 #include "pipeline/pipeline.h"

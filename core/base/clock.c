@@ -9,12 +9,12 @@ static int64_t clock_ms(clockid_t id)
     return (int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000;
 }
 
-int64_t host_monotonic_ms(void)
+int64_t clock_monotonic_ms(void)
 {
     return clock_ms(CLOCK_MONOTONIC);
 }
 
-int64_t host_wall_ms(void)
+int64_t clock_wall_ms(void)
 {
     return clock_ms(CLOCK_REALTIME);
 }

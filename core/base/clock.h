@@ -5,8 +5,8 @@
 #include <stdint.h>
 
 /* Monotonic clock, ms. */
-int64_t host_monotonic_ms(void);
+int64_t clock_monotonic_ms(void);
 /* Milliseconds since 1970. */
-int64_t host_wall_ms(void);
+int64_t clock_wall_ms(void);
 
 #endif

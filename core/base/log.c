@@ -1,5 +1,6 @@
 #include "base/log.h"
 
+#include "base/clock.h"
 #include "base/printable.h"
 #include <churn/time.h>
 #include <errno.h>
@@ -36,13 +37,6 @@ struct log {
 };
 
 static const char *const level_names[] = {"", "ERROR", "WARN", "INFO", "DEBUG"};
-
-static int64_t wall_ms(void)
-{
-    struct timespec t;
-    (void)clock_gettime(CLOCK_REALTIME, &t);
-    return (int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000;
-}
 
 struct log *log_new(int fd, int32_t level, enum log_format format)
 {
@@ -110,7 +104,7 @@ static void write_line(struct log *log, int32_t level, const char *component, co
 {
     char time[CHURN_TIME_SIZE];
     struct text raw = {0}, line = {0};
-    churn_time_format(wall_ms(), time);
+    churn_time_format(clock_wall_ms(), time);
     (log->format == LOG_FORMAT_JSON ? append_json_line : append_text_line)(&raw, time, level, component, message);
     if (log->status[0] != '\0') {
         text_append(&line, "\r\033[K", 4);
@@ -158,7 +152,7 @@ void log_line(struct log *log, int32_t level, const char *component, const char 
     (void)pthread_mutex_lock(&log->lock);
     struct recent *recent = find_recent(log, component);
     uint64_t hash = XXH3_64bits(message, strlen(message));
-    int64_t now = wall_ms();
+    int64_t now = clock_wall_ms();
     if (recent->hash == hash && now - recent->since_ms < REPEAT_MS && now >= recent->since_ms) {
         recent->repeats++;
     } else {

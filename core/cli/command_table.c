@@ -1,10 +1,10 @@
 #include "cli/command_table.h"
 
+#include "base/clock.h"
 #include "base/printable.h"
 #include <limits.h>
 #include <stdio.h>
 #include <string.h>
-#include <time.h>
 
 static bool take_config(struct arguments *a, const char *value)
 {
@@ -35,9 +35,7 @@ static bool take_unverified(struct arguments *a, const char *value)
 
 static bool take_replay_from(struct arguments *a, const char *value)
 {
-    struct timespec now;
-    (void)clock_gettime(CLOCK_REALTIME, &now);
-    if (replay_parse(&a->replay, value, (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000)) {
+    if (replay_parse(&a->replay, value, clock_wall_ms())) {
         return true;
     }
     printable_line(stderr,

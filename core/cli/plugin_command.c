@@ -6,7 +6,6 @@
 #include "base/printable.h"
 #include "cli/plugin_check.h"
 #include "cli/plugin_report.h"
-#include "pipeline/host.h"
 #include <errno.h>
 #include <poll.h>
 #include <signal.h>

@@ -2,9 +2,9 @@
  * that names targets (`probe`) is left alone, for it would write to them. */
 #include "cli/plugin_run.h"
 
+#include "base/clock.h"
 #include "cli/plugin_samples.h"
 #include "event/edit.h"
-#include "pipeline/host.h"
 #include "pipeline/instance.h"
 #include "profile/owed.h"
 #include <inttypes.h>
@@ -46,9 +46,9 @@ static int64_t shortest_call(struct running *r, const struct samples *samples)
         struct reject reject;
         churn_event event;
         const struct event_type *type = samples_decode(r->decoder, &samples->items[i], &event, &reject);
-        int64_t began = host_monotonic_ms(), took;
+        int64_t began = clock_monotonic_ms(), took;
         int32_t verdict = type != NULL ? call(r, type, &event) : CHURN_FATAL;
-        took = host_monotonic_ms() - began;
+        took = clock_monotonic_ms() - began;
         shortest = took < shortest ? took : shortest;
         if (verdict == CHURN_RETRY || verdict == CHURN_FATAL) {
             return 0;
@@ -169,8 +169,8 @@ static void give_records(struct plugin_check *check, const churn_sink_ops *ops, 
     churn_record records[4];
     churn_done done[4];
     uint32_t count = make_records(records, ops->accepts), at = 0, taken_in_all = 0;
-    int64_t deadline = host_monotonic_ms() + ANSWER_MS;
-    while ((at < count || owed->count > 0) && host_monotonic_ms() < deadline) {
+    int64_t deadline = clock_monotonic_ms() + ANSWER_MS;
+    while ((at < count || owed->count > 0) && clock_monotonic_ms() < deadline) {
         churn_error err = {.size = sizeof err};
         uint32_t taken = 0, answers = 0;
         int32_t result = at < count ? ops->write(self, &records[at], 1, &taken, &err) : CHURN_OK;

@@ -2,10 +2,10 @@
  */
 #include "cli/plugin_smoke.h"
 
+#include "base/clock.h"
 #include "cli/plugin_run.h"
 #include "cli/plugin_samples.h"
 #include "event/event.h"
-#include "pipeline/host.h"
 #include "pipeline/instance.h"
 #include "profile/fold.h"
 #include "profile/profile.h"
@@ -27,7 +27,7 @@ static void bench_init(struct bench *bench, struct plugin_check *check)
     *bench = (struct bench){.pipeline = {.loader = check->loader,
                                          .log = check->log,
                                          .metrics = metrics_new(),
-                                         .stalls = stalls_new(check->log, host_monotonic_ms)}};
+                                         .stalls = stalls_new(check->log, clock_monotonic_ms)}};
     bench->pipeline.settings = (struct pipeline_settings){.name = "plugin-check", .workers = 1};
     bench->pipeline.config = (struct config){.file = "", .errors = open_memstream(&bench->text, &bench->len)};
     if (bench->pipeline.metrics == NULL || bench->pipeline.stalls == NULL || bench->pipeline.config.errors == NULL) {

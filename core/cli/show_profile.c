@@ -2,7 +2,6 @@
 #include "cli/commands.h"
 
 #include "base/printable.h"
-#include "pipeline/host.h"
 #include "pipeline/instance.h"
 #include "pipeline/load.h"
 #include "profile/profile.h"

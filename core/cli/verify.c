@@ -11,7 +11,6 @@
 #include "base/decimal.h"
 #include "base/printable.h"
 #include "cli/commands.h"
-#include "pipeline/host.h"
 #include "pipeline/instance.h"
 #include "pipeline/load.h"
 #include "pipeline/pipeline.h"

@@ -3,7 +3,6 @@
 #define CHECKPOINT_H
 
 #include "engine/state.h"
-#include "pipeline/host.h"
 #include "profile/store_keys.h"
 
 #define WHY_SIZE 512

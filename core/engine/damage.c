@@ -3,9 +3,8 @@
  * reason of their own, and come back by a redrive once the profile is mended. It is looked at again with each window
  * that has events of theirs, so that nothing has to be told when it is. */
 #include "engine/damage.h"
+#include "base/clock.h"
 #include "engine/set_aside.h"
-
-#include "pipeline/host.h"
 
 #define REPORT_MS 60000
 #define NAMED_A_MINUTE 20
@@ -16,7 +15,7 @@ static void report(struct worker *worker, const struct customer *customer, bool 
 {
     struct damage_report *report = &worker->damage;
     const char *label = worker->pipeline->store.label;
-    int64_t now = host_monotonic_ms();
+    int64_t now = clock_monotonic_ms();
     report->events += events;
     if (now >= report->next_ms) {
         if (report->next_ms != 0) {

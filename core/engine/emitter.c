@@ -1,9 +1,8 @@
 /* Outputs to the sinks, in the order of the windows, and their answers. */
 #include "engine/emitter.h"
+#include "base/clock.h"
 #include "engine/plugin_call.h"
 #include "engine/set_aside.h"
-
-#include "pipeline/host.h"
 
 #define BATCH 256
 #define WARN_MS 10000        /* between warnings about what a sink does not take */
@@ -28,7 +27,7 @@ static void tell_loss(struct worker *worker, unsigned sink)
     log_printf(worker->pipeline->log, CHURN_LOG_WARN, section_of(worker, sink)->label, "%lld record%s dropped: %s",
                (long long)state->lost, state->lost == 1 ? "" : "s", state->loss);
     state->lost = 0;
-    state->warn_ms = host_monotonic_ms() + WARN_MS;
+    state->warn_ms = clock_monotonic_ms() + WARN_MS;
 }
 
 /* Logged every now and then; all are counted. */
@@ -41,7 +40,7 @@ static void lose(struct worker *worker, unsigned sink, int64_t count, const char
     va_start(args, format);
     (void)vsnprintf(state->loss, sizeof state->loss, format, args);
     va_end(args);
-    if (host_monotonic_ms() >= state->warn_ms) {
+    if (clock_monotonic_ms() >= state->warn_ms) {
         tell_loss(worker, sink);
     }
 }
@@ -339,7 +338,7 @@ static void give_up(struct worker *worker, struct window *window, unsigned sink)
  * hold up every window in its turn. */
 static void give_up_late(struct worker *worker, unsigned sink)
 {
-    int64_t now = host_monotonic_ms(), patience = section_of(worker, sink)->sink.give_up_after_ms;
+    int64_t now = clock_monotonic_ms(), patience = section_of(worker, sink)->sink.give_up_after_ms;
     if (worker->sink_states[sink].out && patience > OUT_PATIENCE_MS) {
         patience = OUT_PATIENCE_MS;
     }

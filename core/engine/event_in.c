@@ -1,10 +1,10 @@
 #include "engine/event_in.h"
 
+#include "base/clock.h"
 #include "engine/partitions.h"
 #include "engine/plugin_call.h"
 #include "engine/processors.h"
 #include "engine/set_aside.h"
-#include "pipeline/host.h"
 #include "pipeline/routing.h"
 
 _Static_assert(ARENA_PADDING >= JSON_SCAN_PADDING, "events are decoded where arena_copy puts them");
@@ -206,7 +206,7 @@ static bool take_event(struct worker *worker, const churn_record *record, const 
         return true;
     }
     if (verdict == CHURN_RETRY) {
-        worker->reading.ask_again_ms = host_monotonic_ms() + ASK_AGAIN_MS;
+        worker->reading.ask_again_ms = clock_monotonic_ms() + ASK_AGAIN_MS;
         return true;
     }
     if (verdict == CHURN_OK && worker_has_store(worker)) {

@@ -1,6 +1,6 @@
 #include "engine/generation.h"
 
-#include "pipeline/host.h"
+#include "base/clock.h"
 #include "pipeline/instance.h"
 #include <pthread.h>
 #include <stdlib.h>
@@ -13,7 +13,7 @@ void generation_order(struct generation *generation, enum worker_order order)
 {
     generation->order = order;
     if (order == WORKER_STOP) {
-        generation->deadline_ms = host_monotonic_ms() + generation->pipeline->settings.shutdown_timeout_ms + GRACE_MS;
+        generation->deadline_ms = clock_monotonic_ms() + generation->pipeline->settings.shutdown_timeout_ms + GRACE_MS;
     }
     for (unsigned i = 0; i < generation->count; i++) {
         worker_order(generation->workers[i], order);

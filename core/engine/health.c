@@ -1,8 +1,8 @@
 #include "engine/health.h"
 
 #include "base/address.h"
+#include "base/clock.h"
 #include "base/json_build.h"
-#include "pipeline/host.h"
 #include <churn/time.h>
 #include <errno.h>
 #include <microhttpd.h>
@@ -135,7 +135,7 @@ struct json_object *health_troubles(struct stalls *stalls)
 static struct json_object *explain(const struct health_status *status, int64_t since_ms)
 {
     struct json_object *troubles = json_object_new_array();
-    int64_t now_ms = host_monotonic_ms();
+    int64_t now_ms = clock_monotonic_ms();
     for (unsigned i = 0; i < status->worker_count; i++) {
         const char *trouble = trouble_of(status, i, now_ms, true);
         if (trouble != NULL) {
@@ -161,7 +161,7 @@ static int64_t since_when(int64_t *unready_ms, bool ready)
     if (ready) {
         *unready_ms = 0;
     } else if (*unready_ms == 0) {
-        *unready_ms = host_wall_ms();
+        *unready_ms = clock_wall_ms();
     }
     return *unready_ms;
 }
@@ -171,7 +171,7 @@ static struct json_object *say(struct health *health, bool ready, bool *ret_good
 {
     const struct health_status *status = &health->status;
     struct json_object *object = json_object_new_object(), *workers = json_object_new_array();
-    int64_t now_ms = host_monotonic_ms(), since_ms = 0;
+    int64_t now_ms = clock_monotonic_ms(), since_ms = 0;
     bool troubled = status->troubles != NULL && json_object_array_length(status->troubles) > 0;
     bool good = status->looked_ms != 0 && now_ms - status->looked_ms <= HEALTH_STUCK_MS && !(ready && status->stopping);
     for (unsigned i = 0; i < status->worker_count; i++) {
@@ -286,7 +286,7 @@ static void on_connection(void *ctx, struct MHD_Connection *connection, void **o
     for (client = health->clients; client->fd >= 0; client++) { /* there are places for all that the server takes */
     }
     *client = (struct client){.fd = MHD_get_connection_info(connection, MHD_CONNECTION_INFO_CONNECTION_FD)->connect_fd,
-                              .since_ms = host_monotonic_ms()};
+                              .since_ms = clock_monotonic_ms()};
     *own = client;
     end_clients(health, client->since_ms);
 }
@@ -298,7 +298,7 @@ static void *serve(void *argument)
         if (MHD_run_wait(health->daemon, TURN_MS) != MHD_YES) {
             (void)poll(NULL, 0, TURN_MS); /* out of memory or the like: it may pass */
         }
-        end_clients(health, host_monotonic_ms());
+        end_clients(health, clock_monotonic_ms());
     }
     return NULL;
 }

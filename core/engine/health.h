@@ -15,7 +15,7 @@ struct health_worker {
     bool assigned; /* its source has told what it reads */
     bool store_open;
     bool failed;
-    int64_t turned_ms; /* when its loop last went round, by host_monotonic_ms; 0: it has not begun */
+    int64_t turned_ms; /* when its loop last went round, by clock_monotonic_ms; 0: it has not begun */
     bool lag_known;
     int64_t lag;      /* messages */
     uint32_t damaged; /* customers whose profiles are, and whose events are set aside */

@@ -1,5 +1,6 @@
 #include "engine/intake.h"
 
+#include "base/clock.h"
 #include "engine/event_in.h"
 #include "engine/original.h"
 #include "engine/partitions.h"
@@ -7,7 +8,6 @@
 #include "engine/put_back.h"
 #include "engine/redrive_scope.h"
 #include "engine/set_aside.h"
-#include "pipeline/host.h"
 
 /* What the source knows to be there and cannot read. */
 static bool take_unreadable(struct worker *worker, const churn_record *record)
@@ -83,7 +83,7 @@ bool intake_take(struct worker *worker, const churn_record *records, uint32_t co
     struct window *window = window_filling(worker);
     uint32_t hashes[LOOK_AHEAD] = {0};
     if (window_is_empty(window)) {
-        window->opened_ms = host_monotonic_ms();
+        window->opened_ms = clock_monotonic_ms();
     }
     if (!processors_announce(worker, records, count) ||
         (worker->pipeline->redrive != NULL && !originals_read(worker, records, count, worker->origin.originals))) {

@@ -1,9 +1,9 @@
 #include "engine/original.h"
 
+#include "base/clock.h"
 #include "engine/output.h"
 #include "engine/redrive_scope.h"
 #include "engine/state.h"
-#include "pipeline/host.h"
 #include <stdlib.h>
 #include <time.h>
 
@@ -103,7 +103,7 @@ static void seek_each(struct worker *worker, struct wanted *wanted)
 static bool reread(struct worker *worker, struct wanted *wanted)
 {
     static const struct timespec pause = {.tv_nsec = 200000000};
-    int64_t deadline = host_monotonic_ms() + PATIENCE_MS;
+    int64_t deadline = clock_monotonic_ms() + PATIENCE_MS;
     for (;;) {
         churn_error err = {.size = sizeof err};
         int32_t result = ops_of(worker)->reread(worker->origin.instance->self, wanted->positions, wanted->count, ASK_MS,
@@ -111,7 +111,7 @@ static bool reread(struct worker *worker, struct wanted *wanted)
         if (result == CHURN_OK) {
             return true;
         }
-        if (result != CHURN_RETRY || host_monotonic_ms() >= deadline) {
+        if (result != CHURN_RETRY || clock_monotonic_ms() >= deadline) {
             return worker_fail(worker,
                                "source %s: the records that the dead letters were cannot be read: %s; `redrive "
                                "--unverified` puts back unchecked what cannot be checked",

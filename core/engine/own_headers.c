@@ -3,10 +3,10 @@
  * first window of a customer alone that needs it: of one who is known to be damaged the headers are asked for in time.
  */
 #include "engine/own_headers.h"
+#include "base/clock.h"
 #include "engine/plugin_call.h"
 #include "engine/stalled.h"
 
-#include "pipeline/host.h"
 #include <stdlib.h>
 
 #define ASK_MS 3000  /* one question to the source */
@@ -84,14 +84,14 @@ bool own_headers_complete(struct worker *worker, struct window *window)
     if (window->bare_count == 0) {
         return true;
     }
-    if (host_monotonic_ms() < worker->headers_ms) {
+    if (clock_monotonic_ms() < worker->headers_ms) {
         return false;
     }
     result = read_again(worker, window, &err);
     err.message[sizeof err.message - 1] = '\0';
     leave_out_done(window);
     if (result == CHURN_RETRY) {
-        worker->headers_ms = host_monotonic_ms() + PAUSE_MS;
+        worker->headers_ms = clock_monotonic_ms() + PAUSE_MS;
         worker_stalled(worker, section, STALL_DEAD_LETTERS, CHURN_LOG_WARN,
                        "%u dead letters wait for the headers of their records, which cannot be read again now: %s",
                        window->bare_count, err.message);

@@ -1,5 +1,6 @@
 #include "engine/progress.h"
 
+#include "base/clock.h"
 #include "engine/checkpoint.h"
 #include "engine/commit.h"
 #include "engine/handover.h"
@@ -7,7 +8,6 @@
 #include "engine/proof.h"
 #include "engine/reach.h"
 #include "engine/rounds.h"
-#include "pipeline/host.h"
 #include <time.h>
 
 /* What was in flight is void: `done` begins anew, and nothing is known of the store. A replay that was not through
@@ -116,7 +116,7 @@ bool progress_note_passed(struct worker *worker, uint32_t source, int64_t offset
         return true; /* read again, or not ours any more */
     }
     if (window_is_empty(window)) {
-        window->opened_ms = host_monotonic_ms();
+        window->opened_ms = clock_monotonic_ms();
     }
     if (!window_note_passed(window, source, offset)) {
         return out_of_memory(worker);
@@ -143,10 +143,10 @@ int64_t progress_unsettled(const struct worker *worker)
 bool progress_commit(struct worker *worker, int64_t limit_ms)
 {
     static const struct timespec nap = {.tv_nsec = 1000000};
-    int64_t deadline = host_monotonic_ms() + limit_ms;
+    int64_t deadline = clock_monotonic_ms() + limit_ms;
     /* A window that could not be finished in time still waits for answers: only what was durable before it counts. */
     while (worker->session.handle != NULL && !session_is_writing(worker) && !worker->session.went_back &&
-           !progress_settled(worker) && host_monotonic_ms() < deadline) {
+           !progress_settled(worker) && clock_monotonic_ms() < deadline) {
         worker->moved = false;
         rounds_step(worker, true);
         if (worker->failed || !session_poll(worker, NULL, 1)) {
@@ -158,7 +158,7 @@ bool progress_commit(struct worker *worker, int64_t limit_ms)
     }
     reach_settle(worker);
     commit_tell(worker, true);
-    while (!worker_has_store(worker) && worker->progress.held && !worker->failed && host_monotonic_ms() < deadline) {
+    while (!worker_has_store(worker) && worker->progress.held && !worker->failed && clock_monotonic_ms() < deadline) {
         (void)nanosleep(&nap, NULL);
         commit_tell(worker, true);
     }

@@ -4,7 +4,6 @@
 #include "engine/partitions.h"
 #include "engine/rounds.h"
 #include "engine/session.h"
-#include "pipeline/host.h"
 #include "profile/store_keys.h"
 
 #define REMEMBER_MS 3000

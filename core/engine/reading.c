@@ -1,5 +1,6 @@
 #include "engine/reading.h"
 
+#include "base/clock.h"
 #include "base/fault.h"
 #include "engine/intake.h"
 #include "engine/lag.h"
@@ -10,7 +11,6 @@
 #include "engine/proof.h"
 #include "engine/windows.h"
 #include "engine/writer.h"
-#include "pipeline/host.h"
 
 #define IDLE_MS 50            /* wait for records when nothing is under way */
 #define BUSY_MS 1             /* … when only the store or the sinks are to answer */
@@ -171,7 +171,7 @@ static uint32_t idle_time(struct worker *worker)
 /* Keeps a source alive from which nothing can be taken now. */
 static bool hold_source(struct worker *worker)
 {
-    int64_t now = host_monotonic_ms();
+    int64_t now = clock_monotonic_ms();
     uint32_t count = 0;
     if (worker->reading.blocked_since_ms == 0) {
         worker->reading.blocked_since_ms = now;
@@ -197,7 +197,7 @@ bool reading_step(struct worker *worker, bool *ret_idle)
         *ret_idle = true;
         return reading_poll(worker, 0, windows_done(worker) ? IDLE_MS : 0, &count);
     }
-    if (host_monotonic_ms() >= worker->reading.ask_again_ms) {
+    if (clock_monotonic_ms() >= worker->reading.ask_again_ms) {
         worker->reading.ask_again_ms = 0;
     }
     if (worker->reading.ask_again_ms != 0) {

@@ -1,9 +1,9 @@
 #include "engine/rounds.h"
 
+#include "base/clock.h"
 #include "engine/checkpoint.h"
 #include "engine/commit.h"
 #include "engine/stalled.h"
-#include "pipeline/host.h"
 
 #define POLL_MS 20      /* for an answer that is waited for */
 #define ASK_AGAIN_MS 50 /* between questions whether writes are durable */
@@ -112,7 +112,7 @@ static void take_flushed(struct worker *worker, const churn_put_reply *reply)
         finish_round(worker);
     } else {
         worker->progress.round = ROUND_WAITING;
-        worker->progress.ask_again_ms = host_monotonic_ms() + ASK_AGAIN_MS;
+        worker->progress.ask_again_ms = clock_monotonic_ms() + ASK_AGAIN_MS;
     }
 }
 
@@ -187,7 +187,7 @@ void rounds_step(struct worker *worker, bool due)
         continue_round(worker);
         break;
     case ROUND_WAITING:
-        if (host_monotonic_ms() >= worker->progress.ask_again_ms) {
+        if (clock_monotonic_ms() >= worker->progress.ask_again_ms) {
             flush(worker);
         }
         break;
@@ -203,11 +203,11 @@ void rounds_step(struct worker *worker, bool due)
 
 bool rounds_put_now(struct worker *worker, uint32_t source, int64_t limit_ms)
 {
-    int64_t deadline = host_monotonic_ms() + limit_ms;
+    int64_t deadline = clock_monotonic_ms() + limit_ms;
     rounds_end(&worker->progress);
     partition_at(worker, source)->again = true;
     partition_at(worker, source)->putting = checkpoint_answered(&partition_at(worker, source)->stored);
-    while ((partition_at(worker, source)->again || rounds_wait(worker)) && host_monotonic_ms() < deadline) {
+    while ((partition_at(worker, source)->again || rounds_wait(worker)) && clock_monotonic_ms() < deadline) {
         put_checkpoints(worker);
         if (worker->session.handle == NULL || !session_poll(worker, NULL, POLL_MS)) {
             return false;

@@ -1,11 +1,11 @@
 #include "engine/run.h"
 
+#include "base/clock.h"
 #include "engine/generation.h"
 #include "engine/handover.h"
 #include "engine/health.h"
 #include "engine/reload.h"
 #include "engine/summary.h"
-#include "pipeline/host.h"
 #include "pipeline/instance.h"
 #include "pipeline/load.h"
 #include <errno.h>
@@ -67,7 +67,7 @@ static int wait_for_signal(const sigset_t *signals)
 
 static void on_stop_signal(struct run *run, int signal_number)
 {
-    if (run->signal_ms != 0 && host_monotonic_ms() - run->signal_ms < REPEAT_MS) {
+    if (run->signal_ms != 0 && clock_monotonic_ms() - run->signal_ms < REPEAT_MS) {
         return; /* sent to the process and to its group: one wish */
     }
     if (run->signal_ms != 0) {
@@ -76,7 +76,7 @@ static void on_stop_signal(struct run *run, int signal_number)
     }
     log_printf(run->log, CHURN_LOG_INFO, "churnd", "SIG%s: finishing what was read (once more to stop at once)",
                sigabbrev_np(signal_number));
-    run->signal_ms = host_monotonic_ms();
+    run->signal_ms = clock_monotonic_ms();
     generation_order(&run->now, WORKER_STOP);
 }
 
@@ -99,7 +99,7 @@ static void end_if_hung(const struct run *run)
     const struct pipeline *pipeline = run->now.pipeline;
     char message[512];
     int64_t limit_ms = pipeline->settings.plugin_timeout_ms;
-    if (limit_ms > 0 && journal_hung(pipeline->journal, host_monotonic_ms(), limit_ms, message, sizeof message)) {
+    if (limit_ms > 0 && journal_hung(pipeline->journal, clock_monotonic_ms(), limit_ms, message, sizeof message)) {
         log_printf(run->log, CHURN_LOG_ERROR, "churnd",
                    "%s (plugin_timeout); the process ends, and its next run counts this against the event", message);
         _exit(1);
@@ -126,7 +126,7 @@ static void tell_late(const struct run *run)
 
 static void end_if_late(const struct run *run)
 {
-    if (run->now.order == WORKER_STOP && host_monotonic_ms() > run->now.deadline_ms) {
+    if (run->now.order == WORKER_STOP && clock_monotonic_ms() > run->now.deadline_ms) {
         tell_late(run);
         _exit(generation_failed(&run->now) || run->signal_ms == 0);
     }
@@ -169,7 +169,7 @@ static void watch_turns(const struct run *run)
     for (unsigned i = 0; i < run->now.count; i++) {
         const struct worker *worker = run->now.workers[i];
         struct stall_place place = {.owner = worker, .plugin = "worker", .worker = i};
-        int64_t turned_ms = worker_health(worker).turned_ms, for_ms = host_monotonic_ms() - turned_ms;
+        int64_t turned_ms = worker_health(worker).turned_ms, for_ms = clock_monotonic_ms() - turned_ms;
         const struct section *section;
         char where[320], message[448];
         if (turned_ms == 0 || for_ms <= HEALTH_STUCK_MS || generation_has_ended(&run->now)) {
@@ -190,7 +190,7 @@ static void tell_health(const struct run *run, const struct generation *generati
     struct health_status status = {.pipeline = pipeline->settings.name,
                                    .source = pipeline->source.label,
                                    .stopping = generation->order != WORKER_GO_ON,
-                                   .looked_ms = host_monotonic_ms(),
+                                   .looked_ms = clock_monotonic_ms(),
                                    .worker_count = generation->count};
     if (run->health == NULL) {
         return;
@@ -352,7 +352,7 @@ static void watch(struct run *run, const sigset_t *signals)
         }
         on_signal(run, signal_number);
         look_after(run);
-        if (run->terminal && host_monotonic_ms() - progress.last_ms >= PROGRESS_MS) {
+        if (run->terminal && clock_monotonic_ms() - progress.last_ms >= PROGRESS_MS) {
             progress_show(&progress, run->now.pipeline, run->now.workers, run->now.count);
         }
     }
@@ -393,7 +393,7 @@ int run_pipeline(const struct run_options *options, struct pipeline *pipeline, s
                       .spare = &other,
                       .log = log,
                       .terminal = isatty(STDERR_FILENO) == 1};
-    int64_t started = host_monotonic_ms();
+    int64_t started = clock_monotonic_ms();
     sigset_t signals;
     bool ok;
     /* cppcheck-suppress autoVariables; `run` lives as long as the pipeline is used */
@@ -407,7 +407,7 @@ int run_pipeline(const struct run_options *options, struct pipeline *pipeline, s
         watch(&run, &signals);
         ok = !generation_failed(&run.now);
         summary_print(writes_stdout(run.now.pipeline) ? stderr : stdout, run.now.pipeline, run.now.workers,
-                      run.now.count, (double)(host_monotonic_ms() - started) / 1000);
+                      run.now.count, (double)(clock_monotonic_ms() - started) / 1000);
     }
     health_stop(run.health);
     generation_end(&run.now, GRACE_MS, !ok);

@@ -2,9 +2,9 @@
  * soon as something is wrong with it. */
 #include "engine/session.h"
 
+#include "base/clock.h"
 #include "engine/plugin_call.h"
 #include "engine/stalled.h"
-#include "pipeline/host.h"
 #include "pipeline/targets.h"
 
 #define FIRST_OPEN_PAUSE_MS 100
@@ -35,7 +35,7 @@ void session_lose(struct worker *worker, const char *message)
 {
     session_close(worker);
     tell_outage(worker, message);
-    worker->session.next_open_ms = host_monotonic_ms() + FIRST_OPEN_PAUSE_MS;
+    worker->session.next_open_ms = clock_monotonic_ms() + FIRST_OPEN_PAUSE_MS;
     worker->session.profiles->lost(worker);
 }
 
@@ -47,7 +47,7 @@ static void wait_to_open(struct worker *worker, const char *message)
     if (worker->session.open_pause_ms > LAST_OPEN_PAUSE_MS) {
         worker->session.open_pause_ms = LAST_OPEN_PAUSE_MS;
     }
-    worker->session.next_open_ms = host_monotonic_ms() + worker->session.open_pause_ms;
+    worker->session.next_open_ms = clock_monotonic_ms() + worker->session.open_pause_ms;
 }
 
 /* A store that is not the one of the last session may lack what that one acknowledged. Nothing may be written to it
@@ -82,7 +82,7 @@ bool session_step(struct worker *worker)
 {
     churn_error err = {.size = sizeof err};
     int32_t result;
-    if (worker->session.handle != NULL || host_monotonic_ms() < worker->session.next_open_ms) {
+    if (worker->session.handle != NULL || clock_monotonic_ms() < worker->session.next_open_ms) {
         return true;
     }
     worker_enter(worker, &worker->pipeline->store);

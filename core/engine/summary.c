@@ -1,7 +1,7 @@
 #include "engine/summary.h"
 
+#include "base/clock.h"
 #include "base/printable.h"
-#include "pipeline/host.h"
 #include <inttypes.h>
 
 #define NUMBER_SIZE 32
@@ -24,14 +24,14 @@ static const char *grouped(int64_t n, char out[NUMBER_SIZE])
 
 void progress_start(struct progress *progress)
 {
-    *progress = (struct progress){.started_ms = host_monotonic_ms()};
+    *progress = (struct progress){.started_ms = clock_monotonic_ms()};
     progress->last_ms = progress->started_ms;
 }
 
 void progress_show(struct progress *progress, struct pipeline *pipeline, struct worker *const *workers, unsigned count)
 {
     char events_text[NUMBER_SIZE], rate_text[NUMBER_SIZE], lag_text[NUMBER_SIZE], line[224];
-    int64_t now = host_monotonic_ms(), events = metrics_sum(pipeline->metrics, "events"), lag = 0;
+    int64_t now = clock_monotonic_ms(), events = metrics_sum(pipeline->metrics, "events"), lag = 0;
     int64_t elapsed = now > progress->last_ms ? now - progress->last_ms : 1;
     int64_t rate = (events - progress->last_events) * 1000 / elapsed;
     bool known = true;

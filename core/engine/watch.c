@@ -2,11 +2,11 @@
  * shows. Reported to the stalls, which log them and make the run not ready. */
 #include "engine/watch.h"
 
+#include "base/clock.h"
 #include "engine/emitter.h"
 #include "engine/lag.h"
 #include "engine/partitions.h"
 #include "engine/stalled.h"
-#include "pipeline/host.h"
 
 #define LOOK_MS 1000             /* between looks */
 #define SINK_PATIENCE_MS 10000   /* for a sink that owes answers and gives none */
@@ -104,7 +104,7 @@ static void watch_source(struct worker *worker, int64_t now)
 
 void watch_step(struct worker *worker)
 {
-    int64_t now = host_monotonic_ms();
+    int64_t now = clock_monotonic_ms();
     atomic_store_explicit(&worker->signs.turned_ms, now, memory_order_relaxed);
     atomic_store_explicit(&worker->signs.session_open, worker->session.handle != NULL, memory_order_relaxed);
     atomic_store_explicit(&worker->signs.damaged, worker->cache.damaged, memory_order_relaxed);

@@ -1,5 +1,6 @@
 #include "engine/windows.h"
 
+#include "base/clock.h"
 #include "base/fault.h"
 #include "engine/emitter.h"
 #include "engine/placing.h"
@@ -8,7 +9,6 @@
 #include "engine/session.h"
 #include "engine/watch.h"
 #include "engine/writer.h"
-#include "pipeline/host.h"
 #include <time.h>
 
 #define BUSY_MS 1       /* wait for the store or the sinks when the source has nothing */
@@ -100,7 +100,7 @@ static bool filling_is_due(struct worker *worker, bool source_idle)
     const struct window *window = window_filling(worker);
     return !window_is_empty(window) &&
            (source_idle || !windows_have_room(worker) ||
-            host_monotonic_ms() - window->opened_ms >= worker->pipeline->store_settings.window_age_ms);
+            clock_monotonic_ms() - window->opened_ms >= worker->pipeline->store_settings.window_age_ms);
 }
 
 void windows_discard(struct worker *worker)
@@ -174,16 +174,16 @@ void windows_nap(const struct worker *worker, int64_t round_began_ms)
     struct timespec pause = {.tv_nsec = worker_ordered(worker) == WORKER_FINISH_AT_END ? SHORT_NAP_US * 1000L
                                         : little_to_miss                               ? LONG_NAP_MS * 1000000L
                                                                                        : NAP_MS * 1000000L};
-    if (!worker->moved && host_monotonic_ms() - round_began_ms < NAP_MS) {
+    if (!worker->moved && clock_monotonic_ms() - round_began_ms < NAP_MS) {
         (void)nanosleep(&pause, NULL);
     }
 }
 
 bool windows_drain(struct worker *worker, int64_t limit_ms)
 {
-    int64_t deadline = host_monotonic_ms() + limit_ms;
-    while (!windows_done(worker) && host_monotonic_ms() < deadline) {
-        int64_t began = host_monotonic_ms();
+    int64_t deadline = clock_monotonic_ms() + limit_ms;
+    while (!windows_done(worker) && clock_monotonic_ms() < deadline) {
+        int64_t began = clock_monotonic_ms();
         worker->moved = false;
         if (!windows_move_on(worker, true, BUSY_MS)) {
             return false;

@@ -1,6 +1,7 @@
 /* The loop of a worker: take records, write profiles, tell the sinks, commit. */
 #include "engine/worker.h"
 
+#include "base/clock.h"
 #include "base/fault.h"
 #include "engine/emitter.h"
 #include "engine/original.h"
@@ -15,7 +16,6 @@
 #include "engine/watch.h"
 #include "engine/windows.h"
 #include "engine/writer.h"
-#include "pipeline/host.h"
 #include <stdlib.h>
 
 #define IDLE_MS 50          /* wait for records when nothing is under way */
@@ -31,14 +31,14 @@ static bool is_at_end(struct worker *worker)
 
 static bool step(struct worker *worker)
 {
-    int64_t began = host_monotonic_ms();
+    int64_t began = clock_monotonic_ms();
     bool idle = false;
     worker->moved = false;
     if (!reading_step(worker, &idle) ||
         !windows_move_on(worker, idle, idle || !windows_have_room(worker) ? BUSY_MS : 0)) {
         return false;
     }
-    bool due = host_monotonic_ms() - worker->last_commit_ms >= COMMIT_MS;
+    bool due = clock_monotonic_ms() - worker->last_commit_ms >= COMMIT_MS;
     rounds_step(worker, due);
     if (worker->failed) {
         return false;
@@ -48,7 +48,7 @@ static bool step(struct worker *worker)
             return false;
         }
         lag_look(worker);
-        worker->last_commit_ms = host_monotonic_ms();
+        worker->last_commit_ms = clock_monotonic_ms();
     }
     if (!is_at_end(worker)) {
         worker_show(worker, WORKER_RUNNING);
@@ -67,7 +67,7 @@ static bool finish_sinks(struct worker *worker)
 {
     bool pending = true;
     while (pending && worker_ordered(worker) != WORKER_STOP) {
-        int64_t began = host_monotonic_ms();
+        int64_t began = clock_monotonic_ms();
         uint32_t count = 0;
         worker->moved = false;
         watch_step(worker);
@@ -135,7 +135,7 @@ static void stop_instances(struct worker *worker, int64_t deadline_ms)
         }
     }
     for (unsigned i = 0; i < worker->sinks_started; i++) {
-        int64_t left = deadline_ms - host_monotonic_ms();
+        int64_t left = deadline_ms - clock_monotonic_ms();
         worker_enter(worker, &worker->pipeline->sinks[i]);
         sink_ops(&worker->pipeline->sinks[i])->stop(worker->sinks[i]->self, left > 0 ? left : 0);
     }
@@ -148,13 +148,13 @@ static void stop_instances(struct worker *worker, int64_t deadline_ms)
 /* When a stop ends for what comes after what was read, which may have taken all its time. */
 static int64_t last_deadline(int64_t deadline_ms)
 {
-    int64_t least = host_monotonic_ms() + LAST_MS;
+    int64_t least = clock_monotonic_ms() + LAST_MS;
     return deadline_ms > least ? deadline_ms : least;
 }
 
 static int64_t commit_time(int64_t deadline_ms)
 {
-    int64_t left = last_deadline(deadline_ms) - host_monotonic_ms();
+    int64_t left = last_deadline(deadline_ms) - clock_monotonic_ms();
     return left < COMMIT_WAIT_MS ? left : COMMIT_WAIT_MS;
 }
 
@@ -169,7 +169,7 @@ static void *run(void *argument)
     struct worker *worker = argument;
     int64_t deadline;
     bool ok;
-    atomic_store_explicit(&worker->signs.turned_ms, host_monotonic_ms(), memory_order_relaxed);
+    atomic_store_explicit(&worker->signs.turned_ms, clock_monotonic_ms(), memory_order_relaxed);
     ok = start_instances(worker);
     while (ok && goes_on(worker)) {
         ok = step(worker);
@@ -178,7 +178,7 @@ static void *run(void *argument)
     if (ok && worker_ordered(worker) != WORKER_STOP) {
         ok = finish_sinks(worker);
     }
-    deadline = host_monotonic_ms() + worker->pipeline->settings.shutdown_timeout_ms;
+    deadline = clock_monotonic_ms() + worker->pipeline->settings.shutdown_timeout_ms;
     if (ok && !windows_drain(worker, worker->pipeline->settings.shutdown_timeout_ms) && !worker->failed) {
         log_line(worker->pipeline->log, CHURN_LOG_WARN, "worker",
                  "not everything could be finished in time; what is not committed is read again at the next start");

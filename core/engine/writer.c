@@ -7,6 +7,7 @@
  * under way. */
 #include "engine/writer.h"
 
+#include "base/clock.h"
 #include "base/fault.h"
 #include "engine/checkpoint.h"
 #include "engine/damage.h"
@@ -16,7 +17,6 @@
 #include "engine/plugin_call.h"
 #include "engine/reach.h"
 #include "engine/stalled.h"
-#include "pipeline/host.h"
 #include "profile/store_keys.h"
 
 #define FIRST_RETRY_MS 100
@@ -164,7 +164,7 @@ static bool begin_to_write(struct worker *worker, struct window *window)
 
 static bool may_name(struct naming *naming)
 {
-    int64_t now = host_monotonic_ms();
+    int64_t now = clock_monotonic_ms();
     if (now >= naming->next_ms) {
         *naming = (struct naming){.next_ms = now + NAMING_MS};
     }
@@ -265,7 +265,7 @@ static void put_later(struct worker *worker, struct delta *delta)
         if (worker->writer.retry_pause_ms > LAST_RETRY_MS) {
             worker->writer.retry_pause_ms = LAST_RETRY_MS;
         }
-        worker->writer.retry_ms = host_monotonic_ms() + worker->writer.retry_pause_ms;
+        worker->writer.retry_ms = clock_monotonic_ms() + worker->writer.retry_pause_ms;
     }
 }
 
@@ -434,7 +434,7 @@ bool writer_step(struct worker *worker, struct window *window, uint32_t timeout_
     if (window->state == WINDOW_SETTING_ASIDE) {
         return set_aside(worker, window);
     }
-    bool again = worker->writer.retry_ms != 0 && host_monotonic_ms() >= worker->writer.retry_ms;
+    bool again = worker->writer.retry_ms != 0 && clock_monotonic_ms() >= worker->writer.retry_ms;
     if (worker->session.handle != NULL && (worker->session.fresh || again)) {
         worker->session.fresh = false;
         worker->writer.retry_ms = 0;

@@ -1,5 +1,6 @@
 #include "pipeline/host.h"
 
+#include "base/clock.h"
 #include "profile/profile.h"
 #include "profile/store_keys.h"
 #include <churn/ext/event_types.h>
@@ -27,13 +28,13 @@ static int32_t on_log_enabled(const churn_host *host, int32_t level)
 static int64_t on_now_ms(const churn_host *host)
 {
     (void)host;
-    return host_wall_ms();
+    return clock_wall_ms();
 }
 
 static int64_t on_monotonic_ms(const churn_host *host)
 {
     (void)host;
-    return host_monotonic_ms();
+    return clock_monotonic_ms();
 }
 
 static churn_counter *on_counter(const churn_host *host, const char *name)

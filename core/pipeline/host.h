@@ -2,7 +2,6 @@
 #ifndef HOST_H
 #define HOST_H
 
-#include "base/clock.h"
 #include "pipeline/pipeline.h"
 
 /* Fills `instance->host`; the instance is its context and must not move. */

@@ -1,10 +1,10 @@
 #include "pipeline/load.h"
 
 #include "base/address.h"
+#include "base/clock.h"
 #include "base/decimal.h"
 #include "base/suggest.h"
 #include "event/condition.h"
-#include "pipeline/host.h"
 #include "pipeline/instance.h"
 #include "pipeline/routing.h"
 #include "pipeline/targets.h"
@@ -393,7 +393,7 @@ bool pipeline_load_edited(struct pipeline *pipeline, struct pipeline_files files
     pipeline->loader = loader;
     pipeline->log = log;
     pipeline->metrics = metrics_new();
-    pipeline->stalls = stalls_new(log, host_monotonic_ms);
+    pipeline->stalls = stalls_new(log, clock_monotonic_ms);
     loaded = config_load(&pipeline->config, files.pipeline, files.env, errors);
     if (pipeline->metrics == NULL || pipeline->stalls == NULL || !(loaded || pipeline->config.usable) ||
         (edit != NULL && (!loaded || !edit(pipeline, ctx)))) {

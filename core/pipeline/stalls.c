@@ -1,11 +1,12 @@
 #include "pipeline/stalls.h"
 
+#include "base/clock.h"
+
 #include <churn/time.h>
 #include <inttypes.h>
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdlib.h>
-#include <time.h>
 
 #define REMIND_MS 60000
 #define QUIET_MS 10000 /* after a line about a state until it is said to have begun anew */
@@ -58,13 +59,6 @@ void stalls_free(struct stalls *stalls)
     }
     (void)pthread_mutex_destroy(&stalls->lock);
     free(stalls);
-}
-
-static int64_t wall_ms(void)
-{
-    struct timespec t;
-    (void)clock_gettime(CLOCK_REALTIME, &t);
-    return (int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000;
 }
 
 /* ---- what is known ---- */
@@ -201,7 +195,7 @@ void stalls_begin(struct stalls *stalls, const struct stall_place *place, const 
             set_lasts(stalls, stall, true);
             stall->reports = 0;
             stall->began_ms = now;
-            stall->since_ms = wall_ms();
+            stall->since_ms = clock_wall_ms();
         }
         stall->reports++;
         if (!stall->said && (stall->logged_ms == 0 || now - stall->logged_ms >= QUIET_MS)) {

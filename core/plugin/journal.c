@@ -505,7 +505,7 @@ static void note_batches(struct journal *journal, const struct journal_slot *slo
         if (entry->kind == ENTRY_BATCH && journal->seen[i].plugin == slot->plugin &&
             entry->partition == slot->partition && entry->offset <= slot->offset && is_topic(entry, slot->topic) &&
             journal->seen[i].passed_ms == 0) {
-            journal->seen[i].passed_ms = host_monotonic_ms();
+            journal->seen[i].passed_ms = clock_monotonic_ms();
         }
     }
 }
@@ -541,7 +541,7 @@ bool journal_careful(const struct journal_seat *seat, unsigned plugin)
          i++) {
         if (journal->image->entries[i].kind == ENTRY_BATCH && journal->seen[i].plugin == plugin) {
             int64_t passed_ms = journal->seen[i].passed_ms;
-            if (passed_ms != 0 && host_monotonic_ms() - passed_ms > CAREFUL_MS) {
+            if (passed_ms != 0 && clock_monotonic_ms() - passed_ms > CAREFUL_MS) {
                 drop(journal, i);
             } else {
                 careful = true;

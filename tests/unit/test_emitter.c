@@ -1,5 +1,6 @@
 /* Outputs to sinks that take some, refuse some and forget to answer: which sink is given what, and what becomes of what
  * it does not take. Two sinks of events, `a` and `b`, and the dead letters'. */
+#include "core/base/clock.h"
 #include "core/base/metrics.h"
 #include "core/engine/emitter.h"
 #include "core/engine/session.h"
@@ -114,7 +115,7 @@ static void add_sink(unsigned i, const char *name)
 static void open_worker(void)
 {
     pipeline = (struct pipeline){.metrics = metrics_new(),
-                                 .stalls = stalls_new(NULL, host_monotonic_ms),
+                                 .stalls = stalls_new(NULL, clock_monotonic_ms),
                                  .log = log_open(),
                                  .sinks = sections,
                                  .sink_count = SINKS,
@@ -746,10 +747,10 @@ static void test_what_is_dropped_is_told(void)
     emitter_end(&worker);
     check_logged("WARN  b: 1 record dropped: refused (on_reject: drop): \n", "one at the end");
     answer(B, 3, CHURN_REJECT);
-    states[B].warn_ms = host_monotonic_ms();
+    states[B].warn_ms = clock_monotonic_ms();
     step();
     check_logged("WARN  b: 1 record dropped: refused (on_reject: drop): refused\n", "in time");
-    CU_ASSERT(states[B].warn_ms > host_monotonic_ms() + 5000 && count_of(B, "dropped") == 4);
+    CU_ASSERT(states[B].warn_ms > clock_monotonic_ms() + 5000 && count_of(B, "dropped") == 4);
     close_worker();
 }
 
@@ -811,7 +812,7 @@ static void test_patience(void)
         fakes[B].silent = true;
         step();
         CU_ASSERT(window->sinks[B].since_ms > 0 && window->sinks[A].since_ms == 0);
-        window->sinks[B].since_ms = host_monotonic_ms() - cases[i].waited_ms;
+        window->sinks[B].since_ms = clock_monotonic_ms() - cases[i].waited_ms;
         states[B].out = cases[i].out;
         step();
         check(emitter_done(&worker, window) == cases[i].given_up, "case %zu", i);

@@ -1,4 +1,5 @@
 /* A session with a store that goes away, comes back, or comes back as another one. */
+#include "core/base/clock.h"
 #include "core/engine/partitions.h"
 #include "core/engine/placing.h"
 #include "core/engine/progress.h"
@@ -135,7 +136,7 @@ static void test_out_of_reach(void)
         CU_ASSERT(session_step(&worker) && worker.session.handle == NULL && !worker.failed);
     }
     CU_ASSERT(first > 0 && worker.session.open_pause_ms > first && worker.session.open_pause_ms <= 5000);
-    CU_ASSERT(worker.session.next_open_ms > host_monotonic_ms());
+    CU_ASSERT(worker.session.next_open_ms > clock_monotonic_ms());
     trace[0] = '\0';
     finish(40);
     CU_ASSERT(progress_commit(&worker, 50));
@@ -152,16 +153,16 @@ static void test_pauses(void)
     static const int64_t pauses[] = {100, 200, 400, 800, 1600, 3200, 5000, 5000};
     open_and_commit();
     session_lose(&worker, "gone");
-    CU_ASSERT(worker.session.next_open_ms - host_monotonic_ms() <= 100 && worker.session.next_open_ms != 0);
+    CU_ASSERT(worker.session.next_open_ms - clock_monotonic_ms() <= 100 && worker.session.next_open_ms != 0);
     check_stalled("store: store: gone; waiting, nothing is lost");
     store.open_result = CHURN_RETRY;
     for (size_t i = 0; i < COUNT(pauses); i++) {
-        int64_t before = host_monotonic_ms();
+        int64_t before = clock_monotonic_ms();
         worker.session.next_open_ms = 0;
         CU_ASSERT(session_step(&worker) && worker.session.handle == NULL);
         CU_ASSERT_EQUAL(worker.session.open_pause_ms, pauses[i]);
         CU_ASSERT(worker.session.next_open_ms >= before + pauses[i]);
-        CU_ASSERT(worker.session.next_open_ms <= host_monotonic_ms() + pauses[i]);
+        CU_ASSERT(worker.session.next_open_ms <= clock_monotonic_ms() + pauses[i]);
     }
     check_stalled("store: store: no way; waiting, nothing is lost");
     store.open_result = CHURN_OK;

@@ -1,6 +1,7 @@
 /* Profiles to the store: what is put, with which version, what each answer of the store changes, and that a window is
  * done only once every profile of it is acknowledged. A store that writes down what it is asked for, and answers what
  * a test says, when it says so. */
+#include "core/base/clock.h"
 #include "core/base/metrics.h"
 #include "core/engine/intake.h"
 #include "core/engine/partitions.h"
@@ -234,7 +235,7 @@ static void open_worker(void)
     CU_ASSERT_FATAL(log_file != NULL);
     pipeline = (struct pipeline){.catalog = types.catalog,
                                  .metrics = metrics_new(),
-                                 .stalls = stalls_new(NULL, host_monotonic_ms),
+                                 .stalls = stalls_new(NULL, clock_monotonic_ms),
                                  .log = log_new(fileno(log_file), CHURN_LOG_INFO, LOG_FORMAT_TEXT),
                                  .store = {.loaded = &loaded_store, .label = "store"},
                                  .source = {.loaded = &loaded_source, .label = "source"},
@@ -675,7 +676,7 @@ static void test_no_session_when_a_window_begins(void)
 
 static int64_t retry_after(void)
 {
-    return worker.writer.retry_ms - host_monotonic_ms();
+    return worker.writer.retry_ms - clock_monotonic_ms();
 }
 
 /* A store that is full, say: asked again after a while that doubles up to two seconds, and from the first again once it
@@ -697,7 +698,7 @@ static void test_a_write_that_is_refused(void)
     for (size_t i = 0; i < COUNT(pauses); i++) {
         CU_ASSERT_EQUAL(worker.writer.retry_pause_ms, pauses[i]);
         CU_ASSERT(worker.writer.retry_ms != 0 && retry_after() <= pauses[i]);
-        worker.writer.retry_ms = host_monotonic_ms() + 60000;
+        worker.writer.retry_ms = clock_monotonic_ms() + 60000;
         step(window);
         check_trace("poll 0; ", "not before its time");
         worker.writer.retry_ms = 1;

@@ -13,6 +13,7 @@
 #include "core/pipeline/host.h"
 
 #include "check.h"
+#include "core/base/clock.h"
 #include "trace.h"
 
 #define NEVER_WAIT 0
@@ -348,7 +349,7 @@ static void open_worker(int64_t checkpoint)
     source.resume_from = -1;
     loaded_source.plugin.ops = &fake_source_ops;
     pipeline = (struct pipeline){.metrics = metrics_new(),
-                                 .stalls = stalls_new(NULL, host_monotonic_ms),
+                                 .stalls = stalls_new(NULL, clock_monotonic_ms),
                                  .log = log_new(-1, CHURN_LOG_ERROR - 1, LOG_FORMAT_TEXT)};
     pipeline.store = (struct section){.loaded = &loaded_store, .label = "store"};
     pipeline.source = (struct section){.loaded = &loaded_source, .label = "source"};

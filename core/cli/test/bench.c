@@ -4,7 +4,6 @@
 #include "base/printable.h"
 #include "engine/generation.h"
 #include "engine/worker.h"
-#include "pipeline/host.h"
 #include "pipeline/instance.h"
 #include "profile/store_keys.h"
 #include <errno.h>
