@@ -32,7 +32,8 @@ list() { git ls-files -z --deduplicate -- "$@"; }
 code=('*.c' '*.cc' '*.h')
 shell=('*.sh' .ci/run)
 # Test data says what it says; go.sum and drawings are written by programs.
-texts=(. ':!*.svg' ':!*/go.sum' ':!tests/integration/broken' ':!tests/integration/graphs' ':!tests/abi/released')
+texts=(. ':!*.svg' ':!*/go.sum' ':!tests/integration/broken' ':!tests/integration/graphs' ':!tests/abi/released'
+    ':!tests/fuzz/seeds' ':!tests/fuzz/dict')
 
 if [ -n "$fix" ]; then
     list "${code[@]}" | xargs -0 clang-format -i

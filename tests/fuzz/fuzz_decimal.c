@@ -76,8 +76,9 @@ static void check_tie(const char *text, size_t len)
     const char *point = memchr(text, '.', len);
     int128 units;
     int64_t money;
-    if (point == NULL || text + len - point != 6 || text[len - 1] != '5' || !decimal_is_number(text, len) ||
-        !decimal_parse_units(text, len - 1, &units) || units < 0 || units >= MONEY_MAX) {
+    if (point == NULL || text[0] == '-' || text + len - point != 6 || text[len - 1] != '5' ||
+        !decimal_is_number(text, len) || !decimal_parse_units(text, len - 1, &units) || units < 0 ||
+        units >= MONEY_MAX) {
         return;
     }
     promise(decimal_parse_money(text, len, &money) && money == units + units % 2, "%.*s is rounded to the even unit",
