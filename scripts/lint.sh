@@ -24,7 +24,7 @@ if [ ! -f "$build/Makefile" ]; then
     echo "lint.sh: no build folder is in $build: run configure in it first" >&2
     exit 1
 fi
-mkdir -p build/lint
+mkdir -p build/lint/cppcheck
 make_venv scripts/lint-requirements.txt
 export PATH=$root/build/venv/bin:$PATH
 
@@ -41,7 +41,7 @@ if [ -n "$fix" ]; then
     ruff format -q .
 fi
 
-format() { list "${code[@]}" | xargs -0 -n 40 -P "$jobs" clang-format --dry-run --Werror --ferror-limit=3; }
+format() { list "${code[@]}" | xargs -0 -n 40 -P "$jobs" clang-format --dry-run --Werror --ferror-limit=1; }
 python_style() { ruff check --output-format concise . && ruff format --diff -q .; }
 shell_scripts() { list "${shell[@]}" | xargs -0 shellcheck -x; }
 
@@ -67,7 +67,7 @@ whitespace() {
 suspicious() {
     cppcheck --project="$build/compile_commands.json" --file-filter="$root/core/*" --file-filter="$root/plugins/*" \
         --file-filter="$root/testkit/*" --suppressions-list=scripts/cppcheck.txt --enable=warning,performance,portability,style \
-        --inline-suppr --quiet -j "$jobs" --cppcheck-build-dir="$root/build/lint" --error-exitcode=1 \
+        --inline-suppr --quiet -j "$jobs" --cppcheck-build-dir="$root/build/lint/cppcheck" --error-exitcode=1 \
         --template='{file}:{line}: {message} [{id}]'
 }
 

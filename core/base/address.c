@@ -19,7 +19,7 @@ struct addrinfo *address_resolve(const char *listen)
         port > 65535) {
         return NULL;
     }
-    (void)snprintf(host, sizeof host, "%.*s", (int)(len - 2u * brackets), listen + brackets);
+    (void)snprintf(host, sizeof host, "%.*s", (int)(len - (brackets ? 2 : 0)), listen + brackets);
     return getaddrinfo(host, colon + 1, &hints, &found) == 0 ? found : NULL;
 }
 

@@ -23,10 +23,10 @@ void kafka_producer_probe(const churn_host *host, const char *brokers, const chu
 struct kafka_producer *kafka_producer_new(const churn_host *host, const char *brokers, const churn_map *properties,
                                           churn_error *err);
 
-/* Sees to it that the topic `name` exists, made with `partitions` (0: the broker's default) and `config` ("name",
+/* Sees to it that `topic` exists, made with `partitions` (0: the broker's default) and `config` ("name",
  * "value", …, NULL; may be NULL) if it does not. Asynchronous: send waits by itself until the topic is there. Call
  * before the first send. */
-int32_t kafka_producer_ensure_topic(struct kafka_producer *producer, const char *name, int32_t partitions,
+int32_t kafka_producer_ensure_topic(struct kafka_producer *producer, const char *topic, int32_t partitions,
                                     const char *const *config, churn_error *err);
 
 /* Copies and queues one record (key, value, headers) for `topic`. Its timestamp is the time it is sent, not the

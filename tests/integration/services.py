@@ -96,8 +96,15 @@ class Process:
         self.is_churnd = command[0] == CHURND
         self.began = time.monotonic()
         with open(self.out_path, "ab") as out, open(self.err_path, "ab") as err:
-            self.process = subprocess.Popen([str(c) for c in command], stdin=subprocess.DEVNULL, stdout=out, stderr=err,
-                                            env=clean_environment(env), cwd=cwd or self.folder, preexec_fn=prepare)  # noqa: PLW1509  (limits take no lock)
+            self.process = subprocess.Popen(
+                [str(c) for c in command],
+                stdin=subprocess.DEVNULL,
+                stdout=out,
+                stderr=err,
+                env=clean_environment(env),
+                cwd=cwd or self.folder,
+                preexec_fn=prepare,  # noqa: PLW1509  (limits take no lock)
+            )
 
     @property
     def pid(self):

@@ -25,7 +25,7 @@ typedef struct churn_put {
     uint32_t size;
     uint32_t count;
     churn_str key;
-    uint64_t expected_version; /**< 0: nothing may be stored under the key, or only fields of somebody else, without `_v` */
+    uint64_t expected_version; /**< 0: nothing may be stored under the key but fields of others, without `_v` */
     const churn_pair *fields;  /**< `count` fields, never `_v`: the store sets it to expected_version + 1 */
     uint64_t id;               /**< given back in the reply */
     int64_t ttl_ms;            /**< expiry renewed by this write; 0: none */
@@ -34,15 +34,16 @@ typedef struct churn_put {
 /** The answer to one put. */
 typedef struct churn_put_reply {
     uint32_t size;
-    int32_t result; /**< CHURN_OK: written. CHURN_CONFLICT: another version is stored; nothing was written.
-                         CHURN_RETRY: nothing was written, ask again later. CHURN_REJECT (ABI 1.3): what is stored under
-                         this key forbids it until somebody mends or deletes that: it is no hash, has no version that can
-                         be read, is damaged; nothing was written, and other keys are not concerned. CHURN_FATAL: nothing
-                         can be written, whatever the key */
+    /** CHURN_OK: written. CHURN_CONFLICT: another version is stored; nothing was written. CHURN_RETRY: nothing was
+     *  written, ask again later. CHURN_REJECT (ABI 1.3): what is stored under this key forbids it until somebody mends
+     *  or deletes that: it is no hash, has no version that can be read, is damaged; nothing was written, and other keys
+     *  are not concerned. CHURN_FATAL: nothing can be written, whatever the key. */
+    int32_t result;
     uint64_t id;
-    uint64_t version;         /**< CONFLICT: the stored version, 0 when nothing is stored */
-    const churn_pair *fields; /**< CONFLICT: the stored fields without `_v`, valid until the session's next call. REJECT:
-                                   those of them that could be read, for the sake of their marks; none is no fault */
+    uint64_t version; /**< CONFLICT: the stored version, 0 when nothing is stored */
+    /** CONFLICT: the stored fields without `_v`, valid until the session's next call. REJECT: those of them that could
+     *  be read, for the sake of their marks; none is no fault. */
+    const churn_pair *fields;
     uint32_t count;
     uint32_t reserved;
     const char *message; /**< RETRY, FATAL: what the store said; REJECT: what is wrong with which key, and what to do,

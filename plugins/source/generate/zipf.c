@@ -50,7 +50,7 @@ uint64_t zipf_next(const struct zipf *z, uint64_t *state)
     for (;;) {
         double u = z->integral_last + random_unit(state) * (z->integral_first - z->integral_last);
         double x = integral_inverse(z, u), rank = floor(x + 0.5);
-        rank = rank < 1 ? 1 : rank > (double)z->count ? (double)z->count : rank;
+        rank = rank < 1 ? 1 : (double)z->count < rank ? (double)z->count : rank;
         if (rank - x <= z->shortcut || u >= integral(z, rank + 0.5) - density(z, rank)) {
             return (uint64_t)rank;
         }

@@ -20,6 +20,7 @@ static struct part *part_of_message(struct kafka_source *s, const rd_kafka_messa
         p = part_named(s, rd_kafka_topic_name(m->rkt), m->partition);
         if (p != NULL) {
             p->rkt = m->rkt;
+            /* NOLINTNEXTLINE(clang-analyzer-core.NullPointerArithm): what was found lies in the array */
             s->part_last = (uint32_t)(p - s->parts);
         }
     }
