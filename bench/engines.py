@@ -62,21 +62,38 @@ class KafkaStreams(Engine):
     environment: typing.ClassVar = {"BENCH_THREADS": "2"}  # one for each core
 
     def prepare(self):
-        return self._fetch() or built(["javac", "-cp", f"{self.libs}/*", "-d", self.classes, *self.source.glob("*.java")])
+        return self._fetch() or built(
+            ["javac", "-cp", f"{self.libs}/*", "-d", self.classes, *self.source.glob("*.java")]
+        )
 
     def _fetch(self):
         if self.libs.is_dir():
             return None
         fetched = self.libs.with_name("libs.new")
-        failed = built(["mvn", "-q", "-B", "-f", self.source / "pom.xml", "dependency:copy-dependencies",
-                        f"-DoutputDirectory={fetched}"])
+        failed = built(
+            [
+                "mvn",
+                "-q",
+                "-B",
+                "-f",
+                self.source / "pom.xml",
+                "dependency:copy-dependencies",
+                f"-DoutputDirectory={fetched}",
+            ]
+        )
         if failed is None:
             fetched.rename(self.libs)
         return failed
 
     def _java(self, program, *arguments):
-        return ["java", "-cp", f"{self.classes}:{self.libs}/*", "-Dorg.slf4j.simpleLogger.defaultLogLevel=warn", program,
-                *arguments]
+        return [
+            "java",
+            "-cp",
+            f"{self.classes}:{self.libs}/*",
+            "-Dorg.slf4j.simpleLogger.defaultLogLevel=warn",
+            program,
+            *arguments,
+        ]
 
     def profiles(self):
         return self._java("Profiles", SCRIPT)

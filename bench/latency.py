@@ -22,8 +22,15 @@ class Probe:
 
     def __init__(self, number):
         self.customer = f"probe_{number % PROBE_CUSTOMERS}"
-        self.value = json.dumps({"event_id": f"{self.customer}_{number}", "event_type": "login", "customer_id": self.customer,
-                                 "timestamp": oracle.time_text(1767225600000 + number), "data": {}})
+        self.value = json.dumps(
+            {
+                "event_id": f"{self.customer}_{number}",
+                "event_type": "login",
+                "customer_id": self.customer,
+                "timestamp": oracle.time_text(1767225600000 + number),
+                "data": {},
+            }
+        )
         self.produced = self.shown = self.mark = self.offset = None
 
     def produce(self, producer, topic):
@@ -73,6 +80,7 @@ def probe_for(rig, topic, count):
 def percentiles(latencies):
     def at(share):
         return latencies[min(len(latencies) - 1, int(share * len(latencies)))]
+
     return {"probes": len(latencies), "p50_ms": at(0.5), "p90_ms": at(0.9), "p99_ms": at(0.99), "max_ms": latencies[-1]}
 
 

@@ -26,9 +26,17 @@ def reach(runs, total):
 def draw_wall(axes, engines):
     for row, (name, runs) in enumerate(engines.items()):
         wall = middle(runs, "wall_s")
-        axes.barh(row, wall, color=OWN if name == "churnd" else PEER,
-                  xerr=reach(runs, lambda run: run["wall_s"]), ecolor=INK, capsize=2)
-        axes.annotate(f"{wall:.2f}", (max(run["wall_s"] for run in runs), row), (5, 0), textcoords="offset points", va="center")
+        axes.barh(
+            row,
+            wall,
+            color=OWN if name == "churnd" else PEER,
+            xerr=reach(runs, lambda run: run["wall_s"]),
+            ecolor=INK,
+            capsize=2,
+        )
+        axes.annotate(
+            f"{wall:.2f}", (max(run["wall_s"] for run in runs), row), (5, 0), textcoords="offset points", va="center"
+        )
 
 
 def draw_cpu(axes, engines):
@@ -60,8 +68,12 @@ def draw(results, titles, path):
         redis = ", and beside it Redis'" if workload == "W1" else ""
         tidy(wall, engines, f"{titles[workload]}: seconds")
         tidy(cpu, engines, f"CPU seconds of the engine{redis}")
-    figure.suptitle(f"{results['events']:,} events of {results['customers']:,} customers; median of {results['runs']} runs",
-                    x=0.01, ha="left", fontsize=11)
+    figure.suptitle(
+        f"{results['events']:,} events of {results['customers']:,} customers; median of {results['runs']} runs",
+        x=0.01,
+        ha="left",
+        fontsize=11,
+    )
     figure.tight_layout()
     figure.savefig(path, metadata={"Date": None})
     pyplot.close(figure)

@@ -4,10 +4,18 @@ import statistics
 
 import plot
 
-COLUMNS = (("wall s", "wall_s", 2), ("CPU s", "cpu_s", 2), ("peak MB", "rss_mb", 0), ("Redis CPU s", "redis_cpu_s", 2),
-           ("Kafka CPU s", "kafka_cpu_s", 2))
-RATIOS = (("wall ÷ churnd", ("wall_s",)), ("CPU ÷ churnd", ("cpu_s",)),
-          ("CPU with Redis ÷ churnd", ("cpu_s", "redis_cpu_s")))
+COLUMNS = (
+    ("wall s", "wall_s", 2),
+    ("CPU s", "cpu_s", 2),
+    ("peak MB", "rss_mb", 0),
+    ("Redis CPU s", "redis_cpu_s", 2),
+    ("Kafka CPU s", "kafka_cpu_s", 2),
+)
+RATIOS = (
+    ("wall ÷ churnd", ("wall_s",)),
+    ("CPU ÷ churnd", ("cpu_s",)),
+    ("CPU with Redis ÷ churnd", ("cpu_s", "redis_cpu_s")),
+)
 TITLES = {"W1": "W1: exact profiles in Redis", "W2": "W2: filter, alerts to Kafka"}
 
 
@@ -19,8 +27,10 @@ def spread(values, decimals):
 
 def ratios(runs, base, keys):
     """Of each turn by itself: what the machine did in that turn, it did to both."""
+
     def total(run):
         return sum(run[key] for key in keys)
+
     return spread([total(run) / total(other) for run, other in zip(runs, base, strict=True)], 2)
 
 
@@ -48,8 +58,11 @@ def workload_table(title, engines, skipped, failed):
 def latency_table(runs):
     columns = ("p50_ms", "p90_ms", "p99_ms", "max_ms")
     cells = [spread([run[key] for run in runs], 1) for key in columns]
-    return ["### From the produce call to the visible profile, churnd, at 20,000 events/s", "",
-            *table([key.replace("_ms", " ms") for key in columns], [cells])]
+    return [
+        "### From the produce call to the visible profile, churnd, at 20,000 events/s",
+        "",
+        *table([key.replace("_ms", " ms") for key in columns], [cells]),
+    ]
 
 
 def flatness_table(title, cases):
@@ -59,14 +72,23 @@ def flatness_table(title, cases):
         events, customers = runs[0]["events"], runs[0]["customers"]
         costs = [spread([run[key] * 1e6 / events for run in runs], 2) for key in ("wall_s", "cpu_s", "redis_cpu_s")]
         rows.append([f"{events:,}", f"{customers:,}", *costs, spread([run["rss_mb"] for run in runs], 0)])
-    return [f"### {title}", "", *table(["events", "customers at most", "wall µs an event", "CPU µs an event", "Redis CPU µs an event",
-                                        "peak MB"], rows)]
+    return [
+        f"### {title}",
+        "",
+        *table(
+            ["events", "customers at most", "wall µs an event", "CPU µs an event", "Redis CPU µs an event", "peak MB"],
+            rows,
+        ),
+    ]
 
 
 def write(results, folder):
     """Writes report.md and report.svg to the folder; the text."""
-    lines = [f"{results['events']:,} events of {results['customers']:,} customers, {results['runs']} runs of each in turns: "
-             f"median (lowest–highest). {results['machine']}.", ""]
+    lines = [
+        f"{results['events']:,} events of {results['customers']:,} customers, {results['runs']} runs of each in turns: "
+        f"median (lowest–highest). {results['machine']}.",
+        "",
+    ]
     for workload, found in results["workloads"].items():
         lines += workload_table(TITLES[workload], found, results["skipped"], results["failed"][workload])
     if "latency" in results:

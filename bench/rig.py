@@ -38,9 +38,19 @@ def pipeline(name):
 
 def make_events(kafka, folder, topic, events, customers, rate=0):
     """The seeded events, as a background process; `rate`: so many a second."""
-    return Process([CHURND, "-c", pipeline("events")], folder, f"events-{topic}", env={
-        "KAFKA_BROKER": kafka.brokers, "BENCH_TOPIC": topic, "BENCH_EVENTS": str(events), "BENCH_RATE": str(rate),
-        "BENCH_CUSTOMERS": str(customers), "BENCH_STATE": str(folder / f"state-{topic}")})
+    return Process(
+        [CHURND, "-c", pipeline("events")],
+        folder,
+        f"events-{topic}",
+        env={
+            "KAFKA_BROKER": kafka.brokers,
+            "BENCH_TOPIC": topic,
+            "BENCH_EVENTS": str(events),
+            "BENCH_RATE": str(rate),
+            "BENCH_CUSTOMERS": str(customers),
+            "BENCH_STATE": str(folder / f"state-{topic}"),
+        },
+    )
 
 
 def fill(kafka, folder, topic, events, customers):
@@ -63,8 +73,12 @@ def expect(kafka, topic):
     model = oracle.Model().feed_topics(kafka.brokers, [topic])
     if model.dead:
         raise Failed(f"the data set has {len(model.dead)} broken events")
-    return Expected(model.events, model.profile_fields(), {c: raw_fields(p) for c, p in model.profiles.items()},
-                    sorted(alert._replace(data="") for _, alert in model.alerts))
+    return Expected(
+        model.events,
+        model.profile_fields(),
+        {c: raw_fields(p) for c, p in model.profiles.items()},
+        sorted(alert._replace(data="") for _, alert in model.alerts),
+    )
 
 
 # --- Services ---
@@ -139,15 +153,32 @@ class Rig:
         """Says where this Kafka is; the next runs use it as long as this process lives."""
         expected = self.folder / "expected.pickle"
         expected.write_bytes(pickle.dumps(self.expected))
-        KEPT.write_text(json.dumps({"owner": os.getpid(), "brokers": self.kafka.brokers, "pid": self.kafka.pid,
-                                    "events": self.events, "customers": self.customers, "expected": str(expected)}))
+        KEPT.write_text(
+            json.dumps(
+                {
+                    "owner": os.getpid(),
+                    "brokers": self.kafka.brokers,
+                    "pid": self.kafka.pid,
+                    "events": self.events,
+                    "customers": self.customers,
+                    "expected": str(expected),
+                }
+            )
+        )
 
     # --- Running an engine ---
 
     def environment(self, topic, group, alerts=""):
-        return {"KAFKA_BROKER": self.kafka.brokers, "REDIS_HOST": HOST, "REDIS_PORT": str(self.redis.port),
-                "BENCH_TOPIC": topic, "BENCH_GROUP": group, "BENCH_ALERTS": alerts,
-                "BENCH_STATE": str(self.folder / f"state-{group}"), "LOG_LEVEL": "WARN"}
+        return {
+            "KAFKA_BROKER": self.kafka.brokers,
+            "REDIS_HOST": HOST,
+            "REDIS_PORT": str(self.redis.port),
+            "BENCH_TOPIC": topic,
+            "BENCH_GROUP": group,
+            "BENCH_ALERTS": alerts,
+            "BENCH_STATE": str(self.folder / f"state-{group}"),
+            "LOG_LEVEL": "WARN",
+        }
 
     def fresh_name(self, name):
         """For a consumer group, or a topic, that nobody has used."""
@@ -159,8 +190,13 @@ class Rig:
         result = self.folder / f"{name}.json"
         servers = {"redis_cpu_s": self.redis.process.pid, "kafka_cpu_s": self.kafka.pid}
         before = {what: cpu_seconds(pid) for what, pid in servers.items()}
-        process = Process([sys.executable, "-I", "-S", BENCH / "measure.py", result, *command], self.folder, name, env=env,
-                          prepare=os.setsid)
+        process = Process(
+            [sys.executable, "-I", "-S", BENCH / "measure.py", result, *command],
+            self.folder,
+            name,
+            env=env,
+            prepare=os.setsid,
+        )
         try:
             status = process.wait(RUN_TIMEOUT_S)
         except TimedOut as e:

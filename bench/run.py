@@ -33,10 +33,18 @@ def arguments():
     parser.add_argument("--events", type=int, default=number("BENCH_EVENTS", 1000000))
     parser.add_argument("--customers", type=int, default=number("BENCH_CUSTOMERS", 100800))
     parser.add_argument("--runs", type=int, default=number("BENCH_RUNS", 3), help="of each engine, taking turns")
-    parser.add_argument("--only", type=names, default=names(os.environ.get("BENCH_ONLY", "")),
-                        help="engines, such as churnd,python; all by default")
-    parser.add_argument("--parts", type=names, default=names(os.environ.get("BENCH_PARTS", ",".join(PARTS))),
-                        help="of " + ", ".join(PARTS) + "; all by default")
+    parser.add_argument(
+        "--only",
+        type=names,
+        default=names(os.environ.get("BENCH_ONLY", "")),
+        help="engines, such as churnd,python; all by default",
+    )
+    parser.add_argument(
+        "--parts",
+        type=names,
+        default=names(os.environ.get("BENCH_PARTS", ",".join(PARTS))),
+        help="of " + ", ".join(PARTS) + "; all by default",
+    )
     args = parser.parse_args()
     if set(args.parts) - set(PARTS):
         parser.error(f"--parts: of {', '.join(PARTS)}")
@@ -49,8 +57,11 @@ def arguments():
 def run_once(rig, engine, workload):
     """One measured and verified run; its figures."""
     name = rig.fresh_name(f"{engine.name}-{workload}")
-    env = {**rig.environment(TOPIC, name, alerts=f"{name}-alerts"), "BENCH_COUNT": str(rig.expected.count),
-           **engine.environment}
+    env = {
+        **rig.environment(TOPIC, name, alerts=f"{name}-alerts"),
+        "BENCH_COUNT": str(rig.expected.count),
+        **engine.environment,
+    }
     if workload == "W1":
         rig.redis.client.flushall()
         took = rig.measure(engine.profiles(), name, env)
@@ -105,8 +116,10 @@ def flatness(rig, runs):
     sizes = [n for n in (10000, 100000, 1000000) if n <= rig.events] + [LARGE_EVENTS] * large
     customers = [1000, 10000, 100000] + [LARGE_CUSTOMERS] * large
     say("flatness")
-    return {"by_events": [[flat_once(rig, n, rig.customers) for _ in range(runs)] for n in sizes],
-            "by_customers": [[flat_once(rig, rig.events, n) for _ in range(runs)] for n in customers]}
+    return {
+        "by_events": [[flat_once(rig, n, rig.customers) for _ in range(runs)] for n in sizes],
+        "by_customers": [[flat_once(rig, rig.events, n) for _ in range(runs)] for n in customers],
+    }
 
 
 def machine():
@@ -119,9 +132,16 @@ def main_compare(args):
     ready, skipped = engines.prepare(args.only)
     with Rig(args.events, args.customers) as rig:
         rig.start()
-        results = {"machine": machine(), "events": rig.expected.count, "customers": len(rig.expected.profiles),
-                   "runs": args.runs, "skipped": skipped}
-        results["workloads"], results["failed"] = compare(rig, ready, [p for p in args.parts if p in WORKLOADS], args.runs)
+        results = {
+            "machine": machine(),
+            "events": rig.expected.count,
+            "customers": len(rig.expected.profiles),
+            "runs": args.runs,
+            "skipped": skipped,
+        }
+        results["workloads"], results["failed"] = compare(
+            rig, ready, [p for p in args.parts if p in WORKLOADS], args.runs
+        )
         if "latency" in args.parts:
             results["latency"] = [latency.measure(rig) for _ in range(args.runs)]
         if "flatness" in args.parts:

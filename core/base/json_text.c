@@ -44,8 +44,8 @@ void text_printf(struct text *text, const char *format, ...)
 
 static void append_escape(struct text *text, unsigned char c)
 {
-    static const char letters[] = {
-        ['\b'] = 'b', ['\t'] = 't', ['\n'] = 'n', ['\f'] = 'f', ['\r'] = 'r', ['"'] = '"', ['\\'] = '\\'};
+    static const char letters[] = {['\b'] = 'b', ['\t'] = 't', ['\n'] = 'n', ['\f'] = 'f',
+                                   ['\r'] = 'r', ['"'] = '"',  ['\\'] = '\\'};
     if (c < sizeof letters && letters[c] != 0) {
         text_append(text, (const char[]){'\\', letters[c]}, 2);
     } else {

@@ -15,13 +15,11 @@
 #define MOST_NAME 64
 #define PATH_SIZE (PATH_MAX + 64)
 
-static const struct template
-{
+static const struct template {
     const char *word; /* on the command line, and the folder */
     const char *name; /* what the new name takes the place of */
     uint32_t kind;
-}
-templates[] = {
+} templates[] = {
     {"event-type", "my_event", CHURN_KIND_EVENT},
     {"processor", "my_processor", CHURN_KIND_PROCESSOR},
     {"sink", "my_sink", CHURN_KIND_SINK},

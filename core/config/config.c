@@ -281,11 +281,11 @@ static bool parse_reference(const char *at, struct reference *ref)
     }
     ref->name_len = (size_t)(at - ref->name);
     if (*at == ':' && (at[1] == '-' || at[1] == '?')) {
-        ref->operator= at[1];
+        ref->operator = at[1];
         at += 2;
     }
     close = strchr(at, '}');
-    if (ref->name_len == 0 || close == NULL || (ref->operator== 0 && close != at)) {
+    if (ref->name_len == 0 || close == NULL || (ref->operator == 0 && close != at)) {
         return false;
     }
     ref->word = at;
@@ -305,13 +305,13 @@ static void resolve_reference(struct config *config, const struct node *node, co
     (void)snprintf(name, sizeof name, "%.*s", (int)ref->name_len, ref->name);
     value = getenv(name);
     value = value != NULL ? value : env_file_get(&config->env, name);
-    if (value != NULL && (*value != '\0' || ref->operator== 0)) {
+    if (value != NULL && (*value != '\0' || ref->operator == 0)) {
         bool secret = strlen(value) >= MIN_SECRET && config_names_a_secret(name);
         out->failed = (secret && !note_secret(config, name, value)) || out->failed;
         text_append_string(out, value);
-    } else if (ref->operator== '-') {
+    } else if (ref->operator == '-') {
         text_append(out, ref->word, ref->word_len);
-    } else if (ref->operator== '?') {
+    } else if (ref->operator == '?') {
         config_error(config, node, "environment variable %s is needed: %.*s", name, (int)ref->word_len, ref->word);
     } else {
         config_error(config, node, "environment variable %s is not set (set it, or give a default: ${%s:-default})",

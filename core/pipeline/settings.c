@@ -186,9 +186,7 @@ static const churn_option override_options[] = {
 };
 
 #define TABLE(section_, rows_, help_)                                                                                  \
-    {                                                                                                                  \
-        .section = (section_), .rows = (rows_), .count = sizeof(rows_) / sizeof((rows_)[0]), .help = (help_)           \
-    }
+    {.section = (section_), .rows = (rows_), .count = sizeof(rows_) / sizeof((rows_)[0]), .help = (help_)}
 
 static const struct option_table tables[] = {
     [SETTINGS_PIPELINE] = TABLE("pipeline", pipeline_options, "At the top of the file."),

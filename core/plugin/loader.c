@@ -278,10 +278,7 @@ struct required_call {
     const char *name;
 };
 
-#define CALL(kind, ops, name)                                                                                          \
-    {                                                                                                                  \
-        kind, offsetof(ops, name), #name                                                                               \
-    }
+#define CALL(kind, ops, name) {kind, offsetof(ops, name), #name}
 static const struct required_call required_calls[] = {
     CALL(CHURN_KIND_SOURCE, churn_source_ops, create),
     CALL(CHURN_KIND_SOURCE, churn_source_ops, start),

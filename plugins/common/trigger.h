@@ -22,8 +22,8 @@ struct trigger *trigger_new(const struct trigger *from);
 /* Reads a trigger record's value; NULL with a message in `err` (CHURN_REJECT; CHURN_FATAL when memory ran out). */
 struct trigger *trigger_parse(churn_str value, churn_error *err);
 
-/* Where the record was read that caused the trigger, as request_id says it (TOPIC/PARTITION/OFFSET). The three are parts
- * of it. 0: it says no position. */
+/* Where the record was read that caused the trigger, as request_id says it (TOPIC/PARTITION/OFFSET). The three are
+ * parts of it. 0: it says no position. */
 int trigger_position(const struct trigger *trigger, churn_str *ret_topic, churn_str *ret_partition,
                      churn_str *ret_offset);
 

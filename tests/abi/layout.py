@@ -13,6 +13,7 @@ The layout comes from the debugging information that the C compiler ($CC) writes
     constant NAME VALUE
     macro NAME VALUE
 """
+
 import argparse
 import os
 import re
@@ -81,8 +82,12 @@ class Types:
         if tag == "DW_TAG_subroutine_type":
             return f"{self.of(entry)}({', '.join(self.of(child) for child in entry['children'])})"
         if tag == "DW_TAG_array_type":
-            return self.of(entry) + "".join(f"[{int(child['DW_AT_upper_bound']) + 1}]" if "DW_AT_upper_bound" in child
-                                            else f"[{child.get('DW_AT_count', '')}]" for child in entry["children"])
+            return self.of(entry) + "".join(
+                f"[{int(child['DW_AT_upper_bound']) + 1}]"
+                if "DW_AT_upper_bound" in child
+                else f"[{child.get('DW_AT_count', '')}]"
+                for child in entry["children"]
+            )
         return entry.get("DW_AT_name", tag)
 
     @staticmethod
@@ -101,8 +106,11 @@ def layout_of(include):
         source.write_text("".join(f"#include <{header}>\n" for header in headers))
         compiler(f"-I{include}", "-g", "-gdwarf-4", "-fno-eliminate-unused-debug-types", "-c", "-o", target, source)
         macros = compiler(f"-I{include}", "-dM", "-E", source)
-        entries = dies(subprocess.run(["readelf", "-W", "--debug-dump=info", str(target)], check=True, text=True,
-                                      stdout=subprocess.PIPE).stdout)
+        entries = dies(
+            subprocess.run(
+                ["readelf", "-W", "--debug-dump=info", str(target)], check=True, text=True, stdout=subprocess.PIPE
+            ).stdout
+        )
     return {**struct_lines(entries), **constant_lines(entries), **macro_lines(macros)}
 
 
@@ -114,13 +122,18 @@ def struct_lines(entries):
             continue
         lines[f"size {name}"] = entry["DW_AT_byte_size"]
         for member in entry["children"]:
-            lines[f"member {name}.{member['DW_AT_name']}"] = f"{member['DW_AT_data_member_location']} {types.of(member)}"
+            lines[f"member {name}.{member['DW_AT_name']}"] = (
+                f"{member['DW_AT_data_member_location']} {types.of(member)}"
+            )
     return lines
 
 
 def constant_lines(entries):
-    return {f"constant {entry['DW_AT_name']}": entry["DW_AT_const_value"] for entry in entries.values()
-            if entry["tag"] == "DW_TAG_enumerator" and entry["DW_AT_name"].startswith("CHURN_")}
+    return {
+        f"constant {entry['DW_AT_name']}": entry["DW_AT_const_value"]
+        for entry in entries.values()
+        if entry["tag"] == "DW_TAG_enumerator" and entry["DW_AT_name"].startswith("CHURN_")
+    }
 
 
 def macro_lines(text):
@@ -132,8 +145,13 @@ def macro_lines(text):
 def text_of(layout):
     def key(line):
         what, name = line.split(" ")
-        return (["size", "member", "constant", "macro"].index(what) // 2 + (what == "macro"), name.split(".")[0],
-                int(layout[line].split(" ")[0]) if what == "member" else -1, name)
+        return (
+            ["size", "member", "constant", "macro"].index(what) // 2 + (what == "macro"),
+            name.split(".")[0],
+            int(layout[line].split(" ")[0]) if what == "member" else -1,
+            name,
+        )
+
     return "".join(f"{line} {layout[line]}\n" for line in sorted(layout, key=key))
 
 
@@ -151,6 +169,7 @@ def may_grow(struct, layout):
 
 
 # ---- comparing ----
+
 
 def removed_or_changed(old, new):
     """What is no longer as it was, line by line."""
@@ -191,8 +210,9 @@ def compare(old, new):
     faults = [*removed_or_changed(old, new), *misplaced(old, new)]
     if not faults and version(old) == version(new) and old != new:
         changed = sorted(line.split(" ")[1] for line in {**old, **new} if old.get(line) != new.get(line))
-        faults.append(f"what ABI {version(old)[0]}.{version(old)[1]} had not is new: {', '.join(changed)}; raise "
-                      "CHURN_ABI_MINOR")
+        faults.append(
+            f"what ABI {version(old)[0]}.{version(old)[1]} had not is new: {', '.join(changed)}; raise CHURN_ABI_MINOR"
+        )
     return faults
 
 
@@ -212,6 +232,7 @@ def missing_asserts(layout, text):
 
 # ---- the command ----
 
+
 def check(layout, released, asserts):
     faults = []
     for path in released:
@@ -219,7 +240,9 @@ def check(layout, released, asserts):
         if version(old)[0] == version(layout)[0]:
             faults += [f"{path.name}: {fault}" for fault in compare(old, layout)]
     if asserts:
-        faults += [f"{asserts.name}: this line is missing: {line}" for line in missing_asserts(layout, asserts.read_text())]
+        faults += [
+            f"{asserts.name}: this line is missing: {line}" for line in missing_asserts(layout, asserts.read_text())
+        ]
     for fault in faults:
         print(fault, file=sys.stderr)
     if not faults:

@@ -58,14 +58,17 @@ def pytest_report_header():
 
 def pytest_terminal_summary(terminalreporter):
     tally = rig_module.Tally
-    terminalreporter.write_line(f"{tally['faults']} faults injected, {tally['events']} events checked, seed {rig_module.SEED}")
+    terminalreporter.write_line(
+        f"{tally['faults']} faults injected, {tally['events']} events checked, seed {rig_module.SEED}"
+    )
 
 
 @pytest.fixture(scope="session")
 def kafka(tmp_path_factory):
     """One broker for all rows, each with topics of its own. It makes no topic that nobody asked for."""
-    made = services.Kafka(tmp_path_factory.mktemp("kafka") / "broker", proxied=True,
-                          properties=["auto.create.topics.enable=false"])
+    made = services.Kafka(
+        tmp_path_factory.mktemp("kafka") / "broker", proxied=True, properties=["auto.create.topics.enable=false"]
+    )
     yield made
     made.stop()
 

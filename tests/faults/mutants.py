@@ -16,12 +16,12 @@ FOLDER = pathlib.Path(__file__).resolve().parent
 ROOT = FOLDER.parents[1]
 # Guard → the fastest row that cannot miss it.
 ROWS = {
-    "marks": "test_process.py::test_killed_at_failpoint[after_store_ack]",     # what is read again counts again
+    "marks": "test_process.py::test_killed_at_failpoint[after_store_ack]",  # what is read again counts again
     "straddle": "test_process.py::test_killed_at_failpoint[after_store_ack]",  # … also where it is cut differently
-    "identity": "test_store.py::test_failover_to_a_replica_that_lags",         # writes to a store that lacks some
-    "commit": "test_process.py::test_killed_before_outputs_were_answered",     # commits what is not done
-    "replies": "test_store.py::test_redis_refuses[full]",                      # takes a refused write for one that is stored
-    "drain": "test_process.py::test_rebalance_storm",                          # gives up partitions with work in flight
+    "identity": "test_store.py::test_failover_to_a_replica_that_lags",  # writes to a store that lacks some
+    "commit": "test_process.py::test_killed_before_outputs_were_answered",  # commits what is not done
+    "replies": "test_store.py::test_redis_refuses[full]",  # takes a refused write for one that is stored
+    "drain": "test_process.py::test_rebalance_storm",  # gives up partitions with work in flight
 }
 # The old rule, by which a delta counted as a whole if its end was not counted.
 ENDS_BEYOND = """static bool ends_beyond(const struct delta *delta, const struct profile *profile)
@@ -38,24 +38,53 @@ ENDS_BEYOND = """static bool ends_beyond(const struct delta *delta, const struct
 IS_CUT = "delta->skipped > 0 || !is_disjoint(delta, profile)"
 # Guard → what the source says in its place: file, text, text instead. Each text stands there once.
 CHANGES = {
-    "marks": [("core/engine/event_in.c", "    if (customer->profile != NULL && late != NOT_LATE",
-               "    return false;\n    if (customer->profile != NULL && late != NOT_LATE"),
-              ("core/engine/merge.c", f"if ({IS_CUT})", "if (false)")],
-    "straddle": [("core/engine/merge.c", f"if ({IS_CUT})", f"if (!ends_beyond(delta, profile) && ({IS_CUT}))"),
-                 ("core/engine/merge.c", "int32_t merge_delta(", ENDS_BEYOND + "int32_t merge_delta(")],
-    "identity": [("core/engine/writer.c", "if (stored_version >= version)", "if (true)"),
-                 ("core/engine/rounds.c", "if (found.version < p->stored.version)", "if (false)"),
-                 ("core/engine/session.c", "if (worker->session.identity[0] != '\\0' &&", "if (false &&")],
-    "commit": [("core/engine/windows.c", "        return writer_begin(worker, full);",
-                "        return progress_note_done(worker, full) && writer_begin(worker, full);")],
-    "replies": [("core/engine/writer.c", "switch (reply->result)", "switch (reply->result == CHURN_RETRY ? CHURN_OK : reply->result)")],
+    "marks": [
+        (
+            "core/engine/event_in.c",
+            "    if (customer->profile != NULL && late != NOT_LATE",
+            "    return false;\n    if (customer->profile != NULL && late != NOT_LATE",
+        ),
+        ("core/engine/merge.c", f"if ({IS_CUT})", "if (false)"),
+    ],
+    "straddle": [
+        ("core/engine/merge.c", f"if ({IS_CUT})", f"if (!ends_beyond(delta, profile) && ({IS_CUT}))"),
+        ("core/engine/merge.c", "int32_t merge_delta(", ENDS_BEYOND + "int32_t merge_delta("),
+    ],
+    "identity": [
+        ("core/engine/writer.c", "if (stored_version >= version)", "if (true)"),
+        ("core/engine/rounds.c", "if (found.version < p->stored.version)", "if (false)"),
+        ("core/engine/session.c", "if (worker->session.identity[0] != '\\0' &&", "if (false &&"),
+    ],
+    "commit": [
+        (
+            "core/engine/windows.c",
+            "        return writer_begin(worker, full);",
+            "        return progress_note_done(worker, full) && writer_begin(worker, full);",
+        )
+    ],
+    "replies": [
+        (
+            "core/engine/writer.c",
+            "switch (reply->result)",
+            "switch (reply->result == CHURN_RETRY ? CHURN_OK : reply->result)",
+        )
+    ],
     # Commits what was read, done or not, and also what is not ours any more.
-    "drain": [("core/engine/reading.c", "    if (!lost) {\n        (void)windows_drain(worker, REVOKE_DRAIN_MS);",
-               "    (void)progress_note_done(worker, window_filling(worker));\n"
-               "    while (windows_writing(worker) != NULL && writer_step(worker, windows_writing(worker), BUSY_MS)) {\n    }\n"
-               "    (void)progress_commit(worker, COMMIT_WAIT_MS);\n"
-               "    if (false) {\n        (void)windows_drain(worker, REVOKE_DRAIN_MS);"),
-              ("core/engine/reading.c", '#include "engine/reading.h"', '#include "engine/reading.h"\n#include "engine/writer.h"')],
+    "drain": [
+        (
+            "core/engine/reading.c",
+            "    if (!lost) {\n        (void)windows_drain(worker, REVOKE_DRAIN_MS);",
+            "    (void)progress_note_done(worker, window_filling(worker));\n"
+            "    while (windows_writing(worker) != NULL && writer_step(worker, windows_writing(worker), BUSY_MS)) {\n    }\n"
+            "    (void)progress_commit(worker, COMMIT_WAIT_MS);\n"
+            "    if (false) {\n        (void)windows_drain(worker, REVOKE_DRAIN_MS);",
+        ),
+        (
+            "core/engine/reading.c",
+            '#include "engine/reading.h"',
+            '#include "engine/reading.h"\n#include "engine/writer.h"',
+        ),
+    ],
 }
 
 
@@ -64,8 +93,24 @@ class Tree:
 
     def __init__(self, folder):
         self.source, self.build = folder / "source", folder / "build"
-        for name in ("configure.ac", "Makefile.am", "m4", "core", "plugins", "testkit", "tests", "bench", "examples", "config",
-                     "docs", "man", "plugin.map", "churn.pc.in", "churn-test.pc.in", "churn.mk.in"):
+        for name in (
+            "configure.ac",
+            "Makefile.am",
+            "m4",
+            "core",
+            "plugins",
+            "testkit",
+            "tests",
+            "bench",
+            "examples",
+            "config",
+            "docs",
+            "man",
+            "plugin.map",
+            "churn.pc.in",
+            "churn-test.pc.in",
+            "churn.mk.in",
+        ):
             copy = shutil.copytree if (ROOT / name).is_dir() else shutil.copy2
             self.source.mkdir(exist_ok=True)
             copy(ROOT / name, self.source / name)
@@ -102,8 +147,18 @@ def run(tree, row, mutant=None):
     with tempfile.TemporaryDirectory() as folder:
         report = pathlib.Path(folder) / "report.xml"
         env = {**os.environ, "CHURN_BUILD_DIR": str(tree.build), "FAULT_SETTLE_S": "60" if mutant is None else "20"}
-        command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "--timeout=300", f"--junit-xml={report}",
-                   f"--basetemp={folder}/run", str(FOLDER / row)]
+        command = [
+            sys.executable,
+            "-m",
+            "pytest",
+            "-q",
+            "-p",
+            "no:cacheprovider",
+            "--timeout=300",
+            f"--junit-xml={report}",
+            f"--basetemp={folder}/run",
+            str(FOLDER / row),
+        ]
         done = subprocess.run(command, env=env, capture_output=True, text=True)
         case = next(xml.parse(report).iter("testcase"), None) if report.is_file() else None
         if case is None or done.returncode > 1:
@@ -120,7 +175,10 @@ def main():
         if name not in ROWS:
             sys.exit(f"no mutant {name}; there are {', '.join(ROWS)}")
     with tempfile.TemporaryDirectory() as folder:
-        judge({name: row for name, row in ROWS.items() if len(sys.argv) == 1 or name in sys.argv}, Tree(pathlib.Path(folder)))
+        judge(
+            {name: row for name, row in ROWS.items() if len(sys.argv) == 1 or name in sys.argv},
+            Tree(pathlib.Path(folder)),
+        )
 
 
 def judge(chosen, tree):

@@ -29,12 +29,22 @@ class Group:
         quiet = logging.getLogger("librdkafka")
         quiet.setLevel(logging.CRITICAL)
         self.topics = topics
-        self.consumer = Consumer({"bootstrap.servers": brokers, "group.id": group, "enable.auto.commit": False,
-                                  "topic.metadata.refresh.interval.ms": 1000, "logger": quiet})
+        self.consumer = Consumer(
+            {
+                "bootstrap.servers": brokers,
+                "group.id": group,
+                "enable.auto.commit": False,
+                "topic.metadata.refresh.interval.ms": 1000,
+                "logger": quiet,
+            }
+        )
 
     def partitions(self):
-        return [TopicPartition(t, p) for t in self.topics
-                for p in self.consumer.list_topics(t, timeout=10).topics[t].partitions]
+        return [
+            TopicPartition(t, p)
+            for t in self.topics
+            for p in self.consumer.list_topics(t, timeout=10).topics[t].partitions
+        ]
 
     def committed(self, partitions=None):
         """(topic, partition) → next offset; 0 where nothing is committed."""
@@ -54,7 +64,9 @@ class Group:
                 time.sleep(0.2)
 
     def ends(self):
-        return {(p.topic, p.partition): self.consumer.get_watermark_offsets(p, timeout=10)[1] for p in self.partitions()}
+        return {
+            (p.topic, p.partition): self.consumer.get_watermark_offsets(p, timeout=10)[1] for p in self.partitions()
+        }
 
     def lag(self):
         committed = self.committed()
@@ -113,8 +125,11 @@ class Watch(threading.Thread):
             return None
         if not self.known.is_set():
             return None
-        beyond = [f"{t}/{p}: committed {committed[t, p]}, checkpoint {stored[t, p]}" for t, p in places
-                  if committed[t, p] > stored[t, p]]
+        beyond = [
+            f"{t}/{p}: committed {committed[t, p]}, checkpoint {stored[t, p]}"
+            for t, p in places
+            if committed[t, p] > stored[t, p]
+        ]
         if self.lost and lost_before and not beyond and any(stored.values()):
             self.lost = False
         return [] if self.lost or lost_before else beyond
@@ -154,8 +169,9 @@ class Watch(threading.Thread):
     def check(self):
         assert self.failure is None, f"the watch itself failed: {self.failure!r}"
         assert self.samples > 0, "not one sample of committed offsets and checkpoints"
-        assert not self.violations, (f"committed beyond the checkpoint in {len(self.violations)} samples:\n"
-                                     + "\n".join(self.violations[:10]))
+        assert not self.violations, f"committed beyond the checkpoint in {len(self.violations)} samples:\n" + "\n".join(
+            self.violations[:10]
+        )
         for pid, samples in self.resources.items():
             check_flat(pid, samples)
 
@@ -165,10 +181,12 @@ def check_flat(pid, samples):
     warm = [s for s in samples if s[0] - samples[0][0] > WARM_UP_S]
     if len(warm) < 40:
         return
-    early, late = warm[:len(warm) // 2], warm[-(len(warm) // 4):]
+    early, late = warm[: len(warm) // 2], warm[-(len(warm) // 4) :]
     for name, column, more in (("file descriptors", 1, FDS_MORE), ("bytes of memory", 2, RSS_MORE)):
         before, after = max(s[column] for s in early), sorted(s[column] for s in late)[len(late) // 2]
-        assert after <= before + more, f"process {pid} grew: at most {before} {name} in its first half, {after} at its end"
+        assert after <= before + more, (
+            f"process {pid} grew: at most {before} {name} in its first half, {after} at its end"
+        )
 
 
 def alerts(brokers, topic, model):

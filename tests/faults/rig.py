@@ -67,8 +67,15 @@ class Rig:
     def fill(self, count):
         self.loads += 1
         for share, topic in zip((4, 1), self.topics, strict=True):
-            self.kafka.produce(topic, events.load(count * share // 5, self.customers, self.rng.randrange(1 << 30),
-                                                  events.BASE_MS + self.loads * 10_000_000))
+            self.kafka.produce(
+                topic,
+                events.load(
+                    count * share // 5,
+                    self.customers,
+                    self.rng.randrange(1 << 30),
+                    events.BASE_MS + self.loads * 10_000_000,
+                ),
+            )
 
     @contextlib.contextmanager
     def streaming(self, count=500, every=0.3):
@@ -97,8 +104,13 @@ class Rig:
         settings["shutdown_timeout"] = "10s"
         settings["source"].update(topics=self.topics, group_id=self.name)
         prediction, alert = settings["sinks"]
-        prediction.update(topic=self.topic("predictions"), queue_topic=self.topic("requests"),
-                          queue_group=self.topic("requests"), retry_max="1s", breaker_pause="1s")
+        prediction.update(
+            topic=self.topic("predictions"),
+            queue_topic=self.topic("requests"),
+            queue_group=self.topic("requests"),
+            retry_max="1s",
+            breaker_pause="1s",
+        )
         alert["topic"] = self.topic("alerts")
         settings["dead_letters"]["topic"] = self.topic("dead-letters")
         for section in (settings["source"], prediction):
@@ -190,11 +202,17 @@ class Rig:
     def finish(self, fleet, within=SETTLE_S, cached=True):
         """After the last fault everything must be exact. `cached`: predictions are looked for in Redis too, which has not lost them."""
         model = self.settle(fleet, within)
-        published = lambda: (self.kafka.topic_exists(self.topic("predictions"))
-                             and oracle_faults.published_predictions(self.kafka.brokers, self.topic("predictions")))
+        published = lambda: (
+            self.kafka.topic_exists(self.topic("predictions"))
+            and oracle_faults.published_predictions(self.kafka.brokers, self.topic("predictions"))
+        )
         if model.triggers:
-            wait_for("a prediction for each customer with a trigger",
-                     lambda: fleet.tend() or (published() or set()) >= model.triggers.keys(), within, 0.5)
+            wait_for(
+                "a prediction for each customer with a trigger",
+                lambda: fleet.tend() or (published() or set()) >= model.triggers.keys(),
+                within,
+                0.5,
+            )
         fleet.terminate()
         self.watch.close()
         self.watch.check()
@@ -208,11 +226,15 @@ class Rig:
     def check_outputs(self, model):
         alerts, letters = self.topic("alerts"), self.topic("dead-letters")
         found = oracle.kafka_dead_letters(self.kafka.brokers, letters) if self.kafka.topic_exists(letters) else []
-        repeats = (oracle_faults.alerts(self.kafka.brokers, alerts, model) if self.kafka.topic_exists(alerts) else 0.0,
-                   oracle_faults.dead_letters(found, model))
+        repeats = (
+            oracle_faults.alerts(self.kafka.brokers, alerts, model) if self.kafka.topic_exists(alerts) else 0.0,
+            oracle_faults.dead_letters(found, model),
+        )
         assert self.kafka.topic_exists(alerts) or not model.alerts
-        print(f"{model.events} events, {len(model.dead)} dead letters; repeated alerts {repeats[0]:.1%}, "
-              f"dead letters {repeats[1]:.1%}; {self.watch.samples} samples")
+        print(
+            f"{model.events} events, {len(model.dead)} dead letters; repeated alerts {repeats[0]:.1%}, "
+            f"dead letters {repeats[1]:.1%}; {self.watch.samples} samples"
+        )
 
     def stop(self):
         if self.watch is not None:

@@ -91,6 +91,7 @@ def test_partition_taken_over_while_enough_waits(rig):
 @pytest.mark.parametrize("killed", [pytest.param(False, marks=pytest.mark.ci), True], ids=["whole", "killed"])
 def test_end_of_two_workers(rig, killed):
     """`--until-end` means that nothing waits: each customer is predicted, also after a kill -9 within."""
+
     def two(settings):
         small(settings)
         settings["workers"] = "2"
@@ -112,6 +113,7 @@ def test_end_of_two_workers(rig, killed):
 
 def test_end_while_the_api_hangs(rig):
     """The API answers at first and then takes connections only. The run ends, says so, and the next one makes it good."""
+
     def patient(settings):
         settings["sinks"][0].update(timeout="3s", breaker_pause="1s")
 
@@ -139,6 +141,7 @@ def test_end_while_the_api_hangs(rig):
 
 def test_slow_store_is_not_blamed_on_the_api(rig):
     """Redis answers nothing for longer than a request may take: nothing is wrong with the API, and nothing is asked again."""
+
     def impatient(settings):
         settings["sinks"][0]["timeout"] = "1s"
 

@@ -13,9 +13,12 @@ from test_unreadable import Reading, event
 
 def alter(kafka, topic, **config):
     settings = {name.replace("_", "."): value for name, value in config.items()}
-    entries = [ConfigEntry(name, value, incremental_operation=AlterConfigOpType.SET) for name, value in settings.items()]
-    kafka.manage("incremental_alter_configs",
-                 [ConfigResource(ConfigResource.Type.TOPIC, topic, incremental_configs=entries)])
+    entries = [
+        ConfigEntry(name, value, incremental_operation=AlterConfigOpType.SET) for name, value in settings.items()
+    ]
+    kafka.manage(
+        "incremental_alter_configs", [ConfigResource(ConfigResource.Type.TOPIC, topic, incremental_configs=entries)]
+    )
 
 
 # --- Row 10: the broker ---
@@ -151,8 +154,15 @@ def test_partitions_are_added_to_a_group_that_begins_at_the_end(rig):
     rig.up(count=0)
     fleet = rig.fleet(2, lambda settings: settings["source"].update(start="end"))
     group = rig.group()
-    wait_for("the group's offsets", lambda: len(group.committed()) == 6 and all(
-        p.offset >= 0 for p in group.consumer.committed(group.partitions(), timeout=10)), 60, 0.3)
+    wait_for(
+        "the group's offsets",
+        lambda: (
+            len(group.committed()) == 6
+            and all(p.offset >= 0 for p in group.consumer.committed(group.partitions(), timeout=10))
+        ),
+        60,
+        0.3,
+    )
     rig.fill(1000)
     rig.fault("8 partitions in place of 4, filled at once")
     rig.kafka.manage("create_partitions", [NewPartitions(rig.topics[0], 8)])
@@ -175,7 +185,7 @@ def in_transactions(rig, topic, records, size=40):
     producer.init_transactions(30)
     for n, at in enumerate(range(0, len(records), size)):
         producer.begin_transaction()
-        for key, value in records[at:at + size]:
+        for key, value in records[at : at + size]:
             producer.produce(topic, key=key, value=value)
         producer.flush(30)
         if n % 3 == 2:
@@ -191,8 +201,11 @@ def test_transactions(rig):
     fleet = rig.fleet(2, restart=True)
     for _ in range(3):
         rig.loads += 1
-        in_transactions(rig, rig.topics[0], events.load(900, rig.customers, rig.rng.randrange(1 << 30),
-                                                        events.BASE_MS + rig.loads * 10_000_000))
+        in_transactions(
+            rig,
+            rig.topics[0],
+            events.load(900, rig.customers, rig.rng.randrange(1 << 30), events.BASE_MS + rig.loads * 10_000_000),
+        )
         rig.fault("kill -9 among transactions")
         fleet.kill(rig.rng)
         fleet.start()
@@ -247,11 +260,15 @@ def test_retention_overruns_the_reader(rig):
     rig.fill(3000)
     rig.fault("records are deleted before they were read")
     ends = rig.group().ends()
-    rig.kafka.manage("delete_records", [TopicPartition(t, p, n - 10) for (t, p), n in ends.items() if t == rig.topics[0]])
+    rig.kafka.manage(
+        "delete_records", [TopicPartition(t, p, n - 10) for (t, p), n in ends.items() if t == rig.topics[0]]
+    )
     fleet.start()
     member = fleet.take()
     assert member.wait(60) == 1, member.err[-3000:]
-    assert (rig.topics[0] in member.err and "retention" in member.err.lower()) or "expired" in member.err.lower(), member.err[-3000:]
+    assert (rig.topics[0] in member.err and "retention" in member.err.lower()) or "expired" in member.err.lower(), (
+        member.err[-3000:]
+    )
 
 
 # --- Row 16: dead letters that cannot be written ---
@@ -289,9 +306,11 @@ def test_dead_letter_topic_takes_nothing_so_large(rig):
 
 def test_dead_letter_topic_is_missing(rig):
     """Nobody creates it: the partition waits with a word about it."""
+
     def not_created(settings):
-        settings["dead_letters"].update(create_topic="false",
-                                        properties={"topic.metadata.propagation.max.ms": "1000"})  # before it is missing
+        settings["dead_letters"].update(
+            create_topic="false", properties={"topic.metadata.propagation.max.ms": "1000"}
+        )  # before it is missing
 
     rig.up(count=2000, bad=True)
     rig.fault("the dead letter topic does not exist")

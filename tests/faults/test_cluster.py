@@ -32,7 +32,11 @@ def test_leaders_move(cluster_rig):
         for number in rig.kafka.nodes:
             rig.fault(f"kill -9 of broker {number}")
             rig.kafka.kill(number)
-            wait_for("other leaders", lambda n=number: all(p.leader not in (n, -1) for p in rig.kafka.partitions(*rig.topics)), 60)
+            wait_for(
+                "other leaders",
+                lambda n=number: all(p.leader not in (n, -1) for p in rig.kafka.partitions(*rig.topics)),
+                60,
+            )
             rig.kafka.start(number)
             wait_for("replicas in sync", rig.kafka.replicated, 60, 0.3)
             rig.fault("leaders go back to where they were")
@@ -68,8 +72,17 @@ def test_unclean_election(cluster_rig, state):
     rig = cluster_rig
     rig.topics, (leader, follower) = rig.topics[:1], list(rig.kafka.nodes)[:2]
     rig.start_services()
-    rig.kafka.manage("create_topics", [NewTopic(rig.topics[0], 1, replica_assignment=[[leader, follower]], config={
-        "unclean.leader.election.enable": "true", "min.insync.replicas": "1"})])
+    rig.kafka.manage(
+        "create_topics",
+        [
+            NewTopic(
+                rig.topics[0],
+                1,
+                replica_assignment=[[leader, follower]],
+                config={"unclean.leader.election.enable": "true", "min.insync.replicas": "1"},
+            )
+        ],
+    )
     rig.fill(1000)
     fleet = rig.fleet()
     rig.settle(fleet)

@@ -20,9 +20,11 @@ from services import BUILD, SRC, run_churnd, wait_for
 
 def limit_files(size):
     """For the child: files end at `size` bytes, and the signal that says so is ignored, as a full disk sends none."""
+
     def prepare():
         signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
         resource.setrlimit(resource.RLIMIT_FSIZE, (size, resource.RLIM_INFINITY))
+
     return prepare
 
 
@@ -114,7 +116,9 @@ def test_allocations_fail(tmp_path, failing_malloc, every):
     folder = tmp_path / "count"
     folder.mkdir()
     config = torture_pipeline(folder)
-    run_churnd("-c", config, "--until-end", env={"LD_PRELOAD": failing_malloc, "CHURN_COUNT_TO": f"{folder}/count"}, check=0)
+    run_churnd(
+        "-c", config, "--until-end", env={"LD_PRELOAD": failing_malloc, "CHURN_COUNT_TO": f"{folder}/count"}, check=0
+    )
     total = int((folder / "count").read_text())
     assert total > 1000
     model = oracle.Model().feed_lines(folder / "events.jsonl", str(folder / "events.jsonl"))

@@ -12,14 +12,21 @@ from rig import summed
 from services import wait_for
 
 # Failpoint → up to which pass it kills, and how often; a commit comes once a second.
-FAILPOINTS = {"after_poll": (12, 20), "mid_pipeline": (400, 20), "after_store_ack": (12, 20), "after_produce": (12, 20),
-              "before_commit": (2, 10), "after_commit": (2, 10)}
+FAILPOINTS = {
+    "after_poll": (12, 20),
+    "mid_pipeline": (400, 20),
+    "after_store_ack": (12, 20),
+    "after_produce": (12, 20),
+    "before_commit": (2, 10),
+    "after_commit": (2, 10),
+}
 
 
 @pytest.mark.ci
 @pytest.mark.parametrize("failpoint", FAILPOINTS)
 def test_killed_at_failpoint(rig, failpoint):
     """Each start reads in windows of another size, so that what is read again is cut differently."""
+
     def at_once(settings):  # the group knows the one that comes back, and need not wait for its session's end
         settings["source"]["properties"]["group.instance.id"] = "one"
 
@@ -28,8 +35,12 @@ def test_killed_at_failpoint(rig, failpoint):
     fleet = rig.fleet(0, at_once)
     with rig.streaming(25, 0.05):
         for _ in range(kills):
-            member = fleet.start({"CHURN_FAILPOINT": f"{failpoint}:{rig.rng.randint(1, passes)}",
-                                  "WINDOW_EVENTS": str(rig.rng.randrange(10, 200))})
+            member = fleet.start(
+                {
+                    "CHURN_FAILPOINT": f"{failpoint}:{rig.rng.randint(1, passes)}",
+                    "WINDOW_EVENTS": str(rig.rng.randrange(10, 200)),
+                }
+            )
             assert member.wait(20) == -signal.SIGKILL, member.err[-3000:]
             fleet.members.remove(member)
             rig.fault(f"kill -9 at {failpoint}")
@@ -40,6 +51,7 @@ def test_killed_at_failpoint(rig, failpoint):
 @pytest.mark.ci
 def test_killed_before_outputs_were_answered(rig):
     """Alerts and dead letters do not get through: their events are not committed, so a kill costs none of them."""
+
     def through_the_link(settings):
         for section in (settings["sinks"][1], settings["dead_letters"]):
             section["brokers"] = rig.kafka.proxied_brokers
@@ -100,7 +112,9 @@ def test_zombie(rig):
     witnesses = heir.members + zombie.members
     zombie.terminate()
     rig.finish(heir)
-    assert sum(summed(w, "already counted") + summed(w, "conflicts") for w in witnesses) > 0, "nobody met the other's writes"
+    assert sum(summed(w, "already counted") + summed(w, "conflicts") for w in witnesses) > 0, (
+        "nobody met the other's writes"
+    )
 
 
 def test_killed_member_is_waited_for(rig):
@@ -112,11 +126,17 @@ def test_killed_member_is_waited_for(rig):
     rig.fault("kill -9")
     fleet.kill()
     after = fleet.start()
-    rig.says(fleet, "waiting for group `.*` to give out its partitions: .* waits for one that was killed until its session ends "
-                    r"\(session.timeout.ms, here 12 s\)", 60)
+    rig.says(
+        fleet,
+        "waiting for group `.*` to give out its partitions: .* waits for one that was killed until its session ends "
+        r"\(session.timeout.ms, here 12 s\)",
+        60,
+    )
     assert "worker 0 reads" not in after.err
     rig.says(fleet, "worker 0 reads", 60)
-    assert after.err.count("to give out its partitions") == 1 and not re.search("does not exist|gives up|WARN +kafka|ERROR", after.err), after.err
+    assert after.err.count("to give out its partitions") == 1 and not re.search(
+        "does not exist|gives up|WARN +kafka|ERROR", after.err
+    ), after.err
     rig.finish(fleet)
 
 

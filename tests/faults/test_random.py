@@ -31,8 +31,12 @@ def freeze_instance(rig, fleet):
 def kill_at_failpoint(rig, fleet):
     member = fleet.take(rig.rng)
     assert member.terminate() == 0, member.err[-3000:]
-    point = rig.rng.choice(["after_poll", "mid_pipeline", "after_store_ack", "after_produce", "before_commit", "after_commit"])
-    doomed = fleet.start({"CHURN_FAILPOINT": f"{point}:{rig.rng.randint(1, 5)}", "WINDOW_EVENTS": str(rig.rng.randint(10, 300))})
+    point = rig.rng.choice(
+        ["after_poll", "mid_pipeline", "after_store_ack", "after_produce", "before_commit", "after_commit"]
+    )
+    doomed = fleet.start(
+        {"CHURN_FAILPOINT": f"{point}:{rig.rng.randint(1, 5)}", "WINDOW_EVENTS": str(rig.rng.randint(10, 300))}
+    )
     fleet.members.remove(doomed)
     try:
         doomed.wait(8)
@@ -106,21 +110,41 @@ def api_fails(rig, _):
 
 def add_partitions(rig, _):
     from confluent_kafka.admin import NewPartitions
+
     topic = rig.rng.randrange(2)
     rig.partitions[topic] += 1
     rig.kafka.manage("create_partitions", [NewPartitions(rig.topics[topic], rig.partitions[topic])])
 
 
-REPERTOIRE = [kill_instance, kill_instance, stop_instance, freeze_instance, kill_at_failpoint, kill_at_failpoint, freeze_redis,
-              kill_redis, redis_full, flush_scripts, cut_in_an_answer, cut_redis, black_hole, slow_redis, freeze_broker,
-              kill_broker, api_fails, add_partitions]
+REPERTOIRE = [
+    kill_instance,
+    kill_instance,
+    stop_instance,
+    freeze_instance,
+    kill_at_failpoint,
+    kill_at_failpoint,
+    freeze_redis,
+    kill_redis,
+    redis_full,
+    flush_scripts,
+    cut_in_an_answer,
+    cut_redis,
+    black_hole,
+    slow_redis,
+    freeze_broker,
+    kill_broker,
+    api_fails,
+    add_partitions,
+]
 
 
 @pytest.mark.random
 @pytest.mark.parametrize("schedule", range(int(os.environ.get("FAULT_SCHEDULES") or 3)))
 def test_schedule(rig, schedule):
     forgets = rig.rng.random() < 0.5
-    rig.up(redis={"options": [] if forgets else ["--appendonly", "yes", "--appendfsync", "always"]}, count=6000, bad=True)
+    rig.up(
+        redis={"options": [] if forgets else ["--appendonly", "yes", "--appendfsync", "always"]}, count=6000, bad=True
+    )
     print(f"FAULT_SEED={SEED}; Redis keeps {'nothing' if forgets else 'everything'}")
     fleet = rig.fleet(rig.rng.randint(2, 3), restart=False, env={"WINDOW_EVENTS": str(rig.rng.randint(20, 400))})
     with rig.streaming(300, 0.4):

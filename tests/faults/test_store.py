@@ -63,6 +63,7 @@ def swapped(client):
 @pytest.mark.parametrize("lose", [pytest.param(flushed, marks=pytest.mark.ci), swapped])
 def test_all_data_goes_in_a_stream(rig, lose):
     """Under the living connection, and most profiles are in no cache: none begins anew before what it lacks is read again."""
+
     def small_cache(settings):
         settings["store"]["cache_size"] = "64KiB"
 
@@ -118,6 +119,7 @@ def test_failover_to_a_replica_that_lags(rig):
 @pytest.mark.ci
 def test_failover_loses_nothing_when_replicas_must_confirm(rig):
     """With `durability: replicas` nothing is committed that the replica lacks, so there is nothing to lose."""
+
     def confirmed(settings):
         settings["store"].update(durability="replicas", replicas="1")
 
@@ -132,8 +134,11 @@ def test_failover_loses_nothing_when_replicas_must_confirm(rig):
     group.close()
     fail_over(rig)
     rig.stack.env["REPLICAS"] = "0"
-    third = rig.stack._add(Redis(rig.folder / "third", options=["--replicaof", f"{HOST} {rig.store.port}",
-                                                                "--repl-diskless-sync-delay", "0"]))
+    third = rig.stack._add(
+        Redis(
+            rig.folder / "third", options=["--replicaof", f"{HOST} {rig.store.port}", "--repl-diskless-sync-delay", "0"]
+        )
+    )
     wait_for("a replica of the promoted one", lambda: third.client.info("replication")["master_link_status"] == "up")
     rig.finish(fleet, cached=False)
 
@@ -303,8 +308,19 @@ def test_slow_both_ways(rig):
 def test_cluster_is_refused(rig):
     """A node of a Cluster is named as such; nothing is committed, so a plain Redis gets everything."""
     rig.up(count=2000)
-    node = rig.stack._add(Redis(rig.folder / "node", options=["--cluster-enabled", "yes", "--cluster-require-full-coverage",
-                                                              "no", "--cluster-port", free_port()]))
+    node = rig.stack._add(
+        Redis(
+            rig.folder / "node",
+            options=[
+                "--cluster-enabled",
+                "yes",
+                "--cluster-require-full-coverage",
+                "no",
+                "--cluster-port",
+                free_port(),
+            ],
+        )
+    )
     node.client.execute_command("CLUSTER", "ADDSLOTSRANGE", 0, 8191)
     rig.fault("a node of a Redis Cluster in place of Redis")
     fleet = rig.fleet(env={"REDIS_PORT": str(node.port)})
@@ -324,6 +340,7 @@ def test_cluster_is_refused(rig):
 
 def test_password_changed(rig):
     """Who has the old one ends with an error that says so; with the new one everything goes on exactly."""
+
     def with_password(settings):
         settings["store"].update(username="churnd", password="${STORE_PASSWORD}")
 
@@ -331,7 +348,9 @@ def test_password_changed(rig):
     fleet = None
     with rig.streaming():
         for password in ("oats-1", "hay-2", "straw-3"):
-            rig.store.client.execute_command("ACL", "SETUSER", "churnd", "reset", "on", f">{password}", "~*", "&*", "+@all")
+            rig.store.client.execute_command(
+                "ACL", "SETUSER", "churnd", "reset", "on", f">{password}", "~*", "&*", "+@all"
+            )
             if fleet is not None:
                 rig.fault("the store's password changes")
                 rig.store.client.execute_command("CLIENT", "KILL", "USER", "churnd")

@@ -16,8 +16,15 @@ BAD = range(100, 150)
 
 
 def event(i, pad=""):
-    return json.dumps({"event_id": f"e{i}", "event_type": "refund_requested", "customer_id": f"c{i % 7}",
-                       "timestamp": "2026-01-01T00:00:00Z", "data": {"order_id": f"o{pad}", "amount": 1}}).encode()
+    return json.dumps(
+        {
+            "event_id": f"e{i}",
+            "event_type": "refund_requested",
+            "customer_id": f"c{i % 7}",
+            "timestamp": "2026-01-01T00:00:00Z",
+            "data": {"order_id": f"o{pad}", "amount": 1},
+        }
+    ).encode()
 
 
 def records(first, pad=""):
@@ -27,7 +34,7 @@ def records(first, pad=""):
 def flip(batch):
     """A bit of the last amount."""
     at = batch.rindex(b'"amount": 1') + len('"amount": 1') - 1
-    return batch[:at] + bytes([batch[at] ^ 8]) + batch[at + 1:]
+    return batch[:at] + bytes([batch[at] ^ 8]) + batch[at + 1 :]
 
 
 class Reading:
@@ -38,12 +45,23 @@ class Reading:
         self.folder = rig.folder
         rig.kafka.create_topics({self.topic: 2})
         self.path = self.folder / "p.yaml"
-        self.path.write_text(yaml.safe_dump({
-            "source": {"plugin": "kafka", "brokers": rig.kafka.brokers, "topics": [self.topic], "group_id": rig.name, **source},
-            "store": {"plugin": "lmdb", "path": str(self.folder / "db")},
-            "sinks": [{"plugin": "file", "input": "alerts", "path": str(self.folder / "alerts")}],
-            "dead_letters": {"plugin": "file", "path": str(self.folder / "dead")},
-            "health": {"listen": f"{HOST}:{self.port}"}}))
+        self.path.write_text(
+            yaml.safe_dump(
+                {
+                    "source": {
+                        "plugin": "kafka",
+                        "brokers": rig.kafka.brokers,
+                        "topics": [self.topic],
+                        "group_id": rig.name,
+                        **source,
+                    },
+                    "store": {"plugin": "lmdb", "path": str(self.folder / "db")},
+                    "sinks": [{"plugin": "file", "input": "alerts", "path": str(self.folder / "alerts")}],
+                    "dead_letters": {"plugin": "file", "path": str(self.folder / "dead")},
+                    "health": {"listen": f"{HOST}:{self.port}"},
+                }
+            )
+        )
 
     def start(self):
         self.process = self.rig.stack.churnd("-c", self.path)
@@ -68,7 +86,9 @@ class Reading:
     def counted(self):
         """(events, refunds) of all profiles; with churnd ended."""
         assert self.process.terminate() == 0, self.process.err[-3000:]
-        profiles = [run_churnd("profile", "-c", self.path, f"c{i}", "--format", "json", check=0).stdout for i in range(7)]
+        profiles = [
+            run_churnd("profile", "-c", self.path, f"c{i}", "--format", "json", check=0).stdout for i in range(7)
+        ]
         profiles = [json.loads(p) for p in profiles]
         return sum(int(p["events_total"]) for p in profiles), sum(float(p["refund_amount"]) for p in profiles)
 
@@ -87,8 +107,14 @@ def test_flipped_bit(rig, way):
     rig.kafka.start()
     rig.kafka.produce(reading.topic, [(b"c0", event(1000 + i), 1) for i in range(10)])
     reading.start()
-    wait_for("an ERROR", lambda: f"ERROR kafka: 1 partition waits; topic `{reading.topic}` partition 0 waits at offset "
-             f"{BAD[0]} " in reading.process.err, 60)
+    wait_for(
+        "an ERROR",
+        lambda: (
+            f"ERROR kafka: 1 partition waits; topic `{reading.topic}` partition 0 waits at offset "
+            f"{BAD[0]} " in reading.process.err
+        ),
+        60,
+    )
     total = BATCHES * BATCH + 10
     if way == "wait":
         wait_for("a run that is not ready", lambda: reading.ready()[0] == 503, 30)
@@ -113,12 +139,19 @@ def test_flipped_bit(rig, way):
 
 def test_batch_that_unpacks_to_too_much(rig):
     """The last batch of the partition, and a second one before others: both ends are found."""
-    reading = Reading(rig, unreadable="dead_letter", properties={
-        "message.max.bytes": "100000", "fetch.max.bytes": "200000", "receive.message.max.bytes": "300000"})
+    reading = Reading(
+        rig,
+        unreadable="dead_letter",
+        properties={"message.max.bytes": "100000", "fetch.max.bytes": "200000", "receive.message.max.bytes": "300000"},
+    )
     large = {"pad": "x" * 10000}  # half a megabyte each
     for i in range(BATCHES):
         bomb = i in (2, BATCHES - 1)
-        rig.kafka.produce(reading.topic, records(i * BATCH, **(large if bomb else {})), **({"compression.type": "zstd"} if bomb else {}))
+        rig.kafka.produce(
+            reading.topic,
+            records(i * BATCH, **(large if bomb else {})),
+            **({"compression.type": "zstd"} if bomb else {}),
+        )
     rig.fault("two batches unpack to more than the client takes")
     reading.start()
     rest = (BATCHES - 2) * BATCH

@@ -17,7 +17,7 @@ EVENTS = int(os.environ.get("CHURN_TEST_EVENTS", "60000"))
 
 
 def pytest_configure(config):
-    signal.signal(signal.SIGINT, signal.default_int_handler) # a shell's background ignores it, and so would churnd
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background ignores it, and so would churnd
     if not services.CHURND.is_file():
         raise pytest.UsageError(f"{services.CHURND} is missing; build churnd first (scripts/test.sh does)")
 
@@ -49,13 +49,18 @@ def installed(tmp_path_factory):
     root = tmp_path_factory.mktemp("installed")
     subprocess.run(["make", "-s", "-C", services.BUILD, "install", f"DESTDIR={root}"], check=True, capture_output=True)
     churnd = next(root.rglob("bin/churnd"))
-    return root, churnd, {"PATH": f"{churnd.parent}:{os.environ['PATH']}",
-                          "PKG_CONFIG_PATH": str(next(root.rglob("pkgconfig")))}
+    return (
+        root,
+        churnd,
+        {"PATH": f"{churnd.parent}:{os.environ['PATH']}", "PKG_CONFIG_PATH": str(next(root.rglob("pkgconfig")))},
+    )
 
 
 def pipeline(path, change, base="consumer"):
     """Writes a shipped pipeline to `path` with changes: `change` gets it as a dictionary."""
-    settings = yaml.load((services.SRC / f"config/{base}.yaml").read_text(), yaml.BaseLoader)  # every value as it is written
+    settings = yaml.load(
+        (services.SRC / f"config/{base}.yaml").read_text(), yaml.BaseLoader
+    )  # every value as it is written
     change(settings)
     path.write_text(yaml.safe_dump(settings, sort_keys=False))
     return path

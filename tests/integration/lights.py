@@ -46,8 +46,13 @@ def wait_until_ready(port):
     wait_for("a ready run", lambda: ask(port, "/readyz")[0] == 200, 60)
 
 
-EVENT = {"event_id": "e", "event_type": "refund_requested", "customer_id": "a", "timestamp": "2026-01-01T00:00:00Z",
-         "data": {"order_id": "o", "amount": 1}}
+EVENT = {
+    "event_id": "e",
+    "event_type": "refund_requested",
+    "customer_id": "a",
+    "timestamp": "2026-01-01T00:00:00Z",
+    "data": {"order_id": "o", "amount": 1},
+}
 LINE = json.dumps(EVENT)
 
 
@@ -57,12 +62,18 @@ def start_local(stack, port, lines=(LINE,), **sections):
     events_file = stack.folder / "e.jsonl"
     events_file.write_text("".join(line + "\n" for line in lines))
     config = stack.folder / "p.yaml"
-    config.write_text(yaml.safe_dump({
-        "source": {"plugin": "file", "path": str(events_file), "follow": True},
-        "store": {"plugin": "lmdb", "path": str(stack.folder / "db")},
-        "sinks": [{"plugin": "file", "input": "alerts", "path": str(stack.folder / "alerts")}],
-        "dead_letters": {"plugin": "file", "path": str(stack.folder / "dead")},
-        "health": {"listen": f"{HOST}:{port}"}, **sections}))
+    config.write_text(
+        yaml.safe_dump(
+            {
+                "source": {"plugin": "file", "path": str(events_file), "follow": True},
+                "store": {"plugin": "lmdb", "path": str(stack.folder / "db")},
+                "sinks": [{"plugin": "file", "input": "alerts", "path": str(stack.folder / "alerts")}],
+                "dead_letters": {"plugin": "file", "path": str(stack.folder / "dead")},
+                "health": {"listen": f"{HOST}:{port}"},
+                **sections,
+            }
+        )
+    )
     return stack.churnd("-c", config)
 
 
@@ -88,5 +99,11 @@ def start_stuck(stack, port, **sections):
     (stack.folder / "plugins").mkdir(parents=True)
     (stack.folder / "stuck_sink.c").write_text(STUCK_SINK)
     compile_plugin(stack.folder / "stuck_sink.c", stack.folder / "plugins/stuck_sink.so")
-    return start_local(stack, port, shutdown_timeout="1s", plugin_path=[str(stack.folder / "plugins")],
-                       sinks=[{"plugin": "stuck_sink", "name": "deaf"}], **sections)
+    return start_local(
+        stack,
+        port,
+        shutdown_timeout="1s",
+        plugin_path=[str(stack.folder / "plugins")],
+        sinks=[{"plugin": "stuck_sink", "name": "deaf"}],
+        **sections,
+    )

@@ -35,25 +35,48 @@ class Rejected(Exception):
 STR, INT, MONEY, CHOICE = "str", "int", "money", "choice"
 
 TYPES = {
-    "order_placed": {"order_id": (STR, True, None), "order_value": (MONEY, True, None), "items_count": (INT, True, (1, None)),
-                     "payment_method": (STR, True, None)},
+    "order_placed": {
+        "order_id": (STR, True, None),
+        "order_value": (MONEY, True, None),
+        "items_count": (INT, True, (1, None)),
+        "payment_method": (STR, True, None),
+    },
     "order_cancelled": {"order_id": (STR, True, None), "reason": (STR, False, None)},
-    "payment_failed": {"amount": (MONEY, True, None), "order_id": (STR, False, None), "payment_method": (STR, False, None),
-                       "failure_reason": (STR, False, None)},
-    "support_ticket_created": {"ticket_id": (STR, True, None), "category": (STR, False, None),
-                               "priority": (CHOICE, False, ("low", "medium", "high", "urgent"))},
+    "payment_failed": {
+        "amount": (MONEY, True, None),
+        "order_id": (STR, False, None),
+        "payment_method": (STR, False, None),
+        "failure_reason": (STR, False, None),
+    },
+    "support_ticket_created": {
+        "ticket_id": (STR, True, None),
+        "category": (STR, False, None),
+        "priority": (CHOICE, False, ("low", "medium", "high", "urgent")),
+    },
     "email_opened": {"campaign_id": (STR, True, None), "email_id": (STR, False, None)},
     "email_clicked": {"campaign_id": (STR, True, None), "email_id": (STR, False, None), "url": (STR, False, None)},
     "login": {"device": (STR, False, None), "session_id": (STR, False, None)},
-    "product_viewed": {"product_id": (STR, True, None), "category": (STR, False, None), "seconds": (INT, False, (0, None))},
-    "cart_abandoned": {"cart_id": (STR, True, None), "cart_value": (MONEY, True, None), "items_count": (INT, False, (1, None))},
+    "product_viewed": {
+        "product_id": (STR, True, None),
+        "category": (STR, False, None),
+        "seconds": (INT, False, (0, None)),
+    },
+    "cart_abandoned": {
+        "cart_id": (STR, True, None),
+        "cart_value": (MONEY, True, None),
+        "items_count": (INT, False, (1, None)),
+    },
     "review_submitted": {"product_id": (STR, True, None), "rating": (INT, True, (1, 5))},
     "refund_requested": {"order_id": (STR, True, None), "amount": (MONEY, True, None), "reason": (STR, False, None)},
     "subscription_cancelled": {"plan": (STR, False, None), "reason": (STR, False, None)},
 }
 PREDICTS = {"order_placed", "payment_failed", "support_ticket_created", "cart_abandoned", "subscription_cancelled"}
-SEVERITY = {"payment_failed": "critical", "support_ticket_created": "warning", "refund_requested": "warning",
-            "subscription_cancelled": "critical"}
+SEVERITY = {
+    "payment_failed": "critical",
+    "support_ticket_created": "warning",
+    "refund_requested": "warning",
+    "subscription_cancelled": "critical",
+}
 
 # `values`: the typed fields that the event has; `data`: all of the data object, as parsed.
 Event = namedtuple("Event", "event_id event_type customer_id time_ms values data")
@@ -61,13 +84,16 @@ Event = namedtuple("Event", "event_id event_type customer_id time_ms values data
 
 # --- JSON by RFC 8259 ---
 
+
 class IntText(str):
     """A JSON number without fraction or exponent, as written."""
+
     __slots__ = ()
 
 
 class RealText(str):
     """Any other JSON number, as written."""
+
     __slots__ = ()
 
 
@@ -77,8 +103,11 @@ def _no_constant(text):
 
 _json = json.JSONDecoder(parse_int=IntText, parse_float=RealText, parse_constant=_no_constant)
 _string = re.compile(r'"(?:[^"\\]|\\.)*"', re.DOTALL)
-_surrogates = re.compile(r"\\u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}"
-                         r"|(\\u[dD][89a-fA-F][0-9a-fA-F]{2})|\\.", re.DOTALL)
+_surrogates = re.compile(
+    r"\\u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}"
+    r"|(\\u[dD][89a-fA-F][0-9a-fA-F]{2})|\\.",
+    re.DOTALL,
+)
 _surrogate_hint = re.compile(r"\\u[dD][89a-fA-F]")
 
 
@@ -180,8 +209,10 @@ def string(value):
     return value
 
 
-_time = re.compile(r"([0-9]{4})-([0-9]{2})-([0-9]{2})[Tt]([0-9]{2}):([0-9]{2}):([0-9]{2})(?:\.([0-9]+))?"
-                   r"(?:[Zz]|([+-])([0-9]{2}):([0-9]{2}))")
+_time = re.compile(
+    r"([0-9]{4})-([0-9]{2})-([0-9]{2})[Tt]([0-9]{2}):([0-9]{2}):([0-9]{2})(?:\.([0-9]+))?"
+    r"(?:[Zz]|([+-])([0-9]{2}):([0-9]{2}))"
+)
 _month_days = (0, 31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31)
 _days_of_date = {}
 
@@ -235,11 +266,14 @@ def time_text(ms):
     day, month = doy - (153 * mp + 2) // 5 + 1, mp + (3 if mp < 10 else -9)
     year = yoe + era * 400 + (month <= 2)
     seconds, milli = divmod(ms, 1000)
-    return (f"{year:04d}-{month:02d}-{day:02d}T{seconds // 3600:02d}:{seconds // 60 % 60:02d}:{seconds % 60:02d}"
-            f".{milli:03d}Z")
+    return (
+        f"{year:04d}-{month:02d}-{day:02d}T{seconds // 3600:02d}:{seconds // 60 % 60:02d}:{seconds % 60:02d}"
+        f".{milli:03d}Z"
+    )
 
 
 # --- Decoding ---
+
 
 def _id(top, name):
     try:
@@ -308,6 +342,7 @@ def severity(event):
 
 
 # --- Profiles ---
+
 
 class Profile:
     __slots__ = ("counts", "first", "last", "last_at", "newest", "sums", "total")
@@ -378,8 +413,12 @@ class Profile:
 
     def fields(self):
         """The profile as the store shows it."""
-        out = {"events_total": str(self.total), "first_event_at": time_text(self.first), "last_event_at": time_text(self.last),
-               "last_event_type": self.last_at[2]}
+        out = {
+            "events_total": str(self.total),
+            "first_event_at": time_text(self.first),
+            "last_event_at": time_text(self.last),
+            "last_event_type": self.last_at[2],
+        }
         for name, count in self.counts.items():
             out[name] = str(count)
         for name, units in self.sums.items():
@@ -422,8 +461,8 @@ class Model:
 
     def __init__(self, alerts=True):
         self.profiles = {}
-        self.dead = {}      # position → Dead
-        self.alerts = []    # (position, Alert)
+        self.dead = {}  # position → Dead
+        self.alerts = []  # (position, Alert)
         self.triggers = {}  # customer → [Trigger], in the order of their records
         self.events = 0
         self.keep_alerts = alerts
@@ -443,10 +482,18 @@ class Model:
         profile.apply(event, position)
         kind = event.event_type
         if kind in PREDICTS:
-            self.triggers.setdefault(customer, []).append(Trigger(event.event_id, kind, event.time_ms, position, profile.total))
+            self.triggers.setdefault(customer, []).append(
+                Trigger(event.event_id, kind, event.time_ms, position, profile.total)
+            )
         if self.keep_alerts and kind in SEVERITY:
-            self.alerts.append((position, Alert(severity(event), event.event_id, kind, customer, time_text(event.time_ms),
-                                                canonical(event.data))))
+            self.alerts.append(
+                (
+                    position,
+                    Alert(
+                        severity(event), event.event_id, kind, customer, time_text(event.time_ms), canonical(event.data)
+                    ),
+                )
+            )
 
     def feed_topics(self, brokers, topics):
         for topic, partition, offset, key, value, _ in read_topics(brokers, topics):
@@ -466,6 +513,7 @@ class Model:
 
 def canonical(value):
     """A parsed JSON value as a text that is equal for equal values; numbers as they are written."""
+
     def plain(v):
         if isinstance(v, (IntText, RealText)):
             return "#" + v
@@ -474,14 +522,24 @@ def canonical(value):
         if isinstance(v, dict):
             return {k: plain(x) for k, x in v.items()}
         return [plain(x) for x in v] if isinstance(v, list) else v
+
     return json.dumps(plain(value), sort_keys=True)
 
 
 def read_topics(brokers, topics):
     """(topic, partition, offset, key, value, headers) of all that the topics hold now; each partition in order."""
-    consumer = Consumer({"bootstrap.servers": brokers, "group.id": "churn-oracle", "enable.auto.commit": False,
-                         "auto.offset.reset": "earliest", "fetch.message.max.bytes": 4 << 20,
-                         "queued.min.messages": 1000000, "check.crcs": True, "enable.partition.eof": True})
+    consumer = Consumer(
+        {
+            "bootstrap.servers": brokers,
+            "group.id": "churn-oracle",
+            "enable.auto.commit": False,
+            "auto.offset.reset": "earliest",
+            "fetch.message.max.bytes": 4 << 20,
+            "queued.min.messages": 1000000,
+            "check.crcs": True,
+            "enable.partition.eof": True,
+        }
+    )
     try:
         ends = {}
         for topic in topics:
@@ -501,7 +559,9 @@ def read_topics(brokers, topics):
             for m in messages:
                 topic, partition, offset = m.topic(), m.partition(), m.offset()
                 end = ends.get((topic, partition))
-                if m.error() and m.error().code() == KafkaError._PARTITION_EOF:  # behind the markers of transactions, say
+                if (
+                    m.error() and m.error().code() == KafkaError._PARTITION_EOF
+                ):  # behind the markers of transactions, say
                     if end is not None and offset >= end:
                         del ends[topic, partition]
                     continue
@@ -517,6 +577,7 @@ def read_topics(brokers, topics):
 
 
 # --- Comparing ---
+
 
 def differences(expected, actual, limit=20):
     """What differs between two {customer: {field: value}}, as lines for a person; none when they are equal."""
@@ -571,7 +632,9 @@ def assert_dead_letters(model, letters):
             wrong.append(f"{position}: key {key!r}, must be {want.key!r}")
     for position in sorted(model.dead.keys() - seen.keys()):
         dead = model.dead[position]
-        wrong.append(f"{position}: not in the dead letters, must be there for {dead.reason}: {(dead.value or b'')[:200]!r}")
+        wrong.append(
+            f"{position}: not in the dead letters, must be there for {dead.reason}: {(dead.value or b'')[:200]!r}"
+        )
     assert not wrong, f"{len(wrong)} wrong dead letters:\n" + "\n".join(wrong[:30])
 
 
@@ -588,8 +651,9 @@ def parse_alert(raw):
     for name in ("alert_id", "severity", "event_id", "event_type", "customer_id", "timestamp", "message"):
         assert type(a.get(name)) is str and a[name], f"{name} of alert {raw[:500]!r}"
     assert type(a.get("data")) is dict, f"data of alert {raw[:500]!r}"
-    return a["alert_id"], Alert(a["severity"], a["event_id"], a["event_type"], a["customer_id"], a["timestamp"],
-                                canonical(a["data"]))
+    return a["alert_id"], Alert(
+        a["severity"], a["event_id"], a["event_type"], a["customer_id"], a["timestamp"], canonical(a["data"])
+    )
 
 
 def assert_alerts(model, raw_alerts):
@@ -603,8 +667,10 @@ def assert_alerts(model, raw_alerts):
     actual = sorted(by_id.values())
     if expected != actual:
         missing, extra = set(expected) - set(actual), set(actual) - set(expected)
-        raise AssertionError(f"{len(expected)} alerts expected, {len(actual)} found; missing {len(missing)}, wrong "
-                             f"{len(extra)}:\nmissing {sorted(missing)[:5]}\nwrong {sorted(extra)[:5]}")
+        raise AssertionError(
+            f"{len(expected)} alerts expected, {len(actual)} found; missing {len(missing)}, wrong "
+            f"{len(extra)}:\nmissing {sorted(missing)[:5]}\nwrong {sorted(extra)[:5]}"
+        )
     return count - len(by_id)
 
 

@@ -71,7 +71,9 @@ def accepts(port):
         return False
 
 
-STATE = tempfile.TemporaryDirectory(prefix="churn-state-")  # where churnd keeps its journals, unless a test says otherwise
+STATE = tempfile.TemporaryDirectory(
+    prefix="churn-state-"
+)  # where churnd keeps its journals, unless a test says otherwise
 
 
 def clean_environment(extra=None):
@@ -142,8 +144,10 @@ class Process:
 
     def _blocks(self, number):
         try:
-            masks = [re.search(r"^SigBlk:\s*(\w+)", status.read_text(), re.MULTILINE)
-                     for status in pathlib.Path(f"/proc/{self.pid}/task").glob("*/status")]
+            masks = [
+                re.search(r"^SigBlk:\s*(\w+)", status.read_text(), re.MULTILINE)
+                for status in pathlib.Path(f"/proc/{self.pid}/task").glob("*/status")
+            ]
         except (FileNotFoundError, ProcessLookupError):
             return False
         return any(mask and int(mask[1], 16) >> (number - 1) & 1 for mask in masks)
@@ -172,8 +176,15 @@ def kafka_jars():
     """The folder with the broker's jars; fetched by Maven once for a build folder."""
     if not KAFKA_LIBS.is_dir():
         fetched = KAFKA_LIBS.with_name(KAFKA_LIBS.name + f".{os.getpid()}")
-        command = ["mvn", "-q", "-B", "-f", SRC / "tests/integration/pom.xml", "dependency:copy-dependencies",
-                   f"-DoutputDirectory={fetched}"]
+        command = [
+            "mvn",
+            "-q",
+            "-B",
+            "-f",
+            SRC / "tests/integration/pom.xml",
+            "dependency:copy-dependencies",
+            f"-DoutputDirectory={fetched}",
+        ]
         done = subprocess.run(command, capture_output=True, text=True)
         if done.returncode != 0:
             raise RuntimeError(f"mvn could not fetch Kafka:\n{done.stdout[-2000:]}{done.stderr[-2000:]}")
@@ -186,8 +197,14 @@ def kafka_jars():
 
 def java(heap=None):
     """The command of a JVM with Kafka's classes."""
-    return ["java", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-cp", f"{kafka_jars()}/*",
-            "-Dorg.slf4j.simpleLogger.defaultLogLevel=warn"] + ([f"-Xmx{heap}"] if heap else [])
+    return [
+        "java",
+        "-XX:+UseSerialGC",
+        "-XX:TieredStopAtLevel=1",
+        "-cp",
+        f"{kafka_jars()}/*",
+        "-Dorg.slf4j.simpleLogger.defaultLogLevel=warn",
+    ] + ([f"-Xmx{heap}"] if heap else [])
 
 
 class Brokers:
@@ -207,18 +224,30 @@ class Brokers:
     def create_topics(self, partitions, **config):
         """`partitions`: name → number of partitions."""
         admin = self.admin()
-        self.manage("create_topics",
-                    [NewTopic(name, count, self.replicas, config=config) for name, count in partitions.items()])
-        wait_for("the new topics", lambda: all(
-            len(admin.list_topics(timeout=5).topics[t].partitions) == n if t in admin.list_topics(timeout=5).topics else False
-            for t, n in partitions.items()))
+        self.manage(
+            "create_topics", [NewTopic(name, count, self.replicas, config=config) for name, count in partitions.items()]
+        )
+        wait_for(
+            "the new topics",
+            lambda: all(
+                len(admin.list_topics(timeout=5).topics[t].partitions) == n
+                if t in admin.list_topics(timeout=5).topics
+                else False
+                for t, n in partitions.items()
+            ),
+        )
 
     def topic_exists(self, topic):
         return topic in self.admin().list_topics(timeout=10).topics
 
     def producer(self, **config):
-        settings = {"bootstrap.servers": self.brokers, "message.max.bytes": MAX_MESSAGE_BYTES, "linger.ms": 5,
-                    "queue.buffering.max.messages": 1000000, "logger": _quiet()}
+        settings = {
+            "bootstrap.servers": self.brokers,
+            "message.max.bytes": MAX_MESSAGE_BYTES,
+            "linger.ms": 5,
+            "queue.buffering.max.messages": 1000000,
+            "logger": _quiet(),
+        }
         settings.update(config)
         return Producer(settings)
 
@@ -317,24 +346,26 @@ class Kafka(Brokers):
             self.listeners["PROXIED"], self.advertised["PROXIED"] = f"{HOST}:{behind}", self.proxied_brokers
         if users:
             self.listeners["GUARDED"] = self.guarded_brokers
-        self.node = KafkaNode(folder, {
-            "process.roles": "broker,controller",
-            "node.id": 1,
-            "controller.quorum.voters": f"1@{HOST}:{self.controller_port}",
-            "controller.listener.names": "CONTROLLER",
-            "listener.security.protocol.map":
-                "PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT,PROXIED:PLAINTEXT,GUARDED:SASL_PLAINTEXT",
-            "offsets.topic.replication.factor": 1,
-            "offsets.topic.num.partitions": 4,
-            "transaction.state.log.replication.factor": 1,
-            "transaction.state.log.min.isr": 1,
-            "group.initial.rebalance.delay.ms": 0,
-            "group.min.session.timeout.ms": 500,
-            "log.retention.ms": -1,
-            "message.max.bytes": MAX_MESSAGE_BYTES,
-            **(_guard(users) if users else {}),
-            **dict(p.split("=", 1) for p in properties),
-        })
+        self.node = KafkaNode(
+            folder,
+            {
+                "process.roles": "broker,controller",
+                "node.id": 1,
+                "controller.quorum.voters": f"1@{HOST}:{self.controller_port}",
+                "controller.listener.names": "CONTROLLER",
+                "listener.security.protocol.map": "PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT,PROXIED:PLAINTEXT,GUARDED:SASL_PLAINTEXT",
+                "offsets.topic.replication.factor": 1,
+                "offsets.topic.num.partitions": 4,
+                "transaction.state.log.replication.factor": 1,
+                "transaction.state.log.min.isr": 1,
+                "group.initial.rebalance.delay.ms": 0,
+                "group.min.session.timeout.ms": 500,
+                "log.retention.ms": -1,
+                "message.max.bytes": MAX_MESSAGE_BYTES,
+                **(_guard(users) if users else {}),
+                **dict(p.split("=", 1) for p in properties),
+            },
+        )
         self.folder = self.node.folder
         self._address()
         format_nodes([self.node])
@@ -389,8 +420,15 @@ class Kafka(Brokers):
 
 
 def acl(user, kind, name, operation, make=AclBinding):
-    return make(ResourceType[kind], name, ResourcePatternType.LITERAL, f"User:{user}", "*", AclOperation[operation],
-                AclPermissionType.ALLOW)
+    return make(
+        ResourceType[kind],
+        name,
+        ResourcePatternType.LITERAL,
+        f"User:{user}",
+        "*",
+        AclOperation[operation],
+        AclPermissionType.ALLOW,
+    )
 
 
 def _guard(users):
@@ -400,10 +438,8 @@ def _guard(users):
         "authorizer.class.name": "org.apache.kafka.metadata.authorizer.StandardAuthorizer",
         "super.users": "User:ANONYMOUS",
         "listener.name.guarded.sasl.enabled.mechanisms": "PLAIN,SCRAM-SHA-256",
-        "listener.name.guarded.scram-sha-256.sasl.jaas.config":
-            "org.apache.kafka.common.security.scram.ScramLoginModule required;",
-        "listener.name.guarded.plain.sasl.jaas.config":
-            f"org.apache.kafka.common.security.plain.PlainLoginModule required {known};",
+        "listener.name.guarded.scram-sha-256.sasl.jaas.config": "org.apache.kafka.common.security.scram.ScramLoginModule required;",
+        "listener.name.guarded.plain.sasl.jaas.config": f"org.apache.kafka.common.security.plain.PlainLoginModule required {known};",
     }
 
 
@@ -427,26 +463,44 @@ class Cluster(Brokers):
             "default.replication.factor": 3,  # the controller's, too: it is who makes topics
             "min.insync.replicas": min_in_sync,
         }
-        self.controller = KafkaNode(folder / "controller", {
-            **common, "process.roles": "controller", "node.id": 100, "listeners": f"CONTROLLER://{HOST}:{controller_port}"},
-            heap="128m")
+        self.controller = KafkaNode(
+            folder / "controller",
+            {
+                **common,
+                "process.roles": "controller",
+                "node.id": 100,
+                "listeners": f"CONTROLLER://{HOST}:{controller_port}",
+            },
+            heap="128m",
+        )
         self.ports = {number: free_port() for number in (1, 2, 3)}
-        self.nodes = {number: KafkaNode(folder / f"broker{number}", {
-            **common, "process.roles": "broker", "node.id": number, "listeners": f"PLAINTEXT://{HOST}:{port}",
-            "auto.create.topics.enable": "false",
-            "auto.leader.rebalance.enable": "false",  # leaders move when a test says so
-            "offsets.topic.replication.factor": 3,
-            "offsets.topic.num.partitions": 3,
-            "transaction.state.log.replication.factor": 3,
-            "transaction.state.log.min.isr": min_in_sync,
-            "transaction.state.log.num.partitions": 3,
-            "replica.lag.time.max.ms": 3000,
-            "group.initial.rebalance.delay.ms": 0,
-            "group.min.session.timeout.ms": 500,
-            "log.retention.ms": -1,
-            "log.cleaner.dedupe.buffer.size": 4 << 20,  # of the heap
-            "message.max.bytes": MAX_MESSAGE_BYTES,
-            **dict(p.split("=", 1) for p in properties)}, heap="256m") for number, port in self.ports.items()}
+        self.nodes = {
+            number: KafkaNode(
+                folder / f"broker{number}",
+                {
+                    **common,
+                    "process.roles": "broker",
+                    "node.id": number,
+                    "listeners": f"PLAINTEXT://{HOST}:{port}",
+                    "auto.create.topics.enable": "false",
+                    "auto.leader.rebalance.enable": "false",  # leaders move when a test says so
+                    "offsets.topic.replication.factor": 3,
+                    "offsets.topic.num.partitions": 3,
+                    "transaction.state.log.replication.factor": 3,
+                    "transaction.state.log.min.isr": min_in_sync,
+                    "transaction.state.log.num.partitions": 3,
+                    "replica.lag.time.max.ms": 3000,
+                    "group.initial.rebalance.delay.ms": 0,
+                    "group.min.session.timeout.ms": 500,
+                    "log.retention.ms": -1,
+                    "log.cleaner.dedupe.buffer.size": 4 << 20,  # of the heap
+                    "message.max.bytes": MAX_MESSAGE_BYTES,
+                    **dict(p.split("=", 1) for p in properties),
+                },
+                heap="256m",
+            )
+            for number, port in self.ports.items()
+        }
         format_nodes([self.controller, *self.nodes.values()])
         start_nodes([self.controller, *self.nodes.values()], lambda: len(self.alive()) == 3)
 
@@ -511,6 +565,7 @@ class Cluster(Brokers):
 
 def _quiet():
     import logging
+
     logger = logging.getLogger("librdkafka")
     logger.setLevel(logging.CRITICAL)
     return logger
@@ -529,8 +584,20 @@ class Redis:
         self.port = free_port()
         self.password = password
         self.program = program
-        self.options = ["--bind", HOST, "--port", self.port, "--dir", self.folder, "--save", "", "--maxmemory-policy",
-                        "noeviction", "--daemonize", "no"]
+        self.options = [
+            "--bind",
+            HOST,
+            "--port",
+            self.port,
+            "--dir",
+            self.folder,
+            "--save",
+            "",
+            "--maxmemory-policy",
+            "noeviction",
+            "--daemonize",
+            "no",
+        ]
         self.options += ["--appendonly", "yes", "--appendfsync", "always"] if durable else ["--appendonly", "no"]
         self.options += ["--requirepass", password] if password else []
         self.options += options
@@ -568,8 +635,9 @@ class Redis:
             for key in keys:
                 pipe.hgetall(key)
             for key, fields in zip(keys, pipe.execute(), strict=True):
-                found[key.decode()[len(prefix):]] = {n.decode(): v.decode() for n, v in fields.items()
-                                                     if not n.startswith(b"_")}
+                found[key.decode()[len(prefix) :]] = {
+                    n.decode(): v.decode() for n, v in fields.items() if not n.startswith(b"_")
+                }
             if cursor == 0:
                 return found
 
@@ -643,8 +711,10 @@ class RedisSentinels:
     def _sentinel(self, folder):
         folder.mkdir(parents=True)
         config = folder / "sentinel.conf"
-        config.write_text(f"sentinel monitor churn {HOST} {self.servers[0].port} 2\n"
-                          "sentinel down-after-milliseconds churn 1000\nsentinel failover-timeout churn 4000\n")
+        config.write_text(
+            f"sentinel monitor churn {HOST} {self.servers[0].port} 2\n"
+            "sentinel down-after-milliseconds churn 1000\nsentinel failover-timeout churn 4000\n"
+        )
         return Redis(folder / "run", options=[], program=["redis-server", config, "--sentinel"])
 
     def _knows(self, sentinel):
@@ -845,8 +915,13 @@ class Scripted:
 
     def handle(self, handler):
         body = handler.rfile.read(int(handler.headers.get("Content-Length", 0)))
-        request = {"path": handler.path, "headers": dict(handler.headers), "body": body, "at": time.monotonic(),
-                   "mode": self.mode if isinstance(self.mode, str) else "script"}
+        request = {
+            "path": handler.path,
+            "headers": dict(handler.headers),
+            "body": body,
+            "at": time.monotonic(),
+            "mode": self.mode if isinstance(self.mode, str) else "script",
+        }
         with self.lock:
             self.requests.append(request)
         if self.delay:
@@ -861,12 +936,15 @@ class Scripted:
             raise ConnectionAbortedError
         status, answer, *headers = self.answer(request)
         handler.send_response(status)
-        for name, value in {"Content-Type": "application/json", "Content-Length": str(len(answer)),
-                            **(headers[0] if headers else {})}.items():
+        for name, value in {
+            "Content-Type": "application/json",
+            "Content-Length": str(len(answer)),
+            **(headers[0] if headers else {}),
+        }.items():
             handler.send_header(name, value)
         handler.end_headers()
         for i in range(len(answer) if self.mode == "drip" else 0):
-            handler.wfile.write(answer[i:i + 1])
+            handler.wfile.write(answer[i : i + 1])
             self.released.wait(0.4)
         handler.wfile.write(answer)
 
@@ -907,8 +985,12 @@ class ExampleApi:
         self.start()
 
     def start(self):
-        self.process = Process([sys.executable, SRC / "examples/prediction-api/app.py", "--host", HOST, "--port", self.port],
-                               self.folder, "api", env={"HOST": HOST, "PORT": str(self.port)})
+        self.process = Process(
+            [sys.executable, SRC / "examples/prediction-api/app.py", "--host", HOST, "--port", self.port],
+            self.folder,
+            "api",
+            env={"HOST": HOST, "PORT": str(self.port)},
+        )
         wait_for("the example API", self.ready)
 
     def ready(self):
@@ -926,12 +1008,20 @@ class ExampleApi:
 
 def run_churnd(*args, env=None, cwd=None, timeout=60, check=None):
     """Runs churnd to its end. `check`: the exit status that it must have."""
-    done = subprocess.run([str(CHURND)] + [str(a) for a in args], stdin=subprocess.DEVNULL, capture_output=True,
-                          timeout=timeout, env=clean_environment(env), cwd=cwd or CHURND.parent)
+    done = subprocess.run(
+        [str(CHURND)] + [str(a) for a in args],
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        timeout=timeout,
+        env=clean_environment(env),
+        cwd=cwd or CHURND.parent,
+    )
     done.stdout, done.stderr = done.stdout.decode(errors="replace"), done.stderr.decode(errors="replace")
     if check is not None:
-        assert done.returncode == check, (f"churnd {' '.join(map(str, args))} ended with {done.returncode}, not {check}:\n"
-                                          f"{done.stdout[-3000:]}\n{done.stderr[-3000:]}")
+        assert done.returncode == check, (
+            f"churnd {' '.join(map(str, args))} ended with {done.returncode}, not {check}:\n"
+            f"{done.stdout[-3000:]}\n{done.stderr[-3000:]}"
+        )
     return done
 
 
@@ -992,8 +1082,9 @@ class Stack:
     def churnd(self, *args, env=None, prepare=None):
         """Starts churnd in the background."""
         self.runs += 1
-        process = Process([CHURND, *args], self.folder / "churnd", f"run{self.runs}", env={**self.env, **(env or {})},
-                          prepare=prepare)
+        process = Process(
+            [CHURND, *args], self.folder / "churnd", f"run{self.runs}", env={**self.env, **(env or {})}, prepare=prepare
+        )
         return self._add_process(process)
 
     def _add_process(self, process):

@@ -31,6 +31,7 @@ def headers(tmp_path):
         text = path.read_text()
         assert old in text, (name, old)
         path.write_text(text.replace(old, new, count))
+
     edit.include = include
     return edit
 
@@ -41,27 +42,65 @@ def raise_minor(edit):
 
 
 BREAKS = {
-    "a member moved": ("sink.h", "    uint32_t size;\n    uint32_t accepts;", "    uint32_t accepts;\n    uint32_t size;",
-                       ["churn_sink_ops.size was 0 u32, is 4 u32"]),
-    "a member inserted": ("record.h", "    uint32_t kind;", "    uint32_t more[2];\n    uint32_t kind;",
-                          ["churn_record.kind was 4 u32, is 12 u32", "churn_record.more is new but not at the end"]),
-    "another type": ("event.h", "    int32_t partition;", "    uint32_t partition;",
-                     ["churn_event.partition was 4 i32, is 4 u32"]),
+    "a member moved": (
+        "sink.h",
+        "    uint32_t size;\n    uint32_t accepts;",
+        "    uint32_t accepts;\n    uint32_t size;",
+        ["churn_sink_ops.size was 0 u32, is 4 u32"],
+    ),
+    "a member inserted": (
+        "record.h",
+        "    uint32_t kind;",
+        "    uint32_t more[2];\n    uint32_t kind;",
+        ["churn_record.kind was 4 u32, is 12 u32", "churn_record.more is new but not at the end"],
+    ),
+    "another type": (
+        "event.h",
+        "    int32_t partition;",
+        "    uint32_t partition;",
+        ["churn_event.partition was 4 i32, is 4 u32"],
+    ),
     "a member removed": ("source.h", "    int64_t total; ", "", ["churn_lag.total (offset and type 16 i64) is gone"]),
     "a member renamed": ("source.h", "    int64_t total; ", "    int64_t sum; ", ["churn_lag.total"]),
-    "a call with another argument": ("sink.h", "(*stop)(void *self, int64_t deadline_ms)", "(*stop)(void *self)",
-                                     ["churn_sink_ops.stop was 48 void(void*, i64)*, is 48 void(void*)*"]),
-    "a call with another result": ("processor.h", "    void (*stop)(", "    int32_t (*stop)(", ["churn_processor_ops.stop"]),
+    "a call with another argument": (
+        "sink.h",
+        "(*stop)(void *self, int64_t deadline_ms)",
+        "(*stop)(void *self)",
+        ["churn_sink_ops.stop was 48 void(void*, i64)*, is 48 void(void*)*"],
+    ),
+    "a call with another result": (
+        "processor.h",
+        "    void (*stop)(",
+        "    int32_t (*stop)(",
+        ["churn_processor_ops.stop"],
+    ),
     "a constant with another value": ("result.h", "CHURN_DROP = 3", "CHURN_DROP = 5", ["CHURN_DROP was 3, is 5"]),
     "a constant removed": ("event.h", "    CHURN_FIELD_BOOL = 4,", "", ["CHURN_FIELD_BOOL was 4, is gone"]),
-    "another limit": ("result.h", "CHURN_ERROR_MESSAGE_SIZE 512", "CHURN_ERROR_MESSAGE_SIZE 256",
-                      ["CHURN_ERROR_MESSAGE_SIZE was 512, is 256"]),
+    "another limit": (
+        "result.h",
+        "CHURN_ERROR_MESSAGE_SIZE 512",
+        "CHURN_ERROR_MESSAGE_SIZE 256",
+        ["CHURN_ERROR_MESSAGE_SIZE was 512, is 256"],
+    ),
     "another magic": ("plugin.h", "0x4e525543u", "0x4e525544u", ["CHURN_PLUGIN_MAGIC was 0x4e525543u"]),
-    "an extension with another name": ("ext/metrics.h", "_ID \"churn.metrics/1\"", "_ID \"churn.metrics/2\"", ["CHURN_METRICS_ID"]),
-    "a struct without a size grew": ("result.h", "} churn_str;", "    uint64_t hash;\n} churn_str;",
-                                     ["struct churn_str grew from 16 to 24 bytes"]),
-    "a struct that travels in arrays grew": ("record.h", "} churn_record;", "    uint64_t more;\n} churn_record;",
-                                             ["struct churn_record grew from 96 to 104 bytes"]),
+    "an extension with another name": (
+        "ext/metrics.h",
+        '_ID "churn.metrics/1"',
+        '_ID "churn.metrics/2"',
+        ["CHURN_METRICS_ID"],
+    ),
+    "a struct without a size grew": (
+        "result.h",
+        "} churn_str;",
+        "    uint64_t hash;\n} churn_str;",
+        ["struct churn_str grew from 16 to 24 bytes"],
+    ),
+    "a struct that travels in arrays grew": (
+        "record.h",
+        "} churn_record;",
+        "    uint64_t more;\n} churn_record;",
+        ["struct churn_record grew from 96 to 104 bytes"],
+    ),
     "a struct removed": ("ext/event_types.h", "churn_event_types", "churn_types", ["struct churn_event_types is gone"]),
 }
 
@@ -79,14 +118,24 @@ def test_a_break_of_the_layout_is_refused(what, headers):
 
 
 GROWTH = {
-    "a call at the end": ("processor.h", "} churn_processor_ops;", "    void (*later)(void *self);\n} churn_processor_ops;"),
+    "a call at the end": (
+        "processor.h",
+        "} churn_processor_ops;",
+        "    void (*later)(void *self);\n} churn_processor_ops;",
+    ),
     "a longer row": ("event.h", "} churn_field;", "    uint64_t later;\n} churn_field;"),
     "a longer entry": ("plugin.h", "} churn_plugin;", "    uint64_t later;\n} churn_plugin;"),
     "a constant": ("result.h", "CHURN_DROP = 3, ", "CHURN_LATER = 17, CHURN_DROP = 3, "),
-    "a struct": ("result.h", "typedef struct churn_error {", "typedef struct churn_later {\n    uint32_t size;\n"
-                 "} churn_later;\ntypedef struct churn_error {"),
-    "a reserved member gets its meaning": ("option.h", "    uint32_t offset;            /**< offsetof(instance, member) */\n"
-                                           "    uint32_t reserved;", "    uint32_t offset;\n    uint32_t later;"),
+    "a struct": (
+        "result.h",
+        "typedef struct churn_error {",
+        "typedef struct churn_later {\n    uint32_t size;\n} churn_later;\ntypedef struct churn_error {",
+    ),
+    "a reserved member gets its meaning": (
+        "option.h",
+        "    uint32_t offset;            /**< offsetof(instance, member) */\n    uint32_t reserved;",
+        "    uint32_t offset;\n    uint32_t later;",
+    ),
 }
 
 
@@ -98,12 +147,14 @@ def test_growth_needs_a_minor_version_and_asserts(what, headers):
     done = check_layout(headers.include)
     assert done.returncode == 0, done.stderr
     done = check_layout(headers.include, *asserts)
-    assert done.returncode == 1 and re.search(r"layout.c: this line is missing: \w+\(.*(?i:later)", done.stderr), done.stderr
+    assert done.returncode == 1 and re.search(r"layout.c: this line is missing: \w+\(.*(?i:later)", done.stderr), (
+        done.stderr
+    )
     # Released under this number, it can no longer change under it.
     folder = headers.include.parent
     release = [sys.executable, LAYOUT, "release", headers.include, folder]
     subprocess.run(release, check=True)
-    layout, = folder.glob("*.layout")
+    (layout,) = folder.glob("*.layout")
     assert check_layout(headers.include, released=[*RELEASED, layout]).returncode == 0
     headers("sink.h", "} churn_sink_ops;", "    void (*latest)(void *self);\n} churn_sink_ops;")
     done = check_layout(headers.include, released=[layout])
@@ -117,17 +168,22 @@ FIRST = sorted((SRC / "tests/abi/first").glob("*.c"))
 
 
 def first_pipeline(folder):
-    return {"source": {"plugin": "first_source", "events": 30}, "events": {"types": ["first_event"],
-                                                                         "override": {"first_event": {"alert": "warning"}}},
-            "processors": [{"plugin": "first_processor"}], "store": {"plugin": "first_store", "path": str(folder / "store")},
-            "sinks": [{"plugin": "first_sink", "path": str(folder / "alerts")}],
-            "dead_letters": {"plugin": "first_sink", "path": str(folder / "dead")}}
+    return {
+        "source": {"plugin": "first_source", "events": 30},
+        "events": {"types": ["first_event"], "override": {"first_event": {"alert": "warning"}}},
+        "processors": [{"plugin": "first_processor"}],
+        "store": {"plugin": "first_store", "path": str(folder / "store")},
+        "sinks": [{"plugin": "first_sink", "path": str(folder / "alerts")}],
+        "dead_letters": {"plugin": "first_sink", "path": str(folder / "dead")},
+    }
 
 
 def test_older_minor_version_loads(tmp_path):
     """A plugin of each kind, built from the headers of ABI 1.0: all that 1.0 promised still holds, and nothing behind the
     end of a table is called."""
-    assert {f"first_{kind}" for kind in ("event", "source", "processor", "store", "sink")} == {path.stem for path in FIRST}
+    assert {f"first_{kind}" for kind in ("event", "source", "processor", "store", "sink")} == {
+        path.stem for path in FIRST
+    }
     for source in FIRST:
         compile_plugin(source, tmp_path / f"{source.stem}.so", include=SRC / "tests/abi/released/1.0")
     path = tmp_path / "p.yaml"
@@ -139,14 +195,21 @@ def test_older_minor_version_loads(tmp_path):
     stored = dict(line.rsplit(" ", 1) for line in (tmp_path / "store").read_text().splitlines())
     for customer in (0, 1):
         own = [i for i in counted if i % 2 == customer]
-        fields = {name.split(" ")[1]: value for name, value in stored.items() if name.startswith(f"profile:c{customer} ")}
+        fields = {
+            name.split(" ")[1]: value for name, value in stored.items() if name.startswith(f"profile:c{customer} ")
+        }
         assert {name: fields[f"first_{name}"] for name in ("total", "count", "most_items", "priority", "average")} == {
-            "total": f"{1.25 * len(own):.2f}", "count": str(len(own)), "most_items": str(max(own)),
-            "priority": "high" if max(own) % 5 == 0 else "low", "average": "1.25"}
+            "total": f"{1.25 * len(own):.2f}",
+            "count": str(len(own)),
+            "most_items": str(max(own)),
+            "priority": "high" if max(own) % 5 == 0 else "low",
+            "average": "1.25",
+        }
     alerts = [line.split(" ", 4) for line in (tmp_path / "alerts").read_text().splitlines()]
     assert {(kind, severity) for kind, severity, *_ in alerts} == {("4", "2"), ("4", "3")}  # ALERT; WARNING, CRITICAL
     assert sorted(json.loads(alert[-1])["message"] for alert in alerts) == sorted(
-        f"c{i % 2} bought {i}" for i in counted)
+        f"c{i % 2} bought {i}" for i in counted
+    )
     dead = sorted(line.split(" ", 4)[:4] for line in (tmp_path / "dead").read_text().splitlines())
     assert dead == [["8", "0", "invalid_value", "first:0"], ["8", "0", "rejected_by_plugin", "first:13"]]
 

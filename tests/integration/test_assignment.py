@@ -140,10 +140,17 @@ def test_records_before_their_place_is_known(tmp_path, processors):
     for name, text in (("eager", SOURCE), ("hesitant", PROCESSOR)):
         (tmp_path / f"{name}.c").write_text(text)
         compile_plugin(tmp_path / f"{name}.c", tmp_path / f"{name}.so")
-    (tmp_path / "p.yaml").write_text(yaml.safe_dump({
-        "source": {"plugin": "eager"}, "processors": processors, "store": {"plugin": "lmdb", "path": str(tmp_path / "store")},
-        "sinks": [{"plugin": "file", "path": str(tmp_path / "out.jsonl")}],
-        "dead_letters": {"plugin": "file", "path": str(tmp_path / "dead.jsonl")}}))
+    (tmp_path / "p.yaml").write_text(
+        yaml.safe_dump(
+            {
+                "source": {"plugin": "eager"},
+                "processors": processors,
+                "store": {"plugin": "lmdb", "path": str(tmp_path / "store")},
+                "sinks": [{"plugin": "file", "path": str(tmp_path / "out.jsonl")}],
+                "dead_letters": {"plugin": "file", "path": str(tmp_path / "dead.jsonl")},
+            }
+        )
+    )
     run = run_churnd("run", "-c", tmp_path / "p.yaml", "--plugin-path", tmp_path, "--until-end", check=0, timeout=60)
     assert "sought 1 to 0" in run.stderr, run.stderr
     seen = sorted(json.loads(line)["event_id"] for line in (tmp_path / "out.jsonl").read_text().splitlines())

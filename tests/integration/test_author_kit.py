@@ -14,7 +14,9 @@ from services import BUILD, SRC, clean_environment, run_churnd
 
 TEMPLATES = SRC / "examples/plugin-template"
 KINDS = {"event-type": "event", "processor": "processor", "sink": "sink", "source": "source"}
-SANITIZER = re.search(r"-fsanitize=[\w,]+", (BUILD / "Makefile").read_text())  # a plugin's test loads what was built so too
+SANITIZER = re.search(
+    r"-fsanitize=[\w,]+", (BUILD / "Makefile").read_text()
+)  # a plugin's test loads what was built so too
 FLAGS = "-O2 -Wall -Wextra -Werror " + (SANITIZER.group() if SANITIZER else "")
 STRICT = [f"CFLAGS={FLAGS}", f"CXXFLAGS={FLAGS}"]
 
@@ -29,8 +31,15 @@ class Author:
         self.env = clean_environment({**env, "XDG_STATE_HOME": str(folder / "state")})
 
     def run(self, *command, cwd=None, status=0):
-        done = subprocess.run([str(c) for c in command], cwd=cwd or self.folder, env=self.env, capture_output=True, text=True,
-                              stdin=subprocess.DEVNULL, timeout=120)
+        done = subprocess.run(
+            [str(c) for c in command],
+            cwd=cwd or self.folder,
+            env=self.env,
+            capture_output=True,
+            text=True,
+            stdin=subprocess.DEVNULL,
+            timeout=120,
+        )
         assert done.returncode == status, f"{command}: {done.returncode}\n{done.stdout[-3000:]}\n{done.stderr[-3000:]}"
         return done
 
@@ -80,8 +89,12 @@ def test_a_template_as_it_stands_is_what_new_plugin_copies(kind, author):
     name = "my_" + KINDS[kind]
     author.run("churnd", "new-plugin", kind, name)
     for path in (TEMPLATES / kind).iterdir():
-        copy = re.sub(r"\$\(or \$\(wildcard /\S+/share/churnd/churn.mk\),(.*)\)$", r"\1",
-                      (author.folder / name / path.name).read_text(), flags=re.M)
+        copy = re.sub(
+            r"\$\(or \$\(wildcard /\S+/share/churnd/churn.mk\),(.*)\)$",
+            r"\1",
+            (author.folder / name / path.name).read_text(),
+            flags=re.M,
+        )
         assert copy == path.read_text()
 
 
@@ -93,7 +106,9 @@ def test_a_new_plugin_builds_where_nobody_named_the_installation(installed, tmp_
     folder = author.folder / "first_try"
     author.run("make", *STRICT, cwd=folder)
     assert "test_first_try: passed" in author.run("make", "test", *STRICT, cwd=folder).stdout
-    assert re.search(r"applied [1-9]", author.run(churnd, "-c", "pipeline.yaml", "--plugin-path", ".", cwd=folder).stdout)
+    assert re.search(
+        r"applied [1-9]", author.run(churnd, "-c", "pipeline.yaml", "--plugin-path", ".", cwd=folder).stdout
+    )
     author.run("make", "install", cwd=folder)
     assert "first_try" in author.run(churnd, "plugins").stdout
     (churnd.parent.parent / "lib/churn/plugins-1/event/first_try.so").unlink()
@@ -110,17 +125,24 @@ def test_what_the_manuals_point_to_is_installed(installed):
     run_churnd("check", "-c", folder / "config/quickstart.yaml", check=0)
 
 
-@pytest.mark.parametrize("kind, name, words", [
-    ("event-type", "gift-card", ["'gift-card' is no name", "gift_card_redeemed"]),
-    ("event-type", "GiftCard", ["begin with a lower-case letter"]),
-    ("event-type", "_gift", ["begin with a lower-case letter"]),
-    ("event-type", "../gift", ["begin with a lower-case letter"]),
-    ("event-type", "gift/card", ["is no name"]),
-    ("event-type", "", ["begin with a lower-case letter"]),
-    ("event-type", "g" * 65, ["65 characters; at most 64"]),
-    ("event-type", "login", ["there is a plugin 'login' of this kind already", "login.so"]),
-    ("event_type", "gift", ["there is no template 'event_type'", "did you mean 'event-type'?", "processor, sink and source"]),
-])
+@pytest.mark.parametrize(
+    "kind, name, words",
+    [
+        ("event-type", "gift-card", ["'gift-card' is no name", "gift_card_redeemed"]),
+        ("event-type", "GiftCard", ["begin with a lower-case letter"]),
+        ("event-type", "_gift", ["begin with a lower-case letter"]),
+        ("event-type", "../gift", ["begin with a lower-case letter"]),
+        ("event-type", "gift/card", ["is no name"]),
+        ("event-type", "", ["begin with a lower-case letter"]),
+        ("event-type", "g" * 65, ["65 characters; at most 64"]),
+        ("event-type", "login", ["there is a plugin 'login' of this kind already", "login.so"]),
+        (
+            "event_type",
+            "gift",
+            ["there is no template 'event_type'", "did you mean 'event-type'?", "processor, sink and source"],
+        ),
+    ],
+)
 def test_bad_names_are_refused(kind, name, words, tmp_path):
     done = run_churnd("new-plugin", kind, name, "--dir", tmp_path, check=1)
     for word in words:
@@ -141,12 +163,21 @@ def test_nothing_is_overwritten(tmp_path):
 
 
 @plain_build
-@pytest.mark.parametrize("file, build, test", [
-    ("meson.build", [["meson", "setup", "build", "--werror"], ["meson", "compile", "-C", "build"]],
-     ["meson", "test", "-C", "build"]),
-    ("CMakeLists.txt", [["cmake", "-B", "build"], ["cmake", "--build", "build"]],
-     ["ctest", "--test-dir", "build", "--no-tests=error"]),
-])
+@pytest.mark.parametrize(
+    "file, build, test",
+    [
+        (
+            "meson.build",
+            [["meson", "setup", "build", "--werror"], ["meson", "compile", "-C", "build"]],
+            ["meson", "test", "-C", "build"],
+        ),
+        (
+            "CMakeLists.txt",
+            [["cmake", "-B", "build"], ["cmake", "--build", "build"]],
+            ["ctest", "--test-dir", "build", "--no-tests=error"],
+        ),
+    ],
+)
 def test_other_build_systems(file, build, test, author):
     assert shutil.which(build[0][0]), f"{build[0][0]} is missing: scripts/install-deps.sh test"
     author.run("churnd", "new-plugin", "sink", "built")
@@ -160,10 +191,13 @@ def test_other_build_systems(file, build, test, author):
     assert (folder / "alerts.jsonl").stat().st_size > 0
 
 
-@pytest.mark.parametrize("example, compiler, plugin", [
-    ("plugin-cpp", "g++", "daily_files"),
-    pytest.param("plugin-rust", "rustc", "sample_customers", marks=plain_build),
-])
+@pytest.mark.parametrize(
+    "example, compiler, plugin",
+    [
+        ("plugin-cpp", "g++", "daily_files"),
+        pytest.param("plugin-rust", "rustc", "sample_customers", marks=plain_build),
+    ],
+)
 def test_other_languages(example, compiler, plugin, author):
     assert shutil.which(compiler), f"{compiler} is missing: scripts/install-deps.sh test"
     folder = author.folder / example
@@ -176,15 +210,24 @@ def test_other_languages(example, compiler, plugin, author):
     if example == "plugin-cpp":
         assert sum(len(p.read_text().splitlines()) for p in (folder / "alerts").iterdir()) > 10
     else:
-        passed, = re.findall(r"(\d+) of 1000 events passed", run.stderr)
+        (passed,) = re.findall(r"(\d+) of 1000 events passed", run.stderr)
         assert f"applied {passed}" in run.stdout
 
 
 @pytest.mark.parametrize("standard", ["c++17", "c++20"])
 def test_the_macros_of_the_headers_work_in_cpp(standard, author):
     flags = author.run("pkg-config", "--cflags", "churn").stdout.split()
-    author.run("g++", f"-std={standard}", "-Wall", "-Wextra", "-Werror", "-Wno-missing-field-initializers", "-fsyntax-only", *flags,
-               SRC / "examples/plugin-cpp/daily_files.cc")
+    author.run(
+        "g++",
+        f"-std={standard}",
+        "-Wall",
+        "-Wextra",
+        "-Werror",
+        "-Wno-missing-field-initializers",
+        "-fsyntax-only",
+        *flags,
+        SRC / "examples/plugin-cpp/daily_files.cc",
+    )
 
 
 def test_the_harness_shows_nothing_of_the_engine(installed):
@@ -217,20 +260,44 @@ def test_an_event_type_out_of_tree_is_exact(author):
     author.run("churnd", "new-plugin", "event-type", "gift_card_redeemed")
     plugins = author.folder / "gift_card_redeemed"
     author.run("make", cwd=plugins)
-    schema = json.loads(author.run("churnd", "describe", "gift_card_redeemed", "--json-schema", "--plugin-path", plugins).stdout)
+    schema = json.loads(
+        author.run("churnd", "describe", "gift_card_redeemed", "--json-schema", "--plugin-path", plugins).stdout
+    )
     jsonschema.Draft202012Validator.check_schema(schema)
-    lines = [json.dumps({"event_id": f"e{i}", "event_type": "gift_card_redeemed", "customer_id": "gina",
-                         "timestamp": f"2026-01-01T00:00:0{i}Z", "data": {"item_id": f"c{i}", "amount": amount}})
-             for i, amount in enumerate([10.25, 0.1, 3, -1])]
+    lines = [
+        json.dumps(
+            {
+                "event_id": f"e{i}",
+                "event_type": "gift_card_redeemed",
+                "customer_id": "gina",
+                "timestamp": f"2026-01-01T00:00:0{i}Z",
+                "data": {"item_id": f"c{i}", "amount": amount},
+            }
+        )
+        for i, amount in enumerate([10.25, 0.1, 3, -1])
+    ]
     (author.folder / "in.jsonl").write_text("\n".join(lines) + "\n")
-    (author.folder / "p.yaml").write_text(yaml.safe_dump({
-        "source": {"plugin": "file", "path": "in.jsonl"}, "store": {"plugin": "lmdb", "path": "store"},
-        "dead_letters": {"plugin": "file", "path": "dead.jsonl"}, "plugin_path": [str(plugins)]}))
+    (author.folder / "p.yaml").write_text(
+        yaml.safe_dump(
+            {
+                "source": {"plugin": "file", "path": "in.jsonl"},
+                "store": {"plugin": "lmdb", "path": "store"},
+                "dead_letters": {"plugin": "file", "path": "dead.jsonl"},
+                "plugin_path": [str(plugins)],
+            }
+        )
+    )
     author.run("churnd", "check", "-c", "p.yaml")
     author.run("churnd", "-c", "p.yaml")
-    profile = json.loads(author.run("churnd", "profile", "-c", "p.yaml", "gina", "--format", "json").stdout, parse_float=str)
+    profile = json.loads(
+        author.run("churnd", "profile", "-c", "p.yaml", "gina", "--format", "json").stdout, parse_float=str
+    )
     profile = profile.get("profile", profile)
-    assert (profile["gift_card_redeemed_count"], profile["gift_card_redeemed_amount"], profile["last_gift_card_redeemed_at"],
-            profile["events_total"]) == (3, "13.35", "2026-01-01T00:00:02.000Z", 3)
-    dead, = [json.loads(line) for line in (author.folder / "dead.jsonl").read_text().splitlines()]
+    assert (
+        profile["gift_card_redeemed_count"],
+        profile["gift_card_redeemed_amount"],
+        profile["last_gift_card_redeemed_at"],
+        profile["events_total"],
+    ) == (3, "13.35", "2026-01-01T00:00:02.000Z", 3)
+    (dead,) = [json.loads(line) for line in (author.folder / "dead.jsonl").read_text().splitlines()]
     assert dead["reason"] == "invalid_value"

@@ -21,7 +21,7 @@ def readelf(*args):
 def assert_hardened(path):
     segments, dynamic = readelf("-l", path), readelf("-d", path)
     assert "GNU_RELRO" in segments
-    stack, = [line for line in segments.splitlines() if "GNU_STACK" in line]
+    (stack,) = [line for line in segments.splitlines() if "GNU_STACK" in line]
     assert "RWE" not in stack
     assert re.search(r"BIND_NOW|FLAGS_1.*NOW", dynamic)
     assert "TEXTREL" not in dynamic
@@ -44,13 +44,25 @@ def test_plugin_is_hardened(path):
 
 @pytest.mark.parametrize("path", PLUGINS, ids=lambda p: f"{p.parents[1].name}-{p.stem}")
 def test_plugin_exports_its_entry_alone(path):
-    exported = [line.split()[-1] for line in readelf("--dyn-syms", path).splitlines()
-                if re.search(r"\b(GLOBAL|WEAK)\b", line) and " UND " not in line]
+    exported = [
+        line.split()[-1]
+        for line in readelf("--dyn-syms", path).splitlines()
+        if re.search(r"\b(GLOBAL|WEAK)\b", line) and " UND " not in line
+    ]
     assert exported == ["churn_plugin_entry"]
 
 
 def test_all_plugins_were_built():
-    assert {p.stem for p in PLUGINS} >= {"order_placed", "kafka", "redis", "lmdb", "filter", "prediction", "alert", "generate"}
+    assert {p.stem for p in PLUGINS} >= {
+        "order_placed",
+        "kafka",
+        "redis",
+        "lmdb",
+        "filter",
+        "prediction",
+        "alert",
+        "generate",
+    }
     assert len(PLUGINS) >= 12 + 3 + 1 + 2 + 5
 
 
@@ -75,7 +87,11 @@ def test_plugins_include_nothing_of_the_host():
                     assert (SRC / "core/include" / name).is_file(), where
 
 
-@pytest.mark.parametrize("folder", sorted({SRC / "plugins/common", *(p.parent for p in SRC.glob("plugins/*/*/*.c"))}), ids=lambda p: "-".join(p.parts[-2:]))
+@pytest.mark.parametrize(
+    "folder",
+    sorted({SRC / "plugins/common", *(p.parent for p in SRC.glob("plugins/*/*/*.c"))}),
+    ids=lambda p: "-".join(p.parts[-2:]),
+)
 def test_files_of_a_plugin_make_no_circle(folder):
     """A .c and its .h are one room, and no room includes, by whatever way, one that includes it."""
     uses = {path.stem: set() for path in folder.glob("*.[ch]")}
@@ -84,11 +100,15 @@ def test_files_of_a_plugin_make_no_circle(folder):
         uses[path.stem] |= {name for name in named if name in uses} - {path.stem}
     while free := {room for room in uses if not uses[room]}:
         uses = {room: below - free for room, below in uses.items() if room not in free}
-    assert not uses, "each of these is, or stands on, a part of a circle: " + "; ".join(f"{a} → {', '.join(sorted(b))}" for a, b in uses.items())
+    assert not uses, "each of these is, or stands on, a part of a circle: " + "; ".join(
+        f"{a} → {', '.join(sorted(b))}" for a, b in uses.items()
+    )
 
 
 @pytest.mark.parametrize("header", HEADERS, ids=lambda p: str(p.relative_to(SRC / "core/include")))
-@pytest.mark.parametrize("compiler", ["gcc -std=c11", "clang -std=c11", "g++ -x c++ -std=c++17", "g++ -x c++ -std=c++20"])
+@pytest.mark.parametrize(
+    "compiler", ["gcc -std=c11", "clang -std=c11", "g++ -x c++ -std=c++17", "g++ -x c++ -std=c++20"]
+)
 def test_header_stands_alone(header, compiler, tmp_path):
     """Each public header compiles by itself, as C11 and as C++."""
     command = compiler.split()
@@ -96,8 +116,11 @@ def test_header_stands_alone(header, compiler, tmp_path):
         pytest.skip(f"no {command[0]} here")
     source = tmp_path / "one.c"
     source.write_text(f"#include <{header.relative_to(SRC / 'core/include')}>\n")
-    done = subprocess.run([*command, "-Wall", "-Wextra", "-Werror", "-pedantic", "-fsyntax-only", f"-I{SRC}/core/include", str(source)],
-                          capture_output=True, text=True)
+    done = subprocess.run(
+        [*command, "-Wall", "-Wextra", "-Werror", "-pedantic", "-fsyntax-only", f"-I{SRC}/core/include", str(source)],
+        capture_output=True,
+        text=True,
+    )
     assert done.returncode == 0, done.stderr
 
 
@@ -107,8 +130,22 @@ BAD = sorted((SRC / "tests/abi").glob("*.c"))
 
 
 def compile_plugin(source, target, *more, include=SRC / "core/include"):
-    command = ["gcc", "-std=gnu11", "-O2", "-Wall", "-Wextra", "-Werror", "-fPIC", "-fvisibility=hidden", "-shared",
-               f"-I{include}", "-o", str(target), str(source), *more]
+    command = [
+        "gcc",
+        "-std=gnu11",
+        "-O2",
+        "-Wall",
+        "-Wextra",
+        "-Werror",
+        "-fPIC",
+        "-fvisibility=hidden",
+        "-shared",
+        f"-I{include}",
+        "-o",
+        str(target),
+        str(source),
+        *more,
+    ]
     done = subprocess.run(command, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
 
@@ -116,10 +153,16 @@ def compile_plugin(source, target, *more, include=SRC / "core/include"):
 def pipeline_with(folder, event_types=()):
     path = folder / "p.yaml"
     (folder / "in.jsonl").write_text("")
-    path.write_text(yaml.safe_dump({
-        "source": {"plugin": "file", "path": str(folder / "in.jsonl")}, "events": {"types": list(event_types)},
-        "store": {"plugin": "lmdb", "path": str(folder / "store")},
-        "dead_letters": {"plugin": "file", "path": str(folder / "dead.jsonl")}}))
+    path.write_text(
+        yaml.safe_dump(
+            {
+                "source": {"plugin": "file", "path": str(folder / "in.jsonl")},
+                "events": {"types": list(event_types)},
+                "store": {"plugin": "lmdb", "path": str(folder / "store")},
+                "dead_letters": {"plugin": "file", "path": str(folder / "dead.jsonl")},
+            }
+        )
+    )
     return path
 
 
@@ -132,7 +175,11 @@ def test_bad_plugin_is_refused(source, layout, tmp_path):
     target = (folder / "event" if layout == "role" else folder) / f"{source.stem}.so"
     target.parent.mkdir(parents=True)
     compile_plugin(source, target)
-    for args in (["plugins"], ["check", "-c", pipeline_with(tmp_path)], ["run", "-c", pipeline_with(tmp_path, [source.stem])]):
+    for args in (
+        ["plugins"],
+        ["check", "-c", pipeline_with(tmp_path)],
+        ["run", "-c", pipeline_with(tmp_path, [source.stem])],
+    ):
         if source.stem == "wrong_kind" and layout == "flat" and args[0] != "run":
             continue  # a flat folder may hold any kind
         done = run_churnd(*args, "--plugin-path", folder, cwd=tmp_path)
@@ -158,10 +205,12 @@ def test_newer_minor_version_loads(tmp_path):
     path = pipeline_with(tmp_path)
     (tmp_path / "in.jsonl").write_text(
         '{"event_id":"a","event_type":"newer_minor","customer_id":"c","timestamp":"2026-01-01T00:00:00Z","data":{"n":5}}\n'
-        '{"event_id":"b","event_type":"newer_minor","customer_id":"c","timestamp":"2026-01-01T00:00:01Z","data":{"n":-1}}\n')
+        '{"event_id":"b","event_type":"newer_minor","customer_id":"c","timestamp":"2026-01-01T00:00:01Z","data":{"n":-1}}\n'
+    )
     run_churnd("-c", path, "--plugin-path", tmp_path / "plugins", cwd=tmp_path, check=0)
-    text = run_churnd("profile", "-c", path, "c", "--format", "json", "--plugin-path", tmp_path / "plugins", cwd=tmp_path,
-                      check=0).stdout
+    text = run_churnd(
+        "profile", "-c", path, "c", "--format", "json", "--plugin-path", tmp_path / "plugins", cwd=tmp_path, check=0
+    ).stdout
     assert re.search(r'"newer_sum":\s*5\b', text) and re.search(r'"events_total":\s*1\b', text)
 
 
@@ -169,7 +218,9 @@ def test_two_plugins_that_disagree_about_a_field(tmp_path):
     """A profile field declared in two ways is an error that names both plugins and the field."""
     (tmp_path / "plugins").mkdir()
     compile_plugin(SRC / "tests/abi/accepted/disagrees.c", tmp_path / "plugins/disagrees.so")
-    done = run_churnd("check", "-c", pipeline_with(tmp_path), "--plugin-path", tmp_path / "plugins", cwd=tmp_path, check=1)
+    done = run_churnd(
+        "check", "-c", pipeline_with(tmp_path), "--plugin-path", tmp_path / "plugins", cwd=tmp_path, check=1
+    )
     for word in ("total_spent", "disagrees", "order_placed"):
         assert word in done.stderr, done.stderr
 

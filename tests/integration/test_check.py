@@ -13,8 +13,9 @@ from services import CHURND, HOST, SRC, clean_environment, free_port, run_churnd
 
 HERE = SRC / "tests/integration"
 BROKEN = sorted((HERE / "broken").glob("*.yaml"))
-SHIPPED = sorted(p for p in [*SRC.glob("config/*.yaml"), *SRC.glob("examples/pipelines/*.yaml")]
-                 if not p.name.endswith(".test.yaml"))  # those hold tests alone
+SHIPPED = sorted(
+    p for p in [*SRC.glob("config/*.yaml"), *SRC.glob("examples/pipelines/*.yaml")] if not p.name.endswith(".test.yaml")
+)  # those hold tests alone
 SHELLS = ("bash", "zsh", "fish")
 
 SOURCE = "source: {plugin: generate, events: 1}\n"
@@ -49,65 +50,115 @@ def test_broken_pipeline(path, tmp_path):
 
 
 SENT = "source: {plugin: generate, events: 1}\n" + "store: {plugin: lmdb, path: store}\n"
-TLS = "source: {plugin: kafka, topics: [a], group_id: g, properties: {security.protocol: ssl, %s}}\n" + \
-    "store: {plugin: lmdb, path: store}\n"
-LOGIN = TLS.replace("ssl, ", "%s, sasl.mechanism: PLAIN, sasl.username: a, sasl.password: secret-word").replace("%s}", "}")
+TLS = (
+    "source: {plugin: kafka, topics: [a], group_id: g, properties: {security.protocol: ssl, %s}}\n"
+    + "store: {plugin: lmdb, path: store}\n"
+)
+LOGIN = TLS.replace("ssl, ", "%s, sasl.mechanism: PLAIN, sasl.username: a, sasl.password: secret-word").replace(
+    "%s}", "}"
+)
 
 
-@pytest.mark.parametrize("text, at, words", [
-    (TLS % "enable.ssl.certificate.verification: false", "enable.ssl", "certificates are not checked"),
-    (TLS % "enable.ssl.certificate.verification: F", "enable.ssl", "certificates are not checked"),
-    (TLS % "ssl.endpoint.identification.algorithm: none", "ssl.endpoint", "the name in a certificate is not checked"),
-    (LOGIN % "sasl_plaintext", "security.protocol", "logs in without TLS"),
-    (LOGIN % "SASL_PLAINTEXT", "security.protocol", "logs in without TLS"),
-    (SENT + "sinks: [{plugin: prediction, url: 'http://api.example.com', token: secret-word}]\n", "secret-word",
-     "token: is sent unencrypted to http://api.example.com; use https"),
-    (SENT + "sinks: [{plugin: prediction, url: 'http://127.example.com', headers: {X-Key: secret-word}}]\n", "{X-Key",
-     "headers: is sent unencrypted to http://127.example.com; use https"),
-    (SENT + "sinks: [{plugin: alert, to: [webhook], webhook_url: 'http://10.0.0.1:80/x', webhook_headers: {K: secret-word}}]\n",
-     "{K", "webhook_headers: is sent unencrypted to http://10.0.0.1:80; use https"),
-    (SENT + "sinks: [{plugin: kafka, topic: t, input: events, properties: {security.protocol: sasl_plaintext, "
-     "sasl.mechanism: PLAIN, sasl.username: a, sasl.password: b}}]\n", "security.protocol", "logs in without TLS")])
+@pytest.mark.parametrize(
+    "text, at, words",
+    [
+        (TLS % "enable.ssl.certificate.verification: false", "enable.ssl", "certificates are not checked"),
+        (TLS % "enable.ssl.certificate.verification: F", "enable.ssl", "certificates are not checked"),
+        (
+            TLS % "ssl.endpoint.identification.algorithm: none",
+            "ssl.endpoint",
+            "the name in a certificate is not checked",
+        ),
+        (LOGIN % "sasl_plaintext", "security.protocol", "logs in without TLS"),
+        (LOGIN % "SASL_PLAINTEXT", "security.protocol", "logs in without TLS"),
+        (
+            SENT + "sinks: [{plugin: prediction, url: 'http://api.example.com', token: secret-word}]\n",
+            "secret-word",
+            "token: is sent unencrypted to http://api.example.com; use https",
+        ),
+        (
+            SENT + "sinks: [{plugin: prediction, url: 'http://127.example.com', headers: {X-Key: secret-word}}]\n",
+            "{X-Key",
+            "headers: is sent unencrypted to http://127.example.com; use https",
+        ),
+        (
+            SENT
+            + "sinks: [{plugin: alert, to: [webhook], webhook_url: 'http://10.0.0.1:80/x', webhook_headers: {K: secret-word}}]\n",
+            "{K",
+            "webhook_headers: is sent unencrypted to http://10.0.0.1:80; use https",
+        ),
+        (
+            SENT + "sinks: [{plugin: kafka, topic: t, input: events, properties: {security.protocol: sasl_plaintext, "
+            "sasl.mechanism: PLAIN, sasl.username: a, sasl.password: b}}]\n",
+            "security.protocol",
+            "logs in without TLS",
+        ),
+    ],
+)
 def test_what_others_can_read_or_forge(text, at, words, tmp_path):
     """A warning at `check`, an error where that is wished for, and a warning at the start."""
     path = write(tmp_path, text + DEAD)
-    before = text[:text.index(at)]
+    before = text[: text.index(at)]
     done = run_churnd("check", "-c", path, cwd=tmp_path, check=0)
-    line, = [line for line in done.stderr.splitlines() if words in line]
-    assert line.startswith(f"{path}:{before.count(chr(10)) + 1}:{len(before.rpartition(chr(10))[2]) + 1}: warning: "), line
+    (line,) = [line for line in done.stderr.splitlines() if words in line]
+    assert line.startswith(f"{path}:{before.count(chr(10)) + 1}:{len(before.rpartition(chr(10))[2]) + 1}: warning: "), (
+        line
+    )
     assert "secret-word" not in done.stderr
     assert words in run_churnd("check", "--deny-warnings", "-c", path, cwd=tmp_path, check=1).stderr
     path.write_text(text + DEAD + "mistake: 1\n")  # so that it ends
     assert words in run_churnd("-c", path, cwd=tmp_path, check=1).stderr
 
 
-@pytest.mark.parametrize("text", [
-    SENT + "sinks: [{plugin: prediction, url: 'https://api.example.com', token: x}]\n",
-    SENT + "sinks: [{plugin: prediction, url: 'http://localhost:5000', token: x}]\n",
-    SENT + "sinks: [{plugin: prediction, url: 'http://127.0.0.1', token: x}]\n",
-    SENT + "sinks: [{plugin: prediction, url: 'http://[::1]:5000', token: x}]\n",
-    SENT + "sinks: [{plugin: prediction, url: 'http://api.example.com'}]\n",
-    TLS % "ssl.endpoint.identification.algorithm: https", TLS % "enable.ssl.certificate.verification: true"])
+@pytest.mark.parametrize(
+    "text",
+    [
+        SENT + "sinks: [{plugin: prediction, url: 'https://api.example.com', token: x}]\n",
+        SENT + "sinks: [{plugin: prediction, url: 'http://localhost:5000', token: x}]\n",
+        SENT + "sinks: [{plugin: prediction, url: 'http://127.0.0.1', token: x}]\n",
+        SENT + "sinks: [{plugin: prediction, url: 'http://[::1]:5000', token: x}]\n",
+        SENT + "sinks: [{plugin: prediction, url: 'http://api.example.com'}]\n",
+        TLS % "ssl.endpoint.identification.algorithm: https",
+        TLS % "enable.ssl.certificate.verification: true",
+    ],
+)
 def test_what_is_safe(text, tmp_path):
     done = run_churnd("check", "-c", write(tmp_path, text + DEAD), cwd=tmp_path, check=0)
     assert "unencrypted" not in done.stderr and "certificate" not in done.stderr, done.stderr
 
 
-@pytest.mark.parametrize("content, words", [(None, "cannot be read: No such file or directory"), ("", "holds no certificate"),
-                                            ("-----BEGIN PRIVATE KEY-----\n", "holds no certificate"),
-                                            ("fifo", "is no file of certificates")])
-@pytest.mark.parametrize("sink, option", [
-    ("plugin: prediction, url: 'https://localhost:1', ca_file: %s", "ca_file"),
-    ("plugin: alert, to: [webhook], webhook_url: 'https://localhost:1', webhook_ca_file: %s", "webhook_ca_file"),
-    ("plugin: kafka, topic: t, input: events, properties: {security.protocol: ssl, ssl.ca.location: %s}", "properties")])
+@pytest.mark.parametrize(
+    "content, words",
+    [
+        (None, "cannot be read: No such file or directory"),
+        ("", "holds no certificate"),
+        ("-----BEGIN PRIVATE KEY-----\n", "holds no certificate"),
+        ("fifo", "is no file of certificates"),
+    ],
+)
+@pytest.mark.parametrize(
+    "sink, option",
+    [
+        ("plugin: prediction, url: 'https://localhost:1', ca_file: %s", "ca_file"),
+        ("plugin: alert, to: [webhook], webhook_url: 'https://localhost:1', webhook_ca_file: %s", "webhook_ca_file"),
+        (
+            "plugin: kafka, topic: t, input: events, properties: {security.protocol: ssl, ssl.ca.location: %s}",
+            "properties",
+        ),
+    ],
+)
 def test_certificates_that_are_missing(sink, option, content, words, tmp_path):
     certificates = tmp_path / "ca.pem"
     if content == "fifo":
         os.mkfifo(certificates)  # whose writer nobody waits for
     elif content is not None:
         certificates.write_text(content)
-    done = run_churnd("check", "-c", write(tmp_path, f"{SENT}sinks: [{{{sink % certificates}}}]\n{DEAD}"), cwd=tmp_path, check=1)
-    assert f"{option}: " in done.stderr and (words in done.stderr or (option == "properties" and content is not None)), done.stderr
+    done = run_churnd(
+        "check", "-c", write(tmp_path, f"{SENT}sinks: [{{{sink % certificates}}}]\n{DEAD}"), cwd=tmp_path, check=1
+    )
+    assert f"{option}: " in done.stderr and (
+        words in done.stderr or (option == "properties" and content is not None)
+    ), done.stderr
 
 
 def test_check_in_json(tmp_path):
@@ -116,23 +167,43 @@ def test_check_in_json(tmp_path):
     found = json.loads(run_churnd("check", "-c", path, "--format", "json", cwd=tmp_path, check=1).stdout)
     assert text.splitlines() == [f"{f['file']}:{f['line']}:{f['column']}: {f['message']}" for f in found]
     assert {f["severity"] for f in found} == {"error"}
-    no_source = json.loads(run_churnd("check", "-c", HERE / "broken/no_source.yaml", "--format", "json", check=1).stdout)
+    no_source = json.loads(
+        run_churnd("check", "-c", HERE / "broken/no_source.yaml", "--format", "json", check=1).stdout
+    )
     assert (no_source[0]["line"], no_source[0]["column"]) == (None, None)
     good = run_churnd("check", "-c", write(tmp_path, SOURCE + STORE + DEAD), "--format", "json", cwd=tmp_path, check=0)
     assert json.loads(good.stdout) == []
 
 
-@pytest.mark.parametrize("source, said", [
-    ("brokers: 'a:1', group_id: $KAFKA_GROUP", "warning: kafka: group_id: `$` stands for itself here; a variable is written ${KAFKA_GROUP}"),
-    ("brokers: 'a:1', topics: [$T1]", "warning: kafka: topics: `$` stands for itself here; a variable is written ${T1}"),
-    ("brokers: 'a:1', properties: {sasl.password: $ecret}", "warning: kafka: properties: `$` stands for itself here; a variable is written ${NAME}"),
-    ("brokers: ['a:1', 'b:1']", "kafka: brokers: a text belongs here; join the items with commas, without brackets"),
-    ("bootstrap_servers: 'a:1'", "kafka: unknown option 'bootstrap_servers' (did you mean 'brokers'?)"),
-    ("bootstrap.servers: 'a:1'", "kafka: unknown option 'bootstrap.servers' (did you mean 'brokers'?)"),
-    ("brokers: 'a:1', topic: t", "kafka: unknown option 'topic' (did you mean 'topics'?)"),
-    ("brokers: 'a:1', group.id: g", "kafka: unknown option 'group.id' (did you mean 'group_id'?)")])
+@pytest.mark.parametrize(
+    "source, said",
+    [
+        (
+            "brokers: 'a:1', group_id: $KAFKA_GROUP",
+            "warning: kafka: group_id: `$` stands for itself here; a variable is written ${KAFKA_GROUP}",
+        ),
+        (
+            "brokers: 'a:1', topics: [$T1]",
+            "warning: kafka: topics: `$` stands for itself here; a variable is written ${T1}",
+        ),
+        (
+            "brokers: 'a:1', properties: {sasl.password: $ecret}",
+            "warning: kafka: properties: `$` stands for itself here; a variable is written ${NAME}",
+        ),
+        (
+            "brokers: ['a:1', 'b:1']",
+            "kafka: brokers: a text belongs here; join the items with commas, without brackets",
+        ),
+        ("bootstrap_servers: 'a:1'", "kafka: unknown option 'bootstrap_servers' (did you mean 'brokers'?)"),
+        ("bootstrap.servers: 'a:1'", "kafka: unknown option 'bootstrap.servers' (did you mean 'brokers'?)"),
+        ("brokers: 'a:1', topic: t", "kafka: unknown option 'topic' (did you mean 'topics'?)"),
+        ("brokers: 'a:1', group.id: g", "kafka: unknown option 'group.id' (did you mean 'group_id'?)"),
+    ],
+)
 def test_what_others_write(source, said, tmp_path):
-    done = run_churnd("check", "-c", write(tmp_path, f"source: {{plugin: kafka, {source}}}\n{STORE}{DEAD}"), cwd=tmp_path)
+    done = run_churnd(
+        "check", "-c", write(tmp_path, f"source: {{plugin: kafka, {source}}}\n{STORE}{DEAD}"), cwd=tmp_path
+    )
     assert said in done.stderr and "ecret}" not in done.stderr, done.stderr
 
 
@@ -144,9 +215,12 @@ def test_a_dollar_that_is_meant(group, tmp_path):
 
 def test_warnings(tmp_path):
     """What works, though hardly as it is meant: said, and an error where that is wished for."""
-    path = write(tmp_path, "source:\n  plugin: file\n  path: in.jsonl\nevents:\n  types: [login]\n  override:\n"
-                           "    login: {predict: true, alert: info}\n"
-                           "store: {plugin: lmdb, path: store, ttl: 1h}\n" + DEAD)
+    path = write(
+        tmp_path,
+        "source:\n  plugin: file\n  path: in.jsonl\nevents:\n  types: [login]\n  override:\n"
+        "    login: {predict: true, alert: info}\n"
+        "store: {plugin: lmdb, path: store, ttl: 1h}\n" + DEAD,
+    )
     places = ["3:9", "7:22", "7:35", "8:41"]
     done = run_churnd("check", "-c", path, cwd=tmp_path, check=0)
     assert [line.split(": ")[:2] for line in done.stderr.splitlines()] == [[f"{path}:{p}", "warning"] for p in places]
@@ -154,14 +228,18 @@ def test_warnings(tmp_path):
     assert "good: 1 event types" in done.stdout
     denied = run_churnd("check", "-c", path, "--deny-warnings", cwd=tmp_path, check=1)
     assert denied.stdout == "" and denied.stderr == done.stderr.replace(": warning:", ":")
-    path.write_text("source: {plugin: kafka, topics: [a, b, a], group_id: g}\n" + DEAD +
-                    "events: {types: [product_viewed]}\nstore: {plugin: lmdb, path: store}\n"
-                    "sinks: [{plugin: prediction_local}, {plugin: alert}]\n")
+    path.write_text(
+        "source: {plugin: kafka, topics: [a, b, a], group_id: g}\n"
+        + DEAD
+        + "events: {types: [product_viewed]}\nstore: {plugin: lmdb, path: store}\n"
+        "sinks: [{plugin: prediction_local}, {plugin: alert}]\n"
+    )
     done = run_churnd("check", "-c", path, cwd=tmp_path, check=0)
-    assert [line[len(str(path)) + 1:] for line in done.stderr.splitlines()] == [
+    assert [line[len(str(path)) + 1 :] for line in done.stderr.splitlines()] == [
         "1:40: warning: kafka: the topic 'a' is named twice",
         "5:9: warning: prediction_local: no event type of this pipeline asks for a prediction",
-        "5:37: warning: alert: no event type of this pipeline raises an alert"]
+        "5:37: warning: alert: no event type of this pipeline raises an alert",
+    ]
 
 
 def test_several_bad_plugin_files_at_once(tmp_path):
@@ -194,7 +272,9 @@ def connect(path, tmp_path, check, env=None):
 
 
 def connecting(tmp_path, broker, redis, url, password=""):
-    return write(tmp_path, f"""\
+    return write(
+        tmp_path,
+        f"""\
 source:
   plugin: kafka
   brokers: {broker}
@@ -217,7 +297,8 @@ dead_letters:
   brokers: {broker}
   topic: dead
   create_topic: false
-""")
+""",
+    )
 
 
 def test_connect(stack, tmp_path):
@@ -229,9 +310,14 @@ def test_connect(stack, tmp_path):
     found = connect(path, tmp_path, 0)
     broker = f" at {HOST}:{stack.kafka.port}"
     assert {place: severity for place, (severity, _) in found.items()} == {
-        (4, f"topic events{broker}"): "ok", (4, f"topic later{broker}"): "warning", (7, f"redis {HOST}:{redis.port}"): "warning",
-        (13, f"http {api.url}"): "ok", (14, f"topic customer-alerts{broker}"): "ok", (16, f"http {api.url}"): "ok",
-        (21, f"topic dead{broker}"): "warning"}, found
+        (4, f"topic events{broker}"): "ok",
+        (4, f"topic later{broker}"): "warning",
+        (7, f"redis {HOST}:{redis.port}"): "warning",
+        (13, f"http {api.url}"): "ok",
+        (14, f"topic customer-alerts{broker}"): "ok",
+        (16, f"http {api.url}"): "ok",
+        (21, f"topic dead{broker}"): "warning",
+    }, found
     assert "set it to noeviction" in found[7, f"redis {HOST}:{redis.port}"][1]
     assert api.requests == [] and redis.client.dbsize() == 0
     assert set(stack.kafka.admin().list_topics(timeout=10).topics) - {"__consumer_offsets"} == {"events"}
@@ -267,9 +353,18 @@ def test_graphs_of_shipped_pipelines(path, tmp_path):
     texts = svg_texts(graph(path, "dot", tmp_path))
     mermaid = graph(path, "mermaid", tmp_path).splitlines()
     assert "source" in texts and mermaid[0] == "flowchart LR"
-    nodes = {m.group(1) for m in (re.fullmatch(r'    (\w+)(\[|\(\[|\[\(|\[\[)"[^"<>|`&]*(<br/>[^"<>|`&]*)*"[\])]+', line)
-                                  for line in mermaid) if m}
-    edges = [m.groups() for m in (re.fullmatch(r'    (\w+) (?:-->|-\.->)(?:\|"[^"]*"\|)? (\w+)', line) for line in mermaid) if m]
+    nodes = {
+        m.group(1)
+        for m in (
+            re.fullmatch(r'    (\w+)(\[|\(\[|\[\(|\[\[)"[^"<>|`&]*(<br/>[^"<>|`&]*)*"[\])]+', line) for line in mermaid
+        )
+        if m
+    }
+    edges = [
+        m.groups()
+        for m in (re.fullmatch(r'    (\w+) (?:-->|-\.->)(?:\|"[^"]*"\|)? (\w+)', line) for line in mermaid)
+        if m
+    ]
     assert len(nodes) + len(edges) + 1 == len(mermaid)
     assert edges and nodes == {end for edge in edges for end in edge}
 
@@ -280,7 +375,10 @@ def test_graph_of_the_consumer(tmp_path):
 
 def test_graph_labels_are_escaped(tmp_path):
     odd = 'a "b" <c> | `d` # \\ & ] e'
-    path = write(tmp_path, yaml.safe_dump({"source": {"plugin": "file", "path": odd}, "sinks": [{"plugin": "file", "path": "-"}]}))
+    path = write(
+        tmp_path,
+        yaml.safe_dump({"source": {"plugin": "file", "path": odd}, "sinks": [{"plugin": "file", "path": "-"}]}),
+    )
     texts = svg_texts(graph(path, "dot", tmp_path))
     assert odd.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;").replace('"', "&quot;") in texts, texts
     label = re.search(r'"file<br/>(.*)"', graph(path, "mermaid", tmp_path)).group(1)
@@ -289,12 +387,24 @@ def test_graph_labels_are_escaped(tmp_path):
 
 
 def test_graph_shows_names_and_conditions(tmp_path):
-    path = write(tmp_path, SOURCE + STORE + DEAD + "processors: [{plugin: filter, name: only, when: 'data.amount >= 5'}]\n"
-                           "sinks: [{plugin: alert, name: page, when: 'severity == \"critical\"'}, {plugin: alert}]\n"
-                           "events: {types: [payment_failed]}\n")
+    path = write(
+        tmp_path,
+        SOURCE + STORE + DEAD + "processors: [{plugin: filter, name: only, when: 'data.amount >= 5'}]\n"
+        "sinks: [{plugin: alert, name: page, when: 'severity == \"critical\"'}, {plugin: alert}]\n"
+        "events: {types: [payment_failed]}\n",
+    )
     texts = svg_texts(graph(path, "dot", tmp_path))
-    assert {"only (filter)", "when data.amount &gt;= 5", "page (alert)", "when severity == &quot;critical&quot;", "1 event type",
-            "payment_failed", "profiles", "alerts", "dead letters"} <= set(texts), texts
+    assert {
+        "only (filter)",
+        "when data.amount &gt;= 5",
+        "page (alert)",
+        "when severity == &quot;critical&quot;",
+        "1 event type",
+        "payment_failed",
+        "profiles",
+        "alerts",
+        "dead letters",
+    } <= set(texts), texts
     assert 'source -->|"when data.amount #62;= 5"| processor0\n' in graph(path, "mermaid", tmp_path)
 
 
@@ -307,7 +417,8 @@ class Plain(yaml.SafeLoader):
 
 Plain.yaml_implicit_resolvers = {
     first: [(tag, pattern) for tag, pattern in rules if tag != "tag:yaml.org,2002:timestamp"]
-    for first, rules in yaml.SafeLoader.yaml_implicit_resolvers.items()}
+    for first, rules in yaml.SafeLoader.yaml_implicit_resolvers.items()
+}
 
 
 @pytest.fixture(scope="module")
@@ -323,11 +434,35 @@ def test_shipped_pipelines_satisfy_the_schema(path, validator):
 
 
 # What no schema can tell: what sections are to each other, what librdkafka thinks, what variables and the disk hold.
-BEYOND_SCHEMA = {"alert_loop", "bad_header", "bad_indentation", "bad_kafka_property", "bad_reference", "bad_topic", "bad_url",
-                 "colliding_keys", "duplicate_key", "file_loop", "no_brokers", "no_dead_letters", "one_worker", "out_of_range",
-                 "own_keys", "owned_kafka_property", "prediction_without_store", "queue_topic", "same_file_twice",
-                 "several_kafka_properties", "shared_queue", "tab", "topic_loop", "two_documents", "undefined_variable",
-                 "unwritable_path", "wrong_input"}
+BEYOND_SCHEMA = {
+    "alert_loop",
+    "bad_header",
+    "bad_indentation",
+    "bad_kafka_property",
+    "bad_reference",
+    "bad_topic",
+    "bad_url",
+    "colliding_keys",
+    "duplicate_key",
+    "file_loop",
+    "no_brokers",
+    "no_dead_letters",
+    "one_worker",
+    "out_of_range",
+    "own_keys",
+    "owned_kafka_property",
+    "prediction_without_store",
+    "queue_topic",
+    "same_file_twice",
+    "several_kafka_properties",
+    "shared_queue",
+    "tab",
+    "topic_loop",
+    "two_documents",
+    "undefined_variable",
+    "unwritable_path",
+    "wrong_input",
+}
 
 
 @pytest.mark.parametrize("path", [p for p in BROKEN if p.stem not in BEYOND_SCHEMA], ids=lambda p: p.stem)
@@ -337,14 +472,40 @@ def test_broken_pipelines_do_not_satisfy_the_schema(path, validator):
 
 def test_schema_takes_what_churnd_takes(validator, tmp_path):
     """Every way to write a value, and nothing else, on both sides."""
-    def document(**sink):
-        return {"source": {"plugin": "generate", "events": 1}, "store": {"plugin": "lmdb", "path": "s"},
-                "sinks": [{"plugin": "prediction", "url": "http://h", **sink}], "dead_letters": {"plugin": "file", "path": "d"}}
 
-    good = [{"timeout": "250ms"}, {"timeout": "${T:-3s}"}, {"concurrency": 4}, {"concurrency": "4"}, {"concurrency": "${C:-4}"},
-            {"queue": "store"}, {"queue": "${Q:-auto}"}, {"queue": None}, {"headers": {"A": 1}}, {"token": 5}, {"timeout": None}]
-    bad = [{"timeout": 250}, {"timeout": "250"}, {"concurrency": 0}, {"concurrency": 1.5}, {"concurrency": "x"}, {"queue": "disk"},
-           {"headers": ["A"]}, {"token": ["x"]}, {"url": None}, {"urll": "x"}]
+    def document(**sink):
+        return {
+            "source": {"plugin": "generate", "events": 1},
+            "store": {"plugin": "lmdb", "path": "s"},
+            "sinks": [{"plugin": "prediction", "url": "http://h", **sink}],
+            "dead_letters": {"plugin": "file", "path": "d"},
+        }
+
+    good = [
+        {"timeout": "250ms"},
+        {"timeout": "${T:-3s}"},
+        {"concurrency": 4},
+        {"concurrency": "4"},
+        {"concurrency": "${C:-4}"},
+        {"queue": "store"},
+        {"queue": "${Q:-auto}"},
+        {"queue": None},
+        {"headers": {"A": 1}},
+        {"token": 5},
+        {"timeout": None},
+    ]
+    bad = [
+        {"timeout": 250},
+        {"timeout": "250"},
+        {"concurrency": 0},
+        {"concurrency": 1.5},
+        {"concurrency": "x"},
+        {"queue": "disk"},
+        {"headers": ["A"]},
+        {"token": ["x"]},
+        {"url": None},
+        {"urll": "x"},
+    ]
     for sink in good + bad:
         path = write(tmp_path, yaml.safe_dump(document(**sink)))
         assert validator.is_valid(document(**sink)) is (sink in good), sink
@@ -404,9 +565,17 @@ def test_completion_is_good_syntax(shell, scripts):
 
 def complete_in_bash(scripts, folder, *words):
     """What bash offers for the last of `words`."""
-    script = f'source {scripts}/bash; COMP_WORDS=("$@"); COMP_CWORD=$(($# - 1)); _churnd; printf "%s\\n" "${{COMPREPLY[@]}}"'
-    done = subprocess.run(["bash", "-c", script, "bash", "churnd", *words], cwd=folder, capture_output=True, text=True, check=True,
-                          env=clean_environment({"PATH": f"{CHURND.parent}:/usr/bin:/bin"}))
+    script = (
+        f'source {scripts}/bash; COMP_WORDS=("$@"); COMP_CWORD=$(($# - 1)); _churnd; printf "%s\\n" "${{COMPREPLY[@]}}"'
+    )
+    done = subprocess.run(
+        ["bash", "-c", script, "bash", "churnd", *words],
+        cwd=folder,
+        capture_output=True,
+        text=True,
+        check=True,
+        env=clean_environment({"PATH": f"{CHURND.parent}:/usr/bin:/bin"}),
+    )
     assert done.stderr == ""
     return set(done.stdout.split("\n")) - {""}
 
@@ -434,8 +603,13 @@ def test_bash_completes(scripts, tmp_path):
 
 
 def complete_in_fish(scripts, line):
-    done = subprocess.run(["fish", "--no-config", "-c", f"source {scripts}/fish; complete -C '{line}'"], capture_output=True, text=True,
-                          check=True, env=clean_environment({"PATH": f"{CHURND.parent}:/usr/bin:/bin"}))
+    done = subprocess.run(
+        ["fish", "--no-config", "-c", f"source {scripts}/fish; complete -C '{line}'"],
+        capture_output=True,
+        text=True,
+        check=True,
+        env=clean_environment({"PATH": f"{CHURND.parent}:/usr/bin:/bin"}),
+    )
     return {offer.split("\t")[0] for offer in done.stdout.splitlines()}
 
 
@@ -448,5 +622,9 @@ def test_fish_completes(scripts):
 
 def test_completions_are_installed(installed):
     root, _, _ = installed
-    for path in ("bash-completion/completions/churnd", "zsh/site-functions/_churnd", "fish/vendor_completions.d/churnd.fish"):
+    for path in (
+        "bash-completion/completions/churnd",
+        "zsh/site-functions/_churnd",
+        "fish/vendor_completions.d/churnd.fish",
+    ):
         assert "describe" in next(root.rglob(path)).read_text()

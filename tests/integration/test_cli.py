@@ -27,11 +27,27 @@ def config_files():
 # --- The command line ---
 
 
-@pytest.mark.parametrize("args", [["-c"], ["-c", "nowhere.yaml"], [], ["frobnicate"], ["--frobnicate"], ["run"],
-                                  ["describe", "nothing"], ["check"], ["profile", "-c", "nowhere.yaml", "x"],
-                                  ["check", "-c", "nowhere.yaml"], ["run", "-c", "x", "--log-level", "LOUD"],
-                                  ["rebuild", "-c", "x"], ["verify", "-c", "x"], ["rebuild", "-c", "x", "--into", "a", "b"],
-                                  ["run", "-c", "x", "--into", "a"], ["rebuild", "-c", "x", "--into", "a", "--against", "b"]])
+@pytest.mark.parametrize(
+    "args",
+    [
+        ["-c"],
+        ["-c", "nowhere.yaml"],
+        [],
+        ["frobnicate"],
+        ["--frobnicate"],
+        ["run"],
+        ["describe", "nothing"],
+        ["check"],
+        ["profile", "-c", "nowhere.yaml", "x"],
+        ["check", "-c", "nowhere.yaml"],
+        ["run", "-c", "x", "--log-level", "LOUD"],
+        ["rebuild", "-c", "x"],
+        ["verify", "-c", "x"],
+        ["rebuild", "-c", "x", "--into", "a", "b"],
+        ["run", "-c", "x", "--into", "a"],
+        ["rebuild", "-c", "x", "--into", "a", "--against", "b"],
+    ],
+)
 def test_wrong_command_line(args, tmp_path):
     done = run_churnd(*args, cwd=tmp_path)
     assert done.returncode == 1, (done.returncode, done.stdout, done.stderr)
@@ -59,8 +75,10 @@ def test_secrets_are_never_shown(tmp_path):
     secret = "hunter2-canary"
     path = tmp_path / "p.yaml"
     for bad in ("port: 99999999", "host: [1]", "prot: 1", "key_prefix: {a: b}"):
-        path.write_text("source:\n  plugin: kafka\n  topics: [a]\n  properties:\n    sasl.password: ${PW}\n    sasl.mechanismm: x\n"
-                        f"store:\n  plugin: redis\n  password: ${{PW}}\n  {bad}\nsinks:\n  - plugin: prediction\n    token: ${{PW}}\n")
+        path.write_text(
+            "source:\n  plugin: kafka\n  topics: [a]\n  properties:\n    sasl.password: ${PW}\n    sasl.mechanismm: x\n"
+            f"store:\n  plugin: redis\n  password: ${{PW}}\n  {bad}\nsinks:\n  - plugin: prediction\n    token: ${{PW}}\n"
+        )
         done = run_churnd("check", "-c", path, env={"PW": secret}, check=1)
         assert secret not in done.stdout + done.stderr
     path.write_text(f"store:\n  plugin: redis\n  password: [{secret}]\n  port: ${{PW}}\n")
@@ -71,8 +89,10 @@ def test_secrets_are_never_shown(tmp_path):
 def test_env_file(tmp_path):
     """`.env` of the working directory is honoured, and the environment wins."""
     path = tmp_path / "p.yaml"
-    path.write_text("source:\n  plugin: generate\n  events: ${N_EVENTS:?no number}\n  rate: 0\n"
-                    "sinks:\n  - plugin: file\n    path: ${OUT:-default.jsonl}\n")
+    path.write_text(
+        "source:\n  plugin: generate\n  events: ${N_EVENTS:?no number}\n  rate: 0\n"
+        "sinks:\n  - plugin: file\n    path: ${OUT:-default.jsonl}\n"
+    )
     (tmp_path / ".env").write_text("# a comment\nN_EVENTS=7\nexport OUT='one.jsonl'\n")
     run_churnd("-c", path, cwd=tmp_path, check=0)
     assert len((tmp_path / "one.jsonl").read_text().splitlines()) == 7
@@ -97,9 +117,11 @@ def test_a_redrive_and_a_rebuild_leave_the_health_page_to_the_pipeline(tmp_path)
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         taken.listen()
-        path.write_text(f"source: {{plugin: file, path: e.jsonl}}\nstore: {{plugin: lmdb, path: db}}\n"
-                        f"sinks: [{{plugin: file, input: alerts, path: al}}]\ndead_letters: {{plugin: file, path: dead}}\n"
-                        f"health: {{listen: '127.0.0.1:{taken.getsockname()[1]}'}}\n")
+        path.write_text(
+            f"source: {{plugin: file, path: e.jsonl}}\nstore: {{plugin: lmdb, path: db}}\n"
+            f"sinks: [{{plugin: file, input: alerts, path: al}}]\ndead_letters: {{plugin: file, path: dead}}\n"
+            f"health: {{listen: '127.0.0.1:{taken.getsockname()[1]}'}}\n"
+        )
         done = run_churnd("-c", path, cwd=tmp_path, check=1)
         assert "cannot be listened on" in done.stderr
         (tmp_path / "dead").write_text("")
@@ -118,11 +140,21 @@ int churn_plugin_entry[32] = {{0x4e525543, 72, 1}};
 """)
     subprocess.run(["gcc", "-shared", "-fPIC", "-o", plugins / "evil.so", tmp_path / "evil.c"], check=True)
     path = tmp_path / "p.yaml"
-    path.write_text("source: {plugin: generate, events: '${N:-1}', rate: 0}\nsinks: [{plugin: file, path: out.jsonl}]\n")
+    path.write_text(
+        "source: {plugin: generate, events: '${N:-1}', rate: 0}\nsinks: [{plugin: file, path: out.jsonl}]\n"
+    )
     env = tmp_path / ".env"
     env.write_text(f"CHURN_PLUGIN_PATH={plugins}\nLD_PRELOAD={plugins}/evil.so\nN=7\nCHURND_CONFIG=nowhere.yaml\n")
-    for command in [("plugins",), ("describe", "login"), ("check", "-c", path), ("run", "-c", path), ("graph", "-c", path),
-                    ("completion", "bash"), ("completion", "plugins"), ("check", "-c", path, "--env-file", ".env")]:
+    for command in [
+        ("plugins",),
+        ("describe", "login"),
+        ("check", "-c", path),
+        ("run", "-c", path),
+        ("graph", "-c", path),
+        ("completion", "bash"),
+        ("completion", "plugins"),
+        ("check", "-c", path, "--env-file", ".env"),
+    ]:
         run_churnd(*command, cwd=tmp_path, check=0)
     assert len((tmp_path / "out.jsonl").read_text().splitlines()) == 7 and not marker.exists()
     env.chmod(0o666)
@@ -167,14 +199,18 @@ def test_a_pipeline_file_that_is_none(tmp_path):
             done = run_churnd(command, "-c", name, *more, cwd=tmp_path, check=1)
             assert f"{name}: is {kind}, no pipeline file" in done.stderr, done.stderr
     binary = CHURND
-    for line in (f"cat p.yaml | {binary} check -c /dev/stdin", f"{binary} check -c <(cat p.yaml)",
-                 f"{binary} check -c /dev/stdin <p.yaml"):
+    for line in (
+        f"cat p.yaml | {binary} check -c /dev/stdin",
+        f"{binary} check -c <(cat p.yaml)",
+        f"{binary} check -c /dev/stdin <p.yaml",
+    ):
         subprocess.run(["bash", "-c", line], cwd=tmp_path, check=True, timeout=60)
 
 
 def test_an_env_file_with_a_byte_order_mark(tmp_path):
-    (tmp_path / "p.yaml").write_text("source: {plugin: generate, events: '${N}', rate: 0}\n"
-                                     "sinks: [{plugin: file, path: out.jsonl}]\n")
+    (tmp_path / "p.yaml").write_text(
+        "source: {plugin: generate, events: '${N}', rate: 0}\nsinks: [{plugin: file, path: out.jsonl}]\n"
+    )
     (tmp_path / ".env").write_bytes(b"\xef\xbb\xbfN=3\n")
     run_churnd("-c", "p.yaml", cwd=tmp_path, check=0)
     assert len((tmp_path / "out.jsonl").read_text().splitlines()) == 3
@@ -185,22 +221,52 @@ ESCAPES = "\x1b]0;title\x07\x1b[31m\u009b2J\x7f\r"
 
 def test_nothing_that_is_shown_makes_the_terminal_do_things(tmp_path):
     """Whoever fills a pipeline file, a customer's data or a test with control characters finds them shown as what they are."""
-    (tmp_path / "e.jsonl").write_text(json.dumps({
-        "event_id": ESCAPES, "event_type": ESCAPES, "customer_id": "a", "timestamp": "2026-01-01T00:00:00Z", "data": {}}) + "\n")
+    (tmp_path / "e.jsonl").write_text(
+        json.dumps(
+            {
+                "event_id": ESCAPES,
+                "event_type": ESCAPES,
+                "customer_id": "a",
+                "timestamp": "2026-01-01T00:00:00Z",
+                "data": {},
+            }
+        )
+        + "\n"
+    )
     path = tmp_path / "p.yaml"
-    good = {"source": {"plugin": "file", "path": "e.jsonl"}, "store": {"plugin": "lmdb", "path": "db"},
-            "sinks": [{"plugin": "alert", "to": "log"}], "dead_letters": {"plugin": "file", "path": "dead"}, "tests": [{
-                "name": "t", "events": [{"event_type": "refund_requested", "customer_id": "a",
-                                         "data": {"order_id": ESCAPES, "amount": 1, "reason": ESCAPES}}],
-                "expect": {"dead_letters": [{"value": ESCAPES}]}}]}
+    good = {
+        "source": {"plugin": "file", "path": "e.jsonl"},
+        "store": {"plugin": "lmdb", "path": "db"},
+        "sinks": [{"plugin": "alert", "to": "log"}],
+        "dead_letters": {"plugin": "file", "path": "dead"},
+        "tests": [
+            {
+                "name": "t",
+                "events": [
+                    {
+                        "event_type": "refund_requested",
+                        "customer_id": "a",
+                        "data": {"order_id": ESCAPES, "amount": 1, "reason": ESCAPES},
+                    }
+                ],
+                "expect": {"dead_letters": [{"value": ESCAPES}]},
+            }
+        ],
+    }
     path.write_text(yaml.safe_dump(good))
     bad = tmp_path / "bad.yaml"
     bad.write_text(yaml.safe_dump({**good, "source": {"plugin": ESCAPES, ESCAPES: 1}, "name": ESCAPES}))
-    for command, words in [(("run", "-c", path), ""), (("check", "-c", bad), "\\u001b]0;title\\u0007\\u001b[31m\\u009b2J\\u007f\\u000d"),
-                           (("check", "-c", bad, "--format", "json"), "\\u009b2J"),
-                           (("profile", "-c", path, ESCAPES), "\\u001b[31m\\u009b2J"), (("test", "-c", path), "\\u009b2J"),
-                           (("describe", ESCAPES), "\\u009b2J"), (("redrive", "-c", path), ""),
-                           (("run", "-c", path, "--log-format", "json"), ""), ((ESCAPES,), "\\u009b2J")]:
+    for command, words in [
+        (("run", "-c", path), ""),
+        (("check", "-c", bad), "\\u001b]0;title\\u0007\\u001b[31m\\u009b2J\\u007f\\u000d"),
+        (("check", "-c", bad, "--format", "json"), "\\u009b2J"),
+        (("profile", "-c", path, ESCAPES), "\\u001b[31m\\u009b2J"),
+        (("test", "-c", path), "\\u009b2J"),
+        (("describe", ESCAPES), "\\u009b2J"),
+        (("redrive", "-c", path), ""),
+        (("run", "-c", path, "--log-format", "json"), ""),
+        ((ESCAPES,), "\\u009b2J"),
+    ]:
         done = run_churnd(*command, cwd=tmp_path)
         shown = done.stdout + done.stderr
         assert not re.search("[\x00-\x08\x0b-\x1f\x7f-\x9f]", shown), (command, shown)
@@ -217,11 +283,19 @@ def test_a_pipeline_without_its_option(tmp_path):
 
 
 def test_what_only_a_shell_replaces(tmp_path):
-    (tmp_path / "p.yaml").write_text("source: {plugin: file, path: $HOME/e.jsonl}\nstore: {plugin: lmdb, path: ~/db}\n"
-                                     "dead_letters: {plugin: file, path: 'dead$'}\n")
+    (tmp_path / "p.yaml").write_text(
+        "source: {plugin: file, path: $HOME/e.jsonl}\nstore: {plugin: lmdb, path: ~/db}\n"
+        "dead_letters: {plugin: file, path: 'dead$'}\n"
+    )
     done = run_churnd("check", "-c", "p.yaml", check=0, cwd=tmp_path)
-    assert "p.yaml:1:30: warning: file: '$HOME/e.jsonl': `$` stands for itself here; a variable is written ${HOME}\n" in done.stderr
-    assert "p.yaml:2:29: warning: lmdb: '~/db': `~` stands for itself here, not for your home; write ${HOME}/db\n" in done.stderr
+    assert (
+        "p.yaml:1:30: warning: file: '$HOME/e.jsonl': `$` stands for itself here; a variable is written ${HOME}\n"
+        in done.stderr
+    )
+    assert (
+        "p.yaml:2:29: warning: lmdb: '~/db': `~` stands for itself here, not for your home; write ${HOME}/db\n"
+        in done.stderr
+    )
     assert "dead$" not in done.stderr
 
 
@@ -235,18 +309,38 @@ def test_nothing_that_is_shown_breaks_a_line(tmp_path):
     (folder / f"{FORGED}.so").write_text("no plugin")
     shutil.copy(next(CHURND.parent.glob("plugins/event/.libs/login.so")), folder / f"{FORGED} login.so")
     (tmp_path / "e.jsonl").write_text("")
-    good = {"source": {"plugin": "file", "path": "e.jsonl"}, "store": {"plugin": "lmdb", "path": "db"},
-            "dead_letters": {"plugin": "file", "path": "dead", "name": FORGED},
-            "tests": [{"name": FORGED, "events": [{"event_type": "login", "customer_id": "a", "data": {}}],
-                       "expect": {"profiles": {FORGED: {}}}}]}
+    good = {
+        "source": {"plugin": "file", "path": "e.jsonl"},
+        "store": {"plugin": "lmdb", "path": "db"},
+        "dead_letters": {"plugin": "file", "path": "dead", "name": FORGED},
+        "tests": [
+            {
+                "name": FORGED,
+                "events": [{"event_type": "login", "customer_id": "a", "data": {}}],
+                "expect": {"profiles": {FORGED: {}}},
+            }
+        ],
+    }
     path, bad = tmp_path / f"{FORGED}.yaml", tmp_path / "bad.yaml"
     path.write_text(yaml.safe_dump(good))
     bad.write_text(yaml.safe_dump({**good, FORGED: 1, "source": {"plugin": FORGED}, "plugin_path": [str(folder)]}))
     found = ("--plugin-path", folder)
-    for command in [("plugins", *found), ("describe", "login", *found), ("check", "-c", path, *found), ("check", "-c", path),
-                    ("check", "-c", bad), ("run", "-c", path), ("test", "-c", path), ("profile", "-c", path, FORGED),
-                    ("describe", FORGED), ("plugin-check", folder / f"{FORGED}.so"), ("check", "-c", "p.yaml", "--env-file", folder),
-                    ("new-plugin", FORGED, folder), ("plugins", "--plugin-path", FORGED), (FORGED,)]:
+    for command in [
+        ("plugins", *found),
+        ("describe", "login", *found),
+        ("check", "-c", path, *found),
+        ("check", "-c", path),
+        ("check", "-c", bad),
+        ("run", "-c", path),
+        ("test", "-c", path),
+        ("profile", "-c", path, FORGED),
+        ("describe", FORGED),
+        ("plugin-check", folder / f"{FORGED}.so"),
+        ("check", "-c", "p.yaml", "--env-file", folder),
+        ("new-plugin", FORGED, folder),
+        ("plugins", "--plugin-path", FORGED),
+        (FORGED,),
+    ]:
         done = run_churnd(*command, cwd=tmp_path)
         shown = done.stdout + done.stderr
         assert not re.search("^forged", shown, re.M), (command, shown)
@@ -267,8 +361,19 @@ def test_version_and_help():
 
 def test_plugins_list():
     text = run_churnd("plugins", check=0).stdout
-    for name in [*oracle.TYPES, "kafka", "file", "generate", "dedup", "filter", "redis", "lmdb", "prediction", "prediction_local",
-                 "alert"]:
+    for name in [
+        *oracle.TYPES,
+        "kafka",
+        "file",
+        "generate",
+        "dedup",
+        "filter",
+        "redis",
+        "lmdb",
+        "prediction",
+        "prediction_local",
+        "alert",
+    ]:
         assert re.search(rf"\b{name}\b", text), name
 
 
@@ -279,7 +384,9 @@ def test_description_of_an_event_type(kind):
         assert name in text
 
 
-@pytest.mark.parametrize("name", ["redis", "lmdb", "generate", "dedup", "filter", "prediction", "prediction_local", "alert"])
+@pytest.mark.parametrize(
+    "name", ["redis", "lmdb", "generate", "dedup", "filter", "prediction", "prediction_local", "alert"]
+)
 def test_description_of_a_plugin(name):
     assert name in run_churnd("describe", name, check=0).stdout
     json.loads(run_churnd("describe", name, "--format", "json", check=0).stdout)
@@ -314,8 +421,13 @@ def test_json_schema_agrees_with_the_contract(tmp_path):
         good = events.event(kind, data)
         validators[kind].validate(good)
         validators[kind].validate({**good, "extra": [None], "data": {**data, "extra": {}}})
-        for wrong in ({**good, "timestamp": 5}, {**good, "data": []}, {**good, "event_id": ""}, {**good, "event_type": "other"},
-                      {k: v for k, v in good.items() if k != "customer_id"}):
+        for wrong in (
+            {**good, "timestamp": 5},
+            {**good, "data": []},
+            {**good, "event_id": ""},
+            {**good, "event_type": "other"},
+            {k: v for k, v in good.items() if k != "customer_id"},
+        ):
             assert not validators[kind].is_valid(wrong), (kind, wrong)
         for name, (what, required, _extra) in oracle.TYPES[kind].items():
             without = {k: v for k, v in data.items() if k != name}
@@ -373,9 +485,15 @@ def test_file_dead_letters_are_the_original_bytes(tmp_path):
     values = [v for _, v in events.broken() + events.valid() if v and b"\n" not in v and b"\r" not in v]
     (tmp_path / "in.jsonl").write_bytes(b"".join(v + b"\n" for v in values))
     path = tmp_path / "p.yaml"
-    path.write_text(yaml.safe_dump({
-        "source": {"plugin": "file", "path": "in.jsonl"}, "store": {"plugin": "lmdb", "path": "store"},
-        "dead_letters": {"plugin": "file", "path": "dead.jsonl"}}))
+    path.write_text(
+        yaml.safe_dump(
+            {
+                "source": {"plugin": "file", "path": "in.jsonl"},
+                "store": {"plugin": "lmdb", "path": "store"},
+                "dead_letters": {"plugin": "file", "path": "dead.jsonl"},
+            }
+        )
+    )
     run_churnd("-c", path, cwd=tmp_path, check=0)
     model = oracle.Model().feed_lines(tmp_path / "in.jsonl", "in")
     letters = []
@@ -389,7 +507,9 @@ def test_file_dead_letters_are_the_original_bytes(tmp_path):
     for customer in list(model.profiles)[:40]:
         done = run_churnd("profile", "-c", path, customer, "--format", "json", cwd=tmp_path, check=0)
         profile = json.loads(done.stdout, parse_int=str, parse_float=str)
-        oracle.assert_profiles_of({customer: model.profiles[customer].fields()}, {customer: profile.get("profile", profile)})
+        oracle.assert_profiles_of(
+            {customer: model.profiles[customer].fields()}, {customer: profile.get("profile", profile)}
+        )
 
 
 def test_profile_command(tmp_path):
@@ -406,24 +526,49 @@ def test_profile_command(tmp_path):
 
 def test_logs_in_json(tmp_path):
     env = {"CHURN_DATA": str(tmp_path / "data")}
-    done = run_churnd("-c", SRC / "config/quickstart.yaml", "--log-format", "json", "--log-level", "DEBUG", cwd=tmp_path, env=env,
-                      check=0)
+    done = run_churnd(
+        "-c",
+        SRC / "config/quickstart.yaml",
+        "--log-format",
+        "json",
+        "--log-level",
+        "DEBUG",
+        cwd=tmp_path,
+        env=env,
+        check=0,
+    )
     lines = log_lines(done.stderr)
     assert lines and all(isinstance(line, dict) for line in lines)
-    assert all({"level", "message"} <= {"level" if k in ("level", "severity") else "message" if k in ("message", "msg") else k
-                                        for k in line} for line in lines)
-    quiet = run_churnd("-c", SRC / "config/quickstart.yaml", "--log-level", "ERROR", cwd=tmp_path,
-                       env={"CHURN_DATA": str(tmp_path / "data2")}, check=0)
+    assert all(
+        {"level", "message"}
+        <= {"level" if k in ("level", "severity") else "message" if k in ("message", "msg") else k for k in line}
+        for line in lines
+    )
+    quiet = run_churnd(
+        "-c",
+        SRC / "config/quickstart.yaml",
+        "--log-level",
+        "ERROR",
+        cwd=tmp_path,
+        env={"CHURN_DATA": str(tmp_path / "data2")},
+        check=0,
+    )
     assert quiet.stderr == ""
 
 
 def test_filter(tmp_path):
     lines = generated(tmp_path, 2000)
     path = tmp_path / "p.yaml"
-    path.write_text(yaml.safe_dump({
-        "source": {"plugin": "file", "path": "events.jsonl"}, "store": {"plugin": "lmdb", "path": "store"},
-        "processors": [{"plugin": "filter", "event_types": ["login", "order_placed"]}],
-        "dead_letters": {"plugin": "file", "path": "dead.jsonl"}}))
+    path.write_text(
+        yaml.safe_dump(
+            {
+                "source": {"plugin": "file", "path": "events.jsonl"},
+                "store": {"plugin": "lmdb", "path": "store"},
+                "processors": [{"plugin": "filter", "event_types": ["login", "order_placed"]}],
+                "dead_letters": {"plugin": "file", "path": "dead.jsonl"},
+            }
+        )
+    )
     run_churnd("-c", path, cwd=tmp_path, check=0)
     model = oracle.Model()
     for i, line in enumerate(lines):
@@ -432,7 +577,9 @@ def test_filter(tmp_path):
     for customer in list(model.profiles)[:10]:
         done = run_churnd("profile", "-c", path, customer, "--format", "json", cwd=tmp_path, check=0)
         profile = json.loads(done.stdout, parse_int=str, parse_float=str)
-        oracle.assert_profiles_of({customer: model.profiles[customer].fields()}, {customer: profile.get("profile", profile)})
+        oracle.assert_profiles_of(
+            {customer: model.profiles[customer].fields()}, {customer: profile.get("profile", profile)}
+        )
 
 
 def test_dedup(tmp_path):
@@ -446,10 +593,16 @@ def test_dedup(tmp_path):
     mixed += rng.sample(lines, 400)
     (tmp_path / "in.jsonl").write_bytes(b"".join(line + b"\n" for line in mixed))
     path = tmp_path / "p.yaml"
-    path.write_text(yaml.safe_dump({
-        "source": {"plugin": "file", "path": "in.jsonl"}, "store": {"plugin": "lmdb", "path": "store"},
-        "processors": [{"plugin": "filter", "drop_event_types": ["login"]}, {"plugin": "dedup"}],
-        "dead_letters": {"plugin": "file", "path": "dead.jsonl"}}))
+    path.write_text(
+        yaml.safe_dump(
+            {
+                "source": {"plugin": "file", "path": "in.jsonl"},
+                "store": {"plugin": "lmdb", "path": "store"},
+                "processors": [{"plugin": "filter", "drop_event_types": ["login"]}, {"plugin": "dedup"}],
+                "dead_letters": {"plugin": "file", "path": "dead.jsonl"},
+            }
+        )
+    )
     model, seen, copies = oracle.Model(), set(), 0
     for i, line in enumerate(mixed):
         event = json.loads(line)
@@ -460,10 +613,15 @@ def test_dedup(tmp_path):
                 model.feed("in", 0, i, None, line)
             seen.add(identity)
     assert copies > 600
-    for applied, replay in ((f"applied {len(seen):,}", ()), (f"already counted {len(seen):,}", ("--replay-from", "beginning"))):
+    for applied, replay in (
+        (f"applied {len(seen):,}", ()),
+        (f"already counted {len(seen):,}", ("--replay-from", "beginning")),
+    ):
         run = run_churnd("-c", path, *replay, cwd=tmp_path, check=0)
         assert applied in run.stdout and f"duplicate {copies:,}" in run.stdout, run.stdout
     for customer in model.profiles:
         done = run_churnd("profile", "-c", path, customer, "--format", "json", cwd=tmp_path, check=0)
         profile = json.loads(done.stdout, parse_int=str, parse_float=str)
-        oracle.assert_profiles_of({customer: model.profiles[customer].fields()}, {customer: profile.get("profile", profile)})
+        oracle.assert_profiles_of(
+            {customer: model.profiles[customer].fields()}, {customer: profile.get("profile", profile)}
+        )

@@ -12,8 +12,13 @@ from test_build import SANITIZED, compile_plugin, pipeline_with
 from test_plugin_check import TEMPLATE, check, find
 
 unsanitized = pytest.mark.skipif(SANITIZED, reason="a sanitizer ends the process in its own way")
-LOADING = [("check", "-c", "p.yaml"), ("run", "-c", "p.yaml"), ("plugins",), ("describe", "login"),
-           ("plugins", "--format", "json")]
+LOADING = [
+    ("check", "-c", "p.yaml"),
+    ("run", "-c", "p.yaml"),
+    ("plugins",),
+    ("describe", "login"),
+    ("plugins", "--format", "json"),
+]
 
 CONSTRUCTORS = {
     "abort": ("abort();", "crashes (Aborted)"),
@@ -29,9 +34,11 @@ def with_constructor(target, body, change=lambda text: text):
     """The template's event type under the file's name, with a constructor."""
     target.parent.mkdir(exist_ok=True)
     source = target.with_suffix(".c")
-    source.write_text("#include <signal.h>\n#include <stdlib.h>\n#include <unistd.h>\n"
-                      + change(TEMPLATE.read_text().replace("my_event", target.stem))
-                      + f"\n__attribute__((constructor)) static void at_once(void)\n{{\n    {body}\n}}\n")
+    source.write_text(
+        "#include <signal.h>\n#include <stdlib.h>\n#include <unistd.h>\n"
+        + change(TEMPLATE.read_text().replace("my_event", target.stem))
+        + f"\n__attribute__((constructor)) static void at_once(void)\n{{\n    {body}\n}}\n"
+    )
     compile_plugin(source, target)
     source.unlink()
 
@@ -77,22 +84,31 @@ def test_a_constructor_that_prints(body, tmp_path):
 
 # --- What is not opened ---
 
+
 def foreign(text):
-    return re.sub(r"CHURN_PLUGIN\(", """#undef CHURN_ABI_MAJOR
+    return re.sub(
+        r"CHURN_PLUGIN\(",
+        """#undef CHURN_ABI_MAJOR
 #define CHURN_ABI_MAJOR 2
-CHURN_PLUGIN(""", text)
+CHURN_PLUGIN(""",
+        text,
+    )
 
 
-@pytest.mark.parametrize("link, cut", [([], False), (["-Wl,--hash-style=sysv"], False), (["-Wl,--hash-style=gnu"], True)])
+@pytest.mark.parametrize(
+    "link, cut", [([], False), (["-Wl,--hash-style=sysv"], False), (["-Wl,--hash-style=gnu"], True)]
+)
 def test_nothing_of_a_foreign_plugin_runs(link, cut, tmp_path):
     """Neither its constructors nor those of its libraries, whatever the linker wrote; also without section headers."""
     target, trace = tmp_path / "plugins/foreign.so", tmp_path / "ran"
     target.parent.mkdir()
     source = tmp_path / "foreign.c"
-    source.write_text("#include <fcntl.h>\n#include <unistd.h>\n"
-                      + foreign(TEMPLATE.read_text().replace("my_event", "foreign"))
-                      + f'\n__attribute__((constructor)) static void at_once(void)\n{{\n'
-                        f'    (void)close(open("{trace}", O_CREAT | O_WRONLY, 0600));\n}}\n')
+    source.write_text(
+        "#include <fcntl.h>\n#include <unistd.h>\n"
+        + foreign(TEMPLATE.read_text().replace("my_event", "foreign"))
+        + f"\n__attribute__((constructor)) static void at_once(void)\n{{\n"
+        f'    (void)close(open("{trace}", O_CREAT | O_WRONLY, 0600));\n}}\n'
+    )
     compile_plugin(source, target, *link)
     if cut:
         code = bytearray(target.read_bytes())
@@ -108,9 +124,16 @@ def test_nothing_of_a_foreign_plugin_runs(link, cut, tmp_path):
     assert not trace.exists()
 
 
-@pytest.mark.parametrize("kind, words", [
-    ("fifo", "is a FIFO, no file"), ("socket", "is a socket, no file"), ("folder", "is a folder, no file"),
-    ("device", "is a device, no file"), ("gone", "cannot be read: No such file or directory")])
+@pytest.mark.parametrize(
+    "kind, words",
+    [
+        ("fifo", "is a FIFO, no file"),
+        ("socket", "is a socket, no file"),
+        ("folder", "is a folder, no file"),
+        ("device", "is a device, no file"),
+        ("gone", "cannot be read: No such file or directory"),
+    ],
+)
 def test_what_is_no_file(kind, words, tmp_path, monkeypatch):
     folder = tmp_path / "plugins"
     folder.mkdir()
@@ -133,6 +156,7 @@ def test_what_is_no_file(kind, words, tmp_path, monkeypatch):
 
 
 # --- Folders ---
+
 
 def test_a_folder_that_does_not_exist(tmp_path):
     """Its plugins would be missing without a word, and their events of an unknown type."""

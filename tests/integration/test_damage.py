@@ -18,10 +18,17 @@ SECRET = "4711-0815"
 
 
 def event(customer, number, kind="order_placed"):
-    data = {"order_placed": {"order_id": f"o{number}", "order_value": 12.5, "items_count": 2, "payment_method": "card"},
-            "refund_requested": {"order_id": f"o{number}", "amount": 1.25}}[kind]
-    return {"event_id": f"{customer}_{number}", "event_type": kind, "customer_id": customer,
-            "timestamp": f"2026-01-{1 + number % 28:02}T00:00:00Z", "data": data}
+    data = {
+        "order_placed": {"order_id": f"o{number}", "order_value": 12.5, "items_count": 2, "payment_method": "card"},
+        "refund_requested": {"order_id": f"o{number}", "amount": 1.25},
+    }[kind]
+    return {
+        "event_id": f"{customer}_{number}",
+        "event_type": kind,
+        "customer_id": customer,
+        "timestamp": f"2026-01-{1 + number % 28:02}T00:00:00Z",
+        "data": data,
+    }
 
 
 class Case:
@@ -30,10 +37,17 @@ class Case:
     def __init__(self, folder, store, **settings):
         self.folder, self.store, self.number = folder, store, 0
         self.config = folder / "p.yaml"
-        self.config.write_text(yaml.safe_dump({
-            "source": {"plugin": "file", "path": str(folder / "in.jsonl"), "topic": "in.jsonl"}, "store": store,
-            "sinks": [{"plugin": "file", "input": "alerts", "path": str(folder / "alerts.jsonl")}],
-            "dead_letters": {"plugin": "file", "path": str(folder / "dead.jsonl")}, **settings}))
+        self.config.write_text(
+            yaml.safe_dump(
+                {
+                    "source": {"plugin": "file", "path": str(folder / "in.jsonl"), "topic": "in.jsonl"},
+                    "store": store,
+                    "sinks": [{"plugin": "file", "input": "alerts", "path": str(folder / "alerts.jsonl")}],
+                    "dead_letters": {"plugin": "file", "path": str(folder / "dead.jsonl")},
+                    **settings,
+                }
+            )
+        )
 
     def add(self, customers):
         """An order and a refund of each."""
@@ -74,6 +88,7 @@ class Case:
 
 def damages(client):
     """customer → what is done to the profile, the reason, what the log says of it"""
+
     def overwrite(field, value):
         return lambda key: client.hset(key, field, value)
 
@@ -90,8 +105,11 @@ def damages(client):
         "late": (overwrite("_r:in.jsonl/0", SECRET), "damaged_profile", "field '_r:in.jsonl/0'"),
         "mark": (overwrite("_m:in.jsonl/0", "99999999999999"), "damaged_profile", "field '_m:in.jsonl/0'"),
         "beyond": (overwrite("_r:in.jsonl/0", "1-9223372036854775807"), "damaged_profile", "field '_r:in.jsonl/0'"),
-        "two": (lambda key: client.hset(key, mapping={"_m:in.jsonl/0": "9" * 14, "events_total": SECRET}),
-                "damaged_profile", "field 'events_total'"),
+        "two": (
+            lambda key: client.hset(key, mapping={"_m:in.jsonl/0": "9" * 14, "events_total": SECRET}),
+            "damaged_profile",
+            "field 'events_total'",
+        ),
         "version": (overwrite("_v", SECRET), "damaged_profile", "no version that can be read"),
         "versionless": (lambda key: client.hdel(key, "_v"), "damaged_profile", "no version that can be read"),
         "string": (replace, "damaged_profile", "is no hash"),
@@ -126,17 +144,27 @@ def test_set_aside_and_put_back(stack, case):
     assert {c: client.dump(f"profile:{c}") for c in kinds} == damaged, "nothing was written over it"
     letters = case.letters()
     assert {json.loads(letter["value"])["event_id"]: letter["reason"] for letter in letters} == {
-        f"{c}_{number}": kinds[c][1] for number, c in numbers(case) if c in kinds and number > first}
+        f"{c}_{number}": kinds[c][1] for number, c in numbers(case) if c in kinds and number > first
+    }
     uncounted = len({letter["offset"] for letter in letters})
     for customer, (_, _, words) in kinds.items():
-        assert re.search(f"customer '{customer}' is damaged: .*{re.escape(words)}", done.stderr), (customer, done.stderr)
+        assert re.search(f"customer '{customer}' is damaged: .*{re.escape(words)}", done.stderr), (
+            customer,
+            done.stderr,
+        )
     assert "--replay-from beginning" in done.stderr and SECRET not in done.stderr and "9" * 32 not in done.stderr
-    assert re.search(r"damaged_profile \d+ .* field_overflow \d+", done.stdout) and f"damaged {len(kinds)}" in done.stdout
+    assert (
+        re.search(r"damaged_profile \d+ .* field_overflow \d+", done.stdout) and f"damaged {len(kinds)}" in done.stdout
+    )
     assert all(list(case.alerts().values()).count(c) == 1 for c in kinds), "what is not counted is not said"
 
     # As they are they cannot be put back. Mended, and with newer events counted first, each counts once.
     still = case.run("redrive")
-    assert "still bad" in still.stdout and not re.search("(?<!already )counted", still.stdout) and case.letters() == letters
+    assert (
+        "still bad" in still.stdout
+        and not re.search("(?<!already )counted", still.stdout)
+        and case.letters() == letters
+    )
     for customer, fields in before.items():
         client.delete(f"profile:{customer}")
         client.hset(f"profile:{customer}", mapping=fields)
@@ -167,7 +195,9 @@ def test_an_event_that_was_counted_is_not_set_aside(stack, case):
     case.add(["c"])
     case.run("run")
     assert [json.loads(letter["value"])["event_id"] for letter in case.letters()] == [
-        f"c_{case.number - 1}", f"c_{case.number}"]
+        f"c_{case.number - 1}",
+        f"c_{case.number}",
+    ]
     client.hset("profile:c", "total_spent", value)
     case.run("redrive")
     case.check(["c", *GOOD])
@@ -200,8 +230,12 @@ def test_commands_meet_a_damaged_profile(stack, case):
 def test_it_shows_while_it_lasts(stack, tmp_path):
     stack.start_redis()
     port = services.free_port()
-    case = Case(tmp_path, {"plugin": "redis", "port": stack.redis.port}, health={"listen": f"127.0.0.1:{port}"},
-                source={"plugin": "file", "path": str(tmp_path / "in.jsonl"), "topic": "in.jsonl", "follow": True})
+    case = Case(
+        tmp_path,
+        {"plugin": "redis", "port": stack.redis.port},
+        health={"listen": f"127.0.0.1:{port}"},
+        source={"plugin": "file", "path": str(tmp_path / "in.jsonl"), "topic": "in.jsonl", "follow": True},
+    )
     client = stack.redis.client
     client.set("profile:c", SECRET)
     case.add(["c", *GOOD])
@@ -251,8 +285,13 @@ def test_predictions_of_everybody_else(stack, tmp_path):
     """A trigger that waits while its customer's profile is damaged holds up nobody's."""
     api = stack.start_scripted()
     api.mode = "error"
-    case = Case(tmp_path, {"plugin": "lmdb", "path": str(tmp_path / "db")}, sinks=[
-        {"plugin": "prediction", "url": api.url, "breaker_pause": "100ms", "retry_min": "100ms", "concurrency": 1}])
+    case = Case(
+        tmp_path,
+        {"plugin": "lmdb", "path": str(tmp_path / "db")},
+        sinks=[
+            {"plugin": "prediction", "url": api.url, "breaker_pause": "100ms", "retry_min": "100ms", "concurrency": 1}
+        ],
+    )
     case.add(["c", *GOOD])
     case.run("run")
     path = tmp_path / "db" / "data.mdb"
@@ -271,7 +310,9 @@ def test_the_remedy_ends_equal_to_a_rebuild(stack, case):
     client.hset("profile:c", "events_total", "x")
     case.add(["c", *GOOD, "c"])
     said = case.run("run").stderr
-    assert "customer 'c' is damaged" in said and "delete the profile, and start once with --replay-from beginning" in said
+    assert (
+        "customer 'c' is damaged" in said and "delete the profile, and start once with --replay-from beginning" in said
+    )
     assert len(case.letters()) == 4
     client.delete("profile:c")
     case.run("run", "--replay-from", "beginning")
@@ -287,13 +328,16 @@ def test_the_remedy_ends_equal_to_a_rebuild(stack, case):
     case.check_profiles(["c", *GOOD])
 
 
-@pytest.mark.parametrize("field, value, why", [
-    ("offset", "x", "its field 'offset' holds what this program did not write"),
-    ("doubted", "-5", "its field 'doubted' holds what this program did not write"),
-    ("offset", None, "it has no field 'offset'"),
-    ("offset", "999999999", "it says that everything before position 999999999 was counted, but no more than "),
-    (None, "text", "is no hash"),
-])
+@pytest.mark.parametrize(
+    "field, value, why",
+    [
+        ("offset", "x", "its field 'offset' holds what this program did not write"),
+        ("doubted", "-5", "its field 'doubted' holds what this program did not write"),
+        ("offset", None, "it has no field 'offset'"),
+        ("offset", "999999999", "it says that everything before position 999999999 was counted, but no more than "),
+        (None, "text", "is no hash"),
+    ],
+)
 def test_a_damaged_checkpoint(stack, field, value, why):
     """The error names the field, the key and what to do, which counts nothing twice, and never another `epoch`."""
     redis = stack.start_redis()

@@ -131,8 +131,12 @@ def test_kill_9_and_restart(stack, seed):
 
 def unique(stack):
     """How many events there are, without copies."""
-    return len({(e["customer_id"], e["event_id"]) for e in (
-        json.loads(record[4]) for record in oracle.read_topics(stack.kafka.brokers, TOPICS))})
+    return len(
+        {
+            (e["customer_id"], e["event_id"])
+            for e in (json.loads(record[4]) for record in oracle.read_topics(stack.kafka.brokers, TOPICS))
+        }
+    )
 
 
 def counted(stack):

@@ -24,12 +24,16 @@ def commands(text):
 
 def assert_printed(shown, printed):
     """Line for line; … stands for anything, and alone in a line for any lines."""
-    lines = ["(?:.*\n)*" if line == "…" else ".*".join(map(re.escape, line.split("…"))) + "\n" for line in shown.splitlines()]
+    lines = [
+        "(?:.*\n)*" if line == "…" else ".*".join(map(re.escape, line.split("…"))) + "\n" for line in shown.splitlines()
+    ]
     assert re.fullmatch("".join(lines), printed), f"shown:\n{shown}\nprinted:\n{printed[-3000:]}"
 
 
-@pytest.mark.skipif("fsanitize" in (BUILD / "Makefile").read_text(),
-                    reason="a program without sanitizers cannot load a harness with them")
+@pytest.mark.skipif(
+    "fsanitize" in (BUILD / "Makefile").read_text(),
+    reason="a program without sanitizers cannot load a harness with them",
+)
 def test_the_tutorial(installed, tmp_path):
     """From an installed prefix, in one shell, in a folder of its own."""
     _root, churnd, env = installed
@@ -48,7 +52,7 @@ def test_the_tutorial(installed, tmp_path):
 
 
 def test_the_event_type_of_the_readme_is_what_new_plugin_writes(tmp_path):
-    block, = [content for language, content in FENCE.findall((SRC / "README.md").read_text()) if language == "c"]
+    (block,) = [content for language, content in FENCE.findall((SRC / "README.md").read_text()) if language == "c"]
     run_churnd("new-plugin", "event-type", "gift_card_redeemed", "--dir", tmp_path, check=0)
     assert block == (tmp_path / "gift_card_redeemed/gift_card_redeemed.c").read_text()
 
@@ -68,7 +72,9 @@ def test_the_manual_says_the_defaults_that_the_tables_have():
         values = re.findall(r"(?:default|\.Pq Cm|\()[\s]*(?:\.Cm |\.Ql )?(\d\w*)", said)
         for value in values if options else []:
             checked += 1
-            assert any(value in defaults[name] for name in options), f"{names}: the manual says {value}, not {defaults[options[0]]}"
+            assert any(value in defaults[name] for name in options), (
+                f"{names}: the manual says {value}, not {defaults[options[0]]}"
+            )
     assert checked > 8
 
 
@@ -76,7 +82,9 @@ def test_the_manual_says_the_defaults_that_the_tables_have():
 def test_commands_of_the_manuals_are_shown_as_they_are_written(manual):
     """mdoc takes a lone `.` for the end of a sentence, and puts it behind the word before it."""
     source = (SRC / "man" / manual).read_text()
-    shown = subprocess.run(["mandoc", "-T", "utf8", SRC / "man" / manual], check=True, capture_output=True, text=True).stdout
+    shown = subprocess.run(
+        ["mandoc", "-T", "utf8", SRC / "man" / manual], check=True, capture_output=True, text=True
+    ).stdout
     lines = {" ".join(re.sub(".\b", "", line).split()) for line in shown.splitlines()}
     for command in re.findall(r"^\.Dl (\$ .*)$", source, re.M):
         words = " ".join(word for word in command.replace("\\&", "").split() if word not in ("Ar", "Cm", "Ns"))

@@ -24,10 +24,18 @@ def event(customer, number=0):
 def write_pipeline(folder, source=None, **sections):
     """An embedded store, alerts in `alerts`, dead letters in `dead`."""
     path = folder / "p.yaml"
-    path.write_text(yaml.safe_dump({
-        "state_dir": "state", "source": {"plugin": "file", "path": "e.jsonl", **(source or {})},
-        "store": {"plugin": "lmdb", "path": "db"}, "sinks": [{"plugin": "file", "input": "alerts", "path": "alerts"}],
-        "dead_letters": {"plugin": "file", "path": "dead"}, **sections}))
+    path.write_text(
+        yaml.safe_dump(
+            {
+                "state_dir": "state",
+                "source": {"plugin": "file", "path": "e.jsonl", **(source or {})},
+                "store": {"plugin": "lmdb", "path": "db"},
+                "sinks": [{"plugin": "file", "input": "alerts", "path": "alerts"}],
+                "dead_letters": {"plugin": "file", "path": "dead"},
+                **sections,
+            }
+        )
+    )
     return path
 
 
@@ -140,11 +148,17 @@ def test_a_rebuild_knows_how_far_it_has_come(tmp_path):
 
 def test_generated_events_after_a_rebuild(tmp_path):
     def write(count, prefix):
-        (tmp_path / "p.yaml").write_text(yaml.safe_dump({
-            "state_dir": "state", "store": {"plugin": "lmdb", "path": "db", "key_prefix": prefix},
-            "source": {"plugin": "generate", "start_time": "2026-01-01T00:00:00Z", "events": count, "rate": 0},
-            "sinks": [{"plugin": "file", "input": "events", "path": "alerts"}],
-            "dead_letters": {"plugin": "file", "path": "dead"}}))
+        (tmp_path / "p.yaml").write_text(
+            yaml.safe_dump(
+                {
+                    "state_dir": "state",
+                    "store": {"plugin": "lmdb", "path": "db", "key_prefix": prefix},
+                    "source": {"plugin": "generate", "start_time": "2026-01-01T00:00:00Z", "events": count, "rate": 0},
+                    "sinks": [{"plugin": "file", "input": "events", "path": "alerts"}],
+                    "dead_letters": {"plugin": "file", "path": "dead"},
+                }
+            )
+        )
 
     write(20, "profile:")
     run_churnd("-c", "p.yaml", cwd=tmp_path, check=0)
@@ -168,15 +182,29 @@ def test_a_pipe_is_passed_over_as_far_as_it_was_counted(tmp_path):
     assert counted(tmp_path, "a", "b") == [2, 2000]
     (tmp_path / "e.jsonl").write_text(text)  # the same, redirected: its positions are the same
     with open(tmp_path / "e.jsonl") as file:
-        subprocess.run([CHURND, "-c", "p.yaml"], stdin=file, cwd=tmp_path, env=clean_environment(), check=True, timeout=60,
-                       capture_output=True)
+        subprocess.run(
+            [CHURND, "-c", "p.yaml"],
+            stdin=file,
+            cwd=tmp_path,
+            env=clean_environment(),
+            check=True,
+            timeout=60,
+            capture_output=True,
+        )
     assert counted(tmp_path, "a", "b") == [2, 2000] and len(lines(tmp_path / "dead")) == 1
 
 
 def run_churnd_with(folder, text, status):
     """With the text through a pipe as standard input."""
-    done = subprocess.run([CHURND, "-c", "p.yaml"], input=text, text=True, capture_output=True, cwd=folder,
-                          env=clean_environment(), timeout=60)
+    done = subprocess.run(
+        [CHURND, "-c", "p.yaml"],
+        input=text,
+        text=True,
+        capture_output=True,
+        cwd=folder,
+        env=clean_environment(),
+        timeout=60,
+    )
     assert done.returncode == status, done.stderr
     return done
 
@@ -318,10 +346,23 @@ def test_standard_descriptors_may_be_closed(tmp_path, closed):
     """No file of ours gets the number of one, to be written over by what is printed."""
     write_pipeline(tmp_path)
     (tmp_path / "e.jsonl").write_text(event("a") + "broken\n")
-    for command in ("-c p.yaml", "profile -c p.yaml nobody", "profile -c p.yaml a", "check -c p.yaml", "-c p.yaml",
-                    "--no-such-option"):
-        subprocess.run(f"exec {CHURND} {command} {closed}", shell=True, cwd=tmp_path, env=clean_environment(), timeout=60,
-                       stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    for command in (
+        "-c p.yaml",
+        "profile -c p.yaml nobody",
+        "profile -c p.yaml a",
+        "check -c p.yaml",
+        "-c p.yaml",
+        "--no-such-option",
+    ):
+        subprocess.run(
+            f"exec {CHURND} {command} {closed}",
+            shell=True,
+            cwd=tmp_path,
+            env=clean_environment(),
+            timeout=60,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+        )
     assert counted(tmp_path, "a") == [1]
     assert [json.loads(line)["customer_id"] for line in lines(tmp_path / "alerts")] == ["a"]
     assert [json.loads(line)["value"] for line in lines(tmp_path / "dead")] == ["broken"]
@@ -331,8 +372,15 @@ def test_standard_descriptors_may_be_closed(tmp_path, closed):
 
 def test_a_closed_standard_input_is_an_error(tmp_path):
     write_pipeline(tmp_path, {"path": "-"})
-    done = subprocess.run(f"exec {CHURND} -c p.yaml <&-", shell=True, cwd=tmp_path, env=clean_environment(), timeout=60,
-                          capture_output=True, text=True)
+    done = subprocess.run(
+        f"exec {CHURND} -c p.yaml <&-",
+        shell=True,
+        cwd=tmp_path,
+        env=clean_environment(),
+        timeout=60,
+        capture_output=True,
+        text=True,
+    )
     assert done.returncode == 1 and "standard input is closed" in done.stderr, done.stderr
 
 
@@ -399,8 +447,10 @@ def test_a_pipeline_does_not_feed_itself(tmp_path, alias, follow):
     name = ALIASES[alias](tmp_path)
     if follow and "link" not in alias:
         (tmp_path / "e.jsonl").unlink()  # it does not exist yet, and is the same all the same
-    for sections in ({"dead_letters": {"plugin": "file", "path": name}},
-                     {"sinks": [{"plugin": "file", "input": "events", "path": name}]}):
+    for sections in (
+        {"dead_letters": {"plugin": "file", "path": name}},
+        {"sinks": [{"plugin": "file", "input": "events", "path": name}]},
+    ):
         write_pipeline(tmp_path, {"follow": follow}, **sections)
         for command in ("check", "run"):
             done = run_churnd(command, "-c", "p.yaml", cwd=tmp_path, check=1)
@@ -412,14 +462,24 @@ def test_two_sinks_share_no_file(tmp_path):
     (tmp_path / "o").write_text("")
     os.link(tmp_path / "o", tmp_path / "hard")
     for first, second in (("o", "./o"), ("new", "state/../new"), ("o", "hard"), ("x/y/new", "x/z/../y/new")):
-        write_pipeline(tmp_path, sinks=[{"plugin": "file", "input": "alerts", "path": first},
-                                        {"plugin": "file", "input": "events", "path": second}])
+        write_pipeline(
+            tmp_path,
+            sinks=[
+                {"plugin": "file", "input": "alerts", "path": first},
+                {"plugin": "file", "input": "events", "path": second},
+            ],
+        )
         for command in ("check", "run"):
             done = run_churnd(command, "-c", "p.yaml", cwd=tmp_path, check=1)
             assert f"'{second}' is written by the sink in line" in done.stderr, done.stderr
     for first, second in (("o", "p"), ("-", "-"), ("o", "-")):
-        write_pipeline(tmp_path, sinks=[{"plugin": "file", "input": "alerts", "path": first},
-                                        {"plugin": "file", "input": "events", "path": second}])
+        write_pipeline(
+            tmp_path,
+            sinks=[
+                {"plugin": "file", "input": "alerts", "path": first},
+                {"plugin": "file", "input": "events", "path": second},
+            ],
+        )
         run_churnd("check", "-c", "p.yaml", cwd=tmp_path, check=0)
     for _store_made in (False, True):
         for path in ("db/data.mdb", "./db/../db/lock.mdb", "db"):
@@ -436,8 +496,15 @@ def test_standard_output_may_be_the_file_that_is_read(tmp_path):
     write_pipeline(tmp_path, {"follow": True}, sinks=[{"plugin": "file", "input": "events", "path": "-"}])
     (tmp_path / "e.jsonl").write_text(event("a"))
     with open(tmp_path / "e.jsonl", "a") as file:
-        done = subprocess.run([CHURND, "-c", "p.yaml"], stdout=file, stderr=subprocess.PIPE, text=True, cwd=tmp_path,
-                              env=clean_environment(), timeout=60)
+        done = subprocess.run(
+            [CHURND, "-c", "p.yaml"],
+            stdout=file,
+            stderr=subprocess.PIPE,
+            text=True,
+            cwd=tmp_path,
+            env=clean_environment(),
+            timeout=60,
+        )
     assert done.returncode == 1 and "feed itself" in done.stderr
     assert lines(tmp_path / "e.jsonl") == [event("a").strip()]
 
@@ -448,9 +515,13 @@ def test_standard_output_may_be_the_file_that_is_read(tmp_path):
 def test_a_source_that_is_no_file(tmp_path):
     (tmp_path / "folder").mkdir()
     socket.socket(socket.AF_UNIX).bind(str(tmp_path / "socket"))
-    for path, follow, said in (("folder", False, "is a folder; name a file in it"), ("folder", True, "is a folder"),
-                               ("missing", False, "No such file"), ("socket", False, "is a socket"),
-                               ("/dev/zero", True, "is a device")):
+    for path, follow, said in (
+        ("folder", False, "is a folder; name a file in it"),
+        ("folder", True, "is a folder"),
+        ("missing", False, "No such file"),
+        ("socket", False, "is a socket"),
+        ("/dev/zero", True, "is a device"),
+    ):
         write_pipeline(tmp_path, {"path": path, "follow": follow})
         for command in (["check", "--connect"], ["run"]):
             done = run_churnd(*command, "-c", "p.yaml", cwd=tmp_path, check=1)
@@ -464,8 +535,15 @@ def test_a_source_that_is_no_file(tmp_path):
 def whom_rights_concern(arguments, folder):
     """Runs churnd without what lets root pass over the rights of files."""
     command = ["setpriv", "--bounding-set=-dac_override,-dac_read_search"] if os.geteuid() == 0 else []
-    return subprocess.run([*command, CHURND, *arguments], cwd=folder, env=clean_environment({"XDG_STATE_HOME": str(folder)}), timeout=60,
-                          capture_output=True, text=True, stdin=subprocess.DEVNULL)
+    return subprocess.run(
+        [*command, CHURND, *arguments],
+        cwd=folder,
+        env=clean_environment({"XDG_STATE_HOME": str(folder)}),
+        timeout=60,
+        capture_output=True,
+        text=True,
+        stdin=subprocess.DEVNULL,
+    )
 
 
 def test_a_folder_that_is_not_ours(tmp_path):
@@ -474,8 +552,13 @@ def test_a_folder_that_is_not_ours(tmp_path):
     inner.mkdir()
     (tmp_path / "closed").write_text("x")
     (tmp_path / "closed").chmod(0)
-    write_pipeline(tmp_path, state_dir="", store=None, dead_letters={"plugin": "file", "path": "inner/dead"},
-                   sinks=[{"plugin": "file", "input": "alerts", "path": "inner/alerts"}])
+    write_pipeline(
+        tmp_path,
+        state_dir="",
+        store=None,
+        dead_letters={"plugin": "file", "path": "inner/dead"},
+        sinks=[{"plugin": "file", "input": "alerts", "path": "inner/alerts"}],
+    )
     inner.chmod(0o555)
     for command in ("check", "run"):
         done = whom_rights_concern([command, "-c", "p.yaml"], tmp_path)
@@ -670,8 +753,10 @@ def test_a_store_that_is_taken_away_ends_the_run(tmp_path, how, busy):
 
 def on_small_disk(folder, size, fill):
     """Starts churnd with a memory disk of so many bytes in place of the folder `db`; `fill` of them are taken by a file."""
-    script = (f"mount -t tmpfs -o size={size},mode=700 none db && head -c {fill} /dev/zero >db/filler && "
-              f"exec {CHURND} -c p.yaml")
+    script = (
+        f"mount -t tmpfs -o size={size},mode=700 none db && head -c {fill} /dev/zero >db/filler && "
+        f"exec {CHURND} -c p.yaml"
+    )
     command = ["unshare", "--user", "--map-root-user", "--mount", "sh", "-c"]
     (folder / "db").mkdir()
     if subprocess.run([*command, "mount -t tmpfs none db"], cwd=folder, capture_output=True).returncode != 0:
@@ -686,7 +771,10 @@ def test_a_full_disk_under_the_store_is_waited_for(tmp_path, free):
     (tmp_path / "e.jsonl").write_text("".join(event(f"c{i}") for i in range(3000)))
     process = on_small_disk(tmp_path, 8 << 20, (8 << 20) - free)
     try:
-        wait_for("the trouble", lambda: "no space is left on the disk of the store db" in process.err or not process.running())
+        wait_for(
+            "the trouble",
+            lambda: "no space is left on the disk of the store db" in process.err or not process.running(),
+        )
         assert process.running(), process.err
         (pathlib.Path(f"/proc/{process.pid}/root") / str(tmp_path / "db/filler")[1:]).unlink()
         wait_for("the events", lambda: len(lines(tmp_path / "alerts")) >= 3000, 60)
@@ -705,7 +793,9 @@ def test_the_journal_says_when_it_has_no_home(tmp_path):
     env = {key: value for key, value in clean_environment().items() if key not in ("HOME", "XDG_STATE_HOME")}
     done = subprocess.run([CHURND, "-c", "p.yaml"], cwd=tmp_path, env=env, capture_output=True, text=True, timeout=60)
     assert done.returncode == 0
-    assert f"the crash journal is kept in /tmp/churnd-{os.geteuid()}" in done.stderr and "state_dir" in done.stderr, done.stderr
+    assert f"the crash journal is kept in /tmp/churnd-{os.geteuid()}" in done.stderr and "state_dir" in done.stderr, (
+        done.stderr
+    )
     assert "crash journal" not in run_churnd("-c", "p.yaml", cwd=tmp_path, check=0).stderr
 
 
@@ -713,8 +803,12 @@ def test_a_limit_on_files_is_called_so(tmp_path):
     """`ulimit -f` is no full disk."""
     write_pipeline(tmp_path, store=None)
     (tmp_path / "e.jsonl").write_text("".join(event("a", i) for i in range(500)))
-    process = Process([CHURND, "-c", "p.yaml"], tmp_path, "churnd",
-                      prepare=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (40000, resource.RLIM_INFINITY)))
+    process = Process(
+        [CHURND, "-c", "p.yaml"],
+        tmp_path,
+        "churnd",
+        prepare=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (40000, resource.RLIM_INFINITY)),
+    )
     try:
         wait_for("the trouble", lambda: "(ulimit -f); its records wait" in process.err or not process.running())
         assert process.running() and "no journal can be written in" in process.err, process.err
@@ -723,4 +817,8 @@ def test_a_limit_on_files_is_called_so(tmp_path):
         assert process.wait(30) == 0, process.err
     finally:
         process.end()
-    assert len(lines(tmp_path / "alerts")) == len({json.loads(line)["event_id"] for line in lines(tmp_path / "alerts")}) == 500
+    assert (
+        len(lines(tmp_path / "alerts"))
+        == len({json.loads(line)["event_id"] for line in lines(tmp_path / "alerts")})
+        == 500
+    )

@@ -20,8 +20,12 @@ def start(stack, port, store):
         quick_group(settings)
         settings["health"] = {"listen": f"{HOST}:{port}"}
         settings["store"].update(store)
-        login = {"security.protocol": "sasl_plaintext", "sasl.mechanism": "PLAIN", "sasl.username": "churn",
-                 "sasl.password": "secret-word"}
+        login = {
+            "security.protocol": "sasl_plaintext",
+            "sasl.mechanism": "PLAIN",
+            "sasl.username": "churn",
+            "sasl.password": "secret-word",
+        }
         guarded = {"brokers": stack.kafka.guarded_brokers, "properties": login}
         settings["sinks"][0].update({"breaker_failures": "1", "breaker_pause": "200ms", **guarded})
         settings["dead_letters"].update({"name": "dead_letters", **guarded})
@@ -36,8 +40,15 @@ def test_ready_while_events_flow(stack, seed):
     kafka = stack.start_kafka(users={"churn": "secret-word"})
     pair = stack.start_redis_pair()
     api = stack.start_scripted()
-    kafka.create_topics({"customer-events": 2, "user-events": 1, "churn-dead-letters": 1, "churn-prediction-requests": 1,
-                         "churn-predictions": 1})
+    kafka.create_topics(
+        {
+            "customer-events": 2,
+            "user-events": 1,
+            "churn-dead-letters": 1,
+            "churn-prediction-requests": 1,
+            "churn-predictions": 1,
+        }
+    )
     kafka.allow("churn", "TOPIC", "churn-dead-letters", "DESCRIBE")
     kafka.allow("churn", "TOPIC", "churn-predictions", "WRITE")
     kafka.allow("churn", "TOPIC", "churn-prediction-requests", "WRITE", "READ")
@@ -50,8 +61,11 @@ def test_ready_while_events_flow(stack, seed):
     wait_until_ready(port)
     status, body = ask(port, "/readyz")
     assert status == 200 and json.loads(body) == {
-        "status": "ready", "pipeline": "churn-consumer", "store": {"plugin": "redis", "durability": "replicas: 1"},
-        "workers": [{"assigned": True, "store_connected": True, "lag_messages": 0}]}
+        "status": "ready",
+        "pipeline": "churn-consumer",
+        "store": {"plugin": "redis", "durability": "replicas: 1"},
+        "workers": [{"assigned": True, "store_connected": True, "lag_messages": 0}],
+    }
     assert ask(port, "/readyz", "HEAD") == (200, "")
     assert ask(port, "/healthz", "POST")[0] == 405
     assert ask(port, "/metricz") == (404, "there are /healthz and /readyz\n")
@@ -103,8 +117,10 @@ def test_ready_while_events_flow(stack, seed):
 def test_wrong_addresses(tmp_path):
     config = tmp_path / "p.yaml"
     for listen in ("8080", "localhost:8080", "127.0.0.1:http", "127.0.0.1:99999", ":80"):
-        config.write_text(f"source: {{plugin: generate, events: 1}}\nsinks: [{{plugin: file, path: {tmp_path}/out}}]\n"
-                          f"health:\n  listen: '{listen}'\n")
+        config.write_text(
+            f"source: {{plugin: generate, events: 1}}\nsinks: [{{plugin: file, path: {tmp_path}/out}}]\n"
+            f"health:\n  listen: '{listen}'\n"
+        )
         done = run_churnd("check", "-c", config, check=1)
         assert f"{config}:4:11: health: listen: '{listen}' is not a numeric address with a port" in done.stderr
 
@@ -113,8 +129,10 @@ def test_taken_address(tmp_path):
     with socket.create_server((HOST, 0)) as taken:
         address = f"{HOST}:{taken.getsockname()[1]}"
         config = tmp_path / "p.yaml"
-        config.write_text(f"source: {{plugin: generate, events: 1}}\nsinks: [{{plugin: file, path: {tmp_path}/out}}]\n"
-                          f"health: {{listen: '{address}'}}\n")
+        config.write_text(
+            f"source: {{plugin: generate, events: 1}}\nsinks: [{{plugin: file, path: {tmp_path}/out}}]\n"
+            f"health: {{listen: '{address}'}}\n"
+        )
         done = run_churnd("-c", config, check=1)
         assert f"health: {address} cannot be listened on: Address already in use" in done.stderr
 
@@ -130,8 +148,13 @@ def build_rude(folder, name):
 def test_full_disk_under_the_dead_letters(stack):
     """Nothing is counted before they are safe, and the light and the summary say so."""
     port = free_port()
-    daemon = start_local(stack, port, [json.dumps(EVENT), "no event"], shutdown_timeout="1s",
-                         dead_letters={"plugin": "file", "name": "dead", "path": "/dev/full"})
+    daemon = start_local(
+        stack,
+        port,
+        [json.dumps(EVENT), "no event"],
+        shutdown_timeout="1s",
+        dead_letters={"plugin": "file", "name": "dead", "path": "/dev/full"},
+    )
     found = wait_for_trouble(port, ("dead", "file"), ("dead", "dead_letters"))
     assert "No space left on device" in found["dead", "file"] and "1 dead letter waits" in found["dead", "dead_letters"]
     daemon.terminate()
@@ -145,8 +168,19 @@ def test_webhook_that_is_down(stack):
     port = free_port()
     hook = stack.start_scripted()
     hook.stop()
-    daemon = start_local(stack, port, sinks=[{"plugin": "alert", "name": "chat", "to": ["webhook"], "retry_max": "200ms",
-                                              "webhook_url": f"{hook.url}/x?key=secret-word"}])
+    daemon = start_local(
+        stack,
+        port,
+        sinks=[
+            {
+                "plugin": "alert",
+                "name": "chat",
+                "to": ["webhook"],
+                "retry_max": "200ms",
+                "webhook_url": f"{hook.url}/x?key=secret-word",
+            }
+        ],
+    )
     found = wait_for_trouble(port, ("chat", "webhook"), ("chat", "sink"))
     assert "1 alerts wait" in found["chat", "webhook"] and "1 record waits" in found["chat", "sink"]
     hook.start()
@@ -159,8 +193,13 @@ def test_webhook_that_is_down(stack):
 def test_sink_that_never_answers(stack):
     port = free_port()
     build_rude(stack.folder, "rude_sink")
-    daemon = start_local(stack, port, shutdown_timeout="1s", plugin_path=[str(stack.folder / "plugins")],
-                         sinks=[{"plugin": "rude_sink", "name": "mute", "input": "alerts", "breaks": "silent"}])
+    daemon = start_local(
+        stack,
+        port,
+        shutdown_timeout="1s",
+        plugin_path=[str(stack.folder / "plugins")],
+        sinks=[{"plugin": "rude_sink", "name": "mute", "input": "alerts", "breaks": "silent"}],
+    )
     assert "1 record waits" in wait_for_trouble(port, ("mute", "sink"))["mute", "sink"]
     daemon.terminate()
     assert " WARN  mute: 1 record waits, and none was taken or answered for " in daemon.err
@@ -171,8 +210,9 @@ def test_a_stop_while_the_store_takes_nothing(stack):
     """It takes the time it was given, and says that it ends unfinished, not that anything went on."""
     port = free_port()
     redis = stack.start_redis(options=["--maxmemory-policy", "noeviction"])
-    daemon = start_local(stack, port, shutdown_timeout="3s",
-                         store={"plugin": "redis", "host": HOST, "port": redis.port, "timeout": "1s"})
+    daemon = start_local(
+        stack, port, shutdown_timeout="3s", store={"plugin": "redis", "host": HOST, "port": redis.port, "timeout": "1s"}
+    )
     wait_until_ready(port)
     redis.client.config_set("maxmemory", "1")
     with (stack.folder / "e.jsonl").open("a") as out:
@@ -190,8 +230,12 @@ def test_store_that_takes_nothing(stack, processors, refused):
     """Redis that refuses writes, is frozen and is gone; with and without a processor that needs it too."""
     port = free_port()
     redis = stack.start_redis(options=["--maxmemory-policy", "noeviction"])
-    daemon = start_local(stack, port, processors=[{"plugin": name} for name in processors],
-                         store={"plugin": "redis", "host": HOST, "port": redis.port, "timeout": "1s"})
+    daemon = start_local(
+        stack,
+        port,
+        processors=[{"plugin": name} for name in processors],
+        store={"plugin": "redis", "host": HOST, "port": redis.port, "timeout": "1s"},
+    )
 
     def add(number):
         with (stack.folder / "e.jsonl").open("a") as out:
@@ -222,8 +266,13 @@ def test_a_source_without_an_end_has_no_lag(stack):
     port = free_port()
     start_local(stack, port, source={"plugin": "generate", "events": 0, "rate": 200})
     wait_until_ready(port)
-    wait_for("its events", lambda: (stack.folder / "alerts").exists() and (stack.folder / "alerts").read_text().count("\n") > 20)
-    assert [set(worker) for worker in json.loads(ask(port, "/readyz")[1])["workers"]] == [{"assigned", "store_connected"}]
+    wait_for(
+        "its events",
+        lambda: (stack.folder / "alerts").exists() and (stack.folder / "alerts").read_text().count("\n") > 20,
+    )
+    assert [set(worker) for worker in json.loads(ask(port, "/readyz")[1])["workers"]] == [
+        {"assigned", "store_connected"}
+    ]
 
 
 def test_stop_while_a_plugin_does_not_come_back(stack):
@@ -244,7 +293,7 @@ def crowd(port, count, each=b""):
         while not stop.wait(0.1):
             for client in [c for c in clients if c not in closed]:
                 try:
-                    client.send(each[at:at + 1] or b"x")
+                    client.send(each[at : at + 1] or b"x")
                 except OSError:
                     closed.add(client)
             at += 1
@@ -286,9 +335,16 @@ def test_odd_requests(stack):
     daemon = start_local(stack, port)
     wait_for("a ready run", lambda: ask(port, "/readyz")[0] == 200)
     get = b"GET /healthz HTTP/1.1\r\nHost: x\r\n"
-    for request in (get + b"X: " + b"a" * (1 << 20) + b"\r\n\r\n", b"GET /" + b"a" * (1 << 20) + b" HTTP/1.1\r\n\r\n",
-                    (get + b"\r\n") * 1000, b"POST /healthz HTTP/1.1\r\nHost: x\r\nContent-Length: 99999999\r\n\r\n" + b"a" * (1 << 20),
-                    b"\0" * 100000, b"\r\n" * 1000, get[:10], b""):
+    for request in (
+        get + b"X: " + b"a" * (1 << 20) + b"\r\n\r\n",
+        b"GET /" + b"a" * (1 << 20) + b" HTTP/1.1\r\n\r\n",
+        (get + b"\r\n") * 1000,
+        b"POST /healthz HTTP/1.1\r\nHost: x\r\nContent-Length: 99999999\r\n\r\n" + b"a" * (1 << 20),
+        b"\0" * 100000,
+        b"\r\n" * 1000,
+        get[:10],
+        b"",
+    ):
         answer = b""
         with socket.create_connection((HOST, port), timeout=20) as client, contextlib.suppress(OSError):
             client.sendall(request)

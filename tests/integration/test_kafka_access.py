@@ -27,7 +27,11 @@ NEEDED = {  # what is missing → what `check` says of it
 
 @pytest.fixture(scope="module")
 def kafka(tmp_path_factory):
-    made = Kafka(tmp_path_factory.mktemp("kafka") / "broker", users={USER: PASSWORD}, properties=["auto.create.topics.enable=false"])
+    made = Kafka(
+        tmp_path_factory.mktemp("kafka") / "broker",
+        users={USER: PASSWORD},
+        properties=["auto.create.topics.enable=false"],
+    )
     made.create_topics({"events": 1, "alerts": 1, "dead": 1})
     for place in NEEDED:
         made.allow(USER, *place)
@@ -36,16 +40,28 @@ def kafka(tmp_path_factory):
 
 
 def write(folder, kafka, group="g", mechanism="PLAIN", **dead):
-    login = {"brokers": kafka.guarded_brokers, "properties": {
-        "security.protocol": "sasl_plaintext", "sasl.mechanism": mechanism, "sasl.username": USER, "sasl.password": PASSWORD}}
+    login = {
+        "brokers": kafka.guarded_brokers,
+        "properties": {
+            "security.protocol": "sasl_plaintext",
+            "sasl.mechanism": mechanism,
+            "sasl.username": USER,
+            "sasl.password": PASSWORD,
+        },
+    }
     port = free_port()
     path = folder / "p.yaml"
-    path.write_text(yaml.safe_dump({
-        "source": {"plugin": "kafka", "topics": ["events"], "group_id": group, **login},
-        "store": {"plugin": "lmdb", "path": str(folder / "db")},
-        "sinks": [{"plugin": "kafka", "input": "alerts", "topic": "alerts", **login}],
-        "dead_letters": {"plugin": "kafka", "topic": "dead", **login, **dead},
-        "health": {"listen": f"{HOST}:{port}"}}))
+    path.write_text(
+        yaml.safe_dump(
+            {
+                "source": {"plugin": "kafka", "topics": ["events"], "group_id": group, **login},
+                "store": {"plugin": "lmdb", "path": str(folder / "db")},
+                "sinks": [{"plugin": "kafka", "input": "alerts", "topic": "alerts", **login}],
+                "dead_letters": {"plugin": "kafka", "topic": "dead", **login, **dead},
+                "health": {"listen": f"{HOST}:{port}"},
+            }
+        )
+    )
     return path, port
 
 
@@ -69,8 +85,11 @@ def test_check_names_what_is_missing(kafka, tmp_path):
     for place, said in NEEDED.items():
         kafka.disallow(USER, *place)
         try:
-            wait_for(f"a check that misses {place}", lambda: (done := check()).returncode == 1 and re.search(
-                said, done.stdout + done.stderr), 30)
+            wait_for(
+                f"a check that misses {place}",
+                lambda: (done := check()).returncode == 1 and re.search(said, done.stdout + done.stderr),
+                30,
+            )
         finally:
             kafka.allow(USER, *place)
     wait_for("a check that finds nothing", lambda: check().returncode == 0, 30)
@@ -85,13 +104,24 @@ def test_check_asks_for_the_queue_of_predictions(kafka, tmp_path):
     """What the sink needs of its queue, which it both writes and reads: one line, whatever is wrong."""
     api = http.server.HTTPServer((HOST, 0), http.server.BaseHTTPRequestHandler)
     threading.Thread(target=api.serve_forever, daemon=True).start()
-    needed = {("TOPIC", "waiting", "READ"): "topic waiting .*READ on the topic",
-              ("GROUP", "asking", "READ"): "topic waiting .*`asking`; give it READ on the group"}
+    needed = {
+        ("TOPIC", "waiting", "READ"): "topic waiting .*READ on the topic",
+        ("GROUP", "asking", "READ"): "topic waiting .*`asking`; give it READ on the group",
+    }
     path, _ = write(tmp_path, kafka)
     pipeline = yaml.safe_load(path.read_text())
-    pipeline["sinks"].append({**pipeline["sinks"][0], "plugin": "prediction", "input": "triggers", "topic": "alerts",
-                              "url": f"http://{HOST}:{api.server_port}", "dead_letter_topic": "dead", "queue_topic": "waiting",
-                              "queue_group": "asking"})
+    pipeline["sinks"].append(
+        {
+            **pipeline["sinks"][0],
+            "plugin": "prediction",
+            "input": "triggers",
+            "topic": "alerts",
+            "url": f"http://{HOST}:{api.server_port}",
+            "dead_letter_topic": "dead",
+            "queue_topic": "waiting",
+            "queue_group": "asking",
+        }
+    )
     path.write_text(yaml.safe_dump(pipeline))
 
     def check():
@@ -109,7 +139,9 @@ def test_check_asks_for_the_queue_of_predictions(kafka, tmp_path):
             wait_for(f"a check that misses {place}", lambda: (done := check())[0] == 1 and re.search(said, done[1]), 30)
             kafka.allow(USER, *place)
     finally:
-        kafka.disallow(USER, "TOPIC", "waiting", "READ", "WRITE") # or it would get the number of an idempotent producer
+        kafka.disallow(
+            USER, "TOPIC", "waiting", "READ", "WRITE"
+        )  # or it would get the number of an idempotent producer
         kafka.disallow(USER, "GROUP", "asking", "READ")
         api.shutdown()
         api.server_close()
@@ -123,8 +155,11 @@ def test_dead_letters_that_may_not_be_written(kafka, tmp_path):
     kafka.disallow(USER, *place)
     process = Process([CHURND, "-c", path], tmp_path, "churnd")
     try:
-        wait_for("an ERROR", lambda: any("ERROR" in line and "`dead`" in line and "WRITE" in line for line in process.err.splitlines()),
-                 60)
+        wait_for(
+            "an ERROR",
+            lambda: any("ERROR" in line and "`dead`" in line and "WRITE" in line for line in process.err.splitlines()),
+            60,
+        )
         wait_for("not ready", lambda: ready(port)[0] == 503, 30)
         kafka.allow(USER, *place)
         wait_for("a ready run", lambda: ready(port)[0] == 200, 60)
@@ -154,23 +189,37 @@ def test_a_wrong_password(kafka, tmp_path):
     path, _ = write(tmp_path, kafka)
     path.write_text(path.read_text().replace(PASSWORD, "hunter2-canary"))
     done = run_churnd("check", "--connect", "-c", path, check=1)
-    assert done.stderr.count("correct sasl.username and sasl.password") == 3 and "start it" not in done.stderr, done.stderr
+    assert done.stderr.count("correct sasl.username and sasl.password") == 3 and "start it" not in done.stderr, (
+        done.stderr
+    )
     assert "hunter2" not in done.stdout + done.stderr
 
 
 def test_scram(kafka, tmp_path):
     """A login that an old librdkafka cannot do with Kafka 4: check and run say so, and what to do."""
-    kafka.manage("alter_user_scram_credentials", [UserScramCredentialUpsertion(
-        USER, ScramCredentialInfo(ScramMechanism.SCRAM_SHA_256, 4096), PASSWORD.encode())])
+    kafka.manage(
+        "alter_user_scram_credentials",
+        [
+            UserScramCredentialUpsertion(
+                USER, ScramCredentialInfo(ScramMechanism.SCRAM_SHA_256, 4096), PASSWORD.encode()
+            )
+        ],
+    )
     is_old = ctypes.CDLL("librdkafka.so.1").rd_kafka_version() < 0x02060100
     path, port = write(tmp_path, kafka, mechanism="SCRAM-SHA-256")
-    wait_for("a check with the new password", lambda: is_old or run_churnd("check", "--connect", "-c", path).returncode == 0, 60)
+    wait_for(
+        "a check with the new password",
+        lambda: is_old or run_churnd("check", "--connect", "-c", path).returncode == 0,
+        60,
+    )
     done = run_churnd("check", "--connect", "-c", path, check=1 if is_old else 0)
     process = Process([CHURND, "-c", path], tmp_path, "churnd")
     try:
         if is_old:
             advice = r"librdkafka [\d.]+ cannot log in to Kafka 4 with SCRAM.* newer one, or PLAIN over TLS"
-            assert re.search(f"warning: .*{advice}", done.stderr) and re.search(f"cannot be reached: .*{advice}", done.stderr), done.stderr
+            assert re.search(f"warning: .*{advice}", done.stderr) and re.search(
+                f"cannot be reached: .*{advice}", done.stderr
+            ), done.stderr
             wait_for("an ERROR", lambda: re.search(f"ERROR kafka: .*{advice}", process.err), 60)
             assert ready(port)[0] == 503 and "start it" not in done.stderr
         else:
@@ -205,9 +254,27 @@ def make_certificate(folder, file, name="localhost", years=(2020, 2100)):
     (path / "serial").write_text("01\n")
     (path / "ca.cnf").write_text(ISSUING.format(name=name))
     dates = [f"{year}0101000000Z" for year in years]
-    for command in (["req", "-newkey", "rsa:2048", "-nodes", "-keyout", f"{path}.key", "-out", "request", "-subj", f"/CN={name}"],
-                    ["ca", "-batch", "-selfsign", "-config", "ca.cnf", "-keyfile", f"{path}.key", "-in", "request", "-notext",
-                     "-startdate", dates[0], "-enddate", dates[1], "-out", f"{path}.pem"]):
+    for command in (
+        ["req", "-newkey", "rsa:2048", "-nodes", "-keyout", f"{path}.key", "-out", "request", "-subj", f"/CN={name}"],
+        [
+            "ca",
+            "-batch",
+            "-selfsign",
+            "-config",
+            "ca.cnf",
+            "-keyfile",
+            f"{path}.key",
+            "-in",
+            "request",
+            "-notext",
+            "-startdate",
+            dates[0],
+            "-enddate",
+            dates[1],
+            "-out",
+            f"{path}.pem",
+        ],
+    ):
         subprocess.run(["openssl", *command], cwd=path, check=True, capture_output=True)
     return path
 
@@ -243,33 +310,74 @@ def write_tls(path, port, trusted, own=None):
     properties = {"security.protocol": "ssl", "ssl.ca.location": f"{trusted}.pem"}
     if own is not None:
         properties.update({"ssl.certificate.location": f"{own}.pem", "ssl.key.location": f"{own}.key"})
-    path.write_text(yaml.safe_dump({
-        "source": {"plugin": "kafka", "brokers": f"localhost:{port}", "topics": ["t"], "group_id": "g", "properties": properties},
-        "sinks": [{"plugin": "alert", "to": "webhook", "webhook_url": f"https://localhost:{port}",
-                   "webhook_ca_file": f"{trusted}.pem"}],
-        "dead_letters": {"plugin": "file", "path": str(path.parent / "dead")}}))
+    path.write_text(
+        yaml.safe_dump(
+            {
+                "source": {
+                    "plugin": "kafka",
+                    "brokers": f"localhost:{port}",
+                    "topics": ["t"],
+                    "group_id": "g",
+                    "properties": properties,
+                },
+                "sinks": [
+                    {
+                        "plugin": "alert",
+                        "to": "webhook",
+                        "webhook_url": f"https://localhost:{port}",
+                        "webhook_ca_file": f"{trusted}.pem",
+                    }
+                ],
+                "dead_letters": {"plugin": "file", "path": str(path.parent / "dead")},
+            }
+        )
+    )
 
 
-@pytest.mark.parametrize("shown, trusted, kafka_says, http_says", [
-    ("stranger", "stranger", "for another host name.*to a name that is in the certificate", "name it in `webhook_url`"),
-    ("good", "stranger", "not signed by an authority that is trusted.*ssl.ca.location", "set `webhook_ca_file`"),
-    ("old", "old", "certificate.*has expired; have it renewed", "certificate has expired; have that certificate renewed"),
-    ("young", "young", "certificate is not valid yet; is the clock", "not yet valid; is the clock"),
-])
+@pytest.mark.parametrize(
+    "shown, trusted, kafka_says, http_says",
+    [
+        (
+            "stranger",
+            "stranger",
+            "for another host name.*to a name that is in the certificate",
+            "name it in `webhook_url`",
+        ),
+        ("good", "stranger", "not signed by an authority that is trusted.*ssl.ca.location", "set `webhook_ca_file`"),
+        (
+            "old",
+            "old",
+            "certificate.*has expired; have it renewed",
+            "certificate has expired; have that certificate renewed",
+        ),
+        ("young", "young", "certificate is not valid yet; is the clock", "not yet valid; is the clock"),
+    ],
+)
 def test_certificates(tmp_path, shown, trusted, kafka_says, http_says):
     """Another host name, an authority that is not trusted, and dates, are things of their own, with other ways out."""
-    made = {"stranger": {"name": "kafka.example"}, "good": {}, "old": {"years": (2020, 2021)}, "young": {"years": (2090, 2100)}}
+    made = {
+        "stranger": {"name": "kafka.example"},
+        "good": {},
+        "old": {"years": (2020, 2021)},
+        "young": {"years": (2090, 2100)},
+    }
     paths = {name: make_certificate(tmp_path, name, **made[name]) for name in {shown, trusted}}
     server = TlsServer(paths[shown])
     try:
         write_tls(tmp_path / "p.yaml", server.port, paths[trusted])
         done = run_churnd("check", "--connect", "-c", tmp_path / "p.yaml", check=1)
-        assert re.search(f" kafka: .*{kafka_says}", done.stderr) and re.search(f" alert: .*{http_says}", done.stderr), done.stderr
+        assert re.search(f" kafka: .*{kafka_says}", done.stderr) and re.search(f" alert: .*{http_says}", done.stderr), (
+            done.stderr
+        )
         assert "start it" not in done.stderr
         if shown == "old":
             process = Process([CHURND, "-c", tmp_path / "p.yaml"], tmp_path, "churnd")
             try:
-                wait_for("an ERROR", lambda: re.search("ERROR kafka: .* has expired; have it renewed; waiting", process.err), 60)
+                wait_for(
+                    "an ERROR",
+                    lambda: re.search("ERROR kafka: .* has expired; have it renewed; waiting", process.err),
+                    60,
+                )
                 assert process.terminate() == 0
             finally:
                 process.end()
@@ -293,12 +401,22 @@ def test_workers_are_members_of_their_own(kafka, tmp_path):
     kafka.create_topics({"static": 2})
     kafka.produce("static", [(b"a", b"no event", p) for p in (0, 1)])
     path = tmp_path / "p.yaml"
-    path.write_text(yaml.safe_dump({
-        "workers": 2,
-        "source": {"plugin": "kafka", "brokers": kafka.brokers, "topics": ["static"], "group_id": "static",
-                   "properties": {"group.instance.id": "m", "session.timeout.ms": "6000"}},
-        "store": {"plugin": "lmdb", "path": str(tmp_path / "db")},
-        "dead_letters": {"plugin": "file", "path": str(tmp_path / "dead")}}))
+    path.write_text(
+        yaml.safe_dump(
+            {
+                "workers": 2,
+                "source": {
+                    "plugin": "kafka",
+                    "brokers": kafka.brokers,
+                    "topics": ["static"],
+                    "group_id": "static",
+                    "properties": {"group.instance.id": "m", "session.timeout.ms": "6000"},
+                },
+                "store": {"plugin": "lmdb", "path": str(tmp_path / "db")},
+                "dead_letters": {"plugin": "file", "path": str(tmp_path / "dead")},
+            }
+        )
+    )
     process = Process([CHURND, "-c", path], tmp_path, "churnd")
     try:
         dead = tmp_path / "dead"

@@ -27,7 +27,9 @@ def start_services(stack, seed, count=30000, delay=0.004):
     proxy = stack.slow_redis(delay)
     stack.kafka.create_topics({"customer-events": 4, "user-events": 2})
     stack.kafka.produce("customer-events", events.load(count, 2000, seed))
-    stack.kafka.produce("user-events", events.load(count // 4, 2000, seed + 1) + events.adversarial(seed, with_big=False))
+    stack.kafka.produce(
+        "user-events", events.load(count // 4, 2000, seed + 1) + events.adversarial(seed, with_big=False)
+    )
     return proxy
 
 
@@ -45,8 +47,12 @@ def finish(stack, config, env=None):
     repeats = oracle.assert_alerts(model, [a[4] for a in oracle.read_topics(stack.kafka.brokers, ["customer-alerts"])])
     missing = model.triggers.keys() - stack.redis.hashes("prediction:").keys()
     assert not missing, f"{len(missing)} customers without prediction: {sorted(missing)[:5]}"
-    oracle.assert_dead_letters(model, set(oracle.kafka_dead_letters(stack.kafka.brokers, "churn-dead-letters"))
-                               if stack.kafka.topic_exists("churn-dead-letters") else [])
+    oracle.assert_dead_letters(
+        model,
+        set(oracle.kafka_dead_letters(stack.kafka.brokers, "churn-dead-letters"))
+        if stack.kafka.topic_exists("churn-dead-letters")
+        else [],
+    )
     return repeats
 
 

@@ -13,10 +13,17 @@ from services import run_churnd
 
 DEAD = "churn-dead-letters"
 BIG = 40 * 1024 * 1024
-GOOD = json.dumps({"event_id": "e", "event_type": "login", "customer_id": "c", "timestamp": "2026-01-01T00:00:00Z",
-                   "data": {}}).encode()
-OWN = [("trace", b"1"), ("trace", b"\xff\x00"), ("none", None), ("churn.topic", b"elsewhere"), ("churn.offset", b"99"),
-       ("churn.original.x", b"2")]
+GOOD = json.dumps(
+    {"event_id": "e", "event_type": "login", "customer_id": "c", "timestamp": "2026-01-01T00:00:00Z", "data": {}}
+).encode()
+OWN = [
+    ("trace", b"1"),
+    ("trace", b"\xff\x00"),
+    ("none", None),
+    ("churn.topic", b"elsewhere"),
+    ("churn.offset", b"99"),
+    ("churn.original.x", b"2"),
+]
 
 
 @pytest.fixture(scope="module")
@@ -43,8 +50,11 @@ def letters_of(stack):
 
 
 def said(headers):
-    return {name: value.decode() for name, value in headers if name in (
-        "churn.reason", "churn.topic", "churn.partition", "churn.offset", "churn.size", "churn.xxh128")}
+    return {
+        name: value.decode()
+        for name, value in headers
+        if name in ("churn.reason", "churn.topic", "churn.partition", "churn.offset", "churn.size", "churn.xxh128")
+    }
 
 
 def test_kafka(stack, xxh128):
@@ -54,7 +64,13 @@ def test_kafka(stack, xxh128):
     stack.kafka.create_topics({DEAD: 1}, **{"max.message.bytes": "2000"})
     big, middle = b"x" * BIG, b'{"a":"' + random.Random(1).randbytes(4000).hex().encode() + b'"}'
     producer = stack.kafka.producer(**{"message.max.bytes": 64 << 20, "compression.type": "gzip"})
-    for key, value, headers in ((b"k", big, []), (b"c", GOOD, []), (b"K" * 1500, middle, OWN), (b"c", b"broken", OWN), (b"c", GOOD, [])):
+    for key, value, headers in (
+        (b"k", big, []),
+        (b"c", GOOD, []),
+        (b"K" * 1500, middle, OWN),
+        (b"c", b"broken", OWN),
+        (b"c", GOOD, []),
+    ):
         producer.produce("customer-events", key=key, value=value, headers=headers)
         assert producer.flush(60) == 0
     config = pipeline(stack.folder / "consumer.yaml", lambda settings: settings.update(sinks=[]))
@@ -65,10 +81,28 @@ def test_kafka(stack, xxh128):
     place = {"churn.topic": "customer-events", "churn.partition": "0"}
     letters.sort(key=lambda letter: said(letter[2])["churn.offset"])
     assert [(key, value, said(headers)) for key, value, headers in letters] == [
-        (b"k", None, {"churn.reason": "too_large_to_keep", **place, "churn.offset": "0", "churn.size": str(BIG),
-                      "churn.xxh128": xxh128(big)}),
-        (None, None, {"churn.reason": "too_large_to_keep", **place, "churn.offset": "2", "churn.size": str(len(middle)),
-                      "churn.xxh128": xxh128(middle)}),
+        (
+            b"k",
+            None,
+            {
+                "churn.reason": "too_large_to_keep",
+                **place,
+                "churn.offset": "0",
+                "churn.size": str(BIG),
+                "churn.xxh128": xxh128(big),
+            },
+        ),
+        (
+            None,
+            None,
+            {
+                "churn.reason": "too_large_to_keep",
+                **place,
+                "churn.offset": "2",
+                "churn.size": str(len(middle)),
+                "churn.xxh128": xxh128(middle),
+            },
+        ),
         (b"c", b"broken", {"churn.reason": "invalid_json", **place, "churn.offset": "3"}),
     ]
     own = [(name, value) for name, value in letters[2][2] if name not in said(letters[2][2]) and name != "churn.detail"]
@@ -77,7 +111,7 @@ def test_kafka(stack, xxh128):
     # Still bad: there again as they were, by their original places and with their own headers.
     run = stack.run("redrive", "-c", config)
     assert re.search("redriven +3 +still bad 3\n", run.out), run.out
-    again = sorted(letters_of(stack)[len(letters):], key=lambda letter: said(letter[2])["churn.offset"])
+    again = sorted(letters_of(stack)[len(letters) :], key=lambda letter: said(letter[2])["churn.offset"])
     assert [(k, v, said(h)) for k, v, h in again] == [(k, v, said(h)) for k, v, h in letters]
     assert [x for x in again[2][2] if x[0] != "churn.detail"] == [x for x in letters[2][2] if x[0] != "churn.detail"]
 
@@ -99,13 +133,15 @@ def test_headers_of_events_of_a_damaged_profile(stack):
     def change(settings):
         settings.update(sinks=[])
         settings["store"]["window_events"] = 16
+
     stack.run("-c", pipeline(stack.folder / "consumer.yaml", change), "--until-end")
     letters = sorted(letters_of(stack), key=lambda letter: int(said(letter[2])["churn.offset"]))
     assert {said(headers)["churn.reason"] for _, _, headers in letters} == {"damaged_profile"}
     assert [[value for name, value in headers if name == "number"] for _, _, headers in letters] == expected
     own = [(name, value) for name, value in letters[1][2] if name not in said(letters[1][2]) and name != "churn.detail"]
     assert own == [(f"churn.original.{name}" if name.startswith("churn.") else name, value) for name, value in OWN] + [
-        ("number", b"1")]
+        ("number", b"1")
+    ]
 
 
 def test_file(tmp_path, xxh128):
@@ -113,36 +149,78 @@ def test_file(tmp_path, xxh128):
     big = b"x" * BIG
     (tmp_path / "in.jsonl").write_bytes(big + b"\n" + GOOD + b"\n")
     config = tmp_path / "p.yaml"
-    config.write_text(yaml.safe_dump({
-        "source": {"plugin": "file", "path": "in.jsonl", "max_line": "64MiB"}, "store": {"plugin": "lmdb", "path": "db"},
-        "dead_letters": {"plugin": "file", "path": "dead.jsonl"}}))
+    config.write_text(
+        yaml.safe_dump(
+            {
+                "source": {"plugin": "file", "path": "in.jsonl", "max_line": "64MiB"},
+                "store": {"plugin": "lmdb", "path": "db"},
+                "dead_letters": {"plugin": "file", "path": "dead.jsonl"},
+            }
+        )
+    )
     run_churnd("run", "-c", config, cwd=tmp_path, check=0)
     letter = json.loads((tmp_path / "dead.jsonl").read_text())
     assert letter.pop("detail")
-    assert letter == {"reason": "too_large_to_keep", "topic": "in.jsonl", "partition": 0, "offset": 0, "size": str(BIG),
-                      "xxh128": xxh128(big), "key": None, "value": None}
+    assert letter == {
+        "reason": "too_large_to_keep",
+        "topic": "in.jsonl",
+        "partition": 0,
+        "offset": 0,
+        "size": str(BIG),
+        "xxh128": xxh128(big),
+        "key": None,
+        "value": None,
+    }
     assert "login_count" in run_churnd("profile", "-c", config, "c", cwd=tmp_path, check=0).stdout
 
 
 def order(customer, value):
-    return json.dumps({"event_id": f"{customer}_1", "event_type": "order_placed", "customer_id": customer,
-                       "timestamp": "2026-01-01T00:00:00Z",
-                       "data": {"order_id": "o", "order_value": value, "items_count": 1, "payment_method": "card"}}).encode()
+    return json.dumps(
+        {
+            "event_id": f"{customer}_1",
+            "event_type": "order_placed",
+            "customer_id": customer,
+            "timestamp": "2026-01-01T00:00:00Z",
+            "data": {"order_id": "o", "order_value": value, "items_count": 1, "payment_method": "card"},
+        }
+    ).encode()
 
 
 def refund(customer):
-    return json.dumps({"event_id": f"{customer}_2", "event_type": "refund_requested", "customer_id": customer,
-                       "timestamp": "2026-01-01T00:00:00Z", "data": {"order_id": "o", "amount": 1}}).encode()
+    return json.dumps(
+        {
+            "event_id": f"{customer}_2",
+            "event_type": "refund_requested",
+            "customer_id": customer,
+            "timestamp": "2026-01-01T00:00:00Z",
+            "data": {"order_id": "o", "amount": 1},
+        }
+    ).encode()
 
 
 def alert(customer, event_id):
-    return json.dumps({"alert_id": "x", "severity": "warning", "event_id": event_id, "event_type": "refund_requested",
-                       "customer_id": customer, "timestamp": "2026-01-01T00:00:00.000Z", "message": "m", "data": {}}).encode()
+    return json.dumps(
+        {
+            "alert_id": "x",
+            "severity": "warning",
+            "event_id": event_id,
+            "event_type": "refund_requested",
+            "customer_id": customer,
+            "timestamp": "2026-01-01T00:00:00.000Z",
+            "message": "m",
+            "data": {},
+        }
+    ).encode()
 
 
 def headers_of(partition, offset, reason="damaged_profile", topic="customer-events", **more):
-    return {"churn.reason": reason, "churn.topic": topic, "churn.partition": str(partition), "churn.offset": str(offset),
-            **{f"churn.{name}": value for name, value in more.items()}}
+    return {
+        "churn.reason": reason,
+        "churn.topic": topic,
+        "churn.partition": str(partition),
+        "churn.offset": str(offset),
+        **{f"churn.{name}": value for name, value in more.items()},
+    }
 
 
 def test_who_writes_letters_makes_no_events(stack):
@@ -158,8 +236,12 @@ def test_who_writes_letters_makes_no_events(stack):
 
     produce("customer-events", b"a", order("a", 10))
     produce("customer-events", b"b", refund("b"))
-    config = pipeline(stack.folder / "consumer.yaml", lambda settings: settings.update(
-        sinks=[{"plugin": "file", "path": str(stack.folder / "alerts.jsonl"), "input": "alerts", "name": "chat"}]))
+    config = pipeline(
+        stack.folder / "consumer.yaml",
+        lambda settings: settings.update(
+            sinks=[{"plugin": "file", "path": str(stack.folder / "alerts.jsonl"), "input": "alerts", "name": "chat"}]
+        ),
+    )
     stack.run("-c", config, "--until-end")
     client = stack.redis.client
     client.delete("profile:a", "profile:b")  # so that nothing of them is counted before
@@ -186,11 +268,24 @@ def test_who_writes_letters_makes_no_events(stack):
     # The truth among them; and what is not there is still asked for.
     produce(DEAD, b"a", order("a", 10), headers=headers_of(0, 0))
     produce(DEAD, b"b", alert("b", "b_2"), headers=headers_of(0, 1, "rejected_by_sink", kind="alert", sink="chat"))
-    produce(DEAD, b"b", alert("b", "none"), headers={"churn.reason": "rejected_by_sink", "churn.kind": "alert",
-                                                     "churn.sink": "chat", "churn.id": "silent:b:1"})
+    produce(
+        DEAD,
+        b"b",
+        alert("b", "none"),
+        headers={
+            "churn.reason": "rejected_by_sink",
+            "churn.kind": "alert",
+            "churn.sink": "chat",
+            "churn.id": "silent:b:1",
+        },
+    )
     run = stack.run("redrive", "-c", config)
-    assert re.search(f"redriven +{len(gone) + 3} +counted 1 · offered to sinks again 2 · left alone {len(gone)}\n", run.out), run.out
-    assert stack.redis.hashes("profile:").keys() == {"a"} and stack.redis.hashes("profile:")["a"]["total_spent"] == "10.00"
+    assert re.search(
+        f"redriven +{len(gone) + 3} +counted 1 · offered to sinks again 2 · left alone {len(gone)}\n", run.out
+    ), run.out
+    assert (
+        stack.redis.hashes("profile:").keys() == {"a"} and stack.redis.hashes("profile:")["a"]["total_spent"] == "10.00"
+    )
     said = [json.loads(line)["event_id"] for line in (stack.folder / "alerts.jsonl").read_text().splitlines()]
     assert said == ["b_2", "b_2", "none"]
 
@@ -207,25 +302,40 @@ def test_what_was_left_alone_is_read_again(stack, tmp_path):
     stack.kafka.create_topics({"customer-events": 1, "user-events": 1, DEAD: 1})
     stack.kafka.produce("customer-events", [(b"b", refund("b"))])
     producer = stack.kafka.producer()
-    letters = [headers_of(0, 0, "rejected_by_sink", kind="alert", sink="pager"), headers_of(0, 0, "rejected_by_sink"),
-               {"churn.reason": "rejected_by_sink", "churn.detail": "refused"}]
+    letters = [
+        headers_of(0, 0, "rejected_by_sink", kind="alert", sink="pager"),
+        headers_of(0, 0, "rejected_by_sink"),
+        {"churn.reason": "rejected_by_sink", "churn.detail": "refused"},
+    ]
     for headers in letters:
         producer.produce(DEAD, key=b"b", value=alert("b", "b_2"), headers=list(headers.items()))
     assert producer.flush(60) == 0
 
     def run(name, *more):
-        return stack.run("redrive", "-c", pipeline(tmp_path / "p.yaml", lambda settings: settings.update(
-            sinks=[{"plugin": "file", "path": str(tmp_path / name), "input": "alerts", "name": name}])), *more)
+        return stack.run(
+            "redrive",
+            "-c",
+            pipeline(
+                tmp_path / "p.yaml",
+                lambda settings: settings.update(
+                    sinks=[{"plugin": "file", "path": str(tmp_path / name), "input": "alerts", "name": name}]
+                ),
+            ),
+            *more,
+        )
 
     for _ in range(2):
         done = run("other")
-        assert re.search("redriven +3 +left alone 3\n  written +3 +of those left alone once more at the end of the topic", done.out)
+        assert re.search(
+            "redriven +3 +left alone 3\n  written +3 +of those left alone once more at the end of the topic", done.out
+        )
     assert "lacks the headers churn.topic, churn.partition, churn.offset" in done.err and "churn.kind" in done.err
     done = run("pager")
     assert re.search("redriven +3 +offered to sinks again 1 · left alone 2\n", done.out), done.out
     assert json.loads((tmp_path / "pager").read_text())["event_id"] == "b_2"
     again = letters_of(stack)
     assert [(k, v, {n: x.decode() for n, x in h}) for k, v, h in again[-2:]] == [
-        (b"b", alert("b", "b_2"), headers) for headers in letters[1:]]
+        (b"b", alert("b", "b_2"), headers) for headers in letters[1:]
+    ]
     everything = run("other", "--all")  # reads them all, and has no need of more of them
     assert "left alone" in everything.out and "written" not in everything.out and len(letters_of(stack)) == len(again)

@@ -17,8 +17,17 @@ def fill(stack, seed, count, customers):
     """Both topics: the shipped producer's events, the test's own load, and every adversary in both."""
     kafka = stack.kafka
     kafka.create_topics({"customer-events": 4, "user-events": 2})
-    stack.run("-c", PRODUCER, env={"CHURN_EVENTS": str(count), "CHURN_RATE": "0", "CHURN_CUSTOMERS": str(customers),
-                                   "CHURN_BAD_SHARE": "0.01", "CHURN_SEED": str(seed % 100000)})
+    stack.run(
+        "-c",
+        PRODUCER,
+        env={
+            "CHURN_EVENTS": str(count),
+            "CHURN_RATE": "0",
+            "CHURN_CUSTOMERS": str(customers),
+            "CHURN_BAD_SHARE": "0.01",
+            "CHURN_SEED": str(seed % 100000),
+        },
+    )
     kafka.produce("customer-events", events.adversarial(seed))
     kafka.produce("user-events", events.adversarial(seed + 1, with_big=False) + events.load(2000, customers, seed))
     model = oracle.Model().feed_topics(kafka.brokers, TOPICS)
@@ -119,17 +128,25 @@ def test_requests_carry_the_profile_with_the_trigger(stack, seed):
         assert oracle.timestamp(profile["last_event_at"]) >= oracle.timestamp(trigger["timestamp"])
         assert int(profile["events_total"]) >= 1 and not [n for n in profile if n.startswith("_")]
         if customer.startswith("cust_"):  # one partition a customer: the rank says how many events came before
-            assert (trigger["event_type"], oracle.timestamp(trigger["timestamp"])) == (expected.event_type, expected.time_ms)
+            assert (trigger["event_type"], oracle.timestamp(trigger["timestamp"])) == (
+                expected.event_type,
+                expected.time_ms,
+            )
             assert int(profile["events_total"]) >= expected.rank, (profile, expected)
         if "total_spent" in profile:
             assert "." in profile["total_spent"], "money keeps its decimals"
-        assert request_ids.setdefault(body["request_id"], (customer, trigger["event_id"])) == (customer, trigger["event_id"])
+        assert request_ids.setdefault(body["request_id"], (customer, trigger["event_id"])) == (
+            customer,
+            trigger["event_id"],
+        )
         seen.add(customer)
         newest[customer] = {n: str(v) for n, v in profile.items()}
     assert seen == model.triggers.keys()
     # The newest request of a customer whose last event was a trigger carries the final profile.
     final = model.profile_fields()
-    last_is_trigger = [c for c, t in model.triggers.items() if c.startswith("cust_") and t[-1].rank == model.profiles[c].total]
+    last_is_trigger = [
+        c for c, t in model.triggers.items() if c.startswith("cust_") and t[-1].rank == model.profiles[c].total
+    ]
     assert len(last_is_trigger) > 20
     for customer in last_is_trigger:
         assert newest[customer] == final[customer]
@@ -146,18 +163,26 @@ def test_topic_that_does_not_exist_yet(stack, seed):
     start = time.monotonic()
     stack.run("-c", CONSUMER, "--until-end", timeout=120)
     assert time.monotonic() - start < 60
-    oracle.assert_profiles(oracle.Model().feed_topics(stack.kafka.brokers, ["customer-events"]), stack.redis.hashes("profile:"))
+    oracle.assert_profiles(
+        oracle.Model().feed_topics(stack.kafka.brokers, ["customer-events"]), stack.redis.hashes("profile:")
+    )
     assert not stack.kafka.topic_exists("user-events"), "a consumer makes no topic"
 
     daemon = stack.churnd("-c", CONSUMER)
     stack.kafka.produce("customer-events", events.load(1000, 100, seed + 1))
     model = oracle.Model().feed_topics(stack.kafka.brokers, ["customer-events"])
-    wait_for("the profiles", lambda: not oracle.differences(model.profile_fields(), stack.redis.hashes("profile:")), 60, 0.3)
+    wait_for(
+        "the profiles", lambda: not oracle.differences(model.profile_fields(), stack.redis.hashes("profile:")), 60, 0.3
+    )
     stack.kafka.create_topics({"user-events": 3})
     stack.kafka.produce("user-events", events.load(1000, 100, seed + 2))
     model = oracle.Model().feed_topics(stack.kafka.brokers, TOPICS)
-    wait_for("the new topic's events", lambda: not oracle.differences(model.profile_fields(), stack.redis.hashes("profile:")), 120,
-             0.3)
+    wait_for(
+        "the new topic's events",
+        lambda: not oracle.differences(model.profile_fields(), stack.redis.hashes("profile:")),
+        120,
+        0.3,
+    )
     assert daemon.terminate() == 0
 
 
@@ -170,26 +195,39 @@ def test_dead_letter_of_a_shipped_reason_is_readable(stack):
     bad = events.raw(events.event("review_submitted", {"product_id": "p", "rating": 9}))
     stack.kafka.produce("customer-events", [(b"k", bad)])
     stack.run("-c", CONSUMER, "--until-end")
-    (_, _, _, key, value, headers), = oracle.read_topics(stack.kafka.brokers, ["churn-dead-letters"])
+    ((_, _, _, key, value, headers),) = oracle.read_topics(stack.kafka.brokers, ["churn-dead-letters"])
     headers = {n: v.decode() for n, v in headers}
     assert (key, value) == (b"k", bad)
     assert headers["churn.reason"] == "invalid_value"
     assert "rating" in headers["churn.detail"]
-    assert (headers["churn.topic"], headers["churn.partition"], headers["churn.offset"]) == ("customer-events", "0", "0")
+    assert (headers["churn.topic"], headers["churn.partition"], headers["churn.offset"]) == (
+        "customer-events",
+        "0",
+        "0",
+    )
 
 
 def test_unknown_types_can_be_ignored_and_rules_overridden(stack, seed):
     from conftest import pipeline
 
     def change(settings):
-        settings["events"] = {"unknown": "ignore", "override": {"login": {"alert": "info"}, "payment_failed": {"alert": "none"},
-                                                                "order_placed": {"predict": False}}}
+        settings["events"] = {
+            "unknown": "ignore",
+            "override": {
+                "login": {"alert": "info"},
+                "payment_failed": {"alert": "none"},
+                "order_placed": {"predict": False},
+            },
+        }
+
     stack.start_kafka()
     stack.start_redis()
     stack.start_scripted()
     stack.kafka.create_topics({"customer-events": 2})
-    stack.kafka.produce("customer-events", events.load(2000, 50, seed) + [
-        (b"x", events.raw(events.event("newsletter_read", {}))), (b"x", b"{}")])
+    stack.kafka.produce(
+        "customer-events",
+        events.load(2000, 50, seed) + [(b"x", events.raw(events.event("newsletter_read", {}))), (b"x", b"{}")],
+    )
     stack.run("-c", pipeline(stack.folder / "p.yaml", change), "--until-end")
     model = oracle.Model().feed_topics(stack.kafka.brokers, ["customer-events"])
     oracle.assert_profiles(model, stack.redis.hashes("profile:"))
@@ -199,5 +237,8 @@ def test_unknown_types_can_be_ignored_and_rules_overridden(stack, seed):
     assert {a["severity"] for a in alerts if a["event_type"] == "login"} == {"info"}
     assert not [a for a in alerts if a["event_type"] == "payment_failed"]
     assert len([a for a in alerts if a["event_type"] == "login"]) == sum(
-        int(p.get("login_count", 0)) for p in model.profile_fields().values())
-    assert {json.loads(r["body"])["trigger"]["event_type"] for r in stack.api.requests} == oracle.PREDICTS - {"order_placed"}
+        int(p.get("login_count", 0)) for p in model.profile_fields().values()
+    )
+    assert {json.loads(r["body"])["trigger"]["event_type"] for r in stack.api.requests} == oracle.PREDICTS - {
+        "order_placed"
+    }

@@ -26,14 +26,16 @@ def test_valid_events_are_valid():
 def test_money_agrees_with_decimal():
     rng = random.Random(1)
     for _ in range(20000):
-        text = str(rng.randrange(10**rng.randrange(1, 13)))
+        text = str(rng.randrange(10 ** rng.randrange(1, 13)))
         if rng.random() < 0.8:
             text += "." + "".join(rng.choice("0459") for _ in range(rng.randrange(1, 9)))
         if rng.random() < 0.3:
             text += rng.choice("eE") + rng.choice(["", "+", "-"]) + str(rng.randrange(6))
         exact = Decimal(text)
         if exact <= Decimal("999999999999.9999"):
-            assert oracle.money(oracle.RealText(text)) == int(exact.quantize(Decimal("0.0001"), ROUND_HALF_EVEN) * 10000), text
+            assert oracle.money(oracle.RealText(text)) == int(
+                exact.quantize(Decimal("0.0001"), ROUND_HALF_EVEN) * 10000
+            ), text
         else:
             with pytest.raises(oracle.Rejected):
                 oracle.money(oracle.RealText(text))
@@ -41,6 +43,7 @@ def test_money_agrees_with_decimal():
 
 def test_time_agrees_with_datetime():
     import datetime
+
     rng = random.Random(2)
     epoch = datetime.datetime(1970, 1, 1)
     for _ in range(20000):
@@ -52,6 +55,17 @@ def test_time_agrees_with_datetime():
 
 
 def test_contract_examples():
-    assert [oracle.money_text(u) for u in (999900, 1000000, 1234, 0, 1200)] == ["99.99", "100.00", "0.1234", "0.00", "0.12"]
+    assert [oracle.money_text(u) for u in (999900, 1000000, 1234, 0, 1200)] == [
+        "99.99",
+        "100.00",
+        "0.1234",
+        "0.00",
+        "0.12",
+    ]
     assert [oracle.fixed(n, d, 2) for n, d in ((1, 200), (3, 200), (5, 1000), (15, 1000), (2, 3))] == [
-        "0.00", "0.02", "0.00", "0.02", "0.67"]
+        "0.00",
+        "0.02",
+        "0.00",
+        "0.02",
+        "0.67",
+    ]

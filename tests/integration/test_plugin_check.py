@@ -18,7 +18,7 @@ unsanitized = pytest.mark.skipif(SANITIZED, reason="a sanitizer tells of plugins
 def check(path, *args):
     """The report of one file, whose exit status says the same."""
     done = run_churnd("plugin-check", path, "--format", "json", *args)
-    report, = json.loads(done.stdout)
+    (report,) = json.loads(done.stdout)
     assert report["path"] == str(path) and done.returncode == (0 if report["good"] else 1), done
     assert report["good"] == all(finding["severity"] != "error" for finding in report["findings"])
     text = run_churnd("plugin-check", path, *args).stdout if "hang" not in str(path) else ""
@@ -29,15 +29,34 @@ def check(path, *args):
 
 def find(report, severity, code, *words):
     """The one finding of that kind that has these words."""
-    found = [f["message"] for f in report["findings"] if (f["severity"], f["code"]) == (severity, code)
-             and all(word in f["message"] for word in words)]
+    found = [
+        f["message"]
+        for f in report["findings"]
+        if (f["severity"], f["code"]) == (severity, code) and all(word in f["message"] for word in words)
+    ]
     assert len(found) == 1, (severity, code, words, report["findings"])
     assert "\n" not in found[0] and str(report["path"]) + ":" not in found[0], found[0]
 
 
 def compile_cpp(source, target):
-    subprocess.run(["g++", "-std=c++20", "-O2", "-Wall", "-Wextra", "-Werror", "-Wno-missing-field-initializers", "-fPIC",
-                    "-shared", f"-I{SRC}/core/include", "-o", str(target), str(source)], check=True)
+    subprocess.run(
+        [
+            "g++",
+            "-std=c++20",
+            "-O2",
+            "-Wall",
+            "-Wextra",
+            "-Werror",
+            "-Wno-missing-field-initializers",
+            "-fPIC",
+            "-shared",
+            f"-I{SRC}/core/include",
+            "-o",
+            str(target),
+            str(source),
+        ],
+        check=True,
+    )
 
 
 @pytest.fixture
@@ -54,7 +73,7 @@ def test_shipped_plugins_are_good(path):
     assert report["good"] and not [f for f in report["findings"] if f["severity"] == "warning"], report
     assert report["plugin"]["name"] == path.stem and report["plugin"]["kind"] == path.parents[1].name
     assert report["plugin"]["abi"] == report["host_abi"]
-    note, = report["findings"]
+    (note,) = report["findings"]
     assert note["code"] == ("folded" if report["plugin"]["kind"] == "event" else note["code"])
 
 
@@ -83,7 +102,7 @@ def test_what_the_loader_refuses(source, tmp_path):
         assert report["good"] and report["plugin"]["kind"] == "sink"
         return
     words = re.search(r"EXPECT (.*?)\s*\*/", source.read_text()).group(1).split(" | ")
-    error, = [f["message"] for f in report["findings"] if f["severity"] == "error"]
+    (error,) = [f["message"] for f in report["findings"] if f["severity"] == "error"]
     assert all(word in error for word in words), error
 
 
@@ -94,6 +113,7 @@ def test_all_undefined_symbols_are_named(tmp_path):
 
 
 # --- Files that the compiler does not make ---
+
 
 def both_refuse(path, code, *words):
     """plugin-check, and the loader in the same words."""
@@ -137,8 +157,12 @@ def test_another_machine(tmp_path, good):
 def test_a_library_that_is_gone(tmp_path):
     library, target = tmp_path / "libscores.so", tmp_path / "plugins/undefined_symbol.so"
     target.parent.mkdir()
-    subprocess.run(["gcc", "-shared", "-fPIC", "-x", "c", "-", "-o", library], check=True, text=True,
-                   input="long score_of_customer(void) { return 1; } long weight_of_score(void) { return 1; }")
+    subprocess.run(
+        ["gcc", "-shared", "-fPIC", "-x", "c", "-", "-o", library],
+        check=True,
+        text=True,
+        input="long score_of_customer(void) { return 1; } long weight_of_score(void) { return 1; }",
+    )
     compile_plugin(SRC / "tests/abi/undefined_symbol.c", target, str(library))
     library.unlink()
     both_refuse(target, "missing_library", "libscores.so", "is not found; install it")
@@ -148,10 +172,17 @@ def test_a_library_that_is_gone(tmp_path):
 def test_a_library_that_was_not_named(tmp_path):
     """What churnd happens to have loaded works today."""
     source, target = tmp_path / "borrows.c", tmp_path / "borrows.so"
-    source.write_text(TEMPLATE.read_text().replace("my_event", "borrows").replace(
-        "static const churn_event_type type", "const char *curl_version(void);\nstatic int32_t apply(const churn_event *e, "
-        "churn_delta *d, churn_error *err)\n{\n    return e && d && err && curl_version() ? CHURN_OK : CHURN_REJECT;\n}\n"
-        "static const churn_event_type type").replace(".predicts = 1", ".predicts = 1, .apply = apply"))
+    source.write_text(
+        TEMPLATE.read_text()
+        .replace("my_event", "borrows")
+        .replace(
+            "static const churn_event_type type",
+            "const char *curl_version(void);\nstatic int32_t apply(const churn_event *e, "
+            "churn_delta *d, churn_error *err)\n{\n    return e && d && err && curl_version() ? CHURN_OK : CHURN_REJECT;\n}\n"
+            "static const churn_event_type type",
+        )
+        .replace(".predicts = 1", ".predicts = 1, .apply = apply")
+    )
     compile_plugin(source, target)
     report = check(target)
     assert report["good"]
@@ -163,11 +194,12 @@ def test_an_executable_stack(tmp_path):
     compile_plugin(TEMPLATE, target, "-Wl,-z,execstack")
     report = check(target)
     find(report, "warning", "executable_stack", "-z noexecstack")
-    if not report["good"]: # glibc since 2.41
+    if not report["good"]:  # glibc since 2.41
         find(report, "error", "cannot_load", "executable stack")
 
 
 # --- The command ---
+
 
 def test_a_good_plugin_of_ones_own(good):
     report = check(good)
@@ -210,13 +242,16 @@ def test_a_disagreement_with_what_is_installed(tmp_path):
 
 def test_what_a_plugin_prints_does_not_spoil_the_report(tmp_path):
     source, target = tmp_path / "loud.c", tmp_path / "loud.so"
-    source.write_text(TEMPLATE.read_text().replace("my_event", "loud") + """
+    source.write_text(
+        TEMPLATE.read_text().replace("my_event", "loud")
+        + """
 __attribute__((constructor)) static void shout(void)
 {
     (void)puts("HERE I AM");
     (void)fflush(stdout);
 }
-""")
+"""
+    )
     compile_plugin(source, target)
     assert check(target)["good"]
     done = run_churnd("plugin-check", target, check=0)

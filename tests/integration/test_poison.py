@@ -35,7 +35,9 @@ __attribute__((unused)) static int has(churn_str text, const char *part)
 }
 """
 
-PROCESSOR = HEAD + """
+PROCESSOR = (
+    HEAD
+    + """
 static int32_t create(void *self, const churn_host *host, churn_error *err)
 {
     (void)self, (void)host, (void)err;
@@ -60,8 +62,11 @@ static const churn_processor_ops ops = {.size = sizeof ops, .create = create, .p
 
 CHURN_PLUGIN(.kind = CHURN_KIND_PROCESSOR, .name = "probe", .version = "1.0.0", .summary = "-", .ops = &ops);
 """
+)
 
-EVENT_TYPE = HEAD + """
+EVENT_TYPE = (
+    HEAD
+    + """
 static const churn_field fields[] = {
     {"n", .type = CHURN_FIELD_INT, .flags = CHURN_FIELD_REQUIRED, .max = 1000, .help = "-"}};
 static const churn_effect effects[] = {
@@ -82,8 +87,11 @@ static const churn_event_type type = {
 
 CHURN_PLUGIN(.kind = CHURN_KIND_EVENT, .name = "probed", .version = "1.0.0", .summary = "-", .ops = &type);
 """
+)
 
-SINK = HEAD + """
+SINK = (
+    HEAD
+    + """
 #include <stdio.h>
 
 struct probe {
@@ -148,6 +156,7 @@ static const churn_sink_ops ops = {.size = sizeof ops, .accepts = CHURN_RECORD_E
 CHURN_PLUGIN(.kind = CHURN_KIND_SINK, .name = "probe_sink", .version = "1.0.0", .summary = "-",
              .instance_size = sizeof(struct probe), .ops = &ops);
 """
+)
 
 
 class Bench:
@@ -156,10 +165,12 @@ class Bench:
     def __init__(self, folder):
         self.folder = folder
         self.settings = {
-            "state_dir": "state", "plugin_path": ["plugins"],
+            "state_dir": "state",
+            "plugin_path": ["plugins"],
             "source": {"plugin": "file", "path": "in.jsonl", "topic": "in"},
             "store": {"plugin": "lmdb", "path": "store"},
-            "dead_letters": {"plugin": "file", "path": "dead.jsonl"}}
+            "dead_letters": {"plugin": "file", "path": "dead.jsonl"},
+        }
         self.lines = []
         self.errors = ""
         (folder / "plugins").mkdir()
@@ -206,7 +217,9 @@ class Bench:
         return {(letter["reason"], letter["offset"]) for letter in self.dead()}
 
     def profile(self, customer):
-        done = run_churnd("profile", "-c", self.folder / "p.yaml", customer, "--format", "json", cwd=self.folder, check=0)
+        done = run_churnd(
+            "profile", "-c", self.folder / "p.yaml", customer, "--format", "json", cwd=self.folder, check=0
+        )
         profile = json.loads(done.stdout, parse_int=str, parse_float=str)
         return profile.get("profile", profile)
 
@@ -233,7 +246,7 @@ def test_a_processor_that_ends_the_process(bench, act, seed):
     bad = bench.add_poison(1)
     bench.add_load(700, seed + 1)
     assert bench.supervise(LIMIT) == LIMIT
-    letter, = bench.dead()
+    (letter,) = bench.dead()
     assert (letter["reason"], letter["offset"]) == ("crashed_plugin", bad)
     assert "processor probe" in letter["detail"] and str(LIMIT) in letter["detail"], letter
     assert letter["value"].encode() in bench.lines
@@ -283,7 +296,7 @@ def test_an_event_type_that_ends_the_process(bench, act):
     for i in range(60):
         bench.add(events.raw(events.event("probed", {"n": i}, f"c{i % 3}", f"f{i}")))
     assert bench.supervise(LIMIT) == LIMIT
-    letter, = bench.dead()
+    (letter,) = bench.dead()
     assert (letter["reason"], letter["offset"]) == ("crashed_plugin", bad) and "event type probed" in letter["detail"]
     for customer in ("c0", "c1", "c2"):
         profile = bench.profile(customer)
@@ -309,8 +322,15 @@ def test_a_sink_that_ends_the_process(bench, count, seed):
 
 
 @pytest.mark.parametrize("source", ["processor", "event type", "sink"])
-@pytest.mark.parametrize("act,word", [("return churn_fail(err, CHURN_REJECT, \"told to\");", "told to"), ("return -77;", "-77"),
-                                      ("return 77;", "77"), ("return churn_fail(err, -78, \"why not\");", "why not")])
+@pytest.mark.parametrize(
+    "act,word",
+    [
+        ('return churn_fail(err, CHURN_REJECT, "told to");', "told to"),
+        ("return -77;", "-77"),
+        ("return 77;", "77"),
+        ('return churn_fail(err, -78, "why not");', "why not"),
+    ],
+)
 def test_an_error_costs_one_event(bench, source, act, word, seed):
     """An answer that is none of those that stop a pipeline is about the event alone."""
     name = {"processor": "probe", "event type": "probed", "sink": "probe_sink"}[source]
@@ -322,8 +342,10 @@ def test_an_error_costs_one_event(bench, source, act, word, seed):
     bad = bench.add(events.raw(events.event(kind, data, "probed_customer", "poison-1")))
     bench.add_load(300, seed + 1)
     assert bench.run().returncode == 0, bench.errors
-    letter, = bench.dead()
-    reason = {"processor": "rejected_by_processor", "event type": "rejected_by_plugin", "sink": "rejected_by_sink"}[source]
+    (letter,) = bench.dead()
+    reason = {"processor": "rejected_by_processor", "event type": "rejected_by_plugin", "sink": "rejected_by_sink"}[
+        source
+    ]
     assert (letter["reason"], letter["offset"]) == (reason, bad)
     assert word in letter["detail"], letter
     bench.assert_exact(set() if source == "sink" else {bad})
@@ -342,7 +364,9 @@ def test_fatal_stops_the_pipeline(bench, seed):
 def test_kill_9_condemns_nobody(bench, seed):
     """Deaths that hit a plugin's call by chance are forgiven, once the event passes."""
     rng = random.Random(seed)
-    slow = PROCESSOR.replace("return CHURN_OK;\n}\n\nstatic const", "(void)usleep(500);\n    return CHURN_OK;\n}\n\nstatic const")
+    slow = PROCESSOR.replace(
+        "return CHURN_OK;\n}\n\nstatic const", "(void)usleep(500);\n    return CHURN_OK;\n}\n\nstatic const"
+    )
     assert slow != PROCESSOR
     bench.plugin(slow, "", "probe")
     bench.settings["processors"] = [{"plugin": "probe"}]
@@ -381,16 +405,37 @@ def test_two_workers_with_kafka_and_redis(stack, seed):
     bench.plugin(PROCESSOR, ACTS["null"], "probe")
     records = events.load(6000, 300, seed)
     for number, at in enumerate((2500, 4000)):
-        records.insert(at, (b"cust_1", events.raw(events.event("login", {}, "cust_1", f"poison-{number}"), ), number))
+        records.insert(
+            at,
+            (
+                b"cust_1",
+                events.raw(
+                    events.event("login", {}, "cust_1", f"poison-{number}"),
+                ),
+                number,
+            ),
+        )
     stack.kafka.produce("customer-events", records)
     config = stack.folder / "p.yaml"
     quick = {"session.timeout.ms": "3000", "heartbeat.interval.ms": "500"}
-    config.write_text(yaml.safe_dump({
-        "workers": 2, "plugin_path": [str(stack.folder / "plugins")], "processors": [{"plugin": "probe"}],
-        "source": {"plugin": "kafka", "brokers": stack.kafka.brokers, "topics": ["customer-events"], "group_id": "poison",
-                   "properties": quick},
-        "store": {"plugin": "redis", "port": stack.redis.port, "window_events": 500},
-        "dead_letters": {"plugin": "kafka", "brokers": stack.kafka.brokers, "topic": "dead"}}))
+    config.write_text(
+        yaml.safe_dump(
+            {
+                "workers": 2,
+                "plugin_path": [str(stack.folder / "plugins")],
+                "processors": [{"plugin": "probe"}],
+                "source": {
+                    "plugin": "kafka",
+                    "brokers": stack.kafka.brokers,
+                    "topics": ["customer-events"],
+                    "group_id": "poison",
+                    "properties": quick,
+                },
+                "store": {"plugin": "redis", "port": stack.redis.port, "window_events": 500},
+                "dead_letters": {"plugin": "kafka", "brokers": stack.kafka.brokers, "topic": "dead"},
+            }
+        )
+    )
     failures, process = -1, None
     while process is None or process.process.returncode != 0:
         failures += 1

@@ -37,12 +37,18 @@ class Job:
     def config(self, **source):
         self.runs += 1
         path = self.folder / f"p{self.runs}.yaml"
-        path.write_text(yaml.safe_dump({
-            "health": {"listen": f"{HOST}:{self.port}"}, **self.top,
-            "source": {"plugin": "kafka", "brokers": self.kafka.brokers, **self.source, **source},
-            "store": self.store,
-            "sinks": [{"plugin": "file", "input": "events", "path": str(self.folder / "seen.jsonl")}],
-            "dead_letters": {"plugin": "file", "path": str(self.folder / "dead.jsonl")}}))
+        path.write_text(
+            yaml.safe_dump(
+                {
+                    "health": {"listen": f"{HOST}:{self.port}"},
+                    **self.top,
+                    "source": {"plugin": "kafka", "brokers": self.kafka.brokers, **self.source, **source},
+                    "store": self.store,
+                    "sinks": [{"plugin": "file", "input": "events", "path": str(self.folder / "seen.jsonl")}],
+                    "dead_letters": {"plugin": "file", "path": str(self.folder / "dead.jsonl")},
+                }
+            )
+        )
         return path
 
     def start(self, **source):
@@ -63,7 +69,11 @@ class Job:
 
     def seen(self):
         path = self.folder / "seen.jsonl"
-        return [json.loads(line)["event_id"].split("_")[2] for line in path.read_text().splitlines()] if path.exists() else []
+        return (
+            [json.loads(line)["event_id"].split("_")[2] for line in path.read_text().splitlines()]
+            if path.exists()
+            else []
+        )
 
     def sees(self, count, prefix, within=30):
         wait_for(f"{count} events of {prefix}", lambda: self.count(prefix) >= count, within)
@@ -244,8 +254,9 @@ def test_the_right_topic_may_come_back(job, kafka, tmp_path_factory):
     assert (one.count("old"), one.count("wrong")) == (60, 0)
 
 
-@pytest.mark.parametrize("kind, value", [("_m:", "99999999999999"), ("_r:", "3,99999999999999"),
-                                         ("_r:", "5-9223372036854775807")])
+@pytest.mark.parametrize(
+    "kind, value", [("_m:", "99999999999999"), ("_r:", "3,99999999999999"), ("_r:", "5-9223372036854775807")]
+)
 def test_one_profile_makes_no_topic_anew(job, kafka, kind, value):
     """A profile that counted beyond the end is damaged; its topic is not, for the newest counted record still stands."""
     one = job()
@@ -263,7 +274,8 @@ def test_one_profile_makes_no_topic_anew(job, kafka, kind, value):
     one.run()
     letters = [json.loads(line) for line in (one.folder / "dead.jsonl").read_text().splitlines()]
     assert letters and {(x["reason"], json.loads(x["value"])["customer_id"]) for x in letters} == {
-        ("damaged_profile", key.split(":", 1)[1])}
+        ("damaged_profile", key.split(":", 1)[1])
+    }
     assert letters[0]["detail"] == f"field '{field}' says that events were counted that never were"
     if kept is None:
         client.hdel(key, field)

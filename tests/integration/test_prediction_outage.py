@@ -29,8 +29,12 @@ def wait_for_profiles(stack, model, what="the profiles"):
 
 
 def wait_for_predictions(stack, model):
-    wait_for("a prediction for each customer with a trigger",
-             lambda: stack.redis.hashes("prediction:").keys() == model.triggers.keys(), 120, 0.3)
+    wait_for(
+        "a prediction for each customer with a trigger",
+        lambda: stack.redis.hashes("prediction:").keys() == model.triggers.keys(),
+        120,
+        0.3,
+    )
 
 
 def assert_requests_are_right(stack, model, since=0):
@@ -64,8 +68,10 @@ def test_api_down_and_back(stack, seed, failure):
     wait_for_predictions(stack, model)
     assert_requests_are_right(stack, model, tried)
     assert daemon.terminate() == 0
-    print(f"{tried} requests during the outage, {len(stack.api.requests) - tried} afterwards, "
-          f"{sum(map(len, model.triggers.values()))} triggers of {len(model.triggers)} customers")
+    print(
+        f"{tried} requests during the outage, {len(stack.api.requests) - tried} afterwards, "
+        f"{sum(map(len, model.triggers.values()))} triggers of {len(model.triggers)} customers"
+    )
 
 
 def test_kill_while_triggers_wait(stack, seed):
@@ -112,8 +118,15 @@ def test_flaky_api(stack, seed):
         n = len(calls)
         if n % 3:
             return 200, b'{"churn_probability": 0.5}'
-        return [(500, b"{}"), (429, b"slow down"), (200, b"{}"), (200, b'{"churn_probability": 1.5}'), (200, b"[]"),
-                (200, b'{"churn_probability": "high"}'), (503, b"")][n // 3 % 7]
+        return [
+            (500, b"{}"),
+            (429, b"slow down"),
+            (200, b"{}"),
+            (200, b'{"churn_probability": 1.5}'),
+            (200, b"[]"),
+            (200, b'{"churn_probability": "high"}'),
+            (503, b""),
+        ][n // 3 % 7]
 
     stack.api.mode = script
     daemon = stack.churnd("-c", pipeline(stack.folder / "consumer.yaml", quick_group))
@@ -178,7 +191,10 @@ def test_refused_requests_are_redriven(stack, seed):
         position = headers["churn.topic"], int(headers["churn.partition"]), int(headers["churn.offset"])
         assert position == by_id[trigger["event_id"]].position
         assert (headers["churn.reason"], headers["churn.kind"], headers["churn.sink"]) == (
-            "rejected_by_sink", "trigger", "prediction")
+            "rejected_by_sink",
+            "trigger",
+            "prediction",
+        )
         assert "400" in headers["churn.detail"]
     assert len(letters) >= len(model.triggers) > 30
     assert re.search(rf"dead letters +{len(letters):,} +rejected_by_sink {len(letters):,}", run.out), run.out
@@ -202,7 +218,12 @@ def test_refused_requests_are_redriven(stack, seed):
         settings["sinks"][0]["queue_group"] = "another-queue-group"
 
     stack.kafka.produce("customer-events", orders("cust_c"))
-    run = stack.run("-c", pipeline(stack.folder / "consumer.yaml", renamed), "--until-end", env={"KAFKA_GROUP_ID": "another"},
-                    timeout=120)
+    run = stack.run(
+        "-c",
+        pipeline(stack.folder / "consumer.yaml", renamed),
+        "--until-end",
+        env={"KAFKA_GROUP_ID": "another"},
+        timeout=120,
+    )
     assert [body["customer_id"] for body in stack.api.bodies(made + 2)] == ["cust_c"]
     assert "churn-prediction-requests" in run.err and "passed over" in run.err

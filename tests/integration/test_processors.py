@@ -28,8 +28,13 @@ def built(installed, tmp_path_factory):
     folder = tmp_path_factory.mktemp("processors")
     for name in NAMES:
         shutil.copytree(EXAMPLES / name, folder / name)
-        done = subprocess.run(["make", "CFLAGS=-O2 -Wall -Wextra -Werror"], cwd=folder / name,
-                              env=clean_environment(installed[2]), capture_output=True, text=True)
+        done = subprocess.run(
+            ["make", "CFLAGS=-O2 -Wall -Wextra -Werror"],
+            cwd=folder / name,
+            env=clean_environment(installed[2]),
+            capture_output=True,
+            text=True,
+        )
         assert done.returncode == 0, done.stderr
     return folder
 
@@ -38,7 +43,9 @@ def built(installed, tmp_path_factory):
 def test_the_example_as_its_manual_says(built, name):
     """Its pipeline is right, and its manual names each of its options with the default."""
     folder = built / name
-    run_churnd("check", "-c", "pipeline.yaml", "--plugin-path", ".", cwd=folder, env={"MASK_KEY": "0123456789abcdef"}, check=0)
+    run_churnd(
+        "check", "-c", "pipeline.yaml", "--plugin-path", ".", cwd=folder, env={"MASK_KEY": "0123456789abcdef"}, check=0
+    )
     described = run_churnd("describe", "--plugin-path", ".", name, "--format", "json", cwd=folder, check=0).stdout
     options = {option["name"]: option for option in json.loads(described)[0]["options"]}
     rows = [line.split("|") for line in (folder / "README.md").read_text().splitlines() if line.startswith("| `")]
@@ -46,13 +53,23 @@ def test_the_example_as_its_manual_says(built, name):
     assert manual.keys() == options.keys()
     for option, default in manual.items():
         given = options[option].get("default")
-        assert default == given if given else default in ("none", "required", "all columns but `key"), (option, default, given)
+        assert default == given if given else default in ("none", "required", "all columns but `key"), (
+            option,
+            default,
+            given,
+        )
 
 
 # --- mask ---
 
-PERSONAL = {"login": ["session_id"], "order_cancelled": ["reason"], "refund_requested": ["reason"], "email_opened": ["email_id"],
-            "email_clicked": ["email_id", "url"], "subscription_cancelled": ["reason"]}
+PERSONAL = {
+    "login": ["session_id"],
+    "order_cancelled": ["reason"],
+    "refund_requested": ["reason"],
+    "email_opened": ["email_id"],
+    "email_clicked": ["email_id", "url"],
+    "subscription_cancelled": ["reason"],
+}
 KEY = "a key of more than 16 bytes"
 
 
@@ -85,7 +102,9 @@ def with_secrets(seed, count):
 
 def text(event):
     """JSON with the numbers as they were read."""
-    data = ",".join(f"{json.dumps(k)}:{v if isinstance(v, oracle.RealText) else json.dumps(v)}" for k, v in event["data"].items())
+    data = ",".join(
+        f"{json.dumps(k)}:{v if isinstance(v, oracle.RealText) else json.dumps(v)}" for k, v in event["data"].items()
+    )
     rest = ",".join(f"{json.dumps(k)}:{json.dumps(v)}" for k, v in event.items() if k != "data")
     return f'{{{rest},"data":{{{data}}}}}'.encode()
 
@@ -97,14 +116,26 @@ def test_no_personal_data_leaves(built, stack, seed, method):
     made, secrets = with_secrets(seed, 1500)
     (stack.folder / "in.jsonl").write_bytes(b"".join(text(event) + b"\n" for event in made))
     config = stack.folder / "p.yaml"
-    config.write_text(yaml.safe_dump({
-        "plugin_path": [str(built / "mask")],
-        "source": {"plugin": "file", "path": str(stack.folder / "in.jsonl")},
-        "processors": [{"plugin": "mask", "method": method, "key": KEY, "fields": ["email", "payment_method"]}],
-        "store": {"plugin": "redis", "port": stack.redis.port},
-        "sinks": [{"plugin": "alert", "to": ["webhook", "log"], "webhook_url": f"{hook.url}/alerts", "log_per_second": 10**6},
-                  {"plugin": "file", "path": str(stack.folder / "out.jsonl")}],
-        "dead_letters": {"plugin": "file", "path": str(stack.folder / "dead.jsonl")}}))
+    config.write_text(
+        yaml.safe_dump(
+            {
+                "plugin_path": [str(built / "mask")],
+                "source": {"plugin": "file", "path": str(stack.folder / "in.jsonl")},
+                "processors": [{"plugin": "mask", "method": method, "key": KEY, "fields": ["email", "payment_method"]}],
+                "store": {"plugin": "redis", "port": stack.redis.port},
+                "sinks": [
+                    {
+                        "plugin": "alert",
+                        "to": ["webhook", "log"],
+                        "webhook_url": f"{hook.url}/alerts",
+                        "log_per_second": 10**6,
+                    },
+                    {"plugin": "file", "path": str(stack.folder / "out.jsonl")},
+                ],
+                "dead_letters": {"plugin": "file", "path": str(stack.folder / "dead.jsonl")},
+            }
+        )
+    )
     run = stack.run("-c", config)
     expected = [masked(event, method) for event in made]
     model, plain = oracle.Model(), oracle.Model()
@@ -118,7 +149,8 @@ def test_no_personal_data_leaves(built, stack, seed, method):
     assert oracle.assert_alerts(model, alerts) == 0
     out = (stack.folder / "out.jsonl").read_bytes()
     assert [oracle.canonical(oracle.parse_json(line)) for line in out.splitlines()] == [
-        oracle.canonical(oracle.parse_json(text(event))) for event in expected]
+        oracle.canonical(oracle.parse_json(text(event))) for event in expected
+    ]
     for where in (out.decode(), b"".join(alerts).decode(), run.err, run.out):
         assert not [secret for secret in secrets if secret in where]
 
@@ -136,15 +168,20 @@ def payments(seed, count, customers, start):
         customer = f"cust_{int(customers * rng.random() ** 1.5)}"
         time_ms = events.BASE_MS + i * 6000 - (rng.randrange(LATENESS * 5 // 4) if rng.random() < 0.2 else 0)
         kind = "payment_failed" if rng.random() < 0.6 else "login"
-        event = {"event_id": f"{customer}_{seed}_{i}", "event_type": kind, "customer_id": customer,
-                 "timestamp": oracle.time_text(time_ms), "data": events.FULL[kind]}
+        event = {
+            "event_id": f"{customer}_{seed}_{i}",
+            "event_type": kind,
+            "customer_id": customer,
+            "timestamp": oracle.time_text(time_ms),
+            "data": events.FULL[kind],
+        }
         made.append((customer.encode(), events.raw(event)))
     return made
 
 
 def bursts(brokers):
     """The ids of the alerts that must be there, from what the topics hold: in each partition, in the order of the offsets."""
-    known = collections.defaultdict(list)   # (topic, partition, customer): the times that count, sorted
+    known = collections.defaultdict(list)  # (topic, partition, customer): the times that count, sorted
     raised = collections.defaultdict(list)  # likewise: the times of the alerts
     ids, late = set(), 0
     for topic, partition, offset, _, value, _ in oracle.read_topics(brokers, list(TOPICS)):
@@ -156,8 +193,14 @@ def bursts(brokers):
             late += 1
             continue
         bisect.insort(times, event.time_ms)
-        near = times[bisect.bisect_left(times, event.time_ms - WINDOW):bisect.bisect_right(times, event.time_ms + WINDOW)]
-        full = any(sum(first <= t <= first + WINDOW for t in near) >= COUNT for first in near if first <= event.time_ms <= first + WINDOW)
+        near = times[
+            bisect.bisect_left(times, event.time_ms - WINDOW) : bisect.bisect_right(times, event.time_ms + WINDOW)
+        ]
+        full = any(
+            sum(first <= t <= first + WINDOW for t in near) >= COUNT
+            for first in near
+            if first <= event.time_ms <= first + WINDOW
+        )
         if full and all(abs(event.time_ms - t) >= COOLDOWN for t in alerts):
             alerts.append(event.time_ms)
             ids.add(f"{topic}/{partition}/{offset}/burst")
@@ -195,8 +238,17 @@ def test_bursts_are_exact(built, stack, seed):
         settings["sinks"] = [sink for sink in settings["sinks"] if sink["plugin"] == "alert"]
         settings["sinks"][0]["to"] = ["kafka"]
         settings["events"]["override"] = {"payment_failed": {"alert": "none"}}
-        settings["processors"] = [{"plugin": "burst", "count": COUNT, "window": f"{WINDOW}ms", "lateness": f"{LATENESS}ms",
-                                   "cooldown": f"{COOLDOWN}ms", "severity": "warning", "customers": 30}]
+        settings["processors"] = [
+            {
+                "plugin": "burst",
+                "count": COUNT,
+                "window": f"{WINDOW}ms",
+                "lateness": f"{LATENESS}ms",
+                "cooldown": f"{COOLDOWN}ms",
+                "severity": "warning",
+                "customers": 30,
+            }
+        ]
 
     config = pipeline(stack.folder / "consumer.yaml", change)
     produced = 3000
@@ -259,12 +311,17 @@ def test_a_file_that_changes(built, stack):
 
     put("customer_id,tier,region\n" + rows("gold"))
     config = stack.folder / "p.yaml"
-    config.write_text(yaml.safe_dump({
-        "plugin_path": [str(built / "enrich")],
-        "source": {"plugin": "generate", "rate": 500, "customers": 6, "start_time": "2026-01-01T00:00:00Z"},
-        "processors": [{"plugin": "enrich", "file": str(table), "check_every": "20ms"}],
-        "sinks": [{"plugin": "file", "path": str(out), "sync": False}],
-        "dead_letters": {"plugin": "file", "path": str(stack.folder / "dead.jsonl")}}))
+    config.write_text(
+        yaml.safe_dump(
+            {
+                "plugin_path": [str(built / "enrich")],
+                "source": {"plugin": "generate", "rate": 500, "customers": 6, "start_time": "2026-01-01T00:00:00Z"},
+                "processors": [{"plugin": "enrich", "file": str(table), "check_every": "20ms"}],
+                "sinks": [{"plugin": "file", "path": str(out), "sync": False}],
+                "dead_letters": {"plugin": "file", "path": str(stack.folder / "dead.jsonl")},
+            }
+        )
+    )
     process = stack.churnd("-c", config)
 
     def wait_for_tier(tier):

@@ -29,7 +29,9 @@ def filled(tmp_path_factory):
         stack.start_redis()
         stack.start_scripted()
         stack.kafka.create_topics({"customer-events": 4, "user-events": 2})
-        stack.kafka.produce("customer-events", events.adversarial(seed, with_big=False) + events.load(20000, 1500, seed))
+        stack.kafka.produce(
+            "customer-events", events.adversarial(seed, with_big=False) + events.load(20000, 1500, seed)
+        )
         stack.kafka.produce("user-events", events.load(4000, 1500, seed + 1))
         stack.run("-c", CONSUMER, "--until-end")
         stack.model = oracle.Model().feed_topics(stack.kafka.brokers, TOPICS)
@@ -50,9 +52,11 @@ def committed(stack, group):
 
 def sent(stack):
     """How much there is of all that a pipeline may send."""
-    counts = {t: len(list(oracle.read_topics(stack.kafka.brokers, [t])))
-              for t in ("customer-alerts", "churn-predictions", "churn-dead-letters", "churn-prediction-requests")
-              if stack.kafka.topic_exists(t)}
+    counts = {
+        t: len(list(oracle.read_topics(stack.kafka.brokers, [t])))
+        for t in ("customer-alerts", "churn-predictions", "churn-dead-letters", "churn-prediction-requests")
+        if stack.kafka.topic_exists(t)
+    }
     return counts, len(stack.api.requests), stack.redis.hashes("prediction:")
 
 
@@ -97,11 +101,23 @@ def test_a_rebuild_is_equal_and_touches_nothing_else(filled):
 
     count = len(filled.model.profiles)
     text = verify(filled, "whole:", 0)
-    assert text == (f"{count} profiles compared, 'profile:' here, 'whole:' there: {count} equal, 0 different, "
-                    "0 missing here, 0 missing there\n")
+    assert text == (
+        f"{count} profiles compared, 'profile:' here, 'whole:' there: {count} equal, 0 different, "
+        "0 missing here, 0 missing there\n"
+    )
     told = json.loads(verify(filled, "whole:", 0, "--format", "json"))
-    assert told == {"here": "profile:", "there": "whole:", "compared": count, "equal": count, "different": 0, "missing_here": 0,
-                    "missing_there": 0, "only_read_further": 0, "first": None, "first_for_another_reason": None}
+    assert told == {
+        "here": "profile:",
+        "there": "whole:",
+        "compared": count,
+        "equal": count,
+        "different": 0,
+        "missing_here": 0,
+        "missing_there": 0,
+        "only_read_further": 0,
+        "first": None,
+        "first_for_another_reason": None,
+    }
     # Once more finds all of it counted.
     again = rebuild(filled, "whole:")
     assert re.search(rf"events .*already counted {filled.model.events:,}", again.out), again.out
@@ -124,12 +140,22 @@ def test_the_first_that_differs_is_named(filled, rebuilt):
         f"{second}: events_total: {fields['events_total']} here, 999999 there",
         f"{second}: last_event_type: missing here, {fields['last_event_type']} there",
         f"{count} profiles compared, 'profile:' here, '{rebuilt}' there: {count - 1} equal, 1 different, 0 missing here, "
-        "0 missing there"]
+        "0 missing there",
+    ]
     told = json.loads(verify(filled, rebuilt, 1, "--format", "json"))
-    assert told["first"] == told["first_for_another_reason"] == {
-        "customer_id": second, "missing": None, "read": [], "fields": [
-            {"name": "events_total", "here": fields["events_total"], "there": "999999"},
-            {"name": "last_event_type", "here": None, "there": fields["last_event_type"]}]}
+    assert (
+        told["first"]
+        == told["first_for_another_reason"]
+        == {
+            "customer_id": second,
+            "missing": None,
+            "read": [],
+            "fields": [
+                {"name": "events_total", "here": fields["events_total"], "there": "999999"},
+                {"name": "last_event_type", "here": None, "there": fields["last_event_type"]},
+            ],
+        }
+    )
 
     client.delete(f"{rebuilt}{first}")
     client.hset(f"{rebuilt}aaa added", "events_total", "1\n2")
@@ -155,7 +181,9 @@ def test_values_that_are_no_text_stay_on_their_line(filled, rebuilt):
     filled.redis.client.hset(f"profile:{customer}", "last_event_type", b"a\nb\x1b[0m\xff")
     lines = verify(filled, rebuilt, 1).splitlines()
     assert len(lines) == 2 and lines[0].startswith(f'{customer}: last_event_type: "a\\nb\\u001b[0m')
-    assert json.loads(verify(filled, rebuilt, 1, "--format", "json"))["first"]["fields"][0]["here"] == "a\nb\x1b[0m\ufffd"
+    assert (
+        json.loads(verify(filled, rebuilt, 1, "--format", "json"))["first"]["fields"][0]["here"] == "a\nb\x1b[0m\ufffd"
+    )
 
 
 def test_lost_events_are_told_from_late_ones(filled, rebuilt):
@@ -167,7 +195,9 @@ def test_lost_events_are_told_from_late_ones(filled, rebuilt):
     client.hset(f"profile:{customer}", mapping={mark: 1, "events_total": 1})
     text = verify(filled, rebuilt, 1)
     source = mark[3:].decode()
-    assert f"{customer}: {source}: 1 here, {fields[mark].decode()} there: both sides have read further than that" in text, text
+    assert (
+        f"{customer}: {source}: 1 here, {fields[mark].decode()} there: both sides have read further than that" in text
+    ), text
     assert "older one has lost events" in text
     told = json.loads(verify(filled, rebuilt, 1, "--format", "json"))
     assert told["first_for_another_reason"]["customer_id"] == customer and told["only_read_further"] == 0
@@ -185,8 +215,9 @@ def test_checkpoints_tell_how_far_a_side_has_read(filled, rebuilt):
     client.hset(checkpoint, "offset", 10**9)
     told = json.loads(verify(filled, rebuilt, 1, "--format", "json"))
     assert (told["missing_there"], told["only_read_further"]) == (1, 0)
-    assert told["first_for_another_reason"]["read"] == [{"source": "customer-events/0", "here": 10**9, "there": 0,
-                                                         "cause": "events_lost"}]
+    assert told["first_for_another_reason"]["read"] == [
+        {"source": "customer-events/0", "here": 10**9, "there": 0, "cause": "events_lost"}
+    ]
     client.delete(checkpoint)
 
 
@@ -195,8 +226,10 @@ def test_the_pipeline_has_gone_on(filled):
     rebuilt = "later:"
     rebuild(filled, rebuilt)
     customer = "aaa_newcomer"
-    late = [(customer.encode(), events.raw(events.event("login", {}, customer=customer))),
-            (b"adversary_full", events.raw(events.event("login", {}, customer="adversary_full")))]
+    late = [
+        (customer.encode(), events.raw(events.event("login", {}, customer=customer))),
+        (b"adversary_full", events.raw(events.event("login", {}, customer="adversary_full"))),
+    ]
     filled.kafka.produce("user-events", late)
     filled.run("-c", CONSUMER, "--until-end")
     filled.model = oracle.Model().feed_topics(filled.kafka.brokers, TOPICS)
@@ -229,9 +262,12 @@ def test_killed_in_the_middle_and_repeated(filled):
     """SIGKILL twice while the rebuild writes; then it goes on, and all is equal."""
     proxy = services.Proxy(filled.redis.port, 0.004)
     try:
+
         def change(settings):
             settings["store"].update(window_events="200", port=str(proxy.port))
-            settings["source"].setdefault("properties", {}).update({"session.timeout.ms": "3000", "heartbeat.interval.ms": "500"})
+            settings["source"].setdefault("properties", {}).update(
+                {"session.timeout.ms": "3000", "heartbeat.interval.ms": "500"}
+            )
 
         config = pipeline(filled.folder / "slow.yaml", change)
         for _ in range(2):
@@ -255,6 +291,7 @@ def test_a_group_that_started_at_the_end_is_rebuilt_from_the_beginning(filled):
     def change(settings):
         settings["source"].update(start="end", group_id="late-group")
         settings["store"]["key_prefix"] = "late:"
+
     config = pipeline(filled.folder / "late.yaml", change)
     rebuild(filled, "from-start:", config)
     oracle.assert_profiles(oracle.Model().feed_topics(filled.kafka.brokers, TOPICS), filled.redis.hashes("from-start:"))
@@ -266,8 +303,14 @@ def test_a_group_that_started_at_the_end_is_rebuilt_from_the_beginning(filled):
 
 def test_prefixes_that_cannot_be(filled):
     filled.redis.client.hset("taken:x", "total", 5)
-    for prefix, word in {"": "empty", "profile:": "own key_prefix", "profile:x:": "begin alike", "pro": "begin alike",
-                         "churnd:x": "churnd:", "x" * 256: "255"}.items():
+    for prefix, word in {
+        "": "empty",
+        "profile:": "own key_prefix",
+        "profile:x:": "begin alike",
+        "pro": "begin alike",
+        "churnd:x": "churnd:",
+        "x" * 256: "255",
+    }.items():
         for command, option in (("rebuild", "--into"), ("verify", "--against")):
             done = run_churnd(command, "-c", CONSUMER, option, prefix, env=filled.env, check=1)
             assert word in done.stderr and option in done.stderr and done.stdout == "", done.stderr
@@ -279,15 +322,23 @@ def test_prefixes_that_cannot_be(filled):
 
 
 def lmdb_pipeline(folder, path, source=None):
-    (folder / "p.yaml").write_text(json.dumps({
-        "source": source or {"plugin": "file", "path": str(path)}, "store": {"plugin": "lmdb", "path": str(folder / "store")},
-        "dead_letters": {"plugin": "file", "path": str(folder / "dead.jsonl")},
-        "sinks": [{"plugin": "file", "path": str(folder / "alerts.jsonl"), "input": "alerts"}]}))
+    (folder / "p.yaml").write_text(
+        json.dumps(
+            {
+                "source": source or {"plugin": "file", "path": str(path)},
+                "store": {"plugin": "lmdb", "path": str(folder / "store")},
+                "dead_letters": {"plugin": "file", "path": str(folder / "dead.jsonl")},
+                "sinks": [{"plugin": "file", "path": str(folder / "alerts.jsonl"), "input": "alerts"}],
+            }
+        )
+    )
     return folder / "p.yaml"
 
 
 def test_without_any_server(tmp_path, seed):
-    values = [v for _, v in events.load(5000, 200, seed) + events.adversarial(seed, with_big=False) if v and b"\n" not in v]
+    values = [
+        v for _, v in events.load(5000, 200, seed) + events.adversarial(seed, with_big=False) if v and b"\n" not in v
+    ]
     path = tmp_path / "events.jsonl"
     path.write_bytes(b"\n".join(values) + b"\n")
     config = lmdb_pipeline(tmp_path, path)
@@ -301,20 +352,27 @@ def test_without_any_server(tmp_path, seed):
         out.write(events.raw(events.event("login", {}, customer="aaa_last")) + b"\n")
     run_churnd("-c", config, check=0)
     done = run_churnd("verify", "-c", config, "--against", "rebuilt:", check=1)
-    assert re.search(r"^aaa_last: \S*events.jsonl/0: \d+ here, 0 there: the pipeline has gone on; run the rebuild again$",
-                     done.stdout, re.M), done.stdout
+    assert re.search(
+        r"^aaa_last: \S*events.jsonl/0: \d+ here, 0 there: the pipeline has gone on; run the rebuild again$",
+        done.stdout,
+        re.M,
+    ), done.stdout
     run_churnd("rebuild", "-c", config, "--into", "rebuilt:", check=0)
     run_churnd("verify", "-c", config, "--against", "rebuilt:", check=0)
 
 
 def test_sources_that_cannot_be_read_again(tmp_path):
     os.mkfifo(tmp_path / "fifo")
-    for source, place in (({"plugin": "file", "path": "-"}, "pipe"), ({"plugin": "file", "path": str(tmp_path / "fifo")}, "pipe"),
-                          ({"plugin": "generate", "events": "5"}, "start_time"),
-                          ({"plugin": "generate", "events": "0", "start_time": "2026-01-01T00:00:00Z"}, "endless")):
+    for source, place in (
+        ({"plugin": "file", "path": "-"}, "pipe"),
+        ({"plugin": "file", "path": str(tmp_path / "fifo")}, "pipe"),
+        ({"plugin": "generate", "events": "5"}, "start_time"),
+        ({"plugin": "generate", "events": "0", "start_time": "2026-01-01T00:00:00Z"}, "endless"),
+    ):
         done = run_churnd("rebuild", "-c", lmdb_pipeline(tmp_path, None, source), "--into", "x:", check=1)
         assert place in done.stderr, done.stderr
-    (tmp_path / "p.yaml").write_text(json.dumps({"source": {"plugin": "generate", "events": "5"},
-                                                 "sinks": [{"plugin": "file", "path": "x"}]}))
+    (tmp_path / "p.yaml").write_text(
+        json.dumps({"source": {"plugin": "generate", "events": "5"}, "sinks": [{"plugin": "file", "path": "x"}]})
+    )
     for command, option in (("rebuild", "--into"), ("verify", "--against")):
         assert "no store" in run_churnd(command, "-c", tmp_path / "p.yaml", option, "x:", check=1).stderr

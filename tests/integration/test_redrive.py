@@ -84,13 +84,30 @@ def fixed_rules(monkeypatch):
 @pytest.fixture
 def plugins(tmp_path):
     """(folder with the rules at first, folder with the fixed ones)"""
+
     def build(folder, name, text, *defines):
         (tmp_path / folder).mkdir(exist_ok=True)
         source = tmp_path / folder / f"{name}.c"
         source.write_text(text)
-        done = subprocess.run(["gcc", "-std=gnu11", "-O1", "-Wall", "-Werror", "-fPIC", "-fvisibility=hidden", "-shared",
-                               f"-I{SRC}/core/include", *defines, "-o", str(source.with_suffix(".so")), str(source)],
-                              capture_output=True, text=True)
+        done = subprocess.run(
+            [
+                "gcc",
+                "-std=gnu11",
+                "-O1",
+                "-Wall",
+                "-Werror",
+                "-fPIC",
+                "-fvisibility=hidden",
+                "-shared",
+                f"-I{SRC}/core/include",
+                *defines,
+                "-o",
+                str(source.with_suffix(".so")),
+                str(source),
+            ],
+            capture_output=True,
+            text=True,
+        )
         assert done.returncode == 0, done.stderr
 
     build("strict", "survey_answered", SURVEY, "-DMAX=5", "-DREFUSED=3")
@@ -102,8 +119,9 @@ def plugins(tmp_path):
 def is_strictly_good(value):
     """What the rules at first take."""
     event = oracle.decode(value)
-    return event.event_type != "gift_redeemed" and (event.event_type != "survey_answered" or
-                                                    (event.values["score"] <= 5 and event.values["score"] != 3))
+    return event.event_type != "gift_redeemed" and (
+        event.event_type != "survey_answered" or (event.values["score"] <= 5 and event.values["score"] != 3)
+    )
 
 
 def custom_load(count, customers, seed):
@@ -112,11 +130,25 @@ def custom_load(count, customers, seed):
     load = events.load(count, customers, seed)
     for i in range(count // 4):
         customer = f"cust_{int(customers * rng.random() ** 2)}"
-        kind, data = (("gift_redeemed", {"amount": rng.randrange(100000) / 100}) if rng.random() < 0.4 else
-                      ("survey_answered", {"score": rng.randrange(12)}))
-        load.append((customer.encode(), json.dumps({
-            "event_id": f"{customer}_x{i}", "event_type": kind, "customer_id": customer,
-            "timestamp": oracle.time_text(events.BASE_MS + rng.randrange(count) * 250), "data": data}).encode()))
+        kind, data = (
+            ("gift_redeemed", {"amount": rng.randrange(100000) / 100})
+            if rng.random() < 0.4
+            else ("survey_answered", {"score": rng.randrange(12)})
+        )
+        load.append(
+            (
+                customer.encode(),
+                json.dumps(
+                    {
+                        "event_id": f"{customer}_x{i}",
+                        "event_type": kind,
+                        "customer_id": customer,
+                        "timestamp": oracle.time_text(events.BASE_MS + rng.randrange(count) * 250),
+                        "data": data,
+                    }
+                ).encode(),
+            )
+        )
     load += [(b"cust_1", value) for value in rng.sample(BROKEN, 40)]
     rng.shuffle(load)
     return load
@@ -125,7 +157,9 @@ def custom_load(count, customers, seed):
 def small_windows(settings):
     settings["sinks"] = [sink for sink in settings["sinks"] if sink["plugin"] == "alert"]
     settings["sinks"][0]["to"] = ["kafka"]
-    settings["source"].setdefault("properties", {}).update({"session.timeout.ms": "3000", "heartbeat.interval.ms": "500"})
+    settings["source"].setdefault("properties", {}).update(
+        {"session.timeout.ms": "3000", "heartbeat.interval.ms": "500"}
+    )
     settings["store"]["window_events"] = 100
     settings["dead_letters"]["partitions"] = 3
 
@@ -159,8 +193,10 @@ def everything(stack):
 
 
 def letters_of(stack):
-    return [(topic, partition, offset, key, value, dict(headers or []))
-            for topic, partition, offset, key, value, headers in oracle.read_topics(stack.kafka.brokers, [DEAD])]
+    return [
+        (topic, partition, offset, key, value, dict(headers or []))
+        for topic, partition, offset, key, value, headers in oracle.read_topics(stack.kafka.brokers, [DEAD])
+    ]
 
 
 def ends_of(stack):
@@ -208,14 +244,22 @@ def test_after_a_fix(stack, seed, plugins, fixed_rules):
     before = letters_of(stack)
     positions = {origin(headers) for *_, headers in before}
     assert len(before) == len(positions) > len(model.dead) + 300
-    assert {headers["churn.reason"].decode() for *_, headers in before} >= {"unknown_event_type", "invalid_value",
-                                                                            "rejected_by_plugin", "invalid_json"}
+    assert {headers["churn.reason"].decode() for *_, headers in before} >= {
+        "unknown_event_type",
+        "invalid_value",
+        "rejected_by_plugin",
+        "invalid_json",
+    }
     assert oracle.differences(model.profile_fields(), stack.redis.hashes("profile:"))
     repeat_letters(stack, before, seed)
     producer = stack.kafka.producer()
     producer.produce(DEAD, key=b"x", value=b"no headers")
-    producer.produce(DEAD, key=b"x", value=b"of others", headers={"churn.reason": "empty", "churn.topic": "others",
-                                                                  "churn.partition": "0", "churn.offset": "0"})
+    producer.produce(
+        DEAD,
+        key=b"x",
+        value=b"of others",
+        headers={"churn.reason": "empty", "churn.topic": "others", "churn.partition": "0", "churn.offset": "0"},
+    )
     assert producer.flush(60) == 0
     ends = ends_of(stack)
     read = sum(ends.values())
@@ -234,8 +278,11 @@ def test_after_a_fix(stack, seed, plugins, fixed_rules):
 
     # What is still bad is there again, whole and under the position that it was read at.
     after = letters_of(stack)
-    again = {origin(headers): (key, value, headers) for _, partition, offset, key, value, headers in after
-             if offset >= ends[partition]}
+    again = {
+        origin(headers): (key, value, headers)
+        for _, partition, offset, key, value, headers in after
+        if offset >= ends[partition]
+    }
     assert again.keys() == model.dead.keys()
     for position, dead in model.dead.items():
         key, value, headers = again[position]
@@ -264,8 +311,15 @@ def test_killed_in_the_middle(stack, seed, plugins, fixed_rules, workers):
     killed = 0
     for turn in range(8):
         commands = stack.redis.commands()
-        process = stack.churnd("redrive", "-c", config, "--plugin-path", plugins[1], *(["--all"] if turn % 3 == 2 else []))
-        wait_for("writes", lambda: stack.redis.commands() > commands + rng.randrange(20, 150) or not process.running(), 60, 0.005)
+        process = stack.churnd(
+            "redrive", "-c", config, "--plugin-path", plugins[1], *(["--all"] if turn % 3 == 2 else [])
+        )
+        wait_for(
+            "writes",
+            lambda: stack.redis.commands() > commands + rng.randrange(20, 150) or not process.running(),
+            60,
+            0.005,
+        )
         if process.running():
             process.kill()
             killed += 1
@@ -332,7 +386,12 @@ def test_fixed_after_a_crash(stack, seed, plugins, fixed_rules, workers):
     for _ in range(3):
         live = stack.churnd("-c", config, "--plugin-path", plugins[0])
         commands = stack.redis.commands()
-        wait_for("writes", lambda: stack.redis.commands() > commands + rng.randrange(50, 1500) or not live.running(), 60, 0.005)
+        wait_for(
+            "writes",
+            lambda: stack.redis.commands() > commands + rng.randrange(50, 1500) or not live.running(),
+            60,
+            0.005,
+        )
         live.kill()
     stack.run("-c", config, "--until-end", "--plugin-path", plugins[1])
     redrive(stack, config, plugins)
@@ -365,11 +424,17 @@ def test_replays_under_other_rules(stack, seed, plugins, fixed_rules):
 
 def write_config(folder, **sections):
     path = folder / "p.yaml"
-    path.write_text(yaml.safe_dump({
-        "source": {"plugin": "file", "path": str(folder / "in.jsonl"), "topic": "in.jsonl"},
-        "store": {"plugin": "lmdb", "path": str(folder / "store"), "window_events": 50},
-        "sinks": [{"plugin": "file", "path": str(folder / "alerts.jsonl"), "input": "alerts"}],
-        "dead_letters": {"plugin": "file", "path": str(folder / "dead.jsonl")}, **sections}))
+    path.write_text(
+        yaml.safe_dump(
+            {
+                "source": {"plugin": "file", "path": str(folder / "in.jsonl"), "topic": "in.jsonl"},
+                "store": {"plugin": "lmdb", "path": str(folder / "store"), "window_events": 50},
+                "sinks": [{"plugin": "file", "path": str(folder / "alerts.jsonl"), "input": "alerts"}],
+                "dead_letters": {"plugin": "file", "path": str(folder / "dead.jsonl")},
+                **sections,
+            }
+        )
+    )
     return path
 
 
@@ -406,7 +471,9 @@ def test_file_and_lmdb(tmp_path, stack, seed, plugins, fixed_rules):
     rng = random.Random(seed)
     letters += rng.sample(letters, len(letters) // 2)
     rng.shuffle(letters)
-    content = b"".join(letters) + b'{"reason":"empty","topic":"other","partition":0,"offset":1,"key":null,"value":null}\n'
+    content = (
+        b"".join(letters) + b'{"reason":"empty","topic":"other","partition":0,"offset":1,"key":null,"value":null}\n'
+    )
     dead.write_bytes(content)
     for _ in range(10):
         process = stack.churnd("redrive", "-c", config, "--plugin-path", plugins[1])
@@ -418,7 +485,9 @@ def test_file_and_lmdb(tmp_path, stack, seed, plugins, fixed_rules):
     for args in ([], ["--all"]):
         done = run_churnd("redrive", "-c", config, "--plugin-path", plugins[1], *args, cwd=tmp_path, check=0)
         told = counts(done.stdout)
-        assert told["all"] == len(letters) + 1 and "counted" not in told and told["left alone"] == 1, done.stdout + done.stderr[-3000:]
+        assert told["all"] == len(letters) + 1 and "counted" not in told and told["left alone"] == 1, (
+            done.stdout + done.stderr[-3000:]
+        )
         assert told["already counted"] + told["still bad"] == len(letters)
     run_churnd("-c", config, "--plugin-path", plugins[1], cwd=tmp_path, check=0)
     oracle.assert_profiles_of(model.profile_fields(), profiles_of(tmp_path, config, model, plugins[1]))
@@ -429,8 +498,14 @@ def test_first_read_once_more(tmp_path, seed, plugins, fixed_rules):
     """Put back first, then met by the pipeline, which begins anew: counted by the redrive alone."""
     model = write_events(tmp_path, seed, 500)
     config = write_config(tmp_path)
-    run_churnd("-c", write_config(tmp_path, store={"plugin": "lmdb", "path": str(tmp_path / "other")}), "--plugin-path", plugins[0], cwd=tmp_path,
-               check=0)
+    run_churnd(
+        "-c",
+        write_config(tmp_path, store={"plugin": "lmdb", "path": str(tmp_path / "other")}),
+        "--plugin-path",
+        plugins[0],
+        cwd=tmp_path,
+        check=0,
+    )
     write_config(tmp_path)
     for command in ("redrive", "run", "redrive", "run"):
         run_churnd(command, "-c", config, "--plugin-path", plugins[1], cwd=tmp_path, check=0)
@@ -441,9 +516,16 @@ def test_first_read_once_more(tmp_path, seed, plugins, fixed_rules):
 def test_values_that_are_not_text(tmp_path):
     """Bytes that a file can only hold in base64 come back as they were."""
     (tmp_path / "in.jsonl").write_text("")
-    config = write_config(tmp_path, sinks=[{"plugin": "file", "path": str(tmp_path / "out.jsonl"), "format": "envelope"}])
-    coded = {"topic": "in.jsonl", "partition": 0, "offset": 7, "key_base64": base64.b64encode(b"\xff").decode(),
-             "value_base64": base64.b64encode(b'{"a":"\xff\xfe\0"}').decode()}
+    config = write_config(
+        tmp_path, sinks=[{"plugin": "file", "path": str(tmp_path / "out.jsonl"), "format": "envelope"}]
+    )
+    coded = {
+        "topic": "in.jsonl",
+        "partition": 0,
+        "offset": 7,
+        "key_base64": base64.b64encode(b"\xff").decode(),
+        "value_base64": base64.b64encode(b'{"a":"\xff\xfe\0"}').decode(),
+    }
     (tmp_path / "dead.jsonl").write_text(json.dumps({"reason": "rejected_by_sink", "kind": "event", **coded}) + "\n")
     done = run_churnd("redrive", "-c", config, cwd=tmp_path, check=0)
     assert counts(done.stdout) == {"all": 1, "left alone": 1} and "--unverified" in done.stderr
@@ -458,15 +540,20 @@ def test_what_a_sink_refused(stack, seed, tmp_path):
     (tmp_path / "in.jsonl").write_bytes(b"".join(value + b"\n" for _, value in events.load(600, 40, seed)))
     model = oracle.Model().feed_lines(tmp_path / "in.jsonl", "in.jsonl")
     config = write_config(tmp_path, sinks=[{"plugin": "alert", "to": ["webhook"], "webhook_url": f"{hook.url}/alerts"}])
-    hook.mode = lambda request: ((400, b"no refunds here") if json.loads(request["body"])["event_type"] == "refund_requested"
-                                 else (200, b""))
+    hook.mode = lambda request: (
+        (400, b"no refunds here") if json.loads(request["body"])["event_type"] == "refund_requested" else (200, b"")
+    )
     run_churnd("-c", config, cwd=tmp_path, check=0)
     letters = [json.loads(line) for line in (tmp_path / "dead.jsonl").read_text().splitlines()]
     assert letters and {(letter["reason"], letter["kind"]) for letter in letters} == {("rejected_by_sink", "alert")}
     before = profiles_of(tmp_path, config, model, tmp_path)
     content = (tmp_path / "dead.jsonl").read_bytes()
     done = run_churnd("redrive", "-c", config, cwd=tmp_path, check=0)
-    assert counts(done.stdout) == {"all": len(letters), "offered to sinks again": len(letters), "still bad": len(letters)}
+    assert counts(done.stdout) == {
+        "all": len(letters),
+        "offered to sinks again": len(letters),
+        "still bad": len(letters),
+    }
     assert (tmp_path / "dead.jsonl").read_bytes() == content, "what is refused again stands there already"
     hook.mode, sent = "ok", len(hook.requests)
     run_churnd("redrive", "-c", config, cwd=tmp_path, check=0)
@@ -478,11 +565,14 @@ def test_what_a_sink_refused(stack, seed, tmp_path):
 # --- The command line ---
 
 
-@pytest.mark.parametrize("sections, word", [
-    ({"dead_letters": {"plugin": "file", "path": "-"}}, "standard output"),
-    ({"dead_letters": {"plugin": "file", "path": "d", "format": "value"}}, "positions"),
-    ({"dead_letters": None}, "dead_letters"),
-])
+@pytest.mark.parametrize(
+    "sections, word",
+    [
+        ({"dead_letters": {"plugin": "file", "path": "-"}}, "standard output"),
+        ({"dead_letters": {"plugin": "file", "path": "d", "format": "value"}}, "positions"),
+        ({"dead_letters": None}, "dead_letters"),
+    ],
+)
 def test_what_cannot_be_put_back(tmp_path, sections, word):
     (tmp_path / "in.jsonl").write_text("")
     done = run_churnd("redrive", "-c", write_config(tmp_path, **sections), cwd=tmp_path, check=1)

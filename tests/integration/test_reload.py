@@ -57,7 +57,12 @@ class Feed:
     """Records that keep coming while the block runs."""
 
     def __init__(self, stack, seed):
-        self.stack, self.seed, self.stop, self.thread = stack, seed, threading.Event(), threading.Thread(target=self.run)
+        self.stack, self.seed, self.stop, self.thread = (
+            stack,
+            seed,
+            threading.Event(),
+            threading.Thread(target=self.run),
+        )
 
     def run(self):
         turn = 0
@@ -83,6 +88,7 @@ def login_alerts_apart(stack):
 def test_reloads_under_load(stack, seed):
     """Workers, windows, a sink and an override change while events stream: every event counts once and says what it has to
     say once. A mistake in between changes nothing."""
+
     def copies(settings):
         settings["sinks"].append({"plugin": "file", "input": "alerts", "path": str(copied)})
 
@@ -90,8 +96,12 @@ def test_reloads_under_load(stack, seed):
         settings["events"]["override"] = {"login": {"alert": "info"}}
 
     copied, path = stack.folder / "alerts.jsonl", stack.folder / "consumer.yaml"
-    versions = [((2, 90), lambda: True), ((1, 700, copies), lambda: copied.stat().st_size > 0),
-                ((2, 300, override), lambda: "alert info: " in process.err), ((1, 40), lambda: True)]
+    versions = [
+        ((2, 90), lambda: True),
+        ((1, 700, copies), lambda: copied.stat().st_size > 0),
+        ((2, 300, override), lambda: "alert info: " in process.err),
+        ((1, 40), lambda: True),
+    ]
     start_services(stack, seed, 4000, 0.001)
     process = stack.churnd("-c", write_version(path))
     with Feed(stack, seed):
@@ -105,7 +115,9 @@ def test_reloads_under_load(stack, seed):
             path.write_text(good.replace("window_events:", "window_event:"))
             reload(process, REFUSED)
             path.write_text(good)
-    assert re.search(r"consumer\.yaml:\d+:\d+: redis: unknown option 'window_event' \(did you mean 'window_events'\?\)", process.err)
+    assert re.search(
+        r"consumer\.yaml:\d+:\d+: redis: unknown option 'window_event' \(did you mean 'window_events'\?\)", process.err
+    )
     assert process.terminate(60) == 0, process.err[-3000:]
     rest = stack.run("-c", write_version(path), "--until-end")
 
@@ -123,6 +135,7 @@ def test_reloads_under_load(stack, seed):
 
 def test_killed_in_a_reload(stack, seed):
     """kill -9 while the old pipeline ends or the new one begins."""
+
     def at_once(settings):  # the group knows the one that comes back, and need not wait for its session's end
         settings["source"]["properties"]["group.instance.id"] = "one"
 
@@ -156,7 +169,9 @@ class Lines:
             "source": {"plugin": "file", "path": str(self.input), "follow": True, "topic": "lines"},
             "store": {"plugin": "lmdb", "path": str(folder / "store"), "window_events": 50},
             "sinks": [{"plugin": "file", "input": "alerts", "path": str(self.sent)}],
-            "dead_letters": {"plugin": "file", "path": str(folder / "dead.jsonl")}, **sections}
+            "dead_letters": {"plugin": "file", "path": str(folder / "dead.jsonl")},
+            **sections,
+        }
         self.input.touch()
 
     def write(self, **sections):
@@ -189,7 +204,9 @@ class Lines:
         model = self.settle()
         assert oracle.assert_alerts(model, self.alerts()) == 0, "alerts were repeated"
         for customer, profile in model.profiles.items():
-            shown = run_churnd("profile", "-c", self.path, "--format", "json", customer, check=0, cwd=self.folder).stdout
+            shown = run_churnd(
+                "profile", "-c", self.path, "--format", "json", customer, check=0, cwd=self.folder
+            ).stdout
             fields = json.loads(shown, parse_int=str, parse_float=str)
             oracle.assert_profiles_of({customer: profile.fields()}, {customer: fields.get("profile", fields)})
 
@@ -248,8 +265,13 @@ def test_lines_pass_once_and_in_order(lines):
 
 def test_a_generator_goes_on(lines):
     out = lines.folder / "out.jsonl"
-    lines.settings.update(store=None, sinks=[{"plugin": "file", "path": str(out)}], dead_letters=None, workers=2, source={
-        "plugin": "generate", "events": 4000, "rate": 4000, "start_time": "2026-01-01T00:00:00Z"})
+    lines.settings.update(
+        store=None,
+        sinks=[{"plugin": "file", "path": str(out)}],
+        dead_letters=None,
+        workers=2,
+        source={"plugin": "generate", "events": 4000, "rate": 4000, "start_time": "2026-01-01T00:00:00Z"},
+    )
     lines.write()
     process = lines.start()
     reload(process)
@@ -263,11 +285,19 @@ def test_a_generator_goes_on(lines):
 # What a file may not say, and what the log must.
 REFUSALS = {
     "no YAML": (lambda s: "a: [", r"lines\.yaml:\d+:\d+: "),
-    "an option": (lambda s: {**s, "source": {**s["source"], "pth": "x"}}, r"lines\.yaml:\d+:\d+: file: unknown option 'pth'"),
-    "a plugin": (lambda s: {**s, "sinks": [{"plugin": "fiel"}]}, r"lines\.yaml:\d+:\d+: sinks: there is no sink plugin 'fiel'"),
+    "an option": (
+        lambda s: {**s, "source": {**s["source"], "pth": "x"}},
+        r"lines\.yaml:\d+:\d+: file: unknown option 'pth'",
+    ),
+    "a plugin": (
+        lambda s: {**s, "sinks": [{"plugin": "fiel"}]},
+        r"lines\.yaml:\d+:\d+: sinks: there is no sink plugin 'fiel'",
+    ),
     "the name": (lambda s: {**s, "name": "other"}, r"lines\.yaml:1:7: name: was 'lines', and it stays"),
-    "the address of health": (lambda s: {**s, "health": {"listen": "127.0.0.1:9"}},
-                              r"lines\.yaml:\d+:\d+: health: listen: was '', and it stays"),
+    "the address of health": (
+        lambda s: {**s, "health": {"listen": "127.0.0.1:9"}},
+        r"lines\.yaml:\d+:\d+: health: listen: was '', and it stays",
+    ),
 }
 
 
@@ -358,14 +388,20 @@ def test_a_pipeline_file_that_became_a_fifo(lines):
 @pytest.mark.parametrize("kind", ["--until-end", "--replay-from", "pipe", "redrive"])
 def test_runs_that_keep_their_pipeline(lines, kind):
     """A word in the log, and they go on."""
-    lines.settings["store"] = {"plugin": "redis", "port": free_port()}  # which is waited for, so that none ends meanwhile
+    lines.settings["store"] = {
+        "plugin": "redis",
+        "port": free_port(),
+    }  # which is waited for, so that none ends meanwhile
     if kind == "pipe":
         pipe = lines.input.with_name("pipe")
         os.mkfifo(pipe)  # nobody writes to it, and nothing waits for that
         lines.settings["source"] = {"plugin": "file", "path": str(pipe)}
     lines.write()
-    process = lines.start(*{"--until-end": ["--until-end"], "--replay-from": ["--replay-from", "0"], "pipe": [],
-                            "redrive": ["redrive"]}[kind])
+    process = lines.start(
+        *{"--until-end": ["--until-end"], "--replay-from": ["--replay-from", "0"], "pipe": [], "redrive": ["redrive"]}[
+            kind
+        ]
+    )
     reload(process, "lines.yaml is not read again: ")
     assert GOOD not in process.err
     assert process.terminate(20) == 0, process.err[-3000:]

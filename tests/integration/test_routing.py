@@ -16,8 +16,12 @@ DOCS = SRC / "docs/routing.md"
 
 def write_config(folder, **sections):
     """A pipeline from in.jsonl into a store of LMDB; relative paths are below the folder."""
-    settings = {"source": {"plugin": "file", "path": "in.jsonl"}, "store": {"plugin": "lmdb", "path": "store"},
-                "dead_letters": {"plugin": "file", "path": "dead.jsonl"}, **sections}
+    settings = {
+        "source": {"plugin": "file", "path": "in.jsonl"},
+        "store": {"plugin": "lmdb", "path": "store"},
+        "dead_letters": {"plugin": "file", "path": "dead.jsonl"},
+        **sections,
+    }
     (folder / "p.yaml").write_text(yaml.safe_dump(settings, sort_keys=False, width=1000))
     return folder / "p.yaml"
 
@@ -25,8 +29,10 @@ def write_config(folder, **sections):
 def write_load(folder, count, seed):
     """Random events; returns them as a list of lines."""
     lines = [value for _, value in events.load(count, 40, seed)]
-    lines += [events.raw(events.event("email_opened", {"campaign_id": "Grüße 💌"})),
-              events.raw(events.event("order_cancelled", {"order_id": "o"}))]
+    lines += [
+        events.raw(events.event("email_opened", {"campaign_id": "Grüße 💌"})),
+        events.raw(events.event("order_cancelled", {"order_id": "o"})),
+    ]
     (folder / "in.jsonl").write_bytes(b"".join(line + b"\n" for line in lines))
     return lines
 
@@ -52,33 +58,41 @@ def over(event, name, limit):
 
 # Expression → predicate on the parsed event.
 CONDITIONS = {
-    'true': lambda e: True,
+    "true": lambda e: True,
     'event_type == "login"': lambda e: e["event_type"] == "login",
-    'event_type in ["order_placed", "order_cancelled"] && customer_id != "cust_1"':
-        lambda e: e["event_type"].startswith("order_") and e["customer_id"] != "cust_1",
-    'data.amount > 500': lambda e: over(e, "amount", "500") is True,
-    '!(data.amount > 500)': lambda e: over(e, "amount", "500") is False,
-    'data.amount <= 123.45 || event_type == "login"':
-        lambda e: over(e, "amount", "123.45") is False or e["event_type"] == "login",
-    '!(data.amount > 500 && event_type == "refund_requested")':
-        lambda e: e["event_type"] != "refund_requested" or over(e, "amount", "500") is False,
-    'data.amount > 900.5 || data.order_value > 900.5 || data.cart_value >= 900.51':
-        lambda e: any(over(e, name, "900.5") for name in ("amount", "order_value", "cart_value")),
-    'data.items_count >= 5 && data.items_count != 7': lambda e: e["data"].get("items_count", 0) in (5, 6, 8, 9),
-    'data.order_value > data.items_count': lambda e: e["event_type"] == "order_placed" and over(
-        e, "order_value", e["data"]["items_count"]),
+    'event_type in ["order_placed", "order_cancelled"] && customer_id != "cust_1"': lambda e: (
+        e["event_type"].startswith("order_") and e["customer_id"] != "cust_1"
+    ),
+    "data.amount > 500": lambda e: over(e, "amount", "500") is True,
+    "!(data.amount > 500)": lambda e: over(e, "amount", "500") is False,
+    'data.amount <= 123.45 || event_type == "login"': lambda e: (
+        over(e, "amount", "123.45") is False or e["event_type"] == "login"
+    ),
+    '!(data.amount > 500 && event_type == "refund_requested")': lambda e: (
+        e["event_type"] != "refund_requested" or over(e, "amount", "500") is False
+    ),
+    "data.amount > 900.5 || data.order_value > 900.5 || data.cart_value >= 900.51": lambda e: any(
+        over(e, name, "900.5") for name in ("amount", "order_value", "cart_value")
+    ),
+    "data.items_count >= 5 && data.items_count != 7": lambda e: e["data"].get("items_count", 0) in (5, 6, 8, 9),
+    "data.order_value > data.items_count": lambda e: (
+        e["event_type"] == "order_placed" and over(e, "order_value", e["data"]["items_count"])
+    ),
     'data.priority in ["high", "urgent"]': lambda e: text(e, "priority") in ("high", "urgent"),
     'has(data.reason) && data.reason != "late"': lambda e: text(e, "reason") not in ("", "late"),
-    '!has(data.reason)': lambda e: "reason" not in e["data"],
-    'data.rating in [1, 5]': lambda e: e["data"].get("rating") in (1, 5),
-    'event_id.endsWith("7") && !event_type.startsWith("email")':
-        lambda e: e["event_id"].endswith("7") and not e["event_type"].startswith("email"),
-    'event_type.contains("cart") || size(customer_id) == 6':
-        lambda e: "cart" in e["event_type"] or len(e["customer_id"]) == 6,
+    "!has(data.reason)": lambda e: "reason" not in e["data"],
+    "data.rating in [1, 5]": lambda e: e["data"].get("rating") in (1, 5),
+    'event_id.endsWith("7") && !event_type.startsWith("email")': lambda e: (
+        e["event_id"].endswith("7") and not e["event_type"].startswith("email")
+    ),
+    'event_type.contains("cart") || size(customer_id) == 6': lambda e: (
+        "cart" in e["event_type"] or len(e["customer_id"]) == 6
+    ),
     'size(data.campaign_id) == 7 && data.campaign_id.contains("üße")': lambda e: text(e, "campaign_id") == "Grüße 💌",
     'timestamp < timestamp("2026-01-01T01:00:00+01:00")': lambda e: e["timestamp"] < "2026-01-01T00:00:00.000Z",
-    'timestamp >= timestamp("2026-01-01T00:01:00Z") && timestamp <= timestamp("2026-01-01T00:02:00Z")':
-        lambda e: "2026-01-01T00:01:00.000Z" <= e["timestamp"] <= "2026-01-01T00:02:00.000Z",
+    'timestamp >= timestamp("2026-01-01T00:01:00Z") && timestamp <= timestamp("2026-01-01T00:02:00Z")': lambda e: (
+        "2026-01-01T00:01:00.000Z" <= e["timestamp"] <= "2026-01-01T00:02:00.000Z"
+    ),
 }
 
 
@@ -86,8 +100,10 @@ CONDITIONS = {
 def test_sinks_get_what_they_ask_for(tmp_path, seed, decoding):
     """Several file sinks of one pipeline: each has exactly its events, as they came, in their order."""
     lines = write_load(tmp_path, 1500, seed)
-    sinks = [{"plugin": "file", "name": f"s{i}", "path": f"{i}.jsonl", "when": condition}
-             for i, condition in enumerate(CONDITIONS)]
+    sinks = [
+        {"plugin": "file", "name": f"s{i}", "path": f"{i}.jsonl", "when": condition}
+        for i, condition in enumerate(CONDITIONS)
+    ]
     config = write_config(tmp_path, sinks=sinks, **({} if decoding == "store" else {"store": None}))
     done = run_churnd("-c", config, cwd=tmp_path, check=0)
     for i, (condition, predicate) in enumerate(CONDITIONS.items()):
@@ -103,20 +119,38 @@ def test_processors_alerts_and_predictions(tmp_path, seed):
     lines = write_load(tmp_path, 1500, seed)
     config = write_config(
         tmp_path,
-        events={"override": {
-            "order_placed": {"predict": True, "predict_when": "data.order_value >= 700", "alert": "info",
-                             "alert_when": "data.items_count == 9"},
-            "login": {"predict": True, "predict_when": "customer_id == 'cust_0'"},
-            "payment_failed": {"predict": False},
-            "support_ticket_created": {"alert": "warning", "alert_when": "severity == 'critical' || data.priority == 'low'"}}},
-        processors=[{"plugin": "filter", "drop_event_types": ["email_opened", "email_clicked"],
-                     "when": "event_type == 'email_clicked' && customer_id != 'cust_0'"}],
-        sinks=[{"plugin": "file", "path": "all.jsonl"},
-               {"plugin": "file", "path": "triggers.jsonl", "input": "triggers"},
-               {"plugin": "file", "path": "orders.jsonl", "input": "triggers", "when": "event_type == 'order_placed'"},
-               {"plugin": "file", "path": "alerts.jsonl", "input": "alerts"},
-               {"plugin": "file", "path": "critical.jsonl", "input": "alerts", "when": "severity == 'critical'"},
-               {"plugin": "file", "path": "large.jsonl", "input": "alerts", "when": "data.amount > 800"}])
+        events={
+            "override": {
+                "order_placed": {
+                    "predict": True,
+                    "predict_when": "data.order_value >= 700",
+                    "alert": "info",
+                    "alert_when": "data.items_count == 9",
+                },
+                "login": {"predict": True, "predict_when": "customer_id == 'cust_0'"},
+                "payment_failed": {"predict": False},
+                "support_ticket_created": {
+                    "alert": "warning",
+                    "alert_when": "severity == 'critical' || data.priority == 'low'",
+                },
+            }
+        },
+        processors=[
+            {
+                "plugin": "filter",
+                "drop_event_types": ["email_opened", "email_clicked"],
+                "when": "event_type == 'email_clicked' && customer_id != 'cust_0'",
+            }
+        ],
+        sinks=[
+            {"plugin": "file", "path": "all.jsonl"},
+            {"plugin": "file", "path": "triggers.jsonl", "input": "triggers"},
+            {"plugin": "file", "path": "orders.jsonl", "input": "triggers", "when": "event_type == 'order_placed'"},
+            {"plugin": "file", "path": "alerts.jsonl", "input": "alerts"},
+            {"plugin": "file", "path": "critical.jsonl", "input": "alerts", "when": "severity == 'critical'"},
+            {"plugin": "file", "path": "large.jsonl", "input": "alerts", "when": "data.amount > 800"},
+        ],
+    )
     done = run_churnd("-c", config, cwd=tmp_path, check=0)
     passed = [e for e in map(json.loads, lines) if e["event_type"] != "email_clicked" or e["customer_id"] == "cust_0"]
     assert re.search(rf"filtered {len(lines) - len(passed):,}\b", done.stdout) and len(lines) > len(passed)
@@ -139,7 +173,11 @@ def test_processors_alerts_and_predictions(tmp_path, seed):
         out = [json.loads(line) for line in lines_of(tmp_path / f"{name}.jsonl")]
         return [(o.get("trigger") or o)["event_id"] for o in out]
 
-    expected = {"all": passed, "triggers": [e for e in passed if predicts(e)], "alerts": [e for e in passed if alert(e)]}
+    expected = {
+        "all": passed,
+        "triggers": [e for e in passed if predicts(e)],
+        "alerts": [e for e in passed if alert(e)],
+    }
     expected["orders"] = [e for e in expected["triggers"] if e["event_type"] == "order_placed"]
     expected["critical"] = [e for e in expected["alerts"] if alert(e) == "critical"]
     expected["large"] = [e for e in expected["alerts"] if over(e, "amount", "800")]
@@ -152,7 +190,9 @@ def test_processors_alerts_and_predictions(tmp_path, seed):
 def test_example(tmp_path):
     config = SRC / "examples/pipelines/routing.yaml"
     done = run_churnd("-c", config, cwd=SRC, env={"CHURN_DATA": str(tmp_path)}, check=0)
-    counts = {name: len(lines_of(tmp_path / f"{name}.jsonl")) for name in ("large-orders", "marketing", "triggers", "pager")}
+    counts = {
+        name: len(lines_of(tmp_path / f"{name}.jsonl")) for name in ("large-orders", "marketing", "triggers", "pager")
+    }
     assert counts == {"large-orders": 1, "marketing": 2, "triggers": 6, "pager": 3}, done.stdout
 
 
@@ -178,8 +218,13 @@ def test_webhook_that_is_given_up(stack, tmp_path, seed, failure):
     hook = stack.start_scripted()
     write_load(tmp_path, 1500, seed)
     model = oracle.Model().feed_lines(tmp_path / "in.jsonl", "in.jsonl")
-    config = write_config(tmp_path, sinks=[webhook(hook, "chat", give_up_after="300ms"),
-                                           {"plugin": "file", "path": "alerts.jsonl", "input": "alerts"}])
+    config = write_config(
+        tmp_path,
+        sinks=[
+            webhook(hook, "chat", give_up_after="300ms"),
+            {"plugin": "file", "path": "alerts.jsonl", "input": "alerts"},
+        ],
+    )
     if failure == "stopped":
         hook.stop()
     else:
@@ -188,7 +233,9 @@ def test_webhook_that_is_given_up(stack, tmp_path, seed, failure):
     alerts = len(model.alerts)
     assert re.search(rf"sink chat +0   given up {alerts:,}\n", done.stdout), done.stdout
     assert re.search(rf"sink file +{alerts:,}\n", done.stdout), done.stdout
-    told = re.findall(r"WARN  chat: (\d+) records? dropped: not taken or answered within 300 ms \(give_up_after\)", done.stderr)
+    told = re.findall(
+        r"WARN  chat: (\d+) records? dropped: not taken or answered within 300 ms \(give_up_after\)", done.stderr
+    )
     assert sum(map(int, told)) == alerts, done.stderr  # one line at the first, and what came after it later
     oracle.assert_alerts(model, lines_of(tmp_path / "alerts.jsonl"))
     oracle.assert_profiles_of(model.profile_fields(), profiles(tmp_path, config, model))
@@ -207,8 +254,11 @@ def test_webhook_that_comes_back(stack, tmp_path, seed):
     lines = write_load(tmp_path, 600, seed)
     path, half = tmp_path / "in.jsonl", len(lines) // 2
     path.write_bytes(b"".join(line + b"\n" for line in lines[:half]))
-    config = write_config(tmp_path, source={"plugin": "file", "path": str(path), "topic": "in.jsonl", "follow": True},
-                          sinks=[webhook(hook, "chat", give_up_after="1s")])
+    config = write_config(
+        tmp_path,
+        source={"plugin": "file", "path": str(path), "topic": "in.jsonl", "follow": True},
+        sinks=[webhook(hook, "chat", give_up_after="1s")],
+    )
     daemon = stack.churnd("-c", config)
     wait_for("giving up", lambda: "chat: " in daemon.err and "records dropped" in daemon.err)
     hook.start()
@@ -216,18 +266,23 @@ def test_webhook_that_comes_back(stack, tmp_path, seed):
     with path.open("ab") as out:
         out.write(b"".join(line + b"\n" for line in lines[half:]))
     late = [e["event_id"] for e in map(json.loads, lines[half:]) if e["event_type"] in oracle.SEVERITY]
-    wait_for("the alerts of the second half", lambda: {json.loads(r["body"])["event_id"] for r in hook.requests} >= set(late))
+    wait_for(
+        "the alerts of the second half", lambda: {json.loads(r["body"])["event_id"] for r in hook.requests} >= set(late)
+    )
     assert daemon.terminate() == 0
     posted = [json.loads(r["body"])["event_id"] for r in hook.requests]
     assert len(posted) == len(set(posted))
     sent, lost = re.search(r"sink chat +([\d,]+)   given up ([\d,]+)\n", daemon.out).groups()
     alerts = oracle.Model().feed_lines(path, "in.jsonl").alerts
-    assert int(sent.replace(",", "")) + int(lost.replace(",", "")) == len(alerts) and int(sent.replace(",", "")) == len(late)
+    assert int(sent.replace(",", "")) + int(lost.replace(",", "")) == len(alerts) and int(sent.replace(",", "")) == len(
+        late
+    )
 
 
 def refuse_refunds(hook):
-    hook.mode = lambda request: ((400, b"no refunds here") if json.loads(request["body"])["event_type"] == "refund_requested"
-                                 else (200, b""))
+    hook.mode = lambda request: (
+        (400, b"no refunds here") if json.loads(request["body"])["event_type"] == "refund_requested" else (200, b"")
+    )
 
 
 @pytest.mark.parametrize("policy", ["dead_letter", "drop", "stop"])
@@ -248,12 +303,16 @@ def test_what_a_sink_refuses(stack, tmp_path, seed, policy):
         oracle.assert_alerts(model, [r["body"] for r in hook.requests])
         hook.mode = refuse
     elif policy == "drop":
-        assert re.search(rf"sink chat +{len(model.alerts) - len(refunds)}   dropped {len(refunds)}\n", done.stdout), done.stdout
+        assert re.search(rf"sink chat +{len(model.alerts) - len(refunds)}   dropped {len(refunds)}\n", done.stdout), (
+            done.stdout
+        )
         assert "WARN  chat: 1 record dropped: refused (on_reject: drop): " in done.stderr
         assert not letters
     else:
         assert sorted(json.loads(letter["value"])["event_id"] for letter in letters) == sorted(refunds)
-        assert {(letter["reason"], letter["kind"], letter["sink"]) for letter in letters} == {("rejected_by_sink", "alert", "chat")}
+        assert {(letter["reason"], letter["kind"], letter["sink"]) for letter in letters} == {
+            ("rejected_by_sink", "alert", "chat")
+        }
     if policy != "dead_letter":
         assert not letters
 
@@ -261,8 +320,11 @@ def test_what_a_sink_refuses(stack, tmp_path, seed, policy):
 def test_redrive_goes_to_the_sink_that_refused(stack, tmp_path, seed):
     hook = stack.start_scripted()
     write_load(tmp_path, 400, seed)
-    sinks = [webhook(hook, "pager", when="severity == 'warning'"), webhook(hook, "audit"),
-             {"plugin": "file", "path": "alerts.jsonl", "input": "alerts"}]
+    sinks = [
+        webhook(hook, "pager", when="severity == 'warning'"),
+        webhook(hook, "audit"),
+        {"plugin": "file", "path": "alerts.jsonl", "input": "alerts"},
+    ]
     config = write_config(tmp_path, sinks=sinks)
     hook.mode = lambda request: (400, b"no") if request["path"] == "/pager" else (200, b"")
     run_churnd("-c", config, cwd=tmp_path, check=0)

@@ -145,7 +145,9 @@ def test_password(stack, seed):
     run = stack.run("-c", config, "--until-end", "--log-level", "DEBUG", env={"REDIS_PASSWORD": "correct-horse-1"})
     oracle.assert_profiles(oracle.Model().feed_topics(stack.kafka.brokers, TOPICS), stack.redis.hashes("profile:"))
     stack.kafka.produce("customer-events", events.load(10, 5, seed))
-    wrong = stack.churnd("-c", config, "--until-end", "--log-level", "DEBUG", env={"REDIS_PASSWORD": "battery-staple-2"})
+    wrong = stack.churnd(
+        "-c", config, "--until-end", "--log-level", "DEBUG", env={"REDIS_PASSWORD": "battery-staple-2"}
+    )
     wait_for("a word about the password", lambda: "password" in wrong.err.lower() or "WRONGPASS" in wrong.err, 30)
     wrong.kill()
     for process in (run, wrong):

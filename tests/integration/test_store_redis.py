@@ -32,13 +32,17 @@ def setup(stack, lines=400, follow=False, **store):
     path = stack.folder / "events.jsonl"
     path.write_bytes(b"".join(value + b"\n" for _, value in events.load(lines, 40, 7)))
     config = stack.folder / "pipeline.yaml"
-    config.write_text(yaml.safe_dump({
-        "source": {"plugin": "file", "path": str(path), "follow": follow},
-        "processors": [{"plugin": "dedup"}],
-        "store": {"plugin": "redis", "port": stack.redis.port, "username": "app", "password": "pw", **store},
-        "sinks": [{"plugin": "prediction_local"}],
-        "dead_letters": {"plugin": "file", "path": str(stack.folder / "dead.jsonl")},
-    }))
+    config.write_text(
+        yaml.safe_dump(
+            {
+                "source": {"plugin": "file", "path": str(path), "follow": follow},
+                "processors": [{"plugin": "dedup"}],
+                "store": {"plugin": "redis", "port": stack.redis.port, "username": "app", "password": "pw", **store},
+                "sinks": [{"plugin": "prediction_local"}],
+                "dead_letters": {"plugin": "file", "path": str(stack.folder / "dead.jsonl")},
+            }
+        )
+    )
     return path, config
 
 

@@ -15,11 +15,16 @@ def setup(stack, seed, count=1500, **alert):
     load = events.load(count, 60, seed)
     (stack.folder / "in.jsonl").write_bytes(b"".join(value + b"\n" for _, value in load))
     config = stack.folder / "p.yaml"
-    config.write_text(yaml.safe_dump({
-        "source": {"plugin": "file", "path": str(stack.folder / "in.jsonl")},
-        "store": {"plugin": "lmdb", "path": str(stack.folder / "store")},
-        "sinks": [{"plugin": "alert", "to": ["webhook"], "webhook_url": f"{hook.url}/alerts", **alert}],
-        "dead_letters": {"plugin": "file", "path": str(stack.folder / "dead.jsonl")}}))
+    config.write_text(
+        yaml.safe_dump(
+            {
+                "source": {"plugin": "file", "path": str(stack.folder / "in.jsonl")},
+                "store": {"plugin": "lmdb", "path": str(stack.folder / "store")},
+                "sinks": [{"plugin": "alert", "to": ["webhook"], "webhook_url": f"{hook.url}/alerts", **alert}],
+                "dead_letters": {"plugin": "file", "path": str(stack.folder / "dead.jsonl")},
+            }
+        )
+    )
     return hook, config, oracle.Model().feed_lines(stack.folder / "in.jsonl", "in")
 
 

@@ -46,8 +46,11 @@ POISON = LOGIN.replace("{event_type", "{event_id: poison, event_type")
 # --- What passes ---
 
 
-@pytest.mark.parametrize("args", [(CONSUMER, CONSUMER_TESTS), (SRC / "examples/pipelines/dedup.yaml",)],
-                         ids=["in a file of their own", "in the pipeline"])
+@pytest.mark.parametrize(
+    "args",
+    [(CONSUMER, CONSUMER_TESTS), (SRC / "examples/pipelines/dedup.yaml",)],
+    ids=["in a file of their own", "in the pipeline"],
+)
 def test_shipped_tests_pass(args, tmp_path):
     done = run_tests(tmp_path, *args[1:], pipeline=args[0], check=0)
     assert re.search(r"^\d+ passed, 0 failed in ", done.stdout, re.M) and "FAIL" not in done.stdout
@@ -68,16 +71,32 @@ def test_events_do_what_the_contract_says(seed, tmp_path):
     sent = []
     for offset, (key, value) in enumerate(events.adversarial(seed, with_big=False) + events.load(200, 10, seed)):
         model.feed("t", 0, offset, key, value)
-        sent.append({"topic": "t", "value_base64": base64.b64encode(value).decode()} if value is not None else
-                    {"topic": "t", "value": None})
+        sent.append(
+            {"topic": "t", "value_base64": base64.b64encode(value).decode()}
+            if value is not None
+            else {"topic": "t", "value": None}
+        )
     triggers = sorted((t.position, customer) for customer, of_one in model.triggers.items() for t in of_one)
     expect = {
         "profiles": model.profile_fields(),
-        "alerts": [{"alert_id": "/".join(map(str, position)), "severity": a.severity, "event_id": a.event_id,
-                    "customer_id": a.customer_id, "timestamp": a.timestamp} for position, a in model.alerts],
-        "triggers": [{"request_id": "/".join(map(str, position)), "customer_id": customer} for position, customer in triggers],
-        "dead_letters": [{"topic": p[0], "partition": p[1], "offset": p[2],
-                          **({"reason": d.reason} if "|" not in d.reason else {})} for p, d in sorted(model.dead.items())]}
+        "alerts": [
+            {
+                "alert_id": "/".join(map(str, position)),
+                "severity": a.severity,
+                "event_id": a.event_id,
+                "customer_id": a.customer_id,
+                "timestamp": a.timestamp,
+            }
+            for position, a in model.alerts
+        ],
+        "triggers": [
+            {"request_id": "/".join(map(str, position)), "customer_id": customer} for position, customer in triggers
+        ],
+        "dead_letters": [
+            {"topic": p[0], "partition": p[1], "offset": p[2], **({"reason": d.reason} if "|" not in d.reason else {})}
+            for p, d in sorted(model.dead.items())
+        ],
+    }
     assert triggers and model.alerts and model.dead
     test = {"name": "adversarial", "events": sent, "expect": expect}
     run_tests(tmp_path, write_tests(tmp_path, test), check=0)
@@ -134,7 +153,9 @@ def test_no_expectation_is_idle(tmp_path):
 
 
 def test_differences_are_told(tmp_path):
-    path = write(tmp_path, f"""tests:
+    path = write(
+        tmp_path,
+        f"""tests:
   - name: good
     events: [{LOGIN}]
     expect: {{profiles: {{cust_1: {{login_count: 1}}}}}}
@@ -151,13 +172,22 @@ def test_differences_are_told(tmp_path):
         - {{severity: critical, data: {{amount: 5.1, order_id: p, x: 1}}}}
       triggers:
         - {{customer_id: cust_1}}
-""")
+""",
+    )
     done = run_tests(tmp_path, path, check=1)
     lines = [line for line in done.stdout.splitlines() if not re.search(r" passed, ", line)]
     letter = json.loads(lines.pop().lstrip(" +"))
-    assert letter == {"reason": "invalid_json", "detail": letter["detail"], "topic": "user-events", "partition": 0, "offset": 2,
-                      "value": "broken"}
-    assert lines == f"""ok    good
+    assert letter == {
+        "reason": "invalid_json",
+        "detail": letter["detail"],
+        "topic": "user-events",
+        "partition": 0,
+        "offset": 2,
+        "value": "broken",
+    }
+    assert (
+        lines
+        == f"""ok    good
 FAIL  wrong ({path}:5)
       {path}:12:31: profiles: cust_1: login_count
         - 2
@@ -177,19 +207,23 @@ FAIL  wrong ({path}:5)
         - 1
       {path}:17:11: triggers[0]
         - {{"customer_id":"cust_1"}}
-      {path}:11:7: dead_letters[0]""".splitlines(), done.stdout
+      {path}:11:7: dead_letters[0]""".splitlines()
+    ), done.stdout
     assert "1 passed, 1 failed in " in done.stdout and done.stderr == ""
 
 
 def test_reports_for_programs(tmp_path):
-    path = write(tmp_path, f"""tests:
+    path = write(
+        tmp_path,
+        f"""tests:
   - name: 'good <&> "x"'
     events: [{LOGIN}]
     expect: {{alerts: []}}
   - name: "wr\\uffff\\x07ong é😀"
     events: [{LOGIN}, "bad \\x01 <&> \\u2028"]
     expect: {{alerts: [{{severity: info}}]}}
-""")
+""",
+    )
     report = tmp_path / "report.xml"
     done = run_tests(tmp_path, path, "--format", "json", "--junit", report, check=1)
     told = json.loads(done.stdout)
@@ -197,27 +231,35 @@ def test_reports_for_programs(tmp_path):
     good, wrong = told["tests"]
     assert good["passed"] and good["name"] == 'good <&> "x"' and good["line"] == 2 and good["file"] == str(path)
     assert [(d["line"], d["where"], "expected" in d, "actual" in d) for d in wrong["differences"]] == [
-        (7, "alerts[0]", True, False), (7, "dead_letters[0]", False, True)]
+        (7, "alerts[0]", True, False),
+        (7, "dead_letters[0]", False, True),
+    ]
     assert wrong["differences"][0]["expected"] == {"severity": "info"} and not wrong["passed"]
 
     root = ElementTree.parse(report).getroot()
-    suite, = root
+    (suite,) = root
     assert (root.tag, suite.tag, suite.get("name")) == ("testsuites", "testsuite", str(path))
     for counted in (root, suite):
         assert [counted.get(n) for n in ("tests", "failures", "errors", "skipped")] == ["2", "1", "0", "0"]
         assert float(counted.get("time")) > 0
     first, second = suite
     assert {k: first.get(k) for k in ("name", "classname", "file", "line")} == {
-        "name": 'good <&> "x"', "classname": "churn-consumer", "file": str(path), "line": "2"}
+        "name": 'good <&> "x"',
+        "classname": "churn-consumer",
+        "file": str(path),
+        "line": "2",
+    }
     assert float(first.get("time")) > 0 and list(first) == []
-    failure, = second
+    (failure,) = second
     assert second.get("name") == "wr??ong é😀"
     assert failure.tag == "failure" and failure.get("message") == "alerts[0]" and failure.get("type")
     assert f"{path}:7:23: alerts[0]\n  - " in failure.text and "bad" in failure.text
 
 
 def test_filter(tmp_path):
-    path = write(tmp_path, "tests:\n" + "".join(f"  - name: {n}\n    expect: {{alerts: []}}\n" for n in ("one", "two", "three")))
+    path = write(
+        tmp_path, "tests:\n" + "".join(f"  - name: {n}\n    expect: {{alerts: []}}\n" for n in ("one", "two", "three"))
+    )
     done = run_tests(tmp_path, path, "--filter", "t", check=0)
     assert "ok    two\nok    three\n2 passed" in done.stdout
     done = run_tests(tmp_path, path, "--filter", "x", check=1)
@@ -231,11 +273,23 @@ WRONG = [
     ("- name: a\n  evens: []\n  expect: {alerts: []}", "3:3", "unknown option 'evens' (did you mean 'events'?)"),
     ("- expect: {alerts: []}", "2:3", "option 'name' is required"),
     ("- name: a", "2:3", "add 'expect:'"),
-    ("- name: a\n  expect: {alerts: []}\n- name: a\n  expect: {alerts: []}", "4:9", "the test in line 2 has this name too"),
+    (
+        "- name: a\n  expect: {alerts: []}\n- name: a\n  expect: {alerts: []}",
+        "4:9",
+        "the test in line 2 has this name too",
+    ),
     ("- name: a\n  expect: {alert: []}", "3:12", "unknown option 'alert' (did you mean 'alerts'?)"),
     ("- name: a\n  expect: {alerts: {}}", "3:20", "a list belongs here"),
-    ("- name: a\n  expect: {alerts: [{customer: x}]}", "3:22", "unknown option 'customer' (did you mean 'customer_id'?)"),
-    ("- name: a\n  expect: {alerts: [{severity: crtical}]}", "3:32", "no severity 'crtical' (did you mean 'critical'?)"),
+    (
+        "- name: a\n  expect: {alerts: [{customer: x}]}",
+        "3:22",
+        "unknown option 'customer' (did you mean 'customer_id'?)",
+    ),
+    (
+        "- name: a\n  expect: {alerts: [{severity: crtical}]}",
+        "3:32",
+        "no severity 'crtical' (did you mean 'critical'?)",
+    ),
     ("- name: a\n  expect: {dead_letters: [{reason: invalid_jsn}]}", "3:36", "(did you mean 'invalid_json'?)"),
     ("- name: a\n  expect: {sinks: {predicton: []}}", "3:20", "no sink 'predicton' (did you mean 'prediction'?)"),
     ("- name: a\n  expect: {sinks: {3: []}}", "3:20", "no sink '3'"),
@@ -246,7 +300,11 @@ WRONG = [
     ("- name: a\n  profiles: {c: {order_count: ~}}\n  expect: {alerts: []}", "3:31", "a value belongs here"),
     ("- name: a\n  events: {}\n  expect: {alerts: []}", "3:11", "a list of events belongs here"),
     ("- name: a\n  events: [[]]\n  expect: {alerts: []}", "3:12", "an event belongs here"),
-    ("- name: a\n  events: [{value: x, offset: 5}, {value: x, offset: 5}]\n  expect: {alerts: []}", "3:54", "offsets only grow"),
+    (
+        "- name: a\n  events: [{value: x, offset: 5}, {value: x, offset: 5}]\n  expect: {alerts: []}",
+        "3:54",
+        "offsets only grow",
+    ),
     ("- name: a\n  events: [{value: x, offest: 5}]\n  expect: {alerts: []}", "3:23", "(did you mean 'offset'?)"),
     ("- name: a\n  events: [{value_base64: x}]\n  expect: {alerts: []}", "3:27", "this is no base64"),
     ("- name: a\n  events: [{value: x, value_base64: eA==}]\n  expect: {alerts: []}", "3:37", "not both"),
@@ -301,7 +359,9 @@ def test_each_test_begins_with_nothing(tmp_path):
     """Neither profiles nor what processors keep in the store come from the test before."""
     pipeline = with_processor(tmp_path, plugin="dedup", window="1h")
     test = f"    events: [{POISON}, {POISON}]\n    expect: {{profiles: {{cust_1: {{login_count: 1}}}}}}\n"
-    done = run_tests(tmp_path, write(tmp_path, f"tests:\n  - name: a\n{test}  - name: b\n{test}"), pipeline=pipeline, check=0)
+    done = run_tests(
+        tmp_path, write(tmp_path, f"tests:\n  - name: a\n{test}  - name: b\n{test}"), pipeline=pipeline, check=0
+    )
     assert "2 passed" in done.stdout
 
 
@@ -309,13 +369,22 @@ def test_each_test_begins_with_nothing(tmp_path):
 def test_a_plugin_that_breaks_costs_one_test(act, tmp_path):
     pipeline = with_processor(tmp_path, plugin="probe")
     add_probe(tmp_path, ACTS[act])
-    path = write(tmp_path, "tests:\n" + "".join(
-        f"  - name: {name}\n    events: [{LOGIN}, {second}]\n    expect: {{profiles: {{cust_1: {{login_count: 2}}}}}}\n"
-        for name, second in (("before", LOGIN), ("poison", POISON), ("after", LOGIN))))
+    path = write(
+        tmp_path,
+        "tests:\n"
+        + "".join(
+            f"  - name: {name}\n    events: [{LOGIN}, {second}]\n    expect: {{profiles: {{cust_1: {{login_count: 2}}}}}}\n"
+            for name, second in (("before", LOGIN), ("poison", POISON), ("after", LOGIN))
+        ),
+    )
     done = run_tests(tmp_path, path, pipeline=pipeline, check=1)
     assert "2 passed, 1 failed" in done.stdout and "ok    after" in done.stdout
-    why = {"abort": "the process crashed: Aborted", "null": "the process crashed: Segmentation fault",
-           "exit": "the process was ended with exit status 0", "hang": "it took more than 1 seconds"}[act]
+    why = {
+        "abort": "the process crashed: Aborted",
+        "null": "the process crashed: Segmentation fault",
+        "exit": "the process was ended with exit status 0",
+        "hang": "it took more than 1 seconds",
+    }[act]
     if act == "null" and "AddressSanitizer" in done.stderr:
         why = "the process was ended with exit status 1"
     assert f"{why} while processor probe worked on user-events/0 offset 1" in done.stdout, done.stdout
@@ -351,15 +420,25 @@ def test_the_time_of_a_test(tmp_path):
     text = PROCESSOR.replace("(void)self, (void)host, (void)err;", "(void)self, (void)err;\n    told = host;")
     text = text.replace("static int32_t create(", "static const churn_host *told;\n\nstatic int32_t create(")
     add_probe(tmp_path, "return told->now_ms(told) == 1767225600000 ? CHURN_OK : CHURN_DROP;", text)
-    path = write(tmp_path, "tests:\n" + "".join(
-        f"  - name: {name}\n    {now}events: [{POISON}]\n    expect: {{profiles: {{cust_1: {expected}}}}}\n" for name, now, expected in (
-            ("given", "now: 2026-01-01T00:00:00Z\n    ", "{login_count: 1}"), ("real", "", "~"))))
+    path = write(
+        tmp_path,
+        "tests:\n"
+        + "".join(
+            f"  - name: {name}\n    {now}events: [{POISON}]\n    expect: {{profiles: {{cust_1: {expected}}}}}\n"
+            for name, now, expected in (
+                ("given", "now: 2026-01-01T00:00:00Z\n    ", "{login_count: 1}"),
+                ("real", "", "~"),
+            )
+        ),
+    )
     run_tests(tmp_path, path, pipeline=pipeline, check=0)
 
 
 def test_records_that_are_passed_on(tmp_path):
     """A pipeline that decodes nothing; sinks of one plugin are told apart by their place."""
-    pipeline = write(tmp_path, """source: {plugin: file, path: in}
+    pipeline = write(
+        tmp_path,
+        """source: {plugin: file, path: in}
 sinks: [{plugin: file, path: a}, {plugin: file, path: b}]
 tests:
   - name: as they are
@@ -368,14 +447,22 @@ tests:
       sinks:
         1: [hello, ~, {a: 1.5, b: "1.50", c: ~, d: "yes", event_id: event-3}]
         2: [hello, ~, {a: 1.500}]
-""", "p.yaml")
+""",
+        "p.yaml",
+    )
     run_tests(tmp_path, pipeline=pipeline, check=0)
 
 
 def test_many_tests_are_quick(tmp_path):
     """Some milliseconds each; the limit leaves room for a busy machine and sanitizers."""
-    path = write(tmp_path, "tests:\n" + "".join(
-        f"  - name: {i}\n    events: [{LOGIN}]\n    expect: {{profiles: {{cust_1: {{login_count: 1}}}}}}\n" for i in range(200)))
+    path = write(
+        tmp_path,
+        "tests:\n"
+        + "".join(
+            f"  - name: {i}\n    events: [{LOGIN}]\n    expect: {{profiles: {{cust_1: {{login_count: 1}}}}}}\n"
+            for i in range(200)
+        ),
+    )
     done = run_tests(tmp_path, path, check=0)
     passed, seconds = re.search(r"^(\d+) passed, 0 failed in ([\d.]+) s$", done.stdout, re.M).groups()
     assert passed == "200" and float(seconds) < 20, done.stdout

@@ -17,8 +17,10 @@ import sys
 import tempfile
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
-KAFKA_SOURCE = "plugins/test_source_kafka_group plugins/test_source_kafka_records " \
+KAFKA_SOURCE = (
+    "plugins/test_source_kafka_group plugins/test_source_kafka_records "
     "plugins/test_source_kafka plugins/test_source_kafka_reading plugins/test_source_kafka_turns"
+)
 LMDB_STORE = "plugins/test_store_lmdb_calls plugins/test_store_lmdb"
 REDIS_STORE = "plugins/test_store_redis_calls plugins/test_store_redis"
 PROGRESS = "unit/test_progress unit/test_placing unit/test_session unit/test_writer"
@@ -120,7 +122,10 @@ MODULES = {
     "plugins/store/redis/session.c": REDIS_STORE,
     "plugins/store/redis/socket.c": REDIS_STORE,
 }
-SECONDS = {"core": 60, "plugins": 300}  # of a test run that a fault may have sent round for ever: many times what it needs
+SECONDS = {
+    "core": 60,
+    "plugins": 300,
+}  # of a test run that a fault may have sent round for ever: many times what it needs
 
 Fault = collections.namedtuple("Fault", "module line before after text")
 
@@ -134,13 +139,30 @@ def mutants_of(module, folder):
     """Every fault that the rules can plant in the module, in an order that depends on nothing else."""
     made = folder / module.replace("/", "_")
     made.mkdir()
-    subprocess.run([pathlib.Path(sys.executable).parent / "mutate", ROOT / module, "c", "--only", ROOT / "tests/mutation/c.rules",
-                    "--mutantDir", made, "--noCheck"], check=True, capture_output=True, cwd=folder)
+    subprocess.run(
+        [
+            pathlib.Path(sys.executable).parent / "mutate",
+            ROOT / module,
+            "c",
+            "--only",
+            ROOT / "tests/mutation/c.rules",
+            "--mutantDir",
+            made,
+            "--noCheck",
+        ],
+        check=True,
+        capture_output=True,
+        cwd=folder,
+    )
     original = (ROOT / module).read_text()
     faults = {}
     for file in made.iterdir():
         text = file.read_text()
-        changed = [(i, a, b) for i, (a, b) in enumerate(zip(original.splitlines(), text.splitlines(), strict=False), 1) if a != b]
+        changed = [
+            (i, a, b)
+            for i, (a, b) in enumerate(zip(original.splitlines(), text.splitlines(), strict=False), 1)
+            if a != b
+        ]
         if len(changed) == 1:
             line, before, after = changed[0]
             faults[text] = Fault(module, line, before.strip(), after.strip(), text)
@@ -153,20 +175,34 @@ class Tree:
     def __init__(self, folder):
         self.source = folder / "source"
         self.build = folder / "build"
-        files = subprocess.run(["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"], cwd=ROOT, check=True,
-                               capture_output=True, text=True).stdout.split("\0")
+        files = subprocess.run(
+            ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"],
+            cwd=ROOT,
+            check=True,
+            capture_output=True,
+            text=True,
+        ).stdout.split("\0")
         for name in filter(None, files):
             if (ROOT / name).is_file():
                 (self.source / name).parent.mkdir(parents=True, exist_ok=True)
                 shutil.copy2(ROOT / name, self.source / name)
         self.build.mkdir()
         subprocess.run(["autoreconf", "-i"], cwd=self.source, check=True, capture_output=True)
-        subprocess.run([self.source / "configure", "CFLAGS=-O1 -g0", "CXXFLAGS=-O1 -g0"], cwd=self.build, check=True,
-                       capture_output=True)
+        subprocess.run(
+            [self.source / "configure", "CFLAGS=-O1 -g0", "CXXFLAGS=-O1 -g0"],
+            cwd=self.build,
+            check=True,
+            capture_output=True,
+        )
         self.make("all")
         self.make("check", "TESTS=")
-        listed = subprocess.run(["make", "-s", "--eval", "tests: ; @echo $(TESTS)", "tests"], cwd=self.build, check=True,
-                                capture_output=True, text=True)
+        listed = subprocess.run(
+            ["make", "-s", "--eval", "tests: ; @echo $(TESTS)", "tests"],
+            cwd=self.build,
+            check=True,
+            capture_output=True,
+            text=True,
+        )
         self.tests = listed.stdout.split()
         self.codes = {}
         for module in MODULES:
@@ -174,8 +210,14 @@ class Tree:
 
     def make(self, *words, seconds=None):
         """True when it succeeds in time; what it leaves running ends with it."""
-        with subprocess.Popen(["make", "-s", "-j4", *words], cwd=self.build, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
-                              stdin=subprocess.DEVNULL, start_new_session=True) as process:
+        with subprocess.Popen(
+            ["make", "-s", "-j4", *words],
+            cwd=self.build,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            stdin=subprocess.DEVNULL,
+            start_new_session=True,
+        ) as process:
             try:
                 return process.wait(seconds) == 0
             except subprocess.TimeoutExpired:
@@ -184,13 +226,16 @@ class Tree:
 
     def check(self, tests, seconds):
         programs = "check_PROGRAMS=" + " ".join(test for test in tests if not test.endswith(".sh"))
-        return self.make("check", programs, "TESTS=") and self.make("check", programs, f"TESTS={' '.join(tests)}", seconds=seconds)
+        return self.make("check", programs, "TESTS=") and self.make(
+            "check", programs, f"TESTS={' '.join(tests)}", seconds=seconds
+        )
 
     def code_of(self, module):
         """What the compiler made of it."""
         name = pathlib.Path(module)
-        objects = [p for p in (self.build / name.parent).rglob(f"*-{name.stem}.o") if "/.libs/" in str(p)] or \
-                  list((self.build / name.parent).rglob(f"*-{name.stem}.o"))
+        objects = [p for p in (self.build / name.parent).rglob(f"*-{name.stem}.o") if "/.libs/" in str(p)] or list(
+            (self.build / name.parent).rglob(f"*-{name.stem}.o")
+        )
         return hashlib.sha256(objects[0].read_bytes()).hexdigest()
 
     def judge(self, fault):
@@ -208,7 +253,9 @@ class Tree:
             for test in nearest:
                 if not self.check([test], seconds):
                     return "noticed", test
-            if not self.check([test for test in self.tests if test not in nearest and meets(test, fault.module)], seconds):
+            if not self.check(
+                [test for test in self.tests if test not in nearest and meets(test, fault.module)], seconds
+            ):
                 return "noticed", "make check"
             return "NOT NOTICED", ""
         finally:
@@ -218,15 +265,21 @@ class Tree:
 def main():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--count", type=int, default=300, help="faults that the compiler does not take for the same code")
+    parser.add_argument(
+        "--count", type=int, default=300, help="faults that the compiler does not take for the same code"
+    )
     parser.add_argument("--jobs", type=int, default=1, help="trees that are built and tested beside each other")
-    parser.add_argument("modules", nargs="*", default=list(MODULES), help="of those in this file; all where none is named")
+    parser.add_argument(
+        "modules", nargs="*", default=list(MODULES), help="of those in this file; all where none is named"
+    )
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="churn-mutation-") as name:
         folder = pathlib.Path(name)
         faults = [fault for module in arguments.modules for fault in mutants_of(module, folder)]
         random.Random(arguments.seed).shuffle(faults)
-        print(f"{len(faults)} faults are possible in {len(arguments.modules)} modules; seed {arguments.seed}", flush=True)
+        print(
+            f"{len(faults)} faults are possible in {len(arguments.modules)} modules; seed {arguments.seed}", flush=True
+        )
         trees = queue.Queue()
         for number in range(arguments.jobs):
             (folder / str(number)).mkdir()
@@ -247,8 +300,11 @@ def main():
                 if outcome in ("noticed", "NOT NOTICED"):
                     done += 1
                     tally[fault.module][outcome] += 1
-                    print(f"{done:4} {outcome}{' by ' + by if by else ''}: {fault.module}:{fault.line}: "
-                          f"{fault.before}  ->  {fault.after}", flush=True)
+                    print(
+                        f"{done:4} {outcome}{' by ' + by if by else ''}: {fault.module}:{fault.line}: "
+                        f"{fault.before}  ->  {fault.after}",
+                        flush=True,
+                    )
                 if done >= arguments.count:
                     pool.shutdown(cancel_futures=True)
                     break

@@ -479,26 +479,16 @@ static void run(struct trial *t)
 /* --- The rows --- */
 
 /* What the member of a sound group is told so that it sends a request that shall go wrong. */
-#define REJOIN                                                                                                         \
-    {                                                                                                                  \
-        HEARTBEAT, RD_KAFKA_RESP_ERR_REBALANCE_IN_PROGRESS, .times = 1                                                 \
-    }
-#define LOOK_FOR_COORDINATOR                                                                                           \
-    {                                                                                                                  \
-        HEARTBEAT, RD_KAFKA_RESP_ERR_NOT_COORDINATOR, .times = 1                                                       \
-    }
+#define REJOIN {HEARTBEAT, RD_KAFKA_RESP_ERR_REBALANCE_IN_PROGRESS, .times = 1}
+#define LOOK_FOR_COORDINATOR {HEARTBEAT, RD_KAFKA_RESP_ERR_NOT_COORDINATOR, .times = 1}
 
 /* A row in which a request of one kind is answered with an error; the rest of it follows as `.member = value`. */
 #define ANSWERS(api_, error, ...)                                                                                      \
-    {                                                                                                                  \
-        .name = #api_ " " #error, .amid = {{api_, RD_KAFKA_RESP_ERR_##error, .times = 1}}, __VA_ARGS__                 \
-    }
+    {.name = #api_ " " #error, .amid = {{api_, RD_KAFKA_RESP_ERR_##error, .times = 1}}, __VA_ARGS__}
 
 /* The same twice, `first` being what makes the member send that kind. */
 #define ANSWERS_AFTER(first, api_, error, ...)                                                                         \
-    {                                                                                                                  \
-        .name = #api_ " " #error, .amid = {{api_, RD_KAFKA_RESP_ERR_##error, .times = 2}, first}, __VA_ARGS__          \
-    }
+    {.name = #api_ " " #error, .amid = {{api_, RD_KAFKA_RESP_ERR_##error, .times = 2}, first}, __VA_ARGS__}
 
 static void slow_down(rd_kafka_mock_cluster_t *mock)
 {

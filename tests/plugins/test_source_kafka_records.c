@@ -17,7 +17,7 @@ static void test_a_record(void)
     fake_kafka_partition("t", 3)->committed = 7;
     open_assigned("t/3");
     m = fake_kafka_record("t", 3, 7, "value");
-    m->key = (void *)(uintptr_t) "key";
+    m->key = (void *)(uintptr_t)"key";
     m->key_len = 3;
     fake_kafka_time(m, 1234567);
     fake_kafka_header(m, "one", "1");
@@ -956,7 +956,7 @@ static void test_a_record_read_again_is_whole(void)
     OPEN_SOURCE("topics", "t");
     (void)reread(NULL, 0, 100);
     m = fake_kafka_hears(2, "t", 0, 5, "value");
-    m->key = (void *)(uintptr_t) "key";
+    m->key = (void *)(uintptr_t)"key";
     m->key_len = 3;
     fake_kafka_header(m, "one", "1");
     fake_kafka_header(m, "two", "22");

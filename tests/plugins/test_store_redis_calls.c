@@ -178,7 +178,9 @@ static void check_value(const redisReply *command)
 
 /* The answers of a server that has nothing against us. */
 static const struct rule usual[] = {
-    {"SCRIPT LOAD", LOADED}, {"INFO", "$0\r\n\r\n"}, {"", "+OK\r\n"}, /* to anything */
+    {"SCRIPT LOAD", LOADED},
+    {"INFO", "$0\r\n\r\n"},
+    {"", "+OK\r\n"}, /* to anything */
 };
 
 static const char *reply_to(const char *command)

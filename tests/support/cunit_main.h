@@ -4,10 +4,7 @@
 
 #include <CUnit/Basic.h>
 
-#define TEST(function)                                                                                                 \
-    {                                                                                                                  \
-#function, function                                                                                            \
-    }
+#define TEST(function) {#function, function}
 
 /* Runs all tests, each between `set_up` and `tear_down` (may be NULL); the exit status for main: 0 when each assertion
  * held and at least one ran. */

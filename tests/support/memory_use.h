@@ -7,7 +7,7 @@
 #include <stddef.h>
 
 /* So many bytes for each of so many repeated calls are a leak; the allocator's own caches keep less. */
-#define MEMORY_LEAK(calls) ((size_t)(calls)*16)
+#define MEMORY_LEAK(calls) ((size_t)(calls) * 16)
 
 static inline size_t memory_in_use(void)
 {

@@ -34,10 +34,11 @@ struct values {
 };
 
 #define ROW(name_, type_, ...)                                                                                         \
-    {                                                                                                                  \
-        .name = #name_, .type = CHURN_OPTION_##type_, .offset = offsetof(struct values, name_),                        \
-        .help = "help for " #name_, __VA_ARGS__                                                                        \
-    }
+    {.name = #name_,                                                                                                   \
+     .type = CHURN_OPTION_##type_,                                                                                     \
+     .offset = offsetof(struct values, name_),                                                                         \
+     .help = "help for " #name_,                                                                                       \
+     __VA_ARGS__}
 
 static const churn_option rows[] = {
     ROW(text, STRING, .default_text = NULL),

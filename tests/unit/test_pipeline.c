@@ -530,7 +530,7 @@ static void test_changes_before_the_checks(void)
     load_edited(SOURCE STORE DEAD "sinks: [{plugin: alert}, {plugin: nothing}]\n", profiles_only, NULL);
     CU_ASSERT(loaded && pipeline.sink_count == 0 && !pipeline.has_dead_letters && pipeline.outputs == 0);
     close_pipeline();
-    load_edited(SOURCE STORE "workers: none\n", profiles_only, (void *)(uintptr_t) "not like this");
+    load_edited(SOURCE STORE "workers: none\n", profiles_only, (void *)(uintptr_t)"not like this");
     check_text(said, "FILE: not like this\n", "refused by the change");
     close_pipeline();
 }

@@ -850,7 +850,7 @@ static void test_marks_of_a_damaged_profile(void)
 static void test_very_many_marks(void)
 {
     churn_pair *pairs = calloc(2 * MANY, sizeof *pairs);
-    char(*names)[24] = calloc(2 * MANY, sizeof *names), message[256] = "";
+    char (*names)[24] = calloc(2 * MANY, sizeof *names), message[256] = "";
     struct profile *profile = empty_profile(&shipped);
     struct sources sources = {0};
     clock_t began = clock();
@@ -940,9 +940,7 @@ static void test_reading_and_going_on(void)
 }
 
 #define PAIR(name_, value_)                                                                                            \
-    {                                                                                                                  \
-        .name = {.ptr = (name_), .len = sizeof(name_) - 1}, .value = {.ptr = (value_), .len = sizeof(value_) - 1 }     \
-    }
+    {.name = {.ptr = (name_), .len = sizeof(name_) - 1}, .value = {.ptr = (value_), .len = sizeof(value_) - 1}}
 
 static void test_stored_values_that_are_no_values(void)
 {

@@ -6,16 +6,27 @@ import os
 from common import batches, consumer
 from confluent_kafka import Producer
 
-SEVERITY = {"payment_failed": "critical", "support_ticket_created": "warning", "refund_requested": "warning",
-            "subscription_cancelled": "critical"}
+SEVERITY = {
+    "payment_failed": "critical",
+    "support_ticket_created": "warning",
+    "refund_requested": "warning",
+    "subscription_cancelled": "critical",
+}
 
 
 def alert(message, event):
     kind, data = event["event_type"], event["data"]
     severity = "critical" if data.get("priority") == "urgent" else SEVERITY[kind]
-    return {"alert_id": f"{message.topic()}/{message.partition()}/{message.offset()}", "severity": severity,
-            "event_id": event["event_id"], "event_type": kind, "customer_id": event["customer_id"],
-            "timestamp": event["timestamp"], "message": f"{kind} of {event['customer_id']}", "data": data}
+    return {
+        "alert_id": f"{message.topic()}/{message.partition()}/{message.offset()}",
+        "severity": severity,
+        "event_id": event["event_id"],
+        "event_type": kind,
+        "customer_id": event["customer_id"],
+        "timestamp": event["timestamp"],
+        "message": f"{kind} of {event['customer_id']}",
+        "data": data,
+    }
 
 
 def main():
@@ -27,8 +38,12 @@ def main():
         for message in messages:
             event = json.loads(message.value())
             if event["event_type"] in SEVERITY:
-                target.produce(topic, key=event["customer_id"], value=json.dumps(alert(message, event)),
-                               on_delivery=lambda error, _: failures.append(error) if error else None)
+                target.produce(
+                    topic,
+                    key=event["customer_id"],
+                    value=json.dumps(alert(message, event)),
+                    on_delivery=lambda error, _: failures.append(error) if error else None,
+                )
         target.poll(0)
     if target.flush(60) != 0 or failures:
         raise SystemExit(f"alerts were not produced: {failures[:1]}")

@@ -8,16 +8,18 @@ BATCH = 500
 
 
 def consumer():
-    return Consumer({
-        "bootstrap.servers": os.environ["KAFKA_BROKER"],
-        "group.id": os.environ["BENCH_GROUP"],
-        "auto.offset.reset": "earliest",
-        # At least once: what is done is stored below, and committed in the background.
-        "enable.auto.offset.store": False,
-        # librdkafka's advice for throughput: fetch far ahead, and look again soon when the queue was full.
-        "queued.min.messages": 1000000,
-        "fetch.queue.backoff.ms": 10,
-    })
+    return Consumer(
+        {
+            "bootstrap.servers": os.environ["KAFKA_BROKER"],
+            "group.id": os.environ["BENCH_GROUP"],
+            "auto.offset.reset": "earliest",
+            # At least once: what is done is stored below, and committed in the background.
+            "enable.auto.offset.store": False,
+            # librdkafka's advice for throughput: fetch far ahead, and look again soon when the queue was full.
+            "queued.min.messages": 1000000,
+            "fetch.queue.backoff.ms": 10,
+        }
+    )
 
 
 def batches(source):

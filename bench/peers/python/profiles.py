@@ -17,7 +17,12 @@ def units(text):
     return int(whole + fraction.ljust(4, "0"))
 
 
-MONEY = {"order_placed": "order_value", "payment_failed": "amount", "cart_abandoned": "cart_value", "refund_requested": "amount"}
+MONEY = {
+    "order_placed": "order_value",
+    "payment_failed": "amount",
+    "cart_abandoned": "cart_value",
+    "refund_requested": "amount",
+}
 NUMBER = {"order_placed": "items_count", "review_submitted": "rating"}
 
 
@@ -30,8 +35,15 @@ def row(message):
     event = json.loads(message.value(), parse_float=str)
     kind, data = event["event_type"], event["data"]
     money, number = MONEY.get(kind), NUMBER.get(kind)
-    return (f"profile:{event['customer_id']}", f"_m:{message.topic()}/{message.partition()}", message.offset(), kind,
-            time_ms(event["timestamp"]), units(data[money]) if money else 0, data[number] if number else 0)
+    return (
+        f"profile:{event['customer_id']}",
+        f"_m:{message.topic()}/{message.partition()}",
+        message.offset(),
+        kind,
+        time_ms(event["timestamp"]),
+        units(data[money]) if money else 0,
+        data[number] if number else 0,
+    )
 
 
 def main():

@@ -81,7 +81,7 @@ typedef struct churn_event_type {
     uint32_t severity;             /**< default: CHURN_SEVERITY_NONE … CRITICAL; a pipeline may change it */
     uint32_t predicts;             /**< default: 1 when the event triggers a prediction; a pipeline may change it */
     uint32_t sample_weight;        /**< share among generated events, relative to the other types; 0: never */
-    const char *alert_message;     /**< text with {customer_id} and {name of a data field}; NULL: "<type> of <customer>" */
+    const char *alert_message; /**< text with {customer_id} and {name of a data field}; NULL: "<type> of <customer>" */
     /**
      * Optional: what the tables cannot say. Merges into declared fields through `delta`; must be a pure function of
      * `event`. CHURN_REJECT with a message sends the event to the dead letters; nothing of it is then applied. [worker]
@@ -89,8 +89,8 @@ typedef struct churn_event_type {
     int32_t (*apply)(const churn_event *event, churn_delta *delta, churn_error *err);
 } churn_event_type;
 
-/** The members of churn_event_type for a table of fields, effects, derived fields or severity rules, in the order of the
- *  struct: {.size = sizeof(churn_event_type), CHURN_FIELDS(fields), CHURN_EFFECTS(effects), .predicts = 1} */
+/** The members of churn_event_type for a table of fields, effects, derived fields or severity rules, in the order of
+ * the struct: {.size = sizeof(churn_event_type), CHURN_FIELDS(fields), CHURN_EFFECTS(effects), .predicts = 1} */
 #define CHURN_FIELDS(rows)                                                                                             \
     .field_stride = sizeof(churn_field), .fields = (rows), .field_count = sizeof(rows) / sizeof((rows)[0])
 #define CHURN_EFFECTS(rows)                                                                                            \
@@ -104,19 +104,19 @@ typedef struct churn_event_type {
 /** A decoded and validated event. Everything in it is borrowed and valid until the call it was passed to returns. */
 struct churn_event {
     uint32_t size;
-    int32_t partition;          /**< source position, with `topic` and `offset` */
-    churn_str topic;            /**< name of the topic, file or generator; NUL-terminated */
-    int64_t offset;             /**< of this record in its partition */
-    churn_str event_id;         /**< 1–128 bytes */
-    churn_str event_type;       /**< name of the type; NUL-terminated */
-    churn_str customer_id;      /**< 1–128 bytes without control characters */
-    int64_t timestamp_ms;       /**< event time, ms since 1970-01-01T00:00:00Z */
-    const churn_field *fields;  /**< the type's table, `value_count` rows of `field_stride` bytes */
-    const churn_value *values;  /**< one for each row of `fields`, in its order */
+    int32_t partition;         /**< source position, with `topic` and `offset` */
+    churn_str topic;           /**< name of the topic, file or generator; NUL-terminated */
+    int64_t offset;            /**< of this record in its partition */
+    churn_str event_id;        /**< 1–128 bytes */
+    churn_str event_type;      /**< name of the type; NUL-terminated */
+    churn_str customer_id;     /**< 1–128 bytes without control characters */
+    int64_t timestamp_ms;      /**< event time, ms since 1970-01-01T00:00:00Z */
+    const churn_field *fields; /**< the type's table, `value_count` rows of `field_stride` bytes */
+    const churn_value *values; /**< one for each row of `fields`, in its order */
     uint32_t value_count;
     uint32_t field_stride;
-    churn_str data;             /**< the text of the `data` object as received, or as processors changed it: valid JSON */
-    churn_str payload;          /**< the whole record, likewise */
+    churn_str data;    /**< the text of the `data` object as received, or as processors changed it: valid JSON */
+    churn_str payload; /**< the whole record, likewise */
 };
 
 /** The value of the data field `name`, or NULL when the type has no such field or the event lacks it. [any] */

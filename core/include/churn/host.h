@@ -18,11 +18,11 @@ typedef struct churn_host churn_host;
 /** Services for one plugin instance. Valid from `create` until after `destroy`. */
 struct churn_host {
     uint32_t size;
-    uint32_t worker;          /**< number of the worker that owns the instance, from 0 */
-    uint32_t worker_count;    /**< how many workers the pipeline has */
-    uint32_t until_end;       /**< 1 when the run ends at the end of a bounded input or of the partitions as they stand */
-    void *ctx;                /**< the host's own */
-    const char *pipeline;     /**< the pipeline's name, NUL-terminated */
+    uint32_t worker;       /**< number of the worker that owns the instance, from 0 */
+    uint32_t worker_count; /**< how many workers the pipeline has */
+    uint32_t until_end;    /**< 1 when the run ends at the end of a bounded input or of the partitions as they stand */
+    void *ctx;             /**< the host's own */
+    const char *pipeline;  /**< the pipeline's name, NUL-terminated */
     /** Writes one line to the log; repeats of one text are limited. No secret may be in `message`. [any] */
     void (*log)(const churn_host *host, int32_t level, const char *message);
     /** 1 when a line of `level` would be written. [any] */

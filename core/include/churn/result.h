@@ -20,14 +20,14 @@ extern "C" {
 
 /** What a call answers. Zero is success and there is no other success but the two named below zero's line. */
 enum {
-    CHURN_OK = 0,        /**< done */
-    CHURN_END = 1,       /**< done, and there will never be more (a source at the end of a bounded input) */
-    CHURN_PENDING = 2,   /**< nothing to hand out now */
-    CHURN_DROP = 3,      /**< a processor's verdict: leave this event out */
-    CHURN_CONFLICT = 4,  /**< a store's answer: another version is stored */
-    CHURN_RETRY = -1,    /**< a passing outage: nothing was done, the host may ask again */
-    CHURN_REJECT = -2,   /**< this record's own fault: it belongs into the dead letters */
-    CHURN_FATAL = -3     /**< the instance cannot go on; the pipeline stops with the error's message */
+    CHURN_OK = 0,       /**< done */
+    CHURN_END = 1,      /**< done, and there will never be more (a source at the end of a bounded input) */
+    CHURN_PENDING = 2,  /**< nothing to hand out now */
+    CHURN_DROP = 3,     /**< a processor's verdict: leave this event out */
+    CHURN_CONFLICT = 4, /**< a store's answer: another version is stored */
+    CHURN_RETRY = -1,   /**< a passing outage: nothing was done, the host may ask again */
+    CHURN_REJECT = -2,  /**< this record's own fault: it belongs into the dead letters */
+    CHURN_FATAL = -3    /**< the instance cannot go on; the pipeline stops with the error's message */
 };
 
 /** Bytes with a length; may hold NUL bytes and is not NUL-terminated unless a comment says so. */

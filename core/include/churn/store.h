@@ -91,12 +91,12 @@ typedef struct churn_store_ops {
      */
     int32_t (*poll)(void *session, churn_put_reply *replies, uint32_t max, uint32_t timeout_ms, uint32_t *ret_count,
                     churn_error *err);
-    /** Reads one hash, `_v` included: calls `fn` once, with count 0 when nothing is stored. CHURN_REJECT (ABI 1.3): what
-     *  is stored under the key is no hash, or damaged; the session serves other keys. Not while puts are unanswered.
-     *  [worker] */
+    /** Reads one hash, `_v` included: calls `fn` once, with count 0 when nothing is stored. CHURN_REJECT (ABI 1.3):
+     * what is stored under the key is no hash, or damaged; the session serves other keys. Not while puts are
+     * unanswered. [worker] */
     int32_t (*get)(void *session, churn_str key, churn_fields_fn fn, void *ctx, churn_error *err);
-    /** Replaces whole hashes, each at once for any reader. Returns when all are stored; after an error any of them may be.
-     *  Not while puts are unanswered. [worker] */
+    /** Replaces whole hashes, each at once for any reader. Returns when all are stored; after an error any of them may
+     * be. Not while puts are unanswered. [worker] */
     int32_t (*write)(void *session, const churn_hash *hashes, uint32_t count, churn_error *err);
     /** Embedded stores: deletes `key` if its field `field` equals `value`. [worker] */
     int32_t (*remove)(void *session, churn_str key, churn_str field, churn_str value, churn_error *err);
@@ -111,11 +111,11 @@ typedef struct churn_store_ops {
 
     /* since ABI 1.1 */
     /**
-     * Optional: names the history of writes that this session is part of, NUL-terminated. The same text on two sessions:
-     * what was acknowledged on the first is still there on the second. Another text: the server was restarted, replaced
-     * or has failed over, and may have lost some of it. NULL: that cannot happen. Not while puts are unanswered. [worker]
-     * Where the store can tell, puts of a session that was asked are refused once its history has ended under it: the
-     * session is broken, and the next one has another identity.
+     * Optional: names the history of writes that this session is part of, NUL-terminated. The same text on two
+     * sessions: what was acknowledged on the first is still there on the second. Another text: the server was
+     * restarted, replaced or has failed over, and may have lost some of it. NULL: that cannot happen. Not while puts
+     * are unanswered. [worker] Where the store can tell, puts of a session that was asked are refused once its history
+     * has ended under it: the session is broken, and the next one has another identity.
      */
     int32_t (*identity)(void *session, char text[CHURN_IDENTITY_SIZE], churn_error *err);
     /**
@@ -124,8 +124,8 @@ typedef struct churn_store_ops {
      * not. CHURN_RETRY: the session is broken. NULL: it always is. [worker]
      */
     int32_t (*flush)(void *session, uint64_t id, churn_error *err);
-    /** Optional: calls `fn` with every key that begins with `prefix`, in any order, one perhaps more than once; keys that
-     *  come or go meanwhile may be among them or not. `fn` must not use the session. Not while puts are unanswered.
+    /** Optional: calls `fn` with every key that begins with `prefix`, in any order, one perhaps more than once; keys
+     * that come or go meanwhile may be among them or not. `fn` must not use the session. Not while puts are unanswered.
      *  [worker] */
     int32_t (*keys)(void *session, churn_str prefix, churn_key_fn fn, void *ctx, churn_error *err);
     /** Optional: `get` of several keys at once; `fn` is called for each, in their order. Some calls may have been made
@@ -135,8 +135,8 @@ typedef struct churn_store_ops {
                         churn_error *err);
 
     /* since ABI 1.2 */
-    /** Optional: what an acknowledged write has survived, for people, such as "replicas: 2"; NUL-terminated, lives as long
-     *  as the instance. [any] */
+    /** Optional: what an acknowledged write has survived, for people, such as "replicas: 2"; NUL-terminated, lives as
+     * long as the instance. [any] */
     const char *(*durability)(void *self);
     /**
      * Optional: calls `fn` for each place of its data. `timeout_ms` 0: names them, without any I/O.
@@ -146,8 +146,9 @@ typedef struct churn_store_ops {
 
     /* since ABI 1.3 */
     /**
-     * Optional: may this session do with keys such as these all that put, get and write need? CHURN_FATAL with a message
-     * that names what is forbidden. Writes nothing. NULL: nothing is ever forbidden. Not while puts are unanswered. [worker]
+     * Optional: may this session do with keys such as these all that put, get and write need? CHURN_FATAL with a
+     * message that names what is forbidden. Writes nothing. NULL: nothing is ever forbidden. Not while puts are
+     * unanswered. [worker]
      */
     int32_t (*allowed)(void *session, const churn_str *keys, uint32_t count, churn_error *err);
 } churn_store_ops;

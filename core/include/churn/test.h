@@ -98,8 +98,8 @@ CHURN_TEST_API const char *churn_test_profile(churn_test *t, const char *custome
  */
 CHURN_TEST_API int32_t churn_test_expect_profile(churn_test *t, const char *customer_id, const char *json);
 
-/** The alert or prediction trigger that the last event raised, as sinks get it (JSON); NULL where it raised none. An alert
- *  of the processor's comes before the event type's own. */
+/** The alert or prediction trigger that the last event raised, as sinks get it (JSON); NULL where it raised none. An
+ * alert of the processor's comes before the event type's own. */
 CHURN_TEST_API const char *churn_test_alert(churn_test *t);
 CHURN_TEST_API const char *churn_test_trigger(churn_test *t);
 

@@ -9,10 +9,7 @@
 #define MONEY_UNIT 10000 /* units of one */
 
 /* The bytes of a string literal, as a churn_str is initialized with. */
-#define TEXT(literal)                                                                                                  \
-    {                                                                                                                  \
-        .ptr = (literal), .len = sizeof(literal) - 1                                                                   \
-    }
+#define TEXT(literal) {.ptr = (literal), .len = sizeof(literal) - 1}
 
 /* The day of the newest time that was written: consecutive events mostly share it. */
 struct day_text {

@@ -170,7 +170,7 @@ static void source_probe(void *self, uint32_t timeout_ms, churn_target_fn fn, vo
     uint32_t count = s->topic_names.count;
     rd_kafka_conf_t *conf = timeout_ms > 0 ? conf_new(s, NULL) : NULL;
     struct kafka_topic *topics = calloc(count + 1u, sizeof *topics);
-    char(*places)[32] = calloc(count + 1u, sizeof *places);
+    char (*places)[32] = calloc(count + 1u, sizeof *places);
     if (timeout_ms == 0) {
         kafka_risks(&s->properties, fn, ctx);
     }

@@ -16,8 +16,6 @@ static void never(void)
         void (*behind[16])(void);                                                                                      \
     }
 #define POISON                                                                                                         \
-    {                                                                                                                  \
-        never, never, never, never, never, never, never, never, never, never, never, never, never, never, never, never \
-    }
+    {never, never, never, never, never, never, never, never, never, never, never, never, never, never, never, never}
 
 #endif

@@ -1,5 +1,6 @@
 /** @file
- * Extension "churn.storage/1": the pipeline's store, for a plugin that reads profiles or keeps data of its own beside them.
+ * Extension "churn.storage/1": the pipeline's store, for a plugin that reads profiles or keeps data of its own beside
+ * them.
  */
 #ifndef CHURN_EXT_STORAGE_H
 #define CHURN_EXT_STORAGE_H
@@ -16,8 +17,8 @@ extern "C" {
 typedef struct churn_storage {
     uint32_t size;
     uint32_t reserved;
-    /** The pipeline's store, or NULL where it has none. `ret_self` is what its `open` takes; sessions are the caller's to
-     *  close before its own `destroy`. [any] */
+    /** The pipeline's store, or NULL where it has none. `ret_self` is what its `open` takes; sessions are the caller's
+     * to close before its own `destroy`. [any] */
     const churn_store_ops *(*store)(const churn_host *host, void **ret_self);
     /** The key of a customer's profile, written to `key` (at least 512 bytes); returns its length. [any] */
     uint32_t (*profile_key)(const churn_host *host, churn_str customer_id, char *key);
