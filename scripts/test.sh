@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
-# All tests: installs what they need, builds with gcc, clang and sanitizers, runs the unit tests, each fuzz target for ten seconds,
-# the integration tests against real Kafka and Redis, the quickstart and the unit tests on the Debian, 12 or 13, that the machine is
-# not, the fault suite's rows for every change, a small benchmark, and distcheck. Ends with the line `N passed, N failed`; each test program, each integration
-# test and each build counts as one. Output of each step: build/logs/.
+# All tests: installs what they need, builds with gcc, clang and sanitizers, runs the unit tests, lint, each fuzz target for ten
+# seconds, the integration tests against real Kafka and Redis, the quickstart and the unit tests on the Debian, 12 or 13, that the
+# machine is not, the fault suite's rows for every change, a small benchmark, and distcheck. Ends with the line `N passed, N failed`;
+# each test program, each integration test and each build counts as one. Output of each step: build/logs/.
 # CHURN_TEST_EVENTS=1000000 runs the main job at full size.
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -79,6 +79,7 @@ mkdir -p "$logs"
 
 if count gcc build build --enable-werror; then
     count_check unit make -C build -j"$jobs" check
+    TAIL=120 count lint scripts/lint.sh || true
 fi
 count_check other-debian scripts/test-other-debian.sh
 count clang build build/clang CC=clang CXX=clang++ --enable-werror || true
