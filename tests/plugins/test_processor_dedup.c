@@ -1,5 +1,5 @@
 /* The processor `dedup`: who has an id, for how long, restarts, races, batches, and a store out of reach. */
-#include "cunit_main.h"
+#include "../unit/no_leaks.h"
 #include "fake_host.h"
 #include "memory_store.h"
 #include "memory_use.h"
@@ -1063,5 +1063,5 @@ int main(void)
     (void)alarm(120); /* a wait that the clock does not end */
     plugin = fake_plugin_load("processor", "dedup");
     ops = plugin->ops;
-    return run_tests("processor/dedup", tests);
+    return run_tests_without_leaks("processor/dedup", tests);
 }

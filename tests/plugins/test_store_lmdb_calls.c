@@ -1,7 +1,7 @@
 /* The LMDB store's calls: each one of LMDB's fails once, and everything that was begun is ended; what is said then, to
  * the last byte; the files that are taken away; what is asked of LMDB and of the system. */
 #define _GNU_SOURCE /* RTLD_NEXT */
-#include "cunit_main.h"
+#include "../unit/no_leaks.h"
 #include "fake_host.h"
 #include "memory_use.h"
 
@@ -1279,5 +1279,5 @@ int main(void)
     (void)mdb_version(NULL, NULL, NULL); /* so that LMDB is among the program's own libraries, behind it */
     plugin = fake_plugin_load("store", "lmdb");
     ops = plugin->ops;
-    return run_tests("store/lmdb: calls", tests);
+    return run_tests_without_leaks("store/lmdb: calls", tests);
 }

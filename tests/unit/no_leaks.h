@@ -22,11 +22,26 @@
 
 static atomic_long blocks;   /* in use */
 static atomic_long fails_in; /* allocations: the last of them fails; 0: none does */
+/* Of a thread beside the test, which gives back in its own time what it took. */
+static _Thread_local bool is_uncounted;
 
 #if defined(__GLIBC__) && !defined(HAS_SANITIZER)
 static inline bool fails_now(void)
 {
     return fails_in > 0 && --fails_in == 0;
+}
+
+/* A program may say by itself, before it includes this, which allocations fail, by whose they are. */
+#ifndef ALLOCATION_FAILS
+#define ALLOCATION_FAILS(caller) fails_now()
+#endif
+#define FAILS_NOW() ALLOCATION_FAILS(__builtin_return_address(0))
+
+static inline void count_block(int more)
+{
+    if (!is_uncounted) {
+        blocks += more;
+    }
 }
 
 /* glibc calls its own functions, too, by these names. */
@@ -39,46 +54,46 @@ void __libc_free(void *block);
 #pragma GCC visibility push(default) /* for what the C library allocates itself */
 void *malloc(size_t size)
 {
-    void *block = fails_now() ? NULL : __libc_malloc(size);
-    blocks += block != NULL;
+    void *block = FAILS_NOW() ? NULL : __libc_malloc(size);
+    count_block(block != NULL);
     return block;
 }
 
 void *calloc(size_t count, size_t size)
 {
-    void *block = fails_now() ? NULL : __libc_calloc(count, size);
-    blocks += block != NULL;
+    void *block = FAILS_NOW() ? NULL : __libc_calloc(count, size);
+    count_block(block != NULL);
     return block;
 }
 
 void *realloc(void *old, size_t size)
 {
     void *block;
-    if (size > 0 && fails_now()) {
+    if (size > 0 && FAILS_NOW()) {
         return NULL;
     }
     block = __libc_realloc(old, size);
-    blocks += (old == NULL && block != NULL) - (old != NULL && size == 0);
+    count_block((old == NULL && block != NULL) - (old != NULL && size == 0));
     return block;
 }
 
 void *aligned_alloc(size_t alignment, size_t size)
 {
-    void *block = fails_now() ? NULL : __libc_memalign(alignment, size);
-    blocks += block != NULL;
+    void *block = FAILS_NOW() ? NULL : __libc_memalign(alignment, size);
+    count_block(block != NULL);
     return block;
 }
 
 int posix_memalign(void **ret, size_t alignment, size_t size)
 {
-    *ret = fails_now() ? NULL : __libc_memalign(alignment, size);
-    blocks += *ret != NULL;
+    *ret = FAILS_NOW() ? NULL : __libc_memalign(alignment, size);
+    count_block(*ret != NULL);
     return *ret != NULL ? 0 : ENOMEM;
 }
 
 void free(void *block)
 {
-    blocks -= block != NULL;
+    count_block(-(block != NULL));
     __libc_free(block);
 }
 #pragma GCC visibility pop
