@@ -325,6 +325,9 @@ static void test_a_revision_is_known_once(void)
     CU_ASSERT_EQUAL(waiting_add(&w, make_trigger("C", "e2", 1), &second, 0), ADDED_NEW);
     CU_ASSERT_EQUAL(waiting_add(&w, make_trigger("C", "e2", 1), &second, 0), ADDED_KNOWN); /* while it waits behind */
     CU_ASSERT_EQUAL(w.tokens, 2);
+    first = (struct token){.revision = "x"}; /* of any length */
+    CU_ASSERT_EQUAL(waiting_add(&w, make_trigger("D", "e1", 1), &first, 0), ADDED_NEW);
+    CU_ASSERT_EQUAL(waiting_add(&w, make_trigger("D", "e1", 1), &first, 0), ADDED_KNOWN);
     waiting_free(&w);
 }
 
@@ -347,6 +350,51 @@ static void test_free_with_jobs_left(void)
     CU_ASSERT_EQUAL(w.jobs, 0);
     CU_ASSERT_PTR_NULL(w.customers);
     CU_ASSERT_EQUAL(waiting_next_ms(&w), INT64_MAX);
+}
+
+#define ADDED 6
+
+static struct waiting starved;
+static struct trigger *offered[ADDED];
+
+static void begin_to_starve(void)
+{
+    static const char *const customers[ADDED] = {"A", "A", "A", "B", "B", "C"};
+    starved = (struct waiting){0};
+    for (int i = 0; i < ADDED; i++) {
+        offered[i] = make_trigger(customers[i], "e", i % 2 + 1); /* by turns the newer and the older of two */
+    }
+}
+
+static bool add_all(void)
+{
+    bool ok = true;
+    for (int i = 0; i < ADDED && ok; i++) {
+        const struct token token = {.sequence = (uint64_t)i};
+        ok = waiting_add(&starved, offered[i], &token, 0) != ADDED_FAILED;
+        offered[i] = NULL;
+        if (i == 3) {
+            (void)waiting_take(&starved, 0, 0); /* what comes for it waits behind it */
+        }
+    }
+    return ok;
+}
+
+static void end_to_starve(bool ok)
+{
+    (void)ok;
+    for (int i = 0; i < ADDED; i++) {
+        free(offered[i]);
+    }
+    waiting_free(&starved);
+    CU_ASSERT_EQUAL(starved.jobs, 0);
+    CU_ASSERT_EQUAL(starved.tokens, 0);
+}
+
+/* Whichever piece of memory is not there: it is said, and the trigger is taken over all the same. */
+static void test_no_memory_to_add(void)
+{
+    check_allocations("adding", begin_to_starve, add_all, end_to_starve);
 }
 
 /* --- The breaker --- */
@@ -594,6 +642,7 @@ int main(void)
                            TEST(test_forget_keeps_the_order),
                            TEST(test_a_revision_is_known_once),
                            TEST(test_free_with_jobs_left),
+                           TEST(test_no_memory_to_add),
                            TEST(test_breaker_lets_one_probe_through),
                            TEST(test_breaker_closes_with_an_answer),
                            TEST(test_an_answer_forgives_failures),

@@ -85,6 +85,35 @@ static void test_many_headers(void)
     CU_ASSERT_EQUAL(records[0].header_count, 0);
 }
 
+/* Room for headers that cannot be had is not written to: the record comes without them, and the source fails. */
+static void test_headers_need_memory(void)
+{
+#ifndef HAS_SANITIZER
+    bool failed = true;
+    for (long k = 1; failed && k < 100; k++) {
+        rd_kafka_message_t *m;
+        OPEN_SOURCE("topics", "t");
+        assign("t/0");
+        m = fake_kafka_record("t", 0, 0, "v");
+        for (unsigned i = 0; i < 3000; i++) {
+            fake_kafka_header(m, "n", "v");
+        }
+        fails_in = k;
+        bool comes = strcmp(polled(1, 0), "OK t/0@0=v") == 0;
+        failed = fails_in == 0;
+        fails_in = 0;
+        CU_ASSERT_EQUAL(source->header_count, failed ? 0 : 3000);
+        CU_ASSERT(!comes || records[0].header_count == source->header_count);
+        CU_ASSERT(!failed || !comes || records[0].headers == NULL);
+        CU_ASSERT(comes || failed);
+        CHECK_TEXT(comes ? polled(1, 0) : "FATAL out of memory", failed ? "FATAL out of memory" : "PENDING");
+        end();
+        begin();
+    }
+    CU_ASSERT(!failed);
+#endif
+}
+
 static void test_headers_may_be_left_out(void)
 {
     OPEN_SOURCE("topics", "t", "headers", "false");
@@ -1023,6 +1052,7 @@ int main(void)
 {
     CU_TestInfo tests[] = {TEST(test_a_record),
                            TEST(test_many_headers),
+                           TEST(test_headers_need_memory),
                            TEST(test_headers_may_be_left_out),
                            TEST(test_which_records_are_handed_out),
                            TEST(test_how_long_a_poll_waits),

@@ -828,13 +828,35 @@ static void test_another_record_is_another_topic(void)
 /* Compaction may have taken it, or retention. */
 static void test_a_record_that_is_gone_proves_nothing(void)
 {
-    churn_record later = record_at(19, "later");
+    churn_record later = record_at(19, "later"), next = record_at(20, "next");
     uint32_t count = 1;
     open_with_proof();
     assign(20, 0);
     CU_ASSERT(placing_step(&worker));
     CU_ASSERT(proof_screen(&worker, &later, &count) && count == 0); /* below the checkpoint: counted */
     CU_ASSERT(partitions_ready(&worker));
+    count = 1;
+    CU_ASSERT(proof_screen(&worker, &next, &count) && count == 1); /* it is not looked for any more */
+    close_worker();
+    open_with_proof();
+    assign(20, 0);
+    CU_ASSERT(placing_step(&worker));
+    CU_ASSERT(proof_screen(&worker, &next, &count) && count == 1); /* what stands in its place is taken at once */
+    close_worker();
+    open_with_proof();
+    assign(10, 0);
+    CU_ASSERT(placing_step(&worker));
+    CU_ASSERT(proof_screen(&worker, &next, &count) && count == 0 && !partitions_ready(&worker));
+    CU_ASSERT(placing_step(&worker) && partitions_ready(&worker));
+    check_trace("get; seek 18; seek 10; ", "back to where reading begins");
+    close_worker();
+    open_with_proof();
+    assign(20, 0);
+    CU_ASSERT(placing_step(&worker));
+    CU_ASSERT(proof_passed(&worker, 0, 18) && partitions_ready(&worker)); /* it may still come */
+    CU_ASSERT(!proof_passed(&worker, 0, 19)); /* nothing stands there but a transaction's marker, say */
+    count = 1;
+    CU_ASSERT(proof_screen(&worker, &next, &count) && count == 1);
     close_worker();
     open_with_proof();
     source.low = 19;

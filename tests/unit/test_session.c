@@ -320,6 +320,21 @@ static void test_what_the_user_may_not_do(void)
     close_worker();
 }
 
+/* A session that is closed, for whatever reason, does not count as open until the worker says so again. */
+static void test_what_is_said_of_a_closed_session(void)
+{
+    open_and_commit();
+    atomic_store(&worker.signs.session_open, true); /* as the worker says in its turn */
+    session_close(&worker);
+    CU_ASSERT(!atomic_load(&worker.signs.session_open));
+    worker.session.next_open_ms = 0;
+    CU_ASSERT(session_step(&worker));
+    atomic_store(&worker.signs.session_open, true);
+    session_lose(&worker, "gone");
+    CU_ASSERT(!atomic_load(&worker.signs.session_open));
+    close_worker();
+}
+
 int main(void)
 {
     CU_TestInfo tests[] = {TEST(test_another_store_on_a_new_session),
@@ -338,6 +353,7 @@ int main(void)
                            TEST(test_answers_that_nobody_waits_for),
                            TEST(test_an_answer_to_no_flush),
                            TEST(test_a_poll_that_gives_nothing),
+                           TEST(test_what_is_said_of_a_closed_session),
                            CU_TEST_INFO_NULL};
     return run_tests_without_leaks("session", tests);
 }
