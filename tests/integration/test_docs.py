@@ -96,8 +96,9 @@ def test_commands_of_the_manuals_are_shown_as_they_are_written(manual):
 ARCHITECTURE = SRC / "docs/architecture.md"
 STEP = re.compile(r"^\| (\d+) \| `([^`]+)` \| `(\w+)` \|", re.M)
 MAPPED = sorted(
-    [p.relative_to(SRC) for p in (SRC / "core").iterdir() if p.is_dir() and p.name != "include"]
-    + [p.parent.relative_to(SRC) for p in (SRC / "plugins").glob("**/README.md")]
+    folder.relative_to(SRC)
+    for folder in [*(SRC / "core").iterdir(), *(SRC / "plugins").glob("*/*"), SRC / "plugins/common"]
+    if folder.is_dir() and folder.name != "include"
 )
 
 

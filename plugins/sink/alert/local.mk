@@ -1,3 +1,5 @@
+EXTRA_DIST += %D%/README.md
+
 sink_LTLIBRARIES += plugins/sink/alert.la
 %C%_la_SOURCES = \
   %D%/alert.c \

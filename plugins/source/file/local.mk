@@ -1,3 +1,5 @@
+EXTRA_DIST += %D%/README.md
+
 source_LTLIBRARIES += plugins/source/file.la
 %C%_la_SOURCES = \
   %D%/counted.c %D%/counted.h \

@@ -1,3 +1,5 @@
+EXTRA_DIST += %D%/README.md
+
 source_LTLIBRARIES += plugins/source/generate.la
 %C%_la_SOURCES = \
   %D%/event.c %D%/event.h \
