@@ -87,24 +87,6 @@ def test_plugins_include_nothing_of_the_host():
                     assert (SRC / "core/include" / name).is_file(), where
 
 
-@pytest.mark.parametrize(
-    "folder",
-    sorted({SRC / "plugins/common", *(p.parent for p in SRC.glob("plugins/*/*/*.c"))}),
-    ids=lambda p: "-".join(p.parts[-2:]),
-)
-def test_files_of_a_plugin_make_no_circle(folder):
-    """A .c and its .h are one room, and no room includes, by whatever way, one that includes it."""
-    uses = {path.stem: set() for path in folder.glob("*.[ch]")}
-    for path in folder.glob("*.[ch]"):
-        named = re.findall(r'^#include "(\w+)\.h"', path.read_text(), re.M)
-        uses[path.stem] |= {name for name in named if name in uses} - {path.stem}
-    while free := {room for room in uses if not uses[room]}:
-        uses = {room: below - free for room, below in uses.items() if room not in free}
-    assert not uses, "each of these is, or stands on, a part of a circle: " + "; ".join(
-        f"{a} → {', '.join(sorted(b))}" for a, b in uses.items()
-    )
-
-
 @pytest.mark.parametrize("header", HEADERS, ids=lambda p: str(p.relative_to(SRC / "core/include")))
 @pytest.mark.parametrize(
     "compiler", ["gcc -std=c11", "clang -std=c11", "g++ -x c++ -std=c++17", "g++ -x c++ -std=c++20"]
