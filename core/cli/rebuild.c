@@ -2,11 +2,11 @@
 #include "cli/commands.h"
 
 #include "base/printable.h"
-#include "engine/reload.h"
 #include "engine/run.h"
 #include "pipeline/instance.h"
 #include "pipeline/load.h"
 #include "pipeline/pipeline.h"
+#include "pipeline/section_view.h"
 #include "profile/store_keys.h"
 #include <stdlib.h>
 
@@ -46,29 +46,19 @@ static const char *given(const struct node *section, const char *option)
     return node != NULL && node->kind == NODE_SCALAR && !node->null ? node->text : NULL;
 }
 
-static bool is(const char *text, const char *wanted)
-{
-    return text != NULL && strcmp(text, wanted) == 0;
-}
-
 /* A source that shows its events once has no beginning to go back to. */
-static bool check_source(struct config *config, const struct node *source)
+static bool check_source(struct pipeline *pipeline, const struct node *source)
 {
-    const char *plugin = given(source, "plugin"), *time = given(source, "start_time");
-    if (reload_reads_pipe(source)) {
-        config_error(config, config_get(source, "path"),
-                     "a rebuild reads the source from its beginning, and what comes through a pipe comes once; name a "
-                     "file that holds all events");
-        return false;
+    char message[2048]; /* of a plugin that cannot be had, which is told once the file is read */
+    churn_error err = {.size = sizeof err};
+    const struct loaded *loaded = pipeline_find_plugin(pipeline, source, CHURN_KIND_SOURCE, message, sizeof message);
+    if (loaded == NULL || section_view_again(&loaded->ops.source, source, &err) == CHURN_OK) {
+        return true;
     }
-    if (is(plugin, "generate") && (time == NULL || strcmp(time, "now") == 0)) {
-        config_error(
-            config, source,
-            "a rebuild reads the source from its beginning, and this generator makes other events at each run; "
-            "give it a start_time");
-        return false;
-    }
-    return true;
+    const struct node *option = config_get(source, err.option);
+    config_error(&pipeline->config, option != NULL ? option : source,
+                 "a rebuild reads the source from its beginning, and %s", err.message);
+    return false;
 }
 
 /* A group of its own, so that the pipeline's goes on undisturbed, and one that begins at the beginning. */
@@ -94,7 +84,8 @@ static bool edit(struct pipeline *pipeline, void *ctx)
         return false;
     }
     own = given(store, "key_prefix");
-    if (!check_other_prefix("--into", into, own != NULL ? own : PIPELINE_KEY_PREFIX) || !check_source(config, source)) {
+    if (!check_other_prefix("--into", into, own != NULL ? own : PIPELINE_KEY_PREFIX) ||
+        !check_source(pipeline, source)) {
         return false;
     }
     pipeline->profiles_only = true;

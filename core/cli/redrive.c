@@ -1,68 +1,37 @@
 #include "cli/redrive.h"
 
 #include "cli/commands.h"
-#include "engine/reload.h"
 #include "engine/run.h"
 #include "pipeline/load.h"
 #include "pipeline/pipeline.h"
-#include <errno.h>
-#include <fcntl.h>
+#include "pipeline/section_view.h"
 #include <stdlib.h>
-#include <sys/file.h>
-#include <sys/stat.h>
-#include <time.h>
-#include <unistd.h>
-
-#define MAX_LINE "256MiB" /* an event's worst envelope, and far more */
 
 /* ---- which topics are the pipeline's own ---- */
 
-static bool add_topic(struct redrive *redrive, const char *name, size_t len)
+static void add_topic(void *ctx, const char *topic)
 {
+    struct redrive *redrive = ctx;
     char **topics = realloc(redrive->topics, (redrive->topic_count + 1) * sizeof *topics);
-    if (topics == NULL) {
-        return false;
+    char *name = strdup(topic);
+    redrive->topics = topics != NULL ? topics : redrive->topics;
+    if (topics == NULL || name == NULL) {
+        free(name);
+        redrive->failed = true;
+        return;
     }
-    redrive->topics = topics;
-    topics[redrive->topic_count] = strndup(name, len);
-    return topics[redrive->topic_count++] != NULL;
+    topics[redrive->topic_count++] = name;
 }
 
-/* A list, or one text with commas. */
-static bool add_topics(struct redrive *redrive, const struct node *node)
+static bool learn_topics(struct redrive *redrive, const churn_source_ops *source, const struct node *section)
 {
-    bool ok = true;
-    if (node != NULL && node->kind == NODE_LIST) {
-        for (unsigned i = 0; i < node->count; i++) {
-            ok = add_topics(redrive, &node->items[i]) && ok;
-        }
-    } else if (node != NULL && node->kind == NODE_SCALAR) {
-        for (const char *at = node->text; ok && *(at += strspn(at, ", \t")) != '\0'; at += strcspn(at, ", \t")) {
-            ok = add_topic(redrive, at, strcspn(at, ", \t"));
-        }
+    struct section_view own;
+    section_view_read(&own, section);
+    redrive->any_topic = source == NULL || source->topics == NULL;
+    if (!redrive->any_topic) {
+        source->topics(&own.face, add_topic, redrive);
     }
-    return ok;
-}
-
-static const char *text_of(const struct node *map, const char *key, const char *otherwise)
-{
-    const struct node *node = config_get(map, key);
-    return node != NULL && node->kind == NODE_SCALAR && *node->text != '\0' ? node->text : otherwise;
-}
-
-static bool learn_topics(struct redrive *redrive, const struct node *source)
-{
-    const char *plugin = text_of(source, "plugin", "");
-    if (strcmp(plugin, "kafka") == 0) {
-        return add_topics(redrive, config_get(source, "topics"));
-    }
-    if (strcmp(plugin, "file") == 0) {
-        const char *path = text_of(source, "path", "");
-        const char *topic = text_of(source, "topic", strcmp(path, "-") == 0 ? "stdin" : path);
-        return add_topic(redrive, topic, strlen(topic));
-    }
-    redrive->any_topic = strcmp(plugin, "generate") != 0;
-    return add_topic(redrive, "generate", strlen("generate"));
+    return !own.failed && !redrive->failed;
 }
 
 void redrive_free(struct redrive *redrive)
@@ -79,110 +48,104 @@ void redrive_free(struct redrive *redrive)
 
 /* ---- the source that reads them ---- */
 
-/* Those of the sink's properties that say how to reach and trust the brokers; others are a producer's. */
-static bool is_of_connection(const char *property)
+static const char *text_of(const struct node *map, const char *key, const char *otherwise)
 {
-    static const char *const prefixes[] = {"security.", "ssl.",    "sasl.",      "enable.ssl.", "enable.sasl.",
-                                           "socket.",   "broker.", "reconnect.", "client.",     "debug"};
-    for (size_t i = 0; i < sizeof prefixes / sizeof prefixes[0]; i++) {
-        if (strncmp(property, prefixes[i], strlen(prefixes[i])) == 0) {
-            return true;
-        }
-    }
+    const struct node *node = config_get(map, key);
+    return node != NULL && node->kind == NODE_SCALAR && *node->text != '\0' ? node->text : otherwise;
+}
+
+/* As the pipeline will be called. */
+static void name_pipeline(const struct config *config, char *name, size_t size)
+{
+    const char *file = strrchr(config->file, '/') != NULL ? strrchr(config->file, '/') + 1 : config->file;
+    const char *own = text_of(&config->root, "name", NULL);
+    (void)snprintf(name, size, "%.*s", own != NULL ? (int)strlen(own) : (int)strcspn(file, "."),
+                   own != NULL ? own : file);
+}
+
+static bool refuse(struct config *config, const struct node *dead, const churn_error *err)
+{
+    const struct node *option = config_get(dead, err->option);
+    config_error(config, option != NULL ? option : dead, "redrive: these dead letters cannot be read again: %s",
+                 err->message);
     return false;
 }
 
-static bool is_of_group(const char *property)
+/* Asks the sink that wrote them. False, with a message unless memory ran out, when they cannot be read. */
+static bool read_back(struct redrive *redrive, struct config *config, const churn_sink_ops *sink, struct node *reader)
 {
-    return strcmp(property, "session.timeout.ms") == 0 || strcmp(property, "heartbeat.interval.ms") == 0 ||
-           strcmp(property, "max.poll.interval.ms") == 0;
+    const struct node *dead = config_get(&config->root, "dead_letters");
+    struct section_view letters, source, made;
+    char name[4096 + 1];
+    churn_error err = {.size = sizeof err};
+    churn_read_back back = {.size = sizeof back,
+                            .all = redrive->all,
+                            .pipeline = name,
+                            .source = &source.face,
+                            .reader = &made.face,
+                            .end = INT64_MAX};
+    name_pipeline(config, name, sizeof name);
+    section_view_read(&letters, dead);
+    section_view_read(&source, config_get(&config->root, "source"));
+    section_view_make(&made, reader);
+    if (sink->read_back(&letters.face, &back, &err) != CHURN_OK) {
+        return refuse(config, dead, &err);
+    }
+    redrive->envelope = (back.flags & CHURN_READ_BACK_LINES) != 0;
+    redrive->stay = redrive->all || (back.flags & CHURN_READ_BACK_STAYS) != 0;
+    redrive->end = back.end;
+    (void)snprintf(redrive->description, sizeof redrive->description, "%s", back.description);
+    return !letters.failed && !source.failed && !made.failed;
 }
 
-static bool copy_properties(struct node *to, const struct node *section, bool (*wanted)(const char *property))
+/* The sink whose dead letters are read. NULL with a message when there is none that could tell how. */
+static const churn_sink_ops *find_sink(struct pipeline *pipeline, const struct node *dead)
 {
-    const struct node *from = config_get(section, "properties");
-    bool ok = true;
-    for (unsigned i = 0; ok && from != NULL && from->kind == NODE_MAP && i < from->count; i++) {
-        const struct node *value = &from->items[i];
-        ok = value->kind != NODE_SCALAR || !wanted(from->keys[i].text) ||
-             config_put(to, from->keys[i].text, config_copy(value));
+    struct config *config = &pipeline->config;
+    char message[2048];
+    const struct loaded *sink = pipeline_find_plugin(pipeline, dead, CHURN_KIND_SINK, message, sizeof message);
+    if (sink != NULL && sink->ops.sink.read_back != NULL) {
+        return &sink->ops.sink;
+    }
+    if (sink != NULL) {
+        config_error(config, dead,
+                     "redrive: the sink '%s' does not say how its dead letters are read again; it needs the call "
+                     "read_back of ABI 1.3",
+                     sink->plugin.name);
+    } else if (*message != '\0') {
+        config_error(config, config_get(dead, "plugin"), "dead_letters: %s", message);
+    } else {
+        config_error(config, dead,
+                     "redrive: a section 'dead_letters:' with 'plugin: kafka' or 'plugin: file' is needed");
+    }
+    return NULL;
+}
+
+/* What is known of the pipeline's own source, which stays, to read again what the dead letters were; not a pipe, which
+ * comes once. A plugin that cannot be had is told of once the file is read. */
+static bool keep_origin(struct pipeline *pipeline, struct redrive *redrive)
+{
+    char message[2048];
+    churn_error err = {.size = sizeof err};
+    const struct node *section = config_get(&pipeline->config.root, "source");
+    const struct loaded *loaded = pipeline_find_plugin(pipeline, section, CHURN_KIND_SOURCE, message, sizeof message);
+    const churn_source_ops *source = loaded != NULL ? &loaded->ops.source : NULL;
+    bool gone = source != NULL && section_view_again(source, section, &err) == CHURN_FATAL;
+    bool ok = learn_topics(redrive, source, section);
+    redrive->has_origin = config_take(&pipeline->config.root, "source", &redrive->origin);
+    if (redrive->has_origin && redrive->origin.kind == NODE_MAP && !gone) {
+        pipeline->origin.node = &redrive->origin;
     }
     return ok;
 }
 
-/* A repeated redrive goes on where its group committed. One over all letters has a group that is never seen again. */
-static void name_group(const struct redrive *redrive, const struct config *config, const struct node *source,
-                       char *name, size_t size)
+/* What one worker alone can read is read by one. */
+static bool choose_workers(struct pipeline *pipeline, const struct node *reader)
 {
-    const char *file = strrchr(config->file, '/') != NULL ? strrchr(config->file, '/') + 1 : config->file;
-    const char *pipeline = text_of(&config->root, "name", NULL), *own = text_of(source, "group_id", pipeline);
-    struct timespec now = {0};
-    (void)clock_gettime(CLOCK_REALTIME, &now);
-    (void)snprintf(name, size, "%.*s-redrive", own != NULL ? 4096 : (int)strcspn(file, "."), own != NULL ? own : file);
-    if (redrive->all) {
-        size_t len = strlen(name);
-        (void)snprintf(name + len, size - len, "-all-%lld%03ld", (long long)now.tv_sec, now.tv_nsec / 1000000);
-    }
-}
-
-static bool put_text(struct node *map, const char *key, const char *text)
-{
-    return config_put(map, key, config_scalar(map, text));
-}
-
-static bool kafka_source(struct redrive *redrive, const struct config *config, const struct node *dead, struct node *to)
-{
-    const struct node *own = config_get(&config->root, "source"), *brokers = config_get(dead, "brokers");
-    struct node properties = config_map(dead);
-    bool of_kafka = strcmp(text_of(own, "plugin", ""), "kafka") == 0, ok;
-    char group[4300];
-    name_group(redrive, config, of_kafka ? own : NULL, group, sizeof group);
-    ok = copy_properties(&properties, dead, is_of_connection) &&
-         (!of_kafka || copy_properties(&properties, own, is_of_group));
-    ok = config_put(to, "properties", properties) && ok;
-    ok = (brokers == NULL || brokers->kind != NODE_SCALAR || config_put(to, "brokers", config_copy(brokers))) && ok;
-    (void)snprintf(redrive->description, sizeof redrive->description, "the topic %s, as group %s",
-                   text_of(dead, "topic", ""), group);
-    redrive->end = INT64_MAX;
-    redrive->stay = redrive->all;
-    return ok && put_text(to, "topics", text_of(dead, "topic", "")) && put_text(to, "group_id", group) &&
-           put_text(to, "headers", "true");
-}
-
-/* The size of whole lines: what is being appended is waited for. */
-static int64_t size_of(const char *path)
-{
-    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
-    struct stat st = {0};
-    if (fd >= 0) {
-        (void)flock(fd, LOCK_SH);
-        (void)fstat(fd, &st);
-        (void)close(fd);
-    }
-    return st.st_size;
-}
-
-static bool file_source(struct redrive *redrive, struct config *config, const struct node *dead, struct node *to)
-{
-    const char *path = text_of(dead, "path", "");
-    if (strcmp(path, "-") == 0 || strcmp(text_of(dead, "format", ""), "value") == 0) {
-        config_error(config, dead, "redrive: these dead letters cannot be read again: they are %s",
-                     strcmp(path, "-") == 0 ? "written to standard output" : "written without their positions");
-        return false;
-    }
-    (void)snprintf(redrive->description, sizeof redrive->description, "%s", path);
-    redrive->envelope = redrive->stay = true;
-    redrive->end = size_of(path);
-    return put_text(to, "path", path) && put_text(to, "max_line", MAX_LINE) && put_text(&config->root, "workers", "1");
-}
-
-/* The pipeline's own source stays, to read again what the dead letters were; not a pipe, which comes once. */
-static void keep_origin(struct pipeline *pipeline, struct redrive *redrive)
-{
-    redrive->has_origin = config_take(&pipeline->config.root, "source", &redrive->origin);
-    if (redrive->has_origin && redrive->origin.kind == NODE_MAP && !reload_reads_pipe(&redrive->origin)) {
-        pipeline->origin.node = &redrive->origin;
-    }
+    char message[2048];
+    struct node *root = &pipeline->config.root;
+    const struct loaded *source = pipeline_find_plugin(pipeline, reader, CHURN_KIND_SOURCE, message, sizeof message);
+    return source == NULL || !source->ops.source.single_worker || config_put(root, "workers", config_scalar(root, "1"));
 }
 
 bool redrive_edit(struct pipeline *pipeline, void *ctx)
@@ -190,25 +153,21 @@ bool redrive_edit(struct pipeline *pipeline, void *ctx)
     struct redrive *redrive = ctx;
     struct config *config = &pipeline->config;
     const struct node *dead = config_get(&config->root, "dead_letters");
-    const char *plugin = text_of(dead, "plugin", "");
-    struct node source = config_map(dead != NULL ? dead : &config->root);
-    bool kafka = strcmp(plugin, "kafka") == 0, ok;
-    if (!kafka && strcmp(plugin, "file") != 0) {
-        config_error(config, dead,
-                     "redrive: a section 'dead_letters:' with 'plugin: kafka' or 'plugin: file' is needed");
+    struct node reader = config_map(dead != NULL ? dead : &config->root);
+    const churn_sink_ops *sink = find_sink(pipeline, dead);
+    unsigned errors = config->error_count;
+    bool ok;
+    if (sink == NULL) {
         return false;
     }
-    ok = learn_topics(redrive, config_get(&config->root, "source")) && put_text(&source, "plugin", plugin);
-    if (ok) {
-        unsigned errors = config->error_count;
-        ok = kafka ? kafka_source(redrive, config, dead, &source) : file_source(redrive, config, dead, &source);
-        if (config->error_count > errors) {
-            config_free_node(&source);
-            return false;
-        }
+    ok = read_back(redrive, config, sink, &reader);
+    if (config->error_count > errors) {
+        config_free_node(&reader);
+        return false;
     }
-    keep_origin(pipeline, redrive);
-    ok = config_put(&config->root, "source", source) && ok;
+    ok = choose_workers(pipeline, &reader) && ok;
+    ok = keep_origin(pipeline, redrive) && ok;
+    ok = config_put(&config->root, "source", reader) && ok;
     if (!ok) {
         config_error(config, NULL, "out of memory");
     }

@@ -18,6 +18,7 @@ struct redrive {
     char **topics;
     unsigned topic_count;
     bool any_topic; /* it cannot be told which it reads */
+    bool failed;    /* memory ran out as they were named */
 
     struct node origin; /* its section; `has_origin` */
     bool has_origin;

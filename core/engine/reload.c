@@ -1,27 +1,14 @@
 #include "engine/reload.h"
 
 #include "base/input_file.h"
+#include "pipeline/section_view.h"
 #include <stdlib.h>
-#include <sys/stat.h>
-
-static const char *text_of(const struct node *section, const char *key)
-{
-    const struct node *node = config_get(section, key);
-    return node != NULL && node->kind == NODE_SCALAR && !node->null ? node->text : "";
-}
-
-bool reload_reads_pipe(const struct node *source)
-{
-    const char *path = text_of(source, "path");
-    struct stat st;
-    return strcmp(text_of(source, "plugin"), "file") == 0 &&
-           (strcmp(path, "-") == 0 || (stat(path, &st) == 0 && !S_ISREG(st.st_mode)));
-}
 
 /* Why this run keeps the pipeline that it began with; NULL: it need not. */
 static const char *why_not(struct pipeline_files files, const struct pipeline *now)
 {
     const churn_source_ops *source = source_ops(&now->source);
+    churn_error err = {.size = sizeof err};
     if (now->until_end) {
         return "this run ends by itself";
     }
@@ -31,7 +18,7 @@ static const char *why_not(struct pipeline_files files, const struct pipeline *n
     if (input_file_is_pipe(files.pipeline)) {
         return "it is a pipe, whose text came when the run was started";
     }
-    if (reload_reads_pipe(now->source.node)) {
+    if (section_view_again(source, now->source.node, &err) == CHURN_FATAL) {
         return "what its source has read of a pipe cannot be handed over";
     }
     if (source->commit == NULL && source->seek == NULL) {

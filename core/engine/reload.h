@@ -8,7 +8,4 @@
  * the log and nothing left to free, when the file is refused or this run cannot change its pipeline at all. */
 bool reload_load(struct pipeline_files files, const struct pipeline *now, struct pipeline *next);
 
-/* Whether a section `source:` names a pipe, whose events come only once. */
-bool reload_reads_pipe(const struct node *source);
-
 #endif

@@ -319,7 +319,16 @@ static bool load_health(struct pipeline *pipeline)
     return ok;
 }
 
-/* The folders come first, in the order of the file. */
+/* The folders come first, in their order. */
+static bool add_dirs(struct loader *loader, const churn_list *dirs)
+{
+    bool ok = true;
+    for (uint32_t i = dirs->count; i-- > 0;) {
+        ok = loader_add_dir(loader, dirs->items[i]) && ok;
+    }
+    return ok;
+}
+
 static bool add_plugin_path(struct pipeline *pipeline)
 {
     const struct node *node = config_get(&pipeline->config.root, "plugin_path");
@@ -332,9 +341,38 @@ static bool add_plugin_path(struct pipeline *pipeline)
             config_error(&pipeline->config, listed ? &node->items[i] : node, "plugin_path: %s", message);
             ok = false;
         }
-        ok = loader_add_dir(pipeline->loader, dirs->items[i]) && ok;
     }
+    return add_dirs(pipeline->loader, dirs) && ok;
+}
+
+/* The file's own folders, before the rest of it is read, which tells what is wrong with them. */
+static bool learn_plugin_path(struct pipeline *pipeline)
+{
+    struct pipeline_settings settings = {0};
+    struct option_target top = settings_target(SETTINGS_PIPELINE, &settings);
+    const struct node *root = &pipeline->config.root;
+    bool ok;
+    pipeline->config.muted = true;
+    (void)options_read(&pipeline->config, root, root, "pipeline", &top, 1, top_keys);
+    pipeline->config.muted = false;
+    ok = add_dirs(pipeline->loader, &settings.plugin_path);
+    options_free(&top, 1);
     return ok;
+}
+
+const struct loaded *pipeline_find_plugin(struct pipeline *pipeline, const struct node *section, uint32_t kind,
+                                          char *message, size_t size)
+{
+    const struct node *name = config_get(section, "plugin");
+    *message = '\0';
+    if (name == NULL || name->kind != NODE_SCALAR || *name->text == '\0') {
+        return NULL;
+    }
+    if (!learn_plugin_path(pipeline)) {
+        (void)snprintf(message, size, "out of memory");
+        return NULL;
+    }
+    return loader_get(pipeline->loader, kind, name->text, message, size);
 }
 
 static bool load_settings(struct pipeline *pipeline)

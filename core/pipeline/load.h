@@ -21,6 +21,10 @@ void pipeline_free(struct pipeline *pipeline);
 typedef bool (*pipeline_edit_fn)(struct pipeline *pipeline, void *ctx);
 bool pipeline_load_edited(struct pipeline *pipeline, struct pipeline_files files, struct loader *loader,
                           struct log *log, FILE *errors, pipeline_edit_fn edit, void *ctx);
+/* For such a change: the plugin that a section names, from the folders that the file and others name. NULL: with a
+ * message, or "" where the section names none. */
+const struct loaded *pipeline_find_plugin(struct pipeline *pipeline, const struct node *section, uint32_t kind,
+                                          char *message, size_t size);
 /* A change for commands that look at what the store has, and make nothing there. */
 bool pipeline_only_look(struct pipeline *pipeline, void *ctx);
 

@@ -14,6 +14,8 @@ libcore_la_SOURCES += \
   %D%/routing.h \
   %D%/section.c \
   %D%/section.h \
+  %D%/section_view.c \
+  %D%/section_view.h \
   %D%/settings.c \
   %D%/settings.h \
   %D%/stalls.c \

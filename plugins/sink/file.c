@@ -20,6 +20,7 @@
 
 #define BUFFER_MAX (1024 * 1024) /* write takes no more while so many bytes are unwritten */
 #define RETRY_PAUSE_MS 1000
+#define MAX_LINE "256MiB" /* an event's worst envelope, and far more */
 
 enum { FORMAT_AUTO, FORMAT_VALUE, FORMAT_ENVELOPE };
 static const char *const formats[] = {"auto", "value", "envelope", NULL};
@@ -623,6 +624,39 @@ static void file_probe(void *self, uint32_t timeout_ms, churn_target_fn fn, void
     fn(ctx, &target);
 }
 
+/* The size of whole lines: what is being appended is waited for. */
+static int64_t size_of(const char *path)
+{
+    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+    struct stat st = {0};
+    if (fd >= 0) {
+        (void)flock(fd, LOCK_SH);
+        (void)fstat(fd, &st);
+        (void)close(fd);
+    }
+    return st.st_size;
+}
+
+/* A file is read from its beginning each time, by the lines that stand there now. */
+static int32_t file_read_back(const churn_section *own, churn_read_back *back, churn_error *err)
+{
+    const char *path = own->get(own, "path"), *format = own->get(own, "format");
+    path = path != NULL ? path : "";
+    if (strcmp(path, "-") == 0) {
+        return churn_fail(err, CHURN_REJECT, "they are written to standard output");
+    }
+    if (format != NULL && strcmp(format, formats[FORMAT_VALUE]) == 0) {
+        return churn_fail(err, CHURN_REJECT, "they are written without their positions");
+    }
+    (void)snprintf(back->description, sizeof back->description, "%s", path);
+    back->flags = CHURN_READ_BACK_LINES | CHURN_READ_BACK_STAYS;
+    back->end = size_of(path);
+    back->reader->put(back->reader, "plugin", "file");
+    back->reader->put(back->reader, "path", path);
+    back->reader->put(back->reader, "max_line", MAX_LINE);
+    return CHURN_OK;
+}
+
 static const churn_sink_ops ops = {
     .size = sizeof(churn_sink_ops),
     .accepts = CHURN_RECORD_EVENT | CHURN_RECORD_TRIGGER | CHURN_RECORD_ALERT | CHURN_RECORD_DEAD_LETTER,
@@ -633,6 +667,7 @@ static const churn_sink_ops ops = {
     .stop = file_stop,
     .destroy = file_destroy,
     .probe = file_probe,
+    .read_back = file_read_back,
 };
 
 CHURN_PLUGIN(.kind = CHURN_KIND_SINK, .name = "file", .version = "1.0.0",

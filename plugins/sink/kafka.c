@@ -3,6 +3,7 @@
 #include "kafka_producer.h"
 
 #include <churn/sink.h>
+#include <time.h>
 
 /* An event may be 1 MiB, to which the key and a dead letter's headers add: more than a topic takes by default. */
 static const char *const topic_config[] = {"max.message.bytes", "33554432", NULL};
@@ -110,6 +111,85 @@ static void sink_destroy(void *self)
     (void)self; /* stop freed what start made */
 }
 
+/* ---- how dead letters are read again ---- */
+
+/* Those of the sink's properties that say how to reach and trust the brokers; others are a producer's. */
+static int is_of_connection(const char *property)
+{
+    static const char *const prefixes[] = {"security.", "ssl.",    "sasl.",      "enable.ssl.", "enable.sasl.",
+                                           "socket.",   "broker.", "reconnect.", "client.",     "debug"};
+    for (size_t i = 0; i < sizeof prefixes / sizeof prefixes[0]; i++) {
+        if (strncmp(property, prefixes[i], strlen(prefixes[i])) == 0) {
+            return 1;
+        }
+    }
+    return 0;
+}
+
+static int is_of_group(const char *property)
+{
+    return strcmp(property, "session.timeout.ms") == 0 || strcmp(property, "heartbeat.interval.ms") == 0 ||
+           strcmp(property, "max.poll.interval.ms") == 0;
+}
+
+struct copying {
+    churn_section *to;
+    const churn_section *from;
+    int (*wanted)(const char *property);
+};
+
+static void copy_property(void *ctx, const char *property, const char *value)
+{
+    const struct copying *copying = ctx;
+    char option[256]; /* longer ones are none of librdkafka's */
+    (void)value;
+    if (copying->wanted(property)) {
+        (void)snprintf(option, sizeof option, "properties.%s", property);
+        copying->to->copy(copying->to, option, copying->from, option);
+    }
+}
+
+static void copy_properties(churn_section *to, const churn_section *from, int (*wanted)(const char *property))
+{
+    struct copying copying = {.to = to, .from = from, .wanted = wanted};
+    from->each(from, "properties", copy_property, &copying);
+}
+
+/* A repeated redrive goes on where its group committed. One over all letters has a group that is never seen again. */
+static void name_group(const churn_read_back *back, const char *own, char *name, size_t size)
+{
+    struct timespec now = {0};
+    (void)clock_gettime(CLOCK_REALTIME, &now);
+    (void)snprintf(name, size, "%.4096s-redrive", own != NULL && own[0] != '\0' ? own : back->pipeline);
+    if (back->all) {
+        size_t len = strlen(name);
+        (void)snprintf(name + len, size - len, "-all-%lld%03ld", (long long)now.tv_sec, now.tv_nsec / 1000000);
+    }
+}
+
+static int32_t sink_read_back(const churn_section *own, churn_read_back *back, churn_error *err)
+{
+    const churn_section *source = back->source;
+    churn_section *reader = back->reader;
+    const char *topic = own->get(own, "topic"), *plugin = source->get(source, "plugin");
+    int of_kafka = plugin != NULL && strcmp(plugin, "kafka") == 0;
+    char group[4300];
+    (void)err;
+    topic = topic != NULL ? topic : "";
+    name_group(back, of_kafka ? source->get(source, "group_id") : NULL, group, sizeof group);
+    reader->put(reader, "plugin", "kafka");
+    reader->put(reader, "topics", topic);
+    reader->put(reader, "group_id", group);
+    reader->put(reader, "headers", "true");
+    reader->copy(reader, "brokers", own, "brokers");
+    copy_properties(reader, own, is_of_connection);
+    if (of_kafka) {
+        copy_properties(reader, source, is_of_group);
+    }
+    (void)snprintf(back->description, sizeof back->description, "the topic %s, as group %s", topic, group);
+    return CHURN_OK;
+}
+
 static const churn_sink_ops ops = {
     .size = sizeof ops,
     .accepts = CHURN_RECORD_EVENT | CHURN_RECORD_ALERT | CHURN_RECORD_DEAD_LETTER,
@@ -120,6 +200,7 @@ static const churn_sink_ops ops = {
     .stop = sink_stop,
     .destroy = sink_destroy,
     .probe = sink_probe,
+    .read_back = sink_read_back,
 };
 
 CHURN_PLUGIN(.kind = CHURN_KIND_SINK, .name = "kafka", .version = "1.0.0",

@@ -15,6 +15,7 @@ import pytest
 import yaml
 from conftest import pipeline
 from services import SRC, run_churnd, wait_for
+from test_build import compile_plugin
 
 TOPICS = ["customer-events", "user-events"]
 DEAD = "churn-dead-letters"
@@ -560,6 +561,107 @@ def test_what_a_sink_refused(stack, seed, tmp_path):
     assert sorted({r["body"].decode() for r in hook.requests[sent:]}) == sorted({letter["value"] for letter in letters})
     assert profiles_of(tmp_path, config, model, tmp_path) == before
     oracle.assert_profiles_of(model.profile_fields(), before)
+
+
+# --- Plugins that are not ours: they say themselves how their letters are read, and what can be read again ---
+
+
+def boxes(folder, **sections):
+    """A pipeline that finds the plugins `box` by its own plugin_path."""
+    for kind in ("sink", "source"):
+        (folder / "boxes" / kind).mkdir(parents=True)
+        compile_plugin(SRC / f"tests/abi/foreign/box_{kind}.c", folder / f"boxes/{kind}/box.so")
+    (folder / "box").mkdir()
+    return write_config(
+        folder,
+        **{
+            "plugin_path": [str(folder / "boxes")],
+            "dead_letters": {"plugin": "box", "box": str(folder / "box")},
+            **sections,
+        },
+    )
+
+
+def test_letters_of_a_foreign_sink(tmp_path, seed, plugins, fixed_rules):
+    model = write_events(tmp_path, seed, 2000)
+    config = boxes(tmp_path)
+    letters = tmp_path / "box/letters"
+    run_churnd("-c", config, "--plugin-path", plugins[0], cwd=tmp_path, check=0)
+    with open(letters, "a") as out:
+        out.write('{"reason":"empty","topic":"other","partition":0,"offset":1,"key":null,"value":null}\n')
+    content = letters.read_bytes()
+    count = len(content.splitlines())
+    assert count > len(model.dead) + 100
+    done = run_churnd("redrive", "-c", config, "--plugin-path", plugins[1], cwd=tmp_path, check=0)
+    assert "reads the dead letters of the box of p\n" in done.stderr
+    told = counts(done.stdout)
+    assert told["all"] == count and told["counted"] == count - 1 - len(model.dead), told
+    assert told["left alone"] >= 1 and told["still bad"] > 50, told  # bytes that are no text cannot lie in such a box
+    assert letters.read_bytes() == content, "what is still bad stands there already"
+    oracle.assert_profiles_of(model.profile_fields(), profiles_of(tmp_path, config, model, plugins[1]))
+    told = counts(run_churnd("redrive", "-c", config, "--plugin-path", plugins[1], cwd=tmp_path, check=0).stdout)
+    assert told["all"] == count and "counted" not in told, told
+
+
+def test_a_foreign_sink_that_cannot(tmp_path):
+    config = boxes(tmp_path, dead_letters={"plugin": "box", "box": str(tmp_path / "box"), "shut": True})
+    (tmp_path / "in.jsonl").write_text("")
+    done = run_churnd("redrive", "-c", config, cwd=tmp_path, check=1)
+    place = next(i for i, line in enumerate(config.read_text().splitlines(), 1) if "shut" in line)
+    assert f"p.yaml:{place}:" in done.stderr and "cannot be read again: they lie in a box that is shut" in done.stderr
+    compile_plugin(SRC / "tests/abi/first/first_sink.c", tmp_path / "boxes/sink/first_sink.so")
+    for name, words in (
+        ("first_sink", "'first_sink' does not say how its dead letters are read again"),
+        ("first_snk", "dead_letters: there is no sink plugin 'first_snk'"),
+    ):
+        write_config(
+            tmp_path, plugin_path=[str(tmp_path / "boxes")], dead_letters={"plugin": name, "path": str(tmp_path / "d")}
+        )
+        done = run_churnd("redrive", "-c", config, cwd=tmp_path, check=1)
+        assert words in done.stderr, done.stderr
+
+
+def test_letters_of_a_foreign_source(tmp_path):
+    """Its topics are its own to say; what is gone once read is not asked for again."""
+    config = boxes(
+        tmp_path,
+        source={"plugin": "box", "again": "gone", "labels": "red, green"},
+        dead_letters={"plugin": "file", "path": str(tmp_path / "dead.jsonl")},
+    )
+    value = events.load(1, 1, 1)[0][1].decode()
+    (tmp_path / "dead.jsonl").write_text(
+        "".join(
+            json.dumps(
+                {
+                    "reason": "unknown_event_type",
+                    "topic": topic,
+                    "partition": 0,
+                    "offset": 0,
+                    "key": None,
+                    "value": value,
+                }
+            )
+            + "\n"
+            for topic in ("red", "blue", "green")
+        )
+    )
+    done = run_churnd("redrive", "-c", config, "--unverified", cwd=tmp_path, check=0)
+    assert counts(done.stdout) == {"all": 3, "counted": 2, "left alone": 1}, done.stdout
+    assert "blue, which this pipeline does not read" in done.stderr
+
+
+@pytest.mark.parametrize(
+    "again, words",
+    [
+        ("gone", "and this box is empty once it was read; copy it first"),
+        ("others", "and this box is filled anew each time; nail it up"),
+        ("same", None),
+    ],
+)
+def test_rebuilds_from_a_foreign_source(tmp_path, again, words):
+    config = boxes(tmp_path, source={"plugin": "box", "again": again, "labels": ["red"]})
+    done = run_churnd("rebuild", "-c", config, "--into", "rebuilt:", cwd=tmp_path, check=0 if words is None else 1)
+    assert words is None or f"a rebuild reads the source from its beginning, {words}" in done.stderr, done.stderr
 
 
 # --- The command line ---

@@ -6,6 +6,7 @@
 
 #include <churn/plugin.h>
 #include <churn/record.h>
+#include <churn/section.h>
 #include <churn/target.h>
 
 #ifdef __cplusplus
@@ -19,6 +20,29 @@ typedef struct churn_done {
     uint32_t reserved;
     const char *message; /**< REJECT: why, one line; valid until the next call on the instance */
 } churn_done;
+
+enum {
+    /** The value of each record is a letter, as a line of JSON that the file sink would write; otherwise a record is a
+     *  letter itself, with the headers that the sink was given. */
+    CHURN_READ_BACK_LINES = 1,
+    /** Each redrive reads all letters: no position is kept, and what is still bad is not written once more. */
+    CHURN_READ_BACK_STAYS = 2
+};
+
+/** How dead letters are read again. Since ABI 1.3. */
+typedef struct churn_read_back {
+    uint32_t size;
+    uint32_t all;                /**< 1: all letters are asked for, also those that an earlier redrive has read */
+    const char *pipeline;        /**< the pipeline's name */
+    const churn_section *source; /**< the pipeline's own source, of whatever plugin; empty where it has none */
+    churn_section *reader;       /**< the section of the source that reads the letters: empty, with `put` */
+
+    /* for the sink to fill in */
+    uint32_t flags; /**< CHURN_READ_BACK_… */
+    uint32_t reserved;
+    int64_t end;           /**< no letter at this offset or behind it is read; as it is given, INT64_MAX: all */
+    char description[512]; /**< what is read, for the log: "reads the dead letters of …" */
+} churn_read_back;
 
 typedef struct churn_sink_ops {
     uint32_t size;
@@ -58,6 +82,13 @@ typedef struct churn_sink_ops {
      * I/O. Else it tries each for up to about so long and says what came of it; nothing outside is changed. [main]
      */
     void (*probe)(void *self, uint32_t timeout_ms, churn_target_fn fn, void *ctx);
+    /* since ABI 1.3 */
+    /**
+     * Optional: says how the dead letters that a sink with these options has written are read again, for `churnd
+     * redrive`: sets the options of back->reader, its `plugin` included, and the members below. No instance is needed.
+     * CHURN_REJECT: they cannot be; the message says why, with "they" for the letters. NULL: never. [main]
+     */
+    int32_t (*read_back)(const churn_section *own, churn_read_back *back, churn_error *err);
 } churn_sink_ops;
 
 #ifdef __cplusplus

@@ -6,6 +6,7 @@
 
 #include <churn/plugin.h>
 #include <churn/record.h>
+#include <churn/section.h>
 #include <churn/target.h>
 
 #ifdef __cplusplus
@@ -55,6 +56,9 @@ typedef struct churn_lag {
 
 /** Takes the record at positions[index], borrowed during the call; NULL: it is not there. Returns CHURN_OK to go on. */
 typedef int32_t (*churn_reread_fn)(void *ctx, uint32_t index, const churn_record *record);
+
+/** Takes the name of a topic, as it stands in the positions of records; borrowed during the call. (since ABI 1.3) */
+typedef void (*churn_topic_fn)(void *ctx, const char *topic);
 
 typedef struct churn_source_ops {
     uint32_t size;
@@ -138,6 +142,20 @@ typedef struct churn_source_ops {
      *  `id`; they are valid until the next call of this or of poll. Called where the listener has `asks_headers`. Any
      *  other result than CHURN_OK ends the run. [worker] */
     int32_t (*headers)(void *self, churn_record *record, churn_error *err);
+    /**
+     * Optional: calls `fn` for each topic whose records a source with these options hands out, for a redrive, which
+     * leaves the dead letters of other topics alone. What may follow the name in a position begins with one of `/@#:`.
+     * NULL: its records may be of any topic. No instance is needed. [main]
+     */
+    void (*topics)(const churn_section *own, churn_topic_fn fn, void *ctx);
+    /**
+     * Optional: can what a source with these options hands out be read once more? CHURN_OK: whoever does gets the same
+     * records. CHURN_REJECT: another run gets others (a generator that begins at the present), so a rebuild is refused.
+     * CHURN_FATAL: what was read is gone (a pipe): neither is the pipeline's file read again while it runs, nor does a
+     * redrive compare letters with their records. The message says why and what to do, as the end of a sentence: "a
+     * rebuild reads the source from its beginning, and …". NULL: as CHURN_OK. No instance is needed. [main]
+     */
+    int32_t (*again)(const churn_section *own, churn_error *err);
 } churn_source_ops;
 
 #ifdef __cplusplus

@@ -288,6 +288,32 @@ static void file_probe(void *self, uint32_t timeout_ms, churn_target_fn fn, void
     fn(ctx, &target);
 }
 
+static bool is_stdin(const char *path)
+{
+    return input_is_stdin(&(struct input){.path = path});
+}
+
+static void file_topics(const churn_section *own, churn_topic_fn fn, void *ctx)
+{
+    const char *topic = own->get(own, "topic"), *path = own->get(own, "path");
+    if (topic != NULL && topic[0] != '\0') {
+        fn(ctx, topic);
+    } else if (path != NULL) {
+        fn(ctx, is_stdin(path) ? "stdin" : path);
+    }
+}
+
+/* What comes through a pipe comes once; a file that does not exist yet is none. */
+static int32_t file_again(const churn_section *own, churn_error *err)
+{
+    const char *path = own->get(own, "path");
+    struct stat st;
+    if (path == NULL || (!is_stdin(path) && (stat(path, &st) != 0 || S_ISREG(st.st_mode)))) {
+        return CHURN_OK;
+    }
+    return churn_fail_option(err, "path", "what comes through a pipe comes once; name a file that holds all events");
+}
+
 static const churn_source_ops ops = {
     .size = sizeof(churn_source_ops),
     .single_worker = 1,
@@ -302,6 +328,8 @@ static const churn_source_ops ops = {
     .probe = file_probe,
     .fingerprint = file_fingerprint,
     .resume = file_resume,
+    .topics = file_topics,
+    .again = file_again,
 };
 
 CHURN_PLUGIN(.kind = CHURN_KIND_SOURCE, .name = "file", .version = "1.0.0",

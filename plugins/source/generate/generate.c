@@ -270,6 +270,22 @@ static void generate_lag(void *self, churn_lag *lag)
                        .total = g->events > 0 ? g->own_limit : -1};
 }
 
+/* Without what the name in a position says of its events. */
+static void generate_topics(const churn_section *own, churn_topic_fn fn, void *ctx)
+{
+    (void)own;
+    fn(ctx, "generate");
+}
+
+static int32_t generate_again(const churn_section *own, churn_error *err)
+{
+    const char *start = own->get(own, "start_time");
+    if (start != NULL && strcmp(start, "now") != 0) {
+        return CHURN_OK;
+    }
+    return churn_fail(err, CHURN_REJECT, "this generator makes other events at each run; give it a start_time");
+}
+
 static const churn_source_ops ops = {
     .size = sizeof(churn_source_ops),
     .create = generate_create,
@@ -279,6 +295,8 @@ static const churn_source_ops ops = {
     .lag = generate_lag,
     .stop = generate_stop,
     .destroy = generate_destroy,
+    .topics = generate_topics,
+    .again = generate_again,
 };
 
 CHURN_PLUGIN(.kind = CHURN_KIND_SOURCE, .name = "generate", .version = "1.0.0",

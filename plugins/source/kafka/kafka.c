@@ -237,6 +237,25 @@ static void source_pause(void *self, int32_t on)
     s->paused = on; /* what librdkafka fetches ahead is bounded by `buffer` */
 }
 
+/* A churn_topic_fn and what it is called with. */
+struct topic_taker {
+    churn_topic_fn fn;
+    void *ctx;
+};
+
+static void hand_topic(void *ctx, const char *name, const char *topic)
+{
+    const struct topic_taker *taker = ctx;
+    (void)name;
+    taker->fn(taker->ctx, topic);
+}
+
+static void source_topics(const churn_section *own, churn_topic_fn fn, void *ctx)
+{
+    struct topic_taker taker = {.fn = fn, .ctx = ctx};
+    own->each(own, "topics", hand_topic, &taker);
+}
+
 static const churn_source_ops ops = {
     .size = sizeof ops,
     .create = source_create,
@@ -253,6 +272,7 @@ static const churn_source_ops ops = {
     .probe = source_probe,
     .reread = source_reread,
     .headers = source_headers,
+    .topics = source_topics,
 };
 
 CHURN_PLUGIN(.kind = CHURN_KIND_SOURCE, .name = "kafka", .version = "1.0.0",

@@ -13,6 +13,7 @@
 #include <churn/profile.h>
 #include <churn/record.h>
 #include <churn/result.h>
+#include <churn/section.h>
 #include <churn/sink.h>
 #include <churn/source.h>
 #include <churn/store.h>
@@ -255,6 +256,26 @@ AT(struct churn_done, result, 8);
 AT(struct churn_done, reserved, 12);
 AT(struct churn_done, message, 16);
 SIZE(struct churn_done, 24);
+AT(struct churn_section, size, 0);
+AT(struct churn_section, reserved, 4);
+AT(struct churn_section, ctx, 8);
+AT(struct churn_section, get, 16);
+AT(struct churn_section, each, 24);
+AT(struct churn_section, put, 32);
+AT(struct churn_section, copy, 40);
+SIZE(struct churn_section, 48);
+
+AT(struct churn_read_back, size, 0);
+AT(struct churn_read_back, all, 4);
+AT(struct churn_read_back, pipeline, 8);
+AT(struct churn_read_back, source, 16);
+AT(struct churn_read_back, reader, 24);
+AT(struct churn_read_back, flags, 32);
+AT(struct churn_read_back, reserved, 36);
+AT(struct churn_read_back, end, 40);
+AT(struct churn_read_back, description, 48);
+SIZE(struct churn_read_back, 560);
+
 AT(struct churn_sink_ops, size, 0);
 AT(struct churn_sink_ops, accepts, 4);
 AT(struct churn_sink_ops, create, 8);
@@ -265,7 +286,8 @@ AT(struct churn_sink_ops, drain, 40);
 AT(struct churn_sink_ops, stop, 48);
 AT(struct churn_sink_ops, destroy, 56);
 AT(struct churn_sink_ops, probe, 64);
-SIZE(struct churn_sink_ops, 72);
+AT(struct churn_sink_ops, read_back, 72);
+SIZE(struct churn_sink_ops, 80);
 
 /* <churn/source.h> */
 AT(struct churn_source_listener, size, 0);
@@ -300,7 +322,9 @@ AT(struct churn_source_ops, fingerprint, 104);
 AT(struct churn_source_ops, resume, 112);
 AT(struct churn_source_ops, reread, 120);
 AT(struct churn_source_ops, headers, 128);
-SIZE(struct churn_source_ops, 136);
+AT(struct churn_source_ops, topics, 136);
+AT(struct churn_source_ops, again, 144);
+SIZE(struct churn_source_ops, 152);
 
 /* <churn/store.h> */
 AT(struct churn_pair, name, 0);
@@ -415,6 +439,8 @@ VALUE(CHURN_FROM_EVENT_TYPE, 4);
 VALUE(CHURN_FROM_NOTHING, 5);
 VALUE(CHURN_DERIVE_RATIO, 1);
 VALUE(CHURN_DERIVE_PER_DAY, 2);
+VALUE(CHURN_READ_BACK_LINES, 1);
+VALUE(CHURN_READ_BACK_STAYS, 2);
 VALUE(CHURN_RECORD_EVENT, 1);
 VALUE(CHURN_RECORD_TRIGGER, 2);
 VALUE(CHURN_RECORD_ALERT, 4);
