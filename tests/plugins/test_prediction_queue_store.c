@@ -4,7 +4,11 @@
 #include "memory_store.h"
 #include "queue.h"
 
+#include <poll.h>
 #include <stdlib.h>
+#include <unistd.h>
+
+#define EXPORT __attribute__((visibility("default")))
 
 static struct fake_host fake;
 static struct memory_store store;
@@ -80,6 +84,22 @@ static int32_t remove_if(void *s, churn_str key, churn_str field, churn_str valu
 
 static churn_store_ops ops;
 
+/* In place of the system's: time passes, by the host's clock, only while somebody waits. */
+static int pauses[8]; /* the first of them, in ms */
+static unsigned pause_count;
+
+EXPORT int poll(struct pollfd *fds, nfds_t count, int timeout_ms)
+{
+    (void)fds;
+    CU_ASSERT_EQUAL(count, 0);
+    if (pause_count < sizeof pauses / sizeof pauses[0]) {
+        pauses[pause_count] = timeout_ms;
+    }
+    pause_count++;
+    now_ms += timeout_ms;
+    return 0;
+}
+
 /* --- The fixture --- */
 
 static void begin(void)
@@ -90,7 +110,7 @@ static void begin(void)
     now_ms = 1000;
     tick_ms = 0;
     reply_result = put_result = 0;
-    put_count = poll_count = 0;
+    put_count = poll_count = pause_count = 0;
     calls[0] = '\0';
     err = (churn_error){.size = sizeof err};
     ops = memory_store_ops;
@@ -378,6 +398,50 @@ static void test_a_store_that_is_out_of_reach(void)
     end();
 }
 
+/* While nothing moves it is looked at again after a pause, until the poll's time is over. */
+static void test_a_poll_that_waits(void)
+{
+    static const struct {
+        uint32_t timeout_ms;
+        unsigned pauses;
+        int last;
+    } polls[] = {{0, 0, 0}, {1, 1, 1}, {49, 1, 49}, {50, 1, 50}, {51, 2, 1}, {120, 3, 20}};
+    for (size_t i = 0; i < sizeof polls / sizeof polls[0]; i++) {
+        uint32_t count = 9;
+        begin();
+        atomic_store(&store.out, 1);
+        tick_ms = 0;
+        write_one("C", "e", 5);
+        int64_t began = now_ms;
+        (void)alarm(20); /* time that does not pass */
+        CU_ASSERT_EQUAL(queue.front_ops->poll(queue.front, done, 9, polls[i].timeout_ms, &count, &err), CHURN_OK);
+        (void)alarm(0);
+        CU_ASSERT_EQUAL(count, 0);
+        CU_ASSERT_EQUAL(now_ms - began, polls[i].timeout_ms);
+        CU_ASSERT_EQUAL_FATAL(pause_count, polls[i].pauses);
+        CU_ASSERT(pause_count == 0 || pauses[pause_count - 1] == polls[i].last);
+        atomic_store(&store.out, 0);
+        end();
+    }
+}
+
+/* A batch that the store could not even be given takes no more records either: they would be answered with it. */
+static void test_a_batch_that_waits_takes_no_more(void)
+{
+    churn_record more = record(1, "D", "e", 5);
+    begin();
+    atomic_store(&store.out, 1);
+    write_one("C", "e", 5);
+    CU_ASSERT_EQUAL(poll_front(9), 0);
+    CU_ASSERT_EQUAL(write_records(&more, 1), 0);
+    atomic_store(&store.out, 0);
+    now_ms += 500;
+    (void)answer_all(1);
+    CU_ASSERT_EQUAL(write_records(&more, 1), 1);
+    (void)answer_all(1);
+    end();
+}
+
 /* The store has all of a poll's time, to the last millisecond. */
 static void test_the_store_has_the_time_of_a_poll(void)
 {
@@ -633,6 +697,8 @@ int main(void)
                            TEST(test_what_is_stored_amiss_is_replaced),
                            TEST(test_a_store_that_is_full_for_now),
                            TEST(test_a_store_that_is_out_of_reach),
+                           TEST(test_a_poll_that_waits),
+                           TEST(test_a_batch_that_waits_takes_no_more),
                            TEST(test_the_store_has_the_time_of_a_poll),
                            TEST(test_a_store_that_fails_for_good),
                            TEST(test_which_triggers_are_mine),

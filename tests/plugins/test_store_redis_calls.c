@@ -1858,6 +1858,19 @@ static void an_answer_may_lie_there(void)
     end(s);
 }
 
+/* … nor of a session that is closed while an answer is not given to the end. */
+static void a_session_ends_among_answers(void)
+{
+    churn_put_reply reply;
+    void *s = begin();
+    rule(0, "EVALSHA", "*2\r\n:1\r\n:1\r\n");
+    CU_ASSERT_EQUAL(queue(s, str("key"), 0, 1, str("f"), str("1"), 0), CHURN_OK);
+    CU_ASSERT_EQUAL(queue(s, str("other"), 0, 2, str("f"), str("1"), 0), CHURN_OK);
+    CU_ASSERT_EQUAL(poll_for(s, &reply), CHURN_OK);
+    CU_ASSERT_EQUAL(reply.result, CHURN_OK);
+    end(s);
+}
+
 static void nothing_is_kept(void)
 {
     enum { ROUNDS = 200 }; /* a leak grows with them, what the allocator keeps for each thread does not */
@@ -1955,6 +1968,7 @@ int main(void)
                            TEST(an_answer_gives_more_time),
                            TEST(probes_have_their_time),
                            TEST(an_answer_may_lie_there),
+                           TEST(a_session_ends_among_answers),
                            TEST(nothing_is_kept),
                            TEST(options_have_their_bounds),
                            CU_TEST_INFO_NULL};

@@ -464,6 +464,171 @@ static void test_the_source_fails(void)
     close_intake();
 }
 
+/* ---- a source that keeps no positions is asked by seek and poll ---- */
+
+static struct {
+    int32_t start_result, seek_result;
+    unsigned starts, seeks, stops, polls;
+    unsigned pauses; /* polls that bring nothing, before … */
+    int32_t poll_result;
+    uint32_t count; /* … the one with so many records; what it leaves there is `record` in any case */
+    churn_record record;
+} seeking;
+
+static int32_t seeking_start(void *self, const churn_source_listener *to, churn_error *err)
+{
+    (void)self;
+    seeking.starts++;
+    to->assigned(to->ctx, NULL, 0);
+    to->revoked(to->ctx, NULL, 0, 0);
+    return seeking.start_result == CHURN_OK ? CHURN_OK : churn_fail(err, seeking.start_result, "not now");
+}
+
+static int32_t seeking_seek(void *self, const churn_position *to, churn_error *err)
+{
+    (void)self;
+    seeking.seeks++;
+    CU_ASSERT(strcmp(to->topic, TOPIC) == 0 && to->partition == PARTITION && to->offset == 41);
+    return seeking.seek_result == CHURN_OK ? CHURN_OK : churn_fail(err, seeking.seek_result, "not there");
+}
+
+static int32_t seeking_poll(void *self, churn_record *ret, uint32_t max, uint32_t timeout_ms, uint32_t *ret_count,
+                            churn_error *err)
+{
+    (void)self;
+    (void)timeout_ms;
+    CU_ASSERT_EQUAL(max, 1);
+    *ret = seeking.record;
+    *ret_count = 0;
+    if (seeking.polls++ < seeking.pauses) {
+        return CHURN_PENDING;
+    }
+    *ret_count = seeking.count;
+    return seeking.poll_result < 0 ? churn_fail(err, seeking.poll_result, "no way") : seeking.poll_result;
+}
+
+static void seeking_stop(void *self)
+{
+    (void)self;
+    seeking.stops++;
+}
+
+static int32_t seeking_commit(void *self, const churn_position *positions, uint32_t count, int32_t wait,
+                              churn_error *err)
+{
+    (void)self;
+    (void)positions;
+    (void)count;
+    (void)wait;
+    (void)err;
+    return CHURN_OK;
+}
+
+static churn_source_ops seeking_ops;
+static struct loaded loaded_seeking = {.plugin = {.ops = &seeking_ops}};
+
+static void open_seeking(void)
+{
+    open_redrive();
+    redrive.stay = true;
+    pipeline.store.loaded = &loaded_store;
+    pipeline.origin.loaded = &loaded_seeking;
+    seeking_ops = (churn_source_ops){.size = sizeof seeking_ops,
+                                     .start = seeking_start,
+                                     .seek = seeking_seek,
+                                     .poll = seeking_poll,
+                                     .stop = seeking_stop};
+    memset(&seeking, 0, sizeof seeking);
+    seeking.poll_result = CHURN_OK;
+    seeking.count = 1;
+    seeking.record = record_at(41, QUIET);
+}
+
+static void check_letter(const char *what, bool found)
+{
+    take_letter(1, QUIET, LETTER("churn.reason", "crashed_plugin", PLACED("41")));
+    if (found) {
+        check_outcome(what, "event t/3@41 c " QUIET " at 12", "events +1, letters +1");
+    } else {
+        check_outcome(what, "events +1, letters +1, left_alone +1", LEFT_ALONE("1", UNCHECKED));
+    }
+}
+
+static void test_a_source_that_is_sought(void)
+{
+    static const struct {
+        const char *what;
+        unsigned pauses;
+        int32_t result;
+        uint32_t count;
+        bool found;
+    } polls[] = {{"at once", 0, CHURN_OK, 1, true},
+                 {"after a while", 19, CHURN_OK, 1, true},
+                 {"too late", 20, CHURN_OK, 1, false},
+                 {"behind the last one", 0, CHURN_END, 0, false},
+                 {"the last one", 0, CHURN_END, 1, true},
+                 {"out of reach", 0, CHURN_RETRY, 0, false},
+                 {"it cannot be read", 0, CHURN_FATAL, 0, false}};
+    for (size_t i = 0; i < COUNT(polls); i++) {
+        open_seeking();
+        seeking.pauses = polls[i].pauses;
+        seeking.poll_result = polls[i].result;
+        seeking.count = polls[i].count;
+        check_letter(polls[i].what, polls[i].found);
+        CU_ASSERT_EQUAL(seeking.polls, polls[i].pauses + 1 - (polls[i].pauses == 20));
+        close_intake();
+    }
+}
+
+/* What is handed out is not what stands there. */
+static void test_another_record_is_handed_out(void)
+{
+    churn_record others[] = {record_at(42, QUIET), record_at(40, QUIET), record_at(41, QUIET), record_at(41, QUIET),
+                             record_at(41, QUIET)};
+    others[2].topic = "u";
+    others[3].partition = PARTITION + 1;
+    others[4].kind = CHURN_RECORD_UNREADABLE;
+    for (size_t i = 0; i < COUNT(others); i++) {
+        open_seeking();
+        seeking.record = others[i];
+        check_letter("another one", false);
+        close_intake();
+    }
+}
+
+/* It is started once, for the first letter, and stopped where it was started. */
+static void test_a_source_is_started_and_stopped(void)
+{
+    open_seeking();
+    originals_stop(&worker);
+    CU_ASSERT(seeking.starts == 0 && seeking.stops == 0);
+    seeking.seek_result = CHURN_RETRY;
+    check_letter("it cannot go there", false);
+    seeking.seek_result = CHURN_OK;
+    check_letter("there it can", true);
+    CU_ASSERT(seeking.starts == 1 && seeking.seeks == 2 && seeking.polls == 1 && seeking.stops == 0);
+    originals_stop(&worker);
+    originals_stop(&worker);
+    CU_ASSERT(seeking.starts == 1 && seeking.stops == 1);
+    close_intake();
+    open_seeking();
+    seeking.start_result = CHURN_RETRY;
+    check_letter("it cannot be started", false);
+    originals_stop(&worker);
+    CU_ASSERT(seeking.starts == 1 && seeking.seeks == 0 && seeking.polls == 0 && seeking.stops == 0);
+    close_intake();
+    open_seeking();
+    seeking_ops.seek = NULL;
+    check_letter("it cannot be sought", false);
+    CU_ASSERT(seeking.starts == 0);
+    close_intake();
+    open_seeking();
+    seeking_ops.commit = seeking_commit;
+    check_letter("others read in its place", false);
+    CU_ASSERT(seeking.starts == 0 && seeking.seeks == 0);
+    close_intake();
+}
+
 /* ---- no memory ---- */
 
 static size_t room;
@@ -567,6 +732,9 @@ int main(void)
         TEST(test_many_are_counted_and_not_shown),
         TEST(test_a_file),
         TEST(test_the_source_fails),
+        TEST(test_a_source_that_is_sought),
+        TEST(test_another_record_is_handed_out),
+        TEST(test_a_source_is_started_and_stopped),
         TEST(test_no_memory),
         TEST(test_no_memory_to_compare),
         CU_TEST_INFO_NULL,
