@@ -72,10 +72,13 @@ suspicious() {
         --template='{file}:{line}: {message} [{id}]'
 }
 
-# The largest first, so that no processor waits for one at the end.
+# The largest first, so that no processor waits for one at the end. Where the wheel keeps the compiler's own headers it finds by
+# itself on some systems only.
 tidy() {
+    local resources
+    resources=$(echo "$root"/build/venv/lib/python3*/site-packages/clang_tidy/data/lib/clang/*)
     list 'core/*.c' 'core/*.cc' 'plugins/*.c' 'testkit/*.c' | xargs -0 ls -S |
-        xargs -n 1 -P "$jobs" clang-tidy -p "$build" --quiet --extra-arg=-Wno-unknown-warning-option
+        xargs -n 1 -P "$jobs" clang-tidy -p "$build" --quiet --extra-arg=-resource-dir="$resources" --extra-arg=-Wno-unknown-warning-option
 }
 
 make -C "$build" -s compile_commands.json
