@@ -104,7 +104,7 @@ def circles(edges):
     def visit(room, path):
         if room in path:
             circle = path[path.index(room) :]
-            found.append([edges[a][b] for a, b in zip(circle, circle[1:] + circle[:1])])
+            found.append([edges[a][b] for a, b in zip(circle, circle[1:] + circle[:1], strict=True)])
         elif room not in done:
             for other in sorted(edges.get(room, ())):
                 visit(other, [*path, room])
