@@ -27,7 +27,7 @@ bool testkit_prepare(struct churn_test *t)
         return false;
     }
     t->decoder = event_decoder_new(&t->pipeline.catalog);
-    if (t->decoder == NULL || !folder_init(&t->folder, &t->pipeline.catalog, &t->sources) ||
+    if (t->decoder == NULL || !fold_buffer_init(&t->folder, &t->pipeline.catalog, &t->sources) ||
         !window_init(&t->window, &t->pool, 0)) {
         (void)testkit_out_of_memory(t);
         testkit_forget_types(t);
@@ -41,7 +41,7 @@ void testkit_forget_types(struct churn_test *t)
     if (t->has_catalog) {
         event_decoder_free(t->decoder);
         t->decoder = NULL;
-        folder_free(&t->folder);
+        fold_buffer_free(&t->folder);
         window_free(&t->window);
         edit_free(&t->edit);
         arena_pool_free(&t->pool);

@@ -48,7 +48,7 @@ struct churn_test {
     uint32_t type_count;
     bool has_catalog;
     struct event_decoder *decoder;
-    struct folder folder;
+    struct fold_buffer folder;
     struct sources sources;
     struct arena_pool pool;
     struct window window; /* of the newest event */

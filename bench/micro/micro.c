@@ -31,7 +31,7 @@ struct bench {
     struct sources sources;
     struct arena_pool pool;
     struct arena arena;
-    struct folder folder;
+    struct fold_buffer folder;
     struct event_decoder *decoder;
     struct fields *delta;
     struct profile *profile;
@@ -89,7 +89,7 @@ static void open_bench(struct bench *b, const char *pipeline)
     b->delta = calloc(1, fields_size(&b->catalog->registry));
     b->profile = profile_new(&b->catalog->registry);
     if (b->decoder == NULL || b->source == SOURCE_NONE || b->delta == NULL || b->profile == NULL ||
-        !folder_init(&b->folder, b->catalog, &b->sources)) {
+        !fold_buffer_init(&b->folder, b->catalog, &b->sources)) {
         fail("out of memory");
     }
 }
@@ -103,7 +103,7 @@ static void close_bench(struct bench *b)
     profile_text_free(&b->text);
     profile_free(b->profile, &b->catalog->registry);
     free(b->delta);
-    folder_free(&b->folder);
+    fold_buffer_free(&b->folder);
     arena_reset(&b->arena);
     arena_pool_free(&b->pool);
     sources_free(&b->sources);

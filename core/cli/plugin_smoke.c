@@ -164,7 +164,7 @@ struct folding {
     struct plugin_check *check;
     const struct registry *registry;
     struct event_decoder *decoder;
-    struct folder folder;
+    struct fold_buffer folder;
     struct sources sources;
     struct profile *profiles[2];
     unsigned folded, rejected;
@@ -176,7 +176,7 @@ static void folding_init(struct folding *f, struct plugin_check *check, const st
     f->profiles[0] = profile_new(f->registry);
     f->profiles[1] = profile_new(f->registry);
     if (f->decoder == NULL || f->profiles[0] == NULL || f->profiles[1] == NULL ||
-        !folder_init(&f->folder, catalog, &f->sources)) {
+        !fold_buffer_init(&f->folder, catalog, &f->sources)) {
         _exit(1);
     }
 }
@@ -185,7 +185,7 @@ static void folding_free(struct folding *f)
 {
     profile_free(f->profiles[0], f->registry);
     profile_free(f->profiles[1], f->registry);
-    folder_free(&f->folder);
+    fold_buffer_free(&f->folder);
     sources_free(&f->sources);
     event_decoder_free(f->decoder);
 }

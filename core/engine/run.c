@@ -338,7 +338,7 @@ static void look_after(struct run *run)
 
 static void watch(struct run *run, const sigset_t *signals)
 {
-    struct progress progress;
+    struct progress_line progress;
     progress_start(&progress);
     for (;;) {
         int signal_number = wait_for_signal(signals);

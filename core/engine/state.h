@@ -178,7 +178,7 @@ struct worker {
 
     struct sources sources;
     struct cache cache;
-    struct folder folder;
+    struct fold_buffer folder;
     struct progress progress;
     int64_t last_commit_ms;
 

@@ -22,13 +22,14 @@ static const char *grouped(int64_t n, char out[NUMBER_SIZE])
     return out;
 }
 
-void progress_start(struct progress *progress)
+void progress_start(struct progress_line *progress)
 {
-    *progress = (struct progress){.started_ms = clock_monotonic_ms()};
+    *progress = (struct progress_line){.started_ms = clock_monotonic_ms()};
     progress->last_ms = progress->started_ms;
 }
 
-void progress_show(struct progress *progress, struct pipeline *pipeline, struct worker *const *workers, unsigned count)
+void progress_show(struct progress_line *progress, struct pipeline *pipeline, struct worker *const *workers,
+                   unsigned count)
 {
     char events_text[NUMBER_SIZE], rate_text[NUMBER_SIZE], lag_text[NUMBER_SIZE], line[224];
     int64_t now = clock_monotonic_ms(), events = metrics_sum(pipeline->metrics, "events"), lag = 0;

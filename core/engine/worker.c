@@ -288,7 +288,7 @@ static bool make_working_space(struct worker *worker)
         (struct cache){.registry = &pipeline->catalog.registry,
                        .limit = (size_t)(pipeline->store_settings.cache_bytes / pipeline->settings.workers)};
     return ok && worker->reading.records != NULL && worker->origin.originals != NULL &&
-           worker->intake.decoder != NULL && folder_init(&worker->folder, &pipeline->catalog, &worker->sources);
+           worker->intake.decoder != NULL && fold_buffer_init(&worker->folder, &pipeline->catalog, &worker->sources);
 }
 
 struct worker *worker_new(struct pipeline *pipeline, unsigned number)
@@ -392,7 +392,7 @@ void worker_free(struct worker *worker)
     }
     arena_pool_free(&worker->ring.pool);
     cache_free(&worker->cache);
-    folder_free(&worker->folder);
+    fold_buffer_free(&worker->folder);
     sources_free(&worker->sources);
     event_decoder_free(worker->intake.decoder);
     profile_text_free(&worker->writer.rendered);

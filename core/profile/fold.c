@@ -9,7 +9,7 @@
 
 /* The context of a churn_delta. */
 struct callback {
-    struct folder *folder;
+    struct fold_buffer *folder;
     const struct event_type *type;
     const struct event_origin *origin;
     struct arena *arena;
@@ -18,14 +18,14 @@ struct callback {
     bool out_of_memory;
 };
 
-bool folder_init(struct folder *folder, const struct catalog *catalog, const struct sources *sources)
+bool fold_buffer_init(struct fold_buffer *folder, const struct catalog *catalog, const struct sources *sources)
 {
-    *folder = (struct folder){.catalog = catalog, .sources = sources};
+    *folder = (struct fold_buffer){.catalog = catalog, .sources = sources};
     folder->scratch = malloc(fields_size(&catalog->registry));
     return folder->scratch != NULL;
 }
 
-void folder_free(struct folder *folder)
+void fold_buffer_free(struct fold_buffer *folder)
 {
     free(folder->scratch);
     folder->scratch = NULL;
@@ -123,7 +123,7 @@ static int32_t delta_merge_text(churn_delta *delta, const char *name, churn_str 
                                               callback->origin, callback->folder->sources, callback->arena));
 }
 
-static int32_t run_callback(struct folder *folder, const struct event_type *type, const churn_event *event,
+static int32_t run_callback(struct fold_buffer *folder, const struct event_type *type, const churn_event *event,
                             const struct event_origin *origin, struct fields *into, struct arena *arena,
                             churn_error *err)
 {
@@ -148,7 +148,7 @@ static int32_t run_callback(struct folder *folder, const struct event_type *type
                : churn_fail(err, CHURN_FATAL, "out of memory");
 }
 
-static bool apply_effect(const struct folder *folder, const struct effect_plan *effect, const churn_event *event,
+static bool apply_effect(const struct fold_buffer *folder, const struct effect_plan *effect, const churn_event *event,
                          const struct event_origin *origin, struct fields *into, struct arena *arena)
 {
     const churn_value *value = &event->values[effect->operand];
@@ -174,7 +174,7 @@ static bool apply_effect(const struct folder *folder, const struct effect_plan *
     return fields_merge_number(into, effect->field, effect->merge, operand, arena);
 }
 
-int32_t fold_event(struct folder *folder, const struct event_type *type, const churn_event *event, uint32_t source,
+int32_t fold_event(struct fold_buffer *folder, const struct event_type *type, const churn_event *event, uint32_t source,
                    struct fields *into, struct arena *arena, churn_error *err)
 {
     struct event_origin origin = {.time_ms = event->timestamp_ms, .offset = event->offset, .source = source};

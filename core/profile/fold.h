@@ -5,7 +5,7 @@
 #include "event/event.h"
 #include "profile/fields.h"
 
-struct folder {
+struct fold_buffer {
     const struct catalog *catalog;
     const struct sources *sources;
     struct fields *scratch; /* for callbacks: what they merge counts only once they succeed */
@@ -13,12 +13,12 @@ struct folder {
 };
 
 /* False when memory ran out. */
-bool folder_init(struct folder *folder, const struct catalog *catalog, const struct sources *sources);
-void folder_free(struct folder *folder);
+bool fold_buffer_init(struct fold_buffer *folder, const struct catalog *catalog, const struct sources *sources);
+void fold_buffer_free(struct fold_buffer *folder);
 
 /* Merges one event into `into`, whose texts live in `arena`. CHURN_OK; CHURN_REJECT with a message when the type's
  * callback refuses the event or merges what it may not, and nothing is merged; CHURN_FATAL when memory ran out. */
-int32_t fold_event(struct folder *folder, const struct event_type *type, const churn_event *event, uint32_t source,
+int32_t fold_event(struct fold_buffer *folder, const struct event_type *type, const churn_event *event, uint32_t source,
                    struct fields *into, struct arena *arena, churn_error *err);
 
 #endif

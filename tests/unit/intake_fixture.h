@@ -253,7 +253,8 @@ static inline void open_intake(void)
     told = 0;
     open_journal();
     log_pass_over();
-    CU_ASSERT_FATAL(worker.intake.decoder != NULL && folder_init(&worker.folder, &pipeline.catalog, &worker.sources) &&
+    CU_ASSERT_FATAL(worker.intake.decoder != NULL &&
+                    fold_buffer_init(&worker.folder, &pipeline.catalog, &worker.sources) &&
                     window_init(window_filling(&worker), &worker.ring.pool, 1));
 }
 
@@ -272,7 +273,7 @@ static inline void close_intake(void)
     }
     window_free(window_filling(&worker));
     cache_free(&worker.cache);
-    folder_free(&worker.folder);
+    fold_buffer_free(&worker.folder);
     arena_pool_free(&worker.ring.pool);
     sources_free(&worker.sources);
     partitions_free(&worker.progress);

@@ -228,14 +228,14 @@ static void test_what_is_counted_is_the_changed_event(void)
     open_worker();
     pipeline.store.loaded = &store;
     worker.cache = (struct cache){.registry = &pipeline.catalog.registry, .limit = SIZE_MAX};
-    CU_ASSERT_FATAL(folder_init(&worker.folder, &pipeline.catalog, &worker.sources));
+    CU_ASSERT_FATAL(fold_buffer_init(&worker.folder, &pipeline.catalog, &worker.sources));
     first_changes = true;
     take();
     CU_ASSERT_EQUAL_FATAL(window->event_count, 1);
     CU_ASSERT(window->events[0].len == strlen(MASKED) && strcmp(window->events[0].payload, MASKED) == 0);
     CU_ASSERT_EQUAL(window->events[0].offset, 41);
     cache_free(&worker.cache);
-    folder_free(&worker.folder);
+    fold_buffer_free(&worker.folder);
     close_worker();
 }
 
@@ -246,13 +246,13 @@ static void open_counting_worker(void)
     open_worker();
     pipeline.store.loaded = &of_store;
     worker.cache = (struct cache){.registry = &pipeline.catalog.registry, .limit = SIZE_MAX};
-    CU_ASSERT_FATAL(folder_init(&worker.folder, &pipeline.catalog, &worker.sources));
+    CU_ASSERT_FATAL(fold_buffer_init(&worker.folder, &pipeline.catalog, &worker.sources));
 }
 
 static void close_counting_worker(void)
 {
     cache_free(&worker.cache);
-    folder_free(&worker.folder);
+    fold_buffer_free(&worker.folder);
     close_worker();
 }
 

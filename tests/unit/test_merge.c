@@ -82,7 +82,7 @@ static void writer_open(struct worker *worker)
     *worker = (struct worker){.pipeline = &pipeline};
     worker->cache = (struct cache){.registry = &pipeline.catalog.registry, .limit = SIZE_MAX};
     worker->intake.decoder = event_decoder_new(&pipeline.catalog);
-    if (worker->intake.decoder == NULL || !folder_init(&worker->folder, &pipeline.catalog, &worker->sources) ||
+    if (worker->intake.decoder == NULL || !fold_buffer_init(&worker->folder, &pipeline.catalog, &worker->sources) ||
         !window_init(window_filling(worker), &worker->ring.pool, 1)) {
         abort();
     }
@@ -94,7 +94,7 @@ static void writer_kill(struct worker *worker)
     window_free(window_filling(worker));
     arena_pool_free(&worker->ring.pool);
     cache_free(&worker->cache);
-    folder_free(&worker->folder);
+    fold_buffer_free(&worker->folder);
     sources_free(&worker->sources);
     event_decoder_free(worker->intake.decoder);
     profile_text_free(&worker->writer.rendered);

@@ -160,7 +160,7 @@ struct world {
     struct sources sources;
     struct arena_pool pool;
     struct arena arena;
-    struct folder folder;
+    struct fold_buffer folder;
     struct profile_text rendered;
     struct fields *delta;
     churn_error error;
@@ -182,12 +182,12 @@ static bool world_init(struct world *w, const churn_plugin *const *own, size_t c
     if (w->delta != NULL) {
         fields_clear(w->delta);
     }
-    return w->decoder != NULL && w->delta != NULL && folder_init(&w->folder, &w->types.catalog, &w->sources);
+    return w->decoder != NULL && w->delta != NULL && fold_buffer_init(&w->folder, &w->types.catalog, &w->sources);
 }
 
 static void world_free(struct world *w)
 {
-    folder_free(&w->folder);
+    fold_buffer_free(&w->folder);
     free(w->delta);
     profile_text_free(&w->rendered);
     event_decoder_free(w->decoder);

@@ -255,7 +255,8 @@ static void open_worker(void)
     worker.cache = (struct cache){.registry = &pipeline.catalog.registry, .limit = SIZE_MAX};
     worker.intake.decoder = event_decoder_new(&pipeline.catalog);
     make_counters();
-    CU_ASSERT_FATAL(worker.intake.decoder != NULL && folder_init(&worker.folder, &pipeline.catalog, &worker.sources));
+    CU_ASSERT_FATAL(worker.intake.decoder != NULL &&
+                    fold_buffer_init(&worker.folder, &pipeline.catalog, &worker.sources));
     for (unsigned i = 0; i < MAX_WINDOWS; i++) {
         CU_ASSERT_FATAL(window_init(&worker.ring.windows[i], &worker.ring.pool, 1));
     }
@@ -273,7 +274,7 @@ static void close_worker(void)
     }
     arena_pool_free(&worker.ring.pool);
     cache_free(&worker.cache);
-    folder_free(&worker.folder);
+    fold_buffer_free(&worker.folder);
     partitions_free(&worker.progress);
     sources_free(&worker.sources);
     event_decoder_free(worker.intake.decoder);
