@@ -3,6 +3,7 @@
 
 #include "engine/output.h"
 #include "event/severity.h"
+#include "profile/profile_render.h"
 #include "profile/store_keys.h"
 #include <churn/time.h>
 #include <inttypes.h>

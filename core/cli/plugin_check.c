@@ -1,5 +1,6 @@
 /* The checks themselves, but for the smoke run. */
 #include "cli/plugin_check.h"
+#include "plugin/judge.h"
 
 #include "base/json_build.h"
 #include "cli/plugin_smoke.h"

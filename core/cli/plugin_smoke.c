@@ -1,6 +1,7 @@
 /* The smoke run of `churnd plugin-check`: an instance is made and destroyed; an event type decodes and folds samples.
  */
 #include "cli/plugin_smoke.h"
+#include "profile/profile_render.h"
 
 #include "base/clock.h"
 #include "cli/plugin_run.h"

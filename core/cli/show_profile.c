@@ -1,5 +1,6 @@
 /* `churnd profile`: a customer's profile as the pipeline's store has it. */
 #include "cli/commands.h"
+#include "profile/profile_render.h"
 
 #include "base/printable.h"
 #include "pipeline/instance.h"

@@ -1,5 +1,6 @@
 /* How two profiles compare: field by field, and by how far each side has read. */
 #include "cli/verify_compare.h"
+#include "profile/profile_render.h"
 
 #include "base/decimal.h"
 #include "profile/profile.h"

@@ -14,6 +14,7 @@
 #include "profile/cache.h"
 #include "profile/fold.h"
 #include "profile/owed.h"
+#include "profile/profile_render.h"
 #include <pthread.h>
 #include <stdatomic.h>
 

@@ -1,5 +1,6 @@
 /* The loop of a worker: take records, write profiles, tell the sinks, commit. */
 #include "engine/worker.h"
+#include "profile/profile_render.h"
 
 #include "base/clock.h"
 #include "base/fault.h"

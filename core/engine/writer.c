@@ -6,6 +6,7 @@
  * written only once every put of this one is acknowledged, so that a mark never passes over an event that is still
  * under way. */
 #include "engine/writer.h"
+#include "profile/profile_render.h"
 
 #include "base/clock.h"
 #include "base/fault.h"

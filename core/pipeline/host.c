@@ -1,4 +1,5 @@
 #include "pipeline/host.h"
+#include "profile/profile_render.h"
 
 #include "base/clock.h"
 #include "profile/profile.h"

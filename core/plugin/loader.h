@@ -5,6 +5,7 @@
 #include "base/log.h"
 #include "plugin/elf_file.h"
 #include "plugin/plugin_trial.h"
+#include "plugin/role.h"
 #include <churn/event.h>
 #include <churn/processor.h>
 #include <churn/sink.h>
@@ -69,9 +70,6 @@ void loader_each_name(const struct loader *loader, uint32_t kind, loader_name_fn
  * be told. */
 bool loader_own_dir(char dir[PATH_MAX]);
 
-/* "event", "source", …: also the name of the folder. */
-const char *loader_role(uint32_t kind);
-
 #define LOADER_NAME_SIZE 128
 /* A plugin's name from the path of its file, FOLDER/NAME.so; false for other files. */
 bool loader_name_of(const char *path, char name[LOADER_NAME_SIZE]);
@@ -85,15 +83,5 @@ const char *loader_judge_file(const struct elf_file *elf, const char *path, chur
                               size_t size);
 /* Opens a file for as long as the process lives and finds its entry. */
 const char *loader_open_entry(const char *path, const churn_plugin **ret_entry, char *message, size_t size);
-/* Judges an entry without calling anything in it; `file_name` is the file's name without ".so". */
-const char *loader_judge(const churn_plugin *entry, const char *path, const char *file_name, churn_plugin *ret_copy,
-                         char *message, size_t size);
-/* A row of the option table alone; the message does not name the file. */
-const char *loader_judge_option(const churn_plugin *plugin, uint32_t number, char *message, size_t size);
-/* The size and the calls of what `ops` points to. */
-const char *loader_judge_ops(const churn_plugin *plugin, const char *path, char *message, size_t size);
-
-/* Bytes that the value of an option takes in the instance. */
-size_t loader_option_size(uint32_t type);
 
 #endif

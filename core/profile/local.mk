@@ -11,6 +11,8 @@ libcore_la_SOURCES += \
   %D%/owed.h \
   %D%/profile.c \
   %D%/profile.h \
+  %D%/profile_render.c \
+  %D%/profile_render.h \
   %D%/sources.c \
   %D%/sources.h \
   %D%/store_keys.c \

@@ -38,15 +38,6 @@ struct profile {
     struct fields fields;
 };
 
-/* Texts of a profile's fields, to hand to a store. Reused from call to call. */
-struct profile_text {
-    churn_pair *pairs;
-    uint32_t count;
-    uint32_t room;
-    struct text bytes;
-    bool failed; /* memory ran out */
-};
-
 /* An empty profile of version 0; NULL when memory ran out. */
 struct profile *profile_new(const struct registry *registry);
 void profile_free(struct profile *profile, const struct registry *registry);
@@ -79,19 +70,10 @@ bool profile_merge(struct profile *profile, const struct fields *delta, const st
 /* A field that has grown beyond what could be read back, by its number; -1: none. */
 int32_t profile_overflow(const struct profile *profile);
 
-/* Writes what changed since profile_saved: fields, derived fields that depend on them, marks, late offsets. The pairs
- * are valid until the next call with the same `out`. */
-void profile_render(const struct profile *profile, const struct registry *registry, const struct sources *sources,
-                    struct profile_text *out);
 /* The last rendered change is stored: the version counts up, nothing is changed any more. */
 void profile_saved(struct profile *profile);
 
-/* qsort's order of pairs: by name, byte for byte. */
-int profile_by_name(const void *a, const void *b);
-
-void profile_text_free(struct profile_text *text);
-
-/* Stored fields as a JSON object in the registry's order, then unknown ones; engine fields are left out. */
-void profile_append_json(struct text *out, const struct registry *registry, const churn_pair *pairs, uint32_t count);
+/* The value of the field of that name among stored ones; NULL: it is none of them. */
+const churn_str *profile_find_pair(const churn_pair *pairs, uint32_t count, churn_str name);
 
 #endif

@@ -2,6 +2,7 @@
 #include "fuzz.h"
 
 #include "core/profile/profile.h"
+#include "core/profile/profile_render.h"
 #include "tests/support/strict_json.h"
 #include "tests/unit/types_fixture.h"
 

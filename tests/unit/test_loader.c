@@ -1,5 +1,6 @@
 /* Which plugins are found, in which order, and which are refused with what words. The plugins of tests/abi are wrong in
  * one way each; the host must see that without calling anything in them. */
+#include "core/plugin/judge.h"
 #include "core/plugin/loader.h"
 
 #include <stddef.h>

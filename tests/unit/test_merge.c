@@ -4,6 +4,7 @@
 #include "core/engine/session.h"
 #include "core/engine/state.h"
 #include "core/engine/window.h"
+#include "core/profile/profile_render.h"
 
 #include "no_leaks.h"
 #include "types_fixture.h"

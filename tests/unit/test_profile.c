@@ -3,6 +3,7 @@
 #include "core/event/event.h"
 #include "core/profile/fold.h"
 #include "core/profile/profile.h"
+#include "core/profile/profile_render.h"
 
 #include "no_leaks.h"
 #include "types_fixture.h"

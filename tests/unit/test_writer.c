@@ -14,6 +14,7 @@
 #include "core/engine/window.h"
 #include "core/engine/writer.h"
 #include "core/pipeline/host.h"
+#include "core/profile/profile_render.h"
 
 #include "no_leaks.h"
 #include "trace.h"

@@ -1,0 +1,10 @@
+/* The roles of plugins, CHURN_KIND_…, as words. */
+#ifndef ROLE_H
+#define ROLE_H
+
+#include <stdint.h>
+
+/* "event", "source", …: also the name of the folder. */
+const char *loader_role(uint32_t kind);
+
+#endif
