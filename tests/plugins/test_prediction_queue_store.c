@@ -348,6 +348,28 @@ static void test_what_is_stored_amiss_is_replaced(void)
     }
 }
 
+static struct queue another;
+
+static bool open_another(void)
+{
+    return queue_store_open(&another, &fake.host, &settings, &counters, &session, &err) == CHURN_OK;
+}
+
+static void close_another(bool ok)
+{
+    if (ok) {
+        another.front_ops->free(another.front, 0);
+        another.back_ops->free(another.back, 0);
+    }
+}
+
+static void test_no_memory_to_open(void)
+{
+    begin();
+    check_allocations("opening", NULL, open_another, close_another);
+    end();
+}
+
 /* --- A store that does not take them --- */
 
 static void test_a_store_that_is_full_for_now(void)
@@ -697,6 +719,7 @@ int main(void)
                            TEST(test_what_is_stored_amiss_is_replaced),
                            TEST(test_a_store_that_is_full_for_now),
                            TEST(test_a_store_that_is_out_of_reach),
+                           TEST(test_no_memory_to_open),
                            TEST(test_a_poll_that_waits),
                            TEST(test_a_batch_that_waits_takes_no_more),
                            TEST(test_the_store_has_the_time_of_a_poll),
