@@ -92,7 +92,7 @@ EXPORT redisReader *redisReaderCreate(void)
 
 /* Of hiredis' allocations only where a test says so: an old one ends the program when it gets no memory for an answer
  * behind a large one. */
-static inline bool is_refused(const void *caller)
+__attribute__((unused)) static bool is_refused(const void *caller)
 {
     Dl_info by;
     if (trouble.allocation == 0 || dladdr(caller, &by) == 0) {
