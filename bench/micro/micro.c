@@ -2,12 +2,12 @@
  * written to the pipeline's store. Each figure is the best of PASSES passes, for anything else that runs on the machine
  * only makes a pass slower. */
 #include "event/event.h"
-#include "profile/profile_render.h"
 #include "pipeline/instance.h"
 #include "pipeline/load.h"
 #include "pipeline/pipeline.h"
 #include "profile/fold.h"
 #include "profile/profile.h"
+#include "profile/profile_render.h"
 #include "profile/store_keys.h"
 
 #include <stdio.h>
