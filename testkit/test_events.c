@@ -28,7 +28,7 @@ bool testkit_prepare(struct churn_test *t)
         return false;
     }
     t->decoder = event_decoder_new(&t->pipeline.catalog);
-    if (t->decoder == NULL || !fold_buffer_init(&t->folder, &t->pipeline.catalog, &t->sources) ||
+    if (t->decoder == NULL || !fold_buffer_init(&t->folder, &t->pipeline.catalog, &t->parts) ||
         !window_init(&t->window, &t->pool, 0)) {
         (void)testkit_out_of_memory(t);
         testkit_forget_types(t);
@@ -66,7 +66,7 @@ void testkit_forget_events(struct churn_test *t)
     free(t->counted);
     t->counted = NULL;
     t->counted_count = t->counted_room = 0;
-    sources_free(&t->sources);
+    parts_free(&t->parts);
 }
 
 /* --- Folding --- */
@@ -83,7 +83,7 @@ static const struct event_type *decode(struct churn_test *t, const struct counte
     return type;
 }
 
-static int32_t fold(struct churn_test *t, const struct counted *c, uint32_t source, struct fields *into,
+static int32_t fold(struct churn_test *t, const struct counted *c, uint32_t part, struct fields *into,
                     struct arena *arena)
 {
     churn_error err = {.size = sizeof err};
@@ -94,7 +94,7 @@ static int32_t fold(struct churn_test *t, const struct counted *c, uint32_t sour
     if (type == NULL) {
         return testkit_say(t, CHURN_REJECT, "%s", reject.detail);
     }
-    result = fold_event(&t->folder, type, &event, source, into, arena, &err);
+    result = fold_event(&t->folder, type, &event, part, into, arena, &err);
     if (result == CHURN_REJECT) {
         err.message[sizeof err.message - 1] = '\0';
         return testkit_say(t, result, "%s: %s: %s", reject_reason_name(REJECT_BY_PLUGIN), type->name.ptr, err.message);
@@ -104,7 +104,7 @@ static int32_t fold(struct churn_test *t, const struct counted *c, uint32_t sour
 
 /* Merges what a window adds to a customer's profile into the store. */
 static int32_t put_profile(struct churn_test *t, struct memory_store *store, const char *customer_id,
-                           const struct fields *delta, uint32_t source, int64_t next)
+                           const struct fields *delta, uint32_t part, int64_t next)
 {
     const struct registry *registry = &t->pipeline.catalog.registry;
     struct profile *profile = profile_new(registry);
@@ -114,11 +114,11 @@ static int32_t put_profile(struct churn_test *t, struct memory_store *store, con
                       .len = store_keys_profile(t->pipeline.store_settings.key_prefix, churn_text(customer_id), key)};
     const struct memory_hash *hash = memory_store_find(store, name);
     bool ok = profile != NULL &&
-              (hash == NULL || profile_read(profile, registry, &t->sources, hash->fields, hash->count, message,
+              (hash == NULL || profile_read(profile, registry, &t->parts, hash->fields, hash->count, message,
                                             sizeof message) == CHURN_OK) &&
-              profile_merge(profile, delta, registry, &t->sources) && profile_set_mark(profile, source, next);
+              profile_merge(profile, delta, registry, &t->parts) && profile_set_mark(profile, part, next);
     if (ok) {
-        profile_render(profile, registry, &t->sources, &out);
+        profile_render(profile, registry, &t->parts, &out);
         ok = !out.failed && memory_store_merge(store, name, out.pairs, out.count);
     }
     profile_text_free(&out);
@@ -149,18 +149,18 @@ static int32_t count_customer(struct churn_test *t, struct memory_store *store, 
                               uint32_t first, struct fields *delta, struct arena *arena)
 {
     const char *customer_id = window->events[first]->customer_id;
-    uint32_t source = sources_find(&t->sources, TOPIC, 0);
+    uint32_t part = parts_find(&t->parts, TOPIC, 0);
     int64_t next = 0;
-    int32_t result = source != SOURCE_NONE ? CHURN_OK : testkit_out_of_memory(t);
+    int32_t result = part != PART_NONE ? CHURN_OK : testkit_out_of_memory(t);
     fields_clear(delta);
     for (uint32_t i = first; i < window->count && result == CHURN_OK; i++) {
         const struct counted *c = window->events[i];
         if (strcmp(c->customer_id, customer_id) == 0) {
-            result = fold(t, c, source, delta, arena);
+            result = fold(t, c, part, delta, arena);
             next = c->offset >= next ? c->offset + 1 : next;
         }
     }
-    return result == CHURN_OK ? put_profile(t, store, customer_id, delta, source, next) : result;
+    return result == CHURN_OK ? put_profile(t, store, customer_id, delta, part, next) : result;
 }
 
 static int32_t count_window(struct churn_test *t, struct memory_store *store, const struct order *window)

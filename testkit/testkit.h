@@ -49,7 +49,7 @@ struct churn_test {
     bool has_catalog;
     struct event_decoder *decoder;
     struct fold_buffer folder;
-    struct sources sources;
+    struct parts parts;
     struct arena_pool pool;
     struct window window; /* of the newest event */
     struct edit edit;     /* … likewise */

@@ -29,7 +29,7 @@ struct bench {
     struct loader loader;
     struct pipeline pipeline;
     const struct catalog *catalog;
-    struct sources sources;
+    struct parts parts;
     struct arena_pool pool;
     struct arena arena;
     struct fold_buffer folder;
@@ -37,7 +37,7 @@ struct bench {
     struct fields *delta;
     struct profile *profile;
     struct profile_text text;
-    uint32_t source;
+    uint32_t part;
     struct line *lines;
     size_t count;
 };
@@ -86,11 +86,11 @@ static void open_bench(struct bench *b, const char *pipeline)
     b->catalog = &b->pipeline.catalog;
     b->arena.pool = &b->pool;
     b->decoder = event_decoder_new(b->catalog);
-    b->source = sources_find(&b->sources, "customer-events", 0);
+    b->part = parts_find(&b->parts, "customer-events", 0);
     b->delta = calloc(1, fields_size(&b->catalog->registry));
     b->profile = profile_new(&b->catalog->registry);
-    if (b->decoder == NULL || b->source == SOURCE_NONE || b->delta == NULL || b->profile == NULL ||
-        !fold_buffer_init(&b->folder, b->catalog, &b->sources)) {
+    if (b->decoder == NULL || b->part == PART_NONE || b->delta == NULL || b->profile == NULL ||
+        !fold_buffer_init(&b->folder, b->catalog, &b->parts)) {
         fail("out of memory");
     }
 }
@@ -107,7 +107,7 @@ static void close_bench(struct bench *b)
     fold_buffer_free(&b->folder);
     arena_reset(&b->arena);
     arena_pool_free(&b->pool);
-    sources_free(&b->sources);
+    parts_free(&b->parts);
     event_decoder_free(b->decoder);
     pipeline_free(&b->pipeline);
     loader_free(&b->loader);
@@ -140,7 +140,7 @@ static void step_fold(struct bench *b, size_t i)
     event.topic = (churn_str){.ptr = "customer-events", .len = 15};
     event.partition = 0;
     event.offset = (int64_t)i;
-    if (fold_event(&b->folder, type, &event, b->source, b->delta, &b->arena, &err) != CHURN_OK) {
+    if (fold_event(&b->folder, type, &event, b->part, b->delta, &b->arena, &err) != CHURN_OK) {
         fail(err.message);
     }
 }
@@ -150,11 +150,11 @@ static void step_put(struct bench *b, size_t i)
 {
     fields_clear(b->delta);
     step_fold(b, i);
-    if (!profile_merge(b->profile, b->delta, &b->catalog->registry, &b->sources) ||
-        !profile_set_mark(b->profile, b->source, (int64_t)i + 1)) {
+    if (!profile_merge(b->profile, b->delta, &b->catalog->registry, &b->parts) ||
+        !profile_set_mark(b->profile, b->part, (int64_t)i + 1)) {
         fail("out of memory");
     }
-    profile_render(b->profile, &b->catalog->registry, &b->sources, &b->text);
+    profile_render(b->profile, &b->catalog->registry, &b->parts, &b->text);
     if (b->text.failed) {
         fail("out of memory");
     }

@@ -166,7 +166,7 @@ struct folding {
     const struct registry *registry;
     struct event_decoder *decoder;
     struct fold_buffer folder;
-    struct sources sources;
+    struct parts parts;
     struct profile *profiles[2];
     unsigned folded, rejected;
 };
@@ -177,7 +177,7 @@ static void folding_init(struct folding *f, struct plugin_check *check, const st
     f->profiles[0] = profile_new(f->registry);
     f->profiles[1] = profile_new(f->registry);
     if (f->decoder == NULL || f->profiles[0] == NULL || f->profiles[1] == NULL ||
-        !fold_buffer_init(&f->folder, catalog, &f->sources)) {
+        !fold_buffer_init(&f->folder, catalog, &f->parts)) {
         _exit(1);
     }
 }
@@ -187,7 +187,7 @@ static void folding_free(struct folding *f)
     profile_free(f->profiles[0], f->registry);
     profile_free(f->profiles[1], f->registry);
     fold_buffer_free(&f->folder);
-    sources_free(&f->sources);
+    parts_free(&f->parts);
     event_decoder_free(f->decoder);
 }
 
@@ -205,7 +205,7 @@ static bool fold_sample(struct folding *f, const struct sample *sample, unsigned
                             reject_reason_name(reject.reason), reject.detail);
         return false;
     }
-    result = fold_event(&f->folder, type, &event, sources_find(&f->sources, event.topic.ptr, event.partition),
+    result = fold_event(&f->folder, type, &event, parts_find(&f->parts, event.topic.ptr, event.partition),
                         &f->profiles[time]->fields, NULL, &err);
     if (f->folder.misused) {
         plugin_report_error(f->check, "wrong_merge", "%s", err.message);
@@ -262,7 +262,7 @@ static void judge_folded(struct folding *f)
 {
     struct profile_text text[2] = {{0}};
     for (unsigned i = 0; i < 2; i++) {
-        profile_render(f->profiles[i], f->registry, &f->sources, &text[i]);
+        profile_render(f->profiles[i], f->registry, &f->parts, &text[i]);
     }
     if (!same_pairs(&text[0], &text[1])) {
         plugin_report_error(f->check, "not_pure",

@@ -57,13 +57,13 @@ static int32_t print(const struct shown *shown, churn_str key, const churn_pair 
 static int32_t judge(struct shown *shown, const churn_pair *fields, uint32_t count)
 {
     struct profile *profile = profile_new(shown->registry);
-    struct sources sources = {0};
+    struct parts parts = {0};
     char message[256];
     int32_t result = profile != NULL
-                         ? profile_read(profile, shown->registry, &sources, fields, count, message, sizeof message)
+                         ? profile_read(profile, shown->registry, &parts, fields, count, message, sizeof message)
                          : CHURN_FATAL;
     profile_free(profile, shown->registry);
-    sources_free(&sources);
+    parts_free(&parts);
     if (result == CHURN_REJECT) {
         shown->damaged = true;
         printable_line(stderr,

@@ -64,10 +64,10 @@ bool checkpoint_parse(const churn_pair *fields, uint32_t count, struct checkpoin
     return why[0] == '\0';
 }
 
-bool checkpoint_fail(struct worker *worker, uint32_t source, const char *prefix, const char *why)
+bool checkpoint_fail(struct worker *worker, uint32_t part, const char *prefix, const char *why)
 {
     char key[STORE_KEY_SIZE];
-    (void)store_keys_own("checkpoint", prefix, sources_name(&worker->sources.items[source]), key);
+    (void)store_keys_own("checkpoint", prefix, parts_name(&worker->parts.items[part]), key);
     return worker_fail(worker,
                        "%s: the checkpoint %s cannot be used: %s. Delete that key, or `churnd rebuild` under another "
                        "key_prefix: what the source still has is then read again%s, and no event counts twice",
@@ -89,10 +89,10 @@ static int32_t on_checkpoint(void *ctx, churn_str key, const churn_pair *fields,
     return CHURN_OK;
 }
 
-int32_t checkpoint_read_under(struct worker *worker, uint32_t source, const char *prefix, struct checkpoint_read *read)
+int32_t checkpoint_read_under(struct worker *worker, uint32_t part, const char *prefix, struct checkpoint_read *read)
 {
     char buffer[STORE_KEY_SIZE];
-    churn_str name = sources_name(&worker->sources.items[source]);
+    churn_str name = parts_name(&worker->parts.items[part]);
     churn_str key = {.ptr = buffer, .len = store_keys_own("checkpoint", prefix, name, buffer)};
     churn_error err = {.size = sizeof err};
     int32_t result;
@@ -109,25 +109,24 @@ int32_t checkpoint_read_under(struct worker *worker, uint32_t source, const char
     return read->why[0] == '\0' ? CHURN_OK : CHURN_REJECT;
 }
 
-int32_t checkpoint_load(struct worker *worker, uint32_t source)
+int32_t checkpoint_load(struct worker *worker, uint32_t part)
 {
     const char *prefix = worker->pipeline->store_settings.key_prefix;
     struct checkpoint_read read;
-    int32_t result = checkpoint_read_under(worker, source, prefix, &read);
+    int32_t result = checkpoint_read_under(worker, part, prefix, &read);
     if (result == CHURN_OK) {
-        partition_at(worker, source)->stored = read.found;
+        partition_at(worker, part)->stored = read.found;
     } else if (result == CHURN_REJECT) {
-        (void)checkpoint_fail(worker, source, prefix, read.why);
+        (void)checkpoint_fail(worker, part, prefix, read.why);
         return CHURN_FATAL;
     }
     return result;
 }
 
 /* The source's fingerprint of what lies before `offset`; empty where it has none. */
-static churn_str fingerprint_of(struct worker *worker, uint32_t source, int64_t offset,
-                                char text[CHURN_FINGERPRINT_SIZE])
+static churn_str fingerprint_of(struct worker *worker, uint32_t part, int64_t offset, char text[CHURN_FINGERPRINT_SIZE])
 {
-    const struct source_partition *s = &worker->sources.items[source];
+    const struct part *s = &worker->parts.items[part];
     churn_error err = {.size = sizeof err};
     bool known =
         source_of(worker)->fingerprint != NULL && worker->pipeline->redrive == NULL &&
@@ -157,9 +156,9 @@ struct checkpoint checkpoint_next(const struct worker *worker, const struct part
     return next;
 }
 
-bool checkpoint_put(struct worker *worker, uint32_t source)
+bool checkpoint_put(struct worker *worker, uint32_t part)
 {
-    struct partition *p = partition_at(worker, source);
+    struct partition *p = partition_at(worker, part);
     struct checkpoint next = checkpoint_next(worker, p);
     int64_t offset = next.offset > 0 ? next.offset : 0;
     char key[STORE_KEY_SIZE], number[24], last[WITNESS_SIZE], doubted[24], answered[24];
@@ -168,12 +167,12 @@ bool checkpoint_put(struct worker *worker, uint32_t source)
     churn_pair fields[6] = {{.name = churn_text("offset"), .value = {.ptr = number}},
                             {.name = churn_text("last"), .value = {.ptr = last}}};
     churn_put put = {.size = sizeof put,
-                     .key = own_key(worker, source, "checkpoint", key),
+                     .key = own_key(worker, part, "checkpoint", key),
                      .fields = fields,
                      .count = 2,
-                     .id = CHECKPOINT_ID | source,
+                     .id = CHECKPOINT_ID | part,
                      .expected_version = p->stored.version};
-    churn_str print = fingerprint_of(worker, source, offset, fingerprint);
+    churn_str print = fingerprint_of(worker, part, offset, fingerprint);
     fields[0].value.len = (uint32_t)snprintf(number, sizeof number, "%" PRId64, offset);
     fields[1].value.len = witness_format(next.last, last);
     if (print.len > 0) {

@@ -37,8 +37,8 @@ static churn_position *positions_to_tell(const struct worker *worker, bool all, 
         const struct partition *p = partition_at(worker, i);
         if (is_due(worker, p) ||
             (all && p->place != PLACE_NONE && p->committed > 0 && p->committed == committable(worker, p))) {
-            positions[(*ret_count)++] = (churn_position){.topic = worker->sources.items[i].topic,
-                                                         .partition = worker->sources.items[i].partition,
+            positions[(*ret_count)++] = (churn_position){.topic = worker->parts.items[i].topic,
+                                                         .partition = worker->parts.items[i].partition,
                                                          .offset = committable(worker, p)};
         }
     }

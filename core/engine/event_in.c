@@ -38,20 +38,20 @@ static bool refuse(struct worker *worker, const churn_record *record, const char
 }
 
 /* What is known to be counted, also by what this worker has not had acknowledged yet. */
-static bool is_counted(const struct customer *customer, uint32_t source, int64_t offset, enum lateness late)
+static bool is_counted(const struct customer *customer, uint32_t part, int64_t offset, enum lateness late)
 {
     const struct delta *deltas[] = {customer->writing, customer->filling};
-    if (customer->profile != NULL && late != NOT_LATE && profile_is_late(customer->profile, source, offset)) {
+    if (customer->profile != NULL && late != NOT_LATE && profile_is_late(customer->profile, part, offset)) {
         return true;
     }
     if (late == LATE_REDRIVEN) {
         return false;
     }
-    if (customer->profile != NULL && offset < profile_mark(customer->profile, source)) {
+    if (customer->profile != NULL && offset < profile_mark(customer->profile, part)) {
         return true;
     }
     for (unsigned i = 0; i < 2; i++) {
-        const struct range *range = deltas[i] != NULL ? delta_range(deltas[i], source) : NULL;
+        const struct range *range = deltas[i] != NULL ? delta_range(deltas[i], part) : NULL;
         if (range != NULL && offset <= range->high) {
             return true;
         }
@@ -92,7 +92,7 @@ static bool keep_received(struct worker *worker, const churn_record *record, chu
 /* CHURN_OK, also when the event was counted before; CHURN_REJECT with *reject; CHURN_FATAL. `received` is the record's
  * value as it came. */
 static int32_t count_event(struct worker *worker, const churn_record *record, churn_str received,
-                           const struct event_type *type, const churn_event *event, uint32_t source, enum lateness late,
+                           const struct event_type *type, const churn_event *event, uint32_t part, enum lateness late,
                            struct reject *reject)
 {
     struct window *window = window_filling(worker);
@@ -101,7 +101,7 @@ static int32_t count_event(struct worker *worker, const churn_record *record, ch
     struct delta *delta;
     struct window_event kept = {.payload = event->payload.ptr,
                                 .len = event->payload.len,
-                                .source = source,
+                                .part = part,
                                 .offset = event->offset,
                                 .late = (uint8_t)late};
     int32_t result;
@@ -109,13 +109,13 @@ static int32_t count_event(struct worker *worker, const churn_record *record, ch
         (void)out_of_memory(worker);
         return CHURN_FATAL;
     }
-    if (is_counted(customer, source, event->offset, late)) {
+    if (is_counted(customer, part, event->offset, late)) {
         metrics_add_own(worker->counters.already_counted, 1);
         return CHURN_OK;
     }
     delta = window_delta(window, customer, registry);
     result =
-        delta != NULL ? plugin_fold(worker, type, event, source, &delta->fields, &window->arena, reject) : CHURN_FATAL;
+        delta != NULL ? plugin_fold(worker, type, event, part, &delta->fields, &window->arena, reject) : CHURN_FATAL;
     if (result == CHURN_REJECT) {
         return CHURN_REJECT;
     }
@@ -164,10 +164,10 @@ static bool say_raised(struct worker *worker, const churn_record *record, const 
 /* What follows from a good event. It is said again when the event is delivered again, since nobody can know whether it
  * was heard the first time. */
 static bool say_outputs(struct worker *worker, const churn_record *record, const struct event_type *type,
-                        const churn_event *event, uint32_t source)
+                        const churn_event *event, uint32_t part)
 {
     struct window *window = window_filling(worker);
-    uint32_t kinds = worker->pipeline->outputs & ~partitions_muted(worker, source, record->offset), withheld;
+    uint32_t kinds = worker->pipeline->outputs & ~partitions_muted(worker, part, record->offset), withheld;
     struct saying saying = routing_saying(type, event, kinds);
     bool ok = true;
     if ((saying.kinds & CHURN_RECORD_EVENT) != 0 && wanted(worker, type, event, CHURN_RECORD_EVENT, 0, &withheld)) {
@@ -193,7 +193,7 @@ static bool say_outputs(struct worker *worker, const churn_record *record, const
 }
 
 static bool take_event(struct worker *worker, const churn_record *record, const struct event_type *type,
-                       churn_event *event, uint32_t source, enum lateness late, struct reject *reject)
+                       churn_event *event, uint32_t part, enum lateness late, struct reject *reject)
 {
     churn_str received = event->payload;
     int32_t verdict;
@@ -210,11 +210,11 @@ static bool take_event(struct worker *worker, const churn_record *record, const 
         return true;
     }
     if (verdict == CHURN_OK && worker_has_store(worker)) {
-        verdict = count_event(worker, record, received, type, event, source, late, reject);
+        verdict = count_event(worker, record, received, type, event, part, late, reject);
     }
     switch (verdict) {
     case CHURN_OK:
-        return say_outputs(worker, record, type, event, source);
+        return say_outputs(worker, record, type, event, part);
     case CHURN_REJECT:
         return refuse(worker, record, received.ptr, late, reject);
     default:
@@ -222,7 +222,7 @@ static bool take_event(struct worker *worker, const churn_record *record, const 
     }
 }
 
-bool event_in_take(struct worker *worker, const churn_record *record, uint32_t source, enum lateness late)
+bool event_in_take(struct worker *worker, const churn_record *record, uint32_t part, enum lateness late)
 {
     struct window *window = window_filling(worker);
     char *payload = NULL;
@@ -241,13 +241,13 @@ bool event_in_take(struct worker *worker, const churn_record *record, uint32_t s
         }
     }
     if (!worker->pipeline->decodes) {
-        bool muted = (partitions_muted(worker, source, record->offset) & CHURN_RECORD_EVENT) != 0;
+        bool muted = (partitions_muted(worker, part, record->offset) & CHURN_RECORD_EVENT) != 0;
         churn_str value = {.ptr = payload, .len = payload != NULL ? record->value.len : 0};
         return muted || output_event(window, record, value) || out_of_memory(worker);
     }
     type = event_decode(worker->intake.decoder, payload, payload != NULL ? record->value.len : 0, &event, &reject);
     if (type != NULL) {
-        return take_event(worker, record, type, &event, source, late, &reject);
+        return take_event(worker, record, type, &event, part, late, &reject);
     }
     if (reject.out_of_memory) {
         return out_of_memory(worker);

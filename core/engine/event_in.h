@@ -5,6 +5,6 @@
 #include "engine/state.h"
 
 /* `source` is the number of the record's position. */
-bool event_in_take(struct worker *worker, const churn_record *record, uint32_t source, enum lateness late);
+bool event_in_take(struct worker *worker, const churn_record *record, uint32_t part, enum lateness late);
 
 #endif

@@ -22,14 +22,14 @@ static bool take_unreadable(struct worker *worker, const churn_record *record)
     return set_aside_record(worker, window_filling(worker), &bare, NULL, NOT_LATE, &reject);
 }
 
-/* *ret_position is where the record stands; SOURCE_NONE: nowhere that is committed. `number` is its place in the poll.
+/* *ret_position is where the record stands; PART_NONE: nowhere that is committed. `number` is its place in the poll.
  */
 static bool take_record(struct worker *worker, const churn_record *record, uint32_t number, uint32_t *ret_position)
 {
     const struct redrive *redrive = worker->pipeline->redrive;
-    uint32_t source = sources_find(&worker->sources, record->topic, record->partition);
-    *ret_position = redrive != NULL && redrive->stay ? SOURCE_NONE : source;
-    if (source == SOURCE_NONE) {
+    uint32_t part = parts_find(&worker->parts, record->topic, record->partition);
+    *ret_position = redrive != NULL && redrive->stay ? PART_NONE : part;
+    if (part == PART_NONE) {
         return out_of_memory(worker);
     }
     if (record->kind == CHURN_RECORD_UNREADABLE) {
@@ -39,9 +39,9 @@ static bool take_record(struct worker *worker, const churn_record *record, uint3
         return record->offset >= redrive->end || /* no letter written since the start */
                put_back_take(worker, record, &worker->origin.originals[number]);
     }
-    return event_in_take(worker, record, source,
-                         partitions_is_replayed(worker, source, record->offset) ||
-                                 partitions_is_lettered(worker, source, record->offset)
+    return event_in_take(worker, record, part,
+                         partitions_is_replayed(worker, part, record->offset) ||
+                                 partitions_is_lettered(worker, part, record->offset)
                              ? LATE_REPLAYED
                              : NOT_LATE);
 }
@@ -49,8 +49,8 @@ static bool take_record(struct worker *worker, const churn_record *record, uint3
 void intake_give_back(struct worker *worker, const churn_record *records, uint32_t count)
 {
     for (uint32_t i = 0; i < count; i++) {
-        uint32_t source = sources_find(&worker->sources, records[i].topic, records[i].partition);
-        partitions_seek_back(worker, source, records[i].offset);
+        uint32_t part = parts_find(&worker->parts, records[i].topic, records[i].partition);
+        partitions_seek_back(worker, part, records[i].offset);
     }
 }
 
@@ -68,13 +68,12 @@ static void look_ahead(const struct worker *worker, const churn_record *record, 
 }
 
 /* Only the last record of a run of one partition: it costs a look at every byte. */
-static void note_witness(struct window *window, uint32_t source, const churn_record *records, uint32_t i,
-                         uint32_t count)
+static void note_witness(struct window *window, uint32_t part, const churn_record *records, uint32_t i, uint32_t count)
 {
     bool is_last =
         i + 1 == count || records[i + 1].partition != records[i].partition || records[i + 1].topic != records[i].topic;
     if (is_last && records[i].kind != CHURN_RECORD_UNREADABLE) {
-        window_note_witness(window, source, witness_of(&records[i]));
+        window_note_witness(window, part, witness_of(&records[i]));
     }
 }
 
@@ -101,7 +100,7 @@ bool intake_take(struct worker *worker, const churn_record *records, uint32_t co
             intake_give_back(worker, records + i, count - i); /* a processor could not tell */
             return true;
         }
-        if (position == SOURCE_NONE) {
+        if (position == PART_NONE) {
             window->record_count++;
         } else if (!window_note_position(window, position, records[i].offset)) {
             return out_of_memory(worker);

@@ -12,7 +12,7 @@
 /* ---- what a letter has to say ---- */
 
 /* Where its parts are found: in headers, or in the members of an envelope. */
-struct parts {
+struct letter_parts {
     const churn_record *record;
     struct json_object *envelope; /* NULL: headers */
 };
@@ -40,12 +40,12 @@ static bool find_header(const churn_record *record, const char *name, churn_str 
     return false;
 }
 
-static bool find_text(const struct parts *parts, const char *name, churn_str *ret)
+static bool find_text(const struct letter_parts *parts, const char *name, churn_str *ret)
 {
     return parts->envelope != NULL ? get_text(parts->envelope, name, ret) : find_header(parts->record, name, ret);
 }
 
-static bool find_number(const struct parts *parts, const char *name, int64_t *ret)
+static bool find_number(const struct letter_parts *parts, const char *name, int64_t *ret)
 {
     struct json_object *member;
     churn_str text;
@@ -59,7 +59,7 @@ static bool find_number(const struct parts *parts, const char *name, int64_t *re
     return true;
 }
 
-static bool has(const struct parts *parts, const char *name)
+static bool has(const struct letter_parts *parts, const char *name)
 {
     churn_str text;
     return parts->envelope != NULL ? json_object_object_get_ex(parts->envelope, name, NULL)
@@ -72,7 +72,7 @@ struct lacks {
     unsigned count;
 };
 
-static void demand(struct lacks *lacks, const struct parts *parts, const char *name, bool there)
+static void demand(struct lacks *lacks, const struct letter_parts *parts, const char *name, bool there)
 {
     size_t used = strlen(lacks->names);
     if (!there) {
@@ -221,7 +221,7 @@ bool letter_is_of_event(const struct letter *letter, churn_str event_id)
 }
 
 /* Key, value and headers as received. */
-static void take_record(struct letter *letter, const struct parts *parts, struct lacks *lacks)
+static void take_record(struct letter *letter, const struct letter_parts *parts, struct lacks *lacks)
 {
     struct json_object *headers;
     if (parts->envelope == NULL) {
@@ -237,7 +237,7 @@ static void take_record(struct letter *letter, const struct parts *parts, struct
     }
 }
 
-static void take_kind(struct letter *letter, const struct parts *parts)
+static void take_kind(struct letter *letter, const struct letter_parts *parts)
 {
     churn_str kind;
     for (uint32_t bit = CHURN_RECORD_EVENT; find_text(parts, "kind", &kind) && bit <= CHURN_RECORD_ALERT; bit <<= 1) {
@@ -253,7 +253,7 @@ static bool is_position(const struct letter *letter, int64_t partition)
 }
 
 /* An alert or trigger that no record caused has an id in place of a position. */
-static bool take_position(struct letter *letter, const struct parts *parts, struct lacks *lacks)
+static bool take_position(struct letter *letter, const struct letter_parts *parts, struct lacks *lacks)
 {
     bool said = letter->kind == CHURN_RECORD_ALERT || letter->kind == CHURN_RECORD_TRIGGER;
     int64_t partition = 0;
@@ -271,7 +271,7 @@ static bool take_position(struct letter *letter, const struct parts *parts, stru
 enum letter_kind letter_read(struct letter *letter, const churn_record *record, bool envelope, char *message,
                              size_t size)
 {
-    struct parts parts = {.record = record};
+    struct letter_parts parts = {.record = record};
     struct lacks lacks = {0};
     bool placed;
     *letter = (struct letter){0};

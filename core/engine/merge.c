@@ -8,15 +8,15 @@
  */
 static bool is_counted(const struct profile *profile, const struct window_event *event)
 {
-    return (event->late != LATE_REDRIVEN && event->offset < profile_mark(profile, event->source)) ||
-           profile_is_late(profile, event->source, event->offset);
+    return (event->late != LATE_REDRIVEN && event->offset < profile_mark(profile, event->part)) ||
+           profile_is_late(profile, event->part, event->offset);
 }
 
 /* CHURN_OK, CHURN_REJECT with *reject, or CHURN_FATAL. */
 static int32_t fold_one(struct worker *worker, struct window *window, struct delta *delta, struct profile *profile,
                         const struct window_event *kept, struct reject *reject)
 {
-    const struct source_partition *source = &worker->sources.items[kept->source];
+    const struct part *place = &worker->parts.items[kept->part];
     churn_event event;
     int32_t result;
     const struct event_type *type = event_decode(worker->intake.decoder, kept->payload, kept->len, &event, reject);
@@ -24,11 +24,11 @@ static int32_t fold_one(struct worker *worker, struct window *window, struct del
         (void)worker_fail(worker, "an event that was valid before is refused now: %s", reject->detail);
         return CHURN_FATAL;
     }
-    event.topic = churn_text(source->topic);
-    event.partition = source->partition;
+    event.topic = churn_text(place->topic);
+    event.partition = place->partition;
     event.offset = kept->offset;
-    result = plugin_fold(worker, type, &event, kept->source, &delta->fields, &window->arena, reject);
-    if (result == CHURN_OK && kept->late != NOT_LATE && !profile_add_late(profile, kept->source, kept->offset)) {
+    result = plugin_fold(worker, type, &event, kept->part, &delta->fields, &window->arena, reject);
+    if (result == CHURN_OK && kept->late != NOT_LATE && !profile_add_late(profile, kept->part, kept->offset)) {
         result = CHURN_FATAL;
     }
     if (result != CHURN_OK && result != CHURN_REJECT) {
@@ -72,8 +72,8 @@ static int32_t fold_again(struct worker *worker, struct window *window, struct d
 static bool is_disjoint(const struct delta *delta, const struct profile *profile)
 {
     for (const struct range *range = delta->ranges; range != NULL; range = range->next) {
-        if (profile_mark(profile, range->source) > range->low ||
-            profile_has_late_from(profile, range->source, range->low)) {
+        if (profile_mark(profile, range->part) > range->low ||
+            profile_has_late_from(profile, range->part, range->low)) {
             return false;
         }
     }
@@ -84,7 +84,7 @@ static bool raise_marks(struct profile *profile, const struct delta *delta)
 {
     bool ok = true;
     for (const struct range *range = delta->ranges; range != NULL; range = range->next) {
-        ok = profile_set_mark(profile, range->source, range->high + 1) && ok;
+        ok = profile_set_mark(profile, range->part, range->high + 1) && ok;
     }
     return ok;
 }
@@ -121,7 +121,7 @@ int32_t merge_delta(struct worker *worker, struct window *window, struct delta *
             return CHURN_DROP;
         }
     }
-    if (!profile_merge(profile, &delta->fields, registry, &worker->sources) || !raise_marks(profile, delta)) {
+    if (!profile_merge(profile, &delta->fields, registry, &worker->parts) || !raise_marks(profile, delta)) {
         (void)out_of_memory(worker);
         return CHURN_FATAL;
     }

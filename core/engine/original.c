@@ -132,11 +132,11 @@ static void want(struct wanted *wanted, const churn_record *record, struct origi
     *original = (struct original){.found = false};
     if (letter_read(&letter, record, redrive->envelope, why, sizeof why) == LETTER_GOOD && letter.topic.ptr != NULL &&
         redrive_knows(redrive, letter.topic)) {
-        uint32_t source = sources_find_part(&worker->sources, letter.topic, letter.partition);
-        wanted->failed = wanted->failed || source == SOURCE_NONE;
-        if (source != SOURCE_NONE) {
+        uint32_t part = parts_find_text(&worker->parts, letter.topic, letter.partition);
+        wanted->failed = wanted->failed || part == PART_NONE;
+        if (part != PART_NONE) {
             wanted->positions[wanted->count] = (churn_position){
-                .topic = worker->sources.items[source].topic, .partition = letter.partition, .offset = letter.offset};
+                .topic = worker->parts.items[part].topic, .partition = letter.partition, .offset = letter.offset};
             wanted->originals[wanted->count++] = original;
         }
     }

@@ -68,7 +68,7 @@ struct partition {
 enum round { ROUND_NONE, ROUND_PUTTING, ROUND_FLUSHING, ROUND_WAITING /* to ask again whether it is durable */ };
 
 struct progress {
-    struct partition *partitions; /* by the number of worker->sources */
+    struct partition *partitions; /* by the number of worker->parts */
     uint32_t room;
     enum round round;
     uint32_t unanswered;             /* checkpoints put in this round */

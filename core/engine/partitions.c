@@ -12,9 +12,9 @@ void partitions_free(struct progress *progress)
 bool partitions_make_room(struct worker *worker)
 {
     struct progress *progress = &worker->progress;
-    uint32_t room = worker->sources.count + 16;
+    uint32_t room = worker->parts.count + 16;
     struct partition *grown;
-    if (worker->sources.count <= progress->room) {
+    if (worker->parts.count <= progress->room) {
         return true;
     }
     grown = realloc(progress->partitions, room * sizeof *grown);
@@ -32,13 +32,13 @@ bool partitions_make_room(struct worker *worker)
 
 bool partitions_own(struct worker *worker, const char *topic, int32_t partition)
 {
-    uint32_t source = sources_find(&worker->sources, topic, partition);
-    return source < worker->progress.room && partition_at(worker, source)->place != PLACE_NONE;
+    uint32_t part = parts_find(&worker->parts, topic, partition);
+    return part < worker->progress.room && partition_at(worker, part)->place != PLACE_NONE;
 }
 
-void partitions_seek_back(struct worker *worker, uint32_t source, int64_t offset)
+void partitions_seek_back(struct worker *worker, uint32_t part, int64_t offset)
 {
-    struct partition *p = source < worker->progress.room ? partition_at(worker, source) : NULL;
+    struct partition *p = part < worker->progress.room ? partition_at(worker, part) : NULL;
     if (p == NULL || p->place == PLACE_NONE) {
         return; /* not ours any more */
     }
@@ -62,9 +62,9 @@ bool partitions_ready(const struct worker *worker)
     return true;
 }
 
-int32_t partitions_ask_bounds(struct worker *worker, uint32_t source, int64_t *ret_low, int64_t *ret_end)
+int32_t partitions_ask_bounds(struct worker *worker, uint32_t part, int64_t *ret_low, int64_t *ret_end)
 {
-    const struct source_partition *s = &worker->sources.items[source];
+    const struct part *s = &worker->parts.items[part];
     churn_error err = {.size = sizeof err};
     int32_t result;
     if (source_of(worker)->bounds == NULL) {
@@ -80,25 +80,25 @@ int32_t partitions_ask_bounds(struct worker *worker, uint32_t source, int64_t *r
     return CHURN_OK;
 }
 
-uint32_t partitions_muted(const struct worker *worker, uint32_t source, int64_t offset)
+uint32_t partitions_muted(const struct worker *worker, uint32_t part, int64_t offset)
 {
-    const struct partition *p = source < worker->progress.room ? partition_at(worker, source) : NULL;
+    const struct partition *p = part < worker->progress.room ? partition_at(worker, part) : NULL;
     return p != NULL && offset < p->muted_below ? p->muted : 0;
 }
 
-bool partitions_is_replayed(const struct worker *worker, uint32_t source, int64_t offset)
+bool partitions_is_replayed(const struct worker *worker, uint32_t part, int64_t offset)
 {
-    return source < worker->progress.room && offset < partition_at(worker, source)->replayed_below;
+    return part < worker->progress.room && offset < partition_at(worker, part)->replayed_below;
 }
 
-bool partitions_is_lettered(const struct worker *worker, uint32_t source, int64_t offset)
+bool partitions_is_lettered(const struct worker *worker, uint32_t part, int64_t offset)
 {
-    return source < worker->progress.room && offset < partition_at(worker, source)->lettered_below;
+    return part < worker->progress.room && offset < partition_at(worker, part)->lettered_below;
 }
 
-void partitions_note_read(struct worker *worker, uint32_t source, int64_t offset)
+void partitions_note_read(struct worker *worker, uint32_t part, int64_t offset)
 {
-    if (source < worker->progress.room && offset >= partition_at(worker, source)->end) {
-        partition_at(worker, source)->end = offset + 1;
+    if (part < worker->progress.room && offset >= partition_at(worker, part)->end) {
+        partition_at(worker, part)->end = offset + 1;
     }
 }

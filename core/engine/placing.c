@@ -9,9 +9,9 @@
 #define ALL_KINDS (CHURN_RECORD_EVENT | CHURN_RECORD_TRIGGER | CHURN_RECORD_ALERT | CHURN_RECORD_DEAD_LETTER)
 
 /* The store lacks what the source does not have any more. */
-static void say_gone(const struct worker *worker, uint32_t source, int64_t from, int64_t low)
+static void say_gone(const struct worker *worker, uint32_t part, int64_t from, int64_t low)
 {
-    const struct source_partition *s = &worker->sources.items[source];
+    const struct part *s = &worker->parts.items[part];
     log_printf(worker->pipeline->log, CHURN_LOG_ERROR, source_label(worker),
                "%s/%d has lost its records from offset %lld to %lld to retention, and the store what it had of them: "
                "rebuild required from a backup of the store, for reading goes on without them",
@@ -19,10 +19,10 @@ static void say_gone(const struct worker *worker, uint32_t source, int64_t from,
 }
 
 /* The store has nothing of a partition that was read before: it lost all, or is a new one. */
-static int64_t begin_without_checkpoint(struct worker *worker, uint32_t source, int64_t low)
+static int64_t begin_without_checkpoint(struct worker *worker, uint32_t part, int64_t low)
 {
-    struct partition *p = partition_at(worker, source);
-    const struct source_partition *s = &worker->sources.items[source];
+    struct partition *p = partition_at(worker, part);
+    const struct part *s = &worker->parts.items[part];
     if (p->committed <= low) {
         return p->committed;
     }
@@ -40,7 +40,7 @@ static int64_t begin_without_checkpoint(struct worker *worker, uint32_t source, 
         "predictions are rebuilt from offset %lld; alerts and dead letters are not sent again",
         s->topic, s->partition, (long long)p->committed, (long long)low);
     if (low > 0) {
-        say_gone(worker, source, 0, low);
+        say_gone(worker, part, 0, low);
     }
     p->muted_below = p->committed;
     p->muted = ALL_KINDS & ~(uint32_t)CHURN_RECORD_TRIGGER;
@@ -48,10 +48,10 @@ static int64_t begin_without_checkpoint(struct worker *worker, uint32_t source, 
 }
 
 /* Where --replay-from wants to begin. CHURN_OK or CHURN_RETRY. */
-static int32_t replay_start(struct worker *worker, uint32_t source, int64_t low, int64_t *ret)
+static int32_t replay_start(struct worker *worker, uint32_t part, int64_t low, int64_t *ret)
 {
     const struct replay *replay = &worker->pipeline->replay;
-    const struct source_partition *s = &worker->sources.items[source];
+    const struct part *s = &worker->parts.items[part];
     churn_error err = {.size = sizeof err};
     int32_t result = CHURN_OK;
     if (replay->from == REPLAY_FROM_BEGINNING) {
@@ -73,13 +73,13 @@ static int32_t replay_start(struct worker *worker, uint32_t source, int64_t low,
     return CHURN_OK;
 }
 
-static int32_t begin_replay(struct worker *worker, uint32_t source, int64_t low, int64_t *start)
+static int32_t begin_replay(struct worker *worker, uint32_t part, int64_t low, int64_t *start)
 {
-    struct partition *p = partition_at(worker, source);
-    const struct source_partition *s = &worker->sources.items[source];
+    struct partition *p = partition_at(worker, part);
+    const struct part *s = &worker->parts.items[part];
     int64_t from = 0, answered = checkpoint_answered(&p->stored);
     int64_t known = p->committed > answered ? p->committed : answered;
-    int32_t result = replay_start(worker, source, low, &from);
+    int32_t result = replay_start(worker, part, low, &from);
     if (result != CHURN_OK) {
         return result;
     }
@@ -113,9 +113,9 @@ static int64_t left_off(const struct worker *worker, const struct partition *p)
     return p->handed;
 }
 
-static int32_t ask_resume(struct worker *worker, uint32_t source, struct checkpoint *checkpoint, churn_error *err)
+static int32_t ask_resume(struct worker *worker, uint32_t part, struct checkpoint *checkpoint, churn_error *err)
 {
-    const struct source_partition *s = &worker->sources.items[source];
+    const struct part *s = &worker->parts.items[part];
     if (source_of(worker)->resume == NULL || checkpoint->offset <= 0 || worker->pipeline->redrive != NULL) {
         return CHURN_OK;
     }
@@ -125,30 +125,30 @@ static int32_t ask_resume(struct worker *worker, uint32_t source, struct checkpo
 
 /* How far the pipeline that is rebuilt has come: nowhere, where it was in another partition or its checkpoint is
  * damaged. CHURN_OK or CHURN_RETRY. */
-static int32_t load_owned(struct worker *worker, uint32_t source)
+static int32_t load_owned(struct worker *worker, uint32_t part)
 {
     struct checkpoint_read own;
     churn_error err = {.size = sizeof err};
-    int32_t result = checkpoint_read_under(worker, source, worker->pipeline->rebuilt, &own);
+    int32_t result = checkpoint_read_under(worker, part, worker->pipeline->rebuilt, &own);
     if (result == CHURN_OK) {
-        result = ask_resume(worker, source, &own.found, &err);
+        result = ask_resume(worker, part, &own.found, &err);
     }
     if (result == CHURN_OK && own.found.doubted_below == NOTHING) {
-        partition_at(worker, source)->owned = checkpoint_answered(&own.found);
+        partition_at(worker, part)->owned = checkpoint_answered(&own.found);
     }
     return result == CHURN_RETRY ? CHURN_RETRY : CHURN_OK;
 }
 
 /* Whether the partition still holds what was counted of it; where it was not whole then, the checkpoint is lowered.
  * CHURN_OK, CHURN_RETRY, CHURN_FATAL. */
-static int32_t resume(struct worker *worker, uint32_t source)
+static int32_t resume(struct worker *worker, uint32_t part)
 {
     churn_error err = {.size = sizeof err};
-    int32_t result = ask_resume(worker, source, &partition_at(worker, source)->stored, &err);
+    int32_t result = ask_resume(worker, part, &partition_at(worker, part)->stored, &err);
     if (result == CHURN_RETRY) {
         log_printf(worker->pipeline->log, CHURN_LOG_DEBUG, source_label(worker), "%s", err.message);
     } else if (result == CHURN_REJECT) {
-        (void)checkpoint_fail(worker, source, worker->pipeline->store_settings.key_prefix, err.message);
+        (void)checkpoint_fail(worker, part, worker->pipeline->store_settings.key_prefix, err.message);
         return CHURN_FATAL;
     } else if (result != CHURN_OK) {
         (void)worker_fail(worker, "%s: %s", source_label(worker), err.message);
@@ -157,23 +157,23 @@ static int32_t resume(struct worker *worker, uint32_t source)
     return result;
 }
 
-static void say_goes_on(const struct worker *worker, uint32_t source, int64_t start)
+static void say_goes_on(const struct worker *worker, uint32_t part, int64_t start)
 {
-    const struct source_partition *s = &worker->sources.items[source];
+    const struct part *s = &worker->parts.items[part];
     log_printf(worker->pipeline->log, CHURN_LOG_INFO, source_label(worker), "%s/%d: reading goes on from offset %lld%s",
                s->topic, s->partition, (long long)start,
-               partition_at(worker, source)->handed == NOTHING
+               partition_at(worker, part)->handed == NOTHING
                    ? ", where an earlier run has come (--replay-from beginning reads all of it again)"
                    : "");
 }
 
-static void say_rebuilt(const struct worker *worker, uint32_t source, int64_t start)
+static void say_rebuilt(const struct worker *worker, uint32_t part, int64_t start)
 {
-    const struct source_partition *s = &worker->sources.items[source];
+    const struct part *s = &worker->parts.items[part];
     log_printf(worker->pipeline->log, CHURN_LOG_INFO, source_label(worker),
                "%s/%d: a rebuild has counted everything before offset %lld, and sent nothing: what follows from events "
                "from offset %lld on is sent, and no event counts twice",
-               s->topic, s->partition, (long long)partition_at(worker, source)->stored.offset,
+               s->topic, s->partition, (long long)partition_at(worker, part)->stored.offset,
                (long long)(start > 0 ? start : 0));
 }
 
@@ -185,13 +185,13 @@ static bool is_to_replay(const struct worker *worker, const struct partition *p)
 
 /* Decides where to begin, with the checkpoint known: what the store may lack is read again. *ret_low is where the
  * partition begins, as far as it was asked. CHURN_OK, CHURN_RETRY, CHURN_FATAL. */
-static int32_t choose_start(struct worker *worker, uint32_t source, int64_t *ret, int64_t *ret_low)
+static int32_t choose_start(struct worker *worker, uint32_t part, int64_t *ret, int64_t *ret_low)
 {
-    struct partition *p = partition_at(worker, source);
+    struct partition *p = partition_at(worker, part);
     int64_t low = 0, start = p->position, checkpoint = p->stored.offset;
     bool replays = is_to_replay(worker, p);
     int32_t result = worker_has_store(worker) || replays || p->placed
-                         ? partitions_ask_bounds(worker, source, &low, &p->end)
+                         ? partitions_ask_bounds(worker, part, &low, &p->end)
                          : CHURN_OK;
     if (result != CHURN_OK) {
         return result;
@@ -199,10 +199,10 @@ static int32_t choose_start(struct worker *worker, uint32_t source, int64_t *ret
     if (checkpoint > p->end && worker->pipeline->redrive != NULL) {
         checkpoint = NOTHING; /* what a new topic of dead letters holds is told by their own positions */
     } else if (checkpoint > p->end) {
-        (void)proof_refuse_short(worker, source, "the store has", checkpoint, p->end);
+        (void)proof_refuse_short(worker, part, "the store has", checkpoint, p->end);
         return CHURN_FATAL;
     } else if (worker_has_store(worker) && checkpoint == NOTHING && p->committed >= 0) {
-        start = begin_without_checkpoint(worker, source, low);
+        start = begin_without_checkpoint(worker, part, low);
     } else if (checkpoint >= 0 && p->committed > checkpoint) {
         start = checkpoint;
     } else if (checkpoint >= 0 && p->committed == NOTHING && start > checkpoint) {
@@ -213,28 +213,28 @@ static int32_t choose_start(struct worker *worker, uint32_t source, int64_t *ret
         start = left_off(worker, p);
     }
     if (start >= 0 && start < low && p->committed > start) {
-        say_gone(worker, source, start, low);
+        say_gone(worker, part, start, low);
         start = low;
     }
     if (is_forgetful(worker) && start > 0 && !replays) {
-        say_goes_on(worker, source, start);
+        say_goes_on(worker, part, start);
     }
     if (checkpoint > checkpoint_answered(&p->stored) && !worker->pipeline->profiles_only && !replays) {
-        say_rebuilt(worker, source, start);
+        say_rebuilt(worker, part, start);
     }
     p->replayed_below = checkpoint > 0 ? checkpoint : 0;
     p->lettered_below = p->announced < p->end ? p->announced : p->end; /* none of what did not exist yet */
     if (replays) {
-        result = begin_replay(worker, source, low, &start);
+        result = begin_replay(worker, part, low, &start);
     }
     *ret = start < 0 && p->placed ? low : start;
     *ret_low = low;
     return result;
 }
 
-static void say_rewound(const struct worker *worker, uint32_t source, int64_t from, int64_t to)
+static void say_rewound(const struct worker *worker, uint32_t part, int64_t from, int64_t to)
 {
-    const struct source_partition *s = &worker->sources.items[source];
+    const struct part *s = &worker->parts.items[part];
     log_printf(worker->pipeline->log, CHURN_LOG_WARN, source_label(worker),
                "%s/%d: the store is sure of everything before offset %lld only, the source of %lld: going back there",
                s->topic, s->partition, (long long)to, (long long)from);
@@ -242,32 +242,32 @@ static void say_rewound(const struct worker *worker, uint32_t source, int64_t fr
 }
 
 /* CHURN_OK, CHURN_RETRY, CHURN_FATAL. */
-static int32_t look_up(struct worker *worker, uint32_t source)
+static int32_t look_up(struct worker *worker, uint32_t part)
 {
-    struct partition *p = partition_at(worker, source);
+    struct partition *p = partition_at(worker, part);
     int64_t start = NOTHING, low = 0;
     bool replays = is_to_replay(worker, p);
-    int32_t result = worker_has_store(worker) ? checkpoint_load(worker, source) : CHURN_OK;
+    int32_t result = worker_has_store(worker) ? checkpoint_load(worker, part) : CHURN_OK;
     if (result == CHURN_OK && worker_has_store(worker) && worker->pipeline->redrive == NULL) {
-        result = reach_load(worker, source);
+        result = reach_load(worker, part);
     }
     if (result == CHURN_OK && worker->pipeline->profiles_only) {
-        result = load_owned(worker, source);
+        result = load_owned(worker, part);
     }
     if (result == CHURN_OK) {
-        result = resume(worker, source);
+        result = resume(worker, part);
     }
     if (result == CHURN_OK) {
-        result = choose_start(worker, source, &start, &low);
+        result = choose_start(worker, part, &start, &low);
     }
     if (result != CHURN_OK) {
         return result;
     }
     if (start >= 0 && p->committed > start && p->muted == 0 && !replays) {
-        say_rewound(worker, source, p->committed, start);
+        say_rewound(worker, part, p->committed, start);
     }
     p->began = start > 0 ? start : 0;
-    result = proof_begin(worker, source, low, &start);
+    result = proof_begin(worker, part, low, &start);
     if (result != CHURN_OK) {
         return result;
     }
@@ -277,10 +277,10 @@ static int32_t look_up(struct worker *worker, uint32_t source)
     return CHURN_OK;
 }
 
-static bool seek(struct worker *worker, uint32_t source)
+static bool seek(struct worker *worker, uint32_t part)
 {
-    struct partition *p = partition_at(worker, source);
-    const struct source_partition *s = &worker->sources.items[source];
+    struct partition *p = partition_at(worker, part);
+    const struct part *s = &worker->parts.items[part];
     churn_position to = {.topic = s->topic, .partition = s->partition, .offset = p->target};
     churn_error err = {.size = sizeof err};
     int32_t result;

@@ -19,7 +19,7 @@ void plugin_poison(const struct worker *worker, unsigned plugin, const char *top
                journal_plugin(worker->seat.journal, plugin), deaths, deaths == 1 ? "" : "s");
 }
 
-int32_t plugin_fold(struct worker *worker, const struct event_type *type, const churn_event *event, uint32_t source,
+int32_t plugin_fold(struct worker *worker, const struct event_type *type, const churn_event *event, uint32_t part,
                     struct fields *into, struct arena *arena, struct reject *reject)
 {
     bool calls = type->table.apply != NULL;
@@ -31,7 +31,7 @@ int32_t plugin_fold(struct worker *worker, const struct event_type *type, const 
         return CHURN_REJECT;
     }
     clear_error(&err);
-    result = fold_event(&worker->folder, type, event, source, into, arena, &err);
+    result = fold_event(&worker->folder, type, event, part, into, arena, &err);
     if (calls) {
         journal_leave(&worker->seat, false); /* it may be folded again: cleared once its window is done */
     }

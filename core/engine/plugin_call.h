@@ -21,7 +21,7 @@ bool worker_blame(struct worker *worker, const struct section *section, const ch
 void plugin_poison(const struct worker *worker, unsigned plugin, const char *topic, int32_t partition, int64_t offset,
                    struct reject *reject);
 /* fold_event, with a callback's call in the journal. CHURN_REJECT: with *reject. */
-int32_t plugin_fold(struct worker *worker, const struct event_type *type, const churn_event *event, uint32_t source,
+int32_t plugin_fold(struct worker *worker, const struct event_type *type, const churn_event *event, uint32_t part,
                     struct fields *into, struct arena *arena, struct reject *reject);
 /* Makes an error as new for the next call. Emptied, not zeroed as a whole: it is large, and this happens for every
  * event. */

@@ -30,11 +30,11 @@ static void restart(struct partition *p)
 bool progress_assign(struct worker *worker, const churn_position *positions, uint32_t count)
 {
     for (uint32_t i = 0; i < count; i++) {
-        uint32_t source = sources_find(&worker->sources, positions[i].topic, positions[i].partition);
-        if (source == SOURCE_NONE || !partitions_make_room(worker)) {
+        uint32_t part = parts_find(&worker->parts, positions[i].topic, positions[i].partition);
+        if (part == PART_NONE || !partitions_make_room(worker)) {
             return out_of_memory(worker);
         }
-        struct partition *p = partition_at(worker, source);
+        struct partition *p = partition_at(worker, part);
         restart(p);
         p->flags = positions[i].flags;
         p->position = positions[i].offset;
@@ -54,7 +54,7 @@ void progress_hand_over(const struct worker *worker)
          i++) {
         const struct partition *p = partition_at(worker, i);
         if (p->place != PLACE_NONE && p->done != NOTHING) {
-            handover_set(worker->pipeline->handover, worker->sources.items[i].topic, worker->sources.items[i].partition,
+            handover_set(worker->pipeline->handover, worker->parts.items[i].topic, worker->parts.items[i].partition,
                          p->done);
         }
     }
@@ -94,8 +94,8 @@ void progress_rewind(struct worker *worker)
 bool progress_note_done(struct worker *worker, const struct window *window)
 {
     for (uint32_t i = 0; i < window->position_count; i++) {
-        uint32_t source = window->positions[i].source;
-        struct partition *p = source < worker->progress.room ? partition_at(worker, source) : NULL;
+        uint32_t part = window->positions[i].part;
+        struct partition *p = part < worker->progress.room ? partition_at(worker, part) : NULL;
         if (p != NULL && p->place != PLACE_NONE && p->place != PLACE_LOOK_UP) {
             p->done = window->positions[i].next;
             p->last = window->positions[i].last.offset >= 0 ? window->positions[i].last : p->last;
@@ -108,20 +108,20 @@ bool progress_note_done(struct worker *worker, const struct window *window)
     return true;
 }
 
-bool progress_note_passed(struct worker *worker, uint32_t source, int64_t offset)
+bool progress_note_passed(struct worker *worker, uint32_t part, int64_t offset)
 {
     struct window *window = window_filling(worker);
-    const struct partition *p = source < worker->progress.room ? partition_at(worker, source) : NULL;
-    if (p == NULL || p->place != PLACE_READY || proof_passed(worker, source, offset)) {
+    const struct partition *p = part < worker->progress.room ? partition_at(worker, part) : NULL;
+    if (p == NULL || p->place != PLACE_READY || proof_passed(worker, part, offset)) {
         return true; /* read again, or not ours any more */
     }
     if (window_is_empty(window)) {
         window->opened_ms = clock_monotonic_ms();
     }
-    if (!window_note_passed(window, source, offset)) {
+    if (!window_note_passed(window, part, offset)) {
         return out_of_memory(worker);
     }
-    partitions_note_read(worker, source, offset - 1);
+    partitions_note_read(worker, part, offset - 1);
     return true;
 }
 

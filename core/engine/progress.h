@@ -26,7 +26,7 @@ void progress_rewind(struct worker *worker);
 /* A window is done: its profiles are acknowledged, its outputs answered. False when memory ran out. */
 bool progress_note_done(struct worker *worker, const struct window *window);
 /* The source has no record below `offset` that it has not handed out. False when memory ran out. */
-bool progress_note_passed(struct worker *worker, uint32_t source, int64_t offset);
+bool progress_note_passed(struct worker *worker, uint32_t part, int64_t offset);
 /* True when everything done is durable in the store, or there is no store, and no processor holds it back. */
 bool progress_settled(const struct worker *worker);
 /* How many records are done, but not yet known to be durable in the store. */

@@ -12,16 +12,16 @@
 
 /* `what` the partition shows, of which everything before `counted` was counted; always false. */
 CHURN_PRINTF(4, 5)
-static bool refuse(struct worker *worker, uint32_t source, int64_t counted, const char *what, ...)
+static bool refuse(struct worker *worker, uint32_t part, int64_t counted, const char *what, ...)
 {
-    const struct source_partition *s = &worker->sources.items[source];
+    const struct part *s = &worker->parts.items[part];
     char shown[1024];
     va_list args;
     va_start(args, what);
     (void)vsnprintf(shown, sizeof shown, what, args);
     va_end(args);
-    partition_at(worker, source)->doubted_below = counted;
-    partition_at(worker, source)->doubter[0] = '\0';
+    partition_at(worker, part)->doubted_below = counted;
+    partition_at(worker, part)->doubter[0] = '\0';
     return worker_fail(worker,
                        "%s: %s/%d %s: the topic was made anew, an unclean election cut its log, or this is another "
                        "cluster. Its events would be taken for old ones. Set the source's option `epoch` to a number "
@@ -30,18 +30,18 @@ static bool refuse(struct worker *worker, uint32_t source, int64_t counted, cons
                        source_label(worker), s->topic, s->partition, shown);
 }
 
-bool proof_refuse_short(struct worker *worker, uint32_t source, const char *who, int64_t counted, int64_t end)
+bool proof_refuse_short(struct worker *worker, uint32_t part, const char *who, int64_t counted, int64_t end)
 {
-    return refuse(worker, source, counted, "ends at offset %lld, but %s counted everything before %lld", (long long)end,
+    return refuse(worker, part, counted, "ends at offset %lld, but %s counted everything before %lld", (long long)end,
                   who, (long long)counted);
 }
 
-bool proof_refuse_profile(struct worker *worker, uint32_t source, churn_str customer, const char *kind, int64_t below,
+bool proof_refuse_profile(struct worker *worker, uint32_t part, churn_str customer, const char *kind, int64_t below,
                           int64_t end)
 {
-    churn_str name = sources_name(&worker->sources.items[source]);
-    struct partition *p = partition_at(worker, source);
-    (void)refuse(worker, source, below,
+    churn_str name = parts_name(&worker->parts.items[part]);
+    struct partition *p = partition_at(worker, part);
+    (void)refuse(worker, part, below,
                  "ends at offset %lld, but the profile of customer '%.*s' says in its field '%s%.*s' that events up to "
                  "%lld were counted. Either that is wrong, and everything else right: put the field right, or delete "
                  "the profile and start once with --replay-from beginning. Or",
@@ -50,10 +50,10 @@ bool proof_refuse_profile(struct worker *worker, uint32_t source, churn_str cust
     return false;
 }
 
-static bool refuse_doubted(struct worker *worker, uint32_t source)
+static bool refuse_doubted(struct worker *worker, uint32_t part)
 {
-    int64_t below = partition_at(worker, source)->stored.doubted_below;
-    return refuse(worker, source, below,
+    int64_t below = partition_at(worker, part)->stored.doubted_below;
+    return refuse(worker, part, below,
                   "was found before not to be what was counted up to offset %lld, and holds nothing that shows that it "
                   "is now",
                   (long long)below);
@@ -78,8 +78,8 @@ static int32_t on_doubter(void *ctx, churn_str key, const churn_pair *fields, ui
     struct doubter *doubter = ctx;
     struct worker *worker = doubter->worker;
     char message[256];
-    int32_t result = profile_read(doubter->profile, &worker->pipeline->catalog.registry, &worker->sources, fields,
-                                  count, message, sizeof message);
+    int32_t result = profile_read(doubter->profile, &worker->pipeline->catalog.registry, &worker->parts, fields, count,
+                                  message, sizeof message);
     (void)key;
     return result == CHURN_FATAL ? CHURN_FATAL : CHURN_OK; /* whatever else is wrong with it, its marks are read */
 }
@@ -104,9 +104,9 @@ static int32_t read_doubter(struct worker *worker, churn_str customer, struct pr
 
 /* Does that profile still say what raised the doubt? If not, that is over, and is stored before anything is counted.
  * CHURN_OK, CHURN_RETRY, CHURN_FATAL. */
-static int32_t ask_doubter(struct worker *worker, uint32_t source)
+static int32_t ask_doubter(struct worker *worker, uint32_t part)
 {
-    struct partition *p = partition_at(worker, source);
+    struct partition *p = partition_at(worker, part);
     int64_t below = p->stored.doubted_below;
     churn_str customer = churn_text(p->stored.doubter);
     struct profile *profile = profile_new(&worker->pipeline->catalog.registry);
@@ -118,32 +118,32 @@ static int32_t ask_doubter(struct worker *worker, uint32_t source)
     }
     result = read_doubter(worker, customer, profile);
     if (result == CHURN_OK) {
-        kind = profile_mark(profile, source) >= below              ? "_m:"
-               : profile_has_late_from(profile, source, below - 1) ? "_r:"
-                                                                   : NULL;
+        kind = profile_mark(profile, part) >= below              ? "_m:"
+               : profile_has_late_from(profile, part, below - 1) ? "_r:"
+                                                                 : NULL;
         p->mended = kind == NULL;
     }
     profile_free(profile, &worker->pipeline->catalog.registry);
     if (kind != NULL) {
-        (void)proof_refuse_profile(worker, source, customer, kind, below, p->end);
+        (void)proof_refuse_profile(worker, part, customer, kind, below, p->end);
         return CHURN_FATAL;
     }
-    return result == CHURN_OK && !rounds_put_now(worker, source, REMEMBER_MS) ? CHURN_RETRY : result;
+    return result == CHURN_OK && !rounds_put_now(worker, part, REMEMBER_MS) ? CHURN_RETRY : result;
 }
 
-int32_t proof_begin(struct worker *worker, uint32_t source, int64_t low, int64_t *start)
+int32_t proof_begin(struct worker *worker, uint32_t part, int64_t low, int64_t *start)
 {
-    struct partition *p = partition_at(worker, source);
+    struct partition *p = partition_at(worker, part);
     int32_t result;
     if (p->stored.offset < 0 || worker->pipeline->redrive != NULL) {
         return CHURN_OK; /* nothing was counted, or nothing by these offsets */
     }
     if (p->stored.doubted_below >= 0 && p->stored.doubter[0] != '\0' &&
-        (result = ask_doubter(worker, source)) != CHURN_OK) {
+        (result = ask_doubter(worker, part)) != CHURN_OK) {
         return result;
     }
     if (p->stored.doubted_below >= 0 && (p->stored.offset < p->stored.doubted_below || !can_prove(worker, p, low))) {
-        (void)refuse_doubted(worker, source);
+        (void)refuse_doubted(worker, part);
         return CHURN_FATAL;
     }
     if (can_prove(worker, p, low)) {
@@ -155,9 +155,9 @@ int32_t proof_begin(struct worker *worker, uint32_t source, int64_t low, int64_t
 }
 
 /* Reading stands behind the record that was wanted; on to where it begins. */
-static void go_on(struct worker *worker, uint32_t source)
+static void go_on(struct worker *worker, uint32_t part)
 {
-    struct partition *p = partition_at(worker, source);
+    struct partition *p = partition_at(worker, part);
     p->proving = false;
     if (p->begin <= p->stored.last.offset) {
         p->target = p->begin;
@@ -167,41 +167,41 @@ static void go_on(struct worker *worker, uint32_t source)
 }
 
 /* The record is not there, but others behind it are: compaction, for instance. */
-static bool go_on_without(struct worker *worker, uint32_t source)
+static bool go_on_without(struct worker *worker, uint32_t part)
 {
-    if (partition_at(worker, source)->stored.doubted_below >= 0) {
-        return refuse_doubted(worker, source);
+    if (partition_at(worker, part)->stored.doubted_below >= 0) {
+        return refuse_doubted(worker, part);
     }
-    go_on(worker, source);
+    go_on(worker, part);
     return true;
 }
 
 /* False when the worker failed. */
-static bool look_at(struct worker *worker, uint32_t source, const churn_record *record)
+static bool look_at(struct worker *worker, uint32_t part, const churn_record *record)
 {
-    struct partition *p = partition_at(worker, source);
+    struct partition *p = partition_at(worker, part);
     if (record->offset != p->stored.last.offset) {
-        return record->offset < p->stored.last.offset || go_on_without(worker, source);
+        return record->offset < p->stored.last.offset || go_on_without(worker, part);
     }
     if (witness_of(record).hash != p->stored.last.hash) {
-        return refuse(worker, source, p->stored.offset,
+        return refuse(worker, part, p->stored.offset,
                       "holds another record at offset %lld than the one that was counted", (long long)record->offset);
     }
     p->proven = true;
-    go_on(worker, source);
+    go_on(worker, part);
     return true;
 }
 
 /* *ret_keep: whether the record is to be taken. False when the worker failed. */
 static bool screen(struct worker *worker, const churn_record *record, bool *ret_keep)
 {
-    uint32_t source = sources_find(&worker->sources, record->topic, record->partition);
-    struct partition *p = source < worker->progress.room ? partition_at(worker, source) : NULL;
+    uint32_t part = parts_find(&worker->parts, record->topic, record->partition);
+    struct partition *p = part < worker->progress.room ? partition_at(worker, part) : NULL;
     *ret_keep = true;
     if (p == NULL || p->place == PLACE_NONE) {
         return true;
     }
-    if (p->proving && !look_at(worker, source, record)) {
+    if (p->proving && !look_at(worker, part, record)) {
         return false;
     }
     *ret_keep = p->place == PLACE_READY && !p->proving && record->offset >= p->begin;
@@ -230,11 +230,11 @@ bool proof_screen(struct worker *worker, churn_record *records, uint32_t *count)
     return true;
 }
 
-bool proof_passed(struct worker *worker, uint32_t source, int64_t offset)
+bool proof_passed(struct worker *worker, uint32_t part, int64_t offset)
 {
-    const struct partition *p = partition_at(worker, source);
+    const struct partition *p = partition_at(worker, part);
     if (p->proving && offset > p->stored.last.offset) {
-        return !go_on_without(worker, source) || p->place != PLACE_READY;
+        return !go_on_without(worker, part) || p->place != PLACE_READY;
     }
     return p->proving;
 }
@@ -265,28 +265,28 @@ void proof_check_ends(struct worker *worker)
     }
 }
 
-static bool remember(struct worker *worker, uint32_t source)
+static bool remember(struct worker *worker, uint32_t part)
 {
     session_close(worker); /* answers of the old one are of no use */
     worker->session.next_open_ms = 0;
     (void)session_step(worker);
     worker->session.went_back = false;
-    return worker->session.handle != NULL && checkpoint_load(worker, source) == CHURN_OK &&
-           rounds_put_now(worker, source, REMEMBER_MS);
+    return worker->session.handle != NULL && checkpoint_load(worker, part) == CHURN_OK &&
+           rounds_put_now(worker, part, REMEMBER_MS);
 }
 
 /* It was read there, or is put there now. */
-static bool is_remembered(struct worker *worker, uint32_t source)
+static bool is_remembered(struct worker *worker, uint32_t part)
 {
-    const struct partition *p = partition_at(worker, source);
+    const struct partition *p = partition_at(worker, part);
     return (p->stored.doubted_below == p->doubted_below && strcmp(p->stored.doubter, p->doubter) == 0) ||
-           remember(worker, source);
+           remember(worker, part);
 }
 
 void proof_remember(struct worker *worker)
 {
     for (uint32_t i = 0; worker_has_store(worker) && i < partition_count(worker); i++) {
-        const struct source_partition *s = &worker->sources.items[i];
+        const struct part *s = &worker->parts.items[i];
         if (partition_at(worker, i)->doubted_below >= 0 && !is_remembered(worker, i)) {
             log_printf(worker->pipeline->log, CHURN_LOG_WARN, worker->pipeline->store.label,
                        "what was found out about %s/%d could not be stored within %d s, so the next start may not know "

@@ -49,8 +49,8 @@ static const char *place_of(struct worker *worker, const struct letter *letter, 
     if (letter->topic.ptr == NULL) {
         return arena_copy(&window_filling(worker)->arena, letter->id.ptr, letter->id.len);
     }
-    *ret_source = sources_find_part(&worker->sources, letter->topic, letter->partition);
-    return *ret_source != SOURCE_NONE ? worker->sources.items[*ret_source].topic : NULL;
+    *ret_source = parts_find_text(&worker->parts, letter->topic, letter->partition);
+    return *ret_source != PART_NONE ? worker->parts.items[*ret_source].topic : NULL;
 }
 
 /* The record that a letter was: as it stands in the source, where it could be read there. */
@@ -74,16 +74,16 @@ static churn_record record_of(const churn_record *record, const struct letter *l
 static bool put_back(struct worker *worker, const churn_record *record, const struct letter *letter,
                      const struct original *original)
 {
-    uint32_t source = SOURCE_NONE;
+    uint32_t part = PART_NONE;
     churn_record was = record_of(record, letter, original);
-    was.topic = place_of(worker, letter, &source);
+    was.topic = place_of(worker, letter, &part);
     if (was.topic == NULL) {
         return out_of_memory(worker);
     }
     if (letter->kind != 0 || str_equals(letter->reason, reject_reason_name(REJECT_BY_SINK))) {
         return offer_again(worker, record, letter, &was);
     }
-    return event_in_take(worker, &was, source, letter->replayed ? LATE_DOUBTED : LATE_REDRIVEN);
+    return event_in_take(worker, &was, part, letter->replayed ? LATE_DOUBTED : LATE_REDRIVEN);
 }
 
 /* Why a letter is not put back though it may be good; NULL: it is. */

@@ -33,14 +33,14 @@ static int32_t on_told(void *ctx, churn_str key, const churn_pair *fields, uint3
     return CHURN_OK;
 }
 
-int32_t reach_load(struct worker *worker, uint32_t source)
+int32_t reach_load(struct worker *worker, uint32_t part)
 {
-    struct partition *p = partition_at(worker, source);
+    struct partition *p = partition_at(worker, part);
     struct told told = {.counted = NOTHING};
     char key[STORE_KEY_SIZE];
     churn_error err = {.size = sizeof err};
     int32_t result =
-        store_of(worker)->get(worker->session.handle, own_key(worker, source, "letters", key), on_told, &told, &err);
+        store_of(worker)->get(worker->session.handle, own_key(worker, part, "letters", key), on_told, &told, &err);
     if (result == CHURN_RETRY) {
         session_lose(worker, err.message);
         return CHURN_RETRY;
@@ -56,15 +56,14 @@ int32_t reach_load(struct worker *worker, uint32_t source)
 }
 
 /* False when the store does not have it. */
-static bool tell(struct worker *worker, uint32_t source, struct told told)
+static bool tell(struct worker *worker, uint32_t part, struct told told)
 {
-    struct partition *p = partition_at(worker, source);
+    struct partition *p = partition_at(worker, part);
     char key[STORE_KEY_SIZE], counted[24], below[24];
     churn_error err = {.size = sizeof err};
     churn_pair fields[] = {{.name = churn_text("counted"), .value = {.ptr = counted}},
                            {.name = churn_text("below"), .value = {.ptr = below}}};
-    churn_hash hash = {
-        .key = own_key(worker, source, "letters", key), .fields = fields, .count = told.below > 0 ? 2 : 1};
+    churn_hash hash = {.key = own_key(worker, part, "letters", key), .fields = fields, .count = told.below > 0 ? 2 : 1};
     int32_t result;
     fields[0].value.len = (uint32_t)snprintf(counted, sizeof counted, "%" PRId64, told.counted);
     fields[1].value.len = (uint32_t)snprintf(below, sizeof below, "%" PRId64, told.below);
@@ -120,14 +119,14 @@ bool reach_announce(struct worker *worker, const struct window *window)
     }
     for (uint32_t i = 0; i < window->position_count; i++) {
         const struct window_position *position = &window->positions[i];
-        struct partition *p = position->source < worker->progress.room ? partition_at(worker, position->source) : NULL;
+        struct partition *p = position->part < worker->progress.room ? partition_at(worker, position->part) : NULL;
         struct told told;
         if (p == NULL || p->place == PLACE_NONE) {
             continue;
         }
         told = wanted(worker, window, p, position->next);
         if ((told.counted > p->reach || told.below > p->announced) &&
-            (!can_tell(worker) || !tell(worker, position->source, told))) {
+            (!can_tell(worker) || !tell(worker, position->part, told))) {
             return false;
         }
         p->written = position->next > p->written ? position->next : p->written;
@@ -151,10 +150,10 @@ void reach_settle(struct worker *worker)
     }
 }
 
-int32_t reach_check_mark(struct worker *worker, uint32_t source, const struct customer *customer, const char *kind,
+int32_t reach_check_mark(struct worker *worker, uint32_t part, const struct customer *customer, const char *kind,
                          int64_t mark)
 {
-    struct partition *p = source < worker->progress.room ? partition_at(worker, source) : NULL;
+    struct partition *p = part < worker->progress.room ? partition_at(worker, part) : NULL;
     int64_t low, end, counted;
     if (p != NULL && worker->pipeline->redrive != NULL) {
         return p->reached != NOTHING && mark > p->reached ? CHURN_REJECT : CHURN_OK;
@@ -162,13 +161,13 @@ int32_t reach_check_mark(struct worker *worker, uint32_t source, const struct cu
     if (p == NULL || p->place == PLACE_NONE || p->end == NOTHING || (mark <= p->end && p->end < INT64_MAX)) {
         return CHURN_OK;
     }
-    if (partitions_ask_bounds(worker, source, &low, &end) != CHURN_OK) {
+    if (partitions_ask_bounds(worker, part, &low, &end) != CHURN_OK) {
         return CHURN_RETRY;
     }
     p->end = end;
     counted = p->written > p->stored.offset ? p->written : p->stored.offset;
     if (end < counted && source_of(worker)->resume == NULL) {
-        (void)proof_refuse_short(worker, source, "this run has", counted, end);
+        (void)proof_refuse_short(worker, part, "this run has", counted, end);
         return CHURN_FATAL;
     }
     if (mark <= end) {
@@ -177,7 +176,7 @@ int32_t reach_check_mark(struct worker *worker, uint32_t source, const struct cu
     if (p->reached != NOTHING && mark > p->reached && mark > p->written) {
         return CHURN_REJECT;
     }
-    (void)proof_refuse_profile(worker, source, (churn_str){.ptr = customer->id, .len = customer->id_len}, kind, mark,
+    (void)proof_refuse_profile(worker, part, (churn_str){.ptr = customer->id, .len = customer->id_len}, kind, mark,
                                end);
     return CHURN_FATAL;
 }

@@ -62,11 +62,11 @@ static void on_passed(void *ctx, const churn_position *positions, uint32_t count
 {
     struct worker *worker = ctx;
     for (uint32_t i = 0; i < count && !worker->failed; i++) {
-        uint32_t source = sources_find(&worker->sources, positions[i].topic, positions[i].partition);
-        if (source == SOURCE_NONE) {
+        uint32_t part = parts_find(&worker->parts, positions[i].topic, positions[i].partition);
+        if (part == PART_NONE) {
             (void)out_of_memory(worker);
         } else {
-            (void)progress_note_passed(worker, source, positions[i].offset);
+            (void)progress_note_passed(worker, part, positions[i].offset);
         }
     }
 }

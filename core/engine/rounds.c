@@ -88,13 +88,13 @@ static void begin_round(struct worker *worker)
 }
 
 /* A checkpoint of another version is stored: another member's, or our own whose answer was lost; or it went back. */
-static bool take_conflict(struct worker *worker, uint32_t source, const churn_put_reply *reply)
+static bool take_conflict(struct worker *worker, uint32_t part, const churn_put_reply *reply)
 {
-    struct partition *p = partition_at(worker, source);
+    struct partition *p = partition_at(worker, part);
     struct checkpoint found = CHECKPOINT_NONE;
     char why[WHY_SIZE];
     if (!checkpoint_parse(reply->fields, reply->count, &found, why)) {
-        return checkpoint_fail(worker, source, worker->pipeline->store_settings.key_prefix, why);
+        return checkpoint_fail(worker, part, worker->pipeline->store_settings.key_prefix, why);
     }
     found.version = reply->version;
     if (found.version < p->stored.version) {
@@ -126,7 +126,7 @@ static bool owes_answer(const struct worker *worker, uint64_t id)
 static bool progress_take_reply(struct worker *worker, const churn_put_reply *reply)
 {
     struct partition *p;
-    uint32_t source = (uint32_t)reply->id;
+    uint32_t part = (uint32_t)reply->id;
     if (reply->result == CHURN_FATAL || reply->result == CHURN_REJECT) {
         return worker_fail(worker, "%s: %s", worker->pipeline->store.label, reply->message);
     }
@@ -138,7 +138,7 @@ static bool progress_take_reply(struct worker *worker, const churn_put_reply *re
         take_flushed(worker, reply);
         return true;
     }
-    p = partition_at(worker, source);
+    p = partition_at(worker, part);
     p->asked = false;
     worker->progress.unanswered--;
     if (reply->result == CHURN_OK) {
@@ -147,7 +147,7 @@ static bool progress_take_reply(struct worker *worker, const churn_put_reply *re
         p->putting = NOTHING; /* not in this round */
         worker->progress.refused = true;
     } else {
-        return take_conflict(worker, source, reply);
+        return take_conflict(worker, part, reply);
     }
     return true;
 }
@@ -201,19 +201,19 @@ void rounds_step(struct worker *worker, bool due)
     }
 }
 
-bool rounds_put_now(struct worker *worker, uint32_t source, int64_t limit_ms)
+bool rounds_put_now(struct worker *worker, uint32_t part, int64_t limit_ms)
 {
     int64_t deadline = clock_monotonic_ms() + limit_ms;
     rounds_end(&worker->progress);
-    partition_at(worker, source)->again = true;
-    partition_at(worker, source)->putting = checkpoint_answered(&partition_at(worker, source)->stored);
-    while ((partition_at(worker, source)->again || rounds_wait(worker)) && clock_monotonic_ms() < deadline) {
+    partition_at(worker, part)->again = true;
+    partition_at(worker, part)->putting = checkpoint_answered(&partition_at(worker, part)->stored);
+    while ((partition_at(worker, part)->again || rounds_wait(worker)) && clock_monotonic_ms() < deadline) {
         put_checkpoints(worker);
         if (worker->session.handle == NULL || !session_poll(worker, NULL, POLL_MS)) {
             return false;
         }
     }
-    return partition_at(worker, source)->stored.doubted_below == partition_at(worker, source)->doubted_below;
+    return partition_at(worker, part)->stored.doubted_below == partition_at(worker, part)->doubted_below;
 }
 
 static bool waits(const struct worker *worker, const struct window *window)

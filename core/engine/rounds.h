@@ -8,7 +8,7 @@ void rounds_end(struct progress *progress);
 /* Moves commits on; begins a new one when something is done and `due`. */
 void rounds_step(struct worker *worker, bool due);
 /* Puts the checkpoint of a partition that was read before, and waits for it. False: it is not stored. */
-bool rounds_put_now(struct worker *worker, uint32_t source, int64_t limit_ms);
+bool rounds_put_now(struct worker *worker, uint32_t part, int64_t limit_ms);
 /* True while the store owes an answer to rounds_step. */
 bool rounds_wait(const struct worker *worker);
 

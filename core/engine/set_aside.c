@@ -28,11 +28,11 @@ static bool stays(struct worker *worker, const churn_record *record, const struc
 bool set_aside_record(struct worker *worker, struct window *window, const churn_record *record, const char *payload,
                       enum lateness late, const struct reject *reject)
 {
-    uint32_t source = sources_find(&worker->sources, record->topic, record->partition);
+    uint32_t part = parts_find(&worker->parts, record->topic, record->partition);
     metrics_add_own(worker->counters.dead_letters, 1);
     metrics_add_own(worker->counters.reasons[reject->reason], 1);
-    bool replayed = late == LATE_DOUBTED || partitions_is_replayed(worker, source, record->offset);
-    if ((partitions_muted(worker, source, record->offset) & CHURN_RECORD_DEAD_LETTER) != 0) {
+    bool replayed = late == LATE_DOUBTED || partitions_is_replayed(worker, part, record->offset);
+    if ((partitions_muted(worker, part, record->offset) & CHURN_RECORD_DEAD_LETTER) != 0) {
         return true;
     }
     if (stays(worker, record, reject)) {
@@ -44,11 +44,11 @@ bool set_aside_record(struct worker *worker, struct window *window, const churn_
 /* What follows from an event that is not counted is not said: it will be once the event is. */
 static void withhold_outputs(struct worker *worker, struct window *window, const struct window_event *event)
 {
-    const struct source_partition *source = &worker->sources.items[event->source];
+    const struct part *place = &worker->parts.items[event->part];
     for (uint32_t i = event->first_output; i < window->output_count; i++) {
         churn_record *output = &window->outputs[i];
         if (output->kind == CHURN_RECORD_DEAD_LETTER || output->offset != event->offset ||
-            output->partition != source->partition || strcmp(output->topic, source->topic) != 0) {
+            output->partition != place->partition || strcmp(output->topic, place->topic) != 0) {
             return;
         }
         metrics_add_own(worker->counters.alerts, -(int64_t)(output->kind == CHURN_RECORD_ALERT));
@@ -60,15 +60,15 @@ static void withhold_outputs(struct worker *worker, struct window *window, const
 bool set_aside_event(struct worker *worker, struct window *window, const struct customer *customer,
                      const struct window_event *event, const struct reject *reject)
 {
-    const struct source_partition *source = &worker->sources.items[event->source];
+    const struct part *place = &worker->parts.items[event->part];
     churn_record record = {.size = sizeof record,
                            .key = {.ptr = customer->id, .len = customer->id_len},
                            .value = {.ptr = event->payload, .len = event->len}};
     if (event->received != NULL) {
         record = *event->received;
     }
-    record.topic = source->topic;
-    record.partition = source->partition;
+    record.topic = place->topic;
+    record.partition = place->partition;
     record.offset = event->offset;
     withhold_outputs(worker, window, event);
     return set_aside_record(worker, window, &record, record.value.ptr, (enum lateness)event->late, reject) &&

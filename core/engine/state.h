@@ -177,7 +177,7 @@ struct worker {
     struct damage_report damage;
     int64_t headers_ms; /* not before: records are read again for their headers once more */
 
-    struct sources sources;
+    struct parts parts;
     struct cache cache;
     struct fold_buffer folder;
     struct progress progress;
@@ -231,15 +231,15 @@ static inline const char *source_label(const struct worker *worker)
     return worker->pipeline->source.label;
 }
 
-static inline struct partition *partition_at(const struct worker *worker, uint32_t source)
+static inline struct partition *partition_at(const struct worker *worker, uint32_t part)
 {
-    return &worker->progress.partitions[source];
+    return &worker->progress.partitions[part];
 }
 
 /* How many partitions may be ours. */
 static inline uint32_t partition_count(const struct worker *worker)
 {
-    return worker->sources.count < worker->progress.room ? worker->sources.count : worker->progress.room;
+    return worker->parts.count < worker->progress.room ? worker->parts.count : worker->progress.room;
 }
 
 /* What main wants of it. */

@@ -58,19 +58,19 @@ bool window_note_bare(struct window *window)
 }
 
 /* NULL when nothing is noted of it. */
-static struct window_position *position_of(const struct window *window, uint32_t source)
+static struct window_position *position_of(const struct window *window, uint32_t part)
 {
     for (uint32_t i = window->position_count; i-- > 0;) { /* records come in runs: the newest first */
-        if (window->positions[i].source == source) {
+        if (window->positions[i].part == part) {
             return &window->positions[i];
         }
     }
     return NULL;
 }
 
-bool window_note_passed(struct window *window, uint32_t source, int64_t next)
+bool window_note_passed(struct window *window, uint32_t part, int64_t next)
 {
-    struct window_position *position = position_of(window, source);
+    struct window_position *position = position_of(window, part);
     if (position != NULL) {
         position->next = next > position->next ? next : position->next;
         return true;
@@ -79,19 +79,19 @@ bool window_note_passed(struct window *window, uint32_t source, int64_t next)
         return false;
     }
     window->positions[window->position_count++] =
-        (struct window_position){.source = source, .next = next, .last = WITNESS_NONE};
+        (struct window_position){.part = part, .next = next, .last = WITNESS_NONE};
     return true;
 }
 
-bool window_note_position(struct window *window, uint32_t source, int64_t offset)
+bool window_note_position(struct window *window, uint32_t part, int64_t offset)
 {
     window->record_count++;
-    return window_note_passed(window, source, offset + 1);
+    return window_note_passed(window, part, offset + 1);
 }
 
-void window_note_witness(struct window *window, uint32_t source, struct witness witness)
+void window_note_witness(struct window *window, uint32_t part, struct witness witness)
 {
-    struct window_position *position = position_of(window, source);
+    struct window_position *position = position_of(window, part);
     if (position != NULL && witness.offset > position->last.offset) {
         position->last = witness;
     }
@@ -139,29 +139,29 @@ struct delta *window_delta(struct window *window, struct customer *customer, con
     return delta;
 }
 
-static struct range *find_range(const struct delta *delta, uint32_t source)
+static struct range *find_range(const struct delta *delta, uint32_t part)
 {
     struct range *range = delta->ranges;
-    while (range != NULL && range->source != source) {
+    while (range != NULL && range->part != part) {
         range = range->next;
     }
     return range;
 }
 
-const struct range *delta_range(const struct delta *delta, uint32_t source)
+const struct range *delta_range(const struct delta *delta, uint32_t part)
 {
-    return find_range(delta, source);
+    return find_range(delta, part);
 }
 
-static bool note_range(struct window *window, struct delta *delta, uint32_t source, int64_t offset)
+static bool note_range(struct window *window, struct delta *delta, uint32_t part, int64_t offset)
 {
-    struct range *range = find_range(delta, source);
+    struct range *range = find_range(delta, part);
     if (range == NULL) {
         range = delta->ranges == NULL ? &delta->range : arena_alloc(&window->arena, sizeof *range);
         if (range == NULL) {
             return false;
         }
-        *range = (struct range){.next = delta->ranges, .low = offset, .source = source};
+        *range = (struct range){.next = delta->ranges, .low = offset, .part = part};
         delta->ranges = range;
     }
     range->high = offset;
@@ -173,7 +173,7 @@ bool window_add_event(struct window *window, struct delta *delta, const struct w
     uint32_t index = window->event_count;
     bool late = event->late == LATE_REDRIVEN || event->late == LATE_DOUBTED;
     if (!grow(&window->events, &window->event_room, index, sizeof *window->events) ||
-        (!late && !note_range(window, delta, event->source, event->offset))) {
+        (!late && !note_range(window, delta, event->part, event->offset))) {
         return false;
     }
     window->events[index] = *event;

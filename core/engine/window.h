@@ -26,7 +26,7 @@ struct window_event {
                                      known */
     int64_t offset;
     uint32_t len;
-    uint32_t source;
+    uint32_t part;
     uint32_t next;         /* of the same customer; NO_EVENT: none */
     uint32_t first_output; /* of those that follow from it, which stand together */
     uint8_t late;          /* enum lateness */
@@ -38,7 +38,7 @@ struct window_event {
 struct range {
     struct range *next;
     int64_t low, high;
-    uint32_t source;
+    uint32_t part;
 };
 
 enum delta_state {
@@ -63,7 +63,7 @@ struct delta {
 
 /* How far a source partition is taken with this window. */
 struct window_position {
-    uint32_t source;
+    uint32_t part;
     int64_t next;        /* the offset after the last one */
     struct witness last; /* the newest record that can be told again */
 };
@@ -116,11 +116,11 @@ void window_free(struct window *window);
 void window_reset(struct window *window, uint32_t sink_count);
 
 /* Notes that a record was taken. False when memory ran out. */
-bool window_note_position(struct window *window, uint32_t source, int64_t offset);
+bool window_note_position(struct window *window, uint32_t part, int64_t offset);
 /* Notes that below `next` there is no record that was not taken. False when memory ran out. */
-bool window_note_passed(struct window *window, uint32_t source, int64_t next);
+bool window_note_passed(struct window *window, uint32_t part, int64_t next);
 /* … and that it can be told again. */
-void window_note_witness(struct window *window, uint32_t source, struct witness witness);
+void window_note_witness(struct window *window, uint32_t part, struct witness witness);
 /* Nothing was noted. */
 static inline bool window_is_empty(const struct window *window)
 {
@@ -136,6 +136,6 @@ struct delta *window_delta(struct window *window, struct customer *customer, con
  * all_known. False when memory ran out. */
 bool window_add_event(struct window *window, struct delta *delta, const struct window_event *event);
 /* The range of a source partition, or NULL. */
-const struct range *delta_range(const struct delta *delta, uint32_t source);
+const struct range *delta_range(const struct delta *delta, uint32_t part);
 
 #endif

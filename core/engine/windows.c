@@ -53,7 +53,7 @@ static bool turn_window(struct worker *worker)
 static void tell_journal(const struct worker *worker, const struct window *window)
 {
     for (uint32_t i = 0; i < window->position_count; i++) {
-        const struct source_partition *partition = &worker->sources.items[window->positions[i].source];
+        const struct part *partition = &worker->parts.items[window->positions[i].part];
         journal_done(&worker->seat, partition->topic, partition->partition, window->positions[i].next);
     }
 }

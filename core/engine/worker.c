@@ -289,7 +289,7 @@ static bool make_working_space(struct worker *worker)
         (struct cache){.registry = &pipeline->catalog.registry,
                        .limit = (size_t)(pipeline->store_settings.cache_bytes / pipeline->settings.workers)};
     return ok && worker->reading.records != NULL && worker->origin.originals != NULL &&
-           worker->intake.decoder != NULL && fold_buffer_init(&worker->folder, &pipeline->catalog, &worker->sources);
+           worker->intake.decoder != NULL && fold_buffer_init(&worker->folder, &pipeline->catalog, &worker->parts);
 }
 
 struct worker *worker_new(struct pipeline *pipeline, unsigned number)
@@ -394,7 +394,7 @@ void worker_free(struct worker *worker)
     arena_pool_free(&worker->ring.pool);
     cache_free(&worker->cache);
     fold_buffer_free(&worker->folder);
-    sources_free(&worker->sources);
+    parts_free(&worker->parts);
     event_decoder_free(worker->intake.decoder);
     profile_text_free(&worker->writer.rendered);
     edit_free(&worker->intake.edit);

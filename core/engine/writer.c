@@ -111,7 +111,7 @@ static bool put(struct worker *worker, struct window *window, uint32_t index)
     churn_error err = {.size = sizeof err};
     int32_t result;
     churn_put put = {.size = sizeof put, .id = index, .ttl_ms = worker->pipeline->store_settings.ttl_ms};
-    profile_render(customer->profile, registry_of(worker), &worker->sources, &worker->writer.rendered);
+    profile_render(customer->profile, registry_of(worker), &worker->parts, &worker->writer.rendered);
     if (worker->writer.rendered.failed) {
         return out_of_memory(worker);
     }
@@ -205,12 +205,12 @@ static bool went_back(struct worker *worker, const struct customer *customer, ui
 }
 
 /* Answers as reach_check_mark, CHURN_REJECT with *reject. */
-static int32_t check_position(struct worker *worker, const struct customer *customer, const char *kind, uint32_t source,
+static int32_t check_position(struct worker *worker, const struct customer *customer, const char *kind, uint32_t part,
                               int64_t below, struct reject *reject)
 {
-    int32_t result = reach_check_mark(worker, source, customer, kind, below);
+    int32_t result = reach_check_mark(worker, part, customer, kind, below);
     if (result == CHURN_REJECT) {
-        churn_str name = sources_name(&worker->sources.items[source]);
+        churn_str name = parts_name(&worker->parts.items[part]);
         reject_set(reject, REJECT_DAMAGED_PROFILE, "field '%s%.*s' says that events were counted that never were", kind,
                    (int)name.len, name.ptr);
     }
@@ -230,7 +230,7 @@ static int32_t check_positions(struct worker *worker, const struct customer *cus
     int32_t found = CHURN_OK;
     for (uint32_t i = 0; is_judged(found) && i < profile->mark_count; i++) {
         struct mark *mark = &profile->marks[i];
-        int32_t result = check_position(worker, customer, "_m:", mark->source, mark->next, reject);
+        int32_t result = check_position(worker, customer, "_m:", mark->part, mark->next, reject);
         mark->next = result == CHURN_REJECT ? 0 : mark->next;
         found = result != CHURN_OK ? result : found;
     }
@@ -238,7 +238,7 @@ static int32_t check_positions(struct worker *worker, const struct customer *cus
         struct late *late = &profile->late[i];
         int64_t last = late->count > 0 ? late->ranges[late->count - 1].last : 0;
         int32_t result =
-            check_position(worker, customer, "_r:", late->source, last < INT64_MAX ? last + 1 : last, reject);
+            check_position(worker, customer, "_r:", late->part, last < INT64_MAX ? last + 1 : last, reject);
         late->count = result == CHURN_REJECT ? 0 : late->count;
         found = result != CHURN_OK ? result : found;
     }
@@ -276,8 +276,8 @@ static int32_t judge_stored(struct worker *worker, const struct customer *custom
                             struct profile *stored, struct reject *reject)
 {
     char message[256];
-    int32_t read = profile_read(stored, registry_of(worker), &worker->sources, reply->fields, reply->count, message,
-                                sizeof message);
+    int32_t read =
+        profile_read(stored, registry_of(worker), &worker->parts, reply->fields, reply->count, message, sizeof message);
     int32_t positions;
     if (read == CHURN_FATAL) {
         (void)out_of_memory(worker);

@@ -78,12 +78,12 @@ static struct text_value *make_room(struct text_value *old, uint32_t len, struct
 }
 
 bool fields_merge_text(struct fields *fields, uint32_t field, churn_str text, const struct event_origin *origin,
-                       const struct sources *sources, struct arena *arena)
+                       const struct parts *parts, struct arena *arena)
 {
     struct text_value *value = bit_get(fields->present, field) ? fields->values[field].text : NULL;
     if (value != NULL && (origin->time_ms < value->time_ms ||
-                          (origin->time_ms == value->time_ms && sources_compare(sources, origin->source, origin->offset,
-                                                                                value->source, value->offset) <= 0))) {
+                          (origin->time_ms == value->time_ms &&
+                           parts_compare(parts, origin->part, origin->offset, value->part, value->offset) <= 0))) {
         return true;
     }
     value = make_room(value, text.len, arena);
@@ -94,23 +94,23 @@ bool fields_merge_text(struct fields *fields, uint32_t field, churn_str text, co
     value->len = text.len;
     value->time_ms = origin->time_ms;
     value->offset = origin->offset;
-    value->source = origin->source;
+    value->part = origin->part;
     fields->values[field].text = value;
     bit_set(fields->present, field);
     bit_set(fields->changed, field);
     return true;
 }
 
-static bool merge_text_of(struct fields *into, const struct fields *from, uint32_t field, const struct sources *sources,
+static bool merge_text_of(struct fields *into, const struct fields *from, uint32_t field, const struct parts *parts,
                           struct arena *arena)
 {
     const struct text_value *text = from->values[field].text;
-    struct event_origin origin = {.time_ms = text->time_ms, .offset = text->offset, .source = text->source};
-    return fields_merge_text(into, field, (churn_str){.ptr = text->bytes, .len = text->len}, &origin, sources, arena);
+    struct event_origin origin = {.time_ms = text->time_ms, .offset = text->offset, .part = text->part};
+    return fields_merge_text(into, field, (churn_str){.ptr = text->bytes, .len = text->len}, &origin, parts, arena);
 }
 
 bool fields_merge_all(struct fields *into, const struct fields *from, const struct registry *registry,
-                      const struct sources *sources, struct arena *arena)
+                      const struct parts *parts, struct arena *arena)
 {
     bool ok = true;
     for (uint32_t word = 0; word < REGISTRY_WORDS; word++) {
@@ -118,7 +118,7 @@ bool fields_merge_all(struct fields *into, const struct fields *from, const stru
             uint32_t field = word * 64 + (uint32_t)__builtin_ctzll(bits);
             const struct registry_field *meta = &registry->fields[field];
             if (meta->merge == CHURN_MERGE_LATEST) {
-                ok = merge_text_of(into, from, field, sources, arena) && ok;
+                ok = merge_text_of(into, from, field, parts, arena) && ok;
             } else {
                 ok = fields_merge_number(into, field, meta->merge, fields_number(from, field), arena) && ok;
             }

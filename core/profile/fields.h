@@ -5,14 +5,14 @@
 #include "base/arena.h"
 #include "base/decimal.h"
 #include "event/registry.h"
-#include "profile/sources.h"
+#include "profile/parts.h"
 #include <stdint.h>
 
 /* The value of a LATEST field with the event that set it. */
 struct text_value {
     int64_t time_ms;
     int64_t offset;
-    uint32_t source;
+    uint32_t part;
     uint32_t len;
     uint32_t room; /* of `bytes` */
     char bytes[];
@@ -44,7 +44,7 @@ struct fields {
 struct event_origin {
     int64_t time_ms;
     int64_t offset;
-    uint32_t source;
+    uint32_t part;
 };
 
 static inline bool bit_get(const uint64_t *words, uint32_t i)
@@ -81,11 +81,11 @@ bool fields_merge_number(struct fields *fields, uint32_t field, uint32_t merge, 
 
 /* Merges one text (LATEST). */
 bool fields_merge_text(struct fields *fields, uint32_t field, churn_str text, const struct event_origin *origin,
-                       const struct sources *sources, struct arena *arena);
+                       const struct parts *parts, struct arena *arena);
 
 /* Merges everything of `from`. */
 bool fields_merge_all(struct fields *into, const struct fields *from, const struct registry *registry,
-                      const struct sources *sources, struct arena *arena);
+                      const struct parts *parts, struct arena *arena);
 
 /* Frees what a `fields` that was merged without an arena owns. */
 void fields_free_owned(struct fields *fields, const struct registry *registry);

@@ -18,9 +18,9 @@ struct callback {
     bool out_of_memory;
 };
 
-bool fold_buffer_init(struct fold_buffer *folder, const struct catalog *catalog, const struct sources *sources)
+bool fold_buffer_init(struct fold_buffer *folder, const struct catalog *catalog, const struct parts *parts)
 {
-    *folder = (struct fold_buffer){.catalog = catalog, .sources = sources};
+    *folder = (struct fold_buffer){.catalog = catalog, .parts = parts};
     folder->scratch = malloc(fields_size(&catalog->registry));
     return folder->scratch != NULL;
 }
@@ -120,7 +120,7 @@ static int32_t delta_merge_text(churn_delta *delta, const char *name, churn_str 
         return misuse(callback, name, "a text that is NULL");
     }
     return merged(callback, fields_merge_text(callback->folder->scratch, index_of(callback, field), text,
-                                              callback->origin, callback->folder->sources, callback->arena));
+                                              callback->origin, callback->folder->parts, callback->arena));
 }
 
 static int32_t run_callback(struct fold_buffer *folder, const struct event_type *type, const churn_event *event,
@@ -143,7 +143,7 @@ static int32_t run_callback(struct fold_buffer *folder, const struct event_type 
     if (answer != CHURN_OK) { /* whatever it is: the event is refused */
         return err->message[0] != '\0' ? CHURN_REJECT : churn_fail(err, CHURN_REJECT, "apply answered %d", answer);
     }
-    return fields_merge_all(into, folder->scratch, &folder->catalog->registry, folder->sources, arena)
+    return fields_merge_all(into, folder->scratch, &folder->catalog->registry, folder->parts, arena)
                ? CHURN_OK
                : churn_fail(err, CHURN_FATAL, "out of memory");
 }
@@ -159,7 +159,7 @@ static bool apply_effect(const struct fold_buffer *folder, const struct effect_p
             return true;
         }
         if (effect->merge == CHURN_MERGE_LATEST) {
-            return fields_merge_text(into, effect->field, value->text, origin, folder->sources, arena);
+            return fields_merge_text(into, effect->field, value->text, origin, folder->parts, arena);
         }
         operand = value->number;
         break;
@@ -167,17 +167,17 @@ static bool apply_effect(const struct fold_buffer *folder, const struct effect_p
         operand = event->timestamp_ms;
         break;
     case CHURN_FROM_EVENT_TYPE:
-        return fields_merge_text(into, effect->field, event->event_type, origin, folder->sources, arena);
+        return fields_merge_text(into, effect->field, event->event_type, origin, folder->parts, arena);
     default:
         break;
     }
     return fields_merge_number(into, effect->field, effect->merge, operand, arena);
 }
 
-int32_t fold_event(struct fold_buffer *folder, const struct event_type *type, const churn_event *event, uint32_t source,
+int32_t fold_event(struct fold_buffer *folder, const struct event_type *type, const churn_event *event, uint32_t part,
                    struct fields *into, struct arena *arena, churn_error *err)
 {
-    struct event_origin origin = {.time_ms = event->timestamp_ms, .offset = event->offset, .source = source};
+    struct event_origin origin = {.time_ms = event->timestamp_ms, .offset = event->offset, .part = part};
     bool ok;
     if (type->table.apply != NULL) {
         int32_t result = run_callback(folder, type, event, &origin, into, arena, err);
@@ -188,7 +188,7 @@ int32_t fold_event(struct fold_buffer *folder, const struct event_type *type, co
     ok = fields_merge_number(into, FIELD_EVENTS_TOTAL, CHURN_MERGE_ADD, 1, arena) &&
          fields_merge_number(into, FIELD_FIRST_EVENT_AT, CHURN_MERGE_MIN, event->timestamp_ms, arena) &&
          fields_merge_number(into, FIELD_LAST_EVENT_AT, CHURN_MERGE_MAX, event->timestamp_ms, arena) &&
-         fields_merge_text(into, FIELD_LAST_EVENT_TYPE, event->event_type, &origin, folder->sources, arena);
+         fields_merge_text(into, FIELD_LAST_EVENT_TYPE, event->event_type, &origin, folder->parts, arena);
     for (uint32_t i = 0; i < type->effect_count; i++) {
         ok = apply_effect(folder, &type->effects[i], event, &origin, into, arena) && ok;
     }

@@ -13,8 +13,8 @@ libcore_la_SOURCES += \
   %D%/profile.h \
   %D%/profile_render.c \
   %D%/profile_render.h \
-  %D%/sources.c \
-  %D%/sources.h \
+  %D%/parts.c \
+  %D%/parts.h \
   %D%/store_keys.c \
   %D%/store_keys.h \
   %D%/witness.c \

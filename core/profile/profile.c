@@ -50,12 +50,12 @@ size_t profile_bytes(const struct profile *profile, const struct registry *regis
 /* ---- marks ---- */
 
 /* Where the mark of a source is, or belongs. */
-static uint32_t place_of_mark(const struct profile *profile, uint32_t source)
+static uint32_t place_of_mark(const struct profile *profile, uint32_t part)
 {
     uint32_t low = 0, high = profile->mark_count;
     while (low < high) {
         uint32_t middle = low + (high - low) / 2;
-        if (profile->marks[middle].source < source) {
+        if (profile->marks[middle].part < part) {
             low = middle + 1;
         } else {
             high = middle;
@@ -64,15 +64,15 @@ static uint32_t place_of_mark(const struct profile *profile, uint32_t source)
     return low;
 }
 
-static struct mark *find_mark(const struct profile *profile, uint32_t source)
+static struct mark *find_mark(const struct profile *profile, uint32_t part)
 {
-    uint32_t at = profile->mark_count > 1 ? place_of_mark(profile, source) : 0; /* most have one */
-    return at < profile->mark_count && profile->marks[at].source == source ? &profile->marks[at] : NULL;
+    uint32_t at = profile->mark_count > 1 ? place_of_mark(profile, part) : 0; /* most have one */
+    return at < profile->mark_count && profile->marks[at].part == part ? &profile->marks[at] : NULL;
 }
 
-int64_t profile_mark(const struct profile *profile, uint32_t source)
+int64_t profile_mark(const struct profile *profile, uint32_t part)
 {
-    const struct mark *mark = find_mark(profile, source);
+    const struct mark *mark = find_mark(profile, part);
     return mark != NULL ? mark->next : 0;
 }
 
@@ -99,12 +99,12 @@ static bool insert_mark(struct profile *profile, uint32_t at, struct mark mark)
     return true;
 }
 
-bool profile_set_mark(struct profile *profile, uint32_t source, int64_t next)
+bool profile_set_mark(struct profile *profile, uint32_t part, int64_t next)
 {
-    struct mark *mark = find_mark(profile, source);
+    struct mark *mark = find_mark(profile, part);
     if (mark == NULL) {
-        return insert_mark(profile, place_of_mark(profile, source),
-                           (struct mark){.source = source, .next = next, .changed = true});
+        return insert_mark(profile, place_of_mark(profile, part),
+                           (struct mark){.part = part, .next = next, .changed = true});
     }
     if (next > mark->next) {
         mark->next = next;
@@ -116,12 +116,12 @@ bool profile_set_mark(struct profile *profile, uint32_t source, int64_t next)
 /* ---- late offsets ---- */
 
 /* Where those of a source are, or belong. */
-static uint32_t place_of_late(const struct profile *profile, uint32_t source)
+static uint32_t place_of_late(const struct profile *profile, uint32_t part)
 {
     uint32_t low = 0, high = profile->late_count;
     while (low < high) {
         uint32_t middle = low + (high - low) / 2;
-        if (profile->late[middle].source < source) {
+        if (profile->late[middle].part < part) {
             low = middle + 1;
         } else {
             high = middle;
@@ -130,10 +130,10 @@ static uint32_t place_of_late(const struct profile *profile, uint32_t source)
     return low;
 }
 
-static struct late *find_late(const struct profile *profile, uint32_t source)
+static struct late *find_late(const struct profile *profile, uint32_t part)
 {
-    uint32_t at = place_of_late(profile, source);
-    return at < profile->late_count && profile->late[at].source == source ? &profile->late[at] : NULL;
+    uint32_t at = place_of_late(profile, part);
+    return at < profile->late_count && profile->late[at].part == part ? &profile->late[at] : NULL;
 }
 
 /* The first range that ends at `offset` or behind it; `count` when there is none. */
@@ -151,21 +151,21 @@ static uint32_t find_range(const struct late *late, int64_t offset)
     return low;
 }
 
-bool profile_is_late(const struct profile *profile, uint32_t source, int64_t offset)
+bool profile_is_late(const struct profile *profile, uint32_t part, int64_t offset)
 {
-    const struct late *late = find_late(profile, source);
+    const struct late *late = find_late(profile, part);
     uint32_t at = late != NULL ? find_range(late, offset) : 0;
     return late != NULL && at < late->count && late->ranges[at].first <= offset;
 }
 
-bool profile_has_late_from(const struct profile *profile, uint32_t source, int64_t offset)
+bool profile_has_late_from(const struct profile *profile, uint32_t part, int64_t offset)
 {
-    const struct late *late = find_late(profile, source);
+    const struct late *late = find_late(profile, part);
     return late != NULL && find_range(late, offset) < late->count;
 }
 
 /* None yet of this source; NULL when memory ran out. */
-static struct late *insert_late(struct profile *profile, uint32_t at, uint32_t source)
+static struct late *insert_late(struct profile *profile, uint32_t at, uint32_t part)
 {
     if (profile->late_count == profile->late_room) {
         uint32_t room = profile->late_room != 0 ? profile->late_room * 2 : 1;
@@ -177,15 +177,15 @@ static struct late *insert_late(struct profile *profile, uint32_t at, uint32_t s
         profile->late_room = room;
     }
     memmove(profile->late + at + 1, profile->late + at, (profile->late_count - at) * sizeof *profile->late);
-    profile->late[at] = (struct late){.source = source};
+    profile->late[at] = (struct late){.part = part};
     profile->late_count++;
     return &profile->late[at];
 }
 
-static struct late *late_of(struct profile *profile, uint32_t source)
+static struct late *late_of(struct profile *profile, uint32_t part)
 {
-    struct late *late = find_late(profile, source);
-    return late != NULL ? late : insert_late(profile, place_of_late(profile, source), source);
+    struct late *late = find_late(profile, part);
+    return late != NULL ? late : insert_late(profile, place_of_late(profile, part), part);
 }
 
 static bool insert_range(struct late *late, uint32_t at, struct late_range range)
@@ -205,9 +205,9 @@ static bool insert_range(struct late *late, uint32_t at, struct late_range range
     return true;
 }
 
-bool profile_add_late(struct profile *profile, uint32_t source, int64_t offset)
+bool profile_add_late(struct profile *profile, uint32_t part, int64_t offset)
 {
-    struct late *late = late_of(profile, source);
+    struct late *late = late_of(profile, part);
     uint32_t at = late != NULL ? find_range(late, offset) : 0;
     bool follows, precedes;
     if (late == NULL) {
@@ -240,7 +240,7 @@ bool profile_add_late(struct profile *profile, uint32_t source, int64_t offset)
 struct reader {
     struct profile *profile;
     const struct registry *registry;
-    struct sources *sources;
+    struct parts *parts;
     const churn_pair *pairs;
     uint32_t count;
 };
@@ -256,7 +256,7 @@ static int32_t memory(bool is_there)
 }
 
 /* "<topic>/<partition>" */
-static int32_t read_source(const struct reader *reader, churn_str text, uint32_t *ret_source)
+static int32_t read_part(const struct reader *reader, churn_str text, uint32_t *ret_source)
 {
     const char *slash = memrchr(text.ptr, '/', text.len);
     int64_t partition;
@@ -265,9 +265,9 @@ static int32_t read_source(const struct reader *reader, churn_str text, uint32_t
         partition > INT32_MAX) {
         return CHURN_REJECT;
     }
-    *ret_source = sources_find_part(reader->sources, (churn_str){.ptr = text.ptr, .len = (uint32_t)(slash - text.ptr)},
-                                    (int32_t)partition);
-    return memory(*ret_source != SOURCE_NONE);
+    *ret_source = parts_find_text(reader->parts, (churn_str){.ptr = text.ptr, .len = (uint32_t)(slash - text.ptr)},
+                                  (int32_t)partition);
+    return memory(*ret_source != PART_NONE);
 }
 
 /* Marks and late offsets are sorted once all are read. */
@@ -275,7 +275,7 @@ static int32_t read_mark(const struct reader *reader, churn_str name, churn_str 
 {
     struct mark mark = {0};
     int32_t result = good(decimal_parse_int64(value.ptr, value.len, &mark.next) && mark.next > 0);
-    result = result == CHURN_OK ? read_source(reader, name, &mark.source) : result;
+    result = result == CHURN_OK ? read_part(reader, name, &mark.part) : result;
     return result == CHURN_OK ? memory(insert_mark(reader->profile, reader->profile->mark_count, mark)) : result;
 }
 
@@ -315,25 +315,25 @@ static int32_t read_ranges(struct late *late, churn_str value)
 
 static int32_t read_late(const struct reader *reader, churn_str name, churn_str value)
 {
-    uint32_t source;
+    uint32_t part;
     struct late *late;
-    int32_t result = value.len > 0 ? read_source(reader, name, &source) : CHURN_REJECT;
+    int32_t result = value.len > 0 ? read_part(reader, name, &part) : CHURN_REJECT;
     if (result != CHURN_OK) {
         return result;
     }
-    late = insert_late(reader->profile, reader->profile->late_count, source);
+    late = insert_late(reader->profile, reader->profile->late_count, part);
     return late != NULL ? read_ranges(late, value) : CHURN_FATAL;
 }
 
 static int by_mark(const void *a, const void *b)
 {
-    uint32_t x = ((const struct mark *)a)->source, y = ((const struct mark *)b)->source;
+    uint32_t x = ((const struct mark *)a)->part, y = ((const struct mark *)b)->part;
     return (x > y) - (x < y);
 }
 
 static int by_late(const void *a, const void *b)
 {
-    uint32_t x = ((const struct late *)a)->source, y = ((const struct late *)b)->source;
+    uint32_t x = ((const struct late *)a)->part, y = ((const struct late *)b)->part;
     return (x > y) - (x < y);
 }
 
@@ -343,13 +343,13 @@ static bool sort_positions(struct profile *profile)
     bool unique = true;
     qsort(profile->marks, profile->mark_count, sizeof *profile->marks, by_mark);
     for (uint32_t i = 1; i < profile->mark_count; i++) {
-        unique = unique && profile->marks[i - 1].source != profile->marks[i].source;
+        unique = unique && profile->marks[i - 1].part != profile->marks[i].part;
     }
     if (profile->late_count > 0) {
         qsort(profile->late, profile->late_count, sizeof *profile->late, by_late);
     }
     for (uint32_t i = 1; i < profile->late_count; i++) {
-        unique = unique && profile->late[i - 1].source != profile->late[i].source;
+        unique = unique && profile->late[i - 1].part != profile->late[i].part;
     }
     return unique;
 }
@@ -366,7 +366,7 @@ static int32_t read_origin(const struct reader *reader, churn_str tag, struct ev
         !decimal_parse_int64(space + 1, (size_t)(second - space - 1), &origin->offset)) {
         return CHURN_REJECT;
     }
-    return read_source(reader, (churn_str){.ptr = second + 1, .len = (uint32_t)(end - second - 1)}, &origin->source);
+    return read_part(reader, (churn_str){.ptr = second + 1, .len = (uint32_t)(end - second - 1)}, &origin->part);
 }
 
 const churn_str *profile_find_pair(const churn_pair *pairs, uint32_t count, churn_str name)
@@ -419,11 +419,11 @@ static int32_t read_text(const struct reader *reader, const struct registry_fiel
     if (tag != NULL) {
         result = read_origin(reader, *tag, &origin);
     } else {
-        origin.source = sources_find_part(reader->sources, (churn_str){.ptr = "", .len = 0}, 0);
-        result = memory(origin.source != SOURCE_NONE);
+        origin.part = parts_find_text(reader->parts, (churn_str){.ptr = "", .len = 0}, 0);
+        result = memory(origin.part != PART_NONE);
     }
     return result == CHURN_OK
-               ? memory(fields_merge_text(&reader->profile->fields, index, value, &origin, reader->sources, NULL))
+               ? memory(fields_merge_text(&reader->profile->fields, index, value, &origin, reader->parts, NULL))
                : result;
 }
 
@@ -462,11 +462,11 @@ static int32_t read_pair(const struct reader *reader, const churn_pair *pair)
     return index < 0 ? CHURN_OK : read_field(reader, (uint32_t)index, pair->value);
 }
 
-int32_t profile_read(struct profile *profile, const struct registry *registry, struct sources *sources,
+int32_t profile_read(struct profile *profile, const struct registry *registry, struct parts *parts,
                      const churn_pair *pairs, uint32_t count, char *message, size_t size)
 {
     const struct reader reader = {
-        .profile = profile, .registry = registry, .sources = sources, .pairs = pairs, .count = count};
+        .profile = profile, .registry = registry, .parts = parts, .pairs = pairs, .count = count};
     int32_t result = CHURN_OK;
     for (uint32_t i = 0; i < count; i++) {
         int32_t one = read_pair(&reader, &pairs[i]);
@@ -500,7 +500,7 @@ int32_t profile_overflow(const struct profile *profile)
 }
 
 bool profile_merge(struct profile *profile, const struct fields *delta, const struct registry *registry,
-                   const struct sources *sources)
+                   const struct parts *parts)
 {
     for (uint32_t word = 0; word < REGISTRY_WORDS; word++) {
         for (uint64_t bits = registry->states[word] & ~profile->fields.present[word]; bits != 0; bits &= bits - 1) {
@@ -508,7 +508,7 @@ bool profile_merge(struct profile *profile, const struct fields *delta, const st
             (void)fields_merge_number(&profile->fields, field, CHURN_MERGE_MAX, 0, NULL); /* 0 needs no memory */
         }
     }
-    return fields_merge_all(&profile->fields, delta, registry, sources, NULL);
+    return fields_merge_all(&profile->fields, delta, registry, parts, NULL);
 }
 
 void profile_saved(struct profile *profile)

@@ -10,7 +10,7 @@
 
 struct mark {
     int64_t next;
-    uint32_t source;
+    uint32_t part;
     bool changed; /* since the last acknowledged write */
 };
 
@@ -23,7 +23,7 @@ struct late_range {
 struct late {
     struct late_range *ranges;
     uint32_t count, room;
-    uint32_t source;
+    uint32_t part;
     bool changed; /* as a mark's */
 };
 
@@ -48,25 +48,25 @@ size_t profile_bytes(const struct profile *profile, const struct registry *regis
  * CHURN_OK; CHURN_REJECT when a value is none of its field's type, with a message that names the field and never shows
  * the value: of such a profile only the marks and late offsets that could be read are of use; CHURN_FATAL when memory
  * ran out. */
-int32_t profile_read(struct profile *profile, const struct registry *registry, struct sources *sources,
+int32_t profile_read(struct profile *profile, const struct registry *registry, struct parts *parts,
                      const churn_pair *pairs, uint32_t count, char *message, size_t size);
 
 /* The offset after the last one counted of a source partition; 0: none. */
-int64_t profile_mark(const struct profile *profile, uint32_t source);
+int64_t profile_mark(const struct profile *profile, uint32_t part);
 /* Raises a mark. False when memory ran out. */
-bool profile_set_mark(struct profile *profile, uint32_t source, int64_t next);
+bool profile_set_mark(struct profile *profile, uint32_t part, int64_t next);
 
 /* Whether the event at this offset was counted late. */
-bool profile_is_late(const struct profile *profile, uint32_t source, int64_t offset);
+bool profile_is_late(const struct profile *profile, uint32_t part, int64_t offset);
 /* Whether any event at this offset or behind it was. */
-bool profile_has_late_from(const struct profile *profile, uint32_t source, int64_t offset);
+bool profile_has_late_from(const struct profile *profile, uint32_t part, int64_t offset);
 /* Notes that it is. False when memory ran out. */
-bool profile_add_late(struct profile *profile, uint32_t source, int64_t offset);
+bool profile_add_late(struct profile *profile, uint32_t part, int64_t offset);
 
 /* Merges what a window adds. States begin with their first one, also in profiles older than the plugin that declares
  * them. False when memory ran out. */
 bool profile_merge(struct profile *profile, const struct fields *delta, const struct registry *registry,
-                   const struct sources *sources);
+                   const struct parts *parts);
 /* A field that has grown beyond what could be read back, by its number; -1: none. */
 int32_t profile_overflow(const struct profile *profile);
 

@@ -41,10 +41,10 @@ static void append_number(struct text *out, const struct registry_field *field, 
     }
 }
 
-static void render_text(const struct registry_field *field, const struct text_value *text,
-                        const struct sources *sources, struct profile_text *out)
+static void render_text(const struct registry_field *field, const struct text_value *text, const struct parts *parts,
+                        struct profile_text *out)
 {
-    churn_str name = sources_name(&sources->items[text->source]);
+    churn_str name = parts_name(&parts->items[text->part]);
     char buffer[DECIMAL_SIZE];
     size_t start = out->bytes.len;
     text_append(&out->bytes, text->bytes, text->len);
@@ -58,7 +58,7 @@ static void render_text(const struct registry_field *field, const struct text_va
     add_pair(out, field->tag, start);
 }
 
-static void render_fields(const struct profile *profile, const struct registry *registry, const struct sources *sources,
+static void render_fields(const struct profile *profile, const struct registry *registry, const struct parts *parts,
                           struct profile_text *out)
 {
     for (uint32_t word = 0; word < REGISTRY_WORDS; word++) {
@@ -67,7 +67,7 @@ static void render_fields(const struct profile *profile, const struct registry *
             const struct registry_field *field = &registry->fields[index];
             size_t start = out->bytes.len;
             if (field->merge == CHURN_MERGE_LATEST) {
-                render_text(field, profile->fields.values[index].text, sources, out);
+                render_text(field, profile->fields.values[index].text, parts, out);
             } else {
                 append_number(&out->bytes, field, fields_number(&profile->fields, index));
                 add_pair(out, field->name, start);
@@ -109,7 +109,7 @@ static void render_derived(const struct profile *profile, const struct registry 
     }
 }
 
-static void render_marks(const struct profile *profile, const struct sources *sources, struct profile_text *out)
+static void render_marks(const struct profile *profile, const struct parts *parts, struct profile_text *out)
 {
     char buffer[DECIMAL_SIZE];
     for (uint32_t i = 0; i < profile->mark_count; i++) {
@@ -117,12 +117,12 @@ static void render_marks(const struct profile *profile, const struct sources *so
         if (mark->changed) {
             size_t start = out->bytes.len;
             text_append(&out->bytes, buffer, decimal_format_int128(mark->next, buffer));
-            add_pair(out, sources->items[mark->source].mark_name, start);
+            add_pair(out, parts->items[mark->part].mark_name, start);
         }
     }
 }
 
-static void render_late(const struct profile *profile, const struct sources *sources, struct profile_text *out)
+static void render_late(const struct profile *profile, const struct parts *parts, struct profile_text *out)
 {
     for (uint32_t k = 0; k < profile->late_count; k++) {
         const struct late *late = &profile->late[k];
@@ -137,20 +137,20 @@ static void render_late(const struct profile *profile, const struct sources *sou
                 text_printf(&out->bytes, "-%" PRId64, range->last);
             }
         }
-        add_pair(out, sources->items[late->source].late_name, start);
+        add_pair(out, parts->items[late->part].late_name, start);
     }
 }
 
-void profile_render(const struct profile *profile, const struct registry *registry, const struct sources *sources,
+void profile_render(const struct profile *profile, const struct registry *registry, const struct parts *parts,
                     struct profile_text *out)
 {
     const char *at;
     out->count = 0;
     out->bytes.len = 0;
-    render_fields(profile, registry, sources, out);
+    render_fields(profile, registry, parts, out);
     render_derived(profile, registry, out);
-    render_marks(profile, sources, out);
-    render_late(profile, sources, out);
+    render_marks(profile, parts, out);
+    render_late(profile, parts, out);
     out->failed = out->failed || out->bytes.failed;
     at = out->bytes.bytes;
     for (uint32_t i = 0; i < out->count; i++) {

@@ -15,7 +15,7 @@ struct profile_text {
 
 /* Writes what changed since profile_saved: fields, derived fields that depend on them, marks, late offsets. The pairs
  * are valid until the next call with the same `out`. */
-void profile_render(const struct profile *profile, const struct registry *registry, const struct sources *sources,
+void profile_render(const struct profile *profile, const struct registry *registry, const struct parts *parts,
                     struct profile_text *out);
 
 /* qsort's order of pairs: by name, byte for byte. */

@@ -54,10 +54,10 @@ static void touch(struct profile *profile)
     }
 }
 
-static void render(struct profile *profile, const struct sources *sources, struct profile_text *text)
+static void render(struct profile *profile, const struct parts *parts, struct profile_text *text)
 {
     touch(profile);
-    profile_render(profile, &types.catalog.registry, sources, text);
+    profile_render(profile, &types.catalog.registry, parts, text);
     promise(!text->failed, "there is memory");
     if (text->count > 0) {
         qsort(text->pairs, text->count, sizeof *text->pairs, profile_by_name);
@@ -65,15 +65,15 @@ static void render(struct profile *profile, const struct sources *sources, struc
 }
 
 /* What is written of a profile is read as the same profile. */
-static void check_written(struct profile *profile, const struct sources *sources)
+static void check_written(struct profile *profile, const struct parts *parts)
 {
     const struct registry *registry = &types.catalog.registry;
     struct profile_text written = {0}, again = {0};
     struct profile *second = profile_new(registry);
-    struct sources others = {0};
+    struct parts others = {0};
     char message[256] = "";
     need(second != NULL, "memory");
-    render(profile, sources, &written);
+    render(profile, parts, &written);
     promise(profile_read(second, registry, &others, written.pairs, written.count, message, sizeof message) == CHURN_OK,
             "a profile that was written is read again: %s", message);
     render(second, &others, &again);
@@ -86,7 +86,7 @@ static void check_written(struct profile *profile, const struct sources *sources
                 (int)again.pairs[i].value.len, again.pairs[i].value.ptr);
     }
     profile_free(second, registry);
-    sources_free(&others);
+    parts_free(&others);
     profile_text_free(&written);
     profile_text_free(&again);
 }
@@ -101,9 +101,9 @@ static void check_late(const struct profile *profile)
             const struct late_range *range = &late->ranges[i];
             promise(range->first <= range->last && (i == 0 || range->first - 1 > late->ranges[i - 1].last),
                     "ranges of late offsets are in order");
-            promise(profile_is_late(profile, late->source, range->first) &&
-                        profile_is_late(profile, late->source, range->last) &&
-                        (range->first == 0 || !profile_is_late(profile, late->source, range->first - 1)),
+            promise(profile_is_late(profile, late->part, range->first) &&
+                        profile_is_late(profile, late->part, range->last) &&
+                        (range->first == 0 || !profile_is_late(profile, late->part, range->first - 1)),
                     "what is between the ends of a range is late, and nothing before it");
         }
     }
@@ -112,7 +112,7 @@ static void check_late(const struct profile *profile)
 static void check_marks(const struct profile *profile)
 {
     for (uint32_t i = 0; i < profile->mark_count; i++) {
-        promise(profile_mark(profile, profile->marks[i].source) == profile->marks[i].next && profile->marks[i].next > 0,
+        promise(profile_mark(profile, profile->marks[i].part) == profile->marks[i].next && profile->marks[i].next > 0,
                 "a mark that was read is found");
     }
 }
@@ -150,21 +150,21 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     churn_pair pairs[MOST_FIELDS];
     uint32_t count = make_pairs((churn_str){.ptr = copy, .len = (uint32_t)size}, pairs);
     struct profile *profile = profile_new(registry);
-    struct sources sources = {0};
+    struct parts parts = {0};
     need(profile != NULL, "memory");
-    int32_t result = profile_read(profile, registry, &sources, pairs, count, message, sizeof message);
+    int32_t result = profile_read(profile, registry, &parts, pairs, count, message, sizeof message);
     if (result == CHURN_OK) {
         check_late(profile);
         check_marks(profile);
         promise(profile_overflow(profile) < 0, "what was read can be read again");
-        check_written(profile, &sources);
+        check_written(profile, &parts);
     } else {
         promise(result == CHURN_REJECT, "a profile is read, or refused");
         check_message(message, pairs, count);
     }
     check_json(pairs, count);
     profile_free(profile, registry);
-    sources_free(&sources);
+    parts_free(&parts);
     free(copy);
     return 0;
 }

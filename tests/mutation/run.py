@@ -59,7 +59,7 @@ MODULES = {
     "core/profile/fold.c": "unit/test_profile unit/test_intake_events unit/test_merge unit/test_testkit",
     "core/profile/profile.c": "unit/test_profile unit/test_merge",
     "core/profile/profile_render.c": "unit/test_profile unit/test_merge",
-    "core/profile/sources.c": "unit/test_sources unit/test_profile",
+    "core/profile/parts.c": "unit/test_parts unit/test_profile",
     "plugins/processor/dedup.c": "plugins/test_processor_dedup",
     "plugins/sink/prediction/answer.c": "plugins/test_prediction_parts",
     "plugins/sink/prediction/asking.c": PREDICTION_SERVICE,

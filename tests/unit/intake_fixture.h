@@ -254,7 +254,7 @@ static inline void open_intake(void)
     open_journal();
     log_pass_over();
     CU_ASSERT_FATAL(worker.intake.decoder != NULL &&
-                    fold_buffer_init(&worker.folder, &pipeline.catalog, &worker.sources) &&
+                    fold_buffer_init(&worker.folder, &pipeline.catalog, &worker.parts) &&
                     window_init(window_filling(&worker), &worker.ring.pool, 1));
 }
 
@@ -275,7 +275,7 @@ static inline void close_intake(void)
     cache_free(&worker.cache);
     fold_buffer_free(&worker.folder);
     arena_pool_free(&worker.ring.pool);
-    sources_free(&worker.sources);
+    parts_free(&worker.parts);
     partitions_free(&worker.progress);
     event_decoder_free(worker.intake.decoder);
     edit_free(&worker.intake.edit);
@@ -343,7 +343,7 @@ static inline struct partition *assign(void)
 {
     const churn_position position = {.topic = TOPIC, .partition = PARTITION, .offset = 0};
     CU_ASSERT_FATAL(progress_assign(&worker, &position, 1));
-    return &worker.progress.partitions[sources_find(&worker.sources, TOPIC, PARTITION)];
+    return &worker.progress.partitions[parts_find(&worker.parts, TOPIC, PARTITION)];
 }
 
 static inline struct condition *condition_of(const char *expression, bool has_severity)

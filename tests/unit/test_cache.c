@@ -5,7 +5,7 @@
 #include "no_leaks.h"
 
 static struct registry registry;
-static struct sources sources;
+static struct parts parts;
 
 static churn_str id_of(const char *text)
 {
@@ -49,7 +49,7 @@ static struct profile *some_profile(unsigned marks)
         abort();
     }
     for (unsigned i = 0; i < marks; i++) {
-        CU_ASSERT(profile_set_mark(profile, sources_find(&sources, "t", (int32_t)i), 5));
+        CU_ASSERT(profile_set_mark(profile, parts_find(&parts, "t", (int32_t)i), 5));
     }
     return profile;
 }
@@ -109,7 +109,7 @@ static void test_bytes_of_a_customer(void)
     cache_set_profile(&cache, customer, some_profile(1));
     CU_ASSERT_EQUAL(customer->bytes,
                     sizeof(struct customer) + 3 + 16 + slots + profile_bytes(customer->profile, &registry));
-    CU_ASSERT(profile_set_mark(customer->profile, sources_find(&sources, "t", 70), 5));
+    CU_ASSERT(profile_set_mark(customer->profile, parts_find(&parts, "t", 70), 5));
     cache_note_growth(&cache, customer);
     CU_ASSERT_EQUAL(customer->bytes,
                     sizeof(struct customer) + 3 + 16 + slots + profile_bytes(customer->profile, &registry));
@@ -125,7 +125,7 @@ static void test_bytes_of_a_profile_that_grew(void)
     size_t empty = cache.bytes;
     cache_set_profile(&cache, customer, some_profile(0));
     for (int32_t i = 0; i < 500; i++) {
-        CU_ASSERT(profile_set_mark(customer->profile, sources_find(&sources, "t", i), 5));
+        CU_ASSERT(profile_set_mark(customer->profile, parts_find(&parts, "t", i), 5));
     }
     cache_set_profile(&cache, customer, NULL);
     check(cache.bytes == empty && customer->bytes == empty, "%zu and %zu bytes, expected %zu", cache.bytes,
@@ -343,6 +343,6 @@ int main(void)
     };
     int status = registry_init(&registry) ? run_tests_without_leaks("cache", tests) : 1;
     registry_free(&registry);
-    sources_free(&sources);
+    parts_free(&parts);
     return status;
 }

@@ -106,7 +106,7 @@ static void close_worker(void)
 {
     window_free(window_filling(&worker));
     arena_pool_free(&worker.ring.pool);
-    sources_free(&worker.sources);
+    parts_free(&worker.parts);
     event_decoder_free(worker.intake.decoder);
     edit_free(&worker.intake.edit);
     text_free(&worker.intake.scratch);
@@ -228,7 +228,7 @@ static void test_what_is_counted_is_the_changed_event(void)
     open_worker();
     pipeline.store.loaded = &store;
     worker.cache = (struct cache){.registry = &pipeline.catalog.registry, .limit = SIZE_MAX};
-    CU_ASSERT_FATAL(fold_buffer_init(&worker.folder, &pipeline.catalog, &worker.sources));
+    CU_ASSERT_FATAL(fold_buffer_init(&worker.folder, &pipeline.catalog, &worker.parts));
     first_changes = true;
     take();
     CU_ASSERT_EQUAL_FATAL(window->event_count, 1);
@@ -246,7 +246,7 @@ static void open_counting_worker(void)
     open_worker();
     pipeline.store.loaded = &of_store;
     worker.cache = (struct cache){.registry = &pipeline.catalog.registry, .limit = SIZE_MAX};
-    CU_ASSERT_FATAL(fold_buffer_init(&worker.folder, &pipeline.catalog, &worker.sources));
+    CU_ASSERT_FATAL(fold_buffer_init(&worker.folder, &pipeline.catalog, &worker.parts));
 }
 
 static void close_counting_worker(void)

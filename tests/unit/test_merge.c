@@ -83,7 +83,7 @@ static void writer_open(struct worker *worker)
     *worker = (struct worker){.pipeline = &pipeline};
     worker->cache = (struct cache){.registry = &pipeline.catalog.registry, .limit = SIZE_MAX};
     worker->intake.decoder = event_decoder_new(&pipeline.catalog);
-    if (worker->intake.decoder == NULL || !fold_buffer_init(&worker->folder, &pipeline.catalog, &worker->sources) ||
+    if (worker->intake.decoder == NULL || !fold_buffer_init(&worker->folder, &pipeline.catalog, &worker->parts) ||
         !window_init(window_filling(worker), &worker->ring.pool, 1)) {
         abort();
     }
@@ -96,7 +96,7 @@ static void writer_kill(struct worker *worker)
     arena_pool_free(&worker->ring.pool);
     cache_free(&worker->cache);
     fold_buffer_free(&worker->folder);
-    sources_free(&worker->sources);
+    parts_free(&worker->parts);
     event_decoder_free(worker->intake.decoder);
     profile_text_free(&worker->writer.rendered);
 }
@@ -106,7 +106,7 @@ static void deliver(struct worker *worker, int32_t partition, int64_t offset, en
     struct window *window = window_filling(worker);
     struct customer *customer = cache_get(&worker->cache, (churn_str){.ptr = "c", .len = 1});
     struct delta *delta = window_delta(window, customer, &pipeline.catalog.registry);
-    uint32_t source = sources_find_part(&worker->sources, (churn_str){.ptr = "t", .len = 1}, partition);
+    uint32_t part = parts_find_text(&worker->parts, (churn_str){.ptr = "t", .len = 1}, partition);
     churn_error err = {.size = sizeof err};
     churn_event event;
     struct reject reject;
@@ -121,9 +121,9 @@ static void deliver(struct worker *worker, int32_t partition, int64_t offset, en
     event.topic = (churn_str){.ptr = "t", .len = 1};
     event.partition = partition;
     event.offset = offset;
-    CU_ASSERT_EQUAL(fold_event(&worker->folder, type, &event, source, &delta->fields, &window->arena, &err), CHURN_OK);
+    CU_ASSERT_EQUAL(fold_event(&worker->folder, type, &event, part, &delta->fields, &window->arena, &err), CHURN_OK);
     const struct window_event kept = {
-        .payload = payload, .len = (uint32_t)len, .source = source, .offset = offset, .late = (uint8_t)late};
+        .payload = payload, .len = (uint32_t)len, .part = part, .offset = offset, .late = (uint8_t)late};
     CU_ASSERT(window_add_event(window, delta, &kept));
 }
 
@@ -159,7 +159,7 @@ static enum answer put(struct worker *worker, struct stored *stored, bool reply_
     struct profile *profile = customer->profile, *base;
     char message[256] = "";
     if (profile->version == stored->version) {
-        profile_render(profile, &pipeline.catalog.registry, &worker->sources, &worker->writer.rendered);
+        profile_render(profile, &pipeline.catalog.registry, &worker->parts, &worker->writer.rendered);
         for (uint32_t i = 0; i < worker->writer.rendered.count; i++) {
             stored_set(stored, &worker->writer.rendered.pairs[i]);
         }
@@ -171,7 +171,7 @@ static enum answer put(struct worker *worker, struct stored *stored, bool reply_
         return TAKEN;
     }
     base = profile_new(&pipeline.catalog.registry);
-    check(profile_read(base, &pipeline.catalog.registry, &worker->sources, stored->pairs, stored->count, message,
+    check(profile_read(base, &pipeline.catalog.registry, &worker->parts, stored->pairs, stored->count, message,
                        sizeof message) == CHURN_OK,
           "%s", message);
     base->version = stored->version;

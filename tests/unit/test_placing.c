@@ -539,7 +539,7 @@ static void test_nothing_is_told_of_the_beginning(void)
 {
     const churn_position others[] = {{.topic = "t", .flags = CHURN_POSITION_RESUMED},
                                      {.topic = "t", .partition = 1, .flags = CHURN_POSITION_RESUMED}};
-    struct window_position done[] = {{.next = 0, .last = WITNESS_NONE}, {.source = 1, .next = 5, .last = WITNESS_NONE}};
+    struct window_position done[] = {{.next = 0, .last = WITNESS_NONE}, {.part = 1, .next = 5, .last = WITNESS_NONE}};
     struct window window = {.positions = done, .position_count = 2};
     open_here(-1);
     session_close(&worker);
@@ -789,7 +789,7 @@ static void open_many(void)
 
 static void finish_one(uint32_t partition, int64_t next)
 {
-    struct window_position position = {.source = partition, .next = next, .last = WITNESS_NONE};
+    struct window_position position = {.part = partition, .next = next, .last = WITNESS_NONE};
     struct window window = {.positions = &position, .position_count = 1};
     CU_ASSERT(progress_note_done(&worker, &window));
 }
@@ -927,7 +927,7 @@ static void test_how_far_each_partition_is_counted(void)
     struct window window = {.positions = positions, .position_count = PARTITIONS};
     open_many();
     for (uint32_t i = 0; i < PARTITIONS; i++) {
-        positions[i] = (struct window_position){.source = i, .next = 30 + i, .last = WITNESS_NONE};
+        positions[i] = (struct window_position){.part = i, .next = 30 + i, .last = WITNESS_NONE};
     }
     CU_ASSERT(reach_announce(&worker, &window));
     check_trace("write churnd:letters:profile:t/0 counted=40; write churnd:letters:profile:t/1 counted=42; "
@@ -986,9 +986,9 @@ static void test_announcements(void)
     pipeline.profiles_only = true; /* there are none */
     CU_ASSERT(reach_announce(&worker, &window));
     pipeline.profiles_only = false;
-    position.source = 1000; /* not ours */
+    position.part = 1000; /* not ours */
     CU_ASSERT(reach_announce(&worker, &window));
-    position.source = 0;
+    position.part = 0;
     check_trace("", "nothing to announce");
     says.write_result = CHURN_FATAL;
     CU_ASSERT(!reach_announce(&worker, &window) && worker.failed);
@@ -1164,7 +1164,7 @@ static void test_a_redrive_learns_how_far_others_count(void)
     pipeline.redrive = &redrive;
     assign(-1, 0);
     CU_ASSERT(placing_step(&worker) && partitions_ready(&worker));
-    CU_ASSERT_EQUAL(sources_find(&worker.sources, "u", 0), 1);
+    CU_ASSERT_EQUAL(parts_find(&worker.parts, "u", 0), 1);
     window.positions = &position;
     window.position_count = 1;
     says.name = "profile:u/0";

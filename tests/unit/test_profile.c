@@ -158,7 +158,7 @@ static const churn_event_type cb_type = {.size = sizeof cb_type,
 struct world {
     struct types_fixture types;
     struct event_decoder *decoder;
-    struct sources sources;
+    struct parts parts;
     struct arena_pool pool;
     struct arena arena;
     struct fold_buffer folder;
@@ -183,7 +183,7 @@ static bool world_init(struct world *w, const churn_plugin *const *own, size_t c
     if (w->delta != NULL) {
         fields_clear(w->delta);
     }
-    return w->decoder != NULL && w->delta != NULL && fold_buffer_init(&w->folder, &w->types.catalog, &w->sources);
+    return w->decoder != NULL && w->delta != NULL && fold_buffer_init(&w->folder, &w->types.catalog, &w->parts);
 }
 
 static void world_free(struct world *w)
@@ -192,7 +192,7 @@ static void world_free(struct world *w)
     free(w->delta);
     profile_text_free(&w->rendered);
     event_decoder_free(w->decoder);
-    sources_free(&w->sources);
+    parts_free(&w->parts);
     arena_reset(&w->arena);
     arena_pool_free(&w->pool);
     types_free(&w->types);
@@ -233,14 +233,14 @@ static int32_t fold(struct world *w, const struct given *given, struct fields *i
     event.partition = given->partition;
     event.offset = given->offset;
     w->error.message[0] = '\0';
-    return fold_event(&w->folder, type, &event, sources_find_part(&w->sources, event.topic, given->partition), into,
+    return fold_event(&w->folder, type, &event, parts_find_text(&w->parts, event.topic, given->partition), into,
                       &w->arena, &w->error);
 }
 
 /* Merges what was folded so far into the profile. */
 static void merge_delta(struct world *w, struct profile *profile)
 {
-    CU_ASSERT(profile_merge(profile, w->delta, registry_of(w), &w->sources));
+    CU_ASSERT(profile_merge(profile, w->delta, registry_of(w), &w->parts));
     fields_clear(w->delta);
     arena_reset(&w->arena);
 }
@@ -278,7 +278,7 @@ static const char *changes(struct world *w, const struct profile *profile, enum 
 {
     static char text[16384];
     char *at = text;
-    profile_render(profile, registry_of(w), &w->sources, &w->rendered);
+    profile_render(profile, registry_of(w), &w->parts, &w->rendered);
     CU_ASSERT(!w->rendered.failed);
     qsort(w->rendered.pairs, w->rendered.count, sizeof *w->rendered.pairs, by_name);
     *at = '\0';
@@ -611,7 +611,7 @@ static void test_only_changes_are_written(void)
 {
     struct profile *profile = empty_profile(&shipped);
     apply_at(&shipped, profile, BASE_MS, "order_placed", ORDER("10", "1"));
-    CU_ASSERT(profile_set_mark(profile, sources_find_part(&shipped.sources, (churn_str){.ptr = "t", .len = 1}, 0), 8));
+    CU_ASSERT(profile_set_mark(profile, parts_find_text(&shipped.parts, (churn_str){.ptr = "t", .len = 1}, 0), 8));
     check_contains(changes(&shipped, profile, ALL), "_m:t/0=8 ", "mark");
     CU_ASSERT_EQUAL(profile->version, 0);
     profile_saved(profile);
@@ -634,9 +634,9 @@ static void test_only_changes_are_written(void)
 static void test_marks(void)
 {
     struct profile *profile = empty_profile(&shipped);
-    struct sources *sources = &shipped.sources;
-    uint32_t a = sources_find_part(sources, (churn_str){.ptr = "user-events", .len = 11}, 3);
-    uint32_t b = sources_find_part(sources, (churn_str){.ptr = "user-events", .len = 11}, 12);
+    struct parts *parts = &shipped.parts;
+    uint32_t a = parts_find_text(parts, (churn_str){.ptr = "user-events", .len = 11}, 3);
+    uint32_t b = parts_find_text(parts, (churn_str){.ptr = "user-events", .len = 11}, 12);
     CU_ASSERT_EQUAL(profile_mark(profile, a), 0);
     CU_ASSERT(profile_set_mark(profile, a, 100));
     CU_ASSERT(profile_set_mark(profile, b, INT64_MAX));
@@ -653,15 +653,15 @@ static void test_marks(void)
     profile_free(profile, registry_of(&shipped));
 }
 
-static void check_late(const struct profile *profile, uint32_t source, const bool *late, int64_t count)
+static void check_late(const struct profile *profile, uint32_t part, const bool *late, int64_t count)
 {
     int64_t last = -1;
     for (int64_t i = 0; i < count; i++) {
-        check(profile_is_late(profile, source, i) == late[i], "offset %lld", (long long)i);
+        check(profile_is_late(profile, part, i) == late[i], "offset %lld", (long long)i);
         last = late[i] ? i : last;
     }
     for (int64_t i = 0; i < count; i++) {
-        check(profile_has_late_from(profile, source, i) == (last >= i), "from offset %lld", (long long)i);
+        check(profile_has_late_from(profile, part, i) == (last >= i), "from offset %lld", (long long)i);
     }
 }
 
@@ -669,8 +669,8 @@ static void test_late_offsets(void)
 {
     struct profile *profile = empty_profile(&shipped);
     size_t bytes = profile_bytes(profile, registry_of(&shipped));
-    uint32_t a = sources_find_part(&shipped.sources, (churn_str){.ptr = "user-events", .len = 11}, 3);
-    uint32_t b = sources_find_part(&shipped.sources, (churn_str){.ptr = "user-events", .len = 11}, 12);
+    uint32_t a = parts_find_text(&shipped.parts, (churn_str){.ptr = "user-events", .len = 11}, 3);
+    uint32_t b = parts_find_text(&shipped.parts, (churn_str){.ptr = "user-events", .len = 11}, 12);
     CU_ASSERT(profile->late == NULL && !profile_is_late(profile, a, 0) && !profile_has_late_from(profile, a, 0));
     CU_ASSERT(profile_add_late(profile, a, 5) && profile_add_late(profile, a, 12) && profile_add_late(profile, a, 14));
     check_text(changes(&shipped, profile, ALL), "_r:user-events/3=5,12,14", "single offsets");
@@ -709,15 +709,15 @@ static void store(struct stored *stored, const struct world *w)
     }
 }
 
-static bool read_pairs(const struct world *w, struct profile *profile, struct sources *sources, const churn_pair *pairs,
+static bool read_pairs(const struct world *w, struct profile *profile, struct parts *parts, const churn_pair *pairs,
                        uint32_t count, char message[256])
 {
-    return profile_read(profile, registry_of(w), sources, pairs, count, message, 256) == CHURN_OK;
+    return profile_read(profile, registry_of(w), parts, pairs, count, message, 256) == CHURN_OK;
 }
 
 /* Two profiles, each with source numbers of its own. */
-static bool same_profiles(const struct registry *registry, const struct profile *a, const struct sources *sources_a,
-                          const struct profile *b, const struct sources *sources_b)
+static bool same_profiles(const struct registry *registry, const struct profile *a, const struct parts *parts_a,
+                          const struct profile *b, const struct parts *parts_b)
 {
     if (memcmp(a->fields.present, b->fields.present, sizeof a->fields.present) != 0 || a->mark_count != b->mark_count) {
         return false;
@@ -735,10 +735,10 @@ static bool same_profiles(const struct registry *registry, const struct profile 
         }
     }
     for (uint32_t i = 0; i < a->mark_count; i++) {
-        const struct source_partition *of = &sources_a->items[a->marks[i].source];
+        const struct part *of = &parts_a->items[a->marks[i].part];
         bool found = false;
         for (uint32_t k = 0; k < b->mark_count; k++) {
-            const struct source_partition *other = &sources_b->items[b->marks[k].source];
+            const struct part *other = &parts_b->items[b->marks[k].part];
             found = found || (strcmp(of->topic, other->topic) == 0 && of->partition == other->partition &&
                               a->marks[i].next == b->marks[k].next);
         }
@@ -754,7 +754,7 @@ static void test_what_is_written_reads_back(void)
     uint64_t state = 5;
     for (int round = 0; round < 300; round++) {
         struct profile *profile = empty_profile(&extended), *again = empty_profile(&extended);
-        struct sources sources = {0};
+        struct parts parts = {0};
         static struct stored stored;
         char message[256] = "", before[8192];
         for (uint64_t n = next_random(&state) % 30; n > 0; n--) {
@@ -762,20 +762,19 @@ static void test_what_is_written_reads_back(void)
             apply(&extended, profile, &given);
             CU_ASSERT(profile_set_mark(
                 profile,
-                sources_find_part(&extended.sources,
-                                  (churn_str){.ptr = given.topic, .len = (uint32_t)strlen(given.topic)},
-                                  given.partition),
+                parts_find_text(&extended.parts, (churn_str){.ptr = given.topic, .len = (uint32_t)strlen(given.topic)},
+                                given.partition),
                 given.offset + 1));
         }
         (void)snprintf(before, sizeof before, "%s", changes(&extended, profile, ALL));
         store(&stored, &extended);
-        check(read_pairs(&extended, again, &sources, stored.pairs, stored.count, message), "%s", message);
-        check(same_profiles(registry_of(&extended), profile, &extended.sources, again, &sources), "%s", before);
-        profile_render(again, registry_of(&extended), &sources, &extended.rendered);
+        check(read_pairs(&extended, again, &parts, stored.pairs, stored.count, message), "%s", message);
+        check(same_profiles(registry_of(&extended), profile, &extended.parts, again, &parts), "%s", before);
+        profile_render(again, registry_of(&extended), &parts, &extended.rendered);
         CU_ASSERT_EQUAL(extended.rendered.count, 0); /* what was read is no change */
         profile_free(profile, registry_of(&extended));
         profile_free(again, registry_of(&extended));
-        sources_free(&sources);
+        parts_free(&parts);
     }
 }
 
@@ -786,7 +785,7 @@ static bool read_one(const char *name, const char *value)
                                  .value = {.ptr = value, .len = (uint32_t)strlen(value)}}};
     struct profile *profile = empty_profile(&shipped);
     char message[256];
-    bool ok = read_pairs(&shipped, profile, &shipped.sources, pairs, 1, message);
+    bool ok = read_pairs(&shipped, profile, &shipped.parts, pairs, 1, message);
     if (!ok) {
         CU_ASSERT_PTR_NOT_NULL(strstr(message, name)); /* and never the value */
         CU_ASSERT_PTR_NULL(strstr(message, value));
@@ -823,7 +822,7 @@ static void test_two_of_one_partition(void)
                                     {.name = {.ptr = names[i][1], .len = 7}, .value = {.ptr = "9", .len = 1}}};
         struct profile *profile = empty_profile(&shipped);
         char message[256];
-        CU_ASSERT(!read_pairs(&shipped, profile, &shipped.sources, pairs, 2, message));
+        CU_ASSERT(!read_pairs(&shipped, profile, &shipped.parts, pairs, 2, message));
         profile_free(profile, registry_of(&shipped));
     }
 }
@@ -838,10 +837,10 @@ static void test_marks_of_a_damaged_profile(void)
     struct profile *profile = empty_profile(&shipped);
     churn_str topic = {.ptr = "u", .len = 1};
     char message[256];
-    CU_ASSERT(!read_pairs(&shipped, profile, &shipped.sources, pairs, COUNT(pairs), message));
-    CU_ASSERT_EQUAL(profile_mark(profile, sources_find_part(&shipped.sources, topic, 0)), 7);
-    CU_ASSERT_EQUAL(profile_mark(profile, sources_find_part(&shipped.sources, topic, 1)), 5);
-    CU_ASSERT(profile_is_late(profile, sources_find_part(&shipped.sources, topic, 0), 8));
+    CU_ASSERT(!read_pairs(&shipped, profile, &shipped.parts, pairs, COUNT(pairs), message));
+    CU_ASSERT_EQUAL(profile_mark(profile, parts_find_text(&shipped.parts, topic, 0)), 7);
+    CU_ASSERT_EQUAL(profile_mark(profile, parts_find_text(&shipped.parts, topic, 1)), 5);
+    CU_ASSERT(profile_is_late(profile, parts_find_text(&shipped.parts, topic, 0), 8));
     profile_free(profile, registry_of(&shipped));
 }
 
@@ -853,7 +852,7 @@ static void test_very_many_marks(void)
     churn_pair *pairs = calloc(2 * MANY, sizeof *pairs);
     char (*names)[24] = calloc(2 * MANY, sizeof *names), message[256] = "";
     struct profile *profile = empty_profile(&shipped);
-    struct sources sources = {0};
+    struct parts parts = {0};
     clock_t began = clock();
     CU_ASSERT_FATAL(pairs != NULL && names != NULL);
     for (uint32_t i = 0; i < 2 * MANY; i++) { /* in an order that is nobody's */
@@ -861,18 +860,18 @@ static void test_very_many_marks(void)
         int len = snprintf(names[i], sizeof names[i], "%s:t/%u", i % 2 == 0 ? "_m" : "_r", number);
         pairs[i] = (churn_pair){.name = {.ptr = names[i], .len = (uint32_t)len}, .value = {.ptr = "12", .len = 2}};
     }
-    check(read_pairs(&shipped, profile, &sources, pairs, 2 * MANY, message), "%s", message);
+    check(read_pairs(&shipped, profile, &parts, pairs, 2 * MANY, message), "%s", message);
     CU_ASSERT_EQUAL(profile->mark_count, MANY);
     for (int32_t i = 0; i < MANY; i++) {
-        uint32_t source = sources_find_part(&sources, (churn_str){.ptr = "t", .len = 1}, i);
-        if (profile_mark(profile, source) != 12 || !profile_is_late(profile, source, 12)) {
+        uint32_t part = parts_find_text(&parts, (churn_str){.ptr = "t", .len = 1}, i);
+        if (profile_mark(profile, part) != 12 || !profile_is_late(profile, part, 12)) {
             CU_FAIL("a mark is lost");
         }
     }
     check((clock() - began) / CLOCKS_PER_SEC < PROCESSOR_SECONDS, "took %ld s",
           (long)((clock() - began) / CLOCKS_PER_SEC));
     profile_free(profile, registry_of(&shipped));
-    sources_free(&sources);
+    parts_free(&parts);
     free(pairs);
     free(names);
 }
@@ -880,7 +879,7 @@ static void test_very_many_marks(void)
 static void test_late_offsets_read_back(void)
 {
     uint64_t state = 11;
-    uint32_t source = sources_find_part(&shipped.sources, (churn_str){.ptr = "t", .len = 1}, 0);
+    uint32_t part = parts_find_text(&shipped.parts, (churn_str){.ptr = "t", .len = 1}, 0);
     for (int round = 0; round < 300; round++) {
         struct profile *profile = empty_profile(&shipped), *again = empty_profile(&shipped);
         static struct stored stored;
@@ -889,13 +888,13 @@ static void test_late_offsets_read_back(void)
         for (uint64_t n = 1 + next_random(&state) % 100; n > 0; n--) {
             uint64_t offset = next_random(&state) % COUNT(late);
             late[offset] = true;
-            CU_ASSERT(profile_add_late(profile, source, (int64_t)offset));
+            CU_ASSERT(profile_add_late(profile, part, (int64_t)offset));
         }
-        check_late(profile, source, late, COUNT(late));
+        check_late(profile, part, late, COUNT(late));
         (void)snprintf(before, sizeof before, "%s", changes(&shipped, profile, ALL));
         store(&stored, &shipped);
-        check(read_pairs(&shipped, again, &shipped.sources, stored.pairs, stored.count, message), "%s", message);
-        check_late(again, source, late, COUNT(late));
+        check(read_pairs(&shipped, again, &shipped.parts, stored.pairs, stored.count, message), "%s", message);
+        check_late(again, part, late, COUNT(late));
         check_text(changes(&shipped, again, ALL), "", before); /* what was read is no change */
         profile_free(profile, registry_of(&shipped));
         profile_free(again, registry_of(&shipped));
@@ -912,7 +911,7 @@ static void test_stored_late_offsets_that_are_none(void)
         const churn_pair pair = {.name = {.ptr = "_r:t/0", .len = 6},
                                  .value = {.ptr = bad[i], .len = (uint32_t)strlen(bad[i])}};
         char message[256] = "";
-        check(!read_pairs(&shipped, profile, &shipped.sources, &pair, 1, message), "taken: '%s'", bad[i]);
+        check(!read_pairs(&shipped, profile, &shipped.parts, &pair, 1, message), "taken: '%s'", bad[i]);
         check_contains(message, "_r:t/0", bad[i]);
         profile_free(profile, registry_of(&shipped));
     }
@@ -928,7 +927,7 @@ static void test_reading_and_going_on(void)
     (void)changes(&shipped, profile, ALL);
     store(&stored, &shipped);
     profile_saved(profile);
-    CU_ASSERT(read_pairs(&shipped, again, &shipped.sources, stored.pairs, stored.count, message));
+    CU_ASSERT(read_pairs(&shipped, again, &shipped.parts, stored.pairs, stored.count, message));
     for (int i = 0; i < 2; i++) {
         apply_at(&shipped, i == 0 ? profile : again, BASE_MS + DAY_MS, "order_placed", ORDER("5.005", "2"));
     }
@@ -977,7 +976,7 @@ static void test_stored_values_that_are_no_values(void)
         churn_pair pairs[] = {PAIR("login_count", "5"), bad[i]};
         char message[256] = "", name[64];
         (void)snprintf(name, sizeof name, "%.*s", (int)bad[i].name.len, bad[i].name.ptr);
-        check(!read_pairs(&shipped, profile, &shipped.sources, pairs, 2, message), "%s=%.*s was taken", name,
+        check(!read_pairs(&shipped, profile, &shipped.parts, pairs, 2, message), "%s=%.*s was taken", name,
               (int)bad[i].value.len, bad[i].value.ptr);
         check_contains(message, name, "message");
         profile_free(profile, registry_of(&shipped));
@@ -995,7 +994,7 @@ static void test_topics_with_a_nul(void)
     for (size_t i = 0; i < COUNT(pairs); i++) {
         struct profile *profile = empty_profile(&shipped);
         char message[256] = "";
-        check(!read_pairs(&shipped, profile, &shipped.sources, pairs[i], 2, message), "case %zu was taken", i);
+        check(!read_pairs(&shipped, profile, &shipped.parts, pairs[i], 2, message), "case %zu was taken", i);
         check_contains(message, "holds what this program did not write", "message");
         profile_free(profile, registry_of(&shipped));
     }
@@ -1010,17 +1009,17 @@ static void test_stored_tags_that_are_no_tags(void)
         churn_pair pairs[] = {PAIR("last_event_type", "login"), PAIR("_l:last_event_type", "")};
         char message[256] = "";
         pairs[1].value = (churn_str){.ptr = bad[i], .len = (uint32_t)strlen(bad[i])};
-        check(!read_pairs(&shipped, profile, &shipped.sources, pairs, 2, message), "tag '%s' was taken", bad[i]);
+        check(!read_pairs(&shipped, profile, &shipped.parts, pairs, 2, message), "tag '%s' was taken", bad[i]);
         profile_free(profile, registry_of(&shipped));
     }
     struct profile *profile = empty_profile(&shipped);
     churn_pair good[] = {PAIR("_l:last_event_type", "-5 7 a/b c/3"), PAIR("last_event_type", "login")};
     char message[256] = "";
-    CU_ASSERT(read_pairs(&shipped, profile, &shipped.sources, good, 2, message));
+    CU_ASSERT(read_pairs(&shipped, profile, &shipped.parts, good, 2, message));
     const struct text_value *text = profile->fields.values[FIELD_LAST_EVENT_TYPE].text;
     CU_ASSERT(text->time_ms == -5 && text->offset == 7);
-    check_text(shipped.sources.items[text->source].topic, "a/b c", "a topic with a slash and a space");
-    CU_ASSERT_EQUAL(shipped.sources.items[text->source].partition, 3);
+    check_text(shipped.parts.items[text->part].topic, "a/b c", "a topic with a slash and a space");
+    CU_ASSERT_EQUAL(shipped.parts.items[text->part].partition, 3);
     profile_free(profile, registry_of(&shipped));
 }
 
@@ -1030,7 +1029,7 @@ static void test_a_text_without_tag_gives_way(void)
     struct profile *profile = empty_profile(&shipped);
     static const churn_pair pairs[] = {PAIR("last_event_type", "imported"), PAIR("login_count", "5")};
     char message[256] = "";
-    CU_ASSERT(read_pairs(&shipped, profile, &shipped.sources, pairs, COUNT(pairs), message));
+    CU_ASSERT(read_pairs(&shipped, profile, &shipped.parts, pairs, COUNT(pairs), message));
     check_text(changes(&shipped, profile, ALL), "", "nothing to write");
     apply_at(&shipped, profile, INT64_C(-62167219200000), "login", "{}");
     check_contains(changes(&shipped, profile, ALL), "_l:last_event_type=-62167219200000 1 t/0 ", "tag");
@@ -1046,7 +1045,7 @@ static void test_unknown_fields_are_left_alone(void)
                                        PAIR("average_order_value", "not read"),  PAIR("login_count", "5"),
                                        PAIR("subscription_status", "cancelled"), PAIR("total_spent", "-1.5")};
     char message[256] = "";
-    CU_ASSERT(read_pairs(&shipped, profile, &shipped.sources, pairs, COUNT(pairs), message));
+    CU_ASSERT(read_pairs(&shipped, profile, &shipped.parts, pairs, COUNT(pairs), message));
     check_text(changes(&shipped, profile, ALL), "", "nothing to write");
     apply_at(&shipped, profile, BASE_MS, "login", "{}");
     check_has(&shipped, profile, "login_count=6 ");
@@ -1060,7 +1059,7 @@ static void test_states_begin_with_their_first(void)
     struct profile *profile = empty_profile(&shipped);
     static const churn_pair pairs[] = {PAIR("login_count", "5")};
     char message[256] = "";
-    CU_ASSERT(read_pairs(&shipped, profile, &shipped.sources, pairs, 1, message));
+    CU_ASSERT(read_pairs(&shipped, profile, &shipped.parts, pairs, 1, message));
     apply_at(&shipped, profile, BASE_MS, "product_viewed", "{\"product_id\":\"p\"}");
     check_has(&shipped, profile, " subscription_status=active");
     profile_saved(profile);
@@ -1372,9 +1371,9 @@ static void test_bytes(void)
 {
     const struct registry *fields = registry_of(&shipped);
     struct profile *profile = empty_profile(&shipped);
-    uint32_t a = sources_find_part(&shipped.sources, (churn_str){.ptr = "t", .len = 1}, 0);
-    uint32_t b = sources_find_part(&shipped.sources, (churn_str){.ptr = "t", .len = 1}, 1);
-    uint32_t c = sources_find_part(&shipped.sources, (churn_str){.ptr = "t", .len = 1}, 2);
+    uint32_t a = parts_find_text(&shipped.parts, (churn_str){.ptr = "t", .len = 1}, 0);
+    uint32_t b = parts_find_text(&shipped.parts, (churn_str){.ptr = "t", .len = 1}, 1);
+    uint32_t c = parts_find_text(&shipped.parts, (churn_str){.ptr = "t", .len = 1}, 2);
     size_t empty =
         sizeof(struct profile) + fields->field_count * sizeof(union field_value) + sizeof(struct text_value) + 64;
     CU_ASSERT_EQUAL(profile_bytes(profile, fields), empty);
@@ -1398,7 +1397,7 @@ static churn_pair pair_of(const char *name, const char *value)
 }
 
 static struct profile *poor;
-static struct sources poor_sources;
+static struct parts poor_sources;
 static struct profile_text poor_text;
 static int32_t poor_result;
 
@@ -1433,7 +1432,7 @@ static void end_poor(bool ok)
     CU_ASSERT(!ok || (poor->mark_count == 4 && poor->late_count == 2 && poor_text.count == 2));
     profile_free(poor, registry_of(&shipped));
     profile_text_free(&poor_text);
-    sources_free(&poor_sources);
+    parts_free(&poor_sources);
     poor_result = CHURN_OK;
     poor_text = (struct profile_text){0};
 }

@@ -643,7 +643,7 @@ static void test_every_partition_is_tracked(void)
     for (int i = 0; i < MANY; i++) {
         positions[i] =
             (churn_position){.topic = "t", .partition = i, .offset = 100 + i, .flags = CHURN_POSITION_RESUMED};
-        done[i] = (struct window_position){.source = (uint32_t)i, .next = 200 + i, .last = WITNESS_NONE};
+        done[i] = (struct window_position){.part = (uint32_t)i, .next = 200 + i, .last = WITNESS_NONE};
     }
     CU_ASSERT(progress_assign(&worker, positions, 2));
     CU_ASSERT(progress_assign(&worker, positions + 2, MANY - 2));
@@ -907,7 +907,7 @@ static void test_what_cannot_be_remembered(void)
     listen();
     source.end = 15;
     assign(20, 0);
-    CU_ASSERT_EQUAL(sources_find(&worker.sources, "t@1", 0), 1); /* a profile has a mark of it: nobody doubts that */
+    CU_ASSERT_EQUAL(parts_find(&worker.parts, "t@1", 0), 1); /* a profile has a mark of it: nobody doubts that */
     CU_ASSERT(!placing_step(&worker));
     store.put_result = CHURN_RETRY;
     proof_remember(&worker);

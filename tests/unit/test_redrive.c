@@ -103,9 +103,9 @@ static void test_an_event_is_put_back(void)
     CU_ASSERT(window->events[0].offset == 41 && window->events[0].late == LATE_REDRIVEN);
     CU_ASSERT(window->events[1].offset == 42 && window->events[1].late == LATE_DOUBTED);
     CU_ASSERT(window->events[0].received == NULL && window->events[1].received->header_count == 1);
-    check_text(worker.sources.items[window->events[0].source].topic, "t", "its place");
+    check_text(worker.parts.items[window->events[0].part].topic, "t", "its place");
     CU_ASSERT_EQUAL_FATAL(window->position_count, 1);
-    check_text(worker.sources.items[window->positions[0].source].topic, "dead", "where reading goes on");
+    check_text(worker.parts.items[window->positions[0].part].topic, "dead", "where reading goes on");
     CU_ASSERT(window->positions[0].next == 9 && window->positions[0].last.offset == 8);
     close_intake();
 }
@@ -118,8 +118,8 @@ static void test_what_counts(void)
     pipeline.outputs = 0;
     struct customer *customer = cache_get(&worker.cache, text_of("c"));
     struct profile *profile = profile_new(&pipeline.catalog.registry);
-    uint32_t source = sources_find_part(&worker.sources, text_of("t"), PARTITION);
-    CU_ASSERT_FATAL(profile != NULL && profile_set_mark(profile, source, 50) && profile_add_late(profile, source, 43));
+    uint32_t part = parts_find_text(&worker.parts, text_of("t"), PARTITION);
+    CU_ASSERT_FATAL(profile != NULL && profile_set_mark(profile, part, 50) && profile_add_late(profile, part, 43));
     cache_set_profile(&worker.cache, customer, profile);
     stands(41, QUIET);
     stands(42, QUIET);

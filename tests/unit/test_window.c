@@ -30,19 +30,19 @@ static struct customer *customer(const char *id)
     return found;
 }
 
-static bool add_event(struct delta *delta, const char *payload, uint32_t len, uint32_t source, int64_t offset,
+static bool add_event(struct delta *delta, const char *payload, uint32_t len, uint32_t part, int64_t offset,
                       enum lateness late)
 {
     const struct window_event event = {
-        .payload = payload, .len = len, .source = source, .offset = offset, .late = (uint8_t)late};
+        .payload = payload, .len = len, .part = part, .offset = offset, .late = (uint8_t)late};
     return window_add_event(&window, delta, &event);
 }
 
-static int64_t position(uint32_t source)
+static int64_t position(uint32_t part)
 {
     int64_t next = -1;
     for (uint32_t i = 0; i < window.position_count; i++) {
-        if (window.positions[i].source == source) {
+        if (window.positions[i].part == part) {
             CU_ASSERT_EQUAL(next, -1); /* once */
             next = window.positions[i].next;
         }
@@ -63,11 +63,11 @@ static void test_positions(void)
     CU_ASSERT_EQUAL(window.position_count, 2);
     CU_ASSERT_EQUAL(position(3), 21);
     CU_ASSERT_EQUAL(position(5), 2);
-    for (uint32_t source = 100; source < 400; source++) {
-        CU_ASSERT(window_note_position(&window, source, source));
+    for (uint32_t part = 100; part < 400; part++) {
+        CU_ASSERT(window_note_position(&window, part, part));
     }
-    for (uint32_t source = 100; source < 400; source++) {
-        CU_ASSERT_EQUAL(position(source), source + 1);
+    for (uint32_t part = 100; part < 400; part++) {
+        CU_ASSERT_EQUAL(position(part), part + 1);
     }
     CU_ASSERT_EQUAL(position(3), 21);
     close_window();
@@ -95,7 +95,7 @@ static void test_events_of_each_customer(void)
         for (uint32_t i = delta->first_event; i != NO_EVENT; i = window.events[i].next) { /* in their order */
             const struct window_event *event = &window.events[i];
             CU_ASSERT(event->len == (uint32_t)expected && event->offset == 100 + expected &&
-                      event->source == (uint32_t)(expected % 3));
+                      event->part == (uint32_t)(expected % 3));
             expected += customers;
         }
         CU_ASSERT(expected >= events && expected < events + customers);
@@ -246,7 +246,7 @@ static void test_late_events(void)
         CU_ASSERT(delta->event_count == 0 && delta->skipped == 0 && !delta->has_late);
         CU_ASSERT_PTR_NOT_NULL(window_add_output(&window, CHURN_RECORD_EVENT, &from));
         const struct window_event event = {
-            .payload = "p", .len = 1, .source = 2, .offset = 5, .late = (uint8_t)cases[i].late, .counted = true};
+            .payload = "p", .len = 1, .part = 2, .offset = 5, .late = (uint8_t)cases[i].late, .counted = true};
         CU_ASSERT(window_add_event(&window, delta, &event));
         check(delta->has_late == cases[i].has_late && (delta_range(delta, 2) != NULL) == cases[i].has_range,
               "lateness %u", cases[i].late);

@@ -257,7 +257,7 @@ static void open_worker(void)
     worker.intake.decoder = event_decoder_new(&pipeline.catalog);
     make_counters();
     CU_ASSERT_FATAL(worker.intake.decoder != NULL &&
-                    fold_buffer_init(&worker.folder, &pipeline.catalog, &worker.sources));
+                    fold_buffer_init(&worker.folder, &pipeline.catalog, &worker.parts));
     for (unsigned i = 0; i < MAX_WINDOWS; i++) {
         CU_ASSERT_FATAL(window_init(&worker.ring.windows[i], &worker.ring.pool, 1));
     }
@@ -277,7 +277,7 @@ static void close_worker(void)
     cache_free(&worker.cache);
     fold_buffer_free(&worker.folder);
     partitions_free(&worker.progress);
-    sources_free(&worker.sources);
+    parts_free(&worker.parts);
     event_decoder_free(worker.intake.decoder);
     profile_text_free(&worker.writer.rendered);
     edit_free(&worker.intake.edit);

@@ -367,7 +367,7 @@ static void close_worker(void)
 {
     session_close(&worker);
     partitions_free(&worker.progress);
-    sources_free(&worker.sources);
+    parts_free(&worker.parts);
     metrics_free(pipeline.metrics);
     stalls_free(pipeline.stalls);
     log_free(pipeline.log);

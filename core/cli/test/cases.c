@@ -291,11 +291,11 @@ static bool check_value(const struct reader *r, const struct node *key, const st
     const struct registry *registry = &r->pipeline->catalog.registry;
     churn_pair pair = {.name = churn_text(key->text), .value = churn_text(value->text)};
     int32_t index = name_index_find(&registry->names, pair.name.ptr, pair.name.len);
-    struct sources sources = {0};
+    struct parts parts = {0};
     struct profile *profile = profile_new(registry);
     char message[256];
     int32_t result =
-        profile != NULL ? profile_read(profile, registry, &sources, &pair, 1, message, sizeof message) : CHURN_FATAL;
+        profile != NULL ? profile_read(profile, registry, &parts, &pair, 1, message, sizeof message) : CHURN_FATAL;
     if (result == CHURN_FATAL) {
         (void)out_of_memory(r);
     } else if (result != CHURN_OK) {
@@ -303,7 +303,7 @@ static bool check_value(const struct reader *r, const struct node *key, const st
                      index >= 0 ? registry_type_name(registry->fields[index].type) : "?");
     }
     profile_free(profile, registry);
-    sources_free(&sources);
+    parts_free(&parts);
     return result == CHURN_OK;
 }
 

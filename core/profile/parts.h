@@ -1,13 +1,13 @@
 /* The source partitions that a worker has met, numbered, so that a profile's marks and ties need no text. */
-#ifndef SOURCES_H
-#define SOURCES_H
+#ifndef PARTS_H
+#define PARTS_H
 
 #include <churn/result.h>
 #include <stdbool.h>
 
-#define SOURCE_NONE UINT32_MAX
+#define PART_NONE UINT32_MAX
 
-struct source_partition {
+struct part {
     char *topic;
     int32_t partition;
     uint32_t hash;
@@ -15,9 +15,9 @@ struct source_partition {
     churn_str late_name; /* "_r:<topic>/<partition>": likewise of the offsets that were counted late */
 };
 
-/* Starts zeroed. Numbers stay what they are until sources_free. One thread. */
-struct sources {
-    struct source_partition *items;
+/* Starts zeroed. Numbers stay what they are until parts_free. One thread. */
+struct parts {
+    struct part *items;
     uint32_t count, room;
     uint32_t *slots;        /* numbers + 1 by the hash of their partition, with linear probing; 0: free */
     uint32_t mask;          /* slots - 1, or 0 without any */
@@ -27,19 +27,19 @@ struct sources {
 };
 
 /* "<topic>/<partition>" */
-static inline churn_str sources_name(const struct source_partition *source)
+static inline churn_str parts_name(const struct part *place)
 {
     static const uint32_t behind = sizeof "_m:" - 1;
-    return (churn_str){.ptr = source->mark_name.ptr + behind, .len = source->mark_name.len - behind};
+    return (churn_str){.ptr = place->mark_name.ptr + behind, .len = place->mark_name.len - behind};
 }
 
-/* The number of a partition, given at the first call for it; SOURCE_NONE when memory ran out. `topic` must be a pointer
- * that keeps its text as long as sources_find is called with it. */
-uint32_t sources_find(struct sources *sources, const char *topic, int32_t partition);
+/* The number of a partition, given at the first call for it; PART_NONE when memory ran out. `topic` must be a pointer
+ * that keeps its text as long as parts_find is called with it. */
+uint32_t parts_find(struct parts *parts, const char *topic, int32_t partition);
 /* The same for a topic that is a part of a longer text. */
-uint32_t sources_find_part(struct sources *sources, churn_str topic, int32_t partition);
+uint32_t parts_find_text(struct parts *parts, churn_str topic, int32_t partition);
 /* Orders positions: by topic (bytes), partition, offset. Negative when a comes before b. */
-int sources_compare(const struct sources *sources, uint32_t a, int64_t offset_a, uint32_t b, int64_t offset_b);
-void sources_free(struct sources *sources);
+int parts_compare(const struct parts *parts, uint32_t a, int64_t offset_a, uint32_t b, int64_t offset_b);
+void parts_free(struct parts *parts);
 
 #endif
