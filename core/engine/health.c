@@ -16,12 +16,11 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#define HEALTH_STUCK_MS 30000 /* without a turn of a loop; what a store or source may be waited for is shorter */
-#define REQUEST_MS 5000       /* from a connection's begin to its answer */
-#define MAX_CLIENTS 32        /* the oldest has to go for another one */
-#define SPARE_CLIENTS 32      /* that were told to go and have not yet */
-#define MAX_REQUEST 4096      /* bytes of its line and headers; more is answered with an error */
-#define TURN_MS 100           /* of the server's thread, at most */
+#define REQUEST_MS 5000  /* from a connection's begin to its answer */
+#define MAX_CLIENTS 32   /* the oldest has to go for another one */
+#define SPARE_CLIENTS 32 /* that were told to go and have not yet */
+#define MAX_REQUEST 4096 /* bytes of its line and headers; more is answered with an error */
+#define TURN_MS 100      /* of the server's thread, at most */
 
 /* A connection. Whoever sends a byte now and then holds a place for no longer than REQUEST_MS, and nobody holds the
  * places of others: an operator may come from the address of an attacker, so that a limit for each address is none. */

@@ -39,18 +39,18 @@ struct partition {
     int64_t done;                   /* everything before it is; -1: nothing since the assignment */
     struct witness last;            /* the newest one that is done and can be told again */
     int64_t putting;                /* in the round under way; -1: not part of it */
-    struct witness putting_last;    /* likewise */
+    struct witness putting_last;    /* the newest record below `putting` that can be told again */
     int64_t durable;                /* the newest checkpoint that is; -1: none */
     int64_t end;                    /* where it ended when last asked; -1: not known */
     int64_t replayed_below;         /* the checkpoint as reading began: what lies below was judged before */
     int64_t lettered_below;         /* as reading began: dead letters of what lies below may be there already */
     int64_t announced;              /* the store knows that dead letters of what lies below may be there */
-    int64_t reach;                  /* … that profiles may have counted what lies below */
-    int64_t reached;                /* … as reading began; -1: not known */
+    int64_t reach;                  /* the store knows that profiles may have counted what lies below */
+    int64_t reached;                /* `reach` as reading began; -1: not known */
     int64_t written;                /* up to here profiles of this run may have counted */
     int64_t began;                  /* where this run began to read */
     int64_t muted_below;            /* outputs of records below are not sent again */
-    uint32_t muted;                 /* … of these kinds, CHURN_RECORD_… */
+    uint32_t muted;                 /* the kinds of outputs that `muted_below` is about, CHURN_RECORD_… */
     int64_t handed;                 /* where the pipeline before a reload had come; -1: nowhere */
     bool placed;                    /* since the assignment: the source does not stand at `position` any more */
     bool replayed;                  /* --replay-from was followed */

@@ -7,7 +7,7 @@
 struct run_options {
     struct pipeline_files files; /* what the pipeline was loaded from, and is loaded from again */
     const char *log_level;       /* NULL: as the pipeline says */
-    const char *log_format;      /* the same */
+    const char *log_format;      /* NULL: as the pipeline says */
 };
 
 /* What `run` does with a pipeline once it is loaded. Returns the exit status. [main] */

@@ -38,7 +38,7 @@ struct worker_counters {
     churn_counter *dead_letters;
     churn_counter *letters;       /* dead letters that a redrive has read */
     churn_counter *left_alone;    /* dead letters that a redrive cannot put back */
-    churn_counter *written_again; /* … and that were written once more for the next one, in Kafka */
+    churn_counter *written_again; /* letters left alone in Kafka, written once more for the next redrive */
     churn_counter *again;         /* outputs that a redrive offers to sinks again */
     churn_counter *sent;          /* events that a sink has taken for good */
     churn_counter *reasons[REJECT_REASON_COUNT];
@@ -47,15 +47,15 @@ struct worker_counters {
 /* What a worker knows of one of its sinks. */
 struct sink_state {
     churn_counter *sent;     /* records that it has taken for good */
-    churn_counter *dropped;  /* … refused, where the pipeline says that they are dropped */
-    churn_counter *given_up; /* … not taken or answered in time */
+    churn_counter *dropped;  /* records that it refused, where the pipeline says that they are dropped */
+    churn_counter *given_up; /* records that it has not taken or answered in time */
     struct owed owed;        /* what it has taken and not answered, also of windows that were given up */
     int64_t warn_ms;         /* not before: the next warning of either */
     int64_t lost;            /* dropped or given up since the last warning */
     char loss[512];          /* why, of the newest */
     bool out;                /* it was given up on, and has answered nothing since */
     bool moved;              /* it took or answered something since the last look */
-    int64_t owes_since_ms;   /* … and owes answers; 0: it does not */
+    int64_t owes_since_ms;   /* since when it owes answers, and has not moved; 0: it does not */
     int64_t undelivered;     /* what it had not taken for good at the worker's end */
 };
 
@@ -257,7 +257,7 @@ static inline void worker_show(struct worker *worker, enum worker_state state)
 /* Marks the worker as failed and logs why; always false. */
 CHURN_PRINTF(2, 3) bool worker_fail(struct worker *worker, const char *format, ...);
 
-/* The same for want of memory. */
+/* Marks the worker as failed for want of memory; always false. */
 static inline bool out_of_memory(struct worker *worker)
 {
     return worker_fail(worker, "out of memory");

@@ -119,7 +119,7 @@ void window_reset(struct window *window, uint32_t sink_count);
 bool window_note_position(struct window *window, uint32_t part, int64_t offset);
 /* Notes that below `next` there is no record that was not taken. False when memory ran out. */
 bool window_note_passed(struct window *window, uint32_t part, int64_t next);
-/* … and that it can be told again. */
+/* Notes the newest record of a partition that can be told again. */
 void window_note_witness(struct window *window, uint32_t part, struct witness witness);
 /* Nothing was noted. */
 static inline bool window_is_empty(const struct window *window)

@@ -27,7 +27,7 @@ enum reject_reason {
     REJECT_BY_SINK,
     REJECT_CRASHED_PLUGIN,
     REJECT_DAMAGED_PROFILE,   /* nothing is wrong with the event, but with what the store holds for its customer */
-    REJECT_FIELD_OVERFLOW,    /* likewise */
+    REJECT_FIELD_OVERFLOW,    /* nor here: a field would be larger than a profile can hold */
     REJECT_TOO_LARGE_TO_KEEP, /* the dead letters cannot hold it either: of its value they have the position and a hash
                                */
     REJECT_UNREADABLE_RECORD,

@@ -63,7 +63,7 @@ struct pipeline {
     bool read_only; /* its store is only looked at */
     struct replay replay;
     bool profiles_only;                      /* no sinks, and what breaks a rule is counted and set aside nowhere */
-    char rebuilt[STORE_KEYS_MAX_PREFIX + 1]; /* … the key prefix of the pipeline that is rebuilt */
+    char rebuilt[STORE_KEYS_MAX_PREFIX + 1]; /* of a rebuild: the key prefix of the pipeline that is rebuilt */
     struct instance *store_instance;         /* one for all workers */
     struct targets targets;                  /* what its plugins read and write */
     struct journal *journal;                 /* of a run; its owner is whoever runs the pipeline */

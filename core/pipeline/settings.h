@@ -72,7 +72,7 @@ enum settings {
     SETTINGS_OVERRIDE,
     SETTINGS_STORE,
     SETTINGS_PROCESSOR, /* struct section_settings */
-    SETTINGS_SECTION,   /* the same, of a sink */
+    SETTINGS_SECTION,   /* struct section_settings, of a sink */
     SETTINGS_SINK
 };
 

@@ -63,13 +63,15 @@ void journal_close(struct journal *journal, bool clean);
  * had an event. For whoever shares the journal's memory with that process, by fork. */
 bool journal_held(const struct journal *journal, unsigned worker, char *message, size_t size);
 
+/* Gives a worker its seat, before its thread starts. [main] */
 void journal_sit(struct journal *journal, unsigned worker, struct journal_seat *seat);
 
 /* Every now and then: true when a worker has been in one call for more than `limit_ms`, with a message that names the
  * plugin and the event. That death is then laid at this worker's door alone. [main] */
 bool journal_hung(struct journal *journal, int64_t now_ms, int64_t limit_ms, char *message, size_t size);
 
-/* For journal_enter and journal_leave. */
+/* What journal_enter and journal_leave call where their own few lines do not do: another partition, an event that is
+ * suspected, one that was. Nobody else calls them. */
 void journal_move(struct journal_seat *seat, const char *topic, int32_t partition);
 bool journal_admit(struct journal_seat *seat, unsigned plugin, int64_t offset);
 void journal_passed(struct journal_seat *seat, bool handled);

@@ -30,7 +30,7 @@ struct cache {
     struct cache_slot *slots;
     uint32_t mask;    /* slots - 1, or 0 without any */
     uint32_t count;   /* customers */
-    uint32_t damaged; /* … that are */
+    uint32_t damaged; /* customers whose profiles are damaged */
     struct customer *queue;
     size_t bytes, limit;
 };

@@ -12,7 +12,7 @@ struct difference {
     unsigned line, column; /* of what the test says */
     char *where;           /* "profiles: cust_1: order_count" */
     char *expected;        /* as JSON; NULL: nothing of the kind */
-    char *actual;          /* likewise */
+    char *actual;          /* as JSON; NULL: nothing of the kind */
 };
 
 /* Starts zeroed. */
