@@ -7,6 +7,7 @@
 #include "pipeline/load.h"
 #include "pipeline/pipeline.h"
 #include "pipeline/section_view.h"
+#include "profile/parts.h"
 #include "profile/store_keys.h"
 #include <stdlib.h>
 
@@ -116,10 +117,11 @@ static int32_t take_key(void *ctx, churn_str key)
 static int32_t look_for_mark(void *ctx, churn_str key, const churn_pair *fields, uint32_t count)
 {
     struct found *found = ctx;
+    churn_str name;
     (void)key;
     found->rebuilt = count == 0; /* expired since */
     for (uint32_t i = 0; i < count && !found->rebuilt; i++) {
-        found->rebuilt = fields[i].name.len > 3 && memcmp(fields[i].name.ptr, "_m:", 3) == 0;
+        found->rebuilt = part_is_field(fields[i].name, MARK_PREFIX, &name);
     }
     return CHURN_OK;
 }

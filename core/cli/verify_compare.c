@@ -1,5 +1,6 @@
 /* How two profiles compare: field by field, and by how far each side has read. */
 #include "cli/verify_compare.h"
+#include "profile/parts.h"
 #include "profile/profile_render.h"
 
 #include "base/decimal.h"
@@ -79,11 +80,8 @@ static struct reached *find_reached(struct verify *v, churn_str source)
 /* The source partition of a field that is a mark. */
 static bool read_mark(const churn_pair *field, churn_str *ret_source, int64_t *ret_next)
 {
-    if (field->name.len <= 3 || memcmp(field->name.ptr, "_m:", 3) != 0) {
-        return false;
-    }
-    *ret_source = (churn_str){.ptr = field->name.ptr + 3, .len = field->name.len - 3};
-    return decimal_parse_int64(field->value.ptr, field->value.len, ret_next);
+    return part_is_field(field->name, MARK_PREFIX, ret_source) &&
+           decimal_parse_int64(field->value.ptr, field->value.len, ret_next);
 }
 
 void verify_raise_reached(struct verify *v, int side, churn_str source, int64_t next)

@@ -118,8 +118,8 @@ static int32_t ask_doubter(struct worker *worker, uint32_t part)
     }
     result = read_doubter(worker, customer, profile);
     if (result == CHURN_OK) {
-        kind = profile_mark(profile, part) >= below              ? "_m:"
-               : profile_has_late_from(profile, part, below - 1) ? "_r:"
+        kind = profile_mark(profile, part) >= below              ? MARK_PREFIX
+               : profile_has_late_from(profile, part, below - 1) ? LATE_PREFIX
                                                                  : NULL;
         p->mended = kind == NULL;
     }

@@ -230,7 +230,7 @@ static int32_t check_positions(struct worker *worker, const struct customer *cus
     int32_t found = CHURN_OK;
     for (uint32_t i = 0; is_judged(found) && i < profile->mark_count; i++) {
         struct mark *mark = &profile->marks[i];
-        int32_t result = check_position(worker, customer, "_m:", mark->part, mark->next, reject);
+        int32_t result = check_position(worker, customer, MARK_PREFIX, mark->part, mark->next, reject);
         mark->next = result == CHURN_REJECT ? 0 : mark->next;
         found = result != CHURN_OK ? result : found;
     }
@@ -238,7 +238,7 @@ static int32_t check_positions(struct worker *worker, const struct customer *cus
         struct late *late = &profile->late[i];
         int64_t last = late->count > 0 ? late->ranges[late->count - 1].last : 0;
         int32_t result =
-            check_position(worker, customer, "_r:", late->part, last < INT64_MAX ? last + 1 : last, reject);
+            check_position(worker, customer, LATE_PREFIX, late->part, last < INT64_MAX ? last + 1 : last, reject);
         late->count = result == CHURN_REJECT ? 0 : late->count;
         found = result != CHURN_OK ? result : found;
     }

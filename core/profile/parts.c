@@ -75,9 +75,10 @@ static bool init(struct part *item, churn_str topic, int32_t partition, uint32_t
         return false;
     }
     item->mark_name =
-        (churn_str){.ptr = names, .len = (uint32_t)snprintf(names, size, "_m:%s/%d", item->topic, partition)};
-    item->late_name = (churn_str){.ptr = names + size,
-                                  .len = (uint32_t)snprintf(names + size, size, "_r:%s/%d", item->topic, partition)};
+        (churn_str){.ptr = names, .len = (uint32_t)snprintf(names, size, MARK_PREFIX "%s/%d", item->topic, partition)};
+    item->late_name =
+        (churn_str){.ptr = names + size,
+                    .len = (uint32_t)snprintf(names + size, size, LATE_PREFIX "%s/%d", item->topic, partition)};
     return true;
 }
 

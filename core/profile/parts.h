@@ -4,8 +4,13 @@
 
 #include <churn/result.h>
 #include <stdbool.h>
+#include <string.h>
 
 #define PART_NONE UINT32_MAX
+
+/* What the names of two fields of stored profiles begin with; "<topic>/<partition>" follows. */
+#define MARK_PREFIX "_m:" /* the mark */
+#define LATE_PREFIX "_r:" /* the offsets that were counted late */
 
 struct part {
     char *topic;
@@ -29,8 +34,20 @@ struct parts {
 /* "<topic>/<partition>" */
 static inline churn_str parts_name(const struct part *place)
 {
-    static const uint32_t behind = sizeof "_m:" - 1;
+    static const uint32_t behind = sizeof MARK_PREFIX - 1;
     return (churn_str){.ptr = place->mark_name.ptr + behind, .len = place->mark_name.len - behind};
+}
+
+/* Whether a stored field is the mark or the late offsets (MARK_PREFIX, LATE_PREFIX) of a partition; *ret_name is that
+ * one's name, "<topic>/<partition>". */
+static inline bool part_is_field(churn_str field, const char *prefix, churn_str *ret_name)
+{
+    uint32_t len = (uint32_t)strlen(prefix);
+    if (field.len <= len || memcmp(field.ptr, prefix, len) != 0) {
+        return false;
+    }
+    *ret_name = (churn_str){.ptr = field.ptr + len, .len = field.len - len};
+    return true;
 }
 
 /* The number of a partition, given at the first call for it; PART_NONE when memory ran out. `topic` must be a pointer

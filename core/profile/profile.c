@@ -440,22 +440,14 @@ static int32_t read_field(const struct reader *reader, uint32_t index, churn_str
     return memory(fields_merge_number(&reader->profile->fields, index, field->merge, number, NULL));
 }
 
-/* What follows `_m:` or `_r:` in a field's name. */
-static bool has_prefix(churn_str name, const char *prefix, churn_str *ret_rest)
-{
-    uint32_t len = (uint32_t)strlen(prefix);
-    *ret_rest = (churn_str){.ptr = name.ptr + len, .len = name.len - len};
-    return name.len > len && memcmp(name.ptr, prefix, len) == 0;
-}
-
 static int32_t read_pair(const struct reader *reader, const churn_pair *pair)
 {
     churn_str rest;
     int32_t index;
-    if (has_prefix(pair->name, "_m:", &rest)) {
+    if (part_is_field(pair->name, MARK_PREFIX, &rest)) {
         return read_mark(reader, rest, pair->value);
     }
-    if (has_prefix(pair->name, "_r:", &rest)) {
+    if (part_is_field(pair->name, LATE_PREFIX, &rest)) {
         return read_late(reader, rest, pair->value);
     }
     index = name_index_find(&reader->registry->names, pair->name.ptr, pair->name.len);
