@@ -91,6 +91,9 @@ static const char *take_line(struct env_file *env, char *line)
     }
     if (strncmp(name, "export ", 7) == 0) {
         name = trim(name + 7);
+        if (*name == '#') {
+            return NULL;
+        }
     }
     equals = strchr(name, '=');
     if (equals == NULL || equals == name) {

@@ -23,8 +23,9 @@ static bool write_again(struct text *out, const struct env_file *env)
         if (strchr(value, quote) != NULL) {
             return false;
         }
-        text_append_string(out, i % 2 == 0 ? "export " : "");
-        text_printf(out, "%s=%c%s%c\n", env->items[i].name, quote, value, quote);
+        const char *name = env->items[i].name;
+        bool marked = i % 2 == 0 || strncmp(name, "export ", 7) == 0; /* else that would not be the name's */
+        text_printf(out, "%s%s=%c%s%c\n", marked ? "export " : "", name, quote, value, quote);
     }
     return true;
 }

@@ -23,7 +23,7 @@
 static atomic_long blocks;   /* in use */
 static atomic_long fails_in; /* allocations: the last of them fails; 0: none does */
 /* Of a thread beside the test, which gives back in its own time what it took. */
-static _Thread_local bool is_uncounted;
+__attribute__((unused)) static _Thread_local bool is_uncounted;
 
 #if defined(__GLIBC__) && !defined(HAS_SANITIZER)
 static inline bool fails_now(void)
