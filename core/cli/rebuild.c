@@ -159,7 +159,11 @@ int command_rebuild(const struct arguments *arguments, struct loader *loader, st
     const struct run_options options = arguments_run(arguments);
     struct pipeline pipeline;
     int status = 1;
+    if (!pipeline_check(options.files, loader, log, stderr, NULL)) {
+        return 1;
+    }
     if (pipeline_load_edited(&pipeline, options.files, loader, log, stderr, edit, (void *)(uintptr_t)arguments->into) &&
+        pipeline_check(options.files, loader, log, stderr, arguments->into) &&
         check_place(&pipeline, arguments->into)) {
         pipeline.until_end = true;
         pipeline.replay.from =

@@ -67,7 +67,7 @@ static bool refuse(struct config *config, const struct node *dead, const churn_e
 {
     const struct node *option = config_get(dead, err->option);
     config_error(config, option != NULL ? option : dead, "redrive: these dead letters cannot be read again: %s",
-                 err->message);
+                 err->message[0] != '\0' ? err->message : "their sink does not say why");
     return false;
 }
 
@@ -115,8 +115,9 @@ static const churn_sink_ops *find_sink(struct pipeline *pipeline, const struct n
     } else if (*message != '\0') {
         config_error(config, config_get(dead, "plugin"), "dead_letters: %s", message);
     } else {
-        config_error(config, dead,
-                     "redrive: a section 'dead_letters:' with 'plugin: kafka' or 'plugin: file' is needed");
+        config_error(
+            config, dead,
+            "redrive: a section 'dead_letters:' is needed, such as one with 'plugin: kafka' or 'plugin: file'");
     }
     return NULL;
 }
@@ -180,6 +181,9 @@ int command_redrive(const struct arguments *arguments, struct loader *loader, st
     const struct run_options options = arguments_run(arguments);
     struct pipeline pipeline;
     int status = 1;
+    if (!pipeline_check(options.files, loader, log, stderr, NULL)) {
+        return 1;
+    }
     if (pipeline_load_edited(&pipeline, options.files, loader, log, stderr, redrive_edit, &redrive)) {
         pipeline.redrive = &redrive;
         pipeline.until_end = true;

@@ -4,8 +4,8 @@
 #include "pipeline/section_view.h"
 #include <stdlib.h>
 
-/* Why this run keeps the pipeline that it began with; NULL: it need not. */
-static const char *why_not(struct pipeline_files files, const struct pipeline *now)
+/* Why this run keeps the pipeline that it began with; NULL: it need not. `text` is room for it. */
+static const char *why_not(struct pipeline_files files, const struct pipeline *now, char *text, size_t size)
 {
     const churn_source_ops *source = source_ops(&now->source);
     churn_error err = {.size = sizeof err};
@@ -19,7 +19,8 @@ static const char *why_not(struct pipeline_files files, const struct pipeline *n
         return "it is a pipe, whose text came when the run was started";
     }
     if (section_view_again(source, now->source.node, &err) == CHURN_FATAL) {
-        return "what its source has read of a pipe cannot be handed over";
+        (void)snprintf(text, size, "what its source has read cannot be handed over: %s", err.message);
+        return text;
     }
     if (source->commit == NULL && source->seek == NULL) {
         return "its source can neither remember nor be told where to go on";
@@ -67,7 +68,8 @@ static bool load(struct pipeline_files files, const struct pipeline *now, struct
 
 bool reload_load(struct pipeline_files files, const struct pipeline *now, struct pipeline *next)
 {
-    const char *reason = why_not(files, now);
+    char text[sizeof(churn_error)];
+    const char *reason = why_not(files, now, text, sizeof text);
     char *mistakes = NULL;
     size_t size = 0;
     FILE *errors;

@@ -364,9 +364,10 @@ static void watch(struct run *run, const sigset_t *signals)
 /* Where a sink writes to standard output, the summary must not come between its lines. */
 static bool writes_stdout(const struct pipeline *pipeline)
 {
-    for (unsigned i = 0; i < pipeline->sink_count; i++) {
-        const struct node *path = config_get(pipeline->sinks[i].node, "path");
-        if (path != NULL && path->kind == NODE_SCALAR && strcmp(path->text, "-") == 0) {
+    for (unsigned i = 0; i < pipeline->targets.count; i++) {
+        const struct target *target = &pipeline->targets.items[i];
+        if ((target->flags & CHURN_TARGET_WRITES) != 0 && strcmp(target->kind, CHURN_TARGET_FILE) == 0 &&
+            strcmp(target->name, "-") == 0) {
             return true;
         }
     }

@@ -455,6 +455,31 @@ bool pipeline_load_edited(struct pipeline *pipeline, struct pipeline_files files
     return (edit != NULL || targets_check(pipeline)) && ok; /* what a command changes is its own affair */
 }
 
+static bool set_prefix(struct pipeline *pipeline, void *into)
+{
+    return into == NULL || config_set(&pipeline->config, "store", "key_prefix", into);
+}
+
+bool pipeline_check(struct pipeline_files files, struct loader *loader, struct log *log, FILE *errors, const char *into)
+{
+    struct pipeline pipeline;
+    char *findings = NULL;
+    size_t size = 0;
+    FILE *out = open_memstream(&findings, &size);
+    bool ok = out != NULL &&
+              pipeline_load_edited(&pipeline, files, loader, log, out, set_prefix, (void *)(uintptr_t)into) &&
+              targets_check(&pipeline);
+    if (out != NULL) {
+        (void)fclose(out);
+        pipeline_free(&pipeline);
+    }
+    if (!ok) {
+        (void)fputs(findings != NULL ? findings : "churnd: out of memory\n", errors);
+    }
+    free(findings);
+    return ok;
+}
+
 bool pipeline_only_look(struct pipeline *pipeline, void *ctx)
 {
     (void)ctx;

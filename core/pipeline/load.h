@@ -15,6 +15,11 @@ struct pipeline_files {
 bool pipeline_load(struct pipeline *pipeline, struct pipeline_files files, struct loader *loader, struct log *log,
                    FILE *errors);
 void pipeline_free(struct pipeline *pipeline);
+/* Checks the file as it stands, for a command that goes on to load it with a change, which hides what it replaces. What
+ * is wrong is reported to `errors`, and warnings only with it. `into` NULL, or the key prefix with which it is checked.
+ */
+bool pipeline_check(struct pipeline_files files, struct loader *loader, struct log *log, FILE *errors,
+                    const char *into);
 
 /* Changes what the file said before it is checked: `config` by config_set, `profiles_only`, `rebuilt`. False, with a
  * message to the config's `errors`, ends the loading. */

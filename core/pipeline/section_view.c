@@ -120,6 +120,15 @@ void section_view_make(struct section_view *view, struct node *map)
 int32_t section_view_again(const churn_source_ops *source, const struct node *node, churn_error *err)
 {
     struct section_view view;
+    int32_t result;
     section_view_read(&view, node);
-    return source->again != NULL ? source->again(&view.face, err) : CHURN_OK;
+    result = source->again != NULL ? source->again(&view.face, err) : CHURN_OK;
+    if (result != CHURN_OK && result != CHURN_REJECT && result != CHURN_FATAL) {
+        return churn_fail(err, CHURN_FATAL, "its plugin answers %d, which is no answer to that", result);
+    }
+    err->message[sizeof err->message - 1] = '\0';
+    if (result != CHURN_OK && err->message[0] == '\0') {
+        (void)snprintf(err->message, sizeof err->message, "its plugin says that it cannot be, and not why");
+    }
+    return result;
 }

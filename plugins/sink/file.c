@@ -60,6 +60,14 @@ static const churn_option options[] = {
 
 /* --- Lines --- */
 
+/* Standard output, by whatever name: opened once more by its path it would have a place of its own, and what others
+ * write there would fall upon ours. */
+static int is_stdout(const char *path)
+{
+    return strcmp(path, "-") == 0 || strcmp(path, "/dev/stdout") == 0 || strcmp(path, "/dev/fd/1") == 0 ||
+           strcmp(path, "/proc/self/fd/1") == 0;
+}
+
 static const churn_header *find_header(const churn_record *record, const char *name)
 {
     for (uint32_t i = 0; i < record->header_count; i++) {
@@ -500,7 +508,7 @@ static int32_t flush_lines(struct file_sink *f, uint32_t timeout_ms, churn_error
     }
     if (error == EPIPE) {
         return churn_fail(err, CHURN_FATAL, "nobody reads %s any more",
-                          strcmp(f->path, "-") == 0 ? "standard output" : f->path);
+                          is_stdout(f->path) ? "standard output" : f->path);
     }
     if (error != 0) {
         failed(f, "written", error);
@@ -539,7 +547,7 @@ static int32_t file_start(void *self, churn_error *err)
 {
     struct file_sink *f = self;
     struct stat info;
-    if (strcmp(f->path, "-") != 0) {
+    if (!is_stdout(f->path)) {
         return open_path(f, err);
     }
     f->fd = fcntl(STDOUT_FILENO, F_DUPFD_CLOEXEC, 0);
@@ -618,7 +626,7 @@ static void file_probe(void *self, uint32_t timeout_ms, churn_target_fn fn, void
     const churn_target target = {.size = sizeof target,
                                  .flags = CHURN_TARGET_WRITES,
                                  .kind = CHURN_TARGET_FILE,
-                                 .name = s->path,
+                                 .name = is_stdout(s->path) ? "-" : s->path,
                                  .option = "path"};
     (void)timeout_ms;
     fn(ctx, &target);
@@ -642,7 +650,7 @@ static int32_t file_read_back(const churn_section *own, churn_read_back *back, c
 {
     const char *path = own->get(own, "path"), *format = own->get(own, "format");
     path = path != NULL ? path : "";
-    if (strcmp(path, "-") == 0) {
+    if (is_stdout(path)) {
         return churn_fail(err, CHURN_REJECT, "they are written to standard output");
     }
     if (format != NULL && strcmp(format, formats[FORMAT_VALUE]) == 0) {

@@ -14,7 +14,7 @@ import oracle
 import pytest
 import yaml
 from conftest import pipeline
-from services import SRC, run_churnd, wait_for
+from services import CHURND, SRC, run_churnd, wait_for
 from test_build import compile_plugin
 
 TOPICS = ["customer-events", "user-events"]
@@ -679,6 +679,62 @@ def test_what_cannot_be_put_back(tmp_path, sections, word):
     (tmp_path / "in.jsonl").write_text("")
     done = run_churnd("redrive", "-c", write_config(tmp_path, **sections), cwd=tmp_path, check=1)
     assert "p.yaml" in done.stderr and word in done.stderr and done.stdout == ""
+
+
+LETTERS = {"plugin": "file", "path": "dead.jsonl"}
+
+
+@pytest.mark.parametrize(
+    "changes,words",
+    [
+        ({"sinks": [{"plugin": "file", "path": "in.jsonl"}]}, "the file 'in.jsonl' is what the source reads"),
+        ({"sinks": [{"plugin": "file", "path": "store/data.mdb"}]}, "'store/data.mdb'"),
+        ({"source": {"plugin": "file", "path": "in.jsonl", "nope": 1}}, "file: unknown option 'nope'"),
+        ({"source": None}, "source"),
+        ({"store": {"plugin": "lmdb", "path": "store", "key_prefix": ["a"]}}, "key_prefix"),
+    ],
+    ids=["a sink on the source", "a sink on the store", "a source's option", "no source", "a prefix"],
+)
+def test_what_a_run_refuses_is_refused(tmp_path, changes, words):
+    """Also what a redrive or a rebuild would replace or not need: nothing is written then."""
+    (tmp_path / "in.jsonl").write_text("{bad\n")
+    sections = {
+        "source": {"plugin": "file", "path": "in.jsonl"},
+        "store": {"plugin": "lmdb", "path": "store"},
+        "dead_letters": LETTERS,
+    }
+    config = tmp_path / "p.yaml"
+    config.write_text(yaml.safe_dump(sections))
+    run_churnd("-c", config, "--until-end", cwd=tmp_path, check=0)
+    before = {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file() and path != config}
+    config.write_text(yaml.safe_dump({**sections, **changes}))
+    said = run_churnd("check", "-c", config, cwd=tmp_path, check=1).stderr
+    for command in (["redrive"], ["rebuild", "--into", "other:"]):
+        done = run_churnd(*command, "-c", config, cwd=tmp_path, check=1)
+        assert words in done.stderr and done.stderr in said, done.stderr
+    assert before == {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file() and path != config}
+
+
+@pytest.mark.parametrize("path", ["/dev/stdout", "/dev/fd/1", "/proc/self/fd/1", "-"])
+def test_letters_on_standard_output(tmp_path, path):
+    """None of them is overwritten by what else is printed there, and nobody takes them for a file to read again."""
+    (tmp_path / "in.jsonl").write_text("{bad\n{worse\n")
+    config = tmp_path / "p.yaml"
+    config.write_text(
+        yaml.safe_dump(
+            {
+                "source": {"plugin": "file", "path": "in.jsonl"},
+                "store": {"plugin": "lmdb", "path": "store"},
+                "dead_letters": {"plugin": "file", "path": path},
+            }
+        )
+    )
+    with open(tmp_path / "out", "wb") as out:
+        subprocess.run([CHURND, "-c", config, "--until-end"], cwd=tmp_path, stdout=out, check=True, timeout=60)
+    lines = (tmp_path / "out").read_text().splitlines()
+    assert [json.loads(line)["value"] for line in lines] == ["{bad", "{worse"]
+    done = run_churnd("redrive", "-c", config, cwd=tmp_path, check=1)
+    assert "cannot be read again: they are written to standard output" in done.stderr
 
 
 def test_nothing_to_put_back(tmp_path):
