@@ -34,6 +34,10 @@ from confluent_kafka.admin import (
 HOST = "127.0.0.1"
 SRC = pathlib.Path(__file__).resolve().parents[2]
 BUILD = pathlib.Path(os.environ.get("CHURN_BUILD_DIR", SRC / "build")).resolve()
+# What the build was configured with, such as -fsanitize=address,undefined; "": nothing.
+SANITIZERS = "".join(
+    re.findall(r"^HARDENING_CFLAGS = .*?(-fsanitize=[\w,]+)", (BUILD / "Makefile").read_text(), re.MULTILINE)
+)
 CHURND = pathlib.Path(os.environ.get("CHURND", BUILD / "churnd")).resolve()
 KAFKA_LIBS = pathlib.Path(os.environ.get("CHURN_KAFKA_LIBS", BUILD / "kafka-libs"))
 

@@ -6,11 +6,11 @@ import subprocess
 
 import pytest
 import yaml
-from services import BUILD, CHURND, SRC, run_churnd
+from services import BUILD, CHURND, SANITIZERS, SRC, run_churnd
 
 ROLES = ("event", "source", "processor", "store", "sink")
 PLUGINS = sorted(p for role in ROLES for p in BUILD.glob(f"plugins/{role}/.libs/*.so"))
-SANITIZED = "fsanitize" in (BUILD / "Makefile").read_text()
+SANITIZED = SANITIZERS != ""
 HEADERS = sorted((SRC / "core/include").rglob("*.h"))
 
 
