@@ -686,6 +686,34 @@ static void pages_that_hold_something_else(void)
     end();
 }
 
+/* LMDB divides by what either of the first two pages says. */
+static void sizes_that_no_page_has(void)
+{
+    static const uint32_t sizes[] = {0, 1, 255, 2 * PAGE, 4095, 12288, 131072, UINT32_MAX};
+    enum { SIZE_AT = 40 };
+    long size;
+    char *bytes;
+    uint32_t kept;
+    fill_store();
+    bytes = read_data(&size);
+    for (unsigned page = 0; page < 2; page++) {
+        char *at = bytes + (size_t)page * PAGE + SIZE_AT;
+        memcpy(&kept, at, sizeof kept);
+        CU_ASSERT_EQUAL(kept, PAGE);
+        for (size_t i = 0; i < sizeof sizes / sizeof sizes[0]; i++) {
+            memcpy(at, &sizes[i], sizeof sizes[i]);
+            write_data(bytes, size);
+            CU_ASSERT(is_refused());
+        }
+        memcpy(at, &kept, sizeof kept);
+    }
+    write_data(bytes, size);
+    CU_ASSERT(!is_refused());
+    free(bytes);
+    open_store("64MiB");
+    end();
+}
+
 /* One bit that the disk has turned is never a wrong profile. */
 static void each_bit_of_a_record(void)
 {
@@ -1017,6 +1045,7 @@ int main(void)
                            TEST(a_full_map_asks_for_more),
                            TEST(damage_is_reported),
                            TEST(pages_that_hold_something_else),
+                           TEST(sizes_that_no_page_has),
                            TEST(each_bit_of_a_record),
                            TEST(records_of_before_get_a_checksum),
                            TEST(a_file_that_was_cut),

@@ -6,6 +6,7 @@
 #include "session.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <inttypes.h>
 #include <unistd.h>
 
@@ -31,6 +32,19 @@ static int check_pages(MDB_env *env)
     verdict = pages_check(fd, mdb_txn_id(txn), LOOK_THROUGH);
     mdb_txn_abort(txn);
     return verdict == PAGES_CUT ? MDB_PAGE_NOTFOUND : verdict == PAGES_DAMAGED ? MDB_CORRUPTED : 0;
+}
+
+/* Whether the file, where there is one, can be opened at all; MDB_CORRUPTED. */
+static int check_sizes(const struct lmdb_store *store)
+{
+    char data[PATH_MAX];
+    int fd = files_path(store, data_file, data) ? open(data, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY) : -1;
+    int verdict = PAGES_UNKNOWN;
+    if (fd >= 0) {
+        verdict = pages_check_sizes(fd);
+        (void)close(fd);
+    }
+    return verdict == PAGES_DAMAGED ? MDB_CORRUPTED : 0;
 }
 
 static int open_database(struct lmdb_store *store, MDB_env *env)
@@ -60,7 +74,8 @@ static int open_env(struct lmdb_store *store)
     }
     if ((rc = mdb_env_set_mapsize(env, map_size)) != 0 || (rc = mdb_env_set_maxreaders(env, MAX_READERS)) != 0 ||
         (rc = mdb_env_set_userctx(env, store)) != 0 || (rc = mdb_env_set_assert(env, on_assert)) != 0 ||
-        (rc = mdb_env_open(env, store->path, flags, OWN_FILE_MODE)) != 0 || (rc = check_pages(env)) != 0 ||
+        (rc = check_sizes(store)) != 0 || (rc = mdb_env_open(env, store->path, flags, OWN_FILE_MODE)) != 0 ||
+        (rc = check_pages(env)) != 0 ||
         (rc = mdb_reader_check(env, &dead)) != 0 || /* slots of processes that were killed */
         (rc = open_database(store, env)) != 0) {
         mdb_env_close(env);

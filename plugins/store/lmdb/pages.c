@@ -58,7 +58,8 @@ static uint64_t get64(const unsigned char *at)
     return n;
 }
 
-static int read_meta(int fd, off_t at, struct meta *ret)
+/* False where it is none of LMDB's, which LMDB itself refuses. */
+static int read_header(int fd, off_t at, struct meta *ret)
 {
     unsigned char page[HEADER + META_SIZE], *meta = page + HEADER;
     if (pread(fd, page, sizeof page, at) != (ssize_t)sizeof page || get32(meta) != MAGIC ||
@@ -70,7 +71,30 @@ static int read_meta(int fd, off_t at, struct meta *ret)
                          .main_root = get64(meta + META_MAIN_ROOT),
                          .last_page = get64(meta + META_LAST_PAGE),
                          .txn = get64(meta + META_TXN)};
-    return ret->page_size >= 256 && ret->page_size <= 65536;
+    return 1;
+}
+
+static int is_page_size(uint32_t size)
+{
+    return size >= 256 && size <= 65536 && (size & (size - 1)) == 0;
+}
+
+static int read_meta(int fd, off_t at, struct meta *ret)
+{
+    return read_header(fd, at, ret) && is_page_size(ret->page_size);
+}
+
+int pages_check_sizes(int fd)
+{
+    struct meta first, second;
+    if (!read_header(fd, 0, &first)) {
+        return PAGES_UNKNOWN;
+    }
+    if (!is_page_size(first.page_size) ||
+        (read_header(fd, (off_t)first.page_size, &second) && second.page_size != first.page_size)) {
+        return PAGES_DAMAGED;
+    }
+    return PAGES_WHOLE;
 }
 
 /* What the transaction began with. */

@@ -13,6 +13,9 @@ enum {
                     */
 };
 
+/* Whether LMDB can open the file: it divides by the size of pages that stands there. */
+int pages_check_sizes(int fd);
+
 /* Looks through the file as transaction `id` sees it, which its caller holds open, so that nobody writes over the
  * pages. A file of more than `most` bytes, which would take long, is looked through only when it is shorter than it
  * should be.
