@@ -1,14 +1,15 @@
 #!/usr/bin/env bash
 # fuzz.sh [SECONDS] [TARGET…]: runs each fuzz target of tests/fuzz, or those named (`event`, `redis`), for SECONDS (60), on all cores side
 # by side. What they learn is kept in build/fuzz/corpus, the output of each in build/fuzz/logs. An input that breaks something is
-# kept too, and the line is printed that runs it again. Needs clang; see tests/fuzz/README.md.
+# kept too, and the line is printed that runs it again. FUZZ_SEED=1 makes the same choices each time. Needs clang; see
+# tests/fuzz/README.md.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 root=$PWD
 build=$root/build/fuzz
 seconds=${1:-60}
 shift $(($# > 0))
-[[ $seconds =~ ^[0-9]+$ ]] || { sed -n '2,4s/^# //p' "$0" >&2; exit 1; }
+[[ $seconds =~ ^[0-9]+$ ]] || { sed -n '2,5s/^# //p' "$0" >&2; exit 1; }
 
 make_targets() {
     [ -x configure ] || autoreconf -i || return 1
@@ -44,7 +45,7 @@ run() {
     mkdir -p "$build/corpus/$name" "$build/crashes" tests/fuzz/seeds/"$name"
     mapfile -t seeds < <(seeds_of "$name")
     mapfile -t options < <(dictionary_of "$name")
-    "$build/tests/fuzz/fuzz_$name" -max_total_time="$seconds" -timeout=20 -rss_limit_mb=2048 -print_final_stats=1 \
+    "$build/tests/fuzz/fuzz_$name" -max_total_time="$seconds" -timeout=20 -rss_limit_mb=2048 -print_final_stats=1 -seed="${FUZZ_SEED:-0}" \
         -artifact_prefix="$build/crashes/$name-" "${options[@]}" "$build/corpus/$name" "${seeds[@]}" >"$log" 2>&1 || status=$?
     if [ $status -eq 0 ]; then
         printf '%-10s ok      %s inputs\n' "$name" "$(awk '/stat::number_of_executed_units/ { print $2 }' "$log")"
