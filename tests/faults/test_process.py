@@ -178,7 +178,7 @@ def test_reload_storm(rig):
     with rig.streaming(count=100, every=0.05):
         turn = 0
         while turn < 18 or not all(has_reloaded(member) for member in fleet.members):
-            assert turn < 200, [member.err[-3000:] for member in fleet.members]
+            assert turn < 600, [member.err[-3000:] for member in fleet.members]
             broken = turn % 6 == 5
             rig.config(lambda settings: settings.update(workers="many" if broken else 1 + turn // 6 % 2))
             for member in fleet.members:
