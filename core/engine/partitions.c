@@ -32,13 +32,13 @@ bool partitions_make_room(struct worker *worker)
 
 bool partitions_own(struct worker *worker, const char *topic, int32_t partition)
 {
-    uint32_t part = parts_find(&worker->parts, topic, partition);
-    return part < worker->progress.room && partition_at(worker, part)->place != PLACE_NONE;
+    const struct partition *p = partition_find(worker, parts_find(&worker->parts, topic, partition));
+    return p != NULL && p->place != PLACE_NONE;
 }
 
 void partitions_seek_back(struct worker *worker, uint32_t part, int64_t offset)
 {
-    struct partition *p = part < worker->progress.room ? partition_at(worker, part) : NULL;
+    struct partition *p = partition_find(worker, part);
     if (p == NULL || p->place == PLACE_NONE) {
         return; /* not ours any more */
     }
@@ -82,23 +82,26 @@ int32_t partitions_ask_bounds(struct worker *worker, uint32_t part, int64_t *ret
 
 uint32_t partitions_muted(const struct worker *worker, uint32_t part, int64_t offset)
 {
-    const struct partition *p = part < worker->progress.room ? partition_at(worker, part) : NULL;
+    const struct partition *p = partition_find(worker, part);
     return p != NULL && offset < p->muted_below ? p->muted : 0;
 }
 
 bool partitions_is_replayed(const struct worker *worker, uint32_t part, int64_t offset)
 {
-    return part < worker->progress.room && offset < partition_at(worker, part)->replayed_below;
+    const struct partition *p = partition_find(worker, part);
+    return p != NULL && offset < p->replayed_below;
 }
 
 bool partitions_is_lettered(const struct worker *worker, uint32_t part, int64_t offset)
 {
-    return part < worker->progress.room && offset < partition_at(worker, part)->lettered_below;
+    const struct partition *p = partition_find(worker, part);
+    return p != NULL && offset < p->lettered_below;
 }
 
 void partitions_note_read(struct worker *worker, uint32_t part, int64_t offset)
 {
-    if (part < worker->progress.room && offset >= partition_at(worker, part)->end) {
-        partition_at(worker, part)->end = offset + 1;
+    struct partition *p = partition_find(worker, part);
+    if (p != NULL && offset >= p->end) {
+        p->end = offset + 1;
     }
 }

@@ -95,7 +95,7 @@ bool progress_note_done(struct worker *worker, const struct window *window)
 {
     for (uint32_t i = 0; i < window->position_count; i++) {
         uint32_t part = window->positions[i].part;
-        struct partition *p = part < worker->progress.room ? partition_at(worker, part) : NULL;
+        struct partition *p = partition_find(worker, part);
         if (p != NULL && p->place != PLACE_NONE && p->place != PLACE_LOOK_UP) {
             p->done = window->positions[i].next;
             p->last = window->positions[i].last.offset >= 0 ? window->positions[i].last : p->last;
@@ -111,7 +111,7 @@ bool progress_note_done(struct worker *worker, const struct window *window)
 bool progress_note_passed(struct worker *worker, uint32_t part, int64_t offset)
 {
     struct window *window = window_filling(worker);
-    const struct partition *p = part < worker->progress.room ? partition_at(worker, part) : NULL;
+    const struct partition *p = partition_find(worker, part);
     if (p == NULL || p->place != PLACE_READY || proof_passed(worker, part, offset)) {
         return true; /* read again, or not ours any more */
     }

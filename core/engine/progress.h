@@ -33,5 +33,6 @@ bool progress_settled(const struct worker *worker);
 int64_t progress_unsettled(const struct worker *worker);
 /* Commits what is done, and waits for it for at most `limit_ms`. False when the worker failed. */
 bool progress_commit(struct worker *worker, int64_t limit_ms);
+#define COMMIT_WAIT_MS 5000 /* that limit, where nothing else sets one: for the store and the source together */
 
 #endif

@@ -196,7 +196,7 @@ static bool look_at(struct worker *worker, uint32_t part, const churn_record *re
 static bool screen(struct worker *worker, const churn_record *record, bool *ret_keep)
 {
     uint32_t part = parts_find(&worker->parts, record->topic, record->partition);
-    struct partition *p = part < worker->progress.room ? partition_at(worker, part) : NULL;
+    struct partition *p = partition_find(worker, part);
     *ret_keep = true;
     if (p == NULL || p->place == PLACE_NONE) {
         return true;

@@ -119,7 +119,7 @@ bool reach_announce(struct worker *worker, const struct window *window)
     }
     for (uint32_t i = 0; i < window->position_count; i++) {
         const struct window_position *position = &window->positions[i];
-        struct partition *p = position->part < worker->progress.room ? partition_at(worker, position->part) : NULL;
+        struct partition *p = partition_find(worker, position->part);
         struct told told;
         if (p == NULL || p->place == PLACE_NONE) {
             continue;
@@ -153,7 +153,7 @@ void reach_settle(struct worker *worker)
 int32_t reach_check_mark(struct worker *worker, uint32_t part, const struct customer *customer, const char *kind,
                          int64_t mark)
 {
-    struct partition *p = part < worker->progress.room ? partition_at(worker, part) : NULL;
+    struct partition *p = partition_find(worker, part);
     int64_t low, end, counted;
     if (p != NULL && worker->pipeline->redrive != NULL) {
         return p->reached != NOTHING && mark > p->reached ? CHURN_REJECT : CHURN_OK;

@@ -12,12 +12,9 @@
 #include "engine/windows.h"
 #include "engine/writer.h"
 
-#define IDLE_MS 50            /* wait for records when nothing is under way */
-#define BUSY_MS 1             /* … when only the store or the sinks are to answer */
 #define PAUSE_AFTER_MS 1000   /* of not taking records the source is told to stop fetching */
 #define KEEP_ALIVE_MS 20      /* wait per look at a source that must not be read from */
 #define REVOKE_DRAIN_MS 20000 /* well below a consumer group's usual max.poll.interval.ms of 5 minutes */
-#define COMMIT_WAIT_MS 5000   /* for the store and the source together */
 
 static void on_assigned(void *ctx, const churn_position *positions, uint32_t count)
 {

@@ -231,9 +231,16 @@ static inline const char *source_label(const struct worker *worker)
     return worker->pipeline->source.label;
 }
 
+/* What is known of a partition, which is known of. */
 static inline struct partition *partition_at(const struct worker *worker, uint32_t part)
 {
     return &worker->progress.partitions[part];
+}
+
+/* The same; NULL where nothing is known of it yet. */
+static inline struct partition *partition_find(const struct worker *worker, uint32_t part)
+{
+    return part < worker->progress.room ? partition_at(worker, part) : NULL;
 }
 
 /* How many partitions may be ours. */

@@ -11,7 +11,6 @@
 #include "engine/writer.h"
 #include <time.h>
 
-#define BUSY_MS 1       /* wait for the store or the sinks when the source has nothing */
 #define NAP_MS 1        /* after a round in which nothing happened and nobody waited */
 #define LONG_NAP_MS 10  /* the same when there is little to miss: at the end, or without the store */
 #define SHORT_NAP_US 50 /* the same when somebody waits for this worker's end */

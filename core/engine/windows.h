@@ -4,6 +4,9 @@
 
 #include "engine/state.h"
 
+#define IDLE_MS 50 /* wait for records when nothing is under way */
+#define BUSY_MS 1  /* wait for the store or the sinks when the source has nothing */
+
 bool windows_have_room(struct worker *worker);
 struct window *windows_writing(struct worker *worker);
 bool windows_done(struct worker *worker);

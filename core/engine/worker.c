@@ -19,10 +19,7 @@
 #include "engine/writer.h"
 #include <stdlib.h>
 
-#define IDLE_MS 50          /* wait for records when nothing is under way */
-#define BUSY_MS 1           /* wait for the store or the sinks when the source has nothing */
 #define COMMIT_MS 1000      /* between commits of a busy source */
-#define COMMIT_WAIT_MS 5000 /* for the store and the source together */
 #define LAST_MS 1000        /* … and for sinks to close, after a stop that came to its end */
 
 static bool is_at_end(struct worker *worker)
