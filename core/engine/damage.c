@@ -3,11 +3,8 @@
  * reason of their own, and come back by a redrive once the profile is mended. It is looked at again with each window
  * that has events of theirs, so that nothing has to be told when it is. */
 #include "engine/damage.h"
-#include "base/clock.h"
-#include "engine/set_aside.h"
 
-#define REPORT_MS 60000
-#define NAMED_A_MINUTE 20
+#include "engine/set_aside.h"
 
 /* A line for each customer that is found, and one a minute while it lasts. */
 static void report(struct worker *worker, const struct customer *customer, bool found, uint32_t events,
@@ -15,26 +12,23 @@ static void report(struct worker *worker, const struct customer *customer, bool 
 {
     struct damage_report *report = &worker->damage;
     const char *label = worker->pipeline->store.label;
-    int64_t now = clock_monotonic_ms();
+    bool first = report->naming.next_ms == 0;
     report->events += events;
-    if (now >= report->next_ms) {
-        if (report->next_ms != 0) {
+    if (naming_turns(&report->naming)) {
+        if (!first) {
             log_printf(worker->pipeline->log, CHURN_LOG_ERROR, label,
                        "damaged profiles of %u customers: %lld more of their events went to the dead letters",
                        worker->cache.damaged, (long long)report->events);
         }
-        report->next_ms = now + REPORT_MS;
-        report->shown = 0;
         report->events = 0;
     }
-    if (found && report->shown < NAMED_A_MINUTE) {
-        report->shown++;
+    if (found && naming_takes(&report->naming)) {
         log_printf(worker->pipeline->log, CHURN_LOG_ERROR, label,
                    "the profile of customer '%.*s' is damaged: %s. This customer's events go to the dead letters (%s), "
                    "everybody else's are counted. To have all of it again: stop churnd, delete the profile, and start "
                    "once with --replay-from beginning; README names another way%s",
                    (int)customer->id_len, customer->id, reject->detail, reject_reason_name(reject->reason),
-                   report->shown == NAMED_A_MINUTE ? "; more are counted, not shown" : "");
+                   naming_is_full(&report->naming) ? "; more are counted, not shown" : "");
     }
 }
 

@@ -25,6 +25,7 @@ libcore_la_SOURCES += \
   %D%/letter.h \
   %D%/merge.c \
   %D%/merge.h \
+  %D%/naming.h \
   %D%/order.h \
   %D%/original.c \
   %D%/original.h \

@@ -3,6 +3,7 @@
 #define STATE_H
 
 #include "engine/letter.h"
+#include "engine/naming.h"
 #include "engine/order.h"
 #include "engine/output.h"
 #include "engine/partition.h"
@@ -64,15 +65,8 @@ struct original;
 
 /* What the log has been told of damaged profiles. */
 struct damage_report {
-    int64_t next_ms; /* not before: the next minute */
-    unsigned shown;  /* customers named in this one */
-    int64_t events;  /* set aside since the last line */
-};
-
-/* Customers that the log names, so many a minute. */
-struct naming {
-    int64_t next_ms; /* not before: the next minute */
-    unsigned shown;  /* in this one */
+    struct naming naming; /* of the customers that are found */
+    int64_t events;       /* set aside since the last line */
 };
 
 /* What main reads of a worker while it runs, and orders it. */

@@ -6,6 +6,7 @@
  * written only once every put of this one is acknowledged, so that a mark never passes over an event that is still
  * under way. */
 #include "engine/writer.h"
+
 #include "profile/profile_render.h"
 
 #include "base/clock.h"
@@ -22,8 +23,6 @@
 
 #define FIRST_RETRY_MS 100
 #define LAST_RETRY_MS 2000
-#define NAMING_MS 60000
-#define NAMED_AT_MOST 20
 #define PROFILE_LINES 6 /* of 64 bytes, that most profiles take */
 #define CHANGE_LINES 2  /* … up to their marks and changes */
 
@@ -163,25 +162,18 @@ static bool begin_to_write(struct worker *worker, struct window *window)
     return true;
 }
 
-static bool may_name(struct naming *naming)
-{
-    int64_t now = clock_monotonic_ms();
-    if (now >= naming->next_ms) {
-        *naming = (struct naming){.next_ms = now + NAMING_MS};
-    }
-    return naming->shown < NAMED_AT_MOST && ++naming->shown > 0;
-}
-
 static void say_gone(struct worker *worker, const struct customer *customer)
 {
-    if (may_name(&worker->writer.gone)) {
+    struct naming *naming = &worker->writer.gone;
+    (void)naming_turns(naming);
+    if (naming_takes(naming)) {
         log_printf(
             worker->pipeline->log, CHURN_LOG_WARN, worker->pipeline->store.label,
             "the profile of customer '%.*s' is gone from the store (deleted, expired, evicted or lost); it begins "
             "anew with what is read from here on. To have all of it again: stop churnd, delete the profile, and start "
             "once with --replay-from beginning%s",
             (int)customer->id_len, customer->id,
-            worker->writer.gone.shown == NAMED_AT_MOST ? "; others in the next minute are not named" : "");
+            naming_is_full(naming) ? "; others in the next minute are not named" : "");
     }
 }
 
