@@ -1,4 +1,5 @@
 #include "cli/command_line.h"
+
 #include "build-config.h"
 
 #include "base/printable.h"

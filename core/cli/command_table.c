@@ -3,7 +3,6 @@
 #include "base/clock.h"
 #include "base/printable.h"
 #include <limits.h>
-#include <stdio.h>
 #include <string.h>
 
 static bool take_config(struct arguments *a, const char *value)

@@ -2,7 +2,6 @@
 #include "base/bus_error.h"
 #include "base/printable.h"
 #include "cli/command_line.h"
-#include "config/config.h"
 #include <curl/curl.h>
 #include <fcntl.h>
 #include <limits.h>

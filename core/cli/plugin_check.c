@@ -1,13 +1,12 @@
 /* The checks themselves, but for the smoke run. */
 #include "cli/plugin_check.h"
-#include "plugin/judge.h"
 
 #include "base/json_build.h"
 #include "cli/plugin_smoke.h"
 #include "config/option.h"
 #include "pipeline/instance.h"
-#include "pipeline/pipeline.h"
 #include "plugin/elf_file.h"
+#include "plugin/judge.h"
 #include <ctype.h>
 #include <dlfcn.h>
 #include <stdlib.h>

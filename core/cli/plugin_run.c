@@ -8,7 +8,6 @@
 #include "pipeline/instance.h"
 #include "profile/owed.h"
 #include <inttypes.h>
-#include <stdlib.h>
 #include <unistd.h>
 
 #define CALLS 10       /* events that a processor is given */

@@ -1,7 +1,6 @@
 /* The smoke run of `churnd plugin-check`: an instance is made and destroyed; an event type decodes and folds samples.
  */
 #include "cli/plugin_smoke.h"
-#include "profile/profile_render.h"
 
 #include "base/clock.h"
 #include "cli/plugin_run.h"
@@ -10,6 +9,7 @@
 #include "pipeline/instance.h"
 #include "profile/fold.h"
 #include "profile/profile.h"
+#include "profile/profile_render.h"
 #include <errno.h>
 #include <inttypes.h>
 #include <stdlib.h>

@@ -3,7 +3,6 @@
 
 #include "base/printable.h"
 #include "engine/run.h"
-#include "pipeline/instance.h"
 #include "pipeline/load.h"
 #include "pipeline/pipeline.h"
 #include "pipeline/section_view.h"

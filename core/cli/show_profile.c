@@ -3,7 +3,6 @@
 #include "profile/profile_render.h"
 
 #include "base/printable.h"
-#include "pipeline/instance.h"
 #include "pipeline/load.h"
 #include "profile/profile.h"
 #include "profile/store_keys.h"

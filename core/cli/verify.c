@@ -11,10 +11,8 @@
 #include "base/decimal.h"
 #include "base/printable.h"
 #include "cli/commands.h"
-#include "pipeline/instance.h"
 #include "pipeline/load.h"
 #include "pipeline/pipeline.h"
-#include "profile/profile.h"
 #include "profile/store_keys.h"
 #include <stdlib.h>
 

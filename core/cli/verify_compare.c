@@ -1,10 +1,9 @@
 /* How two profiles compare: field by field, and by how far each side has read. */
 #include "cli/verify_compare.h"
-#include "profile/parts.h"
-#include "profile/profile_render.h"
 
 #include "base/decimal.h"
-#include "profile/profile.h"
+#include "profile/parts.h"
+#include "profile/profile_render.h"
 #include <stdlib.h>
 
 /* The next field at or behind `i` that is not the engine's own. */

@@ -1,6 +1,6 @@
 #include "config/node.h"
 
-#include <churn/result.h>
+#include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
 

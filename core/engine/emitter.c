@@ -1,5 +1,6 @@
 /* Outputs to the sinks, in the order of the windows, and their answers. */
 #include "engine/emitter.h"
+
 #include "base/clock.h"
 #include "engine/plugin_call.h"
 #include "engine/set_aside.h"

@@ -2,6 +2,7 @@
  * not counted late, and, of those put back from the dead letters, all that were not counted late. The judgement is made
  * anew whenever the store turns out to have another profile. */
 #include "engine/merge.h"
+
 #include "engine/plugin_call.h"
 
 /* What the profile says now; events counted late are noted in it one by one, so that a repeat within the delta is told.

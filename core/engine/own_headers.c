@@ -3,6 +3,7 @@
  * first window of a customer alone that needs it: of one who is known to be damaged the headers are asked for in time.
  */
 #include "engine/own_headers.h"
+
 #include "base/clock.h"
 #include "engine/plugin_call.h"
 #include "engine/stalled.h"

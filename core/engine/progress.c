@@ -1,7 +1,6 @@
 #include "engine/progress.h"
 
 #include "base/clock.h"
-#include "engine/checkpoint.h"
 #include "engine/commit.h"
 #include "engine/handover.h"
 #include "engine/partitions.h"

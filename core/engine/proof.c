@@ -1,5 +1,6 @@
 /* Whether a partition is the one that was counted. */
 #include "engine/proof.h"
+
 #include "engine/checkpoint.h"
 #include "engine/partitions.h"
 #include "engine/rounds.h"

@@ -1,13 +1,13 @@
 /* How far profiles may have counted, and how far dead letters may go: what the store is told before either is written.
  * Both are kept in one hash beside the checkpoint: `counted` and `below`. */
 #include "engine/reach.h"
+
+#include "base/decimal.h"
 #include "engine/checkpoint.h"
 #include "engine/partitions.h"
 #include "engine/proof.h"
 #include "engine/rounds.h"
 #include "engine/session.h"
-
-#include "base/decimal.h"
 #include "profile/store_keys.h"
 #include <inttypes.h>
 

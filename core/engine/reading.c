@@ -10,7 +10,6 @@
 #include "engine/progress.h"
 #include "engine/proof.h"
 #include "engine/windows.h"
-#include "engine/writer.h"
 
 #define PAUSE_AFTER_MS 1000   /* of not taking records the source is told to stop fetching */
 #define KEEP_ALIVE_MS 20      /* wait per look at a source that must not be read from */

@@ -6,10 +6,7 @@
 #include "engine/health.h"
 #include "engine/reload.h"
 #include "engine/summary.h"
-#include "pipeline/instance.h"
 #include "pipeline/load.h"
-#include <errno.h>
-#include <pthread.h>
 #include <signal.h>
 #include <stdatomic.h>
 #include <stdlib.h>

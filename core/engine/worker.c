@@ -1,9 +1,7 @@
 /* The loop of a worker: take records, write profiles, tell the sinks, commit. */
 #include "engine/worker.h"
-#include "profile/profile_render.h"
 
 #include "base/clock.h"
-#include "base/fault.h"
 #include "engine/emitter.h"
 #include "engine/original.h"
 #include "engine/partitions.h"
@@ -13,14 +11,14 @@
 #include "engine/reading.h"
 #include "engine/rounds.h"
 #include "engine/session.h"
-#include "engine/stalled.h"
 #include "engine/watch.h"
 #include "engine/windows.h"
 #include "engine/writer.h"
+#include "profile/profile_render.h"
 #include <stdlib.h>
 
-#define COMMIT_MS 1000      /* between commits of a busy source */
-#define LAST_MS 1000        /* … and for sinks to close, after a stop that came to its end */
+#define COMMIT_MS 1000 /* between commits of a busy source */
+#define LAST_MS 1000   /* … and for sinks to close, after a stop that came to its end */
 
 static bool is_at_end(struct worker *worker)
 {

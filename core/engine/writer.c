@@ -7,11 +7,8 @@
  * under way. */
 #include "engine/writer.h"
 
-#include "profile/profile_render.h"
-
 #include "base/clock.h"
 #include "base/fault.h"
-#include "engine/checkpoint.h"
 #include "engine/damage.h"
 #include "engine/emitter.h"
 #include "engine/merge.h"
@@ -19,6 +16,7 @@
 #include "engine/plugin_call.h"
 #include "engine/reach.h"
 #include "engine/stalled.h"
+#include "profile/profile_render.h"
 #include "profile/store_keys.h"
 
 #define FIRST_RETRY_MS 100

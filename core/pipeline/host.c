@@ -1,8 +1,7 @@
 #include "pipeline/host.h"
-#include "profile/profile_render.h"
 
 #include "base/clock.h"
-#include "profile/profile.h"
+#include "profile/profile_render.h"
 #include "profile/store_keys.h"
 #include <churn/ext/event_types.h>
 #include <churn/ext/health.h>

@@ -1,10 +1,10 @@
 #include "plugin/loader.h"
-#include "plugin/judge.h"
 
 #include "base/printable.h"
 #include "base/refuse.h"
 #include "base/suggest.h"
 #include "plugin/elf_file.h"
+#include "plugin/judge.h"
 #include "plugin/plugin_fault.h"
 #include "plugin/plugin_trial.h"
 #include <dirent.h>

@@ -3,7 +3,6 @@
 #include "base/json_parse.h"
 #include "cli/test/bench.h"
 #include "cli/test/json.h"
-#include "pipeline/instance.h"
 #include <json-c/json.h>
 #include <stdlib.h>
 
