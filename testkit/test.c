@@ -318,7 +318,7 @@ void *testkit_self(struct churn_test *t, uint32_t kind)
     if (t->instance != NULL && t->section.loaded->plugin.kind == kind) {
         return t->instance->self;
     }
-    (void)testkit_say(t, CHURN_FATAL, "this needs a %s that was loaded and started", loader_role(kind));
+    (void)testkit_say(t, CHURN_FATAL, "this needs a %s that was loaded and started", role_name(kind));
     return NULL;
 }
 

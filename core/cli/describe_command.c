@@ -44,7 +44,7 @@ int command_plugins(const struct arguments *arguments, struct loader *loader, st
             (void)json_object_object_del(object, "options");
             (void)json_object_array_add(list, object);
         } else {
-            printable_line(stdout, "%-10s %-24s %-8s %s", loader_role(loaded->plugin.kind), loaded->plugin.name,
+            printable_line(stdout, "%-10s %-24s %-8s %s", role_name(loaded->plugin.kind), loaded->plugin.name,
                            loaded->plugin.version, loaded->plugin.summary);
         }
     }

@@ -39,7 +39,7 @@ struct json_object *describe_json_plugin(const struct described *described)
 {
     const churn_plugin *plugin = &described->loaded->plugin;
     struct json_object *object = json_object_new_object(), *options = json_object_new_array();
-    json_add_text(object, "role", loader_role(plugin->kind));
+    json_add_text(object, "role", role_name(plugin->kind));
     json_add_text(object, "name", plugin->name);
     json_add_text(object, "version", plugin->version);
     json_add_text(object, "summary", plugin->summary);

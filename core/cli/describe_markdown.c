@@ -127,7 +127,7 @@ void describe_markdown_table(const struct option_table *table)
 void describe_markdown_plugin(const struct described *described)
 {
     const churn_plugin *plugin = &described->loaded->plugin;
-    const char *role = loader_role(plugin->kind);
+    const char *role = role_name(plugin->kind);
     (void)printf("\n## %c%s %s\n\n", role[0] - 'a' + 'A', role + 1, plugin->name);
     put_text(plugin->summary);
     (void)putchar('\n');

@@ -81,7 +81,7 @@ void describe_text_table(const struct option_table *table)
 void describe_text_plugin(const struct described *described)
 {
     const churn_plugin *plugin = &described->loaded->plugin;
-    printable_line(stdout, "%s %s %s", loader_role(plugin->kind), plugin->name, plugin->version);
+    printable_line(stdout, "%s %s %s", role_name(plugin->kind), plugin->name, plugin->version);
     printable_line(stdout, "%s", plugin->summary);
     for (uint32_t i = 0; i < plugin->option_count; i++) {
         print_option(plugin_option(plugin, i));

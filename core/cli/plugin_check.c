@@ -194,7 +194,7 @@ static bool check_words(struct plugin_check *check, const struct elf_file *elf)
 static void tell_body(struct plugin_check *check, const churn_plugin *plugin)
 {
     struct json_object *line = json_object_new_object(), *body = json_object_new_object();
-    json_add_text(body, "kind", loader_role(plugin->kind));
+    json_add_text(body, "kind", role_name(plugin->kind));
     json_add_text(body, "name", plugin->name);
     json_add_text(body, "version", plugin->version);
     json_add_text(body, "summary", plugin->summary);
@@ -277,7 +277,7 @@ static void check_row(struct plugin_check *check, const churn_plugin *plugin, co
 
 static bool overlap(const churn_option *a, const churn_option *b)
 {
-    return a->offset < b->offset + loader_option_size(b->type) && b->offset < a->offset + loader_option_size(a->type);
+    return a->offset < b->offset + judge_option_size(b->type) && b->offset < a->offset + judge_option_size(a->type);
 }
 
 static void check_pairs(struct plugin_check *check, const churn_plugin *plugin, uint32_t number)
@@ -296,7 +296,7 @@ static void check_pairs(struct plugin_check *check, const churn_plugin *plugin, 
     if (instance_has_option(plugin->kind, row->name)) {
         plugin_report_error(check, "option_table",
                             "option '%s' is churnd's own in the section of a %s; call it otherwise", row->name,
-                            loader_role(plugin->kind));
+                            role_name(plugin->kind));
     }
 }
 
@@ -307,7 +307,7 @@ static void check_options(struct plugin_check *check, const churn_plugin *plugin
         plugin_report_warning(check, "option_table", "an event type has no options: nobody sets them");
     }
     for (uint32_t i = 0; i < plugin->option_count; i++) {
-        const char *code = loader_judge_option(plugin, i, message, sizeof message);
+        const char *code = judge_option(plugin, i, message, sizeof message);
         if (code != NULL) {
             plugin_report_refused(check, code, message);
             return; /* what follows would read by offsets that may be wrong too */
@@ -330,7 +330,7 @@ static void check_entry(struct plugin_check *check, const churn_plugin *entry)
         plugin_report_error(check, "name", "a plugin's file is named NAME.so, with the name of its entry");
         return;
     }
-    const char *code = loader_judge(entry, check->path, name, &plugin, message, sizeof message);
+    const char *code = judge_entry(entry, check->path, name, &plugin, message, sizeof message);
     if (code != NULL) {
         plugin_report_refused(check, code, message);
         return;
@@ -338,7 +338,7 @@ static void check_entry(struct plugin_check *check, const churn_plugin *entry)
     tell_body(check, &plugin);
     check_texts(check, &plugin);
     check_options(check, &plugin);
-    code = loader_judge_ops(&plugin, check->path, message, sizeof message);
+    code = judge_ops(&plugin, check->path, message, sizeof message);
     if (code != NULL) {
         plugin_report_refused(check, code, message);
     }

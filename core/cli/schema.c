@@ -302,7 +302,7 @@ static struct json_object *kind_schema(const struct loader *loader, uint32_t kin
         const churn_plugin *plugin = &loader->plugins[i]->plugin;
         char definition[192];
         if (plugin->kind == kind) {
-            (void)snprintf(definition, sizeof definition, "%s.%s", loader_role(kind), plugin->name);
+            (void)snprintf(definition, sizeof definition, "%s.%s", role_name(kind), plugin->name);
             json_add(definitions, definition, section_schema(plugin));
             (void)json_object_array_add(rules, condition(plugin->name, definition));
         }

@@ -8,7 +8,7 @@ bool worker_blame(struct worker *worker, const struct section *section, const ch
     (void)vsnprintf(what, sizeof what, format, args);
     va_end(args);
     return worker_fail(worker, "%s %s breaks the rules of its plugin interface: its %s (%s)",
-                       loader_role(section->loaded->plugin.kind), section->label, what, section->loaded->path);
+                       role_name(section->loaded->plugin.kind), section->label, what, section->loaded->path);
 }
 
 void plugin_poison(const struct worker *worker, unsigned plugin, const char *topic, int32_t partition, int64_t offset,

@@ -352,7 +352,7 @@ void worker_where(const struct worker *worker, const struct section **ret_sectio
     if (journal_held(worker->pipeline->journal, worker->number, held, sizeof held)) {
         (void)snprintf(text, size, "%s", held);
     } else {
-        (void)snprintf(text, size, "%s%s%s", section != NULL ? loader_role(section->loaded->plugin.kind) : "itself",
+        (void)snprintf(text, size, "%s%s%s", section != NULL ? role_name(section->loaded->plugin.kind) : "itself",
                        section != NULL ? " " : "", section != NULL ? section->label : "");
     }
 }

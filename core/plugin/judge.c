@@ -10,7 +10,7 @@
 #include <limits.h>
 #include <stdlib.h>
 
-size_t loader_option_size(uint32_t type)
+size_t judge_option_size(uint32_t type)
 {
     switch (type) {
     case CHURN_OPTION_BOOL:
@@ -25,11 +25,11 @@ size_t loader_option_size(uint32_t type)
     }
 }
 
-const char *loader_judge_option(const churn_plugin *p, uint32_t number, char *message, size_t size)
+const char *judge_option(const churn_plugin *p, uint32_t number, char *message, size_t size)
 {
     const churn_option *row =
         (const churn_option *)(const void *)((const char *)p->options + (size_t)number * p->option_stride);
-    size_t bytes = loader_option_size(row->type);
+    size_t bytes = judge_option_size(row->type);
     if (row->name == NULL || *row->name == '\0') {
         return plugin_fault("option_table", message, size, "row %u of its option table has no name", number);
     }
@@ -81,7 +81,7 @@ static const char *judge_body(const churn_plugin *p, const char *path, const cha
                             path, p->option_stride, sizeof(churn_option));
     }
     for (uint32_t i = 0; i < p->option_count; i++) {
-        const char *code = loader_judge_option(p, i, why, sizeof why);
+        const char *code = judge_option(p, i, why, sizeof why);
         if (code != NULL) {
             return plugin_fault(code, message, size, "%s: %s", path, why);
         }
@@ -104,8 +104,8 @@ const char *judge_words(const churn_plugin *words, const char *path, char *messa
     return NULL;
 }
 
-const char *loader_judge(const churn_plugin *entry, const char *path, const char *file_name, churn_plugin *ret_copy,
-                         char *message, size_t size)
+const char *judge_entry(const churn_plugin *entry, const char *path, const char *file_name, churn_plugin *ret_copy,
+                        char *message, size_t size)
 {
     const char *code = judge_words(entry, path, message, size);
     if (code != NULL) {
@@ -187,7 +187,7 @@ static const char *missing_call(const churn_plugin *p, const struct required_cal
     return NULL;
 }
 
-const char *loader_judge_ops(const churn_plugin *p, const char *path, char *message, size_t size)
+const char *judge_ops(const churn_plugin *p, const char *path, char *message, size_t size)
 {
     const char *missing;
     uint32_t bytes;
@@ -203,7 +203,7 @@ const char *loader_judge_ops(const churn_plugin *p, const char *path, char *mess
     }
     if (missing != NULL) {
         return plugin_fault("missing_call", message, size, "%s: its ops have no `%s`, which a %s must have; set .%s",
-                            path, missing, loader_role(p->kind), missing);
+                            path, missing, role_name(p->kind), missing);
     }
     if (p->kind == CHURN_KIND_SINK && ((const churn_sink_ops *)p->ops)->accepts == 0) {
         return plugin_fault("accepts", message, size, "%s: its ops accept nothing; set .accepts to CHURN_RECORD_…",

@@ -307,8 +307,7 @@ static const struct loaded *open_plugin(struct loader *loader, const char *path,
     const struct loaded *loaded;
     const churn_plugin *entry;
     if (open_file(loader, path, &entry, message, size) != NULL ||
-        loader_judge(entry, path, name, &copy, message, size) != NULL ||
-        loader_judge_ops(&copy, path, message, size) != NULL) {
+        judge_entry(entry, path, name, &copy, message, size) != NULL || judge_ops(&copy, path, message, size) != NULL) {
         return NULL;
     }
     loaded = find_loaded(loader, copy.kind, copy.name); /* a flat folder may repeat what an earlier one has */
@@ -361,7 +360,7 @@ void loader_each_name(const struct loader *loader, uint32_t kind, loader_name_fn
     for (unsigned d = 0; d < loader->dir_count; d++) {
         for (unsigned l = 0; l < 2; l++) { /* a flat folder does not tell the role of its files */
             char dir[PATH_MAX], name[NAME_SIZE];
-            layout_dir(l, loader->dirs[d], loader_role(kind), dir, sizeof dir);
+            layout_dir(l, loader->dirs[d], role_name(kind), dir, sizeof dir);
             DIR *open_dir = opendir(dir);
             struct dirent *entry;
             while (open_dir != NULL && (entry = readdir(open_dir)) != NULL) {
@@ -398,7 +397,7 @@ static void not_found(const struct loader *loader, uint32_t kind, const char *na
     char hint[NAME_SIZE + 32];
     size_t used;
     loader_each_name(loader, kind, offer_name, &offered);
-    (void)snprintf(message, size, "there is no %s plugin '%s'%s; looked in", loader_role(kind), name,
+    (void)snprintf(message, size, "there is no %s plugin '%s'%s; looked in", role_name(kind), name,
                    suggest_text(&offered.suggest, hint, sizeof hint));
     for (unsigned d = 0; d < loader->dir_count; d++) {
         used = strlen(message);
@@ -420,7 +419,7 @@ const struct loaded *loader_get(struct loader *loader, uint32_t kind, const char
     for (unsigned d = 0; d < loader->dir_count; d++) {
         for (unsigned l = 0; l < LAYOUTS; l++) {
             char dir[PATH_MAX], path[PATH_MAX + NAME_SIZE];
-            layout_dir(l, loader->dirs[d], loader_role(kind), dir, sizeof dir);
+            layout_dir(l, loader->dirs[d], role_name(kind), dir, sizeof dir);
             (void)snprintf(path, sizeof path, "%s/%s.so", dir, name);
             if (access(path, F_OK) != 0) {
                 continue;
@@ -428,7 +427,7 @@ const struct loaded *loader_get(struct loader *loader, uint32_t kind, const char
             loaded = open_plugin(loader, path, name, message, size);
             if (loaded != NULL && loaded->plugin.kind != kind) {
                 (void)refuse(message, size, "%s is a %s plugin; a %s plugin is needed here", path,
-                             loader_role(loaded->plugin.kind), loader_role(kind));
+                             role_name(loaded->plugin.kind), role_name(kind));
                 return NULL;
             }
             return loaded;
@@ -501,7 +500,7 @@ static bool load_dir(struct loader *loader, const char *dir, uint32_t only_kind,
         const struct loaded *loaded = open_plugin(loader, path, name, why, sizeof why);
         if (loaded != NULL && only_kind != 0 && loaded->plugin.kind != only_kind) {
             (void)refuse(why, sizeof why, "%s is a %s plugin in the folder of the %s plugins", path,
-                         loader_role(loaded->plugin.kind), loader_role(only_kind));
+                         role_name(loaded->plugin.kind), role_name(only_kind));
         }
         ok = (*why == '\0' || refuse_too(loader, message, size, why)) && ok;
     }
@@ -526,7 +525,7 @@ bool loader_load_all(struct loader *loader, uint32_t kind, char *message, size_t
         char dir[PATH_MAX];
         for (uint32_t k = first; k <= last; k++) {
             for (unsigned l = 0; l < 2; l++) {
-                layout_dir(l, loader->dirs[d], loader_role(k), dir, sizeof dir);
+                layout_dir(l, loader->dirs[d], role_name(k), dir, sizeof dir);
                 ok = load_dir(loader, dir, k, message, size) && ok;
             }
         }

@@ -4,7 +4,7 @@
 
 static const char *const roles[] = {"plugin", "event", "source", "processor", "store", "sink"};
 
-const char *loader_role(uint32_t kind)
+const char *role_name(uint32_t kind)
 {
     return roles[kind <= CHURN_KIND_SINK ? kind : 0];
 }

@@ -5,6 +5,6 @@
 #include <stdint.h>
 
 /* "event", "source", …: also the name of the folder. */
-const char *loader_role(uint32_t kind);
+const char *role_name(uint32_t kind);
 
 #endif

@@ -145,7 +145,7 @@ static bool judge_bytes(const churn_plugin *entry, size_t size)
     churn_plugin judged;
     bool ok;
     message[0] = '\0';
-    ok = loader_judge((const churn_plugin *)(void *)copy, "/dir/good.so", "good", &judged, message, sizeof message) ==
+    ok = judge_entry((const churn_plugin *)(void *)copy, "/dir/good.so", "good", &judged, message, sizeof message) ==
          NULL;
     if (ok) {
         CU_ASSERT(memcmp(&judged, entry, sizeof judged) == 0);
@@ -281,7 +281,7 @@ static const char *judge_store(const churn_store_ops *ops)
     entry.kind = CHURN_KIND_STORE;
     entry.ops = ops;
     message[0] = '\0';
-    return loader_judge_ops(&entry, "/dir/good.so", message, sizeof message);
+    return judge_ops(&entry, "/dir/good.so", message, sizeof message);
 }
 
 static void test_calls_that_a_kind_must_have(void)
@@ -466,7 +466,7 @@ static void test_roles(void)
 {
     static const char *const roles[] = {"plugin", "event", "source", "processor", "store", "sink", "plugin"};
     for (uint32_t kind = 0; kind < COUNT(roles); kind++) {
-        check_text(loader_role(kind), roles[kind], "role");
+        check_text(role_name(kind), roles[kind], "role");
     }
 }
 
