@@ -13,7 +13,9 @@ import tempfile
 import xml.etree.ElementTree as xml
 
 FOLDER = pathlib.Path(__file__).resolve().parent
-ROOT = FOLDER.parents[1]
+sys.path.insert(0, str(FOLDER.parent / "support"))
+from source_copy import ROOT, copy_source
+
 # Guard → the fastest row that cannot miss it.
 ROWS = {
     "marks": "test_process.py::test_killed_at_failpoint[after_store_ack]",  # what is read again counts again
@@ -27,7 +29,7 @@ ROWS = {
 ENDS_BEYOND = """static bool ends_beyond(const struct delta *delta, const struct profile *profile)
 {
     for (const struct range *range = delta->ranges; range != NULL; range = range->next) {
-        if (range->high >= profile_mark(profile, range->source)) {
+        if (range->high >= profile_mark(profile, range->part)) {
             return true;
         }
     }
@@ -93,29 +95,8 @@ class Tree:
 
     def __init__(self, folder):
         self.source, self.build = folder / "source", folder / "build"
-        for name in (
-            "configure.ac",
-            "Makefile.am",
-            "m4",
-            "core",
-            "plugins",
-            "testkit",
-            "tests",
-            "bench",
-            "examples",
-            "config",
-            "docs",
-            "man",
-            "plugin.map",
-            "churn.pc.in",
-            "churn-test.pc.in",
-            "churn.mk.in",
-        ):
-            copy = shutil.copytree if (ROOT / name).is_dir() else shutil.copy2
-            self.source.mkdir(exist_ok=True)
-            copy(ROOT / name, self.source / name)
+        copy_source(self.source)
         self.build.mkdir()
-        self.call(["autoreconf", "-i"], self.source)
         self.call([self.source / "configure", "--enable-faults"], self.build)
         self.make()
 

@@ -11,12 +11,13 @@ import hashlib
 import pathlib
 import queue
 import random
-import shutil
 import subprocess
 import sys
 import tempfile
 
-ROOT = pathlib.Path(__file__).resolve().parents[2]
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "support"))
+from source_copy import ROOT, copy_source
+
 KAFKA_SOURCE = (
     "plugins/test_source_kafka_group plugins/test_source_kafka_records "
     "plugins/test_source_kafka plugins/test_source_kafka_reading plugins/test_source_kafka_turns"
@@ -176,19 +177,8 @@ class Tree:
     def __init__(self, folder):
         self.source = folder / "source"
         self.build = folder / "build"
-        files = subprocess.run(
-            ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"],
-            cwd=ROOT,
-            check=True,
-            capture_output=True,
-            text=True,
-        ).stdout.split("\0")
-        for name in filter(None, files):
-            if (ROOT / name).is_file():
-                (self.source / name).parent.mkdir(parents=True, exist_ok=True)
-                shutil.copy2(ROOT / name, self.source / name)
+        copy_source(self.source)
         self.build.mkdir()
-        subprocess.run(["autoreconf", "-i"], cwd=self.source, check=True, capture_output=True)
         subprocess.run(
             [self.source / "configure", "CFLAGS=-O1 -g0", "CXXFLAGS=-O1 -g0"],
             cwd=self.build,
