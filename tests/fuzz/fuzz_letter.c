@@ -63,9 +63,9 @@ static void write_line(struct text *out, const struct letter *letter, bool coded
     text_append_string(out, ",");
     write_member(out, "value", letter->value, coded);
     for (uint32_t i = 0; i < letter->header_count; i++) {
-        bool ours = output_own_header(letter->headers[i].name) == NULL;
+        bool hidden = strncmp(letter->headers[i].name, "churn.", strlen("churn.")) == 0;
         text_append_string(out, i == 0 ? ",\"headers\":[{\"name\":" : ",{\"name\":");
-        text_append_json(out, "churn.original.", ours ? strlen("churn.original.") : 0);
+        text_append_json(out, "churn.original.", hidden ? strlen("churn.original.") : 0);
         out->len--; /* goes on inside the text's closing quote */
         struct text name = {0};
         text_append_json(&name, letter->headers[i].name, strlen(letter->headers[i].name));
