@@ -253,13 +253,13 @@ static int32_t raise(struct churn_test *t, const struct counted *c)
     churn_event event;
     const struct event_type *type = decode(t, c, &event, &reject);
     churn_record record = {.size = sizeof record, .topic = TOPIC, .offset = c->offset};
-    uint32_t severity = severity_of_event(type, &event);
+    uint32_t severity = severity_of_event(type, &event, type->table.severity);
     bool ok = true;
     for (uint32_t i = 0; i < t->edit.alert_count && ok; i++) {
         ok = output_raised(&t->window, &record, &event, &t->edit.alerts[i], &scratch);
     }
     ok = ok && (severity == CHURN_SEVERITY_NONE || output_alert(&t->window, &record, type, &event, severity, &scratch));
-    ok = ok && (!type->predicts || output_trigger(&t->window, &record, &event, &scratch));
+    ok = ok && (type->table.predicts == 0 || output_trigger(&t->window, &record, &event, &scratch));
     ok = ok && keep_output(t, CHURN_RECORD_ALERT, &t->alert) && keep_output(t, CHURN_RECORD_TRIGGER, &t->trigger);
     text_free(&scratch);
     return ok ? CHURN_OK : testkit_out_of_memory(t);

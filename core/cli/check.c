@@ -23,14 +23,14 @@ static void check_override(struct pipeline *pipeline, const struct node *type, c
 {
     const struct node *predict = config_get(given, "predict"), *alert = config_get(given, "alert");
     int32_t id = name_index_find(&pipeline->catalog.type_names, type->text, strlen(type->text));
-    const struct event_type *loaded = id >= 0 ? &pipeline->catalog.types[id] : NULL;
-    if (loaded != NULL && predict != NULL && loaded->predicts && !takes(pipeline, CHURN_RECORD_TRIGGER)) {
+    const struct type_rules *rules = id >= 0 ? &pipeline->rules[id] : NULL;
+    if (rules != NULL && predict != NULL && rules->predicts && !takes(pipeline, CHURN_RECORD_TRIGGER)) {
         config_warning(&pipeline->config, predict,
                        "events: override: %s: predict has no effect: no sink asks for predictions; add one, such as "
                        "'plugin: prediction'",
                        type->text);
     }
-    if (loaded != NULL && alert != NULL && loaded->severity != 0 && !takes(pipeline, CHURN_RECORD_ALERT)) {
+    if (rules != NULL && alert != NULL && rules->severity != 0 && !takes(pipeline, CHURN_RECORD_ALERT)) {
         config_warning(&pipeline->config, alert,
                        "events: override: %s: alert has no effect: no sink takes alerts; add one, such as "
                        "'plugin: alert'",
@@ -46,10 +46,10 @@ static void check_overrides(struct pipeline *pipeline)
     }
 }
 
-static bool any_type_predicts(const struct catalog *catalog)
+static bool any_type_predicts(const struct pipeline *pipeline)
 {
-    for (uint32_t i = 0; i < catalog->type_count; i++) {
-        if (catalog->types[i].predicts) {
+    for (uint32_t i = 0; i < pipeline->catalog.type_count; i++) {
+        if (pipeline->rules[i].predicts) {
             return true;
         }
     }
@@ -57,11 +57,11 @@ static bool any_type_predicts(const struct catalog *catalog)
 }
 
 /* A callback of the type may raise alerts too. */
-static bool any_type_alerts(const struct catalog *catalog)
+static bool any_type_alerts(const struct pipeline *pipeline)
 {
-    for (uint32_t i = 0; i < catalog->type_count; i++) {
-        const struct event_type *type = &catalog->types[i];
-        if (type->severity != 0 || type->table.severity_rule_count > 0 || type->table.apply != NULL) {
+    for (uint32_t i = 0; i < pipeline->catalog.type_count; i++) {
+        const struct event_type *type = &pipeline->catalog.types[i];
+        if (pipeline->rules[i].severity != 0 || type->table.severity_rule_count > 0 || type->table.apply != NULL) {
             return true;
         }
     }
@@ -70,7 +70,7 @@ static bool any_type_alerts(const struct catalog *catalog)
 
 static void check_idle_sinks(struct pipeline *pipeline)
 {
-    bool predicts = any_type_predicts(&pipeline->catalog), alerts = any_type_alerts(&pipeline->catalog);
+    bool predicts = any_type_predicts(pipeline), alerts = any_type_alerts(pipeline);
     for (unsigned i = 0; i < pipeline->sink_count; i++) {
         const struct section *sink = &pipeline->sinks[i];
         if (sink->input == CHURN_RECORD_TRIGGER && !predicts) {

@@ -107,7 +107,8 @@ static void put_event_type(const struct event_type *type)
         put_field(event_type_field(type, i));
     }
     put_effects(type);
-    (void)printf("\nPredicts: %s. Alert: %s", type->predicts ? "yes" : "no", severity_name(type->severity));
+    (void)printf("\nPredicts: %s. Alert: %s", type->table.predicts != 0 ? "yes" : "no",
+                 severity_name(type->table.severity));
     for (uint32_t i = 0; i < type->table.severity_rule_count; i++) {
         const churn_severity_rule *rule = event_type_rule(type, i);
         (void)printf("; %s when `%s` is `%s`", severity_name(rule->severity), rule->field, rule->equals);

@@ -62,7 +62,8 @@ static void print_event_type(const struct event_type *type)
         (void)printf("  %-26s = %s / %s, %u decimals\n", derived->field, derived->numerator, describe_divisor(derived),
                      derived->decimals);
     }
-    (void)printf("\npredicts: %s\nalert: %s", type->predicts ? "yes" : "no", severity_name(type->severity));
+    (void)printf("\npredicts: %s\nalert: %s", type->table.predicts != 0 ? "yes" : "no",
+                 severity_name(type->table.severity));
     for (uint32_t i = 0; i < type->table.severity_rule_count; i++) {
         const churn_severity_rule *rule = event_type_rule(type, i);
         (void)printf("; %s when %s is %s", severity_name(rule->severity), rule->field, rule->equals);

@@ -168,7 +168,7 @@ static bool say_outputs(struct worker *worker, const churn_record *record, const
 {
     struct window *window = window_filling(worker);
     uint32_t kinds = worker->pipeline->outputs & ~partitions_muted(worker, part, record->offset), withheld;
-    struct saying saying = routing_saying(type, event, kinds);
+    struct saying saying = routing_saying(worker->pipeline, type, event, kinds);
     bool ok = true;
     if ((saying.kinds & CHURN_RECORD_EVENT) != 0 && wanted(worker, type, event, CHURN_RECORD_EVENT, 0, &withheld)) {
         ok = output_event(window, record, event->payload) && withhold(window, withheld);

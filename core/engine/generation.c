@@ -82,12 +82,13 @@ void generation_name_plugins(struct pipeline *pipeline)
                         section->label, section->loaded);
     }
     for (unsigned i = 0; i < pipeline->catalog.type_count; i++) {
-        struct event_type *type = &pipeline->catalog.types[i];
+        const struct event_type *type = &pipeline->catalog.types[i];
         char message[512];
         const struct loaded *loaded = type->table.apply != NULL ? loader_get(pipeline->loader, CHURN_KIND_EVENT,
                                                                              type->name.ptr, message, sizeof message)
                                                                 : NULL;
-        type->journal_number = loaded != NULL ? name_plugin(journal, "event type", type->name.ptr, loaded) : 0;
+        pipeline->rules[i].journal_number =
+            loaded != NULL ? name_plugin(journal, "event type", type->name.ptr, loaded) : 0;
     }
 }
 

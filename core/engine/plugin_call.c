@@ -23,11 +23,11 @@ int32_t plugin_fold(struct worker *worker, const struct event_type *type, const 
                     struct fields *into, struct arena *arena, struct reject *reject)
 {
     bool calls = type->table.apply != NULL;
+    unsigned number = pipeline_rules(worker->pipeline, type)->journal_number;
     churn_error err;
     int32_t result;
-    if (calls &&
-        !journal_enter(&worker->seat, type->journal_number, event->topic.ptr, event->partition, event->offset, 1)) {
-        plugin_poison(worker, type->journal_number, event->topic.ptr, event->partition, event->offset, reject);
+    if (calls && !journal_enter(&worker->seat, number, event->topic.ptr, event->partition, event->offset, 1)) {
+        plugin_poison(worker, number, event->topic.ptr, event->partition, event->offset, reject);
         return CHURN_REJECT;
     }
     clear_error(&err);

@@ -162,8 +162,6 @@ static bool add_type(struct catalog *catalog, const churn_plugin *plugin, char *
     memcpy(&type->table, given, given->size < sizeof type->table ? given->size : sizeof type->table);
     type->name = (churn_str){.ptr = plugin->name, .len = (uint32_t)len};
     type->version = plugin->version;
-    type->severity = type->table.severity;
-    type->predicts = type->table.predicts != 0;
     if (!check_shape(&type->table, plugin->name, message, size) || !resolve_fields(catalog, type, message, size) ||
         !resolve_effects(catalog, type, message, size)) {
         return false;

@@ -13,8 +13,6 @@ struct effect_plan {
     int64_t constant;
 };
 
-struct condition;
-
 struct event_type {
     churn_str name;              /* NUL-terminated */
     const char *version;         /* of the plugin */
@@ -22,10 +20,6 @@ struct event_type {
     uint32_t *data_names;        /* for each row of the field table, its id among the catalog's data names */
     struct effect_plan *effects; /* without those that only declare */
     uint32_t effect_count;
-    uint32_t severity; /* the table's, or what the pipeline says */
-    bool predicts;
-    struct condition *predict_when, *alert_when; /* what the pipeline says, which owns them; NULL: always */
-    unsigned journal_number;                     /* where it has a callback, once the pipeline runs */
 };
 
 /* Built by main before the workers start, then only read. */

@@ -134,6 +134,7 @@ static struct event_type *find_type(struct pipeline *pipeline, const struct node
 static bool set_override(struct pipeline *pipeline, const struct node *key, const struct node *value)
 {
     struct event_type *type = find_type(pipeline, key);
+    struct type_rules *rules;
     struct override_settings given = {0};
     struct option_target target = settings_target(SETTINGS_OVERRIDE, &given);
     char section[160];
@@ -141,16 +142,17 @@ static bool set_override(struct pipeline *pipeline, const struct node *key, cons
     if (type == NULL) {
         return false;
     }
-    given.predict = type->predicts;
-    given.alert = (int32_t)type->severity;
+    rules = pipeline_rules(pipeline, type);
+    given.predict = rules->predicts;
+    given.alert = (int32_t)rules->severity;
     (void)snprintf(section, sizeof section, "events: override: %s", key->text);
     ok = options_read(&pipeline->config, value, value, section, &target, 1, NULL);
     options_free(&target, 1);
     if (!ok) {
         return false;
     }
-    type->predicts = given.predict != 0;
-    type->severity = (uint32_t)given.alert;
+    rules->predicts = given.predict != 0;
+    rules->severity = (uint32_t)given.alert;
     return routing_override(pipeline, value, section, type);
 }
 
@@ -182,11 +184,13 @@ static bool load_events(struct pipeline *pipeline)
     const struct node *overrides = config_get(node, "override");
     struct option_target target = settings_target(SETTINGS_EVENTS, &pipeline->event_settings);
     char message[2048];
-    bool ok = options_read(&pipeline->config, node, node, "events", &target, 1, override_key);
+    bool built, ok = options_read(&pipeline->config, node, node, "events", &target, 1, override_key);
     ok = check_types(pipeline, config_get(node, "types")) && ok;
-    if (!catalog_build(&pipeline->catalog, pipeline->loader, &pipeline->event_settings.types, message,
-                       sizeof message)) {
-        config_error_lines(&pipeline->config, node, message);
+    built =
+        catalog_build(&pipeline->catalog, pipeline->loader, &pipeline->event_settings.types, message, sizeof message);
+    pipeline->rules = type_rules_new(&pipeline->catalog);
+    if (!built || pipeline->rules == NULL) {
+        config_error_lines(&pipeline->config, node, built ? "out of memory" : message);
         return false;
     }
     pipeline->has_types = true;
@@ -487,14 +491,6 @@ bool pipeline_only_look(struct pipeline *pipeline, void *ctx)
     return true;
 }
 
-static void free_overrides(struct catalog *catalog)
-{
-    for (uint32_t i = 0; i < catalog->type_count; i++) {
-        condition_free(catalog->types[i].predict_when);
-        condition_free(catalog->types[i].alert_when);
-    }
-}
-
 static void free_sections(struct section *sections, unsigned count)
 {
     for (unsigned i = 0; i < count; i++) {
@@ -517,7 +513,7 @@ void pipeline_free(struct pipeline *pipeline)
     options_free(targets, sizeof targets / sizeof targets[0]);
     free_sections(pipeline->processors, pipeline->processor_count);
     free_sections(pipeline->sinks, pipeline->sink_count);
-    free_overrides(&pipeline->catalog);
+    type_rules_free(pipeline->rules, &pipeline->catalog);
     catalog_free(&pipeline->catalog);
     config_free(&pipeline->config);
     metrics_free(pipeline->metrics);

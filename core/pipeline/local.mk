@@ -21,4 +21,6 @@ libcore_la_SOURCES += \
   %D%/stalls.c \
   %D%/stalls.h \
   %D%/targets.c \
-  %D%/targets.h
+  %D%/targets.h \
+  %D%/type_rules.c \
+  %D%/type_rules.h

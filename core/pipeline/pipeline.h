@@ -8,6 +8,7 @@
 #include "pipeline/replay.h"
 #include "pipeline/section.h"
 #include "pipeline/stalls.h"
+#include "pipeline/type_rules.h"
 #include "plugin/journal.h"
 #include "profile/store_keys.h"
 
@@ -41,6 +42,7 @@ struct pipeline {
     struct metrics *metrics;
     struct stalls *stalls;
     struct catalog catalog;
+    struct type_rules *rules; /* of each of the catalog's types */
     struct pipeline_settings settings;
     struct log_settings log_settings;
     struct event_settings event_settings;
@@ -82,6 +84,12 @@ struct instance {
     void *self;
     bool created;
 };
+
+/* What it makes of a type, which is one of its catalog. */
+static inline struct type_rules *pipeline_rules(const struct pipeline *pipeline, const struct event_type *type)
+{
+    return &pipeline->rules[type - pipeline->catalog.types];
+}
 
 /* Whether it is the section `dead_letters:`. */
 static inline bool pipeline_is_dead_letters(const struct pipeline *pipeline, const struct section *section)

@@ -186,14 +186,15 @@ static bool override_when(struct pipeline *pipeline, const struct node *value, c
 
 bool routing_override(struct pipeline *pipeline, const struct node *value, const char *section, struct event_type *type)
 {
+    struct type_rules *rules = pipeline_rules(pipeline, type);
     struct condition_scope trigger = {.catalog = &pipeline->catalog, .only = type};
     struct condition_scope alert = {.catalog = &pipeline->catalog, .only = type, .has_severity = true};
     const char *no_trigger = "this type asks for no prediction; add 'predict: true'";
     const char *no_alert = "this type raises no alert; add 'alert: info', 'warning' or 'critical'";
-    bool ok = override_when(pipeline, value, "predict_when", section, &trigger, type->predicts ? NULL : no_trigger,
-                            &type->predict_when);
+    bool ok = override_when(pipeline, value, "predict_when", section, &trigger, rules->predicts ? NULL : no_trigger,
+                            &rules->predict_when);
     return override_when(pipeline, value, "alert_when", section, &alert,
-                         type->severity != CHURN_SEVERITY_NONE ? NULL : no_alert, &type->alert_when) &&
+                         rules->severity != CHURN_SEVERITY_NONE ? NULL : no_alert, &rules->alert_when) &&
            ok;
 }
 
@@ -205,16 +206,18 @@ static bool allows(const struct condition *condition, const struct event_type *t
     return condition == NULL || condition_matches(condition, type, event, severity);
 }
 
-struct saying routing_saying(const struct event_type *type, const churn_event *event, uint32_t kinds)
+struct saying routing_saying(const struct pipeline *pipeline, const struct event_type *type, const churn_event *event,
+                             uint32_t kinds)
 {
+    const struct type_rules *rules = pipeline_rules(pipeline, type);
     struct saying saying = {.kinds = kinds};
     if ((kinds & CHURN_RECORD_ALERT) != 0) {
-        saying.severity = severity_of_event(type, event);
+        saying.severity = severity_of_event(type, event, rules->severity);
     }
-    if (saying.severity == CHURN_SEVERITY_NONE || !allows(type->alert_when, type, event, saying.severity)) {
+    if (saying.severity == CHURN_SEVERITY_NONE || !allows(rules->alert_when, type, event, saying.severity)) {
         saying.kinds &= ~(uint32_t)CHURN_RECORD_ALERT;
     }
-    if (!type->predicts || !allows(type->predict_when, type, event, saying.severity)) {
+    if (!rules->predicts || !allows(rules->predict_when, type, event, saying.severity)) {
         saying.kinds &= ~(uint32_t)CHURN_RECORD_TRIGGER;
     }
     return saying;

@@ -19,7 +19,8 @@ struct saying {
 };
 
 /* What follows from an event by its type's rules and overrides, of the `kinds` that may be said. */
-struct saying routing_saying(const struct event_type *type, const churn_event *event, uint32_t kinds);
+struct saying routing_saying(const struct pipeline *pipeline, const struct event_type *type, const churn_event *event,
+                             uint32_t kinds);
 /* Whether a record of this kind, which follows from the event, is for any sink; *ret_withheld has the bits of those
  * that it is not for. `severity` is an alert's. */
 bool routing_wanted(const struct pipeline *pipeline, const struct event_type *type, const churn_event *event,

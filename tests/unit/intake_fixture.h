@@ -219,6 +219,7 @@ static inline void open_intake(void)
 {
     churn_counter **counters = (churn_counter **)(void *)&worker.counters;
     pipeline = (struct pipeline){.catalog = types.catalog,
+                                 .rules = type_rules_new(&types.catalog),
                                  .metrics = metrics_new(),
                                  .log = log_open(),
                                  .source = {.loaded = &loaded_source, .label = "source"},
@@ -244,7 +245,7 @@ static inline void open_intake(void)
                                                  .journal_number = i};
     }
     for (uint32_t i = 0; i < pipeline.catalog.type_count; i++) {
-        pipeline.catalog.types[i].journal_number = ODD_NUMBER;
+        pipeline.rules[i].journal_number = ODD_NUMBER;
     }
     odd_answer = CHURN_OK;
     odd_says = "the test says so";
@@ -283,6 +284,7 @@ static inline void close_intake(void)
     text_free(&outcome_text);
     journal_close(pipeline.journal, true);
     metrics_free(pipeline.metrics);
+    type_rules_free(pipeline.rules, &pipeline.catalog);
     stalls_free(pipeline.stalls);
     log_free(pipeline.log);
     log_closed();
@@ -355,11 +357,11 @@ static inline struct condition *condition_of(const char *expression, bool has_se
     return condition;
 }
 
-static inline struct event_type *type_of(const char *name)
+static inline struct type_rules *rules_of(const char *name)
 {
     for (uint32_t i = 0; i < pipeline.catalog.type_count; i++) {
         if (str_equals(pipeline.catalog.types[i].name, name)) {
-            return &pipeline.catalog.types[i];
+            return &pipeline.rules[i];
         }
     }
     abort();

@@ -84,6 +84,7 @@ static void open_worker(void)
     first_answer = second_answer = CHURN_OK;
     first_changes = first_alerts = second_alerts = false;
     pipeline = (struct pipeline){.catalog = types.catalog,
+                                 .rules = type_rules_new(&types.catalog),
                                  .metrics = metrics_new(),
                                  .stalls = stalls_new(NULL, clock_monotonic_ms),
                                  .log = log_new(-1, CHURN_LOG_ERROR - 1, LOG_FORMAT_TEXT),
@@ -111,6 +112,7 @@ static void close_worker(void)
     edit_free(&worker.intake.edit);
     text_free(&worker.intake.scratch);
     metrics_free(pipeline.metrics);
+    type_rules_free(pipeline.rules, &pipeline.catalog);
     stalls_free(pipeline.stalls);
     log_free(pipeline.log);
 }

@@ -113,17 +113,15 @@ static void test_conditions_of_sinks(void)
 static void test_conditions_of_a_type(void)
 {
     open_intake();
-    struct event_type *type = type_of("sale");
-    type->alert_when = condition_of("data.amount > 5", false);
+    struct type_rules *rules = rules_of("sale");
+    rules->alert_when = condition_of("data.amount > 5", false);
     take(41, SALE);
     check_outcome("no alert", EVENT_OUT("41", SALE), TRIGGER_OUT("41"), "events +1, triggers +1");
-    condition_free(type->alert_when);
-    type->alert_when = NULL;
-    type->predict_when = condition_of("data.amount > 5", false);
+    condition_free(rules->alert_when);
+    rules->alert_when = NULL;
+    rules->predict_when = condition_of("data.amount > 5", false);
     take(42, SALE);
     check_outcome("no trigger", EVENT_OUT("42", SALE), SALE_ALERT("42"), "events +1, alerts +1");
-    condition_free(type->predict_when);
-    type->predict_when = NULL;
     close_intake();
 }
 

@@ -701,10 +701,12 @@ int main(void)
     };
     int status = 1;
     if (types_load(&types, NULL, 0)) {
-        pipeline =
-            (struct pipeline){.catalog = types.catalog, .log = log_new(-1, CHURN_LOG_ERROR - 1, LOG_FORMAT_TEXT)};
+        pipeline = (struct pipeline){.catalog = types.catalog,
+                                     .rules = type_rules_new(&types.catalog),
+                                     .log = log_new(-1, CHURN_LOG_ERROR - 1, LOG_FORMAT_TEXT)};
         status = run_tests_without_leaks("merge", tests);
         log_free(pipeline.log);
+        type_rules_free(pipeline.rules, &types.catalog);
     }
     types_free(&types);
     return status;

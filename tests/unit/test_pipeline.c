@@ -226,10 +226,10 @@ static void test_a_source_for_one_worker(void)
                   "FILE:1:10: the source file can be read by one worker only: write 'workers: 1'\n");
 }
 
-static const struct event_type *type_of(const char *name)
+static const struct type_rules *rules_of(const char *name)
 {
     int32_t id = name_index_find(&pipeline.catalog.type_names, name, strlen(name));
-    return id >= 0 ? &pipeline.catalog.types[id] : NULL;
+    return id >= 0 ? &pipeline.rules[id] : NULL;
 }
 
 /* The contract's defaults, and what a pipeline makes of them. */
@@ -237,15 +237,15 @@ static void test_overrides(void)
 {
     load(SOURCE STORE DEAD);
     CU_ASSERT_FATAL(loaded);
-    CU_ASSERT(!type_of("login")->predicts && type_of("login")->severity == CHURN_SEVERITY_NONE);
-    CU_ASSERT(type_of("order_placed")->predicts && type_of("order_placed")->severity == CHURN_SEVERITY_NONE);
-    CU_ASSERT(type_of("payment_failed")->predicts && type_of("payment_failed")->severity == CHURN_SEVERITY_CRITICAL);
-    CU_ASSERT(type_of("support_ticket_created")->severity == CHURN_SEVERITY_WARNING);
-    CU_ASSERT(!type_of("refund_requested")->predicts &&
-              type_of("refund_requested")->severity == CHURN_SEVERITY_WARNING);
-    CU_ASSERT(type_of("subscription_cancelled")->predicts &&
-              type_of("subscription_cancelled")->severity == CHURN_SEVERITY_CRITICAL);
-    CU_ASSERT(type_of("cart_abandoned")->predicts && !type_of("email_opened")->predicts);
+    CU_ASSERT(!rules_of("login")->predicts && rules_of("login")->severity == CHURN_SEVERITY_NONE);
+    CU_ASSERT(rules_of("order_placed")->predicts && rules_of("order_placed")->severity == CHURN_SEVERITY_NONE);
+    CU_ASSERT(rules_of("payment_failed")->predicts && rules_of("payment_failed")->severity == CHURN_SEVERITY_CRITICAL);
+    CU_ASSERT(rules_of("support_ticket_created")->severity == CHURN_SEVERITY_WARNING);
+    CU_ASSERT(!rules_of("refund_requested")->predicts &&
+              rules_of("refund_requested")->severity == CHURN_SEVERITY_WARNING);
+    CU_ASSERT(rules_of("subscription_cancelled")->predicts &&
+              rules_of("subscription_cancelled")->severity == CHURN_SEVERITY_CRITICAL);
+    CU_ASSERT(rules_of("cart_abandoned")->predicts && !rules_of("email_opened")->predicts);
     CU_ASSERT_EQUAL(pipeline.event_settings.ignore_unknown, 0);
     close_pipeline();
     load(SOURCE STORE DEAD
@@ -253,10 +253,10 @@ static void test_overrides(void)
          "    order_placed: {predict: false}\n    payment_failed: {alert: none}\n    cart_abandoned:\n");
     check(loaded, "%s", said);
     CU_ASSERT_FATAL(loaded);
-    CU_ASSERT(type_of("login")->predicts && type_of("login")->severity == CHURN_SEVERITY_INFO);
-    CU_ASSERT(!type_of("order_placed")->predicts && type_of("order_placed")->severity == CHURN_SEVERITY_NONE);
-    CU_ASSERT(type_of("payment_failed")->predicts && type_of("payment_failed")->severity == CHURN_SEVERITY_NONE);
-    CU_ASSERT(type_of("cart_abandoned")->predicts);
+    CU_ASSERT(rules_of("login")->predicts && rules_of("login")->severity == CHURN_SEVERITY_INFO);
+    CU_ASSERT(!rules_of("order_placed")->predicts && rules_of("order_placed")->severity == CHURN_SEVERITY_NONE);
+    CU_ASSERT(rules_of("payment_failed")->predicts && rules_of("payment_failed")->severity == CHURN_SEVERITY_NONE);
+    CU_ASSERT(rules_of("cart_abandoned")->predicts);
     CU_ASSERT_EQUAL(pipeline.event_settings.ignore_unknown, 1);
     close_pipeline();
 }
@@ -404,7 +404,7 @@ static void test_policies_that_are_wrong(void)
 static void test_types_to_load(void)
 {
     load(SOURCE STORE DEAD "events: {types: [login, order_placed]}\n");
-    CU_ASSERT(loaded && pipeline.catalog.type_count == 2 && type_of("email_opened") == NULL);
+    CU_ASSERT(loaded && pipeline.catalog.type_count == 2 && rules_of("email_opened") == NULL);
     close_pipeline();
     load(SOURCE STORE DEAD "events: {types: 'login,login'}\n");
     CU_ASSERT(loaded && pipeline.catalog.type_count == 1);

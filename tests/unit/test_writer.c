@@ -235,6 +235,7 @@ static void open_worker(void)
     log_file = tmpfile();
     CU_ASSERT_FATAL(log_file != NULL);
     pipeline = (struct pipeline){.catalog = types.catalog,
+                                 .rules = type_rules_new(&types.catalog),
                                  .metrics = metrics_new(),
                                  .stalls = stalls_new(NULL, clock_monotonic_ms),
                                  .log = log_new(fileno(log_file), CHURN_LOG_INFO, LOG_FORMAT_TEXT),
@@ -283,6 +284,7 @@ static void close_worker(void)
     edit_free(&worker.intake.edit);
     text_free(&worker.intake.scratch);
     metrics_free(pipeline.metrics);
+    type_rules_free(pipeline.rules, &pipeline.catalog);
     stalls_free(pipeline.stalls);
     log_free(pipeline.log);
     (void)fclose(log_file);
