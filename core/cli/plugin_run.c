@@ -4,6 +4,7 @@
 
 #include "base/clock.h"
 #include "cli/plugin_samples.h"
+#include "engine/output.h"
 #include "event/edit.h"
 #include "pipeline/instance.h"
 #include "profile/owed.h"
@@ -116,11 +117,11 @@ static uint32_t make_records(churn_record *records, uint32_t accepts)
                       alert[] = "{\"alert_id\":\"samples/0/2\",\"severity\":\"info\",\"event_id\":\"e\",\"event_type\":"
                                 "\"login\",\"customer_id\":\"c\",\"timestamp\":\"2026-01-01T00:00:00.000Z\","
                                 "\"message\":\"a sample of plugin-check\",\"data\":{}}";
-    static const churn_header headers[] = {{"churn.reason", {.ptr = "sample", .len = 6}},
-                                           {"churn.detail", {.ptr = "a sample of plugin-check", .len = 24}},
-                                           {"churn.topic", {.ptr = "samples", .len = 7}},
-                                           {"churn.partition", {.ptr = "0", .len = 1}},
-                                           {"churn.offset", {.ptr = "3", .len = 1}}};
+    static const churn_header headers[] = {{LETTER_HEADER "reason", {.ptr = "sample", .len = 6}},
+                                           {LETTER_HEADER "detail", {.ptr = "a sample of plugin-check", .len = 24}},
+                                           {LETTER_HEADER "topic", {.ptr = "samples", .len = 7}},
+                                           {LETTER_HEADER "partition", {.ptr = "0", .len = 1}},
+                                           {LETTER_HEADER "offset", {.ptr = "3", .len = 1}}};
     static const struct {
         uint32_t kind;
         const char *value;

@@ -31,7 +31,7 @@ static bool find_header(const churn_record *record, const char *name, churn_str 
 {
     for (uint32_t i = 0; i < record->header_count; i++) {
         const churn_header *header = &record->headers[i];
-        if (output_own_header(header->name) == NULL && strcmp(header->name + strlen("churn."), name) == 0 &&
+        if (output_own_header(header->name) == NULL && strcmp(header->name + strlen(LETTER_HEADER), name) == 0 &&
             header->value.ptr != NULL) {
             *ret = header->value;
             return true;
@@ -77,7 +77,7 @@ static void demand(struct lacks *lacks, const struct letter_parts *parts, const 
     size_t used = strlen(lacks->names);
     if (!there) {
         (void)snprintf(lacks->names + used, sizeof lacks->names - used, "%s%s%s", lacks->count++ > 0 ? ", " : "",
-                       parts->envelope != NULL ? "" : "churn.", name);
+                       parts->envelope != NULL ? "" : LETTER_HEADER, name);
     }
 }
 

@@ -221,11 +221,14 @@ bool output_letter_again(struct window *window, const churn_record *letter)
 
 /* ---- dead letters ---- */
 
-#define CHURN_HEADER "churn."
-#define OWN_HEADER "churn.original." /* before the name of a record's own header that begins like one of ours */
-#define MOST_HEADERS 12              /* of ours */
-#define KEPT_KEY 1024                /* bytes of a key that a letter has which is cut */
-#define KEPT_DETAIL 160              /* … of its detail */
+#define REASON LETTER_HEADER "reason"
+#define DETAIL LETTER_HEADER "detail"
+#define HASH LETTER_HEADER "xxh128"
+#define OWN_HEADER LETTER_HEADER "original." /* before the name of a record's own header that begins like one of ours  \
+                                              */
+#define MOST_HEADERS 12                      /* of ours */
+#define KEPT_KEY 1024                        /* bytes of a key that a letter has which is cut */
+#define KEPT_DETAIL 160                      /* … of its detail */
 
 /* What a dead letter says about itself. */
 struct letter_headers {
@@ -243,7 +246,7 @@ static void say(struct window *window, struct letter_headers *headers, const cha
 
 static bool is_ours(const char *name)
 {
-    return strncmp(name, CHURN_HEADER, strlen(CHURN_HEADER)) == 0;
+    return strncmp(name, LETTER_HEADER, strlen(LETTER_HEADER)) == 0;
 }
 
 /* The record's own headers, behind ours. */
@@ -278,8 +281,8 @@ static void say_value(struct window *window, struct letter_headers *headers, chu
     char size[16], hash[OUTPUT_HASH_SIZE];
     (void)snprintf(size, sizeof size, "%u", value.len);
     output_hash(value, hash);
-    say(window, headers, "churn.size", size);
-    say(window, headers, "churn.xxh128", hash);
+    say(window, headers, LETTER_HEADER "size", size);
+    say(window, headers, HASH, hash);
 }
 
 void output_hash(churn_str value, char hash[OUTPUT_HASH_SIZE])
@@ -296,14 +299,14 @@ static void say_place(struct window *window, struct letter_headers *headers, con
 {
     char partition[16], offset[24];
     if (record->offset < 0) {
-        say(window, headers, "churn.id", record->topic);
+        say(window, headers, LETTER_HEADER "id", record->topic);
         return;
     }
     (void)snprintf(partition, sizeof partition, "%d", record->partition);
     (void)snprintf(offset, sizeof offset, "%" PRId64, record->offset);
-    say(window, headers, "churn.topic", record->topic);
-    say(window, headers, "churn.partition", partition);
-    say(window, headers, "churn.offset", offset);
+    say(window, headers, LETTER_HEADER "topic", record->topic);
+    say(window, headers, LETTER_HEADER "partition", partition);
+    say(window, headers, LETTER_HEADER "offset", offset);
 }
 
 /* A new letter with room for `own` headers beside ours; NULL when memory ran out. */
@@ -332,15 +335,15 @@ bool output_dead_letter(struct window *window, const churn_record *record, const
     if (output == NULL) {
         return false;
     }
-    say(window, &headers, "churn.reason", reject_reason_name(cut ? REJECT_TOO_LARGE_TO_KEEP : reject->reason));
-    say(window, &headers, "churn.detail", reject->detail);
+    say(window, &headers, REASON, reject_reason_name(cut ? REJECT_TOO_LARGE_TO_KEEP : reject->reason));
+    say(window, &headers, DETAIL, reject->detail);
     say_place(window, &headers, record);
     if (sink != NULL) {
-        say(window, &headers, "churn.kind", output_kind_name(record->kind));
-        say(window, &headers, "churn.sink", sink);
+        say(window, &headers, LETTER_HEADER "kind", output_kind_name(record->kind));
+        say(window, &headers, LETTER_HEADER "sink", sink);
     }
     if (replayed) {
-        say(window, &headers, "churn.replayed", "true");
+        say(window, &headers, LETTER_HEADER "replayed", "true");
     }
     if (cut) {
         say_value(window, &headers, record->value);
@@ -379,13 +382,13 @@ static const churn_header *find_header(const churn_record *record, const char *n
 
 bool output_is_cut(const churn_record *letter)
 {
-    return find_header(letter, "churn.xxh128") != NULL;
+    return find_header(letter, HASH) != NULL;
 }
 
 bool output_cut_letter(struct window *window, uint32_t index, const char *why)
 {
     const churn_record letter = window->outputs[index]; /* adding an output may move it */
-    const churn_header *reason = find_header(&letter, "churn.reason");
+    const churn_header *reason = find_header(&letter, REASON);
     struct letter_headers headers;
     churn_record *output = add_letter(window, &letter, letter.header_count, &headers);
     char detail[KEPT_DETAIL];
@@ -394,11 +397,11 @@ bool output_cut_letter(struct window *window, uint32_t index, const char *why)
     }
     (void)snprintf(detail, sizeof detail, "%.*s; without its value, since the dead letters refused it whole: %s",
                    reason != NULL ? (int)reason->value.len : 0, reason != NULL ? reason->value.ptr : "", why);
-    say(window, &headers, "churn.reason", reject_reason_name(REJECT_TOO_LARGE_TO_KEEP));
-    say(window, &headers, "churn.detail", detail);
+    say(window, &headers, REASON, reject_reason_name(REJECT_TOO_LARGE_TO_KEEP));
+    say(window, &headers, DETAIL, detail);
     for (uint32_t i = 0; i < letter.header_count; i++) {
         const char *name = letter.headers[i].name;
-        if (output_own_header(name) == NULL && strcmp(name, "churn.reason") != 0 && strcmp(name, "churn.detail") != 0) {
+        if (output_own_header(name) == NULL && strcmp(name, REASON) != 0 && strcmp(name, DETAIL) != 0) {
             headers.items[headers.count++] = letter.headers[i];
         }
     }

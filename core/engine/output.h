@@ -17,6 +17,8 @@ bool output_alert(struct window *window, const churn_record *record, const struc
 bool output_raised(struct window *window, const churn_record *record, const churn_event *event,
                    const struct edit_alert *alert, struct text *scratch);
 bool output_trigger(struct window *window, const churn_record *record, const churn_event *event, struct text *scratch);
+/* What the names of a dead letter's own headers begin with. In an envelope its members are called so without it. */
+#define LETTER_HEADER "churn."
 /* A larger value is not kept in a dead letter: its size and hash stand there. */
 #define OUTPUT_LETTER_MAX (32 * 1024 * 1024)
 /* `payload` is the record's value as it came, in the window's arena, NULL for a record without value, and for one that

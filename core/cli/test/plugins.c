@@ -3,6 +3,7 @@
 #include "base/json_parse.h"
 #include "cli/test/bench.h"
 #include "cli/test/json.h"
+#include "engine/output.h"
 #include <json-c/json.h>
 #include <stdlib.h>
 
@@ -203,7 +204,7 @@ static struct json_object *show_letter(const churn_record *record)
     struct text json = {0};
     text_append_string(&json, "{");
     for (uint32_t i = 0; i < record->header_count; i++) {
-        const char *name = record->headers[i].name + strlen("churn.");
+        const char *name = record->headers[i].name + strlen(LETTER_HEADER);
         bool literal = false;
         for (size_t l = 0; l < sizeof literals / sizeof literals[0]; l++) {
             literal = literal || strcmp(name, literals[l]) == 0;
