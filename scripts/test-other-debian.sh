@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # test-other-debian.sh [RELEASE]: the quickstart and `make check` on the Debian that this machine is not: trixie (13) on Debian 12,
-# bookworm (12) on Debian 13; or on RELEASE. Makes that Debian by debootstrap in build/debian-RELEASE and enters it by chroot, so it
-# wants root, or sudo. The folder stays for the next time; what is mounted in it goes with the command.
+# bookworm (12) on Debian 13; or on RELEASE. Unpacks that Debian (scripts/debian-root.sh) in build/debian-RELEASE and enters it by
+# chroot, so it wants root, or sudo. The folder stays for the next time; what is mounted in it goes with the command.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -18,10 +18,10 @@ if [ "$(id -u)" -ne 0 ]; then
 fi
 
 if [ ! -f "$folder/etc/debian_version" ]; then
-    echo "Making Debian $release in $folder"
+    scripts/debian-root.sh "$release"
     rm -rf --one-file-system "$folder" "$folder.new"
-    mkdir -p build
-    debootstrap --variant=minbase "$release" "$folder.new"
+    mkdir "$folder.new"
+    tar -C "$folder.new" --numeric-owner -xpf "build/debian-$release.tar"
     mv "$folder.new" "$folder"
 fi
 cp /etc/resolv.conf /etc/hosts "$folder/etc/"
