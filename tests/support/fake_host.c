@@ -41,8 +41,8 @@ static int64_t fake_now_ms(const churn_host *host)
 
 static int64_t fake_monotonic_ms(const churn_host *host)
 {
-    (void)host;
-    return clock_ms(CLOCK_MONOTONIC);
+    struct fake_host *fake = host->ctx;
+    return fake->monotonic_ms != 0 ? fake->monotonic_ms : clock_ms(CLOCK_MONOTONIC);
 }
 
 static churn_counter *fake_counter(const churn_host *host, const char *name)

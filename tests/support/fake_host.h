@@ -13,9 +13,10 @@
 
 /* Settings that a test may change before it makes a plugin instance, and what the plugin did to the host. */
 struct fake_host {
-    churn_host host;     /* pass &fake.host to a plugin's create */
-    int64_t clock_ms;    /* what now_ms says; 0: the real clock */
-    char last_log[1024]; /* the newest line logged, and its level */
+    churn_host host;      /* pass &fake.host to a plugin's create */
+    int64_t clock_ms;     /* what now_ms says; 0: the real clock */
+    int64_t monotonic_ms; /* … monotonic_ms */
+    char last_log[1024];  /* the newest line logged, and its level */
     int32_t last_level;
     unsigned log_lines;
     const churn_store_ops *store; /* what churn.storage/1 offers; NULL: none */
