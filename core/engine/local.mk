@@ -15,8 +15,6 @@ libcore_la_SOURCES += \
   %D%/generation.h \
   %D%/handover.c \
   %D%/handover.h \
-  %D%/health.c \
-  %D%/health.h \
   %D%/intake.c \
   %D%/intake.h \
   %D%/lag.c \
@@ -25,6 +23,8 @@ libcore_la_SOURCES += \
   %D%/letter.h \
   %D%/merge.c \
   %D%/merge.h \
+  %D%/monitor.c \
+  %D%/monitor.h \
   %D%/naming.h \
   %D%/order.h \
   %D%/original.c \

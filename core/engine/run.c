@@ -3,7 +3,7 @@
 #include "base/clock.h"
 #include "engine/generation.h"
 #include "engine/handover.h"
-#include "engine/health.h"
+#include "engine/monitor.h"
 #include "engine/reload.h"
 #include "engine/summary.h"
 #include "pipeline/load.h"
@@ -30,7 +30,7 @@ struct run {
     bool reload_wanted;
     int64_t signal_ms; /* of the first signal that asks to stop */
     bool terminal;
-    struct health *health; /* NULL: not asked for */
+    struct monitor monitor;
 };
 
 /* A pipeline runs: the process ends by main's will only once it does no more. */
@@ -141,24 +141,6 @@ static void on_process_exit(void)
 
 /* ---- health ---- */
 
-/* What runs beside the pipeline itself, a redrive or a rebuild, leaves the address to that. False, with a message in
- * the log, when it cannot be listened on. */
-static bool start_health(struct run *run, const struct pipeline *pipeline)
-{
-    const char *listen = pipeline->health_settings.listen;
-    char message[256];
-    if (listen == NULL || pipeline->redrive != NULL || pipeline->profiles_only) {
-        return true;
-    }
-    run->health = health_start(listen, message, sizeof message);
-    if (run->health == NULL) {
-        log_line(run->log, CHURN_LOG_ERROR, "churnd", message);
-    } else {
-        log_printf(run->log, CHURN_LOG_INFO, "churnd", "health: http://%s/healthz and /readyz", listen);
-    }
-    return run->health != NULL;
-}
-
 /* A worker that does not come back from a plugin is a state in which events do not move. */
 static void watch_turns(const struct run *run)
 {
@@ -179,29 +161,6 @@ static void watch_turns(const struct run *run)
                        (long long)for_ms / 1000, where);
         stalls_begin(pipeline->stalls, &place, "stuck", CHURN_LOG_ERROR, message);
     }
-}
-
-static void tell_health(const struct run *run, const struct generation *generation)
-{
-    const struct pipeline *pipeline = generation->pipeline;
-    struct health_status status = {.pipeline = pipeline->settings.name,
-                                   .source = pipeline->source.label,
-                                   .stopping = generation->order != WORKER_GO_ON,
-                                   .looked_ms = clock_monotonic_ms(),
-                                   .worker_count = generation->count};
-    if (run->health == NULL) {
-        return;
-    }
-    status.troubles = health_troubles(pipeline->stalls);
-    if (pipeline->store_instance != NULL) {
-        const churn_store_ops *ops = store_ops(&pipeline->store);
-        status.store = pipeline->store.label;
-        status.durability = ops->durability != NULL ? ops->durability(pipeline->store_instance->self) : NULL;
-    }
-    for (unsigned i = 0; i < generation->count; i++) {
-        status.workers[i] = worker_health(generation->workers[i]);
-    }
-    health_publish(run->health, &status);
 }
 
 /* How many records the source still has; -1: not known. */
@@ -243,7 +202,7 @@ static bool change_over(struct run *run, struct pipeline *to)
 {
     struct pipeline *from = run->now.pipeline;
     const struct generation between = {.pipeline = to, .order = WORKER_STOP};
-    tell_health(run, &between); /* the texts of the one that ends must not be needed any more */
+    monitor_tell(&run->monitor, &between); /* the texts of the one that ends must not be needed any more */
     generation_end(&run->now, from->settings.shutdown_timeout_ms + GRACE_MS, 1);
     metrics_move(from->metrics, to->metrics);
     to->handover = &run->handover;
@@ -341,7 +300,7 @@ static void watch(struct run *run, const sigset_t *signals)
         int signal_number = wait_for_signal(signals);
         bool ended = generation_has_ended(&run->now);
         end_if_hung(run);
-        tell_health(run, &run->now);
+        monitor_tell(&run->monitor, &run->now);
         watch_turns(run);
         stalls_remind(run->now.pipeline->stalls, count_waiting(&run->now));
         if (ended && !begin_again(run)) {
@@ -400,14 +359,14 @@ int run_pipeline(const struct run_options *options, struct pipeline *pipeline, s
     block_signals(&signals);
     announce(&run, "");
     atomic_store(&running, atexit(on_process_exit) == 0);
-    ok = start_health(&run, pipeline) && generation_start(&run.now, pipeline);
+    ok = monitor_start(&run.monitor, pipeline) && generation_start(&run.now, pipeline);
     if (ok) {
         watch(&run, &signals);
         ok = !generation_failed(&run.now);
         summary_print(writes_stdout(run.now.pipeline) ? stderr : stdout, run.now.pipeline, run.now.workers,
                       run.now.count, (double)(clock_monotonic_ms() - started) / 1000);
     }
-    health_stop(run.health);
+    monitor_stop(&run.monitor);
     generation_end(&run.now, GRACE_MS, !ok);
     atomic_store(&running, false);
     free_others(&run, pipeline);

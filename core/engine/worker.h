@@ -2,9 +2,9 @@
 #ifndef WORKER_H
 #define WORKER_H
 
-#include "engine/health.h"
 #include "engine/lag.h"
 #include "engine/order.h"
+#include "observe/health.h"
 #include "pipeline/pipeline.h"
 
 struct worker;

@@ -1,12 +1,11 @@
-/* What a run says of itself over HTTP: /healthz, whether it is alive; /readyz, whether events flow, and how durable
- * their profiles are. */
+/* What a run says of itself to whoever watches over it: /healthz, whether it is alive; /readyz, whether events flow,
+ * and how durable their profiles are. */
 #ifndef HEALTH_H
 #define HEALTH_H
 
+#include "observe/listener.h"
 #include "pipeline/stalls.h"
 #include "plugin/journal.h"
-#include <stdbool.h>
-#include <stddef.h>
 #include <stdint.h>
 
 #define HEALTH_STUCK_MS 30000 /* without a turn of a loop; what a store or source may be waited for is shorter */
@@ -39,11 +38,13 @@ struct health;
  * noted the rest of it. */
 struct json_object *health_troubles(struct stalls *stalls);
 
-/* Answers on `listen`, an address such as 127.0.0.1:8080, from a thread of its own. NULL with a message. [main] */
-struct health *health_start(const char *listen, char *message, size_t size);
+/* NULL when memory ran out. [main] */
+struct health *health_new(void);
+/* Adds its routes. It must outlive the listener. [main] */
+void health_serve(struct health *health, struct listener *listener);
 /* [main] */
 void health_publish(struct health *health, const struct health_status *status);
 /* May be NULL. [main] */
-void health_stop(struct health *health);
+void health_free(struct health *health);
 
 #endif

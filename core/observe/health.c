@@ -1,42 +1,14 @@
-#include "engine/health.h"
+#include "observe/health.h"
 
-#include "base/address.h"
 #include "base/clock.h"
 #include "base/json_build.h"
 #include <churn/time.h>
-#include <errno.h>
-#include <microhttpd.h>
-#include <netdb.h>
-#include <poll.h>
 #include <pthread.h>
-#include <stdatomic.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/socket.h>
-#include <unistd.h>
 
-#define REQUEST_MS 5000  /* from a connection's begin to its answer */
-#define MAX_CLIENTS 32   /* the oldest has to go for another one */
-#define SPARE_CLIENTS 32 /* that were told to go and have not yet */
-#define MAX_REQUEST 4096 /* bytes of its line and headers; more is answered with an error */
-#define TURN_MS 100      /* of the server's thread, at most */
-
-/* A connection. Whoever sends a byte now and then holds a place for no longer than REQUEST_MS, and nobody holds the
- * places of others: an operator may come from the address of an attacker, so that a limit for each address is none. */
-struct client {
-    int fd; /* -1: the place is free */
-    int64_t since_ms;
-    bool told; /* to go */
-};
-
-/* Main publishes, the server's thread reads. */
+/* Main publishes, the listener's thread reads. */
 struct health {
-    struct MHD_Daemon *daemon;
-    pthread_t thread;
-    bool thread_started;
-    atomic_bool stop;
-    struct client clients[MAX_CLIENTS + SPARE_CLIENTS]; /* the server's thread's own */
     pthread_mutex_t lock;
     struct health_status status;
     int64_t unready_ms; /* since when it answers that it is not ready, by the wall clock; 0: it is, or nobody asked */
@@ -199,175 +171,48 @@ static struct json_object *say(struct health *health, bool ready, bool *ret_good
     return object;
 }
 
-/* ---- the server ---- */
+/* ---- the routes ---- */
 
-static enum MHD_Result send_text(struct MHD_Connection *connection, unsigned code, const char *type, const char *text)
+static void answer(struct health *health, bool ready, struct listener_answer *answer)
 {
-    struct MHD_Response *response =
-        MHD_create_response_from_buffer(strlen(text), (void *)(uintptr_t)text, MHD_RESPMEM_MUST_COPY);
-    enum MHD_Result result = MHD_NO;
-    if (response != NULL) {
-        (void)MHD_add_response_header(response, MHD_HTTP_HEADER_CONTENT_TYPE, type);
-        (void)MHD_add_response_header(response, MHD_HTTP_HEADER_CACHE_CONTROL, "no-store");
-        (void)MHD_add_response_header(response, MHD_HTTP_HEADER_CONNECTION, "close");
-        result = MHD_queue_response(connection, code, response);
-        MHD_destroy_response(response);
-    }
-    return result;
-}
-
-static enum MHD_Result answer(void *ctx, struct MHD_Connection *connection, const char *url, const char *method,
-                              const char *version, const char *upload, size_t *upload_size, void **request)
-{
-    struct health *health = ctx;
     struct json_object *object;
-    enum MHD_Result result;
-    bool ready = strcmp(url, "/readyz") == 0, good;
-    (void)version, (void)upload, (void)upload_size, (void)request;
-    if (strcmp(method, "GET") != 0 && strcmp(method, "HEAD") != 0) {
-        return send_text(connection, MHD_HTTP_METHOD_NOT_ALLOWED, "text/plain", "only GET\n");
-    }
-    if (!ready && strcmp(url, "/healthz") != 0) {
-        return send_text(connection, MHD_HTTP_NOT_FOUND, "text/plain", "there are /healthz and /readyz\n");
-    }
+    bool good;
     (void)pthread_mutex_lock(&health->lock); /* the objects' counts of references are not atomic */
     object = say(health, ready, &good);
-    result = send_text(connection, good ? MHD_HTTP_OK : MHD_HTTP_SERVICE_UNAVAILABLE, "application/json",
+    answer->status = good ? 200 : 503;
+    answer->content_type = "application/json";
+    text_append_string(&answer->body,
                        json_object_to_json_string_ext(object, JSON_C_TO_STRING_PLAIN | JSON_C_TO_STRING_NOSLASHESCAPE));
     (void)json_object_put(object);
     (void)pthread_mutex_unlock(&health->lock);
-    return result;
 }
 
-static void tell_to_go(struct client *client)
+static void answer_alive(void *ctx, const struct listener_request *request, struct listener_answer *ret_answer)
 {
-    client->told = true;
-    (void)shutdown(client->fd, SHUT_RDWR); /* the server notices, and closes it */
+    (void)request;
+    answer(ctx, false, ret_answer);
 }
 
-/* Ends the connections that have had their time, and the oldest ones where there are too many. */
-static void end_clients(struct health *health, int64_t now_ms)
+static void answer_ready(void *ctx, const struct listener_request *request, struct listener_answer *ret_answer)
 {
-    struct client *oldest;
-    unsigned count;
-    do {
-        oldest = NULL;
-        count = 0;
-        for (unsigned i = 0; i < MAX_CLIENTS + SPARE_CLIENTS; i++) {
-            struct client *client = &health->clients[i];
-            if (client->fd < 0 || client->told) {
-                continue;
-            }
-            count++;
-            if (oldest == NULL || client->since_ms < oldest->since_ms) {
-                oldest = client;
-            }
-        }
-        if (oldest != NULL && (count > MAX_CLIENTS || now_ms - oldest->since_ms >= REQUEST_MS)) {
-            tell_to_go(oldest);
-        } else {
-            oldest = NULL;
-        }
-    } while (oldest != NULL);
+    (void)request;
+    answer(ctx, true, ret_answer);
 }
 
-static void on_connection(void *ctx, struct MHD_Connection *connection, void **own,
-                          enum MHD_ConnectionNotificationCode code)
+void health_serve(struct health *health, struct listener *listener)
 {
-    struct health *health = ctx;
-    struct client *client = *own;
-    if (code == MHD_CONNECTION_NOTIFY_CLOSED) {
-        if (client != NULL) {
-            client->fd = -1;
-        }
-        return;
-    }
-    for (client = health->clients; client->fd >= 0; client++) { /* there are places for all that the server takes */
-    }
-    *client = (struct client){.fd = MHD_get_connection_info(connection, MHD_CONNECTION_INFO_CONNECTION_FD)->connect_fd,
-                              .since_ms = clock_monotonic_ms()};
-    *own = client;
-    end_clients(health, client->since_ms);
+    listener_add(listener, &(struct listener_route){.path = "/healthz", .answer = answer_alive, .ctx = health});
+    listener_add(listener, &(struct listener_route){.path = "/readyz", .answer = answer_ready, .ctx = health});
 }
 
-static void *serve(void *argument)
-{
-    struct health *health = argument;
-    while (!atomic_load(&health->stop)) {
-        if (MHD_run_wait(health->daemon, TURN_MS) != MHD_YES) {
-            (void)poll(NULL, 0, TURN_MS); /* out of memory or the like: it may pass */
-        }
-        end_clients(health, clock_monotonic_ms());
-    }
-    return NULL;
-}
+/* ---- main's ---- */
 
-/* Ours, since libmicrohttpd 1.0 leaves no errno behind that says why it has none. -1 with errno. */
-static int listen_on(const struct addrinfo *address)
+struct health *health_new(void)
 {
-    const int on = 1;
-    int error, fd = socket(address->ai_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-    if (fd >= 0 && setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on) == 0 &&
-        bind(fd, address->ai_addr, address->ai_addrlen) == 0 && listen(fd, SOMAXCONN) == 0) {
-        return fd;
-    }
-    error = errno;
-    if (fd >= 0) {
-        (void)close(fd);
-    }
-    errno = error;
-    return -1;
-}
-
-static bool start_server(struct health *health, int fd)
-{
-    health->daemon = MHD_start_daemon(MHD_USE_EPOLL, 0, NULL, NULL, answer, health, MHD_OPTION_LISTEN_SOCKET, fd,
-                                      MHD_OPTION_CONNECTION_LIMIT, (unsigned)(MAX_CLIENTS + SPARE_CLIENTS),
-                                      MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)MAX_REQUEST,
-                                      MHD_OPTION_NOTIFY_CONNECTION, on_connection, health, MHD_OPTION_END);
-    if (health->daemon == NULL) {
-        (void)close(fd);
-    }
-    return health->daemon != NULL;
-}
-
-static bool start(struct health *health, const struct addrinfo *address, char *message, size_t size)
-{
-    int fd = listen_on(address);
-    if (fd < 0) {
-        (void)snprintf(message, size, "cannot be listened on: %s", strerror(errno));
-        return false;
-    }
-    for (unsigned i = 0; i < MAX_CLIENTS + SPARE_CLIENTS; i++) {
-        health->clients[i].fd = -1;
-    }
-    if (!start_server(health, fd)) {
-        (void)snprintf(message, size, "cannot be served");
-        return false;
-    }
-    health->thread_started = pthread_create(&health->thread, NULL, serve, health) == 0;
-    if (!health->thread_started) {
-        (void)snprintf(message, size, "a thread could not be started");
-    }
-    return health->thread_started;
-}
-
-struct health *health_start(const char *listen, char *message, size_t size)
-{
-    struct addrinfo *address = address_resolve(listen);
     struct health *health = calloc(1, sizeof *health);
-    char why[128];
-    if (address == NULL || health == NULL || pthread_mutex_init(&health->lock, NULL) != 0) {
-        (void)snprintf(message, size, "health: listen: %s cannot be used", listen);
+    if (health != NULL && pthread_mutex_init(&health->lock, NULL) != 0) {
         free(health);
         health = NULL;
-    } else if (!start(health, address, why, sizeof why)) {
-        (void)snprintf(message, size, "health: %s %s", listen, why);
-        health_stop(health);
-        health = NULL;
-    }
-    if (address != NULL) {
-        freeaddrinfo(address);
     }
     return health;
 }
@@ -380,17 +225,10 @@ void health_publish(struct health *health, const struct health_status *status)
     (void)pthread_mutex_unlock(&health->lock);
 }
 
-void health_stop(struct health *health)
+void health_free(struct health *health)
 {
     if (health == NULL) {
         return;
-    }
-    atomic_store(&health->stop, true);
-    if (health->thread_started) {
-        (void)pthread_join(health->thread, NULL);
-    }
-    if (health->daemon != NULL) {
-        MHD_stop_daemon(health->daemon);
     }
     (void)json_object_put(health->status.troubles);
     (void)pthread_mutex_destroy(&health->lock);

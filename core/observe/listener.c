@@ -1,0 +1,279 @@
+#include "observe/listener.h"
+
+#include "base/address.h"
+#include "base/clock.h"
+#include <errno.h>
+#include <microhttpd.h>
+#include <netdb.h>
+#include <poll.h>
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#define REQUEST_MS 5000  /* from a connection's begin to its answer */
+#define MAX_CLIENTS 32   /* the oldest has to go for another one */
+#define SPARE_CLIENTS 32 /* that were told to go and have not yet */
+#define MAX_REQUEST 4096 /* bytes of its line and headers; more is answered with an error */
+#define TURN_MS 100      /* of the server's thread, at most */
+
+/* A connection. Whoever sends a byte now and then holds a place for no longer than REQUEST_MS, and nobody holds the
+ * places of others: an operator may come from the address of an attacker, so that a limit for each address is none. */
+struct client {
+    int fd; /* -1: the place is free */
+    int64_t since_ms;
+    bool told; /* to go */
+};
+
+struct listener {
+    struct listener_route routes[LISTENER_MAX_ROUTES]; /* constant once the thread runs */
+    unsigned route_count;
+    struct MHD_Daemon *daemon;
+    pthread_t thread;
+    bool thread_started;
+    atomic_bool stop;
+    struct client clients[MAX_CLIENTS + SPARE_CLIENTS]; /* the thread's own */
+};
+
+/* ---- an answer ---- */
+
+static void add_headers(struct MHD_Response *response, const struct listener_answer *answer)
+{
+    (void)MHD_add_response_header(response, MHD_HTTP_HEADER_CONTENT_TYPE, answer->content_type);
+    (void)MHD_add_response_header(response, MHD_HTTP_HEADER_CACHE_CONTROL, "no-store");
+    (void)MHD_add_response_header(response, MHD_HTTP_HEADER_CONNECTION, "close");
+    for (unsigned i = 0; i < LISTENER_MAX_HEADERS && answer->headers[i].name != NULL; i++) {
+        (void)MHD_add_response_header(response, answer->headers[i].name, answer->headers[i].value);
+    }
+}
+
+static enum MHD_Result send_answer(struct MHD_Connection *connection, struct listener_answer *answer)
+{
+    struct MHD_Response *response;
+    enum MHD_Result result = MHD_NO;
+    if (answer->body.failed) {
+        text_free(&answer->body);
+        *answer = (struct listener_answer){.status = MHD_HTTP_INTERNAL_SERVER_ERROR, .content_type = "text/plain"};
+        text_append_string(&answer->body, "out of memory\n");
+    }
+    response = MHD_create_response_from_buffer(answer->body.len, answer->body.bytes, MHD_RESPMEM_MUST_COPY);
+    if (response != NULL) {
+        add_headers(response, answer);
+        result = MHD_queue_response(connection, answer->status, response);
+        MHD_destroy_response(response);
+    }
+    text_free(&answer->body);
+    return result;
+}
+
+/* The route's, or of what lies below it. `*ret_rest` is what follows its path. */
+static const struct listener_route *find_route(const struct listener *listener, const char *path, const char **ret_rest)
+{
+    for (unsigned i = 0; i < listener->route_count; i++) {
+        const struct listener_route *route = &listener->routes[i];
+        size_t len = strlen(route->path);
+        bool below = len > 1 && route->path[len - 1] == '/';
+        if (strncmp(path, route->path, len) == 0 && (below || path[len] == '\0')) {
+            *ret_rest = path + len;
+            return route;
+        }
+    }
+    return NULL;
+}
+
+static void answer_not_found(const struct listener *listener, struct listener_answer *answer)
+{
+    answer->status = MHD_HTTP_NOT_FOUND;
+    text_append_string(&answer->body, "there are ");
+    for (unsigned i = 0; i < listener->route_count; i++) {
+        text_printf(&answer->body, "%s%s",
+                    i == 0                           ? ""
+                    : i + 1 == listener->route_count ? " and "
+                                                     : ", ",
+                    listener->routes[i].path);
+    }
+    text_append_string(&answer->body, "\n");
+}
+
+static void answer_bad_method(struct listener_answer *answer)
+{
+    answer->status = MHD_HTTP_METHOD_NOT_ALLOWED;
+    answer->headers[0] = (struct listener_header){MHD_HTTP_HEADER_ALLOW, "GET, HEAD"};
+    text_append_string(&answer->body, "only GET\n");
+}
+
+static enum MHD_Result on_request(void *ctx, struct MHD_Connection *connection, const char *url, const char *method,
+                                  const char *version, const char *upload, size_t *upload_size, void **own)
+{
+    const struct listener *listener = ctx;
+    struct listener_request request = {.path = url};
+    struct listener_answer answer = {.status = MHD_HTTP_OK, .content_type = "text/plain"};
+    const struct listener_route *route = find_route(listener, url, &request.rest);
+    (void)version, (void)upload, (void)upload_size, (void)own;
+    if (strcmp(method, MHD_HTTP_METHOD_GET) != 0 && strcmp(method, MHD_HTTP_METHOD_HEAD) != 0) {
+        answer_bad_method(&answer);
+    } else if (route == NULL) {
+        answer_not_found(listener, &answer);
+    } else {
+        route->answer(route->ctx, &request, &answer);
+    }
+    return send_answer(connection, &answer);
+}
+
+/* ---- the clients ---- */
+
+static void tell_to_go(struct client *client)
+{
+    client->told = true;
+    (void)shutdown(client->fd, SHUT_RDWR); /* the server notices, and closes it */
+}
+
+/* Ends the connections that have had their time, and the oldest ones where there are too many. */
+static void end_clients(struct listener *listener, int64_t now_ms)
+{
+    struct client *oldest;
+    unsigned count;
+    do {
+        oldest = NULL;
+        count = 0;
+        for (unsigned i = 0; i < MAX_CLIENTS + SPARE_CLIENTS; i++) {
+            struct client *client = &listener->clients[i];
+            if (client->fd < 0 || client->told) {
+                continue;
+            }
+            count++;
+            if (oldest == NULL || client->since_ms < oldest->since_ms) {
+                oldest = client;
+            }
+        }
+        if (oldest != NULL && (count > MAX_CLIENTS || now_ms - oldest->since_ms >= REQUEST_MS)) {
+            tell_to_go(oldest);
+        } else {
+            oldest = NULL;
+        }
+    } while (oldest != NULL);
+}
+
+static void on_connection(void *ctx, struct MHD_Connection *connection, void **own,
+                          enum MHD_ConnectionNotificationCode code)
+{
+    struct listener *listener = ctx;
+    struct client *client = *own;
+    if (code == MHD_CONNECTION_NOTIFY_CLOSED) {
+        if (client != NULL) {
+            client->fd = -1;
+        }
+        return;
+    }
+    for (client = listener->clients; client->fd >= 0; client++) { /* there are places for all that the server takes */
+    }
+    *client = (struct client){.fd = MHD_get_connection_info(connection, MHD_CONNECTION_INFO_CONNECTION_FD)->connect_fd,
+                              .since_ms = clock_monotonic_ms()};
+    *own = client;
+    end_clients(listener, client->since_ms);
+}
+
+static void *serve(void *argument)
+{
+    struct listener *listener = argument;
+    while (!atomic_load(&listener->stop)) {
+        if (MHD_run_wait(listener->daemon, TURN_MS) != MHD_YES) {
+            (void)poll(NULL, 0, TURN_MS); /* out of memory or the like: it may pass */
+        }
+        end_clients(listener, clock_monotonic_ms());
+    }
+    return NULL;
+}
+
+/* ---- the server ---- */
+
+/* Ours, since libmicrohttpd 1.0 leaves no errno behind that says why it has none. -1 with errno. */
+static int listen_on(const struct addrinfo *address)
+{
+    const int on = 1;
+    int error, fd = socket(address->ai_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+    if (fd >= 0 && setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on) == 0 &&
+        bind(fd, address->ai_addr, address->ai_addrlen) == 0 && listen(fd, SOMAXCONN) == 0) {
+        return fd;
+    }
+    error = errno;
+    if (fd >= 0) {
+        (void)close(fd);
+    }
+    errno = error;
+    return -1;
+}
+
+static bool start_server(struct listener *listener, int fd)
+{
+    listener->daemon = MHD_start_daemon(MHD_USE_EPOLL, 0, NULL, NULL, on_request, listener, MHD_OPTION_LISTEN_SOCKET,
+                                        fd, MHD_OPTION_CONNECTION_LIMIT, (unsigned)(MAX_CLIENTS + SPARE_CLIENTS),
+                                        MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)MAX_REQUEST,
+                                        MHD_OPTION_NOTIFY_CONNECTION, on_connection, listener, MHD_OPTION_END);
+    if (listener->daemon == NULL) {
+        (void)close(fd);
+    }
+    return listener->daemon != NULL;
+}
+
+static bool start(struct listener *listener, const struct addrinfo *address, char *message, size_t size)
+{
+    int fd = listen_on(address);
+    if (fd < 0) {
+        (void)snprintf(message, size, "cannot be listened on: %s", strerror(errno));
+        return false;
+    }
+    for (unsigned i = 0; i < MAX_CLIENTS + SPARE_CLIENTS; i++) {
+        listener->clients[i].fd = -1;
+    }
+    if (!start_server(listener, fd)) {
+        (void)snprintf(message, size, "cannot be served");
+        return false;
+    }
+    listener->thread_started = pthread_create(&listener->thread, NULL, serve, listener) == 0;
+    if (!listener->thread_started) {
+        (void)snprintf(message, size, "a thread could not be started");
+    }
+    return listener->thread_started;
+}
+
+struct listener *listener_new(void)
+{
+    return calloc(1, sizeof(struct listener));
+}
+
+void listener_add(struct listener *listener, const struct listener_route *route)
+{
+    listener->routes[listener->route_count++] = *route;
+}
+
+bool listener_start(struct listener *listener, const char *listen, char *message, size_t size)
+{
+    struct addrinfo *address = address_resolve(listen);
+    char why[128] = "cannot be used";
+    bool ok = address != NULL && start(listener, address, why, sizeof why);
+    if (!ok) {
+        (void)snprintf(message, size, "health: %s %s", listen, why);
+    }
+    if (address != NULL) {
+        freeaddrinfo(address);
+    }
+    return ok;
+}
+
+void listener_free(struct listener *listener)
+{
+    if (listener == NULL) {
+        return;
+    }
+    atomic_store(&listener->stop, true);
+    if (listener->thread_started) {
+        (void)pthread_join(listener->thread, NULL);
+    }
+    if (listener->daemon != NULL) {
+        MHD_stop_daemon(listener->daemon);
+    }
+    free(listener);
+}

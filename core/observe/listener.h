@@ -1,0 +1,46 @@
+/* The HTTP listener of a run: a few routes, each answered by whoever added it, GET and HEAD alone. Nobody keeps it from
+ * answering others: its clients are few, and each has its time. */
+#ifndef LISTENER_H
+#define LISTENER_H
+
+#include "base/json_text.h"
+#include <stdbool.h>
+#include <stddef.h>
+
+#define LISTENER_MAX_ROUTES 16
+#define LISTENER_MAX_HEADERS 8
+
+struct listener;
+
+struct listener_request {
+    const char *path; /* decoded, without what follows a `?` */
+    const char *rest; /* what follows the route's path; "" where that does not end in a slash */
+};
+
+/* What a route answers. The texts of the headers are constant, or live as long as the route. */
+struct listener_answer {
+    unsigned status;          /* 200 unless it is set */
+    const char *content_type; /* text/plain unless it is set */
+    struct text body;         /* the listener frees it; one that failed is answered with 500 */
+    struct listener_header {
+        const char *name, *value;
+    } headers[LISTENER_MAX_HEADERS]; /* beside those that every answer has; up to the first without a name */
+};
+
+struct listener_route {
+    const char *path; /* constant; one that ends in a slash, but "/" itself, is also of everything below it */
+    /* Fills the answer, which is zeroed but for the defaults. On the listener's thread, one call at a time. */
+    void (*answer)(void *ctx, const struct listener_request *request, struct listener_answer *answer);
+    void *ctx;
+};
+
+/* NULL when memory ran out. [main] */
+struct listener *listener_new(void);
+/* Before it starts. There is room for LISTENER_MAX_ROUTES. [main] */
+void listener_add(struct listener *listener, const struct listener_route *route);
+/* Answers on `listen`, an address such as 127.0.0.1:8080, from a thread of its own. False with a message. [main] */
+bool listener_start(struct listener *listener, const char *listen, char *message, size_t size);
+/* Ends it: no route is called after. May be NULL. [main] */
+void listener_free(struct listener *listener);
+
+#endif
