@@ -102,6 +102,13 @@ static bool take_deny_warnings(struct arguments *a, const char *value)
     return true;
 }
 
+static bool take_ready(struct arguments *a, const char *value)
+{
+    (void)value;
+    a->ready = true;
+    return true;
+}
+
 static bool take_into(struct arguments *a, const char *value)
 {
     a->into = value;
@@ -183,6 +190,10 @@ static const struct command commands[] = {
      .formats = "text json",
      .help = "show a customer's profile from the pipeline's store",
      .run = command_profile},
+    {.name = "health",
+     .needs_config = true,
+     .help = "ask the pipeline that runs from this file whether it lives, by its `health: listen`; exit 1: it does not",
+     .run = command_health},
     {.name = "redrive",
      .needs_config = true,
      .help = "put the dead letters back through the pipeline, after a fix",
@@ -276,6 +287,10 @@ static const struct command_option options[] = {
      .help = "also try what the pipeline names: brokers, topics, Redis, URLs; changes nothing there",
      .take = take_connect},
     {.name = "deny-warnings", .commands = "check", .help = "warnings are mistakes too", .take = take_deny_warnings},
+    {.name = "ready",
+     .commands = "health",
+     .help = "whether events flow, too: what is read is counted and let go of",
+     .take = take_ready},
     {.name = "json-schema",
      .commands = "describe",
      .help = "the JSON Schema of an event type's events, or of a plugin's options",

@@ -64,6 +64,7 @@ struct arguments {
     const char *filter; /* test: run those whose name contains it */
     const char *junit;  /* test: a file */
     bool connect;
+    bool ready; /* health: whether events flow, not only whether it lives */
     bool deny_warnings;
     bool show_help, show_version;
 };
@@ -89,6 +90,7 @@ int command_graph(const struct arguments *arguments, struct loader *loader, stru
 int command_completion(const struct arguments *arguments, struct loader *loader, struct log *log);
 int command_schema(const struct arguments *arguments, struct loader *loader, struct log *log);
 int command_profile(const struct arguments *arguments, struct loader *loader, struct log *log);
+int command_health(const struct arguments *arguments, struct loader *loader, struct log *log);
 int command_redrive(const struct arguments *arguments, struct loader *loader, struct log *log);
 int command_rebuild(const struct arguments *arguments, struct loader *loader, struct log *log);
 int command_verify(const struct arguments *arguments, struct loader *loader, struct log *log);

@@ -1,6 +1,7 @@
 EXTRA_DIST += %D%/README.md
 
 libcore_la_SOURCES += \
+  %D%/ask_health.c \
   %D%/check.c \
   %D%/command_line.c \
   %D%/command_line.h \

@@ -314,6 +314,10 @@ static bool load_health(struct pipeline *pipeline)
     const struct node *node = config_get(&config->root, "health");
     bool ok = options_read(config, node, node, "health", &target, 1, NULL);
     const char *listen = pipeline->health_settings.listen;
+    if (listen != NULL && *listen == '\0') { /* of a variable that is not set */
+        free((char *)(uintptr_t)listen);
+        pipeline->health_settings.listen = listen = NULL;
+    }
     if (ok && listen != NULL && !address_is_good(listen)) {
         config_error(config, config_get(node, "listen"),
                      "health: listen: '%s' is not a numeric address with a port, such as 127.0.0.1:8080 or [::1]:8080",
@@ -457,6 +461,19 @@ bool pipeline_load_edited(struct pipeline *pipeline, struct pipeline_files files
     }
     ok = check_instances(pipeline) && ok;
     return (edit != NULL || targets_check(pipeline)) && ok; /* what a command changes is its own affair */
+}
+
+bool pipeline_load_health(struct pipeline *pipeline, struct pipeline_files files, FILE *errors)
+{
+    struct config *config = &pipeline->config;
+    bool ok;
+    memset(pipeline, 0, sizeof *pipeline);
+    (void)config_load(config, files.pipeline, files.env, NULL);
+    ok = config->usable && load_health(pipeline);
+    for (unsigned i = 0; !ok && i < config->finding_count; i++) {
+        config_print_finding(config, &config->findings[i], errors);
+    }
+    return ok;
 }
 
 static bool set_prefix(struct pipeline *pipeline, void *into)

@@ -68,7 +68,7 @@ static const churn_option health_options[] = {
     {.name = "listen",
      .type = CHURN_OPTION_STRING,
      .offset = offsetof(struct health_settings, listen),
-     .help = "address that answers /healthz and /readyz over HTTP, such as 127.0.0.1:8080; default: none"},
+     .help = "address that answers /healthz and /readyz over HTTP, such as 127.0.0.1:8080; '' or left out: none"},
 };
 
 static const churn_option event_options[] = {

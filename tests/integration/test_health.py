@@ -10,7 +10,7 @@ import time
 import events
 import pytest
 from conftest import pipeline, quick_group
-from lights import EVENT, ask, start_local, start_stuck, wait_for_trouble, wait_until_ready
+from lights import EVENT, LINE, ask, start_local, start_stuck, wait_for_trouble, wait_until_ready
 from services import HOST, SRC, free_port, run_churnd, wait_for
 from test_build import compile_plugin
 
@@ -138,6 +138,55 @@ def test_taken_address(tmp_path):
 
 
 # --- A pipeline that needs no server, and hostile clients ---
+
+
+def test_the_health_command_asks_the_run(stack):
+    port = free_port()
+    hook = {"plugin": "alert", "to": ["webhook"], "webhook_url": f"http://{HOST}:{free_port()}/"}
+    daemon = start_local(stack, port, (), sinks=[hook], shutdown_timeout="1s")
+    config = stack.folder / "p.yaml"
+    wait_until_ready(port)
+    for options, status in (((), "alive"), (("--ready",), "ready")):
+        done = run_churnd("health", "-c", config, *options, env={"http_proxy": "http://127.0.0.1:1"}, check=0)
+        assert json.loads(done.stdout)["status"] == status and done.stderr == ""
+    # Somebody edits the file; what runs lives on, and the rest of the file is not the question.
+    good = config.read_text()
+    config.write_text(good.replace("plugin: lmdb", "plugin: ${NOBODY:?knows}"))
+    run_churnd("health", "-c", config, check=0)
+    config.write_text(good)
+
+    with open(stack.folder / "e.jsonl", "a") as file:
+        file.write(LINE + "\n")
+    wait_for_trouble(port, ("alert", "webhook"))
+    run_churnd("health", "-c", config, check=0)
+    done = run_churnd("health", "-c", config, "--ready", check=1)
+    assert json.loads(done.stdout)["troubles"][0]["plugin"] == "alert"
+    assert daemon.terminate() == 0, daemon.err
+    for wrong in ((), ("--ready",)):
+        done = run_churnd("health", "-c", config, *wrong, check=1)
+        assert f"http://{HOST}:{port}/" in done.stderr and done.stdout == ""
+
+
+def test_the_health_command_finds_who_listens_everywhere(stack):
+    port = free_port()
+    for listen in ("0.0.0.0", "[::]"):
+        daemon = start_local(stack, port, health={"listen": f"{listen}:{port}"})
+        wait_for("it", lambda: run_churnd("health", "-c", stack.folder / "p.yaml").returncode == 0)
+        assert daemon.terminate() == 0, daemon.err
+
+
+def test_the_health_command_needs_an_address(tmp_path):
+    config = tmp_path / "p.yaml"
+    config.write_text(
+        "health: {listen: '${CHURN_LISTEN:-}'}\nsource: {plugin: generate, events: 1}\n"
+        "sinks: [{plugin: file, path: out}]\n"
+    )
+    assert "listens nowhere" in run_churnd("health", "-c", config, check=1).stderr
+    assert "listening on" not in run_churnd("-c", config, cwd=tmp_path, check=0).stderr
+    env = {"CHURN_LISTEN": "nowhere"}
+    done = run_churnd("health", "-c", config, env=env, check=1)
+    assert f"{config}:1:18: health: listen: 'nowhere' is not a numeric address" in done.stderr
+    assert "No such file" in run_churnd("health", "-c", tmp_path / "none.yaml", check=1).stderr
 
 
 def build_rude(folder, name):
