@@ -46,51 +46,65 @@ static const char *given(const struct node *section, const char *option)
     return node != NULL && node->kind == NODE_SCALAR && !node->null ? node->text : NULL;
 }
 
-/* A source that shows its events once has no beginning to go back to. */
-static bool check_source(struct pipeline *pipeline, const struct node *source)
+static bool refuse(struct config *config, const struct node *source, const churn_error *err)
 {
-    char message[2048]; /* of a plugin that cannot be had, which is told once the file is read */
-    churn_error err = {.size = sizeof err};
-    const struct loaded *loaded = pipeline_find_plugin(pipeline, source, CHURN_KIND_SOURCE, message, sizeof message);
-    if (loaded == NULL || section_view_again(&loaded->ops.source, source, &err) == CHURN_OK) {
-        return true;
-    }
-    const struct node *option = config_get(source, err.option);
-    config_error(&pipeline->config, option != NULL ? option : source,
-                 "a rebuild reads the source from its beginning, and %s", err.message);
+    const struct node *option = config_get(source, err->option);
+    config_error(config, option != NULL ? option : source, "a rebuild reads the source from its beginning, and %s",
+                 err->message);
     return false;
 }
 
-/* A group of its own, so that the pipeline's goes on undisturbed, and one that begins at the beginning. */
-static bool change_group(struct config *config, const struct node *source, const char *into)
+/* So that the pipeline goes on undisturbed. */
+static int32_t read_apart(const struct loaded *loaded, struct node *source, const char *reader, churn_error *err)
 {
-    const char *group = given(source, "group_id");
-    char *own = NULL;
-    bool ok = true;
-    if (group != NULL) {
-        ok = asprintf(&own, "%s-rebuild-%s", group, into) >= 0 && config_set(config, "source", "group_id", own);
-        free(own);
+    const churn_source_ops *ops = &loaded->ops.source;
+    struct section_view view;
+    int32_t result;
+    if (ops->apart == NULL) {
+        return ops->commit == NULL ? CHURN_OK
+                                   : churn_fail(err, CHURN_REJECT,
+                                                "'%s' does not say how that is done without moving where the pipeline "
+                                                "goes on; it needs the call apart of ABI 1.3",
+                                                loaded->plugin.name);
     }
-    return ok && (given(source, "start") == NULL || config_set(config, "source", "start", "beginning"));
+    section_view_make(&view, source);
+    result = ops->apart(&view.face, reader, err);
+    return result == CHURN_OK && view.failed ? churn_fail(err, CHURN_FATAL, "memory ran out") : result;
+}
+
+/* A source that shows its events once has no beginning to go back to. A plugin that cannot be had is told of once the
+ * file is read. */
+static bool choose_source(struct pipeline *pipeline, struct node *source, const char *reader)
+{
+    char message[2048];
+    churn_error err = {.size = sizeof err};
+    const struct loaded *loaded = pipeline_find_plugin(pipeline, source, CHURN_KIND_SOURCE, message, sizeof message);
+    return loaded == NULL ||
+           (section_view_again(&loaded->ops.source, source, &err) == CHURN_OK &&
+            read_apart(loaded, source, reader, &err) == CHURN_OK) ||
+           refuse(&pipeline->config, source, &err);
 }
 
 static bool edit(struct pipeline *pipeline, void *ctx)
 {
     const char *into = ctx, *own;
     struct config *config = &pipeline->config;
-    const struct node *source = config_get(&config->root, "source"), *store = config_get(&config->root, "store");
+    const struct node *store = config_get(&config->root, "store");
+    struct node *source = (struct node *)(uintptr_t)config_get(&config->root, "source");
+    char reader[sizeof "rebuild-" + STORE_KEYS_MAX_PREFIX];
     if (store == NULL || store->kind != NODE_MAP) {
         config_error(config, store, "there is no store whose profiles could be rebuilt");
         return false;
     }
     own = given(store, "key_prefix");
+    (void)snprintf(reader, sizeof reader, "rebuild-%s", into);
     if (!check_other_prefix("--into", into, own != NULL ? own : PIPELINE_KEY_PREFIX) ||
-        !check_source(pipeline, source)) {
+        !choose_source(pipeline, source, reader)) {
         return false;
     }
     pipeline->profiles_only = true;
     (void)snprintf(pipeline->rebuilt, sizeof pipeline->rebuilt, "%s", own != NULL ? own : PIPELINE_KEY_PREFIX);
-    if (!change_group(config, source, into) || !config_set(config, "store", "key_prefix", into)) {
+    if (!config_set(config, "store", "key_prefix", into)) {
         config_error(config, NULL, "out of memory");
         return false;
     }

@@ -12,6 +12,7 @@ import services
 from confluent_kafka import Consumer, TopicPartition
 from conftest import pipeline
 from services import SRC, Stack, run_churnd, wait_for
+from test_build import compile_plugin
 
 TOPICS = ["customer-events", "user-events"]
 CONSUMER = SRC / "config/consumer.yaml"
@@ -359,6 +360,29 @@ def test_without_any_server(tmp_path, seed):
     ), done.stdout
     run_churnd("rebuild", "-c", config, "--into", "rebuilt:", check=0)
     run_churnd("verify", "-c", config, "--against", "rebuilt:", check=0)
+
+
+def test_a_source_that_commits_is_rebuilt_apart(tmp_path):
+    """The template's source keeps its position in a file: a rebuild has one of its own, or none is made without `apart`."""
+    folder = tmp_path / "plugins"
+    folder.mkdir()
+    template = (SRC / "examples/plugin-template/source/my_source.c").read_text()
+    source, path = folder / "my_source.c", tmp_path / "events.jsonl"
+    source.write_text(template)
+    compile_plugin(source, folder / "my_source.so")
+    source.write_text(template.replace("    .apart = apart,\n", "").replace("my_source", "old_source"))
+    compile_plugin(source, folder / "old_source.so", "-Wno-unused-function")
+    path.write_bytes(b"".join(v + b"\n" for _, v in events.load(200, 20, 1)))
+    config = lmdb_pipeline(tmp_path, None, {"plugin": "my_source", "path": str(path)})
+    position, own = tmp_path / "events.jsonl.position", tmp_path / "events.jsonl.rebuild-new:.position"
+    run_churnd("-c", config, "--plugin-path", folder, check=0)
+    position.write_text("150\n")
+    run_churnd("rebuild", "-c", config, "--into", "new:", "--plugin-path", folder, check=0)
+    assert position.read_text() == "150\n" and own.read_text() == "200\n"
+    run_churnd("verify", "-c", config, "--against", "new:", "--plugin-path", folder, check=0)
+    config = lmdb_pipeline(tmp_path, None, {"plugin": "old_source", "path": str(path)})
+    said = run_churnd("rebuild", "-c", config, "--into", "x:", "--plugin-path", folder, check=1).stderr
+    assert re.search(r"p\.yaml:1:\d+: a rebuild .*'old_source' does not say how .* call apart of ABI 1\.3", said), said
 
 
 def test_sources_that_cannot_be_read_again(tmp_path):

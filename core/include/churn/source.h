@@ -156,6 +156,14 @@ typedef struct churn_source_ops {
      * rebuild reads the source from its beginning, and …". NULL: as CHURN_OK. No instance is needed. [main]
      */
     int32_t (*again)(const churn_section *own, churn_error *err);
+    /**
+     * Optional: changes the section so that a run with it reads beside the pipeline's own run: all that is there, from
+     * the beginning, taking no record from that one and not moving where it goes on. `reader` names who reads, the same
+     * whenever it goes on itself: a position of its own is kept under this name. A text of `get` is valid until its
+     * option is put. CHURN_REJECT: it cannot; the message says why. NULL: a source without `commit` is read as it is,
+     * and with another one a rebuild is refused. No instance is needed. [main]
+     */
+    int32_t (*apart)(churn_section *section, const char *reader, churn_error *err);
 } churn_source_ops;
 
 #ifdef __cplusplus

@@ -12,7 +12,7 @@
 
 /* The host writes the options into it before `create`. */
 struct instance {
-    const char *path;
+    const char *path, *position;
     churn_source_listener listener;
     FILE *in;
     int64_t next;       /* number of the line that is read next */
@@ -23,7 +23,9 @@ struct instance {
 
 static const churn_option options[] = {
     {"path", .type = CHURN_OPTION_STRING, .flags = CHURN_OPTION_REQUIRED, .offset = offsetof(struct instance, path),
-     .help = "File with one JSON event a line; PATH.position beside it says how far it was dealt with."},
+     .help = "File with one JSON event a line."},
+    {"position", .type = CHURN_OPTION_STRING, .offset = offsetof(struct instance, position),
+     .help = "File that says how far it was dealt with; PATH.position where it is not given."},
 };
 
 static int32_t create(void *self, const churn_host *host, churn_error *err)
@@ -47,13 +49,20 @@ static int32_t go_to(struct instance *s, int64_t line, churn_error *err)
     return CHURN_OK;
 }
 
-/* PATH.position holds the offset committed last; 0 where there is none. */
+/* The file of the position, or a `fresh` one that takes its place. */
+static void position_name(const struct instance *s, const char *fresh, char name[4096])
+{
+    (void)snprintf(name, 4096, "%s%s%s", s->position != NULL ? s->position : s->path,
+                   s->position != NULL ? "" : ".position", fresh);
+}
+
+/* The offset committed last; 0 where there is none. */
 static int64_t committed(const struct instance *s)
 {
     char name[4096];
     long long offset = 0;
     FILE *in;
-    (void)snprintf(name, sizeof name, "%s.position", s->path);
+    position_name(s, "", name);
     in = fopen(name, "r");
     if (in != NULL) {
         offset = fscanf(in, "%lld", &offset) == 1 && offset > 0 ? offset : 0;
@@ -126,8 +135,8 @@ static int32_t commit(void *self, const churn_position *positions, uint32_t coun
     char name[4096], fresh[4096];
     FILE *out;
     int ok;
-    (void)snprintf(name, sizeof name, "%s.position", s->path);
-    (void)snprintf(fresh, sizeof fresh, "%s.position.new", s->path);
+    position_name(s, "", name);
+    position_name(s, ".new", fresh);
     out = count > 0 ? fopen(fresh, "w") : NULL;
     if (out == NULL) {
         return count == 0 ? CHURN_OK : churn_fail(err, CHURN_RETRY, "cannot write %s: %s", fresh, strerror(errno));
@@ -142,6 +151,17 @@ static int32_t commit(void *self, const churn_position *positions, uint32_t coun
 static int32_t seek(void *self, const churn_position *position, churn_error *err)
 {
     return go_to(self, position->offset, err);
+}
+
+/* `churnd rebuild` reads beside the pipeline: with a position of its own. */
+static int32_t apart(churn_section *section, const char *reader, churn_error *err)
+{
+    const char *path = section->get(section, "path");
+    char name[4096];
+    (void)err;
+    (void)snprintf(name, sizeof name, "%s.%s.position", path != NULL ? path : "", reader);
+    section->put(section, "position", name);
+    return CHURN_OK;
 }
 
 static void stop(void *self)
@@ -169,6 +189,7 @@ static const churn_source_ops ops = {
     .seek = seek,
     .stop = stop,
     .destroy = destroy,
+    .apart = apart,
 };
 
 CHURN_PLUGIN(.kind = CHURN_KIND_SOURCE, .name = "my_source", .version = "1.0.0",

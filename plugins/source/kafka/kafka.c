@@ -256,6 +256,27 @@ static void source_topics(const churn_section *own, churn_topic_fn fn, void *ctx
     own->each(own, "topics", hand_topic, &taker);
 }
 
+/* In a consumer group of its own. */
+static int32_t source_apart(churn_section *section, const char *reader, churn_error *err)
+{
+    const char *group = section->get(section, "group_id");
+    size_t size;
+    char *own;
+    if (group == NULL) { /* which is told when the section is read */
+        return CHURN_OK;
+    }
+    size = strlen(group) + strlen(reader) + 2;
+    own = malloc(size);
+    if (own == NULL) {
+        return churn_fail(err, CHURN_FATAL, "memory ran out");
+    }
+    (void)snprintf(own, size, "%s-%s", group, reader);
+    section->put(section, "group_id", own);
+    section->put(section, "start", "beginning");
+    free(own);
+    return CHURN_OK;
+}
+
 static const churn_source_ops ops = {
     .size = sizeof ops,
     .create = source_create,
@@ -273,6 +294,7 @@ static const churn_source_ops ops = {
     .reread = source_reread,
     .headers = source_headers,
     .topics = source_topics,
+    .apart = source_apart,
 };
 
 CHURN_PLUGIN(.kind = CHURN_KIND_SOURCE, .name = "kafka", .version = "1.0.0",

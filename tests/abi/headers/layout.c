@@ -324,7 +324,8 @@ AT(struct churn_source_ops, reread, 120);
 AT(struct churn_source_ops, headers, 128);
 AT(struct churn_source_ops, topics, 136);
 AT(struct churn_source_ops, again, 144);
-SIZE(struct churn_source_ops, 152);
+AT(struct churn_source_ops, apart, 152);
+SIZE(struct churn_source_ops, 160);
 
 /* <churn/store.h> */
 AT(struct churn_pair, name, 0);
