@@ -133,10 +133,24 @@ static void describe_all(struct description *d, const struct loader *loader, con
     }
 }
 
+/* Of a section all whose options are its plugin's. */
+static const char *role_of_section(const char *name)
+{
+    return strcmp(name, "source") == 0 ? "source" : strcmp(name, "dead_letters") == 0 ? "sink" : NULL;
+}
+
 static void not_found(const struct description *d, const struct loader *loader)
 {
     struct suggest suggest = {.typed = d->only};
+    const char *role = role_of_section(d->only);
     char hint[160];
+    if (role != NULL) {
+        printable_line(stderr,
+                       "churnd: the options of '%s' are those of its plugin; `churnd plugins` lists each %s, and "
+                       "`churnd describe PLUGIN` its options",
+                       d->only, role);
+        return;
+    }
     for (unsigned i = 0; i < loader->plugin_count; i++) {
         suggest_offer(&suggest, loader->plugins[i]->plugin.name);
     }

@@ -12,6 +12,7 @@ KAFKA_CLIENT = $(PAUSE) \
   %D%/kafka_login.c %D%/kafka_login.h \
   %D%/kafka_probe.c %D%/kafka_probe.h \
   %D%/kafka_risks.c %D%/kafka_risks.h \
+  %D%/kafka_topic_name.h \
   %D%/stall.h
 KAFKA_PRODUCER = $(KAFKA_CLIENT) \
   %D%/kafka_producer.c %D%/kafka_producer.h \

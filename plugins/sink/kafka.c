@@ -1,6 +1,7 @@
 /* Records into one Kafka topic, keyed as they are. */
 #include "kafka_probe.h"
 #include "kafka_producer.h"
+#include "kafka_topic_name.h"
 
 #include <churn/sink.h>
 #include <time.h>
@@ -52,6 +53,9 @@ static int32_t sink_create(void *self, const churn_host *host, churn_error *err)
 {
     struct kafka_sink *s = self;
     s->host = host;
+    if (kafka_topic_name_check("topic", s->topic, err) != CHURN_OK) {
+        return CHURN_FATAL;
+    }
     return kafka_producer_check(host, s->brokers, &s->properties, err);
 }
 

@@ -441,6 +441,7 @@ BEYOND_SCHEMA = {
     "bad_kafka_property",
     "bad_reference",
     "bad_topic",
+    "bad_topics_of_sinks",
     "bad_url",
     "colliding_keys",
     "duplicate_key",
@@ -542,6 +543,9 @@ def test_sections_are_described(tmp_path):
     everything = json.loads(run_churnd("describe", "--format", "json", check=0).stdout)
     assert {"pipeline", "log", "events", "override", "store", "sinks"} <= {d.get("section") for d in everything}
     assert {"redis", "order_placed"} <= {d.get("name") for d in everything}
+    for section, role in (("source", "source"), ("dead_letters", "sink")):
+        said_of = run_churnd("describe", section, check=1).stderr
+        assert f"those of its plugin; `churnd plugins` lists each {role}" in said_of, said_of
     wrong = run_churnd("describe", "rediss", check=1)
     assert "did you mean 'redis'?" in wrong.stderr
 

@@ -390,6 +390,7 @@ def test_sources_that_cannot_be_read_again(tmp_path):
     for source, place in (
         ({"plugin": "file", "path": "-"}, "pipe"),
         ({"plugin": "file", "path": str(tmp_path / "fifo")}, "pipe"),
+        ({"plugin": "file", "path": str(tmp_path)}, "is a folder; name a file in it"),
         ({"plugin": "generate", "events": "5"}, "start_time"),
         ({"plugin": "generate", "events": "0", "start_time": "2026-01-01T00:00:00Z"}, "endless"),
     ):

@@ -4,6 +4,7 @@
 #include "http_probe.h"
 #include "kafka_probe.h"
 #include "kafka_producer.h"
+#include "kafka_topic_name.h"
 #include "webhook.h"
 #include <churn/event.h>
 #include <churn/plugin.h>
@@ -110,7 +111,8 @@ static int32_t alert_create(void *self, const churn_host *host, churn_error *err
                                      .concurrency = (uint32_t)a->webhook_concurrency};
     if (rc == CHURN_OK && (a->chosen & TO_KAFKA)) {
         rc = a->brokers[0] == '\0' ? churn_fail_option(err, "brokers", "must be given, since `to` has kafka")
-                                   : kafka_producer_check(host, a->brokers, &a->properties, err);
+                                   : kafka_topic_name_check("topic", a->topic, err);
+        rc = rc == CHURN_OK ? kafka_producer_check(host, a->brokers, &a->properties, err) : rc;
     }
     if (rc == CHURN_OK && (a->chosen & TO_WEBHOOK)) {
         rc = a->webhook_url[0] == '\0' ? churn_fail_option(err, "webhook_url", "must be given, since `to` has webhook")

@@ -3,6 +3,7 @@
 #include "http_probe.h"
 #include "kafka_probe.h"
 #include "kafka_producer.h"
+#include "kafka_topic_name.h"
 #include "outcome.h"
 #include "queue.h"
 #include "service.h"
@@ -95,8 +96,8 @@ static int32_t check_kafka(struct prediction *p, churn_error *err)
         const char *value;
     } topics[] = {{"topic", s->topic}, {"queue_topic", s->queue_topic}, {"dead_letter_topic", s->dead_letter_topic}};
     for (size_t i = 0; i < sizeof topics / sizeof topics[0]; i++) {
-        if (topics[i].value[0] == '\0') {
-            return churn_fail_option(err, topics[i].name, "must not be empty");
+        if (kafka_topic_name_check(topics[i].name, topics[i].value, err) != CHURN_OK) {
+            return CHURN_FATAL;
         }
     }
     if (strcmp(s->queue_topic, s->topic) == 0 || strcmp(s->queue_topic, s->dead_letter_topic) == 0) {

@@ -308,7 +308,7 @@ static int32_t file_again(const churn_section *own, churn_error *err)
 {
     const char *path = own->get(own, "path");
     struct stat st;
-    if (path == NULL || (!is_stdin(path) && (stat(path, &st) != 0 || S_ISREG(st.st_mode)))) {
+    if (path == NULL || (!is_stdin(path) && (stat(path, &st) != 0 || S_ISREG(st.st_mode) || S_ISDIR(st.st_mode)))) {
         return CHURN_OK;
     }
     return churn_fail_option(err, "path", "what comes through a pipe comes once; name a file that holds all events");

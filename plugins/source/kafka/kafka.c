@@ -7,6 +7,7 @@
 #include "kafka_conf.h"
 #include "kafka_probe.h"
 #include "kafka_risks.h"
+#include "kafka_topic_name.h"
 #include "offsets.h"
 #include "records.h"
 #include "reread.h"
@@ -81,16 +82,8 @@ static const churn_option options[] = {
 static int32_t check_topic(const char *name, uint32_t item, churn_error *err)
 {
     char option[CHURN_ERROR_OPTION_SIZE];
-    size_t len = strlen(name);
     (void)snprintf(option, sizeof option, "topics.%u", item);
-    if (len == 0) {
-        return churn_fail_option(err, option, "a topic's name is empty");
-    }
-    if (len > 249 || strspn(name, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-") != len) {
-        return churn_fail_option(err, option,
-                                 "`%.80s` is not a topic's name: up to 249 of a-z, A-Z, 0-9, `.`, `_`, `-`", name);
-    }
-    return CHURN_OK;
+    return kafka_topic_name_check(option, name, err);
 }
 
 /* NULL when memory ran out. */
