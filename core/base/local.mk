@@ -17,6 +17,8 @@ libcore_la_SOURCES += \
   %D%/fault.h \
   %D%/file_place.c \
   %D%/file_place.h \
+  %D%/grouped.c \
+  %D%/grouped.h \
   %D%/input_file.c \
   %D%/input_file.h \
   %D%/json_build.h \
@@ -32,6 +34,8 @@ libcore_la_SOURCES += \
   %D%/name_index.h \
   %D%/printable.c \
   %D%/printable.h \
+  %D%/progress_line.c \
+  %D%/progress_line.h \
   %D%/refuse.h \
   %D%/suggest.c \
   %D%/suggest.h \

@@ -101,6 +101,11 @@ void metrics_add_own(churn_counter *counter, int64_t n)
     atomic_store_explicit(&counter->value, value + n, memory_order_relaxed);
 }
 
+int64_t metrics_value(const churn_counter *counter)
+{
+    return atomic_load_explicit(&counter->value, memory_order_relaxed);
+}
+
 void metrics_move(struct metrics *from, struct metrics *to)
 {
     for (struct churn_counter *counter = from->first; counter != NULL; counter = counter->next) {

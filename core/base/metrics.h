@@ -16,6 +16,7 @@ churn_counter *metrics_counter(struct metrics *metrics, const void *owner, const
 void metrics_add(churn_counter *counter, int64_t n); /* [any] */
 /* The same, cheaper, for a counter that no other thread adds to. */
 void metrics_add_own(churn_counter *counter, int64_t n);
+int64_t metrics_value(const churn_counter *counter); /* [any] */
 
 /* The counter `what` of a sink, and its sum over all owners: sink_NAME_WHAT. [any] */
 churn_counter *metrics_sink_counter(struct metrics *metrics, const void *owner, const char *sink, const char *what);

@@ -18,6 +18,13 @@ static bool take_until_end(struct arguments *a, const char *value)
     return true;
 }
 
+static bool take_quiet(struct arguments *a, const char *value)
+{
+    (void)value;
+    a->quiet = true;
+    return true;
+}
+
 static bool take_all(struct arguments *a, const char *value)
 {
     (void)value;
@@ -246,6 +253,11 @@ static const struct command_option options[] = {
      .commands = "run",
      .help = "stop at the end of the input, or of the partitions as they stood at the start",
      .take = take_until_end},
+    {.name = "quiet",
+     .letter = 'q',
+     .commands = "run redrive rebuild verify",
+     .help = "do not show how far it is; errors, warnings and results stay",
+     .take = take_quiet},
     {.name = "replay-from",
      .value = "WHERE",
      .commands = "run",

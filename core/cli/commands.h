@@ -55,6 +55,7 @@ struct arguments {
     const char *into;    /* rebuild: a key prefix */
     const char *against; /* verify: a key prefix */
     bool until_end;
+    bool quiet;
     bool all, unverified;
     struct replay replay;
     const char *format; /* --format; NULL: the command's default */
@@ -76,8 +77,10 @@ static inline struct pipeline_files arguments_files(const struct arguments *argu
 
 static inline struct run_options arguments_run(const struct arguments *arguments)
 {
-    return (struct run_options){
-        .files = arguments_files(arguments), .log_level = arguments->log_level, .log_format = arguments->log_format};
+    return (struct run_options){.files = arguments_files(arguments),
+                                .log_level = arguments->log_level,
+                                .log_format = arguments->log_format,
+                                .quiet = arguments->quiet};
 }
 
 int command_run(const struct arguments *arguments, struct loader *loader, struct log *log);

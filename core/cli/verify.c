@@ -65,6 +65,7 @@ static int32_t take_key(void *ctx, churn_str key)
     text_append(&ids->bytes, (const char *)&len, sizeof len);
     text_append(&ids->bytes, key.ptr + ids->prefix_len, len);
     ids->failed = ids->bytes.failed;
+    progress_line_show(ids->line, (int64_t)ids->count, PROGRESS_TOTAL_UNKNOWN, NULL);
     return ids->failed ? CHURN_END : CHURN_OK;
 }
 
@@ -251,6 +252,7 @@ static int32_t each_pair(struct verify *v, const size_t *only, size_t only_count
         j += order >= 0;
         if (batch.count == BATCH) {
             result = read_batch(&batch);
+            progress_line_show(&v->line, (int64_t)(i + j), (int64_t)(here->count + there->count), NULL);
         }
     }
     if (result == CHURN_OK) {
@@ -332,6 +334,9 @@ static int32_t list_keys(struct verify *v, int side)
     size_t kept = 0;
     int32_t result;
     ids->prefix_len = v->prefixes[side].len;
+    ids->line = &v->line;
+    progress_line_begin(&v->line, v->log, side == HERE ? "verify: listing here" : "verify: listing there", "profiles",
+                        v->quiet);
     result = v->ops->keys(v->session, v->prefixes[side], take_key, ids, &v->err);
     v->failed = v->failed || ids->failed;
     if (result != CHURN_OK || v->failed || ids->count == 0) {
@@ -353,6 +358,7 @@ static int32_t compare_sides(struct verify *v, struct differences *differences)
     if (result == CHURN_OK && !v->failed) {
         result = list_keys(v, THERE);
     }
+    progress_line_begin(&v->line, v->log, "verify: comparing", "profiles", v->quiet);
     if (result == CHURN_OK && !v->failed) {
         result = each_pair(v, NULL, 0, look, NULL);
     }
@@ -360,8 +366,10 @@ static int32_t compare_sides(struct verify *v, struct differences *differences)
         result = read_checkpoints(v);
     }
     if (result == CHURN_OK && !v->failed && v->differing_count > 0) {
+        progress_line_begin(&v->line, v->log, "verify: differing", "profiles", v->quiet);
         result = each_pair(v, v->differing, v->differing_count, judge, differences);
     }
+    progress_line_end(&v->line);
     return result;
 }
 
@@ -397,9 +405,10 @@ static void free_all(struct verify *v, struct differences *differences)
     free(v->differing);
 }
 
-static int verify(const struct arguments *arguments, struct pipeline *pipeline)
+static int verify(const struct arguments *arguments, struct pipeline *pipeline, struct log *log)
 {
-    struct verify v = {.ops = store_ops(&pipeline->store), .err = {.size = sizeof v.err}};
+    struct verify v = {
+        .ops = store_ops(&pipeline->store), .log = log, .quiet = arguments->quiet, .err = {.size = sizeof v.err}};
     struct differences differences = {0};
     const char *prefixes[SIDES] = {pipeline->store_settings.key_prefix, arguments->against};
     int32_t result = v.ops->open(pipeline->store_instance->self, &v.session, &v.err);
@@ -434,7 +443,7 @@ int command_verify(const struct arguments *arguments, struct loader *loader, str
             printable_line(stderr, "churnd: the store %s cannot list its profiles; its plugin is older than ABI 1.1",
                            pipeline.store.label);
         } else if (check_other_prefix("--against", arguments->against, pipeline.store_settings.key_prefix)) {
-            status = verify(arguments, &pipeline);
+            status = verify(arguments, &pipeline, log);
         }
     }
     pipeline_free(&pipeline);

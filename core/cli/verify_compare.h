@@ -3,6 +3,7 @@
 #define VERIFY_COMPARE_H
 
 #include "base/json_text.h"
+#include "base/progress_line.h"
 #include <churn/store.h>
 
 enum { HERE, THERE, SIDES };
@@ -15,6 +16,7 @@ struct ids {
     size_t room;
     uint32_t prefix_len;
     bool failed;
+    struct progress_line *line;
 };
 
 /* A profile as the store gave it, kept beyond the call. Without fields: there is none. */
@@ -36,6 +38,9 @@ struct verify {
     const churn_store_ops *ops;
     void *session;
     churn_str prefixes[SIDES];
+    struct log *log;
+    bool quiet;
+    struct progress_line line; /* of what is being done */
     struct ids ids[SIDES];
     struct reached *reached;
     uint32_t reached_count;

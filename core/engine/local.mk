@@ -60,6 +60,8 @@ libcore_la_SOURCES += \
   %D%/rounds.h \
   %D%/run.c \
   %D%/run.h \
+  %D%/run_line.c \
+  %D%/run_line.h \
   %D%/session.c \
   %D%/session.h \
   %D%/set_aside.c \

@@ -5,6 +5,7 @@
 #include "engine/handover.h"
 #include "engine/monitor.h"
 #include "engine/reload.h"
+#include "engine/run_line.h"
 #include "engine/summary.h"
 #include "pipeline/load.h"
 #include <signal.h>
@@ -13,10 +14,9 @@
 #include <time.h>
 #include <unistd.h>
 
-#define REPEAT_MS 1000  /* within which a signal is the same one again */
-#define LOOK_MS 20      /* between looks at the workers */
-#define PROGRESS_MS 500 /* between lines of progress */
-#define GRACE_MS 5000   /* for plugins to let go of what they have */
+#define REPEAT_MS 1000 /* within which a signal is the same one again */
+#define LOOK_MS 20     /* between looks at the workers */
+#define GRACE_MS 5000  /* for plugins to let go of what they have */
 
 /* What main knows of a run. */
 struct run {
@@ -292,10 +292,29 @@ static void look_after(struct run *run)
     end_if_late(run);
 }
 
+/* Where a sink writes to standard output, the summary must not come between its lines. */
+static bool writes_stdout(const struct pipeline *pipeline)
+{
+    for (unsigned i = 0; i < pipeline->targets.count; i++) {
+        const struct target *target = &pipeline->targets.items[i];
+        if ((target->flags & CHURN_TARGET_WRITES) != 0 && strcmp(target->kind, CHURN_TARGET_FILE) == 0 &&
+            strcmp(target->name, "-") == 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* … and neither may a line that is drawn again and again. */
+static bool shares_terminal(const struct pipeline *pipeline)
+{
+    return isatty(STDOUT_FILENO) == 1 && isatty(STDERR_FILENO) == 1 && writes_stdout(pipeline);
+}
+
 static void watch(struct run *run, const sigset_t *signals)
 {
-    struct progress_line progress;
-    progress_start(&progress);
+    struct run_line line;
+    run_line_begin(&line, run->now.pipeline, run->options->quiet || shares_terminal(run->now.pipeline));
     for (;;) {
         int signal_number = wait_for_signal(signals);
         bool ended = generation_has_ended(&run->now);
@@ -308,26 +327,9 @@ static void watch(struct run *run, const sigset_t *signals)
         }
         on_signal(run, signal_number);
         look_after(run);
-        if (run->terminal && clock_monotonic_ms() - progress.last_ms >= PROGRESS_MS) {
-            progress_show(&progress, run->now.pipeline, run->now.workers, run->now.count);
-        }
+        run_line_show(&line, &run->now);
     }
-    if (run->terminal) {
-        log_status(run->log, "");
-    }
-}
-
-/* Where a sink writes to standard output, the summary must not come between its lines. */
-static bool writes_stdout(const struct pipeline *pipeline)
-{
-    for (unsigned i = 0; i < pipeline->targets.count; i++) {
-        const struct target *target = &pipeline->targets.items[i];
-        if ((target->flags & CHURN_TARGET_WRITES) != 0 && strcmp(target->kind, CHURN_TARGET_FILE) == 0 &&
-            strcmp(target->name, "-") == 0) {
-            return true;
-        }
-    }
-    return false;
+    run_line_end(&line);
 }
 
 /* What is left of pipelines that a reload has replaced or not come to use. */

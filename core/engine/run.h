@@ -8,6 +8,7 @@ struct run_options {
     struct pipeline_files files; /* what the pipeline was loaded from, and is loaded from again */
     const char *log_level;       /* NULL: as the pipeline says */
     const char *log_format;      /* NULL: as the pipeline says */
+    bool quiet;                  /* how far it is is not shown */
 };
 
 /* What `run` does with a pipeline once it is loaded. Returns the exit status. [main] */

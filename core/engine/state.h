@@ -75,7 +75,8 @@ struct worker_signs {
     _Atomic int state; /* enum worker_state */
     _Atomic bool started;
     _Atomic int64_t lag_messages;
-    _Atomic bool lag_known;
+    _Atomic int64_t lag_total, counted;
+    _Atomic bool lag_known, endless;
     _Atomic int64_t turned_ms; /* when the loop last went round */
     _Atomic bool assigned, session_open;
     _Atomic uint32_t damaged;               /* customers whose profiles are known to be damaged now */
@@ -176,6 +177,7 @@ struct worker {
     struct fold_buffer folder;
     struct progress progress;
     int64_t last_commit_ms;
+    int64_t lag_looked_ms;
 
     bool moved; /* something happened in this round of the loop */
     bool failed;

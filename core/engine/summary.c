@@ -1,61 +1,7 @@
 #include "engine/summary.h"
 
-#include "base/clock.h"
+#include "base/grouped.h"
 #include "base/printable.h"
-#include <inttypes.h>
-
-#define NUMBER_SIZE 32
-
-/* 1234567 as 1,234,567 */
-static const char *grouped(int64_t n, char out[NUMBER_SIZE])
-{
-    char digits[NUMBER_SIZE];
-    int len = snprintf(digits, sizeof digits, "%" PRId64, n < 0 ? 0 : n);
-    char *at = out;
-    for (int i = 0; i < len; i++) {
-        if (i > 0 && (len - i) % 3 == 0) {
-            *at++ = ',';
-        }
-        *at++ = digits[i];
-    }
-    *at = '\0';
-    return out;
-}
-
-void progress_start(struct progress_line *progress)
-{
-    *progress = (struct progress_line){.started_ms = clock_monotonic_ms()};
-    progress->last_ms = progress->started_ms;
-}
-
-void progress_show(struct progress_line *progress, struct pipeline *pipeline, struct worker *const *workers,
-                   unsigned count)
-{
-    char events_text[NUMBER_SIZE], rate_text[NUMBER_SIZE], lag_text[NUMBER_SIZE], line[224];
-    int64_t now = clock_monotonic_ms(), events = metrics_sum(pipeline->metrics, "events"), lag = 0;
-    int64_t elapsed = now > progress->last_ms ? now - progress->last_ms : 1;
-    int64_t rate = (events - progress->last_events) * 1000 / elapsed;
-    bool known = true;
-    size_t used;
-    for (unsigned i = 0; i < count; i++) {
-        struct worker_lag one = worker_lag(workers[i]);
-        known = known && one.known;
-        lag += known ? one.messages : 0;
-    }
-    (void)snprintf(line, sizeof line, "%s: %s events · %s/s", pipeline->settings.name, grouped(events, events_text),
-                   grouped(rate, rate_text));
-    used = strlen(line);
-    if (known) {
-        (void)snprintf(line + used, sizeof line - used, " · lag %s", grouped(lag, lag_text));
-        used = strlen(line);
-    }
-    if (known && pipeline->until_end && rate > 0) {
-        (void)snprintf(line + used, sizeof line - used, " · about %" PRId64 " s left", lag / rate);
-    }
-    log_status(pipeline->log, line);
-    progress->last_ms = now;
-    progress->last_events = events;
-}
 
 /* Context of print_part: parts of one line, separated by " · ". */
 struct line {
@@ -67,7 +13,7 @@ struct line {
 static void print_part(void *ctx, const char *name, int64_t sum)
 {
     struct line *line = ctx;
-    char number[NUMBER_SIZE], label[80];
+    char number[GROUPED_SIZE], label[80];
     if (sum == 0) {
         return;
     }
@@ -81,7 +27,7 @@ static void print_part(void *ctx, const char *name, int64_t sum)
 static void print_row(FILE *out, struct metrics *metrics, const char *label, int64_t sum, const char *prefix)
 {
     struct line line = {.out = out, .prefix = strlen(prefix)};
-    char number[NUMBER_SIZE];
+    char number[GROUPED_SIZE];
     (void)fprintf(out, "  %-14s %12s", label, grouped(sum, number));
     if (*prefix != '\0') {
         metrics_each(metrics, prefix, print_part, &line);
@@ -100,7 +46,7 @@ static void print_redrive(FILE *out, struct metrics *metrics)
                                            {"dead_letters", "still bad"},
                                            {"letters_left_alone", "left alone"}};
     struct line line = {.out = out};
-    char number[NUMBER_SIZE];
+    char number[GROUPED_SIZE];
     (void)fprintf(out, "  %-14s %12s", "redriven", grouped(metrics_sum(metrics, "letters"), number));
     for (size_t i = 0; i < sizeof parts / sizeof parts[0]; i++) {
         print_part(&line, parts[i][1], metrics_sum(metrics, parts[i][0]));
@@ -131,7 +77,7 @@ static void print_sink(FILE *out, const struct pipeline *pipeline, const struct 
 {
     static const char *const parts[][2] = {{"dropped", "dropped"}, {"given_up", "given up"}};
     struct line line = {.out = out};
-    char number[NUMBER_SIZE];
+    char number[GROUPED_SIZE];
     int64_t sums[2];
     int name_width;
     bool several = sinks_of(pipeline, sink->input) > 1 && !pipeline_is_dead_letters(pipeline, sink);
@@ -167,7 +113,7 @@ void summary_print(FILE *out, struct pipeline *pipeline, struct worker *const *w
     (void)fputc('\n', out);
     printable_print(out, "Summary of %s after %.1f s", pipeline->settings.name, seconds);
     if (seconds > 0.05) {
-        char number[NUMBER_SIZE];
+        char number[GROUPED_SIZE];
         (void)fprintf(out, " (%s events/s)", grouped((int64_t)((double)events / seconds), number));
     }
     (void)fputc('\n', out);

@@ -43,15 +43,15 @@ static bool step(struct worker *worker)
         if (!session_check(worker)) {
             return false;
         }
-        lag_look(worker);
         worker->last_commit_ms = clock_monotonic_ms();
     }
+    lag_look(worker);
     if (!is_at_end(worker)) {
         worker_show(worker, WORKER_RUNNING);
     } else if (!progress_commit(worker, COMMIT_WAIT_MS)) {
         return false;
     } else if (progress_settled(worker)) {
-        lag_look(worker);
+        lag_look_now(worker);
         worker_show(worker, WORKER_AT_END);
     }
     windows_nap(worker, began);

@@ -51,7 +51,7 @@ typedef struct churn_lag {
     uint32_t size;
     uint32_t known;   /**< 0: the source cannot tell yet */
     int64_t messages; /**< records that exist and were not yet returned by poll; -1 for an endless generator */
-    int64_t total;    /**< records that this run will read where that is known from the start, else -1 */
+    int64_t total;    /**< of a bounded input, the records that this run will read, as well as can be told; else -1 */
 } churn_lag;
 
 /** Takes the record at positions[index], borrowed during the call; NULL: it is not there. Returns CHURN_OK to go on. */

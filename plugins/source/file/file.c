@@ -268,6 +268,9 @@ static void file_lag(void *self, churn_lag *lag)
         lag->known = 1;
         lag->messages = left / mean > 0 ? left / mean : 1;
     }
+    if (lag->known && !input_is_endless(&s->input)) {
+        lag->total = s->lines.count + lag->messages;
+    }
 }
 
 /* The host itself looks whether it can be read. */
