@@ -27,6 +27,8 @@ libcore_la_SOURCES += \
   %D%/plugin_run.h \
   %D%/plugin_samples.c \
   %D%/plugin_samples.h \
+  %D%/plugin_section.c \
+  %D%/plugin_section.h \
   %D%/plugin_smoke.c \
   %D%/plugin_smoke.h \
   %D%/rebuild.c \

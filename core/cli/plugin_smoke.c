@@ -5,6 +5,7 @@
 #include "base/clock.h"
 #include "cli/plugin_run.h"
 #include "cli/plugin_samples.h"
+#include "cli/plugin_section.h"
 #include "event/event.h"
 #include "pipeline/instance.h"
 #include "profile/fold.h"
@@ -136,6 +137,7 @@ static void smoke_instance(struct plugin_check *check, const struct loaded *load
     const char *missing = missing_option(&loaded->plugin, &node);
     struct bench bench;
     char message[512];
+    plugin_section(check, loaded, &node);
     if (missing != NULL) {
         plugin_report_note(check, "not_created",
                            "no instance was made, since option '%s' is required; give it with --option %s=VALUE",
