@@ -21,12 +21,12 @@ static void begin(const struct tried *t, const char *call)
     plugin_report_stage(t->check, stage);
 }
 
-static void judge(const struct tried *t, const char *call, int32_t result, bool may_be_fatal, const churn_error *err)
+static void judge(const struct tried *t, const char *call, int32_t result, const churn_error *err)
 {
-    bool known = result == CHURN_OK || result == CHURN_REJECT || (may_be_fatal && result == CHURN_FATAL);
-    if (!known) {
-        plugin_report_error(t->check, "section_call", "%s answers %d with %s; it may answer CHURN_OK or CHURN_REJECT%s",
-                            call, (int)result, t->with, may_be_fatal ? " or CHURN_FATAL" : "");
+    if (result != CHURN_OK && result != CHURN_REJECT && result != CHURN_FATAL) {
+        plugin_report_error(t->check, "section_call",
+                            "%s answers %d with %s; it may answer CHURN_OK, CHURN_REJECT or CHURN_FATAL", call,
+                            (int)result, t->with);
     } else if (result != CHURN_OK && memchr(err->message, '\0', sizeof err->message) == err->message) {
         plugin_report_warning(t->check, "section_call", "%s refuses %s and does not say why; use churn_fail", call,
                               t->with);
@@ -51,7 +51,7 @@ static void try_read_back(const struct tried *t, const churn_sink_ops *ops)
     section_view_make(&made, &map);
     begin(t, "read_back");
     result = ops->read_back(&own.face, &back, &err);
-    judge(t, "read_back", result, false, &err);
+    judge(t, "read_back", result, &err);
     if (result == CHURN_OK && config_get(&map, "plugin") == NULL) {
         plugin_report_error(t->check, "section_call",
                             "read_back answers CHURN_OK with %s and names no source; it must put `plugin`", t->with);
@@ -91,7 +91,7 @@ static void try_apart(const struct tried *t, const churn_source_ops *ops)
     churn_error err = {.size = sizeof err};
     section_view_make(&view, &map);
     begin(t, "apart");
-    judge(t, "apart", ops->apart(&view.face, "rebuild-other:", &err), false, &err);
+    judge(t, "apart", ops->apart(&view.face, "rebuild-other:", &err), &err);
     config_free_node(&map);
 }
 
@@ -106,7 +106,7 @@ static void try_source(struct tried *t, const churn_source_ops *ops)
     }
     if (ops->again != NULL) {
         begin(t, "again");
-        judge(t, "again", ops->again(&view.face, &err), true, &err);
+        judge(t, "again", ops->again(&view.face, &err), &err);
     }
     if (ops->apart != NULL) {
         try_apart(t, ops);

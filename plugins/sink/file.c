@@ -656,7 +656,8 @@ static int32_t file_read_back(const churn_section *own, churn_read_back *back, c
     if (format != NULL && strcmp(format, formats[FORMAT_VALUE]) == 0) {
         return churn_fail(err, CHURN_REJECT, "they are written without their positions");
     }
-    (void)snprintf(back->description, sizeof back->description, "%s", path);
+    (void)snprintf(back->description, sizeof back->description, "%s%s", path,
+                   access(path, F_OK) == 0 ? "" : ", which does not exist (was the pipeline run from this folder?)");
     back->flags = CHURN_READ_BACK_LINES | CHURN_READ_BACK_STAYS;
     back->end = size_of(path);
     back->reader->put(back->reader, "plugin", "file");

@@ -740,4 +740,6 @@ def test_letters_on_standard_output(tmp_path, path):
 def test_nothing_to_put_back(tmp_path):
     (tmp_path / "in.jsonl").write_text("")
     config = write_config(tmp_path, workers=1)
-    assert counts(run_churnd("redrive", "-c", config, cwd=tmp_path, check=0).stdout) == {"all": 0}
+    for there in (False, True):
+        done = run_churnd("redrive", "-c", config, cwd=tmp_path, check=0)
+        assert counts(done.stdout) == {"all": 0} and ("which does not exist" in done.stderr) is not there, done.stderr
