@@ -8,6 +8,7 @@
 #include "engine/proof.h"
 #include "engine/rounds.h"
 #include "engine/session.h"
+#include "engine/stalled.h"
 #include "profile/store_keys.h"
 #include <inttypes.h>
 
@@ -71,8 +72,9 @@ static bool tell(struct worker *worker, uint32_t part, struct told told)
     if (result == CHURN_OK) {
         p->announced = told.below;
         p->reach = told.counted;
+        worker_goes_on(worker, &worker->pipeline->store, STALL_WRITE, NULL);
     } else if (result == CHURN_RETRY) {
-        session_lose(worker, err.message);
+        session_refuse(worker, err.message);
     } else {
         (void)worker_fail(worker, "%s: %s", worker->pipeline->store.label, err.message);
     }

@@ -31,12 +31,29 @@ static void tell_outage(struct worker *worker, const char *message)
                    message);
 }
 
-void session_lose(struct worker *worker, const char *message)
+static void renew(struct worker *worker)
 {
     session_close(worker);
-    tell_outage(worker, message);
     worker->session.next_open_ms = clock_monotonic_ms() + FIRST_OPEN_PAUSE_MS;
     worker->session.profiles->lost(worker);
+}
+
+void session_lose(struct worker *worker, const char *message)
+{
+    renew(worker);
+    tell_outage(worker, message);
+}
+
+void session_say_refused(struct worker *worker, const char *message)
+{
+    worker_stalled(worker, &worker->pipeline->store, STALL_WRITE, CHURN_LOG_WARN,
+                   "a write was refused: %s; trying again", message);
+}
+
+void session_refuse(struct worker *worker, const char *message)
+{
+    renew(worker);
+    session_say_refused(worker, message);
 }
 
 static void wait_to_open(struct worker *worker, const char *message)

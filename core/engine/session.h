@@ -32,6 +32,11 @@ bool session_poll(struct worker *worker, struct window *window, uint32_t timeout
 bool session_check(struct worker *worker);
 /* The session is broken: logs why, closes it and opens another soon. */
 void session_lose(struct worker *worker, const char *message);
+/* The store refuses a write, as one that is full does: told until it takes one, also where a new session can be opened
+ * meanwhile. */
+void session_say_refused(struct worker *worker, const char *message);
+/* The same of a write whose answer leaves open whether the session is broken: closes it and opens another soon. */
+void session_refuse(struct worker *worker, const char *message);
 void session_close(struct worker *worker);
 
 #endif

@@ -340,8 +340,7 @@ static bool take_reply(struct worker *worker, struct window *window, const churn
         return resolve_conflict(worker, window, delta, reply);
     case CHURN_RETRY:
         if (worker->writer.retry_ms == 0) {
-            worker_stalled(worker, &worker->pipeline->store, STALL_WRITE, CHURN_LOG_WARN,
-                           "a write was refused: %s; trying again", reply->message);
+            session_say_refused(worker, reply->message);
         }
         put_later(worker, delta);
         return true;

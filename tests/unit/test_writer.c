@@ -1001,12 +1001,15 @@ static void test_letters_go_out_before_a_window_is_written(void)
     store.write_result = CHURN_RETRY;
     step(window);
     check_trace("write churnd:letters:profile:t/3 counted=4 below=20002; close; ", "not announced");
+    check_stall("store: write: a write was refused: no write; trying again");
     CU_ASSERT(!window->announced && window->state == WINDOW_SETTING_ASIDE);
     step(window);
     check_trace("", "no session");
     store.write_result = CHURN_OK;
     worker.session.next_open_ms = 0;
     CU_ASSERT(session_step(&worker));
+    check_stall(
+        "store: write: a write was refused: no write; trying again"); /* that it can be reached changes nothing */
     window->sinks[0].cursor = window->output_count; /* answered, by some chance: the store must know before */
     worker.session.went_back = true;
     step(window);
@@ -1015,6 +1018,7 @@ static void test_letters_go_out_before_a_window_is_written(void)
     window->sinks[0].cursor = 0;
     step(window);
     check_trace("write churnd:letters:profile:t/3 counted=4 below=20002; ", "announced");
+    check_stall("");
     CU_ASSERT(window->announced && window->state == WINDOW_SETTING_ASIDE);
     step(window);
     check_trace("", "once; the letter is not answered");
