@@ -1,0 +1,226 @@
+"""docs/operations.md as an operator follows it: the blocks of a section are run one after the other on machines that the
+test has, and each prints what is shown below it.
+
+The machines run what a package would start: `systemctl` and `journalctl` are stand-ins that do to the processes of the test
+what systemd does to those of a unit. Everything else that the text calls is the real thing.
+"""
+
+import contextlib
+import json
+import os
+import re
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import urllib.error
+import urllib.request
+
+import yaml
+from services import CHURND, SRC, clean_environment, free_port, wait_for
+from test_docs import FENCE, assert_printed
+
+TEXT = SRC / "docs/operations.md"
+CLIENT = """#!{python}
+import json, os, socket, sys
+s = socket.socket(socket.AF_UNIX)
+s.connect(os.environ["MACHINES"])
+s.sendall(json.dumps([os.path.basename(sys.argv[0]), *sys.argv[1:]]).encode() + b"\\n")
+answer = json.load(s.makefile())
+sys.stdout.write(answer["out"])
+sys.stderr.write(answer["err"])
+sys.exit(answer["status"])
+"""
+
+
+def sections():
+    """Heading → text, of each `##` and `###`."""
+    parts = re.split(r"^#{2,3} (.*)$", TEXT.read_text(), flags=re.M)
+    return dict(zip(parts[1::2], parts[2::2], strict=True))
+
+
+def blocks(heading):
+    """[(commands, what they print or None)] of a section."""
+    found = FENCE.findall(sections()[heading])
+    return [
+        (content, found[i + 1][1] if i + 1 < len(found) and found[i + 1][0] == "" else None)
+        for i, (language, content) in enumerate(found)
+        if language == "sh"
+    ]
+
+
+def ask(url):
+    """What is answered, whatever the status; empty where nobody answers."""
+    try:
+        with urllib.request.urlopen(url, timeout=20) as answer:
+            return answer.read().decode()
+    except urllib.error.HTTPError as e:
+        return e.read().decode()
+    except OSError:
+        return ""
+
+
+class Machines:
+    """Hosts (addresses of this one) on which units may run; a unit is (host, name)."""
+
+    def __init__(self, stack, hosts):
+        self.stack, self.hosts, self.port = stack, hosts, free_port()
+        self.folder = stack.folder / "machines"
+        (self.folder / "bin").mkdir(parents=True)
+        (self.folder / "etc").mkdir()
+        self.units = {}
+        for name in ("systemctl", "journalctl"):
+            program = self.folder / "bin" / name
+            program.write_text(CLIENT.format(python=sys.executable))
+            program.chmod(0o755)
+        self.socket = self.folder / "socket"
+        self.listener = socket.socket(socket.AF_UNIX)
+        self.listener.bind(str(self.socket))
+        self.listener.listen()
+        threading.Thread(target=self._serve, daemon=True).start()
+
+    # What the package has put in place.
+
+    def config(self, name):
+        return self.folder / "etc" / f"{name}.yaml"
+
+    def install(self, name, change=lambda _: None):
+        """/etc/churnd/NAME.yaml as shipped, with what a test changes."""
+        settings = yaml.load((SRC / f"config/{name}.yaml").read_text(), yaml.BaseLoader)
+        change(settings)
+        self.config(name).write_text(yaml.safe_dump(settings, sort_keys=False))
+
+    def environment(self, host=None):
+        return {
+            **self.stack.env,
+            "CHURN_LISTEN": f"{host or self.hosts[0]}:{self.port}",
+            "STATE_DIRECTORY": str(self.folder / f"state-{host or self.hosts[0]}"),
+        }
+
+    # What systemd does.
+
+    def start(self, name, host=None):
+        host = host or self.hosts[0]
+        if name == "redis-server":
+            self.stack.redis.start()
+        elif not self.active(name, host):
+            self.units[host, name] = self.stack.churnd(
+                "-c", self.config(name.partition("@")[2]), env=self.environment(host)
+            )
+
+    def stop(self, name, host=None):
+        if name == "redis-server":
+            self.stack.redis.process.terminate()
+        elif self.active(name, host):
+            self.unit(name, host).terminate()
+
+    def reload(self, name, host=None):
+        self.unit(name, host).send(signal.SIGHUP)
+
+    def active(self, name, host=None):
+        unit = self.units.get((host or self.hosts[0], name))
+        return unit is not None and unit.running()
+
+    def unit(self, name, host=None):
+        return self.units[host or self.hosts[0], name]
+
+    def url(self, path, host=None):
+        return f"http://{host or self.hosts[0]}:{self.port}{path}"
+
+    def says(self, *parts):
+        """/readyz of the first machine says all of that."""
+        answer = ask(self.url("/readyz"))
+        return all(part in answer for part in parts)
+
+    def wait_until_ready(self):
+        """The first one has nothing left to do."""
+        wait_for("readiness", lambda: self.says('{"status":"ready"', '"lag_messages":0}'), 60)
+
+    def _systemctl(self, *words):
+        host = self.hosts[0]
+        if words[0] == "-H":
+            host, words = words[1], words[2:]
+        verb, *names = words
+        if verb == "restart":
+            return self._systemctl("-H", host, "stop", *names) and self._systemctl("-H", host, "start", *names)
+        assert verb in ("start", "stop", "reload"), words
+        for name in names:
+            getattr(self, verb)(name, host)
+        return ""
+
+    def _journalctl(self, *words):
+        """-u UNIT [-g PATTERN]: what it wrote to the log since it was started last, without systemd's own columns."""
+        assert words[0] == "-u" and words[2:3] in ((), ("-g",)), words
+        pattern = re.compile(words[3] if len(words) > 3 else "")
+        return "".join(line for line in self.unit(words[1]).err.splitlines(True) if pattern.search(line))
+
+    def _serve(self):
+        while True:
+            try:
+                client, _ = self.listener.accept()
+            except OSError:
+                return
+            with client:
+                program, *words = json.loads(client.makefile().readline())
+                answer = {"out": "", "err": "", "status": 0}
+                try:
+                    answer["out"] = getattr(self, f"_{program}")(*words)
+                except Exception as e:  # told to whoever asked
+                    answer.update(err=f"{program} {words}: {e!r}\n", status=1)
+                with contextlib.suppress(OSError):
+                    client.sendall(json.dumps(answer).encode())
+
+    def end(self):
+        """Between two sections nothing runs."""
+        for unit in self.units.values():
+            unit.end()
+        self.units.clear()
+
+    def close(self):
+        self.listener.close()
+
+
+class Section:
+    """A section's blocks, run one after the other; whoever ran all of them says so by `done`."""
+
+    def __init__(self, machines, heading):
+        self.machines, self.heading = machines, heading
+        self.left, self.folder = blocks(heading), machines.folder / re.sub(r"\W+", "-", heading)
+        self.folder.mkdir()
+        assert self.left, f"{heading} has no commands"
+
+    def run(self, timeout=120, **changed):
+        """The next block; returns what it printed."""
+        commands, shown = self.left.pop(0)
+        machines = self.machines
+        env = clean_environment(
+            {
+                **machines.stack.env,
+                "PATH": f"{machines.folder / 'bin'}:{CHURND.parent}:{os.environ['PATH']}",
+                "MACHINES": str(machines.socket),
+                "CHURND_CONFIG": str(machines.config("consumer")),
+                "CHURN": machines.url(""),
+                "PORT": str(machines.port),
+                "HOSTS": " ".join(machines.hosts),
+                **{name: str(value) for name, value in changed.items()},
+            }
+        )
+        done = subprocess.run(
+            ["bash", "-e", "-c", commands],
+            cwd=self.folder,
+            env=env,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            timeout=timeout,
+        )
+        print(f"{self.heading}:\n{commands}{done.stdout}", flush=True)
+        assert done.returncode == 0, f"{self.heading}:\n{commands}\nended with {done.returncode}:\n{done.stdout}"
+        if shown is not None:
+            assert_printed(shown, done.stdout if done.stdout.endswith("\n") else done.stdout + "\n")
+        return done.stdout
+
+    def done(self):
+        assert self.left == [], f"{self.heading}: not run"

@@ -1,0 +1,271 @@
+"""The runbook, docs/operations.md: each section as a scenario against a real Kafka and Redis, its commands as they stand there, and
+profiles exact afterwards."""
+
+import contextlib
+import subprocess
+import threading
+
+import events
+import oracle
+import pytest
+import services
+from confluent_kafka import Consumer, TopicPartition
+from conftest import quick_group
+from runbook import Machines, Section, blocks, sections
+from services import Stack, wait_for
+
+TOPICS = ["customer-events", "user-events"]
+HOSTS = ("127.0.0.1", "127.0.0.2")
+
+
+class Place:
+    """Two machines, Kafka, Redis and the prediction API, with profiles that are counted."""
+
+    def __init__(self, folder):
+        self.stack, self.seed = Stack(folder), services.random_seed()
+        print(f"CHURN_TEST_SEED={self.seed}")
+        self.stack.start_kafka()
+        self.stack.start_redis()
+        self.stack.start_scripted()
+        self.kafka, self.redis = self.stack.kafka, self.stack.redis
+        self.stack.env["REDIS_DIR"] = str(self.redis.folder)
+        self.machines = Machines(self.stack, HOSTS)
+        self.machines.install("consumer", quick_group)
+        self.machines.install("producer")
+        self.kafka.create_topics({"customer-events": 4, "user-events": 1})
+        self.more()
+        self.stack.run("-c", self.machines.config("consumer"), "--until-end")
+
+    def more(self, count=2000):
+        """Further events, which nobody has counted yet."""
+        self.seed += 1
+        self.kafka.produce("customer-events", events.load(count, 300, self.seed, event_prefix=f"s{self.seed}"))
+
+    def model(self):
+        return oracle.Model().feed_topics(self.kafka.brokers, TOPICS)
+
+    def start(self, *hosts):
+        for host in hosts or HOSTS[:1]:
+            self.machines.start("churnd@consumer", host)
+
+    def assert_exact(self):
+        """The instances that run get there by themselves; nothing of the events is lost or counted twice."""
+        model = self.model()
+        expected = model.profile_fields()
+        wait_for("exact profiles", lambda: not oracle.differences(expected, self.redis.hashes("profile:")), 60, 0.2)
+        assert [unit.err for unit in self.machines.units.values() if not unit.running() and unit.wait() != 0] == []
+        return model
+
+    def wait_until_settled(self):
+        """All is committed, and said to be."""
+
+        def settled():
+            consumer = Consumer({"bootstrap.servers": self.kafka.brokers, "group.id": "churn-consumer-group"})
+            try:
+                parts = [TopicPartition("customer-events", i) for i in range(4)]
+                ends = [consumer.get_watermark_offsets(p, 10)[1] for p in parts]
+                return [p.offset for p in consumer.committed(parts, 10)] == ends
+            finally:
+                consumer.close()
+
+        self.machines.wait_until_ready()
+        wait_for("commits", settled, 60, 0.2)
+
+    def alerts(self):
+        return [a[4] for a in oracle.read_topics(self.kafka.brokers, ["customer-alerts"])]
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory):
+    made = Place(tmp_path_factory.mktemp("operations"))
+    yield made
+    made.machines.close()
+    made.stack.stop()
+
+
+@pytest.fixture
+def place(whole):
+    yield whole
+    whole.machines.end()
+
+
+def test_is_it_well(place):
+    section = Section(place.machines, "Is it well?")
+    place.start()
+    place.assert_exact()
+    place.wait_until_settled()
+    for _ in range(4):
+        section.run()
+    section.done()
+    assert list(place.redis.client.scan_iter("*check:*")) == []
+
+
+def test_sizing(place):
+    section = Section(place.machines, "Sizing")
+    section.run()
+    section.run(KAFKA_TOPIC_CUSTOMER_EVENTS="load")
+    section.done()
+
+
+class Traffic:
+    """Events that arrive while a section is followed."""
+
+    def __init__(self, place):
+        self.place, self.stopped = place, threading.Event()
+        self.thread = threading.Thread(target=self._produce)
+
+    def _produce(self):
+        while not self.stopped.wait(0.05):
+            self.place.more(50)
+
+    def __enter__(self):
+        self.thread.start()
+
+    def __exit__(self, *_):
+        self.stopped.set()
+        self.thread.join()
+
+
+def test_rolling_upgrade(place):
+    section = Section(place.machines, "Rolling upgrade")
+    place.start(*HOSTS)
+    section.run()
+    with Traffic(place):
+        section.run(timeout=180)
+        section.run()
+        wait_for("the reload", lambda: "reloaded" in place.machines.unit("churnd@consumer").err)
+    section.run()
+    section.done()
+    assert oracle.assert_alerts(place.assert_exact(), place.alerts()) == 0, (
+        "an orderly stop leaves nothing to be said again"
+    )
+
+
+def test_scaling_out_and_in(place):
+    section = Section(place.machines, "Scaling out and in")
+    with Traffic(place):
+        section.run()
+        section.run()
+    assert not place.machines.active("churnd@consumer", HOSTS[1])
+    section.done()
+    place.assert_exact()
+
+
+def test_replay_of_yesterday(place):
+    section = Section(place.machines, "Replay of yesterday")
+    place.start(*HOSTS)
+    model = place.assert_exact()
+    place.wait_until_settled()
+    section.run()
+    place.redis.client.delete(*(f"profile:{c}" for c in list(model.profiles)[:20]))
+    sent = len(place.alerts())
+    section.run()
+    section.run()
+    section.done()
+    place.assert_exact()
+    assert len(place.alerts()) == sent
+
+
+def test_key_expiry(place):
+    section = Section(place.machines, "Key expiry")
+    kept = place.machines.config("consumer").read_text()
+    try:
+        place.start()
+        place.assert_exact()
+        section.run()
+        wait_for("the reload", lambda: "reloaded" in place.machines.unit("churnd@consumer").err)
+        place.more(500)
+        model = place.assert_exact()
+        customer = max(model.profiles, key=lambda c: model.profiles[c].total)
+        section.run(CUSTOMER=customer)
+        section.run()
+        section.done()
+    finally:
+        place.machines.config("consumer").write_text(kept)
+        for key in place.redis.client.scan_iter("profile:*"):
+            place.redis.client.persist(key)
+
+
+def test_backup_and_restore(place):
+    section = Section(place.machines, "Backup and restore")
+    place.start(*HOSTS)
+    place.assert_exact()
+    section.run()
+    place.more(1500)
+    model = place.assert_exact()
+    place.wait_until_settled()
+    section.run()
+    section.run()
+    section.done()
+    oracle.assert_alerts(place.assert_exact(), place.alerts())
+    assert model.events > 0
+
+
+@pytest.fixture
+def small_disk(tmp_path):
+    """A file system of 4 MiB."""
+    folder = tmp_path / "disk"
+    folder.mkdir()
+    made = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=4m", "tmpfs", folder], capture_output=True, text=True)
+    if made.returncode != 0:
+        pytest.skip(f"a small file system cannot be mounted here: {made.stderr.strip()}")
+    yield folder
+    subprocess.run(["umount", "--lazy", folder], check=True)
+
+
+def test_a_full_disk(place, small_disk, monkeypatch):
+    """Redis has its files on a disk that something else fills."""
+    section = Section(place.machines, "A full disk")
+    redis = services.Redis(small_disk / "redis", options=["--save", "3600 1"])
+    monkeypatch.setitem(place.stack.env, "REDIS_PORT", str(redis.port))
+    monkeypatch.setitem(place.stack.env, "REDIS_DIR", str(redis.folder))
+    monkeypatch.setattr(place, "redis", redis)
+    try:
+        place.start()
+        place.assert_exact()
+        with contextlib.suppress(OSError), (redis.folder / "old-backup.rdb").open("wb", buffering=0) as backup:
+            while True:
+                backup.write(bytes(4096))
+        redis.client.bgsave()
+        wait_for("a failed save", lambda: redis.client.info("persistence")["rdb_last_bgsave_status"] == "err")
+        place.more(300)
+        wait_for("the trouble", lambda: place.machines.says('"plugin":"redis","what":"write"'), 60)
+        section.run()
+        section.run()
+        section.done()
+        place.assert_exact()
+        place.machines.end()
+    finally:
+        redis.stop()
+
+
+def test_redis_lost(place):
+    section = Section(place.machines, "Redis lost")
+    place.start()
+    place.assert_exact()
+    place.wait_until_settled()
+    sent = len(place.alerts())
+    place.redis.kill()
+    for dump in place.redis.folder.glob("*.rdb"):
+        dump.unlink()
+    place.redis.start()
+    wait_for("the way back", lambda: "rebuilt from" in place.machines.unit("churnd@consumer").err)
+    section.run()
+    section.run()
+    section.done()
+    place.assert_exact()
+    assert len(place.alerts()) == sent
+
+
+def test_order_of_upgrade_and_downgrade(place):
+    section = Section(place.machines, "Order of upgrade and downgrade")
+    section.run(PLUGINS=services.BUILD / "plugins/event/.libs")
+    section.done()
+
+
+def test_no_command_is_left_out():
+    """Each section with commands is a scenario above."""
+    headings = [heading for heading in sections() if blocks(heading)]
+    tried = {name.removeprefix("test_").replace("_", " ") for name in globals() if name.startswith("test_")}
+    assert len(headings) > 8
+    assert [heading for heading in headings if heading.lower().rstrip("?") not in tried] == []
