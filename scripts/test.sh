@@ -1,8 +1,9 @@
 #!/usr/bin/env bash
 # All tests: installs what they need, builds with gcc, clang and sanitizers, runs the unit tests, lint, each fuzz target for ten
 # seconds, the integration tests against real Kafka and Redis, the quickstart and the unit tests on the Debian, 12 or 13, that the
-# machine is not, the fault suite's rows for every change, a small benchmark, and distcheck. Ends with the line `N passed, N failed`;
-# each test program, each integration test and each build counts as one. Output of each step: build/logs/.
+# machine is not, those of the container image, the fault suite's rows for every change, a small benchmark, and distcheck. Ends with
+# the line `N passed, N failed`; each test program, each integration test and each build counts as one. Output of each step:
+# build/logs/.
 # CHURN_TEST_EVENTS=1000000 runs the main job at full size.
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -101,6 +102,7 @@ if count venv make_venv && count kafka fetch_kafka; then
             CHURN_TEST_EVENTS=5000 "${pytest[@]}" --basetemp="$root/build/pytest-sanitized" \
             -k "test_cli or test_webhook or test_main_job or (test_kill_9 and 2) or test_bad_plugin or test_a_new_plugin or test_other_languages or test_redis_killed or test_a_replay_restores or test_abi or test_yaml_tests or test_routing or test_processors"
     fi
+    count_pytest image scripts/test-image.sh
     if count faults build build/faults --enable-werror --enable-faults; then
         count_pytest faults-suite env CHURN_BUILD_DIR="$root/build/faults" CHURN_KAFKA_LIBS="$root/build/kafka-libs" \
             "${pytest_run[@]}" --timeout=300 tests/faults -m ci --basetemp="$root/build/pytest-faults"

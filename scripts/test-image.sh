@@ -1,0 +1,46 @@
+#!/usr/bin/env bash
+# test-image.sh [OPTION…]: builds the container image of the Dockerfile without a daemon (buildah), on a fresh Debian 13, and tries it
+# by tests/image, with pytest's OPTIONs: size, user, the quickstart with a root that cannot be written to, producer and consumer
+# against a real Kafka and Redis, health check, stop. Wants root, or sudo, and a build in build/. What buildah stores is in
+# build/image, and goes with the command.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+root=$PWD
+# shellcheck source=scripts/test-setup.sh
+. scripts/test-setup.sh
+
+if [ "$(id -u)" -ne 0 ]; then
+    exec sudo "$0" "$@"
+fi
+
+folder=$root/build/image
+image() {
+    buildah --root "$folder/storage" --runroot "$folder/run" --storage-driver vfs "$@"
+}
+
+# shellcheck disable=SC2317  # the trap calls it
+clean() {
+    image rm --all >/dev/null 2>&1 || true
+    rm -rf --one-file-system "$folder"
+}
+
+scripts/install-deps.sh test
+scripts/debian-root.sh trixie
+make_venv
+[ -n "${CHURN_KAFKA_LIBS:-}" ] || fetch_kafka
+
+rm -rf --one-file-system "$folder"
+trap clean EXIT
+mkdir -p "$folder"
+printf 'FROM scratch\nADD debian-trixie.tar /\n' >"$folder/Base"
+printf '*\n!debian-trixie.tar\n' >"$folder/Base.ignore"
+image bud -q --isolation chroot --ignorefile "$folder/Base.ignore" -f "$folder/Base" -t localhost/debian:trixie build
+# The format is Docker's, as that of OCI has no health check.
+image bud --isolation chroot --format docker --build-arg BASE=localhost/debian:trixie --build-arg VERSION=test \
+    -t localhost/churnd .
+
+container=$(image from localhost/churnd)
+image run --isolation chroot "$container" -- churnd --version
+image inspect "$container" >"$folder/config.json"
+CHURN_IMAGE_ROOT=$(image mount "$container") CHURN_IMAGE_CONFIG=$folder/config.json \
+    build/venv/bin/python -m pytest -q -p no:cacheprovider -rf --timeout=600 tests/image "$@"

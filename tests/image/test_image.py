@@ -1,0 +1,223 @@
+"""What docs/install.md promises of the image. A container is a root of its own that cannot be written to, but for its volume,
+with churnd as its first process, the image's user and environment, and no capability; only its network is this machine's."""
+
+import json
+import os
+import pathlib
+import shutil
+import signal
+import subprocess
+
+import oracle
+import pytest
+from services import HOST, Process, free_port, wait_for
+
+ROOT = pathlib.Path(os.environ["CHURN_IMAGE_ROOT"])
+CONFIG = json.loads(pathlib.Path(os.environ["CHURN_IMAGE_CONFIG"]).read_text())["Docker"]["config"]
+VOLUME = "/var/lib/churnd"
+MAX_MB = 120
+
+# $1: the image's files, $2: the volume's folder. What is mounted goes with the mount namespace.
+ENTER = f"""
+mount --bind "$1" "$1"
+mount -o remount,bind,ro "$1"
+mount -t proc proc "$1/proc"
+mount -t tmpfs -o mode=755 dev "$1/dev"
+for device in null zero full random urandom; do
+    touch "$1/dev/$device"
+    mount --bind "/dev/$device" "$1/dev/$device"
+done
+mount --bind "$2" "$1{VOLUME}"
+cd "$1"
+exec chroot . setpriv --reuid "$3" --regid "$4" --clear-groups --no-new-privs --bounding-set=-all --inh-caps=-all \\
+    env -i -C "$5" "${{@:6}}"
+"""
+
+
+def has_private_mounts():
+    return subprocess.run(["unshare", "--mount", "true"], capture_output=True).returncode == 0
+
+
+def unmount():
+    """What a machine whose mounts cannot be cut off, such as within a chroot, has seen of a container."""
+    while subprocess.run(["umount", "-R", ROOT], capture_output=True).returncode == 0:
+        pass
+
+
+class Container:
+    """A run of the image with arguments behind its entry point."""
+
+    def __init__(self, folder, name, *arguments, env=(), volume=None, entrypoint=None):
+        self.volume = volume or folder / f"{name}.volume"
+        if not self.volume.exists():
+            shutil.copytree(ROOT / VOLUME[1:], self.volume)
+            os.chown(self.volume, *(int(part) for part in CONFIG["User"].split(":")))
+        self.env = {**dict(pair.split("=", 1) for pair in CONFIG["Env"]), **dict(env)}
+        self.folder, self.name = folder, name
+        self.process = Process(self.command(entrypoint or CONFIG["Entrypoint"], arguments), folder, name)
+
+    def command(self, program, arguments):
+        user, group = CONFIG["User"].split(":")
+        return [
+            *("unshare", "--mount", "--pid", "--fork", "--kill-child"),
+            *([] if has_private_mounts() else ["--propagation", "unchanged"]),
+            *("bash", "-euc", ENTER, "container", ROOT, self.volume, user, group, CONFIG["WorkingDir"]),
+            *(f"{name}={value}" for name, value in self.env.items()),
+            *program,
+            *arguments,
+        ]
+
+    def first(self):
+        """The first process's id, as this machine sees it, once it runs the image's program."""
+        children = pathlib.Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children")
+        found = children.read_text().split() if children.exists() else []
+        return int(found[0]) if found and os.readlink(f"/proc/{found[0]}/exe").endswith("/churnd") else None
+
+    def stop(self):
+        """As a container is stopped: the exit status."""
+        os.kill(wait_for("the container's program", self.first), getattr(signal, CONFIG["StopSignal"]))
+        return self.process.wait(60)
+
+    def check_health(self, *more):
+        """The image's health check, run in the container as Docker does."""
+        kind, *command = CONFIG["Healthcheck"]["Test"]
+        assert kind == "CMD"
+        return subprocess.run(
+            [
+                *("nsenter", "--target", str(wait_for("its program", self.first)), "--mount", "--pid", "--root"),
+                *("setpriv", "--reuid", CONFIG["User"].split(":")[0], "--clear-groups"),
+                *("env", "-i", *(f"{name}={value}" for name, value in self.env.items())),
+                *(*command, *more),
+            ],
+            capture_output=True,
+            text=True,
+            timeout=60,
+        )
+
+
+@pytest.fixture
+def run(tmp_path):
+    made = []
+
+    def start(name, *arguments, **how):
+        made.append(Container(tmp_path, name, *arguments, **how))
+        return made[-1]
+
+    yield start
+    for container in made:
+        container.process.end()
+    unmount()
+
+
+# --- What it is ---
+
+
+def test_it_is_small():
+    """With all that lies in it, as it lies on the disk."""
+    size = int(subprocess.run(["du", "-sxm", ROOT], check=True, capture_output=True, text=True).stdout.split()[0])
+    print(f"{size} MB")
+    assert size < MAX_MB
+    for folder in ("usr/share/man", "usr/share/locale", "var/lib/apt/lists", "var/cache/apt", "usr/include"):
+        assert not any((ROOT / folder).glob("*")), folder
+    assert not list(ROOT.rglob("*.a"))
+
+
+def test_it_is_described():
+    assert CONFIG["Entrypoint"] == ["churnd"] and not CONFIG["Cmd"]
+    assert list(CONFIG["Volumes"]) == [VOLUME] and CONFIG["WorkingDir"] == VOLUME
+    assert list(CONFIG["ExposedPorts"]) == ["8080/tcp"]
+    labels = {name.removeprefix("org.opencontainers.image."): value for name, value in CONFIG["Labels"].items()}
+    assert labels["title"] == "churnd" and labels["licenses"] == "Apache-2.0" and labels["version"] == "test"
+
+
+def test_nothing_in_it_raises_privileges():
+    user, group = CONFIG["User"].split(":")
+    assert int(user) > 0 and int(group) > 0, "by number, for Kubernetes' runAsNonRoot"
+    files = [p for p in ROOT.rglob("*") if p.is_file() and not p.is_symlink()]
+    assert len(files) > 1000
+    assert [p for p in files if p.stat().st_mode & 0o6000] == []
+    theirs = [p for p in ROOT.rglob("*") if p.lstat().st_uid == int(user)]
+    assert theirs == [ROOT / VOLUME[1:]], "what it runs cannot be changed by it"
+
+
+# --- What it does ---
+
+
+def test_the_quickstart(run):
+    first = run("first", "-c", "/etc/churnd/quickstart.yaml")
+    assert first.process.wait(120) == 0, first.process.err
+    assert "20,000   applied 19,797" in first.process.out
+    again = run("again", "-c", "/etc/churnd/quickstart.yaml", volume=first.volume)
+    assert again.process.wait(60) == 0, again.process.err
+    shown = run("shown", "profile", "-c", "/etc/churnd/quickstart.yaml", "cust_000001", volume=first.volume)
+    assert shown.process.wait(60) == 0 and "events_total               2663" in shown.process.out
+
+
+def test_a_container_may_do_nothing_else(run):
+    script = "id -u; grep -E 'CapEff|CapBnd|NoNewPrivs' /proc/self/status; touch /etc/x /usr/bin/x /x; true"
+    shell = run("shell", "-c", script, entrypoint=["sh"])
+    assert shell.process.wait(60) == 0
+    user, *privileges = shell.process.out.split("\n")
+    assert user == CONFIG["User"].split(":")[0]
+    assert [line.split()[1].strip("0") for line in privileges[:3]] == ["", "", "1"]
+    assert shell.process.err.count("Read-only file system") == 3, shell.process.err
+
+
+def test_every_shipped_pipeline_is_good(run):
+    pipelines = sorted(p.name for p in (ROOT / "etc/churnd").iterdir())
+    assert pipelines == ["consumer.yaml", "producer.yaml", "quickstart.yaml"]
+    for name in pipelines:
+        checked = run(f"check-{name}", "check", "-c", f"/etc/churnd/{name}", "--deny-warnings")
+        assert checked.process.wait(60) == 0, checked.process.err
+
+
+def test_producer_and_consumer(run, stack, seed):
+    """From one image: by their environment alone, against a real Kafka, Redis and prediction API; both stop when they are told to."""
+    kafka, redis, api = stack.start_kafka(), stack.start_redis(), stack.start_example_api()
+    env = {"KAFKA_BROKER": kafka.brokers, "REDIS_HOST": HOST, "REDIS_PORT": str(redis.port), "API_URL": api.url}
+    ports = {name: free_port() for name in ("consumer", "producer")}
+    consumer = run("consumer", env={**env, "CHURN_LISTEN": f"0.0.0.0:{ports['consumer']}"})
+    producer = run(
+        "producer",
+        *("-c", "/etc/churnd/producer.yaml"),
+        env={
+            **env,
+            "CHURN_LISTEN": f"0.0.0.0:{ports['producer']}",
+            "CHURN_SEED": str(seed % 100000),
+            "CHURN_BAD_SHARE": "0.01",
+        },
+    )
+    wait_for("some profiles", lambda: len(redis.client.keys("profile:*")) > 100, 120)
+    wait_for("its health", lambda: consumer.check_health("--ready").returncode == 0, 60)
+    healthy = consumer.check_health()
+    assert healthy.returncode == 0 and json.loads(healthy.stdout)["status"] == "alive", healthy
+    assert producer.stop() == 0, producer.process.err[-3000:]
+    model = oracle.Model().feed_topics(kafka.brokers, ["customer-events"])
+    assert model.events > 100 and model.dead
+
+    def settled():
+        return sum(int(profile["events_total"]) for profile in redis.hashes("profile:").values()) == model.events
+
+    wait_for("all events", settled, 120)
+    oracle.assert_profiles(model, redis.hashes("profile:"))
+
+    # Kafka is away: a restart would not mend that, and the container is told to be well, though not ready.
+    kafka.halt()
+    wait_for("the trouble", lambda: consumer.check_health("--ready").returncode == 1, 60)
+    assert consumer.check_health().returncode == 0
+    kafka.start()
+    wait_for("its health", lambda: consumer.check_health("--ready").returncode == 0, 120)
+    assert consumer.stop() == 0, consumer.process.err[-3000:]
+    assert "SIGTERM: finishing what was read" in consumer.process.err
+
+
+def test_the_health_check_fails_where_nobody_answers(run):
+    """As of a pipeline that does not listen."""
+    port = free_port()
+    quiet = run("quiet", "-c", "/etc/churnd/producer.yaml", env={"CHURN_LISTEN": "", "KAFKA_BROKER": f"{HOST}:{port}"})
+    failed = quiet.check_health()
+    assert failed.returncode == 1 and "listens nowhere" in failed.stderr, failed
+    quiet.env["CHURN_LISTEN"] = f"{HOST}:{port}"
+    failed = quiet.check_health()
+    assert failed.returncode == 1 and f"http://{HOST}:{port}/healthz" in failed.stderr, failed
+    assert quiet.stop() == 0, quiet.process.err
