@@ -39,5 +39,7 @@ libcore_la_SOURCES += \
   %D%/refuse.h \
   %D%/suggest.c \
   %D%/suggest.h \
+  %D%/unix_socket.c \
+  %D%/unix_socket.h \
   %D%/words.c \
   %D%/words.h

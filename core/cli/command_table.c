@@ -1,6 +1,7 @@
 #include "cli/command_table.h"
 
 #include "base/clock.h"
+#include "base/decimal.h"
 #include "base/printable.h"
 #include <limits.h>
 #include <string.h>
@@ -146,6 +147,39 @@ static bool take_junit(struct arguments *a, const char *value)
     return true;
 }
 
+static bool take_at(struct arguments *a, const char *value)
+{
+    a->at = value;
+    return true;
+}
+
+static bool take_when(struct arguments *a, const char *value)
+{
+    a->when = value;
+    return true;
+}
+
+static bool take_customer(struct arguments *a, const char *value)
+{
+    a->customer = value;
+    return true;
+}
+
+static bool take_socket(struct arguments *a, const char *value)
+{
+    a->socket = value;
+    return true;
+}
+
+static bool take_limit(struct arguments *a, const char *value)
+{
+    if (decimal_parse_int64(value, strlen(value), &a->limit) && a->limit > 0) {
+        return true;
+    }
+    printable_line(stderr, "churnd: --limit: '%s' is no number of records", value);
+    return false;
+}
+
 static bool take_format(struct arguments *a, const char *value)
 {
     a->format = value;
@@ -201,6 +235,10 @@ static const struct command commands[] = {
      .needs_config = true,
      .help = "ask the pipeline that runs from this file whether it lives, by its `health: listen`; exit 1: it does not",
      .run = command_health},
+    {.name = "tap",
+     .formats = "text json",
+     .help = "show live records of the pipeline's run on this machine: -c PIPELINE.yaml, or --socket",
+     .run = command_tap},
     {.name = "redrive",
      .needs_config = true,
      .help = "put the dead letters back through the pipeline, after a fix",
@@ -322,6 +360,25 @@ static const struct command_option options[] = {
      .commands = "test",
      .help = "write a report in JUnit's XML too",
      .take = take_junit},
+    {.name = "at",
+     .value = "POINT",
+     .commands = "tap",
+     .choices = "source events alerts dead_letters predictions",
+     .help = "where records are looked at: source (as they were read), events (as\n"
+             "processors left them; default), alerts, dead_letters, predictions",
+     .take = take_at},
+    {.name = "when",
+     .value = "CONDITION",
+     .commands = "tap",
+     .help = "only those for which it is true, such as 'data.order_value >= 100'",
+     .take = take_when},
+    {.name = "customer", .value = "ID", .commands = "tap", .help = "only this customer's", .take = take_customer},
+    {.name = "limit", .value = "N", .commands = "tap", .help = "end after N records", .take = take_limit},
+    {.name = "socket",
+     .value = "FILE",
+     .commands = "tap",
+     .help = "where the run listens, when -c does not tell",
+     .take = take_socket},
     {.name = "format",
      .value = "FORMAT",
      .help = "how it is printed; the first of the command's formats by itself",

@@ -61,9 +61,12 @@ struct arguments {
     const char *format; /* --format; NULL: the command's default */
     bool json;          /* it is json */
     bool json_schema;
-    const char *dir;    /* new-plugin: where its folder goes; NULL: here */
-    const char *filter; /* test: run those whose name contains it */
-    const char *junit;  /* test: a file */
+    const char *dir;                      /* new-plugin: where its folder goes; NULL: here */
+    const char *filter;                   /* test: run those whose name contains it */
+    const char *junit;                    /* test: a file */
+    const char *at;                       /* tap: a point of the pipeline; NULL: events */
+    const char *when, *customer, *socket; /* tap */
+    int64_t limit;                        /* tap: records; 0: none */
     bool connect;
     bool ready; /* health: whether events flow, not only whether it lives */
     bool deny_warnings;
@@ -98,6 +101,7 @@ int command_redrive(const struct arguments *arguments, struct loader *loader, st
 int command_rebuild(const struct arguments *arguments, struct loader *loader, struct log *log);
 int command_verify(const struct arguments *arguments, struct loader *loader, struct log *log);
 int command_test(const struct arguments *arguments, struct loader *loader, struct log *log);
+int command_tap(const struct arguments *arguments, struct loader *loader, struct log *log);
 
 /* Whether profiles under `prefix`, which the option named `option` gives, can lie beside those under the pipeline's own
  * prefix, in such a way that no key of one could be one of the other; a message to standard error says why not. */

@@ -38,6 +38,7 @@ libcore_la_SOURCES += \
   %D%/schema.c \
   %D%/schema_event.c \
   %D%/show_profile.c \
+  %D%/tap.c \
   %D%/test/bench.c \
   %D%/test/bench.h \
   %D%/test/cases.c \

@@ -5,6 +5,7 @@
 #include "engine/plugin_call.h"
 #include "engine/processors.h"
 #include "engine/set_aside.h"
+#include "engine/tapping.h"
 #include "pipeline/routing.h"
 
 _Static_assert(ARENA_PADDING >= JSON_SCAN_PADDING, "events are decoded where arena_copy puts them");
@@ -214,12 +215,32 @@ static bool take_event(struct worker *worker, const churn_record *record, const 
     }
     switch (verdict) {
     case CHURN_OK:
+        if (tapping_wanted(worker, TAP_EVENTS)) {
+            tapping_event(worker, record, event);
+        }
         return say_outputs(worker, record, type, event, part);
     case CHURN_REJECT:
         return refuse(worker, record, received.ptr, late, reject);
     default:
         return false;
     }
+}
+
+/* A record that nobody decodes. */
+static bool pass_on(struct worker *worker, const churn_record *record, uint32_t part, const char *payload)
+{
+    bool muted = (partitions_muted(worker, part, record->offset) & CHURN_RECORD_EVENT) != 0;
+    churn_str value = {.ptr = payload, .len = payload != NULL ? record->value.len : 0};
+    if (tapping_wanted(worker, TAP_SOURCE)) {
+        tapping_source(worker, record, NULL);
+    }
+    if (muted) {
+        return true;
+    }
+    if (tapping_wanted(worker, TAP_EVENTS)) {
+        tapping_passing(worker, record);
+    }
+    return output_event(window_filling(worker), record, value) || out_of_memory(worker);
 }
 
 bool event_in_take(struct worker *worker, const churn_record *record, uint32_t part, enum lateness late)
@@ -241,11 +262,12 @@ bool event_in_take(struct worker *worker, const churn_record *record, uint32_t p
         }
     }
     if (!worker->pipeline->decodes) {
-        bool muted = (partitions_muted(worker, part, record->offset) & CHURN_RECORD_EVENT) != 0;
-        churn_str value = {.ptr = payload, .len = payload != NULL ? record->value.len : 0};
-        return muted || output_event(window, record, value) || out_of_memory(worker);
+        return pass_on(worker, record, part, payload);
     }
     type = event_decode(worker->intake.decoder, payload, payload != NULL ? record->value.len : 0, &event, &reject);
+    if (tapping_wanted(worker, TAP_SOURCE)) {
+        tapping_source(worker, record, type != NULL ? &event : NULL);
+    }
     if (type != NULL) {
         return take_event(worker, record, type, &event, part, late, &reject);
     }

@@ -72,6 +72,8 @@ libcore_la_SOURCES += \
   %D%/state.h \
   %D%/summary.c \
   %D%/summary.h \
+  %D%/tapping.c \
+  %D%/tapping.h \
   %D%/watch.c \
   %D%/watch.h \
   %D%/window.c \

@@ -1,6 +1,9 @@
 #include "engine/monitor.h"
 
 #include "base/clock.h"
+#include "pipeline/tap_socket.h"
+#include "pipeline/taps.h"
+#include "plugin/journal_file.h"
 
 static bool make(struct monitor *monitor)
 {
@@ -13,11 +16,11 @@ static bool make(struct monitor *monitor)
     return true;
 }
 
-bool monitor_start(struct monitor *monitor, const struct pipeline *pipeline)
+static bool start_listener(struct monitor *monitor, const struct pipeline *pipeline)
 {
     const char *listen = pipeline->health_settings.listen;
     char message[256] = "out of memory";
-    if (listen == NULL || pipeline->redrive != NULL || pipeline->profiles_only) {
+    if (listen == NULL) {
         return true;
     }
     if (!make(monitor) || !listener_start(monitor->listener, listen, message, sizeof message)) {
@@ -27,6 +30,61 @@ bool monitor_start(struct monitor *monitor, const struct pipeline *pipeline)
     }
     log_printf(pipeline->log, CHURN_LOG_INFO, "churnd", "health: http://%s/healthz and /readyz", listen);
     return true;
+}
+
+/* False, with a message, when records cannot be looked at. */
+static bool open_tap(struct monitor *monitor, struct pipeline *pipeline, char *message, size_t size)
+{
+    char folder[PATH_MAX], path[PATH_MAX];
+    if (pipeline->tap_settings.socket == NULL && !journal_folder(pipeline->settings.state_dir, folder, message, size)) {
+        return false;
+    }
+    monitor->taps = taps_new();
+    if (monitor->taps == NULL || !tap_socket_path(pipeline, path)) {
+        (void)snprintf(message, size, "%s", monitor->taps == NULL ? "out of memory" : "the path is too long");
+        return false;
+    }
+    monitor->tap = tap_server_start(path, monitor->taps, pipeline, message, size);
+    if (monitor->tap != NULL) {
+        log_printf(pipeline->log, CHURN_LOG_DEBUG, "tap", "records can be looked at: churnd tap --socket %s", path);
+    }
+    return monitor->tap != NULL;
+}
+
+/* Only a socket that the pipeline names must be had: another run of the same pipeline may have the one that both would
+ * have by themselves. */
+static bool start_tap(struct monitor *monitor, struct pipeline *pipeline)
+{
+    bool named = pipeline->tap_settings.socket != NULL;
+    char message[PATH_MAX + 256];
+    if (!pipeline->tap_settings.enabled || open_tap(monitor, pipeline, message, sizeof message)) {
+        pipeline->taps = monitor->taps;
+        return true;
+    }
+    monitor_free(monitor);
+    log_printf(pipeline->log, named ? CHURN_LOG_ERROR : CHURN_LOG_INFO, "tap", "%s%s", named ? "socket: " : "",
+               message);
+    if (!named) {
+        log_line(pipeline->log, CHURN_LOG_INFO, "tap",
+                 "this run's records cannot be looked at; `tap: {socket: PATH}` gives it a socket of its own");
+    }
+    return !named;
+}
+
+bool monitor_start(struct monitor *monitor, struct pipeline *pipeline)
+{
+    if (pipeline->redrive != NULL || pipeline->profiles_only) {
+        return true;
+    }
+    return start_listener(monitor, pipeline) && start_tap(monitor, pipeline);
+}
+
+void monitor_use(const struct monitor *monitor, struct pipeline *pipeline)
+{
+    pipeline->taps = monitor->taps;
+    if (monitor->tap != NULL) {
+        tap_server_use(monitor->tap, pipeline);
+    }
 }
 
 void monitor_tell(const struct monitor *monitor, const struct generation *generation)
@@ -56,5 +114,12 @@ void monitor_stop(struct monitor *monitor)
 {
     listener_free(monitor->listener);
     health_free(monitor->health);
-    *monitor = (struct monitor){0};
+    tap_server_stop(monitor->tap);
+    *monitor = (struct monitor){.taps = monitor->taps};
+}
+
+void monitor_free(struct monitor *monitor)
+{
+    taps_free(monitor->taps);
+    monitor->taps = NULL;
 }

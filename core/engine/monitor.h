@@ -1,22 +1,30 @@
-/* What a run shows of itself over HTTP while it runs. Main thread only. */
+/* What a run shows of itself while it runs: over HTTP, and of its records to `churnd tap`. Main thread only. */
 #ifndef MONITOR_H
 #define MONITOR_H
 
 #include "engine/generation.h"
 #include "observe/health.h"
 #include "observe/listener.h"
+#include "observe/tap_server.h"
 
 /* Starts zeroed. */
 struct monitor {
     struct listener *listener; /* NULL: not asked for */
     struct health *health;
+    struct taps *taps;      /* NULL: nobody can look at records */
+    struct tap_server *tap; /* NULL: likewise, or it has ended */
 };
 
 /* Starts the listener where the pipeline asks for one. What runs beside the pipeline itself, a redrive or a rebuild,
  * leaves the address to that. False, with a message in the log, when it cannot be listened on. */
-bool monitor_start(struct monitor *monitor, const struct pipeline *pipeline);
+bool monitor_start(struct monitor *monitor, struct pipeline *pipeline);
+/* Another pipeline takes the place of the one before; no worker runs. */
+void monitor_use(const struct monitor *monitor, struct pipeline *pipeline);
 /* Publishes how the workers are. */
 void monitor_tell(const struct monitor *monitor, const struct generation *generation);
+/* Nobody is shown anything from here on. */
 void monitor_stop(struct monitor *monitor);
+/* After that, once no worker runs. */
+void monitor_free(struct monitor *monitor);
 
 #endif

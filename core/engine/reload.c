@@ -33,6 +33,7 @@ static bool check_fixed(const struct pipeline *now, struct pipeline *next)
 {
     static const char restart[] = "it stays while the process runs; restart churnd to change it";
     const char *old_listen = now->health_settings.listen, *listen = next->health_settings.listen;
+    const char *old_socket = now->tap_settings.socket, *socket = next->tap_settings.socket;
     struct config *config = &next->config;
     bool ok = true;
     if (strcmp(now->settings.name, next->settings.name) != 0) {
@@ -43,6 +44,12 @@ static bool check_fixed(const struct pipeline *now, struct pipeline *next)
         const struct node *health = config_get(&config->root, "health"), *at = config_get(health, "listen");
         config_error(config, at != NULL ? at : health, "health: listen: was '%s', and %s",
                      old_listen != NULL ? old_listen : "", restart);
+        ok = false;
+    }
+    if (strcmp(old_socket != NULL ? old_socket : "", socket != NULL ? socket : "") != 0 ||
+        now->tap_settings.enabled != next->tap_settings.enabled) {
+        const struct node *tap = config_get(&config->root, "tap"), *at = config_get(tap, "socket");
+        config_error(config, at != NULL ? at : tap, "tap: it was another, and %s", restart);
         ok = false;
     }
     return ok;

@@ -205,6 +205,7 @@ static bool change_over(struct run *run, struct pipeline *to)
     monitor_tell(&run->monitor, &between); /* the texts of the one that ends must not be needed any more */
     generation_end(&run->now, from->settings.shutdown_timeout_ms + GRACE_MS, 1);
     metrics_move(from->metrics, to->metrics);
+    monitor_use(&run->monitor, to);
     to->handover = &run->handover;
     apply_log_settings(run->options, to, run->log); /* no worker writes a line now */
     if (run->handover.failed) {
@@ -370,6 +371,7 @@ int run_pipeline(const struct run_options *options, struct pipeline *pipeline, s
     }
     monitor_stop(&run.monitor);
     generation_end(&run.now, GRACE_MS, !ok);
+    monitor_free(&run.monitor);
     atomic_store(&running, false);
     free_others(&run, pipeline);
     return ok ? 0 : 1;

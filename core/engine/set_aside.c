@@ -2,6 +2,7 @@
 
 #include "engine/partitions.h"
 #include "engine/redrive_scope.h"
+#include "engine/tapping.h"
 
 #define LETTERS_SHOWN 20
 
@@ -25,6 +26,18 @@ static bool stays(struct worker *worker, const churn_record *record, const struc
     return true;
 }
 
+static bool add_letter(struct worker *worker, struct window *window, const churn_record *record, const char *payload,
+                       const char *sink, bool replayed, const struct reject *reject)
+{
+    if (!output_dead_letter(window, record, payload, sink, replayed, reject)) {
+        return out_of_memory(worker);
+    }
+    if (tapping_wanted(worker, TAP_DEAD_LETTERS)) {
+        tapping_letter(worker, window);
+    }
+    return true;
+}
+
 bool set_aside_record(struct worker *worker, struct window *window, const churn_record *record, const char *payload,
                       enum lateness late, const struct reject *reject)
 {
@@ -38,7 +51,7 @@ bool set_aside_record(struct worker *worker, struct window *window, const churn_
     if (stays(worker, record, reject)) {
         return true;
     }
-    return output_dead_letter(window, record, payload, NULL, replayed, reject) || out_of_memory(worker);
+    return add_letter(worker, window, record, payload, NULL, replayed, reject);
 }
 
 /* What follows from an event that is not counted is not said: it will be once the event is. */
@@ -84,5 +97,5 @@ bool set_aside_output(struct worker *worker, struct window *window, const churn_
     if ((record.reserved & OUTPUT_AGAIN) != 0 && stays(worker, &record, reject)) {
         return true;
     }
-    return output_dead_letter(window, &record, record.value.ptr, sink, false, reject) || out_of_memory(worker);
+    return add_letter(worker, window, &record, record.value.ptr, sink, false, reject);
 }

@@ -7,6 +7,7 @@
 #include "engine/processors.h"
 #include "engine/progress.h"
 #include "engine/session.h"
+#include "engine/tapping.h"
 #include "engine/watch.h"
 #include "engine/writer.h"
 #include <time.h>
@@ -45,6 +46,9 @@ static bool turn_window(struct worker *worker)
         return writer_begin(worker, full);
     }
     full->state = WINDOW_EMITTING;
+    if (tapping_wanted(worker, TAP_ALERTS)) {
+        tapping_alerts(worker, full);
+    }
     return true;
 }
 

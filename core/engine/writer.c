@@ -16,6 +16,7 @@
 #include "engine/plugin_call.h"
 #include "engine/reach.h"
 #include "engine/stalled.h"
+#include "engine/tapping.h"
 #include "profile/profile_render.h"
 #include "profile/store_keys.h"
 
@@ -384,6 +385,9 @@ static void finish(struct worker *worker, struct window *window)
     }
     window->delta_count = window->stored = 0; /* from here on the cache may forget these customers */
     window->state = WINDOW_EMITTING;
+    if (tapping_wanted(worker, TAP_ALERTS)) {
+        tapping_alerts(worker, window);
+    }
 }
 
 bool writer_begin(struct worker *worker, struct window *window)

@@ -1,12 +1,14 @@
 #include "pipeline/host.h"
 
 #include "base/clock.h"
+#include "pipeline/taps.h"
 #include "profile/profile_render.h"
 #include "profile/store_keys.h"
 #include <churn/ext/event_types.h>
 #include <churn/ext/health.h>
 #include <churn/ext/metrics.h>
 #include <churn/ext/storage.h>
+#include <churn/ext/tap.h>
 #include <stdlib.h>
 
 static const struct instance *instance_of(const churn_host *host)
@@ -105,11 +107,33 @@ static void on_stalled(const churn_host *host, const char *what, const char *mes
     }
 }
 
+/* TAP_POINTS, where nobody ever looks, for one that only later hosts know. */
+static enum tap_point tap_point(uint32_t point)
+{
+    return point == CHURN_TAP_PREDICTIONS    ? TAP_PREDICTIONS
+           : point == CHURN_TAP_DEAD_LETTERS ? TAP_DEAD_LETTERS
+                                             : TAP_POINTS;
+}
+
+static int32_t on_watched(const churn_host *host, uint32_t point)
+{
+    return taps_watched(instance_of(host)->pipeline->taps, tap_point(point));
+}
+
+static void on_offer(const churn_host *host, uint32_t point, const churn_record *record)
+{
+    struct taps *taps = instance_of(host)->pipeline->taps;
+    if (taps_watched(taps, tap_point(point))) {
+        taps_offer_shared(taps, tap_point(point), record->key, record);
+    }
+}
+
 static const void *on_extension(const churn_host *host, const char *id)
 {
     static const churn_metrics metrics = {.size = sizeof metrics, .counter = on_counter, .add = metrics_add};
     static const churn_health health = {.size = sizeof health, .stalled = on_stalled};
     static const churn_event_types types = {.size = sizeof types, .count = on_type_count, .at = on_type_at};
+    static const churn_tap tap = {.size = sizeof tap, .watched = on_watched, .offer = on_offer};
     static const churn_storage storage = {.size = sizeof storage,
                                           .store = on_store,
                                           .profile_key = on_profile_key,
@@ -124,6 +148,9 @@ static const void *on_extension(const churn_host *host, const char *id)
     }
     if (strcmp(id, CHURN_HEALTH_ID) == 0) {
         return &health;
+    }
+    if (strcmp(id, CHURN_TAP_ID) == 0) {
+        return &tap;
     }
     return strcmp(id, CHURN_STORAGE_ID) == 0 ? &storage : NULL;
 }

@@ -4,6 +4,7 @@
 #include "base/clock.h"
 #include "base/decimal.h"
 #include "base/suggest.h"
+#include "base/unix_socket.h"
 #include "event/condition.h"
 #include "pipeline/instance.h"
 #include "pipeline/routing.h"
@@ -304,8 +305,8 @@ static bool check_whole(struct pipeline *pipeline)
     return ok;
 }
 
-static const char *const top_keys[] = {"source",       "events", "processors", "store", "sinks",
-                                       "dead_letters", "log",    "health",     "tests", NULL};
+static const char *const top_keys[] = {"source", "events", "processors", "store", "sinks", "dead_letters",
+                                       "log",    "health", "tap",        "tests", NULL};
 
 static bool load_health(struct pipeline *pipeline)
 {
@@ -322,6 +323,21 @@ static bool load_health(struct pipeline *pipeline)
         config_error(config, config_get(node, "listen"),
                      "health: listen: '%s' is not a numeric address with a port, such as 127.0.0.1:8080 or [::1]:8080",
                      listen);
+        ok = false;
+    }
+    return ok;
+}
+
+static bool load_tap(struct pipeline *pipeline)
+{
+    struct config *config = &pipeline->config;
+    struct option_target target = settings_target(SETTINGS_TAP, &pipeline->tap_settings);
+    const struct node *node = config_get(&config->root, "tap");
+    bool ok = options_read(config, node, node, "tap", &target, 1, NULL);
+    const char *socket = pipeline->tap_settings.socket;
+    if (ok && socket != NULL && (*socket == '\0' || strlen(socket) > UNIX_SOCKET_MAX_PATH)) {
+        config_error(config, config_get(node, "socket"), "tap: socket: a path of 1 to %d bytes belongs here",
+                     UNIX_SOCKET_MAX_PATH);
         ok = false;
     }
     return ok;
@@ -404,6 +420,7 @@ static bool load_settings(struct pipeline *pipeline)
         ok = pipeline->settings.name != NULL && ok;
     }
     ok = load_health(pipeline) && ok;
+    ok = load_tap(pipeline) && ok;
     ok = add_plugin_path(pipeline) && ok;
     if (!ok) { /* the rest of the file is checked all the same */
         pipeline->settings.workers = 1;
@@ -524,6 +541,7 @@ void pipeline_free(struct pipeline *pipeline)
                                       settings_target(SETTINGS_LOG, &pipeline->log_settings),
                                       settings_target(SETTINGS_EVENTS, &pipeline->event_settings),
                                       settings_target(SETTINGS_HEALTH, &pipeline->health_settings),
+                                      settings_target(SETTINGS_TAP, &pipeline->tap_settings),
                                       settings_target(SETTINGS_STORE, &pipeline->store_settings)};
     instance_free(pipeline->store_instance);
     targets_free(&pipeline->targets);

@@ -20,6 +20,10 @@ libcore_la_SOURCES += \
   %D%/settings.h \
   %D%/stalls.c \
   %D%/stalls.h \
+  %D%/tap_socket.c \
+  %D%/tap_socket.h \
+  %D%/taps.c \
+  %D%/taps.h \
   %D%/targets.c \
   %D%/targets.h \
   %D%/type_rules.c \

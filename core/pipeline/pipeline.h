@@ -18,6 +18,7 @@
 struct handover;
 struct instance;
 struct redrive;
+struct taps;
 struct test_bench;
 
 /* What a plugin reads or writes outside of the process, as it names it itself (<churn/target.h>). */
@@ -48,6 +49,7 @@ struct pipeline {
     struct event_settings event_settings;
     struct store_settings store_settings;
     struct health_settings health_settings;
+    struct tap_settings tap_settings;
     struct section source;
     struct section
         origin;           /* of a redrive, whose source are dead letters: the one that they are of; loaded NULL: none */
@@ -70,6 +72,7 @@ struct pipeline {
     struct targets targets;                  /* what its plugins read and write */
     struct journal *journal;                 /* of a run; its owner is whoever runs the pipeline */
     struct handover *handover;               /* of a run; NULL: it is never reloaded */
+    struct taps *taps;                       /* of a run; NULL: nobody can look at its records */
     const struct redrive *redrive;           /* NULL: the source is the pipeline's own */
     /* NULL, or exchanges services of each instance's host: for tests. */
     void (*adapt_host)(churn_host *host);

@@ -42,8 +42,9 @@ static const churn_option pipeline_options[] = {
     {.name = "state_dir",
      .type = CHURN_OPTION_STRING,
      .offset = offsetof(struct pipeline_settings, state_dir),
-     .help = "folder for the journal of crashes; default: $STATE_DIRECTORY, $XDG_STATE_HOME/churnd or "
-             "~/.local/state/churnd"},
+     .help =
+         "folder for the journal of crashes, and the socket of `churnd tap`; default: $STATE_DIRECTORY, $XDG_STATE_HOME/churnd or "
+         "~/.local/state/churnd"},
     {.name = "plugin_path",
      .type = CHURN_OPTION_LIST,
      .offset = offsetof(struct pipeline_settings, plugin_path),
@@ -69,6 +70,19 @@ static const churn_option health_options[] = {
      .type = CHURN_OPTION_STRING,
      .offset = offsetof(struct health_settings, listen),
      .help = "address that answers /healthz and /readyz over HTTP, such as 127.0.0.1:8080; '' or left out: none"},
+};
+
+static const churn_option tap_options[] = {
+    {.name = "enabled",
+     .type = CHURN_OPTION_BOOL,
+     .default_text = "true",
+     .offset = offsetof(struct tap_settings, enabled),
+     .help = "whether `churnd tap` can look at the records of a run"},
+    {.name = "socket",
+     .type = CHURN_OPTION_STRING,
+     .offset = offsetof(struct tap_settings, socket),
+     .help = "the Unix socket for that, of at most 107 bytes; it is the user's who runs the pipeline alone; default: "
+             "NAME.tap in state_dir"},
 };
 
 static const churn_option event_options[] = {
@@ -192,6 +206,7 @@ static const struct option_table tables[] = {
     [SETTINGS_PIPELINE] = TABLE("pipeline", pipeline_options, "At the top of the file."),
     [SETTINGS_LOG] = TABLE("log", log_options, "How log lines are written."),
     [SETTINGS_HEALTH] = TABLE("health", health_options, "Answers to whoever watches over the process."),
+    [SETTINGS_TAP] = TABLE("tap", tap_options, "Live records of a run, for `churnd tap`."),
     [SETTINGS_EVENTS] =
         TABLE("events", event_options, "Which events are taken; `override` changes what event types say."),
     [SETTINGS_OVERRIDE] =

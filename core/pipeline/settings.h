@@ -42,6 +42,11 @@ struct health_settings {
     const char *listen; /* NULL: not asked for */
 };
 
+struct tap_settings {
+    const char *socket; /* NULL: in the folder for state */
+    int32_t enabled;
+};
+
 /* Of a processor or sink. */
 struct section_settings {
     const char *name; /* NULL: choose one */
@@ -68,6 +73,7 @@ enum settings {
     SETTINGS_PIPELINE,
     SETTINGS_LOG,
     SETTINGS_HEALTH,
+    SETTINGS_TAP,
     SETTINGS_EVENTS,
     SETTINGS_OVERRIDE,
     SETTINGS_STORE,

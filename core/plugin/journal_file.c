@@ -44,13 +44,19 @@ static int default_folder(char folder[PATH_MAX], bool *ret_shared)
     return snprintf(folder, PATH_MAX, "/tmp/churnd-%u", (unsigned)geteuid());
 }
 
+bool journal_folder_name(const char *given, char ret_folder[PATH_MAX], bool *ret_shared)
+{
+    bool own = given != NULL && *given != '\0';
+    int len = own ? snprintf(ret_folder, PATH_MAX, "%s", given) : default_folder(ret_folder, ret_shared);
+    *ret_shared = !own && *ret_shared;
+    return len > 0 && len < PATH_MAX;
+}
+
 bool journal_folder(const char *given, char ret_folder[PATH_MAX], char *message, size_t size)
 {
-    bool shared = false;
-    bool own = given != NULL && *given != '\0';
-    int len = own ? snprintf(ret_folder, PATH_MAX, "%s", given) : default_folder(ret_folder, &shared);
+    bool shared;
     struct stat st;
-    if (len <= 0 || len >= PATH_MAX) {
+    if (!journal_folder_name(given, ret_folder, &shared)) {
         (void)snprintf(message, size, "the folder's name is too long");
         return false;
     }

@@ -39,6 +39,7 @@ PAIRS = %D%/pairs.h
 STORE_SESSION = %D%/store_session.c %D%/store_session.h %D%/stall.h
 PREDICTION_COMMON = \
   %D%/prediction_cache.c %D%/prediction_cache.h \
+  %D%/prediction_record.c %D%/prediction_record.h \
   %D%/trigger.c %D%/trigger.h \
   $(STORE_SESSION) \
   $(JSON_READ)

@@ -18,7 +18,7 @@
  * A field that the profile lacks counts as 0. "Now" is the trigger's event time, so the score is a pure function of the
  * events. Risk: low below 0.25, medium below 0.5, high below 0.75, else critical. */
 #include "counter.h"
-#include "prediction_cache.h"
+#include "prediction_record.h"
 #include "store_session.h"
 #include "trigger.h"
 #include <churn/plugin.h>
@@ -147,6 +147,8 @@ static const char *risk_level(double p)
 
 /* A prediction under way to the store: its texts, and the hash that points to them. */
 struct prediction {
+    const struct trigger *trigger;
+    struct cached_prediction cached;
     char probability[16];
     char now[CHURN_TIME_SIZE];
     churn_pair fields[PREDICTION_CACHE_FIELDS];
@@ -159,7 +161,6 @@ static int32_t predict(struct local_sink *s, const struct trigger *trigger, stru
     struct profile profile = {0};
     char key[512];
     churn_str profile_key = {.ptr = key, .len = s->store.storage->profile_key(s->host, trigger->customer_id, key)};
-    struct cached_prediction cached;
     double p;
     int32_t rc = store_session_result(
         &s->store, s->store.ops->get(s->store.session, profile_key, read_profile, &profile, err), err);
@@ -169,13 +170,14 @@ static int32_t predict(struct local_sink *s, const struct trigger *trigger, stru
     p = score(&profile, trigger->timestamp_ms);
     (void)snprintf(ret->probability, sizeof ret->probability, "%.4f", p);
     churn_time_format(s->host->now_ms(s->host), ret->now);
-    cached = (struct cached_prediction){.churn_probability = churn_text(ret->probability),
-                                        .risk_level = churn_text(risk_level(p)),
-                                        .model_version = churn_text("baseline-1"),
-                                        .predicted_at = churn_text(ret->now),
-                                        .event_id = trigger->event_id};
+    ret->trigger = trigger;
+    ret->cached = (struct cached_prediction){.churn_probability = churn_text(ret->probability),
+                                             .risk_level = churn_text(risk_level(p)),
+                                             .model_version = churn_text("baseline-1"),
+                                             .predicted_at = churn_text(ret->now),
+                                             .event_id = trigger->event_id};
     *ret_hash = (churn_hash){
-        .fields = ret->fields, .count = prediction_cache_fields(&cached, ret->fields), .ttl_ms = s->cache_ttl_ms};
+        .fields = ret->fields, .count = prediction_cache_fields(&ret->cached, ret->fields), .ttl_ms = s->cache_ttl_ms};
     return prediction_cache_key(s->cache_prefix, trigger->customer_id, &ret_hash->key)
                ? CHURN_OK
                : churn_fail(err, CHURN_FATAL, "out of memory");
@@ -248,6 +250,9 @@ static int32_t serve(struct local_sink *s, churn_error *err)
     }
     for (uint32_t i = 0; i < count; i++) {
         free((char *)(uintptr_t)hashes[i].key.ptr);
+        if (rc == CHURN_OK) {
+            prediction_record_show(s->host, predictions[i].trigger, &predictions[i].cached);
+        }
     }
     counter_add(rc == CHURN_OK ? &s->answered : &s->failed, count);
     if (rc != CHURN_OK) {

@@ -1,6 +1,8 @@
 #include "outcome.h"
 
 #include "prediction_cache.h"
+#include "prediction_record.h"
+#include <churn/ext/tap.h>
 #include <stdlib.h>
 
 #define STORE_MAX 64 /* answers in one write to the store */
@@ -19,16 +21,22 @@ static enum job_step after_storing(const struct service *s)
     return s->producer != NULL ? JOB_SENDING : JOB_REMOVING;
 }
 
+/* The answer as it is cached and published, valid as long as the job. */
+static struct cached_prediction prediction_of(const struct job *job)
+{
+    const struct answer *a = job->answer;
+    return (struct cached_prediction){.churn_probability = churn_text(a->churn_probability),
+                                      .risk_level = churn_text(a->risk_level),
+                                      .model_version = churn_text(a->model_version),
+                                      .predicted_at = churn_text(a->predicted_at),
+                                      .event_id = job->trigger->event_id};
+}
+
 /* Describes the hash of an answer; the caller frees ret_hash->key.ptr. 0 when memory ran out. */
 static int describe_answer(const struct service *s, const struct job *job, churn_pair fields[PREDICTION_CACHE_FIELDS],
                            churn_hash *ret_hash)
 {
-    const struct answer *a = job->answer;
-    const struct cached_prediction prediction = {.churn_probability = churn_text(a->churn_probability),
-                                                 .risk_level = churn_text(a->risk_level),
-                                                 .model_version = churn_text(a->model_version),
-                                                 .predicted_at = churn_text(a->predicted_at),
-                                                 .event_id = job->trigger->event_id};
+    const struct cached_prediction prediction = prediction_of(job);
     *ret_hash = (churn_hash){
         .fields = fields, .count = prediction_cache_fields(&prediction, fields), .ttl_ms = s->settings->cache_ttl_ms};
     return prediction_cache_key(s->settings->cache_prefix, job->trigger->customer_id, &ret_hash->key);
@@ -119,36 +127,6 @@ static int32_t store_outcome(struct service *s, struct job *job, churn_error *er
     return rc;
 }
 
-static void write_member(struct text_buffer *text, const char *name, churn_str value)
-{
-    text_puts(text, ",\"");
-    text_puts(text, name);
-    text_puts(text, "\":");
-    text_json_string(text, value);
-}
-
-static void write_prediction(struct text_buffer *text, const struct job *job)
-{
-    const struct trigger *t = job->trigger;
-    const struct answer *a = job->answer;
-    text_puts(text, "{\"request_id\":");
-    text_json_string(text, t->request_id);
-    write_member(text, "customer_id", t->customer_id);
-    text_puts(text, ",\"churn_probability\":");
-    text_puts(text, a->churn_probability);
-    if (a->risk_level[0] != '\0') {
-        write_member(text, "risk_level", churn_text(a->risk_level));
-    }
-    if (a->model_version[0] != '\0') {
-        write_member(text, "model_version", churn_text(a->model_version));
-    }
-    write_member(text, "predicted_at", churn_text(a->predicted_at));
-    write_member(text, "event_id", t->event_id);
-    write_member(text, "event_type", t->event_type);
-    write_member(text, "timestamp", t->timestamp);
-    text_puts(text, "}");
-}
-
 #define LETTER_HEADERS 7
 
 /* What the host says of a record that a sink refused at once (see CHURN_RECORD_DEAD_LETTER), so that `redrive` offers
@@ -172,6 +150,15 @@ static uint32_t describe_fault(const struct service *s, const struct job *job, c
     return n;
 }
 
+/* To whoever looks at the run; an answer is shown once it is safe. */
+static void show_letter(const struct service *s, const struct job *job, const churn_record *record)
+{
+    const churn_tap *tap = s->host->get_extension(s->host, CHURN_TAP_ID);
+    if (job->answer == NULL && tap != NULL) {
+        tap->offer(s->host, CHURN_TAP_DEAD_LETTERS, record);
+    }
+}
+
 /* JOB_SENDING. CHURN_PENDING: the producer is full. */
 static int32_t send_outcome(struct service *s, struct job *job, churn_error *err)
 {
@@ -182,7 +169,8 @@ static int32_t send_outcome(struct service *s, struct job *job, churn_error *err
     churn_record record = {.size = sizeof record, .key = job->trigger->customer_id, .id = (uintptr_t)job};
     int32_t rc;
     if (job->answer != NULL) {
-        write_prediction(&text, job);
+        const struct cached_prediction prediction = prediction_of(job);
+        prediction_record_append(&text, job->trigger, &prediction);
     } else {
         trigger_write_open(&text, job->trigger);
         text_puts(&text, "}");
@@ -193,15 +181,20 @@ static int32_t send_outcome(struct service *s, struct job *job, churn_error *err
     record.value = text_str(&text);
     rc = text.failed ? churn_fail(err, CHURN_FATAL, "out of memory")
                      : kafka_producer_send(s->producer, topic, &record, err);
-    text_free(&text);
     if (rc == CHURN_OK) {
         job->step = JOB_SENT;
+        show_letter(s, job, &record);
     }
+    text_free(&text);
     return rc;
 }
 
 static void finish(struct service *s, struct job *job)
 {
+    if (job->answer != NULL) {
+        const struct cached_prediction prediction = prediction_of(job);
+        prediction_record_show(s->host, job->trigger, &prediction);
+    }
     counter_add(job->answer != NULL ? &s->counters->answered : &s->counters->dead_lettered, 1);
     if (job->answer == NULL && s->producer != NULL) { /* among the dead letters of the pipeline */
         counter_add(&s->counters->letters, 1);

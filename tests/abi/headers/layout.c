@@ -6,6 +6,7 @@
 #include <churn/ext/health.h>
 #include <churn/ext/metrics.h>
 #include <churn/ext/storage.h>
+#include <churn/ext/tap.h>
 #include <churn/host.h>
 #include <churn/option.h>
 #include <churn/plugin.h>
@@ -111,6 +112,15 @@ AT(struct churn_storage, profile_key, 16);
 AT(struct churn_storage, profile_json, 24);
 AT(struct churn_storage, free_text, 32);
 SIZE(struct churn_storage, 40);
+
+/* <churn/ext/tap.h> */
+VALUE(CHURN_TAP_PREDICTIONS, 1);
+VALUE(CHURN_TAP_DEAD_LETTERS, 2);
+AT(struct churn_tap, size, 0);
+AT(struct churn_tap, reserved, 4);
+AT(struct churn_tap, watched, 8);
+AT(struct churn_tap, offer, 16);
+SIZE(struct churn_tap, 24);
 
 /* <churn/host.h> */
 AT(struct churn_host, size, 0);
