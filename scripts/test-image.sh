@@ -6,7 +6,6 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 root=$PWD
-# shellcheck source=scripts/test-setup.sh
 . scripts/test-setup.sh
 
 if [ "$(id -u)" -ne 0 ]; then

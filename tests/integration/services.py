@@ -283,7 +283,7 @@ class KafkaNode:
         self.folder = pathlib.Path(folder)
         self.folder.mkdir(parents=True)
         self.properties = {"log.dirs": self.folder / "data", **properties}
-        self.heap, self.process = heap, None
+        self.heap, self.process, self.cluster = heap, None, "churnTestClusterId0000"
 
     def write(self):
         path = self.folder / "server.properties"
@@ -292,7 +292,7 @@ class KafkaNode:
 
     def format(self):
         """Begins to; a process."""
-        command = java() + ["kafka.tools.StorageTool", "format", "-t", "churnTestClusterId0000", "-c", self.write()]
+        command = java() + ["kafka.tools.StorageTool", "format", "-t", self.cluster, "-c", self.write()]
         return Process(command, self.folder, "format")
 
     def launch(self):
