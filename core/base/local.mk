@@ -9,6 +9,8 @@ libcore_la_SOURCES += \
   %D%/bus_error.h \
   %D%/clock.c \
   %D%/clock.h \
+  %D%/credential.c \
+  %D%/credential.h \
   %D%/decimal.c \
   %D%/decimal.h \
   %D%/env_file.c \

@@ -1,5 +1,6 @@
 #include "config/config.h"
 
+#include "base/credential.h"
 #include "base/input_file.h"
 #include "base/json_text.h"
 #include "base/name_index.h"
@@ -68,11 +69,12 @@ bool config_has_error(const struct config *config, const struct node *node)
 
 /* ---- secrets ---- */
 
-bool config_names_a_secret(const char *written)
+/* Whether a variable is called like a secret, such as DB_PASSWORD. */
+static bool names_a_secret(const char *name)
 {
     static const char *const words[] = {"PASS", "PW", "SECRET", "TOKEN", "KEY", "CREDENTIAL", "AUTH"};
     for (size_t i = 0; i < sizeof words / sizeof words[0]; i++) {
-        if (strcasestr(written, words[i]) != NULL) {
+        if (strcasestr(name, words[i]) != NULL) {
             return true;
         }
     }
@@ -297,17 +299,38 @@ static bool parse_reference(const char *at, struct reference *ref)
     return true;
 }
 
-static void resolve_reference(struct config *config, const struct node *node, const struct reference *ref,
-                              struct text *out)
+/* What a variable stands for: the environment's word, a credential, or a line of the .env file; NULL: nothing.
+ * *ret_credential is to be freed. False when an error was reported. */
+static bool look_up(struct config *config, const struct node *node, const char *name, const char **ret_value,
+                    char **ret_credential)
 {
-    char name[256];
+    char message[512];
+    *ret_credential = NULL;
+    *ret_value = getenv(name);
+    if (*ret_value == NULL && !credential_read(name, ret_credential, message, sizeof message)) {
+        config_error(config, node, "%s", message);
+        return false;
+    }
+    if (*ret_value == NULL) {
+        *ret_value = *ret_credential != NULL ? *ret_credential : env_file_get(&config->env, name);
+    }
+    return true;
+}
+
+static void resolve_reference(struct config *config, struct node *node, const struct reference *ref, struct text *out)
+{
+    char name[256], *credential;
     const char *value;
+    bool secret;
     (void)snprintf(name, sizeof name, "%.*s", (int)ref->name_len, ref->name);
-    value = getenv(name);
-    value = value != NULL ? value : env_file_get(&config->env, name);
+    if (!look_up(config, node, name, &value, &credential)) {
+        return;
+    }
+    secret = credential != NULL || names_a_secret(name);
+    node->secret = node->secret || secret;
     if (value != NULL && (*value != '\0' || ref->operator == 0)) {
-        bool secret = strlen(value) >= MIN_SECRET && config_names_a_secret(name);
-        out->failed = (secret && !note_secret(config, name, value)) || out->failed;
+        bool hidden = secret && strlen(value) >= MIN_SECRET;
+        out->failed = (hidden && !note_secret(config, name, value)) || out->failed;
         text_append_string(out, value);
     } else if (ref->operator == '-') {
         text_append(out, ref->word, ref->word_len);
@@ -317,10 +340,11 @@ static void resolve_reference(struct config *config, const struct node *node, co
         config_error(config, node, "environment variable %s is not set (set it, or give a default: ${%s:-default})",
                      name, name);
     }
+    free(credential);
 }
 
 /* `$$` stands for one dollar sign. */
-static char *interpolate(struct config *config, const struct node *node, const char *written)
+static char *interpolate(struct config *config, struct node *node, const char *written)
 {
     struct text out = {0};
     struct reference ref;

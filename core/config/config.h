@@ -12,7 +12,7 @@
 /* Of a variable's name. */
 #define VARIABLE_CHARACTERS "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_"
 
-/* A variable that is called like a secret, and what was put in place of a reference to it. */
+/* A variable that is called like a secret or is a credential, and what was put in place of a reference to it. */
 struct secret {
     char *name, *value;
 };
@@ -29,7 +29,7 @@ struct finding {
 
 struct config {
     const char *file;       /* as the user named it */
-    struct env_file env;    /* what references are looked up in, after the environment */
+    struct env_file env;    /* what references are looked up in, after the environment and credentials */
     struct secret *secrets; /* of the references so far: a finding shows the name in place of the value */
     unsigned secret_count;
     struct node root;
@@ -46,12 +46,9 @@ struct config {
  * the caller's. False, with error_count > 0, when it cannot be read, is no YAML, repeats a key, or names a variable
  * that is not set; the rest of a `usable` one can be checked all the same. Free in either case. */
 bool config_load(struct config *config, const char *file, const char *env_file, FILE *errors);
-/* The same for what `in` holds, with the environment alone; `file` is its name in messages. */
+/* The same for what `in` holds, with the environment and credentials alone; `file` is its name in messages. */
 bool config_read(struct config *config, const char *file, FILE *in, FILE *errors);
 void config_free(struct config *config);
-
-/* Whether what the file has refers to a variable that is called like a secret, such as DB_PASSWORD. */
-bool config_names_a_secret(const char *written);
 
 /* "file:line:col: message", counted; said once, however often it is found. `node` NULL: "file: message". */
 CHURN_PRINTF(3, 4) void config_error(struct config *config, const struct node *node, const char *format, ...);

@@ -15,6 +15,7 @@ struct node {
     bool null;           /* SCALAR: empty and unquoted, or `~` or `null` */
     bool quoted;         /* SCALAR: in quotes, or a block of text: never a number, true, false or null */
     bool bad;            /* SCALAR: a variable in it is missing, which was reported */
+    bool secret;         /* SCALAR: refers to a variable that is called like a secret, or is a credential */
     struct node *keys;   /* MAP: `count` scalars beside `items` */
     struct node *items;  /* LIST, MAP */
     unsigned count;

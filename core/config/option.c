@@ -153,11 +153,11 @@ static bool set_bool(void *at, const char *text)
 }
 
 /* A value for a message: `text` between quotes or none, and where a variable gave it, what the file says. A secret may
- * be written where it does not belong: a variable that is called like one is not shown there either. */
+ * be written where it does not belong: it is not shown there either. */
 static const char *shown(const struct node *node, const char *text, const char *quote, char *out, size_t size)
 {
     bool replaced = node != NULL && strcmp(node->text, node->written) != 0;
-    if (replaced && config_names_a_secret(node->written)) {
+    if (replaced && node->secret) {
         (void)snprintf(out, size, "%s", node->written);
     } else if (replaced) {
         (void)snprintf(out, size, "%s%s%s (from %s)", quote, text, quote, node->written);
