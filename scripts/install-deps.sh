@@ -5,10 +5,11 @@
 set -euo pipefail
 
 build=(build-essential autoconf automake libtool pkg-config librdkafka-dev libhiredis-dev libcurl4-openssl-dev
-       libyaml-dev libjson-c-dev libmicrohttpd-dev libsimdjson-dev liblmdb-dev libxxhash-dev uthash-dev)
+       libyaml-dev libjson-c-dev libmicrohttpd-dev libsimdjson-dev liblmdb-dev libxxhash-dev libsystemd-dev
+       uthash-dev)
 check=(libcunit1-dev redis-server python3)
 tests=("${check[@]}" clang libclang-rt-dev debootstrap default-jdk-headless maven python3-venv kcat mandoc
-       ca-certificates xz-utils libssl-dev meson ninja-build cmake rustc patch graphviz zsh fish buildah)
+       ca-certificates xz-utils libssl-dev meson ninja-build cmake rustc patch graphviz zsh fish buildah systemd)
 bench=(redis-server default-jdk-headless maven python3 python3-venv ca-certificates)
 
 case "${1:-}" in

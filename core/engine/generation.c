@@ -58,6 +58,19 @@ const char *generation_failure(const struct generation *generation)
     return why;
 }
 
+int64_t generation_lag(const struct generation *generation)
+{
+    int64_t sum = 0;
+    for (unsigned i = 0; i < generation->count; i++) {
+        struct worker_lag lag = worker_lag(generation->workers[i]);
+        if (!lag.known) {
+            return -1;
+        }
+        sum += lag.messages;
+    }
+    return sum;
+}
+
 /* ---- beginning ---- */
 
 /* `name`: the section's, or the event type's. */

@@ -25,6 +25,8 @@ unsigned generation_count(const struct generation *generation, enum worker_state
 bool generation_has_started(const struct generation *generation);
 bool generation_has_ended(const struct generation *generation);
 bool generation_failed(const struct generation *generation);
+/* How many records the source still has; -1: not known. */
+int64_t generation_lag(const struct generation *generation);
 /* Why the first worker that failed did; NULL: no worker has. */
 const char *generation_failure(const struct generation *generation);
 /* Waits for the workers and frees them, which passes their positions on (pipeline->handover), and closes store and

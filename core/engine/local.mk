@@ -62,6 +62,8 @@ libcore_la_SOURCES += \
   %D%/run.h \
   %D%/run_line.c \
   %D%/run_line.h \
+  %D%/service.c \
+  %D%/service.h \
   %D%/session.c \
   %D%/session.h \
   %D%/set_aside.c \

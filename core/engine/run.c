@@ -6,6 +6,7 @@
 #include "engine/monitor.h"
 #include "engine/reload.h"
 #include "engine/run_line.h"
+#include "engine/service.h"
 #include "engine/summary.h"
 #include "pipeline/load.h"
 #include <signal.h>
@@ -31,6 +32,7 @@ struct run {
     int64_t signal_ms; /* of the first signal that asks to stop */
     bool terminal;
     struct monitor monitor;
+    struct service service;
 };
 
 /* A pipeline runs: the process ends by main's will only once it does no more. */
@@ -62,6 +64,12 @@ static int wait_for_signal(const sigset_t *signals)
     return signal_number > 0 ? signal_number : 0;
 }
 
+/* Workers have their time, and plugins theirs, twice: to stop, and to let go. */
+static void tell_stopping(struct run *run)
+{
+    service_stopping(&run->service, run->now.pipeline->settings.shutdown_timeout_ms + 2 * GRACE_MS);
+}
+
 static void on_stop_signal(struct run *run, int signal_number)
 {
     if (run->signal_ms != 0 && clock_monotonic_ms() - run->signal_ms < REPEAT_MS) {
@@ -74,6 +82,7 @@ static void on_stop_signal(struct run *run, int signal_number)
     log_printf(run->log, CHURN_LOG_INFO, "churnd", "SIG%s: finishing what was read (once more to stop at once)",
                sigabbrev_np(signal_number));
     run->signal_ms = clock_monotonic_ms();
+    tell_stopping(run);
     generation_order(&run->now, WORKER_STOP);
 }
 
@@ -163,20 +172,6 @@ static void watch_turns(const struct run *run)
     }
 }
 
-/* How many records the source still has; -1: not known. */
-static int64_t count_waiting(const struct generation *generation)
-{
-    int64_t sum = 0;
-    for (unsigned i = 0; i < generation->count; i++) {
-        struct worker_lag lag = worker_lag(generation->workers[i]);
-        if (!lag.known) {
-            return -1;
-        }
-        sum += lag.messages;
-    }
-    return sum;
-}
-
 /* ---- one pipeline after another ---- */
 
 static void apply_log_settings(const struct run_options *options, const struct pipeline *pipeline, struct log *log)
@@ -264,7 +259,10 @@ static void begin_reload(struct run *run)
     if (run->now.order == WORKER_FINISH) {
         log_printf(run->log, CHURN_LOG_INFO, "churnd", "SIGHUP: %s is not read again: the input is at its end",
                    run->options->files.pipeline);
-    } else if (reload_load(run->options->files, run->now.pipeline, run->spare)) {
+        return;
+    }
+    service_reloading(&run->service);
+    if (reload_load(run->options->files, run->now.pipeline, run->spare)) {
         log_printf(run->log, CHURN_LOG_INFO, "churnd", "SIGHUP: %s is good; finishing what was read before it is used",
                    run->options->files.pipeline);
         run->next = run->spare;
@@ -322,7 +320,8 @@ static void watch(struct run *run, const sigset_t *signals)
         end_if_hung(run);
         monitor_tell(&run->monitor, &run->now);
         watch_turns(run);
-        stalls_remind(run->now.pipeline->stalls, count_waiting(&run->now));
+        service_look(&run->service, &run->now, run->next == NULL && run->previous == NULL);
+        stalls_remind(run->now.pipeline->stalls, generation_lag(&run->now));
         if (ended && !begin_again(run)) {
             break;
         }
@@ -330,6 +329,7 @@ static void watch(struct run *run, const sigset_t *signals)
         look_after(run);
         run_line_show(&line, &run->now);
     }
+    tell_stopping(run);
     run_line_end(&line);
 }
 
@@ -361,6 +361,7 @@ int run_pipeline(const struct run_options *options, struct pipeline *pipeline, s
     apply_log_settings(options, pipeline, log);
     block_signals(&signals);
     announce(&run, "");
+    service_start(&run.service, log);
     atomic_store(&running, atexit(on_process_exit) == 0);
     ok = monitor_start(&run.monitor, pipeline) && generation_start(&run.now, pipeline);
     if (ok) {

@@ -20,6 +20,16 @@ struct health {
 #define STUCK "stuck"
 #define NO_STORE "the store is not connected"
 
+static bool is_stuck(const struct health_worker *worker, int64_t now_ms)
+{
+    return worker->turned_ms != 0 && now_ms - worker->turned_ms > HEALTH_STUCK_MS;
+}
+
+bool health_worker_is_alive(const struct health_worker *worker, int64_t now_ms)
+{
+    return !worker->failed && !is_stuck(worker, now_ms);
+}
+
 /* Why a worker keeps the run from being `ready` (else only alive); NULL: it does not. */
 static const char *trouble_of(const struct health_status *status, unsigned i, int64_t now_ms, bool ready)
 {
@@ -27,7 +37,7 @@ static const char *trouble_of(const struct health_status *status, unsigned i, in
     if (worker->failed) {
         return FAILED;
     }
-    if (worker->turned_ms != 0 && now_ms - worker->turned_ms > HEALTH_STUCK_MS) {
+    if (is_stuck(worker, now_ms)) {
         return STUCK;
     }
     if (!ready) {

@@ -32,6 +32,9 @@ struct health_status {
     struct health_worker workers[JOURNAL_WORKERS];
 };
 
+/* Whether its loop goes round: /healthz asks for nothing else. */
+bool health_worker_is_alive(const struct health_worker *worker, int64_t now_ms);
+
 struct health;
 
 /* The states in which events do not move, for a status. Asked for before the workers are: who is in such a state has
