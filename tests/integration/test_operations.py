@@ -12,7 +12,7 @@ import services
 from confluent_kafka import Consumer, TopicPartition
 from conftest import quick_group
 from runbook import Machines, Section, blocks, sections
-from services import Stack, wait_for
+from services import SRC, Stack, wait_for
 
 TOPICS = ["customer-events", "user-events"]
 HOSTS = ("127.0.0.1", "127.0.0.2")
@@ -260,6 +260,12 @@ def test_redis_lost(place):
 def test_order_of_upgrade_and_downgrade(place):
     section = Section(place.machines, "Order of upgrade and downgrade")
     section.run(PLUGINS=services.BUILD / "plugins/event/.libs")
+    section.done()
+
+
+def test_alerts(place):
+    section = Section(place.machines, "Alerts")
+    section.run(ALERTS=SRC / "deploy/prometheus")
     section.done()
 
 
