@@ -2,6 +2,7 @@
 
 #include "base/decimal.h"
 #include <netdb.h>
+#include <netinet/in.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -30,4 +31,48 @@ bool address_is_good(const char *listen)
         freeaddrinfo(address);
     }
     return address != NULL;
+}
+
+bool address_is_loopback(const char *listen)
+{
+    struct addrinfo *address = address_resolve(listen);
+    bool loopback = false;
+    if (address != NULL && address->ai_family == AF_INET) {
+        const struct sockaddr_in *ip = (const void *)address->ai_addr;
+        loopback = ntohl(ip->sin_addr.s_addr) >> 24 == IN_LOOPBACKNET;
+    } else if (address != NULL && address->ai_family == AF_INET6) {
+        const struct sockaddr_in6 *ip = (const void *)address->ai_addr;
+        loopback = IN6_IS_ADDR_LOOPBACK(&ip->sin6_addr) ||
+                   (IN6_IS_ADDR_V4MAPPED(&ip->sin6_addr) && ip->sin6_addr.s6_addr[12] == IN_LOOPBACKNET);
+    }
+    if (address != NULL) {
+        freeaddrinfo(address);
+    }
+    return loopback;
+}
+
+static bool is_number(const char *host)
+{
+    const struct addrinfo hints = {.ai_flags = AI_NUMERICHOST, .ai_socktype = SOCK_STREAM};
+    struct addrinfo *found = NULL;
+    bool number = getaddrinfo(host, NULL, &hints, &found) == 0;
+    if (number) {
+        freeaddrinfo(found);
+    }
+    return number;
+}
+
+bool address_is_local_name(const char *host)
+{
+    static const char own[] = "localhost";
+    bool brackets = *host == '[';
+    size_t len = strcspn(host + brackets, brackets ? "]" : ":");
+    char name[256];
+    if (len == 0 || len >= sizeof name) {
+        return false;
+    }
+    memcpy(name, host + brackets, len);
+    name[len] = '\0';
+    return is_number(name) || strcasecmp(name, own) == 0 ||
+           (len > sizeof own && name[len - sizeof own] == '.' && strcasecmp(name + len - sizeof own + 1, own) == 0);
 }

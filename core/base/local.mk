@@ -41,6 +41,8 @@ libcore_la_SOURCES += \
   %D%/refuse.h \
   %D%/suggest.c \
   %D%/suggest.h \
+  %D%/tls.c \
+  %D%/tls.h \
   %D%/unix_socket.c \
   %D%/unix_socket.h \
   %D%/words.c \

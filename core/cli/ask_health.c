@@ -4,6 +4,7 @@
 
 #include "base/json_text.h"
 #include "base/printable.h"
+#include "pipeline/health_section.h"
 #include "pipeline/load.h"
 #include <curl/curl.h>
 #include <stdlib.h>
@@ -23,41 +24,50 @@ static size_t take_answer(char *bytes, size_t size, size_t count, void *ctx)
 }
 
 /* Who listens on every address is asked on the machine's own. */
-static void url_of(const char *listen, bool ready, char *url, size_t size)
+static void url_of(const struct health_settings *settings, bool ready, char *url, size_t size)
 {
-    const char *port = strrchr(listen, ':');
+    const char *listen = settings->listen, *port = strrchr(listen, ':');
     size_t host = (size_t)(port - listen);
-    const char *path = ready ? "readyz" : "healthz";
+    const char *scheme = health_section_has_tls(settings) ? "https" : "http", *path = ready ? "readyz" : "healthz";
     if (strncmp(listen, "0.0.0.0:", host + 1) == 0) {
-        (void)snprintf(url, size, "http://127.0.0.1%s/%s", port, path);
+        (void)snprintf(url, size, "%s://127.0.0.1%s/%s", scheme, port, path);
     } else if (strncmp(listen, "[::]:", host + 1) == 0) {
-        (void)snprintf(url, size, "http://[::1]%s/%s", port, path);
+        (void)snprintf(url, size, "%s://[::1]%s/%s", scheme, port, path);
     } else {
-        (void)snprintf(url, size, "http://%s/%s", listen, path);
+        (void)snprintf(url, size, "%s://%s/%s", scheme, listen, path);
     }
 }
 
-static CURL *new_request(const char *url, struct text *answer, char *why)
+/* Whoever answers must have the certificate's key; what it says of names is not asked, for the address is our own. */
+static bool set_certificate(CURL *curl, const struct health_settings *settings)
+{
+    return !health_section_has_tls(settings) ||
+           (curl_easy_setopt(curl, CURLOPT_CAINFO, settings->cert_file) == CURLE_OK &&
+            curl_easy_setopt(curl, CURLOPT_SSL_VERIFYHOST, 0L) == CURLE_OK);
+}
+
+static CURL *new_request(const struct health_settings *settings, const char *url, struct text *answer, char *why)
 {
     CURL *curl = curl_easy_init();
-    if (curl != NULL && (curl_easy_setopt(curl, CURLOPT_URL, url) != CURLE_OK ||
-                         curl_easy_setopt(curl, CURLOPT_NOPROXY, "*") != CURLE_OK ||
-                         curl_easy_setopt(curl, CURLOPT_NOSIGNAL, 1L) != CURLE_OK ||
-                         curl_easy_setopt(curl, CURLOPT_TIMEOUT_MS, ANSWER_MS) != CURLE_OK ||
-                         curl_easy_setopt(curl, CURLOPT_ERRORBUFFER, why) != CURLE_OK ||
-                         curl_easy_setopt(curl, CURLOPT_WRITEFUNCTION, take_answer) != CURLE_OK ||
-                         curl_easy_setopt(curl, CURLOPT_WRITEDATA, answer) != CURLE_OK)) {
+    if (curl != NULL &&
+        (curl_easy_setopt(curl, CURLOPT_URL, url) != CURLE_OK ||
+         curl_easy_setopt(curl, CURLOPT_NOPROXY, "*") != CURLE_OK ||
+         curl_easy_setopt(curl, CURLOPT_NOSIGNAL, 1L) != CURLE_OK ||
+         curl_easy_setopt(curl, CURLOPT_TIMEOUT_MS, ANSWER_MS) != CURLE_OK ||
+         curl_easy_setopt(curl, CURLOPT_ERRORBUFFER, why) != CURLE_OK ||
+         curl_easy_setopt(curl, CURLOPT_WRITEFUNCTION, take_answer) != CURLE_OK ||
+         curl_easy_setopt(curl, CURLOPT_WRITEDATA, answer) != CURLE_OK || !set_certificate(curl, settings))) {
         curl_easy_cleanup(curl);
         curl = NULL;
     }
     return curl;
 }
 
-static int ask(const char *url)
+static int ask(const struct health_settings *settings, const char *url)
 {
     struct text answer = {0};
     char why[CURL_ERROR_SIZE] = "";
-    CURL *curl = new_request(url, &answer, why);
+    CURL *curl = new_request(settings, url, &answer, why);
     CURLcode code = curl != NULL ? curl_easy_perform(curl) : CURLE_OUT_OF_MEMORY;
     long status = 0;
     if (code != CURLE_OK) {
@@ -85,8 +95,8 @@ int command_health(const struct arguments *arguments, struct loader *loader, str
                 "that it names there",
                 arguments->config);
         } else {
-            url_of(listen, arguments->ready, url, sizeof url);
-            status = ask(url);
+            url_of(&pipeline.health_settings, arguments->ready, url, sizeof url);
+            status = ask(&pipeline.health_settings, url);
         }
     }
     pipeline_free(&pipeline);

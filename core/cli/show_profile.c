@@ -55,14 +55,8 @@ static int32_t print(const struct shown *shown, churn_str key, const churn_pair 
 /* Says so when the pipeline could not read what is shown. */
 static int32_t judge(struct shown *shown, const churn_pair *fields, uint32_t count)
 {
-    struct profile *profile = profile_new(shown->registry);
-    struct parts parts = {0};
     char message[256];
-    int32_t result = profile != NULL
-                         ? profile_read(profile, shown->registry, &parts, fields, count, message, sizeof message)
-                         : CHURN_FATAL;
-    profile_free(profile, shown->registry);
-    parts_free(&parts);
+    int32_t result = profile_judge(shown->registry, fields, count, message, sizeof message);
     if (result == CHURN_REJECT) {
         shown->damaged = true;
         printable_line(stderr,

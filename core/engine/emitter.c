@@ -4,6 +4,7 @@
 #include "base/clock.h"
 #include "engine/plugin_call.h"
 #include "engine/set_aside.h"
+#include "observe/recent_alerts.h"
 
 #define BATCH 256
 #define WARN_MS 10000        /* between warnings about what a sink does not take */
@@ -231,6 +232,14 @@ static bool is_awaited(const struct window *window, unsigned sink, uint64_t id)
     return open && (uint32_t)window->number == (uint32_t)(id >> 32) && (uint32_t)id >= window->sinks[sink].given_up;
 }
 
+/* An alert that is safe is kept for whoever may see it. */
+static void show_alert(const struct worker *worker, const churn_record *output)
+{
+    if (output->kind == CHURN_RECORD_ALERT && worker->pipeline->alerts != NULL) {
+        recent_alerts_add(worker->pipeline->alerts, output->value);
+    }
+}
+
 /* An answer is as good as the record that it is to. One that repeats another stands in place of one that never comes:
  * that record would never be safe, and be counted as sent. */
 static bool take_answer(struct worker *worker, unsigned sink, const churn_done *done)
@@ -255,6 +264,7 @@ static bool take_answer(struct worker *worker, unsigned sink, const churn_done *
     if (done->result == CHURN_OK) {
         metrics_add_own(worker->counters.sent, window->outputs[index].kind == CHURN_RECORD_EVENT);
         metrics_add_own(worker->sink_states[sink].sent, 1);
+        show_alert(worker, &window->outputs[index]);
         return true;
     }
     reject_set(&reject, REJECT_BY_SINK, "%s", done->message != NULL ? done->message : "");

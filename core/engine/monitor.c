@@ -1,34 +1,59 @@
 #include "engine/monitor.h"
 
+#include "base/address.h"
 #include "base/clock.h"
+#include "base/tls.h"
+#include "pipeline/health_section.h"
 #include "pipeline/tap_socket.h"
 #include "pipeline/taps.h"
 #include "plugin/journal_file.h"
 
-static bool make(struct monitor *monitor)
+static bool make(struct monitor *monitor, struct pipeline *pipeline)
 {
     monitor->listener = listener_new();
     monitor->health = health_new();
     if (monitor->listener == NULL || monitor->health == NULL) {
         return false;
     }
+    monitor->page = page_new(&(struct page_sources){.health = monitor->health,
+
+                                                    .log = pipeline->log,
+                                                    .loopback = address_is_loopback(pipeline->health_settings.listen)});
+    if (monitor->page == NULL) {
+        return false;
+    }
+    page_prepare(monitor->page, pipeline);
     health_serve(monitor->health, monitor->listener);
+    page_serve(monitor->page, monitor->listener);
     return true;
 }
 
-static bool start_listener(struct monitor *monitor, const struct pipeline *pipeline)
+/* False, with a message, when the address cannot be listened on. */
+static bool listen_on(const struct monitor *monitor, const struct health_settings *settings, char *message, size_t size)
 {
-    const char *listen = pipeline->health_settings.listen;
-    char message[256] = "out of memory";
-    if (listen == NULL) {
+    struct tls tls = {0};
+    enum tls_file file;
+    bool ok = (!health_section_has_tls(settings) ||
+               tls_read(&tls, settings->cert_file, settings->key_file, &file, message, size)) &&
+              listener_start(monitor->listener, settings->listen, &tls, message, size);
+    tls_free(&tls);
+    return ok;
+}
+
+static bool start_listener(struct monitor *monitor, struct pipeline *pipeline)
+{
+    const struct health_settings *settings = &pipeline->health_settings;
+    char message[1024] = "out of memory";
+    if (settings->listen == NULL) {
         return true;
     }
-    if (!make(monitor) || !listener_start(monitor->listener, listen, message, sizeof message)) {
+    if (!make(monitor, pipeline) || !listen_on(monitor, settings, message, sizeof message)) {
         log_line(pipeline->log, CHURN_LOG_ERROR, "churnd", message);
         monitor_stop(monitor);
         return false;
     }
-    log_printf(pipeline->log, CHURN_LOG_INFO, "churnd", "health: http://%s/healthz and /readyz", listen);
+    log_printf(pipeline->log, CHURN_LOG_INFO, "churnd", "health: %s://%s/ for browsers, /healthz and /readyz",
+               health_section_has_tls(settings) ? "https" : "http", settings->listen);
     return true;
 }
 
@@ -85,6 +110,23 @@ void monitor_use(const struct monitor *monitor, struct pipeline *pipeline)
     if (monitor->tap != NULL) {
         tap_server_use(monitor->tap, pipeline);
     }
+    if (monitor->page != NULL) {
+        page_prepare(monitor->page, pipeline);
+    }
+}
+
+void monitor_attach(const struct monitor *monitor, struct pipeline *pipeline)
+{
+    if (monitor->page != NULL) {
+        page_attach(monitor->page, pipeline);
+    }
+}
+
+void monitor_detach(const struct monitor *monitor)
+{
+    if (monitor->page != NULL) {
+        page_detach(monitor->page);
+    }
 }
 
 void monitor_tell(const struct monitor *monitor, const struct generation *generation)
@@ -112,7 +154,11 @@ void monitor_tell(const struct monitor *monitor, const struct generation *genera
 
 void monitor_stop(struct monitor *monitor)
 {
+    if (monitor->page != NULL) {
+        page_stop(monitor->page);
+    }
     listener_free(monitor->listener);
+    page_free(monitor->page);
     health_free(monitor->health);
     tap_server_stop(monitor->tap);
     *monitor = (struct monitor){.taps = monitor->taps};

@@ -5,12 +5,14 @@
 #include "engine/generation.h"
 #include "observe/health.h"
 #include "observe/listener.h"
+#include "observe/page.h"
 #include "observe/tap_server.h"
 
 /* Starts zeroed. */
 struct monitor {
     struct listener *listener; /* NULL: not asked for */
     struct health *health;
+    struct page *page;
     struct taps *taps;      /* NULL: nobody can look at records */
     struct tap_server *tap; /* NULL: likewise, or it has ended */
 };
@@ -20,6 +22,9 @@ struct monitor {
 bool monitor_start(struct monitor *monitor, struct pipeline *pipeline);
 /* Another pipeline takes the place of the one before; no worker runs. */
 void monitor_use(const struct monitor *monitor, struct pipeline *pipeline);
+/* The workers of that pipeline have started, and before they end: it is shown in between. */
+void monitor_attach(const struct monitor *monitor, struct pipeline *pipeline);
+void monitor_detach(const struct monitor *monitor);
 /* Publishes how the workers are. */
 void monitor_tell(const struct monitor *monitor, const struct generation *generation);
 /* Nobody is shown anything from here on. */

@@ -28,22 +28,29 @@ static const char *why_not(struct pipeline_files files, const struct pipeline *n
     return NULL;
 }
 
+static const char restart[] = "it stays while the process runs; restart churnd to change it";
+
+/* An option of `health:`, NULL where it is not given. */
+static bool check_listener(struct config *config, const char *option, const char *was, const char *is)
+{
+    const struct node *health = config_get(&config->root, "health"), *at = config_get(health, option);
+    bool same = strcmp(was != NULL ? was : "", is != NULL ? is : "") == 0;
+    if (!same) {
+        config_error(config, at != NULL ? at : health, "health: %s: was '%s', and %s", option, was != NULL ? was : "",
+                     restart);
+    }
+    return same;
+}
+
 /* What the process as a whole has from its first pipeline. */
 static bool check_fixed(const struct pipeline *now, struct pipeline *next)
 {
-    static const char restart[] = "it stays while the process runs; restart churnd to change it";
-    const char *old_listen = now->health_settings.listen, *listen = next->health_settings.listen;
     const char *old_socket = now->tap_settings.socket, *socket = next->tap_settings.socket;
+    const struct health_settings *was = &now->health_settings, *is = &next->health_settings;
     struct config *config = &next->config;
     bool ok = true;
     if (strcmp(now->settings.name, next->settings.name) != 0) {
         config_error(config, config_get(&config->root, "name"), "name: was '%s', and %s", now->settings.name, restart);
-        ok = false;
-    }
-    if (strcmp(old_listen != NULL ? old_listen : "", listen != NULL ? listen : "") != 0) {
-        const struct node *health = config_get(&config->root, "health"), *at = config_get(health, "listen");
-        config_error(config, at != NULL ? at : health, "health: listen: was '%s', and %s",
-                     old_listen != NULL ? old_listen : "", restart);
         ok = false;
     }
     if (strcmp(old_socket != NULL ? old_socket : "", socket != NULL ? socket : "") != 0 ||
@@ -52,7 +59,9 @@ static bool check_fixed(const struct pipeline *now, struct pipeline *next)
         config_error(config, at != NULL ? at : tap, "tap: it was another, and %s", restart);
         ok = false;
     }
-    return ok;
+    ok = check_listener(config, "listen", was->listen, is->listen) && ok;
+    ok = check_listener(config, "cert_file", was->cert_file, is->cert_file) && ok;
+    return check_listener(config, "key_file", was->key_file, is->key_file) && ok;
 }
 
 static void log_lines(struct log *log, char *text)

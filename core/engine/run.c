@@ -192,12 +192,23 @@ static void announce(const struct run *run, const char *what)
                pipeline->settings.workers == 1 ? "" : "s");
 }
 
+/* Starts the pipeline's workers, and shows it. False when it cannot start. */
+static bool start_workers(struct run *run, struct pipeline *pipeline)
+{
+    bool ok = generation_start(&run->now, pipeline);
+    if (ok) {
+        monitor_attach(&run->monitor, pipeline);
+    }
+    return ok;
+}
+
 /* Takes the pipeline's place in the run, with what was counted and how far it was read. False when it cannot start. */
 static bool change_over(struct run *run, struct pipeline *to)
 {
     struct pipeline *from = run->now.pipeline;
     const struct generation between = {.pipeline = to, .order = WORKER_STOP};
     monitor_tell(&run->monitor, &between); /* the texts of the one that ends must not be needed any more */
+    monitor_detach(&run->monitor);
     generation_end(&run->now, from->settings.shutdown_timeout_ms + GRACE_MS, 1);
     metrics_move(from->metrics, to->metrics);
     monitor_use(&run->monitor, to);
@@ -208,7 +219,7 @@ static bool change_over(struct run *run, struct pipeline *to)
         run->now = (struct generation){.pipeline = to, .broken = true};
         return false;
     }
-    return generation_start(&run->now, to);
+    return start_workers(run, to);
 }
 
 static bool go_back(struct run *run)
@@ -363,7 +374,7 @@ int run_pipeline(const struct run_options *options, struct pipeline *pipeline, s
     announce(&run, "");
     service_start(&run.service, log);
     atomic_store(&running, atexit(on_process_exit) == 0);
-    ok = monitor_start(&run.monitor, pipeline) && generation_start(&run.now, pipeline);
+    ok = monitor_start(&run.monitor, pipeline) && start_workers(&run, pipeline);
     if (ok) {
         watch(&run, &signals);
         ok = !generation_failed(&run.now);

@@ -183,18 +183,29 @@ static struct json_object *say(struct health *health, bool ready, bool *ret_good
 
 /* ---- the routes ---- */
 
-static void answer(struct health *health, bool ready, struct listener_answer *answer)
+/* Appends it; whether all is well. */
+static bool append(struct health *health, bool ready, struct text *out)
 {
     struct json_object *object;
     bool good;
     (void)pthread_mutex_lock(&health->lock); /* the objects' counts of references are not atomic */
     object = say(health, ready, &good);
-    answer->status = good ? 200 : 503;
-    answer->content_type = "application/json";
-    text_append_string(&answer->body,
+    text_append_string(out,
                        json_object_to_json_string_ext(object, JSON_C_TO_STRING_PLAIN | JSON_C_TO_STRING_NOSLASHESCAPE));
     (void)json_object_put(object);
     (void)pthread_mutex_unlock(&health->lock);
+    return good;
+}
+
+void health_append(struct health *health, struct text *out)
+{
+    (void)append(health, true, out);
+}
+
+static void answer(struct health *health, bool ready, struct listener_answer *answer)
+{
+    answer->status = append(health, ready, &answer->body) ? 200 : 503;
+    answer->content_type = "application/json";
 }
 
 static void answer_alive(void *ctx, const struct listener_request *request, struct listener_answer *ret_answer)

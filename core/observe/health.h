@@ -43,6 +43,8 @@ struct json_object *health_troubles(struct stalls *stalls);
 
 /* NULL when memory ran out. [main] */
 struct health *health_new(void);
+/* Appends what /readyz says. [any] */
+void health_append(struct health *health, struct text *out);
 /* Adds its routes. It must outlive the listener. [main] */
 void health_serve(struct health *health, struct listener *listener);
 /* [main] */

@@ -16,7 +16,7 @@
 #define REQUEST_MS 5000  /* from a connection's begin to its answer */
 #define MAX_CLIENTS 32   /* the oldest has to go for another one */
 #define SPARE_CLIENTS 32 /* that were told to go and have not yet */
-#define MAX_REQUEST 4096 /* bytes of its line and headers; more is answered with an error */
+#define MAX_REQUEST 8192 /* bytes of its line and headers; more is answered with an error */
 #define TURN_MS 100      /* of the server's thread, at most */
 
 /* A connection. Whoever sends a byte now and then holds a place for no longer than REQUEST_MS, and nobody holds the
@@ -36,6 +36,61 @@ struct listener {
     atomic_bool stop;
     struct client clients[MAX_CLIENTS + SPARE_CLIENTS]; /* the thread's own */
 };
+
+/* A request whose answer comes later, as its connection keeps it. */
+struct listener_wait {
+    const struct listener_route *route;
+    void *kept;
+};
+
+/* ---- for routes ---- */
+
+const char *listener_query(const struct listener_request *request, const char *name)
+{
+    return MHD_lookup_connection_value(request->connection, MHD_GET_ARGUMENT_KIND, name);
+}
+
+const char *listener_header(const struct listener_request *request, const char *name)
+{
+    return MHD_lookup_connection_value(request->connection, MHD_HEADER_KIND, name);
+}
+
+static char *basic_password(struct MHD_Connection *connection)
+{
+    char *password = NULL, *copy;
+    char *user = MHD_basic_auth_get_username_password(connection, &password);
+    copy = password != NULL ? strdup(password) : NULL;
+    MHD_free(user);
+    MHD_free(password);
+    return copy;
+}
+
+char *listener_secret(const struct listener_request *request)
+{
+    static const char bearer[] = "Bearer ";
+    const char *shown = listener_header(request, MHD_HTTP_HEADER_AUTHORIZATION);
+    if (shown != NULL && strncasecmp(shown, bearer, sizeof bearer - 1) == 0) {
+        shown += sizeof bearer - 1;
+        return strdup(shown + strspn(shown, " "));
+    }
+    return shown != NULL ? basic_password(request->connection) : NULL;
+}
+
+bool listener_wait_for(const struct listener_request *request, void *kept)
+{
+    struct listener_wait *wait = malloc(sizeof *wait);
+    if (wait != NULL) {
+        wait->kept = kept;
+        *request->wait = wait;
+        MHD_suspend_connection(request->connection);
+    }
+    return wait != NULL;
+}
+
+void listener_go_on(void *connection)
+{
+    MHD_resume_connection(connection);
+}
 
 /* ---- an answer ---- */
 
@@ -108,10 +163,16 @@ static enum MHD_Result on_request(void *ctx, struct MHD_Connection *connection, 
                                   const char *version, const char *upload, size_t *upload_size, void **own)
 {
     const struct listener *listener = ctx;
-    struct listener_request request = {.path = url};
+    struct listener_wait *waited = *own;
+    struct listener_request request = {
+        .path = url, .kept = waited != NULL ? waited->kept : NULL, .connection = connection, .wait = own};
     struct listener_answer answer = {.status = MHD_HTTP_OK, .content_type = "text/plain"};
     const struct listener_route *route = find_route(listener, url, &request.rest);
-    (void)version, (void)upload, (void)upload_size, (void)own;
+    (void)version, (void)upload;
+    if (*upload_size > 0) { /* of a request that waits: nobody wants it */
+        *upload_size = 0;
+        return MHD_YES;
+    }
     if (strcmp(method, MHD_HTTP_METHOD_GET) != 0 && strcmp(method, MHD_HTTP_METHOD_HEAD) != 0) {
         answer_bad_method(&answer);
     } else if (route == NULL) {
@@ -119,7 +180,22 @@ static enum MHD_Result on_request(void *ctx, struct MHD_Connection *connection, 
     } else {
         route->answer(route->ctx, &request, &answer);
     }
+    if (waited == NULL && *own != NULL) {
+        ((struct listener_wait *)*own)->route = route;
+        return MHD_YES;
+    }
     return send_answer(connection, &answer);
+}
+
+static void on_completed(void *ctx, struct MHD_Connection *connection, void **own, enum MHD_RequestTerminationCode code)
+{
+    struct listener_wait *wait = *own;
+    (void)ctx, (void)connection, (void)code;
+    if (wait != NULL) {
+        wait->route->forget(wait->kept);
+        free(wait);
+        *own = NULL;
+    }
 }
 
 /* ---- the clients ---- */
@@ -206,19 +282,27 @@ static int listen_on(const struct addrinfo *address)
     return -1;
 }
 
-static bool start_server(struct listener *listener, int fd)
+static bool start_server(struct listener *listener, int fd, const struct tls *tls)
 {
-    listener->daemon = MHD_start_daemon(MHD_USE_EPOLL, 0, NULL, NULL, on_request, listener, MHD_OPTION_LISTEN_SOCKET,
-                                        fd, MHD_OPTION_CONNECTION_LIMIT, (unsigned)(MAX_CLIENTS + SPARE_CLIENTS),
-                                        MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)MAX_REQUEST,
-                                        MHD_OPTION_NOTIFY_CONNECTION, on_connection, listener, MHD_OPTION_END);
+    struct MHD_OptionItem secure[] = {{MHD_OPTION_HTTPS_MEM_CERT, 0, tls->certificate},
+                                      {MHD_OPTION_HTTPS_MEM_KEY, 0, tls->key},
+                                      {MHD_OPTION_HTTPS_PRIORITIES, 0, (void *)(uintptr_t)TLS_PRIORITIES},
+                                      {MHD_OPTION_END, 0, NULL}};
+    bool secured = tls->certificate != NULL;
+    listener->daemon = MHD_start_daemon(
+        MHD_USE_EPOLL | MHD_ALLOW_SUSPEND_RESUME | (secured ? MHD_USE_TLS : 0), 0, NULL, NULL, on_request, listener,
+        MHD_OPTION_LISTEN_SOCKET, fd, MHD_OPTION_CONNECTION_LIMIT, (unsigned)(MAX_CLIENTS + SPARE_CLIENTS),
+        MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)MAX_REQUEST, MHD_OPTION_NOTIFY_CONNECTION, on_connection, listener,
+        MHD_OPTION_NOTIFY_COMPLETED, on_completed, listener, MHD_OPTION_ARRAY, secured ? secure : secure + 3,
+        MHD_OPTION_END);
     if (listener->daemon == NULL) {
         (void)close(fd);
     }
     return listener->daemon != NULL;
 }
 
-static bool start(struct listener *listener, const struct addrinfo *address, char *message, size_t size)
+static bool start(struct listener *listener, const struct addrinfo *address, const struct tls *tls, char *message,
+                  size_t size)
 {
     int fd = listen_on(address);
     if (fd < 0) {
@@ -228,7 +312,7 @@ static bool start(struct listener *listener, const struct addrinfo *address, cha
     for (unsigned i = 0; i < MAX_CLIENTS + SPARE_CLIENTS; i++) {
         listener->clients[i].fd = -1;
     }
-    if (!start_server(listener, fd)) {
+    if (!start_server(listener, fd, tls)) {
         (void)snprintf(message, size, "cannot be served");
         return false;
     }
@@ -249,11 +333,11 @@ void listener_add(struct listener *listener, const struct listener_route *route)
     listener->routes[listener->route_count++] = *route;
 }
 
-bool listener_start(struct listener *listener, const char *listen, char *message, size_t size)
+bool listener_start(struct listener *listener, const char *listen, const struct tls *tls, char *message, size_t size)
 {
     struct addrinfo *address = address_resolve(listen);
     char why[128] = "cannot be used";
-    bool ok = address != NULL && start(listener, address, why, sizeof why);
+    bool ok = address != NULL && start(listener, address, tls, why, sizeof why);
     if (!ok) {
         (void)snprintf(message, size, "health: %s %s", listen, why);
     }

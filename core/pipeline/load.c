@@ -1,11 +1,11 @@
 #include "pipeline/load.h"
 
-#include "base/address.h"
 #include "base/clock.h"
 #include "base/decimal.h"
 #include "base/suggest.h"
 #include "base/unix_socket.h"
 #include "event/condition.h"
+#include "pipeline/health_section.h"
 #include "pipeline/instance.h"
 #include "pipeline/routing.h"
 #include "pipeline/targets.h"
@@ -308,26 +308,6 @@ static bool check_whole(struct pipeline *pipeline)
 static const char *const top_keys[] = {"source", "events", "processors", "store", "sinks", "dead_letters",
                                        "log",    "health", "tap",        "tests", NULL};
 
-static bool load_health(struct pipeline *pipeline)
-{
-    struct config *config = &pipeline->config;
-    struct option_target target = settings_target(SETTINGS_HEALTH, &pipeline->health_settings);
-    const struct node *node = config_get(&config->root, "health");
-    bool ok = options_read(config, node, node, "health", &target, 1, NULL);
-    const char *listen = pipeline->health_settings.listen;
-    if (listen != NULL && *listen == '\0') { /* of a variable that is not set */
-        free((char *)(uintptr_t)listen);
-        pipeline->health_settings.listen = listen = NULL;
-    }
-    if (ok && listen != NULL && !address_is_good(listen)) {
-        config_error(config, config_get(node, "listen"),
-                     "health: listen: '%s' is not a numeric address with a port, such as 127.0.0.1:8080 or [::1]:8080",
-                     listen);
-        ok = false;
-    }
-    return ok;
-}
-
 static bool load_tap(struct pipeline *pipeline)
 {
     struct config *config = &pipeline->config;
@@ -419,7 +399,7 @@ static bool load_settings(struct pipeline *pipeline)
         free(copy);
         ok = pipeline->settings.name != NULL && ok;
     }
-    ok = load_health(pipeline) && ok;
+    ok = health_section_load(pipeline) && ok;
     ok = load_tap(pipeline) && ok;
     ok = add_plugin_path(pipeline) && ok;
     if (!ok) { /* the rest of the file is checked all the same */
@@ -486,7 +466,7 @@ bool pipeline_load_health(struct pipeline *pipeline, struct pipeline_files files
     bool ok;
     memset(pipeline, 0, sizeof *pipeline);
     (void)config_load(config, files.pipeline, files.env, NULL);
-    ok = config->usable && load_health(pipeline);
+    ok = config->usable && health_section_load(pipeline);
     for (unsigned i = 0; !ok && i < config->finding_count; i++) {
         config_print_finding(config, &config->findings[i], errors);
     }

@@ -1,6 +1,8 @@
 EXTRA_DIST += %D%/README.md
 
 libcore_la_SOURCES += \
+  %D%/health_section.c \
+  %D%/health_section.h \
   %D%/host.c \
   %D%/host.h \
   %D%/instance.c \

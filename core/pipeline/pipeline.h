@@ -17,6 +17,7 @@
 
 struct handover;
 struct instance;
+struct recent_alerts;
 struct redrive;
 struct taps;
 struct test_bench;
@@ -73,6 +74,7 @@ struct pipeline {
     struct journal *journal;                 /* of a run; its owner is whoever runs the pipeline */
     struct handover *handover;               /* of a run; NULL: it is never reloaded */
     struct taps *taps;                       /* of a run; NULL: nobody can look at its records */
+    struct recent_alerts *alerts;            /* of a run, to be shown; NULL: nobody is shown any */
     const struct redrive *redrive;           /* NULL: the source is the pipeline's own */
     /* NULL, or exchanges services of each instance's host: for tests. */
     void (*adapt_host)(churn_host *host);

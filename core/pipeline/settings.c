@@ -69,7 +69,26 @@ static const churn_option health_options[] = {
     {.name = "listen",
      .type = CHURN_OPTION_STRING,
      .offset = offsetof(struct health_settings, listen),
-     .help = "address that answers /healthz and /readyz over HTTP, such as 127.0.0.1:8080; '' or left out: none"},
+     .help = "address that answers over HTTP, such as 127.0.0.1:8080: a page for browsers at /, and /healthz and "
+             "/readyz; '' or left out: none"},
+    {.name = "token",
+     .type = CHURN_OPTION_STRING,
+     .flags = CHURN_OPTION_SECRET,
+     .default_text = "",
+     .offset = offsetof(struct health_settings, token),
+     .help = "who shows it, as the password of HTTP Basic or as a Bearer token, is shown alerts and single customers; "
+             "empty: nobody is"},
+    {.name = "cert_file",
+     .type = CHURN_OPTION_STRING,
+     .default_text = "",
+     .offset = offsetof(struct health_settings, cert_file),
+     .help = "certificate in PEM, with those that it is signed by behind it: the address then answers over HTTPS alone; "
+             "needed for a token beyond loopback"},
+    {.name = "key_file",
+     .type = CHURN_OPTION_STRING,
+     .default_text = "",
+     .offset = offsetof(struct health_settings, key_file),
+     .help = "the certificate's key in PEM, without a passphrase"},
 };
 
 static const churn_option tap_options[] = {

@@ -39,7 +39,9 @@ struct store_settings {
 };
 
 struct health_settings {
-    const char *listen; /* NULL: not asked for */
+    const char *listen;               /* NULL: not asked for */
+    const char *token;                /* "": nobody is shown what customers' own is */
+    const char *cert_file, *key_file; /* "": HTTP without TLS */
 };
 
 struct tap_settings {

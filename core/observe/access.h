@@ -1,0 +1,30 @@
+/* Who is shown what is customers' own: who shows the token. */
+#ifndef ACCESS_H
+#define ACCESS_H
+
+#include "base/log.h"
+#include "observe/listener.h"
+#include "pipeline/health_section.h"
+
+struct access;
+
+enum access_result {
+    ACCESS_GRANTED,
+    ACCESS_OFF,     /* the pipeline has no token */
+    ACCESS_MISSING, /* none is shown */
+    ACCESS_WRONG,
+    ACCESS_LATER /* there were too many wrong ones within a second: none is looked at before it is over */
+};
+
+/* NULL when memory ran out. */
+struct access *access_new(struct log *log);
+void access_free(struct access *access);
+
+/* Sets the token, of at most HEALTH_TOKEN_MAX bytes; NULL or "": there is none. [main] */
+void access_set(struct access *access, const char *token);
+/* Judges what the request shows. [the listener's thread] */
+enum access_result access_judge(struct access *access, const struct listener_request *request);
+/* An answer to whoever is not granted access. */
+void access_refuse(enum access_result result, struct listener_answer *answer);
+
+#endif

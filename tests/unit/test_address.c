@@ -1,0 +1,45 @@
+/* Addresses to listen at, and names by which a listener is asked. */
+#include "core/base/address.h"
+
+#include "check.h"
+
+static void test_loopback(void)
+{
+    static const char *const own[] = {"127.0.0.1:80", "127.8.9.10:80", "[::1]:80", "[::ffff:127.0.0.1]:80"};
+    static const char *const others[] = {
+        "0.0.0.0:80", "[::]:80", "10.0.0.1:80", "128.0.0.1:80", "[fe80::1]:80", "[::ffff:10.0.0.1]:80", "nonsense"};
+    for (size_t i = 0; i < sizeof own / sizeof own[0]; i++) {
+        CU_ASSERT(address_is_good(own[i]) && address_is_loopback(own[i]));
+    }
+    for (size_t i = 0; i < sizeof others / sizeof others[0]; i++) {
+        CU_ASSERT(!address_is_loopback(others[i]));
+    }
+}
+
+static void test_local_names(void)
+{
+    static const char *const own[] = {"localhost", "localhost:8080", "LocalHost", "churnd.localhost:1",
+                                      "127.0.0.1", "10.1.2.3:8080",  "[::1]",     "[::1]:80"};
+    static const char *const others[] = {"example.org",
+                                         "example.org:80",
+                                         "localhost.example.org",
+                                         "notlocalhost",
+                                         "127.0.0.1.example.org",
+                                         "",
+                                         ":80",
+                                         "[",
+                                         "[example.org]",
+                                         ".example"};
+    for (size_t i = 0; i < sizeof own / sizeof own[0]; i++) {
+        CU_ASSERT(address_is_local_name(own[i]));
+    }
+    for (size_t i = 0; i < sizeof others / sizeof others[0]; i++) {
+        CU_ASSERT(!address_is_local_name(others[i]));
+    }
+}
+
+int main(void)
+{
+    CU_TestInfo tests[] = {TEST(test_loopback), TEST(test_local_names), CU_TEST_INFO_NULL};
+    return run_tests("address", tests);
+}
