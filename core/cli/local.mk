@@ -31,6 +31,8 @@ libcore_la_SOURCES += \
   %D%/plugin_section.h \
   %D%/plugin_smoke.c \
   %D%/plugin_smoke.h \
+  %D%/read_apart.c \
+  %D%/read_apart.h \
   %D%/rebuild.c \
   %D%/redrive.c \
   %D%/redrive.h \

@@ -1,11 +1,11 @@
 /* `churnd rebuild`: the profiles once more, from the source's beginning, under a key prefix of their own. */
 #include "cli/commands.h"
+#include "cli/read_apart.h"
 
 #include "base/printable.h"
 #include "engine/run.h"
 #include "pipeline/load.h"
 #include "pipeline/pipeline.h"
-#include "pipeline/section_view.h"
 #include "profile/parts.h"
 #include "profile/store_keys.h"
 #include <stdlib.h>
@@ -46,45 +46,6 @@ static const char *given(const struct node *section, const char *option)
     return node != NULL && node->kind == NODE_SCALAR && !node->null ? node->text : NULL;
 }
 
-static bool refuse(struct config *config, const struct node *source, const churn_error *err)
-{
-    const struct node *option = config_get(source, err->option);
-    config_error(config, option != NULL ? option : source, "a rebuild reads the source from its beginning, and %s",
-                 err->message);
-    return false;
-}
-
-/* So that the pipeline goes on undisturbed. */
-static int32_t read_apart(const struct loaded *loaded, struct node *source, const char *reader, churn_error *err)
-{
-    const churn_source_ops *ops = &loaded->ops.source;
-    struct section_view view;
-    int32_t result;
-    if (ops->apart == NULL) {
-        return ops->commit == NULL ? CHURN_OK
-                                   : churn_fail(err, CHURN_REJECT,
-                                                "'%s' does not say how that is done without moving where the pipeline "
-                                                "goes on; it needs the call apart of ABI 1.3",
-                                                loaded->plugin.name);
-    }
-    section_view_make(&view, source);
-    result = ops->apart(&view.face, reader, err);
-    return result == CHURN_OK && view.failed ? churn_fail(err, CHURN_FATAL, "memory ran out") : result;
-}
-
-/* A source that shows its events once has no beginning to go back to. A plugin that cannot be had is told of once the
- * file is read. */
-static bool choose_source(struct pipeline *pipeline, struct node *source, const char *reader)
-{
-    char message[2048];
-    churn_error err = {.size = sizeof err};
-    const struct loaded *loaded = pipeline_find_plugin(pipeline, source, CHURN_KIND_SOURCE, message, sizeof message);
-    return loaded == NULL ||
-           (section_view_again(&loaded->ops.source, source, &err) == CHURN_OK &&
-            read_apart(loaded, source, reader, &err) == CHURN_OK) ||
-           refuse(&pipeline->config, source, &err);
-}
-
 static bool edit(struct pipeline *pipeline, void *ctx)
 {
     const char *into = ctx, *own;
@@ -99,7 +60,7 @@ static bool edit(struct pipeline *pipeline, void *ctx)
     own = given(store, "key_prefix");
     (void)snprintf(reader, sizeof reader, "rebuild-%s", into);
     if (!check_other_prefix("--into", into, own != NULL ? own : PIPELINE_KEY_PREFIX) ||
-        !choose_source(pipeline, source, reader)) {
+        !read_apart(pipeline, source, reader, "a rebuild")) {
         return false;
     }
     pipeline->profiles_only = true;
