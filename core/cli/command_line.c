@@ -121,7 +121,62 @@ static size_t option_number(const struct command_table *table, int found)
     return i;
 }
 
-static enum parsed take_options(int argc, char **argv, struct arguments *a, bool *given)
+static bool belongs(const struct command_option *option, const struct command *command)
+{
+    return option->commands == NULL || words_have(option->commands, command->name);
+}
+
+/* The option of that name which belongs to the command: two commands may have one name for two things. The number of
+ * options where there is none. */
+static size_t option_of(const struct command_table *table, const char *name, const struct command *command)
+{
+    size_t i = 0;
+    while (i < table->option_count &&
+           (strcmp(table->options[i].name, name) != 0 || !belongs(&table->options[i], command))) {
+        i++;
+    }
+    return i;
+}
+
+static bool has_namesake(const struct command_table *table, size_t number)
+{
+    for (size_t i = 0; i < table->option_count; i++) {
+        if (i != number && strcmp(table->options[i].name, table->options[number].name) == 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* What was given for each option, by its number. */
+struct given {
+    bool is[COMMAND_MAX_OPTIONS];
+    const char *later[COMMAND_MAX_OPTIONS]; /* its value, which only the command can tell the meaning of */
+};
+
+static bool take_value(struct arguments *a, size_t number, const char *value)
+{
+    const struct command_option *option = &a->table->options[number];
+    return check_choice(option->name, option->choices, value) && option->take(a, value);
+}
+
+/* Options whose meaning the command tells; one that it does not take stays with the first that has its name. */
+static bool take_later(struct arguments *a, const struct command *command, struct given *given)
+{
+    bool ok = true;
+    for (size_t i = 0; i < a->table->option_count && ok; i++) {
+        size_t number =
+            given->later[i] != NULL ? option_of(a->table, a->table->options[i].name, command) : a->table->option_count;
+        if (number < a->table->option_count) {
+            given->is[i] = false;
+            given->is[number] = true;
+            ok = take_value(a, number, given->later[i]);
+        }
+    }
+    return ok;
+}
+
+static enum parsed take_options(int argc, char **argv, struct arguments *a, struct given *given)
 {
     const struct command_table *table = a->table;
     struct option longs[COMMAND_MAX_OPTIONS + 1] = {{0}};
@@ -134,9 +189,10 @@ static enum parsed take_options(int argc, char **argv, struct arguments *a, bool
             (void)fputs("churnd: see `churnd --help`\n", stderr);
             return PARSED_WRONG;
         }
-        given[i] = true;
-        if (!check_choice(table->options[i].name, table->options[i].choices, optarg) ||
-            !table->options[i].take(a, optarg)) {
+        given->is[i] = true;
+        if (has_namesake(table, i)) {
+            given->later[i] = optarg;
+        } else if (!take_value(a, i, optarg)) {
             return PARSED_WRONG;
         }
         if (a->show_help || a->show_version) {
@@ -204,13 +260,13 @@ static bool check_options(const struct command *command, const struct arguments 
 {
     const struct command_table *table = a->table;
     for (size_t i = 0; i < table->option_count; i++) {
-        bool belongs = table->options[i].commands == NULL || words_have(table->options[i].commands, command->name);
-        if (given[i] && !belongs) {
+        bool own = belongs(&table->options[i], command);
+        if (given[i] && !own) {
             printable_line(stderr, "churnd: --%s belongs to `churnd %s`", table->options[i].name,
                            table->options[i].commands);
             return false;
         }
-        if (table->options[i].required && belongs && !given[i]) {
+        if (table->options[i].required && own && !given[i]) {
             printable_line(stderr, "churnd: %s: --%s %s is missing: %s", command->name, table->options[i].name,
                            table->options[i].value, table->options[i].help);
             return false;
@@ -225,10 +281,10 @@ static bool check_options(const struct command *command, const struct arguments 
 
 enum parsed command_line_parse(int argc, char **argv, struct arguments *a, const struct command **ret_command)
 {
-    bool given[COMMAND_MAX_OPTIONS] = {false};
+    struct given given = {0};
     enum parsed parsed;
     a->table = command_table();
-    parsed = take_options(argc, argv, a, given);
+    parsed = take_options(argc, argv, a, &given);
     if (parsed != PARSED_RUN) {
         return parsed;
     }
@@ -240,6 +296,7 @@ enum parsed command_line_parse(int argc, char **argv, struct arguments *a, const
     for (int i = optind + 1; i < argc; i++) {
         a->operands[a->operand_count++] = argv[i];
     }
-    bool good = *ret_command != NULL && check_operands(*ret_command, a) && check_options(*ret_command, a, given);
+    bool good = *ret_command != NULL && check_operands(*ret_command, a) && take_later(a, *ret_command, &given) &&
+                check_options(*ret_command, a, given.is);
     return good ? PARSED_RUN : PARSED_WRONG;
 }

@@ -52,6 +52,21 @@ static bool take_replay_from(struct arguments *a, const char *value)
     return false;
 }
 
+static bool take_at_time(struct arguments *a, const char *value)
+{
+    struct replay at;
+    a->has_at = replay_parse(&at, value, clock_wall_ms()) && at.from == REPLAY_FROM_TIME;
+    a->at_ms = a->has_at ? at.value : 0;
+    if (!a->has_at) {
+        printable_line(
+            stderr,
+            "churnd: --at: '%s' is no time such as 2026-01-01T00:00:00Z, 2026-01-01, today, yesterday or 24h "
+            "(ago)",
+            value);
+    }
+    return a->has_at;
+}
+
 static bool take_replay_outputs(struct arguments *a, const char *value)
 {
     (void)value;
@@ -239,6 +254,15 @@ static const struct command commands[] = {
      .formats = "text json",
      .help = "show live records of the pipeline's run on this machine: -c PIPELINE.yaml, or --socket",
      .run = command_tap},
+    {.name = "explain",
+     .operands = "CUSTOMER [FIELD]",
+     .least_operands = 1,
+     .most_operands = 2,
+     .needs_config = true,
+     .formats = "text json",
+     .help = "show what each event of a customer did to the profile, or to a field of it,\n"
+             "and whether that makes what the store has",
+     .run = command_explain},
     {.name = "redrive",
      .needs_config = true,
      .help = "put the dead letters back through the pipeline, after a fix",
@@ -293,7 +317,7 @@ static const struct command_option options[] = {
      .take = take_until_end},
     {.name = "quiet",
      .letter = 'q',
-     .commands = "run redrive rebuild verify",
+     .commands = "run redrive rebuild verify explain",
      .help = "do not show how far it is; errors, warnings and results stay",
      .take = take_quiet},
     {.name = "replay-from",
@@ -367,6 +391,11 @@ static const struct command_option options[] = {
      .help = "where records are looked at: source (as they were read), events (as\n"
              "processors left them; default), alerts, dead_letters, predictions",
      .take = take_at},
+    {.name = "at",
+     .value = "TIME",
+     .commands = "explain",
+     .help = "show the events and the profile as of TIME (as for --replay-from)",
+     .take = take_at_time},
     {.name = "when",
      .value = "CONDITION",
      .commands = "tap",

@@ -58,6 +58,8 @@ struct arguments {
     bool quiet;
     bool all, unverified;
     struct replay replay;
+    bool has_at; /* explain: --at */
+    int64_t at_ms;
     const char *format; /* --format; NULL: the command's default */
     bool json;          /* it is json */
     bool json_schema;
@@ -97,6 +99,7 @@ int command_completion(const struct arguments *arguments, struct loader *loader,
 int command_schema(const struct arguments *arguments, struct loader *loader, struct log *log);
 int command_profile(const struct arguments *arguments, struct loader *loader, struct log *log);
 int command_health(const struct arguments *arguments, struct loader *loader, struct log *log);
+int command_explain(const struct arguments *arguments, struct loader *loader, struct log *log);
 int command_redrive(const struct arguments *arguments, struct loader *loader, struct log *log);
 int command_rebuild(const struct arguments *arguments, struct loader *loader, struct log *log);
 int command_verify(const struct arguments *arguments, struct loader *loader, struct log *log);

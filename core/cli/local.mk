@@ -16,6 +16,23 @@ libcore_la_SOURCES += \
   %D%/describe_json.c \
   %D%/describe_markdown.c \
   %D%/describe_text.c \
+  %D%/explain.c \
+  %D%/explain_change.c \
+  %D%/explain_change.h \
+  %D%/explain_compare.c \
+  %D%/explain_compare.h \
+  %D%/explain_json.c \
+  %D%/explain_json.h \
+  %D%/explain_judge.c \
+  %D%/explain_judge.h \
+  %D%/explain_keep.c \
+  %D%/explain_keep.h \
+  %D%/explain_read.c \
+  %D%/explain_read.h \
+  %D%/explain_state.c \
+  %D%/explain_state.h \
+  %D%/explain_text.c \
+  %D%/explain_text.h \
   %D%/graph.c \
   %D%/new_plugin.c \
   %D%/plugin_check.c \

@@ -79,6 +79,7 @@ int32_t processors_judge(struct worker *worker, const churn_record *record, cons
             return CHURN_REJECT;
         }
         clear_error(&err);
+        worker->intake.verdict_of = section;
         worker_enter(worker, section);
         verdict = call_processor(worker, i, event, &err);
         worker_enter(worker, NULL);

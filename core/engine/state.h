@@ -116,6 +116,7 @@ struct worker_reading {
 struct worker_intake {
     struct event_decoder *decoder;
     struct edit edit;
+    const struct section *verdict_of; /* the processor that gave the newest verdict */
     struct text scratch;
     unsigned letters_shown; /* in the log */
 };

@@ -1,6 +1,7 @@
 #include "pipeline/host.h"
 
 #include "base/clock.h"
+#include "pipeline/store_overlay.h"
 #include "pipeline/taps.h"
 #include "profile/profile_render.h"
 #include "profile/store_keys.h"
@@ -61,6 +62,10 @@ static const churn_store_ops *on_store(const churn_host *host, void **ret_self)
     const struct pipeline *pipeline = instance_of(host)->pipeline;
     if (pipeline->store.loaded == NULL) {
         return NULL;
+    }
+    if (pipeline->overlay != NULL) {
+        *ret_self = pipeline->overlay;
+        return &store_overlay_ops;
     }
     /* A store whose own options are wrong has no instance; nobody shall say besides that there is no store. */
     *ret_self = pipeline->store_instance != NULL ? pipeline->store_instance->self : NULL;

@@ -26,6 +26,8 @@ libcore_la_SOURCES += \
   %D%/tap_socket.h \
   %D%/taps.c \
   %D%/taps.h \
+  %D%/store_overlay.c \
+  %D%/store_overlay.h \
   %D%/targets.c \
   %D%/targets.h \
   %D%/type_rules.c \

@@ -20,6 +20,7 @@ struct instance;
 struct recent_alerts;
 struct redrive;
 struct taps;
+struct store_overlay;
 struct test_bench;
 
 /* What a plugin reads or writes outside of the process, as it names it itself (<churn/target.h>). */
@@ -70,6 +71,7 @@ struct pipeline {
     bool profiles_only;                      /* no sinks, and what breaks a rule is counted and set aside nowhere */
     char rebuilt[STORE_KEYS_MAX_PREFIX + 1]; /* of a rebuild: the key prefix of the pipeline that is rebuilt */
     struct instance *store_instance;         /* one for all workers */
+    struct store_overlay *overlay;           /* what plugins write is kept here instead; NULL: in the store */
     struct targets targets;                  /* what its plugins read and write */
     struct journal *journal;                 /* of a run; its owner is whoever runs the pipeline */
     struct handover *handover;               /* of a run; NULL: it is never reloaded */

@@ -41,6 +41,17 @@ static void append_number(struct text *out, const struct registry_field *field, 
     }
 }
 
+void profile_append_field(struct text *out, const struct fields *fields, const struct registry *registry,
+                          uint32_t index)
+{
+    const struct registry_field *field = &registry->fields[index];
+    if (field->merge == CHURN_MERGE_LATEST) {
+        text_append(out, fields->values[index].text->bytes, fields->values[index].text->len);
+    } else {
+        append_number(out, field, fields_number(fields, index));
+    }
+}
+
 static void render_text(const struct registry_field *field, const struct text_value *text, const struct parts *parts,
                         struct profile_text *out)
 {
@@ -81,6 +92,26 @@ static int128 number_or_zero(const struct fields *fields, uint32_t field)
     return bit_get(fields->present, field) ? fields_number(fields, field) : 0;
 }
 
+bool profile_append_derived(struct text *out, const struct fields *fields, const struct registry_derived *d)
+{
+    bool per_day = d->kind == CHURN_DERIVE_PER_DAY;
+    int128 denominator;
+    char buffer[DECIMAL_SIZE];
+    if (per_day && !bit_get(fields->present, d->numerator)) {
+        return false;
+    }
+    denominator =
+        per_day
+            ? 1 + (fields_number(fields, FIELD_LAST_EVENT_AT) - fields_number(fields, FIELD_FIRST_EVENT_AT)) / DAY_MS
+            : number_or_zero(fields, d->denominator);
+    if (denominator <= 0) {
+        return false;
+    }
+    text_append(out, buffer,
+                decimal_format_ratio(number_or_zero(fields, d->numerator), denominator, d->scale, d->decimals, buffer));
+    return true;
+}
+
 static void render_derived(const struct profile *profile, const struct registry *registry, struct profile_text *out)
 {
     const struct fields *fields = &profile->fields;
@@ -88,24 +119,11 @@ static void render_derived(const struct profile *profile, const struct registry 
     for (uint32_t i = 0; i < registry->derived_count; i++) {
         const struct registry_derived *d = &registry->derived[i];
         bool per_day = d->kind == CHURN_DERIVE_PER_DAY, changed = bit_get(fields->changed, d->numerator);
-        int128 denominator;
-        char buffer[DECIMAL_SIZE];
         size_t start = out->bytes.len;
         changed = changed || (per_day ? days_changed : bit_get(fields->changed, d->denominator));
-        if (!changed || (per_day && !bit_get(fields->present, d->numerator))) {
-            continue;
+        if (changed && profile_append_derived(&out->bytes, fields, d)) {
+            add_pair(out, d->name, start);
         }
-        denominator =
-            per_day ? 1 + (fields_number(fields, FIELD_LAST_EVENT_AT) - fields_number(fields, FIELD_FIRST_EVENT_AT)) /
-                              DAY_MS
-                    : number_or_zero(fields, d->denominator);
-        if (denominator <= 0) {
-            continue;
-        }
-        text_append(
-            &out->bytes, buffer,
-            decimal_format_ratio(number_or_zero(fields, d->numerator), denominator, d->scale, d->decimals, buffer));
-        add_pair(out, d->name, start);
     }
 }
 

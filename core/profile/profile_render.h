@@ -18,6 +18,12 @@ struct profile_text {
 void profile_render(const struct profile *profile, const struct registry *registry, const struct parts *parts,
                     struct profile_text *out);
 
+/* The value of one field, which is present, as it is stored. */
+void profile_append_field(struct text *out, const struct fields *fields, const struct registry *registry,
+                          uint32_t index);
+/* That of a derived field; false: there is none. */
+bool profile_append_derived(struct text *out, const struct fields *fields, const struct registry_derived *derived);
+
 /* qsort's order of pairs: by name, byte for byte. */
 int profile_by_name(const void *a, const void *b);
 

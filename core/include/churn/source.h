@@ -161,7 +161,7 @@ typedef struct churn_source_ops {
      * the beginning, taking no record from that one and not moving where it goes on. `reader` names who reads, the same
      * whenever it goes on itself: a position of its own is kept under this name. A text of `get` is valid until its
      * option is put. CHURN_REJECT: it cannot; the message says why. NULL: a source without `commit` is read as it is,
-     * and with another one a rebuild is refused. No instance is needed. [main]
+     * and with another one a rebuild is refused, as is an explanation. No instance is needed. [main]
      */
     int32_t (*apart)(churn_section *section, const char *reader, churn_error *err);
 } churn_source_ops;

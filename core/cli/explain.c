@@ -1,0 +1,230 @@
+/* `churnd explain`: the events of one customer, what each did to the profile, and whether that is what the store has.
+ */
+
+#include "base/clock.h"
+#include "base/printable.h"
+#include "base/suggest.h"
+#include "cli/commands.h"
+#include "cli/explain_json.h"
+#include "cli/explain_keep.h"
+#include "cli/explain_read.h"
+#include "cli/explain_text.h"
+#include "cli/read_apart.h"
+#include "engine/worker.h"
+#include <inttypes.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+/* ---- the pipeline, to look at ---- */
+
+/* Several explanations at once are several readers. */
+static bool edit(struct pipeline *pipeline, void *ctx)
+{
+    struct node *source = (struct node *)(uintptr_t)config_get(&pipeline->config.root, "source");
+    char reader[64];
+    (void)ctx;
+    (void)snprintf(reader, sizeof reader, "explain-%ld-%" PRId64, (long)getpid(), clock_wall_ms());
+    pipeline->read_only = true;
+    pipeline->profiles_only = true;
+    return read_apart(pipeline, source, reader, "an explanation");
+}
+
+/* ---- the profile as it is stored ---- */
+
+static bool keep_pairs(struct profile_text *out, const churn_pair *pairs, uint32_t count)
+{
+    const char *at;
+    out->pairs = calloc(count + 1u, sizeof *out->pairs);
+    (void)text_reserve(&out->bytes, 1);
+    for (uint32_t i = 0; i < count; i++) {
+        text_append(&out->bytes, pairs[i].name.ptr, pairs[i].name.len);
+        text_append(&out->bytes, pairs[i].value.ptr, pairs[i].value.len);
+    }
+    at = out->bytes.bytes;
+    for (uint32_t i = 0; out->pairs != NULL && i < count && !out->bytes.failed; i++) {
+        out->pairs[i].name = (churn_str){.ptr = at, .len = pairs[i].name.len};
+        out->pairs[i].value = (churn_str){.ptr = at + pairs[i].name.len, .len = pairs[i].value.len};
+        at += pairs[i].name.len + pairs[i].value.len;
+    }
+    out->count = count;
+    return out->pairs != NULL && !out->bytes.failed;
+}
+
+static int32_t take_profile(void *ctx, churn_str key, const churn_pair *fields, uint32_t count)
+{
+    struct explain *e = ctx;
+    int32_t result;
+    (void)key;
+    if (!keep_pairs(&e->stored, fields, count)) {
+        return CHURN_FATAL;
+    }
+    result = profile_read(e->profile, e->registry, &e->worker->parts, fields, count, e->damage, sizeof e->damage);
+    e->damaged = result == CHURN_REJECT;
+    return result == CHURN_FATAL ? CHURN_FATAL : CHURN_OK;
+}
+
+/* The marks name the partitions that have anything of the customer, also where the source does not read them now. */
+static bool note_partitions(struct explain *e)
+{
+    return e->worker->parts.count == 0 || explain_state_part(e, e->worker->parts.count - 1) != NULL;
+}
+
+static bool read_profile(struct explain *e)
+{
+    const churn_store_ops *ops = store_of(e->worker);
+    char key[STORE_KEY_SIZE];
+    churn_str whole = {.ptr = key, .len = store_keys_profile(e->pipeline->store_settings.key_prefix, e->customer, key)};
+    churn_error err = {.size = sizeof err};
+    int32_t result = ops->open(e->pipeline->store_instance->self, &e->session, &err);
+    if (result == CHURN_OK) {
+        result = ops->get(e->session, whole, take_profile, e, &err);
+    } else {
+        e->session = NULL;
+    }
+    return result == CHURN_OK ? note_partitions(e)
+                              : explain_state_fail(e, "%s: %s", e->pipeline->store.label,
+                                                   err.message[0] != '\0' ? err.message : "out of memory");
+}
+
+/* ---- what is asked for ---- */
+
+static int32_t find_derived(const struct registry *registry, const char *name)
+{
+    for (uint32_t i = 0; i < registry->derived_count; i++) {
+        if (str_equals(registry->derived[i].name, name)) {
+            return (int32_t)i;
+        }
+    }
+    return -1;
+}
+
+static bool refuse_field(struct explain *e, const char *name)
+{
+    const struct registry *registry = e->registry;
+    struct suggest suggest = {.typed = name};
+    char hint[128];
+    if (name[0] == '_') {
+        return explain_state_fail(e, "'%s' is the engine's own field; its meaning is in churnd-pipeline(5)", name);
+    }
+    for (uint32_t i = 0; i < registry->field_count + registry->derived_count; i++) {
+        suggest_offer(&suggest, i < registry->field_count ? registry->fields[i].name.ptr
+                                                          : registry->derived[i - registry->field_count].name.ptr);
+    }
+    return explain_state_fail(e, "no event type of this pipeline writes a profile field '%s'%s", name,
+                              suggest_text(&suggest, hint, sizeof hint));
+}
+
+static bool choose_field(struct explain *e)
+{
+    const char *name = e->arguments->operand_count > 1 ? e->arguments->operands[1] : NULL;
+    e->field = e->derived = -1;
+    if (name == NULL) {
+        return true;
+    }
+    e->field = name_index_find(&e->registry->names, name, strlen(name));
+    e->derived = find_derived(e->registry, name);
+    return e->field >= 0 || e->derived >= 0 || refuse_field(e, name);
+}
+
+/* ---- the engine's own parts ---- */
+
+static bool make_parts(struct explain *e)
+{
+    struct pipeline *pipeline = e->pipeline;
+    pipeline->settings.workers = 1;
+    pipeline->until_end = true;
+    pipeline->journal = journal_new(pipeline->log, 1, (unsigned)pipeline->settings.crash_limit);
+    if (pipeline->journal == NULL) {
+        return explain_state_fail(e, "out of memory");
+    }
+    if (pipeline->store_instance != NULL &&
+        (pipeline->overlay = store_overlay_new(store_ops(&pipeline->store), pipeline->store_instance->self)) == NULL) {
+        return explain_state_fail(e, "out of memory");
+    }
+    e->worker = worker_new(pipeline, 0);
+    e->profile = profile_new(e->registry);
+    e->whole = profile_new(e->registry);
+    e->kept.earlier = profile_new(e->registry);
+    e->scratch = malloc(fields_size(e->registry));
+    return (e->worker != NULL && e->profile != NULL && e->whole != NULL && e->kept.earlier != NULL &&
+            e->scratch != NULL) ||
+           explain_state_fail(e, "out of memory");
+}
+
+static bool start_processors(struct explain *e)
+{
+    struct worker *worker = e->worker;
+    for (; worker->processors_started < e->pipeline->processor_count; worker->processors_started++) {
+        const struct section *section = &e->pipeline->processors[worker->processors_started];
+        void *self = worker->processors[worker->processors_started]->self;
+        churn_error err = {.size = sizeof err};
+        if (processor_ops(section)->start != NULL && processor_ops(section)->start(self, &err) != CHURN_OK) {
+            return explain_state_fail(e, "processor %s: %s", section->label, err.message);
+        }
+    }
+    return true;
+}
+
+static void stop_processors(struct explain *e)
+{
+    for (unsigned i = 0; e->worker != NULL && i < e->worker->processors_started; i++) {
+        const churn_processor_ops *ops = processor_ops(&e->pipeline->processors[i]);
+        if (ops->stop != NULL) {
+            ops->stop(e->worker->processors[i]->self);
+        }
+    }
+}
+
+static void free_parts(struct explain *e)
+{
+    stop_processors(e);
+    if (e->session != NULL) {
+        store_of(e->worker)->close(e->session);
+    }
+    explain_keep_free(e);
+    profile_free(e->profile, e->registry);
+    profile_free(e->whole, e->registry);
+    profile_text_free(&e->stored);
+    free(e->scratch);
+    free(e->parts);
+    worker_free(e->worker);
+    store_overlay_free(e->pipeline->overlay);
+    e->pipeline->overlay = NULL;
+    journal_close(e->pipeline->journal, true);
+    e->pipeline->journal = NULL;
+}
+
+static int explain(const struct arguments *arguments, struct pipeline *pipeline)
+{
+    struct explain e = {.arguments = arguments,
+                        .pipeline = pipeline,
+                        .registry = &pipeline->catalog.registry,
+                        .customer = churn_text(arguments->operands[0]),
+                        .has_at = arguments->has_at,
+                        .at_ms = arguments->at_ms};
+    int status = -1;
+    if (choose_field(&e) && make_parts(&e) && (pipeline->store.loaded == NULL || read_profile(&e)) &&
+        start_processors(&e) && explain_read(&e)) {
+        status = !explain_keep_finish(&e) ? -1 : arguments->json ? explain_json_print(&e) : explain_text_print(&e);
+    }
+    if (status < 0) {
+        printable_line(stderr, "churnd: explain: %s", e.failed ? e.failure : "out of memory");
+    }
+    free_parts(&e);
+    return status < 0 ? 1 : status;
+}
+
+int command_explain(const struct arguments *arguments, struct loader *loader, struct log *log)
+{
+    struct pipeline pipeline;
+    int status = 1;
+    if (pipeline_load_edited(&pipeline, arguments_files(arguments), loader, log, stderr, edit, NULL)) {
+        if (arguments->operands[0][0] == '\0' || strlen(arguments->operands[0]) > EVENT_MAX_ID) {
+            printable_line(stderr, "churnd: a customer_id has 1 to %d bytes", EVENT_MAX_ID);
+        } else {
+            status = explain(arguments, &pipeline);
+        }
+    }
+    pipeline_free(&pipeline);
+    return status;
+}
