@@ -44,7 +44,7 @@ def _rename_image(container, images):
 
 def build(folder):
     """The manifests, each a dictionary."""
-    (settings,) = documents(folder / "kustomization.yaml")
+    (settings,) = documents(next(folder.glob("[Kk]ustomization*")))
     known = {"apiVersion", "kind", "namespace", "resources", "configMapGenerator", "images", "patches"}
     assert settings.keys() <= known, settings.keys() - known
     made = []
