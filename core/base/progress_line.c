@@ -111,6 +111,9 @@ static void append_counts(const struct progress_view *view, enum detail detail, 
 {
     char done[GROUPED_SIZE], total[GROUPED_SIZE];
     size_t used = strlen(out);
+    if (view->unit == NULL) {
+        return;
+    }
     if (view->total < 0) {
         (void)snprintf(out + used, size - used, "%s %s", grouped(view->done, done), view->unit);
     } else if (detail < DETAIL_NO_TOTAL) {
@@ -126,7 +129,7 @@ static void append_rate(const struct progress_view *view, char *out, size_t size
     char rate[GROUPED_SIZE];
     size_t used = strlen(out);
     int64_t whole = view->per_second < 1e15 ? (int64_t)(view->per_second + 0.5) : (int64_t)1e15;
-    if (view->per_second > 0) {
+    if (view->unit != NULL && view->per_second > 0) {
         (void)snprintf(out + used, size - used, " · %s/s", whole > 0 ? grouped(whole, rate) : "less than 1");
     }
 }
@@ -262,10 +265,15 @@ void progress_line_show(struct progress_line *line, int64_t done, int64_t total,
     }
 }
 
-void progress_line_end(struct progress_line *line)
+void progress_line_clear(struct progress_line *line)
 {
     if (line->mode == PROGRESS_TERMINAL) {
         log_status(line->log, "");
     }
+}
+
+void progress_line_end(struct progress_line *line)
+{
+    progress_line_clear(line);
     line->mode = PROGRESS_QUIET;
 }

@@ -48,7 +48,10 @@ void progress_line_begin(struct progress_line *line, struct log *log, const char
  * PROGRESS_TOTAL_UNKNOWN; `note` is said besides, NULL: nothing. */
 bool progress_line_due(const struct progress_line *line);
 void progress_line_show(struct progress_line *line, int64_t done, int64_t total, const char *note);
-/* Takes the line off the terminal. */
+/* Takes the line off the terminal until it is shown again: for whoever is about to write to standard output, which may
+ * be the same terminal. */
+void progress_line_clear(struct progress_line *line);
+/* Takes it off for good. */
 void progress_line_end(struct progress_line *line);
 
 /* ---- the parts of it, which know no clock and no terminal ---- */
@@ -56,7 +59,7 @@ void progress_line_end(struct progress_line *line);
 void progress_rate_note(struct progress_rate *rate, int64_t now_ms, int64_t done);
 
 struct progress_view {
-    const char *what, *unit;
+    const char *what, *unit; /* unit NULL: no figures, no rate */
     int64_t done;
     int64_t total;     /* < 0: not known */
     double per_second; /* <= 0: not known */

@@ -195,6 +195,56 @@ static bool take_limit(struct arguments *a, const char *value)
     return false;
 }
 
+static bool take_rates(struct arguments *a, const char *value)
+{
+    a->rates = value;
+    return true;
+}
+
+static bool take_step(struct arguments *a, const char *value)
+{
+    a->step = value;
+    return true;
+}
+
+static bool take_customers(struct arguments *a, const char *value)
+{
+    a->customers = value;
+    return true;
+}
+
+static bool take_types(struct arguments *a, const char *value)
+{
+    a->types = value;
+    return true;
+}
+
+static bool take_topic(struct arguments *a, const char *value)
+{
+    a->topic = value;
+    return true;
+}
+
+static bool take_plot(struct arguments *a, const char *value)
+{
+    a->plot = value;
+    return true;
+}
+
+static bool take_among_others(struct arguments *a, const char *value)
+{
+    (void)value;
+    a->among_others = true;
+    return true;
+}
+
+static bool take_clean(struct arguments *a, const char *value)
+{
+    (void)value;
+    a->clean = true;
+    return true;
+}
+
 static bool take_format(struct arguments *a, const char *value)
 {
     a->format = value;
@@ -276,6 +326,11 @@ static const struct command commands[] = {
      .formats = "text json",
      .help = "compare all profiles with those that were rebuilt",
      .run = command_verify},
+    {.name = "load",
+     .needs_config = true,
+     .formats = "text json",
+     .help = "load test: events at rates that rise into the topic of a pipeline that runs",
+     .run = command_load},
     {.name = "plugins", .formats = "text json", .help = "list the plugins that are installed", .run = command_plugins},
     {.name = "plugin-check",
      .operands = "FILE.so...",
@@ -317,7 +372,7 @@ static const struct command_option options[] = {
      .take = take_until_end},
     {.name = "quiet",
      .letter = 'q',
-     .commands = "run redrive rebuild verify explain",
+     .commands = "run redrive rebuild verify explain load",
      .help = "do not show how far it is; errors, warnings and results stay",
      .take = take_quiet},
     {.name = "replay-from",
@@ -408,6 +463,36 @@ static const struct command_option options[] = {
      .commands = "tap",
      .help = "where the run listens, when -c does not tell",
      .take = take_socket},
+    {.name = "rates",
+     .value = "LIST",
+     .commands = "load",
+     .help = "events a second of each step, rising (1000,2000,5000,10000,20000,50000,100000)",
+     .take = take_rates},
+    {.name = "step", .value = "DURATION", .commands = "load", .help = "how long a step lasts (10s)", .take = take_step},
+    {.name = "customers",
+     .value = "COUNT",
+     .commands = "load",
+     .help = "how many customers share the events (10000)",
+     .take = take_customers},
+    {.name = "types",
+     .value = "LIST",
+     .commands = "load",
+     .help = "the event types to write (all)",
+     .take = take_types},
+    {.name = "topic",
+     .value = "TOPIC",
+     .commands = "load",
+     .help = "which of the source's topics is written to (its first)",
+     .take = take_topic},
+    {.name = "plot", .value = "FILE.svg", .commands = "load", .help = "draw the latencies, too", .take = take_plot},
+    {.name = "among-others",
+     .commands = "load",
+     .help = "also into a topic that has records of others",
+     .take = take_among_others},
+    {.name = "clean",
+     .commands = "load",
+     .help = "run no test; take the profiles that load tests left out of the store",
+     .take = take_clean},
     {.name = "format",
      .value = "FORMAT",
      .help = "how it is printed; the first of the command's formats by itself",

@@ -72,6 +72,8 @@ struct arguments {
     bool connect;
     bool ready; /* health: whether events flow, not only whether it lives */
     bool deny_warnings;
+    const char *rates, *step, *customers, *types, *topic, *plot; /* load; NULL: not given */
+    bool among_others, clean;
     bool show_help, show_version;
 };
 
@@ -103,6 +105,7 @@ int command_explain(const struct arguments *arguments, struct loader *loader, st
 int command_redrive(const struct arguments *arguments, struct loader *loader, struct log *log);
 int command_rebuild(const struct arguments *arguments, struct loader *loader, struct log *log);
 int command_verify(const struct arguments *arguments, struct loader *loader, struct log *log);
+int command_load(const struct arguments *arguments, struct loader *loader, struct log *log);
 int command_test(const struct arguments *arguments, struct loader *loader, struct log *log);
 int command_tap(const struct arguments *arguments, struct loader *loader, struct log *log);
 

@@ -34,6 +34,22 @@ libcore_la_SOURCES += \
   %D%/explain_text.c \
   %D%/explain_text.h \
   %D%/graph.c \
+  %D%/load/clean.c \
+  %D%/load/clean.h \
+  %D%/load/command.c \
+  %D%/load/feed.c \
+  %D%/load/feed.h \
+  %D%/load/ladder.c \
+  %D%/load/ladder.h \
+  %D%/load/others.c \
+  %D%/load/others.h \
+  %D%/load/plot.c \
+  %D%/load/probes.c \
+  %D%/load/probes.h \
+  %D%/load/report.c \
+  %D%/load/report.h \
+  %D%/load/sections.c \
+  %D%/load/sections.h \
   %D%/new_plugin.c \
   %D%/plugin_check.c \
   %D%/plugin_check.h \

@@ -60,6 +60,10 @@ static void test_texts(void)
         /* without end */
         {{"run", "events", 12345, -1, 4000, "lag 77"}, 80, "run 12,345 events · 4,000/s · lag 77"},
         {{"run", "events", 12345, -1, 0, NULL}, 80, "run 12,345 events"},
+        /* time that passes */
+        {{"load", NULL, 21000, 70000, 1000, "lag 5"},
+         60,
+         "load [========>                   ] 30 % · lag 5 · 49 s left"},
         /* narrower and narrower */
         {{"run", "events", 12345, -1, 4000, "lag 77"}, 30, "run 12,345 events · 4,000/s"},
         {{"run", "events", 12345, -1, 4000, "lag 77"}, 20, "run 12,345 events"},
@@ -229,6 +233,7 @@ static void show_on_terminal(unsigned short columns, bool quiet, char *out, size
     progress_line_show(&line, 50, 100, NULL);
     progress_line_show(&line, 60, 100, NULL); /* too early again */
     log_line(log, CHURN_LOG_WARN, "part", "something else");
+    progress_line_clear(&line);
     progress_line_end(&line);
     progress_line_show(&line, 100, 100, NULL); /* it is over */
     log_free(log);

@@ -35,11 +35,12 @@ static const churn_option options[] = {
     {"port", .type = CHURN_OPTION_INT, .default_text = "6379", .min = 1, .max = 65535,
      .offset = offsetof(struct redis_store, port), .help = "TCP port of the Redis server."},
     {"username", .type = CHURN_OPTION_STRING, .default_text = "", .offset = offsetof(struct redis_store, username),
-     .help = "User of Redis' ACL; empty: the default user. It must be allowed the keys that begin with `churnd:`, the "
-             "store's `key_prefix` and the `cache_prefix` of predictions, and the commands " NEEDED_COMMANDS "; for "
-             "`durability: replicas` also wait, for `durability: fsync` config|get, for another `database` select, for "
-             "`churnd verify` and `churnd rebuild` scan. client|setname and cluster|info are used where they are "
-             "allowed."},
+     .help =
+         "User of Redis' ACL; empty: the default user. It must be allowed the keys that begin with `churnd:`, the "
+         "store's `key_prefix` and the `cache_prefix` of predictions, and the commands " NEEDED_COMMANDS "; for "
+         "`durability: replicas` also wait, for `durability: fsync` config|get, for another `database` select, for "
+         "`churnd verify`, `churnd rebuild` and `churnd load --clean` scan. client|setname and cluster|info are used where they are "
+         "allowed."},
     {"password", .type = CHURN_OPTION_STRING, .default_text = "", .flags = CHURN_OPTION_SECRET,
      .offset = offsetof(struct redis_store, password), .help = "Password; empty: no authentication."},
     {"database", .type = CHURN_OPTION_INT, .default_text = "0", .min = 0, .max = 1000000,
