@@ -1,18 +1,21 @@
 """docs/operations.md as an operator follows it: the blocks of a section are run one after the other on machines that the
 test has, and each prints what is shown below it.
 
-The machines run what a package would start: `systemctl` and `journalctl` are stand-ins that do to the processes of the test
-what systemd does to those of a unit. Everything else that the text calls is the real thing.
+The machines run what a package would start: `systemctl` and `journalctl` are stand-ins that run the command of the unit and do
+to its process what systemd does. Everything else that the text calls is the real thing.
 """
 
 import contextlib
 import json
 import os
+import pathlib
 import re
+import shlex
 import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import threading
 import urllib.error
 import urllib.request
@@ -20,6 +23,7 @@ import urllib.request
 import yaml
 from services import CHURND, SRC, clean_environment, free_port, wait_for
 from test_docs import FENCE, assert_printed
+from test_systemd import UNIT, Manager
 
 TEXT = SRC / "docs/operations.md"
 CLIENT = """#!{python}
@@ -61,6 +65,38 @@ def ask(url):
         return ""
 
 
+class Unit:
+    """churnd@NAME on one machine."""
+
+    def __init__(self, stack, name, config, folder, env):
+        self.manager = Manager(pathlib.Path(folder))
+        command = shlex.split(re.search(r"^ExecStart=(.*)", UNIT.read_text(), re.M)[1])
+        words = [str(config) if word.endswith("/churnd/%i.yaml") else word for word in command[1:]]
+        assert str(config) in words, command
+        self.process = stack.churnd(*words, env={**env, **self.manager.env()})
+        self.wait_until_ready(1)
+
+    def wait_until_ready(self, count):
+        wait_for("readiness", lambda: len(self.manager.all("READY")) >= count or not self.process.running(), 60)
+        assert self.process.running(), self.log
+
+    def reload(self):
+        count = len(self.manager.all("READY"))
+        self.process.send(signal.SIGHUP)
+        self.wait_until_ready(count + 1)
+
+    @property
+    def log(self):
+        return self.process.err
+
+    def stop(self):
+        self.process.terminate()
+
+    def end(self):
+        self.process.end()
+        self.manager.stop()
+
+
 class Machines:
     """Hosts (addresses of this one) on which units may run; a unit is (host, name)."""
 
@@ -69,14 +105,15 @@ class Machines:
         self.folder = stack.folder / "machines"
         (self.folder / "bin").mkdir(parents=True)
         (self.folder / "etc").mkdir()
+        self.sockets = tempfile.TemporaryDirectory(prefix="churn-")  # whose paths have to be short
         self.units = {}
         for name in ("systemctl", "journalctl"):
             program = self.folder / "bin" / name
             program.write_text(CLIENT.format(python=sys.executable))
             program.chmod(0o755)
-        self.socket = self.folder / "socket"
+        self.socket = f"{self.sockets.name}/machines"
         self.listener = socket.socket(socket.AF_UNIX)
-        self.listener.bind(str(self.socket))
+        self.listener.bind(self.socket)
         self.listener.listen()
         threading.Thread(target=self._serve, daemon=True).start()
 
@@ -105,22 +142,23 @@ class Machines:
         if name == "redis-server":
             self.stack.redis.start()
         elif not self.active(name, host):
-            self.units[host, name] = self.stack.churnd(
-                "-c", self.config(name.partition("@")[2]), env=self.environment(host)
-            )
+            instance = name.partition("@")[2]
+            folder = tempfile.mkdtemp(dir=self.sockets.name)
+            unit = Unit(self.stack, instance, self.config(instance), folder, self.environment(host))
+            self.units[host, name] = unit
 
     def stop(self, name, host=None):
         if name == "redis-server":
             self.stack.redis.process.terminate()
         elif self.active(name, host):
-            self.unit(name, host).terminate()
+            self.unit(name, host).stop()
 
     def reload(self, name, host=None):
-        self.unit(name, host).send(signal.SIGHUP)
+        self.unit(name, host).reload()
 
     def active(self, name, host=None):
         unit = self.units.get((host or self.hosts[0], name))
-        return unit is not None and unit.running()
+        return unit is not None and unit.process.running()
 
     def unit(self, name, host=None):
         return self.units[host or self.hosts[0], name]
@@ -142,18 +180,16 @@ class Machines:
         if words[0] == "-H":
             host, words = words[1], words[2:]
         verb, *names = words
-        if verb == "restart":
-            return self._systemctl("-H", host, "stop", *names) and self._systemctl("-H", host, "start", *names)
         assert verb in ("start", "stop", "reload"), words
         for name in names:
             getattr(self, verb)(name, host)
         return ""
 
     def _journalctl(self, *words):
-        """-u UNIT [-g PATTERN]: what it wrote to the log since it was started last, without systemd's own columns."""
-        assert words[0] == "-u" and words[2:3] in ((), ("-g",)), words
-        pattern = re.compile(words[3] if len(words) > 3 else "")
-        return "".join(line for line in self.unit(words[1]).err.splitlines(True) if pattern.search(line))
+        """-o cat -u UNIT [-g PATTERN]: what it wrote to the log since it was started last."""
+        assert words[:3] == ("-o", "cat", "-u") and words[4:5] in ((), ("-g",)), words
+        pattern = re.compile(words[5] if len(words) > 5 else "")
+        return "".join(line for line in self.unit(words[3]).log.splitlines(True) if pattern.search(line))
 
     def _serve(self):
         while True:
@@ -179,6 +215,7 @@ class Machines:
 
     def close(self):
         self.listener.close()
+        self.sockets.cleanup()
 
 
 class Section:
@@ -196,9 +233,9 @@ class Section:
         machines = self.machines
         env = clean_environment(
             {
-                **machines.stack.env,
+                **machines.environment(),
                 "PATH": f"{machines.folder / 'bin'}:{CHURND.parent}:{os.environ['PATH']}",
-                "MACHINES": str(machines.socket),
+                "MACHINES": machines.socket,
                 "CHURND_CONFIG": str(machines.config("consumer")),
                 "CHURN": machines.url(""),
                 "PORT": str(machines.port),

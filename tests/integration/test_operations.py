@@ -9,13 +9,20 @@ import events
 import oracle
 import pytest
 import services
+import yaml
 from confluent_kafka import Consumer, TopicPartition
+from confluent_kafka.admin import NewPartitions
 from conftest import quick_group
 from runbook import Machines, Section, blocks, sections
 from services import SRC, Stack, wait_for
 
 TOPICS = ["customer-events", "user-events"]
 HOSTS = ("127.0.0.1", "127.0.0.2")
+
+
+def change(settings):
+    quick_group(settings)
+    settings["source"]["properties"]["topic.metadata.refresh.interval.ms"] = "500"
 
 
 class Place:
@@ -30,7 +37,7 @@ class Place:
         self.kafka, self.redis = self.stack.kafka, self.stack.redis
         self.stack.env["REDIS_DIR"] = str(self.redis.folder)
         self.machines = Machines(self.stack, HOSTS)
-        self.machines.install("consumer", quick_group)
+        self.machines.install("consumer", change)
         self.machines.install("producer")
         self.kafka.create_topics({"customer-events": 4, "user-events": 1})
         self.more()
@@ -53,58 +60,36 @@ class Place:
         model = self.model()
         expected = model.profile_fields()
         wait_for("exact profiles", lambda: not oracle.differences(expected, self.redis.hashes("profile:")), 60, 0.2)
-        assert [unit.err for unit in self.machines.units.values() if not unit.running() and unit.wait() != 0] == []
+        for unit in self.machines.units.values():
+            assert unit.process.running() or unit.process.wait() == 0, unit.log
         return model
 
     def wait_until_settled(self):
         """All is committed, and said to be."""
 
         def settled():
-            consumer = Consumer({"bootstrap.servers": self.kafka.brokers, "group.id": "churn-consumer-group"})
-            try:
-                parts = [TopicPartition("customer-events", i) for i in range(4)]
+            with self.consumer() as consumer:
+                parts = self.partitions(consumer, "customer-events")
                 ends = [consumer.get_watermark_offsets(p, 10)[1] for p in parts]
                 return [p.offset for p in consumer.committed(parts, 10)] == ends
-            finally:
-                consumer.close()
 
         self.machines.wait_until_ready()
         wait_for("commits", settled, 60, 0.2)
 
+    def consumer(self):
+        group = {"bootstrap.servers": self.kafka.brokers, "group.id": "churn-consumer-group"}
+        return contextlib.closing(Consumer(group))
+
+    def partitions(self, consumer, topic):
+        return [TopicPartition(topic, i) for i in consumer.list_topics(topic, timeout=10).topics[topic].partitions]
+
+    def ends(self, topic):
+        """How many records were ever written to it."""
+        with self.consumer() as consumer:
+            return sum(consumer.get_watermark_offsets(p, 10)[1] for p in self.partitions(consumer, topic))
+
     def alerts(self):
         return [a[4] for a in oracle.read_topics(self.kafka.brokers, ["customer-alerts"])]
-
-
-@pytest.fixture(scope="module")
-def whole(tmp_path_factory):
-    made = Place(tmp_path_factory.mktemp("operations"))
-    yield made
-    made.machines.close()
-    made.stack.stop()
-
-
-@pytest.fixture
-def place(whole):
-    yield whole
-    whole.machines.end()
-
-
-def test_is_it_well(place):
-    section = Section(place.machines, "Is it well?")
-    place.start()
-    place.assert_exact()
-    place.wait_until_settled()
-    for _ in range(4):
-        section.run()
-    section.done()
-    assert list(place.redis.client.scan_iter("*check:*")) == []
-
-
-def test_sizing(place):
-    section = Section(place.machines, "Sizing")
-    section.run()
-    section.run(KAFKA_TOPIC_CUSTOMER_EVENTS="load")
-    section.done()
 
 
 class Traffic:
@@ -126,6 +111,43 @@ class Traffic:
         self.thread.join()
 
 
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory):
+    made = Place(tmp_path_factory.mktemp("operations"))
+    yield made
+    made.machines.close()
+    made.stack.stop()
+
+
+@pytest.fixture
+def place(whole):
+    yield whole
+    whole.machines.end()
+
+
+def test_is_it_well(place):
+    section = Section(place.machines, "Is it well?")
+    place.start()
+    place.assert_exact()
+    place.wait_until_settled()
+    section.run()
+    section.run()
+    with Traffic(place):
+        section.run()
+    for _ in range(3):
+        place.wait_until_settled()
+        section.run(CUSTOMER="cust_1")
+    section.done()
+    assert list(place.redis.client.scan_iter("*check:*")) == []
+
+
+def test_sizing(place):
+    section = Section(place.machines, "Sizing")
+    section.run()
+    section.run(KAFKA_TOPIC_CUSTOMER_EVENTS="load")
+    section.done()
+
+
 def test_rolling_upgrade(place):
     section = Section(place.machines, "Rolling upgrade")
     place.start(*HOSTS)
@@ -133,7 +155,6 @@ def test_rolling_upgrade(place):
     with Traffic(place):
         section.run(timeout=180)
         section.run()
-        wait_for("the reload", lambda: "reloaded" in place.machines.unit("churnd@consumer").err)
     section.run()
     section.done()
     assert oracle.assert_alerts(place.assert_exact(), place.alerts()) == 0, (
@@ -148,6 +169,10 @@ def test_scaling_out_and_in(place):
         section.run()
     assert not place.machines.active("churnd@consumer", HOSTS[1])
     section.done()
+
+    # What the text says of further partitions.
+    place.kafka.manage("create_partitions", [NewPartitions("customer-events", 6)])
+    place.more()
     place.assert_exact()
 
 
@@ -173,7 +198,6 @@ def test_key_expiry(place):
         place.start()
         place.assert_exact()
         section.run()
-        wait_for("the reload", lambda: "reloaded" in place.machines.unit("churnd@consumer").err)
         place.more(500)
         model = place.assert_exact()
         customer = max(model.profiles, key=lambda c: model.profiles[c].total)
@@ -249,7 +273,7 @@ def test_redis_lost(place):
     for dump in place.redis.folder.glob("*.rdb"):
         dump.unlink()
     place.redis.start()
-    wait_for("the way back", lambda: "rebuilt from" in place.machines.unit("churnd@consumer").err)
+    wait_for("the way back", lambda: "rebuilt from" in place.machines.unit("churnd@consumer").log)
     section.run()
     section.run()
     section.done()
@@ -266,6 +290,48 @@ def test_order_of_upgrade_and_downgrade(place):
 def test_alerts(place):
     section = Section(place.machines, "Alerts")
     section.run(ALERTS=SRC / "deploy/prometheus")
+    section.done()
+
+
+def test_churnddeadletters(place):
+    """A producer sends a type that the pipeline is told to take later."""
+    section = Section(place.machines, "ChurndDeadLetters")
+    kept = place.machines.config("consumer").read_text()
+    settings = yaml.load(kept, yaml.BaseLoader)
+    settings["events"]["types"] = sorted(set(oracle.TYPES) - {"login"})
+    place.machines.config("consumer").write_text(yaml.safe_dump(settings, sort_keys=False))
+    try:
+        place.start()
+        place.wait_until_settled()
+        place.kafka.produce("customer-events", [(b"x", events.raw(events.event("login", {}, "x"))) for _ in range(3)])
+        wait_for(
+            "letters", lambda: place.kafka.topic_exists("churn-dead-letters") and place.ends("churn-dead-letters") == 3
+        )
+        section.run()
+    finally:
+        place.machines.config("consumer").write_text(kept)
+    place.machines.reload("churnd@consumer")
+    section.run()
+    section.done()
+    place.assert_exact()
+
+
+def test_churndprofilesdamaged(place):
+    section = Section(place.machines, "ChurndProfilesDamaged")
+    customer = max(place.model().profiles.items(), key=lambda p: p[1].total)[0]
+    place.redis.client.hset(f"profile:{customer}", "events_total", "many")
+    place.start()
+    place.kafka.produce("customer-events", [(customer, events.raw(events.event("login", {}, customer)))])
+    wait_for("the damage", lambda: "damaged" in place.machines.unit("churnd@consumer").log, 60)
+    section.run()
+    section.run(CUSTOMER=customer)
+    section.done()
+    place.assert_exact()
+
+
+def test_churndstoreslow(place):
+    section = Section(place.machines, "ChurndStoreSlow")
+    section.run()
     section.done()
 
 
