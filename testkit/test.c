@@ -364,6 +364,30 @@ int64_t churn_test_counter(churn_test *t, const char *name)
     return metrics_sum(t->pipeline.metrics, name);
 }
 
+struct sought_histogram {
+    const char *name;
+    int64_t count;
+};
+
+static void count_observed(void *ctx, const struct metric_sample *sample)
+{
+    struct sought_histogram *sought = ctx;
+    if (sample->kind != CHURN_METRIC_HISTOGRAM || strncmp(sample->family, METRIC_PREFIX, strlen(METRIC_PREFIX)) != 0 ||
+        strcmp(sample->family + strlen(METRIC_PREFIX), sought->name) != 0) {
+        return;
+    }
+    for (uint32_t i = 0; i <= sample->bounds->count; i++) {
+        sought->count += sample->observed->counts[i];
+    }
+}
+
+int64_t churn_test_observed(churn_test *t, const char *name)
+{
+    struct sought_histogram sought = {.name = name};
+    (void)metrics_show(t->pipeline.metrics, count_observed, &sought);
+    return sought.count;
+}
+
 struct sought_stall {
     struct churn_test *t;
     const char *what;

@@ -6,6 +6,8 @@
 
 /* Monotonic clock, ms. */
 int64_t clock_monotonic_ms(void);
+/* The same, in microseconds. */
+int64_t clock_monotonic_us(void);
 /* Milliseconds since 1970. */
 int64_t clock_wall_ms(void);
 

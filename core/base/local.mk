@@ -21,6 +21,8 @@ libcore_la_SOURCES += \
   %D%/file_place.h \
   %D%/grouped.c \
   %D%/grouped.h \
+  %D%/histogram.c \
+  %D%/histogram.h \
   %D%/input_file.c \
   %D%/input_file.h \
   %D%/json_build.h \
@@ -30,6 +32,8 @@ libcore_la_SOURCES += \
   %D%/json_text.h \
   %D%/log.c \
   %D%/log.h \
+  %D%/metric_shape.c \
+  %D%/metric_shape.h \
   %D%/metrics.c \
   %D%/metrics.h \
   %D%/name_index.c \

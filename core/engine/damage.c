@@ -38,6 +38,7 @@ bool damage_set_aside(struct worker *worker, struct window *window, struct delta
     uint32_t outputs = window->output_count;
     bool found = !customer->damaged, ok = true;
     for (uint32_t i = delta->first_event; ok && i != NO_EVENT; i = window->events[i].next) {
+        window->events[i].set_aside = !window->events[i].counted;
         ok = window->events[i].counted || set_aside_event(worker, window, customer, &window->events[i], reject);
     }
     window->set_aside = window->set_aside || window->output_count > outputs;

@@ -1,6 +1,7 @@
 #include "engine/event_in.h"
 
 #include "base/clock.h"
+#include "engine/counters.h"
 #include "engine/partitions.h"
 #include "engine/plugin_call.h"
 #include "engine/processors.h"
@@ -104,7 +105,8 @@ static int32_t count_event(struct worker *worker, const churn_record *record, ch
                                 .len = event->payload.len,
                                 .part = part,
                                 .offset = event->offset,
-                                .late = (uint8_t)late};
+                                .late = (uint8_t)late,
+                                .age_ms = counters_age(worker, window, record)};
     int32_t result;
     if (customer == NULL) {
         (void)out_of_memory(worker);
@@ -154,7 +156,7 @@ static bool say_raised(struct worker *worker, const churn_record *record, const 
     for (uint32_t i = 0; i < worker->intake.edit.alert_count && ok; i++) {
         const struct edit_alert *alert = &worker->intake.edit.alerts[i];
         uint32_t withheld;
-        metrics_add_own(worker->counters.alerts, 1);
+        window->alerts[alert->severity]++;
         if (wanted(worker, type, event, CHURN_RECORD_ALERT, alert->severity, &withheld)) {
             ok = output_raised(window, record, event, alert, &worker->intake.scratch) && withhold(window, withheld);
         }
@@ -175,7 +177,7 @@ static bool say_outputs(struct worker *worker, const churn_record *record, const
         ok = output_event(window, record, event->payload) && withhold(window, withheld);
     }
     if ((saying.kinds & CHURN_RECORD_ALERT) != 0) {
-        metrics_add_own(worker->counters.alerts, 1);
+        window->alerts[saying.severity]++;
         if (wanted(worker, type, event, CHURN_RECORD_ALERT, saying.severity, &withheld)) {
             ok = output_alert(window, record, type, event, saying.severity, &worker->intake.scratch) &&
                  withhold(window, withheld) && ok;
@@ -185,7 +187,7 @@ static bool say_outputs(struct worker *worker, const churn_record *record, const
         ok = say_raised(worker, record, type, event) && ok;
     }
     if ((saying.kinds & CHURN_RECORD_TRIGGER) != 0) {
-        metrics_add_own(worker->counters.triggers, 1);
+        window->triggers++;
         if (wanted(worker, type, event, CHURN_RECORD_TRIGGER, 0, &withheld)) {
             ok = output_trigger(window, record, event, &worker->intake.scratch) && withhold(window, withheld) && ok;
         }

@@ -67,13 +67,27 @@ static void look_ahead(const struct worker *worker, const churn_record *record, 
     cache_fetch_profile(cache, hashes[(i + LOOK_AHEAD - 10) % LOOK_AHEAD]);
 }
 
-/* Only the last record of a run of one partition: it costs a look at every byte. */
-static void note_witness(struct window *window, uint32_t part, const churn_record *records, uint32_t i, uint32_t count)
+/* A time from the future says nothing. */
+static void note_time(struct worker *worker, uint32_t part, int64_t timestamp_ms)
+{
+    struct partition *p = partition_find(worker, part);
+    int64_t polled_ms = worker->intake.polled_ms;
+    if (p != NULL) {
+        p->newest_ms = timestamp_ms > 0 && timestamp_ms < polled_ms ? timestamp_ms : polled_ms;
+    }
+}
+
+/* Only the last record of a run of one partition: a witness costs a look at every byte. */
+static void note_last(struct worker *worker, uint32_t part, const churn_record *records, uint32_t i, uint32_t count)
 {
     bool is_last =
         i + 1 == count || records[i + 1].partition != records[i].partition || records[i + 1].topic != records[i].topic;
-    if (is_last && records[i].kind != CHURN_RECORD_UNREADABLE) {
-        window_note_witness(window, part, witness_of(&records[i]));
+    if (!is_last) {
+        return;
+    }
+    note_time(worker, part, records[i].timestamp_ms);
+    if (records[i].kind != CHURN_RECORD_UNREADABLE) {
+        window_note_witness(window_filling(worker), part, witness_of(&records[i]));
     }
 }
 
@@ -81,8 +95,10 @@ bool intake_take(struct worker *worker, const churn_record *records, uint32_t co
 {
     struct window *window = window_filling(worker);
     uint32_t hashes[LOOK_AHEAD] = {0};
+    worker->intake.polled_ms = clock_wall_ms();
     if (window_is_empty(window)) {
         window->opened_ms = clock_monotonic_ms();
+        window->began_ms = worker->intake.polled_ms;
     }
     if (!processors_announce(worker, records, count) ||
         (worker->pipeline->redrive != NULL && !originals_read(worker, records, count, worker->origin.originals))) {
@@ -106,7 +122,7 @@ bool intake_take(struct worker *worker, const churn_record *records, uint32_t co
             return out_of_memory(worker);
         } else {
             partitions_note_read(worker, position, records[i].offset);
-            note_witness(window, position, records, i, count);
+            note_last(worker, position, records, i, count);
         }
         metrics_add_own(worker->counters.events, 1);
     }

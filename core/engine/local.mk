@@ -5,6 +5,8 @@ libcore_la_SOURCES += \
   %D%/checkpoint.h \
   %D%/commit.c \
   %D%/commit.h \
+  %D%/counters.c \
+  %D%/counters.h \
   %D%/damage.c \
   %D%/damage.h \
   %D%/emitter.c \

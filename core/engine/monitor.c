@@ -12,11 +12,13 @@ static bool make(struct monitor *monitor, struct pipeline *pipeline)
 {
     monitor->listener = listener_new();
     monitor->health = health_new();
-    if (monitor->listener == NULL || monitor->health == NULL) {
+    monitor->metrics = monitor->health != NULL ? metrics_page_new(monitor->health, pipeline) : NULL;
+    if (monitor->listener == NULL || monitor->metrics == NULL) {
         return false;
     }
     monitor->page = page_new(&(struct page_sources){.health = monitor->health,
-
+                                                    .figures = metrics_page_append,
+                                                    .figures_ctx = monitor->metrics,
                                                     .log = pipeline->log,
                                                     .loopback = address_is_loopback(pipeline->health_settings.listen)});
     if (monitor->page == NULL) {
@@ -25,6 +27,7 @@ static bool make(struct monitor *monitor, struct pipeline *pipeline)
     page_prepare(monitor->page, pipeline);
     health_serve(monitor->health, monitor->listener);
     page_serve(monitor->page, monitor->listener);
+    metrics_page_serve(monitor->metrics, monitor->listener);
     return true;
 }
 
@@ -52,7 +55,7 @@ static bool start_listener(struct monitor *monitor, struct pipeline *pipeline)
         monitor_stop(monitor);
         return false;
     }
-    log_printf(pipeline->log, CHURN_LOG_INFO, "churnd", "health: %s://%s/ for browsers, /healthz and /readyz",
+    log_printf(pipeline->log, CHURN_LOG_INFO, "churnd", "health: %s://%s/ for browsers, /healthz, /readyz and /metrics",
                health_section_has_tls(settings) ? "https" : "http", settings->listen);
     return true;
 }
@@ -104,17 +107,6 @@ bool monitor_start(struct monitor *monitor, struct pipeline *pipeline)
     return start_listener(monitor, pipeline) && start_tap(monitor, pipeline);
 }
 
-void monitor_use(const struct monitor *monitor, struct pipeline *pipeline)
-{
-    pipeline->taps = monitor->taps;
-    if (monitor->tap != NULL) {
-        tap_server_use(monitor->tap, pipeline);
-    }
-    if (monitor->page != NULL) {
-        page_prepare(monitor->page, pipeline);
-    }
-}
-
 void monitor_attach(const struct monitor *monitor, struct pipeline *pipeline)
 {
     if (monitor->page != NULL) {
@@ -152,6 +144,29 @@ void monitor_tell(const struct monitor *monitor, const struct generation *genera
     health_publish(monitor->health, &status);
 }
 
+void monitor_change(const struct monitor *monitor, const struct pipeline *from, struct pipeline *to)
+{
+    to->taps = monitor->taps;
+    if (monitor->tap != NULL) {
+        tap_server_use(monitor->tap, to);
+    }
+    if (monitor->page != NULL) {
+        page_prepare(monitor->page, to);
+    }
+    if (monitor->metrics != NULL) {
+        metrics_page_change(monitor->metrics, to);
+    } else {
+        metrics_move(from->metrics, to->metrics);
+    }
+}
+
+void monitor_reloaded(const struct monitor *monitor, enum reload_result result)
+{
+    if (monitor->metrics != NULL) {
+        metrics_page_reloaded(monitor->metrics, result);
+    }
+}
+
 void monitor_stop(struct monitor *monitor)
 {
     if (monitor->page != NULL) {
@@ -159,6 +174,7 @@ void monitor_stop(struct monitor *monitor)
     }
     listener_free(monitor->listener);
     page_free(monitor->page);
+    metrics_page_free(monitor->metrics);
     health_free(monitor->health);
     tap_server_stop(monitor->tap);
     *monitor = (struct monitor){.taps = monitor->taps};

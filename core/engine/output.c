@@ -224,11 +224,12 @@ bool output_letter_again(struct window *window, const churn_record *letter)
 #define REASON LETTER_HEADER "reason"
 #define DETAIL LETTER_HEADER "detail"
 #define HASH LETTER_HEADER "xxh128"
-#define OWN_HEADER LETTER_HEADER "original." /* before the name of a record's own header that begins like one of ours  \
-                                              */
-#define MOST_HEADERS 12                      /* of ours */
-#define KEPT_KEY 1024                        /* bytes of a key that a letter has which is cut */
-#define KEPT_DETAIL 160                      /* … of its detail */
+#define OWN_HEADER                                                                                                     \
+    LETTER_HEADER "original." /* before the name of a record's own header that begins like one of ours                 \
+                               */
+#define MOST_HEADERS 12       /* of ours */
+#define KEPT_KEY 1024         /* bytes of a key that a letter has which is cut */
+#define KEPT_DETAIL 160       /* … of its detail */
 
 /* What a dead letter says about itself. */
 struct letter_headers {

@@ -4,6 +4,7 @@
 
 #include "event/event.h"
 #include "profile/witness.h"
+#include <churn/ext/metrics.h>
 #include <churn/source.h>
 #include <churn/store.h>
 
@@ -49,6 +50,11 @@ struct partition {
     int64_t reached;                /* `reach` as reading began; -1: not known */
     int64_t written;                /* up to here profiles of this run may have counted */
     int64_t began;                  /* where this run began to read */
+    int64_t read;                   /* the offset after the newest record that was taken; -1: none was */
+    int64_t unread;                 /* records that the source has and did not hand out; -1: not known */
+    int64_t newest_ms;              /* the time of the newest record that was taken; 0: none was */
+    int64_t caught_up_ms;           /* when it was last seen that nothing waits; 0: never */
+    churn_counter *lag;             /* gauge: records that are not settled; NULL: not made yet */
     int64_t muted_below;            /* outputs of records below are not sent again */
     uint32_t muted;                 /* the kinds of outputs that `muted_below` is about, CHURN_RECORD_… */
     int64_t handed;                 /* where the pipeline before a reload had come; -1: nowhere */

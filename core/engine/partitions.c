@@ -48,6 +48,7 @@ void partitions_seek_back(struct worker *worker, uint32_t part, int64_t offset)
     }
     if (p->place == PLACE_READY || offset < p->target) {
         p->target = offset;
+        p->read = offset < p->read ? offset : p->read;
     }
     p->place = PLACE_SEEK;
 }
@@ -101,7 +102,11 @@ bool partitions_is_lettered(const struct worker *worker, uint32_t part, int64_t 
 void partitions_note_read(struct worker *worker, uint32_t part, int64_t offset)
 {
     struct partition *p = partition_find(worker, part);
-    if (p != NULL && offset >= p->end) {
+    if (p == NULL) {
+        return;
+    }
+    p->read = offset + 1;
+    if (offset >= p->end) {
         p->end = offset + 1;
     }
 }

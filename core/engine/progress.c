@@ -21,8 +21,8 @@ static void restart(struct partition *p)
     p->proving = p->proven = p->mended = false;
     p->stored = CHECKPOINT_NONE;
     p->replayed_below = p->lettered_below = p->announced = p->muted_below = 0;
-    p->reach = p->written = p->began = p->owned = 0;
-    p->reached = NOTHING;
+    p->reach = p->written = p->began = p->owned = p->newest_ms = p->caught_up_ms = 0;
+    p->reached = p->read = NOTHING;
     p->muted = 0;
 }
 

@@ -210,8 +210,7 @@ static bool change_over(struct run *run, struct pipeline *to)
     monitor_tell(&run->monitor, &between); /* the texts of the one that ends must not be needed any more */
     monitor_detach(&run->monitor);
     generation_end(&run->now, from->settings.shutdown_timeout_ms + GRACE_MS, 1);
-    metrics_move(from->metrics, to->metrics);
-    monitor_use(&run->monitor, to);
+    monitor_change(&run->monitor, from, to);
     to->handover = &run->handover;
     apply_log_settings(run->options, to, run->log); /* no worker writes a line now */
     if (run->handover.failed) {
@@ -231,6 +230,7 @@ static bool go_back(struct run *run)
                why != NULL ? why : "see above");
     run->previous = NULL;
     bool ok = change_over(run, previous);
+    monitor_reloaded(&run->monitor, RELOAD_REVERTED);
     pipeline_free(refused);
     run->spare = refused;
     return ok;
@@ -261,6 +261,7 @@ static void settle(struct run *run)
     pipeline_free(run->previous);
     run->spare = run->previous;
     run->previous = NULL;
+    monitor_reloaded(&run->monitor, RELOAD_TAKEN);
     announce(run, "reloaded ");
 }
 
@@ -278,6 +279,8 @@ static void begin_reload(struct run *run)
                    run->options->files.pipeline);
         run->next = run->spare;
         generation_order(&run->now, WORKER_STOP);
+    } else {
+        monitor_reloaded(&run->monitor, RELOAD_REFUSED);
     }
 }
 

@@ -55,7 +55,7 @@ bool set_aside_record(struct worker *worker, struct window *window, const churn_
 }
 
 /* What follows from an event that is not counted is not said: it will be once the event is. */
-static void withhold_outputs(struct worker *worker, struct window *window, const struct window_event *event)
+static void withhold_outputs(const struct worker *worker, struct window *window, const struct window_event *event)
 {
     const struct part *place = &worker->parts.items[event->part];
     for (uint32_t i = event->first_output; i < window->output_count; i++) {
@@ -64,8 +64,8 @@ static void withhold_outputs(struct worker *worker, struct window *window, const
             output->partition != place->partition || strcmp(output->topic, place->topic) != 0) {
             return;
         }
-        metrics_add_own(worker->counters.alerts, -(int64_t)(output->kind == CHURN_RECORD_ALERT));
-        metrics_add_own(worker->counters.triggers, -(int64_t)(output->kind == CHURN_RECORD_TRIGGER));
+        window->alerts[output->severity] -= output->kind == CHURN_RECORD_ALERT;
+        window->triggers -= output->kind == CHURN_RECORD_TRIGGER;
         output->reserved = ~OUTPUT_AGAIN;
     }
 }

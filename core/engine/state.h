@@ -35,7 +35,6 @@ struct worker_counters {
     churn_counter *damaged; /* customers that were found to have a damaged profile */
     churn_counter *rewinds; /* partitions read again because the store may have lost something */
     churn_counter *triggers;
-    churn_counter *alerts;
     churn_counter *dead_letters;
     churn_counter *letters;       /* dead letters that a redrive has read */
     churn_counter *left_alone;    /* dead letters that a redrive cannot put back */
@@ -45,11 +44,19 @@ struct worker_counters {
     churn_counter *reasons[REJECT_REASON_COUNT];
 };
 
+/* The same, for /metrics. */
+struct worker_shown {
+    churn_counter *alerts[CHURN_SEVERITY_CRITICAL + 1];
+    churn_counter *windows; /* gauge: in flight */
+    churn_histogram *store_write, *event_to_profile;
+};
+
 /* What a worker knows of one of its sinks. */
 struct sink_state {
     churn_counter *sent;     /* records that it has taken for good */
     churn_counter *dropped;  /* records that it refused, where the pipeline says that they are dropped */
     churn_counter *given_up; /* records that it has not taken or answered in time */
+    churn_counter *waiting;  /* gauge: records that it has not taken for good */
     struct owed owed;        /* what it has taken and not answered, also of windows that were given up */
     int64_t warn_ms;         /* not before: the next warning of either */
     int64_t lost;            /* dropped or given up since the last warning */
@@ -77,7 +84,8 @@ struct worker_signs {
     _Atomic int64_t lag_messages;
     _Atomic int64_t lag_total, counted;
     _Atomic bool lag_known, endless;
-    _Atomic int64_t turned_ms; /* when the loop last went round */
+    _Atomic int64_t behind_since_ms; /* what waits in the source is no older, by the wall clock; 0: nothing waits */
+    _Atomic int64_t turned_ms;       /* when the loop last went round */
     _Atomic bool assigned, session_open;
     _Atomic uint32_t damaged;               /* customers whose profiles are known to be damaged now */
     _Atomic(const struct section *) inside; /* whose plugin is called; NULL: none */
@@ -118,6 +126,7 @@ struct worker_intake {
     struct edit edit;
     const struct section *verdict_of; /* the processor that gave the newest verdict */
     struct text scratch;
+    int64_t polled_ms;      /* when the source gave the newest records, by the wall clock */
     unsigned letters_shown; /* in the log */
 };
 
@@ -154,6 +163,7 @@ struct worker {
     bool thread_started;
     struct worker_signs signs;
     struct worker_counters counters;
+    struct worker_shown shown;
     struct journal_seat seat;
 
     struct instance *source;

@@ -112,7 +112,9 @@ void watch_step(struct worker *worker)
         return;
     }
     worker->watch.looked_ms = now;
+    metrics_set(worker->shown.windows, (int64_t)(worker->ring.newest - worker->ring.oldest));
     for (unsigned sink = 0; sink < worker->pipeline->sink_count; sink++) {
+        metrics_set(worker->sink_states[sink].waiting, emitter_undelivered(worker, sink));
         watch_sink(worker, sink, now);
     }
     if (worker_has_store(worker)) {

@@ -44,7 +44,8 @@ void window_reset(struct window *window, uint32_t sink_count)
     window->state = WINDOW_FREE;
     window->has_letters = window->announced = window->written = window->set_aside = false;
     window->event_count = window->delta_count = window->output_count = window->position_count = 0;
-    window->record_count = window->stored = window->bare_count = 0;
+    window->record_count = window->stored = window->bare_count = window->triggers = 0;
+    memset(window->alerts, 0, sizeof window->alerts);
     memset(window->sinks, 0, sink_count * sizeof *window->sinks);
 }
 

@@ -32,6 +32,8 @@ struct window_event {
     uint8_t late;          /* enum lateness */
     bool counted;          /* the stored profile had counted it before */
     bool all_known;        /* its headers too; else they are with the source */
+    bool set_aside;        /* it is a dead letter, and counted nowhere */
+    int32_t age_ms;        /* how old its record was when the window began; negative: written since */
 };
 
 /* The offsets of one source partition that a delta holds, but for those put back from the dead letters. */
@@ -106,7 +108,11 @@ struct window {
     uint32_t record_count; /* taken from the source */
     uint32_t stored;       /* deltas in state DELTA_STORED */
     struct window_sink *sinks;
+    uint32_t alerts[CHURN_SEVERITY_CRITICAL + 1]; /* that follow from its events, each severity's */
+    uint32_t triggers;                            /* likewise */
     int64_t opened_ms;
+    int64_t began_ms; /* the same by the wall clock */
+    int64_t put_us;   /* when its first profile was put */
 };
 
 /* Takes its memory from `pool`, which outlives it. False when memory ran out. */

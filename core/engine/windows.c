@@ -2,6 +2,7 @@
 
 #include "base/clock.h"
 #include "base/fault.h"
+#include "engine/counters.h"
 #include "engine/emitter.h"
 #include "engine/placing.h"
 #include "engine/processors.h"
@@ -45,6 +46,7 @@ static bool turn_window(struct worker *worker)
     if (worker_has_store(worker)) {
         return writer_begin(worker, full);
     }
+    counters_note_window(worker, full);
     full->state = WINDOW_EMITTING;
     if (tapping_wanted(worker, TAP_ALERTS)) {
         tapping_alerts(worker, full);

@@ -2,6 +2,7 @@
 #include "engine/worker.h"
 
 #include "base/clock.h"
+#include "engine/counters.h"
 #include "engine/emitter.h"
 #include "engine/original.h"
 #include "engine/partitions.h"
@@ -194,49 +195,6 @@ static void *run(void *argument)
 
 /* ---- for main ---- */
 
-static void make_counters(struct worker *worker)
-{
-    struct metrics *metrics = worker->pipeline->metrics;
-    struct worker_counters *c = &worker->counters;
-    c->events = metrics_counter(metrics, worker, "events");
-    c->applied = metrics_counter(metrics, worker, "events_applied");
-    c->already_counted = metrics_counter(metrics, worker, "events_already_counted");
-    c->filtered = metrics_counter(metrics, worker, "events_filtered");
-    c->ignored = metrics_counter(metrics, worker, "events_ignored");
-    c->puts = metrics_counter(metrics, worker, "profile_writes");
-    c->created = metrics_counter(metrics, worker, "profiles_created");
-    c->conflicts = metrics_counter(metrics, worker, "profile_conflicts");
-    c->damaged = metrics_counter(metrics, worker, "profile_damaged");
-    c->rewinds = metrics_counter(metrics, worker, "source_rewinds");
-    c->triggers = metrics_counter(metrics, worker, "triggers");
-    c->alerts = metrics_counter(metrics, worker, "alerts");
-    c->dead_letters = metrics_counter(metrics, worker, "dead_letters");
-    c->letters = metrics_counter(metrics, worker, "letters");
-    c->left_alone = metrics_counter(metrics, worker, "letters_left_alone");
-    c->written_again = metrics_counter(metrics, worker, "letters_written_again");
-    c->again = metrics_counter(metrics, worker, "letters_offered_again");
-    c->sent = metrics_counter(metrics, worker, "records_sent");
-    for (unsigned i = 0; i < REJECT_REASON_COUNT; i++) {
-        char name[64];
-        (void)snprintf(name, sizeof name, "dead_letters_%s", reject_reason_name((enum reject_reason)i));
-        c->reasons[i] = metrics_counter(metrics, worker, name);
-    }
-}
-
-static bool make_sink_states(struct worker *worker)
-{
-    const struct pipeline *pipeline = worker->pipeline;
-    worker->sink_states = calloc(pipeline->sink_count + 1u, sizeof *worker->sink_states);
-    for (unsigned i = 0; worker->sink_states != NULL && i < pipeline->sink_count; i++) {
-        struct sink_state *state = &worker->sink_states[i];
-        const char *name = pipeline->sinks[i].label;
-        state->sent = metrics_sink_counter(pipeline->metrics, worker, name, "sent");
-        state->dropped = metrics_sink_counter(pipeline->metrics, worker, name, "dropped");
-        state->given_up = metrics_sink_counter(pipeline->metrics, worker, name, "given_up");
-    }
-    return worker->sink_states != NULL;
-}
-
 static bool make_instances(struct worker *worker)
 {
     struct pipeline *pipeline = worker->pipeline;
@@ -298,8 +256,13 @@ struct worker *worker_new(struct pipeline *pipeline, unsigned number)
     worker->session.checkpoints = &rounds_session_user;
     worker->session.profiles = &writer_session_user;
     journal_sit(pipeline->journal, number, &worker->seat);
-    make_counters(worker);
-    if (!make_working_space(worker) || !make_sink_states(worker) || !make_instances(worker)) {
+    worker->sink_states = calloc(pipeline->sink_count + 1u, sizeof *worker->sink_states);
+    if (worker->sink_states == NULL) {
+        worker_free(worker);
+        return NULL;
+    }
+    counters_make(worker); /* before the plugins' own: their names are the core's */
+    if (!make_working_space(worker) || !make_instances(worker)) {
         worker_free(worker);
         return NULL;
     }
@@ -341,7 +304,9 @@ struct health_worker worker_health(const struct worker *worker)
                                   .failed = worker_state(worker) == WORKER_FAILED,
                                   .turned_ms = atomic_load_explicit(&worker->signs.turned_ms, memory_order_relaxed),
                                   .lag_known = lag.known,
-                                  .lag = lag.messages};
+                                  .lag = lag.messages,
+                                  .behind_since_ms =
+                                      atomic_load_explicit(&worker->signs.behind_since_ms, memory_order_relaxed)};
 }
 
 void worker_where(const struct worker *worker, const struct section **ret_section, char *text, size_t size)

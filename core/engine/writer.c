@@ -9,6 +9,7 @@
 
 #include "base/clock.h"
 #include "base/fault.h"
+#include "engine/counters.h"
 #include "engine/damage.h"
 #include "engine/emitter.h"
 #include "engine/merge.h"
@@ -145,6 +146,7 @@ static bool put_merged(struct worker *worker, struct window *window)
 static bool begin_to_write(struct worker *worker, struct window *window)
 {
     window->state = WINDOW_WRITING;
+    window->put_us = clock_monotonic_us();
     for (uint32_t i = 0; i < window->delta_count; i++) {
         struct delta *delta = window->deltas[i];
         look_ahead(window, i, PROFILE_LINES);
@@ -380,6 +382,7 @@ const struct session_user writer_session_user = {
 static void finish(struct worker *worker, struct window *window)
 {
     worker_goes_on(worker, &worker->pipeline->store, STALL_WRITE, NULL);
+    counters_note_window(worker, window);
     for (uint32_t i = 0; i < window->delta_count; i++) {
         window->deltas[i]->customer->writing = NULL;
     }

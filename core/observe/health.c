@@ -147,20 +147,32 @@ static int64_t since_when(int64_t *unready_ms, bool ready)
     return *unready_ms;
 }
 
+static bool is_troubled(const struct health_status *status)
+{
+    return status->troubles != NULL && json_object_array_length(status->troubles) > 0;
+}
+
+static bool is_good(const struct health_status *status, int64_t now_ms, bool ready)
+{
+    bool good = status->looked_ms != 0 && now_ms - status->looked_ms <= HEALTH_STUCK_MS &&
+                !(ready && (status->stopping || is_troubled(status)));
+    for (unsigned i = 0; good && i < status->worker_count; i++) {
+        good = trouble_of(status, i, now_ms, ready) == NULL;
+    }
+    return good;
+}
+
 /* The answer's text, to be freed by json_object_put; *ret_good: all is well. */
 static struct json_object *say(struct health *health, bool ready, bool *ret_good)
 {
     const struct health_status *status = &health->status;
     struct json_object *object = json_object_new_object(), *workers = json_object_new_array();
     int64_t now_ms = clock_monotonic_ms(), since_ms = 0;
-    bool troubled = status->troubles != NULL && json_object_array_length(status->troubles) > 0;
-    bool good = status->looked_ms != 0 && now_ms - status->looked_ms <= HEALTH_STUCK_MS && !(ready && status->stopping);
+    bool good = is_good(status, now_ms, ready);
     for (unsigned i = 0; i < status->worker_count; i++) {
         const char *trouble = trouble_of(status, i, now_ms, ready);
-        good = good && trouble == NULL;
         (void)json_object_array_add(workers, worker_to_json(&status->workers[i], trouble));
     }
-    good = good && !(ready && troubled);
     json_add_text(object, "status", status->stopping ? "stopping" : good ? ready ? "ready" : "alive" : "not ok");
     if (status->pipeline != NULL) {
         json_add_text(object, "pipeline", status->pipeline);
@@ -172,7 +184,7 @@ static struct json_object *say(struct health *health, bool ready, bool *ret_good
     if (ready) {
         since_ms = since_when(&health->unready_ms, good);
     }
-    if (troubled) {
+    if (is_troubled(status)) {
         json_add(object, "troubles", json_object_get(status->troubles));
     } else if (ready && !good) {
         json_add(object, "troubles", explain(status, since_ms));
@@ -236,6 +248,15 @@ struct health *health_new(void)
         health = NULL;
     }
     return health;
+}
+
+void health_look(struct health *health,
+                 void (*fn)(void *ctx, const struct health_status *status, bool alive, bool ready), void *ctx)
+{
+    int64_t now_ms = clock_monotonic_ms();
+    (void)pthread_mutex_lock(&health->lock);
+    fn(ctx, &health->status, is_good(&health->status, now_ms, false), is_good(&health->status, now_ms, true));
+    (void)pthread_mutex_unlock(&health->lock);
 }
 
 void health_publish(struct health *health, const struct health_status *status)

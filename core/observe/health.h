@@ -16,8 +16,9 @@ struct health_worker {
     bool failed;
     int64_t turned_ms; /* when its loop last went round, by clock_monotonic_ms; 0: it has not begun */
     bool lag_known;
-    int64_t lag;      /* messages */
-    uint32_t damaged; /* customers whose profiles are, and whose events are set aside */
+    int64_t lag;             /* messages */
+    int64_t behind_since_ms; /* what waits in the source is no older, by the wall clock; 0: nothing waits */
+    uint32_t damaged;        /* customers whose profiles are, and whose events are set aside */
 };
 
 struct health_status {
@@ -47,6 +48,10 @@ struct health *health_new(void);
 void health_append(struct health *health, struct text *out);
 /* Adds its routes. It must outlive the listener. [main] */
 void health_serve(struct health *health, struct listener *listener);
+/* Calls `fn` with the newest status and what /healthz and /readyz would answer; the status is valid until it returns.
+ * [any] */
+void health_look(struct health *health,
+                 void (*fn)(void *ctx, const struct health_status *status, bool alive, bool ready), void *ctx);
 /* [main] */
 void health_publish(struct health *health, const struct health_status *status);
 /* May be NULL. [main] */

@@ -8,6 +8,8 @@ libcore_la_SOURCES += \
   %D%/customer_view.h \
   %D%/figures.c \
   %D%/figures.h \
+  %D%/exposition.c \
+  %D%/exposition.h \
   %D%/health.c \
   %D%/health.h \
   %D%/history.c \
@@ -16,6 +18,8 @@ libcore_la_SOURCES += \
   %D%/html.h \
   %D%/listener.c \
   %D%/listener.h \
+  %D%/metrics_page.c \
+  %D%/metrics_page.h \
   %D%/lookup.c \
   %D%/lookup.h \
   %D%/page.c \
@@ -26,6 +30,8 @@ libcore_la_SOURCES += \
   %D%/picture.h \
   %D%/recent_alerts.c \
   %D%/recent_alerts.h \
+  %D%/process.c \
+  %D%/process.h \
   %D%/tap_judge.c \
   %D%/tap_judge.h \
   %D%/tap_line.c \

@@ -42,7 +42,19 @@ static int64_t on_monotonic_ms(const churn_host *host)
 
 static churn_counter *on_counter(const churn_host *host, const char *name)
 {
-    return metrics_counter(instance_of(host)->pipeline->metrics, host, name);
+    const struct instance *instance = instance_of(host);
+    return metrics_of_plugin(instance->pipeline->metrics, host, name, NULL, instance->section->label);
+}
+
+static churn_counter *on_shown(const churn_host *host, const char *name, const churn_metric *as)
+{
+    const struct instance *instance = instance_of(host);
+    return metrics_of_plugin(instance->pipeline->metrics, host, name, as, instance->section->label);
+}
+
+static churn_histogram *on_histogram(const churn_host *host, const churn_metric *as)
+{
+    return metrics_histogram_of_plugin(instance_of(host)->pipeline->metrics, host, as);
 }
 
 static uint32_t on_type_count(const churn_host *host)
@@ -135,7 +147,13 @@ static void on_offer(const churn_host *host, uint32_t point, const churn_record 
 
 static const void *on_extension(const churn_host *host, const char *id)
 {
-    static const churn_metrics metrics = {.size = sizeof metrics, .counter = on_counter, .add = metrics_add};
+    static const churn_metrics metrics = {.size = sizeof metrics,
+                                          .counter = on_counter,
+                                          .add = metrics_add,
+                                          .shown = on_shown,
+                                          .set = metrics_set,
+                                          .histogram = on_histogram,
+                                          .observe = histogram_observe};
     static const churn_health health = {.size = sizeof health, .stalled = on_stalled};
     static const churn_event_types types = {.size = sizeof types, .count = on_type_count, .at = on_type_at};
     static const churn_tap tap = {.size = sizeof tap, .watched = on_watched, .offer = on_offer};

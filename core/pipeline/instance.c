@@ -245,13 +245,10 @@ static bool try_create(struct pipeline *pipeline, const struct section *section,
 
 /* An instance is made and thrown away, for the plugin's own checks of its options. These stop at the first mistake, so
  * they are asked again without the option at fault. */
-bool instance_check(struct pipeline *pipeline, const struct section *section)
+static bool check(struct pipeline *pipeline, const struct section *section)
 {
     churn_error err = {.size = sizeof err};
     bool good, read;
-    if (section->loaded == NULL) {
-        return true; /* reported before */
-    }
     good = try_create(pipeline, section, &read, &err) && read;
     if (!good) {
         while (forget_option(section, err.option)) {
@@ -261,5 +258,24 @@ bool instance_check(struct pipeline *pipeline, const struct section *section)
             }
         }
     }
+    return good;
+}
+
+bool instance_check(struct pipeline *pipeline, const struct section *section)
+{
+    struct metrics *kept = pipeline->metrics;
+    bool good;
+    if (section->loaded == NULL) {
+        return true; /* reported before */
+    }
+    pipeline->metrics = metrics_new(); /* what is thrown away has counted nothing that anybody is to see */
+    if (pipeline->metrics == NULL) {
+        pipeline->metrics = kept;
+        config_error(&pipeline->config, section->node, "out of memory");
+        return false;
+    }
+    good = check(pipeline, section);
+    metrics_free(pipeline->metrics);
+    pipeline->metrics = kept;
     return good;
 }

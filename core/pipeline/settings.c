@@ -69,8 +69,8 @@ static const churn_option health_options[] = {
     {.name = "listen",
      .type = CHURN_OPTION_STRING,
      .offset = offsetof(struct health_settings, listen),
-     .help = "address that answers over HTTP, such as 127.0.0.1:8080: a page for browsers at /, and /healthz and "
-             "/readyz; '' or left out: none"},
+     .help = "address that answers over HTTP, such as 127.0.0.1:8080: a page for browsers at /, and /healthz, "
+             "/readyz and /metrics; '' or left out: none"},
     {.name = "token",
      .type = CHURN_OPTION_STRING,
      .flags = CHURN_OPTION_SECRET,

@@ -324,6 +324,11 @@ static int32_t await_owner(struct dedup *d, const struct claim *claim, churn_err
 
 /* --- The processor --- */
 
+static const churn_metric duplicates = {.size = sizeof duplicates,
+                                        .kind = CHURN_METRIC_COUNTER,
+                                        .name = "events_duplicate_total",
+                                        .help = "Events left out because one with their event_id came before."};
+
 static int32_t dedup_create(void *self, const churn_host *host, churn_error *err)
 {
     struct dedup *d = self;
@@ -346,7 +351,7 @@ static int32_t dedup_create(void *self, const churn_host *host, churn_error *err
         text_free(&d->key);
         return churn_fail(err, CHURN_FATAL, "out of memory");
     }
-    d->duplicates = counter_new(host, "events_duplicate");
+    d->duplicates = counter_shown(host, "events_duplicate", &duplicates);
     return CHURN_OK;
 }
 

@@ -263,13 +263,25 @@ static int32_t serve(struct local_sink *s, churn_error *err)
 
 /* --- The plugin --- */
 
+static struct counter result_counter(const churn_host *host, const char *name, const char *result)
+{
+    const churn_label label = {.name = "result", .value = result};
+    const churn_metric as = {.size = sizeof as,
+                             .kind = CHURN_METRIC_COUNTER,
+                             .name = "predictions_total",
+                             .help = "Predictions by what came of them.",
+                             .labels = &label,
+                             .label_count = 1};
+    return counter_shown(host, name, &as);
+}
+
 static int32_t local_create(void *self, const churn_host *host, churn_error *err)
 {
     struct local_sink *s = self;
     (void)err;
     s->host = host;
-    s->answered = counter_new(host, "predictions_answered");
-    s->failed = counter_new(host, "predictions_failed");
+    s->answered = result_counter(host, "predictions_answered", "answered");
+    s->failed = result_counter(host, "predictions_failed", "failed");
     return CHURN_OK;
 }
 

@@ -11,6 +11,7 @@ import events
 import pytest
 from conftest import pipeline, quick_group
 from lights import EVENT, LINE, ask, start_local, start_stuck, wait_for_trouble, wait_until_ready
+from metrics import scrape, value
 from services import HOST, SRC, free_port, run_churnd, wait_for
 from test_build import compile_plugin
 
@@ -31,6 +32,15 @@ def start(stack, port, store):
         settings["dead_letters"].update({"name": "dead_letters", **guarded})
 
     return stack.churnd("-c", pipeline(stack.folder / "consumer.yaml", edit))
+
+
+def lags(port):
+    """{(topic, partition): records that are not settled}"""
+    return {
+        tuple(v for _, v in labels): n
+        for (name, labels), n in scrape(port).items()
+        if name == "churnd_source_lag_records"
+    }
 
 
 def test_ready_while_events_flow(stack, seed):
@@ -68,7 +78,10 @@ def test_ready_while_events_flow(stack, seed):
     }
     assert ask(port, "/readyz", "HEAD") == (200, "")
     assert ask(port, "/healthz", "POST")[0] == 405
-    assert ask(port, "/metricz") == (404, "there are /healthz and /readyz\n")
+    status, body = ask(port, "/metricz")
+    assert status == 404 and "/healthz, /readyz" in body and "/metrics" in body
+    assert lags(port) == {("customer-events", "0"): 0, ("customer-events", "1"): 0, ("user-events", "0"): 0}
+    assert value(scrape(port), "churnd_source_lag_seconds") == 0
 
     # Triggers wait for the prediction API.
     api.mode = "error"
@@ -82,6 +95,11 @@ def test_ready_while_events_flow(stack, seed):
     found = wait_for_trouble(port, ("dead_letters", "topic"), ("dead_letters", "dead_letters"))
     assert "topic `churn-dead-letters` cannot be written to" in found["dead_letters", "topic"]
     assert "nothing is counted" in found["dead_letters", "dead_letters"]
+    assert sorted(lags(port).values()) == [0, 0, 1]
+    samples = scrape(port)
+    assert value(samples, "churnd_source_lag_seconds") > 1
+    assert value(samples, "churnd_sink_waiting_records", sink="dead_letters") == 1
+    assert value(samples, "churnd_stalled", plugin="dead_letters", what="topic") == 1
     kafka.allow("churn", "TOPIC", "churn-dead-letters", "WRITE")
     wait_until_ready(port)
 

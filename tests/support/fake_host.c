@@ -60,6 +60,29 @@ static churn_counter *fake_counter(const churn_host *host, const char *name)
     exit(1);
 }
 
+static churn_counter *fake_shown(const churn_host *host, const char *name, const churn_metric *as)
+{
+    (void)as;
+    return fake_counter(host, name);
+}
+
+static void fake_set(churn_counter *gauge, int64_t value)
+{
+    *(_Atomic int64_t *)(void *)gauge = value;
+}
+
+/* Counts how many values it was given. */
+static churn_histogram *fake_histogram(const churn_host *host, const churn_metric *as)
+{
+    return (churn_histogram *)(void *)fake_counter(host, as->name);
+}
+
+static void fake_observe(churn_histogram *histogram, int64_t value)
+{
+    (void)value;
+    *(_Atomic int64_t *)(void *)histogram += 1;
+}
+
 static void fake_add(churn_counter *counter, int64_t n)
 {
     _Atomic int64_t *value = (_Atomic int64_t *)(void *)counter;
@@ -166,7 +189,13 @@ static const churn_event_type *fake_type_at(const churn_host *host, uint32_t ind
 
 static const void *fake_extension(const churn_host *host, const char *id)
 {
-    static const churn_metrics metrics = {.size = sizeof metrics, .counter = fake_counter, .add = fake_add};
+    static const churn_metrics metrics = {.size = sizeof metrics,
+                                          .counter = fake_counter,
+                                          .add = fake_add,
+                                          .shown = fake_shown,
+                                          .set = fake_set,
+                                          .histogram = fake_histogram,
+                                          .observe = fake_observe};
     static const churn_storage storage = {.size = sizeof storage,
                                           .store = fake_store,
                                           .profile_key = fake_profile_key,

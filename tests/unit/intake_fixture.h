@@ -182,13 +182,13 @@ static uint32_t told; /* of the window's outputs, likewise */
 static struct text outcome_text;
 
 /* In the order of struct worker_counters. */
-static const char *const counter_names[] = {"events",        "applied", "already_counted", "filtered", "ignored",
-                                            "puts",          "created", "conflicts",       "damaged",  "rewinds",
-                                            "triggers",      "alerts",  "dead_letters",    "letters",  "left_alone",
-                                            "written_again", "again",   "records_sent"};
+static const char *const counter_names[] = {
+    "events",  "applied",    "already_counted", "filtered", "ignored",     "puts",
+    "created", "conflicts",  "damaged",         "rewinds",  "triggers",    "dead_letters",
+    "letters", "left_alone", "written_again",   "again",    "records_sent"};
 _Static_assert(sizeof(struct worker_counters) == (COUNT(counter_names) + REJECT_REASON_COUNT) * sizeof(churn_counter *),
                "each counter has its name");
-static int64_t counts_before[COUNT(counter_names) + REJECT_REASON_COUNT];
+static int64_t counts_before[COUNT(counter_names) + REJECT_REASON_COUNT], alerts_before;
 
 static inline const char *counter_name(size_t i)
 {
@@ -236,6 +236,7 @@ static inline void open_intake(void)
         counters[i] = metrics_counter(pipeline.metrics, &worker, counter_name(i));
         counts_before[i] = 0;
     }
+    alerts_before = 0;
     for (unsigned i = 0; i < PROCESSORS; i++) {
         probes[i] = (struct probe){.answer = CHURN_OK};
         instances[i].self = &probes[i];
@@ -418,17 +419,28 @@ static inline void show_output(const churn_record *output)
     text_append_string(&outcome_text, "\n");
 }
 
+static inline bool show_count(const char *name, int64_t now, int64_t *before, bool any)
+{
+    if (now != *before) {
+        text_printf(&outcome_text, "%s%s %+lld", any ? ", " : "", name, (long long)(now - *before));
+        any = true;
+    }
+    *before = now;
+    return any;
+}
+
 static inline void show_counters(void)
 {
+    const struct window *window = window_filling(&worker);
     bool any = false;
     for (size_t i = 0; i < COUNT(counts_before); i++) {
-        int64_t now = metrics_sum(pipeline.metrics, counter_name(i));
-        if (now != counts_before[i]) {
-            text_printf(&outcome_text, "%s%s %+lld", any ? ", " : "", counter_name(i),
-                        (long long)(now - counts_before[i]));
-            any = true;
+        bool triggers =
+            strcmp(counter_name(i), "triggers") == 0; /* which, as alerts, the window has until it is written */
+        any = show_count(counter_name(i), triggers ? window->triggers : metrics_sum(pipeline.metrics, counter_name(i)),
+                         &counts_before[i], any);
+        if (triggers) {
+            any = show_count("alerts", window->alerts[1] + window->alerts[2] + window->alerts[3], &alerts_before, any);
         }
-        counts_before[i] = now;
     }
     text_append_string(&outcome_text, any ? "\n" : "");
 }

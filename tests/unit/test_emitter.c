@@ -97,6 +97,9 @@ static struct instance instances[SINKS];
 static struct instance *instance_pointers[SINKS];
 static struct sink_state states[SINKS];
 
+static const churn_metric shown = {
+    .size = sizeof shown, .kind = CHURN_METRIC_COUNTER, .name = "test_total", .help = "A test's."};
+
 static void add_sink(unsigned i, const char *name)
 {
     fakes[i] = (struct fake_sink){.room = ROOM};
@@ -107,9 +110,10 @@ static void add_sink(unsigned i, const char *name)
                                    .input = i == LETTERS ? CHURN_RECORD_DEAD_LETTER : CHURN_RECORD_EVENT,
                                    .bit = i == LETTERS ? 0 : 1u << i,
                                    .journal_number = journal_add_plugin(pipeline.journal, name, "/dev/null")};
-    states[i] = (struct sink_state){.sent = metrics_sink_counter(pipeline.metrics, &worker, name, "sent"),
-                                    .dropped = metrics_sink_counter(pipeline.metrics, &worker, name, "dropped"),
-                                    .given_up = metrics_sink_counter(pipeline.metrics, &worker, name, "given_up")};
+    states[i] =
+        (struct sink_state){.sent = metrics_sink_counter(pipeline.metrics, &worker, name, "sent", &shown),
+                            .dropped = metrics_sink_counter(pipeline.metrics, &worker, name, "dropped", &shown),
+                            .given_up = metrics_sink_counter(pipeline.metrics, &worker, name, "given_up", &shown)};
 }
 
 static void open_worker(void)

@@ -15,6 +15,7 @@
 
 #include "log_fixture.h"
 #include "no_leaks.h"
+#include "shown_fixture.h"
 #include "types_fixture.h"
 
 static struct types_fixture types;
@@ -100,6 +101,7 @@ static void open_worker(void)
     for (size_t i = 0; i < sizeof worker.counters / sizeof *counters; i++) {
         counters[i] = metrics_counter(pipeline.metrics, &worker, "any");
     }
+    shown_open(&worker);
     CU_ASSERT_FATAL(worker.intake.decoder != NULL && window_init(window_filling(&worker), &worker.ring.pool, 1));
 }
 

@@ -17,6 +17,7 @@
 #include "core/profile/profile_render.h"
 
 #include "no_leaks.h"
+#include "shown_fixture.h"
 #include "trace.h"
 #include "types_fixture.h"
 
@@ -257,6 +258,7 @@ static void open_worker(void)
     worker.cache = (struct cache){.registry = &pipeline.catalog.registry, .limit = SIZE_MAX};
     worker.intake.decoder = event_decoder_new(&pipeline.catalog);
     make_counters();
+    shown_open(&worker);
     CU_ASSERT_FATAL(worker.intake.decoder != NULL &&
                     fold_buffer_init(&worker.folder, &pipeline.catalog, &worker.parts));
     for (unsigned i = 0; i < MAX_WINDOWS; i++) {

@@ -14,6 +14,7 @@
 
 #include "check.h"
 #include "core/base/clock.h"
+#include "shown_fixture.h"
 #include "trace.h"
 
 #define NEVER_WAIT 0
@@ -358,6 +359,7 @@ static void open_worker(int64_t checkpoint)
     worker = (struct worker){.pipeline = &pipeline,
                              .source = &instance_of_source,
                              .session = {.checkpoints = &rounds_session_user, .profiles = &writer_session_user}};
+    shown_open(&worker);
     worker.counters.rewinds = metrics_counter(pipeline.metrics, &worker, "rewinds");
     CU_ASSERT(session_step(&worker) && worker.session.handle != NULL);
     check_trace("open; ", "a session");

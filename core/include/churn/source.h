@@ -60,6 +60,9 @@ typedef int32_t (*churn_reread_fn)(void *ctx, uint32_t index, const churn_record
 /** Takes the name of a topic, as it stands in the positions of records; borrowed during the call. (since ABI 1.3) */
 typedef void (*churn_topic_fn)(void *ctx, const char *topic);
 
+/** Takes how many records of a partition exist and were not yet returned by poll. (since ABI 1.3) */
+typedef void (*churn_lag_fn)(void *ctx, const char *topic, int32_t partition, int64_t messages);
+
 typedef struct churn_source_ops {
     uint32_t size;
     /** 1: only one worker may run it (`workers: 1` is then required). */
@@ -164,6 +167,9 @@ typedef struct churn_source_ops {
      * and with another one a rebuild is refused, as is an explanation. No instance is needed. [main]
      */
     int32_t (*apart)(churn_section *section, const char *reader, churn_error *err);
+    /** Optional: what `lag` sums up: calls `fn` for each partition that is assigned and of which it is known. NULL: as
+     *  where all is in one partition. [worker] */
+    void (*lags)(void *self, churn_lag_fn fn, void *ctx);
 } churn_source_ops;
 
 #ifdef __cplusplus

@@ -153,6 +153,8 @@ CHURN_TEST_API void churn_test_advance(churn_test *t, int64_t ms);
 CHURN_TEST_API const char *churn_test_log(churn_test *t);
 /** The counter `name` of churn.metrics/1; 0 where the plugin made none. */
 CHURN_TEST_API int64_t churn_test_counter(churn_test *t, const char *name);
+/** How many values the histograms `name` (as in churn_metric) have counted; 0 where the plugin made none. */
+CHURN_TEST_API int64_t churn_test_observed(churn_test *t, const char *name);
 /** The message of the state `what` of churn.health/1 that the plugin is in; NULL: it is not. */
 CHURN_TEST_API const char *churn_test_stalled(churn_test *t, const char *what);
 

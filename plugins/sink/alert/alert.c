@@ -156,14 +156,26 @@ static int32_t start_kafka(struct alert_sink *a, churn_error *err)
                                : CHURN_FATAL;
 }
 
+static struct counter severity_counter(const churn_host *host, const char *name, const char *severity)
+{
+    const churn_label label = {.name = "severity", .value = severity};
+    const churn_metric as = {.size = sizeof as,
+                             .kind = CHURN_METRIC_COUNTER,
+                             .name = "alert_sink_alerts_total",
+                             .help = "Alerts that alert sinks have taken; one for each of several sinks.",
+                             .labels = &label,
+                             .label_count = 1};
+    return counter_shown(host, name, &as);
+}
+
 static int32_t alert_start(void *self, churn_error *err)
 {
     struct alert_sink *a = self;
     int32_t rc = make_slots(a, err);
     alert_log_init(&a->log, a->host, a->log_per_second);
-    a->severities[CHURN_SEVERITY_INFO] = counter_new(a->host, "alerts_info");
-    a->severities[CHURN_SEVERITY_WARNING] = counter_new(a->host, "alerts_warning");
-    a->severities[CHURN_SEVERITY_CRITICAL] = counter_new(a->host, "alerts_critical");
+    a->severities[CHURN_SEVERITY_INFO] = severity_counter(a->host, "alerts_info", "info");
+    a->severities[CHURN_SEVERITY_WARNING] = severity_counter(a->host, "alerts_warning", "warning");
+    a->severities[CHURN_SEVERITY_CRITICAL] = severity_counter(a->host, "alerts_critical", "critical");
     if (rc == CHURN_OK && (a->chosen & TO_KAFKA)) {
         rc = start_kafka(a, err);
     }

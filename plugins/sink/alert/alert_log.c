@@ -3,10 +3,16 @@
 #include "json_read.h"
 #include <churn/event.h>
 
+static const churn_metric suppressed = {.size = sizeof suppressed,
+                                        .kind = CHURN_METRIC_COUNTER,
+                                        .name = "alert_log_suppressed_total",
+                                        .help =
+                                            "Alerts that the log does not show, as it shows only so many a second."};
+
 void alert_log_init(struct alert_log *log, const churn_host *host, int64_t per_second)
 {
     *log = (struct alert_log){.host = host, .per_second = per_second, .second_ms = host->monotonic_ms(host)};
-    log->suppressed = counter_new(host, "alerts_suppressed_in_log");
+    log->suppressed = counter_shown(host, "alerts_suppressed_in_log", &suppressed);
 }
 
 void alert_log_end(struct alert_log *log)

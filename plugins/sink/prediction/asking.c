@@ -88,6 +88,7 @@ int32_t asking_start(struct service *s, churn_error *err)
             return rc == CHURN_FATAL ? rc : CHURN_OK;
         }
         job->turn = breaker_started(&s->breaker);
+        job->asked_ms = service_now_ms(s);
         s->asking++;
     }
     return CHURN_OK;
@@ -183,6 +184,7 @@ void asking_on_result(void *arg, void *request, const struct http_result *result
     struct service *s = arg;
     struct job *job = request;
     s->asking--;
+    measure_observe(&s->counters->request, service_now_ms(s) - job->asked_ms);
     if (result->verdict == HTTP_DONE) {
         on_answer(s, job, result);
     } else if (result->verdict == HTTP_FAULT) {

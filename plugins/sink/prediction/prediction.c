@@ -123,6 +123,58 @@ static int32_t check(struct prediction *p, churn_error *err)
     return rc;
 }
 
+static struct counter result_counter(const churn_host *host, const char *name, const char *result)
+{
+    const churn_label label = {.name = "result", .value = result};
+    const churn_metric as = {.size = sizeof as,
+                             .kind = CHURN_METRIC_COUNTER,
+                             .name = "predictions_total",
+                             .help = "Predictions by what came of them: answered, failed attempts, triggers that "
+                                     "joined another one of their customer, and those that were given up.",
+                             .labels = &label,
+                             .label_count = 1};
+    return counter_shown(host, name, &as);
+}
+
+static void make_counters(struct prediction *p)
+{
+    static const int64_t bounds_ms[] = {1, 2, 5, 10, 25, 50, 100, 250, 500, 1000, 2500, 5000, 10000, 30000};
+    static const churn_metric triggers = {.size = sizeof triggers,
+                                          .kind = CHURN_METRIC_COUNTER,
+                                          .name = "prediction_triggers_total",
+                                          .help = "Triggers that the prediction sink has taken."};
+    static const churn_metric waiting = {.size = sizeof waiting,
+                                         .kind = CHURN_METRIC_GAUGE,
+                                         .name = "predictions_waiting",
+                                         .help = "Triggers that wait for their prediction, as far as is known."};
+    static const churn_metric request = {.size = sizeof request,
+                                         .kind = CHURN_METRIC_HISTOGRAM,
+                                         .name = "prediction_request_seconds",
+                                         .help = "From a request to the prediction API until its answer or failure.",
+                                         .bounds = bounds_ms,
+                                         .bound_count = sizeof bounds_ms / sizeof *bounds_ms,
+                                         .per_unit = 1000};
+    const churn_host *host = p->host;
+    int named = host->size >= offsetof(churn_host, name) + sizeof host->name && host->name != NULL;
+    const churn_label sink = {.name = "sink", .value = named ? host->name : "prediction"};
+    const churn_metric open = {.size = sizeof open,
+                               .kind = CHURN_METRIC_GAUGE,
+                               .name = "prediction_breaker_open",
+                               .help = "1 while the prediction API fails, so that it is asked only now and then.",
+                               .labels = &sink,
+                               .label_count = 1};
+    p->counters = (struct counters){.requested = counter_shown(host, "predictions_requested", &triggers),
+                                    .answered = result_counter(host, "predictions_answered", "answered"),
+                                    .failed = result_counter(host, "predictions_failed", "failed"),
+                                    .waiting = counter_shown(host, "predictions_waiting", &waiting),
+                                    .coalesced = result_counter(host, "predictions_coalesced", "coalesced"),
+                                    .dead_lettered = result_counter(host, "predictions_dead_lettered", "dead_lettered"),
+                                    .letters = counter_new(host, "dead_letters"),
+                                    .letters_by_sink = counter_new(host, "dead_letters_rejected_by_sink"),
+                                    .breaker_open = counter_shown(host, "prediction_breaker_open", &open),
+                                    .request = measure_new(host, &request)};
+}
+
 static int32_t prediction_create(void *self, const churn_host *host, churn_error *err)
 {
     struct prediction *p = self;
@@ -143,14 +195,7 @@ static int32_t prediction_create(void *self, const churn_host *host, churn_error
                                      .timeout_ms = s->timeout_ms,
                                      .connect_timeout_ms = s->connect_timeout_ms,
                                      .concurrency = (uint32_t)s->concurrency};
-    p->counters = (struct counters){.requested = counter_new(host, "predictions_requested"),
-                                    .answered = counter_new(host, "predictions_answered"),
-                                    .failed = counter_new(host, "predictions_failed"),
-                                    .waiting = counter_new(host, "predictions_waiting"),
-                                    .coalesced = counter_new(host, "predictions_coalesced"),
-                                    .dead_lettered = counter_new(host, "predictions_dead_lettered"),
-                                    .letters = counter_new(host, "dead_letters"),
-                                    .letters_by_sink = counter_new(host, "dead_letters_rejected_by_sink")};
+    make_counters(p);
     return check(p, err);
 }
 

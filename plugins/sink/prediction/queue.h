@@ -20,6 +20,8 @@ struct counters {
     struct counter dead_lettered;
     struct counter letters; /* of the engine's own names: dead letters of all reasons, and of this one */
     struct counter letters_by_sink;
+    struct counter breaker_open; /* gauge */
+    struct measure request;      /* in ms */
 };
 
 struct queue_front_ops {

@@ -20,6 +20,7 @@
 static void update_gauge(struct service *s, int last)
 {
     int64_t now = service_now_ms(s), count;
+    counter_set(&s->counters->breaker_open, s->breaker.state != BREAKER_CLOSED);
     if (now < s->gauge_at_ms && !last) {
         return;
     }

@@ -39,6 +39,7 @@ struct job {
     uint64_t order;        /* WAITING: of equal ready_ms the lower goes first */
     int told;              /* ready_ms is what the API asked for */
     uint64_t turn;         /* ASKING: the breaker's, as the request was started */
+    int64_t asked_ms;      /* ASKING: since when */
     unsigned failures;     /* of the API, in a row */
     unsigned faults;       /* answers that put the blame on this request */
     long fault_status;     /* given up: HTTP status of the last fault; 0: answered, or not asked */

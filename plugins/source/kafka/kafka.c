@@ -279,6 +279,7 @@ static const churn_source_ops ops = {
     .seek = source_seek,
     .pause = source_pause,
     .lag = source_lag,
+    .lags = source_lags,
     .stop = source_stop,
     .destroy = source_destroy,
     .bounds = source_bounds,

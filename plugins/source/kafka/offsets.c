@@ -215,6 +215,17 @@ void source_lag(void *self, churn_lag *lag)
     lag->total = s->host->until_end && lag->known ? s->returned + lag->messages : -1;
 }
 
+void source_lags(void *self, churn_lag_fn fn, void *ctx)
+{
+    const struct kafka_source *s = self;
+    for (uint32_t i = 0; i < s->part_count; i++) {
+        int64_t n = offsets_part_lag(s, &s->parts[i]);
+        if (n >= 0) {
+            fn(ctx, s->parts[i].identity, s->parts[i].partition, n);
+        }
+    }
+}
+
 void offsets_ask_brokers(struct kafka_source *s)
 {
     rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new((int)s->part_count);

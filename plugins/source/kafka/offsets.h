@@ -33,5 +33,6 @@ int32_t source_bounds(void *self, const char *topic, int32_t partition, int64_t 
 int32_t source_offset_at(void *self, const char *topic, int32_t partition, int64_t timestamp_ms, int64_t *ret_offset,
                          churn_error *err);
 void source_lag(void *self, churn_lag *lag);
+void source_lags(void *self, churn_lag_fn fn, void *ctx);
 
 #endif

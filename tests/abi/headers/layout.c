@@ -102,7 +102,24 @@ AT(struct churn_metrics, size, 0);
 AT(struct churn_metrics, reserved, 4);
 AT(struct churn_metrics, counter, 8);
 AT(struct churn_metrics, add, 16);
-SIZE(struct churn_metrics, 24);
+AT(struct churn_metrics, shown, 24);
+AT(struct churn_metrics, set, 32);
+AT(struct churn_metrics, histogram, 40);
+AT(struct churn_metrics, observe, 48);
+SIZE(struct churn_metrics, 56);
+AT(struct churn_label, name, 0);
+AT(struct churn_label, value, 8);
+SIZE(struct churn_label, 16);
+AT(struct churn_metric, size, 0);
+AT(struct churn_metric, kind, 4);
+AT(struct churn_metric, name, 8);
+AT(struct churn_metric, help, 16);
+AT(struct churn_metric, labels, 24);
+AT(struct churn_metric, label_count, 32);
+AT(struct churn_metric, bound_count, 36);
+AT(struct churn_metric, bounds, 40);
+AT(struct churn_metric, per_unit, 48);
+SIZE(struct churn_metric, 56);
 
 /* <churn/ext/storage.h> */
 AT(struct churn_storage, size, 0);
@@ -335,7 +352,8 @@ AT(struct churn_source_ops, headers, 128);
 AT(struct churn_source_ops, topics, 136);
 AT(struct churn_source_ops, again, 144);
 AT(struct churn_source_ops, apart, 152);
-SIZE(struct churn_source_ops, 160);
+AT(struct churn_source_ops, lags, 160);
+SIZE(struct churn_source_ops, 168);
 
 /* <churn/store.h> */
 AT(struct churn_pair, name, 0);
@@ -409,6 +427,9 @@ VALUE(CHURN_FIELD_BOOL, 4);
 VALUE(CHURN_FIELD_TIME, 5);
 VALUE(CHURN_FIELD_REQUIRED, 1);
 VALUE(CHURN_FIELD_PII, 2);
+VALUE(CHURN_METRIC_COUNTER, 1);
+VALUE(CHURN_METRIC_GAUGE, 2);
+VALUE(CHURN_METRIC_HISTOGRAM, 3);
 VALUE(CHURN_SEVERITY_NONE, 0);
 VALUE(CHURN_SEVERITY_INFO, 1);
 VALUE(CHURN_SEVERITY_WARNING, 2);
