@@ -122,9 +122,9 @@ class Machines:
     def config(self, name):
         return self.folder / "etc" / f"{name}.yaml"
 
-    def install(self, name, change=lambda _: None):
-        """/etc/churnd/NAME.yaml as shipped, with what a test changes."""
-        settings = yaml.load((SRC / f"config/{name}.yaml").read_text(), yaml.BaseLoader)
+    def install(self, name, change):
+        """/etc/churnd/NAME.yaml: the shipped consumer, with what a test changes."""
+        settings = yaml.load((SRC / "config/consumer.yaml").read_text(), yaml.BaseLoader)
         change(settings)
         self.config(name).write_text(yaml.safe_dump(settings, sort_keys=False))
 

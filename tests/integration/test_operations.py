@@ -38,7 +38,6 @@ class Place:
         self.stack.env["REDIS_DIR"] = str(self.redis.folder)
         self.machines = Machines(self.stack, HOSTS)
         self.machines.install("consumer", change)
-        self.machines.install("producer")
         self.kafka.create_topics({"customer-events": 4, "user-events": 1})
         self.more()
         self.stack.run("-c", self.machines.config("consumer"), "--until-end")
@@ -144,8 +143,21 @@ def test_is_it_well(place):
 def test_sizing(place):
     section = Section(place.machines, "Sizing")
     section.run()
-    section.run(KAFKA_TOPIC_CUSTOMER_EVENTS="load")
+    place.kafka.create_topics({"load-events": 2})
+    place.machines.install("load", of_its_own)
+    section.run()
     section.done()
+    wait_for("clean profiles", lambda: place.redis.hashes("load:") == {})
+    assert (section.folder / "latency.svg").is_file()
+
+
+def of_its_own(settings):
+    """The pipeline of a load test."""
+    settings["name"] = "churn-load"
+    settings["source"].update(topics=["load-events"], group_id="churn-load")
+    settings["store"]["key_prefix"] = "load:"
+    settings["sinks"] = []
+    settings["dead_letters"] = {"plugin": "file", "path": "load-dead-letters.jsonl"}
 
 
 def test_rolling_upgrade(place):
