@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# test-image.sh [OPTION…]: builds the container image of the Dockerfile without a daemon (buildah), on a fresh Debian 13, and tries it
+# test-image.sh [OPTION…]: builds the container images without a daemon (buildah), on a fresh Debian 13, and tries them
 # by tests/image, with pytest's OPTIONs: size, user, the quickstart with a root that cannot be written to, producer and consumer
 # against a real Kafka and Redis, health check, stop. Wants root, or sudo, and a build in build/. What buildah stores is in
 # build/image, and goes with the command.
@@ -31,15 +31,24 @@ make_venv
 rm -rf --one-file-system "$folder"
 trap clean EXIT
 mkdir -p "$folder"
-printf 'FROM scratch\nADD debian-trixie.tar /\n' >"$folder/Base"
+# As in the images of others, dpkg does not wait for the disk.
+printf 'FROM scratch\nADD debian-trixie.tar /\nRUN echo force-unsafe-io >/etc/dpkg/dpkg.cfg.d/unsafe-io\n' >"$folder/Base"
 printf '*\n!debian-trixie.tar\n' >"$folder/Base.ignore"
 image bud -q --isolation chroot --ignorefile "$folder/Base.ignore" -f "$folder/Base" -t localhost/debian:trixie build
 # The format is Docker's, as that of OCI has no health check.
 image bud --isolation chroot --format docker --build-arg BASE=localhost/debian:trixie --build-arg VERSION=test \
     -t localhost/churnd .
 
-container=$(image from localhost/churnd)
-image run --isolation chroot "$container" -- churnd --version
-image inspect "$container" >"$folder/config.json"
-CHURN_IMAGE_ROOT=$(image mount "$container") CHURN_IMAGE_CONFIG=$folder/config.json \
-    build/venv/bin/python -m pytest -q -p no:cacheprovider -rf --timeout=600 tests/image "$@"
+image bud -q --isolation chroot --format docker --build-arg BASE=localhost/debian:trixie \
+    -t localhost/churn-prediction-api examples/prediction-api
+
+mount_image() {
+    local container
+    container=$(image from "localhost/$1")
+    image inspect "$container" >"$folder/$2.json"
+    image mount "$container" >"$folder/$2.root"
+}
+mount_image churnd churnd
+mount_image churn-prediction-api prediction-api
+image run --isolation chroot "$(image from localhost/churnd)" -- churnd --version
+CHURN_IMAGES=$folder build/venv/bin/python -m pytest -q -p no:cacheprovider -rf --timeout=600 tests/image "$@"

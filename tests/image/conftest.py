@@ -1,6 +1,6 @@
 """Tests of the container image: scripts/test-image.sh builds it and calls them, with the services of tests/integration.
 
-CHURN_IMAGE_ROOT is the folder in which the image's files are mounted, CHURN_IMAGE_CONFIG what buildah says of it.
+CHURN_IMAGES is the folder with what it says of each image: NAME.root, where its files are mounted, and NAME.json.
 """
 
 import importlib.util

@@ -1,4 +1,4 @@
-"""What docs/install.md promises of the image. A container is a root of its own that cannot be written to, but for its volume,
+"""What docs/install.md promises of the images. A container is a root of its own that cannot be written to, but for its volume,
 with churnd as its first process, the image's user and environment, and no capability; only its network is this machine's."""
 
 import json
@@ -12,13 +12,26 @@ import oracle
 import pytest
 from services import HOST, Process, free_port, wait_for
 
-ROOT = pathlib.Path(os.environ["CHURN_IMAGE_ROOT"])
-CONFIG = json.loads(pathlib.Path(os.environ["CHURN_IMAGE_CONFIG"]).read_text())["Docker"]["config"]
 VOLUME = "/var/lib/churnd"
 MAX_MB = 120
 
-# $1: the image's files, $2: the volume's folder. What is mounted goes with the mount namespace.
-ENTER = f"""
+
+class Image:
+    """What buildah mounts and says of one, in folder NAME of CHURN_IMAGES."""
+
+    def __init__(self, name):
+        folder = pathlib.Path(os.environ["CHURN_IMAGES"])
+        self.root = pathlib.Path((folder / f"{name}.root").read_text().strip())
+        self.config = json.loads((folder / f"{name}.json").read_text())["Docker"]["config"]
+        self.user, self.group = self.config["User"].split(":")
+        self.env = dict(pair.split("=", 1) for pair in self.config["Env"])
+
+
+CHURND, API = Image("churnd"), Image("prediction-api")
+ROOT, CONFIG = CHURND.root, CHURND.config
+
+# $1: the image's files, $2: the volume's folder and $3 where it belongs. What is mounted goes with the mount namespace.
+ENTER = """
 mount --bind "$1" "$1"
 mount -o remount,bind,ro "$1"
 mount -t proc proc "$1/proc"
@@ -27,10 +40,10 @@ for device in null zero full random urandom; do
     touch "$1/dev/$device"
     mount --bind "/dev/$device" "$1/dev/$device"
 done
-mount --bind "$2" "$1{VOLUME}"
+[ -z "$2" ] || mount --bind "$2" "$1$3"
 cd "$1"
-exec chroot . setpriv --reuid "$3" --regid "$4" --clear-groups --no-new-privs --bounding-set=-all --inh-caps=-all \\
-    env -i -C "$5" "${{@:6}}"
+exec chroot . setpriv --reuid "$4" --regid "$5" --clear-groups --no-new-privs --bounding-set=-all --inh-caps=-all \\
+    env -i -C "$6" "${@:7}"
 """
 
 
@@ -40,54 +53,57 @@ def has_private_mounts():
 
 def unmount():
     """What a machine whose mounts cannot be cut off, such as within a chroot, has seen of a container."""
-    while subprocess.run(["umount", "-R", ROOT], capture_output=True).returncode == 0:
-        pass
+    for image in (CHURND, API):
+        while subprocess.run(["umount", "-R", image.root], capture_output=True).returncode == 0:
+            pass
 
 
 class Container:
-    """A run of the image with arguments behind its entry point."""
+    """A run of an image: of its entry point with arguments, or of another command."""
 
-    def __init__(self, folder, name, *arguments, env=(), volume=None, entrypoint=None):
-        self.volume = volume or folder / f"{name}.volume"
-        if not self.volume.exists():
-            shutil.copytree(ROOT / VOLUME[1:], self.volume)
-            os.chown(self.volume, *(int(part) for part in CONFIG["User"].split(":")))
-        self.env = {**dict(pair.split("=", 1) for pair in CONFIG["Env"]), **dict(env)}
-        self.folder, self.name = folder, name
-        self.process = Process(self.command(entrypoint or CONFIG["Entrypoint"], arguments), folder, name)
+    def __init__(self, folder, name, *arguments, env=(), volume=None, image=CHURND, command=None):
+        self.image, self.volume = image, volume
+        if volume is None and image.config.get("Volumes"):
+            self.volume = folder / f"{name}.volume"
+            shutil.copytree(image.root / VOLUME[1:], self.volume)
+            os.chown(self.volume, int(image.user), int(image.group))
+        self.env = {**image.env, **dict(env)}
+        self.process = Process(self.inside(command or [*image.config["Entrypoint"], *arguments]), folder, name)
 
-    def command(self, program, arguments):
-        user, group = CONFIG["User"].split(":")
+    def inside(self, command):
         return [
             *("unshare", "--mount", "--pid", "--fork", "--kill-child"),
             *([] if has_private_mounts() else ["--propagation", "unchanged"]),
-            *("bash", "-euc", ENTER, "container", ROOT, self.volume, user, group, CONFIG["WorkingDir"]),
-            *(f"{name}={value}" for name, value in self.env.items()),
-            *program,
-            *arguments,
+            *("bash", "-euc", ENTER, "container", self.image.root, self.volume or "", VOLUME),
+            *(self.image.user, self.image.group, self.image.config["WorkingDir"], *self.pairs(), *command),
         ]
+
+    def pairs(self):
+        return [f"{name}={value}" for name, value in self.env.items()]
 
     def first(self):
         """The first process's id, as this machine sees it, once it runs the image's program."""
         children = pathlib.Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children")
         found = children.read_text().split() if children.exists() else []
-        return int(found[0]) if found and os.readlink(f"/proc/{found[0]}/exe").endswith("/churnd") else None
+        name = os.readlink(f"/proc/{found[0]}/exe").rpartition("/")[2] if found else None
+        return int(found[0]) if name not in (None, "bash", "chroot", "setpriv", "env") else None
 
     def stop(self):
         """As a container is stopped: the exit status."""
-        os.kill(wait_for("the container's program", self.first), getattr(signal, CONFIG["StopSignal"]))
+        number = getattr(signal, self.image.config.get("StopSignal") or "SIGTERM")
+        os.kill(wait_for("the container's program", self.first), number)
         return self.process.wait(60)
 
-    def check_health(self, *more):
+    def check_health(self, *more, change=lambda word: word):
         """The image's health check, run in the container as Docker does."""
-        kind, *command = CONFIG["Healthcheck"]["Test"]
+        kind, *command = self.image.config["Healthcheck"]["Test"]
         assert kind == "CMD"
         return subprocess.run(
             [
                 *("nsenter", "--target", str(wait_for("its program", self.first)), "--mount", "--pid", "--root"),
-                *("setpriv", "--reuid", CONFIG["User"].split(":")[0], "--clear-groups"),
-                *("env", "-i", *(f"{name}={value}" for name, value in self.env.items())),
-                *(*command, *more),
+                *("setpriv", "--reuid", self.image.user, "--clear-groups", "env", "-i", *self.pairs()),
+                *(change(word) for word in command),
+                *more,
             ],
             capture_output=True,
             text=True,
@@ -131,12 +147,11 @@ def test_it_is_described():
 
 
 def test_nothing_in_it_raises_privileges():
-    user, group = CONFIG["User"].split(":")
-    assert int(user) > 0 and int(group) > 0, "by number, for Kubernetes' runAsNonRoot"
+    assert int(CHURND.user) > 0 and int(CHURND.group) > 0, "by number, for Kubernetes' runAsNonRoot"
     files = [p for p in ROOT.rglob("*") if p.is_file() and not p.is_symlink()]
     assert len(files) > 1000
     assert [p for p in files if p.stat().st_mode & 0o6000] == []
-    theirs = [p for p in ROOT.rglob("*") if p.lstat().st_uid == int(user)]
+    theirs = [p for p in ROOT.rglob("*") if p.lstat().st_uid == int(CHURND.user)]
     assert theirs == [ROOT / VOLUME[1:]], "what it runs cannot be changed by it"
 
 
@@ -155,10 +170,10 @@ def test_the_quickstart(run):
 
 def test_a_container_may_do_nothing_else(run):
     script = "id -u; grep -E 'CapEff|CapBnd|NoNewPrivs' /proc/self/status; touch /etc/x /usr/bin/x /x; true"
-    shell = run("shell", "-c", script, entrypoint=["sh"])
+    shell = run("shell", command=["sh", "-c", script])
     assert shell.process.wait(60) == 0
     user, *privileges = shell.process.out.split("\n")
-    assert user == CONFIG["User"].split(":")[0]
+    assert user == CHURND.user
     assert [line.split()[1].strip("0") for line in privileges[:3]] == ["", "", "1"]
     assert shell.process.err.count("Read-only file system") == 3, shell.process.err
 
@@ -173,9 +188,17 @@ def test_every_shipped_pipeline_is_good(run):
 
 def test_producer_and_consumer(run, stack, seed):
     """From one image: by their environment alone, against a real Kafka, Redis and prediction API; both stop when they are told to."""
-    kafka, redis, api = stack.start_kafka(), stack.start_redis(), stack.start_example_api()
-    env = {"KAFKA_BROKER": kafka.brokers, "REDIS_HOST": HOST, "REDIS_PORT": str(redis.port), "API_URL": api.url}
-    ports = {name: free_port() for name in ("consumer", "producer")}
+    kafka, redis = stack.start_kafka(), stack.start_redis()
+    ports = {name: free_port() for name in ("consumer", "producer", "api")}
+    here = lambda word: word.replace("0.0.0.0:5000", f"{HOST}:{ports['api']}").replace(":5000", f":{ports['api']}")
+    api = run("api", image=API, command=[here(word) for word in API.config["Cmd"]])
+    wait_for("the API", lambda: api.check_health(change=here).returncode == 0, 60)
+    env = {
+        "KAFKA_BROKER": kafka.brokers,
+        "REDIS_HOST": HOST,
+        "REDIS_PORT": str(redis.port),
+        "API_URL": f"http://{HOST}:{ports['api']}",
+    }
     consumer = run("consumer", env={**env, "CHURN_LISTEN": f"0.0.0.0:{ports['consumer']}"})
     producer = run(
         "producer",
@@ -200,6 +223,7 @@ def test_producer_and_consumer(run, stack, seed):
 
     wait_for("all events", settled, 120)
     oracle.assert_profiles(model, redis.hashes("profile:"))
+    wait_for("its predictions", lambda: redis.hashes("prediction:").keys() == model.triggers.keys(), 120)
 
     # Kafka is away: a restart would not mend that, and the container is told to be well, though not ready.
     kafka.halt()
@@ -209,6 +233,7 @@ def test_producer_and_consumer(run, stack, seed):
     wait_for("its health", lambda: consumer.check_health("--ready").returncode == 0, 120)
     assert consumer.stop() == 0, consumer.process.err[-3000:]
     assert "SIGTERM: finishing what was read" in consumer.process.err
+    assert api.stop() == 0, api.process.err
 
 
 def test_the_health_check_fails_where_nobody_answers(run):

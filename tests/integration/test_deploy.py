@@ -1,5 +1,6 @@
 """What containers need: of the program, and of the files that deploy it."""
 
+import json
 import os
 import re
 import shutil
@@ -235,6 +236,42 @@ def test_redis_starts_with_what_compose_tells_it(tmp_path, password):
             assert asked() != 0
     finally:
         process.end()
+
+
+# --- Prometheus and Grafana ---
+
+
+def mounted(service, path):
+    """The file of this tree that a service sees as `path`."""
+    for volume in SERVICES[service]["volumes"]:
+        source, target, *_ = volume.split(":")
+        if source.startswith(".") and path.startswith(f"{target}/"):
+            return SRC / source / path.removeprefix(f"{target}/")
+    raise AssertionError(f"{service} does not see {path}")
+
+
+def test_prometheus_finds_who_is_there():
+    (config,) = [a.partition("=")[2] for a in SERVICES["prometheus"]["command"] if a.startswith("--config.file=")]
+    path = mounted("prometheus", config)
+    (settings,) = kustomize.documents(path)
+    (job,) = settings["scrape_configs"]
+    (found,) = job["dns_sd_configs"]
+    assert job["job_name"] == "churnd" and found["names"] == OWN and str(found["port"]) == IMAGE_PORT
+    assert settings["rule_files"] and all((path.parent / rules).is_file() for rules in settings["rule_files"])
+    if shutil.which("promtool") is None:
+        pytest.skip("promtool is not installed")
+    subprocess.run(["promtool", "check", "config", path], check=True)
+
+
+def test_grafana_is_given_its_source_and_dashboard():
+    env = SERVICES["grafana"]["environment"]
+    json.loads(mounted("grafana", env["GF_DASHBOARDS_DEFAULT_HOME_DASHBOARD_PATH"]).read_text())
+    (provider,) = load("deploy/grafana/provisioning/dashboards/churnd.yaml")["providers"]
+    home = mounted("grafana", env["GF_DASHBOARDS_DEFAULT_HOME_DASHBOARD_PATH"])
+    assert mounted("grafana", provider["options"]["path"] + "/x").parent == home.parent
+    (source,) = load("deploy/grafana/provisioning/datasources/prometheus.yaml")["datasources"]
+    host, port = source["url"].removeprefix("http://").split(":")
+    assert source["type"] == "prometheus" and any(p.endswith(f":{port}") for p in SERVICES[host]["ports"])
 
 
 # --- Kubernetes ---
