@@ -164,8 +164,10 @@ static void write_figures(const struct progress_view *view, enum detail detail, 
 static void write_bar(const struct progress_view *view, unsigned width, char out[BAR_MOST + 1])
 {
     unsigned full = percent_of(view) * width / 100;
-    for (unsigned i = 0; i < width; i++) {
-        out[i] = i < full ? '=' : i == full ? '>' : ' ';
+    memset(out, ' ', width);
+    memset(out, '=', full);
+    if (full < width) {
+        out[full] = '>';
     }
     out[width] = '\0';
 }

@@ -9,6 +9,7 @@ import pytest
 import yaml
 from confluent_kafka import Consumer, TopicPartition
 from services import Stack, run_churnd, wait_for
+from terminal import Terminal, left_on_screen
 
 TOPIC = "load-events"
 
@@ -96,6 +97,34 @@ def test_a_pipeline_that_cannot_follow(running):
     assert len(rows) == 1 and rows[0].endswith("lag grows") and ">" in rows[0], process.out
     assert "Lag begins to grow at 300 events/s." in process.out, process.out
     assert "progress" not in process.err
+
+
+def test_on_a_terminal(running):
+    """The table and the line that is drawn again do not mix; a signal ends the test with what was measured."""
+    terminal = Terminal(running, "load", "-c", running.config, "--rates", "100,200", "--step", "2s", shares=True)
+    terminal.read_until("200 events/s · lag")
+    terminal.process.send_signal(signal.SIGINT)
+    text, status = terminal.read()
+    lines = left_on_screen(text)
+    rows = [line for line in lines if line.endswith("keeps up")]
+    assert status == 1 and len(rows) == 1 and re.fullmatch(r"\s+100(\s+[\d,]+){6}  keeps up", rows[0]), lines
+    assert any(re.fullmatch(r"\s+events/s\s+produced/s .*", line) for line in lines), lines
+    assert "100 events/s were kept up with." in lines and lines[-1] == "", lines
+    assert re.search(r"load \[=*>? *\] \d+ % · 100 events/s · lag \d+ · \d s left", text), text
+
+
+def test_topics_up_to_their_ends(running, tmp_path):
+    """Of topics the total is known, too, once the partitions are assigned."""
+    config = write(tmp_path / "again.yaml", [TOPIC])
+    config.write_text(config.read_text().replace("redis\n", "redis\n  key_prefix: 'again:'\n"))
+    written = end_of(running, TOPIC, 4)
+    running.proxy.delay = 0.05
+    try:
+        text, status = Terminal(running, "-c", config, "--until-end").read()
+    finally:
+        running.proxy.delay = 0
+    assert status == 0, text
+    assert re.search(rf"run \[=*>? *\] \d+ % · [\d,]+ of {written:,} events", text), text
 
 
 def test_a_topic_of_others(running, tmp_path):

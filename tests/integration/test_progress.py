@@ -1,23 +1,14 @@
 """Long work shows how far it is: on a terminal a line drawn in its place, elsewhere lines of the log, with --quiet
 nothing."""
 
-import contextlib
-import fcntl
-import os
-import pty
 import re
 import signal
-import struct
-import subprocess
-import termios
-import time
 
 import pytest
 import yaml
-from services import CHURND, Stack, clean_environment, run_churnd, wait_for
+from services import Stack, run_churnd, wait_for
+from terminal import COLUMNS, Terminal, left_on_screen
 
-COLUMNS = 80
-CLEAR = "\r\x1b[K"
 LOG_LINE = re.compile(r"^\d{4}-\d\d-\d\dT[\d:.]+Z (ERROR|WARN |INFO |DEBUG) [^ ]+: ")
 
 
@@ -59,51 +50,9 @@ def write(path, **changes):
     return path
 
 
-class Terminal:
-    """churnd with standard error on a terminal of its own; standard output goes to a file."""
-
-    def __init__(self, stack, *args, columns=COLUMNS, env=None):
-        self.master, slave = pty.openpty()
-        fcntl.ioctl(slave, termios.TIOCSWINSZ, struct.pack("HHHH", 24, columns, 0, 0))
-        self.process = subprocess.Popen(
-            [str(CHURND), *map(str, args)],
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.DEVNULL,
-            stderr=slave,
-            env=clean_environment({**stack.env, "TERM": "xterm", **(env or {})}),
-            cwd=stack.folder,
-        )
-        os.close(slave)
-        self.text = b""
-
-    def read(self):
-        """All that was shown, once it has ended."""
-        end = time.monotonic() + 120
-        with contextlib.suppress(OSError):  # EIO: nobody has the other side any more
-            while chunk := os.read(self.master, 65536):
-                self.text += chunk
-                assert time.monotonic() < end
-        os.close(self.master)
-        return self.text.decode(), self.process.wait(60)
-
-
 def drawings(text):
     """Each line that was drawn in its place."""
     return [d for d in re.findall(r"(?:\r\x1b\[K|\n)((?:run|rebuild|redrive|verify)[^\r\n\x1b]*)", text) if d]
-
-
-def left_on_screen(text):
-    """What stands on the screen at the end, as a terminal of endless length has it."""
-    lines = [""]
-    for part in re.split(r"(\r\x1b\[K|\r\n)", text):
-        if part == CLEAR:
-            lines[-1] = ""
-        elif part == "\r\n":
-            lines.append("")
-        else:
-            assert "\r" not in part and "\x1b" not in part, f"another control sequence: {part!r}"
-            lines[-1] += part
-    return lines
 
 
 def check_terminal(text, what, unit):
@@ -208,20 +157,6 @@ def test_standard_output_on_the_same_terminal(slow, tmp_path):
         source={"events": "400", "rate": "200", "bad_share": "0"},
         sinks=[{"plugin": "file", "path": "-"}],
     )
-    master, slave = pty.openpty()
-    process = subprocess.Popen(
-        [str(CHURND), "-c", str(config)],
-        stdin=subprocess.DEVNULL,
-        stdout=slave,
-        stderr=slave,
-        env=clean_environment({**slow.env, "TERM": "xterm"}),
-        cwd=tmp_path,
-    )
-    os.close(slave)
-    text = b""
-    with contextlib.suppress(OSError):
-        while chunk := os.read(master, 65536):
-            text += chunk
-    os.close(master)
-    assert process.wait(60) == 0
-    assert b"\x1b" not in text and text.count(b'"event_id"') == 400, text[-2000:]
+    text, status = Terminal(slow, "-c", config, shares=True).read()
+    assert status == 0
+    assert "\x1b" not in text and text.count('"event_id"') == 400, text[-2000:]

@@ -93,12 +93,12 @@ static void put_head(FILE *out, const struct load_result *result)
 static void put_axes(FILE *out, const struct load_result *result, const struct axes *axes)
 {
     char number[GROUPED_SIZE];
-    for (double ms = axes->least_ms; ms <= axes->most_ms * 1.001; ms *= 10) {
-        double y = y_of(axes, ms);
+    for (int64_t ms = (int64_t)(axes->least_ms + 0.5); (double)ms <= axes->most_ms * 1.001; ms *= 10) {
+        double y = y_of(axes, (double)ms);
         (void)fprintf(out,
                       "<line x1=\"%d\" y1=\"%.1f\" x2=\"%d\" y2=\"%.1f\" stroke=\"#ddd\"/>\n"
                       "<text x=\"%d\" y=\"%.1f\" text-anchor=\"end\">%s</text>\n",
-                      LEFT, y, RIGHT, y, LEFT - 8, y + 4, grouped((int64_t)(ms + 0.5), number));
+                      LEFT, y, RIGHT, y, LEFT - 8, y + 4, grouped(ms, number));
     }
     for (size_t i = 0; i < result->count; i++) {
         double x = x_of(axes, (double)result->steps[i].rate);

@@ -50,6 +50,13 @@ static struct awaited *oldest_of(struct probe *probe)
     return probe->count > 0 ? &probe->queue[probe->first] : NULL;
 }
 
+/* Of the event that is `i` behind the oldest. */
+static size_t place(const struct probe *probe, size_t i)
+{
+    size_t at = probe->first + i;
+    return at < probe->room ? at : at - probe->room;
+}
+
 static bool make_room(struct probe *probe)
 {
     size_t room = probe->room > 0 ? probe->room * 2 : 16;
@@ -62,7 +69,7 @@ static bool make_room(struct probe *probe)
         return false;
     }
     for (size_t i = 0; i < probe->count; i++) {
-        grown[i] = probe->queue[(probe->first + i) % probe->room];
+        grown[i] = probe->queue[place(probe, i)];
     }
     free(probe->queue);
     probe->queue = grown;
@@ -75,7 +82,7 @@ static void take_oldest(struct probe *probe, int64_t now_ms)
 {
     struct awaited *oldest = oldest_of(probe);
     step_add_latency(oldest->step, now_ms - oldest->due_ms);
-    probe->first = (probe->first + 1) % probe->room;
+    probe->first = place(probe, 1);
     probe->count--;
 }
 
@@ -266,8 +273,7 @@ bool probes_note(struct probes *probes, churn_str customer, int64_t due_ms, uint
     (void)pthread_mutex_lock(&probes->lock);
     ok = ok && make_room(probe);
     if (ok) {
-        size_t at = (probe->first + probe->count++) % probe->room;
-        probe->queue[at] =
+        probe->queue[place(probe, probe->count++)] =
             (struct awaited){.number = ++probe->made, .due_ms = due_ms, .written = written, .step = step};
     }
     (void)pthread_mutex_unlock(&probes->lock);
