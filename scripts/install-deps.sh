@@ -1,14 +1,15 @@
 #!/usr/bin/env bash
 # Installs the Debian packages that are missing: `install-deps.sh build`; `install-deps.sh check` for what `make check` needs as
-# well, `install-deps.sh test` for all tests, `install-deps.sh bench` for the benchmark, `install-deps.sh lint` for `make lint`. The
-# names are those of Debian 12 and 13.
+# well, `install-deps.sh test` for all tests, `install-deps.sh bench` for the benchmark, `install-deps.sh lint` for `make lint`, `install-deps.sh
+# package` for the Debian packages. The names are those of Debian 12 and 13.
 set -euo pipefail
 
 build=(build-essential autoconf automake libtool pkg-config librdkafka-dev libhiredis-dev libcurl4-openssl-dev
        libyaml-dev libjson-c-dev libmicrohttpd-dev libsimdjson-dev liblmdb-dev libxxhash-dev libsystemd-dev
        uthash-dev)
 check=(libcunit1-dev redis-server python3)
-tests=("${check[@]}" clang libclang-rt-dev debootstrap default-jdk-headless maven python3-venv kcat mandoc
+package=(debhelper lintian)
+tests=("${check[@]}" "${package[@]}" clang libclang-rt-dev debootstrap default-jdk-headless maven python3-venv kcat mandoc
        ca-certificates xz-utils libssl-dev meson ninja-build cmake rustc patch graphviz zsh fish buildah systemd
        curl prometheus chromium chromium-driver openssl)
 bench=(redis-server default-jdk-headless maven python3 python3-venv ca-certificates)
@@ -18,14 +19,15 @@ build) packages=("${build[@]}") ;;
 check) packages=("${build[@]}" "${check[@]}") ;;
 test) packages=("${build[@]}" "${tests[@]}") ;;
 lint) packages=("${build[@]}" git python3 python3-venv) ;;
+package) packages=("${build[@]}" "${package[@]}") ;;
 bench) packages=("${build[@]}" "${bench[@]}") ;;
-*) echo "usage: $0 build|check|test|bench|lint" >&2; exit 1 ;;
+*) echo "usage: $0 build|check|test|bench|lint|package" >&2; exit 1 ;;
 esac
 
 missing=()
-for package in "${packages[@]}"; do
-    if [ "$(dpkg-query -W -f '${db:Status-Status}' "$package" 2>/dev/null)" != installed ]; then
-        missing+=("$package")
+for name in "${packages[@]}"; do
+    if [ "$(dpkg-query -W -f '${db:Status-Status}' "$name" 2>/dev/null)" != installed ]; then
+        missing+=("$name")
     fi
 done
 if [ ${#missing[@]} -eq 0 ]; then

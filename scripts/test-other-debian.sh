@@ -24,7 +24,6 @@ if [ ! -f "$folder/etc/debian_version" ]; then
     tar -C "$folder.new" --numeric-owner -xpf "build/debian-$release.tar"
     mv "$folder.new" "$folder"
 fi
-cp /etc/resolv.conf /etc/hosts "$folder/etc/"
 
 # The files of this tree as they are, committed or not, without what other builds left in it. build/ stays: the next run is short.
 mkdir -p "$folder/src"
@@ -32,23 +31,14 @@ find "$folder/src" -mindepth 1 -maxdepth 1 ! -name build -exec rm -rf {} +
 git ls-files -z --cached --others --exclude-standard --deduplicate | tar -c --null --ignore-failed-read -T - 2>/dev/null |
     tar -x --no-same-owner -C "$folder/src"
 
-# A mount namespace of its own: nothing stays mounted, whatever ends this. Within a chroot, whose / is no mount, it cannot be cut
-# off from the machine's, so that what is mounted is also taken away by hand; rslave keeps that from the machine's /dev.
-propagation=private
-unshare --mount true 2>/dev/null || propagation=unchanged
-# shellcheck disable=SC2016  # the text is the inner shell's, with $1 of its own
-exec unshare --mount --propagation "$propagation" bash -euo pipefail -c '
-    trap "umount -R \"$1/dev\" \"$1/proc\"" EXIT
-    mount -t proc proc "$1/proc"
-    mount --rbind /dev "$1/dev"
-    mount --make-rslave "$1/dev"
-    chroot "$1" env -i HOME=/root LANG=C.UTF-8 PATH=/usr/sbin:/usr/bin:/sbin:/bin bash -euo pipefail -c "
-        cd /src
-        cat /etc/debian_version
-        scripts/quickstart.sh
-        scripts/install-deps.sh check
-        mkdir -p build/check
-        cd build/check
-        [ -f config.status ] || ../../configure --enable-werror
-        make -j$(nproc)
-        make -j$(nproc) check"' bash "$folder"
+# shellcheck disable=SC2016  # the text is the inner shell's
+exec scripts/debian-enter.sh "$folder" bash -euo pipefail -c '
+    cd /src
+    cat /etc/debian_version
+    scripts/quickstart.sh
+    scripts/install-deps.sh check
+    mkdir -p build/check
+    cd build/check
+    [ -f config.status ] || ../../configure --enable-werror
+    make -j"$(nproc)"
+    make -j"$(nproc)" check'

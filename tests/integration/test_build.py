@@ -222,3 +222,30 @@ def test_manual_page(page):
         pytest.skip("no mandoc here")
     done = subprocess.run(["mandoc", "-T", "lint", "-W", "warning", str(page)], capture_output=True, text=True)
     assert done.returncode == 0, done.stdout
+
+
+# --- The Debian packages ---
+
+
+def test_the_package_is_built_with_what_the_build_needs():
+    """Build-Depends of debian/control has all that scripts/install-deps.sh installs for a build, but for what debhelper brings."""
+    script, control = (SRC / "scripts/install-deps.sh").read_text(), (SRC / "debian/control").read_text()
+    needed = set(re.search(r"^build=\(([^)]*)\)", script, re.M)[1].split())
+    field = re.search(r"^Build-Depends:\n((?: .*\n)+)", control, re.M)[1]
+    named = set(re.findall(r"[a-z0-9.+-]{2,}", re.sub(r"\([^)]*\)|<[^>]*>", "", field)))
+    assert needed - named == {"build-essential", "autoconf", "automake", "libtool"}
+
+
+def test_each_plugin_is_in_one_package():
+    """And each file of the packages is there: a new plugin needs a line in debian/."""
+    lists = sorted((SRC / "debian").glob("*.install"))
+    assert len(lists) == 6
+    patterns = [
+        line.removeprefix("usr/lib/*/churn/plugins-1/")
+        for path in lists
+        for line in path.read_text().splitlines()
+        if "plugins-1/" in line
+    ]
+    for plugin in PLUGINS:
+        name = f"{plugin.parents[1].name}/{plugin.name}"
+        assert sum(pattern in (name, name.split("/")[0]) for pattern in patterns) == 1, name
