@@ -1,9 +1,11 @@
 """compile-commands.py FOLDER: what `make -n V=1` in FOLDER would compile, read from standard input, as compile_commands.json.
 
-A file that is compiled for several libraries is listed once, as for the first of them.
+A file that is compiled for several libraries is listed once, as for the first of them; one that is made when it is built is none
+of ours.
 """
 
 import json
+import os
 import re
 import shlex
 import sys
@@ -30,6 +32,8 @@ def main():
         found = compilation(line) if " -c " in line else None
         if found:
             arguments, file = found
+            if not os.path.exists(os.path.join(sys.argv[1], file)):
+                continue
             commands.setdefault(file, {"directory": sys.argv[1], "file": file, "arguments": arguments})
     json.dump(list(commands.values()), sys.stdout, indent=1)
 

@@ -163,9 +163,9 @@ static enum MHD_Result on_request(void *ctx, struct MHD_Connection *connection, 
                                   const char *version, const char *upload, size_t *upload_size, void **own)
 {
     const struct listener *listener = ctx;
-    struct listener_wait *waited = *own;
+    struct listener_wait *waited = *own, *waits = NULL;
     struct listener_request request = {
-        .path = url, .kept = waited != NULL ? waited->kept : NULL, .connection = connection, .wait = own};
+        .path = url, .kept = waited != NULL ? waited->kept : NULL, .connection = connection, .wait = &waits};
     struct listener_answer answer = {.status = MHD_HTTP_OK, .content_type = "text/plain"};
     const struct listener_route *route = find_route(listener, url, &request.rest);
     (void)version, (void)upload;
@@ -180,8 +180,9 @@ static enum MHD_Result on_request(void *ctx, struct MHD_Connection *connection, 
     } else {
         route->answer(route->ctx, &request, &answer);
     }
-    if (waited == NULL && *own != NULL) {
-        ((struct listener_wait *)*own)->route = route;
+    if (waits != NULL) {
+        waits->route = route;
+        *own = waits;
         return MHD_YES;
     }
     return send_answer(connection, &answer);

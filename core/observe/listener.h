@@ -12,13 +12,14 @@
 #define LISTENER_MAX_HEADERS 8
 
 struct listener;
+struct listener_wait;
 
 struct listener_request {
     const char *path; /* decoded, without what follows a `?` */
     const char *rest; /* what follows the route's path; "" where that does not end in a slash */
     void *kept;       /* what the route gave to listener_wait_for, now that it was waited for; else NULL */
     void *connection; /* the listener's own, as is what follows */
-    void **wait;
+    struct listener_wait **wait;
 };
 
 /* What a route answers. The texts of the headers are constant, or live as long as the route. */

@@ -109,11 +109,9 @@ static void draw_flow(const struct view *view, const struct box *from, const str
     int x1 = from->x + BOX, y1 = middle_of(from), x2 = to->x - 7, y2 = middle_of(to), bend = (x1 + x2) / 2;
     text_printf(view->out, "<path class=\"flow\" d=\"M%d %dC%d %d %d %d %d %d\"/>", x1, y1, bend, y1, bend, y2, x2, y2);
     text_printf(view->out, "<path class=\"tip\" d=\"M%d %dl-8 -5v10z\"/>", x2 + 6, y2);
-    if (name != NULL) {
-        text_printf(view->out, "<text class=\"rate\" x=\"%d\" y=\"%d\">", x2 + 4, y2 - 9);
-        view_append_rate(view, name, label, value);
-        text_append_string(view->out, "</text>");
-    }
+    text_printf(view->out, "<text class=\"rate\" x=\"%d\" y=\"%d\">", x2 + 4, y2 - 9);
+    view_append_rate(view, name, label, value);
+    text_append_string(view->out, "</text>");
 }
 
 /* ---- the boxes ---- */
@@ -188,7 +186,7 @@ static const char *kind_of(const struct pipeline *pipeline, const struct section
 #define COLUMN(n) ((n) * (WIDTH - BOX) / 3)
 
 /* The pipeline's sinks but for the dead letters', one below another; returns their height. */
-static int place_sinks(const struct view *view, struct box *boxes, char stalled[][64], int column)
+static int place_sinks(const struct view *view, struct box *boxes, char stalled[][64])
 {
     const struct pipeline *pipeline = view->pipeline;
     int y = 0;
@@ -196,7 +194,7 @@ static int place_sinks(const struct view *view, struct box *boxes, char stalled[
         const struct section *sink = &pipeline->sinks[i];
         struct box *box = &boxes[i];
         bool letters = pipeline_is_dead_letters(pipeline, sink);
-        *box = (struct box){.x = COLUMN(letters ? 2 : column), .title = sink->label, .kind = kind_of(pipeline, sink)};
+        *box = (struct box){.x = COLUMN(letters ? 2 : 3), .title = sink->label, .kind = kind_of(pipeline, sink)};
         box->stalled = stalled_what(view, sink->label, stalled[i], sizeof stalled[i]);
         fill_sink(box, view, sink);
         if (!letters) {
@@ -224,50 +222,76 @@ static int larger(int a, int b)
     return a > b ? a : b;
 }
 
-void picture_append(const struct view *view)
+/* The boxes of a picture, and what the sinks are stalled by. */
+struct picture {
+    struct box source, workers, store, sinks[PIPELINE_MAX_SINKS + 1];
+    char source_stalled[64], store_stalled[64], stalled[PIPELINE_MAX_SINKS + 1][64], workers_title[32];
+    bool stores;
+    int height;
+};
+
+static void fill_main(struct picture *picture, const struct view *view)
 {
     const struct pipeline *pipeline = view->pipeline;
-    struct box sinks[PIPELINE_MAX_SINKS + 1], source, workers, store;
-    char stalled[PIPELINE_MAX_SINKS + 1][64], source_stalled[64], store_stalled[64], title[32];
-    bool stores = pipeline->store.loaded != NULL;
-    int sinks_height = place_sinks(view, sinks, stalled, 3), letters_height, flow_height, height;
-    (void)snprintf(title, sizeof title, "%lld worker%s", (long long)pipeline->settings.workers,
-                   pipeline->settings.workers == 1 ? "" : "s");
-    source = (struct box){.x = COLUMN(0), .title = pipeline->source.label, .kind = "source"};
-    source.stalled = stalled_what(view, source.title, source_stalled, sizeof source_stalled);
-    workers = (struct box){.x = COLUMN(1), .title = title, .kind = "decode, count"};
-    store = (struct box){.x = COLUMN(2), .title = stores ? pipeline->store.label : "", .kind = "store"};
-    store.stalled = stores ? stalled_what(view, store.title, store_stalled, sizeof store_stalled) : NULL;
-    fill_source(&source, view);
-    fill_workers(&workers, view);
-    if (stores) {
-        fill_store(&store, view);
+    int64_t workers = pipeline->settings.workers;
+    (void)snprintf(picture->workers_title, sizeof picture->workers_title, "%lld worker%s", (long long)workers,
+                   workers == 1 ? "" : "s");
+    picture->source = (struct box){.x = COLUMN(0), .title = pipeline->source.label, .kind = "source"};
+    picture->source.stalled =
+        stalled_what(view, pipeline->source.label, picture->source_stalled, sizeof picture->source_stalled);
+    picture->workers = (struct box){.x = COLUMN(1), .title = picture->workers_title, .kind = "decode, count"};
+    fill_source(&picture->source, view);
+    fill_workers(&picture->workers, view);
+    if (picture->stores) {
+        picture->store = (struct box){.x = COLUMN(2), .title = pipeline->store.label, .kind = "store"};
+        picture->store.stalled =
+            stalled_what(view, pipeline->store.label, picture->store_stalled, sizeof picture->store_stalled);
+        fill_store(&picture->store, view);
     }
-    flow_height = larger(larger(height_of(&source), height_of(&workers)), stores ? height_of(&store) : 0);
-    letters_height = pipeline->has_dead_letters ? height_of(&sinks[pipeline->sink_count - 1]) + GAP : 0;
-    height = larger(sinks_height, flow_height + letters_height);
-    source.y = workers.y = store.y = (height - letters_height - flow_height) / 2;
-    if (pipeline->has_dead_letters) {
-        sinks[pipeline->sink_count - 1].y = height - letters_height + GAP;
+}
+
+/* From the source to the store in one row, in the middle; the dead letters below, at the bottom. */
+static void place_main(struct picture *picture, const struct pipeline *pipeline, int sinks_height)
+{
+    struct box *letters = pipeline->has_dead_letters ? &picture->sinks[pipeline->sink_count - 1] : NULL;
+    int letters_height = letters != NULL ? height_of(letters) + GAP : 0;
+    int row = larger(larger(height_of(&picture->source), height_of(&picture->workers)),
+                     picture->stores ? height_of(&picture->store) : 0);
+    picture->height = larger(sinks_height, row + letters_height);
+    picture->source.y = picture->workers.y = picture->store.y = (picture->height - letters_height - row) / 2;
+    if (letters != NULL) {
+        letters->y = picture->height - letters_height + GAP;
     }
-    text_printf(
-        view->out,
-        "<svg viewBox=\"-2 -2 %d %d\" role=\"img\" aria-label=\"Source, workers, store and sinks of the pipeline; "
-        "the tables below have the same figures\">",
-        WIDTH + 4, height + 4);
-    draw_flow(view, &source, &workers, "churnd_events_total", NULL, NULL);
-    draw_box(view->out, &source);
-    if (stores) {
-        draw_flow(view, &workers, &store, "churnd_store_puts_total", NULL, NULL);
-        draw_box(view->out, &store);
+}
+
+static void draw(const struct picture *picture, const struct view *view)
+{
+    text_printf(view->out,
+                "<svg viewBox=\"-2 -2 %d %d\" role=\"img\" aria-label=\"Source, workers, store and sinks of the "
+                "pipeline; the tables below have the same figures\">",
+                WIDTH + 4, picture->height + 4);
+    draw_flow(view, &picture->source, &picture->workers, "churnd_events_total", NULL, NULL);
+    draw_box(view->out, &picture->source);
+    if (picture->stores) {
+        draw_flow(view, &picture->workers, &picture->store, "churnd_store_puts_total", NULL, NULL);
+        draw_box(view->out, &picture->store);
     }
-    draw_sinks(view, sinks, &workers, stores ? &store : NULL);
-    draw_box(view->out, &workers);
+    draw_sinks(view, picture->sinks, &picture->workers, picture->stores ? &picture->store : NULL);
+    draw_box(view->out, &picture->workers);
     text_append_string(view->out, "</svg>");
-    for (unsigned i = 0; i < pipeline->sink_count; i++) {
-        free_box(&sinks[i]);
+}
+
+void picture_append(const struct view *view)
+{
+    struct picture picture = {.stores = view->pipeline->store.loaded != NULL};
+    int sinks_height = place_sinks(view, picture.sinks, picture.stalled);
+    fill_main(&picture, view);
+    place_main(&picture, view->pipeline, sinks_height);
+    draw(&picture, view);
+    for (unsigned i = 0; i < view->pipeline->sink_count; i++) {
+        free_box(&picture.sinks[i]);
     }
-    free_box(&source);
-    free_box(&workers);
-    free_box(&store);
+    free_box(&picture.source);
+    free_box(&picture.workers);
+    free_box(&picture.store);
 }
