@@ -149,9 +149,7 @@ static void draw(struct page *page, struct page_guest *guest, struct text *out)
     int64_t now_ms = clock_monotonic_ms();
     const struct history_entry *entry = history_before(&page->history, now_ms);
     struct json_object *ready = readiness(page);
-    if (page->sources.figures != NULL) {
-        page->sources.figures(page->sources.figures_ctx, &text);
-    }
+    page->sources.figures(page->sources.figures_ctx, &text);
     if (!text.failed && figures_read(&now, (churn_str){.ptr = text.bytes, .len = (uint32_t)text.len}) &&
         (entry == NULL ||
          figures_read(&before, (churn_str){.ptr = entry->text.bytes, .len = (uint32_t)entry->text.len}))) {

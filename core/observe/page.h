@@ -13,7 +13,7 @@ struct page;
 struct page_sources {
     struct health *health;
     void (*figures)(void *ctx,
-                    struct text *out); /* appends what /metrics says, on the listener's thread; NULL: nothing */
+                    struct text *out); /* appends what /metrics says; on the listener's thread */
     void *figures_ctx;
     struct log *log;
     bool loopback; /* only this machine reaches the listener */

@@ -91,6 +91,16 @@ class Run:
         path = self.stack.folder / name
         return path.read_text().count("\n") if path.exists() else 0
 
+    def metrics(self):
+        """{name or name{label=value}: text} as the page names them"""
+        found = {}
+        for name, labels, value in re.findall(
+            r"^(\w+)(?:\{(.*)\})? (\S+)$", ask(self.url + "/metrics")[1], re.MULTILINE
+        ):
+            label = re.sub(r'(\w+)="([^"]*)"', r"\1=\2", labels)
+            found[f"{name}{{{label}}}" if label else name] = value
+        return found
+
 
 def certificate(folder):
     """A certificate of our own for 127.0.0.1: (certificate, key)"""
@@ -168,6 +178,13 @@ def show_token(browser):
     browser.execute_cdp_cmd("Network.setExtraHTTPHeaders", {"headers": BASIC})
 
 
+def figures(browser):
+    return browser.execute_script(
+        "return Object.fromEntries([...document.querySelectorAll('[data-metric]')]"
+        ".map(e => [e.dataset.metric, [e.dataset.value, e.textContent]]))"
+    )
+
+
 def text_of(browser, selector):
     return browser.execute_script("return document.querySelector(arguments[0])?.innerText ?? ''", selector)
 
@@ -179,6 +196,37 @@ def screenshot(browser, name):
 
 
 # --- The page ---
+
+
+def test_its_figures_are_those_of_metrics(browser, run):
+    """And they are fetched anew, with rates, without a reload of the page."""
+    browser.get(run.url)
+    browser.execute_script("window.kept = true")
+
+    def compare():
+        shown, metrics = figures(browser), run.metrics()
+        return {
+            name: (value[0], metrics.get(name, ""))
+            for name, value in shown.items()
+            if value[0] != metrics.get(name, "")
+        }
+
+    wait_for("the same figures", lambda: compare() == {})
+    shown = figures(browser)
+    assert shown["churnd_events_total"] == ["74", "74"]
+    assert shown["churnd_sink_sent_total{sink=alerts}"][0] == "2"
+    assert shown["churnd_dead_letters_total{reason=invalid_json}"][0] == "1"
+    assert int(shown["churnd_store_puts_total"][0]) >= 8
+    assert text_of(browser, "#status") == "ready" and text_of(browser, "h1") == "shop"
+    picture = text_of(browser, "#picture")
+    assert browser.find_elements(By.CSS_SELECTOR, "#picture svg .box")
+    for part in ("74 events", "redis", "scores", "alerts", "dead letters", "1 worker"):
+        assert part in picture, picture
+    with open(run.stack.folder / "e.jsonl", "a") as more:
+        more.write("".join(json.dumps(event(i, "login", "c1")) + "\n" for i in range(100, 2100)))
+    wait_for("later figures", lambda: figures(browser)["churnd_events_total"] == ["2074", "2,074"], 60)
+    assert browser.execute_script("return window.kept")
+    assert "/s" in text_of(browser, "#picture")
 
 
 def test_a_pause_and_an_outage_are_shown(browser, run):
@@ -281,6 +329,7 @@ def test_without_a_script(browser, run):
             browser.find_elements(By.CSS_SELECTOR, "#picture svg .box")
             and len(browser.find_elements(By.CSS_SELECTOR, "#alerts a")) == 2
         )
+        assert browser.find_element(By.CSS_SELECTOR, "[data-metric=churnd_events_total]").text
         assert not browser.find_element(By.ID, "pause").is_displayed()
         browser.find_element(By.ID, "customer-id").send_keys("c3", Keys.ENTER)
         wait_for(
