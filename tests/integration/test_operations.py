@@ -131,6 +131,7 @@ def test_is_it_well(place):
     place.wait_until_settled()
     section.run()
     section.run()
+    section.run()
     with Traffic(place):
         section.run()
     for _ in range(3):
