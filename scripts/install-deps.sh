@@ -10,7 +10,7 @@ build=(build-essential autoconf automake libtool pkg-config librdkafka-dev libhi
 check=(libcunit1-dev redis-server python3)
 package=(debhelper lintian)
 tests=("${check[@]}" "${package[@]}" clang libclang-rt-dev debootstrap default-jdk-headless maven python3-venv kcat mandoc
-       ca-certificates xz-utils libssl-dev meson ninja-build cmake rustc patch graphviz zsh fish buildah systemd
+       ca-certificates xz-utils libssl-dev meson ninja-build cmake rustc patch graphviz zsh fish buildah netavark systemd
        curl prometheus chromium chromium-driver openssl)
 bench=(redis-server default-jdk-headless maven python3 python3-venv ca-certificates)
 

@@ -17,6 +17,14 @@ image() {
     buildah --root "$folder/storage" --runroot "$folder/run" --storage-driver vfs "$@"
 }
 
+# limit NAME LETTER: as it is here. By itself buildah raises it, which root may not do everywhere.
+limit() {
+    local soft hard
+    soft=$(ulimit -S "$2") hard=$(ulimit -H "$2")
+    echo "--ulimit=$1=${soft/unlimited/-1}:${hard/unlimited/-1}"
+}
+how=(--isolation chroot "$(limit nofile -n)" "$(limit nproc -u)")
+
 # shellcheck disable=SC2317  # the trap calls it
 clean() {
     image rm --all >/dev/null 2>&1 || true
@@ -34,21 +42,21 @@ mkdir -p "$folder"
 # As in the images of others, dpkg does not wait for the disk.
 printf 'FROM scratch\nADD debian-trixie.tar /\nRUN echo force-unsafe-io >/etc/dpkg/dpkg.cfg.d/unsafe-io\n' >"$folder/Base"
 printf '*\n!debian-trixie.tar\n' >"$folder/Base.ignore"
-image bud -q --isolation chroot --ignorefile "$folder/Base.ignore" -f "$folder/Base" -t localhost/debian:trixie build
+image bud -q "${how[@]}" --ignorefile "$folder/Base.ignore" -f "$folder/Base" -t localhost/debian:trixie build
 # The format is Docker's, as that of OCI has no health check.
-image bud --isolation chroot --format docker --build-arg BASE=localhost/debian:trixie --build-arg VERSION=test \
+image bud "${how[@]}" --format docker --build-arg BASE=localhost/debian:trixie --build-arg VERSION=test \
     -t localhost/churnd .
 
-image bud -q --isolation chroot --format docker --build-arg BASE=localhost/debian:trixie \
+image bud -q "${how[@]}" --format docker --build-arg BASE=localhost/debian:trixie \
     -t localhost/churn-prediction-api examples/prediction-api
 
 mount_image() {
     local container
-    container=$(image from "localhost/$1")
+    container=$(image from "${how[@]}" "localhost/$1")
     image inspect "$container" >"$folder/$2.json"
     image mount "$container" >"$folder/$2.root"
 }
 mount_image churnd churnd
 mount_image churn-prediction-api prediction-api
-image run --isolation chroot "$(image from localhost/churnd)" -- churnd --version
+image run --isolation chroot "$(image from "${how[@]}" localhost/churnd)" -- churnd --version
 CHURN_IMAGES=$folder build/venv/bin/python -m pytest -q -p no:cacheprovider -rf --timeout=600 tests/image "$@"

@@ -12,6 +12,7 @@ import pytest
 import redis
 import yaml
 from confluent_kafka.admin import AdminClient
+from lights import ask, start_local, wait_until_ready
 from services import (
     CHURND,
     HOST,
@@ -368,6 +369,21 @@ def test_a_deployment_fits_the_program(which, tmp_path):
     assert (
         container["resources"]["requests"].keys() == {"cpu", "memory"} and "memory" in container["resources"]["limits"]
     )
+
+
+def test_every_path_that_is_asked_for_is_answered(stack):
+    """By the program itself."""
+    asked = {"/metrics"}
+    for _, deployment in DEPLOYMENTS.values():
+        (container,) = deployment["spec"]["template"]["spec"]["containers"]
+        asked |= {container[probe]["httpGet"]["path"] for probe in container if probe.endswith("Probe")}
+        asked.add(deployment["spec"]["template"]["metadata"]["annotations"]["prometheus.io/path"])
+    for monitor in of_kind(KUBERNETES["overlays/example"], "PodMonitor"):
+        asked |= {endpoint["path"] for endpoint in monitor["spec"]["podMetricsEndpoints"]}
+    port = free_port()
+    start_local(stack, port)
+    wait_until_ready(port)
+    assert {path: ask(port, path)[0] for path in asked} == dict.fromkeys(asked, 200)
 
 
 def test_a_budget_leaves_somebody_to_be_moved():
