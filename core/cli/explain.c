@@ -7,6 +7,7 @@
 #include "cli/commands.h"
 #include "cli/explain_json.h"
 #include "cli/explain_keep.h"
+#include "cli/explain_profile.h"
 #include "cli/explain_read.h"
 #include "cli/explain_text.h"
 #include "cli/read_apart.h"
@@ -27,63 +28,6 @@ static bool edit(struct pipeline *pipeline, void *ctx)
     pipeline->read_only = true;
     pipeline->profiles_only = true;
     return read_apart(pipeline, source, reader, "an explanation");
-}
-
-/* ---- the profile as it is stored ---- */
-
-static bool keep_pairs(struct profile_text *out, const churn_pair *pairs, uint32_t count)
-{
-    const char *at;
-    out->pairs = calloc(count + 1u, sizeof *out->pairs);
-    (void)text_reserve(&out->bytes, 1);
-    for (uint32_t i = 0; i < count; i++) {
-        text_append(&out->bytes, pairs[i].name.ptr, pairs[i].name.len);
-        text_append(&out->bytes, pairs[i].value.ptr, pairs[i].value.len);
-    }
-    at = out->bytes.bytes;
-    for (uint32_t i = 0; out->pairs != NULL && i < count && !out->bytes.failed; i++) {
-        out->pairs[i].name = (churn_str){.ptr = at, .len = pairs[i].name.len};
-        out->pairs[i].value = (churn_str){.ptr = at + pairs[i].name.len, .len = pairs[i].value.len};
-        at += pairs[i].name.len + pairs[i].value.len;
-    }
-    out->count = count;
-    return out->pairs != NULL && !out->bytes.failed;
-}
-
-static int32_t take_profile(void *ctx, churn_str key, const churn_pair *fields, uint32_t count)
-{
-    struct explain *e = ctx;
-    int32_t result;
-    (void)key;
-    if (!keep_pairs(&e->stored, fields, count)) {
-        return CHURN_FATAL;
-    }
-    result = profile_read(e->profile, e->registry, &e->worker->parts, fields, count, e->damage, sizeof e->damage);
-    e->damaged = result == CHURN_REJECT;
-    return result == CHURN_FATAL ? CHURN_FATAL : CHURN_OK;
-}
-
-/* The marks name the partitions that have anything of the customer, also where the source does not read them now. */
-static bool note_partitions(struct explain *e)
-{
-    return e->worker->parts.count == 0 || explain_state_part(e, e->worker->parts.count - 1) != NULL;
-}
-
-static bool read_profile(struct explain *e)
-{
-    const churn_store_ops *ops = store_of(e->worker);
-    char key[STORE_KEY_SIZE];
-    churn_str whole = {.ptr = key, .len = store_keys_profile(e->pipeline->store_settings.key_prefix, e->customer, key)};
-    churn_error err = {.size = sizeof err};
-    int32_t result = ops->open(e->pipeline->store_instance->self, &e->session, &err);
-    if (result == CHURN_OK) {
-        result = ops->get(e->session, whole, take_profile, e, &err);
-    } else {
-        e->session = NULL;
-    }
-    return result == CHURN_OK ? note_partitions(e)
-                              : explain_state_fail(e, "%s: %s", e->pipeline->store.label,
-                                                   err.message[0] != '\0' ? err.message : "out of memory");
 }
 
 /* ---- what is asked for ---- */
@@ -142,12 +86,10 @@ static bool make_parts(struct explain *e)
         return explain_state_fail(e, "out of memory");
     }
     e->worker = worker_new(pipeline, 0);
-    e->profile = profile_new(e->registry);
     e->whole = profile_new(e->registry);
     e->kept.earlier = profile_new(e->registry);
     e->scratch = malloc(fields_size(e->registry));
-    return (e->worker != NULL && e->profile != NULL && e->whole != NULL && e->kept.earlier != NULL &&
-            e->scratch != NULL) ||
+    return (e->worker != NULL && e->whole != NULL && e->kept.earlier != NULL && e->scratch != NULL) ||
            explain_state_fail(e, "out of memory");
 }
 
@@ -178,13 +120,9 @@ static void stop_processors(struct explain *e)
 static void free_parts(struct explain *e)
 {
     stop_processors(e);
-    if (e->session != NULL) {
-        store_of(e->worker)->close(e->session);
-    }
+    explain_profile_close(e);
     explain_keep_free(e);
-    profile_free(e->profile, e->registry);
     profile_free(e->whole, e->registry);
-    profile_text_free(&e->stored);
     free(e->scratch);
     free(e->parts);
     worker_free(e->worker);
@@ -203,8 +141,7 @@ static int explain(const struct arguments *arguments, struct pipeline *pipeline)
                         .has_at = arguments->has_at,
                         .at_ms = arguments->at_ms};
     int status = -1;
-    if (choose_field(&e) && make_parts(&e) && (pipeline->store.loaded == NULL || read_profile(&e)) &&
-        start_processors(&e) && explain_read(&e)) {
+    if (choose_field(&e) && make_parts(&e) && explain_profile_open(&e) && start_processors(&e) && explain_read(&e)) {
         status = !explain_keep_finish(&e) ? -1 : arguments->json ? explain_json_print(&e) : explain_text_print(&e);
     }
     if (status < 0) {

@@ -165,7 +165,7 @@ static bool judge_refused(struct explain *e, const churn_record *record, struct 
 }
 
 /* The verdict of the processors, who may have to wait for a store. */
-static int32_t ask_processors(struct explain *e, const churn_record *record, const struct event_type *type,
+static int32_t ask_processors(struct explain *e, const churn_record *record, bool counts, const struct event_type *type,
                               churn_event *event, struct reject *reject)
 {
     static const struct timespec pause = {.tv_nsec = 100000000};
@@ -173,6 +173,7 @@ static int32_t ask_processors(struct explain *e, const churn_record *record, con
     int32_t verdict;
     if (e->pipeline->overlay != NULL) {
         store_overlay_set_time(e->pipeline->overlay, record->timestamp_ms);
+        store_overlay_set_keeping(e->pipeline->overlay, counts); /* what is not read yet shall not come before */
     }
     while ((verdict = processors_judge(e->worker, record, type, event, reject)) == CHURN_RETRY &&
            clock_monotonic_ms() < deadline) {
@@ -186,7 +187,8 @@ static bool judge_event(struct explain *e, const churn_record *record, const str
 {
     struct worker *worker = e->worker;
     struct reject reject = {.detail = ""};
-    int32_t verdict = ask_processors(e, record, type, event, &reject);
+    int32_t verdict = ask_processors(
+        e, record, judged->one.standing == STANDS_COUNTED || judged->one.standing == STANDS_LATE, type, event, &reject);
     judged->type = type->name;
     judged->event_id = event->event_id;
     order_event(e, event, &judged->one);

@@ -1,11 +1,10 @@
 /* The topics are read apart, by an instance of the source of its own: no group is joined, and no position moves. */
 #include "cli/explain_read.h"
 
-#include "base/decimal.h"
 #include "base/progress_line.h"
 #include "cli/commands.h"
 #include "cli/explain_judge.h"
-#include "profile/store_keys.h"
+#include "cli/explain_profile.h"
 #include <inttypes.h>
 #include <stdlib.h>
 
@@ -13,33 +12,6 @@
 #define PLACING_MS 20
 
 /* ---- partitions ---- */
-
-static int32_t take_checkpoint(void *ctx, churn_str key, const churn_pair *fields, uint32_t count)
-{
-    struct explain_part *p = ctx;
-    (void)key;
-    for (uint32_t i = 0; i < count; i++) {
-        if (str_equals(fields[i].name, "offset") &&
-            !decimal_parse_int64(fields[i].value.ptr, fields[i].value.len, &p->read)) {
-            p->read = 0;
-        }
-    }
-    return CHURN_OK;
-}
-
-static bool read_checkpoint(struct explain *e, uint32_t part, struct explain_part *p)
-{
-    char key[STORE_KEY_SIZE];
-    churn_error err = {.size = sizeof err};
-    churn_str whole = {.ptr = key};
-    if (e->session == NULL) {
-        return true;
-    }
-    whole.len = store_keys_own("checkpoint", e->pipeline->store_settings.key_prefix,
-                               parts_name(&e->worker->parts.items[part]), key);
-    return store_of(e->worker)->get(e->session, whole, take_checkpoint, p, &err) == CHURN_OK ||
-           explain_state_fail(e, "%s: %s", e->pipeline->store.label, err.message);
-}
 
 static void on_assigned(void *ctx, const churn_position *positions, uint32_t count)
 {
@@ -124,13 +96,15 @@ static bool place(struct explain *e, uint32_t part, struct explain_part *p, bool
     const struct part *name = &e->worker->parts.items[part];
     churn_error err = {.size = sizeof err};
     p->unplaced = false;
+    if (p->read == 0 && !explain_profile_checkpoint(e, part)) {
+        return false;
+    }
     p->wanted = is_wanted(e, part);
     p->mark = profile_mark(e->profile, part);
     p->low = p->end = 0;
     p->bounded = ops->bounds != NULL &&
                  ops->bounds(e->worker->source->self, name->topic, name->partition, &p->low, &p->end, &err) == CHURN_OK;
-    return (p->wanted ? begin(e, part, p, ret_sought) : pass_over(e, part, p, ret_sought)) &&
-           read_checkpoint(e, part, p);
+    return p->wanted ? begin(e, part, p, ret_sought) : pass_over(e, part, p, ret_sought);
 }
 
 /* Records of partitions that were sought are handed out again, or are not wanted. */

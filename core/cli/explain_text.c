@@ -4,6 +4,7 @@
 #include "base/printable.h"
 #include "cli/explain_change.h"
 #include "cli/explain_compare.h"
+#include "cli/explain_profile.h"
 #include "profile/profile_render.h"
 #include <churn/time.h>
 #include <inttypes.h>
@@ -110,7 +111,7 @@ static void append_notes(struct printer *printer, const struct explained *one)
 {
     struct text *out = &printer->line;
     if (one->fate == FATE_EVENT && one->standing == STANDS_LATE) {
-        text_append_string(out, "; counted beside the mark: put back from the dead letters, or replayed");
+        text_append_string(out, "; noted beside the mark: read once more, or put back from the dead letters");
     }
     if (one->behind) {
         text_append_string(out, "; late: events of a later time came before it");
@@ -314,6 +315,8 @@ static int explain_absence(struct explain *e)
     }
     if (e->kept.count == 0 && e->kept.earlier_count + e->later == 0) {
         printable_line(stderr, "churnd: there is neither a profile nor an event of customer '%s'", e->customer.ptr);
+    } else if (!explain_profile_read(e) || e->stored.count > 0) {
+        printable_line(stderr, "churnd: the profile of customer '%s' was written only now; ask again", e->customer.ptr);
     } else if (passed > 0) {
         printable_line(
             stderr,

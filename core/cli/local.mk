@@ -27,6 +27,8 @@ libcore_la_SOURCES += \
   %D%/explain_judge.h \
   %D%/explain_keep.c \
   %D%/explain_keep.h \
+  %D%/explain_profile.c \
+  %D%/explain_profile.h \
   %D%/explain_read.c \
   %D%/explain_read.h \
   %D%/explain_state.c \

@@ -22,6 +22,7 @@ struct store_overlay {
     const churn_store_ops *ops;
     void *self;
     int64_t now_ms;
+    bool forgets;
     struct written *slots[SLOTS];
 };
 
@@ -117,6 +118,10 @@ static struct written *find(struct store_overlay *overlay, churn_str key)
 static int32_t keep(struct store_overlay *overlay, churn_str key, struct written *made, int64_t ttl_ms)
 {
     struct written *written = find(overlay, key);
+    if (overlay->forgets) {
+        written_free(made);
+        return CHURN_OK;
+    }
     if (written == NULL) {
         struct written **slot = slot_of(overlay, key);
         written = calloc(1, sizeof *written);
@@ -361,6 +366,11 @@ void store_overlay_free(struct store_overlay *overlay)
 void store_overlay_set_time(struct store_overlay *overlay, int64_t now_ms)
 {
     overlay->now_ms = now_ms;
+}
+
+void store_overlay_set_keeping(struct store_overlay *overlay, bool keeping)
+{
+    overlay->forgets = !keeping;
 }
 
 const churn_store_ops store_overlay_ops = {

@@ -6,6 +6,7 @@
 #define STORE_OVERLAY_H
 
 #include <churn/store.h>
+#include <stdbool.h>
 
 struct store_overlay;
 
@@ -17,6 +18,9 @@ void store_overlay_free(struct store_overlay *overlay);
 /* What time it is where something is written that expires: that of the record at hand. 0: unknown, so nothing expires.
  */
 void store_overlay_set_time(struct store_overlay *overlay, int64_t now_ms);
+
+/* Whether what is written from here on is kept; else it is answered and forgotten. At first it is. */
+void store_overlay_set_keeping(struct store_overlay *overlay, bool keeping);
 
 /* The calls of the overlay; `open` takes the overlay itself as `self`. It cannot list keys. */
 extern const churn_store_ops store_overlay_ops;

@@ -158,6 +158,23 @@ static void test_many(void)
     end();
 }
 
+static void test_what_is_not_kept(void)
+{
+    churn_put_reply reply;
+    CU_ASSERT_FATAL(begin());
+    CU_ASSERT(put("id", 0, "at", "first", 0, 1) == CHURN_OK && answered(1, &reply) == CHURN_OK);
+    store_overlay_set_keeping(overlay, false);
+    CU_ASSERT(put("id", 1, "at", "second", 0, 2) == CHURN_OK && answered(2, &reply) == CHURN_OK);
+    CU_ASSERT(put("other", 0, "at", "first", 0, 3) == CHURN_OK && answered(3, &reply) == CHURN_OK);
+    CU_ASSERT(put("id", 0, "at", "third", 0, 4) == CHURN_OK && answered(4, &reply) == CHURN_CONFLICT);
+    CU_ASSERT_STRING_EQUAL(got("id"), "at=first _v=1 ");
+    CU_ASSERT_STRING_EQUAL(got("other"), "");
+    store_overlay_set_keeping(overlay, true);
+    CU_ASSERT(put("other", 0, "at", "second", 0, 5) == CHURN_OK && answered(5, &reply) == CHURN_OK);
+    CU_ASSERT_STRING_EQUAL(got("other"), "at=second _v=1 ");
+    end();
+}
+
 /* What goes wrong below is told. */
 static void test_outage(void)
 {
@@ -173,6 +190,7 @@ int main(void)
     CU_TestInfo tests[] = {TEST(test_what_is_written_stays_above),
                            TEST(test_what_is_stored_is_seen),
                            TEST(test_what_expires),
+                           TEST(test_what_is_not_kept),
                            TEST(test_many),
                            TEST(test_outage),
                            CU_TEST_INFO_NULL};
