@@ -187,24 +187,31 @@ static void append_store(const struct view *view)
     end_table(view);
 }
 
-/* The samples of a family, one a row, by a label. */
-static void append_by_label(const struct view *view, const char *name, const char *label)
+/* The figures of a family, one a row, by a label; those that are 0 are left out where there are `many`. */
+static void append_by_label(const struct view *view, const char *name, const char *label, bool many)
 {
     char value[256];
     const struct figure *at = figures_next(view->now, name, NULL);
     for (; at != NULL; at = figures_next(view->now, name, at)) {
-        (void)figure_label(at, label, value, sizeof value);
-        append_counter(view, value, name, label, value);
+        if (!many || figure_number(at) != 0) {
+            (void)figure_label(at, label, value, sizeof value);
+            append_counter(view, value, name, label, value);
+        }
     }
 }
 
 static void append_letters(const struct view *view)
 {
-    if (figures_next(view->now, "churnd_dead_letters_total", NULL) == NULL) {
+    static const char name[] = "churnd_dead_letters_total";
+    if (figures_next(view->now, name, NULL) == NULL) {
         return;
     }
     begin_table(view, "Dead letters by reason", counted);
-    append_by_label(view, "churnd_dead_letters_total", "reason");
+    append_by_label(view, name, "reason", true);
+    if (figures_sum(view->now, name) == 0) {
+        begin_row(view, "none");
+        put(view, "<td></td><td></td></tr>");
+    }
     end_table(view);
 }
 
@@ -243,7 +250,7 @@ static void append_predictions(const struct view *view)
     }
     begin_table(view, "Predictions", counted);
     append_counters(view, rows, sizeof rows / sizeof rows[0]);
-    append_by_label(view, "churnd_predictions_total", "result");
+    append_by_label(view, "churnd_predictions_total", "result", false);
     for (; breaker != NULL; breaker = figures_next(view->now, "churnd_prediction_breaker_open", breaker)) {
         put(view, "<tr><th scope=\"row\">breaker of ");
         put_text(view, figure_label(breaker, "sink", sink, sizeof sink));
@@ -258,7 +265,7 @@ static void append_alert_counts(const struct view *view)
     if ((view->pipeline->outputs & CHURN_RECORD_ALERT) != 0 &&
         figures_next(view->now, "churnd_alerts_total", NULL) != NULL) {
         begin_table(view, "Alerts by severity", counted);
-        append_by_label(view, "churnd_alerts_total", "severity");
+        append_by_label(view, "churnd_alerts_total", "severity", false);
         end_table(view);
     }
 }

@@ -250,7 +250,7 @@ static void fill_main(struct picture *picture, const struct view *view)
     }
 }
 
-/* From the source to the store in one row, in the middle; the dead letters below, at the bottom. */
+/* Source, workers and store side by side, their middles at one height; the dead letters below, at the bottom. */
 static void place_main(struct picture *picture, const struct pipeline *pipeline, int sinks_height)
 {
     struct box *letters = pipeline->has_dead_letters ? &picture->sinks[pipeline->sink_count - 1] : NULL;
@@ -258,7 +258,10 @@ static void place_main(struct picture *picture, const struct pipeline *pipeline,
     int row = larger(larger(height_of(&picture->source), height_of(&picture->workers)),
                      picture->stores ? height_of(&picture->store) : 0);
     picture->height = larger(sinks_height, row + letters_height);
-    picture->source.y = picture->workers.y = picture->store.y = (picture->height - letters_height - row) / 2;
+    for (size_t i = 0; i < 3; i++) {
+        struct box *box = (struct box *[]){&picture->source, &picture->workers, &picture->store}[i];
+        box->y = (picture->height - letters_height - height_of(box)) / 2;
+    }
     if (letters != NULL) {
         letters->y = picture->height - letters_height + GAP;
     }

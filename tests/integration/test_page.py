@@ -16,12 +16,12 @@ import urllib.request
 
 import pytest
 import yaml
-from lights import wait_until_ready
+from lights import start_local, wait_until_ready
 from selenium import webdriver
 from selenium.webdriver.chrome.service import Service
 from selenium.webdriver.common.by import By
 from selenium.webdriver.common.keys import Keys
-from services import HOST, Stack, free_port, run_churnd, wait_for
+from services import HOST, Stack, accepts, free_port, run_churnd, wait_for
 
 TOKEN = "correct-horse-battery-staple"
 BASIC = {"Authorization": "Basic " + base64.b64encode(f"anybody:{TOKEN}".encode()).decode()}
@@ -186,7 +186,8 @@ def figures(browser):
 
 
 def text_of(browser, selector):
-    return browser.execute_script("return document.querySelector(arguments[0])?.innerText ?? ''", selector)
+    look = "const e = document.querySelector(arguments[0]); return e?.innerText ?? e?.textContent ?? ''"
+    return browser.execute_script(look, selector)
 
 
 def screenshot(browser, name):
@@ -550,6 +551,37 @@ def test_after_a_reload(run):
     run.daemon.send(signal.SIGHUP)
     wait_for("the reload", lambda: run.daemon.err.count("reloaded shop") == 2, 60)
     wait_for("the old token", lambda: customer(run, "c2")[0] == 200)
+
+
+# --- An outage ---
+
+
+def test_an_outage_of_the_prediction_api(browser, stack):
+    """The breaker, what waits, and what keeps the run from being ready; and that it is over."""
+    api = stack.start_scripted()
+    api.mode = "error"
+    port = free_port()
+    sink = {"plugin": "prediction", "name": "churn", "url": api.url, "retry_min": "50ms"}
+    sink |= {"breaker_failures": 1, "breaker_pause": "200ms"}
+    orders = [
+        json.dumps(event(i, "order_placed", f"c{i}", order_id="o", order_value=1, items_count=1, payment_method="card"))
+        for i in range(12)
+    ]
+    start_local(stack, port, orders, sinks=[sink])
+    wait_for("the listener", lambda: ask(f"http://{HOST}:{port}/healthz")[0] == 200 if accepts(port) else False)
+    browser.get(f"http://{HOST}:{port}/")
+    wait_for("the breaker", lambda: "breaker open" in text_of(browser, "#picture .stalled"))
+    wait_for("what waits", lambda: figures(browser).get("churnd_predictions_waiting") == ["12", "12"])
+    assert "12 triggers wait" in text_of(browser, "#picture .stalled")
+    assert "is failing" in text_of(browser, "#troubles") and text_of(browser, "#status") == "not ready"
+    assert re.search(r"breaker of churn\s+open", text_of(browser, "#figures"))
+    screenshot(browser, "outage")
+    api.mode = "ok"
+    wait_for("the answers", lambda: figures(browser).get("churnd_predictions_total{result=answered}") == ["12", "12"])
+    wait_for("readiness", lambda: text_of(browser, "#status") == "ready")
+    assert text_of(browser, "#troubles") == "" and not browser.find_elements(By.CSS_SELECTOR, "#picture .stalled")
+    assert "breaker closed" in text_of(browser, "#picture")
+    assert figures(browser)["churnd_predictions_waiting"] == ["0", "0"]
 
 
 # --- Without a token, with TLS ---
