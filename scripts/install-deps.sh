@@ -5,8 +5,8 @@
 set -euo pipefail
 
 build=(build-essential autoconf automake libtool pkg-config librdkafka-dev libhiredis-dev libcurl4-openssl-dev
-       libyaml-dev libjson-c-dev libmicrohttpd-dev libsimdjson-dev liblmdb-dev libxxhash-dev libsystemd-dev
-       uthash-dev)
+       libyaml-dev libjson-c-dev libmicrohttpd-dev libncurses-dev libsimdjson-dev liblmdb-dev libxxhash-dev
+       libsystemd-dev uthash-dev)
 check=(libcunit1-dev redis-server python3)
 package=(debhelper lintian)
 tests=("${check[@]}" "${package[@]}" clang libclang-rt-dev debootstrap default-jdk-headless maven python3-venv kcat mandoc

@@ -4,6 +4,7 @@ the unit as it is installed."""
 import contextlib
 import json
 import os
+import pathlib
 import re
 import shutil
 import signal
@@ -14,7 +15,7 @@ import time
 import pytest
 import yaml
 from lights import EVENT, LINE, ask, start_local, start_stuck
-from services import BUILD, HOST, SANITIZERS, SRC, free_port, run_churnd, wait_for
+from services import BUILD, CHURND, HOST, SANITIZERS, SRC, Process, free_port, run_churnd, wait_for
 
 UNIT = BUILD / "systemd/churnd@.service"
 WATCHDOG_S = 2
@@ -262,38 +263,51 @@ def test_the_unit_is_understood(installed, tmp_path):
     assert (other / "var/lib/churnd").is_dir() and (other / "run/churnd").is_dir()
 
 
-@pytest.mark.skipif(
-    shutil.which("strace") is None or SANITIZERS != "", reason="no strace here, or more than churnd runs"
-)
-def test_no_call_is_beyond_the_filter(stack):
-    """What a run with LMDB, plugins and its listener asks of the kernel, its threads and its stop too, is in the unit's
-    SystemCallFilter."""
-    text = UNIT.read_text()
+@pytest.mark.skipif(shutil.which("strace") is None or SANITIZERS != "", reason="no strace, or more than churnd runs")
+@pytest.mark.parametrize("name", ["quickstart", "consumer"])
+def test_a_run_asks_the_kernel_for_nothing_that_the_unit_refuses(stack, manager, name):
+    """With plugins, threads, LMDB, the listener, clients of servers that are away, and the stop: its system calls are in the
+    filter, it writes in its state folder alone, makes no memory executable, and uses no socket but those that are allowed."""
+    unit = UNIT.read_text()
+    state, trace = stack.folder / "state", stack.folder / "trace"
+    state.mkdir()
+    away = str(free_port())
+    env = {
+        "STATE_DIRECTORY": str(state),
+        "KAFKA_BROKER": f"{HOST}:{away}",
+        "REDIS_HOST": HOST,
+        "REDIS_PORT": away,
+        "API_URL": f"http://{HOST}:{away}",
+        "CHURN_LISTEN": f"{HOST}:{free_port()}",
+    }
+    command = ["strace", "-f", "-qq", "-s", "300", "-o", trace, "-e", "signal=none", CHURND]
+    traced = stack._add_process(
+        Process([*command, "-c", SRC / f"config/{name}.yaml"], stack.folder, name, {**manager.env(), **env}, cwd=state)
+    )
+    manager.wait("READY")
+    children = pathlib.Path(f"/proc/{traced.pid}/task/{traced.pid}/children").read_text().split()
+    for child in children:
+        os.kill(int(child), signal.SIGTERM)
+    assert traced.wait(60) == 0, traced.err
+    lines = trace.read_text().splitlines()
+
+    def found(pattern):
+        """What the first group of the pattern is in each line that has it."""
+        return {match[1] for match in (re.search(pattern, line) for line in lines) if match}
+
     allowed, refused = set(), set()
-    for groups in re.findall(r"^SystemCallFilter=(.*)$", text, re.M):
+    for groups in re.findall(r"^SystemCallFilter=(.*)$", unit, re.M):
         into = refused if groups.startswith("~") else allowed
         for group in groups.lstrip("~").split():
             into |= calls_of(group)
-    trace = stack.folder / "trace"
-    stack.run("check", "-c", SRC / "config/quickstart.yaml", env={"CHURN_DATA": str(stack.folder / "data")})
-    command = [
-        "strace",
-        "-f",
-        "-qq",
-        "-o",
-        trace,
-        "-e",
-        "signal=none",
-        BUILD / "churnd",
-        "-c",
-        SRC / "config/quickstart.yaml",
-    ]
-    subprocess.run(
-        command, check=True, capture_output=True, env={**os.environ, "CHURN_DATA": str(stack.folder / "data")}
-    )
-    called = set(re.findall(r"^\d+ +(\w+)\(", trace.read_text(), re.M))
-    assert {"openat", "mmap", "msync" if "msync" in called else "fdatasync"} <= called
+    called = found(r"^\d+ +(\w+)\(")
+    assert {"openat", "mmap", "socket", "mprotect"} <= called
     assert called - (allowed - refused) == set()
+    assert found(r"\b(mmap\(.*PROT_WRITE\|PROT_EXEC|mprotect\(.*PROT_EXEC)") == set()
+    families = set(re.search(r"^RestrictAddressFamilies=(.*)$", unit, re.M)[1].split())
+    assert {"AF_UNIX"} <= found(r"\bsocket\((AF_\w+)") <= families
+    written = {state / path for path in found(r'\bopenat\(AT_FDCWD, "([^"]*)", [^)]*O_(?:WRONLY|RDWR|CREAT).*\) = \d')}
+    assert written and [path for path in sorted(written) if state not in path.parents and path.parts[1] != "dev"] == []
 
 
 def calls_of(group):
