@@ -186,6 +186,25 @@ static bool take_socket(struct arguments *a, const char *value)
     return true;
 }
 
+static bool take_url(struct arguments *a, const char *value)
+{
+    a->url = value;
+    return true;
+}
+
+static bool take_cacert(struct arguments *a, const char *value)
+{
+    a->cacert = value;
+    return true;
+}
+
+static bool take_once(struct arguments *a, const char *value)
+{
+    (void)value;
+    a->once = true;
+    return true;
+}
+
 static bool take_limit(struct arguments *a, const char *value)
 {
     if (decimal_parse_int64(value, strlen(value), &a->limit) && a->limit > 0) {
@@ -300,6 +319,11 @@ static const struct command commands[] = {
      .needs_config = true,
      .help = "ask the pipeline that runs from this file whether it lives, by its `health: listen`; exit 1: it does not",
      .run = command_health},
+    {.name = "top",
+     .formats = "text json",
+     .help = "show a run's figures, rates and troubles on the terminal, or in lines where there is\n"
+             "none: -c PIPELINE.yaml, or --url",
+     .run = command_top},
     {.name = "tap",
      .formats = "text json",
      .help = "show live records of the pipeline's run on this machine: -c PIPELINE.yaml, or --socket",
@@ -493,6 +517,17 @@ static const struct command_option options[] = {
      .commands = "load",
      .help = "run no test; take the profiles that load tests left out of the store",
      .take = take_clean},
+    {.name = "once", .commands = "top", .help = "print the figures once, and end", .take = take_once},
+    {.name = "url",
+     .value = "URL",
+     .commands = "top",
+     .help = "where the run listens, such as http://127.0.0.1:8080, when -c does not tell",
+     .take = take_url},
+    {.name = "cacert",
+     .value = "FILE",
+     .commands = "top",
+     .help = "the certificate that vouches for the one of an https URL",
+     .take = take_cacert},
     {.name = "format",
      .value = "FORMAT",
      .help = "how it is printed; the first of the command's formats by itself",

@@ -69,6 +69,8 @@ struct arguments {
     const char *at;                       /* tap: a point of the pipeline; NULL: events */
     const char *when, *customer, *socket; /* tap */
     int64_t limit;                        /* tap: records; 0: none */
+    const char *url, *cacert;             /* top */
+    bool once;
     bool connect;
     bool ready; /* health: whether events flow, not only whether it lives */
     bool deny_warnings;
@@ -107,6 +109,7 @@ int command_rebuild(const struct arguments *arguments, struct loader *loader, st
 int command_verify(const struct arguments *arguments, struct loader *loader, struct log *log);
 int command_load(const struct arguments *arguments, struct loader *loader, struct log *log);
 int command_test(const struct arguments *arguments, struct loader *loader, struct log *log);
+int command_top(const struct arguments *arguments, struct loader *loader, struct log *log);
 int command_tap(const struct arguments *arguments, struct loader *loader, struct log *log);
 
 /* Whether profiles under `prefix`, which the option named `option` gives, can lie beside those under the pipeline's own

@@ -36,6 +36,8 @@ libcore_la_SOURCES += \
   %D%/explain_text.c \
   %D%/explain_text.h \
   %D%/graph.c \
+  %D%/listener_client.c \
+  %D%/listener_client.h \
   %D%/load/clean.c \
   %D%/load/clean.h \
   %D%/load/command.c \
@@ -89,8 +91,17 @@ libcore_la_SOURCES += \
   %D%/test/plugins.h \
   %D%/test/report.c \
   %D%/test/report.h \
+  %D%/top/command.c \
+  %D%/top/lines.c \
+  %D%/top/lines.h \
+  %D%/top/model.c \
+  %D%/top/model.h \
+  %D%/top/screen.c \
+  %D%/top/screen.h \
   %D%/verify.c \
   %D%/verify_compare.c \
   %D%/verify_compare.h \
   %D%/verify_report.c \
-  %D%/verify_report.h
+  %D%/verify_report.h \
+  %D%/watching.c \
+  %D%/watching.h

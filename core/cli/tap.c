@@ -6,13 +6,12 @@
 #include "base/json_text.h"
 #include "base/printable.h"
 #include "base/unix_socket.h"
+#include "cli/watching.h"
 #include "pipeline/tap_socket.h"
 #include <errno.h>
 #include <inttypes.h>
 #include <poll.h>
-#include <signal.h>
 #include <stdlib.h>
-#include <sys/signalfd.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -130,18 +129,6 @@ static void follow(struct tap *tap)
 
 /* ---- the command ---- */
 
-static int watch_signals(void)
-{
-    struct sigaction ignore = {.sa_handler = SIG_IGN};
-    sigset_t signals;
-    (void)sigemptyset(&signals);
-    (void)sigaddset(&signals, SIGINT);
-    (void)sigaddset(&signals, SIGTERM);
-    (void)sigprocmask(SIG_BLOCK, &signals, NULL);
-    (void)sigaction(SIGPIPE, &ignore, NULL);
-    return signalfd(-1, &signals, SFD_CLOEXEC);
-}
-
 static bool open_tap(struct tap *tap, const char *path)
 {
     tap->fd = unix_socket_connect(path);
@@ -162,7 +149,7 @@ static bool open_tap(struct tap *tap, const char *path)
 
 static int tap_run(const struct arguments *a, const char *path)
 {
-    struct tap tap = {.fd = -1, .limit = a->limit, .signals = watch_signals()};
+    struct tap tap = {.fd = -1, .limit = a->limit, .signals = watching_signals()};
     if (!open_tap(&tap, path)) {
         tap.failed = true;
     } else {
@@ -176,6 +163,7 @@ static int tap_run(const struct arguments *a, const char *path)
         (void)close(tap.fd);
     }
     text_free(&tap.in);
+    watching_end();
     return tap.failed;
 }
 

@@ -1,6 +1,7 @@
 """Runs that are asked how they are, and pipelines that need no server."""
 
 import json
+import subprocess
 import urllib.error
 import urllib.request
 
@@ -19,6 +20,26 @@ def ask(port, path, method="GET", timeout=20):
         return e.code, e.read().decode()
     except OSError:
         return None, ""
+
+
+def certificate(folder):
+    """A certificate of our own for 127.0.0.1: (certificate, key)"""
+    names = (folder / "cert.pem", folder / "key.pem")
+    command = [
+        "openssl",
+        "req",
+        "-x509",
+        "-newkey",
+        "ec",
+        "-pkeyopt",
+        "ec_paramgen_curve:P-256",
+        "-nodes",
+        "-days",
+        "2",
+    ]
+    command += ["-subj", "/CN=churnd", "-addext", "subjectAltName=IP:127.0.0.1", "-out", names[0], "-keyout", names[1]]
+    subprocess.run(command, check=True, capture_output=True)
+    return names
 
 
 def troubles(port):

@@ -16,7 +16,7 @@ import urllib.request
 
 import pytest
 import yaml
-from lights import start_local, wait_until_ready
+from lights import certificate, start_local, wait_until_ready
 from selenium import webdriver
 from selenium.webdriver.chrome.service import Service
 from selenium.webdriver.common.by import By
@@ -100,26 +100,6 @@ class Run:
             label = re.sub(r'(\w+)="([^"]*)"', r"\1=\2", labels)
             found[f"{name}{{{label}}}" if label else name] = value
         return found
-
-
-def certificate(folder):
-    """A certificate of our own for 127.0.0.1: (certificate, key)"""
-    names = (folder / "cert.pem", folder / "key.pem")
-    command = [
-        "openssl",
-        "req",
-        "-x509",
-        "-newkey",
-        "ec",
-        "-pkeyopt",
-        "ec_paramgen_curve:P-256",
-        "-nodes",
-        "-days",
-        "2",
-    ]
-    command += ["-subj", "/CN=churnd", "-addext", "subjectAltName=IP:127.0.0.1", "-out", names[0], "-keyout", names[1]]
-    subprocess.run(command, check=True, capture_output=True)
-    return names
 
 
 @pytest.fixture(scope="module")
