@@ -86,9 +86,9 @@ static void append_trouble(const struct view *view, const struct json_object *tr
     put_text(view, member(trouble, "message"));
     put(view, " <span class=\"quiet\">worker ");
     put_text(view, member(trouble, "worker"));
-    put(view, ", since ");
+    put(view, ", since <time>");
     put_text(view, since);
-    put(view, "</span></li>");
+    put(view, "</time></span></li>");
 }
 
 static void append_troubles(const struct view *view)
@@ -158,7 +158,7 @@ static void append_counters(const struct view *view, const struct row *rows, siz
     }
 }
 
-static const char *const counted[] = {"", "since the start", "now", NULL};
+static const char *const counted[] = {"", "total", "now", NULL};
 
 static void append_events(const struct view *view)
 {
@@ -178,7 +178,7 @@ static void append_store(const struct view *view)
     static const struct row rows[] = {{"profiles written", "churnd_store_puts_total"},
                                       {"new profiles", "churnd_profiles_created_total"},
                                       {"conflicts", "churnd_store_conflicts_total"},
-                                      {"read again after a loss", "churnd_source_rewinds_total"}};
+                                      {"read again", "churnd_source_rewinds_total"}};
     if (view->pipeline->store.loaded == NULL) {
         return;
     }

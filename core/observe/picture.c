@@ -102,14 +102,15 @@ static void draw_box(struct text *out, const struct box *box)
     text_append_string(out, "</g>");
 }
 
-/* A line from one box to another, with how fast the counter grows on it. */
+/* A line from one box to another, with how fast the counter grows on the side of its end from which it does not come.
+ */
 static void draw_flow(const struct view *view, const struct box *from, const struct box *to, const char *name,
                       const char *label, const char *value)
 {
     int x1 = from->x + BOX, y1 = middle_of(from), x2 = to->x - 7, y2 = middle_of(to), bend = (x1 + x2) / 2;
     text_printf(view->out, "<path class=\"flow\" d=\"M%d %dC%d %d %d %d %d %d\"/>", x1, y1, bend, y1, bend, y2, x2, y2);
     text_printf(view->out, "<path class=\"tip\" d=\"M%d %dl-8 -5v10z\"/>", x2 + 6, y2);
-    text_printf(view->out, "<text class=\"rate\" x=\"%d\" y=\"%d\">", x2 + 4, y2 - 9);
+    text_printf(view->out, "<text class=\"rate\" x=\"%d\" y=\"%d\">", x2 + 4, y2 > y1 ? y2 + 19 : y2 - 9);
     view_append_rate(view, name, label, value);
     text_append_string(view->out, "</text>");
 }
