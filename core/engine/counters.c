@@ -27,6 +27,8 @@ static const struct row {
         "Customers whose stored profile was found damaged."),
     ROW(rewinds, "source_rewinds", "churnd_source_rewinds_total",
         "Times that the source was read again because the store may have lost something."),
+    ROW(gaps, "source_gaps", "churnd_source_gaps_total",
+        "Times that the store lacked what cannot be read again, so that profiles are incomplete."),
     ROW(triggers, "triggers", "churnd_triggers_total", "Prediction triggers that followed from events."),
     ROW(dead_letters, "dead_letters", NULL, NULL),
     ROW(letters, "letters", NULL, NULL),

@@ -16,6 +16,7 @@ static void say_gone(const struct worker *worker, uint32_t part, int64_t from, i
                "%s/%d has lost its records from offset %lld to %lld to retention, and the store what it had of them: "
                "rebuild required from a backup of the store, for reading goes on without them",
                s->topic, s->partition, (long long)from, (long long)low);
+    metrics_add_own(worker->counters.gaps, 1);
 }
 
 /* The store has nothing of a partition that was read before: it lost all, or is a new one. */
@@ -32,6 +33,7 @@ static int64_t begin_without_checkpoint(struct worker *worker, uint32_t part, in
             "%s/%d was read up to offset %lld, but the store has no checkpoint of it: it lost its profiles, or is "
             "another one. Rebuild required: reading goes on, and the profiles lack what was before",
             s->topic, s->partition, (long long)p->committed);
+        metrics_add_own(worker->counters.gaps, 1);
         return p->committed;
     }
     log_printf(
@@ -39,6 +41,7 @@ static int64_t begin_without_checkpoint(struct worker *worker, uint32_t part, in
         "%s/%d was read up to offset %lld, but the store has no checkpoint of it: rebuild required, so profiles and "
         "predictions are rebuilt from offset %lld; alerts and dead letters are not sent again",
         s->topic, s->partition, (long long)p->committed, (long long)low);
+    metrics_add_own(worker->counters.rewinds, 1);
     if (low > 0) {
         say_gone(worker, part, 0, low);
     }

@@ -34,6 +34,7 @@ struct worker_counters {
     churn_counter *conflicts;
     churn_counter *damaged; /* customers that were found to have a damaged profile */
     churn_counter *rewinds; /* partitions read again because the store may have lost something */
+    churn_counter *gaps;    /* … of which records are gone, so that profiles stay incomplete */
     churn_counter *triggers;
     churn_counter *dead_letters;
     churn_counter *letters;       /* dead letters that a redrive has read */

@@ -13,7 +13,7 @@ import yaml
 from confluent_kafka import Consumer, TopicPartition
 from confluent_kafka.admin import NewPartitions
 from conftest import quick_group
-from runbook import Machines, Section, blocks, sections
+from runbook import Machines, Section, ask, blocks, sections
 from services import SRC, Stack, wait_for
 
 TOPICS = ["customer-events", "user-events"]
@@ -266,7 +266,8 @@ def test_a_full_disk(place, small_disk, monkeypatch):
         redis.client.bgsave()
         wait_for("a failed save", lambda: redis.client.info("persistence")["rdb_last_bgsave_status"] == "err")
         place.more(300)
-        wait_for("the trouble", lambda: place.machines.says('"plugin":"redis","what":"write"'), 60)
+        told = 'churnd_stalled{plugin="redis",what="write"} 1'
+        wait_for("the trouble", lambda: told in ask(place.machines.url("/metrics")), 60)
         section.run()
         section.run()
         section.done()
@@ -286,7 +287,7 @@ def test_redis_lost(place):
     for dump in place.redis.folder.glob("*.rdb"):
         dump.unlink()
     place.redis.start()
-    wait_for("the way back", lambda: "rebuilt from" in place.machines.unit("churnd@consumer").log)
+    wait_for("the way back", lambda: place.machines.unit("churnd@consumer").log.count("rebuilt from") == 4, 60)
     section.run()
     section.run()
     section.done()

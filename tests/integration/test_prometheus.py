@@ -249,6 +249,7 @@ def test_alerts_fire_and_end(watched):
     ].items()
     assert stalled[0]["annotations"]["summary"] == f"Events do not move on {watched.listen}: redis, store"
     watched.redis.start()
+    wait_for("the alert", lambda: "ChurndStoreWentBack" in watched.prometheus.firing(), 60, 0.3)
     wait_for("its end", lambda: "ChurndStalled" not in watched.prometheus.firing(), 60, 0.3)
 
     good = watched.config.read_text()

@@ -594,42 +594,42 @@ static void test_what_is_said_of_the_place(void)
     static const struct {
         int64_t committed, checkpoint, low;
         uint32_t flags;
-        int64_t rewinds;
+        int64_t rewinds, gaps;
         const char *logged;
     } cases[] = {
-        {20, 20, 0, 0, 0, ""},
-        {20, 10, 0, 0, 1,
+        {20, 20, 0, 0, 0, 0, ""},
+        {20, 10, 0, 0, 1, 0,
          "WARN  source: t/0: the store is sure of everything before offset 10 only, the source of 20: going back "
          "there\n"},
-        {20, 0, 0, 0, 1,
+        {20, 0, 0, 0, 1, 0,
          "WARN  source: t/0: the store is sure of everything before offset 0 only, the source of 20: going back "
          "there\n"},
-        {20, 10, 15, 0, 1,
+        {20, 10, 15, 0, 1, 1,
          "ERROR source: t/0 has lost its records from offset 10 to 15 to retention, and the store what it had of them: "
          "rebuild required from a backup of the store, for reading goes on without them\n"
          "WARN  source: t/0: the store is sure of everything before offset 15 only, the source of 20: going back "
          "there\n"},
-        {20, 0, 15, 0, 1,
+        {20, 0, 15, 0, 1, 1,
          "ERROR source: t/0 has lost its records from offset 0 to 15 to retention, and the store what it had of them: "
          "rebuild required from a backup of the store, for reading goes on without them\n"
          "WARN  source: t/0: the store is sure of everything before offset 15 only, the source of 20: going back "
          "there\n"},
-        {20, 10, 10, 0, 1,
+        {20, 10, 10, 0, 1, 0,
          "WARN  source: t/0: the store is sure of everything before offset 10 only, the source of 20: going back "
          "there\n"},
-        {20, -1, 0, 0, 0,
+        {20, -1, 0, 0, 0, 1,
          "ERROR source: t/0 was read up to offset 20, but the store has no checkpoint of it: it lost its profiles, or "
          "is another one. Rebuild required: reading goes on, and the profiles lack what was before\n"},
-        {20, -1, 0, CHURN_POSITION_WHOLE, 0,
+        {20, -1, 0, CHURN_POSITION_WHOLE, 1, 0,
          "WARN  source: t/0 was read up to offset 20, but the store has no checkpoint of it: rebuild required, so "
          "profiles and predictions are rebuilt from offset 0; alerts and dead letters are not sent again\n"},
-        {20, -1, 1, CHURN_POSITION_WHOLE, 0,
+        {20, -1, 1, CHURN_POSITION_WHOLE, 1, 1,
          "WARN  source: t/0 was read up to offset 20, but the store has no checkpoint of it: rebuild required, so "
          "profiles and predictions are rebuilt from offset 1; alerts and dead letters are not sent again\n"
          "ERROR source: t/0 has lost its records from offset 0 to 1 to retention, and the store what it had of them: "
          "rebuild required from a backup of the store, for reading goes on without them\n"},
-        {20, -1, 20, CHURN_POSITION_WHOLE, 0, ""},
-        {0, -1, 0, CHURN_POSITION_WHOLE, 0, ""},
+        {20, -1, 20, CHURN_POSITION_WHOLE, 0, 0, ""},
+        {0, -1, 0, CHURN_POSITION_WHOLE, 0, 0, ""},
     };
     for (size_t i = 0; i < COUNT(cases); i++) {
         char what[16];
@@ -640,6 +640,7 @@ static void test_what_is_said_of_the_place(void)
         CU_ASSERT(placing_step(&worker) && partitions_ready(&worker));
         check_logged(cases[i].logged, what);
         CU_ASSERT_EQUAL(metrics_sum(pipeline.metrics, "rewinds"), cases[i].rewinds);
+        CU_ASSERT_EQUAL(metrics_sum(pipeline.metrics, "gaps"), cases[i].gaps);
         close_here();
     }
 }

@@ -361,6 +361,7 @@ static void open_worker(int64_t checkpoint)
                              .session = {.checkpoints = &rounds_session_user, .profiles = &writer_session_user}};
     shown_open(&worker);
     worker.counters.rewinds = metrics_counter(pipeline.metrics, &worker, "rewinds");
+    worker.counters.gaps = metrics_counter(pipeline.metrics, &worker, "gaps");
     CU_ASSERT(session_step(&worker) && worker.session.handle != NULL);
     check_trace("open; ", "a session");
 }
