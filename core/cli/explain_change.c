@@ -87,12 +87,12 @@ static void take_values(const struct explain *e, const struct fields *fields, st
     }
 }
 
+/* A ptr of NULL: absent. */
 static churn_str value_at(const struct values *values, uint32_t i)
 {
-    return values->at[i].present
-               ? (churn_str){.ptr = values->bytes.len > 0 ? values->bytes.bytes + values->at[i].start : "",
-                             .len = (uint32_t)values->at[i].len}
-               : (churn_str){0};
+    const char *bytes = values->bytes.bytes != NULL ? values->bytes.bytes : "";
+    return values->at[i].present ? (churn_str){.ptr = bytes + values->at[i].start, .len = (uint32_t)values->at[i].len}
+                                 : (churn_str){0};
 }
 
 /* What a sum grows by: "+19.99"; "" where the field is none. */

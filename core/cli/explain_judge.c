@@ -15,10 +15,10 @@
 
 /* What is known of a record before it is kept. */
 struct judged {
-    struct explained one;
     churn_str type, event_id;
     const char *detail;
-    bool has_delta; /* in e->scratch */
+    bool has_delta;       /* in e->scratch */
+    struct explained one; /* last, for texts follow it where it is kept */
 };
 
 /* ---- keeping ---- */
@@ -183,12 +183,11 @@ static int32_t ask_processors(struct explain *e, const churn_record *record, boo
 }
 
 static bool judge_event(struct explain *e, const churn_record *record, const struct event_type *type,
-                        churn_event *event, struct judged *judged)
+                        churn_event *event, struct judged *judged, struct reject *reject)
 {
     struct worker *worker = e->worker;
-    struct reject reject = {.detail = ""};
     int32_t verdict = ask_processors(
-        e, record, judged->one.standing == STANDS_COUNTED || judged->one.standing == STANDS_LATE, type, event, &reject);
+        e, record, judged->one.standing == STANDS_COUNTED || judged->one.standing == STANDS_LATE, type, event, reject);
     judged->type = type->name;
     judged->event_id = event->event_id;
     order_event(e, event, &judged->one);
@@ -197,15 +196,14 @@ static bool judge_event(struct explain *e, const churn_record *record, const str
         judged->one.fate = verdict == CHURN_DROP ? FATE_LEFT_OUT : FATE_EVENT;
         judged->one.processor = verdict == CHURN_DROP ? worker->intake.verdict_of : NULL;
         fields_clear(e->scratch);
-        folded =
-            plugin_fold(worker, type, event, judged->one.part, e->scratch, &window_filling(worker)->arena, &reject);
+        folded = plugin_fold(worker, type, event, judged->one.part, e->scratch, &window_filling(worker)->arena, reject);
         judged->has_delta = folded == CHURN_OK;
         verdict = folded == CHURN_OK || verdict == CHURN_DROP ? CHURN_OK : folded;
     }
     if (verdict == CHURN_REJECT) {
         judged->one.fate = FATE_DEAD_LETTER;
-        judged->one.reason = reject.reason;
-        judged->detail = reject.detail;
+        judged->one.reason = reject->reason;
+        judged->detail = reject->detail;
     } else if (verdict != CHURN_OK) {
         return explain_state_fail(e, "%s",
                                   worker->failed ? worker->failure
@@ -244,5 +242,5 @@ bool explain_judge(struct explain *e, const churn_record *record, uint32_t part)
     event.topic = churn_text(worker->parts.items[part].topic);
     event.partition = record->partition;
     event.offset = record->offset;
-    return judge_event(e, record, type, &event, &judged);
+    return judge_event(e, record, type, &event, &judged, &reject);
 }

@@ -106,7 +106,7 @@ bool explain_keep_take(struct explain *e, struct explained *one)
         explain_keep_free_one(one, e->registry);
         return false;
     }
-    while (e->kept.bytes > MOST_BYTES && ok) {
+    while (e->kept.bytes > MOST_BYTES && e->kept.count > 1 && ok) {
         ok = let_go_of_oldest(e);
     }
     return ok;

@@ -53,7 +53,7 @@ static void written_free(struct written *written)
 /* The pairs' texts move with `bytes`. */
 static void place_pairs(struct written *written)
 {
-    const char *at = written->bytes.bytes;
+    const char *at = written->bytes.bytes != NULL ? written->bytes.bytes : "";
     for (uint32_t i = 0; i < written->count; i++) {
         written->pairs[i].name.ptr = at;
         written->pairs[i].value.ptr = at + written->pairs[i].name.len;
