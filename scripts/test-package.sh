@@ -67,4 +67,11 @@ tar -C "$root" --numeric-owner -xpf "build/debian-$release.tar"
 mkdir "$root/packages"
 cp -r "$folder"/*.deb "$folder/lower" "$root/packages/"
 cp scripts/try-package.sh "$root/packages/"
-scripts/debian-enter.sh "$root" bash /packages/try-package.sh "$version" "$lower"
+scripts/debian-enter.sh "$root" bash /packages/try-package.sh install "$version" "$lower"
+status=0
+scripts/debian-boot.sh "$root" bash /packages/try-package.sh use "$version" "$lower" || status=$?
+if [ "$status" -eq 77 ]; then
+    status=0
+    scripts/debian-enter.sh "$root" bash /packages/try-package.sh use "$version" "$lower" || status=$?
+fi
+exit "$status"
