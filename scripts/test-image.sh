@@ -17,13 +17,8 @@ image() {
     buildah --root "$folder/storage" --runroot "$folder/run" --storage-driver vfs "$@"
 }
 
-# limit NAME LETTER: as it is here. By itself buildah raises it, which root may not do everywhere.
-limit() {
-    local soft hard
-    soft=$(ulimit -S "$2") hard=$(ulimit -H "$2")
-    echo "--ulimit=$1=${soft/unlimited/-1}:${hard/unlimited/-1}"
-}
-how=(--isolation chroot "$(limit nofile -n)" "$(limit nproc -u)")
+# Limits that root may set everywhere, as it may not raise them everywhere, which buildah does by itself.
+how=(--isolation chroot --ulimit nofile=1024:1024 --ulimit nproc=4096:4096)
 
 # shellcheck disable=SC2317  # the trap calls it
 clean() {
