@@ -95,15 +95,18 @@ class Container:
         return self.process.wait(60)
 
     def check_health(self, *more, change=lambda word: word):
-        """The image's health check, run in the container as Docker does."""
+        """The image's health check."""
         kind, *command = self.image.config["Healthcheck"]["Test"]
         assert kind == "CMD"
+        return self.execute(*(change(word) for word in command), *more)
+
+    def execute(self, *command):
+        """In the container that runs, as `docker exec` does."""
         return subprocess.run(
             [
                 *("nsenter", "--target", str(wait_for("its program", self.first)), "--mount", "--pid", "--root"),
                 *("setpriv", "--reuid", self.image.user, "--clear-groups", "env", "-i", *self.pairs()),
-                *(change(word) for word in command),
-                *more,
+                *command,
             ],
             capture_output=True,
             text=True,
@@ -214,6 +217,8 @@ def test_producer_and_consumer(run, stack, seed):
     wait_for("its health", lambda: consumer.check_health("--ready").returncode == 0, 60)
     healthy = consumer.check_health()
     assert healthy.returncode == 0 and json.loads(healthy.stdout)["status"] == "alive", healthy
+    tapped = consumer.execute("churnd", "tap", "--at", "events", "--limit", "1", "--format", "json")
+    assert tapped.returncode == 0 and json.loads(tapped.stdout)["key"].startswith("cust_"), tapped
     assert producer.stop() == 0, producer.process.err[-3000:]
     model = oracle.Model().feed_topics(kafka.brokers, ["customer-events"])
     assert model.events > 100 and model.dead

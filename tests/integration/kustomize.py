@@ -1,5 +1,5 @@
-"""What `kustomize build` makes of the manifests, as far as they use it: resources, ConfigMaps from files and literals, images, and
-patches that remove. Without the hashes in the ConfigMaps' names. test_deploy.py compares it with kustomize where that is installed."""
+"""What `kustomize build` makes of the manifests, as far as they use it: resources, ConfigMaps from files and literals, images,
+components, and patches. Without the hashes in the ConfigMaps' names. test_deploy.py compares it with kustomize where that is installed."""
 
 import copy
 
@@ -28,12 +28,22 @@ def _patch(made, folder, patch):
         made.remove(_only(made, content["kind"], content["metadata"]["name"]))
         return
     for operation in content:
-        assert operation.keys() == {"op", "path"} and operation["op"] == "remove"
-        *way, last = operation["path"].strip("/").split("/")
-        at = _only(made, patch["target"]["kind"], patch["target"]["name"])
-        for step in way:
-            at = at[step]
-        del at[last]
+        way = [step.replace("~1", "/") for step in operation["path"].strip("/").split("/")]
+        _change(_only(made, patch["target"]["kind"], patch["target"]["name"]), way, operation)
+
+
+def _change(document, way, operation):
+    """By RFC 6902."""
+    at = document
+    for step in way[:-1]:
+        at = at[int(step) if isinstance(at, list) else step]
+    if operation["op"] == "remove":
+        del at[way[-1]]
+    elif way[-1] == "-":
+        at.append(operation["value"])
+    else:
+        assert operation["op"] == "add" and isinstance(at, dict)
+        at[way[-1]] = operation["value"]
 
 
 def _rename_image(container, images):
@@ -44,10 +54,14 @@ def _rename_image(container, images):
 
 def build(folder):
     """The manifests, each a dictionary."""
+    return _build(folder, [])
+
+
+def _build(folder, made):
+    """With what a component is to change."""
     (settings,) = documents(next(folder.glob("[Kk]ustomization*")))
-    known = {"apiVersion", "kind", "namespace", "resources", "configMapGenerator", "images", "patches"}
+    known = {"apiVersion", "kind", "namespace", "resources", "configMapGenerator", "images", "components", "patches"}
     assert settings.keys() <= known, settings.keys() - known
-    made = []
     for resource in settings.get("resources", []):
         path = folder / resource
         made += build(path) if path.is_dir() else documents(path)
@@ -58,6 +72,8 @@ def build(folder):
             _only(made, "ConfigMap", generator["name"])["data"].update(generated["data"])
         else:
             made.append(generated)
+    for component in settings.get("components", []):
+        made = _build(folder / component, made)
     for patch in settings.get("patches", []):
         _patch(made, folder, patch)
     for document in made:
