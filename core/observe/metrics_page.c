@@ -150,9 +150,9 @@ static void take_reloads(const struct metrics_page *page)
            "When the pipeline that is in use was taken, in seconds since 1970.", page->reload_ms);
 }
 
-void metrics_page_append(void *ctx, struct text *out)
+void metrics_page_append(void *metrics_page, struct text *out)
 {
-    struct metrics_page *page = ctx;
+    struct metrics_page *page = metrics_page;
     (void)pthread_mutex_lock(&page->lock);
     metrics_set_all(page->pipeline->metrics, page, METRIC_UNSET);
     metrics_set_all(page->pipeline->metrics, page->pipeline->stalls, 0);

@@ -19,8 +19,8 @@ struct metrics_page;
 struct metrics_page *metrics_page_new(struct health *health, const struct pipeline *pipeline);
 /* Adds its route. It must outlive the listener. [main] */
 void metrics_page_serve(struct metrics_page *page, struct listener *listener);
-/* Appends what it answers; `page` is a struct metrics_page. [any] */
-void metrics_page_append(void *page, struct text *out);
+/* Appends what a struct metrics_page answers. [any] */
+void metrics_page_append(void *metrics_page, struct text *out);
 /* What was counted moves to the pipeline `to`, which is shown from now on; nobody counts meanwhile. [main] */
 void metrics_page_change(struct metrics_page *page, const struct pipeline *to);
 /* [main] */

@@ -1,8 +1,8 @@
 #include "observe/process.h"
 
 #include <dirent.h>
-#include <inttypes.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <sys/resource.h>
 #include <unistd.h>
 
@@ -11,16 +11,18 @@ static int64_t microseconds(struct timeval t)
     return (int64_t)t.tv_sec * 1000000 + t.tv_usec;
 }
 
+/* In pages: all of it, what is in RAM, and more. */
 static void read_memory(struct process_usage *usage)
 {
     FILE *file = fopen("/proc/self/statm", "re");
-    int64_t page = sysconf(_SC_PAGESIZE), all, resident;
+    int64_t page = sysconf(_SC_PAGESIZE);
+    char line[128], *rest;
     if (file == NULL) {
         return;
     }
-    if (fscanf(file, "%" SCNd64 " %" SCNd64, &all, &resident) == 2) {
-        usage->virtual_bytes = all * page;
-        usage->resident_bytes = resident * page;
+    if (fgets(line, sizeof line, file) != NULL) {
+        usage->virtual_bytes = strtoll(line, &rest, 10) * page;
+        usage->resident_bytes = strtoll(rest, NULL, 10) * page;
     }
     (void)fclose(file);
 }

@@ -1,5 +1,6 @@
 """/metrics: what a run counted, as Prometheus reads it, and as the manual says."""
 
+import contextlib
 import json
 import re
 import signal
@@ -8,7 +9,7 @@ import pytest
 import yaml
 from lights import start_local
 from metrics import documented, fetch, parse, scrape, value
-from services import free_port, wait_for
+from services import TimedOut, free_port, wait_for
 
 SINKS = [
     {"plugin": "alert", "to": "log", "name": "told"},
@@ -104,9 +105,16 @@ COUNTS = {
 }
 
 
-def check_counts(samples):
-    found = {key: value(samples, key[0], **dict([key[1:]] if key[1:] else [])) for key in COUNTS}
-    assert found == COUNTS
+def counts(port):
+    samples = scrape(port)
+    return {key: value(samples, key[0], **dict([key[1:]] if key[1:] else [])) for key in COUNTS}
+
+
+def check_counts(port):
+    """In the end: gauges are as of the last second, and what a sink has answered is counted a moment later."""
+    with contextlib.suppress(TimedOut):
+        wait_for("the counts", lambda: counts(port) == COUNTS, 30)
+    assert counts(port) == COUNTS
 
 
 def check_histograms(samples):
@@ -146,7 +154,7 @@ def test_what_a_run_counted(stack, run):
     """The numbers are those of what was fed, also after reloads; names are the manual's; a trouble shows; the end's summary is
     the same."""
     daemon, port = run
-    check_counts(scrape(port))
+    check_counts(port)
     check_histograms(scrape(port))
     status, headers, body = fetch(port, "HEAD")
     assert (status, body) == (200, "") and int(headers["Content-Length"]) > 1000
@@ -162,7 +170,7 @@ def test_what_a_run_counted(stack, run):
     wait_for("a refusal", lambda: value(scrape(port), "churnd_config_reloads_total", result="refused") == 1, 60)
     assert value(scrape(port), "churnd_config_last_reload_successful") == 0
     wait_for("a ready run", lambda: value(scrape(port), "churnd_ready") == 1, 60)
-    check_counts(scrape(port))
+    check_counts(port)
 
     # Triggers that wait for the API.
     stack.api.mode = "error"
