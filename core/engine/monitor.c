@@ -142,6 +142,7 @@ void monitor_tell(const struct monitor *monitor, const struct generation *genera
         status.workers[i] = worker_health(generation->workers[i]);
     }
     health_publish(monitor->health, &status);
+    page_tick(monitor->page);
 }
 
 void monitor_change(const struct monitor *monitor, const struct pipeline *from, struct pipeline *to)

@@ -1,5 +1,6 @@
 #include "observe/lookup.h"
 
+#include "base/clock.h"
 #include "base/decimal.h"
 #include "pipeline/instance.h"
 #include "profile/profile_render.h"
@@ -7,8 +8,9 @@
 #include <stdlib.h>
 #include <time.h>
 
-#define MAX_WAITING 8 /* questions */
-#define IDLE_S 30     /* after which the session is closed */
+#define MAX_WAITING 8    /* questions */
+#define IDLE_S 30        /* after which the session is closed */
+#define PATIENCE_MS 3000 /* of who asks */
 
 struct lookup {
     pthread_t thread;
@@ -16,9 +18,10 @@ struct lookup {
     pthread_cond_t changed;
     struct lookup_question *first, **last; /* that wait */
     unsigned waiting;
-    struct pipeline *pipeline; /* NULL: none runs */
-    void *session;             /* of its store; NULL: none is open */
-    bool busy;                 /* the thread uses both, without the lock */
+    struct pipeline *pipeline;       /* NULL: none runs */
+    void *session;                   /* of its store; NULL: none is open */
+    bool busy;                       /* the thread uses both, without the lock */
+    struct lookup_question *current; /* that it works at; NULL: none, or one that was answered without it */
     bool stopping;
 };
 
@@ -162,7 +165,6 @@ static void answer_question(struct lookup *lookup, struct pipeline *pipeline, st
     } else {
         look_up(lookup, pipeline, question);
     }
-    question->ready(question);
 }
 
 static struct lookup_question *take_question(struct lookup *lookup)
@@ -188,16 +190,65 @@ static bool wait_for_change(struct lookup *lookup)
     return pthread_cond_timedwait(&lookup->changed, &lookup->lock, &until) == 0;
 }
 
-/* The thread uses the pipeline for one question without the lock, which is held before and after. */
+/* Without the thread's answer. */
+static void answer_without(struct lookup_question *question, const char *message)
+{
+    set_result(question, LOOKUP_NOT_NOW, message);
+    question->ready(question);
+}
+
+/* Those that wait, and have since `before_ms` at least, are answered without the store. */
+static void answer_waiting(struct lookup *lookup, int64_t before_ms, const char *message)
+{
+    while (lookup->first != NULL && lookup->first->asked_ms <= before_ms) {
+        answer_without(take_question(lookup), message);
+    }
+}
+
+/* So is the one that the thread works at. */
+static void answer_current(struct lookup *lookup, int64_t before_ms, const char *message)
+{
+    struct lookup_question *current = lookup->current;
+    if (current != NULL && current->asked_ms <= before_ms) {
+        lookup->current = NULL;
+        answer_without(current, message);
+    }
+}
+
+/* Hands over what was found to who still waits for it. */
+static void hand_over(struct lookup *lookup, struct lookup_question *found)
+{
+    struct lookup_question *question = lookup->current;
+    lookup->current = NULL;
+    if (question == NULL) {
+        text_free(&found->profile);
+        text_free(&found->prediction);
+        return;
+    }
+    question->result = found->result;
+    memcpy(question->message, found->message, sizeof question->message);
+    question->profile = found->profile;
+    question->prediction = found->prediction;
+    question->ready(question);
+}
+
+/* The thread uses the pipeline for one question without the lock, which is held before and after. A store that does not
+ * answer this one would not answer those that wait either, each of them for as long. */
 static void answer_next(struct lookup *lookup)
 {
-    struct lookup_question *question = take_question(lookup);
+    struct lookup_question found = {0};
     struct pipeline *pipeline = lookup->stopping ? NULL : lookup->pipeline;
+    lookup->current = take_question(lookup);
+    memcpy(found.id, lookup->current->id, sizeof found.id);
     lookup->busy = true;
     (void)pthread_mutex_unlock(&lookup->lock);
-    answer_question(lookup, pipeline, question);
+    answer_question(lookup, pipeline, &found);
     (void)pthread_mutex_lock(&lookup->lock);
     lookup->busy = false;
+    if (found.result == LOOKUP_NOT_NOW) {
+        answer_waiting(lookup, INT64_MAX, found.message);
+    }
+    hand_over(lookup, &found);
     (void)pthread_cond_broadcast(&lookup->changed);
 }
 
@@ -257,14 +308,35 @@ void lookup_attach(struct lookup *lookup, struct pipeline *pipeline)
     (void)pthread_mutex_unlock(&lookup->lock);
 }
 
+/* Nobody waits for an answer any more. */
+static void answer_all(struct lookup *lookup)
+{
+    static const char message[] = "the pipeline is being exchanged, or ends";
+    answer_waiting(lookup, INT64_MAX, message);
+    answer_current(lookup, INT64_MAX, message);
+}
+
 void lookup_detach(struct lookup *lookup)
 {
+    struct pipeline *pipeline;
     (void)pthread_mutex_lock(&lookup->lock);
+    pipeline = lookup->pipeline;
+    lookup->pipeline = NULL; /* for what is asked from now on */
+    answer_all(lookup);
     while (lookup->busy) {
         (void)pthread_cond_wait(&lookup->changed, &lookup->lock);
     }
-    close_session(lookup, lookup->pipeline);
-    lookup->pipeline = NULL;
+    close_session(lookup, pipeline);
+    (void)pthread_mutex_unlock(&lookup->lock);
+}
+
+void lookup_expire(struct lookup *lookup)
+{
+    static const char message[] = "the store has not answered in time; try again";
+    int64_t before_ms = clock_monotonic_ms() - PATIENCE_MS;
+    (void)pthread_mutex_lock(&lookup->lock);
+    answer_waiting(lookup, before_ms, message);
+    answer_current(lookup, before_ms, message);
     (void)pthread_mutex_unlock(&lookup->lock);
 }
 
@@ -272,6 +344,7 @@ void lookup_stop(struct lookup *lookup)
 {
     (void)pthread_mutex_lock(&lookup->lock);
     lookup->stopping = true;
+    answer_all(lookup);
     (void)pthread_cond_broadcast(&lookup->changed);
     (void)pthread_mutex_unlock(&lookup->lock);
     (void)pthread_join(lookup->thread, NULL);
@@ -294,6 +367,7 @@ void lookup_ask(struct lookup *lookup, struct lookup_question *question)
     ok = !lookup->stopping && lookup->waiting < MAX_WAITING;
     if (ok) {
         question->next = NULL;
+        question->asked_ms = clock_monotonic_ms();
         *lookup->last = question;
         lookup->last = &question->next;
         lookup->waiting++;
@@ -301,7 +375,6 @@ void lookup_ask(struct lookup *lookup, struct lookup_question *question)
     }
     (void)pthread_mutex_unlock(&lookup->lock);
     if (!ok) {
-        set_result(question, LOOKUP_NOT_NOW, "too many customers are asked for at the same time; try again");
-        question->ready(question);
+        answer_without(question, "too many customers are asked for at the same time; try again");
     }
 }

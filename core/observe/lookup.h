@@ -21,6 +21,7 @@ enum lookup_result {
 /* What is asked, and the answer. Stays where it is until `ready` was called. */
 struct lookup_question {
     struct lookup_question *next;
+    int64_t asked_ms;
     char id[LOOKUP_ID_MAX + 1];
     void (*ready)(struct lookup_question *question); /* it is answered; called once */
     void *ctx;
@@ -36,12 +37,15 @@ struct lookup *lookup_new(void);
 void lookup_attach(struct lookup *lookup, struct pipeline *pipeline);
 /* Its store is not used any more; waits for the question at hand. [main] */
 void lookup_detach(struct lookup *lookup);
+/* Answers what has waited for too long; called every now and then. [main] */
+void lookup_expire(struct lookup *lookup);
 /* Ends the thread; what is asked from now on, and what waits, is answered with NOT_NOW. [main] */
 void lookup_stop(struct lookup *lookup);
 /* May be NULL. [main] */
 void lookup_free(struct lookup *lookup);
 
-/* `ready` is called once: by the thread, or at once where too many wait already. [any] */
+/* `ready` is called once, by whichever thread: at once where too many wait already, and after some seconds where the
+ * store has not answered. It must not ask. [any] */
 void lookup_ask(struct lookup *lookup, struct lookup_question *question);
 
 #endif

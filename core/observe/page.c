@@ -330,6 +330,11 @@ void page_detach(struct page *page)
     lookup_detach(page->lookup);
 }
 
+void page_tick(struct page *page)
+{
+    lookup_expire(page->lookup);
+}
+
 void page_stop(struct page *page)
 {
     show(page, NULL);

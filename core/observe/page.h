@@ -12,8 +12,7 @@ struct page;
 /* What the page shows and others know. */
 struct page_sources {
     struct health *health;
-    void (*figures)(void *ctx,
-                    struct text *out); /* appends what /metrics says; on the listener's thread */
+    void (*figures)(void *ctx, struct text *out); /* appends what /metrics says; on the listener's thread */
     void *figures_ctx;
     struct log *log;
     bool loopback; /* only this machine reaches the listener */
@@ -29,6 +28,8 @@ void page_prepare(struct page *page, struct pipeline *pipeline);
 void page_attach(struct page *page, struct pipeline *pipeline);
 /* Its store is not used any more, and then it may end. [main] */
 void page_detach(struct page *page);
+/* Lets nobody wait for too long; called every now and then. [main] */
+void page_tick(struct page *page);
 /* Before the listener ends: nobody waits for an answer any more. [main] */
 void page_stop(struct page *page);
 /* May be NULL. [main] */
