@@ -54,6 +54,12 @@ def blocks(heading):
     ]
 
 
+def headings(path):
+    """The anchors of a text's headings, as GitHub makes them."""
+    found = re.findall(r"^#+ (.*)$", path.read_text(), re.M)
+    return {re.sub(r"[^\w -]", "", heading).lower().replace(" ", "-") for heading in found}
+
+
 def ask(url):
     """What is answered, whatever the status; empty where nobody answers."""
     try:

@@ -10,11 +10,12 @@ import events
 import pytest
 import yaml
 from conftest import pipeline, quick_group
-from runbook import ask
+from runbook import ask, headings
 from services import HOST, SRC, Process, Stack, accepts, free_port, random_seed, wait_for
 
 RULES = SRC / "deploy/prometheus/alerts.yaml"
 TESTS = SRC / "deploy/prometheus/alerts.test.yaml"
+OPERATING = SRC / "docs/operating.md"
 DASHBOARD = SRC / "deploy/grafana/dashboards/churnd.json"
 
 
@@ -48,12 +49,6 @@ def test_each_rule_is_tried_both_ways(tmp_path, expr):
     assert {rule["alert"] for rule in rules()} - noticed == set()
 
 
-def headings(path):
-    """The anchors of a text's headings, as GitHub makes them."""
-    found = re.findall(r"^#+ (.*)$", path.read_text(), re.M)
-    return {re.sub(r"[^\w -]", "", heading).lower().replace(" ", "-") for heading in found}
-
-
 def test_each_rule_says_what_to_do():
     operations = headings(SRC / "docs/operations.md")
     for rule in rules():
@@ -62,6 +57,16 @@ def test_each_rule_says_what_to_do():
         path, anchor = rule["annotations"]["runbook_url"].split("#")
         assert (path, anchor) == ("docs/operations.md", rule["alert"].lower())
         assert anchor in operations, f"docs/operations.md has no {anchor}"
+
+
+def test_the_rules_know_the_states():
+    """Those that hold up one output alone are of docs/operating.md, as every other is."""
+    whats = set(
+        re.findall(r"`(\w+)`", " ".join(re.findall(r"^\|[^|]*\|[^|]*\|([^|]*)\|", OPERATING.read_text(), re.M)))
+    )
+    sets = [set(s.split("|")) for rule in rules() for s in re.findall(r'what[!=]~"([^"]*)"', rule["expr"])]
+    assert len(sets) == 2 and sets[0] == sets[1] and sets[0] < whats, whats
+    assert {"store", "write", "broker", "dead_letters", "source"} <= whats - sets[0]
 
 
 # --- A real one ---
