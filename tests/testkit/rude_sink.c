@@ -1,4 +1,5 @@
-/* A sink that breaks the rule that its option names. */
+/* A sink that breaks the rule that its option names, and counts what it is given. */
+#include <churn/ext/metrics.h>
 #include <churn/sink.h>
 
 static const char *const rules[] = {"none",    "twice",    "stranger", "undecided", "silent",
@@ -10,6 +11,8 @@ struct rude {
     uint64_t waiting[8];
     uint32_t count;
     uint64_t last; /* the record answered last */
+    const churn_metrics *metrics;
+    churn_histogram *lengths; /* of values */
 };
 
 static const churn_option options[] = {
@@ -19,9 +22,17 @@ static const churn_option options[] = {
 
 static int32_t rude_create(void *self, const churn_host *host, churn_error *err)
 {
-    (void)self;
-    (void)host;
+    static const int64_t bounds[] = {1, 100};
+    static const churn_metric lengths = {.size = sizeof lengths,
+                                         .kind = CHURN_METRIC_HISTOGRAM,
+                                         .name = "rude_value_bytes",
+                                         .help = "How long values are.",
+                                         .bounds = bounds,
+                                         .bound_count = 2};
+    struct rude *rude = self;
     (void)err;
+    rude->metrics = host->get_extension(host, CHURN_METRICS_ID);
+    rude->lengths = rude->metrics->histogram(host, &lengths);
     return CHURN_OK;
 }
 
@@ -38,6 +49,7 @@ static int32_t rude_write(void *self, const churn_record *records, uint32_t coun
     struct rude *rude = self;
     (void)err;
     rude->waiting[rude->count++] = records[0].id;
+    rude->metrics->observe(rude->lengths, records[0].value.len);
     *ret_taken = rude->rule == TOO_MANY ? count + 1 : 1;
     return CHURN_OK;
 }

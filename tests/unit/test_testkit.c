@@ -324,8 +324,10 @@ static void broken_rules_of_a_sink_are_told(void)
         CU_ASSERT_EQUAL(churn_test_write(t, CHURN_RECORD_ALERT, "anna", "{}"), CHURN_OK);
         CU_ASSERT_EQUAL(churn_test_settle(t, 20), cases[i].result);
         says(cases[i].message);
+        CU_ASSERT_EQUAL(churn_test_observed(t, "rude_value_bytes"), 2 * (int64_t)(i + 1));
         churn_test_stop(t);
     }
+    CU_ASSERT_EQUAL(churn_test_observed(t, "value_bytes"), 0);
     CU_ASSERT_EQUAL(churn_test_start(t, "{breaks: too_many}"), CHURN_OK);
     CU_ASSERT_EQUAL(churn_test_write(t, CHURN_RECORD_EVENT, "anna", "{}"), CHURN_FATAL);
     says("does not accept records of kind 1");
