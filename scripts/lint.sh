@@ -48,14 +48,14 @@ shell_scripts() { list "${shell[@]}" | xargs -0 shellcheck -x; }
 
 # But for what tests mistype on purpose, and mdoc's .Nd.
 spelling() {
-    list "${texts[@]}" | xargs -0 codespell -L amont,caf,crtical,ecret,fals,fiel,fo,genrate,nd,neded,offest,othe,rebuil,sesion,sorce,tru
+    list "${texts[@]}" | xargs -0 codespell -L amont,caf,crtical,ecret,fals,fiel,fo,genrate,nd,neded,offest,othe,rebuil,sesion,sorce,tru,wronly
 }
 
 # .editorconfig's, where no formatter sees to them.
 whitespace() {
     local found=0 file
     list "${texts[@]}" | xargs -0 grep -nIE '[[:blank:]]+$|'$'\r' && found=1
-    list "${texts[@]}" ':!*Makefile*' ':!*.am' ':!*.mk' ':!*.mk.in' ':!*.go' ':!*go.mod' | xargs -0 grep -nI $'\t' && found=1
+    list "${texts[@]}" ':!*Makefile*' ':!*.am' ':!*.mk' ':!*.mk.in' ':!debian/rules' ':!*.go' ':!*go.mod' | xargs -0 grep -nI $'\t' && found=1
     while IFS= read -r -d '' file; do
         if [ -s "$file" ] && [ -n "$(tail -c 1 "$file")" ]; then
             echo "$file: no newline at its end"

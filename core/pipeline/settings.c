@@ -82,8 +82,9 @@ static const churn_option health_options[] = {
      .type = CHURN_OPTION_STRING,
      .default_text = "",
      .offset = offsetof(struct health_settings, cert_file),
-     .help = "certificate in PEM, with those that it is signed by behind it: the address then answers over HTTPS alone; "
-             "needed for a token beyond loopback"},
+     .help =
+         "certificate in PEM, with those that it is signed by behind it: the address then answers over HTTPS alone; "
+         "needed for a token beyond loopback"},
     {.name = "key_file",
      .type = CHURN_OPTION_STRING,
      .default_text = "",
