@@ -5,12 +5,14 @@
 #include "base/printable.h"
 #include "base/suggest.h"
 #include "cli/commands.h"
+#include "cli/explain_guard.h"
 #include "cli/explain_json.h"
 #include "cli/explain_keep.h"
 #include "cli/explain_profile.h"
 #include "cli/explain_read.h"
 #include "cli/explain_text.h"
 #include "cli/read_apart.h"
+#include "engine/generation.h"
 #include "engine/worker.h"
 #include <inttypes.h>
 #include <stdlib.h>
@@ -81,6 +83,7 @@ static bool make_parts(struct explain *e)
     if (pipeline->journal == NULL) {
         return explain_state_fail(e, "out of memory");
     }
+    generation_name_plugins(pipeline);
     if (pipeline->store_instance != NULL &&
         (pipeline->overlay = store_overlay_new(store_ops(&pipeline->store), pipeline->store_instance->self)) == NULL) {
         return explain_state_fail(e, "out of memory");
@@ -119,7 +122,6 @@ static void stop_processors(struct explain *e)
 
 static void free_parts(struct explain *e)
 {
-    stop_processors(e);
     explain_profile_close(e);
     explain_keep_free(e);
     profile_free(e->whole, e->registry);
@@ -132,6 +134,21 @@ static void free_parts(struct explain *e)
     e->pipeline->journal = NULL;
 }
 
+/* What is done in the child. */
+static int work(struct explain *e)
+{
+    int status = -1;
+    if (explain_profile_open(e) && start_processors(e) && explain_read(e)) {
+        status = !explain_keep_finish(e) ? -1 : e->arguments->json ? explain_json_print(e) : explain_text_print(e);
+    }
+    if (status < 0) {
+        printable_line(stderr, "churnd: explain: %s", e->failed ? e->failure : "out of memory");
+    }
+    stop_processors(e);
+    explain_profile_close(e);
+    return status < 0 ? 1 : status;
+}
+
 static int explain(const struct arguments *arguments, struct pipeline *pipeline)
 {
     struct explain e = {.arguments = arguments,
@@ -140,15 +157,14 @@ static int explain(const struct arguments *arguments, struct pipeline *pipeline)
                         .customer = churn_text(arguments->operands[0]),
                         .has_at = arguments->has_at,
                         .at_ms = arguments->at_ms};
-    int status = -1;
-    if (choose_field(&e) && make_parts(&e) && explain_profile_open(&e) && start_processors(&e) && explain_read(&e)) {
-        status = !explain_keep_finish(&e) ? -1 : arguments->json ? explain_json_print(&e) : explain_text_print(&e);
-    }
-    if (status < 0) {
-        printable_line(stderr, "churnd: explain: %s", e.failed ? e.failure : "out of memory");
+    int status = 1;
+    if (choose_field(&e) && make_parts(&e)) {
+        status = explain_guard_run(&e, work);
+    } else {
+        printable_line(stderr, "churnd: explain: %s", e.failure);
     }
     free_parts(&e);
-    return status < 0 ? 1 : status;
+    return status;
 }
 
 int command_explain(const struct arguments *arguments, struct loader *loader, struct log *log)

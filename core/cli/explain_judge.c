@@ -3,6 +3,7 @@
 
 #include "base/clock.h"
 #include "base/json_parse.h"
+#include "cli/explain_guard.h"
 #include "cli/explain_keep.h"
 #include "engine/plugin_call.h"
 #include "engine/processors.h"
@@ -186,8 +187,10 @@ static bool judge_event(struct explain *e, const churn_record *record, const str
                         churn_event *event, struct judged *judged, struct reject *reject)
 {
     struct worker *worker = e->worker;
-    int32_t verdict = ask_processors(
-        e, record, judged->one.standing == STANDS_COUNTED || judged->one.standing == STANDS_LATE, type, event, reject);
+    int32_t verdict;
+    explain_guard_enter(e, judged->one.part, record->offset);
+    verdict = ask_processors(e, record, judged->one.standing == STANDS_COUNTED || judged->one.standing == STANDS_LATE,
+                             type, event, reject);
     judged->type = type->name;
     judged->event_id = event->event_id;
     order_event(e, event, &judged->one);
@@ -200,6 +203,7 @@ static bool judge_event(struct explain *e, const churn_record *record, const str
         judged->has_delta = folded == CHURN_OK;
         verdict = folded == CHURN_OK || verdict == CHURN_DROP ? CHURN_OK : folded;
     }
+    explain_guard_leave(e);
     if (verdict == CHURN_REJECT) {
         judged->one.fate = FATE_DEAD_LETTER;
         judged->one.reason = reject->reason;
@@ -224,6 +228,7 @@ bool explain_judge(struct explain *e, const churn_record *record, uint32_t part)
                             .event_id = {.ptr = ""},
                             .detail = ""};
     const struct event_type *type;
+    const char *death;
     struct reject reject;
     churn_event event;
     char *payload = NULL;
@@ -242,5 +247,10 @@ bool explain_judge(struct explain *e, const churn_record *record, uint32_t part)
     event.topic = churn_text(worker->parts.items[part].topic);
     event.partition = record->partition;
     event.offset = record->offset;
+    death = explain_guard_death(e, part, record->offset);
+    if (death != NULL) {
+        reject_set(&reject, REJECT_CRASHED_PLUGIN, "%s ended the process at this event, here too", death);
+        return judge_refused(e, record, &judged, &reject);
+    }
     return judge_event(e, record, type, &event, &judged, &reject);
 }

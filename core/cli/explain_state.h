@@ -73,6 +73,27 @@ struct kept {
     struct profile *earlier;
 };
 
+#define EXPLAIN_DEATHS 16 /* events that may end the process before the explanation is given up */
+
+/* The event that plugins are called for. */
+struct explain_place {
+    uint64_t partition; /* a hash of its name */
+    int64_t offset;
+    bool is;
+};
+
+/* Memory shared with the child that does the work. */
+struct explain_shared {
+    struct explain_place inside;
+    bool done; /* it came to its end */
+};
+
+/* An event at which a plugin ended the process. */
+struct explain_death {
+    struct explain_place place;
+    char plugin[JOURNAL_PLUGIN_SIZE + 32];
+};
+
 struct explain {
     const struct arguments *arguments;
     struct pipeline *pipeline;
@@ -100,6 +121,9 @@ struct explain {
     struct profile *whole; /* of all counted events */
     struct fields *scratch;
     uint64_t records, later; /* read; the customer's, beyond --at */
+    struct explain_shared *guard;
+    struct explain_death deaths[EXPLAIN_DEATHS];
+    unsigned death_count;
     bool failed;
     char failure[2048];
 };

@@ -21,6 +21,8 @@ libcore_la_SOURCES += \
   %D%/explain_change.h \
   %D%/explain_compare.c \
   %D%/explain_compare.h \
+  %D%/explain_guard.c \
+  %D%/explain_guard.h \
   %D%/explain_json.c \
   %D%/explain_json.h \
   %D%/explain_judge.c \

@@ -10,6 +10,8 @@ import services
 import yaml
 from confluent_kafka import Consumer, TopicPartition
 from services import Stack, run_churnd
+from test_build import compile_plugin
+from test_poison import LIMIT, PROCESSOR
 
 TOPICS = {"customer-events": 4, "user-events": 2}
 GROUP = "explained"
@@ -371,6 +373,41 @@ def test_events_that_were_dead_letters_then(tmp_path):
     run = churnd("explain", "-c", config, PLAIN, status=1)
     assert "the profile says that it has counted 2 events fewer: they were dead letters" in run.stderr
     assert "reviews_submitted = 1: absent in the store" in run.stdout
+
+
+def test_an_event_that_ends_the_process(tmp_path):
+    """It is told as the dead letter that it became, by whatever its plugin ends the process with."""
+    times = [f"2026-01-0{i}T10:00:00Z" for i in range(1, 6)]
+    made = [order(PLAIN, i, 10, time) for i, time in enumerate(times)]
+    made[1]["event_id"], made[3]["event_id"] = "poison_1", "poison_3"
+    (tmp_path / "plugins").mkdir()
+    for name, act in (("aborts", "abort();"), ("leaves", "exit(0);")):
+        (tmp_path / f"{name}.c").write_text(
+            "#define _GNU_SOURCE\n" + PROCESSOR.replace("@ACT@", act).replace('"probe"', f'"{name}"')
+        )
+        compile_plugin(tmp_path / f"{name}.c", tmp_path / "plugins" / f"{name}.so")
+    config = file_pipeline(
+        tmp_path,
+        [record(e) for e in made],
+        state_dir=str(tmp_path / "state"),
+        plugin_path=[str(tmp_path / "plugins")],
+        processors=[
+            {"plugin": "aborts", "when": 'event_id == "poison_1"'},
+            {"plugin": "leaves", "when": 'event_id == "poison_3"'},
+        ],
+    )
+    for _ in range(2 * LIMIT):
+        run_churnd("-c", config, "--until-end")
+    churnd("-c", config, "--until-end")
+    run = churnd("explain", "-c", config, PLAIN, "total_spent")
+    assert run.stdout.splitlines()[-1] == "total_spent = 30.00: the same in the store"
+    for number, name in ((1, "aborts"), (3, "leaves")):
+        assert (
+            f"order_placed poison_{number}: dead letter, crashed_plugin: processor {name} ended the process"
+            in run.stdout
+        )
+    events_told = json.loads(churnd("explain", "-c", config, PLAIN, "--format", "json").stdout)["events"]
+    assert [e["what"] for e in events_told] == ["counted", "dead_letter", "counted", "dead_letter", "counted"]
 
 
 def test_what_cannot_be_read_again_is_refused(tmp_path):
