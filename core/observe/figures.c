@@ -43,7 +43,7 @@ static bool read_line(churn_str line, struct figure *ret)
     while (at < end && *at != '{' && *at != ' ') {
         at++;
     }
-    *ret = (struct figure){.name = between(line.ptr, at)};
+    *ret = (struct figure){.name = between(line.ptr, at), .labels = between(at, at)};
     if (at < end && *at == '{') {
         const char *behind = end_of_labels(at + 1, end);
         if (behind == NULL) {

@@ -12,7 +12,9 @@ void top_lines_print(const struct top_model *model)
     const char *group = "";
     churn_time_format(clock_wall_ms(), time);
     printable_line(stdout, "%s %s: %s", time, *model->pipeline != '\0' ? model->pipeline : "churnd", model->state);
-    (void)fwrite(model->troubles.bytes, 1, model->troubles.len, stdout);
+    if (model->troubles.len > 0) {
+        (void)fwrite(model->troubles.bytes, 1, model->troubles.len, stdout);
+    }
     for (uint32_t i = 0; i < model->count; i++) {
         const struct top_row *row = &model->rows[i];
         if (strcmp(group, row->group) != 0) {
@@ -51,7 +53,7 @@ static struct json_object *number_of(double number)
 static struct json_object *troubles_of(const struct text *text)
 {
     struct json_object *list = json_object_new_array();
-    const char *at = text->bytes, *end = at + text->len, *line_end;
+    const char *at = text->len > 0 ? text->bytes : "", *end = at + text->len, *line_end;
     while (at < end && (line_end = memchr(at, '\n', (size_t)(end - at))) != NULL) {
         (void)json_object_array_add(list, json_object_new_string_len(at, (int)(line_end - at)));
         at = line_end + 1;

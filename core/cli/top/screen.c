@@ -23,15 +23,25 @@ struct top_screen {
     int hidden;   /* lines below the newest drawing's end */
 };
 
+/* NULL when there is none. */
+static FILE *stream_of(int fd, const char *mode)
+{
+    int own = dup(fd);
+    FILE *stream = own >= 0 ? fdopen(own, mode) : NULL;
+    if (own >= 0 && stream == NULL) {
+        (void)close(own);
+    }
+    return stream;
+}
+
 struct top_screen *top_screen_open(char *message, size_t size)
 {
     struct top_screen *screen = calloc(1, sizeof *screen);
     const char *terminal = getenv("TERM");
-    int in = dup(STDIN_FILENO), out = dup(STDOUT_FILENO);
     (void)setlocale(LC_CTYPE, ""); /* how wide a character is */
     if (screen != NULL) {
-        screen->in = fdopen(in, "r");
-        screen->out = fdopen(out, "w");
+        screen->in = stream_of(STDIN_FILENO, "r");
+        screen->out = stream_of(STDOUT_FILENO, "w");
         if (screen->in != NULL && screen->out != NULL && terminal != NULL) {
             screen->handle = newterm(NULL, screen->out, screen->in);
         }
@@ -136,7 +146,8 @@ static void draw_head(const struct top_model *model, const struct top_status *st
 /* What keeps events from moving, first; returns the next free line. */
 static int draw_troubles(const struct top_model *model, const struct top_status *status, int most)
 {
-    const char *at = model->troubles.bytes, *end = at + model->troubles.len, *line_end;
+    const struct text *troubles = &model->troubles;
+    const char *at = troubles->len > 0 ? troubles->bytes : "", *end = at + troubles->len, *line_end;
     int y = 1;
     (void)attron(A_BOLD);
     if (status->problem != NULL && y < most) {
@@ -194,12 +205,11 @@ static void draw_rows(const struct top_model *model, const struct area *area)
     int line = 0, y, x;
     for (uint32_t i = 0; i < model->count; i++) {
         const struct top_row *row = &model->rows[i];
-        if (i == 0 || strcmp(row->group, model->rows[i - 1].group) != 0) {
-            if (place(area, line++, &y, &x)) {
-                (void)attron(A_UNDERLINE);
-                put_text(y, x, area->width, false, row->group);
-                (void)attroff(A_UNDERLINE);
-            }
+        bool begins = i == 0 || strcmp(row->group, model->rows[i - 1].group) != 0;
+        if (begins && place(area, line++, &y, &x)) {
+            (void)attron(A_UNDERLINE);
+            put_text(y, x, area->width, false, row->group);
+            (void)attroff(A_UNDERLINE);
         }
         if (place(area, line++, &y, &x)) {
             draw_row(row, y, x + 1, area->width - 1);
