@@ -228,16 +228,27 @@ def test_who_takes_nothing_is_passed_over(stack):
 
 
 def test_the_end_of_the_run_is_told(stack):
-    """What it read last is shown before; a run that is killed ends the tap with an error."""
-    run, _, at = start(stack)
-    client, lines = ask(at, '{"at":"source","format":"json"}')
+    """After the last record that it read."""
+    run, _, at = start(stack, lambda s: s["source"].update(events=3000))
+    client, lines = ask(at, '{"at":"source"}')
     with client:
-        assert lines.readline() == b'={"watching":"run"}\n' and lines.readline()
-        run.terminate()
-        *records, end = lines.read().splitlines()
+        assert lines.readline() == b'={"watching":"run"}\n'
+        *_, last, end = lines
+    assert json.loads(last[1:])["offset"] == 2999
     assert json.loads(end[1:]) == {"end": "the run has ended"}
-    assert not at.exists()
-    assert json.loads(records[-1][1:])["offset"] > 0
+    assert run.wait() == 0 and not at.exists()
+
+
+def test_a_run_that_is_killed(stack):
+    run, path, _ = start(stack)
+    command = [CHURND, "tap", "-c", path]
+    with subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=clean_environment(), text=True
+    ) as process:
+        assert process.stdout.readline()
+        run.kill()
+        process.stdout.read()
+        assert process.wait(60) == 1 and "the run has let go of this tap" in process.stderr.read()
 
 
 def test_sockets_of_others(stack):
