@@ -20,7 +20,7 @@ RUN autoreconf -i && \
     make install-strip DESTDIR=/install
 # What runs pipelines, and the packages whose libraries it needs; none of what builds plugins.
 RUN cd /install && \
-    rm -rf usr/include usr/share usr/lib/*/pkgconfig usr/lib/*/libchurn-test.* && \
+    rm -rf usr/include usr/share usr/lib/pkgconfig usr/lib/libchurn-test.* usr/lib/systemd usr/lib/sysusers.d usr/lib/tmpfiles.d && \
     find . -name '*.la' -delete && \
     install -D -m 644 -t etc/churnd /src/config/consumer.yaml /src/config/producer.yaml /src/config/quickstart.yaml && \
     install -D -m 644 -t usr/share/doc/churnd /src/LICENSE && \

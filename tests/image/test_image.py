@@ -139,6 +139,10 @@ def test_it_is_small():
     for folder in ("usr/share/man", "usr/share/locale", "var/lib/apt/lists", "var/cache/apt", "usr/include"):
         assert not any((ROOT / folder).glob("*")), folder
     assert not list(ROOT.rglob("*.a"))
+    own = {str(p.relative_to(ROOT)) for p in ROOT.rglob("*churn*") if "/plugins-1/" not in str(p)}
+    assert own == {
+        *("etc/churnd", "usr/bin/churnd", "usr/lib/churn", "usr/share/doc/churnd", "var/lib/churnd"),
+    }, "of churnd what runs pipelines, and no more"
 
 
 def test_it_is_described():
@@ -217,6 +221,8 @@ def test_producer_and_consumer(run, stack, seed):
     wait_for("its health", lambda: consumer.check_health("--ready").returncode == 0, 60)
     healthy = consumer.check_health()
     assert healthy.returncode == 0 and json.loads(healthy.stdout)["status"] == "alive", healthy
+    shown = consumer.execute("churnd", "top", "--once")
+    assert shown.returncode == 0 and "churn-consumer" in shown.stdout, shown
     tapped = consumer.execute("churnd", "tap", "--at", "events", "--limit", "1", "--format", "json")
     assert tapped.returncode == 0 and json.loads(tapped.stdout)["key"].startswith("cust_"), tapped
     assert producer.stop() == 0, producer.process.err[-3000:]
