@@ -61,12 +61,12 @@ def test_each_rule_says_what_to_do():
 
 def test_the_rules_know_the_states():
     """Those that hold up one output alone are of docs/operating.md, as every other is."""
-    whats = set(
+    states = set(
         re.findall(r"`(\w+)`", " ".join(re.findall(r"^\|[^|]*\|[^|]*\|([^|]*)\|", OPERATING.read_text(), re.M)))
     )
     sets = [set(s.split("|")) for rule in rules() for s in re.findall(r'what[!=]~"([^"]*)"', rule["expr"])]
-    assert len(sets) == 2 and sets[0] == sets[1] and sets[0] < whats, whats
-    assert {"store", "write", "broker", "dead_letters", "source"} <= whats - sets[0]
+    assert len(sets) == 2 and sets[0] == sets[1] and sets[0] < states, states
+    assert {"store", "write", "broker", "dead_letters", "source"} <= states - sets[0]
 
 
 # --- A real one ---
