@@ -17,18 +17,22 @@ CLEAR = "\r\x1b[K"
 
 
 class Terminal:
-    """churnd with standard error on a terminal of its own; standard output goes there too if it `shares` it, else nowhere."""
+    """churnd with standard error on a terminal of its own; standard output goes there too if it `shares` it, else nowhere.
+    `background`: it is a shell's job in the background there."""
 
-    def __init__(self, stack, *args, env=None, shares=False):
+    def __init__(self, stack, *args, env=None, shares=False, background=False):
         self.master, slave = pty.openpty()
         fcntl.ioctl(slave, termios.TIOCSWINSZ, struct.pack("HHHH", 24, COLUMNS, 0, 0))
+        shell = ["bash", "-c", 'set -m; "$@" & wait $!', "bash"] if background else []
         self.process = subprocess.Popen(
-            [str(CHURND), *map(str, args)],
+            [*shell, str(CHURND), *map(str, args)],
             stdin=subprocess.DEVNULL,
             stdout=slave if shares else subprocess.DEVNULL,
             stderr=slave,
             env=clean_environment({**stack.env, "TERM": "xterm", **(env or {})}),
             cwd=stack.folder,
+            start_new_session=background,
+            preexec_fn=(lambda: fcntl.ioctl(2, termios.TIOCSCTTY, 0)) if background else None,  # noqa: PLW1509  (takes no lock)
         )
         os.close(slave)
         self.bytes = b""

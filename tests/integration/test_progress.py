@@ -104,6 +104,15 @@ def check_drawn(text, what, unit):
     return any(d.startswith(what) and unit in d for d in drawings(text))
 
 
+def test_in_the_background_of_a_shell(slow, tmp_path):
+    """Whoever works on at that terminal is not drawn over; what is logged still comes."""
+    slow.proxy.delay = 0
+    config = write(tmp_path / "behind.yaml", source={"events": "3000"})
+    text, status = Terminal(slow, "-c", config, "--until-end", background=True).read()
+    assert status == 0 and "INFO  generate: worker 0 reads" in text, text
+    assert "%" not in text and "events" not in text.replace("event types", ""), text
+
+
 def test_where_nothing_may_be_drawn(slow, tmp_path):
     """Piped, and where TERM=dumb or NO_COLOR asks for it, it is a line of the log every ten seconds; with --quiet none."""
     slow.proxy.delay = 0
