@@ -13,6 +13,7 @@ FUZZERS = \
   %D%/fuzz_pipeline \
   %D%/fuzz_profile \
   %D%/fuzz_redis \
+  %D%/fuzz_tap \
   %D%/fuzz_trigger
 EXTRA_PROGRAMS += $(FUZZERS)
 CLEANFILES += $(FUZZERS)
@@ -84,6 +85,10 @@ FUZZ_ANSWER = plugins/sink/prediction/answer.c plugins/sink/prediction/answer.h
 %C%_fuzz_redis_CFLAGS = $(HOST_C)
 %C%_fuzz_redis_LDFLAGS = $(FUZZ_IN_PLACE)
 %C%_fuzz_redis_LDADD = $(FUZZ_LIBS) $(HIREDIS_LIBS)
+%C%_fuzz_tap_CPPFLAGS = $(FUZZ_CPP)
+%C%_fuzz_tap_CFLAGS = $(HOST_C)
+%C%_fuzz_tap_LDFLAGS = $(FUZZ_LD)
+%C%_fuzz_tap_LDADD = $(FUZZ_LIBS)
 %C%_fuzz_trigger_CPPFLAGS = $(FUZZ_CPP)
 %C%_fuzz_trigger_CFLAGS = $(HOST_C)
 %C%_fuzz_trigger_LDFLAGS = $(FUZZ_LD)
