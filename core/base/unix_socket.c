@@ -24,25 +24,44 @@ static bool fill(struct sockaddr_un *address, const char *path)
     return true;
 }
 
+#define LOCK_NAME_SIZE (UNIX_SOCKET_MAX_PATH + sizeof ".lock")
+
+static void lock_name(const char *path, char name[LOCK_NAME_SIZE])
+{
+    (void)snprintf(name, LOCK_NAME_SIZE, "%s.lock", path);
+}
+
+/* Whoever had the lock before may have removed its file since it was opened. */
+static bool lies_at(int fd, const char *name)
+{
+    struct stat own, there;
+    return fstat(fd, &own) == 0 && lstat(name, &there) == 0 && own.st_dev == there.st_dev && own.st_ino == there.st_ino;
+}
+
 /* A lock ends with its process, so it tells what was left behind from what is in use, without a moment in which two can
  * take it for theirs. -1 with a message. */
 static int lock_path(const char *path, char *message, size_t size)
 {
-    char name[UNIX_SOCKET_MAX_PATH + sizeof ".lock"];
+    char name[LOCK_NAME_SIZE];
     int fd;
-    (void)snprintf(name, sizeof name, "%s.lock", path);
-    fd = open(name, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY, 0600);
-    if (fd < 0) {
-        (void)refuse(message, size, "%s cannot be made: %s", name, strerror(errno));
-        return -1;
-    }
-    if (flock(fd, LOCK_EX | LOCK_NB) != 0) {
-        (void)refuse(message, size, "%s: %s", path,
-                     errno == EWOULDBLOCK ? "another process listens there" : strerror(errno));
+    lock_name(path, name);
+    for (;;) {
+        fd = open(name, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY, 0600);
+        if (fd < 0) {
+            (void)refuse(message, size, "%s cannot be made: %s", name, strerror(errno));
+            return -1;
+        }
+        if (flock(fd, LOCK_EX | LOCK_NB) != 0) {
+            (void)refuse(message, size, "%s: %s", path,
+                         errno == EWOULDBLOCK ? "another process listens there" : strerror(errno));
+            (void)close(fd);
+            return -1;
+        }
+        if (lies_at(fd, name)) {
+            return fd;
+        }
         (void)close(fd);
-        return -1;
     }
-    return fd;
 }
 
 /* Makes room where the path is a socket, whose process is no more. */
@@ -95,6 +114,9 @@ void unix_socket_close(struct unix_socket *socket)
         (void)unlink(socket->path); /* nobody else can have put another there while the lock is held */
     }
     if (socket->lock >= 0) {
+        char name[LOCK_NAME_SIZE];
+        lock_name(socket->path, name);
+        (void)unlink(name);
         (void)close(socket->lock);
     }
     socket->fd = socket->lock = -1;
