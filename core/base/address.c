@@ -62,13 +62,22 @@ static bool is_number(const char *host)
     return number;
 }
 
+/* `:80`; browsers leave a port out, but not its colon alone. */
+static bool is_port(const char *text)
+{
+    size_t digits = *text == ':' ? strspn(text + 1, "0123456789") : 0;
+    return digits > 0 && text[1 + digits] == '\0';
+}
+
 bool address_is_local_name(const char *host)
 {
     static const char own[] = "localhost";
     bool brackets = *host == '[';
     size_t len = strcspn(host + brackets, brackets ? "]" : ":");
+    const char *rest = host + brackets + len + (brackets && host[brackets + len] == ']');
     char name[256];
-    if (len == 0 || len >= sizeof name) {
+    if (len == 0 || len >= sizeof name || (brackets && host[brackets + len] != ']') ||
+        !(*rest == '\0' || is_port(rest))) {
         return false;
     }
     memcpy(name, host + brackets, len);

@@ -64,6 +64,19 @@ static int lock_path(const char *path, char *message, size_t size)
     }
 }
 
+/* Who asks is let go of at once; a queue that is full is somebody's, too. */
+static bool is_listened_at(const char *path)
+{
+    struct sockaddr_un address;
+    int fd = fill(&address, path) ? socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0) : -1;
+    bool listened = fd >= 0 && (connect(fd, (const struct sockaddr *)&address, sizeof address) == 0 ||
+                                (errno != ECONNREFUSED && errno != ENOENT));
+    if (fd >= 0) {
+        (void)close(fd);
+    }
+    return listened;
+}
+
 /* Makes room where the path is a socket, whose process is no more. */
 static bool clear(const char *path, char *message, size_t size)
 {
@@ -74,6 +87,9 @@ static bool clear(const char *path, char *message, size_t size)
     if (!S_ISSOCK(st.st_mode)) {
         return refuse(message, size, "%s: there is something else than a socket; remove it, or name another path",
                       path);
+    }
+    if (is_listened_at(path)) { /* a process of another program's, which has no lock */
+        return refuse(message, size, "%s: another process listens there", path);
     }
     return unlink(path) == 0 || refuse(message, size, "%s cannot be replaced: %s", path, strerror(errno));
 }

@@ -93,7 +93,9 @@ static bool make_parts(struct explain *e)
     e->kept.earlier = profile_new(e->registry);
     e->scratch = malloc(fields_size(e->registry));
     return (e->worker != NULL && e->whole != NULL && e->kept.earlier != NULL && e->scratch != NULL) ||
-           explain_state_fail(e, "out of memory");
+           explain_state_fail(e, "%s",
+                              pipeline->config.error_count > 0 ? "what the pipeline names could not be made"
+                                                               : "out of memory");
 }
 
 static bool start_processors(struct explain *e)

@@ -136,7 +136,8 @@ static bool start_workers(struct generation *generation)
     for (; generation->workers != NULL && generation->count < wanted; generation->count++) {
         generation->workers[generation->count] = worker_new(pipeline, generation->count);
         if (generation->workers[generation->count] == NULL) {
-            log_line(pipeline->log, CHURN_LOG_ERROR, "churnd", "a worker could not be made: out of memory");
+            log_printf(pipeline->log, CHURN_LOG_ERROR, "churnd", "a worker could not be made%s",
+                       pipeline->config.error_count > 0 ? "" : ": out of memory"); /* else it is told why */
             return false;
         }
     }

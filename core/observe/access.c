@@ -63,8 +63,7 @@ static bool is_same(const char *shown, const char *token)
 /* Told with how many there were since the last time, and without where they came from. */
 static void tell(struct access *access, int64_t now_ms)
 {
-    access->untold++;
-    if (now_ms - access->told_ms >= TELL_MS) {
+    if (access->untold > 0 && now_ms - access->told_ms >= TELL_MS) {
         log_printf(access->log, CHURN_LOG_WARN, "churnd", "%u request%s showed the listener a wrong token",
                    access->untold, access->untold == 1 ? "" : "s");
         access->untold = 0;
@@ -81,14 +80,23 @@ static enum access_result compare(struct access *access, const char *shown)
         access->wrong = 0;
     }
     if (access->wrong >= WRONG_PER_SECOND) {
+        access->untold++; /* whatever it is */
         return ACCESS_LATER;
     }
     same = is_same(shown, access->token);
     if (!same) {
         access->wrong++;
+        access->untold++;
         tell(access, now_ms);
     }
     return same ? ACCESS_GRANTED : ACCESS_WRONG;
+}
+
+void access_tick(struct access *access)
+{
+    (void)pthread_mutex_lock(&access->lock);
+    tell(access, clock_monotonic_ms());
+    (void)pthread_mutex_unlock(&access->lock);
 }
 
 static void forget(char *secret)

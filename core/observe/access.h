@@ -24,6 +24,8 @@ void access_free(struct access *access);
 void access_set(struct access *access, const char *token);
 /* Judges what the request shows. [the listener's thread] */
 enum access_result access_judge(struct access *access, const struct listener_request *request);
+/* Tells the log of wrong tokens that it has not been told of; now and then. [any] */
+void access_tick(struct access *access);
 /* An answer to whoever is not granted access. */
 void access_refuse(enum access_result result, struct listener_answer *answer);
 

@@ -92,6 +92,14 @@ void listener_go_on(void *connection)
     MHD_resume_connection(connection);
 }
 
+/* A path with a NUL in it stays as it was written: decoded, it would end there and be another one. */
+static size_t decode(void *ctx, struct MHD_Connection *connection, char *text)
+{
+    (void)ctx;
+    (void)connection;
+    return strstr(text, "%00") != NULL ? strlen(text) : MHD_http_unescape(text);
+}
+
 /* ---- an answer ---- */
 
 static void add_headers(struct MHD_Response *response, const struct listener_answer *answer)
@@ -294,8 +302,8 @@ static bool start_server(struct listener *listener, int fd, const struct tls *tl
         MHD_USE_EPOLL | MHD_ALLOW_SUSPEND_RESUME | (secured ? MHD_USE_TLS : 0), 0, NULL, NULL, on_request, listener,
         MHD_OPTION_LISTEN_SOCKET, fd, MHD_OPTION_CONNECTION_LIMIT, (unsigned)(MAX_CLIENTS + SPARE_CLIENTS),
         MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)MAX_REQUEST, MHD_OPTION_NOTIFY_CONNECTION, on_connection, listener,
-        MHD_OPTION_NOTIFY_COMPLETED, on_completed, listener, MHD_OPTION_ARRAY, secured ? secure : secure + 3,
-        MHD_OPTION_END);
+        MHD_OPTION_NOTIFY_COMPLETED, on_completed, listener, MHD_OPTION_UNESCAPE_CALLBACK, decode, NULL,
+        MHD_OPTION_ARRAY, secured ? secure : secure + 3, MHD_OPTION_END);
     if (listener->daemon == NULL) {
         (void)close(fd);
     }

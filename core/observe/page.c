@@ -333,6 +333,7 @@ void page_detach(struct page *page)
 void page_tick(struct page *page)
 {
     lookup_expire(page->lookup);
+    access_tick(page->access);
 }
 
 void page_stop(struct page *page)

@@ -15,6 +15,7 @@
 #include <sched.h>
 #include <stddef.h>
 #include <stdlib.h>
+#include <sys/stat.h>
 
 /* Fills a section from its node: finds `plugin:` and loads it. */
 static bool load_section(struct pipeline *pipeline, const struct node *node, uint32_t kind, const char *what,
@@ -308,6 +309,18 @@ static bool check_whole(struct pipeline *pipeline)
 static const char *const top_keys[] = {"source", "events", "processors", "store", "sinks", "dead_letters",
                                        "log",    "health", "tap",        "tests", NULL};
 
+/* What the run would refuse: it replaces sockets alone. */
+static bool check_tap_socket(struct config *config, const struct node *tap, const char *socket)
+{
+    struct stat st;
+    if (socket == NULL || lstat(socket, &st) != 0 || S_ISSOCK(st.st_mode)) {
+        return true;
+    }
+    config_error(config, config_get(tap, "socket"),
+                 "tap: socket: there is something else than a socket at '%s'; remove it, or name another path", socket);
+    return false;
+}
+
 static bool load_tap(struct pipeline *pipeline)
 {
     struct config *config = &pipeline->config;
@@ -320,7 +333,7 @@ static bool load_tap(struct pipeline *pipeline)
                      UNIX_SOCKET_MAX_PATH);
         ok = false;
     }
-    return ok;
+    return ok && check_tap_socket(config, node, socket);
 }
 
 /* The folders come first, in their order. */

@@ -402,6 +402,7 @@ def test_a_customer_as_json(run):
         {"customer_id": "nobody", "error": "there is neither a profile nor a prediction of this customer"},
     )
     assert customer(run, "x" * 129)[0] == 404 and customer(run, "")[0] == 404
+    assert ask(f"{run.url}/customers/c2%00x", BASIC)[0] == 404  # not that of c2
     run.stack.redis.client.set("profile:odd", "no hash")
     status, found = customer(run, "odd")
     assert status == 500 and "odd" in found["error"]

@@ -269,7 +269,15 @@ def test_sockets_of_others(stack):
     named = write(stack.folder, lambda s: s.update(tap={"socket": str(other)}))
     done = run_churnd("-c", named, timeout=60)
     assert done.returncode == 1 and "there is something else than a socket" in done.stderr, done.stderr
+    assert "something else than a socket" in run_churnd("check", "-c", named, check=1).stderr
     assert other.read_text() == "precious"
+    with socket.socket(socket.AF_UNIX) as foreign:  # of a program that knows nothing of our locks
+        foreign.bind(str(stack.folder / "foreign.sock"))
+        foreign.listen(1)
+        named = write(stack.folder, lambda s: s.update(tap={"socket": str(stack.folder / "foreign.sock")}))
+        done = run_churnd("-c", named, timeout=60)
+        assert done.returncode == 1 and "another process listens there" in done.stderr, done.stderr
+        assert answers(stack.folder / "foreign.sock")
     named = write(stack.folder, lambda s: s.update(tap={"socket": str(at)}))
     done = run_churnd("-c", named, timeout=60)
     assert done.returncode == 1 and "another process listens there" in done.stderr, done.stderr

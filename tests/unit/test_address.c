@@ -29,7 +29,13 @@ static void test_local_names(void)
                                          ":80",
                                          "[",
                                          "[example.org]",
-                                         ".example"};
+                                         ".example",
+                                         "[::1].example.org",
+                                         "[::1]x:80",
+                                         "[::1",
+                                         "localhost:x",
+                                         "localhost:",
+                                         "localhost:80.example.org"};
     for (size_t i = 0; i < sizeof own / sizeof own[0]; i++) {
         CU_ASSERT(address_is_local_name(own[i]));
     }
