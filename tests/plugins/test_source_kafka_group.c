@@ -270,8 +270,9 @@ static void test_cooperative_rebalances(void)
                 "add t/0=10,t/1=11,t/2=12; check");
     fake_kafka_rebalances(1, ASSIGN, "t/3,t/4");
     CHECK_POLL("PENDING");
-    CHECK_CALLS("committed t/3,t/4 within 2000; ASSIGNED t/3=13 resumed whole t/4=14 resumed whole; protocol; "
-                "forward t/3 to records; forward t/4 to records; protocol; add t/3=13,t/4=14; check");
+    CHECK_CALLS(
+        "protocol; committed t/3,t/4 within 2000; ASSIGNED t/3=13 resumed whole t/4=14 resumed whole; protocol; "
+        "forward t/3 to records; forward t/4 to records; protocol; add t/3=13,t/4=14; check");
     fake_kafka_rebalances(1, REVOKE, "t/1,t/4,t/0");
     CHECK_POLL("PENDING");
     CHECK_CALLS("REVOKED t/0=10 resumed whole t/4=14 resumed whole t/1=11 resumed whole; protocol; "
@@ -351,6 +352,24 @@ static void test_committed_offsets_are_asked_for_again(void)
     fake_kafka_fail("committed", RD_KAFKA_RESP_ERR__TIMED_OUT, 2);
     fake_kafka_rebalances(1, ASSIGN, "t/2");
     CHECK_POLL("PENDING"); /* it is pending at the end */
+}
+
+/* As when a topic grows while the assignment before has not been taken yet. */
+static void test_an_assignment_upon_another(void)
+{
+    (void)fake_kafka_partition("t", 0);
+    (void)fake_kafka_partition("t", 1);
+    OPEN_SOURCE("topics", "t");
+    fake_kafka_rebalances(1, ASSIGN, "t/0");
+    CHECK_POLL("PENDING");
+    (void)fake_kafka_calls();
+    fake_kafka_rebalances(1, ASSIGN, "t/0,t/1");
+    CHECK_POLL("PENDING");
+    CU_ASSERT_EQUAL(source->part_count, 2);
+    CHECK_CALLS("protocol; REVOKED t/0=-1 whole; assign none; committed t/0,t/1 within 2000; ASSIGNED t/0=-1 whole "
+                "t/1=-1 whole; "
+                "protocol; forward t/0 to records; forward t/1 to records; protocol; assign t/0=begin,t/1=begin; "
+                "check");
 }
 
 static void test_committed_offsets_that_may_not_be_read(void)
@@ -1092,6 +1111,7 @@ int main(void)
                            TEST(test_an_assignment_that_fails),
                            TEST(test_a_queue_that_is_not_there),
                            TEST(test_committed_offsets_are_asked_for_again),
+                           TEST(test_an_assignment_upon_another),
                            TEST(test_committed_offsets_that_may_not_be_read),
                            TEST(test_start_end_chooses_for_all_partitions),
                            TEST(test_a_chosen_offset_is_not_resumed),

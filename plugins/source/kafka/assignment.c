@@ -21,11 +21,16 @@ int32_t assignment_subscribe(struct kafka_source *s, churn_error *err)
     return CHURN_OK;
 }
 
+int assignment_is_incremental(const struct kafka_source *s)
+{
+    return strcmp(rd_kafka_rebalance_protocol(s->rk), "COOPERATIVE") == 0;
+}
+
 rd_kafka_resp_err_t assignment_give(struct kafka_source *s, const rd_kafka_topic_partition_list_t *list)
 {
     rd_kafka_error_t *error;
     rd_kafka_resp_err_t code;
-    if (strcmp(rd_kafka_rebalance_protocol(s->rk), "COOPERATIVE") != 0) {
+    if (!assignment_is_incremental(s)) {
         return rd_kafka_assign(s->rk, list);
     }
     error = rd_kafka_incremental_assign(s->rk, list);
@@ -39,7 +44,7 @@ rd_kafka_resp_err_t assignment_give(struct kafka_source *s, const rd_kafka_topic
 void assignment_give_up(struct kafka_source *s, const rd_kafka_topic_partition_list_t *list)
 {
     rd_kafka_error_t *error;
-    if (list == NULL || strcmp(rd_kafka_rebalance_protocol(s->rk), "COOPERATIVE") != 0) {
+    if (list == NULL || !assignment_is_incremental(s)) {
         (void)rd_kafka_assign(s->rk, NULL);
         return;
     }

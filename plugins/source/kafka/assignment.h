@@ -14,6 +14,9 @@ void assignment_rejoin(struct kafka_source *s);
  * librdkafka, so that none strays. */
 void assignment_forward(struct kafka_source *s, const rd_kafka_topic_partition_list_t *list);
 
+/* Whether what the group gives is added to what is ours (the cooperative protocol), and is not all of it. */
+int assignment_is_incremental(const struct kafka_source *s);
+
 /* Has librdkafka read the partitions of `list`, beside what it reads where the protocol is cooperative. */
 rd_kafka_resp_err_t assignment_give(struct kafka_source *s, const rd_kafka_topic_partition_list_t *list);
 

@@ -139,6 +139,21 @@ static void revoke(struct kafka_source *s, const rd_kafka_topic_partition_list_t
     assignment_give_up(s, list);
 }
 
+/* Of the eager protocol an assignment is all that is ours: one that comes upon another, as when a topic grows while the
+ * first has not been taken yet, takes its place. librdkafka then asks for nothing back. */
+static void give_way(struct kafka_source *s)
+{
+    if (s->part_count == 0 || assignment_is_incremental(s)) {
+        return;
+    }
+    turns_end(s);
+    unreadable_revoked(s, s->parts, s->part_count);
+    announce(s, s->parts, s->part_count, 1, 0);
+    s->part_count = 0;
+    s->part_last = 0;
+    assignment_give_up(s, NULL); /* else it would take our queue from partitions that are in both */
+}
+
 void group_lose(struct kafka_source *s)
 {
     if (s->part_count > 0) {
@@ -154,6 +169,7 @@ void group_on_rebalance(rd_kafka_t *rk, rd_kafka_resp_err_t code, rd_kafka_topic
     (void)rk;
     if (code == RD_KAFKA_RESP_ERR__ASSIGN_PARTITIONS) {
         group_drop_pending(s);
+        give_way(s);
         s->pending = rd_kafka_topic_partition_list_copy(list);
         group_complete(s);
     } else {
