@@ -134,6 +134,10 @@ def test_a_topic_of_others(running, tmp_path):
     assert "the topic others has records of others" in refused.stderr and "--among-others" in refused.stderr
     assert not list(running.redis.client.scan_iter(match="profile:cust_*"))
     assert end_of(running, "others") == 1  # nothing was written
+    for topics, args in ((["new", "others"], []), (["others", "new"], ["--topic", "new"])):
+        other = write(tmp_path / "other.yaml", topics)  # one pipeline counts both
+        refused = load(running, "--rates", "10", "--step", "1s", *args, config=other, check=1)
+        assert "the topic others has records of others" in refused.stderr and not running.kafka.topic_exists("new")
     unknown = load(running, "--topic", "nowhere", config=config, check=1)
     assert "reads no topic 'nowhere'" in unknown.stderr
 

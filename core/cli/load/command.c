@@ -225,15 +225,13 @@ static bool first_events(struct load *load)
     return waiting.count == 0 && goes_on(load);
 }
 
-static bool check_topic(struct load *load, struct pipeline_files files, struct loader *loader)
+/* Whether a topic has nothing but what load tests wrote. */
+static bool check_topic(struct load *load, struct pipeline_files files, struct loader *loader,
+                        struct load_sections *sections)
 {
     struct pipeline reader;
-    struct load_sections sections = {.topic = load->arguments->topic};
     enum whose whose = WHOSE_UNKNOWN;
-    if (load->arguments->among_others) {
-        return true;
-    }
-    if (pipeline_load_edited(&reader, files, loader, load->log, stderr, load_edit_reader, &sections)) {
+    if (pipeline_load_edited(&reader, files, loader, load->log, stderr, load_edit_reader, sections)) {
         whose = others_look(&reader, load->log);
     }
     pipeline_free(&reader);
@@ -242,9 +240,21 @@ static bool check_topic(struct load *load, struct pipeline_files files, struct l
                        "churnd: load: the topic %s has records of others, and test events among them would be counted, "
                        "alerted and predicted as theirs are; use a topic, and a store, of the test's own. "
                        "--among-others does it all the same",
-                       sections.topic_found);
+                       sections->topic_found);
     }
     return whose == WHOSE_NONE || whose == WHOSE_LOAD_TESTS;
+}
+
+/* That which is written to, and the others: what follows from test events goes where that of theirs goes. */
+static bool check_topics(struct load *load, struct pipeline_files files, struct loader *loader)
+{
+    struct load_sections chosen = {.topic = load->arguments->topic};
+    bool ok = load->arguments->among_others || check_topic(load, files, loader, &chosen);
+    for (unsigned i = chosen.topic == NULL ? 1 : 0; ok && i < chosen.topic_count; i++) {
+        struct load_sections other = {.number = i};
+        ok = check_topic(load, files, loader, &other);
+    }
+    return ok;
 }
 
 /* ---- the pipeline, as a load test has it ---- */
@@ -435,7 +445,7 @@ int command_load(const struct arguments *arguments, struct loader *loader, struc
     }
     load->arguments = arguments;
     load->log = log;
-    if (take_arguments(load, arguments) && check_topic(load, files, loader)) {
+    if (take_arguments(load, arguments) && check_topics(load, files, loader)) {
         name_customers(load);
         if (load_pipelines(load, files, loader) && check_store(&load->pipelines[EVENTS])) {
             block_signals(&load->signals);

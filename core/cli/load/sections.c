@@ -17,7 +17,7 @@ static void choose_topic(void *ctx, const char *topic)
 {
     struct topic_choice *choice = ctx;
     const char *wanted = choice->sections->topic;
-    if (!choice->found && (wanted == NULL || strcmp(topic, wanted) == 0)) {
+    if (!choice->found && (wanted != NULL ? strcmp(topic, wanted) == 0 : choice->count == choice->sections->number)) {
         choice->found = true;
         (void)snprintf(choice->sections->topic_found, LOAD_NAME_SIZE, "%s", topic);
     }
@@ -54,6 +54,7 @@ static bool find_topic(struct pipeline *pipeline, const struct node *source, str
     }
     section_view_read(&own, source);
     ops->topics(&own.face, choose_topic, &choice);
+    sections->topic_count = choice.count;
     if (!choice.found) {
         config_error(&pipeline->config, source, "load: the source reads no topic '%s'",
                      sections->topic != NULL ? sections->topic : "");

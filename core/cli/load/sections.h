@@ -11,12 +11,14 @@
 
 /* Context of the edits below. */
 struct load_sections {
-    const char *topic; /* as asked for; NULL: the source's first */
+    const char *topic; /* as asked for; NULL: the source's, by its number */
+    unsigned number;
     const char *types; /* of events, as in a list; NULL: all */
     const char *customer_prefix;
     int64_t customers;
     bool evenly;                      /* all customers alike */
     char topic_found[LOAD_NAME_SIZE]; /* that is written */
+    unsigned topic_count;             /* of the source */
 };
 
 /* Changes for pipeline_load_edited. The pipeline gets a generator as its source, and as its only sink one that writes
