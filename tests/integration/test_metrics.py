@@ -178,11 +178,10 @@ def test_what_a_run_counted(stack, run):
         file.write(event(30, "subscription_cancelled", customer="c2", plan="p") + "\n")
 
     def stalled():
-        samples = scrape(port)
-        return value(samples, "churnd_stalled", plugin="asks", what="breaker") and samples
+        return value(scrape(port), "churnd_stalled", plugin="asks", what="breaker")
 
-    samples = wait_for("the breaker", stalled, 60)
-    assert value(samples, "churnd_ready") == 0
+    wait_for("the breaker", stalled, 60)
+    wait_for("the light", lambda: value(scrape(port), "churnd_ready") == 0, 60)  # published a moment later
     wait_for("the gauge", lambda: value(scrape(port), "churnd_prediction_breaker_open", sink="asks") == 1, 60)
     wait_for("what waits", lambda: value(scrape(port), "churnd_predictions_waiting") == 1, 60)
     stack.api.mode = "ok"
