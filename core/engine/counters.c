@@ -62,50 +62,43 @@ static const churn_metric event_to_profile = {
     .bound_count = sizeof profile_bounds_ms / sizeof *profile_bounds_ms,
     .per_unit = 1000};
 
-static churn_counter *labelled(struct worker *worker, const char *name, const char *shown, const char *help,
+/* How /metrics shows it; `label` NULL: without one. */
+static churn_metric shown(uint32_t kind, const char *name, const char *help, const churn_label *label)
+{
+    return (churn_metric){.size = sizeof(churn_metric),
+                          .kind = kind,
+                          .name = name,
+                          .help = help,
+                          .labels = label,
+                          .label_count = label != NULL};
+}
+
+static churn_counter *labelled(struct worker *worker, const char *name, const char *shown_name, const char *help,
                                const char *label, const char *value)
 {
-    const churn_label labels[] = {{.name = label, .value = value}};
-    const churn_metric as = {.size = sizeof as,
-                             .kind = CHURN_METRIC_COUNTER,
-                             .name = shown,
-                             .help = help,
-                             .labels = labels,
-                             .label_count = 1};
+    const churn_label one = {.name = label, .value = value};
+    const churn_metric as = shown(CHURN_METRIC_COUNTER, shown_name, help, &one);
     return metrics_shown(worker->pipeline->metrics, worker, name, &as);
 }
 
-static churn_counter *gauge(struct worker *worker, const char *shown, const char *help, const churn_label *labels,
-                            uint32_t count)
+static churn_counter *gauge(struct worker *worker, const char *name, const char *help, const churn_label *label)
 {
-    const churn_metric as = {.size = sizeof as,
-                             .kind = CHURN_METRIC_GAUGE,
-                             .name = shown,
-                             .help = help,
-                             .labels = labels,
-                             .label_count = count};
+    const churn_metric as = shown(CHURN_METRIC_GAUGE, name, help, label);
     return metrics_shown(worker->pipeline->metrics, worker, NULL, &as);
 }
 
-static churn_counter *sink_counter(struct worker *worker, const char *sink, const char *what, const char *shown,
+static churn_counter *sink_counter(struct worker *worker, const churn_label *sink, const char *what, const char *name,
                                    const char *help)
 {
-    const churn_label label = {.name = "sink", .value = sink};
-    const churn_metric as = {.size = sizeof as,
-                             .kind = CHURN_METRIC_COUNTER,
-                             .name = shown,
-                             .help = help,
-                             .labels = &label,
-                             .label_count = 1};
-    return metrics_sink_counter(worker->pipeline->metrics, worker, sink, what, &as);
+    const churn_metric as = shown(CHURN_METRIC_COUNTER, name, help, sink);
+    return metrics_sink_counter(worker->pipeline->metrics, worker, sink->value, what, &as);
 }
 
 static void make_own(struct worker *worker)
 {
     struct metrics *metrics = worker->pipeline->metrics;
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
-        const churn_metric as = {
-            .size = sizeof as, .kind = CHURN_METRIC_COUNTER, .name = rows[i].shown, .help = rows[i].help};
+        const churn_metric as = shown(CHURN_METRIC_COUNTER, rows[i].shown, rows[i].help, NULL);
         churn_counter **counter = (churn_counter **)(void *)((char *)&worker->counters + rows[i].offset);
         *counter = rows[i].shown != NULL ? metrics_shown(metrics, worker, rows[i].name, &as)
                                          : metrics_counter(metrics, worker, rows[i].name);
@@ -128,21 +121,20 @@ void counters_make(struct worker *worker)
                                            "severity", severity_name(i));
     }
     worker->shown.windows =
-        gauge(worker, "churnd_windows_in_flight", "Windows of records that are read and not yet let go of.", NULL, 0);
+        gauge(worker, "churnd_windows_in_flight", "Windows of records that are read and not yet let go of.", NULL);
     worker->shown.store_write = metrics_histogram(pipeline->metrics, worker, &store_write);
     worker->shown.event_to_profile = metrics_histogram(pipeline->metrics, worker, &event_to_profile);
     for (unsigned i = 0; i < pipeline->sink_count; i++) {
         struct sink_state *state = &worker->sink_states[i];
-        const char *name = pipeline->sinks[i].label;
-        const churn_label label = {.name = "sink", .value = name};
+        const churn_label label = {.name = "sink", .value = pipeline->sinks[i].label};
         state->sent =
-            sink_counter(worker, name, "sent", "churnd_sink_sent_total", "Records that a sink has taken for good.");
-        state->dropped = sink_counter(worker, name, "dropped", "churnd_sink_dropped_total",
+            sink_counter(worker, &label, "sent", "churnd_sink_sent_total", "Records that a sink has taken for good.");
+        state->dropped = sink_counter(worker, &label, "dropped", "churnd_sink_dropped_total",
                                       "Records that a sink refused, where the pipeline says that they are dropped.");
-        state->given_up = sink_counter(worker, name, "given_up", "churnd_sink_given_up_total",
+        state->given_up = sink_counter(worker, &label, "given_up", "churnd_sink_given_up_total",
                                        "Records that a sink has not taken or answered in time.");
         state->waiting =
-            gauge(worker, "churnd_sink_waiting_records", "Records that a sink has not yet taken for good.", &label, 1);
+            gauge(worker, "churnd_sink_waiting_records", "Records that a sink has not yet taken for good.", &label);
     }
 }
 
