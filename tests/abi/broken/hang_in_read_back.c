@@ -12,24 +12,12 @@ static int32_t read_back(const churn_section *own, churn_read_back *back, churn_
     return CHURN_OK;
 }
 
-static int32_t poll_done(void *self, churn_done *done, uint32_t max, uint32_t timeout_ms, uint32_t *ret_count,
-                         churn_error *err)
-{
-    (void)self;
-    (void)done;
-    (void)max;
-    (void)timeout_ms;
-    (void)err;
-    *ret_count = 0;
-    return CHURN_OK;
-}
-
 static const churn_sink_ops ops = {.size = sizeof ops,
                                    .accepts = CHURN_RECORD_DEAD_LETTER,
                                    .create = good_create,
                                    .start = good_start,
                                    .write = good_write,
-                                   .poll = poll_done,
+                                   .poll = silent_poll,
                                    .stop = good_stop,
                                    .destroy = good_destroy,
                                    .read_back = read_back};
