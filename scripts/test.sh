@@ -94,7 +94,8 @@ fi
 
 if count venv make_venv && count kafka fetch_kafka; then
     pytest_run=(build/venv/bin/python -m pytest -q -p no:cacheprovider -rf)
-    pytest=("${pytest_run[@]}" --timeout=900 tests/integration)
+    # Two files at a time, each with servers of its own: most of a test is waiting.
+    pytest=("${pytest_run[@]}" -n 2 --dist loadfile --timeout=900 tests/integration)
     if [ -x build/churnd ]; then
         count_pytest integration env CHURN_BUILD_DIR="$root/build" "${pytest[@]}" --basetemp="$root/build/pytest"
     fi
