@@ -30,6 +30,8 @@ libcore_la_SOURCES += \
   %D%/json_parse.h \
   %D%/json_text.c \
   %D%/json_text.h \
+  %D%/key.c \
+  %D%/key.h \
   %D%/log.c \
   %D%/log.h \
   %D%/metric_shape.c \
@@ -43,6 +45,8 @@ libcore_la_SOURCES += \
   %D%/progress_line.c \
   %D%/progress_line.h \
   %D%/refuse.h \
+  %D%/seal.c \
+  %D%/seal.h \
   %D%/suggest.c \
   %D%/suggest.h \
   %D%/tls.c \
