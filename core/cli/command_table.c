@@ -3,6 +3,7 @@
 #include "base/clock.h"
 #include "base/decimal.h"
 #include "base/printable.h"
+#include "config/option.h"
 #include <limits.h>
 #include <string.h>
 
@@ -130,6 +131,15 @@ static bool take_ready(struct arguments *a, const char *value)
     (void)value;
     a->ready = true;
     return true;
+}
+
+static bool take_max_lag(struct arguments *a, const char *value)
+{
+    a->has_max_lag = option_parse_duration(value, &a->max_lag_ms);
+    if (!a->has_max_lag) {
+        printable_line(stderr, "churnd: --max-lag: '%s' is no duration such as 500ms, 10s or 5m", value);
+    }
+    return a->has_max_lag;
 }
 
 static bool take_into(struct arguments *a, const char *value)
@@ -316,8 +326,7 @@ static const struct command commands[] = {
      .help = "show a customer's profile from the pipeline's store",
      .run = command_profile},
     {.name = "health",
-     .needs_config = true,
-     .help = "ask the pipeline that runs from this file whether it lives, by its `health: listen`; exit 1: it does not",
+     .help = "ask a run whether it lives: -c PIPELINE.yaml, by its `health: listen`, or --url; exit 1: it does not",
      .run = command_health},
     {.name = "top",
      .formats = "text json",
@@ -444,6 +453,11 @@ static const struct command_option options[] = {
      .commands = "health",
      .help = "whether events flow, too: what is read is counted and let go of",
      .take = take_ready},
+    {.name = "max-lag",
+     .value = "TIME",
+     .commands = "health",
+     .help = "whether it has caught up, too: it is ready, and no event waits for longer",
+     .take = take_max_lag},
     {.name = "json-schema",
      .commands = "describe",
      .help = "the JSON Schema of an event type's events, or of a plugin's options",
@@ -520,12 +534,12 @@ static const struct command_option options[] = {
     {.name = "once", .commands = "top", .help = "print the figures once, and end", .take = take_once},
     {.name = "url",
      .value = "URL",
-     .commands = "top",
+     .commands = "top health",
      .help = "where the run listens, such as http://127.0.0.1:8080, when -c does not tell",
      .take = take_url},
     {.name = "cacert",
      .value = "FILE",
-     .commands = "top",
+     .commands = "top health",
      .help = "the certificate that vouches for the one of an https URL",
      .take = take_cacert},
     {.name = "format",

@@ -69,10 +69,12 @@ struct arguments {
     const char *at;                       /* tap: a point of the pipeline; NULL: events */
     const char *when, *customer, *socket; /* tap */
     int64_t limit;                        /* tap: records; 0: none */
-    const char *url, *cacert;             /* top */
+    const char *url, *cacert;             /* top, health */
     bool once;
     bool connect;
-    bool ready; /* health: whether events flow, not only whether it lives */
+    bool ready;       /* health: whether events flow, not only whether it lives */
+    bool has_max_lag; /* health: and whether none waits for longer */
+    int64_t max_lag_ms;
     bool deny_warnings;
     const char *rates, *step, *customers, *types, *topic, *plot; /* load; NULL: not given */
     bool among_others, clean;

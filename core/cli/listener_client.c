@@ -1,6 +1,8 @@
 #include "cli/listener_client.h"
 
+#include "base/printable.h"
 #include "pipeline/health_section.h"
+#include "pipeline/load.h"
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -16,7 +18,7 @@ static size_t take_answer(char *bytes, size_t size, size_t count, void *ctx)
     return answer->failed ? 0 : size * count;
 }
 
-bool listener_client_open_url(struct listener_client *client, const char *url, const char *ca_file)
+static bool open_url(struct listener_client *client, const char *url, const char *ca_file)
 {
     size_t len = strlen(url);
     *client = (struct listener_client){.curl = curl_easy_init()};
@@ -36,7 +38,7 @@ bool listener_client_open_url(struct listener_client *client, const char *url, c
     return client->curl != NULL;
 }
 
-bool listener_client_open(struct listener_client *client, const struct health_settings *settings)
+static bool open_own(struct listener_client *client, const struct health_settings *settings)
 {
     const char *listen = settings->listen, *port = strrchr(listen, ':');
     size_t host = (size_t)(port - listen);
@@ -50,13 +52,48 @@ bool listener_client_open(struct listener_client *client, const struct health_se
     } else {
         (void)snprintf(url, sizeof url, "%s://%s", scheme, listen);
     }
-    if (!listener_client_open_url(client, url, tls ? settings->cert_file : NULL)) {
+    if (!open_url(client, url, tls ? settings->cert_file : NULL)) {
         return false;
     }
     if (tls && curl_easy_setopt(client->curl, CURLOPT_SSL_VERIFYHOST, 0L) != CURLE_OK) {
         listener_client_close(client);
     }
     return client->curl != NULL;
+}
+
+/* What the file names is read; nothing else of it. */
+static bool open_named(struct listener_client *client, const struct arguments *arguments)
+{
+    struct pipeline pipeline;
+    bool ok = pipeline_load_health(&pipeline, arguments_files(arguments), stderr);
+    if (ok && pipeline.health_settings.listen == NULL) {
+        printable_line(stderr,
+                       "churnd: %s listens nowhere: give it `health: {listen: 127.0.0.1:8080}`, or set the variable "
+                       "that it names there",
+                       arguments->config);
+        ok = false;
+    } else if (ok && !open_own(client, &pipeline.health_settings)) {
+        (void)fputs("churnd: out of memory\n", stderr);
+        ok = false;
+    }
+    pipeline_free(&pipeline);
+    return ok;
+}
+
+bool listener_client_open(struct listener_client *client, const struct arguments *arguments)
+{
+    if (arguments->url == NULL && arguments->config == NULL) {
+        (void)fputs("churnd: `-c FILE` or `--url URL` is missing\n", stderr);
+        return false;
+    }
+    if (arguments->url == NULL) {
+        return open_named(client, arguments);
+    }
+    if (!open_url(client, arguments->url, arguments->cacert)) {
+        (void)fputs("churnd: out of memory\n", stderr);
+        return false;
+    }
+    return true;
 }
 
 long listener_client_get(struct listener_client *client, const char *path, long timeout_ms, struct text *answer)

@@ -3,6 +3,7 @@
 #define LISTENER_CLIENT_H
 
 #include "base/json_text.h"
+#include "cli/commands.h"
 #include "pipeline/settings.h"
 #include <curl/curl.h>
 
@@ -12,12 +13,11 @@ struct listener_client {
     char why[CURL_ERROR_SIZE];
 };
 
-/* For the address that a pipeline's file names; who listens on every address is asked on the machine's own. Whoever
- * answers must have the key of its certificate; what that says of names is not asked, for the address is our own. False
- * when memory ran out. */
-bool listener_client_open(struct listener_client *client, const struct health_settings *settings);
-/* For a URL, such as https://HOST:PORT, whose certificate `ca_file` vouches for; NULL: the system's authorities. */
-bool listener_client_open_url(struct listener_client *client, const char *url, const char *ca_file);
+/* For --url, such as https://HOST:PORT, whose certificate --cacert vouches for (else the system's authorities); or for
+ * the address that the pipeline's file names. There, who listens on every address is asked on the machine's own, and
+ * whoever answers must have the key of its certificate; what that says of names is not asked, for the address is our
+ * own. False with a message. */
+bool listener_client_open(struct listener_client *client, const struct arguments *arguments);
 /* The answer to GET `path`, appended: its status; 0 with `why` where there is none within `timeout_ms`. */
 long listener_client_get(struct listener_client *client, const char *path, long timeout_ms, struct text *answer);
 void listener_client_close(struct listener_client *client);

@@ -3,6 +3,7 @@
 #include "base/clock.h"
 #include "engine/partitions.h"
 #include "engine/progress.h"
+#include "observe/health.h"
 
 #define LOOK_MS 250
 
@@ -101,13 +102,24 @@ static void show_partition(struct worker *worker, uint32_t part, int64_t count)
     }
 }
 
-/* No record that waits is older; 0: none does, or it is not known. */
+/* No record that waits is older; 0: none does; BEHIND_UNKNOWN before one of them was read. */
 static int64_t behind_since(struct partition *p, int64_t count, int64_t now_ms)
 {
+    int64_t since_ms;
     if (count == 0) {
         p->caught_up_ms = now_ms;
     }
-    return count <= 0 ? 0 : p->newest_ms > p->caught_up_ms ? p->newest_ms : p->caught_up_ms;
+    since_ms = p->newest_ms > p->caught_up_ms ? p->newest_ms : p->caught_up_ms;
+    return count <= 0 ? 0 : since_ms == 0 ? BEHIND_UNKNOWN : since_ms;
+}
+
+/* Of two partitions. */
+static int64_t earlier(int64_t a_ms, int64_t b_ms)
+{
+    if (a_ms == BEHIND_UNKNOWN || b_ms == BEHIND_UNKNOWN) {
+        return BEHIND_UNKNOWN;
+    }
+    return a_ms == 0 || (b_ms != 0 && b_ms < a_ms) ? b_ms : a_ms;
 }
 
 /* `all`: how many records of all partitions are not settled; -1: not known. */
@@ -119,10 +131,9 @@ static void look_at_partitions(struct worker *worker, int64_t all)
     for (uint32_t i = 0; i < partition_count(worker); i++) {
         struct partition *p = partition_at(worker, i);
         bool known = all >= 0 && p->place != PLACE_NONE;
-        int64_t count = !known ? -1 : p == only ? all : count_waiting(worker, p), since_ms;
+        int64_t count = !known ? -1 : p == only ? all : count_waiting(worker, p);
         show_partition(worker, i, count);
-        since_ms = behind_since(p, count, now_ms);
-        oldest_ms = since_ms != 0 && (oldest_ms == 0 || since_ms < oldest_ms) ? since_ms : oldest_ms;
+        oldest_ms = earlier(oldest_ms, behind_since(p, count, now_ms));
     }
     atomic_store_explicit(&worker->signs.behind_since_ms, oldest_ms, memory_order_relaxed);
 }

@@ -10,6 +10,8 @@
 
 #define HEALTH_STUCK_MS 30000 /* without a turn of a loop; what a store or source may be waited for is shorter */
 
+#define BEHIND_UNKNOWN INT64_C(-1) /* since when, of what waits and was not read yet */
+
 struct health_worker {
     bool assigned; /* its source has told what it reads */
     bool store_open;

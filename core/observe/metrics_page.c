@@ -87,7 +87,7 @@ static void take_lag(const struct metrics_page *page, const struct health_status
     for (unsigned i = 0; i < status->worker_count; i++) {
         const struct health_worker *worker = &status->workers[i];
         int64_t ms = worker->behind_since_ms != 0 ? now_ms - worker->behind_since_ms : 0;
-        known = known && worker->lag_known;
+        known = known && worker->lag_known && worker->behind_since_ms != BEHIND_UNKNOWN;
         longest_ms = ms > longest_ms ? ms : longest_ms;
     }
     if (known) {

@@ -1,6 +1,7 @@
 """What a run says of itself over HTTP."""
 
 import contextlib
+import http.server
 import json
 import re
 import socket
@@ -167,6 +168,10 @@ def test_the_health_command_asks_the_run(stack):
     for options, status in (((), "alive"), (("--ready",), "ready")):
         done = run_churnd("health", "-c", config, *options, env={"http_proxy": "http://127.0.0.1:1"}, check=0)
         assert json.loads(done.stdout)["status"] == status and done.stderr == ""
+    wait_for("its lag", lambda: run_churnd("health", "-c", config, "--max-lag", "10s").returncode == 0)
+    for options in ((), ("--max-lag", "0s")):
+        done = run_churnd("health", "--url", f"http://{HOST}:{port}/", *options, check=0)
+        assert json.loads(done.stdout)["status"] == ("ready" if options else "alive") and done.stderr == ""
     # Somebody edits the file; what runs lives on, and the rest of the file is not the question.
     good = config.read_text()
     config.write_text(good.replace("plugin: lmdb", "plugin: ${NOBODY:?knows}"))
@@ -179,10 +184,46 @@ def test_the_health_command_asks_the_run(stack):
     run_churnd("health", "-c", config, check=0)
     done = run_churnd("health", "-c", config, "--ready", check=1)
     assert json.loads(done.stdout)["troubles"][0]["plugin"] == "alert"
+    assert run_churnd("health", "-c", config, "--max-lag", "1h", check=1).stdout == done.stdout
     assert daemon.terminate() == 0, daemon.err
     for wrong in ((), ("--ready",)):
         done = run_churnd("health", "-c", config, *wrong, check=1)
         assert f"http://{HOST}:{port}/" in done.stderr and done.stdout == ""
+
+
+def test_the_health_command_judges_the_lag():
+    """A run that is ready has caught up once nothing waits for longer; not before that is known."""
+    answers = {"/readyz": (200, '{"status":"ready"}')}
+
+    class Run(http.server.BaseHTTPRequestHandler):
+        def do_GET(self):
+            status, body = answers.get(self.path, (404, "no such page"))
+            self.send_response(status)
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body.encode())
+
+        def log_message(self, *_):
+            pass
+
+    with http.server.ThreadingHTTPServer((HOST, 0), Run) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        url = f"http://{HOST}:{server.server_port}"
+
+        def asked(max_lag):
+            done = run_churnd("health", "--url", url, "--max-lag", max_lag)
+            assert done.stdout == '{"status":"ready"}\n'
+            return done.returncode, done.stderr
+
+        assert asked("1s") == (1, f"churnd: {url}/metrics: no figures there\n")
+        answers["/metrics"] = (200, "churnd_ready 1\n")
+        assert asked("1s") == (1, f"churnd: {url}: it is not known yet for how long events wait\n")
+        answers["/metrics"] = (200, "churnd_ready 1\nchurnd_source_lag_seconds 3.25\n")
+        assert asked("3250ms") == (0, "")
+        assert asked("3249ms") == (1, f"churnd: {url}: events have waited for 3.2 s\n")
+        server.shutdown()
+    assert "is no duration" in run_churnd("health", "--url", url, "--max-lag", "soon", check=1).stderr
+    assert "`-c FILE` or `--url URL` is missing" in run_churnd("health", check=1).stderr
 
 
 def test_the_health_command_finds_who_listens_everywhere(stack):

@@ -1,5 +1,6 @@
 /* Where reading begins, and that no offset is committed before the store has what lies below it for good. */
 #include "core/engine/handover.h"
+#include "core/engine/lag.h"
 #include "core/engine/partitions.h"
 #include "core/engine/placing.h"
 #include "core/engine/processors.h"
@@ -10,6 +11,7 @@
 #include "core/engine/rounds.h"
 #include "core/engine/session.h"
 #include "core/engine/window.h"
+#include "core/observe/health.h"
 #include "no_leaks.h"
 #include "worker_fixture.h"
 
@@ -1313,6 +1315,35 @@ static void test_what_is_unsettled(void)
     close_worker();
 }
 
+static int64_t behind_since(void)
+{
+    lag_look_now(&worker);
+    return atomic_load(&worker.signs.behind_since_ms);
+}
+
+/* How old what waits is, is not known before some of it was read. */
+static void test_since_when_it_is_behind(void)
+{
+    struct partition *p;
+    int64_t seen_ms;
+    open_worker(20);
+    begin_at(20);
+    p = partition_at(&worker, 0);
+    source.unread = 5;
+    CU_ASSERT_EQUAL(behind_since(), BEHIND_UNKNOWN);
+    p->newest_ms = 1000;
+    CU_ASSERT_EQUAL(behind_since(), 1000);
+    source.unread = 0;
+    CU_ASSERT_EQUAL(behind_since(), 0);
+    source.unread = 1;
+    seen_ms = behind_since();
+    CU_ASSERT(seen_ms > 1000 && seen_ms <= clock_wall_ms());
+    progress_rewind(&worker);
+    CU_ASSERT(placing_step(&worker) && partitions_ready(&worker));
+    CU_ASSERT_EQUAL(behind_since(), BEHIND_UNKNOWN);
+    close_worker();
+}
+
 int main(void)
 {
     CU_TestInfo tests[] = {TEST(test_reading_begins_at_the_lower_one),
@@ -1359,6 +1390,7 @@ int main(void)
                            TEST(test_witnesses),
                            TEST(test_what_is_passed_is_done),
                            TEST(test_what_is_unsettled),
+                           TEST(test_since_when_it_is_behind),
                            CU_TEST_INFO_NULL};
     return run_tests_without_leaks("progress", tests);
 }

@@ -50,6 +50,7 @@ static struct fake_store store;
 static struct worker worker;
 static struct {
     int64_t low, end;
+    int64_t unread;
     int32_t seek_result, commit_result, fingerprint_result, resume_result, bounds_result;
     int64_t resume_from;       /* what resume lowers the offset to; -1: it stays */
     const void *inside_commit; /* whom main thinks to be called, meanwhile */
@@ -322,8 +323,19 @@ static const churn_store_ops fake_store_ops = {.size = sizeof fake_store_ops,
                                                .allowed = store_allowed,
                                                .identity = store_identity,
                                                .flush = store_flush};
-static const churn_source_ops fake_source_ops = {
-    .size = sizeof fake_source_ops, .commit = source_commit, .seek = source_seek, .bounds = source_bounds};
+static void source_lag(void *self, churn_lag *lag)
+{
+    (void)self;
+    lag->known = 1;
+    lag->messages = source.unread;
+    lag->total = -1;
+}
+
+static const churn_source_ops fake_source_ops = {.size = sizeof fake_source_ops,
+                                                 .commit = source_commit,
+                                                 .seek = source_seek,
+                                                 .lag = source_lag,
+                                                 .bounds = source_bounds};
 /* One that keeps no positions, as a file. */
 static const churn_source_ops forgetful_source_ops = {.size = sizeof forgetful_source_ops,
                                                       .seek = source_seek,
@@ -362,6 +374,7 @@ static void open_worker(int64_t checkpoint)
     shown_open(&worker);
     worker.counters.rewinds = metrics_counter(pipeline.metrics, &worker, "rewinds");
     worker.counters.gaps = metrics_counter(pipeline.metrics, &worker, "gaps");
+    worker.counters.events = metrics_counter(pipeline.metrics, &worker, "events");
     CU_ASSERT(session_step(&worker) && worker.session.handle != NULL);
     check_trace("open; ", "a session");
 }

@@ -205,38 +205,11 @@ static int run(struct top *top, const struct arguments *a)
     return top->failed;
 }
 
-/* Opens the client for the address that the file names. False with a message. */
-static bool find_run(struct top *top, const struct arguments *a)
-{
-    struct pipeline pipeline;
-    bool ok = pipeline_load_health(&pipeline, arguments_files(a), stderr);
-    if (ok && pipeline.health_settings.listen == NULL) {
-        printable_line(stderr,
-                       "churnd: %s listens nowhere: give it `health: {listen: 127.0.0.1:8080}`, or set the variable "
-                       "that it names there",
-                       a->config);
-        ok = false;
-    } else if (ok && !listener_client_open(&top->client, &pipeline.health_settings)) {
-        (void)fputs("churnd: out of memory\n", stderr);
-        ok = false;
-    }
-    pipeline_free(&pipeline);
-    return ok;
-}
-
 int command_top(const struct arguments *arguments, struct loader *loader, struct log *log)
 {
     struct top top = {0};
     (void)loader, (void)log;
-    if (arguments->url != NULL) {
-        if (!listener_client_open_url(&top.client, arguments->url, arguments->cacert)) {
-            (void)fputs("churnd: out of memory\n", stderr);
-            return 1;
-        }
-    } else if (arguments->config == NULL) {
-        (void)fputs("churnd: top: `-c FILE` or `--url URL` is missing\n", stderr);
-        return 1;
-    } else if (!find_run(&top, arguments)) {
+    if (!listener_client_open(&top.client, arguments)) {
         return 1;
     }
     return run(&top, arguments);
