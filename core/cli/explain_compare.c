@@ -10,7 +10,7 @@ const char *explain_compare_gap(const struct explain *e, uint32_t part, char *bu
 {
     const struct explain_part *p = &e->parts[part];
     const struct part *name = &e->worker->parts.items[part];
-    int64_t mark = e->profile != NULL ? profile_mark(e->profile, part) : 0;
+    int64_t mark = e->stored.profile != NULL ? profile_mark(e->stored.profile, part) : 0;
     if (mark > 0 && !p->assigned) {
         (void)snprintf(buffer, size, "%s/%d: the profile has counted events of it, and the source does not read it now",
                        name->topic, name->partition);
@@ -68,7 +68,7 @@ static bool is_asked(const struct explain *e, uint32_t i)
 static int128 stored_events(const struct explain *e)
 {
     const churn_str *text =
-        profile_find_pair(e->stored.pairs, e->stored.count, e->registry->fields[FIELD_EVENTS_TOTAL].name);
+        profile_find_pair(e->stored.text.pairs, e->stored.text.count, e->registry->fields[FIELD_EVENTS_TOTAL].name);
     int128 number = 0;
     return text != NULL && decimal_parse_int128(text->ptr, text->len, &number) ? number : 0;
 }
@@ -81,7 +81,7 @@ bool explain_compare(struct explain *e, struct comparison *ret, compare_fn fn, v
     for (uint32_t i = 0; i < e->registry->field_count + e->registry->derived_count; i++) {
         churn_str name = i < e->registry->field_count ? e->registry->fields[i].name
                                                       : e->registry->derived[i - e->registry->field_count].name;
-        const churn_str *stored = profile_find_pair(e->stored.pairs, e->stored.count, name);
+        const churn_str *stored = profile_find_pair(e->stored.text.pairs, e->stored.text.count, name);
         churn_str here;
         if (!is_asked(e, i)) {
             continue;
@@ -96,7 +96,7 @@ bool explain_compare(struct explain *e, struct comparison *ret, compare_fn fn, v
     ret->missing = stored_events(e) - (bit_get(e->whole->fields.present, FIELD_EVENTS_TOTAL)
                                            ? fields_number(&e->whole->fields, FIELD_EVENTS_TOTAL)
                                            : 0);
-    ret->same = ret->differing == 0 && (!e->damaged || explain_change_name(e).ptr != NULL);
+    ret->same = ret->differing == 0;
     failed = bytes.failed;
     text_free(&bytes);
     return !failed;

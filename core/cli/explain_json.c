@@ -181,7 +181,8 @@ static void append_partitions(struct text *out, const struct explain *e)
         text_printf(out, "%s{", separator);
         append_string(out, "topic", churn_text(place->topic));
         text_printf(out, ",\"partition\":%d,\"mark\":%" PRId64 ",\"records\":%" PRIu64 ",\"unreadable\":%" PRIu64 ",",
-                    place->partition, e->profile != NULL ? profile_mark(e->profile, i) : 0, p->records, p->unreadable);
+                    place->partition, e->stored.profile != NULL ? profile_mark(e->stored.profile, i) : 0, p->records,
+                    p->unreadable);
         append_string(out, "gap", or_null(gap));
         text_append_string(out, "}");
         separator = ",";
@@ -193,7 +194,7 @@ static int append_end(struct writer *writer)
     struct explain *e = writer->e;
     struct text *out = &writer->out;
     struct comparison c;
-    bool stored = e->pipeline->store.loaded != NULL && e->stored.count > 0;
+    bool stored = e->pipeline->store.loaded != NULL && e->stored.text.count > 0;
     text_printf(out, "],\"later\":%" PRIu64 ",\"partitions\":[", e->later);
     append_partitions(out, e);
     text_append_string(out, "],\"fields\":[");
@@ -202,12 +203,12 @@ static int append_end(struct writer *writer)
         return -1;
     }
     text_printf(out, "],\"stored\":%s,\"missing_events\":%" PRId64 ",", stored ? "true" : "false", (int64_t)c.missing);
-    append_string(out, "damage", or_null(e->damage));
+    append_string(out, "damage", or_null(e->stored.damage));
     text_printf(out, ",\"same\":%s}\n",
                 e->pipeline->store.loaded == NULL ? "null"
                 : stored && c.same                ? "true"
                                                   : "false");
-    return e->pipeline->store.loaded != NULL && !(stored && c.same);
+    return e->pipeline->store.loaded != NULL && !(stored && c.same && e->stored.damage[0] == '\0');
 }
 
 int explain_json_print(struct explain *e)

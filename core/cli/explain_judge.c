@@ -88,7 +88,7 @@ static enum standing stand(const struct explain *e, uint32_t part, int64_t offse
     if (e->pipeline->store.loaded == NULL) {
         return STANDS_COUNTED; /* so far as anything is */
     }
-    if (profile_is_late(e->profile, part, offset)) {
+    if (profile_is_late(e->stored.profile, part, offset)) {
         return STANDS_LATE;
     }
     return offset < p->mark ? STANDS_COUNTED : offset < p->read ? STANDS_PASSED : STANDS_UNREAD;

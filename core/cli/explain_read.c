@@ -60,8 +60,8 @@ static int32_t seek(struct explain *e, uint32_t part, int64_t offset)
 /* Whether the customer may have anything in it. Where the profile has no marks anything is possible. */
 static bool is_wanted(const struct explain *e, uint32_t part)
 {
-    return e->profile->mark_count + e->profile->late_count == 0 || profile_mark(e->profile, part) > 0 ||
-           profile_has_late_from(e->profile, part, 0);
+    return e->stored.profile->mark_count + e->stored.profile->late_count == 0 ||
+           profile_mark(e->stored.profile, part) > 0 || profile_has_late_from(e->stored.profile, part, 0);
 }
 
 /* What is not wanted is passed over where that can be done at once; else its records are left alone one by one. */
@@ -100,7 +100,7 @@ static bool place(struct explain *e, uint32_t part, struct explain_part *p, bool
         return false;
     }
     p->wanted = is_wanted(e, part);
-    p->mark = profile_mark(e->profile, part);
+    p->mark = profile_mark(e->stored.profile, part);
     p->low = p->end = 0;
     p->bounded = ops->bounds != NULL &&
                  ops->bounds(e->worker->source->self, name->topic, name->partition, &p->low, &p->end, &err) == CHURN_OK;

@@ -6,6 +6,7 @@
 #include "engine/state.h"
 #include "pipeline/pipeline.h"
 #include "pipeline/store_overlay.h"
+#include "pipeline/stored_profile.h"
 #include "profile/profile.h"
 
 struct arguments;
@@ -108,10 +109,7 @@ struct explain {
 
     /* the store */
     void *session;
-    struct profile_text stored; /* the profile's fields as they are stored; count 0: there is none */
-    struct profile *profile;    /* the same, for its marks */
-    bool damaged;
-    char damage[256];
+    struct stored_profile stored; /* the profile, and what is wrong with it */
 
     struct explain_part *parts;
     uint32_t part_room;

@@ -265,7 +265,7 @@ static void print_whole(struct printer *printer, const struct comparison *c)
         text_append_string(&printer->line, " is absent: the same in the store");
     } else if (name.ptr == NULL && printer->e->pipeline->store.loaded == NULL) {
         text_printf(&printer->line, "%u fields; the pipeline has no store to compare with", c->fields);
-    } else if (name.ptr == NULL && c->same) {
+    } else if (name.ptr == NULL && c->differing == 0) {
         text_printf(&printer->line, "all %u fields: the same in the store", c->fields);
     } else if (name.ptr == NULL) {
         text_printf(&printer->line, "%u of %u fields differ from the store", c->differing, c->fields);
@@ -276,7 +276,7 @@ static void print_whole(struct printer *printer, const struct comparison *c)
 }
 
 /* Why the store has something else, as far as that can be told. */
-static void explain_difference(const struct explain *e, const struct comparison *c)
+static void explain_difference(const struct comparison *c)
 {
     uint64_t missing = (uint64_t)(c->missing > 0 ? c->missing : -c->missing);
     if (c->missing > 0 && c->gap) {
@@ -301,9 +301,6 @@ static void explain_difference(const struct explain *e, const struct comparison 
                                "processors were others when it was counted. `churnd rebuild` makes the profiles anew, "
                                "under another prefix");
     }
-    if (e->damaged) {
-        printable_line(stderr, "churnd: the profile is damaged: %s", e->damage);
-    }
 }
 
 /* There is no profile to compare with. */
@@ -315,7 +312,7 @@ static int explain_absence(struct explain *e)
     }
     if (e->kept.count == 0 && e->kept.earlier_count + e->later == 0) {
         printable_line(stderr, "churnd: there is neither a profile nor an event of customer '%s'", e->customer.ptr);
-    } else if (!explain_profile_read(e) || e->stored.count > 0) {
+    } else if (!explain_profile_read(e) || e->stored.text.count > 0) {
         printable_line(stderr, "churnd: the profile of customer '%s' was written only now; ask again", e->customer.ptr);
     } else if (passed > 0) {
         printable_line(
@@ -345,17 +342,21 @@ static int print_end(struct printer *printer)
     }
     print_at(printer);
     print_partitions(printer);
-    if (e->pipeline->store.loaded != NULL && e->stored.count == 0) {
-        return explain_absence(e);
+    if (e->stored.damage[0] != '\0') {
+        printable_line(stderr, "churnd: the profile is damaged: %s. " STORED_PROFILE_MEANS STORED_PROFILE_REPAIR,
+                       e->stored.damage);
+    }
+    if (e->pipeline->store.loaded != NULL && e->stored.text.count == 0) {
+        return e->stored.damage[0] != '\0' ? 1 : explain_absence(e);
     }
     if (!explain_compare(e, &c, print_field, printer)) {
         return -1;
     }
     print_whole(printer, &c);
     if (e->pipeline->store.loaded != NULL && !c.same) {
-        explain_difference(e, &c);
+        explain_difference(&c);
     }
-    return e->pipeline->store.loaded != NULL && !c.same;
+    return e->pipeline->store.loaded != NULL && (!c.same || e->stored.damage[0] != '\0');
 }
 
 int explain_text_print(struct explain *e)

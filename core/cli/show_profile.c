@@ -1,27 +1,17 @@
 /* `churnd profile`: a customer's profile as the pipeline's store has it. */
 #include "cli/commands.h"
-#include "profile/profile_render.h"
 
 #include "base/printable.h"
 #include "pipeline/load.h"
-#include "profile/profile.h"
-#include "profile/store_keys.h"
+#include "pipeline/stored_profile.h"
 #include <stdio.h>
 #include <stdlib.h>
 
-/* What one hash is printed with. */
-struct shown {
-    const struct registry *registry;
-    bool json;
-    bool damaged;
-    uint32_t count;
-};
-
-static int32_t show_text(const churn_pair *fields, uint32_t count)
+static bool show_text(const churn_pair *fields, uint32_t count)
 {
     churn_pair *sorted = malloc(count * sizeof *sorted);
     if (sorted == NULL) {
-        return CHURN_FATAL;
+        return false;
     }
     memcpy(sorted, fields, count * sizeof *sorted);
     qsort(sorted, count, sizeof *sorted, profile_by_name);
@@ -33,77 +23,66 @@ static int32_t show_text(const churn_pair *fields, uint32_t count)
         }
     }
     free(sorted);
-    return CHURN_OK;
+    return true;
 }
 
-static int32_t print(const struct shown *shown, churn_str key, const churn_pair *fields, uint32_t count)
+/* False when memory ran out. */
+static bool print(const struct arguments *arguments, const struct pipeline *pipeline, const struct profile_text *stored)
 {
     struct text json = {0};
-    if (!shown->json) {
-        printable_put(key);
+    if (!arguments->json) {
+        printable_print(stdout, "%s%s", pipeline->store_settings.key_prefix, arguments->operands[0]);
         (void)putchar('\n');
-        return show_text(fields, count);
+        return show_text(stored->pairs, stored->count);
     }
-    profile_append_json(&json, shown->registry, fields, count);
+    profile_append_json(&json, &pipeline->catalog.registry, stored->pairs, stored->count);
     if (!json.failed) {
         (void)printf("%.*s\n", (int)json.len, json.bytes);
     }
     text_free(&json);
-    return json.failed ? CHURN_FATAL : CHURN_OK;
+    return !json.failed;
 }
 
-/* Says so when the pipeline could not read what is shown. */
-static int32_t judge(struct shown *shown, const churn_pair *fields, uint32_t count)
+/* The exit status. */
+static int show(const struct arguments *arguments, const struct pipeline *pipeline, const struct stored_profile *stored)
 {
-    char message[256];
-    int32_t result = profile_judge(shown->registry, fields, count, message, sizeof message);
-    if (result == CHURN_REJECT) {
-        shown->damaged = true;
-        printable_line(stderr,
-                       "churnd: this profile is damaged: %s. The pipeline puts this customer's events into the dead "
-                       "letters (damaged_profile) until it is mended or deleted",
-                       message);
+    if (stored->text.count > 0 && !print(arguments, pipeline, &stored->text)) {
+        (void)fputs("churnd: out of memory\n", stderr);
+        return 1;
     }
-    return result == CHURN_FATAL ? CHURN_FATAL : CHURN_OK;
-}
-
-static int32_t show(void *ctx, churn_str key, const churn_pair *fields, uint32_t count)
-{
-    struct shown *shown = ctx;
-    int32_t result = CHURN_OK;
-    shown->count = count;
-    if (count > 0) {
-        result = print(shown, key, fields, count);
+    if (stored->damage[0] != '\0') {
+        printable_line(stderr, "churnd: this profile is damaged: %s. " STORED_PROFILE_MEANS STORED_PROFILE_REPAIR,
+                       stored->damage);
+        return 1;
     }
-    if (count > 0 && result == CHURN_OK) {
-        result = judge(shown, fields, count);
+    if (stored->text.count == 0) {
+        printable_line(stderr, "churnd: there is no profile of customer '%s'", arguments->operands[0]);
+        return 1;
     }
-    return result;
+    return 0;
 }
 
 static int show_profile(const struct arguments *arguments, struct pipeline *pipeline)
 {
     const churn_store_ops *ops = store_ops(&pipeline->store);
-    struct shown shown = {.registry = &pipeline->catalog.registry, .json = arguments->json};
-    churn_str customer = churn_text(arguments->operands[0]);
-    char key[STORE_KEY_SIZE];
+    struct stored_profile stored = {0};
+    struct parts parts = {0};
     churn_error err = {.size = sizeof err};
     void *session;
+    int status = 1;
     int32_t result = ops->open(pipeline->store_instance->self, &session, &err);
     if (result == CHURN_OK) {
-        churn_str whole = {.ptr = key, .len = store_keys_profile(pipeline->store_settings.key_prefix, customer, key)};
-        result = ops->get(session, whole, show, &shown, &err);
+        result = stored_profile_get(&stored, pipeline, session, churn_text(arguments->operands[0]), &parts, &err);
         ops->close(session);
     }
-    if (result != CHURN_OK) {
+    if (result == CHURN_OK) {
+        status = show(arguments, pipeline, &stored);
+    } else {
         printable_line(stderr, "churnd: %s: %s", pipeline->store.label, err.message);
-        return 1;
     }
-    if (shown.count == 0) {
-        printable_line(stderr, "churnd: there is no profile of customer '%s'", arguments->operands[0]);
-        return 1;
-    }
-    return shown.damaged;
+    stored_profile_free(&stored, pipeline);
+    parts_free(&parts);
+    return status;
 }
 
 int command_profile(const struct arguments *arguments, struct loader *loader, struct log *log)

@@ -8,12 +8,12 @@
 #include "cli/verify_compare.h"
 #include "cli/verify_report.h"
 
-#include "base/decimal.h"
 #include "base/printable.h"
 #include "cli/commands.h"
 #include "pipeline/load.h"
 #include "pipeline/pipeline.h"
 #include "profile/store_keys.h"
+#include "profile/told.h"
 #include <stdlib.h>
 
 #define BATCH 128 /* customers read at a time */
@@ -118,14 +118,8 @@ static void copy_free(struct copy *copy)
 
 static int32_t take_checkpoint(void *ctx, churn_str key, const churn_pair *fields, uint32_t count)
 {
-    int64_t *next = ctx;
     (void)key;
-    for (uint32_t i = 0; i < count; i++) {
-        if (str_equals(fields[i].name, "offset") &&
-            !decimal_parse_int64(fields[i].value.ptr, fields[i].value.len, next)) {
-            *next = 0;
-        }
-    }
+    *(int64_t *)ctx = told_checkpoint(fields, count);
     return CHURN_OK;
 }
 

@@ -5,6 +5,7 @@
 #include "engine/damage.h"
 
 #include "engine/set_aside.h"
+#include "pipeline/stored_profile.h"
 
 /* A line for each customer that is found, and one a minute while it lasts. */
 static void report(struct worker *worker, const struct customer *customer, bool found, uint32_t events,
@@ -25,8 +26,7 @@ static void report(struct worker *worker, const struct customer *customer, bool 
     if (found && naming_takes(&report->naming)) {
         log_printf(worker->pipeline->log, CHURN_LOG_ERROR, label,
                    "the profile of customer '%.*s' is damaged: %s. This customer's events go to the dead letters (%s), "
-                   "everybody else's are counted. To have all of it again: stop churnd, delete the profile, and start "
-                   "once with --replay-from beginning; README names another way%s",
+                   "everybody else's are counted. " STORED_PROFILE_REPAIR "%s",
                    (int)customer->id_len, customer->id, reject->detail, reject_reason_name(reject->reason),
                    naming_is_full(&report->naming) ? "; more are counted, not shown" : "");
     }

@@ -8,7 +8,7 @@
 #include <churn/source.h>
 #include <churn/store.h>
 
-#define NOTHING (-1) /* no offset */
+#define NOTHING (-1) /* no offset, as TOLD_NOTHING */
 
 enum place {
     PLACE_NONE,    /* not ours */

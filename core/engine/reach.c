@@ -2,7 +2,6 @@
  * Both are kept in one hash beside the checkpoint: `counted` and `below`. */
 #include "engine/reach.h"
 
-#include "base/decimal.h"
 #include "engine/checkpoint.h"
 #include "engine/partitions.h"
 #include "engine/proof.h"
@@ -10,34 +9,23 @@
 #include "engine/session.h"
 #include "engine/stalled.h"
 #include "profile/store_keys.h"
+#include "profile/told.h"
 #include <inttypes.h>
 
 #define LETTERS_AHEAD 20000 /* offsets, so that not every window has to wait for it */
 #define COUNTED_AHEAD 100000
 
-struct told {
-    int64_t counted, below;
-};
-
 static int32_t on_told(void *ctx, churn_str key, const churn_pair *fields, uint32_t count)
 {
-    struct told *told = ctx;
     (void)key;
-    for (uint32_t i = 0; i < count; i++) {
-        int64_t *into = str_equals(fields[i].name, "below")     ? &told->below
-                        : str_equals(fields[i].name, "counted") ? &told->counted
-                                                                : NULL;
-        if (into != NULL) {
-            (void)decimal_parse_int64(fields[i].value.ptr, fields[i].value.len, into);
-        }
-    }
+    told_read(ctx, fields, count);
     return CHURN_OK;
 }
 
 int32_t reach_load(struct worker *worker, uint32_t part)
 {
     struct partition *p = partition_at(worker, part);
-    struct told told = {.counted = NOTHING};
+    struct told told = {.counted = TOLD_NOTHING};
     char key[STORE_KEY_SIZE];
     churn_error err = {.size = sizeof err};
     int32_t result =
@@ -51,7 +39,7 @@ int32_t reach_load(struct worker *worker, uint32_t part)
         return CHURN_FATAL;
     }
     p->announced = told.below;
-    p->reached = told.counted >= p->stored.offset ? told.counted : NOTHING; /* else an older churnd has gone on since */
+    p->reached = told_reached(&told, p->stored.offset);
     p->reach = p->reached > 0 ? p->reached : 0;
     return CHURN_OK;
 }

@@ -204,8 +204,7 @@ static int32_t check_position(struct worker *worker, const struct customer *cust
     int32_t result = reach_check_mark(worker, part, customer, kind, below);
     if (result == CHURN_REJECT) {
         churn_str name = parts_name(&worker->parts.items[part]);
-        reject_set(reject, REJECT_DAMAGED_PROFILE, "field '%s%.*s' says that events were counted that never were", kind,
-                   (int)name.len, name.ptr);
+        reject_set(reject, REJECT_DAMAGED_PROFILE, PROFILE_COUNTED_NEVER, kind, (int)name.len, name.ptr);
     }
     return result;
 }

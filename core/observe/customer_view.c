@@ -98,8 +98,9 @@ void customer_view_append(struct text *out, const struct lookup_question *answer
     text_append_html_string(out, answer->id);
     text_append_string(out, "</h3>");
     if (remark != NULL) {
-        text_append_string(out,
-                           answer->result == LOOKUP_FOUND ? "<p class=\"banner\">This profile is damaged: " : "<p>");
+        text_append_string(out, answer->result == LOOKUP_FOUND || answer->result == LOOKUP_UNREADABLE
+                                    ? "<p class=\"banner\">This profile is damaged: "
+                                    : "<p>");
         text_append_html_string(out, remark);
         text_append_string(out, "</p>");
     }

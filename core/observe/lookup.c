@@ -3,7 +3,8 @@
 #include "base/clock.h"
 #include "base/decimal.h"
 #include "pipeline/instance.h"
-#include "profile/profile_render.h"
+#include "pipeline/stored_profile.h"
+#include "profile/store_keys.h"
 #include <pthread.h>
 #include <stdlib.h>
 #include <time.h>
@@ -40,25 +41,23 @@ static void close_session(struct lookup *lookup, const struct pipeline *pipeline
     }
 }
 
-/* What a call of the store takes along. */
-struct reading {
-    const struct registry *registry;
-    struct lookup_question *question;
-};
-
-static int32_t take_profile(void *ctx, churn_str key, const churn_pair *fields, uint32_t count)
+/* The profile as JSON, and what is wrong with it. */
+static int32_t read_profile(const struct lookup *lookup, const struct pipeline *pipeline,
+                            struct lookup_question *question, churn_error *err)
 {
-    struct reading *reading = ctx;
-    struct lookup_question *question = reading->question;
-    (void)key;
-    if (count > 0) {
-        profile_append_json(&question->profile, reading->registry, fields, count);
-        return profile_judge(reading->registry, fields, count, question->message, sizeof question->message) ==
-                       CHURN_FATAL
-                   ? CHURN_FATAL
-                   : CHURN_OK;
+    struct stored_profile stored = {0};
+    struct parts parts = {0};
+    int32_t result = stored_profile_get(&stored, pipeline, lookup->session, churn_text(question->id), &parts, err);
+    if (result == CHURN_OK && stored.text.count > 0) {
+        profile_append_json(&question->profile, &pipeline->catalog.registry, stored.text.pairs, stored.text.count);
     }
-    return CHURN_OK;
+    if (result == CHURN_OK && stored.damage[0] != '\0') {
+        (void)snprintf(question->message, sizeof question->message, "%s. " STORED_PROFILE_MEANS STORED_PROFILE_REPAIR,
+                       stored.damage);
+    }
+    stored_profile_free(&stored, pipeline);
+    parts_free(&parts);
+    return result;
 }
 
 static void append_field(struct text *out, churn_str name, churn_str value)
@@ -99,28 +98,26 @@ static const char *prediction_prefix(const struct pipeline *pipeline)
     return NULL;
 }
 
-static int32_t read_hash(const struct lookup *lookup, const struct pipeline *pipeline, const char *prefix,
-                         const struct lookup_question *question, churn_fields_fn fn, void *ctx, churn_error *err)
+static int32_t read_prediction(const struct lookup *lookup, const struct pipeline *pipeline, const char *prefix,
+                               struct lookup_question *question, churn_error *err)
 {
     char key[STORE_KEY_SIZE];
     churn_str whole = {.ptr = key, .len = store_keys_profile(prefix, churn_text(question->id), key)};
-    return ops_of(pipeline)->get(lookup->session, whole, fn, ctx, err);
+    return ops_of(pipeline)->get(lookup->session, whole, take_prediction, &question->prediction, err);
 }
 
 static int32_t read_customer(struct lookup *lookup, const struct pipeline *pipeline, struct lookup_question *question,
                              churn_error *err)
 {
-    struct reading reading = {.registry = &pipeline->catalog.registry, .question = question};
     const char *prefix = prediction_prefix(pipeline);
     int32_t result = lookup->session != NULL
                          ? CHURN_OK
                          : ops_of(pipeline)->open(pipeline->store_instance->self, &lookup->session, err);
     if (result == CHURN_OK) {
-        result =
-            read_hash(lookup, pipeline, pipeline->store_settings.key_prefix, question, take_profile, &reading, err);
+        result = read_profile(lookup, pipeline, question, err);
     }
     if (result == CHURN_OK && prefix != NULL) {
-        result = read_hash(lookup, pipeline, prefix, question, take_prediction, &question->prediction, err);
+        result = read_prediction(lookup, pipeline, prefix, question, err);
     }
     return result;
 }
@@ -129,6 +126,14 @@ static void set_result(struct lookup_question *question, enum lookup_result resu
 {
     question->result = result;
     (void)snprintf(question->message, sizeof question->message, "%s", message);
+}
+
+static enum lookup_result found(const struct lookup_question *question)
+{
+    if (question->profile.len == 0 && question->message[0] != '\0') {
+        return LOOKUP_UNREADABLE;
+    }
+    return question->profile.len + question->prediction.len > 0 ? LOOKUP_FOUND : LOOKUP_UNKNOWN;
 }
 
 static void look_up(struct lookup *lookup, const struct pipeline *pipeline, struct lookup_question *question)
@@ -145,11 +150,11 @@ static void look_up(struct lookup *lookup, const struct pipeline *pipeline, stru
     if (question->profile.failed || question->prediction.failed) {
         set_result(question, LOOKUP_NOT_NOW, "out of memory");
     } else if (result == CHURN_OK) {
-        question->result = question->profile.len + question->prediction.len > 0 ? LOOKUP_FOUND : LOOKUP_UNKNOWN;
+        question->result = found(question);
     } else {
-        set_result(question, result == CHURN_REJECT ? LOOKUP_UNREADABLE : LOOKUP_NOT_NOW, err.message);
+        set_result(question, LOOKUP_NOT_NOW, err.message);
     }
-    if (result != CHURN_OK && result != CHURN_REJECT) {
+    if (result != CHURN_OK) {
         close_session(lookup, pipeline);
     }
 }

@@ -26,7 +26,7 @@ struct lookup_question {
     void (*ready)(struct lookup_question *question); /* it is answered; called once */
     void *ctx;
     enum lookup_result result;
-    char message[512];   /* why, for NOT_NOW and UNREADABLE; of a FOUND one what is damaged, else empty */
+    char message[1024];  /* why, for NOT_NOW; of an UNREADABLE or FOUND profile its damage and what to do, else empty */
     struct text profile; /* JSON objects, the caller's to free; empty: there is none */
     struct text prediction;
 };

@@ -28,6 +28,8 @@ libcore_la_SOURCES += \
   %D%/taps.h \
   %D%/store_overlay.c \
   %D%/store_overlay.h \
+  %D%/stored_profile.c \
+  %D%/stored_profile.h \
   %D%/targets.c \
   %D%/targets.h \
   %D%/type_rules.c \

@@ -17,5 +17,7 @@ libcore_la_SOURCES += \
   %D%/parts.h \
   %D%/store_keys.c \
   %D%/store_keys.h \
+  %D%/told.c \
+  %D%/told.h \
   %D%/witness.c \
   %D%/witness.h

@@ -480,18 +480,6 @@ int32_t profile_read(struct profile *profile, const struct registry *registry, s
     return result;
 }
 
-int32_t profile_judge(const struct registry *registry, const churn_pair *pairs, uint32_t count, char *message,
-                      size_t size)
-{
-    struct profile *profile = profile_new(registry);
-    struct parts parts = {0};
-    int32_t result =
-        profile != NULL ? profile_read(profile, registry, &parts, pairs, count, message, size) : CHURN_FATAL;
-    profile_free(profile, registry);
-    parts_free(&parts);
-    return result;
-}
-
 /* ---- merging ---- */
 
 int32_t profile_overflow(const struct profile *profile)

@@ -51,9 +51,9 @@ size_t profile_bytes(const struct profile *profile, const struct registry *regis
 int32_t profile_read(struct profile *profile, const struct registry *registry, struct parts *parts,
                      const churn_pair *pairs, uint32_t count, char *message, size_t size);
 
-/* Whether a pipeline could read these stored fields: as profile_read, without keeping them. */
-int32_t profile_judge(const struct registry *registry, const churn_pair *pairs, uint32_t count, char *message,
-                      size_t size);
+/* What is wrong with a mark, or with late offsets, beyond what profiles can have counted: printf's format of their
+ * prefix, and of the length and text of the partition's name. */
+#define PROFILE_COUNTED_NEVER "field '%s%.*s' says that events were counted that never were"
 
 /* The offset after the last one counted of a source partition; 0: none. */
 int64_t profile_mark(const struct profile *profile, uint32_t part);

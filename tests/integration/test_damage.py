@@ -15,6 +15,7 @@ from services import run_churnd, wait_for
 
 GOOD = [f"good{i}" for i in range(5)]
 SECRET = "4711-0815"
+TOKEN = "a-token-of-some-length"
 
 
 def event(customer, number, kind="order_placed"):
@@ -111,6 +112,12 @@ def damages(client):
             "field 'events_total'",
         ),
         "version": (overwrite("_v", SECRET), "damaged_profile", "no version that can be read"),
+        "zeroes": (
+            lambda key: client.hset(key, "_v", "0" + client.hget(key, "_v").decode()),
+            "damaged_profile",
+            "no version",
+        ),
+        "last": (overwrite("_v", "18446744073709551615"), "damaged_profile", "no version that can be read"),
         "versionless": (lambda key: client.hdel(key, "_v"), "damaged_profile", "no version that can be read"),
         "string": (replace, "damaged_profile", "is no hash"),
         "list": (lambda key: (client.delete(key), client.rpush(key, SECRET)), "damaged_profile", "is no hash"),
@@ -201,6 +208,66 @@ def test_an_event_that_was_counted_is_not_set_aside(stack, case):
     client.hset("profile:c", "total_spent", value)
     case.run("redrive")
     case.check(["c", *GOOD])
+
+
+MEANS = "This customer's events go to the dead letters (damaged_profile), everybody else's are counted"
+REPAIR = "which sends no alert and asks for no prediction; `churnd redrive` then sends those of what was set aside"
+
+
+def test_whoever_looks_is_told_of_all_that_a_run_knows(stack, tmp_path):
+    """`profile`, `explain` and `/customers/ID` say of each kind what a run says of it, and what to do; and nothing of a
+    profile that is good, nor of one of other programs' fields."""
+    stack.start_redis()
+    client, port = stack.redis.client, services.free_port()
+    case = Case(
+        tmp_path,
+        {"plugin": "redis", "port": stack.redis.port, "window_events": 7},
+        health={"listen": f"127.0.0.1:{port}", "token": TOKEN},
+    )
+    kinds = {c: kind for c, kind in damages(client).items() if kind[1] == "damaged_profile"}
+    case.add([*kinds, *GOOD])
+    case.run("run")
+    for customer, (damage, _, _) in kinds.items():
+        damage(f"profile:{customer}")
+    client.hset("profile:foreign", mapping={"nickname": "x"})
+
+    def looked_up(customer):
+        request = urllib.request.Request(
+            f"http://127.0.0.1:{port}/customers/{customer}", headers={"Authorization": f"Bearer {TOKEN}"}
+        )
+        try:
+            with urllib.request.urlopen(request, timeout=10) as answer:
+                return json.loads(answer.read())
+        except urllib.error.HTTPError as answer:
+            return json.loads(answer.read())
+
+    live = Case(
+        tmp_path,
+        {"plugin": "redis", "port": stack.redis.port},
+        health={"listen": f"127.0.0.1:{port}", "token": TOKEN},
+        source={"plugin": "file", "path": str(tmp_path / "in.jsonl"), "topic": "in.jsonl", "follow": True},
+    )
+    process = stack.churnd("-c", live.config)
+    wait_for("the listener", lambda: services.accepts(port), 60)
+    try:
+        for customer, (_, _, words) in kinds.items():
+            for command in (("profile", customer), ("explain", customer), ("explain", customer, "events_total")):
+                said = case.run(*command, check=1).stderr
+                assert words in said and MEANS in said and REPAIR in said, (command, said)
+                assert SECRET not in said
+            found = looked_up(customer)
+            said = found.get("damaged") or found["error"]
+            assert words in said and MEANS in said and REPAIR in said, (customer, found)
+            assert SECRET not in said
+            made = json.loads(case.run("explain", customer, "--format", "json", check=1).stdout)
+            assert words in made["damage"]
+        for customer in GOOD:
+            assert "damaged" not in case.run("profile", customer).stderr and "damaged" not in looked_up(customer)
+            assert "damaged" not in case.run("explain", customer).stderr
+        assert "damaged" not in case.run("profile", "foreign").stderr and "damaged" not in looked_up("foreign")
+    finally:
+        process.send(signal.SIGTERM)
+        assert process.wait(60) == 0
 
 
 def test_commands_meet_a_damaged_profile(stack, case):

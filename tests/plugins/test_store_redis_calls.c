@@ -775,7 +775,7 @@ static void check_conflict(const char *text, uint64_t version, const char *expec
 static void conflicts_show_what_is_stored(void)
 {
     check_conflict(ONE("*0\r\n"), 0, "");
-    check_conflict(ONE("*2\r\n$2\r\n_v\r\n$20\r\n18446744073709551615\r\n"), UINT64_MAX, "");
+    check_conflict(ONE("*2\r\n$2\r\n_v\r\n$20\r\n18446744073709551614\r\n"), UINT64_MAX - 1, "");
     check_conflict(ONE("*6\r\n$2\r\n_v\r\n$2\r\n10\r\n$1\r\na\r\n$2\r\n11\r\n$0\r\n\r\n$0\r\n\r\n"), 10, "=,a=11,");
 }
 

@@ -14,6 +14,32 @@
 extern "C" {
 #endif
 
+/** The name of the field that is a profile's version. */
+#define CHURN_VERSION_FIELD "_v"
+
+/** Reads a version as the store writes it: a decimal number from 1, without leading zeros, below the last one that
+ * could be counted up. 1: *ret is set; 0: it is none, and the profile is damaged. (since ABI 1.3) [any] */
+static inline int churn_version_read(churn_str text, uint64_t *ret)
+{
+    uint64_t number = 0;
+    uint32_t i;
+    if (text.len == 0 || text.ptr[0] == '0') {
+        return 0;
+    }
+    for (i = 0; i < text.len; i++) {
+        uint64_t digit = (uint64_t)((unsigned char)text.ptr[i]) - '0';
+        if (digit > 9 || number > (UINT64_MAX - 1 - digit) / 10) {
+            return 0;
+        }
+        number = number * 10 + digit;
+    }
+    if (number == UINT64_MAX) {
+        return 0;
+    }
+    *ret = number;
+    return 1;
+}
+
 /** One field of a stored hash. */
 typedef struct churn_pair {
     churn_str name;

@@ -15,28 +15,15 @@
 #define SEND_BYTES (64 * 1024)  /* what is worth a system call before anybody waits */
 #define REPLICAS_WAIT "200"     /* ms that one WAIT may hold up the connection */
 
-static bool read_version(churn_str text, uint64_t *ret)
-{
-    uint64_t n = 0;
-    for (uint32_t i = 0; i < text.len; i++) {
-        unsigned digit = (unsigned)(text.ptr[i] - '0');
-        if (digit > 9 || __builtin_mul_overflow(n, 10, &n) || __builtin_add_overflow(n, digit, &n)) {
-            return false;
-        }
-    }
-    *ret = n;
-    return text.len > 0;
-}
-
 /* Takes `_v` out of the pairs. */
 static bool split_version(churn_pair *pairs, uint32_t *count, uint64_t *ret)
 {
     *ret = 0;
     for (uint32_t i = 0; i < *count; i++) {
-        if (churn_equal(pairs[i].name, churn_text("_v"))) {
-            bool ok = read_version(pairs[i].value, ret);
+        if (churn_equal(pairs[i].name, churn_text(CHURN_VERSION_FIELD))) {
+            bool ok = churn_version_read(pairs[i].value, ret) != 0;
             pairs[i] = pairs[--*count];
-            return ok && *ret > 0;
+            return ok;
         }
     }
     return *count == 0; /* nothing stored */
