@@ -3,7 +3,6 @@
 #include "http_failure.h"
 #include "http_sockets.h"
 #include "text_buffer.h"
-#include <curl/curl.h>
 #include <stdlib.h>
 #include <time.h>
 
@@ -102,7 +101,6 @@ static int set_up_slot(struct http_client *client, struct slot *slot, const stru
            curl_easy_setopt(easy, CURLOPT_PROTOCOLS_STR, "http,https") == CURLE_OK &&
            curl_easy_setopt(easy, CURLOPT_HTTP_VERSION, (long)CURL_HTTP_VERSION_1_1) == CURLE_OK &&
            curl_easy_setopt(easy, CURLOPT_FOLLOWLOCATION, 0L) == CURLE_OK &&
-           curl_easy_setopt(easy, CURLOPT_PROXY, "") == CURLE_OK &&
            curl_easy_setopt(easy, CURLOPT_NOSIGNAL, 1L) == CURLE_OK &&
            curl_easy_setopt(easy, CURLOPT_POST, 1L) == CURLE_OK &&
            curl_easy_setopt(easy, CURLOPT_HTTPHEADER, client->headers) == CURLE_OK &&
@@ -119,9 +117,8 @@ static int set_up_slot(struct http_client *client, struct slot *slot, const stru
            curl_easy_setopt(easy, CURLOPT_HEADERFUNCTION, take_head) == CURLE_OK &&
            curl_easy_setopt(easy, CURLOPT_HEADERDATA, slot) == CURLE_OK &&
            curl_easy_setopt(easy, CURLOPT_ERRORBUFFER, slot->error) == CURLE_OK &&
-           curl_easy_setopt(easy, CURLOPT_PRIVATE, slot) == CURLE_OK &&
-           (s->ca_file == NULL || s->ca_file[0] == '\0' ||
-            curl_easy_setopt(easy, CURLOPT_CAINFO, s->ca_file) == CURLE_OK);
+           curl_easy_setopt(easy, CURLOPT_PRIVATE, slot) == CURLE_OK && http_settings_connection(s, easy) &&
+           http_settings_login(s, easy);
 }
 
 static int set_up(struct http_client *client, const struct http_settings *s)

@@ -2,19 +2,29 @@
 
 #include "http_failure.h"
 #include <stdlib.h>
+#include <strings.h>
 
-/* Whether what is sent to the origin leaves this machine as it is written. */
-static int is_exposed(const char *origin)
+/* Whether somebody between this machine and the host of "http://HOST…" could read on. */
+static int is_elsewhere(const char *origin)
 {
-    static const char scheme[] = "http://";
-    const char *host = origin + sizeof scheme - 1;
+    const char *host = strstr(origin, "://"), *user = strrchr(origin, '@');
     size_t len;
-    if (strncmp(origin, scheme, sizeof scheme - 1) != 0) {
-        return 0;
-    }
-    len = host[0] == '[' ? strcspn(host, "]") + 1 : strcspn(host, ":");
+    host = user != NULL ? user + 1 : host != NULL ? host + 3 : origin;
+    len = host[0] == '[' ? strcspn(host, "]") + 1 : strcspn(host, ":/");
     return !((len == 9 && strncmp(host, "localhost", len) == 0) || (len == 5 && strncmp(host, "[::1]", len) == 0) ||
              (strncmp(host, "127.", 4) == 0 && strspn(host, "0123456789.") == len));
+}
+
+static int is_given(const char *text)
+{
+    return text != NULL && text[0] != '\0';
+}
+
+/* Whether what is sent to the origin leaves this machine as it is written. */
+static int is_exposed(const struct http_settings *s, const char *origin)
+{
+    return strncmp(origin, "http://", sizeof "http://" - 1) == 0 &&
+           (is_elsewhere(origin) || (is_given(s->proxy) && is_elsewhere(s->proxy)));
 }
 
 static void tell_risk(const char *option, const char *origin, churn_target_fn fn, void *ctx)
@@ -29,14 +39,19 @@ static void tell_risk(const char *option, const char *origin, churn_target_fn fn
 /* Secrets that anybody on the way can read. */
 static void tell_risks(const struct http_settings *s, const char *origin, churn_target_fn fn, void *ctx)
 {
-    if (!is_exposed(origin)) {
-        return;
+    int exposed = is_exposed(s, origin);
+    const char *user = is_given(s->proxy) ? strchr(s->proxy, '@') : NULL;
+    if (exposed && is_given(s->bearer)) {
+        tell_risk(s->options.bearer, origin, fn, ctx);
     }
-    if (s->token != NULL && s->token[0] != '\0') {
-        tell_risk(s->token_option, origin, fn, ctx);
+    if (exposed && is_given(s->password)) {
+        tell_risk(s->options.password, origin, fn, ctx);
     }
-    if (s->headers != NULL && s->headers->count > 0) {
-        tell_risk(s->headers_option, origin, fn, ctx);
+    if (exposed && s->headers != NULL && s->headers->count > 0) {
+        tell_risk(s->options.headers, origin, fn, ctx);
+    }
+    if (user != NULL && is_elsewhere(s->proxy) && strncasecmp(s->proxy, "https://", sizeof "https://" - 1) != 0) {
+        tell_risk(s->options.proxy, user + 1, fn, ctx);
     }
 }
 
@@ -60,14 +75,12 @@ static CURLcode ask(const char *url, const struct http_settings *s, uint32_t tim
     int answered = 0;
     if (easy != NULL && curl_easy_setopt(easy, CURLOPT_URL, url) == CURLE_OK &&
         curl_easy_setopt(easy, CURLOPT_PROTOCOLS_STR, "http,https") == CURLE_OK &&
-        curl_easy_setopt(easy, CURLOPT_PROXY, "") == CURLE_OK &&
         curl_easy_setopt(easy, CURLOPT_NOSIGNAL, 1L) == CURLE_OK &&
+        curl_easy_setopt(easy, CURLOPT_SUPPRESS_CONNECT_HEADERS, 1L) == CURLE_OK && /* a proxy's answer is none */
         curl_easy_setopt(easy, CURLOPT_TIMEOUT_MS, (long)timeout_ms) == CURLE_OK &&
         curl_easy_setopt(easy, CURLOPT_HEADERFUNCTION, note_answer) == CURLE_OK &&
         curl_easy_setopt(easy, CURLOPT_HEADERDATA, &answered) == CURLE_OK &&
-        curl_easy_setopt(easy, CURLOPT_ERRORBUFFER, said) == CURLE_OK &&
-        (s->ca_file == NULL || s->ca_file[0] == '\0' ||
-         curl_easy_setopt(easy, CURLOPT_CAINFO, s->ca_file) == CURLE_OK)) {
+        curl_easy_setopt(easy, CURLOPT_ERRORBUFFER, said) == CURLE_OK && http_settings_connection(s, easy)) {
         code = curl_easy_perform(easy);
     }
     (void)snprintf(reason, CURL_ERROR_SIZE, "%s", http_failure(easy, code, said));
@@ -75,33 +88,51 @@ static CURLcode ask(const char *url, const struct http_settings *s, uint32_t tim
     return answered ? CURLE_OK : code;
 }
 
-/* What to do about it. */
-static void advise(const struct http_settings *s, CURLcode code, const char *reason, char *ret, size_t size)
+/* What to do where the certificate that the other side shows is refused. */
+static void advise_trust(const struct http_settings *s, const char *reason, char *ret, size_t size)
 {
-    if (code == CURLE_SSL_CACERT_BADFILE) {
-        (void)snprintf(ret, size, "correct `%s`", s->ca_option);
-    } else if (code != CURLE_PEER_FAILED_VERIFICATION) {
-        (void)snprintf(ret, size, "start it, or correct `%s`", s->url_option);
-    } else if (strstr(reason, "expired") != NULL) {
+    if (strstr(reason, "expired") != NULL) {
         (void)snprintf(ret, size, "have that certificate renewed");
     } else if (strstr(reason, "not yet valid") != NULL) {
         (void)snprintf(ret, size, "is the clock of this machine right?");
     } else if (strstr(reason, "subject name") != NULL) {
-        (void)snprintf(ret, size, "name it in `%s` as its certificate does", s->url_option);
+        (void)snprintf(ret, size, "name it in `%s` as its certificate does", s->options.url);
     } else {
-        (void)snprintf(ret, size, "set `%s` to the certificate of its authority", s->ca_option);
+        (void)snprintf(ret, size, "set `%s` to the certificate of its authority", s->tls.ca_option);
+    }
+}
+
+/* What to do about it. */
+static void advise(const struct http_settings *s, CURLcode code, const char *reason, char *ret, size_t size)
+{
+    int https = strncasecmp(s->url, "https", 5) == 0;
+    if (code == CURLE_PEER_FAILED_VERIFICATION) {
+        advise_trust(s, reason, ret, size);
+    } else if (code == CURLE_COULDNT_RESOLVE_PROXY || code == CURLE_PROXY || strstr(reason, "CONNECT") != NULL) {
+        (void)snprintf(ret, size, "correct `%s`", s->options.proxy);
+    } else if (strstr(reason, "speak TLS") != NULL) {
+        (void)snprintf(ret, size, "correct `%s`: http in place of https, or another port", s->options.url);
+    } else if (strstr(reason, "client") != NULL) {
+        (void)snprintf(ret, size, "set `%s` and `%s` to a certificate that it accepts, and its key", s->tls.cert_option,
+                       s->tls.key_option);
+    } else if (!https &&
+               (code == CURLE_GOT_NOTHING || code == CURLE_RECV_ERROR || code == CURLE_UNSUPPORTED_PROTOCOL)) {
+        (void)snprintf(ret, size, "it does not speak clear HTTP at this port: if it speaks TLS, write https in `%s`",
+                       s->options.url);
+    } else {
+        (void)snprintf(ret, size, "start it, or correct `%s`", is_given(s->proxy) ? s->options.proxy : s->options.url);
     }
 }
 
 void http_probe(const struct http_settings *settings, uint32_t timeout_ms, churn_target_fn fn, void *ctx)
 {
-    char reason[CURL_ERROR_SIZE], advice[128], message[CURL_ERROR_SIZE + 160];
+    char reason[CURL_ERROR_SIZE], advice[192], message[CURL_ERROR_SIZE + 224];
     char *origin = http_settings_origin(settings, NULL);
     churn_target target = {.size = sizeof target,
                            .flags = CHURN_TARGET_WRITES,
                            .kind = "http",
                            .name = origin,
-                           .option = settings->url_option};
+                           .option = settings->options.url};
     if (origin == NULL) {
         return; /* create has refused it */
     }

@@ -1,12 +1,13 @@
 #include "http_settings.h"
 
 #include "text_buffer.h"
-#include <curl/curl.h>
-#include <errno.h>
-#include <fcntl.h>
 #include <stdlib.h>
-#include <sys/stat.h>
-#include <unistd.h>
+#include <strings.h>
+
+static int is_given(const char *text)
+{
+    return text != NULL && text[0] != '\0';
+}
 
 static int has_control(const char *text)
 {
@@ -28,7 +29,7 @@ static int is_header_name(const char *name)
 static int32_t fail_header(churn_error *err, const struct http_settings *s, uint32_t i, const char *fault)
 {
     char option[CHURN_ERROR_OPTION_SIZE];
-    (void)snprintf(option, sizeof option, "%s.%s", s->headers_option, s->headers->keys[i]);
+    (void)snprintf(option, sizeof option, "%s.%s", s->options.headers, s->headers->keys[i]);
     return churn_fail_option(err, option, "entry %u %s", i + 1, fault);
 }
 
@@ -42,8 +43,45 @@ static int32_t check_headers(const struct http_settings *s, churn_error *err)
             return fail_header(err, s, i, "holds a control character in its value");
         }
     }
-    if (s->token != NULL && has_control(s->token)) {
-        return churn_fail_option(err, "token", "holds a control character, perhaps a line break at its end");
+    return CHURN_OK;
+}
+
+static int has_header(const struct http_settings *s, const char *name)
+{
+    for (uint32_t i = 0; s->headers != NULL && i < s->headers->count; i++) {
+        if (curl_strequal(s->headers->keys[i], name)) {
+            return 1;
+        }
+    }
+    return 0;
+}
+
+/* A request says once who sends it. */
+static int32_t check_login(const struct http_settings *s, churn_error *err)
+{
+    const struct {
+        const char *option, *value;
+    } logins[] = {{s->options.bearer, s->bearer}, {s->options.user, s->user}, {s->options.password, s->password}};
+    for (size_t i = 0; i < sizeof logins / sizeof logins[0]; i++) {
+        if (is_given(logins[i].value) && has_control(logins[i].value)) {
+            return churn_fail_option(err, logins[i].option,
+                                     "holds a control character, perhaps a line break at its end");
+        }
+    }
+    if (is_given(s->password) && !is_given(s->user)) {
+        return churn_fail_option(err, s->options.password, "needs `%s` beside it", s->options.user);
+    }
+    if (is_given(s->user) && strchr(s->user, ':') != NULL) {
+        return churn_fail_option(err, s->options.user,
+                                 "must not hold a colon, which HTTP Basic puts before the password");
+    }
+    if (is_given(s->user) && is_given(s->bearer)) {
+        return churn_fail_option(err, s->options.user, "and `%s` exclude each other: a request has one Authorization",
+                                 s->options.bearer);
+    }
+    if ((is_given(s->user) || is_given(s->bearer)) && has_header(s, "Authorization")) {
+        return churn_fail_option(err, is_given(s->user) ? s->options.user : s->options.bearer,
+                                 "and an Authorization among `%s` exclude each other", s->options.headers);
     }
     return CHURN_OK;
 }
@@ -56,11 +94,10 @@ char *http_settings_origin(const struct http_settings *s, churn_error *err)
         curl_url_get(url, CURLUPART_SCHEME, &scheme, 0) != CURLUE_OK ||
         curl_url_get(url, CURLUPART_HOST, &host, 0) != CURLUE_OK ||
         (strcmp(scheme, "http") != 0 && strcmp(scheme, "https") != 0)) {
-        (void)churn_fail_option(err, s->url_option, "must be a URL such as http://localhost:5000");
+        (void)churn_fail_option(err, s->options.url, "must be a URL such as http://localhost:5000");
     } else if (curl_url_get(url, CURLUPART_USER, &user, 0) == CURLUE_OK) {
-        (void)churn_fail_option(err, s->url_option,
-                                "must not hold a user or a password; use `%s` with an Authorization header",
-                                s->headers_option);
+        (void)churn_fail_option(err, s->options.url, "must not hold a user or a password; use `%s` and `%s`",
+                                s->options.user, s->options.password);
     } else {
         struct text_buffer text = {0};
         text_puts(&text, scheme);
@@ -85,45 +122,66 @@ char *http_settings_origin(const struct http_settings *s, churn_error *err)
     return origin;
 }
 
-/* Whether the file has certificates in it, as libcurl asks for only when it connects. */
-static int32_t check_ca_file(const struct http_settings *s, churn_error *err)
+/* A certificate that nobody would ever see or check. */
+static int32_t check_tls(const struct http_settings *s, churn_error *err)
 {
-    struct stat about;
-    char line[256];
-    int found = 0;
-    FILE *file;
-    int fd;
-    if (s->ca_file == NULL || s->ca_file[0] == '\0') {
-        return CHURN_OK;
+    const char *option = is_given(s->tls.cert_file)  ? s->tls.cert_option
+                         : is_given(s->tls.key_file) ? s->tls.key_option
+                         : is_given(s->tls.ca_file)  ? s->tls.ca_option
+                                                     : NULL;
+    if (option != NULL && strncasecmp(s->url, "https://", sizeof "https://" - 1) != 0) {
+        return churn_fail_option(err, option, "is for https, which `%s` does not begin with", s->options.url);
     }
-    fd = open(s->ca_file, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY); /* a FIFO would wait for a writer */
-    if (fd >= 0 && fstat(fd, &about) == 0 && !S_ISREG(about.st_mode)) {
-        (void)close(fd);
-        return churn_fail_option(err, s->ca_option, "'%s' is no file of certificates", s->ca_file);
+    return tls_files_check(&s->tls, err);
+}
+
+static int32_t check_proxy(const struct http_settings *s, churn_error *err)
+{
+    CURLU *url = is_given(s->proxy) ? curl_url() : NULL;
+    char *scheme = NULL, *path = NULL;
+    int32_t rc = CHURN_OK;
+    if (is_given(s->proxy) &&
+        (url == NULL || curl_url_set(url, CURLUPART_URL, s->proxy, 0) != CURLUE_OK ||
+         curl_url_get(url, CURLUPART_SCHEME, &scheme, 0) != CURLUE_OK ||
+         curl_url_get(url, CURLUPART_PATH, &path, 0) != CURLUE_OK || strcmp(path, "/") != 0 ||
+         (strcmp(scheme, "http") != 0 && strcmp(scheme, "https") != 0 && strcmp(scheme, "socks5h") != 0))) {
+        rc = churn_fail_option(err, s->options.proxy,
+                               "must be a URL such as http://proxy:3128, of http, https or socks5h and without a path");
     }
-    file = fd >= 0 ? fdopen(fd, "r") : NULL;
-    if (file == NULL) {
-        (void)(fd >= 0 && close(fd));
-        return churn_fail_option(err, s->ca_option, "'%s' cannot be read: %s", s->ca_file, strerror(errno));
-    }
-    while (!found && fgets(line, sizeof line, file) != NULL) {
-        found = strstr(line, "-----BEGIN ") != NULL && strstr(line, "CERTIFICATE-----") != NULL;
-    }
-    (void)fclose(file);
-    return found ? CHURN_OK : churn_fail_option(err, s->ca_option, "'%s' holds no certificate in PEM form", s->ca_file);
+    curl_free(path);
+    curl_free(scheme);
+    curl_url_cleanup(url);
+    return rc;
 }
 
 int32_t http_settings_check(const struct http_settings *settings, churn_error *err)
 {
     char *origin = http_settings_origin(settings, err);
-    if (origin == NULL) {
-        return CHURN_FATAL;
-    }
+    int32_t rc = origin != NULL ? check_headers(settings, err) : CHURN_FATAL;
     free(origin);
-    if (check_headers(settings, err) != CHURN_OK) {
-        return CHURN_FATAL;
-    }
-    return check_ca_file(settings, err);
+    rc = rc == CHURN_OK ? check_login(settings, err) : rc;
+    rc = rc == CHURN_OK ? check_proxy(settings, err) : rc;
+    return rc == CHURN_OK ? check_tls(settings, err) : rc;
+}
+
+int http_settings_connection(const struct http_settings *s, CURL *easy)
+{
+    return curl_easy_setopt(easy, CURLOPT_PROXY, s->proxy != NULL ? s->proxy : "") == CURLE_OK &&
+           curl_easy_setopt(easy, CURLOPT_NOPROXY, "") == CURLE_OK &&
+           /* What is for the other side is not shown to a proxy that only passes TLS on. */
+           curl_easy_setopt(easy, CURLOPT_HEADEROPT, (long)CURLHEADER_SEPARATE) == CURLE_OK &&
+           (!is_given(s->tls.ca_file) || (curl_easy_setopt(easy, CURLOPT_CAINFO, s->tls.ca_file) == CURLE_OK &&
+                                          curl_easy_setopt(easy, CURLOPT_PROXY_CAINFO, s->tls.ca_file) == CURLE_OK)) &&
+           (!is_given(s->tls.cert_file) || (curl_easy_setopt(easy, CURLOPT_SSLCERT, s->tls.cert_file) == CURLE_OK &&
+                                            curl_easy_setopt(easy, CURLOPT_SSLKEY, s->tls.key_file) == CURLE_OK));
+}
+
+int http_settings_login(const struct http_settings *s, CURL *easy)
+{
+    return !is_given(s->user) ||
+           (curl_easy_setopt(easy, CURLOPT_HTTPAUTH, CURLAUTH_BASIC) == CURLE_OK &&
+            curl_easy_setopt(easy, CURLOPT_USERNAME, s->user) == CURLE_OK &&
+            curl_easy_setopt(easy, CURLOPT_PASSWORD, s->password != NULL ? s->password : "") == CURLE_OK);
 }
 
 char *http_settings_url(const struct http_settings *s)
@@ -159,26 +217,16 @@ static int add_header(struct curl_slist **list, const char *name, const char *va
     return 1;
 }
 
-static int has_header(const struct http_settings *s, const char *name)
-{
-    for (uint32_t i = 0; s->headers != NULL && i < s->headers->count; i++) {
-        if (curl_strequal(s->headers->keys[i], name)) {
-            return 1;
-        }
-    }
-    return 0;
-}
-
 int http_settings_headers(const struct http_settings *s, struct curl_slist **list)
 {
     struct curl_slist *expect;
     int ok = has_header(s, "Content-Type") || add_header(list, "Content-Type", "application/json");
     ok = ok && (has_header(s, "Accept") || add_header(list, "Accept", "application/json"));
     ok = ok && (has_header(s, "User-Agent") || add_header(list, "User-Agent", "churnd"));
-    if (ok && s->token != NULL && s->token[0] != '\0') {
+    if (ok && is_given(s->bearer)) {
         struct text_buffer value = {0};
         text_puts(&value, "Bearer ");
-        text_puts(&value, s->token);
+        text_puts(&value, s->bearer);
         ok = !value.failed && add_header(list, "Authorization", value.ptr);
         text_free(&value);
     }

@@ -32,7 +32,8 @@ HTTP_CLIENT = $(GROW) \
   %D%/http_settings.c %D%/http_settings.h \
   %D%/http_sockets.c %D%/http_sockets.h \
   %D%/retry_after.h \
-  $(TEXT_BUFFER)
+  $(TEXT_BUFFER) $(TLS_FILES)
+TLS_FILES = %D%/tls_files.c %D%/tls_files.h
 GROW = %D%/grow.h
 OWN_FILE = %D%/own_file.h
 PAIRS = %D%/pairs.h

@@ -90,7 +90,7 @@ static void take(void *arg, void *request, const struct http_result *result)
 static void post(const uint8_t *data, size_t size, size_t piece, struct outcome *outcome)
 {
     static const struct http_settings settings = {.url = "http://127.0.0.1:1/predict",
-                                                  .url_option = "url",
+                                                  .options = {.url = "url"},
                                                   .timeout_ms = 60000,
                                                   .connect_timeout_ms = 60000,
                                                   .concurrency = 1};

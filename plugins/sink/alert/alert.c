@@ -34,7 +34,13 @@ struct alert_sink {
     churn_map webhook_headers;
     int64_t webhook_timeout_ms;
     int64_t webhook_concurrency;
+    const char *webhook_bearer;
+    const char *webhook_user;
+    const char *webhook_password;
     const char *webhook_ca_file;
+    const char *webhook_cert_file;
+    const char *webhook_key_file;
+    const char *webhook_proxy;
     int64_t retry_min_ms;
     int64_t retry_max_ms;
     int64_t log_per_second;
@@ -69,13 +75,28 @@ static const churn_option options[] = {
     {"webhook_url", .default_text = "", .type = CHURN_OPTION_STRING, .flags = CHURN_OPTION_SECRET, OFFSET(webhook_url),
      .help = "URL that each alert is posted to as JSON."},
     {"webhook_headers", .type = CHURN_OPTION_MAP, .flags = CHURN_OPTION_SECRET, OFFSET(webhook_headers),
-     .help = "Further request headers, such as Authorization."},
+     .help = "Further request headers."},
+    {"webhook_bearer", .default_text = "", .type = CHURN_OPTION_STRING, .flags = CHURN_OPTION_SECRET,
+     OFFSET(webhook_bearer), .help = "Sent as Authorization: Bearer."},
+    {"webhook_user", .default_text = "", .type = CHURN_OPTION_STRING, OFFSET(webhook_user),
+     .help = "Sent with `webhook_password` as Authorization: Basic."},
+    {"webhook_password", .default_text = "", .type = CHURN_OPTION_STRING, .flags = CHURN_OPTION_SECRET,
+     OFFSET(webhook_password), .help = "The password of `webhook_user`."},
     {"webhook_timeout", .default_text = "5s", .type = CHURN_OPTION_DURATION, .min = 1, .max = 600000,
      OFFSET(webhook_timeout_ms), .help = "Longest time for one request."},
     {"webhook_concurrency", .default_text = "4", .type = CHURN_OPTION_INT, .min = 1, .max = 256,
      OFFSET(webhook_concurrency), .help = "Requests at a time."},
     {"webhook_ca_file", .default_text = "", .type = CHURN_OPTION_STRING, OFFSET(webhook_ca_file),
      .help = "Certificates that the webhook's is checked against, in place of the system's."},
+    {"webhook_cert_file", .default_text = "", .type = CHURN_OPTION_STRING, OFFSET(webhook_cert_file),
+     .help = "Certificate in PEM that is shown to a webhook that asks for one, with those that it is signed by behind "
+             "it."},
+    {"webhook_key_file", .default_text = "", .type = CHURN_OPTION_STRING, OFFSET(webhook_key_file),
+     .help = "Key of webhook_cert_file in PEM, without a passphrase."},
+    {"webhook_proxy", .default_text = "", .type = CHURN_OPTION_STRING, .flags = CHURN_OPTION_SECRET,
+     OFFSET(webhook_proxy),
+     .help = "URL of the proxy that requests to the webhook go through, such as http://proxy:3128; it may hold a user "
+             "and a password. The environment's (https_proxy) is not used."},
     {"retry_min", .default_text = "200ms", .type = CHURN_OPTION_DURATION, .min = 1, .max = 3600000,
      OFFSET(retry_min_ms), .help = "Shortest pause before the webhook is tried again; it doubles with each failure."},
     {"retry_max", .default_text = "30s", .type = CHURN_OPTION_DURATION, .min = 1, .max = 3600000, OFFSET(retry_max_ms),
@@ -101,11 +122,23 @@ static int32_t alert_create(void *self, const churn_host *host, churn_error *err
     int32_t rc = choose(a, err);
     a->host = host;
     a->http = (struct http_settings){.url = a->webhook_url,
-                                     .url_option = "webhook_url",
-                                     .headers_option = "webhook_headers",
+                                     .options = {.url = "webhook_url",
+                                                 .headers = "webhook_headers",
+                                                 .bearer = "webhook_bearer",
+                                                 .user = "webhook_user",
+                                                 .password = "webhook_password",
+                                                 .proxy = "webhook_proxy"},
                                      .headers = &a->webhook_headers,
-                                     .ca_file = a->webhook_ca_file,
-                                     .ca_option = "webhook_ca_file",
+                                     .bearer = a->webhook_bearer,
+                                     .user = a->webhook_user,
+                                     .password = a->webhook_password,
+                                     .proxy = a->webhook_proxy,
+                                     .tls = {.ca_file = a->webhook_ca_file,
+                                             .cert_file = a->webhook_cert_file,
+                                             .key_file = a->webhook_key_file,
+                                             .ca_option = "webhook_ca_file",
+                                             .cert_option = "webhook_cert_file",
+                                             .key_option = "webhook_key_file"},
                                      .timeout_ms = a->webhook_timeout_ms,
                                      .connect_timeout_ms = a->webhook_timeout_ms,
                                      .concurrency = (uint32_t)a->webhook_concurrency};

@@ -46,12 +46,26 @@ static const churn_option options[] = {
     {"max_attempts", .default_text = "3", .type = CHURN_OPTION_INT, .min = 1, .max = 1000, OFFSET(max_attempts),
      .help = "Attempts for a request that the API calls wrong (HTTP 400, 413, 422) before it goes to the dead letters. "
              "Other failures are tried again for ever."},
-    {"token", .default_text = "", .type = CHURN_OPTION_STRING, .flags = CHURN_OPTION_SECRET, OFFSET(token),
+    {"bearer", .default_text = "", .type = CHURN_OPTION_STRING, .flags = CHURN_OPTION_SECRET, OFFSET(bearer),
      .help = "Sent as Authorization: Bearer."},
+    {"token", .default_text = "", .type = CHURN_OPTION_STRING, .flags = CHURN_OPTION_SECRET | CHURN_OPTION_DEPRECATED,
+     OFFSET(token), .help = "Use `bearer`."},
+    {"user", .default_text = "", .type = CHURN_OPTION_STRING, OFFSET(user),
+     .help = "Sent with `password` as Authorization: Basic."},
+    {"password", .default_text = "", .type = CHURN_OPTION_STRING, .flags = CHURN_OPTION_SECRET, OFFSET(password),
+     .help = "The password of `user`."},
     {"headers", .type = CHURN_OPTION_MAP, .flags = CHURN_OPTION_SECRET, OFFSET(headers),
      .help = "Further request headers."},
     {"ca_file", .default_text = "", .type = CHURN_OPTION_STRING, OFFSET(ca_file),
      .help = "Certificates that the API's is checked against, in place of the system's."},
+    {"cert_file", .default_text = "", .type = CHURN_OPTION_STRING, OFFSET(cert_file),
+     .help = "Certificate in PEM that is shown to an API that asks for one, with those that it is signed by behind "
+             "it."},
+    {"key_file", .default_text = "", .type = CHURN_OPTION_STRING, OFFSET(key_file),
+     .help = "Key of cert_file in PEM, without a passphrase."},
+    {"proxy", .default_text = "", .type = CHURN_OPTION_STRING, .flags = CHURN_OPTION_SECRET, OFFSET(proxy),
+     .help = "URL of the proxy that requests go through, such as http://proxy:3128; it may hold a user and a "
+             "password. The environment's (https_proxy) is not used."},
     {"brokers", .default_text = "", .type = CHURN_OPTION_STRING, OFFSET(brokers),
      .help = "Kafka brokers as host:port, separated by commas. Without, predictions are not published."},
     {"topic", .default_text = "churn-predictions", .type = CHURN_OPTION_STRING, OFFSET(topic),
@@ -109,7 +123,10 @@ static int32_t check_kafka(struct prediction *p, churn_error *err)
 static int32_t check(struct prediction *p, churn_error *err)
 {
     struct settings *s = &p->settings;
-    int32_t rc = http_settings_check(&s->http, err);
+    int32_t rc =
+        s->token[0] != '\0' && s->bearer[0] != '\0'
+            ? churn_fail_option(err, "token", "is the former name of `bearer`, which is given too; leave it out")
+            : http_settings_check(&s->http, err);
     if (rc == CHURN_OK && s->retry_max_ms < s->retry_min_ms) {
         rc = churn_fail_option(err, "retry_max", "must not be below retry_min");
     }
@@ -185,13 +202,23 @@ static int32_t prediction_create(void *self, const churn_host *host, churn_error
     }
     s->http = (struct http_settings){.url = s->url,
                                      .path = s->path,
-                                     .url_option = "url",
-                                     .headers_option = "headers",
+                                     .options = {.url = "url",
+                                                 .headers = "headers",
+                                                 .bearer = s->bearer[0] != '\0' ? "bearer" : "token",
+                                                 .user = "user",
+                                                 .password = "password",
+                                                 .proxy = "proxy"},
                                      .headers = &s->headers,
-                                     .token = s->token,
-                                     .token_option = "token",
-                                     .ca_file = s->ca_file,
-                                     .ca_option = "ca_file",
+                                     .bearer = s->bearer[0] != '\0' ? s->bearer : s->token,
+                                     .user = s->user,
+                                     .password = s->password,
+                                     .proxy = s->proxy,
+                                     .tls = {.ca_file = s->ca_file,
+                                             .cert_file = s->cert_file,
+                                             .key_file = s->key_file,
+                                             .ca_option = "ca_file",
+                                             .cert_option = "cert_file",
+                                             .key_option = "key_file"},
                                      .timeout_ms = s->timeout_ms,
                                      .connect_timeout_ms = s->connect_timeout_ms,
                                      .concurrency = (uint32_t)s->concurrency};

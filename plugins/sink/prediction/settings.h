@@ -18,9 +18,15 @@ struct settings {
     int64_t breaker_failures;
     int64_t breaker_pause_ms;
     int64_t max_attempts;
-    const char *token;
+    const char *bearer;
+    const char *token; /* the former name of `bearer` */
+    const char *user;
+    const char *password;
     churn_map headers;
     const char *ca_file;
+    const char *cert_file;
+    const char *key_file;
+    const char *proxy;
     const char *brokers;
     const char *topic;
     int64_t partitions;
