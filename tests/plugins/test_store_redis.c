@@ -22,6 +22,7 @@ static const churn_plugin *plugin;
 static const churn_store_ops *ops;
 static struct fake_host fake;
 static char folder[256];
+static char socket_path[280];
 static char port[16];
 static char cluster_port[16];
 static pid_t server; /* 0: none runs */
@@ -89,9 +90,10 @@ static void start_server(const char *password)
         int null = open("/dev/null", O_RDWR);
         (void)dup2(null, 1);
         (void)dup2(null, 2);
-        (void)execlp("redis-server", "redis-server", "--bind", "127.0.0.1", "--port", port, "--dir", folder, "--save",
-                     "", "--appendonly", "no", "--requirepass", password != NULL ? password : "", "--cluster-enabled",
-                     cluster, "--cluster-port", cluster_port, (char *)NULL);
+        (void)execlp("redis-server", "redis-server", "--bind", "127.0.0.1", "--port", port, "--dir", folder,
+                     "--unixsocket", socket_path, "--save", "", "--appendonly", "no", "--requirepass",
+                     password != NULL ? password : "", "--cluster-enabled", cluster, "--cluster-port", cluster_port,
+                     (char *)NULL);
         _exit(77);
     }
     for (unsigned tries = 0; tries < 500; tries++) {
@@ -1105,20 +1107,13 @@ static void a_probe_says_what_came_of_it(void)
 static void hosts_are_checked(void)
 {
     static const char *const refused[][2] = {
-        {"rediss://x", "TLS is not spoken here"},
-        {"redis://u:p@x:6379/0", "is a URL"},
-        {"/run/redis.sock", "is a path"},
-        {"unix:/run/redis.sock", "is a path"},
-        {"./redis.sock", "is a path"},
-        {"x:6379", "has a port in it"},
-        {"127.0.0.1:6379", "has a port in it"},
-        {"[::1]", "without brackets"},
-        {"[::1]:6379", "without brackets"},
-        {" x", "neither a host name"},
-        {"x y", "neither a host name"},
-        {"a,b", "neither a host name"},
-        {"user@x", "neither a host name"},
-        {"", "is empty"},
+        {"rediss://x", "write it as `url`"},    {"redis://u:p@x:6379/0", "is a URL"},
+        {"/run/redis.sock", "is a path"},       {"unix:/run/redis.sock", "unix:///PATH"},
+        {"./redis.sock", "is a path"},          {"x:6379", "has a port in it"},
+        {"127.0.0.1:6379", "has a port in it"}, {"[::1]", "without brackets"},
+        {"[::1]:6379", "without brackets"},     {" x", "neither a host name"},
+        {"x y", "neither a host name"},         {"a,b", "neither a host name"},
+        {"user@x", "neither a host name"},      {"", "is empty"},
     };
     static const char *const taken[] = {"localhost", "redis-1.internal_net.example.", "10.0.0.1", "::1",
                                         "fe80::1%eth0"};
@@ -1136,6 +1131,172 @@ static void hosts_are_checked(void)
         CU_ASSERT_EQUAL(ops->create(store, &fake.host, &err), CHURN_OK);
         close_store();
     }
+}
+
+static void note_name(void *ctx, const churn_target *target)
+{
+    (void)snprintf(ctx, 400, "%s", target->name);
+}
+
+/* What is refused repeats nothing of the URL, in which there may be a password. */
+static void urls_are_checked(void)
+{
+    static const char *const refused[][2] = {
+        {"localhost:6379", "must begin with redis://"},
+        {"REDIS://x", "must begin with redis://"},
+        {"http://x", "must begin with redis://"},
+        {"redis:/x", "must begin with redis://"},
+        {"redis://", "no host and port"},
+        {"redis://:6379", "no host and port"},
+        {"redis://u:canary@", "no host and port"},
+        {"redis://x:", "no host and port"},
+        {"redis://x:0", "no host and port"},
+        {"redis://x:65536", "no host and port"},
+        {"redis://x:99999999999999999999", "no host and port"},
+        {"redis://x:63a9", "no host and port"},
+        {"redis://x:+1", "no host and port"},
+        {"redis://::1", "no host and port"},
+        {"redis://[::1", "no host and port"},
+        {"redis://[::1]6379", "no host and port"},
+        {"redis://[]:6379", "no host and port"},
+        {"redis://x y", "no host and port"},
+        {"redis://a,b", "no host and port"},
+        {"redis://x/one", "no number of a database"},
+        {"redis://x/1/", "no number of a database"},
+        {"redis://x/-1", "no number of a database"},
+        {"redis://x/1000001", "no number of a database"},
+        {"redis://x?db=1", "options of their own"},
+        {"redis://x/1?db=1", "no number of a database"},
+        {"redis://x#1", "options of their own"},
+        {"redis://:can/ary@x", "write these as %2F"},
+        {"redis://:can?ary@x", "write these as %2F"},
+        {"redis://:can#ary@x", "write these as %2F"},
+        {"redis://:canary%@x", "two hexadecimal digits"},
+        {"redis://:canary%4@x", "two hexadecimal digits"},
+        {"redis://:canary%4g@x", "two hexadecimal digits"},
+        {"redis://:canary%00@x", "two hexadecimal digits"},
+        {"redis://%zz:canary@x", "two hexadecimal digits"},
+        {"redis://canary@x", "needs a `password`"},
+        {"unix://", "unix:///PATH"},
+        {"unix://run/redis.sock", "unix:///PATH"},
+        {"unix:///run/redis.sock?db=1", "options of their own"},
+        {"unix:///run/%zz", "two hexadecimal digits"},
+        {"unix:///0123456789/0123456789/0123456789/0123456789/0123456789/0123456789/0123456789/0123456789/"
+         "0123456789/01234567",
+         "too long"},
+    };
+    static const char *const taken[][2] = {
+        {"redis://x", "x:6379"},
+        {"redis://x/", "x:6379"},
+        {"redis://x:7/3", "x:7"},
+        {"redis://[::1]", "[::1]:6379"},
+        {"redis://[::1]:7/0", "[::1]:7"},
+        {"redis://10.0.0.1:65535", "10.0.0.1:65535"},
+        {"redis://:canary@x", "x:6379"},
+        {"redis://u:canary@x:7", "x:7"},
+        {"redis://u:can:ary@x:7", "x:7"},
+        {"redis://u:can@ary@x:7", "x:7"},
+        {"redis://:%63anary%2F%40@x", "x:6379"},
+        {"unix:///run/redis.sock", "/run/redis.sock"},
+        {"unix:///run/my%20redis%25.sock", "/run/my redis%.sock"},
+    };
+    char name[400];
+    fake_host_init(&fake);
+    for (size_t i = 0; i < sizeof refused / sizeof refused[0]; i++) {
+        err = (churn_error){.size = sizeof err};
+        store = fake_instance_new(plugin, "url", refused[i][0], NULL);
+        CU_ASSERT_EQUAL(ops->create(store, &fake.host, &err), CHURN_FATAL);
+        CU_ASSERT_STRING_EQUAL(err.option, "url");
+        CU_ASSERT_PTR_NOT_NULL(strstr(err.message, refused[i][1]));
+        CU_ASSERT_PTR_NULL(strstr(err.message, "canary"));
+        if (strstr(err.message, refused[i][1]) == NULL) {
+            (void)printf("%s: %s\n", refused[i][0], err.message);
+        }
+        fake_instance_free(plugin, store);
+    }
+    for (size_t i = 0; i < sizeof taken / sizeof taken[0]; i++) {
+        store = fake_instance_new(plugin, "url", taken[i][0], NULL);
+        CU_ASSERT_EQUAL_FATAL(ops->create(store, &fake.host, &err), CHURN_OK);
+        ops->probe(store, 0, note_name, name);
+        CU_ASSERT_STRING_EQUAL(name, taken[i][1]);
+        close_store();
+    }
+}
+
+/* One of the two would be ignored. */
+static void nothing_is_said_twice(void)
+{
+    static const char *const rows[][3] = {{"redis://x", "host", "x"},
+                                          {"redis://x", "host", ""},
+                                          {"redis://x", "port", "6379"},
+                                          {"unix:///x", "host", "x"},
+                                          {"unix:///x", "port", "1"},
+                                          {"redis://u:canary@x", "username", "u"},
+                                          {"redis://:canary@x", "password", "canary"},
+                                          {"redis://x/3", "database", "3"}};
+    fake_host_init(&fake);
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        err = (churn_error){.size = sizeof err};
+        store = fake_instance_new(plugin, "url", rows[i][0], rows[i][1], rows[i][2], NULL);
+        CU_ASSERT_EQUAL(ops->create(store, &fake.host, &err), CHURN_FATAL);
+        CU_ASSERT_STRING_EQUAL(err.option, rows[i][1]);
+        CU_ASSERT_PTR_NOT_NULL(strstr(err.message, "what `url` says already"));
+        fake_instance_free(plugin, store);
+    }
+}
+
+/* Through whatever way, it is one server: what was put through the first is there for the others. */
+static void ways_to_one_server(void)
+{
+    char urls[5][400];
+    kill_server();
+    start_server("p@s/s:%");
+    CU_ASSERT(admin("p@s/s:%", "ACL SETUSER some:one on >p%%2F ~* +@all"));
+    (void)snprintf(urls[0], sizeof urls[0], "redis://:p%%40s%%2Fs:%%25@127.0.0.1:%s/3", port);
+    (void)snprintf(urls[1], sizeof urls[1], "redis://some%%3Aone:p%%252F@localhost:%s/3", port);
+    (void)snprintf(urls[2], sizeof urls[2], "redis://127.0.0.1:%s", port);
+    (void)snprintf(urls[3], sizeof urls[3], "unix://%s", socket_path);
+    (void)snprintf(urls[4], sizeof urls[4], "redis://some%%3Aone@127.0.0.1:%s/3", port);
+    fake_host_init(&fake);
+    for (unsigned i = 0; i < 5; i++) {
+        bool plain = i == 2 || i == 3;
+        void *s;
+        store = i == 4 ? fake_instance_new(plugin, "url", urls[i], "password", "p%2F", NULL)
+                       : fake_instance_new(plugin, "url", urls[i], "password", plain ? "p@s/s:%" : "", "database",
+                                           plain ? "3" : "0", NULL);
+        CU_ASSERT_EQUAL_FATAL(ops->create(store, &fake.host, &err), CHURN_OK);
+        s = session_new();
+        CU_ASSERT_EQUAL(put_now(s, "k", i, "a", "1"), CHURN_OK);
+        ops->close(s);
+        close_store();
+    }
+    kill_server();
+    store = fake_instance_new(plugin, "url", urls[3], NULL);
+    CU_ASSERT_EQUAL_FATAL(ops->create(store, &fake.host, &err), CHURN_OK);
+    CU_ASSERT_EQUAL(ops->open(store, &(void *){NULL}, &err), CHURN_RETRY);
+    CU_ASSERT_PTR_NOT_NULL(strstr(err.message, "redis.sock cannot be reached: "));
+    close_store();
+    start_server(NULL);
+}
+
+/* What a run would meet, a probe meets: a server that answers, but takes no writes. */
+static void a_probe_meets_refused_writes(void)
+{
+    char text[64], primary[64];
+    (void)snprintf(text, sizeof text, "%d - ", CHURN_RETRY);
+    begin();
+    CU_ASSERT(admin(NULL, "CONFIG SET maxmemory 1"));
+    check_probe(2000, text, "refuses writes: its memory is full; raise maxmemory, or make room (OOM ");
+    CU_ASSERT(admin(NULL, "CONFIG SET maxmemory 0"));
+    CU_ASSERT(admin(NULL, "CONFIG SET min-replicas-to-write 1"));
+    check_probe(2000, text, "refuses writes: fewer replicas are in reach than its min-replicas-to-write (NOREPLICAS ");
+    CU_ASSERT(admin(NULL, "CONFIG SET min-replicas-to-write 0"));
+    (void)snprintf(primary, sizeof primary, "REPLICAOF 127.0.0.1 %s", cluster_port);
+    CU_ASSERT(admin(NULL, primary));
+    check_probe(2000, text, "is a replica, which takes no writes");
+    CU_ASSERT(admin(NULL, "REPLICAOF NO ONE"));
+    check_probe(2000, "0 - -", "");
+    close_store();
 }
 
 static void options_are_checked(void)
@@ -1508,6 +1669,10 @@ int main(void)
                            TEST(passwords),
                            TEST(a_probe_says_what_came_of_it),
                            TEST(hosts_are_checked),
+                           TEST(urls_are_checked),
+                           TEST(nothing_is_said_twice),
+                           TEST(ways_to_one_server),
+                           TEST(a_probe_meets_refused_writes),
                            TEST(options_are_checked),
                            TEST(odd_answers),
                            TEST(odd_answers_to_calls),
@@ -1527,6 +1692,7 @@ int main(void)
         perror(folder);
         return 1;
     }
+    (void)snprintf(socket_path, sizeof socket_path, "%s/redis.sock", folder);
     (void)close(listen_somewhere()); /* a free port */
     (void)memcpy(cluster_port, port, sizeof port);
     (void)close(listen_somewhere());
@@ -1534,6 +1700,7 @@ int main(void)
     start_server(NULL);
     failed = run_tests("store/redis", tests);
     kill_server();
+    (void)unlink(socket_path);
     (void)rmdir(folder);
     return failed;
 }

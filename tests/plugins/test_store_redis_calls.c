@@ -1794,7 +1794,7 @@ static void probes_have_their_time(void)
         const char *option, *message, *asked;
     } rows[] = {
         {"10s", {"x", ""}, 0, CHURN_OK, "-", "-", ""},
-        {"10s", {"x", ""}, 9000, CHURN_OK, "-", "-", OPENING "INFO memory|"},
+        {"10s", {"x", ""}, 9000, CHURN_OK, "-", "-", OPENING "EVAL #!lua\\0areturn\\201 0|INFO memory|"},
         {"10s", {"INFO replication", ""}, 60, CHURN_RETRY, "-", "Redis at %W has not answered for 60 ms", NULL},
         {"60ms", {"INFO replication", ""}, 9000, CHURN_RETRY, "-", "Redis at %W has not answered for 60 ms", NULL},
         {"10s", {"INFO replication", ""}, 1, CHURN_RETRY, "-", NULL, NULL},
@@ -1812,7 +1812,7 @@ static void probes_have_their_time(void)
          CHURN_RETRY,
          "-",
          "Redis at %W: LOADING x",
-         OPENING "INFO memory|"},
+         OPENING "EVAL #!lua\\0areturn\\201 0|INFO memory|"},
         {"10s",
          {"INFO memory", INFO_TEXT("maxmemory:1\r\nmaxmemory_policy:allkeys-lru", 41)},
          9000,
@@ -1820,7 +1820,7 @@ static void probes_have_their_time(void)
          "-",
          "may throw profiles away when its memory is full, and their events are then LOST: maxmemory-policy is "
          "allkeys-lru; set it to noeviction",
-         OPENING "INFO memory|"},
+         OPENING "EVAL #!lua\\0areturn\\201 0|INFO memory|"},
     };
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
         struct probed probed = {0};
@@ -1920,8 +1920,9 @@ static void nothing_is_kept(void)
 
 static void options_have_their_bounds(void)
 {
-    static const char *const expected[] = {"host localhost 0 0",
-                                           "port 6379 1 65535",
+    static const char *const expected[] = {"url  0 0",
+                                           "host - 0 0",
+                                           "port - 1 65535",
                                            "username  0 0",
                                            "password  0 0",
                                            "database 0 0 1000000",
@@ -1930,10 +1931,11 @@ static void options_have_their_bounds(void)
                                            "durability acknowledged 0 0",
                                            "replicas 1 1 1000"};
     char text[128];
-    CU_ASSERT_EQUAL_FATAL(plugin->option_count, 9);
-    for (uint32_t i = 0; i < 9; i++) {
+    CU_ASSERT_EQUAL_FATAL(plugin->option_count, 10);
+    for (uint32_t i = 0; i < 10; i++) {
         const churn_option *o = &plugin->options[i];
-        (void)snprintf(text, sizeof text, "%s %s %" PRId64 " %" PRId64, o->name, o->default_text, o->min, o->max);
+        (void)snprintf(text, sizeof text, "%s %s %" PRId64 " %" PRId64, o->name,
+                       o->default_text != NULL ? o->default_text : "-", o->min, o->max);
         CU_ASSERT_STRING_EQUAL(text, expected[i]);
     }
 }

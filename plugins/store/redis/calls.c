@@ -50,9 +50,9 @@ int32_t call_fail(struct session *s, redisReply *reply, churn_str key, churn_err
     enum verdict verdict = VERDICT_RETRY;
     if (reply->type == REDIS_REPLY_ERROR) {
         verdict = error_verdict(reply->str);
-        error_explain(reply->str, s->store->where, key, message, sizeof message);
+        error_explain(reply->str, s->where, key, message, sizeof message);
     } else {
-        (void)snprintf(message, sizeof message, "Redis at %s gave an unexpected answer", s->store->where);
+        (void)snprintf(message, sizeof message, "Redis at %s gave an unexpected answer", s->where);
     }
     freeReplyObject(reply);
     if (verdict_ends_session(verdict)) {
@@ -69,7 +69,7 @@ int32_t call_demand(struct session *s, const churn_str *args, uint32_t count, ch
         return result;
     }
     if (reply->type == REDIS_REPLY_ERROR) {
-        result = error_fail_opening(reply->str, s->store->where, err);
+        result = error_fail_opening(reply->str, s->where, err);
     }
     freeReplyObject(reply);
     return result;
@@ -86,7 +86,7 @@ int32_t call_ask(struct session *s, const churn_str *args, uint32_t count, redis
     if (reply->type == REDIS_REPLY_ERROR) {
         bool untold = error_is_forbidden(reply->str) || strncasecmp(reply->str, "ERR unknown", 11) == 0;
         *ret = NULL;
-        result = untold ? CHURN_OK : error_fail_opening(reply->str, s->store->where, err);
+        result = untold ? CHURN_OK : error_fail_opening(reply->str, s->where, err);
         freeReplyObject(reply);
     }
     return result;

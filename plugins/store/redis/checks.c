@@ -24,13 +24,13 @@ int32_t check_role(struct session *s, churn_error *err)
     if (reply == NULL) {
         churn_log(s->store->host, CHURN_LOG_WARN,
                   "Redis at %s does not let this user call INFO: a failover that loses writes can go unnoticed",
-                  s->store->where);
+                  s->where);
         return CHURN_OK;
     }
     role = info_value(reply->str, "role", &len);
     replica = role != NULL && strncmp(role, "slave", 5) == 0;
     freeReplyObject(reply);
-    return replica ? churn_fail(err, CHURN_RETRY, "Redis at %s is a replica, which takes no writes", s->store->where)
+    return replica ? churn_fail(err, CHURN_RETRY, "Redis at %s is a replica, which takes no writes", s->where)
                    : CHURN_OK;
 }
 
@@ -53,7 +53,7 @@ int32_t check_cluster(struct session *s, churn_error *err)
                 info_number(reply->str, "cluster_slots_assigned") == CLUSTER_SLOTS;
     }
     freeReplyObject(reply);
-    return alone ? CHURN_OK : churn_fail(err, CHURN_FATAL, CLUSTER_TEXT, s->store->where);
+    return alone ? CHURN_OK : churn_fail(err, CHURN_FATAL, CLUSTER_TEXT, s->where);
 }
 
 /* *ret: CONFIG says that it is; false also where CONFIG is forbidden. */
@@ -82,12 +82,40 @@ int32_t check_durability(struct session *s, churn_error *err)
             result = churn_fail_option(err, "durability",
                                        "fsync needs a Redis that syncs before it acknowledges, and lets CONFIG GET say "
                                        "so: set `appendonly yes` and `appendfsync always` on %s",
-                                       s->store->where);
+                                       s->where);
         }
     }
     if (result == CHURN_OK && atomic_exchange(&s->store->durability_said, 1) == 0) {
-        churn_log(s->store->host, CHURN_LOG_INFO, "Redis at %s: durability: %s", s->store->where, s->store->promise);
+        churn_log(s->store->host, CHURN_LOG_INFO, "Redis at %s: durability: %s", s->where, s->store->promise);
     }
+    return result;
+}
+
+static const struct {
+    const char *code, *remedy;
+} refusals[] = {
+    {"OOM", "its memory is full; raise maxmemory, or make room"},
+    {"MISCONF", "it cannot save to its disk; make room there, then BGSAVE, or see its log"},
+    {"NOREPLICAS", "fewer replicas are in reach than its min-replicas-to-write"},
+    {"READONLY", "it is a replica; name the primary"},
+};
+
+int32_t check_writable(struct session *s, churn_error *err)
+{
+    /* A script that declares its flags is refused for what its writes would be refused for before it begins. */
+    const churn_str args[] = {churn_text("EVAL"), churn_text("#!lua\nreturn 1"), churn_text("0")};
+    redisReply *reply;
+    int32_t result = call(s, args, 3, &reply, err);
+    if (result != CHURN_OK) {
+        return result;
+    }
+    for (size_t i = 0; reply->type == REDIS_REPLY_ERROR && i < sizeof refusals / sizeof refusals[0]; i++) {
+        if (error_has_code(reply->str, refusals[i].code)) {
+            result = churn_fail(err, CHURN_RETRY, "Redis at %s refuses writes: %s (%s)", s->where, refusals[i].remedy,
+                                reply->str);
+        }
+    }
+    freeReplyObject(reply);
     return result;
 }
 
@@ -119,7 +147,7 @@ int32_t check_eviction(struct session *s, churn_error *err)
     char text[256];
     int32_t result = find_eviction(s, text, sizeof text, err);
     if (result == CHURN_OK && text[0] != '\0') {
-        churn_log(s->store->host, CHURN_LOG_WARN, "Redis at %s %s", s->store->where, text);
+        churn_log(s->store->host, CHURN_LOG_WARN, "Redis at %s %s", s->where, text);
     }
     return result;
 }

@@ -14,6 +14,10 @@ int32_t check_cluster(struct session *s, churn_error *err);
 /* Fails when the server cannot give the `durability` that is asked for; says once in the log which one it is. */
 int32_t check_durability(struct session *s, churn_error *err);
 
+/* Fails when the server refuses writes at the moment: a full memory or disk, too few replicas. Writes nothing; nobody
+ * can tell before Redis 7.0. */
+int32_t check_writable(struct session *s, churn_error *err);
+
 /* Writes what is to be said of a server that evicts keys, which loses events that were counted; "" where it does not.
  */
 int32_t find_eviction(struct session *s, char *text, size_t size, churn_error *err);

@@ -12,7 +12,7 @@ static const struct {
     {"MOVED", VERDICT_CLUSTER},    {"ASK", VERDICT_CLUSTER},    {HISTORY_CODE, VERDICT_HISTORY},
 };
 
-static bool has_code(const char *text, const char *code)
+bool error_has_code(const char *text, const char *code)
 {
     size_t len = strlen(code);
     if (strncmp(text, code, len) == 0 && (text[len] == ' ' || text[len] == '\0')) {
@@ -24,7 +24,7 @@ static bool has_code(const char *text, const char *code)
 
 bool error_is_forbidden(const char *text)
 {
-    return has_code(text, "NOPERM") || strstr(text, "The user executing the script can't") != NULL ||
+    return error_has_code(text, "NOPERM") || strstr(text, "The user executing the script can't") != NULL ||
            strstr(text, "ACL failure in script") != NULL;
 }
 
@@ -34,7 +34,7 @@ enum verdict error_verdict(const char *text)
         return VERDICT_FATAL;
     }
     for (size_t i = 0; i < sizeof verdicts / sizeof verdicts[0]; i++) {
-        if (has_code(text, verdicts[i].code)) {
+        if (error_has_code(text, verdicts[i].code)) {
             return verdicts[i].verdict;
         }
     }
@@ -55,7 +55,7 @@ int32_t verdict_result(enum verdict verdict)
 
 void error_explain(const char *text, const char *where, churn_str key, char *message, size_t size)
 {
-    if (has_code(text, "WRONGTYPE")) {
+    if (error_has_code(text, "WRONGTYPE")) {
         (void)snprintf(message, size, "the key %.*s on Redis at %s is no hash; delete it or choose another key prefix",
                        (int)key.len, key.ptr, where);
         return;
@@ -79,10 +79,10 @@ void error_explain(const char *text, const char *where, churn_str key, char *mes
 /* It goes by itself. */
 static bool is_passing(const char *text)
 {
-    static const char *const codes[] = {"LOADING",     "BUSY", "MASTERDOWN", "TRYAGAIN",
-                                        "CLUSTERDOWN", "OOM",  "MISCONF",    "READONLY"};
+    static const char *const codes[] = {"LOADING", "BUSY",    "MASTERDOWN", "TRYAGAIN",  "CLUSTERDOWN",
+                                        "OOM",     "MISCONF", "READONLY",   "NOREPLICAS"};
     for (size_t i = 0; i < sizeof codes / sizeof codes[0]; i++) {
-        if (has_code(text, codes[i])) {
+        if (error_has_code(text, codes[i])) {
             return true;
         }
     }
@@ -94,10 +94,10 @@ int32_t error_fail_opening(const char *text, const char *where, churn_error *err
     if (is_passing(text)) {
         return churn_fail(err, CHURN_RETRY, "Redis at %s: %s", where, text);
     }
-    if (has_code(text, "NOAUTH")) {
+    if (error_has_code(text, "NOAUTH")) {
         return churn_fail_option(err, "password", "Redis at %s asks for a password; set `password`", where);
     }
-    if (has_code(text, "WRONGPASS") || strncmp(text, "ERR invalid password", 20) == 0) {
+    if (error_has_code(text, "WRONGPASS") || strncmp(text, "ERR invalid password", 20) == 0) {
         return churn_fail_option(err, "password", "Redis at %s refuses the user name or the password", where);
     }
     if (strncmp(text, "ERR AUTH", 8) == 0 || strncmp(text, "ERR Client sent AUTH", 20) == 0) {

@@ -22,6 +22,9 @@ enum verdict {
     VERDICT_HISTORY  /* … since the data was taken away from under this one */
 };
 
+/* Does it begin with that code? */
+bool error_has_code(const char *text, const char *code);
+
 /* What the ACL forbids within a script has no code of its own: as Redis 7.0 says it, and later ones. */
 bool error_is_forbidden(const char *text);
 

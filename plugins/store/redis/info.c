@@ -32,7 +32,7 @@ int32_t info_ask(struct session *s, const char *section, redisReply **ret, churn
     if (result == CHURN_OK && *ret != NULL && !reply_is_text(*ret)) {
         freeReplyObject(*ret);
         *ret = NULL;
-        result = churn_fail(err, CHURN_RETRY, "Redis at %s gave an unexpected answer to INFO", s->store->where);
+        result = churn_fail(err, CHURN_RETRY, "Redis at %s gave an unexpected answer to INFO", s->where);
     }
     return result;
 }

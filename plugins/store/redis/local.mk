@@ -2,6 +2,7 @@ EXTRA_DIST += %D%/README.md
 
 store_LTLIBRARIES += plugins/store/redis.la
 %C%_la_SOURCES = \
+  %D%/address.c %D%/address.h \
   %D%/calls.c %D%/calls.h \
   %D%/checks.c %D%/checks.h \
   %D%/commands.c %D%/commands.h \
@@ -21,7 +22,7 @@ store_LTLIBRARIES += plugins/store/redis.la
   %D%/resp.h \
   %D%/rights.c %D%/rights.h \
   %D%/session.c %D%/session.h \
-  %D%/settings.h \
+  %D%/settings.c %D%/settings.h \
   %D%/socket.c %D%/socket.h \
   $(GROW) $(PAIRS)
 %C%_la_CFLAGS = $(AM_CFLAGS) $(HIREDIS_CFLAGS) $(COMMON_CFLAGS)

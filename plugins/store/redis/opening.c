@@ -14,16 +14,16 @@
 
 static int32_t log_in(struct session *s, churn_error *err)
 {
-    const struct redis_store *store = s->store;
+    const struct login *login = &s->store->login;
     churn_str args[3] = {churn_text("AUTH")};
     uint32_t count = 1;
-    if (store->password[0] == '\0') {
+    if (login->password[0] == '\0') {
         return CHURN_OK;
     }
-    if (store->username[0] != '\0') {
-        args[count++] = churn_text(store->username);
+    if (login->username[0] != '\0') {
+        args[count++] = churn_text(login->username);
     }
-    args[count++] = churn_text(store->password);
+    args[count++] = churn_text(login->password);
     return call_demand(s, args, count, err);
 }
 
@@ -71,7 +71,7 @@ static int32_t load_script(struct session *s, churn_error *err)
         memcpy(s->commands.sha, reply->str, SHA_LEN);
     } else {
         result = error_fail_opening(reply->type == REDIS_REPLY_ERROR ? reply->str : "unexpected answer to SCRIPT LOAD",
-                                    s->store->where, err);
+                                    s->where, err);
     }
     freeReplyObject(reply);
     return result;
@@ -82,14 +82,18 @@ static int32_t connect_session(struct session *s, churn_error *err)
     const struct redis_store *store = s->store;
     struct timeval timeout = {.tv_sec = (time_t)(store->connect_timeout_ms / 1000),
                               .tv_usec = (suseconds_t)(store->connect_timeout_ms % 1000 * 1000)};
-    s->connection = redisConnectWithTimeout(store->host_name, (int)store->port, timeout);
+    const struct address *to = &store->address;
+    s->connection = to->host[0] != '\0' ? redisConnectWithTimeout(to->host, to->port, timeout)
+                                        : redisConnectUnixWithTimeout(to->path, timeout);
     if (s->connection == NULL || !replies_open(s)) {
         return fail_memory(err);
     }
     if (s->connection->err != 0) {
-        return churn_fail(err, CHURN_RETRY, "Redis at %s cannot be reached: %s", store->where, s->connection->errstr);
+        return churn_fail(err, CHURN_RETRY, "Redis at %s cannot be reached: %s", s->where, s->connection->errstr);
     }
-    (void)redisEnableKeepAlive(s->connection);
+    if (to->host[0] != '\0') {
+        (void)redisEnableKeepAlive(s->connection);
+    }
     return CHURN_OK;
 }
 
@@ -117,6 +121,7 @@ static int32_t open_session(struct redis_store *store, struct session **ret, chu
         return fail_memory(err);
     }
     s->store = store;
+    memcpy(s->where, store->where, sizeof s->where);
     s->patience.most_ms = store->timeout_ms;
     for (size_t i = 0; i < sizeof steps / sizeof steps[0]; i++) {
         int32_t result = steps[i](s, err);
@@ -154,6 +159,7 @@ static int32_t try_session(struct redis_store *store, uint32_t timeout_ms, char 
     impatient.connect_timeout_ms = store->connect_timeout_ms < timeout_ms ? store->connect_timeout_ms : timeout_ms;
     impatient.durability_said = 1; /* nothing to be said in the log */
     result = open_session(&impatient, &s, err);
+    result = result == CHURN_OK ? check_writable(s, err) : result;
     if (result == CHURN_OK) {
         result = find_eviction(s, remark, size, err);
     }

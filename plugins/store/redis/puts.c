@@ -65,7 +65,7 @@ static void answer_conflict(struct session *s, const redisReply *reply, churn_st
         answer_message(
             s, answer, CHURN_REJECT,
             "the hash %.*s on Redis at %s has no version that can be read (_v); put it back, or delete the key",
-            (int)key.len, key.ptr, s->store->where);
+            (int)key.len, key.ptr, s->where);
     }
 }
 
@@ -74,7 +74,7 @@ static bool answer_error(struct session *s, const redisReply *reply, churn_str k
 {
     char message[CHURN_ERROR_MESSAGE_SIZE];
     enum verdict verdict = error_verdict(reply->str);
-    error_explain(reply->str, s->store->where, key, message, sizeof message);
+    error_explain(reply->str, s->where, key, message, sizeof message);
     if (verdict_ends_session(verdict)) {
         session_break(s, "%s", message);
         return false;
@@ -101,7 +101,7 @@ static bool answer_put(struct session *s, const struct pending *put, const redis
             answer_conflict(s, reply, key, answer);
             return true;
         }
-        session_break(s, "Redis at %s gave an unexpected answer", s->store->where);
+        session_break(s, "Redis at %s gave an unexpected answer", s->where);
         return false;
     }
 }
@@ -132,7 +132,7 @@ static bool begin_answers(struct session *s, redisReply *reply)
     bool fits = reply->type == REDIS_REPLY_ERROR || (reply->type == REDIS_REPLY_ARRAY && reply->elements == count);
     if (count == 0 || !fits) { /* 0: the call was not even sent */
         freeReplyObject(reply);
-        session_break(s, "Redis at %s gave an unexpected answer", s->store->where);
+        session_break(s, "Redis at %s gave an unexpected answer", s->where);
         return false;
     }
     s->answers = (struct answers){.reply = reply, .count = count};
@@ -146,13 +146,13 @@ static void answer_flush(struct session *s, uint64_t id, redisReply *reply, chur
     *answer = (churn_put_reply){.size = sizeof *answer, .id = id, .result = CHURN_OK};
     if (reply->type == REDIS_REPLY_ERROR) {
         bool fatal = error_verdict(reply->str) == VERDICT_FATAL;
-        answer_message(s, answer, fatal ? CHURN_FATAL : CHURN_RETRY, "Redis at %s: WAIT: %s", store->where, reply->str);
+        answer_message(s, answer, fatal ? CHURN_FATAL : CHURN_RETRY, "Redis at %s: WAIT: %s", s->where, reply->str);
     } else if (reply->type != REDIS_REPLY_INTEGER) {
-        answer_message(s, answer, CHURN_RETRY, "Redis at %s gave an unexpected answer to WAIT", store->where);
+        answer_message(s, answer, CHURN_RETRY, "Redis at %s gave an unexpected answer to WAIT", s->where);
     } else if (reply->integer < store->replicas) {
         answer_message(s, answer, CHURN_RETRY,
                        "%lld of the %" PRId64 " replicas that `replicas` asks for have what Redis at %s acknowledged",
-                       reply->integer, store->replicas, store->where);
+                       reply->integer, store->replicas, s->where);
     }
     freeReplyObject(reply);
 }

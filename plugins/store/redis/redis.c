@@ -7,8 +7,8 @@
  * pipeline of any size cannot block on full socket buffers. Replies come in the order of the commands. After an error
  * of the connection a late reply could answer the wrong command, so a broken session is never used again.
  *
- * The files, each resting on those before it: settings, errors; resp, msgpack, outbox and pending, which make up
- * commands; held, patience; session, replies, socket; puts, and calls with hashes, info, identity, rights and checks
+ * The files, each resting on those before it: address, settings, errors; resp, msgpack, outbox and pending, which make
+ * up commands; held, patience; session, replies, socket; puts, and calls with hashes, info, identity, rights and checks
  * upon them; opening; and here the options and the table of the plugin.
  */
 #include "hashes.h"
@@ -22,7 +22,6 @@
 
 #include <inttypes.h>
 #include <stdio.h>
-#include <string.h>
 
 /* What the user of an ACL needs at least. */
 #define NEEDED_COMMANDS "info, script|load, eval, evalsha, del, hget, hset, hgetall, persist and pexpire"
@@ -30,11 +29,18 @@
 static const char *const durabilities[] = {"acknowledged", "replicas", "fsync", NULL};
 
 static const churn_option options[] = {
-    {"host", .type = CHURN_OPTION_STRING, .default_text = "localhost",
-     .offset = offsetof(struct redis_store, host_name), .help = "Host name or address of the Redis server."},
-    {"port", .type = CHURN_OPTION_INT, .default_text = "6379", .min = 1, .max = 65535,
-     .offset = offsetof(struct redis_store, port), .help = "TCP port of the Redis server."},
-    {"username", .type = CHURN_OPTION_STRING, .default_text = "", .offset = offsetof(struct redis_store, username),
+    {"url", .type = CHURN_OPTION_STRING, .default_text = "", .flags = CHURN_OPTION_SECRET,
+     .offset = offsetof(struct redis_store, given.url),
+     .help =
+         "Where Redis is, in place of `host` and `port`: redis://[USER[:PASSWORD]@]HOST[:PORT][/DATABASE], or "
+         "unix:///PATH for a Unix socket. A character that means something in a URL stands in a user or password as "
+         "its percent code: %40 for @, %2F for /. What is not in it may be said by the options below."},
+    {"host", .type = CHURN_OPTION_STRING, .offset = offsetof(struct redis_store, given.host),
+     .help = "Host name or address of the Redis server; where nothing names one: localhost."},
+    {"port", .type = CHURN_OPTION_INT, .min = 1, .max = 65535, .offset = offsetof(struct redis_store, given.port),
+     .help = "TCP port of the Redis server; where nothing names one: 6379."},
+    {"username", .type = CHURN_OPTION_STRING, .default_text = "",
+     .offset = offsetof(struct redis_store, given.login.username),
      .help =
          "User of Redis' ACL; empty: the default user. It must be allowed the keys that begin with `churnd:`, the "
          "store's `key_prefix` and the `cache_prefix` of predictions, and the commands " NEEDED_COMMANDS "; for "
@@ -42,9 +48,9 @@ static const churn_option options[] = {
          "`churnd verify`, `churnd rebuild` and `churnd load --clean` scan. client|setname and cluster|info are used where they are "
          "allowed."},
     {"password", .type = CHURN_OPTION_STRING, .default_text = "", .flags = CHURN_OPTION_SECRET,
-     .offset = offsetof(struct redis_store, password), .help = "Password; empty: no authentication."},
+     .offset = offsetof(struct redis_store, given.login.password), .help = "Password; empty: no authentication."},
     {"database", .type = CHURN_OPTION_INT, .default_text = "0", .min = 0, .max = 1000000,
-     .offset = offsetof(struct redis_store, database), .help = "Number of the Redis database."},
+     .offset = offsetof(struct redis_store, given.database), .help = "Number of the Redis database."},
     {"timeout", .type = CHURN_OPTION_DURATION, .default_text = "5s", .min = 10, .max = 3600000,
      .offset = offsetof(struct redis_store, timeout_ms),
      .help = "Time for a whole answer, after which a connection counts as broken."},
@@ -63,52 +69,16 @@ static const churn_option options[] = {
      .help = "With `durability: replicas`: how many replicas must have a write."},
 };
 
-/* What could never be resolved would be waited for like a server that is down. */
-static int32_t check_host(const struct redis_store *store, churn_error *err)
-{
-    const char *name = store->host_name, *colon = strchr(name, ':');
-    if (name[0] == '\0') {
-        return churn_fail_option(err, "host", "is empty");
-    }
-    if (strstr(name, "://") != NULL) {
-        return churn_fail_option(err, "host",
-                                 "is a URL; write the name alone, the rest as `port`, `username`, `password` and "
-                                 "`database`%s",
-                                 strncmp(name, "rediss:", 7) == 0 ? ". TLS is not spoken here: put a TLS proxy such as "
-                                                                    "stunnel beside churnd, and name that"
-                                                                  : "");
-    }
-    if (strchr(name, '/') != NULL) {
-        return churn_fail_option(err, "host", "is a path; Redis is reached over TCP only: name its host");
-    }
-    if (colon != NULL && strchr(colon + 1, ':') == NULL) { /* an IPv6 address has more of them */
-        return churn_fail_option(err, "host", "has a port in it; write that as `port`");
-    }
-    if (name[strspn(name, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789.-_:%")] != '\0') {
-        return churn_fail_option(err, "host",
-                                 "is neither a host name nor an address (an IPv6 address stands without brackets)");
-    }
-    return CHURN_OK;
-}
-
 static int32_t redis_create(void *self, const churn_host *host, churn_error *err)
 {
     struct redis_store *store = self;
-    int32_t result;
     store->host = host;
-    if ((result = check_host(store, err)) != CHURN_OK) {
-        return result;
-    }
-    if (store->username[0] != '\0' && store->password[0] == '\0') {
-        return churn_fail_option(err, "username", "needs a `password`");
-    }
-    (void)snprintf(store->where, sizeof store->where, "%s:%" PRId64, store->host_name, store->port);
     if (store->durability == DURABILITY_REPLICAS) {
         (void)snprintf(store->promise, sizeof store->promise, "replicas: %" PRId64, store->replicas);
     } else {
         (void)snprintf(store->promise, sizeof store->promise, "%s", durabilities[store->durability]);
     }
-    return CHURN_OK;
+    return settings_resolve(store, err);
 }
 
 static const char *redis_durability(void *self)
@@ -118,7 +88,7 @@ static const char *redis_durability(void *self)
 
 static void redis_destroy(void *self)
 {
-    (void)self; /* sessions own everything */
+    settings_free(self);
 }
 
 static const churn_store_ops ops = {

@@ -13,7 +13,7 @@ static void *create_array(const redisReadTask *task, element_count elements)
     struct session *s = task->privdata;
     s->reading.elements += elements > 0 ? (size_t)elements : 0;
     if (s->reading.elements > MAX_REPLY_ELEMENTS) {
-        session_break(s, "Redis at %s sent an answer of more than %d elements, which is refused", s->store->where,
+        session_break(s, "Redis at %s sent an answer of more than %d elements, which is refused", s->where,
                       MAX_REPLY_ELEMENTS);
         return NULL;
     }
@@ -46,7 +46,7 @@ void replies_feed(struct session *s, const char *bytes, size_t len)
 {
     s->reading.bytes += len;
     if (s->reading.bytes > MAX_REPLY_BYTES) {
-        session_break(s, "Redis at %s sent an answer of more than %d MiB, which is refused", s->store->where,
+        session_break(s, "Redis at %s sent an answer of more than %d MiB, which is refused", s->where,
                       MAX_REPLY_BYTES / 1024 / 1024);
     } else if (redisReaderFeed(s->reading.reader, bytes, len) != REDIS_OK) {
         session_break(s, "out of memory");
@@ -58,7 +58,7 @@ static void check_line(struct session *s)
 {
     const redisReader *reader = s->reading.reader;
     if (reader->len - reader->pos > MAX_REPLY_LINE && memchr(reader->buf + reader->pos, '\n', MAX_REPLY_LINE) == NULL) {
-        session_break(s, "Redis at %s sent a line of more than %d KiB, which is refused", s->store->where,
+        session_break(s, "Redis at %s sent a line of more than %d KiB, which is refused", s->where,
                       MAX_REPLY_LINE / 1024);
     }
 }
@@ -71,7 +71,7 @@ redisReply *replies_next(struct session *s)
         if (r->reader->err == REDIS_ERR_OOM) { /* ours; nothing is wrong with the answer */
             session_break(s, "out of memory");
         } else {
-            session_break(s, "Redis at %s sent what is not Redis' protocol: %s", s->store->where, r->reader->errstr);
+            session_break(s, "Redis at %s sent what is not Redis' protocol: %s", s->where, r->reader->errstr);
         }
         return NULL;
     }
@@ -83,7 +83,7 @@ redisReply *replies_next(struct session *s)
     r->elements = 0;
     r->bytes = r->reader->len - r->reader->pos;
     if (pending_is_empty(&s->commands.pending)) {
-        session_break(s, "Redis at %s sent a reply that nothing asked for", s->store->where);
+        session_break(s, "Redis at %s sent a reply that nothing asked for", s->where);
         freeReplyObject(reply);
         return NULL;
     }
@@ -94,7 +94,7 @@ void replies_script_loaded(struct session *s, redisReply *reply)
 {
     s->commands.reloads = false;
     if (reply->type != REDIS_REPLY_STRING || reply->len != SHA_LEN) {
-        session_break(s, "Redis at %s does not load the script: %s", s->store->where,
+        session_break(s, "Redis at %s does not load the script: %s", s->where,
                       reply->type == REDIS_REPLY_ERROR ? reply->str : "unexpected answer");
     }
     freeReplyObject(reply);

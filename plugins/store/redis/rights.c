@@ -26,13 +26,13 @@ static int32_t check_commands(struct session *s, churn_str key, churn_error *err
         return result;
     }
     if (reply->type == REDIS_REPLY_ERROR && error_is_forbidden(reply->str)) {
-        result = churn_fail(err, CHURN_FATAL, FORBIDDEN_TEXT ": EVAL on keys such as %.*s: %s", s->store->where,
-                            (int)key.len, key.ptr, reply->str);
+        result = churn_fail(err, CHURN_FATAL, FORBIDDEN_TEXT ": EVAL on keys such as %.*s: %s", s->where, (int)key.len,
+                            key.ptr, reply->str);
     } else if (!reply_is_text(reply)) {
         return call_fail(s, reply, key, err);
     } else if (reply->len > 0) {
-        result = churn_fail(err, CHURN_FATAL, FORBIDDEN_TEXT ": it may not use %s on keys such as %.*s",
-                            s->store->where, reply->str, (int)key.len, key.ptr);
+        result = churn_fail(err, CHURN_FATAL, FORBIDDEN_TEXT ": it may not use %s on keys such as %.*s", s->where,
+                            reply->str, (int)key.len, key.ptr);
     }
     freeReplyObject(reply);
     return result;

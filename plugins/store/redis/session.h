@@ -33,6 +33,7 @@ struct answers {
 
 struct session {
     struct redis_store *store;
+    char where[WHERE_SIZE];   /* the server, for messages */
     redisContext *connection; /* owns the socket; all reading and writing is done here */
     struct commands commands;
     struct reading reading;

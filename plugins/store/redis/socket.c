@@ -34,11 +34,11 @@ static bool receive(struct session *s)
         return false;
     }
     if (n < 0) {
-        session_break(s, "the connection to Redis at %s failed: %s", s->store->where, strerror(errno));
+        session_break(s, "the connection to Redis at %s failed: %s", s->where, strerror(errno));
         return true;
     }
     if (n == 0) {
-        session_break(s, "Redis at %s closed the connection", s->store->where);
+        session_break(s, "Redis at %s closed the connection", s->where);
         return true;
     }
     if ((size_t)n == sizeof buffer) { /* a large answer on its way; fewer bytes at a time must make one whole in time */
@@ -50,7 +50,7 @@ static bool receive(struct session *s)
 
 static void break_overdue(struct session *s)
 {
-    session_break(s, "Redis at %s has not answered for %" PRId64 " ms", s->store->where, s->store->timeout_ms);
+    session_break(s, "Redis at %s has not answered for %" PRId64 " ms", s->where, s->store->timeout_ms);
 }
 
 /* Sends what is to be sent. False when the socket can be waited for no longer. */
@@ -63,7 +63,7 @@ static bool send_or_break(struct session *s)
     cause = errno;
     /* What the server said before it closed, such as that it has too many clients, may still be readable. */
     if (!receive(s)) {
-        session_break(s, "the connection to Redis at %s failed: %s", s->store->where, strerror(cause));
+        session_break(s, "the connection to Redis at %s failed: %s", s->where, strerror(cause));
     }
     return false;
 }
