@@ -33,18 +33,24 @@ bool address_is_good(const char *listen)
     return address != NULL;
 }
 
+static bool is_loopback(const struct sockaddr *address)
+{
+    if (address->sa_family == AF_INET) {
+        const struct sockaddr_in *ip = (const void *)address;
+        return ntohl(ip->sin_addr.s_addr) >> 24 == IN_LOOPBACKNET;
+    }
+    if (address->sa_family == AF_INET6) {
+        const struct sockaddr_in6 *ip = (const void *)address;
+        return IN6_IS_ADDR_LOOPBACK(&ip->sin6_addr) ||
+               (IN6_IS_ADDR_V4MAPPED(&ip->sin6_addr) && ip->sin6_addr.s6_addr[12] == IN_LOOPBACKNET);
+    }
+    return false;
+}
+
 bool address_is_loopback(const char *listen)
 {
     struct addrinfo *address = address_resolve(listen);
-    bool loopback = false;
-    if (address != NULL && address->ai_family == AF_INET) {
-        const struct sockaddr_in *ip = (const void *)address->ai_addr;
-        loopback = ntohl(ip->sin_addr.s_addr) >> 24 == IN_LOOPBACKNET;
-    } else if (address != NULL && address->ai_family == AF_INET6) {
-        const struct sockaddr_in6 *ip = (const void *)address->ai_addr;
-        loopback = IN6_IS_ADDR_LOOPBACK(&ip->sin6_addr) ||
-                   (IN6_IS_ADDR_V4MAPPED(&ip->sin6_addr) && ip->sin6_addr.s6_addr[12] == IN_LOOPBACKNET);
-    }
+    bool loopback = address != NULL && is_loopback(address->ai_addr);
     if (address != NULL) {
         freeaddrinfo(address);
     }
@@ -84,4 +90,20 @@ bool address_is_local_name(const char *host)
     name[len] = '\0';
     return is_number(name) || strcasecmp(name, own) == 0 ||
            (len > sizeof own && name[len - sizeof own] == '.' && strcasecmp(name + len - sizeof own + 1, own) == 0);
+}
+
+struct address_owner address_owner_of(const struct sockaddr *address)
+{
+    static const unsigned char mapped[12] = {[10] = 0xff, [11] = 0xff};
+    struct address_owner owner = {.loopback = is_loopback(address)};
+    if (address->sa_family == AF_INET) {
+        const struct sockaddr_in *ip = (const void *)address;
+        memcpy(owner.bytes, mapped, sizeof mapped);
+        memcpy(owner.bytes + sizeof mapped, &ip->sin_addr, sizeof ip->sin_addr);
+    } else if (address->sa_family == AF_INET6) {
+        const struct sockaddr_in6 *ip = (const void *)address;
+        bool whole = IN6_IS_ADDR_V4MAPPED(&ip->sin6_addr) || IN6_IS_ADDR_LOOPBACK(&ip->sin6_addr);
+        memcpy(owner.bytes, &ip->sin6_addr, whole ? 16 : 8);
+    }
+    return owner;
 }

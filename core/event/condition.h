@@ -16,6 +16,7 @@ struct condition_scope {
     const struct catalog *catalog; /* outlives the condition; its types stay where they are */
     const struct event_type *only; /* the one type whose events it will see; NULL: any of the catalog's */
     bool has_severity;             /* it is about alerts */
+    const char *dataless;          /* what it is about where that has no data, as "a prediction"; NULL: it has */
 };
 
 /* Compiles and checks a text; NULL with a message for a person that says where in the text the mistake is. Free. */

@@ -64,6 +64,10 @@ int parser_add_field(struct parser *p, const char *at, const char *name, enum op
     const struct catalog *catalog = p->scope->catalog;
     const struct event_type *first = NULL;
     struct term term = {.operation = operation};
+    if (p->scope->dataless != NULL) {
+        return parser_fail(p, at, "%s has no data, only event_type, event_id, customer_id and timestamp of its event",
+                           p->scope->dataless);
+    }
     term.rows = calloc(catalog->type_count + 1, sizeof *term.rows);
     if (term.rows == NULL) {
         return parser_out_of_memory(p);

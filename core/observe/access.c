@@ -6,15 +6,22 @@
 #include <string.h>
 
 #define WRONG_PER_SECOND 10
+#define GUESSERS 64   /* addresses whose wrong tokens of a second are counted; others then share one count */
 #define TELL_MS 60000 /* between lines of the log about wrong tokens */
+
+/* An address that showed wrong tokens. */
+struct guesser {
+    struct address_owner owner;
+    int64_t second_ms; /* when the second began that they are counted in */
+    unsigned wrong;
+};
 
 struct access {
     struct log *log;
     pthread_mutex_t lock;             /* of the token */
     char token[HEALTH_TOKEN_MAX + 1]; /* "": there is none */
-    int64_t second_ms;                /* when the present second began */
-    unsigned wrong;                   /* tokens in it */
-    unsigned untold;                  /* wrong ones that the log has not been told of */
+    struct guesser guessers[GUESSERS];
+    unsigned untold; /* wrong ones that the log has not been told of */
     int64_t told_ms;
 };
 
@@ -71,25 +78,46 @@ static void tell(struct access *access, int64_t now_ms)
     }
 }
 
-static enum access_result compare(struct access *access, const char *shown)
+static bool is_over(const struct guesser *guesser, int64_t now_ms)
+{
+    return guesser->wrong == 0 || now_ms - guesser->second_ms >= 1000;
+}
+
+/* The one with that address, else one whose second is over, else the last one, which is whoever's. */
+static struct guesser *find_guesser(struct access *access, const struct address_owner *owner, int64_t now_ms)
+{
+    struct guesser *found = &access->guessers[GUESSERS - 1];
+    for (unsigned i = GUESSERS; i-- > 0;) {
+        struct guesser *guesser = &access->guessers[i];
+        if (!is_over(guesser, now_ms) && address_owner_is(&guesser->owner, owner)) {
+            return guesser;
+        }
+        found = is_over(guesser, now_ms) ? guesser : found;
+    }
+    if (is_over(found, now_ms)) {
+        *found = (struct guesser){.owner = *owner, .second_ms = now_ms};
+    }
+    return found;
+}
+
+static void count_wrong(struct access *access, struct guesser *guesser, int64_t now_ms)
+{
+    guesser->wrong++;
+    access->untold++;
+    tell(access, now_ms);
+}
+
+/* Loopback names nobody: whoever guesses there must not keep the operator out who knows the token. */
+static enum access_result compare(struct access *access, const char *shown, const struct address_owner *owner)
 {
     int64_t now_ms = clock_monotonic_ms();
-    bool same;
-    if (now_ms - access->second_ms >= 1000) {
-        access->second_ms = now_ms;
-        access->wrong = 0;
+    struct guesser *guesser = find_guesser(access, owner, now_ms);
+    bool many = guesser->wrong >= WRONG_PER_SECOND;
+    if ((!many || owner->loopback) && is_same(shown, access->token)) {
+        return ACCESS_GRANTED;
     }
-    if (access->wrong >= WRONG_PER_SECOND) {
-        access->untold++; /* whatever it is */
-        return ACCESS_LATER;
-    }
-    same = is_same(shown, access->token);
-    if (!same) {
-        access->wrong++;
-        access->untold++;
-        tell(access, now_ms);
-    }
-    return same ? ACCESS_GRANTED : ACCESS_WRONG;
+    count_wrong(access, guesser, now_ms);
+    return many ? ACCESS_LATER : ACCESS_WRONG;
 }
 
 void access_tick(struct access *access)
@@ -110,9 +138,10 @@ static void forget(char *secret)
 enum access_result access_judge(struct access *access, const struct listener_request *request)
 {
     char *shown = listener_secret(request);
+    struct address_owner owner = listener_peer(request);
     enum access_result result;
     (void)pthread_mutex_lock(&access->lock);
-    result = *access->token == '\0' ? ACCESS_OFF : shown == NULL ? ACCESS_MISSING : compare(access, shown);
+    result = *access->token == '\0' ? ACCESS_OFF : shown == NULL ? ACCESS_MISSING : compare(access, shown, &owner);
     (void)pthread_mutex_unlock(&access->lock);
     forget(shown);
     return result;

@@ -13,7 +13,7 @@ enum access_result {
     ACCESS_OFF,     /* the pipeline has no token */
     ACCESS_MISSING, /* none is shown */
     ACCESS_WRONG,
-    ACCESS_LATER /* there were too many wrong ones within a second: none is looked at before it is over */
+    ACCESS_LATER /* too many wrong ones came from this address within a second */
 };
 
 /* NULL when memory ran out. */

@@ -2,6 +2,7 @@
 
 #include "base/address.h"
 #include "base/clock.h"
+#include "observe/places.h"
 #include <errno.h>
 #include <microhttpd.h>
 #include <netdb.h>
@@ -13,19 +14,11 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#define REQUEST_MS 5000  /* from a connection's begin to its answer */
-#define MAX_CLIENTS 32   /* the oldest has to go for another one */
-#define SPARE_CLIENTS 32 /* that were told to go and have not yet */
-#define MAX_REQUEST 8192 /* bytes of its line and headers; more is answered with an error */
-#define TURN_MS 100      /* of the server's thread, at most */
-
-/* A connection. Whoever sends a byte now and then holds a place for no longer than REQUEST_MS, and nobody holds the
- * places of others: an operator may come from the address of an attacker, so that a limit for each address is none. */
-struct client {
-    int fd; /* -1: the place is free */
-    int64_t since_ms;
-    bool told; /* to go */
-};
+#define REQUEST_MS 5000   /* from a connection's begin to its answer: whoever sends a byte now and then has no longer */
+#define MAX_HEAD 16384    /* bytes of a request's line and headers; more is answered with an error */
+#define MAX_MEMORY 32768  /* of a connection, so that there is room for that error */
+#define MAX_AUTHORITY 300 /* of a target in absolute form, with its end */
+#define TURN_MS 100       /* of the server's thread, at most */
 
 struct listener {
     struct listener_route routes[LISTENER_MAX_ROUTES]; /* constant once the thread runs */
@@ -34,7 +27,7 @@ struct listener {
     pthread_t thread;
     bool thread_started;
     atomic_bool stop;
-    struct client clients[MAX_CLIENTS + SPARE_CLIENTS]; /* the thread's own */
+    struct places *places; /* the thread's own */
 };
 
 /* A request whose answer comes later, as its connection keeps it. */
@@ -92,12 +85,28 @@ void listener_go_on(void *connection)
     MHD_resume_connection(connection);
 }
 
+const char *listener_host(const struct listener_request *request)
+{
+    return *request->authority != '\0' ? request->authority : listener_header(request, MHD_HTTP_HEADER_HOST);
+}
+
+struct address_owner listener_peer(const struct listener_request *request)
+{
+    return address_owner_of(
+        MHD_get_connection_info(request->connection, MHD_CONNECTION_INFO_CLIENT_ADDRESS)->client_addr);
+}
+
 /* A path with a NUL in it stays as it was written: decoded, it would end there and be another one. */
 static size_t decode(void *ctx, struct MHD_Connection *connection, char *text)
 {
     (void)ctx;
     (void)connection;
     return strstr(text, "%00") != NULL ? strlen(text) : MHD_http_unescape(text);
+}
+
+static struct place *place_of(struct MHD_Connection *connection)
+{
+    return MHD_get_connection_info(connection, MHD_CONNECTION_INFO_SOCKET_CONTEXT)->socket_context;
 }
 
 /* ---- an answer ---- */
@@ -167,21 +176,58 @@ static void answer_bad_method(struct listener_answer *answer)
     text_append_string(&answer->body, "only GET\n");
 }
 
+static void answer_too_large(struct listener_answer *answer)
+{
+    answer->status = MHD_HTTP_REQUEST_HEADER_FIELDS_TOO_LARGE;
+    text_printf(&answer->body, "a request's line and headers may have %d bytes\n", MAX_HEAD);
+}
+
+/* A target in absolute form: what stands before its path, which `*url` then is. False: it is too long. */
+static bool split_target(const char **url, char *ret_authority, size_t size)
+{
+    static const char *const schemes[] = {"http://", "https://"};
+    *ret_authority = '\0';
+    for (size_t i = 0; i < sizeof schemes / sizeof schemes[0]; i++) {
+        size_t skip = strlen(schemes[i]);
+        if (strncasecmp(*url, schemes[i], skip) == 0) {
+            size_t len = strcspn(*url + skip, "/");
+            (void)snprintf(ret_authority, size, "%.*s", (int)len, *url + skip);
+            *url = (*url)[skip + len] != '\0' ? *url + skip + len : "/";
+            return len < size;
+        }
+    }
+    return true;
+}
+
+/* MHD's memory of a connection is larger than what a request may take of it. */
+static bool is_too_large(struct MHD_Connection *connection)
+{
+    return MHD_get_connection_info(connection, MHD_CONNECTION_INFO_REQUEST_HEADER_SIZE)->header_size > MAX_HEAD;
+}
+
 static enum MHD_Result on_request(void *ctx, struct MHD_Connection *connection, const char *url, const char *method,
                                   const char *version, const char *upload, size_t *upload_size, void **own)
 {
     const struct listener *listener = ctx;
     struct listener_wait *waited = *own, *waits = NULL;
-    struct listener_request request = {
-        .path = url, .kept = waited != NULL ? waited->kept : NULL, .connection = connection, .wait = &waits};
+    char authority[MAX_AUTHORITY];
+    bool fits = split_target(&url, authority, sizeof authority) && !is_too_large(connection);
+    struct listener_request request = {.path = url,
+                                       .authority = authority,
+                                       .kept = waited != NULL ? waited->kept : NULL,
+                                       .connection = connection,
+                                       .wait = &waits};
     struct listener_answer answer = {.status = MHD_HTTP_OK, .content_type = "text/plain"};
     const struct listener_route *route = find_route(listener, url, &request.rest);
     (void)version, (void)upload;
+    place_reach(place_of(connection), PLACE_ASKED);
     if (*upload_size > 0) { /* of a request that waits: nobody wants it */
         *upload_size = 0;
         return MHD_YES;
     }
-    if (strcmp(method, MHD_HTTP_METHOD_GET) != 0 && strcmp(method, MHD_HTTP_METHOD_HEAD) != 0) {
+    if (!fits) {
+        answer_too_large(&answer);
+    } else if (strcmp(method, MHD_HTTP_METHOD_GET) != 0 && strcmp(method, MHD_HTTP_METHOD_HEAD) != 0) {
         answer_bad_method(&answer);
     } else if (route == NULL) {
         answer_not_found(listener, &answer);
@@ -209,55 +255,26 @@ static void on_completed(void *ctx, struct MHD_Connection *connection, void **ow
 
 /* ---- the clients ---- */
 
-static void tell_to_go(struct client *client)
-{
-    client->told = true;
-    (void)shutdown(client->fd, SHUT_RDWR); /* the server notices, and closes it */
-}
-
-/* Ends the connections that have had their time, and the oldest ones where there are too many. */
-static void end_clients(struct listener *listener, int64_t now_ms)
-{
-    struct client *oldest;
-    unsigned count;
-    do {
-        oldest = NULL;
-        count = 0;
-        for (unsigned i = 0; i < MAX_CLIENTS + SPARE_CLIENTS; i++) {
-            struct client *client = &listener->clients[i];
-            if (client->fd < 0 || client->told) {
-                continue;
-            }
-            count++;
-            if (oldest == NULL || client->since_ms < oldest->since_ms) {
-                oldest = client;
-            }
-        }
-        if (oldest != NULL && (count > MAX_CLIENTS || now_ms - oldest->since_ms >= REQUEST_MS)) {
-            tell_to_go(oldest);
-        } else {
-            oldest = NULL;
-        }
-    } while (oldest != NULL);
-}
-
 static void on_connection(void *ctx, struct MHD_Connection *connection, void **own,
                           enum MHD_ConnectionNotificationCode code)
 {
     struct listener *listener = ctx;
-    struct client *client = *own;
-    if (code == MHD_CONNECTION_NOTIFY_CLOSED) {
-        if (client != NULL) {
-            client->fd = -1;
-        }
-        return;
+    if (code == MHD_CONNECTION_NOTIFY_STARTED) {
+        int fd = MHD_get_connection_info(connection, MHD_CONNECTION_INFO_CONNECTION_FD)->connect_fd;
+        struct address_owner owner =
+            address_owner_of(MHD_get_connection_info(connection, MHD_CONNECTION_INFO_CLIENT_ADDRESS)->client_addr);
+        *own = places_take(listener->places, fd, &owner, clock_monotonic_ms());
+    } else if (*own != NULL) {
+        places_give_back(listener->places, *own);
     }
-    for (client = listener->clients; client->fd >= 0; client++) { /* there are places for all that the server takes */
-    }
-    *client = (struct client){.fd = MHD_get_connection_info(connection, MHD_CONNECTION_INFO_CONNECTION_FD)->connect_fd,
-                              .since_ms = clock_monotonic_ms()};
-    *own = client;
-    end_clients(listener, client->since_ms);
+}
+
+/* Its request's line has come. */
+static void *on_line(void *ctx, const char *line, struct MHD_Connection *connection)
+{
+    (void)ctx, (void)line;
+    place_reach(place_of(connection), PLACE_ASKING);
+    return NULL;
 }
 
 static void *serve(void *argument)
@@ -267,7 +284,7 @@ static void *serve(void *argument)
         if (MHD_run_wait(listener->daemon, TURN_MS) != MHD_YES) {
             (void)poll(NULL, 0, TURN_MS); /* out of memory or the like: it may pass */
         }
-        end_clients(listener, clock_monotonic_ms());
+        places_end_before(listener->places, clock_monotonic_ms() - REQUEST_MS);
     }
     return NULL;
 }
@@ -300,10 +317,10 @@ static bool start_server(struct listener *listener, int fd, const struct tls *tl
     bool secured = tls->certificate != NULL;
     listener->daemon = MHD_start_daemon(
         MHD_USE_EPOLL | MHD_ALLOW_SUSPEND_RESUME | (secured ? MHD_USE_TLS : 0), 0, NULL, NULL, on_request, listener,
-        MHD_OPTION_LISTEN_SOCKET, fd, MHD_OPTION_CONNECTION_LIMIT, (unsigned)(MAX_CLIENTS + SPARE_CLIENTS),
-        MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)MAX_REQUEST, MHD_OPTION_NOTIFY_CONNECTION, on_connection, listener,
-        MHD_OPTION_NOTIFY_COMPLETED, on_completed, listener, MHD_OPTION_UNESCAPE_CALLBACK, decode, NULL,
-        MHD_OPTION_ARRAY, secured ? secure : secure + 3, MHD_OPTION_END);
+        MHD_OPTION_LISTEN_SOCKET, fd, MHD_OPTION_CONNECTION_LIMIT, (unsigned)PLACES_ALL,
+        MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)MAX_MEMORY, MHD_OPTION_URI_LOG_CALLBACK, on_line, NULL,
+        MHD_OPTION_NOTIFY_CONNECTION, on_connection, listener, MHD_OPTION_NOTIFY_COMPLETED, on_completed, listener,
+        MHD_OPTION_UNESCAPE_CALLBACK, decode, NULL, MHD_OPTION_ARRAY, secured ? secure : secure + 3, MHD_OPTION_END);
     if (listener->daemon == NULL) {
         (void)close(fd);
     }
@@ -318,9 +335,6 @@ static bool start(struct listener *listener, const struct addrinfo *address, con
         (void)snprintf(message, size, "cannot be listened on: %s", strerror(errno));
         return false;
     }
-    for (unsigned i = 0; i < MAX_CLIENTS + SPARE_CLIENTS; i++) {
-        listener->clients[i].fd = -1;
-    }
     if (!start_server(listener, fd, tls)) {
         (void)snprintf(message, size, "cannot be served");
         return false;
@@ -334,7 +348,12 @@ static bool start(struct listener *listener, const struct addrinfo *address, con
 
 struct listener *listener_new(void)
 {
-    return calloc(1, sizeof(struct listener));
+    struct listener *listener = calloc(1, sizeof *listener);
+    if (listener != NULL && (listener->places = places_new()) == NULL) {
+        free(listener);
+        return NULL;
+    }
+    return listener;
 }
 
 void listener_add(struct listener *listener, const struct listener_route *route)
@@ -368,5 +387,6 @@ void listener_free(struct listener *listener)
     if (listener->daemon != NULL) {
         MHD_stop_daemon(listener->daemon);
     }
+    places_free(listener->places);
     free(listener);
 }

@@ -1,8 +1,9 @@
 /* The HTTP listener of a run: a few routes, each answered by whoever added it, GET and HEAD alone. Nobody keeps it from
- * answering others: its clients are few, and each has its time. */
+ * answering others: its clients have places of which each address has its share, and each has its time. */
 #ifndef LISTENER_H
 #define LISTENER_H
 
+#include "base/address.h"
 #include "base/json_text.h"
 #include "base/tls.h"
 #include <stdbool.h>
@@ -15,10 +16,11 @@ struct listener;
 struct listener_wait;
 
 struct listener_request {
-    const char *path; /* decoded, without what follows a `?` */
-    const char *rest; /* what follows the route's path; "" where that does not end in a slash */
-    void *kept;       /* what the route gave to listener_wait_for, now that it was waited for; else NULL */
-    void *connection; /* the listener's own, as is what follows */
+    const char *path;      /* decoded, without what follows a `?` */
+    const char *authority; /* of a target in absolute form: the host and port in it; else "" */
+    const char *rest;      /* what follows the route's path; "" where that does not end in a slash */
+    void *kept;            /* what the route gave to listener_wait_for, now that it was waited for; else NULL */
+    void *connection;      /* the listener's own, as is what follows */
     struct listener_wait **wait;
 };
 
@@ -57,6 +59,10 @@ void listener_free(struct listener *listener);
 const char *listener_query(const struct listener_request *request, const char *name);
 /* NULL: it has no such header. */
 const char *listener_header(const struct listener_request *request, const char *name);
+/* The host, with or without a port, that is asked; NULL: it is not said. */
+const char *listener_host(const struct listener_request *request);
+/* Whom the request comes from. */
+struct address_owner listener_peer(const struct listener_request *request);
 /* The secret that the request shows: the password of HTTP Basic, or a Bearer token. The caller frees; NULL: none. */
 char *listener_secret(const struct listener_request *request);
 

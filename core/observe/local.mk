@@ -28,6 +28,8 @@ libcore_la_SOURCES += \
   %D%/page_view.h \
   %D%/picture.c \
   %D%/picture.h \
+  %D%/places.c \
+  %D%/places.h \
   %D%/recent_alerts.c \
   %D%/recent_alerts.h \
   %D%/process.c \

@@ -49,7 +49,7 @@ static void set_headers(struct listener_answer *answer)
  * only numbers and its own name are answered. */
 static bool is_host_good(const struct page *page, const struct listener_request *request)
 {
-    const char *host = listener_header(request, "Host");
+    const char *host = listener_host(request);
     return !page->sources.loopback || host == NULL || address_is_local_name(host);
 }
 

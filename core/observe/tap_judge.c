@@ -76,7 +76,9 @@ bool tap_wish_read(struct tap_wish *wish, const char *json, size_t len, char *me
 
 bool tap_wish_compile(struct tap_wish *wish, const struct catalog *catalog, char *message, size_t size)
 {
-    const struct condition_scope scope = {.catalog = catalog, .has_severity = wish->point == TAP_ALERTS};
+    const struct condition_scope scope = {.catalog = catalog,
+                                          .has_severity = wish->point == TAP_ALERTS,
+                                          .dataless = wish->point == TAP_PREDICTIONS ? "a prediction" : NULL};
     char why[512];
     condition_free(wish->condition);
     wish->condition = wish->when != NULL ? condition_compile(wish->when, &scope, why, sizeof why) : NULL;

@@ -16,7 +16,7 @@
 
 #define MAX_REQUEST 8192    /* bytes of a wish */
 #define OUT_MAX (1u << 20)  /* bytes that wait for a client before it is passed over */
-#define ASK_MS 5000         /* for a client to say what it wishes */
+#define ASK_MS 2000         /* for a client to say what it wishes; it may have to give way before */
 #define TAKE_MS 30000       /* … to take something of what waits for it */
 #define TELL_MS 1000        /* between lines about what was passed over */
 #define TURN_MS 10          /* between looks at the rings while somebody watches */
@@ -208,14 +208,33 @@ static void read_in(struct tap_server *server, struct client *client)
     }
 }
 
+/* A free place. Where there is none, whoever has said nothing for longest gives way; NULL: all look at something. */
+static struct client *find_place(struct tap_server *server)
+{
+    struct client *oldest = NULL;
+    for (unsigned i = 0; i < TAPS_WATCHERS; i++) {
+        struct client *client = &server->clients[i];
+        if (!is_free(client) && !client->watching && !client->leaving) {
+            read_in(server, client); /* its wish may have come meanwhile */
+        }
+        if (is_free(client)) {
+            return client;
+        }
+        if (!client->watching && !client->leaving && (oldest == NULL || client->moved_ms < oldest->moved_ms)) {
+            oldest = client;
+        }
+    }
+    if (oldest != NULL) {
+        let_go(server, oldest);
+    }
+    return oldest;
+}
+
 static void take_client(struct tap_server *server, int fd, int64_t now_ms)
 {
-    struct client *client = server->clients;
     static const char full[] = "={\"error\":\"as many look at this run as can; one of them must end first\"}\n";
-    while (client < server->clients + TAPS_WATCHERS && !is_free(client)) {
-        client++;
-    }
-    if (client < server->clients + TAPS_WATCHERS) {
+    struct client *client = find_place(server);
+    if (client != NULL) {
         *client = (struct client){.fd = fd, .moved_ms = now_ms};
     } else {
         (void)send(fd, full, sizeof full - 1, MSG_NOSIGNAL);

@@ -3,6 +3,7 @@
 #include "base/address.h"
 #include "base/tls.h"
 #include <stdlib.h>
+#include <sys/stat.h>
 
 #define SHORT_TOKEN 16 /* bytes; one of random letters could be guessed below that */
 
@@ -28,6 +29,17 @@ static bool check_both(struct config *config, const struct node *section, const 
     return certificate == key;
 }
 
+static void warn_of_readers(struct config *config, const struct node *section, const char *key_file)
+{
+    struct stat st;
+    if (stat(key_file, &st) == 0 && (st.st_mode & S_IROTH) != 0) {
+        config_warning(config, config_get(section, "key_file"),
+                       "health: key_file: everybody on this machine can read '%s', and pass for this listener then: "
+                       "`chmod o-r` it",
+                       key_file);
+    }
+}
+
 static bool check_tls(struct config *config, const struct node *section, const struct health_settings *settings)
 {
     struct tls tls;
@@ -40,11 +52,24 @@ static bool check_tls(struct config *config, const struct node *section, const s
         option = file == TLS_CERTIFICATE ? "cert_file" : "key_file";
         if (ok) {
             tls_free(&tls);
+            warn_of_readers(config, section, settings->key_file);
         } else {
             config_error(config, config_get(section, option), "health: %s: %s", option, message);
         }
     }
     return ok;
+}
+
+/* Why nobody could ever show it; NULL: it can be. */
+static const char *why_not_shown(const char *token)
+{
+    for (const char *at = token; *at != '\0'; at++) {
+        if ((unsigned char)*at < ' ' || *at == 0x7f) {
+            return "it holds a control character, such as the end of a line, which nobody can type or send";
+        }
+    }
+    return *token == ' ' || token[strlen(token) - 1] == ' ' ? "it begins or ends with a blank, which is not sent"
+                                                            : NULL;
 }
 
 /* A token that travels open may be read by whoever is on its way. */
@@ -63,6 +88,10 @@ static bool check_token(struct config *config, const struct node *section, const
     }
     if (strlen(settings->token) > HEALTH_TOKEN_MAX) {
         config_error(config, at, "health: token: at most %d bytes are possible", HEALTH_TOKEN_MAX);
+        return false;
+    }
+    if (why_not_shown(settings->token) != NULL) {
+        config_error(config, at, "health: token: %s", why_not_shown(settings->token));
         return false;
     }
     if (strlen(settings->token) < SHORT_TOKEN) {

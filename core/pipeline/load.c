@@ -392,6 +392,23 @@ const struct loaded *pipeline_find_plugin(struct pipeline *pipeline, const struc
     return loader_get(pipeline->loader, kind, name->text, message, size);
 }
 
+/* Given, or the file's base name. */
+static bool choose_name(struct pipeline *pipeline)
+{
+    const char **name = &pipeline->settings.name;
+    if (*name == NULL) {
+        char *copy = strdup(pipeline->config.file);
+        char *base = copy != NULL ? basename(copy) : NULL;
+        *name = base != NULL ? strndup(base, strcspn(base, ".")) : NULL;
+        free(copy);
+    } else if (**name == '\0') {
+        config_error(&pipeline->config, config_get(&pipeline->config.root, "name"),
+                     "pipeline: name: it is empty; leave it out, and the file's name is taken");
+        return false;
+    }
+    return *name != NULL;
+}
+
 static bool load_settings(struct pipeline *pipeline)
 {
     struct config *config = &pipeline->config;
@@ -405,13 +422,7 @@ static bool load_settings(struct pipeline *pipeline)
         config_error(config, config_get(node, "level"), "log: level: must be ERROR, WARN, INFO or DEBUG");
         ok = false;
     }
-    if (pipeline->settings.name == NULL) {
-        char *copy = strdup(config->file);
-        char *base = copy != NULL ? basename(copy) : NULL;
-        pipeline->settings.name = base != NULL ? strndup(base, strcspn(base, ".")) : NULL;
-        free(copy);
-        ok = pipeline->settings.name != NULL && ok;
-    }
+    ok = choose_name(pipeline) && ok;
     ok = health_section_load(pipeline) && ok;
     ok = load_tap(pipeline) && ok;
     ok = add_plugin_path(pipeline) && ok;

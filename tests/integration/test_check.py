@@ -445,6 +445,7 @@ BEYOND_SCHEMA = {
     "bad_url",
     "colliding_keys",
     "duplicate_key",
+    "empty_name",
     "file_loop",
     "no_brokers",
     "no_dead_letters",

@@ -462,3 +462,93 @@ def test_odd_requests(stack):
         assert answer.count(b" 200 OK") <= request.startswith(get + b"\r\n"), (request[:50], answer[:500])
         assert ask(port, "/healthz")[0] == 200
     assert daemon.terminate() == 0, daemon.err[-3000:]
+
+
+@contextlib.contextmanager
+def flood(port, source):
+    """Connections of one neighbour, one after the other without an end, each held open and used for nothing."""
+    stop, count = threading.Event(), [0]
+
+    def connect():
+        held = []
+        while not stop.is_set():
+            with contextlib.suppress(OSError):
+                held.append(socket.create_connection((HOST, port), 5, source_address=(source, 0)))
+                count[0] += 1
+            while len(held) > 300:
+                held.pop(0).close()
+        for client in held:
+            client.close()
+
+    thread = threading.Thread(target=connect)
+    thread.start()
+    try:
+        wait_for("the flood", lambda: count[0] > 400)
+        yield count
+    finally:
+        stop.set()
+        thread.join()
+
+
+def dribbled(port, parts, count):
+    """What a client is answered that sends a request in parts, while the neighbours' connections go on."""
+    answer = b""
+    with socket.create_connection((HOST, port), timeout=20) as client, contextlib.suppress(OSError):
+        for part in parts:
+            client.sendall(part)
+            before = count[0]
+            wait_for("further connections", lambda before=before: count[0] > before + 100)
+        while got := client.recv(1 << 16):
+            answer += got
+    return answer
+
+
+def test_who_connects_without_end_takes_the_page_from_nobody(stack):
+    """From another address, whatever it is at; from the same one, whoever has said what it asks for."""
+    port = free_port()
+    daemon = start_local(stack, port)
+    wait_for("a ready run", lambda: ask(port, "/readyz")[0] == 200)
+    with flood(port, "127.0.0.2") as count:
+        for path in ("/healthz", "/readyz", "/metrics"):
+            parts = [b"", b"GET " + path.encode(), b" HTTP/1.1\r\nHo", b"st: x\r\n\r\n"]
+            assert dribbled(port, parts, count).startswith(b"HTTP/1.1 200 "), path
+    with flood(port, HOST) as count:
+        parts = [b"GET /readyz HTTP/1.1\r\n", b"Host: x\r\n", b"\r\n"]
+        assert dribbled(port, parts, count).startswith(b"HTTP/1.1 200 ")
+        assert ask(port, "/metrics")[0] == 200
+    assert daemon.terminate() == 0, daemon.err[-3000:]
+
+
+def spoken(port, request):
+    """The status of the answer; 0: there was none."""
+    answer = b""
+    with socket.create_connection((HOST, port), timeout=20) as client, contextlib.suppress(OSError):
+        client.sendall(request)
+        while part := client.recv(1 << 16):
+            answer += part
+    return int(answer.split(b" ")[1]) if answer else 0
+
+
+def test_targets_and_heads(stack):
+    """A target in absolute form, as a proxy may send it, is the path in it. Heads are as large as others allow, and one
+    that is larger is answered so."""
+    port = free_port()
+    daemon = start_local(stack, port)
+    wait_for("a ready run", lambda: ask(port, "/readyz")[0] == 200)
+    for target, status in (
+        ("http://127.0.0.1/healthz", 200),
+        (f"HTTP://localhost:{port}/readyz", 200),
+        ("https://x.example/healthz?a=b", 200),
+        ("http://localhost", 200),
+        ("http://localhost?customer=x", 200),
+        ("http://x.example/", 421),  # whom it names counts, not the header
+        ("http://localhost/nothing", 404),
+        ("ftp://localhost/healthz", 404),
+    ):
+        request = f"GET {target} HTTP/1.1\r\nHost: localhost\r\n\r\n"
+        assert spoken(port, request.encode()) == status, target
+    for size, status in ((8000, 200), (15000, 200), (17000, 431), (30000, 431), (40000, 431)):
+        request = b"GET /healthz HTTP/1.1\r\nHost: x\r\nX: " + b"a" * size + b"\r\n\r\n"
+        assert spoken(port, request) == status, size
+    assert spoken(port, b"GET /" + b"a" * 40000 + b" HTTP/1.1\r\nHost: x\r\n\r\n") in (414, 431)
+    assert daemon.terminate() == 0, daemon.err[-3000:]

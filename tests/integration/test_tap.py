@@ -140,6 +140,11 @@ def test_for_people(running):
     [
         (["--when", "data.nothing == 1"], "when: "),
         (["--when", 'severity == "critical"'], "when: "),
+        (
+            ["--at", "predictions", "--when", "data.amount > 1"],
+            "when: a prediction has no data, only event_type, event_id, customer_id and timestamp of its event",
+        ),
+        (["--at", "predictions", "--when", "has(data.amount)"], "when: a prediction has no data"),
         (["--customer", ""], "customer: an id has 1 to 128 bytes"),
         (["--at", "sinks"], "is not one of: source events alerts dead_letters predictions"),
         (["--limit", "0"], "--limit: '0' is no number of records"),
@@ -370,3 +375,21 @@ def test_two_workers(stack):
         seen = [json.loads(lines.readline()[1:]) for _ in range(200)]
     assert {r["partition"] for r in seen} == {0, 1}
     assert {r["value"]["event_id"] for r in seen} == {f"e{i}" for i in range(200)}
+
+
+def test_who_asks_for_nothing_gives_way(running):
+    """However many connect and say nothing: whoever asks is shown what it asks for."""
+    _, path, at = running
+    with contextlib.ExitStack() as stack:
+        mute = [stack.enter_context(socket.socket(socket.AF_UNIX)) for _ in range(40)]
+        for client in mute:
+            client.connect(str(at))
+        assert run_churnd("tap", "-c", path, "--limit", "1", check=0).stdout
+        client, lines = ask(at, '{"at":"alerts"}')
+        with client:
+            assert lines.readline() == b'={"watching":"run"}\n'
+            for other in mute:
+                with socket.socket(socket.AF_UNIX) as more:
+                    more.connect(str(at))
+                    other.close()
+            assert lines.readline().startswith(b"+{")  # and who was shown something stays

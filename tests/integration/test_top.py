@@ -44,6 +44,11 @@ churnd_store_write_seconds_bucket{{le="0.01"}} {count}
 churnd_store_write_seconds_bucket{{le="+Inf"}} {count}
 churnd_store_write_seconds_sum 1
 churnd_store_write_seconds_count {count}
+churnd_event_to_profile_seconds_bucket{{le="60"}} {count // 2}
+churnd_event_to_profile_seconds_bucket{{le="86400"}} {count * 6 // 10}
+churnd_event_to_profile_seconds_bucket{{le="+Inf"}} {count}
+churnd_event_to_profile_seconds_sum 1
+churnd_event_to_profile_seconds_count {count}
 """
 
 
@@ -347,3 +352,18 @@ def test_a_terminal_that_is_not_known(run):
     with shown(run.url, term="no-such-terminal") as terminal:
         assert terminal.ended() == 1
         assert "the terminal 'no-such-terminal' (TERM) is not known here; --once prints lines" in terminal.text
+
+
+def test_a_terminal_that_cannot_place_anything(run):
+    with shown(run.url, term="dumb") as terminal:
+        assert terminal.ended() == 1
+        assert "the terminal 'dumb' (TERM) can only print line after line; --once prints lines" in terminal.text
+
+
+def test_beyond_the_last_bound(run):
+    """All that is known then is that it is above."""
+    done = run_churnd("top", "--url", run.url, "--once", check=0)
+    assert re.search(r"event to profile, 99 % +> 24 h$", done.stdout, re.MULTILINE), done.stdout
+    figures = json.loads(run_churnd("top", "--url", run.url, "--once", "--format", "json", check=0).stdout)["figures"]
+    assert figures["lag"]["event to profile, 99 %"] == {"value": 86400, "above": True}
+    assert "above" not in figures["time"]["write to the store, 99 %"]

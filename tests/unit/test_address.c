@@ -2,6 +2,7 @@
 #include "core/base/address.h"
 
 #include "check.h"
+#include <netdb.h>
 
 static void test_loopback(void)
 {
@@ -44,8 +45,35 @@ static void test_local_names(void)
     }
 }
 
+static struct address_owner owner_of(const char *listen)
+{
+    struct addrinfo *address = address_resolve(listen);
+    struct address_owner owner = address_owner_of(address->ai_addr);
+    freeaddrinfo(address);
+    return owner;
+}
+
+static void test_owners(void)
+{
+    static const struct {
+        const char *one, *other;
+        bool same;
+    } cases[] = {{"10.0.0.1:1", "10.0.0.1:2", true},
+                 {"10.0.0.1:1", "10.0.0.2:1", false},
+                 {"10.0.0.1:1", "[::ffff:10.0.0.1]:1", true},
+                 {"[2001:db8:1:2:3::4]:1", "[2001:db8:1:2::9]:1", true},
+                 {"[2001:db8:1:2::1]:1", "[2001:db8:1:3::1]:1", false},
+                 {"[::1]:1", "[::1]:2", true},
+                 {"[::1]:1", "127.0.0.1:1", false}};
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        struct address_owner one = owner_of(cases[i].one), other = owner_of(cases[i].other);
+        check(address_owner_is(&one, &other) == cases[i].same, "%s and %s", cases[i].one, cases[i].other);
+    }
+    CU_ASSERT(owner_of("127.0.0.9:1").loopback && owner_of("[::1]:1").loopback && !owner_of("10.0.0.1:1").loopback);
+}
+
 int main(void)
 {
-    CU_TestInfo tests[] = {TEST(test_loopback), TEST(test_local_names), CU_TEST_INFO_NULL};
+    CU_TestInfo tests[] = {TEST(test_owners), TEST(test_loopback), TEST(test_local_names), CU_TEST_INFO_NULL};
     return run_tests("address", tests);
 }

@@ -58,6 +58,7 @@ static void test_wishes_that_are_refused(void)
         {"{\"at\":\"events\",\"when\":\"data.order_value >\"}", "when: "},
         {"{\"at\":\"events\",\"when\":\"data.nothing == 1\"}", "when: "},
         {"{\"at\":\"events\",\"when\":\"severity == 'critical'\"}", "when: "},
+        {"{\"at\":\"predictions\",\"when\":\"data.order_value > 0\"}", "when: a prediction has no data"},
     };
     for (size_t i = 0; i < COUNT(cases); i++) {
         struct tap_wish wish;
@@ -99,7 +100,6 @@ static void test_what_matches(void)
         {"{\"at\":\"predictions\",\"when\":\"event_type == 'order_placed'\"}", TAP_PREDICTIONS, "ada", PREDICTION,
          true},
         {"{\"at\":\"predictions\",\"when\":\"event_type == 'login'\"}", TAP_PREDICTIONS, "ada", PREDICTION, false},
-        {"{\"at\":\"predictions\",\"when\":\"data.order_value > 0\"}", TAP_PREDICTIONS, "ada", PREDICTION, false},
         {"{\"at\":\"predictions\",\"when\":\"event_type != 'login'\"}", TAP_PREDICTIONS, "ada", "{}", false},
         {"{\"at\":\"predictions\",\"when\":\"event_type != 'login'\"}", TAP_PREDICTIONS, "ada", NULL, false},
         {"{\"at\":\"dead_letters\",\"when\":\"customer_id == 'ada'\"}", TAP_DEAD_LETTERS, "ada", "{\"a\":", false},

@@ -75,6 +75,9 @@ bool top_lines_print_json(const struct top_model *model)
         const struct top_row *row = &model->rows[i];
         struct json_object *object = json_object_new_object();
         json_add(object, "value", number_of(row->number));
+        if (row->above) {
+            json_add(object, "above", json_object_new_boolean(true));
+        }
         if (!isnan(row->rate)) {
             json_add(object, "rate", json_object_new_double(row->rate));
         }

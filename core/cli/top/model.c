@@ -36,35 +36,37 @@ enum kind {
     KIND_BREAKER, /* 1: open */
 };
 
-static void format_seconds(double s, char *out)
+static void format_seconds(double s, char out[TOP_NUMBER_SIZE])
 {
     if (s < 1) {
-        (void)snprintf(out, TOP_VALUE_SIZE, "%.3g ms", s * 1000);
+        (void)snprintf(out, TOP_NUMBER_SIZE, "%.3g ms", s * 1000);
     } else if (s < 120) {
-        (void)snprintf(out, TOP_VALUE_SIZE, "%.3g s", s);
+        (void)snprintf(out, TOP_NUMBER_SIZE, "%.3g s", s);
     } else if (s < 7200) {
-        (void)snprintf(out, TOP_VALUE_SIZE, "%.0f min", floor(s / 60));
+        (void)snprintf(out, TOP_NUMBER_SIZE, "%.0f min", floor(s / 60));
+    } else if (s < 2 * 86400.0 && fmod(s, 3600) < 60) {
+        (void)snprintf(out, TOP_NUMBER_SIZE, "%.0f h", floor(s / 3600));
     } else if (s < 2 * 86400.0) {
-        (void)snprintf(out, TOP_VALUE_SIZE, "%.0f h %.0f min", floor(s / 3600), floor(fmod(s, 3600) / 60));
+        (void)snprintf(out, TOP_NUMBER_SIZE, "%.0f h %.0f min", floor(s / 3600), floor(fmod(s, 3600) / 60));
     } else {
-        (void)snprintf(out, TOP_VALUE_SIZE, "%.0f days", floor(s / 86400));
+        (void)snprintf(out, TOP_NUMBER_SIZE, "%.0f days", floor(s / 86400));
     }
 }
 
-static void format_number(double n, char *out)
+static void format_number(double n, char out[TOP_NUMBER_SIZE])
 {
     char whole[GROUPED_SIZE];
     if (n == floor(n) && fabs(n) < 1e15) {
-        (void)snprintf(out, TOP_VALUE_SIZE, "%s%s", n < 0 ? "-" : "", grouped((int64_t)fabs(n), whole));
+        (void)snprintf(out, TOP_NUMBER_SIZE, "%s%s", n < 0 ? "-" : "", grouped((int64_t)fabs(n), whole));
     } else {
-        (void)snprintf(out, TOP_VALUE_SIZE, "%.3g", n);
+        (void)snprintf(out, TOP_NUMBER_SIZE, "%.3g", n);
     }
 }
 
-static void format_value(enum kind kind, double n, char *out)
+static void format_value(enum kind kind, double n, char out[TOP_NUMBER_SIZE])
 {
     if (!isfinite(n)) {
-        (void)snprintf(out, TOP_VALUE_SIZE, "-");
+        (void)snprintf(out, TOP_NUMBER_SIZE, "-");
         return;
     }
     switch (kind) {
@@ -72,13 +74,13 @@ static void format_value(enum kind kind, double n, char *out)
         format_seconds(n, out);
         break;
     case KIND_BYTES:
-        (void)snprintf(out, TOP_VALUE_SIZE, "%.1f MiB", n / 1048576);
+        (void)snprintf(out, TOP_NUMBER_SIZE, "%.1f MiB", n / 1048576);
         break;
     case KIND_YES:
-        (void)snprintf(out, TOP_VALUE_SIZE, "%s", n != 0 ? "yes" : "no");
+        (void)snprintf(out, TOP_NUMBER_SIZE, "%s", n != 0 ? "yes" : "no");
         break;
     case KIND_BREAKER:
-        (void)snprintf(out, TOP_VALUE_SIZE, "%s", n != 0 ? "open" : "closed");
+        (void)snprintf(out, TOP_NUMBER_SIZE, "%s", n != 0 ? "open" : "closed");
         break;
     default:
         format_number(n, out);
@@ -223,13 +225,14 @@ static double total_of(const struct buckets *buckets)
     return buckets->count > 0 ? buckets->counts[buckets->count - 1] : 0;
 }
 
-/* As Prometheus has it: evenly spread within a bucket; beyond the last finite bound, that bound. */
-static double quantile(const struct buckets *buckets, double q)
+/* As Prometheus has it: evenly spread within a bucket. Beyond the last finite bound it is that bound, `*ret_above`. */
+static double quantile(const struct buckets *buckets, double q, bool *ret_above)
 {
     double rank = q * total_of(buckets), low = 0, below = 0;
     for (unsigned i = 0; i < buckets->count; i++) {
         if (buckets->counts[i] >= rank) {
             double within = buckets->counts[i] - below;
+            *ret_above = isinf(buckets->bounds[i]);
             return isinf(buckets->bounds[i])
                        ? low
                        : low + (buckets->bounds[i] - low) * (within > 0 ? (rank - below) / within : 0);
@@ -238,6 +241,19 @@ static double quantile(const struct buckets *buckets, double q)
         below = buckets->counts[i];
     }
     return NAN;
+}
+
+static void add_quantile(struct top_model *model, const char *group, const char *name, const struct buckets *buckets,
+                         double q)
+{
+    bool above = false;
+    struct top_row *row = add_row(model, group, name, KIND_SECONDS, quantile(buckets, q, &above));
+    if (row != NULL && above) {
+        row->value[0] = '>';
+        row->value[1] = ' ';
+        format_value(KIND_SECONDS, row->number, row->value + 2);
+        row->above = true;
+    }
 }
 
 static void add_quantiles(const struct source *source, const char *group, const char *name, const char *metric)
@@ -254,7 +270,7 @@ static void add_quantiles(const struct source *source, const char *group, const 
     for (size_t i = 0; total_of(&buckets) > 0 && i < sizeof shown / sizeof shown[0]; i++) {
         char full[TOP_NAME_SIZE];
         (void)snprintf(full, sizeof full, "%s, %s", name, shown[i].name);
-        (void)add_row(source->model, group, full, KIND_SECONDS, quantile(&buckets, shown[i].q));
+        add_quantile(source->model, group, full, &buckets, shown[i].q);
     }
 }
 

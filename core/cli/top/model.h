@@ -18,13 +18,15 @@ bool top_look_read(struct top_look *look);
 void top_look_free(struct top_look *look);
 
 #define TOP_NAME_SIZE 96
-#define TOP_VALUE_SIZE 32
+#define TOP_NUMBER_SIZE 32
+#define TOP_VALUE_SIZE (2 + TOP_NUMBER_SIZE) /* it may be above that number: "> 24 h" */
 
 struct top_row {
     const char *group; /* constant */
     char name[TOP_NAME_SIZE];
     char value[TOP_VALUE_SIZE]; /* for people */
     double number;
+    bool above;  /* all that is known is that it is more than that */
     double rate; /* a second; NAN: it has none, or it is not known yet */
 };
 

@@ -52,6 +52,12 @@ struct top_screen *top_screen_open(char *message, size_t size)
         top_screen_close(screen);
         return NULL;
     }
+    if (tigetstr("cup") == NULL) { /* nothing can be put anywhere */
+        (void)snprintf(message, size, "the terminal '%s' (TERM) can only print line after line; --once prints lines",
+                       terminal);
+        top_screen_close(screen);
+        return NULL;
+    }
     (void)cbreak();
     (void)noecho();
     (void)nodelay(stdscr, TRUE);
