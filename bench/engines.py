@@ -69,21 +69,8 @@ class KafkaStreams(Engine):
     def _fetch(self):
         if self.libs.is_dir():
             return None
-        fetched = self.libs.with_name("libs.new")
-        failed = built(
-            [
-                "mvn",
-                "-q",
-                "-B",
-                "-f",
-                self.source / "pom.xml",
-                "dependency:copy-dependencies",
-                f"-DoutputDirectory={fetched}",
-            ]
-        )
-        if failed is None:
-            fetched.rename(self.libs)
-        return failed
+        self.libs.parent.mkdir(parents=True, exist_ok=True)
+        return built([BENCH.parent / "scripts/fetch-jars.sh", self.source, self.libs])
 
     def _java(self, program, *arguments):
         return [

@@ -25,7 +25,7 @@ if [ "${1:-}" = all ]; then
     "${pytest[@]}" tests/integration --deselect tests/integration/test_build.py::test_program_is_hardened || status=1
     "${pytest[@]}" tests/faults -m ci || status=1
 fi
-build/venv/bin/pip install -q --disable-pip-version-check gcovr==8.4
+build/venv/bin/pip install -q --disable-pip-version-check -r scripts/coverage-requirements.txt
 mkdir -p build/coverage/report
 build/venv/bin/gcovr --root . --filter core/ --filter plugins/ -j "$jobs" \
     --json-summary build/coverage/summary.json --html-nested build/coverage/report/index.html build/coverage

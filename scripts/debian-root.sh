@@ -18,7 +18,7 @@ mkdir -p build
 folder=$(mktemp -d "build/debian-$release.XXXXXX")
 trap 'rm -rf --one-file-system "$folder" "$archive.$$"' EXIT
 chmod 755 "$folder"
-debootstrap --variant=minbase "$release" "$folder"
+debootstrap --force-check-gpg --variant=minbase "$release" "$folder"
 # Neither what apt can fetch again nor devices, which whoever enters it brings along.
 tar -C "$folder" --numeric-owner --exclude='./dev/*' --exclude='./var/cache/apt/*' --exclude='./var/lib/apt/lists/*' \
     -cf "$archive.$$" .

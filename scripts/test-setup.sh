@@ -23,8 +23,5 @@ make_venv() {
 }
 
 fetch_kafka() {
-    [ -d build/kafka-libs ] && return
-    rm -rf build/kafka-libs.new
-    mvn -q -B -f tests/integration/pom.xml dependency:copy-dependencies -DoutputDirectory="$root/build/kafka-libs.new" &&
-        mv build/kafka-libs.new build/kafka-libs
+    [ -d build/kafka-libs ] || scripts/fetch-jars.sh tests/integration build/kafka-libs
 }
