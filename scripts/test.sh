@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # All tests: installs what they need, builds with gcc, clang and sanitizers, runs the unit tests, lint, each fuzz target for ten
 # seconds, the integration tests against real Kafka and Redis, the quickstart and the unit tests on the Debian, 12 or 13, that the
-# machine is not, those of the Debian packages and of the container image, the fault suite's rows for every change, a small benchmark,
+# machine is not, those of the Debian packages and of the container image, two builds for the same bytes, the fault suite's rows for every change, a small benchmark,
 # and distcheck. Ends with the line `N passed, N failed`; each test program, each integration test and each build counts as one.
 # Output of each step: build/logs/.
 # CHURN_TEST_EVENTS=1000000 runs the main job at full size.
@@ -84,6 +84,7 @@ if count gcc build build --enable-werror; then
 fi
 count_check other-debian scripts/test-other-debian.sh
 count package scripts/test-package.sh || true
+count reproducible scripts/test-reproducible.sh || true
 count clang build build/clang CC=clang CXX=clang++ --enable-werror || true
 count fuzz env FUZZ_SEED=1 scripts/fuzz.sh 10 || true
 
