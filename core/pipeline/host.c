@@ -193,7 +193,8 @@ void host_init(struct instance *instance, unsigned worker)
                                   .monotonic_ms = on_monotonic_ms,
                                   .get_extension = on_extension,
                                   .name = instance->section->label,
-                                  .read_only = pipeline->read_only};
+                                  .read_only = pipeline->read_only,
+                                  .beside = pipeline->redrive != NULL};
     if (pipeline->adapt_host != NULL) {
         pipeline->adapt_host(&instance->host);
     }

@@ -177,6 +177,26 @@ def orders(*customers):
     return [(c.encode(), events.raw(events.event("order_placed", events.ORDER, c, f"{c}_new"))) for c in customers]
 
 
+def check_a_redrive_beside_the_pipeline(stack, config):
+    """It leaves the queue to the pipeline that runs: it ends though triggers of that one wait, for the API is down, and
+    asks for none; nothing is taken from the pipeline, which serves both once the API is back."""
+    stack.api.mode = "reject"
+    daemon = stack.churnd("-c", config)
+    stack.kafka.produce("customer-events", orders("cust_x"))
+    wait_for("a dead letter", lambda: any(b"cust_x" in value for value, _ in letters_of(stack)), 60)
+    stack.api.mode = "error"
+    stack.kafka.produce("customer-events", orders("cust_y"))
+    wait_for("a request of the pipeline", lambda: stack.api.bodies()[-1]["customer_id"] == "cust_y", 60)
+    run = stack.run("redrive", "-c", config, timeout=120)
+    assert re.search(r"redriven +1 +offered to sinks again 1$", run.out, re.M), run.out
+    assert "a pipeline that runs serves topic `churn-prediction-requests`" in run.err
+    assert re.search(r"predictions +0 +requested 1$", run.out, re.M), run.out
+    assert not stack.redis.hashes("prediction:").keys() & {"cust_x", "cust_y"}
+    stack.api.mode = "ok"
+    wait_for("both", lambda: stack.redis.hashes("prediction:").keys() >= {"cust_x", "cust_y"}, 60)
+    assert daemon.terminate() == 0
+
+
 def test_refused_requests_are_redriven(stack, seed):
     """A request that the API refused is a dead letter of the pipeline like any other: counted, and offered again by
     `redrive`, once. A new group_id then does not have the queue served again, nor does another queue_group."""
@@ -206,6 +226,8 @@ def test_refused_requests_are_redriven(stack, seed):
     assert stack.redis.hashes("prediction:").keys() == model.triggers.keys()
     oracle.assert_profiles(model, stack.redis.hashes("profile:"))
     assert re.search(r"redriven +0$", stack.run("redrive", "-c", config).out, re.M)
+
+    check_a_redrive_beside_the_pipeline(stack, config)
 
     made = len(stack.api.requests)
     empty(stack, "customer-events", 4)

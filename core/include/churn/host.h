@@ -40,7 +40,9 @@ struct churn_host {
                            it; NUL-terminated; NULL, or beyond `size`: the host does not say */
     uint32_t read_only; /**< 1 when the store is only looked at, and what is not there must not be made; 0, or beyond
                              `size`: it may be */
-    uint32_t reserved;
+    uint32_t
+        beside; /**< 1 when the run may go on beside the pipeline's own, as a redrive does: what both would share,
+                     such as a consumer group, is left to that one; 0, or beyond `size`: it is the pipeline's own */
 };
 
 /** printf-like logging; costs nothing but a call when the level is off. [any] */

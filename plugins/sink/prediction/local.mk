@@ -16,6 +16,7 @@ PREDICTION_QUEUE_KAFKA = \
   %D%/queue_kafka_conf.c %D%/queue_kafka_conf.h \
   %D%/queue_kafka_front.c %D%/queue_kafka_front.h \
   %D%/queue_kafka_left.c %D%/queue_kafka_left.h \
+  %D%/queue_kafka_others.c %D%/queue_kafka_others.h \
   %D%/queue_kafka_partition.c %D%/queue_kafka_partition.h \
   %D%/queue_kafka_state.h
 PREDICTION_WAITING = %D%/waiting.c %D%/waiting.h $(GROW)

@@ -2,6 +2,7 @@
 #include "kafka_conf.h"
 #include "queue_kafka_commits.h"
 #include "queue_kafka_left.h"
+#include "queue_kafka_others.h"
 #include "queue_kafka_state.h"
 #include <stdlib.h>
 
@@ -71,7 +72,11 @@ static void forward(struct back *b, int32_t partition)
 static void on_assign(struct back *b, rd_kafka_topic_partition_list_t *list)
 {
     (void)rd_kafka_rebalance_protocol(
-        b->rk); /* answered once what was ours before was stopped, which ends forwarding */
+        b->rk);                 /* answered once what was ours before was stopped, which ends forwarding */
+    if (others_serve(b) == 1) { /* one has come, or this rebalance would not be */
+        (void)rd_kafka_assign(b->rk, NULL);
+        return;
+    }
     for (int i = 0; i < list->cnt; i++) {
         struct partition *p = partition_of(b, list->elems[i].partition);
         if (p != NULL) {
@@ -124,7 +129,8 @@ static void look_for_topic(struct back *b)
         return;
     }
     b->absent = 0;
-    if (rd_kafka_metadata(b->rk, 0, topic, &metadata, REQUEST_MS) == RD_KAFKA_RESP_ERR_NO_ERROR) {
+    if (others_serve(b) == 0 &&
+        rd_kafka_metadata(b->rk, 0, topic, &metadata, REQUEST_MS) == RD_KAFKA_RESP_ERR_NO_ERROR) {
         rd_kafka_resp_err_t code = metadata->topic_cnt == 1 ? metadata->topics[0].err : RD_KAFKA_RESP_ERR_UNKNOWN;
         b->absent = code == RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART;
         if (code == RD_KAFKA_RESP_ERR_NO_ERROR && metadata->topics[0].partition_cnt > 0) {
@@ -313,7 +319,7 @@ static int32_t back_read(void *arg, struct waiting *waiting, int *ret_more, chur
     int32_t rc;
     int n = 0;
     b->reading = waiting;
-    if (!b->subscribed) {
+    if (!b->subscribed && !b->others) {
         look_for_topic(b);
     }
     rc = serve_group(b, err);
@@ -325,6 +331,10 @@ static int32_t back_read(void *arg, struct waiting *waiting, int *ret_more, chur
     (void)kafka_client_check(b->client, 1);
     commits_soon(b);
     *ret_more = n == READ_MAX;
+    if (b->others && b->subscribed && rc == CHURN_OK) {
+        close_consumer(b, kafka_client_leave(b->client, b->rk, COMMIT_WAIT_MS));
+        return open_consumer(b, err);
+    }
     return rc == CHURN_OK && n == 0 ? look_after_group(b, err) : rc;
 }
 

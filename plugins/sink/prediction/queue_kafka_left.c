@@ -67,7 +67,7 @@ int32_t left_is_empty(void *arg, int wrote, int *ret_empty, churn_error *err)
     struct back *b = arg;
     int32_t count;
     (void)err;
-    *ret_empty = !b->subscribed && b->absent && !wrote;
+    *ret_empty = b->others || (!b->subscribed && b->absent && !wrote);
     if (!b->subscribed || !b->assigned || (count = ask_partition_count(b)) == 0) {
         return CHURN_OK;
     }

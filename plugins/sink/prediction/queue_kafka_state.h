@@ -1,5 +1,5 @@
-/* The back's state, which its parts share: each calls only what stands before it: partition, commits and left, and the
- * back itself. One thread. */
+/* The back's state, which its parts share: each calls only what stands before it: partition, commits, left and others,
+ * and the back itself. One thread. */
 #ifndef PREDICTION_QUEUE_KAFKA_STATE_H
 #define PREDICTION_QUEUE_KAFKA_STATE_H
 
@@ -25,6 +25,7 @@ struct back {
     int subscribed;
     struct kafka_group watch; /* while it has given us nothing */
     struct stall group_stall; /* its coordinator cannot be found */
+    int others;               /* serve the queue: of a run beside the pipeline's own, which then does not */
     int absent;               /* the topic was looked for and does not exist */
     int assigned;             /* the group has given us our part, which may be none */
     uint64_t passed_over;     /* records of other groups since that was last logged */

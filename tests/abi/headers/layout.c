@@ -153,7 +153,7 @@ AT(struct churn_host, monotonic_ms, 56);
 AT(struct churn_host, get_extension, 64);
 AT(struct churn_host, name, 72);
 AT(struct churn_host, read_only, 80);
-AT(struct churn_host, reserved, 84);
+AT(struct churn_host, beside, 84);
 SIZE(struct churn_host, 88);
 
 /* <churn/option.h> */
