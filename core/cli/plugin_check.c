@@ -243,7 +243,7 @@ static void check_default(struct plugin_check *check, const churn_plugin *plugin
     struct config config = {.file = "", .errors = open_memstream(&text, &len)};
     void *instance = calloc(1, plugin->instance_size);
     struct option_target target = {.rows = &optional, .count = 1, .stride = sizeof optional, .base = instance};
-    optional.flags &= ~(uint32_t)CHURN_OPTION_REQUIRED;
+    optional.flags &= ~(uint32_t)(CHURN_OPTION_REQUIRED | CHURN_OPTION_OWN_DEFAULT);
     if (config.errors == NULL || instance == NULL) {
         _exit(1);
     }

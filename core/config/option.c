@@ -375,7 +375,7 @@ static bool set_from_node(const struct reading *r, const churn_option *row, void
 
 static bool set_default(const struct reading *r, const churn_option *row, void *at)
 {
-    if (row->default_text == NULL) {
+    if (row->default_text == NULL || (row->flags & CHURN_OPTION_OWN_DEFAULT) != 0) {
         return true;
     }
     if (row->type == CHURN_OPTION_LIST) {

@@ -358,7 +358,7 @@ void *fake_instance_new(const churn_plugin *plugin, ...)
     const char *key;
     for (uint32_t i = 0; i < plugin->option_count; i++) {
         const churn_option *row = option_at(plugin, i);
-        if (row->default_text != NULL) {
+        if (row->default_text != NULL && (row->flags & CHURN_OPTION_OWN_DEFAULT) == 0) {
             set_option(row, self + row->offset, row->default_text);
         }
     }

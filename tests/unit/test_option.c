@@ -31,6 +31,8 @@ struct values {
     churn_list needed_words;
     churn_map map;
     const char *old;
+    const char *own_text;
+    int64_t own_number;
 };
 
 #define ROW(name_, type_, ...)                                                                                         \
@@ -61,6 +63,8 @@ static const churn_option rows[] = {
     ROW(chosen, LIST, .choices = colours),
     ROW(map, MAP, .default_text = NULL),
     ROW(old, STRING, .flags = CHURN_OPTION_DEPRECATED),
+    ROW(own_text, STRING, .default_text = "x", .flags = CHURN_OPTION_OWN_DEFAULT),
+    ROW(own_number, INT, .min = 1, .max = 9, .default_text = "7", .flags = CHURN_OPTION_OWN_DEFAULT),
 };
 
 static const churn_option needed_rows[] = {
@@ -144,6 +148,19 @@ static void test_defaults(void)
     CU_ASSERT(values.words.count == 0 && values.map.count == 0);
     CU_ASSERT_EQUAL_FATAL(values.defaults.count, 3);
     CU_ASSERT_STRING_EQUAL(values.defaults.items[1], "b");
+}
+
+/* The plugin can tell a value that was given from none. */
+static void test_a_default_of_the_plugins_own(void)
+{
+    read_yaml("text:\n");
+    CU_ASSERT(ok && values.own_text == NULL && values.own_number == 0);
+    read_yaml("own_text: x\nown_number: 7\n");
+    CU_ASSERT(ok && values.own_number == 7);
+    CU_ASSERT_STRING_EQUAL(values.own_text, "x");
+    read_yaml("own_text: ''\nown_number: 0\n");
+    CU_ASSERT(!ok && values.own_number == 0);
+    CU_ASSERT_STRING_EQUAL(values.own_text, "");
 }
 
 static void test_a_key_without_value_keeps_the_default(void)
@@ -582,6 +599,7 @@ int main(void)
 {
     CU_TestInfo tests[] = {
         TEST(test_defaults),
+        TEST(test_a_default_of_the_plugins_own),
         TEST(test_a_key_without_value_keeps_the_default),
         TEST(test_texts),
         TEST(test_whole_numbers),

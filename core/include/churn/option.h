@@ -27,9 +27,11 @@ enum {
 };
 
 enum {
-    CHURN_OPTION_REQUIRED = 1,  /**< an absent or empty value is an error */
-    CHURN_OPTION_SECRET = 2,    /**< never printed, neither in errors nor in `describe` output of a pipeline */
-    CHURN_OPTION_DEPRECATED = 4 /**< still works, with a warning that shows the help text */
+    CHURN_OPTION_REQUIRED = 1,   /**< an absent or empty value is an error */
+    CHURN_OPTION_SECRET = 2,     /**< never printed, neither in errors nor in `describe` output of a pipeline */
+    CHURN_OPTION_DEPRECATED = 4, /**< still works, with a warning that shows the help text */
+    CHURN_OPTION_OWN_DEFAULT = 8 /**< the default is told and left to the plugin, which can tell that nobody gave a
+                                      value: the member is zeroed then (ABI 1.3) */
 };
 
 /** An owned-by-host array of NUL-terminated strings. */

@@ -35,10 +35,10 @@ static const churn_option options[] = {
          "Where Redis is, in place of `host` and `port`: redis://[USER[:PASSWORD]@]HOST[:PORT][/DATABASE], or "
          "unix:///PATH for a Unix socket. A character that means something in a URL stands in a user or password as "
          "its percent code: %40 for @, %2F for /. What is not in it may be said by the options below."},
-    {"host", .type = CHURN_OPTION_STRING, .offset = offsetof(struct redis_store, given.host),
-     .help = "Host name or address of the Redis server; where nothing names one: localhost."},
-    {"port", .type = CHURN_OPTION_INT, .min = 1, .max = 65535, .offset = offsetof(struct redis_store, given.port),
-     .help = "TCP port of the Redis server; where nothing names one: 6379."},
+    {"host", .type = CHURN_OPTION_STRING, .default_text = "localhost", .flags = CHURN_OPTION_OWN_DEFAULT,
+     .offset = offsetof(struct redis_store, given.host), .help = "Host name or address of the Redis server."},
+    {"port", .type = CHURN_OPTION_INT, .default_text = "6379", .flags = CHURN_OPTION_OWN_DEFAULT, .min = 1,
+     .max = 65535, .offset = offsetof(struct redis_store, given.port), .help = "TCP port of the Redis server."},
     {"username", .type = CHURN_OPTION_STRING, .default_text = "",
      .offset = offsetof(struct redis_store, given.login.username),
      .help =
