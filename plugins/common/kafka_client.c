@@ -202,17 +202,26 @@ static void keep_words(struct kafka_client *client, const char *reason)
 
 static void keep_reason(struct kafka_client *client, const char *reason)
 {
-    const char *fault = kafka_login_certificate(reason, atomic_load(&client->certificate_fault));
+    char own[512] = "";
+    size_t size = sizeof own;
+    const char *fault;
     int refused = strstr(reason, "SASL authentication error") != NULL;
-    client->advice = "";
-    if (fault != NULL) {
-        (void)snprintf(client->reason, sizeof client->reason, "%s", fault);
-    } else if (refused && rd_kafka_version() < KAFKA_SCRAM_SINCE && strstr(reason, "SCRAM") != NULL) {
-        kafka_login_scram(client->reason, sizeof client->reason);
-    } else {
-        client->advice = refused ? "; correct sasl.username and sasl.password, or sasl.mechanism" : START_ADVICE;
-        keep_words(client, reason);
+    if (client->rk != NULL) {
+        (void)rd_kafka_conf_get(rd_kafka_conf(client->rk), "ssl.certificate.location", own, &size);
     }
+    fault = kafka_login_fault(reason, atomic_load(&client->certificate_fault), own);
+    if (fault != NULL) {
+        client->advice = "";
+        (void)snprintf(client->reason, sizeof client->reason, "%s", fault);
+        return;
+    }
+    client->advice = refused ? "; correct sasl.username and sasl.password, or sasl.mechanism"
+                     : strstr(reason, "Unsupported SASL mechanism") ? "; set sasl.mechanism to one of these"
+                     : strstr(reason, "OIDC") != NULL               ? "; correct sasl.oauthbearer.client.id, "
+                                                                      "sasl.oauthbearer.client.secret or "
+                                                                      "sasl.oauthbearer.token.endpoint.url"
+                                                                    : START_ADVICE;
+    keep_words(client, reason);
 }
 
 void kafka_client_error(struct kafka_client *client, rd_kafka_resp_err_t code, const char *reason)

@@ -1,5 +1,6 @@
 #include "kafka_conf.h"
 #include "kafka_brokers.h"
+#include "kafka_login.h"
 
 #include <errno.h>
 #include <sys/stat.h>
@@ -105,6 +106,10 @@ CHURN_PRINTF(3, 4) static int32_t fail_property(churn_error *err, const char *na
 /* Why librdkafka refused a value, without the value. */
 static int32_t refuse_value(const char *name, const char *value, const char *said, churn_error *err)
 {
+    if (strncmp(name, "sasl.oauthbearer.", sizeof "sasl.oauthbearer." - 1) == 0 && !kafka_login_has_oidc()) {
+        return fail_property(err, name, "`%s` needs OIDC, which librdkafka %s was built without here", name,
+                             rd_kafka_version_str());
+    }
     if (may_be_secret(name) || value[0] == '\0' || strstr(said, value) != NULL) {
         return fail_property(err, name, "librdkafka refuses the value of `%s` (not shown); see its CONFIGURATION.md",
                              name);
@@ -212,7 +217,7 @@ rd_kafka_conf_t *kafka_conf_new(const churn_host *host, const char *brokers, con
                                 const char *const *owned, churn_error *err)
 {
     rd_kafka_conf_t *conf = rd_kafka_conf_new();
-    if (set_identity(conf, host, brokers, err) != CHURN_OK ||
+    if (set_identity(conf, host, brokers, err) != CHURN_OK || kafka_login_check(properties, err) != CHURN_OK ||
         set_properties(conf, properties, owned, err) != CHURN_OK) {
         rd_kafka_conf_destroy(conf);
         return NULL;

@@ -1,8 +1,103 @@
 #include "kafka_login.h"
 
+#include "tls_files.h"
 #include <librdkafka/rdkafka.h>
-#include <stdio.h>
-#include <string.h>
+#include <strings.h>
+
+#define SCRAM_SINCE 0x02060100 /* the librdkafka whose login with SCRAM today's brokers take */
+
+/* ---- before a connection ---- */
+
+const char *kafka_login_property(const churn_map *properties, const char *name)
+{
+    for (uint32_t i = 0; properties != NULL && i < properties->count; i++) {
+        if (strcmp(properties->keys[i], name) == 0) {
+            return properties->values[i];
+        }
+    }
+    return "";
+}
+
+/* Whether librdkafka was built with one of the features that it names. */
+static int has_feature(const char *name)
+{
+    char features[512] = "";
+    size_t size = sizeof features;
+    rd_kafka_conf_t *conf = rd_kafka_conf_new();
+    int found = 0;
+    if (rd_kafka_conf_get(conf, "builtin.features", features, &size) == RD_KAFKA_CONF_OK) {
+        for (char *rest = features, *word; !found && (word = strsep(&rest, ",")) != NULL;) {
+            found = strcmp(word, name) == 0;
+        }
+    }
+    rd_kafka_conf_destroy(conf);
+    return found;
+}
+
+int kafka_login_has_oidc(void)
+{
+    return has_feature("oidc");
+}
+
+CHURN_PRINTF(3, 4) static int32_t refuse(churn_error *err, const char *property, const char *format, ...)
+{
+    char option[CHURN_ERROR_OPTION_SIZE], message[CHURN_ERROR_MESSAGE_SIZE];
+    va_list args;
+    (void)snprintf(option, sizeof option, "properties.%s", property);
+    va_start(args, format);
+    (void)vsnprintf(message, sizeof message, format, args);
+    va_end(args);
+    return churn_fail_option(err, option, "%s", message);
+}
+
+/* A token comes from an identity provider, or, for tests of one's own, from nobody. */
+static int32_t check_oauth(const churn_map *properties, const char *property, churn_error *err)
+{
+    const char *unsecure = kafka_login_property(properties, "enable.sasl.oauthbearer.unsecure.jwt");
+    if (strcasecmp(unsecure, "true") == 0 || strcmp(unsecure, "1") == 0) {
+        return CHURN_OK;
+    }
+    if (!kafka_login_has_oidc()) {
+        return refuse(
+            err, property,
+            "librdkafka %s was built without OIDC here, so that it cannot get a token for OAUTHBEARER (that of "
+            "Debian 13 can); use a newer one, a client certificate, or PLAIN over TLS",
+            rd_kafka_version_str());
+    }
+    if (strcasecmp(kafka_login_property(properties, "sasl.oauthbearer.method"), "oidc") != 0) {
+        return refuse(err, property,
+                      "OAUTHBEARER needs `sasl.oauthbearer.method: oidc`, and beside it sasl.oauthbearer.client.id, "
+                      "sasl.oauthbearer.client.secret and sasl.oauthbearer.token.endpoint.url");
+    }
+    return CHURN_OK;
+}
+
+int32_t kafka_login_check(const churn_map *properties, churn_error *err)
+{
+    static const char *const known = "PLAIN, SCRAM-SHA-256, SCRAM-SHA-512, OAUTHBEARER and GSSAPI";
+    const char *property =
+        kafka_login_property(properties, "sasl.mechanism")[0] != '\0' ? "sasl.mechanism" : "sasl.mechanisms";
+    const char *mechanism = kafka_login_property(properties, property);
+    if (mechanism[0] == '\0' || strcmp(mechanism, "PLAIN") == 0 || strcmp(mechanism, "GSSAPI") == 0) {
+        return CHURN_OK;
+    }
+    if (strcmp(mechanism, "OAUTHBEARER") == 0) {
+        return check_oauth(properties, property, err);
+    }
+    if (strcmp(mechanism, "SCRAM-SHA-256") != 0 && strcmp(mechanism, "SCRAM-SHA-512") != 0) {
+        return refuse(err, property, "is none of %s", known);
+    }
+    return rd_kafka_version() >= SCRAM_SINCE
+               ? CHURN_OK
+               : refuse(
+                     err, property,
+                     "librdkafka %s repeats the nonce when it logs in with SCRAM, which brokers since Kafka 3.7.2 "
+                     "refuse (CVE-2024-56128; mended in librdkafka 2.6.1, as in Debian 13); use a newer one, a client "
+                     "certificate, or PLAIN over TLS",
+                     rd_kafka_version_str());
+}
+
+/* ---- once it has failed ---- */
 
 /* What OpenSSL thinks of the broker's certificate, for a person. The numbers are those of its X509_V_ERR_…. */
 static const char *fault_of_broker(int fault)
@@ -22,36 +117,47 @@ static const char *fault_of_broker(int fault)
     }
 }
 
-/* What the broker answered to our own certificate, by the words of OpenSSL; NULL: nothing. */
-static const char *fault_of_client(const char *reason)
+#define EXPIRED "this client's certificate (ssl.certificate.location) has expired; renew it"
+#define WANTED                                                                                                         \
+    "the broker wants a certificate of its clients; set ssl.certificate.location and ssl.key.location to one that it " \
+    "trusts"
+#define NO_TLS                                                                                                         \
+    "the broker does not speak TLS at this port, or ended the handshake; name its TLS listener in `brokers`, or, if "  \
+    "it has none, set security.protocol to plaintext or sasl_plaintext"
+
+/* What librdkafka or OpenSSL says of the two sides' talk → what it means. The first that is in it counts. */
+static const char *const faults[][2] = {
+    {"alert certificate expired", EXPIRED},
+    {"alert unknown ca", "the broker does not trust the authority of this client's certificate "
+                         "(ssl.certificate.location)"},
+    {"alert certificate unknown", "the broker refuses this client's certificate (ssl.certificate.location): it does "
+                                  "not trust its authority, or its name; use one that its authority has signed"},
+    {"alert certificate required", WANTED},
+    {"alert bad certificate", "the broker refuses this client's certificate (ssl.certificate.location), or wants one"},
+    {"wrong version number", NO_TLS},
+    {"SSL handshake failed: error:0A000126", NO_TLS}, /* an end of file in the middle of it */
+    {"connecting to a SSL listener", "the broker hangs up on clear text, as a TLS listener does; set security.protocol "
+                                     "to ssl, or sasl_ssl where it wants a login"},
+    {"broker might require SASL", "the broker hangs up, as a listener does that wants a login; set security.protocol "
+                                  "to sasl_ssl, or sasl_plaintext, and sasl.mechanism"},
+    {"not valid in current SASL state", "the listener takes no login; set security.protocol to ssl, or plaintext "
+                                        "where it has no TLS"},
+};
+
+const char *kafka_login_fault(const char *reason, int fault, const char *certificate)
 {
-    static const char *const alerts[][2] = {
-        {"alert certificate expired", "this client's certificate (ssl.certificate.location) has expired; renew it"},
-        {"alert unknown ca", "the broker does not trust the authority of this client's certificate "
-                             "(ssl.certificate.location)"},
-        {"alert bad certificate", "the broker refuses this client's certificate (ssl.certificate.location), or wants "
-                                  "one"},
-        {"alert certificate required", "the broker wants a certificate of its clients; set ssl.certificate.location "
-                                       "and ssl.key.location"},
-    };
-    for (size_t i = 0; i < sizeof alerts / sizeof alerts[0]; i++) {
-        if (strstr(reason, alerts[i][0]) != NULL) {
-            return alerts[i][1];
+    if (fault != 0 && strstr(reason, "certificate verify failed") != NULL) {
+        return fault_of_broker(fault);
+    }
+    for (size_t i = 0; i < sizeof faults / sizeof faults[0]; i++) {
+        if (strstr(reason, faults[i][0]) == NULL) {
+            continue;
         }
+        if (strstr(reason, "alert") == NULL) {
+            return faults[i][1];
+        }
+        /* Java brokers have few words for what is wrong with a certificate. */
+        return certificate[0] == '\0' ? WANTED : tls_files_expired(certificate) ? EXPIRED : faults[i][1];
     }
     return NULL;
-}
-
-const char *kafka_login_certificate(const char *reason, int fault)
-{
-    return fault != 0 && strstr(reason, "certificate verify failed") != NULL ? fault_of_broker(fault)
-                                                                             : fault_of_client(reason);
-}
-
-void kafka_login_scram(char *text, size_t size)
-{
-    (void)snprintf(text, size,
-                   "librdkafka %s cannot log in to Kafka 4 with SCRAM, since it repeats the nonce (mended in 2.6.1, as "
-                   "in Debian 13); use a newer one, or PLAIN over TLS",
-                   rd_kafka_version_str());
 }

@@ -1,16 +1,23 @@
-/* Why a broker and a client do not accept each other, for a person: certificates and logins. */
+/* Why a broker and a client do not accept each other, for a person: protocols, certificates and logins. */
 #ifndef KAFKA_LOGIN_H
 #define KAFKA_LOGIN_H
 
-#include <stddef.h>
+#include <churn/option.h>
+#include <churn/result.h>
 
-#define KAFKA_SCRAM_SINCE 0x02060100 /* the librdkafka whose login with SCRAM Kafka 4 takes */
+/* Whether this librdkafka can log in as `properties` say: it may lack a mechanism, or have it broken. CHURN_OK, or
+ * CHURN_FATAL at the property. */
+int32_t kafka_login_check(const churn_map *properties, churn_error *err);
 
-/* What is wrong with a certificate, and what to do; constant text. NULL: they are not at fault. `reason`: what
- * librdkafka says. `fault`: OpenSSL's number for why the broker's certificate was refused; 0: it was not. */
-const char *kafka_login_certificate(const char *reason, int fault);
+/* Whether this librdkafka can get tokens from an identity provider. */
+int kafka_login_has_oidc(void);
 
-/* Writes why a librdkafka before KAFKA_SCRAM_SINCE cannot log in. */
-void kafka_login_scram(char *text, size_t size);
+/* The value given to a property; "" where none is. */
+const char *kafka_login_property(const churn_map *properties, const char *name);
+
+/* What is wrong with a connection, and what to do; constant text. NULL: librdkafka's own words are better. `reason`:
+ * what it says. `fault`: OpenSSL's number for why the broker's certificate was refused; 0: it was not. `certificate`:
+ * the file of this client's own; "": there is none. */
+const char *kafka_login_fault(const char *reason, int fault, const char *certificate);
 
 #endif

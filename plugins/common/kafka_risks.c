@@ -2,21 +2,9 @@
 #include "kafka_login.h"
 
 #include <churn/result.h>
-#include <librdkafka/rdkafka.h>
 #include <stdio.h>
 #include <string.h>
 #include <strings.h>
-
-/* The value given to a property; "" where none is. */
-static const char *value_of(const churn_map *properties, const char *name)
-{
-    for (uint32_t i = 0; properties != NULL && i < properties->count; i++) {
-        if (strcmp(properties->keys[i], name) == 0) {
-            return properties->values[i];
-        }
-    }
-    return "";
-}
 
 static void tell_risk(const char *property, const char *message, churn_target_fn fn, void *ctx)
 {
@@ -27,27 +15,34 @@ static void tell_risk(const char *property, const char *message, churn_target_fn
     fn(ctx, &risk);
 }
 
+static int has_login(const churn_map *properties)
+{
+    return kafka_login_property(properties, "sasl.mechanism")[0] != '\0' ||
+           kafka_login_property(properties, "sasl.mechanisms")[0] != '\0';
+}
+
 void kafka_risks(const churn_map *properties, churn_target_fn fn, void *ctx)
 {
-    const char *protocol = value_of(properties, "security.protocol");
-    const char *checks = value_of(properties, "enable.ssl.certificate.verification");
+    const char *protocol = kafka_login_property(properties, "security.protocol");
+    const char *checks = kafka_login_property(properties, "enable.ssl.certificate.verification");
     if (checks[0] != '\0' && strcasecmp(checks, "true") != 0 && strcmp(checks, "1") != 0 &&
         strcasecmp(checks, "t") != 0) {
         tell_risk("enable.ssl.certificate.verification",
                   "certificates are not checked: anybody on the way can read, change and forge records", fn, ctx);
     }
-    if (strcasecmp(value_of(properties, "ssl.endpoint.identification.algorithm"), "none") == 0) {
+    if (strcasecmp(kafka_login_property(properties, "ssl.endpoint.identification.algorithm"), "none") == 0) {
         tell_risk("ssl.endpoint.identification.algorithm",
                   "the name in a certificate is not checked: whoever has any certificate of this authority can read, "
                   "change and forge records",
                   fn, ctx);
     }
-    if (rd_kafka_version() < KAFKA_SCRAM_SINCE &&
-        (strncasecmp(value_of(properties, "sasl.mechanism"), "SCRAM", 5) == 0 ||
-         strncasecmp(value_of(properties, "sasl.mechanisms"), "SCRAM", 5) == 0)) {
-        char message[256];
-        kafka_login_scram(message, sizeof message);
-        tell_risk("sasl.mechanism", message, fn, ctx);
+    if (strncasecmp(protocol, "sasl", 4) != 0 && has_login(properties)) {
+        tell_risk("sasl.mechanism", "is not used, since security.protocol is not sasl_ssl", fn, ctx);
+    }
+    if (kafka_login_property(properties, "enable.sasl.oauthbearer.unsecure.jwt")[0] != '\0') {
+        tell_risk("enable.sasl.oauthbearer.unsecure.jwt",
+                  "tokens that nobody has signed are for tests alone: whoever reaches the broker may be anybody", fn,
+                  ctx);
     }
     if (strcasecmp(protocol, "sasl_plaintext") == 0) {
         tell_risk("security.protocol",

@@ -3,8 +3,9 @@ EXTRA_DIST += %D%/README.md
 # What several plugins share: each names the groups that it needs among its own sources.
 COMMON_CFLAGS = -I$(top_srcdir)/%D%
 # For plugins that talk to Kafka; kafka_producer is for those that write to it.
-KAFKA_CFLAGS = $(COMMON_CFLAGS) $(RDKAFKA_CFLAGS)
-KAFKA_CLIENT = $(PAUSE) \
+KAFKA_CFLAGS = $(COMMON_CFLAGS) $(RDKAFKA_CFLAGS) $(OPENSSL_CFLAGS)
+KAFKA_LIBS = $(RDKAFKA_LIBS) $(OPENSSL_LIBS)
+KAFKA_CLIENT = $(PAUSE) $(TLS_FILES) \
   %D%/kafka_access.c %D%/kafka_access.h \
   %D%/kafka_brokers.c %D%/kafka_brokers.h \
   %D%/kafka_client.c %D%/kafka_client.h \
@@ -24,6 +25,7 @@ KAFKA_PRODUCER = $(KAFKA_CLIENT) \
 PAUSE = %D%/pause.h
 TEXT_BUFFER = %D%/text_buffer.c %D%/text_buffer.h
 JSON_READ = %D%/json_read.c %D%/json_read.h %D%/counter.h
+# Needs TLS_FILES beside it, which KAFKA_CLIENT brings.
 HTTP_CLIENT = $(GROW) \
   %D%/backoff.c %D%/backoff.h \
   %D%/http_client.c %D%/http_client.h \
@@ -32,7 +34,7 @@ HTTP_CLIENT = $(GROW) \
   %D%/http_settings.c %D%/http_settings.h \
   %D%/http_sockets.c %D%/http_sockets.h \
   %D%/retry_after.h \
-  $(TEXT_BUFFER) $(TLS_FILES)
+  $(TEXT_BUFFER)
 TLS_FILES = %D%/tls_files.c %D%/tls_files.h
 GROW = %D%/grow.h
 OWN_FILE = %D%/own_file.h

@@ -96,3 +96,16 @@ int32_t tls_files_check(const struct tls_files *files, churn_error *err)
     ERR_clear_error(); /* what is left would be taken for the next one's */
     return rc;
 }
+
+int tls_files_expired(const char *path)
+{
+    FILE *in = fopen(path, "re");
+    X509 *certificate = in != NULL ? PEM_read_X509(in, NULL, no_passphrase, &(int){0}) : NULL;
+    int expired = certificate != NULL && X509_cmp_current_time(X509_get0_notAfter(certificate)) < 0;
+    if (in != NULL) {
+        (void)fclose(in);
+    }
+    X509_free(certificate);
+    ERR_clear_error();
+    return expired;
+}

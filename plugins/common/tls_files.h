@@ -15,4 +15,7 @@ struct tls_files {
  * the option. */
 int32_t tls_files_check(const struct tls_files *files, churn_error *err);
 
+/* Whether the first certificate of a file is one whose time is over. */
+int tls_files_expired(const char *path);
+
 #endif

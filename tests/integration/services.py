@@ -265,9 +265,10 @@ class Brokers:
 class KafkaNode:
     """One process of Kafka: its properties are a dictionary, which may be changed while it does not run."""
 
-    def __init__(self, folder, properties, heap="512m"):
+    def __init__(self, folder, properties, heap="512m", jvm=()):
         self.folder = pathlib.Path(folder)
         self.folder.mkdir(parents=True)
+        self.jvm = list(jvm)
         self.properties = {"log.dirs": self.folder / "data", **properties}
         self.heap, self.process, self.cluster = heap, None, "churnTestClusterId0000"
 
@@ -283,7 +284,7 @@ class KafkaNode:
 
     def launch(self):
         """Does not wait until it serves."""
-        self.process = Process(java(self.heap) + ["kafka.Kafka", self.write()], self.folder, "kafka")
+        self.process = Process(java(self.heap) + self.jvm + ["kafka.Kafka", self.write()], self.folder, "kafka")
 
     def check(self):
         if not self.process.running():
@@ -322,10 +323,10 @@ class Kafka(Brokers):
     With `proxied` it also listens behind a proxy, `link`: who bootstraps from `proxied_brokers` never gets around it.
     With `users` (name → password) it also listens at `guarded_brokers`, where they log in with SASL PLAIN (or SCRAM, once
     they have a password for that, `alter_user_scram_credentials`) and may do only what ACLs allow (`allow`); who comes by
-    `brokers` may do everything.
+    `brokers` may do everything. `further`: name of a listener → its security protocol; its address is in `listeners`.
     """
 
-    def __init__(self, folder, proxied=False, properties=(), users=None):
+    def __init__(self, folder, proxied=False, properties=(), users=None, further=None, jvm=()):
         self.port, self.controller_port, behind = free_port(), free_port(), free_port()
         self.link = Proxy(behind) if proxied else None
         self.proxied_brokers = f"{HOST}:{self.link.port}" if proxied else None
@@ -336,6 +337,9 @@ class Kafka(Brokers):
             self.listeners["PROXIED"], self.advertised["PROXIED"] = f"{HOST}:{behind}", self.proxied_brokers
         if users:
             self.listeners["GUARDED"] = self.guarded_brokers
+        further = further or {}
+        self.listeners.update({name: f"{HOST}:{free_port()}" for name in further})
+        protocols = "".join(f",{name}:{protocol}" for name, protocol in further.items())
         self.node = KafkaNode(
             folder,
             {
@@ -343,7 +347,8 @@ class Kafka(Brokers):
                 "node.id": 1,
                 "controller.quorum.voters": f"1@{HOST}:{self.controller_port}",
                 "controller.listener.names": "CONTROLLER",
-                "listener.security.protocol.map": "PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT,PROXIED:PLAINTEXT,GUARDED:SASL_PLAINTEXT",
+                "listener.security.protocol.map": "PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT,PROXIED:PLAINTEXT,GUARDED:SASL_PLAINTEXT"
+                + protocols,
                 "offsets.topic.replication.factor": 1,
                 "offsets.topic.num.partitions": 4,
                 "transaction.state.log.replication.factor": 1,
@@ -355,6 +360,7 @@ class Kafka(Brokers):
                 **(_guard(users) if users else {}),
                 **dict(p.split("=", 1) for p in properties),
             },
+            jvm=jvm,
         )
         self.folder = self.node.folder
         self._address()

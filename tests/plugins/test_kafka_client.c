@@ -3,8 +3,8 @@
 #include "fake_host.h"
 #include "kafka_brokers.h"
 #include "kafka_conf.h"
+#include "kafka_login.h"
 #include "kafka_producer.h"
-#include "kafka_risks.h"
 #include "mock_kafka.h"
 
 #include <churn/sink.h>
@@ -142,19 +142,45 @@ static void on_target(void *ctx, const churn_target *target)
     (void)snprintf(probed->message, sizeof probed->message, "%s", target->message != NULL ? target->message : "");
 }
 
-/* Kafka 4 refuses what an older librdkafka makes of SCRAM. */
-static void test_scram_is_warned_of(void)
+/* Mechanisms that this librdkafka cannot log in with are refused, under either name. */
+static void test_mechanisms(void)
 {
-    static const char *const mechanisms[] = {"SCRAM-SHA-256", "SCRAM-SHA-512", "PLAIN"};
-    int old = rd_kafka_version() < 0x02060100;
-    for (size_t i = 0; i < sizeof mechanisms / sizeof mechanisms[0]; i++) {
+    const struct {
+        const char *mechanism, *said;
+        int since; /* the librdkafka that can */
+    } cases[] = {{"SCRAM-SHA-256", "2.6.1", 0x02060100},
+                 {"SCRAM-SHA-512", "CVE-2024-56128", 0x02060100},
+                 {"PLAIN", "", 0},
+                 {"GSSAPI", "", 0},
+                 {"plain", "is none of PLAIN", INT32_MAX},
+                 {"OAUTHBEARER", kafka_login_has_oidc() ? "sasl.oauthbearer.method: oidc" : "without OIDC", INT32_MAX}};
+    for (size_t i = 0; i < 2 * sizeof cases / sizeof cases[0]; i++) {
         static const char *const names[] = {"sasl.mechanism", "sasl.mechanisms"};
-        const churn_map map = {.keys = &names[i % 2], .values = &mechanisms[i], .count = 1};
-        struct probed said = {0};
-        kafka_risks(&map, on_target, &said);
-        CU_ASSERT_EQUAL(said.count, old && i < 2 ? 1 : 0);
-        CU_ASSERT(said.count == 0 || strstr(said.message, "2.6.1") != NULL);
+        const char *option[] = {"properties.sasl.mechanism", "properties.sasl.mechanisms"};
+        const churn_map map = {.keys = &names[i % 2], .values = &cases[i / 2].mechanism, .count = 1};
+        churn_error err = {.size = sizeof err};
+        int old = rd_kafka_version() < cases[i / 2].since;
+        CU_ASSERT_EQUAL(kafka_login_check(&map, &err), old ? CHURN_FATAL : CHURN_OK);
+        CU_ASSERT(!old || (strstr(err.message, cases[i / 2].said) != NULL && strcmp(err.option, option[i % 2]) == 0));
     }
+}
+
+/* What librdkafka and OpenSSL say, told to people. */
+static void test_faults(void)
+{
+    static const char *const cases[][3] = {
+        {"error:0A00045C:SSL routines::tlsv13 alert certificate required", "", "wants a certificate of its clients"},
+        {"error:0A000412:SSL routines::sslv3 alert bad certificate", "", "wants a certificate of its clients"},
+        {"error:0A000416:SSL routines::sslv3 alert certificate unknown", "absent.pem", "does not trust its authority"},
+        {"error:0A00010B:SSL routines::wrong version number", "absent.pem", "does not speak TLS"},
+        {"Disconnected: connecting to a SSL listener?", "", "set security.protocol to ssl"},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        const char *said = kafka_login_fault(cases[i][0], 0, cases[i][1]);
+        CU_ASSERT(said != NULL && strstr(said, cases[i][2]) != NULL);
+    }
+    CU_ASSERT_PTR_NOT_NULL(strstr(kafka_login_fault("certificate verify failed", 62, ""), "another host name"));
+    CU_ASSERT_PTR_NULL(kafka_login_fault("Connection refused", 0, ""));
 }
 
 static void test_probe(void)
@@ -514,7 +540,8 @@ static void test_sink_counts(void)
 int main(void)
 {
     CU_TestInfo tests[] = {TEST(test_properties),
-                           TEST(test_scram_is_warned_of),
+                           TEST(test_mechanisms),
+                           TEST(test_faults),
                            TEST(test_probe),
                            TEST(test_values_stay_secret),
                            TEST(test_brokers_are_needed),

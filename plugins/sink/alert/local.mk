@@ -6,5 +6,5 @@ sink_LTLIBRARIES += plugins/sink/alert.la
   %D%/alert_log.c %D%/alert_log.h \
   %D%/webhook.c %D%/webhook.h \
   $(KAFKA_PRODUCER) $(HTTP_CLIENT) $(JSON_READ)
-%C%_la_CFLAGS = $(AM_CFLAGS) $(KAFKA_CFLAGS) $(CURL_CFLAGS) $(OPENSSL_CFLAGS) $(JSONC_CFLAGS)
-%C%_la_LIBADD = $(RDKAFKA_LIBS) $(CURL_LIBS) $(OPENSSL_LIBS) $(JSONC_LIBS)
+%C%_la_CFLAGS = $(AM_CFLAGS) $(KAFKA_CFLAGS) $(CURL_CFLAGS) $(JSONC_CFLAGS)
+%C%_la_LIBADD = $(KAFKA_LIBS) $(CURL_LIBS) $(JSONC_LIBS)
