@@ -2,6 +2,7 @@
 
 #include "base/input_file.h"
 #include "base/refuse.h"
+#include "base/secret_file.h"
 #include <ctype.h>
 #include <errno.h>
 #include <stdlib.h>
@@ -172,7 +173,7 @@ void env_file_free(struct env_file *env)
 {
     for (unsigned i = 0; i < env->count; i++) {
         free(env->items[i].name);
-        free(env->items[i].value);
+        secret_free(env->items[i].value);
     }
     free(env->items);
     *env = (struct env_file){0};

@@ -15,6 +15,8 @@ libcore_la_SOURCES += \
   %D%/decimal.h \
   %D%/env_file.c \
   %D%/env_file.h \
+  %D%/environment.c \
+  %D%/environment.h \
   %D%/fault.c \
   %D%/fault.h \
   %D%/file_place.c \
@@ -47,6 +49,8 @@ libcore_la_SOURCES += \
   %D%/refuse.h \
   %D%/seal.c \
   %D%/seal.h \
+  %D%/secret_file.c \
+  %D%/secret_file.h \
   %D%/suggest.c \
   %D%/suggest.h \
   %D%/tls.c \

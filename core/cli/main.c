@@ -1,5 +1,6 @@
 /* churnd: what happens once for the process. */
 #include "base/bus_error.h"
+#include "base/environment.h"
 #include "base/printable.h"
 #include "cli/command_line.h"
 #include <curl/curl.h>
@@ -87,15 +88,16 @@ static void ignore_file_size_signal(void)
 
 int main(int argc, char **argv)
 {
-    struct arguments a = {.config = getenv("CHURND_CONFIG")};
+    struct arguments a = {0};
     const struct command *command = NULL;
     enum parsed parsed = PARSED_WRONG;
     int status = 1;
-    if (!open_standard_descriptors() || !printable_streams()) {
+    if (!open_standard_descriptors() || !printable_streams() || !environment_take()) {
         return 1;
     }
     ignore_file_size_signal();
     bus_error_explain();
+    a.config = getenv("CHURND_CONFIG");
     a.plugin_path = calloc((size_t)argc + 1, sizeof(const char *));
     a.operands = calloc((size_t)argc + 1, sizeof(const char *));
     a.plugin_options = calloc((size_t)argc + 1, sizeof(const char *));

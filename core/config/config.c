@@ -1,11 +1,10 @@
 #include "config/config.h"
 
-#include "base/credential.h"
 #include "base/input_file.h"
 #include "base/json_text.h"
 #include "base/name_index.h"
 #include "base/printable.h"
-#include <ctype.h>
+#include "config/reference.h"
 #include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
@@ -15,7 +14,6 @@
 #define MAX_DEPTH 32
 #define MAX_NODES 100000
 #define MAX_FINDINGS 1000 /* kept and printed; further errors are only counted */
-#define MIN_SECRET 6      /* bytes: a shorter value would be found in words that have nothing to do with it */
 
 void config_print_finding(const struct config *config, const struct finding *finding, FILE *out)
 {
@@ -67,103 +65,6 @@ bool config_has_error(const struct config *config, const struct node *node)
     return false;
 }
 
-/* ---- secrets ---- */
-
-/* Whether a variable is called like a secret, such as DB_PASSWORD. */
-static bool names_a_secret(const char *name)
-{
-    static const char *const words[] = {"PASS", "PW", "SECRET", "TOKEN", "KEY", "CREDENTIAL", "AUTH"};
-    for (size_t i = 0; i < sizeof words / sizeof words[0]; i++) {
-        if (strcasestr(name, words[i]) != NULL) {
-            return true;
-        }
-    }
-    return false;
-}
-
-/* Keeps what a reference to a secret stands for. False when memory ran out. */
-static bool note_secret(struct config *config, const char *name, const char *value)
-{
-    struct secret *grown, secret;
-    for (unsigned i = 0; i < config->secret_count; i++) {
-        if (strcmp(config->secrets[i].name, name) == 0) {
-            return true;
-        }
-    }
-    grown = realloc(config->secrets, (config->secret_count + 1) * sizeof *grown);
-    config->secrets = grown != NULL ? grown : config->secrets;
-    secret = (struct secret){.name = strdup(name), .value = strdup(value)};
-    if (grown == NULL || secret.name == NULL || secret.value == NULL) {
-        free(secret.name);
-        free(secret.value);
-        return false;
-    }
-    grown[config->secret_count++] = secret;
-    return true;
-}
-
-/* How much of a secret stands here: all of it, or as much as a message had room for. */
-static size_t secret_length(const char *at, const char *value)
-{
-    size_t len = 0;
-    while (at[len] != '\0' && at[len] == value[len]) {
-        len++;
-    }
-    return value[len] == '\0' || (at[len] == '\0' && len >= MIN_SECRET) ? len : 0;
-}
-
-/* The longest secret that stands here, or NULL. */
-static const struct secret *secret_at(const struct config *config, const char *at, size_t *ret_len)
-{
-    const struct secret *found = NULL;
-    *ret_len = 0;
-    for (unsigned i = 0; i < config->secret_count; i++) {
-        size_t len = secret_length(at, config->secrets[i].value);
-        if (len > *ret_len) {
-            found = &config->secrets[i];
-            *ret_len = len;
-        }
-    }
-    return found;
-}
-
-/* The message with the name of each secret in place of its value: it may have come from a plugin, which does not know
- * where its option's value comes from. NULL when memory ran out. Takes `message`. */
-static char *hide_secrets(const struct config *config, char *message)
-{
-    struct text out = {0};
-    if (config->secret_count == 0 || message == NULL) {
-        return message;
-    }
-    for (const char *at = message; *at != '\0';) {
-        size_t len;
-        const struct secret *secret = secret_at(config, at, &len);
-        if (secret != NULL) {
-            text_printf(&out, "${%s}", secret->name);
-            at += len;
-        } else {
-            text_append(&out, at++, 1);
-        }
-    }
-    text_append(&out, "", 1);
-    free(message);
-    if (out.failed) {
-        text_free(&out);
-    }
-    return out.bytes;
-}
-
-static void free_secrets(struct config *config)
-{
-    for (unsigned i = 0; i < config->secret_count; i++) {
-        free(config->secrets[i].name);
-        free(config->secrets[i].value);
-    }
-    free(config->secrets);
-    config->secrets = NULL;
-    config->secret_count = 0;
-}
-
 /* ---- findings ---- */
 
 /* Takes the finding's message. */
@@ -205,7 +106,7 @@ static void find(struct config *config, const struct node *node, enum finding_ki
     if (vasprintf(&finding.message, format, args) < 0) {
         finding.message = NULL;
     }
-    finding.message = hide_secrets(config, finding.message);
+    finding.message = secrets_hide(&config->secrets, finding.message);
     add_finding(config, finding);
 }
 
@@ -246,7 +147,7 @@ void config_free(struct config *config)
 {
     config_free_node(&config->root);
     env_file_free(&config->env);
-    free_secrets(config);
+    secrets_free(&config->secrets);
     config->root = (struct node){0};
     for (unsigned i = 0; i < config->finding_count; i++) {
         free(config->findings[i].message);
@@ -264,83 +165,24 @@ bool config_set(struct config *config, const char *section, const char *key, con
            config_put(map, key, config_scalar(value != NULL ? value : map, text));
 }
 
-/* One ${…}: its name, and what follows `:-` or `:?`. */
-struct reference {
-    const char *name;
-    size_t name_len;
-    const char *word;
-    size_t word_len;
-    char operator;   /* '-', '?' or 0 */
-    const char *end; /* behind the brace */
-};
-
-static bool parse_reference(const char *at, struct reference *ref)
+static void replace(struct config *config, struct node *node, const struct reference *ref, struct text *out)
 {
-    const char *close;
-    *ref = (struct reference){.name = at};
-    while (isalnum((unsigned char)*at) || *at == '_') {
-        at++;
-    }
-    ref->name_len = (size_t)(at - ref->name);
-    if (*at == ':' && (at[1] == '-' || at[1] == '?')) {
-        ref->operator = at[1];
-        at += 2;
-    }
-    close = strchr(at, '}');
-    if (ref->name_len == 0 || close == NULL || (ref->operator == 0 && close != at)) {
-        return false;
-    }
-    ref->word = at;
-    ref->word_len = (size_t)(close - at);
-    if (memmem(at, ref->word_len, "${", 2) != NULL) { /* a reference inside another would end at the wrong brace */
-        return false;
-    }
-    ref->end = close + 1;
-    return true;
-}
-
-/* What a variable stands for: the environment's word, a credential, or a line of the .env file; NULL: nothing.
- * *ret_credential is to be freed. False when an error was reported. */
-static bool look_up(struct config *config, const struct node *node, const char *name, const char **ret_value,
-                    char **ret_credential)
-{
-    char message[512];
-    *ret_credential = NULL;
-    *ret_value = getenv(name);
-    if (*ret_value == NULL && !credential_read(name, ret_credential, message, sizeof message)) {
-        config_error(config, node, "%s", message);
-        return false;
-    }
-    if (*ret_value == NULL) {
-        *ret_value = *ret_credential != NULL ? *ret_credential : env_file_get(&config->env, name);
-    }
-    return true;
-}
-
-static void resolve_reference(struct config *config, struct node *node, const struct reference *ref, struct text *out)
-{
-    char name[256], *credential;
-    const char *value;
-    bool secret;
-    (void)snprintf(name, sizeof name, "%.*s", (int)ref->name_len, ref->name);
-    if (!look_up(config, node, name, &value, &credential)) {
-        return;
-    }
-    secret = credential != NULL || names_a_secret(name);
-    node->secret = node->secret || secret;
-    if (value != NULL && (*value != '\0' || ref->operator == 0)) {
-        bool hidden = secret && strlen(value) >= MIN_SECRET;
-        out->failed = (hidden && !note_secret(config, name, value)) || out->failed;
-        text_append_string(out, value);
-    } else if (ref->operator == '-') {
-        text_append(out, ref->word, ref->word_len);
-    } else if (ref->operator == '?') {
-        config_error(config, node, "environment variable %s is needed: %.*s", name, (int)ref->word_len, ref->word);
+    struct resolved is;
+    char shown[sizeof is.name + sizeof "${}"];
+    bool known = reference_resolve(ref, &config->env, &is);
+    node->secret = node->secret || is.secret;
+    config->has_secrets = config->has_secrets || (is.secret && !is.absent && is.value != NULL && *is.value != '\0');
+    if (!known) {
+        config_error(config, node, "%s", is.message);
     } else {
-        config_error(config, node, "environment variable %s is not set (set it, or give a default: ${%s:-default})",
-                     name, name);
+        if (*is.message != '\0') {
+            config_warning(config, node, "%s", is.message);
+        }
+        (void)snprintf(shown, sizeof shown, "${%s}", is.name);
+        out->failed = (is.secret && !is.absent && !secrets_note(&config->secrets, shown, is.value)) || out->failed;
+        text_append_string(out, is.value);
     }
-    free(credential);
+    reference_free(&is);
 }
 
 /* `$$` stands for one dollar sign. */
@@ -353,14 +195,14 @@ static char *interpolate(struct config *config, struct node *node, const char *w
             text_append(&out, "$", 1);
             at += 2;
         } else if (at[0] == '$' && at[1] == '{') {
-            if (!parse_reference(at + 2, &ref)) {
+            if (!reference_parse(at + 2, &ref)) {
                 config_error(config, node,
                              "'%s' is not a reference to a variable; write ${NAME}, ${NAME:-default} or "
-                             "${NAME:?message} ($$ for a dollar sign)",
+                             "${NAME:?message}, or ${file:PATH} ($$ for a dollar sign)",
                              at);
                 break;
             }
-            resolve_reference(config, node, &ref, &out);
+            replace(config, node, &ref, &out);
             at = ref.end;
         } else {
             text_append(&out, at++, 1);

@@ -4,6 +4,7 @@
 
 #include "base/env_file.h"
 #include "config/node.h"
+#include "config/secrets.h"
 #include <churn/result.h>
 #include <stdbool.h>
 #include <stddef.h>
@@ -11,11 +12,6 @@
 
 /* Of a variable's name. */
 #define VARIABLE_CHARACTERS "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_"
-
-/* A variable that is called like a secret or is a credential, and what was put in place of a reference to it. */
-struct secret {
-    char *name, *value;
-};
 
 enum finding_kind { FINDING_ERROR, FINDING_WARNING, FINDING_OK };
 
@@ -30,8 +26,8 @@ struct finding {
 struct config {
     const char *file;       /* as the user named it */
     struct env_file env;    /* what references are looked up in, after the environment and credentials */
-    struct secret *secrets; /* of the references so far: a finding shows the name in place of the value */
-    unsigned secret_count;
+    struct secrets secrets; /* of references and secret options so far: no finding shows their values */
+    bool has_secrets;       /* there are some, however short */
     struct node root;
     unsigned nodes; /* made so far */
     bool usable;    /* the tree is whole, though there may be errors in it */

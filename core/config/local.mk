@@ -6,4 +6,8 @@ libcore_la_SOURCES += \
   %D%/node.c \
   %D%/node.h \
   %D%/option.c \
-  %D%/option.h
+  %D%/option.h \
+  %D%/reference.c \
+  %D%/reference.h \
+  %D%/secrets.c \
+  %D%/secrets.h

@@ -421,6 +421,18 @@ static void reset(const struct reading *r, const churn_option *row, void *at)
     }
 }
 
+/* Whatever it was made of, no message shows the text of a secret option, and the process is told that it has one.
+ * Values of maps are their plugin's to hide: some are paths, or words that any message has. */
+static bool note_secret(const struct reading *r, const churn_option *row, const struct node *node)
+{
+    if ((row->flags & CHURN_OPTION_SECRET) == 0 || config_is_absent(node) ||
+        (node->kind == NODE_SCALAR && *node->text == '\0')) {
+        return true;
+    }
+    r->config->has_secrets = true;
+    return node->kind != NODE_SCALAR || secrets_note(&r->config->secrets, "(not shown)", node->text);
+}
+
 static bool read_row(const struct reading *r, const struct node *map, const struct node *where,
                      const struct option_target *target, const churn_option *row)
 {
@@ -431,7 +443,7 @@ static bool read_row(const struct reading *r, const struct node *map, const stru
         return false; /* reported before */
     }
     if (node != NULL) {
-        ok = set_from_node(r, row, at, node) && ok;
+        ok = note_secret(r, row, node) && set_from_node(r, row, at, node) && ok;
         if (!ok) {
             reset(r, row, at);
         }

@@ -59,6 +59,11 @@ static bool check_fixed(const struct pipeline *now, struct pipeline *next)
         config_error(config, at != NULL ? at : tap, "tap: it was another, and %s", restart);
         ok = false;
     }
+    if (now->settings.core_dumps != next->settings.core_dumps) {
+        config_error(config, config_get(&config->root, "core_dumps"), "core_dumps: was %s, and %s",
+                     now->settings.core_dumps ? "true" : "false", restart);
+        ok = false;
+    }
     ok = check_listener(config, "listen", was->listen, is->listen) && ok;
     ok = check_listener(config, "cert_file", was->cert_file, is->cert_file) && ok;
     return check_listener(config, "key_file", was->key_file, is->key_file) && ok;

@@ -15,9 +15,10 @@
 #include <time.h>
 #include <unistd.h>
 
-#define REPEAT_MS 1000 /* within which a signal is the same one again */
-#define LOOK_MS 20     /* between looks at the workers */
-#define GRACE_MS 5000  /* for plugins to let go of what they have */
+#define REPEAT_MS 1000        /* within which a signal is the same one again */
+#define LOOK_MS 20            /* between looks at the workers */
+#define GRACE_MS 5000         /* for plugins to let go of what they have */
+#define RELOAD_GRACE_MS 30000 /* … further, at a reload: servers may have ceased to answer to the old password */
 
 /* What main knows of a run. */
 struct run {
@@ -132,7 +133,8 @@ static void tell_late(const struct run *run)
 
 static void end_if_late(const struct run *run)
 {
-    if (run->now.order == WORKER_STOP && clock_monotonic_ms() > run->now.deadline_ms) {
+    int64_t grace_ms = run->next != NULL && run->signal_ms == 0 ? RELOAD_GRACE_MS : 0;
+    if (run->now.order == WORKER_STOP && clock_monotonic_ms() > run->now.deadline_ms + grace_ms) {
         tell_late(run);
         _exit(generation_failed(&run->now) || run->signal_ms == 0);
     }

@@ -2,6 +2,7 @@
 
 #include "base/clock.h"
 #include "base/decimal.h"
+#include "base/environment.h"
 #include "base/suggest.h"
 #include "base/unix_socket.h"
 #include "event/condition.h"
@@ -10,6 +11,7 @@
 #include "pipeline/routing.h"
 #include "pipeline/targets.h"
 #include "profile/store_keys.h"
+#include <errno.h>
 #include <libgen.h>
 #include <limits.h>
 #include <sched.h>
@@ -446,6 +448,16 @@ static bool check_instances(struct pipeline *pipeline)
     return ok;
 }
 
+/* From here on the process has the file's secrets. */
+static bool shield(struct pipeline *pipeline)
+{
+    bool ok = !pipeline->config.has_secrets || pipeline->settings.core_dumps || environment_shield();
+    if (!ok) {
+        config_error(&pipeline->config, NULL, "core dumps cannot be turned off: %s", strerror(errno));
+    }
+    return ok;
+}
+
 bool pipeline_load(struct pipeline *pipeline, struct pipeline_files files, struct loader *loader, struct log *log,
                    FILE *errors)
 {
@@ -481,6 +493,7 @@ bool pipeline_load_edited(struct pipeline *pipeline, struct pipeline_files files
         ok = pipeline->store_instance != NULL && ok;
     }
     ok = check_instances(pipeline) && ok;
+    ok = shield(pipeline) && ok;
     return (edit != NULL || targets_check(pipeline)) && ok; /* what a command changes is its own affair */
 }
 

@@ -49,6 +49,11 @@ static const churn_option pipeline_options[] = {
      .type = CHURN_OPTION_LIST,
      .offset = offsetof(struct pipeline_settings, plugin_path),
      .help = "further folders to look for plugins in"},
+    {.name = "core_dumps",
+     .type = CHURN_OPTION_BOOL,
+     .default_text = "false",
+     .offset = offsetof(struct pipeline_settings, core_dumps),
+     .help = "true: a process that holds secrets may leave a core dump, and its user's debuggers may look into it"},
 };
 
 static const churn_option log_options[] = {

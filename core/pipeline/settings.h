@@ -17,6 +17,7 @@ struct pipeline_settings {
     int64_t crash_limit;
     const char *state_dir; /* NULL: the user's own */
     churn_list plugin_path;
+    int32_t core_dumps;
 };
 
 struct log_settings {

@@ -229,8 +229,8 @@ static void test_every_mistake_is_reported(void)
         "FILE:2:1: 'a' was given before, in line 1\n"
         "FILE:4:6: environment variable UNIT_UNSET is not set (set it, or give a default: ${UNIT_UNSET:-default})\n"
         "FILE:5:6: environment variable UNIT_UNSET is needed: say it\n"
-        "FILE:6:6: '${x' is not a reference to a variable; write ${NAME}, ${NAME:-default} or ${NAME:?message} "
-        "($$ for a dollar sign)\n");
+        "FILE:6:6: '${x' is not a reference to a variable; write ${NAME}, ${NAME:-default} or ${NAME:?message}, "
+        "or ${file:PATH} ($$ for a dollar sign)\n");
 }
 
 static void test_variables(void)

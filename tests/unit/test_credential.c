@@ -64,7 +64,7 @@ static void test_what_cannot_be_read(void)
     write_bytes("hunter2\0x", 9);
     check_refused("there is a NUL character");
     CU_ASSERT(truncate(path, (off_t)1 << 40) == 0);
-    check_refused("File too large");
+    check_refused("more than 64 KiB");
     (void)unlink(path);
     CU_ASSERT(mkdir(path, 0700) == 0);
     check_refused("is a folder");
