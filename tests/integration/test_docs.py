@@ -120,6 +120,20 @@ def test_each_file_that_the_architecture_names_exists():
     assert [path for path in sorted(links) if not (ARCHITECTURE.parent / path).exists()] == []
 
 
+def test_the_review_names_tests_that_exist():
+    """docs/security.md: each row of its table has a test in its last column; a name alone is one of the file before it."""
+    table = (SRC / "docs/security.md").read_text().split("## A bank's review")[1].split("\n## ")[0]
+    rows = [line.strip("|").rsplit("|", 1)[1] for line in table.splitlines() if line.startswith("| ")][1:]
+    assert len(rows) > 10
+    for row in rows:
+        named, file = re.findall(r"`([^`]+)`", row), None
+        assert named, f"no test is named: {row}"
+        for name in named:
+            path, _, test = name.rpartition("::") if name.startswith("test_") or "::" in name else (name, "", "")
+            file = (SRC / path).read_text() if path else file
+            assert not test or f"def {test}(" in file, f"{name} is no test of that file"
+
+
 def test_the_way_of_an_event_leads_through_the_code():
     """In at most 16 files, each of which defines the function that the way names."""
     steps = STEP.findall(ARCHITECTURE.read_text())
