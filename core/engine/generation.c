@@ -63,10 +63,10 @@ int64_t generation_lag(const struct generation *generation)
     int64_t sum = 0;
     for (unsigned i = 0; i < generation->count; i++) {
         struct worker_lag lag = worker_lag(generation->workers[i]);
-        if (!lag.known) {
+        if (lag.waiting < 0) {
             return -1;
         }
-        sum += lag.messages;
+        sum += lag.waiting;
     }
     return sum;
 }

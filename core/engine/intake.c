@@ -3,6 +3,7 @@
 #include "base/clock.h"
 #include "engine/event_in.h"
 #include "engine/original.h"
+#include "engine/partition_lag.h"
 #include "engine/partitions.h"
 #include "engine/processors.h"
 #include "engine/put_back.h"
@@ -67,25 +68,26 @@ static void look_ahead(const struct worker *worker, const churn_record *record, 
     cache_fetch_profile(cache, hashes[(i + LOOK_AHEAD - 10) % LOOK_AHEAD]);
 }
 
-/* A time from the future says nothing. */
-static void note_time(struct worker *worker, uint32_t part, int64_t timestamp_ms)
+static bool same_partition(const churn_record *a, const churn_record *b)
+{
+    return a->partition == b->partition && a->topic == b->topic;
+}
+
+/* The time of the first record of a run of one partition. */
+static void note_first(struct worker *worker, uint32_t part, const churn_record *records, uint32_t i)
 {
     struct partition *p = partition_find(worker, part);
-    int64_t polled_ms = worker->intake.polled_ms;
-    if (p != NULL) {
-        p->newest_ms = timestamp_ms > 0 && timestamp_ms < polled_ms ? timestamp_ms : polled_ms;
+    if (p != NULL && (i == 0 || !same_partition(&records[i], &records[i - 1]))) {
+        partition_lag_note(p, records[i].offset, records[i].timestamp_ms, worker->intake.polled_ms);
     }
 }
 
-/* Only the last record of a run of one partition: a witness costs a look at every byte. */
+/* Only the last record of a run: a witness costs a look at every byte. */
 static void note_last(struct worker *worker, uint32_t part, const churn_record *records, uint32_t i, uint32_t count)
 {
-    bool is_last =
-        i + 1 == count || records[i + 1].partition != records[i].partition || records[i + 1].topic != records[i].topic;
-    if (!is_last) {
+    if (i + 1 < count && same_partition(&records[i], &records[i + 1])) {
         return;
     }
-    note_time(worker, part, records[i].timestamp_ms);
     if (records[i].kind != CHURN_RECORD_UNREADABLE) {
         window_note_witness(window_filling(worker), part, witness_of(&records[i]));
     }
@@ -122,6 +124,7 @@ bool intake_take(struct worker *worker, const churn_record *records, uint32_t co
             return out_of_memory(worker);
         } else {
             partitions_note_read(worker, position, records[i].offset);
+            note_first(worker, position, records, i);
             note_last(worker, position, records, i, count);
         }
         metrics_add_own(worker->counters.events, 1);

@@ -10,6 +10,8 @@ struct worker;
 struct worker_lag {
     bool known;
     int64_t messages; /* that are not settled */
+    int64_t waiting;  /* the same, or when it was last known; -1: it never was */
+    int64_t since_ms; /* what waits is no older, by the wall clock; as in struct health_worker */
     int64_t total;    /* of a bounded input, what was read of it and is to come; -1: not known, or it has no end */
     int64_t counted;  /* of what was read, the records whose profiles and outputs are answered */
     bool endless;     /* a generator without end: there is nothing to be behind of */

@@ -36,6 +36,8 @@ libcore_la_SOURCES += \
   %D%/own_headers.c \
   %D%/own_headers.h \
   %D%/partition.h \
+  %D%/partition_lag.c \
+  %D%/partition_lag.h \
   %D%/partitions.c \
   %D%/partitions.h \
   %D%/placing.c \

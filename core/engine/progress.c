@@ -3,6 +3,7 @@
 #include "base/clock.h"
 #include "engine/commit.h"
 #include "engine/handover.h"
+#include "engine/partition_lag.h"
 #include "engine/partitions.h"
 #include "engine/proof.h"
 #include "engine/reach.h"
@@ -21,7 +22,7 @@ static void restart(struct partition *p)
     p->proving = p->proven = p->mended = false;
     p->stored = CHECKPOINT_NONE;
     p->replayed_below = p->lettered_below = p->announced = p->muted_below = 0;
-    p->reach = p->written = p->began = p->owned = p->newest_ms = p->caught_up_ms = 0;
+    p->reach = p->written = p->began = p->owned = 0;
     p->reached = p->read = NOTHING;
     p->muted = 0;
 }
@@ -34,6 +35,7 @@ bool progress_assign(struct worker *worker, const churn_position *positions, uin
             return out_of_memory(worker);
         }
         struct partition *p = partition_at(worker, part);
+        partition_lag_take(p, &positions[i]);
         restart(p);
         p->flags = positions[i].flags;
         p->position = positions[i].offset;
@@ -44,6 +46,7 @@ bool progress_assign(struct worker *worker, const churn_position *positions, uin
                         : NOTHING;
         p->placed = false;
     }
+    partition_lag_forget(worker);
     return true;
 }
 
@@ -73,6 +76,7 @@ void progress_revoke(struct worker *worker)
     for (uint32_t i = 0; i < worker->progress.room; i++) {
         partition_at(worker, i)->place = PLACE_NONE;
         partition_at(worker, i)->proving = false;
+        partition_lag_leave(partition_at(worker, i));
     }
     rounds_end(&worker->progress);
     forget_records(&worker->progress);

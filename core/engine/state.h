@@ -85,7 +85,8 @@ struct worker_signs {
     _Atomic int64_t lag_messages;
     _Atomic int64_t lag_total, counted;
     _Atomic bool lag_known, endless;
-    _Atomic int64_t behind_since_ms; /* what waits in the source is no older, by the wall clock, as in struct health_worker */
+    _Atomic int64_t waiting;         /* lag_messages, or when that was last known; -1: never */
+    _Atomic int64_t behind_since_ms; /* what waits is no older, by the wall clock, as in struct health_worker */
     _Atomic int64_t turned_ms;       /* when the loop last went round */
     _Atomic bool assigned, session_open;
     _Atomic uint32_t damaged;               /* customers whose profiles are known to be damaged now */

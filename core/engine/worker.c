@@ -253,6 +253,8 @@ struct worker *worker_new(struct pipeline *pipeline, unsigned number)
     }
     worker->pipeline = pipeline;
     worker->number = number;
+    atomic_init(&worker->signs.waiting, -1);
+    atomic_init(&worker->signs.behind_since_ms, -1);
     worker->session.checkpoints = &rounds_session_user;
     worker->session.profiles = &writer_session_user;
     journal_sit(pipeline->journal, number, &worker->seat);
@@ -303,10 +305,8 @@ struct health_worker worker_health(const struct worker *worker)
                                   .damaged = atomic_load_explicit(&worker->signs.damaged, memory_order_relaxed),
                                   .failed = worker_state(worker) == WORKER_FAILED,
                                   .turned_ms = atomic_load_explicit(&worker->signs.turned_ms, memory_order_relaxed),
-                                  .lag_known = lag.known,
-                                  .lag = lag.messages,
-                                  .behind_since_ms =
-                                      atomic_load_explicit(&worker->signs.behind_since_ms, memory_order_relaxed)};
+                                  .lag = lag.waiting,
+                                  .behind_since_ms = lag.since_ms};
 }
 
 void worker_where(const struct worker *worker, const struct section **ret_section, char *text, size_t size)

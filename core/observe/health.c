@@ -54,7 +54,7 @@ static struct json_object *worker_to_json(const struct health_worker *worker, co
     struct json_object *object = json_object_new_object();
     json_add(object, "assigned", json_object_new_boolean(worker->assigned));
     json_add(object, "store_connected", json_object_new_boolean(worker->store_open));
-    if (worker->lag_known) {
+    if (worker->lag >= 0) {
         json_add(object, "lag_messages", json_object_new_int64(worker->lag));
     }
     if (worker->damaged > 0) {

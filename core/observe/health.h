@@ -10,16 +10,15 @@
 
 #define HEALTH_STUCK_MS 30000 /* without a turn of a loop; what a store or source may be waited for is shorter */
 
-#define BEHIND_UNKNOWN INT64_C(-1) /* since when, of what waits and was not read yet */
+#define BEHIND_UNKNOWN INT64_C(-1) /* since when records wait */
 
 struct health_worker {
     bool assigned; /* its source has told what it reads */
     bool store_open;
     bool failed;
-    int64_t turned_ms; /* when its loop last went round, by clock_monotonic_ms; 0: it has not begun */
-    bool lag_known;
-    int64_t lag;             /* messages */
-    int64_t behind_since_ms; /* what waits in the source is no older, by the wall clock; 0: nothing waits */
+    int64_t turned_ms;       /* when its loop last went round, by clock_monotonic_ms; 0: it has not begun */
+    int64_t lag;             /* messages, when that was last known; -1: it never was */
+    int64_t behind_since_ms; /* what waits is no older, by the wall clock; 0: nothing waits; or BEHIND_UNKNOWN */
     uint32_t damaged;        /* customers whose profiles are, and whose events are set aside */
 };
 

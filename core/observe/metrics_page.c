@@ -71,7 +71,7 @@ static void take_workers(const struct metrics_page *page, const struct health_st
     set_workers(page, "running", status->worker_count - failed - stuck);
     set_workers(page, "failed", failed);
     set_workers(page, "stuck", stuck);
-    set(page, "churnd_source_assigned", "1 while every worker has something to read from.",
+    set(page, "churnd_source_assigned", "1 while every worker knows what it reads, be it nothing.",
         assigned == status->worker_count);
     if (status->store != NULL) {
         set(page, "churnd_store_connected", "1 while every worker is connected to the store.",
@@ -86,13 +86,13 @@ static void take_lag(const struct metrics_page *page, const struct health_status
     bool known = status->worker_count > 0;
     for (unsigned i = 0; i < status->worker_count; i++) {
         const struct health_worker *worker = &status->workers[i];
-        int64_t ms = worker->behind_since_ms != 0 ? now_ms - worker->behind_since_ms : 0;
-        known = known && worker->lag_known && worker->behind_since_ms != BEHIND_UNKNOWN;
+        int64_t ms = worker->behind_since_ms > 0 ? now_ms - worker->behind_since_ms : 0;
+        known = known && worker->behind_since_ms != BEHIND_UNKNOWN;
         longest_ms = ms > longest_ms ? ms : longest_ms;
     }
     if (known) {
         set_ms(page, "churnd_source_lag_seconds",
-               "How old the records that wait in the source are at most; 0 while none waits.", longest_ms);
+               "How old the records that are not settled are at most; 0 while none waits.", longest_ms);
     }
 }
 

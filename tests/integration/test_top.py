@@ -254,7 +254,7 @@ def test_the_figures_are_those_of_the_run(stack):
     assert shown["sinks", "alerts sent"] == each["churnd_sink_sent_total", 'sink="alerts"'] == 500
     assert shown["run", "running workers"] == 1 and shown["time", "write to the store, median"] > 0
     text = run_churnd("top", "-c", config, "--once", check=0).stdout
-    assert value(text, "profiles created") == "7" and value(text, "has something to read") == "yes"
+    assert value(text, "profiles created") == "7" and value(text, "knows what it reads") == "yes"
     daemon.terminate()
     assert "Failed to connect" in run_churnd("top", "-c", config, "--once", check=1).stderr
 

@@ -1,6 +1,7 @@
 /* Where reading begins, and that no offset is committed before the store has what lies below it for good. */
 #include "core/engine/handover.h"
 #include "core/engine/lag.h"
+#include "core/engine/partition_lag.h"
 #include "core/engine/partitions.h"
 #include "core/engine/placing.h"
 #include "core/engine/processors.h"
@@ -1331,7 +1332,7 @@ static void test_since_when_it_is_behind(void)
     p = partition_at(&worker, 0);
     source.unread = 5;
     CU_ASSERT_EQUAL(behind_since(), BEHIND_UNKNOWN);
-    p->newest_ms = 1000;
+    partition_lag_note(p, 20, 1000, clock_wall_ms());
     CU_ASSERT_EQUAL(behind_since(), 1000);
     source.unread = 0;
     CU_ASSERT_EQUAL(behind_since(), 0);
@@ -1339,6 +1340,7 @@ static void test_since_when_it_is_behind(void)
     seen_ms = behind_since();
     CU_ASSERT(seen_ms > 1000 && seen_ms <= clock_wall_ms());
     progress_rewind(&worker);
+    store.offset = 10;
     CU_ASSERT(placing_step(&worker) && partitions_ready(&worker));
     CU_ASSERT_EQUAL(behind_since(), BEHIND_UNKNOWN);
     close_worker();

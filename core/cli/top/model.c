@@ -313,7 +313,7 @@ static const struct spec first_specs[] = {
     {"run", "uptime", "churnd_uptime_seconds", .kind = KIND_SECONDS},
     {"run", "memory", "process_resident_memory_bytes", .kind = KIND_BYTES},
     {"run", "workers", "churnd_workers", .label = "state"},
-    {"run", "has something to read", "churnd_source_assigned", .kind = KIND_YES},
+    {"run", "knows what it reads", "churnd_source_assigned", .kind = KIND_YES},
     {"run", "connected to the store", "churnd_store_connected", .kind = KIND_YES},
     {"run", "reloads", "churnd_config_reloads_total", .label = "result", .counts = true},
     {"events", "read", "churnd_events_total", .counts = true},

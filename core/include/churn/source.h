@@ -49,7 +49,7 @@ typedef struct churn_source_listener {
 /** How far behind a source is. */
 typedef struct churn_lag {
     uint32_t size;
-    uint32_t known;   /**< 0: the source cannot tell yet */
+    uint32_t known;   /**< 0: the source cannot tell yet, or not now */
     int64_t messages; /**< records that exist and were not yet returned by poll; -1 for an endless generator */
     int64_t total;    /**< of a bounded input, the records that this run will read, as well as can be told; else -1 */
 } churn_lag;
@@ -60,7 +60,8 @@ typedef int32_t (*churn_reread_fn)(void *ctx, uint32_t index, const churn_record
 /** Takes the name of a topic, as it stands in the positions of records; borrowed during the call. (since ABI 1.3) */
 typedef void (*churn_topic_fn)(void *ctx, const char *topic);
 
-/** Takes how many records of a partition exist and were not yet returned by poll. (since ABI 1.3) */
+/** Takes how many records of a partition exist and were not yet returned by poll, or when that was last known. (since
+ *  ABI 1.3) */
 typedef void (*churn_lag_fn)(void *ctx, const char *topic, int32_t partition, int64_t messages);
 
 typedef struct churn_source_ops {

@@ -6,6 +6,8 @@
 #define COMMIT_TIMEOUT_MS 10000
 #define SEEK_TIMEOUT_MS 2000
 #define FETCHER_PAUSE_MS 5
+#define ENDS_MS 5000 /* between questions where partitions end that nothing is taken from */
+#define ENDS_TIMEOUT_MS 500
 
 rd_kafka_resp_err_t offsets_ask(struct kafka_source *s, rd_kafka_topic_partition_list_t *list, int64_t which,
                                 int timeout_ms)
@@ -188,6 +190,7 @@ int64_t offsets_part_lag(const struct kafka_source *s, const struct part *p)
         return 0;
     }
     (void)rd_kafka_get_watermark_offsets(s->rk, p->topic, p->partition, &low, &high);
+    high = high < p->asked_end ? p->asked_end : high;
     if (s->host->until_end) {
         high = p->end;
         low = p->low;
@@ -202,7 +205,7 @@ int64_t offsets_part_lag(const struct kafka_source *s, const struct part *p)
 void source_lag(void *self, churn_lag *lag)
 {
     struct kafka_source *s = self;
-    lag->known = s->assigned || s->nothing;
+    lag->known = (s->assigned && s->up) || s->nothing;
     lag->messages = 0;
     for (uint32_t i = 0; i < s->part_count; i++) {
         int64_t n = offsets_part_lag(s, &s->parts[i]);
@@ -226,12 +229,37 @@ void source_lags(void *self, churn_lag_fn fn, void *ctx)
     }
 }
 
-void offsets_ask_brokers(struct kafka_source *s)
+static rd_kafka_topic_partition_list_t *list_own(const struct kafka_source *s)
 {
     rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new((int)s->part_count);
     for (uint32_t i = 0; i < s->part_count; i++) {
         (void)rd_kafka_topic_partition_list_add(list, s->parts[i].topic, s->parts[i].partition);
     }
+    return list;
+}
+
+void offsets_follow_ends(struct kafka_source *s)
+{
+    int64_t now = source_now_ms(s);
+    rd_kafka_topic_partition_list_t *list;
+    if (s->part_count == 0 || !s->up || s->host->until_end || now < s->ends_ask_ms || now - s->assigned_ms < ENDS_MS) {
+        return;
+    }
+    list = list_own(s);
+    (void)offsets_ask(s, list, RD_KAFKA_OFFSET_END, ENDS_TIMEOUT_MS);
+    for (uint32_t i = 0; i < s->part_count; i++) {
+        const rd_kafka_topic_partition_t *at = &list->elems[i];
+        if (at->err == RD_KAFKA_RESP_ERR_NO_ERROR && at->offset > s->parts[i].asked_end) {
+            s->parts[i].asked_end = at->offset;
+        }
+    }
+    rd_kafka_topic_partition_list_destroy(list);
+    s->ends_ask_ms = source_now_ms(s) + ENDS_MS;
+}
+
+void offsets_ask_brokers(struct kafka_source *s)
+{
+    rd_kafka_topic_partition_list_t *list = list_own(s);
     (void)offsets_ask(s, list, RD_KAFKA_OFFSET_END, 0);
     rd_kafka_topic_partition_list_destroy(list);
 }

@@ -22,6 +22,10 @@ rd_kafka_resp_err_t offsets_commit_and_wait(struct kafka_source *s, const rd_kaf
 /* librdkafka's commit callback. */
 void offsets_on_commit(rd_kafka_t *rk, rd_kafka_resp_err_t code, rd_kafka_topic_partition_list_t *list, void *opaque);
 
+/* Asks now and then where our partitions end. librdkafka learns that with what it fetches, and fetches nothing any more
+ * once enough waits to be handed out. */
+void offsets_follow_ends(struct kafka_source *s);
+
 /* Records of an assigned partition that are still to come; -1 when not known yet. */
 int64_t offsets_part_lag(const struct kafka_source *s, const struct part *p);
 

@@ -258,7 +258,6 @@ int32_t source_poll(void *self, churn_record *records, uint32_t max, uint32_t ti
 {
     struct kafka_source *s = self;
     uint32_t aside = 0;
-    int up;
     *ret_count = 0;
     s->announced = 0;
     held_release(s);
@@ -269,13 +268,14 @@ int32_t source_poll(void *self, churn_record *records, uint32_t max, uint32_t ti
     if (!s->subscribed && !s->nothing) {
         serve_group(s, 0);
         if (!bounds_learn(s, timeout_ms) && !s->failed) {
-            (void)kafka_client_check(s->client, 1);
+            s->up = kafka_client_check(s->client, 1);
             return CHURN_PENDING;
         }
     }
     if (!s->failed && (max == 0 || s->paused || s->nothing)) {
         serve_group(s, s->nothing ? 0 : (int)timeout_ms);
         group_complete(s);
+        offsets_follow_ends(s);
     } else if (!s->failed && (aside = unreadable_take(s, records, max)) == 0 && held_reserve(s, max)) {
         turns_step(s);
         wake_fetchers(s);
@@ -283,11 +283,11 @@ int32_t source_poll(void *self, churn_record *records, uint32_t max, uint32_t ti
         held_link_headers(s, records);
         turns_polled(s);
     }
-    up = kafka_client_check(s->client, 1);
+    s->up = kafka_client_check(s->client, 1);
     *ret_count = s->held_count + aside;
     s->returned += *ret_count;
     if (*ret_count == 0) {
-        watch_group(s, up);
+        watch_group(s, s->up);
     }
     if (s->failed && *ret_count == 0) {
         return churn_fail(err, CHURN_FATAL, "%s", s->failure.message);

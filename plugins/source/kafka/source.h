@@ -54,13 +54,14 @@ struct part {
     const char *identity;        /* of its topic */
     const rd_kafka_topic_t *rkt; /* of its newest record; tells records apart fast */
     int32_t partition;
-    uint32_t flags;   /* CHURN_POSITION_…, as it was assigned */
-    int finished;     /* until_end: read to its end */
-    int64_t position; /* next offset to hand out, OFFSET_UNKNOWN before the first */
-    int64_t passed;   /* no record is left below it, which the host is to be told; OFFSET_UNKNOWN: nothing is */
-    int untold;       /* where it begins was chosen, and nothing is known of it but that */
-    int64_t low;      /* where an unknown position begins at the latest; OFFSET_UNKNOWN: not known */
-    int64_t end;      /* until_end: read records below this offset */
+    uint32_t flags;    /* CHURN_POSITION_…, as it was assigned */
+    int finished;      /* until_end: read to its end */
+    int64_t position;  /* next offset to hand out, OFFSET_UNKNOWN before the first */
+    int64_t passed;    /* no record is left below it, which the host is to be told; OFFSET_UNKNOWN: nothing is */
+    int untold;        /* where it begins was chosen, and nothing is known of it but that */
+    int64_t low;       /* where an unknown position begins at the latest; OFFSET_UNKNOWN: not known */
+    int64_t end;       /* until_end: read records below this offset */
+    int64_t asked_end; /* where it ended when that was last asked, as nothing is fetched; 0: not yet */
     struct unreadable bad;
 };
 
@@ -104,6 +105,7 @@ struct kafka_source {
     char *group; /* the consumer group: group_id, with the epoch behind it where there is one */
     struct kafka_client *client;
     rd_kafka_t *rk;
+    int up;                        /* a broker is connected and answers, as of the newest poll */
     struct stall unreadable_stall; /* partitions wait for a batch that cannot be read */
     struct examiner examiner;
     int paused;
@@ -121,6 +123,7 @@ struct kafka_source {
     int announced;            /* … within this poll */
     struct part *parts;
     uint32_t part_count;
+    int64_t ends_ask_ms;                        /* not before: where they end */
     int passing;                                /* the host is to be told of one that it was passed */
     rd_kafka_topic_partition_list_t *pending;   /* assigned by the group; its committed offsets are not known yet */
     rd_kafka_topic_partition_list_t *assigning; /* being announced: a seek changes where it begins */
