@@ -208,6 +208,12 @@ static bool take_cacert(struct arguments *a, const char *value)
     return true;
 }
 
+static bool take_head(struct arguments *a, const char *value)
+{
+    a->head = value;
+    return true;
+}
+
 static bool take_once(struct arguments *a, const char *value)
 {
     (void)value;
@@ -359,6 +365,14 @@ static const struct command commands[] = {
      .formats = "text json",
      .help = "compare all profiles with those that were rebuilt",
      .run = command_verify},
+    {.name = "audit",
+     .operands = "[verify [OLDER...]|head]",
+     .most_operands = UINT_MAX,
+     .needs_config = true,
+     .formats = "text json",
+     .help = "show who did what and when; verify: whether no line was changed, removed, moved or put\n"
+             "in; head: the newest line's number and hash",
+     .run = command_audit},
     {.name = "load",
      .needs_config = true,
      .formats = "text json",
@@ -494,13 +508,18 @@ static const struct command_option options[] = {
      .commands = "tap",
      .help = "only those for which it is true, such as 'data.order_value >= 100'",
      .take = take_when},
-    {.name = "customer", .value = "ID", .commands = "tap", .help = "only this customer's", .take = take_customer},
+    {.name = "customer", .value = "ID", .commands = "tap audit", .help = "only this customer's", .take = take_customer},
     {.name = "limit", .value = "N", .commands = "tap", .help = "end after N records", .take = take_limit},
     {.name = "socket",
      .value = "FILE",
      .commands = "tap",
      .help = "where the run listens, when -c does not tell",
      .take = take_socket},
+    {.name = "head",
+     .value = "NUMBER[:HASH]",
+     .commands = "audit",
+     .help = "of verify: a head that was noted elsewhere, and must be among the lines",
+     .take = take_head},
     {.name = "rates",
      .value = "LIST",
      .commands = "load",

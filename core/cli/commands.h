@@ -69,6 +69,7 @@ struct arguments {
     const char *at;                       /* tap: a point of the pipeline; NULL: events */
     const char *when, *customer, *socket; /* tap */
     int64_t limit;                        /* tap: records; 0: none */
+    const char *head;                     /* audit */
     const char *url, *cacert;             /* top, health */
     bool once;
     bool connect;
@@ -110,6 +111,7 @@ int command_redrive(const struct arguments *arguments, struct loader *loader, st
 int command_rebuild(const struct arguments *arguments, struct loader *loader, struct log *log);
 int command_verify(const struct arguments *arguments, struct loader *loader, struct log *log);
 int command_load(const struct arguments *arguments, struct loader *loader, struct log *log);
+int command_audit(const struct arguments *arguments, struct loader *loader, struct log *log);
 int command_test(const struct arguments *arguments, struct loader *loader, struct log *log);
 int command_top(const struct arguments *arguments, struct loader *loader, struct log *log);
 int command_tap(const struct arguments *arguments, struct loader *loader, struct log *log);

@@ -6,13 +6,6 @@
 #include <churn/event.h>
 #include <churn/plugin.h>
 
-static inline const churn_option *plugin_option(const churn_plugin *plugin, uint32_t i)
-{
-    struct option_target target = {
-        .rows = plugin->options, .count = plugin->option_count, .stride = plugin->option_stride};
-    return option_row(&target, i);
-}
-
 static inline bool has_default(const churn_option *row)
 {
     return row->default_text != NULL && *row->default_text != '\0';

@@ -4,6 +4,7 @@
 #include "base/clock.h"
 #include "base/printable.h"
 #include "base/suggest.h"
+#include "cli/audited.h"
 #include "cli/commands.h"
 #include "cli/explain_guard.h"
 #include "cli/explain_json.h"
@@ -176,7 +177,7 @@ int command_explain(const struct arguments *arguments, struct loader *loader, st
     if (pipeline_load_edited(&pipeline, arguments_files(arguments), loader, log, stderr, edit, NULL)) {
         if (arguments->operands[0][0] == '\0' || strlen(arguments->operands[0]) > EVENT_MAX_ID) {
             printable_line(stderr, "churnd: a customer_id has 1 to %d bytes", EVENT_MAX_ID);
-        } else {
+        } else if (audited(&pipeline, "explain", "read", arguments->operands[0], NULL)) {
             status = explain(arguments, &pipeline);
         }
     }

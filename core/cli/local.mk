@@ -2,6 +2,9 @@ EXTRA_DIST += %D%/README.md
 
 libcore_la_SOURCES += \
   %D%/ask_health.c \
+  %D%/audit_command.c \
+  %D%/audited.c \
+  %D%/audited.h \
   %D%/check.c \
   %D%/command_line.c \
   %D%/command_line.h \

@@ -2,6 +2,7 @@
 #include "cli/commands.h"
 
 #include "base/printable.h"
+#include "cli/audited.h"
 #include "pipeline/load.h"
 #include "pipeline/stored_profile.h"
 #include <stdio.h>
@@ -94,7 +95,7 @@ int command_profile(const struct arguments *arguments, struct loader *loader, st
             printable_line(stderr, "churnd: %s has no store", arguments->config);
         } else if (strlen(arguments->operands[0]) > 128) {
             (void)fprintf(stderr, "churnd: a customer_id has at most 128 bytes\n");
-        } else {
+        } else if (audited(&pipeline, "profile", "read", arguments->operands[0], NULL)) {
             status = show_profile(arguments, &pipeline);
         }
     }

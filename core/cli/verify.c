@@ -9,6 +9,7 @@
 #include "cli/verify_report.h"
 
 #include "base/printable.h"
+#include "cli/audited.h"
 #include "cli/commands.h"
 #include "pipeline/load.h"
 #include "pipeline/pipeline.h"
@@ -436,7 +437,8 @@ int command_verify(const struct arguments *arguments, struct loader *loader, str
         } else if (store_ops(&pipeline.store)->keys == NULL) {
             printable_line(stderr, "churnd: the store %s cannot list its profiles; its plugin is older than ABI 1.1",
                            pipeline.store.label);
-        } else if (check_other_prefix("--against", arguments->against, pipeline.store_settings.key_prefix)) {
+        } else if (check_other_prefix("--against", arguments->against, pipeline.store_settings.key_prefix) &&
+                   audited(&pipeline, "verify", "read", NULL, "\"what\":\"all profiles\"")) {
             status = verify(arguments, &pipeline, log);
         }
     }

@@ -4,6 +4,7 @@
 
 #include "config/config.h"
 #include <churn/option.h>
+#include <churn/plugin.h>
 
 /* A table and the struct that it fills. */
 struct option_target {
@@ -33,6 +34,14 @@ bool options_read(struct config *config, const struct node *map, const struct no
 /* After a mistake: whether all that is required was given all the same. What was refused has its default then. */
 bool options_complete(const struct option_target *target);
 void options_free(const struct option_target *targets, unsigned target_count);
+
+/* One of a plugin's options. */
+static inline const churn_option *plugin_option(const churn_plugin *plugin, uint32_t i)
+{
+    struct option_target target = {
+        .rows = plugin->options, .count = plugin->option_count, .stride = plugin->option_stride};
+    return option_row(&target, i);
+}
 
 /* true, yes, on and their opposites, also capitalised or in capitals. False when it is none of them. */
 bool option_parse_bool(const char *text, bool *ret);

@@ -63,6 +63,8 @@ libcore_la_SOURCES += \
   %D%/rounds.c \
   %D%/rounds.h \
   %D%/run.c \
+  %D%/run_audit.c \
+  %D%/run_audit.h \
   %D%/run.h \
   %D%/run_line.c \
   %D%/run_line.h \

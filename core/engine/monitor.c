@@ -20,6 +20,7 @@ static bool make(struct monitor *monitor, struct pipeline *pipeline)
                                                     .figures = metrics_page_append,
                                                     .figures_ctx = monitor->metrics,
                                                     .log = pipeline->log,
+                                                    .audit = pipeline->audit,
                                                     .loopback = address_is_loopback(pipeline->health_settings.listen)});
     if (monitor->page == NULL) {
         return false;

@@ -42,6 +42,23 @@ static bool check_listener(struct config *config, const char *option, const char
     return same;
 }
 
+static bool is_same(const char *was, const char *is)
+{
+    return strcmp(was != NULL ? was : "", is != NULL ? is : "") == 0;
+}
+
+static bool check_audit(const struct pipeline *now, struct pipeline *next)
+{
+    const struct audit_settings *was = &now->audit_settings, *is = &next->audit_settings;
+    struct config *config = &next->config;
+    const struct node *audit = config_get(&config->root, "audit");
+    bool ok = is_same(was->path, is->path) && is_same(was->key, is->key);
+    if (!ok) {
+        config_error(config, audit, "audit: it was another file or key, and %s", restart);
+    }
+    return ok;
+}
+
 /* What the process as a whole has from its first pipeline. */
 static bool check_fixed(const struct pipeline *now, struct pipeline *next)
 {
@@ -64,6 +81,7 @@ static bool check_fixed(const struct pipeline *now, struct pipeline *next)
                      now->settings.core_dumps ? "true" : "false", restart);
         ok = false;
     }
+    ok = check_audit(now, next) && ok;
     ok = check_listener(config, "listen", was->listen, is->listen) && ok;
     ok = check_listener(config, "cert_file", was->cert_file, is->cert_file) && ok;
     return check_listener(config, "key_file", was->key_file, is->key_file) && ok;

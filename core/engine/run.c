@@ -5,6 +5,7 @@
 #include "engine/handover.h"
 #include "engine/monitor.h"
 #include "engine/reload.h"
+#include "engine/run_audit.h"
 #include "engine/run_line.h"
 #include "engine/service.h"
 #include "engine/summary.h"
@@ -12,6 +13,7 @@
 #include <signal.h>
 #include <stdatomic.h>
 #include <stdlib.h>
+#include <sys/socket.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -30,7 +32,8 @@ struct run {
     struct handover handover;
     struct log *log;
     bool reload_wanted;
-    int64_t signal_ms; /* of the first signal that asks to stop */
+    struct ucred sender; /* of the newest signal; pid 0: none came from a process */
+    int64_t signal_ms;   /* of the first signal that asks to stop */
     bool terminal;
     struct monitor monitor;
     struct service service;
@@ -57,11 +60,15 @@ static void block_signals(sigset_t *signals)
     (void)sigaction(SIGPIPE, &ignore, NULL); /* a closed connection is an error code */
 }
 
-/* A signal, waited for up to LOOK_MS; 0: none. They are blocked in every thread. */
-static int wait_for_signal(const sigset_t *signals)
+/* A signal, waited for up to LOOK_MS; 0: none. They are blocked in every thread. Whoever sent it is noted. */
+static int wait_for_signal(struct run *run, const sigset_t *signals)
 {
     struct timespec wait = {.tv_nsec = LOOK_MS * 1000000L};
-    int signal_number = sigtimedwait(signals, NULL, &wait);
+    siginfo_t info;
+    int signal_number = sigtimedwait(signals, &info, &wait);
+    if (signal_number > 0 && info.si_code == SI_USER) {
+        run->sender = (struct ucred){.pid = info.si_pid, .uid = info.si_uid};
+    }
     return signal_number > 0 ? signal_number : 0;
 }
 
@@ -214,6 +221,7 @@ static bool change_over(struct run *run, struct pipeline *to)
     generation_end(&run->now, from->settings.shutdown_timeout_ms + GRACE_MS, 1);
     monitor_change(&run->monitor, from, to);
     to->handover = &run->handover;
+    to->audit = from->audit;
     apply_log_settings(run->options, to, run->log); /* no worker writes a line now */
     if (run->handover.failed) {
         log_line(run->log, CHURN_LOG_ERROR, "churnd", "out of memory");
@@ -221,6 +229,13 @@ static bool change_over(struct run *run, struct pipeline *to)
         return false;
     }
     return start_workers(run, to);
+}
+
+static void tell_reloaded(const struct run *run, enum reload_result result, const struct pipeline *from,
+                          const struct pipeline *to)
+{
+    monitor_reloaded(&run->monitor, result);
+    run_audit_reload(run->now.pipeline->audit, &run->sender, result, from, to);
 }
 
 static bool go_back(struct run *run)
@@ -232,7 +247,7 @@ static bool go_back(struct run *run)
                why != NULL ? why : "see above");
     run->previous = NULL;
     bool ok = change_over(run, previous);
-    monitor_reloaded(&run->monitor, RELOAD_REVERTED);
+    tell_reloaded(run, RELOAD_REVERTED, previous, refused);
     pipeline_free(refused);
     run->spare = refused;
     return ok;
@@ -260,10 +275,10 @@ static bool begin_again(struct run *run)
 /* The new pipeline's workers have all started: there is no way back, and none is needed. */
 static void settle(struct run *run)
 {
+    tell_reloaded(run, RELOAD_TAKEN, run->previous, run->now.pipeline);
     pipeline_free(run->previous);
     run->spare = run->previous;
     run->previous = NULL;
-    monitor_reloaded(&run->monitor, RELOAD_TAKEN);
     announce(run, "reloaded ");
 }
 
@@ -282,7 +297,7 @@ static void begin_reload(struct run *run)
         run->next = run->spare;
         generation_order(&run->now, WORKER_STOP);
     } else {
-        monitor_reloaded(&run->monitor, RELOAD_REFUSED);
+        tell_reloaded(run, RELOAD_REFUSED, run->now.pipeline, NULL);
     }
 }
 
@@ -331,11 +346,12 @@ static void watch(struct run *run, const sigset_t *signals)
     struct run_line line;
     run_line_begin(&line, run->now.pipeline, run->options->quiet || shares_terminal(run->now.pipeline));
     for (;;) {
-        int signal_number = wait_for_signal(signals);
+        int signal_number = wait_for_signal(run, signals);
         bool ended = generation_has_ended(&run->now);
         end_if_hung(run);
         monitor_tell(&run->monitor, &run->now);
         watch_turns(run);
+        audit_look(run->now.pipeline->audit, run->now.pipeline->stalls);
         service_look(&run->service, &run->now, run->next == NULL && run->previous == NULL);
         stalls_remind(run->now.pipeline->stalls, generation_lag(&run->now));
         if (ended && !begin_again(run)) {
@@ -379,7 +395,7 @@ int run_pipeline(const struct run_options *options, struct pipeline *pipeline, s
     announce(&run, "");
     service_start(&run.service, log);
     atomic_store(&running, atexit(on_process_exit) == 0);
-    ok = monitor_start(&run.monitor, pipeline) && start_workers(&run, pipeline);
+    ok = run_audit_start(pipeline) && monitor_start(&run.monitor, pipeline) && start_workers(&run, pipeline);
     if (ok) {
         watch(&run, &signals);
         ok = !generation_failed(&run.now);
@@ -389,6 +405,7 @@ int run_pipeline(const struct run_options *options, struct pipeline *pipeline, s
     monitor_stop(&run.monitor);
     generation_end(&run.now, GRACE_MS, !ok);
     monitor_free(&run.monitor);
+    run_audit_stop(run.now.pipeline->audit, run.signal_ms != 0 ? &run.sender : NULL, log, ok);
     atomic_store(&running, false);
     free_others(&run, pipeline);
     return ok ? 0 : 1;

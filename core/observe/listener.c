@@ -6,6 +6,7 @@
 #include <errno.h>
 #include <microhttpd.h>
 #include <netdb.h>
+#include <netinet/in.h>
 #include <poll.h>
 #include <pthread.h>
 #include <stdatomic.h>
@@ -90,10 +91,23 @@ const char *listener_host(const struct listener_request *request)
     return *request->authority != '\0' ? request->authority : listener_header(request, MHD_HTTP_HEADER_HOST);
 }
 
+static const struct sockaddr *address_of(struct MHD_Connection *connection)
+{
+    return MHD_get_connection_info(connection, MHD_CONNECTION_INFO_CLIENT_ADDRESS)->client_addr;
+}
+
 struct address_owner listener_peer(const struct listener_request *request)
 {
-    return address_owner_of(
-        MHD_get_connection_info(request->connection, MHD_CONNECTION_INFO_CLIENT_ADDRESS)->client_addr);
+    return address_owner_of(address_of(request->connection));
+}
+
+void listener_address(const struct listener_request *request, char ret[LISTENER_ADDRESS_SIZE])
+{
+    const struct sockaddr *address = address_of(request->connection);
+    socklen_t len = address->sa_family == AF_INET6 ? sizeof(struct sockaddr_in6) : sizeof(struct sockaddr_in);
+    if (getnameinfo(address, len, ret, LISTENER_ADDRESS_SIZE, NULL, 0, NI_NUMERICHOST) != 0) {
+        (void)snprintf(ret, LISTENER_ADDRESS_SIZE, "?");
+    }
 }
 
 /* A path with a NUL in it stays as it was written: decoded, it would end there and be another one. */
@@ -261,8 +275,7 @@ static void on_connection(void *ctx, struct MHD_Connection *connection, void **o
     struct listener *listener = ctx;
     if (code == MHD_CONNECTION_NOTIFY_STARTED) {
         int fd = MHD_get_connection_info(connection, MHD_CONNECTION_INFO_CONNECTION_FD)->connect_fd;
-        struct address_owner owner =
-            address_owner_of(MHD_get_connection_info(connection, MHD_CONNECTION_INFO_CLIENT_ADDRESS)->client_addr);
+        struct address_owner owner = address_owner_of(address_of(connection));
         *own = places_take(listener->places, fd, &owner, clock_monotonic_ms());
     } else if (*own != NULL) {
         places_give_back(listener->places, *own);

@@ -63,6 +63,9 @@ const char *listener_header(const struct listener_request *request, const char *
 const char *listener_host(const struct listener_request *request);
 /* Whom the request comes from. */
 struct address_owner listener_peer(const struct listener_request *request);
+/* The same as a text: "10.0.0.7". */
+#define LISTENER_ADDRESS_SIZE 64
+void listener_address(const struct listener_request *request, char ret[LISTENER_ADDRESS_SIZE]);
 /* The secret that the request shows: the password of HTTP Basic, or a Bearer token. The caller frees; NULL: none. */
 char *listener_secret(const struct listener_request *request);
 

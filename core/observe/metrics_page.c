@@ -2,6 +2,7 @@
 
 #include "build-config.h"
 
+#include "audit/audit.h"
 #include "base/clock.h"
 #include "observe/exposition.h"
 #include "observe/process.h"
@@ -150,6 +151,17 @@ static void take_reloads(const struct metrics_page *page)
            "When the pipeline that is in use was taken, in seconds since 1970.", page->reload_ms);
 }
 
+static void take_audit(const struct metrics_page *page)
+{
+    struct chain_head head;
+    bool writable;
+    if (page->pipeline->audit != NULL) {
+        writable = audit_state(page->pipeline->audit, &head);
+        set(page, "churnd_audit_lines", "Number of the newest line that this process wrote to the audit.", head.number);
+        set(page, "churnd_audit_writable", "1 while acts can be written to the audit.", writable);
+    }
+}
+
 void metrics_page_append(void *metrics_page, struct text *out)
 {
     struct metrics_page *page = metrics_page;
@@ -161,6 +173,7 @@ void metrics_page_append(void *metrics_page, struct text *out)
     take_build(page);
     take_process(page);
     take_reloads(page);
+    take_audit(page);
     exposition_write(out, page->pipeline->metrics);
     (void)pthread_mutex_unlock(&page->lock);
 }

@@ -1,5 +1,6 @@
 #include "observe/page.h"
 
+#include "audit/audit.h"
 #include "base/address.h"
 #include "base/clock.h"
 #include "base/json_parse.h"
@@ -78,6 +79,29 @@ static bool begin_guarded(const struct page *page, const struct listener_request
         access_refuse(result, answer);
     }
     return result == ACCESS_GRANTED;
+}
+
+/* Before alerts, or a customer, are shown; false: they must not be. The page asks again and again by itself. */
+static bool is_audited(const struct page *page, const struct listener_request *request, const char *customer,
+                       bool again)
+{
+    char address[LISTENER_ADDRESS_SIZE], message[TRAIL_MESSAGE_SIZE];
+    const struct audit_act act = {.action = "read",
+                                  .by = "page",
+                                  .customer = customer,
+                                  .details = customer != NULL ? NULL : "\"what\":\"alerts\"",
+                                  .address = address,
+                                  .as_before = again};
+    listener_address(request, address);
+    return audit_write(page->sources.audit, &act, message, sizeof message);
+}
+
+static void refuse_unaudited(struct listener_answer *answer)
+{
+    answer->status = 503;
+    answer->content_type = "application/json";
+    text_append_string(&answer->body, "{\"error\":\"this read cannot be audited, so nothing is shown; /readyz and the "
+                                      "log say why\"}\n");
 }
 
 /* ---- a search ---- */
@@ -185,12 +209,21 @@ static void answer_view(struct page *page, const struct listener_request *reques
     draw(page, &guest, &answer->body);
 }
 
+/* Whether the page may show what is customers' own. Where that cannot be audited, it still shows the rest. */
+static bool may_see(const struct page *page, const struct listener_request *request)
+{
+    const char *customer = listener_query(request, "customer");
+    return is_audited(page, request, NULL, true) &&
+           (customer == NULL || *customer == '\0' || is_audited(page, request, customer, true));
+}
+
 static void answer_page(void *ctx, const struct listener_request *request, struct listener_answer *answer)
 {
     struct page *page = ctx;
     if (begin(page, request, answer)) {
-        answer_view(page, request, request->kept != NULL || access_judge(page->access, request) == ACCESS_GRANTED,
-                    answer);
+        bool granted =
+            request->kept != NULL || (access_judge(page->access, request) == ACCESS_GRANTED && may_see(page, request));
+        answer_view(page, request, granted, answer);
     }
 }
 
@@ -198,7 +231,7 @@ static void answer_page(void *ctx, const struct listener_request *request, struc
 static void answer_sign_in(void *ctx, const struct listener_request *request, struct listener_answer *answer)
 {
     if (request->kept != NULL ? begin(ctx, request, answer) : begin_guarded(ctx, request, answer)) {
-        answer_view(ctx, request, true, answer);
+        answer_view(ctx, request, request->kept != NULL || may_see(ctx, request), answer);
     }
 }
 
@@ -238,12 +271,17 @@ static void answer_alerts(void *ctx, const struct listener_request *request, str
 {
     struct page *page = ctx;
     struct list list = {.out = &answer->body};
-    if (begin_guarded(page, request, answer)) {
-        answer->content_type = "application/json";
-        text_append_string(list.out, "{\"alerts\":[");
-        (void)recent_alerts_each(page->alerts, append_alert, &list);
-        text_append_string(list.out, "]}\n");
+    if (!begin_guarded(page, request, answer)) {
+        return;
     }
+    if (!is_audited(page, request, NULL, true)) {
+        refuse_unaudited(answer);
+        return;
+    }
+    answer->content_type = "application/json";
+    text_append_string(list.out, "{\"alerts\":[");
+    (void)recent_alerts_each(page->alerts, append_alert, &list);
+    text_append_string(list.out, "]}\n");
 }
 
 static void answer_customer(void *ctx, const struct listener_request *request, struct listener_answer *answer)
@@ -262,6 +300,8 @@ static void answer_customer(void *ctx, const struct listener_request *request, s
         answer->status = 404;
         answer->content_type = "application/json";
         text_append_string(&answer->body, "{\"error\":\"a customer_id has 1 to 128 bytes\"}\n");
+    } else if (!is_audited(page, request, request->rest, false)) {
+        refuse_unaudited(answer);
     } else if (!ask(page, request, request->rest)) {
         answer->status = 503;
         answer->content_type = "application/json";

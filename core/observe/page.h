@@ -15,7 +15,8 @@ struct page_sources {
     void (*figures)(void *ctx, struct text *out); /* appends what /metrics says; on the listener's thread */
     void *figures_ctx;
     struct log *log;
-    bool loopback; /* only this machine reaches the listener */
+    struct audit *audit; /* NULL: reads are not audited */
+    bool loopback;       /* only this machine reaches the listener */
 };
 
 /* NULL when memory ran out. [main] */

@@ -1,5 +1,6 @@
 #include "observe/tap_server.h"
 
+#include "audit/audit.h"
 #include "base/clock.h"
 #include "base/unix_socket.h"
 #include "observe/tap_judge.h"
@@ -135,15 +136,28 @@ static void write_out(struct tap_server *server, struct client *client, int64_t 
     }
 }
 
-/* Who looks at records of customers is worth a line. */
-static void note_watcher(const struct tap_server *server, const struct client *client)
+/* Who looks at records of customers is worth a line of the log, and of the audit, without which nothing is shown. False
+ * with a message. */
+static bool note_watcher(const struct tap_server *server, const struct client *client, char *message, size_t size)
 {
-    struct ucred peer;
-    socklen_t size = sizeof peer;
-    if (getsockopt(client->fd, SOL_SOCKET, SO_PEERCRED, &peer, &size) == 0) {
-        log_printf(server->pipeline->log, CHURN_LOG_INFO, "tap", "process %ld of user %ld looks at %s", (long)peer.pid,
-                   (long)peer.uid, taps_point_name(client->wish.point));
+    const struct tap_wish *wish = &client->wish;
+    struct ucred peer = {.pid = -1, .uid = (uid_t)-1};
+    socklen_t len = sizeof peer;
+    char details[64];
+    const struct audit_act act = {.action = "read",
+                                  .by = "tap",
+                                  .customer = wish->customer[0] != '\0' ? wish->customer : NULL,
+                                  .details = details,
+                                  .peer = &peer};
+    (void)getsockopt(client->fd, SOL_SOCKET, SO_PEERCRED, &peer, &len);
+    (void)snprintf(details, sizeof details, "\"what\":\"%s\",\"condition\":%s", taps_point_name(wish->point),
+                   wish->when != NULL ? "true" : "false");
+    if (!audit_write(server->pipeline->audit, &act, message, size)) {
+        return false;
     }
+    log_printf(server->pipeline->log, CHURN_LOG_INFO, "tap", "process %ld of user %ld looks at %s", (long)peer.pid,
+               (long)peer.uid, taps_point_name(wish->point));
+    return true;
 }
 
 static void forget_record(void *ctx, const struct tapped *tapped)
@@ -166,7 +180,7 @@ static void take_request(struct tap_server *server, struct client *client, size_
 {
     unsigned number = (unsigned)(client - server->clients);
     struct tap_wish *wish = &client->wish;
-    char message[640];
+    char message[TRAIL_MESSAGE_SIZE];
     if (server->judge == NULL) {
         dismiss(server, client, "error", "out of memory");
         return;
@@ -176,11 +190,14 @@ static void take_request(struct tap_server *server, struct client *client, size_
         dismiss(server, client, "error", message);
         return;
     }
+    if (!note_watcher(server, client, message, sizeof message)) {
+        dismiss(server, client, "error", "this look cannot be audited, so nothing is shown; the run's log says why");
+        return;
+    }
     discard_old(server);
     client->watching = true;
     client->passed_before = taps_passed_over(server->taps, wish->point);
     say(client, "watching", server->pipeline->settings.name);
-    note_watcher(server, client);
     taps_watch(server->taps, number, wish->point, wish->customer[0] != '\0' ? wish->customer : NULL);
 }
 

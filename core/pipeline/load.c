@@ -6,6 +6,7 @@
 #include "base/suggest.h"
 #include "base/unix_socket.h"
 #include "event/condition.h"
+#include "pipeline/audit_section.h"
 #include "pipeline/health_section.h"
 #include "pipeline/instance.h"
 #include "pipeline/routing.h"
@@ -309,7 +310,7 @@ static bool check_whole(struct pipeline *pipeline)
 }
 
 static const char *const top_keys[] = {"source", "events", "processors", "store", "sinks", "dead_letters",
-                                       "log",    "health", "tap",        "tests", NULL};
+                                       "log",    "health", "tap",        "audit", "tests", NULL};
 
 /* What the run would refuse: it replaces sockets alone. */
 static bool check_tap_socket(struct config *config, const struct node *tap, const char *socket)
@@ -427,6 +428,7 @@ static bool load_settings(struct pipeline *pipeline)
     ok = choose_name(pipeline) && ok;
     ok = health_section_load(pipeline) && ok;
     ok = load_tap(pipeline) && ok;
+    ok = audit_section_load(pipeline) && ok;
     ok = add_plugin_path(pipeline) && ok;
     if (!ok) { /* the rest of the file is checked all the same */
         pipeline->settings.workers = 1;
@@ -497,17 +499,29 @@ bool pipeline_load_edited(struct pipeline *pipeline, struct pipeline_files files
     return (edit != NULL || targets_check(pipeline)) && ok; /* what a command changes is its own affair */
 }
 
-bool pipeline_load_health(struct pipeline *pipeline, struct pipeline_files files, FILE *errors)
+/* One section alone. */
+static bool load_part(struct pipeline *pipeline, struct pipeline_files files, bool (*load)(struct pipeline *pipeline),
+                      FILE *errors)
 {
     struct config *config = &pipeline->config;
     bool ok;
     memset(pipeline, 0, sizeof *pipeline);
     (void)config_load(config, files.pipeline, files.env, NULL);
-    ok = config->usable && health_section_load(pipeline);
+    ok = config->usable && load(pipeline);
     for (unsigned i = 0; !ok && i < config->finding_count; i++) {
         config_print_finding(config, &config->findings[i], errors);
     }
     return ok;
+}
+
+bool pipeline_load_health(struct pipeline *pipeline, struct pipeline_files files, FILE *errors)
+{
+    return load_part(pipeline, files, health_section_load, errors);
+}
+
+bool pipeline_load_audit(struct pipeline *pipeline, struct pipeline_files files, FILE *errors)
+{
+    return load_part(pipeline, files, audit_section_load, errors);
 }
 
 static bool set_prefix(struct pipeline *pipeline, void *into)
@@ -559,6 +573,7 @@ void pipeline_free(struct pipeline *pipeline)
                                       settings_target(SETTINGS_EVENTS, &pipeline->event_settings),
                                       settings_target(SETTINGS_HEALTH, &pipeline->health_settings),
                                       settings_target(SETTINGS_TAP, &pipeline->tap_settings),
+                                      settings_target(SETTINGS_AUDIT, &pipeline->audit_settings),
                                       settings_target(SETTINGS_STORE, &pipeline->store_settings)};
     instance_free(pipeline->store_instance);
     targets_free(&pipeline->targets);

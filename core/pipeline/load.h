@@ -17,6 +17,8 @@ bool pipeline_load(struct pipeline *pipeline, struct pipeline_files files, struc
 void pipeline_free(struct pipeline *pipeline);
 /* Only the section `health:`, whatever else is wrong with the file. False with messages. Free in either case. */
 bool pipeline_load_health(struct pipeline *pipeline, struct pipeline_files files, FILE *errors);
+/* Only the section `audit:`, likewise. */
+bool pipeline_load_audit(struct pipeline *pipeline, struct pipeline_files files, FILE *errors);
 /* Checks the file as it stands, for a command that goes on to load it with a change, which hides what it replaces. What
  * is wrong is reported to `errors`, and warnings only with it. `into` NULL, or the key prefix with which it is checked.
  */

@@ -1,6 +1,8 @@
 EXTRA_DIST += %D%/README.md
 
 libcore_la_SOURCES += \
+  %D%/audit_section.c \
+  %D%/audit_section.h \
   %D%/health_section.c \
   %D%/health_section.h \
   %D%/host.c \

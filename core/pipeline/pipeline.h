@@ -15,6 +15,7 @@
 #define PIPELINE_MAX_WORKERS JOURNAL_WORKERS
 #define PIPELINE_MAX_SINKS 31 /* beside the dead letters': a bit for each, and OUTPUT_AGAIN */
 
+struct audit;
 struct handover;
 struct instance;
 struct recent_alerts;
@@ -52,6 +53,7 @@ struct pipeline {
     struct store_settings store_settings;
     struct health_settings health_settings;
     struct tap_settings tap_settings;
+    struct audit_settings audit_settings;
     struct section source;
     struct section
         origin;           /* of a redrive, whose source are dead letters: the one that they are of; loaded NULL: none */
@@ -76,6 +78,7 @@ struct pipeline {
     struct journal *journal;                 /* of a run; its owner is whoever runs the pipeline */
     struct handover *handover;               /* of a run; NULL: it is never reloaded */
     struct taps *taps;                       /* of a run; NULL: nobody can look at its records */
+    struct audit *audit;                     /* of a run; NULL: acts are not audited */
     struct recent_alerts *alerts;            /* of a run, to be shown; NULL: nobody is shown any */
     const struct redrive *redrive;           /* NULL: the source is the pipeline's own */
     /* NULL, or exchanges services of each instance's host: for tests. */

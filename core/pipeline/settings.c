@@ -110,6 +110,22 @@ static const churn_option tap_options[] = {
              "NAME.tap in state_dir"},
 };
 
+static const churn_option audit_options[] = {
+    {.name = "path",
+     .type = CHURN_OPTION_STRING,
+     .offset = offsetof(struct audit_settings, path),
+     .help =
+         "file to which each start, stop, reload, replay, redrive, rebuild and look at customers' data is written, a "
+         "JSON object a line, with PATH.head beside it; '' or left out: none. What cannot be written there is not "
+         "shown either"},
+    {.name = "key",
+     .type = CHURN_OPTION_STRING,
+     .flags = CHURN_OPTION_SECRET,
+     .offset = offsetof(struct audit_settings, key),
+     .help = "32 bytes in hexadecimal digits or base64, by which lines are chained and customers are hashed; as from "
+             "`openssl rand -hex 32`"},
+};
+
 static const churn_option event_options[] = {
     {.name = "types",
      .type = CHURN_OPTION_LIST,
@@ -232,6 +248,7 @@ static const struct option_table tables[] = {
     [SETTINGS_LOG] = TABLE("log", log_options, "How log lines are written."),
     [SETTINGS_HEALTH] = TABLE("health", health_options, "Answers to whoever watches over the process."),
     [SETTINGS_TAP] = TABLE("tap", tap_options, "Live records of a run, for `churnd tap`."),
+    [SETTINGS_AUDIT] = TABLE("audit", audit_options, "Who did what and when, for `churnd audit`."),
     [SETTINGS_EVENTS] =
         TABLE("events", event_options, "Which events are taken; `override` changes what event types say."),
     [SETTINGS_OVERRIDE] =

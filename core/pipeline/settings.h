@@ -50,6 +50,11 @@ struct tap_settings {
     int32_t enabled;
 };
 
+struct audit_settings {
+    const char *path; /* NULL: there is none */
+    const char *key;
+};
+
 /* Of a processor or sink. */
 struct section_settings {
     const char *name; /* NULL: choose one */
@@ -77,6 +82,7 @@ enum settings {
     SETTINGS_LOG,
     SETTINGS_HEALTH,
     SETTINGS_TAP,
+    SETTINGS_AUDIT,
     SETTINGS_EVENTS,
     SETTINGS_OVERRIDE,
     SETTINGS_STORE,

@@ -7,7 +7,7 @@ import functools
 import re
 import subprocess
 
-FLOORS = ["base", "config", "plugin", "event", "profile", "pipeline", "observe", "engine", "cli"]
+FLOORS = ["base", "config", "plugin", "event", "profile", "pipeline", "audit", "observe", "engine", "cli"]
 SIDE_BY_SIDE = {"config": 1, "plugin": 1}  # neither uses the other
 LEVEL = {name: SIDE_BY_SIDE.get(name, number) for number, name in enumerate(FLOORS)}
 INCLUDE = re.compile(r'\s*#\s*include\s*"([^"]+)"')

@@ -1,0 +1,57 @@
+#include "pipeline/audit_section.h"
+
+#include "base/key.h"
+#include <limits.h>
+#include <stdlib.h>
+
+#define SUFFIX 8 /* bytes that names beside the file's own may have more */
+
+static bool is_given(const char *text)
+{
+    return text != NULL && *text != '\0';
+}
+
+static bool check_key(struct config *config, const struct node *section, const struct audit_settings *settings)
+{
+    struct key key;
+    char message[256];
+    bool ok;
+    if (!is_given(settings->key)) {
+        config_error(config, section,
+                     "audit: key: it is needed for the hashes that nobody else can make; `openssl rand -hex %d` makes "
+                     "one, which belongs into a variable or a credential",
+                     KEY_SIZE);
+        return false;
+    }
+    ok = key_parse(settings->key, &key, message, sizeof message);
+    key_wipe(&key);
+    if (!ok) {
+        config_error(config, config_get(section, "key"), "audit: key: %s", message);
+    }
+    return ok;
+}
+
+bool audit_section_load(struct pipeline *pipeline)
+{
+    struct config *config = &pipeline->config;
+    struct audit_settings *settings = &pipeline->audit_settings;
+    struct option_target target = settings_target(SETTINGS_AUDIT, settings);
+    const struct node *node = config_get(&config->root, "audit");
+    bool ok = options_read(config, node, node, "audit", &target, 1, NULL);
+    if (!is_given(settings->path)) { /* of a variable that is not set */
+        free((char *)(uintptr_t)settings->path);
+        settings->path = NULL;
+    }
+    if (!ok || settings->path == NULL) {
+        if (ok && is_given(settings->key)) {
+            config_error(config, node, "audit: path: it is needed beside the key: the file that acts are written to");
+            ok = false;
+        }
+        return ok;
+    }
+    if (strlen(settings->path) > PATH_MAX - SUFFIX) {
+        config_error(config, config_get(node, "path"), "audit: path: at most %d bytes are possible", PATH_MAX - SUFFIX);
+        ok = false;
+    }
+    return check_key(config, node, settings) && ok;
+}
