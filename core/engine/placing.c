@@ -13,10 +13,18 @@ static void say_gone(const struct worker *worker, uint32_t part, int64_t from, i
 {
     const struct part *s = &worker->parts.items[part];
     log_printf(worker->pipeline->log, CHURN_LOG_ERROR, source_label(worker),
-               "%s/%d has lost its records from offset %lld to %lld to retention, and the store what it had of them: "
-               "rebuild required from a backup of the store, for reading goes on without them",
-               s->topic, s->partition, (long long)from, (long long)low);
+               "%s/%d has lost its records from offset %lld to %lld (%lld offsets) to retention, and the store what it "
+               "had of them: rebuild required from a backup of the store, for reading goes on without them",
+               s->topic, s->partition, (long long)from, (long long)low, (long long)(low - from));
     metrics_add_own(worker->counters.gaps, 1);
+}
+
+/* Of what the store lacks nothing can be read again, which was said: it is told to begin here, so that the next start
+ * does not say it once more. */
+static int64_t begin_at_committed(struct partition *p)
+{
+    p->done = p->committed;
+    return p->committed;
 }
 
 /* The store has nothing of a partition that was read before: it lost all, or is a new one. */
@@ -24,8 +32,17 @@ static int64_t begin_without_checkpoint(struct worker *worker, uint32_t part, in
 {
     struct partition *p = partition_at(worker, part);
     const struct part *s = &worker->parts.items[part];
-    if (p->committed <= low) {
-        return p->committed;
+    if (p->committed <= 0 || p->committed < low) {
+        return p->committed; /* nothing was counted, or the source says itself that it lacks what is to be read */
+    }
+    if (p->committed == low) {
+        log_printf(worker->pipeline->log, CHURN_LOG_ERROR, source_label(worker),
+                   "%s/%d was read up to offset %lld, but the store has no checkpoint of it: it lost its profiles, or "
+                   "is another one; and the %lld offsets before are lost to retention. Rebuild required from a backup "
+                   "of the store, for reading goes on without them",
+                   s->topic, s->partition, (long long)p->committed, (long long)low);
+        metrics_add_own(worker->counters.gaps, 1);
+        return begin_at_committed(p);
     }
     if ((p->flags & CHURN_POSITION_WHOLE) == 0) {
         log_printf(
@@ -34,7 +51,7 @@ static int64_t begin_without_checkpoint(struct worker *worker, uint32_t part, in
             "another one. Rebuild required: reading goes on, and the profiles lack what was before",
             s->topic, s->partition, (long long)p->committed);
         metrics_add_own(worker->counters.gaps, 1);
-        return p->committed;
+        return begin_at_committed(p);
     }
     log_printf(
         worker->pipeline->log, CHURN_LOG_WARN, source_label(worker),

@@ -1,10 +1,12 @@
 """Redis frozen, killed, cut off and slow, in the middle of load: exact profiles afterwards."""
 
+import contextlib
 import random
 import time
 
 import events
 import oracle
+from confluent_kafka import Consumer, TopicPartition
 from conftest import pipeline, quick_group
 from services import wait_for
 
@@ -120,6 +122,39 @@ def test_redis_lost_what_it_acknowledged(stack, seed):
     stack.redis.start()
     finish(stack, daemon)
     assert "restarted, replaced or failed over" in daemon.err and "rebuilt from offset 0" in daemon.err
+
+
+def test_retention_took_all_that_an_empty_redis_lacks(stack, seed):
+    """The group stands where the topic begins now: what is lost is said, once. A group that never read has lost nothing."""
+    kafka, redis = stack.start_kafka(), stack.start_redis()
+    kafka.create_topics({"customer-events": 2})
+    kafka.produce("customer-events", events.load(300, 30, seed))
+
+    def run(group):
+        def change(settings):
+            quick_group(settings)
+            settings["source"]["group_id"] = group
+            settings["sinks"] = [{"plugin": "file", "input": "alerts", "path": str(stack.folder / "alerts")}]
+
+        daemon = stack.churnd("-c", pipeline(stack.folder / f"{group}.yaml", change), "--until-end")
+        assert daemon.wait() == 0, daemon.err[-3000:]
+        return daemon.err
+
+    def lost(err):
+        return sorted(line.split("ERROR kafka: ")[1] for line in err.splitlines() if " ERROR kafka: " in line)
+
+    assert lost(run("moved")) == []
+    parts = [TopicPartition("customer-events", p) for p in (0, 1)]
+    with contextlib.closing(Consumer({"bootstrap.servers": kafka.brokers, "group.id": "reader"})) as consumer:
+        ends = [consumer.get_watermark_offsets(part, 20)[1] for part in parts]
+    kafka.manage("delete_records", [TopicPartition("customer-events", p, end) for p, end in enumerate(ends)])
+    redis.client.flushall()
+    told = lost(run("moved"))
+    assert len(told) == 2, told
+    for partition, end in enumerate(ends):
+        assert f"customer-events/{partition} was read up to offset {end}, " in told[partition]
+        assert f"the {end} offsets before are lost to retention" in told[partition]
+    assert lost(run("moved")) == [] and lost(run("new")) == []
 
 
 def test_redis_full(stack, seed):

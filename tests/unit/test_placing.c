@@ -605,12 +605,12 @@ static void test_what_is_said_of_the_place(void)
          "WARN  source: t/0: the store is sure of everything before offset 0 only, the source of 20: going back "
          "there\n"},
         {20, 10, 15, 0, 1, 1,
-         "ERROR source: t/0 has lost its records from offset 10 to 15 to retention, and the store what it had of them: "
+         "ERROR source: t/0 has lost its records from offset 10 to 15 (5 offsets) to retention, and the store what it had of them: "
          "rebuild required from a backup of the store, for reading goes on without them\n"
          "WARN  source: t/0: the store is sure of everything before offset 15 only, the source of 20: going back "
          "there\n"},
         {20, 0, 15, 0, 1, 1,
-         "ERROR source: t/0 has lost its records from offset 0 to 15 to retention, and the store what it had of them: "
+         "ERROR source: t/0 has lost its records from offset 0 to 15 (15 offsets) to retention, and the store what it had of them: "
          "rebuild required from a backup of the store, for reading goes on without them\n"
          "WARN  source: t/0: the store is sure of everything before offset 15 only, the source of 20: going back "
          "there\n"},
@@ -626,9 +626,14 @@ static void test_what_is_said_of_the_place(void)
         {20, -1, 1, CHURN_POSITION_WHOLE, 1, 1,
          "WARN  source: t/0 was read up to offset 20, but the store has no checkpoint of it: rebuild required, so "
          "profiles and predictions are rebuilt from offset 1; alerts and dead letters are not sent again\n"
-         "ERROR source: t/0 has lost its records from offset 0 to 1 to retention, and the store what it had of them: "
+         "ERROR source: t/0 has lost its records from offset 0 to 1 (1 offsets) to retention, and the store what it had of them: "
          "rebuild required from a backup of the store, for reading goes on without them\n"},
-        {20, -1, 20, CHURN_POSITION_WHOLE, 0, 0, ""},
+        {20, -1, 20, CHURN_POSITION_WHOLE, 0, 1,
+         "ERROR source: t/0 was read up to offset 20, but the store has no checkpoint of it: it lost its profiles, or "
+         "is another one; and the 20 offsets before are lost to retention. Rebuild required from a backup of the "
+         "store, for reading goes on without them\n"},
+        {20, -1, 30, CHURN_POSITION_WHOLE, 0, 0, ""}, /* the source stops, and says why */
+        {-1, -1, 20, CHURN_POSITION_WHOLE, 0, 0, ""}, /* a new group on an old topic */
         {0, -1, 0, CHURN_POSITION_WHOLE, 0, 0, ""},
     };
     for (size_t i = 0; i < COUNT(cases); i++) {
@@ -641,6 +646,30 @@ static void test_what_is_said_of_the_place(void)
         check_logged(cases[i].logged, what);
         CU_ASSERT_EQUAL(metrics_sum(pipeline.metrics, "rewinds"), cases[i].rewinds);
         CU_ASSERT_EQUAL(metrics_sum(pipeline.metrics, "gaps"), cases[i].gaps);
+        close_here();
+    }
+}
+
+/* What cannot be helped is said once: from then on the store has a checkpoint. */
+static void test_a_gap_is_said_once(void)
+{
+    static const struct {
+        int64_t low;
+        uint32_t flags;
+    } cases[] = {{20, CHURN_POSITION_WHOLE}, {0, 0}};
+    for (size_t i = 0; i < COUNT(cases); i++) {
+        open_here(-1);
+        source.low = cases[i].low;
+        assign(20, cases[i].flags);
+        CU_ASSERT(placing_step(&worker) && partitions_ready(&worker));
+        CU_ASSERT(progress_commit(&worker, 5000));
+        CU_ASSERT_EQUAL(store.offset, 20);
+        log_pass_over();
+        progress_revoke(&worker);
+        assign(20, cases[i].flags);
+        CU_ASSERT(placing_step(&worker) && partitions_ready(&worker));
+        check_logged("", "no event came");
+        CU_ASSERT_EQUAL(metrics_sum(pipeline.metrics, "gaps"), 1);
         close_here();
     }
 }
@@ -1211,6 +1240,7 @@ int main(void)
         TEST(test_nothing_is_told_of_the_beginning),
         TEST(test_what_is_said_of_a_source_without_positions),
         TEST(test_what_is_said_of_the_place),
+        TEST(test_a_gap_is_said_once),
         TEST(test_a_checkpoint_whose_put_breaks_the_session),
         TEST(test_a_store_that_needs_no_flush),
         TEST(test_a_refused_checkpoint_is_a_stall),
