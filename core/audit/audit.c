@@ -304,7 +304,8 @@ void audit_note(struct audit *audit, const struct audit_act *act)
 static bool has_room(struct audit *audit)
 {
     struct statvfs disk;
-    if (statvfs(audit->path, &disk) == 0 && disk.f_bavail < ROOM_BYTES / disk.f_frsize) {
+    if (statvfs(audit->path, &disk) == 0 && disk.f_blocks > 0 && /* else it does not tell */
+        disk.f_bavail * disk.f_frsize < ROOM_BYTES) {
         (void)snprintf(audit->failure, sizeof audit->failure, "the disk of the audit '%s' is full", audit->path);
         return false;
     }

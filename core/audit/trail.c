@@ -6,6 +6,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
+#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/file.h>
@@ -13,6 +14,9 @@
 #include <unistd.h>
 
 #define HEAD_LINE (20 + 1 + CHAIN_MAC_LEN + 1) /* number, blank, hash, end of line */
+
+#define LOCK_MS 2000 /* for another process to write its line */
+#define LOCK_TURN_MS 5
 
 struct trail {
     const char *path;
@@ -22,11 +26,13 @@ struct trail {
     bool has_head; /* it was there */
     off_t size;    /* of the file, up to its last whole line */
     bool rest;     /* something stands behind that */
+    bool endless;  /* its last line is longer than any of ours, and has no end: it stays, and is ended */
 };
 
 static bool cannot(const char *path, const char *what, char *message, size_t size)
 {
-    return refuse(message, size, "the audit '%s' cannot be %s: %s", path, what, strerror(errno));
+    return refuse(message, size, "the audit '%s' cannot be %s: %s", path, what,
+                  errno == ETXTBSY ? "another process has it, and does not go on" : strerror(errno));
 }
 
 /* A regular file, made where it is missing. -1 with errno. */
@@ -46,6 +52,19 @@ static bool head_path(const char *path, char ret[PATH_MAX], char *message, size_
 {
     int len = snprintf(ret, PATH_MAX, "%s.head", path);
     return (len > 0 && len < PATH_MAX) || refuse(message, size, "the path of the audit is too long");
+}
+
+/* Nobody has it for long, but a process that is stopped just then. */
+static bool take_lock(int fd)
+{
+    for (int waited_ms = 0; flock(fd, LOCK_EX | LOCK_NB) != 0; waited_ms += LOCK_TURN_MS) {
+        if (errno != EWOULDBLOCK || waited_ms >= LOCK_MS) {
+            errno = errno == EWOULDBLOCK ? ETXTBSY : errno;
+            return false;
+        }
+        (void)poll(NULL, 0, LOCK_TURN_MS);
+    }
+    return true;
 }
 
 /* ---- the head ---- */
@@ -86,7 +105,7 @@ bool trail_head(const char *path, struct chain_head *ret, char *message, size_t 
     if (fd < 0) {
         return errno == ENOENT || cannot(name, "read", message, size);
     }
-    ok = flock(fd, LOCK_SH) == 0 && read_head(fd, ret, &has);
+    ok = take_lock(fd) && read_head(fd, ret, &has);
     (void)(ok || cannot(name, "read", message, size));
     (void)close(fd);
     return ok;
@@ -128,7 +147,8 @@ static bool read_end(struct trail *trail, bool *ret_fits)
     }
     if (ok) {
         take_end(trail, last_line(bytes, want, &end), ret_fits);
-        trail->size = st.st_size - (off_t)(want - end);
+        trail->endless = end == 0 && (off_t)want < st.st_size;
+        trail->size = trail->endless ? st.st_size : st.st_size - (off_t)(want - end);
         trail->rest = end < want;
     }
     free(bytes);
@@ -180,11 +200,14 @@ static void append_own(struct trail *trail, const char *action, const char *memb
 /* A torn line was never acknowledged to anybody: it makes room, and is told of. */
 static enum trail_found mend(struct trail *trail, bool fits, struct text *lines)
 {
+    if (trail->endless) {
+        text_append_string(lines, "\n");
+    }
     if (trail->size == 0 && !trail->rest && trail->head.number > 0) {
         append_own(trail, TRAIL_CONTINUES, "", lines);
         return TRAIL_BEGUN;
     }
-    if (!fits || (trail->size == 0 && trail->head.number > 0)) {
+    if (!fits || trail->endless || (trail->size == 0 && trail->head.number > 0)) {
         append_own(trail, "\"action\":\"damaged\"", ",\"what\":\"the end of the file was not where it had been\"",
                    lines);
         return TRAIL_CUT;
@@ -220,7 +243,7 @@ bool trail_append(const char *path, const struct key *key, const char *members, 
         return false;
     }
     trail.head_fd = open_file(name, O_RDWR | O_CREAT, 0600);
-    ok = trail.head_fd >= 0 && flock(trail.head_fd, LOCK_EX) == 0;
+    ok = trail.head_fd >= 0 && take_lock(trail.head_fd);
     if (ok) { /* not before: whoever had the lock may have begun a new one */
         trail.fd = open_file(path, O_RDWR | O_CREAT | O_APPEND, 0640);
         ok = trail.fd >= 0 && append(&trail, members, ret_found);

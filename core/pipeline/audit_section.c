@@ -3,6 +3,7 @@
 #include "base/key.h"
 #include <limits.h>
 #include <stdlib.h>
+#include <sys/stat.h>
 
 #define SUFFIX 8 /* bytes that names beside the file's own may have more */
 
@@ -31,6 +32,21 @@ static bool check_key(struct config *config, const struct node *section, const s
     return ok;
 }
 
+static void warn_of_folder(struct config *config, const struct node *section, const char *path)
+{
+    const char *slash = strrchr(path, '/');
+    char folder[PATH_MAX];
+    struct stat st;
+    (void)snprintf(folder, sizeof folder, "%.*s", slash != NULL ? (int)(slash - path) + 1 : 1,
+                   slash != NULL ? path : ".");
+    if (stat(folder, &st) != 0 || !S_ISDIR(st.st_mode)) {
+        config_warning(config, config_get(section, "path"),
+                       "audit: path: there is no folder '%s'; while acts cannot be written the run is not ready, and "
+                       "customers are shown to nobody",
+                       folder);
+    }
+}
+
 bool audit_section_load(struct pipeline *pipeline)
 {
     struct config *config = &pipeline->config;
@@ -53,5 +69,6 @@ bool audit_section_load(struct pipeline *pipeline)
         config_error(config, config_get(node, "path"), "audit: path: at most %d bytes are possible", PATH_MAX - SUFFIX);
         ok = false;
     }
+    warn_of_folder(config, node, settings->path);
     return check_key(config, node, settings) && ok;
 }

@@ -2,6 +2,7 @@
 
 import base64
 import contextlib
+import fcntl
 import hashlib
 import hmac
 import json
@@ -430,6 +431,24 @@ def test_what_check_refuses(tmp_path, what):
     audit, message = REFUSED[what]
     done = run_churnd("check", "-c", write(tmp_path, audit=audit), check=1)
     assert message in done.stderr and "hunter2" not in done.stderr and "0a0b" not in done.stderr
+
+
+def test_a_folder_that_is_not_there_is_warned_of(tmp_path):
+    path = write(tmp_path, audit={"path": str(tmp_path / "gone/audit"), "key": KEY})
+    assert (
+        f"warning: audit: path: there is no folder '{tmp_path}/gone/'"
+        in run_churnd("check", "-c", path, check=0).stderr
+    )
+    assert "No such file" in run_churnd("profile", "-c", path, "cust-0", check=1).stderr
+
+
+def test_whoever_holds_the_lock_is_not_waited_for_for_ever(trail):
+    path, audit = trail
+    with open(audit.with_name("audit.jsonl.head")) as held:
+        fcntl.flock(held, fcntl.LOCK_SH)
+        assert "another process has it" in run_churnd("profile", "-c", path, "cust-0", check=1).stderr
+    run_churnd("profile", "-c", path, "cust-0", check=0)
+    assert verified(path).startswith("7 lines, whole")
 
 
 def test_without_an_audit(tmp_path):
