@@ -75,17 +75,19 @@ bool seal_is(churn_str text, churn_str *ret_id)
 {
     churn_str id, data;
     bool is = cut(text, &id, &data) && id.len <= SEAL_MAX_ID && is_word(id, WORD ".") && is_word(data, WORD) &&
-              data.len >= (NONCE + TAG) * 4 / 3;
+              data.len >= (NONCE + 1 + TAG) * 4 / 3;
     if (is && ret_id != NULL) {
         *ret_id = id;
     }
     return is;
 }
 
-static void make_nonce(const struct seal_key *key, const struct seal_place *place, churn_str text,
+/* `form` says what `text` is, and is encrypted with it. */
+static void make_nonce(const struct seal_key *key, const struct seal_place *place, char form, churn_str text,
                        unsigned char nonce[NONCE])
 {
-    const churn_str parts[] = {churn_text(place->kind), place->record, place->owner, place->field, text};
+    const churn_str parts[] = {churn_text(place->kind),  place->record, place->owner, place->field,
+                               {.ptr = &form, .len = 1}, text};
     key_hash(&key->nonce, "churnd nonce", parts, sizeof parts / sizeof parts[0], nonce, NONCE);
 }
 
@@ -97,7 +99,7 @@ static int make_head(char head[HEAD_SIZE], const struct seal_key *key)
 void seal_append(struct text *out, const struct seal_ring *ring, const struct seal_place *place, churn_str text)
 {
     const struct seal_key *key = &ring->keys[0];
-    size_t len = NONCE + text.len + TAG, coded = sodium_base64_encoded_len(len, VARIANT);
+    size_t len = NONCE + 1 + text.len + TAG, coded = sodium_base64_encoded_len(len, VARIANT);
     unsigned char *data = malloc(len);
     char head[HEAD_SIZE];
     int head_len = make_head(head, key);
@@ -105,8 +107,12 @@ void seal_append(struct text *out, const struct seal_ring *ring, const struct se
         out->failed = true;
         return;
     }
-    make_nonce(key, place, text, data);
-    (void)crypto_aead_xchacha20poly1305_ietf_encrypt(data + NONCE, NULL, (const unsigned char *)text.ptr, text.len,
+    data[NONCE] = place->json ? 'j' : 't';
+    if (text.len > 0) {
+        memcpy(data + NONCE + 1, text.ptr, text.len);
+    }
+    make_nonce(key, place, (char)data[NONCE], text, data);
+    (void)crypto_aead_xchacha20poly1305_ietf_encrypt(data + NONCE, NULL, data + NONCE, 1 + text.len,
                                                      (const unsigned char *)head, (unsigned long long)head_len, NULL,
                                                      data, key->cipher.bytes);
     text_append(out, head, (size_t)head_len);
@@ -128,14 +134,14 @@ static const struct seal_key *find_key(const struct seal_ring *ring, churn_str i
     return NULL;
 }
 
-/* Into `clear`, which has room for it. */
-static enum seal_result decrypt(const struct seal_key *key, const struct seal_place *place, const unsigned char *data,
-                                size_t len, unsigned char *clear)
+/* In place: `data` has the form and the text behind the nonce then. */
+static enum seal_result decrypt(const struct seal_key *key, const struct seal_place *place, unsigned char *data,
+                                size_t len)
 {
     unsigned char nonce[NONCE];
     char head[HEAD_SIZE];
     int head_len = make_head(head, key);
-    if (crypto_aead_xchacha20poly1305_ietf_decrypt(clear, NULL, NULL, data + NONCE, len - NONCE,
+    if (crypto_aead_xchacha20poly1305_ietf_decrypt(data + NONCE, NULL, NULL, data + NONCE, len - NONCE,
                                                    (const unsigned char *)head, (unsigned long long)head_len, data,
                                                    key->cipher.bytes) != 0) {
         return SEAL_FORGED;
@@ -143,12 +149,13 @@ static enum seal_result decrypt(const struct seal_key *key, const struct seal_pl
     if (place == NULL) {
         return SEAL_OPENED;
     }
-    make_nonce(key, place, (churn_str){.ptr = (const char *)clear, .len = (uint32_t)(len - NONCE - TAG)}, nonce);
+    make_nonce(key, place, place->json ? 'j' : 't',
+               (churn_str){.ptr = (const char *)data + NONCE + 1, .len = (uint32_t)(len - NONCE - 1 - TAG)}, nonce);
     return sodium_memcmp(nonce, data, NONCE) == 0 ? SEAL_OPENED : SEAL_FORGED;
 }
 
-enum seal_result seal_open(struct text *out, const struct seal_ring *ring, const struct seal_place *place,
-                           churn_str sealed)
+static enum seal_result open_sealed(struct text *out, const struct seal_ring *ring, const struct seal_place *place,
+                                    churn_str sealed, bool *ret_json)
 {
     const struct seal_key *key;
     churn_str id, data;
@@ -163,14 +170,31 @@ enum seal_result seal_open(struct text *out, const struct seal_ring *ring, const
         return SEAL_KEY_UNKNOWN;
     }
     bytes = malloc(data.len);
-    if (bytes == NULL || !text_reserve(out, data.len)) {
-        free(bytes);
+    if (bytes == NULL) {
         return SEAL_NO_MEMORY;
     }
-    if (sodium_base642bin(bytes, data.len, data.ptr, data.len, NULL, &len, NULL, VARIANT) == 0 && len >= NONCE + TAG) {
-        result = decrypt(key, place, bytes, len, (unsigned char *)out->bytes + out->len);
+    if (sodium_base642bin(bytes, data.len, data.ptr, data.len, NULL, &len, NULL, VARIANT) == 0 &&
+        len >= NONCE + 1 + TAG) {
+        result = decrypt(key, place, bytes, len);
     }
-    out->len += result == SEAL_OPENED ? len - NONCE - TAG : 0;
+    if (result == SEAL_OPENED) {
+        *ret_json = bytes[NONCE] == 'j';
+        text_append(out, (const char *)bytes + NONCE + 1, len - NONCE - 1 - TAG);
+        result = out->failed ? SEAL_NO_MEMORY : SEAL_OPENED;
+    }
+    sodium_memzero(bytes, data.len);
     free(bytes);
     return result;
+}
+
+enum seal_result seal_open(struct text *out, const struct seal_ring *ring, const struct seal_place *place,
+                           churn_str sealed)
+{
+    bool json;
+    return open_sealed(out, ring, place, sealed, &json);
+}
+
+enum seal_result seal_open_anywhere(struct text *out, const struct seal_ring *ring, churn_str sealed, bool *ret_json)
+{
+    return open_sealed(out, ring, NULL, sealed, ret_json);
 }

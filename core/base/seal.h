@@ -1,9 +1,11 @@
 /* Texts encrypted by XChaCha20-Poly1305 (libsodium), as one word: churnd:1:KEY:DATA, where KEY is the id of the key and
  * DATA is base64 (URL-safe, without padding) of the nonce, the encrypted text and its tag.
  *
- * The nonce is a keyed hash of where the text stands and of the text. So what is encrypted again is the same again, two
- * different texts have never the same nonce, and who opens a text where it belongs notices one that was moved there.
- * The tag is also over "churnd:1:KEY". */
+ * What is encrypted begins with a byte that says what follows: 't' a text, 'j' a JSON value.
+ *
+ * The nonce is a keyed hash of where the text stands and of what is encrypted. So what is encrypted again is the same
+ * again, two different texts have never the same nonce, and who opens a text where it belongs notices one that was
+ * moved there. The tag is also over "churnd:1:KEY". */
 #ifndef SEAL_H
 #define SEAL_H
 
@@ -30,6 +32,7 @@ struct seal_place {
     churn_str record; /* the id of that */
     churn_str owner;  /* whose it is */
     churn_str field;
+    bool json; /* it is a JSON value, to be put in the place of the text */
 };
 
 enum seal_result {
@@ -49,8 +52,10 @@ void seal_ring_free(struct seal_ring *ring);
 bool seal_is(churn_str text, churn_str *ret_id);
 /* Appends the sealed text; the ring has a key. */
 void seal_append(struct text *out, const struct seal_ring *ring, const struct seal_place *place, churn_str text);
-/* Appends the clear text, and nothing where it does not answer SEAL_OPENED. `place` NULL: wherever it comes from. */
+/* Appends the clear text, and nothing where it does not answer SEAL_OPENED. */
 enum seal_result seal_open(struct text *out, const struct seal_ring *ring, const struct seal_place *place,
                            churn_str sealed);
+/* The same wherever it comes from; *ret_json: it is a JSON value. */
+enum seal_result seal_open_anywhere(struct text *out, const struct seal_ring *ring, churn_str sealed, bool *ret_json);
 
 #endif

@@ -105,6 +105,7 @@ int command_graph(const struct arguments *arguments, struct loader *loader, stru
 int command_completion(const struct arguments *arguments, struct loader *loader, struct log *log);
 int command_schema(const struct arguments *arguments, struct loader *loader, struct log *log);
 int command_profile(const struct arguments *arguments, struct loader *loader, struct log *log);
+int command_decrypt(const struct arguments *arguments, struct loader *loader, struct log *log);
 int command_health(const struct arguments *arguments, struct loader *loader, struct log *log);
 int command_explain(const struct arguments *arguments, struct loader *loader, struct log *log);
 int command_redrive(const struct arguments *arguments, struct loader *loader, struct log *log);

@@ -7,6 +7,7 @@
 #include "cli/explain_keep.h"
 #include "engine/plugin_call.h"
 #include "engine/processors.h"
+#include "engine/protecting.h"
 #include <json-c/json.h>
 #include <stdlib.h>
 #include <time.h>
@@ -232,11 +233,13 @@ bool explain_judge(struct explain *e, const churn_record *record, uint32_t part)
     struct reject reject;
     churn_event event;
     char *payload = NULL;
+    uint32_t len;
     arena_reset(arena);
     if (record->value.ptr != NULL && (payload = arena_copy(arena, record->value.ptr, record->value.len)) == NULL) {
         return explain_state_fail(e, "out of memory");
     }
-    type = event_decode(worker->intake.decoder, payload, payload != NULL ? record->value.len : 0, &event, &reject);
+    len = payload != NULL ? record->value.len : 0;
+    type = protecting_decode(worker, &payload, &len, &event, &reject);
     if (type == NULL) {
         return reject.out_of_memory ? explain_state_fail(e, "out of memory")
                                     : judge_refused(e, record, &judged, &reject);

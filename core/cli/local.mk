@@ -12,6 +12,7 @@ libcore_la_SOURCES += \
   %D%/command_table.h \
   %D%/commands.h \
   %D%/completion.c \
+  %D%/decrypt.c \
   %D%/describe.h \
   %D%/describe_command.c \
   %D%/describe_facts.c \

@@ -339,6 +339,29 @@ static struct json_object *events_schema(const struct loader *loader)
     return events;
 }
 
+/* Of single fields: what becomes of one everywhere, or at each place. */
+static struct json_object *protected_fields(void)
+{
+    static const char *const object_type[] = {"object", NULL};
+    static const char *const places[] = {"events", "alerts", "predictions", "store", "tap", "page", NULL};
+    struct json_object *fields = json_object_new_object(), *ways = json_object_new_array(),
+                       *each = json_object_new_object(), *action = json_object_new_object();
+    struct json_object *by_place = closed_map("What becomes of the field at each place.", true);
+    json_add(action, "enum", json_names(settings_protect_actions));
+    for (size_t i = 0; places[i] != NULL; i++) {
+        struct json_object *at = json_object_new_object();
+        json_add(at, "enum", json_names(settings_protect_actions));
+        add_property(by_place, places[i], at, false);
+    }
+    (void)json_object_array_add(ways, action);
+    (void)json_object_array_add(ways, by_place);
+    json_add(each, "anyOf", ways);
+    json_add_text(fields, "description", "What becomes of single fields otherwise than the rest says.");
+    json_add(fields, "type", types(object_type, true));
+    json_add(fields, "additionalProperties", each);
+    return fields;
+}
+
 /* Sections of the host's own options alone, such as `log`. */
 static void add_plain_sections(struct json_object *schema)
 {
@@ -349,6 +372,9 @@ static void add_plain_sections(struct json_object *schema)
         if (!words_have(others, tables[i].section)) {
             struct json_object *section = closed_map(tables[i].help, true);
             add_host_options(section, tables[i].section);
+            if (strcmp(tables[i].section, "protect") == 0) {
+                add_property(section, "fields", protected_fields(), false);
+            }
             add_property(schema, tables[i].section, section, false);
         }
     }

@@ -13,6 +13,7 @@
 #include "cli/commands.h"
 #include "pipeline/load.h"
 #include "pipeline/pipeline.h"
+#include "profile/profile_view.h"
 #include "profile/store_keys.h"
 #include "profile/told.h"
 #include <stdlib.h>
@@ -161,20 +162,30 @@ struct batch {
     struct copy here;
 };
 
-static int32_t take_profile(void *ctx, churn_str key, const churn_pair *fields, uint32_t count)
+static void take_clear(struct batch *batch, const churn_pair *fields, uint32_t count)
 {
-    struct batch *batch = ctx;
     uint32_t i = batch->answered++;
-    (void)key;
     if (batch->v->failed) {
-        return CHURN_END;
+        return;
     }
     if (i % SIDES == HERE) {
         batch->v->failed = !copy_pairs(&batch->here, fields, count);
     } else {
         batch->fn(batch->v, batch->ctx, batch->ids[i / SIDES], batch->numbers[i / SIDES], &batch->here, fields, count);
     }
-    return CHURN_OK;
+}
+
+/* Texts are compared in clear: after a change of keys the same one is encrypted otherwise. */
+static int32_t take_profile(void *ctx, churn_str key, const churn_pair *fields, uint32_t count)
+{
+    struct batch *batch = ctx;
+    struct profile_view view;
+    bool stop = batch->v->failed;
+    (void)key;
+    batch->v->failed = !profile_view_make(&view, batch->v->registry, fields, count, VIEW_CLEAR) || stop;
+    take_clear(batch, view.pairs, count);
+    profile_view_free(&view);
+    return stop ? CHURN_END : CHURN_OK;
 }
 
 /* Stands for a profile that the store cannot show: it is there, and equal to no other. */
@@ -402,8 +413,11 @@ static void free_all(struct verify *v, struct differences *differences)
 
 static int verify(const struct arguments *arguments, struct pipeline *pipeline, struct log *log)
 {
-    struct verify v = {
-        .ops = store_ops(&pipeline->store), .log = log, .quiet = arguments->quiet, .err = {.size = sizeof v.err}};
+    struct verify v = {.ops = store_ops(&pipeline->store),
+                       .registry = &pipeline->catalog.registry,
+                       .log = log,
+                       .quiet = arguments->quiet,
+                       .err = {.size = sizeof v.err}};
     struct differences differences = {0};
     const char *prefixes[SIDES] = {pipeline->store_settings.key_prefix, arguments->against};
     int32_t result = v.ops->open(pipeline->store_instance->self, &v.session, &v.err);

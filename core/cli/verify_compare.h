@@ -4,6 +4,7 @@
 
 #include "base/json_text.h"
 #include "base/progress_line.h"
+#include "event/registry.h"
 #include <churn/store.h>
 
 enum { HERE, THERE, SIDES };
@@ -37,6 +38,7 @@ struct reached {
 struct verify {
     const churn_store_ops *ops;
     void *session;
+    const struct registry *registry;
     churn_str prefixes[SIDES];
     struct log *log;
     bool quiet;

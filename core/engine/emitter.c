@@ -3,8 +3,10 @@
 
 #include "base/clock.h"
 #include "engine/plugin_call.h"
+#include "engine/protecting.h"
 #include "engine/set_aside.h"
 #include "observe/recent_alerts.h"
+#include "pipeline/protect_section.h"
 
 #define BATCH 256
 #define WARN_MS 10000        /* between warnings about what a sink does not take */
@@ -69,7 +71,8 @@ static bool cut(struct worker *worker, struct window *window, unsigned sink, uin
                "the dead letter of %s/%d at offset %lld is kept without its value: %s", letter->topic,
                letter->partition, (long long)letter->offset, reject->detail);
     metrics_add_own(worker->counters.reasons[REJECT_TOO_LARGE_TO_KEEP], 1);
-    return output_cut_letter(window, index, reject->detail) || out_of_memory(worker);
+    return output_cut_letter(window, index, reject->detail, protect_section_ring(worker->pipeline)) ||
+           out_of_memory(worker);
 }
 
 /* One output that a sink will never take, or must not be given, becomes a dead letter. */
@@ -233,10 +236,11 @@ static bool is_awaited(const struct window *window, unsigned sink, uint64_t id)
 }
 
 /* An alert that is safe is kept for whoever may see it. */
-static void show_alert(const struct worker *worker, const churn_record *output)
+static void show_alert(struct worker *worker, const struct window *window, uint32_t index)
 {
-    if (output->kind == CHURN_RECORD_ALERT && worker->pipeline->alerts != NULL) {
-        recent_alerts_add(worker->pipeline->alerts, output->value);
+    const churn_record *output = &window->outputs[index];
+    if (output->kind == CHURN_RECORD_ALERT && worker->pipeline->alerts != NULL && !protecting_is_copy(window, index)) {
+        recent_alerts_add(worker->pipeline->alerts, protecting_shown(worker, PLACE_PAGE, output->value));
     }
 }
 
@@ -264,7 +268,7 @@ static bool take_answer(struct worker *worker, unsigned sink, const churn_done *
     if (done->result == CHURN_OK) {
         metrics_add_own(worker->counters.sent, window->outputs[index].kind == CHURN_RECORD_EVENT);
         metrics_add_own(worker->sink_states[sink].sent, 1);
-        show_alert(worker, &window->outputs[index]);
+        show_alert(worker, window, index);
         return true;
     }
     reject_set(&reject, REJECT_BY_SINK, "%s", done->message != NULL ? done->message : "");

@@ -5,6 +5,7 @@
 #include "engine/partitions.h"
 #include "engine/plugin_call.h"
 #include "engine/processors.h"
+#include "engine/protecting.h"
 #include "engine/set_aside.h"
 #include "engine/tapping.h"
 #include "pipeline/routing.h"
@@ -147,6 +148,12 @@ static bool withhold(struct window *window, uint32_t withheld)
     return true;
 }
 
+/* Protects the personal data of the newest output. */
+static bool protect(struct worker *worker, struct window *window)
+{
+    return worker->protector == NULL || protecting_output(worker, window);
+}
+
 /* The alerts that processors raised. */
 static bool say_raised(struct worker *worker, const churn_record *record, const struct event_type *type,
                        const churn_event *event)
@@ -158,7 +165,8 @@ static bool say_raised(struct worker *worker, const churn_record *record, const 
         uint32_t withheld;
         window->alerts[alert->severity]++;
         if (wanted(worker, type, event, CHURN_RECORD_ALERT, alert->severity, &withheld)) {
-            ok = output_raised(window, record, event, alert, &worker->intake.scratch) && withhold(window, withheld);
+            ok = output_raised(window, record, event, alert, &worker->intake.scratch) && withhold(window, withheld) &&
+                 protect(worker, window);
         }
     }
     return ok;
@@ -174,13 +182,13 @@ static bool say_outputs(struct worker *worker, const churn_record *record, const
     struct saying saying = routing_saying(worker->pipeline, type, event, kinds);
     bool ok = true;
     if ((saying.kinds & CHURN_RECORD_EVENT) != 0 && wanted(worker, type, event, CHURN_RECORD_EVENT, 0, &withheld)) {
-        ok = output_event(window, record, event->payload) && withhold(window, withheld);
+        ok = output_event(window, record, event->payload) && withhold(window, withheld) && protect(worker, window);
     }
     if ((saying.kinds & CHURN_RECORD_ALERT) != 0) {
         window->alerts[saying.severity]++;
         if (wanted(worker, type, event, CHURN_RECORD_ALERT, saying.severity, &withheld)) {
             ok = output_alert(window, record, type, event, saying.severity, &worker->intake.scratch) &&
-                 withhold(window, withheld) && ok;
+                 withhold(window, withheld) && protect(worker, window) && ok;
         }
     }
     if ((kinds & CHURN_RECORD_ALERT) != 0) {
@@ -195,10 +203,11 @@ static bool say_outputs(struct worker *worker, const churn_record *record, const
     return ok || out_of_memory(worker);
 }
 
-static bool take_event(struct worker *worker, const churn_record *record, const struct event_type *type,
-                       churn_event *event, uint32_t part, enum lateness late, struct reject *reject)
+/* `received` is the record's value as it came. */
+static bool take_event(struct worker *worker, const churn_record *record, churn_str received,
+                       const struct event_type *type, churn_event *event, uint32_t part, enum lateness late,
+                       struct reject *reject)
 {
-    churn_str received = event->payload;
     int32_t verdict;
     event->topic = churn_text(record->topic);
     event->partition = record->partition;
@@ -248,7 +257,8 @@ static bool pass_on(struct worker *worker, const churn_record *record, uint32_t 
 bool event_in_take(struct worker *worker, const churn_record *record, uint32_t part, enum lateness late)
 {
     struct window *window = window_filling(worker);
-    char *payload = NULL;
+    char *payload = NULL, *bytes;
+    uint32_t len;
     churn_event event;
     struct reject reject;
     const struct event_type *type;
@@ -266,12 +276,17 @@ bool event_in_take(struct worker *worker, const churn_record *record, uint32_t p
     if (!worker->pipeline->decodes) {
         return pass_on(worker, record, part, payload);
     }
-    type = event_decode(worker->intake.decoder, payload, payload != NULL ? record->value.len : 0, &event, &reject);
+    bytes = payload;
+    len = payload != NULL ? record->value.len : 0;
+    type = protecting_decode(worker, &bytes, &len, &event, &reject);
     if (tapping_wanted(worker, TAP_SOURCE)) {
-        tapping_source(worker, record, type != NULL ? &event : NULL);
+        churn_record read = *record;
+        read.value.ptr = payload; /* where it is padded */
+        tapping_source(worker, &read, type != NULL ? &event : NULL);
     }
     if (type != NULL) {
-        return take_event(worker, record, type, &event, part, late, &reject);
+        churn_str received = {.ptr = payload, .len = record->value.len};
+        return take_event(worker, record, received, type, &event, part, late, &reject);
     }
     if (reject.out_of_memory) {
         return out_of_memory(worker);

@@ -3,6 +3,8 @@
 #include "base/decimal.h"
 #include "base/json_parse.h"
 #include "base/json_text.h"
+#include "base/refuse.h"
+#include "base/seal.h"
 #include "engine/output.h"
 #include "event/severity.h"
 #include <json-c/json.h>
@@ -243,6 +245,10 @@ static void take_kind(struct letter *letter, const struct letter_parts *parts)
     for (uint32_t bit = CHURN_RECORD_EVENT; find_text(parts, "kind", &kind) && bit <= CHURN_RECORD_ALERT; bit <<= 1) {
         letter->kind |= str_equals(kind, output_kind_name(bit)) ? bit : 0;
     }
+}
+
+static void take_severity(struct letter *letter)
+{
     letter->severity = letter->kind == CHURN_RECORD_ALERT ? severity_of(letter->value) : CHURN_SEVERITY_NONE;
 }
 
@@ -268,12 +274,42 @@ static bool take_position(struct letter *letter, const struct letter_parts *part
     return lacks->count > 0 || is_position(letter, partition);
 }
 
-enum letter_kind letter_read(struct letter *letter, const churn_record *record, bool envelope, char *message,
-                             size_t size)
+/* Exchanges an encrypted value for what it was. False with a message. */
+static bool open_value(struct letter *letter, const struct seal_ring *ring, char *message, size_t size)
+{
+    static const struct seal_ring none;
+    char place_text[OUTPUT_PLACE_SIZE];
+    struct seal_place place = {.kind = "letter", .owner = {.ptr = ""}, .field = {.ptr = ""}};
+    struct text clear = {0};
+    churn_str id = {.ptr = ""};
+    bool placed = letter->topic.ptr != NULL;
+    place.record =
+        churn_text(output_place(place_text, placed ? letter->topic : letter->id, letter->partition, letter->offset));
+    (void)seal_is(letter->value, &id);
+    switch (seal_open(&clear, ring != NULL ? ring : &none, &place, letter->value)) {
+    case SEAL_OPENED:
+        letter->value = (churn_str){.ptr = clear.len > 0 ? clear.bytes : "", .len = (uint32_t)clear.len};
+        return own(letter, clear.bytes) || refuse(message, size, "memory ran out");
+    case SEAL_KEY_UNKNOWN:
+        (void)refuse(message, size,
+                     "its value is encrypted with the key '%.*s', which is not among protect: keys:", (int)id.len,
+                     id.ptr);
+        break;
+    default:
+        (void)refuse(message, size,
+                     "its value is said to be encrypted, and cannot be opened: it was changed, or "
+                     "belongs to another record");
+    }
+    text_free(&clear);
+    return false;
+}
+
+enum letter_kind letter_read(struct letter *letter, const churn_record *record, bool envelope,
+                             const struct seal_ring *ring, char *message, size_t size)
 {
     struct letter_parts parts = {.record = record};
     struct lacks lacks = {0};
-    bool placed;
+    bool placed, opened = true;
     *letter = (struct letter){0};
     letter->envelope = envelope ? parse(record->value) : NULL;
     parts.envelope = letter->envelope;
@@ -289,6 +325,10 @@ enum letter_kind letter_read(struct letter *letter, const churn_record *record, 
     take_record(letter, &parts, &lacks);
     take_kind(letter, &parts);
     placed = take_position(letter, &parts, &lacks);
+    if (lacks.count == 0 && placed && has(&parts, "encrypted")) {
+        opened = open_value(letter, ring, message, size);
+    }
+    take_severity(letter);
     if (lacks.count > 0) {
         (void)snprintf(message, size, "%s%s%s",
                        envelope ? "the line is not a dead letter's JSON: it lacks " : "it lacks ",
@@ -299,7 +339,9 @@ enum letter_kind letter_read(struct letter *letter, const churn_record *record, 
     } else if (!placed) {
         (void)snprintf(message, size, "topic, partition and offset are no position in a source");
     }
-    return letter->reason.ptr == NULL ? LETTER_NONE : lacks.count == 0 && placed ? LETTER_GOOD : LETTER_INCOMPLETE;
+    return letter->reason.ptr == NULL             ? LETTER_NONE
+           : lacks.count == 0 && placed && opened ? LETTER_GOOD
+                                                  : LETTER_INCOMPLETE;
 }
 
 void letter_free(struct letter *letter)

@@ -7,6 +7,7 @@
 #include <stddef.h>
 
 struct json_object;
+struct seal_ring;
 
 /* Its texts are borrowed from the record, or owned by the letter. */
 struct letter {
@@ -35,9 +36,10 @@ enum letter_kind {
     LETTER_NONE        /* something else that somebody wrote there */
 };
 
-/* Reads the headers of `record`, or its value as an envelope. Free in each case. */
-enum letter_kind letter_read(struct letter *letter, const churn_record *record, bool envelope, char *message,
-                             size_t size);
+/* Reads the headers of `record`, or its value as an envelope, and opens with `ring` (NULL: no keys) a value that is
+ * encrypted. Free in each case. */
+enum letter_kind letter_read(struct letter *letter, const churn_record *record, bool envelope,
+                             const struct seal_ring *ring, char *message, size_t size);
 void letter_free(struct letter *letter);
 /* Whether the alert, trigger or event that a sink refused says that it is of the event with this id. */
 bool letter_is_of_event(const struct letter *letter, churn_str event_id);

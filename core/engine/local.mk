@@ -50,6 +50,8 @@ libcore_la_SOURCES += \
   %D%/progress.h \
   %D%/proof.c \
   %D%/proof.h \
+  %D%/protecting.c \
+  %D%/protecting.h \
   %D%/put_back.c \
   %D%/put_back.h \
   %D%/reach.c \

@@ -2,8 +2,10 @@
 
 #include "base/clock.h"
 #include "engine/output.h"
+#include "engine/protecting.h"
 #include "engine/redrive_scope.h"
 #include "engine/state.h"
+#include "pipeline/protect_section.h"
 #include <stdlib.h>
 #include <time.h>
 
@@ -130,8 +132,9 @@ static void want(struct wanted *wanted, const churn_record *record, struct origi
     struct letter letter;
     char why[256];
     *original = (struct original){.found = false};
-    if (letter_read(&letter, record, redrive->envelope, why, sizeof why) == LETTER_GOOD && letter.topic.ptr != NULL &&
-        redrive_knows(redrive, letter.topic)) {
+    if (letter_read(&letter, record, redrive->envelope, protect_section_ring(worker->pipeline), why, sizeof why) ==
+            LETTER_GOOD &&
+        letter.topic.ptr != NULL && redrive_knows(redrive, letter.topic)) {
         uint32_t part = parts_find_text(&worker->parts, letter.topic, letter.partition);
         wanted->failed = wanted->failed || part == PART_NONE;
         if (part != PART_NONE) {
@@ -194,6 +197,8 @@ static enum match match_value(const struct letter *letter, const churn_record *r
 /* What a sink refused followed from the event, by its id; an event may have been changed by processors. */
 static enum match match_output(struct worker *worker, const struct letter *letter, const churn_record *record)
 {
+    char *bytes = (char *)(uintptr_t)record->value.ptr; /* in the window's arena, and only read */
+    uint32_t len = record->value.len;
     churn_event event;
     struct reject reject;
     if (letter->kind == CHURN_RECORD_EVENT && same(letter->value, record->value)) {
@@ -202,7 +207,7 @@ static enum match match_output(struct worker *worker, const struct letter *lette
     if (record->value.ptr == NULL || !worker->pipeline->decodes) {
         return MATCH_OTHER;
     }
-    if (event_decode(worker->intake.decoder, record->value.ptr, record->value.len, &event, &reject) == NULL) {
+    if (protecting_decode(worker, &bytes, &len, &event, &reject) == NULL) {
         return reject.out_of_memory ? MATCH_NO_MEMORY : MATCH_OTHER;
     }
     return letter_is_of_event(letter, event.event_id) ? MATCH_SAME : MATCH_OTHER;

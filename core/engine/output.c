@@ -1,6 +1,7 @@
 #include "engine/output.h"
 
 #include "base/decimal.h"
+#include "base/seal.h"
 #include "event/severity.h"
 #include <churn/time.h>
 #include <inttypes.h>
@@ -227,9 +228,10 @@ bool output_letter_again(struct window *window, const churn_record *letter)
 #define OWN_HEADER                                                                                                     \
     LETTER_HEADER "original." /* before the name of a record's own header that begins like one of ours                 \
                                */
-#define MOST_HEADERS 12       /* of ours */
-#define KEPT_KEY 1024         /* bytes of a key that a letter has which is cut */
-#define KEPT_DETAIL 160       /* … of its detail */
+#define ENCRYPTED LETTER_HEADER "encrypted"
+#define MOST_HEADERS 12 /* of ours */
+#define KEPT_KEY 1024   /* bytes of a key that a letter has which is cut */
+#define KEPT_DETAIL 160 /* … of its detail */
 
 /* What a dead letter says about itself. */
 struct letter_headers {
@@ -327,8 +329,30 @@ static void end_letter(churn_record *output, const struct letter_headers *header
     output->header_count = headers->count;
 }
 
+const char *output_place(char place[OUTPUT_PLACE_SIZE], churn_str topic, int32_t partition, int64_t offset)
+{
+    int len = topic.len < 256 ? (int)topic.len : 256;
+    (void)snprintf(place, OUTPUT_PLACE_SIZE, "%.*s/%d/%" PRId64, len, topic.ptr, offset < 0 ? 0 : partition, offset);
+    return place;
+}
+
+/* The value of a letter, encrypted. */
+static bool seal_value(struct window *window, const churn_record *record, const struct seal_ring *ring,
+                       churn_str *value)
+{
+    char place_text[OUTPUT_PLACE_SIZE];
+    struct seal_place place = {.kind = "letter", .owner = {.ptr = ""}, .field = {.ptr = ""}};
+    struct text sealed = {0};
+    bool ok;
+    place.record = churn_text(output_place(place_text, churn_text(record->topic), record->partition, record->offset));
+    seal_append(&sealed, ring, &place, *value);
+    ok = !sealed.failed && keep(window, sealed.bytes, sealed.len, value);
+    text_free(&sealed);
+    return ok;
+}
+
 bool output_dead_letter(struct window *window, const churn_record *record, const char *payload, const char *sink,
-                        bool replayed, const struct reject *reject)
+                        bool replayed, const struct reject *reject, const struct seal_ring *ring)
 {
     bool cut = record->value.len > OUTPUT_LETTER_MAX;
     struct letter_headers headers;
@@ -351,6 +375,10 @@ bool output_dead_letter(struct window *window, const churn_record *record, const
     } else {
         say_own(window, &headers, record);
         output->value = (churn_str){.ptr = payload, .len = payload != NULL ? record->value.len : 0};
+    }
+    if (ring != NULL && output->value.ptr != NULL) {
+        headers.ok = seal_value(window, record, ring, &output->value) && headers.ok;
+        say(window, &headers, ENCRYPTED, "true");
     }
     end_letter(output, &headers);
     return headers.ok && (record->key.ptr == NULL || (cut && record->key.len > KEPT_KEY) ||
@@ -386,7 +414,21 @@ bool output_is_cut(const churn_record *letter)
     return find_header(letter, HASH) != NULL;
 }
 
-bool output_cut_letter(struct window *window, uint32_t index, const char *why)
+/* Size and hash are those of the record, so that it can be told again. */
+static void say_cut_value(struct window *window, struct letter_headers *headers, const churn_record *letter,
+                          const struct seal_ring *ring)
+{
+    struct text clear = {0};
+    bool json;
+    churn_str value = letter->value;
+    if (find_header(letter, ENCRYPTED) != NULL && seal_open_anywhere(&clear, ring, value, &json) == SEAL_OPENED) {
+        value = (churn_str){.ptr = clear.bytes, .len = (uint32_t)clear.len};
+    }
+    say_value(window, headers, value);
+    text_free(&clear);
+}
+
+bool output_cut_letter(struct window *window, uint32_t index, const char *why, const struct seal_ring *ring)
 {
     const churn_record letter = window->outputs[index]; /* adding an output may move it */
     const churn_header *reason = find_header(&letter, REASON);
@@ -402,11 +444,12 @@ bool output_cut_letter(struct window *window, uint32_t index, const char *why)
     say(window, &headers, DETAIL, detail);
     for (uint32_t i = 0; i < letter.header_count; i++) {
         const char *name = letter.headers[i].name;
-        if (output_own_header(name) == NULL && strcmp(name, REASON) != 0 && strcmp(name, DETAIL) != 0) {
+        if (output_own_header(name) == NULL && strcmp(name, REASON) != 0 && strcmp(name, DETAIL) != 0 &&
+            strcmp(name, ENCRYPTED) != 0) {
             headers.items[headers.count++] = letter.headers[i];
         }
     }
-    say_value(window, &headers, letter.value);
+    say_cut_value(window, &headers, &letter, ring);
     end_letter(output, &headers);
     output->key = letter.key.len <= KEPT_KEY ? letter.key : output->key;
     return headers.ok;

@@ -21,13 +21,18 @@ bool output_trigger(struct window *window, const churn_record *record, const chu
 #define LETTER_HEADER "churn."
 /* A larger value is not kept in a dead letter: its size and hash stand there. */
 #define OUTPUT_LETTER_MAX (32 * 1024 * 1024)
+struct seal_ring;
+/* The places of a letter's position and id among the records of its pipeline: under this its value is encrypted. */
+#define OUTPUT_PLACE_SIZE 320
+const char *output_place(char place[OUTPUT_PLACE_SIZE], churn_str topic, int32_t partition, int64_t offset);
 /* `payload` is the record's value as it came, in the window's arena, NULL for a record without value, and for one that
- * is not kept. `sink`: it is an output that the sink of this name refused, and that and its kind are said; NULL: it is
- * none. `replayed`: it had been judged before, and may have been counted then. The record's own headers follow ours. */
+ * is not kept. `ring`: the value is encrypted; NULL: it is in clear. `sink`: it is an output that the sink of this name
+ * refused, and that and its kind are said; NULL: it is none. `replayed`: it had been judged before, and may have been
+ * counted then. The record's own headers follow ours. */
 bool output_dead_letter(struct window *window, const churn_record *record, const char *payload, const char *sink,
-                        bool replayed, const struct reject *reject);
-/* The letter with this index once more, without its value, which the dead letters cannot take. */
-bool output_cut_letter(struct window *window, uint32_t index, const char *why);
+                        bool replayed, const struct reject *reject, const struct seal_ring *ring);
+/* The letter with this index once more, without its value, which the dead letters cannot take. `ring` opens it. */
+bool output_cut_letter(struct window *window, uint32_t index, const char *why, const struct seal_ring *ring);
 /* Adds the headers of its record to a dead letter that was made without. False when memory ran out. */
 bool output_add_headers(struct window *window, churn_record *letter, const churn_record *record);
 /* A dead letter that a redrive has read, as it was. */

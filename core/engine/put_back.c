@@ -3,6 +3,7 @@
 #include "engine/event_in.h"
 #include "engine/redrive_scope.h"
 #include "engine/set_aside.h"
+#include "pipeline/protect_section.h"
 #include "pipeline/routing.h"
 
 bool put_back_leave(struct worker *worker, const churn_record *record, const char *why)
@@ -134,7 +135,8 @@ bool put_back_take(struct worker *worker, const churn_record *record, const stru
     struct letter letter;
     char why[256];
     bool ok;
-    switch (letter_read(&letter, record, worker->pipeline->redrive->envelope, why, sizeof why)) {
+    switch (letter_read(&letter, record, worker->pipeline->redrive->envelope, protect_section_ring(worker->pipeline),
+                        why, sizeof why)) {
     case LETTER_GOOD:
         ok = judge_letter(worker, record, &letter, original);
         break;

@@ -1,8 +1,10 @@
 #include "engine/set_aside.h"
 
 #include "engine/partitions.h"
+#include "engine/protecting.h"
 #include "engine/redrive_scope.h"
 #include "engine/tapping.h"
+#include "pipeline/protect_section.h"
 
 #define LETTERS_SHOWN 20
 
@@ -29,7 +31,10 @@ static bool stays(struct worker *worker, const churn_record *record, const struc
 static bool add_letter(struct worker *worker, struct window *window, const churn_record *record, const char *payload,
                        const char *sink, bool replayed, const struct reject *reject)
 {
-    if (!output_dead_letter(window, record, payload, sink, replayed, reject)) {
+    const struct protection *protection = worker->pipeline->protection;
+    bool seals = protection != NULL && protection->protect->seals_letters;
+    if (!output_dead_letter(window, record, payload, sink, replayed, reject,
+                            seals ? &protection->protect->ring : NULL)) {
         return out_of_memory(worker);
     }
     if (tapping_wanted(worker, TAP_DEAD_LETTERS)) {
@@ -64,7 +69,7 @@ static void withhold_outputs(const struct worker *worker, struct window *window,
             output->partition != place->partition || strcmp(output->topic, place->topic) != 0) {
             return;
         }
-        window->alerts[output->severity] -= output->kind == CHURN_RECORD_ALERT;
+        window->alerts[output->severity] -= output->kind == CHURN_RECORD_ALERT && !protecting_is_copy(window, i);
         window->triggers -= output->kind == CHURN_RECORD_TRIGGER;
         output->reserved = ~OUTPUT_AGAIN;
     }

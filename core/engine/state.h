@@ -10,6 +10,7 @@
 #include "engine/window.h"
 #include "event/edit.h"
 #include "event/event.h"
+#include "event/protect.h"
 #include "pipeline/instance.h"
 #include "pipeline/pipeline.h"
 #include "profile/cache.h"
@@ -178,6 +179,7 @@ struct worker {
     struct worker_reading reading;
     struct worker_origin origin;
     struct worker_intake intake;
+    struct protector *protector; /* NULL: personal data is not protected */
     struct worker_ring ring;
     struct worker_session session;
     struct worker_writer writer;

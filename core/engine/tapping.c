@@ -1,13 +1,36 @@
 #include "engine/tapping.h"
 
+#include "engine/protecting.h"
+#include "pipeline/protect_section.h"
+
+static void offer(struct worker *worker, enum tap_point point, churn_str customer, const churn_record *record,
+                  churn_str value)
+{
+    churn_record shown = *record;
+    shown.value = value;
+    taps_offer(worker->pipeline->taps, worker->number, point, customer, &shown);
+}
+
 static void show(struct worker *worker, enum tap_point point, churn_str customer, const churn_record *record)
 {
-    taps_offer(worker->pipeline->taps, worker->number, point, customer, record);
+    offer(worker, point, customer, record, protecting_shown(worker, PLACE_TAP, record->value));
+}
+
+/* Of a value that broke a rule nobody can tell where personal data is in it. */
+static void show_broken(struct worker *worker, enum tap_point point, churn_str customer, const churn_record *record)
+{
+    bool hides = worker->protector != NULL && worker->pipeline->protection->protect->hides_tap &&
+                 record->value.ptr != NULL && !protect_is_done(record->value);
+    offer(worker, point, customer, record, hides ? churn_text(PROTECT_MASK_TEXT) : record->value);
 }
 
 void tapping_source(struct worker *worker, const churn_record *record, const churn_event *event)
 {
-    show(worker, TAP_SOURCE, event != NULL ? event->customer_id : record->key, record);
+    if (event != NULL) {
+        show(worker, TAP_SOURCE, event->customer_id, record);
+    } else {
+        show_broken(worker, TAP_SOURCE, record->key, record);
+    }
 }
 
 void tapping_event(struct worker *worker, const churn_record *record, const churn_event *event)
@@ -27,7 +50,8 @@ void tapping_alerts(struct worker *worker, const struct window *window)
 {
     for (uint32_t i = 0; i < window->output_count; i++) {
         const churn_record *output = &window->outputs[i];
-        if (output->kind == CHURN_RECORD_ALERT && (output->reserved | OUTPUT_AGAIN) != UINT32_MAX) {
+        if (output->kind == CHURN_RECORD_ALERT && (output->reserved | OUTPUT_AGAIN) != UINT32_MAX &&
+            !protecting_is_copy(window, i)) {
             show(worker, TAP_ALERTS, output->key, output);
         }
     }
@@ -36,5 +60,5 @@ void tapping_alerts(struct worker *worker, const struct window *window)
 void tapping_letter(struct worker *worker, const struct window *window)
 {
     const churn_record *letter = &window->outputs[window->output_count - 1];
-    show(worker, TAP_DEAD_LETTERS, letter->key, letter);
+    show_broken(worker, TAP_DEAD_LETTERS, letter->key, letter);
 }

@@ -9,6 +9,7 @@
 #include "engine/plugin_call.h"
 #include "engine/progress.h"
 #include "engine/proof.h"
+#include "engine/protecting.h"
 #include "engine/reading.h"
 #include "engine/rounds.h"
 #include "engine/session.h"
@@ -241,7 +242,7 @@ static bool make_working_space(struct worker *worker)
     worker->cache =
         (struct cache){.registry = &pipeline->catalog.registry,
                        .limit = (size_t)(pipeline->store_settings.cache_bytes / pipeline->settings.workers)};
-    return ok && worker->reading.records != NULL && worker->origin.originals != NULL &&
+    return ok && protecting_start(worker) && worker->reading.records != NULL && worker->origin.originals != NULL &&
            worker->intake.decoder != NULL && fold_buffer_init(&worker->folder, &pipeline->catalog, &worker->parts);
 }
 
@@ -356,6 +357,7 @@ void worker_free(struct worker *worker)
     fold_buffer_free(&worker->folder);
     parts_free(&worker->parts);
     event_decoder_free(worker->intake.decoder);
+    protecting_stop(worker);
     profile_text_free(&worker->writer.rendered);
     edit_free(&worker->intake.edit);
     text_free(&worker->intake.scratch);

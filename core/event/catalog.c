@@ -121,6 +121,25 @@ static bool judge_state(const struct event_type *type, const churn_effect *effec
                   type->name.ptr, effect->field, (long long)effect->constant, states - 1);
 }
 
+static bool has_pii(const struct event_type *type)
+{
+    bool has = false;
+    for (uint32_t i = 0; i < type->table.field_count; i++) {
+        has = has || (event_type_field(type, i)->flags & CHURN_FIELD_PII) != 0;
+    }
+    return has;
+}
+
+/* Whether personal data goes into the profile field of this effect: from the row of its operand, or by a callback,
+ * which may take any field for a text that it alone writes. */
+static bool is_pii(const struct event_type *type, const churn_effect *effect, int32_t operand)
+{
+    bool callback = effect->from == CHURN_FROM_NOTHING && type->table.apply != NULL;
+    return (effect->from == CHURN_FROM_FIELD &&
+            (event_type_field(type, (uint32_t)operand)->flags & CHURN_FIELD_PII) != 0) ||
+           (callback && effect->type == CHURN_PROFILE_STRING && has_pii(type));
+}
+
 static bool resolve_effects(struct catalog *catalog, struct event_type *type, char *message, size_t size)
 {
     type->effects = calloc(type->table.effect_count + 1, sizeof *type->effects);
@@ -142,6 +161,7 @@ static bool resolve_effects(struct catalog *catalog, struct event_type *type, ch
             !judge_state(type, effect, catalog->registry.fields[field].state_count, message, size)) {
             return false;
         }
+        catalog->registry.fields[field].pii = catalog->registry.fields[field].pii || is_pii(type, effect, operand);
         if (effect->from != CHURN_FROM_NOTHING) {
             type->effects[type->effect_count++] = (struct effect_plan){.field = (uint32_t)field,
                                                                        .merge = effect->merge,

@@ -35,6 +35,7 @@ const char *reject_reason_name(enum reject_reason reason)
         [REJECT_FIELD_OVERFLOW] = "field_overflow",
         [REJECT_TOO_LARGE_TO_KEEP] = "too_large_to_keep",
         [REJECT_UNREADABLE_RECORD] = "unreadable_record",
+        [REJECT_KEY_UNKNOWN] = "key_unknown",
     };
     return names[reason];
 }

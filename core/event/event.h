@@ -31,6 +31,7 @@ enum reject_reason {
     REJECT_TOO_LARGE_TO_KEEP, /* the dead letters cannot hold it either: of its value they have the position and a hash
                                */
     REJECT_UNREADABLE_RECORD,
+    REJECT_KEY_UNKNOWN, /* a field is encrypted with a key that the pipeline does not have, yet */
     REJECT_REASON_COUNT
 };
 

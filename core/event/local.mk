@@ -16,6 +16,8 @@ libcore_la_SOURCES += \
   %D%/event.h \
   %D%/json_scan.cc \
   %D%/json_scan.h \
+  %D%/protect.c \
+  %D%/protect.h \
   %D%/registry.c \
   %D%/registry.h \
   %D%/severity.c \

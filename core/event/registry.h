@@ -21,6 +21,8 @@ struct registry_field {
     uint32_t type;  /* CHURN_PROFILE_… */
     uint32_t merge; /* CHURN_MERGE_… */
     churn_str tag;  /* LATEST: "_l:<name>", the field of its tie-break */
+    bool pii;       /* personal data goes into it */
+    uint8_t stored; /* enum protect_action: what becomes of its texts in the store */
 };
 
 struct registry_derived {
@@ -33,6 +35,8 @@ struct registry_derived {
     uint32_t scale;                  /* 4 for a numerator of money, else 0 */
 };
 
+struct protect;
+
 /* Built by main before the workers start, then only read. */
 struct registry {
     struct registry_field fields[REGISTRY_MAX_FIELDS];
@@ -40,8 +44,9 @@ struct registry {
     uint64_t states[REGISTRY_WORDS]; /* a bit for each field of type STATE */
     struct registry_derived *derived;
     uint32_t derived_count;
-    struct name_index names; /* of the fields: id = index */
-    char *tags;              /* owns the texts of `tag` */
+    struct name_index names;       /* of the fields: id = index */
+    char *tags;                    /* owns the texts of `tag` */
+    const struct protect *protect; /* how texts are protected and opened; NULL: they are not */
 };
 
 /* Starts with the core's fields. */

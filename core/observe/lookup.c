@@ -4,6 +4,7 @@
 #include "base/decimal.h"
 #include "pipeline/instance.h"
 #include "pipeline/stored_profile.h"
+#include "profile/profile_view.h"
 #include "profile/store_keys.h"
 #include <pthread.h>
 #include <stdlib.h>
@@ -49,7 +50,11 @@ static int32_t read_profile(const struct lookup *lookup, const struct pipeline *
     struct parts parts = {0};
     int32_t result = stored_profile_get(&stored, pipeline, lookup->session, churn_text(question->id), &parts, err);
     if (result == CHURN_OK && stored.text.count > 0) {
-        profile_append_json(&question->profile, &pipeline->catalog.registry, stored.text.pairs, stored.text.count);
+        struct profile_view view;
+        question->profile.failed =
+            !profile_view_make(&view, &pipeline->catalog.registry, stored.text.pairs, stored.text.count, PLACE_PAGE);
+        profile_append_json(&question->profile, &pipeline->catalog.registry, view.pairs, stored.text.count);
+        profile_view_free(&view);
     }
     if (result == CHURN_OK && stored.damage[0] != '\0') {
         (void)snprintf(question->message, sizeof question->message, "%s. " STORED_PROFILE_MEANS STORED_PROFILE_REPAIR,

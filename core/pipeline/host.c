@@ -1,9 +1,11 @@
 #include "pipeline/host.h"
 
 #include "base/clock.h"
+#include "pipeline/protect_section.h"
 #include "pipeline/store_overlay.h"
 #include "pipeline/taps.h"
 #include "profile/profile_render.h"
+#include "profile/profile_view.h"
 #include "profile/store_keys.h"
 #include <churn/ext/event_types.h>
 #include <churn/ext/health.h>
@@ -91,8 +93,13 @@ static uint32_t on_profile_key(const churn_host *host, churn_str customer_id, ch
 
 static char *on_profile_json(const churn_host *host, const churn_pair *fields, uint32_t count)
 {
+    const struct instance *instance = instance_of(host);
+    const struct registry *registry = &instance->pipeline->catalog.registry;
+    struct profile_view view;
     struct text json = {0};
-    profile_append_json(&json, &instance_of(host)->pipeline->catalog.registry, fields, count);
+    json.failed = !profile_view_make(&view, registry, fields, count, protect_section_place(instance->section));
+    profile_append_json(&json, registry, view.pairs, count);
+    profile_view_free(&view);
     text_append(&json, "", 1);
     if (json.failed) {
         text_free(&json);

@@ -9,6 +9,7 @@
 #include "pipeline/audit_section.h"
 #include "pipeline/health_section.h"
 #include "pipeline/instance.h"
+#include "pipeline/protect_section.h"
 #include "pipeline/routing.h"
 #include "pipeline/targets.h"
 #include "profile/store_keys.h"
@@ -289,8 +290,8 @@ static bool check_whole(struct pipeline *pipeline)
     bool store = !config_is_absent(config_get(&pipeline->config.root, "store")); /* its mistakes were reported */
     uint32_t needs_decoding = CHURN_RECORD_TRIGGER | CHURN_RECORD_ALERT;
     bool ok = true;
-    pipeline->decodes =
-        store || pipeline->processor_count > 0 || pipeline->routed || (pipeline->outputs & needs_decoding) != 0;
+    pipeline->decodes = store || pipeline->processor_count > 0 || pipeline->routed ||
+                        (pipeline->outputs & needs_decoding) != 0 || pipeline->protection != NULL;
     if (pipeline->decodes && !pipeline->has_dead_letters && !pipeline->profiles_only) {
         config_error(&pipeline->config, NULL,
                      "a section 'dead_letters:' is required, for events that break a rule "
@@ -309,8 +310,9 @@ static bool check_whole(struct pipeline *pipeline)
     return ok;
 }
 
-static const char *const top_keys[] = {"source", "events", "processors", "store", "sinks", "dead_letters",
-                                       "log",    "health", "tap",        "audit", "tests", NULL};
+static const char *const top_keys[] = {"source",       "events", "processors", "store", "sinks",
+                                       "dead_letters", "log",    "health",     "tap",   "audit",
+                                       "protect",      "tests",  NULL};
 
 /* What the run would refuse: it replaces sockets alone. */
 static bool check_tap_socket(struct config *config, const struct node *tap, const char *socket)
@@ -488,6 +490,7 @@ bool pipeline_load_edited(struct pipeline *pipeline, struct pipeline_files files
     ok = load_store(pipeline) && ok;
     ok = (pipeline->profiles_only || load_sinks(pipeline)) && ok;
     ok = routing_load(pipeline) && ok;
+    ok = protect_section_load(pipeline) && ok;
     ok = check_whole(pipeline) && ok;
     loader_rest(loader);
     if (pipeline->store.loaded != NULL && !pipeline->store.bad) {
@@ -581,6 +584,7 @@ void pipeline_free(struct pipeline *pipeline)
     free_sections(pipeline->processors, pipeline->processor_count);
     free_sections(pipeline->sinks, pipeline->sink_count);
     type_rules_free(pipeline->rules, &pipeline->catalog);
+    protect_section_free(pipeline);
     catalog_free(&pipeline->catalog);
     config_free(&pipeline->config);
     metrics_free(pipeline->metrics);

@@ -12,6 +12,8 @@ libcore_la_SOURCES += \
   %D%/load.c \
   %D%/load.h \
   %D%/pipeline.h \
+  %D%/protect_section.c \
+  %D%/protect_section.h \
   %D%/replay.c \
   %D%/replay.h \
   %D%/routing.c \

@@ -17,6 +17,7 @@
 
 struct audit;
 struct handover;
+struct protection;
 struct instance;
 struct recent_alerts;
 struct redrive;
@@ -75,6 +76,7 @@ struct pipeline {
     struct instance *store_instance;         /* one for all workers */
     struct store_overlay *overlay;           /* what plugins write is kept here instead; NULL: in the store */
     struct targets targets;                  /* what its plugins read and write */
+    struct protection *protection;           /* of personal data; NULL: there is none */
     struct journal *journal;                 /* of a run; its owner is whoever runs the pipeline */
     struct handover *handover;               /* of a run; NULL: it is never reloaded */
     struct taps *taps;                       /* of a run; NULL: nobody can look at its records */

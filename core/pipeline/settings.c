@@ -5,6 +5,9 @@
 static const char *const log_formats[] = {"text", "json", NULL};
 static const char *const unknown_policies[] = {"dead_letter", "ignore", NULL};
 static const char *const reject_policies[] = {"dead_letter", "drop", "stop", NULL};
+const char *const settings_protect_actions[] = {"clear", "mask", "hash", "encrypt", NULL};
+static const char *const letter_policies[] = {"clear", "encrypt", NULL};
+static const char *const sink_actions[] = {"auto", "clear", "mask", "hash", "encrypt", NULL};
 static const char *const inputs[] = {"auto", "events", "triggers", "alerts", "dead_letters", NULL};
 
 static const churn_option pipeline_options[] = {
@@ -126,6 +129,64 @@ static const churn_option audit_options[] = {
              "`openssl rand -hex 32`"},
 };
 
+static const churn_option protect_options[] = {
+    {.name = "keys",
+     .type = CHURN_OPTION_MAP,
+     .flags = CHURN_OPTION_SECRET,
+     .offset = offsetof(struct protect_settings, keys),
+     .help = "keys to encrypt with, each with its id: ID: ${NAME}; 32 bytes in hexadecimal digits or base64 (`openssl "
+             "rand -hex 32`). The first one, the newest, encrypts; all decrypt"},
+    {.name = "hash_key",
+     .type = CHURN_OPTION_STRING,
+     .flags = CHURN_OPTION_SECRET,
+     .offset = offsetof(struct protect_settings, hash_key),
+     .help = "key of what is hashed, written as those; the same text has the same hash wherever this key is, so that "
+             "joins work"},
+    {.name = "events",
+     .type = CHURN_OPTION_ENUM,
+     .default_text = "encrypt",
+     .choices = settings_protect_actions,
+     .offset = offsetof(struct protect_settings, places[0]),
+     .help =
+         "fields in events that sinks are given; clear or encrypt, for what is no plain text could not be read as an event again"},
+    {.name = "alerts",
+     .type = CHURN_OPTION_ENUM,
+     .default_text = "encrypt",
+     .choices = settings_protect_actions,
+     .offset = offsetof(struct protect_settings, places[1]),
+     .help = "fields in alerts; in their message they are masked"},
+    {.name = "predictions",
+     .type = CHURN_OPTION_ENUM,
+     .default_text = "clear",
+     .choices = settings_protect_actions,
+     .offset = offsetof(struct protect_settings, places[2]),
+     .help = "profile fields in requests to the prediction API; numbers are masked or clear"},
+    {.name = "store",
+     .type = CHURN_OPTION_ENUM,
+     .default_text = "encrypt",
+     .choices = settings_protect_actions,
+     .offset = offsetof(struct protect_settings, places[3]),
+     .help = "texts of profiles in the store; numbers are kept in clear, for they add up"},
+    {.name = "tap",
+     .type = CHURN_OPTION_ENUM,
+     .default_text = "mask",
+     .choices = settings_protect_actions,
+     .offset = offsetof(struct protect_settings, places[4]),
+     .help = "fields in what `churnd tap` shows and is still in clear; what is no event is not shown at all"},
+    {.name = "page",
+     .type = CHURN_OPTION_ENUM,
+     .default_text = "mask",
+     .choices = settings_protect_actions,
+     .offset = offsetof(struct protect_settings, places[5]),
+     .help = "fields on the page and in /customers/ID; numbers are masked or clear"},
+    {.name = "dead_letters",
+     .type = CHURN_OPTION_ENUM,
+     .default_text = "encrypt",
+     .choices = letter_policies,
+     .offset = offsetof(struct protect_settings, dead_letters),
+     .help = "the whole value of a dead letter, for nobody can tell where personal data is in what broke a rule"},
+};
+
 static const churn_option event_options[] = {
     {.name = "types",
      .type = CHURN_OPTION_LIST,
@@ -216,6 +277,13 @@ static const churn_option sink_options[] = {
      .max = INT64_MAX,
      .offset = offsetof(struct sink_settings, give_up_after_ms),
      .help = "a record that it has not taken or answered for so long is dropped; 0s: never, the source waits"},
+    {.name = "protect",
+     .type = CHURN_OPTION_ENUM,
+     .default_text = "auto",
+     .choices = sink_actions,
+     .offset = offsetof(struct sink_settings, protect),
+     .help = "what becomes of personal data in what it is given, or asks for a prediction with; auto: as `protect:` "
+             "says"},
 };
 
 static const char *const severities[] = {"none", "info", "warning", "critical", NULL};
@@ -249,6 +317,9 @@ static const struct option_table tables[] = {
     [SETTINGS_HEALTH] = TABLE("health", health_options, "Answers to whoever watches over the process."),
     [SETTINGS_TAP] = TABLE("tap", tap_options, "Live records of a run, for `churnd tap`."),
     [SETTINGS_AUDIT] = TABLE("audit", audit_options, "Who did what and when, for `churnd audit`."),
+    [SETTINGS_PROTECT] = TABLE("protect", protect_options,
+                               "What becomes of personal data, the fields that event types mark as such (`churnd "
+                               "describe TYPE`); `fields` says otherwise for single ones."),
     [SETTINGS_EVENTS] =
         TABLE("events", event_options, "Which events are taken; `override` changes what event types say."),
     [SETTINGS_OVERRIDE] =

@@ -55,6 +55,16 @@ struct audit_settings {
     const char *key;
 };
 
+/* By enum protect_place of event/protect.h, up to PLACE_UNIFORM. */
+#define PROTECT_PLACES 6
+
+struct protect_settings {
+    churn_map keys; /* the newest one first */
+    const char *hash_key;
+    int32_t places[PROTECT_PLACES]; /* enum protect_action */
+    int32_t dead_letters;           /* index: clear, encrypt */
+};
+
 /* Of a processor or sink. */
 struct section_settings {
     const char *name; /* NULL: choose one */
@@ -68,6 +78,7 @@ struct sink_settings {
     int32_t input;            /* index: auto, events, triggers, alerts, dead_letters */
     int32_t on_reject;        /* enum reject_policy */
     int64_t give_up_after_ms; /* 0: never */
+    int32_t protect;          /* 0: as `protect:` says; else an enum protect_action, and 1 */
 };
 
 /* Of an event type in `events: override:`. */
@@ -83,6 +94,7 @@ enum settings {
     SETTINGS_HEALTH,
     SETTINGS_TAP,
     SETTINGS_AUDIT,
+    SETTINGS_PROTECT,
     SETTINGS_EVENTS,
     SETTINGS_OVERRIDE,
     SETTINGS_STORE,
@@ -106,5 +118,7 @@ struct option_target settings_target(enum settings settings, void *base);
 
 /* What `input:` calls a kind of record, CHURN_RECORD_…. */
 const char *settings_input_name(uint32_t kind);
+/* What becomes of personal data, by enum protect_action; ends with NULL. */
+extern const char *const settings_protect_actions[];
 
 #endif

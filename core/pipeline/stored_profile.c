@@ -1,5 +1,6 @@
 #include "pipeline/stored_profile.h"
 
+#include "profile/profile_view.h"
 #include "profile/store_keys.h"
 #include "profile/told.h"
 #include <stdlib.h>
@@ -45,9 +46,13 @@ static int32_t take_profile(void *ctx, churn_str key, const churn_pair *fields, 
 {
     struct taking *taking = ctx;
     struct stored_profile *stored = taking->stored;
+    struct profile_view view;
     int32_t result = CHURN_FATAL;
+    bool kept = profile_view_make(&view, taking->registry, fields, count, VIEW_CLEAR) &&
+                keep_pairs(&stored->text, view.pairs, count);
     (void)key;
-    if (keep_pairs(&stored->text, fields, count)) {
+    profile_view_free(&view);
+    if (kept) {
         result = profile_read(stored->profile, taking->registry, taking->parts, fields, count, stored->damage,
                               sizeof stored->damage);
     }

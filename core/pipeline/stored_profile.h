@@ -15,7 +15,8 @@
     "another way"
 
 struct stored_profile {
-    struct profile_text text;              /* as stored, `_v` included; no pairs: nothing is stored */
+    struct profile_text
+        text; /* as stored, `_v` included, what is encrypted there in clear; no pairs: nothing is stored */
     struct profile *profile;               /* what could be read of it */
     char damage[CHURN_ERROR_MESSAGE_SIZE]; /* why a run would set the customer aside; "": it would not */
 };

@@ -1,6 +1,7 @@
 #include "profile/fold.h"
 
 #include "base/json_text.h"
+#include "event/protect.h"
 #include <churn/time.h>
 #include <stdlib.h>
 
@@ -64,6 +65,32 @@ static bool is_derived(const struct registry *registry, const char *name)
     return false;
 }
 
+/* Merges a text as the store keeps it, where that is never in clear. */
+static bool merge_hidden(const struct fold_buffer *folder, uint32_t field, churn_str text,
+                         const struct event_origin *origin, struct fields *into, struct arena *arena)
+{
+    const struct registry *registry = &folder->catalog->registry;
+    struct text hidden = {0};
+    bool ok;
+    if (protect_is_done(text)) {
+        return fields_merge_text(into, field, text, origin, folder->parts, arena);
+    }
+    protect_append(&hidden, registry->protect, registry->fields[field].stored, NULL, text);
+    ok = !hidden.failed && fields_merge_text(into, field, (churn_str){.ptr = hidden.bytes, .len = (uint32_t)hidden.len},
+                                             origin, folder->parts, arena);
+    text_free(&hidden);
+    return ok;
+}
+
+static bool merge_text(const struct fold_buffer *folder, uint32_t field, churn_str text,
+                       const struct event_origin *origin, struct fields *into, struct arena *arena)
+{
+    uint8_t stored = folder->catalog->registry.fields[field].stored;
+    return stored == PROTECT_MASK || stored == PROTECT_HASH
+               ? merge_hidden(folder, field, text, origin, into, arena)
+               : fields_merge_text(into, field, text, origin, folder->parts, arena);
+}
+
 /* The field that a callback names: one that its own plugin declares. NULL: it does not. */
 static const struct registry_field *declared_field(struct callback *callback, const char *name)
 {
@@ -119,8 +146,8 @@ static int32_t delta_merge_text(churn_delta *delta, const char *name, churn_str 
     if (text.ptr == NULL) {
         return misuse(callback, name, "a text that is NULL");
     }
-    return merged(callback, fields_merge_text(callback->folder->scratch, index_of(callback, field), text,
-                                              callback->origin, callback->folder->parts, callback->arena));
+    return merged(callback, merge_text(callback->folder, index_of(callback, field), text, callback->origin,
+                                       callback->folder->scratch, callback->arena));
 }
 
 static int32_t run_callback(struct fold_buffer *folder, const struct event_type *type, const churn_event *event,
@@ -159,7 +186,7 @@ static bool apply_effect(const struct fold_buffer *folder, const struct effect_p
             return true;
         }
         if (effect->merge == CHURN_MERGE_LATEST) {
-            return fields_merge_text(into, effect->field, value->text, origin, folder->parts, arena);
+            return merge_text(folder, effect->field, value->text, origin, into, arena);
         }
         operand = value->number;
         break;

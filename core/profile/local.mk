@@ -13,6 +13,8 @@ libcore_la_SOURCES += \
   %D%/profile.h \
   %D%/profile_render.c \
   %D%/profile_render.h \
+  %D%/profile_view.c \
+  %D%/profile_view.h \
   %D%/parts.c \
   %D%/parts.h \
   %D%/store_keys.c \

@@ -1,5 +1,6 @@
 #include "profile/profile.h"
 
+#include "event/protect.h"
 #include <churn/time.h>
 #include <inttypes.h>
 #include <stdlib.h>
@@ -243,6 +244,8 @@ struct reader {
     struct parts *parts;
     const churn_pair *pairs;
     uint32_t count;
+    char *message; /* of `size` bytes: why a field is refused, where its part says so */
+    size_t size;
 };
 
 static int32_t good(bool is)
@@ -410,8 +413,8 @@ static bool read_number(const struct registry_field *field, churn_str value, int
 }
 
 /* A text that somebody else wrote gives way to any event. */
-static int32_t read_text(const struct reader *reader, const struct registry_field *field, uint32_t index,
-                         churn_str value)
+static int32_t read_clear_text(const struct reader *reader, const struct registry_field *field, uint32_t index,
+                               churn_str value)
 {
     const churn_str *tag = profile_find_pair(reader->pairs, reader->count, field->tag);
     struct event_origin origin = {.time_ms = INT64_MIN};
@@ -425,6 +428,49 @@ static int32_t read_text(const struct reader *reader, const struct registry_fiel
     return result == CHURN_OK
                ? memory(fields_merge_text(&reader->profile->fields, index, value, &origin, reader->parts, NULL))
                : result;
+}
+
+/* A text that is encrypted in the store. CHURN_REJECT with the reader's message. */
+static int32_t open_text(const struct reader *reader, const struct registry_field *field, churn_str sealed,
+                         struct text *clear)
+{
+    const churn_str *tag = profile_find_pair(reader->pairs, reader->count, field->tag);
+    struct seal_place place = protect_profile_place(field, tag != NULL ? *tag : (churn_str){.ptr = ""});
+    churn_str id = {.ptr = ""};
+    (void)seal_is(sealed, &id);
+    switch (seal_open(clear, &reader->registry->protect->ring, &place, sealed)) {
+    case SEAL_OPENED:
+        return CHURN_OK;
+    case SEAL_NO_MEMORY:
+        return CHURN_FATAL;
+    case SEAL_KEY_UNKNOWN:
+        (void)snprintf(reader->message, reader->size,
+                       "field '%.*s' is encrypted with the key '%.*s', which is not among protect: keys:",
+                       (int)field->name.len, field->name.ptr, (int)id.len, id.ptr);
+        return CHURN_REJECT;
+    default:
+        (void)snprintf(reader->message, reader->size,
+                       "field '%.*s' is encrypted and cannot be opened: it was changed, or belongs elsewhere",
+                       (int)field->name.len, field->name.ptr);
+        return CHURN_REJECT;
+    }
+}
+
+static int32_t read_text(const struct reader *reader, const struct registry_field *field, uint32_t index,
+                         churn_str value)
+{
+    struct text clear = {0};
+    int32_t result;
+    if (reader->registry->protect == NULL || !seal_is(value, NULL)) {
+        return read_clear_text(reader, field, index, value);
+    }
+    result = open_text(reader, field, value, &clear);
+    if (result == CHURN_OK) {
+        value = (churn_str){.ptr = clear.len > 0 ? clear.bytes : "", .len = (uint32_t)clear.len};
+        result = read_clear_text(reader, field, index, value);
+    }
+    text_free(&clear);
+    return result;
 }
 
 static int32_t read_field(const struct reader *reader, uint32_t index, churn_str value)
@@ -457,18 +503,30 @@ static int32_t read_pair(const struct reader *reader, const churn_pair *pair)
 int32_t profile_read(struct profile *profile, const struct registry *registry, struct parts *parts,
                      const churn_pair *pairs, uint32_t count, char *message, size_t size)
 {
-    const struct reader reader = {
-        .profile = profile, .registry = registry, .parts = parts, .pairs = pairs, .count = count};
+    char why[256];
+    const struct reader reader = {.profile = profile,
+                                  .registry = registry,
+                                  .parts = parts,
+                                  .pairs = pairs,
+                                  .count = count,
+                                  .message = why,
+                                  .size = sizeof why};
     int32_t result = CHURN_OK;
     for (uint32_t i = 0; i < count; i++) {
-        int32_t one = read_pair(&reader, &pairs[i]);
+        int32_t one;
+        *why = '\0';
+        one = read_pair(&reader, &pairs[i]);
         if (one == CHURN_FATAL) {
             return CHURN_FATAL;
         }
         if (one != CHURN_OK && result == CHURN_OK) {
             churn_str name = pairs[i].name;
-            (void)snprintf(message, size, "field '%.*s' holds what this program did not write",
-                           name.len < 128 ? (int)name.len : 128, name.ptr);
+            if (*why != '\0') {
+                (void)snprintf(message, size, "%s", why);
+            } else {
+                (void)snprintf(message, size, "field '%.*s' holds what this program did not write",
+                               name.len < 128 ? (int)name.len : 128, name.ptr);
+            }
             result = CHURN_REJECT;
         }
     }

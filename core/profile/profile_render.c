@@ -1,5 +1,6 @@
 #include "profile/profile_render.h"
 
+#include "event/protect.h"
 #include <churn/time.h>
 #include <inttypes.h>
 #include <stdlib.h>
@@ -52,20 +53,42 @@ void profile_append_field(struct text *out, const struct fields *fields, const s
     }
 }
 
-static void render_text(const struct registry_field *field, const struct text_value *text, const struct parts *parts,
-                        struct profile_text *out)
+/* What tells the event that a text is of from all others. */
+static void append_tag(struct text *out, const struct text_value *text, const struct parts *parts)
 {
     churn_str name = parts_name(&parts->items[text->part]);
     char buffer[DECIMAL_SIZE];
+    text_append(out, buffer, decimal_format_int128(text->time_ms, buffer));
+    text_append(out, " ", 1);
+    text_append(out, buffer, decimal_format_int128(text->offset, buffer));
+    text_append(out, " ", 1);
+    text_append(out, name.ptr, name.len);
+}
+
+static void append_sealed(struct text *out, const struct registry *registry, const struct registry_field *field,
+                          const struct text_value *text, const struct parts *parts)
+{
+    struct text tag = {0};
+    struct seal_place place;
+    append_tag(&tag, text, parts);
+    place = protect_profile_place(field, (churn_str){.ptr = tag.bytes, .len = (uint32_t)tag.len});
+    protect_append(out, registry->protect, PROTECT_ENCRYPT, &place, (churn_str){.ptr = text->bytes, .len = text->len});
+    out->failed = out->failed || tag.failed;
+    text_free(&tag);
+}
+
+static void render_text(const struct registry *registry, const struct registry_field *field,
+                        const struct text_value *text, const struct parts *parts, struct profile_text *out)
+{
     size_t start = out->bytes.len;
-    text_append(&out->bytes, text->bytes, text->len);
+    if (field->stored == PROTECT_ENCRYPT) {
+        append_sealed(&out->bytes, registry, field, text, parts);
+    } else {
+        text_append(&out->bytes, text->bytes, text->len);
+    }
     add_pair(out, field->name, start);
     start = out->bytes.len;
-    text_append(&out->bytes, buffer, decimal_format_int128(text->time_ms, buffer));
-    text_append(&out->bytes, " ", 1);
-    text_append(&out->bytes, buffer, decimal_format_int128(text->offset, buffer));
-    text_append(&out->bytes, " ", 1);
-    text_append(&out->bytes, name.ptr, name.len);
+    append_tag(&out->bytes, text, parts);
     add_pair(out, field->tag, start);
 }
 
@@ -78,7 +101,7 @@ static void render_fields(const struct profile *profile, const struct registry *
             const struct registry_field *field = &registry->fields[index];
             size_t start = out->bytes.len;
             if (field->merge == CHURN_MERGE_LATEST) {
-                render_text(field, profile->fields.values[index].text, parts, out);
+                render_text(registry, field, profile->fields.values[index].text, parts, out);
             } else {
                 append_number(&out->bytes, field, fields_number(&profile->fields, index));
                 add_pair(out, field->name, start);

@@ -155,7 +155,7 @@ static const char *after_prefix(const char *name)
 
 static int is_member(const char *name)
 {
-    static const char *const others[] = {"topic", "partition", "offset", "replayed"};
+    static const char *const others[] = {"topic", "partition", "offset", "replayed", "encrypted"};
     int is = 0;
     for (size_t i = 0; i < sizeof texts / sizeof texts[0]; i++) {
         is = is || strcmp(after_prefix(name), texts[i]) == 0;
@@ -202,6 +202,17 @@ static void add_place(struct text_buffer *text, const churn_record *record)
     add_position(text, "offset", find_header(record, "churn.offset"), record->offset);
 }
 
+/* A header whose presence says it all. */
+static void add_sign(struct text_buffer *text, const churn_record *record, const char *name)
+{
+    char header[32];
+    (void)snprintf(header, sizeof header, "churn.%s", name);
+    if (find_header(record, header) != NULL) {
+        add_name(text, name, "");
+        text_puts(text, "true");
+    }
+}
+
 static void add_envelope(struct text_buffer *text, const churn_record *record)
 {
     text_puts(text, "{");
@@ -217,10 +228,8 @@ static void add_envelope(struct text_buffer *text, const churn_record *record)
             add_member(text, texts[i], header->value);
         }
     }
-    if (find_header(record, "churn.replayed") != NULL) {
-        add_name(text, "replayed", "");
-        text_puts(text, "true");
-    }
+    add_sign(text, record, "replayed");
+    add_sign(text, record, "encrypted");
     add_place(text, record);
     add_member(text, "key", record->key);
     add_member(text, "value", record->value);

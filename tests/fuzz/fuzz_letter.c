@@ -122,7 +122,7 @@ static void check_written(const struct letter *letter, bool coded)
     char message[256] = "";
     write_line(&line, letter, coded);
     churn_record record = {.value = {.ptr = line.bytes, .len = (uint32_t)line.len}};
-    promise(letter_read(&again, &record, true, message, sizeof message) == LETTER_GOOD, "%.*s is read again: %s",
+    promise(letter_read(&again, &record, true, NULL, message, sizeof message) == LETTER_GOOD, "%.*s is read again: %s",
             (int)line.len, line.bytes, message);
     check_same(letter, &again, coded ? "written in base64" : "written as a line");
     letter_free(&again);
@@ -133,7 +133,7 @@ static void check_letter(const churn_record *record, bool envelope)
 {
     struct letter letter;
     char message[256] = "";
-    enum letter_kind kind = letter_read(&letter, record, envelope, message, sizeof message);
+    enum letter_kind kind = letter_read(&letter, record, envelope, NULL, message, sizeof message);
     promise(kind == LETTER_GOOD || message[0] != '\0', "what is no good letter lacks something");
     if (kind == LETTER_GOOD) {
         promise(letter.topic.ptr != NULL ? letter.topic.len > 0 && letter.partition >= 0 && letter.offset >= 0
@@ -193,8 +193,8 @@ static void check_set_aside(const churn_record *record)
     char message[256] = "";
     reject_set(&reject, REJECT_BY_SINK, "refused");
     need(window_init(&window, &pool, 1), "memory");
-    need(output_dead_letter(&window, record, record->value.ptr, "out", false, &reject), "memory");
-    promise(letter_read(&letter, &window.outputs[0], false, message, sizeof message) == LETTER_GOOD,
+    need(output_dead_letter(&window, record, record->value.ptr, "out", false, &reject, NULL), "memory");
+    promise(letter_read(&letter, &window.outputs[0], false, NULL, message, sizeof message) == LETTER_GOOD,
             "a letter of the engine's own is good: %s", message);
     promise(str_equals(letter.topic, record->topic) && letter.partition == record->partition &&
                 letter.offset == record->offset && str_equals(letter.reason, "rejected_by_sink") &&

@@ -112,7 +112,8 @@ static void test_reason_names(void)
                                         "damaged_profile",
                                         "field_overflow",
                                         "too_large_to_keep",
-                                        "unreadable_record"};
+                                        "unreadable_record",
+                                        "key_unknown"};
     CU_ASSERT_EQUAL(COUNT(names), REJECT_REASON_COUNT);
     for (size_t i = 0; i < COUNT(names); i++) {
         check_text(reject_reason_name((enum reject_reason)i), names[i], "reason");

@@ -19,7 +19,7 @@ static enum letter_kind kind_of_line(const char *line)
     const churn_record record = {.value = text(line)};
     letter_free(&letter);
     message[0] = '\0';
-    return letter_read(&letter, &record, true, message, sizeof message);
+    return letter_read(&letter, &record, true, NULL, message, sizeof message);
 }
 
 static bool read_line(const char *line)
@@ -37,7 +37,7 @@ static enum letter_kind kind_of_headers(const char *const *headers)
     }
     letter_free(&letter);
     message[0] = '\0';
-    return letter_read(&letter, &record, false, message, sizeof message);
+    return letter_read(&letter, &record, false, NULL, message, sizeof message);
 }
 
 static bool read_headers(const char *const *headers)
@@ -309,8 +309,9 @@ static void test_kinds_of_what_is_read(void)
     check_text(message, "the line is not a dead letter's JSON: it lacks key, value, topic, partition, offset",
                "little");
     letter_free(&letter);
-    CU_ASSERT_EQUAL(letter_read(&letter, &(const churn_record){.value = {.ptr = NULL}}, true, message, sizeof message),
-                    LETTER_NONE);
+    CU_ASSERT_EQUAL(
+        letter_read(&letter, &(const churn_record){.value = {.ptr = NULL}}, true, NULL, message, sizeof message),
+        LETTER_NONE);
     check_text(message, "the line is not a dead letter's JSON", "no value");
     CU_ASSERT(letter.reason.ptr == NULL && letter.envelope == NULL);
 }
@@ -324,7 +325,7 @@ static void test_headers_without_values(void)
         {"churn.replayed", {.ptr = NULL}},           {"own", {.ptr = NULL}}};
     const churn_record record = {.headers = headers, .header_count = COUNT(headers)};
     letter_free(&letter);
-    CU_ASSERT_EQUAL(letter_read(&letter, &record, false, message, sizeof message), LETTER_INCOMPLETE);
+    CU_ASSERT_EQUAL(letter_read(&letter, &record, false, NULL, message, sizeof message), LETTER_INCOMPLETE);
     check_text(message, "it lacks the header churn.topic", "no topic");
     CU_ASSERT(!letter.replayed && letter.header_count == 1 && letter.headers[0].value.ptr == NULL);
 }

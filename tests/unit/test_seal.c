@@ -7,12 +7,13 @@
 #define HEX "000102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e1f"
 #define BASE64 "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8="
 #define CLEAR "\"a\xc3\xa4 \\\" b\""
-#define SEALED "churnd:1:k1:lq50-lXY4cAb3H4KLkZQuUADsUxxXsofaIj2p2W02VgpHHuqQE-KV3TvDgg6jWWMHdc"
+#define SEALED "churnd:1:k1:21VcAtlVlOa_Yj7UCBwGpxVMdA3DmrJj7sY50FWJCZA8ZnPjcr-5ZFS2E9aKgomdPxCy"
 
 static const struct seal_place place = {.kind = "event",
                                         .record = {.ptr = "c1_1700000000000", .len = 16},
                                         .owner = {.ptr = "c1", .len = 2},
-                                        .field = {.ptr = "reason", .len = 6}};
+                                        .field = {.ptr = "reason", .len = 6},
+                                        .json = true};
 
 static churn_str str_of(const struct text *text)
 {
@@ -94,22 +95,24 @@ static void test_nonces(void)
 {
     struct seal_ring ring = {0};
     struct text first = {0}, again = {0};
-    struct seal_place places[4] = {place, place, place, place};
+    struct seal_place places[5] = {place, place, place, place, place};
+    bool json;
     places[0].record.len--;
     places[1].owner.len--;
     places[2].field.len--;
     places[3].kind = "letter";
+    places[4].json = false;
     add_key(&ring, "k1", 0);
     seal(&first, &ring, &place, "text");
     seal(&again, &ring, &place, "text");
     CU_ASSERT(churn_equal(str_of(&first), str_of(&again)));
     seal(&again, &ring, &place, "texu");
     CU_ASSERT(memcmp(first.bytes, again.bytes, sizeof SEAL_PREFIX + 12) != 0);
-    for (size_t i = 0; i < 4; i++) {
+    for (size_t i = 0; i < 5; i++) {
         seal(&again, &ring, &places[i], "text");
         CU_ASSERT(!churn_equal(str_of(&first), str_of(&again)));
         CU_ASSERT(seal_open(&again, &ring, &place, str_of(&again)) == SEAL_FORGED); /* it was moved */
-        CU_ASSERT(seal_open(&again, &ring, NULL, str_of(&again)) == SEAL_OPENED);
+        CU_ASSERT(seal_open_anywhere(&again, &ring, str_of(&again), &json) == SEAL_OPENED && json == places[i].json);
     }
     text_free(&first);
     text_free(&again);
@@ -122,18 +125,19 @@ static void test_tampering(void)
     struct text clear = {0};
     char sealed[] = SEALED;
     size_t data = strlen("churnd:1:k1:");
+    bool json;
     add_key(&ring, "k1", 0);
     for (size_t i = data; i + 1 < sizeof sealed; i++) {
         char was = sealed[i];
         sealed[i] = was == 'A' ? 'Q' : 'A';
-        CU_ASSERT(seal_open(&clear, &ring, NULL, churn_text(sealed)) == SEAL_FORGED && clear.len == 0);
+        CU_ASSERT(seal_open_anywhere(&clear, &ring, churn_text(sealed), &json) == SEAL_FORGED && clear.len == 0);
         sealed[i] = was;
     }
     add_key(&ring, "k2", 0); /* the same key by another name: the name is sealed too */
     sealed[data - 2] = '2';
-    CU_ASSERT(seal_open(&clear, &ring, NULL, churn_text(sealed)) == SEAL_FORGED);
+    CU_ASSERT(seal_open_anywhere(&clear, &ring, churn_text(sealed), &json) == SEAL_FORGED);
     sealed[data - 2] = '3';
-    CU_ASSERT(seal_open(&clear, &ring, NULL, churn_text(sealed)) == SEAL_KEY_UNKNOWN);
+    CU_ASSERT(seal_open_anywhere(&clear, &ring, churn_text(sealed), &json) == SEAL_KEY_UNKNOWN);
     text_free(&clear);
     seal_ring_free(&ring);
 }
@@ -180,7 +184,7 @@ static void test_form(void)
     CU_ASSERT(seal_is(churn_text(SEALED), &id) && str_equals(id, "k1"));
     for (size_t i = 0; i < sizeof not_sealed / sizeof not_sealed[0]; i++) {
         CU_ASSERT(!seal_is(churn_text(not_sealed[i]), NULL));
-        CU_ASSERT(seal_open(&clear, &ring, NULL, churn_text(not_sealed[i])) == SEAL_NONE);
+        CU_ASSERT(seal_open(&clear, &ring, &place, churn_text(not_sealed[i])) == SEAL_NONE);
     }
     CU_ASSERT(seal_is_id("2026-11_a.b") && !seal_is_id("") && !seal_is_id("a:b") && !seal_is_id("a b"));
     CU_ASSERT(seal_is_id("0123456789012345678901234567890a") && !seal_is_id("0123456789012345678901234567890ab"));

@@ -1,0 +1,184 @@
+/* `churnd decrypt`: what was encrypted by `protect:`, in clear. */
+#include "base/json_parse.h"
+#include "base/printable.h"
+#include "cli/commands.h"
+#include "pipeline/protect_section.h"
+#include <errno.h>
+#include <json-c/json.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+struct decrypting {
+    const struct seal_ring *ring;
+    struct text out, clear, word; /* of the line at hand; of one value in it */
+    uint64_t left;                /* values that could not be opened */
+    char why[256];                /* of the first one */
+};
+
+/* How a sealed text stands in its line. */
+enum standing {
+    BARE,
+    QUOTED,        /* a JSON text: "churnd:1:…" */
+    ESCAPED_QUOTED /* a JSON text in another: \"churnd:1:…\" */
+};
+
+static enum standing standing_of(const char *line, const char *at, const char *end, const char *line_end)
+{
+    bool quoted = at > line && at[-1] == '"' && end < line_end && *end == '"';
+    if (quoted) {
+        return QUOTED;
+    }
+    return at > line + 1 && at[-1] == '"' && at[-2] == '\\' && end + 1 < line_end && end[0] == '\\' && end[1] == '"'
+               ? ESCAPED_QUOTED
+               : BARE;
+}
+
+/* The text that a JSON value is, where it stands alone; numbers as they are. */
+static void append_bare(struct text *out, const struct text *value, bool json)
+{
+    bool ok;
+    struct json_object *object = json ? json_parse(value->bytes, value->len, 1, &ok) : NULL;
+    if (json_object_is_type(object, json_type_string)) {
+        text_append(out, json_object_get_string(object), (size_t)json_object_get_string_len(object));
+    } else {
+        text_append(out, value->bytes, value->len);
+    }
+    (void)json_object_put(object);
+}
+
+/* The JSON value that stands in the place of a quoted one. */
+static void append_json(struct text *out, const struct text *value, bool json)
+{
+    if (json) {
+        text_append(out, value->bytes, value->len);
+    } else {
+        text_append_json(out, value->len > 0 ? value->bytes : "", value->len);
+    }
+}
+
+/* Within another text, so escaped once more, without quotes of its own. */
+static void append_escaped(struct decrypting *d, bool json)
+{
+    struct text again = {0};
+    d->word.len = 0;
+    append_json(&d->word, &d->clear, json);
+    text_append_json(&again, d->word.bytes, d->word.len);
+    if (again.len >= 2) {
+        text_append(&d->out, again.bytes + 1, again.len - 2);
+    }
+    d->out.failed = d->out.failed || again.failed;
+    text_free(&again);
+}
+
+static void note_left(struct decrypting *d, churn_str sealed, enum seal_result result)
+{
+    churn_str id = {.ptr = ""};
+    (void)seal_is(sealed, &id);
+    if (d->left++ == 0 && result == SEAL_KEY_UNKNOWN) {
+        (void)snprintf(d->why, sizeof d->why, "by the key '%.*s', which is not among protect: keys:", (int)id.len,
+                       id.ptr);
+    } else if (d->left == 1) {
+        (void)snprintf(d->why, sizeof d->why, "changed since it was encrypted");
+    }
+}
+
+/* Appends the sealed text from `at` to `end` in clear, in place of what stands there; where the line goes on. */
+static const char *append_clear(struct decrypting *d, const char *line, const char *at, const char *end,
+                                const char *line_end)
+{
+    churn_str sealed = {.ptr = at, .len = (uint32_t)(end - at)};
+    enum standing standing = standing_of(line, at, end, line_end);
+    enum seal_result result;
+    bool json = false;
+    d->clear.len = 0;
+    result = seal_open_anywhere(&d->clear, d->ring, sealed, &json);
+    if (result != SEAL_OPENED) {
+        if (result != SEAL_NONE) {
+            note_left(d, sealed, result);
+        }
+        d->out.failed = d->out.failed || result == SEAL_NO_MEMORY;
+        text_append(&d->out, at, sealed.len);
+        return end;
+    }
+    switch (standing) {
+    case QUOTED:
+        d->out.len--;
+        append_json(&d->out, &d->clear, json);
+        return end + 1;
+    case ESCAPED_QUOTED:
+        d->out.len -= 2;
+        append_escaped(d, json);
+        return end + 2;
+    default:
+        append_bare(&d->out, &d->clear, json);
+        return end;
+    }
+}
+
+static bool is_part(char c)
+{
+    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '-' || c == '_' ||
+           c == '.' || c == ':';
+}
+
+static bool decrypt_line(struct decrypting *d, const char *line, size_t len)
+{
+    const char *at = line, *line_end = line + len, *found;
+    d->out.len = 0;
+    while ((found = memmem(at, (size_t)(line_end - at), SEAL_PREFIX, sizeof SEAL_PREFIX - 1)) != NULL) {
+        const char *end = found;
+        while (end < line_end && is_part(*end)) {
+            end++;
+        }
+        text_append(&d->out, at, (size_t)(found - at));
+        at = append_clear(d, line, found, end, line_end);
+    }
+    text_append(&d->out, at, (size_t)(line_end - at));
+    return !d->out.failed && !d->clear.failed && !d->word.failed;
+}
+
+/* The exit status. */
+static int decrypt(const struct seal_ring *ring, FILE *in)
+{
+    struct decrypting d = {.ring = ring};
+    char *line = NULL;
+    size_t room = 0;
+    ssize_t len;
+    bool ok = true;
+    while (ok && (len = getline(&line, &room, in)) >= 0) {
+        ok = decrypt_line(&d, line, (size_t)len);
+        if (ok && d.out.len > 0 && fwrite(d.out.bytes, 1, d.out.len, stdout) != d.out.len) {
+            break; /* main tells what is wrong with standard output */
+        }
+    }
+    if (!ok || ferror(in)) {
+        (void)fprintf(stderr, "churnd: %s\n", ok ? strerror(errno) : "out of memory");
+        ok = false;
+    }
+    if (d.left > 0) {
+        printable_line(stderr, "churnd: %llu value%s left as encrypted, the first one %s", (unsigned long long)d.left,
+                       d.left == 1 ? " is" : "s are", d.why);
+    }
+    free(line);
+    text_free(&d.out);
+    text_free(&d.clear);
+    text_free(&d.word);
+    return ok && d.left == 0 ? 0 : 1;
+}
+
+int command_decrypt(const struct arguments *arguments, struct loader *loader, struct log *log)
+{
+    struct pipeline pipeline;
+    int status = 1;
+    if (pipeline_load_edited(&pipeline, arguments_files(arguments), loader, log, stderr, pipeline_only_look, NULL)) {
+        const struct seal_ring *ring = protect_section_ring(&pipeline);
+        if (ring == NULL || ring->count == 0) {
+            printable_line(stderr,
+                           "churnd: %s has no keys to decrypt with: add them to protect: keys:", arguments->config);
+        } else {
+            status = decrypt(ring, stdin);
+        }
+    }
+    pipeline_free(&pipeline);
+    return status;
+}
