@@ -19,6 +19,16 @@ static void say_gone(const struct worker *worker, uint32_t part, int64_t from, i
     metrics_add_own(worker->counters.gaps, 1);
 }
 
+static void say_letters_gone(const struct worker *worker, uint32_t part, int64_t from, int64_t low)
+{
+    const struct part *s = &worker->parts.items[part];
+    log_printf(
+        worker->pipeline->log, CHURN_LOG_WARN, source_label(worker),
+        "%s/%d: the dead letters from offset %lld to %lld are gone (retention) and cannot be put back; a rebuild "
+        "counts those of their events that the topics still hold",
+        s->topic, s->partition, (long long)from, (long long)low - 1);
+}
+
 /* Of what the store lacks nothing can be read again, which was said: it is told to begin here, so that the next start
  * does not say it once more. */
 static int64_t begin_at_committed(struct partition *p)
@@ -121,6 +131,23 @@ static int32_t begin_replay(struct worker *worker, uint32_t part, int64_t low, i
     return CHURN_OK;
 }
 
+/* A rebuild reads all that there is, whatever its group or an earlier one under the same prefix has read: what was
+ * counted is not counted again. What is there no more, and was not counted before, its profiles lack. */
+static void begin_rebuild(struct worker *worker, uint32_t part, int64_t low, int64_t *start)
+{
+    struct partition *p = partition_at(worker, part);
+    const struct part *s = &worker->parts.items[part];
+    int64_t counted = p->stored.offset > 0 ? p->stored.offset : 0;
+    if (low > counted) {
+        log_printf(worker->pipeline->log, CHURN_LOG_WARN, source_label(worker),
+                   "%s/%d: offsets %lld to %lld are gone (retention), so the profiles under %s lack their events",
+                   s->topic, s->partition, (long long)counted, (long long)low - 1,
+                   worker->pipeline->store_settings.key_prefix);
+    }
+    p->replayed = true;
+    *start = low;
+}
+
 /* Where an earlier run, or the pipeline before a reload, has come in a source that keeps no positions itself. */
 static int64_t left_off(const struct worker *worker, const struct partition *p)
 {
@@ -209,7 +236,7 @@ static int32_t choose_start(struct worker *worker, uint32_t part, int64_t *ret, 
 {
     struct partition *p = partition_at(worker, part);
     int64_t low = 0, start = p->position, checkpoint = p->stored.offset;
-    bool replays = is_to_replay(worker, p);
+    bool replays = is_to_replay(worker, p), rebuilds = replays && worker->pipeline->profiles_only;
     int32_t result = worker_has_store(worker) || replays || p->placed
                          ? partitions_ask_bounds(worker, part, &low, &p->end)
                          : CHURN_OK;
@@ -221,6 +248,8 @@ static int32_t choose_start(struct worker *worker, uint32_t part, int64_t *ret, 
     } else if (checkpoint > p->end) {
         (void)proof_refuse_short(worker, part, "the store has", checkpoint, p->end);
         return CHURN_FATAL;
+    } else if (rebuilds) {
+        begin_rebuild(worker, part, low, &start);
     } else if (worker_has_store(worker) && checkpoint == NOTHING && p->committed >= 0) {
         start = begin_without_checkpoint(worker, part, low);
     } else if (checkpoint >= 0 && p->committed > checkpoint) {
@@ -235,6 +264,9 @@ static int32_t choose_start(struct worker *worker, uint32_t part, int64_t *ret, 
     if (start >= 0 && start < low && p->committed > start) {
         say_gone(worker, part, start, low);
         start = low;
+    } else if (start >= 0 && start < low && worker->pipeline->redrive != NULL) {
+        say_letters_gone(worker, part, start, low);
+        start = low;
     }
     if (is_forgetful(worker) && start > 0 && !replays) {
         say_goes_on(worker, part, start);
@@ -244,7 +276,7 @@ static int32_t choose_start(struct worker *worker, uint32_t part, int64_t *ret, 
     }
     p->replayed_below = checkpoint > 0 ? checkpoint : 0;
     p->lettered_below = p->announced < p->end ? p->announced : p->end; /* none of what did not exist yet */
-    if (replays) {
+    if (replays && !rebuilds) {
         result = begin_replay(worker, part, low, &start);
     }
     *ret = start < 0 && p->placed ? low : start;

@@ -34,6 +34,7 @@ struct run {
     bool reload_wanted;
     struct ucred sender; /* of the newest signal; pid 0: none came from a process */
     int64_t signal_ms;   /* of the first signal that asks to stop */
+    int interrupted;     /* that signal, where it came before the end of work that has one; 0: it did not */
     bool terminal;
     struct monitor monitor;
     struct service service;
@@ -85,11 +86,14 @@ static void on_stop_signal(struct run *run, int signal_number)
     }
     if (run->signal_ms != 0) {
         log_line(run->log, CHURN_LOG_WARN, "churnd", "stopped at once; what is not committed is read again");
-        _exit(1);
+        _exit(run->interrupted != 0 ? STATUS_INTERRUPTED(run->interrupted) : 1);
     }
     log_printf(run->log, CHURN_LOG_INFO, "churnd", "SIG%s: finishing what was read (once more to stop at once)",
                sigabbrev_np(signal_number));
     run->signal_ms = clock_monotonic_ms();
+    if (run->now.pipeline->until_end && run->now.order != WORKER_FINISH) {
+        run->interrupted = signal_number;
+    }
     tell_stopping(run);
     generation_order(&run->now, WORKER_STOP);
 }
@@ -120,6 +124,16 @@ static void end_if_hung(const struct run *run)
     }
 }
 
+/* One rule for all work: 0 when it is done, or, having no end, was ended in order; 1 when something is wrong; and that
+ * a signal came before the end. */
+static int status_of(const struct run *run, bool ok)
+{
+    if (!ok) {
+        return 1;
+    }
+    return run->interrupted != 0 ? STATUS_INTERRUPTED(run->interrupted) : 0;
+}
+
 static void tell_late(const struct run *run)
 {
     const struct generation *now = &run->now;
@@ -143,7 +157,7 @@ static void end_if_late(const struct run *run)
     int64_t grace_ms = run->next != NULL && run->signal_ms == 0 ? RELOAD_GRACE_MS : 0;
     if (run->now.order == WORKER_STOP && clock_monotonic_ms() > run->now.deadline_ms + grace_ms) {
         tell_late(run);
-        _exit(generation_failed(&run->now) || run->signal_ms == 0);
+        _exit(status_of(run, !generation_failed(&run->now) && run->signal_ms != 0));
     }
 }
 
@@ -400,7 +414,7 @@ int run_pipeline(const struct run_options *options, struct pipeline *pipeline, s
         watch(&run, &signals);
         ok = !generation_failed(&run.now);
         summary_print(writes_stdout(run.now.pipeline) ? stderr : stdout, run.now.pipeline, run.now.workers,
-                      run.now.count, (double)(clock_monotonic_ms() - started) / 1000);
+                      run.now.count, (double)(clock_monotonic_ms() - started) / 1000, run.interrupted);
     }
     monitor_stop(&run.monitor);
     generation_end(&run.now, GRACE_MS, !ok);
@@ -408,5 +422,5 @@ int run_pipeline(const struct run_options *options, struct pipeline *pipeline, s
     run_audit_stop(run.now.pipeline->audit, run.signal_ms != 0 ? &run.sender : NULL, log, ok);
     atomic_store(&running, false);
     free_others(&run, pipeline);
-    return ok ? 0 : 1;
+    return status_of(&run, ok);
 }

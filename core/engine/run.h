@@ -4,6 +4,9 @@
 
 #include "pipeline/load.h"
 
+/* The exit status of work that a signal ended before its end, as shells tell of one that ended the process. */
+#define STATUS_INTERRUPTED(signal_number) (128 + (signal_number))
+
 struct run_options {
     struct pipeline_files files; /* what the pipeline was loaded from, and is loaded from again */
     const char *log_level;       /* NULL: as the pipeline says */

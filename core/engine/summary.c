@@ -2,6 +2,7 @@
 
 #include "base/grouped.h"
 #include "base/printable.h"
+#include <string.h>
 
 /* Context of print_part: parts of one line, separated by " · ". */
 struct line {
@@ -106,7 +107,25 @@ static int64_t count_undelivered(struct worker *const *workers, unsigned count, 
     return sum;
 }
 
-void summary_print(FILE *out, struct pipeline *pipeline, struct worker *const *workers, unsigned count, double seconds)
+/* What is not done, and how to go on. */
+static void print_interrupted(FILE *out, const struct pipeline *pipeline, int signal_number)
+{
+    printable_print(out, "  interrupted    by SIG%s before the end: ", sigabbrev_np(signal_number));
+    if (pipeline->redrive != NULL) {
+        (void)fputs("dead letters are left; the same command goes on, and none counts twice", out);
+    } else if (pipeline->profiles_only) {
+        printable_print(out,
+                        "the profiles under %s are not whole; the same command reads from the beginning again, and no "
+                        "event counts twice",
+                        pipeline->store_settings.key_prefix);
+    } else {
+        (void)fputs("records are left; the same command goes on with them", out);
+    }
+    (void)fputc('\n', out);
+}
+
+void summary_print(FILE *out, struct pipeline *pipeline, struct worker *const *workers, unsigned count, double seconds,
+                   int interrupted)
 {
     struct metrics *metrics = pipeline->metrics;
     int64_t events = metrics_sum(metrics, "events");
@@ -141,6 +160,9 @@ void summary_print(FILE *out, struct pipeline *pipeline, struct worker *const *w
     }
     for (unsigned i = 0; i < pipeline->sink_count; i++) {
         print_sink(out, pipeline, &pipeline->sinks[i], count_undelivered(workers, count, i));
+    }
+    if (interrupted != 0) {
+        print_interrupted(out, pipeline, interrupted);
     }
     (void)fflush(out);
 }

@@ -5,7 +5,8 @@
 #include "engine/worker.h"
 #include "pipeline/pipeline.h"
 
-/* Writes the summary to `out`; the workers have ended. */
-void summary_print(FILE *out, struct pipeline *pipeline, struct worker *const *workers, unsigned count, double seconds);
+/* Writes the summary to `out`; the workers have ended. `interrupted`: the signal that came before the end; 0: none. */
+void summary_print(FILE *out, struct pipeline *pipeline, struct worker *const *workers, unsigned count, double seconds,
+                   int interrupted);
 
 #endif

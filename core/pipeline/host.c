@@ -201,7 +201,7 @@ void host_init(struct instance *instance, unsigned worker)
                                   .get_extension = on_extension,
                                   .name = instance->section->label,
                                   .read_only = pipeline->read_only,
-                                  .beside = pipeline->redrive != NULL};
+                                  .beside = pipeline->redrive != NULL || pipeline->profiles_only};
     if (pipeline->adapt_host != NULL) {
         pipeline->adapt_host(&instance->host);
     }

@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import signal
 import time
 
 import events
@@ -278,6 +279,13 @@ def test_killed_in_the_middle_and_repeated(filled):
             time.sleep(0.05)
             assert process.running(), process.err[-3000:]
             process.kill()
+        process = filled.churnd("rebuild", "-c", config, "--into", "killed:")
+        start = filled.redis.commands()
+        wait_for("writes", lambda: filled.redis.commands() > start + 700 or not process.running(), 60, 0.01)
+        assert process.terminate() == 128 + signal.SIGTERM  # it is not done, and says so
+        assert "interrupted    by SIGTERM before the end: the profiles under killed: are not whole" in process.out
+        assert "the same command reads from the beginning again, and no event counts twice" in process.out
+
         assert len(filled.redis.hashes("killed:")) > 0
         lines = verify(filled, "killed:", 1).splitlines()
         assert "equal" in lines[-1] or "equal" in lines[-2]
@@ -320,6 +328,61 @@ def test_prefixes_that_cannot_be(filled):
     assert filled.redis.client.hgetall("taken:x") == {b"total": b"5"}
     done = run_churnd("verify", "-c", CONSUMER, "--against", "nowhere:", env=filled.env, check=1)
     assert "there is no profile under 'nowhere:'" in done.stderr and "--into nowhere:" in done.stderr
+
+
+def test_repeated_after_retention_has_passed(filled):
+    """Its own group stands at an offset that the topic has no more, as does its checkpoint: it begins where the topic does
+    now, counts what is there once, and says what nobody has counted. So does a redrive of dead letters."""
+
+    def change(settings):
+        settings["source"].update(topics=["retained"], group_id="retained-group")
+        settings["store"]["key_prefix"] = "kept:"
+        settings["dead_letters"]["topic"] = "retained-dead"
+
+    def produce(count, prefix):
+        filled.kafka.produce("retained", events.load(count, 30, 7, event_prefix=prefix))
+
+    def forget(below, topic="retained"):
+        filled.kafka.manage("delete_records", [TopicPartition(topic, 0, below)])
+
+    def counted():
+        return sum(int(f["events_total"]) for f in filled.redis.hashes("again:").values())
+
+    filled.kafka.create_topics({"retained": 1, "retained-dead": 1})
+    config = pipeline(filled.folder / "retained.yaml", change)
+    produce(100, "one")
+    rebuild(filled, "again:", config)
+    assert counted() == 100
+
+    forget(60)  # all of it was counted, so nothing is lost
+    produce(20, "two")
+    run = rebuild(filled, "again:", config)
+    assert counted() == 120 and "retained/0: offsets" not in run.err
+
+    produce(50, "three")
+    forget(150)
+    run = rebuild(filled, "again:", config)
+    assert counted() == 140
+    assert "retained/0: offsets 120 to 149 are gone (retention)" in run.err, run.err
+
+    forget(170)  # and now all
+    run = rebuild(filled, "again:", config)
+    assert counted() == 140 and " ERROR " not in run.err
+    remove(filled, "again:")  # but not its group
+    filled.redis.client.delete("churnd:checkpoint:again:retained/0", "churnd:letters:again:retained/0")
+    produce(10, "four")
+    forget(175)
+    run = rebuild(filled, "again:", config)
+    assert counted() == 5, run.err
+    assert "retained/0: offsets 0 to 174 are gone (retention)" in run.err, run.err
+
+    filled.kafka.produce("retained", [(b"x", b"no event")] * 3)
+    filled.run("-c", config, "--until-end")
+    assert "still bad 3" in filled.run("redrive", "-c", config).out  # and written once more, at 3 to 5
+    forget(5, "retained-dead")
+    run = filled.run("redrive", "-c", config)
+    assert re.search("redriven +1 +still bad 1", run.out), run.out
+    assert "retained-dead/0: the dead letters from offset 3 to 4 are gone (retention)" in run.err, run.err
 
 
 def lmdb_pipeline(folder, path, source=None):

@@ -45,7 +45,7 @@ struct load {
     struct progress_line line;
     int64_t step_began_ms;
     sigset_t signals;
-    bool stopped; /* by a signal */
+    int stopped; /* by this signal; 0: not */
     struct step steps[LADDER_STEPS];
     size_t step_count;
 };
@@ -56,15 +56,18 @@ static bool goes_on(struct load *load)
 {
     const struct timespec none = {0};
     const char *failure = probes_failure(load->probes);
-    if (!load->stopped && sigtimedwait(&load->signals, NULL, &none) > 0) {
-        log_line(load->log, CHURN_LOG_WARN, "load", "stopped; what was measured so far follows");
-        load->stopped = true;
+    if (load->stopped == 0) {
+        int signal_number = sigtimedwait(&load->signals, NULL, &none);
+        if (signal_number > 0) {
+            log_line(load->log, CHURN_LOG_WARN, "load", "stopped; what was measured so far follows");
+            load->stopped = signal_number;
+        }
     }
     if (failure != NULL && !load->feed.failed) {
         log_line(load->log, CHURN_LOG_ERROR, load->pipelines[EVENTS].store.label, failure);
         load->feed.failed = true;
     }
-    return !load->stopped && !load->feed.failed;
+    return load->stopped == 0 && !load->feed.failed;
 }
 
 /* ---- one step ---- */
@@ -318,6 +321,7 @@ static int tell(struct load *load, bool done)
                                        .steps = load->steps,
                                        .count = load->step_count,
                                        .stopped = !done,
+                                       .interrupted = load->stopped != 0,
                                        .resolution_ms = probes_resolution_ms(load->probes)};
     bool ok = done;
     if (load->arguments->json) {
@@ -450,6 +454,7 @@ int command_load(const struct arguments *arguments, struct loader *loader, struc
         if (load_pipelines(load, files, loader) && check_store(&load->pipelines[EVENTS])) {
             block_signals(&load->signals);
             status = test(load);
+            status = load->stopped != 0 ? STATUS_INTERRUPTED(load->stopped) : status;
         }
         for (int i = 0; i < load->loaded; i++) {
             pipeline_free(&load->pipelines[i]);

@@ -73,6 +73,9 @@ void report_end(const struct load_result *result)
         (void)printf("%s%s events/s were kept up with", last != NULL ? "; " : "\n", grouped(kept, below));
     }
     (void)puts(last != NULL || kept > 0 ? "." : "\nNothing was measured.");
+    if (result->interrupted) {
+        (void)puts("Interrupted: higher rates were not tried. Each test begins anew.");
+    }
     (void)printf(
         "Latencies are from when an event was due until it was seen in its profile, looked at every %.1f ms.\n",
         result->resolution_ms);

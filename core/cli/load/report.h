@@ -8,7 +8,8 @@ struct load_result {
     const char *pipeline, *topic, *customers; /* what the customers' names begin with */
     struct step *steps;                       /* those that were done */
     size_t count;
-    bool stopped; /* by a signal, or because something failed */
+    bool stopped;     /* by a signal, or because something failed */
+    bool interrupted; /* by a signal */
     double resolution_ms;
 };
 

@@ -6,6 +6,7 @@
 #define CHURN_HOST_H
 
 #include <churn/result.h>
+#include <stddef.h>
 
 #ifdef __cplusplus
 extern "C" {
@@ -40,10 +41,17 @@ struct churn_host {
                            it; NUL-terminated; NULL, or beyond `size`: the host does not say */
     uint32_t read_only; /**< 1 when the store is only looked at, and what is not there must not be made; 0, or beyond
                              `size`: it may be */
-    uint32_t
-        beside; /**< 1 when the run may go on beside the pipeline's own, as a redrive does: what both would share,
-                     such as a consumer group, is left to that one; 0, or beyond `size`: it is the pipeline's own */
+    /** 1 when the run may go on beside the pipeline's own, as a redrive or a rebuild does: what both would share, such
+     * as a consumer group, is left to that one, and a position of its own that is no longer there is no error. 0, or
+     * beyond `size`: it is the pipeline's own. See churn_is_beside. */
+    uint32_t beside;
 };
+
+/** Whether the run may go on beside the pipeline's own (`beside`). (since ABI 1.3) [any] */
+static inline int churn_is_beside(const churn_host *host)
+{
+    return host->size >= offsetof(churn_host, beside) + sizeof host->beside && host->beside != 0;
+}
 
 /** printf-like logging; costs nothing but a call when the level is off. [any] */
 CHURN_PRINTF(3, 4)

@@ -7,11 +7,6 @@ void queue_kafka_group(const churn_host *host, const struct settings *s, char gr
                    s->queue_group[0] != '\0' ? "" : "-predictions");
 }
 
-int queue_kafka_is_beside(const churn_host *host)
-{
-    return host->size >= offsetof(churn_host, beside) + sizeof host->beside && host->beside != 0;
-}
-
 /* `properties` serve the producers too, so theirs are checked there. */
 static const char *const owned[] = {"group.id",
                                     "use `queue_group`",
@@ -52,7 +47,7 @@ rd_kafka_conf_t *queue_kafka_conf(const churn_host *host, const struct settings 
         rc = kafka_conf_default(conf, &s->properties, defaults[i][0], NULL, defaults[i][1], err);
     }
     rc = rc == CHURN_OK ? kafka_conf_set(conf, "group.id", group, err) : rc;
-    if (rc == CHURN_OK && queue_kafka_is_beside(host)) {
+    if (rc == CHURN_OK && churn_is_beside(host)) {
         rc = kafka_conf_set(conf, "client.id", CLIENT_BESIDE, err);
     }
     if (rc != CHURN_OK && conf != NULL) {

@@ -11,9 +11,6 @@
 
 #define CLIENT_BESIDE "churnd-redrive" /* client.id of members that are not of the pipeline's own run */
 
-/* Whether this run goes on beside the pipeline's own. */
-int queue_kafka_is_beside(const churn_host *host);
-
 /* The name of the group that serves the queue. */
 void queue_kafka_group(const churn_host *host, const struct settings *s, char group[GROUP_SIZE]);
 

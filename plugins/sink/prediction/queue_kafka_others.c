@@ -30,7 +30,7 @@ static int ask(struct back *b)
 int others_serve(struct back *b)
 {
     int found;
-    if (b->others || !queue_kafka_is_beside(b->host)) {
+    if (b->others || !churn_is_beside(b->host)) {
         return b->others;
     }
     found = ask(b);

@@ -50,7 +50,7 @@ static int32_t set_own(const struct kafka_source *s, rd_kafka_conf_t *conf, chur
         {"group.id", s->group},
         {"enable.auto.commit", "false"},
         {"enable.auto.offset.store", "false"},
-        {"auto.offset.reset", "error"},
+        {"auto.offset.reset", churn_is_beside(s->host) ? "earliest" : "error"},
         {"enable.partition.eof", "true"}, /* tells that behind the last record there is none, markers or not */
         {"queued.max.messages.kbytes", kbytes},
     };
