@@ -46,7 +46,7 @@ static const char *trouble_of(const struct health_status *status, unsigned i, in
     if (status->store != NULL && !worker->store_open) {
         return NO_STORE;
     }
-    return worker->assigned ? NULL : "the source has nothing to read from yet";
+    return worker->assigned ? NULL : "the source has nothing to read from";
 }
 
 static struct json_object *worker_to_json(const struct health_worker *worker, const char *trouble)

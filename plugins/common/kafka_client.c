@@ -11,6 +11,7 @@
 #include <time.h>
 
 #define OUTAGE_GRACE_MS 2000 /* connecting takes a moment, and one of a host's several addresses may not answer */
+#define SILENT_TEXT "Kafka at %s has not answered for %lld s; waiting"
 #define START_ADVICE "; start it, or correct `brokers`"
 #define LOOK_MS 50                     /* between looks at a consumer that closes */
 #define CLOSING_MS 200                 /* by then a consumer that waits for nobody has closed */
@@ -46,6 +47,8 @@ struct kafka_client {
     _Atomic uint32_t answers;   /* that came from brokers */
     rd_kafka_t *rk;             /* the newest one that reports here; NULL: it is gone */
     int64_t down_since_ms;      /* 0: not known to be down */
+    uint32_t spoken;            /* answers, when the newest was noted */
+    int64_t spoke_ms;           /* when that was; 0: there was none */
     uint32_t answers_seen;
     int64_t heard_ms; /* when the newest answer was seen, or the first was needed */
     int64_t asked_ms; /* the first question since; 0: there was none */
@@ -54,6 +57,7 @@ struct kafka_client {
     _Atomic int certificate_fault;  /* OpenSSL's number for why the newest certificate was refused; 0: none was */
     char reason[KAFKA_REASON_SIZE]; /* of the newest connection error */
     const char *advice;             /* what to do about it; "": it says so itself */
+    int silent;                     /* it was made, and nothing came over it */
 };
 
 int kafka_client_denied(rd_kafka_resp_err_t err)
@@ -200,6 +204,14 @@ static void keep_words(struct kafka_client *client, const char *reason)
                    suffix != NULL ? (int)(suffix - from) : (int)strlen(from), from);
 }
 
+/* A broker takes connections and answers nothing. librdkafka guesses at causes, such as a broker of years ago. */
+static int is_silence(const char *reason)
+{
+    return strstr(reason, "request(s) timed out") != NULL ||
+           strstr(reason, "ApiVersionRequest failed: Local: Timed out") != NULL ||
+           (strstr(reason, "Connection setup timed out") != NULL && strstr(reason, "state CONNECT") == NULL);
+}
+
 static void keep_reason(struct kafka_client *client, const char *reason)
 {
     char own[512] = "";
@@ -210,6 +222,12 @@ static void keep_reason(struct kafka_client *client, const char *reason)
         (void)rd_kafka_conf_get(rd_kafka_conf(client->rk), "ssl.certificate.location", own, &size);
     }
     fault = kafka_login_fault(reason, atomic_load(&client->certificate_fault), own);
+    client->silent = fault == NULL && is_silence(reason);
+    if (client->silent) {
+        client->advice = "; is it frozen or overloaded, or does something on the way drop what is sent?";
+        (void)snprintf(client->reason, sizeof client->reason, "%s", "it takes connections and answers nothing");
+        return;
+    }
     if (fault != NULL) {
         client->advice = "";
         (void)snprintf(client->reason, sizeof client->reason, "%s", fault);
@@ -274,15 +292,35 @@ static int check_answers(struct kafka_client *client, int needed, int64_t now)
     return client->asked_ms != 0 && now - client->asked_ms >= ANSWER_MS;
 }
 
+static void note_answers(struct kafka_client *client, int64_t now)
+{
+    uint32_t answers = atomic_load(&client->answers);
+    if (answers != client->spoken) {
+        client->spoken = answers;
+        client->spoke_ms = now;
+    }
+}
+
+/* Nobody is connected. */
+static void tell_outage(struct kafka_client *client, int64_t now)
+{
+    if (client->silent && client->spoke_ms != 0) {
+        stall_begin(&client->outage, SILENT_TEXT, client->brokers, (long long)(now - client->spoke_ms) / 1000);
+    } else {
+        stall_begin(&client->outage, "Kafka at %s cannot be reached: %s; waiting", client->brokers,
+                    client->reason[0] != '\0' ? client->reason : "no answer yet");
+    }
+}
+
 int kafka_client_check(struct kafka_client *client, int needed)
 {
     const churn_host *host = client->host;
     int64_t now = host->monotonic_ms(host);
+    note_answers(client, now);
     if (atomic_load(&client->up_count) > 0) {
         client->down_since_ms = 0;
         if (check_answers(client, needed, now)) {
-            stall_begin(&client->outage, "Kafka at %s has not answered for %lld s; waiting", client->brokers,
-                        (long long)(now - client->heard_ms) / 1000);
+            stall_begin(&client->outage, SILENT_TEXT, client->brokers, (long long)(now - client->heard_ms) / 1000);
             return 0;
         }
         if (client->outage.lasts) {
@@ -298,17 +336,20 @@ int kafka_client_check(struct kafka_client *client, int needed)
     } else if (client->down_since_ms == 0) {
         client->down_since_ms = now;
     } else if (now - client->down_since_ms >= OUTAGE_GRACE_MS) {
-        stall_begin(&client->outage, "Kafka at %s cannot be reached: %s; waiting", client->brokers,
-                    client->reason[0] != '\0' ? client->reason : "no answer yet");
+        tell_outage(client, now);
     }
     return 0;
+}
+
+int kafka_client_hears(const struct kafka_client *client)
+{
+    return client->host->monotonic_ms(client->host) - client->heard_ms < GROUP_SILENT_MS / 2;
 }
 
 enum kafka_group_state kafka_client_group(struct kafka_client *client, struct kafka_group *group)
 {
     int64_t now = client->host->monotonic_ms(client->host);
-    int hang = now - client->heard_ms >= GROUP_SILENT_MS / 2; /* kafka_client_check asks often enough to know */
-    if (group->found_ms == 0 || atomic_load(&client->up_count) == 0 || hang ||
+    if (group->found_ms == 0 || atomic_load(&client->up_count) == 0 || !kafka_client_hears(client) ||
         atomic_load(&client->coordinator_up) > 0) {
         group->found_ms = now;
     }

@@ -29,6 +29,9 @@ void kafka_client_error(struct kafka_client *client, rd_kafka_resp_err_t code, c
  * one too. 1 when a broker is connected and answers. Called now and then by the polling thread. */
 int kafka_client_check(struct kafka_client *client, int needed);
 
+/* 1 while brokers answered a moment ago; kafka_client_check asks often enough to know. */
+int kafka_client_hears(const struct kafka_client *client);
+
 #define KAFKA_REASON_SIZE 384 /* of what kafka_client_reason gives, at most */
 
 /* 1 when a broker is connected. */

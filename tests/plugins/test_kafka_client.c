@@ -7,10 +7,14 @@
 #include "kafka_producer.h"
 #include "mock_kafka.h"
 
+#include <arpa/inet.h>
 #include <churn/sink.h>
 #include <churn/source.h>
+#include <netinet/in.h>
 #include <stdlib.h>
+#include <sys/socket.h>
 #include <time.h>
+#include <unistd.h>
 
 #define PRODUCE_REQUEST 0 /* Kafka's number of the API */
 #define DEADLINE_MS 30000
@@ -348,6 +352,72 @@ static void test_producer_waits_out_an_outage(void)
     cluster_free(&c);
 }
 
+/* A broker that takes connections and says nothing: so much is told, and no cause that librdkafka guesses at. `wanted`:
+ * within the seconds that it takes. */
+static void expect_told(struct kafka_producer *p, const char *wanted)
+{
+    const churn_record r = {.size = sizeof r, .value = str("v"), .id = 8};
+    struct tally t = {0};
+    churn_error err = {.size = sizeof err};
+    char message[512] = "";
+    CU_ASSERT_EQUAL(kafka_producer_send(p, "t", &r, &err), CHURN_OK);
+    for (int64_t end = now_ms() + DEADLINE_MS; strstr(message, wanted) == NULL && now_ms() < end;) {
+        collect(p, &t, 100);
+        (void)fake_host_stalled(&fake, "broker", message);
+        CU_ASSERT_FATAL(strstr(message, "imed out") == NULL && strstr(message, "ApiVersion") == NULL);
+    }
+    CU_ASSERT_PTR_NOT_NULL(strstr(message, wanted));
+    for (int64_t end = now_ms() + 2000; now_ms() < end;) { /* over some attempts to connect */
+        collect(p, &t, 100);
+        CU_ASSERT_FATAL(fake_host_stalled(&fake, "broker", message));
+        CU_ASSERT_FATAL(strstr(message, "imed out") == NULL && strstr(message, "ApiVersion") == NULL);
+    }
+}
+
+static struct kafka_producer *impatient_producer(const char *brokers)
+{
+    static const char *const keys[] = {"socket.timeout.ms", "api.version.request.timeout.ms",
+                                       "socket.connection.setup.timeout.ms"};
+    static const char *const values[] = {"1000", "500", "1000"};
+    const churn_map properties = {.keys = keys, .values = values, .count = 3};
+    churn_error err = {.size = sizeof err};
+    struct kafka_producer *p = kafka_producer_new(&fake.host, brokers, &properties, &err);
+    CU_ASSERT_PTR_NOT_NULL_FATAL(p);
+    return p;
+}
+
+static void test_broker_that_falls_silent(void)
+{
+    struct cluster c = cluster_new(1, "t", 1);
+    struct tally t = {0};
+    struct kafka_producer *p;
+    fake_host_init(&fake);
+    p = impatient_producer(c.brokers);
+    send_all(p, "t", 1, 10, &t);
+    (void)rd_kafka_mock_broker_set_rtt(c.mock, 1, 60000);
+    expect_told(p, "has not answered for ");
+    (void)rd_kafka_mock_broker_set_rtt(c.mock, 1, 0);
+    kafka_producer_free(p, 1000);
+    cluster_free(&c);
+}
+
+static void test_broker_that_never_spoke(void)
+{
+    struct sockaddr_in at = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    socklen_t size = sizeof at;
+    int listener = socket(AF_INET, SOCK_STREAM, 0);
+    struct kafka_producer *p;
+    char brokers[32];
+    CU_ASSERT_FATAL(bind(listener, (struct sockaddr *)&at, size) == 0 && listen(listener, 64) == 0 &&
+                    getsockname(listener, (struct sockaddr *)&at, &size) == 0);
+    (void)snprintf(brokers, sizeof brokers, "127.0.0.1:%d", ntohs(at.sin_port));
+    fake_host_init(&fake);
+    p = impatient_producer(brokers);
+    expect_told(p, "cannot be reached: it takes connections and answers nothing; waiting");
+    kafka_producer_free(p, 1000);
+    (void)close(listener);
+}
+
 static void test_producer_without_topic_creation(void)
 {
     struct cluster c = cluster_new(1, "t", 1);
@@ -552,6 +622,8 @@ int main(void)
                            TEST(test_producer_spares_the_neighbours),
                            TEST(test_producer_rejects_at_fault),
                            TEST(test_producer_waits_out_an_outage),
+                           TEST(test_broker_that_falls_silent),
+                           TEST(test_broker_that_never_spoke),
                            TEST(test_producer_without_topic_creation),
                            TEST(test_source_reads_and_commits),
                            TEST(test_source_refuses),

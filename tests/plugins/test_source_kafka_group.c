@@ -581,6 +581,12 @@ static void test_waiting_for_the_group_is_said_once(void)
     later(5000);
     CHECK_POLL("PENDING");
     CU_ASSERT_EQUAL(fake.log_lines, 0);
+    fake_kafka.deaf = 1; /* … and with its answers: it is not the group that is waited for */
+    later(5000);
+    CHECK_POLL("PENDING");
+    fake_kafka.deaf = 0;
+    CHECK_POLL("PENDING");
+    CU_ASSERT_EQUAL(fake.log_lines, 0);
     later(5000);
     CHECK_POLL("PENDING");
     CU_ASSERT_EQUAL(fake.log_lines, 1);

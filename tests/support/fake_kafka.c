@@ -895,6 +895,12 @@ int kafka_client_check(struct kafka_client *client, int needed)
     return fake_kafka.up;
 }
 
+int kafka_client_hears(const struct kafka_client *client)
+{
+    (void)client;
+    return !fake_kafka.deaf;
+}
+
 enum kafka_group_state kafka_client_group(struct kafka_client *client, struct kafka_group *group)
 {
     (void)client;

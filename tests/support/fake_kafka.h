@@ -16,6 +16,7 @@ struct fake_kafka {
     const char *protocol; /* of rebalances */
     int lost;             /* what is revoked is lost */
     int up;               /* a broker is connected */
+    int deaf;             /* … and has answered nothing for a while */
     enum kafka_group_state group;
     int leaves;            /* a consumer that is closed leaves in time */
     int no_answer;         /* to a commit that is waited for */

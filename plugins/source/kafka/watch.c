@@ -39,7 +39,7 @@ void watch_group(struct kafka_source *s, int up)
     } else {
         s->watch = (struct kafka_group){0};
     }
-    if (!waits || !up) {
+    if (!waits || !up || !kafka_client_hears(s->client)) {
         s->lone_ms = 0;
     } else if (state == KAFKA_GROUP_FOUND) {
         say_waiting(s);
