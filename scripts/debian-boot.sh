@@ -1,10 +1,16 @@
 #!/usr/bin/env bash
-# debian-boot.sh FOLDER COMMAND…: starts systemd as the first process of the Debian that was unpacked in FOLDER, in namespaces of its
-# own but for the network, as root; runs a command in it, and ends it all. Exit status 77, before the command has begun: systemd does
-# not come up here.
+# debian-boot.sh [--beside] FOLDER COMMAND…: starts systemd as the first process of the Debian that was unpacked in FOLDER, in
+# namespaces of its own but for the network, as root; runs a command in it, and ends it all. With --beside the command runs on this
+# machine, and finds systemd's process id in CHURN_MACHINE. Exit status 77, before the command has begun: systemd does not come up
+# here.
 set -euo pipefail
 
-folder=${1:?usage: $0 FOLDER COMMAND…}
+beside=
+if [ "${1:-}" = --beside ]; then
+    beside=yes
+    shift
+fi
+folder=${1:?usage: $0 [--beside] FOLDER COMMAND…}
 shift
 cp /etc/resolv.conf /etc/hosts "$folder/etc/"
 
@@ -57,6 +63,12 @@ for _ in $(seq 300); do
     sleep 0.2
 done
 case ${state:-} in
-running|degraded) inside "$@" ;;
+running|degraded)
+    if [ -n "$beside" ]; then
+        CHURN_MACHINE=$first "$@"
+    else
+        inside "$@"
+    fi
+    ;;
 *) tail -n 20 "$folder/var/log/boot" >&2; echo "systemd does not come up here (${state:-nothing})" >&2; exit 77 ;;
 esac

@@ -149,6 +149,25 @@ start_watch() {
     until_true "the second line" expect_letters 2
 }
 
+# --- A pipeline that has an end, by the unit ---
+
+has_ended() {
+    [ "$(systemctl is-active churnd@quickstart)" = inactive ]
+}
+
+# It is not begun again, also long after RestartSec.
+end_quickstart() {
+    install -d "/etc/systemd/system/churnd@quickstart.service.d"
+    printf '[Service]\nRestartSec=0\n' >/etc/systemd/system/churnd@quickstart.service.d/machine.conf
+    systemctl daemon-reload
+    systemctl start churnd@quickstart || fail "the quickstart's start"
+    until_true "its end" has_ended
+    [ "$(systemctl show -P Result churnd@quickstart)" = success ] || fail "it did not end well"
+    [ "$(systemctl show -P NRestarts churnd@quickstart)" -eq 0 ] || fail "it was restarted"
+    rm -r /etc/systemd/system/churnd@quickstart.service.d
+    systemctl daemon-reload
+}
+
 # --- All of them ---
 
 stage_use() {
@@ -156,6 +175,7 @@ stage_use() {
     echo "--- run"
     [ "$(quickstart)" = 20,000 ] || fail "the quickstart: $(cat /tmp/summary)"
     if booted; then
+        end_quickstart
         start_watch
         before=$(main_pid)
     fi

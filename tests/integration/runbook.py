@@ -1,10 +1,12 @@
 """docs/operations.md as an operator follows it: the blocks of a section are run one after the other on machines that the
 test has, and each prints what is shown below it.
 
-The machines run what a package would start: `systemctl` and `journalctl` are stand-ins that run the command of the unit and do
-to its process what systemd does. Everything else that the text calls is the real thing.
+The machines run what a package would start: `systemctl`, `journalctl`, `ssh` and `runuser` are stand-ins that run the command of
+the unit and do to its process what systemd does. Everything else that the text calls is the real thing. Where CHURN_MACHINE names
+the first process of a machine with the package on it (scripts/test-runbook.sh), nothing is a stand-in.
 """
 
+import argparse
 import contextlib
 import json
 import os
@@ -17,24 +19,41 @@ import subprocess
 import sys
 import tempfile
 import threading
+import types
 import urllib.error
 import urllib.request
 
+import redis
+import services
 import yaml
 from services import CHURND, SRC, clean_environment, free_port, wait_for
 from test_docs import FENCE, assert_printed
 from test_systemd import UNIT, Manager
 
 TEXT = SRC / "docs/operations.md"
+FIRST = os.environ.get("CHURN_MACHINE")  # its process id here
+PATH = "/usr/sbin:/usr/bin:/sbin:/bin"
+SECRET = "night-watch"  # of Redis on such a machine
 CLIENT = """#!{python}
 import json, os, socket, sys
+host = os.environ.get("MACHINE")
 s = socket.socket(socket.AF_UNIX)
 s.connect(os.environ["MACHINES"])
-s.sendall(json.dumps([os.path.basename(sys.argv[0]), *sys.argv[1:]]).encode() + b"\\n")
+s.sendall(json.dumps([os.path.basename(sys.argv[0]), host, *sys.argv[1:]]).encode() + b"\\n")
 answer = json.load(s.makefile())
 sys.stdout.write(answer["out"])
 sys.stderr.write(answer["err"])
 sys.exit(answer["status"])
+"""
+SSH = """#!/bin/sh
+MACHINE=${1#root@}
+export MACHINE
+shift
+exec "$@"
+"""
+RUNUSER = """#!/bin/sh
+shift 3
+exec "$@"
 """
 
 
@@ -69,6 +88,10 @@ def ask(url):
         return e.read().decode()
     except OSError:
         return ""
+
+
+# What an operator pastes first.
+((BEFORE, _),) = blocks("Before anything")
 
 
 class Unit:
@@ -113,9 +136,10 @@ class Machines:
         (self.folder / "etc").mkdir()
         self.sockets = tempfile.TemporaryDirectory(prefix="churn-")  # whose paths have to be short
         self.units = {}
-        for name in ("systemctl", "journalctl"):
+        client = CLIENT.format(python=sys.executable)
+        for name, text in (("systemctl", client), ("journalctl", client), ("ssh", SSH), ("runuser", RUNUSER)):
             program = self.folder / "bin" / name
-            program.write_text(CLIENT.format(python=sys.executable))
+            program.write_text(text)
             program.chmod(0o755)
         self.socket = f"{self.sockets.name}/machines"
         self.listener = socket.socket(socket.AF_UNIX)
@@ -134,12 +158,47 @@ class Machines:
         change(settings)
         self.config(name).write_text(yaml.safe_dump(settings, sort_keys=False))
 
+    def read_all(self):
+        """What is in the topics, by a run that ends."""
+        self.stack.run("-c", self.config("consumer"), "--until-end")
+
     def environment(self, host=None):
-        return {
-            **self.stack.env,
-            "CHURN_LISTEN": f"{host or self.hosts[0]}:{self.port}",
-            "STATE_DIRECTORY": str(self.folder / f"state-{host or self.hosts[0]}"),
-        }
+        return {**self.stack.env, "CHURN_LISTEN": f"{host or self.hosts[0]}:{self.port}"}
+
+    def state(self, host=None):
+        folder = self.folder / f"state-{host or self.hosts[0]}"
+        folder.mkdir(exist_ok=True)
+        return folder
+
+    # What the operator does.
+
+    def bash(self, commands, folder, variables, timeout):
+        """What a shell does there; stdout and stderr are one."""
+        (self.folder / "etc/consumer.env").write_text(
+            "".join(f"{name}={value}\n" for name, value in self.environment().items())
+        )
+        for folder_there, folder_here in (
+            ("/etc/churnd/", f"{self.folder}/etc/"),
+            ("/var/lib/churnd/consumer", str(self.state())),
+        ):
+            commands = commands.replace(folder_there, folder_here)
+        env = clean_environment(
+            {
+                "PATH": f"{self.folder / 'bin'}:{CHURND.parent}:{os.environ['PATH']}",
+                "MACHINES": self.socket,
+                **variables,
+            }
+        )
+        return subprocess.run(
+            ["bash", "-e", "-c", commands],
+            cwd=folder,
+            env=env,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            timeout=timeout,
+        )
 
     # What systemd does.
 
@@ -150,7 +209,8 @@ class Machines:
         elif not self.active(name, host):
             instance = name.partition("@")[2]
             folder = tempfile.mkdtemp(dir=self.sockets.name)
-            unit = Unit(self.stack, instance, self.config(instance), folder, self.environment(host))
+            env = {**self.environment(host), "STATE_DIRECTORY": str(self.state(host))}
+            unit = Unit(self.stack, instance, self.config(instance), folder, env)
             self.units[host, name] = unit
 
     def stop(self, name, host=None):
@@ -181,21 +241,23 @@ class Machines:
         """The first one has nothing left to do."""
         wait_for("readiness", lambda: self.says('{"status":"ready"', '"lag_messages":0}'), 60)
 
-    def _systemctl(self, *words):
-        host = self.hosts[0]
-        if words[0] == "-H":
-            host, words = words[1], words[2:]
+    def _systemctl(self, host, *words):
         verb, *names = words
+        if names[0] == "--now":
+            verb, names = {"enable": "start", "disable": "stop"}[verb], names[1:]
         assert verb in ("start", "stop", "reload"), words
         for name in names:
             getattr(self, verb)(name, host)
         return ""
 
-    def _journalctl(self, *words):
-        """-o cat -u UNIT [-g PATTERN]: what it wrote to the log since it was started last."""
-        assert words[:3] == ("-o", "cat", "-u") and words[4:5] in ((), ("-g",)), words
-        pattern = re.compile(words[5] if len(words) > 5 else "")
-        return "".join(line for line in self.unit(words[3]).log.splitlines(True) if pattern.search(line))
+    def _journalctl(self, host, *words):
+        """-o cat -u UNIT [--since -1h] [-g PATTERN]: what it wrote to the log since it was started last."""
+        said = argparse.ArgumentParser()
+        for option in "-o", "-u", "-g", "--since":
+            said.add_argument(option, default="")
+        said = said.parse_args([word.replace("-1h", "1h ago") for word in words])
+        lines = self.unit(said.u, host).log.splitlines(True)
+        return "".join(line for line in lines if re.search(said.g, line))
 
     def _serve(self):
         while True:
@@ -224,6 +286,124 @@ class Machines:
         self.sockets.cleanup()
 
 
+class Installed:
+    """One machine with the package, whose first process is systemd. Its files are seen from here, and so are its ports."""
+
+    def __init__(self, stack):
+        self.stack, self.hosts, self.port, self.units = stack, ("127.0.0.1",), 8080, {}
+        self.root, self.folder = pathlib.Path(f"/proc/{FIRST}/root"), stack.folder
+
+    def enter(self, *words, timeout=60, **variables):
+        inside = ["nsenter", "--target", FIRST, "--mount", "--pid", "--uts", "--ipc", "--cgroup", "--root", "--wd"]
+        env = [f"{n}={v}" for n, v in {"HOME": "/root", "LANG": "C.UTF-8", "PATH": PATH, **variables}.items()]
+        return subprocess.run(
+            [*inside, "env", "-i", *env, *words],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            timeout=timeout,
+        )
+
+    def do(self, *words):
+        done = self.enter(*words)
+        assert done.returncode == 0, (words, done.stdout)
+        return done.stdout
+
+    def config(self, name):
+        return self.root / f"etc/churnd/{name}.yaml"
+
+    def install(self, name, change):
+        """As docs/install.md has it: variables in a file, the secret as a credential."""
+        settings = yaml.load((SRC / "config/consumer.yaml").read_text(), yaml.BaseLoader)
+        change(settings)
+        self.config(name).write_text(yaml.safe_dump(settings, sort_keys=False))
+        secrets, drop_in = (
+            self.root / folder for folder in ("etc/churnd/secrets", "etc/systemd/system/churnd@.service.d")
+        )
+        secrets.mkdir(mode=0o700, exist_ok=True)
+        (secrets / "REDIS_PASSWORD").write_text(f"{SECRET}\n")
+        drop_in.mkdir(exist_ok=True)
+        credential = "LoadCredential=REDIS_PASSWORD:/etc/churnd/secrets/REDIS_PASSWORD"
+        (drop_in / "machine.conf").write_text(f"[Service]\n{credential}\n")
+        variables = {**self.stack.env, "CHURN_LISTEN": f"{self.hosts[0]}:{self.port}"}
+        (self.root / f"etc/churnd/{name}.env").write_text("".join(f"{n}={v}\n" for n, v in variables.items()))
+        self.do("systemctl", "daemon-reload")
+
+    def read_all(self):
+        self.start("churnd@consumer")
+        self.wait_until_ready()
+        self.stop("churnd@consumer")
+
+    def bash(self, commands, folder, variables, timeout):
+        return self.enter("bash", "-e", "-c", f"cd; {commands}", timeout=timeout, **variables)
+
+    def start(self, name, host=None):
+        self.do("systemctl", "start", name)
+
+    def stop(self, name, host=None):
+        self.do("systemctl", "stop", name)
+
+    def reload(self, name, host=None):
+        self.do("systemctl", "reload", name)
+
+    def unit(self, name, host=None):
+        run = self.do("systemctl", "show", "-P", "InvocationID", name).strip()
+        log = self.do("journalctl", "-q", "-o", "cat", f"_SYSTEMD_INVOCATION_ID={run}")
+        return types.SimpleNamespace(log=log)
+
+    def plugins(self):
+        """Its folder of plugins, there."""
+        (found,) = self.root.glob("usr/lib/*/churn/plugins-1")
+        return pathlib.Path("/") / found.relative_to(self.root)
+
+    def state(self):
+        return self.root / "var/lib/churnd/consumer"
+
+    def end(self):
+        self.do("systemctl", "stop", "churnd@consumer", "churnd@load")
+
+    def close(self):
+        self.do("systemctl", "stop", "redis-server")
+
+    url, says, wait_until_ready = Machines.url, Machines.says, Machines.wait_until_ready
+
+
+class InstalledRedis(services.Redis):
+    """redis-server, as its package starts it."""
+
+    def __init__(self, machine):
+        self.machine, self.port, self.password, self.options = machine, 6379, SECRET, []
+        self.folder = machine.root / "var/lib/redis"
+        config = machine.root / "etc/redis/redis.conf"
+        config.write_text(re.sub(r"^#? ?requirepass .*", f"requirepass {SECRET}", config.read_text(), flags=re.M))
+        self.stop()
+        self.start()
+
+    def start(self):
+        self.machine.start("redis-server")
+        self.client = redis.Redis("127.0.0.1", self.port, password=self.password, socket_timeout=30)
+        services.wait_for("Redis", self.client.ping)
+
+    def stop(self):
+        self.machine.stop("redis-server")
+
+    kill = stop
+
+    @contextlib.contextmanager
+    def small_disk(self):
+        """It has its files on a file system of 4 MiB, meanwhile."""
+        self.stop()
+        self.machine.do("mount", "-t", "tmpfs", "-o", "size=4m,mode=750,uid=redis,gid=redis", "tmpfs", "/var/lib/redis")
+        try:
+            self.start()
+            yield self
+        finally:
+            self.stop()
+            self.machine.do("umount", "/var/lib/redis")
+            self.start()
+
+
 class Section:
     """A section's blocks, run one after the other; whoever ran all of them says so by `done`."""
 
@@ -237,28 +417,8 @@ class Section:
         """The next block; returns what it printed."""
         commands, shown = self.left.pop(0)
         machines = self.machines
-        env = clean_environment(
-            {
-                **machines.environment(),
-                "PATH": f"{machines.folder / 'bin'}:{CHURND.parent}:{os.environ['PATH']}",
-                "MACHINES": machines.socket,
-                "CHURND_CONFIG": str(machines.config("consumer")),
-                "CHURN": machines.url(""),
-                "PORT": str(machines.port),
-                "HOSTS": " ".join(machines.hosts),
-                **{name: str(value) for name, value in changed.items()},
-            }
-        )
-        done = subprocess.run(
-            ["bash", "-e", "-c", commands],
-            cwd=self.folder,
-            env=env,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            timeout=timeout,
-        )
+        variables = {"HOSTS": " ".join(machines.hosts), **{name: str(value) for name, value in changed.items()}}
+        done = machines.bash(BEFORE + commands, self.folder, variables, timeout)
         print(f"{self.heading}:\n{commands}{done.stdout}", flush=True)
         assert done.returncode == 0, f"{self.heading}:\n{commands}\nended with {done.returncode}:\n{done.stdout}"
         if shown is not None:

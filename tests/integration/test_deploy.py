@@ -217,6 +217,21 @@ def test_kafka_starts_with_what_compose_tells_it(tmp_path):
         node.stop()
 
 
+def test_kafkas_health_check_fits_beside_it():
+    """The check is a process of its own; without a heap of its own it takes that of the broker once more."""
+    kafka = SERVICES["kafka"]
+    kind, check = kafka["healthcheck"]["test"]
+    heaps = [re.search(r"-Xmx(\d+)m", text)[1] for text in (kafka["environment"]["KAFKA_HEAP_OPTS"], check)]
+    assert kind == "CMD-SHELL" and check.startswith("KAFKA_HEAP_OPTS=")
+    assert kafka["deploy"]["resources"]["limits"]["memory"] == "1G" and sum(map(int, heaps)) <= 640
+
+
+def test_compose_can_open_the_page():
+    """Token, certificate and key are handed on."""
+    for variable in ("CHURN_TOKEN", "CHURN_CERT_FILE", "CHURN_KEY_FILE"):
+        assert SERVICES[OWN[0]]["environment"][variable] == f"${{{variable}:-}}"
+
+
 @pytest.mark.parametrize("password", ["", "a secret of $HOME's"])
 def test_redis_starts_with_what_compose_tells_it(tmp_path, password):
     """With a password and without; it keeps what it acknowledged."""
@@ -437,6 +452,14 @@ def test_a_token_goes_with_https(tmp_path):
     for probe in ("startupProbe", "livenessProbe", "readinessProbe"):
         assert container[probe]["httpGet"]["scheme"] == "HTTPS"
     assert pod["metadata"]["annotations"]["prometheus.io/scheme"] == "https"
+    # The PodMonitor asks a Pod by what that annotation says, and the others by HTTP.
+    (monitor,) = of_kind(KUBERNETES["overlays/example"], "PodMonitor")
+    (endpoint,) = monitor["spec"]["podMetricsEndpoints"]
+    (rule,) = endpoint["relabelings"]
+    label = "__meta_kubernetes_pod_annotation_" + re.sub(r"\W", "_", "prometheus.io/scheme")
+    assert (rule["sourceLabels"], rule["targetLabel"]) == ([label], "__scheme__")
+    assert re.fullmatch(rule["regex"], "https")[1] == "https" and not re.fullmatch(rule["regex"], "")
+    assert endpoint["tlsConfig"] == {"insecureSkipVerify": True} and "scheme" not in endpoint
     (volume,) = [volume for volume in pod["spec"]["volumes"] if volume["name"] == "tls"]
     (mount,) = [mount for mount in container["volumeMounts"] if mount["name"] == "tls"]
     assert volume["secret"]["secretName"] == "churn-tls" and volume["secret"]["defaultMode"] & 0o7 == 0

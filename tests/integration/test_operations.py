@@ -14,7 +14,7 @@ import yaml
 from confluent_kafka import Consumer, TopicPartition
 from confluent_kafka.admin import NewPartitions
 from conftest import quick_group
-from runbook import TEXT, Machines, Section, ask, blocks, headings, sections
+from runbook import FIRST, TEXT, Installed, InstalledRedis, Machines, Section, ask, blocks, headings, sections
 from services import SRC, Stack, wait_for
 
 TOPICS = ["customer-events", "user-events"]
@@ -33,15 +33,19 @@ class Place:
         self.stack, self.seed = Stack(folder), services.random_seed()
         print(f"CHURN_TEST_SEED={self.seed}")
         self.stack.start_kafka()
-        self.stack.start_redis()
         self.stack.start_scripted()
-        self.kafka, self.redis = self.stack.kafka, self.stack.redis
-        self.stack.env["REDIS_DIR"] = str(self.redis.folder)
-        self.machines = Machines(self.stack, HOSTS)
+        self.kafka = self.stack.kafka
+        if FIRST:
+            self.machines = Installed(self.stack)
+            self.redis = InstalledRedis(self.machines)
+        else:
+            self.redis = self.stack.start_redis()
+            self.stack.env["REDIS_DIR"] = str(self.redis.folder)
+            self.machines = Machines(self.stack, HOSTS)
         self.machines.install("consumer", change)
         self.kafka.create_topics({"customer-events": 4, "user-events": 1})
         self.more()
-        self.stack.run("-c", self.machines.config("consumer"), "--until-end")
+        self.machines.read_all()
 
     def more(self, count=2000):
         """Further events, which nobody has counted yet."""
@@ -52,7 +56,7 @@ class Place:
         return oracle.Model().feed_topics(self.kafka.brokers, TOPICS)
 
     def start(self, *hosts):
-        for host in hosts or HOSTS[:1]:
+        for host in hosts or self.machines.hosts[:1]:
             self.machines.start("churnd@consumer", host)
 
     def assert_exact(self):
@@ -127,10 +131,10 @@ def place(whole):
 
 def test_is_it_well(place):
     section = Section(place.machines, "Is it well?")
-    place.start()
+    place.start(*place.machines.hosts)
     place.assert_exact()
     place.wait_until_settled()
-    for _ in range(4):
+    for _ in range(5):
         section.run()
     with Traffic(place):
         section.run()
@@ -149,7 +153,7 @@ def test_sizing(place):
     section.run()
     section.done()
     wait_for("clean profiles", lambda: place.redis.hashes("load:") == {})
-    assert (section.folder / "latency.svg").is_file()
+    assert (place.machines.state() / "latency.svg").is_file()
 
 
 def of_its_own(settings):
@@ -163,7 +167,7 @@ def of_its_own(settings):
 
 def test_rolling_upgrade(place):
     section = Section(place.machines, "Rolling upgrade")
-    place.start(*HOSTS)
+    place.start(*place.machines.hosts)
     section.run()
     with Traffic(place):
         section.run(timeout=180)
@@ -175,6 +179,7 @@ def test_rolling_upgrade(place):
     )
 
 
+@pytest.mark.skipif(FIRST is not None, reason="it takes two machines")
 def test_scaling_out_and_in(place):
     section = Section(place.machines, "Scaling out and in")
     with Traffic(place):
@@ -191,7 +196,7 @@ def test_scaling_out_and_in(place):
 
 def test_replay_of_yesterday(place):
     section = Section(place.machines, "Replay of yesterday")
-    place.start(*HOSTS)
+    place.start(*place.machines.hosts)
     model = place.assert_exact()
     place.wait_until_settled()
     section.run()
@@ -225,7 +230,7 @@ def test_key_expiry(place):
 
 def test_backup_and_restore(place):
     section = Section(place.machines, "Backup and restore")
-    place.start(*HOSTS)
+    place.start(*place.machines.hosts)
     place.assert_exact()
     section.run()
     place.more(1500)
@@ -239,6 +244,11 @@ def test_backup_and_restore(place):
     section.run()
     section.done()
     place.machines.end()
+    if not FIRST:
+        assert_kept_by_aof(place)
+
+
+def assert_kept_by_aof(place):
     at = place.redis.options.index("--appendonly") + 1
     place.redis.options[at] = "yes"
     try:
@@ -250,26 +260,35 @@ def test_backup_and_restore(place):
         place.redis.client.config_set("appendonly", "no")
 
 
-@pytest.fixture
-def small_disk(tmp_path):
-    """A file system of 4 MiB."""
-    folder = tmp_path / "disk"
+@contextlib.contextmanager
+def redis_on_a_small_disk(place, folder):
+    """On a file system of 4 MiB."""
+    if FIRST:
+        with place.redis.small_disk() as redis:
+            yield redis
+        return
     folder.mkdir()
     made = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=4m", "tmpfs", folder], capture_output=True, text=True)
     if made.returncode != 0:
         pytest.skip(f"a small file system cannot be mounted here: {made.stderr.strip()}")
-    yield folder
-    subprocess.run(["umount", "--lazy", folder], check=True)
+    try:
+        redis = services.Redis(folder / "redis", options=["--save", "3600 1"])
+        try:
+            yield redis
+        finally:
+            redis.stop()
+    finally:
+        subprocess.run(["umount", "--lazy", folder], check=True)
 
 
-def test_a_full_disk(place, small_disk, monkeypatch):
+def test_a_full_disk(place, tmp_path, monkeypatch):
     """Redis has its files on a disk that something else fills."""
     section = Section(place.machines, "A full disk")
-    redis = services.Redis(small_disk / "redis", options=["--save", "3600 1"])
-    monkeypatch.setitem(place.stack.env, "REDIS_PORT", str(redis.port))
-    monkeypatch.setitem(place.stack.env, "REDIS_DIR", str(redis.folder))
-    monkeypatch.setattr(place, "redis", redis)
-    try:
+    with redis_on_a_small_disk(place, tmp_path / "disk") as redis:
+        if not FIRST:
+            monkeypatch.setitem(place.stack.env, "REDIS_PORT", str(redis.port))
+            monkeypatch.setitem(place.stack.env, "REDIS_DIR", str(redis.folder))
+        monkeypatch.setattr(place, "redis", redis)
         place.start()
         place.assert_exact()
         with contextlib.suppress(OSError), (redis.folder / "old-backup.rdb").open("wb", buffering=0) as backup:
@@ -285,13 +304,11 @@ def test_a_full_disk(place, small_disk, monkeypatch):
         section.done()
         place.assert_exact()
         place.machines.end()
-    finally:
-        redis.stop()
 
 
 def test_redis_lost(place):
     section = Section(place.machines, "Redis lost")
-    place.start()
+    place.start(*place.machines.hosts)
     place.assert_exact()
     place.wait_until_settled()
     sent = len(place.alerts())
@@ -300,7 +317,8 @@ def test_redis_lost(place):
         dump.unlink()
     place.redis.start()
     read = sum(end > 0 for end in place.ends("customer-events"))
-    wait_for("the way back", lambda: place.machines.unit("churnd@consumer").log.count("rebuilt from") == read, 60)
+    logs = lambda: "".join(place.machines.unit("churnd@consumer", host).log for host in place.machines.hosts)
+    wait_for("the way back", lambda: logs().count("rebuilt from") == read, 60)
     section.run()
     section.run()
     section.done()
@@ -310,13 +328,13 @@ def test_redis_lost(place):
 
 def test_order_of_upgrade_and_downgrade(place):
     section = Section(place.machines, "Order of upgrade and downgrade")
-    section.run(PLUGINS=services.BUILD / "plugins/event/.libs")
+    section.run(PLUGINS=place.machines.plugins() / "event" if FIRST else services.BUILD / "plugins/event/.libs")
     section.done()
 
 
 def test_alerts(place):
     section = Section(place.machines, "Alerts")
-    section.run(ALERTS=SRC / "deploy/prometheus")
+    section.run(**({} if FIRST else {"ALERTS": SRC / "deploy/prometheus"}))
     section.done()
 
 
@@ -373,7 +391,7 @@ def test_its_links_lead_somewhere():
 
 def test_no_command_is_left_out():
     """Each section with commands is a scenario above."""
-    headings = [heading for heading in sections() if blocks(heading)]
+    headings = [heading for heading in sections() if blocks(heading) and heading != "Before anything"]
     tried = {name.removeprefix("test_").replace("_", " ") for name in globals() if name.startswith("test_")}
     assert len(headings) > 8
     assert [heading for heading in headings if heading.lower().rstrip("?") not in tried] == []
