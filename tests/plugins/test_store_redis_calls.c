@@ -1926,15 +1926,26 @@ static void options_have_their_bounds(void)
                                            "username  0 0",
                                            "password  0 0",
                                            "database 0 0 1000000",
+                                           "tls false 0 0",
+                                           "ca_file  0 0",
+                                           "cert_file  0 0",
+                                           "key_file  0 0",
+                                           "server_name  0 0",
+                                           "check_name true 0 0",
+                                           "sentinels - 0 0",
+                                           "master  0 0",
+                                           "sentinel_username  0 0",
+                                           "sentinel_password  0 0",
                                            "timeout 5s 10 3600000",
                                            "connect_timeout 2s 10 3600000",
                                            "durability acknowledged 0 0",
                                            "replicas 1 1 1000"};
     char text[128];
-    CU_ASSERT_EQUAL_FATAL(plugin->option_count, 10);
-    for (uint32_t i = 0; i < 10; i++) {
+    CU_ASSERT_EQUAL_FATAL(plugin->option_count, 20);
+    for (uint32_t i = 0; i < 20; i++) {
         const churn_option *o = &plugin->options[i];
-        (void)snprintf(text, sizeof text, "%s %s %" PRId64 " %" PRId64, o->name, o->default_text, o->min, o->max);
+        (void)snprintf(text, sizeof text, "%s %s %" PRId64 " %" PRId64, o->name,
+                       o->default_text != NULL ? o->default_text : "-", o->min, o->max);
         CU_ASSERT_STRING_EQUAL(text, expected[i]);
     }
 }

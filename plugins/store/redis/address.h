@@ -9,6 +9,7 @@
 #include <stdint.h>
 
 #define HOST_SIZE 256
+#define WHERE_SIZE 320       /* of what messages call a server */
 #define SOCKET_PATH_SIZE 108 /* of struct sockaddr_un, with its NUL */
 
 struct address {

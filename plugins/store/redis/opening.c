@@ -2,29 +2,21 @@
 #include "calls.h"
 #include "checks.h"
 #include "commands.h"
+#include "connecting.h"
 #include "errors.h"
+#include "login.h"
 #include "replies.h"
 #include "resp.h"
-#include "session.h"
+#include "sentinel.h"
 
 #include <ctype.h>
+#include <stdatomic.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 static int32_t log_in(struct session *s, churn_error *err)
 {
-    const struct login *login = &s->store->login;
-    churn_str args[3] = {churn_text("AUTH")};
-    uint32_t count = 1;
-    if (login->password[0] == '\0') {
-        return CHURN_OK;
-    }
-    if (login->username[0] != '\0') {
-        args[count++] = churn_text(login->username);
-    }
-    args[count++] = churn_text(login->password);
-    return call_demand(s, args, count, err);
+    return session_log_in(s, &s->store->login, err);
 }
 
 static int32_t select_database(struct session *s, churn_error *err)
@@ -77,71 +69,108 @@ static int32_t load_script(struct session *s, churn_error *err)
     return result;
 }
 
-static int32_t connect_session(struct session *s, churn_error *err)
+void redis_close(void *session)
 {
-    const struct redis_store *store = s->store;
-    struct timeval timeout = {.tv_sec = (time_t)(store->connect_timeout_ms / 1000),
-                              .tv_usec = (suseconds_t)(store->connect_timeout_ms % 1000 * 1000)};
-    const struct address *to = &store->address;
-    s->connection = to->host[0] != '\0' ? redisConnectWithTimeout(to->host, to->port, timeout)
-                                        : redisConnectUnixWithTimeout(to->path, timeout);
-    if (s->connection == NULL || !replies_open(s)) {
-        return fail_memory(err);
+    session_end(session);
+}
+
+/* A server that ends the connection without a word may have waited for TLS. */
+static int32_t fail_for_tls(const struct session *s, const struct address *to, int32_t result, churn_error *err)
+{
+    if (s->tls != NULL || s->heard || !session_is_broken(s) || !session_server_speaks_tls(s, to)) {
+        return result;
     }
-    if (s->connection->err != 0) {
-        return churn_fail(err, CHURN_RETRY, "Redis at %s cannot be reached: %s", s->where, s->connection->errstr);
-    }
-    if (to->host[0] != '\0') {
-        (void)redisEnableKeepAlive(s->connection);
+    return churn_fail_option(err, s->store->given.url != NULL && s->store->given.url[0] != '\0' ? "url" : "tls",
+                             "Redis at %s speaks TLS on this port: set `tls: true`, or begin `url` with rediss://; or "
+                             "name its port without TLS",
+                             s->where);
+}
+
+static int32_t greet(struct session *s, const struct address *to, churn_error *err)
+{
+    static int32_t (*const steps[])(struct session *, churn_error *) = {
+        log_in, select_database, check_role, check_cluster, load_script, name_connection, check_durability,
+    };
+    for (size_t i = 0; i < sizeof steps / sizeof steps[0]; i++) {
+        int32_t result = steps[i](s, err);
+        if (result != CHURN_OK) {
+            return fail_for_tls(s, to, result, err);
+        }
     }
     return CHURN_OK;
 }
 
-void redis_close(void *session)
+static int32_t find_server(struct redis_store *store, struct address *to, char where[WHERE_SIZE], churn_error *err)
 {
-    struct session *s = session;
-    held_free(&s->held);
-    replies_close(s);
-    if (s->connection != NULL) {
-        redisFree(s->connection);
+    char place[HOST_SIZE + 16];
+    int32_t result = CHURN_OK;
+    *to = store->address;
+    if (store->sentinel_count == 0) {
+        memcpy(where, store->where, WHERE_SIZE);
+        return CHURN_OK;
     }
-    freeReplyObject(s->answers.reply);
-    commands_free(&s->commands);
-    free(s);
+    result = sentinel_find(store, to, err);
+    if (result == CHURN_OK) {
+        address_write(to, place, sizeof place);
+        (void)snprintf(where, WHERE_SIZE, "%.*s (%.40s)", WHERE_SIZE - 48, place, store->where);
+    }
+    return result;
+}
+
+/* What whoever runs it must change, or have changed: at the start there is nobody to be let down, so that it is said
+ * and ends; later it may be changed here and there at different times, a password or a certificate, and is waited for.
+ */
+static int32_t settle(const struct redis_store *store, int32_t result, churn_error *err)
+{
+    static const char *const changeable[] = {"password",  "url",         "tls",    "ca_file",
+                                             "cert_file", "server_name", "master", "sentinel_password"};
+    if (strcmp(err->option, "password") == 0 && store->url.login.password != NULL) {
+        (void)snprintf(err->option, sizeof err->option, "url");
+    }
+    for (size_t i = 0; i < sizeof changeable / sizeof changeable[0]; i++) {
+        if (result != CHURN_OK && strcmp(err->option, changeable[i]) == 0) {
+            result = atomic_load(&store->was_open) ? CHURN_RETRY : CHURN_FATAL;
+            err->code = result;
+        }
+    }
+    return result;
 }
 
 static int32_t open_session(struct redis_store *store, struct session **ret, churn_error *err)
 {
-    static int32_t (*const steps[])(struct session *, churn_error *) = {
-        connect_session, log_in,      select_database, check_role,
-        check_cluster,   load_script, name_connection, check_durability,
-    };
-    struct session *s = calloc(1, sizeof *s);
-    if (s == NULL) {
-        return fail_memory(err);
+    churn_error why = {.size = sizeof why};
+    struct address to;
+    char where[WHERE_SIZE];
+    struct session *s = NULL;
+    int32_t result = find_server(store, &to, where, &why);
+    result = result == CHURN_OK ? session_connect(store, &to, where, &s, &why) : result;
+    result = result == CHURN_OK ? greet(s, &to, &why) : result;
+    if (result == CHURN_OK) {
+        *ret = s;
+        return CHURN_OK;
     }
-    s->store = store;
-    memcpy(s->where, store->where, sizeof s->where);
-    s->patience.most_ms = store->timeout_ms;
-    for (size_t i = 0; i < sizeof steps / sizeof steps[0]; i++) {
-        int32_t result = steps[i](s, err);
-        if (result != CHURN_OK) {
-            redis_close(s);
-            return result;
-        }
+    if (s != NULL) {
+        session_end(s);
     }
-    *ret = s;
-    return CHURN_OK;
+    sentinel_doubt(store);
+    result = settle(store, result, &why);
+    if (err != NULL) {
+        (void)churn_fail(err, result, "%s", why.message);
+        (void)snprintf(err->option, sizeof err->option, "%s", why.option);
+    }
+    return result;
 }
 
 int32_t redis_open(void *self, void **ret_session, churn_error *err)
 {
+    struct redis_store *store = self;
     struct session *s = NULL;
-    int32_t result = open_session(self, &s, err);
+    int32_t result = open_session(store, &s, err);
     if (result == CHURN_OK) {
         result = check_eviction(s, err);
     }
     if (result == CHURN_OK) {
+        atomic_store(&store->was_open, 1);
         *ret_session = s;
     } else if (s != NULL) {
         redis_close(s);
@@ -163,6 +192,9 @@ static int32_t try_session(struct redis_store *store, uint32_t timeout_ms, char 
     if (result == CHURN_OK) {
         result = find_eviction(s, remark, size, err);
     }
+    if (result == CHURN_OK && remark[0] == '\0') {
+        sentinel_try_all(&impatient, remark, size);
+    }
     if (s != NULL) {
         redis_close(s);
     }
@@ -173,7 +205,7 @@ void redis_probe(void *self, uint32_t timeout_ms, churn_target_fn fn, void *ctx)
 {
     struct redis_store *store = self;
     churn_error err = {.size = sizeof err};
-    char remark[256] = "";
+    char remark[CHURN_ERROR_MESSAGE_SIZE] = "";
     churn_target target = {.size = sizeof target,
                            .flags = CHURN_TARGET_READS | CHURN_TARGET_WRITES,
                            .kind = "redis",

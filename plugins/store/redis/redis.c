@@ -32,7 +32,7 @@ static const churn_option options[] = {
     {"url", .type = CHURN_OPTION_STRING, .default_text = "", .flags = CHURN_OPTION_SECRET,
      .offset = offsetof(struct redis_store, given.url),
      .help =
-         "Where Redis is, in place of `host` and `port`: redis://[USER[:PASSWORD]@]HOST[:PORT][/DATABASE], or "
+         "Where Redis is, in place of `host` and `port`: redis://[USER[:PASSWORD]@]HOST[:PORT][/DATABASE], rediss:// likewise with TLS, or "
          "unix:///PATH for a Unix socket. A character that means something in a URL stands in a user or password as "
          "its percent code: %40 for @, %2F for /. What is not in it may be said by the options below."},
     {"host", .type = CHURN_OPTION_STRING, .default_text = "localhost", .flags = CHURN_OPTION_OWN_DEFAULT,
@@ -51,6 +51,41 @@ static const churn_option options[] = {
      .offset = offsetof(struct redis_store, given.login.password), .help = "Password; empty: no authentication."},
     {"database", .type = CHURN_OPTION_INT, .default_text = "0", .min = 0, .max = 1000000,
      .offset = offsetof(struct redis_store, given.database), .help = "Number of the Redis database."},
+    {"tls", .type = CHURN_OPTION_BOOL, .default_text = "false", .offset = offsetof(struct redis_store, given.tls.on),
+     .help =
+         "Encrypt the connections to `host` or the sentinels, from TLS 1.2 on; a `url` that begins with rediss:// says it "
+         "too."},
+    {"ca_file", .type = CHURN_OPTION_STRING, .default_text = "",
+     .offset = offsetof(struct redis_store, given.tls.ca_file),
+     .help = "Certificates in PEM of the authorities that the server's may be of; empty: those that the system trusts. "
+             "This file and the next two are read again for a connection when they have changed."},
+    {"cert_file", .type = CHURN_OPTION_STRING, .default_text = "",
+     .offset = offsetof(struct redis_store, given.tls.cert_file),
+     .help = "Our own certificate in PEM, where the server asks for one (tls-auth-clients)."},
+    {"key_file", .type = CHURN_OPTION_STRING, .default_text = "",
+     .offset = offsetof(struct redis_store, given.tls.key_file),
+     .help = "Its private key in PEM, without a passphrase."},
+    {"server_name", .type = CHURN_OPTION_STRING, .default_text = "",
+     .offset = offsetof(struct redis_store, given.tls.server_name),
+     .help = "Name or address that the server's certificate must have, where that is another one than it is reached "
+             "by."},
+    {"check_name", .type = CHURN_OPTION_BOOL, .default_text = "true",
+     .offset = offsetof(struct redis_store, given.tls.check_name),
+     .help =
+         "false takes a trusted certificate whatever name is in it, so that any server of that authority can pose as "
+         "this one."},
+    {"sentinels", .type = CHURN_OPTION_LIST, .offset = offsetof(struct redis_store, given.sentinel.sentinels),
+     .help =
+         "Sentinels as HOST[:PORT], which tell where the server is, in place of `host`, `port` and `url`; they are asked "
+         "again for each connection, so that a failover is followed."},
+    {"master", .type = CHURN_OPTION_STRING, .default_text = "",
+     .offset = offsetof(struct redis_store, given.sentinel.master), .help = "Name by which the sentinels know it."},
+    {"sentinel_username", .type = CHURN_OPTION_STRING, .default_text = "",
+     .offset = offsetof(struct redis_store, given.sentinel.login.username),
+     .help = "User of the sentinels' own ACL, who may sentinel|get-master-addr-by-name; empty: the default user."},
+    {"sentinel_password", .type = CHURN_OPTION_STRING, .default_text = "", .flags = CHURN_OPTION_SECRET,
+     .offset = offsetof(struct redis_store, given.sentinel.login.password),
+     .help = "Password of the sentinels; empty: no authentication. Redis' own is `password`."},
     {"timeout", .type = CHURN_OPTION_DURATION, .default_text = "5s", .min = 10, .max = 3600000,
      .offset = offsetof(struct redis_store, timeout_ms),
      .help = "Time for a whole answer, after which a connection counts as broken."},

@@ -20,7 +20,11 @@ CHURN_PRINTF(2, 3) void session_break(struct session *s, const char *format, ...
 
 int32_t session_fail(const struct session *s, churn_error *err)
 {
-    return churn_fail(err, CHURN_RETRY, "%s", s->broken);
+    (void)churn_fail(err, CHURN_RETRY, "%s", s->broken);
+    if (err != NULL && s->broken_option != NULL) {
+        (void)snprintf(err->option, sizeof err->option, "%s", s->broken_option);
+    }
+    return CHURN_RETRY;
 }
 
 int64_t session_now(const struct session *s)

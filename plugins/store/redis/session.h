@@ -6,6 +6,7 @@
 #include "held.h"
 #include "patience.h"
 #include "settings.h"
+#include "tls.h"
 
 #include <hiredis/hiredis.h>
 
@@ -35,12 +36,15 @@ struct session {
     struct redis_store *store;
     char where[WHERE_SIZE];   /* the server, for messages */
     redisContext *connection; /* owns the socket; all reading and writing is done here */
+    struct tls *tls;          /* NULL: in clear text */
+    bool heard;               /* the server has said something */
     struct commands commands;
     struct reading reading;
     struct patience patience;
     struct answers answers;
     struct held_list held;
     char broken[CHURN_ERROR_MESSAGE_SIZE]; /* why the session is of no use any more, or "" */
+    const char *broken_option;             /* … and the option that this is about, or NULL */
 };
 
 int32_t fail_memory(churn_error *err);
