@@ -1,6 +1,7 @@
 # Fuzz targets, one for each reader of foreign bytes: `make fuzzers` in a build with --enable-fuzzing. See README.md.
 FUZZERS = \
   %D%/fuzz_answer \
+  %D%/fuzz_audit \
   %D%/fuzz_condition \
   %D%/fuzz_decimal \
   %D%/fuzz_elf \
@@ -37,6 +38,10 @@ FUZZ_ANSWER = plugins/sink/prediction/answer.c plugins/sink/prediction/answer.h
 %C%_fuzz_answer_CFLAGS = $(HOST_C)
 %C%_fuzz_answer_LDFLAGS = $(FUZZ_LD)
 %C%_fuzz_answer_LDADD = $(FUZZ_LIBS)
+%C%_fuzz_audit_CPPFLAGS = $(FUZZ_CPP)
+%C%_fuzz_audit_CFLAGS = $(HOST_C)
+%C%_fuzz_audit_LDFLAGS = $(FUZZ_LD)
+%C%_fuzz_audit_LDADD = $(FUZZ_LIBS)
 %C%_fuzz_condition_CPPFLAGS = $(FUZZ_CPP)
 %C%_fuzz_condition_CFLAGS = $(HOST_C)
 %C%_fuzz_condition_LDFLAGS = $(FUZZ_LD)
