@@ -1,6 +1,7 @@
 #include "cli/explain_guard.h"
 
 #include "base/printable.h"
+#include "cli/printed.h"
 #include <errno.h>
 #include <signal.h>
 #include <sys/mman.h>
@@ -63,10 +64,7 @@ static void be_child(struct explain *e, int (*work)(struct explain *e))
     int status;
     (void)prctl(PR_SET_PDEATHSIG, SIGKILL);
     status = work(e);
-    if (fflush(stdout) != 0 || ferror(stdout)) {
-        (void)fputs("churnd: standard output cannot be written\n", stderr);
-        status = 1;
-    }
+    status = printed_end() ? status : 1;
     e->guard->done = true;
     _exit(status);
 }

@@ -109,5 +109,7 @@ libcore_la_SOURCES += \
   %D%/verify_compare.h \
   %D%/verify_report.c \
   %D%/verify_report.h \
+  %D%/printed.c \
+  %D%/printed.h \
   %D%/watching.c \
   %D%/watching.h

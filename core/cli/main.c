@@ -3,6 +3,7 @@
 #include "base/environment.h"
 #include "base/printable.h"
 #include "cli/command_line.h"
+#include "cli/printed.h"
 #include <curl/curl.h>
 #include <fcntl.h>
 #include <limits.h>
@@ -96,6 +97,7 @@ int main(int argc, char **argv)
         return 1;
     }
     ignore_file_size_signal();
+    printed_begin();
     bus_error_explain();
     a.config = getenv("CHURND_CONFIG");
     a.plugin_path = calloc((size_t)argc + 1, sizeof(const char *));
@@ -112,9 +114,5 @@ int main(int argc, char **argv)
     free((void *)a.plugin_path);
     free((void *)a.operands);
     free((void *)a.plugin_options);
-    if (fflush(stdout) != 0 || ferror(stdout)) {
-        (void)fputs("churnd: standard output cannot be written\n", stderr);
-        return 1;
-    }
-    return status;
+    return printed_end() ? status : 1;
 }

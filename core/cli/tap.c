@@ -163,7 +163,6 @@ static int tap_run(const struct arguments *a, const char *path)
         (void)close(tap.fd);
     }
     text_free(&tap.in);
-    watching_end();
     return tap.failed;
 }
 
@@ -172,10 +171,14 @@ static bool find_path(const struct arguments *a, struct loader *loader, struct l
 {
     struct pipeline pipeline;
     bool ok = pipeline_load_edited(&pipeline, arguments_files(a), loader, log, stderr, pipeline_only_look, NULL);
-    if (ok && !pipeline.tap_settings.enabled) {
+    if (!ok) {
+        (void)fputs("churnd: tap: a run that was started before the file was broken is tapped all the same: churnd tap "
+                    "--socket PATH, with the path of `tap: {socket: PATH}`, else NAME.tap in the run's state_dir\n",
+                    stderr);
+    } else if (!pipeline.tap_settings.enabled) {
         printable_line(stderr, "churnd: %s says `tap: {enabled: false}`", a->config);
         ok = false;
-    } else if (ok && !tap_socket_path(&pipeline, path)) {
+    } else if (!tap_socket_path(&pipeline, path)) {
         (void)fputs("churnd: the path of the socket is too long; `tap: {socket: PATH}` names another\n", stderr);
         ok = false;
     }

@@ -15,7 +15,7 @@ import oracle
 import pytest
 import yaml
 from conftest import log_lines
-from services import CHURND, SRC, run_churnd
+from services import CHURND, SRC, clean_environment, run_churnd
 
 
 def config_files():
@@ -625,3 +625,65 @@ def test_dedup(tmp_path):
         oracle.assert_profiles_of(
             {customer: model.profiles[customer].fields()}, {customer: profile.get("profile", profile)}
         )
+
+
+def into_a_closed_pipe(*args):
+    """Exit status and standard error where nobody reads what is printed."""
+    reader, writer = os.pipe()
+    os.close(reader)
+    try:
+        done = subprocess.run(
+            [CHURND, *args], stdout=writer, stderr=subprocess.PIPE, env=clean_environment(), timeout=120, check=False
+        )
+    finally:
+        os.close(writer)
+    return done.returncode, done.stderr
+
+
+def test_whoever_prints_to_somebody_who_has_seen_enough(tmp_path):
+    """As `| head` has: no error, whatever is printed; a disk that is full is one."""
+    source = tmp_path / "in.jsonl"
+    source.write_text("".join(json.dumps(order(i)) + "\n" for i in range(2)))
+    config = tmp_path / "p.yaml"
+    config.write_text(
+        f"source: {{plugin: file, path: {source}}}\nstore: {{plugin: lmdb, path: {tmp_path / 'store'}}}\n"
+        f"dead_letters: {{plugin: file, path: {tmp_path / 'dead'}}}\n"
+    )
+    assert into_a_closed_pipe("run", "-c", config, "--log-level", "ERROR") == (0, b"")
+    assert into_a_closed_pipe("rebuild", "-c", config, "--into", "other:", "--log-level", "ERROR") == (0, b"")
+    for command in (
+        ("describe", "kafka"),
+        ("describe", "--format", "json"),
+        ("plugins",),
+        ("schema",),
+        ("completion", "bash"),
+        ("graph", "-c", config),
+        ("check", "-c", config),
+        ("profile", "-c", config, "c0"),
+        ("explain", "-c", config, "c0"),
+        ("explain", "-c", config, "c0", "--format", "json"),
+        ("verify", "-c", config, "--against", "other:"),
+        ("--help",),
+    ):
+        assert into_a_closed_pipe(*command, *(["--log-level", "ERROR"] if "-c" in command else [])) == (0, b""), command
+    with open("/dev/full", "w") as full:
+        done = subprocess.run(
+            [CHURND, "explain", "-c", config, "c0"],
+            stdout=full,
+            stderr=subprocess.PIPE,
+            env=clean_environment(),
+            timeout=60,
+            check=False,
+        )
+    assert done.returncode == 1 and b"standard output cannot be written" in done.stderr
+
+
+def order(number):
+    data = {"order_id": f"o{number}", "order_value": 5, "items_count": 1, "payment_method": "card"}
+    return {
+        "event_id": f"c0_{number}",
+        "event_type": "order_placed",
+        "customer_id": "c0",
+        "timestamp": "2026-01-02T00:00:00Z",
+        "data": data,
+    }

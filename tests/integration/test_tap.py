@@ -164,6 +164,8 @@ def test_a_run_that_is_not_there(tmp_path):
     done = run_churnd("tap", check=1)
     assert "`-c FILE` or `--socket FILE` is missing" in done.stderr
     assert "too long" in run_churnd("tap", "--socket", "/tmp/" + "x" * 110, check=1).stderr
+    path.write_text("source: [")
+    assert "churnd tap --socket PATH" in run_churnd("tap", "-c", path, check=1).stderr
     path = write(tmp_path, lambda s: s.update(tap={"enabled": False}))
     assert "says `tap: {enabled: false}`" in run_churnd("tap", "-c", path, check=1).stderr
 

@@ -201,7 +201,6 @@ static int run(struct top *top, const struct arguments *a)
     if (top->signals >= 0) {
         (void)close(top->signals);
     }
-    watching_end();
     return top->failed;
 }
 
