@@ -2,6 +2,7 @@
 
 #include "base/clock.h"
 #include "base/json_build.h"
+#include "observe/troubles.h"
 #include <churn/time.h>
 #include <pthread.h>
 #include <stdlib.h>
@@ -92,23 +93,10 @@ static struct stall_report report_of(const struct health_status *status, unsigne
                                  .since_ms = since_ms};
 }
 
-static void add_trouble(void *ctx, const struct stall_report *report)
-{
-    struct json_object *troubles = ctx, *object = json_object_new_object();
-    char since[CHURN_TIME_SIZE];
-    churn_time_format(report->since_ms, since);
-    json_add(object, "worker", json_object_new_int64(report->worker));
-    json_add_text(object, "plugin", report->plugin);
-    json_add_text(object, "what", report->what);
-    json_add_text(object, "message", report->message);
-    json_add_text(object, "since", since);
-    (void)json_object_array_add(troubles, object);
-}
-
 struct json_object *health_troubles(struct stalls *stalls)
 {
     struct json_object *troubles = json_object_new_array();
-    stalls_each(stalls, add_trouble, troubles);
+    stalls_each(stalls, troubles_add, troubles);
     return troubles;
 }
 
@@ -121,7 +109,7 @@ static struct json_object *explain(const struct health_status *status, int64_t s
         const char *trouble = trouble_of(status, i, now_ms, true);
         if (trouble != NULL) {
             const struct stall_report report = report_of(status, i, trouble, since_ms);
-            add_trouble(troubles, &report);
+            troubles_add(troubles, &report);
         }
     }
     if (json_object_array_length(troubles) == 0) {
@@ -130,8 +118,9 @@ static struct json_object *explain(const struct health_status *status, int64_t s
                                             .message = status->stopping         ? "stopping"
                                                        : status->looked_ms == 0 ? "starting"
                                                                                 : STUCK,
+                                            .worker = TROUBLES_OF_RUN,
                                             .since_ms = since_ms};
-        add_trouble(troubles, &report);
+        troubles_add(troubles, &report);
     }
     return troubles;
 }

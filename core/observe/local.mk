@@ -34,6 +34,8 @@ libcore_la_SOURCES += \
   %D%/recent_alerts.h \
   %D%/process.c \
   %D%/process.h \
+  %D%/troubles.c \
+  %D%/troubles.h \
   %D%/tap_judge.c \
   %D%/tap_judge.h \
   %D%/tap_line.c \

@@ -4,6 +4,7 @@
 #include "base/json_parse.h"
 #include "observe/customer_view.h"
 #include "observe/picture.h"
+#include "observe/troubles.h"
 #include <churn/time.h>
 #include <json-c/json.h>
 #include <stdlib.h>
@@ -78,14 +79,16 @@ static void append_head(const struct view *view, const char *name)
 static void append_trouble(const struct view *view, const struct json_object *trouble)
 {
     const char *since = member(trouble, "since");
+    char who[TROUBLES_WHO_SIZE];
+    troubles_who(trouble, who);
     put(view, "<li><strong>");
     put_text(view, member(trouble, "plugin"));
     put(view, "</strong> <span class=\"badge bad\">");
     put_text(view, member(trouble, "what"));
     put(view, "</span> ");
     put_text(view, member(trouble, "message"));
-    put(view, " <span class=\"quiet\">worker ");
-    put_text(view, member(trouble, "worker"));
+    put(view, " <span class=\"quiet\">");
+    put_text(view, who);
     put(view, ", since <time>");
     put_text(view, since);
     put(view, "</time></span></li>");

@@ -4,6 +4,7 @@
 #include "base/grouped.h"
 #include "base/json_parse.h"
 #include "base/printable.h"
+#include "observe/troubles.h"
 #include <json-c/json.h>
 #include <math.h>
 #include <stdlib.h>
@@ -366,6 +367,14 @@ static const char *text_of(struct json_object *object, const char *name)
     return json_object_object_get_ex(object, name, &value) ? json_object_get_string(value) : "";
 }
 
+static size_t count_workers(struct json_object *ready)
+{
+    struct json_object *workers;
+    bool listed =
+        json_object_object_get_ex(ready, "workers", &workers) && json_object_is_type(workers, json_type_array);
+    return listed ? json_object_array_length(workers) : 0;
+}
+
 static void read_troubles(struct top_model *model, struct json_object *ready)
 {
     struct json_object *troubles;
@@ -374,8 +383,17 @@ static void read_troubles(struct top_model *model, struct json_object *ready)
     }
     for (size_t i = 0; i < json_object_array_length(troubles); i++) {
         struct json_object *trouble = json_object_array_get_idx(troubles, i);
-        const char *parts[] = {text_of(trouble, "plugin"), " (", text_of(trouble, "what"),
-                               "): ", text_of(trouble, "message")};
+        char who[TROUBLES_WHO_SIZE];
+        troubles_who(trouble, who);
+        bool one = count_workers(ready) < 2 || who[0] == '\0';
+        const char *parts[] = {text_of(trouble, "plugin"),
+                               " (",
+                               text_of(trouble, "what"),
+                               "): ",
+                               text_of(trouble, "message"),
+                               one ? "" : " (",
+                               one ? "" : who,
+                               one ? "" : ")"};
         for (size_t k = 0; k < sizeof parts / sizeof parts[0]; k++) {
             printable_append_line(&model->troubles, parts[k], strlen(parts[k]));
         }
