@@ -84,7 +84,7 @@ int32_t asking_start(struct service *s, churn_error *err)
             continue;
         }
         if (rc != CHURN_OK) {
-            counter_add(&s->counters->coalesced, waiting_put_back(&s->waiting, job, service_now_ms(s), 0));
+            waiting_put_back(&s->waiting, job, service_now_ms(s), 0);
             return rc == CHURN_FATAL ? rc : CHURN_OK;
         }
         job->turn = breaker_started(&s->breaker);
@@ -118,8 +118,7 @@ static void try_again(struct service *s, struct job *job, unsigned attempts, int
 {
     int64_t delay = retry_after_ms > 0 ? retry_after_pause(&s->retry_after, http_client_origin(s->http), retry_after_ms)
                                        : backoff_delay(&s->backoff, attempts);
-    uint32_t joined = waiting_put_back(&s->waiting, job, service_now_ms(s) + delay, retry_after_ms > 0);
-    counter_add(&s->counters->coalesced, joined);
+    waiting_put_back(&s->waiting, job, service_now_ms(s) + delay, retry_after_ms > 0);
 }
 
 static void on_outage(struct service *s, struct job *job, const char *reason, int64_t retry_after_ms)

@@ -200,7 +200,6 @@ static void add_trigger(struct back *b, struct partition *p, const rd_kafka_mess
     }
     added = waiting_add(b->reading, trigger, &token, b->host->monotonic_ms(b->host));
     b->out_of_memory |= added == ADDED_FAILED;
-    counter_add(&b->counters->coalesced, added == ADDED_JOINED);
 }
 
 static int32_t take_message(struct back *b, const rd_kafka_message_t *message, churn_error *err)
@@ -341,13 +340,16 @@ static int32_t back_read(void *arg, struct waiting *waiting, int *ret_more, chur
 static int32_t back_remove(void *arg, const struct job *job, churn_error *err)
 {
     struct back *b = arg;
+    uint32_t served = 0;
     (void)err;
     for (uint32_t i = 0; i < job->token_count; i++) {
         struct partition *p = live(b, &job->tokens[i]);
         if (p != NULL) {
             partition_mark_served(p, job->tokens[i].sequence);
+            served++;
         }
     }
+    counter_add(&b->counters->coalesced, served > 1 ? served - 1 : 0); /* not as they are read: that may be often */
     return CHURN_OK;
 }
 

@@ -252,16 +252,16 @@ struct job *waiting_take(struct waiting *w, int64_t now_ms, int any)
     return job;
 }
 
-uint32_t waiting_put_back(struct waiting *w, struct job *job, int64_t ready_ms, int told)
+void waiting_put_back(struct waiting *w, struct job *job, int64_t ready_ms, int told)
 {
     struct job *next = job->customer->next;
     enqueue(w, job, ready_ms, told);
     if (next == NULL || !takes_more(job)) {
-        return 0;
+        return;
     }
     for (uint32_t i = next->token_count; i > 0; i--) {
         if (!add_token(w, job, &next->tokens[i - 1])) {
-            return 0; /* memory ran out: the rest waits behind it as before */
+            return; /* memory ran out: the rest waits behind it as before */
         }
         next->token_count--;
         w->tokens--;
@@ -270,7 +270,6 @@ uint32_t waiting_put_back(struct waiting *w, struct job *job, int64_t ready_ms, 
     next->trigger = NULL;
     job->customer->next = NULL;
     free_job(w, next);
-    return 1;
 }
 
 void waiting_finish(struct waiting *w, struct job *job, int64_t now_ms)

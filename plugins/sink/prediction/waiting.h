@@ -66,8 +66,8 @@ enum added waiting_add(struct waiting *waiting, struct trigger *trigger, const s
  * none. */
 struct job *waiting_take(struct waiting *waiting, int64_t now_ms, int any);
 
-/* Lets an ASKING job wait again; returns how many jobs joined it by that: the one behind it, or none. */
-uint32_t waiting_put_back(struct waiting *waiting, struct job *job, int64_t ready_ms, int told);
+/* Lets an ASKING job wait again; the one behind it joins it, where it takes more. */
+void waiting_put_back(struct waiting *waiting, struct job *job, int64_t ready_ms, int told);
 
 /* Frees a job that is not WAITING; the one behind it gets its turn. */
 void waiting_finish(struct waiting *waiting, struct job *job, int64_t now_ms);
