@@ -7,8 +7,8 @@
 #include "base/key.h"
 #include <stdint.h>
 
-#define CHAIN_MAC_LEN 64            /* hexadecimal digits */
-#define CHAIN_MAX_LINE (64u * 1024) /* bytes, with its end */
+#define CHAIN_MAC_LEN 64                   /* hexadecimal digits */
+#define CHAIN_MAX_LINE ((size_t)64 * 1024) /* bytes, with its end */
 
 /* The newest line: where the next one goes on. */
 struct chain_head {

@@ -2,8 +2,8 @@
 
 #include <stdio.h>
 
-#define MAX_BYTES (16u * 1024) /* of the array; what goes beyond is only said to be more */
-#define MAX_VALUE 200          /* bytes of a value */
+#define MAX_BYTES ((size_t)16 * 1024) /* of the array; what goes beyond is only said to be more */
+#define MAX_VALUE 200                 /* bytes of a value */
 #define MAX_PATH 512
 
 struct difference {

@@ -17,14 +17,13 @@ static bool print_lines(const char *path, const struct key *key, const char *cus
     char member[AUDIT_HASH_SIZE + 16] = "", hash[AUDIT_HASH_SIZE];
     char *line = NULL;
     size_t room = 0;
-    ssize_t len;
     FILE *in = fopen(path, "re");
     bool ok = in != NULL;
     if (customer != NULL) {
         audit_hash(key, customer, hash);
         (void)snprintf(member, sizeof member, "\"customer\":\"%s\"", hash);
     }
-    while (ok && (len = getline(&line, &room, in)) > 0) {
+    while (ok && getline(&line, &room, in) > 0) {
         if (strstr(line, member) != NULL) {
             printable_line(stdout, "%.*s", (int)strcspn(line, "\n"), line);
         }

@@ -1,6 +1,7 @@
 /* `churnd decrypt`: what was encrypted by `protect:`, in clear. */
 #include "base/json_parse.h"
 #include "base/printable.h"
+#include "cli/audited.h"
 #include "cli/commands.h"
 #include "pipeline/protect_section.h"
 #include <errno.h>
@@ -175,7 +176,7 @@ int command_decrypt(const struct arguments *arguments, struct loader *loader, st
         if (ring == NULL || ring->count == 0) {
             printable_line(stderr,
                            "churnd: %s has no keys to decrypt with: add them to protect: keys:", arguments->config);
-        } else {
+        } else if (audited(&pipeline, "decrypt", "read", NULL, "\"what\":\"encrypted values\"")) {
             status = decrypt(ring, stdin);
         }
     }

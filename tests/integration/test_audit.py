@@ -203,6 +203,14 @@ def test_what_commands_write(tmp_path):
     assert verified(path).startswith(f"{len(lines)} lines, whole")
 
 
+def test_a_decryption_is_written(tmp_path):
+    protect = {"keys": {"k1": "11" * 32}}
+    path = write(tmp_path, protect=protect)
+    done = subprocess.run([CHURND, "decrypt", "-c", path], input=b"x\n", capture_output=True, env=clean_environment())
+    assert (done.returncode, done.stdout) == (0, b"x\n"), done.stderr
+    assert [(line["by"], line["what"]) for line in lines_of(tmp_path)] == [("decrypt", "encrypted values")]
+
+
 def test_the_hashes_are_those_of_the_manual(trail):
     """By an implementation of its own."""
     before = "0" * 64
