@@ -221,6 +221,9 @@ def test_producer_and_consumer(run, stack, seed):
     wait_for("its health", lambda: consumer.check_health("--ready").returncode == 0, 60)
     healthy = consumer.check_health()
     assert healthy.returncode == 0 and json.loads(healthy.stdout)["status"] == "alive", healthy
+    wait_for("no lag", lambda: consumer.check_health("--max-lag", "10s").returncode == 0, 60)
+    tried = consumer.execute("churnd", "check", "--connect")
+    assert tried.returncode == 0, tried
     shown = consumer.execute("churnd", "top", "--once")
     assert shown.returncode == 0 and "churn-consumer" in shown.stdout, shown
     tapped = consumer.execute("churnd", "tap", "--at", "events", "--limit", "1", "--format", "json")
@@ -244,6 +247,13 @@ def test_producer_and_consumer(run, stack, seed):
     wait_for("its health", lambda: consumer.check_health("--ready").returncode == 0, 120)
     assert consumer.stop() == 0, consumer.process.err[-3000:]
     assert "SIGTERM: finishing what was read" in consumer.process.err
+
+    # As the runbook has it for containers: a replay is the same image with other arguments, while nothing else runs.
+    lost = next(iter(model.profiles))
+    redis.client.delete(f"profile:{lost}")
+    replay = run("replay", "--until-end", "--replay-from", "yesterday", env=env)
+    assert replay.process.wait(120) == 0, replay.process.err[-3000:]
+    oracle.assert_profiles(model, redis.hashes("profile:"))
     assert api.stop() == 0, api.process.err
 
 

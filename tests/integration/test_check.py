@@ -9,7 +9,7 @@ import subprocess
 import jsonschema
 import pytest
 import yaml
-from services import CHURND, HOST, SRC, clean_environment, free_port, run_churnd
+from services import CHURND, HOST, SRC, clean_environment, free_port, run_churnd, wait_for
 
 HERE = SRC / "tests/integration"
 BROKEN = sorted((HERE / "broken").glob("*.yaml"))
@@ -324,6 +324,40 @@ def test_connect(stack, tmp_path):
     wrong = connecting(tmp_path, f"{HOST}:{stack.kafka.port}", redis.port, api.url, "hunter2-canary")
     severity, message = connect(wrong, tmp_path, 1)[7 + 3, f"redis {HOST}:{redis.port}"]
     assert severity == "error" and "hunter2" not in message
+
+
+def test_connect_to_a_redis_that_takes_nothing(stack, tmp_path):
+    """It answers, and refuses each write: said with its own word for it, and what to do. Nothing is written by asking."""
+    redis = stack.start_redis()
+    config = tmp_path / "p.yaml"
+    config.write_text(
+        f"{SOURCE}store: {{plugin: redis, host: {HOST}, port: {redis.port}}}\n"
+        f"sinks: [{{plugin: alert, to: [log]}}]\n{DEAD}"
+    )
+
+    def asked(status):
+        done = run_churnd("check", "-c", config, "--connect", cwd=tmp_path, check=status)
+        assert redis.client.dbsize() == 0
+        return done.stderr + done.stdout
+
+    assert "ok: redis" in asked(0)
+    redis.client.config_set("maxmemory", 1)
+    assert re.search(r": redis: redis .* refuses writes: .*maxmemory.* \(OOM ", asked(1))
+    redis.client.config_set("maxmemory", 0)
+    redis.client.config_set("min-replicas-to-write", 1)
+    assert re.search(r": redis: redis .* refuses writes: .*min-replicas-to-write.* \(NOREPLICAS ", asked(1))
+    redis.client.config_set("min-replicas-to-write", 0)
+    # Its file's name is a folder's, so that a save fails.
+    (redis.folder / "dump.rdb").mkdir()
+    redis.client.config_set("save", "3600 1")
+    redis.client.bgsave()
+    wait_for("a failed save", lambda: redis.client.info("persistence")["rdb_last_bgsave_status"] == "err")
+    assert re.search(r": redis: redis .* refuses writes: .* \(MISCONF ", asked(1))
+    redis.client.config_set("save", "")
+    redis.client.replicaof(HOST, free_port())
+    assert re.search(r": redis: redis .*replica", asked(1))
+    redis.client.replicaof("NO", "ONE")
+    assert "ok: redis" in asked(0)
 
 
 def test_connect_to_nothing(tmp_path):
