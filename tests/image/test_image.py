@@ -206,7 +206,8 @@ def test_producer_and_consumer(run, stack, seed):
         "REDIS_PORT": str(redis.port),
         "API_URL": f"http://{HOST}:{ports['api']}",
     }
-    consumer = run("consumer", env={**env, "CHURN_LISTEN": f"0.0.0.0:{ports['consumer']}"})
+    own = {**env, "CHURN_LISTEN": f"0.0.0.0:{ports['consumer']}"}
+    consumer = run("consumer", env=own)
     producer = run(
         "producer",
         *("-c", "/etc/churnd/producer.yaml"),
@@ -251,7 +252,7 @@ def test_producer_and_consumer(run, stack, seed):
     # As the runbook has it for containers: a replay is the same image with other arguments, while nothing else runs.
     lost = next(iter(model.profiles))
     redis.client.delete(f"profile:{lost}")
-    replay = run("replay", "--until-end", "--replay-from", "yesterday", env=env)
+    replay = run("replay", "--until-end", "--replay-from", "yesterday", env=own)
     assert replay.process.wait(120) == 0, replay.process.err[-3000:]
     oracle.assert_profiles(model, redis.hashes("profile:"))
     assert api.stop() == 0, api.process.err
