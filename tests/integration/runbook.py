@@ -197,6 +197,7 @@ class Machines:
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
+            errors="replace",  # Redis shows bytes
             timeout=timeout,
         )
 
@@ -302,6 +303,7 @@ class Installed:
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
+            errors="replace",  # Redis shows bytes
             timeout=timeout,
         )
 
