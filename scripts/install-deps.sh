@@ -5,7 +5,7 @@
 set -euo pipefail
 
 build=(build-essential autoconf automake libtool pkg-config librdkafka-dev libhiredis-dev libcurl4-openssl-dev
-       libyaml-dev libjson-c-dev libmicrohttpd-dev libncurses-dev libsimdjson-dev liblmdb-dev libxxhash-dev libsodium-dev
+       libyaml-dev libjson-c-dev libmicrohttpd-dev libncurses-dev libsimdjson-dev liblmdb-dev libxxhash-dev libsodium-dev libseccomp-dev
        libssl-dev libsystemd-dev uthash-dev)
 check=(libcunit1-dev redis-server python3)
 package=(debhelper lintian)

@@ -34,6 +34,8 @@ libcore_la_SOURCES += \
   %D%/json_text.h \
   %D%/key.c \
   %D%/key.h \
+  %D%/landlock.c \
+  %D%/landlock.h \
   %D%/log.c \
   %D%/log.h \
   %D%/metric_shape.c \
@@ -49,10 +51,15 @@ libcore_la_SOURCES += \
   %D%/refuse.h \
   %D%/seal.c \
   %D%/seal.h \
+  %D%/run_as.c \
+  %D%/run_as.h \
+  %D%/sanitized.h \
   %D%/secret_file.c \
   %D%/secret_file.h \
   %D%/suggest.c \
   %D%/suggest.h \
+  %D%/syscall_filter.c \
+  %D%/syscall_filter.h \
   %D%/tls.c \
   %D%/tls.h \
   %D%/unix_socket.c \

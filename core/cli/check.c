@@ -4,6 +4,7 @@
 #include "base/printable.h"
 #include "pipeline/instance.h"
 #include "pipeline/load.h"
+#include "pipeline/needs.h"
 #include "pipeline/targets.h"
 #include <json-c/json.h>
 #include <stdlib.h>
@@ -224,6 +225,32 @@ static void deny_warnings(struct config *config)
     }
 }
 
+/* What a run's sandbox would leave. */
+static void show_sandbox(struct pipeline *pipeline, struct pipeline_files files)
+{
+    const struct node *at = config_get(&pipeline->config.root, "sandbox");
+    const char *silent;
+    struct needs needs;
+    struct text text = {0};
+    if (pipeline->settings.sandbox == SANDBOX_OFF || !needs_check(pipeline)) {
+        return;
+    }
+    needs_find(pipeline, files, &needs);
+    silent = needs.undeclared != NULL ? needs.undeclared->label : NULL;
+    needs_describe(&needs, &text);
+    text_append(&text, "", 1);
+    if (silent != NULL) {
+        config_warning(&pipeline->config, at, "sandbox: %s does not declare what it needs (<churn/needs.h>)%s", silent,
+                       pipeline->settings.sandbox == SANDBOX_WARN ? ", so a run has no sandbox"
+                                                                  : "; it may do what any pipeline may");
+    }
+    if (!text.failed && !needs.failed) {
+        config_ok(&pipeline->config, at, "sandbox: %s", text.bytes);
+    }
+    text_free(&text);
+    needs_free(&needs);
+}
+
 static void report(const struct pipeline *pipeline, bool json)
 {
     const struct config *config = &pipeline->config;
@@ -257,6 +284,7 @@ int command_check(const struct arguments *arguments, struct loader *loader, stru
         check_overrides(&pipeline);
         check_idle_sinks(&pipeline);
         check_ttl(&pipeline);
+        show_sandbox(&pipeline, arguments_files(arguments));
     }
     if (ok && arguments->connect) {
         connect_all(&pipeline);

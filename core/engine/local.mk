@@ -70,6 +70,8 @@ libcore_la_SOURCES += \
   %D%/run.h \
   %D%/run_line.c \
   %D%/run_line.h \
+  %D%/sandbox.c \
+  %D%/sandbox.h \
   %D%/service.c \
   %D%/service.h \
   %D%/session.c \

@@ -59,6 +59,26 @@ static bool check_audit(const struct pipeline *now, struct pipeline *next)
     return ok;
 }
 
+static bool check_process(const struct pipeline *now, struct pipeline *next)
+{
+    const struct pipeline_settings *was = &now->settings, *is = &next->settings;
+    const struct {
+        const char *option;
+        bool same;
+    } fixed[] = {{"core_dumps", was->core_dumps == is->core_dumps},
+                 {"sandbox", was->sandbox == is->sandbox},
+                 {"user", is_same(was->user, is->user)}};
+    bool ok = true;
+    for (size_t i = 0; i < sizeof fixed / sizeof fixed[0]; i++) {
+        if (!fixed[i].same) {
+            config_error(&next->config, config_get(&next->config.root, fixed[i].option), "%s: it was another, and %s",
+                         fixed[i].option, restart);
+            ok = false;
+        }
+    }
+    return ok;
+}
+
 /* What the process as a whole has from its first pipeline. */
 static bool check_fixed(const struct pipeline *now, struct pipeline *next)
 {
@@ -76,11 +96,7 @@ static bool check_fixed(const struct pipeline *now, struct pipeline *next)
         config_error(config, at != NULL ? at : tap, "tap: it was another, and %s", restart);
         ok = false;
     }
-    if (now->settings.core_dumps != next->settings.core_dumps) {
-        config_error(config, config_get(&config->root, "core_dumps"), "core_dumps: was %s, and %s",
-                     now->settings.core_dumps ? "true" : "false", restart);
-        ok = false;
-    }
+    ok = check_process(now, next) && ok;
     ok = check_audit(now, next) && ok;
     ok = check_listener(config, "listen", was->listen, is->listen) && ok;
     ok = check_listener(config, "cert_file", was->cert_file, is->cert_file) && ok;
@@ -96,16 +112,19 @@ static void log_lines(struct log *log, char *text)
 }
 
 /* The same to `errors`. */
-static bool load(struct pipeline_files files, const struct pipeline *now, struct pipeline *next, FILE *errors)
+static bool load(struct pipeline_files files, const struct pipeline *now, struct pipeline *next,
+                 const struct sandbox *sandbox, FILE *errors)
 {
     bool ok;
     now->loader->running = true;
-    ok = pipeline_load(next, files, now->loader, now->log, errors) && check_fixed(now, next);
+    ok = pipeline_load(next, files, now->loader, now->log, errors) && check_fixed(now, next) &&
+         sandbox_allows(sandbox, next, files);
     next->config.errors = stderr; /* whatever is wrong later */
     return ok;
 }
 
-bool reload_load(struct pipeline_files files, const struct pipeline *now, struct pipeline *next)
+bool reload_load(struct pipeline_files files, const struct pipeline *now, struct pipeline *next,
+                 const struct sandbox *sandbox)
 {
     char text[sizeof(churn_error)];
     const char *reason = why_not(files, now, text, sizeof text);
@@ -118,7 +137,7 @@ bool reload_load(struct pipeline_files files, const struct pipeline *now, struct
         return false;
     }
     errors = open_memstream(&mistakes, &size);
-    ok = errors != NULL && load(files, now, next, errors);
+    ok = errors != NULL && load(files, now, next, sandbox, errors);
     if (errors == NULL || fclose(errors) != 0) {
         log_line(now->log, CHURN_LOG_ERROR, "churnd", "out of memory");
         ok = false;
@@ -128,7 +147,8 @@ bool reload_load(struct pipeline_files files, const struct pipeline *now, struct
     free(mistakes);
     if (!ok) {
         log_printf(now->log, CHURN_LOG_ERROR, "churnd",
-                   "SIGHUP: %s is not taken into use; the pipeline runs on as it was", files.pipeline);
+                   "SIGHUP: %s is not taken into use; the pipeline runs on as it was%s", files.pipeline,
+                   sandbox->entered ? " (in a sandbox: what needs more than it did at the start needs a restart)" : "");
         pipeline_free(next);
     }
     return ok;

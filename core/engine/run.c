@@ -7,6 +7,7 @@
 #include "engine/reload.h"
 #include "engine/run_audit.h"
 #include "engine/run_line.h"
+#include "engine/sandbox.h"
 #include "engine/service.h"
 #include "engine/summary.h"
 #include "pipeline/load.h"
@@ -38,6 +39,7 @@ struct run {
     bool terminal;
     struct monitor monitor;
     struct service service;
+    struct sandbox sandbox;
 };
 
 /* A pipeline runs: the process ends by main's will only once it does no more. */
@@ -305,7 +307,7 @@ static void begin_reload(struct run *run)
         return;
     }
     service_reloading(&run->service);
-    if (reload_load(run->options->files, run->now.pipeline, run->spare)) {
+    if (reload_load(run->options->files, run->now.pipeline, run->spare, &run->sandbox)) {
         log_printf(run->log, CHURN_LOG_INFO, "churnd", "SIGHUP: %s is good; finishing what was read before it is used",
                    run->options->files.pipeline);
         run->next = run->spare;
@@ -407,9 +409,10 @@ int run_pipeline(const struct run_options *options, struct pipeline *pipeline, s
     apply_log_settings(options, pipeline, log);
     block_signals(&signals);
     announce(&run, "");
+    ok = pipeline->redrive != NULL || pipeline->profiles_only || sandbox_enter(&run.sandbox, pipeline, options->files);
     service_start(&run.service, log);
     atomic_store(&running, atexit(on_process_exit) == 0);
-    ok = run_audit_start(pipeline) && monitor_start(&run.monitor, pipeline) && start_workers(&run, pipeline);
+    ok = ok && run_audit_start(pipeline) && monitor_start(&run.monitor, pipeline) && start_workers(&run, pipeline);
     if (ok) {
         watch(&run, &signals);
         ok = !generation_failed(&run.now);
@@ -422,5 +425,6 @@ int run_pipeline(const struct run_options *options, struct pipeline *pipeline, s
     run_audit_stop(run.now.pipeline->audit, run.signal_ms != 0 ? &run.sender : NULL, log, ok);
     atomic_store(&running, false);
     free_others(&run, pipeline);
+    sandbox_free(&run.sandbox);
     return status_of(&run, ok);
 }

@@ -11,6 +11,8 @@ libcore_la_SOURCES += \
   %D%/instance.h \
   %D%/load.c \
   %D%/load.h \
+  %D%/needs.c \
+  %D%/needs.h \
   %D%/pipeline.h \
   %D%/protect_section.c \
   %D%/protect_section.h \

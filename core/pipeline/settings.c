@@ -3,6 +3,7 @@
 #include <stddef.h>
 
 static const char *const log_formats[] = {"text", "json", NULL};
+static const char *const sandbox_modes[] = {"off", "warn", "on", NULL};
 static const char *const unknown_policies[] = {"dead_letter", "ignore", NULL};
 static const char *const reject_policies[] = {"dead_letter", "drop", "stop", NULL};
 const char *const settings_protect_actions[] = {"clear", "mask", "hash", "encrypt", NULL};
@@ -57,6 +58,18 @@ static const churn_option pipeline_options[] = {
      .default_text = "false",
      .offset = offsetof(struct pipeline_settings, core_dumps),
      .help = "true: a process that holds secrets may leave a core dump, and its user's debuggers may look into it"},
+    {.name = "sandbox",
+     .type = CHURN_OPTION_ENUM,
+     .default_text = "off",
+     .choices = sandbox_modes,
+     .offset = offsetof(struct pipeline_settings, sandbox),
+     .help =
+         "whether a run is bound to the files, connections and system calls that its pipeline needs, by Landlock and "
+         "seccomp; warn: as far as the kernel can, and not where a plugin does not declare what it needs"},
+    {.name = "user",
+     .type = CHURN_OPTION_STRING,
+     .offset = offsetof(struct pipeline_settings, user),
+     .help = "user, by name or number, whom a run that root started becomes before it begins; default: none"},
 };
 
 static const churn_option log_options[] = {

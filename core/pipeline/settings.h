@@ -8,6 +8,8 @@
 
 #define PIPELINE_KEY_PREFIX "profile:"
 
+enum sandbox_mode { SANDBOX_OFF, SANDBOX_WARN, SANDBOX_ON };
+
 struct pipeline_settings {
     const char *name;
     const char *workers_text; /* a number or `auto` */
@@ -18,6 +20,8 @@ struct pipeline_settings {
     const char *state_dir; /* NULL: the user's own */
     churn_list plugin_path;
     int32_t core_dumps;
+    int32_t sandbox;  /* enum sandbox_mode */
+    const char *user; /* whom root is left for; NULL: nobody */
 };
 
 struct log_settings {

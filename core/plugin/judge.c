@@ -104,6 +104,11 @@ const char *judge_words(const churn_plugin *words, const char *path, char *messa
     return NULL;
 }
 
+/* What a table held in ABI 1.0, which ended with this member. */
+#define UP_TO(table, member) (offsetof(table, member) + sizeof(((table *)0)->member))
+
+static const size_t least_entry = UP_TO(churn_plugin, ops);
+
 const char *judge_entry(const churn_plugin *entry, const char *path, const char *file_name, churn_plugin *ret_copy,
                         char *message, size_t size)
 {
@@ -111,12 +116,13 @@ const char *judge_entry(const churn_plugin *entry, const char *path, const char 
     if (code != NULL) {
         return code;
     }
-    if (entry->size < sizeof(churn_plugin)) {
+    if (entry->size < least_entry) {
         return plugin_fault("entry_size", message, size,
                             "%s: its entry has %u bytes, ABI %d.0 has %zu; build it again with this host's headers",
-                            path, entry->size, CHURN_ABI_MAJOR, sizeof(churn_plugin));
+                            path, entry->size, CHURN_ABI_MAJOR, least_entry);
     }
-    memcpy(ret_copy, entry, sizeof *ret_copy);
+    *ret_copy = (churn_plugin){0};
+    memcpy(ret_copy, entry, entry->size < sizeof *ret_copy ? entry->size : sizeof *ret_copy);
     return judge_body(ret_copy, path, file_name, message, size);
 }
 
@@ -157,8 +163,6 @@ static const struct required_call required_calls[] = {
 static const struct required_call embedded_calls[] = {CALL(CHURN_KIND_STORE, churn_store_ops, remove),
                                                       CALL(CHURN_KIND_STORE, churn_store_ops, scan)};
 
-/* What a table held in ABI 1.0, which ended with this member. */
-#define UP_TO(ops, member) (offsetof(ops, member) + sizeof(((ops *)0)->member))
 static const size_t least_ops[] = {[CHURN_KIND_EVENT] = UP_TO(churn_event_type, apply),
                                    [CHURN_KIND_SOURCE] = UP_TO(churn_source_ops, destroy),
                                    [CHURN_KIND_PROCESSOR] = UP_TO(churn_processor_ops, destroy),

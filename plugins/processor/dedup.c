@@ -424,6 +424,8 @@ static const churn_processor_ops ops = {
     .announce = dedup_announce,
 };
 
+static const churn_needs needs = {.size = sizeof needs};
+
 CHURN_PLUGIN(.kind = CHURN_KIND_PROCESSOR, .name = "dedup", .version = "1.0.0",
              .summary = "Leaves out events that were sent twice, by their ids", CHURN_OPTIONS(options, struct dedup),
-             .ops = &ops);
+             .ops = &ops, .needs = &needs);

@@ -202,6 +202,8 @@ static const churn_processor_ops ops = {
     .destroy = filter_destroy,
 };
 
+static const churn_needs needs = {.size = sizeof needs};
+
 CHURN_PLUGIN(.kind = CHURN_KIND_PROCESSOR, .name = "filter", .version = "1.0.0",
              .summary = "Keeps or leaves out events by type, customer and time", CHURN_OPTIONS(options, struct filter),
-             .ops = &ops);
+             .ops = &ops, .needs = &needs);

@@ -688,6 +688,9 @@ static const churn_sink_ops ops = {
     .read_back = file_read_back,
 };
 
+static const char *const paths[] = {"path", NULL};
+static const churn_needs needs = {.size = sizeof needs, .write_options = paths};
+
 CHURN_PLUGIN(.kind = CHURN_KIND_SINK, .name = "file", .version = "1.0.0",
              .summary = "Appends records as lines to a file or standard output",
-             CHURN_OPTIONS(options, struct file_sink), .ops = &ops);
+             CHURN_OPTIONS(options, struct file_sink), .ops = &ops, .needs = &needs);

@@ -207,6 +207,9 @@ static const churn_sink_ops ops = {
     .read_back = sink_read_back,
 };
 
+static const char *const paths[] = {"properties", NULL};
+static const churn_needs needs = {.size = sizeof needs, .flags = CHURN_NEEDS_DISCOVER, .read_options = paths};
+
 CHURN_PLUGIN(.kind = CHURN_KIND_SINK, .name = "kafka", .version = "1.0.0",
              .summary = "Writes records to a Kafka topic, each acknowledged by all in-sync replicas.",
-             CHURN_OPTIONS(options, struct kafka_sink), .ops = &ops);
+             CHURN_OPTIONS(options, struct kafka_sink), .ops = &ops, .needs = &needs);

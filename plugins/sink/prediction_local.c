@@ -389,6 +389,8 @@ static const churn_sink_ops ops = {
     .probe = local_probe,
 };
 
+static const churn_needs needs = {.size = sizeof needs};
+
 CHURN_PLUGIN(.kind = CHURN_KIND_SINK, .name = "prediction_local", .version = "1.0.0",
              .summary = "Stores a documented baseline score, where no prediction API runs",
-             CHURN_OPTIONS(options, struct local_sink), .ops = &ops);
+             CHURN_OPTIONS(options, struct local_sink), .ops = &ops, .needs = &needs);

@@ -188,7 +188,7 @@ static void test_the_frozen_prefix_is_judged_first(void)
         check(ok == (major == CHURN_ABI_MAJOR) && (ok || strstr(message, words) != NULL), "major %u: %s", major,
               message);
     }
-    for (uint32_t size = 0; size < sizeof entry; size++) {
+    for (uint32_t size = 0; size < offsetof(churn_plugin, needs); size++) {
         entry = good_entry();
         entry.size = size;
         CU_ASSERT(!judge_bytes(&entry, PREFIX));
@@ -196,6 +196,20 @@ static void test_the_frozen_prefix_is_judged_first(void)
     check_contains(message, "has 71 bytes, ABI 1.0 has 72", "size");
     entry.size = UINT32_MAX; /* a later minor version: what follows is not read */
     check_judged(&entry, NULL);
+}
+
+/* Of an earlier minor version: what stands behind its end is not read, and is nothing here. */
+static void test_an_entry_that_ends_early(void)
+{
+    static const churn_needs needs = {.size = sizeof needs};
+    churn_plugin entry = good_entry(), judged;
+    entry.needs = &needs;
+    entry.size = offsetof(churn_plugin, needs);
+    char *copy = exact_copy((const char *)&entry, entry.size);
+    CU_ASSERT(judge_entry((const churn_plugin *)(void *)copy, "/dir/good.so", "good", &judged, message,
+                          sizeof message) == NULL);
+    CU_ASSERT(judged.needs == NULL && judged.ops == entry.ops);
+    free(copy);
 }
 
 static void test_the_body_of_an_entry(void)
@@ -478,6 +492,7 @@ int main(void)
         TEST(test_loading_all_stops_at_a_bad_one),
         TEST(test_many_bad_files),
         TEST(test_the_frozen_prefix_is_judged_first),
+        TEST(test_an_entry_that_ends_early),
         TEST(test_the_body_of_an_entry),
         TEST(test_rows_of_options),
         TEST(test_calls_that_a_kind_must_have),

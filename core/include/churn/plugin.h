@@ -8,6 +8,7 @@
 #define CHURN_PLUGIN_H
 
 #include <churn/host.h>
+#include <churn/needs.h>
 #include <churn/option.h>
 #include <churn/result.h>
 
@@ -43,6 +44,8 @@ typedef struct churn_plugin {
     uint32_t instance_size; /**< bytes the host zero-allocates, fills with options and passes as `self` */
     uint32_t reserved;
     const void *ops;
+    /* since ABI 1.3: see `size` */
+    const churn_needs *needs; /**< what it needs of the system; NULL: it does not say */
 } churn_plugin;
 
 #if defined(__GNUC__)

@@ -380,6 +380,11 @@ static const churn_sink_ops ops = {
     .probe = alert_probe,
 };
 
+static const char *const paths[] = {"webhook_ca_file", "webhook_cert_file", "webhook_key_file", "properties", NULL};
+static const char *const proxies[] = {"webhook_proxy", NULL};
+static const churn_needs needs = {
+    .size = sizeof needs, .flags = CHURN_NEEDS_CONNECT, .read_options = paths, .discover_options = proxies};
+
 CHURN_PLUGIN(.kind = CHURN_KIND_SINK, .name = "alert", .version = "1.0.0",
              .summary = "Sends alerts to the log, a Kafka topic and a webhook",
-             CHURN_OPTIONS(options, struct alert_sink), .ops = &ops);
+             CHURN_OPTIONS(options, struct alert_sink), .ops = &ops, .needs = &needs);

@@ -354,6 +354,11 @@ static const churn_sink_ops ops = {
     .probe = prediction_probe,
 };
 
+static const char *const paths[] = {"ca_file", "cert_file", "key_file", "properties", NULL};
+static const char *const proxies[] = {"proxy", NULL};
+static const churn_needs needs = {
+    .size = sizeof needs, .flags = CHURN_NEEDS_CONNECT, .read_options = paths, .discover_options = proxies};
+
 CHURN_PLUGIN(.kind = CHURN_KIND_SINK, .name = "prediction", .version = "1.0.0",
              .summary = "Asks a prediction API over HTTP, caches and publishes its answers",
-             CHURN_OPTIONS(options, struct prediction), .ops = &ops);
+             CHURN_OPTIONS(options, struct prediction), .ops = &ops, .needs = &needs);

@@ -335,6 +335,9 @@ static const churn_source_ops ops = {
     .again = file_again,
 };
 
+static const char *const paths[] = {"path", NULL};
+static const churn_needs needs = {.size = sizeof needs, .read_options = paths};
+
 CHURN_PLUGIN(.kind = CHURN_KIND_SOURCE, .name = "file", .version = "1.0.0",
              .summary = "Reads events from a file of JSON lines or from standard input",
-             CHURN_OPTIONS(options, struct file_source), .ops = &ops);
+             CHURN_OPTIONS(options, struct file_source), .ops = &ops, .needs = &needs);

@@ -299,6 +299,8 @@ static const churn_source_ops ops = {
     .again = generate_again,
 };
 
+static const churn_needs needs = {.size = sizeof needs};
+
 CHURN_PLUGIN(.kind = CHURN_KIND_SOURCE, .name = "generate", .version = "1.0.0",
              .summary = "Makes events from the tables of the event types", CHURN_OPTIONS(options, struct generator),
-             .ops = &ops);
+             .ops = &ops, .needs = &needs);

@@ -291,6 +291,9 @@ static const churn_source_ops ops = {
     .apart = source_apart,
 };
 
+static const char *const paths[] = {"properties", NULL};
+static const churn_needs needs = {.size = sizeof needs, .flags = CHURN_NEEDS_DISCOVER, .read_options = paths};
+
 CHURN_PLUGIN(.kind = CHURN_KIND_SOURCE, .name = "kafka", .version = "1.0.0",
              .summary = "Reads Kafka topics as a member of a consumer group.",
-             CHURN_OPTIONS(options, struct kafka_source), .ops = &ops);
+             CHURN_OPTIONS(options, struct kafka_source), .ops = &ops, .needs = &needs);

@@ -100,6 +100,9 @@ static const churn_store_ops ops = {
     .probe = lmdb_probe,
 };
 
+static const char *const paths[] = {"path", NULL};
+static const churn_needs needs = {.size = sizeof needs, .write_options = paths};
+
 CHURN_PLUGIN(.kind = CHURN_KIND_STORE, .name = "lmdb", .version = "1.0.0",
              .summary = "Keeps profiles in a local LMDB folder; needs no server",
-             CHURN_OPTIONS(options, struct lmdb_store), .ops = &ops);
+             CHURN_OPTIONS(options, struct lmdb_store), .ops = &ops, .needs = &needs);

@@ -145,6 +145,11 @@ static const churn_store_ops ops = {
     .allowed = redis_allowed,
 };
 
+static const char *const paths[] = {"ca_file", "cert_file", "key_file", NULL};
+static const char *const discovering[] = {"sentinels", NULL};
+static const churn_needs needs = {
+    .size = sizeof needs, .flags = CHURN_NEEDS_CONNECT, .read_options = paths, .discover_options = discovering};
+
 CHURN_PLUGIN(.kind = CHURN_KIND_STORE, .name = "redis", .version = "1.0.0",
              .summary = "Keeps profiles as hashes on a Redis server", CHURN_OPTIONS(options, struct redis_store),
-             .ops = &ops);
+             .ops = &ops, .needs = &needs);

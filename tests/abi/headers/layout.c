@@ -8,6 +8,7 @@
 #include <churn/ext/storage.h>
 #include <churn/ext/tap.h>
 #include <churn/host.h>
+#include <churn/needs.h>
 #include <churn/option.h>
 #include <churn/plugin.h>
 #include <churn/processor.h>
@@ -156,6 +157,19 @@ AT(struct churn_host, read_only, 80);
 AT(struct churn_host, beside, 84);
 SIZE(struct churn_host, 88);
 
+/* <churn/needs.h> */
+VALUE(CHURN_NEEDS_CONNECT, 1);
+VALUE(CHURN_NEEDS_DISCOVER, 2);
+AT(struct churn_needs, size, 0);
+AT(struct churn_needs, flags, 4);
+AT(struct churn_needs, read_options, 8);
+AT(struct churn_needs, write_options, 16);
+AT(struct churn_needs, reads, 24);
+AT(struct churn_needs, writes, 32);
+AT(struct churn_needs, syscalls, 40);
+AT(struct churn_needs, discover_options, 48);
+SIZE(struct churn_needs, 56);
+
 /* <churn/option.h> */
 AT(struct churn_list, items, 0);
 AT(struct churn_list, count, 8);
@@ -193,7 +207,8 @@ AT(struct churn_plugin, option_stride, 52);
 AT(struct churn_plugin, instance_size, 56);
 AT(struct churn_plugin, reserved, 60);
 AT(struct churn_plugin, ops, 64);
-SIZE(struct churn_plugin, 72);
+AT(struct churn_plugin, needs, 72);
+SIZE(struct churn_plugin, 80);
 
 /* <churn/processor.h> */
 AT(struct churn_processor_ops, size, 0);

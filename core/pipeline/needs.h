@@ -1,0 +1,36 @@
+/* What a pipeline needs of the system: the paths that its file names, the ports of what it connects to, and what its
+ * plugins declare (<churn/needs.h>). It is all that a sandbox leaves. */
+#ifndef NEEDS_H
+#define NEEDS_H
+
+#include "base/json_text.h"
+#include "base/landlock.h"
+#include "pipeline/load.h"
+
+struct needs {
+    struct landlock_path *paths; /* absolute, without links; folders for what may be made or put in place of a file */
+    unsigned path_count;
+    uint16_t *ports;
+    unsigned port_count;
+    uint16_t listened;
+    bool connects;
+    const struct section *discovers; /* it learns addresses when it runs, so that no rule can name them; NULL: none */
+    const char **syscalls;           /* beside those of any pipeline; NULL-terminated, NULL: none */
+    unsigned syscall_count;
+    const struct section *undeclared; /* whose plugin does not say what it needs; NULL: none */
+    bool failed;                      /* memory ran out */
+};
+
+/* Of a pipeline that was loaded, whose texts it borrows. Free in either case. */
+void needs_find(const struct pipeline *pipeline, struct pipeline_files files, struct needs *ret);
+void needs_free(struct needs *needs);
+/* Whether a plugin declares that system call. */
+bool needs_call(const struct needs *needs, const char *name);
+/* Whether `more` needs nothing that `needs` does not have; false with what it is. */
+bool needs_cover(const struct needs *needs, const struct needs *more, char *message, size_t size);
+/* What it is of the network and of system calls, for people. */
+void needs_describe(const struct needs *needs, struct text *text);
+/* Reports what plugins declare that cannot be: a system call that nobody knows. False with errors. */
+bool needs_check(struct pipeline *pipeline);
+
+#endif

@@ -1,0 +1,231 @@
+"""The sandbox of a run: a plugin that tries to get out is refused, what the pipeline needs works, and a reload cannot have
+more than the start."""
+
+import ctypes
+import json
+import os
+import pathlib
+import re
+import socket
+import tempfile
+
+import pytest
+import yaml
+from services import HOST, SRC, free_port, run_churnd, wait_for
+from test_build import compile_plugin
+from test_reload import reload
+
+ESCAPE = SRC / "tests/testkit/escape.c"
+LANDLOCK = max(ctypes.CDLL(None).syscall(444, None, 0, 1), 0)  # landlock_create_ruleset: the kernel's version
+HIDDEN = "/etc/shadow" if os.geteuid() == 0 else "/etc/fstab"  # readable, and no pipeline's
+
+needs_landlock = pytest.mark.skipif(LANDLOCK == 0, reason="this kernel has no Landlock, or it is turned off")
+needs_network = pytest.mark.skipif(LANDLOCK < 4, reason=f"this kernel's Landlock (version {LANDLOCK}) binds no network")
+
+
+def events(count, start=0):
+    return "".join(
+        json.dumps(
+            {
+                "event_id": f"e{i}",
+                "event_type": "refund_requested",
+                "customer_id": f"c{i}",
+                "timestamp": "2026-01-01T00:00:00Z",
+                "data": {"order_id": "o", "amount": 1},
+            }
+        )
+        + "\n"
+        for i in range(start, start + count)
+    )
+
+
+class World:
+    """A pipeline with a sink that tries to get out, a file outside that it may not write, and a port where somebody listens."""
+
+    def __init__(self, folder, mode, declares=None, **settings):
+        self.folder, self.outside = folder / "own", folder / "outside"
+        self.folder.mkdir()
+        self.outside.mkdir()
+        (self.folder / "plugins").mkdir()
+        compile_plugin(ESCAPE, self.folder / "plugins/escape.so", *([f"-DDECLARES={declares}"] if declares else []))
+        (self.folder / "e.jsonl").write_text(events(20))
+        self.listener = socket.create_server((HOST, 0))
+        self.settings = {
+            "name": "boxed",
+            "sandbox": mode,
+            "state_dir": "state",
+            "source": {"plugin": "file", "path": "e.jsonl"},
+            "store": {"plugin": "lmdb", "path": "db"},
+            "sinks": [
+                {
+                    "plugin": "escape",
+                    "input": "alerts",
+                    "read": HIDDEN,
+                    "write": str(self.outside / "made"),
+                    "port": self.listener.getsockname()[1],
+                },
+                {"plugin": "file", "name": "alerts", "input": "alerts", "path": "alerts"},
+            ],
+            "dead_letters": {"plugin": "file", "path": "dead"},
+            "plugin_path": ["plugins"],
+            **settings,
+        }
+        self.path = self.folder / "p.yaml"
+        self.write()
+
+    def write(self):
+        self.path.write_text(yaml.safe_dump(self.settings))
+
+    def run(self, status=0):
+        done = run_churnd("-c", "p.yaml", cwd=self.folder, check=status)
+        if status == 0:
+            assert len((self.folder / "alerts").read_text().splitlines()) == 20  # whatever it tried, the rest goes on
+        return dict(re.findall(r"tried (\w+): (\w+)", done.stderr)), done.stderr
+
+    def check(self):
+        return run_churnd("check", "-c", "p.yaml", cwd=self.folder, check=0)
+
+
+FREE = {"read": "0", "write": "0", "execute": "0", "connect": "0"}
+NEVER = dict.fromkeys(("packet", "namespace", "clone", "chroot", "setuid", "bpf"), "EPERM")
+
+
+def test_without_a_sandbox_all_of_it_works(tmp_path):
+    """So that what is refused below is refused by the sandbox."""
+    tried, err = World(tmp_path, "off").run()
+    assert tried.items() >= FREE.items() and "sandbox" not in err
+    assert (tmp_path / "outside/made").exists()
+
+
+@needs_landlock
+@pytest.mark.parametrize("mode,declares", [("on", None), ("on", "nothing"), ("warn", "nothing")])
+def test_what_was_not_declared_is_refused(mode, declares, tmp_path):
+    world = World(tmp_path, mode, declares)
+    tried, err = world.run()
+    refused = {"read": "EACCES", "write": "EACCES", "execute": "EPERM", "connect": "EPERM", **NEVER}
+    assert tried == refused and "sandbox: entered" in err, (tried, err)
+    assert not list(world.outside.iterdir())
+    status = world.check()
+    assert "no connection to others" in status.stdout
+    assert ("escape does not declare what it needs" in status.stderr) == (declares is None)
+
+
+@needs_network
+def test_another_address_is_refused(tmp_path):
+    """Where sockets are needed all the same: for a listener, and for a webhook."""
+    listen = free_port()
+    world = World(tmp_path, "on", health={"listen": f"{HOST}:{listen}"})
+    tried, err = world.run()
+    assert tried["connect"] == "EACCES" and f"listening at {listen}" in err
+    world.settings["sinks"].append(
+        {"plugin": "alert", "to": ["webhook"], "webhook_url": f"http://{HOST}:{free_port()}/"}
+    )
+    world.settings["sinks"][-1]["give_up_after"] = "1ms"
+    world.write()
+    found = re.findall(r"tried (\w+): (\w+)", run_churnd("-c", "p.yaml", cwd=world.folder, check=0).stderr)
+    assert dict(found)["connect"] == "EACCES"
+    world.settings["sinks"][-1]["webhook_url"] = (
+        f"http://{HOST}:{world.settings['sinks'][0]['port']}/"  # is the pipeline's
+    )
+    world.write()
+    found = re.findall(r"tried (\w+): (\w+)", run_churnd("-c", "p.yaml", cwd=world.folder, check=0).stderr)
+    assert dict(found)["connect"] == "0"
+
+
+def test_system_calls_are_refused_without_landlock(tmp_path):
+    """seccomp's part holds on every kernel: it is all there is where Landlock is missing, as `warn` says."""
+    tried, err = World(tmp_path, "warn", "nothing").run()
+    assert tried.items() >= {"execute": "EPERM", "connect": "EPERM", **NEVER}.items()
+    lacking = "files are not bound" if LANDLOCK == 0 else "does not bind"
+    assert (lacking in err) == (LANDLOCK < 6), err
+
+
+@pytest.mark.skipif(LANDLOCK > 0, reason="this kernel has Landlock")
+def test_a_sandbox_that_is_demanded_needs_landlock(tmp_path):
+    _, err = World(tmp_path, "on").run(status=1)
+    assert "files are not bound: this kernel has no Landlock" in err
+
+
+def test_who_declares_nothing_runs_free_where_that_is_only_warned_of(tmp_path):
+    world = World(tmp_path, "warn")
+    tried, err = world.run()
+    assert tried.items() >= FREE.items()
+    assert "none is entered: escape does not declare what it needs" in err
+    assert "so a run has no sandbox" in world.check().stderr
+
+
+def test_what_is_declared_is_allowed_and_no_more(tmp_path):
+    world = World(tmp_path, "warn", "all")
+    tried, err = world.run()
+    assert tried == {**FREE, **NEVER}, (tried, err)
+    status = world.check()
+    assert "system calls beside the common ones: execve" in status.stdout
+    assert "TCP to any address, for escape learns them as it runs" in status.stdout
+
+
+@needs_landlock
+def test_a_reload_has_no_more_than_the_start(stack, tmp_path):
+    """What stays within is taken, also files that were put in place of others; what needs more is refused with `restart`."""
+    world = World(tmp_path, "on", "nothing")
+    world.settings["source"]["follow"] = True
+    world.settings["health"] = {"listen": f"{HOST}:{free_port()}", "token": "${file:token}"}
+    (world.folder / "token").write_text("first-token-of-the-listener")
+    (world.folder / "token").chmod(0o600)
+    world.write()
+    run = stack.churnd("-c", world.path, prepare=lambda: os.chdir(world.folder))
+    wait_for("the run", lambda: (world.folder / "alerts").exists() and (world.folder / "alerts").stat().st_size)
+    for name, text in (("token", "second-token-of-the-listener"), ("p.yaml", world.path.read_text() + "# again\n")):
+        new = world.folder / f"{name}.new"
+        new.write_text(text)
+        new.chmod(0o600)
+        new.rename(world.folder / name)
+    world.settings["sinks"].append({"plugin": "file", "name": "more", "input": "alerts", "path": "more"})
+    world.write()
+    reload(run)
+    good = world.settings["sinks"][:]
+    for sink, said in (
+        (
+            {"plugin": "file", "name": "out", "input": "alerts", "path": str(world.outside / "x")},
+            "it would have to write",
+        ),
+        ({"plugin": "alert", "to": ["webhook"], "webhook_url": f"http://{HOST}:9/"}, "it would have to connect"),
+    ):
+        world.settings["sinks"] = [*good, sink]
+        world.write()
+        reload(run, "is not taken into use")
+        assert said in run.err and "restart churnd to change it" in run.err
+    world.settings["sinks"], world.settings["sandbox"] = good, "off"
+    world.write()
+    reload(run, "sandbox: it was another, and it stays while the process runs; restart churnd")
+    with open(world.folder / "e.jsonl", "a") as more:
+        more.write(events(5, 100))
+    wait_for("events after all that", lambda: len((world.folder / "more").read_text().splitlines()) >= 5)
+    assert run.terminate() == 0, run.err
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can leave root")
+def test_root_is_left_for_a_user():
+    with tempfile.TemporaryDirectory(prefix="churn-sandbox-") as name:  # pytest's own are for one user alone
+        folder = pathlib.Path(name)
+        world = World(folder, "warn", "nothing", user="nobody")
+        for path in (folder, *folder.rglob("*")):
+            os.chown(path, 65534, 65534)
+        tried, err = world.run()
+        assert "root was left for the user nobody" in err and "this run is root's" not in err
+        assert (world.folder / "alerts").stat().st_uid == 65534
+        assert tried["read"] in ("EACCES", "EPERM")
+        world.settings["user"] = "nobody-of-that-name"
+        world.write()
+        assert "there is no user 'nobody-of-that-name' on this machine" in world.run(status=1)[1]
+        world.settings.pop("user")
+        world.write()
+        done = run_churnd("-c", "p.yaml", cwd=world.folder)
+        assert "this run is root's, which no sandbox makes harmless" in done.stderr
+
+
+def test_who_is_not_root_becomes_nobody_else(tmp_path):
+    world = World(tmp_path, "off", user="daemon")
+    if os.geteuid() == 0:
+        assert "root was left for the user daemon" in run_churnd("-c", "p.yaml", cwd=world.folder).stderr
+    else:
+        assert "cannot become 'daemon'" in world.run(status=1)[1]
