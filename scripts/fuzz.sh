@@ -35,7 +35,7 @@ seeds_of() {
 
 dictionary_of() {
     local name=$1
-    case $name in answer | event | letter | tap | trigger) name=json ;; esac
+    case $name in answer | event | letter | protect | tap | trigger) name=json ;; esac
     [ ! -f "tests/fuzz/dict/$name" ] || echo "-dict=tests/fuzz/dict/$name"
 }
 

@@ -1,6 +1,7 @@
 #include "engine/processors.h"
 
 #include "engine/plugin_call.h"
+#include "engine/protecting.h"
 #include "engine/stalled.h"
 #include "event/condition.h"
 
@@ -102,13 +103,16 @@ static bool announce(struct worker *worker, const churn_record *record)
     const struct event_type *type;
     struct reject reject;
     churn_event event;
+    char *bytes;
+    uint32_t len = record->value.len;
     copy->len = 0;
     text_append(copy, record->value.ptr != NULL ? record->value.ptr : "", record->value.len);
     text_append(copy, padding, sizeof padding);
     if (copy->failed) {
         return out_of_memory(worker);
     }
-    type = event_decode(worker->intake.decoder, copy->bytes, record->value.len, &event, &reject);
+    bytes = copy->bytes;
+    type = protecting_decode(worker, &bytes, &len, &event, &reject);
     if (type == NULL || !concerns(section, type, &event)) {
         return true; /* what follows from that is said when it is taken */
     }

@@ -8,7 +8,8 @@
 #include <stdlib.h>
 
 #define HASH_SIZE 32
-#define HASH_DATA 43 /* of that in base64 without padding */
+#define OPEN_MAX_SIZE (2 * EVENT_MAX_SIZE) /* in clear it has to be smaller */
+#define HASH_DATA 43                       /* of that in base64 without padding */
 #define VARIANT sodium_base64_VARIANT_URLSAFE_NO_PADDING
 
 /* ---- plans ---- */
@@ -435,8 +436,8 @@ enum protect_result protect_line(struct protector *p, unsigned place, churn_str 
 enum protect_result protect_open(struct protector *p, churn_str json, churn_str *ret, struct reject *reject)
 {
     static const char sealed[] = "\"" SEAL_PREFIX;
-    if (json.ptr == NULL || json.len > EVENT_MAX_SIZE ||
-        memmem(json.ptr, json.len, sealed, sizeof sealed - 1) == NULL || read_line(p, json) == NULL) {
+    if (json.ptr == NULL || json.len > OPEN_MAX_SIZE || memmem(json.ptr, json.len, sealed, sizeof sealed - 1) == NULL ||
+        read_line(p, json) == NULL) {
         return PROTECT_SAME; /* the decoder says what is wrong with it */
     }
     p->reject = reject;

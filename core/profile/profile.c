@@ -461,7 +461,7 @@ static int32_t read_text(const struct reader *reader, const struct registry_fiel
 {
     struct text clear = {0};
     int32_t result;
-    if (reader->registry->protect == NULL || !seal_is(value, NULL)) {
+    if (reader->registry->protect == NULL || reader->registry->protect->ring.count == 0 || !seal_is(value, NULL)) {
         return read_clear_text(reader, field, index, value);
     }
     result = open_text(reader, field, value, &clear);

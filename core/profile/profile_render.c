@@ -77,11 +77,19 @@ static void append_sealed(struct text *out, const struct registry *registry, con
     text_free(&tag);
 }
 
+/* Also a text in clear that looks as if it were encrypted is: so it is read again as what it was. */
+static bool is_sealed(const struct registry *registry, const struct registry_field *field,
+                      const struct text_value *text)
+{
+    return registry->protect != NULL && registry->protect->ring.count > 0 &&
+           (field->stored == PROTECT_ENCRYPT || seal_is((churn_str){.ptr = text->bytes, .len = text->len}, NULL));
+}
+
 static void render_text(const struct registry *registry, const struct registry_field *field,
                         const struct text_value *text, const struct parts *parts, struct profile_text *out)
 {
     size_t start = out->bytes.len;
-    if (field->stored == PROTECT_ENCRYPT) {
+    if (is_sealed(registry, field, text)) {
         append_sealed(&out->bytes, registry, field, text, parts);
     } else {
         text_append(&out->bytes, text->bytes, text->len);

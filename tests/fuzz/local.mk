@@ -13,6 +13,7 @@ FUZZERS = \
   %D%/fuzz_lmdb \
   %D%/fuzz_pipeline \
   %D%/fuzz_profile \
+  %D%/fuzz_protect \
   %D%/fuzz_redis \
   %D%/fuzz_tap \
   %D%/fuzz_trigger
@@ -70,6 +71,10 @@ FUZZ_ANSWER = plugins/sink/prediction/answer.c plugins/sink/prediction/answer.h
 %C%_fuzz_journal_CFLAGS = $(HOST_C)
 %C%_fuzz_journal_LDFLAGS = $(FUZZ_LD)
 %C%_fuzz_journal_LDADD = $(FUZZ_LIBS)
+%C%_fuzz_protect_CPPFLAGS = $(FUZZ_CPP)
+%C%_fuzz_protect_CFLAGS = $(HOST_C)
+%C%_fuzz_protect_LDFLAGS = $(FUZZ_LD)
+%C%_fuzz_protect_LDADD = $(FUZZ_LIBS)
 %C%_fuzz_letter_CPPFLAGS = $(FUZZ_CPP)
 %C%_fuzz_letter_CFLAGS = $(HOST_C)
 %C%_fuzz_letter_LDFLAGS = $(FUZZ_LD)

@@ -2,12 +2,14 @@
 #include "core/engine/letter.h"
 
 #include "core/base/json_text.h"
+#include "core/base/seal.h"
 
 #include "no_leaks.h"
 #include <churn/event.h>
 
 static struct letter letter;
 static char message[256];
+static const struct seal_ring *ring; /* NULL: no keys */
 
 static churn_str text(const char *bytes)
 {
@@ -19,7 +21,7 @@ static enum letter_kind kind_of_line(const char *line)
     const churn_record record = {.value = text(line)};
     letter_free(&letter);
     message[0] = '\0';
-    return letter_read(&letter, &record, true, NULL, message, sizeof message);
+    return letter_read(&letter, &record, true, ring, message, sizeof message);
 }
 
 static bool read_line(const char *line)
@@ -27,17 +29,19 @@ static bool read_line(const char *line)
     return kind_of_line(line) == LETTER_GOOD;
 }
 
+static const char *record_value = "v";
+
 /* "name", "value", …, NULL */
 static enum letter_kind kind_of_headers(const char *const *headers)
 {
     churn_header made[16];
-    churn_record record = {.key = text("k"), .value = text("v"), .headers = made};
+    churn_record record = {.key = text("k"), .value = text(record_value), .headers = made};
     for (; headers[0] != NULL; headers += 2) {
         made[record.header_count++] = (churn_header){.name = headers[0], .value = text(headers[1])};
     }
     letter_free(&letter);
     message[0] = '\0';
-    return letter_read(&letter, &record, false, NULL, message, sizeof message);
+    return letter_read(&letter, &record, false, ring, message, sizeof message);
 }
 
 static bool read_headers(const char *const *headers)
@@ -456,9 +460,51 @@ static void test_whose_event_it_is_of(void)
     }
 }
 
+static void test_values_that_are_encrypted(void)
+{
+    static const char *const at_77[] = {
+        "churn.reason", "empty",           "churn.topic", "t", "churn.partition", "3", "churn.offset",
+        "77",           "churn.encrypted", "true",        NULL};
+    static const char *const at_78[] = {
+        "churn.reason", "empty",           "churn.topic", "t", "churn.partition", "3", "churn.offset",
+        "78",           "churn.encrypted", "true",        NULL};
+    static const struct seal_place place = {
+        .kind = "letter", .record = {.ptr = "t/3/77", .len = 6}, .owner = {.ptr = ""}, .field = {.ptr = ""}};
+    const struct key key = {{7}};
+    struct seal_ring keys = {0};
+    struct text sealed = {0};
+    char line[512];
+    CU_ASSERT_FATAL(seal_ring_add(&keys, "k1", &key));
+    seal_append(&sealed, &keys, &place, text("\x01 clear"));
+    text_append(&sealed, "", 1);
+    CU_ASSERT_FATAL(!sealed.failed);
+    ring = &keys;
+    record_value = sealed.bytes;
+    CU_ASSERT(read_headers(at_77) && str_equals(letter.value, "\x01 clear"));
+    CU_ASSERT(kind_of_headers(at_78) == LETTER_INCOMPLETE); /* it is another record's */
+    check_contains(message, "cannot be opened", "moved");
+    (void)snprintf(
+        line, sizeof line,
+        "{\"reason\":\"empty\",\"topic\":\"t\",\"partition\":3,\"offset\":77,\"encrypted\":true,\"key\":null,"
+        "\"value\":\"%s\"}",
+        sealed.bytes);
+    CU_ASSERT(read_line(line) && str_equals(letter.value, "\x01 clear"));
+    ring = NULL;
+    CU_ASSERT(kind_of_line(line) == LETTER_INCOMPLETE);
+    check_contains(message, "encrypted with the key 'k1', which is not among protect: keys:", "no key");
+    record_value = "v"; /* said to be encrypted, and is not */
+    ring = &keys;
+    CU_ASSERT(kind_of_headers(at_77) == LETTER_INCOMPLETE);
+    ring = NULL;
+    letter_free(&letter);
+    text_free(&sealed);
+    seal_ring_free(&keys);
+}
+
 int main(void)
 {
     CU_TestInfo tests[] = {
+        TEST(test_values_that_are_encrypted),
         TEST(test_headers),
         TEST(test_headers_that_are_not_enough),
         TEST(test_lines),

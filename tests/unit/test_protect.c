@@ -209,17 +209,21 @@ static struct profile *profile_of(const char *json, struct parts *parts, struct 
 {
     struct event_decoder *decoder = event_decoder_new(&types.catalog);
     struct profile *profile = profile_new(&types.catalog.registry);
+    struct fields *delta = malloc(fields_size(&types.catalog.registry));
     struct fold_buffer folder;
     struct reject reject;
     churn_error err = {.size = sizeof err};
     churn_event event;
     const struct event_type *type;
     churn_str text = padded(json);
-    CU_ASSERT_FATAL(decoder != NULL && profile != NULL && fold_buffer_init(&folder, &types.catalog, parts));
+    CU_ASSERT_FATAL(decoder != NULL && profile != NULL && delta != NULL &&
+                    fold_buffer_init(&folder, &types.catalog, parts));
     type = event_decode(decoder, text.ptr, text.len, &event, &reject);
     CU_ASSERT_FATAL(type != NULL);
-    CU_ASSERT_EQUAL(fold_event(&folder, type, &event, parts_find(parts, "t", 0), &profile->fields, NULL, &err),
-                    CHURN_OK);
+    fields_clear(delta);
+    CU_ASSERT_EQUAL(fold_event(&folder, type, &event, parts_find(parts, "t", 0), delta, &arena, &err), CHURN_OK);
+    CU_ASSERT(profile_merge(profile, delta, &types.catalog.registry, parts));
+    free(delta);
     profile_render(profile, &types.catalog.registry, parts, out);
     CU_ASSERT_FATAL(!out->failed);
     fold_buffer_free(&folder);
@@ -320,6 +324,26 @@ static void test_profiles_that_cannot_be_opened(void)
     parts_free(&parts);
 }
 
+/* What only looks encrypted is a text like any other, also where texts are kept in clear. */
+#define MANY_AS "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA"
+static void test_profiles_of_texts_that_look_encrypted(void)
+{
+    struct parts parts = {0};
+    struct profile_text stored = {0};
+    struct profile_view view;
+    struct profile *profile;
+    char message[256];
+    CU_ASSERT_FATAL(seal_is(churn_text("churnd:1:k9:" MANY_AS "A"), NULL));
+    profile = profile_of(EVENT("{\"name\":\"Ann\",\"kind\":\"churnd:1:k9:" MANY_AS "\\u0041\"}"), &parts, &stored);
+    CU_ASSERT_EQUAL(judge(&stored, message, sizeof message), CHURN_OK);
+    CU_ASSERT(profile_view_make(&view, &types.catalog.registry, stored.pairs, stored.count, VIEW_CLEAR));
+    check_text(pair(view.pairs, stored.count, "last_kind"), "churnd:1:k9:" MANY_AS "A", "as it was");
+    profile_view_free(&view);
+    profile_free(profile, &types.catalog.registry);
+    profile_text_free(&stored);
+    parts_free(&parts);
+}
+
 /* Texts are hashed before they are merged, those of callbacks too. */
 static void test_profiles_hashed(void)
 {
@@ -348,6 +372,7 @@ int main(void)
                                   TEST(test_what_cannot_be_opened),
                                   TEST(test_profiles_encrypted),
                                   TEST(test_profiles_that_cannot_be_opened),
+                                  TEST(test_profiles_of_texts_that_look_encrypted),
                                   TEST(test_profiles_hashed),
                                   CU_TEST_INFO_NULL};
     const churn_plugin own = TYPE_ENTRY("own", &own_type), *const all[] = {&own};
