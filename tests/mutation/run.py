@@ -31,6 +31,8 @@ PREDICTION_SERVICE = "plugins/test_prediction_service plugins/test_sink_predicti
 # The module, and the test programs that are nearest to it.
 MODULES = {
     "core/base/decimal.c": "unit/test_decimal unit/test_profile",
+    "core/base/key.c": "unit/test_seal",
+    "core/base/seal.c": "unit/test_seal unit/test_protect",
     "core/engine/checkpoint.c": PROGRESS,
     "core/engine/commit.c": PROGRESS,
     "core/engine/damage.c": "unit/test_intake unit/test_writer",
@@ -56,10 +58,12 @@ MODULES = {
     "core/engine/writer.c": "unit/test_writer unit/test_session unit/test_merge",
     "core/event/condition_eval.c": "unit/test_condition",
     "core/event/event.c": "unit/test_event unit/test_intake",
+    "core/event/protect.c": "unit/test_protect",
     "core/profile/cache.c": "unit/test_cache unit/test_merge",
     "core/profile/fold.c": "unit/test_profile unit/test_intake_events unit/test_merge unit/test_testkit",
     "core/profile/profile.c": "unit/test_profile unit/test_merge",
     "core/profile/profile_render.c": "unit/test_profile unit/test_merge",
+    "core/profile/profile_view.c": "unit/test_protect",
     "core/profile/parts.c": "unit/test_parts unit/test_profile",
     "plugins/processor/dedup.c": "plugins/test_processor_dedup",
     "plugins/sink/prediction/answer.c": "plugins/test_prediction_parts",
