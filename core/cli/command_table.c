@@ -226,7 +226,7 @@ static bool take_limit(struct arguments *a, const char *value)
     if (decimal_parse_int64(value, strlen(value), &a->limit) && a->limit > 0) {
         return true;
     }
-    printable_line(stderr, "churnd: --limit: '%s' is no number of records", value);
+    printable_line(stderr, "churnd: --limit: '%s' is no number from 1 on", value);
     return false;
 }
 
@@ -513,7 +513,11 @@ static const struct command_option options[] = {
      .help = "only those for which it is true, such as 'data.order_value >= 100'",
      .take = take_when},
     {.name = "customer", .value = "ID", .commands = "tap audit", .help = "only this customer's", .take = take_customer},
-    {.name = "limit", .value = "N", .commands = "tap", .help = "end after N records", .take = take_limit},
+    {.name = "limit",
+     .value = "N",
+     .commands = "tap verify",
+     .help = "tap: end after N records; verify: name N customers that differ",
+     .take = take_limit},
     {.name = "socket",
      .value = "FILE",
      .commands = "tap",

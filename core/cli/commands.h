@@ -68,7 +68,7 @@ struct arguments {
     const char *junit;                    /* test: a file */
     const char *at;                       /* tap: a point of the pipeline; NULL: events */
     const char *when, *customer, *socket; /* tap */
-    int64_t limit;                        /* tap: records; 0: none */
+    int64_t limit;                        /* tap: records; verify: customers; 0: not given */
     const char *head;                     /* audit */
     const char *url, *cacert;             /* top, health */
     bool once;

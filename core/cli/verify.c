@@ -328,6 +328,11 @@ static void judge(struct verify *v, void *ctx, churn_str id, size_t number, stru
     v->different += here->count > 0 && there->count > 0;
     explained = verify_is_explained(v, here, there);
     v->explained += explained;
+    if (v->named < v->limit) {
+        struct difference difference = {.explained = explained, .id = id, .profiles = {*here, *there}};
+        v->named++;
+        verify_name(v, &difference);
+    }
     keep(v, &differences->first, id, explained, here, there);
     if (!explained) {
         keep(v, &differences->unexplained, id, explained, here, there);
@@ -389,7 +394,7 @@ static int tell(const struct arguments *arguments, struct verify *v, struct diff
         return 1;
     }
     if (arguments->json) {
-        v->failed = !verify_print_json(v, differences);
+        v->failed = !verify_print_json(v, differences) || v->failed;
     } else {
         verify_print_text(v, differences);
     }
@@ -409,6 +414,7 @@ static void free_all(struct verify *v, struct differences *differences)
     }
     free(v->reached);
     free(v->differing);
+    text_free(&v->list);
 }
 
 static int verify(const struct arguments *arguments, struct pipeline *pipeline, struct log *log)
@@ -417,6 +423,8 @@ static int verify(const struct arguments *arguments, struct pipeline *pipeline, 
                        .registry = &pipeline->catalog.registry,
                        .log = log,
                        .quiet = arguments->quiet,
+                       .json = arguments->json,
+                       .limit = (uint64_t)arguments->limit,
                        .err = {.size = sizeof v.err}};
     struct differences differences = {0};
     const char *prefixes[SIDES] = {pipeline->store_settings.key_prefix, arguments->against};

@@ -53,12 +53,16 @@ struct verify {
     churn_error err;
     /* the result */
     uint64_t compared, equal, different, missing[SIDES], explained;
+    bool json;
+    uint64_t limit; /* so many of those that differ are named; 0: the first, and the first for another reason */
+    uint64_t named;
+    struct text list; /* of JSON: those */
 };
 
 /* A customer whose profiles differ. */
 struct difference {
     bool found;
-    bool explained;
+    bool explained; /* … by progress alone */
     churn_str id;
     struct copy profiles[SIDES];
 };

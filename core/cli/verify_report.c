@@ -69,14 +69,27 @@ static void print_difference(const struct verify *v, struct difference *differen
     }
 }
 
-void verify_print_text(const struct verify *v, struct differences *differences)
+/* Where the user did not say how many are to be named. Returns how many were. */
+static uint64_t print_first(const struct verify *v, struct differences *differences)
 {
+    bool both = differences->first.explained && differences->unexplained.found;
     if (differences->first.found) {
         print_difference(v, &differences->first);
     }
-    if (differences->first.explained && differences->unexplained.found) {
+    if (both) {
         (void)printf("the first that differs for another reason:\n");
         print_difference(v, &differences->unexplained);
+    }
+    return differences->first.found ? 1u + both : 0;
+}
+
+void verify_print_text(const struct verify *v, struct differences *differences)
+{
+    uint64_t differing = v->different + v->missing[HERE] + v->missing[THERE];
+    uint64_t named = v->limit > 0 ? v->named : print_first(v, differences);
+    if (named < differing) {
+        (void)printf("%" PRIu64 " more differ%s; --limit %" PRIu64 " names all\n", differing - named,
+                     differing - named == 1 ? "s" : "", differing);
     }
     printable_line(stdout,
                    "%" PRIu64 " profiles compared, '%s' here, '%s' there: %" PRIu64 " equal, %" PRIu64
@@ -134,15 +147,10 @@ static void append_gaps(struct text *out, const struct verify *v, const struct d
     }
 }
 
-static void append_difference(struct text *out, const struct verify *v, const char *name, struct difference *difference)
+static void append_differing(struct text *out, const struct verify *v, struct difference *difference)
 {
     struct copy *here = &difference->profiles[HERE], *there = &difference->profiles[THERE];
     struct json json = {.out = out, .separator = ""};
-    text_printf(out, ",\"%s\":", name);
-    if (!difference->found) {
-        text_append_string(out, "null");
-        return;
-    }
     text_append_string(out, "{\"customer_id\":");
     text_append_json(out, difference->id.ptr, difference->id.len);
     text_printf(out, ",\"missing\":%s,\"fields\":[",
@@ -153,6 +161,28 @@ static void append_difference(struct text *out, const struct verify *v, const ch
     text_append_string(out, "],\"read\":[");
     append_gaps(out, v, difference);
     text_append_string(out, "]}");
+}
+
+static void append_difference(struct text *out, const struct verify *v, const char *name, struct difference *difference)
+{
+    text_printf(out, ",\"%s\":", name);
+    if (difference->found) {
+        append_differing(out, v, difference);
+    } else {
+        text_append_string(out, "null");
+    }
+}
+
+void verify_name(struct verify *v, struct difference *difference)
+{
+    if (v->json) {
+        text_append_string(&v->list, v->list.len > 0 ? "," : "");
+        append_differing(&v->list, v, difference);
+        v->failed = v->failed || v->list.failed;
+    } else {
+        progress_line_clear(&v->line); /* it may be the same terminal */
+        print_difference(v, difference);
+    }
 }
 
 bool verify_print_json(const struct verify *v, struct differences *differences)
@@ -169,6 +199,11 @@ bool verify_print_json(const struct verify *v, struct differences *differences)
                 v->compared, v->equal, v->different, v->missing[HERE], v->missing[THERE], v->explained);
     append_difference(&out, v, "first", &differences->first);
     append_difference(&out, v, "first_for_another_reason", &differences->unexplained);
+    if (v->limit > 0) {
+        text_append_string(&out, ",\"differences\":[");
+        text_append(&out, v->list.bytes, v->list.len);
+        text_append_string(&out, "]");
+    }
     text_append_string(&out, "}");
     ok = !out.failed;
     if (ok) {

@@ -4,6 +4,8 @@
 
 #include "cli/verify_compare.h"
 
+/* Names a customer that differs at once, or in v->list for JSON. */
+void verify_name(struct verify *v, struct difference *difference);
 /* Say how the sides compare. False when memory ran out. */
 void verify_print_text(const struct verify *v, struct differences *differences);
 bool verify_print_json(const struct verify *v, struct differences *differences);

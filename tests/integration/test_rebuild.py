@@ -167,6 +167,18 @@ def test_the_first_that_differs_is_named(filled, rebuilt):
     added = min("aaa added", first, key=str.encode)
     side = "here" if added == "aaa added" else "there"
     assert [line for line in lines if line.startswith(f"{added}: missing {side}: ")], lines
+    assert "2 more differ; --limit 3 names all" in lines
+
+    lines = verify(filled, rebuilt, 1, "--limit", "3").splitlines()
+    named = [c for c in ("aaa added", first, second) if [line for line in lines if line.startswith(f"{c}: ")]]
+    assert len(named) == 3 and not [line for line in lines if "more differ" in line], lines
+    lines = verify(filled, rebuilt, 1, "--limit", "2").splitlines()
+    assert "1 more differs; --limit 3 names all" in lines and not [line for line in lines if second in line], lines
+    told = json.loads(verify(filled, rebuilt, 1, "--limit", "2", "--format", "json"))
+    assert [d["customer_id"] for d in told["differences"]] == sorted(["aaa added", first], key=str.encode)
+    assert [d["missing"] for d in told["differences"]] == ["here", "there"] and told["differences"][0] == told["first"]
+    done = run_churnd("verify", "-c", CONSUMER, "--against", rebuilt, "--limit", "0", env=filled.env, check=1)
+    assert "--limit: '0' is no number" in done.stderr
     client.delete(f"{rebuilt}aaa added")
 
     # What the engine keeps for itself is no difference, nor is the order of fields.
