@@ -71,6 +71,13 @@ static unsigned sinks_of(const struct pipeline *pipeline, uint32_t kind)
     return count;
 }
 
+/* The dead letters' sink may be called as the source is. */
+static const char *name_of(const struct pipeline *pipeline, const struct section *sink)
+{
+    bool both = pipeline_is_dead_letters(pipeline, sink) && strcmp(sink->label, pipeline->source.label) == 0;
+    return both ? "dead_letters" : sink->label;
+}
+
 /* One of several sinks of a kind, or one that did not take everything; `undelivered` is offered again at the next
  * start.
  */
@@ -88,8 +95,8 @@ static void print_sink(FILE *out, const struct pipeline *pipeline, const struct 
     if (sums[0] == 0 && sums[1] == 0 && undelivered == 0 && !several) {
         return;
     }
-    name_width = (int)strlen(sink->label);
-    printable_print(out, "  sink %s %*s", sink->label, name_width < 21 ? 21 - name_width : 0,
+    name_width = (int)strlen(name_of(pipeline, sink));
+    printable_print(out, "  sink %s %*s", name_of(pipeline, sink), name_width < 21 ? 21 - name_width : 0,
                     grouped(metrics_sink_sum(pipeline->metrics, sink->label, "sent"), number));
     for (unsigned i = 0; i < 2; i++) {
         print_part(&line, parts[i][1], sums[i]);

@@ -271,6 +271,16 @@ def test_full_disk_under_the_dead_letters(stack):
     assert re.search(r"sink dead +0   not delivered 1\n", daemon.out), daemon.out
 
 
+def test_dead_letters_of_the_sources_plugin(stack):
+    """The summary tells them apart."""
+    port = free_port()
+    letters = {"plugin": "file", "path": "/dev/full"}
+    daemon = start_local(stack, port, ["no event"], shutdown_timeout="1s", dead_letters=letters)
+    wait_for("the trouble", lambda: "/dev/full cannot be written" in daemon.err)
+    daemon.terminate()
+    assert re.search(r"sink dead_letters +0   not delivered 1\n", daemon.out), daemon.out
+
+
 def test_webhook_that_is_down(stack):
     """Its alerts wait: not ready, and ready again once they are delivered."""
     port = free_port()

@@ -169,15 +169,31 @@ def test_what_is_left_is_removed(running):
     assert running.member.running()
 
 
+def test_nobody_counts(running, tmp_path):
+    """No pipeline reads the topic: said early, while it is waited for."""
+    terminal = Terminal(running, "load", "-c", write(tmp_path / "idle.yaml", ["idle"]), "--rates", "10", "--step", "1s")
+    terminal.read_until("does a churnd run with this pipeline")
+    terminal.process.send_signal(signal.SIGTERM)
+    assert terminal.read()[1] == 128 + signal.SIGTERM
+
+
 def test_mistakes(running, tmp_path):
+    """Each is found before anything is asked of Kafka, or written."""
+    unmade = write(tmp_path / "unmade.yaml", ["unmade"])
     for args, message in (
         (["--rates", "10,5"], "--rates: the rates must rise: 5 comes after 10"),
         (["--rates", "fast"], "--rates: 'fast' is no rate"),
         (["--step", "1ms"], "--step: '1ms' is no duration from 1s"),
         (["--customers", "0"], "--customers: '0' is no number"),
         (["--types", "no_such_type"], "no_such_type"),
+        (["--plot", str(tmp_path / "nowhere" / "plot.svg")], "--plot: "),
+        (["--plot", str(tmp_path)], "--plot: "),
+        (["--clean", "--rates", "10"], "--clean removes what all tests left and tests nothing, so --rates does not go"),
+        (["--clean", "--among-others"], "so --among-others does not go with it"),
     ):
-        assert message in load(running, *args, "--among-others", check=1).stderr
+        refused = load(running, *args, *([] if "--clean" in args else ["--topic", "unmade"]), config=unmade, check=1)
+        assert message in refused.stderr and "writes up to" not in refused.stderr, refused.stderr
+    assert not running.kafka.topic_exists("unmade") and not (tmp_path / "plot.svg").exists()
     config = tmp_path / "file.yaml"
     letters = f"dead_letters: {{plugin: file, path: {tmp_path}/letters}}\n"
     config.write_text("source: {plugin: file, path: x}\nstore: {plugin: lmdb, path: y}\n" + letters)

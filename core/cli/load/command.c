@@ -24,6 +24,7 @@
 #define PROBE_RATE 100       /* a second, … */
 #define PROBE_SHARE 4        /* … but one event of so many at most */
 #define LAG_LOOK_MS 50       /* between looks at the lag */
+#define EARLY_MS 5000        /* after which it is said that none of the first events was seen */
 #define FIRST_MS 60000       /* for the first events to be seen: the topic may be new, the group about to form */
 #define DRAIN_LEAST_MS 10000 /* for a step's last events to be seen; at least as long as the step */
 
@@ -214,7 +215,14 @@ static bool first_events(struct load *load)
     for (unsigned i = 0; i < PROBES && goes_on(load); i++) {
         (void)write_probe(load, &step, clock_monotonic_ms());
     }
-    drain(load, &step, FIRST_MS);
+    drain(load, &step, EARLY_MS);
+    if (probes_waiting(load->probes).count == PROBES && goes_on(load)) {
+        log_printf(load->log, CHURN_LOG_WARN, "load",
+                   "none of %d first events was seen in a profile within %d s: does a churnd run with this pipeline? "
+                   "Waiting for up to %d s",
+                   PROBES, EARLY_MS / 1000, FIRST_MS / 1000);
+    }
+    drain(load, &step, FIRST_MS - EARLY_MS);
     waiting = probes_waiting(load->probes);
     if (waiting.count > 0 && goes_on(load)) {
         printable_line(stderr,
@@ -365,10 +373,9 @@ static int test(struct load *load)
                               pipeline->store_settings.key_prefix, load->prefixes[PROBED]);
     if (load->probes == NULL) {
         (void)fputs("churnd: out of memory\n", stderr);
-    } else if (feed_open(&load->feed, load->log, load->sources, SOURCES)) {
+    } else if (feed_open(&load->feed)) {
         status = climb(load);
     }
-    feed_close(&load->feed);
     probes_free(load->probes);
     for (size_t i = 0; i < load->step_count; i++) {
         step_free(&load->steps[i]);
@@ -413,7 +420,29 @@ static bool take_arguments(struct load *load, const struct arguments *arguments)
         return false;
     }
     return take_step_length(arguments->step, &load->step_ms) &&
+           (arguments->plot == NULL || plot_check(arguments->plot)) &&
            take_number("customers", arguments->customers, CUSTOMERS, 1000000000, &load->customers);
+}
+
+/* What a test is asked for says nothing of what it left. */
+static bool check_clean(const struct arguments *a)
+{
+    const struct {
+        const char *name;
+        bool given;
+    } others[] = {{"rates", a->rates != NULL},      {"step", a->step != NULL},   {"customers", a->customers != NULL},
+                  {"types", a->types != NULL},      {"topic", a->topic != NULL}, {"plot", a->plot != NULL},
+                  {"among-others", a->among_others}};
+    for (size_t i = 0; i < sizeof others / sizeof others[0]; i++) {
+        if (others[i].given) {
+            printable_line(stderr,
+                           "churnd: load: --clean removes what all tests left and tests nothing, so --%s does "
+                           "not go with it",
+                           others[i].name);
+            return false;
+        }
+    }
+    return true;
 }
 
 static int clean(const struct arguments *arguments, struct loader *loader, struct log *log)
@@ -437,7 +466,7 @@ int command_load(const struct arguments *arguments, struct loader *loader, struc
     const struct pipeline_files files = arguments_files(arguments);
     int status = 1;
     if (arguments->clean) {
-        return clean(arguments, loader, log);
+        return check_clean(arguments) ? clean(arguments, loader, log) : 1;
     }
     if (!pipeline_check(files, loader, log, stderr, NULL)) {
         return 1;
@@ -449,13 +478,15 @@ int command_load(const struct arguments *arguments, struct loader *loader, struc
     }
     load->arguments = arguments;
     load->log = log;
-    if (take_arguments(load, arguments) && check_topics(load, files, loader)) {
+    if (take_arguments(load, arguments)) {
         name_customers(load);
-        if (load_pipelines(load, files, loader) && check_store(&load->pipelines[EVENTS])) {
+        if (load_pipelines(load, files, loader) && check_store(&load->pipelines[EVENTS]) &&
+            feed_make(&load->feed, log, load->sources, SOURCES) && check_topics(load, files, loader)) {
             block_signals(&load->signals);
             status = test(load);
             status = load->stopped != 0 ? STATUS_INTERRUPTED(load->stopped) : status;
         }
+        feed_close(&load->feed);
         for (int i = 0; i < load->loaded; i++) {
             pipeline_free(&load->pipelines[i]);
         }

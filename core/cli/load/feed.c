@@ -34,33 +34,36 @@ static bool start_source(struct feed *feed, struct feed_source *source)
     const churn_source_listener listener = {
         .size = sizeof listener, .assigned = ignore_positions, .revoked = ignore_revoked, .passed = ignore_positions};
     churn_error err = {.size = sizeof err};
-    source->instance = instance_new(source->pipeline, section, 0);
-    if (source->instance == NULL) {
-        return false;
-    }
     source->started = source_ops(section)->start(source->instance->self, &listener, &err) == CHURN_OK;
     return source->started || fail(feed, section, err.message);
 }
 
 static bool start_sink(struct feed *feed)
 {
-    struct pipeline *pipeline = feed->sources[0].pipeline;
-    const struct section *section = &pipeline->sinks[0];
+    const struct section *section = feed->sink->section;
     churn_error err = {.size = sizeof err};
-    feed->sink = instance_new(pipeline, section, 0);
-    if (feed->sink == NULL) {
-        return false;
-    }
     feed->sink_started = sink_ops(section)->start(feed->sink->self, &err) == CHURN_OK;
     return feed->sink_started || fail(feed, section, err.message);
 }
 
-bool feed_open(struct feed *feed, struct log *log, struct feed_source *sources, unsigned source_count)
+bool feed_make(struct feed *feed, struct log *log, struct feed_source *sources, unsigned source_count)
 {
+    struct pipeline *pipeline = sources[0].pipeline;
     bool ok = true;
     *feed = (struct feed){.log = log, .sources = sources, .source_count = source_count};
     for (unsigned i = 0; ok && i < source_count; i++) {
-        ok = start_source(feed, &sources[i]);
+        sources[i].instance = instance_new(sources[i].pipeline, &sources[i].pipeline->source, 0);
+        ok = sources[i].instance != NULL;
+    }
+    feed->sink = ok ? instance_new(pipeline, &pipeline->sinks[0], 0) : NULL;
+    return feed->sink != NULL;
+}
+
+bool feed_open(struct feed *feed)
+{
+    bool ok = true;
+    for (unsigned i = 0; ok && i < feed->source_count; i++) {
+        ok = start_source(feed, &feed->sources[i]);
     }
     return ok && start_sink(feed);
 }

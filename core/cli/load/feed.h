@@ -23,8 +23,10 @@ struct feed {
     bool failed; /* a message was logged */
 };
 
-/* Makes and starts the instances. False with a message. Close in either case. */
-bool feed_open(struct feed *feed, struct log *log, struct feed_source *sources, unsigned source_count);
+/* Makes the instances, which checks their options. False with a message. Close in either case. */
+bool feed_make(struct feed *feed, struct log *log, struct feed_source *sources, unsigned source_count);
+/* Starts them. False with a message. */
+bool feed_open(struct feed *feed);
 void feed_close(struct feed *feed);
 
 /* Called for each event before it is written. */

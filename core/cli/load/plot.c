@@ -4,9 +4,11 @@
 #include "base/grouped.h"
 #include "base/printable.h"
 #include <errno.h>
+#include <fcntl.h>
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #define WIDTH 760
 #define HEIGHT 440
@@ -164,6 +166,23 @@ static void put_all(FILE *out, const struct load_result *result)
     (void)fputs("</svg>\n", out);
 }
 
+static bool refuse(const char *path)
+{
+    printable_line(stderr, "churnd: --plot: %s cannot be written: %s", path, strerror(errno));
+    return false;
+}
+
+bool plot_check(const char *path)
+{
+    bool there = access(path, F_OK) == 0;
+    int fd = open(path, O_WRONLY | O_CREAT | O_CLOEXEC, 0666);
+    if (fd < 0) {
+        return refuse(path);
+    }
+    (void)close(fd);
+    return there || unlink(path) == 0 || refuse(path);
+}
+
 bool plot_write(const struct load_result *result, const char *path)
 {
     FILE *out = fopen(path, "we");
@@ -173,8 +192,5 @@ bool plot_write(const struct load_result *result, const char *path)
         ok = ferror(out) == 0;
         ok = fclose(out) == 0 && ok;
     }
-    if (!ok) {
-        printable_line(stderr, "churnd: --plot: %s cannot be written: %s", path, strerror(errno));
-    }
-    return ok;
+    return ok || refuse(path);
 }

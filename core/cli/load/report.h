@@ -20,6 +20,8 @@ void report_end(const struct load_result *result);
 /* False when memory ran out. */
 bool report_json(const struct load_result *result);
 
+/* Whether the file can be written; nothing is. False with a message. */
+bool plot_check(const char *path);
 /* Latency percentiles over the rate, as SVG. False with a message when the file cannot be written. */
 bool plot_write(const struct load_result *result, const char *path);
 
