@@ -985,7 +985,8 @@ static void test_until_end_fails(void)
         rd_kafka_resp_err_t code;
         const char *answer, *calls; /* nothing else is asked then, nor said */
     } faults[] = {
-        {"topic t", RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED, "FATAL topic `t`: Broker: Topic authorization failed",
+        {"topic t", RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED,
+         "FATAL topic `t`: Broker: Topic authorization failed: the user may not READ (or DESCRIBE) it; nothing is lost: allow it, and start again",
          "metadata t within 100; check"},
         {"topic t", RD_KAFKA_RESP_ERR_TOPIC_EXCEPTION, "FATAL topic `t`: Broker: Invalid topic",
          "metadata t within 100; check"},

@@ -257,9 +257,11 @@ static void test_errors(void)
         const char *topic;
         const char *answer;
     } errors[] = {
-        {RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED, "t", "FATAL topic `t`: Broker: Topic authorization failed"},
+        {RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED, "t",
+         "FATAL topic `t`: Broker: Topic authorization failed: the user may not READ (or DESCRIBE) it; nothing is lost: allow it, and start again"},
         {RD_KAFKA_RESP_ERR_TOPIC_EXCEPTION, "t", "FATAL topic `t`: Broker: Invalid topic"},
-        {RD_KAFKA_RESP_ERR_GROUP_AUTHORIZATION_FAILED, NULL, "FATAL group `g`: Broker: Group authorization failed"},
+        {RD_KAFKA_RESP_ERR_GROUP_AUTHORIZATION_FAILED, NULL,
+         "FATAL group `g`: Broker: Group authorization failed: the user may not READ it, which is to join it and to commit; nothing is lost: allow it, and start again"},
         {RD_KAFKA_RESP_ERR__MAX_POLL_EXCEEDED, NULL, "PENDING"},
         {RD_KAFKA_RESP_ERR__FATAL, NULL, "PENDING"},
         {RD_KAFKA_RESP_ERR__ALL_BROKERS_DOWN, NULL, "PENDING"},

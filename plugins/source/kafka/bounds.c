@@ -51,7 +51,7 @@ static int take_metadata(struct kafka_source *s, struct topic *t, const rd_kafka
         return 1;
     case RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED:
     case RD_KAFKA_RESP_ERR_TOPIC_EXCEPTION:
-        source_fail(s, "topic `%s`: %s", t->name, rd_kafka_err2str(m->err));
+        source_fail_topic(s, t->name, m->err);
         return 0;
     default:
         return 0;

@@ -13,6 +13,24 @@ void source_fail(struct kafka_source *s, const char *format, ...)
     va_end(args);
 }
 
+#define DENIED_ADVICE "; nothing is lost: allow it, and start again"
+
+void source_fail_topic(struct kafka_source *s, const char *topic, rd_kafka_resp_err_t code)
+{
+    if (code == RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED) {
+        source_fail(s, "topic `%s`: %s: the user may not READ (or DESCRIBE) it" DENIED_ADVICE, topic,
+                    rd_kafka_err2str(code));
+    } else {
+        source_fail(s, "topic `%s`: %s", topic, rd_kafka_err2str(code));
+    }
+}
+
+void source_fail_group(struct kafka_source *s, rd_kafka_resp_err_t code)
+{
+    source_fail(s, "group `%s`: %s: the user may not READ it, which is to join it and to commit" DENIED_ADVICE,
+                s->group, rd_kafka_err2str(code));
+}
+
 struct topic *topic_named(const struct kafka_source *s, const char *name)
 {
     for (uint32_t i = 0; i < s->topic_count; i++) {

@@ -8,6 +8,10 @@
 CHURN_PRINTF(2, 3)
 void source_fail(struct kafka_source *s, const char *format, ...);
 
+/* … because the brokers do not let us read the topic, or not by this name; or because they refuse us the group. */
+void source_fail_topic(struct kafka_source *s, const char *topic, rd_kafka_resp_err_t code);
+void source_fail_group(struct kafka_source *s, rd_kafka_resp_err_t code);
+
 /* A configured topic, by Kafka's name or as the host knows it. NULL for one that is not configured. */
 struct topic *topic_named(const struct kafka_source *s, const char *name);
 const struct topic *topic_of_identity(const struct kafka_source *s, const char *identity);

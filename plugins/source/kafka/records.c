@@ -102,10 +102,10 @@ static void take_error(struct kafka_source *s, const rd_kafka_message_t *m)
         break;
     case RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED:
     case RD_KAFKA_RESP_ERR_TOPIC_EXCEPTION:
-        source_fail(s, "topic `%s`: %s", topic, rd_kafka_err2str(m->err));
+        source_fail_topic(s, topic, m->err);
         break;
     case RD_KAFKA_RESP_ERR_GROUP_AUTHORIZATION_FAILED:
-        source_fail(s, "group `%s`: %s", s->group, rd_kafka_err2str(m->err));
+        source_fail_group(s, m->err);
         break;
     case RD_KAFKA_RESP_ERR__FATAL:
         check_fatal(s);
