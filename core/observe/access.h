@@ -16,8 +16,8 @@ enum access_result {
     ACCESS_LATER /* too many wrong ones came from this address within a second */
 };
 
-/* NULL when memory ran out. */
-struct access *access_new(struct log *log);
+/* `now_ms` is the monotonic clock. NULL when memory ran out. */
+struct access *access_new(struct log *log, int64_t (*now_ms)(void));
 void access_free(struct access *access);
 
 /* Sets the token, of at most HEALTH_TOKEN_MAX bytes; NULL or "": there is none. [main] */

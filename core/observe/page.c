@@ -334,7 +334,7 @@ struct page *page_new(const struct page_sources *sources)
         return NULL;
     }
     page->sources = *sources;
-    page->access = access_new(sources->log);
+    page->access = access_new(sources->log, clock_monotonic_ms);
     page->alerts = recent_alerts_new();
     page->lookup = lookup_new();
     if (page->access == NULL || page->alerts == NULL || page->lookup == NULL) {

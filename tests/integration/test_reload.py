@@ -15,6 +15,7 @@ import oracle
 import pytest
 import yaml
 from conftest import pipeline
+from metrics import scrape, value
 from services import HOST, Stack, free_port, run_churnd, wait_for
 from test_kill import TOPICS, finish, small_windows, start_services
 
@@ -323,6 +324,14 @@ def test_what_is_refused(lines):
 @pytest.mark.parametrize("broken", ["sink", "store"])
 def test_going_back(lines, broken):
     """What only a start can tell: the old pipeline is started again, and nothing was lost in between."""
+    port = free_port()
+    lines.settings["health"] = {"listen": f"{HOST}:{port}"}
+
+    def told(reverted, taken):
+        samples = scrape(port)
+        counted = [value(samples, "churnd_config_reloads_total", result=r) for r in ("reverted", "taken", "refused")]
+        return counted == [reverted, taken, 0] and value(samples, "churnd_config_last_reload_successful") == (taken > 0)
+
     lines.append()
     lines.write()
     process = lines.start()
@@ -337,8 +346,10 @@ def test_going_back(lines, broken):
         reload(process, BACK)
         lines.settle()
     assert re.search(r"could not be started: .*below", process.err), process.err[-2000:]
+    wait_for("two that were gone back from", lambda: told(2, 0), 60)
     lines.write(store={**lines.settings["store"], "window_events": 7})
     reload(process)
+    wait_for("one that was taken", lambda: told(2, 1), 60)
     lines.append()
     lines.settle()
     assert process.terminate(20) == 0, process.err[-3000:]
