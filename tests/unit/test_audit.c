@@ -1,4 +1,5 @@
 /* The chain of an audit's lines, the file that they are appended to, and the judge of whether it is whole. */
+#include "core/audit/audit.h"
 #include "core/audit/trail.h"
 #include "core/audit/verify.h"
 
@@ -252,6 +253,85 @@ static void test_the_key_of_another(void)
     text_free(&told);
 }
 
+/* ---- acts ---- */
+
+/* The actions of the file's lines, each with a blank behind it. */
+static void list_actions(char *out, size_t size)
+{
+    static const char name[] = "\"action\":\"";
+    struct text all = read_all();
+    size_t used = 0;
+    text_append(&all, "", 1);
+    *out = '\0';
+    for (const char *at = all.bytes; (at = strstr(at, name)) != NULL && used < size;) {
+        at += sizeof name - 1;
+        used += (size_t)snprintf(out + used, size - used, "%.*s ", (int)strcspn(at, "\""), at);
+    }
+    text_free(&all);
+}
+
+/* What could not be written comes first once that can be, in its order; a read that was refused only as a number. */
+static void test_what_happens_while_nothing_can_be_written(void)
+{
+    char gone[sizeof path + 8], folder[sizeof path], message[TRAIL_MESSAGE_SIZE], actions[200];
+    struct pipeline pipeline = {.settings.name = "p",
+                                .audit_settings = {.path = gone,
+                                                   .key = "000102030405060708090a0b0c0d0e0f"
+                                                          "101112131415161718191a1b1c1d1e1f"}};
+    const struct audit_act start = {.action = "start"}, reload = {.action = "reload"}, read = {.action = "read"};
+    struct audit *audit;
+    struct chain_head head;
+    begin();
+    (void)snprintf(folder, sizeof folder, "%.*s/gone", (int)(strrchr(path, '/') - path), path);
+    (void)snprintf(gone, sizeof gone, "%s/a", folder);
+    audit = audit_new(&pipeline, message, sizeof message);
+    CU_ASSERT_FATAL(audit != NULL);
+    audit_note(audit, &start);
+    CU_ASSERT(!audit_write(audit, &read, message, sizeof message));
+    check_contains(message, "No such file", "why");
+    audit_note(audit, &reload);
+    CU_ASSERT(!audit_state(audit, &head) && head.number == 0);
+    CU_ASSERT(mkdir(folder, 0700) == 0);
+    CU_ASSERT(audit_write(audit, &read, message, sizeof message));
+    CU_ASSERT(audit_state(audit, &head) && head.number == 4);
+    CU_ASSERT(rename(gone, path) == 0);
+    list_actions(actions, sizeof actions);
+    check_text(actions, "start reload writable read ", "the acts");
+    audit_free(audit);
+    (void)snprintf(gone, sizeof gone, "%s/a.head", folder);
+    (void)unlink(gone);
+    (void)rmdir(folder);
+}
+
+static void test_repeats_are_written_once(void)
+{
+    char message[TRAIL_MESSAGE_SIZE], actions[200];
+    struct pipeline pipeline = {.settings.name = "p",
+                                .audit_settings = {.path = path,
+                                                   .key = "000102030405060708090a0b0c0d0e0f"
+                                                          "101112131415161718191a1b1c1d1e1f"}};
+    const struct audit_act acts[] = {
+        {.action = "a", .address = "10.0.0.1", .as_before = true},
+        {.action = "a", .address = "10.0.0.1", .as_before = true},
+        {.action = "b", .address = "10.0.0.2", .as_before = true},
+        {.action = "c", .address = "10.0.0.1", .customer = "x", .as_before = true},
+        {.action = "c", .address = "10.0.0.1", .customer = "y", .as_before = true},
+        {.action = "a", .address = "10.0.0.1", .as_before = true},
+        {.action = "d", .address = "10.0.0.1"},
+        {.action = "d", .address = "10.0.0.1"},
+    };
+    struct audit *audit;
+    begin();
+    audit = audit_new(&pipeline, message, sizeof message);
+    CU_ASSERT_FATAL(audit != NULL);
+    for (size_t i = 0; i < sizeof acts / sizeof acts[0]; i++) {
+        CU_ASSERT(audit_write(audit, &acts[i], message, sizeof message));
+    }
+    list_actions(actions, sizeof actions);
+    check_text(actions, "a b c c d d ", "the acts");
+    audit_free(audit);
+}
+
 int main(void)
 {
     CU_TestInfo tests[] = {TEST(test_a_line_is_read_as_it_was_written),
@@ -262,6 +342,8 @@ int main(void)
                            TEST(test_what_is_no_line_of_ours),
                            TEST(test_each_line_is_missed),
                            TEST(test_the_key_of_another),
+                           TEST(test_what_happens_while_nothing_can_be_written),
+                           TEST(test_repeats_are_written_once),
                            CU_TEST_INFO_NULL};
     char *slash = strrchr(path, '/');
     int failed;
