@@ -282,22 +282,28 @@ static int allow(scmp_filter_ctx filter, const char *name)
     return number == __NR_SCMP_ERROR ? 0 : seccomp_rule_add(filter, SCMP_ACT_ALLOW, number, 0);
 }
 
+/* Only where an argument is as it should be. */
+static int allow_if(scmp_filter_ctx filter, int number, struct scmp_arg_cmp is)
+{
+    return seccomp_rule_add_array(filter, SCMP_ACT_ALLOW, number, 1, &is);
+}
+
 /* Calls that are good or bad by what they are given. */
 static int allow_some(scmp_filter_ctx filter, bool internet)
 {
-    static const int families[] = {AF_UNIX, AF_NETLINK, AF_INET, AF_INET6};
+    static const scmp_datum_t families[] = {AF_UNIX, AF_NETLINK, AF_INET, AF_INET6};
     unsigned count = internet ? 4 : 2;
     int failed = 0;
     for (unsigned i = 0; i < count && failed == 0; i++) {
-        failed = seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(socket), 1,
-                                  SCMP_A0(SCMP_CMP_EQ, (scmp_datum_t)families[i]));
+        failed = allow_if(filter, SCMP_SYS(socket), (struct scmp_arg_cmp){.op = SCMP_CMP_EQ, .datum_a = families[i]});
     }
     if (failed == 0) { /* no terminal's input is forged */
-        failed = seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(ioctl), 1, SCMP_A1(SCMP_CMP_NE, TIOCSTI));
+        failed =
+            allow_if(filter, SCMP_SYS(ioctl), (struct scmp_arg_cmp){.arg = 1, .op = SCMP_CMP_NE, .datum_a = TIOCSTI});
     }
     if (failed == 0) { /* threads and forks, in no namespace of their own */
-        failed =
-            seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(clone), 1, SCMP_A0(SCMP_CMP_MASKED_EQ, NAMESPACES, 0));
+        failed = allow_if(filter, SCMP_SYS(clone),
+                          (struct scmp_arg_cmp){.op = SCMP_CMP_MASKED_EQ, .datum_a = NAMESPACES, .datum_b = 0});
     }
     /* what cannot be looked into: the C library then takes the call before it */
     return failed != 0 ? failed : seccomp_rule_add(filter, SCMP_ACT_ERRNO(ENOSYS), SCMP_SYS(clone3), 0);

@@ -421,6 +421,13 @@ static void reset(const struct reading *r, const churn_option *row, void *at)
     }
 }
 
+/* A URL of a scheme, a host and a port alone holds nothing that people must not see, and messages name it. */
+static bool is_bare_origin(const char *text)
+{
+    const char *host = strstr(text, "://");
+    return host != NULL && strpbrk(host + 3, "@?#") == NULL && strcspn(host + 3, "/") + 1 >= strlen(host + 3);
+}
+
 /* Whatever it was made of, no message shows the text of a secret option, and the process is told that it has one.
  * Values of maps are their plugin's to hide: some are paths, or words that any message has. */
 static bool note_secret(const struct reading *r, const churn_option *row, const struct node *node)
@@ -430,7 +437,8 @@ static bool note_secret(const struct reading *r, const churn_option *row, const 
         return true;
     }
     r->config->has_secrets = true;
-    return node->kind != NODE_SCALAR || secrets_note(&r->config->secrets, "(not shown)", node->text);
+    return node->kind != NODE_SCALAR || is_bare_origin(node->text) ||
+           secrets_note(&r->config->secrets, "(not shown)", node->text);
 }
 
 static bool read_row(const struct reading *r, const struct node *map, const struct node *where,

@@ -433,10 +433,10 @@ def test_passwords_are_renewed_while_a_pipeline_runs(stack):
     wait_for("the first events", lambda: world.counted() == 100 and len(world.alerts()) == 100, 60)
     assert world.shown("first") == 200
     world.accept("second")
+    world.redis.client.client_kill_filter(_type="normal", skipme=True)  # its next login is refused
     world.produce(100, 100)
     world.write("second")
     reload(run, timeout=60)
-    world.redis.client.client_kill_filter(_type="normal", skipme=True)
     wait_for("what came meanwhile", lambda: world.counted() == 200, 90)
     wait_for("its alerts", lambda: len(world.alerts()) == 200, 60)
     with pytest.raises(redis_client.AuthenticationError):
