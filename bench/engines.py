@@ -46,6 +46,15 @@ class Churnd(Engine):
         return [CHURND, "-c", pipeline("alerts"), "--until-end"]
 
 
+class ChurndTls(Churnd):
+    """With Redis over TLS; measured only by name."""
+
+    name = "churnd-tls"
+
+    def profiles(self):
+        return [CHURND, "-c", pipeline("profiles_tls"), "--until-end"]
+
+
 class Python(Engine):
     name = "python"
 
@@ -106,7 +115,8 @@ class Bento(Engine):
         return [self.program, "-c", self.source / "alerts.yaml"]
 
 
-ALL = [Churnd(), Python(), KafkaStreams(), Bento()]
+USUAL = [Churnd(), Python(), KafkaStreams(), Bento()]
+ALL = [*USUAL, ChurndTls()]
 
 
 def prepare(only):
@@ -115,7 +125,7 @@ def prepare(only):
     if unknown:
         raise Failed(f"there is no engine {', '.join(sorted(unknown))}; there are {', '.join(e.name for e in ALL)}")
     ready, skipped = [], {}
-    for engine in (e for e in ALL if not only or e.name in only):
+    for engine in (e for e in (ALL if only else USUAL) if not only or e.name in only):
         reason = engine.prepare()
         if reason is None:
             ready.append(engine)

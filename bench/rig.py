@@ -14,7 +14,8 @@ BENCH = pathlib.Path(__file__).resolve().parent
 sys.path.insert(0, str(BENCH.parent / "tests/integration"))
 
 import oracle
-from services import BUILD, CHURND, HOST, Kafka, Process, Redis, TimedOut
+from certificates import Authority
+from services import BUILD, CHURND, HOST, Kafka, Process, Redis, TimedOut, free_port
 
 OUT = BUILD / "bench"
 KEPT = OUT / "kept.json"  # where a Kafka that is kept between runs says how to find it
@@ -139,7 +140,12 @@ class Rig:
         self.kafka.pid = self.kafka.process.pid
 
     def start_redis(self):
-        self.redis = Redis(self.folder / "redis")
+        authority = Authority(self.folder)
+        server = authority.issue("redis")
+        self.tls_port, self.authority = free_port(), authority.cert
+        settings = {"port": self.tls_port, "cert-file": server.cert, "key-file": server.key, "auth-clients": "no"}
+        options = [word for name, value in settings.items() for word in (f"--tls-{name}", value)]
+        self.redis = Redis(self.folder / "redis", options=options)
 
     def _find_kept(self):
         kept = json.loads(KEPT.read_text()) if KEPT.is_file() else {}
@@ -173,6 +179,8 @@ class Rig:
             "KAFKA_BROKER": self.kafka.brokers,
             "REDIS_HOST": HOST,
             "REDIS_PORT": str(self.redis.port),
+            "REDIS_TLS_PORT": str(self.tls_port),
+            "REDIS_CA": str(self.authority),
             "BENCH_TOPIC": topic,
             "BENCH_GROUP": group,
             "BENCH_ALERTS": alerts,
