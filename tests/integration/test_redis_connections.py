@@ -1,6 +1,7 @@
 """Ways to Redis: TLS, Unix sockets, Sentinels. Real servers with certificates of the tests' own; what cannot work is told apart."""
 
 import json
+import re
 import signal
 import socket
 import time
@@ -13,7 +14,7 @@ import pytest
 import redis as redis_client
 import yaml
 from certificates import Authority
-from services import HOST, Redis, free_port, run_churnd, wait_for
+from services import HOST, SRC, Redis, free_port, run_churnd, wait_for
 
 PASSWORD = "canary-of-redis"
 
@@ -188,6 +189,30 @@ def test_a_run_over_a_unix_socket(server, stack):
     path, config = write_pipeline(stack.folder, {"url": f"unix://{server.socket}", "password": PASSWORD})
     stack.run("-c", config, "--until-end")
     oracle.assert_profiles(model_of(path), server.hashes("profile:"))
+
+
+def test_the_pipelines_of_the_manual(server, watched, pki, tmp_path):
+    manual = (SRC / "docs/connections.md").read_text().split("\n## Redis")[1].split("\n## ")[0]
+    pipelines = re.findall(r"```yaml\n(.*?)```", manual, re.DOTALL)
+    assert len(pipelines) == 3
+    server.present(pki.good, tls_auth_clients="yes")
+    (tmp_path / "events.jsonl").touch()
+    env = {
+        "REDIS_USER": "default",
+        "REDIS_HOST": HOST,
+        "REDIS_TLS_PORT": str(server.tls_port),
+        "REDIS_PASSWORD": PASSWORD,
+        "REDIS_SOCKET": str(server.socket),
+        "SENTINELS": ",".join(f"{HOST}:{port}" for port in watched.sentinel_ports),
+        "SENTINEL_PASSWORD": f"{PASSWORD}-sentinels",
+        "CA_FILE": str(pki.ca.cert),
+        "CERT_FILE": str(pki.client.cert),
+        "KEY_FILE": str(pki.client.key),
+    }
+    for text in pipelines:
+        config = tmp_path / "pipeline.yaml"
+        config.write_text(text)
+        run_churnd("check", "-c", config, "--connect", env=env, cwd=tmp_path, check=0)
 
 
 # --- what does not ---
