@@ -387,7 +387,7 @@ def test_a_password_that_changes_under_a_run(server, stack):
     env_file.write_text("APP_PASSWORD=new-password\n")
     daemon.send(signal.SIGHUP)
     model = model_of(path)
-    wait_for("the rest", lambda: not oracle.differences(model.profile_fields(), server.hashes("profile:")))
+    wait_for("the rest", lambda: not oracle.differences(model.profile_fields(), server.hashes("profile:")), 90)
     assert daemon.terminate(30) == 0
 
 
