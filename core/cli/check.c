@@ -2,6 +2,7 @@
 #include "cli/commands.h"
 
 #include "base/printable.h"
+#include "cli/acl.h"
 #include "pipeline/instance.h"
 #include "pipeline/load.h"
 #include "pipeline/needs.h"
@@ -251,21 +252,24 @@ static void show_sandbox(struct pipeline *pipeline, struct pipeline_files files)
     needs_free(&needs);
 }
 
-static void report(const struct pipeline *pipeline, bool json)
+/* `quiet`: what is good is not said. */
+static void report(const struct pipeline *pipeline, bool json, bool quiet)
 {
     const struct config *config = &pipeline->config;
     if (config->finding_count > 0) {
         qsort(config->findings, config->finding_count, sizeof *config->findings, by_place);
     }
-    if (json) {
+    if (json && (!quiet || config->error_count > 0)) {
         print_json(config);
         return;
     }
     for (unsigned i = 0; i < config->finding_count; i++) {
         const struct finding *finding = &config->findings[i];
-        config_print_finding(config, finding, finding->kind == FINDING_OK ? stdout : stderr);
+        if (!quiet || finding->kind != FINDING_OK) {
+            config_print_finding(config, finding, finding->kind == FINDING_OK ? stdout : stderr);
+        }
     }
-    if (config->error_count == 0) {
+    if (config->error_count == 0 && !quiet) {
         printable_line(stdout, "%s: good: %u event types, %u profile fields", config->file,
                        pipeline->catalog.type_count,
                        pipeline->catalog.registry.field_count + pipeline->catalog.registry.derived_count);
@@ -295,8 +299,11 @@ int command_check(const struct arguments *arguments, struct loader *loader, stru
     if (!ok && config->error_count == 0) { /* nothing of the file's: memory ran out */
         config_error(config, NULL, "out of memory");
     }
-    report(&pipeline, arguments->json);
+    report(&pipeline, arguments->json, arguments->acl);
     ok = config->error_count == 0;
+    if (ok && arguments->acl) {
+        ok = acl_show(arguments, &pipeline, loader, log);
+    }
     pipeline_free(&pipeline);
     return ok ? 0 : 1;
 }

@@ -119,6 +119,13 @@ static bool take_connect(struct arguments *a, const char *value)
     return true;
 }
 
+static bool take_acl(struct arguments *a, const char *value)
+{
+    (void)value;
+    a->acl = true;
+    return true;
+}
+
 static bool take_deny_warnings(struct arguments *a, const char *value)
 {
     (void)value;
@@ -466,6 +473,10 @@ static const struct command_option options[] = {
      .commands = "check",
      .help = "also try what the pipeline names: brokers, topics, Redis, URLs; changes nothing there",
      .take = take_connect},
+    {.name = "acl",
+     .commands = "check",
+     .help = "print the least rights that Kafka and Redis have to give, as the commands that give them",
+     .take = take_acl},
     {.name = "deny-warnings", .commands = "check", .help = "warnings are mistakes too", .take = take_deny_warnings},
     {.name = "ready",
      .commands = "health",

@@ -73,6 +73,7 @@ struct arguments {
     const char *url, *cacert;             /* top, health */
     bool once;
     bool connect;
+    bool acl;
     bool ready;       /* health: whether events flow, not only whether it lives */
     bool has_max_lag; /* health: and whether none waits for longer */
     int64_t max_lag_ms;
@@ -120,5 +121,10 @@ int command_tap(const struct arguments *arguments, struct loader *loader, struct
 /* Whether profiles under `prefix`, which the option named `option` gives, can lie beside those under the pipeline's own
  * prefix, in such a way that no key of one could be one of the other; a message to standard error says why not. */
 bool check_other_prefix(const char *option, const char *prefix, const char *own);
+
+struct pipeline;
+/* Makes a pipeline, while it is read, one that rebuilds profiles under the prefix `into`, a text. False when a mistake
+ * was reported. */
+bool rebuild_edit(struct pipeline *pipeline, void *into);
 
 #endif

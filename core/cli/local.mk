@@ -1,6 +1,10 @@
 EXTRA_DIST += %D%/README.md
 
 libcore_la_SOURCES += \
+  %D%/acl.c \
+  %D%/acl.h \
+  %D%/acl_print.c \
+  %D%/acl_print.h \
   %D%/ask_health.c \
   %D%/audit_command.c \
   %D%/audited.c \

@@ -46,9 +46,9 @@ static const char *given(const struct node *section, const char *option)
     return node != NULL && node->kind == NODE_SCALAR && !node->null ? node->text : NULL;
 }
 
-static bool edit(struct pipeline *pipeline, void *ctx)
+bool rebuild_edit(struct pipeline *pipeline, void *prefix)
 {
-    const char *into = ctx, *own;
+    const char *into = prefix, *own;
     struct config *config = &pipeline->config;
     const struct node *store = config_get(&config->root, "store");
     struct node *source = (struct node *)(uintptr_t)config_get(&config->root, "source");
@@ -136,7 +136,8 @@ int command_rebuild(const struct arguments *arguments, struct loader *loader, st
     if (!pipeline_check(options.files, loader, log, stderr, NULL)) {
         return 1;
     }
-    if (pipeline_load_edited(&pipeline, options.files, loader, log, stderr, edit, (void *)(uintptr_t)arguments->into) &&
+    if (pipeline_load_edited(&pipeline, options.files, loader, log, stderr, rebuild_edit,
+                             (void *)(uintptr_t)arguments->into) &&
         pipeline_check(options.files, loader, log, stderr, arguments->into) &&
         check_place(&pipeline, arguments->into)) {
         pipeline.until_end = true;

@@ -233,12 +233,15 @@ static void keep_reason(struct kafka_client *client, const char *reason)
         (void)snprintf(client->reason, sizeof client->reason, "%s", fault);
         return;
     }
+    if (strstr(reason, "OIDC token") != NULL || strstr(reason, "invalid_client") != NULL) {
+        client->advice = "; correct sasl.oauthbearer.client.id, sasl.oauthbearer.client.secret or "
+                         "sasl.oauthbearer.token.endpoint.url";
+        (void)snprintf(client->reason, sizeof client->reason, "the identity provider gave no token: %s", reason);
+        return;
+    }
     client->advice = refused ? "; correct sasl.username and sasl.password, or sasl.mechanism"
-                     : strstr(reason, "Unsupported SASL mechanism") ? "; set sasl.mechanism to one of these"
-                     : strstr(reason, "OIDC") != NULL               ? "; correct sasl.oauthbearer.client.id, "
-                                                                      "sasl.oauthbearer.client.secret or "
-                                                                      "sasl.oauthbearer.token.endpoint.url"
-                                                                    : START_ADVICE;
+                     : strstr(reason, "Unsupported SASL mechanism") != NULL ? "; set sasl.mechanism to one of these"
+                                                                            : START_ADVICE;
     keep_words(client, reason);
 }
 

@@ -118,6 +118,9 @@ static const char *fault_of_broker(int fault)
 }
 
 #define EXPIRED "this client's certificate (ssl.certificate.location) has expired; renew it"
+#define STRANGER                                                                                                       \
+    "the broker does not trust this client's certificate (ssl.certificate.location), its authority or its name; use "  \
+    "one that the broker's authority has signed"
 #define WANTED                                                                                                         \
     "the broker wants a certificate of its clients; set ssl.certificate.location and ssl.key.location to one that it " \
     "trusts"
@@ -128,12 +131,11 @@ static const char *fault_of_broker(int fault)
 /* What librdkafka or OpenSSL says of the two sides' talk → what it means. The first that is in it counts. */
 static const char *const faults[][2] = {
     {"alert certificate expired", EXPIRED},
-    {"alert unknown ca", "the broker does not trust the authority of this client's certificate "
-                         "(ssl.certificate.location)"},
-    {"alert certificate unknown", "the broker refuses this client's certificate (ssl.certificate.location): it does "
-                                  "not trust its authority, or its name; use one that its authority has signed"},
-    {"alert certificate required", WANTED},
-    {"alert bad certificate", "the broker refuses this client's certificate (ssl.certificate.location), or wants one"},
+    {"alert unknown ca", STRANGER},
+    {"alert certificate unknown", STRANGER},
+    {"alert certificate required", STRANGER}, /* one of an authority that the broker does not name is not shown */
+    {"alert bad certificate", STRANGER},
+    {"connecting to a PLAINTEXT broker", NO_TLS},
     {"wrong version number", NO_TLS},
     {"SSL handshake failed: error:0A000126", NO_TLS}, /* an end of file in the middle of it */
     {"connecting to a SSL listener", "the broker hangs up on clear text, as a TLS listener does; set security.protocol "

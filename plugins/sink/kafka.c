@@ -1,4 +1,5 @@
 /* Records into one Kafka topic, keyed as they are. */
+#include "kafka_grants.h"
 #include "kafka_probe.h"
 #include "kafka_producer.h"
 #include "kafka_topic_name.h"
@@ -130,6 +131,14 @@ static int is_of_connection(const char *property)
     return 0;
 }
 
+static void sink_grants(void *self, uint32_t use, churn_grant_fn fn, void *ctx)
+{
+    const struct kafka_sink *s = self;
+    const struct kafka_grants grants = {.brokers = s->brokers, .properties = &s->properties, .fn = fn, .ctx = ctx};
+    (void)use;
+    kafka_grants_write(&grants, s->topic, 1);
+}
+
 static int is_of_group(const char *property)
 {
     return strcmp(property, "session.timeout.ms") == 0 || strcmp(property, "heartbeat.interval.ms") == 0 ||
@@ -205,6 +214,7 @@ static const churn_sink_ops ops = {
     .destroy = sink_destroy,
     .probe = sink_probe,
     .read_back = sink_read_back,
+    .grants = sink_grants,
 };
 
 static const char *const paths[] = {"properties", NULL};

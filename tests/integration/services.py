@@ -388,9 +388,9 @@ class Kafka(Brokers):
         self._address()
         self.start()
 
-    def allow(self, user, kind, name, *operations):
-        """`kind`: TOPIC, GROUP, …"""
-        self.manage("create_acls", [acl(user, kind, name, operation) for operation in operations])
+    def allow(self, user, kind, name, *operations, prefixed=False):
+        """`kind`: TOPIC, GROUP, …; `prefixed`: of all whose names begin so."""
+        self.manage("create_acls", [acl(user, kind, name, operation, prefixed=prefixed) for operation in operations])
 
     def disallow(self, user, kind, name, *operations):
         self.manage("delete_acls", [acl(user, kind, name, operation, AclBindingFilter) for operation in operations])
@@ -415,11 +415,11 @@ class Kafka(Brokers):
             self.link.stop()
 
 
-def acl(user, kind, name, operation, make=AclBinding):
+def acl(user, kind, name, operation, make=AclBinding, prefixed=False):
     return make(
         ResourceType[kind],
         name,
-        ResourcePatternType.LITERAL,
+        ResourcePatternType.PREFIXED if prefixed else ResourcePatternType.LITERAL,
         f"User:{user}",
         "*",
         AclOperation[operation],

@@ -127,7 +127,10 @@ CASES = {
         "MUTUAL",
         "wants a certificate of its clients; set ssl.certificate.location and ssl.key.location",
     ),
-    "a stranger's certificate": ("MUTUAL", "refuses this client's certificate .*: it does not trust its authority"),
+    "a stranger's certificate": (
+        "MUTUAL",
+        "does not trust this client's certificate .*; use one that the broker's authority has signed",
+    ),
     "an expired certificate": ("MUTUAL", "this client's certificate .* has expired; renew it"),
     "no TLS there": ("PLAINTEXT", "does not speak TLS at this port.*set security.protocol to plaintext"),
     "no TLS here": ("TLS", "hangs up on clear text.*set security.protocol to ssl"),

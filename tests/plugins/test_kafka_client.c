@@ -175,7 +175,7 @@ static void test_faults(void)
     static const char *const cases[][3] = {
         {"error:0A00045C:SSL routines::tlsv13 alert certificate required", "", "wants a certificate of its clients"},
         {"error:0A000412:SSL routines::sslv3 alert bad certificate", "", "wants a certificate of its clients"},
-        {"error:0A000416:SSL routines::sslv3 alert certificate unknown", "absent.pem", "does not trust its authority"},
+        {"error:0A000416:SSL routines::sslv3 alert certificate unknown", "absent.pem", "its authority or its name"},
         {"error:0A00010B:SSL routines::wrong version number", "absent.pem", "does not speak TLS"},
         {"Disconnected: connecting to a SSL listener?", "", "set security.protocol to ssl"},
     };

@@ -1,6 +1,7 @@
 #define _GNU_SOURCE /* RTLD_NEXT */
 #include "fake_kafka.h"
 #include "kafka_conf.h"
+#include "kafka_grants.h"
 #include "kafka_probe.h"
 #include "kafka_risks.h"
 
@@ -957,4 +958,19 @@ void kafka_risks(const churn_map *properties, churn_target_fn fn, void *ctx)
     (void)fn;
     (void)ctx;
     fake_kafka_note("risks of %u", properties->count);
+}
+
+void kafka_grants_read(const struct kafka_grants *grants, const char *topic)
+{
+    fake_kafka_note("grant to read %s at %s", topic, grants->brokers);
+}
+
+void kafka_grants_group(const struct kafka_grants *grants, const char *group)
+{
+    fake_kafka_note("grant of group %s at %s", group, grants->brokers);
+}
+
+void kafka_grants_groups(const struct kafka_grants *grants, const char *prefix)
+{
+    fake_kafka_note("grant of groups %s at %s", prefix, grants->brokers);
 }

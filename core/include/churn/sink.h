@@ -4,6 +4,7 @@
 #ifndef CHURN_SINK_H
 #define CHURN_SINK_H
 
+#include <churn/grant.h>
 #include <churn/plugin.h>
 #include <churn/record.h>
 #include <churn/section.h>
@@ -89,6 +90,11 @@ typedef struct churn_sink_ops {
      * CHURN_REJECT: they cannot be; the message says why, with "they" for the letters. NULL: never. [main]
      */
     int32_t (*read_back)(const churn_section *own, churn_read_back *back, churn_error *err);
+    /**
+     * Optional: names each right that the instance has to be given by the systems that it uses, for `churnd check
+     * --acl`; without any I/O. `use`: CHURN_USE_…. [main]
+     */
+    void (*grants)(void *self, uint32_t use, churn_grant_fn fn, void *ctx);
 } churn_sink_ops;
 
 #ifdef __cplusplus

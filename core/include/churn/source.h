@@ -4,6 +4,7 @@
 #ifndef CHURN_SOURCE_H
 #define CHURN_SOURCE_H
 
+#include <churn/grant.h>
 #include <churn/plugin.h>
 #include <churn/record.h>
 #include <churn/section.h>
@@ -171,6 +172,11 @@ typedef struct churn_source_ops {
     /** Optional: what `lag` sums up: calls `fn` for each partition that is assigned and of which it is known. NULL: as
      *  where all is in one partition. [worker] */
     void (*lags)(void *self, churn_lag_fn fn, void *ctx);
+    /**
+     * Optional: names each right that the instance has to be given by the systems that it uses, for `churnd check
+     * --acl`; without any I/O. `use`: CHURN_USE_…. [main]
+     */
+    void (*grants)(void *self, uint32_t use, churn_grant_fn fn, void *ctx);
 } churn_source_ops;
 
 #ifdef __cplusplus

@@ -7,6 +7,7 @@
 #ifndef CHURN_STORE_H
 #define CHURN_STORE_H
 
+#include <churn/grant.h>
 #include <churn/plugin.h>
 #include <churn/target.h>
 
@@ -177,6 +178,11 @@ typedef struct churn_store_ops {
      * unanswered. [worker]
      */
     int32_t (*allowed)(void *session, const churn_str *keys, uint32_t count, churn_error *err);
+    /**
+     * Optional: names each right that the instance has to be given by the systems that it uses, for `churnd check
+     * --acl`; without any I/O. `use`: CHURN_USE_…; `prefixes`: what the keys begin with, each NUL-terminated. [main]
+     */
+    void (*grants)(void *self, uint32_t use, const churn_str *prefixes, uint32_t count, churn_grant_fn fn, void *ctx);
 } churn_store_ops;
 
 #ifdef __cplusplus

@@ -2,6 +2,7 @@
 #include "alert_log.h"
 #include "counter.h"
 #include "http_probe.h"
+#include "kafka_grants.h"
 #include "kafka_probe.h"
 #include "kafka_producer.h"
 #include "kafka_topic_name.h"
@@ -166,6 +167,16 @@ static void alert_probe(void *self, uint32_t timeout_ms, churn_target_fn fn, voi
     }
     if (a->chosen & TO_WEBHOOK) {
         http_probe(&a->http, timeout_ms, fn, ctx);
+    }
+}
+
+static void alert_grants(void *self, uint32_t use, churn_grant_fn fn, void *ctx)
+{
+    const struct alert_sink *a = self;
+    const struct kafka_grants grants = {.brokers = a->brokers, .properties = &a->properties, .fn = fn, .ctx = ctx};
+    (void)use;
+    if (a->chosen & TO_KAFKA) {
+        kafka_grants_write(&grants, a->topic, 1);
     }
 }
 
@@ -378,6 +389,7 @@ static const churn_sink_ops ops = {
     .stop = alert_stop,
     .destroy = alert_destroy,
     .probe = alert_probe,
+    .grants = alert_grants,
 };
 
 static const char *const paths[] = {"webhook_ca_file", "webhook_cert_file", "webhook_key_file", "properties", NULL};

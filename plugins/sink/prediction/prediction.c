@@ -1,11 +1,13 @@
 /* Asks a prediction API over HTTP. Each trigger is durable in a queue before it is answered; a thread of the instance
  * serves the queue, so that an API that is down holds up nothing and loses nothing. */
 #include "http_probe.h"
+#include "kafka_grants.h"
 #include "kafka_probe.h"
 #include "kafka_producer.h"
 #include "kafka_topic_name.h"
 #include "outcome.h"
 #include "queue.h"
+#include "queue_kafka_conf.h"
 #include "service.h"
 #include <churn/plugin.h>
 
@@ -261,6 +263,25 @@ static void prediction_probe(void *self, uint32_t timeout_ms, churn_target_fn fn
     }
 }
 
+static void prediction_grants(void *self, uint32_t use, churn_grant_fn fn, void *ctx)
+{
+    const struct prediction *p = self;
+    const struct settings *s = &p->settings;
+    const struct kafka_grants grants = {.brokers = s->brokers, .properties = &s->properties, .fn = fn, .ctx = ctx};
+    char group[GROUP_SIZE];
+    (void)use;
+    if (s->brokers[0] != '\0') {
+        kafka_grants_write(&grants, s->topic, 1);
+        kafka_grants_write(&grants, s->dead_letter_topic, 1);
+    }
+    if (s->queue == QUEUE_KAFKA) {
+        queue_kafka_group(p->host, s, group);
+        kafka_grants_write(&grants, s->queue_topic, 1);
+        kafka_grants_read(&grants, s->queue_topic);
+        kafka_grants_group(&grants, group);
+    }
+}
+
 static void close_queue(struct prediction *p, int64_t deadline_ms)
 {
     if (p->queue.front != NULL) {
@@ -352,6 +373,7 @@ static const churn_sink_ops ops = {
     .stop = prediction_stop,
     .destroy = prediction_destroy,
     .probe = prediction_probe,
+    .grants = prediction_grants,
 };
 
 static const char *const paths[] = {"ca_file", "cert_file", "key_file", "properties", NULL};

@@ -229,7 +229,10 @@ static int32_t take_message(struct back *b, const rd_kafka_message_t *message, c
         return churn_fail(err, CHURN_FATAL, "the consumer of topic `%s` failed for good: %s", b->settings->queue_topic,
                           said);
     default:
-        if (kafka_client_denied(message->err)) {
+        if (message->err == RD_KAFKA_RESP_ERR_GROUP_AUTHORIZATION_FAILED) {
+            stall_begin(&b->denied, "this Kafka user lacks READ on the group `%s`: %s; predictions wait", b->group,
+                        rd_kafka_message_errstr(message));
+        } else if (kafka_client_denied(message->err)) {
             stall_begin(&b->denied, "topic `%s`: %s; predictions wait", b->settings->queue_topic,
                         rd_kafka_message_errstr(message));
         } else {

@@ -5,6 +5,7 @@
 #include "group.h"
 #include "held.h"
 #include "kafka_conf.h"
+#include "kafka_grants.h"
 #include "kafka_probe.h"
 #include "kafka_risks.h"
 #include "kafka_topic_name.h"
@@ -178,6 +179,20 @@ static void source_probe(void *self, uint32_t timeout_ms, churn_target_fn fn, vo
     free(topics);
 }
 
+static void source_grants(void *self, uint32_t use, churn_grant_fn fn, void *ctx)
+{
+    const struct kafka_source *s = self;
+    const struct kafka_grants grants = {.brokers = s->brokers, .properties = &s->properties, .fn = fn, .ctx = ctx};
+    for (uint32_t i = 0; i < s->topic_names.count; i++) {
+        kafka_grants_read(&grants, s->topic_names.items[i]);
+    }
+    if ((use & CHURN_USE_RUN) != 0) {
+        kafka_grants_group(&grants, s->group);
+    } else if ((use & CHURN_USE_APART) != 0) {
+        kafka_grants_groups(&grants, s->group);
+    }
+}
+
 static void close_source(struct kafka_source *s)
 {
     client_close(s);
@@ -289,6 +304,7 @@ static const churn_source_ops ops = {
     .headers = source_headers,
     .topics = source_topics,
     .apart = source_apart,
+    .grants = source_grants,
 };
 
 static const char *const paths[] = {"properties", NULL};

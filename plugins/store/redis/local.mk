@@ -8,6 +8,7 @@ store_LTLIBRARIES += plugins/store/redis.la
   %D%/commands.c %D%/commands.h \
   %D%/connecting.c %D%/connecting.h \
   %D%/errors.c %D%/errors.h \
+  %D%/grants.c %D%/grants.h \
   %D%/held.c %D%/held.h \
   %D%/hashes.c %D%/hashes.h \
   %D%/identity.c %D%/identity.h \

@@ -11,6 +11,7 @@
  * up commands; held, patience; session, replies, socket; puts, and calls with hashes, info, identity, rights and checks
  * upon them; opening; and here the options and the table of the plugin.
  */
+#include "grants.h"
 #include "hashes.h"
 #include "identity.h"
 #include "opening.h"
@@ -22,9 +23,6 @@
 
 #include <inttypes.h>
 #include <stdio.h>
-
-/* What the user of an ACL needs at least. */
-#define NEEDED_COMMANDS "info, script|load, eval, evalsha, del, hget, hset, hgetall, persist and pexpire"
 
 static const char *const durabilities[] = {"acknowledged", "replicas", "fsync", NULL};
 
@@ -143,6 +141,7 @@ static const churn_store_ops ops = {
     .durability = redis_durability,
     .probe = redis_probe,
     .allowed = redis_allowed,
+    .grants = redis_grants,
 };
 
 static const char *const paths[] = {"ca_file", "cert_file", "key_file", NULL};

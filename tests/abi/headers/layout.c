@@ -7,6 +7,7 @@
 #include <churn/ext/metrics.h>
 #include <churn/ext/storage.h>
 #include <churn/ext/tap.h>
+#include <churn/grant.h>
 #include <churn/host.h>
 #include <churn/needs.h>
 #include <churn/option.h>
@@ -329,7 +330,8 @@ AT(struct churn_sink_ops, stop, 48);
 AT(struct churn_sink_ops, destroy, 56);
 AT(struct churn_sink_ops, probe, 64);
 AT(struct churn_sink_ops, read_back, 72);
-SIZE(struct churn_sink_ops, 80);
+AT(struct churn_sink_ops, grants, 80);
+SIZE(struct churn_sink_ops, 88);
 
 /* <churn/source.h> */
 AT(struct churn_source_listener, size, 0);
@@ -368,7 +370,8 @@ AT(struct churn_source_ops, topics, 136);
 AT(struct churn_source_ops, again, 144);
 AT(struct churn_source_ops, apart, 152);
 AT(struct churn_source_ops, lags, 160);
-SIZE(struct churn_source_ops, 168);
+AT(struct churn_source_ops, grants, 168);
+SIZE(struct churn_source_ops, 176);
 
 /* <churn/store.h> */
 AT(struct churn_pair, name, 0);
@@ -416,7 +419,26 @@ AT(struct churn_store_ops, get_many, 112);
 AT(struct churn_store_ops, durability, 120);
 AT(struct churn_store_ops, probe, 128);
 AT(struct churn_store_ops, allowed, 136);
-SIZE(struct churn_store_ops, 144);
+AT(struct churn_store_ops, grants, 144);
+SIZE(struct churn_store_ops, 152);
+
+/* <churn/grant.h> */
+AT(struct churn_grant, size, 0);
+AT(struct churn_grant, flags, 4);
+AT(struct churn_grant, system, 8);
+AT(struct churn_grant, at, 16);
+AT(struct churn_grant, user, 24);
+AT(struct churn_grant, resource, 32);
+AT(struct churn_grant, name, 40);
+AT(struct churn_grant, operation, 48);
+AT(struct churn_grant, why, 56);
+SIZE(struct churn_grant, 64);
+VALUE(CHURN_USE_RUN, 1);
+VALUE(CHURN_USE_READ, 2);
+VALUE(CHURN_USE_LIST, 4);
+VALUE(CHURN_USE_APART, 8);
+VALUE(CHURN_GRANT_PREFIX, 1);
+VALUE(CHURN_GRANT_SOMETIMES, 2);
 
 /* <churn/target.h> */
 AT(struct churn_target, size, 0);
