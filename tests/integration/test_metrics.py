@@ -49,7 +49,9 @@ def run(stack):
     api = stack.start_scripted()
     folder = stack.folder
     sinks = yaml.safe_load(yaml.safe_dump(SINKS).replace("{folder}", str(folder)).replace("{url}", api.url))
-    daemon = start_local(stack, port, EVENTS, processors=[{"plugin": "dedup", "window": "1h"}], sinks=sinks)
+    audit = {"path": str(folder / "audit.jsonl"), "key": "5a" * 32}
+    processors = [{"plugin": "dedup", "window": "1h"}]
+    daemon = start_local(stack, port, EVENTS, processors=processors, sinks=sinks, audit=audit)
     wait_for("all to be counted", lambda: settled(port), 60)
     return daemon, port
 

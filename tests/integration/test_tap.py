@@ -147,8 +147,8 @@ def test_for_people(running):
         (["--at", "predictions", "--when", "has(data.amount)"], "when: a prediction has no data"),
         (["--customer", ""], "customer: an id has 1 to 128 bytes"),
         (["--at", "sinks"], "is not one of: source events alerts dead_letters predictions"),
-        (["--limit", "0"], "--limit: '0' is no number of records"),
-        (["--limit", "x"], "--limit: 'x' is no number of records"),
+        (["--limit", "0"], "--limit: '0' is no number from 1 on"),
+        (["--limit", "x"], "--limit: 'x' is no number from 1 on"),
     ],
 )
 def test_what_is_refused(running, args, said):

@@ -643,7 +643,7 @@ static void test_what_was_meant(void)
         {"prot", "'prot' (did you mean 'port'?)"},
         {"hots", "'hots' (did you mean 'host'?)"},
         {"tt", "(did you mean 'ttl'?)"},
-        {"tls", "'tls'\n"},
+        {"udp", "'udp'\n"},
         {"ssl", "'ssl'\n"},
         {"x", "'x'\n"},
         {"prefix", "'prefix' (did you mean 'key_prefix'?)"},
