@@ -95,6 +95,18 @@ static void try_apart(const struct tried *t, const churn_source_ops *ops)
     config_free_node(&map);
 }
 
+/* Into the section of a sink, which is empty. */
+static void try_writer(const struct tried *t, const churn_source_ops *ops, const churn_section *own)
+{
+    struct node map = {.kind = NODE_MAP};
+    struct section_view sink;
+    churn_error err = {.size = sizeof err};
+    section_view_make(&sink, &map);
+    begin(t, "writer");
+    judge(t, "writer", ops->writer(own, "a-topic", &sink.face, &err), &err);
+    config_free_node(&map);
+}
+
 static void try_source(struct tried *t, const churn_source_ops *ops)
 {
     struct section_view view;
@@ -110,6 +122,9 @@ static void try_source(struct tried *t, const churn_source_ops *ops)
     }
     if (ops->apart != NULL) {
         try_apart(t, ops);
+    }
+    if (ops->writer != NULL) {
+        try_writer(t, ops, &view.face);
     }
 }
 

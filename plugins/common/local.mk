@@ -14,6 +14,7 @@ KAFKA_CLIENT = $(PAUSE) $(TLS_FILES) \
   %D%/kafka_login.c %D%/kafka_login.h \
   %D%/kafka_probe.c %D%/kafka_probe.h \
   %D%/kafka_risks.c %D%/kafka_risks.h \
+  %D%/kafka_section.c %D%/kafka_section.h \
   %D%/kafka_topic_name.h \
   %D%/stall.h
 KAFKA_PRODUCER = $(KAFKA_CLIENT) \

@@ -2,6 +2,7 @@
 #include "kafka_grants.h"
 #include "kafka_probe.h"
 #include "kafka_producer.h"
+#include "kafka_section.h"
 #include "kafka_topic_name.h"
 
 #include <churn/sink.h>
@@ -118,19 +119,6 @@ static void sink_destroy(void *self)
 
 /* ---- how dead letters are read again ---- */
 
-/* Those of the sink's properties that say how to reach and trust the brokers; others are a producer's. */
-static int is_of_connection(const char *property)
-{
-    static const char *const prefixes[] = {"security.", "ssl.",    "sasl.",      "enable.ssl.", "enable.sasl.",
-                                           "socket.",   "broker.", "reconnect.", "client.",     "debug"};
-    for (size_t i = 0; i < sizeof prefixes / sizeof prefixes[0]; i++) {
-        if (strncmp(property, prefixes[i], strlen(prefixes[i])) == 0) {
-            return 1;
-        }
-    }
-    return 0;
-}
-
 static void sink_grants(void *self, uint32_t use, churn_grant_fn fn, void *ctx)
 {
     const struct kafka_sink *s = self;
@@ -143,29 +131,6 @@ static int is_of_group(const char *property)
 {
     return strcmp(property, "session.timeout.ms") == 0 || strcmp(property, "heartbeat.interval.ms") == 0 ||
            strcmp(property, "max.poll.interval.ms") == 0;
-}
-
-struct copying {
-    churn_section *to;
-    const churn_section *from;
-    int (*wanted)(const char *property);
-};
-
-static void copy_property(void *ctx, const char *property, const char *value)
-{
-    const struct copying *copying = ctx;
-    char option[256]; /* longer ones are none of librdkafka's */
-    (void)value;
-    if (copying->wanted(property)) {
-        (void)snprintf(option, sizeof option, "properties.%s", property);
-        copying->to->copy(copying->to, option, copying->from, option);
-    }
-}
-
-static void copy_properties(churn_section *to, const churn_section *from, int (*wanted)(const char *property))
-{
-    struct copying copying = {.to = to, .from = from, .wanted = wanted};
-    from->each(from, "properties", copy_property, &copying);
 }
 
 /* A repeated redrive goes on where its group committed. One over all letters has a group that is never seen again. */
@@ -194,10 +159,9 @@ static int32_t sink_read_back(const churn_section *own, churn_read_back *back, c
     reader->put(reader, "topics", topic);
     reader->put(reader, "group_id", group);
     reader->put(reader, "headers", "true");
-    reader->copy(reader, "brokers", own, "brokers");
-    copy_properties(reader, own, is_of_connection);
+    kafka_section_connect(reader, own);
     if (of_kafka) {
-        copy_properties(reader, source, is_of_group);
+        kafka_section_copy(reader, source, is_of_group);
     }
     (void)snprintf(back->description, sizeof back->description, "the topic %s, as group %s", topic, group);
     return CHURN_OK;

@@ -24,34 +24,32 @@ static void choose_topic(void *ctx, const char *topic)
     choice->count++;
 }
 
-/* Only Kafka's topics can be written to from outside while a pipeline reads them. NULL with a message. */
+/* One whose topics others can write to while the pipeline reads them. NULL with a message. */
 static const churn_source_ops *check_source(struct pipeline *pipeline, const struct node *source)
 {
     struct config *config = &pipeline->config;
     const struct node *plugin = config_get(source, "plugin");
-    char message[2048];
-    const struct loaded *loaded;
-    if (plugin == NULL || plugin->kind != NODE_SCALAR || strcmp(plugin->text, "kafka") != 0) {
-        config_error(config, plugin != NULL ? plugin : source,
-                     "load: the source must be one of 'plugin: kafka', whose topic others can write to");
-        return NULL;
-    }
-    loaded = pipeline_find_plugin(pipeline, source, CHURN_KIND_SOURCE, message, sizeof message);
-    if (loaded == NULL) {
+    char message[2048] = "";
+    const struct loaded *loaded = pipeline_find_plugin(pipeline, source, CHURN_KIND_SOURCE, message, sizeof message);
+    const churn_source_ops *ops = loaded != NULL ? &loaded->ops.source : NULL;
+    if (ops == NULL && *message != '\0') {
         config_error(config, plugin, "source: %s", message);
         return NULL;
     }
-    return &loaded->ops.source;
+    if (ops == NULL || ops->writer == NULL || ops->topics == NULL || ops->apart == NULL) {
+        config_error(config, plugin != NULL ? plugin : source,
+                     "load: the source must be one of 'plugin: kafka', or another whose topic others can write to (its "
+                     "plugin has `writer` of ABI 1.3)");
+        return NULL;
+    }
+    return ops;
 }
 
-static bool find_topic(struct pipeline *pipeline, const struct node *source, struct load_sections *sections)
+static bool find_topic(struct pipeline *pipeline, const churn_source_ops *ops, const struct node *source,
+                       struct load_sections *sections)
 {
-    const churn_source_ops *ops = check_source(pipeline, source);
     struct topic_choice choice = {.sections = sections};
     struct section_view own;
-    if (ops == NULL) {
-        return false;
-    }
     section_view_read(&own, source);
     ops->topics(&own.face, choose_topic, &choice);
     sections->topic_count = choice.count;
@@ -98,42 +96,19 @@ static bool make_generator(struct node *made, const struct load_sections *sectio
            (sections->types == NULL || put_text(made, "types", sections->types));
 }
 
-/* What says how Kafka is reached; the rest is for consumers. */
-static bool is_of_connection(const char *property)
+/* As the source says who writes where it reads. */
+static bool make_sink(struct config *config, struct node *made, const churn_source_ops *ops, const struct node *source,
+                      const char *topic)
 {
-    static const char *const prefixes[] = {"security.",  "sasl.",   "ssl.",         "enable.ssl", "https.",
-                                           "client.dns", "broker.", "enable.sasl.", "socket."};
-    for (size_t i = 0; i < sizeof prefixes / sizeof prefixes[0]; i++) {
-        if (strncmp(property, prefixes[i], strlen(prefixes[i])) == 0) {
-            return true;
-        }
+    struct section_view own, sink;
+    churn_error err = {.size = sizeof err};
+    section_view_read(&own, source);
+    section_view_make(&sink, made);
+    if (ops->writer(&own.face, topic, &sink.face, &err) != CHURN_OK) {
+        config_error(config, source, "load: the source cannot be written to: %s", err.message);
+        return false;
     }
-    return false;
-}
-
-static bool copy_properties(struct node *made, const struct node *properties)
-{
-    struct node some = config_map(made);
-    bool ok = true;
-    for (unsigned i = 0; ok && properties != NULL && properties->kind == NODE_MAP && i < properties->count; i++) {
-        const char *name = properties->keys[i].text;
-        if (properties->items[i].kind == NODE_SCALAR && is_of_connection(name)) {
-            ok = config_put(&some, name, config_copy(&properties->items[i]));
-        }
-    }
-    if (some.count == 0 || !ok) {
-        config_free_node(&some);
-        return ok;
-    }
-    return config_put(made, "properties", some);
-}
-
-static bool make_sink(struct node *made, const struct node *source, const char *topic)
-{
-    const struct node *brokers = config_get(source, "brokers");
-    return put_text(made, "plugin", "kafka") && put_text(made, "topic", topic) &&
-           (brokers == NULL || config_put(made, "brokers", config_copy(brokers))) &&
-           copy_properties(made, config_get(source, "properties"));
+    return !own.failed && !sink.failed;
 }
 
 /* What else the pipeline does with events is not for the test to do. */
@@ -152,26 +127,31 @@ bool load_edit_feed(struct pipeline *pipeline, void *ctx)
     struct load_sections *sections = ctx;
     struct config *config = &pipeline->config;
     const struct node *source = config_get(&config->root, "source");
+    const churn_source_ops *ops;
     struct node generator, sink;
+    unsigned errors = config->error_count;
     bool ok;
     if (config_get(&config->root, "store") == NULL) {
         config_error(config, NULL, "load: there is no store in which the profiles could be seen");
         return false;
     }
-    if (!find_topic(pipeline, source, sections)) {
+    ops = check_source(pipeline, source);
+    if (ops == NULL || !find_topic(pipeline, ops, source, sections)) {
         return false;
     }
     generator = config_map(source);
     sink = config_map(source);
     ok = make_generator(&generator, sections);
-    ok = make_sink(&sink, source, sections->topic_found) && ok;
+    ok = make_sink(config, &sink, ops, source, sections->topic_found) && ok;
     remove_the_rest(&config->root);
     struct node sinks = list_of(&generator, sink);
     ok = config_put(&config->root, "sinks", sinks) && ok;
     ok = config_put(&config->root, "source", generator) && ok;
     ok = config_put(&config->root, "workers", config_scalar(&config->root, "1")) && ok;
     if (!ok || sinks.count == 0) {
-        config_error(config, NULL, "out of memory");
+        if (config->error_count == errors) {
+            config_error(config, NULL, "out of memory");
+        }
         return false;
     }
     pipeline->read_only = true;
@@ -186,7 +166,7 @@ bool load_edit_reader(struct pipeline *pipeline, void *ctx)
     const churn_source_ops *ops = check_source(pipeline, source);
     struct section_view view;
     churn_error err = {.size = sizeof err};
-    if (ops == NULL || !find_topic(pipeline, source, sections)) {
+    if (ops == NULL || !find_topic(pipeline, ops, source, sections)) {
         return false;
     }
     section_view_make(&view, source);

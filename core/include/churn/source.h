@@ -177,6 +177,12 @@ typedef struct churn_source_ops {
      * --acl`; without any I/O. `use`: CHURN_USE_…. [main]
      */
     void (*grants)(void *self, uint32_t use, churn_grant_fn fn, void *ctx);
+    /**
+     * Optional: sets the options, `plugin` included, of an empty section of a sink that writes records where a source
+     * with these options reads them: into `topic`, one that `topics` names; for a load test. CHURN_REJECT: nobody else
+     * can; the message says why. NULL: neither can anybody. No instance is needed. [main]
+     */
+    int32_t (*writer)(const churn_section *own, const char *topic, churn_section *sink, churn_error *err);
 } churn_source_ops;
 
 #ifdef __cplusplus

@@ -8,6 +8,7 @@
 #include "kafka_grants.h"
 #include "kafka_probe.h"
 #include "kafka_risks.h"
+#include "kafka_section.h"
 #include "kafka_topic_name.h"
 #include "offsets.h"
 #include "records.h"
@@ -285,6 +286,15 @@ static int32_t source_apart(churn_section *section, const char *reader, churn_er
     return CHURN_OK;
 }
 
+static int32_t source_writer(const churn_section *own, const char *topic, churn_section *sink, churn_error *err)
+{
+    (void)err;
+    sink->put(sink, "plugin", "kafka");
+    sink->put(sink, "topic", topic);
+    kafka_section_connect(sink, own);
+    return CHURN_OK;
+}
+
 static const churn_source_ops ops = {
     .size = sizeof ops,
     .create = source_create,
@@ -305,6 +315,7 @@ static const churn_source_ops ops = {
     .topics = source_topics,
     .apart = source_apart,
     .grants = source_grants,
+    .writer = source_writer,
 };
 
 static const char *const paths[] = {"properties", NULL};

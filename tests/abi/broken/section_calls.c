@@ -1,6 +1,7 @@
 /* FINDS error section_call | again answers -1 with an empty section */
 /* FINDS error section_call | topics names a topic without a name with an empty section */
 /* FINDS warning section_call | apart refuses an empty section and does not say why */
+/* FINDS warning section_call | writer refuses an empty section and does not say why */
 #include <churn/plugin.h>
 #include <churn/source.h>
 
@@ -58,6 +59,15 @@ static int32_t apart(churn_section *section, const char *reader, churn_error *er
     return CHURN_REJECT;
 }
 
+static int32_t writer(const churn_section *own, const char *topic, churn_section *sink, churn_error *err)
+{
+    (void)own;
+    (void)topic;
+    (void)sink;
+    (void)err;
+    return CHURN_REJECT;
+}
+
 static const churn_source_ops ops = {.size = sizeof ops,
                                      .create = create,
                                      .start = start,
@@ -66,7 +76,8 @@ static const churn_source_ops ops = {.size = sizeof ops,
                                      .destroy = stop,
                                      .topics = topics,
                                      .again = again,
-                                     .apart = apart};
+                                     .apart = apart,
+                                     .writer = writer};
 
 CHURN_PLUGIN(.kind = CHURN_KIND_SOURCE, .name = "section_calls", .version = "1.0.0",
              .summary = "Says what makes no sense of its section", .ops = &ops);

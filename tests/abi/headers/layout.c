@@ -371,7 +371,8 @@ AT(struct churn_source_ops, again, 144);
 AT(struct churn_source_ops, apart, 152);
 AT(struct churn_source_ops, lags, 160);
 AT(struct churn_source_ops, grants, 168);
-SIZE(struct churn_source_ops, 176);
+AT(struct churn_source_ops, writer, 176);
+SIZE(struct churn_source_ops, 184);
 
 /* <churn/store.h> */
 AT(struct churn_pair, name, 0);
