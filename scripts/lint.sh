@@ -48,7 +48,7 @@ shell_scripts() { list "${shell[@]}" | xargs -0 shellcheck -x; }
 
 # But for what tests mistype on purpose, and mdoc's .Nd.
 spelling() {
-    list "${texts[@]}" | xargs -0 codespell -L amont,caf,crtical,ecret,fals,fiel,fo,genrate,nd,neded,offest,othe,rebuil,sesion,sorce,tru,wronly
+    list "${texts[@]}" | xargs -0 codespell -L amont,caf,crtical,ecret,fals,fiel,fo,genrate,maks,nd,neded,offest,othe,rebuil,sesion,sorce,tru,unsecure,wronly
 }
 
 # .editorconfig's, where no formatter sees to them.

@@ -13,9 +13,9 @@ static const char *yes(bool is)
 
 static void append_replay(struct text *out, const struct replay *replay)
 {
-    static const char *const froms[] = {
+    static const char *const names[] = {
         [REPLAY_FROM_BEGINNING] = "beginning", [REPLAY_FROM_OFFSET] = "offset", [REPLAY_FROM_TIME] = "time"};
-    text_printf(out, ",\"from\":\"%s\",\"value\":%" PRId64 ",\"outputs\":%s", froms[replay->from], replay->value,
+    text_printf(out, ",\"from\":\"%s\",\"value\":%" PRId64 ",\"outputs\":%s", names[replay->from], replay->value,
                 yes(replay->outputs));
 }
 
