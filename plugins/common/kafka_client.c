@@ -233,7 +233,7 @@ static void keep_reason(struct kafka_client *client, const char *reason)
         (void)snprintf(client->reason, sizeof client->reason, "%s", fault);
         return;
     }
-    if (strstr(reason, "OIDC token") != NULL || strstr(reason, "invalid_client") != NULL) {
+    if (strstr(reason, "OAUTHBEARER token") != NULL) {
         client->advice = "; correct sasl.oauthbearer.client.id, sasl.oauthbearer.client.secret or "
                          "sasl.oauthbearer.token.endpoint.url";
         (void)snprintf(client->reason, sizeof client->reason, "the identity provider gave no token: %s", reason);
