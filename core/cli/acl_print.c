@@ -149,7 +149,7 @@ static void put_line(FILE *out, const struct grants *grants, unsigned i)
     if ((g->flags & CHURN_GRANT_SOMETIMES) != 0) {
         (void)fprintf(out, "# %s: ", g->why != NULL ? g->why : "sometimes");
     }
-    if (is_of(g, CHURN_GRANT_KAFKA)) {
+    if (is_of(g, CHURN_GRANT_KAFKA) && g->at != NULL) {
         put_kafka(out, g);
     } else if (is_of(g, CHURN_GRANT_REDIS)) {
         put_redis(out, grants, i);

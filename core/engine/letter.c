@@ -288,8 +288,14 @@ static bool open_value(struct letter *letter, const struct seal_ring *ring, char
     (void)seal_is(letter->value, &id);
     switch (seal_open(&clear, ring != NULL ? ring : &none, &place, letter->value)) {
     case SEAL_OPENED:
-        letter->value = (churn_str){.ptr = clear.len > 0 ? clear.bytes : "", .len = (uint32_t)clear.len};
-        return own(letter, clear.bytes) || refuse(message, size, "memory ran out");
+        letter->value = (churn_str){.ptr = ""};
+        if (clear.bytes != NULL) {
+            if (!own(letter, clear.bytes)) {
+                return refuse(message, size, "memory ran out");
+            }
+            letter->value = (churn_str){.ptr = clear.bytes, .len = (uint32_t)clear.len};
+        }
+        return true;
     case SEAL_KEY_UNKNOWN:
         (void)refuse(message, size,
                      "its value is encrypted with the key '%.*s', which is not among protect: keys:", (int)id.len,

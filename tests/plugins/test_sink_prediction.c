@@ -728,7 +728,7 @@ static void test_queue_that_may_not_be_read(void)
     }
     wait_until(stalled_on_queue, 30000);
     (void)fake_host_stalled(&fake, "queue", message);
-    CU_ASSERT_PTR_NOT_NULL(strstr(message, "churn-prediction-requests"));
+    CU_ASSERT_PTR_NOT_NULL(strstr(message, "lacks READ on the group `p-predictions`"));
     feed_one("C1", "e1", 1);
     wait_until(one_prediction, 30000);
     CU_ASSERT_FALSE(stalled_on_queue());

@@ -16,17 +16,20 @@ static int hex_value(char c)
     return c >= '0' && c <= '9' ? c - '0' : low >= 'a' && low <= 'f' ? low - 'a' + 10 : -1;
 }
 
-/* A copy in which %XX is the byte that it stands for, which the caller frees; NULL with *ret_bad where that is not
- * whole, or a NUL, else where memory ran out. */
+/* A copy of `len` bytes without a NUL in which %XX is the byte that it stands for, which the caller frees; NULL with
+ * *ret_bad where that is not whole, or a NUL, else where memory ran out. */
 static char *percent_decoded(const char *text, size_t len, bool *ret_bad)
 {
-    char *copy = malloc(len + 1), *out = copy;
-    for (size_t i = 0; i < len && copy != NULL; i++) {
-        int byte = (unsigned char)text[i];
+    char *copy = strndup(text, len), *out = copy;
+    if (copy == NULL) {
+        return NULL;
+    }
+    for (const char *at = copy; *at != '\0'; at++) {
+        int byte = (unsigned char)*at;
         if (byte == '%') {
-            int high = len - i > 2 ? hex_value(text[i + 1]) : -1, low = len - i > 2 ? hex_value(text[i + 2]) : -1;
-            byte = high >= 0 && low >= 0 ? high * 16 + low : 0;
-            i += 2;
+            int high = hex_value(at[1]), low = high >= 0 ? hex_value(at[2]) : -1;
+            byte = low >= 0 ? high * 16 + low : 0;
+            at += 2;
         }
         if (byte == 0) {
             free(copy);
@@ -35,9 +38,7 @@ static char *percent_decoded(const char *text, size_t len, bool *ret_bad)
         }
         *out++ = (char)byte;
     }
-    if (copy != NULL) {
-        *out = '\0';
-    }
+    *out = '\0';
     return copy;
 }
 
