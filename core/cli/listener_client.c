@@ -18,6 +18,13 @@ static size_t take_answer(char *bytes, size_t size, size_t count, void *ctx)
     return answer->failed ? 0 : size * count;
 }
 
+/* That file's authorities alone: curl has a folder of the system's beside it, unless that is taken away. */
+static bool trust_only(CURL *curl, const char *ca_file)
+{
+    return curl_easy_setopt(curl, CURLOPT_CAINFO, ca_file) == CURLE_OK &&
+           curl_easy_setopt(curl, CURLOPT_CAPATH, (char *)NULL) == CURLE_OK;
+}
+
 static bool open_url(struct listener_client *client, const char *url, const char *ca_file)
 {
     size_t len = strlen(url);
@@ -26,13 +33,12 @@ static bool open_url(struct listener_client *client, const char *url, const char
         len--;
     }
     (void)snprintf(client->base, sizeof client->base, "%.*s", (int)len, url);
-    if (client->curl != NULL &&
-        (curl_easy_setopt(client->curl, CURLOPT_NOPROXY, "*") != CURLE_OK ||
-         curl_easy_setopt(client->curl, CURLOPT_NOSIGNAL, 1L) != CURLE_OK ||
-         curl_easy_setopt(client->curl, CURLOPT_PROTOCOLS_STR, "http,https") != CURLE_OK ||
-         curl_easy_setopt(client->curl, CURLOPT_ERRORBUFFER, client->why) != CURLE_OK ||
-         curl_easy_setopt(client->curl, CURLOPT_WRITEFUNCTION, take_answer) != CURLE_OK ||
-         (ca_file != NULL && curl_easy_setopt(client->curl, CURLOPT_CAINFO, ca_file) != CURLE_OK))) {
+    if (client->curl != NULL && (curl_easy_setopt(client->curl, CURLOPT_NOPROXY, "*") != CURLE_OK ||
+                                 curl_easy_setopt(client->curl, CURLOPT_NOSIGNAL, 1L) != CURLE_OK ||
+                                 curl_easy_setopt(client->curl, CURLOPT_PROTOCOLS_STR, "http,https") != CURLE_OK ||
+                                 curl_easy_setopt(client->curl, CURLOPT_ERRORBUFFER, client->why) != CURLE_OK ||
+                                 curl_easy_setopt(client->curl, CURLOPT_WRITEFUNCTION, take_answer) != CURLE_OK ||
+                                 (ca_file != NULL && !trust_only(client->curl, ca_file)))) {
         listener_client_close(client);
     }
     return client->curl != NULL;

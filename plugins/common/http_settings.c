@@ -164,14 +164,22 @@ int32_t http_settings_check(const struct http_settings *settings, churn_error *e
     return rc == CHURN_OK ? check_tls(settings, err) : rc;
 }
 
+/* The file's authorities alone: curl has a folder of the system's beside it, unless that is taken away. */
+static int trust_only(CURL *easy, const char *ca_file)
+{
+    return curl_easy_setopt(easy, CURLOPT_CAINFO, ca_file) == CURLE_OK &&
+           curl_easy_setopt(easy, CURLOPT_CAPATH, (char *)NULL) == CURLE_OK &&
+           curl_easy_setopt(easy, CURLOPT_PROXY_CAINFO, ca_file) == CURLE_OK &&
+           curl_easy_setopt(easy, CURLOPT_PROXY_CAPATH, (char *)NULL) == CURLE_OK;
+}
+
 int http_settings_connection(const struct http_settings *s, CURL *easy)
 {
     return curl_easy_setopt(easy, CURLOPT_PROXY, s->proxy != NULL ? s->proxy : "") == CURLE_OK &&
            curl_easy_setopt(easy, CURLOPT_NOPROXY, "") == CURLE_OK &&
            /* What is for the other side is not shown to a proxy that only passes TLS on. */
            curl_easy_setopt(easy, CURLOPT_HEADEROPT, (long)CURLHEADER_SEPARATE) == CURLE_OK &&
-           (!is_given(s->tls.ca_file) || (curl_easy_setopt(easy, CURLOPT_CAINFO, s->tls.ca_file) == CURLE_OK &&
-                                          curl_easy_setopt(easy, CURLOPT_PROXY_CAINFO, s->tls.ca_file) == CURLE_OK)) &&
+           (!is_given(s->tls.ca_file) || trust_only(easy, s->tls.ca_file)) &&
            (!is_given(s->tls.cert_file) || (curl_easy_setopt(easy, CURLOPT_SSLCERT, s->tls.cert_file) == CURLE_OK &&
                                             curl_easy_setopt(easy, CURLOPT_SSLKEY, s->tls.key_file) == CURLE_OK));
 }

@@ -1002,10 +1002,10 @@ class ExampleApi:
 # --- churnd ---
 
 
-def run_churnd(*args, env=None, cwd=None, timeout=60, check=None):
-    """Runs churnd to its end. `check`: the exit status that it must have."""
+def run_churnd(*args, env=None, cwd=None, timeout=60, check=None, under=()):
+    """Runs churnd to its end. `check`: the exit status that it must have. `under`: a command that runs it."""
     done = subprocess.run(
-        [str(CHURND)] + [str(a) for a in args],
+        [*map(str, under), str(CHURND)] + [str(a) for a in args],
         stdin=subprocess.DEVNULL,
         capture_output=True,
         timeout=timeout,

@@ -5,9 +5,14 @@ import base64
 import contextlib
 import http.server
 import json
+import os
 import re
+import shlex
+import shutil
 import socket
 import ssl
+import subprocess
+import textwrap
 import threading
 
 import pytest
@@ -239,6 +244,46 @@ def test_a_request_says_who_sends_it(made, serve, tmp_path):
             said = run_churnd(*arguments, "-c", path, check=0)
             assert CANARY not in said.stdout + said.stderr
         assert CANARY not in done.stdout + done.stderr
+
+
+def where_the_system_trusts(folder, listed, hashed):
+    """A command in whose sight the system has one authority in its list and one in its folder; other programs see no change."""
+    name = subprocess.run(
+        ["openssl", "x509", "-noout", "-subject_hash", "-in", hashed.cert],
+        check=True,
+        capture_output=True,
+        text=True,
+    ).stdout.strip()
+    folder.mkdir()
+    shutil.copy(hashed.cert, folder / f"{name}.0")
+    shutil.copy(listed.cert, folder / "ca-certificates.crt")
+    own_user = [] if os.geteuid() == 0 else ["--user", "--map-root-user"]
+    mount = f'mount --bind {shlex.quote(str(folder))} /etc/ssl/certs && exec "$@"'
+    command = ["unshare", "--mount", *own_user, "sh", "-c", mount, "sh"]
+    if subprocess.run([*command, "true"], capture_output=True).returncode != 0:
+        pytest.skip("mounts of one's own are not allowed here")
+    return command
+
+
+def test_no_other_authority_than_those_of_ca_file(made, serve, tmp_path):
+    """Also where the system keeps its own in a folder; nor for those who ask a pipeline's own listener."""
+    system = where_the_system_trusts(tmp_path / "system", made["stranger"], made["ca"])
+    server = serve(Server, made["server"])
+    trusting = write(tmp_path / "trusting", server.url())
+    run_churnd("check", "--connect", "-c", trusting, check=0, under=system)
+    strict = write(tmp_path / "strict", server.url(), ca_file=made["stranger"].cert)
+    said = run_churnd("check", "--connect", "-c", strict, check=1, under=system).stderr
+    assert re.search("alert: .*set `webhook_ca_file` to the certificate of its authority", said), said
+    assert re.search("prediction: .*set `ca_file` to the certificate of its authority", said), said
+
+    own = yaml.safe_dump(
+        {"listen": f"{HOST}:{server.port}", **{k: str(v) for k, v in certificate(made["intruder"]).items()}}
+    )
+    strict.write_text(strict.read_text() + f"health:\n{textwrap.indent(own, '  ')}")
+    named = ["--url", f"https://localhost:{server.port}"]
+    assert "SSL" not in run_churnd("health", *named, under=system).stderr
+    for arguments in (["-c", strict], [*named, "--cacert", made["stranger"].cert]):
+        assert "SSL certificate problem" in run_churnd("health", *arguments, check=1, under=system).stderr
 
 
 @pytest.mark.parametrize(
