@@ -126,7 +126,7 @@ void seal_append(struct text *out, const struct seal_ring *ring, const struct se
 
 static const struct seal_key *find_key(const struct seal_ring *ring, churn_str id)
 {
-    for (unsigned i = 0; i < ring->count; i++) {
+    for (unsigned i = 0; ring != NULL && i < ring->count; i++) {
         if (str_equals(id, ring->keys[i].id)) {
             return &ring->keys[i];
         }

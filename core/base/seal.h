@@ -52,7 +52,8 @@ void seal_ring_free(struct seal_ring *ring);
 bool seal_is(churn_str text, churn_str *ret_id);
 /* Appends the sealed text; the ring has a key. */
 void seal_append(struct text *out, const struct seal_ring *ring, const struct seal_place *place, churn_str text);
-/* Appends the clear text, and nothing where it does not answer SEAL_OPENED. */
+/* Appends the clear text, and nothing where it does not answer SEAL_OPENED. A ring may be empty, or NULL: then every
+ * key is unknown. */
 enum seal_result seal_open(struct text *out, const struct seal_ring *ring, const struct seal_place *place,
                            churn_str sealed);
 /* The same wherever it comes from; *ret_json: it is a JSON value. */

@@ -277,7 +277,6 @@ static bool take_position(struct letter *letter, const struct letter_parts *part
 /* Exchanges an encrypted value for what it was. False with a message. */
 static bool open_value(struct letter *letter, const struct seal_ring *ring, char *message, size_t size)
 {
-    static const struct seal_ring none;
     char place_text[OUTPUT_PLACE_SIZE];
     struct seal_place place = {.kind = "letter", .owner = {.ptr = ""}, .field = {.ptr = ""}};
     struct text clear = {0};
@@ -286,7 +285,7 @@ static bool open_value(struct letter *letter, const struct seal_ring *ring, char
     place.record =
         churn_text(output_place(place_text, placed ? letter->topic : letter->id, letter->partition, letter->offset));
     (void)seal_is(letter->value, &id);
-    switch (seal_open(&clear, ring != NULL ? ring : &none, &place, letter->value)) {
+    switch (seal_open(&clear, ring, &place, letter->value)) {
     case SEAL_OPENED:
         letter->value = (churn_str){.ptr = ""};
         if (clear.bytes != NULL) {

@@ -421,7 +421,8 @@ static void say_cut_value(struct window *window, struct letter_headers *headers,
     struct text clear = {0};
     bool json;
     churn_str value = letter->value;
-    if (find_header(letter, ENCRYPTED) != NULL && seal_open_anywhere(&clear, ring, value, &json) == SEAL_OPENED) {
+    if (ring != NULL && find_header(letter, ENCRYPTED) != NULL &&
+        seal_open_anywhere(&clear, ring, value, &json) == SEAL_OPENED) {
         value = (churn_str){.ptr = clear.bytes, .len = (uint32_t)clear.len};
     }
     say_value(window, headers, value);

@@ -31,7 +31,8 @@ const char *output_place(char place[OUTPUT_PLACE_SIZE], churn_str topic, int32_t
  * counted then. The record's own headers follow ours. */
 bool output_dead_letter(struct window *window, const churn_record *record, const char *payload, const char *sink,
                         bool replayed, const struct reject *reject, const struct seal_ring *ring);
-/* The letter with this index once more, without its value, which the dead letters cannot take. `ring` opens it. */
+/* The letter with this index once more, without its value, which the dead letters cannot take. `ring` opens it; NULL:
+ * nothing does. */
 bool output_cut_letter(struct window *window, uint32_t index, const char *why, const struct seal_ring *ring);
 /* Adds the headers of its record to a dead letter that was made without. False when memory ran out. */
 bool output_add_headers(struct window *window, churn_record *letter, const churn_record *record);

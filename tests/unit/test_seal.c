@@ -163,6 +163,20 @@ static void test_rotation(void)
     seal_ring_free(&rest);
 }
 
+/* A pipeline without protect: has no ring. */
+static void test_no_keys(void)
+{
+    const struct seal_ring *const rings[] = {NULL, &(struct seal_ring){0}};
+    struct text clear = {0};
+    bool json;
+    for (size_t i = 0; i < sizeof rings / sizeof rings[0]; i++) {
+        CU_ASSERT_EQUAL(seal_open(&clear, rings[i], &place, churn_text(SEALED)), SEAL_KEY_UNKNOWN);
+        CU_ASSERT_EQUAL(seal_open_anywhere(&clear, rings[i], churn_text(SEALED), &json), SEAL_KEY_UNKNOWN);
+    }
+    CU_ASSERT_EQUAL(clear.len, 0);
+    text_free(&clear);
+}
+
 /* What looks a little like a sealed text is a text. */
 static void test_form(void)
 {
@@ -194,8 +208,8 @@ static void test_form(void)
 
 int main(void)
 {
-    static CU_TestInfo tests[] = {TEST(test_keys),   TEST(test_hash_vectors), TEST(test_seal_vector),
-                                  TEST(test_nonces), TEST(test_tampering),    TEST(test_rotation),
-                                  TEST(test_form),   CU_TEST_INFO_NULL};
+    static CU_TestInfo tests[] = {TEST(test_keys),    TEST(test_hash_vectors), TEST(test_seal_vector),
+                                  TEST(test_nonces),  TEST(test_tampering),    TEST(test_rotation),
+                                  TEST(test_no_keys), TEST(test_form),         CU_TEST_INFO_NULL};
     return run_tests("seal", tests);
 }

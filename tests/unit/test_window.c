@@ -1,5 +1,5 @@
 /* A window: which offsets it holds, which events each customer's delta is made of, and that it can be used again. */
-#include "core/engine/window.h"
+#include "core/engine/output.h"
 
 #include "no_leaks.h"
 
@@ -229,6 +229,34 @@ static void test_bare_letters(void)
 }
 
 /* Which of a delta's events count is known by the mark, but for those that were late. */
+/* A stranger's letter may say of any value that it is encrypted, also to a pipeline without keys. */
+static void test_a_cut_letter_that_says_it_is_encrypted(void)
+{
+    static const char sealed[] = "churnd:1:x:" /* of the form, by a key that nobody has */
+                                 "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA";
+    const churn_header encrypted = {.name = "churn.encrypted", .value = churn_text("true")};
+    const churn_record letter = {.size = sizeof letter,
+                                 .topic = "dead",
+                                 .offset = 7,
+                                 .value = churn_text(sealed),
+                                 .headers = &encrypted,
+                                 .header_count = 1};
+    char hash[OUTPUT_HASH_SIZE];
+    bool same = false;
+    open_window();
+    output_hash(letter.value, hash);
+    CU_ASSERT_FATAL(output_letter_again(&window, &letter) && output_cut_letter(&window, 0, "too large", NULL));
+    CU_ASSERT_EQUAL_FATAL(window.output_count, 2);
+    CU_ASSERT_PTR_NULL(window.outputs[1].value.ptr);
+    for (uint32_t i = 0; i < window.outputs[1].header_count; i++) {
+        const churn_header *header = &window.outputs[1].headers[i];
+        CU_ASSERT_STRING_NOT_EQUAL(header->name, encrypted.name);
+        same = same || (strcmp(header->name, "churn.xxh128") == 0 && str_equals(header->value, hash));
+    }
+    CU_ASSERT(same && output_is_cut(&window.outputs[1]));
+    close_window();
+}
+
 static void test_late_events(void)
 {
     static const struct {
@@ -336,6 +364,7 @@ int main(void)
         TEST(test_witnesses),
         TEST(test_passed),
         TEST(test_bare_letters),
+        TEST(test_a_cut_letter_that_says_it_is_encrypted),
         TEST(test_late_events),
         TEST(test_no_memory),
         TEST(test_reset),
