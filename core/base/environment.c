@@ -22,3 +22,8 @@ bool environment_shield(void)
 {
     return prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) == 0;
 }
+
+bool environment_unshield(void)
+{
+    return prctl(PR_SET_DUMPABLE, 1, 0, 0, 0) == 0;
+}

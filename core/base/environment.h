@@ -9,7 +9,10 @@
 bool environment_take(void);
 
 /* No core dump is written, and no other process of this user may look into this one: not into its memory, its
- * environment, nor its open files. There is no way back. */
+ * environment, nor its open files. To be called before there is a secret: who has opened /proc/PID/mem by then reads
+ * on. False with errno. */
 bool environment_shield(void);
+/* Ends that. False with errno. */
+bool environment_unshield(void);
 
 #endif

@@ -93,7 +93,8 @@ int main(int argc, char **argv)
     const struct command *command = NULL;
     enum parsed parsed = PARSED_WRONG;
     int status = 1;
-    if (!open_standard_descriptors() || !printable_streams() || !environment_take()) {
+    /* first of all: whoever looks in while there is no secret yet could go on to look */
+    if (!environment_shield() || !open_standard_descriptors() || !printable_streams() || !environment_take()) {
         return 1;
     }
     ignore_file_size_signal();

@@ -1,6 +1,7 @@
 /* `churnd plugin-check`: a child for each file, what it tells collected and shown. */
 #include "cli/commands.h"
 
+#include "base/environment.h"
 #include "base/json_build.h"
 #include "base/json_text.h"
 #include "base/printable.h"
@@ -290,7 +291,8 @@ static bool check_one(const struct arguments *arguments, const char *file, struc
 int command_plugin_check(const struct arguments *arguments, struct loader *loader, struct log *log)
 {
     struct json_object *list = arguments->json ? json_object_new_array() : NULL;
-    bool sensible = check_option_texts(arguments), good = sensible;
+    /* for the debugger that a crash calls for; what the plugin is given stands on the command line */
+    bool sensible = check_option_texts(arguments) && environment_unshield(), good = sensible;
     for (unsigned i = 0; sensible && i < arguments->operand_count; i++) {
         good = check_one(arguments, arguments->operands[i], loader, log, list) && good;
     }

@@ -452,12 +452,25 @@ static bool check_instances(struct pipeline *pipeline)
     return ok;
 }
 
-/* From here on the process has the file's secrets. */
+/* Before the file's secrets are read. A reload may bring the first ones. */
 static bool shield(struct pipeline *pipeline)
 {
-    bool ok = !pipeline->config.has_secrets || pipeline->settings.core_dumps || environment_shield();
+    bool ok = environment_shield();
     if (!ok) {
         config_error(&pipeline->config, NULL, "core dumps cannot be turned off: %s", strerror(errno));
+    }
+    return ok;
+}
+
+/* What a pipeline before this one had may still lie in memory. */
+static bool unshield_if_harmless(struct pipeline *pipeline)
+{
+    struct loader *loader = pipeline->loader;
+    bool ok;
+    loader->has_secrets = loader->has_secrets || pipeline->config.has_secrets;
+    ok = (loader->has_secrets && !pipeline->settings.core_dumps) || environment_unshield();
+    if (!ok) {
+        config_error(&pipeline->config, NULL, "core dumps cannot be turned on: %s", strerror(errno));
     }
     return ok;
 }
@@ -477,7 +490,8 @@ bool pipeline_load_edited(struct pipeline *pipeline, struct pipeline_files files
     pipeline->log = log;
     pipeline->metrics = metrics_new();
     pipeline->stalls = stalls_new(log, clock_monotonic_ms);
-    loaded = config_load(&pipeline->config, files.pipeline, files.env, errors);
+    pipeline->config = (struct config){.file = files.pipeline, .errors = errors};
+    loaded = shield(pipeline) && config_load(&pipeline->config, files.pipeline, files.env, errors);
     if (pipeline->metrics == NULL || pipeline->stalls == NULL || !(loaded || pipeline->config.usable) ||
         (edit != NULL && (!loaded || !edit(pipeline, ctx)))) {
         return false;
@@ -498,7 +512,7 @@ bool pipeline_load_edited(struct pipeline *pipeline, struct pipeline_files files
         ok = pipeline->store_instance != NULL && ok;
     }
     ok = check_instances(pipeline) && ok;
-    ok = shield(pipeline) && ok;
+    ok = unshield_if_harmless(pipeline) && ok;
     return (edit != NULL || targets_check(pipeline)) && ok; /* what a command changes is its own affair */
 }
 

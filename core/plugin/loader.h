@@ -36,6 +36,7 @@ struct loader {
     struct plugin_trial trial; /* where files are opened first; ends with loader_rest */
     struct log *log;           /* for warnings; NULL: none */
     bool running;              /* there are other threads, which may write to standard output */
+    bool has_secrets;          /* so has a pipeline that was loaded with these plugins: the process stays shielded */
 };
 
 /* Adds the folders of CHURN_PLUGIN_PATH (colons between them) and, last, those of the installation, or of the build

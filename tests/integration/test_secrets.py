@@ -2,6 +2,7 @@
 while a pipeline runs."""
 
 import contextlib
+import fcntl
 import itertools
 import json
 import os
@@ -10,6 +11,7 @@ import shutil
 import signal
 import subprocess
 import tempfile
+import termios
 import threading
 import urllib.error
 import urllib.request
@@ -137,6 +139,12 @@ def nobody_can_run(program):
     return False
 
 
+def read_proc(process, name, user):
+    """A file of the process's /proc as another process of `user` reads it; None: it may not."""
+    done = as_user(user, "/bin/cat", f"/proc/{process.pid}/{name}")
+    return None if b"Permission denied" in done.stderr else done.stdout
+
+
 class Run:
     """A run by a user that is not root, with a canary in all that it uses."""
 
@@ -254,9 +262,7 @@ class Run:
         return done.stdout + done.stderr
 
     def read_proc(self, name, user):
-        """A file of the run's /proc as another process of `user` reads it; None: it may not."""
-        done = as_user(user, "/bin/cat", f"/proc/{self.process.pid}/{name}")
-        return None if b"Permission denied" in done.stderr else done.stdout
+        return read_proc(self.process, name, user)
 
     def stop(self):
         self.process.end()
@@ -310,6 +316,60 @@ def test_a_run_shows_no_secret(store):
         for path in [*files, run.process.err_path, run.process.out_path]:
             assert CANARY.encode() not in path.read_bytes(), path
         assert "DEBUG" in run.process.err and "librdkafka" in run.process.err
+
+
+COMMANDS = {
+    "run": ["run"],
+    "check": ["check"],
+    "profile": ["profile", "c1"],
+    "audit": ["audit"],
+    "tap": ["tap"],
+    "top": ["top", "--format", "json"],
+    "health": ["health"],
+}
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_nobody_looks_in_before_there_is_a_secret(command):
+    """Whoever has /proc/PID/mem open by then would read the secrets when they come."""
+    if not nobody_can_run(CHURND):
+        pytest.skip(f"no other user can run {CHURND} where it lies")
+    folder = pathlib.Path(tempfile.mkdtemp(prefix="churn-secrets-"))
+    folder.chmod(0o711)
+    reading, writing = os.pipe()
+    os.fchown(reading, NOBODY if os.geteuid() == 0 else -1, -1)
+    os.write(writing, b"#")
+
+    def prepare():
+        os.dup2(reading, 0)
+        Run.drop()
+
+    def reads():
+        assert run.running(), run.err
+        return fcntl.ioctl(reading, termios.FIONREAD, bytes(4)) == bytes(4)
+
+    run = Process([CHURND, *COMMANDS[command], "-c", "/dev/stdin"], folder / "log", "waits", prepare=prepare)
+    try:
+        wait_for("the command to read its pipeline", reads, 60)
+        for name in ("mem", "maps", "environ"):
+            assert read_proc(run, name, NOBODY) is None, f"another process of the same user reads {name}"
+    finally:
+        os.close(writing)
+        os.close(reading)
+        run.end()
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def test_a_reload_without_secrets_keeps_the_process_shut():
+    """What it had may lie in its memory still."""
+    with running(store="lmdb") as run:
+        settings = yaml.safe_load(run.path.read_text())
+        settings["sinks"] = [{"plugin": "file", "input": "alerts", "path": "alerts"}]
+        settings["health"] = {"listen": run.listen}
+        run.path.write_text(yaml.safe_dump(settings))
+        run.process.send(signal.SIGHUP)
+        wait_for("the reload", lambda: "reloaded " in run.process.err or not run.process.running(), 60)
+        assert run.process.running() and run.read_proc("maps", NOBODY) is None
 
 
 def test_core_dumps_are_brought_back():
