@@ -231,7 +231,9 @@ static void write_shown(const struct protector *p, const struct hidden *hidden, 
     char buffer[DECIMAL_SIZE];
     int64_t number;
     out->len = 0;
-    if (hidden->field->type == CHURN_FIELD_MONEY && decimal_parse_money(text.ptr, text.len, &number)) {
+    if (hidden->field->type == CHURN_FIELD_INT && decimal_parse_int64(text.ptr, text.len, &number)) {
+        text_append(out, buffer, decimal_format_int128(number, buffer)); /* -0 is 0 */
+    } else if (hidden->field->type == CHURN_FIELD_MONEY && decimal_parse_money(text.ptr, text.len, &number)) {
         text_append(out, buffer, decimal_format_money(number, buffer));
     } else if (hidden->field->type == CHURN_FIELD_TIME && churn_time_parse(text.ptr, text.len, &number)) {
         churn_time_format(number, buffer);
@@ -241,42 +243,100 @@ static void write_shown(const struct protector *p, const struct hidden *hidden, 
     }
 }
 
-/* Appends `message` with every `hidden` in it masked. */
-static void append_masked(struct text *out, const struct text *message, const struct text *hidden)
+/* Of each prefix of a text, how long the longest one is that also ends it, itself excepted (Knuth, Morris, Pratt). */
+static void note_borders(const char *text, size_t len, uint32_t *borders)
 {
-    const char *at = message->bytes, *end = at + message->len, *found;
-    while ((found = memmem(at, (size_t)(end - at), hidden->bytes, hidden->len)) != NULL) {
-        text_append(out, at, (size_t)(found - at));
-        text_append_string(out, PROTECT_MASK_TEXT);
-        at = found + hidden->len;
+    uint32_t border = 0;
+    borders[0] = 0;
+    for (size_t i = 1; i < len; i++) {
+        while (border > 0 && text[i] != text[border]) {
+            border = borders[border - 1];
+        }
+        border += text[i] == text[border];
+        borders[i] = border;
     }
-    text_append(out, at, (size_t)(end - at));
+}
+
+/* Sets `marks` at each character of `message` that belongs to an occurrence of `hidden`, those that overlap too: in
+ * time linear in both, for both are strangers'. False when memory ran out. */
+static bool mark_hidden(const struct text *message, const struct text *hidden, char *marks)
+{
+    uint32_t *borders = malloc(hidden->len * sizeof *borders), matched = 0;
+    size_t marked = 0;
+    if (borders == NULL) {
+        return false;
+    }
+    note_borders(hidden->bytes, hidden->len, borders);
+    for (size_t i = 0; i < message->len; i++) {
+        while (matched > 0 && (matched == hidden->len || message->bytes[i] != hidden->bytes[matched])) {
+            matched = borders[matched - 1];
+        }
+        matched += message->bytes[i] == hidden->bytes[matched];
+        if (matched == hidden->len) {
+            size_t start = i + 1 - matched, from = start > marked ? start : marked;
+            memset(marks + from, 1, i + 1 - from);
+            marked = i + 1;
+        }
+    }
+    free(borders);
+    return true;
+}
+
+/* Appends `message` with one mask for each run of marked characters: at most twice as long. */
+static void append_masked(struct text *out, const struct text *message, const char *marks)
+{
+    for (size_t at = 0; at < message->len;) {
+        bool masked = marks[at] != 0;
+        size_t end = at + 1;
+        while (end < message->len && (marks[end] != 0) == masked) {
+            end++;
+        }
+        if (masked) {
+            text_append_string(out, PROTECT_MASK_TEXT);
+        } else {
+            text_append(out, message->bytes + at, end - at);
+        }
+        at = end;
+    }
+}
+
+/* All that is hidden is looked for in the message as it came: neither what replaces one text nor a shorter one within
+ * a longer one keeps another from being found. */
+static void mask_message(struct protector *p, const struct text *message, struct text *masked)
+{
+    struct text shown = {0};
+    char *marks = calloc(message->len + 1, 1);
+    bool ok = marks != NULL;
+    for (uint32_t i = 0; ok && i < p->hidden_count; i++) {
+        write_shown(p, &p->hidden[i], &shown);
+        if (shown.len > 0 && shown.len <= message->len && !protect_is_done(kept_str(p, p->hidden[i].text))) {
+            ok = mark_hidden(message, &shown, marks);
+        }
+    }
+    if (ok && !shown.failed) {
+        append_masked(masked, message, marks);
+    } else {
+        masked->failed = true;
+    }
+    free(marks);
+    text_free(&shown);
 }
 
 /* An alert's message, which `json` is, without what is hidden, as JSON in p->value. */
 static void write_message(struct protector *p, churn_str json)
 {
-    struct text message = {0}, masked = {0}, shown = {0};
+    struct text message = {0}, masked = {0};
     bool ok;
     struct json_object *object = json_parse(json.ptr, json.len, 1, &ok);
     if (json_object_is_type(object, json_type_string)) {
         text_append(&message, json_object_get_string(object), (size_t)json_object_get_string_len(object));
     }
-    for (uint32_t i = 0; i < p->hidden_count && message.len > 0; i++) {
-        write_shown(p, &p->hidden[i], &shown);
-        if (shown.len > 0 && !protect_is_done(kept_str(p, p->hidden[i].text))) {
-            masked.len = 0;
-            append_masked(&masked, &message, &shown);
-            message.len = 0;
-            text_append(&message, masked.bytes, masked.len);
-        }
-    }
+    mask_message(p, &message, &masked);
     p->value.len = 0;
-    text_append_json(&p->value, message.len > 0 ? message.bytes : "", message.len);
-    p->value.failed = p->value.failed || message.failed || masked.failed || shown.failed;
+    text_append_json(&p->value, masked.len > 0 ? masked.bytes : "", masked.len);
+    p->value.failed = p->value.failed || message.failed || masked.failed;
     text_free(&message);
     text_free(&masked);
-    text_free(&shown);
     (void)json_object_put(object);
 }
 

@@ -12,13 +12,14 @@
     "}"
 #define OWN PLACE_ALERTS
 
-enum { ROW_NAME, ROW_AGE, ROW_PAID, ROW_KIND, ROWS };
+enum { ROW_NAME, ROW_AGE, ROW_PAID, ROW_KIND, ROW_CITY, ROWS };
 
 static const churn_field rows[ROWS] = {
     [ROW_NAME] = {"name", .type = CHURN_FIELD_STRING, .flags = CHURN_FIELD_PII},
     [ROW_AGE] = {"age", .type = CHURN_FIELD_INT, .max = 200, .flags = CHURN_FIELD_PII},
     [ROW_PAID] = {"paid", .type = CHURN_FIELD_MONEY, .flags = CHURN_FIELD_PII},
     [ROW_KIND] = {"kind", .type = CHURN_FIELD_STRING},
+    [ROW_CITY] = {"city", .type = CHURN_FIELD_STRING, .flags = CHURN_FIELD_PII},
 };
 static const churn_effect effects[] = {
     {"last_name", .type = CHURN_PROFILE_STRING, .merge = CHURN_MERGE_LATEST, .from = CHURN_FROM_FIELD,
@@ -139,6 +140,47 @@ static void test_messages(void)
     check_contains(line("{\"event_id\":\"e1\",\"event_type\":\"own\",\"customer_id\":\"c1\",\"message\":\"Ann\","
                         "\"data\":{\"name\":\"Ann\"}}"),
                    "\"message\":\"Ann\"", "event");
+}
+
+/* The line of an alert with a message and three fields; what becomes of the message. */
+static const char *masked_message(const char *message, const char *data)
+{
+    static char out[512];
+    char json[1024];
+    const char *changed, *at, *end;
+    (void)snprintf(json, sizeof json,
+                   "{\"alert_id\":\"a\",\"event_id\":\"e1\",\"event_type\":\"own\",\"customer_id\":\"c1\","
+                   "\"message\":\"%s\",\"data\":%s}",
+                   message, data);
+    changed = line(json);
+    at = changed != NULL ? strstr(changed, "\"message\":\"") : NULL;
+    end = at != NULL ? strstr(at, "\",\"data\"") : NULL;
+    CU_ASSERT_FATAL(end != NULL);
+    at += strlen("\"message\":\"");
+    (void)snprintf(out, sizeof out, "%.*s", (int)(end - at), at);
+    return out;
+}
+
+/* Whatever one field's text is, it neither hides another's nor grows what replaces it. */
+static void test_messages_of_overlapping_texts(void)
+{
+    static const struct {
+        const char *message, *data, *masked;
+    } cases[] = {
+        {"wrote Joanna Annabel Smith, Ann", "{\"name\":\"Ann\",\"city\":\"Joanna Annabel Smith\"}", "wrote ***, ***"},
+        {"wrote Joanna Annabel Smith, Ann", "{\"city\":\"Ann\",\"name\":\"Joanna Annabel Smith\"}", "wrote ***, ***"},
+        {"abcdef", "{\"name\":\"abcd\",\"city\":\"cdef\"}", "***"},
+        {"xbananay", "{\"name\":\"ana\"}", "xb***y"},
+        {"x aabaabaaab y", "{\"name\":\"aabaaa\"}", "x aab***b y"},
+        {"a*b**c", "{\"name\":\"*\",\"city\":\"*\",\"age\":7}", "a***b***c"},
+        {"is 0 old, 12", "{\"age\":-0}", "is *** old, 12"},
+        {"short", "{\"name\":\"shorter\"}", "short"},
+        {"", "{\"name\":\"Ann\"}", ""},
+    };
+    set_plan((const uint8_t[ROWS]){PROTECT_MASK, PROTECT_MASK, PROTECT_MASK, [ROW_CITY] = PROTECT_MASK});
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        check_text(masked_message(cases[i].message, cases[i].data), cases[i].masked, cases[i].message);
+    }
 }
 
 static void test_hashes(void)
@@ -367,6 +409,7 @@ int main(void)
                                   TEST(test_nothing_to_do),
                                   TEST(test_masks),
                                   TEST(test_messages),
+                                  TEST(test_messages_of_overlapping_texts),
                                   TEST(test_hashes),
                                   TEST(test_there_and_back),
                                   TEST(test_what_cannot_be_opened),
