@@ -66,6 +66,7 @@ struct partition {
     int64_t replayed_below;      /* the checkpoint as reading began: what lies below was judged before */
     int64_t lettered_below;      /* as reading began: dead letters of what lies below may be there already */
     int64_t announced;           /* the store knows that dead letters of what lies below may be there */
+    int64_t lettered;            /* what this process has told a store of that, though that one may have lost it */
     int64_t reach;               /* the store knows that profiles may have counted what lies below */
     int64_t reached;             /* `reach` as reading began; -1: not known */
     int64_t written;             /* up to here profiles of this run may have counted */

@@ -230,6 +230,17 @@ static bool is_to_replay(const struct worker *worker, const struct partition *p)
     return worker->pipeline->replay.from != REPLAY_OFF && !p->replayed;
 }
 
+/* Below which offset dead letters may be there already: as far as the store was told, and, where it came back older, as
+ * far as was read before; none of what did not exist yet. */
+static int64_t letters_reach(const struct partition *p, int64_t checkpoint)
+{
+    int64_t reach = p->announced > p->lettered ? p->announced : p->lettered;
+    if (checkpoint >= 0 && p->committed > checkpoint && p->committed > reach) {
+        reach = p->committed;
+    }
+    return reach < p->end ? reach : p->end;
+}
+
 /* Decides where to begin, with the checkpoint known: what the store may lack is read again. *ret_low is where the
  * partition begins, as far as it was asked. CHURN_OK, CHURN_RETRY, CHURN_FATAL. */
 static int32_t choose_start(struct worker *worker, uint32_t part, int64_t *ret, int64_t *ret_low)
@@ -275,7 +286,7 @@ static int32_t choose_start(struct worker *worker, uint32_t part, int64_t *ret, 
         say_rebuilt(worker, part, start);
     }
     p->replayed_below = checkpoint > 0 ? checkpoint : 0;
-    p->lettered_below = p->announced < p->end ? p->announced : p->end; /* none of what did not exist yet */
+    p->lettered_below = letters_reach(p, checkpoint);
     if (replays && !rebuilds) {
         result = begin_replay(worker, part, low, &start);
     }

@@ -59,6 +59,7 @@ static bool tell(struct worker *worker, uint32_t part, struct told told)
     result = store_of(worker)->write(worker->session.handle, &hash, 1, &err);
     if (result == CHURN_OK) {
         p->announced = told.below;
+        p->lettered = told.below > p->lettered ? told.below : p->lettered;
         p->reach = told.counted;
         worker_goes_on(worker, &worker->pipeline->store, STALL_WRITE, NULL);
     } else if (result == CHURN_RETRY) {
@@ -85,7 +86,13 @@ static struct told wanted(const struct worker *worker, const struct window *wind
     if (next > told.counted) {
         told.counted = next + (come < COUNTED_AHEAD ? come : COUNTED_AHEAD);
     }
-    if (window->has_letters && !worker->pipeline->profiles_only && next > told.below) {
+    if (worker->pipeline->profiles_only) {
+        return told;
+    }
+    if (p->lettered_below > told.below) {
+        told.below = p->lettered_below; /* the store came back older: it is told again */
+    }
+    if (window->has_letters && next > told.below) {
         told.below = next + LETTERS_AHEAD;
     }
     return told;

@@ -420,6 +420,33 @@ def test_replays_under_other_rules(stack, seed, plugins, fixed_rules):
     assert_exact(stack)
 
 
+def test_after_a_restore(stack, seed, plugins, fixed_rules):
+    """Redis came back from a backup older than the dead letters: what is read again and is good now counts, and their redrive
+    does not count it once more."""
+    stack.start_kafka()
+    stack.start_redis()
+    stack.kafka.create_topics({"customer-events": 3, "user-events": 2})
+    config = pipeline(stack.folder / "consumer.yaml", small_windows)
+    stack.kafka.produce("customer-events", events.load(400, 50, seed))
+    first = stack.run("-c", config, "--until-end", "--plugin-path", plugins[0])
+    assert not letters_of(stack), first.err
+    client = stack.redis.client
+    backup = {key: client.dump(key) for key in client.scan_iter(count=1000)}
+    stack.kafka.produce("customer-events", custom_load(1000, 50, seed))
+    stack.run("-c", config, "--until-end", "--plugin-path", plugins[0])
+    letters = len(letters_of(stack))
+    assert letters > 50
+
+    client.flushall()
+    for key, value in backup.items():
+        client.restore(key, 0, value)
+    stack.run("-c", config, "--until-end", "--plugin-path", plugins[1])
+    assert_exact(stack)
+    told, _ = redrive(stack, config, plugins)
+    assert "counted" not in told and told["already counted"] > 50, told
+    assert_exact(stack)
+
+
 # --- Without servers: a file of dead letters, profiles in LMDB ---
 
 
