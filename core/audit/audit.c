@@ -38,6 +38,7 @@ struct audit {
     unsigned kept_count, lost;
     struct seen seen[SEEN_MAX];
     int64_t looked_ms;
+    bool look_failed;  /* the last look: the next line may well not be written */
     int64_t failed_ms; /* since when lines cannot be written, by the wall clock; 0: they can */
     unsigned refused;  /* acts since then */
     char failure[TRAIL_MESSAGE_SIZE];
@@ -230,6 +231,11 @@ static bool catch_up(struct audit *audit)
     return write_kept(audit) && (audit->failed_ms == 0 || write_recovered(audit));
 }
 
+static bool is_writable(const struct audit *audit)
+{
+    return audit->failed_ms == 0 && audit->kept_count == 0 && !audit->look_failed;
+}
+
 /* Whether it is a repeat; if not, it will be. */
 static bool was_seen(struct audit *audit, const struct text *act)
 {
@@ -240,7 +246,7 @@ static bool was_seen(struct audit *audit, const struct text *act)
     key_hash(&audit->key, "audit repeat", &part, 1, hash, sizeof hash);
     for (struct seen *seen = audit->seen; seen < audit->seen + SEEN_MAX; seen++) {
         if (seen->at_ms != 0 && now_ms - seen->at_ms < SEEN_MS && memcmp(seen->act, hash, sizeof hash) == 0) {
-            return true;
+            return is_writable(audit); /* else it is tried, and refused where its line is */
         }
         oldest = seen->at_ms < oldest->at_ms ? seen : oldest;
     }
@@ -279,23 +285,26 @@ bool audit_write(struct audit *audit, const struct audit_act *act, char *message
     return ok;
 }
 
-void audit_note(struct audit *audit, const struct audit_act *act)
+bool audit_note(struct audit *audit, const struct audit_act *act)
 {
     struct text text = {0};
     char *members;
+    bool ok;
     if (audit == NULL) {
-        return;
+        return true;
     }
     append_act(&text, audit, act);
     members = members_of(&text);
     (void)pthread_mutex_lock(&audit->lock);
-    if (catch_up(audit) && append(audit, members)) {
+    ok = catch_up(audit) && append(audit, members);
+    if (ok) {
         free(members);
     } else {
         keep(audit, members);
     }
     (void)pthread_mutex_unlock(&audit->lock);
     text_free(&text);
+    return ok;
 }
 
 /* ---- whether lines can be written ---- */
@@ -303,13 +312,33 @@ void audit_note(struct audit *audit, const struct audit_act *act)
 /* A disk that is nearly full is told of before the first act is refused. False with `failure`. */
 static bool has_room(struct audit *audit)
 {
+    char folder[PATH_MAX];
     struct statvfs disk;
-    if (statvfs(audit->path, &disk) == 0 && disk.f_blocks > 0 && /* else it does not tell */
+    int result = statvfs(audit->path, &disk);
+    if (result != 0 && errno == ENOENT) { /* it was just rotated */
+        trail_folder(audit->path, folder);
+        result = statvfs(folder, &disk);
+    }
+    if (result != 0) {
+        return refuse(audit->failure, sizeof audit->failure, "the disk of the audit '%s' cannot be looked at: %s",
+                      audit->path, strerror(errno));
+    }
+    if (disk.f_blocks > 0 && /* else it does not tell */
         disk.f_bavail * disk.f_frsize < ROOM_BYTES) {
-        (void)snprintf(audit->failure, sizeof audit->failure, "the disk of the audit '%s' is full", audit->path);
-        return false;
+        return refuse(audit->failure, sizeof audit->failure, "the disk of the audit '%s' is full", audit->path);
     }
     return true;
+}
+
+/* Before anybody asks for a line. */
+static bool look(struct audit *audit)
+{
+    bool ok = has_room(audit) && trail_try(audit->path, audit->failure, sizeof audit->failure);
+    audit->look_failed = !ok;
+    if (!ok) {
+        forget_seen(audit);
+    }
+    return ok;
 }
 
 void audit_look(struct audit *audit, struct stalls *stalls)
@@ -323,7 +352,7 @@ void audit_look(struct audit *audit, struct stalls *stalls)
     }
     audit->looked_ms = now_ms;
     (void)pthread_mutex_lock(&audit->lock);
-    ok = has_room(audit) && catch_up(audit);
+    ok = look(audit) && catch_up(audit);
     (void)snprintf(failure, sizeof failure, "%s; customers' data are shown to nobody", audit->failure);
     (void)pthread_mutex_unlock(&audit->lock);
     if (ok) {
@@ -338,7 +367,7 @@ bool audit_state(struct audit *audit, struct chain_head *ret_head)
     bool writable;
     (void)pthread_mutex_lock(&audit->lock);
     *ret_head = audit->head;
-    writable = audit->failed_ms == 0 && audit->kept_count == 0;
+    writable = is_writable(audit);
     (void)pthread_mutex_unlock(&audit->lock);
     return writable;
 }

@@ -29,8 +29,8 @@ void audit_free(struct audit *audit);
 
 /* Writes an act before it is done. False with a message: it must not be done. `audit` NULL: true. [any] */
 bool audit_write(struct audit *audit, const struct audit_act *act, char *message, size_t size);
-/* Writes what happens anyway; where that cannot be now, it is kept until it can. [main] */
-void audit_note(struct audit *audit, const struct audit_act *act);
+/* Writes what happens anyway; where that cannot be now, false, it is kept until it can. [main] */
+bool audit_note(struct audit *audit, const struct audit_act *act);
 /* Writes what was kept, and tells the pipeline's stalls, and so /readyz, whether lines can be written. Called all the
  * time. [main] */
 void audit_look(struct audit *audit, struct stalls *stalls);

@@ -54,6 +54,13 @@ static bool head_path(const char *path, char ret[PATH_MAX], char *message, size_
     return (len > 0 && len < PATH_MAX) || refuse(message, size, "the path of the audit is too long");
 }
 
+void trail_folder(const char *path, char ret[PATH_MAX])
+{
+    const char *slash = strrchr(path, '/');
+    int len = slash == NULL ? 0 : slash == path ? 1 : (int)(slash - path);
+    (void)snprintf(ret, PATH_MAX, "%.*s", len > 0 ? len : 1, len > 0 ? path : ".");
+}
+
 /* Nobody has it for long, but a process that is stopped just then. */
 static bool take_lock(int fd)
 {
@@ -109,6 +116,28 @@ bool trail_head(const char *path, struct chain_head *ret, char *message, size_t 
     (void)(ok || cannot(name, "read", message, size));
     (void)close(fd);
     return ok;
+}
+
+/* ---- whether it can be written ---- */
+
+/* What is not there, as after a rotation, will be made. */
+static bool try_open(const char *path)
+{
+    char folder[PATH_MAX];
+    int fd = open_file(path, O_RDWR, 0);
+    if (fd < 0) {
+        trail_folder(path, folder);
+        return errno == ENOENT && faccessat(AT_FDCWD, folder, W_OK | X_OK, AT_EACCESS) == 0;
+    }
+    (void)close(fd);
+    return true;
+}
+
+bool trail_try(const char *path, char *message, size_t size)
+{
+    char name[PATH_MAX];
+    return head_path(path, name, message, size) &&
+           ((try_open(path) && try_open(name)) || cannot(path, "written", message, size));
 }
 
 /* ---- the file's end ---- */

@@ -22,6 +22,10 @@ enum trail_found {
 bool trail_append(const char *path, const struct key *key, const char *members, struct chain_head *ret_head,
                   enum trail_found *ret_found, char *message, size_t size);
 
+/* Whether the next line could be written, without writing it; false with a message. */
+bool trail_try(const char *path, char *message, size_t size);
+void trail_folder(const char *path, char ret[PATH_MAX]);
+
 /* What PATH.head says, while nobody appends; false with a message. One that is not there is a head without lines. */
 bool trail_head(const char *path, struct chain_head *ret, char *message, size_t size);
 

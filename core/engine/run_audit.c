@@ -67,7 +67,7 @@ bool run_audit_start(struct pipeline *pipeline)
     if (must) {
         ok = audit_write(pipeline->audit, &act, message, sizeof message);
     } else {
-        audit_note(pipeline->audit, &act);
+        (void)audit_note(pipeline->audit, &act);
     }
     if (ok) {
         tell_head(pipeline->audit, pipeline->log, pipeline->audit_settings.path);
@@ -101,20 +101,19 @@ void run_audit_reload(struct audit *audit, const struct ucred *by, enum reload_r
         difference_append(&details, from, to);
     }
     text_append(&details, "", 1);
-    audit_note(audit, &(struct audit_act){
-                          .action = "reload", .peer = known(by), .details = details.failed ? NULL : details.bytes});
+    (void)audit_note(
+        audit,
+        &(struct audit_act){.action = "reload", .peer = known(by), .details = details.failed ? NULL : details.bytes});
     text_free(&details);
 }
 
 void run_audit_stop(struct audit *audit, const struct ucred *by, struct log *log, bool ok)
 {
-    struct chain_head head;
     if (audit == NULL) {
         return;
     }
-    audit_note(audit, &(struct audit_act){
-                          .action = "stop", .peer = known(by), .details = ok ? "\"status\":0" : "\"status\":1"});
-    if (!audit_state(audit, &head)) {
+    if (!audit_note(audit, &(struct audit_act){
+                               .action = "stop", .peer = known(by), .details = ok ? "\"status\":0" : "\"status\":1"})) {
         log_line(log, CHURN_LOG_ERROR, "audit", "that this run stops could not be written to the audit");
     }
     tell_head(audit, log, NULL);

@@ -392,6 +392,7 @@ def test_a_full_disk(stack, small_disk):
     )
     run = stack.churnd("-c", path)
     wait_for("readiness", lambda: run.running() and answers(url) and ask(f"{url}/readyz")[0] == 200)
+    assert ask(f"{url}/alerts", SHOWN)[0] == 200  # from now on a repeat
     with open(small_disk / "filler", "wb", buffering=0) as filler, contextlib.suppress(OSError):
         while filler.write(b"x" * 4096):
             pass
@@ -402,6 +403,7 @@ def test_a_full_disk(stack, small_disk):
     def refused():
         return ask(f"{url}/customers/cust_000001", SHOWN)
 
+    wait_for("a repeat that is refused", lambda: ask(f"{url}/alerts", SHOWN)[0] == 503)
     wait_for("a read that is refused", lambda: refused()[0] == 503)
     assert "cannot be audited" in refused()[1] and "events_total" not in refused()[1]
     assert "cannot be audited" in run_churnd("tap", "-c", path, "--limit", "1", check=1).stderr
@@ -424,6 +426,31 @@ def test_a_full_disk(stack, small_disk):
     assert named == ["start", "reload", "writable", "stop"]
     assert next(line for line in lines if line["action"] == "writable")["refused"] > 0
     assert verified(path).startswith(f"{len(lines)} lines, whole")
+
+
+def test_a_folder_that_is_moved_away(stack):
+    """Told before anybody asks; and a repeat is no exception."""
+    port = free_port()
+    url, folder = f"http://{HOST}:{port}", stack.folder / "trail"
+    folder.mkdir()
+    path = write(
+        stack.folder,
+        source={"plugin": "generate", "rate": 100, "customers": 5, "seed": 3},
+        health={"listen": f"{HOST}:{port}", "token": TOKEN},
+        audit={"path": str(folder / "audit.jsonl"), "key": KEY},
+    )
+    run = stack.churnd("-c", path)
+    wait_for("readiness", lambda: run.running() and answers(url) and ask(f"{url}/readyz")[0] == 200)
+    assert ask(f"{url}/alerts", SHOWN)[0] == 200
+    away = folder.rename(stack.folder / "away")
+    wait_for("the trouble", lambda: ask(f"{url}/readyz")[0] == 503)
+    assert ask(f"{url}/alerts", SHOWN)[0] == 503
+    assert "churnd_audit_writable 0" in ask(f"{url}/metrics")[1]
+    away.rename(folder)
+    wait_for("readiness", lambda: ask(f"{url}/readyz")[0] == 200)
+    assert ask(f"{url}/alerts", SHOWN)[0] == 200
+    assert run.terminate() == 0
+    assert acts(folder) == ["start", "read", "writable", "read", "stop"]
 
 
 REFUSED = {

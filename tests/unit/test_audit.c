@@ -4,6 +4,7 @@
 #include "core/audit/verify.h"
 
 #include "check.h"
+#include "core/base/clock.h"
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -332,6 +333,98 @@ static void test_repeats_are_written_once(void)
     audit_free(audit);
 }
 
+/* In a folder of its own, which a test moves away. */
+struct moved {
+    char folder[sizeof path], away[sizeof path], file[sizeof path + 8];
+    struct pipeline pipeline;
+    struct audit *audit;
+    struct stalls *stalls;
+};
+
+static void begin_moved(struct moved *m)
+{
+    char message[TRAIL_MESSAGE_SIZE];
+    int len = (int)(strrchr(path, '/') - path);
+    *m = (struct moved){.pipeline.settings.name = "p",
+                        .pipeline.audit_settings = {.path = m->file,
+                                                    .key = "000102030405060708090a0b0c0d0e0f"
+                                                           "101112131415161718191a1b1c1d1e1f"}};
+    (void)snprintf(m->folder, sizeof m->folder, "%.*s/here", len, path);
+    (void)snprintf(m->away, sizeof m->away, "%.*s/away", len, path);
+    (void)snprintf(m->file, sizeof m->file, "%s/a", m->folder);
+    CU_ASSERT_FATAL(mkdir(m->folder, 0700) == 0);
+    m->audit = audit_new(&m->pipeline, message, sizeof message);
+    m->stalls = stalls_new(NULL, clock_monotonic_ms);
+    CU_ASSERT_FATAL(m->audit != NULL && m->stalls != NULL);
+}
+
+static void end_moved(struct moved *m)
+{
+    char head[sizeof m->file + 8];
+    audit_free(m->audit);
+    stalls_free(m->stalls);
+    (void)snprintf(head, sizeof head, "%s.head", m->file);
+    CU_ASSERT(unlink(m->file) == 0 && unlink(head) == 0 && rmdir(m->folder) == 0);
+}
+
+static void count_stall(void *ctx, const struct stall_report *report)
+{
+    unsigned *count = ctx;
+    *count += strcmp(report->what, "audit") == 0;
+}
+
+static const struct audit_act repeat = {.action = "a", .address = "10.0.0.1", .as_before = true};
+
+static void test_a_look_finds_that_nothing_can_be_written(void)
+{
+    char message[TRAIL_MESSAGE_SIZE];
+    struct chain_head head;
+    struct moved m;
+    unsigned stalled = 0;
+    begin_moved(&m);
+    CU_ASSERT(audit_write(m.audit, &repeat, message, sizeof message));
+    CU_ASSERT(rename(m.folder, m.away) == 0);
+    audit_look(m.audit, m.stalls);
+    stalls_each(m.stalls, count_stall, &stalled);
+    CU_ASSERT(stalled == 1 && !audit_state(m.audit, &head));
+    CU_ASSERT(!audit_write(m.audit, &repeat, message, sizeof message));
+    CU_ASSERT(rename(m.away, m.folder) == 0);
+    CU_ASSERT(audit_write(m.audit, &repeat, message, sizeof message) && audit_state(m.audit, &head) == false);
+    CU_ASSERT(head.number == 3); /* with what tells of the time between */
+    end_moved(&m);
+}
+
+/* What a rotation takes away will be made again. */
+static void test_a_look_after_a_rotation(void)
+{
+    char message[TRAIL_MESSAGE_SIZE], old[sizeof path + 16];
+    struct moved m;
+    unsigned stalled = 0;
+    begin_moved(&m);
+    (void)snprintf(old, sizeof old, "%s.1", m.file);
+    CU_ASSERT(audit_write(m.audit, &repeat, message, sizeof message) && rename(m.file, old) == 0);
+    audit_look(m.audit, m.stalls);
+    stalls_each(m.stalls, count_stall, &stalled);
+    CU_ASSERT(stalled == 0 && access(m.file, F_OK) != 0);
+    CU_ASSERT(rename(old, m.file) == 0);
+    end_moved(&m);
+}
+
+/* A note has failed meanwhile. */
+static void test_a_repeat_is_none_while_nothing_can_be_written(void)
+{
+    char message[TRAIL_MESSAGE_SIZE];
+    struct moved m;
+    begin_moved(&m);
+    CU_ASSERT(audit_write(m.audit, &repeat, message, sizeof message));
+    CU_ASSERT(rename(m.folder, m.away) == 0);
+    CU_ASSERT(!audit_note(m.audit, &(struct audit_act){.action = "reload"}));
+    CU_ASSERT(!audit_write(m.audit, &repeat, message, sizeof message));
+    CU_ASSERT(rename(m.away, m.folder) == 0);
+    CU_ASSERT(audit_write(m.audit, &repeat, message, sizeof message));
+    end_moved(&m);
+}
+
 int main(void)
 {
     CU_TestInfo tests[] = {TEST(test_a_line_is_read_as_it_was_written),
@@ -344,6 +437,9 @@ int main(void)
                            TEST(test_the_key_of_another),
                            TEST(test_what_happens_while_nothing_can_be_written),
                            TEST(test_repeats_are_written_once),
+                           TEST(test_a_look_finds_that_nothing_can_be_written),
+                           TEST(test_a_look_after_a_rotation),
+                           TEST(test_a_repeat_is_none_while_nothing_can_be_written),
                            CU_TEST_INFO_NULL};
     char *slash = strrchr(path, '/');
     int failed;
