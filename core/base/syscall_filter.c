@@ -3,6 +3,7 @@
 #include "base/refuse.h"
 #include "base/sanitized.h"
 #include <errno.h>
+#include <netinet/in.h>
 #include <sched.h>
 #include <seccomp.h>
 #include <string.h>
@@ -34,7 +35,6 @@ static const char *const allowed[] = {
     /* files */
     "access",
     "chdir",
-    "chmod",
     "close",
     "close_range",
     "copy_file_range",
@@ -48,8 +48,6 @@ static const char *const allowed[] = {
     "fadvise64_64",
     "fallocate",
     "fchmod",
-    "fchmodat",
-    "fchmodat2",
     "fchown",
     "fcntl",
     "fcntl64",
@@ -68,6 +66,7 @@ static const char *const allowed[] = {
     "getdents",
     "getdents64",
     "getxattr",
+    "ioctl",
     "lgetxattr",
     "link",
     "linkat",
@@ -113,8 +112,6 @@ static const char *const allowed[] = {
     "umask",
     "unlink",
     "unlinkat",
-    "utimensat",
-    "utimensat_time64",
     "write",
     "writev",
     "name_to_handle_at",
@@ -174,7 +171,6 @@ static const char *const allowed[] = {
     "sendto",
     "setsockopt",
     "shutdown",
-    "socketcall",
     "socketpair",
     /* threads, and processes that are forks of this one, in which new plugins are tried */
     "arch_prctl",
@@ -261,7 +257,6 @@ static const char *const allowed[] = {
     "getuid",
     "getuid32",
     "ioprio_get",
-    "prlimit64",
     "sysinfo",
     "ugetrlimit",
     "uname",
@@ -282,24 +277,59 @@ static int allow(scmp_filter_ctx filter, const char *name)
     return number == __NR_SCMP_ERROR ? 0 : seccomp_rule_add(filter, SCMP_ACT_ALLOW, number, 0);
 }
 
-/* Only where an argument is as it should be. */
-static int allow_if(scmp_filter_ctx filter, int number, struct scmp_arg_cmp is)
+/* Of an argument that the kernel takes as 32 bits; what a caller leaves in the others says nothing. */
+static struct scmp_arg_cmp is(unsigned arg, uint32_t bits, uint32_t value)
 {
-    return seccomp_rule_add_array(filter, SCMP_ACT_ALLOW, number, 1, &is);
+    return (struct scmp_arg_cmp){.arg = arg, .op = SCMP_CMP_MASKED_EQ, .datum_a = bits, .datum_b = value};
+}
+
+/* Only where an argument is as it should be. */
+static int allow_if(scmp_filter_ctx filter, int number, struct scmp_arg_cmp arg)
+{
+    return seccomp_rule_add_array(filter, SCMP_ACT_ALLOW, number, 1, &arg);
+}
+
+static int allow_socket(scmp_filter_ctx filter, int family, int type, int protocol)
+{
+    const struct scmp_arg_cmp args[] = {is(0, UINT32_MAX, (uint32_t)family),
+                                        is(1, ~(uint32_t)(SOCK_CLOEXEC | SOCK_NONBLOCK), (uint32_t)type),
+                                        is(2, UINT32_MAX, (uint32_t)protocol)};
+    return seccomp_rule_add_array(filter, SCMP_ACT_ALLOW, SCMP_SYS(socket), 3, args);
+}
+
+/* Landlock binds no other protocol than TCP: MPTCP, for one, would go by its rules. */
+static int allow_sockets(scmp_filter_ctx filter, struct syscall_sockets sockets)
+{
+    const struct {
+        bool given;
+        int family, type, protocol;
+    } rows[] = {
+        {true, AF_NETLINK, SOCK_RAW, 0}, /* the C library asks for this machine's addresses */
+        {true, AF_NETLINK, SOCK_DGRAM, 0},
+        {sockets.local, AF_UNIX, SOCK_STREAM, 0},
+        {sockets.local, AF_UNIX, SOCK_DGRAM, 0},
+        {sockets.tcp, AF_INET, SOCK_STREAM, 0},
+        {sockets.tcp, AF_INET, SOCK_STREAM, IPPROTO_TCP},
+        {sockets.tcp, AF_INET6, SOCK_STREAM, 0},
+        {sockets.tcp, AF_INET6, SOCK_STREAM, IPPROTO_TCP},
+        {sockets.udp, AF_INET, SOCK_DGRAM, 0},
+        {sockets.udp, AF_INET, SOCK_DGRAM, IPPROTO_UDP},
+        {sockets.udp, AF_INET6, SOCK_DGRAM, 0},
+        {sockets.udp, AF_INET6, SOCK_DGRAM, IPPROTO_UDP},
+    };
+    int failed = 0;
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0] && failed == 0; i++) {
+        failed = rows[i].given ? allow_socket(filter, rows[i].family, rows[i].type, rows[i].protocol) : 0;
+    }
+    return failed;
 }
 
 /* Calls that are good or bad by what they are given. */
-static int allow_some(scmp_filter_ctx filter, bool internet)
+static int allow_some(scmp_filter_ctx filter, struct syscall_sockets sockets)
 {
-    static const scmp_datum_t families[] = {AF_UNIX, AF_NETLINK, AF_INET, AF_INET6};
-    unsigned count = internet ? 4 : 2;
-    int failed = 0;
-    for (unsigned i = 0; i < count && failed == 0; i++) {
-        failed = allow_if(filter, SCMP_SYS(socket), (struct scmp_arg_cmp){.op = SCMP_CMP_EQ, .datum_a = families[i]});
-    }
-    if (failed == 0) { /* no terminal's input is forged */
-        failed =
-            allow_if(filter, SCMP_SYS(ioctl), (struct scmp_arg_cmp){.arg = 1, .op = SCMP_CMP_NE, .datum_a = TIOCSTI});
+    int failed = allow_sockets(filter, sockets);
+    if (failed == 0) { /* of this process alone */
+        failed = allow_if(filter, SCMP_SYS(prlimit64), is(0, UINT32_MAX, 0));
     }
     if (failed == 0) { /* threads and forks, in no namespace of their own */
         failed = allow_if(filter, SCMP_SYS(clone),
@@ -311,19 +341,58 @@ static int allow_some(scmp_filter_ctx filter, bool internet)
 
 static bool is_some(const char *name)
 {
-    return strcmp(name, "socket") == 0 || strcmp(name, "ioctl") == 0 || strcmp(name, "clone") == 0;
+    static const char *const some[] = {"socket", "prlimit64", "clone", "clone3"};
+    for (size_t i = 0; i < sizeof some / sizeof some[0]; i++) {
+        if (strcmp(name, some[i]) == 0) {
+            return true;
+        }
+    }
+    return false;
 }
 
-static int make(scmp_filter_ctx filter, const char *const *more, bool internet)
+static int make_allowed(scmp_filter_ctx filter, const char *const *more, struct syscall_sockets sockets)
 {
-    int failed = seccomp_attr_set(filter, SCMP_FLTATR_CTL_TSYNC, 1);
+    int failed = 0;
     for (size_t i = 0; i < sizeof allowed / sizeof allowed[0] && failed == 0; i++) {
         failed = allow(filter, allowed[i]);
     }
     for (; more != NULL && *more != NULL && failed == 0; more++) {
         failed = is_some(*more) ? 0 : allow(filter, *more);
     }
-    return failed != 0 ? failed : allow_some(filter, internet);
+    return failed != 0 ? failed : allow_some(filter, sockets);
+}
+
+/* What is bad of calls that are good otherwise. */
+static int make_refused(scmp_filter_ctx filter)
+{
+    const struct {
+        int number;
+        struct scmp_arg_cmp arg;
+    } rows[] = {
+        /* no terminal's input is forged */
+        {SCMP_SYS(ioctl), is(1, UINT32_MAX, TIOCSTI)},
+        {SCMP_SYS(ioctl), is(1, UINT32_MAX, TIOCLINUX)},
+        /* a connection that no rule for connections sees */
+        {SCMP_SYS(sendto), is(3, MSG_FASTOPEN, MSG_FASTOPEN)},
+        {SCMP_SYS(sendmsg), is(2, MSG_FASTOPEN, MSG_FASTOPEN)},
+        {SCMP_SYS(sendmmsg), is(3, MSG_FASTOPEN, MSG_FASTOPEN)},
+    };
+    int failed = 0;
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0] && failed == 0; i++) {
+        failed = seccomp_rule_add_array(filter, SCMP_ACT_ERRNO(EPERM), rows[i].number, 1, &rows[i].arg);
+    }
+    return failed;
+}
+
+/* Takes `filter`, which binds all threads from here on if it could be made. */
+static int load(scmp_filter_ctx filter, int failed)
+{
+    failed = failed != 0 ? failed : seccomp_attr_set(filter, SCMP_FLTATR_CTL_TSYNC, 1);
+    failed = failed != 0 ? failed : seccomp_load(filter);
+    if (filter != NULL) {
+        seccomp_release(filter);
+    }
+    return failed;
 }
 
 bool syscall_filter_knows(const char *name)
@@ -331,15 +400,13 @@ bool syscall_filter_knows(const char *name)
     return seccomp_syscall_resolve_name(name) != __NR_SCMP_ERROR;
 }
 
-bool syscall_filter_enforce(const char *const *more, bool internet, char *message, size_t size)
+bool syscall_filter_enforce(const char *const *more, struct syscall_sockets sockets, char *message, size_t size)
 {
-    scmp_filter_ctx filter = seccomp_init(SCMP_ACT_ERRNO(EPERM));
-    int failed = filter != NULL ? make(filter, more, internet) : -ENOMEM;
+    scmp_filter_ctx filter = seccomp_init(SCMP_ACT_ALLOW); /* two filters: of their answers the harder one counts */
+    int failed = load(filter, filter != NULL ? make_refused(filter) : -ENOMEM);
     if (failed == 0) {
-        failed = seccomp_load(filter);
-    }
-    if (filter != NULL) {
-        seccomp_release(filter);
+        filter = seccomp_init(SCMP_ACT_ERRNO(EPERM));
+        failed = load(filter, filter != NULL ? make_allowed(filter, more, sockets) : -ENOMEM);
     }
     return failed == 0 || refuse(message, size, "seccomp: %s", strerror(-failed));
 }

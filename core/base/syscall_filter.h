@@ -7,8 +7,15 @@
 
 /* Whether there is a call of that name, on any architecture. */
 bool syscall_filter_knows(const char *name);
-/* Binds all threads. `more`: names beside those of any pipeline, NULL-terminated. `internet`: sockets of TCP and UDP
- * may be made. Sets no_new_privs. False with a message. */
-bool syscall_filter_enforce(const char *const *more, bool internet, char *message, size_t size);
+/* Which of them may be made. */
+struct syscall_sockets {
+    bool tcp;
+    bool udp;
+    bool local; /* Unix ones; a pair of its own ends a process has in any case */
+};
+
+/* Binds all threads. `more`: names beside those of any pipeline, NULL-terminated. Sets no_new_privs. False with a
+ * message. */
+bool syscall_filter_enforce(const char *const *more, struct syscall_sockets sockets, char *message, size_t size);
 
 #endif

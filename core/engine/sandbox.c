@@ -96,6 +96,12 @@ static bool bind_files(const struct needs *needs, char *message, size_t size)
     return landlock_enforce(&rules, message, size);
 }
 
+static struct syscall_sockets sockets_of(const struct needs *needs)
+{
+    return (struct syscall_sockets){
+        .tcp = needs->connects || needs->listened != 0, .udp = needs->resolves, .local = needs->local};
+}
+
 /* Says what of it is lacking on this kernel. */
 static void tell_lacking(const struct pipeline *pipeline, int version)
 {
@@ -136,8 +142,7 @@ static bool enforce(struct sandbox *sandbox, const struct pipeline *pipeline)
     }
     if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0 ||
         (alone && version > 0 && !bind_files(&sandbox->needs, message, sizeof message)) ||
-        !syscall_filter_enforce(sandbox->needs.syscalls, sandbox->needs.connects || sandbox->needs.listened != 0,
-                                message, sizeof message)) {
+        !syscall_filter_enforce(sandbox->needs.syscalls, sockets_of(&sandbox->needs), message, sizeof message)) {
         log_printf(pipeline->log, CHURN_LOG_ERROR, part, "cannot be entered: %s", message);
         return false;
     }

@@ -7,6 +7,7 @@
 #include "pipeline/tap_socket.h"
 #include "pipeline/targets.h"
 #include "plugin/journal_file.h"
+#include <arpa/inet.h>
 #include <libgen.h>
 #include <stdlib.h>
 
@@ -198,6 +199,22 @@ static uint16_t port_of(const char *address)
     return strncmp(address, "https://", 8) == 0 ? 443 : strncmp(address, "http://", 7) == 0 ? 80 : 0;
 }
 
+/* Whether the host of "HOST:PORT" or a URL is a name, which others must be asked for. */
+static bool has_name(const char *address)
+{
+    const char *host = strstr(address, "://");
+    char text[INET6_ADDRSTRLEN];
+    unsigned char bytes[sizeof(struct in6_addr)];
+    size_t len;
+    host = host != NULL ? host + 3 : address;
+    if (*host == '[') {
+        return false;
+    }
+    len = strcspn(host, ":/");
+    (void)snprintf(text, sizeof text, "%.*s", (int)len, host);
+    return len >= sizeof text || inet_pton(AF_INET, text, bytes) != 1;
+}
+
 static void need_port(struct needs *needs, uint16_t port)
 {
     uint16_t *grown = realloc(needs->ports, (needs->port_count + 1) * sizeof *grown);
@@ -225,7 +242,9 @@ static void need_files(struct needs *needs, const struct pipeline *pipeline, str
     }
     if (pipeline->tap_settings.enabled && tap_socket_path(pipeline, path)) {
         need_path(needs, path, true);
+        needs->local = true;
     }
+    needs->local = needs->local || getenv("NOTIFY_SOCKET") != NULL; /* of systemd */
     need_path(needs, pipeline->audit_settings.path, true);
     need_path(needs, health->cert_file, false);
     need_path(needs, health->key_file, false);
@@ -315,11 +334,16 @@ static void need_targets(struct needs *needs, const struct pipeline *pipeline, c
             strcmp(target->kind, CHURN_TARGET_FOLDER) == 0 || strcmp(target->kind, CHURN_TARGET_KEYS) == 0) {
             continue;
         }
+        if (*target->name == '/') { /* a socket that has a path */
+            needs->local = true;
+            continue;
+        }
         needs->connects = true;
         port = strcmp(target->kind, CHURN_TARGET_TOPIC) == 0 ? 0 : port_of(target->name);
         if (port != 0) {
             need_port(needs, port);
-        } else if (strchr(target->name, '/') != target->name) { /* no socket that has a path */
+            needs->resolves = needs->resolves || has_name(target->name);
+        } else {
             needs->discovers = section;
         }
     }
@@ -364,8 +388,9 @@ void needs_find(const struct pipeline *pipeline, struct pipeline_files files, st
     for (unsigned i = 0; i < pipeline->sink_count; i++) {
         need_section(ret, pipeline, &pipeline->sinks[i]);
     }
-    if (ret->connects) {
-        need_port(ret, 53); /* names, where the answer is large */
+    ret->resolves = ret->resolves || ret->discovers != NULL;
+    if (ret->resolves) {
+        need_port(ret, 53); /* where the answer is large */
     }
 }
 
@@ -433,6 +458,12 @@ bool needs_cover(const struct needs *needs, const struct needs *more, char *mess
         return refuse(message, size, "%s would have to connect to addresses that it learns as it runs",
                       more->discovers->label);
     }
+    if (more->resolves && !needs->resolves) {
+        return refuse(message, size, "it would have to look up names of hosts");
+    }
+    if (more->local && !needs->local) {
+        return refuse(message, size, "it would have to make a Unix socket");
+    }
     for (unsigned i = 0; i < more->port_count && needs->discovers == NULL; i++) {
         if (!has_port(needs, more->ports[i])) {
             return refuse(message, size, "it would have to connect to port %u", more->ports[i]);
@@ -461,6 +492,7 @@ static void describe_network(const struct needs *needs, struct text *text)
     if (needs->listened != 0) {
         text_printf(text, ", listening at %u", needs->listened);
     }
+    text_printf(text, "%s%s", needs->resolves ? ", UDP, for names" : "", needs->local ? ", Unix sockets" : "");
 }
 
 void needs_describe(const struct needs *needs, struct text *text)

@@ -14,6 +14,8 @@ struct needs {
     unsigned port_count;
     uint16_t listened;
     bool connects;
+    bool resolves;                   /* names of hosts are looked up */
+    bool local;                      /* Unix sockets are made */
     const struct section *discovers; /* it learns addresses when it runs, so that no rule can name them; NULL: none */
     const char **syscalls;           /* beside those of any pipeline; NULL-terminated, NULL: none */
     unsigned syscall_count;

@@ -68,6 +68,7 @@ class World:
             ],
             "dead_letters": {"plugin": "file", "path": "dead"},
             "plugin_path": ["plugins"],
+            "tap": {"enabled": False},
             **settings,
         }
         self.path = self.folder / "p.yaml"
@@ -86,14 +87,28 @@ class World:
         return run_churnd("check", "-c", "p.yaml", cwd=self.folder, check=0)
 
 
-FREE = {"read": "0", "write": "0", "execute": "0", "connect": "0"}
-NEVER = dict.fromkeys(("packet", "namespace", "clone", "chroot", "setuid", "bpf"), "EPERM")
+FREE = dict.fromkeys(("read", "write", "execute", "connect"), "0")
+UDP, LOCAL = ("udp", "udp6"), ("local", "local_datagram")
+FASTOPEN = ("fastopen", "fastopen_message", "fastopen_messages")
+OF_OTHERS = ("mode", "mode_at", "times", "limit")  # what is another's by rights, and no Landlock's business
+NEVER = dict.fromkeys(
+    ("packet", "namespace", "clone", "chroot", "setuid", "bpf", "mptcp", "icmp", "terminal", "console")
+    + FASTOPEN
+    + OF_OTHERS,
+    "EPERM",
+)
 
 
 def test_without_a_sandbox_all_of_it_works(tmp_path):
     """So that what is refused below is refused by the sandbox."""
     tried, err = World(tmp_path, "off").run()
-    assert tried.items() >= FREE.items() and "sandbox" not in err
+    works = {
+        **FREE,
+        **dict.fromkeys(UDP + LOCAL + FASTOPEN + OF_OTHERS, "0"),
+        "terminal": "ENOTTY",
+        "console": "ENOTTY",
+    }
+    assert tried.items() >= works.items() and "sandbox" not in err, tried
     assert (tmp_path / "outside/made").exists()
 
 
@@ -102,7 +117,12 @@ def test_without_a_sandbox_all_of_it_works(tmp_path):
 def test_what_was_not_declared_is_refused(mode, declares, tmp_path):
     world = World(tmp_path, mode, declares)
     tried, err = world.run()
-    refused = {"read": "EACCES", "write": "EACCES", "execute": "EPERM", "connect": "EPERM", **NEVER}
+    refused = {
+        "read": "EACCES",
+        "write": "EACCES",
+        **dict.fromkeys(("execute", "connect", *UDP, *LOCAL), "EPERM"),
+        **NEVER,
+    }
     assert tried == refused and "sandbox: entered" in err, (tried, err)
     assert not list(world.outside.iterdir())
     status = world.check()
@@ -132,6 +152,53 @@ def test_another_address_is_refused(tmp_path):
     assert dict(found)["connect"] == "0"
 
 
+@pytest.mark.parametrize(
+    "settings, env, udp, local",
+    [
+        ({"health": "numeric"}, {}, False, False),
+        ({"webhook": HOST}, {}, False, False),
+        ({"webhook": "[::1]"}, {}, False, False),
+        ({"webhook": "localhost"}, {}, True, False),
+        ({"tap": True}, {}, False, True),
+        ({"store": "redis"}, {}, False, True),
+        ({}, {"NOTIFY_SOCKET": "notify"}, False, True),
+    ],
+    ids=["listener", "IPv4", "IPv6", "a name", "tap", "redis", "systemd"],
+)
+def test_sockets_are_those_that_are_needed(stack, tmp_path, settings, env, udp, local):
+    """UDP for names alone, Unix sockets where one is named; and no way around the rules for TCP."""
+    world, environment = World(tmp_path, "warn", "nothing"), {k: str(tmp_path / v) for k, v in env.items()}
+    if "health" in settings:
+        world.settings["health"] = {"listen": f"{HOST}:{free_port()}"}
+    if "webhook" in settings:
+        world.settings["sinks"].append(
+            {
+                "plugin": "alert",
+                "to": ["webhook"],
+                "webhook_url": f"http://{settings['webhook']}:{free_port()}/",
+                "give_up_after": "1ms",
+            }
+        )
+    if "tap" in settings:
+        del world.settings["tap"]
+    if "store" in settings:
+        stack.start_redis(options=["--unixsocket", tmp_path / "redis.sock"])
+        world.settings["store"] = {"plugin": "redis", "url": f"unix://{tmp_path}/redis.sock"}
+    if env:
+        notified = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+        notified.bind(environment["NOTIFY_SOCKET"])
+        notified.settimeout(60)
+    world.write()
+    done = run_churnd("-c", "p.yaml", cwd=world.folder, check=0, env=environment)
+    tried = dict(re.findall(r"tried (\w+): (\w+)", done.stderr))
+    expected = {**dict.fromkeys(UDP, "0" if udp else "EPERM"), **dict.fromkeys(LOCAL, "0" if local else "EPERM")}
+    assert tried.items() >= {**expected, **NEVER}.items(), (tried, done.stderr)
+    assert len((world.folder / "alerts").read_text().splitlines()) == 20
+    if env:
+        assert b"READY=1" in notified.recv(4096)
+        notified.close()
+
+
 def test_system_calls_are_refused_without_landlock(tmp_path):
     """seccomp's part holds on every kernel: it is all there is where Landlock is missing, as `warn` says."""
     tried, err = World(tmp_path, "warn", "nothing").run()
@@ -157,7 +224,7 @@ def test_who_declares_nothing_runs_free_where_that_is_only_warned_of(tmp_path):
 def test_what_is_declared_is_allowed_and_no_more(tmp_path):
     world = World(tmp_path, "warn", "all")
     tried, err = world.run()
-    assert tried == {**FREE, **NEVER}, (tried, err)
+    assert tried == {**FREE, **dict.fromkeys(UDP, "0"), **dict.fromkeys(LOCAL, "EPERM"), **NEVER}, (tried, err)
     status = world.check()
     assert "system calls beside the common ones: execve" in status.stdout
     assert "TCP to any address, for escape learns them as it runs" in status.stdout

@@ -9,8 +9,10 @@
 #include <sched.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/ptrace.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -70,13 +72,58 @@ static long fork_apart(void)
     return child < 0 || waitpid((pid_t)child, NULL, 0) == child ? child : -1;
 }
 
-static long connect_to(int64_t port)
+/* Keeps errno. */
+static long close_after(int fd, long result)
+{
+    int error = errno;
+    if (fd >= 0) {
+        (void)close(fd);
+    }
+    errno = error;
+    return fd >= 0 ? result : -1;
+}
+
+static struct sockaddr_in here(int64_t port)
 {
     struct sockaddr_in to = {.sin_family = AF_INET, .sin_port = htons((uint16_t)port)};
-    int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0), result;
     (void)inet_pton(AF_INET, "127.0.0.1", &to.sin_addr);
-    result = fd >= 0 ? connect(fd, (const struct sockaddr *)&to, sizeof to) : -1;
-    return fd >= 0 && close(fd) == 0 ? result : -1;
+    return to;
+}
+
+static long connect_to(int64_t port)
+{
+    struct sockaddr_in to = here(port);
+    int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    return close_after(fd, fd >= 0 ? connect(fd, (const struct sockaddr *)&to, sizeof to) : -1);
+}
+
+/* Connects with the first bytes, by a socket as `connect_to` has it, or, where there may be none, by another. */
+static long send_at_once(int64_t port, int calls)
+{
+    struct sockaddr_in to = here(port);
+    char byte = 'x';
+    struct iovec part = {.iov_base = &byte, .iov_len = 1};
+    struct mmsghdr one = {.msg_hdr = {.msg_name = &to, .msg_namelen = sizeof to, .msg_iov = &part, .msg_iovlen = 1}};
+    int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    long sent = fd < 0       ? -1
+                : calls == 1 ? sendto(fd, &byte, 1, MSG_FASTOPEN, (const struct sockaddr *)&to, sizeof to)
+                : calls == 2 ? sendmsg(fd, &one.msg_hdr, MSG_FASTOPEN)
+                             : sendmmsg(fd, &one, 1, MSG_FASTOPEN);
+    return close_after(fd, sent);
+}
+
+static long make_socket(int family, int type, int protocol)
+{
+    int fd = socket(family, type | SOCK_CLOEXEC, protocol);
+    return close_after(fd, 0);
+}
+
+/* The kernel takes the lower half of what it is given alone. */
+static long ask_device(unsigned long request)
+{
+    int fd = open("/dev/null", O_RDWR | O_CLOEXEC);
+    char byte = 0;
+    return close_after(fd, fd >= 0 ? syscall(SYS_ioctl, fd, request | UINT64_C(1) << 32, &byte) : -1);
 }
 
 static int32_t escape_create(void *self, const churn_host *host, churn_error *err)
@@ -89,6 +136,7 @@ static int32_t escape_create(void *self, const churn_host *host, churn_error *er
 static int32_t escape_start(void *self, churn_error *err)
 {
     const struct escape *e = self;
+    uint64_t limits[2];
     (void)err;
     tell(e, "read", open_and_close(e->read, O_RDONLY));
     tell(e, "write", open_and_close(e->write, O_WRONLY | O_CREAT));
@@ -99,6 +147,21 @@ static int32_t escape_start(void *self, churn_error *err)
     tell(e, "clone", fork_apart());
     tell(e, "chroot", chroot("/"));
     tell(e, "setuid", syscall(SYS_setuid, 0));
+    tell(e, "fastopen", send_at_once(e->port, 1));
+    tell(e, "fastopen_message", send_at_once(e->port, 2));
+    tell(e, "fastopen_messages", send_at_once(e->port, 3));
+    tell(e, "mptcp", make_socket(AF_INET, SOCK_STREAM, IPPROTO_MPTCP));
+    tell(e, "icmp", make_socket(AF_INET, SOCK_DGRAM, IPPROTO_ICMP));
+    tell(e, "udp", make_socket(AF_INET, SOCK_DGRAM, 0));
+    tell(e, "udp6", make_socket(AF_INET6, SOCK_DGRAM, IPPROTO_UDP));
+    tell(e, "local", make_socket(AF_UNIX, SOCK_STREAM, 0));
+    tell(e, "local_datagram", make_socket(AF_UNIX, SOCK_DGRAM, 0));
+    tell(e, "terminal", ask_device(TIOCSTI));
+    tell(e, "console", ask_device(TIOCLINUX));
+    tell(e, "mode", chmod(e->write, 0600));
+    tell(e, "mode_at", fchmodat(AT_FDCWD, e->write, 0600, 0));
+    tell(e, "times", utimensat(AT_FDCWD, e->write, NULL, 0));
+    tell(e, "limit", syscall(SYS_prlimit64, getppid(), 7, NULL, limits)); /* RLIMIT_NOFILE */
     tell(e, "bpf", syscall(SYS_bpf, 0, NULL, 0));
     return CHURN_OK;
 }
