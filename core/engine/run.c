@@ -33,9 +33,12 @@ struct run {
     struct handover handover;
     struct log *log;
     bool reload_wanted;
-    struct ucred sender; /* of the newest signal; pid 0: none came from a process */
-    int64_t signal_ms;   /* of the first signal that asks to stop */
-    int interrupted;     /* that signal, where it came before the end of work that has one; 0: it did not */
+    /* whose signals they were that asked; pid 0: no process's */
+    struct ucred asks;    /* for the reload that is wanted */
+    struct ucred asked;   /* for the one that has begun */
+    struct ucred stopper; /* to stop, the first one */
+    int64_t signal_ms;    /* of the first signal that asks to stop */
+    int interrupted;      /* that signal, where it came before the end of work that has one; 0: it did not */
     bool terminal;
     struct monitor monitor;
     struct service service;
@@ -63,16 +66,24 @@ static void block_signals(sigset_t *signals)
     (void)sigaction(SIGPIPE, &ignore, NULL); /* a closed connection is an error code */
 }
 
-/* A signal, waited for up to LOOK_MS; 0: none. They are blocked in every thread. Whoever sent it is noted. */
-static int wait_for_signal(struct run *run, const sigset_t *signals)
+/* The kernel's own, such as a terminal's Ctrl-C, have none. */
+static struct ucred sender_of(const siginfo_t *info)
+{
+    bool sent = info->si_code == SI_USER || info->si_code == SI_QUEUE || info->si_code == SI_TKILL;
+    return sent ? (struct ucred){.pid = info->si_pid, .uid = info->si_uid} : (struct ucred){0};
+}
+
+/* A signal, waited for up to LOOK_MS; 0: none. They are blocked in every thread. */
+static int wait_for_signal(const sigset_t *signals, struct ucred *ret_sender)
 {
     struct timespec wait = {.tv_nsec = LOOK_MS * 1000000L};
     siginfo_t info;
     int signal_number = sigtimedwait(signals, &info, &wait);
-    if (signal_number > 0 && info.si_code == SI_USER) {
-        run->sender = (struct ucred){.pid = info.si_pid, .uid = info.si_uid};
+    if (signal_number <= 0) {
+        return 0;
     }
-    return signal_number > 0 ? signal_number : 0;
+    *ret_sender = sender_of(&info);
+    return signal_number;
 }
 
 /* Workers have their time, and plugins theirs, twice: to stop, and to let go. */
@@ -81,7 +92,7 @@ static void tell_stopping(struct run *run)
     service_stopping(&run->service, run->now.pipeline->settings.shutdown_timeout_ms + 2 * GRACE_MS);
 }
 
-static void on_stop_signal(struct run *run, int signal_number)
+static void on_stop_signal(struct run *run, int signal_number, const struct ucred *sender)
 {
     if (run->signal_ms != 0 && clock_monotonic_ms() - run->signal_ms < REPEAT_MS) {
         return; /* sent to the process and to its group: one wish */
@@ -93,6 +104,7 @@ static void on_stop_signal(struct run *run, int signal_number)
     log_printf(run->log, CHURN_LOG_INFO, "churnd", "SIG%s: finishing what was read (once more to stop at once)",
                sigabbrev_np(signal_number));
     run->signal_ms = clock_monotonic_ms();
+    run->stopper = *sender;
     if (run->now.pipeline->until_end && run->now.order != WORKER_FINISH) {
         run->interrupted = signal_number;
     }
@@ -101,12 +113,13 @@ static void on_stop_signal(struct run *run, int signal_number)
 }
 
 /* SIGHUP asks for a reload, but when it tells that the terminal has gone. */
-static void on_signal(struct run *run, int signal_number)
+static void on_signal(struct run *run, int signal_number, const struct ucred *sender)
 {
     if (signal_number == SIGHUP && (!run->terminal || isatty(STDERR_FILENO))) {
         run->reload_wanted = true;
+        run->asks = *sender;
     } else if (signal_number != 0) {
-        on_stop_signal(run, signal_number);
+        on_stop_signal(run, signal_number, sender);
     }
 }
 
@@ -251,7 +264,7 @@ static void tell_reloaded(const struct run *run, enum reload_result result, cons
                           const struct pipeline *to)
 {
     monitor_reloaded(&run->monitor, result);
-    run_audit_reload(run->now.pipeline->audit, &run->sender, result, from, to);
+    run_audit_reload(run->now.pipeline->audit, &run->asked, result, from, to);
 }
 
 static bool go_back(struct run *run)
@@ -301,6 +314,7 @@ static void settle(struct run *run)
 static void begin_reload(struct run *run)
 {
     run->reload_wanted = false;
+    run->asked = run->asks;
     if (run->now.order == WORKER_FINISH) {
         log_printf(run->log, CHURN_LOG_INFO, "churnd", "SIGHUP: %s is not read again: the input is at its end",
                    run->options->files.pipeline);
@@ -360,9 +374,10 @@ static bool shares_terminal(const struct pipeline *pipeline)
 static void watch(struct run *run, const sigset_t *signals)
 {
     struct run_line line;
+    struct ucred sender = {0};
     run_line_begin(&line, run->now.pipeline, run->options->quiet || shares_terminal(run->now.pipeline));
     for (;;) {
-        int signal_number = wait_for_signal(run, signals);
+        int signal_number = wait_for_signal(signals, &sender);
         bool ended = generation_has_ended(&run->now);
         end_if_hung(run);
         monitor_tell(&run->monitor, &run->now);
@@ -373,7 +388,7 @@ static void watch(struct run *run, const sigset_t *signals)
         if (ended && !begin_again(run)) {
             break;
         }
-        on_signal(run, signal_number);
+        on_signal(run, signal_number, &sender);
         look_after(run);
         run_line_show(&line, &run->now);
     }
@@ -422,7 +437,7 @@ int run_pipeline(const struct run_options *options, struct pipeline *pipeline, s
     monitor_stop(&run.monitor);
     generation_end(&run.now, GRACE_MS, !ok);
     monitor_free(&run.monitor);
-    run_audit_stop(run.now.pipeline->audit, run.signal_ms != 0 ? &run.sender : NULL, log, ok);
+    run_audit_stop(run.now.pipeline->audit, run.signal_ms != 0 ? &run.stopper : NULL, log, ok);
     atomic_store(&running, false);
     free_others(&run, pipeline);
     sandbox_free(&run.sandbox);

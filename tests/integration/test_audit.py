@@ -2,20 +2,25 @@
 
 import base64
 import contextlib
+import ctypes
 import fcntl
 import hashlib
 import hmac
 import json
+import os
+import pty
 import re
 import shutil
+import signal
 import subprocess
+import termios
 import threading
 import urllib.error
 import urllib.request
 
 import pytest
 import yaml
-from services import CHURND, HOST, Stack, clean_environment, free_port, run_churnd, wait_for
+from services import CHURND, HOST, Process, Stack, clean_environment, free_port, run_churnd, wait_for
 from test_reload import reload
 
 KEY = "000102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e1f"
@@ -182,6 +187,47 @@ def answers(url):
         return ask(url + "/healthz")[0] == 200
     except OSError:
         return False
+
+
+def test_who_sent_a_signal(tmp_path):
+    """Whatever call it was sent by; and nobody, where it was the terminal's, whoever came before."""
+    path = write(tmp_path, source={"plugin": "generate", "rate": 10})
+    library, audit = ctypes.CDLL(None, use_errno=True), tmp_path / "audit.jsonl"
+    ours, theirs = pty.openpty()
+
+    def has_terminal():
+        os.setsid()
+        fcntl.ioctl(theirs, termios.TIOCSCTTY, 0)
+
+    run = Process([CHURND, "-c", path], tmp_path / "log", "run", prepare=has_terminal)
+
+    def kill():
+        killer = subprocess.Popen(["/bin/sh", "-c", f"kill -HUP {run.pid}"])
+        assert killer.wait() == 0
+        return killer.pid
+
+    def queue():
+        assert library.sigqueue(run.pid, int(signal.SIGHUP), None) == 0
+        return os.getpid()
+
+    def to_the_thread():
+        assert library.tgkill(run.pid, run.pid, int(signal.SIGHUP)) == 0
+        return os.getpid()
+
+    try:
+        wait_for("the start", lambda: audit.exists() and run.running() and run._blocks(signal.SIGHUP))
+        for number, send in enumerate((kill, queue, kill, to_the_thread, kill), 1):
+            pid = send()
+            wait_for("the reload", lambda n=number: acts(tmp_path).count("reload") == n)
+            assert lines_of(tmp_path)[-1]["who"]["pid"] == pid, send
+        os.write(ours, b"\x03")
+        assert run.wait() == 0
+    finally:
+        run.end()
+        os.close(ours)
+        os.close(theirs)
+    stop = lines_of(tmp_path)[-1]
+    assert stop["action"] == "stop" and stop["who"]["pid"] == run.pid
 
 
 def test_what_commands_write(tmp_path):
