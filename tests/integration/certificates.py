@@ -17,6 +17,8 @@ unique_subject = no
 commonName = supplied
 [leaf]
 subjectAltName = {names}
+[nameless]
+basicConstraints = CA:FALSE
 [authority]
 basicConstraints = critical, CA:TRUE
 subjectKeyIdentifier = hash
@@ -45,7 +47,9 @@ class Authority:
 
     def issue(self, name, hosts=("DNS:localhost", "IP:127.0.0.1"), years=(2020, 2100)):
         """A certificate whose subject is `name`, for the `hosts`; valid from the first to the second year."""
-        return self._sign(name, ",".join(hosts), years, "leaf", ["-cert", self.cert, "-keyfile", self.key])
+        return self._sign(
+            name, ",".join(hosts), years, "leaf" if hosts else "nameless", ["-cert", self.cert, "-keyfile", self.key]
+        )
 
     def _sign(self, name, hosts, years, extensions, with_what):
         path = self.folder / name

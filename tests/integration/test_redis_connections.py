@@ -24,6 +24,7 @@ class Pki:
         self.ca, self.foreign = Authority(folder, "own-ca"), Authority(folder, "foreign-ca")
         self.good = self.ca.issue("good")
         self.named = self.ca.issue("named", hosts=["DNS:redis.example", "DNS:*.cache.example", "IP:10.9.8.7"])
+        self.common = self.ca.issue("localhost", hosts=[])  # the name as in former times: the subject's alone
         self.expired = self.ca.issue("expired", years=(2020, 2021))
         self.early = self.ca.issue("early", years=(2090, 2100))
         self.client, self.stranger = self.ca.issue("client"), self.foreign.issue("stranger")
@@ -229,6 +230,7 @@ def test_the_pipelines_of_the_manual(server, watched, pki, tmp_path):
             "a certificate for 'redis.example', '*.cache.example', '10.9.8.7', not for '127.0.0.1': connect by",
             "",
         ),
+        ("common", {"server_name": "localhost"}, "for no name (subjectAltName), not for 'localhost'", "server_name"),
         ("named", {"server_name": "a.b.cache.example"}, "not for 'a.b.cache.example'", "server_name"),
         ("named", {"server_name": "10.9.8.70"}, "not for '10.9.8.70'", "server_name"),
         ("expired", {}, "its certificate expired at 2021-01-01 00:00 UTC: renew it on the server", ""),

@@ -87,7 +87,7 @@ static void append_address(char text[256], const ASN1_OCTET_STRING *address)
     }
 }
 
-/* The names that it is for. */
+/* The names that it is for; none: what only its common name says does not count. */
 static void note_names(char text[256], X509 *certificate)
 {
     GENERAL_NAMES *names = X509_get_ext_d2i(certificate, NID_subject_alt_name, NULL, NULL);
@@ -101,12 +101,6 @@ static void note_names(char text[256], X509 *certificate)
         }
     }
     GENERAL_NAMES_free(names);
-    if (text[0] == '\0') {
-        char common[128] = "";
-        if (X509_NAME_get_text_by_NID(X509_get_subject_name(certificate), NID_commonName, common, sizeof common) > 0) {
-            append(text, "", common, strlen(common));
-        }
-    }
 }
 
 static void note_issuer(char text[256], const X509 *certificate)
@@ -179,7 +173,7 @@ static bool set_name(struct tls *tls, const char *name, bool check_name)
         return true;
     }
     memcpy(tls->name, bare, sizeof bare);
-    X509_VERIFY_PARAM_set_hostflags(param, X509_CHECK_FLAG_NO_PARTIAL_WILDCARDS);
+    X509_VERIFY_PARAM_set_hostflags(param, X509_CHECK_FLAG_NO_PARTIAL_WILDCARDS | X509_CHECK_FLAG_NEVER_CHECK_SUBJECT);
     return (is_address ? X509_VERIFY_PARAM_set1_ip_asc(param, bare) : X509_VERIFY_PARAM_set1_host(param, bare, 0)) == 1;
 }
 

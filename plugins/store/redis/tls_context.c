@@ -26,17 +26,22 @@ struct tls_context {
     char ticket_of[WHERE_SIZE];
 };
 
-/* Called with each ticket that comes, which it takes over. */
+/* Called with each ticket that comes. One of a connection that was begun with former files is not kept: with it, a
+ * server would be let in whose authority is trusted no more. Whether it was taken over. */
 static int keep_ticket(SSL *ssl, SSL_SESSION *ticket)
 {
     const struct tls_place *place = SSL_get_app_data(ssl);
     struct tls_context *c = place->context;
+    bool kept;
     (void)pthread_mutex_lock(&c->lock);
-    SSL_SESSION_free(c->ticket);
-    c->ticket = ticket;
-    memcpy(c->ticket_of, place->where, sizeof c->ticket_of);
+    kept = SSL_get_SSL_CTX(ssl) == c->ctx;
+    if (kept) {
+        SSL_SESSION_free(c->ticket);
+        c->ticket = ticket;
+        memcpy(c->ticket_of, place->where, sizeof c->ticket_of);
+    }
     (void)pthread_mutex_unlock(&c->lock);
-    return 1;
+    return kept;
 }
 
 static void look_at_files(const struct tls_files *files, struct seen seen[FILES])

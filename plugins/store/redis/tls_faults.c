@@ -41,7 +41,8 @@ static const char *explain_certificate(const struct tls *tls, const struct tls_f
         (void)snprintf(text, size,
                        "Redis at %s has a certificate for %s, not for '%s': connect by a name that is in it, set "
                        "`server_name` to one, or have '%s' put into it",
-                       where, tls->fault_detail[0] != '\0' ? tls->fault_detail : "no name", tls->name, tls->name);
+                       where, tls->fault_detail[0] != '\0' ? tls->fault_detail : "no name (subjectAltName)", tls->name,
+                       tls->name);
         return "server_name";
     case X509_V_ERR_CERT_HAS_EXPIRED:
         (void)snprintf(text, size, "Redis at %s: %s expired at %s: renew it on the server", where, whose,
