@@ -233,7 +233,7 @@ static enum trail_found mend(struct trail *trail, bool fits, struct text *lines)
         text_append_string(lines, "\n");
     }
     if (trail->size == 0 && !trail->rest && trail->head.number > 0) {
-        append_own(trail, TRAIL_CONTINUES, "", lines);
+        append_own(trail, "\"action\":\"continue\"", "", lines);
         return TRAIL_BEGUN;
     }
     if (!fits || trail->endless || (trail->size == 0 && trail->head.number > 0)) {
@@ -248,15 +248,31 @@ static enum trail_found mend(struct trail *trail, bool fits, struct text *lines)
     return TRAIL_WHOLE;
 }
 
+/* That the files are there is on the disk, too. */
+static bool sync_folder(const char *path)
+{
+    char folder[PATH_MAX];
+    int fd;
+    bool ok;
+    trail_folder(path, folder);
+    fd = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    ok = fd >= 0 && fsync(fd) == 0;
+    if (fd >= 0) {
+        (void)close(fd);
+    }
+    return ok;
+}
+
 static bool append(struct trail *trail, const char *members, enum trail_found *ret_found)
 {
     struct text lines = {0};
-    bool fits, ok = read_head(trail->head_fd, &trail->head, &trail->has_head) && read_end(trail, &fits);
+    bool fits, is_new, ok = read_head(trail->head_fd, &trail->head, &trail->has_head) && read_end(trail, &fits);
     if (ok) {
+        is_new = trail->size == 0 || !trail->has_head;
         *ret_found = mend(trail, fits, &lines);
         chain_append(trail->key, &trail->head, members, &lines);
         errno = ENOMEM;
-        ok = !lines.failed && add_lines(trail, &lines) && write_head(trail);
+        ok = !lines.failed && (!is_new || sync_folder(trail->path)) && add_lines(trail, &lines) && write_head(trail);
     }
     text_free(&lines);
     return ok;

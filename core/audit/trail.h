@@ -29,7 +29,4 @@ void trail_folder(const char *path, char ret[PATH_MAX]);
 /* What PATH.head says, while nobody appends; false with a message. One that is not there is a head without lines. */
 bool trail_head(const char *path, struct chain_head *ret, char *message, size_t size);
 
-/* The action of the line with which a new file begins, where lines came before it. */
-#define TRAIL_CONTINUES "\"action\":\"continue\""
-
 #endif

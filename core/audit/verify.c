@@ -8,7 +8,7 @@
 
 struct verify {
     const struct key *key;
-    const struct chain_head *must;
+    const struct verify_ends *ends;
     verify_fault_fn fault;
     void *ctx;
     struct verify_report *report;
@@ -42,15 +42,24 @@ static void tell_missing(struct verify *v, int64_t from, int64_t to, const char 
     }
 }
 
-static void begin(struct verify *v, churn_str line, const struct chain_head *read, const char *prev)
+/* The first good line. Lines that were changed may stand before it. */
+static void begin(struct verify *v, const struct chain_head *read, const char *prev)
 {
-    bool continues = memmem(line.ptr, line.len, TRAIL_CONTINUES, sizeof TRAIL_CONTINUES - 1) != NULL;
-    int64_t expected = v->bad + 1; /* lines that were changed stand before it */
+    const struct chain_head *from = &v->ends->from;
+    int64_t missing = read->number - v->bad - 1 - from->number;
+    char where[256];
     v->begun = true;
-    v->report->first.number = read->number;
-    (void)snprintf(v->report->first.mac, sizeof v->report->first.mac, "%s", prev);
-    if (read->number > expected && !continues) {
-        tell_missing(v, v->bad > 0 ? read->number - v->bad - 1 : 1, read->number - 1, " before this one");
+    v->report->first = read->number;
+    if (missing > 0) {
+        (void)snprintf(where, sizeof where,
+                       " before this one, which goes on from %" PRId64 ":%.12s…; name the older files behind `verify`, "
+                       "or by --from where those end that are kept elsewhere",
+                       read->number - 1, prev);
+        tell_missing(v, from->number + 1, from->number + missing, v->bad > 0 ? " before these" : where);
+    } else if (read->number <= from->number) {
+        tell(v, "line number %" PRId64 " is one of those before the given start", read->number);
+    } else if (v->bad == 0 && strncmp(prev, from->mac, strlen(from->mac)) != 0) {
+        tell(v, "line number %" PRId64 " goes on from another line than the given start", read->number);
     }
 }
 
@@ -73,8 +82,8 @@ static void follow(struct verify *v, const struct chain_head *read, const char *
 
 static void look_for_must(struct verify *v, const struct chain_head *read)
 {
-    if (read->number == v->must->number && v->must->number > 0) {
-        v->met = strncmp(read->mac, v->must->mac, strlen(v->must->mac)) == 0;
+    if (read->number == v->ends->must.number && v->ends->must.number > 0) {
+        v->met = strncmp(read->mac, v->ends->must.mac, strlen(v->ends->must.mac)) == 0;
         if (!v->met) {
             tell(v, "line number %" PRId64 " is another one than the given head names", read->number);
             v->met = true; /* told */
@@ -97,7 +106,7 @@ static void take_line(struct verify *v, churn_str line)
     if (v->begun) {
         follow(v, &read, prev);
     } else {
-        begin(v, line, &read, prev);
+        begin(v, &read, prev);
         v->at = read;
         v->bad = 0;
     }
@@ -120,29 +129,35 @@ static void take_file(struct verify *v, FILE *in)
     free(line);
 }
 
-static void check_end(struct verify *v, const struct chain_head *head)
+static void check_end(struct verify *v)
 {
+    const struct chain_head *head = &v->ends->head;
     v->line = 0;
     if (head->number > v->at.number + v->bad) {
         tell_missing(v, v->at.number + v->bad + 1, head->number, " at the end");
-    } else if (head->number == v->at.number && v->bad == 0 && head->number > 0 && strcmp(head->mac, v->at.mac) != 0) {
+    } else if (v->begun && head->number == v->at.number && v->bad == 0 && head->number > 0 &&
+               strcmp(head->mac, v->at.mac) != 0) {
         tell(v, "its last line is another one than its head names");
     }
-    if (v->must->number > 0 && !v->met && v->must->number > v->at.number) {
-        tell_missing(v, v->at.number + v->bad + 1, v->must->number, " at the end, says the given head");
-    } else if (v->must->number > 0 && !v->met) {
-        tell(v, "line number %" PRId64 ", which the given head names, is not among these", v->must->number);
+    if (v->ends->must.number > 0 && !v->met && v->ends->must.number > v->at.number) {
+        tell_missing(v, v->at.number + v->bad + 1, v->ends->must.number, " at the end, says the given head");
+    } else if (v->ends->must.number > 0 && !v->met) {
+        tell(v, "line number %" PRId64 ", which the given head names, is not among these", v->ends->must.number);
     }
     if (v->report->lines > 0 && v->report->faults >= v->report->lines && !v->begun) {
         tell(v, "no line of it fits the key: was it written with another one?");
     }
 }
 
-bool verify_files(const char *const *paths, unsigned count, const struct key *key, const struct chain_head *head,
-                  const struct chain_head *must, verify_fault_fn fault, void *ctx, struct verify_report *ret,
-                  char *message, size_t size)
+bool verify_files(const char *const *paths, unsigned count, const struct key *key, const struct verify_ends *ends,
+                  verify_fault_fn fault, void *ctx, struct verify_report *ret, char *message, size_t size)
 {
-    struct verify v = {.key = key, .must = must, .fault = fault, .ctx = ctx, .report = ret, .at = chain_begin()};
+    struct verify v = {.key = key,
+                       .ends = ends,
+                       .fault = fault,
+                       .ctx = ctx,
+                       .report = ret,
+                       .at = ends->from.number > 0 ? ends->from : chain_begin()};
     *ret = (struct verify_report){0};
     for (unsigned i = 0; i < count; i++) {
         FILE *in = fopen(paths[i], "re");
@@ -158,7 +173,7 @@ bool verify_files(const char *const *paths, unsigned count, const struct key *ke
             return refuse(message, size, "the audit '%s' cannot be read", paths[i]);
         }
     }
-    check_end(&v, head);
+    check_end(&v);
     ret->last = v.at;
     return true;
 }

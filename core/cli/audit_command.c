@@ -63,7 +63,7 @@ static void print_json(const struct verify_report *report, struct json_object *f
     chain_head_format(&report->last, head);
     json_add(object, "whole", json_object_new_boolean(report->faults == 0));
     json_add(object, "lines", json_object_new_int64(report->lines));
-    json_add(object, "first", json_object_new_int64(report->first.number));
+    json_add(object, "first", json_object_new_int64(report->first));
     json_add_text(object, "head", head);
     json_add(object, "faults", json_object_get(faults));
     (void)puts(json_object_to_json_string_ext(object, JSON_C_TO_STRING_PLAIN | JSON_C_TO_STRING_NOSLASHESCAPE));
@@ -80,12 +80,6 @@ static void print_text(const struct verify_report *report)
         return;
     }
     (void)printf("%" PRId64 " lines, whole; head %s\n", report->lines, head);
-    if (report->first.number > 1) {
-        chain_head_format(&(struct chain_head){.number = report->first.number - 1}, head);
-        (void)printf("it goes on from line number %" PRId64 " of an older file, %.12s…; name that behind `verify` to "
-                     "check both\n",
-                     report->first.number - 1, report->first.mac);
-    }
 }
 
 /* Older files stand behind the operand; the audit itself is the newest. NULL when memory ran out. */
@@ -101,20 +95,33 @@ static const char **list_files(const struct arguments *a, const char *path)
     return paths;
 }
 
+static bool take_ends(const struct arguments *a, struct verify_ends *ret)
+{
+    const struct {
+        const char *name, *text;
+        struct chain_head *into;
+    } given[] = {{"head", a->head, &ret->must}, {"from", a->from, &ret->from}};
+    for (size_t i = 0; i < sizeof given / sizeof given[0]; i++) {
+        if (given[i].text != NULL && !chain_head_parse(given[i].text, given[i].into)) {
+            printable_line(stderr, "churnd: --%s: '%s' is no head such as 17:0a1b…, or a line's number", given[i].name,
+                           given[i].text);
+            return false;
+        }
+    }
+    return true;
+}
+
 /* False, with a message, when it cannot be told. */
 static bool judge(const struct arguments *a, const char *path, const struct key *key, struct told *told,
                   struct verify_report *report)
 {
     const char **paths = list_files(a, path);
-    struct chain_head head, must = {0};
+    struct verify_ends ends = {0};
     char message[TRAIL_MESSAGE_SIZE] = "out of memory";
-    bool ok = a->head == NULL || chain_head_parse(a->head, &must);
-    if (!ok) {
-        printable_line(stderr, "churnd: --head: '%s' is no head such as 17:0a1b…, or a line's number", a->head);
-    } else {
-        ok =
-            paths != NULL && trail_head(path, &head, message, sizeof message) &&
-            verify_files(paths, a->operand_count, key, &head, &must, tell_fault, told, report, message, sizeof message);
+    bool ok = take_ends(a, &ends);
+    if (ok) {
+        ok = paths != NULL && trail_head(path, &ends.head, message, sizeof message) &&
+             verify_files(paths, a->operand_count, key, &ends, tell_fault, told, report, message, sizeof message);
         if (!ok) {
             printable_line(stderr, "churnd: %s", message);
         }

@@ -215,6 +215,12 @@ static bool take_cacert(struct arguments *a, const char *value)
     return true;
 }
 
+static bool take_from(struct arguments *a, const char *value)
+{
+    a->from = value;
+    return true;
+}
+
 static bool take_head(struct arguments *a, const char *value)
 {
     a->head = value;
@@ -539,6 +545,11 @@ static const struct command_option options[] = {
      .commands = "audit",
      .help = "of verify: a head that was noted elsewhere, and must be among the lines",
      .take = take_head},
+    {.name = "from",
+     .value = "NUMBER[:HASH]",
+     .commands = "audit",
+     .help = "of verify: the head with which older files ended that are kept elsewhere",
+     .take = take_from},
     {.name = "rates",
      .value = "LIST",
      .commands = "load",

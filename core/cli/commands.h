@@ -69,7 +69,7 @@ struct arguments {
     const char *at;                       /* tap: a point of the pipeline; NULL: events */
     const char *when, *customer, *socket; /* tap */
     int64_t limit;                        /* tap: records; verify: customers; 0: not given */
-    const char *head;                     /* audit */
+    const char *head, *from;              /* audit */
     const char *url, *cacert;             /* top, health */
     bool once;
     bool connect;

@@ -42,11 +42,11 @@ static void note_fault(void *ctx, const char *fault)
 static struct verify_report judge(const struct chain_head *head)
 {
     const char *const paths[] = {path};
-    struct chain_head none = {0};
+    const struct verify_ends ends = {.head = *head};
     struct verify_report report;
     char message[TRAIL_MESSAGE_SIZE];
     int64_t told = 0;
-    promise(verify_files(paths, 1, &key, head, &none, note_fault, &told, &report, message, sizeof message),
+    promise(verify_files(paths, 1, &key, &ends, note_fault, &told, &report, message, sizeof message),
             "a file is read: %s", message);
     promise(told == report.faults, "each fault is told");
     return report;

@@ -390,18 +390,39 @@ def test_many_write_at_once(trail):
 
 
 def test_a_file_that_was_rotated(trail):
-    """The new one begins with the old one's head."""
+    """The new one begins with the old one's head, which is named with it, or which somebody noted."""
     path, audit = trail
     old = audit.with_name("audit.jsonl.1")
+    ended = run_churnd("audit", "head", "-c", path, check=0).stdout.strip()
     audit.rename(old)
     run_churnd("profile", "-c", path, "cust-0", check=0)
     assert acts(audit.parent) == ["continue", "read"]
-    said = verified(path)
-    assert said.startswith("2 lines, whole; head 8:") and "goes on from line number 6 of an older file" in said
     assert verified(path, old).startswith("8 lines, whole; head 8:")
+    for given in (ended, ended[:12], "6"):
+        assert verified(path, "--from", given).startswith("2 lines, whole; head 8:")
+    assert f"{audit}:1: line number 7 goes on from another line than the given start" in faults(path, "--from", "6:abc")
+    assert f"{audit}:1: line number 6 is missing before this one" in faults(path, "--from", "5")
+    assert "line number 7 is one of those before the given start" in faults(path, "--from", "7")
+    assert "line number 1 is one of those before the given start" in faults(path, old, "--from", ended)
+    assert "--from: 'x' is no head" in faults(path, "--from", "x")
     lines = old.read_text().splitlines(keepends=True)
     old.write_text("".join(lines[:-1]))
     assert f"{audit}:1: line number 6 is missing before this one" in faults(path, old)
+
+
+def test_a_file_that_was_removed(trail):
+    """It is no rotation until somebody names what was kept."""
+    path, audit = trail
+    ended = run_churnd("audit", "head", "-c", path, check=0).stdout.strip()
+    audit.unlink()
+    run_churnd("profile", "-c", path, "cust-0", check=0)
+    told = faults(path)
+    assert f"{audit}:1: lines number 1 to 6 are missing before this one, which goes on from {ended[:14]}" in told
+    assert "--from" in told
+    report = json.loads(run_churnd("audit", "verify", "--format", "json", "-c", path, check=1).stdout)
+    assert report["whole"] is False and report["first"] == 7
+    audit.write_text("")
+    assert "lines number 7 to 8 are missing at the end" in faults(path, "--from", ended)
 
 
 def test_what_cannot_be_audited_is_not_shown(trail):

@@ -6,6 +6,7 @@
 #include "check.h"
 #include "core/base/clock.h"
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 static const struct key key = {.bytes = {1, 2, 3}}, other_key = {.bytes = {3, 2, 1}};
@@ -78,12 +79,12 @@ static void note_fault(void *ctx, const char *fault)
 static int64_t judge(const struct key *with, struct text *ret_told)
 {
     const char *paths[] = {path};
-    struct chain_head head, none = {0};
+    struct verify_ends ends = {0};
     struct verify_report report;
     char message[TRAIL_MESSAGE_SIZE] = "";
     *ret_told = (struct text){0};
-    check(trail_head(path, &head, message, sizeof message) &&
-              verify_files(paths, 1, with, &head, &none, note_fault, ret_told, &report, message, sizeof message),
+    check(trail_head(path, &ends.head, message, sizeof message) &&
+              verify_files(paths, 1, with, &ends, note_fault, ret_told, &report, message, sizeof message),
           "%s", message);
     text_append(ret_told, "", 1);
     return report.faults;
@@ -171,6 +172,33 @@ static void test_files_are_not_everybodys(void)
     append_lines(1);
     CU_ASSERT(stat(path, &st) == 0 && (st.st_mode & 07777) == (0640 & ~022));
     CU_ASSERT(stat(head_name(), &st) == 0 && (st.st_mode & 07777) == 0600);
+}
+
+/* That a folder was put on the disk, by a call that stands before the library's. */
+static unsigned folders_synced;
+
+int fsync(int fd)
+{
+    struct stat st;
+    folders_synced += fstat(fd, &st) == 0 && S_ISDIR(st.st_mode);
+    return (int)syscall(SYS_fsync, fd);
+}
+
+/* A crash of the machine takes no file with it that has lines. */
+static void test_a_new_file_is_on_the_disk(void)
+{
+    char old[sizeof path + 8];
+    begin();
+    folders_synced = 0;
+    append_lines(1);
+    CU_ASSERT(folders_synced == 1);
+    append_lines(1);
+    CU_ASSERT(folders_synced == 1);
+    (void)snprintf(old, sizeof old, "%s.1", path);
+    CU_ASSERT(rename(path, old) == 0);
+    append_lines(1);
+    CU_ASSERT(folders_synced == 2);
+    CU_ASSERT(unlink(old) == 0);
 }
 
 /* Whatever of the newest write a crash leaves, the next line mends it, and nothing that was acknowledged is missing. */
@@ -431,6 +459,7 @@ int main(void)
                            TEST(test_no_byte_of_a_line_can_be_changed),
                            TEST(test_heads),
                            TEST(test_files_are_not_everybodys),
+                           TEST(test_a_new_file_is_on_the_disk),
                            TEST(test_a_crash_at_any_byte),
                            TEST(test_what_is_no_line_of_ours),
                            TEST(test_each_line_is_missed),
