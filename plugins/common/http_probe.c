@@ -1,19 +1,9 @@
 #include "http_probe.h"
 
 #include "http_failure.h"
+#include "loopback.h"
 #include <stdlib.h>
 #include <strings.h>
-
-/* Whether somebody between this machine and the host of "http://HOST…" could read on. */
-static int is_elsewhere(const char *origin)
-{
-    const char *host = strstr(origin, "://"), *user = strrchr(origin, '@');
-    size_t len;
-    host = user != NULL ? user + 1 : host != NULL ? host + 3 : origin;
-    len = host[0] == '[' ? strcspn(host, "]") + 1 : strcspn(host, ":/");
-    return !((len == 9 && strncmp(host, "localhost", len) == 0) || (len == 5 && strncmp(host, "[::1]", len) == 0) ||
-             (strncmp(host, "127.", 4) == 0 && strspn(host, "0123456789.") == len));
-}
 
 static int is_given(const char *text)
 {
@@ -24,7 +14,7 @@ static int is_given(const char *text)
 static int is_exposed(const struct http_settings *s, const char *origin)
 {
     return strncmp(origin, "http://", sizeof "http://" - 1) == 0 &&
-           (is_elsewhere(origin) || (is_given(s->proxy) && is_elsewhere(s->proxy)));
+           (!loopback_is_url(origin) || (is_given(s->proxy) && !loopback_is_url(s->proxy)));
 }
 
 static void tell_risk(const char *option, const char *origin, churn_target_fn fn, void *ctx)
@@ -50,7 +40,7 @@ static void tell_risks(const struct http_settings *s, const char *origin, churn_
     if (exposed && s->headers != NULL && s->headers->count > 0) {
         tell_risk(s->options.headers, origin, fn, ctx);
     }
-    if (user != NULL && is_elsewhere(s->proxy) && strncasecmp(s->proxy, "https://", sizeof "https://" - 1) != 0) {
+    if (user != NULL && !loopback_is_url(s->proxy) && strncasecmp(s->proxy, "https://", sizeof "https://" - 1) != 0) {
         tell_risk(s->options.proxy, user + 1, fn, ctx);
     }
 }

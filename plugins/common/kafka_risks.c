@@ -1,5 +1,6 @@
 #include "kafka_risks.h"
 #include "kafka_login.h"
+#include "loopback.h"
 
 #include <churn/result.h>
 #include <stdio.h>
@@ -24,6 +25,7 @@ static int has_login(const churn_map *properties)
 void kafka_risks(const churn_map *properties, churn_target_fn fn, void *ctx)
 {
     const char *protocol = kafka_login_property(properties, "security.protocol");
+    const char *tokens = kafka_login_property(properties, "sasl.oauthbearer.token.endpoint.url");
     const char *checks = kafka_login_property(properties, "enable.ssl.certificate.verification");
     if (checks[0] != '\0' && strcasecmp(checks, "true") != 0 && strcmp(checks, "1") != 0 &&
         strcasecmp(checks, "t") != 0) {
@@ -42,6 +44,11 @@ void kafka_risks(const churn_map *properties, churn_target_fn fn, void *ctx)
     if (kafka_login_property(properties, "enable.sasl.oauthbearer.unsecure.jwt")[0] != '\0') {
         tell_risk("enable.sasl.oauthbearer.unsecure.jwt",
                   "tokens that nobody has signed are for tests alone: whoever reaches the broker may be anybody", fn,
+                  ctx);
+    }
+    if (strncasecmp(tokens, "http://", sizeof "http://" - 1) == 0 && !loopback_is_url(tokens)) {
+        tell_risk("sasl.oauthbearer.token.endpoint.url",
+                  "is asked without TLS: anybody on the way can read the client's secret and its tokens; use https", fn,
                   ctx);
     }
     if (strcasecmp(protocol, "sasl_plaintext") == 0) {

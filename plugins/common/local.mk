@@ -16,6 +16,7 @@ KAFKA_CLIENT = $(PAUSE) $(TLS_FILES) \
   %D%/kafka_risks.c %D%/kafka_risks.h \
   %D%/kafka_section.c %D%/kafka_section.h \
   %D%/kafka_topic_name.h \
+  %D%/loopback.h \
   %D%/stall.h
 KAFKA_PRODUCER = $(KAFKA_CLIENT) \
   %D%/kafka_producer.c %D%/kafka_producer.h \
@@ -35,6 +36,7 @@ HTTP_CLIENT = $(GROW) \
   %D%/http_probe.c %D%/http_probe.h \
   %D%/http_settings.c %D%/http_settings.h \
   %D%/http_sockets.c %D%/http_sockets.h \
+  %D%/loopback.h \
   %D%/retry_after.h \
   $(TEXT_BUFFER)
 TLS_FILES = %D%/tls_files.c %D%/tls_files.h

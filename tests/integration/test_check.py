@@ -54,6 +54,7 @@ TLS = (
     "source: {plugin: kafka, topics: [a], group_id: g, properties: {security.protocol: ssl, %s}}\n"
     + "store: {plugin: lmdb, path: store}\n"
 )
+REDIS = "source: {plugin: generate, events: 1}\n" + "store: {plugin: redis, %s}\n"
 LOGIN = TLS.replace("ssl, ", "%s, sasl.mechanism: PLAIN, sasl.username: a, sasl.password: secret-word").replace(
     "%s}", "}"
 )
@@ -93,6 +94,26 @@ LOGIN = TLS.replace("ssl, ", "%s, sasl.mechanism: PLAIN, sasl.username: a, sasl.
             "security.protocol",
             "logs in without TLS",
         ),
+        (
+            REDIS % "host: redis.example, password: secret-word",
+            "secret-word",
+            "password: sends the password unencrypted to redis.example:6379; use TLS",
+        ),
+        (
+            REDIS % "url: 'redis://:secret-word@10.0.0.1'",
+            "'redis://",
+            "url: sends the password unencrypted to 10.0.0.1:6379; use TLS",
+        ),
+        (
+            REDIS % "sentinels: ['localhost', '[2001:db8::1]'], master: m, sentinel_password: secret-word",
+            "secret-word",
+            "sentinel_password: sends the password unencrypted to [2001:db8::1]:26379; use TLS",
+        ),
+        (
+            REDIS % "url: 'rediss://localhost', check_name: false",
+            "false",
+            "check_name: the name in a certificate is not checked",
+        ),
     ],
 )
 def test_what_others_can_read_or_forge(text, at, words, tmp_path):
@@ -108,6 +129,24 @@ def test_what_others_can_read_or_forge(text, at, words, tmp_path):
     assert words in run_churnd("check", "--deny-warnings", "-c", path, cwd=tmp_path, check=1).stderr
     path.write_text(text + DEAD + "mistake: 1\n")  # so that it ends
     assert words in run_churnd("-c", path, cwd=tmp_path, check=1).stderr
+
+
+@pytest.mark.parametrize(
+    "store",
+    [
+        "host: localhost, password: p",
+        "host: '::1', password: p",
+        "url: 'redis://:p@127.0.0.2:1/0'",
+        "url: 'unix:///run/redis.sock', password: p",
+        "url: 'rediss://:p@redis.example'",
+        "host: redis.example",
+        "sentinels: ['127.0.0.1:1'], master: m, password: p, sentinel_password: p",
+    ],
+)
+def test_what_nobody_can_read_or_forge(store, tmp_path):
+    """Encrypted, without a secret, or on this machine."""
+    said = run_churnd("check", "-c", write(tmp_path, REDIS % store + DEAD), cwd=tmp_path, check=0).stderr
+    assert not re.search("unencrypted|without TLS|not checked", said), said
 
 
 @pytest.mark.parametrize(

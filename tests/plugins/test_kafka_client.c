@@ -5,6 +5,7 @@
 #include "kafka_conf.h"
 #include "kafka_login.h"
 #include "kafka_producer.h"
+#include "kafka_risks.h"
 #include "mock_kafka.h"
 
 #include <arpa/inet.h>
@@ -607,9 +608,46 @@ static void test_sink_counts(void)
     cluster_free(&c);
 }
 
+/* --- What others could read --- */
+
+static void count_risk(void *ctx, const churn_target *risk)
+{
+    unsigned *count = ctx;
+    CU_ASSERT_STRING_EQUAL(risk->kind, CHURN_TARGET_RISK);
+    CU_ASSERT_STRING_EQUAL(risk->option, "properties.sasl.oauthbearer.token.endpoint.url");
+    CU_ASSERT(strstr(risk->message, "without TLS") != NULL);
+    ++*count;
+}
+
+/* Not every librdkafka takes the property, so it is not set here. */
+static void test_tokens_without_tls(void)
+{
+    static const struct {
+        const char *url;
+        unsigned risks;
+    } rows[] = {{"http://login.example/token", 1},
+                {"HTTP://user:word@10.0.0.1:8080/token", 1},
+                {"http://login.example/token?from=a@127.0.0.1", 1},
+                {"http://127.example/", 1},
+                {"http://127.0.0.1@login.example/", 1},
+                {"http://[2001:db8::1]/", 1},
+                {"http://localhost", 0},
+                {"http://user@127.0.0.1:8080/token", 0},
+                {"http://[::1]:8080/token", 0},
+                {"https://login.example/token", 0}};
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        const char *name = "sasl.oauthbearer.token.endpoint.url";
+        const churn_map map = {.keys = &name, .values = &rows[i].url, .count = 1};
+        unsigned risks = 0;
+        kafka_risks(&map, count_risk, &risks);
+        CU_ASSERT_EQUAL(risks, rows[i].risks);
+    }
+}
+
 int main(void)
 {
-    CU_TestInfo tests[] = {TEST(test_properties),
+    CU_TestInfo tests[] = {TEST(test_tokens_without_tls),
+                           TEST(test_properties),
                            TEST(test_mechanisms),
                            TEST(test_faults),
                            TEST(test_probe),

@@ -24,6 +24,7 @@ store_LTLIBRARIES += plugins/store/redis.la
   %D%/replies.c %D%/replies.h \
   %D%/resp.h \
   %D%/rights.c %D%/rights.h \
+  %D%/risks.c %D%/risks.h plugins/common/loopback.h \
   %D%/sentinel.c %D%/sentinel.h \
   %D%/session.c %D%/session.h \
   %D%/settings.c %D%/settings.h \

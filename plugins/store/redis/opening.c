@@ -7,6 +7,7 @@
 #include "login.h"
 #include "replies.h"
 #include "resp.h"
+#include "risks.h"
 #include "sentinel.h"
 
 #include <ctype.h>
@@ -210,7 +211,9 @@ void redis_probe(void *self, uint32_t timeout_ms, churn_target_fn fn, void *ctx)
                            .flags = CHURN_TARGET_READS | CHURN_TARGET_WRITES,
                            .kind = "redis",
                            .name = store->where};
-    if (timeout_ms > 0) {
+    if (timeout_ms == 0) {
+        risks_tell(store, fn, ctx);
+    } else {
         target.result = try_session(store, timeout_ms, remark, sizeof remark, &err);
         target.option = target.result != CHURN_OK && err.option[0] != '\0' ? err.option : NULL;
         target.message = target.result != CHURN_OK ? err.message : remark[0] != '\0' ? remark : NULL;
