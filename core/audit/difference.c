@@ -1,5 +1,6 @@
 #include "audit/difference.h"
 
+#include "config/secret_name.h"
 #include <stdio.h>
 
 #define MAX_BYTES ((size_t)16 * 1024) /* of the array; what goes beyond is only said to be more */
@@ -51,20 +52,9 @@ static bool names_secret_option(const struct pipeline *pipeline, const char *nam
 }
 
 /* A library's own properties are in no table. */
-static bool sounds_secret(const char *name)
-{
-    static const char *const words[] = {"pass", "secret", "token", "credential", "auth", "jaas", "key.pem", "oauth"};
-    for (size_t i = 0; i < sizeof words / sizeof words[0]; i++) {
-        if (strcasestr(name, words[i]) != NULL) {
-            return true;
-        }
-    }
-    return false;
-}
-
 static bool is_hidden(const struct difference *d, const char *name)
 {
-    return names_secret_option(d->from, name) || names_secret_option(d->to, name) || sounds_secret(name);
+    return names_secret_option(d->from, name) || names_secret_option(d->to, name) || secret_name(name);
 }
 
 /* What a variable gave is shown as the file has it. */

@@ -9,5 +9,7 @@ libcore_la_SOURCES += \
   %D%/option.h \
   %D%/reference.c \
   %D%/reference.h \
+  %D%/secret_name.c \
+  %D%/secret_name.h \
   %D%/secrets.c \
   %D%/secrets.h

@@ -3,6 +3,7 @@
 #include "base/credential.h"
 #include "base/refuse.h"
 #include "base/secret_file.h"
+#include "config/secret_name.h"
 #include <ctype.h>
 #include <limits.h>
 #include <stdlib.h>
@@ -60,18 +61,6 @@ bool reference_parse(const char *at, struct reference *ret)
 
 /* ---- what it stands for ---- */
 
-/* Whether a variable is called like a secret, such as DB_PASSWORD. */
-static bool names_a_secret(const char *name)
-{
-    static const char *const words[] = {"PASS", "PW", "SECRET", "TOKEN", "KEY", "CREDENTIAL", "AUTH"};
-    for (size_t i = 0; i < sizeof words / sizeof words[0]; i++) {
-        if (strcasestr(name, words[i]) != NULL) {
-            return true;
-        }
-    }
-    return false;
-}
-
 static bool resolve_file(const char *path, struct resolved *ret)
 {
     struct stat about;
@@ -119,7 +108,7 @@ static bool find_variable(const char *name, const struct env_file *env, struct r
     if (value == NULL && !credential_read(name, &ret->value, ret->message, sizeof ret->message)) {
         return false;
     }
-    ret->secret = ret->value != NULL || names_a_secret(name);
+    ret->secret = ret->value != NULL || secret_name(name);
     value = value == NULL && ret->value == NULL ? env_file_get(env, name) : value;
     if (value != NULL) {
         ret->value = strdup(value);

@@ -239,10 +239,11 @@ def test_what_commands_write(tmp_path):
     run_churnd("verify", "--against", "again:", "-c", path, check=0)
     run_churnd("redrive", "-c", path, check=0)
     run_churnd("explain", "cust-1", "-c", path, check=0)
+    run_churnd("load", "--clean", "-c", path, check=0)
     run_churnd("check", "-c", path, check=0)
     lines = lines_of(tmp_path)
     assert [line["action"] for line in lines if line["action"] != "stop"] == [
-        *("start", "replay", "rebuild", "read", "redrive", "read")
+        *("start", "replay", "rebuild", "read", "redrive", "read", "clean")
     ]
     assert acts(tmp_path).count("stop") == 4
     assert lines[2]["from"] == "beginning" and lines[4]["into"] == "again:"
@@ -429,7 +430,7 @@ def test_what_cannot_be_audited_is_not_shown(trail):
     path, audit = trail
     audit.unlink()
     audit.mkdir()
-    for command in (["profile", "cust-0"], ["explain", "cust-0"], ["rebuild", "--into", "x:"]):
+    for command in (["profile", "cust-0"], ["explain", "cust-0"], ["rebuild", "--into", "x:"], ["load", "--clean"]):
         done = run_churnd(*command, "-c", path, check=1)
         assert "cannot be written" in done.stderr and "unaudited" in done.stderr and done.stdout == "", done
     assert "cannot be read" in faults(path)

@@ -30,7 +30,7 @@ def running(tmp_path_factory):
         stack.stop()
 
 
-def write(path, topics):
+def write(path, topics, **sections):
     settings = {
         "name": path.stem,
         "source": {
@@ -42,9 +42,15 @@ def write(path, topics):
         },
         "store": {"plugin": "redis", "host": "${REDIS_HOST}", "port": "${REDIS_PORT}"},
         "dead_letters": {"plugin": "file", "path": str(path.with_suffix(".letters"))},
+        "audit": {"path": str(path.with_suffix(".audit")), "key": "5a" * 32},
+        **sections,
     }
     path.write_text(yaml.safe_dump(settings, sort_keys=False))
     return path
+
+
+def acts(stack):
+    return [json.loads(line) for line in stack.config.with_suffix(".audit").read_text().splitlines()]
 
 
 def load(stack, *args, check=0, config=None):
@@ -69,6 +75,8 @@ def test_a_ladder_that_is_kept_up_with(running, tmp_path):
     wait_for("all to be counted", lambda: total(running, result["customers"]) >= written)
     assert total(running, result["customers"]) == written
     assert f"of customers whose names begin with {result['customers']}" in done.stderr
+    act = [a for a in acts(running) if a["action"] == "load"][-1]
+    assert (act["by"], act["topic"], act["customers"]) == ("load", TOPIC, result["customers"])
 
     root = ElementTree.parse(plot).getroot()
     svg = "{http://www.w3.org/2000/svg}"
@@ -166,6 +174,7 @@ def test_what_is_left_is_removed(running):
     assert f"{tests:,} profiles of load tests removed" in said, said
     left = {k.decode() for k in running.redis.client.scan_iter(match="profile:load*")}
     assert left == {"profile:load_er", "profile:loaded_1_x"}
+    assert acts(running)[-1]["action"] == "clean"
     assert running.member.running()
 
 
@@ -194,6 +203,9 @@ def test_mistakes(running, tmp_path):
         refused = load(running, *args, *([] if "--clean" in args else ["--topic", "unmade"]), config=unmade, check=1)
         assert message in refused.stderr and "writes up to" not in refused.stderr, refused.stderr
     assert not running.kafka.topic_exists("unmade") and not (tmp_path / "plot.svg").exists()
+    config = write(tmp_path / "unaudited.yaml", ["unmade"], audit={"path": str(tmp_path), "key": "5a" * 32})
+    assert "nothing is shown or done unaudited" in load(running, config=config, check=1).stderr
+    assert not running.kafka.topic_exists("unmade")
     config = tmp_path / "file.yaml"
     letters = f"dead_letters: {{plugin: file, path: {tmp_path}/letters}}\n"
     config.write_text("source: {plugin: file, path: x}\nstore: {plugin: lmdb, path: y}\n" + letters)

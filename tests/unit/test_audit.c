@@ -1,5 +1,6 @@
 /* The chain of an audit's lines, the file that they are appended to, and the judge of whether it is whole. */
 #include "core/audit/audit.h"
+#include "core/audit/difference.h"
 #include "core/audit/trail.h"
 #include "core/audit/verify.h"
 
@@ -453,6 +454,48 @@ static void test_a_repeat_is_none_while_nothing_can_be_written(void)
     end_moved(&m);
 }
 
+/* ---- what a reload changes ---- */
+
+static struct text difference_of(const char *was, const char *is)
+{
+    struct pipeline from = {0}, to = {0};
+    struct text out = {0};
+    write_all(was, strlen(was), "we");
+    CU_ASSERT_FATAL(config_load(&from.config, path, NULL, stderr));
+    write_all(is, strlen(is), "we");
+    CU_ASSERT_FATAL(config_load(&to.config, path, NULL, stderr));
+    difference_append(&out, &from, &to);
+    text_append(&out, "", 1);
+    config_free(&from.config);
+    config_free(&to.config);
+    return out;
+}
+
+static void test_what_sounds_like_a_secret_is_not_shown(void)
+{
+    static const char *const secrets[] = {
+        "api_key",    "apikey",      "X-Api-Key",    "pwd",         "redis_pw",        "hmac",
+        "sentry_dsn", "private_key", "privateKey",   "access.key",  "sasl.password",   "ssl.key.pem",
+        "Cookie",     "auth",        "bearer.token", "credentials", "sasl.jaas.config"};
+    static const char *const others[] = {"key_prefix", "tls_key_file", "ssl.key.location", "rate", "linger.ms"};
+    char was[200], is[200];
+    struct text told;
+    for (size_t i = 0; i < sizeof secrets / sizeof secrets[0]; i++) {
+        (void)snprintf(was, sizeof was, "properties: {%s: hunter1}\n", secrets[i]);
+        (void)snprintf(is, sizeof is, "properties: {%s: hunter2}\n", secrets[i]);
+        told = difference_of(was, is);
+        check(strstr(told.bytes, secrets[i]) != NULL && strstr(told.bytes, "hunter") == NULL, "%s", told.bytes);
+        text_free(&told);
+    }
+    for (size_t i = 0; i < sizeof others / sizeof others[0]; i++) {
+        (void)snprintf(was, sizeof was, "properties: {%s: 1}\n", others[i]);
+        (void)snprintf(is, sizeof is, "properties: {%s: 2}\n", others[i]);
+        told = difference_of(was, is);
+        check_contains(told.bytes, "\"from\":\"1\",\"to\":\"2\"", others[i]);
+        text_free(&told);
+    }
+}
+
 int main(void)
 {
     CU_TestInfo tests[] = {TEST(test_a_line_is_read_as_it_was_written),
@@ -469,6 +512,7 @@ int main(void)
                            TEST(test_a_look_finds_that_nothing_can_be_written),
                            TEST(test_a_look_after_a_rotation),
                            TEST(test_a_repeat_is_none_while_nothing_can_be_written),
+                           TEST(test_what_sounds_like_a_secret_is_not_shown),
                            CU_TEST_INFO_NULL};
     char *slash = strrchr(path, '/');
     int failed;

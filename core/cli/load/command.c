@@ -6,6 +6,7 @@
 #include "base/grouped.h"
 #include "base/printable.h"
 #include "base/progress_line.h"
+#include "cli/audited.h"
 #include "cli/load/clean.h"
 #include "cli/load/feed.h"
 #include "cli/load/others.h"
@@ -319,6 +320,22 @@ static void announce(const struct load *load)
                pipeline->store_settings.key_prefix);
 }
 
+static bool audit_test(const struct load *load)
+{
+    struct text details = {0};
+    bool ok;
+    text_append_string(&details, "\"topic\":");
+    text_append_json(&details, load->sections[EVENTS].topic_found, strlen(load->sections[EVENTS].topic_found));
+    text_printf(&details, ",\"customers\":\"%s\"", load->prefixes[EVENTS]);
+    text_append(&details, "", 1);
+    ok = !details.failed && audited(&load->pipelines[EVENTS], "load", "load", NULL, details.bytes);
+    if (details.failed) {
+        (void)fputs("churnd: out of memory\n", stderr);
+    }
+    text_free(&details);
+    return ok;
+}
+
 /* ---- the test ---- */
 
 static int tell(struct load *load, bool done)
@@ -452,7 +469,7 @@ static int clean(const struct arguments *arguments, struct loader *loader, struc
     if (pipeline_load(&pipeline, arguments_files(arguments), loader, log, stderr)) {
         if (pipeline.store.loaded == NULL) {
             printable_line(stderr, "churnd: %s has no store", arguments->config);
-        } else {
+        } else if (audited(&pipeline, "load", "clean", NULL, "\"what\":\"profiles of load tests\"")) {
             status = load_clean(&pipeline);
         }
     }
@@ -481,7 +498,8 @@ int command_load(const struct arguments *arguments, struct loader *loader, struc
     if (take_arguments(load, arguments)) {
         name_customers(load);
         if (load_pipelines(load, files, loader) && check_store(&load->pipelines[EVENTS]) &&
-            feed_make(&load->feed, log, load->sources, SOURCES) && check_topics(load, files, loader)) {
+            feed_make(&load->feed, log, load->sources, SOURCES) && check_topics(load, files, loader) &&
+            audit_test(load)) {
             block_signals(&load->signals);
             status = test(load);
             status = load->stopped != 0 ? STATUS_INTERRUPTED(load->stopped) : status;
