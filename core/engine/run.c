@@ -105,7 +105,7 @@ static void on_stop_signal(struct run *run, int signal_number, const struct ucre
                sigabbrev_np(signal_number));
     run->signal_ms = clock_monotonic_ms();
     run->stopper = *sender;
-    if (run->now.pipeline->until_end && run->now.order != WORKER_FINISH) {
+    if (run->now.pipeline->until_end) {
         run->interrupted = signal_number;
     }
     tell_stopping(run);

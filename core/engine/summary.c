@@ -126,7 +126,7 @@ static void print_interrupted(FILE *out, const struct pipeline *pipeline, int si
                         "event counts twice",
                         pipeline->store_settings.key_prefix);
     } else {
-        (void)fputs("records are left; the same command goes on with them", out);
+        (void)fputs("records, or what waits for sinks, are left; the same command goes on with them", out);
     }
     (void)fputc('\n', out);
 }

@@ -2,6 +2,7 @@
 
 import contextlib
 import re
+import signal
 import time
 
 import events
@@ -96,7 +97,8 @@ def test_kill_while_triggers_wait(stack, seed):
 
 
 def test_until_end_does_not_wait_for_a_dead_api(stack, seed):
-    """A run to the end with the API down ends; the triggers wait for the next run."""
+    """A run to the end with the API down ends, and one that waits for a slow API ends by a signal and says that it is not
+    through; the triggers wait for the next run."""
     model = setup(stack, seed, 3000, 100)
     stack.api.stop()
     config = pipeline(stack.folder / "consumer.yaml", quick_group)
@@ -104,6 +106,13 @@ def test_until_end_does_not_wait_for_a_dead_api(stack, seed):
     oracle.assert_profiles(model, stack.redis.hashes("profile:"))
     assert not stack.redis.hashes("prediction:")
     stack.api.start()
+    stack.api.delay = 4.0
+    process = stack.churnd("-c", config, "--until-end")
+    wait_for("the end to wait", lambda: "the end waits for" in process.err, 60)
+    process.send(signal.SIGINT)
+    assert process.wait(60) == 128 + signal.SIGINT, process.err[-3000:]
+    assert "  interrupted    by SIGINT before the end: " in process.out, process.out
+    stack.api.delay = 0.0
     stack.run("-c", config, "--until-end", timeout=120)
     assert stack.redis.hashes("prediction:").keys() == model.triggers.keys()
 

@@ -418,5 +418,5 @@ def test_runs_that_keep_their_pipeline(lines, kind):
     interrupted = kind in ("--until-end", "redrive")  # before the end of work that has one
     assert process.terminate(20) == (128 + signal.SIGTERM if interrupted else 0), process.err[-3000:]
     assert ("interrupted    by SIGTERM before the end: " in process.out) == interrupted, process.out
-    left = {"--until-end": "records are left; the same command goes on", "redrive": "dead letters are left; the same"}
+    left = {"--until-end": "are left; the same command goes on with them", "redrive": "dead letters are left; the same"}
     assert left.get(kind, "") in process.out
