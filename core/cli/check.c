@@ -226,6 +226,12 @@ static void deny_warnings(struct config *config)
     }
 }
 
+static void warn_of_sandbox(void *ctx, const char *text)
+{
+    struct config *config = ctx;
+    config_warning(config, config_get(&config->root, "sandbox"), "sandbox: %s", text);
+}
+
 /* What a run's sandbox would leave. */
 static void show_sandbox(struct pipeline *pipeline, struct pipeline_files files)
 {
@@ -247,6 +253,7 @@ static void show_sandbox(struct pipeline *pipeline, struct pipeline_files files)
     }
     if (!text.failed && !needs.failed) {
         config_ok(&pipeline->config, at, "sandbox: %s", text.bytes);
+        needs_tell_risks(&needs, warn_of_sandbox, &pipeline->config);
     }
     text_free(&text);
     needs_free(&needs);

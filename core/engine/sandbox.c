@@ -112,6 +112,11 @@ static void tell_lacking(const struct pipeline *pipeline, int version)
     }
 }
 
+static void tell_risk(void *ctx, const char *text)
+{
+    log_line(ctx, CHURN_LOG_WARN, part, text);
+}
+
 static void tell_entered(const struct sandbox *sandbox, const struct pipeline *pipeline)
 {
     const struct needs *needs = &sandbox->needs;
@@ -149,6 +154,7 @@ static bool enforce(struct sandbox *sandbox, const struct pipeline *pipeline)
     sandbox->entered = true;
     tell_lacking(pipeline, version);
     tell_entered(sandbox, pipeline);
+    needs_tell_risks(&sandbox->needs, tell_risk, pipeline->log);
     return true;
 }
 

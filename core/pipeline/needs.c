@@ -141,6 +141,43 @@ static void need_path(struct needs *needs, const char *path, bool written)
     }
 }
 
+/* Takes `path`. */
+static void add_believed(struct needs *needs, const char *shown, char *path)
+{
+    struct believed *grown =
+        path != NULL ? realloc(needs->believed, (needs->believed_count + 1) * sizeof *grown) : NULL;
+    char *copy = grown != NULL ? strdup(shown) : NULL;
+    needs->believed = grown != NULL ? grown : needs->believed;
+    if (copy == NULL) {
+        needs->failed = true;
+        free(path);
+        return;
+    }
+    grown[needs->believed_count++] = (struct believed){.shown = copy, .path = path};
+}
+
+/* What is read, and believed: the file, and the folder where a link to it or, as long as there is none, it would lie.
+ */
+static void need_believed(struct needs *needs, const char *path)
+{
+    char *real, *folder;
+    struct stat about;
+    need_path(needs, path, false);
+    if (path == NULL || *path == '\0' || strcmp(path, "-") == 0 || file_place_is_standard(path)) {
+        return;
+    }
+    real = realpath(path, NULL);
+    if (real != NULL) {
+        add_believed(needs, path, real);
+    }
+    if (real == NULL || (lstat(path, &about) == 0 && S_ISLNK(about.st_mode))) {
+        folder = folder_above(path);
+        if (folder != NULL) {
+            add_believed(needs, path, folder);
+        }
+    }
+}
+
 static void need_paths(struct needs *needs, const char *const *paths, bool written)
 {
     for (; paths != NULL && *paths != NULL; paths++) {
@@ -168,7 +205,7 @@ static void need_references(struct needs *needs, const char *written)
     for (const char *at = written; at != NULL && (at = strstr(at, "${")) != NULL; at += 2) {
         if (reference_parse(at + 2, &ref) && ref.kind == REFERENCE_FILE) {
             char *path = strndup(ref.name, ref.name_len);
-            need_path(needs, path, false);
+            need_believed(needs, path);
             needs->failed = needs->failed || path == NULL;
             free(path);
         } else if (credentials != NULL) {
@@ -232,10 +269,10 @@ static void need_files(struct needs *needs, const struct pipeline *pipeline, str
     const struct loader *loader = pipeline->loader;
     char path[PATH_MAX];
     bool shared;
-    need_path(needs, files.pipeline, false);
-    need_path(needs, files.env != NULL ? files.env : ".env", false);
+    need_believed(needs, files.pipeline);
+    need_believed(needs, files.env != NULL ? files.env : ".env");
     for (unsigned i = 0; i < loader->dir_count; i++) {
-        need_path(needs, loader->dirs[i], false);
+        need_believed(needs, loader->dirs[i]);
     }
     if (journal_folder_name(pipeline->settings.state_dir, path, &shared)) {
         need_path(needs, path, true);
@@ -246,8 +283,8 @@ static void need_files(struct needs *needs, const struct pipeline *pipeline, str
     }
     needs->local = needs->local || getenv("NOTIFY_SOCKET") != NULL; /* of systemd */
     need_path(needs, pipeline->audit_settings.path, true);
-    need_path(needs, health->cert_file, false);
-    need_path(needs, health->key_file, false);
+    need_believed(needs, health->cert_file);
+    need_believed(needs, health->key_file);
     need_nodes(needs, &pipeline->config.root);
     if (health->listen != NULL) {
         needs->listened = port_of(health->listen);
@@ -399,7 +436,12 @@ void needs_free(struct needs *needs)
     for (unsigned i = 0; i < needs->path_count; i++) {
         free(needs->paths[i].path);
     }
+    for (unsigned i = 0; i < needs->believed_count; i++) {
+        free(needs->believed[i].shown);
+        free(needs->believed[i].path);
+    }
     free(needs->paths);
+    free(needs->believed);
     free(needs->ports);
     free((void *)needs->syscalls);
     *needs = (struct needs){0};
@@ -475,6 +517,36 @@ bool needs_cover(const struct needs *needs, const struct needs *more, char *mess
         }
     }
     return true;
+}
+
+/* The path that may be written and has `path` in it; NULL: none. */
+static const char *find_written(const struct needs *needs, const char *path)
+{
+    for (unsigned i = 0; i < needs->path_count; i++) {
+        if (needs->paths[i].written && is_below(path, needs->paths[i].path)) {
+            return needs->paths[i].path;
+        }
+    }
+    return NULL;
+}
+
+void needs_tell_risks(const struct needs *needs, needs_risk_fn fn, void *ctx)
+{
+    const char *told = "";
+    for (unsigned i = 0; i < needs->believed_count; i++) {
+        const struct believed *one = &needs->believed[i];
+        const char *written = find_written(needs, one->path);
+        char text[2 * PATH_MAX + 256];
+        if (written != NULL && strcmp(one->shown, told) != 0) {
+            (void)snprintf(
+                text, sizeof text,
+                "the run may write to %s, and %s is of there: who breaks into it decides what the next start "
+                "does; keep what is written in a folder of its own",
+                written, one->shown);
+            fn(ctx, text);
+            told = one->shown;
+        }
+    }
 }
 
 static void describe_network(const struct needs *needs, struct text *text)

@@ -7,9 +7,17 @@
 #include "base/landlock.h"
 #include "pipeline/load.h"
 
+/* A file or folder that the next start believes: what is in it decides what churnd does. */
+struct believed {
+    char *shown; /* as it was named */
+    char *path;  /* where it is or would be made, as `paths` has it */
+};
+
 struct needs {
     struct landlock_path *paths; /* absolute, without links; folders for what may be made or put in place of a file */
     unsigned path_count;
+    struct believed *believed;
+    unsigned believed_count;
     uint16_t *ports;
     unsigned port_count;
     uint16_t listened;
@@ -30,6 +38,9 @@ void needs_free(struct needs *needs);
 bool needs_call(const struct needs *needs, const char *name);
 /* Whether `more` needs nothing that `needs` does not have; false with what it is. */
 bool needs_cover(const struct needs *needs, const struct needs *more, char *message, size_t size);
+/* Calls `fn` with a text for each thing that is believed and lies where the run may write. */
+typedef void (*needs_risk_fn)(void *ctx, const char *text);
+void needs_tell_risks(const struct needs *needs, needs_risk_fn fn, void *ctx);
 /* What it is of the network and of system calls, for people. */
 void needs_describe(const struct needs *needs, struct text *text);
 /* Reports what plugins declare that cannot be: a system call that nobody knows. False with errors. */

@@ -207,6 +207,39 @@ def test_system_calls_are_refused_without_landlock(tmp_path):
     assert (lacking in err) == (LANDLOCK < 6), err
 
 
+def test_what_the_next_start_believes_lies_apart_from_what_is_written(tmp_path):
+    """Or who breaks into a run owns those to come. Told by `check` and at the start."""
+    world = World(
+        tmp_path, "warn", "nothing", health={"listen": f"{HOST}:{free_port()}", "token": "${file:keys/token}"}
+    )
+    world.settings["sinks"][0].pop("write")
+    (world.folder / "keys").mkdir()
+    (world.folder / "keys/token").write_text("token-of-the-listener")
+    (world.folder / "keys/token").chmod(0o600)
+    world.write()
+
+    def believed():
+        said = world.check().stderr, run_churnd("-c", "p.yaml", cwd=world.folder, check=0).stderr
+        found = [sorted(re.findall(r"the run may write to (\S+), and (\S+) is of there", text)) for text in said]
+        assert found[0] == found[1], said
+        return set(found[0])
+
+    own = str(world.folder.resolve())
+    assert believed() == {(own, "p.yaml"), (own, ".env"), (own, "plugins"), (own, "keys/token")}
+    for path, kept in (("alerts", "out/alerts"), ("dead", "keys/dead")):
+        (world.folder / kept).parent.mkdir(exist_ok=True)
+        text = yaml.safe_dump(world.settings).replace(f"path: {path}\n", f"path: {kept}\n")
+        world.settings = yaml.safe_load(text)
+    world.write()
+    assert believed() == {(own + "/keys", "keys/token")}
+    world.settings["dead_letters"]["path"] = "out/dead"
+    (world.folder / "out/p.yaml").symlink_to(world.path)
+    world.write()
+    assert believed() == set()
+    link = run_churnd("check", "-c", "out/p.yaml", cwd=world.folder, check=0).stderr
+    assert f"the run may write to {own}/out, and out/p.yaml is of there" in link
+
+
 @pytest.mark.skipif(LANDLOCK > 0, reason="this kernel has Landlock")
 def test_a_sandbox_that_is_demanded_needs_landlock(tmp_path):
     _, err = World(tmp_path, "on").run(status=1)
