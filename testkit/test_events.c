@@ -114,11 +114,11 @@ static int32_t put_profile(struct churn_test *t, struct memory_store *store, con
                       .len = store_keys_profile(t->pipeline.store_settings.key_prefix, churn_text(customer_id), key)};
     const struct memory_hash *hash = memory_store_find(store, name);
     bool ok = profile != NULL &&
-              (hash == NULL || profile_read(profile, registry, &t->parts, hash->fields, hash->count, message,
-                                            sizeof message) == CHURN_OK) &&
+              (hash == NULL || profile_read(profile, registry, &t->parts, churn_text(customer_id), hash->fields,
+                                            hash->count, message, sizeof message) == CHURN_OK) &&
               profile_merge(profile, delta, registry, &t->parts) && profile_set_mark(profile, part, next);
     if (ok) {
-        profile_render(profile, registry, &t->parts, &out);
+        profile_render(profile, registry, &t->parts, churn_text(customer_id), &out);
         ok = !out.failed && memory_store_merge(store, name, out.pairs, out.count);
     }
     profile_text_free(&out);

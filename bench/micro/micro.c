@@ -154,7 +154,7 @@ static void step_put(struct bench *b, size_t i)
         !profile_set_mark(b->profile, b->part, (int64_t)i + 1)) {
         fail("out of memory");
     }
-    profile_render(b->profile, &b->catalog->registry, &b->parts, &b->text);
+    profile_render(b->profile, &b->catalog->registry, &b->parts, churn_text("c"), &b->text);
     if (b->text.failed) {
         fail("out of memory");
     }

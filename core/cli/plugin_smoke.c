@@ -264,7 +264,7 @@ static void judge_folded(struct folding *f)
 {
     struct profile_text text[2] = {{0}};
     for (unsigned i = 0; i < 2; i++) {
-        profile_render(f->profiles[i], f->registry, &f->parts, &text[i]);
+        profile_render(f->profiles[i], f->registry, &f->parts, (churn_str){.ptr = ""}, &text[i]);
     }
     if (!same_pairs(&text[0], &text[1])) {
         plugin_report_error(f->check, "not_pure",

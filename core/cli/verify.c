@@ -182,7 +182,9 @@ static int32_t take_profile(void *ctx, churn_str key, const churn_pair *fields, 
     struct profile_view view;
     bool stop = batch->v->failed;
     (void)key;
-    batch->v->failed = !profile_view_make(&view, batch->v->registry, fields, count, VIEW_CLEAR) || stop;
+    batch->v->failed =
+        !profile_view_make(&view, batch->v->registry, batch->ids[batch->answered / SIDES], fields, count, VIEW_CLEAR) ||
+        stop;
     take_clear(batch, view.pairs, count);
     profile_view_free(&view);
     return stop ? CHURN_END : CHURN_OK;

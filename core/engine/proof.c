@@ -71,6 +71,7 @@ static bool can_prove(const struct worker *worker, const struct partition *p, in
 
 struct doubter {
     struct worker *worker;
+    churn_str customer;
     struct profile *profile;
 };
 
@@ -79,8 +80,8 @@ static int32_t on_doubter(void *ctx, churn_str key, const churn_pair *fields, ui
     struct doubter *doubter = ctx;
     struct worker *worker = doubter->worker;
     char message[256];
-    int32_t result = profile_read(doubter->profile, &worker->pipeline->catalog.registry, &worker->parts, fields, count,
-                                  message, sizeof message);
+    int32_t result = profile_read(doubter->profile, &worker->pipeline->catalog.registry, &worker->parts,
+                                  doubter->customer, fields, count, message, sizeof message);
     (void)key;
     return result == CHURN_FATAL ? CHURN_FATAL : CHURN_OK; /* whatever else is wrong with it, its marks are read */
 }
@@ -88,7 +89,7 @@ static int32_t on_doubter(void *ctx, churn_str key, const churn_pair *fields, ui
 /* Reads the profile for which the checkpoint doubts. CHURN_OK, CHURN_RETRY, CHURN_FATAL. */
 static int32_t read_doubter(struct worker *worker, churn_str customer, struct profile *profile)
 {
-    struct doubter doubter = {.worker = worker, .profile = profile};
+    struct doubter doubter = {.worker = worker, .customer = customer, .profile = profile};
     char key[STORE_KEY_SIZE];
     churn_str name = {.ptr = key,
                       .len = store_keys_profile(worker->pipeline->store_settings.key_prefix, customer, key)};

@@ -106,17 +106,17 @@ static bool put(struct worker *worker, struct window *window, uint32_t index)
 {
     struct delta *delta = window->deltas[index];
     const struct customer *customer = delta->customer;
+    const churn_str id = {.ptr = customer->id, .len = customer->id_len};
     char key[STORE_KEY_SIZE];
     churn_error err = {.size = sizeof err};
     int32_t result;
     churn_put put = {.size = sizeof put, .id = index, .ttl_ms = worker->pipeline->store_settings.ttl_ms};
-    profile_render(customer->profile, registry_of(worker), &worker->parts, &worker->writer.rendered);
+    profile_render(customer->profile, registry_of(worker), &worker->parts, id, &worker->writer.rendered);
     if (worker->writer.rendered.failed) {
         return out_of_memory(worker);
     }
     put.key = (churn_str){.ptr = key};
-    put.key.len = store_keys_profile(worker->pipeline->store_settings.key_prefix,
-                                     (churn_str){.ptr = customer->id, .len = customer->id_len}, key);
+    put.key.len = store_keys_profile(worker->pipeline->store_settings.key_prefix, id, key);
     put.expected_version = customer->profile->version;
     put.fields = worker->writer.rendered.pairs;
     put.count = worker->writer.rendered.count;
@@ -268,8 +268,9 @@ static int32_t judge_stored(struct worker *worker, const struct customer *custom
                             struct profile *stored, struct reject *reject)
 {
     char message[256];
-    int32_t read =
-        profile_read(stored, registry_of(worker), &worker->parts, reply->fields, reply->count, message, sizeof message);
+    int32_t read = profile_read(stored, registry_of(worker), &worker->parts,
+                                (churn_str){.ptr = customer->id, .len = customer->id_len}, reply->fields, reply->count,
+                                message, sizeof message);
     int32_t positions;
     if (read == CHURN_FATAL) {
         (void)out_of_memory(worker);

@@ -97,9 +97,20 @@ void protect_append(struct text *out, const struct protect *protect, enum protec
     }
 }
 
-struct seal_place protect_profile_place(const struct registry_field *field, churn_str tag)
+struct seal_place protect_profile_place(const struct registry_field *field, churn_str customer, churn_str tag)
 {
-    return (struct seal_place){.kind = "profile", .record = tag, .owner = {.ptr = "", .len = 0}, .field = field->name};
+    return (struct seal_place){.kind = "profile", .record = tag, .owner = customer, .field = field->name};
+}
+
+bool protect_cut_mark(churn_str *tag)
+{
+    uint32_t len = sizeof PROTECT_SEALED_MARK - 1;
+    bool marked = tag->len >= len && memcmp(tag->ptr, PROTECT_SEALED_MARK, len) == 0;
+    if (marked) {
+        tag->ptr += len;
+        tag->len -= len;
+    }
+    return marked;
 }
 
 /* ---- events and alerts ---- */

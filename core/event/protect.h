@@ -49,8 +49,12 @@ bool protect_is_done(churn_str text);
 void protect_append(struct text *out, const struct protect *protect, enum protect_action action,
                     const struct seal_place *place, churn_str text);
 
-/* Where the text of a profile field stands: `tag` is the value of its field "_l:…", which tells the event. */
-struct seal_place protect_profile_place(const struct registry_field *field, churn_str tag);
+/* Where the text of a profile field stands: in which customer's profile, and `tag` tells the event that it is of. */
+struct seal_place protect_profile_place(const struct registry_field *field, churn_str customer, churn_str tag);
+/* What the value of a text's field "_l:…" begins with where the text is encrypted, before the tag. */
+#define PROTECT_SEALED_MARK "e "
+/* Cuts the mark off; whether it was there. */
+bool protect_cut_mark(churn_str *tag);
 
 /* The working space for one thread. NULL when memory ran out. */
 struct protector;

@@ -51,8 +51,8 @@ static int32_t read_profile(const struct lookup *lookup, const struct pipeline *
     int32_t result = stored_profile_get(&stored, pipeline, lookup->session, churn_text(question->id), &parts, err);
     if (result == CHURN_OK && stored.text.count > 0) {
         struct profile_view view;
-        question->profile.failed =
-            !profile_view_make(&view, &pipeline->catalog.registry, stored.text.pairs, stored.text.count, PLACE_PAGE);
+        question->profile.failed = !profile_view_make(&view, &pipeline->catalog.registry, churn_text(question->id),
+                                                      stored.text.pairs, stored.text.count, PLACE_PAGE);
         profile_append_json(&question->profile, &pipeline->catalog.registry, view.pairs, stored.text.count);
         profile_view_free(&view);
     }

@@ -91,13 +91,14 @@ static uint32_t on_profile_key(const churn_host *host, churn_str customer_id, ch
     return store_keys_profile(instance_of(host)->pipeline->store_settings.key_prefix, customer_id, key);
 }
 
-static char *on_profile_json(const churn_host *host, const churn_pair *fields, uint32_t count)
+static char *on_customer_json(const churn_host *host, churn_str customer_id, const churn_pair *fields, uint32_t count)
 {
     const struct instance *instance = instance_of(host);
     const struct registry *registry = &instance->pipeline->catalog.registry;
     struct profile_view view;
     struct text json = {0};
-    json.failed = !profile_view_make(&view, registry, fields, count, protect_section_place(instance->section));
+    json.failed =
+        !profile_view_make(&view, registry, customer_id, fields, count, protect_section_place(instance->section));
     profile_append_json(&json, registry, view.pairs, count);
     profile_view_free(&view);
     text_append(&json, "", 1);
@@ -105,6 +106,12 @@ static char *on_profile_json(const churn_host *host, const churn_pair *fields, u
         text_free(&json);
     }
     return json.bytes;
+}
+
+/* No text is encrypted for a customer without id. */
+static char *on_profile_json(const churn_host *host, const churn_pair *fields, uint32_t count)
+{
+    return on_customer_json(host, (churn_str){.ptr = ""}, fields, count);
 }
 
 static void on_free_text(char *text)
@@ -168,7 +175,8 @@ static const void *on_extension(const churn_host *host, const char *id)
                                           .store = on_store,
                                           .profile_key = on_profile_key,
                                           .profile_json = on_profile_json,
-                                          .free_text = on_free_text};
+                                          .free_text = on_free_text,
+                                          .customer_json = on_customer_json};
     (void)host;
     if (strcmp(id, CHURN_METRICS_ID) == 0) {
         return &metrics;

@@ -9,6 +9,7 @@
 struct taking {
     struct stored_profile *stored;
     const struct registry *registry;
+    churn_str customer;
     struct parts *parts;
     bool failed; /* memory ran out */
 };
@@ -48,13 +49,13 @@ static int32_t take_profile(void *ctx, churn_str key, const churn_pair *fields, 
     struct stored_profile *stored = taking->stored;
     struct profile_view view;
     int32_t result = CHURN_FATAL;
-    bool kept = profile_view_make(&view, taking->registry, fields, count, VIEW_CLEAR) &&
+    bool kept = profile_view_make(&view, taking->registry, taking->customer, fields, count, VIEW_CLEAR) &&
                 keep_pairs(&stored->text, view.pairs, count);
     (void)key;
     profile_view_free(&view);
     if (kept) {
-        result = profile_read(stored->profile, taking->registry, taking->parts, fields, count, stored->damage,
-                              sizeof stored->damage);
+        result = profile_read(stored->profile, taking->registry, taking->parts, taking->customer, fields, count,
+                              stored->damage, sizeof stored->damage);
     }
     taking->failed = result == CHURN_FATAL;
     if (!taking->failed && !has_version(stored)) {
@@ -141,7 +142,7 @@ int32_t stored_profile_get(struct stored_profile *stored, const struct pipeline 
                            churn_str customer, struct parts *parts, churn_error *err)
 {
     const struct registry *registry = &pipeline->catalog.registry;
-    struct taking taking = {.stored = stored, .registry = registry, .parts = parts};
+    struct taking taking = {.stored = stored, .registry = registry, .customer = customer, .parts = parts};
     char key[STORE_KEY_SIZE];
     churn_str whole = {.ptr = key, .len = store_keys_profile(pipeline->store_settings.key_prefix, customer, key)};
     int32_t result;

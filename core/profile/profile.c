@@ -242,6 +242,7 @@ struct reader {
     struct profile *profile;
     const struct registry *registry;
     struct parts *parts;
+    churn_str customer;
     const churn_pair *pairs;
     uint32_t count;
     char *message; /* of `size` bytes: why a field is refused, where its part says so */
@@ -412,11 +413,9 @@ static bool read_number(const struct registry_field *field, churn_str value, int
     }
 }
 
-/* A text that somebody else wrote gives way to any event. */
-static int32_t read_clear_text(const struct reader *reader, const struct registry_field *field, uint32_t index,
-                               churn_str value)
+/* A text that somebody else wrote, without `tag`, gives way to any event. */
+static int32_t read_clear_text(const struct reader *reader, uint32_t index, const churn_str *tag, churn_str value)
 {
-    const churn_str *tag = profile_find_pair(reader->pairs, reader->count, field->tag);
     struct event_origin origin = {.time_ms = INT64_MIN};
     int32_t result;
     if (tag != NULL) {
@@ -431,14 +430,14 @@ static int32_t read_clear_text(const struct reader *reader, const struct registr
 }
 
 /* A text that is encrypted in the store. CHURN_REJECT with the reader's message. */
-static int32_t open_text(const struct reader *reader, const struct registry_field *field, churn_str sealed,
-                         struct text *clear)
+static int32_t open_text(const struct reader *reader, const struct registry_field *field, churn_str tag,
+                         churn_str sealed, struct text *clear)
 {
-    const churn_str *tag = profile_find_pair(reader->pairs, reader->count, field->tag);
-    struct seal_place place = protect_profile_place(field, tag != NULL ? *tag : (churn_str){.ptr = ""});
+    const struct protect *protect = reader->registry->protect;
+    struct seal_place place = protect_profile_place(field, reader->customer, tag);
     churn_str id = {.ptr = ""};
     (void)seal_is(sealed, &id);
-    switch (seal_open(clear, &reader->registry->protect->ring, &place, sealed)) {
+    switch (seal_open(clear, protect != NULL ? &protect->ring : NULL, &place, sealed)) {
     case SEAL_OPENED:
         return CHURN_OK;
     case SEAL_NO_MEMORY:
@@ -459,15 +458,17 @@ static int32_t open_text(const struct reader *reader, const struct registry_fiel
 static int32_t read_text(const struct reader *reader, const struct registry_field *field, uint32_t index,
                          churn_str value)
 {
+    const churn_str *stored = profile_find_pair(reader->pairs, reader->count, field->tag);
+    churn_str tag = stored != NULL ? *stored : (churn_str){.ptr = ""};
     struct text clear = {0};
     int32_t result;
-    if (reader->registry->protect == NULL || reader->registry->protect->ring.count == 0 || !seal_is(value, NULL)) {
-        return read_clear_text(reader, field, index, value);
+    if (!protect_cut_mark(&tag)) {
+        return read_clear_text(reader, index, stored, value); /* whatever it looks like */
     }
-    result = open_text(reader, field, value, &clear);
+    result = open_text(reader, field, tag, value, &clear);
     if (result == CHURN_OK) {
         value = (churn_str){.ptr = clear.len > 0 ? clear.bytes : "", .len = (uint32_t)clear.len};
-        result = read_clear_text(reader, field, index, value);
+        result = read_clear_text(reader, index, &tag, value);
     }
     text_free(&clear);
     return result;
@@ -500,13 +501,14 @@ static int32_t read_pair(const struct reader *reader, const churn_pair *pair)
     return index < 0 ? CHURN_OK : read_field(reader, (uint32_t)index, pair->value);
 }
 
-int32_t profile_read(struct profile *profile, const struct registry *registry, struct parts *parts,
+int32_t profile_read(struct profile *profile, const struct registry *registry, struct parts *parts, churn_str customer,
                      const churn_pair *pairs, uint32_t count, char *message, size_t size)
 {
     char why[256];
     const struct reader reader = {.profile = profile,
                                   .registry = registry,
                                   .parts = parts,
+                                  .customer = customer,
                                   .pairs = pairs,
                                   .count = count,
                                   .message = why,

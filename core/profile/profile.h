@@ -44,11 +44,11 @@ void profile_free(struct profile *profile, const struct registry *registry);
 /* Bytes that it takes in memory. */
 size_t profile_bytes(const struct profile *profile, const struct registry *registry);
 
-/* Reads stored fields into an empty profile. Names that it does not know are left alone: they stay in the store.
- * CHURN_OK; CHURN_REJECT when a value is none of its field's type, with a message that names the field and never shows
- * the value: of such a profile only the marks and late offsets that could be read are of use; CHURN_FATAL when memory
- * ran out. */
-int32_t profile_read(struct profile *profile, const struct registry *registry, struct parts *parts,
+/* Reads a customer's stored fields into an empty profile. Names that it does not know are left alone: they stay in the
+ * store. CHURN_OK; CHURN_REJECT when a value is none of its field's type, with a message that names the field and never
+ * shows the value: of such a profile only the marks and late offsets that could be read are of use; CHURN_FATAL when
+ * memory ran out. */
+int32_t profile_read(struct profile *profile, const struct registry *registry, struct parts *parts, churn_str customer,
                      const churn_pair *pairs, uint32_t count, char *message, size_t size);
 
 /* What is wrong with a mark, or with late offsets, beyond what profiles can have counted: printf's format of their

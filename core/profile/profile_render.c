@@ -65,43 +65,43 @@ static void append_tag(struct text *out, const struct text_value *text, const st
     text_append(out, name.ptr, name.len);
 }
 
+static bool is_sealed(const struct registry *registry, const struct registry_field *field)
+{
+    return registry->protect != NULL && registry->protect->ring.count > 0 && field->stored == PROTECT_ENCRYPT;
+}
+
 static void append_sealed(struct text *out, const struct registry *registry, const struct registry_field *field,
-                          const struct text_value *text, const struct parts *parts)
+                          churn_str customer, const struct text_value *text, const struct parts *parts)
 {
     struct text tag = {0};
     struct seal_place place;
     append_tag(&tag, text, parts);
-    place = protect_profile_place(field, (churn_str){.ptr = tag.bytes, .len = (uint32_t)tag.len});
+    place = protect_profile_place(field, customer, (churn_str){.ptr = tag.bytes, .len = (uint32_t)tag.len});
     protect_append(out, registry->protect, PROTECT_ENCRYPT, &place, (churn_str){.ptr = text->bytes, .len = text->len});
     out->failed = out->failed || tag.failed;
     text_free(&tag);
 }
 
-/* Also a text in clear that looks as if it were encrypted is: so it is read again as what it was. */
-static bool is_sealed(const struct registry *registry, const struct registry_field *field,
-                      const struct text_value *text)
-{
-    return registry->protect != NULL && registry->protect->ring.count > 0 &&
-           (field->stored == PROTECT_ENCRYPT || seal_is((churn_str){.ptr = text->bytes, .len = text->len}, NULL));
-}
-
-static void render_text(const struct registry *registry, const struct registry_field *field,
+/* That a text is encrypted is told by its tag alone: an event's own text may look as if it were. */
+static void render_text(const struct registry *registry, const struct registry_field *field, churn_str customer,
                         const struct text_value *text, const struct parts *parts, struct profile_text *out)
 {
+    bool sealed = is_sealed(registry, field);
     size_t start = out->bytes.len;
-    if (is_sealed(registry, field, text)) {
-        append_sealed(&out->bytes, registry, field, text, parts);
+    if (sealed) {
+        append_sealed(&out->bytes, registry, field, customer, text, parts);
     } else {
         text_append(&out->bytes, text->bytes, text->len);
     }
     add_pair(out, field->name, start);
     start = out->bytes.len;
+    text_append_string(&out->bytes, sealed ? PROTECT_SEALED_MARK : "");
     append_tag(&out->bytes, text, parts);
     add_pair(out, field->tag, start);
 }
 
 static void render_fields(const struct profile *profile, const struct registry *registry, const struct parts *parts,
-                          struct profile_text *out)
+                          churn_str customer, struct profile_text *out)
 {
     for (uint32_t word = 0; word < REGISTRY_WORDS; word++) {
         for (uint64_t bits = profile->fields.changed[word]; bits != 0; bits &= bits - 1) {
@@ -109,7 +109,7 @@ static void render_fields(const struct profile *profile, const struct registry *
             const struct registry_field *field = &registry->fields[index];
             size_t start = out->bytes.len;
             if (field->merge == CHURN_MERGE_LATEST) {
-                render_text(registry, field, profile->fields.values[index].text, parts, out);
+                render_text(registry, field, customer, profile->fields.values[index].text, parts, out);
             } else {
                 append_number(&out->bytes, field, fields_number(&profile->fields, index));
                 add_pair(out, field->name, start);
@@ -191,12 +191,12 @@ static void render_late(const struct profile *profile, const struct parts *parts
 }
 
 void profile_render(const struct profile *profile, const struct registry *registry, const struct parts *parts,
-                    struct profile_text *out)
+                    churn_str customer, struct profile_text *out)
 {
     const char *at;
     out->count = 0;
     out->bytes.len = 0;
-    render_fields(profile, registry, parts, out);
+    render_fields(profile, registry, parts, customer, out);
     render_derived(profile, registry, out);
     render_marks(profile, parts, out);
     render_late(profile, parts, out);

@@ -13,10 +13,10 @@ struct profile_text {
     bool failed; /* memory ran out */
 };
 
-/* Writes what changed since profile_saved: fields, derived fields that depend on them, marks, late offsets. The pairs
- * are valid until the next call with the same `out`. */
+/* Writes what of the customer's profile changed since profile_saved: fields, derived fields that depend on them, marks,
+ * late offsets. The pairs are valid until the next call with the same `out`. */
 void profile_render(const struct profile *profile, const struct registry *registry, const struct parts *parts,
-                    struct profile_text *out);
+                    churn_str customer, struct profile_text *out);
 
 /* The value of one field, which is present, as it is stored. */
 void profile_append_field(struct text *out, const struct fields *fields, const struct registry *registry,

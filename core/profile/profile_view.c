@@ -19,55 +19,91 @@ static churn_str text_str(const struct text *text)
     return (churn_str){.ptr = text->len > 0 ? text->bytes : "", .len = (uint32_t)text->len};
 }
 
-/* Where the text of a field stands; of a number, nowhere else than its name. */
-static struct seal_place place_of(const struct registry *registry, uint32_t index, const churn_pair *pairs,
-                                  uint32_t count)
+/* What is made of a view. */
+struct making {
+    struct profile_view *view;
+    const struct registry *registry;
+    churn_str customer;
+    const churn_pair *pairs;
+    uint32_t count;
+    unsigned place;
+};
+
+/* A stored text in clear; SEAL_NONE: it is, or is to be left encrypted. */
+static enum seal_result open_text(const struct making *m, uint32_t index, enum protect_action action, churn_str tag,
+                                  churn_str value, struct text *clear)
 {
-    const struct registry_field none = {.name = {.ptr = ""}};
-    const struct registry_field *field = index < registry->field_count ? &registry->fields[index] : &none;
-    const churn_str *tag = field->merge == CHURN_MERGE_LATEST ? profile_find_pair(pairs, count, field->tag) : NULL;
-    return protect_profile_place(field, tag != NULL ? *tag : (churn_str){.ptr = ""});
+    struct seal_place place;
+    if (action == PROTECT_ENCRYPT || !protect_cut_mark(&tag)) {
+        return SEAL_NONE;
+    }
+    place = protect_profile_place(&m->registry->fields[index], m->customer, tag);
+    return seal_open(clear, &m->registry->protect->ring, &place, value);
 }
 
-/* Writes what is shown of a value into `out`; false: it is shown as it is. */
-static bool change(const struct protect *protect, const struct seal_place *place, enum protect_action action,
-                   churn_str value, struct text *out)
+/* The number of the pair that tags a field's text; -1: there is none. */
+static int64_t find_tag(const struct making *m, uint32_t index)
 {
-    struct text clear = {0};
-    enum seal_result opened = action != PROTECT_ENCRYPT ? seal_open(&clear, &protect->ring, place, value) : SEAL_NONE;
-    bool hides, changes;
+    bool is_text = index < m->registry->field_count && m->registry->fields[index].merge == CHURN_MERGE_LATEST;
+    for (uint32_t i = 0; is_text && i < m->count; i++) {
+        if (churn_equal(m->pairs[i].name, m->registry->fields[index].tag)) {
+            return i;
+        }
+    }
+    return -1;
+}
+
+/* Where a text stands that a view encrypts; a number, nowhere else than its profile. */
+static struct seal_place place_of(const struct making *m, uint32_t index, churn_str tag)
+{
+    const struct registry_field none = {.name = {.ptr = ""}};
+    (void)protect_cut_mark(&tag);
+    return protect_profile_place(index < m->registry->field_count ? &m->registry->fields[index] : &none, m->customer,
+                                 tag);
+}
+
+/* Writes what is shown of a field's value behind the bytes of the view. */
+static void change(const struct making *m, uint32_t pair, uint32_t index)
+{
+    const struct protect *protect = m->registry->protect;
+    enum protect_action action = protect->profile[m->place][index];
+    int64_t tag_at = find_tag(m, index);
+    churn_str tag = tag_at >= 0 ? m->pairs[tag_at].value : (churn_str){.ptr = ""}, value = m->pairs[pair].value;
+    struct text clear = {0}, *out = &m->view->bytes;
+    enum seal_result opened = open_text(m, index, action, tag, value, &clear);
+    size_t start = out->len;
     value = opened == SEAL_OPENED ? text_str(&clear) : value;
-    hides = action != PROTECT_CLEAR && !protect_is_done(value);
-    changes = hides || opened == SEAL_OPENED;
-    if (hides) {
-        protect_append(out, protect, action, place, value);
-    } else if (changes) {
+    if (action != PROTECT_CLEAR && !protect_is_done(value)) {
+        struct seal_place place = place_of(m, index, tag);
+        protect_append(out, protect, action, &place, value);
+    } else if (opened == SEAL_OPENED) {
         text_append(out, value.ptr, value.len);
+    }
+    if (out->len > start || opened == SEAL_OPENED) {
+        m->view->changed[pair].value = (churn_str){.ptr = NULL, .len = (uint32_t)(out->len - start)};
+    }
+    if (opened == SEAL_OPENED) {
+        (void)protect_cut_mark(&m->view->changed[tag_at].value);
     }
     out->failed = out->failed || opened == SEAL_NO_MEMORY;
     text_free(&clear);
-    return changes;
 }
 
 /* The texts get their places once all are there, for they may move until then. */
-static void exchange(struct profile_view *view, const struct registry *registry, const churn_pair *pairs,
-                     uint32_t count, unsigned place)
+static void exchange(const struct making *m)
 {
+    struct profile_view *view = m->view;
     size_t at = 0;
-    for (uint32_t i = 0; i < count; i++) {
-        int32_t index = find_field(registry, pairs[i].name);
-        size_t start = view->bytes.len;
-        struct seal_place where;
-        view->changed[i] = pairs[i];
-        if (index < 0) {
-            continue;
-        }
-        where = place_of(registry, (uint32_t)index, pairs, count);
-        if (change(registry->protect, &where, registry->protect->profile[place][index], pairs[i].value, &view->bytes)) {
-            view->changed[i].value = (churn_str){.ptr = NULL, .len = (uint32_t)(view->bytes.len - start)};
+    if (m->count > 0) {
+        memcpy(view->changed, m->pairs, m->count * sizeof *view->changed);
+    }
+    for (uint32_t i = 0; i < m->count; i++) {
+        int32_t index = find_field(m->registry, m->pairs[i].name);
+        if (index >= 0) {
+            change(m, i, (uint32_t)index);
         }
     }
-    for (uint32_t i = 0; i < count; i++) {
+    for (uint32_t i = 0; i < m->count; i++) {
         if (view->changed[i].value.ptr == NULL) {
             view->changed[i].value.ptr = view->bytes.bytes != NULL ? view->bytes.bytes + at : "";
             at += view->changed[i].value.len;
@@ -75,9 +111,11 @@ static void exchange(struct profile_view *view, const struct registry *registry,
     }
 }
 
-bool profile_view_make(struct profile_view *view, const struct registry *registry, const churn_pair *pairs,
-                       uint32_t count, unsigned place)
+bool profile_view_make(struct profile_view *view, const struct registry *registry, churn_str customer,
+                       const churn_pair *pairs, uint32_t count, unsigned place)
 {
+    const struct making making = {
+        .view = view, .registry = registry, .customer = customer, .pairs = pairs, .count = count, .place = place};
     *view = (struct profile_view){.pairs = pairs};
     if (registry->protect == NULL) {
         return true;
@@ -86,7 +124,7 @@ bool profile_view_make(struct profile_view *view, const struct registry *registr
     if (view->changed == NULL) {
         return false;
     }
-    exchange(view, registry, pairs, count, place);
+    exchange(&making);
     view->pairs = view->changed;
     return !view->bytes.failed;
 }

@@ -14,10 +14,10 @@ struct profile_view {
 /* What those see who may see everything. */
 #define VIEW_CLEAR (PLACE_UNIFORM + PROTECT_CLEAR)
 
-/* Makes a view of `pairs`, which it borrows, for an enum protect_place. What cannot be opened stays encrypted. False
- * when memory ran out. Free in either case. */
-bool profile_view_make(struct profile_view *view, const struct registry *registry, const churn_pair *pairs,
-                       uint32_t count, unsigned place);
+/* Makes a view of a customer's `pairs`, which it borrows, for an enum protect_place. What cannot be opened stays
+ * encrypted, and has its mark still. False when memory ran out. Free in either case. */
+bool profile_view_make(struct profile_view *view, const struct registry *registry, churn_str customer,
+                       const churn_pair *pairs, uint32_t count, unsigned place);
 void profile_view_free(struct profile_view *view);
 
 #endif

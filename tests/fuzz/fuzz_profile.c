@@ -57,7 +57,7 @@ static void touch(struct profile *profile)
 static void render(struct profile *profile, const struct parts *parts, struct profile_text *text)
 {
     touch(profile);
-    profile_render(profile, &types.catalog.registry, parts, text);
+    profile_render(profile, &types.catalog.registry, parts, churn_text("c"), text);
     promise(!text->failed, "there is memory");
     if (text->count > 0) {
         qsort(text->pairs, text->count, sizeof *text->pairs, profile_by_name);
@@ -74,7 +74,8 @@ static void check_written(struct profile *profile, const struct parts *parts)
     char message[256] = "";
     need(second != NULL, "memory");
     render(profile, parts, &written);
-    promise(profile_read(second, registry, &others, written.pairs, written.count, message, sizeof message) == CHURN_OK,
+    promise(profile_read(second, registry, &others, churn_text("c"), written.pairs, written.count, message,
+                         sizeof message) == CHURN_OK,
             "a profile that was written is read again: %s", message);
     render(second, &others, &again);
     promise(written.count == again.count, "%u fields are read again, not %u", written.count, again.count);
@@ -152,7 +153,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     struct profile *profile = profile_new(registry);
     struct parts parts = {0};
     need(profile != NULL, "memory");
-    int32_t result = profile_read(profile, registry, &parts, pairs, count, message, sizeof message);
+    int32_t result = profile_read(profile, registry, &parts, churn_text("c"), pairs, count, message, sizeof message);
     if (result == CHURN_OK) {
         check_late(profile);
         check_marks(profile);

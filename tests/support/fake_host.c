@@ -137,6 +137,12 @@ static char *fake_profile_json(const churn_host *host, const churn_pair *fields,
     return json;
 }
 
+static char *fake_customer_json(const churn_host *host, churn_str customer_id, const churn_pair *fields, uint32_t count)
+{
+    (void)customer_id;
+    return fake_profile_json(host, fields, count);
+}
+
 static void fake_free_text(char *text)
 {
     free(text);
@@ -200,6 +206,7 @@ static const void *fake_extension(const churn_host *host, const char *id)
                                           .store = fake_store,
                                           .profile_key = fake_profile_key,
                                           .profile_json = fake_profile_json,
+                                          .customer_json = fake_customer_json,
                                           .free_text = fake_free_text};
     static const churn_health health = {.size = sizeof health, .stalled = fake_stalled};
     static const churn_event_types types = {.size = sizeof types, .count = fake_type_count, .at = fake_type_at};

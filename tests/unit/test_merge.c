@@ -159,7 +159,7 @@ static enum answer put(struct worker *worker, struct stored *stored, bool reply_
     struct profile *profile = customer->profile, *base;
     char message[256] = "";
     if (profile->version == stored->version) {
-        profile_render(profile, &pipeline.catalog.registry, &worker->parts, &worker->writer.rendered);
+        profile_render(profile, &pipeline.catalog.registry, &worker->parts, churn_text(""), &worker->writer.rendered);
         for (uint32_t i = 0; i < worker->writer.rendered.count; i++) {
             stored_set(stored, &worker->writer.rendered.pairs[i]);
         }
@@ -171,8 +171,8 @@ static enum answer put(struct worker *worker, struct stored *stored, bool reply_
         return TAKEN;
     }
     base = profile_new(&pipeline.catalog.registry);
-    check(profile_read(base, &pipeline.catalog.registry, &worker->parts, stored->pairs, stored->count, message,
-                       sizeof message) == CHURN_OK,
+    check(profile_read(base, &pipeline.catalog.registry, &worker->parts, churn_text(""), stored->pairs, stored->count,
+                       message, sizeof message) == CHURN_OK,
           "%s", message);
     base->version = stored->version;
     cache_set_profile(&worker->cache, customer, base);

@@ -278,7 +278,7 @@ static const char *changes(struct world *w, const struct profile *profile, enum 
 {
     static char text[16384];
     char *at = text;
-    profile_render(profile, registry_of(w), &w->parts, &w->rendered);
+    profile_render(profile, registry_of(w), &w->parts, churn_text("c1"), &w->rendered);
     CU_ASSERT(!w->rendered.failed);
     qsort(w->rendered.pairs, w->rendered.count, sizeof *w->rendered.pairs, by_name);
     *at = '\0';
@@ -712,7 +712,7 @@ static void store(struct stored *stored, const struct world *w)
 static bool read_pairs(const struct world *w, struct profile *profile, struct parts *parts, const churn_pair *pairs,
                        uint32_t count, char message[256])
 {
-    return profile_read(profile, registry_of(w), parts, pairs, count, message, 256) == CHURN_OK;
+    return profile_read(profile, registry_of(w), parts, churn_text("c1"), pairs, count, message, 256) == CHURN_OK;
 }
 
 /* Two profiles, each with source numbers of its own. */
@@ -770,7 +770,7 @@ static void test_what_is_written_reads_back(void)
         store(&stored, &extended);
         check(read_pairs(&extended, again, &parts, stored.pairs, stored.count, message), "%s", message);
         check(same_profiles(registry_of(&extended), profile, &extended.parts, again, &parts), "%s", before);
-        profile_render(again, registry_of(&extended), &parts, &extended.rendered);
+        profile_render(again, registry_of(&extended), &parts, churn_text("c1"), &extended.rendered);
         CU_ASSERT_EQUAL(extended.rendered.count, 0); /* what was read is no change */
         profile_free(profile, registry_of(&extended));
         profile_free(again, registry_of(&extended));
@@ -1417,12 +1417,12 @@ static bool read_and_render(void)
     if (poor == NULL) {
         return false;
     }
-    poor_result =
-        profile_read(poor, registry_of(&shipped), &poor_sources, pairs, COUNT(pairs), message, sizeof message);
+    poor_result = profile_read(poor, registry_of(&shipped), &poor_sources, churn_text("c1"), pairs, COUNT(pairs),
+                               message, sizeof message);
     if (poor_result != CHURN_OK || !profile_add_late(poor, 1, 5) || !profile_set_mark(poor, 3, 7)) {
         return false;
     }
-    profile_render(poor, registry_of(&shipped), &poor_sources, &poor_text);
+    profile_render(poor, registry_of(&shipped), &poor_sources, churn_text("c1"), &poor_text);
     return !poor_text.failed;
 }
 

@@ -266,7 +266,7 @@ static struct profile *profile_of(const char *json, struct parts *parts, struct 
     CU_ASSERT_EQUAL(fold_event(&folder, type, &event, parts_find(parts, "t", 0), delta, &arena, &err), CHURN_OK);
     CU_ASSERT(profile_merge(profile, delta, &types.catalog.registry, parts));
     free(delta);
-    profile_render(profile, &types.catalog.registry, parts, out);
+    profile_render(profile, &types.catalog.registry, parts, churn_text("c1"), out);
     CU_ASSERT_FATAL(!out->failed);
     fold_buffer_free(&folder);
     event_decoder_free(decoder);
@@ -290,9 +290,9 @@ static void test_profiles_encrypted(void)
     profile = profile_of(EVENT("{\"name\":\"Ann\",\"kind\":\"x\",\"age\":7}"), &parts, &stored);
     CU_ASSERT(seal_is(churn_text(pair(stored.pairs, stored.count, "last_name")), NULL));
     check_text(pair(stored.pairs, stored.count, "last_kind"), "x", "not personal");
-    CU_ASSERT_EQUAL(
-        profile_read(read, &types.catalog.registry, &parts, stored.pairs, stored.count, message, sizeof message),
-        CHURN_OK);
+    CU_ASSERT_EQUAL(profile_read(read, &types.catalog.registry, &parts, churn_text("c1"), stored.pairs, stored.count,
+                                 message, sizeof message),
+                    CHURN_OK);
     memset(read->fields.changed, 0xff, sizeof read->fields.changed);
     for (uint32_t i = 0; i < types.catalog.registry.field_count; i++) {
         if (!bit_get(read->fields.present, i)) {
@@ -302,15 +302,17 @@ static void test_profiles_encrypted(void)
     for (uint32_t i = types.catalog.registry.field_count; i < REGISTRY_MAX_FIELDS; i++) {
         read->fields.changed[i / 64] &= ~(UINT64_C(1) << i % 64);
     }
-    profile_render(read, &types.catalog.registry, &parts, &again);
+    profile_render(read, &types.catalog.registry, &parts, churn_text("c1"), &again);
     check_text(pair(again.pairs, again.count, "last_name"), pair(stored.pairs, stored.count, "last_name"),
                "read and written again it has the same bytes");
-    CU_ASSERT(profile_view_make(&view, &types.catalog.registry, stored.pairs, stored.count, VIEW_CLEAR));
+    CU_ASSERT(
+        profile_view_make(&view, &types.catalog.registry, churn_text("c1"), stored.pairs, stored.count, VIEW_CLEAR));
     check_text(pair(view.pairs, stored.count, "last_name"), "Ann", "clear");
     profile_view_free(&view);
     protect->profile[PLACE_PAGE][field_of("last_name") - types.catalog.registry.fields] = PROTECT_MASK;
     protect->profile[PLACE_PAGE][field_of("oldest") - types.catalog.registry.fields] = PROTECT_MASK;
-    CU_ASSERT(profile_view_make(&view, &types.catalog.registry, stored.pairs, stored.count, PLACE_PAGE));
+    CU_ASSERT(
+        profile_view_make(&view, &types.catalog.registry, churn_text("c1"), stored.pairs, stored.count, PLACE_PAGE));
     check_text(pair(view.pairs, stored.count, "last_name"), "***", "masked");
     check_text(pair(view.pairs, stored.count, "oldest"), "***", "a number masked");
     check_text(pair(view.pairs, stored.count, "last_kind"), "x", "not personal");
@@ -328,8 +330,8 @@ static int32_t judge(const struct profile_text *stored, char *message, size_t si
 {
     struct profile *profile = profile_new(&types.catalog.registry);
     struct parts parts = {0};
-    int32_t result =
-        profile_read(profile, &types.catalog.registry, &parts, stored->pairs, stored->count, message, size);
+    int32_t result = profile_read(profile, &types.catalog.registry, &parts, churn_text("c1"), stored->pairs,
+                                  stored->count, message, size);
     profile_free(profile, &types.catalog.registry);
     parts_free(&parts);
     return result;
@@ -346,7 +348,7 @@ static void test_profiles_that_cannot_be_opened(void)
     profile = profile_of(EVENT("{\"name\":\"Ann\"}"), &parts, &stored);
     for (uint32_t i = 0; i < stored.count; i++) {
         if (str_equals(stored.pairs[i].name, "_l:last_name")) {
-            stored.pairs[i].value = churn_text("1 2 t/0");
+            stored.pairs[i].value = churn_text("e 1 2 t/0");
         }
     }
     CU_ASSERT_EQUAL(judge(&stored, message, sizeof message), CHURN_REJECT);
@@ -366,8 +368,66 @@ static void test_profiles_that_cannot_be_opened(void)
     parts_free(&parts);
 }
 
-/* What only looks encrypted is a text like any other, also where texts are kept in clear. */
 #define MANY_AS "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA"
+
+/* A stored text belongs to its customer, and its tag tells whether it is encrypted. */
+static void test_profiles_of_another_customer(void)
+{
+    struct parts parts = {0};
+    struct profile_text stored = {0};
+    struct profile_view view;
+    struct profile *profile, *other = profile_new(&types.catalog.registry);
+    char message[256], sealed[512];
+    field_of("last_name")->stored = PROTECT_ENCRYPT;
+    profile = profile_of(EVENT("{\"name\":\"Ann\"}"), &parts, &stored);
+    check_text(pair(stored.pairs, stored.count, "_l:last_name"), "e 1767225600000 0 t/0", "marked");
+    (void)snprintf(sealed, sizeof sealed, "%s", pair(stored.pairs, stored.count, "last_name"));
+    CU_ASSERT_EQUAL(profile_read(other, &types.catalog.registry, &parts, churn_text("c2"), stored.pairs, stored.count,
+                                 message, sizeof message),
+                    CHURN_REJECT);
+    check_text(message, "field 'last_name' is encrypted and cannot be opened: it was changed, or belongs elsewhere",
+               "moved to another customer");
+    CU_ASSERT(
+        profile_view_make(&view, &types.catalog.registry, churn_text("c2"), stored.pairs, stored.count, VIEW_CLEAR));
+    check_text(pair(view.pairs, stored.count, "last_name"), sealed, "not shown");
+    profile_view_free(&view);
+    CU_ASSERT(
+        profile_view_make(&view, &types.catalog.registry, churn_text("c1"), stored.pairs, stored.count, VIEW_CLEAR));
+    check_text(pair(view.pairs, stored.count, "_l:last_name"), "1767225600000 0 t/0", "what is in clear has no mark");
+    profile_view_free(&view);
+    field_of("last_name")->stored = PROTECT_CLEAR;
+    profile_free(profile, &types.catalog.registry);
+    profile_free(other, &types.catalog.registry);
+    profile_text_free(&stored);
+    parts_free(&parts);
+}
+
+/* Stored before there were keys, or without them: its tag has no mark, so it is a text; and one with the mark is none,
+ * whether there are keys or not. */
+static void test_profiles_before_and_after_keys(void)
+{
+    struct profile_text stored = {0};
+    struct parts parts = {0};
+    struct profile *profile;
+    char message[256];
+    churn_pair pairs[] = {{.name = churn_text("last_name"), .value = churn_text("churnd:1:zz:" MANY_AS "A")},
+                          {.name = churn_text("_l:last_name"), .value = churn_text("1767225600000 0 t/0")}};
+    struct profile_text before = {.pairs = pairs, .count = 2};
+    CU_ASSERT_EQUAL(judge(&before, message, sizeof message), CHURN_OK);
+    field_of("last_name")->stored = PROTECT_ENCRYPT;
+    profile = profile_of(EVENT("{\"name\":\"Ann\"}"), &parts, &stored);
+    types.catalog.registry.protect = NULL;
+    CU_ASSERT_EQUAL(judge(&stored, message, sizeof message), CHURN_REJECT);
+    check_text(message, "field 'last_name' is encrypted with the key 'k1', which is not among protect: keys:",
+               "without protect:");
+    types.catalog.registry.protect = protect;
+    field_of("last_name")->stored = PROTECT_CLEAR;
+    profile_free(profile, &types.catalog.registry);
+    profile_text_free(&stored);
+    parts_free(&parts);
+}
+
+/* What only looks encrypted is a text like any other, also where texts are kept in clear. */
 static void test_profiles_of_texts_that_look_encrypted(void)
 {
     struct parts parts = {0};
@@ -378,7 +438,8 @@ static void test_profiles_of_texts_that_look_encrypted(void)
     CU_ASSERT_FATAL(seal_is(churn_text("churnd:1:k9:" MANY_AS "A"), NULL));
     profile = profile_of(EVENT("{\"name\":\"Ann\",\"kind\":\"churnd:1:k9:" MANY_AS "\\u0041\"}"), &parts, &stored);
     CU_ASSERT_EQUAL(judge(&stored, message, sizeof message), CHURN_OK);
-    CU_ASSERT(profile_view_make(&view, &types.catalog.registry, stored.pairs, stored.count, VIEW_CLEAR));
+    CU_ASSERT(
+        profile_view_make(&view, &types.catalog.registry, churn_text("c1"), stored.pairs, stored.count, VIEW_CLEAR));
     check_text(pair(view.pairs, stored.count, "last_kind"), "churnd:1:k9:" MANY_AS "A", "as it was");
     profile_view_free(&view);
     profile_free(profile, &types.catalog.registry);
@@ -416,6 +477,8 @@ int main(void)
                                   TEST(test_profiles_encrypted),
                                   TEST(test_profiles_that_cannot_be_opened),
                                   TEST(test_profiles_of_texts_that_look_encrypted),
+                                  TEST(test_profiles_of_another_customer),
+                                  TEST(test_profiles_before_and_after_keys),
                                   TEST(test_profiles_hashed),
                                   CU_TEST_INFO_NULL};
     const churn_plugin own = TYPE_ENTRY("own", &own_type), *const all[] = {&own};

@@ -294,8 +294,9 @@ static bool check_value(const struct reader *r, const struct node *key, const st
     struct parts parts = {0};
     struct profile *profile = profile_new(registry);
     char message[256];
-    int32_t result =
-        profile != NULL ? profile_read(profile, registry, &parts, &pair, 1, message, sizeof message) : CHURN_FATAL;
+    int32_t result = profile != NULL ? profile_read(profile, registry, &parts, (churn_str){.ptr = ""}, &pair, 1,
+                                                    message, sizeof message)
+                                     : CHURN_FATAL;
     if (result == CHURN_FATAL) {
         (void)out_of_memory(r);
     } else if (result != CHURN_OK) {

@@ -7,6 +7,7 @@
 
 struct reading {
     struct service *service;
+    churn_str customer;
     struct text_buffer *body;
 };
 
@@ -14,7 +15,7 @@ static int32_t on_profile(void *ctx, churn_str key, const churn_pair *fields, ui
 {
     struct reading *r = ctx;
     const churn_storage *storage = r->service->store->storage;
-    char *json = storage->profile_json(r->service->host, fields, count);
+    char *json = storage->customer_json(r->service->host, r->customer, fields, count);
     (void)key;
     if (json == NULL) {
         r->body->failed = 1;
@@ -28,7 +29,7 @@ static int32_t on_profile(void *ctx, churn_str key, const churn_pair *fields, ui
 static int32_t write_request(struct service *s, const struct trigger *trigger, struct text_buffer *body,
                              churn_error *err)
 {
-    struct reading reading = {.service = s, .body = body};
+    struct reading reading = {.service = s, .customer = trigger->customer_id, .body = body};
     char key[512];
     churn_str profile_key = {.ptr = key, .len = s->store->storage->profile_key(s->host, trigger->customer_id, key)};
     int32_t rc = store_session_ready(s->store, err);

@@ -130,7 +130,8 @@ AT(struct churn_storage, store, 8);
 AT(struct churn_storage, profile_key, 16);
 AT(struct churn_storage, profile_json, 24);
 AT(struct churn_storage, free_text, 32);
-SIZE(struct churn_storage, 40);
+AT(struct churn_storage, customer_json, 40);
+SIZE(struct churn_storage, 48);
 
 /* <churn/ext/tap.h> */
 VALUE(CHURN_TAP_PREDICTIONS, 1);

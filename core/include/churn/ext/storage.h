@@ -25,10 +25,15 @@ typedef struct churn_storage {
     /**
      * Renders stored profile fields as a JSON object: numbers as JSON numbers with their exact text, times and texts as
      * strings, fields that begin with `_` left out. Returns a NUL-terminated text that the caller frees with
-     * `free_text`, or NULL when memory ran out. [any]
+     * `free_text`, or NULL when memory ran out. Whose they are it cannot tell, so texts that the store has encrypted
+     * stay so: call `customer_json`. [any]
      */
     char *(*profile_json)(const churn_host *host, const churn_pair *fields, uint32_t count);
     void (*free_text)(char *text); /**< [any] */
+    /* since ABI 1.3: see `size` */
+    /** As `profile_json`, of that customer's profile: texts that the store has encrypted are opened where they belong
+     * to it. [any] */
+    char *(*customer_json)(const churn_host *host, churn_str customer_id, const churn_pair *fields, uint32_t count);
 } churn_storage;
 
 #ifdef __cplusplus
