@@ -197,9 +197,9 @@ static char *interpolate(struct config *config, struct node *node, const char *w
         } else if (at[0] == '$' && at[1] == '{') {
             if (!reference_parse(at + 2, &ref)) {
                 config_error(config, node,
-                             "'%s' is not a reference to a variable; write ${NAME}, ${NAME:-default} or "
-                             "${NAME:?message}, or ${file:PATH} ($$ for a dollar sign)",
-                             at);
+                             "the '${' at byte %zu of this value is not a reference to a variable; write ${NAME}, "
+                             "${NAME:-default} or ${NAME:?message}, or ${file:PATH} ($$ for a dollar sign)",
+                             (size_t)(at - written) + 1); /* what follows may be a secret that has it by chance */
                 break;
             }
             replace(config, node, &ref, &out);

@@ -229,7 +229,8 @@ static void test_every_mistake_is_reported(void)
         "FILE:2:1: 'a' was given before, in line 1\n"
         "FILE:4:6: environment variable UNIT_UNSET is not set (set it, or give a default: ${UNIT_UNSET:-default})\n"
         "FILE:5:6: environment variable UNIT_UNSET is needed: say it\n"
-        "FILE:6:6: '${x' is not a reference to a variable; write ${NAME}, ${NAME:-default} or ${NAME:?message}, "
+        "FILE:6:6: the '${' at byte 1 of this value is not a reference to a variable; write ${NAME}, "
+        "${NAME:-default} or ${NAME:?message}, "
         "or ${file:PATH} ($$ for a dollar sign)\n");
 }
 
@@ -306,7 +307,7 @@ static void test_references_that_are_none(void)
     for (size_t i = 0; i < COUNT(texts); i++) {
         char yaml[256];
         (void)snprintf(yaml, sizeof yaml, "k: \"%s\"\n", texts[i]);
-        check_refused_with(yaml, "FILE:1:4: '");
+        check_refused_with(yaml, "FILE:1:4: the '${' at byte ");
         check_contains(said, "is not a reference to a variable", texts[i]);
     }
 }
@@ -321,6 +322,14 @@ static void test_variables_that_are_not_set(void)
     check_refused("k: ${UNIT_EMPTY:?must not be empty}\n",
                   "FILE:1:4: environment variable UNIT_EMPTY is needed: must not be empty\n");
     check_refused_with("k: ${UNIT_UNSET:?}\n", "UNIT_UNSET is needed");
+}
+
+/* A secret may be written into the file itself, and have what looks like the begin of a reference. */
+static void test_messages_show_no_literals(void)
+{
+    check_refused_with("password: \"hunter2${Sup3r!Secret-tail\"\n",
+                       "FILE:1:11: the '${' at byte 8 of this value is not");
+    CU_ASSERT(strstr(said, "hunter2") == NULL && strstr(said, "Sup3r") == NULL && strstr(said, "tail") == NULL);
 }
 
 /* What a variable holds may be a secret: messages show what the file says. */
@@ -558,6 +567,7 @@ int main(void)
         TEST(test_aliases_that_explode),
         TEST(test_references_to_an_env_file),
         TEST(test_options_set_from_outside),
+        TEST(test_messages_show_no_literals),
         TEST(test_secrets_in_what_others_say),
         CU_TEST_INFO_NULL,
     };
