@@ -35,6 +35,20 @@ bool seal_ring_add(struct seal_ring *ring, const char *id, const struct key *key
     return true;
 }
 
+const char *seal_ring_find(const struct seal_ring *ring, const struct key *key)
+{
+    struct key cipher;
+    const char *id = NULL;
+    key_derive(key, "churnd cipher 1", &cipher);
+    for (unsigned i = 0; id == NULL && i < ring->count; i++) {
+        if (sodium_memcmp(cipher.bytes, ring->keys[i].cipher.bytes, sizeof cipher.bytes) == 0) {
+            id = ring->keys[i].id;
+        }
+    }
+    key_wipe(&cipher);
+    return id;
+}
+
 void seal_ring_free(struct seal_ring *ring)
 {
     if (ring->keys != NULL) {

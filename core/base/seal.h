@@ -46,6 +46,8 @@ enum seal_result {
 bool seal_is_id(const char *id);
 /* Adds a key with its id behind those that are there; false when memory ran out. */
 bool seal_ring_add(struct seal_ring *ring, const char *id, const struct key *key);
+/* The id by which the ring has the same key; NULL: it does not. */
+const char *seal_ring_find(const struct seal_ring *ring, const struct key *key);
 void seal_ring_free(struct seal_ring *ring);
 
 /* Whether it has the form of a sealed text. *ret_id: the id of its key, which points into it; may be NULL. */

@@ -134,6 +134,6 @@ churn_str protecting_shown(struct worker *worker, unsigned place, churn_str valu
     case PROTECT_DONE:
         return shown;
     default:
-        return worker->pipeline->protection->protect->hides_tap ? churn_text(PROTECT_MASK_TEXT) : value;
+        return worker->pipeline->protection->protect->hides[place] ? churn_text(PROTECT_MASK_TEXT) : value;
     }
 }

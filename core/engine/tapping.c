@@ -19,7 +19,7 @@ static void show(struct worker *worker, enum tap_point point, churn_str customer
 /* Of a value that broke a rule nobody can tell where personal data is in it. */
 static void show_broken(struct worker *worker, enum tap_point point, churn_str customer, const churn_record *record)
 {
-    bool hides = worker->protector != NULL && worker->pipeline->protection->protect->hides_tap &&
+    bool hides = worker->protector != NULL && worker->pipeline->protection->protect->hides[PLACE_TAP] &&
                  record->value.ptr != NULL && !protect_is_done(record->value);
     offer(worker, point, customer, record, hides ? churn_text(PROTECT_MASK_TEXT) : record->value);
 }

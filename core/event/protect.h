@@ -30,7 +30,7 @@ struct protect {
     struct key hash_key;
     bool has_hash_key;
     bool seals_letters;            /* the values of dead letters are encrypted */
-    bool hides_tap;                /* what is no event is not shown there */
+    bool hides[PLACE_UNIFORM];     /* a field is not in clear there, so what is no event is not shown */
     uint8_t **events[PLACE_COUNT]; /* of each event type, an action for each row of its fields; NULL: nothing to do */
     /* An action for each field of the registry, and for each derived one behind them. */
     uint8_t *profile[PLACE_COUNT];

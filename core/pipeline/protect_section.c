@@ -55,6 +55,7 @@ static void read_keys(struct reading *r)
     char message[256];
     for (uint32_t i = 0; i < keys->count; i++) {
         const struct node *value = config_get(node, keys->keys[i]);
+        const char *twin;
         struct key key;
         if (!seal_is_id(keys->keys[i])) {
             config_error(r->config, config_get_key(node, keys->keys[i]),
@@ -62,6 +63,11 @@ static void read_keys(struct reading *r)
             r->ok = false;
         } else if (!key_parse(keys->values[i], &key, message, sizeof message)) {
             config_error(r->config, value, "protect: keys: %s: %s", keys->keys[i], message);
+            r->ok = false;
+        } else if ((twin = seal_ring_find(&r->protection->protect->ring, &key)) != NULL) {
+            config_error(r->config, value, "protect: keys: %s is the key %s once more: each id needs a key of its own",
+                         keys->keys[i], twin);
+            key_wipe(&key);
             r->ok = false;
         } else {
             r->ok = seal_ring_add(&r->protection->protect->ring, keys->keys[i], &key) && r->ok;
@@ -479,12 +485,23 @@ static bool plan_all(struct reading *r)
     return memory;
 }
 
+/* Where one field is not in clear, it may be anywhere in what cannot be read. */
+static void plan_unreadable(struct reading *r)
+{
+    struct protect *protect = r->protection->protect;
+    for (unsigned place = 0; r->section != NULL && place < PROTECT_PLACES; place++) {
+        protect->hides[place] = r->protection->settings.places[place] != PROTECT_CLEAR;
+        for (uint32_t t = 0; t < r->pipeline->catalog.type_count; t++) {
+            protect->hides[place] = protect->hides[place] || protect->events[place][t] != NULL;
+        }
+    }
+}
+
 static void plan_letters(struct reading *r)
 {
     const struct node *at = config_get(r->section, "dead_letters");
     struct protect *protect = r->protection->protect;
     protect->seals_letters = r->section != NULL && r->protection->settings.dead_letters != 0;
-    protect->hides_tap = r->section != NULL && r->protection->settings.places[PLACE_TAP] != PROTECT_CLEAR;
     if (protect->seals_letters && r->pipeline->has_dead_letters) {
         use(r, PROTECT_ENCRYPT, at != NULL ? at : r->section, "dead_letters");
     }
@@ -525,6 +542,7 @@ bool protect_section_load(struct pipeline *pipeline)
     check_fields(&r);
     r.ok = plan_all(&r) && r.ok;
     plan_letters(&r);
+    plan_unreadable(&r);
     pipeline->catalog.registry.protect = r.protection->protect;
     return r.ok;
 }

@@ -382,6 +382,10 @@ def test_rotation(stack, plugins):
 REFUSED = [
     ({"keys": {}}, "protect: store: encrypt needs a key"),
     ({"keys": {"k1": "0011"}}, "p.yaml:14:9: protect: keys: k1: the key is too short: 2 bytes instead of 32"),
+    (
+        {"keys": {"k1": KEY1, "k2": KEY1}},
+        "p.yaml:15:9: protect: keys: k2 is the key k1 once more: each id needs a key of its own",
+    ),
     ({"keys": {"k1": "not a key"}}, "protect: keys: k1: a key is 32 bytes in hexadecimal digits or base64"),
     ({"keys": {"a key": KEY1}}, "p.yaml:14:5: protect: keys: a key's id has 1 to 32 letters, digits, '-', '_' and '.'"),
     ({"keys": {"k1": KEY1}, "hash_key": "00"}, "protect: hash_key: the key is too short: 1 bytes instead of 32"),

@@ -142,6 +142,20 @@ static void test_tampering(void)
     seal_ring_free(&ring);
 }
 
+static void test_the_same_key_again(void)
+{
+    struct seal_ring ring = {0};
+    struct key key;
+    char message[256];
+    CU_ASSERT_FATAL(key_parse(HEX, &key, message, sizeof message));
+    CU_ASSERT_PTR_NULL(seal_ring_find(&ring, &key));
+    add_key(&ring, "k2", 2);
+    CU_ASSERT_PTR_NULL(seal_ring_find(&ring, &key));
+    add_key(&ring, "k1", 0);
+    CU_ASSERT_STRING_EQUAL(seal_ring_find(&ring, &key), "k1");
+    seal_ring_free(&ring);
+}
+
 static void test_rotation(void)
 {
     struct seal_ring old = {0}, both = {0}, rest = {0};
@@ -208,8 +222,9 @@ static void test_form(void)
 
 int main(void)
 {
-    static CU_TestInfo tests[] = {TEST(test_keys),    TEST(test_hash_vectors), TEST(test_seal_vector),
-                                  TEST(test_nonces),  TEST(test_tampering),    TEST(test_rotation),
-                                  TEST(test_no_keys), TEST(test_form),         CU_TEST_INFO_NULL};
+    static CU_TestInfo tests[] = {TEST(test_keys),     TEST(test_hash_vectors), TEST(test_seal_vector),
+                                  TEST(test_nonces),   TEST(test_tampering),    TEST(test_the_same_key_again),
+                                  TEST(test_rotation), TEST(test_no_keys),      TEST(test_form),
+                                  CU_TEST_INFO_NULL};
     return run_tests("seal", tests);
 }
