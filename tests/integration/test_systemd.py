@@ -214,7 +214,7 @@ def test_credentials_and_other_places(tmp_path):
     (folder / "TIME").write_text("6s\n")
     assert check(0) == ""
     for make, words in (
-        (lambda path: path.mkdir(), "is a folder"),
+        (lambda path: path.mkdir(), "is a folder, no file"),
         (lambda path: path.write_bytes(b"1\x002"), "there is a NUL character"),
         (lambda path: path.symlink_to(path), "Too many levels of symbolic links"),
     ):
