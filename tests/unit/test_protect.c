@@ -255,7 +255,7 @@ static struct profile *profile_of(const char *json, struct parts *parts, struct 
     struct fold_buffer folder;
     struct reject reject;
     churn_error err = {.size = sizeof err};
-    churn_event event;
+    churn_event event = {0};
     const struct event_type *type;
     churn_str text = padded(json);
     CU_ASSERT_FATAL(decoder != NULL && profile != NULL && delta != NULL &&
