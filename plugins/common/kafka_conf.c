@@ -1,6 +1,7 @@
 #include "kafka_conf.h"
 #include "kafka_brokers.h"
 #include "kafka_login.h"
+#include "kafka_property.h"
 
 #include <errno.h>
 #include <sys/stat.h>
@@ -91,30 +92,18 @@ static int may_be_secret(const char *name)
     return 0;
 }
 
-/* Names one of the `properties` as the option at fault. */
-CHURN_PRINTF(3, 4) static int32_t fail_property(churn_error *err, const char *name, const char *format, ...)
-{
-    char option[CHURN_ERROR_OPTION_SIZE], message[CHURN_ERROR_MESSAGE_SIZE];
-    va_list args;
-    (void)snprintf(option, sizeof option, "properties.%s", name);
-    va_start(args, format);
-    (void)vsnprintf(message, sizeof message, format, args);
-    va_end(args);
-    return churn_fail_option(err, option, "%s", message);
-}
-
 /* Why librdkafka refused a value, without the value. */
 static int32_t refuse_value(const char *name, const char *value, const char *said, churn_error *err)
 {
     if (strncmp(name, "sasl.oauthbearer.", sizeof "sasl.oauthbearer." - 1) == 0 && !kafka_login_has_oidc()) {
-        return fail_property(err, name, "`%s` needs OIDC, which librdkafka %s was built without here", name,
-                             rd_kafka_version_str());
+        return kafka_property_fail(err, name, "`%s` needs OIDC, which librdkafka %s was built without here", name,
+                                   rd_kafka_version_str());
     }
     if (may_be_secret(name) || value[0] == '\0' || strstr(said, value) != NULL) {
-        return fail_property(err, name, "librdkafka refuses the value of `%s` (not shown); see its CONFIGURATION.md",
-                             name);
+        return kafka_property_fail(err, name,
+                                   "librdkafka refuses the value of `%s` (not shown); see its CONFIGURATION.md", name);
     }
-    return fail_property(err, name, "librdkafka refuses `%s`: %s", name, said);
+    return kafka_property_fail(err, name, "librdkafka refuses `%s`: %s", name, said);
 }
 
 static int32_t set_property(rd_kafka_conf_t *conf, const char *name, const char *value, churn_error *err)
@@ -125,8 +114,8 @@ static int32_t set_property(rd_kafka_conf_t *conf, const char *name, const char 
         return CHURN_OK;
     case RD_KAFKA_CONF_UNKNOWN:
         nearest_property(name, near, sizeof near);
-        return fail_property(err, name, "librdkafka has no property `%s`%s%s%s", name,
-                             near[0] != '\0' ? "; did you mean `" : "", near, near[0] != '\0' ? "`?" : "");
+        return kafka_property_fail(err, name, "librdkafka has no property `%s`%s%s%s", name,
+                                   near[0] != '\0' ? "; did you mean `" : "", near, near[0] != '\0' ? "`?" : "");
     default:
         return refuse_value(name, value, said, err);
     }
@@ -146,9 +135,9 @@ static int32_t check_file(const char *name, const char *value, churn_error *err)
         /* librdkafka would wait for a FIFO's writer. A folder may hold certificates. */
         return S_ISREG(about.st_mode) || S_ISDIR(about.st_mode)
                    ? CHURN_OK
-                   : fail_property(err, name, "`%s`: '%s' is neither a file nor a folder", name, value);
+                   : kafka_property_fail(err, name, "`%s`: '%s' is neither a file nor a folder", name, value);
     }
-    return fail_property(err, name, "`%s`: '%s' cannot be read: %s", name, value, strerror(errno));
+    return kafka_property_fail(err, name, "`%s`: '%s' cannot be read: %s", name, value, strerror(errno));
 }
 
 static int32_t set_properties(rd_kafka_conf_t *conf, const churn_map *properties, const char *const *owned,
@@ -161,7 +150,7 @@ static int32_t set_properties(rd_kafka_conf_t *conf, const churn_map *properties
             reason = owned_reason(always_owned, name);
         }
         if (reason != NULL) {
-            return fail_property(err, name, "`%s` cannot be set here: %s", name, reason);
+            return kafka_property_fail(err, name, "`%s` cannot be set here: %s", name, reason);
         }
         if (set_property(conf, name, properties->values[i], err) != CHURN_OK ||
             check_file(name, properties->values[i], err) != CHURN_OK) {
@@ -271,7 +260,7 @@ int32_t kafka_conf_try(rd_kafka_type_t type, rd_kafka_conf_t *conf, const churn_
     if (rk == NULL) {
         const char *name = property_in(said, properties);
         rd_kafka_conf_destroy(conf); /* rd_kafka_new takes it only when it succeeds */
-        return name != NULL ? fail_property(err, name, "librdkafka: %s", said)
+        return name != NULL ? kafka_property_fail(err, name, "librdkafka: %s", said)
                             : churn_fail_option(err, "properties", "librdkafka: %s", said);
     }
     rd_kafka_destroy(rk);

@@ -1,5 +1,6 @@
 #include "kafka_login.h"
 
+#include "kafka_property.h"
 #include "tls_files.h"
 #include <librdkafka/rdkafka.h>
 #include <strings.h>
@@ -39,17 +40,6 @@ int kafka_login_has_oidc(void)
     return has_feature("oidc");
 }
 
-CHURN_PRINTF(3, 4) static int32_t refuse(churn_error *err, const char *property, const char *format, ...)
-{
-    char option[CHURN_ERROR_OPTION_SIZE], message[CHURN_ERROR_MESSAGE_SIZE];
-    va_list args;
-    (void)snprintf(option, sizeof option, "properties.%s", property);
-    va_start(args, format);
-    (void)vsnprintf(message, sizeof message, format, args);
-    va_end(args);
-    return churn_fail_option(err, option, "%s", message);
-}
-
 /* A token comes from an identity provider, or, for tests of one's own, from nobody. */
 static int32_t check_oauth(const churn_map *properties, const char *property, churn_error *err)
 {
@@ -58,16 +48,17 @@ static int32_t check_oauth(const churn_map *properties, const char *property, ch
         return CHURN_OK;
     }
     if (!kafka_login_has_oidc()) {
-        return refuse(
+        return kafka_property_fail(
             err, property,
             "librdkafka %s was built without OIDC here, so that it cannot get a token for OAUTHBEARER (that of "
             "Debian 13 can); use a newer one, a client certificate, or PLAIN over TLS",
             rd_kafka_version_str());
     }
     if (strcasecmp(kafka_login_property(properties, "sasl.oauthbearer.method"), "oidc") != 0) {
-        return refuse(err, property,
-                      "OAUTHBEARER needs `sasl.oauthbearer.method: oidc`, and beside it sasl.oauthbearer.client.id, "
-                      "sasl.oauthbearer.client.secret and sasl.oauthbearer.token.endpoint.url");
+        return kafka_property_fail(
+            err, property,
+            "OAUTHBEARER needs `sasl.oauthbearer.method: oidc`, and beside it sasl.oauthbearer.client.id, "
+            "sasl.oauthbearer.client.secret and sasl.oauthbearer.token.endpoint.url");
     }
     return CHURN_OK;
 }
@@ -85,11 +76,11 @@ int32_t kafka_login_check(const churn_map *properties, churn_error *err)
         return check_oauth(properties, property, err);
     }
     if (strcmp(mechanism, "SCRAM-SHA-256") != 0 && strcmp(mechanism, "SCRAM-SHA-512") != 0) {
-        return refuse(err, property, "is none of %s", known);
+        return kafka_property_fail(err, property, "is none of %s", known);
     }
     return rd_kafka_version() >= SCRAM_SINCE
                ? CHURN_OK
-               : refuse(
+               : kafka_property_fail(
                      err, property,
                      "librdkafka %s repeats the nonce when it logs in with SCRAM, which brokers since Kafka 3.7.2 "
                      "refuse (CVE-2024-56128; mended in librdkafka 2.6.1, as in Debian 13); use a newer one, a client "

@@ -12,6 +12,7 @@ KAFKA_CLIENT = $(PAUSE) $(TLS_FILES) \
   %D%/kafka_conf.c %D%/kafka_conf.h \
   %D%/kafka_grants.c %D%/kafka_grants.h \
   %D%/kafka_login.c %D%/kafka_login.h \
+  %D%/kafka_property.c %D%/kafka_property.h \
   %D%/kafka_probe.c %D%/kafka_probe.h \
   %D%/kafka_risks.c %D%/kafka_risks.h \
   %D%/kafka_section.c %D%/kafka_section.h \
