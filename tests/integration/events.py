@@ -686,3 +686,20 @@ def adversarial(seed, with_big=True):
             key = rng.choice([None, b"someone else"])
         keyed.append((key, value))
     return keyed
+
+
+def refunds(count, start=0):
+    """Lines of refund requests, one a customer, each of which makes an alert."""
+    return "".join(
+        json.dumps(
+            {
+                "event_id": f"e{i}",
+                "event_type": "refund_requested",
+                "customer_id": f"c{i}",
+                "timestamp": "2026-01-01T00:00:00Z",
+                "data": {"order_id": "o", "amount": 1},
+            }
+        )
+        + "\n"
+        for i in range(start, start + count)
+    )

@@ -5,6 +5,7 @@ import json
 
 import pytest
 import yaml
+from events import refunds
 from services import SRC, run_churnd
 from test_build import compile_plugin
 
@@ -14,21 +15,7 @@ EVENTS = 50
 
 def run(tmp_path, until_end=False, **sections):
     """A pipeline of alerts about the refunds in a file, with these sections in place of its own."""
-    (tmp_path / "e.jsonl").write_text(
-        "".join(
-            json.dumps(
-                {
-                    "event_id": f"e{i}",
-                    "event_type": "refund_requested",
-                    "customer_id": f"c{i}",
-                    "timestamp": "2026-01-01T00:00:00Z",
-                    "data": {"order_id": "o", "amount": 1},
-                }
-            )
-            + "\n"
-            for i in range(EVENTS)
-        )
-    )
+    (tmp_path / "e.jsonl").write_text(refunds(EVENTS))
     pipeline = {
         "source": {"plugin": "file", "path": "e.jsonl"},
         "store": {"plugin": "lmdb", "path": "db"},

@@ -2,7 +2,6 @@
 more than the start."""
 
 import ctypes
-import json
 import os
 import pathlib
 import re
@@ -11,6 +10,7 @@ import tempfile
 
 import pytest
 import yaml
+from events import refunds
 from services import HOST, SRC, free_port, run_churnd, wait_for
 from test_build import compile_plugin
 from test_reload import reload
@@ -23,22 +23,6 @@ needs_landlock = pytest.mark.skipif(LANDLOCK == 0, reason="this kernel has no La
 needs_network = pytest.mark.skipif(LANDLOCK < 4, reason=f"this kernel's Landlock (version {LANDLOCK}) binds no network")
 
 
-def events(count, start=0):
-    return "".join(
-        json.dumps(
-            {
-                "event_id": f"e{i}",
-                "event_type": "refund_requested",
-                "customer_id": f"c{i}",
-                "timestamp": "2026-01-01T00:00:00Z",
-                "data": {"order_id": "o", "amount": 1},
-            }
-        )
-        + "\n"
-        for i in range(start, start + count)
-    )
-
-
 class World:
     """A pipeline with a sink that tries to get out, a file outside that it may not write, and a port where somebody listens."""
 
@@ -48,7 +32,7 @@ class World:
         self.outside.mkdir()
         (self.folder / "plugins").mkdir()
         compile_plugin(ESCAPE, self.folder / "plugins/escape.so", *([f"-DDECLARES={declares}"] if declares else []))
-        (self.folder / "e.jsonl").write_text(events(20))
+        (self.folder / "e.jsonl").write_text(refunds(20))
         self.listener = socket.create_server((HOST, 0))
         self.settings = {
             "name": "boxed",
@@ -298,7 +282,7 @@ def test_a_reload_has_no_more_than_the_start(stack, tmp_path):
     world.write()
     reload(run, "sandbox: it was another, and it stays while the process runs; restart churnd")
     with open(world.folder / "e.jsonl", "a") as more:
-        more.write(events(5, 100))
+        more.write(refunds(5, 100))
     wait_for("events after all that", lambda: len((world.folder / "more").read_text().splitlines()) >= 5)
     assert run.terminate() == 0, run.err
 
