@@ -119,6 +119,21 @@ static void on_free_text(char *text)
     free(text);
 }
 
+static int32_t on_field_at(const churn_host *host, uint32_t index, churn_profile_field *ret)
+{
+    const struct registry *registry = &instance_of(host)->pipeline->catalog.registry;
+    if (index < registry->field_count) {
+        *ret = (churn_profile_field){.name = registry->fields[index].name, .type = registry->fields[index].type};
+        return 1;
+    }
+    index -= registry->field_count;
+    if (index < registry->derived_count) {
+        *ret = (churn_profile_field){.name = registry->derived[index].name, .type = CHURN_PROFILE_DECIMAL};
+        return 1;
+    }
+    return 0;
+}
+
 /* What holds up every event is worse than what holds up that which follows from them. */
 static int32_t stall_level(const struct instance *instance)
 {
@@ -176,7 +191,8 @@ static const void *on_extension(const churn_host *host, const char *id)
                                           .profile_key = on_profile_key,
                                           .profile_json = on_profile_json,
                                           .free_text = on_free_text,
-                                          .customer_json = on_customer_json};
+                                          .customer_json = on_customer_json,
+                                          .field_at = on_field_at};
     (void)host;
     if (strcmp(id, CHURN_METRICS_ID) == 0) {
         return &metrics;

@@ -148,6 +148,16 @@ static void fake_free_text(char *text)
     free(text);
 }
 
+static int32_t fake_field_at(const churn_host *host, uint32_t index, churn_profile_field *ret)
+{
+    const struct fake_host *fake = host->ctx;
+    if (index >= fake->field_count) {
+        return 0;
+    }
+    *ret = fake->fields[index];
+    return 1;
+}
+
 static void fake_stalled(const churn_host *host, const char *what, const char *message)
 {
     struct fake_host *fake = host->ctx;
@@ -207,7 +217,8 @@ static const void *fake_extension(const churn_host *host, const char *id)
                                           .profile_key = fake_profile_key,
                                           .profile_json = fake_profile_json,
                                           .customer_json = fake_customer_json,
-                                          .free_text = fake_free_text};
+                                          .free_text = fake_free_text,
+                                          .field_at = fake_field_at};
     static const churn_health health = {.size = sizeof health, .stalled = fake_stalled};
     static const churn_event_types types = {.size = sizeof types, .count = fake_type_count, .at = fake_type_at};
     struct fake_host *fake = host->ctx;

@@ -3,6 +3,7 @@
 #define TESTS_FAKE_HOST_H
 
 #include <churn/event.h>
+#include <churn/ext/storage.h>
 #include <churn/plugin.h>
 #include <churn/store.h>
 #include <pthread.h>
@@ -24,6 +25,8 @@ struct fake_host {
     const churn_event_type *types[32]; /* what churn.event_types/1 offers, sorted by name */
     const char *type_names[32];
     uint32_t type_count;
+    const churn_profile_field *fields; /* what churn.storage/1 tells of profiles */
+    uint32_t field_count;
     struct {
         char name[64];
         _Atomic int64_t value;

@@ -3,6 +3,8 @@
 #include "core/pipeline/load.h"
 
 #include "config_fixture.h"
+#include "core/pipeline/pipeline.h"
+#include <churn/ext/storage.h>
 #include <sched.h>
 
 static struct log *no_log;
@@ -197,6 +199,37 @@ static void test_plugins_that_are_not_named(void)
     check_refused_with(SOURCE "sinks: {plugin: file}\n",
                        "FILE:2:8: sinks: a list belongs here, each item beginning with '- plugin: NAME'");
     check_refused_with(SOURCE SINK "processors: filter\n", "FILE:3:13: processors: a list belongs here");
+}
+
+/* Plugins are told what fields profiles have: those of the core, of event types, and what is derived of them. */
+static void test_fields_of_profiles_are_told(void)
+{
+    static const struct {
+        const char *name;
+        uint32_t type;
+    } expected[] = {{"events_total", CHURN_PROFILE_INT},         {"first_event_at", CHURN_PROFILE_TIME},
+                    {"last_event_type", CHURN_PROFILE_STRING},   {"order_count", CHURN_PROFILE_INT},
+                    {"total_spent", CHURN_PROFILE_MONEY},        {"subscription_status", CHURN_PROFILE_STATE},
+                    {"email_click_rate", CHURN_PROFILE_DECIMAL}, {"average_order_value", CHURN_PROFILE_DECIMAL}};
+    unsigned found = 0;
+    const churn_host *host;
+    const churn_storage *storage;
+    churn_profile_field field;
+    uint32_t count = 0;
+    load(SOURCE STORE DEAD SINK);
+    host = &pipeline.store_instance->host;
+    storage = host->get_extension(host, CHURN_STORAGE_ID);
+    for (; storage->field_at(host, count, &field); count++) {
+        for (size_t i = 0; i < sizeof expected / sizeof expected[0]; i++) {
+            if (churn_equal(field.name, churn_text(expected[i].name))) {
+                CU_ASSERT_EQUAL(field.type, expected[i].type);
+                found++;
+            }
+        }
+    }
+    CU_ASSERT_EQUAL(found, sizeof expected / sizeof expected[0]);
+    CU_ASSERT_EQUAL(storage->field_at(host, UINT32_MAX, &field), 0);
+    close_pipeline();
 }
 
 static void test_inputs_of_sinks(void)
@@ -720,6 +753,7 @@ int main(void)
         TEST(test_settings_that_are_wrong),
         TEST(test_sections_that_are_missing),
         TEST(test_plugins_that_are_not_named),
+        TEST(test_fields_of_profiles_are_told),
         TEST(test_inputs_of_sinks),
         TEST(test_a_source_for_one_worker),
         TEST(test_overrides),

@@ -131,7 +131,13 @@ AT(struct churn_storage, profile_key, 16);
 AT(struct churn_storage, profile_json, 24);
 AT(struct churn_storage, free_text, 32);
 AT(struct churn_storage, customer_json, 40);
-SIZE(struct churn_storage, 48);
+AT(struct churn_storage, field_at, 48);
+SIZE(struct churn_storage, 56);
+AT(struct churn_profile_field, name, 0);
+AT(struct churn_profile_field, type, 16);
+AT(struct churn_profile_field, reserved, 20);
+SIZE(struct churn_profile_field, 24);
+VALUE(CHURN_PROFILE_DECIMAL, 6);
 
 /* <churn/ext/tap.h> */
 VALUE(CHURN_TAP_PREDICTIONS, 1);

@@ -6,6 +6,7 @@
 #define CHURN_EXT_STORAGE_H
 
 #include <churn/host.h>
+#include <churn/profile.h>
 #include <churn/store.h>
 
 #ifdef __cplusplus
@@ -13,6 +14,16 @@ extern "C" {
 #endif
 
 #define CHURN_STORAGE_ID "churn.storage/1"
+
+/** What a field of profiles holds. */
+typedef struct churn_profile_field {
+    churn_str name;
+    uint32_t type; /**< CHURN_PROFILE_…; CHURN_PROFILE_DECIMAL: it is computed of others */
+    uint32_t reserved;
+} churn_profile_field;
+
+/** Beside those of <churn/profile.h>: a number with decimals, as derived fields are. */
+enum { CHURN_PROFILE_DECIMAL = 6 };
 
 typedef struct churn_storage {
     uint32_t size;
@@ -34,6 +45,9 @@ typedef struct churn_storage {
     /** As `profile_json`, of that customer's profile: texts that the store has encrypted are opened where they belong
      * to it. [any] */
     char *(*customer_json)(const churn_host *host, churn_str customer_id, const churn_pair *fields, uint32_t count);
+    /** The field at `index` of those that profiles have: the core's own, those that the event types declare, and those
+     * that are derived. 1: *ret is set, and its name lives as long as the host; 0: there are no more. [any] */
+    int32_t (*field_at)(const churn_host *host, uint32_t index, churn_profile_field *ret);
 } churn_storage;
 
 #ifdef __cplusplus
