@@ -30,6 +30,7 @@ static const char *const *json_types(uint32_t type)
     static const char *const string[] = {"string", NULL};
     static const char *const list[] = {"array", "string", "number", "boolean", NULL};
     static const char *const map[] = {"object", NULL};
+    static const char *const tree[] = {"array", "object", NULL};
     switch (type) {
     case CHURN_OPTION_INT:
     case CHURN_OPTION_SIZE:
@@ -44,6 +45,8 @@ static const char *const *json_types(uint32_t type)
         return list;
     case CHURN_OPTION_MAP:
         return map;
+    case CHURN_OPTION_TREE:
+        return tree;
     default:
         return text;
     }
@@ -206,9 +209,19 @@ static void add_property(struct json_object *map, const char *name, struct json_
     }
 }
 
+/* `NAME.PART` is an entry of the map NAME. */
 static void add_option(struct json_object *map, const churn_option *row)
 {
-    add_property(map, row->name, option_schema(row), (row->flags & CHURN_OPTION_REQUIRED) != 0);
+    const char *dot = strchr(row->name, '.'), *name = dot != NULL ? dot + 1 : row->name;
+    char *group = dot != NULL ? strndup(row->name, (size_t)(dot - row->name)) : NULL;
+    if (group != NULL) {
+        if (member(member(map, "properties"), group) == NULL) {
+            add_property(map, group, closed_map("A map of values.", true), false);
+        }
+        map = member(member(map, "properties"), group);
+        free(group);
+    }
+    add_property(map, name, option_schema(row), (row->flags & CHURN_OPTION_REQUIRED) != 0);
 }
 
 /* The host's own options of a section. */

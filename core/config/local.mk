@@ -12,4 +12,6 @@ libcore_la_SOURCES += \
   %D%/secret_name.c \
   %D%/secret_name.h \
   %D%/secrets.c \
-  %D%/secrets.h
+  %D%/secrets.h \
+  %D%/tree.c \
+  %D%/tree.h

@@ -116,3 +116,15 @@ void config_remove(struct node *map, const char *key)
     memmove(&map->keys[at], &map->keys[at + 1], (map->count - (unsigned)at) * sizeof *map->keys);
     memmove(&map->items[at], &map->items[at + 1], (map->count - (unsigned)at) * sizeof *map->items);
 }
+
+bool config_remove_item(struct node *list, const char *path)
+{
+    unsigned long at = strtoul(path, NULL, 10);
+    if (list->kind != NODE_LIST || at >= list->count || list->count == 1) {
+        return false;
+    }
+    config_free_node(&list->items[at]);
+    list->count--;
+    memmove(&list->items[at], &list->items[at + 1], (list->count - at) * sizeof *list->items);
+    return true;
+}

@@ -40,6 +40,8 @@ bool config_put(struct node *map, const char *key, struct node value);
  */
 bool config_take(struct node *map, const char *key, struct node *ret);
 void config_remove(struct node *map, const char *key);
+/* Takes the item whose number `path` begins with out of a list that has others. False: it does not. */
+bool config_remove_item(struct node *list, const char *path);
 void config_free_node(struct node *node);
 
 #endif

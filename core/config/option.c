@@ -1,6 +1,7 @@
 #include "config/option.h"
 
 #include "base/suggest.h"
+#include "config/tree.h"
 #include <ctype.h>
 #include <errno.h>
 #include <inttypes.h>
@@ -20,8 +21,8 @@ static void *slot(const struct option_target *target, const churn_option *row)
 
 const char *option_type_name(uint32_t type)
 {
-    static const char *const names[] = {"?",      "text",     "whole number", "number",         "true/false",
-                                        "choice", "duration", "size",         "list of values", "map of values"};
+    static const char *const names[] = {"?",        "text", "whole number",   "number",        "true/false", "choice",
+                                        "duration", "size", "list of values", "map of values", "list or map"};
     return names[type < sizeof names / sizeof names[0] ? type : 0];
 }
 
@@ -339,6 +340,26 @@ static bool set_map(const struct reading *r, const churn_option *row, churn_map 
     return ok;
 }
 
+/* Below it nothing is known but that each value is whole. */
+static bool is_whole(const struct reading *r, const churn_option *row, const struct node *node)
+{
+    bool ok = !node->bad; /* reported before */
+    if (node->kind == NODE_SCALAR) {
+        check_literal(r, node, row);
+    }
+    for (unsigned i = 0; i < node->count; i++) {
+        ok = is_whole(r, row, &node->items[i]) && ok;
+    }
+    return ok;
+}
+
+static bool set_tree(const struct reading *r, const churn_option *row, const churn_node **at, const struct node *node)
+{
+    tree_free(*at);
+    *at = is_whole(r, row, node) ? tree_new(node) : NULL;
+    return *at != NULL;
+}
+
 static bool set_from_node(const struct reading *r, const churn_option *row, void *at, const struct node *node)
 {
     bool is_scalar = node->kind == NODE_SCALAR;
@@ -363,10 +384,16 @@ static bool set_from_node(const struct reading *r, const churn_option *row, void
             return set_map(r, row, at, node);
         }
         break;
+    case CHURN_OPTION_TREE:
+        if (!is_scalar) {
+            return set_tree(r, row, at, node);
+        }
+        break;
     default:
         break;
     }
-    if (is_scalar && row->type != CHURN_OPTION_LIST && row->type != CHURN_OPTION_MAP) {
+    if (is_scalar && row->type != CHURN_OPTION_LIST && row->type != CHURN_OPTION_MAP &&
+        row->type != CHURN_OPTION_TREE) {
         return set_scalar(r, row, at, node, node->text);
     }
     config_error(r->config, node, "%s: %s: a %s belongs here", r->section, row->name, option_type_name(row->type));
@@ -381,7 +408,8 @@ static bool set_default(const struct reading *r, const churn_option *row, void *
     if (row->type == CHURN_OPTION_LIST) {
         return split_list(r, row, at, NULL, row->default_text);
     }
-    return row->type == CHURN_OPTION_MAP || set_scalar(r, row, at, NULL, row->default_text);
+    return row->type == CHURN_OPTION_MAP || row->type == CHURN_OPTION_TREE ||
+           set_scalar(r, row, at, NULL, row->default_text);
 }
 
 static bool is_empty(const churn_option *row, const void *at)
@@ -393,6 +421,8 @@ static bool is_empty(const churn_option *row, const void *at)
         return ((const churn_list *)at)->count == 0;
     case CHURN_OPTION_MAP:
         return ((const churn_map *)at)->count == 0;
+    case CHURN_OPTION_TREE:
+        return *(const churn_node *const *)at == NULL || (*(const churn_node *const *)at)->count == 0;
     default:
         return false;
     }
@@ -405,6 +435,7 @@ static void reset(const struct reading *r, const churn_option *row, void *at)
     case CHURN_OPTION_STRING:
     case CHURN_OPTION_LIST:
     case CHURN_OPTION_MAP:
+    case CHURN_OPTION_TREE:
         break;
     case CHURN_OPTION_DOUBLE:
         *(double *)at = 0;
@@ -428,6 +459,24 @@ static bool is_bare_origin(const char *text)
     return host != NULL && strpbrk(host + 3, "@?#") == NULL && strcspn(host + 3, "/") + 1 >= strlen(host + 3);
 }
 
+/* PART of a row that is called `NAME.PART`; NULL: it is called otherwise. */
+static const char *part_of(const char *row, const char *name)
+{
+    size_t len = strlen(name);
+    return strncmp(row, name, len) == 0 && row[len] == '.' ? row + len + 1 : NULL;
+}
+
+static const struct node *value_of(const struct node *map, const char *row)
+{
+    for (unsigned i = 0; strchr(row, '.') != NULL && map != NULL && i < map->count; i++) {
+        const char *part = part_of(row, map->keys[i].text);
+        if (part != NULL) {
+            return config_get(&map->items[i], part);
+        }
+    }
+    return config_get(map, row);
+}
+
 /* Whatever it was made of, no message shows the text of a secret option, and the process is told that it has one.
  * Values of maps are their plugin's to hide: some are paths, or words that any message has. */
 static bool note_secret(const struct reading *r, const churn_option *row, const struct node *node)
@@ -444,7 +493,7 @@ static bool note_secret(const struct reading *r, const churn_option *row, const 
 static bool read_row(const struct reading *r, const struct node *map, const struct node *where,
                      const struct option_target *target, const churn_option *row)
 {
-    const struct node *node = config_get(map, row->name);
+    const struct node *node = value_of(map, row->name);
     void *at = slot(target, row);
     bool ok = set_default(r, row, at);
     if (node != NULL && node->bad) {
@@ -508,6 +557,55 @@ static bool has_row(const struct option_target *targets, unsigned count, const c
     return false;
 }
 
+/* Whether rows are called `NAME.PART`. */
+static bool is_group(const struct option_target *targets, unsigned count, const char *name)
+{
+    for (unsigned t = 0; t < count; t++) {
+        for (uint32_t i = 0; i < targets[t].count; i++) {
+            if (part_of(option_row(&targets[t], i)->name, name) != NULL) {
+                return true;
+            }
+        }
+    }
+    return false;
+}
+
+static bool check_part(const struct reading *r, const struct node *group, const struct node *key,
+                       const struct option_target *targets, unsigned target_count)
+{
+    struct suggest suggest = {.typed = key->text};
+    char hint[128];
+    for (unsigned t = 0; t < target_count; t++) {
+        for (uint32_t i = 0; i < targets[t].count; i++) {
+            const char *part = part_of(option_row(&targets[t], i)->name, group->text);
+            if (part != NULL && strcmp(part, key->text) == 0) {
+                return true;
+            }
+            suggest_offer(&suggest, part != NULL ? part : "");
+        }
+    }
+    if (!key->bad) { /* else reported before */
+        config_error(r->config, key, "%s: %s: unknown option '%s'%s", r->section, group->text, key->written,
+                     suggest_text(&suggest, hint, sizeof hint));
+    }
+    return false;
+}
+
+/* A map whose entries are rows of their own. */
+static bool check_group(const struct reading *r, const struct node *name, const struct node *map,
+                        const struct option_target *targets, unsigned target_count)
+{
+    bool ok = true;
+    if (map->kind != NODE_MAP && !config_is_absent(map)) {
+        config_error(r->config, map, "%s: %s: a map of values belongs here", r->section, name->text);
+        return false;
+    }
+    for (unsigned i = 0; i < map->count; i++) {
+        ok = check_part(r, name, &map->keys[i], targets, target_count) && ok;
+    }
+    return ok;
+}
+
 static bool check_key(const struct reading *r, const struct node *key, const struct option_target *targets,
                       unsigned target_count, const char *const *ignored)
 {
@@ -554,7 +652,10 @@ bool options_read(struct config *config, const struct node *map, const struct no
         map = NULL;
     }
     for (unsigned i = 0; map != NULL && i < map->count; i++) {
-        ok = check_key(&r, &map->keys[i], targets, target_count, ignored) && ok;
+        ok = (is_group(targets, target_count, map->keys[i].text)
+                  ? check_group(&r, &map->keys[i], &map->items[i], targets, target_count)
+                  : check_key(&r, &map->keys[i], targets, target_count, ignored)) &&
+             ok;
     }
     for (unsigned t = 0; t < target_count; t++) {
         for (uint32_t i = 0; i < targets[t].count; i++) {
@@ -568,8 +669,8 @@ bool options_complete(const struct option_target *target)
 {
     for (uint32_t i = 0; i < target->count; i++) {
         const churn_option *row = option_row(target, i);
-        bool may_be_empty =
-            row->type == CHURN_OPTION_STRING || row->type == CHURN_OPTION_LIST || row->type == CHURN_OPTION_MAP;
+        bool may_be_empty = row->type == CHURN_OPTION_STRING || row->type == CHURN_OPTION_LIST ||
+                            row->type == CHURN_OPTION_MAP || row->type == CHURN_OPTION_TREE;
         if ((row->flags & CHURN_OPTION_REQUIRED) != 0 && (!may_be_empty || is_empty(row, slot(target, row)))) {
             return false;
         }
@@ -590,6 +691,9 @@ void options_free(const struct option_target *targets, unsigned target_count)
                 free_list(at);
             } else if (row->type == CHURN_OPTION_MAP) {
                 free_map(at);
+            } else if (row->type == CHURN_OPTION_TREE) {
+                tree_free(*(const churn_node **)at);
+                *(const churn_node **)at = NULL;
             }
         }
     }

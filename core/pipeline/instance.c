@@ -193,6 +193,16 @@ bool instance_read_section(struct pipeline *pipeline, struct section *section)
     return ok;
 }
 
+static bool is_tree(const struct option_target *target, const char *name)
+{
+    for (uint32_t i = 0; i < target->count; i++) {
+        if (strcmp(option_row(target, i)->name, name) == 0) {
+            return option_row(target, i)->type == CHURN_OPTION_TREE;
+        }
+    }
+    return false;
+}
+
 /* Takes the option out of the section, so that what else is wrong there can be found; the pipeline is refused anyhow.
  * False when nothing is gained by that. */
 static bool forget_option(const struct section *section, const char *option)
@@ -212,6 +222,9 @@ static bool forget_option(const struct section *section, const char *option)
     if (value != NULL && dot != NULL && config_get(value, dot + 1) != NULL) {
         config_remove(value, dot + 1);
         return true;
+    }
+    if (value != NULL && dot != NULL && is_tree(&target, name)) {
+        return config_remove_item(value, dot + 1);
     }
     if (value != NULL) {
         config_remove(map, name);

@@ -33,7 +33,7 @@ const char *judge_option(const churn_plugin *p, uint32_t number, char *message, 
     if (row->name == NULL || *row->name == '\0') {
         return plugin_fault("option_table", message, size, "row %u of its option table has no name", number);
     }
-    if (row->type < CHURN_OPTION_STRING || row->type > CHURN_OPTION_MAP) {
+    if (row->type < CHURN_OPTION_STRING || row->type > CHURN_OPTION_TREE) {
         return plugin_fault("option_table", message, size, "option '%s': type %u is unknown; use one of CHURN_OPTION_…",
                             row->name, row->type);
     }

@@ -354,6 +354,9 @@ static void set_option(const churn_option *row, void *at, const char *text)
         *(churn_list *)at = (churn_list){.items = items, .count = n};
         break;
     }
+    case CHURN_OPTION_TREE: /* the test's own churn_node */
+        *(const churn_node **)at = (const churn_node *)(const void *)text;
+        break;
     case CHURN_OPTION_MAP: {
         uint32_t n = split(text, &items, &values);
         *(churn_map *)at = (churn_map){.keys = items, .values = values, .count = n};

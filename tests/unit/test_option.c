@@ -33,8 +33,17 @@ struct values {
     const char *old;
     const char *own_text;
     int64_t own_number;
+    const churn_node *tree;
+    int64_t batch_max;
+    int64_t batch_wait;
 };
 
+#define PART(group_, name_, type_, ...)                                                                                \
+    {.name = #group_ "." #name_,                                                                                       \
+     .type = CHURN_OPTION_##type_,                                                                                     \
+     .offset = offsetof(struct values, group_##_##name_),                                                              \
+     .help = "help for " #name_,                                                                                       \
+     __VA_ARGS__}
 #define ROW(name_, type_, ...)                                                                                         \
     {.name = #name_,                                                                                                   \
      .type = CHURN_OPTION_##type_,                                                                                     \
@@ -65,6 +74,9 @@ static const churn_option rows[] = {
     ROW(old, STRING, .flags = CHURN_OPTION_DEPRECATED),
     ROW(own_text, STRING, .default_text = "x", .flags = CHURN_OPTION_OWN_DEFAULT),
     ROW(own_number, INT, .min = 1, .max = 9, .default_text = "7", .flags = CHURN_OPTION_OWN_DEFAULT),
+    ROW(tree, TREE, .default_text = NULL),
+    PART(batch, max, INT, .min = 1, .max = 99, .default_text = "1"),
+    PART(batch, wait, DURATION, .default_text = "5ms"),
 };
 
 static const churn_option needed_rows[] = {
@@ -175,6 +187,42 @@ static void test_a_key_without_value_keeps_the_default(void)
     CU_ASSERT(ok && values.with_default != NULL && *values.with_default == '\0');
     read_yaml("with_default: ''\n");
     CU_ASSERT(ok && values.with_default != NULL && *values.with_default == '\0');
+}
+
+/* Lists and maps as they stand; what a scalar looked like is kept. */
+static void test_trees(void)
+{
+    const churn_node *map, *item;
+    read_yaml("tree: [{field: a, missing: 0}, 'null', ~, '${UNIT_WORD}', []]\n");
+    CU_ASSERT_FATAL(ok && values.tree != NULL && values.tree->kind == CHURN_NODE_LIST && values.tree->count == 5);
+    map = &values.tree->items[0];
+    CU_ASSERT_FATAL(map->kind == CHURN_NODE_MAP && map->count == 2);
+    CU_ASSERT_STRING_EQUAL(map->keys[0], "field");
+    CU_ASSERT_STRING_EQUAL(map->keys[1], "missing");
+    CU_ASSERT_STRING_EQUAL(map->items[0].text, "a");
+    CU_ASSERT(map->items[1].kind == CHURN_NODE_SCALAR && map->items[1].flags == 0);
+    item = &values.tree->items[1];
+    CU_ASSERT(item->flags == CHURN_NODE_QUOTED && strcmp(item->text, "null") == 0);
+    CU_ASSERT(values.tree->items[2].flags == CHURN_NODE_NULL);
+    CU_ASSERT_STRING_EQUAL(values.tree->items[3].text, "word");
+    CU_ASSERT(values.tree->items[4].kind == CHURN_NODE_LIST && values.tree->items[4].count == 0);
+    read_yaml("tree:\n");
+    CU_ASSERT(ok && values.tree == NULL);
+    check_refused("tree", "word", "FILE:1:7: part: tree: a list or map belongs here");
+    read_yaml("tree: {a: [{b: '${UNIT_NO_SUCH}'}]}\n");
+    CU_ASSERT(!ok && values.tree == NULL);
+}
+
+/* `batch.max` is written as the entry `max` of the map `batch`. */
+static void test_options_of_two_parts(void)
+{
+    CU_ASSERT(read_one("batch", "{max: 50}") && values.batch_max == 50 && values.batch_wait == 5);
+    CU_ASSERT(read_one("batch", "") && values.batch_max == 1);
+    check_refused("batch", "{max: 100}", "FILE:1:14: part: batch.max: must be between 1 and 99");
+    check_refused("batch", "{maxx: 1}", "FILE:1:9: part: batch: unknown option 'maxx' (did you mean 'max'?)");
+    check_refused("batch", "5", "FILE:1:8: part: batch: a map of values belongs here");
+    read_yaml("batch.max: 5\n");
+    CU_ASSERT(ok && values.batch_max == 5);
 }
 
 static void test_texts(void)
@@ -587,8 +635,8 @@ static void test_sections_that_are_no_map(void)
 
 static void test_type_names(void)
 {
-    static const char *const names[] = {"?",        "text", "whole number",   "number",        "true/false", "choice",
-                                        "duration", "size", "list of values", "map of values", "?"};
+    static const char *const names[] = {"?",        "text", "whole number",   "number",        "true/false",  "choice",
+                                        "duration", "size", "list of values", "map of values", "list or map", "?"};
     for (uint32_t i = 0; i < COUNT(names); i++) {
         check_text(option_type_name(i), names[i], "type");
     }
@@ -601,6 +649,8 @@ int main(void)
         TEST(test_defaults),
         TEST(test_a_default_of_the_plugins_own),
         TEST(test_a_key_without_value_keeps_the_default),
+        TEST(test_trees),
+        TEST(test_options_of_two_parts),
         TEST(test_texts),
         TEST(test_whole_numbers),
         TEST(test_ranges),

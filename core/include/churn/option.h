@@ -23,7 +23,9 @@ enum {
     CHURN_OPTION_DURATION = 6, /**< `int64_t`, milliseconds; YAML writes 250ms, 5s, 10m, 2h, 7d */
     CHURN_OPTION_SIZE = 7,     /**< `int64_t`, bytes; YAML writes 512, 64KiB, 1MiB, 2GiB (kB, MB, GB: powers of 1000) */
     CHURN_OPTION_LIST = 8,     /**< `churn_list`, of strings; each one of `choices` where the row has any */
-    CHURN_OPTION_MAP = 9       /**< `churn_map`, of strings */
+    CHURN_OPTION_MAP = 9,      /**< `churn_map`, of strings */
+    CHURN_OPTION_TREE = 10     /**< `const churn_node *`: lists and maps as they stand, for the plugin to check; NULL
+                                    when absent (ABI 1.3) */
 };
 
 enum {
@@ -49,9 +51,28 @@ typedef struct churn_map {
     uint32_t reserved;
 } churn_map;
 
+enum { CHURN_NODE_SCALAR = 1, CHURN_NODE_LIST = 2, CHURN_NODE_MAP = 3 };
+enum {
+    CHURN_NODE_QUOTED = 1, /**< SCALAR: in quotes, or a block of text: a text, whatever it looks like */
+    CHURN_NODE_NULL = 2    /**< SCALAR: without a value, or `~` or `null` */
+};
+
+/** An owned-by-host value of the file. A mistake in it is told by churn_fail_option() with its path, such as
+ *  `features.2.field`: the host points at its line. (since ABI 1.3) */
+typedef struct churn_node {
+    uint32_t kind;  /**< CHURN_NODE_SCALAR … */
+    uint32_t flags; /**< CHURN_NODE_QUOTED | … */
+    uint32_t count; /**< LIST, MAP: of items */
+    uint32_t reserved;
+    const char *text;               /**< SCALAR: NUL-terminated, variables replaced; else NULL */
+    const char *const *keys;        /**< MAP: the names of the items, in the order of the file; else NULL */
+    const struct churn_node *items; /**< LIST, MAP */
+} churn_node;
+
 /** One row of an option table. */
 typedef struct churn_option {
-    const char *name;           /**< as written in YAML: lower case, words joined by `_` */
+    const char *name;           /**< as written in YAML: lower case, words joined by `_`; `NAME.PART` is the entry PART
+                                     of the map NAME (since ABI 1.3) */
     const char *default_text;   /**< the default as YAML would write it (`a,b` for lists), or NULL for none */
     const char *help;           /**< one sentence for `churnd describe` */
     const char *const *choices; /**< NULL-terminated; ENUM requires it, LIST may have it, others NULL */
