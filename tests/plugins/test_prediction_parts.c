@@ -3,6 +3,7 @@
 
 #include "answer.h"
 #include "breaker.h"
+#include "take_job.h"
 #include "trigger.h"
 #include "waiting.h"
 #include <inttypes.h>
@@ -54,13 +55,13 @@ static void test_first_come_first_served(void)
         CU_ASSERT_EQUAL(add(&w, customer, "e", 1, 500), ADDED_NEW);
     }
     for (int i = 0; i < 100; i++) {
-        struct job *job = waiting_take(&w, 500, 0);
+        struct job *job = take_job(&w, 500, 0);
         (void)snprintf(customer, sizeof customer, "C%d", i);
         CU_ASSERT_TRUE_FATAL(is_about(job, customer, "e"));
         CU_ASSERT_EQUAL(job->step, JOB_ASKING);
         waiting_finish(&w, job, 500);
     }
-    CU_ASSERT_PTR_NULL(waiting_take(&w, INT64_MAX, 1));
+    CU_ASSERT_PTR_NULL(take_job(&w, INT64_MAX, 1));
     CU_ASSERT_EQUAL(w.jobs, 0);
     CU_ASSERT_EQUAL(w.tokens, 0);
     waiting_free(&w);
@@ -78,7 +79,7 @@ static void test_the_soonest_is_taken_first(void)
         (void)add(&w, customer, "e", 1, 0);
     }
     for (int i = 0; i < 300; i++) { /* each to a time of its own */
-        struct job *job = waiting_take(&w, 0, 0);
+        struct job *job = take_job(&w, 0, 0);
         random = random * 6364136223846793005u + 1442695040888963407u;
         CU_ASSERT_PTR_NOT_NULL_FATAL(job);
         waiting_put_back(&w, job, 1 + (int64_t)(random >> 33) % 1000, 0);
@@ -86,8 +87,8 @@ static void test_the_soonest_is_taken_first(void)
     for (int64_t last = 0, next; (next = waiting_next_ms(&w)) != INT64_MAX; left--) {
         struct job *job;
         CU_ASSERT_TRUE(next >= last);
-        CU_ASSERT_PTR_NULL(waiting_take(&w, next - 1, 0));
-        job = waiting_take(&w, next, 0);
+        CU_ASSERT_PTR_NULL(take_job(&w, next - 1, 0));
+        job = take_job(&w, next, 0);
         CU_ASSERT_PTR_NOT_NULL_FATAL(job);
         CU_ASSERT_EQUAL(job->ready_ms, next);
         last = next;
@@ -107,7 +108,7 @@ static void test_what_comes_later_may_be_due_sooner(void)
         CU_ASSERT_EQUAL(waiting_next_ms(&w), 100 - i);
     }
     for (int i = 39; i >= 0; i--) {
-        struct job *job = waiting_take(&w, 100, 0);
+        struct job *job = take_job(&w, 100, 0);
         (void)snprintf(customer, sizeof customer, "C%d", i);
         CU_ASSERT_TRUE_FATAL(is_about(job, customer, "e"));
         waiting_finish(&w, job, 100);
@@ -126,7 +127,7 @@ static void test_triggers_of_a_customer_join(void)
     CU_ASSERT_EQUAL(add(&w, "D", "other", 9, 0), ADDED_NEW);
     CU_ASSERT_EQUAL(w.jobs, 2);
     CU_ASSERT_EQUAL(w.tokens, 5);
-    job = waiting_take(&w, 0, 0);
+    job = take_job(&w, 0, 0);
     CU_ASSERT_TRUE(is_about(job, "C", "newest"));
     CU_ASSERT_EQUAL(job->token_count, 4);
     waiting_finish(&w, job, 0);
@@ -140,17 +141,17 @@ static void test_put_back_takes_the_one_behind_it(void)
     struct waiting w = {0};
     struct job *job;
     (void)add(&w, "C", "first", 1, 0);
-    job = waiting_take(&w, 0, 0);
+    job = take_job(&w, 0, 0);
     CU_ASSERT_EQUAL(add(&w, "C", "second", 3, 0), ADDED_NEW);
     CU_ASSERT_EQUAL(add(&w, "C", "third", 2, 0), ADDED_JOINED);
-    CU_ASSERT_PTR_NULL(waiting_take(&w, INT64_MAX, 1)); /* one of a customer at a time */
+    CU_ASSERT_PTR_NULL(take_job(&w, INT64_MAX, 1)); /* one of a customer at a time */
     CU_ASSERT_EQUAL(w.jobs, 2);
     waiting_put_back(&w, job, 70, 0);
     CU_ASSERT_EQUAL(w.jobs, 1);
     CU_ASSERT_EQUAL(w.tokens, 3);
     CU_ASSERT_EQUAL(waiting_next_ms(&w), 70);
-    CU_ASSERT_PTR_NULL(waiting_take(&w, 69, 0));
-    job = waiting_take(&w, 70, 0);
+    CU_ASSERT_PTR_NULL(take_job(&w, 69, 0));
+    job = take_job(&w, 70, 0);
     CU_ASSERT_TRUE(is_about(job, "C", "second"));
     CU_ASSERT_EQUAL(job->token_count, 3);
     waiting_finish(&w, job, 70);
@@ -166,18 +167,18 @@ static void test_a_fault_is_not_shared(void)
     struct waiting w = {0};
     struct job *job;
     (void)add(&w, "C", "bad", 1, 0);
-    job = waiting_take(&w, 0, 0);
+    job = take_job(&w, 0, 0);
     (void)add(&w, "C", "good", 2, 0);
     job->faults = 1;
     waiting_put_back(&w, job, 5, 0);
     CU_ASSERT_EQUAL(w.jobs, 2);
     CU_ASSERT_EQUAL(add(&w, "C", "better", 3, 0), ADDED_JOINED); /* the one behind */
-    job = waiting_take(&w, 5, 0);
+    job = take_job(&w, 5, 0);
     CU_ASSERT_TRUE(is_about(job, "C", "bad"));
     CU_ASSERT_EQUAL(job->token_count, 1);
     waiting_finish(&w, job, 6);
     CU_ASSERT_EQUAL(waiting_next_ms(&w), 6);
-    job = waiting_take(&w, 6, 0);
+    job = take_job(&w, 6, 0);
     CU_ASSERT_TRUE(is_about(job, "C", "better"));
     CU_ASSERT_EQUAL(job->token_count, 2);
     waiting_finish(&w, job, 6);
@@ -192,22 +193,22 @@ static void test_what_the_api_asked_to_wait_waits(void)
     (void)add(&w, "A", "e", 1, 0);
     (void)add(&w, "B", "e", 1, 0);
     (void)add(&w, "C", "e", 1, 0);
-    told = waiting_take(&w, 0, 0);
-    later = waiting_take(&w, 0, 0);
-    last = waiting_take(&w, 0, 0);
+    told = take_job(&w, 0, 0);
+    later = take_job(&w, 0, 0);
+    last = take_job(&w, 0, 0);
     waiting_put_back(&w, told, 100, 1);
     waiting_put_back(&w, later, 200, 0);
     waiting_put_back(&w, last, 300, 0);
-    CU_ASSERT_PTR_NULL(waiting_take(&w, 50, 0));
-    CU_ASSERT_PTR_EQUAL(waiting_take(&w, 50, 1), later);
+    CU_ASSERT_PTR_NULL(take_job(&w, 50, 0));
+    CU_ASSERT_PTR_EQUAL(take_job(&w, 50, 1), later);
     waiting_put_back(&w, later, 400, 0);
     waiting_hurry(&w, 50);
     CU_ASSERT_EQUAL(told->ready_ms, 100);
     CU_ASSERT_EQUAL(later->ready_ms, 50);
-    CU_ASSERT_PTR_EQUAL(waiting_take(&w, 50, 0), last); /* put back before */
-    CU_ASSERT_PTR_EQUAL(waiting_take(&w, 50, 0), later);
-    CU_ASSERT_PTR_NULL(waiting_take(&w, 99, 1));
-    CU_ASSERT_PTR_EQUAL(waiting_take(&w, 100, 0), told);
+    CU_ASSERT_PTR_EQUAL(take_job(&w, 50, 0), last); /* put back before */
+    CU_ASSERT_PTR_EQUAL(take_job(&w, 50, 0), later);
+    CU_ASSERT_PTR_NULL(take_job(&w, 99, 1));
+    CU_ASSERT_PTR_EQUAL(take_job(&w, 100, 0), told);
     waiting_finish(&w, told, 100);
     waiting_finish(&w, later, 100);
     waiting_finish(&w, last, 100);
@@ -232,10 +233,10 @@ static void test_forget(void)
     struct waiting w = {0};
     struct job *asking, *done;
     add_of(&w, "A", "a1", 1); /* under way, with one behind it that stays */
-    asking = waiting_take(&w, 0, 0);
+    asking = take_job(&w, 0, 0);
     add_of(&w, "A", "a2", 2);
     add_of(&w, "B", "b1", 1); /* under way, with one behind it that goes */
-    done = waiting_take(&w, 0, 0);
+    done = take_job(&w, 0, 0);
     add_of(&w, "B", "b2", 3);
     add_of(&w, "C", "c1", 1); /* goes */
     add_of(&w, "D", "d1", 1); /* one of two goes */
@@ -254,7 +255,7 @@ static void test_forget(void)
     waiting_finish(&w, done, 7);
     CU_ASSERT_EQUAL(w.jobs, 5);
     for (int i = 0; i < 5; i++) {
-        struct job *job = waiting_take(&w, 7, 0);
+        struct job *job = take_job(&w, 7, 0);
         CU_ASSERT_PTR_NOT_NULL_FATAL(job);
         CU_ASSERT_EQUAL(job->token_count, 1);
         CU_ASSERT_EQUAL(job->tokens[0].partition % 2, 0);
@@ -270,7 +271,7 @@ static void test_forget_what_is_waited_behind(void)
     struct waiting w = {0};
     struct job *bad;
     add_of(&w, "A", "bad", 1);
-    bad = waiting_take(&w, 0, 0);
+    bad = take_job(&w, 0, 0);
     bad->faults = 1;
     add_of(&w, "A", "good", 2);
     waiting_put_back(&w, bad, 500, 0);
@@ -281,7 +282,7 @@ static void test_forget_what_is_waited_behind(void)
     CU_ASSERT_EQUAL(waiting_next_ms(&w), 0);
     add_of(&w, "A", "better", 4); /* joins it */
     CU_ASSERT_EQUAL(w.jobs, 1);
-    bad = waiting_take(&w, 0, 0);
+    bad = take_job(&w, 0, 0);
     CU_ASSERT_TRUE(is_about(bad, "A", "better"));
     CU_ASSERT_EQUAL(bad->token_count, 2);
     waiting_finish(&w, bad, 0);
@@ -303,14 +304,14 @@ static void test_forget_keeps_the_order(void)
     waiting_forget(&w, is_odd, NULL);
     CU_ASSERT_EQUAL(w.jobs, 26);
     for (int i = 0; i < 26; i++) {
-        struct job *job = waiting_take(&w, 100, 0);
+        struct job *job = take_job(&w, 100, 0);
         CU_ASSERT_PTR_NOT_NULL_FATAL(job);
         CU_ASSERT_TRUE(job->ready_ms > last);
         CU_ASSERT_EQUAL(job->tokens[0].partition, 2);
         last = job->ready_ms;
         waiting_finish(&w, job, 100);
     }
-    CU_ASSERT_PTR_NULL(waiting_take(&w, 100, 0));
+    CU_ASSERT_PTR_NULL(take_job(&w, 100, 0));
     waiting_free(&w);
 }
 
@@ -320,7 +321,7 @@ static void test_a_revision_is_known_once(void)
     struct token first = {.revision = "0123456789abcdef"}, second = {.revision = "0123456789abcdee"};
     CU_ASSERT_EQUAL(waiting_add(&w, make_trigger("C", "e1", 1), &first, 0), ADDED_NEW);
     CU_ASSERT_EQUAL(waiting_add(&w, make_trigger("C", "e1", 1), &first, 0), ADDED_KNOWN);
-    (void)waiting_take(&w, 0, 0);
+    (void)take_job(&w, 0, 0);
     CU_ASSERT_EQUAL(waiting_add(&w, make_trigger("C", "e1", 1), &first, 0), ADDED_KNOWN); /* while it is asked */
     CU_ASSERT_EQUAL(waiting_add(&w, make_trigger("C", "e2", 1), &second, 0), ADDED_NEW);
     CU_ASSERT_EQUAL(waiting_add(&w, make_trigger("C", "e2", 1), &second, 0), ADDED_KNOWN); /* while it waits behind */
@@ -337,13 +338,13 @@ static void test_free_with_jobs_left(void)
     struct waiting w = {0};
     struct job *job;
     (void)add(&w, "A", "asked", 1, 0);
-    job = waiting_take(&w, 0, 0);
+    job = take_job(&w, 0, 0);
     (void)add(&w, "A", "behind", 2, 0);
     (void)add(&w, "A", "joined", 3, 0);
     job->answer = calloc(1, sizeof *job->answer);
     (void)add(&w, "B", "waits", 1, 0);
     (void)add(&w, "C", "put back", 1, 0);
-    waiting_put_back(&w, waiting_take(&w, 0, 0), 99, 1);
+    waiting_put_back(&w, take_job(&w, 0, 0), 99, 1);
     CU_ASSERT_EQUAL(w.jobs, 4);
     CU_ASSERT_EQUAL(w.tokens, 5);
     waiting_free(&w);
@@ -374,7 +375,7 @@ static bool add_all(void)
         ok = waiting_add(&starved, offered[i], &token, 0) != ADDED_FAILED;
         offered[i] = NULL;
         if (i == 3) {
-            (void)waiting_take(&starved, 0, 0); /* what comes for it waits behind it */
+            (void)take_job(&starved, 0, 0); /* what comes for it waits behind it */
         }
     }
     return ok;
@@ -628,6 +629,138 @@ static void test_position_of_a_trigger(void)
     }
 }
 
+/* --- Profiles that are read ahead --- */
+
+static struct job *read_job(struct waiting *w)
+{
+    struct job *job = waiting_read(w, 0, 0);
+    CU_ASSERT_PTR_NOT_NULL_FATAL(job);
+    CU_ASSERT_EQUAL(job->step, JOB_READING);
+    return job;
+}
+
+static void hold(struct waiting *w, struct job *job, int64_t now_ms)
+{
+    waiting_hold(w, job, strdup("row"), 3, now_ms);
+}
+
+/* A profile that may lack the event of a trigger is never carried: that was read before the trigger came is let go. */
+static void test_a_trigger_outdates_what_was_read(void)
+{
+    struct waiting w = {0};
+    struct job *job;
+    (void)add(&w, "A", "a1", 2, 0);
+    (void)add(&w, "B", "b1", 1, 0);
+    job = read_job(&w);
+    CU_ASSERT_EQUAL(add(&w, "A", "a2", 3, 5), ADDED_JOINED); /* while it is read */
+    hold(&w, job, 5);
+    CU_ASSERT_EQUAL(job->step, JOB_WAITING);
+    CU_ASSERT_PTR_NULL(waiting_take(&w));
+    CU_ASSERT_PTR_EQUAL(read_job(&w), job); /* keeps its turn */
+    hold(&w, job, 6);
+    CU_ASSERT_EQUAL(job->step, JOB_READY);
+    CU_ASSERT_EQUAL(add(&w, "A", "a0", 1, 7), ADDED_JOINED); /* an older event, and the request stands for it too */
+    CU_ASSERT_EQUAL(job->step, JOB_WAITING);
+    CU_ASSERT_EQUAL(w.ready_count, 0);
+    CU_ASSERT_PTR_EQUAL(read_job(&w), job);
+    hold(&w, job, 8);
+    CU_ASSERT_PTR_EQUAL(waiting_take(&w), job);
+    CU_ASSERT_TRUE(is_about(job, "A", "a2"));
+    CU_ASSERT_STRING_EQUAL(job->row, "row");
+    CU_ASSERT_EQUAL(job->token_count, 3);
+    CU_ASSERT_EQUAL(add(&w, "A", "a3", 4, 9), ADDED_NEW); /* too late for this one */
+    waiting_free(&w);
+}
+
+static void test_what_was_read_long_ago_is_read_again(void)
+{
+    struct waiting w = {0};
+    struct job *a, *b;
+    (void)add(&w, "A", "a", 1, 0);
+    (void)add(&w, "B", "b", 1, 0);
+    a = waiting_read(&w, 10, 0);
+    hold(&w, a, 10);
+    b = waiting_read(&w, 20, 0);
+    hold(&w, b, 25);
+    waiting_outdate(&w, 10);
+    CU_ASSERT_EQUAL(w.ready_count, 2);
+    waiting_outdate(&w, 20);
+    CU_ASSERT_EQUAL(a->step, JOB_WAITING);
+    CU_ASSERT_PTR_NULL(a->row);
+    CU_ASSERT_EQUAL(w.ready_count, 1);
+    CU_ASSERT_PTR_EQUAL(waiting_take(&w), b);
+    CU_ASSERT_PTR_EQUAL(waiting_read(&w, 20, 0), a);
+    waiting_unread(&w, a, 20); /* the store is away */
+    CU_ASSERT_EQUAL(a->step, JOB_WAITING);
+    waiting_free(&w);
+}
+
+/* A partition that goes away takes along what is being read, what was, and what is asked about. */
+static void test_forget_while_it_is_read(void)
+{
+    struct waiting w = {0};
+    struct job *reading, *away, *damaged, *asking;
+    add_of(&w, "A", "a", 1);
+    add_of(&w, "B", "b", 1);
+    add_of(&w, "C", "c", 1);
+    add_of(&w, "D", "d", 1);
+    add_of(&w, "E", "e", 1);
+    add_of(&w, "F", "f", 2);
+    reading = read_job(&w);
+    away = read_job(&w);
+    damaged = read_job(&w);
+    asking = read_job(&w);
+    hold(&w, asking, 0);
+    CU_ASSERT_PTR_EQUAL(waiting_take(&w), asking);
+    hold(&w, read_job(&w), 0); /* E */
+    hold(&w, read_job(&w), 0); /* F, which stays */
+    add_of(&w, "D", "d2", 2);
+    waiting_forget(&w, is_odd, NULL);
+    CU_ASSERT_EQUAL(w.ready_count, 1);
+    CU_ASSERT_EQUAL(w.jobs, 6);
+    hold(&w, reading, 0);
+    waiting_unread(&w, away, 0);
+    CU_ASSERT_FALSE(waiting_skip(&w, damaged, 0));
+    CU_ASSERT_TRUE(job_is_forgotten(asking));
+    waiting_put_back(&w, asking, 0, 0); /* and what waited behind it has its turn */
+    CU_ASSERT_EQUAL(w.jobs, 2);
+    CU_ASSERT_TRUE(is_about(waiting_take(&w), "F", "f"));
+    CU_ASSERT_TRUE(is_about(take_job(&w, 0, 0), "D", "d2"));
+    CU_ASSERT_PTR_NULL(waiting_read(&w, INT64_MAX, 1));
+    waiting_free(&w);
+}
+
+static void test_who_goes_into_a_request(void)
+{
+    static const uint32_t limits[] = {0, 0, 2, 2, 2, 1, 0};
+    struct waiting w = {0};
+    char customer[8];
+    int full;
+    CU_ASSERT_EQUAL(waiting_batch(&w, 3, &full), 0);
+    for (int i = 0; i < 7; i++) {
+        (void)snprintf(customer, sizeof customer, "C%d", i);
+        (void)add(&w, customer, "e", 1, 0);
+    }
+    for (int i = 0; i < 7; i++) {
+        struct job *job = read_job(&w);
+        job->batch_max = limits[i];
+        hold(&w, job, 0);
+    }
+    static const struct {
+        uint32_t count;
+        int full;
+    } batches[] = {{2, 1}, {2, 1}, {1, 1}, {1, 1}, {1, 0}};
+    for (size_t i = 0; i < sizeof batches / sizeof batches[0]; i++) {
+        uint32_t count = waiting_batch(&w, 3, &full);
+        CU_ASSERT_EQUAL(count, batches[i].count);
+        CU_ASSERT_EQUAL(full, batches[i].full);
+        for (; count > 0; count--) {
+            CU_ASSERT_PTR_NOT_NULL(waiting_take(&w));
+        }
+    }
+    waiting_free(&w);
+}
+
 int main(void)
 {
     CU_TestInfo tests[] = {TEST(test_first_come_first_served),
@@ -640,6 +773,10 @@ int main(void)
                            TEST(test_forget),
                            TEST(test_forget_what_is_waited_behind),
                            TEST(test_forget_keeps_the_order),
+                           TEST(test_a_trigger_outdates_what_was_read),
+                           TEST(test_what_was_read_long_ago_is_read_again),
+                           TEST(test_forget_while_it_is_read),
+                           TEST(test_who_goes_into_a_request),
                            TEST(test_a_revision_is_known_once),
                            TEST(test_free_with_jobs_left),
                            TEST(test_no_memory_to_add),

@@ -3,6 +3,7 @@
 #include "fake_kafka.h"
 #include "kafka_producer.h"
 #include "queue.h"
+#include "take_job.h"
 
 #include <stdlib.h>
 
@@ -155,7 +156,7 @@ static void put(int32_t partition, int64_t offset, const char *value)
 /* Serves the next job that waits. */
 static void serve_one(const char *event)
 {
-    struct job *job = waiting_take(&waiting, fake_kafka.now_ms, 0);
+    struct job *job = take_job(&waiting, fake_kafka.now_ms, 0);
     CU_ASSERT_PTR_NOT_NULL_FATAL(job);
     CU_ASSERT_EQUAL(job->trigger->event_id.len, strlen(event));
     CU_ASSERT_EQUAL(memcmp(job->trigger->event_id.ptr, event, strlen(event)), 0);
@@ -462,7 +463,7 @@ static void test_offsets_are_committed_as_triggers_are_served(void)
     (void)read_back();
     CHECK_CALLS("check; commit q/0=6");
     { /* the second is served last */
-        struct job *second = waiting_take(&waiting, fake_kafka.now_ms, 0);
+        struct job *second = take_job(&waiting, fake_kafka.now_ms, 0);
         serve_one("c1");
         serve_one("d1");
         later(1000);
@@ -668,7 +669,7 @@ static void test_partitions_come_and_go(void)
     put(2, 7, TRIGGER("b", "b1"));
     put(2, 8, TRIGGER("c", "c1"));
     (void)read_back();
-    job = waiting_take(&waiting, fake_kafka.now_ms, 0); /* a1 */
+    job = take_job(&waiting, fake_kafka.now_ms, 0); /* a1 */
     (void)fake_kafka_calls();
     put(0, 6, TRIGGER("never", "read"));
     fake_kafka_rebalances(1, REVOKE, "q/0,q/2");
@@ -704,7 +705,7 @@ static void test_tokens_of_an_older_assignment(void)
     put(0, 5, TRIGGER("a", "a1"));
     put(0, 6, TRIGGER("b", "b1"));
     (void)read_back();
-    job = waiting_take(&waiting, fake_kafka.now_ms, 0);
+    job = take_job(&waiting, fake_kafka.now_ms, 0);
     old = job->tokens[0];
     fake_kafka.lost = 1; /* what was lost is not committed */
     (void)fake_kafka_calls();

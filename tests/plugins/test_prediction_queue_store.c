@@ -3,6 +3,7 @@
 #include "fake_host.h"
 #include "memory_store.h"
 #include "queue.h"
+#include "take_job.h"
 
 #include <poll.h>
 #include <stdlib.h>
@@ -604,7 +605,7 @@ static void test_reading_ahead_is_bounded(void)
     check_calls("scan prediction-request: after  max 256; ");
     CU_ASSERT_EQUAL(read_back(), 0);
     check_calls("");
-    waiting_finish(&waiting, waiting_take(&waiting, now_ms, 0), now_ms);
+    waiting_finish(&waiting, take_job(&waiting, now_ms, 0), now_ms);
     CU_ASSERT_EQUAL(read_back(), 1);
     CU_ASSERT_EQUAL(waiting.jobs, 2);
     check_calls("scan prediction-request: after prediction-request:B max 256; ");
@@ -618,7 +619,7 @@ static void test_remove(void)
     begin();
     store_trigger("A", "a", "1", FIRST);
     (void)read_back();
-    job = waiting_take(&waiting, now_ms, 0);
+    job = take_job(&waiting, now_ms, 0);
     CU_ASSERT_EQUAL(queue.back_ops->remove(queue.back, job, &err), CHURN_OK);
     CU_ASSERT_EQUAL(memory_store_count(&store, "prediction-request:"), 0);
     store_trigger("A", "a2", "1", SECOND); /* written meanwhile */
@@ -634,7 +635,7 @@ static void test_remove(void)
     now_ms += 100;
     (void)read_back();
     calls[0] = '\0';
-    job = waiting_take(&waiting, now_ms, 0);
+    job = take_job(&waiting, now_ms, 0);
     CU_ASSERT_EQUAL_FATAL(job->token_count, 2);
     CU_ASSERT_EQUAL(queue.back_ops->remove(queue.back, job, &err), CHURN_OK);
     check_calls("remove prediction-request:A if revision=" SECOND "; remove prediction-request:A if revision=" FIRST

@@ -2,6 +2,7 @@
  * clock. The thread stands in http_client_wait until the test lets it take its next turn. */
 #include "../unit/no_leaks.h"
 #include "fake_host.h"
+#include "form.h"
 #include "http_client.h"
 #include "kafka_producer.h"
 #include "memory_store.h"
@@ -867,6 +868,196 @@ static void test_the_gauge(void)
     CU_ASSERT_EQUAL(counted("waiting"), 2);
 }
 
+/* --- Batches: of a form in which each row is answered by a word: a number, or what is none --- */
+
+int __real_form_answers(const struct service *s, churn_str body, uint32_t count, struct answer **answers,
+                        const char **ret_reason);
+int __wrap_form_answers(const struct service *s, churn_str body, uint32_t count, struct answer **answers,
+                        const char **ret_reason);
+
+int __wrap_form_answers(const struct service *s, churn_str body, uint32_t count, struct answer **answers,
+                        const char **ret_reason)
+{
+    char text[256], *rest = text;
+    int some = 0;
+    if (body.len > 0 && body.ptr[0] == '{') {
+        return __real_form_answers(s, body, count, answers, ret_reason);
+    }
+    (void)snprintf(text, sizeof text, "%.*s", (int)body.len, body.ptr);
+    *ret_reason = "its answer has another number of rows";
+    for (uint32_t i = 0; i < count; i++) {
+        const char *word = strtok_r(rest, " ", &rest);
+        if (word == NULL) {
+            while (i > 0) {
+                free(answers[--i]);
+            }
+            return 0;
+        }
+        if (word[0] == '0') {
+            answers[i] = calloc(1, sizeof *answers[i]);
+            (void)snprintf(answers[i]->churn_probability, sizeof answers[i]->churn_probability, "%s", word);
+        } else {
+            *ret_reason = "a row of its answer is no number";
+        }
+        some |= answers[i] != NULL;
+    }
+    return some;
+}
+
+static void begin_batches(int64_t max, int64_t failures)
+{
+    prepare("");
+    settings.breaker_failures = failures;
+    settings.batch_max = max;
+    settings.batch_wait_ms = 5;
+    settings.concurrency = 1;
+    service = service_start(&fake.host, &settings, &counters, &queue, &session, &err);
+    CU_ASSERT_PTR_NOT_NULL_FATAL(service);
+    turn();
+    calls[0] = '\0';
+}
+
+static void arrive(const char *const *customers, uint32_t count)
+{
+    for (uint32_t i = 0; i < count; i++) {
+        arrives(customers[i], customers[i]);
+    }
+    turn();
+}
+
+/* The customers of the request that was made since. */
+static const char *asked(void)
+{
+    static char names[64];
+    size_t len = 0;
+    for (const char *at = calls; (at = strstr(at, "\"customer_id\":\"")) != NULL;) {
+        at += strlen("\"customer_id\":\"");
+        names[len++] = *at;
+    }
+    names[len] = '\0';
+    calls[0] = '\0';
+    return names;
+}
+
+#define SAYS(words) ((struct http_result){.verdict = HTTP_DONE, .status = 200, .body = str(words)})
+
+static const char *const letters[] = {"A", "B", "C", "D", "E", "F", "G", "H"};
+
+/* A request goes out full, or once its first trigger has waited long enough. */
+static void test_a_batch_is_collected(void)
+{
+    begin_batches(3, 2);
+    arrive(letters, 5);
+    CU_ASSERT_STRING_EQUAL(asked(), "ABC");
+    answer(0, SAYS("0.1 0.2 0.3"));
+    turn();
+    CU_ASSERT_STRING_EQUAL(stored("prediction:B", "churn_probability"), "0.2");
+    CU_ASSERT_STRING_EQUAL(stored("prediction:C", "churn_probability"), "0.3");
+    CU_ASSERT_EQUAL(counted("answered"), 3);
+    CU_ASSERT_STRING_EQUAL(asked(), "");
+    later(4);
+    turn();
+    CU_ASSERT_STRING_EQUAL(asked(), "");
+    CU_ASSERT_EQUAL(pace.wait_ms, 1);
+    later(1);
+    turn();
+    CU_ASSERT_STRING_EQUAL(asked(), "DE");
+    end();
+}
+
+/* What a batch is refused for is found by halves, and the others are answered meanwhile. */
+static void test_a_refused_batch_is_halved(void)
+{
+    static const char *const rounds[] = {"ABCDEFGH", "ABCD", "EFGH", "EF", "GH", "E", "F"};
+    begin_batches(8, 2);
+    settings.max_attempts = 1;
+    arrive(letters, 8);
+    for (size_t i = 0; i < sizeof rounds / sizeof rounds[0]; i++) {
+        const char *names = asked();
+        CU_ASSERT_STRING_EQUAL(names, rounds[i]);
+        answer(0, strchr(names, 'F') != NULL ? FAULT : SAYS("0.1 0.1 0.1 0.1"));
+        turn();
+        turn();
+    }
+    CU_ASSERT_EQUAL(counted("answered"), 7);
+    CU_ASSERT_EQUAL(counted("dead_lettered"), 1);
+    CU_ASSERT_STRING_EQUAL(stored("prediction-failed:F", "event_id"), "F");
+    CU_ASSERT_FALSE(fake_host_stalled(&fake, "breaker", NULL));
+    end();
+}
+
+/* One row without an answer is asked about by itself; while it fails alone the others go on. */
+static void test_a_bad_row_stands_alone(void)
+{
+    begin_batches(4, 2);
+    settings.concurrency = 2;
+    arrive(letters, 4);
+    CU_ASSERT_STRING_EQUAL(asked(), "ABCD");
+    answer(0, SAYS("0.1 0.2 NaN 0.4"));
+    turn();
+    CU_ASSERT_EQUAL(counted("answered"), 3);
+    CU_ASSERT_EQUAL(counted("failed"), 1);
+    for (int i = 0; i < 5; i++) { /* the breaker opens at two failures in a row */
+        calls[0] = '\0';
+        later(100);
+        turn();
+        CU_ASSERT_STRING_EQUAL(asked(), "C");
+        answer(0, SAYS("NaN"));
+        turn();
+        CU_ASSERT_FALSE(fake_host_stalled(&fake, "breaker", NULL));
+    }
+    calls[0] = '\0';
+    arrive(letters + 4, 4);
+    CU_ASSERT_STRING_EQUAL(asked(), "EFGH");
+    later(100);
+    turn();
+    CU_ASSERT_STRING_EQUAL(asked(), "C");
+    answer(1, SAYS("0.3"));
+    turn();
+    CU_ASSERT_EQUAL(counted("answered"), 4);
+    end();
+}
+
+/* Answers that are none count for the batch; after so many it is halved, the breaker open or not. */
+static void test_a_batch_that_fails_is_halved(void)
+{
+    begin_batches(2, 100);
+    arrive(letters, 2);
+    CU_ASSERT_STRING_EQUAL(asked(), "AB");
+    answer(0, OUTAGE(0));
+    turn();
+    later(100);
+    turn();
+    CU_ASSERT_STRING_EQUAL(asked(), "AB");
+    answer(0, SAYS("0.1")); /* another number of rows */
+    turn();
+    later(100);
+    turn();
+    CU_ASSERT_STRING_EQUAL(asked(), "A");
+    answer(0, SAYS("0.1"));
+    turn();
+    turn();
+    CU_ASSERT_STRING_EQUAL(asked(), "B");
+    CU_ASSERT_EQUAL(counted("answered"), 1);
+    CU_ASSERT_EQUAL(counted("failed"), 4);
+    end();
+}
+
+/* An API that cannot be reached says nothing of the rows. */
+static void test_no_answer_halves_nothing(void)
+{
+    begin_batches(2, 100);
+    arrive(letters, 2);
+    for (int i = 0; i < 5; i++) {
+        CU_ASSERT_STRING_EQUAL(asked(), "AB");
+        answer(0, (struct http_result){.verdict = HTTP_OUTAGE, .reason = "connection refused"});
+        turn();
+        later(100);
+        turn();
+    }
+    end();
+}
+
 /* --- The end of the input --- */
 
 static void test_drain(void)
@@ -1036,6 +1227,11 @@ int main(void)
                            TEST(test_failures_for_good),
                            TEST(test_a_queue_out_of_reach),
                            TEST(test_the_gauge),
+                           TEST(test_a_batch_is_collected),
+                           TEST(test_a_refused_batch_is_halved),
+                           TEST(test_a_bad_row_stands_alone),
+                           TEST(test_a_batch_that_fails_is_halved),
+                           TEST(test_no_answer_halves_nothing),
                            TEST(test_drain),
                            TEST(test_a_drain_that_is_stuck),
                            TEST(test_stopping_hands_on_what_is_at_hand),

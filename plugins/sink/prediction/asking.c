@@ -1,98 +1,102 @@
 #include "asking.h"
 
+#include "form.h"
 #include "outcome.h"
+#include "reading.h"
 #include <stdlib.h>
 
 #define REFUSED_MS 10000 /* pause between log lines about refused requests */
 
-struct reading {
-    struct service *service;
-    churn_str customer;
-    struct text_buffer *body;
-};
+/* --- Requests under way --- */
 
-static int32_t on_profile(void *ctx, churn_str key, const churn_pair *fields, uint32_t count)
+static struct request *new_request(struct service *s, uint32_t count)
 {
-    struct reading *r = ctx;
-    const churn_storage *storage = r->service->store->storage;
-    char *json = storage->customer_json(r->service->host, r->customer, fields, count);
-    (void)key;
-    if (json == NULL) {
-        r->body->failed = 1;
-        return CHURN_OK;
+    struct request *request = calloc(1, sizeof *request + count * sizeof request->jobs[0]);
+    if (request == NULL) {
+        return NULL;
     }
-    text_puts(r->body, json);
-    storage->free_text(json);
-    return CHURN_OK;
+    for (; request->count < count; request->count++) {
+        request->jobs[request->count] = waiting_take(&s->waiting);
+    }
+    request->next = s->requests;
+    if (s->requests != NULL) {
+        s->requests->previous = request;
+    }
+    s->requests = request;
+    s->asking++;
+    return request;
 }
 
-static int32_t write_request(struct service *s, const struct trigger *trigger, struct text_buffer *body,
-                             churn_error *err)
+static void end_request(struct service *s, struct request *request)
 {
-    struct reading reading = {.service = s, .customer = trigger->customer_id, .body = body};
-    char key[512];
-    churn_str profile_key = {.ptr = key, .len = s->store->storage->profile_key(s->host, trigger->customer_id, key)};
-    int32_t rc = store_session_ready(s->store, err);
-    if (rc != CHURN_OK) {
-        return rc;
+    if (request->previous != NULL) {
+        request->previous->next = request->next;
+    } else {
+        s->requests = request->next;
     }
-    trigger_write_open(body, trigger);
-    text_puts(body, ",\"profile\":");
-    rc = s->store->ops->get(s->store->session, profile_key, on_profile, &reading, err);
-    text_puts(body, "}");
-    return store_session_result(s->store, rc, err);
+    if (request->next != NULL) {
+        request->next->previous = request->previous;
+    }
+    s->asking--;
+    free(request);
 }
 
-static int32_t ask(struct service *s, struct job *job, churn_error *err)
+void asking_free(struct service *s)
 {
-    struct text_buffer body = {0};
-    int32_t rc = write_request(s, job->trigger, &body, err);
-    if (rc == CHURN_OK) {
-        rc = body.failed ? churn_fail(err, CHURN_FATAL, "out of memory")
-                         : http_client_post(s->http, text_str(&body), job, err);
+    while (s->requests != NULL) {
+        end_request(s, s->requests);
     }
-    text_free(&body);
-    return rc;
 }
 
 int asking_has_room(const struct service *s)
 {
-    return s->asking + s->settling_count < (uint32_t)s->settings->concurrency && s->sent < OUTCOME_SENT_MAX;
+    return s->asking + s->settling_count / reading_batch_max(s) < (uint32_t)s->settings->concurrency &&
+           s->sent < OUTCOME_SENT_MAX;
 }
 
-/* What the store has for a customer cannot be read: nobody else waits for that. */
-static void give_up_damaged(struct service *s, struct job *job, const char *why)
+/* When a request may be made of the first `count` jobs that were read. */
+static int64_t due_ms(const struct service *s, int full)
 {
-    counter_add(&s->counters->failed, 1);
-    churn_log(s->host, CHURN_LOG_ERROR, "no prediction for event %.*s: %s; its trigger goes to %s",
-              (int)job->trigger->event_id.len, job->trigger->event_id.ptr, why,
-              s->producer != NULL ? s->settings->dead_letter_topic : "prediction-failed:<customer> in the store");
-    job->fault_status = 0;
-    outcome_settle_later(s, job, JOB_STORING);
+    int alone = full || s->breaker.state != BREAKER_CLOSED; /* a probe waits for nobody */
+    return alone ? 0 : s->waiting.ready->read_ms + s->settings->batch_wait_ms;
+}
+
+int64_t asking_next_ms(const struct service *s)
+{
+    int full;
+    return waiting_batch(&s->waiting, reading_batch_max(s), &full) > 0 ? due_ms(s, full) : waiting_next_ms(&s->waiting);
+}
+
+static int32_t ask(struct service *s, uint32_t count, churn_error *err)
+{
+    struct text_buffer body = {0};
+    struct request *request = new_request(s, count);
+    int32_t rc;
+    if (request == NULL) {
+        return churn_fail(err, CHURN_FATAL, "out of memory");
+    }
+    request->asked_ms = service_now_ms(s);
+    request->turn = breaker_started(&s->breaker);
+    form_body(s, request->jobs, count, &body);
+    rc = body.failed ? churn_fail(err, CHURN_FATAL, "out of memory")
+                     : http_client_post(s->http, text_str(&body), request, err);
+    text_free(&body);
+    return rc;
 }
 
 int32_t asking_start(struct service *s, churn_error *err)
 {
-    while (asking_has_room(s) && breaker_allows(&s->breaker, service_now_ms(s))) {
-        struct job *job = waiting_take(&s->waiting, service_now_ms(s), s->breaker.state == BREAKER_OPEN);
-        int32_t rc;
-        if (job == NULL) {
+    int32_t rc = CHURN_OK;
+    reading_outdate(s);
+    while (rc == CHURN_OK && asking_has_room(s) && breaker_allows(&s->breaker, service_now_ms(s))) {
+        int full;
+        uint32_t count = waiting_batch(&s->waiting, reading_batch_max(s), &full);
+        if (count == 0 || service_now_ms(s) < due_ms(s, full)) {
             break;
         }
-        rc = ask(s, job, err);
-        if (rc == CHURN_REJECT) {
-            give_up_damaged(s, job, err->message);
-            continue;
-        }
-        if (rc != CHURN_OK) {
-            waiting_put_back(&s->waiting, job, service_now_ms(s), 0);
-            return rc == CHURN_FATAL ? rc : CHURN_OK;
-        }
-        job->turn = breaker_started(&s->breaker);
-        job->asked_ms = service_now_ms(s);
-        s->asking++;
+        rc = ask(s, count, err);
     }
-    return CHURN_OK;
+    return rc;
 }
 
 /* --- Results --- */
@@ -115,21 +119,49 @@ static void api_works(struct service *s)
     }
 }
 
-static void try_again(struct service *s, struct job *job, unsigned attempts, int64_t retry_after_ms)
+static int64_t pause_of(struct service *s, unsigned attempts, int64_t retry_after_ms)
 {
-    int64_t delay = retry_after_ms > 0 ? retry_after_pause(&s->retry_after, http_client_origin(s->http), retry_after_ms)
-                                       : backoff_delay(&s->backoff, attempts);
-    waiting_put_back(&s->waiting, job, service_now_ms(s) + delay, retry_after_ms > 0);
+    return retry_after_ms > 0 ? retry_after_pause(&s->retry_after, http_client_origin(s->http), retry_after_ms)
+                              : backoff_delay(&s->backoff, attempts);
 }
 
-static void on_outage(struct service *s, struct job *job, const char *reason, int64_t retry_after_ms)
+/* A row that was set apart and fails alone says nothing of the API; but a probe is answered by whatever comes. */
+static void note_failure(struct service *s, const struct request *request)
 {
-    (void)breaker_failure(&s->breaker, job->turn, service_now_ms(s));
-    counter_add(&s->counters->failed, 1);
+    int set_apart = request->count == 1 && request->jobs[0]->batch_max == 1;
+    if (!set_apart || s->breaker.state == BREAKER_PROBING) {
+        (void)breaker_failure(&s->breaker, request->turn, service_now_ms(s));
+    }
+    if (s->breaker.state != BREAKER_CLOSED) {
+        waiting_outdate(&s->waiting, INT64_MAX); /* who knows for how long */
+    }
+}
+
+static uint32_t half(const struct request *request)
+{
+    return (request->count + 1) / 2;
+}
+
+/* The API did not answer, or said something else than what was asked for. `answered`: by which it may mean one row. */
+static void on_outage(struct service *s, struct request *request, const char *reason, int answered,
+                      int64_t retry_after_ms)
+{
+    int64_t ready_ms;
+    note_failure(s, request);
+    counter_add(&s->counters->failed, (int64_t)request->count);
     churn_log(s->host, CHURN_LOG_DEBUG, "prediction API at %s: %s", http_client_origin(s->http), reason);
     tell_failing(s, reason);
-    job->failures++;
-    try_again(s, job, job->failures, retry_after_ms);
+    ready_ms = service_now_ms(s) + pause_of(s, request->jobs[0]->failures + 1, retry_after_ms);
+    for (uint32_t i = 0; i < request->count; i++) {
+        struct job *job = request->jobs[i];
+        job->failures++;
+        job->refusals += answered != 0;
+        if (request->count > 1 && job->refusals >= (unsigned)s->settings->max_attempts) {
+            job->batch_max = half(request);
+            job->refusals = 0;
+        }
+        waiting_put_back(&s->waiting, job, ready_ms, retry_after_ms > 0);
+    }
 }
 
 /* An API that refuses all requests must not fill the log. */
@@ -148,48 +180,90 @@ static void tell_refused(struct service *s, const struct job *job)
     s->refused_at_ms = now + REFUSED_MS;
 }
 
-static void on_fault(struct service *s, struct job *job, const struct http_result *result)
+/* The outcome of a job that is known now. Who has its triggers meanwhile asks by itself, and with newer ones. */
+static void settle(struct service *s, struct job *job)
 {
-    counter_add(&s->counters->failed, 1);
-    api_works(s);
-    s->moved_ms = service_now_ms(s); /* its attempts are numbered */
+    if (job_is_forgotten(job)) {
+        waiting_finish(&s->waiting, job, service_now_ms(s));
+    } else {
+        outcome_settle_later(s, job, JOB_STORING);
+    }
+}
+
+static void on_fault_alone(struct service *s, struct job *job, const struct http_result *result)
+{
     job->faults++;
     if (job->faults < (unsigned)s->settings->max_attempts) {
-        try_again(s, job, job->faults, result->retry_after_ms);
+        waiting_put_back(&s->waiting, job, service_now_ms(s) + pause_of(s, job->faults, result->retry_after_ms),
+                         result->retry_after_ms > 0);
         return;
     }
     job->fault_status = result->status;
     tell_refused(s, job);
-    outcome_settle_later(s, job, JOB_STORING);
+    settle(s, job);
 }
 
-static void on_answer(struct service *s, struct job *job, const struct http_result *result)
+/* A batch is halved at once, until the culprit stands alone. */
+static void on_fault(struct service *s, struct request *request, const struct http_result *result)
 {
+    counter_add(&s->counters->failed, (int64_t)request->count);
+    api_works(s);
+    s->moved_ms = service_now_ms(s); /* its attempts are numbered */
+    if (request->count == 1) {
+        on_fault_alone(s, request->jobs[0], result);
+        return;
+    }
+    for (uint32_t i = 0; i < request->count; i++) {
+        request->jobs[i]->batch_max = half(request);
+        waiting_put_back(&s->waiting, request->jobs[i], s->moved_ms, 0);
+    }
+}
+
+/* One row of several has no answer: it is asked about by itself. */
+static void set_apart(struct service *s, struct job *job, const char *reason)
+{
+    counter_add(&s->counters->failed, 1);
+    churn_log(s->host, CHURN_LOG_DEBUG, "prediction API at %s, of one row: %s", http_client_origin(s->http), reason);
+    job->failures++;
+    job->batch_max = 1;
+    waiting_put_back(&s->waiting, job, service_now_ms(s) + pause_of(s, job->failures, 0), 0);
+}
+
+static void on_answer(struct service *s, struct request *request, const struct http_result *result)
+{
+    struct answer **answers = calloc(request->count, sizeof *answers);
     const char *reason = "memory ran out";
-    struct answer *answer = malloc(sizeof *answer);
-    if (answer == NULL || !answer_parse(result->body, answer, &reason)) {
-        free(answer);
-        on_outage(s, job, reason, 0);
+    if (answers == NULL || !form_answers(s, result->body, request->count, answers, &reason)) {
+        on_outage(s, request, reason, answers != NULL, 0);
+        free(answers);
         return;
     }
     api_works(s);
     s->moved_ms = service_now_ms(s);
-    churn_time_format(s->host->now_ms(s->host), answer->predicted_at);
-    job->answer = answer;
-    outcome_settle_later(s, job, JOB_STORING);
+    for (uint32_t i = 0; i < request->count; i++) {
+        struct job *job = request->jobs[i];
+        if (answers[i] == NULL) {
+            set_apart(s, job, reason);
+            continue;
+        }
+        churn_time_format(s->host->now_ms(s->host), answers[i]->predicted_at);
+        job->answer = answers[i];
+        settle(s, job);
+    }
+    free(answers);
 }
 
-void asking_on_result(void *arg, void *request, const struct http_result *result)
+void asking_on_result(void *arg, void *ended, const struct http_result *result)
 {
     struct service *s = arg;
-    struct job *job = request;
-    s->asking--;
-    measure_observe(&s->counters->request, service_now_ms(s) - job->asked_ms);
+    struct request *request = ended;
+    measure_observe(&s->counters->request, service_now_ms(s) - request->asked_ms);
     if (result->verdict == HTTP_DONE) {
-        on_answer(s, job, result);
+        on_answer(s, request, result);
     } else if (result->verdict == HTTP_FAULT) {
-        on_fault(s, job, result);
+        on_fault(s, request, result);
     } else {
-        on_outage(s, job, result->reason, result->retry_after_ms);
+        on_outage(s, request, result->reason, result->status >= 500, result->retry_after_ms);
     }
+    end_request(s, request);
 }

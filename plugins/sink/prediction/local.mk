@@ -5,7 +5,9 @@ PREDICTION_SERVICE = \
   %D%/answer.c %D%/answer.h \
   %D%/asking.c %D%/asking.h \
   %D%/breaker.c %D%/breaker.h \
+  %D%/form.c %D%/form.h \
   %D%/outcome.c %D%/outcome.h \
+  %D%/reading.c %D%/reading.h \
   %D%/service.c %D%/service.h \
   %D%/service_state.h
 PREDICTION_QUEUE_KAFKA = \

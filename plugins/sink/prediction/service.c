@@ -2,6 +2,7 @@
 
 #include "asking.h"
 #include "outcome.h"
+#include "reading.h"
 #include <errno.h>
 #include <signal.h>
 #include <stdlib.h>
@@ -84,7 +85,7 @@ static int32_t conclude_drain(struct service *s, churn_error *err)
 
 static int wait_ms(const struct service *s, int more)
 {
-    int64_t now = service_now_ms(s), next = waiting_next_ms(&s->waiting);
+    int64_t now = service_now_ms(s), next = asking_next_ms(s);
     int wait = s->sent > 0 ? POLL_SENT_MS : POLL_MS;
     if (more) {
         return 0;
@@ -103,7 +104,8 @@ static int32_t go_on(struct service *s, churn_error *err)
     if (s->waiting.tokens > before) {
         s->moved_ms = service_now_ms(s);
     }
-    rc = rc != CHURN_FATAL ? asking_start(s, err) : rc;
+    rc = rc != CHURN_FATAL ? reading_step(s, err) : rc;
+    rc = rc == CHURN_OK ? asking_start(s, err) : rc;
     rc = rc == CHURN_OK ? http_client_run(s->http, asking_on_result, s, err) : rc;
     rc = rc == CHURN_OK ? outcome_take_reports(s, err) : rc;
     rc = rc == CHURN_OK ? outcome_settle_all(s, err) : rc;
@@ -189,6 +191,7 @@ static void init_end(struct service *s)
 
 static void release(struct service *s)
 {
+    asking_free(s);
     waiting_free(&s->waiting);
     kafka_producer_free(s->producer, 0);
     http_client_free(s->http);

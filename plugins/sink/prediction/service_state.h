@@ -1,5 +1,5 @@
 /* What the parts of the service share. All of it is the serving thread's but what is said to be shared with the worker.
- * Each part calls only what stands before it: outcome, asking, and the service itself. */
+ * Each part calls only what stands before it: form, outcome, reading, asking, and the service itself. */
 #ifndef PREDICTION_SERVICE_STATE_H
 #define PREDICTION_SERVICE_STATE_H
 
@@ -11,6 +11,15 @@
 #include "stall.h"
 #include <pthread.h>
 #include <stdatomic.h>
+
+/* One POST: what is asked about one or several triggers. */
+struct request {
+    struct request *next, *previous; /* of those under way */
+    uint64_t turn;                   /* the breaker's, as it was started */
+    int64_t asked_ms;                /* since when it is under way */
+    uint32_t count;
+    struct job *jobs[]; /* ASKING */
+};
 
 struct service {
     const churn_host *host;
@@ -28,7 +37,8 @@ struct service {
     struct job *settling; /* jobs with an outcome, the oldest first */
     struct job **settling_end;
     uint32_t settling_count;
-    uint32_t asking;
+    struct request *requests; /* under way */
+    uint32_t asking;          /* their number */
     uint32_t sent;
     int64_t gauge; /* what predictions_waiting has been told */
     int64_t gauge_at_ms;

@@ -13,6 +13,8 @@ struct settings {
     int64_t timeout_ms;
     int64_t connect_timeout_ms;
     int64_t concurrency;
+    int64_t batch_max;     /* triggers a request; 0 is 1 */
+    int64_t batch_wait_ms; /* how long one waits for more */
     int64_t retry_min_ms;
     int64_t retry_max_ms;
     int64_t breaker_failures;

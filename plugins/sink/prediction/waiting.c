@@ -66,14 +66,22 @@ static int reserve_heap(struct waiting *w)
     return 1;
 }
 
+/* Where it was before it was taken out. */
+static void requeue(struct waiting *w, struct job *job)
+{
+    free(job->row);
+    job->row = NULL;
+    job->step = JOB_WAITING;
+    w->heap[w->heap_len++] = job;
+    sift_up(w, w->heap_len - 1);
+}
+
 static void enqueue(struct waiting *w, struct job *job, int64_t ready_ms, int told)
 {
-    job->step = JOB_WAITING;
     job->ready_ms = ready_ms;
     job->order = w->next_order++;
     job->told = told;
-    w->heap[w->heap_len++] = job;
-    sift_up(w, w->heap_len - 1);
+    requeue(w, job);
 }
 
 static struct job *dequeue(struct waiting *w, size_t at)
@@ -88,6 +96,28 @@ static struct job *dequeue(struct waiting *w, size_t at)
     return job;
 }
 
+/* --- Those that were read: a ring --- */
+
+static void add_ready(struct waiting *w, struct job *job)
+{
+    struct job *first = w->ready != NULL ? w->ready : job;
+    job->step = JOB_READY;
+    job->next_ready = first;
+    job->previous_ready = w->ready != NULL ? first->previous_ready : job;
+    job->previous_ready->next_ready = job;
+    first->previous_ready = job;
+    w->ready = first;
+    w->ready_count++;
+}
+
+static void take_ready(struct waiting *w, struct job *job)
+{
+    w->ready = w->ready != job ? w->ready : job->next_ready != job ? job->next_ready : NULL;
+    job->previous_ready->next_ready = job->next_ready;
+    job->next_ready->previous_ready = job->previous_ready;
+    w->ready_count--;
+}
+
 /* --- Jobs --- */
 
 static void free_job(struct waiting *w, struct job *job)
@@ -97,6 +127,7 @@ static void free_job(struct waiting *w, struct job *job)
     free(job->trigger);
     free(job->tokens);
     free(job->answer);
+    free(job->row);
     free(job);
 }
 
@@ -156,7 +187,7 @@ static int knows(const struct job *job, const struct token *token)
 /* A request that was found at fault is judged by itself: nothing joins it any more. */
 static int takes_more(const struct job *job)
 {
-    return job->step == JOB_WAITING && job->faults == 0;
+    return job->step <= JOB_READY && job->faults == 0;
 }
 
 /* --- Customers --- */
@@ -199,6 +230,11 @@ static enum added join(struct waiting *w, struct job *job, struct trigger *trigg
         return ADDED_FAILED;
     }
     keep_newest(job, trigger);
+    job->outdated = 1;
+    if (job->step == JOB_READY) {
+        take_ready(w, job);
+        requeue(w, job);
+    }
     return ADDED_JOINED;
 }
 
@@ -232,7 +268,7 @@ enum added waiting_add(struct waiting *w, struct trigger *trigger, const struct 
     return ADDED_NEW;
 }
 
-struct job *waiting_take(struct waiting *w, int64_t now_ms, int any)
+struct job *waiting_read(struct waiting *w, int64_t now_ms, int any)
 {
     size_t at = 0;
     struct job *job;
@@ -248,13 +284,85 @@ struct job *waiting_take(struct waiting *w, int64_t now_ms, int any)
         }
     }
     job = dequeue(w, at);
+    job->step = JOB_READING;
+    job->read_ms = now_ms;
+    job->outdated = 0;
+    return job;
+}
+
+void waiting_hold(struct waiting *w, struct job *job, char *row, size_t row_len, int64_t now_ms)
+{
+    if (job_is_forgotten(job) || job->outdated) {
+        free(row);
+        waiting_unread(w, job, now_ms);
+        return;
+    }
+    job->row = row;
+    job->row_len = row_len;
+    add_ready(w, job);
+}
+
+void waiting_unread(struct waiting *w, struct job *job, int64_t now_ms)
+{
+    if (job_is_forgotten(job)) {
+        waiting_finish(w, job, now_ms);
+    } else {
+        requeue(w, job);
+    }
+}
+
+int waiting_skip(struct waiting *w, struct job *job, int64_t now_ms)
+{
+    if (job_is_forgotten(job)) {
+        waiting_finish(w, job, now_ms);
+        return 0;
+    }
     job->step = JOB_ASKING;
+    return 1;
+}
+
+void waiting_outdate(struct waiting *w, int64_t read_ms)
+{
+    struct job *job;
+    while ((job = w->ready) != NULL && job->read_ms < read_ms) {
+        take_ready(w, job);
+        requeue(w, job);
+    }
+}
+
+static uint32_t batch_limit(const struct job *job, uint32_t max)
+{
+    return job->batch_max != 0 && job->batch_max < max ? job->batch_max : max;
+}
+
+uint32_t waiting_batch(const struct waiting *w, uint32_t max, int *ret_full)
+{
+    const struct job *job = w->ready;
+    uint32_t count = 0, limit = job != NULL ? batch_limit(job, max) : 0;
+    for (; count < w->ready_count && count < limit && batch_limit(job, max) == limit; job = job->next_ready) {
+        count++;
+    }
+    *ret_full = count == limit || count < w->ready_count;
+    return count;
+}
+
+struct job *waiting_take(struct waiting *w)
+{
+    struct job *job = w->ready;
+    if (job != NULL) {
+        take_ready(w, job);
+        job->step = JOB_ASKING;
+    }
     return job;
 }
 
 void waiting_put_back(struct waiting *w, struct job *job, int64_t ready_ms, int told)
 {
     struct job *next = job->customer->next;
+    if (job_is_forgotten(job)) {
+        waiting_finish(w, job, ready_ms);
+        return;
+    }
     enqueue(w, job, ready_ms, told);
     if (next == NULL || !takes_more(job)) {
         return;
@@ -312,6 +420,16 @@ static void forget_tokens(struct waiting *w, struct job *job, int (*gone)(const 
     job->token_count = kept;
 }
 
+/* What is being read, or asked about, is let go of when its answer comes. */
+static void forget_ready(struct waiting *w, struct customer *customer)
+{
+    if (customer->job->step == JOB_READY && job_is_forgotten(customer->job)) {
+        take_ready(w, customer->job);
+        free_job(w, customer->job);
+        customer->job = NULL;
+    }
+}
+
 void waiting_forget(struct waiting *w, int (*gone)(const void *ctx, const struct token *token), const void *ctx)
 {
     struct customer *customer, *following;
@@ -332,6 +450,7 @@ void waiting_forget(struct waiting *w, int (*gone)(const void *ctx, const struct
     {
         if (customer->job != NULL && customer->job->step != JOB_WAITING) {
             forget_tokens(w, customer->job, gone, ctx);
+            forget_ready(w, customer);
         }
         if (customer->next != NULL) {
             forget_tokens(w, customer->next, gone, ctx);

@@ -1,7 +1,9 @@
 /* Triggers that wait, joined by customer into jobs. One thread.
  *
- * A customer has at most one job that is being served and one that waits behind it; what arrives while a job still
- * waits joins it. A job stays where it is in memory until waiting_finish or waiting_free. */
+ * A customer has at most one job that is being served and one that waits behind it; what arrives before a job is asked
+ * about joins it. A job's profile is read ahead of its request; one that another trigger has joined since may lack that
+ * one's event, and is read again. A job stays where it is in memory until waiting_finish or waiting_free, and while it
+ * is being read. */
 #ifndef PREDICTION_WAITING_H
 #define PREDICTION_WAITING_H
 
@@ -21,6 +23,8 @@ struct token {
 
 enum job_step {
     JOB_WAITING,  /* for its turn */
+    JOB_READING,  /* its profile is being read */
+    JOB_READY,    /* … was read, and waits for its request */
     JOB_ASKING,   /* a request is under way */
     JOB_STORING,  /* the outcome is to be written to the store */
     JOB_SENDING,  /* … to be produced */
@@ -35,12 +39,17 @@ struct job {
     uint32_t token_count;
     uint32_t token_room;
     enum job_step step;
-    int64_t ready_ms;      /* WAITING: not before */
-    uint64_t order;        /* WAITING: of equal ready_ms the lower goes first */
-    int told;              /* ready_ms is what the API asked for */
-    uint64_t turn;         /* ASKING: the breaker's, as the request was started */
-    int64_t asked_ms;      /* ASKING: since when */
+    int64_t ready_ms; /* WAITING: not before */
+    uint64_t order;   /* WAITING: of equal ready_ms the lower goes first */
+    int told;         /* ready_ms is what the API asked for */
+    int64_t read_ms;  /* READING, READY: when the profile was asked for */
+    int outdated;     /* READING: another trigger has joined since */
+    char *row;        /* READY, ASKING: what a request carries of it; owned */
+    size_t row_len;
+    struct job *next_ready, *previous_ready;
+    uint32_t batch_max;    /* jobs in its next request; 0: as many as may be */
     unsigned failures;     /* of the API, in a row */
+    unsigned refusals;     /* … of which it answered, since its batch was last halved */
     unsigned faults;       /* answers that put the blame on this request */
     long fault_status;     /* given up: HTTP status of the last fault; 0: answered, or not asked */
     struct answer *answer; /* once there is one; owned */
@@ -52,21 +61,50 @@ struct waiting {
     struct job **heap;          /* WAITING jobs, the soonest first */
     size_t heap_len;
     size_t heap_room;
+    struct job *ready; /* the first that was read, in a ring; NULL: none */
+    uint32_t ready_count;
     uint64_t next_order;
     uint64_t jobs;   /* of all steps */
     uint64_t tokens; /* of all jobs */
 };
+
+/* 1 when its tokens were forgotten while it was not WAITING: nobody waits for it here any more. */
+static inline int job_is_forgotten(const struct job *job)
+{
+    return job->token_count == 0;
+}
 
 enum added { ADDED_NEW, ADDED_JOINED, ADDED_KNOWN, ADDED_FAILED /* memory ran out */ };
 
 /* Takes `trigger` over, whatever the result. KNOWN: a token with this revision is already here. */
 enum added waiting_add(struct waiting *waiting, struct trigger *trigger, const struct token *token, int64_t now_ms);
 
-/* The next job that is due, now ASKING; `any` also takes one that is not due, unless the API asked it to wait. NULL:
+/* The next job that is due, now READING; `any` also takes one that is not due, unless the API asked it to wait. NULL:
  * none. */
-struct job *waiting_take(struct waiting *waiting, int64_t now_ms, int any);
+struct job *waiting_read(struct waiting *waiting, int64_t now_ms, int any);
 
-/* Lets an ASKING job wait again; the one behind it joins it, where it takes more. */
+/* A READING job's profile has come: `row`, which is taken over. The job is READY, unless it must be read again. */
+void waiting_hold(struct waiting *waiting, struct job *job, char *row, size_t row_len, int64_t now_ms);
+
+/* … cannot be read now: it waits again where it was. */
+void waiting_unread(struct waiting *waiting, struct job *job, int64_t now_ms);
+
+/* … can never be read: it is ASKING, as if it had been asked about. 0: nobody waits for it any more, and it is freed.
+ */
+int waiting_skip(struct waiting *waiting, struct job *job, int64_t now_ms);
+
+/* READY jobs whose profiles were asked for before `read_ms` wait again, to be read anew. */
+void waiting_outdate(struct waiting *waiting, int64_t read_ms);
+
+/* How many READY jobs, the first ones, go into the next request, at most `max`; *ret_full: none that comes could go
+ * with them. Those that were in a request that was refused go with each other alone. */
+uint32_t waiting_batch(const struct waiting *waiting, uint32_t max, int *ret_full);
+
+/* The first READY job, now ASKING. NULL: none. */
+struct job *waiting_take(struct waiting *waiting);
+
+/* Lets an ASKING job wait again; the one behind it joins it, where it takes more. Nobody waits for one whose tokens are
+ * forgotten: it is freed. */
 void waiting_put_back(struct waiting *waiting, struct job *job, int64_t ready_ms, int told);
 
 /* Frees a job that is not WAITING; the one behind it gets its turn. */
