@@ -3,6 +3,7 @@
 #include "base/printable.h"
 #include "cli/audited.h"
 #include "cli/commands.h"
+#include "cli/sealed_places.h"
 #include "pipeline/protect_section.h"
 #include <errno.h>
 #include <json-c/json.h>
@@ -12,8 +13,11 @@
 struct decrypting {
     const struct seal_ring *ring;
     struct text out, clear, word; /* of the line at hand; of one value in it */
+    struct sealed_places places;  /* of the line at hand */
+    uint64_t line;                /* its number */
     uint64_t left;                /* values that could not be opened */
-    char why[256];                /* of the first one */
+    char why[512];                /* of the first one */
+    uint64_t unplaced;            /* opened, but whether they belong where they stand cannot be told */
 };
 
 /* How a sealed text stands in its line. */
@@ -71,16 +75,42 @@ static void append_escaped(struct decrypting *d, bool json)
     text_free(&again);
 }
 
-static void note_left(struct decrypting *d, churn_str sealed, enum seal_result result)
+/* `moved`: it can be opened, but belongs elsewhere than in `field`, "" where no field of data is meant. */
+static void note_left(struct decrypting *d, churn_str sealed, enum seal_result result, bool moved, churn_str field)
 {
+    unsigned long long line = d->line;
     churn_str id = {.ptr = ""};
     (void)seal_is(sealed, &id);
-    if (d->left++ == 0 && result == SEAL_KEY_UNKNOWN) {
-        (void)snprintf(d->why, sizeof d->why, "by the key '%.*s', which is not among protect: keys:", (int)id.len,
-                       id.ptr);
-    } else if (d->left == 1) {
-        (void)snprintf(d->why, sizeof d->why, "changed since it was encrypted");
+    if (d->left++ > 0) {
+        return;
     }
+    if (result == SEAL_KEY_UNKNOWN) {
+        (void)snprintf(d->why, sizeof d->why, "in line %llu by the key '%.*s', which is not among protect: keys:", line,
+                       (int)id.len, id.ptr);
+    } else if (!moved) {
+        (void)snprintf(d->why, sizeof d->why, "in line %llu changed since it was encrypted", line);
+    } else if (field.len > 0) {
+        (void)snprintf(d->why, sizeof d->why,
+                       "in line %llu moved to data.%.*s: it belongs to another event, customer or field", line,
+                       (int)field.len, field.ptr);
+    } else {
+        (void)snprintf(d->why, sizeof d->why, "in line %llu moved to where it stands: it belongs to another record",
+                       line);
+    }
+}
+
+/* The sealed text in clear, as d->clear. */
+static enum seal_result open_here(struct decrypting *d, churn_str sealed, bool *ret_json)
+{
+    enum sealed_state state = SEALED_HERE;
+    churn_str field = {.ptr = ""};
+    enum seal_result result = sealed_places_open(&d->places, &d->clear, d->ring, sealed, ret_json, &state, &field);
+    if (result == SEAL_OPENED) {
+        d->unplaced += state == SEALED_ANYWHERE;
+    } else if (result != SEAL_NONE && result != SEAL_NO_MEMORY) {
+        note_left(d, sealed, result, state == SEALED_ELSEWHERE, field);
+    }
+    return result;
 }
 
 /* Appends the sealed text from `at` to `end` in clear, in place of what stands there; where the line goes on. */
@@ -92,11 +122,8 @@ static const char *append_clear(struct decrypting *d, const char *line, const ch
     enum seal_result result;
     bool json = false;
     d->clear.len = 0;
-    result = seal_open_anywhere(&d->clear, d->ring, sealed, &json);
+    result = open_here(d, sealed, &json);
     if (result != SEAL_OPENED) {
-        if (result != SEAL_NONE) {
-            note_left(d, sealed, result);
-        }
         d->out.failed = d->out.failed || result == SEAL_NO_MEMORY;
         text_append(&d->out, at, sealed.len);
         return end;
@@ -126,6 +153,8 @@ static bool decrypt_line(struct decrypting *d, const char *line, size_t len)
 {
     const char *at = line, *line_end = line + len, *found;
     d->out.len = 0;
+    d->line++;
+    sealed_places_find(&d->places, line, len);
     while ((found = memmem(at, (size_t)(line_end - at), SEAL_PREFIX, sizeof SEAL_PREFIX - 1)) != NULL) {
         const char *end = found;
         while (end < line_end && is_part(*end)) {
@@ -135,7 +164,22 @@ static bool decrypt_line(struct decrypting *d, const char *line, size_t len)
         at = append_clear(d, line, found, end, line_end);
     }
     text_append(&d->out, at, (size_t)(line_end - at));
-    return !d->out.failed && !d->clear.failed && !d->word.failed;
+    return !d->out.failed && !d->clear.failed && !d->word.failed && !d->places.failed;
+}
+
+static void tell(const struct decrypting *d)
+{
+    if (d->left > 0) {
+        printable_line(stderr, "churnd: %llu value%s left as encrypted, the first one, %s", (unsigned long long)d->left,
+                       d->left == 1 ? " is" : "s are", d->why);
+    }
+    if (d->unplaced > 0) {
+        printable_line(stderr,
+                       "churnd: %llu value%s not in the JSON of an event, alert or dead letter: nothing tells whether "
+                       "%s moved to where %s",
+                       (unsigned long long)d->unplaced, d->unplaced == 1 ? " is" : "s are",
+                       d->unplaced == 1 ? "it was" : "they were", d->unplaced == 1 ? "it stands" : "they stand");
+    }
 }
 
 /* The exit status. */
@@ -156,14 +200,12 @@ static int decrypt(const struct seal_ring *ring, FILE *in)
         (void)fprintf(stderr, "churnd: %s\n", ok ? strerror(errno) : "out of memory");
         ok = false;
     }
-    if (d.left > 0) {
-        printable_line(stderr, "churnd: %llu value%s left as encrypted, the first one %s", (unsigned long long)d.left,
-                       d.left == 1 ? " is" : "s are", d.why);
-    }
+    tell(&d);
     free(line);
     text_free(&d.out);
     text_free(&d.clear);
     text_free(&d.word);
+    sealed_places_free(&d.places);
     return ok && d.left == 0 ? 0 : 1;
 }
 

@@ -84,6 +84,8 @@ libcore_la_SOURCES += \
   %D%/redrive.c \
   %D%/redrive.h \
   %D%/run_command.c \
+  %D%/sealed_places.c \
+  %D%/sealed_places.h \
   %D%/schema.c \
   %D%/schema_event.c \
   %D%/show_profile.c \

@@ -278,12 +278,10 @@ static bool take_position(struct letter *letter, const struct letter_parts *part
 static bool open_value(struct letter *letter, const struct seal_ring *ring, char *message, size_t size)
 {
     char place_text[OUTPUT_PLACE_SIZE];
-    struct seal_place place = {.kind = "letter", .owner = {.ptr = ""}, .field = {.ptr = ""}};
+    struct seal_place place = output_letter_place(place_text, letter->topic.ptr != NULL ? letter->topic : letter->id,
+                                                  letter->partition, letter->offset);
     struct text clear = {0};
     churn_str id = {.ptr = ""};
-    bool placed = letter->topic.ptr != NULL;
-    place.record =
-        churn_text(output_place(place_text, placed ? letter->topic : letter->id, letter->partition, letter->offset));
     (void)seal_is(letter->value, &id);
     switch (seal_open(&clear, ring, &place, letter->value)) {
     case SEAL_OPENED:

@@ -329,11 +329,12 @@ static void end_letter(churn_record *output, const struct letter_headers *header
     output->header_count = headers->count;
 }
 
-const char *output_place(char place[OUTPUT_PLACE_SIZE], churn_str topic, int32_t partition, int64_t offset)
+struct seal_place output_letter_place(char text[OUTPUT_PLACE_SIZE], churn_str topic, int32_t partition, int64_t offset)
 {
     int len = topic.len < 256 ? (int)topic.len : 256;
-    (void)snprintf(place, OUTPUT_PLACE_SIZE, "%.*s/%d/%" PRId64, len, topic.ptr, offset < 0 ? 0 : partition, offset);
-    return place;
+    (void)snprintf(text, OUTPUT_PLACE_SIZE, "%.*s/%d/%" PRId64, len, topic.ptr, offset < 0 ? 0 : partition, offset);
+    return (struct seal_place){
+        .kind = "letter", .record = churn_text(text), .owner = {.ptr = ""}, .field = {.ptr = ""}};
 }
 
 /* The value of a letter, encrypted. */
@@ -341,10 +342,10 @@ static bool seal_value(struct window *window, const churn_record *record, const 
                        churn_str *value)
 {
     char place_text[OUTPUT_PLACE_SIZE];
-    struct seal_place place = {.kind = "letter", .owner = {.ptr = ""}, .field = {.ptr = ""}};
+    struct seal_place place =
+        output_letter_place(place_text, churn_text(record->topic), record->partition, record->offset);
     struct text sealed = {0};
     bool ok;
-    place.record = churn_text(output_place(place_text, churn_text(record->topic), record->partition, record->offset));
     seal_append(&sealed, ring, &place, *value);
     ok = !sealed.failed && keep(window, sealed.bytes, sealed.len, value);
     text_free(&sealed);

@@ -3,6 +3,7 @@
 #define OUTPUT_H
 
 #include "base/json_text.h"
+#include "base/seal.h"
 #include "engine/window.h"
 #include "event/edit.h"
 #include "event/event.h"
@@ -21,10 +22,10 @@ bool output_trigger(struct window *window, const churn_record *record, const chu
 #define LETTER_HEADER "churn."
 /* A larger value is not kept in a dead letter: its size and hash stand there. */
 #define OUTPUT_LETTER_MAX (32 * 1024 * 1024)
-struct seal_ring;
-/* The places of a letter's position and id among the records of its pipeline: under this its value is encrypted. */
+/* Where a letter's encrypted value stands: by its position, or the id in place of a topic with a negative offset.
+ * `text` has to last as long as the answer. */
 #define OUTPUT_PLACE_SIZE 320
-const char *output_place(char place[OUTPUT_PLACE_SIZE], churn_str topic, int32_t partition, int64_t offset);
+struct seal_place output_letter_place(char text[OUTPUT_PLACE_SIZE], churn_str topic, int32_t partition, int64_t offset);
 /* `payload` is the record's value as it came, in the window's arena, NULL for a record without value, and for one that
  * is not kept. `ring`: the value is encrypted; NULL: it is in clear. `sink`: it is an output that the sink of this name
  * refused, and that and its kind are said; NULL: it is none. `replayed`: it had been judged before, and may have been

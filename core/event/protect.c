@@ -97,6 +97,11 @@ void protect_append(struct text *out, const struct protect *protect, enum protec
     }
 }
 
+struct seal_place protect_event_place(churn_str event_id, churn_str customer, churn_str field)
+{
+    return (struct seal_place){.kind = "event", .record = event_id, .owner = customer, .field = field, .json = true};
+}
+
 struct seal_place protect_profile_place(const struct registry_field *field, churn_str customer, churn_str tag)
 {
     return (struct seal_place){.kind = "profile", .record = tag, .owner = customer, .field = field->name};
@@ -228,11 +233,7 @@ static const struct event_type *read_line(struct protector *p, churn_str json)
 
 static struct seal_place place_of(const struct protector *p, churn_str field)
 {
-    return (struct seal_place){.kind = "event",
-                               .record = kept_str(p, p->event_id),
-                               .owner = kept_str(p, p->customer),
-                               .field = field,
-                               .json = true};
+    return protect_event_place(kept_str(p, p->event_id), kept_str(p, p->customer), field);
 }
 
 /* What is hidden as an alert's message would say it. */

@@ -49,6 +49,8 @@ bool protect_is_done(churn_str text);
 void protect_append(struct text *out, const struct protect *protect, enum protect_action action,
                     const struct seal_place *place, churn_str text);
 
+/* Where a field of an event's or an alert's data stands. */
+struct seal_place protect_event_place(churn_str event_id, churn_str customer, churn_str field);
 /* Where the text of a profile field stands: in which customer's profile, and `tag` tells the event that it is of. */
 struct seal_place protect_profile_place(const struct registry_field *field, churn_str customer, churn_str tag);
 /* What the value of a text's field "_l:…" begins with where the text is encrypted, before the tag. */

@@ -184,12 +184,12 @@ def open_sealed(sealed, key):
     return crypto_aead_xchacha20poly1305_ietf_decrypt(data[24:], head.encode(), data[:24], cipher)[1:]
 
 
-def decrypt(stack, config, plugins, data, check=0):
+def decrypt(env, config, plugins, data, check=0):
     done = subprocess.run(
         [CHURND, "decrypt", "-c", config, "--plugin-path", plugins],
         input=data,
         capture_output=True,
-        env=clean_environment(stack.env),
+        env=clean_environment(env),
         timeout=60,
     )
     assert done.returncode == check, done.stderr
@@ -296,14 +296,14 @@ def test_nowhere_in_clear(stack, plugins):
     for at, lines in zip(("source", "events"), taps, strict=False):
         assert "churnd:1:k1:" in lines.out if at == "source" else "***" in lines.out, at
 
-    back, _ = decrypt(stack, config, plugins, b"\n".join(r[4] for r in records(stack, f"{name}-alerts")))
+    back, _ = decrypt(stack.env, config, plugins, b"\n".join(r[4] for r in records(stack, f"{name}-alerts")))
     assert {json.loads(line)["data"]["note"] for line in back.splitlines()} == {
         f'{CANARY} "{i}"' for i in range(EVENTS)
     }
     _, said = decrypt(
-        stack, consumer(stack, "other", {"keys": {"k9": KEY1}}), plugins, b"churnd:1:k1:" + b"A" * 70, check=1
+        stack.env, consumer(stack, "other", {"keys": {"k9": KEY1}}), plugins, b"churnd:1:k1:" + b"A" * 70, check=1
     )
-    assert "by the key 'k1', which is not among protect: keys:" in said
+    assert "in line 1 by the key 'k1', which is not among protect: keys:" in said
 
 
 def test_killed_repeats_have_the_same_bytes(stack, plugins):
@@ -477,3 +477,89 @@ def test_tests_of_pipelines_know_it(tmp_path, plugins):
     ]
     path.write_text(yaml.safe_dump(settings, sort_keys=False))
     run_churnd("test", "-c", path, "--plugin-path", plugins, cwd=tmp_path, check=0)
+
+
+def clear_note(i):
+    return f'{CANARY} "{i}"'
+
+
+@pytest.fixture(scope="module")
+def written(tmp_path_factory, plugins):
+    """A pipeline's file with what it wrote: two alerts and a dead letter, encrypted."""
+    folder = tmp_path_factory.mktemp("written")
+    sink = {"plugin": "file", "path": str(folder / "alerts.jsonl"), "input": "alerts"}
+    config = small(folder, {"keys": {"k1": KEY1}, "fields": {"oldest": {"store": "clear"}}}, sink)
+    settings = yaml.safe_load(config.read_text())
+    settings["source"]["path"] = str(folder / "in.jsonl")
+    settings["store"]["path"] = str(folder / "db")
+    settings["dead_letters"]["path"] = str(folder / "dead.jsonl")
+    config.write_text(yaml.safe_dump(settings, sort_keys=False))
+    (folder / "in.jsonl").write_text(f'{event(1)}\n{event(2)}\n{{"note": "{CANARY}"\n{{"note": "{CANARY} 2"\n')
+    run_churnd("-c", config, "--until-end", "--plugin-path", plugins, check=0)
+    alerts = [json.loads(line) for line in (folder / "alerts.jsonl").read_text().splitlines()]
+    letters = [json.loads(line) for line in (folder / "dead.jsonl").read_text().splitlines()]
+    assert len(alerts) == len(letters) == 2 and all(x["value"].startswith("churnd:1:k1:") for x in letters)
+    return config, alerts, letters
+
+
+def test_each_form_is_decrypted(written, plugins):
+    """Alerts, what tools wrap around them, dead letters, and values alone, of which a note says what cannot be told."""
+    config, alerts, letters = written
+    lines = [alerts[0], {"topic": "t", "payload": json.dumps(alerts[1])}, letters[0], {"records": [alerts]}]
+    out, err = decrypt({}, config, plugins, b"".join(json.dumps(line).encode() + b"\n" for line in lines))
+    assert err == ""
+    found = [json.loads(line) for line in out.splitlines()]
+    assert found[0]["data"]["note"] == clear_note(1) and found[0]["data"]["age"] == age_of(1)
+    assert json.loads(found[1]["payload"])["data"]["note"] == clear_note(2)
+    assert found[2]["value"] == f'{{"note": "{CANARY}"'
+    assert [a["data"]["note"] for a in found[3]["records"][0]] == [clear_note(1), clear_note(2)]
+    values = [alerts[0]["data"]["note"], json.dumps({"profile": {"note": alerts[1]["data"]["note"]}})]
+    out, err = decrypt({}, config, plugins, "\n".join(values).encode())
+    assert clear_note(1) in out and json.loads(out.splitlines()[1])["profile"]["note"] == clear_note(2)
+    assert (
+        "2 values are not in the JSON of an event, alert or dead letter: nothing tells whether they were moved" in err
+    )
+
+
+ELSEWHERE = {
+    "field": lambda a, b, x, y: {**a, "data": {**a["data"], "phone": a["data"]["note"]}},
+    "event": lambda a, b, x, y: {**a, "data": {**a["data"], "phone": b["data"]["phone"]}},
+    "customer": lambda a, b, x, y: {**a, "customer_id": "c9"},
+    "wrapped": lambda a, b, x, y: {"payload": json.dumps({**a, "data": {**a["data"], "phone": b["data"]["phone"]}})},
+    "no field": lambda a, b, x, y: {**a, "message": b["data"]["note"]},
+    "letter": lambda a, b, x, y: {**x, "value": y["value"]},
+    "letter to alert": lambda a, b, x, y: {**a, "data": {**a["data"], "note": x["value"]}},
+}
+SAID = {
+    "field": "data.phone: it belongs to another event, customer or field",
+    "event": "data.phone: it belongs to another event, customer or field",
+    "wrapped": "data.phone: it belongs to another event, customer or field",
+    "letter to alert": "data.note: it belongs to another event, customer or field",
+    "customer": "data.note: it belongs to another event, customer or field",
+}
+
+
+@pytest.mark.parametrize("moved", ELSEWHERE)
+def test_what_was_moved_is_not_decrypted(written, plugins, moved):
+    config, alerts, letters = written
+    line = json.dumps(ELSEWHERE[moved](*alerts, *letters))
+    out, err = decrypt({}, config, plugins, f"\n{line}\n".encode(), check=1)
+    said = SAID.get(moved, "where it stands: it belongs to another record")
+    assert f"left as encrypted, the first one, in line 2 moved to {said}" in err
+    kept = json.loads(out)
+    if moved == "letter":
+        assert kept["value"] == letters[1]["value"]
+    elif moved == "no field":
+        assert kept["message"] == alerts[1]["data"]["note"] and kept["data"]["note"] == clear_note(1)
+    elif moved in ("event", "field"):
+        assert kept["data"]["phone"].startswith("churnd:1:k1:")
+        assert kept["data"]["age"] == age_of(1)  # what was not moved is read all the same
+
+
+def test_a_repeated_member_hides_nothing(written, plugins):
+    """json-c keeps the last one of a name; the one before it stands nowhere that is told."""
+    config, alerts, _ = written
+    other = alerts[1]["data"]["phone"]
+    line = json.dumps(alerts[0]).replace('"phone":', f'"phone": "{other}", "phone":')
+    out, err = decrypt({}, config, plugins, line.encode(), check=1)
+    assert other in out and "1 value is left as encrypted, the first one, in line 1 moved to where it stands" in err
