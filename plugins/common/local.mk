@@ -45,6 +45,7 @@ GROW = %D%/grow.h
 OWN_FILE = %D%/own_file.h
 PAIRS = %D%/pairs.h
 STORE_SESSION = %D%/store_session.c %D%/store_session.h %D%/stall.h
+SCORING = %D%/scoring.c %D%/scoring.h $(PREDICTION_COMMON) $(TEXT_BUFFER)
 PREDICTION_COMMON = \
   %D%/prediction_cache.c %D%/prediction_cache.h \
   %D%/prediction_record.c %D%/prediction_record.h \

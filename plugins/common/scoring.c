@@ -1,0 +1,296 @@
+#include "scoring.h"
+
+#include "prediction_record.h"
+#include <churn/time.h>
+#include <stdlib.h>
+
+#define READ_MAX 32 /* profiles read at a time */
+
+/* A prediction under way to the store: its texts, and the hash that points to them. */
+struct prediction {
+    const struct trigger *trigger;
+    struct cached_prediction cached;
+    char probability[32];
+    churn_pair fields[PREDICTION_CACHE_FIELDS];
+};
+
+struct batch {
+    struct scoring *scoring;
+    struct pick {
+        const struct trigger *trigger;
+        uint32_t first; /* record of its customer */
+    } picks[SCORING_MAX];
+    uint32_t pick_count;
+    uint32_t read; /* picks whose profile was read, or is damaged */
+    const struct trigger *triggers[SCORING_MAX];
+    double scores[SCORING_MAX];
+    struct prediction predictions[SCORING_MAX];
+    churn_hash hashes[SCORING_MAX];
+    uint32_t count;
+    char now[CHURN_TIME_SIZE];
+};
+
+static const char *risk_level(double p)
+{
+    return p < 0.25 ? "low" : p < 0.5 ? "medium" : p < 0.75 ? "high" : "critical";
+}
+
+/* --- Reading --- */
+
+static int32_t take_profile(void *ctx, churn_str key, const churn_pair *fields, uint32_t count)
+{
+    struct batch *b = ctx;
+    const struct trigger *trigger = b->picks[b->read++].trigger;
+    (void)key;
+    b->triggers[b->count] = trigger;
+    b->scoring->model.take(b->scoring->model.ctx, b->count, trigger, fields, count);
+    b->count++;
+    return CHURN_OK;
+}
+
+static int same_customer(const struct trigger *a, const struct trigger *b)
+{
+    return churn_equal(a->customer_id, b->customer_id);
+}
+
+/* The newest among the waiting triggers of the customer of `first`; of equal times the one that came last. */
+static const struct trigger *newest(const struct scoring *s, uint32_t first)
+{
+    const struct trigger *best = s->records[first].trigger;
+    for (uint32_t i = first + 1; i < s->count; i++) {
+        const struct trigger *t = s->records[i].trigger;
+        if (t != NULL && t->timestamp_ms >= best->timestamp_ms && same_customer(t, best)) {
+            best = t;
+        }
+    }
+    return best;
+}
+
+static void mark_done(struct scoring *s, uint32_t first, const struct trigger *trigger, int damaged)
+{
+    for (uint32_t k = first; k < s->count; k++) {
+        struct scoring_record *r = &s->records[k];
+        if (r->trigger != NULL && same_customer(r->trigger, trigger)) {
+            r->done = 1;
+            r->damaged = damaged;
+        }
+    }
+}
+
+/* Nothing was stored: everything waits again. */
+static void mark_waiting(struct scoring *s)
+{
+    for (uint32_t i = 0; i < s->count; i++) {
+        s->records[i].done = s->records[i].done && s->records[i].damaged;
+    }
+}
+
+/* One for each customer who waits. */
+static void pick(struct batch *b)
+{
+    struct scoring *s = b->scoring;
+    for (uint32_t i = 0; i < s->count; i++) {
+        if (!s->records[i].done && s->records[i].trigger != NULL) {
+            const struct trigger *trigger = newest(s, i);
+            b->picks[b->pick_count++] = (struct pick){.trigger = trigger, .first = i};
+            mark_done(s, i, trigger, 0);
+        }
+    }
+}
+
+static int32_t get_some(struct batch *b, churn_error *err)
+{
+    const struct store_session *store = &b->scoring->store;
+    const churn_host *host = b->scoring->host;
+    char texts[READ_MAX][512];
+    churn_str keys[READ_MAX];
+    uint32_t count = b->pick_count - b->read < READ_MAX ? b->pick_count - b->read : READ_MAX;
+    int32_t rc = CHURN_OK;
+    for (uint32_t i = 0; i < count; i++) {
+        churn_str customer = b->picks[b->read + i].trigger->customer_id;
+        keys[i] = (churn_str){.ptr = texts[i], .len = store->storage->profile_key(host, customer, texts[i])};
+    }
+    if (store->ops->get_many != NULL) {
+        return store->ops->get_many(store->session, keys, count, take_profile, b, err);
+    }
+    for (uint32_t i = 0; i < count && rc == CHURN_OK; i++) {
+        rc = store->ops->get(store->session, keys[i], take_profile, b, err);
+    }
+    return rc;
+}
+
+static int32_t read_profiles(struct batch *b, churn_error *err)
+{
+    struct scoring *s = b->scoring;
+    int32_t rc = CHURN_OK;
+    while (b->read < b->pick_count && rc == CHURN_OK) {
+        rc = store_session_ready(&s->store, err);
+        rc = rc == CHURN_OK ? store_session_result(&s->store, get_some(b, err), err) : rc;
+        if (rc == CHURN_REJECT) { /* nobody else waits for the one at fault */
+            const struct pick *bad = &b->picks[b->read++];
+            mark_done(s, bad->first, bad->trigger, 1);
+            counter_add(&s->failed, 1);
+            s->damaged = *err;
+            rc = CHURN_OK;
+        }
+    }
+    return rc;
+}
+
+/* --- Storing --- */
+
+static void print_score(const struct scoring *s, double score, struct prediction *ret)
+{
+    if (s->model.decimals > 0) {
+        (void)snprintf(ret->probability, sizeof ret->probability, "%.*f", s->model.decimals, score);
+    } else {
+        (void)snprintf(ret->probability, sizeof ret->probability, "%.9g", score);
+    }
+}
+
+/* The caller frees the key of the hash. */
+static int32_t make_hash(struct batch *b, uint32_t i, churn_error *err)
+{
+    const struct scoring *s = b->scoring;
+    struct prediction *p = &b->predictions[i];
+    print_score(s, b->scores[i], p);
+    p->trigger = b->triggers[i];
+    p->cached = (struct cached_prediction){.churn_probability = churn_text(p->probability),
+                                           .risk_level = churn_text(risk_level(b->scores[i])),
+                                           .model_version = churn_text(s->model.version),
+                                           .predicted_at = churn_text(b->now),
+                                           .event_id = p->trigger->event_id};
+    b->hashes[i] = (churn_hash){
+        .fields = p->fields, .count = prediction_cache_fields(&p->cached, p->fields), .ttl_ms = s->cache_ttl_ms};
+    return prediction_cache_key(s->cache_prefix, p->trigger->customer_id, &b->hashes[i].key)
+               ? CHURN_OK
+               : churn_fail(err, CHURN_FATAL, "out of memory");
+}
+
+static int32_t store(struct batch *b, churn_error *err)
+{
+    struct scoring *s = b->scoring;
+    int32_t rc = CHURN_OK;
+    uint32_t made = 0;
+    churn_time_format(s->host->now_ms(s->host), b->now);
+    while (made < b->count && (rc = make_hash(b, made, err)) == CHURN_OK) {
+        made++;
+    }
+    if (rc == CHURN_OK) {
+        rc = store_session_result(&s->store, s->store.ops->write(s->store.session, b->hashes, made, err), err);
+    }
+    for (uint32_t i = 0; i < made; i++) {
+        free((char *)(uintptr_t)b->hashes[i].key.ptr);
+        if (rc == CHURN_OK) {
+            prediction_record_show(s->host, b->predictions[i].trigger, &b->predictions[i].cached);
+        }
+    }
+    return rc;
+}
+
+int32_t scoring_serve(struct scoring *s, churn_error *err)
+{
+    struct batch b;
+    int32_t rc;
+    b.scoring = s;
+    b.pick_count = b.read = b.count = 0;
+    pick(&b);
+    rc = read_profiles(&b, err);
+    if (rc == CHURN_OK && b.count > 0) {
+        rc = s->model.score(s->model.ctx, b.count, b.scores, err);
+        rc = rc == CHURN_OK ? store(&b, err) : rc;
+    }
+    counter_add(rc == CHURN_OK ? &s->answered : &s->failed, b.count);
+    if (rc != CHURN_OK) {
+        mark_waiting(s);
+    }
+    return rc;
+}
+
+/* --- Beginning and end --- */
+
+static struct counter result_counter(const churn_host *host, const char *name, const char *result)
+{
+    const churn_label label = {.name = "result", .value = result};
+    const churn_metric as = {.size = sizeof as,
+                             .kind = CHURN_METRIC_COUNTER,
+                             .name = "predictions_total",
+                             .help = "Predictions by what came of them.",
+                             .labels = &label,
+                             .label_count = 1};
+    return counter_shown(host, name, &as);
+}
+
+void scoring_init(struct scoring *s, const churn_host *host)
+{
+    s->host = host;
+    s->answered = result_counter(host, "predictions_answered", "answered");
+    s->failed = result_counter(host, "predictions_failed", "failed");
+}
+
+int32_t scoring_start(struct scoring *s, churn_error *err)
+{
+    return store_session_init(&s->store, s->host, "predictions", err);
+}
+
+int scoring_has_room(const struct scoring *s)
+{
+    return s->count < SCORING_MAX;
+}
+
+void scoring_add(struct scoring *s, uint64_t id, struct trigger *trigger, const churn_error *why)
+{
+    if (trigger == NULL) {
+        s->malformed = *why;
+    }
+    s->records[s->count++] = (struct scoring_record){.id = id, .trigger = trigger};
+}
+
+static churn_done answer_to(const struct scoring *s, const struct scoring_record *r)
+{
+    if (r->trigger == NULL) {
+        return (churn_done){.id = r->id, .result = CHURN_REJECT, .message = s->malformed.message};
+    }
+    return r->damaged ? (churn_done){.id = r->id, .result = CHURN_REJECT, .message = s->damaged.message}
+                      : (churn_done){.id = r->id, .result = CHURN_OK};
+}
+
+uint32_t scoring_answers(struct scoring *s, churn_done *done, uint32_t max)
+{
+    uint32_t answered = 0, kept = 0;
+    for (uint32_t i = 0; i < s->count; i++) {
+        struct scoring_record *r = &s->records[i];
+        if (answered == max || (r->trigger != NULL && !r->done)) {
+            s->records[kept++] = *r;
+            continue;
+        }
+        done[answered++] = answer_to(s, r);
+        free(r->trigger);
+    }
+    s->count = kept;
+    return answered;
+}
+
+void scoring_stop(struct scoring *s)
+{
+    store_session_close(&s->store);
+}
+
+void scoring_free(struct scoring *s)
+{
+    store_session_close(&s->store);
+    for (uint32_t i = 0; i < s->count; i++) {
+        free(s->records[i].trigger);
+    }
+    s->count = 0;
+}
+
+void scoring_probe(const char *cache_prefix, churn_target_fn fn, void *ctx)
+{
+    const churn_target keys = {.size = sizeof keys,
+                               .flags = CHURN_TARGET_WRITES,
+                               .kind = CHURN_TARGET_KEYS,
+                               .name = cache_prefix,
+                               .option = "cache_prefix"};
+    fn(ctx, &keys);
+}
