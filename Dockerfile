@@ -15,7 +15,7 @@ RUN scripts/install-deps.sh build
 COPY . .
 RUN autoreconf -i && \
     mkdir build && cd build && \
-    ../configure --prefix=/usr --sysconfdir=/etc && \
+    ../configure --prefix=/usr --sysconfdir=/etc --without-xgboost && \
     make -j"$(nproc)" && \
     make install-strip DESTDIR=/install
 # What runs pipelines, and the packages whose libraries it needs; none of what builds plugins.

@@ -7,9 +7,10 @@ set -euo pipefail
 build=(build-essential autoconf automake libtool pkg-config librdkafka-dev libhiredis-dev libcurl4-openssl-dev
        libyaml-dev libjson-c-dev libmicrohttpd-dev libncurses-dev libsimdjson-dev liblmdb-dev libxxhash-dev libsodium-dev libseccomp-dev
        libssl-dev libsystemd-dev uthash-dev)
-check=(libcunit1-dev redis-server python3)
-package=(debhelper lintian)
-tests=("${check[@]}" "${package[@]}" clang libclang-rt-dev debootstrap default-jdk-headless maven python3-venv kcat mandoc
+xgboost=(libxgboost-dev nlohmann-json3-dev)
+check=(libcunit1-dev redis-server python3 "${xgboost[@]}")
+package=(debhelper lintian "${xgboost[@]}")
+tests=("${check[@]}" "${package[@]}" python3-xgboost clang libclang-rt-dev debootstrap default-jdk-headless maven python3-venv kcat mandoc
        ca-certificates xz-utils meson ninja-build cmake rustc patch graphviz zsh fish buildah netavark systemd
        curl prometheus chromium chromium-driver openssl)
 bench=(redis-server default-jdk-headless maven python3 python3-venv ca-certificates)

@@ -372,6 +372,7 @@ def test_plugins_list():
         "lmdb",
         "prediction",
         "prediction_local",
+        "prediction_xgboost",
         "alert",
     ]:
         assert re.search(rf"\b{name}\b", text), name
@@ -385,7 +386,8 @@ def test_description_of_an_event_type(kind):
 
 
 @pytest.mark.parametrize(
-    "name", ["redis", "lmdb", "generate", "dedup", "filter", "prediction", "prediction_local", "alert"]
+    "name",
+    ["redis", "lmdb", "generate", "dedup", "filter", "prediction", "prediction_local", "prediction_xgboost", "alert"],
 )
 def test_description_of_a_plugin(name):
     assert name in run_churnd("describe", name, check=0).stdout
