@@ -38,6 +38,15 @@ bool generation_has_started(const struct generation *generation)
     return started;
 }
 
+bool generation_is_assigned(const struct generation *generation)
+{
+    bool assigned = true;
+    for (unsigned i = 0; i < generation->count; i++) {
+        assigned = assigned && worker_health(generation->workers[i]).assigned;
+    }
+    return assigned;
+}
+
 bool generation_has_ended(const struct generation *generation)
 {
     return generation_count(generation, WORKER_FAILED) + generation_count(generation, WORKER_FINISHED) ==

@@ -23,6 +23,8 @@ void generation_order(struct generation *generation, enum worker_order order);
 unsigned generation_count(const struct generation *generation, enum worker_state state);
 /* Every worker has opened its instances and its session, and went round once. */
 bool generation_has_started(const struct generation *generation);
+/* Every worker knows which partitions are its. */
+bool generation_is_assigned(const struct generation *generation);
 bool generation_has_ended(const struct generation *generation);
 bool generation_failed(const struct generation *generation);
 /* How many records the source still has; -1: not known. */

@@ -62,6 +62,8 @@ libcore_la_SOURCES += \
   %D%/redrive_scope.h \
   %D%/reload.c \
   %D%/reload.h \
+  %D%/replaying.c \
+  %D%/replaying.h \
   %D%/rounds.c \
   %D%/rounds.h \
   %D%/run.c \

@@ -78,6 +78,7 @@ struct partition {
     int64_t handed;                 /* where the pipeline before a reload had come; -1: nowhere */
     bool placed;                    /* since the assignment: the source does not stand at `position` any more */
     bool replayed;                  /* --replay-from was followed */
+    int64_t replay_to;              /* … and is through where `done` is here; 0: at once */
     bool again;                     /* in the round under way: to be put once more */
     bool asked;                     /* in the round under way: put, and not answered */
     bool proving;                   /* the next record shows whether the partition is the one that was counted */

@@ -121,6 +121,7 @@ static int32_t begin_replay(struct worker *worker, uint32_t part, int64_t low, i
         return CHURN_OK;
     }
     *start = from;
+    p->replay_to = known > from ? known : 0;
     if (!worker->pipeline->replay.outputs && known > from) {
         p->muted_below = known;
         p->muted = ALL_KINDS;

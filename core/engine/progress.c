@@ -14,14 +14,14 @@
  * begins anew. */
 static void restart(struct partition *p)
 {
-    p->replayed = p->replayed && p->done >= p->muted_below;
+    p->replayed = p->replayed && (p->replay_to == 0 || p->done >= p->replay_to);
     p->again = false;
     p->place = PLACE_LOOK_UP;
     p->done = p->putting = p->durable = p->doubted_below = NOTHING;
     p->last = p->putting_last = WITNESS_NONE;
     p->proving = p->proven = p->mended = false;
     p->stored = CHECKPOINT_NONE;
-    p->replayed_below = p->lettered_below = p->announced = p->muted_below = 0;
+    p->replayed_below = p->lettered_below = p->announced = p->muted_below = p->replay_to = 0;
     p->reach = p->written = p->began = p->owned = 0;
     p->reached = p->read = NOTHING;
     p->muted = 0;

@@ -5,6 +5,7 @@
 #include "engine/handover.h"
 #include "engine/monitor.h"
 #include "engine/reload.h"
+#include "engine/replaying.h"
 #include "engine/run_audit.h"
 #include "engine/run_line.h"
 #include "engine/sandbox.h"
@@ -40,6 +41,8 @@ struct run {
     int64_t signal_ms;    /* of the first signal that asks to stop */
     int interrupted;      /* that signal, where it came before the end of work that has one; 0: it did not */
     bool terminal;
+    struct replaying *replaying; /* NULL: it is no replay until the end */
+    bool replay_lacks;           /* partitions that others held */
     struct monitor monitor;
     struct service service;
     struct sandbox sandbox;
@@ -333,6 +336,19 @@ static void begin_reload(struct run *run)
 
 /* ---- the run ---- */
 
+/* Nothing is left to read. */
+static bool is_at_end(struct run *run)
+{
+    const struct generation *now = &run->now;
+    bool whole = true;
+    if (now->order != WORKER_GO_ON || generation_count(now, WORKER_AT_END) != now->count ||
+        !replaying_may_end(run->replaying, run->log, &whole)) {
+        return false;
+    }
+    run->replay_lacks = !whole;
+    return true;
+}
+
 /* What is to be done with workers of which some still run. */
 static void look_after(struct run *run)
 {
@@ -343,7 +359,8 @@ static void look_after(struct run *run)
         if (run->previous != NULL) {
             settle(run);
         }
-        if (now->order == WORKER_GO_ON && generation_count(now, WORKER_AT_END) == now->count) {
+        replaying_watch(run->replaying, run->log, generation_is_assigned(now));
+        if (is_at_end(run)) {
             generation_order(now, WORKER_FINISH);
         } else if (run->reload_wanted) {
             begin_reload(run);
@@ -406,6 +423,7 @@ static void free_others(struct run *run, const struct pipeline *first)
         }
     }
     handover_free(&run->handover);
+    replaying_free(run->replaying);
 }
 
 int run_pipeline(const struct run_options *options, struct pipeline *pipeline, struct log *log)
@@ -421,6 +439,11 @@ int run_pipeline(const struct run_options *options, struct pipeline *pipeline, s
     bool ok;
     /* cppcheck-suppress autoVariables; `run` lives as long as the pipeline is used */
     pipeline->handover = &run.handover;
+    pipeline->replaying = run.replaying = replaying_new(pipeline, &ok);
+    if (!ok) {
+        log_line(log, CHURN_LOG_ERROR, "churnd", "out of memory");
+        return 1;
+    }
     apply_log_settings(options, pipeline, log);
     block_signals(&signals);
     announce(&run, "");
@@ -430,7 +453,7 @@ int run_pipeline(const struct run_options *options, struct pipeline *pipeline, s
     ok = ok && run_audit_start(pipeline) && monitor_start(&run.monitor, pipeline) && start_workers(&run, pipeline);
     if (ok) {
         watch(&run, &signals);
-        ok = !generation_failed(&run.now);
+        ok = !generation_failed(&run.now) && !run.replay_lacks;
         summary_print(writes_stdout(run.now.pipeline) ? stderr : stdout, run.now.pipeline, run.now.workers,
                       run.now.count, (double)(clock_monotonic_ms() - started) / 1000, run.interrupted);
     }

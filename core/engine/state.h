@@ -193,6 +193,7 @@ struct worker {
     struct progress progress;
     int64_t last_commit_ms;
     int64_t lag_looked_ms;
+    int64_t replay_told_ms;
 
     bool moved; /* something happened in this round of the loop */
     bool failed;

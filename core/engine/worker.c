@@ -11,6 +11,7 @@
 #include "engine/proof.h"
 #include "engine/protecting.h"
 #include "engine/reading.h"
+#include "engine/replaying.h"
 #include "engine/rounds.h"
 #include "engine/session.h"
 #include "engine/watch.h"
@@ -48,6 +49,7 @@ static bool step(struct worker *worker)
         worker->last_commit_ms = clock_monotonic_ms();
     }
     lag_look(worker);
+    replaying_look(worker);
     if (!is_at_end(worker)) {
         worker_show(worker, WORKER_RUNNING);
     } else if (!progress_commit(worker, COMMIT_WAIT_MS)) {

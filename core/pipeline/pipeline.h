@@ -17,6 +17,7 @@
 
 struct audit;
 struct handover;
+struct replaying;
 struct protection;
 struct instance;
 struct recent_alerts;
@@ -79,6 +80,7 @@ struct pipeline {
     struct protection *protection;           /* of personal data; NULL: there is none */
     struct journal *journal;                 /* of a run; its owner is whoever runs the pipeline */
     struct handover *handover;               /* of a run; NULL: it is never reloaded */
+    struct replaying *replaying;             /* of a replay until the end; NULL: it is none */
     struct taps *taps;                       /* of a run; NULL: nobody can look at its records */
     struct audit *audit;                     /* of a run; NULL: acts are not audited */
     struct recent_alerts *alerts;            /* of a run, to be shown; NULL: nobody is shown any */

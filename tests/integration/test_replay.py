@@ -2,6 +2,7 @@
 
 import json
 import re
+import threading
 import time
 
 import events
@@ -138,3 +139,47 @@ def test_a_topic_made_anew_stops_the_source(stack, seed):
     ids = [json.loads(a[4])["alert_id"] for a in oracle.read_topics(stack.kafka.brokers, ["customer-alerts"])]
     assert len(ids) == len(set(ids)), "positions of the new topic are told apart from the old one's"
     assert f"already counted {len(new)}" in stack.run("-c", config, "--until-end", "--replay-from", "beginning").out
+
+
+def feed(stack, seed, stop, topic=TOPIC):
+    """Orders without an end, each of which asks for a prediction."""
+    batch = 0
+    while not stop.is_set():
+        batch += 1
+        stack.kafka.produce(topic, events.load(100, 50, seed + batch))
+        stop.wait(0.1)
+
+
+def test_a_run_until_the_end_beside_another_that_runs(stack, seed):
+    """A replay does not succeed while others hold partitions, says so, and has them once they have gone; a run until the
+    end does not wait for what others make."""
+    stack.start_kafka()
+    stack.start_redis()
+    stack.start_scripted()
+    stack.kafka.create_topics({TOPIC: 3})
+    stack.kafka.produce(TOPIC, events.load(2000, 200, seed))
+    config = pipeline(stack.folder / "p.yaml", quick_group)
+    daemon = stack.churnd("-c", config)
+    replay = stack.churnd("-c", config, "--until-end", "--replay-from", "beginning")
+    assert replay.wait(120) == 1
+    assert re.search(
+        r"ERROR churnd: the replay is not whole: \d of 3 partitions were held by other members .*customer-events/\d",
+        replay.err,
+    ), replay.err
+    assert daemon.running()
+    stop = threading.Event()
+    producer = threading.Thread(target=feed, args=(stack, seed, stop), daemon=True)
+    producer.start()
+    try:
+        wait_for("predictions of the daemon", lambda: len(stack.api.requests) > 100)
+        stack.api.delay = 0.3  # triggers come faster than they are served
+        assert stack.churnd("-c", config, "--until-end").wait(120) == 0, "what comes meanwhile is not waited for"
+        replay = stack.churnd("-c", config, "--until-end", "--replay-from", "beginning")
+        wait_for("the warning", lambda: "not replayed while those run" in replay.err or not replay.running(), 60)
+    finally:
+        stop.set()
+        producer.join()
+    replay.wait(120)
+    assert daemon.terminate() == 0
+    assert stack.churnd("-c", config, "--until-end", "--replay-from", "beginning").wait(120) == 0
+    oracle.assert_profiles(oracle.Model().feed_topics(stack.kafka.brokers, [TOPIC]), stack.redis.hashes("profile:"))

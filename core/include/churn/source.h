@@ -65,6 +65,9 @@ typedef void (*churn_topic_fn)(void *ctx, const char *topic);
  *  ABI 1.3) */
 typedef void (*churn_lag_fn)(void *ctx, const char *topic, int32_t partition, int64_t messages);
 
+/** Takes a partition whose records, from `low` to before `end`, belong to a run until the end. (since ABI 1.3) */
+typedef void (*churn_extent_fn)(void *ctx, const char *topic, int32_t partition, int64_t low, int64_t end);
+
 typedef struct churn_source_ops {
     uint32_t size;
     /** 1: only one worker may run it (`workers: 1` is then required). */
@@ -183,6 +186,10 @@ typedef struct churn_source_ops {
      * can; the message says why. NULL: neither can anybody. No instance is needed. [main]
      */
     int32_t (*writer)(const churn_section *own, const char *topic, churn_section *sink, churn_error *err);
+    /** Optional, of a run until the end: calls `fn` for each partition that the run ends with, whoever holds it, this
+     *  worker or another, of this run or of another one in its group; for none while they are not known. A replay has
+     *  failed where others held some. NULL: nobody else can hold any. No I/O. [worker] */
+    void (*extents)(void *self, churn_extent_fn fn, void *ctx);
 } churn_source_ops;
 
 #ifdef __cplusplus

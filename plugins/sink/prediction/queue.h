@@ -38,8 +38,11 @@ struct queue_back_ops {
     int32_t (*read)(void *back, struct waiting *waiting, int *ret_more, churn_error *err);
     /* Removes the triggers of a job that is done. CHURN_OK, CHURN_RETRY, CHURN_FATAL. */
     int32_t (*remove)(void *back, const struct job *job, churn_error *err);
-    /* *ret_empty 1: nothing waits for this instance, as of a look that began after the call. `wrote`: the front has
-     * made something durable in this run. Asked only while `waiting` is empty; may take a moment. As read. */
+    /* Optional: a drain begins: what is written from now on, as by other instances, is not waited for. */
+    void (*bound)(void *back);
+    /* *ret_empty 1: nothing waits for this instance of what was written before the drain (without `bound`: nothing at
+     * all), as of a look that began after the call. `wrote`: the front has made something durable in this run. Where
+     * there is no `bound`, asked only while `waiting` is empty; may take a moment. As read. */
     int32_t (*is_empty)(void *back, int wrote, int *ret_empty, churn_error *err);
     /* Triggers that wait for this instance, as far as is known; `waiting` holds those that were read. */
     int64_t (*count)(void *back, const struct waiting *waiting);

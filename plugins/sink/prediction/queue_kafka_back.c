@@ -87,6 +87,7 @@ static void on_assign(struct back *b, rd_kafka_topic_partition_list_t *list)
     (void)rd_kafka_assign(b->rk, list);
     learn_begins(b, list);
     b->assigned = 1;
+    b->assigned_ms = b->host->monotonic_ms(b->host);
     stall_end(&b->denied);
 }
 
@@ -374,11 +375,16 @@ static void back_free(void *arg, int64_t deadline_ms)
         partition_free(&b->partitions[i]);
     }
     free(b->partitions);
+    free(b->until);
     free(b);
 }
 
-const struct queue_back_ops queue_kafka_back_ops = {
-    .read = back_read, .remove = back_remove, .is_empty = left_is_empty, .count = left_count, .free = back_free};
+const struct queue_back_ops queue_kafka_back_ops = {.read = back_read,
+                                                    .remove = back_remove,
+                                                    .bound = left_bound,
+                                                    .is_empty = left_is_empty,
+                                                    .count = left_count,
+                                                    .free = back_free};
 
 void *queue_kafka_back_new(const churn_host *host, const struct settings *settings, const struct counters *counters,
                            churn_error *err)

@@ -1,4 +1,7 @@
 #include "queue_kafka_left.h"
+#include <stdlib.h>
+
+#define SESSION_MARGIN_MS 5000
 
 /* The topic's number of partitions; 0: unknown. */
 static int32_t ask_partition_count(struct back *b)
@@ -33,52 +36,120 @@ static int64_t ask_offset(struct back *b, int32_t partition, int64_t which)
     return offset;
 }
 
-/* 1 when nothing is stored in the partition from `from` on (-1: from its begin). */
-static int is_at_end(struct back *b, int32_t partition, int64_t from)
+void left_bound(void *arg)
 {
-    int64_t low = ask_offset(b, partition, RD_KAFKA_OFFSET_BEGINNING);
-    int64_t high = low >= 0 ? ask_offset(b, partition, RD_KAFKA_OFFSET_END) : -1;
-    return high >= 0 && high <= (from > low ? from : low);
+    struct back *b = arg;
+    b->until_count = 0;
+    b->others_told = 0;
 }
 
-/* Other members of the group serve their partitions, unless they are dead and the group does not know it yet: so what
- * they have committed decides. */
-static int others_are_done(struct back *b, int32_t count)
+/* Learns where the partitions end, once in a drain; 0 while the brokers do not answer. */
+static int learn_ends(struct back *b)
 {
-    rd_kafka_topic_partition_list_t *others = rd_kafka_topic_partition_list_new(count);
-    int done = 1;
+    int32_t count = b->until_count == 0 ? ask_partition_count(b) : 0;
+    int64_t *until = count > 0 ? realloc(b->until, (size_t)count * sizeof *until) : NULL;
+    if (count == 0 || until == NULL) {
+        b->out_of_memory |= count > 0;
+        return b->until_count > 0;
+    }
+    b->until = until;
     for (int32_t i = 0; i < count; i++) {
-        if (i >= b->partition_count || !b->partitions[i].assigned) {
+        until[i] = ask_offset(b, i, RD_KAFKA_OFFSET_END);
+        if (until[i] < 0) {
+            return 0;
+        }
+    }
+    b->until_count = count;
+    return 1;
+}
+
+static int is_ours(const struct back *b, int32_t partition)
+{
+    return partition < b->partition_count && b->partitions[partition].assigned;
+}
+
+/* 1 when nothing is stored any more of what the partition held as the drain began. */
+static int is_gone(struct back *b, int32_t partition)
+{
+    return ask_offset(b, partition, RD_KAFKA_OFFSET_BEGINNING) >= b->until[partition];
+}
+
+/* 1 when what our partitions held as the drain began is served. What comes later does not hold up the end: others that
+ * run may write without end. */
+static int ours_are_done(struct back *b)
+{
+    for (int32_t i = 0; i < b->until_count; i++) {
+        const struct partition *p = is_ours(b, i) ? &b->partitions[i] : NULL;
+        int served = p == NULL || (p->next_offset >= 0 && partition_safe_offset(p) >= b->until[i]);
+        if (!served && (p->next_offset < 0 || p->count > 0 || !is_gone(b, i))) {
+            return 0;
+        }
+    }
+    return 1;
+}
+
+/* How many partitions of other members hold triggers, as far as these have committed; -1: not known. */
+static int count_others(struct back *b)
+{
+    rd_kafka_topic_partition_list_t *others = rd_kafka_topic_partition_list_new(b->until_count);
+    int left = 0;
+    for (int32_t i = 0; i < b->until_count; i++) {
+        if (!is_ours(b, i)) {
             (void)rd_kafka_topic_partition_list_add(others, b->settings->queue_topic, i);
         }
     }
-    if (others->cnt > 0) {
-        done = rd_kafka_committed(b->rk, others, REQUEST_MS) == RD_KAFKA_RESP_ERR_NO_ERROR;
+    if (others->cnt > 0 && rd_kafka_committed(b->rk, others, REQUEST_MS) != RD_KAFKA_RESP_ERR_NO_ERROR) {
+        left = -1;
     }
-    for (int i = 0; i < others->cnt && done; i++) {
-        done = is_at_end(b, others->elems[i].partition, others->elems[i].offset);
+    for (int i = 0; i < others->cnt && left >= 0; i++) {
+        int32_t partition = others->elems[i].partition;
+        int64_t low = others->elems[i].offset < b->until[partition]
+                          ? ask_offset(b, partition, RD_KAFKA_OFFSET_BEGINNING)
+                          : b->until[partition];
+        left = low < 0 ? -1 : left + (low < b->until[partition]);
     }
     rd_kafka_topic_partition_list_destroy(others);
-    return done;
+    return left;
+}
+
+static int64_t session_ms(const struct back *b)
+{
+    char text[32] = "45000";
+    size_t size = sizeof text;
+    (void)rd_kafka_conf_get(rd_kafka_conf(b->rk), "session.timeout.ms", text, &size);
+    return strtoll(text, NULL, 10);
+}
+
+/* Other members of the group serve their partitions, unless they are dead and the group does not know it yet: then
+ * their partitions come to us once their sessions end. */
+static int others_are_done(struct back *b)
+{
+    int64_t limit_ms = session_ms(b) + SESSION_MARGIN_MS;
+    int over = b->host->monotonic_ms(b->host) - b->assigned_ms > limit_ms;
+    int left = count_others(b);
+    if (left > 0 && over) {
+        churn_log(b->host, CHURN_LOG_INFO,
+                  "triggers in %d partitions of topic `%s` are left to the other members of group `%s`, which hold "
+                  "them and serve them as they go on",
+                  left, b->settings->queue_topic, b->group);
+    } else if (left > 0 && !b->others_told) {
+        b->others_told = 1;
+        churn_log(b->host, CHURN_LOG_INFO,
+                  "the end waits for other members of group `%s` to serve what %d partitions of topic `%s` hold (%lld "
+                  "s at most)",
+                  b->group, left, b->settings->queue_topic, (long long)(limit_ms / 1000));
+    }
+    return left == 0 || (left > 0 && over);
 }
 
 int32_t left_is_empty(void *arg, int wrote, int *ret_empty, churn_error *err)
 {
     struct back *b = arg;
-    int32_t count;
-    (void)err;
     *ret_empty = b->others || (!b->subscribed && b->absent && !wrote);
-    if (!b->subscribed || !b->assigned || (count = ask_partition_count(b)) == 0) {
-        return CHURN_OK;
+    if (b->subscribed && b->assigned && learn_ends(b) && ours_are_done(b)) {
+        *ret_empty = others_are_done(b);
     }
-    for (int32_t i = 0; i < b->partition_count; i++) {
-        const struct partition *p = &b->partitions[i];
-        if (p->assigned && (p->count > 0 || p->next_offset < 0 || !is_at_end(b, i, p->next_offset))) {
-            return CHURN_OK;
-        }
-    }
-    *ret_empty = others_are_done(b, count);
-    return CHURN_OK;
+    return b->out_of_memory ? churn_fail(err, CHURN_FATAL, "out of memory") : CHURN_OK;
 }
 
 int64_t left_count(void *arg, const struct waiting *waiting)

@@ -28,6 +28,10 @@ struct back {
     int others;               /* serve the queue: of a run beside the pipeline's own, which then does not */
     int absent;               /* the topic was looked for and does not exist */
     int assigned;             /* the group has given us our part, which may be none */
+    int64_t assigned_ms;      /* when it last did so */
+    int64_t *until;           /* of a drain: where each partition ended as it began */
+    int32_t until_count;      /* partitions of which that is known; 0: of none yet */
+    int others_told;          /* in this drain: that others are waited for */
     uint64_t passed_over;     /* records of other groups since that was last logged */
     int64_t look_at_ms;
     int64_t committed_ms; /* when offsets were committed last */

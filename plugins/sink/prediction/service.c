@@ -63,6 +63,9 @@ static int32_t conclude_drain(struct service *s, churn_error *err)
     }
     if (asked != s->drain) {
         s->drain = asked;
+        if (s->queue->back_ops->bound != NULL) {
+            s->queue->back_ops->bound(s->queue->back);
+        }
         s->moved_ms = s->drain_told_ms = service_now_ms(s); /* an idle time before the drain says nothing */
     }
     if (is_stuck(s)) {
@@ -73,7 +76,7 @@ static int32_t conclude_drain(struct service *s, churn_error *err)
         return CHURN_OK;
     }
     tell_draining(s);
-    if (s->waiting.jobs == 0 && service_now_ms(s) >= s->look_at_ms) {
+    if ((s->waiting.jobs == 0 || s->queue->back_ops->bound != NULL) && service_now_ms(s) >= s->look_at_ms) {
         s->look_at_ms = service_now_ms(s) + LOOK_MS;
         rc = s->queue->back_ops->is_empty(s->queue->back, atomic_load(&s->written) > 0, &empty, err);
     }
@@ -101,7 +104,8 @@ static int32_t go_on(struct service *s, churn_error *err)
     uint64_t before = s->waiting.tokens;
     int more = 0;
     int32_t rc = s->queue->back_ops->read(s->queue->back, &s->waiting, &more, err);
-    if (s->waiting.tokens > before) {
+    if (before == 0 &&
+        s->waiting.tokens > 0) { /* not beside others that wait: they come without end where others run */
         s->moved_ms = service_now_ms(s);
     }
     rc = rc != CHURN_FATAL ? reading_step(s, err) : rc;

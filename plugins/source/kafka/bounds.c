@@ -118,6 +118,18 @@ int bounds_learn(struct kafka_source *s, uint32_t timeout_ms)
     return !s->failed;
 }
 
+void source_extents(void *self, churn_extent_fn fn, void *ctx)
+{
+    const struct kafka_source *s = self;
+    for (uint32_t i = 0; s->subscribed && i < s->bounds_count; i++) {
+        const struct bounds *b = &s->bounds[i];
+        const struct topic *t = topic_named(s, b->topic);
+        if (t != NULL) {
+            fn(ctx, t->identity, b->partition, b->low, b->end);
+        }
+    }
+}
+
 /* 1 when the group has committed every partition of other members up to its end. */
 static int is_committed(struct kafka_source *s)
 {
@@ -146,7 +158,14 @@ static int others_are_done(struct kafka_source *s)
 {
     int64_t now = source_now_ms(s);
     if (!s->others_done && now >= s->others_ask_ms) {
-        s->others_done = is_committed(s) || now - s->assigned_ms > conf_session_ms(s) + SESSION_MARGIN_MS;
+        int64_t limit_ms = conf_session_ms(s) + SESSION_MARGIN_MS;
+        s->others_done = is_committed(s) || now - s->assigned_ms > limit_ms;
+        if (!s->others_done && s->others_ask_ms == 0) {
+            churn_log(s->host, CHURN_LOG_INFO,
+                      "at the end of what is ours; other members of group `%s` still read their partitions, which are "
+                      "waited for (%lld s at most)",
+                      s->group, (long long)(limit_ms / 1000));
+        }
         s->others_ask_ms = now + OTHERS_ASK_MS;
     }
     return s->others_done;

@@ -11,4 +11,7 @@ int bounds_learn(struct kafka_source *s, uint32_t timeout_ms);
  * that were killed and whose sessions have not ended yet. May ask the brokers for what the group has committed. */
 int bounds_reached(struct kafka_source *s);
 
+/* Of the role: where each partition begins and ends. */
+void source_extents(void *self, churn_extent_fn fn, void *ctx);
+
 #endif

@@ -1,5 +1,6 @@
 /* Records of Kafka topics, as a member of a consumer group: options, beginning and end. */
 #include "assignment.h"
+#include "bounds.h"
 #include "client.h"
 #include "conf.h"
 #include "group.h"
@@ -316,6 +317,7 @@ static const churn_source_ops ops = {
     .apart = source_apart,
     .grants = source_grants,
     .writer = source_writer,
+    .extents = source_extents,
 };
 
 static const char *const paths[] = {"properties", NULL};

@@ -387,7 +387,8 @@ AT(struct churn_source_ops, apart, 152);
 AT(struct churn_source_ops, lags, 160);
 AT(struct churn_source_ops, grants, 168);
 AT(struct churn_source_ops, writer, 176);
-SIZE(struct churn_source_ops, 184);
+AT(struct churn_source_ops, extents, 184);
+SIZE(struct churn_source_ops, 192);
 
 /* <churn/store.h> */
 AT(struct churn_pair, name, 0);
