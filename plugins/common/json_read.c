@@ -14,9 +14,13 @@ static json_object *parse(const char *text, size_t len, int flags)
         json_tokener_set_flags(tokener, flags);
         object = json_tokener_parse_ex(tokener, text, (int)len);
         end = json_tokener_get_parse_end(tokener);
+        if (object == NULL && json_tokener_get_error(tokener) == json_tokener_continue) {
+            object = json_tokener_parse_ex(tokener, "", 1); /* a number may go on, until it is told that it ends */
+            end = len;
+        }
         json_tokener_free(tokener);
     }
-    if (object != NULL && (end != len || !json_object_is_type(object, json_type_object))) {
+    if (object != NULL && end != len) {
         json_object_put(object);
         return NULL;
     }
@@ -41,10 +45,20 @@ static int is_strict(churn_str text)
     return json_object_put(object); /* 1: it was one, and is freed */
 }
 
-json_object *json_read_object(churn_str text)
+json_object *json_read(churn_str text)
 {
     int good = text.len > 0 && text.len < INT32_MAX && text_is_utf8(text) && is_strict(text);
     return good ? parse(text.ptr, text.len, 0) : NULL;
+}
+
+json_object *json_read_object(churn_str text)
+{
+    json_object *object = json_read(text);
+    if (!json_object_is_type(object, json_type_object)) {
+        json_object_put(object);
+        return NULL;
+    }
+    return object;
 }
 
 int json_read_string(json_object *object, const char *name, churn_str *ret_value)

@@ -28,7 +28,8 @@ KAFKA_PRODUCER = $(KAFKA_CLIENT) \
   %D%/kafka_producer_topics.c %D%/kafka_producer_topics.h
 PAUSE = %D%/pause.h
 TEXT_BUFFER = %D%/text_buffer.c %D%/text_buffer.h
-JSON_READ = %D%/json_read.c %D%/json_read.h %D%/counter.h
+JSON_NUMBER = %D%/json_number.c %D%/json_number.h
+JSON_READ = $(JSON_NUMBER) %D%/json_read.c %D%/json_read.h %D%/counter.h
 # Needs TLS_FILES beside it, which KAFKA_CLIENT brings.
 HTTP_CLIENT = $(GROW) \
   %D%/backoff.c %D%/backoff.h \
@@ -41,6 +42,9 @@ HTTP_CLIENT = $(GROW) \
   %D%/retry_after.h \
   $(TEXT_BUFFER)
 TLS_FILES = %D%/tls_files.c %D%/tls_files.h
+FEATURES = \
+  %D%/model_features.c %D%/model_features.h \
+  %D%/nearest.c %D%/nearest.h
 GROW = %D%/grow.h
 OWN_FILE = %D%/own_file.h
 PAIRS = %D%/pairs.h

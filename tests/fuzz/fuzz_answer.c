@@ -1,7 +1,7 @@
 /* An answer of the prediction API: its JSON body, from a server that may say anything. */
 #include "fuzz.h"
 
-#include "answer.h"
+#include "answer_rows.h"
 #include "core/base/decimal.h"
 #include "tests/support/strict_json.h"
 #include "text_buffer.h"
@@ -40,6 +40,32 @@ static void check_taken(churn_str body, const struct answer *answer)
     text_free(&text);
 }
 
+/* The same bytes as the answer of a model server about one row and about several. */
+static void try_forms(churn_str body)
+{
+    static const struct model models[] = {{.format = FORMAT_KSERVE_V2},
+                                          {.format = FORMAT_MLFLOW},
+                                          {.format = FORMAT_TEMPLATE, .answer = ""},
+                                          {.format = FORMAT_TEMPLATE, .answer = "/a/0"}};
+    for (size_t m = 0; m < sizeof models / sizeof models[0]; m++) {
+        for (uint32_t count = 1; count <= 3; count++) {
+            struct answer *answers[3] = {NULL};
+            const char *reason;
+            uint32_t good = 0;
+            int taken = answer_rows_read(&models[m], body, count, answers, &reason);
+            for (uint32_t i = 0; i < count; i++) {
+                if (answers[i] != NULL) {
+                    check_taken(body, answers[i]);
+                    good++;
+                }
+                free(answers[i]);
+            }
+            promise(taken == (good > 0), "what is taken has a row");
+            promise(good == count || (reason != NULL && *reason != '\0'), "a row without answer has a reason");
+        }
+    }
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     char *copy = fuzz_copy(data, size);
@@ -51,6 +77,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     } else {
         promise(reason != NULL && *reason != '\0', "a refusal has a reason");
     }
+    try_forms(body);
     free(copy);
     return 0;
 }

@@ -30,7 +30,8 @@ FUZZ_IN_PLACE = $(FUZZ_LD) -export-dynamic
 FUZZ_HOST = tests/support/fake_host.c tests/support/fake_host.h
 FUZZ_ANSWER = plugins/sink/prediction/answer.c plugins/sink/prediction/answer.h
 
-%C%_fuzz_answer_SOURCES = %D%/fuzz_answer.c $(FUZZ_ANSWER) $(JSON_READ) $(TEXT_BUFFER)
+%C%_fuzz_answer_SOURCES = %D%/fuzz_answer.c $(FUZZ_ANSWER) \
+  plugins/sink/prediction/answer_rows.c plugins/sink/prediction/answer_rows.h $(JSON_READ) $(TEXT_BUFFER)
 %C%_fuzz_http_SOURCES = %D%/fuzz_http.c $(FUZZ_ANSWER) $(HTTP_CLIENT) $(TLS_FILES) $(JSON_READ)
 %C%_fuzz_lmdb_SOURCES = %D%/fuzz_lmdb.c $(FUZZ_HOST)
 %C%_fuzz_redis_SOURCES = %D%/fuzz_redis.c $(FUZZ_HOST)

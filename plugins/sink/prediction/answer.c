@@ -1,70 +1,15 @@
 #include "answer.h"
 
+#include "json_number.h"
 #include "json_read.h"
 
-#define EXPONENT_LIMIT 1000000 /* beyond every number of digits that an answer has room for */
-
-/* A number as it is written: SIGN WHOLE [. FRACTION] [e EXPONENT]. */
-struct number {
-    const char *whole;
-    size_t whole_len;
-    const char *fraction;
-    size_t fraction_len;
-    long exponent; /* at most EXPONENT_LIMIT either way */
-    int negative;
-};
-
-static size_t digits_at(const char *text)
-{
-    return strspn(text, "0123456789");
-}
-
-static long read_exponent(const char *digits, int negative)
-{
-    long value = 0;
-    for (; *digits >= '0' && *digits <= '9'; digits++) {
-        value = value < EXPONENT_LIMIT ? value * 10 + (*digits - '0') : EXPONENT_LIMIT;
-    }
-    value = value < EXPONENT_LIMIT ? value : EXPONENT_LIMIT;
-    return negative ? -value : value;
-}
-
-/* By the grammar of RFC 8259: json-c also takes NaN, Infinity and leading zeros in places. */
-static int read_number(const char *text, struct number *ret)
-{
-    const char *at = text + (*text == '-');
-    *ret = (struct number){.whole = at, .whole_len = digits_at(at), .negative = *text == '-'};
-    if (ret->whole_len == 0 || (ret->whole_len > 1 && *at == '0')) {
-        return 0;
-    }
-    at += ret->whole_len;
-    if (*at == '.') {
-        ret->fraction = ++at;
-        ret->fraction_len = digits_at(at);
-        if (ret->fraction_len == 0) {
-            return 0;
-        }
-        at += ret->fraction_len;
-    }
-    if (*at == 'e' || *at == 'E') {
-        int negative = *++at == '-';
-        at += *at == '-' || *at == '+';
-        if (digits_at(at) == 0) {
-            return 0;
-        }
-        ret->exponent = read_exponent(at, negative);
-        at += digits_at(at);
-    }
-    return *at == '\0';
-}
-
-static char digit(const struct number *n, size_t i)
+static char digit(const struct json_number *n, size_t i)
 {
     return i < n->whole_len ? n->whole[i] : n->fraction[i - n->whole_len];
 }
 
 /* Whether the number is one from 0 to 1, by its decimals: a double would take 1.0000000000000001 for 1. */
-static int is_probability(const struct number *n)
+static int is_probability(const struct json_number *n)
 {
     size_t count = n->whole_len + n->fraction_len, first = 0;
     long magnitude; /* the number is from 10^(magnitude-1) to below 10^magnitude */
@@ -86,30 +31,33 @@ static int is_probability(const struct number *n)
     return 1;
 }
 
-static int read_probability(json_object *object, struct answer *answer)
+int answer_set_probability(json_object *number, struct answer *answer)
 {
-    json_object *member;
     const char *text;
-    struct number number;
-    if (!json_object_object_get_ex(object, "churn_probability", &member) ||
-        (!json_object_is_type(member, json_type_double) && !json_object_is_type(member, json_type_int))) {
+    struct json_number parsed;
+    if (!json_object_is_type(number, json_type_double) && !json_object_is_type(number, json_type_int)) {
         return 0;
     }
-    text = json_object_get_string(member);
-    if (text == NULL || !read_number(text, &number) || !is_probability(&number)) {
+    text = json_object_get_string(number);
+    if (text == NULL || !json_number_read(text, &parsed) || !is_probability(&parsed)) {
         return 0;
     }
     if (strlen(text) < sizeof answer->churn_probability) {
         memcpy(answer->churn_probability, text, strlen(text) + 1);
     } else { /* more digits than a double holds say nothing */
         (void)snprintf(answer->churn_probability, sizeof answer->churn_probability, "%.17g",
-                       json_object_get_double(member));
+                       json_object_get_double(number));
     }
     return 1;
 }
 
-/* An optional text: absent and null are the same. */
-static int read_text(json_object *object, const char *name, char *room)
+static int read_probability(json_object *object, struct answer *answer)
+{
+    json_object *member;
+    return json_object_object_get_ex(object, "churn_probability", &member) && answer_set_probability(member, answer);
+}
+
+int answer_read_text(json_object *object, const char *name, char room[ANSWER_TEXT_MAX + 1])
 {
     json_object *member;
     churn_str text;
@@ -134,9 +82,9 @@ int answer_parse(churn_str body, struct answer *answer, const char **ret_reason)
         *ret_reason = "its answer is not a JSON object";
     } else if (!read_probability(object, answer)) {
         *ret_reason = "its answer has no churn_probability from 0 to 1";
-    } else if (!read_text(object, "risk_level", answer->risk_level)) {
+    } else if (!answer_read_text(object, "risk_level", answer->risk_level)) {
         *ret_reason = "the risk_level of its answer is no string of at most 256 bytes";
-    } else if (!read_text(object, "model_version", answer->model_version)) {
+    } else if (!answer_read_text(object, "model_version", answer->model_version)) {
         *ret_reason = "the model_version of its answer is no string of at most 256 bytes";
     }
     json_object_put(object);

@@ -4,6 +4,7 @@
 
 #include <churn/result.h>
 #include <churn/time.h>
+#include <json-c/json.h>
 
 #define ANSWER_TEXT_MAX 256 /* bytes of risk_level and of model_version */
 
@@ -16,5 +17,11 @@ struct answer {
 
 /* Reads the body of a 2xx answer: 1, or 0 with *ret_reason, a constant text. */
 int answer_parse(churn_str body, struct answer *answer, const char **ret_reason);
+
+/* Takes a number from 0 to 1: 1, or 0 when it is none. */
+int answer_set_probability(json_object *number, struct answer *answer);
+
+/* Copies an optional text, of which absent and null are the same: 1, or 0 when it is none or too long. */
+int answer_read_text(json_object *object, const char *name, char room[ANSWER_TEXT_MAX + 1]);
 
 #endif

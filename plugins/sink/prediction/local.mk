@@ -21,12 +21,20 @@ PREDICTION_QUEUE_KAFKA = \
   %D%/queue_kafka_others.c %D%/queue_kafka_others.h \
   %D%/queue_kafka_partition.c %D%/queue_kafka_partition.h \
   %D%/queue_kafka_state.h
+PREDICTION_MODEL = \
+  %D%/answer_rows.c %D%/answer_rows.h \
+  %D%/model.c %D%/model.h \
+  %D%/request_body.c %D%/request_body.h \
+  %D%/request_parts.c %D%/request_parts.h \
+  %D%/request_row.c %D%/request_row.h \
+  %D%/template.c %D%/template.h \
+  $(FEATURES)
 PREDICTION_WAITING = %D%/waiting.c %D%/waiting.h $(GROW)
 %C%_la_SOURCES = \
   %D%/prediction.c \
   %D%/queue_store.c \
   %D%/settings.h \
-  $(PREDICTION_QUEUE_KAFKA) $(PREDICTION_SERVICE) $(PREDICTION_WAITING) \
+  $(PREDICTION_MODEL) $(PREDICTION_QUEUE_KAFKA) $(PREDICTION_SERVICE) $(PREDICTION_WAITING) \
   $(KAFKA_PRODUCER) $(HTTP_CLIENT) $(PREDICTION_COMMON)
 %C%_la_CFLAGS = $(AM_CFLAGS) $(KAFKA_CFLAGS) $(CURL_CFLAGS) $(JSONC_CFLAGS)
 %C%_la_LIBADD = $(KAFKA_LIBS) $(CURL_LIBS) $(JSONC_LIBS)
