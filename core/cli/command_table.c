@@ -4,6 +4,7 @@
 #include "base/decimal.h"
 #include "base/printable.h"
 #include "config/option.h"
+#include <churn/time.h>
 #include <limits.h>
 #include <string.h>
 
@@ -53,19 +54,41 @@ static bool take_replay_from(struct arguments *a, const char *value)
     return false;
 }
 
-static bool take_at_time(struct arguments *a, const char *value)
+static bool take_time(const char *option, const char *value, bool *ret_has, int64_t *ret_ms)
 {
     struct replay at;
-    a->has_at = replay_parse(&at, value, clock_wall_ms()) && at.from == REPLAY_FROM_TIME;
-    a->at_ms = a->has_at ? at.value : 0;
-    if (!a->has_at) {
-        printable_line(
-            stderr,
-            "churnd: --at: '%s' is no time such as 2026-01-01T00:00:00Z, 2026-01-01, today, yesterday or 24h "
-            "(ago)",
-            value);
+    *ret_has = replay_parse(&at, value, clock_wall_ms()) && at.from == REPLAY_FROM_TIME && at.value >= CHURN_TIME_MIN;
+    *ret_ms = *ret_has ? at.value : 0;
+    if (!*ret_has) {
+        printable_line(stderr,
+                       "churnd: --%s: '%s' is no time such as 2026-01-01T00:00:00Z, 2026-01-01, today, yesterday or "
+                       "24h (ago)",
+                       option, value);
     }
-    return a->has_at;
+    return *ret_has;
+}
+
+static bool take_at_time(struct arguments *a, const char *value)
+{
+    return take_time("at", value, &a->has_at, &a->at_ms);
+}
+
+/* All letters would be passed over for good. */
+static bool take_since(struct arguments *a, const char *value)
+{
+    if (!take_time("since", value, &a->has_since, &a->since_ms)) {
+        return false;
+    }
+    if (a->since_ms > clock_wall_ms()) {
+        printable_line(stderr, "churnd: --since: '%s' is yet to come", value);
+        return false;
+    }
+    return true;
+}
+
+static bool take_until(struct arguments *a, const char *value)
+{
+    return take_time("until", value, &a->has_until, &a->until_ms);
 }
 
 static bool take_replay_outputs(struct arguments *a, const char *value)
@@ -458,6 +481,17 @@ static const struct command_option options[] = {
      .commands = "redrive",
      .help = "also dead letters whose records cannot be read again, to be compared with them",
      .take = take_unverified},
+    {.name = "since",
+     .value = "TIME",
+     .commands = "redrive",
+     .help = "only dead letters written at TIME or later (as for --replay-from); older ones are\n"
+             "passed over for good, as those of a store that was lost have to be",
+     .take = take_since},
+    {.name = "until",
+     .value = "TIME",
+     .commands = "redrive",
+     .help = "only dead letters written before TIME; a later redrive reads the others",
+     .take = take_until},
     {.name = "into",
      .value = "PREFIX",
      .commands = "rebuild",

@@ -60,6 +60,8 @@ struct arguments {
     struct replay replay;
     bool has_at; /* explain: --at */
     int64_t at_ms;
+    bool has_since, has_until; /* redrive */
+    int64_t since_ms, until_ms;
     const char *format; /* --format; NULL: the command's default */
     bool json;          /* it is json */
     bool json_schema;

@@ -1,10 +1,12 @@
 #include "cli/redrive.h"
 
+#include "base/json_text.h"
 #include "cli/commands.h"
 #include "engine/run.h"
 #include "pipeline/load.h"
 #include "pipeline/pipeline.h"
 #include "pipeline/section_view.h"
+#include <churn/time.h>
 #include <stdlib.h>
 
 /* ---- which topics are the pipeline's own ---- */
@@ -175,19 +177,46 @@ bool redrive_edit(struct pipeline *pipeline, void *ctx)
     return ok;
 }
 
+static void append_time(struct text *out, const char *word, int64_t ms)
+{
+    char time[CHURN_TIME_SIZE];
+    if (ms != INT64_MIN && ms != INT64_MAX) {
+        churn_time_format(ms, time);
+        text_printf(out, "%s %s", word, time);
+    }
+}
+
+/* What is read. */
+static void tell(const struct redrive *redrive, struct log *log)
+{
+    struct text when = {0};
+    append_time(&when, ", written since", redrive->since_ms);
+    append_time(&when, redrive->since_ms != INT64_MIN ? " and until" : ", written until", redrive->until_ms);
+    log_printf(log, CHURN_LOG_INFO, "redrive", "reads the dead letters of %s%.*s", redrive->description, (int)when.len,
+               when.len > 0 ? when.bytes : "");
+    text_free(&when);
+}
+
 int command_redrive(const struct arguments *arguments, struct loader *loader, struct log *log)
 {
-    struct redrive redrive = {.all = arguments->all, .unverified = arguments->unverified};
+    struct redrive redrive = {.all = arguments->all,
+                              .unverified = arguments->unverified,
+                              .since_ms = arguments->has_since ? arguments->since_ms : INT64_MIN,
+                              .until_ms = arguments->has_until ? arguments->until_ms : INT64_MAX};
     const struct run_options options = arguments_run(arguments);
     struct pipeline pipeline;
     int status = 1;
+    if (redrive.since_ms >= redrive.until_ms) {
+        (void)fputs("churnd: redrive: --until is not later than --since, so no dead letter lies between\n", stderr);
+        return 1;
+    }
     if (!pipeline_check(options.files, loader, log, stderr, NULL)) {
         return 1;
     }
     if (pipeline_load_edited(&pipeline, options.files, loader, log, stderr, redrive_edit, &redrive)) {
         pipeline.redrive = &redrive;
         pipeline.until_end = true;
-        log_printf(log, CHURN_LOG_INFO, "redrive", "reads the dead letters of %s", redrive.description);
+        tell(&redrive, log);
         status = run_pipeline(&options, &pipeline, log);
     }
     pipeline_free(&pipeline);

@@ -33,6 +33,8 @@ static const struct row {
     ROW(dead_letters, "dead_letters", NULL, NULL),
     ROW(letters, "letters", NULL, NULL),
     ROW(left_alone, "letters_left_alone", NULL, NULL),
+    ROW(older, "letters_older", NULL, NULL),
+    ROW(newer, "letters_newer", NULL, NULL),
     ROW(written_again, "letters_written_again", NULL, NULL),
     ROW(again, "letters_offered_again", NULL, NULL),
     ROW(sent, "records_sent", NULL, NULL),

@@ -29,16 +29,20 @@ static bool take_record(struct worker *worker, const churn_record *record, uint3
 {
     const struct redrive *redrive = worker->pipeline->redrive;
     uint32_t part = parts_find(&worker->parts, record->topic, record->partition);
-    *ret_position = redrive != NULL && redrive->stay ? PART_NONE : part;
+    bool ok;
+    *ret_position = part;
     if (part == PART_NONE) {
         return out_of_memory(worker);
     }
+    if (redrive != NULL) {
+        ok = record->kind == CHURN_RECORD_UNREADABLE ? take_unreadable(worker, record)
+             : record->offset >= redrive->end        ? true /* no letter written since the start */
+                                                     : put_back_take(worker, record, &worker->origin.originals[number]);
+        *ret_position = redrive->stay || put_back_keeps(worker, part) ? PART_NONE : part;
+        return ok;
+    }
     if (record->kind == CHURN_RECORD_UNREADABLE) {
         return take_unreadable(worker, record);
-    }
-    if (redrive != NULL) {
-        return record->offset >= redrive->end || /* no letter written since the start */
-               put_back_take(worker, record, &worker->origin.originals[number]);
     }
     return event_in_take(worker, record, part,
                          partitions_is_replayed(worker, part, record->offset) ||

@@ -7,6 +7,7 @@
 #include "base/seal.h"
 #include "engine/output.h"
 #include "event/severity.h"
+#include <churn/time.h>
 #include <json-c/json.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -252,6 +253,15 @@ static void take_severity(struct letter *letter)
     letter->severity = letter->kind == CHURN_RECORD_ALERT ? severity_of(letter->value) : CHURN_SEVERITY_NONE;
 }
 
+/* Versions before ABI 1.3 did not say it. */
+static void take_time(struct letter *letter, const struct letter_parts *parts)
+{
+    churn_str time;
+    if (!find_text(parts, "written_at", &time) || !churn_time_parse(time.ptr, time.len, &letter->written_ms)) {
+        letter->written_ms = 0;
+    }
+}
+
 static bool is_position(const struct letter *letter, int64_t partition)
 {
     return letter->topic.len > 0 && memchr(letter->topic.ptr, '\0', letter->topic.len) == NULL && partition >= 0 &&
@@ -327,6 +337,7 @@ enum letter_kind letter_read(struct letter *letter, const churn_record *record, 
     letter->replayed = has(&parts, "replayed");
     take_record(letter, &parts, &lacks);
     take_kind(letter, &parts);
+    take_time(letter, &parts);
     placed = take_position(letter, &parts, &lacks);
     if (lacks.count == 0 && placed && has(&parts, "encrypted")) {
         opened = open_value(letter, ring, message, size);

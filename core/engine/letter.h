@@ -15,10 +15,11 @@ struct letter {
     int64_t offset;
     int32_t partition;
     churn_str id;
-    uint32_t kind;     /* CHURN_RECORD_…: the output that a sink refused; 0: not said */
-    uint32_t severity; /* of a refused alert */
-    churn_str sink;    /* which sink refused it; ptr NULL: not said */
-    bool replayed;     /* the record had been read once before */
+    uint32_t kind;      /* CHURN_RECORD_…: the output that a sink refused; 0: not said */
+    uint32_t severity;  /* of a refused alert */
+    churn_str sink;     /* which sink refused it; ptr NULL: not said */
+    bool replayed;      /* the record had been read once before */
+    int64_t written_ms; /* when it was written; 0: not said */
     churn_str reason, detail;
     churn_str key, value;  /* as received; ptr NULL: none */
     churn_header *headers; /* as received; owned */

@@ -134,7 +134,8 @@ static void want(struct wanted *wanted, const churn_record *record, struct origi
     *original = (struct original){.found = false};
     if (letter_read(&letter, record, redrive->envelope, protect_section_ring(worker->pipeline), why, sizeof why) ==
             LETTER_GOOD &&
-        letter.topic.ptr != NULL && redrive_knows(redrive, letter.topic)) {
+        redrive_written(redrive, letter.written_ms) == WRITTEN_WITHIN && letter.topic.ptr != NULL &&
+        redrive_knows(redrive, letter.topic)) {
         uint32_t part = parts_find_text(&worker->parts, letter.topic, letter.partition);
         wanted->failed = wanted->failed || part == PART_NONE;
         if (part != PART_NONE) {

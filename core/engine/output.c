@@ -1,5 +1,6 @@
 #include "engine/output.h"
 
+#include "base/clock.h"
 #include "base/decimal.h"
 #include "base/seal.h"
 #include "event/severity.h"
@@ -224,6 +225,7 @@ bool output_letter_again(struct window *window, const churn_record *letter)
 
 #define REASON LETTER_HEADER "reason"
 #define DETAIL LETTER_HEADER "detail"
+#define WRITTEN LETTER_HEADER "written_at"
 #define HASH LETTER_HEADER "xxh128"
 #define OWN_HEADER                                                                                                     \
     LETTER_HEADER "original." /* before the name of a record's own header that begins like one of ours                 \
@@ -312,6 +314,14 @@ static void say_place(struct window *window, struct letter_headers *headers, con
     say(window, headers, LETTER_HEADER "offset", offset);
 }
 
+/* By which a redrive tells letters of before a loss of the store from those of after it. */
+static void say_time(struct window *window, struct letter_headers *headers)
+{
+    char time[CHURN_TIME_SIZE];
+    churn_time_format(clock_wall_ms(), time);
+    say(window, headers, WRITTEN, time);
+}
+
 /* A new letter with room for `own` headers beside ours; NULL when memory ran out. */
 static churn_record *add_letter(struct window *window, const churn_record *of, uint32_t own,
                                 struct letter_headers *headers)
@@ -363,6 +373,7 @@ bool output_dead_letter(struct window *window, const churn_record *record, const
     }
     say(window, &headers, REASON, reject_reason_name(cut ? REJECT_TOO_LARGE_TO_KEEP : reject->reason));
     say(window, &headers, DETAIL, reject->detail);
+    say_time(window, &headers);
     say_place(window, &headers, record);
     if (sink != NULL) {
         say(window, &headers, LETTER_HEADER "kind", output_kind_name(record->kind));

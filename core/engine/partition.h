@@ -79,6 +79,7 @@ struct partition {
     bool placed;                    /* since the assignment: the source does not stand at `position` any more */
     bool replayed;                  /* --replay-from was followed */
     int64_t replay_to;              /* … and is through where `done` is here; 0: at once */
+    bool kept;                      /* dead letters from here on are for a later redrive: nothing is committed */
     bool again;                     /* in the round under way: to be put once more */
     bool asked;                     /* in the round under way: put, and not answered */
     bool proving;                   /* the next record shows whether the partition is the one that was counted */

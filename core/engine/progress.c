@@ -25,6 +25,7 @@ static void restart(struct partition *p)
     p->reach = p->written = p->began = p->owned = 0;
     p->reached = p->read = NOTHING;
     p->muted = 0;
+    p->kept = false;
 }
 
 bool progress_assign(struct worker *worker, const churn_position *positions, uint32_t count)
@@ -115,8 +116,8 @@ bool progress_note_passed(struct worker *worker, uint32_t part, int64_t offset)
 {
     struct window *window = window_filling(worker);
     const struct partition *p = partition_find(worker, part);
-    if (p == NULL || p->place != PLACE_READY || proof_passed(worker, part, offset)) {
-        return true; /* read again, or not ours any more */
+    if (p == NULL || p->place != PLACE_READY || p->kept || proof_passed(worker, part, offset)) {
+        return true; /* read again, or not ours any more, or kept for a later redrive */
     }
     if (window_is_empty(window)) {
         window->opened_ms = clock_monotonic_ms();

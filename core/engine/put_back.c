@@ -1,6 +1,7 @@
 #include "engine/put_back.h"
 
 #include "engine/event_in.h"
+#include "engine/partitions.h"
 #include "engine/redrive_scope.h"
 #include "engine/set_aside.h"
 #include "pipeline/protect_section.h"
@@ -130,21 +131,45 @@ static bool judge_letter(struct worker *worker, const churn_record *record, cons
     return later != NULL ? keep_for_later(worker, record, later) : put_back(worker, record, letter, original);
 }
 
+bool put_back_keeps(const struct worker *worker, uint32_t part)
+{
+    const struct partition *p = partition_find(worker, part);
+    return p != NULL && p->kept;
+}
+
+/* A letter that was written at another time than is asked for. What was written before is not met again, as all that a
+ * redrive has read; what was written after is for a later one, with all that lies behind it. */
+static bool pass_over(struct worker *worker, const churn_record *record, enum written written)
+{
+    struct partition *p = partition_find(worker, parts_find(&worker->parts, record->topic, record->partition));
+    if (written == WRITTEN_UNKNOWN) {
+        return put_back_leave(worker, record,
+                              "it does not say when it was written (churn.written_at), as those of earlier versions");
+    }
+    if (written == WRITTEN_AFTER && p != NULL) {
+        p->kept = true;
+    }
+    metrics_add_own(written == WRITTEN_BEFORE ? worker->counters.older : worker->counters.newer, 1);
+    return true;
+}
+
 bool put_back_take(struct worker *worker, const churn_record *record, const struct original *original)
 {
+    const struct redrive *redrive = worker->pipeline->redrive;
     struct letter letter;
     char why[256];
+    enum letter_kind kind =
+        letter_read(&letter, record, redrive->envelope, protect_section_ring(worker->pipeline), why, sizeof why);
+    enum written written = redrive_written(redrive, letter.written_ms);
     bool ok;
-    switch (letter_read(&letter, record, worker->pipeline->redrive->envelope, protect_section_ring(worker->pipeline),
-                        why, sizeof why)) {
-    case LETTER_GOOD:
-        ok = judge_letter(worker, record, &letter, original);
-        break;
-    case LETTER_INCOMPLETE:
-        ok = keep_for_later(worker, record, why);
-        break;
-    default:
+    if (kind == LETTER_NONE) {
         ok = put_back_leave(worker, record, why);
+    } else if (written != WRITTEN_WITHIN) {
+        ok = pass_over(worker, record, written);
+    } else if (kind == LETTER_INCOMPLETE) {
+        ok = keep_for_later(worker, record, why);
+    } else {
+        ok = judge_letter(worker, record, &letter, original);
     }
     letter_free(&letter);
     metrics_add_own(worker->counters.letters, ok && worker->reading.ask_again_ms == 0);

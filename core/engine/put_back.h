@@ -8,6 +8,8 @@
 
 /* Not lost: it is where it was. */
 bool put_back_leave(struct worker *worker, const churn_record *record, const char *why);
+/* Whether letters of the partition from here on are for a later redrive: it is not taken any further. */
+bool put_back_keeps(const struct worker *worker, uint32_t part);
 bool put_back_take(struct worker *worker, const churn_record *record, const struct original *original);
 
 #endif

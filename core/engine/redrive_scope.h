@@ -13,6 +13,7 @@ struct redrive {
     bool envelope;   /* the dead letters are lines of JSON, not records with headers */
     bool stay;   /* the next redrive reads them too: no position is committed, and what is still bad is left there */
     int64_t end; /* of a file, as it stood at the start */
+    int64_t since_ms, until_ms; /* letters written from … on and before …; INT64_MIN, INT64_MAX: whenever */
 
     /* the pipeline's own source: the dead letters of others are left alone */
     char **topics;
@@ -26,6 +27,11 @@ struct redrive {
     char description[512]; /* what is read, for the log */
 };
 
+/* When a letter was written, as seen from what is asked for. */
+enum written { WRITTEN_WITHIN, WRITTEN_BEFORE, WRITTEN_AFTER, WRITTEN_UNKNOWN };
+
+/* `ms` is 0 where the letter does not say. */
+enum written redrive_written(const struct redrive *redrive, int64_t ms);
 /* Whether the pipeline's own source reads `topic`. */
 bool redrive_knows(const struct redrive *redrive, churn_str topic);
 

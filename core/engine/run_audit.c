@@ -3,6 +3,8 @@
 #include "build-config.h"
 
 #include "audit/difference.h"
+#include "engine/redrive_scope.h"
+#include <churn/time.h>
 #include <inttypes.h>
 #include <sys/socket.h>
 
@@ -19,6 +21,22 @@ static void append_replay(struct text *out, const struct replay *replay)
                 yes(replay->outputs));
 }
 
+static void append_time(struct text *out, const char *name, int64_t ms)
+{
+    char time[CHURN_TIME_SIZE];
+    if (ms != INT64_MIN && ms != INT64_MAX) {
+        churn_time_format(ms, time);
+        text_printf(out, ",\"%s\":\"%s\"", name, time);
+    }
+}
+
+static void append_redrive(struct text *out, const struct redrive *redrive)
+{
+    text_printf(out, ",\"all\":%s,\"unverified\":%s", yes(redrive->all), yes(redrive->unverified));
+    append_time(out, "since", redrive->since_ms);
+    append_time(out, "until", redrive->until_ms);
+}
+
 /* What the run is for. `*ret_must`: somebody wants it to be done now, and it is not done unaudited. */
 static struct audit_act describe(const struct pipeline *pipeline, struct text *details, bool *ret_must)
 {
@@ -27,6 +45,7 @@ static struct audit_act describe(const struct pipeline *pipeline, struct text *d
     text_append_json(details, pipeline->config.file, strlen(pipeline->config.file));
     if (pipeline->redrive != NULL) {
         act.action = "redrive";
+        append_redrive(details, pipeline->redrive);
     } else if (pipeline->profiles_only) {
         act.action = "rebuild";
         text_append_string(details, ",\"into\":");

@@ -42,9 +42,21 @@ static void show_unbounded(struct run_line *line, const struct generation *gener
                        all->known ? note : NULL);
 }
 
+#define PASSED_SIZE (GROUPED_SIZE + 8)
+
+/* How many dead letters were older than those that are asked for; NULL: none. */
+static const char *passed_over(const struct pipeline *pipeline, char note[PASSED_SIZE])
+{
+    int64_t older = metrics_sum(pipeline->metrics, "letters_older");
+    char number[GROUPED_SIZE];
+    (void)snprintf(note, PASSED_SIZE, "%s older", grouped(older, number));
+    return older > 0 ? note : NULL;
+}
+
 void run_line_show(struct run_line *line, const struct generation *generation)
 {
     struct figures all;
+    char note[PASSED_SIZE];
     if (!progress_line_due(&line->line)) {
         return;
     }
@@ -54,7 +66,7 @@ void run_line_show(struct run_line *line, const struct generation *generation)
         line->done = all.counted;
     }
     if (line->total >= 0) {
-        progress_line_show(&line->line, line->done, line->total, NULL);
+        progress_line_show(&line->line, line->done, line->total, passed_over(generation->pipeline, note));
     } else if (line->line.mode == PROGRESS_TERMINAL || generation->pipeline->until_end || all.endless) {
         show_unbounded(line, generation, &all);
     }

@@ -40,6 +40,7 @@ struct worker_counters {
     churn_counter *dead_letters;
     churn_counter *letters;       /* dead letters that a redrive has read */
     churn_counter *left_alone;    /* dead letters that a redrive cannot put back */
+    churn_counter *older, *newer; /* … that were written at another time than is asked for */
     churn_counter *written_again; /* letters left alone in Kafka, written once more for the next redrive */
     churn_counter *again;         /* outputs that a redrive offers to sinks again */
     churn_counter *sent;          /* events that a sink has taken for good */

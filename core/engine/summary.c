@@ -45,7 +45,9 @@ static void print_redrive(FILE *out, struct metrics *metrics)
                                            {"events_ignored", "ignored"},
                                            {"letters_offered_again", "offered to sinks again"},
                                            {"dead_letters", "still bad"},
-                                           {"letters_left_alone", "left alone"}};
+                                           {"letters_left_alone", "left alone"},
+                                           {"letters_older", "older"},
+                                           {"letters_newer", "newer"}};
     struct line line = {.out = out};
     char number[GROUPED_SIZE];
     (void)fprintf(out, "  %-14s %12s", "redriven", grouped(metrics_sum(metrics, "letters"), number));

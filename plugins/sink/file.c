@@ -146,7 +146,7 @@ static void add_position(struct text_buffer *text, const char *name, const churn
 }
 
 /* Headers that are members of their own, as text. */
-static const char *const texts[] = {"reason", "detail", "kind", "sink", "id", "size", "xxh128"};
+static const char *const texts[] = {"reason", "detail", "written_at", "kind", "sink", "id", "size", "xxh128"};
 
 static const char *after_prefix(const char *name)
 {
@@ -220,7 +220,7 @@ static void add_envelope(struct text_buffer *text, const churn_record *record)
         return;
     }
     for (size_t i = 0; i < sizeof texts / sizeof texts[0]; i++) {
-        char name[16];
+        char name[32];
         const churn_header *header;
         (void)snprintf(name, sizeof name, "churn.%s", texts[i]);
         header = find_header(record, name);

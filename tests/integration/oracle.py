@@ -641,7 +641,7 @@ def assert_dead_letters(model, letters):
 def kafka_dead_letters(brokers, topic):
     for _, _, _, key, value, headers in read_topics(brokers, [topic]):
         h = {name: text.decode() for name, text in headers or []}
-        assert h.get("churn.detail"), f"a dead letter without detail: {h}"
+        assert h.get("churn.detail") and h.get("churn.written_at"), f"a dead letter without detail or time: {h}"
         yield h["churn.reason"], h["churn.topic"], int(h["churn.partition"]), int(h["churn.offset"]), key, value
 
 

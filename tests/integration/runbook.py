@@ -252,11 +252,11 @@ class Machines:
         return ""
 
     def _journalctl(self, host, *words):
-        """-o cat -u UNIT [--since -1h] [-g PATTERN]: what it wrote to the log since it was started last."""
+        """-o cat -u UNIT [--since -1h|-1d] [-g PATTERN]: what it wrote to the log since it was started last."""
         said = argparse.ArgumentParser()
         for option in "-o", "-u", "-g", "--since":
             said.add_argument(option, default="")
-        said = said.parse_args([word.replace("-1h", "1h ago") for word in words])
+        said = said.parse_args([re.sub(r"^-(\d+[hd])$", r"\1 ago", word) for word in words])
         lines = self.unit(said.u, host).log.splitlines(True)
         return "".join(line for line in lines if re.search(said.g, line))
 

@@ -237,7 +237,7 @@ def test_what_commands_write(tmp_path):
     run_churnd("run", "--until-end", "--replay-from", "beginning", "-c", path, check=0)
     run_churnd("rebuild", "--into", "again:", "-c", path, check=0)
     run_churnd("verify", "--against", "again:", "-c", path, check=0)
-    run_churnd("redrive", "-c", path, check=0)
+    run_churnd("redrive", "--all", "--since", "2026-01-01", "-c", path, check=0)
     run_churnd("explain", "cust-1", "-c", path, check=0)
     run_churnd("load", "--clean", "-c", path, check=0)
     run_churnd("check", "-c", path, check=0)
@@ -247,6 +247,9 @@ def test_what_commands_write(tmp_path):
     ]
     assert acts(tmp_path).count("stop") == 4
     assert lines[2]["from"] == "beginning" and lines[4]["into"] == "again:"
+    (redrive,) = (line for line in lines if line["action"] == "redrive")
+    assert (redrive["all"], redrive["unverified"], redrive["since"]) == (True, False, "2026-01-01T00:00:00.000Z")
+    assert "until" not in redrive
     assert verified(path).startswith(f"{len(lines)} lines, whole")
 
 

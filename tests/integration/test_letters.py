@@ -49,6 +49,9 @@ def letters_of(stack):
     return [(key, value, headers or []) for *_, key, value, headers in oracle.read_topics(stack.kafka.brokers, [DEAD])]
 
 
+OTHERS = ("churn.detail", "churn.written_at")  # than those that are said for sure
+
+
 def said(headers):
     return {
         name: value.decode()
@@ -105,7 +108,7 @@ def test_kafka(stack, xxh128):
         ),
         (b"c", b"broken", {"churn.reason": "invalid_json", **place, "churn.offset": "3"}),
     ]
-    own = [(name, value) for name, value in letters[2][2] if name not in said(letters[2][2]) and name != "churn.detail"]
+    own = [(name, value) for name, value in letters[2][2] if name not in said(letters[2][2]) and name not in OTHERS]
     assert own == [(f"churn.original.{name}" if name.startswith("churn.") else name, value) for name, value in OWN]
 
     # Still bad: there again as they were, by their original places and with their own headers.
@@ -113,7 +116,8 @@ def test_kafka(stack, xxh128):
     assert re.search("redriven +3 +still bad 3\n", run.out), run.out
     again = sorted(letters_of(stack)[len(letters) :], key=lambda letter: said(letter[2])["churn.offset"])
     assert [(k, v, said(h)) for k, v, h in again] == [(k, v, said(h)) for k, v, h in letters]
-    assert [x for x in again[2][2] if x[0] != "churn.detail"] == [x for x in letters[2][2] if x[0] != "churn.detail"]
+    assert [x for x in again[2][2] if x[0] not in OTHERS] == [x for x in letters[2][2] if x[0] not in OTHERS]
+    assert dict(again[2][2])["churn.written_at"] > dict(letters[2][2])["churn.written_at"]
 
 
 def test_headers_of_events_of_a_damaged_profile(stack):
@@ -138,7 +142,7 @@ def test_headers_of_events_of_a_damaged_profile(stack):
     letters = sorted(letters_of(stack), key=lambda letter: int(said(letter[2])["churn.offset"]))
     assert {said(headers)["churn.reason"] for _, _, headers in letters} == {"damaged_profile"}
     assert [[value for name, value in headers if name == "number"] for _, _, headers in letters] == expected
-    own = [(name, value) for name, value in letters[1][2] if name not in said(letters[1][2]) and name != "churn.detail"]
+    own = [(name, value) for name, value in letters[1][2] if name not in said(letters[1][2]) and name not in OTHERS]
     assert own == [(f"churn.original.{name}" if name.startswith("churn.") else name, value) for name, value in OWN] + [
         ("number", b"1")
     ]
@@ -160,7 +164,7 @@ def test_file(tmp_path, xxh128):
     )
     run_churnd("run", "-c", config, cwd=tmp_path, check=0)
     letter = json.loads((tmp_path / "dead.jsonl").read_text())
-    assert letter.pop("detail")
+    assert letter.pop("detail") and re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z", letter.pop("written_at"))
     assert letter == {
         "reason": "too_large_to_keep",
         "topic": "in.jsonl",

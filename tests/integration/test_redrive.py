@@ -447,6 +447,67 @@ def test_after_a_restore(stack, seed, plugins, fixed_rules):
     assert_exact(stack)
 
 
+def lost_at(run):
+    """The time of the first line that says so, as an operator reads it."""
+    lines = [line for line in run.err.splitlines() if "rebuilt from" in line]
+    assert lines and all("`churnd redrive --since` with the time of this line" in line for line in lines), run.err
+    return min(line.split()[0] for line in lines)
+
+
+def test_after_a_loss(stack, seed, plugins, fixed_rules):
+    """Redis came back empty, and the topics were read again, once by the old rules and once by the fixed ones: dead letters
+    of before are left out, what was still bad counts once the rules are fixed, and nothing counts twice."""
+    config = start(stack, plugins, seed, 2000)
+    before = len(letters_of(stack))
+    stack.redis.client.flushall()
+    lost = stack.run("-c", config, "--until-end", "--plugin-path", plugins[0])
+    since, between = lost_at(lost), len(letters_of(stack))
+    assert between == 2 * before, "each event that is still bad is a dead letter of the new profiles, too"
+    done = stack.run("redrive", "-c", config, "--plugin-path", plugins[1], "--since", since)
+    told, model = counts(done.out), assert_exact(stack)
+    assert f", written since {since}" in done.err
+    assert told == {
+        "all": between,
+        "counted": before - len(model.dead),
+        "still bad": len(model.dead),
+        "older": before,
+    }
+    told, _ = redrive(stack, config, plugins)
+    assert told == {"all": len(model.dead), "still bad": len(model.dead)}, "the older ones are passed over for good"
+
+    # Once more, by the fixed rules from the beginning: whatever the dead letters of before hold, these have counted.
+    stack.redis.client.flushall()
+    lost = stack.run("-c", config, "--until-end", "--plugin-path", plugins[1])
+    again = letters_of(stack)
+    told, _ = redrive(stack, config, plugins, "--all", "--since", lost_at(lost))
+    assert told == {"all": len(again), "still bad": len(model.dead), "older": len(again) - len(model.dead)}
+    assert len(letters_of(stack)) == len(again)
+    assert_exact(stack)
+
+
+def written_at(letters):
+    return sorted(headers["churn.written_at"].decode() for *_, headers in letters)
+
+
+def test_until(stack, seed, plugins, fixed_rules):
+    """What was written later is for a later redrive, as is what is not older and lies behind it."""
+    config = start(stack, plugins, seed, 1000)
+    first = letters_of(stack)
+    stack.kafka.produce("customer-events", custom_load(600, 150, seed + 9))
+    stack.run("-c", config, "--until-end", "--plugin-path", plugins[0])
+    second = [letter for letter in letters_of(stack) if letter not in first]
+    until = written_at(second)[0]
+    assert written_at(first)[-1] < until
+    told, _ = redrive(stack, config, plugins, "--since", "1h", "--until", until)
+    assert told["counted"] > 50 and told["newer"] == len(second), told
+    assert told["counted"] + told["still bad"] == len(first), told
+    model = model_of(stack)
+    assert oracle.differences(model.profile_fields(), stack.redis.hashes("profile:"))
+    told, _ = redrive(stack, config, plugins)
+    assert told["counted"] > 50 and told["all"] >= len(second) and "newer" not in told, told
+    assert_exact(stack)
+
+
 # --- Without servers: a file of dead letters, profiles in LMDB ---
 
 
@@ -706,6 +767,49 @@ def test_what_cannot_be_put_back(tmp_path, sections, word):
     (tmp_path / "in.jsonl").write_text("")
     done = run_churnd("redrive", "-c", write_config(tmp_path, **sections), cwd=tmp_path, check=1)
     assert "p.yaml" in done.stderr and word in done.stderr and done.stdout == ""
+
+
+@pytest.mark.parametrize(
+    "args, words",
+    [
+        (["--since", "soon"], "--since: 'soon' is no time such as 2026-01-01T00:00:00Z"),
+        (["--since", "beginning"], "--since: 'beginning' is no time"),
+        (["--since", "17"], "--since: '17' is no time"),
+        (["--since", "99999999d"], "--since: '99999999d' is no time"),
+        (["--since", "2999-01-01"], "--since: '2999-01-01' is yet to come"),
+        (["--until", "2026-02-30"], "--until: '2026-02-30' is no time"),
+        (["--since", "today", "--until", "yesterday"], "--until is not later than --since"),
+        (["--since", "2026-01-01", "--until", "2026-01-01T00:00:00Z"], "--until is not later than --since"),
+    ],
+)
+def test_times_that_are_refused(tmp_path, args, words):
+    done = run_churnd("redrive", "-c", write_config(tmp_path), *args, cwd=tmp_path, check=1)
+    assert words in done.stderr and not list(tmp_path.glob("store*")), done.stderr
+
+
+def test_since_belongs_to_redrive(tmp_path):
+    done = run_churnd("run", "-c", write_config(tmp_path), "--since", "today", cwd=tmp_path, check=1)
+    assert "--since belongs to `churnd redrive`" in done.stderr
+
+
+def test_since_of_a_file(tmp_path):
+    """Each redrive reads all of a file, and what earlier versions wrote does not say when that was."""
+    (tmp_path / "in.jsonl").write_text("{bad\n{worse\n")
+    config = write_config(tmp_path)
+    run_churnd("-c", config, "--until-end", cwd=tmp_path, check=0)
+    lines = [json.loads(line) for line in (tmp_path / "dead.jsonl").read_text().splitlines()]
+    old = {name: value for name, value in lines[1].items() if name != "written_at"}
+    lines[0]["written_at"] = "2026-01-01T00:00:00.000Z"
+    (tmp_path / "dead.jsonl").write_text("".join(json.dumps(line) + "\n" for line in [*lines, old]))
+    for args, told in (
+        ((), {"still bad": 3}),
+        (("--since", "2026-01-01"), {"still bad": 2, "left alone": 1}),
+        (("--since", "2026-01-02"), {"still bad": 1, "older": 1, "left alone": 1}),
+        (("--until", "2026-01-02"), {"still bad": 1, "newer": 1, "left alone": 1}),
+    ):
+        done = run_churnd("redrive", "-c", config, *args, cwd=tmp_path, check=0)
+        assert counts(done.stdout) == {"all": 3, **told}, args
+        assert ("it does not say when it was written" in done.stderr) is bool(args), args
 
 
 LETTERS = {"plugin": "file", "path": "dead.jsonl"}

@@ -719,9 +719,10 @@ static void test_a_request_that_is_refused(void)
     answer(0, FAULT);
     turn();
     CHECK_CALLS("send dead A=" BODY(
-        "A", "a") "}; churn.reason: rejected_by_sink; churn.detail: the prediction API answered "
-                  "HTTP 422 to each of 2 attempts; churn.topic: t; churn.partition: 0; churn.offset: 1; "
-                  "churn.kind: trigger; churn.sink: predict");
+        "A",
+        "a") "}; churn.reason: rejected_by_sink; churn.detail: the prediction API answered "
+             "HTTP 422 to each of 2 attempts; churn.written_at: 2026-01-01T00:00:00.000Z; churn.topic: t; churn.partition: 0; churn.offset: 1; "
+             "churn.kind: trigger; churn.sink: predict");
     CU_ASSERT_STRING_EQUAL(fake.last_log,
                            "prediction API refused 1 requests, the newest (HTTP 422) for event a; they go "
                            "to dead");

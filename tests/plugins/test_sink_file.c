@@ -123,17 +123,23 @@ static const char *member(json_object *object, const char *name)
 static void test_dead_letter_is_an_envelope(void)
 {
     static const char key[] = "C\0\x01\"\\\x7f", value[] = "{\"caf\xc3\xa9\":\xff\xfe";
-    const churn_header headers[] = {{"churn.reason", str("invalid_utf8")}, {"churn.detail", str("byte 8")},
-                                    {"churn.topic", str("user-events")},   {"churn.partition", str("3")},
-                                    {"churn.offset", str("123456789012")}, {"churn.kind", str("alert")},
-                                    {"churn.sink", str("pager")},          {"churn.replayed", str("true")}};
+    const churn_header headers[] = {{"churn.reason", str("invalid_utf8")},
+                                    {"churn.detail", str("byte 8")},
+                                    {"churn.topic", str("user-events")},
+                                    {"churn.partition", str("3")},
+                                    {"churn.offset", str("123456789012")},
+                                    {"churn.kind", str("alert")},
+                                    {"churn.sink", str("pager")},
+                                    {"churn.replayed", str("true")},
+                                    {"churn.written_at", str("2026-01-01T00:00:00.000Z")}};
     const churn_record record = {.kind = CHURN_RECORD_DEAD_LETTER,
                                  .key = {.ptr = key, .len = sizeof key - 1},
                                  .value = {.ptr = value, .len = sizeof value - 1},
                                  .topic = "own",
                                  .headers = headers,
-                                 .header_count = 8};
+                                 .header_count = 9};
     json_object *object = write_one(&record, "auto"), *stored;
+    CU_ASSERT_STRING_EQUAL(member(object, "written_at"), "2026-01-01T00:00:00.000Z");
     CU_ASSERT_STRING_EQUAL(member(object, "reason"), "invalid_utf8");
     CU_ASSERT_STRING_EQUAL(member(object, "kind"), "alert");
     CU_ASSERT_STRING_EQUAL(member(object, "sink"), "pager");

@@ -63,7 +63,31 @@ static void test_headers(void)
     CU_ASSERT(letter.kind == CHURN_RECORD_TRIGGER && !letter.replayed && str_equals(letter.sink, "a"));
     CU_ASSERT(read_headers((const char *const[]){"churn.reason", "empty", "churn.topic", "t", "churn.partition", "0",
                                                  "churn.offset", "0", "churn.replayed", "true", NULL}));
-    CU_ASSERT(letter.replayed);
+    CU_ASSERT(letter.replayed && letter.written_ms == 0);
+}
+
+static void test_when_it_was_written(void)
+{
+    static const struct {
+        const char *time;
+        int64_t ms;
+    } cases[] = {{"2026-01-01T00:00:00.001Z", 1767225600001},
+                 {"2026-01-01T01:00:00+01:00", 1767225600000},
+                 {"", 0},
+                 {"yesterday", 0},
+                 {"2026-02-30T00:00:00Z", 0}};
+    for (size_t i = 0; i < COUNT(cases); i++) {
+        char line[256];
+        CU_ASSERT(read_headers((const char *const[]){"churn.reason", "r", "churn.topic", "t", "churn.partition", "0",
+                                                     "churn.offset", "0", "churn.written_at", cases[i].time, NULL}));
+        check(letter.written_ms == cases[i].ms, "header %s: %lld", cases[i].time, (long long)letter.written_ms);
+        (void)snprintf(line, sizeof line,
+                       "{\"reason\":\"r\",\"topic\":\"t\",\"partition\":0,\"offset\":0,\"key\":null,\"value\":null,"
+                       "\"written_at\":\"%s\"}",
+                       cases[i].time);
+        CU_ASSERT(read_line(line));
+        check(letter.written_ms == cases[i].ms, "line %s: %lld", cases[i].time, (long long)letter.written_ms);
+    }
 }
 
 static void test_headers_that_are_not_enough(void)
@@ -506,6 +530,7 @@ int main(void)
     CU_TestInfo tests[] = {
         TEST(test_values_that_are_encrypted),
         TEST(test_headers),
+        TEST(test_when_it_was_written),
         TEST(test_headers_that_are_not_enough),
         TEST(test_lines),
         TEST(test_of_an_event_beyond_ascii),

@@ -596,6 +596,10 @@ static void test_what_is_said_of_a_source_without_positions(void)
     }
 }
 
+#define ANEW                                                                                                           \
+    "Dead letters of before belong to the lost profiles: what is still bad is set aside anew, and `churnd redrive "    \
+    "--since` with the time of this line leaves the older ones out\n"
+
 static void test_what_is_said_of_the_place(void)
 {
     static const struct {
@@ -629,10 +633,10 @@ static void test_what_is_said_of_the_place(void)
          "is another one. Rebuild required: reading goes on, and the profiles lack what was before\n"},
         {20, -1, 0, CHURN_POSITION_WHOLE, 1, 0,
          "WARN  source: t/0 was read up to offset 20, but the store has no checkpoint of it: rebuild required, so "
-         "profiles and predictions are rebuilt from offset 0; alerts and dead letters are not sent again\n"},
+         "profiles and predictions are rebuilt from offset 0; alerts are not sent again. " ANEW},
         {20, -1, 1, CHURN_POSITION_WHOLE, 1, 1,
          "WARN  source: t/0 was read up to offset 20, but the store has no checkpoint of it: rebuild required, so "
-         "profiles and predictions are rebuilt from offset 1; alerts and dead letters are not sent again\n"
+         "profiles and predictions are rebuilt from offset 1; alerts are not sent again. " ANEW
          "ERROR source: t/0 has lost its records from offset 0 to 1 (1 offsets) to retention, and the store what it had of them: "
          "rebuild required from a backup of the store, for reading goes on without them\n"},
         {20, -1, 20, CHURN_POSITION_WHOLE, 0, 1,
@@ -655,6 +659,21 @@ static void test_what_is_said_of_the_place(void)
         CU_ASSERT_EQUAL(metrics_sum(pipeline.metrics, "gaps"), cases[i].gaps);
         close_here();
     }
+}
+
+/* Where only the checkpoint is lost, the profiles are there with what they have counted, as are their dead letters. */
+static void test_only_a_checkpoint_is_lost(void)
+{
+    open_here(-1);
+    says.letters = "5";
+    assign(20, CHURN_POSITION_WHOLE);
+    CU_ASSERT(placing_step(&worker) && partitions_ready(&worker));
+    check_logged("WARN  source: t/0 was read up to offset 20, but the store has no checkpoint of it: rebuild required, "
+                 "so profiles and predictions are rebuilt from offset 0; alerts and dead letters are not sent again\n",
+                 "said");
+    CU_ASSERT((partitions_muted(&worker, 0, 19) & CHURN_RECORD_DEAD_LETTER) != 0);
+    trace[0] = '\0';
+    close_here();
 }
 
 /* What cannot be helped is said once: from then on the store has a checkpoint. */
@@ -1235,6 +1254,7 @@ int main(void)
         TEST(test_a_checkpoint_that_is_none),
         TEST(test_letters_that_cannot_be_read),
         TEST(test_what_may_have_letters),
+        TEST(test_only_a_checkpoint_is_lost),
         TEST(test_bounds_that_are_not_known),
         TEST(test_seeks),
         TEST(test_a_source_that_does_not_know_yet),

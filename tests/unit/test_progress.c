@@ -669,7 +669,8 @@ static void test_every_partition_is_tracked(void)
 
 #define SENT (CHURN_RECORD_EVENT | CHURN_RECORD_ALERT | CHURN_RECORD_DEAD_LETTER)
 
-/* A store that lost everything: profiles and predictions are made again, nothing else is. */
+/* A store that lost everything: profiles and predictions are made again, and with the profiles their dead letters;
+ * nothing else is. */
 static void test_a_rebuild_says_nothing_twice(void)
 {
     open_worker(-1);
@@ -677,8 +678,8 @@ static void test_a_rebuild_says_nothing_twice(void)
     assign(20, CHURN_POSITION_WHOLE);
     CU_ASSERT(placing_step(&worker));
     check_trace("get; seek 5; ", "from the beginning");
-    CU_ASSERT_EQUAL(partitions_muted(&worker, 0, 5), SENT);
-    CU_ASSERT_EQUAL(partitions_muted(&worker, 0, 19), SENT);
+    CU_ASSERT_EQUAL(partitions_muted(&worker, 0, 5), SENT & ~(uint32_t)CHURN_RECORD_DEAD_LETTER);
+    CU_ASSERT_EQUAL(partitions_muted(&worker, 0, 19), SENT & ~(uint32_t)CHURN_RECORD_DEAD_LETTER);
     CU_ASSERT_EQUAL(partitions_muted(&worker, 0, 20), 0);
     close_worker();
 }

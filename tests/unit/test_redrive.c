@@ -47,7 +47,8 @@ static void open_redrive(void)
     open_intake();
     standing_count = 0;
     reread_result = CHURN_OK;
-    redrive = (struct redrive){.topics = topics, .topic_count = 1, .end = INT64_MAX};
+    redrive = (struct redrive){
+        .topics = topics, .topic_count = 1, .end = INT64_MAX, .since_ms = INT64_MIN, .until_ms = INT64_MAX};
     pipeline.redrive = &redrive;
     pipeline.origin = (struct section){.loaded = &loaded_origin, .label = "origin"};
     worker.origin.instance = &instance_of_origin;
@@ -74,6 +75,8 @@ static churn_record letter_at(int64_t offset, const char *value, churn_header ma
     return record;
 }
 
+#define STILL_BAD "churn.detail=the text is not one JSON value by RFC 8259"
+#define LEFT_ALONE(offset, why) "WARN  redrive: left alone: the dead letter dead/0 at offset " offset ": " why
 #define LETTER(...) ((const char *const[]){__VA_ARGS__, NULL})
 
 static void take_letter(int64_t offset, const char *value, const char *const *headers)
@@ -107,6 +110,69 @@ static void test_an_event_is_put_back(void)
     CU_ASSERT_EQUAL_FATAL(window->position_count, 1);
     check_text(worker.parts.items[window->positions[0].part].topic, "dead", "where reading goes on");
     CU_ASSERT(window->positions[0].next == 9 && window->positions[0].last.offset == 8);
+    close_intake();
+}
+
+/* ---- when they were written ---- */
+
+#define WRITTEN(time) "churn.written_at", "2026-01-01T" time "Z"
+#define TEN INT64_C(1767261600000)
+#define NOON (TEN + 7200000)
+
+/* Letters of another time are not read again in the source, and add nothing. */
+static void test_when_they_were_written(void)
+{
+    open_redrive();
+    redrive.since_ms = TEN;
+    redrive.until_ms = NOON;
+    CU_ASSERT_FATAL(progress_assign(&worker, &(const churn_position){.topic = "dead", .offset = 0}, 1));
+    worker.progress.partitions[0].place = PLACE_READY;
+    stands(41, QUIET);
+    take_letter(1, QUIET, LETTER("churn.reason", "empty", PLACED("41"), WRITTEN("09:59:59.999")));
+    check_outcome("before", "events +1, letters +1, older +1");
+    CU_ASSERT(!originals[0].found);
+    take_letter(2, QUIET, LETTER("churn.reason", "empty", PLACED("41"), WRITTEN("10:00:00.000")));
+    check_outcome("at the first moment", "event t/3@41 c " QUIET " at 12", "events +1, letters +1");
+    take_letter(3, QUIET, LETTER("churn.reason", "empty", WRITTEN("09:00:00.000")));
+    check_outcome("before, and lacks something", "events +1, letters +1, older +1");
+    take_letter(4, QUIET, LETTER("churn.reason", "empty", PLACED("41")));
+    check_outcome(
+        "it does not say", "events +1, letters +1, left_alone +1",
+        LEFT_ALONE("4", "it does not say when it was written (churn.written_at), as those of earlier versions"));
+    take_letter(5, QUIET, LETTER("other", "no letter"));
+    check_outcome("no letter", "events +1, letters +1, left_alone +1",
+                  LEFT_ALONE("5", "it lacks the headers churn.reason, churn.topic, churn.partition, churn.offset"));
+    CU_ASSERT_EQUAL(window_filling(&worker)->positions[0].next, 6);
+    take_letter(6, QUIET, LETTER("churn.reason", "empty", PLACED("41"), WRITTEN("12:00:00.000")));
+    check_outcome("after", "events +1, letters +1, newer +1");
+    take_letter(7, QUIET, LETTER("churn.reason", "empty", PLACED("41"), WRITTEN("11:59:59.999")));
+    check_outcome("at the last moment", "event t/3@41 c " QUIET " at 12", "events +1, letters +1");
+    CU_ASSERT(progress_note_passed(&worker, 0, 9)); /* as a mark of a transaction */
+    CU_ASSERT(window_filling(&worker)->position_count == 1 && window_filling(&worker)->positions[0].next == 6);
+    CU_ASSERT_FATAL(progress_assign(&worker, &(const churn_position){.topic = "dead", .offset = 6}, 1));
+    take_letter(8, QUIET, LETTER("churn.reason", "empty", PLACED("41"), WRITTEN("11:00:00.000")));
+    check_outcome("assigned anew", "event t/3@41 c " QUIET " at 12", "events +1, letters +1");
+    CU_ASSERT_EQUAL(window_filling(&worker)->positions[0].next, 9);
+    close_intake();
+}
+
+/* What is set aside once more is so now; what is only kept was so when it was. */
+static void test_when_they_are_written_again(void)
+{
+    open_redrive();
+    stands(41, "{");
+    take_letter(1, "{", LETTER("churn.reason", "empty", PLACED("41"), WRITTEN("10:00:00.000")));
+    check_outcome("still bad",
+                  "dead_letter t/3@41 c { churn.reason=invalid_json " STILL_BAD
+                  " churn.topic=t churn.partition=3 churn.offset=41 at 12",
+                  "events +1, dead_letters +1, letters +1, invalid_json +1");
+    const churn_record *again = &window_filling(&worker)->outputs[0];
+    CU_ASSERT(again->header_count == 6 && says_now(&again->headers[2]));
+    take_letter(2, QUIET, LETTER("churn.reason", "empty", WRITTEN("10:00:00.000")));
+    check_outcome("kept",
+                  "dead_letter dead/0@2 c " QUIET " churn.reason=empty churn.written_at=2026-01-01T10:00:00.000Z at 5",
+                  "events +1, letters +1, left_alone +1, written_again +1",
+                  LEFT_ALONE("2", "it lacks the headers churn.topic, churn.partition, churn.offset"));
     close_intake();
 }
 
@@ -155,8 +221,6 @@ static void test_several(void)
                   "offset 41, or what follows from it");
     close_intake();
 }
-
-#define STILL_BAD "churn.detail=the text is not one JSON value by RFC 8259"
 
 static void test_still_bad(void)
 {
@@ -297,8 +361,6 @@ static void test_outputs_refused_again(void)
 }
 
 /* ---- letters that are not put back ---- */
-
-#define LEFT_ALONE(offset, why) "WARN  redrive: left alone: the dead letter dead/0 at offset " offset ": " why
 
 static void test_left_alone(void)
 {
@@ -718,6 +780,8 @@ int main(void)
     CU_TestInfo tests[] = {
         TEST(test_an_event_is_put_back),
         TEST(test_what_counts),
+        TEST(test_when_they_were_written),
+        TEST(test_when_they_are_written_again),
         TEST(test_several),
         TEST(test_still_bad),
         TEST(test_a_processor_cannot_tell),

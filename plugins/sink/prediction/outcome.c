@@ -3,6 +3,7 @@
 #include "prediction_cache.h"
 #include "prediction_record.h"
 #include <churn/ext/tap.h>
+#include <churn/time.h>
 #include <stdlib.h>
 
 #define STORE_MAX 64 /* answers in one write to the store */
@@ -127,17 +128,19 @@ static int32_t store_outcome(struct service *s, struct job *job, churn_error *er
     return rc;
 }
 
-#define LETTER_HEADERS 7
+#define LETTER_HEADERS 8
 
 /* What the host says of a record that a sink refused at once (see CHURN_RECORD_DEAD_LETTER), so that `redrive` offers
- * the trigger again. `detail` outlives the headers. Returns how many. */
+ * the trigger again. `detail` outlives the headers, as does `time`. Returns how many. */
 static uint32_t describe_fault(const struct service *s, const struct job *job, const char *detail,
-                               churn_header headers[LETTER_HEADERS])
+                               char time[CHURN_TIME_SIZE], churn_header headers[LETTER_HEADERS])
 {
     churn_str topic, partition, offset;
     uint32_t n = 0;
     headers[n++] = (churn_header){.name = "churn.reason", .value = churn_text("rejected_by_sink")};
     headers[n++] = (churn_header){.name = "churn.detail", .value = churn_text(detail)};
+    churn_time_format(s->host->now_ms(s->host), time);
+    headers[n++] = (churn_header){.name = "churn.written_at", .value = churn_text(time)};
     if (trigger_position(job->trigger, &topic, &partition, &offset)) {
         headers[n++] = (churn_header){.name = "churn.topic", .value = topic};
         headers[n++] = (churn_header){.name = "churn.partition", .value = partition};
@@ -163,7 +166,7 @@ static void show_letter(const struct service *s, const struct job *job, const ch
 static int32_t send_outcome(struct service *s, struct job *job, churn_error *err)
 {
     struct text_buffer text = {0};
-    char detail[128];
+    char detail[128], time[CHURN_TIME_SIZE];
     const char *topic = job->answer != NULL ? s->settings->topic : s->settings->dead_letter_topic;
     churn_header headers[LETTER_HEADERS];
     churn_record record = {.size = sizeof record, .key = job->trigger->customer_id, .id = (uintptr_t)job};
@@ -176,7 +179,7 @@ static int32_t send_outcome(struct service *s, struct job *job, churn_error *err
         text_puts(&text, "}");
         fault_text(job, detail, sizeof detail);
         record.headers = headers;
-        record.header_count = describe_fault(s, job, detail, headers);
+        record.header_count = describe_fault(s, job, detail, time, headers);
     }
     record.value = text_str(&text);
     rc = text.failed ? churn_fail(err, CHURN_FATAL, "out of memory")
