@@ -563,3 +563,41 @@ def test_a_repeated_member_hides_nothing(written, plugins):
     line = json.dumps(alerts[0]).replace('"phone":', f'"phone": "{other}", "phone":')
     out, err = decrypt({}, config, plugins, line.encode(), check=1)
     assert other in out and "1 value is left as encrypted, the first one, in line 1 moved to where it stands" in err
+
+
+SHOWN_BROKEN = [  # protect:, and whether the tap shows what cannot be read
+    ({"tap": "clear"}, True),
+    ({"tap": "clear", "fields": {"session_id": {"page": "mask", "alerts": "mask"}}}, True),
+    ({"tap": "clear", "fields": {"session_id": {"tap": "mask"}}}, False),
+    ({"tap": "clear", "fields": {"session_id": "hash"}, "hash_key": HASH}, False),
+    ({"tap": "mask", "fields": {name: {"tap": "clear"} for name in ("session_id", "reason", "url", "email_id")}}, False),
+]
+
+
+@pytest.mark.parametrize(("protect", "shown"), SHOWN_BROKEN, ids=lambda x: json.dumps(x)[:60])
+def test_what_cannot_be_read_is_hidden_where_a_field_is(tmp_path, protect, shown):
+    """In a bad event any field may stand anywhere: it is in clear only where every field is."""
+    path, at = tmp_path / "p.yaml", tmp_path / "tap"
+    settings = {
+        "source": {"plugin": "generate", "rate": 2000, "bad_share": 0.2, "seed": 5},
+        "store": {"plugin": "lmdb", "path": str(tmp_path / "db")},
+        "sinks": [{"plugin": "file", "input": "alerts", "path": str(tmp_path / "alerts")}],
+        "dead_letters": {"plugin": "file", "path": str(tmp_path / "dead")},
+        "tap": {"socket": str(at)},
+        "protect": {"keys": {"k1": KEY1}, "dead_letters": "clear", **protect},
+    }
+    path.write_text(yaml.safe_dump(settings))
+    stack = Stack(tmp_path)
+    try:
+        run = stack.churnd("-c", path)
+        wait_for("the tap", lambda: at.exists() or not run.running())
+        assert run.running(), run.err
+        for point in ("dead_letters", "source"):
+            done = run_churnd("tap", "-c", path, "--at", point, "--limit", "60", "--format", "json", env=stack.env, check=0)
+            lines = [json.loads(line) for line in done.stdout.splitlines()]
+            hidden = [line.get("text") == "***" for line in lines]
+            assert len(lines) == 60
+            assert any(hidden) == (not shown), lines[:3]
+            assert point == "source" or all(hidden) == (not shown), lines[:3]
+    finally:
+        stack.stop()
