@@ -1,8 +1,8 @@
 #include "engine/output.h"
 
 #include "base/clock.h"
-#include "base/decimal.h"
 #include "base/seal.h"
+#include "event/alert_message.h"
 #include "event/severity.h"
 #include <churn/time.h>
 #include <inttypes.h>
@@ -58,63 +58,21 @@ bool output_event(struct window *window, const churn_record *record, churn_str p
     return record->key.ptr == NULL || keep(window, record->key.ptr, record->key.len, &output->key);
 }
 
-static void append_value(struct text *out, const churn_field *field, const churn_value *value)
+/* As alert_value_fn, of the event that `ctx` is. */
+static bool show_value(const void *ctx, const struct event_type *type, uint32_t row, struct text *out)
 {
-    char buffer[DECIMAL_SIZE];
-    switch (field->type) {
-    case CHURN_FIELD_STRING:
+    const churn_event *event = ctx;
+    const churn_value *value = &event->values[row];
+    uint32_t field_type = event_type_field(type, row)->type;
+    if (!value->present) {
+        return false;
+    }
+    if (field_type == CHURN_FIELD_STRING) {
         text_append(out, value->text.ptr, value->text.len);
-        break;
-    case CHURN_FIELD_MONEY:
-        text_append(out, buffer, decimal_format_money(value->number, buffer));
-        break;
-    case CHURN_FIELD_TIME:
-        churn_time_format(value->number, buffer);
-        text_append_string(out, buffer);
-        break;
-    case CHURN_FIELD_BOOL:
-        text_append_string(out, value->number != 0 ? "true" : "false");
-        break;
-    default:
-        text_append(out, buffer, decimal_format_int128(value->number, buffer));
+    } else {
+        alert_message_append_number(out, field_type, value->number);
     }
-}
-
-/* One {name} of a message template; a field that the event lacks shows as "unknown". */
-static void append_placeholder(struct text *out, const struct event_type *type, const churn_event *event,
-                               churn_str name)
-{
-    if (str_equals(name, "customer_id")) {
-        text_append(out, event->customer_id.ptr, event->customer_id.len);
-        return;
-    }
-    for (uint32_t i = 0; i < type->table.field_count; i++) {
-        const churn_field *field = event_type_field(type, i);
-        if (str_equals(name, field->name) && event->values[i].present) {
-            append_value(out, field, &event->values[i]);
-            return;
-        }
-    }
-    text_append_string(out, "unknown");
-}
-
-static void append_message(struct text *out, const struct event_type *type, const churn_event *event)
-{
-    const char *at = type->table.alert_message;
-    if (at == NULL) {
-        text_printf(out, "%s of ", type->name.ptr);
-        text_append(out, event->customer_id.ptr, event->customer_id.len);
-        return;
-    }
-    while (*at != '\0') {
-        const char *close = *at == '{' ? strchr(at, '}') : NULL;
-        if (close != NULL) {
-            append_placeholder(out, type, event, (churn_str){.ptr = at + 1, .len = (uint32_t)(close - at - 1)});
-            at = close + 1;
-        } else {
-            text_append(out, at++, 1);
-        }
-    }
+    return true;
 }
 
 static void append_member(struct text *out, const char *name, churn_str value)
@@ -172,7 +130,7 @@ bool output_alert(struct window *window, const churn_record *record, const struc
     struct edit_alert own = {.name = "", .severity = severity};
     struct text message = {0};
     bool ok;
-    append_message(&message, type, event);
+    alert_message_append(&message, type, event->customer_id, show_value, event);
     own.message = (churn_str){.ptr = message.bytes, .len = (uint32_t)message.len};
     ok = !message.failed && output_raised(window, record, event, &own, scratch);
     text_free(&message);

@@ -1,6 +1,8 @@
 EXTRA_DIST += %D%/README.md
 
 libcore_la_SOURCES += \
+  %D%/alert_message.c \
+  %D%/alert_message.h \
   %D%/catalog.c \
   %D%/catalog.h \
   %D%/condition.h \

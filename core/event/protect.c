@@ -2,6 +2,7 @@
 
 #include "base/decimal.h"
 #include "base/json_parse.h"
+#include "event/alert_message.h"
 #include <churn/time.h>
 #include <json-c/json.h>
 #include <sodium.h>
@@ -138,6 +139,9 @@ struct protector {
     struct json_scanner *scanner;
     struct text texts; /* copies: the scanner's own end with its next call */
     struct text data, payload, value;
+    const uint8_t *plan;               /* of the line's type: an action for each of its rows */
+    struct text from_template, masked; /* what the type's template makes of the line, and that with masks */
+    bool has_templates;
     struct hidden *hidden; /* of the line at hand */
     uint32_t hidden_count;
     struct kept event_id, customer;
@@ -171,6 +175,8 @@ void protector_free(struct protector *p)
         text_free(&p->data);
         text_free(&p->payload);
         text_free(&p->value);
+        text_free(&p->from_template);
+        text_free(&p->masked);
         free(p->hidden);
         free(p);
     }
@@ -236,22 +242,55 @@ static struct seal_place place_of(const struct protector *p, churn_str field)
     return protect_event_place(kept_str(p, p->event_id), kept_str(p, p->customer), field);
 }
 
-/* What is hidden as an alert's message would say it. */
-static void write_shown(const struct protector *p, const struct hidden *hidden, struct text *out)
+/* A field's text, or its JSON, as an alert's message says it. */
+static void append_shown(struct text *out, const churn_field *field, churn_str text)
 {
-    churn_str text = kept_str(p, hidden->text);
-    char buffer[DECIMAL_SIZE];
     int64_t number;
-    out->len = 0;
-    if (hidden->field->type == CHURN_FIELD_INT && decimal_parse_int64(text.ptr, text.len, &number)) {
-        text_append(out, buffer, decimal_format_int128(number, buffer)); /* -0 is 0 */
-    } else if (hidden->field->type == CHURN_FIELD_MONEY && decimal_parse_money(text.ptr, text.len, &number)) {
-        text_append(out, buffer, decimal_format_money(number, buffer));
-    } else if (hidden->field->type == CHURN_FIELD_TIME && churn_time_parse(text.ptr, text.len, &number)) {
-        churn_time_format(number, buffer);
-        text_append_string(out, buffer);
+    if ((field->type == CHURN_FIELD_INT && decimal_parse_int64(text.ptr, text.len, &number)) || /* -0 is 0 */
+        (field->type == CHURN_FIELD_MONEY && decimal_parse_money(text.ptr, text.len, &number)) ||
+        (field->type == CHURN_FIELD_TIME && churn_time_parse(text.ptr, text.len, &number))) {
+        alert_message_append_number(out, field->type, number);
     } else {
         text_append(out, text.ptr, text.len);
+    }
+}
+
+/* ---- an alert's message ---- */
+
+/* As alert_value_fn, of the line at hand. */
+static bool show_token(const void *ctx, const struct event_type *type, uint32_t row, struct text *out)
+{
+    const struct protector *p = ctx;
+    const struct json_token *token = json_scan_data(p->scanner, type->data_names[row]);
+    if (token->kind == JSON_ABSENT) {
+        return false;
+    }
+    append_shown(out, event_type_field(type, row), token->text);
+    return true;
+}
+
+static bool show_masked(const void *ctx, const struct event_type *type, uint32_t row, struct text *out)
+{
+    const struct protector *p = ctx;
+    const struct json_token *token = json_scan_data(p->scanner, type->data_names[row]);
+    if (p->plan[row] == PROTECT_CLEAR || token->kind == JSON_ABSENT || protect_is_done(token->text)) {
+        return show_token(ctx, type, row, out);
+    }
+    text_append_string(out, PROTECT_MASK_TEXT);
+    return true;
+}
+
+/* Writes the message that the type's template makes of the line, and the same with what is hidden masked, while there
+ * are tokens. A line that is no alert needs neither. */
+static void write_templates(struct protector *p, const struct event_type *type, churn_str json)
+{
+    static const char member[] = "\"alert_id\"";
+    p->from_template.len = p->masked.len = 0;
+    p->has_templates = memmem(json.ptr, json.len, member, sizeof member - 1) != NULL;
+    if (p->has_templates) {
+        churn_str customer = kept_str(p, p->customer);
+        alert_message_append(&p->from_template, type, customer, show_token, p);
+        alert_message_append(&p->masked, type, customer, show_masked, p);
     }
 }
 
@@ -312,15 +351,16 @@ static void append_masked(struct text *out, const struct text *message, const ch
     }
 }
 
-/* All that is hidden is looked for in the message as it came: neither what replaces one text nor a shorter one within
- * a longer one keeps another from being found. */
+/* A message that somebody else wrote, such as a processor: all that is hidden is looked for in it as it came. Neither
+ * what replaces one text nor a shorter one within a longer one keeps another from being found. */
 static void mask_message(struct protector *p, const struct text *message, struct text *masked)
 {
     struct text shown = {0};
     char *marks = calloc(message->len + 1, 1);
     bool ok = marks != NULL;
     for (uint32_t i = 0; ok && i < p->hidden_count; i++) {
-        write_shown(p, &p->hidden[i], &shown);
+        shown.len = 0;
+        append_shown(&shown, p->hidden[i].field, kept_str(p, p->hidden[i].text));
         if (shown.len > 0 && shown.len <= message->len && !protect_is_done(kept_str(p, p->hidden[i].text))) {
             ok = mark_hidden(message, &shown, marks);
         }
@@ -334,21 +374,34 @@ static void mask_message(struct protector *p, const struct text *message, struct
     text_free(&shown);
 }
 
+/* Whether a message is that of the type's template: then only what stands in the places of hidden fields is masked,
+ * and the same characters elsewhere are not. */
+static bool is_from_template(const struct protector *p, const struct text *message)
+{
+    return p->has_templates && message->len == p->from_template.len &&
+           (message->len == 0 || memcmp(message->bytes, p->from_template.bytes, message->len) == 0);
+}
+
 /* An alert's message, which `json` is, without what is hidden, as JSON in p->value. */
 static void write_message(struct protector *p, churn_str json)
 {
-    struct text message = {0}, masked = {0};
+    struct text message = {0}, searched = {0};
+    const struct text *masked = &searched;
     bool ok;
     struct json_object *object = json_parse(json.ptr, json.len, 1, &ok);
     if (json_object_is_type(object, json_type_string)) {
         text_append(&message, json_object_get_string(object), (size_t)json_object_get_string_len(object));
     }
-    mask_message(p, &message, &masked);
+    if (is_from_template(p, &message)) {
+        masked = &p->masked;
+    } else {
+        mask_message(p, &message, &searched);
+    }
     p->value.len = 0;
-    text_append_json(&p->value, masked.len > 0 ? masked.bytes : "", masked.len);
-    p->value.failed = p->value.failed || message.failed || masked.failed;
+    text_append_json(&p->value, masked->len > 0 ? masked->bytes : "", masked->len);
+    p->value.failed = p->value.failed || message.failed || p->from_template.failed || masked->failed;
     text_free(&message);
-    text_free(&masked);
+    text_free(&searched);
     (void)json_object_put(object);
 }
 
@@ -473,8 +526,9 @@ static enum protect_result rewrite(struct protector *p, churn_str json, churn_st
 }
 
 /* Notes the fields that the line has and the plan protects. */
-static void find_all_hidden(struct protector *p, const struct event_type *type, const uint8_t *plan)
+static void find_all_hidden(struct protector *p, const struct event_type *type)
 {
+    const uint8_t *plan = p->plan;
     for (uint32_t i = 0; i < type->table.field_count; i++) {
         const struct json_token *token = json_scan_data(p->scanner, type->data_names[i]);
         if (plan[i] != PROTECT_CLEAR && token->kind != JSON_ABSENT) {
@@ -490,18 +544,18 @@ static void find_all_hidden(struct protector *p, const struct event_type *type, 
 enum protect_result protect_line(struct protector *p, unsigned place, churn_str json, churn_str *ret)
 {
     const struct event_type *type = read_line(p, json);
-    const uint8_t *plan;
     churn_str data;
     if (type == NULL) {
         return PROTECT_OPAQUE;
     }
-    plan = p->protect->events[place][type - p->protect->catalog->types];
-    if (plan == NULL) {
+    p->plan = p->protect->events[place][type - p->protect->catalog->types];
+    if (p->plan == NULL) {
         return PROTECT_SAME;
     }
     p->reject = NULL;
     data = json_scan_member(p->scanner, JSON_MEMBER_DATA)->text;
-    find_all_hidden(p, type, plan);
+    find_all_hidden(p, type);
+    write_templates(p, type, json);
     return p->hidden_count > 0 ? rewrite(p, json, data, hide_member, ret) : PROTECT_SAME;
 }
 

@@ -37,8 +37,11 @@ static int32_t apply(const churn_event *event, churn_delta *delta, churn_error *
     return delta->merge_text(delta, "note", churn_event_value(event, "name")->text);
 }
 
-static const churn_event_type own_type = {
-    .size = sizeof own_type, CHURN_FIELDS(rows), CHURN_EFFECTS(effects), .apply = apply};
+static const churn_event_type own_type = {.size = sizeof own_type,
+                                          CHURN_FIELDS(rows),
+                                          CHURN_EFFECTS(effects),
+                                          .apply = apply,
+                                          .alert_message = "{customer_id}: {name} of {city} is {age}, paid {paid}"};
 
 static struct types_fixture types;
 static struct protect *protect;
@@ -181,6 +184,29 @@ static void test_messages_of_overlapping_texts(void)
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
         check_text(masked_message(cases[i].message, cases[i].data), cases[i].masked, cases[i].message);
     }
+}
+
+#define OF_C1(message, data)                                                                                           \
+    "{\"alert_id\":\"a\",\"event_id\":\"e1\",\"event_type\":\"own\",\"customer_id\":\"c1\",\"message\":\"" message     \
+    "\",\"data\":" data "}"
+
+/* What a template makes is masked where a hidden field stands, and nowhere else, be the value as short as it may; or it
+ * would both destroy the message and tell the value by what is left of texts that are known. */
+static void test_messages_of_templates(void)
+{
+    set_plan((const uint8_t[ROWS]){PROTECT_MASK, PROTECT_ENCRYPT, PROTECT_MASK});
+    check_contains(line(OF_C1("c1: a of a is 1, paid 1.00", "{\"name\":\"a\",\"city\":\"a\",\"age\":1,\"paid\":1}")),
+                   "\"message\":\"c1: *** of a is ***, paid ***\"", "short values");
+    check_contains(line(OF_C1("c1: A\\\"n of unknown is -5, paid unknown", "{\"name\":\"A\\u0022n\",\"age\":-5}")),
+                   "\"message\":\"c1: *** of unknown is ***, paid unknown\"", "what is not there");
+    check_contains(line(OF_C1("c1: *** of x is 7, paid unknown", "{\"name\":\"***\",\"city\":\"x\",\"age\":7}")),
+                   "\"message\":\"c1: *** of x is ***, paid unknown\"", "masked before");
+    /* another's words: wherever they say it */
+    check_contains(line(OF_C1("c1: a of a is 1, paid 1.00!", "{\"name\":\"a\",\"city\":\"a\",\"age\":1,\"paid\":1}")),
+                   "\"message\":\"c***: *** of *** is ***, p***id ***!\"", "a message of a processor's");
+    set_plan((const uint8_t[ROWS]){0, 0, 0, 0, PROTECT_MASK});
+    check_contains(line(OF_C1("c1: a of a is unknown, paid unknown", "{\"name\":\"a\",\"city\":\"a\"}")),
+                   "\"message\":\"c1: a of *** is unknown, paid unknown\"", "another plan");
 }
 
 static void test_hashes(void)
@@ -471,6 +497,7 @@ int main(void)
                                   TEST(test_masks),
                                   TEST(test_messages),
                                   TEST(test_messages_of_overlapping_texts),
+                                  TEST(test_messages_of_templates),
                                   TEST(test_hashes),
                                   TEST(test_there_and_back),
                                   TEST(test_what_cannot_be_opened),
