@@ -33,5 +33,8 @@ uint32_t prediction_cache_fields(const struct cached_prediction *prediction, chu
     }
     fields[count++] = pair("predicted_at", prediction->predicted_at);
     fields[count++] = pair("event_id", prediction->event_id);
+    if (prediction->features.len > 0) {
+        fields[count++] = pair("features", prediction->features);
+    }
     return count;
 }

@@ -10,9 +10,11 @@ struct cached_prediction {
     churn_str model_version;     /* len 0: not stored */
     churn_str predicted_at;      /* UTC, ms */
     churn_str event_id;
+    churn_str model;    /* its name; published only; len 0: unknown */
+    churn_str features; /* a JSON object of what the model was given; len 0: not stored */
 };
 
-#define PREDICTION_CACHE_FIELDS 5
+#define PREDICTION_CACHE_FIELDS 6
 
 /* The fields of the hash; returns how many. They point into `prediction`. */
 uint32_t prediction_cache_fields(const struct cached_prediction *prediction,

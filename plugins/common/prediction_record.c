@@ -20,6 +20,9 @@ void prediction_record_append(struct text_buffer *text, const struct trigger *t,
     if (p->risk_level.len > 0) {
         append_member(text, "risk_level", p->risk_level);
     }
+    if (p->model.len > 0) {
+        append_member(text, "model", p->model);
+    }
     if (p->model_version.len > 0) {
         append_member(text, "model_version", p->model_version);
     }
@@ -27,6 +30,10 @@ void prediction_record_append(struct text_buffer *text, const struct trigger *t,
     append_member(text, "event_id", t->event_id);
     append_member(text, "event_type", t->event_type);
     append_member(text, "timestamp", t->timestamp);
+    if (p->features.len > 0) {
+        text_puts(text, ",\"features\":");
+        text_add(text, p->features.ptr, p->features.len);
+    }
     text_puts(text, "}");
 }
 

@@ -374,7 +374,8 @@ static void prepare(const char *brokers)
     calls[0] = '\0';
     err = (churn_error){.size = sizeof err};
     session = (struct store_session){0};
-    settings = (struct settings){.brokers = brokers,
+    settings = (struct settings){.model = {.name = "", .tensor = ""},
+                                 .brokers = brokers,
                                  .topic = "predictions",
                                  .partitions = 4,
                                  .dead_letter_topic = "dead",
@@ -458,6 +459,8 @@ static void test_starting(void)
 static void test_a_prediction(void)
 {
     begin("b");
+    settings.model.name = "churn";
+    settings.cache_features = 1;
     memory_store_set(&store, "profile:C", "events_total", "3", NULL);
     arrives("C", "e1");
     turn();
@@ -470,8 +473,10 @@ static void test_a_prediction(void)
     turn();
     CHECK_CALLS(
         "write 1; send predictions C={\"request_id\":\"t/0/1\",\"customer_id\":\"C\",\"churn_probability\":0.25,"
-        "\"risk_level\":\"low\",\"model_version\":\"7\",\"predicted_at\":\"2026-01-01T00:00:00.000Z\","
-        "\"event_id\":\"e1\",\"event_type\":\"login\",\"timestamp\":\"2026-01-01T00:00:00.000Z\"}");
+        "\"risk_level\":\"low\",\"model\":\"churn\",\"model_version\":\"7\",\"predicted_at\":\"2026-01-01T00:00:00.000Z\","
+        "\"event_id\":\"e1\",\"event_type\":\"login\",\"timestamp\":\"2026-01-01T00:00:00.000Z\","
+        "\"features\":{\"events_total\":3}}");
+    CU_ASSERT_STRING_EQUAL(stored("prediction:C", "features"), "{\"events_total\":3}");
     CU_ASSERT_EQUAL(pace.wait_ms, 5);
     CU_ASSERT_STRING_EQUAL(stored("prediction:C", "churn_probability"), "0.25");
     CU_ASSERT_STRING_EQUAL(stored("prediction:C", "event_id"), "e1");
@@ -498,7 +503,7 @@ static void test_a_prediction_that_is_not_published(void)
     turn();
     CHECK_CALLS("write 1; send predictions C={\"request_id\":\"t/0/1\",\"customer_id\":\"C\",\"churn_probability\":0.5,"
                 "\"predicted_at\":\"2026-01-01T00:00:00.000Z\",\"event_id\":\"e1\",\"event_type\":\"login\","
-                "\"timestamp\":\"2026-01-01T00:00:00.000Z\"}");
+                "\"timestamp\":\"2026-01-01T00:00:00.000Z\",\"features\":{}}");
     turn();
     CHECK_CALLS("remove e1 1");
     CU_ASSERT_STRING_EQUAL(fake.last_log, "a prediction was not published, it is in the store only: refused");

@@ -248,6 +248,7 @@ static void on_answer(struct service *s, struct request *request, const struct h
         }
         churn_time_format(s->host->now_ms(s->host), answers[i]->predicted_at);
         job->answer = answers[i];
+        form_keep_features(s, job);
         settle(s, job);
     }
     free(answers);

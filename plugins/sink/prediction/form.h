@@ -20,4 +20,7 @@ void form_body(const struct service *s, struct job *const *jobs, uint32_t count,
 int form_answers(const struct service *s, churn_str body, uint32_t count, struct answer **answers,
                  const char **ret_reason);
 
+/* Makes of the job's row, once it is answered, the features that were sent, as a JSON object. */
+void form_keep_features(const struct service *s, struct job *job);
+
 #endif

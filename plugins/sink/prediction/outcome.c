@@ -23,21 +23,27 @@ static enum job_step after_storing(const struct service *s)
 }
 
 /* The answer as it is cached and published, valid as long as the job. */
-static struct cached_prediction prediction_of(const struct job *job)
+static struct cached_prediction prediction_of(const struct service *s, const struct job *job)
 {
     const struct answer *a = job->answer;
-    return (struct cached_prediction){.churn_probability = churn_text(a->churn_probability),
-                                      .risk_level = churn_text(a->risk_level),
-                                      .model_version = churn_text(a->model_version),
-                                      .predicted_at = churn_text(a->predicted_at),
-                                      .event_id = job->trigger->event_id};
+    return (struct cached_prediction){
+        .churn_probability = churn_text(a->churn_probability),
+        .risk_level = churn_text(a->risk_level),
+        .model_version = churn_text(a->model_version),
+        .predicted_at = churn_text(a->predicted_at),
+        .event_id = job->trigger->event_id,
+        .model = churn_text(s->settings->model.name),
+        .features = {.ptr = job->row, .len = job->row != NULL ? (uint32_t)job->row_len : 0}};
 }
 
 /* Describes the hash of an answer; the caller frees ret_hash->key.ptr. 0 when memory ran out. */
 static int describe_answer(const struct service *s, const struct job *job, churn_pair fields[PREDICTION_CACHE_FIELDS],
                            churn_hash *ret_hash)
 {
-    const struct cached_prediction prediction = prediction_of(job);
+    struct cached_prediction prediction = prediction_of(s, job);
+    if (!s->settings->cache_features) {
+        prediction.features.len = 0;
+    }
     *ret_hash = (churn_hash){
         .fields = fields, .count = prediction_cache_fields(&prediction, fields), .ttl_ms = s->settings->cache_ttl_ms};
     return prediction_cache_key(s->settings->cache_prefix, job->trigger->customer_id, &ret_hash->key);
@@ -172,7 +178,7 @@ static int32_t send_outcome(struct service *s, struct job *job, churn_error *err
     churn_record record = {.size = sizeof record, .key = job->trigger->customer_id, .id = (uintptr_t)job};
     int32_t rc;
     if (job->answer != NULL) {
-        const struct cached_prediction prediction = prediction_of(job);
+        const struct cached_prediction prediction = prediction_of(s, job);
         prediction_record_append(&text, job->trigger, &prediction);
     } else {
         trigger_write_open(&text, job->trigger);
@@ -195,7 +201,7 @@ static int32_t send_outcome(struct service *s, struct job *job, churn_error *err
 static void finish(struct service *s, struct job *job)
 {
     if (job->answer != NULL) {
-        const struct cached_prediction prediction = prediction_of(job);
+        const struct cached_prediction prediction = prediction_of(s, job);
         prediction_record_show(s->host, job->trigger, &prediction);
     }
     counter_add(job->answer != NULL ? &s->counters->answered : &s->counters->dead_lettered, 1);

@@ -22,14 +22,41 @@ struct prediction {
     uint64_t written; /* triggers made durable in this run */
 };
 
+static const char *const formats[] = {"churnd", "kserve_v2", "mlflow", "template", NULL};
 static const char *const queues[] = {"auto", "kafka", "store", NULL};
 
 #define OFFSET(member) .offset = offsetof(struct prediction, settings.member)
 static const churn_option options[] = {
     {"url", .type = CHURN_OPTION_STRING, .flags = CHURN_OPTION_REQUIRED, OFFSET(url),
      .help = "Address of the prediction API, such as http://localhost:5000."},
-    {"path", .default_text = "/api/predict", .type = CHURN_OPTION_STRING, OFFSET(path),
-     .help = "Path that requests are posted to."},
+    {"path", .default_text = "/api/predict", .flags = CHURN_OPTION_OWN_DEFAULT, .type = CHURN_OPTION_STRING,
+     OFFSET(path),
+     .help = "Path that requests are posted to. With format: kserve_v2 /v2/models/<model>/infer is the default, with "
+             "mlflow /invocations."},
+    {"format", .default_text = "churnd", .type = CHURN_OPTION_ENUM, .choices = formats, OFFSET(model.format),
+     .help = "Form of request and answer: churnd, the profile as it is; kserve_v2, the Open Inference Protocol; "
+             "mlflow, dataframe_split; template, a body of your own."},
+    {"model", .default_text = "", .type = CHURN_OPTION_STRING, OFFSET(model.name),
+     .help = "Name of the model: kserve_v2 asks for it, and it is published with each prediction."},
+    {"features", .type = CHURN_OPTION_TREE, OFFSET(model.features_option),
+     .help = "What the model takes, in its order: fields of the profile, each as NAME or {field: NAME, name: what the "
+             "model calls it, missing: the value where a profile has none}; with kserve_v2 also `datatype`: INT64, "
+             "INT32, FP64 or FP32."},
+    {"answer", .type = CHURN_OPTION_STRING, OFFSET(model.answer),
+     .help = "JSON pointer to the predictions in an answer, one number for each row, or two of which the last one "
+             "counts. By default /predictions with mlflow, and with kserve_v2 the data of the only output, or of the "
+             "only one of floating point."},
+    {"outputs", .type = CHURN_OPTION_LIST, OFFSET(model.outputs),
+     .help = "kserve_v2: outputs that are asked for by name, such as predict_proba. By default the server chooses."},
+    {"tensor", .default_text = "", .type = CHURN_OPTION_STRING, OFFSET(model.tensor),
+     .help = "kserve_v2: name of the one input that takes all features. By default each feature is an input of its "
+             "own."},
+    {"template", .type = CHURN_OPTION_TREE, OFFSET(model.body_template),
+     .help = "Body of a request with format: template, as YAML with placeholders such as <customer_id> and <row>."},
+    {"batch.max", .default_text = "1", .type = CHURN_OPTION_INT, .min = 1, .max = 1000, OFFSET(batch_max),
+     .help = "Most rows in one request."},
+    {"batch.wait", .default_text = "5ms", .type = CHURN_OPTION_DURATION, .min = 0, .max = 60000, OFFSET(batch_wait_ms),
+     .help = "How long a request waits for further rows."},
     {"timeout", .default_text = "5s", .type = CHURN_OPTION_DURATION, .min = 1, .max = 600000, OFFSET(timeout_ms),
      .help = "Longest time for one request, from connecting to the end of its answer."},
     {"connect_timeout", .default_text = "2s", .type = CHURN_OPTION_DURATION, .min = 1, .max = 600000,
@@ -96,6 +123,8 @@ static const churn_option options[] = {
      .help = "Predictions are stored as hashes whose keys are this and the customer."},
     {"cache_ttl", .default_text = "1h", .type = CHURN_OPTION_DURATION, .max = INT64_MAX, OFFSET(cache_ttl_ms),
      .help = "How long a stored prediction is kept; 0: until it is replaced."},
+    {"cache_features", .default_text = "false", .type = CHURN_OPTION_BOOL, OFFSET(cache_features),
+     .help = "Whether a stored prediction keeps, as `features`, the features that were sent."},
     {"dead_letter_topic", .default_text = "churn-dead-letters", .type = CHURN_OPTION_STRING, OFFSET(dead_letter_topic),
      .help = "Topic for triggers that the API refuses; made if it does not exist. `churnd redrive` offers them again "
              "where it "
@@ -194,16 +223,25 @@ static void make_counters(struct prediction *p)
                                     .request = measure_new(host, &request)};
 }
 
+static const char *path_of(const struct settings *s)
+{
+    return s->path != NULL ? s->path : s->model.path[0] != '\0' ? s->model.path : "/api/predict";
+}
+
 static int32_t prediction_create(void *self, const churn_host *host, churn_error *err)
 {
     struct prediction *p = self;
     struct settings *s = &p->settings;
+    int32_t rc = model_create(&s->model, host, s->batch_max, err);
+    if (rc != CHURN_OK) {
+        return rc;
+    }
     p->host = host;
     if (s->queue == QUEUE_AUTO) {
         s->queue = s->brokers[0] != '\0' ? QUEUE_KAFKA : QUEUE_STORE;
     }
     s->http = (struct http_settings){.url = s->url,
-                                     .path = s->path,
+                                     .path = path_of(s),
                                      .options = {.url = "url",
                                                  .headers = "headers",
                                                  .bearer = s->bearer[0] != '\0' ? "bearer" : "token",
@@ -224,8 +262,13 @@ static int32_t prediction_create(void *self, const churn_host *host, churn_error
                                      .timeout_ms = s->timeout_ms,
                                      .connect_timeout_ms = s->connect_timeout_ms,
                                      .concurrency = (uint32_t)s->concurrency};
+    rc = check(p, err);
+    if (rc != CHURN_OK) {
+        model_destroy(&s->model);
+        return rc;
+    }
     make_counters(p);
-    return check(p, err);
+    return CHURN_OK;
 }
 
 static void prediction_probe(void *self, uint32_t timeout_ms, churn_target_fn fn, void *ctx)
@@ -360,6 +403,7 @@ static void prediction_destroy(void *self)
     service_free(p->service);
     close_queue(p, 0);
     store_session_close(&p->session);
+    model_destroy(&p->settings.model);
 }
 
 static const churn_sink_ops ops = {

@@ -26,12 +26,15 @@ static void separate(struct text_buffer *body, uint32_t i)
 
 /* --- churnd's own --- */
 
+/* About one customer; of several, one object behind the other. */
 static void write_churnd(const struct request_parts *parts, struct text_buffer *body)
 {
-    trigger_write_open(body, parts->rows[0].trigger);
-    text_puts(body, ",\"profile\":");
-    text_add(body, parts->profiles[0].ptr, parts->profiles[0].len);
-    text_puts(body, "}");
+    for (uint32_t r = 0; r < parts->count; r++) {
+        trigger_write_open(body, parts->rows[r].trigger);
+        text_puts(body, ",\"profile\":");
+        text_add(body, parts->profiles[r].ptr, parts->profiles[r].len);
+        text_puts(body, "}");
+    }
 }
 
 /* --- MLflow: POST /invocations --- */

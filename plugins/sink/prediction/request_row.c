@@ -108,15 +108,16 @@ static void write_without_texts(churn_str profile, struct text_buffer *text)
     (void)json_object_put(object);
 }
 
+int request_row_is_features(const struct model *model)
+{
+    return model->format == FORMAT_CHURND && !model->hides_texts;
+}
+
 void request_row_features(const struct model *model, churn_str row, struct text_buffer *text)
 {
     const char *at = row.ptr;
     if (model->hides_texts) {
         write_without_texts(row, text);
-        return;
-    }
-    if (model->format == FORMAT_CHURND) {
-        text_add(text, row.ptr, row.len);
         return;
     }
     text_puts(text, "{");

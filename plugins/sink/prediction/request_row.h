@@ -13,6 +13,9 @@ void request_row_write(const struct model *model, const churn_host *host, const 
 /* Sets ret_values[i] to that of the i-th feature; returns what stands behind them. */
 churn_str request_row_split(const struct model *model, churn_str row, churn_str *ret_values);
 
+/* 1: the row itself is the object below. */
+int request_row_is_features(const struct model *model);
+
 /* Appends the features that were sent, as a JSON object: for who trains a model with them. */
 void request_row_features(const struct model *model, churn_str row, struct text_buffer *text);
 

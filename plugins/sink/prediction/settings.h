@@ -3,6 +3,7 @@
 #define PREDICTION_SETTINGS_H
 
 #include "http_client.h"
+#include "model.h"
 #include <churn/option.h>
 
 enum { QUEUE_AUTO, QUEUE_KAFKA, QUEUE_STORE };
@@ -40,7 +41,9 @@ struct settings {
     int64_t max_waiting;
     const char *cache_prefix;
     int64_t cache_ttl_ms;
+    int32_t cache_features;
     const char *dead_letter_topic;
+    struct model model;
 
     struct http_settings http; /* made of the above by create */
 };

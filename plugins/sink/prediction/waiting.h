@@ -44,7 +44,8 @@ struct job {
     int told;         /* ready_ms is what the API asked for */
     int64_t read_ms;  /* READING, READY: when the profile was asked for */
     int outdated;     /* READING: another trigger has joined since */
-    char *row;        /* READY, ASKING: what a request carries of it; owned */
+    char *row;        /* READY, ASKING: what a request carries of it; with an answer: what was sent of it, as a JSON
+                         object; owned */
     size_t row_len;
     struct job *next_ready, *previous_ready;
     uint32_t batch_max;    /* jobs in its next request; 0: as many as may be */
