@@ -19,7 +19,6 @@ struct stall {
     int32_t level;
     bool lasts;
     bool said;         /* … and the log says so */
-    unsigned reports;  /* since it began */
     int64_t began_ms;  /* monotonic */
     int64_t since_ms;  /* the same by the wall clock */
     int64_t logged_ms; /* its newest line; 0: none */
@@ -169,8 +168,8 @@ static void say_still(struct stalls *stalls, struct stall *stall, int64_t now, i
     if (waiting >= 0) {
         (void)snprintf(records, sizeof records, ", %" PRId64 " records wait", waiting);
     }
-    say(stalls, CHURN_LOG_ERROR, stall->place.plugin, "still stalled (%s)%s since %s, for %s, reported %u time%s%s: %s",
-        stall->what, workers, since, duration, stall->reports, stall->reports == 1 ? "" : "s", records, stall->message);
+    say(stalls, CHURN_LOG_ERROR, stall->place.plugin, "still stalled (%s)%s since %s, for %s%s: %s", stall->what,
+        workers, since, duration, records, stall->message);
     for (struct stall *other = stalls->first; other != NULL; other = other->next) {
         if (other->lasts && is_of(other, stall->place.owner, stall->what)) {
             other->logged_ms = now;
@@ -193,11 +192,9 @@ void stalls_begin(struct stalls *stalls, const struct stall_place *place, const 
         if (!stall->lasts) {
             stall->place = *place;
             set_lasts(stalls, stall, true);
-            stall->reports = 0;
             stall->began_ms = now;
             stall->since_ms = clock_wall_ms();
         }
-        stall->reports++;
         if (!stall->said && (stall->logged_ms == 0 || now - stall->logged_ms >= QUIET_MS)) {
             say_begin(stalls, stall, now);
         }

@@ -75,6 +75,29 @@ def ready(port):
         return None, ""
 
 
+def test_a_right_that_is_lost_while_it_runs(kafka, tmp_path):
+    """A member that lost READ on its group goes on reading, and is told nothing: heartbeats are refused in silence."""
+    right = ("GROUP", "lost", "READ")
+    kafka.allow(USER, *right)
+    path, port = write(tmp_path, kafka, group="lost")
+    run = Process([CHURND, "-c", path], tmp_path, "run")
+    try:
+        wait_for("a run that is ready", lambda: ready(port)[0] == 200, 60)
+        kafka.disallow(USER, *right)
+        wait_for(
+            "a run that is not ready, though nothing is written",
+            lambda: ready(port)[0] == 503 and '"what":"commit"' in ready(port)[1],
+            60,
+        )
+        assert "lost READ on the group" in ready(port)[1] and run.running()
+        kafka.allow(USER, *right)
+        wait_for("a run that is ready again", lambda: ready(port)[0] == 200, 90)
+        assert run.terminate() == 0
+    finally:
+        run.end()
+        kafka.disallow(USER, *right)
+
+
 def test_check_names_what_is_missing(kafka, tmp_path):
     path, _ = write(tmp_path, kafka)
 

@@ -3,6 +3,7 @@
 #include "fake_kafka.h"
 #include "kafka_producer.h"
 #include "queue.h"
+#include "queue_kafka_state.h"
 #include "take_job.h"
 
 #include <stdlib.h>
@@ -484,6 +485,36 @@ static void test_offsets_are_committed_as_triggers_are_served(void)
     end();
     CHECK_CALLS("commit q/0=9,q/1=41; wait for it within 2000; leave within 2000; destroy within 2000; "
                 "producer ends within 50");
+}
+
+static void commit_answered(rd_kafka_resp_err_t code)
+{
+    struct back *b = queue.back;
+    rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new(1);
+    rd_kafka_topic_partition_list_add(list, "q", 0)->err = code;
+    fake_kafka.on_commit(b->rk, RD_KAFKA_RESP_ERR_NO_ERROR, list, b->client);
+    rd_kafka_topic_partition_list_destroy(list);
+}
+
+static void test_a_right_that_is_lost(void)
+{
+    begin_assigned("q/0", 1);
+    put(0, 5, TRIGGER("a", "a1"));
+    (void)read_back();
+    CHECK_CALLS("check; commit q/0=5");
+    commit_answered(RD_KAFKA_RESP_ERR_GROUP_AUTHORIZATION_FAILED);
+    CU_ASSERT_TRUE(fake_host_stalled(&fake, "commit", NULL));
+    later(1000);
+    (void)read_back();
+    CHECK_CALLS("check; commit q/0=5"); /* once more */
+    commit_answered(RD_KAFKA_RESP_ERR_NO_ERROR);
+    CU_ASSERT_FALSE(fake_host_stalled(&fake, "commit", NULL));
+    later(1000);
+    (void)read_back();
+    CHECK_CALLS("check");
+    commit_answered(RD_KAFKA_RESP_ERR_REBALANCE_IN_PROGRESS);
+    CU_ASSERT_FALSE(fake_host_stalled(&fake, "commit", NULL));
+    end();
 }
 
 static void test_a_partition_begins_at_0(void)
@@ -968,6 +999,7 @@ int main(void)
                            TEST(test_a_group_that_is_lost),
                            TEST(test_a_client_that_cannot_be_made_anew),
                            TEST(test_offsets_are_committed_as_triggers_are_served),
+                           TEST(test_a_right_that_is_lost),
                            TEST(test_a_partition_begins_at_0),
                            TEST(test_the_end_is_bounded),
                            TEST(test_many),

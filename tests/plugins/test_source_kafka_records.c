@@ -550,6 +550,41 @@ static void test_no_turn(void)
     CHECK_CALLS("forward t/0 to itself; offsets t/0=end,t/1=end within 0; check");
 }
 
+/* --- The right to commit --- */
+
+static void poll_after(int64_t ms)
+{
+    later(ms);
+    CHECK_POLL("PENDING");
+}
+
+/* A broker refuses the heartbeats of a member that lost READ on the group, which librdkafka keeps to itself. */
+static void test_a_right_that_is_lost(void)
+{
+    fake_kafka_partition("t", 0)->committed = 5;
+    OPEN_SOURCE("topics", "t");
+    assign("t/0");
+    poll_after(0);
+    (void)fake_kafka_calls();
+    poll_after(9999);
+    CHECK_CALLS("check");
+    poll_after(1);
+    CHECK_CALLS("check; committed t/0 within 1000; commit t/0=5; wait for it within 1000");
+    fake_kafka_fail("committed", RD_KAFKA_RESP_ERR__TIMED_OUT, 1);
+    poll_after(10000);
+    CU_ASSERT_FALSE(fake_host_stalled(&fake, "commit", NULL)); /* a broker that is slow says nothing */
+    fake_kafka_fail("committed", RD_KAFKA_RESP_ERR_GROUP_AUTHORIZATION_FAILED, 1);
+    poll_after(10000);
+    CU_ASSERT_TRUE(fake_host_stalled(&fake, "commit", NULL));
+    poll_after(10000);
+    CU_ASSERT_FALSE(fake_host_stalled(&fake, "commit", NULL));                  /* given again */
+    fake_kafka_fail("commit", RD_KAFKA_RESP_ERR_GROUP_AUTHORIZATION_FAILED, 1); /* READ alone: DESCRIBE was left */
+    poll_after(10000);
+    CU_ASSERT_TRUE(fake_host_stalled(&fake, "commit", NULL));
+    poll_after(10000);
+    CU_ASSERT_FALSE(fake_host_stalled(&fake, "commit", NULL));
+}
+
 /* --- Batches that cannot be read --- */
 
 #define BAD RD_KAFKA_RESP_ERR__BAD_MSG
@@ -559,6 +594,9 @@ static void open_unreadable(const char *policy, const char *list)
     OPEN_SOURCE("topics", "t", "unreadable", policy);
     assign(list);
 }
+
+#define TRIED                                                                                                          \
+    "committed t/0 within 1000; commit t/0=5; wait for it within 1000" /* whether the group may be committed for */
 
 /* The partition waits and is asked for again, ever less often; what lies behind the batch is not handed out. */
 static void test_an_unreadable_batch_is_waited_for(void)
@@ -596,7 +634,7 @@ static void test_an_unreadable_batch_is_waited_for(void)
         CU_ASSERT_TRUE(fake_host_stalled(&fake, "fetch", NULL));
         later(pauses[i] - 1);
         CHECK_POLL("PENDING");
-        CHECK_CALLS("check");
+        CHECK_CALLS(pauses[i] < 8000 ? "check" : "check; " TRIED);
         later(1);
         CHECK_POLL("PENDING");
         CHECK_CALLS("2: assign t/0=5; check");
@@ -609,13 +647,13 @@ static void test_an_unreadable_batch_is_waited_for(void)
         "dead_letter`");
     later(9999); /* no answer */
     CHECK_POLL("PENDING");
-    CHECK_CALLS("check");
+    CHECK_CALLS("check; " TRIED);
     later(1);
     CHECK_POLL("PENDING");
     CHECK_CALLS("2: assign none; check");
     later(10000);
     CHECK_POLL("PENDING");
-    CHECK_CALLS("2: assign t/0=5; check");
+    CHECK_CALLS("2: assign t/0=5; check; " TRIED);
     fake_kafka_tells(2, "t", 0, 5, RD_KAFKA_RESP_ERR_NO_ERROR, "v"); /* somebody mended it */
     CHECK_POLL("PENDING");
     CHECK_CALLS("2: assign none; resume t/0=5; protocol; assign none; protocol; forward t/0 to records; "
@@ -825,10 +863,10 @@ static void test_a_search_to_the_end(void)
     (void)fake_kafka_calls();
     later(10000);
     CHECK_POLL("PENDING");
-    CHECK_CALLS("2: assign none; check");
+    CHECK_CALLS("2: assign none; check; " TRIED);
     later(10000);
     CHECK_POLL("PENDING");
-    CHECK_CALLS("2: assign t/0=5; check");
+    CHECK_CALLS("2: assign t/0=5; check; " TRIED);
     fake_kafka_tells(2, "t", 0, 5, RD_KAFKA_RESP_ERR__PARTITION_EOF, ""); /* there is nothing any more */
     CHECK_POLL("PENDING");
     CU_ASSERT_EQUAL(source->parts[0].bad.waits, 0);
@@ -1069,6 +1107,7 @@ int main(void)
                            TEST(test_turns),
                            TEST(test_a_turn_is_over),
                            TEST(test_no_turn),
+                           TEST(test_a_right_that_is_lost),
                            TEST(test_an_unreadable_batch_is_waited_for),
                            TEST(test_a_batch_is_mended_in_the_middle_of_a_turn),
                            TEST(test_several_partitions_wait),

@@ -109,14 +109,14 @@ static void test_a_state_is_said_while_it_lasts(void)
     check_all("kafka/0 group: the coordinator does not answer; ", "the newest message");
     remind_at(60001, 1234);
     check_text(new_lines(),
-               "ERROR kafka: still stalled (group) since , for 1 min 0 s, reported 2 times, 1234 records wait: the "
+               "ERROR kafka: still stalled (group) since , for 1 min 0 s, 1234 records wait: the "
                "coordinator does not answer\n",
                "after a minute");
     remind_at(120000, -1);
     check_text(new_lines(), "", "the next minute is not over");
     remind_at(3720000, -1);
     check_text(new_lines(),
-               "ERROR kafka: still stalled (group) since , for 1 h 1 min, reported 2 times: the coordinator does not "
+               "ERROR kafka: still stalled (group) since , for 1 h 1 min: the coordinator does not "
                "answer\n",
                "later");
     now = 3725001;
@@ -163,8 +163,8 @@ static void test_workers_share_the_lines(void)
     check_all("kafka/0 store: mine; kafka/1 store: refused too; kafka/0 store: refused; ", "all of them");
     remind_at(60001, -1);
     check_text(new_lines(),
-               "ERROR kafka: still stalled (store) since , for 1 min 0 s, reported 1 time: mine\n"
-               "ERROR kafka: still stalled (store) in 2 workers since , for 1 min 0 s, reported 1 time: refused too\n",
+               "ERROR kafka: still stalled (store) since , for 1 min 0 s: mine\n"
+               "ERROR kafka: still stalled (store) in 2 workers since , for 1 min 0 s: refused too\n",
                "one each");
     stalls_end(stalls, &first, "store", NULL);
     check_text(new_lines(), "", "the other worker's lasts");

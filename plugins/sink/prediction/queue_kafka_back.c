@@ -284,6 +284,7 @@ static int32_t open_consumer(struct back *b, churn_error *err)
         return churn_fail(err, CHURN_FATAL, "out of memory");
     }
     rd_kafka_conf_set_rebalance_cb(conf, on_rebalance);
+    rd_kafka_conf_set_offset_commit_cb(conf, commits_done);
     b->rk = kafka_client_open(b->client, RD_KAFKA_CONSUMER, conf, err);
     if (b->rk == NULL) {
         return CHURN_FATAL;
@@ -400,6 +401,7 @@ void *queue_kafka_back_new(const churn_host *host, const struct settings *settin
     b->group_stall = stall_new(host, "group");
     queue_kafka_group(host, settings, b->group);
     b->denied = stall_new(host, "queue");
+    b->uncommitted = stall_new(host, "commit");
     if (open_consumer(b, err) != CHURN_OK) {
         back_free(b, 0);
         return NULL;

@@ -22,6 +22,29 @@ static rd_kafka_topic_partition_list_t *to_commit(struct back *b)
     return list;
 }
 
+void commits_done(rd_kafka_t *rk, rd_kafka_resp_err_t code, rd_kafka_topic_partition_list_t *list, void *opaque)
+{
+    struct back *b = kafka_client_owner(opaque);
+    (void)rk;
+    for (int i = 0; list != NULL && i < list->cnt && code == RD_KAFKA_RESP_ERR_NO_ERROR; i++) {
+        code = list->elems[i].err;
+    }
+    if (code == RD_KAFKA_RESP_ERR_NO_ERROR) {
+        stall_end(&b->uncommitted);
+    } else if (kafka_client_denied(code)) {
+        stall_begin(&b->uncommitted,
+                    "offsets of group `%s` cannot be committed: %s: this Kafka user lost READ on the group, or on "
+                    "topic `%s`; give it again. Until then triggers that are served are served again at the next start",
+                    b->group, rd_kafka_err2str(code), b->settings->queue_topic);
+    }
+    for (int i = 0; list != NULL && i < list->cnt && code != RD_KAFKA_RESP_ERR_NO_ERROR; i++) {
+        int32_t partition = list->elems[i].partition;
+        if (partition < b->partition_count) {
+            b->partitions[partition].committed = -1; /* once more */
+        }
+    }
+}
+
 static int has_unserved(const struct back *b)
 {
     int unserved = 0;

@@ -4,6 +4,9 @@
 
 #include "queue_kafka_state.h"
 
+/* librdkafka's commit callback: a right that was taken away is told, and what was not committed is once more. */
+void commits_done(rd_kafka_t *rk, rd_kafka_resp_err_t code, rd_kafka_topic_partition_list_t *list, void *opaque);
+
 /* Now and then; sooner once all is served, for others may wait to see it. */
 void commits_soon(struct back *b);
 

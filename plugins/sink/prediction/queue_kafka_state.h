@@ -36,7 +36,8 @@ struct back {
     int64_t look_at_ms;
     int64_t committed_ms; /* when offsets were committed last */
     int out_of_memory;
-    struct stall denied; /* the topic or its group may not be read */
+    struct stall denied;      /* the topic or its group may not be read */
+    struct stall uncommitted; /* … or not committed for any more */
 };
 
 #endif

@@ -223,6 +223,7 @@ static int32_t source_start(void *self, const churn_source_listener *listener, c
     s->hands_headers = s->headers && !asks_headers(listener);
     s->unreadable_stall = stall_new(s->host, "fetch");
     s->group_stall = stall_new(s->host, "group");
+    s->denied = stall_new(s->host, "commit");
     if (client_open(s, err) != CHURN_OK || (!s->host->until_end && assignment_subscribe(s, err) != CHURN_OK)) {
         close_source(s);
         return CHURN_FATAL;

@@ -6,6 +6,8 @@
 #define COMMIT_TIMEOUT_MS 10000
 #define SEEK_TIMEOUT_MS 2000
 #define FETCHER_PAUSE_MS 5
+#define RIGHT_MS 10000 /* without a commit: then whether one may be made is tried */
+#define RIGHT_TIMEOUT_MS 1000
 #define ENDS_MS 5000 /* between questions where partitions end that nothing is taken from */
 #define ENDS_TIMEOUT_MS 500
 
@@ -45,9 +47,17 @@ static int is_explained(rd_kafka_resp_err_t code)
            code == RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART;
 }
 
-static void log_commit(const struct kafka_source *s, rd_kafka_resp_err_t code)
+static void take_commit(struct kafka_source *s, rd_kafka_resp_err_t code)
 {
-    if (code != RD_KAFKA_RESP_ERR_NO_ERROR) {
+    if (code == RD_KAFKA_RESP_ERR_NO_ERROR) {
+        s->right_ask_ms = source_now_ms(s) + RIGHT_MS;
+        stall_end(&s->denied);
+    } else if (kafka_client_denied(code)) {
+        stall_begin(&s->denied,
+                    "offsets of group `%s` cannot be committed: %s: this Kafka user lost READ on the group, or on a "
+                    "topic; give it again. Until then what is counted is read again at the next start",
+                    s->group, rd_kafka_err2str(code));
+    } else {
         churn_log(s->host, is_explained(code) ? CHURN_LOG_DEBUG : CHURN_LOG_WARN,
                   "offsets of group `%s` were not committed: %s; a later commit includes them", s->group,
                   rd_kafka_err2str(code));
@@ -60,14 +70,15 @@ void offsets_on_commit(rd_kafka_t *rk, rd_kafka_resp_err_t code, rd_kafka_topic_
     for (int i = 0; list != NULL && i < list->cnt && code == RD_KAFKA_RESP_ERR_NO_ERROR; i++) {
         code = list->elems[i].err;
     }
-    log_commit(kafka_client_owner(opaque), code);
+    take_commit(kafka_client_owner(opaque), code);
 }
 
-rd_kafka_resp_err_t offsets_commit_and_wait(struct kafka_source *s, const rd_kafka_topic_partition_list_t *list)
+static rd_kafka_resp_err_t commit_within(struct kafka_source *s, const rd_kafka_topic_partition_list_t *list,
+                                         int timeout_ms)
 {
     rd_kafka_queue_t *queue = rd_kafka_queue_new(s->rk);
     rd_kafka_resp_err_t code = rd_kafka_commit_queue(s->rk, list, queue, NULL, NULL);
-    rd_kafka_event_t *event = code == RD_KAFKA_RESP_ERR_NO_ERROR ? rd_kafka_queue_poll(queue, COMMIT_TIMEOUT_MS) : NULL;
+    rd_kafka_event_t *event = code == RD_KAFKA_RESP_ERR_NO_ERROR ? rd_kafka_queue_poll(queue, timeout_ms) : NULL;
     if (event != NULL) {
         const rd_kafka_topic_partition_list_t *done = rd_kafka_event_topic_partition_list(event);
         code = rd_kafka_event_error(event);
@@ -80,6 +91,38 @@ rd_kafka_resp_err_t offsets_commit_and_wait(struct kafka_source *s, const rd_kaf
     }
     rd_kafka_queue_destroy(queue);
     return code;
+}
+
+rd_kafka_resp_err_t offsets_commit_and_wait(struct kafka_source *s, const rd_kafka_topic_partition_list_t *list)
+{
+    return commit_within(s, list, COMMIT_TIMEOUT_MS);
+}
+
+/* Of one partition of ours, the offset that is committed is committed once more. Nobody commits in between: that is
+ * this thread's. */
+void offsets_try_right(struct kafka_source *s)
+{
+    rd_kafka_topic_partition_list_t *list;
+    rd_kafka_resp_err_t code;
+    int64_t now = source_now_ms(s);
+    if (s->right_ask_ms == 0 || s->part_count == 0 || !s->up) {
+        s->right_ask_ms = now + RIGHT_MS;
+    }
+    if (now < s->right_ask_ms) {
+        return;
+    }
+    list = rd_kafka_topic_partition_list_new(1);
+    (void)rd_kafka_topic_partition_list_add(list, s->parts[0].topic, s->parts[0].partition);
+    code = rd_kafka_committed(s->rk, list, RIGHT_TIMEOUT_MS);
+    code = code == RD_KAFKA_RESP_ERR_NO_ERROR ? list->elems[0].err : code;
+    if (code == RD_KAFKA_RESP_ERR_NO_ERROR && list->elems[0].offset >= 0) {
+        code = commit_within(s, list, RIGHT_TIMEOUT_MS);
+    }
+    rd_kafka_topic_partition_list_destroy(list);
+    if (code == RD_KAFKA_RESP_ERR_NO_ERROR || kafka_client_denied(code)) {
+        take_commit(s, code);
+    }
+    s->right_ask_ms = source_now_ms(s) + RIGHT_MS;
 }
 
 int32_t source_commit(void *self, const churn_position *positions, uint32_t count, int32_t wait, churn_error *err)
@@ -99,10 +142,13 @@ int32_t source_commit(void *self, const churn_position *positions, uint32_t coun
     }
     code = wait ? offsets_commit_and_wait(s, list) : rd_kafka_commit(s->rk, list, 1);
     rd_kafka_topic_partition_list_destroy(list);
+    if (code == RD_KAFKA_RESP_ERR_NO_ERROR && !wait) {
+        return CHURN_OK; /* offsets_on_commit hears of it */
+    }
+    take_commit(s, code);
     if (code == RD_KAFKA_RESP_ERR_NO_ERROR) {
         return CHURN_OK;
     }
-    log_commit(s, code);
     return churn_fail(err, CHURN_RETRY, "offsets were not committed: %s", rd_kafka_err2str(code));
 }
 

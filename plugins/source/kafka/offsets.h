@@ -19,6 +19,10 @@ void offsets_ask_brokers(struct kafka_source *s);
 /* Commits and waits for the answer, though not for as long as librdkafka would. */
 rd_kafka_resp_err_t offsets_commit_and_wait(struct kafka_source *s, const rd_kafka_topic_partition_list_t *list);
 
+/* Tries now and then whether the group may still be committed for: its heartbeats are refused in silence, and a quiet
+ * topic brings no commit. */
+void offsets_try_right(struct kafka_source *s);
+
 /* librdkafka's commit callback. */
 void offsets_on_commit(rd_kafka_t *rk, rd_kafka_resp_err_t code, rd_kafka_topic_partition_list_t *list, void *opaque);
 

@@ -288,6 +288,7 @@ int32_t source_poll(void *self, churn_record *records, uint32_t max, uint32_t ti
     s->returned += *ret_count;
     if (*ret_count == 0) {
         watch_group(s, s->up);
+        offsets_try_right(s);
     }
     if (s->failed && *ret_count == 0) {
         return churn_fail(err, CHURN_FATAL, "%s", s->failure.message);

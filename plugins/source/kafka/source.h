@@ -119,6 +119,8 @@ struct kafka_source {
     struct kafka_group watch;
     int64_t lone_ms;          /* since when the group has given us nothing; 0: it has; LONE_SAID: said */
     struct stall group_stall; /* its coordinator cannot be found */
+    struct stall denied;      /* it may not be committed for any more */
+    int64_t right_ask_ms;     /* when to try that, unless a commit tells sooner */
     int assigned;             /* the group has said which partitions are ours, if any */
     int announced;            /* … within this poll */
     struct part *parts;
