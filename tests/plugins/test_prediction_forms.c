@@ -4,6 +4,7 @@
 
 #include "answer_rows.h"
 #include "model.h"
+#include "model_metadata.h"
 #include "request_body.h"
 #include "request_row.h"
 #include <stdlib.h>
@@ -385,6 +386,46 @@ static void test_the_models_version(void)
     free(answer);
 }
 
+/* --- What a server says of its model --- */
+
+static void check_metadata(struct model model, const char *inputs, int wanted, const char *part)
+{
+    char metadata[512], said[512];
+    int alike;
+    (void)snprintf(metadata, sizeof metadata, "{\"name\":\"churn\",\"inputs\":[%s]}", inputs);
+    CU_ASSERT_EQUAL(model_create(&model, &fake.host, 1, &err), CHURN_OK);
+    alike = model_metadata_compare(&model, churn_text(metadata), said, sizeof said);
+    if (alike != wanted || strstr(said, part) == NULL) {
+        (void)fprintf(stderr, "%s: %d, said: %s\n", metadata, alike, said);
+        CU_FAIL("another comparison");
+    }
+    model_destroy(&model);
+}
+
+#define INPUT(name, datatype, width) "{\"name\":\"" name "\",\"datatype\":\"" datatype "\",\"shape\":[-1," width "]}"
+
+static void test_metadata(void)
+{
+    struct model m = model_of(FORMAT_KSERVE_V2, &two_features);
+    begin();
+    check_metadata(m, INPUT("order_count", "INT64", "1") "," INPUT("spent", "FP64", "1"), 1, "");
+    check_metadata(m, "", -1, "does not say which inputs it takes");
+    check_metadata(m, INPUT("spent", "FP64", "1") "," INPUT("order_count", "INT64", "1"), 0,
+                   "its order is another: spent, order_count");
+    check_metadata(m, INPUT("order_count", "FP32", "1") "," INPUT("spent", "FP64", "1"), 0,
+                   "'order_count' is FP32 there and INT64 here");
+    check_metadata(m, INPUT("order_count", "INT64", "1") "," INPUT("spend", "FP64", "1"), 0,
+                   "it has no input 'spent' (did you mean 'spend'?); it takes 'spend' (FP64), which is not among the "
+                   "features");
+    check_metadata(m, INPUT("order_count", "INT64", "1"), 0, "it has no input 'spent'");
+    m.tensor = "x";
+    check_metadata(m, INPUT("x", "FP64", "2"), 1, "");
+    check_metadata(m, INPUT("x", "FP64", "-1"), 1, "");
+    check_metadata(m, INPUT("x", "FP32", "3"), 0,
+                   "'x' is FP32 there and FP64 here; 'x' takes 3 features, and there are 2");
+    check_metadata(m, INPUT("y", "FP64", "2"), 0, "it has no input 'x'");
+}
+
 int main(void)
 {
     CU_TestInfo tests[] = {
@@ -396,6 +437,7 @@ int main(void)
         {"templates: bodies", test_template_bodies},
         {"templates are checked", test_templates_are_checked},
         {"what was sent is known", test_what_was_sent},
+        {"metadata", test_metadata},
         {"answers", test_answers},
         {"the model's version", test_the_models_version},
         CU_TEST_INFO_NULL,

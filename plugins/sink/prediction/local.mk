@@ -24,6 +24,7 @@ PREDICTION_QUEUE_KAFKA = \
 PREDICTION_MODEL = \
   %D%/answer_rows.c %D%/answer_rows.h \
   %D%/model.c %D%/model.h \
+  %D%/model_metadata.c %D%/model_metadata.h \
   %D%/request_body.c %D%/request_body.h \
   %D%/request_parts.c %D%/request_parts.h \
   %D%/request_row.c %D%/request_row.h \
@@ -31,6 +32,7 @@ PREDICTION_MODEL = \
   $(FEATURES)
 PREDICTION_WAITING = %D%/waiting.c %D%/waiting.h $(GROW)
 %C%_la_SOURCES = \
+  %D%/model_probe.c %D%/model_probe.h \
   %D%/prediction.c \
   %D%/queue_store.c \
   %D%/settings.h \

@@ -5,6 +5,7 @@
 #include "kafka_probe.h"
 #include "kafka_producer.h"
 #include "kafka_topic_name.h"
+#include "model_probe.h"
 #include "outcome.h"
 #include "queue.h"
 #include "queue_kafka_conf.h"
@@ -291,6 +292,7 @@ static void prediction_probe(void *self, uint32_t timeout_ms, churn_target_fn fn
     const churn_target failed = {
         .size = sizeof failed, .flags = CHURN_TARGET_WRITES, .kind = CHURN_TARGET_KEYS, .name = OUTCOME_FAILED_PREFIX};
     http_probe(&s->http, timeout_ms, fn, ctx);
+    model_probe(&s->model, &s->http, timeout_ms, fn, ctx);
     if (s->brokers[0] != '\0') {
         kafka_producer_probe(p->host, s->brokers, &s->properties, topics, 2, timeout_ms, fn, ctx);
     }
