@@ -253,12 +253,12 @@ static void take_severity(struct letter *letter)
     letter->severity = letter->kind == CHURN_RECORD_ALERT ? severity_of(letter->value) : CHURN_SEVERITY_NONE;
 }
 
-/* Versions before ABI 1.3 did not say it. */
+/* Versions before ABI 1.3 did not say it; what they wrote is as old as its record, where that has a time. */
 static void take_time(struct letter *letter, const struct letter_parts *parts)
 {
     churn_str time;
     if (!find_text(parts, "written_at", &time) || !churn_time_parse(time.ptr, time.len, &letter->written_ms)) {
-        letter->written_ms = 0;
+        letter->written_ms = parts->record->timestamp_ms;
     }
 }
 

@@ -143,8 +143,9 @@ static bool pass_over(struct worker *worker, const churn_record *record, enum wr
 {
     struct partition *p = partition_find(worker, parts_find(&worker->parts, record->topic, record->partition));
     if (written == WRITTEN_UNKNOWN) {
-        return put_back_leave(worker, record,
-                              "it does not say when it was written (churn.written_at), as those of earlier versions");
+        return put_back_leave(
+            worker, record,
+            "it does not say when it was written (churn.written_at), as those of earlier versions in a file");
     }
     if (written == WRITTEN_AFTER && p != NULL) {
         p->kept = true;

@@ -135,10 +135,17 @@ static void test_when_they_were_written(void)
     check_outcome("at the first moment", "event t/3@41 c " QUIET " at 12", "events +1, letters +1");
     take_letter(3, QUIET, LETTER("churn.reason", "empty", WRITTEN("09:00:00.000")));
     check_outcome("before, and lacks something", "events +1, letters +1, older +1");
-    take_letter(4, QUIET, LETTER("churn.reason", "empty", PLACED("41")));
+    churn_header made[MOST_HEADERS];
+    churn_record record = letter_at(4, QUIET, made, LETTER("churn.reason", "empty", PLACED("41")));
+    record.timestamp_ms = 0;
+    CU_ASSERT(intake_take(&worker, &record, 1));
     check_outcome(
         "it does not say", "events +1, letters +1, left_alone +1",
-        LEFT_ALONE("4", "it does not say when it was written (churn.written_at), as those of earlier versions"));
+        LEFT_ALONE("4",
+                   "it does not say when it was written (churn.written_at), as those of earlier versions in a file"));
+    record.timestamp_ms = TEN;
+    CU_ASSERT(intake_take(&worker, &record, 1));
+    check_outcome("as old as its record", "event t/3@41 c " QUIET " at 12", "events +1, letters +1");
     take_letter(5, QUIET, LETTER("other", "no letter"));
     check_outcome("no letter", "events +1, letters +1, left_alone +1",
                   LEFT_ALONE("5", "it lacks the headers churn.reason, churn.topic, churn.partition, churn.offset"));
