@@ -37,26 +37,18 @@ static int64_t begin_at_committed(struct partition *p)
     return p->committed;
 }
 
-/* The store knows not even how far it was told that profiles go, so they are gone too; one that lacks only a checkpoint
- * has them. Dead letters of before belong to profiles that are gone: their events are judged anew, and those that are
- * still bad become dead letters once more. */
-static bool has_lost_all(const struct partition *p)
-{
-    return p->reached == NOTHING && p->announced == 0;
-}
-
 static void say_rebuilds(const struct worker *worker, uint32_t part, int64_t low)
 {
     const struct partition *p = partition_find(worker, part);
     const struct part *s = &worker->parts.items[part];
+    bool has_profiles = p->reached != NOTHING || p->announced > 0; /* it lost only the checkpoint, or has begun anew */
     log_printf(worker->pipeline->log, CHURN_LOG_WARN, source_label(worker),
                "%s/%d was read up to offset %lld, but the store has no checkpoint of it: rebuild required, so profiles "
-               "and predictions are rebuilt from offset %lld; alerts %s",
+               "and predictions are rebuilt from offset %lld; alerts are not sent again, dead letters are%s",
                s->topic, s->partition, (long long)p->committed, (long long)low,
-               has_lost_all(p)
-                   ? "are not sent again. Dead letters of before belong to the lost profiles: what is still bad is set "
-                     "aside anew, and `churnd redrive --since` with the time of this line leaves the older ones out"
-                   : "and dead letters are not sent again");
+               has_profiles ? ""
+                            : ". Those of before belong to the lost profiles: `churnd redrive --since` with the time "
+                              "of this line leaves them out");
 }
 
 /* The store has nothing of a partition that was read before: it lost all, or is a new one. */
@@ -91,7 +83,7 @@ static int64_t begin_without_checkpoint(struct worker *worker, uint32_t part, in
         say_gone(worker, part, 0, low);
     }
     p->muted_below = p->committed;
-    p->muted = ALL_KINDS & ~(uint32_t)(CHURN_RECORD_TRIGGER | (has_lost_all(p) ? CHURN_RECORD_DEAD_LETTER : 0));
+    p->muted = ALL_KINDS & ~(uint32_t)(CHURN_RECORD_TRIGGER | CHURN_RECORD_DEAD_LETTER); /* judged anew */
     return low;
 }
 

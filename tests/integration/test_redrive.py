@@ -485,6 +485,40 @@ def test_after_a_loss(stack, seed, plugins, fixed_rules):
     assert_exact(stack)
 
 
+def test_killed_after_a_loss(stack, seed, plugins, fixed_rules):
+    """The topics are read again by the old rules, with kills, then by the fixed ones, and the redrive is killed too."""
+    rng = random.Random(seed)
+    config = start(stack, plugins, seed, 1500, 1, 0.002)
+    before = len(letters_of(stack))
+    stack.redis.client.flushall()
+    since, killed = None, 0
+    for _ in range(2):
+        live = stack.churnd("-c", config, "--plugin-path", plugins[0])
+        wait_for("the way back", lambda live=live: "rebuilt from" in live.err or "going back" in live.err, 60, 0.005)
+        commands = stack.redis.commands()
+        wait_for("writes", lambda c=commands: stack.redis.commands() > c + rng.randrange(50, 400), 60, 0.005)
+        live.kill()
+        since = since or lost_at(live)
+    stack.run("-c", config, "--until-end", "--plugin-path", plugins[1])
+    for _ in range(3):
+        commands = stack.redis.commands()
+        process = stack.churnd("redrive", "-c", config, "--plugin-path", plugins[1], "--since", since)
+        wait_for(
+            "writes",
+            lambda c=commands, p=process: stack.redis.commands() > c + rng.randrange(20, 100) or not p.running(),
+            60,
+            0.005,
+        )
+        killed += process.running()
+        process.kill()
+    assert killed >= 1
+    redrive(stack, config, plugins, "--since", since)
+    assert_exact(stack)
+    told, _ = redrive(stack, config, plugins, "--all", "--since", since)
+    assert told["older"] == before and "counted" not in told, told
+    assert_exact(stack)
+
+
 def written_at(letters):
     return sorted(headers["churn.written_at"].decode() for *_, headers in letters)
 
