@@ -8,6 +8,7 @@
 
 #include "http_settings.h"
 #include <churn/host.h>
+#include <poll.h>
 
 #define HTTP_BODY_MAX 65536  /* an answer beyond this is refused */
 #define HTTP_HEAD_MAX 65536  /* … or beyond this in status lines, headers and trailers */
@@ -44,8 +45,11 @@ int32_t http_client_post(struct http_client *client, churn_str body, void *reque
 /* Moves the requests on and calls `done` once for each that ended. CHURN_OK or CHURN_FATAL. */
 int32_t http_client_run(struct http_client *client, http_done_fn done, void *arg, churn_error *err);
 
-/* Waits until something moves, for up to `timeout_ms`, or until woken. */
-void http_client_wait(struct http_client *client, int timeout_ms);
+#define HTTP_OTHERS_MAX 4 /* descriptors that http_client_wait takes beside its own */
+
+/* Waits until something moves, of the client or of `others` (poll(2); what they have is for who owns them to see), for
+ * up to `timeout_ms`, or until woken. */
+void http_client_wait(struct http_client *client, const struct pollfd *others, uint32_t count, int timeout_ms);
 
 /* Ends a wait. [any thread] */
 void http_client_wake(struct http_client *client);

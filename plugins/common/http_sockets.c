@@ -4,23 +4,25 @@
 #include <linux/tcp.h>
 #include <netinet/in.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
 curl_socket_t http_sockets_open(void *arg, curlsocktype purpose, struct curl_sockaddr *address)
 {
     struct http_sockets *sockets = arg;
-    int *fds = grow(sockets->fds, &sockets->room, sockets->count + (size_t)1, sizeof *fds), fd;
+    struct http_socket *list = grow(sockets->list, &sockets->room, sockets->count + (size_t)1, sizeof *list);
+    int fd;
     (void)purpose;
-    if (fds == NULL) {
+    if (list == NULL) {
         return CURL_SOCKET_BAD;
     }
-    sockets->fds = fds;
+    sockets->list = list;
     fd = socket(address->family, address->socktype | SOCK_CLOEXEC, address->protocol);
     if (fd < 0) {
         return CURL_SOCKET_BAD;
     }
-    fds[sockets->count++] = fd;
+    list[sockets->count++] = (struct http_socket){.fd = fd};
     return fd;
 }
 
@@ -28,8 +30,8 @@ int http_sockets_close(void *arg, curl_socket_t fd)
 {
     struct http_sockets *sockets = arg;
     for (uint32_t i = 0; i < sockets->count; i++) {
-        if (sockets->fds[i] == fd) {
-            sockets->fds[i] = sockets->fds[--sockets->count];
+        if (sockets->list[i].fd == fd) {
+            memmove(&sockets->list[i], &sockets->list[i + 1], (--sockets->count - i) * sizeof *sockets->list);
             break;
         }
     }
@@ -54,11 +56,13 @@ uint64_t http_sockets_received(int fd)
     return getsockopt(fd, IPPROTO_TCP, TCP_INFO, &info, &len) == 0 ? info.tcpi_bytes_received : 0;
 }
 
-int http_sockets_find(const struct http_sockets *sockets, int port)
+int http_sockets_find(struct http_sockets *sockets, int port)
 {
     for (uint32_t i = sockets->count; i-- > 0;) {
-        if (local_port(sockets->fds[i]) == port) {
-            return sockets->fds[i];
+        struct http_socket *socket = &sockets->list[i];
+        socket->port = socket->port != 0 ? socket->port : local_port(socket->fd);
+        if (socket->port == port) {
+            return socket->fd;
         }
     }
     return -1;

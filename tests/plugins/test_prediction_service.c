@@ -66,9 +66,11 @@ static struct {
     int wait_ms;        /* for which the thread would wait now */
 } pace = {.lock = PTHREAD_MUTEX_INITIALIZER, .changed = PTHREAD_COND_INITIALIZER};
 
-void http_client_wait(struct http_client *client, int timeout_ms)
+void http_client_wait(struct http_client *client, const struct pollfd *others, uint32_t count, int timeout_ms)
 {
     (void)client;
+    (void)others;
+    (void)count;
     (void)pthread_mutex_lock(&pace.lock);
     atomic_fetch_add(&clock_now, pace.free ? timeout_ms : 0); /* it winds up */
     pace.wait_ms = timeout_ms;

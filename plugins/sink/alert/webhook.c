@@ -166,7 +166,7 @@ static void *serve(void *arg)
         rc = http_client_run(w->http, on_result, w, &err);
         rc = rc == CHURN_OK ? post_due(w, &wait_ms, &err) : rc;
         if (rc == CHURN_OK) {
-            http_client_wait(w->http, wait_ms);
+            http_client_wait(w->http, NULL, 0, wait_ms);
         }
     }
     (void)pthread_mutex_lock(&w->lock);

@@ -116,7 +116,7 @@ static int32_t go_on(struct service *s, churn_error *err)
     rc = rc == CHURN_OK ? conclude_drain(s, err) : rc;
     if (rc == CHURN_OK) {
         update_gauge(s, 0);
-        http_client_wait(s->http, wait_ms(s, more));
+        http_client_wait(s->http, NULL, 0, wait_ms(s, more));
     }
     return rc;
 }
@@ -129,7 +129,7 @@ static int32_t wind_up(struct service *s, churn_error *err)
     while (rc == CHURN_OK && s->settling_count + s->sent > 0 && service_now_ms(s) < atomic_load(&s->stop_at_ms)) {
         rc = outcome_take_reports(s, err);
         rc = rc == CHURN_OK ? outcome_settle_all(s, err) : rc;
-        http_client_wait(s->http, POLL_SENT_MS);
+        http_client_wait(s->http, NULL, 0, POLL_SENT_MS);
     }
     return rc;
 }
