@@ -37,22 +37,67 @@ struct trigger *trigger_new(const struct trigger *from)
     return trigger;
 }
 
+/* What is left of a text that is read. */
+static int take_literal(churn_str *left, const char *literal)
+{
+    uint32_t len = (uint32_t)strlen(literal);
+    if (left->len < len || memcmp(left->ptr, literal, len) != 0) {
+        return 0;
+    }
+    *left = (churn_str){.ptr = left->ptr + len, .len = left->len - len};
+    return 1;
+}
+
+/* Takes what stands before the closing quote, and that; 0 where any of it is escaped, or would have to be. */
+static int take_plain(churn_str *left, churn_str *ret)
+{
+    uint32_t len = 0;
+    while (len < left->len && left->ptr[len] != '"') {
+        if (left->ptr[len] == '\\' || (unsigned char)left->ptr[len] < 0x20) {
+            return 0;
+        }
+        len++;
+    }
+    *ret = (churn_str){.ptr = left->ptr, .len = len};
+    *left = (churn_str){.ptr = left->ptr + len, .len = left->len - len};
+    return take_literal(left, "\"");
+}
+
+/* The form in which the engine writes triggers, where no text is escaped: it needs no tree of JSON, which would cost
+ * more than all else that is done with a trigger. 0: it is another form. */
+static int read_plain(churn_str value, struct trigger *texts)
+{
+    churn_str left = value;
+    return take_literal(&left, "{\"request_id\":\"") && take_plain(&left, &texts->request_id) &&
+           take_literal(&left, ",\"customer_id\":\"") && take_plain(&left, &texts->customer_id) &&
+           take_literal(&left, ",\"trigger\":{\"event_id\":\"") && take_plain(&left, &texts->event_id) &&
+           take_literal(&left, ",\"event_type\":\"") && take_plain(&left, &texts->event_type) &&
+           take_literal(&left, ",\"timestamp\":\"") && take_plain(&left, &texts->timestamp) &&
+           take_literal(&left, "}}") && left.len == 0 && text_is_utf8(value);
+}
+
+static int read_tree(json_object *object, struct trigger *texts)
+{
+    json_object *inner;
+    return json_read_string(object, "request_id", &texts->request_id) &&
+           json_read_string(object, "customer_id", &texts->customer_id) &&
+           json_object_object_get_ex(object, "trigger", &inner) && json_object_is_type(inner, json_type_object) &&
+           json_read_string(inner, "event_id", &texts->event_id) &&
+           json_read_string(inner, "event_type", &texts->event_type) &&
+           json_read_string(inner, "timestamp", &texts->timestamp);
+}
+
 struct trigger *trigger_parse(churn_str value, churn_error *err)
 {
-    json_object *object = value.ptr != NULL ? json_read_object(value) : NULL, *inner = NULL;
     struct trigger texts, *trigger = NULL;
+    int plain = value.ptr != NULL && read_plain(value, &texts);
+    json_object *object = value.ptr != NULL && !plain ? json_read_object(value) : NULL;
     int64_t ms;
-    if (object == NULL) {
+    if (object == NULL && !plain) {
         (void)churn_fail(err, CHURN_REJECT, "a trigger must be a JSON object");
         return NULL;
     }
-    if (!json_read_string(object, "request_id", &texts.request_id) ||
-        !json_read_string(object, "customer_id", &texts.customer_id) ||
-        !json_object_object_get_ex(object, "trigger", &inner) || !json_object_is_type(inner, json_type_object) ||
-        !json_read_string(inner, "event_id", &texts.event_id) ||
-        !json_read_string(inner, "event_type", &texts.event_type) ||
-        !json_read_string(inner, "timestamp", &texts.timestamp) || texts.customer_id.len == 0 ||
-        texts.customer_id.len > 128) {
+    if ((!plain && !read_tree(object, &texts)) || texts.customer_id.len == 0 || texts.customer_id.len > 128) {
         (void)churn_fail(err, CHURN_REJECT,
                          "a trigger needs the strings request_id, customer_id (1 to 128 bytes) and an object trigger "
                          "with the strings event_id, event_type, timestamp");

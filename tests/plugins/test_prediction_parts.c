@@ -761,6 +761,70 @@ static void test_who_goes_into_a_request(void)
     waiting_free(&w);
 }
 
+#define TRIGGER(customer, end)                                                                                         \
+    "{\"request_id\":\"e/0/1\",\"customer_id\":\"" customer                                                            \
+    "\",\"trigger\":{\"event_id\":\"v\",\"event_type\":\"login\",\"timestamp\":\"2026-01-01T00:00:00.000Z\"}" end
+#define NEEDS "a trigger needs the strings"
+#define OBJECT "a trigger must be a JSON object"
+
+/* As the engine writes it, and in any other form of JSON: the same is taken, and the same refused. */
+static const struct {
+    const char *text;
+    const char *customer; /* NULL: refused */
+    const char *said;
+} trigger_texts[] = {
+    {TRIGGER("C", "}"), "C", NULL},
+    {TRIGGER("\xc3\xa9", "}"), "\xc3\xa9", NULL},
+    {TRIGGER("a\\u0041\\\"b", "}"), "aA\"b", NULL},
+    {TRIGGER("C", ",\"more\":[1]}"), "C", NULL},
+    {TRIGGER("C", "} "), "C", NULL},
+    {TRIGGER("C", "}x"), NULL, OBJECT},
+    {TRIGGER("C", ""), NULL, OBJECT},
+    {TRIGGER("\xff", "}"), NULL, OBJECT},
+    {TRIGGER("\xed\xa0\x80", "}"), NULL, OBJECT},
+    {TRIGGER("a\\q", "}"), NULL, OBJECT},
+    {TRIGGER("", "}"), NULL, NEEDS},
+    {TRIGGER("C", ",\"customer_id\":\"D\"}"), "D", NULL}, /* of a repeated name the last counts */
+    {TRIGGER("C", ",\"customer_id\":1}"), NULL, NEEDS},
+    {"", NULL, OBJECT},
+    {"[]", NULL, OBJECT},
+    {"{}", NULL, NEEDS},
+    {"{\"request_id\":\"", NULL, OBJECT},
+    {"{\"request_id\":\"e/0/1\",\"customer_id\":\"C\",\"trigger\":{\"event_id\":\"v\",\"event_type\":\"login\","
+     "\"timestamp\":\"yesterday\"}}",
+     NULL, "a trigger's timestamp must be written"},
+};
+
+static void test_reading_a_trigger(void)
+{
+    char long_id[160] = "", text[512];
+    struct trigger *trigger;
+    churn_error err = {.size = sizeof err};
+    for (size_t i = 0; i < sizeof trigger_texts / sizeof trigger_texts[0]; i++) {
+        trigger = trigger_parse(str(trigger_texts[i].text), &err);
+        CU_ASSERT_EQUAL_FATAL(trigger != NULL, trigger_texts[i].customer != NULL);
+        if (trigger != NULL) {
+            CU_ASSERT_TRUE(churn_equal(trigger->customer_id, str(trigger_texts[i].customer)));
+            CU_ASSERT_TRUE(churn_equal(trigger->request_id, str("e/0/1")));
+            CU_ASSERT_TRUE(churn_equal(trigger->event_id, str("v")));
+            CU_ASSERT_TRUE(churn_equal(trigger->event_type, str("login")));
+            CU_ASSERT_TRUE(churn_equal(trigger->timestamp, str("2026-01-01T00:00:00.000Z")));
+            CU_ASSERT_EQUAL(trigger->timestamp_ms, INT64_C(1767225600000));
+        } else {
+            CU_ASSERT_PTR_EQUAL(strstr(err.message, trigger_texts[i].said), err.message);
+        }
+        free(trigger);
+    }
+    CU_ASSERT_PTR_NULL(trigger_parse((churn_str){0}, &err));
+    memset(long_id, 'c', 129);
+    (void)snprintf(text, sizeof text, TRIGGER("%s", "}"), long_id);
+    CU_ASSERT_PTR_NULL(trigger_parse(str(text), &err));
+    (void)snprintf(text, sizeof text, TRIGGER("%s", "}"), long_id + 1);
+    trigger = trigger_parse(str(text), &err);
+    CU_ASSERT_PTR_NOT_NULL(trigger);
+    free(trigger);
+}
+
 int main(void)
 {
     CU_TestInfo tests[] = {TEST(test_first_come_first_served),
@@ -787,6 +851,7 @@ int main(void)
                            TEST(test_how_many_digits_are_kept),
                            TEST(test_what_an_answer_says),
                            TEST(test_position_of_a_trigger),
+                           TEST(test_reading_a_trigger),
                            CU_TEST_INFO_NULL};
     return run_tests_without_leaks("parts of the sink prediction", tests);
 }

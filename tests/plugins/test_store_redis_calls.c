@@ -116,6 +116,7 @@ __attribute__((unused)) static bool is_refused(const void *caller)
 /* --- The server --- */
 
 #define SHA "0123456789012345678901234567890123456789"
+#define WRITE_SHA "511759c0240993b608b43d1109cee027bf71e9a2" /* of the script that writes whole hashes */
 #define LOADED "$40\r\n" SHA "\r\n"
 
 /* A command that begins with `begin` is answered with `reply`; "": never; NULL: by hanging up. */
@@ -1087,13 +1088,23 @@ static void answers_to_calls(void)
         {WRITE, {{"EVAL", "+OK\r\n"}}, CHURN_RETRY, false, "", UNEXPECTED},
         {WRITE, {{"EVAL", "-NOAUTH x\r\n"}}, CHURN_FATAL, false, "", "Redis at %W: NOAUTH x"},
         {WRITE,
-         {{"EVAL <redis.call> 1 a", ":1\r\n"}, {"EVAL", "-OOM x\r\n"}},
+         {{"EVALSHA " WRITE_SHA " 1 a", ":1\r\n"}, {"EVAL", "-OOM x\r\n"}},
          CHURN_RETRY,
          false,
          "",
          "Redis at %W: OOM x"},
-        {WRITE, {{"EVAL <redis.call> 1 a", "-WRONGTYPE x\r\n"}, {"EVAL", ":1\r\n"}}, CHURN_REJECT, false, "", FOREIGN},
-        {WRITE, {{"EVAL <redis.call> 1 b", NULL}, {"EVAL", "-OOM x\r\n"}}, CHURN_RETRY, true, "", "Redis at %W: OOM x"},
+        {WRITE,
+         {{"EVALSHA " WRITE_SHA " 1 a", "-WRONGTYPE x\r\n"}, {"EVAL", ":1\r\n"}},
+         CHURN_REJECT,
+         false,
+         "",
+         FOREIGN},
+        {WRITE,
+         {{"EVALSHA " WRITE_SHA " 1 b", NULL}, {"EVAL", "-OOM x\r\n"}},
+         CHURN_RETRY,
+         true,
+         "",
+         "Redis at %W: OOM x"},
         {WRITE, {{"EVAL", NULL}}, CHURN_RETRY, true, "", CLOSED},
         {ALLOWED, {{"EVALSHA", "*0\r\n"}, {"EVAL", ALL_ALLOWED}}, CHURN_OK, false, "", ""},
         {ALLOWED,
@@ -1178,7 +1189,12 @@ static void what_is_asked_of_calls(void)
     void *s = begin();
     rule(0, "EVAL", ":1\r\n");
     CU_ASSERT_EQUAL(make_call(s, WRITE, text), CHURN_OK);
-    check_asked("EVAL <redis.call> 1 a 1 f 1|EVAL <redis.call> 1 b 0|");
+    check_asked("EVALSHA " WRITE_SHA " 1 a 1 f 1|EVALSHA " WRITE_SHA " 1 b 0|");
+    rule(0, "EVALSHA " WRITE_SHA " 1 b", "-NOSCRIPT x\r\n"); /* it was restarted, or told to forget */
+    rule(1, "EVAL", ":1\r\n");
+    CU_ASSERT_EQUAL(make_call(s, WRITE, text), CHURN_OK);
+    check_asked("EVALSHA " WRITE_SHA " 1 a 1 f 1|EVALSHA " WRITE_SHA
+                " 1 b 0|EVAL <redis.call> 1 a 1 f 1|EVAL <redis.call> 1 b 0|");
     rule(0, "SCAN", "*2\r\n$1\r\n0\r\n*0\r\n");
     CU_ASSERT_EQUAL(ops->keys(s, (churn_str){.ptr = "a\0*?[]\\b", .len = 8}, append_key, text, &err), CHURN_OK);
     check_asked("SCAN 0 MATCH a\\00\\*\\?\\[\\]\\\\b* COUNT 1000|");
@@ -1583,13 +1599,15 @@ static int32_t call_with_much(void *s, unsigned what, char *text)
 
 static void answer_with_much(unsigned what)
 {
+    bool writes = what == MANY_WRITES || what == OTHER_CALLS + (unsigned)WRITE;
     rule(0, "EVALSHA",
          what == ONE_PUT     ? large_answer(ONE(LARGE_HEAD))
          : what == MANY_PUTS ? "-NOAUTH x\r\n"
+         : writes            ? ":1\r\n"
                              : "*0\r\n");
     rule(1, "WAIT", ":1\r\n");
     rule(2, "SCAN", "*2\r\n$1\r\n0\r\n*1\r\n$1\r\nx\r\n");
-    rule(3, "EVAL <redis", ":1\r\n");
+    rule(3, "EVALSHA " WRITE_SHA, ":1\r\n");
     rule(4, "EVAL <local h", HISTORY);
     rule(5, "EVAL", ALL_ALLOWED);
     rule(6, "HGETALL", "*2\r\n$1\r\nx\r\n$2\r\nyy\r\n");
@@ -1895,7 +1913,7 @@ static void nothing_is_kept(void)
         for (enum call call = GET; call <= IDENTITY; call++) {
             static const struct rule good[] = {{"HGETALL", "*2\r\n$1\r\nx\r\n$2\r\nyy\r\n"},
                                                {"SCAN", "*2\r\n$1\r\n0\r\n*1\r\n$1\r\nx\r\n"},
-                                               {"EVAL <redis", ":1\r\n"},
+                                               {"EVALSHA " WRITE_SHA, ":1\r\n"},
                                                {"EVAL <local h", HISTORY},
                                                {"EVALSHA", "*0\r\n"},
                                                {"EVAL", ALL_ALLOWED}};

@@ -1,10 +1,13 @@
 #include "hashes.h"
 #include "calls.h"
 #include "commands.h"
+#include "errors.h"
 #include "pairs.h"
 #include "replies.h"
 #include "resp.h"
 
+#include <openssl/sha.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -145,17 +148,37 @@ int32_t redis_keys(void *session, churn_str prefix, churn_key_fn fn, void *ctx, 
     return result;
 }
 
-static bool queue_write(struct session *s, const churn_hash *hash)
+/* A script as a server is asked to run it: by its name, which any server has that was told its text once; or by that.
+ */
+struct script {
+    churn_str command;
+    churn_str text;
+};
+
+int32_t hashes_name_scripts(struct redis_store *store, churn_error *err)
 {
-    const churn_str script = churn_text(write_script);
+    static const char digits[] = "0123456789abcdef";
+    unsigned char digest[SHA_DIGEST_LENGTH];
+    if (SHA1((const unsigned char *)write_script, strlen(write_script), digest) == NULL) {
+        return churn_fail(err, CHURN_FATAL, "a script cannot be named: OpenSSL lacks memory, or SHA-1");
+    }
+    for (size_t i = 0; i < (size_t)2 * SHA_DIGEST_LENGTH; i++) {
+        store->write_name[i] = digits[digest[i / 2] >> (i % 2 == 0 ? 4 : 0) & 15];
+    }
+    return CHURN_OK;
+}
+
+static bool queue_write(struct session *s, const struct script *script, const churn_hash *hash)
+{
     char number[21], *at;
-    size_t bytes = script.len + hash->key.len + sizeof number + pairs_size(hash->fields, hash->count);
-    at = commands_begin(&s->commands, PENDING_CALL, 0, 5 + (size_t)2 * hash->count, bytes + sizeof "EVAL" + sizeof "1");
+    size_t bytes =
+        script->command.len + script->text.len + hash->key.len + sizeof number + pairs_size(hash->fields, hash->count);
+    at = commands_begin(&s->commands, PENDING_CALL, 0, 5 + (size_t)2 * hash->count, bytes + sizeof "1");
     if (at == NULL) {
         return false;
     }
-    at = write_arg(at, churn_text("EVAL"));
-    at = write_arg(at, script);
+    at = write_arg(at, script->command);
+    at = write_arg(at, script->text);
     at = write_arg(at, churn_text("1"));
     at = write_arg(at, hash->key);
     at = write_arg(at, number_arg(number, hash->ttl_ms > 0 ? (uint64_t)hash->ttl_ms : 0));
@@ -163,33 +186,51 @@ static bool queue_write(struct session *s, const churn_hash *hash)
     return true;
 }
 
-static int32_t await_write(struct session *s, churn_str key, churn_error *err)
+/* *ret_unknown 1: the server does not know the script by that name. */
+static int32_t await_write(struct session *s, churn_str key, bool *ret_unknown, churn_error *err)
 {
     redisReply *reply;
     int32_t result = call_wait(s, &reply, err);
     if (result != CHURN_OK) {
         return result;
     }
-    if (reply->type != REDIS_REPLY_INTEGER) {
+    if (reply->type == REDIS_REPLY_ERROR && error_verdict(reply->str) == VERDICT_RELOAD) {
+        *ret_unknown = true;
+    } else if (reply->type != REDIS_REPLY_INTEGER) {
         return call_fail(s, reply, key, err);
     }
     freeReplyObject(reply);
     return CHURN_OK;
 }
 
-int32_t redis_write(void *session, const churn_hash *hashes, uint32_t count, churn_error *err)
+static int32_t write_all(struct session *s, const struct script *script, const churn_hash *hashes, uint32_t count,
+                         bool *ret_unknown, churn_error *err)
 {
-    struct session *s = session;
-    int32_t result = call_begin(s, err);
+    int32_t result = CHURN_OK;
     uint32_t queued = 0;
-    if (result != CHURN_OK) {
-        return result;
-    }
-    for (; queued < count && queue_write(s, &hashes[queued]); queued++) {
+    *ret_unknown = false;
+    for (; queued < count && queue_write(s, script, &hashes[queued]); queued++) {
     }
     for (uint32_t i = 0; i < queued; i++) { /* every answer is read, or the next call would get it */
-        int32_t one = await_write(s, hashes[i].key, result == CHURN_OK ? err : NULL);
+        int32_t one = await_write(s, hashes[i].key, ret_unknown, result == CHURN_OK ? err : NULL);
         result = result == CHURN_OK ? one : result;
     }
     return result == CHURN_OK && queued < count ? fail_memory(err) : result;
+}
+
+int32_t redis_write(void *session, const churn_hash *hashes, uint32_t count, churn_error *err)
+{
+    struct session *s = session;
+    const struct script whole = {.command = churn_text("EVAL"), .text = churn_text(write_script)};
+    const struct script named = {.command = churn_text("EVALSHA"), .text = churn_text(s->store->write_name)};
+    bool unknown;
+    int32_t result = call_begin(s, err);
+    if (result != CHURN_OK) {
+        return result;
+    }
+    result = write_all(s, &named, hashes, count, &unknown, err);
+    if (result == CHURN_OK && unknown) { /* those that were written meanwhile are written the same once more */
+        result = write_all(s, &whole, hashes, count, &unknown, err);
+    }
+    return result;
 }

@@ -2,7 +2,11 @@
 #ifndef REDIS_HASHES_H
 #define REDIS_HASHES_H
 
+#include "settings.h"
 #include <churn/store.h>
+
+/* Names the script that writes, as servers do. */
+int32_t hashes_name_scripts(struct redis_store *store, churn_error *err);
 
 /* The store's calls of these names; see <churn/store.h>. */
 int32_t redis_get_many(void *session, const churn_str *keys, uint32_t count, churn_fields_fn fn, void *ctx,

@@ -105,13 +105,15 @@ static const churn_option options[] = {
 static int32_t redis_create(void *self, const churn_host *host, churn_error *err)
 {
     struct redis_store *store = self;
+    int32_t rc;
     store->host = host;
     if (store->durability == DURABILITY_REPLICAS) {
         (void)snprintf(store->promise, sizeof store->promise, "replicas: %" PRId64, store->replicas);
     } else {
         (void)snprintf(store->promise, sizeof store->promise, "%s", durabilities[store->durability]);
     }
-    return settings_resolve(store, err);
+    rc = hashes_name_scripts(store, err);
+    return rc == CHURN_OK ? settings_resolve(store, err) : rc;
 }
 
 static const char *redis_durability(void *self)

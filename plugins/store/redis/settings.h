@@ -52,6 +52,7 @@ struct redis_store {
     int64_t connect_timeout_ms;
     int32_t durability; /* enum durability */
     int64_t replicas;
+    char write_name[41];    /* of the script that writes whole hashes: its SHA-1 */
     struct url url;         /* that of `given`, which `login` and `address` may point into; zeroed when there is none */
     struct address address; /* of the server, where no Sentinel tells it */
     struct address *sentinels;    /* `sentinel_count` of them */
