@@ -28,7 +28,7 @@ struct stalls {
     pthread_mutex_t lock;
     struct log *log;
     int64_t (*now_ms)(void);
-    struct stall *first; /* what once was is kept: there are few */
+    struct stall *first; /* what once was is kept: there are few; in the order in which they last began */
     atomic_uint lasting; /* how many last: while none does, nobody needs the lock to say that one is over */
 };
 
@@ -76,14 +76,28 @@ static struct stall *find(const struct stalls *stalls, const struct stall_place 
     return stall;
 }
 
+/* To the end: what began first is named first, wherever a stall is named. */
+static void put_last(struct stalls *stalls, struct stall *stall)
+{
+    struct stall **at = &stalls->first;
+    while (*at != NULL) {
+        if (*at == stall) {
+            *at = stall->next;
+        } else {
+            at = &(*at)->next;
+        }
+    }
+    stall->next = NULL;
+    *at = stall;
+}
+
 static struct stall *find_or_add(struct stalls *stalls, const struct stall_place *place, const char *what)
 {
     struct stall *stall = find(stalls, place, what);
     if (stall == NULL && (stall = calloc(1, sizeof *stall)) != NULL) {
         stall->place = *place;
         (void)snprintf(stall->what, sizeof stall->what, "%s", what);
-        stall->next = stalls->first;
-        stalls->first = stall;
+        put_last(stalls, stall);
     }
     return stall;
 }
@@ -191,6 +205,7 @@ void stalls_begin(struct stalls *stalls, const struct stall_place *place, const 
         stall->level = level;
         if (!stall->lasts) {
             stall->place = *place;
+            put_last(stalls, stall);
             set_lasts(stalls, stall, true);
             stall->began_ms = now;
             stall->since_ms = clock_wall_ms();

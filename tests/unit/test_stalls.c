@@ -160,11 +160,12 @@ static void test_workers_share_the_lines(void)
     stalls_begin(stalls, &another, "store", CHURN_LOG_ERROR, "mine");
     check_text(new_lines(), "WARN  kafka: refused (stalled: store)\nERROR kafka: mine (stalled: store)\n",
                "one for both workers, one for the other plugin");
-    check_all("kafka/0 store: mine; kafka/1 store: refused too; kafka/0 store: refused; ", "all of them");
+    check_all("kafka/0 store: refused; kafka/1 store: refused too; kafka/0 store: mine; ",
+              "in the order in which they began, as the log has them");
     remind_at(60001, -1);
     check_text(new_lines(),
-               "ERROR kafka: still stalled (store) since , for 1 min 0 s: mine\n"
-               "ERROR kafka: still stalled (store) in 2 workers since , for 1 min 0 s: refused too\n",
+               "ERROR kafka: still stalled (store) in 2 workers since , for 1 min 0 s: refused\n"
+               "ERROR kafka: still stalled (store) since , for 1 min 0 s: mine\n",
                "one each");
     stalls_end(stalls, &first, "store", NULL);
     check_text(new_lines(), "", "the other worker's lasts");
