@@ -84,6 +84,8 @@ libcore_la_SOURCES += \
   %D%/stalled.h \
   %D%/state.c \
   %D%/state.h \
+  %D%/stored.c \
+  %D%/stored.h \
   %D%/summary.c \
   %D%/summary.h \
   %D%/tapping.c \

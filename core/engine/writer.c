@@ -17,6 +17,7 @@
 #include "engine/plugin_call.h"
 #include "engine/reach.h"
 #include "engine/stalled.h"
+#include "engine/stored.h"
 #include "engine/tapping.h"
 #include "profile/profile_render.h"
 #include "profile/store_keys.h"
@@ -197,46 +198,6 @@ static bool went_back(struct worker *worker, const struct customer *customer, ui
     return true;
 }
 
-/* Answers as reach_check_mark, CHURN_REJECT with *reject. */
-static int32_t check_position(struct worker *worker, const struct customer *customer, const char *kind, uint32_t part,
-                              int64_t below, struct reject *reject)
-{
-    int32_t result = reach_check_mark(worker, part, customer, kind, below);
-    if (result == CHURN_REJECT) {
-        churn_str name = parts_name(&worker->parts.items[part]);
-        reject_set(reject, REJECT_DAMAGED_PROFILE, PROFILE_COUNTED_NEVER, kind, (int)name.len, name.ptr);
-    }
-    return result;
-}
-
-static bool is_judged(int32_t result)
-{
-    return result == CHURN_OK || result == CHURN_REJECT;
-}
-
-/* Whether a profile has counted events that never were. What it says of such a partition is taken out: it must not hide
- * events that were not counted. Answers as check_position. */
-static int32_t check_positions(struct worker *worker, const struct customer *customer, struct profile *profile,
-                               struct reject *reject)
-{
-    int32_t found = CHURN_OK;
-    for (uint32_t i = 0; is_judged(found) && i < profile->mark_count; i++) {
-        struct mark *mark = &profile->marks[i];
-        int32_t result = check_position(worker, customer, MARK_PREFIX, mark->part, mark->next, reject);
-        mark->next = result == CHURN_REJECT ? 0 : mark->next;
-        found = result != CHURN_OK ? result : found;
-    }
-    for (uint32_t i = 0; is_judged(found) && i < profile->late_count; i++) {
-        struct late *late = &profile->late[i];
-        int64_t last = late->count > 0 ? late->ranges[late->count - 1].last : 0;
-        int32_t result =
-            check_position(worker, customer, LATE_PREFIX, late->part, last < INT64_MAX ? last + 1 : last, reject);
-        late->count = result == CHURN_REJECT ? 0 : late->count;
-        found = result != CHURN_OK ? result : found;
-    }
-    return found;
-}
-
 /* What the store has is damaged, or it takes nothing in its place. `stored` has what could be read of it: its marks may
  * still say what it has counted. NULL: nothing. */
 static bool refuse_profile(struct worker *worker, struct window *window, struct delta *delta,
@@ -262,28 +223,6 @@ static void put_later(struct worker *worker, struct delta *delta)
     }
 }
 
-/* Reads what is stored. CHURN_OK when it can be a base; CHURN_REJECT, with *reject, when it is damaged: `stored` has
- * what can be relied on; CHURN_RETRY: it cannot be told now; CHURN_FATAL when the worker failed. */
-static int32_t judge_stored(struct worker *worker, const struct customer *customer, const churn_put_reply *reply,
-                            struct profile *stored, struct reject *reject)
-{
-    char message[256];
-    int32_t read = profile_read(stored, registry_of(worker), &worker->parts,
-                                (churn_str){.ptr = customer->id, .len = customer->id_len}, reply->fields, reply->count,
-                                message, sizeof message);
-    int32_t positions;
-    if (read == CHURN_FATAL) {
-        (void)out_of_memory(worker);
-        return CHURN_FATAL;
-    }
-    positions = check_positions(worker, customer, stored, reject);
-    if (is_judged(positions) && (read == CHURN_REJECT || reply->result == CHURN_REJECT)) {
-        reject_set(reject, REJECT_DAMAGED_PROFILE, "%s", reply->result == CHURN_REJECT ? reply->message : message);
-        return CHURN_REJECT;
-    }
-    return positions;
-}
-
 /* Takes the stored profile as the new base and merges the delta into it. */
 static bool resolve_conflict(struct worker *worker, struct window *window, struct delta *delta,
                              const churn_put_reply *reply)
@@ -301,7 +240,7 @@ static bool resolve_conflict(struct worker *worker, struct window *window, struc
     if (stored == NULL) {
         return out_of_memory(worker);
     }
-    switch (judge_stored(worker, customer, reply, stored, &reject)) {
+    switch (stored_judge(worker, customer, reply, stored, &reject)) {
     case CHURN_OK:
         metrics_add_own(worker->counters.conflicts, 1);
         stored->version = reply->version;
