@@ -56,6 +56,8 @@ libcore_la_SOURCES += \
   %D%/put_back.h \
   %D%/reach.c \
   %D%/reach.h \
+  %D%/read_ahead.c \
+  %D%/read_ahead.h \
   %D%/reading.c \
   %D%/reading.h \
   %D%/redrive_scope.c \

@@ -16,6 +16,7 @@
 #include "engine/own_headers.h"
 #include "engine/plugin_call.h"
 #include "engine/reach.h"
+#include "engine/read_ahead.h"
 #include "engine/stalled.h"
 #include "engine/stored.h"
 #include "engine/tapping.h"
@@ -121,6 +122,7 @@ static bool put(struct worker *worker, struct window *window, uint32_t index)
     put.expected_version = customer->profile->version;
     put.fields = worker->writer.rendered.pairs;
     put.count = worker->writer.rendered.count;
+    put.flags = customer->read ? CHURN_PUT_READ : 0;
     worker_enter(worker, &worker->pipeline->store);
     result = ops_of(worker)->put(worker->session.handle, &put, &err);
     worker_enter(worker, NULL);
@@ -146,6 +148,9 @@ static bool put_merged(struct worker *worker, struct window *window)
 /* Everything that the window refused is safe in the dead letters. */
 static bool begin_to_write(struct worker *worker, struct window *window)
 {
+    if (!read_ahead(worker, window)) {
+        return false;
+    }
     window->state = WINDOW_WRITING;
     window->put_us = clock_monotonic_us();
     for (uint32_t i = 0; i < window->delta_count; i++) {
@@ -273,6 +278,7 @@ static bool take_reply(struct worker *worker, struct window *window, const churn
             metrics_add_own(worker->counters.created, 1);
         }
         profile_saved(profile);
+        delta->customer->read = false;
         damage_mended(worker, delta->customer);
         worker->writer.retry_pause_ms = 0;
         set_stored(worker, window, delta);

@@ -160,6 +160,7 @@ void cache_set_profile(struct cache *cache, struct customer *customer, struct pr
 {
     profile_free(customer->profile, cache->registry);
     customer->profile = profile;
+    customer->read = false;
     cache_note_growth(cache, customer);
 }
 

@@ -15,6 +15,7 @@ struct customer {
     uint32_t hash;                /* of the id */
     uint32_t id_len;
     bool used;    /* since it was last looked at */
+    bool read;    /* the profile was asked for, and not written since */
     bool damaged; /* what the store has for it can be neither read nor written over */
     char id[];
 };

@@ -123,3 +123,23 @@ def test_a_profile_that_was_deleted_while_running(stack):
     stack.redis.client.delete(f"profile:{customer}")
     stack.run("-c", config, "--until-end", "--replay-from", "beginning")
     oracle.assert_profiles(model_of(path), stack.redis.hashes("profile:"))
+
+
+def test_a_restart_reads_profiles_before_it_writes_them(stack):
+    """Exact, without a conflict for each customer; and an expiry that an earlier configuration had set is gone."""
+    path, config = setup(stack, ttl="1h")
+    allow(stack, "~*", "+@all")
+    stack.run("-c", config, "--until-end")
+    client = stack.redis.client
+    keys = list(client.scan_iter("profile:*"))
+    assert len(keys) == 40 and all(client.pttl(key) > 0 for key in keys)
+    settings = yaml.safe_load(config.read_text())
+    del settings["store"]["ttl"]
+    settings["processors"], settings["sinks"] = [], []
+    config.write_text(yaml.safe_dump(settings))
+    with path.open("ab") as file:
+        file.write(b"".join(value + b"\n" for _, value in events.load(400, 60, 11, event_prefix="later")))
+    run = stack.run("-c", config, "--until-end")
+    oracle.assert_profiles(model_of(path), stack.redis.hashes("profile:"))
+    assert "writes 59" in run.out and "conflicts" not in run.out, run.out
+    assert all(client.pttl(key) == -1 for key in client.scan_iter("profile:*"))

@@ -654,6 +654,21 @@ static int32_t queue(void *session, churn_str key, uint64_t version, uint64_t id
     return ops->put(session, &put, &err);
 }
 
+/* The same of a version that was read by a call of its own. */
+static int32_t queue_read(void *session, churn_str key, uint64_t version, int64_t ttl_ms)
+{
+    const churn_pair field = {.name = str("f"), .value = str("1")};
+    const churn_put put = {.size = sizeof put,
+                           .count = 1,
+                           .key = key,
+                           .expected_version = version,
+                           .fields = &field,
+                           .id = 5,
+                           .ttl_ms = ttl_ms,
+                           .flags = CHURN_PUT_READ};
+    return ops->put(session, &put, &err);
+}
+
 static int32_t poll_for(void *session, churn_put_reply *reply)
 {
     uint32_t count = 9;
@@ -806,6 +821,14 @@ static void what_is_asked_of_puts(void)
     check_asked(CALL("\\dc\\00\\01\\97\\a3key\\a19\\a11\\a2_v\\a210\\a1f\\a11"));
     CU_ASSERT(ASK(9, 0));
     check_asked(CALL("\\dc\\00\\01\\97\\a3key\\a19\\a2-1\\a2_v\\a210\\a1f\\a11"));
+    end(s);
+    s = begin();
+    rule(0, "EVALSHA", ONE(":1\r\n"));
+    CU_ASSERT_EQUAL(queue_read(s, str("key"), 9, 0), CHURN_OK); /* nor has anybody looked at one that is there */
+    CU_ASSERT_EQUAL(poll_for(s, &reply), CHURN_OK);
+    check_asked(CALL("\\dc\\00\\01\\97\\a3key\\a19\\a2-1\\a2_v\\a210\\a1f\\a11"));
+    CU_ASSERT(ASK(10, 0));
+    check_asked(CALL("\\dc\\00\\01\\97\\a3key\\a210\\a10\\a2_v\\a211\\a1f\\a11"));
     end(s);
     memset(longs, 'x', sizeof longs);
     for (size_t i = 0; i < sizeof sizes / sizeof sizes[0]; i++) {

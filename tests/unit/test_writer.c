@@ -59,6 +59,10 @@ static struct {
     unsigned puts_before_it; /* that succeed before put_result is answered */
     int64_t ends_at;         /* what the source says of t/3 */
     int32_t bounds_result;
+    const char *known; /* whom get_many finds: the letters of their ids */
+    const char *odd;   /* … with a version that cannot be read */
+    uint32_t gets;     /* keys that it serves before get_result */
+    int32_t get_result;
     const char *counted; /* up to where profiles may have counted of it; NULL: that is not stored */
 } store;
 
@@ -133,7 +137,8 @@ static int32_t store_put(void *session, const churn_put *put, churn_error *err)
         enter_store();
         CU_ASSERT(put->ttl_ms == TTL_MS && put->size == sizeof *put);
     }
-    note("put %llu %.*s v%llu", (unsigned long long)(put->id & ~CHECKPOINT_ID), (int)put->key.len, put->key.ptr,
+    note("put%s %llu %.*s v%llu", put->flags == CHURN_PUT_READ ? " read" : "",
+         (unsigned long long)(put->id & ~CHECKPOINT_ID), (int)put->key.len, put->key.ptr,
          (unsigned long long)put->expected_version);
     for (uint32_t i = 0; i < put->count; i++) {
         churn_str name = put->fields[i].name, value = put->fields[i].value;
@@ -174,6 +179,29 @@ static int32_t store_get(void *session, churn_str key, churn_fields_fn fn, void 
               store.counted != NULL && strncmp(key.ptr, "churnd:letters:", strlen("churnd:letters:")) == 0);
 }
 
+/* Customers are called by one letter. Those it knows have ten events, at version 4. */
+static int32_t store_get_many(void *session, const churn_str *keys, uint32_t count, churn_fields_fn fn, void *ctx,
+                              churn_error *err)
+{
+    CU_ASSERT_PTR_EQUAL(session, &store);
+    enter_store();
+    note("get %u; ", count);
+    for (uint32_t i = 0; i < count; i++) {
+        char id = keys[i].ptr[keys[i].len - 1], version[] = "4", total[] = "10", mark[] = "3";
+        churn_pair fields[] = {{.name = text("_v"), .value = text(strchr(store.odd, id) != NULL ? "x" : version)},
+                               {.name = text("events_total"), .value = text(total)},
+                               {.name = text("_m:t/3"), .value = text(mark)}};
+        if (store.get_result != CHURN_OK && store.gets-- == 0) {
+            return churn_fail(err, store.get_result, "the get says so");
+        }
+        CU_ASSERT(fn(ctx, keys[i], fields, strchr(store.known, id) != NULL ? 3 : 0) == CHURN_OK);
+        memset(version, '#', 1);
+        memset(total, '#', 2);
+        memset(mark, '#', 1);
+    }
+    return CHURN_OK;
+}
+
 static int32_t store_write(void *session, const churn_hash *hashes, uint32_t count, churn_error *err)
 {
     CU_ASSERT(session == &store && count == 1);
@@ -206,10 +234,19 @@ static const churn_store_ops store_ops_ = {.size = sizeof store_ops_,
                                            .get = store_get,
                                            .close = store_close,
                                            .write = store_write};
+static const churn_store_ops reading_ops = {.size = sizeof reading_ops,
+                                            .open = store_open,
+                                            .put = store_put,
+                                            .poll = store_poll,
+                                            .get = store_get,
+                                            .close = store_close,
+                                            .write = store_write,
+                                            .get_many = store_get_many};
 static const churn_source_ops source_ops_ = {.size = sizeof source_ops_, .bounds = source_bounds};
 static struct loaded loaded_store = {.plugin = {.ops = &store_ops_, .kind = CHURN_KIND_STORE}, .path = "/fake.so"};
 static struct loaded loaded_source = {.plugin = {.ops = &source_ops_, .kind = CHURN_KIND_SOURCE}};
 static struct instance instance_of_store = {.self = &store}, instance_of_source;
+static struct loaded loaded_reading = {.plugin = {.ops = &reading_ops, .kind = CHURN_KIND_STORE}, .path = "/fake.so"};
 static struct section letters = {.input = CHURN_RECORD_DEAD_LETTER, .label = "dead_letters"};
 
 /* ---- a worker without its thread ---- */
@@ -550,6 +587,135 @@ static void test_a_cold_cache(void)
     check_counts("applied 2 skipped 3 puts 2 created 1 conflicts 4");
     check_written(window);
     CU_ASSERT(customer("a")->profile->version == 5 && customer("b")->profile->version == 7);
+    close_worker();
+}
+
+/* ---- profiles that are read ahead ---- */
+
+#define EIGHT "a@5 b@6 c@7 d@8 e@9 f@10 g@11 h@12"
+
+/* A worker whose store can be asked for many profiles, of whom it has `known`. */
+static void open_reading(const char *known)
+{
+    open_worker();
+    pipeline.store.loaded = &loaded_reading;
+    store.known = known;
+    store.odd = "";
+    trace[0] = '\0';
+}
+
+/* Who is unknown is asked for before the first put; whom the store has not is put as new. A put that is answered needs
+ * no mention of it again, and the versions still tell of another writer. */
+static void test_profiles_are_read_ahead(void)
+{
+    struct window *window;
+    open_reading("ab");
+    window = begin(EIGHT);
+    check_trace("get 8; put read 0 profile:a v4 n=11 m=6; put read 1 profile:b v4 n=11 m=7; "
+                "put 2 profile:c v0 n=1 m=8; put 3 profile:d v0 n=1 m=9; put 4 profile:e v0 n=1 m=10; "
+                "put 5 profile:f v0 n=1 m=11; put 6 profile:g v0 n=1 m=12; put 7 profile:h v0 n=1 m=13; ",
+                "read, then put");
+    batch(CHURN_OK);
+    answer(0, CHURN_CONFLICT, 5, "events_total=20 _m:t/3=3"); /* another wrote since */
+    for (uint64_t id = 1; id < 8; id++) {
+        answer(id, CHURN_OK, 0, NULL);
+    }
+    step(window);
+    check_trace("poll 0; put 0 profile:a v5 n=21 m=6; poll 0; ", "by the newer one");
+    answer_alone(0, CHURN_OK, 0, NULL);
+    step(window);
+    check_counts("applied 8 puts 8 created 6 conflicts 1");
+    check_written(window);
+    trace[0] = '\0';
+    window = begin("b@15");
+    check_trace("put 0 profile:b v5 n=12 m=16; ", "known, and written before");
+    close_worker();
+}
+
+/* What the stored mark has counted is left out of what was read, as it is after a conflict. */
+static void test_what_was_read_has_counted_it(void)
+{
+    struct window *window;
+    open_reading("abcdefgh");
+    window = begin("a@2 a@5 b@1 c@7 d@8 e@9 f@10 g@11 h@12");
+    check_states(window, "pspppppp", "all of b is counted");
+    CU_ASSERT_PTR_NOT_NULL(strstr(trace, "put read 0 profile:a v4 n=11 m=6; put read 2 profile:c"));
+    check_counts("skipped 1");
+    close_worker();
+}
+
+/* Few are not waited for, and those who are known or damaged not asked for. */
+static void test_whom_is_not_read_ahead(void)
+{
+    struct window *window;
+    open_reading("abcdefgh");
+    (void)begin("a@5 b@6 c@7 d@8 e@9 f@10 g@11");
+    CU_ASSERT_PTR_NULL(strstr(trace, "get "));
+    close_worker();
+    open_reading("abcdefghi");
+    cache_set_profile(&worker.cache, customer("a"), profile_new(&pipeline.catalog.registry));
+    (void)begin(EIGHT);
+    CU_ASSERT_PTR_NULL(strstr(trace, "get "));
+    close_worker();
+    open_reading("abcdefghi");
+    cache_set_damaged(&worker.cache, customer("a"), true);
+    (void)begin(EIGHT " i@13");
+    CU_ASSERT_PTR_NOT_NULL(strstr(trace, "get 8; put 0 profile:a v0"));
+    close_worker();
+    open_reading("abcdefgh");
+    session_lose(&worker, "gone");
+    window = begin(EIGHT);
+    check_states(window, "mmmmmmmm", "without a session");
+    CU_ASSERT_PTR_NULL(strstr(trace, "get "));
+    close_worker();
+}
+
+/* Reading ends with a batch of which too few are stored. */
+static void test_new_customers_end_the_reading(void)
+{
+    static const char ids[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMN"; /* 40 */
+    char events[400] = "";
+    for (unsigned round = 0; round < 2; round++) {
+        size_t len = 0;
+        open_reading(round == 0 ? "abcdefg" : "abcdefgh"); /* of 32 */
+        for (unsigned i = 0; i < sizeof ids - 1; i++) {
+            len += (size_t)snprintf(events + len, sizeof events - len, "%s%c@%u", i > 0 ? " " : "", ids[i], i + 5);
+        }
+        (void)begin(events);
+        CU_ASSERT_PTR_NOT_NULL(strstr(trace, "get 32; "));
+        CU_ASSERT_EQUAL(strstr(trace, "get 8; ") != NULL, round == 1);
+        close_worker();
+    }
+}
+
+/* What is wrong with one key is told by its put; a session that breaks is opened again, and the puts are none the
+ * less for it; a store that fails ends the run. */
+static void test_reading_ahead_that_fails(void)
+{
+    struct window *window;
+    open_reading("abcdefgh");
+    store.odd = "b";
+    store.get_result = CHURN_REJECT;
+    store.gets = 2;
+    (void)begin(EIGHT);
+    CU_ASSERT_PTR_NOT_NULL(strstr(trace, "get 8; put read 0 profile:a v4 n=11 m=6; put 1 profile:b v0 n=1 m=7; "
+                                         "put 2 profile:c v0 n=1 m=8; "));
+    close_worker();
+    open_reading("abcdefgh");
+    store.get_result = CHURN_RETRY;
+    store.gets = 1;
+    window = begin(EIGHT);
+    check_trace("get 8; close; ", "the get breaks it");
+    check_states(window, "mmmmmmmm", "to be put");
+    CU_ASSERT(customer("a")->profile->version == 4 && customer("b")->profile->version == 0);
+    check_stall("store: store: the get says so; waiting, nothing is lost");
+    close_worker();
+    open_reading("abcdefgh");
+    store.get_result = CHURN_FATAL;
+    store.gets = 1;
+    window = fill(EIGHT);
+    CU_ASSERT_FALSE(writer_begin(&worker, window));
+    check_text(worker.failure, "store: the get says so", "why");
     close_worker();
 }
 
@@ -1292,6 +1458,11 @@ int main(void)
         TEST(test_a_window_without_profiles),
         TEST(test_a_delta_without_events),
         TEST(test_a_cold_cache),
+        TEST(test_profiles_are_read_ahead),
+        TEST(test_what_was_read_has_counted_it),
+        TEST(test_whom_is_not_read_ahead),
+        TEST(test_new_customers_end_the_reading),
+        TEST(test_reading_ahead_that_fails),
         TEST(test_a_session_that_breaks_while_putting_again),
         TEST(test_checkpoints_are_answered_in_between),
         TEST(test_a_session_that_is_lost),

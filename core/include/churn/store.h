@@ -47,6 +47,10 @@ typedef struct churn_pair {
     churn_str value;
 } churn_pair;
 
+/** A put whose expected version was read by get or get_many, and not answered to a put of this session: an expiry that
+ * another one has set may be on the key, and goes with this write where `ttl_ms` is 0. (since ABI 1.3) */
+#define CHURN_PUT_READ (1u << 0)
+
 /** A conditional write: fields that are not named keep their stored values. */
 typedef struct churn_put {
     uint32_t size;
@@ -56,6 +60,8 @@ typedef struct churn_put {
     const churn_pair *fields;  /**< `count` fields, never `_v`: the store sets it to expected_version + 1 */
     uint64_t id;               /**< given back in the reply */
     int64_t ttl_ms;            /**< expiry renewed by this write; 0: none */
+    uint32_t flags;            /**< of CHURN_PUT_… (since ABI 1.3) */
+    uint32_t reserved;
 } churn_put;
 
 /** The answer to one put. */

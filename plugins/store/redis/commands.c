@@ -16,7 +16,8 @@
  * takes what Lua can unpack, in one call for any profile of less than 2,000 fields; what follows a first write is
  * refused neither for memory nor for its type. A hash without a version that has marks (_m:) has lost it: it is shown,
  * not begun anew. A ttl of an earlier configuration is taken away when the key is read, which happens before any
- * session writes it; "-1": also when it is written, as this session may have set it. */
+ * session writes it, but by calls of their own; "-1": also when it is written, as this session may have set it, or has
+ * read it in such a call. */
 const char put_script[] = "local r, call = {}, redis.pcall "
                           "if ARGV[2] then "
                           "local h = call('HGET', ARGV[2], 'id') "
@@ -146,6 +147,7 @@ bool commands_add_put(struct commands *c, const churn_put *put)
     struct batch *batch = &c->batch;
     size_t used = batch->count > 0 ? batch->len : ARRAY16_HEAD;
     char *bytes = grow(batch->bytes, &batch->room, used + packed_size(put), 1), number[21];
+    bool was_read = (put->flags & CHURN_PUT_READ) != 0;
     churn_str ttl;
     if (bytes == NULL) {
         return false;
@@ -155,7 +157,8 @@ bool commands_add_put(struct commands *c, const churn_put *put)
         return false;
     }
     batch->expires = batch->expires || put->ttl_ms > 0;
-    ttl = put->ttl_ms > 0 ? number_arg(number, (uint64_t)put->ttl_ms) : churn_text(batch->expires ? "-1" : "0");
+    ttl = put->ttl_ms > 0 ? number_arg(number, (uint64_t)put->ttl_ms)
+                          : churn_text(batch->expires || was_read ? "-1" : "0");
     batch->len = (size_t)(pack_put(bytes + used, put, ttl) - bytes);
     batch->count++;
     return true;

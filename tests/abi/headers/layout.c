@@ -401,7 +401,9 @@ AT(struct churn_put, expected_version, 24);
 AT(struct churn_put, fields, 32);
 AT(struct churn_put, id, 40);
 AT(struct churn_put, ttl_ms, 48);
-SIZE(struct churn_put, 56);
+AT(struct churn_put, flags, 56);
+AT(struct churn_put, reserved, 60);
+SIZE(struct churn_put, 64);
 AT(struct churn_put_reply, size, 0);
 AT(struct churn_put_reply, result, 4);
 AT(struct churn_put_reply, id, 8);
@@ -555,6 +557,7 @@ VALUE(CHURN_ERROR_MESSAGE_SIZE, 512);
 VALUE(CHURN_ERROR_OPTION_SIZE, 64);
 VALUE(CHURN_FINGERPRINT_SIZE, 128);
 VALUE(CHURN_IDENTITY_SIZE, 128);
+VALUE(CHURN_PUT_READ, 1);
 VALUE(CHURN_TIME_SIZE, 25);
 VALUE(CHURN_TIME_DAY_MS, 86400000);
 #endif
