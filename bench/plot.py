@@ -65,7 +65,7 @@ def draw(results, titles, path):
     for (workload, engines), (wall, cpu) in zip(workloads.items(), grid, strict=True):
         draw_wall(wall, engines)
         draw_cpu(cpu, engines)
-        redis = ", and beside it Redis'" if workload == "W1" else ""
+        redis = ", and beside it Redis'" if workload != "W2" else ""
         tidy(wall, engines, f"{titles[workload]}: seconds")
         tidy(cpu, engines, f"CPU seconds of the engine{redis}")
     figure.suptitle(

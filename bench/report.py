@@ -16,7 +16,11 @@ RATIOS = (
     ("CPU ÷ churnd", ("cpu_s",)),
     ("CPU with Redis ÷ churnd", ("cpu_s", "redis_cpu_s")),
 )
-TITLES = {"W1": "W1: exact profiles in Redis", "W2": "W2: filter, alerts to Kafka"}
+TITLES = {
+    "W1": "W1: exact profiles in Redis",
+    "W1-cold": "W1 cold: other events of profiles that Redis has, and that the process does not know",
+    "W2": "W2: filter, alerts to Kafka",
+}
 
 
 def spread(values, decimals):

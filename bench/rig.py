@@ -20,6 +20,7 @@ from services import BUILD, CHURND, HOST, Kafka, Process, Redis, TimedOut, free_
 OUT = BUILD / "bench"
 KEPT = OUT / "kept.json"  # where a Kafka that is kept between runs says how to find it
 TOPIC, PARTITIONS = "customer-events", 4
+LATER = "later-events"  # others of the same customers, behind those
 RUN_TIMEOUT_S = 300
 
 # What must come of the data set: `profiles` as the contract shows them; `raw` as the peers keep them, plain whole numbers.
@@ -37,8 +38,8 @@ def pipeline(name):
     return BENCH / f"pipelines/{name}.yaml"
 
 
-def make_events(kafka, folder, topic, events, customers, rate=0):
-    """The seeded events, as a background process; `rate`: so many a second."""
+def make_events(kafka, folder, topic, events, customers, rate=0, later=False):
+    """The seeded events, as a background process; `rate`: so many a second; `later`: of another seed, half a year on."""
     return Process(
         [CHURND, "-c", pipeline("events")],
         folder,
@@ -50,13 +51,14 @@ def make_events(kafka, folder, topic, events, customers, rate=0):
             "BENCH_RATE": str(rate),
             "BENCH_CUSTOMERS": str(customers),
             "BENCH_STATE": str(folder / f"state-{topic}"),
+            **({"BENCH_SEED": "2", "BENCH_START": "2026-07-01T00:00:00Z"} if later else {}),
         },
     )
 
 
-def fill(kafka, folder, topic, events, customers):
+def fill(kafka, folder, topic, events, customers, later=False):
     kafka.create_topics({topic: PARTITIONS})
-    process = make_events(kafka, folder, topic, events, customers)
+    process = make_events(kafka, folder, topic, events, customers, later=later)
     if process.wait(3600) != 0:
         raise Failed(f"the data set was not made:\n{process.err[-2000:]}")
 
@@ -70,8 +72,8 @@ def raw_fields(profile):
     return {**{name: str(value) for name, value in out.items()}, "last_event_type": profile.last_at[2]}
 
 
-def expect(kafka, topic):
-    model = oracle.Model().feed_topics(kafka.brokers, [topic])
+def expect(kafka, topics):
+    model = oracle.Model().feed_topics(kafka.brokers, topics)
     if model.dead:
         raise Failed(f"the data set has {len(model.dead)} broken events")
     return Expected(
@@ -110,11 +112,12 @@ def cpu_seconds(pid):
 class Rig:
     """Kafka with the data set, and Redis. `kept` is used in place of a Kafka of its own where it has the same data set."""
 
-    def __init__(self, events, customers):
+    def __init__(self, events, customers, later=False):
+        """`later`: with another topic, and what must come of both."""
         OUT.mkdir(parents=True, exist_ok=True)
-        self.events, self.customers = events, customers
+        self.events, self.customers, self.later = events, customers, later
         self.folder = pathlib.Path(tempfile.mkdtemp(prefix="run-", dir=OUT))
-        self.kafka = self.redis = self.expected = None
+        self.kafka = self.redis = self.expected = self.expected_of_both = None
         self.runs = 0
 
     def __enter__(self):
@@ -131,7 +134,10 @@ class Rig:
             self.start_kafka()
             say(f"making {self.events:,} events of {self.customers:,} customers, and what must come of them")
             fill(self.kafka, self.folder, TOPIC, self.events, self.customers)
-            self.expected = expect(self.kafka, TOPIC)
+            self.expected = expect(self.kafka, [TOPIC])
+            if self.later:
+                fill(self.kafka, self.folder, LATER, self.events, self.customers, later=True)
+                self.expected_of_both = expect(self.kafka, [TOPIC, LATER])
         self.start_redis()
         return self
 
@@ -151,14 +157,16 @@ class Rig:
         kept = json.loads(KEPT.read_text()) if KEPT.is_file() else {}
         if not kept or not alive(kept["owner"]) or (kept["events"], kept["customers"]) != (self.events, self.customers):
             return False
+        if self.later and not kept["later"]:
+            return False
         self.kafka = KeptKafka(kept["brokers"], kept["pid"])
-        self.expected = pickle.loads(pathlib.Path(kept["expected"]).read_bytes())
+        self.expected, self.expected_of_both = pickle.loads(pathlib.Path(kept["expected"]).read_bytes())
         return True
 
     def keep(self):
         """Says where this Kafka is; the next runs use it as long as this process lives."""
         expected = self.folder / "expected.pickle"
-        expected.write_bytes(pickle.dumps(self.expected))
+        expected.write_bytes(pickle.dumps((self.expected, self.expected_of_both)))
         KEPT.write_text(
             json.dumps(
                 {
@@ -167,6 +175,7 @@ class Rig:
                     "pid": self.kafka.pid,
                     "events": self.events,
                     "customers": self.customers,
+                    "later": self.later,
                     "expected": str(expected),
                 }
             )
@@ -232,9 +241,10 @@ class Rig:
             total += sum(int(number) for number in pipe.execute())
         return total
 
-    def verify_profiles(self, shown):
-        """`shown`: as the contract has them; otherwise raw."""
-        expected = self.expected.profiles if shown else self.expected.raw
+    def verify_profiles(self, shown, both=False):
+        """`shown`: as the contract has them; otherwise raw. `both`: of all topics."""
+        expected = self.expected_of_both if both else self.expected
+        expected = expected.profiles if shown else expected.raw
         lines = oracle.differences(expected, self.redis.hashes("profile:"))
         if lines:
             raise Failed("profiles differ:\n" + "\n".join(lines[:10]))

@@ -12,9 +12,9 @@ import time
 import engines
 import latency
 import report
-from rig import KEPT, OUT, PARTITIONS, TOPIC, Failed, Rig, fill, say
+from rig import KEPT, LATER, OUT, PARTITIONS, TOPIC, Failed, Rig, fill, say
 
-WORKLOADS = ("W1", "W2")
+WORKLOADS = ("W1", "W1-cold", "W2")
 PARTS = (*WORKLOADS, "latency", "flatness")
 LARGE_EVENTS, LARGE_CUSTOMERS = 10000000, 2000000  # with BENCH_LARGE=1
 
@@ -54,6 +54,14 @@ def arguments():
 # --- W1 and W2 ---
 
 
+def run_cold(rig, engine, name, env):
+    """Other events of profiles that Redis has, and that the process does not know."""
+    rig.measure(engine.profiles(), f"{name}-before", env)
+    took = rig.measure(engine.profiles(), name, {**env, "BENCH_TOPIC": LATER, "BENCH_GROUP": f"{name}-later"})
+    rig.verify_profiles(shown=engine.shows_profiles, both=True)
+    return took
+
+
 def run_once(rig, engine, workload):
     """One measured and verified run; its figures."""
     name = rig.fresh_name(f"{engine.name}-{workload}")
@@ -66,6 +74,9 @@ def run_once(rig, engine, workload):
         rig.redis.client.flushall()
         took = rig.measure(engine.profiles(), name, env)
         rig.verify_profiles(shown=engine.shows_profiles)
+    elif workload == "W1-cold":
+        rig.redis.client.flushall()
+        took = run_cold(rig, engine, name, env)
     else:
         rig.kafka.create_topics({env["BENCH_ALERTS"]: PARTITIONS})
         took = rig.measure(engine.alerts(), name, env)
@@ -130,7 +141,7 @@ def machine():
 
 def main_compare(args):
     ready, skipped = engines.prepare(args.only)
-    with Rig(args.events, args.customers) as rig:
+    with Rig(args.events, args.customers, later="W1-cold" in args.parts) as rig:
         rig.start()
         results = {
             "machine": machine(),
@@ -153,7 +164,7 @@ def main_compare(args):
 
 
 def main_serve(args):
-    with Rig(args.events, args.customers) as rig:
+    with Rig(args.events, args.customers, later="W1-cold" in args.parts) as rig:
         rig.start()
         rig.keep()
         say("ready: other runs of the benchmark use this Kafka until it is ended by Ctrl-C or SIGTERM")
