@@ -4,6 +4,7 @@
 #define CONDITION_H
 
 #include <churn/event.h>
+#include <churn/store.h>
 #include <stdbool.h>
 #include <stddef.h>
 
@@ -16,6 +17,7 @@ struct condition_scope {
     const struct catalog *catalog; /* outlives the condition; its types stay where they are */
     const struct event_type *only; /* the one type whose events it will see; NULL: any of the catalog's */
     bool has_severity;             /* it is about alerts */
+    bool has_profile;              /* it may ask for the profile, too, and for the newest prediction */
     const char *dataless;          /* what it is about where that has no data, as "a prediction"; NULL: it has */
 };
 
@@ -28,5 +30,22 @@ void condition_free(struct condition *condition);
  * where the scope has none. */
 bool condition_matches(const struct condition *condition, const struct event_type *type, const churn_event *event,
                        uint32_t severity);
+
+/* Whether it asks for the profile or the newest prediction, so that condition_holds judges it; and for the latter. */
+bool condition_asks_profile(const struct condition *condition);
+bool condition_asks_score(const struct condition *condition);
+
+/* A prediction that is about to be asked for. */
+struct condition_moment {
+    churn_str customer_id, event_id, event_type; /* of its trigger */
+    int64_t timestamp_ms;
+    const churn_pair *fields; /* of the profile, as they are shown */
+    uint32_t count;
+    churn_str score;      /* of the newest prediction, as a decimal number; len 0: there is none */
+    int64_t score_age_ms; /* since then */
+};
+
+/* As condition_matches, of a condition that was compiled with `has_profile` and `dataless`. */
+bool condition_holds(const struct condition *condition, const struct condition_moment *moment);
 
 #endif

@@ -3,6 +3,8 @@
 #include "event/condition_terms.h"
 
 #include "event/severity.h"
+#include <churn/time.h>
+#include <stdlib.h>
 
 struct value {
     bool known;
@@ -16,6 +18,7 @@ struct subject {
     const struct event_type *type;
     const churn_event *event;
     uint32_t severity;
+    const struct condition_moment *moment; /* in place of the three above; NULL: those */
 };
 
 static const struct value unknown = {.known = false};
@@ -53,6 +56,80 @@ static struct value field_value(const struct subject *subject, const struct term
     bool whole = event_type_field(subject->type, (uint32_t)row)->type == CHURN_FIELD_INT;
     return (struct value){
         .known = true, .text = value->text, .number = (int128)value->number * (whole ? MONEY_SCALE : 1)};
+}
+
+static const churn_pair *find_pair(const struct condition_moment *moment, churn_str name)
+{
+    for (uint32_t i = 0; i < moment->count; i++) {
+        if (churn_equal(moment->fields[i].name, name)) {
+            return &moment->fields[i];
+        }
+    }
+    return NULL;
+}
+
+static struct value profile_value(const struct subject *subject, const struct term *term)
+{
+    const churn_pair *pair = find_pair(subject->moment, term->text);
+    struct value value = {.known = pair != NULL};
+    int64_t ms = 0;
+    if (pair == NULL) {
+        return unknown;
+    }
+    switch (term->type) {
+    case VALUE_NUMBER:
+        value.known = decimal_parse_units(pair->value.ptr, pair->value.len, &value.number);
+        break;
+    case VALUE_TIME:
+        value.known = churn_time_parse(pair->value.ptr, pair->value.len, &ms) != 0;
+        value.number = ms;
+        break;
+    default:
+        value.text = pair->value;
+    }
+    return value;
+}
+
+/* Rounded to four decimals, as all numbers of conditions are. */
+static struct value score_value(const struct subject *subject)
+{
+    char copy[64];
+    churn_str score = subject->moment->score;
+    if (score.len == 0 || score.len >= sizeof copy) {
+        return unknown;
+    }
+    memcpy(copy, score.ptr, score.len);
+    copy[score.len] = '\0';
+    return (struct value){.known = true, .number = (int128)(strtod(copy, NULL) * MONEY_SCALE + 0.5)};
+}
+
+static struct value age_value(const struct subject *subject)
+{
+    const struct condition_moment *moment = subject->moment;
+    return moment->score.len == 0
+               ? unknown
+               : (struct value){.known = true, .number = (int128)moment->score_age_ms * MONEY_SCALE / 1000};
+}
+
+/* What the trigger of a prediction says of its event; false: it is none of those. */
+static bool trigger_value(const struct condition_moment *moment, enum operation operation, struct value *ret)
+{
+    switch (operation) {
+    case TERM_EVENT_TYPE:
+        *ret = of_text(moment->event_type);
+        return true;
+    case TERM_CUSTOMER_ID:
+        *ret = of_text(moment->customer_id);
+        return true;
+    case TERM_EVENT_ID:
+        *ret = of_text(moment->event_id);
+        return true;
+    case TERM_TIMESTAMP:
+        *ret = (struct value){.known = true, .number = moment->timestamp_ms};
+        return true;
+    default:
+        return false;
+    }
 }
 
 static int compare_texts(churn_str a, churn_str b)
@@ -167,8 +244,12 @@ static struct value evaluate_one(const struct subject *subject, const struct ter
 static struct value evaluate(const struct subject *subject, uint16_t index)
 {
     const struct term *term = &subject->condition->terms[index];
+    struct value of_trigger;
     const char *name;
     int32_t row;
+    if (subject->moment != NULL && trigger_value(subject->moment, term->operation, &of_trigger)) {
+        return of_trigger;
+    }
     switch (term->operation) {
     case TERM_CONSTANT:
         return (struct value){.known = true, .text = term->text, .number = term->number};
@@ -187,6 +268,14 @@ static struct value evaluate(const struct subject *subject, uint16_t index)
         return field_value(subject, term);
     case TERM_HAS:
         return of_bool(find_value(subject, term, &row) != NULL);
+    case TERM_PROFILE:
+        return profile_value(subject, term);
+    case TERM_HAS_PROFILE:
+        return of_bool(find_pair(subject->moment, term->text) != NULL);
+    case TERM_SCORE:
+        return score_value(subject);
+    case TERM_SCORE_AGE:
+        return age_value(subject);
     case TERM_AND:
         return evaluate_logic(subject, term, false);
     case TERM_OR:
@@ -206,4 +295,31 @@ bool condition_matches(const struct condition *condition, const struct event_typ
     struct subject subject = {.condition = condition, .type = type, .event = event, .severity = severity};
     struct value whole = evaluate(&subject, (uint16_t)(condition->term_count - 1));
     return is(&whole, true);
+}
+
+bool condition_holds(const struct condition *condition, const struct condition_moment *moment)
+{
+    struct subject subject = {.condition = condition, .moment = moment};
+    struct value whole = evaluate(&subject, (uint16_t)(condition->term_count - 1));
+    return is(&whole, true);
+}
+
+static bool asks(const struct condition *condition, enum operation first, enum operation last)
+{
+    for (uint16_t i = 0; i < condition->term_count; i++) {
+        if (condition->terms[i].operation >= first && condition->terms[i].operation <= last) {
+            return true;
+        }
+    }
+    return false;
+}
+
+bool condition_asks_profile(const struct condition *condition)
+{
+    return asks(condition, TERM_PROFILE, TERM_SCORE_AGE);
+}
+
+bool condition_asks_score(const struct condition *condition)
+{
+    return asks(condition, TERM_SCORE, TERM_SCORE_AGE);
 }

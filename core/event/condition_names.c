@@ -92,17 +92,75 @@ int parser_add_field(struct parser *p, const char *at, const char *name, enum op
     return parser_add_term(p, at, term);
 }
 
+/* ---- fields of the profile ---- */
+
+static enum value_type profile_type(uint32_t type)
+{
+    switch (type) {
+    case CHURN_PROFILE_INT:
+    case CHURN_PROFILE_MONEY:
+        return VALUE_NUMBER;
+    case CHURN_PROFILE_TIME:
+        return VALUE_TIME;
+    default:
+        return VALUE_TEXT;
+    }
+}
+
+/* The field of that name and what it is, or NULL. */
+static const churn_str *find_profile_field(const struct registry *registry, churn_str name, enum value_type *ret_type)
+{
+    for (uint32_t i = 0; i < registry->field_count; i++) {
+        if (churn_equal(registry->fields[i].name, name)) {
+            *ret_type = profile_type(registry->fields[i].type);
+            return &registry->fields[i].name;
+        }
+    }
+    for (uint32_t i = 0; i < registry->derived_count; i++) {
+        if (churn_equal(registry->derived[i].name, name)) {
+            *ret_type = VALUE_NUMBER;
+            return &registry->derived[i].name;
+        }
+    }
+    return NULL;
+}
+
+static int unknown_profile_field(struct parser *p, const char *at, const char *name)
+{
+    const struct registry *registry = &p->scope->catalog->registry;
+    struct suggest suggest = {.typed = name};
+    char room[96];
+    for (uint32_t i = 0; i < registry->field_count; i++) {
+        suggest_offer(&suggest, registry->fields[i].name.ptr);
+    }
+    for (uint32_t i = 0; i < registry->derived_count; i++) {
+        suggest_offer(&suggest, registry->derived[i].name.ptr);
+    }
+    return parser_fail(p, at, "no profile has a field '%s'%s", name, suggest_text(&suggest, room, sizeof room));
+}
+
+int parser_add_profile(struct parser *p, const char *at, const char *name, enum operation operation)
+{
+    struct term term = {.operation = operation};
+    const churn_str *found = find_profile_field(&p->scope->catalog->registry, churn_text(name), &term.type);
+    if (found == NULL) {
+        return unknown_profile_field(p, at, name);
+    }
+    term.text = *found;
+    term.type = operation == TERM_HAS_PROFILE ? VALUE_BOOL : term.type;
+    return parser_add_term(p, at, term);
+}
+
 /* ---- other names ---- */
 
 static const struct {
     const char *name;
     enum operation operation;
     enum value_type type;
-} own_names[] = {{"event_type", TERM_EVENT_TYPE, VALUE_TEXT},
-                 {"customer_id", TERM_CUSTOMER_ID, VALUE_TEXT},
-                 {"event_id", TERM_EVENT_ID, VALUE_TEXT},
-                 {"timestamp", TERM_TIMESTAMP, VALUE_TIME},
-                 {"severity", TERM_SEVERITY, VALUE_TEXT}};
+} own_names[] = {{"event_type", TERM_EVENT_TYPE, VALUE_TEXT}, {"customer_id", TERM_CUSTOMER_ID, VALUE_TEXT},
+                 {"event_id", TERM_EVENT_ID, VALUE_TEXT},     {"timestamp", TERM_TIMESTAMP, VALUE_TIME},
+                 {"severity", TERM_SEVERITY, VALUE_TEXT},     {"score", TERM_SCORE, VALUE_NUMBER},
+                 {"score_age", TERM_SCORE_AGE, VALUE_NUMBER}};
 
 #define OWN_NAMES (sizeof own_names / sizeof own_names[0])
 
@@ -118,6 +176,11 @@ static int unknown_name(struct parser *p, const char *at, const char *name)
     if (strcmp(name, "severity") == 0) {
         return parser_fail(p, at, "only alerts have a severity");
     }
+    if (!p->scope->has_profile &&
+        (strcmp(name, "profile") == 0 || strcmp(name, "score") == 0 || strcmp(name, "score_age") == 0)) {
+        return parser_fail(p, at, "only `when` of a sink that asks for predictions knows the %s",
+                           strcmp(name, "profile") == 0 ? "profile" : "score");
+    }
     if (strcmp(name, "not") == 0) {
         return parser_fail(p, at, "unknown name 'not' (did you mean '!'?)");
     }
@@ -131,11 +194,23 @@ static int unknown_name(struct parser *p, const char *at, const char *name)
                        suggest.best != NULL ? suggest_text(&suggest, hint, sizeof hint) : " (a text stands in quotes)");
 }
 
+static bool is_known(const struct parser *p, enum operation operation)
+{
+    switch (operation) {
+    case TERM_SEVERITY:
+        return p->scope->has_severity;
+    case TERM_SCORE:
+    case TERM_SCORE_AGE:
+        return p->scope->has_profile;
+    default:
+        return true;
+    }
+}
+
 int parser_add_name(struct parser *p, const char *at, const char *name)
 {
     for (size_t i = 0; i < OWN_NAMES; i++) {
-        bool known = own_names[i].operation != TERM_SEVERITY || p->scope->has_severity;
-        if (known && strcmp(name, own_names[i].name) == 0) {
+        if (is_known(p, own_names[i].operation) && strcmp(name, own_names[i].name) == 0) {
             return parser_add_term(p, at,
                                    (struct term){.operation = own_names[i].operation, .type = own_names[i].type});
         }
@@ -176,6 +251,21 @@ static bool offer_field_choices(const struct parser *p, const struct term *term,
     return true;
 }
 
+static bool offer_states(const struct parser *p, const struct term *term, struct choices *choices)
+{
+    const struct registry *registry = &p->scope->catalog->registry;
+    for (uint32_t i = 0; i < registry->field_count; i++) {
+        const struct registry_field *field = &registry->fields[i];
+        if (field->type == CHURN_PROFILE_STATE && churn_equal(field->name, term->text)) {
+            for (uint32_t state = 0; state < field->state_count; state++) {
+                offer_choice(choices, field->states[state]);
+            }
+            return true;
+        }
+    }
+    return false;
+}
+
 static bool offer_choices(const struct parser *p, const struct term *term, struct choices *choices)
 {
     const struct catalog *catalog = p->scope->catalog;
@@ -192,6 +282,8 @@ static bool offer_choices(const struct parser *p, const struct term *term, struc
             offer_choice(choices, severity_name(severity));
         }
         return true;
+    case TERM_PROFILE:
+        return offer_states(p, term, choices);
     case TERM_FIELD:
         return term->type == VALUE_TEXT && offer_field_choices(p, term, choices);
     default:

@@ -8,6 +8,8 @@
 
 /* FIELD or HAS. */
 int parser_add_field(struct parser *p, const char *at, const char *name, enum operation operation);
+/* PROFILE or HAS_PROFILE. */
+int parser_add_profile(struct parser *p, const char *at, const char *name, enum operation operation);
 /* A name that stands for a value by itself. */
 int parser_add_name(struct parser *p, const char *at, const char *name);
 /* Whether what one term names can ever equal the other, where that is a constant; false after a message. */

@@ -184,6 +184,47 @@ static int parse_time(struct parser *p, const char *start)
     return expect(p, ")", "behind the time") ? add_constant(p, start, VALUE_TIME, ms) : PARSER_FAILED;
 }
 
+/* A number with a unit, in seconds. */
+static bool read_duration(churn_str text, int128 *ret_units)
+{
+    static const struct {
+        const char *name;
+        int64_t ms;
+    } units[] = {{"ms", 1}, {"s", 1000}, {"m", 60000}, {"h", 3600000}, {"d", 86400000}};
+    int64_t number = 0;
+    uint32_t at = 0;
+    for (; at < text.len && at < 12 && isdigit((unsigned char)text.ptr[at]); at++) {
+        number = number * 10 + (text.ptr[at] - '0');
+    }
+    for (size_t i = 0; at > 0 && i < sizeof units / sizeof units[0]; i++) {
+        if (churn_equal((churn_str){.ptr = text.ptr + at, .len = text.len - at}, churn_text(units[i].name))) {
+            *ret_units = (int128)number * units[i].ms * MONEY_SCALE / 1000;
+            return true;
+        }
+    }
+    return false;
+}
+
+/* duration("1h"), from behind the name on: what it is in seconds. */
+static int parse_duration(struct parser *p, const char *start)
+{
+    churn_str text;
+    int128 units;
+    const char *at;
+    if (!expect(p, "(", "behind 'duration'")) {
+        return PARSER_FAILED;
+    }
+    skip_space(p);
+    at = p->at;
+    if (!is_quote(*at) || !take_text(p, &text)) {
+        return parser_fail(p, at, "a duration in quotes belongs here, such as duration(\"24h\")");
+    }
+    if (!read_duration(text, &units)) {
+        return parser_fail(p, at, "this is no duration, such as 90s, 15m, 24h or 7d");
+    }
+    return expect(p, ")", "behind the duration") ? add_constant(p, start, VALUE_NUMBER, units) : PARSER_FAILED;
+}
+
 static bool starts_number(const char *at)
 {
     return isdigit((unsigned char)at[*at == '-']);
@@ -215,6 +256,9 @@ static int parse_literal(struct parser *p, bool *ret_found)
         }
         p->at = start; /* the event's own */
     }
+    if (p->scope->has_profile && accept(p, "duration")) {
+        return parse_duration(p, start);
+    }
     *ret_found = false;
     return PARSER_FAILED;
 }
@@ -232,16 +276,30 @@ static int parse_field(struct parser *p, const char *start, enum operation opera
                               : parser_fail(p, p->at, "the name of a field is missing behind 'data.'");
 }
 
+/* profile.NAME, from behind `profile` on. */
+static int parse_profile(struct parser *p, const char *start, enum operation operation)
+{
+    char name[PARSER_MAX_NAME + 1];
+    if (!expect(p, ".", "behind 'profile', as in profile.order_count")) {
+        return PARSER_FAILED;
+    }
+    return take_name(p, name) ? parser_add_profile(p, start, name, operation)
+                              : parser_fail(p, p->at, "the name of a field is missing behind 'profile.'");
+}
+
 static int parse_has(struct parser *p, const char *start)
 {
     int term;
     if (!expect(p, "(", "behind 'has'")) {
         return PARSER_FAILED;
     }
-    if (!accept(p, "data")) {
+    if (p->scope->has_profile && accept(p, "profile")) {
+        term = parse_profile(p, start, TERM_HAS_PROFILE);
+    } else if (accept(p, "data")) {
+        term = parse_field(p, start, TERM_HAS);
+    } else {
         return parser_fail(p, p->at, "has() asks for a field of the data, as in has(data.amount)");
     }
-    term = parse_field(p, start, TERM_HAS);
     return term == PARSER_FAILED || expect(p, ")", "behind the field") ? term : PARSER_FAILED;
 }
 
@@ -273,6 +331,9 @@ static int parse_name(struct parser *p)
     }
     if (strcmp(name, "data") == 0) {
         return parse_field(p, start, TERM_FIELD);
+    }
+    if (strcmp(name, "profile") == 0 && p->scope->has_profile) {
+        return parse_profile(p, start, TERM_PROFILE);
     }
     if (strcmp(name, "has") == 0) {
         return parse_has(p, start);

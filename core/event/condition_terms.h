@@ -22,6 +22,10 @@ enum operation {
     TERM_SEVERITY,
     TERM_FIELD,
     TERM_HAS,
+    TERM_PROFILE,
+    TERM_HAS_PROFILE,
+    TERM_SCORE,
+    TERM_SCORE_AGE,
     TERM_NOT,
     TERM_AND,
     TERM_OR,
@@ -46,7 +50,7 @@ struct term {
     uint16_t count;
     uint16_t place; /* in the text */
     int32_t *rows;  /* FIELD, HAS: for each event type, the row of its field table, or -1; owned */
-    churn_str text; /* CONSTANT */
+    churn_str text; /* CONSTANT; PROFILE, HAS_PROFILE: the field, as the registry names it */
     int128 number;  /* CONSTANT: units of 1/10,000, ms, or 0 and 1 */
 };
 

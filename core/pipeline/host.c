@@ -1,6 +1,7 @@
 #include "pipeline/host.h"
 
 #include "base/clock.h"
+#include "event/condition.h"
 #include "pipeline/protect_section.h"
 #include "pipeline/store_overlay.h"
 #include "pipeline/taps.h"
@@ -12,6 +13,7 @@
 #include <churn/ext/metrics.h>
 #include <churn/ext/storage.h>
 #include <churn/ext/tap.h>
+#include <churn/ext/when.h>
 #include <stdlib.h>
 
 static const struct instance *instance_of(const churn_host *host)
@@ -174,6 +176,39 @@ static void on_offer(const churn_host *host, uint32_t point, const churn_record 
     }
 }
 
+static uint32_t on_asks(const churn_host *host)
+{
+    const struct condition *when = instance_of(host)->section->when_asked;
+    return when == NULL ? 0 : CHURN_WHEN_PROFILE | (condition_asks_score(when) ? CHURN_WHEN_SCORE : 0);
+}
+
+static int32_t on_holds(const churn_host *host, const churn_when_subject *subject)
+{
+    const struct instance *instance = instance_of(host);
+    const struct condition *when = instance->section->when_asked;
+    struct condition_moment moment = {.customer_id = subject->customer_id,
+                                      .event_id = subject->event_id,
+                                      .event_type = subject->event_type,
+                                      .timestamp_ms = subject->timestamp_ms,
+                                      .count = subject->count,
+                                      .score = subject->score,
+                                      .score_age_ms = subject->score_age_ms};
+    struct profile_view view;
+    int32_t holds = 1;
+    if (when == NULL) {
+        return 1;
+    }
+    if (profile_view_make(&view, &instance->pipeline->catalog.registry, subject->customer_id, subject->fields,
+                          subject->count, VIEW_CLEAR)) {
+        moment.fields = view.pairs;
+        holds = condition_holds(when, &moment);
+    } else {
+        holds = CHURN_FATAL;
+    }
+    profile_view_free(&view);
+    return holds;
+}
+
 static const void *on_extension(const churn_host *host, const char *id)
 {
     static const churn_metrics metrics = {.size = sizeof metrics,
@@ -193,7 +228,11 @@ static const void *on_extension(const churn_host *host, const char *id)
                                           .free_text = on_free_text,
                                           .customer_json = on_customer_json,
                                           .field_at = on_field_at};
+    static const churn_when when = {.size = sizeof when, .asks = on_asks, .holds = on_holds};
     (void)host;
+    if (strcmp(id, CHURN_WHEN_ID) == 0) {
+        return &when;
+    }
     if (strcmp(id, CHURN_METRICS_ID) == 0) {
         return &metrics;
     }

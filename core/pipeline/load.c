@@ -579,6 +579,7 @@ static void free_sections(struct section *sections, unsigned count)
         struct option_target target = settings_target(SETTINGS_SECTION, &sections[i].settings);
         options_free(&target, 1);
         condition_free(sections[i].when);
+        condition_free(sections[i].when_asked);
     }
     free(sections);
 }

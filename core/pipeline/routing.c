@@ -33,9 +33,22 @@ static bool compile(struct pipeline *pipeline, const struct node *node, const ch
 
 static bool compile_when(struct pipeline *pipeline, struct section *section, bool alerts)
 {
+    const struct node *node = config_get(section->node, "when");
     struct condition_scope scope = {.catalog = &pipeline->catalog, .has_severity = alerts};
-    return section->loaded == NULL || !pipeline->has_types ||
-           compile(pipeline, config_get(section->node, "when"), "when", section->label, &scope, &section->when);
+    if (section->loaded == NULL || !pipeline->has_types) {
+        return true;
+    }
+    scope.has_profile = section->input == CHURN_RECORD_TRIGGER && (sink_ops(section)->judges & CHURN_JUDGES_PROFILES);
+    if (!compile(pipeline, node, "when", section->label, &scope, &section->when)) {
+        return false;
+    }
+    if (section->when == NULL || !condition_asks_profile(section->when)) {
+        return true;
+    }
+    condition_free(section->when); /* it is known when a request is made, which has nothing of the event's data */
+    section->when = NULL;
+    scope.dataless = "a condition on the profile";
+    return compile(pipeline, node, "when", section->label, &scope, &section->when_asked);
 }
 
 /* ---- names ---- */

@@ -18,6 +18,7 @@ struct section {
     char numbered[SECTION_MAX_NAME + 1]; /* where the file does not say and the plugin has several */
     struct section_settings settings;    /* a processor's or sink's */
     struct condition *when;              /* a processor's or sink's; NULL: all */
+    struct condition *when_asked;        /* … a sink's on profiles, which it judges itself; NULL: none */
     uint32_t input;                      /* a sink's: CHURN_RECORD_… */
     uint32_t bit;              /* a sink's, but for dead letters: in a record's `reserved`, it is not given it */
     struct sink_settings sink; /* a sink's */

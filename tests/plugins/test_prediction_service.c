@@ -397,6 +397,8 @@ static void prepare(const char *brokers)
                                  .waiting = counter_new(&fake.host, "waiting"),
                                  .coalesced = counter_new(&fake.host, "coalesced"),
                                  .dead_lettered = counter_new(&fake.host, "dead_lettered"),
+                                 .unwanted = counter_new(&fake.host, "unwanted"),
+                                 .recent = counter_new(&fake.host, "recent"),
                                  .letters = counter_new(&fake.host, "letters"),
                                  .letters_by_sink = counter_new(&fake.host, "letters_by_sink")};
     CU_ASSERT_EQUAL_FATAL(store_session_init(&session, &fake.host, "predictions", &err), CHURN_OK);
@@ -457,7 +459,7 @@ static void test_starting(void)
     memory_store_free(&store);
 }
 
-/* A trigger's way: asked for, cached, published, removed. */
+/* A trigger's way: asked for, published, cached, removed; what is cached was told. */
 static void test_a_prediction(void)
 {
     begin("b");
@@ -474,42 +476,150 @@ static void test_a_prediction(void)
     producer.held = 1;
     turn();
     CHECK_CALLS(
-        "write 1; send predictions C={\"request_id\":\"t/0/1\",\"customer_id\":\"C\",\"churn_probability\":0.25,"
+        "send predictions C={\"request_id\":\"t/0/1\",\"customer_id\":\"C\",\"churn_probability\":0.25,"
         "\"risk_level\":\"low\",\"model\":\"churn\",\"model_version\":\"7\",\"predicted_at\":\"2026-01-01T00:00:00.000Z\","
         "\"event_id\":\"e1\",\"event_type\":\"login\",\"timestamp\":\"2026-01-01T00:00:00.000Z\","
         "\"features\":{\"events_total\":3}}");
-    CU_ASSERT_STRING_EQUAL(stored("prediction:C", "features"), "{\"events_total\":3}");
     CU_ASSERT_EQUAL(pace.wait_ms, 5);
-    CU_ASSERT_STRING_EQUAL(stored("prediction:C", "churn_probability"), "0.25");
-    CU_ASSERT_STRING_EQUAL(stored("prediction:C", "event_id"), "e1");
-    CU_ASSERT_EQUAL(memory_store_ttl(&store, "prediction:C"), 3600000);
+    CU_ASSERT_STRING_EQUAL(stored("prediction:C", "churn_probability"), "(none)");
     CU_ASSERT_EQUAL(counted("answered"), 0);
     producer.held = 0;
     turn();
-    CHECK_CALLS("remove e1 1");
+    CHECK_CALLS("write 1; remove e1 1");
+    CU_ASSERT_STRING_EQUAL(stored("prediction:C", "features"), "{\"events_total\":3}");
+    CU_ASSERT_STRING_EQUAL(stored("prediction:C", "churn_probability"), "0.25");
+    CU_ASSERT_STRING_EQUAL(stored("prediction:C", "event_id"), "e1");
+    CU_ASSERT_EQUAL(memory_store_ttl(&store, "prediction:C"), 3600000);
     CU_ASSERT_EQUAL(counted("answered"), 1);
     CU_ASSERT_EQUAL(counted("failed") + counted("dead_lettered") + counted("letters"), 0);
     CU_ASSERT_EQUAL(pace.wait_ms, 20);
     end();
 }
 
-/* What the API does not say is left out, and a record that Kafka refuses is not asked for again. */
+#define PUBLISHED                                                                                                      \
+    "send predictions C={\"request_id\":\"t/0/1\",\"customer_id\":\"C\",\"churn_probability\":0.5,"                    \
+    "\"predicted_at\":\"2026-01-01T00:00:00.000Z\",\"event_id\":\"e1\",\"event_type\":\"login\","                      \
+    "\"timestamp\":\"2026-01-01T00:00:00.000Z\",\"features\":{}}"
+
+/* What the API does not say is left out. What Kafka refuses is neither cached nor removed: it is sent again, and as it
+ * takes up a request's place, no more is asked for than can be told. */
 static void test_a_prediction_that_is_not_published(void)
 {
+    char said[512];
     begin("b");
+    settings.concurrency = 1;
     producer.result = CHURN_REJECT;
     arrives("C", "e1");
     turn();
     answer(0, GOOD);
     calls[0] = '\0';
     turn();
-    CHECK_CALLS("write 1; send predictions C={\"request_id\":\"t/0/1\",\"customer_id\":\"C\",\"churn_probability\":0.5,"
-                "\"predicted_at\":\"2026-01-01T00:00:00.000Z\",\"event_id\":\"e1\",\"event_type\":\"login\","
-                "\"timestamp\":\"2026-01-01T00:00:00.000Z\",\"features\":{}}");
+    CHECK_CALLS(PUBLISHED);
+    turn();
+    arrives("D", "d1");
+    CU_ASSERT_TRUE(fake_host_stalled(&fake, "publishing", said));
+    CU_ASSERT_STRING_EQUAL(
+        said, "Kafka refuses what is to be published to predictions (refused); it waits, and is tried again");
+    later(99);
+    turn();
+    turn();
+    CHECK_CALLS("");
+    later(1);
+    producer.result = CHURN_OK;
+    turn();
+    CHECK_CALLS(PUBLISHED);
+    CU_ASSERT_STRING_EQUAL(stored("prediction:C", "churn_probability"), "(none)");
+    turn();
+    CHECK_CALLS(POST("D", "d1") "; write 1; remove e1 1");
+    CU_ASSERT_FALSE(fake_host_stalled(&fake, "publishing", NULL));
+    CU_ASSERT_EQUAL(counted("answered"), 1);
+    end();
+}
+
+/* What waits for Kafka to take it is left in the queue when the service stops. */
+static void test_what_is_not_published_stays_in_the_queue(void)
+{
+    begin("b");
+    producer.result = CHURN_REJECT;
+    arrives("C", "e1");
+    turn();
+    answer(0, GOOD);
+    turn();
+    turn();
+    calls[0] = '\0';
+    CU_ASSERT_TRUE(stop(8000));
+    CHECK_CALLS("abort 0; queue ends within 6000; producer ends within 0");
+    service_free(service);
+    memory_store_free(&store);
+}
+
+/* --- What is not asked about --- */
+
+static churn_when_subject judged;
+static char judged_score[64], judged_field[64];
+
+static int32_t holds_if_three(const churn_when_subject *subject)
+{
+    judged = *subject;
+    (void)snprintf(judged_score, sizeof judged_score, "%.*s", (int)subject->score.len, subject->score.ptr);
+    judged_field[0] = '\0';
+    for (uint32_t i = 0; i < subject->count; i++) {
+        if (churn_equal(subject->fields[i].name, str("order_count"))) {
+            (void)snprintf(judged_field, sizeof judged_field, "%.*s", (int)subject->fields[i].value.len,
+                           subject->fields[i].value.ptr);
+        }
+    }
+    return strcmp(judged_field, "3") == 0;
+}
+
+/* The condition sees the profile that the request would carry, and the newest prediction where it asks for that. */
+static void test_a_trigger_that_is_not_wanted(void)
+{
+    begin("b");
+    fake.when_asks = CHURN_WHEN_PROFILE | CHURN_WHEN_SCORE;
+    fake.when_holds = holds_if_three;
+    memory_store_set(&store, "profile:C", "order_count", "2", NULL);
+    memory_store_set(&store, "prediction:C", "churn_probability", "0.75", "predicted_at", "2025-12-31T23:00:00.000Z",
+                     "event_id", "e0", NULL);
+    arrives("C", "e1");
     turn();
     CHECK_CALLS("remove e1 1");
-    CU_ASSERT_STRING_EQUAL(fake.last_log, "a prediction was not published, it is in the store only: refused");
-    CU_ASSERT_EQUAL(fake.last_level, CHURN_LOG_ERROR);
+    CU_ASSERT_EQUAL(counted("unwanted"), 1);
+    CU_ASSERT_EQUAL(counted("dead_lettered") + counted("letters") + counted("answered") + counted("failed"), 0);
+    CU_ASSERT_STRING_EQUAL(judged_score, "0.75");
+    CU_ASSERT_EQUAL(judged.score_age_ms, 3600000);
+    CU_ASSERT(churn_equal(judged.event_type, str("login")) && judged.timestamp_ms == 1767225600000);
+    memory_store_set(&store, "profile:C", "order_count", "3", NULL);
+    arrives("C", "e2");
+    turn();
+    CHECK_CALLS("post " BODY("C", "e2") ",\"profile\":{\"order_count\":3}}");
+    end();
+}
+
+/* A prediction that is young enough stands for those of other events, but not for a trigger that is served again. */
+static void test_a_recent_prediction_stands(void)
+{
+    begin("");
+    settings.min_interval_ms = 3600000;
+    memory_store_set(&store, "prediction:C", "churn_probability", "0.75", "predicted_at", "2025-12-31T23:00:00.001Z",
+                     "event_id", "e0", NULL);
+    arrives("C", "e1");
+    turn();
+    CHECK_CALLS("remove e1 1");
+    CU_ASSERT_EQUAL(counted("recent"), 1);
+    arrives("C", "e0");
+    turn();
+    CHECK_CALLS(POST("C", "e0"));
+    answer(0, GOOD);
+    turn();
+    CHECK_CALLS("write 1; remove e0 1");
+    memory_store_set(&store, "prediction:D", "churn_probability", "0.75", "predicted_at", "2025-12-31T23:00:00.000Z",
+                     "event_id", "e0", NULL);
+    arrives("D", "d1");
+    arrives("E", "f1"); /* without any */
+    turn();
+    CHECK_CALLS(POST("D", "d1") "; " POST("E", "f1"));
+    CU_ASSERT_EQUAL(counted("recent"), 1);
     end();
 }
 
@@ -552,7 +662,6 @@ static void test_an_outcome_waits(void)
     producer.full = CHURN_PENDING;
     calls[0] = '\0';
     turn();
-    CHECK_CALLS("write 1");
     turn();
     CHECK_CALLS("");
     producer.full = 0;
@@ -560,6 +669,7 @@ static void test_an_outcome_waits(void)
     turn();
     turn();
     CU_ASSERT_PTR_NOT_NULL(strstr(calls, "send predictions C="));
+    CU_ASSERT_PTR_NOT_NULL(strstr(calls, "; write 1"));
     calls[0] = '\0';
     turn();
     CHECK_CALLS("");
@@ -1187,7 +1297,7 @@ static void test_stopping_hands_on_what_is_at_hand(void)
     producer.held = 0;
     calls[0] = '\0';
     CU_ASSERT_TRUE(stop(8000));
-    CHECK_CALLS("abort 1; remove a 1; queue ends within 5995; producer ends within 0");
+    CHECK_CALLS("abort 1; write 1; remove a 1; queue ends within 5995; producer ends within 0");
     service_free(service);
     memory_store_free(&store);
 }
@@ -1223,6 +1333,9 @@ int main(void)
     CU_TestInfo tests[] = {TEST(test_starting),
                            TEST(test_a_prediction),
                            TEST(test_a_prediction_that_is_not_published),
+                           TEST(test_what_is_not_published_stays_in_the_queue),
+                           TEST(test_a_trigger_that_is_not_wanted),
+                           TEST(test_a_recent_prediction_stands),
                            TEST(test_concurrency),
                            TEST(test_an_outcome_waits),
                            TEST(test_the_breaker),

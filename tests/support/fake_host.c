@@ -203,6 +203,16 @@ static const churn_event_type *fake_type_at(const churn_host *host, uint32_t ind
     return fake->types[index];
 }
 
+static uint32_t fake_asks(const churn_host *host)
+{
+    return ((const struct fake_host *)host->ctx)->when_asks;
+}
+
+static int32_t fake_holds(const churn_host *host, const churn_when_subject *subject)
+{
+    return ((const struct fake_host *)host->ctx)->when_holds(subject);
+}
+
 static const void *fake_extension(const churn_host *host, const char *id)
 {
     static const churn_metrics metrics = {.size = sizeof metrics,
@@ -220,6 +230,7 @@ static const void *fake_extension(const churn_host *host, const char *id)
                                           .free_text = fake_free_text,
                                           .field_at = fake_field_at};
     static const churn_health health = {.size = sizeof health, .stalled = fake_stalled};
+    static const churn_when when = {.size = sizeof when, .asks = fake_asks, .holds = fake_holds};
     static const churn_event_types types = {.size = sizeof types, .count = fake_type_count, .at = fake_type_at};
     struct fake_host *fake = host->ctx;
     if (strcmp(id, CHURN_METRICS_ID) == 0) {
@@ -230,6 +241,9 @@ static const void *fake_extension(const churn_host *host, const char *id)
     }
     if (strcmp(id, CHURN_STORAGE_ID) == 0) {
         return fake->store != NULL ? &storage : NULL;
+    }
+    if (strcmp(id, CHURN_WHEN_ID) == 0) {
+        return &when;
     }
     return strcmp(id, CHURN_EVENT_TYPES_ID) == 0 ? &types : NULL;
 }

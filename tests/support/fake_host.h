@@ -4,6 +4,7 @@
 
 #include <churn/event.h>
 #include <churn/ext/storage.h>
+#include <churn/ext/when.h>
 #include <churn/plugin.h>
 #include <churn/store.h>
 #include <pthread.h>
@@ -27,6 +28,8 @@ struct fake_host {
     uint32_t type_count;
     const churn_profile_field *fields; /* what churn.storage/1 tells of profiles */
     uint32_t field_count;
+    uint32_t when_asks; /* what churn.when/1 says */
+    int32_t (*when_holds)(const churn_when_subject *subject);
     struct {
         char name[64];
         _Atomic int64_t value;

@@ -495,11 +495,131 @@ static void test_mutations(void)
     check(taken > 1000 && refused > 1000, "%u taken, %u refused", taken, refused);
 }
 
+/* --- Conditions on profiles --- */
+
+static struct condition *on_profile(const char *text, char message[1024])
+{
+    struct condition_scope scope = {.catalog = &types.catalog, .has_profile = true, .dataless = "a request"};
+    char *copy = exact_copy(text, strlen(text) + 1);
+    struct condition *condition = condition_compile(copy, &scope, message, 1024);
+    free(copy);
+    return condition;
+}
+
+static bool holds(const char *text, const struct condition_moment *moment)
+{
+    char message[1024] = "";
+    struct condition *condition = on_profile(text, message);
+    bool yes;
+    check(condition != NULL, "%s: %s", text, message);
+    if (condition == NULL) {
+        return false;
+    }
+    yes = condition_holds(condition, moment);
+    condition_free(condition);
+    return yes;
+}
+
+static void test_profiles(void)
+{
+    const churn_pair fields[] = {{churn_text("events_total"), churn_text("12345678901234567890")},
+                                 {churn_text("last_event_type"), churn_text("parcel")},
+                                 {churn_text("first_event_at"), churn_text("2026-03-01T12:00:00.000Z")}};
+    const struct condition_moment moment = {.customer_id = churn_text("ada"),
+                                            .event_id = churn_text("e_1"),
+                                            .event_type = churn_text("letter"),
+                                            .timestamp_ms = 1772366400000,
+                                            .fields = fields,
+                                            .count = COUNT(fields),
+                                            .score = churn_text("0.8312"),
+                                            .score_age_ms = 5400000};
+    const struct condition_moment nothing = {.customer_id = churn_text("ada"), .event_type = churn_text("parcel")};
+    static const char *const true_ones[] = {
+        "profile.events_total >= 3",
+        "profile.events_total > 999999999999999999",
+        "profile.last_event_type == 'parcel' && event_type == 'letter'",
+        "profile.first_event_at <= timestamp && has(profile.events_total)",
+        "customer_id == 'ada' && event_id.startsWith('e') && score > 0.83",
+        "score == 0.8312",
+        "score_age > 5399.9 && score_age <= 5400",
+        "score_age == duration('90m') && score_age > duration('1h')",
+        "duration('1d') == 86400 && duration('5s') == 5 && duration('250ms') == 0.25",
+        "!has(profile.last_event_at)"};
+    static const char *const unknown_ones[] = {"profile.events_total >= 0",
+                                               "profile.last_event_type != 'parcel'",
+                                               "score < 1",
+                                               "!(score >= 0)",
+                                               "score_age >= 0",
+                                               "has(profile.events_total)",
+                                               "score_age < 1"};
+    for (size_t i = 0; i < COUNT(true_ones); i++) {
+        check(holds(true_ones[i], &moment), "does not hold: %s", true_ones[i]);
+    }
+    for (size_t i = 0; i < COUNT(unknown_ones); i++) {
+        check(!holds(unknown_ones[i], &nothing), "holds: %s", unknown_ones[i]);
+    }
+    check(!holds("profile.last_event_at > timestamp('2020-01-01T00:00:00Z')", &moment),
+          "holds on a field that is absent");
+    check(holds("score < 1 || true", &nothing) && holds("event_type == 'parcel'", &nothing), "does not hold");
+}
+
+static void test_wrong_conditions_on_profiles(void)
+{
+    static const struct {
+        const char *text, *message;
+    } mistakes[] = {{"profile.event_total > 1", "no profile has a field 'event_total' (did you mean 'events_total'?)"},
+                    {"data.weight > 1", "a request has no data"},
+                    {"profile.events_total > 'x'", "cannot be compared"},
+                    {"profile.first_event_at > 5", "cannot be compared"},
+                    {"profile > 5", "'.' is missing behind 'profile'"},
+                    {"score_age > duration('1 day')", "this is no duration"},
+                    {"score_age > duration(5)", "a duration in quotes belongs here"},
+                    {"severity == 'critical'", "only alerts have a severity"}};
+    char message[1024];
+    for (size_t i = 0; i < COUNT(mistakes); i++) {
+        struct condition *condition = on_profile(mistakes[i].text, message);
+        check(condition == NULL, "taken: %s", mistakes[i].text);
+        check_contains(message, mistakes[i].message, mistakes[i].text);
+        condition_free(condition);
+    }
+    check_contains(message_of("profile.events_total > 1", NULL, false), "knows the profile", "an event's");
+    check_contains(message_of("score > 1", NULL, false), "knows the score", "an event's");
+    check_contains(message_of("score_age > duration('1h')", NULL, false), "knows the score", "an event's");
+}
+
+static void test_what_is_asked_for(void)
+{
+    static const struct {
+        const char *text;
+        bool profile, score;
+    } rows[] = {{"event_type == 'parcel'", false, false},
+                {"has(profile.events_total)", true, false},
+                {"profile.events_total > 1", true, false},
+                {"event_type == 'parcel' || score > 0.5", true, true},
+                {"score_age > 3", true, true}};
+    char message[1024];
+    for (size_t i = 0; i < COUNT(rows); i++) {
+        struct condition *condition = on_profile(rows[i].text, message);
+        check(condition_asks_profile(condition) == rows[i].profile, "profile: %s", rows[i].text);
+        check(condition_asks_score(condition) == rows[i].score, "score: %s", rows[i].text);
+        condition_free(condition);
+    }
+}
+
 int main(void)
 {
-    CU_TestInfo tests[] = {TEST(test_what_is_true), TEST(test_what_is_absent), TEST(test_several_types),
-                           TEST(test_severity),     TEST(test_wrong_texts),    TEST(test_one_type),
-                           TEST(test_limits),       TEST(test_mutations),      CU_TEST_INFO_NULL};
+    CU_TestInfo tests[] = {TEST(test_what_is_true),
+                           TEST(test_what_is_absent),
+                           TEST(test_several_types),
+                           TEST(test_severity),
+                           TEST(test_wrong_texts),
+                           TEST(test_one_type),
+                           TEST(test_limits),
+                           TEST(test_mutations),
+                           TEST(test_profiles),
+                           TEST(test_wrong_conditions_on_profiles),
+                           TEST(test_what_is_asked_for),
+                           CU_TEST_INFO_NULL};
     int status;
     open_types();
     status = run_tests_without_leaks("condition", tests);

@@ -352,6 +352,39 @@ static void test_names(void)
     check_refused_with("source: {plugin: generate, name: a}\n" SINK, "FILE:1:28: generate: unknown option 'name'");
 }
 
+#define PREDICTION "sinks: [{plugin: prediction, url: 'http://localhost:1', "
+
+static void check_judged(const char *when, bool by_the_sink)
+{
+    char yaml[512];
+    (void)snprintf(yaml, sizeof yaml, SOURCE STORE DEAD PREDICTION "when: \"%s\"}]\n", when);
+    load(yaml);
+    check(loaded, "%s", said);
+    if (loaded) {
+        CU_ASSERT_EQUAL(pipeline.sinks[0].when == NULL, by_the_sink);
+        CU_ASSERT_EQUAL(pipeline.sinks[0].when_asked != NULL, by_the_sink);
+    }
+    close_pipeline();
+}
+
+/* One that speaks of the profile is judged by the sink, when a request is made. */
+static void test_conditions_on_profiles(void)
+{
+    check_judged("profile.order_count >= 3", true);
+    check_judged("score > 0.5 && profile.subscription_status == 'active'", true);
+    check_judged("data.amount > 5", false);
+#define ASKED(condition) SOURCE STORE DEAD PREDICTION "when: \"" condition "\"}]\n"
+    check_refused_with(ASKED("profile.orders > 3"), "no profile has a field 'orders'");
+    check_refused_with(ASKED("profile.order_count > 3 && data.amount > 5"), "a condition on the profile has no data");
+    check_refused_with(ASKED("profile.subscription_status == 'gone'"), "only one of active, cancelled");
+    check_refused_with(SOURCE STORE DEAD "sinks: [{plugin: alert, when: profile.order_count > 3}]\n",
+                       "only `when` of a sink that asks for predictions knows the profile");
+    check_refused_with(SOURCE STORE DEAD PREDICTION "min_interval: 2h}]\n",
+                       "min_interval: must not be above cache_ttl");
+    check_taken(SOURCE STORE DEAD
+                "sinks: [{plugin: prediction, url: 'http://localhost:1', min_interval: 2h, cache_ttl: 0s}]\n");
+}
+
 static void test_conditions(void)
 {
     load(SOURCE DEAD
@@ -759,6 +792,7 @@ int main(void)
         TEST(test_overrides),
         TEST(test_overrides_that_are_wrong),
         TEST(test_names),
+        TEST(test_conditions_on_profiles),
         TEST(test_conditions),
         TEST(test_conditions_that_are_wrong),
         TEST(test_policies_that_are_wrong),

@@ -95,7 +95,11 @@ typedef struct churn_sink_ops {
      * --acl`; without any I/O. `use`: CHURN_USE_…. [main]
      */
     void (*grants)(void *self, uint32_t use, churn_grant_fn fn, void *ctx);
+    uint32_t judges; /**< CHURN_JUDGES_…: what of its `when` it judges itself, by <churn/ext/when.h>; 0: nothing */
+    uint32_t reserved;
 } churn_sink_ops;
+
+enum { CHURN_JUDGES_PROFILES = 1 /**< conditions on profiles and predictions, of a sink for triggers (ABI 1.3) */ };
 
 #ifdef __cplusplus
 }

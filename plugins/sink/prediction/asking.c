@@ -50,7 +50,8 @@ void asking_free(struct service *s)
 
 int asking_has_room(const struct service *s)
 {
-    return s->asking + s->settling_count / reading_batch_max(s) < (uint32_t)s->settings->concurrency &&
+    return s->asking + (s->settling_count + s->unpublished_count) / reading_batch_max(s) <
+               (uint32_t)s->settings->concurrency &&
            s->sent < OUTCOME_SENT_MAX;
 }
 
@@ -186,7 +187,7 @@ static void settle(struct service *s, struct job *job)
     if (job_is_forgotten(job)) {
         waiting_finish(&s->waiting, job, service_now_ms(s));
     } else {
-        outcome_settle_later(s, job, JOB_STORING);
+        outcome_begin(s, job);
     }
 }
 

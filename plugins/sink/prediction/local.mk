@@ -8,6 +8,7 @@ PREDICTION_SERVICE = \
   %D%/form.c %D%/form.h \
   %D%/outcome.c %D%/outcome.h \
   %D%/reading.c %D%/reading.h \
+  %D%/wanted.c %D%/wanted.h \
   %D%/service.c %D%/service.h \
   %D%/service_state.h
 PREDICTION_QUEUE_KAFKA = \

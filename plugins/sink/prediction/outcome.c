@@ -17,9 +17,14 @@ void outcome_settle_later(struct service *s, struct job *job, enum job_step step
     s->settling_count++;
 }
 
-static enum job_step after_storing(const struct service *s)
+void outcome_begin(struct service *s, struct job *job)
 {
-    return s->producer != NULL ? JOB_SENDING : JOB_REMOVING;
+    outcome_settle_later(s, job, s->producer != NULL ? JOB_SENDING : JOB_STORING);
+}
+
+void outcome_let_go(struct service *s, struct job *job)
+{
+    outcome_settle_later(s, job, JOB_REMOVING);
 }
 
 /* The answer as it is cached and published, valid as long as the job. */
@@ -76,7 +81,7 @@ static int32_t store_answers(struct service *s, churn_error *err)
     }
     for (uint32_t i = 0; i < count; i++) {
         free((char *)(uintptr_t)hashes[i].key.ptr);
-        jobs[i]->step = rc == CHURN_OK ? after_storing(s) : jobs[i]->step;
+        jobs[i]->step = rc == CHURN_OK ? JOB_REMOVING : jobs[i]->step;
     }
     return rc;
 }
@@ -117,19 +122,17 @@ static int32_t store_fault(struct service *s, const struct job *job, churn_error
     return store_session_result(s->store, rc, err);
 }
 
-/* JOB_STORING: answers are cached, all at hand at once; a fault is kept where it can be looked up. */
+/* JOB_STORING: answers are cached, all at hand at once; a fault that has no topic is kept where it can be looked up. */
 static int32_t store_outcome(struct service *s, struct job *job, churn_error *err)
 {
-    int32_t rc = CHURN_OK;
+    int32_t rc;
     if (job->answer != NULL) {
         return store_answers(s, err);
     }
-    if (s->producer == NULL) {
-        rc = store_session_ready(s->store, err);
-        rc = rc == CHURN_OK ? store_fault(s, job, err) : rc;
-    }
+    rc = store_session_ready(s->store, err);
+    rc = rc == CHURN_OK ? store_fault(s, job, err) : rc;
     if (rc == CHURN_OK) {
-        job->step = after_storing(s);
+        job->step = JOB_REMOVING;
     }
     return rc;
 }
@@ -198,17 +201,35 @@ static int32_t send_outcome(struct service *s, struct job *job, churn_error *err
     return rc;
 }
 
+static const struct counter *counter_of(const struct counters *counters, const struct job *job)
+{
+    switch (job->verdict) {
+    case UNWANTED:
+        return &counters->unwanted;
+    case RECENT:
+        return &counters->recent;
+    default:
+        return job->answer != NULL ? &counters->answered : &counters->dead_lettered;
+    }
+}
+
+static void count(const struct service *s, const struct job *job)
+{
+    const struct counter *counter = counter_of(s->counters, job);
+    counter_add(counter, 1);
+    if (counter == &s->counters->dead_lettered && s->producer != NULL) { /* among the dead letters of the pipeline */
+        counter_add(&s->counters->letters, 1);
+        counter_add(&s->counters->letters_by_sink, 1);
+    }
+}
+
 static void finish(struct service *s, struct job *job)
 {
     if (job->answer != NULL) {
         const struct cached_prediction prediction = prediction_of(s, job);
         prediction_record_show(s->host, job->trigger, &prediction);
     }
-    counter_add(job->answer != NULL ? &s->counters->answered : &s->counters->dead_lettered, 1);
-    if (job->answer == NULL && s->producer != NULL) { /* among the dead letters of the pipeline */
-        counter_add(&s->counters->letters, 1);
-        counter_add(&s->counters->letters_by_sink, 1);
-    }
+    count(s, job);
     waiting_finish(&s->waiting, job, service_now_ms(s));
     s->moved_ms = service_now_ms(s);
 }
@@ -217,25 +238,43 @@ static void finish(struct service *s, struct job *job)
 static int32_t settle(struct service *s, struct job *job, churn_error *err)
 {
     int32_t rc = CHURN_OK;
+    if (job->step == JOB_SENDING) {
+        rc = s->sent < OUTCOME_SENT_MAX ? send_outcome(s, job, err) : CHURN_PENDING;
+        s->sent += rc == CHURN_OK;
+        return rc;
+    }
     if (job->step == JOB_STORING) {
         rc = store_outcome(s, job, err);
     }
-    if (rc == CHURN_OK && job->step == JOB_SENDING) {
-        rc = s->sent < OUTCOME_SENT_MAX ? send_outcome(s, job, err) : CHURN_PENDING;
-        s->sent += rc == CHURN_OK;
-    }
-    if (rc == CHURN_OK && job->step == JOB_REMOVING) {
+    if (rc == CHURN_OK) {
         rc = s->queue->back_ops->remove(s->queue->back, job, err);
-        if (rc == CHURN_OK) {
-            finish(s, job);
-        }
+    }
+    if (rc == CHURN_OK) {
+        finish(s, job);
     }
     return rc;
+}
+
+/* What Kafka refused is sent once more, when its time has come. */
+static void send_again(struct service *s)
+{
+    struct job *job = s->unpublished;
+    if (job == NULL || service_now_ms(s) < s->publish_at_ms) {
+        return;
+    }
+    s->unpublished = NULL;
+    s->unpublished_count = 0;
+    while (job != NULL) {
+        struct job *next = job->next_settling;
+        outcome_settle_later(s, job, JOB_SENDING);
+        job = next;
+    }
 }
 
 int32_t outcome_settle_all(struct service *s, churn_error *err)
 {
     int32_t rc = CHURN_OK;
+    send_again(s);
     while (s->settling != NULL && rc == CHURN_OK) {
         struct job *job = s->settling, *next = job->next_settling;
         rc = settle(s, job, err); /* may free the job */
@@ -248,6 +287,35 @@ int32_t outcome_settle_all(struct service *s, churn_error *err)
     return rc == CHURN_FATAL ? rc : CHURN_OK;
 }
 
+/* It is neither cached nor removed from the queue before it is published; meanwhile fewer requests are made. */
+static void keep_unpublished(struct service *s, struct job *job, const char *why)
+{
+    int64_t pause = s->publish_pause_ms * 2;
+    if (s->unpublished == NULL) {
+        pause = pause < s->settings->retry_min_ms ? s->settings->retry_min_ms : pause;
+        s->publish_pause_ms = pause > s->settings->retry_max_ms ? s->settings->retry_max_ms : pause;
+        s->publish_at_ms = service_now_ms(s) + s->publish_pause_ms;
+    }
+    stall_begin(&s->publishing, "Kafka refuses what is to be published to %s (%s); it waits, and is tried again",
+                job->answer != NULL ? s->settings->topic : s->settings->dead_letter_topic, why);
+    job->step = JOB_SENDING;
+    job->next_settling = s->unpublished;
+    s->unpublished = job;
+    s->unpublished_count++;
+}
+
+static void is_published(struct service *s, struct job *job)
+{
+    if (s->unpublished == NULL) {
+        s->publish_pause_ms = 0;
+        if (s->publishing.lasts) {
+            stall_end(&s->publishing);
+            churn_log(s->host, CHURN_LOG_INFO, "Kafka takes what is published again");
+        }
+    }
+    outcome_settle_later(s, job, job->answer != NULL ? JOB_STORING : JOB_REMOVING);
+}
+
 int32_t outcome_take_reports(struct service *s, churn_error *err)
 {
     churn_done done[64];
@@ -257,12 +325,12 @@ int32_t outcome_take_reports(struct service *s, churn_error *err)
         rc = kafka_producer_poll(s->producer, done, 64, 0, &count, err);
         for (uint32_t i = 0; rc == CHURN_OK && i < count; i++) {
             struct job *job = (struct job *)(uintptr_t)done[i].id;
-            if (done[i].result != CHURN_OK) {
-                churn_log(s->host, CHURN_LOG_ERROR, "a prediction was not published, it is in the store only: %s",
-                          done[i].message != NULL ? done[i].message : "refused");
-            }
             s->sent--;
-            outcome_settle_later(s, job, JOB_REMOVING);
+            if (done[i].result == CHURN_OK) {
+                is_published(s, job);
+            } else {
+                keep_unpublished(s, job, done[i].message != NULL ? done[i].message : "refused");
+            }
         }
     }
     return rc;

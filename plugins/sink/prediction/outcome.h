@@ -1,5 +1,5 @@
-/* What becomes of a job once it has an outcome, an answer or that it was given up: stored, sent, and its triggers
- * removed. */
+/* What becomes of a job once it has an outcome, an answer or that it was given up: sent, stored, and its triggers
+ * removed, in this order, so that what is cached was told. */
 #ifndef PREDICTION_OUTCOME_H
 #define PREDICTION_OUTCOME_H
 
@@ -9,6 +9,12 @@
 #define OUTCOME_FAILED_PREFIX "prediction-failed:"
 /* Answers on their way to Kafka. */
 #define OUTCOME_SENT_MAX 1000
+
+/* A job has its outcome: it is published, then cached, then its triggers are removed. */
+void outcome_begin(struct service *s, struct job *job);
+
+/* Nothing is to be asked about a job, as its verdict says: its triggers are removed. */
+void outcome_let_go(struct service *s, struct job *job);
 
 /* Puts a job behind those that are to be settled, from `step` on. */
 void outcome_settle_later(struct service *s, struct job *job, enum job_step step);

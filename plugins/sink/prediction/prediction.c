@@ -126,6 +126,9 @@ static const churn_option options[] = {
      .help = "How long a stored prediction is kept; 0: until it is replaced."},
     {"cache_features", .default_text = "false", .type = CHURN_OPTION_BOOL, OFFSET(cache_features),
      .help = "Whether a stored prediction keeps, as `features`, the features that were sent."},
+    {"min_interval", .default_text = "0s", .type = CHURN_OPTION_DURATION, .max = INT64_MAX, OFFSET(min_interval_ms),
+     .help = "A trigger is let go of (counted as `recent`) while the customer's stored prediction is younger than this "
+             "and was for another event; at most cache_ttl. 0s: each trigger is asked about."},
     {"dead_letter_topic", .default_text = "churn-dead-letters", .type = CHURN_OPTION_STRING, OFFSET(dead_letter_topic),
      .help = "Topic for triggers that the API refuses; made if it does not exist. `churnd redrive` offers them again "
              "where it "
@@ -162,6 +165,9 @@ static int32_t check(struct prediction *p, churn_error *err)
     if (rc == CHURN_OK && s->retry_max_ms < s->retry_min_ms) {
         rc = churn_fail_option(err, "retry_max", "must not be below retry_min");
     }
+    if (rc == CHURN_OK && s->cache_ttl_ms != 0 && s->min_interval_ms > s->cache_ttl_ms) {
+        rc = churn_fail_option(err, "min_interval", "must not be above cache_ttl: what is forgotten is not recent");
+    }
     if (rc == CHURN_OK && s->brokers[0] != '\0') {
         rc = check_kafka(p, err);
     }
@@ -178,8 +184,10 @@ static struct counter result_counter(const churn_host *host, const char *name, c
     const churn_metric as = {.size = sizeof as,
                              .kind = CHURN_METRIC_COUNTER,
                              .name = "predictions_total",
-                             .help = "Predictions by what came of them: answered, failed attempts, triggers that "
-                                     "joined another one of their customer, and those that were given up.",
+                             .help =
+                                 "Predictions by what came of them: answered, failed attempts, triggers that "
+                                 "joined another one of their customer, those that were given up, those that `when` "
+                                 "does not want, and those whose customer has a recent one.",
                              .labels = &label,
                              .label_count = 1};
     return counter_shown(host, name, &as);
@@ -218,6 +226,8 @@ static void make_counters(struct prediction *p)
                                     .waiting = counter_shown(host, "predictions_waiting", &waiting),
                                     .coalesced = result_counter(host, "predictions_coalesced", "coalesced"),
                                     .dead_lettered = result_counter(host, "predictions_dead_lettered", "dead_lettered"),
+                                    .unwanted = result_counter(host, "predictions_unwanted", "unwanted"),
+                                    .recent = result_counter(host, "predictions_recent", "recent"),
                                     .letters = counter_new(host, "dead_letters"),
                                     .letters_by_sink = counter_new(host, "dead_letters_rejected_by_sink"),
                                     .breaker_open = counter_shown(host, "prediction_breaker_open", &open),
@@ -420,6 +430,7 @@ static const churn_sink_ops ops = {
     .destroy = prediction_destroy,
     .probe = prediction_probe,
     .grants = prediction_grants,
+    .judges = CHURN_JUDGES_PROFILES,
 };
 
 static const char *const paths[] = {"ca_file", "cert_file", "key_file", "properties", NULL};

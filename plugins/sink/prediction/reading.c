@@ -2,6 +2,7 @@
 
 #include "form.h"
 #include "outcome.h"
+#include "wanted.h"
 
 #define READ_MANY 32 /* profiles in one exchange with the store */
 #define KEEP_MS 1000 /* how long a profile may wait for its request */
@@ -10,6 +11,7 @@
 struct reading {
     struct service *service;
     struct job *jobs[READ_MANY];
+    struct newest newest[READ_MANY]; /* prediction of each one's customer */
     uint32_t count;
     uint32_t at; /* of the next answer */
     int failed;  /* memory ran out */
@@ -25,13 +27,31 @@ void reading_outdate(struct service *s)
     waiting_outdate(&s->waiting, service_now_ms(s) - KEEP_MS);
 }
 
+static void let_go(struct service *s, struct job *job, enum verdict verdict)
+{
+    if (waiting_skip(&s->waiting, job, service_now_ms(s))) {
+        job->verdict = verdict;
+        outcome_let_go(s, job);
+    }
+}
+
 static int32_t on_profile(void *ctx, churn_str key, const churn_pair *fields, uint32_t count)
 {
     struct reading *r = ctx;
     struct service *s = r->service;
+    const struct newest *newest = &r->newest[r->at];
     struct job *job = r->jobs[r->at++];
     struct text_buffer row = {0};
+    enum verdict verdict;
     (void)key;
+    if (wanted_judge(s, job, newest, fields, count, &verdict) != CHURN_OK) {
+        r->failed = 1;
+        return CHURN_OK;
+    }
+    if (verdict != WANTED && !job->outdated) { /* of one that is outdated the newer trigger is judged */
+        let_go(s, job, verdict);
+        return CHURN_OK;
+    }
     form_row(s, job->trigger, fields, count, &row);
     if (row.failed) {
         text_free(&row);
@@ -53,7 +73,7 @@ static void give_up_damaged(struct service *s, struct job *job, const char *why)
               (int)job->trigger->event_id.len, job->trigger->event_id.ptr, why,
               s->producer != NULL ? s->settings->dead_letter_topic : "prediction-failed:<customer> in the store");
     job->fault_status = 0;
-    outcome_settle_later(s, job, JOB_STORING);
+    outcome_begin(s, job);
 }
 
 static int32_t get_many(struct reading *r, const churn_str *keys, churn_error *err)
@@ -81,6 +101,7 @@ static int32_t read_jobs(struct reading *r, churn_error *err)
         uint32_t len = s->store->storage->profile_key(s->host, r->jobs[i]->trigger->customer_id, room[i]);
         keys[i] = (churn_str){.ptr = room[i], .len = len};
     }
+    rc = wanted_look_up(s, r->jobs, r->count, r->newest, err);
     while (rc == CHURN_OK && r->at < r->count && !r->failed) {
         rc = store_session_ready(s->store, err);
         rc = rc == CHURN_OK ? store_session_result(s->store, get_many(r, keys, err), err) : rc;

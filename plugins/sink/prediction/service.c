@@ -227,6 +227,7 @@ struct service *service_start(const churn_host *host, const struct settings *set
     }
     s->host = host;
     s->failing = stall_new(host, "breaker");
+    s->publishing = stall_new(host, "publishing");
     s->name = host->size >= offsetof(churn_host, name) + sizeof host->name ? host->name : NULL;
     s->settings = settings;
     s->counters = counters;

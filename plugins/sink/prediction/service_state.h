@@ -37,6 +37,11 @@ struct service {
     struct job *settling; /* jobs with an outcome, the oldest first */
     struct job **settling_end;
     uint32_t settling_count;
+    struct job *unpublished; /* jobs whose outcome Kafka refused */
+    uint32_t unpublished_count;
+    int64_t publish_at_ms; /* when they are sent again */
+    int64_t publish_pause_ms;
+    struct stall publishing;  /* Kafka refuses it */
     struct request *requests; /* under way */
     uint32_t asking;          /* their number */
     uint32_t sent;

@@ -42,6 +42,7 @@ struct settings {
     const char *cache_prefix;
     int64_t cache_ttl_ms;
     int32_t cache_features;
+    int64_t min_interval_ms;
     const char *dead_letter_topic;
     struct model model;
 

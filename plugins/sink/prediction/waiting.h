@@ -26,10 +26,17 @@ enum job_step {
     JOB_READING,  /* its profile is being read */
     JOB_READY,    /* … was read, and waits for its request */
     JOB_ASKING,   /* a request is under way */
-    JOB_STORING,  /* the outcome is to be written to the store */
-    JOB_SENDING,  /* … to be produced */
+    JOB_SENDING,  /* the outcome is to be produced */
     JOB_SENT,     /* … on its way to Kafka */
+    JOB_STORING,  /* … to be written to the store */
     JOB_REMOVING, /* the triggers are to be removed from the queue */
+};
+
+/* Whether it is to be asked about. */
+enum verdict {
+    WANTED,
+    UNWANTED, /* the condition does not hold */
+    RECENT    /* there is an answer that is young enough */
 };
 
 struct job {
@@ -53,6 +60,7 @@ struct job {
     unsigned refusals;     /* … of which it answered, since its batch was last halved */
     unsigned faults;       /* answers that put the blame on this request */
     long fault_status;     /* given up: HTTP status of the last fault; 0: answered, or not asked */
+    enum verdict verdict;  /* not WANTED: it is let go of */
     struct answer *answer; /* once there is one; owned */
     struct job *next_settling;
 };

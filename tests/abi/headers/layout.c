@@ -7,6 +7,7 @@
 #include <churn/ext/metrics.h>
 #include <churn/ext/storage.h>
 #include <churn/ext/tap.h>
+#include <churn/ext/when.h>
 #include <churn/grant.h>
 #include <churn/host.h>
 #include <churn/needs.h>
@@ -137,6 +138,23 @@ AT(struct churn_profile_field, name, 0);
 AT(struct churn_profile_field, type, 16);
 AT(struct churn_profile_field, reserved, 20);
 SIZE(struct churn_profile_field, 24);
+AT(struct churn_when_subject, size, 0);
+AT(struct churn_when_subject, count, 4);
+AT(struct churn_when_subject, customer_id, 8);
+AT(struct churn_when_subject, event_id, 24);
+AT(struct churn_when_subject, event_type, 40);
+AT(struct churn_when_subject, timestamp_ms, 56);
+AT(struct churn_when_subject, fields, 64);
+AT(struct churn_when_subject, score, 72);
+AT(struct churn_when_subject, score_age_ms, 88);
+SIZE(struct churn_when_subject, 96);
+AT(struct churn_when, size, 0);
+AT(struct churn_when, reserved, 4);
+AT(struct churn_when, asks, 8);
+AT(struct churn_when, holds, 16);
+SIZE(struct churn_when, 24);
+VALUE(CHURN_WHEN_PROFILE, 1);
+VALUE(CHURN_WHEN_SCORE, 2);
 VALUE(CHURN_PROFILE_DECIMAL, 6);
 
 /* <churn/ext/tap.h> */
@@ -346,7 +364,10 @@ AT(struct churn_sink_ops, destroy, 56);
 AT(struct churn_sink_ops, probe, 64);
 AT(struct churn_sink_ops, read_back, 72);
 AT(struct churn_sink_ops, grants, 80);
-SIZE(struct churn_sink_ops, 88);
+AT(struct churn_sink_ops, judges, 88);
+AT(struct churn_sink_ops, reserved, 92);
+SIZE(struct churn_sink_ops, 96);
+VALUE(CHURN_JUDGES_PROFILES, 1);
 
 /* <churn/source.h> */
 AT(struct churn_source_listener, size, 0);
