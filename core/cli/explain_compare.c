@@ -29,15 +29,26 @@ const char *explain_compare_gap(const struct explain *e, uint32_t part, char *bu
     return buffer;
 }
 
-static bool has_gap(const struct explain *e)
+/* Whether records that were counted are gone from the begin of a partition, or a partition is another one. */
+static void look_for_gaps(const struct explain *e, struct comparison *c)
 {
     char buffer[512];
     for (uint32_t i = 0; i < e->part_room && i < e->worker->parts.count; i++) {
+        const struct explain_part *p = &e->parts[i];
         if (explain_compare_gap(e, i, buffer, sizeof buffer) != NULL) {
-            return true;
+            c->gap = true;
+            c->another = c->another || !p->assigned || p->low <= 0;
         }
     }
-    return false;
+}
+
+uint64_t explain_compare_passed(const struct explain *e)
+{
+    uint64_t passed = 0;
+    for (size_t i = 0; i < e->kept.count; i++) {
+        passed += e->kept.items[i]->fate == FATE_EVENT && e->kept.items[i]->standing == STANDS_PASSED;
+    }
+    return passed;
 }
 
 /* The value by the events; a ptr of NULL: absent. */
@@ -77,7 +88,8 @@ bool explain_compare(struct explain *e, struct comparison *ret, compare_fn fn, v
 {
     struct text bytes = {0};
     bool failed;
-    *ret = (struct comparison){.gap = has_gap(e)};
+    *ret = (struct comparison){.passed = explain_compare_passed(e)};
+    look_for_gaps(e, ret);
     for (uint32_t i = 0; i < e->registry->field_count + e->registry->derived_count; i++) {
         churn_str name = i < e->registry->field_count ? e->registry->fields[i].name
                                                       : e->registry->derived[i - e->registry->field_count].name;
@@ -96,7 +108,7 @@ bool explain_compare(struct explain *e, struct comparison *ret, compare_fn fn, v
     ret->missing = stored_events(e) - (bit_get(e->whole->fields.present, FIELD_EVENTS_TOTAL)
                                            ? fields_number(&e->whole->fields, FIELD_EVENTS_TOTAL)
                                            : 0);
-    ret->same = ret->differing == 0;
+    ret->same = ret->differing == 0 && ret->passed == 0;
     failed = bytes.failed;
     text_free(&bytes);
     return !failed;

@@ -275,27 +275,63 @@ static void print_whole(struct printer *printer, const struct comparison *c)
     say(&printer->line);
 }
 
-/* Why the store has something else, as far as that can be told. */
-static void explain_difference(const struct comparison *c)
+/* The profile has counted more events than there are. */
+static void explain_more(const struct comparison *c, uint64_t n)
 {
-    uint64_t missing = (uint64_t)(c->missing > 0 ? c->missing : -c->missing);
-    if (c->missing > 0 && c->gap) {
+    if (c->another) {
+        printable_line(stderr,
+                       "churnd: the profile says that it has counted %" PRIu64 " event%s more than can be read: the "
+                       "topics are not what was counted, as is said above",
+                       n, plural(n));
+    } else if (c->gap) {
         printable_line(stderr,
                        "churnd: the first %" PRIu64 " event%s that the profile has counted %s no longer there, so the "
                        "sum cannot be proved",
-                       missing, plural(missing), missing == 1 ? "is" : "are");
-    } else if (c->missing > 0) {
+                       n, plural(n), n == 1 ? "is" : "are");
+    } else {
         printable_line(stderr,
                        "churnd: the profile says that it has counted %" PRIu64
                        " event%s more than can be read: records "
-                       "were deleted or compacted away, or somebody has changed the profile",
-                       missing, plural(missing));
-    } else if (c->missing < 0) {
+                       "were deleted or compacted away, event types or processors are stricter than when they were "
+                       "counted, or somebody has changed the profile",
+                       n, plural(n));
+    }
+}
+
+/* … or fewer. */
+static void explain_fewer(const struct comparison *c, uint64_t n)
+{
+    printable_line(stderr,
+                   "churnd: the profile says that it has counted %" PRIu64 " event%s fewer: they were dead letters "
+                   "when the pipeline read them (`churnd redrive` counts them), or the profile was deleted, expired or "
+                   "was lost by the store since, and began anew, or somebody has changed it%s",
+                   n, plural(n), c->gap ? "; besides, records that it has counted are gone, as is said above" : "");
+}
+
+/* Why the store has something else, as far as that can be told. */
+static void explain_difference(const struct comparison *c)
+{
+    uint64_t n = (uint64_t)(c->missing > 0 ? c->missing : -c->missing);
+    if (c->passed > 0) {
         printable_line(stderr,
-                       "churnd: the profile says that it has counted %" PRIu64 " event%s fewer: they were dead letters "
-                       "when the pipeline read them (`churnd redrive` counts them), or the profile was deleted or "
-                       "expired since, or somebody has changed it",
-                       missing, plural(missing));
+                       "churnd: the pipeline has read %" PRIu64
+                       " event%s that the profile has not counted: dead letters "
+                       "when they were read (`churnd redrive` counts them); or the store has an older copy of the "
+                       "profile than of how far the pipeline has come, as of a backup that was restored in part, or "
+                       "while churnd ran (--replay-from beginning counts them)",
+                       c->passed, plural(c->passed));
+    }
+    if (c->differing == 0) {
+        return;
+    }
+    if (c->missing > 0) {
+        explain_more(c, n);
+    } else if (c->missing < 0) {
+        explain_fewer(c, n);
+    } else if (c->gap) {
+        printable_line(stderr, "churnd: as many events are counted as can be read, and they are not the same ones, for "
+                               "some that were counted are gone, as is said above: the profile was lost by the store "
+                               "or deleted, and began anew, or somebody has changed it");
     } else {
         printable_line(stderr, "churnd: no event is missing: somebody else has changed the profile, or event types or "
                                "processors were others when it was counted. `churnd rebuild` makes the profiles anew, "
@@ -303,13 +339,21 @@ static void explain_difference(const struct comparison *c)
     }
 }
 
+/* The store knows how far the pipeline has come in a partition of the customer's. */
+static bool has_checkpoint(const struct explain *e)
+{
+    for (uint32_t i = 0; i < e->part_room && i < e->worker->parts.count; i++) {
+        if (e->parts[i].read > 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
 /* There is no profile to compare with. */
 static int explain_absence(struct explain *e)
 {
-    uint64_t passed = 0;
-    for (size_t i = 0; i < e->kept.count; i++) {
-        passed += e->kept.items[i]->fate == FATE_EVENT && e->kept.items[i]->standing == STANDS_PASSED;
-    }
+    uint64_t passed = explain_compare_passed(e);
     if (e->kept.count == 0 && e->kept.earlier_count + e->later == 0) {
         printable_line(stderr, "churnd: there is neither a profile nor an event of customer '%s'", e->customer.ptr);
     } else if (!explain_profile_read(e) || e->stored.text.count > 0) {
@@ -320,10 +364,16 @@ static int explain_absence(struct explain *e)
             "churnd: there is no profile of customer '%s' in the store, though the pipeline has read %" PRIu64
             " event%s: it expired (`ttl`), was deleted or got lost",
             e->customer.ptr, passed, plural(passed));
+    } else if (!has_checkpoint(e)) {
+        printable_line(stderr,
+                       "churnd: there is no profile of customer '%s' in the store, nor a checkpoint of the topics: it "
+                       "lost its data, is another one than the pipeline has written to, or the pipeline has not run "
+                       "yet. A run reads the topics again by itself",
+                       e->customer.ptr);
     } else {
         printable_line(stderr,
                        "churnd: there is no profile of customer '%s' in the store: the pipeline has counted none of "
-                       "these events",
+                       "these events yet, or the store was restored from a backup that is older than they are",
                        e->customer.ptr);
     }
     return 1;

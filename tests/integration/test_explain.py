@@ -364,6 +364,40 @@ def test_a_file_and_the_embedded_store(tmp_path):
     assert "1 to 128 bytes" in churnd("explain", "-c", config, "", status=1).stderr
 
 
+def test_a_store_that_lost_something_is_told(tmp_path):
+    """Emptied, or with an older copy: what is said is the cause, and what is advised mends it."""
+    customers, users, _ = story(PLAIN)
+    made = customers + users
+    redis = services.Redis(tmp_path / "redis")
+    try:
+        store = {"plugin": "redis", "port": redis.port}
+        config = file_pipeline(tmp_path, made[: len(made) // 2], store=store)
+        churnd("-c", config, "--until-end")
+        older = redis.client.hgetall(f"profile:{PLAIN}")
+        config = file_pipeline(tmp_path, made, store=store)
+        churnd("-c", config, "--until-end")
+        churnd("explain", "-c", config, PLAIN)
+
+        redis.client.delete(f"profile:{PLAIN}")
+        redis.client.hset(f"profile:{PLAIN}", mapping=older)
+        run = churnd("explain", "-c", config, PLAIN, status=1)
+        assert re.search(
+            r"has read \d+ events? that the profile has not counted: .* older copy of the profile", run.stderr
+        )
+        assert "not counted, though the pipeline has read past it" in run.stdout
+        assert json.loads(churnd("explain", "-c", config, PLAIN, "--format", "json", status=1).stdout)
+        churnd("-c", config, "--until-end", "--replay-from", "beginning")
+        churnd("explain", "-c", config, PLAIN)
+
+        redis.client.flushall()
+        run = churnd("explain", "-c", config, PLAIN, status=1)
+        assert "nor a checkpoint of the topics: it lost its data, is another one" in run.stderr
+        churnd("-c", config, "--until-end")
+        churnd("explain", "-c", config, PLAIN)
+    finally:
+        redis.stop()
+
+
 def test_events_that_were_dead_letters_then(tmp_path):
     """A type that the pipeline knows now and did not when it read: the store lacks what could be counted."""
     customers, users, _ = story(PLAIN)
