@@ -47,7 +47,7 @@ class Churnd(Engine):
 
 
 class ChurndTls(Churnd):
-    """With Redis over TLS; measured only by name."""
+    """With Kafka and Redis over TLS; measured only by name."""
 
     name = "churnd-tls"
 

@@ -92,8 +92,8 @@ class KeptKafka(Kafka):
 
     brokers = None
 
-    def __init__(self, brokers, pid):
-        self.brokers, self.pid = brokers, pid
+    def __init__(self, kept):
+        self.brokers, self.pid, self.listeners, self.ca = kept["brokers"], kept["pid"], kept["listeners"], kept["ca"]
 
     def stop(self):
         pass
@@ -142,7 +142,16 @@ class Rig:
         return self
 
     def start_kafka(self):
-        self.kafka = Kafka(self.folder / "kafka")
+        """As brokers run it: with all that its JVM compiles to, or TLS would be slow, and with a listener of TLS."""
+        authority = Authority(self.folder, "kafka-ca")
+        keystore = {"ssl.keystore.type": "PEM", "ssl.keystore.location": authority.issue("kafka").both}
+        self.kafka = Kafka(
+            self.folder / "kafka",
+            properties=[f"{name}={value}" for name, value in keystore.items()],
+            further={"TLS": "SSL"},
+            jvm=["-XX:TieredStopAtLevel=4"],
+        )
+        self.kafka.ca = str(authority.cert)
         self.kafka.pid = self.kafka.process.pid
 
     def start_redis(self):
@@ -159,7 +168,7 @@ class Rig:
             return False
         if self.later and not kept["later"]:
             return False
-        self.kafka = KeptKafka(kept["brokers"], kept["pid"])
+        self.kafka = KeptKafka(kept)
         self.expected, self.expected_of_both = pickle.loads(pathlib.Path(kept["expected"]).read_bytes())
         return True
 
@@ -173,6 +182,8 @@ class Rig:
                     "owner": os.getpid(),
                     "brokers": self.kafka.brokers,
                     "pid": self.kafka.pid,
+                    "listeners": self.kafka.listeners,
+                    "ca": self.kafka.ca,
                     "events": self.events,
                     "customers": self.customers,
                     "later": self.later,
@@ -186,6 +197,8 @@ class Rig:
     def environment(self, topic, group, alerts=""):
         return {
             "KAFKA_BROKER": self.kafka.brokers,
+            "KAFKA_TLS_BROKER": self.kafka.listeners["TLS"],
+            "KAFKA_CA": self.kafka.ca,
             "REDIS_HOST": HOST,
             "REDIS_PORT": str(self.redis.port),
             "REDIS_TLS_PORT": str(self.tls_port),
