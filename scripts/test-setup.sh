@@ -22,6 +22,26 @@ make_venv() {
     build/venv/bin/pip install -q --disable-pip-version-check -r "${1:-tests/integration/requirements.txt}"
 }
 
+# A Python that MLServer runs on, by name; false where there is none.
+model_servers_python() {
+    local name
+    for name in python3 python3.12 python3.11; do
+        if "$name" -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 13))' 2>/dev/null; then
+            echo "$name"
+            return 0
+        fi
+    done
+    return 1
+}
+
+# make_model_servers: the real model servers, 1.7 GB.
+make_model_servers() {
+    local python
+    python=$(model_servers_python) || return 1
+    [ -x build/model-servers/bin/python ] || "$python" -m venv build/model-servers || return 1
+    build/model-servers/bin/pip install -q --disable-pip-version-check -r tests/model-servers/requirements.txt
+}
+
 fetch_kafka() {
     [ -d build/kafka-libs ] || scripts/fetch-jars.sh tests/integration build/kafka-libs
 }

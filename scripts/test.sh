@@ -97,6 +97,9 @@ if count venv make_venv && count kafka fetch_kafka; then
     pytest_run=(build/venv/bin/python -m pytest -q -p no:cacheprovider -rf)
     # Two files at a time, each with servers of its own: most of a test is waiting.
     pytest=("${pytest_run[@]}" -n 2 --dist loadfile --timeout=900 tests/integration)
+    if model_servers_python >/dev/null && count model-servers make_model_servers; then
+        export CHURN_MODEL_SERVERS="$root/build/model-servers"
+    fi
     if [ -x build/churnd ]; then
         count_pytest integration env CHURN_BUILD_DIR="$root/build" "${pytest[@]}" --basetemp="$root/build/pytest"
     fi

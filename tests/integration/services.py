@@ -861,7 +861,8 @@ class Scripted:
     or a callable that takes the recorded request and returns (status, body) or (status, body, headers). Stopped, it refuses connections; started again, it has the same port.
     """
 
-    def __init__(self):
+    def __init__(self, gets=False):
+        self.gets = gets  # are answered like POSTs, with an empty body
         self.mode = "ok"
         self.delay = 0.0
         self.requests = []
@@ -892,6 +893,12 @@ class Scripted:
 
             def do_POST(self):
                 outer.handle(self)
+
+            def do_GET(self):
+                if outer.gets:
+                    outer.handle(self)
+                else:
+                    self.send_error(501)
 
             def log_message(self, *_):
                 pass

@@ -5,6 +5,7 @@
 #include "answer_rows.h"
 #include "model.h"
 #include "model_metadata.h"
+#include "model_options.h"
 #include "request_body.h"
 #include "request_row.h"
 #include <stdlib.h>
@@ -62,7 +63,7 @@ static struct model model_of(int32_t format, const churn_node *features)
 static void check_refused(struct model model, int64_t batch_max, const char *option, const char *part)
 {
     err = (churn_error){.size = sizeof err};
-    CU_ASSERT_EQUAL(model_create(&model, &fake.host, batch_max, &err), CHURN_FATAL);
+    CU_ASSERT_EQUAL(model_options_read(&model, &fake.host, batch_max, &err), CHURN_FATAL);
     if (strcmp(err.option, option) != 0 || strstr(err.message, part) == NULL) {
         (void)fprintf(stderr, "said of '%s': %s\n", err.option, err.message);
         CU_FAIL("another refusal");
@@ -161,7 +162,7 @@ static void check_body(struct model model, uint32_t count, const char *wanted)
     struct text_buffer texts[2] = {{0}, {0}}, body = {0};
     struct request_row rows[2];
     err = (churn_error){.size = sizeof err};
-    CU_ASSERT_EQUAL(model_create(&model, &fake.host, count, &err), CHURN_OK);
+    CU_ASSERT_EQUAL(model_options_read(&model, &fake.host, count, &err), CHURN_OK);
     for (uint32_t i = 0; i < 2; i++) {
         request_row_write(&model, &fake.host, storage(), triggers[i]->customer_id, i == 0 ? first : second,
                           i == 0 ? COUNT(first) : COUNT(second), &texts[i]);
@@ -179,7 +180,7 @@ static void check_body(struct model model, uint32_t count, const char *wanted)
         text_free(&texts[i]);
     }
     text_free(&body);
-    model_destroy(&model);
+    model_options_free(&model);
 }
 
 static void test_kserve_bodies(void)
@@ -211,9 +212,9 @@ static void test_kserve_path(void)
     struct model m = model_of(FORMAT_KSERVE_V2, &two_features);
     begin();
     m.name = "a/b c";
-    CU_ASSERT_EQUAL(model_create(&m, &fake.host, 1, &err), CHURN_OK);
+    CU_ASSERT_EQUAL(model_options_read(&m, &fake.host, 1, &err), CHURN_OK);
     CU_ASSERT_STRING_EQUAL(m.path, "/v2/models/a%2Fb%20c/infer");
-    model_destroy(&m);
+    model_options_free(&m);
 }
 
 static void test_mlflow_bodies(void)
@@ -282,13 +283,13 @@ static void test_what_was_sent(void)
     struct model m = model_of(FORMAT_MLFLOW, &two_features);
     struct text_buffer row = {0}, text = {0};
     begin();
-    CU_ASSERT_EQUAL(model_create(&m, &fake.host, 1, &err), CHURN_OK);
+    CU_ASSERT_EQUAL(model_options_read(&m, &fake.host, 1, &err), CHURN_OK);
     request_row_write(&m, &fake.host, storage(), churn_text("C1"), second, COUNT(second), &row);
     request_row_features(&m, text_str(&row), &text);
     CU_ASSERT_STRING_EQUAL(text.ptr, "{\"order_count\":null,\"spent\":-1.5}");
     text_free(&row);
     text_free(&text);
-    model_destroy(&m);
+    model_options_free(&m);
 }
 
 /* --- Answers --- */
@@ -393,13 +394,13 @@ static void check_metadata(struct model model, const char *inputs, int wanted, c
     char metadata[512], said[512];
     int alike;
     (void)snprintf(metadata, sizeof metadata, "{\"name\":\"churn\",\"inputs\":[%s]}", inputs);
-    CU_ASSERT_EQUAL(model_create(&model, &fake.host, 1, &err), CHURN_OK);
+    CU_ASSERT_EQUAL(model_options_read(&model, &fake.host, 1, &err), CHURN_OK);
     alike = model_metadata_compare(&model, churn_text(metadata), said, sizeof said);
     if (alike != wanted || strstr(said, part) == NULL) {
         (void)fprintf(stderr, "%s: %d, said: %s\n", metadata, alike, said);
         CU_FAIL("another comparison");
     }
-    model_destroy(&model);
+    model_options_free(&model);
 }
 
 #define INPUT(name, datatype, width) "{\"name\":\"" name "\",\"datatype\":\"" datatype "\",\"shape\":[-1," width "]}"

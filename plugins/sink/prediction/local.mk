@@ -26,6 +26,7 @@ PREDICTION_MODEL = \
   %D%/answer_rows.c %D%/answer_rows.h \
   %D%/model.c %D%/model.h \
   %D%/model_metadata.c %D%/model_metadata.h \
+  %D%/model_options.c %D%/model_options.h \
   %D%/request_body.c %D%/request_body.h \
   %D%/request_parts.c %D%/request_parts.h \
   %D%/request_row.c %D%/request_row.h \

@@ -20,21 +20,13 @@ struct model {
     churn_list outputs;              /* kserve_v2: those that are asked for; none: the server's choice */
     const churn_node *body_template; /* template: the body */
 
-    struct features features;   /* by model_create; none where the form is churnd's own */
+    struct features features;   /* by model_options_read; none where the form is churnd's own */
     int needs_profile;          /* the template has <profile> */
     int hides_texts;            /* churnd: profiles hold texts of events, which are not published */
     char path[MODEL_PATH_SIZE]; /* where the form asks for one; "": it does not */
 };
 
-/* Checks the options, and reads what is made of them, for a plugin's `create`. CHURN_OK or CHURN_FATAL; frees what it
- * made where it fails. */
-int32_t model_create(struct model *model, const churn_host *host, int64_t batch_max, churn_error *err);
-void model_destroy(struct model *model);
-
 /* The datatype of a feature in KServe's words. */
 const char *model_datatype(const struct model *model, const struct feature *feature);
-
-/* Appends a model's name as a part of a URL's path. Returns the end. */
-char *model_escape(const char *name, char *at);
 
 #endif

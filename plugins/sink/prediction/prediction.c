@@ -5,6 +5,7 @@
 #include "kafka_probe.h"
 #include "kafka_producer.h"
 #include "kafka_topic_name.h"
+#include "model_options.h"
 #include "model_probe.h"
 #include "outcome.h"
 #include "queue.h"
@@ -243,7 +244,7 @@ static int32_t prediction_create(void *self, const churn_host *host, churn_error
 {
     struct prediction *p = self;
     struct settings *s = &p->settings;
-    int32_t rc = model_create(&s->model, host, s->batch_max, err);
+    int32_t rc = model_options_read(&s->model, host, s->batch_max, err);
     if (rc != CHURN_OK) {
         return rc;
     }
@@ -275,7 +276,7 @@ static int32_t prediction_create(void *self, const churn_host *host, churn_error
                                      .concurrency = (uint32_t)s->concurrency};
     rc = check(p, err);
     if (rc != CHURN_OK) {
-        model_destroy(&s->model);
+        model_options_free(&s->model);
         return rc;
     }
     make_counters(p);
@@ -415,7 +416,7 @@ static void prediction_destroy(void *self)
     service_free(p->service);
     close_queue(p, 0);
     store_session_close(&p->session);
-    model_destroy(&p->settings.model);
+    model_options_free(&p->settings.model);
 }
 
 static const churn_sink_ops ops = {
