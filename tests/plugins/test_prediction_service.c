@@ -64,14 +64,14 @@ static struct {
     int stopping;       /* the next wake lets it go */
     int free;           /* no turn waits */
     int wait_ms;        /* for which the thread would wait now */
+    int other;          /* the descriptor that would end it, beside the client's */
 } pace = {.lock = PTHREAD_MUTEX_INITIALIZER, .changed = PTHREAD_COND_INITIALIZER};
 
 void http_client_wait(struct http_client *client, const struct pollfd *others, uint32_t count, int timeout_ms)
 {
     (void)client;
-    (void)others;
-    (void)count;
     (void)pthread_mutex_lock(&pace.lock);
+    pace.other = count == 1 ? others[0].fd : -1;
     atomic_fetch_add(&clock_now, pace.free ? timeout_ms : 0); /* it winds up */
     pace.wait_ms = timeout_ms;
     pace.taken++;
@@ -320,8 +320,18 @@ static void free_back(void *back, int64_t deadline_ms)
     (void)pthread_mutex_unlock(&pace.lock);
 }
 
-static const struct queue_back_ops back_ops = {
-    .read = read_rows, .remove = remove_job, .is_empty = is_empty, .count = count_rows, .free = free_back};
+static int describe_back(void *back)
+{
+    (void)back;
+    return 77;
+}
+
+static const struct queue_back_ops back_ops = {.read = read_rows,
+                                               .descriptor = describe_back,
+                                               .remove = remove_job,
+                                               .is_empty = is_empty,
+                                               .count = count_rows,
+                                               .free = free_back};
 static const struct queue queue = {.back_ops = &back_ops, .back = &rows};
 
 static void arrives(const char *customer, const char *event)
@@ -964,6 +974,7 @@ static void test_a_queue_out_of_reach(void)
     rows.more = 1;
     turn();
     CU_ASSERT_EQUAL(pace.wait_ms, 0);
+    CU_ASSERT_EQUAL(pace.other, 77);
     end();
 }
 

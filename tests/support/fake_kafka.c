@@ -324,6 +324,20 @@ rd_kafka_queue_t *rd_kafka_queue_new(rd_kafka_t *rk)
     return queue;
 }
 
+rd_kafka_queue_t *rd_kafka_queue_get_consumer(rd_kafka_t *rk)
+{
+    (void)rk;
+    return NULL;
+}
+
+void rd_kafka_queue_io_event_enable(rd_kafka_queue_t *queue, int fd, const void *payload, size_t size)
+{
+    (void)queue;
+    (void)payload;
+    (void)size;
+    fake_kafka.woken_fd = fd;
+}
+
 rd_kafka_queue_t *rd_kafka_queue_get_partition(rd_kafka_t *rk, const char *topic, int32_t partition)
 {
     (void)rk;

@@ -23,6 +23,7 @@ struct fake_kafka {
     int fetchers;          /* the library knows fetch.queue.backoff.ms */
     int version;           /* of the library */
     int64_t seek_ms;       /* how long a seek takes */
+    int woken_fd;          /* what the newest queue tells that it is not empty any more; -1: nobody */
     int live;              /* what the library handed out and was not given back */
     rd_kafka_conf_t *conf; /* of the client opened last */
     void (*on_commit)(rd_kafka_t *, rd_kafka_resp_err_t, rd_kafka_topic_partition_list_t *, void *);

@@ -38,6 +38,8 @@ struct queue_back_ops {
     /* Reads triggers into `waiting` while it has room, without waiting. *ret_more: more can be read at once.
      * CHURN_OK; CHURN_RETRY: out of reach for now; CHURN_FATAL. */
     int32_t (*read)(void *back, struct waiting *waiting, int *ret_more, churn_error *err);
+    /* What is readable once `read` has something new, for poll(2). NULL: `read` must be tried now and then. */
+    int (*descriptor)(void *back);
     /* Removes the triggers of a job that is done. CHURN_OK, CHURN_RETRY, CHURN_FATAL. */
     int32_t (*remove)(void *back, const struct job *job, churn_error *err);
     /* Optional: a drain begins: what is written from now on, as by other instances, is not waited for. */

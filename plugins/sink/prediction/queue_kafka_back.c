@@ -5,9 +5,13 @@
 #include "queue_kafka_others.h"
 #include "queue_kafka_state.h"
 #include <stdlib.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
 
 #define READ_MAX 1000       /* messages a read */
-#define LOOK_MS 1000        /* pause between looks whether the topic exists */
+#define LOOK_SOON_MS 100    /* pause between the first looks whether the topic exists: it is being made … */
+#define LOOKS_SOON 20       /* … so many of them */
+#define LOOK_MS 1000        /* … and between later ones */
 #define COMMIT_WAIT_MS 3000 /* longest wait for a commit that must be known to have happened */
 
 #define DESTROY_MS 2000 /* longest wait for librdkafka's threads to end */
@@ -146,7 +150,8 @@ static void look_for_topic(struct back *b)
         rd_kafka_metadata_destroy(metadata);
     }
     rd_kafka_topic_destroy(topic);
-    b->look_at_ms = b->host->monotonic_ms(b->host) + LOOK_MS;
+    b->look_at_ms = b->host->monotonic_ms(b->host) + (b->looks < LOOKS_SOON ? LOOK_SOON_MS : LOOK_MS);
+    b->looks += b->looks < LOOKS_SOON;
 }
 
 static int is_full(const struct back *b)
@@ -260,11 +265,16 @@ static int32_t serve_group(struct back *b, churn_error *err)
 static void close_consumer(struct back *b, int left)
 {
     if (b->records != NULL) {
+        rd_kafka_queue_io_event_enable(b->records, -1, NULL, 0);
         rd_kafka_queue_destroy(b->records);
+    }
+    if (b->news != NULL) {
+        rd_kafka_queue_io_event_enable(b->news, -1, NULL, 0);
+        rd_kafka_queue_destroy(b->news);
     }
     kafka_client_destroy(b->client, b->rk, left ? 0 : RD_KAFKA_DESTROY_F_NO_CONSUMER_CLOSE, DESTROY_MS);
     kafka_client_free(b->client);
-    b->records = NULL;
+    b->records = b->news = NULL;
     b->rk = NULL;
     b->client = NULL;
     b->subscribed = 0;
@@ -274,6 +284,7 @@ static void close_consumer(struct back *b, int left)
 
 static int32_t open_consumer(struct back *b, churn_error *err)
 {
+    static const uint64_t one = 1; /* what an eventfd takes */
     rd_kafka_conf_t *conf = queue_kafka_conf(b->host, b->settings, err);
     if (conf == NULL) {
         return CHURN_FATAL;
@@ -291,6 +302,11 @@ static int32_t open_consumer(struct back *b, churn_error *err)
     }
     (void)rd_kafka_poll_set_consumer(b->rk);
     b->records = rd_kafka_queue_new(b->rk);
+    b->news = rd_kafka_queue_get_consumer(b->rk);
+    rd_kafka_queue_io_event_enable(b->records, b->woken, &one, sizeof one);
+    if (b->news != NULL) {
+        rd_kafka_queue_io_event_enable(b->news, b->woken, &one, sizeof one);
+    }
     return CHURN_OK;
 }
 
@@ -322,6 +338,8 @@ static int32_t back_read(void *arg, struct waiting *waiting, int *ret_more, chur
     rd_kafka_message_t *message;
     int32_t rc;
     int n = 0;
+    eventfd_t wakes;
+    (void)eventfd_read(b->woken, &wakes); /* before anything is looked at: what comes later tells anew */
     b->reading = waiting;
     if (!b->subscribed && !b->others) {
         look_for_topic(b);
@@ -340,6 +358,11 @@ static int32_t back_read(void *arg, struct waiting *waiting, int *ret_more, chur
         return open_consumer(b, err);
     }
     return rc == CHURN_OK && n == 0 ? look_after_group(b, err) : rc;
+}
+
+static int back_descriptor(void *arg)
+{
+    return ((const struct back *)arg)->woken;
 }
 
 static int32_t back_remove(void *arg, const struct job *job, churn_error *err)
@@ -375,12 +398,16 @@ static void back_free(void *arg, int64_t deadline_ms)
     for (int32_t i = 0; i < b->partition_count; i++) {
         partition_free(&b->partitions[i]);
     }
+    if (b->woken >= 0) {
+        (void)close(b->woken);
+    }
     free(b->partitions);
     free(b->until);
     free(b);
 }
 
 const struct queue_back_ops queue_kafka_back_ops = {.read = back_read,
+                                                    .descriptor = back_descriptor,
                                                     .remove = back_remove,
                                                     .bound = left_bound,
                                                     .is_empty = left_is_empty,
@@ -401,6 +428,7 @@ void *queue_kafka_back_new(const churn_host *host, const struct settings *settin
     b->group_stall = stall_new(host, "group");
     queue_kafka_group(host, settings, b->group);
     b->denied = stall_new(host, "queue");
+    b->woken = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
     b->uncommitted = stall_new(host, "commit");
     if (open_consumer(b, err) != CHURN_OK) {
         back_free(b, 0);

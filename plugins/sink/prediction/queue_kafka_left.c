@@ -20,20 +20,33 @@ static int32_t ask_partition_count(struct back *b)
     return count;
 }
 
-/* Where the partition begins (RD_KAFKA_OFFSET_BEGINNING) or ends; -1 when the brokers do not answer. Unlike
- * rd_kafka_query_watermark_offsets, what this rests on keeps to its time while a broker hangs. */
-static int64_t ask_offset(struct back *b, int32_t partition, int64_t which)
+/* Sets each offset to where its partition begins (RD_KAFKA_OFFSET_BEGINNING) or ends, in one exchange with the brokers;
+ * 0 when they do not answer for each. Unlike rd_kafka_query_watermark_offsets, what this rests on keeps to its time
+ * while a broker hangs. */
+static int ask_offsets(struct back *b, rd_kafka_topic_partition_list_t *list, int64_t which)
 {
-    rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new(1);
-    rd_kafka_topic_partition_t *p = rd_kafka_topic_partition_list_add(list, b->settings->queue_topic, partition);
-    int64_t offset = -1;
-    p->offset = which;
-    if (rd_kafka_offsets_for_times(b->rk, list, REQUEST_MS) == RD_KAFKA_RESP_ERR_NO_ERROR &&
-        p->err == RD_KAFKA_RESP_ERR_NO_ERROR) {
-        offset = p->offset;
+    int known;
+    for (int i = 0; i < list->cnt; i++) {
+        list->elems[i].offset = which;
     }
-    rd_kafka_topic_partition_list_destroy(list);
-    return offset;
+    known = list->cnt == 0 || rd_kafka_offsets_for_times(b->rk, list, REQUEST_MS) == RD_KAFKA_RESP_ERR_NO_ERROR;
+    for (int i = 0; i < list->cnt && known; i++) {
+        known = list->elems[i].err == RD_KAFKA_RESP_ERR_NO_ERROR && list->elems[i].offset >= 0;
+    }
+    return known;
+}
+
+/* How many of the partitions still store something of what they held as the drain began; -1: not known. */
+static int count_stored(struct back *b, rd_kafka_topic_partition_list_t *list)
+{
+    int count = 0;
+    if (!ask_offsets(b, list, RD_KAFKA_OFFSET_BEGINNING)) {
+        return -1;
+    }
+    for (int i = 0; i < list->cnt; i++) {
+        count += list->elems[i].offset < b->until[list->elems[i].partition];
+    }
+    return count;
 }
 
 void left_bound(void *arg)
@@ -48,19 +61,24 @@ static int learn_ends(struct back *b)
 {
     int32_t count = b->until_count == 0 ? ask_partition_count(b) : 0;
     int64_t *until = count > 0 ? realloc(b->until, (size_t)count * sizeof *until) : NULL;
+    rd_kafka_topic_partition_list_t *list;
+    int known;
     if (count == 0 || until == NULL) {
         b->out_of_memory |= count > 0;
         return b->until_count > 0;
     }
     b->until = until;
+    list = rd_kafka_topic_partition_list_new(count);
     for (int32_t i = 0; i < count; i++) {
-        until[i] = ask_offset(b, i, RD_KAFKA_OFFSET_END);
-        if (until[i] < 0) {
-            return 0;
-        }
+        (void)rd_kafka_topic_partition_list_add(list, b->settings->queue_topic, i);
     }
-    b->until_count = count;
-    return 1;
+    known = ask_offsets(b, list, RD_KAFKA_OFFSET_END);
+    for (int32_t i = 0; i < count && known; i++) {
+        until[i] = list->elems[i].offset;
+    }
+    b->until_count = known ? count : 0;
+    rd_kafka_topic_partition_list_destroy(list);
+    return known;
 }
 
 static int is_ours(const struct back *b, int32_t partition)
@@ -68,30 +86,29 @@ static int is_ours(const struct back *b, int32_t partition)
     return partition < b->partition_count && b->partitions[partition].assigned;
 }
 
-/* 1 when nothing is stored any more of what the partition held as the drain began. */
-static int is_gone(struct back *b, int32_t partition)
-{
-    return ask_offset(b, partition, RD_KAFKA_OFFSET_BEGINNING) >= b->until[partition];
-}
-
-/* 1 when what our partitions held as the drain began is served. What comes later does not hold up the end: others that
- * run may write without end. */
+/* 1 when what our partitions held as the drain began is served, or stored no more. What comes later does not hold up
+ * the end: others that run may write without end. */
 static int ours_are_done(struct back *b)
 {
-    for (int32_t i = 0; i < b->until_count; i++) {
+    rd_kafka_topic_partition_list_t *unserved = rd_kafka_topic_partition_list_new(b->until_count);
+    int done = 1;
+    for (int32_t i = 0; i < b->until_count && done; i++) {
         const struct partition *p = is_ours(b, i) ? &b->partitions[i] : NULL;
-        int served = p == NULL || (p->next_offset >= 0 && partition_safe_offset(p) >= b->until[i]);
-        if (!served && (p->next_offset < 0 || p->count > 0 || !is_gone(b, i))) {
-            return 0;
+        if (p != NULL && (p->next_offset < 0 || partition_safe_offset(p) < b->until[i])) {
+            done = p->next_offset >= 0 && p->count == 0;
+            (void)rd_kafka_topic_partition_list_add(unserved, b->settings->queue_topic, i);
         }
     }
-    return 1;
+    done = done && count_stored(b, unserved) == 0;
+    rd_kafka_topic_partition_list_destroy(unserved);
+    return done;
 }
 
 /* How many partitions of other members hold triggers, as far as these have committed; -1: not known. */
 static int count_others(struct back *b)
 {
     rd_kafka_topic_partition_list_t *others = rd_kafka_topic_partition_list_new(b->until_count);
+    rd_kafka_topic_partition_list_t *unserved = rd_kafka_topic_partition_list_new(b->until_count);
     int left = 0;
     for (int32_t i = 0; i < b->until_count; i++) {
         if (!is_ours(b, i)) {
@@ -101,13 +118,14 @@ static int count_others(struct back *b)
     if (others->cnt > 0 && rd_kafka_committed(b->rk, others, REQUEST_MS) != RD_KAFKA_RESP_ERR_NO_ERROR) {
         left = -1;
     }
-    for (int i = 0; i < others->cnt && left >= 0; i++) {
+    for (int i = 0; i < others->cnt && left == 0; i++) {
         int32_t partition = others->elems[i].partition;
-        int64_t low = others->elems[i].offset < b->until[partition]
-                          ? ask_offset(b, partition, RD_KAFKA_OFFSET_BEGINNING)
-                          : b->until[partition];
-        left = low < 0 ? -1 : left + (low < b->until[partition]);
+        if (others->elems[i].offset < b->until[partition]) {
+            (void)rd_kafka_topic_partition_list_add(unserved, b->settings->queue_topic, partition);
+        }
     }
+    left = left == 0 ? count_stored(b, unserved) : left;
+    rd_kafka_topic_partition_list_destroy(unserved);
     rd_kafka_topic_partition_list_destroy(others);
     return left;
 }

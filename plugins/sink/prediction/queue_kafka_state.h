@@ -18,6 +18,9 @@ struct back {
     struct kafka_client *client;
     rd_kafka_t *rk;
     rd_kafka_queue_t *records; /* of all partitions of ours */
+    rd_kafka_queue_t *news;    /* rebalances and errors */
+    int woken;                 /* an eventfd that both write to once they are not empty any more */
+    int looks;                 /* whether the topic exists, the first ones */
     char group[GROUP_SIZE];
     struct waiting *reading; /* the table to read into; known from the first read on */
     struct partition *partitions;

@@ -99,6 +99,15 @@ static int wait_ms(const struct service *s, int more)
     return wait;
 }
 
+/* For whatever comes first: triggers, answers, or the time. */
+static void wait_for_news(struct service *s, int timeout_ms)
+{
+    const struct queue_back_ops *ops = s->queue->back_ops;
+    const struct pollfd triggers = {.fd = ops->descriptor != NULL ? ops->descriptor(s->queue->back) : -1,
+                                    .events = POLLIN};
+    http_client_wait(s->http, &triggers, 1, timeout_ms);
+}
+
 static int32_t go_on(struct service *s, churn_error *err)
 {
     uint64_t before = s->waiting.tokens;
@@ -116,7 +125,7 @@ static int32_t go_on(struct service *s, churn_error *err)
     rc = rc == CHURN_OK ? conclude_drain(s, err) : rc;
     if (rc == CHURN_OK) {
         update_gauge(s, 0);
-        http_client_wait(s->http, NULL, 0, wait_ms(s, more));
+        wait_for_news(s, wait_ms(s, more));
     }
     return rc;
 }
