@@ -34,11 +34,12 @@ struct probe {
     const struct rd_kafka_metadata *metadata; /* NULL: there is no answer */
     const char *brokers;
     const char *failure; /* then, if it was asked for; or NULL */
+    int group_denied;    /* the consumer group may not be used, which librdkafka tells only once */
     char said[512];      /* of the topic that is asked about */
 };
 
 /* What a user lacks, for people; "" when nothing is denied. */
-static void ask_access(const struct probe *probe, const struct kafka_topic *topic, int write, char *ret, size_t size)
+static void ask_access(struct probe *probe, const struct kafka_topic *topic, int write, char *ret, size_t size)
 {
     rd_kafka_resp_err_t code = RD_KAFKA_RESP_ERR_NO_ERROR;
     char group[256] = "";
@@ -50,9 +51,11 @@ static void ask_access(const struct probe *probe, const struct kafka_topic *topi
         return;
     }
     if ((topic->flags & CHURN_TARGET_READS) != 0 && probe->type == RD_KAFKA_CONSUMER) {
-        code = kafka_access_read(probe->rk, topic->name, ACCESS_MS);
+        code = probe->group_denied ? RD_KAFKA_RESP_ERR_GROUP_AUTHORIZATION_FAILED
+                                   : kafka_access_read(probe->rk, topic->name, ACCESS_MS);
     }
     if (code == RD_KAFKA_RESP_ERR_GROUP_AUTHORIZATION_FAILED) {
+        probe->group_denied = 1;
         (void)rd_kafka_conf_get(rd_kafka_conf(probe->rk), "group.id", group, &len);
         (void)snprintf(ret, size, "this Kafka user may not use the consumer group `%s`; give it READ on the group",
                        group);

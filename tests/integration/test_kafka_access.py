@@ -123,6 +123,29 @@ def test_check_names_what_is_missing(kafka, tmp_path):
     assert not {"elsewhere"} & consumer.keys()
 
 
+def test_no_topic_is_good_whose_group_is_not(kafka, tmp_path):
+    """Several topics of one group: none is told to be in order while the group may not be used."""
+    kafka.create_topics({"more": 1, "third": 1})
+    for topic in ("more", "third"):
+        kafka.allow(USER, "TOPIC", topic, "READ")
+    path, _ = write(tmp_path, kafka, group="nobody-may")
+    pipeline = yaml.safe_load(path.read_text())
+    pipeline["source"]["topics"] = ["events", "more", "third"]
+    path.write_text(yaml.safe_dump(pipeline))
+
+    def check():
+        done = run_churnd("check", "--connect", "-c", path)
+        return done.returncode, done.stdout + done.stderr
+
+    denied = r"topic {} at .*`nobody-may`; give it READ on the group"
+    wait_for(
+        "each topic to be told",
+        lambda: all(re.search(denied.format(t), check()[1]) for t in ("events", "more", "third")),
+    )
+    status, said = check()
+    assert status == 1 and not re.search(r"ok: kafka: topic (events|more|third) ", said), said
+
+
 def test_check_asks_for_the_queue_of_predictions(kafka, tmp_path):
     """What the sink needs of its queue, which it both writes and reads: one line, whatever is wrong."""
     api = http.server.HTTPServer((HOST, 0), http.server.BaseHTTPRequestHandler)
