@@ -34,41 +34,46 @@ void run_line_begin(struct run_line *line, const struct pipeline *pipeline, bool
     progress_line_begin(&line->line, pipeline->log, what, pipeline->redrive != NULL ? "dead letters" : "events", quiet);
 }
 
-static void show_unbounded(struct run_line *line, const struct generation *generation, const struct figures *all)
-{
-    char lag[GROUPED_SIZE], note[GROUPED_SIZE + 8];
-    (void)snprintf(note, sizeof note, "lag %s", grouped(all->waiting, lag));
-    progress_line_show(&line->line, metrics_sum(generation->pipeline->metrics, "events"), PROGRESS_TOTAL_UNKNOWN,
-                       all->known ? note : NULL);
-}
-
-#define PASSED_SIZE (GROUPED_SIZE + 8)
+#define NOTE_SIZE (GROUPED_SIZE + 8)
 
 /* How many dead letters were older than those that are asked for; NULL: none. */
-static const char *passed_over(const struct pipeline *pipeline, char note[PASSED_SIZE])
+static const char *passed_over(const struct pipeline *pipeline, char note[NOTE_SIZE])
 {
     int64_t older = metrics_sum(pipeline->metrics, "letters_older");
     char number[GROUPED_SIZE];
-    (void)snprintf(note, PASSED_SIZE, "%s older", grouped(older, number));
+    (void)snprintf(note, NOTE_SIZE, "%s older", grouped(older, number));
     return older > 0 ? note : NULL;
+}
+
+static void show_unbounded(struct run_line *line, const struct generation *generation, const struct figures *all,
+                           const char *older)
+{
+    char number[GROUPED_SIZE], lag[NOTE_SIZE];
+    (void)snprintf(lag, sizeof lag, "lag %s", grouped(all->waiting, number));
+    progress_line_show(&line->line, metrics_sum(generation->pipeline->metrics, "events"), PROGRESS_TOTAL_UNKNOWN,
+                       older != NULL ? older
+                       : all->known  ? lag
+                                     : NULL);
 }
 
 void run_line_show(struct run_line *line, const struct generation *generation)
 {
     struct figures all;
-    char note[PASSED_SIZE];
+    char note[NOTE_SIZE];
+    const char *older;
     if (!progress_line_due(&line->line)) {
         return;
     }
     all = ask_workers(generation);
+    older = passed_over(generation->pipeline, note);
     if (all.total >= 0) {
         line->total = all.total;
         line->done = all.counted;
     }
     if (line->total >= 0) {
-        progress_line_show(&line->line, line->done, line->total, passed_over(generation->pipeline, note));
+        progress_line_show(&line->line, line->done, line->total, older);
     } else if (line->line.mode == PROGRESS_TERMINAL || generation->pipeline->until_end || all.endless) {
-        show_unbounded(line, generation, &all);
+        show_unbounded(line, generation, &all, older);
     }
 }
 

@@ -1,6 +1,7 @@
 """Long work shows how far it is: on a terminal a line drawn in its place, elsewhere lines of the log, with --quiet
 nothing."""
 
+import json
 import re
 import signal
 
@@ -95,6 +96,14 @@ def test_run_rebuild_verify_and_redrive_on_a_terminal(slow, tmp_path):
     text, status = Terminal(slow, "redrive", "-c", config).read()
     assert status == 0, text
     assert check_drawn(text, "redrive", "dead letters"), text
+
+    # Half of them older than what is asked for: so many that it takes a while.
+    letters = config.with_suffix(".letters").read_bytes().splitlines(keepends=True)
+    middle = json.loads(letters[len(letters) // 2])["written_at"]
+    config.with_suffix(".letters").write_bytes(b"".join(line for line in letters for _ in range(100)))
+    text, status = Terminal(slow, "redrive", "-c", config, "--since", middle).read()
+    assert status == 0 and check_drawn(text, "redrive", "dead letters"), text
+    assert any(re.search(r" · [\d,]+ older", d) for d in drawings(text)), text
 
 
 def check_drawn(text, what, unit):
