@@ -38,7 +38,8 @@ count() {
 # Adds up the `# PASS: n` lines of automake's test driver; a run that died without them counts as one failure.
 count_check() {
     local log=$logs/$1.log status=0 ok bad
-    step "$@" || status=1
+    # VERBOSE: the driver shows the logs of what failed before it sums up.
+    VERBOSE=1 TAIL=120 step "$@" || status=1
     ok=$(awk '/^# PASS:/ { n += $3 } END { print n + 0 }' "$log")
     bad=$(awk '/^# (FAIL|XPASS|ERROR):/ { n += $3 } END { print n + 0 }' "$log")
     passed=$((passed + ok))
