@@ -366,7 +366,11 @@ static void test_seek_and_bounds(void)
     read_until(&r, has_ended);
     CU_ASSERT(ops->bounds(r.source, "b", 0, &low, &end, &err) == CHURN_OK && low == 0 && end == EACH);
     CU_ASSERT_EQUAL(ops->bounds(r.source, "other", 0, &low, &end, &err), CHURN_RETRY);
-    CU_ASSERT_EQUAL(ops->seek(r.source, &to, &err), CHURN_OK);
+    int32_t sought;
+    for (unsigned tries = 0; (sought = ops->seek(r.source, &to, &err)) == CHURN_RETRY && tries < 10; tries++) {
+        poll_once(&r, POLL); /* librdkafka's threads may be held up: the host asks again, too */
+    }
+    CU_ASSERT_EQUAL(sought, CHURN_OK);
     r.ended = false;
     r.places[0].first = r.places[0].next = -1;
     read_until(&r, has_ended);
