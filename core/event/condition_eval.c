@@ -18,7 +18,7 @@ struct subject {
     const struct event_type *type;
     const churn_event *event;
     uint32_t severity;
-    const struct condition_moment *moment; /* in place of the three above; NULL: those */
+    const struct condition_moment *moment; /* in place of the event and its severity; NULL: those */
 };
 
 static const struct value unknown = {.known = false};
@@ -299,7 +299,7 @@ bool condition_matches(const struct condition *condition, const struct event_typ
 
 bool condition_holds(const struct condition *condition, const struct condition_moment *moment)
 {
-    struct subject subject = {.condition = condition, .moment = moment};
+    struct subject subject = {.condition = condition, .type = condition->types, .moment = moment};
     struct value whole = evaluate(&subject, (uint16_t)(condition->term_count - 1));
     return is(&whole, true);
 }

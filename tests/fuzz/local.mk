@@ -17,6 +17,16 @@ FUZZERS = \
   %D%/fuzz_redis \
   %D%/fuzz_tap \
   %D%/fuzz_trigger
+if HAVE_XGBOOST
+FUZZERS += %D%/fuzz_xgboost
+%C%_fuzz_xgboost_SOURCES = %D%/fuzz_xgboost.c plugins/sink/prediction_xgboost/model_header.cc plugins/sink/prediction_xgboost/model_header.h
+%C%_fuzz_xgboost_CPPFLAGS = $(FUZZ_CPP) $(NLOHMANN_CFLAGS) -I$(top_srcdir)/plugins/sink/prediction_xgboost
+%C%_fuzz_xgboost_CFLAGS = $(HOST_C)
+%C%_fuzz_xgboost_CXXFLAGS = $(AM_CXXFLAGS) $(PROGRAM_CFLAGS)
+%C%_fuzz_xgboost_LDFLAGS = $(FUZZ_LD)
+%C%_fuzz_xgboost_LDADD = $(FUZZ_LIBS)
+endif
+EXTRA_DIST += %D%/fuzz_xgboost.c
 EXTRA_PROGRAMS += $(FUZZERS)
 CLEANFILES += $(FUZZERS)
 EXTRA_DIST += scripts/fuzz.sh %D%/README.md %D%/dict %D%/fuzz.h %D%/seeds

@@ -189,6 +189,7 @@ def test_models_that_are_refused_at_check(stack, models):
     ubj = (folder / "logistic.ubj").read_bytes()
     (folder / "cut.json").write_bytes(text[: len(text) // 2])
     (folder / "cut.ubj").write_bytes(ubj[: len(ubj) // 2])
+    (folder / "endless.ubj").write_bytes(b"{L" + bytes(7) + b"\x01a[$Z#L\x7f" + b"\xff" * 7 + b"}")
     (folder / "foreign.json").write_text('{"version": "1", "layers": [1, 2]}')
     (folder / "pickle").write_bytes(b"\x80\x04\x95" + bytes(200))
     (folder / "newer.ubj").write_bytes(
@@ -202,6 +203,7 @@ def test_models_that_are_refused_at_check(stack, models):
         folder / "newer.ubj": "saved by XGBoost 99.",
         folder / "cut.json": "is cut off or damaged at byte",
         folder / "cut.ubj": "is cut off or damaged at byte",
+        folder / "endless.ubj": "more values than bytes",
         folder / "foreign.json": "is no model that XGBoost has saved",
         folder / "pickle": "is neither JSON nor Universal Binary JSON",
         folder / "none.json": "No such file or directory",

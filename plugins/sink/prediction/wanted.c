@@ -90,7 +90,10 @@ int32_t wanted_look_up(struct service *s, struct job *const *jobs, uint32_t coun
         return CHURN_OK;
     }
     keys = calloc(count, sizeof *keys);
-    while (keys != NULL && made < count &&
+    if (keys == NULL) {
+        return churn_fail(err, CHURN_FATAL, "out of memory");
+    }
+    while (made < count &&
            prediction_cache_key(s->settings->cache_prefix, jobs[made]->trigger->customer_id, &keys[made])) {
         made++;
     }

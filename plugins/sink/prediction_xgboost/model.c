@@ -42,8 +42,9 @@ static int32_t read_open(const char *path, FILE *file, struct bytes *ret, churn_
     }
     if (fread(ret->at, 1, ret->len + 1, file) != ret->len || ferror(file)) {
         free(ret->at);
-        return churn_fail_option(
+        (void)churn_fail_option(
             err, "model", "%s cannot be read, or changes meanwhile: put a new model in its place by renaming", path);
+        return CHURN_FATAL;
     }
     return CHURN_OK;
 }
@@ -67,7 +68,7 @@ static int32_t hash(struct model *m, struct bytes bytes, churn_error *err)
         return churn_fail(err, CHURN_FATAL, "the SHA-256 of the model cannot be computed");
     }
     for (unsigned i = 0; i < (MODEL_VERSION_SIZE - 1) / 2; i++) {
-        (void)snprintf(m->version + 2 * i, 3, "%02x", sum[i]);
+        (void)snprintf(m->version + (size_t)2 * i, 3, "%02x", sum[i]);
     }
     return CHURN_OK;
 }

@@ -1,5 +1,6 @@
 #include "model_header.h"
 
+#include <algorithm>
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
@@ -22,6 +23,10 @@ class Reader : public nlohmann::json_sax<json>
     std::vector<std::string> features;
     std::string objective, booster, columns, classes, targets;
     std::string fault; /* empty: none was found */
+
+    explicit Reader(size_t len) : file_len(len)
+    {
+    }
 
     bool null() override
     {
@@ -73,9 +78,9 @@ class Reader : public nlohmann::json_sax<json>
         return true;
     }
 
-    bool start_object(std::size_t) override
+    bool start_object(std::size_t count) override
     {
-        return enter();
+        return fits(count) && enter();
     }
 
     bool key(string_t &name) override
@@ -94,7 +99,7 @@ class Reader : public nlohmann::json_sax<json>
     }
 
     /* An array is a level whose values have the array's own key. */
-    bool start_array(std::size_t) override
+    bool start_array(std::size_t count) override
     {
         if (!keys.empty()) {
             links = keys.back() == "left_children"    ? &left
@@ -102,7 +107,7 @@ class Reader : public nlohmann::json_sax<json>
                     : keys.back() == "split_indices"  ? &splits
                                                       : nullptr;
         }
-        return true;
+        return fits(count);
     }
 
     bool end_array() override
@@ -126,6 +131,7 @@ class Reader : public nlohmann::json_sax<json>
     }
 
   private:
+    size_t file_len;
     std::vector<std::string> keys; /* that lead to where the reader stands, one for each open object */
     std::vector<int64_t> left, right, splits, *links = nullptr;
     std::vector<bool> seen;
@@ -133,16 +139,16 @@ class Reader : public nlohmann::json_sax<json>
 
     bool is_at(std::initializer_list<const char *> path) const
     {
-        size_t i = 0;
-        if (path.size() != keys.size()) {
-            return false;
+        return std::equal(path.begin(), path.end(), keys.begin(), keys.end());
+    }
+
+    /* Of an array that says its length first, with values that take no room, such as null: nobody counts to 2^63. */
+    bool fits(std::size_t count)
+    {
+        if (count != static_cast<std::size_t>(-1) && count > file_len) {
+            fault = "is damaged: it says that it holds more values than bytes";
         }
-        for (const char *name : path) {
-            if (keys[i++] != name) {
-                return false;
-            }
-        }
-        return true;
+        return fault.empty();
     }
 
     bool enter()
@@ -245,7 +251,7 @@ bool is_binary(const char *bytes, size_t len)
 
 std::string read(const char *bytes, size_t len, model_header *ret)
 {
-    Reader reader;
+    Reader reader(len);
     if (len < 2 || bytes[0] != '{') {
         return "is neither JSON nor Universal Binary JSON: save the model with `booster.save_model(\"model.json\")` or "
                "`(\"model.ubj\")`";
