@@ -6,6 +6,7 @@ import json
 import os
 import pathlib
 import re
+import shlex
 import shutil
 import signal
 import socket
@@ -101,6 +102,37 @@ def test_ready_reload_and_stop(stack, manager):
     assert manager.states()[-1] == "STOPPING" and manager.states().count("STOPPING") == 1
     ((_, limit),) = manager.all("EXTEND_TIMEOUT_USEC")
     assert int(limit) >= 70_000_000
+
+
+def exec_reload(config, pid):
+    """Does what the unit does for `systemctl reload`, as systemd does: one command after the other, until one fails."""
+    for line in re.findall(r"^ExecReload=(.*)$", UNIT.read_text(), re.MULTILINE):
+        words = [word.replace("$$", "$") for word in shlex.split(line)]
+        words = [str(CHURND) if word.endswith("/churnd") else word for word in words]
+        words = [str(config) if word.endswith("/churnd/%i.yaml") else word for word in words]
+        done = subprocess.run(
+            words, capture_output=True, text=True, env={**os.environ, "MAINPID": str(pid)}, timeout=60
+        )
+        if done.returncode != 0:
+            break
+    return done
+
+
+def test_a_reload_of_a_bad_file_fails(stack, manager):
+    """The reload's status is what an operator sees, and says where the mistake is; the pipeline runs on."""
+    config = stack.folder / "p.yaml"
+    daemon = start_local(stack, free_port())
+    manager.wait("READY")
+    good = config.read_text()
+    config.write_text(good + "sources: 1\n")
+    done = exec_reload(config, daemon.pid)
+    assert done.returncode == 1 and re.search(r"p.yaml:\d+:1: .*'sources'", done.stderr), done
+    manager.wait("READY", 2)
+    assert "is not taken into use" in daemon.err and daemon.running()
+    config.write_text(good)
+    assert exec_reload(config, daemon.pid).returncode == 0
+    manager.wait("READY", 3)
+    assert daemon.terminate() == 0
 
 
 def test_a_run_that_ends_by_itself_and_one_that_cannot_start(stack, manager):
