@@ -18,6 +18,7 @@
 #define SEEN_MAX 64                     /* acts that are known to be repeats */
 #define SEEN_MS (10 * 60 * 1000)        /* for so long */
 #define LOOK_MS 1000                    /* between looks at the disk */
+#define SLOW_MS 10000                   /* after which a line that is being written counts as stuck */
 #define ROOM_BYTES (4 * CHAIN_MAX_LINE) /* that the disk must have */
 #define USER_SIZE 64
 
@@ -32,9 +33,13 @@ struct audit {
     char *pipeline;
     struct key key;
     char user[USER_SIZE], login[USER_SIZE + 32]; /* of this process; "": not known */
-    pthread_mutex_t lock;                        /* of all below */
-    struct chain_head head;                      /* number 0: nothing was written or read yet */
-    char *kept[KEPT_MAX];                        /* members of lines */
+    int64_t busy_ms;                             /* main's: since when each look found a line being written; 0: not */
+    pthread_mutex_t shown_lock;                  /* held for moments alone, unlike `lock` while a disk is slow */
+    struct chain_head shown_head;                /* as it was when a line was last written or tried */
+    bool shown_writable;
+    pthread_mutex_t lock;   /* of all below */
+    struct chain_head head; /* number 0: nothing was written or read yet */
+    char *kept[KEPT_MAX];   /* members of lines */
     unsigned kept_count, lost;
     struct seen seen[SEEN_MAX];
     int64_t looked_ms;
@@ -236,6 +241,16 @@ static bool is_writable(const struct audit *audit)
     return audit->failed_ms == 0 && audit->kept_count == 0 && !audit->look_failed;
 }
 
+/* For those who must not wait until a line is on the disk; then lets go of the lock. */
+static void show_and_unlock(struct audit *audit)
+{
+    (void)pthread_mutex_lock(&audit->shown_lock);
+    audit->shown_head = audit->head;
+    audit->shown_writable = is_writable(audit);
+    (void)pthread_mutex_unlock(&audit->shown_lock);
+    (void)pthread_mutex_unlock(&audit->lock);
+}
+
 /* Whether it is a repeat; if not, it will be. */
 static bool was_seen(struct audit *audit, const struct text *act)
 {
@@ -279,7 +294,7 @@ bool audit_write(struct audit *audit, const struct audit_act *act, char *message
             (void)snprintf(message, size, "%s", audit->failure);
         }
     }
-    (void)pthread_mutex_unlock(&audit->lock);
+    show_and_unlock(audit);
     free(members);
     text_free(&text);
     return ok;
@@ -302,7 +317,7 @@ bool audit_note(struct audit *audit, const struct audit_act *act)
     } else {
         keep(audit, members);
     }
-    (void)pthread_mutex_unlock(&audit->lock);
+    show_and_unlock(audit);
     text_free(&text);
     return ok;
 }
@@ -341,6 +356,16 @@ static bool look(struct audit *audit)
     return ok;
 }
 
+/* A line is being written by another thread, as at the look before. */
+static void look_at_writing(struct audit *audit, struct stalls *stalls, const struct stall_place *place, int64_t now_ms)
+{
+    audit->busy_ms = audit->busy_ms == 0 ? now_ms : audit->busy_ms;
+    if (now_ms - audit->busy_ms >= SLOW_MS) {
+        stalls_begin(stalls, place, "audit", CHURN_LOG_ERROR,
+                     "a line of the audit does not get onto its disk; customers' data are shown to nobody meanwhile");
+    }
+}
+
 void audit_look(struct audit *audit, struct stalls *stalls)
 {
     const struct stall_place place = {.owner = audit, .plugin = "churnd"};
@@ -351,10 +376,14 @@ void audit_look(struct audit *audit, struct stalls *stalls)
         return;
     }
     audit->looked_ms = now_ms;
-    (void)pthread_mutex_lock(&audit->lock);
+    if (pthread_mutex_trylock(&audit->lock) != 0) { /* main has more to do than to wait for a disk */
+        look_at_writing(audit, stalls, &place, now_ms);
+        return;
+    }
+    audit->busy_ms = 0;
     ok = look(audit) && catch_up(audit);
     (void)snprintf(failure, sizeof failure, "%s; customers' data are shown to nobody", audit->failure);
-    (void)pthread_mutex_unlock(&audit->lock);
+    show_and_unlock(audit);
     if (ok) {
         stalls_end(stalls, &place, "audit", "acts are audited again");
     } else {
@@ -365,10 +394,10 @@ void audit_look(struct audit *audit, struct stalls *stalls)
 bool audit_state(struct audit *audit, struct chain_head *ret_head)
 {
     bool writable;
-    (void)pthread_mutex_lock(&audit->lock);
-    *ret_head = audit->head;
-    writable = is_writable(audit);
-    (void)pthread_mutex_unlock(&audit->lock);
+    (void)pthread_mutex_lock(&audit->shown_lock);
+    *ret_head = audit->shown_head;
+    writable = audit->shown_writable;
+    (void)pthread_mutex_unlock(&audit->shown_lock);
     return writable;
 }
 
@@ -393,6 +422,8 @@ struct audit *audit_new(const struct pipeline *pipeline, char *message, size_t s
         (void)snprintf(message, size, "out of memory");
         return NULL;
     }
+    (void)pthread_mutex_init(&audit->shown_lock, NULL); /* cannot fail where the other did not */
+    audit->shown_writable = true;
     audit->log = pipeline->log;
     audit->path = strdup(pipeline->audit_settings.path);
     audit->pipeline = strdup(pipeline->settings.name);
@@ -417,6 +448,7 @@ void audit_free(struct audit *audit)
     }
     key_wipe(&audit->key);
     (void)pthread_mutex_destroy(&audit->lock);
+    (void)pthread_mutex_destroy(&audit->shown_lock);
     free(audit->path);
     free(audit->pipeline);
     free(audit);

@@ -32,9 +32,10 @@ bool audit_write(struct audit *audit, const struct audit_act *act, char *message
 /* Writes what happens anyway; where that cannot be now, false, it is kept until it can. [main] */
 bool audit_note(struct audit *audit, const struct audit_act *act);
 /* Writes what was kept, and tells the pipeline's stalls, and so /readyz, whether lines can be written. Called all the
- * time. [main] */
+ * time; never waits for another thread that writes one. [main] */
 void audit_look(struct audit *audit, struct stalls *stalls);
-/* The newest line that this process knows of, for the log and /metrics; and whether lines can be written. [any] */
+/* The newest line that this process knows of, for the log and /metrics; and whether lines can be written. Waits for no
+ * disk. [any] */
 bool audit_state(struct audit *audit, struct chain_head *ret_head);
 /* The hash that stands for a customer. */
 void audit_hash(const struct key *key, const char *customer, char ret[AUDIT_HASH_SIZE]);

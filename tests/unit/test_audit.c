@@ -6,6 +6,10 @@
 
 #include "check.h"
 #include "core/base/clock.h"
+#include <fcntl.h>
+#include <poll.h>
+#include <pthread.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -423,6 +427,66 @@ static void test_a_look_finds_that_nothing_can_be_written(void)
     end_moved(&m);
 }
 
+struct writer {
+    struct audit *audit;
+    bool written;
+};
+
+static void *write_one(void *ctx)
+{
+    char message[TRAIL_MESSAGE_SIZE];
+    struct writer *writer = ctx;
+    writer->written = audit_write(writer->audit, &repeat, message, sizeof message);
+    return NULL;
+}
+
+/* How often this process has a file open. */
+static unsigned count_open(const char *name)
+{
+    struct stat wanted, st;
+    unsigned count = 0;
+    for (int fd = 0; stat(name, &wanted) == 0 && fd < 256; fd++) {
+        count += fstat(fd, &st) == 0 && st.st_ino == wanted.st_ino && st.st_dev == wanted.st_dev;
+    }
+    return count;
+}
+
+/* Another process has the lock, so a line waits up to two seconds. Whoever waited for that line would let go of the
+ * lock too late for it. A machine that stands still for so long gets another try. */
+static bool looks_beside_a_slow_line(struct moved *m)
+{
+    char head_name[sizeof m->file + 8];
+    struct writer writer = {.audit = m->audit};
+    struct chain_head head;
+    pthread_t thread;
+    int fd;
+    (void)snprintf(head_name, sizeof head_name, "%s.head", m->file);
+    fd = open(head_name, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+    CU_ASSERT_FATAL(fd >= 0 && flock(fd, LOCK_EX) == 0);
+    CU_ASSERT_FATAL(pthread_create(&thread, NULL, write_one, &writer) == 0);
+    while (count_open(head_name) < 2) {
+        (void)poll(NULL, 0, 1);
+    }
+    audit_look(m->audit, m->stalls);
+    (void)audit_state(m->audit, &head);
+    CU_ASSERT(flock(fd, LOCK_UN) == 0 && close(fd) == 0);
+    CU_ASSERT(pthread_join(thread, NULL) == 0);
+    return writer.written;
+}
+
+static void test_nobody_waits_for_a_slow_line(void)
+{
+    struct moved m;
+    bool ok = false;
+    for (unsigned tries = 0; !ok && tries < 5; tries++) {
+        begin_moved(&m);
+        ok = looks_beside_a_slow_line(&m);
+        (void)close(open(m.file, O_RDWR | O_CREAT | O_CLOEXEC, 0600)); /* to be removed where nothing was written */
+        end_moved(&m);
+    }
+    CU_ASSERT(ok);
+}
+
 /* What a rotation takes away will be made again. */
 static void test_a_look_after_a_rotation(void)
 {
@@ -511,6 +575,7 @@ int main(void)
                            TEST(test_repeats_are_written_once),
                            TEST(test_a_look_finds_that_nothing_can_be_written),
                            TEST(test_a_look_after_a_rotation),
+                           TEST(test_nobody_waits_for_a_slow_line),
                            TEST(test_a_repeat_is_none_while_nothing_can_be_written),
                            TEST(test_what_sounds_like_a_secret_is_not_shown),
                            CU_TEST_INFO_NULL};
