@@ -240,6 +240,16 @@ def test_features_that_are_refused_at_check(stack, models):
         assert message in run.stderr, (features, run.stderr)
 
 
+def test_a_model_starts_no_thread_before_the_sandbox(stack, models):
+    folder, _ = models
+    (stack.folder / "events.jsonl").write_bytes(lines(1, 1)[-1] + b"\n")
+    config = pipeline(stack, folder / "logistic.json")
+    config.write_text("sandbox: on\n" + config.read_text())
+    run = stack.churnd("-c", config, "--until-end")
+    run.wait()
+    assert "started a thread of its own" not in run.err
+
+
 def test_a_model_is_replaced_at_a_reload(stack, models):
     folder, _ = models
     stack.start_redis()

@@ -9,6 +9,10 @@
 #include <sys/stat.h>
 #include <xgboost/c_api.h>
 
+/* Of the OpenMP that libxgboost is linked with; <omp.h> is the compiler's. */
+extern int omp_get_max_threads(void);
+extern void omp_set_num_threads(int count);
+
 #define FILE_MAX ((off_t)2 << 30)
 
 struct model {
@@ -129,18 +133,28 @@ static int32_t check_header(const char *path, const struct model_header *h, chur
     return check_output(h, err);
 }
 
-/* One thread, the caller's: those of OpenMP would wait for the next batch by spinning. */
-static int32_t open_booster(struct model *m, struct bytes bytes, churn_error *err)
+static int32_t fill_booster(struct model *m, struct bytes bytes, churn_error *err)
 {
     if (XGBSetGlobalConfig("{\"verbosity\": 0}") != 0 || XGBoosterCreate(NULL, 0, &m->booster) != 0) {
         return library_failed(err, "XGBoost cannot be used");
     }
-    if (XGBoosterSetParam(m->booster, "nthread", "1") != 0 ||
-        XGBoosterLoadModelFromBuffer(m->booster, bytes.at, bytes.len) != 0 ||
+    if (XGBoosterLoadModelFromBuffer(m->booster, bytes.at, bytes.len) != 0 ||
         XGBoosterSetParam(m->booster, "nthread", "1") != 0) {
         return library_failed(err, "XGBoost cannot load it");
     }
     return CHURN_OK;
+}
+
+/* One thread, the caller's, also to load it, where XGBoost does not look at `nthread`: those of OpenMP would wait for
+ * the next batch by spinning, and no sandbox can bind a thread that has begun before it. */
+static int32_t open_booster(struct model *m, struct bytes bytes, churn_error *err)
+{
+    int threads = omp_get_max_threads();
+    int32_t rc;
+    omp_set_num_threads(1);
+    rc = fill_booster(m, bytes, err);
+    omp_set_num_threads(threads);
+    return rc;
 }
 
 /* What loads may still not score. */
