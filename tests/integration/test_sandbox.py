@@ -287,6 +287,38 @@ def test_a_reload_has_no_more_than_the_start(stack, tmp_path):
     assert run.terminate() == 0, run.err
 
 
+@needs_landlock
+def test_a_reload_that_needs_another_socket_is_refused(stack, tmp_path):
+    """Another port, names to look up, a Unix socket: each said, and with `restart`; the run goes on as it was."""
+    hook = {"plugin": "alert", "to": ["webhook"], "webhook_url": f"http://{HOST}:9/"}
+    world = World(tmp_path, "on", "nothing")
+    world.settings["source"]["follow"] = True
+    started = world.settings["sinks"]
+    world.settings["sinks"] = [*started, hook]
+    world.write()
+    run = stack.churnd("-c", world.path, prepare=lambda: os.chdir(world.folder))
+    wait_for("the run", lambda: (world.folder / "alerts").exists() and (world.folder / "alerts").stat().st_size)
+    for settings, said in (
+        (
+            {"sinks": [*started, {**hook, "webhook_url": f"http://{HOST}:10/"}]},
+            "sandbox: it would have to connect to port 10,",
+        ),
+        (
+            {"sinks": [*started, {**hook, "webhook_url": "http://localhost:9/"}]},
+            "sandbox: it would have to look up names of hosts,",
+        ),
+        ({"tap": {"socket": "tap"}}, "tap: it was another, and it stays while the process runs;"),
+    ):
+        world.path.write_text(yaml.safe_dump({**world.settings, **settings}))
+        reload(run, "is not taken into use")
+        line = next(line for line in run.err.splitlines() if said in line)
+        assert "restart churnd to change it" in line
+    assert not (world.folder / "tap").exists()
+    world.write()
+    reload(run)
+    run.kill()  # its webhook answers nobody
+
+
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can leave root")
 def test_root_is_left_for_a_user():
     with tempfile.TemporaryDirectory(prefix="churn-sandbox-") as name:  # pytest's own are for one user alone
