@@ -232,7 +232,7 @@ def test_features_that_are_refused_at_check(stack, models):
         '[{"field": "order_count", "name": "count"}]': "the model has no feature 'count'",
         '[{"field": "order_count", "missing": "none"}]': "must be a number",
         '[{"field": "order_count", "missing": 0}, {"field": "order_count"}]': "twice",
-        '[{"feild": "order_count"}]': "is not known",
+        '[{"fields": "order_count"}]': "is not known",
     }
     for features, message in refused.items():
         config = pipeline(stack, folder / "logistic.json", json.loads(features))
