@@ -27,6 +27,9 @@ class Engine:
     shows_profiles = False  # as the contract shows them; the peers keep plain numbers
     environment: typing.ClassVar = {}  # beside what all get
 
+    def does(self, workload):
+        return not workload.startswith("W3") or hasattr(self, "predictions")
+
     def prepare(self):
         """None, or why it cannot run."""
         return None
@@ -44,6 +47,9 @@ class Churnd(Engine):
 
     def alerts(self):
         return [CHURND, "-c", pipeline("alerts"), "--until-end"]
+
+    def predictions(self):
+        return [CHURND, "-c", pipeline("predictions"), "--until-end"]
 
 
 class ChurndTls(Churnd):
@@ -63,6 +69,9 @@ class Python(Engine):
 
     def alerts(self):
         return [sys.executable, BENCH / "peers/python/alerts.py"]
+
+    def predictions(self):
+        return [sys.executable, BENCH / "peers/python/predictions.py"]
 
 
 class KafkaStreams(Engine):

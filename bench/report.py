@@ -20,6 +20,8 @@ TITLES = {
     "W1": "W1: exact profiles in Redis",
     "W1-cold": "W1 cold: other events of profiles that Redis has, and that the process does not know",
     "W2": "W2: filter, alerts to Kafka",
+    "W3": "W3: profiles, predictions over HTTP, alerts",
+    "W3-equal": "W3 with equal numbers of POSTs: as many customers as triggers",
 }
 
 
@@ -46,6 +48,12 @@ def table(header, rows):
     return [row(header), row(["---"] * len(header)), *(row(r) for r in rows), ""]
 
 
+def posts_line(engines):
+    """How often each engine asked the API, where one was."""
+    asked = {name: spread([run["posts"] for run in runs], 0) for name, runs in engines.items() if "posts" in runs[0]}
+    return ["POSTs: " + ", ".join(f"{name} {count}" for name, count in asked.items()) + ".", ""] if asked else []
+
+
 def workload_table(title, engines, skipped, failed):
     base = engines.get("churnd")
     rows = []
@@ -56,7 +64,8 @@ def workload_table(title, engines, skipped, failed):
     width = len(COLUMNS) + len(RATIOS)
     rows += [[name, f"**NOT RUN: {why}**", *[""] * (width - 1)] for name, why in skipped.items()]
     rows += [[name, f"**FAILED: {why}**", *[""] * (width - 1)] for name, why in failed.items()]
-    return [f"### {title}", "", *table(["", *(c[0] for c in COLUMNS), *(r[0] for r in RATIOS)], rows)]
+    header = ["", *(c[0] for c in COLUMNS), *(r[0] for r in RATIOS)]
+    return [f"### {title}", "", *table(header, rows), *posts_line(engines)]
 
 
 def latency_table(runs):

@@ -21,10 +21,12 @@ OUT = BUILD / "bench"
 KEPT = OUT / "kept.json"  # where a Kafka that is kept between runs says how to find it
 TOPIC, PARTITIONS = "customer-events", 4
 LATER = "later-events"  # others of the same customers, behind those
+TRIGGERS, TRIGGER_COUNT = "trigger-events", 100000  # of as many customers, so that every engine asks as often
 RUN_TIMEOUT_S = 300
 
-# What must come of the data set: `profiles` as the contract shows them; `raw` as the peers keep them, plain whole numbers.
-Expected = namedtuple("Expected", "count profiles raw alerts")
+# What must come of a data set: `profiles` as the contract shows them; `raw` as the peers keep them, plain whole numbers;
+# `triggers`: customer → the newest, its id, how many events the customer has up to it, and how many in all.
+Expected = namedtuple("Expected", "count profiles raw alerts triggers")
 
 
 class Failed(Exception):
@@ -63,6 +65,22 @@ def fill(kafka, folder, topic, events, customers, later=False):
         raise Failed(f"the data set was not made:\n{process.err[-2000:]}")
 
 
+def fill_triggers(kafka):
+    """One event of each customer, which alerts and asks for a prediction."""
+    kafka.create_topics({TRIGGERS: PARTITIONS})
+    records = []
+    for number in range(TRIGGER_COUNT):
+        event = {
+            "event_id": f"trigger_{number}",
+            "event_type": "payment_failed",
+            "customer_id": f"cust_{number:06d}",
+            "timestamp": oracle.time_text(1767225600000 + number),
+            "data": {"amount": 19.9, "payment_method": "card"},
+        }
+        records.append((event["customer_id"].encode(), json.dumps(event).encode()))
+    kafka.produce(TRIGGERS, records)
+
+
 def raw_fields(profile):
     """A model's profile as the peers keep it: counts, sums in units of 1/10,000, times in ms."""
     out = {"events_total": profile.total, "first_event_at": profile.first, "last_event_at": profile.last}
@@ -81,6 +99,7 @@ def expect(kafka, topics):
         model.profile_fields(),
         {c: raw_fields(p) for c, p in model.profiles.items()},
         sorted(alert._replace(data="") for _, alert in model.alerts),
+        {c: (t[-1].event_id, t[-1].rank, model.profiles[c].total) for c, t in model.triggers.items()},
     )
 
 
@@ -112,12 +131,13 @@ def cpu_seconds(pid):
 class Rig:
     """Kafka with the data set, and Redis. `kept` is used in place of a Kafka of its own where it has the same data set."""
 
-    def __init__(self, events, customers, later=False):
-        """`later`: with another topic, and what must come of both."""
+    def __init__(self, events, customers, parts):
+        """Has the data sets that these parts of the benchmark want."""
         OUT.mkdir(parents=True, exist_ok=True)
-        self.events, self.customers, self.later = events, customers, later
+        self.events, self.customers, self.parts = events, customers, parts
         self.folder = pathlib.Path(tempfile.mkdtemp(prefix="run-", dir=OUT))
-        self.kafka = self.redis = self.expected = self.expected_of_both = None
+        self.kafka = self.redis = self.expected = None
+        self.further = {}  # part → what must come of its own data set
         self.runs = 0
 
     def __enter__(self):
@@ -135,9 +155,12 @@ class Rig:
             say(f"making {self.events:,} events of {self.customers:,} customers, and what must come of them")
             fill(self.kafka, self.folder, TOPIC, self.events, self.customers)
             self.expected = expect(self.kafka, [TOPIC])
-            if self.later:
+            if "W1-cold" in self.parts:
                 fill(self.kafka, self.folder, LATER, self.events, self.customers, later=True)
-                self.expected_of_both = expect(self.kafka, [TOPIC, LATER])
+                self.further["W1-cold"] = expect(self.kafka, [TOPIC, LATER])
+            if "W3-equal" in self.parts:
+                fill_triggers(self.kafka)
+                self.further["W3-equal"] = expect(self.kafka, [TRIGGERS])
         self.start_redis()
         return self
 
@@ -166,16 +189,16 @@ class Rig:
         kept = json.loads(KEPT.read_text()) if KEPT.is_file() else {}
         if not kept or not alive(kept["owner"]) or (kept["events"], kept["customers"]) != (self.events, self.customers):
             return False
-        if self.later and not kept["later"]:
+        if {"W1-cold", "W3-equal"} & set(self.parts) - set(kept["parts"]):
             return False
         self.kafka = KeptKafka(kept)
-        self.expected, self.expected_of_both = pickle.loads(pathlib.Path(kept["expected"]).read_bytes())
+        self.expected, self.further = pickle.loads(pathlib.Path(kept["expected"]).read_bytes())
         return True
 
     def keep(self):
         """Says where this Kafka is; the next runs use it as long as this process lives."""
         expected = self.folder / "expected.pickle"
-        expected.write_bytes(pickle.dumps((self.expected, self.expected_of_both)))
+        expected.write_bytes(pickle.dumps((self.expected, self.further)))
         KEPT.write_text(
             json.dumps(
                 {
@@ -186,7 +209,7 @@ class Rig:
                     "ca": self.kafka.ca,
                     "events": self.events,
                     "customers": self.customers,
-                    "later": self.later,
+                    "parts": list(self.parts),
                     "expected": str(expected),
                 }
             )
@@ -254,19 +277,33 @@ class Rig:
             total += sum(int(number) for number in pipe.execute())
         return total
 
-    def verify_profiles(self, shown, both=False):
-        """`shown`: as the contract has them; otherwise raw. `both`: of all topics."""
-        expected = self.expected_of_both if both else self.expected
+    def verify_profiles(self, shown, expected=None):
+        """`shown`: as the contract has them; otherwise raw."""
+        expected = expected or self.expected
         expected = expected.profiles if shown else expected.raw
         lines = oracle.differences(expected, self.redis.hashes("profile:"))
         if lines:
             raise Failed("profiles differ:\n" + "\n".join(lines[:10]))
 
-    def verify_alerts(self, topic):
+    def verify_alerts(self, topic, expected=None):
         """Each at least once, no other. Their `data` is left out: a peer's JSON may write 100.00 as 100.0."""
         found = dict(without_data(value) for _, _, _, _, value, _ in oracle.read_topics(self.kafka.brokers, [topic]))
-        if sorted(found.values()) != self.expected.alerts:
-            raise Failed(f"alerts differ: {len(found)} found, {len(self.expected.alerts)} expected")
+        wanted = (expected or self.expected).alerts
+        if sorted(found.values()) != wanted:
+            raise Failed(f"alerts differ: {len(found)} found, {len(wanted)} expected")
+
+    def verify_predictions(self, expected):
+        """Each customer with a trigger has a prediction for the newest, of a profile that had counted it."""
+        found = self.redis.hashes("prediction:")
+        if found.keys() != expected.triggers.keys():
+            raise Failed(f"predictions of {len(found)} customers, not of {len(expected.triggers)}")
+        for customer, (event_id, rank, total) in expected.triggers.items():
+            prediction = found[customer]
+            counted = round(float(prediction["churn_probability"]) * 1000)  # as the API says it
+            if prediction["event_id"] != event_id or (counted - rank) % 1000 > total - rank:
+                raise Failed(
+                    f"the prediction of {customer} is {prediction}: not for {event_id} with {rank} to {total} events"
+                )
 
 
 def without_data(raw):

@@ -9,12 +9,13 @@ import signal
 import sys
 import time
 
+import api
 import engines
 import latency
 import report
-from rig import KEPT, LATER, OUT, PARTITIONS, TOPIC, Failed, Rig, fill, say
+from rig import KEPT, LATER, OUT, PARTITIONS, TOPIC, TRIGGERS, Failed, Rig, fill, say
 
-WORKLOADS = ("W1", "W1-cold", "W2")
+WORKLOADS = ("W1", "W1-cold", "W2", "W3", "W3-equal")
 PARTS = (*WORKLOADS, "latency", "flatness")
 LARGE_EVENTS, LARGE_CUSTOMERS = 10000000, 2000000  # with BENCH_LARGE=1
 
@@ -45,6 +46,9 @@ def arguments():
         default=names(os.environ.get("BENCH_PARTS", ",".join(PARTS))),
         help="of " + ", ".join(PARTS) + "; all by default",
     )
+    parser.add_argument(
+        "--api-ms", type=int, default=number("BENCH_API_MS", 0), help="what W3's API waits before it answers"
+    )
     args = parser.parse_args()
     if set(args.parts) - set(PARTS):
         parser.error(f"--parts: of {', '.join(PARTS)}")
@@ -58,11 +62,30 @@ def run_cold(rig, engine, name, env):
     """Other events of profiles that Redis has, and that the process does not know."""
     rig.measure(engine.profiles(), f"{name}-before", env)
     took = rig.measure(engine.profiles(), name, {**env, "BENCH_TOPIC": LATER, "BENCH_GROUP": f"{name}-later"})
-    rig.verify_profiles(shown=engine.shows_profiles, both=True)
+    rig.verify_profiles(shown=engine.shows_profiles, expected=rig.further["W1-cold"])
     return took
 
 
-def run_once(rig, engine, workload):
+def run_predictions(rig, engine, workload, name, env, api_ms):
+    """Profiles, predictions and alerts, of the data set or of as many customers as triggers."""
+    expected = rig.further.get(workload, rig.expected)
+    topics = {"BENCH_ALERTS": f"{name}-alerts", "BENCH_PREDICTIONS": f"{name}-predictions"}
+    rig.kafka.create_topics(dict.fromkeys(topics.values(), PARTITIONS))
+    rig.redis.client.flushall()
+    env = {**env, **topics, "BENCH_COUNT": str(expected.count)}
+    if workload == "W3-equal":
+        env["BENCH_TOPIC"] = TRIGGERS
+    with api.Api(rig.folder, name, api_ms) as server:
+        took = rig.measure(engine.predictions(), name, {**env, "API_URL": server.url})
+        took["posts"] = server.posts()
+    rig.verify_profiles(shown=engine.shows_profiles, expected=expected)
+    rig.verify_alerts(topics["BENCH_ALERTS"], expected)
+    rig.verify_predictions(expected)
+    rig.kafka.manage("delete_topics", list(topics.values()))
+    return took
+
+
+def run_once(rig, engine, workload, api_ms):
     """One measured and verified run; its figures."""
     name = rig.fresh_name(f"{engine.name}-{workload}")
     env = {
@@ -77,6 +100,8 @@ def run_once(rig, engine, workload):
     elif workload == "W1-cold":
         rig.redis.client.flushall()
         took = run_cold(rig, engine, name, env)
+    elif workload.startswith("W3"):
+        took = run_predictions(rig, engine, workload, name, env, api_ms)
     else:
         rig.kafka.create_topics({env["BENCH_ALERTS"]: PARTITIONS})
         took = rig.measure(engine.alerts(), name, env)
@@ -86,16 +111,16 @@ def run_once(rig, engine, workload):
     return took
 
 
-def compare(rig, ready, workloads, runs):
+def compare(rig, ready, workloads, runs, api_ms):
     """workload → engine → its runs, and the engines that failed in it with the reason. The engines take turns, so that what
     changes on the machine changes for all."""
-    found, failed = {w: {e.name: [] for e in ready} for w in workloads}, {w: {} for w in workloads}
+    found, failed = {w: {e.name: [] for e in ready if e.does(w)} for w in workloads}, {w: {} for w in workloads}
     for turn in range(runs if workloads else 0):
         say(f"turn {turn + 1} of {runs}")
         for workload in workloads:
             for engine in [e for e in ready if e.name in found[workload]]:
                 try:
-                    found[workload][engine.name].append(run_once(rig, engine, workload))
+                    found[workload][engine.name].append(run_once(rig, engine, workload, api_ms))
                 except Failed as e:
                     if engine.name == "churnd":  # the others are nothing without it
                         raise
@@ -141,17 +166,18 @@ def machine():
 
 def main_compare(args):
     ready, skipped = engines.prepare(args.only)
-    with Rig(args.events, args.customers, later="W1-cold" in args.parts) as rig:
+    with Rig(args.events, args.customers, args.parts) as rig:
         rig.start()
         results = {
             "machine": machine(),
             "events": rig.expected.count,
             "customers": len(rig.expected.profiles),
             "runs": args.runs,
+            "api_ms": args.api_ms,
             "skipped": skipped,
         }
         results["workloads"], results["failed"] = compare(
-            rig, ready, [p for p in args.parts if p in WORKLOADS], args.runs
+            rig, ready, [p for p in args.parts if p in WORKLOADS], args.runs, args.api_ms
         )
         if "latency" in args.parts:
             results["latency"] = [latency.measure(rig) for _ in range(args.runs)]
@@ -164,7 +190,7 @@ def main_compare(args):
 
 
 def main_serve(args):
-    with Rig(args.events, args.customers, later="W1-cold" in args.parts) as rig:
+    with Rig(args.events, args.customers, args.parts) as rig:
         rig.start()
         rig.keep()
         say("ready: other runs of the benchmark use this Kafka until it is ended by Ctrl-C or SIGTERM")

@@ -10,6 +10,7 @@ root=$PWD
 
 unset MAKEFLAGS MAKELEVEL # of the make that calls this
 scripts/install-deps.sh bench
+make -C "$build" bench/prediction_api/prediction_api >/dev/null
 mkdir -p build "$build/bench"
 make_venv
 build/venv/bin/pip install -q --disable-pip-version-check -r bench/requirements.txt

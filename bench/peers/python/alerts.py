@@ -50,4 +50,5 @@ def main():
     source.close()
 
 
-main()
+if __name__ == "__main__":
+    main()
