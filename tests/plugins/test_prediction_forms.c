@@ -351,6 +351,7 @@ static void test_answers(void)
         {FORMAT_TEMPLATE, "/a~1b/1/~0", "{\"a/b\":[0,{\"~\":[0.125]}]}", 1, "0.125"},
         {FORMAT_TEMPLATE, "/score", "{\"score\":0.5,\"risk_level\":\"low\",\"model_version\":3}", 1, "0.5low"},
         {FORMAT_TEMPLATE, "/score", "{\"score\":1.0000000000000001}", 1, NULL},
+        {FORMAT_TEMPLATE, "/score", "{\"score\":-0.000e8888888888888888888888888888888888888888888888888888}", 1, "0"},
         {FORMAT_TEMPLATE, "/score/0", "{\"score\":0.5}", 1, NULL},
         {FORMAT_KSERVE_V2, NULL, "{\"outputs\":[{\"name\":\"p\",\"datatype\":\"FP32\",\"data\":[0.5,0.75]}]}", 2,
          "0.5 0.75"},

@@ -45,6 +45,10 @@ static inline json_object *strict_json_parse_with(const char *text, size_t len, 
     json_tokener_set_flags(tokener, flags);
     object = json_tokener_parse_ex(tokener, text, (int)len);
     whole = json_tokener_get_error(tokener) == json_tokener_success && json_tokener_get_parse_end(tokener) == len;
+    if (object == NULL && json_tokener_get_error(tokener) == json_tokener_continue) { /* a number that may go on */
+        object = json_tokener_parse_ex(tokener, "", 1);
+        whole = object != NULL;
+    }
     json_tokener_free(tokener);
     if (!whole) {
         (void)json_object_put(object);

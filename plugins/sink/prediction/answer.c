@@ -46,7 +46,7 @@ int answer_set_probability(json_object *number, struct answer *answer)
         memcpy(answer->churn_probability, text, strlen(text) + 1);
     } else { /* more digits than a double holds say nothing */
         (void)snprintf(answer->churn_probability, sizeof answer->churn_probability, "%.17g",
-                       json_object_get_double(number));
+                       json_object_get_double(number) + 0.0); /* -0 becomes 0 */
     }
     return 1;
 }
