@@ -570,7 +570,10 @@ SHOWN_BROKEN = [  # protect:, and whether the tap shows what cannot be read
     ({"tap": "clear", "fields": {"session_id": {"page": "mask", "alerts": "mask"}}}, True),
     ({"tap": "clear", "fields": {"session_id": {"tap": "mask"}}}, False),
     ({"tap": "clear", "fields": {"session_id": "hash"}, "hash_key": HASH}, False),
-    ({"tap": "mask", "fields": {name: {"tap": "clear"} for name in ("session_id", "reason", "url", "email_id")}}, False),
+    (
+        {"tap": "mask", "fields": {name: {"tap": "clear"} for name in ("session_id", "reason", "url", "email_id")}},
+        False,
+    ),
 ]
 
 
@@ -593,7 +596,9 @@ def test_what_cannot_be_read_is_hidden_where_a_field_is(tmp_path, protect, shown
         wait_for("the tap", lambda: at.exists() or not run.running())
         assert run.running(), run.err
         for point in ("dead_letters", "source"):
-            done = run_churnd("tap", "-c", path, "--at", point, "--limit", "60", "--format", "json", env=stack.env, check=0)
+            done = run_churnd(
+                "tap", "-c", path, "--at", point, "--limit", "60", "--format", "json", env=stack.env, check=0
+            )
             lines = [json.loads(line) for line in done.stdout.splitlines()]
             hidden = [line.get("text") == "***" for line in lines]
             assert len(lines) == 60

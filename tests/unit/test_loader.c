@@ -266,7 +266,7 @@ static void test_rows_of_options(void)
                                      sizeof(churn_map)};
     check_row((churn_option){.name = NULL, .type = CHURN_OPTION_INT}, 64, "row 0 of its option table has no name");
     check_row((churn_option){.name = "x", .type = 0}, 64, "option 'x': type 0 is unknown");
-    check_row((churn_option){.name = "x", .type = CHURN_OPTION_MAP + 1}, 64, "type 10 is unknown");
+    check_row((churn_option){.name = "x", .type = CHURN_OPTION_TREE + 1}, 64, "type 11 is unknown");
     check_row((churn_option){.name = "x", .type = CHURN_OPTION_ENUM}, 64, "an ENUM needs choices");
     for (uint32_t type = CHURN_OPTION_STRING; type <= CHURN_OPTION_MAP;
          type++) { /* a value must lie in the instance whole */

@@ -43,9 +43,12 @@ static void end_request(struct service *s, struct request *request)
 
 void asking_free(struct service *s)
 {
-    while (s->requests != NULL) {
-        end_request(s, s->requests);
+    for (struct request *request = s->requests, *next; request != NULL; request = next) {
+        next = request->next;
+        free(request);
     }
+    s->requests = NULL;
+    s->asking = 0;
 }
 
 int asking_has_room(const struct service *s)

@@ -14,8 +14,8 @@ int32_t asking_start(struct service *s, churn_error *err);
 /* When the next request could be made of what is known, or the next profile be read; INT64_MAX: nothing waits. */
 int64_t asking_next_ms(const struct service *s);
 
-/* http_client's callback; `arg`: the service, `request`: a struct request. */
-void asking_on_result(void *arg, void *request, const struct http_result *result);
+/* http_client's callback; `arg`: the service, `ended`: a struct request. */
+void asking_on_result(void *arg, void *ended, const struct http_result *result);
 
 /* Frees what requests were under way; their jobs are the table's. */
 void asking_free(struct service *s);
