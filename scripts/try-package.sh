@@ -134,7 +134,7 @@ start_watch() {
     systemctl reload "$unit" || fail "the reload"
     until_true "the reload" journal_has 'reloaded watch'
     write_watch "workres: 2"
-    systemctl reload "$unit" || fail "a reload that is refused"
+    ! systemctl reload "$unit" || fail "a reload that is refused went well"
     until_true "the refusal" journal_has 'is not taken into use'
     write_watch ""
     [ "$(main_pid)" = "$before" ] || fail "a reload restarted it"
