@@ -80,7 +80,7 @@ static void test_features_are_checked(void)
                      time = LIST(MAP(KEYS("missing", "field"), SCALAR("0"), SCALAR("last_login_at"))),
                      text = LIST(SCALAR("last_event_type")),
                      words = LIST(MAP(KEYS("field", "missing"), SCALAR("order_count"), SCALAR("none"))),
-                     key = LIST(MAP(KEYS("field", "missings"), SCALAR("order_count"), SCALAR("0"))),
+                     key = LIST(MAP(KEYS("field", "missinq"), SCALAR("order_count"), SCALAR("0"))),
                      twice = LIST(SCALAR("order_count"), SCALAR("order_count")),
                      none = LIST(MAP(KEYS("missing"), SCALAR("0"))),
                      type = LIST(MAP(KEYS("field", "datatype"), SCALAR("order_count"), SCALAR("FP16")));
@@ -91,7 +91,7 @@ static void test_features_are_checked(void)
     check_refused(model_of(FORMAT_MLFLOW, &time), 1, "features.0.field", "is a time");
     check_refused(model_of(FORMAT_KSERVE_V2, &text), 1, "features.0", "'last_event_type' is a text");
     check_refused(model_of(FORMAT_KSERVE_V2, &words), 1, "features.0.missing", "'none' is not a number");
-    check_refused(model_of(FORMAT_KSERVE_V2, &key), 1, "features.0.missings", "(did you mean 'missing'?)");
+    check_refused(model_of(FORMAT_KSERVE_V2, &key), 1, "features.0.missinq", "(did you mean 'missing'?)");
     check_refused(model_of(FORMAT_KSERVE_V2, &twice), 1, "features.1", "'order_count' is there twice");
     check_refused(model_of(FORMAT_KSERVE_V2, &none), 1, "features.0", "a field of the profile belongs here");
     check_refused(model_of(FORMAT_KSERVE_V2, &type), 1, "features.0.datatype", "not one of INT64, INT32, FP64, FP32");
