@@ -345,7 +345,10 @@ static bool start(struct listener *listener, const struct addrinfo *address, con
 {
     int fd = listen_on(address);
     if (fd < 0) {
-        (void)snprintf(message, size, "cannot be listened on: %s", strerror(errno));
+        int e = errno;
+        (void)snprintf(message, size, "cannot be listened on: %s%s", strerror(e),
+                       e == EADDRINUSE ? "; another run or program listens there: stop it, or give one of them another"
+                                       : "");
         return false;
     }
     if (!start_server(listener, fd, tls)) {
