@@ -362,7 +362,8 @@ static int explain_absence(struct explain *e)
         printable_line(
             stderr,
             "churnd: there is no profile of customer '%s' in the store, though the pipeline has read %" PRIu64
-            " event%s: it expired (`ttl`), was deleted or got lost",
+            " event%s: either they were dead letters when they were read (`churnd redrive`), or it expired (`ttl`), was "
+            "deleted or got lost",
             e->customer.ptr, passed, plural(passed));
     } else if (!has_checkpoint(e)) {
         printable_line(stderr,

@@ -245,6 +245,7 @@ def test_a_field_that_somebody_changed_is_named(told):
         client.delete(key)
         run = explain(told, PLAIN, status=1)
         assert f"no profile of customer '{PLAIN}' in the store, though the pipeline has read" in run.stderr
+        assert "they were dead letters when they were read (`churnd redrive`), or it expired" in run.stderr
         assert "though the pipeline has read past it" in run.stdout
     finally:
         client.delete(key)
