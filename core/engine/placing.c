@@ -4,6 +4,7 @@
 #include "engine/partitions.h"
 #include "engine/proof.h"
 #include "engine/reach.h"
+#include "engine/redrive_scope.h"
 #include "engine/stalled.h"
 
 #define ALL_KINDS (CHURN_RECORD_EVENT | CHURN_RECORD_TRIGGER | CHURN_RECORD_ALERT | CHURN_RECORD_DEAD_LETTER)
@@ -51,6 +52,21 @@ static void say_rebuilds(const struct worker *worker, uint32_t part, int64_t low
                               "of this line leaves them out");
 }
 
+/* Of dead letters that an earlier redrive has put back: the store is older than that, or lost all. */
+static void say_put_back_anew(const struct worker *worker, uint32_t part, int64_t low)
+{
+    const struct part *s = &worker->parts.items[part];
+    log_printf(
+        worker->pipeline->log, CHURN_LOG_WARN, source_label(worker),
+        "%s/%d was put back up to offset %lld, but the store has no checkpoint of it: its dead letters are put "
+        "back again from offset %lld, and none counts twice in profiles that came back%s",
+        s->topic, s->partition, (long long)partition_find(worker, part)->committed, (long long)low,
+        worker->pipeline->redrive->since_ms != INT64_MIN
+            ? ""
+            : ". Where all profiles were lost, stop this and give `--since` with the time of the first \"rebuild "
+              "required\" in the pipeline's own log");
+}
+
 /* The store has nothing of a partition that was read before: it lost all, or is a new one. */
 static int64_t begin_without_checkpoint(struct worker *worker, uint32_t part, int64_t low)
 {
@@ -77,7 +93,7 @@ static int64_t begin_without_checkpoint(struct worker *worker, uint32_t part, in
         metrics_add_own(worker->counters.gaps, 1);
         return begin_at_committed(p);
     }
-    say_rebuilds(worker, part, low);
+    (worker->pipeline->redrive != NULL ? say_put_back_anew : say_rebuilds)(worker, part, low);
     metrics_add_own(worker->counters.rewinds, 1);
     if (low > 0) {
         say_gone(worker, part, 0, low);

@@ -1196,6 +1196,33 @@ static void test_a_redrive_of_a_new_topic(void)
     close_here();
 }
 
+/* Letters that were put back before the store lost that: which time leaves out those of lost profiles is that of the
+ * pipeline's own loss, not of this one. */
+static void test_a_redrive_goes_back(void)
+{
+#define BACK                                                                                                           \
+    "WARN  source: t/0 was put back up to offset 20, but the store has no checkpoint of it: its dead letters are put " \
+    "back again from offset 0, and none counts twice in profiles that came back"
+    static const struct {
+        int64_t since_ms;
+        const char *logged;
+    } cases[] = {{5, BACK "\n"},
+                 {INT64_MIN, BACK ". Where all profiles were lost, stop this and give `--since` with the time of the "
+                                  "first \"rebuild required\" in the pipeline's own log\n"}};
+    for (size_t i = 0; i < COUNT(cases); i++) {
+        open_here(-1);
+        struct redrive here = {.since_ms = cases[i].since_ms, .until_ms = INT64_MAX};
+        pipeline.redrive = &here;
+        assign(20, CHURN_POSITION_WHOLE);
+        CU_ASSERT(placing_step(&worker) && partitions_ready(&worker));
+        check_logged(cases[i].logged, "it goes back");
+        CU_ASSERT_EQUAL(metrics_sum(pipeline.metrics, "rewinds"), 1);
+        trace[0] = '\0';
+        close_here();
+    }
+#undef BACK
+}
+
 /* A file of dead letters is read from its beginning each time, and what it holds is nobody's to prove. */
 static void test_a_redrive_of_a_file(void)
 {
@@ -1282,6 +1309,7 @@ int main(void)
         TEST(test_a_replay_after_a_rebuild),
         TEST(test_a_rebuild_notes_what_was_sent),
         TEST(test_a_redrive_of_a_new_topic),
+        TEST(test_a_redrive_goes_back),
         TEST(test_a_redrive_of_a_file),
         TEST(test_a_redrive_learns_how_far_others_count),
         CU_TEST_INFO_NULL,
