@@ -407,12 +407,14 @@ class InstalledRedis(services.Redis):
 
 
 class Section:
-    """A section's blocks, run one after the other; whoever ran all of them says so by `done`."""
+    """A section's blocks, run one after the other; whoever ran all of them says so by `done`. `first`: what is said before anything
+    is pasted. `only`: a pattern that the commands of a block have to have."""
 
-    def __init__(self, machines, heading):
-        self.machines, self.heading = machines, heading
-        self.left, self.folder = blocks(heading), machines.folder / re.sub(r"\W+", "-", heading)
-        self.folder.mkdir()
+    def __init__(self, machines, heading, first="", only=""):
+        self.machines, self.heading, self.first = machines, heading, first
+        self.left = [block for block in blocks(heading) if re.search(only, block[0])]
+        self.folder = machines.folder / re.sub(r"\W+", "-", heading)
+        self.folder.mkdir(exist_ok=True)
         assert self.left, f"{heading} has no commands"
 
     def run(self, timeout=120, **changed):
@@ -420,7 +422,7 @@ class Section:
         commands, shown = self.left.pop(0)
         machines = self.machines
         variables = {"HOSTS": " ".join(machines.hosts), **{name: str(value) for name, value in changed.items()}}
-        done = machines.bash(BEFORE + commands, self.folder, variables, timeout)
+        done = machines.bash(self.first + BEFORE + commands, self.folder, variables, timeout)
         print(f"{self.heading}:\n{commands}{done.stdout}", flush=True)
         assert done.returncode == 0, f"{self.heading}:\n{commands}\nended with {done.returncode}:\n{done.stdout}"
         if shown is not None:

@@ -2,10 +2,13 @@
 profiles exact afterwards."""
 
 import contextlib
+import pathlib
 import re
+import shutil
 import subprocess
 import threading
 
+import certificates
 import events
 import oracle
 import pytest
@@ -14,7 +17,7 @@ import yaml
 from confluent_kafka import Consumer, TopicPartition
 from confluent_kafka.admin import NewPartitions
 from conftest import quick_group
-from runbook import FIRST, TEXT, Installed, InstalledRedis, Machines, Section, ask, blocks, headings, sections
+from runbook import BEFORE, FIRST, TEXT, Installed, InstalledRedis, Machines, Section, ask, blocks, headings, sections
 from services import SRC, Stack, wait_for
 
 TOPICS = ["customer-events", "user-events"]
@@ -145,6 +148,24 @@ def test_is_it_well(place):
     assert list(place.redis.client.scan_iter("*check:*")) == []
 
 
+@pytest.mark.skipif(FIRST is not None, reason="its unit has no certificate")
+def test_over_https(place, tmp_path, monkeypatch):
+    """What asks the listener, which has a token, and a certificate of an authority that only the operator knows."""
+    authority = certificates.Authority(tmp_path)
+    leaf = authority.issue("churnd", [f"IP:{host}" for host in HOSTS])
+    (ours,) = re.findall(r"`(export CURL_CA_BUNDLE=([^`]*))`", sections()["Before anything"])
+    shutil.copy(authority.cert, place.machines.config("consumer").parent / pathlib.Path(ours[1]).name)
+    told = {"CHURN_CERT_FILE": str(leaf.cert), "CHURN_KEY_FILE": str(leaf.key), "CHURN_TOKEN": "x" * 40}
+    for name, value in told.items():
+        monkeypatch.setitem(place.stack.env, name, value)
+    place.start(*place.machines.hosts)
+    for heading, count in (("Redis lost", 1), ("Is it well?", 4)):
+        section = Section(place.machines, heading, f"{ours[0]}\n", r"\b(curl|caught_up|churnd (health|top))\b")
+        assert len(section.left) == count, section.left
+        while section.left:
+            section.run()
+
+
 def test_sizing(place):
     section = Section(place.machines, "Sizing")
     section.run()
@@ -229,15 +250,24 @@ def test_key_expiry(place):
 
 
 def test_backup_and_restore(place):
+    """Dead letters that were redriven between the two count again."""
     section = Section(place.machines, "Backup and restore")
-    place.start(*place.machines.hosts)
-    place.assert_exact()
-    section.run()
+    letters = dead_letters(place)
+    with a_type_left_out(place, "login"):
+        place.start(*place.machines.hosts)
+        place.wait_until_settled()
+        set_aside(place, letters)
+        section.run()
+    for host in place.machines.hosts:
+        place.machines.reload("churnd@consumer", host)
+    place.machines.bash(f"{BEFORE}churnd redrive", place.machines.folder, {}, 60)
     place.more(1500)
     place.assert_exact()
     place.wait_until_settled()
     section.run()
     section.run()
+    said = section.run()
+    assert re.search(r"redriven +3 +counted 3", said) and "rebuild required, so" not in said, said
     oracle.assert_alerts(place.assert_exact(), place.alerts())
 
     # From now on with an AOF, which has the restored data.
@@ -324,6 +354,12 @@ def dead_letters(place):
     return sum(place.ends(topic)) if place.kafka.topic_exists(topic) else 0
 
 
+def set_aside(place, letters):
+    """Three more, of the type that is left out."""
+    place.kafka.produce("customer-events", [(b"x", events.raw(events.event("login", {}, "x"))) for _ in range(3)])
+    wait_for("letters", lambda: dead_letters(place) == letters + 3)
+
+
 def test_redis_lost(place):
     """With dead letters that are of events which count by now."""
     section = Section(place.machines, "Redis lost")
@@ -331,8 +367,7 @@ def test_redis_lost(place):
     with a_type_left_out(place, "login"):
         place.start(*place.machines.hosts)
         place.wait_until_settled()
-        place.kafka.produce("customer-events", [(b"x", events.raw(events.event("login", {}, "x"))) for _ in range(3)])
-        wait_for("letters", lambda: dead_letters(place) == letters + 3)
+        set_aside(place, letters)
         place.wait_until_settled()
     for host in place.machines.hosts:
         place.machines.reload("churnd@consumer", host)
@@ -375,8 +410,7 @@ def test_churnddeadletters(place):
     with a_type_left_out(place, "login"):
         place.start()
         place.wait_until_settled()
-        place.kafka.produce("customer-events", [(b"x", events.raw(events.event("login", {}, "x"))) for _ in range(3)])
-        wait_for("letters", lambda: dead_letters(place) == letters + 3)
+        set_aside(place, letters)
         section.run()
     place.machines.reload("churnd@consumer")
     section.run()
