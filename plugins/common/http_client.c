@@ -339,8 +339,9 @@ static const char *status_reason(long status, char *room, size_t size)
 
 static void judge(struct slot *slot, CURLcode code, struct http_result *result, char *room, size_t size)
 {
-    curl_off_t retry_after = 0;
+    curl_off_t retry_after = 0, sending = 0;
     *result = (struct http_result){.verdict = HTTP_OUTAGE, .reason = ""};
+    result->reached = curl_easy_getinfo(slot->easy, CURLINFO_PRETRANSFER_TIME_T, &sending) == CURLE_OK && sending > 0;
     if (code != CURLE_OK || slot->broken != NULL) {
         (void)snprintf(room, size, "%s",
                        slot->broken != NULL ? slot->broken : http_failure(slot->easy, code, slot->error));

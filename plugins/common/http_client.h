@@ -24,6 +24,7 @@ enum http_verdict {
 struct http_result {
     enum http_verdict verdict;
     long status;        /* 0: no answer */
+    int reached;        /* the server was reached: it may have had the request, whatever it said */
     const char *reason; /* not DONE: why, for a person, without secrets; valid during the callback, as is the body */
     churn_str body;
     int64_t retry_after_ms; /* what the server asked for, however long; 0: nothing */

@@ -1133,6 +1133,7 @@ static void test_a_bad_row_stands_alone(void)
         CU_ASSERT_STRING_EQUAL(asked(), "C");
         answer(0, SAYS("NaN"));
         turn();
+        CU_ASSERT_EQUAL(fake.last_level, i == 1 ? CHURN_LOG_WARN : CHURN_LOG_DEBUG); /* once, after max_attempts */
         CU_ASSERT_FALSE(fake_host_stalled(&fake, "breaker", NULL));
     }
     calls[0] = '\0';
@@ -1172,6 +1173,35 @@ static void test_a_batch_that_fails_is_halved(void)
     end();
 }
 
+/* The search for a culprit does not wait longer and longer; nor is it only for those who answer: a row may bring the
+ * server down. */
+static void test_halves_are_halved_at_once(void)
+{
+    static const struct http_result failures[] = {
+        {.verdict = HTTP_OUTAGE, .status = 500, .reached = 1, .reason = "HTTP 500"},
+        {.verdict = HTTP_OUTAGE, .reached = 1, .reason = "the connection was closed"}};
+    static const char *const rounds[] = {"ABCDEFGH", "ABCDEFGH", "ABCD", "EFGH", "EF", "GH", "E", "F"};
+    for (size_t failure = 0; failure < sizeof failures / sizeof failures[0]; failure++) {
+        begin_batches(8, 100);
+        settings.retry_max_ms = 3600000;
+        arrive(letters, 8);
+        for (size_t i = 0; i < sizeof rounds / sizeof rounds[0]; i++) {
+            const char *names = asked();
+            CU_ASSERT_STRING_EQUAL(names, rounds[i]);
+            answer(0, strchr(names, 'F') != NULL ? failures[failure] : SAYS("0.1 0.1 0.1 0.1"));
+            turn();
+            turn();
+            if (calls[0] == '\0' || strstr(calls, "customer_id") == NULL) {
+                later(100);
+                turn();
+            }
+        }
+        CU_ASSERT_EQUAL(counted("answered"), 7);
+        CU_ASSERT_FALSE(fake_host_stalled(&fake, "breaker", NULL));
+        end();
+    }
+}
+
 /* An API that cannot be reached says nothing of the rows. */
 static void test_no_answer_halves_nothing(void)
 {
@@ -1184,6 +1214,54 @@ static void test_no_answer_halves_nothing(void)
         later(100);
         turn();
     }
+    end();
+}
+
+/* Requests of one row each: those that always fail, while others are answered, hold nobody up for long. */
+static void test_rows_that_always_fail(void)
+{
+    begin_batches(1, 2);
+    settings.concurrency = 8;
+    settings.http.concurrency = 8;
+    settings.retry_max_ms = 3600000;
+    arrive(letters, 3);
+    for (uint32_t i = 0; i < 3; i++) {
+        answer(i, OUTAGE(0));
+    }
+    turn();
+    CU_ASSERT_TRUE(fake_host_stalled(&fake, "breaker", NULL));
+    arrive(letters + 3, 1);
+    calls[0] = '\0';
+    later(1000);
+    turn();
+    CU_ASSERT_STRING_EQUAL(asked(), "D"); /* whatever else has waited longer: it has not failed yet */
+    answer(0, GOOD);
+    turn();
+    CU_ASSERT_FALSE(fake_host_stalled(&fake, "breaker", NULL));
+    turn();
+    CU_ASSERT_STRING_EQUAL(asked(), "ABC");
+    for (uint32_t i = 0; i < 3; i++) { /* for the last of their attempts: they stand alone from now on */
+        answer(i, OUTAGE(0));
+    }
+    turn();
+    later(1000);
+    turn();
+    CU_ASSERT_STRING_EQUAL(asked(), "A");
+    answer(0, GOOD);
+    turn();
+    turn();
+    CU_ASSERT_STRING_EQUAL(asked(), "BC");
+    for (int round = 0; round < 3; round++) {
+        answer(0, OUTAGE(0));
+        answer(1, OUTAGE(0));
+        turn();
+        CU_ASSERT_FALSE(fake_host_stalled(&fake, "breaker", NULL));
+        later(3600000);
+        calls[0] = '\0';
+        turn();
+        CU_ASSERT_EQUAL(strlen(asked()), 2);
+    }
+    CU_ASSERT_EQUAL(counted("answered"), 2);
     end();
 }
 
@@ -1363,7 +1441,9 @@ int main(void)
                            TEST(test_a_refused_batch_is_halved),
                            TEST(test_a_bad_row_stands_alone),
                            TEST(test_a_batch_that_fails_is_halved),
+                           TEST(test_halves_are_halved_at_once),
                            TEST(test_no_answer_halves_nothing),
+                           TEST(test_rows_that_always_fail),
                            TEST(test_drain),
                            TEST(test_a_drain_that_is_stuck),
                            TEST(test_stopping_hands_on_what_is_at_hand),

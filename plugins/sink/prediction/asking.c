@@ -5,7 +5,7 @@
 #include "reading.h"
 #include <stdlib.h>
 
-#define REFUSED_MS 10000 /* pause between log lines about refused requests */
+#define REFUSED_MS 10000 /* pause between log lines about requests that are at fault */
 
 /* --- Requests under way --- */
 
@@ -116,6 +116,7 @@ static void tell_failing(struct service *s, const char *reason)
 
 static void api_works(struct service *s)
 {
+    s->answers++;
     if (breaker_success(&s->breaker) == BREAKER_CLOSED_AGAIN) {
         stall_end(&s->failing);
         churn_log(s->host, CHURN_LOG_INFO, "prediction API at %s answers again", http_client_origin(s->http));
@@ -146,25 +147,57 @@ static uint32_t half(const struct request *request)
     return (request->count + 1) / 2;
 }
 
-/* The API did not answer, or said something else than what was asked for. `answered`: by which it may mean one row. */
-static void on_outage(struct service *s, struct request *request, const char *reason, int answered,
-                      int64_t retry_after_ms)
+/* One row is at fault whatever it is asked with: it says so once, when it failed alone for the last of its attempts. */
+static void tell_apart(struct service *s, const struct job *job, const char *reason)
 {
-    int64_t ready_ms;
+    int64_t now = service_now_ms(s);
+    if (job->refusals != (unsigned)s->settings->max_attempts || now < s->apart_at_ms) {
+        return;
+    }
+    churn_log(s->host, CHURN_LOG_WARN,
+              "prediction API fails for event %.*s alone (%s); it is tried again now and then, others go on",
+              (int)job->trigger->event_id.len, job->trigger->event_id.ptr, reason);
+    s->apart_at_ms = now + REFUSED_MS;
+}
+
+/* The API failed with `job` in hand, which may be the fault of one row: a batch that failed so often is halved, its
+ * halves at their first failure, until the culprit stands alone. So does one that was never asked about with others,
+ * once these are answered and it is not. 1: it is asked about in less company from now on. */
+static int suspect(struct service *s, const struct request *request, struct job *job)
+{
+    int whole = job->batch_max == 0;
+    if (job->refusals++ == 0) {
+        job->answers = s->answers;
+    }
+    if (job->batch_max == 1 || (whole && job->refusals < (unsigned)s->settings->max_attempts) ||
+        (whole && request->count == 1 && job->answers == s->answers)) {
+        return 0;
+    }
+    job->batch_max = half(request);
+    job->refusals = 0;
+    return 1;
+}
+
+/* The API did not answer, or said something else than what was asked for. `had`: it had the request, and may mean one
+ * row. */
+static void on_outage(struct service *s, struct request *request, const char *reason, int had, int64_t retry_after_ms)
+{
+    unsigned attempts = request->jobs[0]->failures + 1;
+    int64_t now = service_now_ms(s), again_ms, apart_ms;
     note_failure(s, request);
     counter_add(&s->counters->failed, (int64_t)request->count);
     churn_log(s->host, CHURN_LOG_DEBUG, "prediction API at %s: %s", http_client_origin(s->http), reason);
     tell_failing(s, reason);
-    ready_ms = service_now_ms(s) + pause_of(s, request->jobs[0]->failures + 1, retry_after_ms);
+    again_ms = now + pause_of(s, attempts, retry_after_ms);
+    apart_ms = retry_after_ms > 0 ? again_ms : now + pause_of(s, 1, 0); /* the search begins anew */
     for (uint32_t i = 0; i < request->count; i++) {
         struct job *job = request->jobs[i];
+        int apart = had && suspect(s, request, job);
         job->failures++;
-        job->refusals += answered != 0;
-        if (request->count > 1 && job->refusals >= (unsigned)s->settings->max_attempts) {
-            job->batch_max = half(request);
-            job->refusals = 0;
+        if (had && job->batch_max == 1) {
+            tell_apart(s, job, reason);
         }
-        waiting_put_back(&s->waiting, job, ready_ms, retry_after_ms > 0);
+        waiting_put_back(&s->waiting, job, apart && request->count > 1 ? apart_ms : again_ms, retry_after_ms > 0);
     }
 }
 
@@ -268,7 +301,8 @@ void asking_on_result(void *arg, void *ended, const struct http_result *result)
     } else if (result->verdict == HTTP_FAULT) {
         on_fault(s, request, result);
     } else {
-        on_outage(s, request, result->reason, result->status >= 500, result->retry_after_ms);
+        on_outage(s, request, result->reason, result->status >= 500 || (result->status == 0 && result->reached),
+                  result->retry_after_ms);
     }
     end_request(s, request);
 }

@@ -126,6 +126,12 @@ static uint32_t wanted(const struct service *s)
     return s->waiting.ready_count < low ? low + READ_MANY - s->waiting.ready_count : 0;
 }
 
+/* The first one of a probe need not be due; those beside it are. */
+static int leads_probe(const struct service *s, uint32_t read)
+{
+    return s->breaker.state == BREAKER_OPEN && s->waiting.ready_count == 0 && read == 0;
+}
+
 int32_t reading_step(struct service *s, churn_error *err)
 {
     int64_t now = service_now_ms(s);
@@ -135,7 +141,7 @@ int32_t reading_step(struct service *s, churn_error *err)
         struct reading r = {.service = s};
         struct job *job;
         while (r.count < READ_MANY && r.count < left &&
-               (job = waiting_read(&s->waiting, now, s->breaker.state == BREAKER_OPEN)) != NULL) {
+               (job = waiting_read(&s->waiting, now, leads_probe(s, r.count))) != NULL) {
             r.jobs[r.count++] = job;
         }
         left = r.count == READ_MANY ? left - READ_MANY : 0;

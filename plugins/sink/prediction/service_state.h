@@ -50,6 +50,8 @@ struct service {
     int64_t moved_ms;      /* when something last went on; that a request failed does not count */
     unsigned refused;      /* requests given up since that was last logged */
     int64_t refused_at_ms; /* when it may be logged again */
+    int64_t apart_at_ms;   /* … and one that fails alone */
+    uint64_t answers;      /* of the API, whatever it said of the request */
     int64_t look_at_ms;    /* when a drain may look at the queue again */
     uint64_t drain;        /* number of the drain that is being answered */
     struct stall failing;  /* the API, so that the breaker is open */

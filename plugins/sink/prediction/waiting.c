@@ -268,20 +268,27 @@ enum added waiting_add(struct waiting *w, struct trigger *trigger, const struct 
     return ADDED_NEW;
 }
 
+/* Where in the heap the job is that failed least, of equal ones the soonest; w->heap_len: none may be asked about. */
+static size_t find_least_failed(const struct waiting *w, int64_t now_ms)
+{
+    size_t found = w->heap_len;
+    for (size_t i = 0; i < w->heap_len; i++) {
+        const struct job *job = w->heap[i], *least = found < w->heap_len ? w->heap[found] : NULL;
+        int may = !job->told || job->ready_ms <= now_ms;
+        if (may && (least == NULL || job->failures < least->failures ||
+                    (job->failures == least->failures && before(job, least)))) {
+            found = i;
+        }
+    }
+    return found;
+}
+
 struct job *waiting_read(struct waiting *w, int64_t now_ms, int any)
 {
-    size_t at = 0;
+    size_t at = any ? find_least_failed(w, now_ms) : 0;
     struct job *job;
-    if (w->heap_len == 0) {
+    if (at == w->heap_len || (!any && w->heap[at]->ready_ms > now_ms)) {
         return NULL;
-    }
-    if (w->heap[0]->ready_ms > now_ms) {
-        while (any && at < w->heap_len && w->heap[at]->told) {
-            at++;
-        }
-        if (!any || at == w->heap_len) {
-            return NULL;
-        }
     }
     job = dequeue(w, at);
     job->step = JOB_READING;

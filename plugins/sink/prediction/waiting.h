@@ -57,7 +57,8 @@ struct job {
     struct job *next_ready, *previous_ready;
     uint32_t batch_max;    /* jobs in its next request; 0: as many as may be */
     unsigned failures;     /* of the API, in a row */
-    unsigned refusals;     /* … of which it answered, since its batch was last halved */
+    unsigned refusals;     /* … with it in hand, since its batch was last halved */
+    uint64_t answers;      /* of the API as of the first of them */
     unsigned faults;       /* answers that put the blame on this request */
     long fault_status;     /* given up: HTTP status of the last fault; 0: answered, or not asked */
     enum verdict verdict;  /* not WANTED: it is let go of */
@@ -88,8 +89,8 @@ enum added { ADDED_NEW, ADDED_JOINED, ADDED_KNOWN, ADDED_FAILED /* memory ran ou
 /* Takes `trigger` over, whatever the result. KNOWN: a token with this revision is already here. */
 enum added waiting_add(struct waiting *waiting, struct trigger *trigger, const struct token *token, int64_t now_ms);
 
-/* The next job that is due, now READING; `any` also takes one that is not due, unless the API asked it to wait. NULL:
- * none. */
+/* The next job that is due, now READING. NULL: none. With `any` the one that failed least, due or not, unless the API
+ * asked it to wait: a probe is to tell how the API is, not that a row is bad. */
 struct job *waiting_read(struct waiting *waiting, int64_t now_ms, int any);
 
 /* A READING job's profile has come: `row`, which is taken over. The job is READY, unless it must be read again. */
