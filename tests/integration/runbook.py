@@ -257,7 +257,8 @@ class Machines:
         for option in "-o", "-u", "-g", "--since":
             said.add_argument(option, default="")
         said = said.parse_args([re.sub(r"^-(\d+[hd])$", r"\1 ago", word) for word in words])
-        lines = self.unit(said.u, host).log.splitlines(True)
+        unit = self.units.get((host or self.hosts[0], said.u))
+        lines = unit.log.splitlines(True) if unit else []
         return "".join(line for line in lines if re.search(said.g, line))
 
     def _serve(self):

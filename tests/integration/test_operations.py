@@ -422,9 +422,10 @@ def test_churndprofilesdamaged(place):
     section = Section(place.machines, "ChurndProfilesDamaged")
     customer = max(place.model().profiles.items(), key=lambda p: p[1].total)[0]
     place.redis.client.hset(f"profile:{customer}", "events_total", "many")
-    place.start()
+    other = place.machines.hosts[-1]
+    place.start(other)
     place.kafka.produce("customer-events", [(customer, events.raw(events.event("login", {}, customer)))])
-    wait_for("the damage", lambda: "damaged" in place.machines.unit("churnd@consumer").log, 60)
+    wait_for("the damage", lambda: "damaged" in place.machines.unit("churnd@consumer", other).log, 60)
     section.run()
     section.run(CUSTOMER=customer)
     section.done()
