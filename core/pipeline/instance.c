@@ -139,9 +139,6 @@ static struct instance *allocate(struct pipeline *pipeline, const struct section
 static void create(struct instance *instance, churn_error *err)
 {
     instance->created = call_create(instance->section, instance->self, &instance->host, err) == CHURN_OK;
-    if (!instance->created) {
-        report_create(instance->pipeline, instance->section, err);
-    }
 }
 
 struct instance *instance_new(struct pipeline *pipeline, const struct section *section, unsigned worker)
@@ -150,6 +147,9 @@ struct instance *instance_new(struct pipeline *pipeline, const struct section *s
     churn_error err = {.size = sizeof err};
     if (instance != NULL && read_options(pipeline, section, instance->self)) {
         create(instance, &err);
+        if (!instance->created) {
+            report_create(pipeline, section, &err);
+        }
     }
     if (instance != NULL && !instance->created) {
         instance_free(instance);
@@ -232,8 +232,34 @@ static bool forget_option(const struct section *section, const char *option)
     return value != NULL;
 }
 
+#define FORGOTTEN_MAX 16
+
+/* Options that were taken out of the section that is checked, or lack a part of what it says. */
+struct forgotten {
+    unsigned count;
+    char names[FORGOTTEN_MAX][CHURN_ERROR_OPTION_SIZE];
+};
+
+static void remember(struct forgotten *forgotten, const char *option)
+{
+    (void)snprintf(forgotten->names[forgotten->count++], CHURN_ERROR_OPTION_SIZE, "%.*s", (int)strcspn(option, "."),
+                   option);
+}
+
+/* Whether what is said of the option as a whole, as that it is missing, is because of that. */
+static bool is_forgotten(const struct forgotten *forgotten, const char *option)
+{
+    for (unsigned i = 0; i < forgotten->count; i++) {
+        if (strcmp(forgotten->names[i], option) == 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
 /* Tries what the section says now. False, with the option at fault in `err`, when the plugin refuses it. */
-static bool try_create(struct pipeline *pipeline, const struct section *section, bool *ret_read, churn_error *err)
+static bool try_create(struct pipeline *pipeline, const struct section *section, const struct forgotten *forgotten,
+                       bool *ret_read, churn_error *err)
 {
     struct instance *instance = allocate(pipeline, section, 0);
     bool created;
@@ -247,6 +273,9 @@ static bool try_create(struct pipeline *pipeline, const struct section *section,
     pipeline->config.muted = false;
     if (*ret_read || options_complete(&target)) {
         create(instance, err);
+        if (!instance->created && !is_forgotten(forgotten, err->option)) {
+            report_create(pipeline, section, err);
+        }
     }
     created = instance->created;
     if (created && *ret_read) {
@@ -261,12 +290,14 @@ static bool try_create(struct pipeline *pipeline, const struct section *section,
 static bool check(struct pipeline *pipeline, const struct section *section)
 {
     churn_error err = {.size = sizeof err};
+    struct forgotten forgotten = {0};
     bool good, read;
-    good = try_create(pipeline, section, &read, &err) && read;
+    good = try_create(pipeline, section, &forgotten, &read, &err) && read;
     if (!good) {
-        while (forget_option(section, err.option)) {
+        while (forgotten.count < FORGOTTEN_MAX && forget_option(section, err.option)) {
+            remember(&forgotten, err.option);
             err = (churn_error){.size = sizeof err};
-            if (try_create(pipeline, section, &read, &err)) {
+            if (try_create(pipeline, section, &forgotten, &read, &err)) {
                 break;
             }
         }

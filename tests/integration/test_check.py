@@ -200,6 +200,13 @@ def test_certificates_that_are_missing(sink, option, content, words, tmp_path):
     ), done.stderr
 
 
+def test_one_mistake_is_told_once(tmp_path):
+    """An option that is wrong is not missing besides."""
+    sink = "{plugin: prediction, url: 'http://h', format: template, answer: /p, features: [order_count], template: {a: <rwo>}}"
+    done = run_churnd("check", "-c", write(tmp_path, f"{SOURCE}{STORE}sinks: [{sink}]\n{DEAD}"), cwd=tmp_path, check=1)
+    assert "unknown placeholder <rwo>" in done.stderr and len(done.stderr.splitlines()) == 1, done.stderr
+
+
 def test_check_in_json(tmp_path):
     path = HERE / "broken/several_sections.yaml"
     text = run_churnd("check", "-c", path, cwd=tmp_path, check=1).stderr
