@@ -1217,6 +1217,39 @@ static void test_no_answer_halves_nothing(void)
     end();
 }
 
+/* A batch that opens the breaker by its bad rows is probed by one row, and its parts do not open it again. */
+static void test_a_probe_is_of_one_row(void)
+{
+    begin_batches(4, 2);
+    arrive(letters, 4);
+    for (int i = 0; i < 2; i++) {
+        CU_ASSERT_STRING_EQUAL(asked(), "ABCD");
+        answer(0, OUTAGE(0));
+        turn();
+        later(100);
+        turn();
+    }
+    CU_ASSERT_TRUE(fake_host_stalled(&fake, "breaker", NULL));
+    later(1000);
+    turn();
+    CU_ASSERT_STRING_EQUAL(asked(), "A");
+    answer(0, SAYS("0.1"));
+    turn();
+    turn();
+    CU_ASSERT_STRING_EQUAL(asked(), "BC");
+    answer(0, OUTAGE(0));
+    turn();
+    CU_ASSERT_FALSE(fake_host_stalled(&fake, "breaker", NULL));
+    turn();
+    later(100);
+    turn();
+    CU_ASSERT_STRING_EQUAL(asked(), "D");
+    answer(0, OUTAGE(0));
+    turn();
+    CU_ASSERT_FALSE(fake_host_stalled(&fake, "breaker", NULL));
+    end();
+}
+
 /* Requests of one row each: those that always fail, while others are answered, hold nobody up for long. */
 static void test_rows_that_always_fail(void)
 {
@@ -1443,6 +1476,7 @@ int main(void)
                            TEST(test_a_batch_that_fails_is_halved),
                            TEST(test_halves_are_halved_at_once),
                            TEST(test_no_answer_halves_nothing),
+                           TEST(test_a_probe_is_of_one_row),
                            TEST(test_rows_that_always_fail),
                            TEST(test_drain),
                            TEST(test_a_drain_that_is_stuck),

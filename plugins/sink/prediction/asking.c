@@ -58,6 +58,12 @@ int asking_has_room(const struct service *s)
            s->sent < OUTCOME_SENT_MAX;
 }
 
+/* A probe is of one row: of several one may be bad, which says nothing of the API. */
+static uint32_t batch_max(const struct service *s)
+{
+    return s->breaker.state != BREAKER_CLOSED ? 1 : reading_batch_max(s);
+}
+
 /* When a request may be made of the first `count` jobs that were read. */
 static int64_t due_ms(const struct service *s, int full)
 {
@@ -68,7 +74,7 @@ static int64_t due_ms(const struct service *s, int full)
 int64_t asking_next_ms(const struct service *s)
 {
     int full;
-    return waiting_batch(&s->waiting, reading_batch_max(s), &full) > 0 ? due_ms(s, full) : waiting_next_ms(&s->waiting);
+    return waiting_batch(&s->waiting, batch_max(s), &full) > 0 ? due_ms(s, full) : waiting_next_ms(&s->waiting);
 }
 
 static int32_t ask(struct service *s, uint32_t count, churn_error *err)
@@ -94,7 +100,7 @@ int32_t asking_start(struct service *s, churn_error *err)
     reading_outdate(s);
     while (rc == CHURN_OK && asking_has_room(s) && breaker_allows(&s->breaker, service_now_ms(s))) {
         int full;
-        uint32_t count = waiting_batch(&s->waiting, reading_batch_max(s), &full);
+        uint32_t count = waiting_batch(&s->waiting, batch_max(s), &full);
         if (count == 0 || service_now_ms(s) < due_ms(s, full)) {
             break;
         }
@@ -130,11 +136,11 @@ static int64_t pause_of(struct service *s, unsigned attempts, int64_t retry_afte
                               : backoff_delay(&s->backoff, attempts);
 }
 
-/* A row that was set apart and fails alone says nothing of the API; but a probe is answered by whatever comes. */
+/* A part of a batch that failed says nothing of the API, be it one row; but a probe is answered by whatever comes. */
 static void note_failure(struct service *s, const struct request *request)
 {
-    int set_apart = request->count == 1 && request->jobs[0]->batch_max == 1;
-    if (!set_apart || s->breaker.state == BREAKER_PROBING) {
+    int is_part = request->jobs[0]->batch_max != 0;
+    if (!is_part || s->breaker.state == BREAKER_PROBING) {
         (void)breaker_failure(&s->breaker, request->turn, service_now_ms(s));
     }
     if (s->breaker.state != BREAKER_CLOSED) {

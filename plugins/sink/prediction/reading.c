@@ -116,20 +116,14 @@ static int32_t read_jobs(struct reading *r, churn_error *err)
     return r->failed ? churn_fail(err, CHURN_FATAL, "out of memory") : rc;
 }
 
-/* How many profiles are to be read now: those of a probe alone, or some at a time. */
+/* How many profiles are to be read now: a probe's one, or some at a time. */
 static uint32_t wanted(const struct service *s)
 {
     uint32_t batch = reading_batch_max(s), low = batch > READ_MANY / 2 ? batch : READ_MANY / 2;
     if (s->breaker.state != BREAKER_CLOSED) {
-        return s->waiting.ready_count < batch ? batch - s->waiting.ready_count : 0;
+        return s->waiting.ready_count == 0;
     }
     return s->waiting.ready_count < low ? low + READ_MANY - s->waiting.ready_count : 0;
-}
-
-/* The first one of a probe need not be due; those beside it are. */
-static int leads_probe(const struct service *s, uint32_t read)
-{
-    return s->breaker.state == BREAKER_OPEN && s->waiting.ready_count == 0 && read == 0;
 }
 
 int32_t reading_step(struct service *s, churn_error *err)
@@ -141,7 +135,7 @@ int32_t reading_step(struct service *s, churn_error *err)
         struct reading r = {.service = s};
         struct job *job;
         while (r.count < READ_MANY && r.count < left &&
-               (job = waiting_read(&s->waiting, now, leads_probe(s, r.count))) != NULL) {
+               (job = waiting_read(&s->waiting, now, s->breaker.state == BREAKER_OPEN)) != NULL) {
             r.jobs[r.count++] = job;
         }
         left = r.count == READ_MANY ? left - READ_MANY : 0;
