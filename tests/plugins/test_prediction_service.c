@@ -1094,6 +1094,33 @@ static void test_a_batch_is_collected(void)
     end();
 }
 
+/* A profile that is read again meanwhile, for a newer trigger or because it is old, makes nobody wait longer. */
+static void test_a_batch_waits_no_longer_than_it_may(void)
+{
+    begin_batches(3, 2);
+    arrive(letters, 1);
+    later(3);
+    arrives("A", "A2");
+    turn();
+    CU_ASSERT_STRING_EQUAL(asked(), "");
+    later(2);
+    turn();
+    CU_ASSERT_STRING_EQUAL(asked(), "A");
+    end();
+    begin_batches(3, 2);
+    settings.batch_wait_ms = 2500;
+    arrive(letters, 1);
+    for (int ms = 0; ms < 2400; ms += 100) {
+        later(100);
+        turn();
+    }
+    CU_ASSERT_STRING_EQUAL(asked(), "");
+    later(100);
+    turn();
+    CU_ASSERT_STRING_EQUAL(asked(), "A");
+    end();
+}
+
 /* What a batch is refused for is found by halves, and the others are answered meanwhile. */
 static void test_a_refused_batch_is_halved(void)
 {
@@ -1471,6 +1498,7 @@ int main(void)
                            TEST(test_a_queue_out_of_reach),
                            TEST(test_the_gauge),
                            TEST(test_a_batch_is_collected),
+                           TEST(test_a_batch_waits_no_longer_than_it_may),
                            TEST(test_a_refused_batch_is_halved),
                            TEST(test_a_bad_row_stands_alone),
                            TEST(test_a_batch_that_fails_is_halved),

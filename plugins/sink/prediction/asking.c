@@ -64,11 +64,14 @@ static uint32_t batch_max(const struct service *s)
     return s->breaker.state != BREAKER_CLOSED ? 1 : reading_batch_max(s);
 }
 
-/* When a request may be made of the first `count` jobs that were read. */
+/* When a request may be made of the first jobs that were read. A job waits from when it first could be asked about: it
+ * may be read more than once. */
 static int64_t due_ms(const struct service *s, int full)
 {
+    const struct job *first = s->waiting.ready;
     int alone = full || s->breaker.state != BREAKER_CLOSED; /* a probe waits for nobody */
-    return alone ? 0 : s->waiting.ready->read_ms + s->settings->batch_wait_ms;
+    int64_t since = first->ready_ms < first->read_ms ? first->ready_ms : first->read_ms;
+    return alone ? 0 : since + s->settings->batch_wait_ms;
 }
 
 int64_t asking_next_ms(const struct service *s)

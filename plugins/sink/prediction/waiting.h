@@ -46,7 +46,7 @@ struct job {
     uint32_t token_count;
     uint32_t token_room;
     enum job_step step;
-    int64_t ready_ms; /* WAITING: not before */
+    int64_t ready_ms; /* WAITING: not before; later: what it was */
     uint64_t order;   /* WAITING: of equal ready_ms the lower goes first */
     int told;         /* ready_ms is what the API asked for */
     int64_t read_ms;  /* READING, READY: when the profile was asked for */
