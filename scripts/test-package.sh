@@ -2,7 +2,7 @@
 # test-package.sh [RELEASE]: builds the Debian packages of this tree, judges them by lintian, and tries them in a fresh Debian: a lower
 # version is installed and runs the quickstart, the packages upgrade it and run on, and are removed and purged. On this machine's
 # Debian, or on RELEASE (`bookworm`, `trixie`), where they are then built, too, in build/debian-RELEASE. Wants root, or sudo.
-# The packages stay in build/package.
+# The packages stay in build/package, with the release that they are of.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -45,6 +45,7 @@ else
     mv "build/debian-$release/package" "$folder"
 fi
 rm -rf "$folder/src"
+echo "$release" >"$folder/release"
 
 # --- The same with a lower version, in which nothing else differs ---
 
@@ -66,7 +67,7 @@ trap 'rm -rf --one-file-system "$root"' EXIT
 tar -C "$root" --numeric-owner -xpf "build/debian-$release.tar"
 mkdir "$root/packages"
 cp -r "$folder"/*.deb "$folder/lower" "$root/packages/"
-cp scripts/try-package.sh "$root/packages/"
+cp scripts/try-package.sh tests/fuzz/seeds/xgboost/churn.ubj "$root/packages/"
 scripts/debian-enter.sh "$root" bash /packages/try-package.sh install "$version" "$lower"
 status=0
 scripts/debian-boot.sh "$root" bash /packages/try-package.sh use "$version" "$lower" || status=$?

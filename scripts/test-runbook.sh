@@ -1,9 +1,9 @@
 #!/usr/bin/env bash
-# test-runbook.sh [OPTION…]: follows the runbook, docs/operations.md, on a machine that has the Debian packages: a fresh Debian of this
-# machine's release with systemd as its first process, redis-server with a password, and churnd by its unit; Kafka and the prediction
-# API beside it. Each section's commands run there as they stand in the text (tests/integration/test_operations.py), with pytest's
-# OPTIONs. Wants root, or sudo, the packages that scripts/test-package.sh left in build/package, and a build in build/. Nothing else
-# may listen on ports 6379 and 8080.
+# test-runbook.sh [RELEASE] [OPTION…]: follows the runbook, docs/operations.md, on a machine that has the Debian packages: a fresh
+# Debian of this machine's release, or of RELEASE (`bookworm`, `trixie`), with systemd as its first process, redis-server with a
+# password, and churnd by its unit; Kafka and the prediction API beside it. Each section's commands run there as they stand in the text
+# (tests/integration/test_operations.py), with pytest's OPTIONs. Wants root, or sudo, the packages that `scripts/test-package.sh
+# RELEASE` left in build/package, and a build in build/. Nothing else may listen on ports 6379 and 8080.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 . scripts/test-setup.sh
@@ -13,9 +13,16 @@ if [ "$(id -u)" -ne 0 ]; then
 fi
 . /etc/os-release
 release=${VERSION_CODENAME:?}
+case "${1:-}" in
+[a-z]*) release=$1; shift ;;
+esac
 folder=build/runbook
 
-ls build/package/churnd_*.deb >/dev/null
+built=$(cat build/package/release 2>/dev/null || echo none)
+if [ "$built" != "$release" ]; then
+    echo "build/package has packages of $built: first scripts/test-package.sh $release" >&2
+    exit 1
+fi
 scripts/install-deps.sh test
 scripts/debian-root.sh "$release"
 make_venv

@@ -44,11 +44,27 @@ until_true() {
 
 # --- The lower version ---
 
+# What nobody gets who does not ask for it.
+add_xgboost() {
+    local pipeline=/tmp/scores.yaml
+    printf '%s\n' 'source: {plugin: generate}' 'store: {plugin: lmdb, path: database}' \
+        'sinks: [{plugin: prediction_xgboost, model: /packages/churn.ubj}]' \
+        'dead_letters: {plugin: file, path: dead.jsonl}' >"$pipeline"
+    dpkg-query -W libxgboost0 2>/dev/null | grep . && fail "libxgboost came along"
+    churnd describe prediction_xgboost >/dev/null 2>&1 && fail "the plugin prediction_xgboost is there without its package"
+    churnd check -c "$pipeline" >/tmp/log 2>&1 && fail "it is not missed"
+    grep -q "there is no sink plugin 'prediction_xgboost'" /tmp/log || fail "it is missed otherwise: $(cat /tmp/log)"
+    apt_get install --no-install-recommends /packages/lower/churnd-plugins-xgboost_*.deb
+    churnd describe prediction_xgboost >/dev/null || fail "the plugin prediction_xgboost"
+    churnd check -c "$pipeline" || fail "$pipeline"
+}
+
 stage_install() {
     apt_get update
     find / -xdev -name '*churn*' -not -path '/packages/*' | grep . && fail "something of churnd is there before"
     echo "--- installed: $lower"
-    apt_get install --no-install-recommends /packages/lower/*.deb
+    # shellcheck disable=SC2046  # one argument a file
+    apt_get install --no-install-recommends $(find /packages/lower -name '*.deb' ! -name '*-xgboost_*')
     expect_version "$lower"
     churnd --version
     [ "$(stat -c %U:%a "$state")" = root:755 ] || fail "the folder of states"
@@ -60,6 +76,7 @@ stage_install() {
         (cd / && churnd check -c "$pipeline") || fail "$pipeline"
     done
     find /etc/systemd -name '*churnd*' | grep . && fail "a pipeline was enabled"
+    add_xgboost
     systemd-analyze security --offline=yes --threshold=20 /usr/lib/systemd/system/churnd@.service >/dev/null || fail "the sandbox"
 }
 
@@ -105,7 +122,7 @@ write_watch() {
     cat >/etc/churnd/watch.yaml <<END
 source: {plugin: file, path: in.jsonl, follow: true}
 store: {plugin: lmdb, path: "\${WATCH_FOLDER:?the credential}"}
-sinks: [{plugin: prediction_local}]
+sinks: [{plugin: prediction_local}, {plugin: prediction_xgboost, model: /packages/churn.ubj, cache_prefix: "score:"}]
 dead_letters: {plugin: file, path: dead.jsonl}
 $1
 END

@@ -338,15 +338,24 @@ def test_a_full_disk(place, tmp_path, monkeypatch):
 
 @contextlib.contextmanager
 def a_type_left_out(place, name):
-    """The pipeline is told of this event type later."""
+    """The pipeline runs, has read all that there is, and is told of this event type later."""
+    place.start(*place.machines.hosts)
+    place.assert_exact()
+    place.wait_until_settled()
     kept = place.machines.config("consumer").read_text()
     settings = yaml.load(kept, yaml.BaseLoader)
     settings["events"]["types"] = sorted(set(oracle.TYPES) - {name})
     place.machines.config("consumer").write_text(yaml.safe_dump(settings, sort_keys=False))
     try:
+        reload_all(place)
         yield
     finally:
         place.machines.config("consumer").write_text(kept)
+
+
+def reload_all(place):
+    for host in place.machines.hosts:
+        place.machines.reload("churnd@consumer", host)
 
 
 def dead_letters(place):
@@ -363,14 +372,11 @@ def set_aside(place, letters):
 def test_redis_lost(place):
     """With dead letters that are of events which count by now."""
     section = Section(place.machines, "Redis lost")
-    letters = dead_letters(place)
     with a_type_left_out(place, "login"):
-        place.start(*place.machines.hosts)
-        place.wait_until_settled()
+        letters = dead_letters(place)
         set_aside(place, letters)
         place.wait_until_settled()
-    for host in place.machines.hosts:
-        place.machines.reload("churnd@consumer", host)
+    reload_all(place)
     sent = len(place.alerts())
     place.redis.kill()
     for dump in place.redis.folder.glob("*.rdb"):
@@ -406,13 +412,11 @@ def test_alerts(place):
 def test_churnddeadletters(place):
     """A producer sends a type that the pipeline is told to take later."""
     section = Section(place.machines, "ChurndDeadLetters")
-    letters = dead_letters(place)
     with a_type_left_out(place, "login"):
-        place.start()
-        place.wait_until_settled()
+        letters = dead_letters(place)
         set_aside(place, letters)
         section.run()
-    place.machines.reload("churnd@consumer")
+    reload_all(place)
     section.run()
     section.done()
     place.assert_exact()
