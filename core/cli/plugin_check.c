@@ -202,13 +202,26 @@ static void tell_body(struct plugin_check *check, const churn_plugin *plugin)
     plugin_report_line(check, line);
 }
 
-static bool is_name(const char *text)
+/* Of `len` bytes. */
+static bool is_part(const char *text, size_t len)
 {
-    bool good = islower((unsigned char)*text) != 0;
-    for (; *text != '\0'; text++) {
-        good = good && (islower((unsigned char)*text) || isdigit((unsigned char)*text) || *text == '_');
+    bool good = len > 0 && islower((unsigned char)*text) != 0;
+    for (size_t i = 0; i < len; i++) {
+        good = good && (islower((unsigned char)text[i]) || isdigit((unsigned char)text[i]) || text[i] == '_');
     }
     return good;
+}
+
+static bool is_name(const char *text)
+{
+    return is_part(text, strlen(text));
+}
+
+/* `batch.max` has two parts. */
+static bool is_option_name(const char *text)
+{
+    size_t first = strcspn(text, ".");
+    return is_part(text, first) && (text[first] == '\0' || is_name(text + first + 1));
 }
 
 static void check_texts(struct plugin_check *check, const churn_plugin *plugin)
@@ -261,7 +274,7 @@ static void check_default(struct plugin_check *check, const churn_plugin *plugin
 
 static void check_row(struct plugin_check *check, const churn_plugin *plugin, const churn_option *row)
 {
-    if (!is_name(row->name)) {
+    if (!is_option_name(row->name)) {
         plugin_report_error(check, "option_table", "option '%s': use lower case, digits and `_` in a name", row->name);
     }
     if (row->help == NULL || *row->help == '\0') {

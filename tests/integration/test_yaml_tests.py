@@ -180,6 +180,7 @@ def test_differences_are_told(tmp_path):
     assert letter == {
         "reason": "invalid_json",
         "detail": letter["detail"],
+        "written_at": letter["written_at"],
         "topic": "user-events",
         "partition": 0,
         "offset": 2,
