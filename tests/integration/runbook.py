@@ -242,6 +242,9 @@ class Machines:
         """The first one has nothing left to do."""
         wait_for("readiness", lambda: self.says('{"status":"ready"', '"lag_messages":0}'), 60)
 
+    def forget_logs(self):
+        """A log begins with its unit's start."""
+
     def _systemctl(self, host, *words):
         verb, *names = words
         if names[0] == "--now":
@@ -354,6 +357,11 @@ class Installed:
         run = self.do("systemctl", "show", "-P", "InvocationID", name).strip()
         log = self.do("journalctl", "-q", "-o", "cat", f"_SYSTEMD_INVOCATION_ID={run}")
         return types.SimpleNamespace(log=log)
+
+    def forget_logs(self):
+        """The journal begins anew."""
+        self.do("journalctl", "-q", "--rotate")
+        self.do("journalctl", "-q", "--vacuum-time=1us")
 
     def plugins(self):
         """Its folder of plugins, there."""
