@@ -10,6 +10,7 @@ import subprocess
 
 import oracle
 import pytest
+import yaml
 from services import HOST, Process, free_port, wait_for
 
 VOLUME = "/var/lib/churnd"
@@ -105,7 +106,8 @@ class Container:
         return subprocess.run(
             [
                 *("nsenter", "--target", str(wait_for("its program", self.first)), "--mount", "--pid", "--root"),
-                *("setpriv", "--reuid", self.image.user, "--clear-groups", "env", "-i", *self.pairs()),
+                *("setpriv", "--reuid", self.image.user, "--clear-groups"),
+                *("env", "-i", "-C", self.image.config["WorkingDir"], *self.pairs()),
                 *command,
             ],
             capture_output=True,
@@ -239,6 +241,7 @@ def test_producer_and_consumer(run, stack, seed):
     wait_for("all events", settled, 120)
     oracle.assert_profiles(model, redis.hashes("profile:"))
     wait_for("its predictions", lambda: redis.hashes("prediction:").keys() == model.triggers.keys(), 120)
+    follow_the_runbook(consumer, model)
 
     # Kafka is away: a restart would not mend that, and the container is told to be well, though not ready.
     kafka.halt()
@@ -256,6 +259,79 @@ def test_producer_and_consumer(run, stack, seed):
     assert replay.process.wait(120) == 0, replay.process.err[-3000:]
     oracle.assert_profiles(model, redis.hashes("profile:"))
     assert api.stop() == 0, api.process.err
+    ask_a_model_server(run, stack, env, model)
+
+
+def follow_the_runbook(consumer, model):
+    """What docs/operations.md does beside a run, in the run's container."""
+
+    def told(*words):
+        done = consumer.execute("churnd", *words)
+        assert done.returncode == 0, done
+        return done.stdout + done.stderr
+
+    assert ": the same in the store" in told("explain", next(iter(model.profiles)), "events_total")
+    told("rebuild", "--into", "check:")
+    assert "0 different, 0 missing here, 0 missing there" in told("verify", "--against", "check:")
+    assert "redriven" in told("redrive", "--since", "24h")
+    told("check")
+    os.kill(consumer.first(), signal.SIGHUP)
+    wait_for("the reload", lambda: "reloaded churn-consumer" in consumer.process.err, 60)
+
+
+FEATURES = ["events_total", "total_spent"]
+
+
+def ask_a_model_server(run, stack, env, model):
+    """Another pipeline, from the volume, that reads the same events and asks by the Open Inference Protocol."""
+    server, pipeline = stack.start_scripted(), "kserve.yaml"
+    server.mode = answer_as_kserve
+    settings = {
+        "name": "kserve",
+        "source": {
+            "plugin": "kafka",
+            "brokers": "${KAFKA_BROKER}",
+            "topics": ["customer-events"],
+            "group_id": "kserve",
+            "start": "beginning",
+        },
+        "store": {"plugin": "redis", "host": "${REDIS_HOST}", "port": "${REDIS_PORT}", "key_prefix": "kserve:"},
+        "sinks": [
+            {
+                "plugin": "prediction",
+                "url": server.url,
+                "format": "kserve_v2",
+                "model": "churn",
+                "outputs": ["predict_proba"],
+                "features": [{"field": name, "missing": 0} for name in FEATURES],
+                "brokers": "${KAFKA_BROKER}",
+                "topic": "kserve-predictions",
+                "queue_topic": "kserve-requests",
+                "cache_prefix": "kserve-prediction:",
+            }
+        ],
+        "dead_letters": {"plugin": "file", "path": "dead.jsonl"},
+    }
+    volume = stack.folder / "kserve.volume"
+    volume.mkdir()
+    (volume / pipeline).write_text(yaml.safe_dump(settings, sort_keys=False))
+    os.chown(volume, int(CHURND.user), int(CHURND.group))
+    asked = run("kserve", "-c", pipeline, "--until-end", env=env, volume=volume)
+    assert asked.process.wait(120) == 0, asked.process.err[-3000:]
+    oracle.assert_profiles(model, stack.redis.hashes("kserve:"))
+    predictions = stack.redis.hashes("kserve-prediction:")
+    assert predictions.keys() == model.triggers.keys()
+    assert {float(prediction["churn_probability"]) for prediction in predictions.values()} == {0.25}
+    assert server.requests
+    for request in server.requests:
+        assert request["path"] == "/v2/models/churn/infer"
+        assert [tensor["name"] for tensor in json.loads(request["body"])["inputs"]] == FEATURES
+
+
+def answer_as_kserve(request):
+    rows = json.loads(request["body"])["inputs"][0]["shape"][0]
+    output = {"name": "predict_proba", "datatype": "FP64", "shape": [rows, 2], "data": [0.75, 0.25] * rows}
+    return 200, json.dumps({"model_name": "churn", "outputs": [output]}).encode()
 
 
 def test_the_health_check_fails_where_nobody_answers(run):
