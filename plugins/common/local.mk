@@ -39,6 +39,7 @@ HTTP_CLIENT = $(GROW) \
   %D%/http_settings.c %D%/http_settings.h \
   %D%/http_sockets.c %D%/http_sockets.h \
   %D%/loopback.h \
+  %D%/own_thread.h \
   %D%/retry_after.h \
   $(TEXT_BUFFER)
 TLS_FILES = %D%/tls_files.c %D%/tls_files.h
@@ -49,7 +50,7 @@ GROW = %D%/grow.h
 OWN_FILE = %D%/own_file.h
 PAIRS = %D%/pairs.h
 STORE_SESSION = %D%/store_session.c %D%/store_session.h %D%/stall.h
-SCORING = %D%/scoring.c %D%/scoring.h $(PREDICTION_COMMON) $(TEXT_BUFFER)
+SCORING = %D%/scoring.c %D%/scoring.h %D%/own_thread.h $(PREDICTION_COMMON) $(TEXT_BUFFER)
 PREDICTION_COMMON = \
   %D%/prediction_cache.c %D%/prediction_cache.h \
   %D%/prediction_record.c %D%/prediction_record.h \

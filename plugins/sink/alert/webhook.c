@@ -1,11 +1,11 @@
 #include "webhook.h"
 
 #include "backoff.h"
+#include "own_thread.h"
 #include "retry_after.h"
 #include "stall.h"
 #include <errno.h>
 #include <pthread.h>
-#include <signal.h>
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <time.h>
@@ -180,18 +180,6 @@ static void *serve(void *arg)
 
 /* --- The caller's side --- */
 
-/* The host handles signals in its own threads. */
-static int start_thread(struct webhook *w)
-{
-    sigset_t all, old;
-    int error;
-    (void)sigfillset(&all);
-    (void)pthread_sigmask(SIG_SETMASK, &all, &old);
-    error = pthread_create(&w->thread, NULL, serve, w);
-    (void)pthread_sigmask(SIG_SETMASK, &old, NULL);
-    return error;
-}
-
 static void release(struct webhook *w)
 {
     (void)pthread_cond_destroy(&w->answered);
@@ -227,7 +215,7 @@ struct webhook *webhook_start(const churn_host *host, const struct http_settings
     (void)pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
     (void)pthread_cond_init(&w->answered, &attributes);
     (void)pthread_condattr_destroy(&attributes);
-    error = start_thread(w);
+    error = own_thread_start(&w->thread, serve, w);
     if (error != 0) {
         release(w);
         (void)churn_fail(err, CHURN_FATAL, "the webhook's thread cannot be started: %s", strerror(error));

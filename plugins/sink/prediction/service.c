@@ -2,9 +2,9 @@
 
 #include "asking.h"
 #include "outcome.h"
+#include "own_thread.h"
 #include "reading.h"
 #include <errno.h>
-#include <signal.h>
 #include <stdlib.h>
 #include <time.h>
 
@@ -213,18 +213,6 @@ static void release(struct service *s)
     free(s);
 }
 
-/* The host handles signals in its own threads. */
-static int start_thread(struct service *s)
-{
-    sigset_t all, old;
-    int error;
-    (void)sigfillset(&all);
-    (void)pthread_sigmask(SIG_SETMASK, &all, &old);
-    error = pthread_create(&s->thread, NULL, serve, s);
-    (void)pthread_sigmask(SIG_SETMASK, &old, NULL);
-    return error;
-}
-
 struct service *service_start(const churn_host *host, const struct settings *settings, const struct counters *counters,
                               const struct queue *queue, struct store_session *session, churn_error *err)
 {
@@ -252,7 +240,7 @@ struct service *service_start(const churn_host *host, const struct settings *set
         release(s);
         return NULL;
     }
-    error = start_thread(s);
+    error = own_thread_start(&s->thread, serve, s);
     if (error != 0) {
         release(s);
         (void)churn_fail(err, CHURN_FATAL, "the serving thread cannot be started: %s", strerror(error));

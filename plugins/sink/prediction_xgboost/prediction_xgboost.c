@@ -3,13 +3,13 @@
  * its prediction is stored. */
 #include "columns.h"
 #include "model.h"
+#include "own_thread.h"
 #include "scoring.h"
 #include "stall.h"
 #include <churn/plugin.h>
 #include <churn/sink.h>
 #include <errno.h>
 #include <pthread.h>
-#include <signal.h>
 #include <stdlib.h>
 #include <time.h>
 
@@ -208,15 +208,9 @@ static int32_t make_exchange(struct xgboost_sink *s, churn_error *err)
     return CHURN_OK;
 }
 
-/* The host handles signals in its own threads. */
 static int32_t start_thread(struct xgboost_sink *s, churn_error *err)
 {
-    sigset_t all, old;
-    int error;
-    (void)sigfillset(&all);
-    (void)pthread_sigmask(SIG_SETMASK, &all, &old);
-    error = pthread_create(&s->thread, NULL, serve, s);
-    (void)pthread_sigmask(SIG_SETMASK, &old, NULL);
+    int error = own_thread_start(&s->thread, serve, s);
     s->runs = error == 0;
     return s->runs ? CHURN_OK
                    : churn_fail(err, CHURN_FATAL, "the scoring thread cannot be started: %s", strerror(error));
