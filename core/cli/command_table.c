@@ -250,6 +250,25 @@ static bool take_head(struct arguments *a, const char *value)
     return true;
 }
 
+static bool take_ids_file(struct arguments *a, const char *value)
+{
+    a->ids_file = value;
+    return true;
+}
+
+static bool take_receipt(struct arguments *a, const char *value)
+{
+    a->receipt = value;
+    return true;
+}
+
+static bool take_export(struct arguments *a, const char *value)
+{
+    (void)value;
+    a->export_all = true;
+    return true;
+}
+
 static bool take_once(struct arguments *a, const char *value)
 {
     (void)value;
@@ -413,6 +432,21 @@ static const struct command commands[] = {
      .help = "show who did what and when; verify: whether no line was changed, removed, moved or put\n"
              "in; head: the newest line's number and hash",
      .run = command_audit},
+    {.name = "forget",
+     .operands = "[CUSTOMER...]",
+     .most_operands = UINT_MAX,
+     .needs_config = true,
+     .help = "erase customers from the store, and have all that was written of them until now passed\n"
+             "over; prints a receipt",
+     .run = command_forget},
+    {.name = "where",
+     .operands = "CUSTOMER",
+     .least_operands = 1,
+     .most_operands = 1,
+     .needs_config = true,
+     .formats = "text json",
+     .help = "list every place that holds anything of a customer",
+     .run = command_where},
     {.name = "load",
      .needs_config = true,
      .formats = "text json",
@@ -492,6 +526,18 @@ static const struct command_option options[] = {
      .commands = "redrive",
      .help = "only dead letters written before TIME; a later redrive reads the others",
      .take = take_until},
+    {.name = "until",
+     .value = "TIME",
+     .commands = "forget",
+     .help = "also pass over events of a time before TIME that come later",
+     .take = take_until},
+    {.name = "file", .value = "FILE", .commands = "forget", .help = "customers, one id a line", .take = take_ids_file},
+    {.name = "receipt",
+     .value = "FILE",
+     .commands = "forget",
+     .help = "write the receipt to FILE, which must not exist yet, instead of to standard output",
+     .take = take_receipt},
+    {.name = "export", .commands = "where", .help = "write out what is held there too, as JSON", .take = take_export},
     {.name = "into",
      .value = "PREFIX",
      .commands = "rebuild",

@@ -72,6 +72,8 @@ struct arguments {
     const char *when, *customer, *socket; /* tap */
     int64_t limit;                        /* tap: records; verify: customers; 0: not given */
     const char *head, *from;              /* audit */
+    const char *ids_file, *receipt;       /* forget */
+    bool export_all;                      /* where */
     const char *url, *cacert;             /* top, health */
     bool once;
     bool connect;
@@ -109,6 +111,8 @@ int command_completion(const struct arguments *arguments, struct loader *loader,
 int command_schema(const struct arguments *arguments, struct loader *loader, struct log *log);
 int command_profile(const struct arguments *arguments, struct loader *loader, struct log *log);
 int command_decrypt(const struct arguments *arguments, struct loader *loader, struct log *log);
+int command_forget(const struct arguments *arguments, struct loader *loader, struct log *log);
+int command_where(const struct arguments *arguments, struct loader *loader, struct log *log);
 int command_health(const struct arguments *arguments, struct loader *loader, struct log *log);
 int command_explain(const struct arguments *arguments, struct loader *loader, struct log *log);
 int command_redrive(const struct arguments *arguments, struct loader *loader, struct log *log);

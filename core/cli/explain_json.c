@@ -195,7 +195,7 @@ static int append_end(struct writer *writer)
     struct text *out = &writer->out;
     struct comparison c;
     bool stored = e->pipeline->store.loaded != NULL && e->stored.text.count > 0;
-    text_printf(out, "],\"later\":%" PRIu64 ",\"partitions\":[", e->later);
+    text_printf(out, "],\"later\":%" PRIu64 ",\"forgotten\":%" PRIu64 ",\"partitions\":[", e->later, e->forgotten);
     append_partitions(out, e);
     text_append_string(out, "],\"fields\":[");
     writer->separator = "";

@@ -5,6 +5,7 @@
 #include "base/json_parse.h"
 #include "cli/explain_guard.h"
 #include "cli/explain_keep.h"
+#include "engine/passing_over.h"
 #include "engine/plugin_call.h"
 #include "engine/processors.h"
 #include "engine/protecting.h"
@@ -240,11 +241,21 @@ bool explain_judge(struct explain *e, const churn_record *record, uint32_t part)
     }
     len = payload != NULL ? record->value.len : 0;
     type = protecting_decode(worker, &payload, &len, &event, &reject);
+    if (type == NULL && record->key.ptr != NULL &&
+        passing_over_covers(worker, record, record->key, part,
+                            record->timestamp_ms > 0 ? record->timestamp_ms : INT64_MAX)) {
+        e->forgotten++;
+        return true;
+    }
     if (type == NULL) {
         return reject.out_of_memory ? explain_state_fail(e, "out of memory")
                                     : judge_refused(e, record, &judged, &reject);
     }
     if (!churn_equal(event.customer_id, e->customer)) {
+        return true;
+    }
+    if (passing_over_covers(worker, record, event.customer_id, part, event.timestamp_ms)) {
+        e->forgotten++;
         return true;
     }
     event.topic = churn_text(worker->parts.items[part].topic);

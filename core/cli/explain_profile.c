@@ -1,5 +1,6 @@
 #include "cli/explain_profile.h"
 
+#include "engine/forgetting.h"
 #include "profile/store_keys.h"
 #include "profile/told.h"
 
@@ -57,6 +58,17 @@ static bool look_again(struct explain *e)
     return ok && explain_profile_read(e);
 }
 
+/* The child does the work, so all that it is told of is its own. */
+static bool read_forgotten(struct explain *e)
+{
+    churn_error err = {.size = sizeof err};
+    if (e->session != NULL && forgetting_read(e->pipeline, e->session, &e->pipeline->forgetting, &err) != CHURN_OK) {
+        return explain_state_fail(e, "%s: %s", e->pipeline->store.label, err.message);
+    }
+    e->worker->forgetting.known = forgetting_known(e->pipeline->forgetting);
+    return true;
+}
+
 bool explain_profile_open(struct explain *e)
 {
     churn_error err = {.size = sizeof err};
@@ -65,12 +77,14 @@ bool explain_profile_open(struct explain *e)
         e->session = NULL;
         return explain_state_fail(e, "%s: %s", e->pipeline->store.label, err.message);
     }
-    return explain_profile_read(e) && look_again(e);
+    return read_forgotten(e) && explain_profile_read(e) && look_again(e);
 }
 
 void explain_profile_close(struct explain *e)
 {
     stored_profile_free(&e->stored, e->pipeline);
+    forgetting_stop(e->pipeline->forgetting);
+    e->pipeline->forgetting = NULL;
     if (e->session != NULL) {
         store_of(e->worker)->close(e->session);
         e->session = NULL;

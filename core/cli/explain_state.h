@@ -119,6 +119,7 @@ struct explain {
     struct profile *whole; /* of all counted events */
     struct fields *scratch;
     uint64_t records, later; /* read; the customer's, beyond --at */
+    uint64_t forgotten;      /* of before the customer was forgotten: nothing of them is shown */
     struct explain_shared *guard;
     struct explain_death deaths[EXPLAIN_DEATHS];
     unsigned death_count;

@@ -220,6 +220,11 @@ static void print_partitions(struct printer *printer)
 {
     const struct explain *e = printer->e;
     char gap[512];
+    if (e->forgotten > 0) {
+        text_printf(&printer->line, "%" PRIu64 " record%s of before the customer was forgotten %s passed over",
+                    e->forgotten, plural(e->forgotten), e->forgotten == 1 ? "is" : "are");
+        say(&printer->line);
+    }
     for (uint32_t i = 0; i < e->part_room && i < e->worker->parts.count; i++) {
         const char *why = explain_compare_gap(e, i, gap, sizeof gap);
         uint64_t unreadable = e->parts[i].wanted ? e->parts[i].unreadable : 0;

@@ -45,6 +45,15 @@ libcore_la_SOURCES += \
   %D%/explain_state.h \
   %D%/explain_text.c \
   %D%/explain_text.h \
+  %D%/forget.c \
+  %D%/forget_customers.c \
+  %D%/forget_customers.h \
+  %D%/forget_ends.c \
+  %D%/forget_ends.h \
+  %D%/forget_places.c \
+  %D%/forget_places.h \
+  %D%/forget_receipt.c \
+  %D%/forget_receipt.h \
   %D%/graph.c \
   %D%/listener_client.c \
   %D%/listener_client.h \
@@ -118,4 +127,5 @@ libcore_la_SOURCES += \
   %D%/printed.c \
   %D%/printed.h \
   %D%/watching.c \
-  %D%/watching.h
+  %D%/watching.h \
+  %D%/where.c

@@ -18,6 +18,8 @@ static const struct row {
     ROW(already_counted, "events_already_counted", "churnd_events_already_counted_total",
         "Events left out because their profile had counted them before."),
     ROW(filtered, "events_filtered", "churnd_events_filtered_total", "Events that a processor left out."),
+    ROW(forgotten, "events_forgotten", "churnd_events_forgotten_total",
+        "Events passed over because their customer was forgotten after them."),
     ROW(ignored, "events_ignored", "churnd_events_ignored_total", "Events of unknown types, where they are ignored."),
     ROW(puts, "profile_writes", "churnd_store_puts_total", "Writes of profiles that the store acknowledged."),
     ROW(created, "profiles_created", "churnd_profiles_created_total", "Profiles written for the first time."),

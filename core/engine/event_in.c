@@ -3,6 +3,7 @@
 #include "base/clock.h"
 #include "engine/counters.h"
 #include "engine/partitions.h"
+#include "engine/passing_over.h"
 #include "engine/plugin_call.h"
 #include "engine/processors.h"
 #include "engine/protecting.h"
@@ -36,6 +37,10 @@ static bool refuse(struct worker *worker, const churn_record *record, const char
                    const struct reject *reject)
 {
     churn_record whole = *record;
+    uint32_t part = parts_find(&worker->parts, record->topic, record->partition);
+    if (passing_over_record(worker, record, part)) {
+        return true;
+    }
     return ask_headers(worker, &whole) &&
            set_aside_record(worker, window_filling(worker), &whole, payload, late, reject);
 }
@@ -209,6 +214,9 @@ static bool take_event(struct worker *worker, const churn_record *record, churn_
                        struct reject *reject)
 {
     int32_t verdict;
+    if (passing_over_event(worker, record, event->customer_id, part, event->timestamp_ms)) {
+        return true;
+    }
     event->topic = churn_text(record->topic);
     event->partition = record->partition;
     event->offset = record->offset;
@@ -265,6 +273,9 @@ bool event_in_take(struct worker *worker, const churn_record *record, uint32_t p
     if (worker->pipeline->decodes && record->value.len > OUTPUT_LETTER_MAX) {
         reject_set(&reject, REJECT_TOO_LARGE_TO_KEEP, "%u bytes, and dead letters keep at most %d", record->value.len,
                    OUTPUT_LETTER_MAX);
+        if (passing_over_record(worker, record, part)) {
+            return true;
+        }
         return set_aside_record(worker, window, record, NULL, late, &reject);
     }
     if (record->value.ptr != NULL) {

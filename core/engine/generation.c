@@ -1,6 +1,7 @@
 #include "engine/generation.h"
 
 #include "base/clock.h"
+#include "engine/forgetting.h"
 #include "pipeline/instance.h"
 #include <pthread.h>
 #include <stdlib.h>
@@ -137,6 +138,15 @@ static bool make_store(struct pipeline *pipeline)
     return pipeline->store.loaded == NULL || pipeline->store_instance != NULL;
 }
 
+static bool start_forgetting(struct pipeline *pipeline)
+{
+    if (!forgetting_start(pipeline, (unsigned)pipeline->settings.workers, &pipeline->forgetting)) {
+        log_line(pipeline->log, CHURN_LOG_ERROR, "churnd", "what follows forgotten customers could not be started");
+        return false;
+    }
+    return true;
+}
+
 static bool start_workers(struct generation *generation)
 {
     struct pipeline *pipeline = generation->pipeline;
@@ -163,7 +173,8 @@ static bool start_workers(struct generation *generation)
 bool generation_start(struct generation *generation, struct pipeline *pipeline)
 {
     *generation = (struct generation){.pipeline = pipeline};
-    generation->broken = !make_store(pipeline) || !open_journal(pipeline) || !start_workers(generation);
+    generation->broken =
+        !make_store(pipeline) || !open_journal(pipeline) || !start_forgetting(pipeline) || !start_workers(generation);
     return !generation->broken;
 }
 
@@ -198,6 +209,8 @@ void generation_end(struct generation *generation, int64_t patience_ms, int stat
         worker_free(generation->workers[i]);
     }
     free((void *)generation->workers);
+    forgetting_stop(pipeline->forgetting);
+    pipeline->forgetting = NULL;
     instance_free(pipeline->store_instance); /* nobody may have a store's folder open twice */
     pipeline->store_instance = NULL;
     if (watched) {

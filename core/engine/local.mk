@@ -13,6 +13,10 @@ libcore_la_SOURCES += \
   %D%/emitter.h \
   %D%/event_in.c \
   %D%/event_in.h \
+  %D%/forgetting.c \
+  %D%/forgetting.h \
+  %D%/passing_over.c \
+  %D%/passing_over.h \
   %D%/generation.c \
   %D%/generation.h \
   %D%/handover.c \

@@ -394,6 +394,9 @@ static bool seek(struct worker *worker, uint32_t part)
 
 bool placing_step(struct worker *worker)
 {
+    if (worker->pipeline->forgetting != NULL && worker->forgetting.known < 0) {
+        return true; /* whom to pass over is not known yet */
+    }
     for (uint32_t i = 0; i < partition_count(worker); i++) {
         if (partition_at(worker, i)->place == PLACE_LOOK_UP) {
             bool busy = worker->progress.round != ROUND_NONE || session_is_writing(worker);

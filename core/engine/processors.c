@@ -1,5 +1,6 @@
 #include "engine/processors.h"
 
+#include "engine/passing_over.h"
 #include "engine/plugin_call.h"
 #include "engine/protecting.h"
 #include "engine/stalled.h"
@@ -115,6 +116,10 @@ static bool announce(struct worker *worker, const churn_record *record)
     type = protecting_decode(worker, &bytes, &len, &event, &reject);
     if (type == NULL || !concerns(section, type, &event)) {
         return true; /* what follows from that is said when it is taken */
+    }
+    if (passing_over_covers(worker, record, event.customer_id,
+                            parts_find(&worker->parts, record->topic, record->partition), event.timestamp_ms)) {
+        return true;
     }
     event.topic = churn_text(record->topic);
     event.partition = record->partition;

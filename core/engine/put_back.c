@@ -2,6 +2,7 @@
 
 #include "engine/event_in.h"
 #include "engine/partitions.h"
+#include "engine/passing_over.h"
 #include "engine/redrive_scope.h"
 #include "engine/set_aside.h"
 #include "pipeline/protect_section.h"
@@ -81,6 +82,9 @@ static bool put_back(struct worker *worker, const churn_record *record, const st
     was.topic = place_of(worker, letter, &part);
     if (was.topic == NULL) {
         return out_of_memory(worker);
+    }
+    if (part != PART_NONE && passing_over_record(worker, &was, part)) {
+        return true;
     }
     if (letter->kind != 0 || str_equals(letter->reason, reject_reason_name(REJECT_BY_SINK))) {
         return offer_again(worker, record, letter, &was);

@@ -4,6 +4,7 @@
  * enough of those that are asked for are stored. */
 #include "engine/read_ahead.h"
 
+#include "engine/forgetting.h"
 #include "engine/plugin_call.h"
 #include "engine/stored.h"
 #include "profile/store_keys.h"
@@ -22,7 +23,8 @@ struct batch {
     uint32_t stored;
 };
 
-/* What of the hash makes a base. Damage is left to the put, whose answer settles it. */
+/* What of the hash makes a base. Damage, and a profile of before its customer was forgotten, are left to the put, whose
+ * answer settles it. */
 static bool take_base(struct worker *worker, struct customer *customer, const churn_pair *fields, uint32_t count,
                       uint64_t version)
 {
@@ -52,8 +54,10 @@ static int32_t on_hash(void *ctx, churn_str key, const churn_pair *fields, uint3
         return CHURN_FATAL;
     }
     struct customer *customer = batch->customers[batch->answered++];
+    const churn_str id = {.ptr = customer->id, .len = customer->id_len};
     batch->stored += count > 0;
-    if (text == NULL || !churn_version_read(*text, &version)) {
+    if (text == NULL || !churn_version_read(*text, &version) ||
+        forgetting_judge(batch->worker->pipeline->forgetting, id, fields, count) != FORGETTING_BASE_GOOD) {
         return CHURN_OK;
     }
     return take_base(batch->worker, customer, fields, count, version) ? CHURN_OK : CHURN_FATAL;

@@ -29,9 +29,10 @@ struct worker_counters {
     churn_counter *applied;         /* counted in a profile */
     churn_counter *already_counted; /* skipped by a mark */
     churn_counter *filtered;
-    churn_counter *ignored; /* of unknown types, where the pipeline ignores them */
-    churn_counter *puts;    /* acknowledged writes of profiles */
-    churn_counter *created; /* profiles written for the first time */
+    churn_counter *forgotten; /* passed over, since their customer was forgotten */
+    churn_counter *ignored;   /* of unknown types, where the pipeline ignores them */
+    churn_counter *puts;      /* acknowledged writes of profiles */
+    churn_counter *created;   /* profiles written for the first time */
     churn_counter *conflicts;
     churn_counter *damaged; /* customers that were found to have a damaged profile */
     churn_counter *rewinds; /* partitions read again because the store may have lost something */
@@ -160,6 +161,12 @@ struct worker_writer {
     struct naming gone; /* whose profiles the store has no more */
 };
 
+/* Of windows.c: the tombstones that it has adopted. */
+struct worker_forgetting {
+    int64_t known;    /* -1: none, not even that there are none */
+    int64_t doubt_ms; /* since when the store has less than it acknowledged, perhaps by an erasure; 0: it does not */
+};
+
 struct worker {
     struct pipeline *pipeline;
     unsigned number;
@@ -185,6 +192,7 @@ struct worker {
     struct worker_session session;
     struct worker_writer writer;
     struct worker_watch watch;
+    struct worker_forgetting forgetting;
     struct damage_report damage;
     int64_t headers_ms; /* not before: records are read again for their headers once more */
 

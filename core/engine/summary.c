@@ -39,15 +39,12 @@ static void print_row(FILE *out, struct metrics *metrics, const char *label, int
 /* What became of the dead letters. */
 static void print_redrive(FILE *out, struct metrics *metrics)
 {
-    static const char *const parts[][2] = {{"events_applied", "counted"},
-                                           {"events_already_counted", "already counted"},
-                                           {"events_filtered", "filtered"},
-                                           {"events_ignored", "ignored"},
-                                           {"letters_offered_again", "offered to sinks again"},
-                                           {"dead_letters", "still bad"},
-                                           {"letters_left_alone", "left alone"},
-                                           {"letters_older", "older"},
-                                           {"letters_newer", "newer"}};
+    static const char *const parts[][2] = {
+        {"events_applied", "counted"},   {"events_already_counted", "already counted"},
+        {"events_filtered", "filtered"}, {"events_forgotten", "forgotten"},
+        {"events_ignored", "ignored"},   {"letters_offered_again", "offered to sinks again"},
+        {"dead_letters", "still bad"},   {"letters_left_alone", "left alone"},
+        {"letters_older", "older"},      {"letters_newer", "newer"}};
     struct line line = {.out = out};
     char number[GROUPED_SIZE];
     (void)fprintf(out, "  %-14s %12s", "redriven", grouped(metrics_sum(metrics, "letters"), number));

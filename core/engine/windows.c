@@ -4,6 +4,7 @@
 #include "base/fault.h"
 #include "engine/counters.h"
 #include "engine/emitter.h"
+#include "engine/forgetting.h"
 #include "engine/placing.h"
 #include "engine/processors.h"
 #include "engine/progress.h"
@@ -137,12 +138,48 @@ static void rewind_to_checkpoints(struct worker *worker)
     progress_rewind(worker);
 }
 
+/* Whatever was put of a customer who is forgotten may have come after he was erased. */
+static bool erase_held(struct worker *worker)
+{
+    const struct cache *cache = &worker->cache;
+    for (uint32_t i = 0; cache->slots != NULL && i <= cache->mask; i++) {
+        const struct customer *customer = cache->slots[i].customer;
+        char tombstone[TOMBSTONE_ID_SIZE];
+        bool settled;
+        if (customer != NULL) {
+            const churn_str id = {.ptr = customer->id, .len = customer->id_len};
+            if (forgetting_find(worker->pipeline->forgetting, id, tombstone, &settled) &&
+                !forgetting_erase(worker->pipeline->forgetting, id)) {
+                return out_of_memory(worker);
+            }
+        }
+    }
+    return true;
+}
+
+/* What was in flight, and made without the newest tombstones, is given up. */
+static bool adopt(struct worker *worker, int64_t known)
+{
+    if (worker->forgetting.known >= 0 && !erase_held(worker)) {
+        return false;
+    }
+    rewind_to_checkpoints(worker);
+    worker->forgetting = (struct worker_forgetting){.known = known};
+    forgetting_adopt(worker->pipeline->forgetting, worker->number, known);
+    return true;
+}
+
 bool windows_move_on(struct worker *worker, bool source_idle, uint32_t timeout_ms)
 {
     struct window *writing;
+    int64_t known;
     watch_step(worker);
     if (worker_has_store(worker) && !session_step(worker)) {
         return false;
+    }
+    known = forgetting_known(worker->pipeline->forgetting);
+    if (known != worker->forgetting.known) {
+        return adopt(worker, known);
     }
     if (worker->session.went_back) {
         rewind_to_checkpoints(worker);

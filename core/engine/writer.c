@@ -12,6 +12,7 @@
 #include "engine/counters.h"
 #include "engine/damage.h"
 #include "engine/emitter.h"
+#include "engine/forgetting.h"
 #include "engine/merge.h"
 #include "engine/own_headers.h"
 #include "engine/plugin_call.h"
@@ -103,6 +104,34 @@ static void lost(struct worker *worker)
     }
 }
 
+/* Offers the delta's put again after a pause, which grows. */
+static void put_later(struct worker *worker, struct delta *delta)
+{
+    delta->state = DELTA_MERGED;
+    if (worker->writer.retry_ms == 0) {
+        worker->writer.retry_pause_ms =
+            worker->writer.retry_pause_ms == 0 ? FIRST_RETRY_MS : worker->writer.retry_pause_ms * 2;
+        if (worker->writer.retry_pause_ms > LAST_RETRY_MS) {
+            worker->writer.retry_pause_ms = LAST_RETRY_MS;
+        }
+        worker->writer.retry_ms = clock_monotonic_ms() + worker->writer.retry_pause_ms;
+    }
+}
+
+/* A profile that begins after its customer was forgotten says so. False when the worker failed. */
+static bool mark_begun(struct worker *worker, struct window *window, const char *id, churn_put *put)
+{
+    churn_pair *pairs = arena_alloc(&window->arena, (put->count + 1) * sizeof *pairs);
+    const char *copy = arena_copy(&window->arena, id, (uint32_t)strlen(id));
+    if (pairs == NULL || copy == NULL) {
+        return out_of_memory(worker);
+    }
+    memcpy(pairs, put->fields, put->count * sizeof *pairs);
+    pairs[put->count++] = (churn_pair){churn_text(TOMBSTONE_FIELD), {.ptr = copy, .len = (uint32_t)strlen(id)}};
+    put->fields = pairs;
+    return true;
+}
+
 /* Puts one merged delta's profile. False when the session is lost or the worker failed. */
 static bool put(struct worker *worker, struct window *window, uint32_t index)
 {
@@ -112,7 +141,13 @@ static bool put(struct worker *worker, struct window *window, uint32_t index)
     char key[STORE_KEY_SIZE];
     churn_error err = {.size = sizeof err};
     int32_t result;
+    char tombstone[TOMBSTONE_ID_SIZE];
+    bool settled = true, begun = forgetting_find(worker->pipeline->forgetting, id, tombstone, &settled);
     churn_put put = {.size = sizeof put, .id = index, .ttl_ms = worker->pipeline->store_settings.ttl_ms};
+    if (!settled || forgetting_lapsed(worker->pipeline->forgetting)) {
+        put_later(worker, delta);
+        return true;
+    }
     profile_render(customer->profile, registry_of(worker), &worker->parts, id, &worker->writer.rendered);
     if (worker->writer.rendered.failed) {
         return out_of_memory(worker);
@@ -123,6 +158,9 @@ static bool put(struct worker *worker, struct window *window, uint32_t index)
     put.fields = worker->writer.rendered.pairs;
     put.count = worker->writer.rendered.count;
     put.flags = customer->read ? CHURN_PUT_READ : 0;
+    if (begun && customer->profile->version == 0 && !mark_begun(worker, window, tombstone, &put)) {
+        return false;
+    }
     worker_enter(worker, &worker->pipeline->store);
     result = ops_of(worker)->put(worker->session.handle, &put, &err);
     worker_enter(worker, NULL);
@@ -214,18 +252,27 @@ static bool refuse_profile(struct worker *worker, struct window *window, struct 
     return set_customer_aside(worker, window, delta, reject);
 }
 
-/* Offers the delta's put again after a pause, which grows. */
-static void put_later(struct worker *worker, struct delta *delta)
+/* Whether what the store has instead of what was expected comes, or may come, of an erasure: then the put waits, until
+ * it is told which tombstones there are, and until a profile of before is erased. */
+static bool waits_for_erasure(struct worker *worker, const struct customer *customer, const churn_put_reply *reply,
+                              bool *ret_ok)
 {
-    delta->state = DELTA_MERGED;
-    if (worker->writer.retry_ms == 0) {
-        worker->writer.retry_pause_ms =
-            worker->writer.retry_pause_ms == 0 ? FIRST_RETRY_MS : worker->writer.retry_pause_ms * 2;
-        if (worker->writer.retry_pause_ms > LAST_RETRY_MS) {
-            worker->writer.retry_pause_ms = LAST_RETRY_MS;
-        }
-        worker->writer.retry_ms = clock_monotonic_ms() + worker->writer.retry_pause_ms;
+    struct forgetting *forgetting = worker->pipeline->forgetting;
+    const churn_str id = {.ptr = customer->id, .len = customer->id_len};
+    enum forgetting_base base = forgetting_judge(forgetting, id, reply->fields, reply->count);
+    bool doubtful = forgetting != NULL && (base != FORGETTING_BASE_GOOD || reply->version < customer->profile->version);
+    if (doubtful && worker->forgetting.doubt_ms == 0) {
+        worker->forgetting.doubt_ms = clock_monotonic_ms();
     }
+    if (doubtful && !forgetting_looked_since(forgetting, worker->forgetting.doubt_ms)) {
+        return true;
+    }
+    worker->forgetting.doubt_ms = 0;
+    if (base == FORGETTING_BASE_OLD) {
+        *ret_ok = forgetting_erase(forgetting, id) || out_of_memory(worker);
+        return true;
+    }
+    return false;
 }
 
 /* Takes the stored profile as the new base and merges the delta into it. */
@@ -236,6 +283,10 @@ static bool resolve_conflict(struct worker *worker, struct window *window, struc
     struct profile *stored;
     struct reject reject;
     bool ok = true;
+    if (reply->result == CHURN_CONFLICT && waits_for_erasure(worker, customer, reply, &ok)) {
+        put_later(worker, delta);
+        return ok;
+    }
     if (reply->result == CHURN_CONFLICT && went_back(worker, customer, reply->version)) {
         metrics_add_own(worker->counters.conflicts, 1);
         worker->session.went_back = true;

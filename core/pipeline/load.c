@@ -7,6 +7,7 @@
 #include "base/unix_socket.h"
 #include "event/condition.h"
 #include "pipeline/audit_section.h"
+#include "pipeline/forget_section.h"
 #include "pipeline/health_section.h"
 #include "pipeline/instance.h"
 #include "pipeline/protect_section.h"
@@ -310,9 +311,8 @@ static bool check_whole(struct pipeline *pipeline)
     return ok;
 }
 
-static const char *const top_keys[] = {"source",       "events", "processors", "store", "sinks",
-                                       "dead_letters", "log",    "health",     "tap",   "audit",
-                                       "protect",      "tests",  NULL};
+static const char *const top_keys[] = {"source", "events", "processors", "store",   "sinks",  "dead_letters", "log",
+                                       "health", "tap",    "audit",      "protect", "forget", "tests",        NULL};
 
 /* What the run would refuse: it replaces sockets alone. */
 static bool check_tap_socket(struct config *config, const struct node *tap, const char *socket)
@@ -431,6 +431,7 @@ static bool load_settings(struct pipeline *pipeline)
     ok = health_section_load(pipeline) && ok;
     ok = load_tap(pipeline) && ok;
     ok = audit_section_load(pipeline) && ok;
+    ok = forget_section_load(pipeline) && ok;
     ok = add_plugin_path(pipeline) && ok;
     if (!ok) { /* the rest of the file is checked all the same */
         pipeline->settings.workers = 1;
@@ -592,6 +593,7 @@ void pipeline_free(struct pipeline *pipeline)
                                       settings_target(SETTINGS_HEALTH, &pipeline->health_settings),
                                       settings_target(SETTINGS_TAP, &pipeline->tap_settings),
                                       settings_target(SETTINGS_AUDIT, &pipeline->audit_settings),
+                                      settings_target(SETTINGS_FORGET, &pipeline->forget_settings),
                                       settings_target(SETTINGS_STORE, &pipeline->store_settings)};
     instance_free(pipeline->store_instance);
     targets_free(&pipeline->targets);

@@ -3,6 +3,8 @@ EXTRA_DIST += %D%/README.md
 libcore_la_SOURCES += \
   %D%/audit_section.c \
   %D%/audit_section.h \
+  %D%/forget_section.c \
+  %D%/forget_section.h \
   %D%/grants.c \
   %D%/grants.h \
   %D%/health_section.c \

@@ -16,6 +16,7 @@
 #define PIPELINE_MAX_SINKS 31 /* beside the dead letters': a bit for each, and OUTPUT_AGAIN */
 
 struct audit;
+struct forgetting;
 struct handover;
 struct replaying;
 struct protection;
@@ -56,6 +57,7 @@ struct pipeline {
     struct health_settings health_settings;
     struct tap_settings tap_settings;
     struct audit_settings audit_settings;
+    struct forget_settings forget_settings;
     struct section source;
     struct section
         origin;           /* of a redrive, whose source are dead letters: the one that they are of; loaded NULL: none */
@@ -81,6 +83,7 @@ struct pipeline {
     struct journal *journal;                 /* of a run; its owner is whoever runs the pipeline */
     struct handover *handover;               /* of a run; NULL: it is never reloaded */
     struct replaying *replaying;             /* of a replay until the end; NULL: it is none */
+    struct forgetting *forgetting;           /* of a run; NULL: nobody is forgotten */
     struct taps *taps;                       /* of a run; NULL: nobody can look at its records */
     struct audit *audit;                     /* of a run; NULL: acts are not audited */
     struct recent_alerts *alerts;            /* of a run, to be shown; NULL: nobody is shown any */

@@ -142,6 +142,16 @@ static const churn_option audit_options[] = {
              "`openssl rand -hex 32`"},
 };
 
+static const churn_option forget_options[] = {
+    {.name = "key",
+     .type = CHURN_OPTION_STRING,
+     .flags = CHURN_OPTION_SECRET,
+     .offset = offsetof(struct forget_settings, key),
+     .help = "32 bytes in hexadecimal digits or base64, by which forgotten customers are hashed; as from `openssl rand "
+             "-hex 32`. Every pipeline that shares the profiles needs the same, for ever: with another one nobody is "
+             "forgotten any more"},
+};
+
 static const churn_option protect_options[] = {
     {.name = "keys",
      .type = CHURN_OPTION_MAP,
@@ -330,6 +340,7 @@ static const struct option_table tables[] = {
     [SETTINGS_HEALTH] = TABLE("health", health_options, "Answers to whoever watches over the process."),
     [SETTINGS_TAP] = TABLE("tap", tap_options, "Live records of a run, for `churnd tap`."),
     [SETTINGS_AUDIT] = TABLE("audit", audit_options, "Who did what and when, for `churnd audit`."),
+    [SETTINGS_FORGET] = TABLE("forget", forget_options, "Whom `churnd forget` has erased, so that he stays so."),
     [SETTINGS_PROTECT] = TABLE("protect", protect_options,
                                "What becomes of personal data, the fields that event types mark as such (`churnd "
                                "describe TYPE`); `fields` says otherwise for single ones."),

@@ -59,6 +59,10 @@ struct audit_settings {
     const char *key;
 };
 
+struct forget_settings {
+    const char *key; /* NULL: nobody is forgotten */
+};
+
 /* By enum protect_place of event/protect.h, up to PLACE_UNIFORM. */
 #define PROTECT_PLACES 6
 
@@ -98,6 +102,7 @@ enum settings {
     SETTINGS_HEALTH,
     SETTINGS_TAP,
     SETTINGS_AUDIT,
+    SETTINGS_FORGET,
     SETTINGS_PROTECT,
     SETTINGS_EVENTS,
     SETTINGS_OVERRIDE,

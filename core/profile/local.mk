@@ -21,5 +21,7 @@ libcore_la_SOURCES += \
   %D%/store_keys.h \
   %D%/told.c \
   %D%/told.h \
+  %D%/tombstones.c \
+  %D%/tombstones.h \
   %D%/witness.c \
   %D%/witness.h

@@ -184,10 +184,10 @@ static uint32_t told; /* of the window's outputs, likewise */
 static struct text outcome_text;
 
 /* In the order of struct worker_counters. */
-static const char *const counter_names[] = {"events", "applied",  "already_counted", "filtered", "ignored",
-                                            "puts",   "created",  "conflicts",       "damaged",  "rewinds",
-                                            "gaps",   "triggers", "dead_letters",    "letters",  "left_alone",
-                                            "older",  "newer",    "written_again",   "again",    "records_sent"};
+static const char *const counter_names[] = {
+    "events",  "applied",    "already_counted", "filtered", "forgotten",     "ignored",  "puts",
+    "created", "conflicts",  "damaged",         "rewinds",  "gaps",          "triggers", "dead_letters",
+    "letters", "left_alone", "older",           "newer",    "written_again", "again",    "records_sent"};
 _Static_assert(sizeof(struct worker_counters) == (COUNT(counter_names) + REJECT_REASON_COUNT) * sizeof(churn_counter *),
                "each counter has its name");
 static int64_t counts_before[COUNT(counter_names) + REJECT_REASON_COUNT], alerts_before;

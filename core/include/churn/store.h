@@ -131,7 +131,8 @@ typedef struct churn_store_ops {
     /** Replaces whole hashes, each at once for any reader. Returns when all are stored; after an error any of them may
      * be. Not while puts are unanswered. [worker] */
     int32_t (*write)(void *session, const churn_hash *hashes, uint32_t count, churn_error *err);
-    /** Embedded stores: deletes `key` if its field `field` equals `value`. [worker] */
+    /** Deletes `key` if its field `field` equals `value`. Embedded stores have it; for others it is optional, and
+     *  forgetting customers needs it (since ABI 1.3). Not while puts are unanswered. [worker] */
     int32_t (*remove)(void *session, churn_str key, churn_str field, churn_str value, churn_error *err);
     /** Embedded stores: calls `fn` for each key that begins with `prefix`, in byte order, after `after` (ptr NULL: from
      *  the first), until it has `max` or `fn` ends it. `fn` must not use the session. [worker] */

@@ -234,3 +234,24 @@ int32_t redis_write(void *session, const churn_hash *hashes, uint32_t count, chu
     }
     return result;
 }
+
+/* KEYS[1]; ARGV: a field and its value. */
+static const char remove_script[] = "if redis.call('HGET', KEYS[1], ARGV[1]) == ARGV[2] then "
+                                    "return redis.call('DEL', KEYS[1]) end return 0";
+
+int32_t redis_remove(void *session, churn_str key, churn_str field, churn_str value, churn_error *err)
+{
+    const churn_str args[] = {churn_text("EVAL"), churn_text(remove_script), churn_text("1"), key, field, value};
+    struct session *s = session;
+    redisReply *reply;
+    int32_t result = call_begin(s, err);
+    result = result == CHURN_OK ? call(s, args, 6, &reply, err) : result;
+    if (result != CHURN_OK) {
+        return result;
+    }
+    if (reply->type != REDIS_REPLY_INTEGER) {
+        return call_fail(s, reply, key, err);
+    }
+    freeReplyObject(reply);
+    return CHURN_OK;
+}

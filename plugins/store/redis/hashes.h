@@ -14,5 +14,6 @@ int32_t redis_get_many(void *session, const churn_str *keys, uint32_t count, chu
 int32_t redis_get(void *session, churn_str key, churn_fields_fn fn, void *ctx, churn_error *err);
 int32_t redis_keys(void *session, churn_str prefix, churn_key_fn fn, void *ctx, churn_error *err);
 int32_t redis_write(void *session, const churn_hash *hashes, uint32_t count, churn_error *err);
+int32_t redis_remove(void *session, churn_str key, churn_str field, churn_str value, churn_error *err);
 
 #endif

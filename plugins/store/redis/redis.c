@@ -134,6 +134,7 @@ static const churn_store_ops ops = {
     .poll = redis_poll,
     .get = redis_get,
     .write = redis_write,
+    .remove = redis_remove,
     .close = redis_close,
     .destroy = redis_destroy,
     .identity = redis_identity,

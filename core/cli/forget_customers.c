@@ -1,0 +1,87 @@
+#include "cli/forget_customers.h"
+
+#include "base/printable.h"
+#include "cli/commands.h"
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define MAX_CUSTOMER_ID 128 /* bytes */
+
+static bool is_id(const char *id)
+{
+    size_t len = strlen(id);
+    for (size_t i = 0; i < len; i++) {
+        if ((unsigned char)id[i] < 0x20 || id[i] == 0x7f) {
+            return false;
+        }
+    }
+    return len > 0 && len <= MAX_CUSTOMER_ID;
+}
+
+static bool add(struct customer_ids *ids, const char *id)
+{
+    if (!is_id(id)) {
+        printable_line(stderr, "churnd: '%s' is no customer_id: that has 1 to %d bytes and no control character", id,
+                       MAX_CUSTOMER_ID);
+        return false;
+    }
+    if (ids->count == ids->room) {
+        unsigned room = ids->room == 0 ? 16 : ids->room * 2;
+        char **grown = realloc((void *)ids->items, room * sizeof *grown);
+        ids->items = grown != NULL ? grown : ids->items;
+        ids->room = grown != NULL ? room : ids->room;
+    }
+    if (ids->count < ids->room && (ids->items[ids->count] = strdup(id)) != NULL) {
+        ids->count++;
+        return true;
+    }
+    (void)fputs("churnd: out of memory\n", stderr);
+    return false;
+}
+
+static bool read_file(struct customer_ids *ids, const char *path)
+{
+    char *line = NULL;
+    size_t room = 0;
+    FILE *in = fopen(path, "re");
+    bool ok = in != NULL, told = false;
+    while (ok && !told && getline(&line, &room, in) > 0) {
+        line[strcspn(line, "\r\n")] = '\0';
+        told = *line != '\0' && !add(ids, line);
+    }
+    if (!ok || ferror(in) != 0) {
+        printable_line(stderr, "churnd: --file: '%s' cannot be read: %s", path, strerror(errno));
+        ok = false;
+    }
+    if (in != NULL) {
+        (void)fclose(in);
+    }
+    free(line);
+    return ok && !told;
+}
+
+bool customer_ids_read(struct customer_ids *ids, const struct arguments *arguments)
+{
+    for (unsigned i = 0; i < arguments->operand_count; i++) {
+        if (!add(ids, arguments->operands[i])) {
+            return false;
+        }
+    }
+    if (arguments->ids_file != NULL && !read_file(ids, arguments->ids_file)) {
+        return false;
+    }
+    if (ids->count == 0) {
+        (void)fputs("churnd: forget: whom? Name customers, or give --file FILE with one id a line\n", stderr);
+    }
+    return ids->count > 0;
+}
+
+void customer_ids_free(struct customer_ids *ids)
+{
+    for (unsigned i = 0; i < ids->count; i++) {
+        free(ids->items[i]);
+    }
+    free((void *)ids->items);
+    *ids = (struct customer_ids){0};
+}

@@ -1,0 +1,18 @@
+/* Customers that a command is given: as operands, and in a file, one a line. */
+#ifndef FORGET_CUSTOMERS_H
+#define FORGET_CUSTOMERS_H
+
+#include <stdbool.h>
+
+struct arguments;
+
+struct customer_ids {
+    char **items;
+    unsigned count, room;
+};
+
+/* False, with a message to standard error: there is none, or one is no customer_id. To be freed either way. */
+bool customer_ids_read(struct customer_ids *ids, const struct arguments *arguments);
+void customer_ids_free(struct customer_ids *ids);
+
+#endif

@@ -1,0 +1,120 @@
+#include "cli/forget_receipt.h"
+
+#include "base/json_build.h"
+#include "base/printable.h"
+#include <churn/time.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <unistd.h>
+
+static void add_time(struct json_object *object, const char *name, int64_t ms)
+{
+    char text[CHURN_TIME_SIZE];
+    churn_time_format(ms, text);
+    json_add_text(object, name, text);
+}
+
+void forget_receipt_add(struct forget_receipt *receipt, const struct held_place *place)
+{
+    struct json_object *object = json_object_new_object();
+    json_add_text(object, "customer", receipt->customers[place->customer]);
+    json_add_text(object, "section", place->section);
+    json_add(object, "key", json_object_new_string_len(place->key, (int)place->len));
+    if (receipt->erased == NULL) {
+        receipt->erased = json_object_new_array();
+    }
+    (void)json_object_array_add(receipt->erased, object);
+}
+
+/* What a source reads is passed over; it is there all the same. */
+struct json_object *forget_receipt_elsewhere(const struct pipeline *pipeline)
+{
+    struct json_object *list = json_object_new_array();
+    for (unsigned i = 0; i < pipeline->targets.count; i++) {
+        const struct target *target = &pipeline->targets.items[i];
+        bool holds = strcmp(target->kind, CHURN_TARGET_TOPIC) == 0 || strcmp(target->kind, CHURN_TARGET_FILE) == 0 ||
+                     strcmp(target->kind, CHURN_TARGET_FOLDER) == 0;
+        if (holds && target->section != &pipeline->store && (target->flags & CHURN_TARGET_INNER) == 0) {
+            struct json_object *object = json_object_new_object();
+            json_add_text(object, "section", target->section->label);
+            json_add_text(object, target->kind, target->name);
+            if (target->at != NULL) {
+                json_add_text(object, "at", target->at);
+            }
+            (void)json_object_array_add(list, object);
+        }
+    }
+    return list;
+}
+
+static struct json_object *partitions(const struct source_ends *ends)
+{
+    struct json_object *object = json_object_new_object();
+    for (size_t i = 0; ends != NULL && i < ends->count; i++) {
+        json_add(object, ends->items[i].name, json_object_new_int64(ends->items[i].offset));
+    }
+    return object;
+}
+
+static struct json_object *instances(const struct forget_receipt *receipt)
+{
+    struct json_object *list = json_object_new_array();
+    for (size_t i = 0; i < receipt->instance_count; i++) {
+        const struct live_instance *instance = &receipt->instances[i];
+        struct json_object *object;
+        if (instance->pid[0] == '\0') {
+            continue; /* it ended before it could be asked */
+        }
+        object = json_object_new_object();
+        json_add_text(object, "host", instance->host);
+        json_add_text(object, "pid", instance->pid);
+        json_add(object, "answered", json_object_new_boolean(instance->adopted >= (int64_t)receipt->number));
+        (void)json_object_array_add(list, object);
+    }
+    return list;
+}
+
+static struct json_object *make(const struct forget_receipt *receipt)
+{
+    struct json_object *object = json_object_new_object();
+    json_add(object, "complete", json_object_new_boolean(receipt->complete));
+    if (receipt->failure != NULL) {
+        json_add_text(object, "failure", receipt->failure);
+    }
+    json_add(object, "customers", json_object_new_array());
+    for (unsigned i = 0; i < receipt->customer_count; i++) {
+        (void)json_object_array_add(json_object_object_get(object, "customers"),
+                                    json_object_new_string(receipt->customers[i]));
+    }
+    add_time(object, "forgotten_at", receipt->at_ms);
+    if (receipt->has_until) {
+        add_time(object, "until", receipt->until_ms);
+    }
+    json_add(object, "tombstone", json_object_new_int64((int64_t)receipt->number));
+    json_add_text(object, "tombstone_id", receipt->id);
+    json_add(object, "below", partitions(receipt->ends));
+    json_add(object, "erased", receipt->erased != NULL ? json_object_get(receipt->erased) : json_object_new_array());
+    json_add(object, "instances", instances(receipt));
+    json_add(object, "elsewhere", forget_receipt_elsewhere(receipt->pipeline));
+    return object;
+}
+
+bool forget_receipt_write(const struct forget_receipt *receipt, const char *path)
+{
+    struct json_object *object = make(receipt);
+    const char *text = json_object_to_json_string_ext(object, JSON_C_TO_STRING_PRETTY | JSON_C_TO_STRING_NOSLASHESCAPE);
+    int fd = path != NULL ? open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600) : STDOUT_FILENO;
+    FILE *out = path == NULL ? stdout : fd >= 0 ? fdopen(fd, "w") : NULL;
+    bool ok = out != NULL && fprintf(out, "%s\n", text) >= 0 && fflush(out) == 0;
+    int error = errno;
+    if (path != NULL && out != NULL) {
+        ok = fclose(out) == 0 && ok;
+    }
+    if (!ok) {
+        printable_line(stderr, "churnd: the receipt%s%s cannot be written: %s", path != NULL ? " " : "",
+                       path != NULL ? path : "", strerror(error));
+    }
+    (void)json_object_put(object);
+    return ok;
+}

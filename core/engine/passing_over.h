@@ -1,0 +1,16 @@
+/* Records of before their customers were forgotten: neither counted nor set aside. */
+#ifndef PASSING_OVER_H
+#define PASSING_OVER_H
+
+#include "engine/state.h"
+
+/* Whether an event of the customer, at the record's place, was forgotten with him. */
+bool passing_over_covers(const struct worker *worker, const churn_record *record, churn_str customer, uint32_t part,
+                         int64_t time_ms);
+/* The same; it is then counted as passed over. */
+bool passing_over_event(struct worker *worker, const churn_record *record, churn_str customer, uint32_t part,
+                        int64_t time_ms);
+/* The same of a record that is no event: its key and its time are all that is known. */
+bool passing_over_record(struct worker *worker, const churn_record *record, uint32_t part);
+
+#endif

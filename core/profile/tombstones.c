@@ -1,0 +1,219 @@
+#include "profile/tombstones.h"
+
+#include "base/decimal.h"
+#include "base/json_text.h"
+#include <sodium.h>
+#include <stdalign.h>
+#include <stddef.h>
+#include <stdlib.h>
+#include <string.h>
+
+void tombstones_hash(const struct key *key, churn_str customer, unsigned char ret[TOMBSTONE_HASH_BYTES])
+{
+    key_hash(key, "forget customer", &customer, 1, ret, TOMBSTONE_HASH_BYTES);
+}
+
+static bool begins(churn_str name, const char *with, churn_str *ret_rest)
+{
+    uint32_t len = (uint32_t)strlen(with);
+    if (name.len < len || memcmp(name.ptr, with, len) != 0) {
+        return false;
+    }
+    *ret_rest = (churn_str){.ptr = name.ptr + len, .len = name.len - len};
+    return true;
+}
+
+/* A copy in one allocation: the struct, its ends, its fields, their texts. */
+static struct tombstone *copy(const churn_pair *fields, uint32_t count)
+{
+    size_t bytes = 0, heads = count * (sizeof(struct tombstone_end) + sizeof(churn_pair));
+    struct tombstone *stone;
+    char *at;
+    for (uint32_t i = 0; i < count; i++) {
+        bytes += (size_t)fields[i].name.len + fields[i].value.len;
+    }
+    stone = calloc(1, sizeof *stone + heads + bytes + alignof(max_align_t));
+    if (stone == NULL) {
+        return NULL;
+    }
+    at = stone->bytes + (-(uintptr_t)stone->bytes & (alignof(max_align_t) - 1));
+    stone->ends = (void *)at;
+    stone->fields = (void *)(at + count * sizeof *stone->ends);
+    at += heads;
+    for (uint32_t i = 0; i < count; i++) {
+        if (churn_equal(fields[i].name, churn_text(CHURN_VERSION_FIELD))) {
+            continue;
+        }
+        churn_pair *to = &stone->fields[stone->field_count++];
+        memcpy(at, fields[i].name.ptr, fields[i].name.len);
+        to->name = (churn_str){.ptr = at, .len = fields[i].name.len};
+        at += fields[i].name.len;
+        memcpy(at, fields[i].value.ptr, fields[i].value.len);
+        to->value = (churn_str){.ptr = at, .len = fields[i].value.len};
+        at += fields[i].value.len;
+    }
+    return stone;
+}
+
+static bool read_number(const churn_pair *field, int64_t *ret)
+{
+    return decimal_parse_int64(field->value.ptr, field->value.len, ret);
+}
+
+static bool add_customer(struct tombstones *set, const struct tombstone *stone, churn_str hex)
+{
+    struct tombstone_customer *customer;
+    size_t len = 0;
+    if (set->customer_count == set->customer_room) {
+        size_t room = set->customer_room == 0 ? 64 : set->customer_room * 2;
+        struct tombstone_customer *grown = realloc(set->customers, room * sizeof *grown);
+        if (grown == NULL) {
+            return false;
+        }
+        set->customers = grown;
+        set->customer_room = room;
+    }
+    customer = &set->customers[set->customer_count];
+    customer->tombstone = stone;
+    if (sodium_hex2bin(customer->hash, sizeof customer->hash, hex.ptr, hex.len, NULL, &len, NULL) == 0 &&
+        len == sizeof customer->hash) {
+        set->customer_count++;
+    }
+    return true;
+}
+
+/* What is not a customer. False: it is not what this program writes. */
+static bool read_field(struct tombstone *stone, const churn_pair *field)
+{
+    struct tombstone_end *end = &stone->ends[stone->end_count];
+    if (str_equals(field->name, TOMBSTONE_AT)) {
+        return read_number(field, &stone->at_ms);
+    }
+    if (str_equals(field->name, TOMBSTONE_UNTIL)) {
+        return read_number(field, &stone->until_ms);
+    }
+    if (str_equals(field->name, TOMBSTONE_ID)) {
+        memcpy(stone->id, field->value.ptr, field->value.len < sizeof stone->id ? field->value.len : 0);
+        return field->value.len < sizeof stone->id;
+    }
+    if (begins(field->name, TOMBSTONE_END, &end->source)) {
+        stone->end_count++;
+        return read_number(field, &end->offset);
+    }
+    return true; /* of a later version */
+}
+
+int32_t tombstones_add(struct tombstones *set, const churn_pair *fields, uint32_t count, int64_t now_ms)
+{
+    struct tombstone *stone;
+    bool good = true;
+    if (set->count == set->room) {
+        uint64_t room = set->room == 0 ? 16 : set->room * 2;
+        struct tombstone **grown = realloc((void *)set->items, room * sizeof(struct tombstone *));
+        if (grown == NULL) {
+            return CHURN_FATAL;
+        }
+        set->items = grown;
+        set->room = room;
+    }
+    stone = copy(fields, count);
+    if (stone == NULL) {
+        return CHURN_FATAL;
+    }
+    stone->until_ms = INT64_MIN;
+    stone->seen_ms = now_ms;
+    stone->number = set->count + 1;
+    for (uint32_t i = 0; i < stone->field_count && good; i++) {
+        good = read_field(stone, &stone->fields[i]);
+    }
+    if (!good || stone->id[0] == '\0') {
+        free(stone);
+        return CHURN_REJECT;
+    }
+    set->items[set->count++] = stone;
+    for (uint32_t i = 0; i < stone->field_count; i++) {
+        churn_str hex;
+        if (begins(stone->fields[i].name, TOMBSTONE_CUSTOMER, &hex) && !add_customer(set, stone, hex)) {
+            return CHURN_FATAL;
+        }
+    }
+    return CHURN_OK;
+}
+
+static int in_order(const void *a, const void *b)
+{
+    const struct tombstone_customer *x = a, *y = b;
+    int by_hash = memcmp(x->hash, y->hash, sizeof x->hash);
+    return by_hash != 0 ? by_hash
+                        : (x->tombstone->number > y->tombstone->number) - (x->tombstone->number < y->tombstone->number);
+}
+
+void tombstones_sort(struct tombstones *set)
+{
+    if (set->customer_count > 0) {
+        qsort(set->customers, set->customer_count, sizeof *set->customers, in_order);
+    }
+}
+
+void tombstones_free(struct tombstones *set)
+{
+    for (uint64_t i = 0; i < set->count; i++) {
+        free(set->items[i]);
+    }
+    free((void *)set->items);
+    free(set->customers);
+    *set = (struct tombstones){0};
+}
+
+/* The first of the customer's; customer_count: none. */
+static size_t first_of(const struct tombstones *set, const unsigned char hash[TOMBSTONE_HASH_BYTES])
+{
+    size_t low = 0, high = set->customer_count;
+    while (low < high) {
+        size_t mid = low + (high - low) / 2;
+        if (memcmp(set->customers[mid].hash, hash, TOMBSTONE_HASH_BYTES) < 0) {
+            low = mid + 1;
+        } else {
+            high = mid;
+        }
+    }
+    return low;
+}
+
+static bool is_of(const struct tombstones *set, size_t i, const unsigned char hash[TOMBSTONE_HASH_BYTES])
+{
+    return i < set->customer_count && memcmp(set->customers[i].hash, hash, TOMBSTONE_HASH_BYTES) == 0;
+}
+
+const struct tombstone *tombstones_newest(const struct tombstones *set, const unsigned char hash[TOMBSTONE_HASH_BYTES])
+{
+    const struct tombstone *newest = NULL;
+    for (size_t i = first_of(set, hash); is_of(set, i, hash); i++) {
+        newest = set->customers[i].tombstone;
+    }
+    return newest;
+}
+
+static bool covers(const struct tombstone *stone, churn_str source, int64_t offset, int64_t time_ms)
+{
+    if (time_ms < stone->until_ms) {
+        return true;
+    }
+    for (uint32_t i = 0; i < stone->end_count; i++) {
+        if (churn_equal(stone->ends[i].source, source)) {
+            return offset < stone->ends[i].offset;
+        }
+    }
+    return false;
+}
+
+bool tombstones_cover(const struct tombstones *set, const unsigned char hash[TOMBSTONE_HASH_BYTES], churn_str source,
+                      int64_t offset, int64_t time_ms)
+{
+    for (size_t i = first_of(set, hash); is_of(set, i, hash); i++) {
+        if (covers(set->customers[i].tombstone, source, offset, time_ms)) {
+            return true;
+        }
+    }
+    return false;
+}

@@ -1,0 +1,237 @@
+"""Customers that are forgotten: erased from the store, and nothing of before counts again, whoever reads it once more."""
+
+import itertools
+import json
+import re
+
+import oracle
+import pytest
+import yaml
+from conftest import pipeline, quick_group
+from services import run_churnd, wait_for
+
+KEY = "6c" * 32
+TOPIC = "customer-events"
+PARTITIONS = 3
+MONDAY = 1772668800000  # 2026-03-05
+GONE, OTHER = "forgotten_1", "stays_1"
+numbers = itertools.count()
+
+
+def order(customer, day=0, value="10.00"):
+    """(key, value) of an order of a further day."""
+    number = next(numbers)
+    time_ms = MONDAY + day * 86_400_000 + number
+    return (
+        customer,
+        json.dumps(
+            {
+                "event_id": f"{customer}_{number}",
+                "event_type": "order_placed",
+                "customer_id": customer,
+                "timestamp": oracle.time_text(time_ms),
+                "data": {
+                    "order_id": f"o{number}",
+                    "order_value": float(value),
+                    "items_count": 1,
+                    "payment_method": "card",
+                },
+            }
+        ),
+    )
+
+
+def change(settings):
+    quick_group(settings)
+    settings["sinks"] = []
+    settings["processors"] = [{"plugin": "dedup"}]
+    settings["forget"] = {"key": KEY}
+
+
+@pytest.fixture
+def shop(stack):
+    stack.start_kafka()
+    stack.start_redis()
+    stack.kafka.create_topics({TOPIC: PARTITIONS})
+    stack.config = pipeline(stack.folder / "consumer.yaml", change)
+    return stack
+
+
+def run(stack, *arguments, group=None, status=0):
+    process = stack.churnd(*arguments, "-c", stack.config, env={"KAFKA_GROUP_ID": group} if group else None)
+    assert process.wait(120) == status, f"{process.out[-2000:]}\n{process.err[-4000:]}"
+    return process
+
+
+def read_on(stack, group=None):
+    return run(stack, "run", "--until-end", group=group)
+
+
+def forget(stack, *customers, status=0):
+    return json.loads(run(stack, "forget", *customers, status=status).out)
+
+
+def events_of(stack, customer):
+    return int(stack.redis.client.hget(f"profile:{customer}", "events_total") or 0)
+
+
+def held(stack, customer):
+    return sorted(key.decode() for key in stack.redis.client.keys("*") if customer.encode() in key)
+
+
+def test_nothing_of_before_counts_again(shop):
+    shop.kafka.produce(TOPIC, [order(c) for c in (GONE, OTHER) for _ in range(5)])
+    read_on(shop)
+    assert events_of(shop, GONE) == events_of(shop, OTHER) == 5
+    assert len(held(shop, GONE)) == 6, "a profile, and the ids of five events"
+
+    receipt = forget(shop, GONE)
+    assert receipt["complete"] and receipt["customers"] == [GONE], receipt
+    assert {place["key"] for place in receipt["erased"]} >= {f"profile:{GONE}"} and len(receipt["erased"]) == 6
+    assert sum(receipt["below"].values()) == 10 and len(receipt["below"]) == PARTITIONS
+    assert {"section", "topic", "at"} == set(receipt["elsewhere"][0])
+    assert held(shop, GONE) == [] and events_of(shop, OTHER) == 5
+    assert GONE.encode() not in b"".join(
+        b"".join(shop.redis.client.hgetall(k)) for k in shop.redis.client.keys("churnd:*")
+    )
+
+    # What was read before is read again by another group, and a replay by the same; the others lose nothing.
+    for again in (read_on(shop, group="another"), run(shop, "run", "--until-end", "--replay-from", "beginning")):
+        assert "forgotten 5" in again.out, again.out
+        assert held(shop, GONE) == [] and events_of(shop, OTHER) == 5
+
+    # What is written from here on begins a profile that knows nothing of the one before.
+    shop.kafka.produce(TOPIC, [order(GONE, day=1) for _ in range(2)])
+    read_on(shop)
+    assert events_of(shop, GONE) == 2
+    profile = shop.redis.client.hgetall(f"profile:{GONE}")
+    assert profile[b"_f"].decode() == receipt["tombstone_id"]
+    assert profile[b"total_spent"] == b"20.00"
+    run(shop, "run", "--until-end", "--replay-from", "beginning", group="third")
+    assert events_of(shop, GONE) == 2 and events_of(shop, OTHER) == 5
+
+    # A second time, with a profile that had begun after the first.
+    assert forget(shop, GONE)["tombstone"] == receipt["tombstone"] + 1
+    assert events_of(shop, GONE) == 0
+    run(shop, "run", "--until-end", "--replay-from", "beginning", group="fourth")
+    assert held(shop, GONE) == []
+
+
+def test_other_commands_pass_over_it_too(shop):
+    """Rebuild, explain and redrive. A dead letter of before is none any more."""
+    broken = (GONE, order(GONE)[1].replace("order_placed", "no_such_type"))
+    shop.kafka.produce(TOPIC, [order(c) for c in (GONE, OTHER) for _ in range(5)] + [broken])
+    read_on(shop)
+    forget(shop, GONE)
+    run(shop, "rebuild", "--into", "rebuilt:")
+    assert set(shop.redis.hashes("rebuilt:")) == {OTHER}
+
+    shop.kafka.produce(TOPIC, [order(GONE, day=1)])
+    redriven = run(shop, "redrive")
+    assert "forgotten 1" in redriven.out and "still bad" not in redriven.out, redriven.out
+    read_on(shop)
+    explained = json.loads(run(shop, "explain", GONE, "--format", "json").out)
+    assert explained["forgotten"] == 6 and len(explained["events"]) == 1 and explained["same"], explained
+
+
+def test_a_run_that_goes_on_answers(shop):
+    """Forgotten while it runs, with the profile in its cache and events on their way."""
+    live = shop.churnd("-c", shop.config)
+    shop.kafka.produce(TOPIC, [order(c) for c in (GONE, OTHER) for _ in range(20)])
+    wait_for("the events", lambda: events_of(shop, GONE) == 20 and events_of(shop, OTHER) == 20, 60)
+    receipt = forget(shop, GONE)
+    assert receipt["complete"], receipt
+    assert [i["answered"] for i in receipt["instances"]] == [True]
+    assert receipt["instances"][0]["pid"] == str(live.pid)
+    assert held(shop, GONE) == []
+    shop.kafka.produce(TOPIC, [order(GONE, day=1)] + [order(OTHER) for _ in range(3)])
+    wait_for("the events of after", lambda: events_of(shop, GONE) == 1 and events_of(shop, OTHER) == 23, 60)
+    live.terminate()
+    assert "went back" not in live.err + live.out and "is gone from the store" not in live.err + live.out
+    assert shop.redis.client.keys("churnd:instance:*") == []
+
+
+def test_an_instance_that_does_not_answer_is_named(shop):
+    live = shop.churnd("-c", shop.config)
+    shop.kafka.produce(TOPIC, [order(GONE) for _ in range(3)])
+    wait_for("the events", lambda: events_of(shop, GONE) == 3, 60)
+    live.send(19)  # SIGSTOP
+    try:
+        receipt = forget(shop, GONE, status=1)
+    finally:
+        live.send(18)  # SIGCONT
+    assert not receipt["complete"]
+    assert [(i["pid"], i["answered"]) for i in receipt["instances"]] == [(str(live.pid), False)]
+    assert held(shop, GONE) == [], "what can be erased is"
+    assert forget(shop, GONE)["complete"]
+    live.terminate()
+
+
+def test_where_a_customer_is_held(shop):
+    shop.kafka.produce(TOPIC, [order(GONE)])
+    read_on(shop)
+    listed = run(shop, "where", GONE).out
+    assert f"profile:{GONE}" in listed and re.search(r"churnd:dedup:profile:", listed), listed
+    assert TOPIC in listed
+    export = json.loads(run(shop, "where", GONE, "--export").out)
+    profile = next(place for place in export["places"] if place["key"] == f"profile:{GONE}")
+    assert profile["fields"]["total_spent"] == "10.00"
+    forget(shop, GONE)
+    assert json.loads(run(shop, "where", GONE, "--format", "json").out)["places"] == []
+
+
+def test_who_cannot_be_forgotten(tmp_path):
+    settings = {
+        "source": {"plugin": "generate", "events": "1", "start_time": "2026-03-01T00:00:00Z"},
+        "dead_letters": {"plugin": "file", "path": str(tmp_path / "letters")},
+        "store": {"plugin": "lmdb", "path": str(tmp_path / "db")},
+    }
+    config = tmp_path / "p.yaml"
+    config.write_text(yaml.safe_dump(settings))
+    for arguments, words in (
+        ([], "whom?"),
+        (["a\nb"], "is no customer_id"),
+        (["x" * 129], "is no customer_id"),
+        (["--file", tmp_path / "none"], "cannot be read"),
+        (["someone"], "has no section `forget:`"),
+    ):
+        run = run_churnd("forget", *map(str, arguments), "-c", str(config))
+        assert run.returncode == 1 and words in run.stderr, (arguments, run.stderr)
+    for key, words in (("", "it is needed for the hashes"), ("abc", "forget: key:")):
+        config.write_text(yaml.safe_dump({**settings, "forget": {"key": key}}))
+        run = run_churnd("check", "-c", str(config))
+        assert run.returncode == 1 and words in run.stderr, run.stderr
+
+
+def test_a_file_and_an_embedded_store(tmp_path):
+    """No server; `--until` covers what is written later, and the receipt is a file of its owner's."""
+    lines, db, receipt = tmp_path / "events.jsonl", tmp_path / "db", tmp_path / "receipt.json"
+    settings = {
+        "source": {"plugin": "file", "path": str(lines)},
+        "store": {"plugin": "lmdb", "path": str(db)},
+        "dead_letters": {"plugin": "file", "path": str(tmp_path / "letters")},
+        "forget": {"key": KEY},
+    }
+    config, ids = tmp_path / "p.yaml", tmp_path / "ids"
+    config.write_text(yaml.safe_dump(settings))
+    ids.write_text(f"{GONE}\n\n")
+
+    def add(*events):
+        with lines.open("a") as out:
+            out.writelines(value + "\n" for _, value in events)
+
+    def total(customer):
+        shown = run_churnd("profile", customer, "-c", config, "--format", "json")
+        return json.loads(shown.stdout)["events_total"] if shown.returncode == 0 else 0
+
+    state = {"XDG_STATE_HOME": str(tmp_path / "state")}
+    add(*[order(c) for c in (GONE, OTHER) for _ in range(4)])
+    run_churnd("run", "--until-end", "-c", config, env=state, check=0)
+    assert (total(GONE), total(OTHER)) == (4, 4)
+    run_churnd("forget", "--file", ids, "--until", "2026-03-07", "--receipt", receipt, "-c", config, check=0)
+    assert receipt.stat().st_mode & 0o777 == 0o600 and json.loads(receipt.read_text())["complete"]
+    assert json.loads(receipt.read_text())["until"] == "2026-03-07T00:00:00.000Z"
+    add(order(GONE, day=1), order(GONE, day=4), order(OTHER))
+    again = run_churnd("run", "--until-end", "--replay-from", "beginning", "-c", config, env=state, check=0)
+    assert "forgotten 5" in again.stdout, again.stdout
+    assert (total(GONE), total(OTHER)) == (1, 5)

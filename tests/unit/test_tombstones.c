@@ -1,0 +1,107 @@
+/* Tombstones: whom they cover, up to where, and which of several is the newest. */
+#include "core/profile/tombstones.h"
+
+#include "check.h"
+
+#include <sodium.h>
+#include <string.h>
+
+#define NO_TIME INT64_MAX
+
+static const struct key key = {.bytes = {1, 2, 3}};
+
+static churn_str text(const char *bytes)
+{
+    return (churn_str){.ptr = bytes, .len = (uint32_t)strlen(bytes)};
+}
+
+/* Of the customer, below t/0@10 and t/1@20, and before `until` where that is not NULL. */
+static int32_t add(struct tombstones *set, const char *id, const char *customer, const char *end, const char *until)
+{
+    unsigned char hash[TOMBSTONE_HASH_BYTES];
+    char hex[TOMBSTONE_HASH_SIZE], name[64] = TOMBSTONE_CUSTOMER;
+    churn_pair fields[8] = {{text(TOMBSTONE_ID), text(id)},         {text(TOMBSTONE_AT), text("1000")},
+                            {text(TOMBSTONE_END "t/0"), text(end)}, {text(TOMBSTONE_END "t/1"), text("20")},
+                            {text(CHURN_VERSION_FIELD), text("1")}, {text("of-later"), text("?")}};
+    uint32_t count = 6;
+    int32_t result;
+    tombstones_hash(&key, text(customer), hash);
+    (void)strcat(name, sodium_bin2hex(hex, sizeof hex, hash, sizeof hash));
+    fields[count++] = (churn_pair){text(name), text("1")};
+    if (until != NULL) {
+        fields[count++] = (churn_pair){text(TOMBSTONE_UNTIL), text(until)};
+    }
+    result = tombstones_add(set, fields, count, 5);
+    tombstones_sort(set);
+    return result;
+}
+
+static bool covers(const struct tombstones *set, const char *customer, const char *source, int64_t offset, int64_t ms)
+{
+    unsigned char hash[TOMBSTONE_HASH_BYTES];
+    tombstones_hash(&key, text(customer), hash);
+    return tombstones_cover(set, hash, text(source), offset, ms);
+}
+
+static const struct tombstone *newest(const struct tombstones *set, const char *customer)
+{
+    unsigned char hash[TOMBSTONE_HASH_BYTES];
+    tombstones_hash(&key, text(customer), hash);
+    return tombstones_newest(set, hash);
+}
+
+static void test_below_the_ends(void)
+{
+    struct tombstones set = {0};
+    CU_ASSERT(add(&set, "a", "anna", "10", NULL) == CHURN_OK);
+    CU_ASSERT(covers(&set, "anna", "t/0", 9, NO_TIME) && covers(&set, "anna", "t/1", 19, 0));
+    CU_ASSERT(!covers(&set, "anna", "t/0", 10, 0) && !covers(&set, "anna", "t/1", 20, NO_TIME));
+    CU_ASSERT(!covers(&set, "anna", "t/2", 0, 0)); /* a partition of after */
+    CU_ASSERT(!covers(&set, "ann", "t/0", 0, 0) && !covers(&set, "bob", "t/0", 0, 0));
+    CU_ASSERT(newest(&set, "bob") == NULL);
+    tombstones_free(&set);
+}
+
+static void test_until_a_time(void)
+{
+    struct tombstones set = {0};
+    CU_ASSERT(add(&set, "a", "anna", "10", "5000") == CHURN_OK);
+    CU_ASSERT(covers(&set, "anna", "t/0", 10, 4999) && covers(&set, "anna", "t/7", 99, -1));
+    CU_ASSERT(!covers(&set, "anna", "t/0", 10, 5000) && !covers(&set, "anna", "t/0", 10, NO_TIME));
+    tombstones_free(&set);
+}
+
+static void test_several(void)
+{
+    struct tombstones set = {0};
+    char customer[32];
+    for (int i = 0; i < 200; i++) { /* more than fit at first */
+        (void)snprintf(customer, sizeof customer, "c%d", i);
+        CU_ASSERT(add(&set, "x", customer, "10", NULL) == CHURN_OK);
+    }
+    CU_ASSERT(add(&set, "second", "c7", "30", NULL) == CHURN_OK);
+    CU_ASSERT(set.count == 201 && newest(&set, "c7")->number == 201 && strcmp(newest(&set, "c7")->id, "second") == 0);
+    CU_ASSERT(newest(&set, "c8")->number == 9 && newest(&set, "c8")->seen_ms == 5 && newest(&set, "c8")->at_ms == 1000);
+    CU_ASSERT(covers(&set, "c7", "t/0", 29, 0) && !covers(&set, "c8", "t/0", 29, 0));
+    CU_ASSERT(newest(&set, "c8")->field_count == 6); /* all but the version, to be written again */
+    tombstones_free(&set);
+}
+
+static void test_what_is_none(void)
+{
+    struct tombstones set = {0};
+    const churn_pair nameless = {text(TOMBSTONE_AT), text("1")};
+    CU_ASSERT(add(&set, "a", "anna", "many", NULL) == CHURN_REJECT);
+    CU_ASSERT(add(&set, "", "anna", "10", NULL) == CHURN_REJECT);
+    CU_ASSERT(add(&set, "an id that is longer than any that this program makes", "anna", "10", NULL) == CHURN_REJECT);
+    CU_ASSERT(tombstones_add(&set, &nameless, 1, 0) == CHURN_REJECT);
+    CU_ASSERT(set.count == 0 && !covers(&set, "anna", "t/0", 0, 0));
+    tombstones_free(&set);
+}
+
+int main(void)
+{
+    static CU_TestInfo tests[] = {TEST(test_below_the_ends), TEST(test_until_a_time), TEST(test_several),
+                                  TEST(test_what_is_none), CU_TEST_INFO_NULL};
+    return run_tests("tombstones", tests);
+}
