@@ -6,13 +6,13 @@ import http.server
 import re
 import socket
 import ssl
-import subprocess
 import threading
 import urllib.error
 import urllib.request
 
 import pytest
 import yaml
+from certificates import Authority
 from confluent_kafka.admin import ScramCredentialInfo, ScramMechanism, UserScramCredentialUpsertion
 from services import CHURND, HOST, Kafka, Process, free_port, run_churnd, wait_for
 
@@ -266,64 +266,15 @@ def test_scram(kafka, tmp_path):
         process.end()
 
 
-ISSUING = """[ca]
-default_ca = own
-[own]
-database = index
-new_certs_dir = .
-serial = serial
-default_md = sha256
-policy = any
-x509_extensions = named
-[any]
-commonName = supplied
-[named]
-subjectAltName = DNS:{name}
-"""
-
-
-def make_certificate(folder, file, name="localhost", years=(2020, 2100)):
-    """A certificate for `name` that signs itself; valid from the first to the second year. The path without its suffix."""
-    path = folder / file
-    path.mkdir()
-    (path / "index").touch()
-    (path / "serial").write_text("01\n")
-    (path / "ca.cnf").write_text(ISSUING.format(name=name))
-    dates = [f"{year}0101000000Z" for year in years]
-    for command in (
-        ["req", "-newkey", "rsa:2048", "-nodes", "-keyout", f"{path}.key", "-out", "request", "-subj", f"/CN={name}"],
-        [
-            "ca",
-            "-batch",
-            "-selfsign",
-            "-config",
-            "ca.cnf",
-            "-keyfile",
-            f"{path}.key",
-            "-in",
-            "request",
-            "-notext",
-            "-startdate",
-            dates[0],
-            "-enddate",
-            dates[1],
-            "-out",
-            f"{path}.pem",
-        ],
-    ):
-        subprocess.run(["openssl", *command], cwd=path, check=True, capture_output=True)
-    return path
-
-
 class TlsServer:
-    """Makes the handshake and says nothing. `trusted`: the certificate that clients must come with."""
+    """Makes the handshake and says nothing. `clients`: the authority of certificates that clients must come with."""
 
-    def __init__(self, path, trusted=None):
+    def __init__(self, shown, clients=None):
         self.context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-        self.context.load_cert_chain(f"{path}.pem", f"{path}.key")
-        if trusted is not None:
+        self.context.load_cert_chain(shown.cert, shown.key)
+        if clients is not None:
             self.context.verify_mode = ssl.CERT_REQUIRED
-            self.context.load_verify_locations(f"{trusted}.pem")
+            self.context.load_verify_locations(clients.cert)
         self.listener = socket.create_server((HOST, 0))
         self.port = self.listener.getsockname()[1]
         threading.Thread(target=self.serve, daemon=True).start()
@@ -343,9 +294,9 @@ class TlsServer:
 
 def write_tls(path, port, trusted, own=None):
     """A Kafka and a webhook behind one server, which is asked for by the name `localhost`."""
-    properties = {"security.protocol": "ssl", "ssl.ca.location": f"{trusted}.pem"}
+    properties = {"security.protocol": "ssl", "ssl.ca.location": str(trusted.cert)}
     if own is not None:
-        properties.update({"ssl.certificate.location": f"{own}.pem", "ssl.key.location": f"{own}.key"})
+        properties.update({"ssl.certificate.location": str(own.cert), "ssl.key.location": str(own.key)})
     path.write_text(
         yaml.safe_dump(
             {
@@ -361,7 +312,7 @@ def write_tls(path, port, trusted, own=None):
                         "plugin": "alert",
                         "to": "webhook",
                         "webhook_url": f"https://localhost:{port}",
-                        "webhook_ca_file": f"{trusted}.pem",
+                        "webhook_ca_file": str(trusted.cert),
                     }
                 ],
                 "dead_letters": {"plugin": "file", "path": str(path.parent / "dead")},
@@ -370,43 +321,41 @@ def write_tls(path, port, trusted, own=None):
     )
 
 
+@pytest.fixture(scope="module")
+def authority(tmp_path_factory):
+    return Authority(tmp_path_factory.mktemp("certificates"))
+
+
 @pytest.mark.parametrize(
-    "shown, trusted, kafka_says, http_says",
+    "shown, kafka_says, http_says",
     [
         (
-            "stranger",
-            "stranger",
+            {"hosts": ["DNS:kafka.example"]},
             "for another host name.*to a name that is in the certificate",
             "name it in `webhook_url`",
         ),
-        ("good", "stranger", "not signed by an authority that is trusted.*ssl.ca.location", "set `webhook_ca_file`"),
+        (None, "not signed by an authority that is trusted.*ssl.ca.location", "set `webhook_ca_file`"),
         (
-            "old",
-            "old",
+            {"years": (2020, 2021)},
             "certificate.*has expired; have it renewed",
             "certificate has expired; have that certificate renewed",
         ),
-        ("young", "young", "certificate is not valid yet; is the clock", "not yet valid; is the clock"),
+        ({"years": (2090, 2100)}, "certificate is not valid yet; is the clock", "not yet valid; is the clock"),
     ],
+    ids=["stranger", "self-signed", "old", "young"],
 )
-def test_certificates(tmp_path, shown, trusted, kafka_says, http_says):
+def test_certificates(authority, request, tmp_path, shown, kafka_says, http_says):
     """Another host name, an authority that is not trusted, and dates, are things of their own, with other ways out."""
-    made = {
-        "stranger": {"name": "kafka.example"},
-        "good": {},
-        "old": {"years": (2020, 2021)},
-        "young": {"years": (2090, 2100)},
-    }
-    paths = {name: make_certificate(tmp_path, name, **made[name]) for name in {shown, trusted}}
-    server = TlsServer(paths[shown])
+    case = request.node.callspec.id
+    server = TlsServer(Authority(tmp_path) if shown is None else authority.issue(case, **shown))
     try:
-        write_tls(tmp_path / "p.yaml", server.port, paths[trusted])
+        write_tls(tmp_path / "p.yaml", server.port, authority)
         done = run_churnd("check", "--connect", "-c", tmp_path / "p.yaml", check=1)
         assert re.search(f" kafka: .*{kafka_says}", done.stderr) and re.search(f" alert: .*{http_says}", done.stderr), (
             done.stderr
         )
         assert "start it" not in done.stderr
-        if shown == "old":
+        if case == "old":
             process = Process([CHURND, "-c", tmp_path / "p.yaml"], tmp_path, "churnd")
             try:
                 wait_for(
@@ -421,11 +370,11 @@ def test_certificates(tmp_path, shown, trusted, kafka_says, http_says):
         server.listener.close()
 
 
-def test_a_certificate_of_ours_that_has_expired(tmp_path):
-    good, old = make_certificate(tmp_path, "good"), make_certificate(tmp_path, "old", years=(2020, 2021))
-    server = TlsServer(good, trusted=old)
+def test_a_certificate_of_ours_that_has_expired(authority, tmp_path):
+    good, ours = authority.issue("good"), authority.issue("ours", years=(2020, 2021))
+    server = TlsServer(good, clients=authority)
     try:
-        write_tls(tmp_path / "p.yaml", server.port, good, own=old)
+        write_tls(tmp_path / "p.yaml", server.port, authority, own=ours)
         done = run_churnd("check", "--connect", "-c", tmp_path / "p.yaml", check=1)
         assert "this client's certificate (ssl.certificate.location) has expired; renew it" in done.stderr, done.stderr
     finally:
