@@ -1,53 +1,14 @@
 /* Secrets in files and among credentials: what a pipeline's file takes of them, and what it says of them. */
-#include "core/config/config.h"
-
 #include <sys/stat.h>
 
-#include "config_fixture.h"
+#include "loaded_fixture.h"
 
 static char folder[] = "/tmp/churn-unit-XXXXXX";
-static struct config config;
-static bool loaded;
-static char *said; /* messages of the newest load, the pipeline's file called FILE */
-
-static void load(const char *yaml)
-{
-    char *file = write_file(yaml, strlen(yaml)), *text = NULL;
-    size_t size = 0;
-    FILE *errors = open_memstream(&text, &size);
-    if (errors == NULL) {
-        abort();
-    }
-    config_free(&config);
-    free(said);
-    loaded = config_load(&config, file, NULL, errors);
-    (void)fclose(errors);
-    said = without_name(text, file);
-    config.file = NULL;
-    config.errors = NULL;
-    free(text);
-    remove_file(file);
-}
-
 static void check_loads(const char *yaml, const char *key, const char *expected)
 {
     load(yaml);
     check(loaded && *said == '\0', "%s: %s", yaml, said);
     check_text(loaded ? config_get(&config.root, key)->text : "(none)", expected, yaml);
-}
-
-static void check_refused(const char *yaml, const char *expected)
-{
-    load(yaml);
-    check(!loaded, "was taken: %s", yaml);
-    check_text(said, expected, yaml);
-}
-
-static void check_refused_with(const char *yaml, const char *part)
-{
-    load(yaml);
-    check(!loaded, "was taken: %s", yaml);
-    check_contains(said, part, yaml);
 }
 
 static void put(const char *name, const char *bytes, size_t len, mode_t mode)
@@ -168,8 +129,7 @@ int main(void)
         return 1;
     }
     status = run_tests("secrets", tests);
-    config_free(&config);
-    free(said);
+    free_loaded();
     (void)unlink("word");
     (void)unlink("redis-password");
     (void)rmdir(folder);
