@@ -163,7 +163,7 @@ static int32_t sink_read_back(const churn_section *own, churn_read_back *back, c
     if (of_kafka) {
         kafka_section_copy(reader, source, is_of_group);
     }
-    (void)snprintf(back->description, sizeof back->description, "the topic %s, as group %s", topic, group);
+    (void)snprintf(back->description, sizeof back->description, "the topic %.249s, as group %.200s", topic, group);
     return CHURN_OK;
 }
 
