@@ -72,7 +72,7 @@ static void take_topic(void *ctx, const char *topic)
     }
 }
 
-/* A copy, which `apart` changes. */
+/* A copy, which a call changes. */
 static struct node copy_of(const struct node *map)
 {
     struct node copy = {.kind = NODE_MAP};
@@ -84,14 +84,15 @@ static struct node copy_of(const struct node *map)
     return copy;
 }
 
-static void try_apart(const struct tried *t, const churn_source_ops *ops)
+static void try_change(const struct tried *t, const char *call,
+                       int32_t (*change)(churn_section *section, const char *name, churn_error *err), const char *name)
 {
     struct node map = copy_of(t->options);
     struct section_view view;
     churn_error err = {.size = sizeof err};
     section_view_make(&view, &map);
-    begin(t, "apart");
-    judge(t, "apart", ops->apart(&view.face, "rebuild-other:", &err), &err);
+    begin(t, call);
+    judge(t, call, change(&view.face, name, &err), &err);
     config_free_node(&map);
 }
 
@@ -121,10 +122,13 @@ static void try_source(struct tried *t, const churn_source_ops *ops)
         judge(t, "again", ops->again(&view.face, &err), &err);
     }
     if (ops->apart != NULL) {
-        try_apart(t, ops);
+        try_change(t, "apart", ops->apart, "rebuild-other:");
     }
     if (ops->writer != NULL) {
         try_writer(t, ops, &view.face);
+    }
+    if (ops->narrow != NULL) {
+        try_change(t, "narrow", ops->narrow, "a-topic");
     }
 }
 

@@ -36,10 +36,10 @@ static const churn_source_ops *check_source(struct pipeline *pipeline, const str
         config_error(config, plugin, "source: %s", message);
         return NULL;
     }
-    if (ops == NULL || ops->writer == NULL || ops->topics == NULL || ops->apart == NULL) {
+    if (ops == NULL || ops->writer == NULL || ops->topics == NULL || ops->apart == NULL || ops->narrow == NULL) {
         config_error(config, plugin != NULL ? plugin : source,
                      "load: the source must be one of 'plugin: kafka', or another whose topic others can write to (its "
-                     "plugin has `writer` of ABI 1.3)");
+                     "plugin has `writer`, `narrow`, `topics` and `apart` of ABI 1.3)");
         return NULL;
     }
     return ops;
@@ -170,7 +170,8 @@ bool load_edit_reader(struct pipeline *pipeline, void *ctx)
         return false;
     }
     section_view_make(&view, source);
-    if (ops->apart(&view.face, "load", &err) != CHURN_OK) {
+    if (ops->apart(&view.face, "load", &err) != CHURN_OK ||
+        ops->narrow(&view.face, sections->topic_found, &err) != CHURN_OK) {
         config_error(config, source, "load: %s", err.message);
         return false;
     }
@@ -178,9 +179,7 @@ bool load_edit_reader(struct pipeline *pipeline, void *ctx)
         config_remove(&config->root, "sinks");
     }
     remove_the_rest(&config->root);
-    source = (struct node *)(uintptr_t)config_get(&config->root, "source"); /* it was moved */
-    if (view.failed || !config_put(source, "topics", config_scalar(source, sections->topic_found)) ||
-        !config_put(&config->root, "workers", config_scalar(&config->root, "1"))) {
+    if (view.failed || !config_put(&config->root, "workers", config_scalar(&config->root, "1"))) {
         config_error(config, NULL, "out of memory");
         return false;
     }

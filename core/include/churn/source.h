@@ -190,6 +190,12 @@ typedef struct churn_source_ops {
      *  worker or another, of this run or of another one in its group; for none while they are not known. A replay has
      *  failed where others held some. NULL: nobody else can hold any. No I/O. [worker] */
     void (*extents)(void *self, churn_extent_fn fn, void *ctx);
+    /**
+     * Optional: changes the section so that a source with it reads, of its topics, `topic` alone, one that `topics`
+     * names; before a load test looks what is in it. CHURN_REJECT: it cannot; the message says why. NULL: no load test
+     * is made. No instance is needed. [main]
+     */
+    int32_t (*narrow)(churn_section *section, const char *topic, churn_error *err);
 } churn_source_ops;
 
 #ifdef __cplusplus

@@ -297,6 +297,13 @@ static int32_t source_writer(const churn_section *own, const char *topic, churn_
     return CHURN_OK;
 }
 
+static int32_t source_narrow(churn_section *section, const char *topic, churn_error *err)
+{
+    (void)err;
+    section->put(section, "topics", topic);
+    return CHURN_OK;
+}
+
 static const churn_source_ops ops = {
     .size = sizeof ops,
     .create = source_create,
@@ -319,6 +326,7 @@ static const churn_source_ops ops = {
     .grants = source_grants,
     .writer = source_writer,
     .extents = source_extents,
+    .narrow = source_narrow,
 };
 
 static const char *const paths[] = {"properties", NULL};

@@ -2,6 +2,7 @@
 /* FINDS error section_call | topics names a topic without a name with an empty section */
 /* FINDS warning section_call | apart refuses an empty section and does not say why */
 /* FINDS warning section_call | writer refuses an empty section and does not say why */
+/* FINDS warning section_call | narrow refuses an empty section and does not say why */
 #include <churn/plugin.h>
 #include <churn/source.h>
 
@@ -77,7 +78,8 @@ static const churn_source_ops ops = {.size = sizeof ops,
                                      .topics = topics,
                                      .again = again,
                                      .apart = apart,
-                                     .writer = writer};
+                                     .writer = writer,
+                                     .narrow = apart};
 
 CHURN_PLUGIN(.kind = CHURN_KIND_SOURCE, .name = "section_calls", .version = "1.0.0",
              .summary = "Says what makes no sense of its section", .ops = &ops);

@@ -409,7 +409,8 @@ AT(struct churn_source_ops, lags, 160);
 AT(struct churn_source_ops, grants, 168);
 AT(struct churn_source_ops, writer, 176);
 AT(struct churn_source_ops, extents, 184);
-SIZE(struct churn_source_ops, 192);
+AT(struct churn_source_ops, narrow, 192);
+SIZE(struct churn_source_ops, 200);
 
 /* <churn/store.h> */
 AT(struct churn_pair, name, 0);
