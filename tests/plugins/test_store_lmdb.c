@@ -714,6 +714,37 @@ static void sizes_that_no_page_has(void)
     end();
 }
 
+/* LMDB believes the page that the newest id leads to, even ids to the first, whichever page holds that id. */
+static void transactions_out_of_turn(void)
+{
+    enum { TXN_AT = 16 + 128 };
+    long size;
+    char *bytes;
+    uint64_t newest, ids[2];
+    fill_store();
+    bytes = read_data(&size);
+    for (size_t page = 0; page < 2; page++) {
+        memcpy(&ids[page], bytes + page * PAGE + TXN_AT, sizeof ids[page]);
+    }
+    newest = ids[0] > ids[1] ? ids[0] : ids[1];
+    CU_ASSERT(newest > 2 && ids[0] + ids[1] == 2 * newest - 1);
+    for (size_t page = 0; page < 2; page++) {
+        const uint64_t wrong[] = {newest + 8, newest + 9, ids[1 - page], 34181, UINT64_MAX, UINT64_MAX - 1};
+        char *at = bytes + page * PAGE + TXN_AT;
+        for (size_t i = 0; i < sizeof wrong / sizeof wrong[0]; i++) {
+            memcpy(at, &wrong[i], sizeof wrong[i]);
+            write_data(bytes, size);
+            CU_ASSERT(is_refused());
+        }
+        memcpy(at, &ids[page], sizeof ids[page]);
+    }
+    write_data(bytes, size);
+    CU_ASSERT(!is_refused());
+    free(bytes);
+    open_store("64MiB");
+    end();
+}
+
 /* One bit that the disk has turned is never a wrong profile. */
 static void each_bit_of_a_record(void)
 {
@@ -1046,6 +1077,7 @@ int main(void)
                            TEST(damage_is_reported),
                            TEST(pages_that_hold_something_else),
                            TEST(sizes_that_no_page_has),
+                           TEST(transactions_out_of_turn),
                            TEST(each_bit_of_a_record),
                            TEST(records_of_before_get_a_checksum),
                            TEST(a_file_that_was_cut),

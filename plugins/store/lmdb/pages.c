@@ -79,11 +79,6 @@ static int is_page_size(uint32_t size)
     return size >= 256 && size <= 65536 && (size & (size - 1)) == 0;
 }
 
-static int read_meta(int fd, off_t at, struct meta *ret)
-{
-    return read_header(fd, at, ret) && is_page_size(ret->page_size);
-}
-
 int pages_check_sizes(int fd)
 {
     struct meta first, second;
@@ -97,15 +92,28 @@ int pages_check_sizes(int fd)
     return PAGES_WHOLE;
 }
 
-/* What the transaction began with. */
-static int find_meta(int fd, uint64_t id, struct meta *ret)
+/* What both pages say at one moment: the first one stays while the second one is read. */
+static int read_metas(int fd, struct meta ret[2])
 {
-    struct meta first;
-    if (!read_meta(fd, 0, &first)) {
+    struct meta again;
+    do {
+        if (!read_header(fd, 0, &ret[0]) || !is_page_size(ret[0].page_size) ||
+            !read_header(fd, (off_t)ret[0].page_size, &ret[1]) || !read_header(fd, 0, &again)) {
+            return 0;
+        }
+    } while (again.txn != ret[0].txn);
+    return 1;
+}
+
+/* Transactions write to the two in turn, even ones to the first, so that the ids are neighbours; those of a new file
+ * are 0. LMDB begins with the page that the newest id leads to, whatever id stands in it. */
+static int are_in_turn(const struct meta metas[2])
+{
+    uint64_t first = metas[0].txn, second = metas[1].txn;
+    if (first % 2 != 0) {
         return 0;
     }
-    *ret = first;
-    return first.txn == id || (read_meta(fd, (off_t)first.page_size, ret) && ret->txn == id);
+    return first > second ? first - second == 1 : second - first == 1 || second == 0;
 }
 
 static int check_page(struct walk *walk, uint64_t number, unsigned depth);
@@ -185,10 +193,14 @@ int pages_check(int fd, uint64_t id, uint64_t most)
 {
     struct walk walk = {.fd = fd};
     struct stat st;
-    struct meta meta;
+    struct meta metas[2], meta;
     int verdict = PAGES_WHOLE;
-    if (!find_meta(fd, id, &meta) || fstat(fd, &st) != 0) {
+    if (!read_metas(fd, metas) || fstat(fd, &st) != 0) {
         return PAGES_UNKNOWN;
+    }
+    meta = metas[id % 2]; /* of the transaction, or of one that another process has ended since */
+    if (!are_in_turn(metas) || meta.txn < id) {
+        return PAGES_DAMAGED;
     }
     walk.page_size = meta.page_size;
     walk.pages = (uint64_t)st.st_size / meta.page_size;
