@@ -54,6 +54,7 @@ SCORING = %D%/scoring.c %D%/scoring.h %D%/own_thread.h $(PREDICTION_COMMON) $(TE
 PREDICTION_COMMON = \
   %D%/prediction_cache.c %D%/prediction_cache.h \
   %D%/prediction_record.c %D%/prediction_record.h \
+  %D%/prediction_results.h \
   %D%/trigger.c %D%/trigger.h \
   $(STORE_SESSION) \
   $(JSON_READ)

@@ -1,6 +1,7 @@
 #include "scoring.h"
 
 #include "prediction_record.h"
+#include "prediction_results.h"
 #include <churn/time.h>
 #include <stdlib.h>
 
@@ -209,23 +210,11 @@ int32_t scoring_serve(struct scoring *s, churn_error *err)
 
 /* --- Beginning and end --- */
 
-static struct counter result_counter(const churn_host *host, const char *name, const char *result)
-{
-    const churn_label label = {.name = "result", .value = result};
-    const churn_metric as = {.size = sizeof as,
-                             .kind = CHURN_METRIC_COUNTER,
-                             .name = "predictions_total",
-                             .help = "Predictions by what came of them.",
-                             .labels = &label,
-                             .label_count = 1};
-    return counter_shown(host, name, &as);
-}
-
 void scoring_init(struct scoring *s, const churn_host *host)
 {
     s->host = host;
-    s->answered = result_counter(host, "predictions_answered", "answered");
-    s->failed = result_counter(host, "predictions_failed", "failed");
+    s->answered = prediction_result(host, "predictions_answered", "answered");
+    s->failed = prediction_result(host, "predictions_failed", "failed");
 }
 
 int32_t scoring_start(struct scoring *s, churn_error *err)

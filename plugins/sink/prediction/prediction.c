@@ -8,6 +8,7 @@
 #include "model_options.h"
 #include "model_probe.h"
 #include "outcome.h"
+#include "prediction_results.h"
 #include "queue.h"
 #include "queue_kafka_conf.h"
 #include "service.h"
@@ -179,21 +180,6 @@ static int32_t check(struct prediction *p, churn_error *err)
     return rc;
 }
 
-static struct counter result_counter(const churn_host *host, const char *name, const char *result)
-{
-    const churn_label label = {.name = "result", .value = result};
-    const churn_metric as = {.size = sizeof as,
-                             .kind = CHURN_METRIC_COUNTER,
-                             .name = "predictions_total",
-                             .help =
-                                 "Predictions by what came of them: answered, failed attempts, triggers that "
-                                 "joined another one of their customer, those that were given up, those that `when` "
-                                 "does not want, and those whose customer has a recent one.",
-                             .labels = &label,
-                             .label_count = 1};
-    return counter_shown(host, name, &as);
-}
-
 static void make_counters(struct prediction *p)
 {
     static const int64_t bounds_ms[] = {1, 2, 5, 10, 25, 50, 100, 250, 500, 1000, 2500, 5000, 10000, 30000};
@@ -221,18 +207,19 @@ static void make_counters(struct prediction *p)
                                .help = "1 while the prediction API fails, so that it is asked only now and then.",
                                .labels = &sink,
                                .label_count = 1};
-    p->counters = (struct counters){.requested = counter_shown(host, "predictions_requested", &triggers),
-                                    .answered = result_counter(host, "predictions_answered", "answered"),
-                                    .failed = result_counter(host, "predictions_failed", "failed"),
-                                    .waiting = counter_shown(host, "predictions_waiting", &waiting),
-                                    .coalesced = result_counter(host, "predictions_coalesced", "coalesced"),
-                                    .dead_lettered = result_counter(host, "predictions_dead_lettered", "dead_lettered"),
-                                    .unwanted = result_counter(host, "predictions_unwanted", "unwanted"),
-                                    .recent = result_counter(host, "predictions_recent", "recent"),
-                                    .letters = counter_new(host, "dead_letters"),
-                                    .letters_by_sink = counter_new(host, "dead_letters_rejected_by_sink"),
-                                    .breaker_open = counter_shown(host, "prediction_breaker_open", &open),
-                                    .request = measure_new(host, &request)};
+    p->counters =
+        (struct counters){.requested = counter_shown(host, "predictions_requested", &triggers),
+                          .answered = prediction_result(host, "predictions_answered", "answered"),
+                          .failed = prediction_result(host, "predictions_failed", "failed"),
+                          .waiting = counter_shown(host, "predictions_waiting", &waiting),
+                          .coalesced = prediction_result(host, "predictions_coalesced", "coalesced"),
+                          .dead_lettered = prediction_result(host, "predictions_dead_lettered", "dead_lettered"),
+                          .unwanted = prediction_result(host, "predictions_unwanted", "unwanted"),
+                          .recent = prediction_result(host, "predictions_recent", "recent"),
+                          .letters = counter_new(host, "dead_letters"),
+                          .letters_by_sink = counter_new(host, "dead_letters_rejected_by_sink"),
+                          .breaker_open = counter_shown(host, "prediction_breaker_open", &open),
+                          .request = measure_new(host, &request)};
 }
 
 static const char *path_of(const struct settings *s)
