@@ -2,6 +2,7 @@
 
 #include "pipeline/host.h"
 #include "pipeline/targets.h"
+#include <ctype.h>
 #include <stdlib.h>
 
 static struct option_target plugin_target(const struct section *section, void *self)
@@ -72,10 +73,37 @@ static bool read_options(struct pipeline *pipeline, const struct section *sectio
     return ok;
 }
 
+static bool has_word(const char *text, const char *word)
+{
+    size_t len = strlen(word);
+    for (const char *at = text; (at = strstr(at, word)) != NULL; at += len) {
+        bool begins = at == text || (!isalnum((unsigned char)at[-1]) && strchr("_.-", at[-1]) == NULL);
+        if (begins && !isalnum((unsigned char)at[len]) && at[len] != '_') {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* Whether what a plugin says speaks of an option that was refused before, so that it saw the default in its place. */
+static bool speaks_of_refused(const struct pipeline *pipeline, const struct section *section, const char *message)
+{
+    const struct option_target target = plugin_target(section, NULL);
+    for (uint32_t i = 0; i < target.count; i++) {
+        const struct node *value = config_get(section->node, option_row(&target, i)->name);
+        if (value != NULL && config_has_error(&pipeline->config, value) &&
+            has_word(message, option_row(&target, i)->name)) {
+            return true;
+        }
+    }
+    return false;
+}
+
 static void report_create(struct pipeline *pipeline, const struct section *section, const churn_error *err)
 {
     const struct node *at = err->option[0] != '\0' ? section_place(section, err->option) : section->node;
-    if (at != section->node && config_has_error(&pipeline->config, at)) {
+    if ((at != section->node && config_has_error(&pipeline->config, at)) ||
+        speaks_of_refused(pipeline, section, err->message)) {
         return; /* it follows from what was reported */
     }
     if (err->option[0] != '\0') {

@@ -207,6 +207,13 @@ def test_one_mistake_is_told_once(tmp_path):
     assert "unknown placeholder <rwo>" in done.stderr and len(done.stderr.splitlines()) == 1, done.stderr
 
 
+def test_a_refused_option_is_not_held_against_others(tmp_path):
+    """min_interval is longer than what stands in for a cache_ttl that cannot be read."""
+    sink = "{plugin: prediction, url: 'http://h', brokers: 'h:1', min_interval: 2h, cache_ttl: 3 h}"
+    done = run_churnd("check", "-c", write(tmp_path, f"{SOURCE}{STORE}sinks: [{sink}]\n{DEAD}"), cwd=tmp_path, check=1)
+    assert "cache_ttl: 3 h is not a duration" in done.stderr and len(done.stderr.splitlines()) == 1, done.stderr
+
+
 def test_check_in_json(tmp_path):
     path = HERE / "broken/several_sections.yaml"
     text = run_churnd("check", "-c", path, cwd=tmp_path, check=1).stderr
