@@ -3,6 +3,7 @@
 #include "json_number.h"
 #include "nearest.h"
 #include <churn/store.h>
+#include <math.h>
 #include <stdlib.h>
 
 #define PATH_SIZE CHURN_ERROR_OPTION_SIZE
@@ -14,18 +15,28 @@ static const char *path_of(char *path, uint32_t item, const char *key)
     return path;
 }
 
-/* The profile's field of that name; type 0: it has none, and `nearest` knows what was meant. */
+/* The profile's field of that name; type 0: it has none, and `nearest` (may be NULL) knows what was meant. */
 static uint32_t type_of(const churn_host *host, const char *name, struct nearest *nearest)
 {
     const churn_storage *storage = host->get_extension(host, CHURN_STORAGE_ID);
     churn_profile_field field;
-    for (uint32_t i = 0; storage != NULL && storage->field_at(host, i, &field); i++) {
+    if (storage == NULL || storage->size < offsetof(churn_storage, field_at) + sizeof storage->field_at) {
+        return CHURN_PROFILE_INT; /* there is no store, as `start` says */
+    }
+    for (uint32_t i = 0; storage->field_at(host, i, &field); i++) {
         if (churn_equal(field.name, churn_text(name))) {
             return field.type;
         }
-        nearest_offer(nearest, field.name.ptr);
+        if (nearest != NULL) {
+            nearest_offer(nearest, field.name.ptr);
+        }
     }
     return 0;
+}
+
+uint32_t model_features_type(const churn_host *host, const char *field)
+{
+    return type_of(host, field, NULL);
 }
 
 static int32_t check_field(const churn_host *host, const struct model_features_rules *rules, struct feature *f,
@@ -52,10 +63,11 @@ static int32_t check_field(const churn_host *host, const struct model_features_r
 
 static int32_t check_missing(const struct feature *f, const char *path, churn_error *err)
 {
-    if (f->missing == NULL || feature_is_text(f) || json_number_is(f->missing)) {
+    if (f->missing == NULL || feature_is_text(f) ||
+        (json_number_is(f->missing) && isfinite(strtod(f->missing, NULL)))) {
         return CHURN_OK;
     }
-    return churn_fail_option(err, path, "'%s' is not a number, and '%s' is one", f->missing, f->field);
+    return churn_fail_option(err, path, "'%s' is not a number that models take, and '%s' is one", f->missing, f->field);
 }
 
 static int32_t check_datatype(const struct model_features_rules *rules, const struct feature *f, const char *path,
@@ -91,7 +103,9 @@ static int32_t read_entry(const struct model_features_rules *rules, const char *
             return churn_fail_option(err, path, "a single value belongs here");
         }
         *keys[i].text = (value->flags & CHURN_NODE_NULL) != 0 ? NULL : value->text;
-        return CHURN_OK;
+        return *keys[i].text != NULL && **keys[i].text == '\0' && keys[i].text != &f->missing
+                   ? churn_fail_option(err, path, "must not be empty")
+                   : CHURN_OK; /* a text that is missing may be empty */
     }
     return churn_fail_option(err, path, "unknown option '%s'%s", key, nearest_text(&nearest, hint, sizeof hint));
 }
@@ -173,13 +187,22 @@ void model_features_free(struct features *features)
     *features = (struct features){0};
 }
 
-const churn_str *model_features_find(const struct feature *feature, const churn_pair *fields, uint32_t count)
+const churn_str *model_features_find(churn_str field, const churn_pair *fields, uint32_t count)
 {
-    churn_str name = churn_text(feature->field);
     for (uint32_t i = 0; i < count; i++) {
-        if (churn_equal(fields[i].name, name)) {
+        if (churn_equal(fields[i].name, field)) {
             return &fields[i].value;
         }
     }
     return NULL;
+}
+
+int model_features_number(const churn_str *value, char text[MODEL_FEATURES_NUMBER_SIZE])
+{
+    if (value == NULL || value->len >= MODEL_FEATURES_NUMBER_SIZE) {
+        return 0;
+    }
+    memcpy(text, value->ptr, value->len);
+    text[value->len] = '\0';
+    return json_number_is(text);
 }

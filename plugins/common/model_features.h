@@ -39,7 +39,21 @@ int32_t model_features_read(const churn_host *host, const churn_node *option, co
 
 void model_features_free(struct features *features);
 
-/* What the profile has of a feature's field; NULL: nothing. */
-const churn_str *model_features_find(const struct feature *feature, const churn_pair *fields, uint32_t count);
+/* CHURN_PROFILE_… of a field of profiles; 0: there is none. */
+uint32_t model_features_type(const churn_host *host, const char *field);
+
+static inline int model_features_is_number(uint32_t type)
+{
+    return type == CHURN_PROFILE_INT || type == CHURN_PROFILE_MONEY || type == CHURN_PROFILE_DECIMAL;
+}
+
+/* What the profile has of a field; NULL: nothing. */
+const churn_str *model_features_find(churn_str field, const churn_pair *fields, uint32_t count);
+
+#define MODEL_FEATURES_NUMBER_SIZE 64
+
+/* Copies a number, as profiles have them and JSON writes them. 0: it is none, as if the profile lacked it; so does
+ * NULL. */
+int model_features_number(const churn_str *value, char text[MODEL_FEATURES_NUMBER_SIZE]);
 
 #endif

@@ -227,12 +227,13 @@ def test_features_that_are_refused_at_check(stack, models):
     folder, _ = models
     config = stack.folder / "pipeline.yaml"
     refused = {
-        '[{"field": "last_login_at", "name": "order_count"}]': "no number",
-        '[{"field": "orders", "name": "order_count"}]': "order_count",
+        '[{"field": "last_login_at", "name": "order_count"}]': "{days_since: last_login_at}",
+        '[{"field": "orders", "name": "order_count"}]': "profiles have no field 'orders'",
         '[{"field": "order_count", "name": "count"}]': "the model has no feature 'count'",
-        '[{"field": "order_count", "missing": "none"}]': "must be a number",
-        '[{"field": "order_count", "missing": 0}, {"field": "order_count"}]': "twice",
-        '[{"fields": "order_count"}]': "is not known",
+        '[{"field": "order_count", "missing": "none"}]': "'none' is not a number",
+        '[{"field": "order_count", "missing": 1e39}]': "beyond what XGBoost computes with",
+        '[{"field": "order_count", "missing": 0}, "order_count"]': "twice",
+        '[{"fields": "order_count"}]': "unknown option 'fields' (did you mean 'field'?)",
     }
     for features, message in refused.items():
         config = pipeline(stack, folder / "logistic.json", json.loads(features))

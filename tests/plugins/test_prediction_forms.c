@@ -83,6 +83,9 @@ static void test_features_are_checked(void)
                      key = LIST(MAP(KEYS("field", "missinq"), SCALAR("order_count"), SCALAR("0"))),
                      twice = LIST(SCALAR("order_count"), SCALAR("order_count")),
                      none = LIST(MAP(KEYS("missing"), SCALAR("0"))),
+                     huge = LIST(MAP(KEYS("field", "missing"), SCALAR("order_count"), SCALAR("1e999"))),
+                     nameless = LIST(MAP(KEYS("field", "name"), SCALAR("order_count"), QUOTED(""))),
+                     no_type = LIST(MAP(KEYS("field", "datatype"), SCALAR("order_count"), QUOTED(""))),
                      type = LIST(MAP(KEYS("field", "datatype"), SCALAR("order_count"), SCALAR("FP16")));
     begin();
     check_refused(model_of(FORMAT_KSERVE_V2, &unknown), 1, "features.1.field",
@@ -91,6 +94,9 @@ static void test_features_are_checked(void)
     check_refused(model_of(FORMAT_MLFLOW, &time), 1, "features.0.field", "is a time");
     check_refused(model_of(FORMAT_KSERVE_V2, &text), 1, "features.0", "'last_event_type' is a text");
     check_refused(model_of(FORMAT_KSERVE_V2, &words), 1, "features.0.missing", "'none' is not a number");
+    check_refused(model_of(FORMAT_KSERVE_V2, &huge), 1, "features.0.missing", "'1e999' is not a number");
+    check_refused(model_of(FORMAT_KSERVE_V2, &nameless), 1, "features.0.name", "must not be empty");
+    check_refused(model_of(FORMAT_KSERVE_V2, &no_type), 1, "features.0.datatype", "must not be empty");
     check_refused(model_of(FORMAT_KSERVE_V2, &key), 1, "features.0.missinq", "(did you mean 'missing'?)");
     check_refused(model_of(FORMAT_KSERVE_V2, &twice), 1, "features.1", "'order_count' is there twice");
     check_refused(model_of(FORMAT_KSERVE_V2, &none), 1, "features.0", "a field of the profile belongs here");
@@ -420,12 +426,19 @@ static void test_metadata(void)
                    "it has no input 'spent' (did you mean 'spend'?); it takes 'spend' (FP64), which is not among the "
                    "features");
     check_metadata(m, INPUT("order_count", "INT64", "1"), 0, "it has no input 'spent'");
+    check_metadata(m, "{\"name\":\"order_count\"}," INPUT("spent", "FP64", "1"), -1,
+                   "does not say the datatype of 'order_count'");
+    check_metadata(m, "{\"name\":\"order_count\"}," INPUT("spent", "FP32", "1"), 0, "'spent' is FP32 there");
+    check_metadata(m, "{\"datatype\":\"INT64\"}," INPUT("spent", "FP64", "1"), -1, "the names of 1 of 2 inputs");
+    check_metadata(m, "{\"name\":\"age\"}," INPUT("order_count", "INT64", "1"), 0, "it takes 'age', which is not");
     m.tensor = "x";
     check_metadata(m, INPUT("x", "FP64", "2"), 1, "");
     check_metadata(m, INPUT("x", "FP64", "-1"), 1, "");
     check_metadata(m, INPUT("x", "FP32", "3"), 0,
                    "'x' is FP32 there and FP64 here; 'x' takes 3 features, and there are 2");
     check_metadata(m, INPUT("y", "FP64", "2"), 0, "it has no input 'x'");
+    check_metadata(m, "{\"name\":\"x\",\"datatype\":\"FP64\"}", -1, "does not say the shape of 'x'");
+    check_metadata(m, "{\"datatype\":\"FP64\",\"shape\":[-1,2]}", -1, "the names of 1 of 1 inputs");
 }
 
 int main(void)

@@ -1,6 +1,5 @@
 #include "request_row.h"
 
-#include "json_number.h"
 #include "json_read.h"
 
 static void write_missing(const struct feature *f, struct text_buffer *row)
@@ -16,16 +15,12 @@ static void write_missing(const struct feature *f, struct text_buffer *row)
 
 static void write_number(const struct feature *f, const churn_str *value, struct text_buffer *row)
 {
-    char text[64];
-    if (value != NULL && value->len < sizeof text) {
-        memcpy(text, value->ptr, value->len);
-        text[value->len] = '\0';
-        if (json_number_is(text)) {
-            text_puts(row, text);
-            return;
-        }
+    char text[MODEL_FEATURES_NUMBER_SIZE];
+    if (model_features_number(value, text)) {
+        text_puts(row, text);
+    } else {
+        write_missing(f, row);
     }
-    write_missing(f, row);
 }
 
 /* What is encrypted in the store is open in the profile's JSON alone. */
@@ -61,7 +56,7 @@ void request_row_write(const struct model *model, const churn_host *host, const 
         if (feature_is_text(f)) {
             write_text(f, profile, row);
         } else {
-            write_number(f, model_features_find(f, fields, count), row);
+            write_number(f, model_features_find(churn_text(f->field), fields, count), row);
         }
         text_puts(row, "\n");
     }

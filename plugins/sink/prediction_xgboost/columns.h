@@ -2,8 +2,7 @@
 #ifndef COLUMNS_H
 #define COLUMNS_H
 
-#include <churn/ext/storage.h>
-#include <churn/option.h>
+#include "model_features.h"
 
 struct column {
     churn_str field;

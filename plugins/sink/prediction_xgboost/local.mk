@@ -6,7 +6,7 @@ PREDICTION_XGBOOST = \
   %D%/prediction_xgboost.c
 if HAVE_XGBOOST
 sink_LTLIBRARIES += plugins/sink/prediction_xgboost.la
-plugins_sink_prediction_xgboost_la_SOURCES = $(PREDICTION_XGBOOST) $(SCORING)
+plugins_sink_prediction_xgboost_la_SOURCES = $(PREDICTION_XGBOOST) $(FEATURES) $(SCORING)
 plugins_sink_prediction_xgboost_la_CFLAGS = $(AM_CFLAGS) $(COMMON_CFLAGS) $(JSONC_CFLAGS) $(OPENSSL_CFLAGS) $(XGBOOST_CFLAGS)
 plugins_sink_prediction_xgboost_la_CXXFLAGS = $(AM_CXXFLAGS) $(NLOHMANN_CFLAGS)
 # The regular expression of AM_LDFLAGS hides nothing of what templates of the C++ library make.

@@ -63,9 +63,10 @@ static const churn_option options[] = {
          "probability (binary:logistic); all its trees are used. Read at the start and at each reload (SIGHUP); "
          "model_version is the first 16 digits of the file's SHA-256."},
     {"features", .type = CHURN_OPTION_TREE, .offset = offsetof(struct xgboost_sink, features),
-     .help = "List of {field, name, missing}: the profile's field for the feature called `name` (by default it is "
-             "called as the field), and the number in place of a field that a profile lacks (by default it is missing "
-             "for the model, too). Features that are not listed are fields of their own name."},
+     .help =
+         "List of FIELD or {field, name, missing}: the profile's field for the feature called `name` (by default it is "
+         "called as the field), and the number in place of a field that a profile lacks (by default it is missing "
+         "for the model, too). A feature that is written as a name alone, or not listed, is the field of that name."},
     {"cache_prefix", .default_text = "prediction:", .type = CHURN_OPTION_STRING,
      .offset = offsetof(struct xgboost_sink, cache_prefix),
      .help = "Predictions are stored as hashes whose keys are this and the customer."},
