@@ -1,6 +1,5 @@
 #include "engine/replaying.h"
 
-#include "base/clock.h"
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
@@ -18,6 +17,7 @@ struct extent {
 };
 
 struct replaying {
+    int64_t (*now_ms)(void);
     pthread_mutex_t lock;
     struct extent *extents;
     unsigned count;
@@ -28,7 +28,7 @@ struct replaying {
     unsigned said;    /* how many partitions of others the log was told of */
 };
 
-struct replaying *replaying_new(const struct pipeline *pipeline, bool *ret_ok)
+struct replaying *replaying_new(const struct pipeline *pipeline, int64_t (*now_ms)(void), bool *ret_ok)
 {
     struct replaying *replaying;
     *ret_ok = true;
@@ -41,6 +41,7 @@ struct replaying *replaying_new(const struct pipeline *pipeline, bool *ret_ok)
         free(replaying);
         return NULL;
     }
+    replaying->now_ms = now_ms;
     return replaying;
 }
 
@@ -97,16 +98,19 @@ static void take_extent(void *ctx, const char *topic, int32_t partition, int64_t
     replaying->failed = replaying->failed || (extent == NULL && low < end);
     if (p != NULL) {
         extent->replayed = extent->replayed || is_replayed(p, end);
-        extent->held_ms = p->place != PLACE_NONE ? clock_monotonic_ms() : extent->held_ms;
+        extent->held_ms = p->place != PLACE_NONE ? replaying->now_ms() : extent->held_ms;
     }
 }
 
 void replaying_look(struct worker *worker)
 {
     struct replaying *replaying = worker->pipeline->replaying;
-    int64_t now = clock_monotonic_ms();
-    if (replaying == NULL || source_of(worker)->extents == NULL ||
-        (now - worker->replay_told_ms < LOOK_MS && !worker->reading.at_end)) {
+    int64_t now;
+    if (replaying == NULL || source_of(worker)->extents == NULL) {
+        return;
+    }
+    now = replaying->now_ms();
+    if (now - worker->replay_told_ms < LOOK_MS && !worker->reading.at_end) {
         return;
     }
     worker->replay_told_ms = now;
@@ -120,7 +124,7 @@ void replaying_look(struct worker *worker)
 /* How many partitions are left, and their names; `held`: only those that none of our workers holds. */
 static unsigned list(const struct replaying *replaying, bool held, char names[NAMES_SIZE])
 {
-    int64_t now = clock_monotonic_ms();
+    int64_t now = replaying->now_ms();
     unsigned left = 0;
     size_t at = 0;
     names[0] = '\0';
@@ -142,10 +146,11 @@ static unsigned list(const struct replaying *replaying, bool held, char names[NA
 void replaying_watch(struct replaying *replaying, struct log *log, bool assigned)
 {
     char names[NAMES_SIZE];
-    int64_t now = clock_monotonic_ms();
+    int64_t now;
     if (replaying == NULL) {
         return;
     }
+    now = replaying->now_ms();
     replaying->began_ms = !assigned ? 0 : replaying->began_ms == 0 ? now : replaying->began_ms;
     if (replaying->began_ms == 0 || now - replaying->began_ms < SETTLE_MS) {
         return;
@@ -162,13 +167,17 @@ void replaying_watch(struct replaying *replaying, struct log *log, bool assigned
     replaying->said = left;
 }
 
-bool replaying_may_end(struct replaying *replaying, struct log *log, bool *ret_whole)
+bool replaying_may_end(struct replaying *replaying, struct log *log, bool at_end, bool *ret_whole)
 {
     char names[NAMES_SIZE];
-    int64_t now = clock_monotonic_ms();
+    int64_t now;
     *ret_whole = true;
     if (replaying == NULL) {
-        return true;
+        return at_end;
+    }
+    if (!at_end) { /* what came to us meanwhile is replayed; what is still to come has its time after that */
+        replaying->left_ms = 0;
+        return false;
     }
     (void)pthread_mutex_lock(&replaying->lock);
     unsigned left = list(replaying, false, names), count = replaying->count;
@@ -177,6 +186,7 @@ bool replaying_may_end(struct replaying *replaying, struct log *log, bool *ret_w
     if (left == 0 && !failed) {
         return true;
     }
+    now = replaying->now_ms();
     replaying->left_ms = replaying->left_ms == 0 ? now : replaying->left_ms;
     if (now - replaying->left_ms < SETTLE_MS) {
         return false;

@@ -9,15 +9,16 @@
 
 struct replaying;
 
-/* NULL where the run needs none, or (*ret_ok false) memory ran out. */
-struct replaying *replaying_new(const struct pipeline *pipeline, bool *ret_ok);
+/* NULL where the run needs none, or (*ret_ok false) memory ran out. `now_ms` is the monotonic clock. */
+struct replaying *replaying_new(const struct pipeline *pipeline, int64_t (*now_ms)(void), bool *ret_ok);
 void replaying_free(struct replaying *replaying);
 /* Tells what the worker knows, once a second. [worker] */
 void replaying_look(struct worker *worker);
 /* Says which partitions others hold for a while; `assigned`: every worker knows what is its. [main] */
 void replaying_watch(struct replaying *replaying, struct log *log, bool assigned);
-/* All workers are at their end: whether the run may end, which it does not before partitions that are on their way to
- * us have had their time. *ret_whole is false where some were not replayed, which was said. [main] */
-bool replaying_may_end(struct replaying *replaying, struct log *log, bool *ret_whole);
+/* Whether the run may end, asked all the time: not before all workers are at their end (`at_end`), and have stayed
+ * there while partitions that are on their way to us had their time. *ret_whole is false where some were not replayed,
+ * which was said. [main] */
+bool replaying_may_end(struct replaying *replaying, struct log *log, bool at_end, bool *ret_whole);
 
 #endif

@@ -340,9 +340,9 @@ static void begin_reload(struct run *run)
 static bool is_at_end(struct run *run)
 {
     const struct generation *now = &run->now;
+    bool at_end = now->order == WORKER_GO_ON && generation_count(now, WORKER_AT_END) == now->count;
     bool whole = true;
-    if (now->order != WORKER_GO_ON || generation_count(now, WORKER_AT_END) != now->count ||
-        !replaying_may_end(run->replaying, run->log, &whole)) {
+    if (!replaying_may_end(run->replaying, run->log, at_end, &whole)) {
         return false;
     }
     run->replay_lacks = !whole;
@@ -439,7 +439,7 @@ int run_pipeline(const struct run_options *options, struct pipeline *pipeline, s
     bool ok;
     /* cppcheck-suppress autoVariables; `run` lives as long as the pipeline is used */
     pipeline->handover = &run.handover;
-    pipeline->replaying = run.replaying = replaying_new(pipeline, &ok);
+    pipeline->replaying = run.replaying = replaying_new(pipeline, clock_monotonic_ms, &ok);
     if (!ok) {
         log_line(log, CHURN_LOG_ERROR, "churnd", "out of memory");
         return 1;
