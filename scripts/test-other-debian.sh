@@ -41,4 +41,4 @@ exec scripts/debian-enter.sh "$folder" bash -euo pipefail -c '
     cd build/check
     [ -f config.status ] || ../../configure --enable-werror
     make -j"$(nproc)"
-    make -j"$(nproc)" check VERBOSE=1'
+    /src/scripts/make-check.sh .'
