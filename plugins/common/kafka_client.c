@@ -13,6 +13,8 @@
 #define OUTAGE_GRACE_MS 2000 /* connecting takes a moment, and one of a host's several addresses may not answer */
 #define SILENT_TEXT "Kafka at %s has not answered for %lld s; waiting"
 #define START_ADVICE "; start it, or correct `brokers`"
+#define SILENT_REASON "it takes connections and answers nothing"
+#define SILENT_ADVICE "; is it frozen or overloaded, or does something on the way drop what is sent?"
 #define LOOK_MS 50                     /* between looks at a consumer that closes */
 #define CLOSING_MS 200                 /* by then a consumer that waits for nobody has closed */
 #define COORDINATOR "GroupCoordinator" /* librdkafka's name for its link to it */
@@ -32,6 +34,7 @@ struct link {
     const rd_kafka_t *rk;
     int port;
     int up;
+    int64_t met_ms; /* since when it is connected without being up: nothing was answered yet; 0: it is not */
     char name[];
 };
 
@@ -104,6 +107,18 @@ static struct link *link_of(struct kafka_client *client, const rd_kafka_t *rk, c
     return l;
 }
 
+/* Of librdkafka's states, whether bytes can be sent. */
+static int is_connected(const char *state)
+{
+    static const char *const before[] = {"INIT", "DOWN", "TRY_CONNECT", "CONNECT"};
+    for (size_t i = 0; i < sizeof before / sizeof before[0]; i++) {
+        if (strcmp(state, before[i]) == 0) {
+            return 0;
+        }
+    }
+    return 1;
+}
+
 /* Called by librdkafka's broker threads. */
 static rd_kafka_resp_err_t on_broker_state(rd_kafka_t *rk, int32_t id, const char *protocol, const char *name, int port,
                                            const char *state, void *opaque)
@@ -115,6 +130,11 @@ static rd_kafka_resp_err_t on_broker_state(rd_kafka_t *rk, int32_t id, const cha
     (void)protocol;
     (void)pthread_mutex_lock(&client->lock);
     l = link_of(client, rk, name, port);
+    if (l != NULL && (up || !is_connected(state))) {
+        l->met_ms = 0;
+    } else if (l != NULL && l->met_ms == 0) {
+        l->met_ms = client->host->monotonic_ms(client->host);
+    }
     if (l != NULL && l->up != up) {
         l->up = up;
         atomic_fetch_add(&client->up_count, up ? 1 : -1);
@@ -212,6 +232,12 @@ static int is_silence(const char *reason)
            (strstr(reason, "Connection setup timed out") != NULL && strstr(reason, "state CONNECT") == NULL);
 }
 
+static void keep_silence(struct kafka_client *client)
+{
+    client->advice = SILENT_ADVICE;
+    (void)snprintf(client->reason, sizeof client->reason, "%s", SILENT_REASON);
+}
+
 static void keep_reason(struct kafka_client *client, const char *reason)
 {
     char own[512] = "";
@@ -224,8 +250,7 @@ static void keep_reason(struct kafka_client *client, const char *reason)
     fault = kafka_login_fault(reason, atomic_load(&client->certificate_fault), own);
     client->silent = fault == NULL && is_silence(reason);
     if (client->silent) {
-        client->advice = "; is it frozen or overloaded, or does something on the way drop what is sent?";
-        (void)snprintf(client->reason, sizeof client->reason, "%s", "it takes connections and answers nothing");
+        keep_silence(client);
         return;
     }
     if (fault != NULL) {
@@ -458,6 +483,26 @@ void kafka_client_destroy(struct kafka_client *client, rd_kafka_t *rk, int flags
 int kafka_client_up(const struct kafka_client *client)
 {
     return atomic_load(&client->up_count) > 0;
+}
+
+int kafka_client_awaits(struct kafka_client *client, int64_t for_ms)
+{
+    int64_t now = client->host->monotonic_ms(client->host);
+    int awaits = 0;
+    (void)pthread_mutex_lock(&client->lock);
+    for (const struct link *l = client->links; l != NULL && !awaits; l = l->next) {
+        awaits = l->met_ms != 0 && now - l->met_ms >= for_ms;
+    }
+    (void)pthread_mutex_unlock(&client->lock);
+    return awaits;
+}
+
+/* What another of its addresses said before matters no more, but for what is wrong between the two. */
+void kafka_client_silent(struct kafka_client *client)
+{
+    if (client->reason[0] == '\0' || strcmp(client->advice, START_ADVICE) == 0) {
+        keep_silence(client);
+    }
 }
 
 const char *kafka_client_reason(const struct kafka_client *client)

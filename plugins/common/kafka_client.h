@@ -37,6 +37,12 @@ int kafka_client_hears(const struct kafka_client *client);
 /* 1 when a broker is connected. */
 int kafka_client_up(const struct kafka_client *client);
 
+/* 1 when a broker took a connection at least so long ago, and has not answered since. */
+int kafka_client_awaits(struct kafka_client *client, int64_t for_ms);
+
+/* Nobody waits for an answer any more: that there was none is the reason. */
+void kafka_client_silent(struct kafka_client *client);
+
 /* Why the newest connection failed, for a person; "": none did. And what to do about it, as an end of the sentence; "":
  * the reason says so itself. */
 const char *kafka_client_reason(const struct kafka_client *client);

@@ -19,9 +19,14 @@ static rd_kafka_resp_err_t ask_metadata(struct kafka_client *client, rd_kafka_t 
             break;
         }
         (void)rd_kafka_poll(rk, 0); /* calls back with the reason */
-        if (kafka_client_reason(client)[0] != '\0' && waited >= PROBE_ENOUGH_MS && !kafka_client_up(client)) {
+        if (kafka_client_reason(client)[0] != '\0' && waited >= PROBE_ENOUGH_MS && !kafka_client_up(client) &&
+            !kafka_client_awaits(client, 0)) {
             break;
         }
+    }
+    if (code != RD_KAFKA_RESP_ERR_NO_ERROR &&
+        (kafka_client_up(client) || kafka_client_awaits(client, PROBE_ENOUGH_MS))) {
+        kafka_client_silent(client);
     }
     return code;
 }

@@ -381,6 +381,27 @@ def test_a_certificate_of_ours_that_has_expired(authority, tmp_path):
         server.listener.close()
 
 
+def test_a_broker_that_hangs_is_not_one_that_is_gone(tmp_path):
+    """It takes connections, as its kernel does, and says nothing; a name may stand for another address, too, that refuses."""
+
+    def check(name, port):
+        settings = {
+            "source": {"plugin": "kafka", "brokers": f"{name}:{port}", "topics": ["t"], "group_id": "g"},
+            "store": {"plugin": "lmdb", "path": str(tmp_path / "db")},
+            "dead_letters": {"plugin": "file", "path": str(tmp_path / "dead")},
+        }
+        (tmp_path / "p.yaml").write_text(yaml.safe_dump(settings))
+        return run_churnd("check", "--connect", "-c", tmp_path / "p.yaml", check=1).stderr
+
+    with socket.create_server((HOST, 0)) as frozen:
+        port = frozen.getsockname()[1]
+        for name in (HOST, "localhost"):
+            said = check(name, port)
+            assert "it takes connections and answers nothing; is it frozen" in said and "start it" not in said, said
+    said = check(HOST, port)
+    assert "start it, or correct `brokers`" in said and "is it frozen" not in said, said
+
+
 def test_workers_are_members_of_their_own(kafka, tmp_path):
     """Static membership: two workers of one group.instance.id would fence each other."""
     kafka.create_topics({"static": 2})
