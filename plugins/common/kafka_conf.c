@@ -171,9 +171,15 @@ static int is_quiet(int level, const char *facility)
     return quiet;
 }
 
+/* `properties` of one section may serve consumers and producers, and each passes over what is for the other. */
+static int is_of_the_other(const char *facility, const char *text)
+{
+    return strcmp(facility, "CONFWARN") == 0 && strstr(text, " property and will be ignored by this ") != NULL;
+}
+
 void kafka_conf_log(const churn_host *host, int level, const char *facility, const char *text)
 {
-    int quiet = is_quiet(level, facility);
+    int quiet = is_quiet(level, facility) || is_of_the_other(facility, text);
     churn_log(host, quiet ? CHURN_LOG_DEBUG : CHURN_LOG_WARN, "librdkafka: %s: %s", facility, text);
 }
 

@@ -31,6 +31,15 @@ static int64_t now_ms(void)
 
 static struct fake_host fake;
 
+static _Atomic unsigned warnings;
+
+static void count_warnings(const churn_host *host, int32_t level, const char *message)
+{
+    (void)host;
+    (void)message;
+    warnings += level <= CHURN_LOG_WARN;
+}
+
 /* The message of a refusal of one property; "" when it was taken. */
 static const char *refusal(const char *name, const char *value)
 {
@@ -59,6 +68,28 @@ static void test_properties(void)
     CU_ASSERT_STRING_EQUAL(refusal("group.id", "g"), "`group.id` cannot be set here: use `group_id`");
     CU_ASSERT_STRING_EQUAL(refusal("bootstrap.servers", "a:1"),
                            "`bootstrap.servers` cannot be set here: use `brokers`");
+}
+
+/* What a producer's start warns of a property. */
+static unsigned warned_of(const char *name, const char *value)
+{
+    const churn_map properties = {.keys = &name, .values = &value, .count = 1};
+    churn_error err = {.size = sizeof err};
+    struct kafka_producer *p;
+    fake_host_init(&fake);
+    fake.host.log = count_warnings;
+    warnings = 0;
+    p = kafka_producer_new(&fake.host, "127.0.0.1:1", &properties, &err);
+    CU_ASSERT_PTR_NOT_NULL_FATAL(p);
+    kafka_producer_free(p, 1000);
+    return warnings;
+}
+
+/* One map serves consumers and producers of a section, and each passes over what is the other's. */
+static void test_what_is_the_consumers_is_no_warning(void)
+{
+    CU_ASSERT_EQUAL(warned_of("session.timeout.ms", "10000"), 0);
+    CU_ASSERT_NOT_EQUAL(warned_of("socket.blocking.max.ms", "100"), 0); /* which librdkafka has no more */
 }
 
 static void test_values_stay_secret(void)
@@ -651,6 +682,7 @@ int main(void)
                            TEST(test_mechanisms),
                            TEST(test_faults),
                            TEST(test_probe),
+                           TEST(test_what_is_the_consumers_is_no_warning),
                            TEST(test_values_stay_secret),
                            TEST(test_brokers_are_needed),
                            TEST(test_brokers_are_hosts_and_ports),
