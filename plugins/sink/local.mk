@@ -1,6 +1,4 @@
-sink_LTLIBRARIES += %D%/file.la %D%/kafka.la %D%/prediction_local.la
-%C%_file_la_SOURCES = %D%/file.c plugins/common/stall.h $(GROW) $(OWN_FILE) $(PAUSE) $(TEXT_BUFFER)
-%C%_file_la_CFLAGS = $(AM_CFLAGS) $(COMMON_CFLAGS)
+sink_LTLIBRARIES += %D%/kafka.la %D%/prediction_local.la
 %C%_kafka_la_SOURCES = %D%/kafka.c $(KAFKA_PRODUCER)
 %C%_kafka_la_CFLAGS = $(AM_CFLAGS) $(KAFKA_CFLAGS)
 %C%_kafka_la_LIBADD = $(KAFKA_LIBS)

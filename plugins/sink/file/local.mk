@@ -1,0 +1,3 @@
+sink_LTLIBRARIES += plugins/sink/file.la
+%C%_la_SOURCES = %D%/file.c plugins/common/stall.h $(GROW) $(OWN_FILE) $(PAUSE) $(TEXT_BUFFER)
+%C%_la_CFLAGS = $(AM_CFLAGS) $(COMMON_CFLAGS)
