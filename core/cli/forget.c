@@ -7,6 +7,7 @@
 #include "cli/audited.h"
 #include "cli/forget_customers.h"
 #include "cli/forget_ends.h"
+#include "cli/forget_kept.h"
 #include "cli/forget_places.h"
 #include "cli/forget_receipt.h"
 #include "cli/read_apart.h"
@@ -32,6 +33,7 @@ struct forget {
     struct key key;
     void *session;
     struct held_places profiles, others;
+    struct forget_kept kept;
     struct live_instance *instances;
     size_t instance_count;
     struct forget_receipt receipt;
@@ -238,6 +240,20 @@ static bool erase(struct forget *f)
     return result == CHURN_OK && erase_places(f, &f->others, false) == CHURN_OK;
 }
 
+/* Once nobody writes a letter of before any more. */
+static bool erase_kept(struct forget *f)
+{
+    f->kept = (struct forget_kept){.pipeline = f->pipeline,
+                                   .customers = (const char *const *)f->ids.items,
+                                   .count = f->ids.count,
+                                   .erase = true,
+                                   .ends = &f->ends,
+                                   .until_ms = f->arguments->has_until ? f->arguments->until_ms : INT64_MIN,
+                                   .found = forget_receipt_add_kept,
+                                   .ctx = &f->receipt};
+    return forget_kept_search(&f->kept, &f->err) == CHURN_OK;
+}
+
 /* ---- whoever runs the pipeline ---- */
 
 static int32_t take_instance_key(void *ctx, churn_str key)
@@ -358,7 +374,7 @@ static bool act(struct forget *f)
         return false;
     }
     return ops_of(f)->open(f->pipeline->store_instance->self, &f->session, &f->err) == CHURN_OK && write_tombstone(f) &&
-           erase(f) && await_instances(f) && erase(f);
+           erase(f) && await_instances(f) && erase(f) && erase_kept(f);
 }
 
 /* The exit status. */
@@ -367,9 +383,11 @@ static int finish(struct forget *f, bool done)
     f->receipt.complete = f->receipt.complete && done;
     f->receipt.instances = f->instances;
     f->receipt.instance_count = f->instance_count;
+    f->receipt.untold = f->kept.untold;
     f->receipt.failure = done ? NULL : f->err.message;
     if (!done) {
-        printable_line(stderr, "churnd: %s: %s; %s", f->pipeline->store.label, f->err.message,
+        printable_line(stderr, "churnd: %s: %s; %s",
+                       f->kept.section != NULL ? f->kept.section->label : f->pipeline->store.label, f->err.message,
                        f->receipt.number == 0 ? "nobody is forgotten" : "give the command again");
     } else if (!f->receipt.complete) {
         printable_line(stderr,
@@ -405,7 +423,8 @@ static void release(struct forget *f)
     forget_places_free(&f->profiles);
     forget_places_free(&f->others);
     customer_ids_free(&f->ids);
-    (void)json_object_put(f->receipt.erased);
+    forget_receipt_free(&f->receipt);
+    forget_kept_free(&f->kept);
     free(f->instances);
     key_wipe(&f->key);
 }
@@ -415,7 +434,7 @@ int command_forget(const struct arguments *arguments, struct loader *loader, str
     struct pipeline pipeline;
     struct forget f = {.arguments = arguments, .pipeline = &pipeline};
     int status = 1;
-    if (!customer_ids_read(&f.ids, arguments)) {
+    if (!customer_ids_read(&f.ids, arguments, "forget")) {
         customer_ids_free(&f.ids);
         return 1;
     }

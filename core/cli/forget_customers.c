@@ -26,6 +26,9 @@ static bool add(struct customer_ids *ids, const char *id)
                        MAX_CUSTOMER_ID);
         return false;
     }
+    if (name_index_find(&ids->known, id, strlen(id)) >= 0) {
+        return true;
+    }
     if (ids->count == ids->room) {
         unsigned room = ids->room == 0 ? 16 : ids->room * 2;
         char **grown = realloc((void *)ids->items, room * sizeof *grown);
@@ -34,7 +37,9 @@ static bool add(struct customer_ids *ids, const char *id)
     }
     if (ids->count < ids->room && (ids->items[ids->count] = strdup(id)) != NULL) {
         ids->count++;
-        return true;
+        if (name_index_add(&ids->known, ids->items[ids->count - 1]) >= 0) {
+            return true;
+        }
     }
     (void)fputs("churnd: out of memory\n", stderr);
     return false;
@@ -61,7 +66,7 @@ static bool read_file(struct customer_ids *ids, const char *path)
     return ok && !told;
 }
 
-bool customer_ids_read(struct customer_ids *ids, const struct arguments *arguments)
+bool customer_ids_read(struct customer_ids *ids, const struct arguments *arguments, const char *command)
 {
     for (unsigned i = 0; i < arguments->operand_count; i++) {
         if (!add(ids, arguments->operands[i])) {
@@ -72,7 +77,7 @@ bool customer_ids_read(struct customer_ids *ids, const struct arguments *argumen
         return false;
     }
     if (ids->count == 0) {
-        (void)fputs("churnd: forget: whom? Name customers, or give --file FILE with one id a line\n", stderr);
+        (void)fprintf(stderr, "churnd: %s: whom? Name customers, or give --file FILE with one id a line\n", command);
     }
     return ids->count > 0;
 }
@@ -83,5 +88,6 @@ void customer_ids_free(struct customer_ids *ids)
         free(ids->items[i]);
     }
     free((void *)ids->items);
+    name_index_free(&ids->known);
     *ids = (struct customer_ids){0};
 }

@@ -2,17 +2,19 @@
 #ifndef FORGET_CUSTOMERS_H
 #define FORGET_CUSTOMERS_H
 
-#include <stdbool.h>
+#include "base/name_index.h"
 
 struct arguments;
 
 struct customer_ids {
-    char **items;
+    char **items; /* each once */
     unsigned count, room;
+    struct name_index known;
 };
 
-/* False, with a message to standard error: there is none, or one is no customer_id. To be freed either way. */
-bool customer_ids_read(struct customer_ids *ids, const struct arguments *arguments);
+/* Those of `command`. False, with a message to standard error: there is none, or one is no customer_id. To be freed
+ * either way. */
+bool customer_ids_read(struct customer_ids *ids, const struct arguments *arguments, const char *command);
 void customer_ids_free(struct customer_ids *ids);
 
 #endif

@@ -1,6 +1,7 @@
 #include "cli/forget_receipt.h"
 
 #include "base/json_build.h"
+#include "base/json_text.h"
 #include "base/printable.h"
 #include <churn/time.h>
 #include <errno.h>
@@ -27,6 +28,42 @@ void forget_receipt_add(struct forget_receipt *receipt, const struct held_place 
     (void)json_object_array_add(receipt->erased, object);
 }
 
+void forget_receipt_add_kept(void *ctx, const struct kept_record *record)
+{
+    struct forget_receipt *receipt = ctx;
+    const char *customer = receipt->customers[record->customer];
+    struct json_object *object, *records;
+    struct text name = {0};
+    text_printf(&name, "%s\t%s\t%s", record->section->label, customer, record->place);
+    text_append(&name, "", 1);
+    receipt->kept = receipt->kept != NULL ? receipt->kept : json_object_new_object();
+    if (!name.failed && !json_object_object_get_ex(receipt->kept, name.bytes, &object)) {
+        object = json_object_new_object();
+        json_add_text(object, "customer", customer);
+        json_add_text(object, "section", record->section->label);
+        json_add_text(object, "file", record->place);
+        json_add(object, "records", json_object_new_int64(0));
+        json_add(receipt->kept, name.bytes, object);
+    }
+    if (!name.failed) {
+        records = json_object_object_get(object, "records");
+        (void)json_object_set_int64(records, json_object_get_int64(records) + 1);
+    }
+    text_free(&name);
+}
+
+void forget_receipt_free(struct forget_receipt *receipt)
+{
+    (void)json_object_put(receipt->erased);
+    (void)json_object_put(receipt->kept);
+}
+
+static bool is_searched(const struct target *target)
+{
+    return strcmp(target->kind, CHURN_TARGET_FILE) == 0 && forget_kept_can(target->section) &&
+           strcmp(target->name, "-") != 0;
+}
+
 /* What a source reads is passed over; it is there all the same. */
 struct json_object *forget_receipt_elsewhere(const struct pipeline *pipeline)
 {
@@ -35,7 +72,8 @@ struct json_object *forget_receipt_elsewhere(const struct pipeline *pipeline)
         const struct target *target = &pipeline->targets.items[i];
         bool holds = strcmp(target->kind, CHURN_TARGET_TOPIC) == 0 || strcmp(target->kind, CHURN_TARGET_FILE) == 0 ||
                      strcmp(target->kind, CHURN_TARGET_FOLDER) == 0;
-        if (holds && target->section != &pipeline->store && (target->flags & CHURN_TARGET_INNER) == 0) {
+        if (holds && !is_searched(target) && target->section != &pipeline->store &&
+            (target->flags & CHURN_TARGET_INNER) == 0) {
             struct json_object *object = json_object_new_object();
             json_add_text(object, "section", target->section->label);
             json_add_text(object, target->kind, target->name);
@@ -75,6 +113,55 @@ static struct json_object *instances(const struct forget_receipt *receipt)
     return list;
 }
 
+static struct json_object *erased(const struct forget_receipt *receipt)
+{
+    struct json_object *list = json_object_new_array();
+    for (size_t i = 0; receipt->erased != NULL && i < json_object_array_length(receipt->erased); i++) {
+        (void)json_object_array_add(list, json_object_get(json_object_array_get_idx(receipt->erased, i)));
+    }
+    if (receipt->kept != NULL) {
+        struct json_object_iterator at = json_object_iter_begin(receipt->kept),
+                                    end = json_object_iter_end(receipt->kept);
+        for (; !json_object_iter_equal(&at, &end); json_object_iter_next(&at)) {
+            (void)json_object_array_add(list, json_object_get(json_object_iter_peek_value(&at)));
+        }
+    }
+    return list;
+}
+
+/* Files of instances on other machines are theirs. */
+static void add_host(struct json_object *list, const struct pipeline *pipeline, const char *host)
+{
+    for (unsigned i = 0; i < pipeline->targets.count; i++) {
+        const struct target *target = &pipeline->targets.items[i];
+        if (is_searched(target)) {
+            struct json_object *object = json_object_new_object();
+            json_add_text(object, "section", target->section->label);
+            json_add_text(object, target->kind, target->name);
+            json_add_text(object, "host", host);
+            (void)json_object_array_add(list, object);
+        }
+    }
+}
+
+static struct json_object *elsewhere(const struct forget_receipt *receipt)
+{
+    struct json_object *list = forget_receipt_elsewhere(receipt->pipeline);
+    char own[sizeof receipt->instances->host] = "";
+    (void)gethostname(own, sizeof own - 1);
+    for (size_t i = 0; i < receipt->instance_count; i++) {
+        const char *host = receipt->instances[i].host;
+        bool told = *host == '\0' || strcmp(host, own) == 0;
+        for (size_t j = 0; j < i && !told; j++) {
+            told = strcmp(receipt->instances[j].host, host) == 0;
+        }
+        if (!told) {
+            add_host(list, receipt->pipeline, host);
+        }
+    }
+    return list;
+}
+
 static struct json_object *make(const struct forget_receipt *receipt)
 {
     struct json_object *object = json_object_new_object();
@@ -94,9 +181,11 @@ static struct json_object *make(const struct forget_receipt *receipt)
     json_add(object, "tombstone", json_object_new_int64((int64_t)receipt->number));
     json_add_text(object, "tombstone_id", receipt->id);
     json_add(object, "below", partitions(receipt->ends));
-    json_add(object, "erased", receipt->erased != NULL ? json_object_get(receipt->erased) : json_object_new_array());
+    json_add(object, "erased", erased(receipt));
+    json_add(object, "cannot_be_told",
+             receipt->untold != NULL ? json_object_get(receipt->untold) : json_object_new_array());
     json_add(object, "instances", instances(receipt));
-    json_add(object, "elsewhere", forget_receipt_elsewhere(receipt->pipeline));
+    json_add(object, "elsewhere", elsewhere(receipt));
     return object;
 }
 

@@ -3,6 +3,7 @@
 #define FORGET_RECEIPT_H
 
 #include "cli/forget_ends.h"
+#include "cli/forget_kept.h"
 #include "cli/forget_places.h"
 #include "profile/tombstones.h"
 #include <json-c/json.h>
@@ -23,6 +24,8 @@ struct forget_receipt {
     int64_t until_ms;
     const struct source_ends *ends;
     struct json_object *erased; /* places, owned */
+    struct json_object *kept;   /* those of records in files, by their texts, owned */
+    struct json_object *untold; /* of forget_kept; may be NULL */
     const struct live_instance *instances;
     size_t instance_count;
     bool complete;
@@ -30,9 +33,13 @@ struct forget_receipt {
 };
 
 void forget_receipt_add(struct forget_receipt *receipt, const struct held_place *place);
+/* One more record; as kept_record_fn. */
+void forget_receipt_add_kept(void *receipt, const struct kept_record *record);
+void forget_receipt_free(struct forget_receipt *receipt);
 /* To a new file, only its owner's, or to standard output where `path` is NULL. False, with a message. */
 bool forget_receipt_write(const struct forget_receipt *receipt, const char *path);
-/* What this program does not erase: the places, other than its store, that the pipeline reads and writes. */
+/* What this program does not erase: the places that the pipeline reads and writes, but for its store and what can be
+ * searched. */
 struct json_object *forget_receipt_elsewhere(const struct pipeline *pipeline);
 
 #endif

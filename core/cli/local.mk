@@ -10,6 +10,8 @@ libcore_la_SOURCES += \
   %D%/audited.c \
   %D%/audited.h \
   %D%/check.c \
+  %D%/clear_json.c \
+  %D%/clear_json.h \
   %D%/command_line.c \
   %D%/command_line.h \
   %D%/command_table.c \
@@ -50,6 +52,8 @@ libcore_la_SOURCES += \
   %D%/forget_customers.h \
   %D%/forget_ends.c \
   %D%/forget_ends.h \
+  %D%/forget_kept.c \
+  %D%/forget_kept.h \
   %D%/forget_places.c \
   %D%/forget_places.h \
   %D%/forget_receipt.c \

@@ -158,15 +158,26 @@ static bool pass_over(struct worker *worker, const churn_record *record, enum wr
     return true;
 }
 
+/* A letter of a customer who was forgotten; nothing of it is left. */
+static bool is_erased(const churn_record *record)
+{
+    static const char sign[] = CHURN_ERASED_LINE;
+    return record->value.len >= sizeof sign - 1 && memcmp(record->value.ptr, sign, sizeof sign - 1) == 0;
+}
+
 bool put_back_take(struct worker *worker, const churn_record *record, const struct original *original)
 {
     const struct redrive *redrive = worker->pipeline->redrive;
     struct letter letter;
     char why[256];
-    enum letter_kind kind =
-        letter_read(&letter, record, redrive->envelope, protect_section_ring(worker->pipeline), why, sizeof why);
-    enum written written = redrive_written(redrive, letter.written_ms);
+    enum letter_kind kind;
+    enum written written;
     bool ok;
+    if (redrive->envelope && is_erased(record)) {
+        return true;
+    }
+    kind = letter_read(&letter, record, redrive->envelope, protect_section_ring(worker->pipeline), why, sizeof why);
+    written = redrive_written(redrive, letter.written_ms);
     if (kind == LETTER_NONE) {
         ok = put_back_leave(worker, record, why);
     } else if (written != WRITTEN_WITHIN) {

@@ -235,3 +235,114 @@ def test_a_file_and_an_embedded_store(tmp_path):
     again = run_churnd("run", "--until-end", "--replay-from", "beginning", "-c", config, env=state, check=0)
     assert "forgotten 5" in again.stdout, again.stdout
     assert (total(GONE), total(OTHER)) == (1, 5)
+
+
+def lines_of(path):
+    return [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
+
+
+def letters_of(path, customer):
+    return sum(1 for line in lines_of(path) if customer in json.dumps(line))
+
+
+def broken(customer):
+    """(key, value) of an order that becomes a dead letter."""
+    return customer, order(customer)[1].replace("order_placed", "no_such_type")
+
+
+def test_letters_and_alerts_in_files(tmp_path):
+    """Opened where they are encrypted, taken out where they stand; what cannot be told is named."""
+    lines, letters, alerts = tmp_path / "events.jsonl", tmp_path / "letters.jsonl", tmp_path / "alerts.jsonl"
+    settings = {
+        "source": {"plugin": "file", "path": str(lines)},
+        "store": {"plugin": "lmdb", "path": str(tmp_path / "db")},
+        "sinks": [{"plugin": "file", "name": "seen", "input": "events", "path": str(alerts)}],
+        "dead_letters": {"plugin": "file", "name": "dead_letters", "path": str(letters)},
+        "forget": {"key": KEY},
+        "protect": {"keys": {"k1": "11" * 32}, "dead_letters": "encrypt"},
+    }
+    config = tmp_path / "p.yaml"
+    config.write_text(yaml.safe_dump(settings))
+    state = {"XDG_STATE_HOME": str(tmp_path / "state")}
+    events = [order(GONE), order(OTHER), broken(GONE), broken(OTHER), (None, '{"customer_id": cut'), broken(GONE)]
+    lines.write_text("".join(value + "\n" for _, value in events))
+    run_churnd("run", "--until-end", "-c", config, env=state, check=0)
+    assert len(lines_of(letters)) == 4 and all(line["encrypted"] for line in lines_of(letters))
+    rotated, packed = tmp_path / "letters.jsonl.1", tmp_path / "letters.jsonl.2.gz"
+    rotated.write_bytes(letters.read_bytes())
+    packed.write_bytes(b"\x1f\x8b")
+
+    shown = run_churnd("where", GONE, OTHER, "-c", config, check=0).stdout
+    assert f"dead_letters: {letters} (2 records)" in shown and f"seen: {alerts} (1 records)" in shown, shown
+    exported = json.loads(run_churnd("where", GONE, OTHER, "--export", "-c", config, check=0).stdout)
+    assert [answer["customer"] for answer in exported] == [GONE, OTHER]
+    for answer, count in zip(exported, (4, 2), strict=True):
+        records = [place["record"] for place in answer["places"] if place["section"] == "dead_letters"]
+        assert [record["value"]["customer_id"] for record in records] == [answer["customer"]] * count
+
+    # A key that is not there: whose these are is not guessed.
+    config.write_text(yaml.safe_dump({**settings, "protect": {"keys": {"k2": "22" * 32}}}))
+    answer = json.loads(run_churnd("where", GONE, "--format", "json", "-c", config, check=0).stdout)
+    untold = {(place["file"], "key 'k1'" in place["why"]): place.get("records") for place in answer["cannot_be_told"]}
+    assert untold == {(str(letters), True): 4, (str(rotated), True): 4, (str(packed), False): None}, untold
+    config.write_text(yaml.safe_dump(settings))
+
+    before = {path: path.read_bytes().splitlines() for path in (letters, rotated, alerts)}
+    receipt = json.loads(run_churnd("forget", GONE, "-c", config, check=0).stdout)
+    erased = {place["file"]: place["records"] for place in receipt["erased"] if "file" in place}
+    assert erased == {str(letters): 2, str(rotated): 2, str(alerts): 1}, erased
+    assert [(place["file"], place.get("records")) for place in receipt["cannot_be_told"] if "records" in place] == [
+        (str(letters), 1),
+        (str(rotated), 1),
+    ]
+    assert str(packed) in json.dumps(receipt["cannot_be_told"])
+    for path, old in before.items():
+        new = path.read_bytes().splitlines()
+        gone = [i for i, line in enumerate(new) if json.loads(line) == {"forgotten": True}]
+        assert len(gone) == erased[str(path)] and [len(line) for line in new] == [len(line) for line in old]
+        assert [line for i, line in enumerate(new) if i not in gone] == [
+            line for i, line in enumerate(old) if i not in gone
+        ]
+        assert GONE.encode() not in path.read_bytes()
+
+    redriven = run_churnd("redrive", "-c", config, env=state, check=0)
+    assert re.search(r"redriven +2 +still bad 2", redriven.stdout) and "left alone" not in redriven.stdout
+    answer = json.loads(run_churnd("where", GONE, "--format", "json", "-c", config, check=0).stdout)
+    assert answer["places"] == []
+
+
+def test_letters_of_a_run_that_goes_on(shop, tmp_path):
+    """Nothing of others is lost while the file is written; the crash journal names no customer."""
+    letters = tmp_path / "letters.jsonl"
+
+    def into_a_file(settings):
+        change(settings)
+        settings["processors"] = []
+        settings["dead_letters"] = {"plugin": "file", "path": str(letters)}
+
+    shop.config = pipeline(shop.folder / "consumer.yaml", into_a_file)
+    live = shop.churnd("-c", shop.config)
+    shop.kafka.produce(TOPIC, [broken(c) for c in (GONE, OTHER) for _ in range(200)])
+    wait_for("the letters", lambda: len(lines_of(letters)) == 400, 60)
+    before = letters.read_bytes()
+    forgetting = shop.churnd("forget", GONE, "-c", shop.config)
+    for _ in range(10):
+        shop.kafka.produce(TOPIC, [broken(OTHER) for _ in range(20)])
+    assert forgetting.wait(120) == 0, forgetting.err
+    receipt = json.loads(forgetting.out)
+    assert [place["records"] for place in receipt["erased"] if place.get("file") == str(letters)] == [200], receipt
+    shop.kafka.produce(TOPIC, [broken(GONE)])
+    wait_for("the letters of after", lambda: letters_of(letters, GONE) == 1, 60)
+
+    def ids():
+        """A run that learns who is forgotten reads again what it had in flight, so a letter may be there twice."""
+        return {json.loads(line["value"])["event_id"] for line in lines_of(letters) if "value" in line}
+
+    wait_for("the others' letters", lambda: len(ids()) == 401, 60)
+    live.send(9)
+    live.wait(60)
+    for old, new in zip(before.splitlines(), letters.read_bytes().splitlines(), strict=False):
+        assert json.loads(new) == {"forgotten": True} if GONE.encode() in old else new == old
+    journals = [path.read_bytes() for path in (shop.folder / "state").rglob("*.journal")]
+    assert journals and all(TOPIC.encode() in text for text in journals), "the place that it was at"
+    assert not any(customer.encode() in text for customer in (GONE, OTHER) for text in journals)

@@ -495,6 +495,146 @@ static void test_standard_output_to_a_slow_pipe(void)
     free(got);
 }
 
+/* ---- what it keeps ---- */
+
+static const char *get_path(const churn_section *section, const char *name)
+{
+    (void)section;
+    return strcmp(name, "path") == 0 ? path : NULL;
+}
+
+struct seen {
+    const char *doomed; /* lines that begin so are erased; NULL: none */
+    unsigned lines, erased, half, unreadable;
+    int last_fails; /* the third one ends it all */
+    char places[8][256];
+};
+
+static int32_t judge(void *ctx, const churn_kept *kept)
+{
+    struct seen *seen = ctx;
+    if (kept->value.ptr == NULL) {
+        CU_ASSERT_PTR_NOT_NULL(kept->why);
+        (void)snprintf(seen->places[seen->unreadable++ % 8], sizeof seen->places[0], "%s", kept->place);
+        return CHURN_OK;
+    }
+    seen->lines++;
+    seen->half += (kept->flags & CHURN_KEPT_HALF) != 0;
+    if (seen->last_fails && seen->lines == 3) {
+        return CHURN_FATAL;
+    }
+    if (seen->doomed != NULL &&
+        ((kept->flags & CHURN_KEPT_HALF) != 0 || strncmp(kept->value.ptr, seen->doomed, strlen(seen->doomed)) == 0)) {
+        seen->erased++;
+        return CHURN_REJECT;
+    }
+    return CHURN_OK;
+}
+
+static int32_t search(struct seen *seen)
+{
+    const churn_section section = {.size = sizeof section, .get = get_path};
+    churn_error err = {.size = sizeof err};
+    return ops()->search(&section, judge, seen, &err);
+}
+
+static void write_file(const char *name, const char *text)
+{
+    FILE *file = fopen(name, "w");
+    CU_ASSERT_PTR_NOT_NULL_FATAL(file);
+    (void)fputs(text, file);
+    (void)fclose(file);
+}
+
+#define LINE_A "{\"customer_id\":\"a\",\"n\":1}"
+#define GONE_A "{\"forgotten\":true       }"
+
+static void test_lines_are_erased_where_they_stand(void)
+{
+    char rotated[300], packed[300], copied[300], dated[300], other[300];
+    struct seen seen = {.doomed = "{\"customer_id\":\"a\""}, again = {0};
+    CU_ASSERT_EQUAL(search(&seen), CHURN_OK); /* there is no file yet */
+    CU_ASSERT_EQUAL(seen.lines, 0);
+    end(start("auto", "true"));
+    (void)snprintf(rotated, sizeof rotated, "%s.1", path);
+    (void)snprintf(dated, sizeof dated, "%s-20260131", path);
+    (void)snprintf(packed, sizeof packed, "%s.2.gz", path);
+    (void)snprintf(copied, sizeof copied, "%s.old", path);
+    (void)snprintf(other, sizeof other, "%s2", path);
+    write_file(path, "b\n" LINE_A "\n\n\"c\"\n" LINE_A);
+    write_file(rotated, LINE_A "\n");
+    write_file(dated, LINE_A "\n");
+    write_file(packed, LINE_A "\n");
+    write_file(copied, LINE_A "\n");
+    write_file(other, LINE_A "\n");
+    CU_ASSERT_EQUAL(search(&seen), CHURN_OK);
+    expect_content("b\n" GONE_A "\n\n\"c\"\n" GONE_A);
+    CU_ASSERT_EQUAL(seen.lines, 6);
+    CU_ASSERT_EQUAL(seen.erased, 4);
+    CU_ASSERT_EQUAL(seen.unreadable, 2); /* the packed one and the copy; another file is another's */
+    CU_ASSERT_EQUAL(search(&again), CHURN_OK);
+    CU_ASSERT_EQUAL(again.lines, 2);
+    (void)unlink(rotated);
+    (void)unlink(dated);
+    (void)unlink(packed);
+    (void)unlink(copied);
+    (void)unlink(other);
+    (void)unlink(path);
+}
+
+/* As a crash leaves it: the sign is there, and the rest is not gone. */
+static void test_a_half_erased_line_is_erased(void)
+{
+    struct seen looked = {0}, seen = {.doomed = "x"}, stopped = {.last_fails = 1};
+    end(start("auto", "true"));
+    write_file(path, "a\n{\"forgotten\":truestomer_id\":\"a\",\"n\":1}\nb\nc\n");
+    CU_ASSERT_EQUAL(search(&looked), CHURN_OK);
+    CU_ASSERT_EQUAL(looked.half, 1);
+    CU_ASSERT_EQUAL(search(&stopped), CHURN_FATAL);
+    CU_ASSERT_EQUAL(search(&seen), CHURN_OK);
+    CU_ASSERT_EQUAL(seen.erased, 1);
+    expect_content("a\n{\"forgotten\":true                    }\nb\nc\n");
+    (void)unlink(path);
+}
+
+static void test_erasing_while_workers_write(void)
+{
+    pthread_t threads[3];
+    char letters[] = "abc", line[512];
+    int counts[3] = {0}, wrong = 0;
+    struct seen seen = {.doomed = "c"};
+    FILE *file;
+    end(start("auto", "true"));
+    for (int i = 0; i < 3; i++) {
+        (void)pthread_create(&threads[i], NULL, append_many, &letters[i]);
+    }
+    for (int i = 0; i < 20; i++) {
+        CU_ASSERT_EQUAL(search(&seen), CHURN_OK);
+    }
+    for (int i = 0; i < 3; i++) {
+        (void)pthread_join(threads[i], NULL);
+    }
+    CU_ASSERT_EQUAL(search(&seen), CHURN_OK);
+    CU_ASSERT_EQUAL(seen.erased, 3000);
+    file = fopen(path, "r");
+    while (fgets(line, sizeof line, file) != NULL) {
+        int is_gone = strncmp(line, "{\"forgotten\":true ", 18) == 0 && line[299] == '}';
+        char first = is_gone ? 'c' : line[0];
+        if (strlen(line) == 301 && (is_gone || strspn(line, (char[]){first, '\0'}) == 300) && first >= 'a' &&
+            first <= 'c') {
+            counts[first - 'a']++;
+        } else {
+            wrong++;
+        }
+    }
+    (void)fclose(file);
+    CU_ASSERT_EQUAL(wrong, 0);
+    for (int i = 0; i < 3; i++) {
+        CU_ASSERT_EQUAL(counts[i], 3000);
+    }
+    (void)unlink(path);
+}
+
 int main(void)
 {
     CU_TestInfo tests[] = {TEST(test_lines_are_appended),
@@ -511,6 +651,9 @@ int main(void)
                            TEST(test_workers_share_a_file),
                            TEST(test_bad_paths),
                            TEST(test_standard_output_to_a_slow_pipe),
+                           TEST(test_lines_are_erased_where_they_stand),
+                           TEST(test_a_half_erased_line_is_erased),
+                           TEST(test_erasing_while_workers_write),
                            CU_TEST_INFO_NULL};
     char command[64];
     int status;

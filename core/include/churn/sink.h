@@ -45,6 +45,25 @@ typedef struct churn_read_back {
     char description[512]; /**< what is read, for the log: "reads the dead letters of …" */
 } churn_read_back;
 
+/** How a line begins that a sink has written over one that it erased. Since ABI 1.3. */
+#define CHURN_ERASED_LINE "{\"forgotten\":true"
+
+enum { CHURN_KEPT_HALF = 1 /**< its erasing was cut short: there is no telling what it was, and it is to be erased */ };
+
+/** One record that a sink keeps. Since ABI 1.3. */
+typedef struct churn_kept {
+    uint32_t size;
+    uint32_t flags;    /**< CHURN_KEPT_… */
+    const char *place; /**< where, such as a file */
+    int64_t at;        /**< where in it */
+    /** The record's value, or a line as of CHURN_READ_BACK_LINES; ptr NULL: what this place holds cannot be read. */
+    churn_str value;
+    const char *why; /**< why not, and what to do; NULL: it can */
+} churn_kept;
+
+/** CHURN_OK: it stays; CHURN_REJECT: it is to be erased; CHURN_FATAL: no further one is wanted. */
+typedef int32_t (*churn_kept_fn)(void *ctx, const churn_kept *kept);
+
 typedef struct churn_sink_ops {
     uint32_t size;
     uint32_t accepts; /**< CHURN_RECORD_EVENT | …: what it can be given */
@@ -97,6 +116,14 @@ typedef struct churn_sink_ops {
     void (*grants)(void *self, uint32_t use, churn_grant_fn fn, void *ctx);
     uint32_t judges; /**< CHURN_JUDGES_…: what of its `when` it judges itself, by <churn/ext/when.h>; 0: nothing */
     uint32_t reserved;
+    /**
+     * Optional: gives each record that sinks with these options have written and still keep to `fn`, in any order, and
+     * erases those that it rejects: they are gone for good when this returns, and nothing else is, also while a
+     * pipeline writes there and after a crash in the middle of it. One that is erased begins with CHURN_ERASED_LINE, or
+     * is not there. For `churnd where` and `churnd forget`; no instance is needed. CHURN_OK; CHURN_RETRY, or what `fn`
+     * answered: not all of them were looked at. NULL: a customer cannot be looked for there. [main]
+     */
+    int32_t (*search)(const churn_section *own, churn_kept_fn fn, void *ctx, churn_error *err);
 } churn_sink_ops;
 
 enum { CHURN_JUDGES_PROFILES = 1 /**< conditions on profiles and predictions, of a sink for triggers (ABI 1.3) */ };

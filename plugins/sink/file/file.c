@@ -3,8 +3,9 @@
  * is renamed, deleted or cut meanwhile, as logs are rotated, is begun anew, with what was not yet safe in the old one.
  */
 #include "grow.h"
+#include "kept.h"
+#include "lock.h"
 #include "own_file.h"
-#include "pause.h"
 #include "stall.h"
 #include "text_buffer.h"
 #include <churn/plugin.h>
@@ -290,20 +291,6 @@ static void sync_folder(const char *path)
     if (fd >= 0) {
         (void)fsync(fd);
         (void)close(fd);
-    }
-}
-
-/* 1: locked (or the file system knows no locks). 0: somebody else has held it for `timeout_ms`. */
-static int lock_file(int fd, uint32_t timeout_ms)
-{
-    for (uint32_t waited = 0;; waited++) {
-        if (flock(fd, LOCK_EX | LOCK_NB) == 0 || (errno != EWOULDBLOCK && errno != EINTR)) {
-            return 1;
-        }
-        if (waited >= timeout_ms) {
-            return 0;
-        }
-        pause_ms(1);
     }
 }
 
@@ -675,6 +662,12 @@ static int32_t file_read_back(const churn_section *own, churn_read_back *back, c
     return CHURN_OK;
 }
 
+static int32_t file_search(const churn_section *own, churn_kept_fn fn, void *ctx, churn_error *err)
+{
+    const char *path = own->get(own, "path");
+    return path == NULL || *path == '\0' || is_stdout(path) ? CHURN_OK : kept_search(path, fn, ctx, err);
+}
+
 static const churn_sink_ops ops = {
     .size = sizeof(churn_sink_ops),
     .accepts = CHURN_RECORD_EVENT | CHURN_RECORD_TRIGGER | CHURN_RECORD_ALERT | CHURN_RECORD_DEAD_LETTER,
@@ -686,6 +679,7 @@ static const churn_sink_ops ops = {
     .destroy = file_destroy,
     .probe = file_probe,
     .read_back = file_read_back,
+    .search = file_search,
 };
 
 static const char *const paths[] = {"path", NULL};

@@ -366,7 +366,16 @@ AT(struct churn_sink_ops, read_back, 72);
 AT(struct churn_sink_ops, grants, 80);
 AT(struct churn_sink_ops, judges, 88);
 AT(struct churn_sink_ops, reserved, 92);
-SIZE(struct churn_sink_ops, 96);
+AT(struct churn_sink_ops, search, 96);
+SIZE(struct churn_sink_ops, 104);
+AT(struct churn_kept, size, 0);
+AT(struct churn_kept, flags, 4);
+AT(struct churn_kept, place, 8);
+AT(struct churn_kept, at, 16);
+AT(struct churn_kept, value, 24);
+AT(struct churn_kept, why, 40);
+SIZE(struct churn_kept, 48);
+VALUE(CHURN_KEPT_HALF, 1);
 VALUE(CHURN_JUDGES_PROFILES, 1);
 
 /* <churn/source.h> */
