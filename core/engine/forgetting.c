@@ -1,6 +1,7 @@
 #include "engine/forgetting.h"
 
 #include "base/clock.h"
+#include "engine/adoptions.h"
 #include "pipeline/instance.h"
 #include "profile/profile.h"
 #include "profile/store_keys.h"
@@ -33,6 +34,7 @@ struct forgetting {
     char name[TOMBSTONE_ID_SIZE]; /* of this instance, among others */
     pthread_rwlock_t lock;        /* of the set */
     struct tombstones set;
+    struct adoptions instances; /* of plugins that take part */
     pthread_mutex_t queue_lock;
     pthread_cond_t news; /* the end */
     struct erasure *queue;
@@ -267,7 +269,7 @@ static void ripen(struct forgetting *f)
         int64_t one = atomic_load(&f->adopted[i]);
         least = one < least ? one : least;
     }
-    f->answered = least;
+    f->answered = adoptions_least(&f->instances, least);
     (void)pthread_mutex_lock(&f->queue_lock);
     f->ripe = f->queue;
     f->queue = NULL;
@@ -405,6 +407,7 @@ static void release(struct forgetting *f)
     drop_queue(f->ripe);
     tombstones_free(&f->set);
     key_wipe(&f->key);
+    adoptions_free(&f->instances);
     (void)pthread_cond_destroy(&f->news);
     (void)pthread_mutex_destroy(&f->queue_lock);
     (void)pthread_rwlock_destroy(&f->lock);
@@ -438,6 +441,7 @@ static struct forgetting *make(struct pipeline *pipeline, unsigned workers)
         atomic_init(&f->adopted[i], -1);
     }
     atomic_init(&f->looked_ms, INT64_MIN / 2);
+    adoptions_init(&f->instances);
     (void)pthread_rwlock_init(&f->lock, NULL);
     (void)pthread_mutex_init(&f->queue_lock, NULL);
     (void)pthread_condattr_init(&attributes);
@@ -520,9 +524,21 @@ void forgetting_adopt(struct forgetting *f, unsigned worker, int64_t known)
     }
 }
 
+void forgetting_adopt_instance(struct forgetting *f, const churn_host *host, int64_t known)
+{
+    if (f != NULL) {
+        adoptions_set(&f->instances, host, known);
+    }
+}
+
+int64_t forgetting_looked_ms(const struct forgetting *f)
+{
+    return f != NULL ? atomic_load(&f->looked_ms) : INT64_MAX;
+}
+
 bool forgetting_looked_since(const struct forgetting *f, int64_t ms)
 {
-    return f == NULL || atomic_load(&f->looked_ms) > ms;
+    return forgetting_looked_ms(f) > ms;
 }
 
 bool forgetting_lapsed(const struct forgetting *f)

@@ -35,13 +35,17 @@ void forgetting_stop(struct forgetting *forgetting);
 int64_t forgetting_known(const struct forgetting *forgetting);
 /* The worker holds nothing that was made without the first `known`. */
 void forgetting_adopt(struct forgetting *forgetting, unsigned worker, int64_t known);
+/* An instance of a plugin holds nothing that they cover; from its first call on it takes part. */
+void forgetting_adopt_instance(struct forgetting *forgetting, const churn_host *host, int64_t known);
+/* When the newest look that has ended began, by the monotonic clock. */
+int64_t forgetting_looked_ms(const struct forgetting *forgetting);
 /* Whether a look began later than that, by the monotonic clock, and has ended. */
 bool forgetting_looked_since(const struct forgetting *forgetting, int64_t ms);
 
 /* Whether a customer has a tombstone; *ret_id: the newest one's, *ret_settled: whether his profile may be put. */
 bool forgetting_find(struct forgetting *forgetting, churn_str customer, char ret_id[TOMBSTONE_ID_SIZE],
                      bool *ret_settled);
-/* Whether an event of his is forgotten; see tombstones_cover. */
+/* Whether an event of his is forgotten, or what followed from one; see tombstones_cover. */
 bool forgetting_covers(struct forgetting *forgetting, churn_str customer, churn_str source, int64_t offset,
                        int64_t time_ms);
 /* No profile may be put now. */

@@ -2,6 +2,7 @@
 
 #include "base/clock.h"
 #include "engine/forgetting.h"
+#include "engine/forgetting_calls.h"
 #include "pipeline/instance.h"
 #include <pthread.h>
 #include <stdlib.h>
@@ -144,6 +145,7 @@ static bool start_forgetting(struct pipeline *pipeline)
         log_line(pipeline->log, CHURN_LOG_ERROR, "churnd", "what follows forgotten customers could not be started");
         return false;
     }
+    pipeline->forgetting_calls = pipeline->forgetting != NULL ? &forgetting_calls : NULL;
     return true;
 }
 
@@ -211,6 +213,7 @@ void generation_end(struct generation *generation, int64_t patience_ms, int stat
     free((void *)generation->workers);
     forgetting_stop(pipeline->forgetting);
     pipeline->forgetting = NULL;
+    pipeline->forgetting_calls = NULL;
     instance_free(pipeline->store_instance); /* nobody may have a store's folder open twice */
     pipeline->store_instance = NULL;
     if (watched) {

@@ -1,6 +1,8 @@
 EXTRA_DIST += %D%/README.md
 
 libcore_la_SOURCES += \
+  %D%/adoptions.c \
+  %D%/adoptions.h \
   %D%/checkpoint.c \
   %D%/checkpoint.h \
   %D%/commit.c \
@@ -15,6 +17,8 @@ libcore_la_SOURCES += \
   %D%/event_in.h \
   %D%/forgetting.c \
   %D%/forgetting.h \
+  %D%/forgetting_calls.c \
+  %D%/forgetting_calls.h \
   %D%/passing_over.c \
   %D%/passing_over.h \
   %D%/generation.c \
@@ -92,6 +96,8 @@ libcore_la_SOURCES += \
   %D%/state.h \
   %D%/stored.c \
   %D%/stored.h \
+  %D%/strays.c \
+  %D%/strays.h \
   %D%/summary.c \
   %D%/summary.h \
   %D%/tapping.c \

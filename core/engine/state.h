@@ -72,6 +72,7 @@ struct sink_state {
 };
 
 struct session_user;
+struct stray;
 struct original;
 
 /* What the log has been told of damaged profiles. */
@@ -163,7 +164,9 @@ struct worker_writer {
 
 /* Of windows.c: the tombstones that it has adopted. */
 struct worker_forgetting {
-    int64_t known;    /* -1: none, not even that there are none */
+    int64_t known;        /* -1: none, not even that there are none */
+    bool told;            /* … and nothing of before is left anywhere */
+    struct stray *strays; /* of strays.c */
     int64_t doubt_ms; /* since when the store has less than it acknowledged, perhaps by an erasure; 0: it does not */
 };
 

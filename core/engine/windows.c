@@ -9,6 +9,7 @@
 #include "engine/processors.h"
 #include "engine/progress.h"
 #include "engine/session.h"
+#include "engine/strays.h"
 #include "engine/tapping.h"
 #include "engine/watch.h"
 #include "engine/writer.h"
@@ -111,6 +112,7 @@ static bool filling_is_due(struct worker *worker, bool source_idle)
 
 void windows_discard(struct worker *worker)
 {
+    strays_keep(worker);
     for (uint64_t number = worker->ring.oldest; number <= worker->ring.newest; number++) {
         struct window *window = window_at(worker, number);
         writer_discard(worker, window);
@@ -129,13 +131,14 @@ void windows_discard(struct worker *worker)
 
 /* The store may have lost what it acknowledged: everything that rests on it is forgotten, and reading goes on from what
  * the store itself says is in it. */
-static void rewind_to_checkpoints(struct worker *worker)
+static bool rewind_to_checkpoints(struct worker *worker)
 {
     worker->session.went_back = false;
     windows_discard(worker);
     cache_free(&worker->cache);
     processors_forget(worker);
     progress_rewind(worker);
+    return !worker->failed;
 }
 
 /* Whatever was put of a customer who is forgotten may have come after he was erased. */
@@ -163,10 +166,22 @@ static bool adopt(struct worker *worker, int64_t known)
     if (worker->forgetting.known >= 0 && !erase_held(worker)) {
         return false;
     }
-    rewind_to_checkpoints(worker);
-    worker->forgetting = (struct worker_forgetting){.known = known};
-    forgetting_adopt(worker->pipeline->forgetting, worker->number, known);
+    if (!rewind_to_checkpoints(worker)) {
+        return false;
+    }
+    worker->forgetting.known = known;
+    worker->forgetting.doubt_ms = 0;
+    worker->forgetting.told = false;
     return true;
+}
+
+/* What sinks had taken of it they may still write, until they answer. */
+static void tell_adopted(struct worker *worker)
+{
+    if (!worker->forgetting.told && !strays_are_held(worker)) {
+        forgetting_adopt(worker->pipeline->forgetting, worker->number, worker->forgetting.known);
+        worker->forgetting.told = true;
+    }
 }
 
 bool windows_move_on(struct worker *worker, bool source_idle, uint32_t timeout_ms)
@@ -181,9 +196,9 @@ bool windows_move_on(struct worker *worker, bool source_idle, uint32_t timeout_m
     if (known != worker->forgetting.known) {
         return adopt(worker, known);
     }
+    tell_adopted(worker);
     if (worker->session.went_back) {
-        rewind_to_checkpoints(worker);
-        return true;
+        return rewind_to_checkpoints(worker);
     }
     if (!placing_step(worker)) {
         return false;

@@ -14,6 +14,7 @@
 #include "engine/replaying.h"
 #include "engine/rounds.h"
 #include "engine/session.h"
+#include "engine/strays.h"
 #include "engine/watch.h"
 #include "engine/windows.h"
 #include "engine/writer.h"
@@ -368,6 +369,7 @@ void worker_free(struct worker *worker)
     for (unsigned i = 0; worker->sink_states != NULL && i < worker->pipeline->sink_count; i++) {
         owed_free(&worker->sink_states[i].owed);
     }
+    strays_free(worker);
     free(worker->sink_states);
     free(worker->reading.records);
     free(worker->origin.originals);

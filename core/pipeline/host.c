@@ -9,6 +9,7 @@
 #include "profile/profile_view.h"
 #include "profile/store_keys.h"
 #include <churn/ext/event_types.h>
+#include <churn/ext/forgetting.h>
 #include <churn/ext/health.h>
 #include <churn/ext/metrics.h>
 #include <churn/ext/storage.h>
@@ -229,7 +230,9 @@ static const void *on_extension(const churn_host *host, const char *id)
                                           .customer_json = on_customer_json,
                                           .field_at = on_field_at};
     static const churn_when when = {.size = sizeof when, .asks = on_asks, .holds = on_holds};
-    (void)host;
+    if (strcmp(id, CHURN_FORGETTING_ID) == 0) {
+        return instance_of(host)->pipeline->forgetting_calls;
+    }
     if (strcmp(id, CHURN_WHEN_ID) == 0) {
         return &when;
     }

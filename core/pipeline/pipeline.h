@@ -11,6 +11,7 @@
 #include "pipeline/type_rules.h"
 #include "plugin/journal.h"
 #include "profile/store_keys.h"
+#include <churn/ext/forgetting.h>
 
 #define PIPELINE_MAX_WORKERS JOURNAL_WORKERS
 #define PIPELINE_MAX_SINKS 31 /* beside the dead letters': a bit for each, and OUTPUT_AGAIN */
@@ -74,20 +75,21 @@ struct pipeline {
     bool until_end;
     bool read_only; /* its store is only looked at */
     struct replay replay;
-    bool profiles_only;                      /* no sinks, and what breaks a rule is counted and set aside nowhere */
-    char rebuilt[STORE_KEYS_MAX_PREFIX + 1]; /* of a rebuild: the key prefix of the pipeline that is rebuilt */
-    struct instance *store_instance;         /* one for all workers */
-    struct store_overlay *overlay;           /* what plugins write is kept here instead; NULL: in the store */
-    struct targets targets;                  /* what its plugins read and write */
-    struct protection *protection;           /* of personal data; NULL: there is none */
-    struct journal *journal;                 /* of a run; its owner is whoever runs the pipeline */
-    struct handover *handover;               /* of a run; NULL: it is never reloaded */
-    struct replaying *replaying;             /* of a replay until the end; NULL: it is none */
-    struct forgetting *forgetting;           /* of a run; NULL: nobody is forgotten */
-    struct taps *taps;                       /* of a run; NULL: nobody can look at its records */
-    struct audit *audit;                     /* of a run; NULL: acts are not audited */
-    struct recent_alerts *alerts;            /* of a run, to be shown; NULL: nobody is shown any */
-    const struct redrive *redrive;           /* NULL: the source is the pipeline's own */
+    bool profiles_only;                       /* no sinks, and what breaks a rule is counted and set aside nowhere */
+    char rebuilt[STORE_KEYS_MAX_PREFIX + 1];  /* of a rebuild: the key prefix of the pipeline that is rebuilt */
+    struct instance *store_instance;          /* one for all workers */
+    struct store_overlay *overlay;            /* what plugins write is kept here instead; NULL: in the store */
+    struct targets targets;                   /* what its plugins read and write */
+    struct protection *protection;            /* of personal data; NULL: there is none */
+    struct journal *journal;                  /* of a run; its owner is whoever runs the pipeline */
+    struct handover *handover;                /* of a run; NULL: it is never reloaded */
+    struct replaying *replaying;              /* of a replay until the end; NULL: it is none */
+    struct forgetting *forgetting;            /* of a run; NULL: nobody is forgotten */
+    const churn_forgetting *forgetting_calls; /* what plugins are told of it; NULL: nothing */
+    struct taps *taps;                        /* of a run; NULL: nobody can look at its records */
+    struct audit *audit;                      /* of a run; NULL: acts are not audited */
+    struct recent_alerts *alerts;             /* of a run, to be shown; NULL: nobody is shown any */
+    const struct redrive *redrive;            /* NULL: the source is the pipeline's own */
     /* NULL, or exchanges services of each instance's host: for tests. */
     void (*adapt_host)(churn_host *host);
     struct test_bench *bench; /* NULL: its source, store and sinks are its own */

@@ -68,17 +68,32 @@ static void close_gap(struct owed *owed, uint32_t gap)
     owed->slots[gap] = 0;
 }
 
-bool owed_remove(struct owed *owed, uint64_t id)
+/* owed->room: it is not there. */
+static uint32_t find(const struct owed *owed, uint64_t id)
 {
     if (owed->room == 0 || id == 0) {
-        return false;
+        return owed->room;
     }
     for (uint32_t slot = first_slot(owed, id); owed->slots[slot] != 0; slot = slot_after(owed, slot)) {
         if (owed->slots[slot] == id) {
-            close_gap(owed, slot);
-            owed->count--;
-            return true;
+            return slot;
         }
     }
-    return false;
+    return owed->room;
+}
+
+bool owed_has(const struct owed *owed, uint64_t id)
+{
+    return find(owed, id) < owed->room;
+}
+
+bool owed_remove(struct owed *owed, uint64_t id)
+{
+    uint32_t slot = find(owed, id);
+    if (slot == owed->room) {
+        return false;
+    }
+    close_gap(owed, slot);
+    owed->count--;
+    return true;
 }

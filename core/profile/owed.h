@@ -17,6 +17,7 @@ void owed_free(struct owed *owed);
 bool owed_reserve(struct owed *owed, uint32_t more);
 /* Adds an id that is not there; room was reserved. */
 void owed_add(struct owed *owed, uint64_t id);
+bool owed_has(const struct owed *owed, uint64_t id);
 /* False when it is not there. */
 bool owed_remove(struct owed *owed, uint64_t id);
 

@@ -196,7 +196,7 @@ const struct tombstone *tombstones_newest(const struct tombstones *set, const un
 
 static bool covers(const struct tombstone *stone, churn_str source, int64_t offset, int64_t time_ms)
 {
-    if (time_ms < stone->until_ms) {
+    if (time_ms < stone->until_ms || (source.len == 0 && time_ms < stone->at_ms)) {
         return true;
     }
     for (uint32_t i = 0; i < stone->end_count; i++) {

@@ -58,7 +58,7 @@ void tombstones_free(struct tombstones *set);
 /* The newest one of a customer; NULL: he is not forgotten. */
 const struct tombstone *tombstones_newest(const struct tombstones *set, const unsigned char hash[TOMBSTONE_HASH_BYTES]);
 /* Whether an event is one of those that are forgotten; `source` as a partition's name, `time_ms` INT64_MAX where it is
- * not known. */
+ * not known. An empty source: nobody knows where it stands, and it is, when its time is before the forgetting. */
 bool tombstones_cover(const struct tombstones *set, const unsigned char hash[TOMBSTONE_HASH_BYTES], churn_str source,
                       int64_t offset, int64_t time_ms);
 

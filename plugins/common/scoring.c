@@ -60,7 +60,7 @@ static const struct trigger *newest(const struct scoring *s, uint32_t first)
     const struct trigger *best = s->records[first].trigger;
     for (uint32_t i = first + 1; i < s->count; i++) {
         const struct trigger *t = s->records[i].trigger;
-        if (t != NULL && t->timestamp_ms >= best->timestamp_ms && same_customer(t, best)) {
+        if (t != NULL && !s->records[i].done && t->timestamp_ms >= best->timestamp_ms && same_customer(t, best)) {
             best = t;
         }
     }
@@ -71,7 +71,7 @@ static void mark_done(struct scoring *s, uint32_t first, const struct trigger *t
 {
     for (uint32_t k = first; k < s->count; k++) {
         struct scoring_record *r = &s->records[k];
-        if (r->trigger != NULL && same_customer(r->trigger, trigger)) {
+        if (r->trigger != NULL && !r->forgotten && same_customer(r->trigger, trigger)) {
             r->done = 1;
             r->damaged = damaged;
         }
@@ -82,8 +82,32 @@ static void mark_done(struct scoring *s, uint32_t first, const struct trigger *t
 static void mark_waiting(struct scoring *s)
 {
     for (uint32_t i = 0; i < s->count; i++) {
-        s->records[i].done = s->records[i].done && s->records[i].damaged;
+        s->records[i].done = s->records[i].done && (s->records[i].damaged || s->records[i].forgotten);
     }
+}
+
+/* CHURN_OK: *ret is set. CHURN_RETRY: who is forgotten is not known at the moment. */
+static int32_t ask_forgotten(const struct scoring *s, const struct trigger *trigger, int *ret, churn_error *err)
+{
+    int32_t covered = forgotten_covers(&s->forgotten, trigger);
+    *ret = covered == 1;
+    return covered != CHURN_PENDING ? CHURN_OK
+                                    : churn_fail(err, CHURN_RETRY, "who is forgotten cannot be read at the moment");
+}
+
+/* What was forgotten with its customer is done, and nothing comes of it. */
+static int32_t pass_over(struct scoring *s, churn_error *err)
+{
+    int32_t rc = CHURN_OK;
+    for (uint32_t i = 0; i < s->count && rc == CHURN_OK; i++) {
+        struct scoring_record *r = &s->records[i];
+        if (r->trigger != NULL && !r->done) {
+            rc = ask_forgotten(s, r->trigger, &r->forgotten, err);
+            r->done = r->forgotten;
+            counter_add(&s->passed_over, r->forgotten);
+        }
+    }
+    return rc;
 }
 
 /* One for each customer who waits. */
@@ -168,6 +192,17 @@ static int32_t make_hash(struct batch *b, uint32_t i, churn_error *err)
                : churn_fail(err, CHURN_FATAL, "out of memory");
 }
 
+/* Time has passed since the profiles were read. If somebody was forgotten, all wait, to be judged anew. */
+static int32_t ask_again(const struct batch *b, churn_error *err)
+{
+    int forgotten = 0;
+    int32_t rc = CHURN_OK;
+    for (uint32_t i = 0; i < b->count && rc == CHURN_OK && !forgotten; i++) {
+        rc = ask_forgotten(b->scoring, b->triggers[i], &forgotten, err);
+    }
+    return forgotten ? churn_fail(err, CHURN_RETRY, "a customer was forgotten meanwhile") : rc;
+}
+
 static int32_t store(struct batch *b, churn_error *err)
 {
     struct scoring *s = b->scoring;
@@ -177,10 +212,14 @@ static int32_t store(struct batch *b, churn_error *err)
     while (made < b->count && (rc = make_hash(b, made, err)) == CHURN_OK) {
         made++;
     }
+    rc = rc == CHURN_OK ? ask_again(b, err) : rc;
     if (rc == CHURN_OK) {
         rc = store_session_result(&s->store, s->store.ops->write(s->store.session, b->hashes, made, err), err);
     }
     for (uint32_t i = 0; i < made; i++) {
+        if (rc == CHURN_OK) {
+            rc = forgotten_note(&s->forgotten, b->predictions[i].trigger, b->hashes[i].key, err);
+        }
         free((char *)(uintptr_t)b->hashes[i].key.ptr);
         if (rc == CHURN_OK) {
             prediction_record_show(s->host, b->predictions[i].trigger, &b->predictions[i].cached);
@@ -192,11 +231,15 @@ static int32_t store(struct batch *b, churn_error *err)
 int32_t scoring_serve(struct scoring *s, churn_error *err)
 {
     struct batch b;
-    int32_t rc;
+    int64_t known;
+    int news = forgotten_news(&s->forgotten, &known);
+    int32_t rc = pass_over(s, err);
     b.scoring = s;
     b.pick_count = b.read = b.count = 0;
-    pick(&b);
-    rc = read_profiles(&b, err);
+    if (rc == CHURN_OK) {
+        pick(&b);
+        rc = read_profiles(&b, err);
+    }
     if (rc == CHURN_OK && b.count > 0) {
         rc = s->model.score(s->model.ctx, b.count, b.scores, err);
         rc = rc == CHURN_OK ? store(&b, err) : rc;
@@ -205,7 +248,7 @@ int32_t scoring_serve(struct scoring *s, churn_error *err)
     if (rc != CHURN_OK) {
         mark_waiting(s);
     }
-    return rc;
+    return rc == CHURN_OK && news ? forgotten_adopt(&s->forgotten, &s->store, known, err) : rc;
 }
 
 /* --- Beginning and end --- */
@@ -215,11 +258,19 @@ void scoring_init(struct scoring *s, const churn_host *host)
     s->host = host;
     s->answered = prediction_result(host, "predictions_answered", "answered");
     s->failed = prediction_result(host, "predictions_failed", "failed");
+    s->passed_over = prediction_result(host, "predictions_forgotten", "forgotten");
 }
 
 int32_t scoring_start(struct scoring *s, churn_error *err)
 {
+    forgotten_init(&s->forgotten, s->host);
     return store_session_init(&s->store, s->host, "predictions", err);
+}
+
+int scoring_has_work(const struct scoring *s)
+{
+    int64_t known;
+    return s->count > 0 || forgotten_news(&s->forgotten, &known);
 }
 
 int scoring_has_room(const struct scoring *s)
@@ -268,6 +319,7 @@ void scoring_stop(struct scoring *s)
 void scoring_free(struct scoring *s)
 {
     store_session_close(&s->store);
+    forgotten_free(&s->forgotten);
     for (uint32_t i = 0; i < s->count; i++) {
         free(s->records[i].trigger);
     }

@@ -4,6 +4,7 @@
 #define SCORING_H
 
 #include "counter.h"
+#include "forgotten.h"
 #include "store_session.h"
 #include "trigger.h"
 #include <churn/sink.h>
@@ -29,11 +30,14 @@ struct scoring {
     struct store_session store;
     struct counter answered;
     struct counter failed;
+    struct counter passed_over; /* triggers of customers who are forgotten */
+    struct forgotten forgotten;
     struct scoring_record {
         uint64_t id;
         struct trigger *trigger; /* owned; NULL: malformed */
         int done;                /* its prediction, or that of a newer trigger of its customer, is stored */
         int damaged;             /* done, without one: the stored profile cannot be read */
+        int forgotten;           /* … its event was forgotten with its customer */
     } records[SCORING_MAX];
     uint32_t count;
     churn_error malformed; /* the newest message of a malformed trigger */
@@ -46,6 +50,8 @@ void scoring_init(struct scoring *scoring, const churn_host *host);
 /* Finds the store (for `start`). */
 int32_t scoring_start(struct scoring *scoring, churn_error *err);
 
+/* Whether scoring_serve is to be called. */
+int scoring_has_work(const struct scoring *scoring);
 int scoring_has_room(const struct scoring *scoring);
 /* Takes a trigger over, where there is room. NULL: it was malformed, as `why` says. */
 void scoring_add(struct scoring *scoring, uint64_t id, struct trigger *trigger, const churn_error *why);

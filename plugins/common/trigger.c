@@ -34,6 +34,8 @@ struct trigger *trigger_new(const struct trigger *from)
     trigger->event_type = place(&at, from->event_type);
     trigger->timestamp = place(&at, from->timestamp);
     trigger->timestamp_ms = timestamp_ms;
+    trigger->next = NULL;
+    trigger->forgotten = 0;
     return trigger;
 }
 

@@ -13,6 +13,8 @@ struct trigger {
     churn_str event_type;
     churn_str timestamp; /* YYYY-MM-DDTHH:MM:SS.mmmZ */
     int64_t timestamp_ms;
+    struct trigger *next; /* for who keeps several; NULL: none */
+    int forgotten;        /* … and asks which of them are given up */
     char texts[];
 };
 

@@ -258,7 +258,7 @@ void kafka_producer_free(struct kafka_producer *p, int64_t deadline_ms)
 
 static struct {
     struct {
-        const char *customer, *event;
+        const char *customer, *event, *position;
     } rows[256]; /* to be read */
     uint32_t count;
     int more;
@@ -272,7 +272,7 @@ static int32_t read_rows(void *back, struct waiting *waiting, int *ret_more, chu
     (void)back;
     *ret_more = rows.more;
     for (uint32_t i = 0; i < rows.count && rows.read_result == CHURN_OK; i++) {
-        const struct trigger texts = {.request_id = str("t/0/1"),
+        const struct trigger texts = {.request_id = str(rows.rows[i].position),
                                       .customer_id = str(rows.rows[i].customer),
                                       .event_id = str(rows.rows[i].event),
                                       .event_type = str("login"),
@@ -334,10 +334,16 @@ static const struct queue_back_ops back_ops = {.read = read_rows,
                                                .free = free_back};
 static const struct queue queue = {.back_ops = &back_ops, .back = &rows};
 
-static void arrives(const char *customer, const char *event)
+static void arrives_from(const char *customer, const char *event, const char *position)
 {
     rows.rows[rows.count].customer = customer;
+    rows.rows[rows.count].position = position;
     rows.rows[rows.count++].event = event;
+}
+
+static void arrives(const char *customer, const char *event)
+{
+    arrives_from(customer, event, "t/0/1");
 }
 
 /* --- The store --- */
@@ -409,6 +415,7 @@ static void prepare(const char *brokers)
                                  .dead_lettered = counter_new(&fake.host, "dead_lettered"),
                                  .unwanted = counter_new(&fake.host, "unwanted"),
                                  .recent = counter_new(&fake.host, "recent"),
+                                 .forgotten = counter_new(&fake.host, "forgotten"),
                                  .letters = counter_new(&fake.host, "letters"),
                                  .letters_by_sink = counter_new(&fake.host, "letters_by_sink")};
     CU_ASSERT_EQUAL_FATAL(store_session_init(&session, &fake.host, "predictions", &err), CHURN_OK);
@@ -630,6 +637,277 @@ static void test_a_recent_prediction_stands(void)
     turn();
     CHECK_CALLS(POST("D", "d1") "; " POST("E", "f1"));
     CU_ASSERT_EQUAL(counted("recent"), 1);
+    end();
+}
+
+/* --- Customers who are forgotten --- */
+
+static _Atomic int64_t forgotten_below; /* in t/0, of customer G */
+static _Atomic int is_unsure;
+
+static int32_t covers_g(const churn_forgettable *what)
+{
+    return atomic_load(&is_unsure) ? CHURN_PENDING
+                                   : churn_equal(what->customer_id, str("G")) && churn_equal(what->topic, str("t")) &&
+                                         what->partition == 0 && what->offset < atomic_load(&forgotten_below);
+}
+
+/* Nobody is forgotten yet, and the service knows. */
+static void begin_forgetting(const char *brokers)
+{
+    prepare(brokers);
+    fake.forgotten = covers_g;
+    atomic_store(&forgotten_below, 0);
+    atomic_store(&is_unsure, 0);
+    fake.forgotten_adopted = 99;
+    service = service_start(&fake.host, &settings, &counters, &queue, &session, &err);
+    CU_ASSERT_PTR_NOT_NULL_FATAL(service);
+    turn();
+    CU_ASSERT_EQUAL(fake.forgotten_adopted, 0);
+    calls[0] = '\0';
+}
+
+static void forget_g(void)
+{
+    atomic_store(&forgotten_below, 5);
+    fake.forgotten_known = fake.forgotten_known + 1;
+    calls[0] = '\0';
+}
+
+/* Nothing came of it but that it is removed, and whoever forgets is told. */
+static void expect_given_up(void)
+{
+    turn();
+    CHECK_CALLS("remove g1 1");
+    later(50);
+    turn();
+    CHECK_CALLS("");
+    CU_ASSERT_EQUAL(fake.forgotten_adopted, 1);
+    CU_ASSERT_EQUAL(counted("forgotten"), 1);
+    CU_ASSERT_EQUAL(counted("answered") + counted("dead_lettered") + counted("letters"), 0);
+    CU_ASSERT_STRING_EQUAL(stored("prediction:G", "churn_probability"), "(none)");
+    end();
+}
+
+/* What is read of the queue later, or again. */
+static void test_a_forgotten_trigger_is_removed_only(void)
+{
+    begin_forgetting("b");
+    forget_g();
+    arrives("G", "g1");
+    expect_given_up();
+    begin_forgetting("b");
+    forget_g();
+    arrives_from("G", "g9", "t/0/5"); /* of after */
+    arrives("H", "h1");
+    turn();
+    CHECK_CALLS("post {\"request_id\":\"t/0/5\",\"customer_id\":\"G\",\"trigger\":{\"event_id\":\"g9\",\"event_type\":"
+                "\"login\",\"timestamp\":\"2026-01-01T00:00:00.000Z\"},\"profile\":{}}; " POST("H", "h1"));
+    CU_ASSERT_EQUAL(fake.forgotten_adopted, 1);
+    end();
+}
+
+static void test_forgotten_before_a_request(void)
+{
+    begin_forgetting("b");
+    settings.batch_max = 2;
+    settings.batch_wait_ms = 1000;
+    arrives("G", "g1");
+    turn();
+    CHECK_CALLS(""); /* its profile was read, and it waits for another row */
+    forget_g();
+    expect_given_up();
+
+    begin_forgetting("b");
+    arrives("G", "g1");
+    turn();
+    answer(0, OUTAGE(60000));
+    turn();
+    forget_g(); /* it waits for a minute */
+    expect_given_up();
+}
+
+/* A request that is out cannot be called back: what it answers is dropped, and nobody is told before. */
+static void test_forgotten_during_a_request(void)
+{
+    begin_forgetting("b");
+    arrives("G", "g1");
+    turn();
+    forget_g();
+    later(50);
+    turn();
+    CHECK_CALLS("");
+    CU_ASSERT_EQUAL(fake.forgotten_adopted, 0);
+    answer(0, GOOD);
+    expect_given_up();
+
+    begin_forgetting("b"); /* nor becomes a refused one a dead letter */
+    settings.max_attempts = 1;
+    arrives("G", "g1");
+    turn();
+    forget_g();
+    answer(0, FAULT);
+    expect_given_up();
+}
+
+static void test_forgotten_before_it_is_published(void)
+{
+    begin_forgetting("b");
+    producer.full = CHURN_PENDING;
+    arrives("G", "g1");
+    turn();
+    answer(0, GOOD);
+    turn();
+    forget_g();
+    producer.full = 0;
+    expect_given_up();
+
+    begin_forgetting("b"); /* Kafka refused it, and it would be sent again later */
+    settings.retry_min_ms = settings.retry_max_ms = 60000;
+    producer.result = CHURN_REJECT;
+    arrives("G", "g1");
+    turn();
+    answer(0, GOOD);
+    turn();
+    turn();
+    forget_g();
+    expect_given_up();
+}
+
+static void test_forgotten_before_it_is_cached(void)
+{
+    begin_forgetting("b");
+    producer.held = 1;
+    arrives("G", "g1");
+    turn();
+    answer(0, GOOD);
+    turn();
+    forget_g();
+    later(50);
+    turn();
+    CHECK_CALLS("");
+    CU_ASSERT_EQUAL(fake.forgotten_adopted, 0);
+    producer.held = 0;
+    expect_given_up();
+
+    begin_forgetting(""); /* with another's in the same write */
+    write_result = CHURN_RETRY;
+    arrives("H", "h1");
+    arrives("G", "g1");
+    turn();
+    answer(0, GOOD);
+    answer(1, GOOD);
+    turn();
+    forget_g();
+    write_result = CHURN_OK;
+    later(2000); /* the store is opened again */
+    turn();
+    CHECK_CALLS("write 1; remove h1 1; remove g1 1");
+    CU_ASSERT_STRING_EQUAL(stored("prediction:G", "churn_probability"), "(none)");
+    CU_ASSERT_STRING_EQUAL(stored("prediction:H", "churn_probability"), "0.5");
+    end();
+}
+
+/* Nothing is made while nobody knows, and no turn follows the other at once. */
+static void test_who_is_forgotten_is_not_known(void)
+{
+    begin_forgetting("b");
+    atomic_store(&is_unsure, 1);
+    arrives("G", "g1");
+    turn();
+    CHECK_CALLS("");
+    CU_ASSERT_EQUAL(pace.wait_ms, 20);
+    fake.forgotten_known = 1;
+    turn();
+    CU_ASSERT_EQUAL(fake.forgotten_adopted, 0);
+    atomic_store(&is_unsure, 0);
+    later(50);
+    turn();
+    CHECK_CALLS(POST("G", "g1"));
+    answer(0, GOOD);
+    atomic_store(&is_unsure, 1);
+    turn();
+    turn();
+    CHECK_CALLS("");
+    atomic_store(&is_unsure, 0);
+    turn();
+    turn();
+    CU_ASSERT_EQUAL(counted("answered"), 1);
+    end();
+}
+
+/* Of several that have joined, those of after are asked about, though one of before is as new by its time. */
+static void test_another_trigger_is_left(void)
+{
+    begin_forgetting("");
+    arrives("G", "g1");
+    turn();
+    answer(0, OUTAGE(1000));
+    turn();
+    arrives_from("G", "g5", "t/0/5");
+    arrives_from("G", "g2", "t/0/2"); /* the newest */
+    turn();
+    forget_g();
+    later(1000);
+    turn();
+    CHECK_CALLS("post {\"request_id\":\"t/0/5\",\"customer_id\":\"G\",\"trigger\":{\"event_id\":\"g5\",\"event_type\":"
+                "\"login\",\"timestamp\":\"2026-01-01T00:00:00.000Z\"},\"profile\":{}}");
+    answer(0, GOOD);
+    turn();
+    CHECK_CALLS("write 1; remove g5 3");
+    CU_ASSERT_STRING_EQUAL(stored("prediction:G", "event_id"), "g5");
+    end();
+
+    begin_forgetting(""); /* the answer to one of before is not taken for the other's */
+    arrives("G", "g1");
+    arrives_from("G", "g5", "t/0/5");
+    arrives_from("G", "g2", "t/0/2");
+    turn();
+    forget_g();
+    answer(0, GOOD);
+    turn();
+    CHECK_CALLS("");
+    turn();
+    answer(0, GOOD);
+    turn();
+    CU_ASSERT_STRING_EQUAL(stored("prediction:G", "event_id"), "g5");
+    end();
+}
+
+/* The process may have been stopped between asking and writing: what was written since the newest look is erased. */
+static void test_what_was_cached_is_erased(void)
+{
+    begin_forgetting("");
+    arrives("G", "g1");
+    arrives("H", "h1");
+    turn();
+    answer(0, GOOD);
+    answer(1, GOOD);
+    turn();
+    CU_ASSERT_STRING_EQUAL(stored("prediction:G", "churn_probability"), "0.5");
+    forget_g();
+    turn();
+    CU_ASSERT_STRING_EQUAL(stored("prediction:G", "churn_probability"), "(none)");
+    CU_ASSERT_STRING_EQUAL(stored("prediction:H", "churn_probability"), "0.5");
+    CU_ASSERT_EQUAL(fake.forgotten_adopted, 1);
+    end();
+
+    begin_forgetting(""); /* what is older was erased by whoever forgets, and is remembered no longer */
+    arrives("G", "g1");
+    turn();
+    answer(0, GOOD);
+    turn();
+    later(10);
+    fake.forgotten_looked_ms = atomic_load(&clock_now);
+    later(10);
+    arrives("H", "h1");
+    turn();
+    answer(0, GOOD);
+    turn();
+    forget_g();
+    turn();
+    CU_ASSERT_STRING_EQUAL(stored("prediction:G", "churn_probability"), "0.5");
+    CU_ASSERT_EQUAL(fake.forgotten_adopted, 1);
     end();
 }
 
@@ -1485,6 +1763,14 @@ int main(void)
                            TEST(test_what_is_not_published_stays_in_the_queue),
                            TEST(test_a_trigger_that_is_not_wanted),
                            TEST(test_a_recent_prediction_stands),
+                           TEST(test_a_forgotten_trigger_is_removed_only),
+                           TEST(test_forgotten_before_a_request),
+                           TEST(test_forgotten_during_a_request),
+                           TEST(test_forgotten_before_it_is_published),
+                           TEST(test_forgotten_before_it_is_cached),
+                           TEST(test_who_is_forgotten_is_not_known),
+                           TEST(test_another_trigger_is_left),
+                           TEST(test_what_was_cached_is_erased),
                            TEST(test_concurrency),
                            TEST(test_an_outcome_waits),
                            TEST(test_the_breaker),

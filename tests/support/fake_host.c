@@ -213,6 +213,23 @@ static int32_t fake_holds(const churn_host *host, const churn_when_subject *subj
     return ((const struct fake_host *)host->ctx)->when_holds(subject);
 }
 
+static int64_t fake_known(const churn_host *host, int64_t *ret_looked_ms)
+{
+    struct fake_host *fake = host->ctx;
+    *ret_looked_ms = fake->forgotten_looked_ms;
+    return fake->forgotten_known;
+}
+
+static int32_t fake_covers(const churn_host *host, const churn_forgettable *what)
+{
+    return ((struct fake_host *)host->ctx)->forgotten(what);
+}
+
+static void fake_adopted(const churn_host *host, int64_t known)
+{
+    ((struct fake_host *)host->ctx)->forgotten_adopted = known;
+}
+
 static const void *fake_extension(const churn_host *host, const char *id)
 {
     static const churn_metrics metrics = {.size = sizeof metrics,
@@ -231,6 +248,8 @@ static const void *fake_extension(const churn_host *host, const char *id)
                                           .field_at = fake_field_at};
     static const churn_health health = {.size = sizeof health, .stalled = fake_stalled};
     static const churn_when when = {.size = sizeof when, .asks = fake_asks, .holds = fake_holds};
+    static const churn_forgetting forgetting = {
+        .size = sizeof forgetting, .known = fake_known, .covers = fake_covers, .adopted = fake_adopted};
     static const churn_event_types types = {.size = sizeof types, .count = fake_type_count, .at = fake_type_at};
     struct fake_host *fake = host->ctx;
     if (strcmp(id, CHURN_METRICS_ID) == 0) {
@@ -241,6 +260,9 @@ static const void *fake_extension(const churn_host *host, const char *id)
     }
     if (strcmp(id, CHURN_STORAGE_ID) == 0) {
         return fake->store != NULL ? &storage : NULL;
+    }
+    if (strcmp(id, CHURN_FORGETTING_ID) == 0) {
+        return fake->forgotten != NULL ? &forgetting : NULL;
     }
     if (strcmp(id, CHURN_WHEN_ID) == 0) {
         return &when;

@@ -3,6 +3,7 @@
 #define TESTS_FAKE_HOST_H
 
 #include <churn/event.h>
+#include <churn/ext/forgetting.h>
 #include <churn/ext/storage.h>
 #include <churn/ext/when.h>
 #include <churn/plugin.h>
@@ -30,6 +31,9 @@ struct fake_host {
     uint32_t field_count;
     uint32_t when_asks; /* what churn.when/1 says */
     int32_t (*when_holds)(const churn_when_subject *subject);
+    int32_t (*forgotten)(const churn_forgettable *what); /* what churn.forgetting/1 says; NULL: there is none */
+    _Atomic int64_t forgotten_known, forgotten_looked_ms;
+    _Atomic int64_t forgotten_adopted; /* what the plugin said last */
     struct {
         char name[64];
         _Atomic int64_t value;

@@ -3,6 +3,7 @@
 #include "form.h"
 #include "outcome.h"
 #include "reading.h"
+#include "sorting_out.h"
 #include <stdlib.h>
 
 #define REFUSED_MS 10000 /* pause between log lines about requests that are at fault */
@@ -107,7 +108,11 @@ int32_t asking_start(struct service *s, churn_error *err)
         if (count == 0 || service_now_ms(s) < due_ms(s, full)) {
             break;
         }
-        rc = ask(s, count, err);
+        if (sorting_out_ready(s, count)) {
+            rc = ask(s, count, err);
+        } else if (s->unsure) {
+            break;
+        }
     }
     return rc;
 }

@@ -6,8 +6,10 @@ PREDICTION_SERVICE = \
   %D%/asking.c %D%/asking.h \
   %D%/breaker.c %D%/breaker.h \
   %D%/form.c %D%/form.h \
+  %D%/giving_up.c %D%/giving_up.h \
   %D%/outcome.c %D%/outcome.h \
   %D%/reading.c %D%/reading.h \
+  %D%/sorting_out.c %D%/sorting_out.h \
   %D%/wanted.c %D%/wanted.h \
   %D%/service.c %D%/service.h \
   %D%/service_state.h

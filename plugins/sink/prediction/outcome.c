@@ -1,5 +1,6 @@
 #include "outcome.h"
 
+#include "giving_up.h"
 #include "prediction_cache.h"
 #include "prediction_record.h"
 #include <churn/ext/tap.h>
@@ -54,9 +55,10 @@ static int describe_answer(const struct service *s, const struct job *job, churn
     return prediction_cache_key(s->settings->cache_prefix, job->trigger->customer_id, &ret_hash->key);
 }
 
-static int is_unstored_answer(const struct job *job)
+/* What is to be given up is met in its turn. */
+static int may_be_stored(struct service *s, struct job *job)
 {
-    return job->step == JOB_STORING && job->answer != NULL;
+    return job->step == JOB_STORING && job->answer != NULL && !giving_up_concerns(s, job);
 }
 
 /* Caches the answers at hand in one write, since each write may wait for the disk. */
@@ -68,7 +70,7 @@ static int32_t store_answers(struct service *s, churn_error *err)
     uint32_t count = 0;
     int32_t rc = CHURN_OK;
     for (struct job *job = s->settling; job != NULL && count < STORE_MAX && rc == CHURN_OK; job = job->next_settling) {
-        if (is_unstored_answer(job)) {
+        if (may_be_stored(s, job)) {
             jobs[count] = job;
             rc = describe_answer(s, job, fields[count], &hashes[count]) ? CHURN_OK
                                                                         : churn_fail(err, CHURN_FATAL, "out of memory");
@@ -80,6 +82,7 @@ static int32_t store_answers(struct service *s, churn_error *err)
         rc = store_session_result(s->store, s->store->ops->write(s->store->session, hashes, count, err), err);
     }
     for (uint32_t i = 0; i < count; i++) {
+        rc = rc == CHURN_OK ? forgotten_note(&s->forgotten, jobs[i]->trigger, hashes[i].key, err) : rc;
         free((char *)(uintptr_t)hashes[i].key.ptr);
         jobs[i]->step = rc == CHURN_OK ? JOB_REMOVING : jobs[i]->step;
     }
@@ -208,6 +211,8 @@ static const struct counter *counter_of(const struct counters *counters, const s
         return &counters->unwanted;
     case RECENT:
         return &counters->recent;
+    case FORGOTTEN:
+        return &counters->forgotten;
     default:
         return job->answer != NULL ? &counters->answered : &counters->dead_lettered;
     }
@@ -237,7 +242,10 @@ static void finish(struct service *s, struct job *job)
 /* Takes one job as far as it goes. CHURN_OK: it is sent or done. Else it stays where it is. */
 static int32_t settle(struct service *s, struct job *job, churn_error *err)
 {
-    int32_t rc = CHURN_OK;
+    int32_t rc = job->step != JOB_REMOVING ? giving_up_outcome(s, job) : CHURN_OK;
+    if (rc != CHURN_OK) {
+        return rc == CHURN_END ? CHURN_OK : rc;
+    }
     if (job->step == JOB_SENDING) {
         rc = s->sent < OUTCOME_SENT_MAX ? send_outcome(s, job, err) : CHURN_PENDING;
         s->sent += rc == CHURN_OK;
@@ -245,6 +253,7 @@ static int32_t settle(struct service *s, struct job *job, churn_error *err)
     }
     if (job->step == JOB_STORING) {
         rc = store_outcome(s, job, err);
+        rc = rc == CHURN_OK && job->step == JOB_STORING ? CHURN_PENDING : rc; /* it is given up in the next turn */
     }
     if (rc == CHURN_OK) {
         rc = s->queue->back_ops->remove(s->queue->back, job, err);

@@ -216,6 +216,7 @@ static void make_counters(struct prediction *p)
                           .dead_lettered = prediction_result(host, "predictions_dead_lettered", "dead_lettered"),
                           .unwanted = prediction_result(host, "predictions_unwanted", "unwanted"),
                           .recent = prediction_result(host, "predictions_recent", "recent"),
+                          .forgotten = prediction_result(host, "predictions_forgotten", "forgotten"),
                           .letters = counter_new(host, "dead_letters"),
                           .letters_by_sink = counter_new(host, "dead_letters_rejected_by_sink"),
                           .breaker_open = counter_shown(host, "prediction_breaker_open", &open),

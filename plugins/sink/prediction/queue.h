@@ -20,6 +20,7 @@ struct counters {
     struct counter dead_lettered;
     struct counter unwanted;
     struct counter recent;
+    struct counter forgotten;
     struct counter letters; /* of the engine's own names: dead letters of all reasons, and of this one */
     struct counter letters_by_sink;
     struct counter breaker_open; /* gauge */

@@ -1,6 +1,7 @@
 #include "reading.h"
 
 #include "form.h"
+#include "giving_up.h"
 #include "outcome.h"
 #include "wanted.h"
 
@@ -42,9 +43,14 @@ static int32_t on_profile(void *ctx, churn_str key, const churn_pair *fields, ui
     const struct newest *newest = &r->newest[r->at];
     struct job *job = r->jobs[r->at++];
     struct text_buffer row = {0};
-    enum verdict verdict;
+    enum verdict verdict = FORGOTTEN;
+    enum left left = giving_up_judge(s, job);
     (void)key;
-    if (wanted_judge(s, job, newest, fields, count, &verdict) != CHURN_OK) {
+    if (left == LEFT_UNKNOWN) {
+        waiting_unread(&s->waiting, job, service_now_ms(s));
+        return CHURN_OK;
+    }
+    if (left != LEFT_NOTHING && wanted_judge(s, job, newest, fields, count, &verdict) != CHURN_OK) {
         r->failed = 1;
         return CHURN_OK;
     }

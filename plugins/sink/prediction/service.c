@@ -4,6 +4,7 @@
 #include "outcome.h"
 #include "own_thread.h"
 #include "reading.h"
+#include "sorting_out.h"
 #include <errno.h>
 #include <stdlib.h>
 #include <time.h>
@@ -90,8 +91,8 @@ static int wait_ms(const struct service *s, int more)
 {
     int64_t now = service_now_ms(s), next = asking_next_ms(s);
     int wait = s->sent > 0 ? POLL_SENT_MS : POLL_MS;
-    if (more) {
-        return 0;
+    if (more || s->unsure) {
+        return s->unsure ? wait : 0;
     }
     if (asking_has_room(s) && breaker_allows(&s->breaker, now) && next - now < wait) {
         wait = next > now ? (int)(next - now) : s->store->session == NULL ? wait : 0;
@@ -112,12 +113,15 @@ static int32_t go_on(struct service *s, churn_error *err)
 {
     uint64_t before = s->waiting.tokens;
     int more = 0;
-    int32_t rc = s->queue->back_ops->read(s->queue->back, &s->waiting, &more, err);
+    int32_t rc;
+    s->unsure = 0;
+    rc = s->queue->back_ops->read(s->queue->back, &s->waiting, &more, err);
     if (before == 0 &&
         s->waiting.tokens > 0) { /* not beside others that wait: they come without end where others run */
         s->moved_ms = service_now_ms(s);
     }
-    rc = rc != CHURN_FATAL ? reading_step(s, err) : rc;
+    rc = rc != CHURN_FATAL ? sorting_out_step(s, err) : rc;
+    rc = rc == CHURN_OK ? reading_step(s, err) : rc;
     rc = rc == CHURN_OK ? asking_start(s, err) : rc;
     rc = rc == CHURN_OK ? http_client_run(s->http, asking_on_result, s, err) : rc;
     rc = rc == CHURN_OK ? outcome_take_reports(s, err) : rc;
@@ -205,6 +209,7 @@ static void init_end(struct service *s)
 static void release(struct service *s)
 {
     asking_free(s);
+    forgotten_free(&s->forgotten);
     waiting_free(&s->waiting);
     kafka_producer_free(s->producer, 0);
     http_client_free(s->http);
@@ -235,6 +240,9 @@ struct service *service_start(const churn_host *host, const struct settings *set
     s->moved_ms = service_now_ms(s);
     backoff_init(&s->backoff, settings->retry_min_ms, settings->retry_max_ms);
     s->retry_after = (struct retry_after){.host = host, .who = "prediction API"};
+    forgotten_init(&s->forgotten, host);
+    s->sorted_out = -1;
+    s->waiting.keeps_all = s->forgotten.calls != NULL;
     init_end(s);
     if (open_parts(s, err) != CHURN_OK) {
         release(s);

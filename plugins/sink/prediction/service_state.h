@@ -1,10 +1,12 @@
 /* What the parts of the service share. All of it is the serving thread's but what is said to be shared with the worker.
- * Each part calls only what stands before it: form, outcome, reading, asking, and the service itself. */
+ * Each part calls only what stands before it: form, giving_up, outcome, sorting_out,
+ * reading, asking, and the service itself. */
 #ifndef PREDICTION_SERVICE_STATE_H
 #define PREDICTION_SERVICE_STATE_H
 
 #include "backoff.h"
 #include "breaker.h"
+#include "forgotten.h"
 #include "kafka_producer.h"
 #include "queue.h"
 #include "retry_after.h"
@@ -41,6 +43,10 @@ struct service {
     uint32_t unpublished_count;
     int64_t publish_at_ms; /* when they are sent again */
     int64_t publish_pause_ms;
+    struct forgotten forgotten;
+    int64_t sorted_out;       /* for how many times that customers were forgotten */
+    int64_t sort_out_at_ms;   /* not before: the next look whether what was forgotten is gone */
+    int unsure;               /* in this turn something waited because nobody knows who is forgotten */
     struct stall publishing;  /* Kafka refuses it */
     struct request *requests; /* under way */
     uint32_t asking;          /* their number */

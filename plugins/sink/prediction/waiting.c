@@ -120,11 +120,20 @@ static void take_ready(struct waiting *w, struct job *job)
 
 /* --- Jobs --- */
 
+static void free_triggers(struct trigger *first)
+{
+    while (first != NULL) {
+        struct trigger *next = first->next;
+        free(first);
+        first = next;
+    }
+}
+
 static void free_job(struct waiting *w, struct job *job)
 {
     w->jobs--;
     w->tokens -= job->token_count;
-    free(job->trigger);
+    free_triggers(job->trigger);
     free(job->tokens);
     free(job->answer);
     free(job->row);
@@ -147,13 +156,43 @@ static int add_token(struct waiting *w, struct job *job, const struct token *tok
     return 1;
 }
 
-static void keep_newest(struct job *job, struct trigger *trigger)
+/* The newest one stands first. */
+static void keep(struct job *job, struct trigger *trigger)
 {
-    if (trigger->timestamp_ms >= job->trigger->timestamp_ms) {
-        free(job->trigger);
+    if (job->trigger == NULL || trigger->timestamp_ms >= job->trigger->timestamp_ms) {
+        trigger->next = job->trigger;
         job->trigger = trigger;
     } else {
-        free(trigger);
+        trigger->next = job->trigger->next;
+        job->trigger->next = trigger;
+    }
+}
+
+static void keep_newest(const struct waiting *w, struct job *job, struct trigger *trigger)
+{
+    keep(job, trigger);
+    if (!w->keeps_all) {
+        free_triggers(job->trigger->next);
+        job->trigger->next = NULL;
+    }
+}
+
+void waiting_drop_forgotten(struct job *job)
+{
+    struct trigger *reversed = NULL;
+    for (struct trigger *t = job->trigger, *next; t != NULL; t = next) {
+        next = t->next;
+        t->next = reversed;
+        reversed = t;
+    }
+    job->trigger = NULL;
+    for (struct trigger *t = reversed, *next; t != NULL; t = next) {
+        next = t->next;
+        if (t->forgotten) {
+            free(t);
+        } else {
+            keep(job, t); /* of equal ones the first of before comes last, and is first again */
+        }
     }
 }
 
@@ -229,7 +268,7 @@ static enum added join(struct waiting *w, struct job *job, struct trigger *trigg
         free(trigger);
         return ADDED_FAILED;
     }
-    keep_newest(job, trigger);
+    keep_newest(w, job, trigger);
     job->outdated = 1;
     if (job->step == JOB_READY) {
         take_ready(w, job);
@@ -381,7 +420,10 @@ void waiting_put_back(struct waiting *w, struct job *job, int64_t ready_ms, int 
         next->token_count--;
         w->tokens--;
     }
-    keep_newest(job, next->trigger);
+    for (struct trigger *t = next->trigger, *behind; t != NULL; t = behind) {
+        behind = t->next;
+        keep_newest(w, job, t);
+    }
     next->trigger = NULL;
     job->customer->next = NULL;
     free_job(w, next);
@@ -472,6 +514,58 @@ void waiting_forget(struct waiting *w, int (*gone)(const void *ctx, const struct
         }
         drop_if_idle(w, customer);
     }
+}
+
+int waiting_sort_ready(struct waiting *w, uint32_t count, waiting_judge_fn judge, waiting_gone_fn gone, void *ctx)
+{
+    struct job *job = w->ready;
+    int none = 1;
+    for (uint32_t i = 0; i < count; i++) {
+        struct job *next = job->next_ready;
+        enum left left = judge(ctx, job);
+        none &= left == LEFT_ALL;
+        if (left == LEFT_NOTHING || left == LEFT_OTHER) {
+            take_ready(w, job);
+        }
+        if (left == LEFT_NOTHING) {
+            job->step = JOB_ASKING;
+            gone(ctx, job);
+        } else if (left == LEFT_OTHER) {
+            requeue(w, job);
+        }
+        job = next;
+    }
+    return none;
+}
+
+void waiting_sort_out(struct waiting *w, waiting_judge_fn judge, waiting_gone_fn gone, void *ctx)
+{
+    size_t kept = 0;
+    for (size_t i = 0; i < w->heap_len; i++) {
+        struct job *job = w->heap[i];
+        if (judge(ctx, job) != LEFT_NOTHING) {
+            w->heap[kept++] = job;
+        } else {
+            job->step = JOB_ASKING;
+            gone(ctx, job);
+        }
+    }
+    w->heap_len = kept;
+    heapify(w);
+    (void)waiting_sort_ready(w, w->ready_count, judge, gone, ctx);
+}
+
+int waiting_is_under_way(const struct waiting *w, int (*is)(void *ctx, const struct job *job), void *ctx)
+{
+    struct customer *customer, *following;
+    HASH_ITER(hh, w->customers, customer, following)
+    {
+        if ((customer->job != NULL && customer->job->step > JOB_READY && is(ctx, customer->job)) ||
+            (customer->next != NULL && is(ctx, customer->next))) {
+            return 1;
+        }
+    }
+    return 0;
 }
 
 void waiting_free(struct waiting *w)

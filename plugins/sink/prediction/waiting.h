@@ -36,12 +36,13 @@ enum job_step {
 enum verdict {
     WANTED,
     UNWANTED, /* the condition does not hold */
-    RECENT    /* there is an answer that is young enough */
+    RECENT,   /* there is an answer that is young enough */
+    FORGOTTEN /* its events were forgotten with their customer */
 };
 
 struct job {
     struct customer *customer;
-    struct trigger *trigger; /* the newest by event time, of equal ones the last; owned */
+    struct trigger *trigger; /* the newest by event time, of equal ones the last; owned, with those behind it */
     struct token *tokens;    /* of all its triggers */
     uint32_t token_count;
     uint32_t token_room;
@@ -66,7 +67,18 @@ struct job {
     struct job *next_settling;
 };
 
+/* What is left of a job when its triggers that were forgotten are gone. */
+enum left {
+    LEFT_ALL,     /* it goes on */
+    LEFT_OTHER,   /* another trigger is its newest: it is read and asked about anew */
+    LEFT_NOTHING, /* it is let go of */
+    LEFT_UNKNOWN  /* who is forgotten is not known at the moment: it waits */
+};
+typedef enum left (*waiting_judge_fn)(void *ctx, struct job *job);
+typedef void (*waiting_gone_fn)(void *ctx, struct job *job);
+
 struct waiting {
+    int keeps_all;              /* jobs keep all of their triggers: the newest one may be given up */
     struct customer *customers; /* by id */
     struct job **heap;          /* WAITING jobs, the soonest first */
     size_t heap_len;
@@ -128,6 +140,18 @@ void waiting_hurry(struct waiting *waiting, int64_t now_ms);
 
 /* Forgets tokens for which `gone` says 1, and waiting jobs that have none left. */
 void waiting_forget(struct waiting *waiting, int (*gone)(const void *ctx, const struct token *token), const void *ctx);
+
+/* Frees those of its triggers that are `forgotten`, which are not all of them. */
+void waiting_drop_forgotten(struct job *job);
+
+/* Judges the first `count` READY jobs, and takes out those that cannot be asked about now; one of which nothing is left
+ * is ASKING then, and `gone` is told. 1: none was taken out. */
+int waiting_sort_ready(struct waiting *waiting, uint32_t count, waiting_judge_fn judge, waiting_gone_fn gone,
+                       void *ctx);
+/* The same of all that are READY or WAITING. */
+void waiting_sort_out(struct waiting *waiting, waiting_judge_fn judge, waiting_gone_fn gone, void *ctx);
+/* Whether `is` says 1 of a job that is neither, or waits behind another. */
+int waiting_is_under_way(const struct waiting *waiting, int (*is)(void *ctx, const struct job *job), void *ctx);
 
 void waiting_free(struct waiting *waiting);
 

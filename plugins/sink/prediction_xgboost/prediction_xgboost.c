@@ -15,6 +15,7 @@
 
 #define RECORDS_MAX 1024    /* taken and not yet answered */
 #define OUT_OF_REACH_MS 100 /* pause while the store is out of reach */
+#define IDLE_MS 200         /* between looks at who was forgotten */
 
 struct inbound {
     uint64_t id;
@@ -144,8 +145,8 @@ static void *serve(void *arg)
     (void)pthread_mutex_lock(&x->lock);
     while (!x->stopping && rc != CHURN_FATAL) {
         take_in(s);
-        if (s->scoring.count == 0) {
-            (void)pthread_cond_wait(&x->to_thread, &x->lock);
+        if (!scoring_has_work(&s->scoring)) {
+            wait_for(x, &x->to_thread, IDLE_MS);
             continue;
         }
         (void)pthread_mutex_unlock(&x->lock);

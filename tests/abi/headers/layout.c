@@ -3,6 +3,7 @@
  * members at its end. */
 #include <churn/event.h>
 #include <churn/ext/event_types.h>
+#include <churn/ext/forgetting.h>
 #include <churn/ext/health.h>
 #include <churn/ext/metrics.h>
 #include <churn/ext/storage.h>
@@ -156,6 +157,21 @@ SIZE(struct churn_when, 24);
 VALUE(CHURN_WHEN_PROFILE, 1);
 VALUE(CHURN_WHEN_SCORE, 2);
 VALUE(CHURN_PROFILE_DECIMAL, 6);
+
+/* <churn/ext/forgetting.h> */
+AT(struct churn_forgettable, size, 0);
+AT(struct churn_forgettable, partition, 4);
+AT(struct churn_forgettable, customer_id, 8);
+AT(struct churn_forgettable, topic, 24);
+AT(struct churn_forgettable, offset, 40);
+AT(struct churn_forgettable, timestamp_ms, 48);
+SIZE(struct churn_forgettable, 56);
+AT(struct churn_forgetting, size, 0);
+AT(struct churn_forgetting, reserved, 4);
+AT(struct churn_forgetting, known, 8);
+AT(struct churn_forgetting, covers, 16);
+AT(struct churn_forgetting, adopted, 24);
+SIZE(struct churn_forgetting, 32);
 
 /* <churn/ext/tap.h> */
 VALUE(CHURN_TAP_PREDICTIONS, 1);
