@@ -313,6 +313,7 @@ uint32_t scoring_answers(struct scoring *s, churn_done *done, uint32_t max)
 
 void scoring_stop(struct scoring *s)
 {
+    forgotten_free(&s->forgotten);
     store_session_close(&s->store);
 }
 

@@ -154,6 +154,128 @@ static void test_a_session_that_breaks_while_it_is_idle(void)
     end();
 }
 
+static int64_t forgotten_before_ms; /* of customer g1, whose triggers here say no position */
+static int is_unsure;
+
+static int32_t covers_g1(const churn_forgettable *what)
+{
+    CU_ASSERT_EQUAL(what->topic.len, 0);
+    return is_unsure ? CHURN_PENDING
+                     : churn_equal(what->customer_id, str("g1")) && what->timestamp_ms < forgotten_before_ms;
+}
+
+/* Profiles are read: meanwhile somebody is forgotten, or nobody knows any more. */
+static int forgets_while_reading;
+
+static int32_t get_and_forget(void *session, churn_str key, churn_fields_fn fn, void *ctx, churn_error *err)
+{
+    forgotten_before_ms = forgets_while_reading ? INT64_MAX : forgotten_before_ms;
+    return memory_store_ops.get(session, key, fn, ctx, err);
+}
+
+static void begin_forgetting(void)
+{
+    static churn_store_ops reading;
+    churn_error err = {.size = sizeof err};
+    begin();
+    ops()->stop(self, 100);
+    reading = memory_store_ops;
+    reading.get = get_and_forget;
+    fake.store = &reading;
+    fake.forgotten = covers_g1;
+    forgotten_before_ms = is_unsure = forgets_while_reading = 0;
+    CU_ASSERT_EQUAL_FATAL(ops()->start(self, &err), CHURN_OK);
+    CU_ASSERT_EQUAL(fake.forgotten_adopted, -1);
+    CU_ASSERT_EQUAL(poll_answers(NULL, 0), 0); /* with nothing to do */
+    CU_ASSERT_EQUAL(fake.forgotten_adopted, 0);
+}
+
+/* They are answered, and nothing is stored of them; nor is a damaged profile of theirs anybody's matter. */
+static void test_triggers_of_a_customer_who_is_forgotten(void)
+{
+    churn_record records[3];
+    churn_done done[3];
+    char room[256];
+    begin_forgetting();
+    records[0] = trigger(0, "g1", "e1", "2026-01-01T00:00:00.000Z");
+    records[1] = trigger(1, "g1", "e3", "2026-01-03T00:00:00.000Z");
+    records[2] = trigger(2, "h1", "e9", "2026-01-01T00:00:00.000Z");
+    forgotten_before_ms = INT64_MAX;
+    fake.forgotten_known = 1;
+    CU_ASSERT_EQUAL(write_records(records, 3), 3);
+    CU_ASSERT_EQUAL(poll_answers(done, 3), 3);
+    CU_ASSERT(done[0].result == CHURN_OK && done[1].result == CHURN_OK && done[2].result == CHURN_OK);
+    CU_ASSERT_PTR_NULL(memory_store_get(&store, "prediction:g1", "event_id", room));
+    CU_ASSERT_STRING_EQUAL(memory_store_get(&store, "prediction:h1", "event_id", room), "e9");
+    CU_ASSERT_EQUAL(fake_host_counter(&fake, "predictions_forgotten"), 2);
+    CU_ASSERT_EQUAL(fake_host_counter(&fake, "predictions_answered"), 1);
+    CU_ASSERT_EQUAL(fake.forgotten_adopted, 1);
+
+    forgotten_before_ms = 1767225600001; /* the newest of those that are left counts: that of after */
+    records[0] = trigger(0, "g1", "e1", "2026-01-01T00:00:00.000Z");
+    records[1] = trigger(1, "g1", "e2", "2026-01-02T00:00:00.000Z");
+    CU_ASSERT_EQUAL(write_records(records, 2), 2);
+    CU_ASSERT_EQUAL(poll_answers(done, 3), 2);
+    CU_ASSERT_STRING_EQUAL(memory_store_get(&store, "prediction:g1", "event_id", room), "e2");
+    end();
+}
+
+static void test_forgotten_between_reading_and_storing(void)
+{
+    churn_record records[2];
+    churn_done done[2];
+    char room[256];
+    begin_forgetting();
+    forgets_while_reading = 1;
+    records[0] = trigger(0, "g1", "e1", "2026-01-01T00:00:00.000Z");
+    records[1] = trigger(1, "h1", "e9", "2026-01-01T00:00:00.000Z");
+    CU_ASSERT_EQUAL(write_records(records, 2), 2);
+    CU_ASSERT_EQUAL(poll_answers(done, 2), 0);
+    CU_ASSERT_PTR_NULL(memory_store_get(&store, "prediction:g1", "event_id", room));
+    CU_ASSERT_EQUAL(poll_answers(done, 2), 2);
+    CU_ASSERT_PTR_NULL(memory_store_get(&store, "prediction:g1", "event_id", room));
+    CU_ASSERT_STRING_EQUAL(memory_store_get(&store, "prediction:h1", "event_id", room), "e9");
+    end();
+}
+
+static void test_nobody_knows_who_is_forgotten(void)
+{
+    churn_record record;
+    churn_done done[1];
+    char room[256];
+    begin_forgetting();
+    record = trigger(0, "g1", "e1", "2026-01-01T00:00:00.000Z");
+    is_unsure = 1;
+    CU_ASSERT_EQUAL(write_records(&record, 1), 1);
+    CU_ASSERT_EQUAL(poll_answers(done, 1), 0);
+    CU_ASSERT_PTR_NULL(memory_store_get(&store, "prediction:g1", "event_id", room));
+    is_unsure = 0;
+    CU_ASSERT_EQUAL(poll_answers(done, 1), 1);
+    CU_ASSERT_STRING_EQUAL(memory_store_get(&store, "prediction:g1", "event_id", room), "e1");
+    end();
+}
+
+/* It was written by a process that had been stopped between asking and writing. */
+static void test_what_was_stored_meanwhile_is_erased(void)
+{
+    churn_record records[2];
+    churn_done done[2];
+    char room[256];
+    begin_forgetting();
+    records[0] = trigger(0, "g1", "e1", "2026-01-01T00:00:00.000Z");
+    records[1] = trigger(1, "h1", "e9", "2026-01-01T00:00:00.000Z");
+    CU_ASSERT_EQUAL(write_records(records, 2), 2);
+    CU_ASSERT_EQUAL(poll_answers(done, 2), 2);
+    CU_ASSERT_STRING_EQUAL(memory_store_get(&store, "prediction:g1", "event_id", room), "e1");
+    forgotten_before_ms = INT64_MAX;
+    fake.forgotten_known = 1;
+    CU_ASSERT_EQUAL(poll_answers(done, 2), 0);
+    CU_ASSERT_PTR_NULL(memory_store_get(&store, "prediction:g1", "event_id", room));
+    CU_ASSERT_STRING_EQUAL(memory_store_get(&store, "prediction:h1", "event_id", room), "e9");
+    CU_ASSERT_EQUAL(fake.forgotten_adopted, 1);
+    end();
+}
+
 /* The store has something for this customer that it cannot read. */
 static int32_t get_damaged(void *session, churn_str key, churn_fields_fn fn, void *ctx, churn_error *err)
 {
@@ -252,6 +374,10 @@ int main(void)
                            TEST(test_newest_trigger_of_a_customer_wins),
                            TEST(test_outage_of_the_store),
                            TEST(test_a_session_that_breaks_while_it_is_idle),
+                           TEST(test_triggers_of_a_customer_who_is_forgotten),
+                           TEST(test_forgotten_between_reading_and_storing),
+                           TEST(test_nobody_knows_who_is_forgotten),
+                           TEST(test_what_was_stored_meanwhile_is_erased),
                            TEST(test_malformed_triggers_are_rejected),
                            TEST(test_a_damaged_profile_holds_up_nobody),
                            TEST(test_many_are_taken_in_parts),
