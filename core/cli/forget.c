@@ -395,6 +395,11 @@ static int finish(struct forget *f, bool done)
                        "receipt names them: stop them, or wait, and give the command again",
                        ANSWER_MS / 1000);
     }
+    if (f->kept.untold != NULL && json_object_array_length(f->kept.untold) > 0) {
+        (void)fputs(
+            "churnd: of some records in files it cannot be told whose they are: `cannot_be_told` in the receipt\n",
+            stderr);
+    }
     return (f->receipt.number == 0 || forget_receipt_write(&f->receipt, f->arguments->receipt)) && f->receipt.complete
                ? 0
                : 1;

@@ -288,7 +288,9 @@ def test_letters_and_alerts_in_files(tmp_path):
     config.write_text(yaml.safe_dump(settings))
 
     before = {path: path.read_bytes().splitlines() for path in (letters, rotated, alerts)}
-    receipt = json.loads(run_churnd("forget", GONE, "-c", config, check=0).stdout)
+    forgotten = run_churnd("forget", GONE, "-c", config, check=0)
+    assert "cannot be told whose they are" in forgotten.stderr
+    receipt = json.loads(forgotten.stdout)
     erased = {place["file"]: place["records"] for place in receipt["erased"] if "file" in place}
     assert erased == {str(letters): 2, str(rotated): 2, str(alerts): 1}, erased
     assert [(place["file"], place.get("records")) for place in receipt["cannot_be_told"] if "records" in place] == [

@@ -597,6 +597,54 @@ static void test_a_half_erased_line_is_erased(void)
     (void)unlink(path);
 }
 
+static int32_t erase_below(void *ctx, const churn_kept *kept)
+{
+    struct seen other = {.doomed = "{\"customer_id\":\"a\""};
+    (void)ctx;
+    (void)kept;
+    CU_ASSERT_EQUAL(search(&other), CHURN_OK);
+    return CHURN_REJECT;
+}
+
+static int32_t cut_below(void *ctx, const churn_kept *kept)
+{
+    (void)ctx;
+    (void)kept;
+    write_file(path, "another\n");
+    return CHURN_REJECT;
+}
+
+/* What was judged is looked at once more before it is overwritten. */
+static void test_others_who_change_the_file(void)
+{
+    const churn_section section = {.size = sizeof section, .get = get_path};
+    churn_error err = {.size = sizeof err};
+    end(start("auto", "true"));
+    write_file(path, LINE_A "\n");
+    CU_ASSERT_EQUAL(ops()->search(&section, erase_below, NULL, &err), CHURN_OK);
+    expect_content(GONE_A "\n");
+    write_file(path, LINE_A "\n");
+    CU_ASSERT_EQUAL(ops()->search(&section, cut_below, NULL, &err), CHURN_RETRY);
+    expect_content("another\n");
+    (void)unlink(path);
+}
+
+static void test_a_part_that_cannot_be_opened_is_named(void)
+{
+    char part[300];
+    struct seen seen = {.doomed = "{\"customer_id\":\"a\""};
+    end(start("auto", "true"));
+    write_file(path, LINE_A "\n");
+    (void)snprintf(part, sizeof part, "%s.1", path);
+    CU_ASSERT_EQUAL_FATAL(symlink("lines", part), 0);
+    CU_ASSERT_EQUAL(search(&seen), CHURN_OK);
+    CU_ASSERT_EQUAL(seen.erased, 1);
+    CU_ASSERT_EQUAL(seen.unreadable, 1);
+    CU_ASSERT_STRING_EQUAL(seen.places[0], part);
+    (void)unlink(part);
+    (void)unlink(path);
+}
+
 static void test_erasing_while_workers_write(void)
 {
     pthread_t threads[3];
@@ -653,6 +701,8 @@ int main(void)
                            TEST(test_standard_output_to_a_slow_pipe),
                            TEST(test_lines_are_erased_where_they_stand),
                            TEST(test_a_half_erased_line_is_erased),
+                           TEST(test_others_who_change_the_file),
+                           TEST(test_a_part_that_cannot_be_opened_is_named),
                            TEST(test_erasing_while_workers_write),
                            CU_TEST_INFO_NULL};
     char command[64];

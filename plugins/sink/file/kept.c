@@ -56,14 +56,30 @@ static int write_at(int fd, const char *bytes, size_t len, int64_t at)
     return 1;
 }
 
-/* Whether the line still is the one that was judged. */
-static int is_there(const struct search *s, const struct doomed *line)
+/* Whether the line is what erase makes of one. */
+static int is_erased(const char *line, size_t len)
+{
+    size_t sign = sizeof CHURN_ERASED_LINE - 1, at = sign;
+    while (at < len && line[at] == ' ') {
+        at++;
+    }
+    return len > sign && memcmp(line, CHURN_ERASED_LINE, sign) == 0 && at == len - 1 && line[at] == '}';
+}
+
+enum { LINE_CHANGED, LINE_THERE, LINE_ERASED };
+
+/* Whether the line still is the one that was judged; another one may have erased it meanwhile. */
+static int look_at(const struct search *s, const struct doomed *line)
 {
     char *bytes = malloc(line->len);
-    int there = bytes != NULL && pread(s->fd, bytes, line->len, line->at) == (ssize_t)line->len &&
-                XXH3_64bits(bytes, line->len) == line->hash;
+    int result = LINE_CHANGED;
+    if (bytes != NULL && pread(s->fd, bytes, line->len, line->at) == (ssize_t)line->len) {
+        result = XXH3_64bits(bytes, line->len) == line->hash ? LINE_THERE
+                 : is_erased(bytes, line->len)               ? LINE_ERASED
+                                                             : LINE_CHANGED;
+    }
     free(bytes);
-    return there;
+    return result;
 }
 
 static size_t sign_length(const struct doomed *line)
@@ -86,12 +102,27 @@ static int write_rest(const struct search *s, const struct doomed *line)
     return ok && (end == line->len || write_at(s->fd, "}", 1, line->at + (int64_t)end));
 }
 
-static int32_t erase_locked(struct search *s)
+/* Leaves those that have to be erased. */
+static int32_t check(struct search *s)
 {
+    size_t left = 0;
     for (size_t i = 0; i < s->count; i++) {
-        if (!is_there(s, &s->doomed[i])) {
+        int state = look_at(s, &s->doomed[i]);
+        if (state == LINE_CHANGED) {
             return churn_fail(s->err, CHURN_RETRY, "%s was cut or written over meanwhile", s->path);
         }
+        s->doomed[left] = s->doomed[i];
+        left += state == LINE_THERE;
+    }
+    s->count = left;
+    return CHURN_OK;
+}
+
+static int32_t erase_locked(struct search *s)
+{
+    int32_t result = check(s);
+    if (result != CHURN_OK) {
+        return result;
     }
     for (size_t i = 0; i < s->count; i++) {
         if (!write_at(s->fd, CHURN_ERASED_LINE, sign_length(&s->doomed[i]), s->doomed[i].at)) {
@@ -115,6 +146,10 @@ static int32_t erase(struct search *s)
     if (s->count == 0) {
         return CHURN_OK;
     }
+    if ((fcntl(s->fd, F_GETFL) & O_ACCMODE) == O_RDONLY) {
+        errno = EACCES;
+        return fail(s, "written");
+    }
     if (!lock_file(s->fd, LOCK_MS)) {
         return churn_fail(s->err, CHURN_RETRY, "%s is locked by another process, which does not let go of it", s->path);
     }
@@ -125,16 +160,6 @@ static int32_t erase(struct search *s)
 }
 
 /* ---- reading ---- */
-
-/* Whether the line is what erase makes of one. */
-static int is_erased(const char *line, size_t len)
-{
-    size_t sign = sizeof CHURN_ERASED_LINE - 1, at = sign;
-    while (at < len && line[at] == ' ') {
-        at++;
-    }
-    return len > sign && memcmp(line, CHURN_ERASED_LINE, sign) == 0 && at == len - 1 && line[at] == '}';
-}
 
 static int is_half_erased(const char *line, size_t len)
 {
@@ -203,19 +228,23 @@ static int32_t look_through(struct search *s)
     return result;
 }
 
-/* What is no regular file keeps nothing. */
-static int32_t search_one(struct search *s, const char *path, struct stat *ret_info)
+/* For writing, where that is allowed. 0: errno says why not. */
+static int open_file(struct search *s, const char *path)
 {
-    int32_t result = CHURN_OK;
+    const int flags = O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY;
     s->path = path;
     s->count = 0;
-    s->fd = open(path, O_RDWR | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY);
+    s->fd = open(path, O_RDWR | flags);
     if (s->fd < 0 && (errno == EACCES || errno == EROFS)) {
-        s->fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY);
+        s->fd = open(path, O_RDONLY | flags);
     }
-    if (s->fd < 0) {
-        return errno == ENOENT || errno == ENOTDIR || errno == ENXIO ? CHURN_OK : fail(s, "opened");
-    }
+    return s->fd >= 0;
+}
+
+/* What is no regular file keeps nothing. */
+static int32_t search_open(struct search *s, struct stat *ret_info)
+{
+    int32_t result = CHURN_OK;
     if (fstat(s->fd, ret_info) == 0 && S_ISREG(ret_info->st_mode)) {
         result = look_through(s);
     }
@@ -229,7 +258,11 @@ static int32_t search_path(struct search *s, const char *path)
 {
     for (unsigned i = 0; i < RENAMES; i++) {
         struct stat read = {0}, named;
-        int32_t result = search_one(s, path, &read);
+        int32_t result;
+        if (!open_file(s, path)) {
+            return errno == ENOENT || errno == ENOTDIR || errno == ENXIO ? CHURN_OK : fail(s, "opened");
+        }
+        result = search_open(s, &read);
         if (result != CHURN_OK || stat(path, &named) != 0 ||
             (named.st_dev == read.st_dev && named.st_ino == read.st_ino) || read.st_ino == 0) {
             return result;
@@ -291,19 +324,31 @@ static int32_t tell(const struct search *s, const char *path, const char *why)
     return result == CHURN_REJECT ? CHURN_OK : result;
 }
 
+static int32_t search_part(struct search *s, const char *path)
+{
+    char why[256];
+    struct stat info;
+    if (open_file(s, path)) {
+        return search_open(s, &info);
+    }
+    if (errno == ENOENT) {
+        return CHURN_OK; /* rotated once more */
+    }
+    (void)snprintf(why, sizeof why, "it cannot be opened: %s%s", strerror(errno), own_file_hint(errno));
+    return tell(s, path, why);
+}
+
 /* `folder` ends with its slash, or is empty. */
 static int32_t search_neighbour(struct search *s, const char *folder, const char *name, const char *base)
 {
     char path[PATH_MAX];
     size_t len = without_packing(name);
     int packed = name[len] != '\0';
-    struct stat info;
     if ((size_t)snprintf(path, sizeof path, "%s%s", folder, name) >= sizeof path) {
         return CHURN_OK;
     }
     if (is_part(name, len, base)) {
-        return packed ? tell(s, path, "it is compressed: unpack it, and give the command again")
-                      : search_one(s, path, &info);
+        return packed ? tell(s, path, "it is compressed: unpack it, and give the command again") : search_part(s, path);
     }
     return is_like(name, base) ? tell(s, path, "it may be a copy of the file that somebody made") : CHURN_OK;
 }
