@@ -240,7 +240,7 @@ bool explain_judge(struct explain *e, const churn_record *record, uint32_t part)
         return explain_state_fail(e, "out of memory");
     }
     len = payload != NULL ? record->value.len : 0;
-    type = protecting_decode(worker, &payload, &len, &event, &reject);
+    type = protecting_decode(worker, record->timestamp_ms, &payload, &len, &event, &reject);
     if (type == NULL && record->key.ptr != NULL &&
         passing_over_covers(worker, record, record->key, part,
                             record->timestamp_ms > 0 ? record->timestamp_ms : INT64_MAX)) {

@@ -289,7 +289,7 @@ bool event_in_take(struct worker *worker, const churn_record *record, uint32_t p
     }
     bytes = payload;
     len = payload != NULL ? record->value.len : 0;
-    type = protecting_decode(worker, &bytes, &len, &event, &reject);
+    type = protecting_decode(worker, record->timestamp_ms, &bytes, &len, &event, &reject);
     if (tapping_wanted(worker, TAP_SOURCE)) {
         churn_record read = *record;
         read.value.ptr = payload; /* where it is padded */

@@ -260,6 +260,9 @@ static void take_time(struct letter *letter, const struct letter_parts *parts)
     if (!find_text(parts, "written_at", &time) || !churn_time_parse(time.ptr, time.len, &letter->written_ms)) {
         letter->written_ms = parts->record->timestamp_ms;
     }
+    if (!find_text(parts, "timestamp", &time) || !churn_time_parse(time.ptr, time.len, &letter->record_ms)) {
+        letter->record_ms = 0;
+    }
 }
 
 static bool is_position(const struct letter *letter, int64_t partition)

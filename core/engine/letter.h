@@ -20,6 +20,7 @@ struct letter {
     churn_str sink;     /* which sink refused it; ptr NULL: not said */
     bool replayed;      /* the record had been read once before */
     int64_t written_ms; /* when it was written; 0: not said */
+    int64_t record_ms;  /* the time of the record that it was; 0: not said */
     churn_str reason, detail;
     churn_str key, value;  /* as received; ptr NULL: none */
     churn_header *headers; /* as received; owned */

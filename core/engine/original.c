@@ -13,6 +13,7 @@
 #define PATIENCE_MS 60000 /* for a source that is out of reach */
 #define POLL_MS 50        /* for a record of a source that is asked by seek and poll */
 #define MOST_POLLS 20
+#define NO_TIME 0 /* which event it was is asked, not whether it keeps the rules of today */
 
 /* The letters of a batch whose originals are wanted. */
 struct wanted {
@@ -208,7 +209,7 @@ static enum match match_output(struct worker *worker, const struct letter *lette
     if (record->value.ptr == NULL || !worker->pipeline->decodes) {
         return MATCH_OTHER;
     }
-    if (protecting_decode(worker, &bytes, &len, &event, &reject) == NULL) {
+    if (protecting_decode(worker, NO_TIME, &bytes, &len, &event, &reject) == NULL) {
         return reject.out_of_memory ? MATCH_NO_MEMORY : MATCH_OTHER;
     }
     return letter_is_of_event(letter, event.event_id) ? MATCH_SAME : MATCH_OTHER;

@@ -185,6 +185,7 @@ bool output_letter_again(struct window *window, const churn_record *letter)
 #define DETAIL LETTER_HEADER "detail"
 #define WRITTEN LETTER_HEADER "written_at"
 #define HASH LETTER_HEADER "xxh128"
+#define RECORD_TIME LETTER_HEADER "timestamp"
 #define OWN_HEADER                                                                                                     \
     LETTER_HEADER "original." /* before the name of a record's own header that begins like one of ours                 \
                                */
@@ -272,12 +273,11 @@ static void say_place(struct window *window, struct letter_headers *headers, con
     say(window, headers, LETTER_HEADER "offset", offset);
 }
 
-/* By which a redrive tells letters of before a loss of the store from those of after it. */
-static void say_time(struct window *window, struct letter_headers *headers)
+static void say_time(struct window *window, struct letter_headers *headers, const char *name, int64_t time_ms)
 {
     char time[CHURN_TIME_SIZE];
-    churn_time_format(clock_wall_ms(), time);
-    say(window, headers, WRITTEN, time);
+    churn_time_format(time_ms, time);
+    say(window, headers, name, time);
 }
 
 /* A new letter with room for `own` headers beside ours; NULL when memory ran out. */
@@ -331,8 +331,11 @@ bool output_dead_letter(struct window *window, const churn_record *record, const
     }
     say(window, &headers, REASON, reject_reason_name(cut ? REJECT_TOO_LARGE_TO_KEEP : reject->reason));
     say(window, &headers, DETAIL, reject->detail);
-    say_time(window, &headers);
+    say_time(window, &headers, WRITTEN, clock_wall_ms()); /* before a loss of the store, or after it? */
     say_place(window, &headers, record);
+    if (reject->reason == REJECT_TIMESTAMP_AHEAD) {
+        say_time(window, &headers, RECORD_TIME, record->timestamp_ms);
+    }
     if (sink != NULL) {
         say(window, &headers, LETTER_HEADER "kind", output_kind_name(record->kind));
         say(window, &headers, LETTER_HEADER "sink", sink);

@@ -113,7 +113,7 @@ static bool announce(struct worker *worker, const churn_record *record)
         return out_of_memory(worker);
     }
     bytes = copy->bytes;
-    type = protecting_decode(worker, &bytes, &len, &event, &reject);
+    type = protecting_decode(worker, record->timestamp_ms, &bytes, &len, &event, &reject);
     if (type == NULL || !concerns(section, type, &event)) {
         return true; /* what follows from that is said when it is taken */
     }

@@ -16,9 +16,10 @@ void protecting_stop(struct worker *worker)
     protector_free(worker->protector);
 }
 
-const struct event_type *protecting_decode(struct worker *worker, char **bytes, uint32_t *len, churn_event *event,
-                                           struct reject *reject)
+const struct event_type *protecting_decode(struct worker *worker, int64_t record_ms, char **bytes, uint32_t *len,
+                                           churn_event *event, struct reject *reject)
 {
+    const struct event_type *type;
     churn_str clear;
     if (worker->protector != NULL) {
         switch (protect_open(worker->protector, (churn_str){.ptr = *bytes, .len = *len}, &clear, reject)) {
@@ -39,7 +40,10 @@ const struct event_type *protecting_decode(struct worker *worker, char **bytes, 
             break;
         }
     }
-    return event_decode(worker->intake.decoder, *bytes, *len, event, reject);
+    type = event_decode(worker->intake.decoder, *bytes, *len, event, reject);
+    return type != NULL && event_is_timely(event, record_ms, worker->pipeline->event_settings.max_ahead_ms, reject)
+               ? type
+               : NULL;
 }
 
 /* An output's value as it may go to a place, in the window's arena. */

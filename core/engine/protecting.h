@@ -10,10 +10,11 @@
 bool protecting_start(struct worker *worker);
 void protecting_stop(struct worker *worker);
 
-/* Decodes an event as event_decode does, with the fields in clear that its producer encrypted. *bytes, which are
- * padded, and *len are then those of the event in clear, in the arena of the window being filled. */
-const struct event_type *protecting_decode(struct worker *worker, char **bytes, uint32_t *len, churn_event *event,
-                                           struct reject *reject);
+/* Decodes an event as event_decode does, with the fields in clear that its producer encrypted, and refuses what is too
+ * far ahead of its record's own time, `record_ms`. *bytes, which are padded, and *len are then those of the event in
+ * clear, in the arena of the window being filled. */
+const struct event_type *protecting_decode(struct worker *worker, int64_t record_ms, char **bytes, uint32_t *len,
+                                           churn_event *event, struct reject *reject);
 /* Makes of the window's newest output, an event or alert in clear, what each of its sinks is to be given: where they
  * are given different things, copies follow it. False when memory ran out. */
 bool protecting_output(struct worker *worker, struct window *window);

@@ -56,14 +56,15 @@ static const char *place_of(struct worker *worker, const struct letter *letter, 
     return *ret_source != PART_NONE ? worker->parts.items[*ret_source].topic : NULL;
 }
 
-/* The record that a letter was: as it stands in the source, where it could be read there. */
+/* The record that a letter was: as it stands in the source, where it could be read there; else with the time that the
+ * letter says, or the letter's own, which is no earlier. */
 static churn_record record_of(const churn_record *record, const struct letter *letter, const struct original *original)
 {
     churn_record was = {.size = sizeof was,
                         .kind = CHURN_RECORD_EVENT,
                         .key = letter->key,
                         .value = letter->value,
-                        .timestamp_ms = record->timestamp_ms,
+                        .timestamp_ms = letter->record_ms > 0 ? letter->record_ms : record->timestamp_ms,
                         .headers = letter->headers,
                         .header_count = letter->header_count};
     if (original->found && letter->kind == 0) {

@@ -36,6 +36,7 @@ const char *reject_reason_name(enum reject_reason reason)
         [REJECT_TOO_LARGE_TO_KEEP] = "too_large_to_keep",
         [REJECT_UNREADABLE_RECORD] = "unreadable_record",
         [REJECT_KEY_UNKNOWN] = "key_unknown",
+        [REJECT_TIMESTAMP_AHEAD] = "timestamp_ahead",
     };
     return names[reason];
 }
@@ -292,6 +293,34 @@ static bool read_field(const churn_field *field, const struct json_token *token,
     default:
         return read_bool(field, token, value, reject);
     }
+}
+
+#define SPAN_SIZE 32
+
+/* A span in the largest unit of which it has two or more, rounded down. */
+static const char *show_span(int64_t ms, char span[SPAN_SIZE])
+{
+    static const struct {
+        int64_t ms;
+        const char *name;
+    } units[] = {{86400000, "d"}, {3600000, "h"}, {60000, "min"}, {1000, "s"}, {1, "ms"}};
+    size_t i = 0;
+    while (units[i].ms > 1 && ms < 2 * units[i].ms) {
+        i++;
+    }
+    (void)snprintf(span, SPAN_SIZE, "%" PRId64 " %s", ms / units[i].ms, units[i].name);
+    return span;
+}
+
+bool event_is_timely(const churn_event *event, int64_t record_ms, int64_t max_ahead_ms, struct reject *reject)
+{
+    char ahead[SPAN_SIZE], most[SPAN_SIZE];
+    if (record_ms <= 0 || max_ahead_ms == 0 || event->timestamp_ms - max_ahead_ms <= record_ms) {
+        return true;
+    }
+    return FAIL(reject, REJECT_TIMESTAMP_AHEAD,
+                "timestamp is %s later than the record's own, and events: max_ahead allows %s",
+                show_span(event->timestamp_ms - record_ms, ahead), show_span(max_ahead_ms, most));
 }
 
 bool event_accepts(const churn_field *field, const struct json_token *token, struct reject *reject)

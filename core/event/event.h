@@ -32,6 +32,7 @@ enum reject_reason {
                                */
     REJECT_UNREADABLE_RECORD,
     REJECT_KEY_UNKNOWN, /* a field is encrypted with a key that the pipeline does not have, yet */
+    REJECT_TIMESTAMP_AHEAD,
     REJECT_REASON_COUNT
 };
 
@@ -55,6 +56,11 @@ void event_decoder_free(struct event_decoder *decoder);
  * with *reject set. */
 const struct event_type *event_decode(struct event_decoder *decoder, const char *bytes, size_t len, churn_event *event,
                                       struct reject *reject);
+
+/* False with *reject set when the event's time is later than its record's own, `record_ms`, by more than
+ * `max_ahead_ms`. Not asked of a record without a time (0 or less), nor where `max_ahead_ms` is 0. No clock is asked:
+ * whenever the record is read, the answer is the same. */
+bool event_is_timely(const churn_event *event, int64_t record_ms, int64_t max_ahead_ms, struct reject *reject);
 
 /* True when the row allows what `token` says of its field; else *reject says why not. */
 bool event_accepts(const churn_field *field, const struct json_token *token, struct reject *reject);

@@ -221,6 +221,14 @@ static const churn_option event_options[] = {
      .choices = unknown_policies,
      .offset = offsetof(struct event_settings, ignore_unknown),
      .help = "what becomes of events of other types"},
+    {.name = "max_ahead",
+     .type = CHURN_OPTION_DURATION,
+     .default_text = "24h",
+     .min = 0,
+     .max = INT64_C(36500) * 86400000,
+     .offset = offsetof(struct event_settings, max_ahead_ms),
+     .help = "how much later an event's timestamp may be than its record's own; beyond, it is a dead letter "
+             "(timestamp_ahead). Not asked where a record has none, as in a file; 0s: no bound"},
 };
 
 static const churn_option store_options[] = {

@@ -32,6 +32,7 @@ struct log_settings {
 struct event_settings {
     churn_list types;
     int32_t ignore_unknown; /* index: dead_letter, ignore */
+    int64_t max_ahead_ms;   /* 0: no bound */
 };
 
 struct store_settings {

@@ -10,7 +10,7 @@ import sys
 import time
 from collections import namedtuple
 
-from confluent_kafka import Consumer, KafkaError, TopicPartition
+from confluent_kafka import TIMESTAMP_NOT_AVAILABLE, Consumer, KafkaError, TopicPartition
 
 sys.set_int_max_str_digits(0)
 
@@ -20,6 +20,7 @@ MAX_ID_BYTES = 128
 MONEY_LIMIT = 9_999_999_999_999_999  # 999,999,999,999.9999
 INT64_MIN, INT64_MAX = -(1 << 63), (1 << 63) - 1
 DAY_MS = 86_400_000
+MAX_AHEAD_MS = DAY_MS  # of an event before its record
 
 
 class Rejected(Exception):
@@ -467,10 +468,12 @@ class Model:
         self.events = 0
         self.keep_alerts = alerts
 
-    def feed(self, topic, partition, offset, key, raw):
+    def feed(self, topic, partition, offset, key, raw, record_ms=None):
         position = (topic, partition, offset)
         try:
             event = decode(raw)
+            if record_ms is not None and event.time_ms > record_ms + MAX_AHEAD_MS:
+                raise Rejected("timestamp_ahead")
         except Rejected as e:
             self.dead[position] = Dead(e.reason, key, raw)
             return
@@ -496,8 +499,8 @@ class Model:
             )
 
     def feed_topics(self, brokers, topics):
-        for topic, partition, offset, key, value, _ in read_topics(brokers, topics):
-            self.feed(topic, partition, offset, key, value)
+        for record in read_topics(brokers, topics):
+            self.feed(*record[:5], record.time_ms)
         return self
 
     def feed_lines(self, path, topic, partition=0):
@@ -526,8 +529,12 @@ def canonical(value):
     return json.dumps(plain(value), sort_keys=True)
 
 
+class Record(tuple):
+    """(topic, partition, offset, key, value, headers) of a topic's record; `time_ms` is its own timestamp, None: it has none."""
+
+
 def read_topics(brokers, topics):
-    """(topic, partition, offset, key, value, headers) of all that the topics hold now; each partition in order."""
+    """All records that the topics hold now; each partition in order."""
     consumer = Consumer(
         {
             "bootstrap.servers": brokers,
@@ -571,7 +578,10 @@ def read_topics(brokers, topics):
                     continue
                 if offset == end - 1:
                     del ends[topic, partition]
-                yield topic, partition, offset, m.key(), m.value(), m.headers()
+                record = Record((topic, partition, offset, m.key(), m.value(), m.headers()))
+                kind, time_ms = m.timestamp()
+                record.time_ms = time_ms if kind != TIMESTAMP_NOT_AVAILABLE else None
+                yield record
     finally:
         consumer.close()
 

@@ -299,6 +299,57 @@ def test_who_writes_letters_makes_no_events(stack):
     assert stack.redis.hashes("profile:")["a"]["events_total"] == str(1 + len(gone))
 
 
+def login(number, ms):
+    return json.dumps(json.loads(GOOD) | {"event_id": f"e{number}", "timestamp": oracle.time_text(ms)}).encode()
+
+
+def test_ahead_of_its_record(stack):
+    """An event whose time is later than its record's own by more than max_ahead is none, whenever it is read."""
+    stack.start_kafka()
+    stack.start_redis()
+    stack.kafka.create_topics({"customer-events": 1, "user-events": 1, DEAD: 1})
+    written, day, producer = oracle.timestamp("2026-01-01T00:00:00Z"), oracle.DAY_MS, stack.kafka.producer()
+    for i, (ahead, record_ms) in enumerate([(0, written), (day, written), (day + 1, written), (day, written + 1)]):
+        producer.produce("customer-events", key=b"c", value=login(i, written + ahead), timestamp=record_ms)
+    assert producer.flush(60) == 0
+
+    def config(**more):
+        return pipeline(stack.folder / "consumer.yaml", lambda settings: settings.update(sinks=[], **more))
+
+    first = config()
+    run = stack.run("-c", first, "--until-end")
+    assert "timestamp_ahead 1\n" in run.out, run.out
+    model = oracle.Model().feed_topics(stack.kafka.brokers, ["customer-events"])
+    assert [dead.reason for dead in model.dead.values()] == ["timestamp_ahead"]
+    oracle.assert_profiles(model, stack.redis.hashes("profile:"))
+    oracle.assert_dead_letters(model, set(oracle.kafka_dead_letters(stack.kafka.brokers, DEAD)))
+    ((_, value, headers),) = letters_of(stack)
+    assert value == login(2, written + day + 1)
+    assert said(headers) == {
+        "churn.reason": "timestamp_ahead",
+        "churn.topic": "customer-events",
+        "churn.partition": "0",
+        "churn.offset": "2",
+    }
+    assert dict(headers)["churn.timestamp"] == b"2026-01-01T00:00:00.000Z"
+    assert b"max_ahead" in dict(headers)["churn.detail"]
+
+    told = stack.run("explain", "-c", first, "c").out
+    assert "timestamp_ahead" in told and "max_ahead allows 24 h" in told, told
+    stack.run("-c", first, "--replay-from", "beginning", "--until-end")
+    oracle.assert_profiles(model, stack.redis.hashes("profile:"))
+    run = stack.run("redrive", "-c", first, "--all")
+    assert "still bad" in run.out and "counted" not in run.out, run.out
+
+    # After the clock was put right, or the bound: it counts once, and so it does in a replay.
+    for _ in range(2):
+        stack.run("redrive", "-c", config(events={"max_ahead": "86400001ms"}), "--all")
+        assert stack.redis.hashes("profile:")["c"]["login_count"] == "4"
+    stack.run("-c", config(events={"max_ahead": "0s"}), "--replay-from", "beginning", "--until-end")
+    profile = stack.redis.hashes("profile:")["c"]
+    assert (profile["login_count"], profile["last_login_at"]) == ("4", "2026-01-02T00:00:00.001Z")
+
+
 def test_what_was_left_alone_is_read_again(stack, tmp_path):
     """An alert for a sink that the pipeline has no more waits until it has it again."""
     stack.start_kafka()

@@ -309,6 +309,7 @@ WRONG = [
     ("- name: a\n  events: [{value: x, offest: 5}]\n  expect: {alerts: []}", "3:23", "(did you mean 'offset'?)"),
     ("- name: a\n  events: [{value_base64: x}]\n  expect: {alerts: []}", "3:27", "this is no base64"),
     ("- name: a\n  events: [{value: x, value_base64: eA==}]\n  expect: {alerts: []}", "3:37", "not both"),
+    ("- name: a\n  events: [{value: x, timestamp: soon}]\n  expect: {alerts: []}", "3:34", "'soon' is no time"),
     ("- name: a\n  now: soon\n  expect: {alerts: []}", "3:8", "'soon' is no time"),
 ]
 
@@ -413,6 +414,25 @@ def test_what_stops_the_engine_is_told(tmp_path):
     path = write(tmp_path, f"tests:\n  - name: a\n    events: [{POISON}]\n    expect: {{profiles: {{}}}}\n")
     done = run_tests(tmp_path, path, pipeline=pipeline, check=1)
     assert "the engine gave up" in done.stdout and "processor probe: no way" in done.stdout, done.stdout
+
+
+def test_an_event_ahead_of_its_record(tmp_path):
+    """A record may say its own time, by which its event's is judged."""
+    settings = yaml.load(CONSUMER.read_text(), yaml.BaseLoader)
+    settings["events"] = {"max_ahead": "1h"}
+    tests = f"""tests:
+  - name: ahead
+    events:
+      - {{timestamp: 2025-12-31T23:00:00Z, value: {LOGIN}}}
+      - {{timestamp: 2025-12-31T22:59:59.999Z, value: {LOGIN}}}
+      - {{value: {LOGIN}}}
+    expect:
+      profiles: {{cust_1: {{login_count: 2}}}}
+      dead_letters: [{{reason: timestamp_ahead, offset: 1, timestamp: 2025-12-31T22:59:59.999Z}}]
+"""
+    pipeline = write(tmp_path, yaml.safe_dump(settings, sort_keys=False), "p.yaml")
+    done = run_tests(tmp_path, write(tmp_path, tests), pipeline=pipeline, check=0)
+    assert "1 passed" in done.stdout, done.stdout
 
 
 def test_the_time_of_a_test(tmp_path):

@@ -113,7 +113,8 @@ static void test_reason_names(void)
                                         "field_overflow",
                                         "too_large_to_keep",
                                         "unreadable_record",
-                                        "key_unknown"};
+                                        "key_unknown",
+                                        "timestamp_ahead"};
     CU_ASSERT_EQUAL(COUNT(names), REJECT_REASON_COUNT);
     for (size_t i = 0; i < COUNT(names); i++) {
         check_text(reject_reason_name((enum reject_reason)i), names[i], "reason");
@@ -360,6 +361,41 @@ static void test_timestamps(void)
         struct parts parts = login;
         parts.timestamp = cases[i].text;
         check_parts(&parts, cases[i].expected);
+    }
+}
+
+#define DAY INT64_C(86400000)
+
+/* An event's time against its record's own: no clock is asked. */
+static void test_how_far_ahead_of_its_record(void)
+{
+    static const struct {
+        int64_t event_ms, record_ms, max_ahead_ms;
+        const char *said; /* NULL: it is timely */
+    } cases[] = {
+        {1000 + DAY, 1000, DAY, NULL},
+        {1001 + DAY, 1000, DAY, "timestamp is 24 h later than the record's own, and events: max_ahead allows 24 h"},
+        {1000 + 4 * DAY, 1000, 2 * DAY,
+         "timestamp is 4 d later than the record's own, and events: max_ahead allows 2 d"},
+        {1001, 1000, 1, NULL},
+        {1002, 1000, 1, "timestamp is 2 ms later than the record's own, and events: max_ahead allows 1 ms"},
+        {119999, 1, 90000, "timestamp is 119 s later than the record's own, and events: max_ahead allows 90 s"},
+        {999, 1000, 1, NULL},
+        {INT64_MIN + 36500 * DAY, 1, 36500 * DAY, NULL},
+        {INT64_C(253402300799999), INT64_MAX, DAY, NULL},
+        {4 * DAY, 0, DAY, NULL},  /* a record without a time */
+        {4 * DAY, -1, DAY, NULL}, /* likewise */
+        {4 * DAY, 1000, 0, NULL}, /* no bound */
+    };
+    for (size_t i = 0; i < COUNT(cases); i++) {
+        const churn_event at = {.size = sizeof at, .timestamp_ms = cases[i].event_ms};
+        struct reject why = {.reason = REJECT_REASON_COUNT, .out_of_memory = true};
+        bool timely = event_is_timely(&at, cases[i].record_ms, cases[i].max_ahead_ms, &why);
+        check(timely == (cases[i].said == NULL), "case %zu: %d", i, timely);
+        if (!timely) {
+            CU_ASSERT(why.reason == REJECT_TIMESTAMP_AHEAD && !why.out_of_memory);
+            check_text(why.detail, cases[i].said != NULL ? cases[i].said : "", "detail");
+        }
     }
 }
 
@@ -722,6 +758,7 @@ int main(void)
         TEST(test_id_lengths),
         TEST(test_control_characters),
         TEST(test_timestamps),
+        TEST(test_how_far_ahead_of_its_record),
         TEST(test_unknown_types),
         TEST(test_required_and_optional_fields),
         TEST(test_null_is_no_value),

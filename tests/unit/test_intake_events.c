@@ -163,6 +163,38 @@ static void test_what_is_no_event(void)
     close_intake();
 }
 
+#define AHEAD_DETAIL(by, most) "timestamp is " by " later than the record's own, and events: max_ahead allows " most
+
+/* An event's time may be later than its record's own by so much, whenever it is read. */
+static void test_ahead_of_its_record(void)
+{
+    open_intake();
+    churn_record record = record_at(41, QUIET);
+    pipeline.outputs = CHURN_RECORD_EVENT;
+    pipeline.event_settings.max_ahead_ms = 3600000;
+    record.timestamp_ms = INT64_C(1767225600000) - 3600000;
+    CU_ASSERT(intake_take(&worker, &record, 1));
+    check_outcome("as far as may be", "event t/3@41 c " QUIET " at 1767222000000", "events +1");
+    record.offset++;
+    record.timestamp_ms--;
+    CU_ASSERT(intake_take(&worker, &record, 1));
+    check_outcome(
+        "further",
+        LETTER_OUT("42", QUIET, "timestamp_ahead",
+                   AHEAD_DETAIL("60 min", "60 min")) " churn.timestamp=2025-12-31T22:59:59.999Z at 1767221999999",
+        "events +1, dead_letters +1, timestamp_ahead +1");
+    record.offset++;
+    record.timestamp_ms = 0;
+    CU_ASSERT(intake_take(&worker, &record, 1));
+    check_outcome("of a record without a time", "event t/3@43 c " QUIET " at 0", "events +1");
+    record.offset++;
+    record.timestamp_ms = 12;
+    pipeline.event_settings.max_ahead_ms = 0;
+    CU_ASSERT(intake_take(&worker, &record, 1));
+    check_outcome("where there is no bound", "event t/3@44 c " QUIET " at 12", "events +1");
+    close_intake();
+}
+
 /* … below the checkpoint, where it had been judged once, and may have been counted then. */
 static void test_read_again(void)
 {
@@ -932,6 +964,7 @@ int main(void)
         TEST(test_read_again),
         TEST(test_as_it_is),
         TEST(test_too_large_to_keep),
+        TEST(test_ahead_of_its_record),
         TEST(test_unreadable),
         TEST(test_answers_of_processors),
         TEST(test_a_processor_fails),

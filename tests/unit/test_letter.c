@@ -79,14 +79,17 @@ static void test_when_it_was_written(void)
     for (size_t i = 0; i < COUNT(cases); i++) {
         char line[256];
         CU_ASSERT(read_headers((const char *const[]){"churn.reason", "r", "churn.topic", "t", "churn.partition", "0",
-                                                     "churn.offset", "0", "churn.written_at", cases[i].time, NULL}));
+                                                     "churn.offset", "0", "churn.written_at", cases[i].time,
+                                                     "churn.timestamp", cases[i].time, NULL}));
         check(letter.written_ms == cases[i].ms, "header %s: %lld", cases[i].time, (long long)letter.written_ms);
+        check(letter.record_ms == cases[i].ms, "header %s: %lld", cases[i].time, (long long)letter.record_ms);
         (void)snprintf(line, sizeof line,
                        "{\"reason\":\"r\",\"topic\":\"t\",\"partition\":0,\"offset\":0,\"key\":null,\"value\":null,"
-                       "\"written_at\":\"%s\"}",
-                       cases[i].time);
+                       "\"written_at\":\"%s\",\"timestamp\":\"%s\"}",
+                       cases[i].time, cases[i].time);
         CU_ASSERT(read_line(line));
         check(letter.written_ms == cases[i].ms, "line %s: %lld", cases[i].time, (long long)letter.written_ms);
+        check(letter.record_ms == cases[i].ms, "line %s: %lld", cases[i].time, (long long)letter.record_ms);
     }
 }
 

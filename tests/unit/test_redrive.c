@@ -450,6 +450,35 @@ static void test_unchecked_headers_are_kept(void)
     close_intake();
 }
 
+#define AHEAD "timestamp is 60 min later than the record's own, and events: max_ahead allows 59 min"
+
+/* An event is judged by its record's own time, not by its letter's: as it stands there, or as the letter says. */
+static void test_ahead_of_its_record(void)
+{
+    open_redrive();
+    redrive.unverified = true;
+    pipeline.event_settings.max_ahead_ms = 3540000;
+    stands(41, QUIET);
+    take_letter(5, QUIET, LETTER("churn.reason", "timestamp_ahead", PLACED("41"), "churn.timestamp", AT));
+    told = window_filling(&worker)->output_count;
+    check_outcome("by what stands there", "events +1, dead_letters +1, letters +1, timestamp_ahead +1");
+    take_letter(6, QUIET,
+                LETTER("churn.reason", "timestamp_ahead", PLACED("42"), "churn.timestamp", "2025-12-31T23:00:00Z"));
+    check_outcome("by what the letter says",
+                  "dead_letter t/3@42 c " QUIET " churn.reason=timestamp_ahead churn.detail=" AHEAD
+                  " churn.topic=t churn.partition=3 churn.offset=42 churn.timestamp=2025-12-31T23:00:00.000Z at "
+                  "1767222000000",
+                  "events +1, dead_letters +1, letters +1, timestamp_ahead +1");
+    take_letter(7, QUIET, LETTER("churn.reason", "unknown_event_type", PLACED("43")));
+    told = window_filling(&worker)->output_count;
+    check_outcome("by the letter's own time", "events +1, dead_letters +1, letters +1, timestamp_ahead +1");
+    pipeline.event_settings.max_ahead_ms = 3600000;
+    take_letter(8, QUIET,
+                LETTER("churn.reason", "timestamp_ahead", PLACED("42"), "churn.timestamp", "2025-12-31T23:00:00Z"));
+    check_outcome("after the fix", "event t/3@42 c " QUIET " at 1767222000000", "events +1, letters +1");
+    close_intake();
+}
+
 /* What can be read now stands there whole, whatever its letter held. */
 static void test_readable_now(void)
 {
@@ -798,6 +827,7 @@ int main(void)
         TEST(test_left_alone),
         TEST(test_kept_for_later),
         TEST(test_unchecked_headers_are_kept),
+        TEST(test_ahead_of_its_record),
         TEST(test_readable_now),
         TEST(test_without_its_value),
         TEST(test_many_are_counted_and_not_shown),

@@ -51,6 +51,7 @@ struct place {
     const char *topic;
     int64_t partition;
     int64_t offset;
+    const char *timestamp;
 };
 
 static const churn_option place_options[] = {
@@ -69,6 +70,7 @@ static const churn_option place_options[] = {
      .max = INT64_MAX - 1,
      .offset = offsetof(struct place, offset),
      .help = ""},
+    {.name = "timestamp", .type = CHURN_OPTION_STRING, .offset = offsetof(struct place, timestamp), .help = ""},
 };
 
 static const char *const payload_keys[] = {"key", "key_base64", "value", "value_base64", NULL};
@@ -189,6 +191,18 @@ static bool is_record(const struct node *node)
     return config_get(node, "value") != NULL || config_get(node, "value_base64") != NULL;
 }
 
+/* A time that a test states; unchanged where `text` is NULL. */
+static bool read_moment(const struct reader *r, const struct node *map, const char *what, const char *name,
+                        const char *text, int64_t *ret_ms)
+{
+    if (text == NULL || (churn_time_parse(text, strlen(text), ret_ms) && *ret_ms > 0)) {
+        return true;
+    }
+    config_error(r->config, config_get(map, name), "%s: %s: '%s' is no time such as 2026-01-01T00:00:00Z", what, name,
+                 text);
+    return false;
+}
+
 static bool read_record(const struct reader *r, const struct test_case *test, const struct node *node, unsigned number,
                         struct test_event *event)
 {
@@ -196,6 +210,7 @@ static bool read_record(const struct reader *r, const struct test_case *test, co
     struct option_target target = OPTION_TARGET(place_options, &place);
     bool ok = options_read(r->config, node, node, "events", &target, 1, payload_keys);
     ok = ok && place_event(r, test, node, &place, event);
+    ok = ok && read_moment(r, node, "events", "timestamp", place.timestamp, &event->timestamp_ms);
     ok = ok && take_payload(r, node, "key", "key_base64", number, &event->key, &event->has_key);
     ok = ok && take_payload(r, node, "value", "value_base64", number, &event->value, &event->has_value);
     options_free(&target, 1);
@@ -357,8 +372,8 @@ static bool check_profiles(const struct reader *r, const struct node *profiles, 
 static const char *const alert_members[] = {"alert_id",    "severity", "event_id", "event_type", "timestamp",
                                             "customer_id", "message",  "data",     NULL};
 static const char *const trigger_members[] = {"request_id", "customer_id", "trigger", NULL};
-static const char *const letter_members[] = {"reason",    "detail", "kind", "replayed", "topic",
-                                             "partition", "offset", "key",  "value",    NULL};
+static const char *const letter_members[] = {"reason",    "detail", "timestamp", "kind",  "replayed", "topic",
+                                             "partition", "offset", "key",       "value", NULL};
 
 /* The member `name` of an expected record must be one of `choice(0)`, `choice(1)`, … */
 static bool check_choice(const struct reader *r, const struct node *record, const char *name, unsigned count,
@@ -515,17 +530,6 @@ static const churn_option test_options[] = {
      .help = "what plugins are told is the time"},
 };
 
-static bool read_now(const struct reader *r, struct test_case *test)
-{
-    const char *now = test->settings.now;
-    if (now == NULL || (churn_time_parse(now, strlen(now), &test->now_ms) && test->now_ms > 0)) {
-        return true;
-    }
-    config_error(r->config, config_get(test->node, "now"), "tests: now: '%s' is no time such as 2026-01-01T00:00:00Z",
-                 now);
-    return false;
-}
-
 static bool check_name(const struct reader *r, const struct test_cases *cases, const struct test_case *test)
 {
     for (const struct test_case *other = cases->items; other < test && test->settings.name != NULL; other++) {
@@ -550,7 +554,7 @@ static bool read_case(const struct reader *r, const struct test_cases *cases, co
     test->profiles = config_get(node, "profiles");
     ok = options_read(r->config, node, node, "tests", &target, 1, known);
     ok = check_name(r, cases, test) && ok;
-    ok = read_now(r, test) && ok;
+    ok = read_moment(r, node, "tests", "now", test->settings.now, &test->now_ms) && ok;
     ok = check_profiles(r, test->profiles, false) && ok;
     ok = read_events(r, test) && ok;
     return read_expect(r, test) && ok;

@@ -9,6 +9,7 @@ struct test_event {
     char *topic; /* where it was read */
     int32_t partition;
     int64_t offset;
+    int64_t timestamp_ms; /* of the record; 0: none */
     bool has_key, has_value;
     struct text key, value;
 };

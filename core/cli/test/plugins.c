@@ -75,6 +75,7 @@ static churn_record to_record(const struct test_event *event)
                           .topic = event->topic,
                           .partition = event->partition,
                           .offset = event->offset,
+                          .timestamp_ms = event->timestamp_ms,
                           .key = {.ptr = event->has_key && event->key.len > 0 ? event->key.bytes
                                          : event->has_key                     ? ""
                                                                               : NULL,

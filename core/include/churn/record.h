@@ -26,7 +26,8 @@ enum {
                                       churn.original.churn.*; a value that is not kept has churn.size (bytes) and
                                       churn.xxh128 (XXH3, 128 bits, in hex); an alert or trigger that no record caused
                                       has churn.id in place of topic, partition and offset;
-                                      churn.written_at is when the letter was written, in RFC 3339 */
+                                      churn.written_at is when the letter was written, in RFC 3339, and
+                                      churn.timestamp the record's own time, likewise, of one that is timestamp_ahead */
     /* since ABI 1.3 */
     CHURN_RECORD_UNREADABLE = 16 /**< from a source only: a record that is at this position and cannot be read for good;
                                       value: why, for a person. It becomes a dead letter unreadable_record without key

@@ -147,7 +147,8 @@ static void add_position(struct text_buffer *text, const char *name, const churn
 }
 
 /* Headers that are members of their own, as text. */
-static const char *const texts[] = {"reason", "detail", "written_at", "kind", "sink", "id", "size", "xxh128"};
+static const char *const texts[] = {"reason", "detail", "written_at", "timestamp", "kind",
+                                    "sink",   "id",     "size",       "xxh128"};
 
 static const char *after_prefix(const char *name)
 {
