@@ -78,6 +78,16 @@ def latency_table(runs):
     ]
 
 
+def trigger_latency_table(loads):
+    columns = ("p50_ms", "p90_ms", "p99_ms", "max_ms")
+    rows = [[f"{runs[0]['rate']:,}", *(spread([run[key] for run in runs], 1) for key in columns)] for runs in loads]
+    return [
+        f"### From the produce call to the published prediction, churnd, an API of {loads[0][0]['api_ms']} ms",
+        "",
+        *table(["triggers/s", *(key.replace("_ms", " ms") for key in columns)], rows),
+    ]
+
+
 def flatness_table(title, cases):
     """Costs of one event in µs: of the engine with its start and end, and of Redis."""
     rows = []
@@ -106,6 +116,8 @@ def write(results, folder):
         lines += workload_table(TITLES[workload], found, results["skipped"], results["failed"][workload])
     if "latency" in results:
         lines += latency_table(results["latency"])
+    if "W3-latency" in results:
+        lines += trigger_latency_table(results["W3-latency"])
     if "flatness" in results:
         lines += flatness_table("churnd W1 by the number of events", results["flatness"]["by_events"])
         lines += flatness_table("churnd W1 by the number of customers", results["flatness"]["by_customers"])

@@ -13,10 +13,12 @@ import api
 import engines
 import latency
 import report
+import trigger_latency
 from rig import KEPT, LATER, OUT, PARTITIONS, TOPIC, TRIGGERS, Failed, Rig, fill, say
 
 WORKLOADS = ("W1", "W1-cold", "W2", "W3", "W3-equal")
-PARTS = (*WORKLOADS, "latency", "flatness")
+PARTS = (*WORKLOADS, "latency", "W3-latency", "flatness")
+TRIGGER_RATES = (1000, 5000)
 LARGE_EVENTS, LARGE_CUSTOMERS = 10000000, 2000000  # with BENCH_LARGE=1
 
 
@@ -181,6 +183,10 @@ def main_compare(args):
         )
         if "latency" in args.parts:
             results["latency"] = [latency.measure(rig) for _ in range(args.runs)]
+        if "W3-latency" in args.parts:
+            results["W3-latency"] = [
+                [trigger_latency.measure(rig, rate, args.api_ms) for _ in range(args.runs)] for rate in TRIGGER_RATES
+            ]
         if "flatness" in args.parts:
             results["flatness"] = flatness(rig, args.runs)
     (OUT / "results.json").write_text(json.dumps(results, indent=1))

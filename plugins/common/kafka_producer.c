@@ -8,6 +8,8 @@
 #include "kafka_risks.h"
 
 #include <stdlib.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
 
 #define SLICE_MS 20 /* longest wait on one queue while something else may become due */
 
@@ -15,7 +17,7 @@ _Static_assert(sizeof(void *) >= sizeof(uint64_t), "a record's id travels as lib
 
 int32_t kafka_producer_check(const churn_host *host, const char *brokers, const churn_map *properties, churn_error *err)
 {
-    rd_kafka_conf_t *conf = lane_conf(host, brokers, properties, BULK, err);
+    rd_kafka_conf_t *conf = lane_conf(host, brokers, properties, KAFKA_LINGER_MANY, BULK, err);
     return conf != NULL ? kafka_conf_try(RD_KAFKA_PRODUCER, conf, properties, err) : CHURN_FATAL;
 }
 
@@ -23,7 +25,7 @@ void kafka_producer_probe(const churn_host *host, const char *brokers, const chu
                           const struct kafka_topic *topics, uint32_t count, uint32_t timeout_ms, churn_target_fn fn,
                           void *ctx)
 {
-    rd_kafka_conf_t *conf = timeout_ms > 0 ? lane_conf(host, brokers, properties, BULK, NULL) : NULL;
+    rd_kafka_conf_t *conf = timeout_ms > 0 ? lane_conf(host, brokers, properties, KAFKA_LINGER_MANY, BULK, NULL) : NULL;
     if (timeout_ms == 0) {
         kafka_risks(properties, fn, ctx);
     }
@@ -31,7 +33,7 @@ void kafka_producer_probe(const churn_host *host, const char *brokers, const chu
 }
 
 struct kafka_producer *kafka_producer_new(const churn_host *host, const char *brokers, const churn_map *properties,
-                                          churn_error *err)
+                                          const char *linger_ms, churn_error *err)
 {
     struct kafka_producer *p = calloc(1, sizeof *p);
     if (p == NULL) {
@@ -39,9 +41,11 @@ struct kafka_producer *kafka_producer_new(const churn_host *host, const char *br
         return NULL;
     }
     p->host = host;
+    p->woken = -1;
     p->refusing = stall_new(host, "topic");
     p->brokers = brokers;
     p->properties = properties;
+    p->linger_ms = linger_ms;
     p->resends_end = &p->resends;
     p->client = kafka_client_new(host, brokers, p);
     if (p->client == NULL) {
@@ -227,7 +231,12 @@ int32_t kafka_producer_poll(struct kafka_producer *p, churn_done *done, uint32_t
     int wait = p->waiting > 0 || topics_pending(p);
     int64_t deadline = wait ? host->monotonic_ms(host) + timeout_ms : 0;
     int64_t left = wait ? timeout_ms : 0;
-    uint32_t n = serve(p, done, max, left);
+    eventfd_t wakes;
+    uint32_t n;
+    if (p->woken >= 0) {
+        (void)eventfd_read(p->woken, &wakes); /* before anything is looked at: what comes later tells anew */
+    }
+    n = serve(p, done, max, left);
     while (n == 0 && left > 0 && !p->failed && (p->waiting > 0 || topics_pending(p))) {
         left = deadline - host->monotonic_ms(host);
         n = serve(p, done, max, left > 0 ? left : 0);
@@ -242,6 +251,17 @@ int32_t kafka_producer_poll(struct kafka_producer *p, churn_done *done, uint32_t
         }
     }
     return CHURN_OK;
+}
+
+int kafka_producer_descriptor(struct kafka_producer *p)
+{
+    if (p->woken < 0) {
+        p->woken = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+        for (int id = 0; id < LANES && p->woken >= 0; id++) {
+            lane_tell(p, (enum lane_id)id);
+        }
+    }
+    return p->woken;
 }
 
 uint64_t kafka_producer_waiting(const struct kafka_producer *p)
@@ -270,5 +290,8 @@ void kafka_producer_free(struct kafka_producer *p, int64_t deadline_ms)
         free(t);
     }
     kafka_client_free(p->client);
+    if (p->woken >= 0) {
+        (void)close(p->woken);
+    }
     free(p);
 }

@@ -19,9 +19,14 @@ void kafka_producer_probe(const churn_host *host, const char *brokers, const chu
                           const struct kafka_topic *topics, uint32_t count, uint32_t timeout_ms, churn_target_fn fn,
                           void *ctx);
 
+/* For how many ms a record waits for others to go with, where `properties` do not say it: for throughput, or where
+ * somebody waits for each. */
+#define KAFKA_LINGER_MANY "5"
+#define KAFKA_LINGER_SOON "1"
+
 /* Connects in the background. NULL on error. The strings and `host` outlive the producer. */
 struct kafka_producer *kafka_producer_new(const churn_host *host, const char *brokers, const churn_map *properties,
-                                          churn_error *err);
+                                          const char *linger_ms, churn_error *err);
 
 /* Sees to it that `topic` exists, made with `partitions` (0: the broker's default) and `config` ("name",
  * "value", …, NULL; may be NULL) if it does not. Asynchronous: send waits by itself until the topic is there. Call
@@ -40,6 +45,11 @@ int32_t kafka_producer_send(struct kafka_producer *producer, const char *topic, 
  * and *ret_count answers, or CHURN_FATAL. A passing outage is waited out without limit (message.timeout.ms 0). */
 int32_t kafka_producer_poll(struct kafka_producer *producer, churn_done *done, uint32_t max, uint32_t timeout_ms,
                             uint32_t *ret_count, churn_error *err);
+
+/* What is readable once poll may have something new of what was sent, for poll(2); it is the producer's, and poll
+ * empties it. What becomes due by time alone (a topic to be made, a record to be sent again) does not show: poll now
+ * and then. -1: there is none. */
+int kafka_producer_descriptor(struct kafka_producer *producer);
 
 /* Records sent and not yet answered. */
 uint64_t kafka_producer_waiting(const struct kafka_producer *producer);

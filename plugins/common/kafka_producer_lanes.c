@@ -30,7 +30,6 @@ static const char *const owned[] = {
 
 /* What a user may override, with its alias. */
 static const char *const defaults[][3] = {
-    {"linger.ms", "queue.buffering.max.ms", "5"},
     {"compression.codec", "compression.type", "lz4"},
     {"queue.buffering.max.messages", NULL, "100000"},
     {"queue.buffering.max.kbytes", NULL, "65536"},
@@ -39,11 +38,14 @@ static const char *const defaults[][3] = {
     {"topic.metadata.refresh.interval.ms", NULL, "10000"}, /* so that a topic made again is found soon */
 };
 
-rd_kafka_conf_t *lane_conf(const churn_host *host, const char *brokers, const churn_map *properties, enum lane_id lane,
-                           churn_error *err)
+rd_kafka_conf_t *lane_conf(const churn_host *host, const char *brokers, const churn_map *properties,
+                           const char *linger_ms, enum lane_id lane, churn_error *err)
 {
     rd_kafka_conf_t *conf = kafka_conf_new(host, brokers, properties, owned, err);
     int32_t result = conf != NULL ? CHURN_OK : CHURN_FATAL;
+    if (result == CHURN_OK) {
+        result = kafka_conf_default(conf, properties, "linger.ms", "queue.buffering.max.ms", linger_ms, err);
+    }
     for (size_t i = 0; i < sizeof defaults / sizeof defaults[0] && result == CHURN_OK; i++) {
         result = kafka_conf_default(conf, properties, defaults[i][0], defaults[i][1], defaults[i][2], err);
     }
@@ -70,7 +72,7 @@ int32_t lane_open(struct kafka_producer *p, enum lane_id id, churn_error *err)
     if (lane->rk != NULL) {
         return CHURN_OK;
     }
-    conf = lane_conf(p->host, p->brokers, p->properties, id, err);
+    conf = lane_conf(p->host, p->brokers, p->properties, p->linger_ms, id, err);
     if (conf == NULL) {
         return CHURN_FATAL;
     }
@@ -80,7 +82,16 @@ int32_t lane_open(struct kafka_producer *p, enum lane_id id, churn_error *err)
         return CHURN_FATAL;
     }
     lane->queue = rd_kafka_queue_get_main(lane->rk);
+    lane_tell(p, id);
     return CHURN_OK;
+}
+
+void lane_tell(struct kafka_producer *p, enum lane_id id)
+{
+    static const uint64_t one = 1; /* what an eventfd takes */
+    if (p->lanes[id].rk != NULL && p->woken >= 0) {
+        rd_kafka_queue_io_event_enable(p->lanes[id].queue, p->woken, &one, sizeof one);
+    }
 }
 
 void lane_close(struct kafka_producer *p, enum lane_id id)

@@ -5,11 +5,14 @@
 #include "kafka_producer_state.h"
 
 /* A lane's configuration, which the caller owns (kafka_client_open takes it). NULL on error. */
-rd_kafka_conf_t *lane_conf(const churn_host *host, const char *brokers, const churn_map *properties, enum lane_id lane,
-                           churn_error *err);
+rd_kafka_conf_t *lane_conf(const churn_host *host, const char *brokers, const churn_map *properties,
+                           const char *linger_ms, enum lane_id lane, churn_error *err);
 
 /* Connects a lane that is not open yet, in the background. */
 int32_t lane_open(struct kafka_producer *p, enum lane_id id, churn_error *err);
+
+/* Has a lane that is open write to the producer's eventfd, where there is one. */
+void lane_tell(struct kafka_producer *p, enum lane_id id);
 
 /* Ends a lane, where it is open; what it has not sent is dropped. */
 void lane_close(struct kafka_producer *p, enum lane_id id);

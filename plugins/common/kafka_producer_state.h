@@ -58,6 +58,7 @@ struct kafka_producer {
     const churn_host *host;
     const char *brokers;
     const churn_map *properties;
+    const char *linger_ms;
     struct kafka_client *client;
     struct lane lanes[LANES];
     struct topic *topics;
@@ -67,7 +68,8 @@ struct kafka_producer {
     uint32_t refused_count;
     uint64_t waiting;      /* sent and not yet answered */
     struct stall refusing; /* the last report was a failure */
-    int failed;            /* no return: `failure` says why */
+    int woken;  /* an eventfd that lanes write to once their queue is not empty any more; -1: not asked for */
+    int failed; /* no return: `failure` says why */
     churn_error failure;
 };
 

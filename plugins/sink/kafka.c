@@ -72,7 +72,7 @@ static void sink_probe(void *self, uint32_t timeout_ms, churn_target_fn fn, void
 static int32_t sink_start(void *self, churn_error *err)
 {
     struct kafka_sink *s = self;
-    s->producer = kafka_producer_new(s->host, s->brokers, &s->properties, err);
+    s->producer = kafka_producer_new(s->host, s->brokers, &s->properties, KAFKA_LINGER_MANY, err);
     if (s->producer == NULL) {
         return CHURN_FATAL;
     }

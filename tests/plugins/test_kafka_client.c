@@ -12,6 +12,7 @@
 #include <churn/sink.h>
 #include <churn/source.h>
 #include <netinet/in.h>
+#include <poll.h>
 #include <stdlib.h>
 #include <sys/socket.h>
 #include <time.h>
@@ -79,7 +80,7 @@ static unsigned warned_of(const char *name, const char *value)
     fake_host_init(&fake);
     fake.host.log = count_warnings;
     warnings = 0;
-    p = kafka_producer_new(&fake.host, "127.0.0.1:1", &properties, &err);
+    p = kafka_producer_new(&fake.host, "127.0.0.1:1", &properties, KAFKA_LINGER_MANY, &err);
     CU_ASSERT_PTR_NOT_NULL_FATAL(p);
     kafka_producer_free(p, 1000);
     return warnings;
@@ -292,7 +293,7 @@ static void send_all(struct kafka_producer *p, const char *topic, unsigned count
 static struct kafka_producer *producer_new(const struct cluster *c)
 {
     churn_error err = {.size = sizeof err};
-    struct kafka_producer *p = kafka_producer_new(&fake.host, c->brokers, NULL, &err);
+    struct kafka_producer *p = kafka_producer_new(&fake.host, c->brokers, NULL, KAFKA_LINGER_MANY, &err);
     CU_ASSERT_PTR_NOT_NULL_FATAL(p);
     return p;
 }
@@ -413,9 +414,30 @@ static struct kafka_producer *impatient_producer(const char *brokers)
     static const char *const values[] = {"1000", "500", "1000"};
     const churn_map properties = {.keys = keys, .values = values, .count = 3};
     churn_error err = {.size = sizeof err};
-    struct kafka_producer *p = kafka_producer_new(&fake.host, brokers, &properties, &err);
+    struct kafka_producer *p = kafka_producer_new(&fake.host, brokers, &properties, KAFKA_LINGER_MANY, &err);
     CU_ASSERT_PTR_NOT_NULL_FATAL(p);
     return p;
+}
+
+static void test_descriptor_tells_of_reports(void)
+{
+    struct cluster c = cluster_new(1, "t", 1);
+    const churn_record record = {.size = sizeof record, .key = churn_text("k"), .value = churn_text("v"), .id = 7};
+    struct kafka_producer *p;
+    churn_error err = {.size = sizeof err};
+    churn_done done[4];
+    uint32_t count = 0;
+    fake_host_init(&fake);
+    p = producer_new(&c);
+    CU_ASSERT_EQUAL(kafka_producer_send(p, "t", &record, &err), CHURN_OK);
+    for (int i = 0; i < 100 && count == 0; i++) { /* other news may come before */
+        struct pollfd news = {.fd = kafka_producer_descriptor(p), .events = POLLIN};
+        CU_ASSERT_EQUAL_FATAL(poll(&news, 1, 60000), 1);
+        CU_ASSERT_EQUAL(kafka_producer_poll(p, done, 4, 0, &count, &err), CHURN_OK);
+    }
+    CU_ASSERT(count == 1 && done[0].id == 7 && done[0].result == CHURN_OK);
+    kafka_producer_free(p, 1000);
+    cluster_free(&c);
 }
 
 static void test_broker_that_falls_silent(void)
@@ -692,6 +714,7 @@ int main(void)
                            TEST(test_producer_spares_the_neighbours),
                            TEST(test_producer_rejects_at_fault),
                            TEST(test_producer_waits_out_an_outage),
+                           TEST(test_descriptor_tells_of_reports),
                            TEST(test_broker_that_falls_silent),
                            TEST(test_broker_that_never_spoke),
                            TEST(test_producer_without_topic_creation),

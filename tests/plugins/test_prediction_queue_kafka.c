@@ -32,8 +32,9 @@ static struct {
 } producer;
 
 struct kafka_producer *kafka_producer_new(const churn_host *host, const char *brokers, const churn_map *properties,
-                                          churn_error *why)
+                                          const char *linger_ms, churn_error *why)
 {
+    (void)linger_ms;
     (void)host;
     fake_kafka_note("producer %s %u", brokers, properties->count);
     return producer.refuses ? (void)churn_fail(why, CHURN_FATAL, "no producer"), NULL : (void *)&producer;

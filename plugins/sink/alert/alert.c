@@ -195,7 +195,7 @@ static int32_t make_slots(struct alert_sink *a, churn_error *err)
 
 static int32_t start_kafka(struct alert_sink *a, churn_error *err)
 {
-    a->producer = kafka_producer_new(a->host, a->brokers, &a->properties, err);
+    a->producer = kafka_producer_new(a->host, a->brokers, &a->properties, KAFKA_LINGER_MANY, err);
     return a->producer != NULL ? kafka_producer_ensure_topic(a->producer, a->topic, (int32_t)a->partitions, NULL, err)
                                : CHURN_FATAL;
 }

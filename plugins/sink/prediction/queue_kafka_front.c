@@ -59,7 +59,7 @@ void *queue_kafka_front_new(const churn_host *host, const struct settings *setti
     }
     f->settings = settings;
     queue_kafka_group(host, settings, f->group);
-    f->producer = kafka_producer_new(host, settings->brokers, &settings->properties, err);
+    f->producer = kafka_producer_new(host, settings->brokers, &settings->properties, KAFKA_LINGER_SOON, err);
     if (f->producer == NULL ||
         kafka_producer_ensure_topic(f->producer, settings->queue_topic, (int32_t)settings->queue_partitions,
                                     topic_config, err) != CHURN_OK) {

@@ -10,7 +10,6 @@
 #include <time.h>
 
 #define POLL_MS 20          /* longest wait while the queue may have something new */
-#define POLL_SENT_MS 5      /* … while delivery reports are awaited */
 #define GAUGE_MS 1000       /* pause between updates of predictions_waiting */
 #define STUCK_MS 60000      /* a drain ends when nothing has moved for that long … */
 #define LATER_MS 10000      /* … or when the API asked to wait that long for all that is left */
@@ -90,7 +89,7 @@ static int32_t conclude_drain(struct service *s, churn_error *err)
 static int wait_ms(const struct service *s, int more)
 {
     int64_t now = service_now_ms(s), next = asking_next_ms(s);
-    int wait = s->sent > 0 ? POLL_SENT_MS : POLL_MS;
+    int wait = POLL_MS;
     if (more || s->unsure) {
         return s->unsure ? wait : 0;
     }
@@ -104,9 +103,10 @@ static int wait_ms(const struct service *s, int more)
 static void wait_for_news(struct service *s, int timeout_ms)
 {
     const struct queue_back_ops *ops = s->queue->back_ops;
-    const struct pollfd triggers = {.fd = ops->descriptor != NULL ? ops->descriptor(s->queue->back) : -1,
-                                    .events = POLLIN};
-    http_client_wait(s->http, &triggers, 1, timeout_ms);
+    const struct pollfd others[] = {
+        {.fd = ops->descriptor != NULL ? ops->descriptor(s->queue->back) : -1, .events = POLLIN},
+        {.fd = s->producer != NULL ? kafka_producer_descriptor(s->producer) : -1, .events = POLLIN}};
+    http_client_wait(s->http, others, sizeof others / sizeof others[0], timeout_ms);
 }
 
 static int32_t go_on(struct service *s, churn_error *err)
@@ -142,7 +142,7 @@ static int32_t wind_up(struct service *s, churn_error *err)
     while (rc == CHURN_OK && s->settling_count + s->sent > 0 && service_now_ms(s) < atomic_load(&s->stop_at_ms)) {
         rc = outcome_take_reports(s, err);
         rc = rc == CHURN_OK ? outcome_settle_all(s, err) : rc;
-        http_client_wait(s->http, NULL, 0, POLL_SENT_MS);
+        wait_for_news(s, POLL_MS);
     }
     return rc;
 }
@@ -188,7 +188,7 @@ static int32_t open_parts(struct service *s, churn_error *err)
     if (settings->brokers[0] == '\0') {
         return CHURN_OK;
     }
-    s->producer = kafka_producer_new(s->host, settings->brokers, &settings->properties, err);
+    s->producer = kafka_producer_new(s->host, settings->brokers, &settings->properties, KAFKA_LINGER_SOON, err);
     if (s->producer == NULL || kafka_producer_ensure_topic(s->producer, settings->topic, (int32_t)settings->partitions,
                                                            NULL, err) != CHURN_OK) {
         return CHURN_FATAL;
