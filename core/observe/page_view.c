@@ -170,6 +170,7 @@ static void append_events(const struct view *view)
                                       {"counted before", "churnd_events_already_counted_total"},
                                       {"duplicates", "churnd_events_duplicate_total"},
                                       {"filtered", "churnd_events_filtered_total"},
+                                      {"of forgotten customers", "churnd_events_forgotten_total"},
                                       {"of ignored types", "churnd_events_ignored_total"}};
     begin_table(view, "Events", counted);
     append_counters(view, rows, sizeof rows / sizeof rows[0]);

@@ -5,6 +5,7 @@
 
 #include <churn/sink.h>
 #include <curl/curl.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 
 static struct fake_host fake;
@@ -26,10 +27,14 @@ static void begin(void *instance)
     CU_ASSERT_EQUAL_FATAL(ops()->start(self, &err), CHURN_OK);
 }
 
+/* What the host says of customers who are forgotten; NULL: nothing. */
+static int32_t (*forgets)(const churn_forgettable *what);
+
 static void begin_webhook(scripted_fn script, void *ctx, const char *timeout)
 {
     char url[96];
     fake_host_init(&fake);
+    fake.forgotten = forgets;
     scripted_http_start(&server, 0, script, ctx);
     (void)snprintf(url, sizeof url, "%s/hook?key=secret", server.url);
     begin(fake_instance_new(plugin, "to", "webhook", "webhook_url", url, "webhook_timeout", timeout, "retry_min",
@@ -253,6 +258,61 @@ static void test_webhook_refuses_an_alert(void)
     end();
 }
 
+static _Atomic int32_t verdict_on_g; /* CHURN_PENDING, 0 or 1 */
+
+static int32_t judge_g(const churn_forgettable *what)
+{
+    int place =
+        churn_equal(what->topic, str("t")) && what->partition == 3 && what->offset == 7 && what->timestamp_ms == 9;
+    return churn_equal(what->customer_id, str("G")) && place ? atomic_load(&verdict_on_g) : 0;
+}
+
+static void fail_always(void *ctx, unsigned number, const char *head, const char *body, struct scripted_reply *reply)
+{
+    (void)ctx;
+    (void)number;
+    (void)head;
+    (void)body;
+    reply->status = 503;
+}
+
+/* The webhook is down, and would be tried for ever: an alert of a customer who is forgotten is let go of, as if it were
+ * delivered, and another's is not. */
+static void test_an_alert_is_given_up(void)
+{
+    churn_record records[2] = {alert(0, CHURN_SEVERITY_WARNING), alert(1, CHURN_SEVERITY_WARNING)};
+    churn_done done[2];
+    records[0].key = str("G");
+    records[0].topic = records[1].topic = "t";
+    records[0].partition = 3;
+    records[0].offset = 7;
+    records[0].timestamp_ms = 9;
+    forgets = judge_g;
+    atomic_store(&verdict_on_g, 0);
+    begin_webhook(fail_always, NULL, "1s");
+    CU_ASSERT_EQUAL(write_records(records, 2), 2);
+    while (scripted_http_count(&server) < 4) {
+        look_once();
+    }
+    atomic_store(&verdict_on_g, 1);
+    CU_ASSERT_EQUAL(collect(done, 1, 10000), 1);
+    CU_ASSERT(done[0].id == records[0].id && done[0].result == CHURN_OK);
+    look_once();
+    end();
+
+    atomic_store(&verdict_on_g, CHURN_PENDING); /* nobody knows: it is not sent */
+    begin_webhook(say_ok, NULL, "1s");
+    CU_ASSERT_EQUAL(write_records(records, 2), 2);
+    CU_ASSERT_EQUAL(collect(done, 1, 10000), 1);
+    CU_ASSERT_EQUAL(done[0].id, records[1].id);
+    CU_ASSERT_EQUAL(scripted_http_count(&server), 1);
+    atomic_store(&verdict_on_g, 0);
+    CU_ASSERT_EQUAL(collect(done, 1, 10000), 1);
+    CU_ASSERT_EQUAL(scripted_http_count(&server), 2);
+    end();
+    forgets = NULL;
+}
+
 static void test_stop_with_requests_under_way(void)
 {
     churn_record records[10];
@@ -305,6 +365,7 @@ int main(void)
                            TEST(test_webhook_gets_each_alert),
                            TEST(test_webhook_outages_are_waited_out),
                            TEST(test_webhook_refuses_an_alert),
+                           TEST(test_an_alert_is_given_up),
                            TEST(test_stop_with_requests_under_way),
                            TEST(test_options_are_checked),
                            CU_TEST_INFO_NULL};

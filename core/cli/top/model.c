@@ -321,6 +321,7 @@ static const struct spec first_specs[] = {
     {"events", "applied", "churnd_events_applied_total", .counts = true},
     {"events", "already counted", "churnd_events_already_counted_total", .counts = true},
     {"events", "filtered", "churnd_events_filtered_total", .counts = true},
+    {"events", "forgotten", "churnd_events_forgotten_total", .counts = true},
     {"events", "duplicate", "churnd_events_duplicate_total", .counts = true},
     {"events", "ignored", "churnd_events_ignored_total", .counts = true},
     {"events", "dead letters", "churnd_dead_letters_total", .counts = true},

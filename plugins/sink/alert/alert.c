@@ -258,7 +258,7 @@ static int32_t take(struct alert_sink *a, const churn_record *alert, churn_error
         rc = kafka_producer_send(a->producer, a->topic, &record, err);
     }
     if (rc == CHURN_OK && a->webhook != NULL) {
-        rc = webhook_put(a->webhook, at, alert->value, err);
+        rc = webhook_put(a->webhook, at, alert, err);
     }
     if (rc != CHURN_OK) {
         return rc;

@@ -4,20 +4,24 @@
 #include "own_thread.h"
 #include "retry_after.h"
 #include "stall.h"
+#include <churn/ext/forgetting.h>
 #include <errno.h>
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <time.h>
 
+#define UNSURE_MS 200 /* pause while nobody knows who is forgotten */
+
 struct item {
     struct item *next;
     uint64_t id;
     int64_t ready_ms; /* not before */
     unsigned failures;
-    long fault_status; /* 0: delivered */
+    long fault_status; /* 0: delivered, or given up */
+    churn_forgettable cause;
     uint32_t len;
-    char body[];
+    char body[]; /* and behind it the texts of `cause` */
 };
 
 struct list {
@@ -28,6 +32,7 @@ struct list {
 
 struct webhook {
     const churn_host *host;
+    const churn_forgetting *forgetting; /* NULL: nobody is forgotten */
     struct http_client *http;
     pthread_t thread;
     _Atomic int stop;
@@ -130,6 +135,18 @@ static void read_inbox(struct webhook *w)
     (void)pthread_mutex_unlock(&w->lock);
 }
 
+/* 1: it was given up, since its customer was forgotten meanwhile. 0: it may be posted. CHURN_PENDING: nobody knows. */
+static int32_t give_up(struct webhook *w, struct item *item)
+{
+    int32_t covered = w->forgetting != NULL ? w->forgetting->covers(w->host, &item->cause) : 0;
+    if (covered == 1) {
+        answer(w, item);
+    } else if (covered == CHURN_PENDING) {
+        item->ready_ms = w->host->monotonic_ms(w->host) + UNSURE_MS;
+    }
+    return covered;
+}
+
 /* Starts what is due; *ret_wait_ms: how long until more is. */
 static int32_t post_due(struct webhook *w, int *ret_wait_ms, churn_error *err)
 {
@@ -137,6 +154,9 @@ static int32_t post_due(struct webhook *w, int *ret_wait_ms, churn_error *err)
     uint32_t count = w->waiting.count;
     for (uint32_t i = 0; i < count; i++) {
         struct item *item = list_take(&w->waiting);
+        if (give_up(w, item) == 1) {
+            continue;
+        }
         if (item->ready_ms > now || http_client_room(w->http) == 0) {
             if (item->ready_ms > now && item->ready_ms < next) {
                 next = item->ready_ms;
@@ -199,6 +219,7 @@ struct webhook *webhook_start(const churn_host *host, const struct http_settings
         return NULL;
     }
     w->host = host;
+    w->forgetting = host->get_extension(host, CHURN_FORGETTING_ID);
     w->outage = stall_new(host, "webhook");
     w->http = http_client_new(settings, err);
     if (w->http == NULL) {
@@ -224,17 +245,33 @@ struct webhook *webhook_start(const churn_host *host, const struct http_settings
     return w;
 }
 
-int32_t webhook_put(struct webhook *webhook, uint64_t id, churn_str body, churn_error *err)
+static churn_str place(char **at, churn_str text)
 {
-    struct item *item = calloc(1, sizeof *item + body.len);
+    churn_str copy = {.ptr = *at, .len = text.ptr != NULL ? text.len : 0};
+    if (copy.len > 0) {
+        memcpy(*at, text.ptr, copy.len);
+    }
+    *at += copy.len;
+    return copy;
+}
+
+int32_t webhook_put(struct webhook *webhook, uint64_t id, const churn_record *alert, churn_error *err)
+{
+    churn_str topic = churn_text(alert->topic != NULL && alert->offset >= 0 ? alert->topic : "");
+    struct item *item = calloc(1, sizeof *item + alert->value.len + (size_t)alert->key.len + topic.len);
+    char *at;
     if (item == NULL) {
         return churn_fail(err, CHURN_FATAL, "out of memory");
     }
     item->id = id;
-    item->len = body.len;
-    if (body.len > 0) {
-        memcpy(item->body, body.ptr, body.len);
-    }
+    at = item->body;
+    item->len = place(&at, alert->value).len;
+    item->cause = (churn_forgettable){.size = sizeof item->cause,
+                                      .partition = alert->partition,
+                                      .customer_id = place(&at, alert->key),
+                                      .topic = place(&at, topic),
+                                      .offset = alert->offset,
+                                      .timestamp_ms = alert->timestamp_ms};
     (void)pthread_mutex_lock(&webhook->lock);
     list_add(&webhook->inbox, item);
     (void)pthread_mutex_unlock(&webhook->lock);
