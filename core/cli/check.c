@@ -239,7 +239,7 @@ static void show_sandbox(struct pipeline *pipeline, struct pipeline_files files)
     const char *silent;
     struct needs needs;
     struct text text = {0};
-    if (pipeline->settings.sandbox == SANDBOX_OFF || !needs_check(pipeline)) {
+    if (pipeline->settings.sandbox == SANDBOX_OFF || !needs_check(pipeline) || config_is_absent(at)) {
         return;
     }
     needs_find(pipeline, files, &needs);

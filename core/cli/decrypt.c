@@ -3,6 +3,7 @@
 #include "base/printable.h"
 #include "cli/audited.h"
 #include "cli/commands.h"
+#include "cli/sandboxed.h"
 #include "cli/sealed_places.h"
 #include "pipeline/protect_section.h"
 #include <errno.h>
@@ -218,7 +219,8 @@ int command_decrypt(const struct arguments *arguments, struct loader *loader, st
         if (ring == NULL || ring->count == 0) {
             printable_line(stderr,
                            "churnd: %s has no keys to decrypt with: add them to protect: keys:", arguments->config);
-        } else if (audited(&pipeline, "decrypt", "read", NULL, "\"what\":\"encrypted values\"")) {
+        } else if (sandboxed(&pipeline, arguments_files(arguments), NULL) &&
+                   audited(&pipeline, "decrypt", "read", NULL, "\"what\":\"encrypted values\"")) {
             status = decrypt(ring, stdin);
         }
     }

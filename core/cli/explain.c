@@ -13,6 +13,7 @@
 #include "cli/explain_read.h"
 #include "cli/explain_text.h"
 #include "cli/read_apart.h"
+#include "cli/sandboxed.h"
 #include "engine/generation.h"
 #include "engine/worker.h"
 #include <inttypes.h>
@@ -177,7 +178,8 @@ int command_explain(const struct arguments *arguments, struct loader *loader, st
     if (pipeline_load_edited(&pipeline, arguments_files(arguments), loader, log, stderr, edit, NULL)) {
         if (arguments->operands[0][0] == '\0' || strlen(arguments->operands[0]) > EVENT_MAX_ID) {
             printable_line(stderr, "churnd: a customer_id has 1 to %d bytes", EVENT_MAX_ID);
-        } else if (audited(&pipeline, "explain", "read", arguments->operands[0], NULL)) {
+        } else if (sandboxed(&pipeline, arguments_files(arguments), NULL) &&
+                   audited(&pipeline, "explain", "read", arguments->operands[0], NULL)) {
             status = explain(arguments, &pipeline);
         }
     }

@@ -99,6 +99,8 @@ libcore_la_SOURCES += \
   %D%/run_command.c \
   %D%/sealed_places.c \
   %D%/sealed_places.h \
+  %D%/sandboxed.c \
+  %D%/sandboxed.h \
   %D%/schema.c \
   %D%/schema_event.c \
   %D%/show_profile.c \

@@ -1,6 +1,7 @@
 /* `churnd rebuild`: the profiles once more, from the source's beginning, under a key prefix of their own. */
 #include "cli/commands.h"
 #include "cli/read_apart.h"
+#include "cli/sandboxed.h"
 
 #include "base/printable.h"
 #include "engine/run.h"
@@ -139,7 +140,7 @@ int command_rebuild(const struct arguments *arguments, struct loader *loader, st
     if (pipeline_load_edited(&pipeline, options.files, loader, log, stderr, rebuild_edit,
                              (void *)(uintptr_t)arguments->into) &&
         pipeline_check(options.files, loader, log, stderr, arguments->into) &&
-        check_place(&pipeline, arguments->into)) {
+        sandboxed(&pipeline, options.files, NULL) && check_place(&pipeline, arguments->into)) {
         pipeline.until_end = true;
         pipeline.replay.from =
             REPLAY_FROM_BEGINNING; /* also when it is repeated: profiles may have been deleted since */

@@ -2,6 +2,7 @@
 
 #include "base/json_text.h"
 #include "cli/commands.h"
+#include "cli/sandboxed.h"
 #include "engine/run.h"
 #include "pipeline/load.h"
 #include "pipeline/pipeline.h"
@@ -217,7 +218,7 @@ int command_redrive(const struct arguments *arguments, struct loader *loader, st
         pipeline.redrive = &redrive;
         pipeline.until_end = true;
         tell(&redrive, log);
-        status = run_pipeline(&options, &pipeline, log);
+        status = sandboxed(&pipeline, options.files, NULL) ? run_pipeline(&options, &pipeline, log) : 1;
     }
     pipeline_free(&pipeline);
     redrive_free(&redrive);

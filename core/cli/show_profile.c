@@ -3,6 +3,7 @@
 
 #include "base/printable.h"
 #include "cli/audited.h"
+#include "cli/sandboxed.h"
 #include "pipeline/load.h"
 #include "pipeline/stored_profile.h"
 #include <stdio.h>
@@ -95,7 +96,8 @@ int command_profile(const struct arguments *arguments, struct loader *loader, st
             printable_line(stderr, "churnd: %s has no store", arguments->config);
         } else if (strlen(arguments->operands[0]) > 128) {
             (void)fprintf(stderr, "churnd: a customer_id has at most 128 bytes\n");
-        } else if (audited(&pipeline, "profile", "read", arguments->operands[0], NULL)) {
+        } else if (sandboxed(&pipeline, arguments_files(arguments), NULL) &&
+                   audited(&pipeline, "profile", "read", arguments->operands[0], NULL)) {
             status = show_profile(arguments, &pipeline);
         }
     }

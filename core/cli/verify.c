@@ -11,6 +11,7 @@
 #include "base/printable.h"
 #include "cli/audited.h"
 #include "cli/commands.h"
+#include "cli/sandboxed.h"
 #include "pipeline/load.h"
 #include "pipeline/pipeline.h"
 #include "profile/profile_view.h"
@@ -462,6 +463,7 @@ int command_verify(const struct arguments *arguments, struct loader *loader, str
             printable_line(stderr, "churnd: the store %s cannot list its profiles; its plugin is older than ABI 1.1",
                            pipeline.store.label);
         } else if (check_other_prefix("--against", arguments->against, pipeline.store_settings.key_prefix) &&
+                   sandboxed(&pipeline, arguments_files(arguments), NULL) &&
                    audited(&pipeline, "verify", "read", NULL, "\"what\":\"all profiles\"")) {
             status = verify(arguments, &pipeline, log);
         }

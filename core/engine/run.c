@@ -426,6 +426,12 @@ static void free_others(struct run *run, const struct pipeline *first)
     replaying_free(run->replaying);
 }
 
+/* A redrive and a rebuild have entered the sandbox before they first asked the store. */
+static bool is_bound(const struct pipeline *pipeline)
+{
+    return pipeline->redrive != NULL || pipeline->profiles_only;
+}
+
 int run_pipeline(const struct run_options *options, struct pipeline *pipeline, struct log *log)
 {
     struct pipeline other = {0};
@@ -447,7 +453,7 @@ int run_pipeline(const struct run_options *options, struct pipeline *pipeline, s
     apply_log_settings(options, pipeline, log);
     block_signals(&signals);
     announce(&run, "");
-    ok = pipeline->redrive != NULL || pipeline->profiles_only || sandbox_enter(&run.sandbox, pipeline, options->files);
+    ok = is_bound(pipeline) || sandbox_enter(&run.sandbox, pipeline, options->files);
     service_start(&run.service, log);
     atomic_store(&running, atexit(on_process_exit) == 0);
     ok = ok && run_audit_start(pipeline) && monitor_start(&run.monitor, pipeline) && start_workers(&run, pipeline);

@@ -32,13 +32,22 @@ static void keep_core_dumps(bool were_on)
     }
 }
 
-static bool leave_root(const struct pipeline *pipeline)
+/* What is lacking is said loudly to who asked for a sandbox, and softly where that is only how runs are. */
+static int32_t tone(const struct sandbox *sandbox, const struct pipeline *pipeline)
+{
+    if (sandbox->of_command) {
+        return CHURN_LOG_DEBUG;
+    }
+    return needs_sandbox_said(pipeline) ? CHURN_LOG_WARN : CHURN_LOG_INFO;
+}
+
+static bool leave_root(const struct sandbox *sandbox, const struct pipeline *pipeline)
 {
     const char *user = pipeline->settings.user;
     bool dumpable = prctl(PR_GET_DUMPABLE, 0, 0, 0, 0) == 1, given = user != NULL && *user != '\0';
     char message[512];
     if (geteuid() != 0) {
-        if (given && !is_user(user)) {
+        if (given && !is_user(user) && !sandbox->of_command) {
             log_printf(pipeline->log, CHURN_LOG_ERROR, part,
                        "user: this process is not root's and cannot become '%s'; start it as root or as that user, or "
                        "leave `user` out",
@@ -49,7 +58,7 @@ static bool leave_root(const struct pipeline *pipeline)
     }
     if (!given) {
         if (pipeline->settings.sandbox != SANDBOX_OFF) {
-            log_line(pipeline->log, CHURN_LOG_WARN, part,
+            log_line(pipeline->log, tone(sandbox, pipeline), part,
                      "this run is root's, which no sandbox makes harmless: start it as another user, or name one with "
                      "`user: NAME`");
         }
@@ -60,7 +69,8 @@ static bool leave_root(const struct pipeline *pipeline)
         return false;
     }
     keep_core_dumps(dumpable);
-    log_printf(pipeline->log, CHURN_LOG_INFO, part, "root was left for the user %s", user);
+    log_printf(pipeline->log, sandbox->of_command ? CHURN_LOG_DEBUG : CHURN_LOG_INFO, part,
+               "root was left for the user %s", user);
     return true;
 }
 
@@ -103,12 +113,12 @@ static struct syscall_sockets sockets_of(const struct needs *needs)
 }
 
 /* Says what of it is lacking on this kernel. */
-static void tell_lacking(const struct pipeline *pipeline, int version)
+static void tell_lacking(const struct sandbox *sandbox, const struct pipeline *pipeline, int version)
 {
     char lacking[256];
     if (landlock_lacks(version, lacking, sizeof lacking) != NULL) {
-        log_printf(pipeline->log, CHURN_LOG_WARN, part, "this kernel's Landlock (version %d) does not bind %s", version,
-                   lacking);
+        log_printf(pipeline->log, tone(sandbox, pipeline), part, "this kernel's Landlock (version %d) does not bind %s",
+                   version, lacking);
     }
 }
 
@@ -127,7 +137,8 @@ static void tell_entered(const struct sandbox *sandbox, const struct pipeline *p
     }
     needs_describe(needs, &text);
     text_append(&text, "", 1);
-    log_printf(pipeline->log, CHURN_LOG_INFO, part, "entered: %s", text.failed ? "" : text.bytes);
+    log_printf(pipeline->log, sandbox->of_command ? CHURN_LOG_DEBUG : CHURN_LOG_INFO, part, "entered: %s",
+               text.failed ? "" : text.bytes);
     text_free(&text);
 }
 
@@ -135,9 +146,10 @@ static bool enforce(struct sandbox *sandbox, const struct pipeline *pipeline)
 {
     bool demanded = pipeline->settings.sandbox == SANDBOX_ON, alone = is_alone();
     int version = landlock_version();
-    char message[512];
+    int32_t level = demanded ? CHURN_LOG_ERROR : tone(sandbox, pipeline);
+    char message[512] = "this kernel does not let go of new privileges";
     if (!alone || version == 0) {
-        log_printf(pipeline->log, demanded ? CHURN_LOG_ERROR : CHURN_LOG_WARN, part, "files are not bound: %s%s",
+        log_printf(pipeline->log, level, part, "files are not bound: %s%s",
                    alone ? "this kernel has no Landlock, or it is turned off"
                          : "a plugin has started a thread of its own",
                    demanded ? "; `sandbox: warn` runs all the same" : "");
@@ -148,13 +160,15 @@ static bool enforce(struct sandbox *sandbox, const struct pipeline *pipeline)
     if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0 ||
         (alone && version > 0 && !bind_files(&sandbox->needs, message, sizeof message)) ||
         !syscall_filter_enforce(sandbox->needs.syscalls, sockets_of(&sandbox->needs), message, sizeof message)) {
-        log_printf(pipeline->log, CHURN_LOG_ERROR, part, "cannot be entered: %s", message);
-        return false;
+        log_printf(pipeline->log, level, part, "cannot be entered: %s", message);
+        return !demanded;
     }
     sandbox->entered = true;
-    tell_lacking(pipeline, version);
+    tell_lacking(sandbox, pipeline, version);
     tell_entered(sandbox, pipeline);
-    needs_tell_risks(&sandbox->needs, tell_risk, pipeline->log);
+    if (needs_sandbox_said(pipeline) && !sandbox->of_command) {
+        needs_tell_risks(&sandbox->needs, tell_risk, pipeline->log);
+    }
     return true;
 }
 
@@ -168,14 +182,17 @@ static void make_state(const struct pipeline *pipeline)
 bool sandbox_enter(struct sandbox *sandbox, struct pipeline *pipeline, struct pipeline_files files)
 {
     const struct section *undeclared;
-    if (!leave_root(pipeline)) {
+    if (!leave_root(sandbox, pipeline)) {
         return false;
     }
     if (pipeline->settings.sandbox == SANDBOX_OFF) {
         return true;
     }
-    make_state(pipeline);
+    if (!sandbox->of_command) {
+        make_state(pipeline);
+    }
     needs_find(pipeline, files, &sandbox->needs);
+    needs_written(&sandbox->needs, sandbox->written);
     if (sandbox->needs.failed) {
         log_line(pipeline->log, CHURN_LOG_ERROR, "churnd", "out of memory");
         return false;
@@ -186,7 +203,7 @@ bool sandbox_enter(struct sandbox *sandbox, struct pipeline *pipeline, struct pi
     undeclared = sandbox->needs.undeclared;
     if (undeclared != NULL && pipeline->settings.sandbox == SANDBOX_WARN) {
         log_printf(
-            pipeline->log, CHURN_LOG_WARN, part,
+            pipeline->log, tone(sandbox, pipeline), part,
             "none is entered: %s does not declare what it needs (<churn/needs.h>); `sandbox: on` binds it to what "
             "any pipeline may do",
             undeclared->label);

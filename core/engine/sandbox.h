@@ -6,6 +6,8 @@
 #include "pipeline/needs.h"
 
 struct sandbox {
+    bool of_command;     /* not a run's: of a command whose user is there, and reads what it prints */
+    const char *written; /* a file that such a command makes besides; NULL: none */
     bool entered;
     struct needs needs; /* what was allowed */
 };

@@ -119,7 +119,7 @@ static void need_path(struct needs *needs, const char *path, bool written)
         return; /* what was open at the start stays so */
     }
     real = realpath(path, NULL);
-    if (real != NULL && stat(real, &about) == 0 && S_ISDIR(about.st_mode)) {
+    if (real != NULL && stat(real, &about) == 0 && !S_ISREG(about.st_mode)) { /* a device or pipe is not replaced */
         add_path(needs, real, written);
         return;
     }
@@ -418,6 +418,7 @@ void needs_find(const struct pipeline *pipeline, struct pipeline_files files, st
     need_system(ret);
     need_files(ret, pipeline, files);
     need_section(ret, pipeline, &pipeline->source);
+    need_section(ret, pipeline, &pipeline->origin);
     need_section(ret, pipeline, &pipeline->store);
     for (unsigned i = 0; i < pipeline->processor_count; i++) {
         need_section(ret, pipeline, &pipeline->processors[i]);
@@ -429,6 +430,16 @@ void needs_find(const struct pipeline *pipeline, struct pipeline_files files, st
     if (ret->resolves) {
         need_port(ret, 53); /* where the answer is large */
     }
+}
+
+void needs_written(struct needs *needs, const char *path)
+{
+    need_path(needs, path, true);
+}
+
+bool needs_sandbox_said(const struct pipeline *pipeline)
+{
+    return !config_is_absent(config_get(&pipeline->config.root, "sandbox"));
 }
 
 void needs_free(struct needs *needs)
@@ -602,6 +613,7 @@ static bool check_calls(struct pipeline *pipeline, const struct section *section
 bool needs_check(struct pipeline *pipeline)
 {
     bool ok = check_calls(pipeline, &pipeline->source);
+    ok = check_calls(pipeline, &pipeline->origin) && ok;
     ok = check_calls(pipeline, &pipeline->store) && ok;
     for (unsigned i = 0; i < pipeline->processor_count; i++) {
         ok = check_calls(pipeline, &pipeline->processors[i]) && ok;

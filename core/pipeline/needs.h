@@ -34,6 +34,10 @@ struct needs {
 /* Of a pipeline that was loaded, whose texts it borrows. Free in either case. */
 void needs_find(const struct pipeline *pipeline, struct pipeline_files files, struct needs *ret);
 void needs_free(struct needs *needs);
+/* Adds a file that somebody else than the pipeline makes or writes; NULL: none. */
+void needs_written(struct needs *needs, const char *path);
+/* Whether the pipeline's file says `sandbox:`; if not, it has one all the same, of which less is said. */
+bool needs_sandbox_said(const struct pipeline *pipeline);
 /* Whether a plugin declares that system call. */
 bool needs_call(const struct needs *needs, const char *name);
 /* Whether `more` needs nothing that `needs` does not have; false with what it is. */

@@ -24,7 +24,8 @@ needs_network = pytest.mark.skipif(LANDLOCK < 4, reason=f"this kernel's Landlock
 
 
 class World:
-    """A pipeline with a sink that tries to get out, a file outside that it may not write, and a port where somebody listens."""
+    """A pipeline with a sink that tries to get out, a file outside that it may not write, and a port where somebody listens.
+    `mode` None: the file says nothing of a sandbox."""
 
     def __init__(self, folder, mode, declares=None, **settings):
         self.folder, self.outside = folder / "own", folder / "outside"
@@ -36,7 +37,7 @@ class World:
         self.listener = socket.create_server((HOST, 0))
         self.settings = {
             "name": "boxed",
-            "sandbox": mode,
+            **({"sandbox": mode} if mode is not None else {}),
             "state_dir": "state",
             "source": {"plugin": "file", "path": "e.jsonl"},
             "store": {"plugin": "lmdb", "path": "db"},
@@ -97,7 +98,7 @@ def test_without_a_sandbox_all_of_it_works(tmp_path):
 
 
 @needs_landlock
-@pytest.mark.parametrize("mode,declares", [("on", None), ("on", "nothing"), ("warn", "nothing")])
+@pytest.mark.parametrize("mode,declares", [("on", None), ("on", "nothing"), ("warn", "nothing"), (None, "nothing")])
 def test_what_was_not_declared_is_refused(mode, declares, tmp_path):
     world = World(tmp_path, mode, declares)
     tried, err = world.run()
@@ -109,7 +110,11 @@ def test_what_was_not_declared_is_refused(mode, declares, tmp_path):
     }
     assert tried == refused and "sandbox: entered" in err, (tried, err)
     assert not list(world.outside.iterdir())
+    assert (" WARN  sandbox: " in err) == (mode is not None), err  # nobody asked for it, so less is said
     status = world.check()
+    if mode is None:
+        assert "sandbox" not in status.stdout + status.stderr
+        return
     assert "no connection to others" in status.stdout
     assert ("escape does not declare what it needs" in status.stderr) == (declares is None)
 
@@ -230,11 +235,15 @@ def test_a_sandbox_that_is_demanded_needs_landlock(tmp_path):
     assert "files are not bound: this kernel has no Landlock" in err
 
 
-def test_who_declares_nothing_runs_free_where_that_is_only_warned_of(tmp_path):
-    world = World(tmp_path, "warn")
+@pytest.mark.parametrize("mode", ["warn", None])
+def test_who_declares_nothing_runs_free_where_that_is_only_warned_of(mode, tmp_path):
+    world = World(tmp_path, mode)
     tried, err = world.run()
     assert tried.items() >= FREE.items()
-    assert "none is entered: escape does not declare what it needs" in err
+    level = "WARN " if mode == "warn" else "INFO "
+    assert f"{level} sandbox: none is entered: escape does not declare what it needs" in err
+    if mode is None:
+        return
     assert "so a run has no sandbox" in world.check().stderr
 
 
@@ -315,6 +324,58 @@ def test_a_reload_that_needs_another_socket_is_refused(stack, tmp_path):
         assert "restart churnd to change it" in line
     assert not (world.folder / "tap").exists() and run.running()
     run.kill()  # its webhook answers nobody
+
+
+COMMANDS = {
+    "run": [],
+    "replay": ["--replay-from", "beginning"],
+    "redrive": ["redrive"],
+    "rebuild": ["rebuild", "--into", "again:"],
+    "verify": ["verify", "--against", "again:"],
+    "explain": ["explain", "c1"],
+    "profile": ["profile", "c1"],
+    "load": ["load"],
+}
+
+
+def family(pid):
+    """The process and its children."""
+    own = pathlib.Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+    return [pid, *(more for child in own for more in family(child))]
+
+
+@pytest.mark.parametrize("settings", [{}, {"sandbox": "off"}], ids=["by default", "off"])
+@pytest.mark.parametrize("command", COMMANDS)
+def test_each_command_that_takes_plugins_to_data_is_bound(command, settings, stack, tmp_path):
+    """While it waits for a Redis, or a Kafka, that says nothing."""
+    silent = socket.create_server((HOST, 0))
+    address = f"{HOST}:{silent.getsockname()[1]}"
+    (tmp_path / "e.jsonl").write_text(refunds(1))
+    (tmp_path / "dead").write_text("")
+    of_a_file = {"plugin": "file", "path": "e.jsonl"}
+    of_kafka = {"plugin": "kafka", "brokers": address, "topics": ["t"], "group_id": "g"}
+    (tmp_path / "p.yaml").write_text(
+        yaml.safe_dump(
+            {
+                **settings,
+                "source": of_kafka if command == "load" else of_a_file,
+                "store": {"plugin": "redis", "url": f"redis://{address}"},
+                "dead_letters": {"plugin": "file", "path": "dead"},
+                "state_dir": "state",
+            }
+        )
+    )
+    process = stack.churnd(*COMMANDS[command], "-c", "p.yaml", prepare=lambda: os.chdir(tmp_path))
+    silent.settimeout(60)
+    asked = silent.accept()[0]
+    found = [
+        re.findall(r"^(?:Seccomp|NoNewPrivs):\t(\d)", pathlib.Path(f"/proc/{pid}/status").read_text(), re.MULTILINE)
+        for pid in family(process.pid)
+    ]
+    assert found and all(one == (["0", "0"] if settings else ["1", "2"]) for one in found), (found, process.err)
+    process.kill()
+    asked.close()
+    silent.close()
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can leave root")

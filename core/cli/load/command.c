@@ -13,6 +13,7 @@
 #include "cli/load/probes.h"
 #include "cli/load/report.h"
 #include "cli/load/sections.h"
+#include "cli/sandboxed.h"
 #include "config/option.h"
 #include <inttypes.h>
 #include <signal.h>
@@ -469,12 +470,23 @@ static int clean(const struct arguments *arguments, struct loader *loader, struc
     if (pipeline_load(&pipeline, arguments_files(arguments), loader, log, stderr)) {
         if (pipeline.store.loaded == NULL) {
             printable_line(stderr, "churnd: %s has no store", arguments->config);
-        } else if (audited(&pipeline, "load", "clean", NULL, "\"what\":\"profiles of load tests\"")) {
+        } else if (sandboxed(&pipeline, arguments_files(arguments), NULL) &&
+                   audited(&pipeline, "load", "clean", NULL, "\"what\":\"profiles of load tests\"")) {
             status = load_clean(&pipeline);
         }
     }
     pipeline_free(&pipeline);
     return status;
+}
+
+/* A test has pipelines of its own, which need no more than the file's. */
+static bool enter(const struct arguments *arguments, struct loader *loader, struct log *log)
+{
+    const struct pipeline_files files = arguments_files(arguments);
+    struct pipeline whole;
+    bool ok = pipeline_load(&whole, files, loader, log, stderr) && sandboxed(&whole, files, arguments->plot);
+    pipeline_free(&whole);
+    return ok;
 }
 
 int command_load(const struct arguments *arguments, struct loader *loader, struct log *log)
@@ -498,8 +510,8 @@ int command_load(const struct arguments *arguments, struct loader *loader, struc
     if (take_arguments(load, arguments)) {
         name_customers(load);
         if (load_pipelines(load, files, loader) && check_store(&load->pipelines[EVENTS]) &&
-            feed_make(&load->feed, log, load->sources, SOURCES) && check_topics(load, files, loader) &&
-            audit_test(load)) {
+            enter(arguments, loader, log) && feed_make(&load->feed, log, load->sources, SOURCES) &&
+            check_topics(load, files, loader) && audit_test(load)) {
             block_signals(&load->signals);
             status = test(load);
             status = load->stopped != 0 ? STATUS_INTERRUPTED(load->stopped) : status;
