@@ -402,6 +402,17 @@ bool emitter_set_aside(const struct worker *worker, const struct window *window)
     return true;
 }
 
+bool emitter_alerts_done(const struct worker *worker, const struct window *window)
+{
+    for (unsigned sink = 0; sink < worker->pipeline->sink_count; sink++) {
+        bool concerned = section_of(worker, sink)->input == CHURN_RECORD_ALERT || takes_letters(worker, sink);
+        if (concerned && !is_served(window, sink)) {
+            return false;
+        }
+    }
+    return true;
+}
+
 bool emitter_done(const struct worker *worker, const struct window *window)
 {
     for (unsigned sink = 0; sink < worker->pipeline->sink_count; sink++) {

@@ -10,6 +10,8 @@ bool emitter_step(struct worker *worker, uint32_t timeout_ms);
 bool emitter_set_aside(const struct worker *worker, const struct window *window);
 /* True when every output of the window was answered. */
 bool emitter_done(const struct worker *worker, const struct window *window);
+/* True when every alert of the window was answered, and every dead letter. */
+bool emitter_alerts_done(const struct worker *worker, const struct window *window);
 /* At the worker's end: notes what was not delivered, and logs what was dropped since the last warning. */
 void emitter_end(struct worker *worker);
 /* Whether a sink is to take or answer something. */

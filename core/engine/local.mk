@@ -62,6 +62,8 @@ libcore_la_SOURCES += \
   %D%/protecting.h \
   %D%/put_back.c \
   %D%/put_back.h \
+  %D%/raising.c \
+  %D%/raising.h \
   %D%/reach.c \
   %D%/reach.h \
   %D%/read_ahead.c \

@@ -104,6 +104,18 @@ static void append_event_members(struct text *out, const churn_event *event)
     text_printf(out, ",\"timestamp\":\"%s\"", time);
 }
 
+/* Behind the id. */
+static void append_alert(struct text *out, const churn_event *event, uint32_t severity, churn_str message)
+{
+    text_printf(out, ",\"severity\":\"%s\",", severity_name(severity));
+    append_event_members(out, event);
+    append_member(out, "customer_id", event->customer_id);
+    append_member(out, "message", message);
+    text_append_string(out, ",\"data\":");
+    text_append_minified(out, event->data.ptr, event->data.len);
+    text_append_string(out, "}");
+}
+
 bool output_raised(struct window *window, const churn_record *record, const churn_event *event,
                    const struct edit_alert *alert, struct text *scratch)
 {
@@ -114,13 +126,7 @@ bool output_raised(struct window *window, const churn_record *record, const chur
     output->severity = alert->severity;
     scratch->len = 0;
     append_id(scratch, "alert_id", record, alert->name);
-    text_printf(scratch, ",\"severity\":\"%s\",", severity_name(alert->severity));
-    append_event_members(scratch, event);
-    append_member(scratch, "customer_id", event->customer_id);
-    append_member(scratch, "message", alert->message);
-    text_append_string(scratch, ",\"data\":");
-    text_append_minified(scratch, event->data.ptr, event->data.len);
-    text_append_string(scratch, "}");
+    append_alert(scratch, event, alert->severity, alert->message);
     return keep_value(window, output, event, scratch);
 }
 
@@ -135,6 +141,28 @@ bool output_alert(struct window *window, const churn_record *record, const struc
     ok = !message.failed && output_raised(window, record, event, &own, scratch);
     text_free(&message);
     return ok;
+}
+
+bool output_own_alert(struct window *window, const churn_alert *alert, uint32_t withheld, struct text *scratch)
+{
+    const churn_event event = {.event_id = alert->event_id,
+                               .event_type = alert->event_type,
+                               .customer_id = alert->customer_id,
+                               .timestamp_ms = alert->timestamp_ms,
+                               .data = alert->data};
+    const char *id = arena_copy(&window->arena, alert->event_id.ptr, alert->event_id.len);
+    const churn_record from = {.topic = id, .offset = -1};
+    churn_record *output = id != NULL ? window_add_output(window, CHURN_RECORD_ALERT, &from) : NULL;
+    if (output == NULL) {
+        return false;
+    }
+    output->severity = alert->severity;
+    output->reserved = withheld;
+    scratch->len = 0;
+    text_append_string(scratch, "{\"alert_id\":");
+    text_append_json(scratch, alert->event_id.ptr, alert->event_id.len);
+    append_alert(scratch, &event, alert->severity, alert->message);
+    return keep_value(window, output, &event, scratch);
 }
 
 bool output_trigger(struct window *window, const churn_record *record, const churn_event *event, struct text *scratch)

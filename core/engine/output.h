@@ -7,6 +7,7 @@
 #include "engine/window.h"
 #include "event/edit.h"
 #include "event/event.h"
+#include <churn/ext/alerts.h>
 
 /* Each adds one output to the window; `scratch` is working space. False when memory ran out. */
 
@@ -17,6 +18,8 @@ bool output_alert(struct window *window, const churn_record *record, const struc
                   const churn_event *event, uint32_t severity, struct text *scratch);
 bool output_raised(struct window *window, const churn_record *record, const churn_event *event,
                    const struct edit_alert *alert, struct text *scratch);
+/* One that a sink raised, and that the sinks of `withheld` are not given. */
+bool output_own_alert(struct window *window, const churn_alert *alert, uint32_t withheld, struct text *scratch);
 bool output_trigger(struct window *window, const churn_record *record, const churn_event *event, struct text *scratch);
 /* What the names of a dead letter's own headers begin with. In an envelope its members are called so without it. */
 #define LETTER_HEADER "churn."

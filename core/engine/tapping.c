@@ -52,9 +52,14 @@ void tapping_alerts(struct worker *worker, const struct window *window)
         const churn_record *output = &window->outputs[i];
         if (output->kind == CHURN_RECORD_ALERT && (output->reserved | OUTPUT_AGAIN) != UINT32_MAX &&
             !protecting_is_copy(window, i)) {
-            show(worker, TAP_ALERTS, output->key, output);
+            tapping_alert(worker, output);
         }
     }
+}
+
+void tapping_alert(struct worker *worker, const churn_record *output)
+{
+    show(worker, TAP_ALERTS, output->key, output);
 }
 
 void tapping_letter(struct worker *worker, const struct window *window)

@@ -19,6 +19,8 @@ void tapping_passing(struct worker *worker, const churn_record *record);
 /* The alerts of a window whose profiles are stored. */
 void tapping_alerts(struct worker *worker, const struct window *window);
 /* A window's newest output, a dead letter. */
+/* One alert. */
+void tapping_alert(struct worker *worker, const churn_record *output);
 void tapping_letter(struct worker *worker, const struct window *window);
 
 #endif

@@ -42,7 +42,7 @@ void window_reset(struct window *window, uint32_t sink_count)
 {
     arena_reset(&window->arena);
     window->state = WINDOW_FREE;
-    window->has_letters = window->announced = window->written = window->set_aside = false;
+    window->has_letters = window->announced = window->written = window->set_aside = window->has_raised = false;
     window->event_count = window->delta_count = window->output_count = window->position_count = 0;
     window->record_count = window->stored = window->bare_count = window->triggers = 0;
     memset(window->alerts, 0, sizeof window->alerts);

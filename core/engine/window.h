@@ -93,6 +93,7 @@ struct window {
     bool announced;   /* the store knows that they, and its marks, may be there */
     bool written;     /* its profiles are */
     bool set_aside;   /* dead letters were added while it was written */
+    bool has_raised;  /* it has alerts that sinks raised, and that are not answered to them yet */
     uint32_t *bare;   /* of these, by their places, those that lack the headers of their records yet */
     uint32_t bare_count, bare_room;
     uint64_t number;
@@ -127,10 +128,10 @@ bool window_note_position(struct window *window, uint32_t part, int64_t offset);
 bool window_note_passed(struct window *window, uint32_t part, int64_t next);
 /* Notes the newest record of a partition that can be told again. */
 void window_note_witness(struct window *window, uint32_t part, struct witness witness);
-/* Nothing was noted. */
+/* Nothing was noted, and nothing is to be said. */
 static inline bool window_is_empty(const struct window *window)
 {
-    return window->record_count == 0 && window->position_count == 0;
+    return window->record_count == 0 && window->position_count == 0 && !window->has_raised;
 }
 /* A new output, zeroed but for size, kind and the source position of `from`; NULL when memory ran out. */
 churn_record *window_add_output(struct window *window, uint32_t kind, const churn_record *from);

@@ -8,6 +8,7 @@
 #include "engine/placing.h"
 #include "engine/processors.h"
 #include "engine/progress.h"
+#include "engine/raising.h"
 #include "engine/session.h"
 #include "engine/strays.h"
 #include "engine/tapping.h"
@@ -119,6 +120,7 @@ void windows_discard(struct worker *worker)
         window_reset(window, worker->pipeline->sink_count);
     }
     session_close(worker); /* answers to its puts are of no use any more */
+    raising_give_back(worker);
     worker->ring.newest++; /* a new number, so that late answers of sinks are told apart */
     worker->ring.oldest = worker->ring.newest;
     window_filling(worker)->number = worker->ring.newest;
@@ -200,7 +202,7 @@ bool windows_move_on(struct worker *worker, bool source_idle, uint32_t timeout_m
     if (worker->session.went_back) {
         return rewind_to_checkpoints(worker);
     }
-    if (!placing_step(worker)) {
+    if (!placing_step(worker) || !raising_take(worker)) {
         return false;
     }
     writing = windows_writing(worker);
@@ -222,7 +224,11 @@ bool windows_move_on(struct worker *worker, bool source_idle, uint32_t timeout_m
     if (worker->ring.oldest == worker->ring.newest) {
         timeout_ms = 0; /* no sink owes an answer */
     }
-    return emitter_step(worker, timeout_ms) && retire_windows(worker);
+    if (!emitter_step(worker, timeout_ms)) {
+        return false;
+    }
+    raising_answer(worker);
+    return retire_windows(worker);
 }
 
 void windows_nap(const struct worker *worker, int64_t round_began_ms)

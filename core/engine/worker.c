@@ -84,7 +84,7 @@ static bool finish_sinks(struct worker *worker)
             }
             pending = pending || result == CHURN_PENDING;
         }
-        if (pending && (!reading_poll(worker, 0, IDLE_MS, &count) || !emitter_step(worker, 0))) {
+        if (pending && (!reading_poll(worker, 0, IDLE_MS, &count) || !windows_move_on(worker, true, 0))) {
             return false;
         }
         windows_nap(worker, began);

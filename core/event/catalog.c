@@ -14,6 +14,10 @@ static bool check_shape(const churn_event_type *t, const char *name, char *messa
          (t->severity_rules == NULL || t->severity_rule_stride < sizeof(churn_severity_rule)))) {
         return refuse(message, size, "event type %s: a table is missing or its stride is too small", name);
     }
+    if (strcmp(name, "score") == 0 || strcmp(name, "inactivity") == 0) {
+        return refuse(message, size, "event type %s: the engine's own alerts are of that type; call it otherwise",
+                      name);
+    }
     if (t->severity > CHURN_SEVERITY_CRITICAL) {
         return refuse(message, size, "event type %s: severity %u is unknown", name, t->severity);
     }

@@ -35,17 +35,18 @@ bool condition_matches(const struct condition *condition, const struct event_typ
 bool condition_asks_profile(const struct condition *condition);
 bool condition_asks_score(const struct condition *condition);
 
-/* A prediction that is about to be asked for. */
+/* A prediction that is about to be asked for, or an alert that no event raised. */
 struct condition_moment {
     churn_str customer_id, event_id, event_type; /* of its trigger */
     int64_t timestamp_ms;
+    uint32_t severity;        /* the alert's */
     const churn_pair *fields; /* of the profile, as they are shown */
     uint32_t count;
     churn_str score;      /* of the newest prediction, as a decimal number; len 0: there is none */
     int64_t score_age_ms; /* since then */
 };
 
-/* As condition_matches, of a condition that was compiled with `has_profile` and `dataless`. */
+/* As condition_matches, where there is no event: what asks for a field of one is unknown, and `has` says no. */
 bool condition_holds(const struct condition *condition, const struct condition_moment *moment);
 
 #endif

@@ -18,7 +18,7 @@ struct subject {
     const struct event_type *type;
     const churn_event *event;
     uint32_t severity;
-    const struct condition_moment *moment; /* in place of the event and its severity; NULL: those */
+    const struct condition_moment *moment; /* in place of the event; NULL: that */
 };
 
 static const struct value unknown = {.known = false};
@@ -42,7 +42,8 @@ static bool is(const struct value *value, bool yes)
 static const churn_value *find_value(const struct subject *subject, const struct term *term, int32_t *ret_row)
 {
     int32_t row = *ret_row = term->rows[subject->type - subject->condition->types];
-    bool there = row >= 0 && (uint32_t)row < subject->event->value_count && subject->event->values[row].present;
+    bool there = subject->event != NULL && row >= 0 && (uint32_t)row < subject->event->value_count &&
+                 subject->event->values[row].present;
     return there ? &subject->event->values[row] : NULL;
 }
 
@@ -299,7 +300,8 @@ bool condition_matches(const struct condition *condition, const struct event_typ
 
 bool condition_holds(const struct condition *condition, const struct condition_moment *moment)
 {
-    struct subject subject = {.condition = condition, .type = condition->types, .moment = moment};
+    struct subject subject = {
+        .condition = condition, .type = condition->types, .severity = moment->severity, .moment = moment};
     struct value whole = evaluate(&subject, (uint16_t)(condition->term_count - 1));
     return is(&whole, true);
 }

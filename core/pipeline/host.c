@@ -3,6 +3,7 @@
 #include "base/clock.h"
 #include "event/condition.h"
 #include "pipeline/protect_section.h"
+#include "pipeline/raised.h"
 #include "pipeline/store_overlay.h"
 #include "pipeline/taps.h"
 #include "profile/profile_render.h"
@@ -117,6 +118,11 @@ static char *on_profile_json(const churn_host *host, const churn_pair *fields, u
     return on_customer_json(host, (churn_str){.ptr = ""}, fields, count);
 }
 
+static int64_t on_profile_ttl_ms(const churn_host *host)
+{
+    return instance_of(host)->pipeline->store_settings.ttl_ms;
+}
+
 static void on_free_text(char *text)
 {
     free(text);
@@ -210,6 +216,23 @@ static int32_t on_holds(const churn_host *host, const churn_when_subject *subjec
     return holds;
 }
 
+static int32_t on_heard(const churn_host *host)
+{
+    return (instance_of(host)->pipeline->outputs & CHURN_RECORD_ALERT) != 0;
+}
+
+static int32_t on_raise(const churn_host *host, const churn_alert *alert, uint64_t id)
+{
+    const struct instance *instance = instance_of(host);
+    return raised_add(instance->pipeline->raised, host->worker, instance, alert, id) ? CHURN_OK : CHURN_FATAL;
+}
+
+static uint32_t on_answers(const churn_host *host, uint64_t *ids, uint32_t max)
+{
+    const struct instance *instance = instance_of(host);
+    return raised_answers(instance->pipeline->raised, host->worker, instance, ids, max);
+}
+
 static const void *on_extension(const churn_host *host, const char *id)
 {
     static const churn_metrics metrics = {.size = sizeof metrics,
@@ -228,10 +251,16 @@ static const void *on_extension(const churn_host *host, const char *id)
                                           .profile_json = on_profile_json,
                                           .free_text = on_free_text,
                                           .customer_json = on_customer_json,
-                                          .field_at = on_field_at};
+                                          .field_at = on_field_at,
+                                          .profile_ttl_ms = on_profile_ttl_ms};
     static const churn_when when = {.size = sizeof when, .asks = on_asks, .holds = on_holds};
+    static const churn_alerts alerts = {
+        .size = sizeof alerts, .heard = on_heard, .raise = on_raise, .answers = on_answers};
     if (strcmp(id, CHURN_FORGETTING_ID) == 0) {
         return instance_of(host)->pipeline->forgetting_calls;
+    }
+    if (strcmp(id, CHURN_ALERTS_ID) == 0) {
+        return &alerts;
     }
     if (strcmp(id, CHURN_WHEN_ID) == 0) {
         return &when;

@@ -11,6 +11,7 @@
 #include "pipeline/health_section.h"
 #include "pipeline/instance.h"
 #include "pipeline/protect_section.h"
+#include "pipeline/raised.h"
 #include "pipeline/routing.h"
 #include "pipeline/targets.h"
 #include "profile/store_keys.h"
@@ -493,8 +494,9 @@ bool pipeline_load_edited(struct pipeline *pipeline, struct pipeline_files files
     pipeline->stalls = stalls_new(log, clock_monotonic_ms);
     pipeline->config = (struct config){.file = files.pipeline, .errors = errors};
     loaded = shield(pipeline) && config_load(&pipeline->config, files.pipeline, files.env, errors);
-    if (pipeline->metrics == NULL || pipeline->stalls == NULL || !(loaded || pipeline->config.usable) ||
-        (edit != NULL && (!loaded || !edit(pipeline, ctx)))) {
+    pipeline->raised = raised_new(PIPELINE_MAX_WORKERS);
+    if (pipeline->metrics == NULL || pipeline->stalls == NULL || pipeline->raised == NULL ||
+        !(loaded || pipeline->config.usable) || (edit != NULL && (!loaded || !edit(pipeline, ctx)))) {
         return false;
     }
     ok = load_settings(pipeline) && loaded;
@@ -605,6 +607,7 @@ void pipeline_free(struct pipeline *pipeline)
     catalog_free(&pipeline->catalog);
     config_free(&pipeline->config);
     metrics_free(pipeline->metrics);
+    raised_free(pipeline->raised);
     stalls_free(pipeline->stalls);
     memset(pipeline, 0, sizeof *pipeline);
 }

@@ -20,6 +20,8 @@ libcore_la_SOURCES += \
   %D%/pipeline.h \
   %D%/protect_section.c \
   %D%/protect_section.h \
+  %D%/raised.c \
+  %D%/raised.h \
   %D%/replay.c \
   %D%/replay.h \
   %D%/routing.c \

@@ -21,6 +21,7 @@ struct forgetting;
 struct handover;
 struct replaying;
 struct protection;
+struct raised;
 struct instance;
 struct recent_alerts;
 struct redrive;
@@ -86,6 +87,7 @@ struct pipeline {
     struct replaying *replaying;              /* of a replay until the end; NULL: it is none */
     struct forgetting *forgetting;            /* of a run; NULL: nobody is forgotten */
     const churn_forgetting *forgetting_calls; /* what plugins are told of it; NULL: nothing */
+    struct raised *raised;                    /* alerts that its sinks raise; NULL: none can */
     struct taps *taps;                        /* of a run; NULL: nobody can look at its records */
     struct audit *audit;                      /* of a run; NULL: acts are not audited */
     struct recent_alerts *alerts;             /* of a run, to be shown; NULL: nobody is shown any */

@@ -255,6 +255,29 @@ bool routing_wanted(const struct pipeline *pipeline, const struct event_type *ty
     return wanted;
 }
 
+bool routing_raised(const struct pipeline *pipeline, const churn_alert *alert, uint32_t *ret_withheld)
+{
+    const struct condition_moment moment = {.customer_id = alert->customer_id,
+                                            .event_id = alert->event_id,
+                                            .event_type = alert->event_type,
+                                            .timestamp_ms = alert->timestamp_ms,
+                                            .severity = alert->severity};
+    bool wanted = false;
+    *ret_withheld = 0;
+    for (unsigned i = 0; i < pipeline->sink_count; i++) {
+        const struct section *sink = &pipeline->sinks[i];
+        if (sink->input != CHURN_RECORD_ALERT) {
+            continue;
+        }
+        if (sink->when == NULL || condition_holds(sink->when, &moment)) {
+            wanted = true;
+        } else {
+            *ret_withheld |= sink->bit;
+        }
+    }
+    return wanted;
+}
+
 uint32_t routing_all_but(const struct pipeline *pipeline, uint32_t kind, churn_str name, bool *ret_found)
 {
     uint32_t others = 0;

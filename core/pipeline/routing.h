@@ -3,6 +3,7 @@
 #define ROUTING_H
 
 #include "pipeline/pipeline.h"
+#include <churn/ext/alerts.h>
 
 /* Names the processors and sinks and compiles their conditions, once all sections were read. False when a mistake was
  * reported. */
@@ -25,6 +26,8 @@ struct saying routing_saying(const struct pipeline *pipeline, const struct event
  * that it is not for. `severity` is an alert's. */
 bool routing_wanted(const struct pipeline *pipeline, const struct event_type *type, const churn_event *event,
                     uint32_t kind, uint32_t severity, uint32_t *ret_withheld);
+/* The same of an alert that a sink raised. */
+bool routing_raised(const struct pipeline *pipeline, const churn_alert *alert, uint32_t *ret_withheld);
 /* The sinks of one kind but for the one that is called `name`; *ret_found tells whether there is such a one. */
 uint32_t routing_all_but(const struct pipeline *pipeline, uint32_t kind, churn_str name, bool *ret_found);
 

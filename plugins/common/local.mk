@@ -52,6 +52,7 @@ PAIRS = %D%/pairs.h
 STORE_SESSION = %D%/store_session.c %D%/store_session.h %D%/stall.h
 SCORING = %D%/scoring.c %D%/scoring.h %D%/own_thread.h $(PREDICTION_COMMON) $(TEXT_BUFFER)
 PREDICTION_COMMON = \
+  %D%/crossing.c %D%/crossing.h \
   %D%/forgotten.c %D%/forgotten.h \
   %D%/prediction_cache.c %D%/prediction_cache.h \
   %D%/prediction_record.c %D%/prediction_record.h \

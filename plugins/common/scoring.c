@@ -7,11 +7,14 @@
 
 #define READ_MAX 32 /* profiles read at a time */
 
-/* A prediction under way to the store: its texts, and the hash that points to them. */
+/* A prediction under way to the store: its texts, its crossing, and the hash that points to the texts. */
 struct prediction {
     const struct trigger *trigger;
     struct cached_prediction cached;
     char probability[32];
+    struct crossing crossing;
+    int alerting; /* its alert is on its way */
+    int crossed;  /* nothing is left to do about it */
     churn_pair fields[PREDICTION_CACHE_FIELDS];
 };
 
@@ -28,6 +31,7 @@ struct batch {
     struct prediction predictions[SCORING_MAX];
     churn_hash hashes[SCORING_MAX];
     uint32_t count;
+    uint32_t alerting; /* of these, predictions whose alerts are on their way */
     char now[CHURN_TIME_SIZE];
 };
 
@@ -44,6 +48,7 @@ static int32_t take_profile(void *ctx, churn_str key, const churn_pair *fields, 
     const struct trigger *trigger = b->picks[b->read++].trigger;
     (void)key;
     b->triggers[b->count] = trigger;
+    crossing_note(&b->scoring->crossings, &b->predictions[b->count].crossing, fields, count);
     b->scoring->model.take(b->scoring->model.ctx, b->count, trigger, fields, count);
     b->count++;
     return CHURN_OK;
@@ -67,22 +72,31 @@ static const struct trigger *newest(const struct scoring *s, uint32_t first)
     return best;
 }
 
-static void mark_done(struct scoring *s, uint32_t first, const struct trigger *trigger, int damaged)
+static void mark_picked(struct scoring *s, uint32_t first, const struct trigger *trigger)
+{
+    for (uint32_t k = first; k < s->count; k++) {
+        struct scoring_record *r = &s->records[k];
+        r->picked |= r->trigger != NULL && same_customer(r->trigger, trigger);
+    }
+}
+
+static void mark_damaged(struct scoring *s, uint32_t first, const struct trigger *trigger)
 {
     for (uint32_t k = first; k < s->count; k++) {
         struct scoring_record *r = &s->records[k];
         if (r->trigger != NULL && !r->forgotten && same_customer(r->trigger, trigger)) {
-            r->done = 1;
-            r->damaged = damaged;
+            r->picked = 0;
+            r->done = r->damaged = 1;
         }
     }
 }
 
-/* Nothing was stored: everything waits again. */
-static void mark_waiting(struct scoring *s)
+/* The batch is over: what it answers is done, or waits again. */
+static void mark_over(struct scoring *s, int done)
 {
     for (uint32_t i = 0; i < s->count; i++) {
-        s->records[i].done = s->records[i].done && (s->records[i].damaged || s->records[i].forgotten);
+        s->records[i].done |= done && s->records[i].picked;
+        s->records[i].picked = 0;
     }
 }
 
@@ -101,7 +115,7 @@ static int32_t pass_over(struct scoring *s, churn_error *err)
     int32_t rc = CHURN_OK;
     for (uint32_t i = 0; i < s->count && rc == CHURN_OK; i++) {
         struct scoring_record *r = &s->records[i];
-        if (r->trigger != NULL && !r->done) {
+        if (r->trigger != NULL && !r->done && !r->picked) {
             rc = ask_forgotten(s, r->trigger, &r->forgotten, err);
             r->done = r->forgotten;
             counter_add(&s->passed_over, r->forgotten);
@@ -115,10 +129,10 @@ static void pick(struct batch *b)
 {
     struct scoring *s = b->scoring;
     for (uint32_t i = 0; i < s->count; i++) {
-        if (!s->records[i].done && s->records[i].trigger != NULL) {
+        if (!s->records[i].done && !s->records[i].picked && s->records[i].trigger != NULL) {
             const struct trigger *trigger = newest(s, i);
             b->picks[b->pick_count++] = (struct pick){.trigger = trigger, .first = i};
-            mark_done(s, i, trigger, 0);
+            mark_picked(s, i, trigger);
         }
     }
 }
@@ -153,7 +167,7 @@ static int32_t read_profiles(struct batch *b, churn_error *err)
         rc = rc == CHURN_OK ? store_session_result(&s->store, get_some(b, err), err) : rc;
         if (rc == CHURN_REJECT) { /* nobody else waits for the one at fault */
             const struct pick *bad = &b->picks[b->read++];
-            mark_done(s, bad->first, bad->trigger, 1);
+            mark_damaged(s, bad->first, bad->trigger);
             counter_add(&s->failed, 1);
             s->damaged = *err;
             rc = CHURN_OK;
@@ -162,7 +176,7 @@ static int32_t read_profiles(struct batch *b, churn_error *err)
     return rc;
 }
 
-/* --- Storing --- */
+/* --- Scoring --- */
 
 static void print_score(const struct scoring *s, double score, struct prediction *ret)
 {
@@ -173,23 +187,36 @@ static void print_score(const struct scoring *s, double score, struct prediction
     }
 }
 
-/* The caller frees the key of the hash. */
-static int32_t make_hash(struct batch *b, uint32_t i, churn_error *err)
+static void make_predictions(struct batch *b)
 {
     const struct scoring *s = b->scoring;
-    struct prediction *p = &b->predictions[i];
-    print_score(s, b->scores[i], p);
-    p->trigger = b->triggers[i];
-    p->cached = (struct cached_prediction){.churn_probability = churn_text(p->probability),
-                                           .risk_level = churn_text(risk_level(b->scores[i])),
-                                           .model_version = churn_text(s->model.version),
-                                           .predicted_at = churn_text(b->now),
-                                           .event_id = p->trigger->event_id};
-    b->hashes[i] = (churn_hash){
-        .fields = p->fields, .count = prediction_cache_fields(&p->cached, p->fields), .ttl_ms = s->cache_ttl_ms};
-    return prediction_cache_key(s->cache_prefix, p->trigger->customer_id, &b->hashes[i].key)
-               ? CHURN_OK
-               : churn_fail(err, CHURN_FATAL, "out of memory");
+    churn_time_format(s->host->now_ms(s->host), b->now);
+    for (uint32_t i = 0; i < b->count; i++) {
+        struct prediction *p = &b->predictions[i];
+        print_score(s, b->scores[i], p);
+        p->trigger = b->triggers[i];
+        p->cached = (struct cached_prediction){.churn_probability = churn_text(p->probability),
+                                               .risk_level = churn_text(risk_level(b->scores[i])),
+                                               .model_version = churn_text(s->model.version),
+                                               .predicted_at = churn_text(b->now),
+                                               .event_id = p->trigger->event_id};
+        p->alerting = 0;
+        p->crossed = !crossing_changes(&s->crossings, &p->crossing, p->cached.churn_probability);
+    }
+}
+
+/* --- Crossings --- */
+
+static void take_alert_answers(struct batch *b)
+{
+    uint64_t ids[SCORING_MAX];
+    uint32_t count = b->alerting > 0 ? crossings_answers(&b->scoring->crossings, ids, SCORING_MAX) : 0;
+    for (uint32_t i = 0; i < count; i++) {
+        struct prediction *p = &b->predictions[ids[i]];
+        crossing_answered(&p->crossing);
+        p->alerting = 0;
+    }
+    b->alerting -= count;
 }
 
 /* Time has passed since the profiles were read. If somebody was forgotten, all wait, to be judged anew. */
@@ -203,13 +230,46 @@ static int32_t ask_again(const struct batch *b, churn_error *err)
     return forgotten ? churn_fail(err, CHURN_RETRY, "a customer was forgotten meanwhile") : rc;
 }
 
+/* CHURN_PENDING: not all alerts are answered yet. Until they are, nothing else becomes of the batch, also where it is
+ * to wait and be judged anew. */
+static int32_t cross_all(struct batch *b, churn_error *err)
+{
+    int32_t rc;
+    take_alert_answers(b);
+    rc = ask_again(b, err);
+    for (uint32_t i = 0; i < b->count && (rc == CHURN_OK || rc == CHURN_PENDING); i++) {
+        struct prediction *p = &b->predictions[i];
+        if (p->crossed || p->alerting) {
+            continue;
+        }
+        rc = crossing_step(&b->scoring->crossings, &p->crossing, p->trigger, &p->cached, i, err);
+        p->crossed = rc == CHURN_OK;
+        p->alerting = rc == CHURN_PENDING;
+        b->alerting += rc == CHURN_PENDING;
+    }
+    return rc == CHURN_OK || rc == CHURN_PENDING ? (b->alerting > 0 ? CHURN_PENDING : CHURN_OK) : rc;
+}
+
+/* --- Storing --- */
+
+/* The caller frees the key of the hash. */
+static int32_t make_hash(struct batch *b, uint32_t i, churn_error *err)
+{
+    const struct scoring *s = b->scoring;
+    struct prediction *p = &b->predictions[i];
+    b->hashes[i] = (churn_hash){
+        .fields = p->fields, .count = prediction_cache_fields(&p->cached, p->fields), .ttl_ms = s->cache_ttl_ms};
+    return prediction_cache_key(s->cache_prefix, p->trigger->customer_id, &b->hashes[i].key)
+               ? CHURN_OK
+               : churn_fail(err, CHURN_FATAL, "out of memory");
+}
+
 static int32_t store(struct batch *b, churn_error *err)
 {
     struct scoring *s = b->scoring;
-    int32_t rc = CHURN_OK;
+    int32_t rc = store_session_ready(&s->store, err);
     uint32_t made = 0;
-    churn_time_format(s->host->now_ms(s->host), b->now);
-    while (made < b->count && (rc = make_hash(b, made, err)) == CHURN_OK) {
+    while (rc == CHURN_OK && made < b->count && (rc = make_hash(b, made, err)) == CHURN_OK) {
         made++;
     }
     rc = rc == CHURN_OK ? ask_again(b, err) : rc;
@@ -228,27 +288,42 @@ static int32_t store(struct batch *b, churn_error *err)
     return rc;
 }
 
+/* --- A batch --- */
+
+static int32_t score_batch(struct batch *b, churn_error *err)
+{
+    struct scoring *s = b->scoring;
+    int32_t rc = pass_over(s, err);
+    b->pick_count = b->read = b->count = b->alerting = 0;
+    if (rc == CHURN_OK) {
+        pick(b);
+        rc = read_profiles(b, err);
+    }
+    if (rc == CHURN_OK && b->count > 0) {
+        rc = s->model.score(s->model.ctx, b->count, b->scores, err);
+    }
+    if (rc == CHURN_OK) {
+        make_predictions(b);
+    }
+    return rc;
+}
+
 int32_t scoring_serve(struct scoring *s, churn_error *err)
 {
-    struct batch b;
+    struct batch *b = s->batch;
     int64_t known;
-    int news = forgotten_news(&s->forgotten, &known);
-    int32_t rc = pass_over(s, err);
-    b.scoring = s;
-    b.pick_count = b.read = b.count = 0;
-    if (rc == CHURN_OK) {
-        pick(&b);
-        rc = read_profiles(&b, err);
+    int news = forgotten_news(&s->forgotten, &known), resumed = b->alerting > 0;
+    int32_t rc = resumed ? CHURN_OK : score_batch(b, err);
+    rc = rc == CHURN_OK ? cross_all(b, err) : rc;
+    if (rc == CHURN_OK && b->count > 0) {
+        rc = store(b, err);
     }
-    if (rc == CHURN_OK && b.count > 0) {
-        rc = s->model.score(s->model.ctx, b.count, b.scores, err);
-        rc = rc == CHURN_OK ? store(&b, err) : rc;
+    if (rc == CHURN_PENDING || (rc == CHURN_RETRY && b->alerting > 0)) {
+        return rc; /* the alerts under way are about this batch */
     }
-    counter_add(rc == CHURN_OK ? &s->answered : &s->failed, b.count);
-    if (rc != CHURN_OK) {
-        mark_waiting(s);
-    }
-    return rc == CHURN_OK && news ? forgotten_adopt(&s->forgotten, &s->store, known, err) : rc;
+    counter_add(rc == CHURN_OK ? &s->answered : &s->failed, b->count);
+    mark_over(s, rc == CHURN_OK);
+    return rc == CHURN_OK && news && !resumed ? forgotten_adopt(&s->forgotten, &s->store, known, err) : rc;
 }
 
 /* --- Beginning and end --- */
@@ -264,6 +339,12 @@ void scoring_init(struct scoring *s, const churn_host *host)
 int32_t scoring_start(struct scoring *s, churn_error *err)
 {
     forgotten_init(&s->forgotten, s->host);
+    crossings_init(&s->crossings, s->host, s->alert, &s->store);
+    s->batch = calloc(1, sizeof *s->batch);
+    if (s->batch == NULL) {
+        return churn_fail(err, CHURN_FATAL, "out of memory");
+    }
+    s->batch->scoring = s;
     return store_session_init(&s->store, s->host, "predictions", err);
 }
 
@@ -325,6 +406,8 @@ void scoring_free(struct scoring *s)
         free(s->records[i].trigger);
     }
     s->count = 0;
+    free(s->batch);
+    s->batch = NULL;
 }
 
 void scoring_probe(const char *cache_prefix, churn_target_fn fn, void *ctx)

@@ -1,9 +1,11 @@
-/* Triggers that a model in this process answers: joined by customer, the profiles read, scored together, and what came
- * of it stored in one write, since a write may wait for the disk. One thread. */
+/* Triggers that a model in this process answers: joined by customer, the profiles read, scored together, alerts raised
+ * where scores crossed, and once these are answered what came of it stored in one write, since a write may wait for the
+ * disk. One thread. */
 #ifndef SCORING_H
 #define SCORING_H
 
 #include "counter.h"
+#include "crossing.h"
 #include "forgotten.h"
 #include "store_session.h"
 #include "trigger.h"
@@ -27,6 +29,9 @@ struct scoring {
     struct scoring_model model;
     const char *cache_prefix;
     int64_t cache_ttl_ms;
+    const struct crossing_rule *alert;
+    struct crossings crossings;
+    struct batch *batch; /* whose alerts are not all answered; NULL: none */
     struct store_session store;
     struct counter answered;
     struct counter failed;
@@ -35,6 +40,7 @@ struct scoring {
     struct scoring_record {
         uint64_t id;
         struct trigger *trigger; /* owned; NULL: malformed */
+        int picked;              /* the batch under way answers it, too */
         int done;                /* its prediction, or that of a newer trigger of its customer, is stored */
         int damaged;             /* done, without one: the stored profile cannot be read */
         int forgotten;           /* … its event was forgotten with its customer */
@@ -56,7 +62,8 @@ int scoring_has_room(const struct scoring *scoring);
 /* Takes a trigger over, where there is room. NULL: it was malformed, as `why` says. */
 void scoring_add(struct scoring *scoring, uint64_t id, struct trigger *trigger, const churn_error *why);
 
-/* Predicts for each customer who waits. CHURN_RETRY: the store is out of reach; everything waits. */
+/* Predicts for each customer who waits. CHURN_PENDING: alerts are on their way, and what they are about waits for them.
+ * CHURN_RETRY: the store is out of reach; everything waits. */
 int32_t scoring_serve(struct scoring *scoring, churn_error *err);
 
 /* Hands out up to `max` answers; how many. Their messages are valid until the next scoring_serve. */

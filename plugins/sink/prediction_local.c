@@ -28,6 +28,7 @@
 struct local_sink {
     const char *cache_prefix;
     int64_t cache_ttl_ms;
+    struct crossing_rule alert;
 
     struct scoring scoring;
     double scores[SCORING_MAX]; /* of the rows that were taken */
@@ -40,6 +41,7 @@ static const churn_option options[] = {
     {"cache_ttl", .default_text = "1h", .type = CHURN_OPTION_DURATION, .max = INT64_MAX,
      .offset = offsetof(struct local_sink, cache_ttl_ms),
      .help = "How long a stored prediction is kept; 0: until it is replaced."},
+    CROSSING_OPTIONS(struct local_sink, alert),
 };
 
 /* --- The formula --- */
@@ -140,13 +142,13 @@ static int32_t hand_out(void *ctx, uint32_t count, double *ret, churn_error *err
 static int32_t local_create(void *self, const churn_host *host, churn_error *err)
 {
     struct local_sink *s = self;
-    (void)err;
     scoring_init(&s->scoring, host);
+    s->scoring.alert = &s->alert;
     s->scoring.cache_prefix = s->cache_prefix;
     s->scoring.cache_ttl_ms = s->cache_ttl_ms;
     s->scoring.model =
         (struct scoring_model){.ctx = s, .version = "baseline-1", .decimals = 4, .take = take, .score = hand_out};
-    return CHURN_OK;
+    return crossing_check(&s->alert, host, err);
 }
 
 static int32_t local_start(void *self, churn_error *err)
@@ -182,7 +184,7 @@ static int32_t local_poll(void *self, churn_done *done, uint32_t max, uint32_t t
         return rc;
     }
     *ret_count = scoring_answers(&s->scoring, done, max);
-    if (*ret_count == 0 && s->scoring.count > 0 && max > 0) {
+    if (rc == CHURN_RETRY && *ret_count == 0 && max > 0) {
         (void)poll(NULL, 0, timeout_ms < 100 ? (int)timeout_ms : 100); /* the store is out of reach */
     }
     return CHURN_OK;

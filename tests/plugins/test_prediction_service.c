@@ -413,6 +413,7 @@ static void prepare(const char *brokers)
                                  .breaker_failures = 2,
                                  .breaker_pause_ms = 1000,
                                  .max_attempts = 2,
+                                 .alert = {.above = 1},
                                  .cache_prefix = "prediction:",
                                  .cache_ttl_ms = 3600000,
                                  .http = {.concurrency = 2}};

@@ -230,6 +230,43 @@ static void fake_adopted(const churn_host *host, int64_t known)
     ((struct fake_host *)host->ctx)->forgotten_adopted = known;
 }
 
+static int32_t fake_heard(const churn_host *host)
+{
+    return ((const struct fake_host *)host->ctx)->alerts_heard;
+}
+
+static int32_t fake_raise(const churn_host *host, const churn_alert *alert, uint64_t id)
+{
+    struct fake_host *fake = host->ctx;
+    const churn_str parts[] = {alert->event_id, alert->event_type, alert->customer_id, alert->message, alert->data};
+    size_t at = 0;
+    if (fake->alert_count == FAKE_HOST_ALERTS) {
+        return CHURN_FATAL;
+    }
+    for (size_t i = 0; i < sizeof parts / sizeof parts[0]; i++) {
+        char *text = fake->alerts[fake->alert_count].text;
+        at += (size_t)snprintf(text + at, sizeof fake->alerts[0].text - at, "%s%.*s", i > 0 ? " " : "",
+                               (int)parts[i].len, parts[i].ptr);
+    }
+    fake->alerts[fake->alert_count].severity = alert->severity;
+    fake->alerts[fake->alert_count].answered = 0;
+    fake->alerts[fake->alert_count++].id = id;
+    return CHURN_OK;
+}
+
+static uint32_t fake_answers(const churn_host *host, uint64_t *ids, uint32_t max)
+{
+    struct fake_host *fake = host->ctx;
+    uint32_t count = 0;
+    for (uint32_t i = 0; i < fake->alert_count && count < max; i++) {
+        if (fake->alerts[i].answered) {
+            fake->alerts[i].answered = 0;
+            ids[count++] = fake->alerts[i].id;
+        }
+    }
+    return count;
+}
+
 static const void *fake_extension(const churn_host *host, const char *id)
 {
     static const churn_metrics metrics = {.size = sizeof metrics,
@@ -251,7 +288,12 @@ static const void *fake_extension(const churn_host *host, const char *id)
     static const churn_forgetting forgetting = {
         .size = sizeof forgetting, .known = fake_known, .covers = fake_covers, .adopted = fake_adopted};
     static const churn_event_types types = {.size = sizeof types, .count = fake_type_count, .at = fake_type_at};
+    static const churn_alerts alerts = {
+        .size = sizeof alerts, .heard = fake_heard, .raise = fake_raise, .answers = fake_answers};
     struct fake_host *fake = host->ctx;
+    if (strcmp(id, CHURN_ALERTS_ID) == 0) {
+        return &alerts;
+    }
     if (strcmp(id, CHURN_METRICS_ID) == 0) {
         return &metrics;
     }

@@ -3,6 +3,7 @@
 #define TESTS_FAKE_HOST_H
 
 #include <churn/event.h>
+#include <churn/ext/alerts.h>
 #include <churn/ext/forgetting.h>
 #include <churn/ext/storage.h>
 #include <churn/ext/when.h>
@@ -13,6 +14,7 @@
 
 #define FAKE_HOST_COUNTERS 32
 #define FAKE_HOST_STALLS 8
+#define FAKE_HOST_ALERTS 16
 
 /* Settings that a test may change before it makes a plugin instance, and what the plugin did to the host. */
 struct fake_host {
@@ -34,6 +36,14 @@ struct fake_host {
     int32_t (*forgotten)(const churn_forgettable *what); /* what churn.forgetting/1 says; NULL: there is none */
     _Atomic int64_t forgotten_known, forgotten_looked_ms;
     _Atomic int64_t forgotten_adopted; /* what the plugin said last */
+    int32_t alerts_heard;              /* what churn.alerts/1 says */
+    struct {
+        uint64_t id;
+        char text[1024];
+        uint32_t severity;
+        int answered;           /* the next call of `answers` says so */
+    } alerts[FAKE_HOST_ALERTS]; /* raised: "EVENT_ID EVENT_TYPE CUSTOMER_ID MESSAGE DATA" */
+    uint32_t alert_count;
     struct {
         char name[64];
         _Atomic int64_t value;

@@ -54,7 +54,7 @@ void asking_free(struct service *s)
 
 int asking_has_room(const struct service *s)
 {
-    return s->asking + (s->settling_count + s->unpublished_count) / reading_batch_max(s) <
+    return s->asking + (s->settling_count + s->unpublished_count + s->alerting_count) / reading_batch_max(s) <
                (uint32_t)s->settings->concurrency &&
            s->sent < OUTCOME_SENT_MAX;
 }

@@ -18,9 +18,22 @@ void outcome_settle_later(struct service *s, struct job *job, enum job_step step
     s->settling_count++;
 }
 
+/* What follows once the outcome is published, or where none is. */
+static enum job_step step_after_sending(const struct service *s, const struct job *job)
+{
+    if (job->answer == NULL) {
+        return s->producer != NULL ? JOB_REMOVING : JOB_STORING;
+    }
+    if (s->settings->shadow) {
+        return JOB_REMOVING;
+    }
+    return crossing_changes(&s->crossings, &job->crossing, churn_text(job->answer->churn_probability)) ? JOB_CROSSING
+                                                                                                       : JOB_STORING;
+}
+
 void outcome_begin(struct service *s, struct job *job)
 {
-    outcome_settle_later(s, job, s->producer != NULL ? JOB_SENDING : JOB_STORING);
+    outcome_settle_later(s, job, s->producer != NULL ? JOB_SENDING : step_after_sending(s, job));
 }
 
 void outcome_let_go(struct service *s, struct job *job)
@@ -239,7 +252,35 @@ static void finish(struct service *s, struct job *job)
     s->moved_ms = service_now_ms(s);
 }
 
-/* Takes one job as far as it goes. CHURN_OK: it is sent or done. Else it stays where it is. */
+/* JOB_CROSSING: its alert is raised, or the new side of the score is noted. */
+static int32_t cross(struct service *s, struct job *job, churn_error *err)
+{
+    const struct cached_prediction prediction = prediction_of(s, job);
+    int32_t rc = crossing_step(&s->crossings, &job->crossing, job->trigger, &prediction, (uintptr_t)job, err);
+    if (rc == CHURN_PENDING) {
+        job->step = JOB_ALERTING;
+        s->alerting_count++;
+    } else if (rc == CHURN_OK) {
+        job->step = JOB_STORING;
+    }
+    return rc;
+}
+
+void outcome_take_answers(struct service *s)
+{
+    uint64_t ids[64];
+    uint32_t count = s->alerting_count > 0 ? crossings_answers(&s->crossings, ids, 64) : 0;
+    for (uint32_t i = 0; i < count; i++) {
+        struct job *job = (struct job *)(uintptr_t)ids[i];
+        s->alerting_count--;
+        s->moved_ms = service_now_ms(s);
+        crossing_answered(&job->crossing);
+        outcome_settle_later(s, job, JOB_CROSSING);
+    }
+}
+
+/* Takes one job as far as it goes. CHURN_OK: it is sent, its alert is on its way, or it is done. Else it stays where it
+ * is. */
 static int32_t settle(struct service *s, struct job *job, churn_error *err)
 {
     int32_t rc = job->step != JOB_REMOVING ? giving_up_outcome(s, job) : CHURN_OK;
@@ -251,7 +292,13 @@ static int32_t settle(struct service *s, struct job *job, churn_error *err)
         s->sent += rc == CHURN_OK;
         return rc;
     }
-    if (job->step == JOB_STORING) {
+    if (job->step == JOB_CROSSING) {
+        rc = cross(s, job, err);
+        if (job->step == JOB_ALERTING) {
+            return CHURN_OK;
+        }
+    }
+    if (rc == CHURN_OK && job->step == JOB_STORING) {
         rc = store_outcome(s, job, err);
         rc = rc == CHURN_OK && job->step == JOB_STORING ? CHURN_PENDING : rc; /* it is given up in the next turn */
     }
@@ -322,7 +369,7 @@ static void is_published(struct service *s, struct job *job)
             churn_log(s->host, CHURN_LOG_INFO, "Kafka takes what is published again");
         }
     }
-    outcome_settle_later(s, job, job->answer != NULL ? JOB_STORING : JOB_REMOVING);
+    outcome_settle_later(s, job, step_after_sending(s, job));
 }
 
 int32_t outcome_take_reports(struct service *s, churn_error *err)

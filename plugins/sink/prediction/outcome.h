@@ -1,5 +1,5 @@
-/* What becomes of a job once it has an outcome, an answer or that it was given up: sent, stored, and its triggers
- * removed, in this order, so that what is cached was told. */
+/* What becomes of a job once it has an outcome, an answer or that it was given up: sent, told by an alert where the
+ * score crossed, stored, and its triggers removed, in this order, so that what is cached was told. */
 #ifndef PREDICTION_OUTCOME_H
 #define PREDICTION_OUTCOME_H
 
@@ -21,6 +21,9 @@ void outcome_settle_later(struct service *s, struct job *job, enum job_step step
 
 /* Settles jobs in order, as far as that goes; what stops one stops those behind it. CHURN_OK or CHURN_FATAL. */
 int32_t outcome_settle_all(struct service *s, churn_error *err);
+
+/* Takes what became of alerts; their crossings go on then. */
+void outcome_take_answers(struct service *s);
 
 /* Takes what Kafka says of outcomes that were sent; their triggers are to be removed then. */
 int32_t outcome_take_reports(struct service *s, churn_error *err);

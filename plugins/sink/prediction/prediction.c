@@ -131,6 +131,11 @@ static const churn_option options[] = {
     {"min_interval", .default_text = "0s", .type = CHURN_OPTION_DURATION, .max = INT64_MAX, OFFSET(min_interval_ms),
      .help = "A trigger is let go of (counted as `recent`) while the customer's stored prediction is younger than this "
              "and was for another event; at most cache_ttl. 0s: each trigger is asked about."},
+    CROSSING_OPTIONS(struct prediction, settings.alert),
+    {"shadow", .default_text = "false", .type = CHURN_OPTION_BOOL, OFFSET(shadow),
+     .help =
+         "Whether this is a second model, asked beside the first: its answers are published, and neither cached nor "
+         "a cause of alerts."},
     {"dead_letter_topic", .default_text = "churn-dead-letters", .type = CHURN_OPTION_STRING, OFFSET(dead_letter_topic),
      .help = "Topic for triggers that the API refuses; made if it does not exist. `churnd redrive` offers them again "
              "where it "
@@ -157,6 +162,22 @@ static int32_t check_kafka(struct prediction *p, churn_error *err)
     return kafka_producer_check(p->host, s->brokers, &s->properties, err);
 }
 
+/* What has no effect on answers that are published alone is a mistake. */
+static int32_t check_shadow(const struct settings *s, churn_error *err)
+{
+    static const char alone[] = "has no effect with `shadow`, whose answers are published alone; leave one of them out";
+    if (!s->shadow) {
+        return CHURN_OK;
+    }
+    return crossing_is_on(&s->alert) ? churn_fail_option(err, "alert", "%s", alone)
+           : s->min_interval_ms > 0  ? churn_fail_option(err, "min_interval", "%s", alone)
+           : s->cache_features       ? churn_fail_option(err, "cache_features", "%s", alone)
+           : s->brokers[0] == '\0'   ? churn_fail_option(err, "shadow",
+                                                         "needs `brokers`: its answers are published, "
+                                                         "and nowhere else")
+                                     : CHURN_OK;
+}
+
 static int32_t check(struct prediction *p, churn_error *err)
 {
     struct settings *s = &p->settings;
@@ -170,6 +191,8 @@ static int32_t check(struct prediction *p, churn_error *err)
     if (rc == CHURN_OK && s->cache_ttl_ms != 0 && s->min_interval_ms > s->cache_ttl_ms) {
         rc = churn_fail_option(err, "min_interval", "must not be above cache_ttl: what is forgotten is not recent");
     }
+    rc = rc == CHURN_OK ? check_shadow(s, err) : rc;
+    rc = rc == CHURN_OK ? crossing_check(&s->alert, p->host, err) : rc;
     if (rc == CHURN_OK && s->brokers[0] != '\0') {
         rc = check_kafka(p, err);
     }
@@ -298,7 +321,9 @@ static void prediction_probe(void *self, uint32_t timeout_ms, churn_target_fn fn
     if (s->queue == QUEUE_KAFKA) {
         queue_kafka_probe(p->host, s, timeout_ms, fn, ctx);
     }
-    fn(ctx, &keys);
+    if (!s->shadow) {
+        fn(ctx, &keys);
+    }
     if (s->brokers[0] == '\0') {
         fn(ctx, &failed);
     }

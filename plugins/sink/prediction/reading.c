@@ -64,6 +64,7 @@ static int32_t on_profile(void *ctx, churn_str key, const churn_pair *fields, ui
         r->failed = 1;
         return CHURN_OK;
     }
+    crossing_note(&s->crossings, &job->crossing, fields, count);
     waiting_hold(&s->waiting, job, row.ptr, row.len, service_now_ms(s));
     return CHURN_OK;
 }

@@ -10,6 +10,7 @@
 #include <time.h>
 
 #define POLL_MS 20          /* longest wait while the queue may have something new */
+#define POLL_ALERTS_MS 5    /* … while alerts are on their way */
 #define GAUGE_MS 1000       /* pause between updates of predictions_waiting */
 #define STUCK_MS 60000      /* a drain ends when nothing has moved for that long … */
 #define LATER_MS 10000      /* … or when the API asked to wait that long for all that is left */
@@ -36,7 +37,7 @@ static int is_stuck(const struct service *s)
 {
     int64_t now = service_now_ms(s), next = waiting_next_ms(&s->waiting);
     int64_t limit = 2 * s->settings->timeout_ms > STUCK_MS ? 2 * s->settings->timeout_ms : STUCK_MS;
-    if (s->settling_count > 0 || s->sent > 0 || s->asking > 0) {
+    if (s->settling_count > 0 || s->sent > 0 || s->asking > 0 || s->alerting_count > 0) {
         return now - s->moved_ms > limit;
     }
     return s->breaker.state != BREAKER_CLOSED || (next != INT64_MAX && next - now > LATER_MS) ||
@@ -89,7 +90,7 @@ static int32_t conclude_drain(struct service *s, churn_error *err)
 static int wait_ms(const struct service *s, int more)
 {
     int64_t now = service_now_ms(s), next = asking_next_ms(s);
-    int wait = POLL_MS;
+    int wait = s->alerting_count > 0 ? POLL_ALERTS_MS : POLL_MS;
     if (more || s->unsure) {
         return s->unsure ? wait : 0;
     }
@@ -125,6 +126,7 @@ static int32_t go_on(struct service *s, churn_error *err)
     rc = rc == CHURN_OK ? asking_start(s, err) : rc;
     rc = rc == CHURN_OK ? http_client_run(s->http, asking_on_result, s, err) : rc;
     rc = rc == CHURN_OK ? outcome_take_reports(s, err) : rc;
+    outcome_take_answers(s);
     rc = rc == CHURN_OK ? outcome_settle_all(s, err) : rc;
     rc = rc == CHURN_OK ? conclude_drain(s, err) : rc;
     if (rc == CHURN_OK) {
@@ -235,6 +237,7 @@ struct service *service_start(const churn_host *host, const struct settings *set
     s->counters = counters;
     s->queue = queue;
     s->store = session;
+    crossings_init(&s->crossings, host, &settings->alert, session);
     s->settling_end = &s->settling;
     s->breaker = (struct breaker){.limit = settings->breaker_failures, .pause_ms = settings->breaker_pause_ms};
     s->moved_ms = service_now_ms(s);

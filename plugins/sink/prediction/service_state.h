@@ -39,6 +39,8 @@ struct service {
     struct job *settling; /* jobs with an outcome, the oldest first */
     struct job **settling_end;
     uint32_t settling_count;
+    uint32_t alerting_count; /* jobs whose alerts are on their way */
+    struct crossings crossings;
     struct job *unpublished; /* jobs whose outcome Kafka refused */
     uint32_t unpublished_count;
     int64_t publish_at_ms; /* when they are sent again */

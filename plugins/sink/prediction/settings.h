@@ -2,6 +2,7 @@
 #ifndef PREDICTION_SETTINGS_H
 #define PREDICTION_SETTINGS_H
 
+#include "crossing.h"
 #include "http_client.h"
 #include "model.h"
 #include <churn/option.h>
@@ -43,6 +44,8 @@ struct settings {
     int64_t cache_ttl_ms;
     int32_t cache_features;
     int64_t min_interval_ms;
+    struct crossing_rule alert;
+    int32_t shadow; /* answers are published alone */
     const char *dead_letter_topic;
     struct model model;
 

@@ -8,6 +8,7 @@
 #define PREDICTION_WAITING_H
 
 #include "answer.h"
+#include "crossing.h"
 #include "trigger.h"
 #include <stddef.h>
 
@@ -28,6 +29,8 @@ enum job_step {
     JOB_ASKING,   /* a request is under way */
     JOB_SENDING,  /* the outcome is to be produced */
     JOB_SENT,     /* … on its way to Kafka */
+    JOB_CROSSING, /* … may be a crossing of the score */
+    JOB_ALERTING, /* … whose alert is on its way */
     JOB_STORING,  /* … to be written to the store */
     JOB_REMOVING, /* the triggers are to be removed from the queue */
 };
@@ -56,13 +59,14 @@ struct job {
                          object; owned */
     size_t row_len;
     struct job *next_ready, *previous_ready;
-    uint32_t batch_max;    /* jobs in its next request; 0: as many as may be */
-    unsigned failures;     /* of the API, in a row */
-    unsigned refusals;     /* … with it in hand, since its batch was last halved */
-    uint64_t answers;      /* of the API as of the first of them */
-    unsigned faults;       /* answers that put the blame on this request */
-    long fault_status;     /* given up: HTTP status of the last fault; 0: answered, or not asked */
-    enum verdict verdict;  /* not WANTED: it is let go of */
+    uint32_t batch_max;   /* jobs in its next request; 0: as many as may be */
+    unsigned failures;    /* of the API, in a row */
+    unsigned refusals;    /* … with it in hand, since its batch was last halved */
+    uint64_t answers;     /* of the API as of the first of them */
+    unsigned faults;      /* answers that put the blame on this request */
+    long fault_status;    /* given up: HTTP status of the last fault; 0: answered, or not asked */
+    enum verdict verdict; /* not WANTED: it is let go of */
+    struct crossing crossing;
     struct answer *answer; /* once there is one; owned */
     struct job *next_settling;
 };

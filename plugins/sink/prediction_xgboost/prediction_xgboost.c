@@ -16,6 +16,7 @@
 #define RECORDS_MAX 1024    /* taken and not yet answered */
 #define OUT_OF_REACH_MS 100 /* pause while the store is out of reach */
 #define IDLE_MS 200         /* between looks at who was forgotten */
+#define ALERTING_MS 5       /* … while alerts are on their way */
 
 struct inbound {
     uint64_t id;
@@ -42,6 +43,7 @@ struct xgboost_sink {
     const churn_node *features;
     const char *cache_prefix;
     int64_t cache_ttl_ms;
+    struct crossing_rule alert;
 
     const churn_host *host;
     struct model *model;
@@ -74,6 +76,7 @@ static const churn_option options[] = {
     {"cache_ttl", .default_text = "1h", .type = CHURN_OPTION_DURATION, .max = INT64_MAX,
      .offset = offsetof(struct xgboost_sink, cache_ttl_ms),
      .help = "How long a stored prediction is kept; 0: until it is replaced."},
+    CROSSING_OPTIONS(struct xgboost_sink, alert),
 };
 
 /* --- The thread's side --- */
@@ -153,8 +156,8 @@ static void *serve(void *arg)
         rc = scoring_serve(&s->scoring, &err);
         (void)pthread_mutex_lock(&x->lock);
         hand_out(s);
-        if (rc == CHURN_RETRY && !x->stopping) {
-            wait_for(x, &x->to_thread, OUT_OF_REACH_MS);
+        if ((rc == CHURN_RETRY || rc == CHURN_PENDING) && !x->stopping) {
+            wait_for(x, &x->to_thread, rc == CHURN_RETRY ? OUT_OF_REACH_MS : ALERTING_MS);
         }
     }
     if (rc == CHURN_FATAL) {
@@ -172,7 +175,8 @@ static int32_t xgboost_create(void *self, const churn_host *host, churn_error *e
 {
     struct xgboost_sink *s = self;
     const char *const *names;
-    int32_t rc = model_load(s->model_path, &s->model, err);
+    int32_t rc = crossing_check(&s->alert, host, err);
+    rc = rc == CHURN_OK ? model_load(s->model_path, &s->model, err) : rc;
     if (rc != CHURN_OK) {
         return rc;
     }
@@ -184,6 +188,7 @@ static int32_t xgboost_create(void *self, const churn_host *host, churn_error *e
     }
     s->host = host;
     scoring_init(&s->scoring, host);
+    s->scoring.alert = &s->alert;
     s->scoring.cache_prefix = s->cache_prefix;
     s->scoring.cache_ttl_ms = s->cache_ttl_ms;
     s->scoring.model =

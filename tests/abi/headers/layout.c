@@ -2,6 +2,7 @@
  * must work for as long as the major version stays. Lines are only added, and the SIZE of a struct changes only with
  * members at its end. */
 #include <churn/event.h>
+#include <churn/ext/alerts.h>
 #include <churn/ext/event_types.h>
 #include <churn/ext/forgetting.h>
 #include <churn/ext/health.h>
@@ -134,7 +135,8 @@ AT(struct churn_storage, profile_json, 24);
 AT(struct churn_storage, free_text, 32);
 AT(struct churn_storage, customer_json, 40);
 AT(struct churn_storage, field_at, 48);
-SIZE(struct churn_storage, 56);
+AT(struct churn_storage, profile_ttl_ms, 56);
+SIZE(struct churn_storage, 64);
 AT(struct churn_profile_field, name, 0);
 AT(struct churn_profile_field, type, 16);
 AT(struct churn_profile_field, reserved, 20);
@@ -172,6 +174,22 @@ AT(struct churn_forgetting, known, 8);
 AT(struct churn_forgetting, covers, 16);
 AT(struct churn_forgetting, adopted, 24);
 SIZE(struct churn_forgetting, 32);
+/* <churn/ext/alerts.h> */
+AT(struct churn_alert, size, 0);
+AT(struct churn_alert, severity, 4);
+AT(struct churn_alert, event_id, 8);
+AT(struct churn_alert, event_type, 24);
+AT(struct churn_alert, customer_id, 40);
+AT(struct churn_alert, timestamp_ms, 56);
+AT(struct churn_alert, message, 64);
+AT(struct churn_alert, data, 80);
+SIZE(struct churn_alert, 96);
+AT(struct churn_alerts, size, 0);
+AT(struct churn_alerts, reserved, 4);
+AT(struct churn_alerts, heard, 8);
+AT(struct churn_alerts, raise, 16);
+AT(struct churn_alerts, answers, 24);
+SIZE(struct churn_alerts, 32);
 
 /* <churn/ext/tap.h> */
 VALUE(CHURN_TAP_PREDICTIONS, 1);

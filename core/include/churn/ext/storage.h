@@ -48,6 +48,8 @@ typedef struct churn_storage {
     /** The field at `index` of those that profiles have: the core's own, those that the event types declare, and those
      * that are derived. 1: *ret is set, and its name lives as long as the host; 0: there are no more. [any] */
     int32_t (*field_at)(const churn_host *host, uint32_t index, churn_profile_field *ret);
+    /** What a put to a profile says as its `ttl_ms`, as the engine's own do; 0: profiles do not expire. [any] */
+    int64_t (*profile_ttl_ms)(const churn_host *host);
 } churn_storage;
 
 #ifdef __cplusplus
