@@ -151,22 +151,6 @@ def test_a_run_that_goes_on_answers(shop):
     assert shop.redis.client.keys("churnd:instance:*") == []
 
 
-def test_an_instance_that_does_not_answer_is_named(shop):
-    live = shop.churnd("-c", shop.config)
-    shop.kafka.produce(TOPIC, [order(GONE) for _ in range(3)])
-    wait_for("the events", lambda: events_of(shop, GONE) == 3, 60)
-    live.send(19)  # SIGSTOP
-    try:
-        receipt = forget(shop, GONE, status=1)
-    finally:
-        live.send(18)  # SIGCONT
-    assert not receipt["complete"]
-    assert [(i["pid"], i["answered"]) for i in receipt["instances"]] == [(str(live.pid), False)]
-    assert held(shop, GONE) == [], "what can be erased is"
-    assert forget(shop, GONE)["complete"]
-    live.terminate()
-
-
 def test_where_a_customer_is_held(shop):
     shop.kafka.produce(TOPIC, [order(GONE)])
     read_on(shop)

@@ -1,0 +1,154 @@
+"""Customers that are forgotten while something of theirs is under way: predictions, alerts, and whoever is frozen."""
+
+import json
+import signal
+import threading
+
+import oracle
+import pytest
+from confluent_kafka import Consumer, TopicPartition
+from conftest import pipeline, quick_group
+from metrics import fetch, parse, value
+from services import Scripted, free_port, wait_for
+from test_forget import GONE, KEY, OTHER, PARTITIONS, TOPIC, events_of, forget, held, order, run
+
+QUEUE, PREDICTIONS = "churn-prediction-requests", "churn-predictions"
+GROUP = "churn-consumer-group-predictions"
+
+
+class Api(Scripted):
+    """A prediction API that keeps whoever asks for GONE waiting until it is told to answer."""
+
+    def __init__(self):
+        super().__init__()
+        self.asked, self.may_answer = threading.Event(), threading.Event()
+        self.mode = self.reply
+
+    def reply(self, request):
+        if json.loads(request["body"])["customer_id"] == GONE:
+            self.asked.set()
+            self.may_answer.wait(120)
+        return 200, json.dumps({"churn_probability": 0.25}).encode()
+
+    def of(self, customer, since=0):
+        return [body for body in self.bodies(since) if body["customer_id"] == customer]
+
+
+@pytest.fixture
+def shop(stack):
+    stack.start_kafka()
+    stack.start_redis()
+    stack.kafka.create_topics({TOPIC: PARTITIONS})
+    stack.api, stack.hook, stack.port = Api(), Scripted(), free_port()
+    stack.hook.mode = "error"
+
+    def change(settings):
+        quick_group(settings)
+        prediction, alert = settings["sinks"]
+        prediction.update({"url": stack.api.url, "timeout": "120s", "queue_topic": QUEUE})
+        alert.update({"to": ["webhook"], "webhook_url": stack.hook.url, "retry_max": "500ms"})
+        alert.pop("brokers"), alert.pop("topic")
+        settings["health"] = {"listen": f"127.0.0.1:{stack.port}"}
+        settings["forget"] = {"key": KEY}
+
+    stack.config = pipeline(stack.folder / "consumer.yaml", change)
+    yield stack
+    stack.api.may_answer.set()
+    stack.api.stop()
+    stack.hook.stop()
+
+
+def failed_payment(customer):
+    key, text = order(customer)
+    event = json.loads(text)
+    event.update({"event_type": "payment_failed", "data": {"amount": 5, "failure_reason": "no funds"}})
+    return key, json.dumps(event)
+
+
+def counted(shop, name, **labels):
+    return value(parse(fetch(shop.port)[2])[0], name, **labels)
+
+
+def read_queue_again(shop):
+    """The group of the queue begins anew, as whoever lost its offsets does."""
+    group = Consumer({"bootstrap.servers": shop.kafka.brokers, "group.id": GROUP})
+    count = len(group.list_topics(QUEUE, timeout=30).topics[QUEUE].partitions)
+    group.commit(offsets=[TopicPartition(QUEUE, number, 0) for number in range(count)], asynchronous=False)
+    group.close()
+
+
+def test_what_is_under_way_is_given_up(shop):
+    """A request that is out, triggers that wait behind it, an alert that is tried again for ever; then, the queue again."""
+    live = shop.churnd("-c", shop.config)
+    shop.kafka.produce(TOPIC, [order(GONE), order(OTHER), failed_payment(GONE)])
+    assert shop.api.asked.wait(60)
+    wait_for("the other's prediction", lambda: shop.redis.client.exists(f"prediction:{OTHER}"), 60)
+    wait_for("an alert that is not taken", lambda: shop.hook.requests, 60)
+
+    forgetting = shop.churnd("forget", GONE, "-c", shop.config)
+    wait_for("the instance to know", lambda: counted(shop, "churnd_events_forgotten_total") >= 2, 60)
+    assert forgetting.running(), "its request is out: the instance cannot have answered"
+    shop.api.may_answer.set()
+    assert forgetting.wait(60) == 0, forgetting.err
+    receipt = json.loads(forgetting.out)
+    assert receipt["complete"] and [i["answered"] for i in receipt["instances"]] == [True], receipt
+    assert held(shop, GONE) == []
+    assert counted(shop, "churnd_predictions_total", result="forgotten") >= 1
+
+    asked, told = len(shop.api.requests), len(shop.hook.requests)
+    shop.hook.mode = "ok"
+    shop.kafka.produce(TOPIC, [failed_payment(OTHER)])
+    wait_for("what comes later", lambda: shop.hook.bodies(told) and shop.api.of(OTHER, asked), 60)
+    assert live.terminate() == 0, live.err[-3000:]
+    assert {alert["customer_id"] for alert in shop.hook.bodies(told)} == {OTHER}
+
+    asked = len(shop.api.requests)
+    read_queue_again(shop)
+    again = run(shop, "run", "--until-end")
+    assert shop.api.of(OTHER, asked), "the queue was read again"
+    assert shop.api.of(GONE, asked) == [], again.out
+    assert {record[3] for record in oracle.read_topics(shop.kafka.brokers, [PREDICTIONS])} == {OTHER.encode()}
+    assert held(shop, GONE) == []
+
+
+def test_what_a_frozen_instance_held_is_erased(shop):
+    """It is named. It was frozen between looking and writing: what it writes then is erased once it goes on, by itself."""
+    shop.api.may_answer.set()
+    live = shop.churnd("-c", shop.config)
+    shop.kafka.produce(TOPIC, [order(GONE) for _ in range(3)])
+    wait_for("the events", lambda: events_of(shop, GONE) == 3, 60)
+    old = shop.redis.client.hgetall(f"profile:{GONE}")
+    live.send(signal.SIGSTOP)
+    try:
+        receipt = forget(shop, GONE, status=1)
+        assert not receipt["complete"]
+        assert [(i["pid"], i["answered"]) for i in receipt["instances"]] == [(str(live.pid), False)]
+        assert held(shop, GONE) == [], "what can be erased is"
+        shop.redis.client.hset(f"profile:{GONE}", mapping=old)  # the put that was on its way
+    finally:
+        live.send(signal.SIGCONT)
+    wait_for("it to be erased", lambda: held(shop, GONE) == [], 60)
+    receipt = forget(shop, GONE)
+    assert receipt["complete"] and receipt["erased"] == [], receipt
+    assert live.terminate() == 0, live.err[-3000:]
+
+
+def test_an_old_profile_is_no_base(shop):
+    """Profiles of before that came back, as from a backup: those that begin anew are joined to none of them."""
+    customers = [f"back_{number}" for number in range(40)]  # so many that profiles are read ahead of their puts
+    ids = shop.folder / "ids"
+    ids.write_text("\n".join(customers))
+    shop.api.may_answer.set()
+    shop.hook.mode = "ok"
+    shop.kafka.produce(TOPIC, [order(customer) for customer in customers])
+    run(shop, "run", "--until-end")
+    client = shop.redis.client
+    old = {customer: client.hgetall(f"profile:{customer}") for customer in customers}
+    assert all(old.values())
+    forget(shop, "--file", str(ids))
+    for customer, fields in old.items():
+        client.hset(f"profile:{customer}", mapping=fields)
+    shop.kafka.produce(TOPIC, [order(customer, day=1) for customer in customers for _ in range(2)])
+    run(shop, "run", "--until-end")
+    assert {events_of(shop, customer) for customer in customers} == {2}
+    assert {client.hget(f"profile:{customer}", "total_spent") for customer in customers} == {b"20.00"}
