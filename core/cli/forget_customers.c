@@ -7,6 +7,7 @@
 #include <string.h>
 
 #define MAX_CUSTOMER_ID 128 /* bytes */
+#define MAX_CUSTOMERS 1000  /* in one record of the store, which is written at once */
 
 static bool is_id(const char *id)
 {
@@ -79,7 +80,11 @@ bool customer_ids_read(struct customer_ids *ids, const struct arguments *argumen
     if (ids->count == 0) {
         (void)fprintf(stderr, "churnd: %s: whom? Name customers, or give --file FILE with one id a line\n", command);
     }
-    return ids->count > 0;
+    if (ids->count > MAX_CUSTOMERS) {
+        (void)fprintf(stderr, "churnd: forget: %u customers, and at most %d are possible at once; give them in parts\n",
+                      ids->count, MAX_CUSTOMERS);
+    }
+    return ids->count > 0 && ids->count <= MAX_CUSTOMERS;
 }
 
 void customer_ids_free(struct customer_ids *ids)

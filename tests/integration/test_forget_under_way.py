@@ -6,10 +6,11 @@ import threading
 
 import oracle
 import pytest
+import yaml
 from confluent_kafka import Consumer, TopicPartition
 from conftest import pipeline, quick_group
 from metrics import fetch, parse, value
-from services import Scripted, free_port, wait_for
+from services import Scripted, free_port, run_churnd, wait_for
 from test_forget import GONE, KEY, OTHER, PARTITIONS, TOPIC, events_of, forget, held, order, run
 
 QUEUE, PREDICTIONS = "churn-prediction-requests", "churn-predictions"
@@ -137,7 +138,7 @@ def test_an_old_profile_is_no_base(shop):
     """Profiles of before that came back, as from a backup: those that begin anew are joined to none of them."""
     customers = [f"back_{number}" for number in range(40)]  # so many that profiles are read ahead of their puts
     ids = shop.folder / "ids"
-    ids.write_text("\n".join(customers))
+    ids.write_text("\n".join([*customers, *(f"nobody_{number}" for number in range(960))]))  # as many as may be at once
     shop.api.may_answer.set()
     shop.hook.mode = "ok"
     shop.kafka.produce(TOPIC, [order(customer) for customer in customers])
@@ -152,3 +153,43 @@ def test_an_old_profile_is_no_base(shop):
     run(shop, "run", "--until-end")
     assert {events_of(shop, customer) for customer in customers} == {2}
     assert {client.hget(f"profile:{customer}", "total_spent") for customer in customers} == {b"20.00"}
+
+
+def embedded(folder, **sections):
+    """A pipeline of three orders of GONE and OTHER that needs no server."""
+    (folder / "events.jsonl").write_text("".join(order(customer)[1] + "\n" for customer in (GONE, OTHER) * 3))
+    settings = {
+        "source": {"plugin": "file", "path": str(folder / "events.jsonl")},
+        "store": {"plugin": "lmdb", "path": str(folder / "db")},
+        "dead_letters": {"plugin": "file", "path": str(folder / "letters")},
+        "forget": {"key": KEY},
+        **sections,
+    }
+    config = folder / "p.yaml"
+    config.write_text(yaml.safe_dump(settings))
+    return config
+
+
+def test_too_many_at_once(tmp_path):
+    config, ids = embedded(tmp_path), tmp_path / "ids"
+    ids.write_text("".join(f"c{number}\n" for number in range(1001)))
+    refused = run_churnd("forget", "--file", ids, "-c", config, check=1)
+    assert "1001 customers, and at most 1000 are possible at once; give them in parts" in refused.stderr
+    ids.write_text("".join(f"c{number}\n" for number in range(1000)))
+    receipt = json.loads(run_churnd("forget", "--file", ids, "-c", config, check=0).stdout)
+    assert receipt["tombstone"] == 1 and len(receipt["customers"]) == 1000
+
+
+def test_acts_are_audited(tmp_path):
+    """Each customer's forgetting and each look is found by the customer, who is named nowhere."""
+    audit = tmp_path / "audit.jsonl"
+    config = embedded(tmp_path, audit={"path": str(audit), "key": KEY})
+    run_churnd("run", "--until-end", "-c", config, env={"XDG_STATE_HOME": str(tmp_path / "state")}, check=0)
+    run_churnd("where", GONE, "-c", config, check=0)
+    run_churnd("where", GONE, "--export", "-c", config, check=0)
+    run_churnd("forget", GONE, OTHER, "-c", config, check=0)
+    for customer, acts in ((GONE, ["read", "export", "forget"]), (OTHER, ["forget"])):
+        lines = run_churnd("audit", "-c", config, "--customer", customer, check=0).stdout.splitlines()
+        assert [json.loads(line)["action"] for line in lines] == acts, lines
+        assert customer not in audit.read_text()
+    run_churnd("audit", "verify", "-c", config, check=0)
