@@ -23,12 +23,12 @@ int32_t crossing_check(struct crossing_rule *rule, const churn_host *host, churn
     int is_said = rule->clear_below < 1 || rule->severity + 1 != CHURN_SEVERITY_WARNING;
     if (!crossing_is_on(rule)) {
         return is_said ? churn_fail_option(err, "alert.above",
-                                           "must be given, and below 1: the score above which an "
+                                           "`above` must be given, and below 1: the score above which an "
                                            "alert is raised")
                        : CHURN_OK;
     }
     if (rule->clear_below < 1 && rule->clear_below > rule->above) {
-        return churn_fail_option(err, "alert.clear_below", "must not be above `above` (%g)", rule->above);
+        return churn_fail_option(err, "alert.clear_below", "`clear_below` must not be above `above` (%g)", rule->above);
     }
     if (alerts == NULL || !alerts->heard(host)) {
         return churn_fail_option(

@@ -564,6 +564,58 @@ static void test_a_prediction_that_is_not_published(void)
     end();
 }
 
+/* A score that crosses is published, told, noted in the profile, and cached, in this order. */
+static void test_a_crossing_is_told_before_it_is_cached(void)
+{
+    begin("b");
+    fake.alerts_heard = 1;
+    settings.alert = (struct crossing_rule){.above = 0.4, .clear_below = 0.4, .severity = 1};
+    (void)memory_store_merge(&store, str("profile:C"), NULL, 0);
+    arrives("C", "e1");
+    turn();
+    answer(0, GOOD);
+    calls[0] = '\0';
+    turn();
+    CHECK_CALLS(PUBLISHED);
+    CU_ASSERT_EQUAL(fake.alert_count, 0);
+    turn();
+    CHECK_CALLS("");
+    CU_ASSERT_EQUAL(fake.alert_count, 1);
+    CU_ASSERT_PTR_NOT_NULL(strstr(fake.alerts[0].text, "crossing:predict:C:1 score C "));
+    turn();
+    CHECK_CALLS("");
+    CU_ASSERT_STRING_EQUAL(stored("profile:C", "_c:predict"), "(none)");
+    fake.alerts[0].answered = 1;
+    turn();
+    CHECK_CALLS("write 1; remove e1 1");
+    CU_ASSERT_STRING_EQUAL(stored("profile:C", "_c:predict"), "above 1 1");
+    CU_ASSERT_EQUAL(fake.alert_count, 1);
+    CU_ASSERT_EQUAL(counted("answered"), 1);
+    end();
+}
+
+/* A second model's answer is published, and nothing else becomes of it. */
+static void test_a_shadow_is_published_alone(void)
+{
+    begin("b");
+    fake.alerts_heard = 1;
+    settings.shadow = 1;
+    settings.alert = (struct crossing_rule){.above = 0.4, .clear_below = 0.4, .severity = 1};
+    (void)memory_store_merge(&store, str("profile:C"), NULL, 0);
+    arrives("C", "e1");
+    turn();
+    answer(0, GOOD);
+    calls[0] = '\0';
+    turn();
+    CHECK_CALLS(PUBLISHED);
+    turn();
+    CHECK_CALLS("remove e1 1");
+    CU_ASSERT_EQUAL(fake.alert_count, 0);
+    CU_ASSERT_STRING_EQUAL(stored("prediction:C", "churn_probability"), "(none)");
+    CU_ASSERT_EQUAL(counted("answered"), 1);
+    end();
+}
+
 /* What waits for Kafka to take it is left in the queue when the service stops. */
 static void test_what_is_not_published_stays_in_the_queue(void)
 {
@@ -1771,6 +1823,8 @@ int main(void)
     CU_TestInfo tests[] = {TEST(test_starting),
                            TEST(test_a_prediction),
                            TEST(test_a_prediction_that_is_not_published),
+                           TEST(test_a_crossing_is_told_before_it_is_cached),
+                           TEST(test_a_shadow_is_published_alone),
                            TEST(test_what_is_not_published_stays_in_the_queue),
                            TEST(test_a_trigger_that_is_not_wanted),
                            TEST(test_a_recent_prediction_stands),
