@@ -66,11 +66,20 @@ static bool explain_edit(struct pipeline *pipeline, void *ctx)
     return read_apart(pipeline, source, "explain-", "an explanation");
 }
 
+/* Its reader is called forget-NUMBER-NUMBER. */
+static bool forget_edit(struct pipeline *pipeline, void *ctx)
+{
+    struct node *source = (struct node *)(uintptr_t)config_get(&pipeline->config.root, "source");
+    (void)ctx;
+    return read_apart(pipeline, source, "forget-", "whoever forgets");
+}
+
 bool acl_show(const struct arguments *arguments, struct pipeline *pipeline, struct loader *loader, struct log *log)
 {
     const struct uses run = {CHURN_USE_RUN, CHURN_USE_RUN, "run"},
                       redriving = {CHURN_USE_RUN, CHURN_USE_RUN, "redrive"},
                       explaining = {CHURN_USE_APART, CHURN_USE_READ, "explain"},
+                      forgetting = {CHURN_USE_APART | CHURN_USE_ADD, CHURN_USE_RUN | CHURN_USE_LIST, "forget"},
                       rebuilding = {CHURN_USE_RUN, CHURN_USE_RUN | CHURN_USE_LIST, "rebuild --into " REBUILT};
     struct grants grants = {0};
     struct redrive redrive = {0};
@@ -84,6 +93,9 @@ bool acl_show(const struct arguments *arguments, struct pipeline *pipeline, stru
     if (pipeline->store.loaded != NULL) {
         ask_changed(&grants, arguments, loader, log, explain_edit, NULL, &explaining);
         ask_changed(&grants, arguments, loader, log, rebuild_edit, into, &rebuilding);
+        if (pipeline->forget_settings.key != NULL) {
+            ask_changed(&grants, arguments, loader, log, forget_edit, NULL, &forgetting);
+        }
         ask(&grants, pipeline, &pipeline->store, CHURN_USE_LIST, "verify --against " REBUILT);
     }
     ok = !grants.failed;

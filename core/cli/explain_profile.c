@@ -63,7 +63,7 @@ static bool read_forgotten(struct explain *e)
 {
     churn_error err = {.size = sizeof err};
     if (e->session != NULL && forgetting_read(e->pipeline, e->session, &e->pipeline->forgetting, &err) != CHURN_OK) {
-        return explain_state_fail(e, "%s: %s", e->pipeline->store.label, err.message);
+        return explain_state_fail(e, "who is forgotten cannot be read: %s", err.message);
     }
     e->worker->forgetting.known = forgetting_known(e->pipeline->forgetting);
     return true;

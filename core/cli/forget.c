@@ -10,19 +10,17 @@
 #include "cli/forget_kept.h"
 #include "cli/forget_places.h"
 #include "cli/forget_receipt.h"
+#include "cli/forget_tombstone.h"
 #include "cli/read_apart.h"
 #include "engine/forgetting.h"
 #include "profile/profile.h"
 #include <inttypes.h>
-#include <sodium.h>
-#include <stdarg.h>
 #include <stdlib.h>
 #include <time.h>
 #include <unistd.h>
 
 #define ANSWER_MS 30000 /* for an instance that lives; it looks twice a second */
 #define ASK_MS 200
-#define REPLY_MS 10000
 #define ERASE_TRIES 10
 
 struct forget {
@@ -65,105 +63,19 @@ static bool edit(struct pipeline *pipeline, void *ctx)
 
 /* ---- the tombstone ---- */
 
-struct record {
-    churn_pair *pairs;
-    uint32_t count;
-    char *texts, *at, *end;
-};
-
-static churn_str put_text(struct record *record, const char *format, ...) __attribute__((format(printf, 2, 3)));
-
-static churn_str put_text(struct record *record, const char *format, ...)
-{
-    churn_str text = {.ptr = record->at};
-    va_list args;
-    va_start(args, format);
-    text.len = (uint32_t)vsnprintf(record->at, (size_t)(record->end - record->at), format, args);
-    va_end(args);
-    record->at += text.len + 1;
-    return text;
-}
-
-static void add_number(struct record *record, churn_str name, int64_t number)
-{
-    record->pairs[record->count++] = (churn_pair){name, put_text(record, "%" PRId64, number)};
-}
-
-static void add_customer(struct forget *f, struct record *record, const char *customer)
-{
-    unsigned char hash[TOMBSTONE_HASH_BYTES];
-    char hex[TOMBSTONE_HASH_SIZE];
-    tombstones_hash(&f->key, churn_text(customer), hash);
-    (void)sodium_bin2hex(hex, sizeof hex, hash, sizeof hash);
-    record->pairs[record->count++] =
-        (churn_pair){put_text(record, TOMBSTONE_CUSTOMER "%s", hex), put_text(record, "1")};
-}
-
-/* False when memory ran out. */
-static bool make_record(struct forget *f, struct record *record)
-{
-    unsigned char id[(TOMBSTONE_ID_SIZE - 1) / 2];
-    size_t fields = 3 + f->ends.count + f->ids.count, bytes = 256 + fields * (TOMBSTONE_HASH_SIZE + 64);
-    for (size_t i = 0; i < f->ends.count; i++) {
-        bytes += strlen(f->ends.items[i].name);
-    }
-    *record = (struct record){.pairs = calloc(fields, sizeof *record->pairs), .texts = malloc(bytes)};
-    if (record->pairs == NULL || record->texts == NULL) {
-        return false;
-    }
-    record->at = record->texts;
-    record->end = record->texts + bytes;
-    randombytes_buf(id, sizeof id);
-    (void)sodium_bin2hex(f->receipt.id, sizeof f->receipt.id, id, sizeof id);
-    f->receipt.at_ms = clock_wall_ms();
-    record->pairs[record->count++] = (churn_pair){churn_text(TOMBSTONE_ID), churn_text(f->receipt.id)};
-    add_number(record, churn_text(TOMBSTONE_AT), f->receipt.at_ms);
-    if (f->arguments->has_until) {
-        add_number(record, churn_text(TOMBSTONE_UNTIL), f->arguments->until_ms);
-    }
-    for (size_t i = 0; i < f->ends.count; i++) {
-        add_number(record, put_text(record, TOMBSTONE_END "%s", f->ends.items[i].name), f->ends.items[i].offset);
-    }
-    for (unsigned i = 0; i < f->ids.count; i++) {
-        add_customer(f, record, f->ids.items[i]);
-    }
-    return true;
-}
-
-/* One put and its answer: CHURN_CONFLICT where another one has the number. */
-static int32_t put_numbered(struct forget *f, const struct record *record, uint64_t number)
-{
-    char name[STORE_KEY_SIZE];
-    churn_put put = {.size = sizeof put, .fields = record->pairs, .count = record->count};
-    churn_put_reply reply = {.size = sizeof reply};
-    int64_t deadline = clock_monotonic_ms() + REPLY_MS;
-    uint32_t count = 0;
-    int32_t result;
-    put.key = (churn_str){.ptr = name, .len = forgetting_log_key(f->pipeline->store_settings.key_prefix, number, name)};
-    result = ops_of(f)->put(f->session, &put, &f->err);
-    while (result == CHURN_OK && count == 0) {
-        result = ops_of(f)->poll(f->session, &reply, 1, ASK_MS, &count, &f->err);
-        result = result == CHURN_PENDING ? CHURN_OK : result;
-        if (result == CHURN_OK && count == 0 && clock_monotonic_ms() > deadline) {
-            return churn_fail(&f->err, CHURN_RETRY, "it does not answer");
-        }
-    }
-    if (result == CHURN_OK && reply.result != CHURN_OK && reply.result != CHURN_CONFLICT) {
-        return churn_fail(&f->err, reply.result, "%s", reply.message != NULL ? reply.message : "a put was refused");
-    }
-    return result == CHURN_OK ? reply.result : result;
-}
-
 static bool write_tombstone(struct forget *f)
 {
-    struct record record;
-    int32_t result = make_record(f, &record) ? CHURN_CONFLICT : churn_fail(&f->err, CHURN_FATAL, "out of memory");
-    for (uint64_t number = 1; result == CHURN_CONFLICT; number++) {
-        result = put_numbered(f, &record, number);
-        f->receipt.number = result == CHURN_OK ? number : 0;
-    }
-    free(record.pairs);
-    free(record.texts);
+    struct tombstone_order order = {.pipeline = f->pipeline,
+                                    .ids = &f->ids,
+                                    .ends = &f->ends,
+                                    .key = &f->key,
+                                    .has_until = f->arguments->has_until,
+                                    .until_ms = f->arguments->until_ms};
+    int32_t result = forget_tombstone_write(&order, f->session, &f->err);
+    f->receipt.number = order.number;
+    f->receipt.at_ms = order.at_ms;
+    f->receipt.topic = order.topic;
+    (void)snprintf(f->receipt.id, sizeof f->receipt.id, "%s", order.id);
     return result == CHURN_OK;
 }
 
@@ -362,6 +274,11 @@ static bool can_forget(struct forget *f)
                        pipeline->store.label);
         return false;
     }
+    if (f->ids.count > FORGET_MOST_CUSTOMERS) {
+        printable_line(stderr, "churnd: forget: %u customers are too many for one tombstone; give at most %d at once",
+                       f->ids.count, FORGET_MOST_CUSTOMERS);
+        return false;
+    }
     return key_parse(pipeline->forget_settings.key, &f->key, message, sizeof message);
 }
 
@@ -386,9 +303,9 @@ static int finish(struct forget *f, bool done)
     f->receipt.untold = f->kept.untold;
     f->receipt.failure = done ? NULL : f->err.message;
     if (!done) {
-        printable_line(stderr, "churnd: %s: %s; %s",
-                       f->kept.section != NULL ? f->kept.section->label : f->pipeline->store.label, f->err.message,
-                       f->receipt.number == 0 ? "nobody is forgotten" : "give the command again");
+        printable_line(
+            stderr, "churnd: %s: %s; %s", f->kept.section != NULL ? f->kept.section->label : "forget", f->err.message,
+            f->receipt.number == 0 && f->receipt.topic == NULL ? "nobody is forgotten" : "give the command again");
     } else if (!f->receipt.complete) {
         printable_line(stderr,
                        "churnd: not every instance that runs this pipeline has answered within %d s; the "

@@ -3,6 +3,7 @@
 #include "base/json_build.h"
 #include "base/json_text.h"
 #include "base/printable.h"
+#include "pipeline/forget_section.h"
 #include <churn/time.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -64,6 +65,11 @@ static bool is_searched(const struct target *target)
            strcmp(target->name, "-") != 0;
 }
 
+static bool keeps_tombstones(const struct pipeline *pipeline, const struct target *target)
+{
+    return target->section == pipeline_ledger(pipeline) && strcmp(target->name, pipeline->forget_settings.topic) == 0;
+}
+
 /* What a source reads is passed over; it is there all the same. */
 struct json_object *forget_receipt_elsewhere(const struct pipeline *pipeline)
 {
@@ -73,7 +79,7 @@ struct json_object *forget_receipt_elsewhere(const struct pipeline *pipeline)
         bool holds = strcmp(target->kind, CHURN_TARGET_TOPIC) == 0 || strcmp(target->kind, CHURN_TARGET_FILE) == 0 ||
                      strcmp(target->kind, CHURN_TARGET_FOLDER) == 0;
         if (holds && !is_searched(target) && target->section != &pipeline->store &&
-            (target->flags & CHURN_TARGET_INNER) == 0) {
+            (target->flags & CHURN_TARGET_INNER) == 0 && !keeps_tombstones(pipeline, target)) {
             struct json_object *object = json_object_new_object();
             json_add_text(object, "section", target->section->label);
             json_add_text(object, target->kind, target->name);
@@ -180,6 +186,9 @@ static struct json_object *make(const struct forget_receipt *receipt)
     }
     json_add(object, "tombstone", json_object_new_int64((int64_t)receipt->number));
     json_add_text(object, "tombstone_id", receipt->id);
+    if (receipt->topic != NULL) {
+        json_add_text(object, "tombstone_topic", receipt->topic);
+    }
     json_add(object, "below", partitions(receipt->ends));
     json_add(object, "erased", erased(receipt));
     json_add(object, "cannot_be_told",

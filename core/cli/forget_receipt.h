@@ -19,6 +19,7 @@ struct forget_receipt {
     unsigned customer_count;
     uint64_t number; /* of the tombstone; 0: none was written */
     char id[TOMBSTONE_ID_SIZE];
+    const char *topic; /* that keeps it too; NULL: none does */
     int64_t at_ms;
     bool has_until;
     int64_t until_ms;

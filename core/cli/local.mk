@@ -58,6 +58,8 @@ libcore_la_SOURCES += \
   %D%/forget_places.h \
   %D%/forget_receipt.c \
   %D%/forget_receipt.h \
+  %D%/forget_tombstone.c \
+  %D%/forget_tombstone.h \
   %D%/graph.c \
   %D%/listener_client.c \
   %D%/listener_client.h \

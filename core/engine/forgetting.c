@@ -2,6 +2,8 @@
 
 #include "base/clock.h"
 #include "engine/adoptions.h"
+#include "engine/forgotten_topic.h"
+#include "engine/tombstone_log.h"
 #include "pipeline/instance.h"
 #include "profile/profile.h"
 #include "profile/store_keys.h"
@@ -14,10 +16,14 @@
 #include <time.h>
 #include <unistd.h>
 
-#define READ_MANY 64    /* records of the log at once */
-#define OUTAGE_MS 60000 /* between two lines about the same outage */
-#define REPLY_MS 5000   /* for the answer to a put of a record that the store has lost */
+#define OUTAGE_MS 60000     /* between two lines about the same outage */
+#define TOPIC_LOOK_MS 2000  /* between looks at the topic; the store is looked at more often */
+#define TOPIC_BEGIN_MS 2000 /* for what it holds at the beginning; what was read by then need not be read again */
+#define TOPIC_READ_MS 1000  /* … for what has come since, which must not keep from looking at the store */
+#define TOPIC_ONCE_MS 60000 /* for a command that looks once */
 #define ERASE_TRIES 10
+#define STALL_FORGOTTEN "forgotten"
+#define REASON_SIZE 420 /* of a stall's message */
 
 struct erasure {
     struct erasure *next;
@@ -34,7 +40,11 @@ struct forgetting {
     char name[TOMBSTONE_ID_SIZE]; /* of this instance, among others */
     pthread_rwlock_t lock;        /* of the set */
     struct tombstones set;
-    struct adoptions instances; /* of plugins that take part */
+    struct adoptions instances;    /* of plugins that take part */
+    struct forgotten_topic *topic; /* NULL: there is none. Of the thread alone, as the next three */
+    struct tombstones offered;     /* read from it, and not known to be in the store */
+    int64_t topic_read_ms;         /* when it was tried last; 0: it was not read to its end yet */
+    int64_t topic_told_ms;
     pthread_mutex_t queue_lock;
     pthread_cond_t news; /* the end */
     struct erasure *queue;
@@ -45,136 +55,118 @@ struct forgetting {
     _Atomic int64_t adopted[];        /* by each worker */
 };
 
-uint32_t forgetting_log_key(const char *prefix, uint64_t number, char *key)
-{
-    char text[24];
-    churn_str name = {.ptr = text, .len = (uint32_t)snprintf(text, sizeof text, "/%" PRIu64, number)};
-    return store_keys_own("forgotten", prefix, name, key);
-}
-
 /* A rebuild forgets whom the pipeline that it rebuilds has forgotten. */
 static const char *prefix_of(const struct pipeline *pipeline)
 {
     return pipeline->rebuilt[0] != '\0' ? pipeline->rebuilt : pipeline->store_settings.key_prefix;
 }
 
-/* ---- the log ---- */
-
-struct taking {
-    struct forgetting *forgetting;
-    uint32_t index, taken; /* keys that were looked at, and records that followed */
-    bool past_last;
-    int32_t result;
-};
-
-static int32_t take_record(void *ctx, churn_str key, const churn_pair *fields, uint32_t count)
+static struct tombstone_log log_of(struct forgetting *f, void *session)
 {
-    struct taking *taking = ctx;
-    (void)key;
-    taking->past_last = taking->past_last || count == 0;
-    if (!taking->past_last && taking->result == CHURN_OK) {
-        struct forgetting *f = taking->forgetting;
-        (void)pthread_rwlock_wrlock(&f->lock);
-        taking->result = tombstones_add(&f->set, fields, count, clock_monotonic_ms());
-        tombstones_sort(&f->set);
-        (void)pthread_rwlock_unlock(&f->lock);
-        taking->taken += taking->result == CHURN_OK;
-    }
-    return CHURN_OK;
+    return (struct tombstone_log){.ops = store_ops(&f->pipeline->store),
+                                  .session = session,
+                                  .prefix = prefix_of(f->pipeline),
+                                  .set = &f->set,
+                                  .lock = &f->lock};
 }
 
-static int32_t get_many(const struct forgetting *f, void *session, const churn_str *keys, uint32_t count,
-                        churn_fields_fn fn, void *ctx, churn_error *err)
-{
-    const churn_store_ops *ops = store_ops(&f->pipeline->store);
-    int32_t result = CHURN_OK;
-    if (ops->get_many != NULL) {
-        return ops->get_many(session, keys, count, fn, ctx, err);
-    }
-    for (uint32_t i = 0; i < count && result == CHURN_OK; i++) {
-        result = ops->get(session, keys[i], fn, ctx, err);
-    }
-    return result;
-}
+/* ---- the topic, for a store that has lost its log ---- */
 
-/* Reads on from what is known; *ret_more: there may be more behind. */
-static int32_t read_on(struct forgetting *f, void *session, uint32_t many, bool *ret_more, churn_error *err)
+/* Until it was read to its end once, nothing begins; then the store, which gets everything that is in it, is enough. */
+static int32_t read_topic(struct forgetting *f, churn_error *err)
 {
-    char names[READ_MANY][STORE_KEY_SIZE];
-    churn_str keys[READ_MANY];
-    struct taking taking = {.forgetting = f, .result = CHURN_OK};
+    bool began = f->topic_read_ms != 0;
+    int64_t now = clock_monotonic_ms();
     int32_t result;
-    for (uint32_t i = 0; i < many; i++) {
-        keys[i].ptr = names[i];
-        keys[i].len = forgetting_log_key(prefix_of(f->pipeline), f->set.count + 1 + i, names[i]);
+    if (f->topic == NULL || (began && now - f->topic_read_ms < TOPIC_LOOK_MS)) {
+        return CHURN_OK;
     }
-    result = get_many(f, session, keys, many, take_record, &taking, err);
-    *ret_more = !taking.past_last;
-    if (result == CHURN_OK && taking.result != CHURN_OK) {
-        return churn_fail(err, CHURN_RETRY,
-                          taking.result == CHURN_FATAL ? "out of memory"
-                                                       : "a record of forgotten customers (%.*s) is none that this "
-                                                         "program wrote; put it back",
-                          (int)keys[taking.taken].len, keys[taking.taken].ptr);
+    result = forgotten_topic_read(f->topic, &f->offered, began ? TOPIC_READ_MS : TOPIC_BEGIN_MS, err);
+    if (result == CHURN_OK || began) {
+        f->topic_read_ms = clock_monotonic_ms();
     }
-    return result;
+    if (result == CHURN_OK) {
+        f->topic_told_ms = INT64_MIN / 2;
+    } else if (began && now - f->topic_told_ms >= OUTAGE_MS) {
+        f->topic_told_ms = now;
+        log_printf(f->pipeline->log, CHURN_LOG_WARN, "forget",
+                   "%s; whom others forget is followed in the store, and read here again once it can be", err->message);
+    }
+    return began ? CHURN_OK : result;
 }
 
 /* ---- what a store has lost ---- */
 
-static int32_t note_there(void *ctx, churn_str key, const churn_pair *fields, uint32_t count)
+static void keep_seen(struct tombstones *set, const struct tombstones *old)
 {
-    (void)key;
-    (void)fields;
-    *(bool *)ctx = count > 0;
+    for (uint64_t i = 0; i < set->count; i++) {
+        const struct tombstone *one = tombstones_find(old, set->items[i]->id);
+        set->items[i]->seen_ms = one != NULL ? one->seen_ms : set->items[i]->seen_ms;
+    }
+}
+
+/* The log as it is there now, and what this process knows behind it: then that is what counts. */
+static int32_t take_up(struct forgetting *f, struct tombstone_log *log, const struct tombstones *known,
+                       churn_error *err)
+{
+    struct tombstones old;
+    unsigned added;
+    int32_t result = tombstone_log_read(log, err);
+    result = result == CHURN_OK ? tombstone_log_complete(log, known, &added, err) : result;
+    if (result != CHURN_OK) {
+        tombstones_free(log->set);
+        return result;
+    }
+    if (added > 0) {
+        log_printf(f->pipeline->log, CHURN_LOG_WARN, "forget",
+                   "the store has lost records of forgotten customers; this process has written %u of them again",
+                   added);
+    }
+    keep_seen(log->set, &f->set);
+    (void)pthread_rwlock_wrlock(&f->lock);
+    old = f->set;
+    f->set = *log->set;
+    (void)pthread_rwlock_unlock(&f->lock);
+    tombstones_free(&old);
     return CHURN_OK;
 }
 
-/* One record is put where there is none. */
-static int32_t put_record(const struct forgetting *f, void *session, const struct tombstone *stone, churn_error *err)
-{
-    const churn_store_ops *ops = store_ops(&f->pipeline->store);
-    char name[STORE_KEY_SIZE];
-    churn_put put = {.size = sizeof put,
-                     .key = {.ptr = name, .len = forgetting_log_key(prefix_of(f->pipeline), stone->number, name)},
-                     .fields = stone->fields,
-                     .count = stone->field_count};
-    int64_t deadline = clock_monotonic_ms() + REPLY_MS;
-    int32_t result = ops->put(session, &put, err);
-    churn_put_reply reply = {.size = sizeof reply};
-    uint32_t count = 0;
-    while (result == CHURN_OK && count == 0) {
-        result = ops->poll(session, &reply, 1, 100, &count, err);
-        result = result == CHURN_PENDING ? CHURN_OK : result;
-        if (count == 0 && result == CHURN_OK && clock_monotonic_ms() > deadline) {
-            return churn_fail(err, CHURN_RETRY, "the store does not answer");
-        }
-    }
-    return result == CHURN_OK && reply.result != CHURN_OK && reply.result != CHURN_CONFLICT
-               ? churn_fail(err, CHURN_RETRY, "%s", reply.message != NULL ? reply.message : "a put was refused")
-               : result;
-}
-
-/* A store that was emptied, or went back, gets again what this process knows. */
+/* A store that was emptied, or went back, gets again what this process knows. Another process may do so too, in
+ * another order; so the log is read anew. */
 static int32_t put_back(struct forgetting *f, void *session, churn_error *err)
 {
-    int32_t result = CHURN_OK;
-    bool there = true;
-    uint64_t number = f->set.count;
-    for (; number > 0 && result == CHURN_OK; number--) {
-        char name[STORE_KEY_SIZE];
-        churn_str key = {.ptr = name, .len = forgetting_log_key(prefix_of(f->pipeline), number, name)};
-        result = store_ops(&f->pipeline->store)->get(session, key, note_there, &there, err);
-        if (result != CHURN_OK || there) {
-            break;
-        }
+    struct tombstone_log log = log_of(f, session);
+    struct tombstones known = {0}, fresh = {0};
+    bool whole;
+    int32_t result = tombstone_log_is_whole(&log, &whole, err);
+    if (result != CHURN_OK || whole) {
+        return result;
     }
-    if (result == CHURN_OK && number < f->set.count) {
+    (void)snprintf(fresh.key, sizeof fresh.key, "%s", f->set.key);
+    log.set = &fresh;
+    log.lock = NULL;
+    result = tombstones_merge(&known, &f->set) ? CHURN_OK : churn_fail(err, CHURN_RETRY, "out of memory");
+    tombstones_by_age(&known);
+    result = result == CHURN_OK ? take_up(f, &log, &known, err) : result;
+    tombstones_free(&known);
+    return result;
+}
+
+/* What the topic knows and the store does not is put there. */
+static int32_t read_log(struct forgetting *f, void *session, churn_error *err)
+{
+    struct tombstone_log log = log_of(f, session);
+    unsigned added = 0;
+    int32_t result = put_back(f, session, err);
+    result = result == CHURN_OK ? tombstone_log_read(&log, err) : result;
+    result = result == CHURN_OK ? tombstone_log_complete(&log, &f->offered, &added, err) : result;
+    if (added > 0) {
         log_printf(f->pipeline->log, CHURN_LOG_WARN, "forget",
-                   "the store has lost records of forgotten customers; this process writes them again");
+                   "the store lacked %u records of forgotten customers, which were written again from topic %s", added,
+                   f->pipeline->forget_settings.topic);
     }
-    for (; number < f->set.count && result == CHURN_OK; number++) {
-        result = put_record(f, session, f->set.items[number], err);
+    if (result == CHURN_OK) {
+        tombstones_free(&f->offered);
     }
     return result;
 }
@@ -312,11 +304,7 @@ static int32_t answer(struct forgetting *f, void *session, churn_error *err)
 static int32_t look(struct forgetting *f, void *session, churn_error *err)
 {
     int64_t began = clock_monotonic_ms();
-    bool more = true, first = atomic_load(&f->known) < 0;
-    int32_t result = put_back(f, session, err);
-    while (result == CHURN_OK && more) {
-        result = read_on(f, session, first || !more ? READ_MANY : 1, &more, err);
-    }
+    int32_t result = read_log(f, session, err);
     if (result == CHURN_OK) {
         atomic_store(&f->known, (int64_t)f->set.count);
         atomic_store(&f->looked_ms, began);
@@ -360,32 +348,49 @@ static void leave(struct forgetting *f, void *session)
     }
 }
 
+/* One look, by the session that it opens where there is none, and closes when it fails. */
+static int32_t look_once(struct forgetting *f, void **session, churn_error *err)
+{
+    const churn_store_ops *ops = store_ops(&f->pipeline->store);
+    int32_t result = read_topic(f, err);
+    if (result == CHURN_OK && *session == NULL) {
+        result = ops->open(f->pipeline->store_instance->self, session, err);
+        *session = result == CHURN_OK ? *session : NULL;
+    }
+    if (result == CHURN_OK && (result = look(f, *session, err)) != CHURN_OK) {
+        ops->close(*session);
+        *session = NULL;
+    }
+    return result;
+}
+
+static void tell(const struct forgetting *f, bool read, const churn_error *err)
+{
+    const struct stall_place place = {.owner = f, .plugin = "forget"};
+    char message[STALL_MESSAGE_SIZE];
+    if (read) {
+        stalls_end(f->pipeline->stalls, &place, STALL_FORGOTTEN, NULL);
+        return;
+    }
+    (void)snprintf(message, sizeof message,
+                   "who is forgotten cannot be read, so no event is taken and no profile written: %.*s", REASON_SIZE,
+                   err->message);
+    stalls_begin(f->pipeline->stalls, &place, STALL_FORGOTTEN, CHURN_LOG_WARN, message);
+}
+
 static void *follow(void *argument)
 {
     struct forgetting *f = argument;
-    const churn_store_ops *ops = store_ops(&f->pipeline->store);
     void *session = NULL;
-    int64_t told_ms = INT64_MIN / 2;
     do {
         churn_error err = {.size = sizeof err};
-        int32_t result = session != NULL ? CHURN_OK : ops->open(f->pipeline->store_instance->self, &session, &err);
-        if (result != CHURN_OK) {
-            session = NULL;
-        } else if ((result = look(f, session, &err)) != CHURN_OK) {
-            ops->close(session);
-            session = NULL;
-        }
-        if (result != CHURN_OK && clock_monotonic_ms() - told_ms >= OUTAGE_MS) {
-            told_ms = clock_monotonic_ms();
-            log_printf(f->pipeline->log, CHURN_LOG_WARN, "forget",
-                       "who is forgotten cannot be read: %s; no event is taken and no profile written before it is",
-                       err.message);
-        }
+        tell(f, look_once(f, &session, &err) == CHURN_OK, &err);
     } while (wait_for_news(f));
     if (session != NULL) {
         leave(f, session);
-        ops->close(session);
+        store_ops(&f->pipeline->store)->close(session);
     }
+    stalls_forget(f->pipeline->stalls, f, 0);
     return NULL;
 }
 
@@ -406,6 +411,8 @@ static void release(struct forgetting *f)
     drop_queue(f->queue);
     drop_queue(f->ripe);
     tombstones_free(&f->set);
+    tombstones_free(&f->offered);
+    forgotten_topic_close(f->topic);
     key_wipe(&f->key);
     adoptions_free(&f->instances);
     (void)pthread_cond_destroy(&f->news);
@@ -433,6 +440,9 @@ static struct forgetting *make(struct pipeline *pipeline, unsigned workers)
     f->workers = workers;
     (void)key_parse(pipeline->forget_settings.key, &f->key, message,
                     sizeof message); /* it was tried when it was read */
+    tombstones_show_key(&f->key, f->set.key);
+    tombstones_show_key(&f->key, f->offered.key);
+    f->topic_told_ms = INT64_MIN / 2;
     randombytes_buf(name, sizeof name);
     (void)sodium_bin2hex(f->name, sizeof f->name, name, sizeof name);
     f->answered = -1;
@@ -459,7 +469,7 @@ bool forgetting_start(struct pipeline *pipeline, unsigned workers, struct forget
         return true;
     }
     f = make(pipeline, workers);
-    if (f == NULL || start_thread(f) != 0) {
+    if (f == NULL || !forgotten_topic_open(pipeline, &f->topic) || start_thread(f) != 0) {
         if (f != NULL) {
             release(f);
         }
@@ -473,7 +483,7 @@ bool forgetting_start(struct pipeline *pipeline, unsigned workers, struct forget
 int32_t forgetting_read(struct pipeline *pipeline, void *session, struct forgetting **ret, churn_error *err)
 {
     struct forgetting *f;
-    bool more = true;
+    struct tombstone_log log;
     int32_t result = CHURN_OK;
     *ret = NULL;
     if (!is_wanted(pipeline)) {
@@ -483,8 +493,15 @@ int32_t forgetting_read(struct pipeline *pipeline, void *session, struct forgett
     if (f == NULL) {
         return churn_fail(err, CHURN_FATAL, "out of memory");
     }
-    while (result == CHURN_OK && more) {
-        result = read_on(f, session, READ_MANY, &more, err);
+    log = log_of(f, session);
+    result = forgotten_topic_open(pipeline, &f->topic) ? CHURN_OK
+                                                       : churn_fail(err, CHURN_FATAL, "its tombstones cannot be read");
+    if (result == CHURN_OK && f->topic != NULL) {
+        result = forgotten_topic_read(f->topic, &f->offered, TOPIC_ONCE_MS, err);
+    }
+    result = result == CHURN_OK ? tombstone_log_read(&log, err) : result;
+    if (result == CHURN_OK && !tombstones_merge(&f->set, &f->offered)) {
+        result = churn_fail(err, CHURN_FATAL, "out of memory");
     }
     if (result != CHURN_OK) {
         release(f);

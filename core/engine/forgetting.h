@@ -1,5 +1,6 @@
 /* Customers that are forgotten, as a run follows them: the log of tombstones in the store, read to its end before the
- * first event and looked at all the time by a thread of its own, with a session of its own.
+ * first event and looked at all the time by a thread of its own, with a session of its own. What a store lacks that is
+ * in the source's ledger (engine/forgotten_topic.h) is put there first.
  *
  * Why no event of before counts again. A worker that learns of a tombstone gives up all that is in flight and reads it
  * again, so from then on nothing that it holds was made without it; that is what an instance answers to `forget`. No
@@ -62,8 +63,7 @@ enum forgetting_base forgetting_judge(struct forgetting *forgetting, churn_str c
  * called before the tombstone is adopted. False when memory ran out. */
 bool forgetting_erase(struct forgetting *forgetting, churn_str customer);
 
-/* The key of a record of the log beside profiles of `prefix`; and of what an instance answers. */
-uint32_t forgetting_log_key(const char *prefix, uint64_t number, char *key);
+/* The key of what an instance answers. */
 #define FORGETTING_INSTANCE "instance" /* as store_keys_own's `what` */
 
 /* Erases the customer's profile unless it carries the tombstone `id`. *ret: how many were. [any, own session] */

@@ -19,6 +19,8 @@ libcore_la_SOURCES += \
   %D%/forgetting.h \
   %D%/forgetting_calls.c \
   %D%/forgetting_calls.h \
+  %D%/forgotten_topic.c \
+  %D%/forgotten_topic.h \
   %D%/passing_over.c \
   %D%/passing_over.h \
   %D%/generation.c \
@@ -104,6 +106,8 @@ libcore_la_SOURCES += \
   %D%/summary.h \
   %D%/tapping.c \
   %D%/tapping.h \
+  %D%/tombstone_log.c \
+  %D%/tombstone_log.h \
   %D%/watch.c \
   %D%/watch.h \
   %D%/window.c \

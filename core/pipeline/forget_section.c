@@ -2,6 +2,26 @@
 
 #include "base/key.h"
 #include <stdlib.h>
+#include <string.h>
+
+#define MAX_TOPIC_NAME 249
+
+const struct section *pipeline_ledger(const struct pipeline *pipeline)
+{
+    const struct section *section = pipeline->origin.loaded != NULL ? &pipeline->origin : &pipeline->source;
+    return pipeline->forget_settings.key != NULL && pipeline->store.loaded != NULL && section->loaded != NULL &&
+                   source_ops(section)->ledger != NULL
+               ? section
+               : NULL;
+}
+
+static bool is_topic_name(const char *name)
+{
+    static const char letters[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-";
+    size_t len = strlen(name);
+    return len > 0 && len <= MAX_TOPIC_NAME && strspn(name, letters) == len && strcmp(name, ".") != 0 &&
+           strcmp(name, "..") != 0;
+}
 
 /* An empty one, of a variable that is not set, must not pass for a pipeline that has forgotten nobody. */
 bool forget_section_load(struct pipeline *pipeline)
@@ -27,6 +47,12 @@ bool forget_section_load(struct pipeline *pipeline)
     key_wipe(&key);
     if (!ok) {
         config_error(config, config_get(node, "key"), "forget: key: %s", message);
+    }
+    if (!is_topic_name(settings->topic)) {
+        config_error(config, config_get(node, "topic"),
+                     "forget: topic: '%s' is not a topic's name: up to %d of a-z, A-Z, 0-9, '.', '_', '-'",
+                     settings->topic, MAX_TOPIC_NAME);
+        return false;
     }
     return ok;
 }

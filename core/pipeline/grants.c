@@ -1,5 +1,6 @@
 #include "pipeline/grants.h"
 
+#include "pipeline/forget_section.h"
 #include <stdlib.h>
 
 #define MOST_PREFIXES (PIPELINE_MAX_SINKS * 4)
@@ -14,15 +15,21 @@ static bool is_same(const char *a, const char *b)
     return a == b || (a != NULL && b != NULL && strcmp(a, b) == 0);
 }
 
+/* Whoever is given what a command needs was given what the first one does, and maybe nothing else. */
+static bool is_given(const struct grants *grants, const struct grant *known, const char *command)
+{
+    return is_same(known->command, command) || is_same(known->command, grants->items[0].command);
+}
+
 /* What is needed always is not needed sometimes only. */
-static bool is_known(struct grants *grants, const churn_grant *given)
+static bool is_known(struct grants *grants, const churn_grant *given, const char *command)
 {
     for (unsigned i = 0; i < grants->count; i++) {
         struct grant *known = &grants->items[i];
-        if (is_same(known->system, given->system) && is_same(known->at, given->at) &&
-            is_same(known->user, given->user) && is_same(known->resource, given->resource) &&
-            is_same(known->name, given->name) && is_same(known->operation, given->operation) &&
-            ((known->flags ^ given->flags) & CHURN_GRANT_PREFIX) == 0 &&
+        if (is_given(grants, known, command) && is_same(known->system, given->system) &&
+            is_same(known->at, given->at) && is_same(known->user, given->user) &&
+            is_same(known->resource, given->resource) && is_same(known->name, given->name) &&
+            is_same(known->operation, given->operation) && ((known->flags ^ given->flags) & CHURN_GRANT_PREFIX) == 0 &&
             ((known->flags & CHURN_GRANT_SOMETIMES) == 0 || (given->flags & CHURN_GRANT_SOMETIMES) != 0)) {
             return true;
         }
@@ -54,7 +61,7 @@ static void on_grant(void *ctx, const churn_grant *given)
     struct grants *grants = asking->grants;
     bool failed = false;
     struct grant grant, *items;
-    if (is_known(grants, given)) {
+    if (is_known(grants, given, asking->command)) {
         return;
     }
     grant = (struct grant){.system = copy(given->system, &failed),
@@ -100,6 +107,10 @@ void grants_ask(struct grants *grants, const struct instance *instance, uint32_t
     case CHURN_KIND_SOURCE:
         if (source_ops(section)->grants != NULL) {
             source_ops(section)->grants(instance->self, use, on_grant, &asking);
+        }
+        if (section == pipeline_ledger(instance->pipeline)) {
+            source_ops(section)->ledger->grants(instance->self, instance->pipeline->forget_settings.topic, use,
+                                                on_grant, &asking);
         }
         break;
     case CHURN_KIND_STORE:

@@ -9,7 +9,7 @@
 struct grant {
     char *system, *at, *user, *resource, *name, *operation, *why; /* all but the first and `resource` may be NULL */
     uint32_t flags;
-    const char *command; /* the first that needs it; as grants_ask was told */
+    const char *command; /* that needs it, besides what the first one does; as grants_ask was told */
 };
 
 struct grants {

@@ -150,6 +150,13 @@ static const churn_option forget_options[] = {
      .help = "32 bytes in hexadecimal digits or base64, by which forgotten customers are hashed; as from `openssl rand "
              "-hex 32`. Every pipeline that shares the profiles needs the same, for ever: with another one nobody is "
              "forgotten any more"},
+    {.name = "topic",
+     .type = CHURN_OPTION_STRING,
+     .default_text = "churn-forgotten",
+     .offset = offsetof(struct forget_settings, topic),
+     .help = "the compacted topic, in the source's Kafka, that keeps the tombstones beside the store: `churnd forget` "
+             "makes and writes it, and whoever passes over events reads it first. Pipelines that share it forget the "
+             "same customers, so another one is for pipelines of other profiles"},
 };
 
 static const churn_option protect_options[] = {

@@ -61,7 +61,8 @@ struct audit_settings {
 };
 
 struct forget_settings {
-    const char *key; /* NULL: nobody is forgotten */
+    const char *key;   /* NULL: nobody is forgotten */
+    const char *topic; /* where the source keeps a ledger */
 };
 
 /* By enum protect_place of event/protect.h, up to PLACE_UNIFORM. */

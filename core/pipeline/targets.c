@@ -1,5 +1,6 @@
 #include "pipeline/targets.h"
 
+#include "pipeline/forget_section.h"
 #include "profile/store_keys.h"
 #include <ctype.h>
 #include <errno.h>
@@ -92,6 +93,10 @@ void targets_ask(struct targets *targets, const struct instance *instance, uint3
     }
     if (probe != NULL) {
         probe(instance->self, timeout_ms, on_target, &asking);
+    }
+    if (section == pipeline_ledger(instance->pipeline)) {
+        source_ops(section)->ledger->probe(instance->self, instance->pipeline->forget_settings.topic, timeout_ms,
+                                           on_target, &asking);
     }
 }
 

@@ -13,6 +13,13 @@ void tombstones_hash(const struct key *key, churn_str customer, unsigned char re
     key_hash(key, "forget customer", &customer, 1, ret, TOMBSTONE_HASH_BYTES);
 }
 
+void tombstones_show_key(const struct key *key, char ret[TOMBSTONE_KEY_SIZE])
+{
+    unsigned char hash[(TOMBSTONE_KEY_SIZE - 1) / 2];
+    key_hash(key, "forget key", NULL, 0, hash, sizeof hash);
+    (void)sodium_bin2hex(ret, TOMBSTONE_KEY_SIZE, hash, sizeof hash);
+}
+
 static bool begins(churn_str name, const char *with, churn_str *ret_rest)
 {
     uint32_t len = (uint32_t)strlen(with);
@@ -60,10 +67,17 @@ static bool read_number(const churn_pair *field, int64_t *ret)
     return decimal_parse_int64(field->value.ptr, field->value.len, ret);
 }
 
+static bool read_hash(churn_str hex, unsigned char ret[TOMBSTONE_HASH_BYTES])
+{
+    size_t len = 0;
+    return sodium_hex2bin(ret, TOMBSTONE_HASH_BYTES, hex.ptr, hex.len, NULL, &len, NULL) == 0 &&
+           len == TOMBSTONE_HASH_BYTES;
+}
+
+/* False when memory ran out. */
 static bool add_customer(struct tombstones *set, const struct tombstone *stone, churn_str hex)
 {
     struct tombstone_customer *customer;
-    size_t len = 0;
     if (set->customer_count == set->customer_room) {
         size_t room = set->customer_room == 0 ? 64 : set->customer_room * 2;
         struct tombstone_customer *grown = realloc(set->customers, room * sizeof *grown);
@@ -73,18 +87,16 @@ static bool add_customer(struct tombstones *set, const struct tombstone *stone, 
         set->customers = grown;
         set->customer_room = room;
     }
-    customer = &set->customers[set->customer_count];
+    customer = &set->customers[set->customer_count++];
     customer->tombstone = stone;
-    if (sodium_hex2bin(customer->hash, sizeof customer->hash, hex.ptr, hex.len, NULL, &len, NULL) == 0 &&
-        len == sizeof customer->hash) {
-        set->customer_count++;
-    }
-    return true;
+    return read_hash(hex, customer->hash);
 }
 
-/* What is not a customer. False: it is not what this program writes. */
+/* False: it is not what this program writes. */
 static bool read_field(struct tombstone *stone, const churn_pair *field)
 {
+    unsigned char hash[TOMBSTONE_HASH_BYTES];
+    churn_str hex;
     struct tombstone_end *end = &stone->ends[stone->end_count];
     if (str_equals(field->name, TOMBSTONE_AT)) {
         return read_number(field, &stone->at_ms);
@@ -100,7 +112,20 @@ static bool read_field(struct tombstone *stone, const churn_pair *field)
         stone->end_count++;
         return read_number(field, &end->offset);
     }
+    if (begins(field->name, TOMBSTONE_CUSTOMER, &hex)) {
+        return read_hash(hex, hash);
+    }
     return true; /* of a later version */
+}
+
+static bool is_of_key(const struct tombstones *set, const struct tombstone *stone)
+{
+    for (uint32_t i = 0; i < stone->field_count && set->key[0] != '\0'; i++) {
+        if (str_equals(stone->fields[i].name, TOMBSTONE_KEY)) {
+            return str_equals(stone->fields[i].value, set->key);
+        }
+    }
+    return true;
 }
 
 int32_t tombstones_add(struct tombstones *set, const churn_pair *fields, uint32_t count, int64_t now_ms)
@@ -130,6 +155,10 @@ int32_t tombstones_add(struct tombstones *set, const churn_pair *fields, uint32_
         free(stone);
         return CHURN_REJECT;
     }
+    if (!is_of_key(set, stone)) {
+        free(stone);
+        return CHURN_CONFLICT;
+    }
     set->items[set->count++] = stone;
     for (uint32_t i = 0; i < stone->field_count; i++) {
         churn_str hex;
@@ -155,6 +184,42 @@ void tombstones_sort(struct tombstones *set)
     }
 }
 
+const struct tombstone *tombstones_find(const struct tombstones *set, const char *id)
+{
+    for (uint64_t i = set->count; i > 0; i--) {
+        if (strcmp(set->items[i - 1]->id, id) == 0) {
+            return set->items[i - 1];
+        }
+    }
+    return NULL;
+}
+
+bool tombstones_merge(struct tombstones *set, const struct tombstones *from)
+{
+    for (uint64_t i = 0; i < from->count; i++) {
+        const struct tombstone *one = from->items[i];
+        if (tombstones_find(set, one->id) == NULL &&
+            tombstones_add(set, one->fields, one->field_count, one->seen_ms) == CHURN_FATAL) {
+            return false;
+        }
+    }
+    tombstones_sort(set);
+    return true;
+}
+
+static int by_age(const void *a, const void *b)
+{
+    const struct tombstone *x = *(const struct tombstone *const *)a, *y = *(const struct tombstone *const *)b;
+    return x->at_ms != y->at_ms ? (x->at_ms > y->at_ms) - (x->at_ms < y->at_ms) : strcmp(x->id, y->id);
+}
+
+void tombstones_by_age(struct tombstones *set)
+{
+    if (set->count > 0) {
+        qsort((void *)set->items, set->count, sizeof(struct tombstone *), by_age);
+    }
+}
+
 void tombstones_free(struct tombstones *set)
 {
     for (uint64_t i = 0; i < set->count; i++) {
@@ -162,7 +227,10 @@ void tombstones_free(struct tombstones *set)
     }
     free((void *)set->items);
     free(set->customers);
-    *set = (struct tombstones){0};
+    set->items = NULL;
+    set->customers = NULL;
+    set->count = set->room = 0;
+    set->customer_count = set->customer_room = 0;
 }
 
 /* The first of the customer's; customer_count: none. */

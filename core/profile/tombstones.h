@@ -16,6 +16,8 @@
 #define TOMBSTONE_UNTIL "until" /* events whose time is before that, in ms, are forgotten wherever they stand */
 #define TOMBSTONE_END "e:"      /* before a partition's name: records below this offset are forgotten */
 #define TOMBSTONE_CUSTOMER "c:" /* before a customer's hash */
+#define TOMBSTONE_KEY "key"     /* what shows by which key the hashes were made */
+#define TOMBSTONE_KEY_SIZE 33
 
 struct tombstone_end {
     churn_str source; /* "<topic>/<partition>" */
@@ -39,7 +41,8 @@ struct tombstone_customer {
 };
 
 struct tombstones {
-    struct tombstone **items; /* by number, from 1 on */
+    char key[TOMBSTONE_KEY_SIZE]; /* theirs, as in TOMBSTONE_KEY; "": of any */
+    struct tombstone **items;     /* by number, from 1 on */
     uint64_t count, room;
     struct tombstone_customer *customers; /* by hash, then by number */
     size_t customer_count, customer_room;
@@ -48,11 +51,20 @@ struct tombstones {
 /* What stands for a customer. */
 void tombstones_hash(const struct key *key, churn_str customer, unsigned char ret[TOMBSTONE_HASH_BYTES]);
 
-/* Adds the record of the next number. CHURN_OK; CHURN_REJECT: it is none that this program wrote; CHURN_FATAL: memory
- * ran out. */
+/* What is kept in TOMBSTONE_KEY, as hexadecimal digits with its end. */
+void tombstones_show_key(const struct key *key, char ret[TOMBSTONE_KEY_SIZE]);
+
+/* Adds the record of the next number. CHURN_OK; CHURN_REJECT: it is none that this program wrote; CHURN_CONFLICT: it
+ * was written with another key; CHURN_FATAL: memory ran out. */
 int32_t tombstones_add(struct tombstones *set, const churn_pair *fields, uint32_t count, int64_t now_ms);
 /* To be called after the last one of several was added, before anybody asks. */
 void tombstones_sort(struct tombstones *set);
+/* NULL: there is none with that id. */
+const struct tombstone *tombstones_find(const struct tombstones *set, const char *id);
+/* Adds those of `from` that it lacks, as seen when they were. False when memory ran out. */
+bool tombstones_merge(struct tombstones *set, const struct tombstones *from);
+/* Of a set that is no log: the oldest one comes first. */
+void tombstones_by_age(struct tombstones *set);
 void tombstones_free(struct tombstones *set);
 
 /* The newest one of a customer; NULL: he is not forgotten. */

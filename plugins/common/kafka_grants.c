@@ -38,6 +38,11 @@ void kafka_grants_write(const struct kafka_grants *g, const char *topic, int is_
     tell(g, "cluster", NULL, "IdempotentWrite", CHURN_GRANT_SOMETIMES, "with brokers before Kafka 3.0");
 }
 
+void kafka_grants_describe(const struct kafka_grants *g, const char *topic)
+{
+    tell(g, "topic", topic, "DescribeConfigs", 0, NULL);
+}
+
 void kafka_grants_group(const struct kafka_grants *g, const char *group)
 {
     tell(g, "group", group, "Read", 0, NULL);

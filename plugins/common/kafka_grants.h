@@ -15,6 +15,8 @@ struct kafka_grants {
 void kafka_grants_read(const struct kafka_grants *grants, const char *topic);
 /* Of a topic that is written, and made where it does not exist when `is_made`. */
 void kafka_grants_write(const struct kafka_grants *grants, const char *topic, int is_made);
+/* Of a topic whose configuration is asked for. */
+void kafka_grants_describe(const struct kafka_grants *grants, const char *topic);
 /* Of a consumer group that is joined, and commits. */
 void kafka_grants_group(const struct kafka_grants *grants, const char *group);
 /* Of groups that are joined for a while, whose names begin so. */

@@ -3,7 +3,7 @@
 #include <stdio.h>
 #include <string.h>
 
-static int is_of_connection(const char *property)
+int kafka_section_connects(const char *property)
 {
     static const char *const prefixes[] = {"security.",    "ssl.",    "sasl.",   "enable.ssl.",
                                            "enable.sasl.", "https.",  "socket.", "broker.",
@@ -42,5 +42,5 @@ void kafka_section_copy(churn_section *to, const churn_section *from, int (*want
 void kafka_section_connect(churn_section *to, const churn_section *from)
 {
     to->copy(to, "brokers", from, "brokers");
-    kafka_section_copy(to, from, is_of_connection);
+    kafka_section_copy(to, from, kafka_section_connects);
 }

@@ -4,14 +4,17 @@ import itertools
 import json
 import re
 
+import confluent_kafka
 import oracle
 import pytest
+import services
 import yaml
+from confluent_kafka.admin import ConfigResource
 from conftest import pipeline, quick_group
-from services import run_churnd, wait_for
+from services import HOST, free_port, run_churnd, wait_for
 
 KEY = "6c" * 32
-TOPIC = "customer-events"
+USER, PASSWORD = "app", "correct-horse-7"
 PARTITIONS = 3
 MONDAY = 1772668800000  # 2026-03-05
 GONE, OTHER = "forgotten_1", "stays_1"
@@ -41,24 +44,46 @@ def order(customer, day=0, value="10.00"):
     )
 
 
-def change(settings):
-    quick_group(settings)
-    settings["sinks"] = []
-    settings["processors"] = [{"plugin": "dedup"}]
-    settings["forget"] = {"key": KEY}
+@pytest.fixture(scope="module")
+def servers(tmp_path_factory):
+    made = services.Stack(tmp_path_factory.mktemp("servers"))
+    try:
+        made.start_kafka(users={USER: PASSWORD}, properties=("auto.create.topics.enable=false",))
+        made.start_redis()
+        yield made
+    finally:
+        made.stop()
 
 
 @pytest.fixture
-def shop(stack):
-    stack.start_kafka()
-    stack.start_redis()
-    stack.kafka.create_topics({TOPIC: PARTITIONS})
-    stack.config = pipeline(stack.folder / "consumer.yaml", change)
+def shop(servers, stack):
+    """A pipeline with topics, a group and a database that nobody else has used."""
+    number = next(numbers)
+    stack.topic, stack.letters, stack.ledger = f"events-{number}", f"letters-{number}", f"forgotten-{number}"
+    stack.kafka, stack.redis = servers.kafka, servers.redis
+    stack.env |= servers.env | {"KAFKA_GROUP_ID": f"group-{number}", "XDG_STATE_HOME": str(stack.folder / "state")}
+    stack.kafka.create_topics({stack.topic: PARTITIONS})
+    stack.redis.client.flushall()
+    stack.config = configure(stack, "consumer")
     return stack
 
 
-def run(stack, *arguments, group=None, status=0):
-    process = stack.churnd(*arguments, "-c", stack.config, env={"KAFKA_GROUP_ID": group} if group else None)
+def configure(stack, name, change=lambda settings: None):
+    def all_changes(settings):
+        quick_group(settings)
+        settings["source"]["topics"] = [stack.topic]
+        settings["dead_letters"]["topic"] = stack.letters
+        settings["sinks"] = []
+        settings["processors"] = [{"plugin": "dedup"}]
+        settings["forget"] = {"key": KEY, "topic": stack.ledger}
+        change(settings)
+
+    return pipeline(stack.folder / f"{name}.yaml", all_changes)
+
+
+def run(stack, *arguments, group=None, status=0, config=None):
+    env = {"KAFKA_GROUP_ID": f"{stack.topic}-{group}"} if group else None
+    process = stack.churnd(*arguments, "-c", config or stack.config, env=env)
     assert process.wait(120) == status, f"{process.out[-2000:]}\n{process.err[-4000:]}"
     return process
 
@@ -67,8 +92,52 @@ def read_on(stack, group=None):
     return run(stack, "run", "--until-end", group=group)
 
 
+def read_again(stack, group, config=None):
+    return run(stack, "run", "--until-end", "--replay-from", "beginning", group=group, config=config)
+
+
 def forget(stack, *customers, status=0):
     return json.loads(run(stack, "forget", *customers, status=status).out)
+
+
+def refused(stack, *customers):
+    """What is said where nobody was forgotten."""
+    process = run(stack, "forget", *customers, status=1)
+    assert process.out == "" and "nobody is forgotten" in process.err, process.out + process.err
+    return process.err
+
+
+def tombstones(stack):
+    """Ids of the log in Redis, in its order."""
+    client = stack.redis.client
+    keys = sorted(client.keys("churnd:forgotten:*"), key=lambda key: int(key.rsplit(b"/", 1)[1]))
+    return [client.hget(key, "id").decode() for key in keys]
+
+
+def ledger(stack):
+    """Ids in the topic, in its order."""
+    consumer = confluent_kafka.Consumer(
+        {"bootstrap.servers": stack.kafka.brokers, "group.id": "looks", "isolation.level": "read_uncommitted"}
+    )
+    try:
+        partition = confluent_kafka.TopicPartition(stack.ledger, 0, 0)
+        end = consumer.get_watermark_offsets(partition, timeout=20)[1]
+        consumer.assign([partition])
+        records = []
+        while not records or records[-1].offset() < end - 1:
+            record = consumer.poll(20)
+            assert record is not None and record.error() is None, record
+            records.append(record)
+        return [record.key().decode() for record in records]
+    finally:
+        consumer.close()
+
+
+def policy(stack):
+    resource = ConfigResource(ConfigResource.Type.TOPIC, stack.ledger)
+    admin = stack.kafka.admin()  # kept until the answer is here
+    [configs] = admin.describe_configs([resource]).values()
+    return configs.result(20)["cleanup.policy"].value
 
 
 def events_of(stack, customer):
@@ -80,7 +149,7 @@ def held(stack, customer):
 
 
 def test_nothing_of_before_counts_again(shop):
-    shop.kafka.produce(TOPIC, [order(c) for c in (GONE, OTHER) for _ in range(5)])
+    shop.kafka.produce(shop.topic, [order(c) for c in (GONE, OTHER) for _ in range(5)])
     read_on(shop)
     assert events_of(shop, GONE) == events_of(shop, OTHER) == 5
     assert len(held(shop, GONE)) == 6, "a profile, and the ids of five events"
@@ -101,7 +170,7 @@ def test_nothing_of_before_counts_again(shop):
         assert held(shop, GONE) == [] and events_of(shop, OTHER) == 5
 
     # What is written from here on begins a profile that knows nothing of the one before.
-    shop.kafka.produce(TOPIC, [order(GONE, day=1) for _ in range(2)])
+    shop.kafka.produce(shop.topic, [order(GONE, day=1) for _ in range(2)])
     read_on(shop)
     assert events_of(shop, GONE) == 2
     profile = shop.redis.client.hgetall(f"profile:{GONE}")
@@ -120,13 +189,13 @@ def test_nothing_of_before_counts_again(shop):
 def test_other_commands_pass_over_it_too(shop):
     """Rebuild, explain and redrive. A dead letter of before is none any more."""
     broken = (GONE, order(GONE)[1].replace("order_placed", "no_such_type"))
-    shop.kafka.produce(TOPIC, [order(c) for c in (GONE, OTHER) for _ in range(5)] + [broken])
+    shop.kafka.produce(shop.topic, [order(c) for c in (GONE, OTHER) for _ in range(5)] + [broken])
     read_on(shop)
     forget(shop, GONE)
     run(shop, "rebuild", "--into", "rebuilt:")
     assert set(shop.redis.hashes("rebuilt:")) == {OTHER}
 
-    shop.kafka.produce(TOPIC, [order(GONE, day=1)])
+    shop.kafka.produce(shop.topic, [order(GONE, day=1)])
     redriven = run(shop, "redrive")
     assert "forgotten 1" in redriven.out and "still bad" not in redriven.out, redriven.out
     read_on(shop)
@@ -137,26 +206,170 @@ def test_other_commands_pass_over_it_too(shop):
 def test_a_run_that_goes_on_answers(shop):
     """Forgotten while it runs, with the profile in its cache and events on their way."""
     live = shop.churnd("-c", shop.config)
-    shop.kafka.produce(TOPIC, [order(c) for c in (GONE, OTHER) for _ in range(20)])
+    shop.kafka.produce(shop.topic, [order(c) for c in (GONE, OTHER) for _ in range(20)])
     wait_for("the events", lambda: events_of(shop, GONE) == 20 and events_of(shop, OTHER) == 20, 60)
     receipt = forget(shop, GONE)
     assert receipt["complete"], receipt
     assert [i["answered"] for i in receipt["instances"]] == [True]
     assert receipt["instances"][0]["pid"] == str(live.pid)
     assert held(shop, GONE) == []
-    shop.kafka.produce(TOPIC, [order(GONE, day=1)] + [order(OTHER) for _ in range(3)])
+    shop.kafka.produce(shop.topic, [order(GONE, day=1)] + [order(OTHER) for _ in range(3)])
     wait_for("the events of after", lambda: events_of(shop, GONE) == 1 and events_of(shop, OTHER) == 23, 60)
     live.terminate()
     assert "went back" not in live.err + live.out and "is gone from the store" not in live.err + live.out
     assert shop.redis.client.keys("churnd:instance:*") == []
 
 
+def test_redis_is_lost_before_a_start(shop):
+    """Emptied, or another one: the topic knows who is forgotten, and no reader needs the store for it."""
+    shop.kafka.produce(shop.topic, [order(c) for c in (GONE, OTHER, "gone_too") for _ in range(5)])
+    read_on(shop)
+    receipts = [forget(shop, GONE), forget(shop, "gone_too")]
+    ids = [receipt["tombstone_id"] for receipt in receipts]
+    assert receipts[0]["tombstone_topic"] == shop.ledger and policy(shop) == "compact"
+    assert shop.ledger not in [place.get("topic") for place in receipts[0]["elsewhere"]]
+    assert ledger(shop) == ids and tombstones(shop) == ids
+
+    shop.redis.client.flushall()
+    explained = json.loads(run(shop, "explain", GONE, "--format", "json", status=1).out)  # there is no profile
+    assert explained["forgotten"] == 5 and explained["events"] == [], explained
+    assert tombstones(shop) == [], "who only looks writes nothing"
+    again = read_again(shop, "emptied")
+    assert "forgotten 10" in again.out and "the store lacked 2 records" in again.err, again.out + again.err
+    assert held(shop, GONE) == held(shop, "gone_too") == [] and events_of(shop, OTHER) == 5
+    assert tombstones(shop) == ids
+
+    # Another store, whose profiles begin otherwise, of a pipeline that follows the same topic.
+    def elsewhere(settings):
+        settings["store"] |= {"database": 3, "key_prefix": "other:"}
+
+    other = configure(shop, "elsewhere", elsewhere)
+    assert "forgotten 10" in read_again(shop, "elsewhere", other).out
+    shown = run(shop, "profile", OTHER, "--format", "json", config=other)
+    assert json.loads(shown.out)["events_total"] == 5
+    run(shop, "profile", GONE, status=1, config=other)
+
+
+def test_redis_is_lost_under_runs(shop):
+    """Two instances, which both put the log back: it is the same, and nothing in it stands twice. A topic that was deleted
+    is made again, whole, by the next `forget`."""
+    shop.kafka.produce(shop.topic, [order(c) for c in (GONE, OTHER) for _ in range(5)])
+    read_on(shop)
+    ids = [forget(shop, customer)["tombstone_id"] for customer in (GONE, "nobody_1")]
+    shop.redis.client.flushall()
+    runs = [shop.churnd("-c", shop.config) for _ in range(2)]
+    instances = lambda: len(shop.redis.client.keys("churnd:instance:*"))
+    wait_for("both instances", lambda: instances() == 2 and tombstones(shop) == ids, 60)
+    for _ in range(2):
+        shop.redis.client.flushall()
+        wait_for("the log again", lambda: instances() == 2 and tombstones(shop) == ids, 60)
+    assert "forgotten 5" in read_again(shop, "third").out
+    assert held(shop, GONE) == []
+
+    shop.kafka.manage("delete_topics", [shop.ledger])
+    wait_for("the topic to be gone", lambda: not shop.kafka.topic_exists(shop.ledger))
+    receipt = forget(shop, OTHER)
+    assert receipt["complete"] and len(receipt["instances"]) == 2, receipt
+    assert ledger(shop) == tombstones(shop) == [*ids, receipt["tombstone_id"]]
+    for process in runs:
+        assert process.running(), process.err[-2000:]
+        process.terminate()
+    read_again(shop, "fourth")
+    assert held(shop, GONE) == held(shop, OTHER) == []
+
+
+def said(process, words):
+    wait_for(repr(words), lambda: words in process.err or not process.running(), 60)
+    assert words in process.err, process.err[-3000:]
+
+
+def test_what_is_in_the_topic(shop):
+    """What is not of this program, or of another key, must not pass for nobody; a transaction that is left open, or was
+    aborted, hides nothing."""
+    shop.kafka.produce(shop.topic, [order(GONE) for _ in range(3)])
+    shop.kafka.create_topics({shop.ledger: 2}, **{"cleanup.policy": "compact"})
+    transaction = shop.kafka.producer(**{"transactional.id": f"open-{shop.ledger}"})
+    transaction.init_transactions()
+    transaction.begin_transaction()
+    transaction.produce(shop.ledger, key=b"stray", value=b'{"id": "other than its key"}', partition=0)
+    assert transaction.flush(30) == 0
+    live = shop.churnd("-c", shop.config)
+    said(live, "is no tombstone that this program wrote; write its key again without a value")
+    assert events_of(shop, GONE) == 0
+    assert "is no tombstone" in refused(shop, GONE)
+    transaction.produce(shop.ledger, key=b"stray", value=None, partition=0)
+    assert transaction.flush(30) == 0
+    wait_for("the events", lambda: events_of(shop, GONE) == 3, 60)
+    assert forget(shop, GONE)["complete"]
+    transaction.abort_transaction()
+    live.terminate()
+    shop.redis.client.flushall()
+    assert "forgotten 3" in read_again(shop, "aborted").out
+
+    shop.redis.client.flushall()
+    other = configure(shop, "other_key", lambda settings: settings["forget"].update(key="7d" * 32))
+    live = shop.churnd("-c", other)
+    said(live, "was written with another `forget: key`")
+    live.terminate()
+    assert held(shop, GONE) == []
+
+
+def guarded(settings, kafka):
+    login = {"sasl.username": USER, "sasl.password": PASSWORD, "sasl.mechanism": "PLAIN"}
+    for section in (settings["source"], settings["dead_letters"]):
+        section["brokers"] = kafka.guarded_brokers
+        section.setdefault("properties", {}).update({"security.protocol": "sasl_plaintext", **login})
+
+
+def test_rights_and_a_topic_that_expires(shop):
+    """A topic that may not be read, or not be made, is not one that does not exist."""
+    kafka = shop.kafka
+    shop.config = configure(shop, "guarded", lambda settings: guarded(settings, kafka))
+    shop.env["CHURN_LISTEN"] = f"{HOST}:{free_port()}"
+    kafka.create_topics({shop.letters: 1})
+    kafka.allow(USER, "TOPIC", shop.topic, "READ")
+    kafka.allow(USER, "TOPIC", shop.letters, "READ", "WRITE")
+    kafka.allow(USER, "GROUP", shop.env["KAFKA_GROUP_ID"], "READ", prefixed=True)
+    shop.kafka.produce(shop.topic, [order(c) for c in (GONE, OTHER) for _ in range(3)])
+
+    live = shop.churnd("-c", shop.config)
+    said(live, f"topic `{shop.ledger}` may not be read by this Kafka user")
+    assert "who is forgotten cannot be read" in run(shop, "health", "--ready", status=1).out
+    assert "READ" in run(shop, "check", "--connect", status=1).err
+    assert "may not be read" in refused(shop, GONE)
+    assert events_of(shop, OTHER) == 0
+    kafka.allow(USER, "TOPIC", shop.ledger, "READ")
+    wait_for("the events", lambda: events_of(shop, GONE) == events_of(shop, OTHER) == 3, 60)
+    checked = run(shop, "check", "--connect")
+    assert f"topic {shop.ledger}" in checked.err and "does not exist yet" in checked.err
+
+    assert "may not make it" in refused(shop, GONE)
+    kafka.create_topics({shop.ledger: 1})
+    assert "DESCRIBE_CONFIGS" in refused(shop, GONE)
+    kafka.allow(USER, "TOPIC", shop.ledger, "DESCRIBE_CONFIGS")
+    assert "kafka-configs.sh --alter" in refused(shop, GONE) and tombstones(shop) == []
+    assert "cleanup.policy=delete" in run(shop, "check", "--connect", status=1).err
+    kafka.manage("delete_topics", [shop.ledger])
+    wait_for("the topic to be gone", lambda: not kafka.topic_exists(shop.ledger))
+
+    printed = run(shop, "check", "--acl").out.split("# What")
+    needed = next(part for part in printed if "`churnd forget`" in part or "forget needs" in part)
+    for operation in re.findall(rf"--operation (\w+) --topic {shop.ledger}", needed):
+        kafka.allow(
+            USER, "TOPIC", shop.ledger, {"DescribeConfigs": "DESCRIBE_CONFIGS"}.get(operation, operation.upper())
+        )
+    kafka.allow(USER, "TOPIC", shop.ledger, "CREATE")
+    assert forget(shop, GONE)["complete"]
+    live.terminate()
+    assert held(shop, GONE) == [] and events_of(shop, OTHER) == 3 and policy(shop) == "compact"
+
+
 def test_where_a_customer_is_held(shop):
-    shop.kafka.produce(TOPIC, [order(GONE)])
+    shop.kafka.produce(shop.topic, [order(GONE)])
     read_on(shop)
     listed = run(shop, "where", GONE).out
     assert f"profile:{GONE}" in listed and re.search(r"churnd:dedup:profile:", listed), listed
-    assert TOPIC in listed
+    assert shop.topic in listed
     export = json.loads(run(shop, "where", GONE, "--export").out)
     profile = next(place for place in export["places"] if place["key"] == f"profile:{GONE}")
     assert profile["fields"]["total_spent"] == "10.00"
@@ -302,22 +515,21 @@ def test_letters_of_a_run_that_goes_on(shop, tmp_path):
     letters = tmp_path / "letters.jsonl"
 
     def into_a_file(settings):
-        change(settings)
         settings["processors"] = []
         settings["dead_letters"] = {"plugin": "file", "path": str(letters)}
 
-    shop.config = pipeline(shop.folder / "consumer.yaml", into_a_file)
+    shop.config = configure(shop, "consumer", into_a_file)
     live = shop.churnd("-c", shop.config)
-    shop.kafka.produce(TOPIC, [broken(c) for c in (GONE, OTHER) for _ in range(200)])
+    shop.kafka.produce(shop.topic, [broken(c) for c in (GONE, OTHER) for _ in range(200)])
     wait_for("the letters", lambda: len(lines_of(letters)) == 400, 60)
     before = letters.read_bytes()
     forgetting = shop.churnd("forget", GONE, "-c", shop.config)
     for _ in range(10):
-        shop.kafka.produce(TOPIC, [broken(OTHER) for _ in range(20)])
+        shop.kafka.produce(shop.topic, [broken(OTHER) for _ in range(20)])
     assert forgetting.wait(120) == 0, forgetting.err
     receipt = json.loads(forgetting.out)
     assert [place["records"] for place in receipt["erased"] if place.get("file") == str(letters)] == [200], receipt
-    shop.kafka.produce(TOPIC, [broken(GONE)])
+    shop.kafka.produce(shop.topic, [broken(GONE)])
     wait_for("the letters of after", lambda: letters_of(letters, GONE) == 1, 60)
 
     def ids():
@@ -330,5 +542,5 @@ def test_letters_of_a_run_that_goes_on(shop, tmp_path):
     for old, new in zip(before.splitlines(), letters.read_bytes().splitlines(), strict=False):
         assert json.loads(new) == {"forgotten": True} if GONE.encode() in old else new == old
     journals = [path.read_bytes() for path in (shop.folder / "state").rglob("*.journal")]
-    assert journals and all(TOPIC.encode() in text for text in journals), "the place that it was at"
+    assert journals and all(shop.topic.encode() in text for text in journals), "the place that it was at"
     assert not any(customer.encode() in text for customer in (GONE, OTHER) for text in journals)

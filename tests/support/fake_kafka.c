@@ -1,5 +1,6 @@
 #define _GNU_SOURCE /* RTLD_NEXT */
 #include "fake_kafka.h"
+#include "kafka_access.h"
 #include "kafka_conf.h"
 #include "kafka_grants.h"
 #include "kafka_probe.h"
@@ -910,6 +911,30 @@ int kafka_client_check(struct kafka_client *client, int needed)
     return fake_kafka.up;
 }
 
+int kafka_client_up(const struct kafka_client *client)
+{
+    (void)client;
+    return fake_kafka.up;
+}
+
+const char *kafka_client_reason(const struct kafka_client *client)
+{
+    (void)client;
+    return "";
+}
+
+const char *kafka_client_advice(const struct kafka_client *client)
+{
+    (void)client;
+    return "";
+}
+
+rd_kafka_resp_err_t kafka_access_read(rd_kafka_t *consumer, const char *topic, int timeout_ms)
+{
+    fake_kafka_note("%sask whether %s may be read, %d", by(consumer), topic, timeout_ms);
+    return RD_KAFKA_RESP_ERR_NO_ERROR;
+}
+
 int kafka_client_hears(const struct kafka_client *client)
 {
     (void)client;
@@ -977,6 +1002,16 @@ void kafka_risks(const churn_map *properties, churn_target_fn fn, void *ctx)
 void kafka_grants_read(const struct kafka_grants *grants, const char *topic)
 {
     fake_kafka_note("grant to read %s at %s", topic, grants->brokers);
+}
+
+void kafka_grants_write(const struct kafka_grants *grants, const char *topic, int is_made)
+{
+    fake_kafka_note("grant writing %s%s at %s", topic, is_made ? ", and making it" : "", grants->brokers);
+}
+
+void kafka_grants_describe(const struct kafka_grants *grants, const char *topic)
+{
+    fake_kafka_note("grant describing %s at %s", topic, grants->brokers);
 }
 
 void kafka_grants_group(const struct kafka_grants *grants, const char *group)

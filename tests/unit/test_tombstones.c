@@ -90,18 +90,63 @@ static void test_several(void)
 static void test_what_is_none(void)
 {
     struct tombstones set = {0};
-    const churn_pair nameless = {text(TOMBSTONE_AT), text("1")};
+    const churn_pair nameless = {text(TOMBSTONE_AT), text("1")},
+                     cut[] = {{text(TOMBSTONE_ID), text("a")}, {text(TOMBSTONE_CUSTOMER "6c6c"), text("1")}};
     CU_ASSERT(add(&set, "a", "anna", "many", NULL) == CHURN_REJECT);
     CU_ASSERT(add(&set, "", "anna", "10", NULL) == CHURN_REJECT);
     CU_ASSERT(add(&set, "an id that is longer than any that this program makes", "anna", "10", NULL) == CHURN_REJECT);
     CU_ASSERT(tombstones_add(&set, &nameless, 1, 0) == CHURN_REJECT);
+    CU_ASSERT(tombstones_add(&set, cut, 2, 0) == CHURN_REJECT);
     CU_ASSERT(set.count == 0 && !covers(&set, "anna", "t/0", 0, 0));
     tombstones_free(&set);
+}
+
+static int32_t add_keyed(struct tombstones *set, const char *id, const char *shown, const char *at)
+{
+    const churn_pair fields[] = {
+        {text(TOMBSTONE_ID), text(id)}, {text(TOMBSTONE_KEY), text(shown)}, {text(TOMBSTONE_AT), text(at)}};
+    return tombstones_add(set, fields, 3, 5);
+}
+
+static void test_another_key(void)
+{
+    const struct key other = {.bytes = {1, 2, 4}};
+    char ours[TOMBSTONE_KEY_SIZE], theirs[TOMBSTONE_KEY_SIZE];
+    struct tombstones set = {0}, any = {0};
+    tombstones_show_key(&key, ours);
+    tombstones_show_key(&other, theirs);
+    CU_ASSERT(strlen(ours) == TOMBSTONE_KEY_SIZE - 1 && strcmp(ours, theirs) != 0);
+    (void)strcpy(set.key, ours);
+    CU_ASSERT(add_keyed(&set, "a", ours, "1") == CHURN_OK && add_keyed(&set, "b", theirs, "1") == CHURN_CONFLICT);
+    CU_ASSERT(add(&set, "c", "anna", "10", NULL) == CHURN_OK && set.count == 2); /* of before keys were shown */
+    CU_ASSERT(add_keyed(&any, "a", ours, "1") == CHURN_OK && add_keyed(&any, "b", theirs, "1") == CHURN_OK);
+    tombstones_free(&set);
+    tombstones_free(&any);
+    CU_ASSERT(strcmp(set.key, ours) == 0); /* what comes next is of the same */
+}
+
+/* What one place has and the other lacks, oldest first, each once. */
+static void test_merging(void)
+{
+    struct tombstones set = {0}, from = {0};
+    CU_ASSERT(add_keyed(&set, "b", "k", "20") == CHURN_OK);
+    CU_ASSERT(add_keyed(&from, "d", "k", "40") == CHURN_OK && add_keyed(&from, "b", "k", "20") == CHURN_OK);
+    CU_ASSERT(add(&from, "a", "anna", "10", NULL) == CHURN_OK); /* at 1000 */
+    tombstones_by_age(&from);
+    CU_ASSERT(strcmp(from.items[0]->id, "b") == 0 && strcmp(from.items[2]->id, "a") == 0);
+    CU_ASSERT(tombstones_merge(&set, &from));
+    CU_ASSERT(set.count == 3 && strcmp(set.items[1]->id, "d") == 0 && strcmp(set.items[2]->id, "a") == 0);
+    CU_ASSERT(covers(&set, "anna", "t/0", 9, NO_TIME) && newest(&set, "anna")->number == 3);
+    CU_ASSERT(tombstones_find(&set, "d") == set.items[1] && tombstones_find(&set, "c") == NULL);
+    CU_ASSERT(tombstones_merge(&set, &from) && set.count == 3);
+    tombstones_free(&set);
+    tombstones_free(&from);
 }
 
 int main(void)
 {
     static CU_TestInfo tests[] = {TEST(test_below_the_ends), TEST(test_until_a_time), TEST(test_several),
-                                  TEST(test_what_is_none), CU_TEST_INFO_NULL};
+                                  TEST(test_what_is_none),   TEST(test_another_key),  TEST(test_merging),
+                                  CU_TEST_INFO_NULL};
     return run_tests("tombstones", tests);
 }

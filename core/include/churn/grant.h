@@ -12,11 +12,12 @@ extern "C" {
 
 /** What the host will do with the instance; one or several. */
 enum {
-    CHURN_USE_RUN = 1,  /**< all that a run does */
-    CHURN_USE_READ = 2, /**< only look: a source's records are read once more by their positions, a store is asked */
-    CHURN_USE_LIST = 4, /**< of a store: `keys` and `scan`, too */
-    CHURN_USE_APART = 8 /**< of a source: read beside the pipeline (`apart`), committing nothing; the reader's name then
-                             only begins as it was given */
+    CHURN_USE_RUN = 1,   /**< all that a run does */
+    CHURN_USE_READ = 2,  /**< only look: a source's records are read once more by their positions, a store is asked */
+    CHURN_USE_LIST = 4,  /**< of a store: `keys` and `scan`, too */
+    CHURN_USE_APART = 8, /**< of a source: read beside the pipeline (`apart`), committing nothing; the reader's name
+                              then only begins as it was given */
+    CHURN_USE_ADD = 16   /**< of a source: its ledger is added to (<churn/ledger.h>) */
 };
 
 /** Systems whose own commands the host writes; others are described in words. */

@@ -5,6 +5,7 @@
 #define CHURN_SOURCE_H
 
 #include <churn/grant.h>
+#include <churn/ledger.h>
 #include <churn/plugin.h>
 #include <churn/record.h>
 #include <churn/section.h>
@@ -196,6 +197,8 @@ typedef struct churn_source_ops {
      * is made. No instance is needed. [main]
      */
     int32_t (*narrow)(churn_section *section, const char *topic, churn_error *err);
+    /** Optional: how the host keeps a ledger beside the records. NULL: it keeps what it has to in the store alone. */
+    const churn_ledger_ops *ledger;
 } churn_source_ops;
 
 #ifdef __cplusplus

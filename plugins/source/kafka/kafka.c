@@ -11,6 +11,7 @@
 #include "kafka_risks.h"
 #include "kafka_section.h"
 #include "kafka_topic_name.h"
+#include "ledger.h"
 #include "offsets.h"
 #include "records.h"
 #include "reread.h"
@@ -134,6 +135,7 @@ static void source_destroy(void *self)
 {
     struct kafka_source *s = self;
     reread_close(s);
+    ledger_close(s);
     for (uint32_t i = 0; s->topics != NULL && i < s->topic_count; i++) {
         free(s->topics[i].identity);
     }
@@ -327,6 +329,7 @@ static const churn_source_ops ops = {
     .writer = source_writer,
     .extents = source_extents,
     .narrow = source_narrow,
+    .ledger = &ledger_ops,
 };
 
 static const char *const paths[] = {"properties", NULL};

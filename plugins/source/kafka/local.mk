@@ -9,6 +9,8 @@ SOURCE_KAFKA = \
   %D%/group.c %D%/group.h \
   %D%/held.c %D%/held.h \
   %D%/kafka.c \
+  %D%/ledger.c %D%/ledger.h \
+  %D%/ledger_add.c %D%/ledger_add.h \
   %D%/offsets.c %D%/offsets.h \
   %D%/parts.c %D%/parts.h \
   %D%/records.c %D%/records.h \

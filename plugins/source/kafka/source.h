@@ -150,6 +150,8 @@ struct kafka_source {
     struct kafka_client *reader_client;
     rd_kafka_t *reader;
 
+    struct ledger *ledger; /* that the host keeps in the same Kafka; NULL: not opened */
+
     /* a run until the end */
     struct bounds *bounds;
     uint32_t bounds_count;

@@ -12,6 +12,7 @@
 #include <churn/ext/when.h>
 #include <churn/grant.h>
 #include <churn/host.h>
+#include <churn/ledger.h>
 #include <churn/needs.h>
 #include <churn/option.h>
 #include <churn/plugin.h>
@@ -453,7 +454,15 @@ AT(struct churn_source_ops, grants, 168);
 AT(struct churn_source_ops, writer, 176);
 AT(struct churn_source_ops, extents, 184);
 AT(struct churn_source_ops, narrow, 192);
-SIZE(struct churn_source_ops, 200);
+AT(struct churn_source_ops, ledger, 200);
+SIZE(struct churn_source_ops, 208);
+
+AT(struct churn_ledger_ops, size, 0);
+AT(struct churn_ledger_ops, read, 8);
+AT(struct churn_ledger_ops, add, 16);
+AT(struct churn_ledger_ops, probe, 24);
+AT(struct churn_ledger_ops, grants, 32);
+SIZE(struct churn_ledger_ops, 40);
 
 /* <churn/store.h> */
 AT(struct churn_pair, name, 0);
@@ -521,6 +530,7 @@ VALUE(CHURN_USE_RUN, 1);
 VALUE(CHURN_USE_READ, 2);
 VALUE(CHURN_USE_LIST, 4);
 VALUE(CHURN_USE_APART, 8);
+VALUE(CHURN_USE_ADD, 16);
 VALUE(CHURN_GRANT_PREFIX, 1);
 VALUE(CHURN_GRANT_SOMETIMES, 2);
 
