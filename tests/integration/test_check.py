@@ -544,11 +544,13 @@ BEYOND_SCHEMA = {
     "queue_topic",
     "same_file_twice",
     "several_kafka_properties",
+    "shadows",
     "shared_queue",
     "tab",
     "topic_loop",
     "two_documents",
     "undefined_variable",
+    "unheard_alert",
     "unwritable_path",
     "wrong_input",
 }

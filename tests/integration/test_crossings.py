@@ -9,7 +9,6 @@ from events import event
 from services import Stack, free_port, run_churnd, wait_for
 
 
-
 @pytest.fixture
 def stack(tmp_path):
     made = Stack(tmp_path)
@@ -75,7 +74,9 @@ class Run:
         before = self.answered()
         self.scores[f"{customer}-{number}"] = score
         self.add(order(customer, f"{customer}-{number}"))
-        wait_for("the prediction to be cached", lambda: self.answered() > before and f"{customer}-{number}" in self.seen())
+        wait_for(
+            "the prediction to be cached", lambda: self.answered() > before and f"{customer}-{number}" in self.seen()
+        )
 
     def answered(self):
         try:
@@ -88,7 +89,9 @@ class Run:
         with self.stack.api.lock:
             requests = list(self.stack.api.requests)
         bodies = [json.loads(r["body"]) for r in requests]
-        return [b["trigger"]["event_id"] if r["path"] != "/alerts" else b for r, b in zip(requests, bodies, strict=True)]
+        return [
+            b["trigger"]["event_id"] if r["path"] != "/alerts" else b for r, b in zip(requests, bodies, strict=True)
+        ]
 
     def alerts(self):
         return [one for one in self.seen() if isinstance(one, dict)]
