@@ -1,4 +1,5 @@
-/* The file of an LMDB store, whatever it holds: the store refuses it, or serves what is in it. */
+/* The file of an LMDB store, whatever it holds: the store refuses it, or serves what is in it, takes more, and leaves a
+ * file that is taken again. */
 #include "fuzz.h"
 
 #include "tests/support/fake_host.h"
@@ -11,6 +12,13 @@ static const churn_plugin *plugin;
 static const churn_store_ops *ops;
 static struct fake_host fake;
 static char folder[512], data_path[600];
+
+/* LMDB would end the process: it has found what cannot be. */
+static void hear(const churn_host *host, int32_t level, const char *message)
+{
+    (void)host;
+    promise(level > CHURN_LOG_ERROR, "what was let pass is not damaged: %s", message);
+}
 
 static void remove_folder(void)
 {
@@ -94,6 +102,7 @@ int LLVMFuzzerInitialize(int *argc, char ***argv)
     plugin = fake_plugin_load("store", "lmdb");
     ops = plugin->ops;
     fake_host_init(&fake);
+    fake.host.log = hear;
     (void)snprintf(folder, sizeof folder, "%s/churn-fuzz-XXXXXX", tmp != NULL ? tmp : "/dev/shm");
     need(mkdtemp(folder) != NULL && atexit(remove_folder) == 0, folder);
     (void)snprintf(data_path, sizeof data_path, "%s/data.mdb", folder);
@@ -149,15 +158,45 @@ static void use(void *session)
     (void)ops->scan(session, fuzz_str(""), (churn_str){0}, 1000, take, &sum, &err);
 }
 
+/* Some of what is there, and more: pages that are free are used, others become so. */
+static bool add(void *session)
+{
+    static char large[9000];
+    static char keys[KEYS / 4][16];
+    const churn_pair fields[] = {{.name = {.ptr = "large", .len = 5}, .value = {.ptr = large, .len = sizeof large}}};
+    churn_hash hashes[KEYS / 4];
+    churn_error err = {.size = sizeof err};
+    bool is_added = true;
+    for (unsigned round = 0; round < 3 && is_added; round++) {
+        for (unsigned i = 0; i < KEYS / 4; i++) {
+            int len = snprintf(keys[i], sizeof keys[i], "profile:%03u", i * (round + 3));
+            hashes[i] = (churn_hash){
+
+                .key = {.ptr = keys[i], .len = (uint32_t)len}, .fields = fields, .count = 1};
+        }
+        is_added = ops->write(session, hashes, KEYS / 4, &err) == CHURN_OK;
+        promise(is_added || err.message[0] != '\0', "a failure has a message");
+    }
+    return is_added;
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     void *session, *store;
     int32_t result;
+    bool is_added = false;
     write_file(data, size);
     store = open_store(&session, &result);
     if (result == CHURN_OK) {
         use(session);
+        is_added = add(session);
     }
     close_store(store, session);
+    if (is_added) {
+        store = open_store(&session, &result);
+        promise(result == CHURN_OK, "what was let pass stays whole");
+        use(session);
+        close_store(store, session);
+    }
     return 0;
 }

@@ -23,6 +23,7 @@ KAFKA_SOURCE = (
     "plugins/test_source_kafka plugins/test_source_kafka_reading plugins/test_source_kafka_turns"
 )
 LMDB_STORE = "plugins/test_store_lmdb_calls plugins/test_store_lmdb"
+LMDB_PAGES = "plugins/test_store_lmdb_pages plugins/test_store_lmdb"
 REDIS_STORE = "plugins/test_store_redis_calls plugins/test_store_redis"
 PROGRESS = "unit/test_progress unit/test_placing unit/test_session unit/test_writer"
 INTAKE = "unit/test_intake unit/test_intake_events unit/test_redrive unit/test_emitter"
@@ -100,8 +101,10 @@ MODULES = {
     "plugins/store/lmdb/files.c": LMDB_STORE,
     "plugins/store/lmdb/keys.c": LMDB_STORE,
     "plugins/store/lmdb/lmdb.c": LMDB_STORE,
+    "plugins/store/lmdb/metas.c": LMDB_PAGES,
     "plugins/store/lmdb/opening.c": LMDB_STORE,
-    "plugins/store/lmdb/pages.c": LMDB_STORE,
+    "plugins/store/lmdb/page.c": LMDB_PAGES,
+    "plugins/store/lmdb/pages.c": LMDB_PAGES,
     "plugins/store/lmdb/puts.c": LMDB_STORE,
     "plugins/store/lmdb/reading.c": LMDB_STORE,
     "plugins/store/lmdb/record.c": LMDB_STORE,

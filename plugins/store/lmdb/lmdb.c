@@ -6,8 +6,8 @@
  * pipeline). An expired record counts as absent and is overwritten in place; sessions that put records with an expiry
  * also sweep expired ones away, a few with each put.
  *
- * The files, each resting on those before it: settings, errors; arena, keys, record, sweep; session; pages, files;
- * transactions; puts, reading, writing; opening; and here the options and the table of the plugin.
+ * The files, each resting on those before it: settings, errors; arena, keys, record, sweep; session; metas, page,
+ * pages; files; transactions; puts, reading, writing; opening; and here the options and the table of the plugin.
  */
 #include "files.h"
 #include "opening.h"

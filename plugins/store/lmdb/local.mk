@@ -6,8 +6,11 @@ store_LTLIBRARIES += plugins/store/lmdb.la
   %D%/errors.c %D%/errors.h \
   %D%/files.c %D%/files.h \
   %D%/keys.c %D%/keys.h \
+  %D%/layout.h \
   %D%/lmdb.c \
+  %D%/metas.c %D%/metas.h \
   %D%/opening.c %D%/opening.h \
+  %D%/page.c %D%/page.h \
   %D%/pages.c %D%/pages.h \
   %D%/puts.c %D%/puts.h \
   %D%/reading.c %D%/reading.h \

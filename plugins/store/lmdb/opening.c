@@ -1,6 +1,7 @@
 #include "opening.h"
 #include "errors.h"
 #include "files.h"
+#include "metas.h"
 #include "own_file.h"
 #include "pages.h"
 #include "session.h"
@@ -25,13 +26,13 @@ static void on_assert(MDB_env *env, const char *message)
 static int check_pages(MDB_env *env)
 {
     MDB_txn *txn;
-    int fd, verdict, rc = mdb_env_get_fd(env, &fd);
+    int fd, rc = mdb_env_get_fd(env, &fd);
     if (rc != 0 || (rc = mdb_txn_begin(env, NULL, MDB_RDONLY, &txn)) != 0) {
         return rc;
     }
-    verdict = pages_check(fd, mdb_txn_id(txn), LOOK_THROUGH);
+    rc = pages_check(fd, mdb_txn_id(txn), LOOK_THROUGH);
     mdb_txn_abort(txn);
-    return verdict == PAGES_CUT ? MDB_PAGE_NOTFOUND : verdict == PAGES_DAMAGED ? MDB_CORRUPTED : 0;
+    return rc;
 }
 
 /* Whether the file, where there is one, can be opened at all; MDB_CORRUPTED. */
@@ -39,12 +40,12 @@ static int check_sizes(const struct lmdb_store *store)
 {
     char data[PATH_MAX];
     int fd = files_path(store, data_file, data) ? open(data, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY) : -1;
-    int verdict = PAGES_UNKNOWN;
+    int rc = 0;
     if (fd >= 0) {
-        verdict = pages_check_sizes(fd);
+        rc = metas_check_sizes(fd);
         (void)close(fd);
     }
-    return verdict == PAGES_DAMAGED ? MDB_CORRUPTED : 0;
+    return rc;
 }
 
 static int open_database(struct lmdb_store *store, MDB_env *env)

@@ -1,215 +1,228 @@
 #include "pages.h"
+#include "keys.h"
+#include "metas.h"
+#include "page.h"
 
+#include <errno.h>
+#include <lmdb.h>
 #include <stdlib.h>
-#include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
-/* The layout of LMDB 0.9, in the byte order of the machine. A page begins with its number (8 bytes), 2 bytes of
- * padding, its flags (2), and where its free space begins and ends (2 each) or, of an overflow page, how many there are
- * (4). Pages 0 and 1 go on with what is known of the newest transactions but one and the newest one. */
-#define HEADER 16
-#define MAGIC 0xbeefc0deU
-#define VERSION 1U
-#define META_SIZE 136
-#define META_PAGE_SIZE 24 /* from the end of the header */
-#define META_FREE_ROOT 64
-#define META_MAIN_ROOT 112
-#define META_LAST_PAGE 120
-#define META_TXN 128
-#define BRANCH 1U
-#define LEAF 2U
-#define OVERFLOW_PAGE 4U
-#define NODE 8 /* bytes before a node's key */
-#define NODE_BIG 1U
-#define NO_PAGE UINT64_MAX
-#define MOST_DEPTH 32 /* LMDB's own limit */
+#define MOST_GIVEN_BACK ((uint64_t)1 << 24) /* pages behind the file's end: one transaction had them all in memory */
 
-struct meta {
-    uint32_t page_size;
-    uint64_t free_root, main_root, last_page, txn;
+/* The last key met, which the next one is to be greater than, or as great where it parted two pages. */
+struct last_key {
+    unsigned char bytes[MAX_KEY];
+    size_t len;
+    bool parts;
 };
 
 struct walk {
     int fd;
     size_t page_size;
-    uint64_t pages; /* whole ones in the file */
-    uint64_t seen;  /* more than there are: they lead in a circle */
+    uint64_t file_pages; /* whole ones in the file */
+    uint64_t last_page;  /* … and that LMDB knows of: those behind the file's end were never written, and are free */
+    uint64_t txn;
+    unsigned char *met; /* a bit for each page: nothing leads to one twice, nor to one that is free */
+    bool is_free;       /* in the tree of what is free */
+    unsigned depth;     /* of the tree */
+    struct last_key last;
 };
 
-static uint16_t get16(const unsigned char *at)
+static int read_at(const struct walk *walk, uint64_t page, size_t offset, void *ret, size_t size)
 {
-    uint16_t n;
-    memcpy(&n, at, sizeof n);
-    return n;
-}
-
-static uint32_t get32(const unsigned char *at)
-{
-    uint32_t n;
-    memcpy(&n, at, sizeof n);
-    return n;
-}
-
-static uint64_t get64(const unsigned char *at)
-{
-    uint64_t n;
-    memcpy(&n, at, sizeof n);
-    return n;
-}
-
-/* False where it is none of LMDB's, which LMDB itself refuses. */
-static int read_header(int fd, off_t at, struct meta *ret)
-{
-    unsigned char page[HEADER + META_SIZE], *meta = page + HEADER;
-    if (pread(fd, page, sizeof page, at) != (ssize_t)sizeof page || get32(meta) != MAGIC ||
-        get32(meta + 4) != VERSION) {
-        return 0;
+    ssize_t len = pread(walk->fd, ret, size, (off_t)(page * walk->page_size + offset));
+    if (len < 0) {
+        return errno;
     }
-    *ret = (struct meta){.page_size = get32(meta + META_PAGE_SIZE),
-                         .free_root = get64(meta + META_FREE_ROOT),
-                         .main_root = get64(meta + META_MAIN_ROOT),
-                         .last_page = get64(meta + META_LAST_PAGE),
-                         .txn = get64(meta + META_TXN)};
-    return 1;
+    return (size_t)len == size ? 0 : MDB_PAGE_NOTFOUND;
 }
 
-static int is_page_size(uint32_t size)
+static int meet(struct walk *walk, uint64_t page)
 {
-    return size >= 256 && size <= 65536 && (size & (size - 1)) == 0;
-}
-
-int pages_check_sizes(int fd)
-{
-    struct meta first, second;
-    if (!read_header(fd, 0, &first)) {
-        return PAGES_UNKNOWN;
+    unsigned char *bits = walk->met + page / 8, bit = (unsigned char)(1U << page % 8);
+    if (page < LAYOUT_METAS || page > walk->last_page || (*bits & bit) != 0) {
+        return MDB_CORRUPTED;
     }
-    if (!is_page_size(first.page_size) ||
-        (read_header(fd, (off_t)first.page_size, &second) && second.page_size != first.page_size)) {
-        return PAGES_DAMAGED;
-    }
-    return PAGES_WHOLE;
+    *bits |= bit;
+    return 0;
 }
 
-/* What both pages say at one moment: the first one stays while the second one is read. */
-static int read_metas(int fd, struct meta ret[2])
+/* ---- keys ---- */
+
+/* As LMDB orders them. */
+static int compare(const struct walk *walk, const unsigned char *key, size_t len)
 {
-    struct meta again;
-    do {
-        if (!read_header(fd, 0, &ret[0]) || !is_page_size(ret[0].page_size) ||
-            !read_header(fd, (off_t)ret[0].page_size, &ret[1]) || !read_header(fd, 0, &again)) {
-            return 0;
-        }
-    } while (again.txn != ret[0].txn);
-    return 1;
+    const struct last_key *last = &walk->last;
+    int order;
+    if (walk->is_free) {
+        uint64_t id = layout_get64(key), before = layout_get64(last->bytes);
+        return (id > before) - (id < before);
+    }
+    order = memcmp(key, last->bytes, len < last->len ? len : last->len);
+    return order != 0 ? order : (len > last->len) - (len < last->len);
 }
 
-/* Transactions write to the two in turn, even ones to the first, so that the ids are neighbours; those of a new file
- * are 0. LMDB begins with the page that the newest id leads to, whatever id stands in it. */
-static int are_in_turn(const struct meta metas[2])
+static int check_key(struct walk *walk, const struct node *node, bool parts)
 {
-    uint64_t first = metas[0].txn, second = metas[1].txn;
-    if (first % 2 != 0) {
-        return 0;
+    struct last_key *last = &walk->last;
+    int order;
+    if (walk->is_free && (node->key_len != sizeof(uint64_t) || layout_get64(node->key) > walk->txn)) {
+        return MDB_CORRUPTED;
     }
-    return first > second ? first - second == 1 : second - first == 1 || second == 0;
+    order = compare(walk, node->key, node->key_len);
+    if (order < 0 || (order == 0 && !last->parts)) {
+        return MDB_CORRUPTED;
+    }
+    memcpy(last->bytes, node->key, node->key_len);
+    last->len = node->key_len;
+    last->parts = parts;
+    return 0;
 }
+
+/* ---- values ---- */
+
+/* Pages that a value lies in, for which it may leave room. */
+static int check_overflow(struct walk *walk, const struct node *node)
+{
+    unsigned char header[LAYOUT_HEADER];
+    uint64_t needed = (LAYOUT_HEADER + (uint64_t)node->data_len + walk->page_size - 1) / walk->page_size, count;
+    int rc;
+    if (node->page > walk->last_page) {
+        return MDB_CORRUPTED;
+    }
+    if (node->page >= walk->file_pages || needed > walk->file_pages - node->page) {
+        return MDB_PAGE_NOTFOUND;
+    }
+    if ((rc = read_at(walk, node->page, 0, header, sizeof header)) != 0) {
+        return rc;
+    }
+    count = layout_get32(header + LAYOUT_OVERFLOW_PAGES);
+    if (layout_get64(header) != node->page || layout_get16(header + LAYOUT_FLAGS) != LAYOUT_OVERFLOW ||
+        count < needed || count > walk->last_page - node->page + 1) {
+        return MDB_CORRUPTED;
+    }
+    for (uint64_t i = 0; i < count && rc == 0; i++) {
+        rc = meet(walk, node->page + i);
+    }
+    return rc;
+}
+
+/* Pages that are free: how many, and their numbers, the greatest first. */
+static int check_list(struct walk *walk, const unsigned char *list, size_t len)
+{
+    const size_t word = sizeof(uint64_t);
+    uint64_t count, before = LAYOUT_NO_PAGE;
+    int rc = 0;
+    if (len < word || len % word != 0 || (count = layout_get64(list)) > len / word - 1) {
+        return MDB_CORRUPTED;
+    }
+    for (uint64_t i = 1; i <= count && rc == 0; i++) {
+        uint64_t page = layout_get64(list + i * word);
+        rc = page < before ? meet(walk, page) : MDB_CORRUPTED;
+        before = page;
+    }
+    return rc;
+}
+
+static int check_list_elsewhere(struct walk *walk, const struct node *node)
+{
+    unsigned char *list = malloc(node->data_len + (size_t)1);
+    int rc = list == NULL ? ENOMEM : read_at(walk, node->page, LAYOUT_HEADER, list, node->data_len);
+    if (rc == 0) {
+        rc = check_list(walk, list, node->data_len);
+    }
+    free(list);
+    return rc;
+}
+
+static int check_value(struct walk *walk, const struct node *node)
+{
+    int rc = node->data == NULL ? check_overflow(walk, node) : 0;
+    if (rc != 0 || !walk->is_free) {
+        return rc;
+    }
+    return node->data == NULL ? check_list_elsewhere(walk, node) : check_list(walk, node->data, node->data_len);
+}
+
+/* ---- pages ---- */
 
 static int check_page(struct walk *walk, uint64_t number, unsigned depth);
 
-static int check_overflow(const struct walk *walk, uint64_t number, uint32_t size)
-{
-    unsigned char header[HEADER];
-    uint64_t count = (HEADER + (uint64_t)size + walk->page_size - 1) / walk->page_size;
-    if (number >= walk->pages || count > walk->pages - number) {
-        return PAGES_CUT;
-    }
-    if (pread(walk->fd, header, sizeof header, (off_t)(number * walk->page_size)) != (ssize_t)sizeof header) {
-        return PAGES_UNKNOWN;
-    }
-    return get64(header) == number && get16(header + 10) == OVERFLOW_PAGE && get32(header + 12) >= count
-               ? PAGES_WHOLE
-               : PAGES_DAMAGED;
-}
-
-/* What one node of a page leads to. */
-static int check_node(struct walk *walk, const unsigned char *page, uint16_t at, unsigned depth)
-{
-    const unsigned char *node = page + at;
-    uint32_t low = get16(node), high = get16(node + 2), flags = get16(node + 4);
-    size_t end = (size_t)at + NODE + get16(node + 6);
-    if ((get16(page + 10) & BRANCH) != 0) {
-        return end > walk->page_size ? PAGES_DAMAGED
-                                     : check_page(walk, low | high << 16 | (uint64_t)flags << 32, depth + 1);
-    }
-    if ((flags & ~NODE_BIG) != 0) { /* a database inside this one: there is none */
-        return PAGES_DAMAGED;
-    }
-    if ((flags & NODE_BIG) != 0) {
-        return end + 8 > walk->page_size ? PAGES_DAMAGED : check_overflow(walk, get64(page + end), low | high << 16);
-    }
-    return end + (low | high << 16) > walk->page_size ? PAGES_DAMAGED : PAGES_WHOLE;
-}
-
 static int check_nodes(struct walk *walk, const unsigned char *page, unsigned depth)
 {
-    uint16_t flags = get16(page + 10), lower = get16(page + 12), upper = get16(page + 14);
-    int verdict = PAGES_WHOLE;
-    if ((flags != BRANCH && flags != LEAF) || lower < HEADER || lower > upper || upper > walk->page_size ||
-        (depth > 1 && lower == HEADER)) {
-        return PAGES_DAMAGED;
+    bool is_branch = page_is_branch(page);
+    int rc = 0;
+    for (unsigned i = 0; i < page_count(page) && rc == 0; i++) {
+        struct node node = page_node(page, i);
+        if (!is_branch || i > 0) {
+            rc = check_key(walk, &node, is_branch);
+        }
+        if (rc == 0) {
+            rc = is_branch ? check_page(walk, node.page, depth + 1) : check_value(walk, &node);
+        }
     }
-    for (uint16_t at = HEADER; at + 1 < lower && verdict == PAGES_WHOLE; at = (uint16_t)(at + 2)) {
-        uint16_t node = get16(page + at);
-        verdict =
-            node < upper || node + NODE > (long)walk->page_size ? PAGES_DAMAGED : check_node(walk, page, node, depth);
-    }
-    return verdict;
+    return rc;
 }
 
 static int check_page(struct walk *walk, uint64_t number, unsigned depth)
 {
     unsigned char *page;
-    int verdict;
-    if (number >= walk->pages) {
-        return PAGES_CUT;
-    }
-    if (number < 2 || depth > MOST_DEPTH || ++walk->seen > walk->pages) {
-        return PAGES_DAMAGED;
+    int rc = meet(walk, number);
+    if (rc != 0 || number >= walk->file_pages) {
+        return rc != 0 ? rc : MDB_PAGE_NOTFOUND;
     }
     page = malloc(walk->page_size);
-    if (page == NULL ||
-        pread(walk->fd, page, walk->page_size, (off_t)(number * walk->page_size)) != (ssize_t)walk->page_size) {
-        verdict = PAGES_UNKNOWN;
-    } else {
-        verdict = get64(page) == number ? check_nodes(walk, page, depth) : PAGES_DAMAGED;
+    rc = page == NULL ? ENOMEM : read_at(walk, number, 0, page, walk->page_size);
+    if (rc == 0) {
+        rc = page_is_sound(page, walk->page_size, number) && page_is_branch(page) == (depth < walk->depth)
+                 ? check_nodes(walk, page, depth)
+                 : MDB_CORRUPTED;
     }
     free(page);
-    return verdict;
+    return rc;
 }
 
-int pages_check(int fd, uint64_t id, uint64_t most)
+static int check_tree(struct walk *walk, const struct tree *tree, bool is_free)
+{
+    walk->is_free = is_free;
+    walk->depth = tree->depth;
+    walk->last = (struct last_key){0};
+    return tree->root == LAYOUT_NO_PAGE ? 0 : check_page(walk, tree->root, 1);
+}
+
+int pages_check(int fd, uint64_t txn, uint64_t most)
 {
     struct walk walk = {.fd = fd};
     struct stat st;
-    struct meta metas[2], meta;
-    int verdict = PAGES_WHOLE;
-    if (!read_metas(fd, metas) || fstat(fd, &st) != 0) {
-        return PAGES_UNKNOWN;
+    struct meta meta;
+    int rc = metas_read(fd, txn, &meta);
+    if (rc != 0) {
+        return rc;
     }
-    meta = metas[id % 2]; /* of the transaction, or of one that another process has ended since */
-    if (!are_in_turn(metas) || meta.txn < id) {
-        return PAGES_DAMAGED;
+    if (fstat(fd, &st) != 0) {
+        return errno;
     }
     walk.page_size = meta.page_size;
-    walk.pages = (uint64_t)st.st_size / meta.page_size;
+    walk.file_pages = (uint64_t)st.st_size / meta.page_size;
+    walk.last_page = meta.last_page;
+    walk.txn = meta.txn;
     /* Pages that a transaction took at the end and gave back again are not in the file, so a short one may be whole. */
-    if (meta.last_page < walk.pages && (uint64_t)st.st_size > most) {
-        return PAGES_WHOLE;
+    if (meta.last_page < walk.file_pages && (uint64_t)st.st_size > most) {
+        return 0;
     }
-    if (meta.free_root != NO_PAGE) {
-        verdict = check_page(&walk, meta.free_root, 1);
+    if (meta.last_page > walk.file_pages + MOST_GIVEN_BACK) {
+        return MDB_PAGE_NOTFOUND;
     }
-    return verdict == PAGES_WHOLE && meta.main_root != NO_PAGE ? check_page(&walk, meta.main_root, 1) : verdict;
+    walk.met = calloc(meta.last_page / 8 + 1, 1);
+    if (walk.met == NULL) {
+        return ENOMEM;
+    }
+    rc = check_tree(&walk, &meta.free, true);
+    if (rc == 0) {
+        rc = check_tree(&walk, &meta.records, false);
+    }
+    free(walk.met);
+    return rc;
 }

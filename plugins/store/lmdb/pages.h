@@ -5,21 +5,10 @@
 
 #include <stdint.h>
 
-enum {
-    PAGES_WHOLE,
-    PAGES_CUT,     /* the file ends before a page that is needed */
-    PAGES_DAMAGED, /* a page holds something else */
-    PAGES_UNKNOWN  /* it cannot be told: another layout, a read error, no memory, or nothing is known of this state
-                    */
-};
-
-/* Whether LMDB can open the file: it divides by the size of pages that stands there. */
-int pages_check_sizes(int fd);
-
-/* Looks through the file as transaction `id` sees it, which its caller holds open, so that nobody writes over the
+/* Looks through the file as transaction `txn` sees it, which its caller holds open, so that nobody writes over the
  * pages. A file of more than `most` bytes, which would take long, is looked through only when it is shorter than it
- * should be.
- */
-int pages_check(int fd, uint64_t id, uint64_t most);
+ * should be. 0, MDB_PAGE_NOTFOUND: the file ends before a page that is needed, MDB_CORRUPTED: a page holds something
+ * else, or why it cannot be told. */
+int pages_check(int fd, uint64_t txn, uint64_t most);
 
 #endif
