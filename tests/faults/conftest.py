@@ -11,6 +11,7 @@ It wants a build with --enable-faults (CHURN_BUILD_DIR) and reuses the services,
    2 SIGTERM, 3 SIGSTOP, 4 rebalance storm                test_process.py
    5 Redis killed or emptied, 6 failover, Sentinels       test_store.py
    7 Redis full, read-only, …  8 frozen, cut  9 Cluster   test_store.py
+   8, 10 the same over TLS, and certificates              test_tls.py
    7 Redis' users who may not do all that is needed       ../integration/test_store_redis.py
    7 keys of another type, damaged profiles                ../integration/test_damage.py
   10 broker killed, frozen, slow                          test_broker.py
@@ -94,6 +95,13 @@ def row(folder, kafka, request):
 @pytest.fixture
 def rig(tmp_path, kafka, request):
     with row(tmp_path, kafka, request) as made:
+        yield made
+
+
+@pytest.fixture
+def secured_rig(tmp_path, secured, request):
+    """A rig on the broker of test_tls.py."""
+    with row(tmp_path, secured, request) as made:
         yield made
 
 
