@@ -8,6 +8,7 @@
 #include "memory_store.h"
 #include "service.h"
 
+#include <poll.h>
 #include <stdatomic.h>
 #include <stdlib.h>
 
@@ -64,7 +65,7 @@ static struct {
     int stopping;       /* the next wake lets it go */
     int free;           /* no turn waits */
     int wait_ms;        /* for which the thread would wait now */
-    int others[2];      /* descriptors that would end it, beside the client's */
+    int others[3];      /* descriptors that would end it, beside the client's */
 } pace = {.lock = PTHREAD_MUTEX_INITIALIZER, .changed = PTHREAD_COND_INITIALIZER};
 
 void http_client_wait(struct http_client *client, const struct pollfd *others, uint32_t count, int timeout_ms)
@@ -274,12 +275,24 @@ static struct {
     int32_t read_result, remove_result;
     int64_t known; /* what count says */
     int empty;
+    int revoked; /* all that was read is taken away with the next read */
 } rows;
+
+static int is_gone(const void *ctx, const struct token *token)
+{
+    (void)ctx;
+    (void)token;
+    return 1;
+}
 
 static int32_t read_rows(void *back, struct waiting *waiting, int *ret_more, churn_error *why)
 {
     (void)back;
     *ret_more = rows.more;
+    if (rows.revoked) {
+        waiting_forget(waiting, is_gone, NULL);
+        rows.revoked = 0;
+    }
     for (uint32_t i = 0; i < rows.count && rows.read_result == CHURN_OK; i++) {
         const struct trigger texts = {.request_id = str(rows.rows[i].position),
                                       .customer_id = str(rows.rows[i].customer),
@@ -361,13 +374,53 @@ static int32_t write_result, get_result;
 
 static int32_t write_hashes(void *s, const churn_hash *hashes, uint32_t count, churn_error *why)
 {
-    note("write %u", count);
+    if (ops.embedded) { /* else by a thread of its own */
+        note("write %u", count);
+    }
     return write_result != CHURN_OK ? churn_fail(why, write_result, "not written")
                                     : memory_store_ops.write(s, hashes, count, why);
 }
 
+/* A server that takes calls and answers none while it is closed. */
+static struct {
+    pthread_mutex_t lock;
+    pthread_cond_t changed;
+    int closed, gets;
+} server = {.lock = PTHREAD_MUTEX_INITIALIZER, .changed = PTHREAD_COND_INITIALIZER};
+
+static void set_server(int closed)
+{
+    (void)pthread_mutex_lock(&server.lock);
+    server.closed = closed;
+    (void)pthread_cond_broadcast(&server.changed);
+    (void)pthread_mutex_unlock(&server.lock);
+}
+
+static int gets(void)
+{
+    int count;
+    (void)pthread_mutex_lock(&server.lock);
+    count = server.gets;
+    (void)pthread_mutex_unlock(&server.lock);
+    return count;
+}
+
+/* 60 s: it is not opened, as the thread that would do so waits for it. */
+static void pass_server(void)
+{
+    struct timespec until;
+    (void)clock_gettime(CLOCK_REALTIME, &until);
+    until.tv_sec += 60;
+    (void)pthread_mutex_lock(&server.lock);
+    server.gets++;
+    while (server.closed && pthread_cond_timedwait(&server.changed, &server.lock, &until) == 0) {
+    }
+    (void)pthread_mutex_unlock(&server.lock);
+}
+
 static int32_t get_hash(void *s, churn_str key, churn_fields_fn fn, void *ctx, churn_error *why)
 {
+    pass_server();
     return get_result != CHURN_OK ? churn_fail(why, get_result, "damaged") : memory_store_ops.get(s, key, fn, ctx, why);
 }
 
@@ -636,11 +689,12 @@ static void test_what_is_not_published_stays_in_the_queue(void)
 /* --- What is not asked about --- */
 
 static churn_when_subject judged;
-static char judged_score[64], judged_field[64];
+static char judged_type[32], judged_score[64], judged_field[64];
 
 static int32_t holds_if_three(const churn_when_subject *subject)
 {
-    judged = *subject;
+    judged = *subject; /* its texts go with the job */
+    (void)snprintf(judged_type, sizeof judged_type, "%.*s", (int)subject->event_type.len, subject->event_type.ptr);
     (void)snprintf(judged_score, sizeof judged_score, "%.*s", (int)subject->score.len, subject->score.ptr);
     judged_field[0] = '\0';
     for (uint32_t i = 0; i < subject->count; i++) {
@@ -668,7 +722,8 @@ static void test_a_trigger_that_is_not_wanted(void)
     CU_ASSERT_EQUAL(counted("dead_lettered") + counted("letters") + counted("answered") + counted("failed"), 0);
     CU_ASSERT_STRING_EQUAL(judged_score, "0.75");
     CU_ASSERT_EQUAL(judged.score_age_ms, 3600000);
-    CU_ASSERT(churn_equal(judged.event_type, str("login")) && judged.timestamp_ms == 1767225600000);
+    CU_ASSERT_STRING_EQUAL(judged_type, "login");
+    CU_ASSERT_EQUAL(judged.timestamp_ms, 1767225600000);
     memory_store_set(&store, "profile:C", "order_count", "3", NULL);
     arrives("C", "e2");
     turn();
@@ -865,7 +920,7 @@ static void test_forgotten_before_it_is_cached(void)
     write_result = CHURN_OK;
     later(2000); /* the store is opened again */
     turn();
-    CHECK_CALLS("write 1; remove h1 1; remove g1 1");
+    CHECK_CALLS("remove g1 1; write 1; remove h1 1");
     CU_ASSERT_STRING_EQUAL(stored("prediction:G", "churn_probability"), "(none)");
     CU_ASSERT_STRING_EQUAL(stored("prediction:H", "churn_probability"), "0.5");
     end();
@@ -1772,6 +1827,113 @@ static void test_a_drain_that_is_stuck(void)
     end();
 }
 
+/* --- A store that is a server --- */
+
+static void begin_with_server(const char *brokers)
+{
+    prepare(brokers);
+    ops.embedded = 0;
+    server.gets = 0;
+    service = service_start(&fake.host, &settings, &counters, &queue, &session, &err);
+    CU_ASSERT_PTR_NOT_NULL_FATAL(service);
+    turn();
+    calls[0] = '\0';
+}
+
+/* The store has answered, or may have within the same turn. */
+static void await_store(void)
+{
+    struct pollfd told = {.fd = pace.others[2], .events = POLLIN};
+    (void)poll(&told, 1, 50);
+    turn();
+}
+
+#define AWAIT(condition)                                                                                               \
+    do {                                                                                                               \
+        for (int turns_ = 0; turns_ < 2400 && !(condition); turns_++) {                                                \
+            await_store();                                                                                             \
+        }                                                                                                              \
+        CU_ASSERT_FATAL(condition);                                                                                    \
+    } while (0)
+
+static int called(const char *part)
+{
+    return strstr(calls, part) != NULL;
+}
+
+static void test_a_store_that_hangs_holds_up_no_answer(void)
+{
+    begin_with_server("b");
+    memory_store_set(&store, "profile:A", "events_total", "3", NULL);
+    arrives("A", "a");
+    turn();
+    AWAIT(called("post {\"request_id\""));
+    set_server(1);
+    arrives("B", "b");
+    turn();
+    answer(0, GOOD);
+    turn();
+    CU_ASSERT_TRUE(called("send predictions A="));
+    calls[0] = '\0';
+    turn();
+    CU_ASSERT_EQUAL(pace.wait_ms, 20); /* the thread does not turn round and round meanwhile */
+    CHECK_CALLS("");
+    set_server(0);
+    AWAIT(called("remove a 1"));
+    CU_ASSERT_STRING_EQUAL(stored("prediction:A", "churn_probability"), "0.5");
+    AWAIT(called("\"event_id\":\"b\""));
+    end();
+}
+
+static void test_a_profile_comes_after_its_partition_was_taken_away(void)
+{
+    begin_with_server("b");
+    set_server(1);
+    arrives("A", "a");
+    turn();
+    rows.revoked = 1;
+    turn();
+    set_server(0);
+    arrives("B", "b"); /* read after it */
+    turn();
+    AWAIT(called("\"event_id\":\"b\""));
+    CU_ASSERT_FALSE(called("\"event_id\":\"a\""));
+    arrives("A", "a2"); /* it is ours again */
+    turn();
+    AWAIT(called("\"event_id\":\"a2\""));
+    end();
+}
+
+static void test_a_newer_trigger_comes_while_its_profile_does(void)
+{
+    begin_with_server("b");
+    set_server(1);
+    arrives("A", "a");
+    turn();
+    arrives("A", "a2"); /* which that profile may lack */
+    turn();
+    set_server(0);
+    AWAIT(called("\"event_id\":\"a2\""));
+    CU_ASSERT_EQUAL(gets(), 2);
+    CU_ASSERT_FALSE(called("\"event_id\":\"a\""));
+    end();
+}
+
+static void test_stopping_while_the_store_hangs(void)
+{
+    begin_with_server("b");
+    set_server(1);
+    arrives("A", "a");
+    turn();
+    for (int i = 0; i < 24000 && gets() == 0; i++) {
+        (void)poll(NULL, 0, 5); /* until the call is under way */
+    }
+    CU_ASSERT_FALSE(stop(50));
+    set_server(0);
+    service_free(service);
+    memory_store_free(&store);
+}
+
 /* --- Stopping --- */
 
 /* Outcomes at hand are handed on, requests under way dropped. */
@@ -1859,6 +2021,10 @@ int main(void)
                            TEST(test_rows_that_always_fail),
                            TEST(test_drain),
                            TEST(test_a_drain_that_is_stuck),
+                           TEST(test_a_store_that_hangs_holds_up_no_answer),
+                           TEST(test_a_profile_comes_after_its_partition_was_taken_away),
+                           TEST(test_a_newer_trigger_comes_while_its_profile_does),
+                           TEST(test_stopping_while_the_store_hangs),
                            TEST(test_stopping_hands_on_what_is_at_hand),
                            TEST(test_stopping_is_bounded),
                            TEST(test_freeing_stops_it),

@@ -54,7 +54,8 @@ void asking_free(struct service *s)
 
 int asking_has_room(const struct service *s)
 {
-    return s->asking + (s->settling_count + s->unpublished_count + s->alerting_count) / reading_batch_max(s) <
+    return s->asking +
+                   (s->settling_count + s->caching + s->unpublished_count + s->alerting_count) / reading_batch_max(s) <
                (uint32_t)s->settings->concurrency &&
            s->sent < OUTCOME_SENT_MAX;
 }
@@ -78,7 +79,14 @@ static int64_t due_ms(const struct service *s, int full)
 int64_t asking_next_ms(const struct service *s)
 {
     int full;
-    return waiting_batch(&s->waiting, batch_max(s), &full) > 0 ? due_ms(s, full) : waiting_next_ms(&s->waiting);
+    int64_t next = waiting_next_ms(&s->waiting);
+    if (waiting_batch(&s->waiting, batch_max(s), &full) > 0) {
+        return due_ms(s, full);
+    }
+    if (s->reading_count > 0) {
+        return INT64_MAX; /* the store says so */
+    }
+    return next > s->store_again_ms ? next : s->store_again_ms;
 }
 
 static int32_t ask(struct service *s, uint32_t count, churn_error *err)

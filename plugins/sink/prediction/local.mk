@@ -8,8 +8,10 @@ PREDICTION_SERVICE = \
   %D%/form.c %D%/form.h \
   %D%/giving_up.c %D%/giving_up.h \
   %D%/outcome.c %D%/outcome.h \
+  %D%/kept_hashes.c %D%/kept_hashes.h \
   %D%/reading.c %D%/reading.h \
   %D%/sorting_out.c %D%/sorting_out.h \
+  %D%/store_calls.c %D%/store_calls.h \
   %D%/wanted.c %D%/wanted.h \
   %D%/service.c %D%/service.h \
   %D%/service_state.h

@@ -68,39 +68,93 @@ static int describe_answer(const struct service *s, const struct job *job, churn
     return prediction_cache_key(s->settings->cache_prefix, job->trigger->customer_id, &ret_hash->key);
 }
 
-/* What is to be given up is met in its turn. */
-static int may_be_stored(struct service *s, struct job *job)
-{
-    return job->step == JOB_STORING && job->answer != NULL && !giving_up_concerns(s, job);
-}
+/* --- The cache --- */
 
-/* Caches the answers at hand in one write, since each write may wait for the disk. */
-static int32_t store_answers(struct service *s, churn_error *err)
-{
+/* Answers that are cached in one write, since each may wait for the disk. What they point to stays as long as they are
+ * under way. */
+struct storing {
+    struct store_call call;
+    uint32_t count;
+    struct job *jobs[STORE_MAX];
     churn_pair fields[STORE_MAX][PREDICTION_CACHE_FIELDS];
     churn_hash hashes[STORE_MAX];
-    struct job *jobs[STORE_MAX];
-    uint32_t count = 0;
-    int32_t rc = CHURN_OK;
-    for (struct job *job = s->settling; job != NULL && count < STORE_MAX && rc == CHURN_OK; job = job->next_settling) {
-        if (may_be_stored(s, job)) {
-            jobs[count] = job;
-            rc = describe_answer(s, job, fields[count], &hashes[count]) ? CHURN_OK
-                                                                        : churn_fail(err, CHURN_FATAL, "out of memory");
-            count += rc == CHURN_OK;
-        }
-    }
-    rc = rc == CHURN_OK && count > 0 ? store_session_ready(s->store, err) : rc;
-    if (rc == CHURN_OK && count > 0) {
-        rc = store_session_result(s->store, s->store->ops->write(s->store->session, hashes, count, err), err);
-    }
-    for (uint32_t i = 0; i < count; i++) {
-        rc = rc == CHURN_OK ? forgotten_note(&s->forgotten, jobs[i]->trigger, hashes[i].key, err) : rc;
-        free((char *)(uintptr_t)hashes[i].key.ptr);
-        jobs[i]->step = rc == CHURN_OK ? JOB_REMOVING : jobs[i]->step;
-    }
-    return rc;
+};
+
+static int32_t write_all(struct store_call *call, struct store_session *session, churn_error *err)
+{
+    const struct storing *w = (const struct storing *)call;
+    return store_session_result(session, session->ops->write(session->session, w->hashes, w->count, err), err);
 }
+
+static void free_storing(struct store_call *call)
+{
+    struct storing *w = (struct storing *)call;
+    for (uint32_t i = 0; i < w->count; i++) {
+        free((char *)(uintptr_t)w->hashes[i].key.ptr);
+    }
+    free(w);
+}
+
+/* After an error any of them may be stored, so each is noted. */
+static int32_t take_all(struct store_call *call, void *ctx, churn_error *err)
+{
+    struct service *s = ctx;
+    struct storing *w = (struct storing *)call;
+    int32_t rc = service_note_store(s, call, err), noted = CHURN_OK;
+    s->cache_busy = 0;
+    s->caching -= w->count;
+    for (uint32_t i = 0; i < w->count; i++) {
+        noted = noted == CHURN_OK ? forgotten_note(&s->forgotten, w->jobs[i]->trigger, w->hashes[i].key, err) : noted;
+        outcome_settle_later(s, w->jobs[i], rc == CHURN_OK ? JOB_REMOVING : JOB_STORING);
+    }
+    free_storing(call);
+    return rc == CHURN_FATAL ? rc : noted;
+}
+
+/* Puts an answer to those that are cached next. CHURN_PENDING: not yet. */
+static int32_t collect(struct service *s, struct job *job, churn_error *err)
+{
+    if (s->cache_busy || service_now_ms(s) < s->store_again_ms) {
+        return CHURN_PENDING;
+    }
+    if (s->storing == NULL && (s->storing = calloc(1, sizeof *s->storing)) == NULL) {
+        return churn_fail(err, CHURN_FATAL, "out of memory");
+    }
+    if (s->storing->count == STORE_MAX) {
+        return CHURN_PENDING;
+    }
+    if (!describe_answer(s, job, s->storing->fields[s->storing->count], &s->storing->hashes[s->storing->count])) {
+        return churn_fail(err, CHURN_FATAL, "out of memory");
+    }
+    s->storing->jobs[s->storing->count++] = job;
+    s->caching++;
+    job->step = JOB_CACHING;
+    return CHURN_OK;
+}
+
+/* Has them cached. 0: there are none. */
+static int give_collected(struct service *s)
+{
+    struct storing *w = s->storing;
+    if (w == NULL) {
+        return 0;
+    }
+    s->storing = NULL;
+    s->cache_busy = 1;
+    w->call = (struct store_call){.make = write_all, .take = take_all, .free = free_storing};
+    store_calls_give(s->calls, &w->call);
+    return 1;
+}
+
+void outcome_free(struct service *s)
+{
+    if (s->storing != NULL) {
+        free_storing(&s->storing->call);
+        s->storing = NULL;
+    }
+}
+
+/* --- Those that were given up --- */
 
 static void fault_text(const struct job *job, char *text, size_t size)
 {
@@ -138,14 +192,10 @@ static int32_t store_fault(struct service *s, const struct job *job, churn_error
     return store_session_result(s->store, rc, err);
 }
 
-/* JOB_STORING: answers are cached, all at hand at once; a fault that has no topic is kept where it can be looked up. */
-static int32_t store_outcome(struct service *s, struct job *job, churn_error *err)
+/* JOB_STORING, without an answer and without a topic for it: kept where it can be looked up. */
+static int32_t keep_fault(struct service *s, struct job *job, churn_error *err)
 {
-    int32_t rc;
-    if (job->answer != NULL) {
-        return store_answers(s, err);
-    }
-    rc = store_session_ready(s->store, err);
+    int32_t rc = store_session_ready(s->store, err);
     rc = rc == CHURN_OK ? store_fault(s, job, err) : rc;
     if (rc == CHURN_OK) {
         job->step = JOB_REMOVING;
@@ -256,7 +306,11 @@ static void finish(struct service *s, struct job *job)
 static int32_t cross(struct service *s, struct job *job, churn_error *err)
 {
     const struct cached_prediction prediction = prediction_of(s, job);
-    int32_t rc = crossing_step(&s->crossings, &job->crossing, job->trigger, &prediction, (uintptr_t)job, err);
+    int32_t rc = CHURN_PENDING;
+    if (service_now_ms(s) < s->store_again_ms) { /* which is waited for here: it is seldom */
+        return rc;
+    }
+    rc = crossing_step(&s->crossings, &job->crossing, job->trigger, &prediction, (uintptr_t)job, err);
     if (rc == CHURN_PENDING) {
         job->step = JOB_ALERTING;
         s->alerting_count++;
@@ -279,8 +333,8 @@ void outcome_take_answers(struct service *s)
     }
 }
 
-/* Takes one job as far as it goes. CHURN_OK: it is sent, its alert is on its way, or it is done. Else it stays where it
- * is. */
+/* Takes one job as far as it goes. CHURN_OK: it is sent, on its way to the store, its alert is on its way, or it is
+ * done. Else it stays where it is. */
 static int32_t settle(struct service *s, struct job *job, churn_error *err)
 {
     int32_t rc = job->step != JOB_REMOVING ? giving_up_outcome(s, job) : CHURN_OK;
@@ -298,9 +352,11 @@ static int32_t settle(struct service *s, struct job *job, churn_error *err)
             return CHURN_OK;
         }
     }
+    if (rc == CHURN_OK && job->step == JOB_STORING && job->answer != NULL) {
+        return collect(s, job, err);
+    }
     if (rc == CHURN_OK && job->step == JOB_STORING) {
-        rc = store_outcome(s, job, err);
-        rc = rc == CHURN_OK && job->step == JOB_STORING ? CHURN_PENDING : rc; /* it is given up in the next turn */
+        rc = keep_fault(s, job, err);
     }
     if (rc == CHURN_OK) {
         rc = s->queue->back_ops->remove(s->queue->back, job, err);
@@ -327,20 +383,41 @@ static void send_again(struct service *s)
     }
 }
 
+/* What stops one job stops those behind it that stand at the same step, and nobody else. */
+static int32_t settle_some(struct service *s, churn_error *err)
+{
+    unsigned stopped = 0;
+    struct job **at = &s->settling;
+    while (*at != NULL) {
+        struct job *job = *at, *next = job->next_settling;
+        unsigned step = 1u << job->step;
+        int32_t rc = (stopped & step) == 0 ? settle(s, job, err) : CHURN_PENDING; /* may free the job */
+        if (rc == CHURN_FATAL) {
+            return rc;
+        }
+        if (rc != CHURN_OK) {
+            stopped |= step;
+            at = &job->next_settling;
+            continue;
+        }
+        *at = next;
+        s->settling_end = next != NULL ? s->settling_end : at;
+        s->settling_count--;
+    }
+    return CHURN_OK;
+}
+
 int32_t outcome_settle_all(struct service *s, churn_error *err)
 {
-    int32_t rc = CHURN_OK;
+    int32_t rc;
+    int given;
     send_again(s);
-    while (s->settling != NULL && rc == CHURN_OK) {
-        struct job *job = s->settling, *next = job->next_settling;
-        rc = settle(s, job, err); /* may free the job */
-        if (rc == CHURN_OK) {
-            s->settling = next;
-            s->settling_end = next != NULL ? s->settling_end : &s->settling;
-            s->settling_count--;
-        }
-    }
-    return rc == CHURN_FATAL ? rc : CHURN_OK;
+    do {
+        rc = settle_some(s, err);
+        given = rc == CHURN_OK && give_collected(s);
+        rc = given ? store_calls_take(s->calls, s, err) : rc;
+    } while (rc == CHURN_OK && given);
+    return rc;
 }
 
 /* It is neither cached nor removed from the queue before it is published; meanwhile fewer requests are made. */

@@ -19,11 +19,14 @@ void outcome_let_go(struct service *s, struct job *job);
 /* Puts a job behind those that are to be settled, from `step` on. */
 void outcome_settle_later(struct service *s, struct job *job, enum job_step step);
 
-/* Settles jobs in order, as far as that goes; what stops one stops those behind it. CHURN_OK or CHURN_FATAL. */
+/* Settles jobs in order, as far as that goes. CHURN_OK or CHURN_FATAL. */
 int32_t outcome_settle_all(struct service *s, churn_error *err);
 
 /* Takes what became of alerts; their crossings go on then. */
 void outcome_take_answers(struct service *s);
+
+/* Frees what was not given to the store; its jobs are the table's. */
+void outcome_free(struct service *s);
 
 /* Takes what Kafka says of outcomes that were sent; their triggers are to be removed then. */
 int32_t outcome_take_reports(struct service *s, churn_error *err);

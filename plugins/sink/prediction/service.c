@@ -37,7 +37,7 @@ static int is_stuck(const struct service *s)
 {
     int64_t now = service_now_ms(s), next = waiting_next_ms(&s->waiting);
     int64_t limit = 2 * s->settings->timeout_ms > STUCK_MS ? 2 * s->settings->timeout_ms : STUCK_MS;
-    if (s->settling_count > 0 || s->sent > 0 || s->asking > 0 || s->alerting_count > 0) {
+    if (s->settling_count > 0 || s->caching > 0 || s->sent > 0 || s->asking > 0 || s->alerting_count > 0) {
         return now - s->moved_ms > limit;
     }
     return s->breaker.state != BREAKER_CLOSED || (next != INT64_MAX && next - now > LATER_MS) ||
@@ -95,7 +95,7 @@ static int wait_ms(const struct service *s, int more)
         return s->unsure ? wait : 0;
     }
     if (asking_has_room(s) && breaker_allows(&s->breaker, now) && next - now < wait) {
-        wait = next > now ? (int)(next - now) : s->store->session == NULL ? wait : 0;
+        wait = next > now ? (int)(next - now) : 0;
     }
     return wait;
 }
@@ -106,7 +106,8 @@ static void wait_for_news(struct service *s, int timeout_ms)
     const struct queue_back_ops *ops = s->queue->back_ops;
     const struct pollfd others[] = {
         {.fd = ops->descriptor != NULL ? ops->descriptor(s->queue->back) : -1, .events = POLLIN},
-        {.fd = s->producer != NULL ? kafka_producer_descriptor(s->producer) : -1, .events = POLLIN}};
+        {.fd = s->producer != NULL ? kafka_producer_descriptor(s->producer) : -1, .events = POLLIN},
+        {.fd = store_calls_descriptor(s->calls), .events = POLLIN}};
     http_client_wait(s->http, others, sizeof others / sizeof others[0], timeout_ms);
 }
 
@@ -141,8 +142,10 @@ static int32_t wind_up(struct service *s, churn_error *err)
 {
     int32_t rc = CHURN_OK;
     http_client_abort(s->http, NULL);
-    while (rc == CHURN_OK && s->settling_count + s->sent > 0 && service_now_ms(s) < atomic_load(&s->stop_at_ms)) {
+    while (rc == CHURN_OK && s->settling_count + s->caching + s->sent > 0 &&
+           service_now_ms(s) < atomic_load(&s->stop_at_ms)) {
         rc = outcome_take_reports(s, err);
+        rc = rc == CHURN_OK ? store_calls_take(s->calls, s, err) : rc;
         rc = rc == CHURN_OK ? outcome_settle_all(s, err) : rc;
         wait_for_news(s, POLL_MS);
     }
@@ -166,6 +169,8 @@ static void *serve(void *arg)
     s->queue->back_ops->free(s->queue->back, left > 1000 ? left : 1000);
     kafka_producer_free(s->producer, 0);
     s->producer = NULL;
+    store_calls_free(s->calls);
+    s->calls = NULL;
     store_session_close(s->store);
     (void)pthread_mutex_lock(&s->lock);
     s->ended = 1;
@@ -180,11 +185,20 @@ static void *serve(void *arg)
 
 /* --- The worker's side --- */
 
+/* The queue reads an embedded store in the serving thread, by the same session. */
+static int32_t open_calls(struct service *s, churn_error *err)
+{
+    struct store_session *session = s->store->ops->embedded ? s->store : &s->calls_session;
+    int32_t rc = session != s->store ? store_session_init(session, s->host, "predictions", err) : CHURN_OK;
+    s->calls = rc == CHURN_OK ? store_calls_new(session, err) : NULL;
+    return s->calls != NULL ? CHURN_OK : CHURN_FATAL;
+}
+
 static int32_t open_parts(struct service *s, churn_error *err)
 {
     const struct settings *settings = s->settings;
     s->http = http_client_new(&settings->http, err);
-    if (s->http == NULL) {
+    if (s->http == NULL || open_calls(s, err) != CHURN_OK) {
         return CHURN_FATAL;
     }
     if (settings->brokers[0] == '\0') {
@@ -211,6 +225,8 @@ static void init_end(struct service *s)
 static void release(struct service *s)
 {
     asking_free(s);
+    store_calls_free(s->calls);
+    outcome_free(s);
     forgotten_free(&s->forgotten);
     waiting_free(&s->waiting);
     kafka_producer_free(s->producer, 0);

@@ -11,6 +11,7 @@
 #include "queue.h"
 #include "retry_after.h"
 #include "stall.h"
+#include "store_calls.h"
 #include <pthread.h>
 #include <stdatomic.h>
 
@@ -28,8 +29,15 @@ struct service {
     const struct settings *settings;
     const struct counters *counters;
     const struct queue *queue;
-    const char *name; /* of the sink in the pipeline; NULL: unknown */
-    struct store_session *store;
+    const char *name;            /* of the sink in the pipeline; NULL: unknown */
+    struct store_session *store; /* for what is rare, or of an embedded store: it is waited for */
+    struct store_calls *calls;   /* for all else */
+    struct store_session calls_session;
+    int64_t store_again_ms;  /* it was out of reach: not before */
+    uint32_t reading_count;  /* jobs whose profiles are being read */
+    struct storing *storing; /* answers that go into the cache together; NULL: none */
+    uint32_t caching;        /* … and that are on their way there */
+    int cache_busy;          /* a call with some is under way */
     struct http_client *http;
     struct kafka_producer *producer; /* NULL: no topic is written */
     struct waiting waiting;
@@ -80,9 +88,22 @@ struct service {
     churn_error error; /* code set: the thread could not go on */
 };
 
+#define STORE_PAUSE_MS 20 /* before the store is asked again that was out of reach */
+
 static inline int64_t service_now_ms(const struct service *s)
 {
     return s->host->monotonic_ms(s->host);
+}
+
+/* Takes note of what a call of the store came to; returns that, with CHURN_FATAL in `err`. */
+static inline int32_t service_note_store(struct service *s, const struct store_call *call, churn_error *err)
+{
+    if (call->result == CHURN_RETRY) {
+        s->store_again_ms = service_now_ms(s) + STORE_PAUSE_MS;
+    } else if (call->result == CHURN_FATAL) {
+        return churn_fail(err, CHURN_FATAL, "%s", call->error.message);
+    }
+    return call->result;
 }
 
 #endif

@@ -331,7 +331,6 @@ struct job *waiting_read(struct waiting *w, int64_t now_ms, int any)
     }
     job = dequeue(w, at);
     job->step = JOB_READING;
-    job->read_ms = now_ms;
     job->outdated = 0;
     return job;
 }
@@ -345,6 +344,7 @@ void waiting_hold(struct waiting *w, struct job *job, char *row, size_t row_len,
     }
     job->row = row;
     job->row_len = row_len;
+    job->read_ms = now_ms;
     add_ready(w, job);
 }
 

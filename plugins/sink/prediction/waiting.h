@@ -32,6 +32,7 @@ enum job_step {
     JOB_CROSSING, /* … may be a crossing of the score */
     JOB_ALERTING, /* … whose alert is on its way */
     JOB_STORING,  /* … to be written to the store */
+    JOB_CACHING,  /* … on its way there */
     JOB_REMOVING, /* the triggers are to be removed from the queue */
 };
 
@@ -53,7 +54,7 @@ struct job {
     int64_t ready_ms; /* WAITING: not before; later: what it was */
     uint64_t order;   /* WAITING: of equal ready_ms the lower goes first */
     int told;         /* ready_ms is what the API asked for */
-    int64_t read_ms;  /* READING, READY: when the profile was asked for */
+    int64_t read_ms;  /* READY: when the profile came */
     int outdated;     /* READING: another trigger has joined since */
     char *row;        /* READY, ASKING: what a request carries of it; with an answer: what was sent of it, as a JSON
                          object; owned */
@@ -119,7 +120,7 @@ void waiting_unread(struct waiting *waiting, struct job *job, int64_t now_ms);
  */
 int waiting_skip(struct waiting *waiting, struct job *job, int64_t now_ms);
 
-/* READY jobs whose profiles were asked for before `read_ms` wait again, to be read anew. */
+/* READY jobs whose profiles came before `read_ms` wait again, to be read anew. */
 void waiting_outdate(struct waiting *waiting, int64_t read_ms);
 
 /* How many READY jobs, the first ones, go into the next request, at most `max`; *ret_full: none that comes could go

@@ -2,6 +2,7 @@
 #ifndef PREDICTION_WANTED_H
 #define PREDICTION_WANTED_H
 
+#include "kept_hashes.h"
 #include "service_state.h"
 
 /* The newest prediction of a customer, as it is cached. */
@@ -11,10 +12,11 @@ struct newest {
     int same_event; /* it was to the event of this trigger */
 };
 
-/* Finds the newest prediction of each job's customer, where anything asks for it. CHURN_OK; CHURN_RETRY: the store is
- * out of reach; CHURN_FATAL. */
-int32_t wanted_look_up(struct service *s, struct job *const *jobs, uint32_t count, struct newest *ret,
-                       churn_error *err);
+/* Whether anything asks for the newest prediction. */
+int wanted_asks_score(const struct service *s);
+
+/* What the cache has of the job's customer; what is no prediction is none. */
+void wanted_newest(const struct service *s, const struct job *job, const struct kept_hash *cached, struct newest *ret);
 
 /* Judges a job by the profile that its request would carry. CHURN_OK: *ret is set; CHURN_FATAL: memory ran out. */
 int32_t wanted_judge(const struct service *s, const struct job *job, const struct newest *newest,
