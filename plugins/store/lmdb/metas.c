@@ -37,6 +37,7 @@ static int read_one(int fd, off_t at, struct meta *ret)
 {
     unsigned char page[LAYOUT_HEADER + META_SIZE], *meta = page + LAYOUT_HEADER;
     ssize_t len = pread(fd, page, sizeof page, at);
+    *ret = (struct meta){0};
     if (len < 0) {
         return errno;
     }
