@@ -16,7 +16,7 @@ FOLDER = pathlib.Path(__file__).resolve().parent
 sys.path.insert(0, str(FOLDER.parent / "support"))
 from source_copy import ROOT, copy_source
 
-# Guard → the fastest row that cannot miss it.
+# Guard → the fastest row that cannot miss it: a test of this folder or beside it, or a program of `make check`.
 ROWS = {
     "marks": "test_process.py::test_killed_at_failpoint[after_store_ack]",  # what is read again counts again
     "straddle": "test_process.py::test_killed_at_failpoint[after_store_ack]",  # … also where it is cut differently
@@ -24,6 +24,17 @@ ROWS = {
     "commit": "test_process.py::test_killed_before_outputs_were_answered",  # commits what is not done
     "replies": "test_store.py::test_redis_refuses[full]",  # takes a refused write for one that is stored
     "drain": "test_process.py::test_rebalance_storm",  # gives up partitions with work in flight
+    "old_profile": "tests/plugins/test_prediction_service",  # asks with a profile that was read long ago
+    "joined": "tests/plugins/test_prediction_parts",  # … or read before another trigger joined
+    "newest": "tests/plugins/test_prediction_parts",  # asks for the trigger that came last, not the newest
+    "revoked": "tests/plugins/test_prediction_parts",  # asks for triggers that are another instance's now
+    "halving": "tests/plugins/test_prediction_service",  # offers a batch whole that was refused whole
+    "min_interval": "tests/plugins/test_prediction_service",  # asks for what was answered a moment ago
+    "told_first": "tests/plugins/test_prediction_service",  # caches a score whose crossing nobody was told of
+    "crossing_answer": "tests/plugins/test_prediction_service",  # notes a crossing whose alert is not raised
+    "crossing_version": "tests/plugins/test_crossing",  # an answer to an older profile decides
+    "crossing_conflict": "tests/plugins/test_crossing",  # lets go of a side that could not be noted
+    "full_ring": "../integration/test_crossings.py::test_alerts_while_every_window_waits",  # alerts wait for who waits for them
 }
 # The old rule, by which a delta counted as a whole if its end was not counted.
 ENDS_BEYOND = """static bool ends_beyond(const struct delta *delta, const struct profile *profile)
@@ -89,6 +100,60 @@ CHANGES = {
     ],
 }
 
+CHANGES |= {
+    "old_profile": [
+        (
+            "plugins/sink/prediction/reading.c",
+            "    waiting_outdate(&s->waiting, service_now_ms(s) - KEEP_MS);",
+            "    waiting_outdate(&s->waiting, service_now_ms(s) - 1000 * KEEP_MS);",
+        )
+    ],
+    "joined": [
+        (
+            "plugins/sink/prediction/waiting.c",
+            "    if (job->step == JOB_READY) {\n        take_ready",
+            "    if (0) {\n        take_ready",
+        )
+    ],
+    "newest": [
+        (
+            "plugins/sink/prediction/waiting.c",
+            "if (job->trigger == NULL || trigger->timestamp_ms >= job->trigger->timestamp_ms)",
+            "if (job->trigger == NULL || trigger->timestamp_ms != 0)",
+        )
+    ],
+    "revoked": [
+        (
+            "plugins/sink/prediction/waiting.c",
+            "if (job_is_forgotten(job) || job->outdated)",
+            "if (job->outdated)",
+        )
+    ],
+    "halving": [("plugins/sink/prediction/asking.c", "        request->jobs[i]->batch_max = half(request);\n", "")],
+    "min_interval": [
+        (
+            "plugins/sink/prediction/wanted.c",
+            "newest->age_ms < s->settings->min_interval_ms",
+            "newest->age_ms < 0",
+        )
+    ],
+    "told_first": [("plugins/sink/prediction/outcome.c", "? JOB_CROSSING", "? JOB_STORING")],
+    "crossing_answer": [
+        ("plugins/common/crossing.c", "if (state.is_above && crossing->answered != state.count)", "if (0)")
+    ],
+    "crossing_version": [
+        ("plugins/common/crossing.c", "|| crossing->version < stored.state.version)", "|| crossing->version == 0)")
+    ],
+    "crossing_conflict": [("plugins/common/crossing.c", "} while (rc == CHURN_CONFLICT);", "} while (0);")],
+    "full_ring": [
+        (
+            "core/engine/raising.c",
+            "if (worker->ring.newest - worker->ring.oldest + 1 < MAX_WINDOWS)",
+            "if (worker->ring.newest >= worker->ring.oldest)",
+        )
+    ],
+}
+
 
 class Tree:
     """A copy of the source, built as the fault suite wants it."""
@@ -123,8 +188,21 @@ class Tree:
             shutil.copy(ROOT / name, self.source / name)
 
 
+def run_program(tree, program):
+    """None when a program of `make check` passed, else the first that it did not like."""
+    tree.call(["make", "-s", program], tree.build)
+    done = subprocess.run([f"./{program}"], cwd=tree.build, capture_output=True, text=True, timeout=300)
+    if done.returncode == 0:
+        return None
+    return next(
+        (line.strip() for line in done.stdout.splitlines() if "had failures" in line), f"exit {done.returncode}"
+    )
+
+
 def run(tree, row, mutant=None):
     """None when the row passed, else what it said."""
+    if "::" not in row:
+        return run_program(tree, row)
     with tempfile.TemporaryDirectory() as folder:
         report = pathlib.Path(folder) / "report.xml"
         env = {**os.environ, "CHURN_BUILD_DIR": str(tree.build), "FAULT_SETTLE_S": "60" if mutant is None else "20"}
@@ -174,7 +252,7 @@ def judge(chosen, tree):
         tree.restore(mutant)
         missed += said is None
         lines = (said or "NOT CAUGHT").splitlines()
-        table.append((mutant, row.split("::")[1], next((line for line in lines if "must be" in line), lines[0])))
+        table.append((mutant, row.split("::")[-1], next((line for line in lines if "must be" in line), lines[0])))
         print(*table[-1], sep="  ", flush=True)
     widths = [max(len(line[i]) for line in table) for i in range(2)]
     print("\nmutant".ljust(widths[0] + 1), "caught by".ljust(widths[1]), "how", sep="  ")

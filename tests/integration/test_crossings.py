@@ -161,13 +161,30 @@ def test_a_crash_before_the_alert_was_answered_repeats_it(stack):
     assert len(run.alerts()) == 2
 
 
-@pytest.mark.parametrize("window", [3, 20000])
-def test_a_model_in_the_process(stack, window):
-    """Also where windows are so small that all of them wait for predictions that wait for their alerts."""
+def cancelled(customer):
+    return json.dumps(event("subscription_cancelled", {}, customer, f"{customer}-1")) + "\n"
+
+
+def told(customers):
+    return sorted(f"crossing:prediction_local:{customer}:1" for customer in customers)
+
+
+def test_a_model_in_the_process(stack):
     customers = [f"c{i}" for i in range(150)]
-    run = Run(stack, store={"window_events": window}, follow=False, plugin="prediction_local", alert={"above": 0.5})
+    run = Run(stack, follow=False, plugin="prediction_local", alert={"above": 0.5})
     for customer in customers:
-        run.add(json.dumps(event("subscription_cancelled", {}, customer, f"{customer}-1")) + "\n")
-        run.add(order(customer, f"{customer}-2"))
+        run.add(cancelled(customer) + order(customer, f"{customer}-2"))
     run_churnd("-c", run.config, check=0, timeout=120)
-    assert sorted(a["event_id"] for a in run.alerts()) == sorted(f"crossing:prediction_local:{c}:1" for c in customers)
+    assert sorted(a["event_id"] for a in run.alerts()) == told(customers)
+
+
+def test_alerts_while_every_window_waits(stack):
+    """All windows in flight wait for predictions, and these for alerts that no window could take."""
+    customers = [f"c{i}" for i in range(20)]
+    run = Run(stack, store={"window_events": 1}, follow=False, plugin="prediction_local", alert={"above": 0.5})
+    stack.api.delay = 0.1
+    others = [json.dumps(event("login", {}, f"x{i % 50}", f"x-{i}")) + "\n" for i in range(999)]
+    for customer in customers:  # as many events as a worker takes at a time
+        run.add(cancelled(customer) + "".join(others))
+    run_churnd("-c", run.config, check=0, timeout=60)
+    assert sorted(a["event_id"] for a in run.alerts()) == told(customers)

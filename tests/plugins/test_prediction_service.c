@@ -669,6 +669,25 @@ static void test_a_shadow_is_published_alone(void)
     end();
 }
 
+/* A profile that was read ahead, and whose request had to wait for another one, is read again. */
+static void test_a_profile_that_waited_is_read_again(void)
+{
+    begin("");
+    settings.concurrency = 1;
+    memory_store_set(&store, "profile:B", "order_count", "1", NULL);
+    arrives("A", "a");
+    arrives("B", "b");
+    turn();
+    CHECK_CALLS(POST("A", "a"));
+    memory_store_set(&store, "profile:B", "order_count", "2", NULL);
+    later(1001);
+    answer(0, GOOD);
+    turn();
+    turn();
+    CHECK_CALLS("write 1; remove a 1; post " BODY("B", "b") ",\"profile\":{\"order_count\":2}}");
+    end();
+}
+
 /* What waits for Kafka to take it is left in the queue when the service stops. */
 static void test_what_is_not_published_stays_in_the_queue(void)
 {
@@ -1985,6 +2004,7 @@ int main(void)
     CU_TestInfo tests[] = {TEST(test_starting),
                            TEST(test_a_prediction),
                            TEST(test_a_prediction_that_is_not_published),
+                           TEST(test_a_profile_that_waited_is_read_again),
                            TEST(test_a_crossing_is_told_before_it_is_cached),
                            TEST(test_a_shadow_is_published_alone),
                            TEST(test_what_is_not_published_stays_in_the_queue),
