@@ -9,6 +9,10 @@
 #define VARIANT sodium_base64_VARIANT_URLSAFE_NO_PADDING
 #define WORD "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"
 #define HEAD_SIZE (sizeof SEAL_PREFIX + SEAL_MAX_ID)
+#define SALT_ID 8 /* bytes that tell which salt it was */
+#define PREFIX (sizeof SEAL_PREFIX - 1)
+
+_Static_assert(sizeof SEAL_PREFIX == sizeof SEAL_SALTED_PREFIX, "both forms are cut alike");
 
 bool seal_is_id(const char *id)
 {
@@ -58,19 +62,23 @@ void seal_ring_free(struct seal_ring *ring)
     *ring = (struct seal_ring){0};
 }
 
-/* Cuts churnd:1:ID:DATA. */
+static bool begins(churn_str text, const char prefix[PREFIX + 1])
+{
+    return text.len >= PREFIX && memcmp(text.ptr, prefix, PREFIX) == 0;
+}
+
+/* Cuts churnd:1:ID:DATA, or churnd:2:ID:DATA. */
 static bool cut(churn_str text, churn_str *ret_id, churn_str *ret_data)
 {
-    size_t prefix = sizeof SEAL_PREFIX - 1;
     const char *colon;
-    if (text.len < prefix || memcmp(text.ptr, SEAL_PREFIX, prefix) != 0) {
+    if (!begins(text, SEAL_PREFIX) && !begins(text, SEAL_SALTED_PREFIX)) {
         return false;
     }
-    colon = memchr(text.ptr + prefix, ':', text.len - prefix);
+    colon = memchr(text.ptr + PREFIX, ':', text.len - PREFIX);
     if (colon == NULL) {
         return false;
     }
-    *ret_id = (churn_str){.ptr = text.ptr + prefix, .len = (uint32_t)(colon - text.ptr - (long)prefix)};
+    *ret_id = (churn_str){.ptr = text.ptr + PREFIX, .len = (uint32_t)(colon - text.ptr - (long)PREFIX)};
     *ret_data = (churn_str){.ptr = colon + 1, .len = (uint32_t)(text.ptr + text.len - colon - 1)};
     return true;
 }
@@ -89,7 +97,7 @@ bool seal_is(churn_str text, churn_str *ret_id)
 {
     churn_str id, data;
     bool is = cut(text, &id, &data) && id.len <= SEAL_MAX_ID && is_word(id, WORD ".") && is_word(data, WORD) &&
-              data.len >= (NONCE + 1 + TAG) * 4 / 3;
+              data.len >= ((begins(text, SEAL_PREFIX) ? 0 : SALT_ID) + NONCE + 1 + TAG) * 4 / 3;
     if (is && ret_id != NULL) {
         *ret_id = id;
     }
@@ -105,38 +113,75 @@ static void make_nonce(const struct seal_key *key, const struct seal_place *plac
     key_hash(&key->nonce, "churnd nonce", parts, sizeof parts / sizeof parts[0], nonce, NONCE);
 }
 
-static int make_head(char head[HEAD_SIZE], const struct seal_key *key)
+bool seal_is_salted(churn_str text)
 {
-    return snprintf(head, HEAD_SIZE, SEAL_PREFIX "%s", key->id);
+    return seal_is(text, NULL) && begins(text, SEAL_SALTED_PREFIX);
+}
+
+/* ---- whom it is of ---- */
+
+static void name_salt(const unsigned char salt[SEAL_SALT_SIZE], unsigned char id[SALT_ID])
+{
+    unsigned char hash[crypto_generichash_BYTES_MIN];
+    (void)crypto_generichash(hash, sizeof hash, salt, SEAL_SALT_SIZE, NULL, 0);
+    memcpy(id, hash, SALT_ID);
+}
+
+/* The key that a text is sealed with, and how much stands before its nonce; to be wiped. */
+static size_t salted_key(const struct seal_key *key, const unsigned char *salt, struct seal_key *ret)
+{
+    const churn_str part = {.ptr = (const char *)salt, .len = SEAL_SALT_SIZE};
+    *ret = *key;
+    if (salt == NULL) {
+        return 0;
+    }
+    key_hash(&key->cipher, "churnd salted", &part, 1, ret->cipher.bytes, sizeof ret->cipher.bytes);
+    key_hash(&key->nonce, "churnd salted", &part, 1, ret->nonce.bytes, sizeof ret->nonce.bytes);
+    return SALT_ID;
+}
+
+/* ---- sealing ---- */
+
+static int make_head(char head[HEAD_SIZE], const struct seal_key *key, bool salted)
+{
+    return snprintf(head, HEAD_SIZE, "%s%s", salted ? SEAL_SALTED_PREFIX : SEAL_PREFIX, key->id);
 }
 
 void seal_append(struct text *out, const struct seal_ring *ring, const struct seal_place *place, churn_str text)
 {
-    const struct seal_key *key = &ring->keys[0];
-    size_t len = NONCE + 1 + text.len + TAG, coded = sodium_base64_encoded_len(len, VARIANT);
-    unsigned char *data = malloc(len);
+    struct seal_key key;
+    size_t salted = salted_key(&ring->keys[0], place->salt, &key);
+    size_t len = salted + NONCE + 1 + text.len + TAG, coded = sodium_base64_encoded_len(len, VARIANT);
+    unsigned char *bytes = malloc(len), *data;
     char head[HEAD_SIZE];
-    int head_len = make_head(head, key);
-    if (data == NULL) {
+    int head_len = make_head(head, &key, salted > 0);
+    if (bytes == NULL) {
         out->failed = true;
         return;
+    }
+    data = bytes + salted;
+    if (salted > 0) {
+        name_salt(place->salt, bytes);
     }
     data[NONCE] = place->json ? 'j' : 't';
     if (text.len > 0) {
         memcpy(data + NONCE + 1, text.ptr, text.len);
     }
-    make_nonce(key, place, (char)data[NONCE], text, data);
+    make_nonce(&key, place, (char)data[NONCE], text, data);
     (void)crypto_aead_xchacha20poly1305_ietf_encrypt(data + NONCE, NULL, data + NONCE, 1 + text.len,
                                                      (const unsigned char *)head, (unsigned long long)head_len, NULL,
-                                                     data, key->cipher.bytes);
+                                                     data, key.cipher.bytes);
+    sodium_memzero(&key, sizeof key);
     text_append(out, head, (size_t)head_len);
     text_append(out, ":", 1);
     if (text_reserve(out, coded)) {
-        (void)sodium_bin2base64(out->bytes + out->len, coded, data, len, VARIANT);
+        (void)sodium_bin2base64(out->bytes + out->len, coded, bytes, len, VARIANT);
         out->len += coded - 1; /* a NUL ends it */
     }
-    free(data);
+    free(bytes);
 }
+
+/* ---- opening ---- */
 
 static const struct seal_key *find_key(const struct seal_ring *ring, churn_str id)
 {
@@ -149,12 +194,12 @@ static const struct seal_key *find_key(const struct seal_ring *ring, churn_str i
 }
 
 /* In place: `data` has the form and the text behind the nonce then. */
-static enum seal_result decrypt(const struct seal_key *key, const struct seal_place *place, unsigned char *data,
-                                size_t len)
+static enum seal_result decrypt(const struct seal_key *key, const struct seal_place *place, bool salted,
+                                unsigned char *data, size_t len)
 {
     unsigned char nonce[NONCE];
     char head[HEAD_SIZE];
-    int head_len = make_head(head, key);
+    int head_len = make_head(head, key, salted);
     if (crypto_aead_xchacha20poly1305_ietf_decrypt(data + NONCE, NULL, NULL, data + NONCE, len - NONCE,
                                                    (const unsigned char *)head, (unsigned long long)head_len, data,
                                                    key->cipher.bytes) != 0) {
@@ -168,13 +213,34 @@ static enum seal_result decrypt(const struct seal_key *key, const struct seal_pl
     return sodium_memcmp(nonce, data, NONCE) == 0 ? SEAL_OPENED : SEAL_FORGED;
 }
 
+/* `bytes` as they came; then the form and the text stand behind *ret_at. */
+static enum seal_result open_bytes(const struct seal_key *ring_key, const struct seal_place *place,
+                                   const unsigned char *salt, bool salted, unsigned char *bytes, size_t len,
+                                   size_t *ret_at)
+{
+    unsigned char id[SALT_ID];
+    struct seal_key key;
+    enum seal_result result = SEAL_SALT_UNKNOWN;
+    size_t before = salted_key(ring_key, salted ? salt : NULL, &key);
+    *ret_at = before + NONCE;
+    if (before > 0) {
+        name_salt(salt, id);
+    }
+    if (!salted || (before > 0 && memcmp(id, bytes, SALT_ID) == 0)) {
+        result =
+            len >= before + NONCE + 1 + TAG ? decrypt(&key, place, salted, bytes + before, len - before) : SEAL_FORGED;
+    }
+    sodium_memzero(&key, sizeof key);
+    return result;
+}
+
 static enum seal_result open_sealed(struct text *out, const struct seal_ring *ring, const struct seal_place *place,
-                                    churn_str sealed, bool *ret_json)
+                                    const unsigned char *salt, churn_str sealed, bool *ret_json)
 {
     const struct seal_key *key;
     churn_str id, data;
     unsigned char *bytes;
-    size_t len;
+    size_t len, at = 0;
     enum seal_result result = SEAL_FORGED;
     if (!seal_is(sealed, NULL) || !cut(sealed, &id, &data)) {
         return SEAL_NONE;
@@ -189,11 +255,11 @@ static enum seal_result open_sealed(struct text *out, const struct seal_ring *ri
     }
     if (sodium_base642bin(bytes, data.len, data.ptr, data.len, NULL, &len, NULL, VARIANT) == 0 &&
         len >= NONCE + 1 + TAG) {
-        result = decrypt(key, place, bytes, len);
+        result = open_bytes(key, place, salt, begins(sealed, SEAL_SALTED_PREFIX), bytes, len, &at);
     }
     if (result == SEAL_OPENED) {
-        *ret_json = bytes[NONCE] == 'j';
-        text_append(out, (const char *)bytes + NONCE + 1, len - NONCE - 1 - TAG);
+        *ret_json = bytes[at] == 'j';
+        text_append(out, (const char *)bytes + at + 1, len - at - 1 - TAG);
         result = out->failed ? SEAL_NO_MEMORY : SEAL_OPENED;
     }
     sodium_memzero(bytes, data.len);
@@ -205,10 +271,11 @@ enum seal_result seal_open(struct text *out, const struct seal_ring *ring, const
                            churn_str sealed)
 {
     bool json;
-    return open_sealed(out, ring, place, sealed, &json);
+    return open_sealed(out, ring, place, place->salt, sealed, &json);
 }
 
-enum seal_result seal_open_anywhere(struct text *out, const struct seal_ring *ring, churn_str sealed, bool *ret_json)
+enum seal_result seal_open_anywhere(struct text *out, const struct seal_ring *ring, const unsigned char *salt,
+                                    churn_str sealed, bool *ret_json)
 {
-    return open_sealed(out, ring, NULL, sealed, ret_json);
+    return open_sealed(out, ring, NULL, salt, sealed, ret_json);
 }

@@ -5,7 +5,10 @@
  *
  * The nonce is a keyed hash of where the text stands and of what is encrypted. So what is encrypted again is the same
  * again, two different texts have never the same nonce, and who opens a text where it belongs notices one that was
- * moved there. The tag is also over "churnd:1:KEY". */
+ * moved there. The tag is also over "churnd:1:KEY".
+ *
+ * With a salt of whom the text is of, it is encrypted by a key derived from both: churnd:2:KEY:DATA, where DATA begins
+ * with a hash of the salt. Without the salt nobody opens it again, whatever keys he has. */
 #ifndef SEAL_H
 #define SEAL_H
 
@@ -13,6 +16,9 @@
 #include "base/key.h"
 
 #define SEAL_PREFIX "churnd:1:"
+#define SEAL_SALTED_PREFIX "churnd:2:"
+#define SEAL_ANY_PREFIX "churnd:" /* before one of these */
+#define SEAL_SALT_SIZE 32
 #define SEAL_MAX_ID 32 /* bytes of a key's id: letters, digits, '-', '_' and '.' */
 
 struct seal_key {
@@ -32,14 +38,16 @@ struct seal_place {
     churn_str record; /* the id of that */
     churn_str owner;  /* whose it is */
     churn_str field;
-    bool json; /* it is a JSON value, to be put in the place of the text */
+    bool json;                 /* it is a JSON value, to be put in the place of the text */
+    const unsigned char *salt; /* of SEAL_SALT_SIZE; NULL: none */
 };
 
 enum seal_result {
     SEAL_OPENED,
-    SEAL_NONE,        /* it is not sealed */
-    SEAL_KEY_UNKNOWN, /* by a key that the ring does not have */
-    SEAL_FORGED,      /* changed, or moved here from another place */
+    SEAL_NONE,         /* it is not sealed */
+    SEAL_KEY_UNKNOWN,  /* by a key that the ring does not have */
+    SEAL_SALT_UNKNOWN, /* by another salt than the place has, or by one where the place has none */
+    SEAL_FORGED,       /* changed, or moved here from another place */
     SEAL_NO_MEMORY
 };
 
@@ -58,7 +66,10 @@ void seal_append(struct text *out, const struct seal_ring *ring, const struct se
  * key is unknown. */
 enum seal_result seal_open(struct text *out, const struct seal_ring *ring, const struct seal_place *place,
                            churn_str sealed);
-/* The same wherever it comes from; *ret_json: it is a JSON value. */
-enum seal_result seal_open_anywhere(struct text *out, const struct seal_ring *ring, churn_str sealed, bool *ret_json);
+/* The same wherever it comes from, with the salt of whom it is of (NULL: none); *ret_json: it is a JSON value. */
+enum seal_result seal_open_anywhere(struct text *out, const struct seal_ring *ring, const unsigned char *salt,
+                                    churn_str sealed, bool *ret_json);
+/* Whether it has the form of a text that was sealed with a salt. */
+bool seal_is_salted(churn_str text);
 
 #endif

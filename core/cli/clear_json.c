@@ -10,7 +10,7 @@ static struct json_object *open_text(struct json_object *value, const struct sea
     struct text clear = {0};
     struct json_object *opened = NULL;
     bool json = false, ok = true;
-    if (seal_is(sealed, NULL) && seal_open_anywhere(&clear, ring, sealed, &json) == SEAL_OPENED) {
+    if (seal_is(sealed, NULL) && seal_open_anywhere(&clear, ring, NULL, sealed, &json) == SEAL_OPENED) {
         opened = json ? json_parse(clear.bytes, clear.len, MAX_DEPTH, &ok)
                       : json_object_new_string_len(clear.len > 0 ? clear.bytes : "", (int)clear.len);
         ok = ok && (opened != NULL || json);

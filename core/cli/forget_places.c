@@ -1,5 +1,6 @@
 #include "cli/forget_places.h"
 
+#include "engine/salts.h"
 #include "profile/store_keys.h"
 #include <stdlib.h>
 #include <string.h>
@@ -38,6 +39,10 @@ bool forget_places_profiles(struct held_places *places, const struct pipeline *p
         churn_str key = {.ptr = text};
         key.len = store_keys_profile(pipeline->store_settings.key_prefix, churn_text(customers[i]), text);
         if (!add(places, pipeline->store.label, i, key)) {
+            return false;
+        }
+        key.len = salts_key(churn_text(customers[i]), text);
+        if (salts_wanted(pipeline) && !add(places, SALTS_SECTION, i, key)) {
             return false;
         }
     }

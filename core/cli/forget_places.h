@@ -16,7 +16,8 @@ struct held_places {
     size_t count, room;
 };
 
-/* Adds the keys of the customers' profiles, whether they exist or not. False when memory ran out. */
+/* Adds the keys of the customers' profiles, and of their salts, whether they exist or not. False when memory ran out.
+ */
 bool forget_places_profiles(struct held_places *places, const struct pipeline *pipeline, const char *const *customers,
                             unsigned count);
 /* Adds what the store has under keys that plugins of the pipeline say are theirs: "<theirs><customer>", and those that

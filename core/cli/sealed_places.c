@@ -192,7 +192,7 @@ enum seal_result sealed_places_open(const struct sealed_places *places, struct t
                                     churn_str *ret_field)
 {
     size_t len = out->len;
-    enum seal_result result = seal_open_anywhere(out, ring, sealed, ret_json);
+    enum seal_result result = seal_open_anywhere(out, ring, NULL, sealed, ret_json);
     if (result == SEAL_OPENED) {
         *ret_state = judge(places, ring, sealed, ret_field);
         if (*ret_state == SEALED_ELSEWHERE) {

@@ -217,6 +217,10 @@ static bool take_event(struct worker *worker, const churn_record *record, churn_
     if (passing_over_event(worker, record, event->customer_id, part, event->timestamp_ms)) {
         return true;
     }
+    if (!protecting_salt(worker, event->customer_id)) {
+        worker->reading.ask_again_ms = clock_monotonic_ms() + ASK_AGAIN_MS;
+        return true;
+    }
     event->topic = churn_text(record->topic);
     event->partition = record->partition;
     event->offset = record->offset;
@@ -301,6 +305,14 @@ bool event_in_take(struct worker *worker, const churn_record *record, uint32_t p
     }
     if (reject.out_of_memory) {
         return out_of_memory(worker);
+    }
+    if (reject.later) {
+        worker->reading.ask_again_ms = clock_monotonic_ms() + ASK_AGAIN_MS;
+        return true;
+    }
+    if (reject.forgotten) {
+        metrics_add_own(worker->counters.forgotten, 1);
+        return true;
     }
     if (reject.reason == REJECT_UNKNOWN_EVENT_TYPE && worker->pipeline->event_settings.ignore_unknown) {
         metrics_add_own(worker->counters.ignored, 1);

@@ -3,6 +3,7 @@
 #include "base/clock.h"
 #include "engine/forgetting.h"
 #include "engine/forgetting_calls.h"
+#include "engine/salts.h"
 #include "pipeline/instance.h"
 #include <pthread.h>
 #include <stdlib.h>
@@ -149,6 +150,15 @@ static bool start_forgetting(struct pipeline *pipeline)
     return true;
 }
 
+static bool start_salts(struct pipeline *pipeline)
+{
+    bool ok = salts_start(pipeline, &pipeline->salts);
+    if (!ok) {
+        log_line(pipeline->log, CHURN_LOG_ERROR, "churnd", "out of memory");
+    }
+    return ok;
+}
+
 static bool start_workers(struct generation *generation)
 {
     struct pipeline *pipeline = generation->pipeline;
@@ -175,8 +185,8 @@ static bool start_workers(struct generation *generation)
 bool generation_start(struct generation *generation, struct pipeline *pipeline)
 {
     *generation = (struct generation){.pipeline = pipeline};
-    generation->broken =
-        !make_store(pipeline) || !open_journal(pipeline) || !start_forgetting(pipeline) || !start_workers(generation);
+    generation->broken = !make_store(pipeline) || !open_journal(pipeline) || !start_forgetting(pipeline) ||
+                         !start_salts(pipeline) || !start_workers(generation);
     return !generation->broken;
 }
 
@@ -211,6 +221,8 @@ void generation_end(struct generation *generation, int64_t patience_ms, int stat
         worker_free(generation->workers[i]);
     }
     free((void *)generation->workers);
+    salts_stop(pipeline->salts);
+    pipeline->salts = NULL;
     forgetting_stop(pipeline->forgetting);
     pipeline->forgetting = NULL;
     pipeline->forgetting_calls = NULL;

@@ -88,6 +88,8 @@ libcore_la_SOURCES += \
   %D%/run_line.h \
   %D%/sandbox.c \
   %D%/sandbox.h \
+  %D%/salts.c \
+  %D%/salts.h \
   %D%/service.c \
   %D%/service.h \
   %D%/session.c \

@@ -423,7 +423,7 @@ static void say_cut_value(struct window *window, struct letter_headers *headers,
     bool json;
     churn_str value = letter->value;
     if (ring != NULL && find_header(letter, ENCRYPTED) != NULL &&
-        seal_open_anywhere(&clear, ring, value, &json) == SEAL_OPENED) {
+        seal_open_anywhere(&clear, ring, NULL, value, &json) == SEAL_OPENED) {
         value = (churn_str){.ptr = clear.bytes, .len = (uint32_t)clear.len};
     }
     say_value(window, headers, value);

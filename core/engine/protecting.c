@@ -1,6 +1,9 @@
 #include "engine/protecting.h"
 
+#include "engine/forgetting.h"
+#include "engine/salts.h"
 #include "pipeline/protect_section.h"
+#include <sodium.h>
 
 bool protecting_start(struct worker *worker)
 {
@@ -16,13 +19,73 @@ void protecting_stop(struct worker *worker)
     protector_free(worker->protector);
 }
 
+/* ---- salts ---- */
+
+bool protecting_salt(struct worker *worker, churn_str customer)
+{
+    unsigned char salt[SEAL_SALT_SIZE];
+    churn_error err = {.size = sizeof err};
+    int32_t result;
+    if (worker->pipeline->salts == NULL ||
+        (worker->pipeline->outputs & (CHURN_RECORD_EVENT | CHURN_RECORD_ALERT)) == 0) {
+        return true;
+    }
+    result = salts_find(worker->pipeline->salts, customer, true, salt, &err);
+    if (result == CHURN_OK) {
+        protector_salt(worker->protector, customer, salt);
+        sodium_memzero(salt, sizeof salt);
+    }
+    return result == CHURN_OK;
+}
+
+void protecting_forget(struct worker *worker)
+{
+    salts_drop(worker->pipeline->salts);
+    if (worker->protector != NULL) {
+        protector_salt(worker->protector, (churn_str){.ptr = ""}, NULL);
+    }
+}
+
+/* By a salt that is not at hand. */
+static enum protect_result open_salted(struct worker *worker, churn_str json, churn_str customer, churn_str *ret_clear,
+                                       struct reject *reject)
+{
+    char text[STORE_KEY_SIZE], tombstone[TOMBSTONE_ID_SIZE];
+    unsigned char salt[SEAL_SALT_SIZE];
+    churn_str copy = {.ptr = text, .len = customer.len < sizeof text ? customer.len : 0};
+    churn_error err = {.size = sizeof err};
+    enum protect_result result = PROTECT_SALT;
+    int32_t found = CHURN_DROP;
+    bool settled;
+    memcpy(text, customer.ptr, copy.len);
+    if (worker->pipeline->salts != NULL) {
+        found = salts_find(worker->pipeline->salts, copy, false, salt, &err);
+    }
+    if (found == CHURN_OK) {
+        protector_salt(worker->protector, copy, salt);
+        sodium_memzero(salt, sizeof salt);
+        result = protect_open(worker->protector, json, ret_clear, reject);
+    }
+    if (result == PROTECT_SALT) {
+        reject->later = found == CHURN_RETRY;
+        reject->forgotten = !reject->later && forgetting_find(worker->pipeline->forgetting, copy, tombstone, &settled);
+        reject_set(reject, REJECT_KEY_UNKNOWN,
+                   "it is encrypted with its customer's own key, which the store does not have");
+    }
+    return result;
+}
+
 const struct event_type *protecting_decode(struct worker *worker, int64_t record_ms, char **bytes, uint32_t *len,
                                            churn_event *event, struct reject *reject)
 {
     const struct event_type *type;
+    const churn_str json = {.ptr = *bytes, .len = *len};
     churn_str clear;
+    reject->later = reject->forgotten = false;
     if (worker->protector != NULL) {
-        switch (protect_open(worker->protector, (churn_str){.ptr = *bytes, .len = *len}, &clear, reject)) {
+        enum protect_result result = protect_open(worker->protector, json, &clear, reject);
+        result = result == PROTECT_SALT ? open_salted(worker, json, clear, &clear, reject) : result;
+        switch (result) {
         case PROTECT_DONE:
             *bytes = arena_copy(&window_filling(worker)->arena, clear.ptr, clear.len);
             *len = clear.len;
@@ -32,6 +95,7 @@ const struct event_type *protecting_decode(struct worker *worker, int64_t record
             }
             break;
         case PROTECT_REFUSED:
+        case PROTECT_SALT:
             return NULL;
         case PROTECT_NO_MEMORY:
             reject->out_of_memory = true;

@@ -15,6 +15,11 @@ void protecting_stop(struct worker *worker);
  * clear, in the arena of the window being filled. */
 const struct event_type *protecting_decode(struct worker *worker, int64_t record_ms, char **bytes, uint32_t *len,
                                            churn_event *event, struct reject *reject);
+/* Has the salt of a customer at hand for what is made of his event next, where customers have any. False: it cannot be
+ * had now. */
+bool protecting_salt(struct worker *worker, churn_str customer);
+/* Nothing that was known of salts holds any more. */
+void protecting_forget(struct worker *worker);
 /* Makes of the window's newest output, an event or alert in clear, what each of its sinks is to be given: where they
  * are given different things, copies follow it. False when memory ran out. */
 bool protecting_output(struct worker *worker, struct window *window);

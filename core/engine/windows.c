@@ -8,6 +8,7 @@
 #include "engine/placing.h"
 #include "engine/processors.h"
 #include "engine/progress.h"
+#include "engine/protecting.h"
 #include "engine/raising.h"
 #include "engine/session.h"
 #include "engine/strays.h"
@@ -139,6 +140,7 @@ static bool rewind_to_checkpoints(struct worker *worker)
     windows_discard(worker);
     cache_free(&worker->cache);
     processors_forget(worker);
+    protecting_forget(worker);
     progress_rewind(worker);
     return !worker->failed;
 }

@@ -39,6 +39,8 @@ enum reject_reason {
 struct reject {
     enum reject_reason reason;
     bool out_of_memory; /* nothing is wrong with the record; `reason` is not set */
+    bool later;         /* the same: what is needed to read it does not answer */
+    bool forgotten;     /* the same: its customer was forgotten, and it cannot be read any more */
     char detail[256];   /* for a person; names fields, never shows their values */
 };
 

@@ -150,6 +150,9 @@ struct protector {
     bool changed;
     struct reject *reject; /* of what is opened; NULL: it is protected */
     enum protect_result result;
+    struct text salted; /* the customer whose salt is at hand */
+    bool has_salt;
+    unsigned char salt[SEAL_SALT_SIZE];
 };
 
 struct protector *protector_new(const struct protect *protect)
@@ -177,8 +180,20 @@ void protector_free(struct protector *p)
         text_free(&p->value);
         text_free(&p->from_template);
         text_free(&p->masked);
+        text_free(&p->salted);
+        sodium_memzero(p->salt, sizeof p->salt);
         free(p->hidden);
         free(p);
+    }
+}
+
+void protector_salt(struct protector *p, churn_str customer, const unsigned char *salt)
+{
+    p->salted.len = 0;
+    text_append(&p->salted, customer.ptr, customer.len);
+    p->has_salt = salt != NULL && !p->salted.failed;
+    if (p->has_salt) {
+        memcpy(p->salt, salt, sizeof p->salt);
     }
 }
 
@@ -237,9 +252,15 @@ static const struct event_type *read_line(struct protector *p, churn_str json)
     return index >= 0 ? &p->protect->catalog->types[index] : NULL;
 }
 
+/* With the salt of whom the line is of, where it is at hand. */
 static struct seal_place place_of(const struct protector *p, churn_str field)
 {
-    return protect_event_place(kept_str(p, p->event_id), kept_str(p, p->customer), field);
+    churn_str customer = kept_str(p, p->customer);
+    struct seal_place place = protect_event_place(kept_str(p, p->event_id), customer, field);
+    bool at_hand =
+        p->has_salt && p->salted.len == customer.len && memcmp(p->salted.bytes, customer.ptr, customer.len) == 0;
+    place.salt = at_hand ? p->salt : NULL;
+    return place;
 }
 
 /* A field's text, or its JSON, as an alert's message says it. */
@@ -429,14 +450,17 @@ static void hide_member(void *ctx, churn_str name, churn_str json)
     struct protector *p = ctx;
     const struct hidden *hidden = find_hidden(p, name);
     struct seal_place place = place_of(p, name);
+    enum protect_action action;
     if (hidden == NULL || protect_is_done(quoted(json))) {
         add_member(&p->data, name, json);
         return;
     }
+    /* Without the salt nobody could make it unreadable later. */
+    action =
+        p->protect->salts && hidden->action == PROTECT_ENCRYPT && place.salt == NULL ? PROTECT_MASK : hidden->action;
     p->value.len = 0;
     text_append(&p->value, "\"", 1);
-    protect_append(&p->value, p->protect, hidden->action, &place,
-                   hidden->action == PROTECT_ENCRYPT ? json : kept_str(p, hidden->text));
+    protect_append(&p->value, p->protect, action, &place, action == PROTECT_ENCRYPT ? json : kept_str(p, hidden->text));
     text_append(&p->value, "\"", 1);
     add_member(&p->data, name, text_str(&p->value));
     p->changed = true;
@@ -478,6 +502,8 @@ static void open_member(void *ctx, churn_str name, churn_str json)
         add_member(&p->data, name, json);
     } else if (result == SEAL_NO_MEMORY) {
         p->result = PROTECT_NO_MEMORY;
+    } else if (result == SEAL_SALT_UNKNOWN) {
+        p->result = p->result == PROTECT_NO_MEMORY ? p->result : PROTECT_SALT;
     } else if (p->result == PROTECT_DONE) {
         refuse_member(p, name, id, result);
     }
@@ -561,11 +587,16 @@ enum protect_result protect_line(struct protector *p, unsigned place, churn_str 
 
 enum protect_result protect_open(struct protector *p, churn_str json, churn_str *ret, struct reject *reject)
 {
-    static const char sealed[] = "\"" SEAL_PREFIX;
+    static const char sealed[] = "\"" SEAL_ANY_PREFIX;
+    enum protect_result result;
     if (json.ptr == NULL || json.len > OPEN_MAX_SIZE || memmem(json.ptr, json.len, sealed, sizeof sealed - 1) == NULL ||
         read_line(p, json) == NULL) {
         return PROTECT_SAME; /* the decoder says what is wrong with it */
     }
     p->reject = reject;
-    return rewrite(p, json, json_scan_member(p->scanner, JSON_MEMBER_DATA)->text, open_member, ret);
+    result = rewrite(p, json, json_scan_member(p->scanner, JSON_MEMBER_DATA)->text, open_member, ret);
+    if (result == PROTECT_SALT) {
+        *ret = kept_str(p, p->customer);
+    }
+    return result;
 }

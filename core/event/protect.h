@@ -29,6 +29,7 @@ struct protect {
     struct seal_ring ring;
     struct key hash_key;
     bool has_hash_key;
+    bool salts;                    /* what sinks are given is encrypted with the customer's salt */
     bool seals_letters;            /* the values of dead letters are encrypted */
     bool hides[PLACE_UNIFORM];     /* a field is not in clear there, so what is no event is not shown */
     uint8_t **events[PLACE_COUNT]; /* of each event type, an action for each row of its fields; NULL: nothing to do */
@@ -63,12 +64,15 @@ struct protector;
 struct protector *protector_new(const struct protect *protect);
 /* May be NULL. */
 void protector_free(struct protector *protector);
+/* The salt of a customer, of SEAL_SALT_SIZE, for what is protected and opened from now on; `salt` NULL: he has none. */
+void protector_salt(struct protector *protector, churn_str customer, const unsigned char *salt);
 
 enum protect_result {
     PROTECT_SAME,    /* nothing was to be done */
     PROTECT_DONE,    /* *ret has it: valid until the protector's next call, padded as events are */
     PROTECT_OPAQUE,  /* it is no event or alert: whether there is personal data in it cannot be told */
     PROTECT_REFUSED, /* with *reject */
+    PROTECT_SALT,    /* by a salt of the event's customer, who is *ret, that is not the one at hand */
     PROTECT_NO_MEMORY
 };
 

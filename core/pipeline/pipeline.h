@@ -20,6 +20,7 @@ struct audit;
 struct forgetting;
 struct handover;
 struct replaying;
+struct salts;
 struct protection;
 struct raised;
 struct instance;
@@ -88,6 +89,7 @@ struct pipeline {
     struct forgetting *forgetting;            /* of a run; NULL: nobody is forgotten */
     const churn_forgetting *forgetting_calls; /* what plugins are told of it; NULL: nothing */
     struct raised *raised;                    /* alerts that its sinks raise; NULL: none can */
+    struct salts *salts;                      /* of a run; NULL: customers have none */
     struct taps *taps;                        /* of a run; NULL: nobody can look at its records */
     struct audit *audit;                      /* of a run; NULL: acts are not audited */
     struct recent_alerts *alerts;             /* of a run, to be shown; NULL: nobody is shown any */

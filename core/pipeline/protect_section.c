@@ -91,6 +91,23 @@ static void read_hash_key(struct reading *r)
     }
 }
 
+static void read_salts(struct reading *r)
+{
+    const struct node *at = config_get(r->section, "customer_keys");
+    struct pipeline *pipeline = r->pipeline;
+    r->protection->protect->salts = r->section != NULL && r->protection->settings.customer_keys != 0;
+    if (!r->protection->protect->salts) {
+        return;
+    }
+    if (config_is_absent(config_get(&pipeline->config.root, "store")) ||
+        config_is_absent(config_get(&pipeline->config.root, "forget"))) {
+        config_error(r->config, at,
+                     "protect: customer_keys: each customer's salt lies in the store, and `churnd forget` erases it: "
+                     "sections 'store:' and 'forget:' are needed");
+        r->ok = false;
+    }
+}
+
 /* What was said of a key that cannot be read is enough. */
 static bool has_key(const struct reading *r, enum protect_action action)
 {
@@ -539,6 +556,7 @@ bool protect_section_load(struct pipeline *pipeline)
     }
     read_keys(&r);
     read_hash_key(&r);
+    read_salts(&r);
     check_fields(&r);
     r.ok = plan_all(&r) && r.ok;
     plan_letters(&r);

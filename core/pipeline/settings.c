@@ -166,6 +166,12 @@ static const churn_option protect_options[] = {
      .offset = offsetof(struct protect_settings, keys),
      .help = "keys to encrypt with, each with its id: ID: ${NAME}; 32 bytes in hexadecimal digits or base64 (`openssl "
              "rand -hex 32`). The first one, the newest, encrypts; all decrypt"},
+    {.name = "customer_keys",
+     .type = CHURN_OPTION_BOOL,
+     .default_text = "false",
+     .offset = offsetof(struct protect_settings, customer_keys),
+     .help = "encrypt what sinks are given of a customer with a key of that customer's own, derived from those and a "
+             "salt in the store that `churnd forget` erases: then nobody can read it any more"},
     {.name = "hash_key",
      .type = CHURN_OPTION_STRING,
      .flags = CHURN_OPTION_SECRET,

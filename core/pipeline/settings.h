@@ -69,6 +69,7 @@ struct forget_settings {
 #define PROTECT_PLACES 6
 
 struct protect_settings {
+    int32_t customer_keys;
     churn_map keys; /* the newest one first */
     const char *hash_key;
     int32_t places[PROTECT_PLACES]; /* enum protect_action */

@@ -112,7 +112,7 @@ static void test_nonces(void)
         seal(&again, &ring, &places[i], "text");
         CU_ASSERT(!churn_equal(str_of(&first), str_of(&again)));
         CU_ASSERT(seal_open(&again, &ring, &place, str_of(&again)) == SEAL_FORGED); /* it was moved */
-        CU_ASSERT(seal_open_anywhere(&again, &ring, str_of(&again), &json) == SEAL_OPENED && json == places[i].json);
+        CU_ASSERT(seal_open_anywhere(&again, &ring, NULL, str_of(&again), &json) == SEAL_OPENED && json == places[i].json);
     }
     text_free(&first);
     text_free(&again);
@@ -130,14 +130,14 @@ static void test_tampering(void)
     for (size_t i = data; i + 1 < sizeof sealed; i++) {
         char was = sealed[i];
         sealed[i] = was == 'A' ? 'Q' : 'A';
-        CU_ASSERT(seal_open_anywhere(&clear, &ring, churn_text(sealed), &json) == SEAL_FORGED && clear.len == 0);
+        CU_ASSERT(seal_open_anywhere(&clear, &ring, NULL, churn_text(sealed), &json) == SEAL_FORGED && clear.len == 0);
         sealed[i] = was;
     }
     add_key(&ring, "k2", 0); /* the same key by another name: the name is sealed too */
     sealed[data - 2] = '2';
-    CU_ASSERT(seal_open_anywhere(&clear, &ring, churn_text(sealed), &json) == SEAL_FORGED);
+    CU_ASSERT(seal_open_anywhere(&clear, &ring, NULL, churn_text(sealed), &json) == SEAL_FORGED);
     sealed[data - 2] = '3';
-    CU_ASSERT(seal_open_anywhere(&clear, &ring, churn_text(sealed), &json) == SEAL_KEY_UNKNOWN);
+    CU_ASSERT(seal_open_anywhere(&clear, &ring, NULL, churn_text(sealed), &json) == SEAL_KEY_UNKNOWN);
     text_free(&clear);
     seal_ring_free(&ring);
 }
@@ -185,7 +185,7 @@ static void test_no_keys(void)
     bool json;
     for (size_t i = 0; i < sizeof rings / sizeof rings[0]; i++) {
         CU_ASSERT_EQUAL(seal_open(&clear, rings[i], &place, churn_text(SEALED)), SEAL_KEY_UNKNOWN);
-        CU_ASSERT_EQUAL(seal_open_anywhere(&clear, rings[i], churn_text(SEALED), &json), SEAL_KEY_UNKNOWN);
+        CU_ASSERT_EQUAL(seal_open_anywhere(&clear, rings[i], NULL, churn_text(SEALED), &json), SEAL_KEY_UNKNOWN);
     }
     CU_ASSERT_EQUAL(clear.len, 0);
     text_free(&clear);
@@ -220,11 +220,49 @@ static void test_form(void)
     seal_ring_free(&ring);
 }
 
+/* Whom a text is of has a salt: without it, or with another one, no key opens the text. */
+static void test_salts(void)
+{
+    static const unsigned char salt[SEAL_SALT_SIZE] = {1, 2, 3}, other[SEAL_SALT_SIZE] = {1, 2, 4};
+    struct seal_place salted = place, wrong = place, moved;
+    struct seal_ring ring = {0};
+    struct text sealed = {0}, again = {0}, clear = {0};
+    churn_str id;
+    bool json;
+    add_key(&ring, "k1", 0);
+    salted.salt = salt;
+    wrong.salt = other;
+    moved = salted;
+    moved.field = churn_text("other");
+    seal(&sealed, &ring, &salted, CLEAR);
+    seal(&again, &ring, &salted, CLEAR);
+    CU_ASSERT(churn_equal(str_of(&sealed), str_of(&again))); /* a repeat has the same bytes */
+    CU_ASSERT(seal_is(str_of(&sealed), &id) && str_equals(id, "k1") && seal_is_salted(str_of(&sealed)));
+    CU_ASSERT(!seal_is_salted(churn_text(SEALED)));
+    CU_ASSERT_EQUAL(seal_open(&clear, &ring, &place, str_of(&sealed)), SEAL_SALT_UNKNOWN);
+    CU_ASSERT_EQUAL(seal_open(&clear, &ring, &wrong, str_of(&sealed)), SEAL_SALT_UNKNOWN);
+    CU_ASSERT_EQUAL(seal_open_anywhere(&clear, &ring, NULL, str_of(&sealed), &json), SEAL_SALT_UNKNOWN);
+    CU_ASSERT_EQUAL(seal_open(&clear, &ring, &moved, str_of(&sealed)), SEAL_FORGED);
+    CU_ASSERT_EQUAL(clear.len, 0);
+    CU_ASSERT_EQUAL(seal_open(&clear, &ring, &salted, str_of(&sealed)), SEAL_OPENED);
+    CU_ASSERT(churn_equal(str_of(&clear), churn_text(CLEAR)));
+    clear.len = 0;
+    CU_ASSERT(seal_open_anywhere(&clear, &ring, salt, str_of(&sealed), &json) == SEAL_OPENED && json);
+    clear.len = 0; /* what was sealed without one is opened as before */
+    CU_ASSERT_EQUAL(seal_open(&clear, &ring, &salted, churn_text(SEALED)), SEAL_OPENED);
+    sealed.bytes[sizeof "churnd:" - 1] = '1';
+    CU_ASSERT_EQUAL(seal_open(&clear, &ring, &place, str_of(&sealed)), SEAL_FORGED);
+    text_free(&sealed);
+    text_free(&again);
+    text_free(&clear);
+    seal_ring_free(&ring);
+}
+
 int main(void)
 {
     static CU_TestInfo tests[] = {TEST(test_keys),     TEST(test_hash_vectors), TEST(test_seal_vector),
                                   TEST(test_nonces),   TEST(test_tampering),    TEST(test_the_same_key_again),
-                                  TEST(test_rotation), TEST(test_no_keys),      TEST(test_form),
+                                  TEST(test_rotation), TEST(test_no_keys),      TEST(test_form), TEST(test_salts),
                                   CU_TEST_INFO_NULL};
     return run_tests("seal", tests);
 }
