@@ -88,6 +88,11 @@ static void note_left(struct decrypting *d, churn_str sealed, enum seal_result r
     if (result == SEAL_KEY_UNKNOWN) {
         (void)snprintf(d->why, sizeof d->why, "in line %llu by the key '%.*s', which is not among protect: keys:", line,
                        (int)id.len, id.ptr);
+    } else if (result == SEAL_SALT_UNKNOWN) {
+        (void)snprintf(d->why, sizeof d->why,
+                       "in line %llu by its customer's own key, which is not in the store: the customer was forgotten, "
+                       "or it is another pipeline's",
+                       line);
     } else if (!moved) {
         (void)snprintf(d->why, sizeof d->why, "in line %llu changed since it was encrypted", line);
     } else if (field.len > 0) {
@@ -156,7 +161,7 @@ static bool decrypt_line(struct decrypting *d, const char *line, size_t len)
     d->out.len = 0;
     d->line++;
     sealed_places_find(&d->places, line, len);
-    while ((found = memmem(at, (size_t)(line_end - at), SEAL_PREFIX, sizeof SEAL_PREFIX - 1)) != NULL) {
+    while ((found = memmem(at, (size_t)(line_end - at), SEAL_ANY_PREFIX, sizeof SEAL_ANY_PREFIX - 1)) != NULL) {
         const char *end = found;
         while (end < line_end && is_part(*end)) {
             end++;
@@ -184,9 +189,9 @@ static void tell(const struct decrypting *d)
 }
 
 /* The exit status. */
-static int decrypt(const struct seal_ring *ring, FILE *in)
+static int decrypt(const struct seal_ring *ring, struct salts *salts, FILE *in)
 {
-    struct decrypting d = {.ring = ring};
+    struct decrypting d = {.ring = ring, .places = {.salts = salts}};
     char *line = NULL;
     size_t room = 0;
     ssize_t len;
@@ -221,7 +226,11 @@ int command_decrypt(const struct arguments *arguments, struct loader *loader, st
                            "churnd: %s has no keys to decrypt with: add them to protect: keys:", arguments->config);
         } else if (sandboxed(&pipeline, arguments_files(arguments), NULL) &&
                    audited(&pipeline, "decrypt", "read", NULL, "\"what\":\"encrypted values\"")) {
-            status = decrypt(ring, stdin);
+            struct salts *salts;
+            if (salts_start(&pipeline, &salts)) {
+                status = decrypt(ring, salts, stdin);
+            }
+            salts_stop(salts);
         }
     }
     pipeline_free(&pipeline);

@@ -247,6 +247,9 @@ bool explain_judge(struct explain *e, const churn_record *record, uint32_t part)
         e->forgotten++;
         return true;
     }
+    if (type == NULL && reject.forgotten) {
+        return true;
+    }
     if (type == NULL) {
         return reject.out_of_memory ? explain_state_fail(e, "out of memory")
                                     : judge_refused(e, record, &judged, &reject);

@@ -1,6 +1,7 @@
 #include "cli/explain_profile.h"
 
 #include "engine/forgetting.h"
+#include "engine/salts.h"
 #include "profile/store_keys.h"
 #include "profile/told.h"
 
@@ -66,7 +67,7 @@ static bool read_forgotten(struct explain *e)
         return explain_state_fail(e, "who is forgotten cannot be read: %s", err.message);
     }
     e->worker->forgetting.known = forgetting_known(e->pipeline->forgetting);
-    return true;
+    return salts_start(e->pipeline, &e->pipeline->salts) || explain_state_fail(e, "out of memory");
 }
 
 bool explain_profile_open(struct explain *e)
@@ -83,6 +84,8 @@ bool explain_profile_open(struct explain *e)
 void explain_profile_close(struct explain *e)
 {
     stored_profile_free(&e->stored, e->pipeline);
+    salts_stop(e->pipeline->salts);
+    e->pipeline->salts = NULL;
     forgetting_stop(e->pipeline->forgetting);
     e->pipeline->forgetting = NULL;
     if (e->session != NULL) {

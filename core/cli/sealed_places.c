@@ -100,7 +100,7 @@ static void walk_text(struct sealed_places *places, const char *text, size_t len
 {
     struct json_object **grown, *value;
     bool ok;
-    if (memmem(text, len, SEAL_PREFIX, sizeof SEAL_PREFIX - 1) == NULL ||
+    if (memmem(text, len, SEAL_ANY_PREFIX, sizeof SEAL_ANY_PREFIX - 1) == NULL ||
         (value = json_parse(text, len, MAX_DEPTH, &ok)) == NULL) {
         return;
     }
@@ -152,14 +152,29 @@ void sealed_places_find(struct sealed_places *places, const char *line, size_t l
     walk_text(places, line, len);
 }
 
-/* Whether the text was encrypted for a place; *json is set then. */
-static bool belongs(const struct sealed_place *place, struct text *scratch, const struct seal_ring *ring)
+/* The salt of whom a place is of; NULL: it cannot be had. */
+static const unsigned char *salt_of(const struct sealed_places *places, const struct sealed_place *place,
+                                    unsigned char salt[SEAL_SALT_SIZE])
 {
+    churn_error err = {.size = sizeof err};
+    return places->salts != NULL && place->letter.ptr == NULL && seal_is_salted(place->sealed) &&
+                   salts_find(places->salts, place->customer, false, salt, &err) == CHURN_OK
+               ? salt
+               : NULL;
+}
+
+/* Whether the text was encrypted for a place; *json is set then. */
+static bool belongs(const struct sealed_places *places, const struct sealed_place *place, struct text *scratch,
+                    const struct seal_ring *ring)
+{
+    unsigned char salt[SEAL_SALT_SIZE];
     char text[OUTPUT_PLACE_SIZE];
     struct seal_place at = place->letter.ptr != NULL
                                ? output_letter_place(text, place->letter, place->partition, place->offset)
                                : protect_event_place(place->event_id, place->customer, place->field);
-    bool ok = seal_open(scratch, ring, &at, place->sealed) == SEAL_OPENED;
+    bool ok;
+    at.salt = salt_of(places, place, salt);
+    ok = seal_open(scratch, ring, &at, place->sealed) == SEAL_OPENED;
     scratch->len = 0;
     return ok;
 }
@@ -177,7 +192,7 @@ static enum sealed_state judge(const struct sealed_places *places, const struct 
             continue;
         }
         state = SEALED_HERE;
-        if (!belongs(place, &scratch, ring)) {
+        if (!belongs(places, place, &scratch, ring)) {
             *ret_field = place->letter.ptr != NULL ? (churn_str){.ptr = ""} : place->field;
             state = SEALED_ELSEWHERE;
             break;
@@ -191,8 +206,14 @@ enum seal_result sealed_places_open(const struct sealed_places *places, struct t
                                     churn_str sealed, bool *ret_json, enum sealed_state *ret_state,
                                     churn_str *ret_field)
 {
+    unsigned char salt[SEAL_SALT_SIZE];
+    const unsigned char *own = NULL;
     size_t len = out->len;
-    enum seal_result result = seal_open_anywhere(out, ring, NULL, sealed, ret_json);
+    enum seal_result result;
+    for (unsigned i = 0; i < places->count && own == NULL; i++) {
+        own = churn_equal(places->items[i].sealed, sealed) ? salt_of(places, &places->items[i], salt) : NULL;
+    }
+    result = seal_open_anywhere(out, ring, own, sealed, ret_json);
     if (result == SEAL_OPENED) {
         *ret_state = judge(places, ring, sealed, ret_field);
         if (*ret_state == SEALED_ELSEWHERE) {

@@ -3,11 +3,13 @@
 #define SEALED_PLACES_H
 
 #include "base/seal.h"
+#include "engine/salts.h"
 
 struct sealed_place;
 
-/* Starts zeroed. */
+/* Starts zeroed, but for `salts`. */
 struct sealed_places {
+    struct salts *salts;        /* NULL: none can be had */
     struct sealed_place *items; /* of the newest line */
     unsigned count, room;
     struct json_object **lines; /* what they point into: the line, and JSON that stood in its texts */

@@ -11,6 +11,7 @@
 #include "cli/forget_kept.h"
 #include "cli/forget_places.h"
 #include "cli/forget_receipt.h"
+#include "engine/salts.h"
 #include "pipeline/load.h"
 #include "pipeline/protect_section.h"
 #include <inttypes.h>
@@ -25,6 +26,7 @@ struct where {
     struct held_places places;
     const struct held_place *place; /* that is looked at */
     struct forget_kept kept;
+    struct salts *salts;        /* NULL: customers have none */
     struct json_object **found; /* of each customer, an array of places */
 };
 
@@ -50,11 +52,13 @@ static int32_t take_fields(void *ctx, churn_str key, const churn_pair *fields, u
     } else {
         struct json_object *values = json_object_new_object();
         for (uint32_t i = 0; i < count; i++) {
+            bool secret = strcmp(w->place->section, SALTS_SECTION) == 0 && str_equals(fields[i].name, SALTS_FIELD);
+            const churn_str value = secret ? churn_text("(secret)") : fields[i].value;
             char name[256];
             (void)snprintf(name, sizeof name, "%.*s", (int)fields[i].name.len, fields[i].name.ptr);
-            json_add(values, name, json_object_new_string_len(fields[i].value.ptr, (int)fields[i].value.len));
+            json_add(values, name, json_object_new_string_len(value.ptr, (int)value.len));
         }
-        json_add(object, "fields", clear_json(values, protect_section_ring(w->pipeline)));
+        json_add(object, "fields", clear_json(values, protect_section_ring(w->pipeline), NULL));
     }
     add_found(w, w->place->customer, object);
     return CHURN_OK;
@@ -92,12 +96,15 @@ static struct json_object *find_file(const struct where *w, const struct kept_re
 static struct json_object *shown(const struct where *w, const struct kept_record *record)
 {
     struct json_object *line = json_object_get(record->line), *value;
-    bool ok;
+    const churn_str customer = churn_text(w->ids.items[record->customer]);
+    unsigned char salt[SEAL_SALT_SIZE];
+    churn_error err = {.size = sizeof err};
+    bool ok, salted = w->salts != NULL && salts_find(w->salts, customer, false, salt, &err) == CHURN_OK;
     if (record->value.ptr != NULL) {
         value = json_parse(record->value.ptr, record->value.len, MAX_DEPTH, &ok);
         json_add(line, "value", ok ? value : json_object_new_string_len(record->value.ptr, (int)record->value.len));
     }
-    return clear_json(line, protect_section_ring(w->pipeline));
+    return clear_json(line, protect_section_ring(w->pipeline), salted ? salt : NULL);
 }
 
 static void take_record(void *ctx, const struct kept_record *record)
@@ -286,7 +293,7 @@ static int where(struct where *w)
         printable_line(stderr, "churnd: %s has no store", w->arguments->config);
         return 1;
     }
-    if (!audit_all(w) || !make_room(w) || !look(w)) {
+    if (!audit_all(w) || !make_room(w) || !salts_start(w->pipeline, &w->salts) || !look(w)) {
         return 1;
     }
     print(w);
@@ -299,6 +306,7 @@ static void release(struct where *w)
         (void)json_object_put(w->found[i]);
     }
     free((void *)w->found);
+    salts_stop(w->salts);
     forget_places_free(&w->places);
     forget_kept_free(&w->kept);
     customer_ids_free(&w->ids);

@@ -15,7 +15,8 @@
 #define MAX_CUSTOMER 128
 #define REPLY_MS 5000
 #define POLL_MS 100
-#define TRIES 4 /* of a put that others are ahead of */
+#define OUTAGE_MS 30000 /* between two warnings */
+#define TRIES 4         /* of a put that others are ahead of */
 
 struct slot {
     uint32_t len; /* of the customer; 0: free */
@@ -28,6 +29,7 @@ struct salts {
     struct pipeline *pipeline;
     pthread_mutex_t lock;
     void *session; /* NULL: none is open */
+    int64_t told_ms;
     struct slot *slots;
 };
 
@@ -49,6 +51,7 @@ bool salts_start(struct pipeline *pipeline, struct salts **ret)
         return false;
     }
     salts->pipeline = pipeline;
+    salts->told_ms = INT64_MIN / 2;
     (void)pthread_mutex_init(&salts->lock, NULL);
     *ret = salts;
     return true;
@@ -189,6 +192,17 @@ static void keep(struct salts *salts, churn_str customer, const struct found *fo
     memcpy(slot->salt, found->salt, sizeof slot->salt);
 }
 
+static int32_t later(struct salts *salts, const churn_error *err)
+{
+    int64_t now = clock_monotonic_ms();
+    if (now - salts->told_ms >= OUTAGE_MS) {
+        salts->told_ms = now;
+        log_printf(salts->pipeline->log, CHURN_LOG_WARN, SALTS_SECTION,
+                   "customers' own keys cannot be had: %s; their events wait", err->message);
+    }
+    return CHURN_RETRY;
+}
+
 static int32_t find_locked(struct salts *salts, churn_str customer, const char *after, bool make,
                            unsigned char ret[SEAL_SALT_SIZE], churn_error *err)
 {
@@ -210,11 +224,11 @@ static int32_t find_locked(struct salts *salts, churn_str customer, const char *
             salts->session = NULL;
         }
     }
-    if (result != CHURN_OK || !found.any) {
-        return result == CHURN_OK ? CHURN_DROP : CHURN_RETRY;
+    if (result == CHURN_OK && found.any && !found.good) {
+        result = churn_fail(err, CHURN_RETRY, "a salt in the store is damaged");
     }
-    if (!found.good) {
-        return churn_fail(err, CHURN_RETRY, "a customer's salt in the store is damaged");
+    if (result != CHURN_OK || !found.any) {
+        return result == CHURN_OK ? CHURN_DROP : later(salts, err);
     }
     keep(salts, customer, &found);
     memcpy(ret, found.salt, sizeof found.salt);

@@ -3,6 +3,7 @@
 import itertools
 import json
 import re
+import subprocess
 
 import confluent_kafka
 import oracle
@@ -11,7 +12,7 @@ import services
 import yaml
 from confluent_kafka.admin import ConfigResource
 from conftest import pipeline, quick_group
-from services import HOST, free_port, run_churnd, wait_for
+from services import CHURND, HOST, clean_environment, free_port, run_churnd, wait_for
 
 KEY = "6c" * 32
 USER, PASSWORD = "app", "correct-horse-7"
@@ -544,3 +545,100 @@ def test_letters_of_a_run_that_goes_on(shop, tmp_path):
     journals = [path.read_bytes() for path in (shop.folder / "state").rglob("*.journal")]
     assert journals and all(shop.topic.encode() in text for text in journals), "the place that it was at"
     assert not any(customer.encode() in text for customer in (GONE, OTHER) for text in journals)
+
+
+def cancelled(customer, reason):
+    """An event with a field of personal data, which is an alert too."""
+    number = next(numbers)
+    return json.dumps(
+        {
+            "event_id": f"{customer}_{number}",
+            "event_type": "subscription_cancelled",
+            "customer_id": customer,
+            "timestamp": oracle.time_text(MONDAY + number),
+            "data": {"plan": "gold", "reason": reason},
+        }
+    )
+
+
+def test_copies_that_nobody_can_read_any_more(tmp_path):
+    """`customer_keys`: what sinks were given is by a key that ends with the customer, wherever copies of it are."""
+    lines, seen, copies = tmp_path / "events.jsonl", tmp_path / "seen.jsonl", tmp_path / "copies.jsonl"
+    settings = {
+        "source": {"plugin": "file", "path": str(lines)},
+        "store": {"plugin": "lmdb", "path": str(tmp_path / "db")},
+        "sinks": [{"plugin": "file", "name": "seen", "input": "events", "path": str(seen)}],
+        "dead_letters": {"plugin": "file", "path": str(tmp_path / "letters")},
+        "forget": {"key": KEY},
+        "protect": {"keys": {"k1": "11" * 32}, "customer_keys": "true", "events": "encrypt"},
+    }
+    config = tmp_path / "p.yaml"
+    state = {"XDG_STATE_HOME": str(tmp_path / "state")}
+
+    def save(**changes):
+        config.write_text(yaml.safe_dump({**settings, **changes}))
+
+    def decrypt(path, status):
+        command = [CHURND, "decrypt", "-c", config]
+        done = subprocess.run(command, input=path.read_text(), capture_output=True, text=True, env=clean_environment())
+        assert done.returncode == status, done.stderr
+        events = [json.loads(line) for line in done.stdout.splitlines()]
+        return [event["data"]["reason"] for event in events if "data" in event], done.stderr
+
+    save()
+    lines.write_text("".join(cancelled(c, f"{c} says {i}") + "\n" for i in range(2) for c in (GONE, OTHER)))
+    run_churnd("run", "--until-end", "-c", config, env=state, check=0)
+    run_churnd("run", "--until-end", "--replay-from", "beginning", "--replay-outputs", "-c", config, env=state, check=0)
+    given = [line["data"]["reason"] for line in lines_of(seen)]
+    assert given[:4] == given[4:] and len(set(given)) == 4, "a repeat has the same bytes"
+    assert all(reason.startswith("churnd:2:k1:") for reason in given)
+
+    # New keys of the pipeline leave old values readable, and customers their own.
+    save(protect={**settings["protect"], "keys": {"k2": "22" * 32, "k1": "11" * 32}})
+    assert decrypt(seen, 0)[0][:2] == [f"{GONE} says 0", f"{OTHER} says 0"]
+    exported = json.loads(run_churnd("where", GONE, "--export", "-c", config, check=0).stdout)
+    records = [place["record"]["data"]["reason"] for place in exported["places"] if place["section"] == "seen"]
+    assert records == [f"{GONE} says 0", f"{GONE} says 1"] * 2
+    own = next(place for place in exported["places"] if place["section"] == "protect")
+    assert own["fields"]["salt"] == "(secret)"
+
+    # A copy that nobody told of, as in a topic.
+    copies.write_bytes(b"".join(seen.read_bytes().splitlines(keepends=True)[:4]))
+    receipt = json.loads(run_churnd("forget", GONE, "-c", config, check=0).stdout)
+    assert own["key"] in [place.get("key") for place in receipt["erased"]]
+    left, said = decrypt(copies, 1)
+    assert [reason.partition(" ")[0] for reason in left] == [given[0], OTHER, given[2], OTHER], left
+    assert "2 values are left as encrypted" in said and "its customer's own key" in said
+    save(protect={"keys": settings["protect"]["keys"]})
+    assert decrypt(copies, 1)[0] == given[:4], "whoever has the keys of the pipeline alone reads none"
+
+    # Read as events they pass over; those of others count. He begins anew with another key.
+    save(source={"plugin": "file", "path": str(copies)})
+    again = run_churnd("run", "--until-end", "-c", config, env=state, check=0)
+    assert "forgotten 2" in again.stdout and "dead letters              0" in again.stdout, again.stdout
+    save()
+    with lines.open("a") as out:
+        out.write(cancelled(GONE, "back") + "\n")
+    run_churnd("run", "--until-end", "-c", config, env=state, check=0)
+    assert decrypt(seen, 0)[0][-1] == "back"
+    last = lines_of(seen)[-1]["data"]["reason"]
+    assert last[:24] != given[0][:24] and last.startswith("churnd:2:k1:")
+    assert json.loads(run_churnd("forget", GONE, "-c", config, check=0).stdout)["complete"]
+
+    # An event by a key that is not in this store is set aside.
+    save(source={"plugin": "file", "path": str(copies)}, store={"plugin": "lmdb", "path": str(tmp_path / "other")})
+    other = run_churnd("run", "--until-end", "-c", config, env={"XDG_STATE_HOME": str(tmp_path / "new")}, check=0)
+    assert "key_unknown 4" in other.stdout, other.stdout
+
+
+def test_customer_keys_need_a_store_and_forget(tmp_path):
+    config = tmp_path / "p.yaml"
+    settings = {
+        "source": {"plugin": "generate", "events": "1", "start_time": "2026-03-01T00:00:00Z"},
+        "sinks": [{"plugin": "file", "input": "events", "path": str(tmp_path / "seen")}],
+        "protect": {"keys": {"k1": "11" * 32}, "customer_keys": "true"},
+    }
+    for more in ({}, {"forget": {"key": KEY}}, {"store": {"plugin": "lmdb", "path": str(tmp_path / "db")}}):
+        config.write_text(yaml.safe_dump({**settings, **more}))
+        checked = run_churnd("check", "-c", str(config))
+        assert checked.returncode == 1 and "sections 'store:' and 'forget:' are needed" in checked.stderr
