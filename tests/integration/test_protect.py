@@ -248,9 +248,9 @@ def test_nowhere_in_clear(stack, plugins):
         with urllib.request.urlopen(request, timeout=30) as answer:
             return answer.read().decode()
 
+    wait_for("an alert on the page", lambda: "c3 wrote ***, aged ***" in page("/alerts"), 60)
     pages = "".join(page(path) for path in ("/", "/alerts", "/customers/c3", "/metrics", "/readyz"))
     assert json.loads(page("/customers/c3"))["profile"]["last_note"] == "***"
-    assert "c3 wrote ***, aged ***" in page("/alerts")
     run.terminate()
 
     check_profiles(stack, config, plugins, name)
