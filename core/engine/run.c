@@ -426,6 +426,16 @@ static void free_others(struct run *run, const struct pipeline *first)
     replaying_free(run->replaying);
 }
 
+/* Until the end `replaying` knows and names what others held. */
+static void tell_share(const struct pipeline *pipeline, struct log *log)
+{
+    if (pipeline->replay.from != REPLAY_OFF && !pipeline->until_end && source_ops(&pipeline->source)->extents != NULL) {
+        log_line(log, CHURN_LOG_INFO, "churnd",
+                 "what is replayed is what this run holds: partitions of other members of the consumer group are not; "
+                 "stop those first, or add --until-end, which tells what they held");
+    }
+}
+
 /* A redrive and a rebuild have entered the sandbox before they first asked the store. */
 static bool is_bound(const struct pipeline *pipeline)
 {
@@ -453,6 +463,7 @@ int run_pipeline(const struct run_options *options, struct pipeline *pipeline, s
     apply_log_settings(options, pipeline, log);
     block_signals(&signals);
     announce(&run, "");
+    tell_share(pipeline, log);
     ok = is_bound(pipeline) || sandbox_enter(&run.sandbox, pipeline, options->files);
     service_start(&run.service, log);
     atomic_store(&running, atexit(on_process_exit) == 0);

@@ -402,6 +402,28 @@ def test_a_broker_that_hangs_is_not_one_that_is_gone(tmp_path):
     assert "start it, or correct `brokers`" in said and "is it frozen" not in said, said
 
 
+@pytest.mark.parametrize("options", [[], ["--until-end"]])
+def test_a_replay_without_end_says_whose_partitions_it_reads(options, tmp_path):
+    with socket.create_server((HOST, 0)) as silent:
+        settings = {
+            "source": {
+                "plugin": "kafka",
+                "brokers": f"{HOST}:{silent.getsockname()[1]}",
+                "topics": ["t"],
+                "group_id": "g",
+            },
+            "store": {"plugin": "lmdb", "path": str(tmp_path / "db")},
+            "dead_letters": {"plugin": "file", "path": str(tmp_path / "dead")},
+        }
+        (tmp_path / "p.yaml").write_text(yaml.safe_dump(settings))
+        run = Process([CHURND, "-c", tmp_path / "p.yaml", "--replay-from", "beginning", *options], tmp_path, "churnd")
+        try:
+            silent.accept()[0].close()
+            assert ("partitions of other members of the consumer group are not" in run.err) == (options == []), run.err
+        finally:
+            run.end()
+
+
 def test_workers_are_members_of_their_own(kafka, tmp_path):
     """Static membership: two workers of one group.instance.id would fence each other."""
     kafka.create_topics({"static": 2})
