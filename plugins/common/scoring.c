@@ -396,6 +396,8 @@ void scoring_stop(struct scoring *s)
 {
     forgotten_free(&s->forgotten);
     store_session_close(&s->store);
+    free(s->batch);
+    s->batch = NULL;
 }
 
 void scoring_free(struct scoring *s)
