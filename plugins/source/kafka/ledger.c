@@ -7,6 +7,7 @@
 #include "kafka_conf.h"
 #include "kafka_grants.h"
 #include "ledger_add.h"
+#include "pause.h"
 
 #include <stdlib.h>
 
@@ -155,6 +156,17 @@ static int is_missing(rd_kafka_resp_err_t code)
     return code == RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART || code == RD_KAFKA_RESP_ERR__UNKNOWN_TOPIC;
 }
 
+/* A partition that was just made, or whose broker went away, has no leader for a moment. */
+static rd_kafka_resp_err_t ask_patiently(const struct reading *r, int *ret_parts)
+{
+    rd_kafka_resp_err_t code = ask(r, ret_parts);
+    while (code != RD_KAFKA_RESP_ERR_NO_ERROR && !is_missing(code) && !kafka_client_denied(code) && left_ms(r) > 0) {
+        pause_ms(POLL_MS);
+        code = ask(r, ret_parts);
+    }
+    return code;
+}
+
 static int32_t fail_reading(const struct ledger *l, rd_kafka_resp_err_t code, churn_error *err)
 {
     if (kafka_client_denied(code)) {
@@ -203,7 +215,12 @@ static int32_t find_ends(const struct reading *r, churn_error *err)
     for (int i = 0; i < l->part_count; i++) {
         int64_t low, high;
         struct extent *part = &l->parts[i];
-        rd_kafka_resp_err_t code = rd_kafka_query_watermark_offsets(l->rk, l->name, i, &low, &high, left_ms(r));
+        rd_kafka_resp_err_t code;
+        while ((code = rd_kafka_query_watermark_offsets(l->rk, l->name, i, &low, &high, left_ms(r))) !=
+                   RD_KAFKA_RESP_ERR_NO_ERROR &&
+               !is_missing(code) && !kafka_client_denied(code) && left_ms(r) > 0) {
+            pause_ms(POLL_MS);
+        }
         if (code != RD_KAFKA_RESP_ERR_NO_ERROR) {
             return fail_reading(l, code, err);
         }
@@ -290,7 +307,7 @@ static int32_t ledger_read(void *self, const char *name, uint32_t timeout_ms, ch
         return result;
     }
     r.l = s->ledger;
-    code = ask(&r, &count);
+    code = ask_patiently(&r, &count);
     *ret_exists = !is_missing(code);
     if (is_missing(code)) {
         forget_parts(r.l);
@@ -316,8 +333,8 @@ static int32_t await_topic(const struct reading *r, churn_error *err)
 {
     rd_kafka_resp_err_t code;
     int count;
-    while (is_missing(code = ask(r, &count)) && left_ms(r) > 0) {
-        (void)rd_kafka_poll(r->l->rk, POLL_MS);
+    while (is_missing(code = ask_patiently(r, &count)) && left_ms(r) > 0) {
+        pause_ms(POLL_MS);
     }
     return code == RD_KAFKA_RESP_ERR_NO_ERROR ? CHURN_OK : fail_reading(r->l, code, err);
 }
@@ -328,7 +345,7 @@ static int32_t see_that_it_is_good(const struct reading *r, churn_error *err)
     char said[256];
     int count;
     int32_t result = CHURN_OK;
-    rd_kafka_resp_err_t code = ask(r, &count);
+    rd_kafka_resp_err_t code = ask_patiently(r, &count);
     if (is_missing(code)) {
         result = ledger_make_topic(s, r->l->rk, r->l->name, s->topics[0].name, left_ms(r), err);
         result = result == CHURN_OK ? await_topic(r, err) : result;
