@@ -26,6 +26,7 @@ It wants a build with --enable-faults (CHURN_BUILD_DIR) and reuses the services,
   15 malformed events                                     test_process.py
   17 plugins that crash or hang                           ../integration/test_poison.py, test_process.py
   20 reloads                                              test_process.py
+  21 customers forgotten meanwhile                        test_forgetting.py
   backpressure                                            test_backpressure.py
 """
 

@@ -35,6 +35,9 @@ ROWS = {
     "crossing_version": "tests/plugins/test_crossing",  # an answer to an older profile decides
     "crossing_conflict": "tests/plugins/test_crossing",  # lets go of a side that could not be noted
     "full_ring": "../integration/test_crossings.py::test_alerts_while_every_window_waits",  # alerts wait for who waits for them
+    "old": "../integration/test_forget_under_way.py::test_an_old_profile_is_no_base",  # goes on with who was forgotten
+    "held": "../integration/test_forget_under_way.py::test_what_a_frozen_instance_held_is_erased",  # leaves a late put
+    "asked": "../integration/test_forget_under_way.py::test_what_is_under_way_is_given_up",  # takes an answer all the same
 }
 # The old rule, by which a delta counted as a whole if its end was not counted.
 ENDS_BEYOND = """static bool ends_beyond(const struct delta *delta, const struct profile *profile)
@@ -80,6 +83,27 @@ CHANGES = {
             "core/engine/writer.c",
             "switch (reply->result)",
             "switch (reply->result == CHURN_RETRY ? CHURN_OK : reply->result)",
+        )
+    ],
+    "old": [
+        (
+            "core/engine/read_ahead.c",
+            "forgetting_judge(batch->worker->pipeline->forgetting, id, fields, count) != FORGETTING_BASE_GOOD",
+            "id.len == 0",
+        )
+    ],
+    "held": [
+        (
+            "core/engine/windows.c",
+            "worker->forgetting.known >= 0 && !erase_held(worker)",
+            "false && !erase_held(worker)",
+        )
+    ],
+    "asked": [
+        (
+            "plugins/common/forgotten.c",
+            "if (f->calls == NULL) {\n        return 0;",
+            "if (f != NULL) {\n        return 0;",
         )
     ],
     # Commits what was read, done or not, and also what is not ours any more.

@@ -1,6 +1,7 @@
 /* Forgotten customers as a run follows them: by the clock, through outages of the store, and what it answers when. */
 #include "core/base/log.h"
 #include "core/engine/forgetting.h"
+#include "core/engine/strays.h"
 #include "core/plugin/loader.h"
 
 #include "check.h"
@@ -214,6 +215,39 @@ static void test_everybody_has_to_answer(void)
     end();
 }
 
+/* A window is given up while a sink has its records: what it may still write is held until it is answered. */
+static void test_what_sinks_still_have(void)
+{
+    static struct worker worker;
+    struct sink_state sink = {.lost = 0};
+    churn_record outputs[] = {{.key = text("gone"), .topic = "t", .offset = 9, .timestamp_ms = 5000},
+                              {.key = text("stays"), .topic = "t", .offset = 9, .timestamp_ms = 5000},
+                              {.key = text("gone"), .topic = "t", .offset = 10, .timestamp_ms = 5000},
+                              {.key = text("gone"), .topic = "an id", .offset = -1, .timestamp_ms = 999}};
+    const uint64_t window = UINT64_C(3) << 32;
+    begin(1);
+    pipeline.sink_count = 1;
+    worker = (struct worker){.pipeline = &pipeline, .sink_states = &sink};
+    window_at(&worker, 3)->number = 3;
+    window_at(&worker, 3)->outputs = outputs;
+    window_at(&worker, 3)->output_count = 4;
+    CU_ASSERT_FATAL(owed_reserve(&sink.owed, 4));
+    for (uint64_t i = 0; i < 4; i++) {
+        owed_add(&sink.owed, window | i);
+    }
+    CU_ASSERT(!strays_are_held(&worker)); /* the window is there */
+    strays_keep(&worker);
+    window_at(&worker, 3)->output_count = 0;
+    CU_ASSERT(strays_are_held(&worker));
+    CU_ASSERT(owed_remove(&sink.owed, window | 0) && strays_are_held(&worker)); /* what no record caused was before */
+    CU_ASSERT(owed_remove(&sink.owed, window | 3) && !strays_are_held(&worker));
+    CU_ASSERT(worker.forgetting.strays != NULL); /* for whoever is forgotten later */
+    strays_free(&worker);
+    parts_free(&worker.parts);
+    owed_free(&sink.owed);
+    end();
+}
+
 static enum forgetting_base judge(const char *customer, const char *by)
 {
     const churn_pair fields[] = {{text(CHURN_VERSION_FIELD), text("3")},
@@ -237,6 +271,7 @@ int main(void)
                                   TEST(test_an_outage),
                                   TEST(test_what_was_held_is_erased_first),
                                   TEST(test_everybody_has_to_answer),
+                                  TEST(test_what_sinks_still_have),
                                   TEST(test_what_can_be_joined_to),
                                   CU_TEST_INFO_NULL};
     return sodium_init() < 0 ? 1 : run_tests("forgetting", tests);
