@@ -18,11 +18,12 @@ static void read_text(churn_str text, char *ret, size_t size)
 /* Where its value goes, of a field that is a number; NULL: it is none. */
 static int64_t *number_of(churn_str name, struct checkpoint *checkpoint, int64_t *version)
 {
-    return str_equals(name, "offset")     ? &checkpoint->offset
-           : str_equals(name, "_v")       ? version
-           : str_equals(name, "doubted")  ? &checkpoint->doubted_below
-           : str_equals(name, "answered") ? &checkpoint->answered
-                                          : NULL;
+    return str_equals(name, "offset")      ? &checkpoint->offset
+           : str_equals(name, "_v")        ? version
+           : str_equals(name, "doubted")   ? &checkpoint->doubted_below
+           : str_equals(name, "answered")  ? &checkpoint->answered
+           : str_equals(name, "forgotten") ? &checkpoint->forgotten
+                                           : NULL;
 }
 
 /* False when a field is not what this program writes. */
@@ -140,6 +141,9 @@ struct checkpoint checkpoint_next(const struct worker *worker, const struct part
     int64_t answered = checkpoint_answered(&p->stored);
     int64_t come = worker->pipeline->profiles_only ? p->owned : p->putting;
     next.version++;
+    if (p->putting >= next.offset && worker->forgetting.known > next.forgotten) {
+        next.forgotten = worker->forgetting.known; /* not while what they left is still being read again */
+    }
     if (p->putting > next.offset) {
         next.offset = p->putting;
         next.last = p->putting_last.offset >= 0 ? p->putting_last : next.last;
@@ -161,10 +165,10 @@ bool checkpoint_put(struct worker *worker, uint32_t part)
     struct partition *p = partition_at(worker, part);
     struct checkpoint next = checkpoint_next(worker, p);
     int64_t offset = next.offset > 0 ? next.offset : 0;
-    char key[STORE_KEY_SIZE], number[24], last[WITNESS_SIZE], doubted[24], answered[24];
+    char key[STORE_KEY_SIZE], number[24], last[WITNESS_SIZE], doubted[24], answered[24], forgotten[24];
     char fingerprint[CHURN_FINGERPRINT_SIZE];
     churn_error err = {.size = sizeof err};
-    churn_pair fields[6] = {{.name = churn_text("offset"), .value = {.ptr = number}},
+    churn_pair fields[7] = {{.name = churn_text("offset"), .value = {.ptr = number}},
                             {.name = churn_text("last"), .value = {.ptr = last}}};
     churn_put put = {.size = sizeof put,
                      .key = own_key(worker, part, "checkpoint", key),
@@ -188,6 +192,11 @@ bool checkpoint_put(struct worker *worker, uint32_t part)
         fields[put.count++] =
             (churn_pair){.name = churn_text("doubted"), .value = {.ptr = doubted, .len = (uint32_t)len}};
         fields[put.count++] = (churn_pair){.name = churn_text("doubter"), .value = churn_text(next.doubter)};
+    }
+    if (next.forgotten != p->stored.forgotten) {
+        int len = snprintf(forgotten, sizeof forgotten, "%" PRId64, next.forgotten);
+        fields[put.count++] =
+            (churn_pair){.name = churn_text("forgotten"), .value = {.ptr = forgotten, .len = (uint32_t)len}};
     }
     if (store_of(worker)->put(worker->session.handle, &put, &err) != CHURN_OK) {
         session_lose(worker, err.message);

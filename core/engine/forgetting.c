@@ -594,6 +594,18 @@ enum forgetting_base forgetting_judge(struct forgetting *f, churn_str customer, 
     return found ? FORGETTING_BASE_OLD : FORGETTING_BASE_UNKNOWN;
 }
 
+int64_t forgetting_end_since(struct forgetting *f, int64_t since, churn_str source)
+{
+    int64_t end = INT64_MAX;
+    if (forgetting_known(f) <= since) {
+        return end;
+    }
+    (void)pthread_rwlock_rdlock(&f->lock);
+    end = tombstones_lowest_end(&f->set, (uint64_t)since, source);
+    (void)pthread_rwlock_unlock(&f->lock);
+    return end;
+}
+
 bool forgetting_covers(struct forgetting *f, churn_str customer, churn_str source, int64_t offset, int64_t time_ms)
 {
     unsigned char hash[TOMBSTONE_HASH_BYTES];

@@ -46,6 +46,8 @@ bool forgetting_looked_since(const struct forgetting *forgetting, int64_t ms);
 /* Whether a customer has a tombstone; *ret_id: the newest one's, *ret_settled: whether his profile may be put. */
 bool forgetting_find(struct forgetting *forgetting, churn_str customer, char ret_id[TOMBSTONE_ID_SIZE],
                      bool *ret_settled);
+/* The lowest end in a partition of the tombstones behind the first `since`; INT64_MAX: none of them has one there. */
+int64_t forgetting_end_since(struct forgetting *forgetting, int64_t since, churn_str source);
 /* Whether an event of his is forgotten, or what followed from one; see tombstones_cover. */
 bool forgetting_covers(struct forgetting *forgetting, churn_str customer, churn_str source, int64_t offset,
                        int64_t time_ms);

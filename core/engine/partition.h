@@ -25,7 +25,8 @@ struct checkpoint {
     struct witness last;                      /* a record below it, the newest one that can be told again */
     int64_t doubted_below;                    /* found not to be the partition that was counted up to here; -1: not */
     char doubter[EVENT_MAX_ID + 1];           /* the customer by whose profile alone; "": it was found otherwise */
-    int64_t answered; /* outputs of records below were answered, where that is not `offset`; -1: it is */
+    int64_t answered;  /* outputs of records below were answered, where that is not `offset`; -1: it is */
+    int64_t forgotten; /* how many tombstones were known to whoever counted what lies below */
 };
 
 #define CHECKPOINT_NONE ((struct checkpoint){.offset = -1, .last = WITNESS_NONE, .doubted_below = -1, .answered = -1})

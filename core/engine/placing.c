@@ -1,6 +1,7 @@
 #include "engine/placing.h"
 
 #include "engine/checkpoint.h"
+#include "engine/forgetting.h"
 #include "engine/partitions.h"
 #include "engine/proof.h"
 #include "engine/reach.h"
@@ -331,6 +332,23 @@ static void say_rewound(const struct worker *worker, uint32_t part, int64_t from
     metrics_add_own(worker->counters.rewinds, 1);
 }
 
+/* Profiles that were erased had counted events of after, too, those between a tombstone's end and the moment at which
+ * their worker learned of it: these are read again, and begin the new profile. */
+static int64_t read_again_forgotten(const struct worker *worker, uint32_t part, int64_t low, int64_t start)
+{
+    const struct part *s = &worker->parts.items[part];
+    int64_t end =
+        forgetting_end_since(worker->pipeline->forgetting, partition_at(worker, part)->stored.forgotten, parts_name(s));
+    if (start <= end || partition_at(worker, part)->stored.offset < 0) {
+        return start;
+    }
+    end = end < low ? low : end;
+    log_printf(worker->pipeline->log, CHURN_LOG_INFO, source_label(worker),
+               "%s/%d is read again from offset %lld, where customers were forgotten", s->topic, s->partition,
+               (long long)end);
+    return end;
+}
+
 /* CHURN_OK, CHURN_RETRY, CHURN_FATAL. */
 static int32_t look_up(struct worker *worker, uint32_t part)
 {
@@ -356,6 +374,7 @@ static int32_t look_up(struct worker *worker, uint32_t part)
     if (start >= 0 && p->committed > start && p->muted == 0 && !replays) {
         say_rewound(worker, part, p->committed, start);
     }
+    start = read_again_forgotten(worker, part, low, start);
     p->began = start > 0 ? start : 0;
     result = proof_begin(worker, part, low, &start);
     if (result != CHURN_OK) {

@@ -262,6 +262,20 @@ const struct tombstone *tombstones_newest(const struct tombstones *set, const un
     return newest;
 }
 
+int64_t tombstones_lowest_end(const struct tombstones *set, uint64_t since, churn_str source)
+{
+    int64_t lowest = INT64_MAX;
+    for (uint64_t i = since; i < set->count; i++) {
+        const struct tombstone *stone = set->items[i];
+        for (uint32_t k = 0; k < stone->end_count; k++) {
+            if (churn_equal(stone->ends[k].source, source) && stone->ends[k].offset < lowest) {
+                lowest = stone->ends[k].offset;
+            }
+        }
+    }
+    return lowest;
+}
+
 static bool covers(const struct tombstone *stone, churn_str source, int64_t offset, int64_t time_ms)
 {
     if (time_ms < stone->until_ms || (source.len == 0 && time_ms < stone->at_ms)) {

@@ -65,6 +65,8 @@ const struct tombstone *tombstones_find(const struct tombstones *set, const char
 bool tombstones_merge(struct tombstones *set, const struct tombstones *from);
 /* Of a set that is no log: the oldest one comes first. */
 void tombstones_by_age(struct tombstones *set);
+/* The lowest end in a partition of those whose number is above `since`; INT64_MAX: none of them has one there. */
+int64_t tombstones_lowest_end(const struct tombstones *set, uint64_t since, churn_str source);
 void tombstones_free(struct tombstones *set);
 
 /* The newest one of a customer; NULL: he is not forgotten. */

@@ -1,5 +1,6 @@
 """Customers that are forgotten while something of theirs is under way: predictions, alerts, and whoever is frozen."""
 
+import contextlib
 import json
 import signal
 import threading
@@ -193,3 +194,29 @@ def test_acts_are_audited(tmp_path):
         assert [json.loads(line)["action"] for line in lines] == acts, lines
         assert customer not in audit.read_text()
     run_churnd("audit", "verify", "-c", config, check=0)
+
+
+def test_what_was_counted_meanwhile_is_read_again(shop):
+    """An instance that did not know yet counted events of after, and was done with them, before the profile was erased."""
+    shop.hook.mode = "ok"
+    shop.api.may_answer.set()
+    shop.kafka.produce(TOPIC, [order(customer) for customer in (GONE, OTHER)])
+    run(shop, "run", "--until-end")
+    forget(shop, GONE)
+    shop.kafka.produce(TOPIC, [order(customer, day=1) for customer in (GONE, OTHER) for _ in range(2)])
+    client = shop.redis.client
+    with contextlib.closing(
+        Consumer({"bootstrap.servers": shop.kafka.brokers, "group.id": "churn-consumer-group"})
+    ) as group:
+        ends = [TopicPartition(TOPIC, number) for number in range(PARTITIONS)]
+        for place in ends:
+            _, place.offset = group.get_watermark_offsets(place, timeout=30)
+            (checkpoint,) = client.keys(f"churnd:checkpoint:*{TOPIC}/{place.partition}") or [None]
+            if checkpoint:
+                client.hset(checkpoint, "offset", place.offset)
+        group.commit(offsets=ends, asynchronous=False)
+    run(shop, "run", "--until-end")
+    assert events_of(shop, GONE) == 2
+    again = run(shop, "run", "--until-end")
+    assert "where customers were forgotten" not in again.err, "once is enough"
+    assert events_of(shop, GONE) == 2

@@ -83,6 +83,10 @@ static void test_several(void)
     CU_ASSERT(set.count == 201 && newest(&set, "c7")->number == 201 && strcmp(newest(&set, "c7")->id, "second") == 0);
     CU_ASSERT(newest(&set, "c8")->number == 9 && newest(&set, "c8")->seen_ms == 5 && newest(&set, "c8")->at_ms == 1000);
     CU_ASSERT(covers(&set, "c7", "t/0", 29, 0) && !covers(&set, "c8", "t/0", 29, 0));
+    CU_ASSERT(tombstones_lowest_end(&set, 0, text("t/0")) == 10 && tombstones_lowest_end(&set, 0, text("t/1")) == 20);
+    CU_ASSERT(tombstones_lowest_end(&set, 200, text("t/0")) == 30 &&
+              tombstones_lowest_end(&set, 0, text("t/2")) == INT64_MAX);
+    CU_ASSERT(tombstones_lowest_end(&set, 201, text("t/0")) == INT64_MAX);
     CU_ASSERT(newest(&set, "c8")->field_count == 6); /* all but the version, to be written again */
     tombstones_free(&set);
 }
