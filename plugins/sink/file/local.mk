@@ -1,3 +1,4 @@
+EXTRA_DIST += %D%/README.md
 sink_LTLIBRARIES += plugins/sink/file.la
 %C%_la_SOURCES = \
   %D%/file.c \
