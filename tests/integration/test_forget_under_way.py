@@ -12,8 +12,9 @@ from confluent_kafka import Consumer, TopicPartition
 from conftest import pipeline, quick_group
 from metrics import fetch, parse, value
 from services import Scripted, free_port, run_churnd, wait_for
-from test_forget import GONE, KEY, OTHER, PARTITIONS, TOPIC, events_of, forget, held, order, run
+from test_forget import GONE, KEY, OTHER, PARTITIONS, events_of, forget, held, order, run
 
+TOPIC = "customer-events"
 QUEUE, PREDICTIONS = "churn-prediction-requests", "churn-predictions"
 GROUP = "churn-consumer-group-predictions"
 
