@@ -3,7 +3,7 @@
 # moment: it is named ("unsteady"), with all that it said, and is a fault of the test or of the code all the same.
 set -euo pipefail
 make -C "$1" -j"$(nproc)" check VERBOSE=1 && exit 0
-unsteady=$(grep -l "^:test-result: FAIL" "$1"/tests/*/*.trs | sed "s|^$1/||; s|\.trs$||")
+unsteady=$(grep -rl --include='*.trs' '^:test-result: FAIL' "$1/tests" | sed "s|^$1/||; s|\.trs$||" | sort)
 [ -n "$unsteady" ]
 make -C "$1" recheck VERBOSE=1
 while read -r name; do

@@ -458,6 +458,7 @@ AT(struct churn_source_ops, ledger, 200);
 SIZE(struct churn_source_ops, 208);
 
 AT(struct churn_ledger_ops, size, 0);
+AT(struct churn_ledger_ops, reserved, 4);
 AT(struct churn_ledger_ops, read, 8);
 AT(struct churn_ledger_ops, add, 16);
 AT(struct churn_ledger_ops, probe, 24);
