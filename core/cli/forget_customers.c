@@ -51,12 +51,14 @@ static bool read_file(struct customer_ids *ids, const char *path)
     char *line = NULL;
     size_t room = 0;
     FILE *in = fopen(path, "re");
-    bool ok = in != NULL, told = false;
-    while (ok && !told && getline(&line, &room, in) > 0) {
-        line[strcspn(line, "\r\n")] = '\0';
-        told = *line != '\0' && !add(ids, line);
+    bool ok = true;
+    if (in != NULL) {
+        while (ok && getline(&line, &room, in) > 0) {
+            line[strcspn(line, "\r\n")] = '\0';
+            ok = *line == '\0' || add(ids, line);
+        }
     }
-    if (!ok || ferror(in) != 0) {
+    if (in == NULL || ferror(in) != 0) {
         printable_line(stderr, "churnd: --file: '%s' cannot be read: %s", path, strerror(errno));
         ok = false;
     }
@@ -64,7 +66,7 @@ static bool read_file(struct customer_ids *ids, const char *path)
         (void)fclose(in);
     }
     free(line);
-    return ok && !told;
+    return ok;
 }
 
 bool customer_ids_read(struct customer_ids *ids, const struct arguments *arguments, const char *command)

@@ -34,8 +34,8 @@ struct forget_receipt {
 };
 
 void forget_receipt_add(struct forget_receipt *receipt, const struct held_place *place);
-/* One more record; as kept_record_fn. */
-void forget_receipt_add_kept(void *receipt, const struct kept_record *record);
+/* One more record, to the receipt that `ctx` is; as kept_record_fn. */
+void forget_receipt_add_kept(void *ctx, const struct kept_record *record);
 void forget_receipt_free(struct forget_receipt *receipt);
 /* To a new file, only its owner's, or to standard output where `path` is NULL. False, with a message. */
 bool forget_receipt_write(const struct forget_receipt *receipt, const char *path);

@@ -12,7 +12,7 @@
 #include <churn/ext/alerts.h>
 #include <churn/option.h>
 
-/* The options of a sink, and their rows. */
+/* The options of a sink, and their rows; `at`: the offset of the rule in its instance. */
 struct crossing_rule {
     double above, clear_below;
     int32_t severity; /* CHURN_SEVERITY_… - 1 */
@@ -20,13 +20,13 @@ struct crossing_rule {
 
 extern const char *const crossing_severities[];
 
-#define CROSSING_OPTIONS(owner, rule)                                                                                  \
+#define CROSSING_OPTIONS(at)                                                                                           \
     {"alert.above",                                                                                                    \
      .default_text = "1",                                                                                              \
      .type = CHURN_OPTION_DOUBLE,                                                                                      \
      .min = 0,                                                                                                         \
      .max = 1,                                                                                                         \
-     .offset = offsetof(owner, rule.above),                                                                            \
+     .offset = (at) + offsetof(struct crossing_rule, above),                                                           \
      .help = "An alert is raised when a customer's score rises above this: once, until it was below clear_below. 1: "  \
              "none is."},                                                                                              \
         {"alert.clear_below",                                                                                          \
@@ -34,13 +34,13 @@ extern const char *const crossing_severities[];
          .type = CHURN_OPTION_DOUBLE,                                                                                  \
          .min = 0,                                                                                                     \
          .max = 1,                                                                                                     \
-         .offset = offsetof(owner, rule.clear_below),                                                                  \
+         .offset = (at) + offsetof(struct crossing_rule, clear_below),                                                 \
          .help = "Below this the score has to fall before it can cross `above` again; 1: below `above`."},             \
         {"alert.severity",                                                                                             \
          .default_text = "warning",                                                                                    \
          .type = CHURN_OPTION_ENUM,                                                                                    \
          .choices = crossing_severities,                                                                               \
-         .offset = offsetof(owner, rule.severity),                                                                     \
+         .offset = (at) + offsetof(struct crossing_rule, severity),                                                    \
          .help = "Severity of the alert."}
 
 /* Whether alerts are asked for. */

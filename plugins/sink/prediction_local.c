@@ -41,7 +41,7 @@ static const churn_option options[] = {
     {"cache_ttl", .default_text = "1h", .type = CHURN_OPTION_DURATION, .max = INT64_MAX,
      .offset = offsetof(struct local_sink, cache_ttl_ms),
      .help = "How long a stored prediction is kept; 0: until it is replaced."},
-    CROSSING_OPTIONS(struct local_sink, alert),
+    CROSSING_OPTIONS(offsetof(struct local_sink, alert)),
 };
 
 /* --- The formula --- */

@@ -112,7 +112,8 @@ static void test_nonces(void)
         seal(&again, &ring, &places[i], "text");
         CU_ASSERT(!churn_equal(str_of(&first), str_of(&again)));
         CU_ASSERT(seal_open(&again, &ring, &place, str_of(&again)) == SEAL_FORGED); /* it was moved */
-        CU_ASSERT(seal_open_anywhere(&again, &ring, NULL, str_of(&again), &json) == SEAL_OPENED && json == places[i].json);
+        CU_ASSERT(seal_open_anywhere(&again, &ring, NULL, str_of(&again), &json) == SEAL_OPENED &&
+                  json == places[i].json);
     }
     text_free(&first);
     text_free(&again);
@@ -262,7 +263,7 @@ int main(void)
 {
     static CU_TestInfo tests[] = {TEST(test_keys),     TEST(test_hash_vectors), TEST(test_seal_vector),
                                   TEST(test_nonces),   TEST(test_tampering),    TEST(test_the_same_key_again),
-                                  TEST(test_rotation), TEST(test_no_keys),      TEST(test_form), TEST(test_salts),
-                                  CU_TEST_INFO_NULL};
+                                  TEST(test_rotation), TEST(test_no_keys),      TEST(test_form),
+                                  TEST(test_salts),    CU_TEST_INFO_NULL};
     return run_tests("seal", tests);
 }

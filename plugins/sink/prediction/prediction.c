@@ -131,7 +131,7 @@ static const churn_option options[] = {
     {"min_interval", .default_text = "0s", .type = CHURN_OPTION_DURATION, .max = INT64_MAX, OFFSET(min_interval_ms),
      .help = "A trigger is let go of (counted as `recent`) while the customer's stored prediction is younger than this "
              "and was for another event; at most cache_ttl. 0s: each trigger is asked about."},
-    CROSSING_OPTIONS(struct prediction, settings.alert),
+    CROSSING_OPTIONS(offsetof(struct prediction, settings.alert)),
     {"shadow", .default_text = "false", .type = CHURN_OPTION_BOOL, OFFSET(shadow),
      .help =
          "Whether this is a second model, asked beside the first: its answers are published, and neither cached nor "

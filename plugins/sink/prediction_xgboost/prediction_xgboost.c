@@ -76,7 +76,7 @@ static const churn_option options[] = {
     {"cache_ttl", .default_text = "1h", .type = CHURN_OPTION_DURATION, .max = INT64_MAX,
      .offset = offsetof(struct xgboost_sink, cache_ttl_ms),
      .help = "How long a stored prediction is kept; 0: until it is replaced."},
-    CROSSING_OPTIONS(struct xgboost_sink, alert),
+    CROSSING_OPTIONS(offsetof(struct xgboost_sink, alert)),
 };
 
 /* --- The thread's side --- */

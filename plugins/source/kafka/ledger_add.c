@@ -166,13 +166,14 @@ static rd_kafka_conf_t *writer_conf(const struct kafka_source *s, uint32_t timeo
     const char *const fixed[][2] = {
         {"enable.idempotence", "true"}, {"acks", "all"}, {"message.timeout.ms", patience}, {"linger.ms", "0"}};
     uint32_t count = s->properties.count;
-    const char **names = calloc(2 * (size_t)count + 1, sizeof *names), **values = names + count;
-    churn_map properties = {.keys = names, .values = values};
+    const char **names = calloc(2 * (size_t)count + 1, sizeof *names), **values;
+    churn_map properties = {.keys = names};
     rd_kafka_conf_t *conf;
     if (names == NULL) {
         (void)churn_fail(err, CHURN_FATAL, "out of memory");
         return NULL;
     }
+    properties.values = values = names + count;
     for (uint32_t i = 0; i < count; i++) {
         if (kafka_section_connects(s->properties.keys[i])) {
             names[properties.count] = s->properties.keys[i];
