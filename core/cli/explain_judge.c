@@ -241,9 +241,7 @@ bool explain_judge(struct explain *e, const churn_record *record, uint32_t part)
     }
     len = payload != NULL ? record->value.len : 0;
     type = protecting_decode(worker, record->timestamp_ms, &payload, &len, &event, &reject);
-    if (type == NULL && record->key.ptr != NULL &&
-        passing_over_covers(worker, record, record->key, part,
-                            record->timestamp_ms > 0 ? record->timestamp_ms : INT64_MAX)) {
+    if (type == NULL && passing_over_covers_record(worker, record, part)) {
         e->forgotten++;
         return true;
     }

@@ -3,9 +3,9 @@
 #include "base/json_build.h"
 #include "base/json_parse.h"
 #include "engine/letter.h"
+#include "event/owner.h"
 #include "pipeline/protect_section.h"
 #include "pipeline/section_view.h"
-#include <churn/time.h>
 #include <string.h>
 
 #define MAX_DEPTH 512
@@ -75,29 +75,19 @@ static int find(const struct forget_kept *search, churn_str id)
     return id.ptr != NULL ? name_index_find(&search->ids, id.ptr, id.len) : NOBODY;
 }
 
-/* A number that stands in the place of an id is one to whoever looks for it. UNTOLD: there is none. */
+/* UNTOLD: it has none. */
 static int customer_in(const struct forget_kept *search, struct json_object *object)
 {
-    struct json_object *member;
-    const char *text;
-    if (!json_object_object_get_ex(object, "customer_id", &member) || member == NULL) {
-        return UNTOLD;
-    }
-    text = json_object_get_string(member);
-    return find(search, churn_text(text));
+    churn_str customer;
+    return owner_in(object, &customer) ? find(search, customer) : UNTOLD;
 }
 
 /* Records of after the customers were forgotten stay. */
 static bool is_later(const struct forget_kept *search, const struct letter *letter, struct json_object *value)
 {
     char name[sizeof search->ends->items[0].name];
-    struct json_object *time;
-    int64_t time_ms;
     (void)snprintf(name, sizeof name, "%.*s/%d", (int)letter->topic.len, letter->topic.ptr, (int)letter->partition);
-    if (value != NULL && json_object_object_get_ex(value, "timestamp", &time) &&
-        json_object_is_type(time, json_type_string) &&
-        churn_time_parse(json_object_get_string(time), (uint32_t)json_object_get_string_len(time), &time_ms) &&
-        time_ms < search->until_ms) {
+    if (value != NULL && owner_time(value, INT64_MAX) < search->until_ms) {
         return false;
     }
     for (size_t i = 0; i < search->ends->count; i++) {

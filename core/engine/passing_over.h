@@ -10,7 +10,10 @@ bool passing_over_covers(const struct worker *worker, const churn_record *record
 /* The same; it is then counted as passed over. */
 bool passing_over_event(struct worker *worker, const churn_record *record, churn_str customer, uint32_t part,
                         int64_t time_ms);
-/* The same of a record that is no event: its key and its time are all that is known. */
+/* Whether a record that is no event was: it is the customer's whose customer_id its value has, or, where that cannot be
+ * read, whose key; and of the value's time, or of its own. */
+bool passing_over_covers_record(const struct worker *worker, const churn_record *record, uint32_t part);
+/* The same; it is then counted as passed over. */
 bool passing_over_record(struct worker *worker, const churn_record *record, uint32_t part);
 
 #endif

@@ -18,6 +18,8 @@ libcore_la_SOURCES += \
   %D%/event.h \
   %D%/json_scan.cc \
   %D%/json_scan.h \
+  %D%/owner.c \
+  %D%/owner.h \
   %D%/protect.c \
   %D%/protect.h \
   %D%/registry.c \
