@@ -54,9 +54,9 @@ static bool grow(struct name_index *index)
     return true;
 }
 
-int32_t name_index_add(struct name_index *index, const char *name)
+int32_t name_index_add_bytes(struct name_index *index, const char *name, size_t len)
 {
-    int32_t known = name_index_find(index, name, strlen(name));
+    int32_t known = name_index_find(index, name, len);
     if (known >= 0) {
         return known;
     }
@@ -64,9 +64,14 @@ int32_t name_index_add(struct name_index *index, const char *name)
         return -1;
     }
     index->names[index->count] = name;
-    index->lens[index->count] = (uint32_t)strlen(name);
+    index->lens[index->count] = (uint32_t)len;
     place(index, index->count);
     return (int32_t)index->count++;
+}
+
+int32_t name_index_add(struct name_index *index, const char *name)
+{
+    return name_index_add_bytes(index, name, strlen(name));
 }
 
 void name_index_free(struct name_index *index)

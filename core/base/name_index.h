@@ -17,6 +17,7 @@ struct name_index {
 
 /* The id of `name`, added if it is new: the ids count from 0. -1 when memory ran out. */
 int32_t name_index_add(struct name_index *index, const char *name);
+int32_t name_index_add_bytes(struct name_index *index, const char *name, size_t len);
 /* The id of `name`, or -1. */
 int32_t name_index_find(const struct name_index *index, const char *name, size_t len);
 void name_index_free(struct name_index *index);

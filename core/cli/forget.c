@@ -142,12 +142,11 @@ static int32_t erase_places(struct forget *f, const struct held_places *places, 
 
 static bool erase(struct forget *f)
 {
-    const char *const *ids = (const char *const *)f->ids.items;
     int32_t result;
     forget_places_free(&f->others);
     result = erase_places(f, &f->profiles, true);
     if (result == CHURN_OK) {
-        result = forget_places_find(&f->others, f->pipeline, f->session, ids, f->ids.count, &f->err);
+        result = forget_places_find(&f->others, f->pipeline, f->session, &f->ids.known, &f->err);
     }
     return result == CHURN_OK && erase_places(f, &f->others, false) == CHURN_OK;
 }
@@ -274,19 +273,13 @@ static bool can_forget(struct forget *f)
                        pipeline->store.label);
         return false;
     }
-    if (f->ids.count > FORGET_MOST_CUSTOMERS) {
-        printable_line(stderr, "churnd: forget: %u customers are too many for one tombstone; give at most %d at once",
-                       f->ids.count, FORGET_MOST_CUSTOMERS);
-        return false;
-    }
     return key_parse(pipeline->forget_settings.key, &f->key, message, sizeof message);
 }
 
 /* False with the reason in `err`. From the tombstone on all can be repeated. */
 static bool act(struct forget *f)
 {
-    const char *const *ids = (const char *const *)f->ids.items;
-    if (!forget_places_profiles(&f->profiles, f->pipeline, ids, f->ids.count)) {
+    if (!forget_places_profiles(&f->profiles, f->pipeline, &f->ids.known)) {
         (void)churn_fail(&f->err, CHURN_FATAL, "out of memory");
         return false;
     }
@@ -312,6 +305,10 @@ static int finish(struct forget *f, bool done)
                        "receipt names them: stop them, or wait, and give the command again",
                        ANSWER_MS / 1000);
     }
+    if (done && forget_receipt_held(&f->receipt) < f->ids.count) {
+        printable_line(stderr, "churnd: of %u of %u customers nothing was found to be erased: are the ids right?",
+                       f->ids.count - forget_receipt_held(&f->receipt), f->ids.count);
+    }
     if (f->kept.untold != NULL && json_object_array_length(f->kept.untold) > 0) {
         (void)fputs(
             "churnd: of some records in files it cannot be told whose they are: `cannot_be_told` in the receipt\n",
@@ -331,7 +328,10 @@ static int forget(struct forget *f)
                                          .until_ms = f->arguments->until_ms,
                                          .ends = &f->ends};
     f->err.size = sizeof f->err;
-    return can_forget(f) && audit_all(f) && forget_ends_ask(&f->ends, f->pipeline) ? finish(f, act(f)) : 1;
+    return can_forget(f) && forget_receipt_can(f->arguments->receipt) && audit_all(f) &&
+                   forget_ends_ask(&f->ends, f->pipeline)
+               ? finish(f, act(f))
+               : 1;
 }
 
 static void release(struct forget *f)

@@ -2,32 +2,22 @@
 
 #include "base/printable.h"
 #include "cli/commands.h"
+#include "event/event.h"
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
-#define MAX_CUSTOMER_ID 128 /* bytes */
-#define MAX_CUSTOMERS 1000  /* in one record of the store, which is written at once */
+#define BYTE_ORDER_MARK "\xef\xbb\xbf" /* as editors of spreadsheets begin a file with */
 
-static bool is_id(const char *id)
+static bool add(struct customer_ids *ids, churn_str id)
 {
-    size_t len = strlen(id);
-    for (size_t i = 0; i < len; i++) {
-        if ((unsigned char)id[i] < 0x20 || id[i] == 0x7f) {
-            return false;
-        }
-    }
-    return len > 0 && len <= MAX_CUSTOMER_ID;
-}
-
-static bool add(struct customer_ids *ids, const char *id)
-{
-    if (!is_id(id)) {
-        printable_line(stderr, "churnd: '%s' is no customer_id: that has 1 to %d bytes and no control character", id,
-                       MAX_CUSTOMER_ID);
+    if (!event_is_customer_id(id)) {
+        printable_line(stderr,
+                       "churnd: '%.*s' is no customer_id: that has 1 to %d bytes of UTF-8, and no control character",
+                       (int)id.len, id.ptr, EVENT_MAX_ID);
         return false;
     }
-    if (name_index_find(&ids->known, id, strlen(id)) >= 0) {
+    if (name_index_find(&ids->known, id.ptr, id.len) >= 0) {
         return true;
     }
     if (ids->count == ids->room) {
@@ -36,7 +26,7 @@ static bool add(struct customer_ids *ids, const char *id)
         ids->items = grown != NULL ? grown : ids->items;
         ids->room = grown != NULL ? room : ids->room;
     }
-    if (ids->count < ids->room && (ids->items[ids->count] = strdup(id)) != NULL) {
+    if (ids->count < ids->room && (ids->items[ids->count] = strndup(id.ptr, id.len)) != NULL) {
         ids->count++;
         if (name_index_add(&ids->known, ids->items[ids->count - 1]) >= 0) {
             return true;
@@ -46,16 +36,27 @@ static bool add(struct customer_ids *ids, const char *id)
     return false;
 }
 
+/* Without its end, and the mark that a text may begin with. */
+static churn_str id_of_line(const char *line, size_t len, bool first)
+{
+    size_t mark = first && len >= 3 && memcmp(line, BYTE_ORDER_MARK, 3) == 0 ? 3 : 0;
+    len -= len > mark && line[len - 1] == '\n';
+    len -= len > mark && line[len - 1] == '\r';
+    return (churn_str){.ptr = line + mark, .len = (uint32_t)(len - mark)};
+}
+
 static bool read_file(struct customer_ids *ids, const char *path)
 {
     char *line = NULL;
     size_t room = 0;
+    ssize_t len;
     FILE *in = fopen(path, "re");
-    bool ok = true;
+    bool ok = true, first = true;
     if (in != NULL) {
-        while (ok && getline(&line, &room, in) > 0) {
-            line[strcspn(line, "\r\n")] = '\0';
-            ok = *line == '\0' || add(ids, line);
+        while (ok && (len = getline(&line, &room, in)) > 0) {
+            churn_str id = id_of_line(line, (size_t)len, first);
+            ok = id.len == 0 || add(ids, id);
+            first = false;
         }
     }
     if (in == NULL || ferror(in) != 0) {
@@ -72,7 +73,7 @@ static bool read_file(struct customer_ids *ids, const char *path)
 bool customer_ids_read(struct customer_ids *ids, const struct arguments *arguments, const char *command)
 {
     for (unsigned i = 0; i < arguments->operand_count; i++) {
-        if (!add(ids, arguments->operands[i])) {
+        if (!add(ids, churn_text(arguments->operands[i]))) {
             return false;
         }
     }
@@ -82,11 +83,11 @@ bool customer_ids_read(struct customer_ids *ids, const struct arguments *argumen
     if (ids->count == 0) {
         (void)fprintf(stderr, "churnd: %s: whom? Name customers, or give --file FILE with one id a line\n", command);
     }
-    if (ids->count > MAX_CUSTOMERS) {
-        (void)fprintf(stderr, "churnd: forget: %u customers, and at most %d are possible at once; give them in parts\n",
-                      ids->count, MAX_CUSTOMERS);
+    if (ids->count > FORGET_MOST_CUSTOMERS) {
+        (void)fprintf(stderr, "churnd: %s: %u customers, and at most %d are possible at once; give them in parts\n",
+                      command, ids->count, FORGET_MOST_CUSTOMERS);
     }
-    return ids->count > 0 && ids->count <= MAX_CUSTOMERS;
+    return ids->count > 0 && ids->count <= FORGET_MOST_CUSTOMERS;
 }
 
 void customer_ids_free(struct customer_ids *ids)

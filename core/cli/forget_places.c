@@ -8,9 +8,13 @@
 #define AFTER_CUSTOMER '\t'
 #define DEDUP "dedup" /* the processor, and its own keys' name: ids stay, whether or not it still is in the file */
 
+/* A listing may name a key twice, and two sections may have the same keys. */
 static bool add(struct held_places *places, const char *section, unsigned customer, churn_str key)
 {
     struct held_place *place;
+    if (name_index_find(&places->known, key.ptr, key.len) >= 0) {
+        return true;
+    }
     if (places->count == places->room) {
         size_t room = places->room == 0 ? 16 : places->room * 2;
         struct held_place *grown = realloc(places->items, room * sizeof *grown);
@@ -28,20 +32,21 @@ static bool add(struct held_places *places, const char *section, unsigned custom
     memcpy(place->key, key.ptr, key.len);
     place->key[key.len] = '\0';
     places->count++;
-    return true;
+    return name_index_add_bytes(&places->known, place->key, key.len) >= 0;
 }
 
-bool forget_places_profiles(struct held_places *places, const struct pipeline *pipeline, const char *const *customers,
-                            unsigned count)
+bool forget_places_profiles(struct held_places *places, const struct pipeline *pipeline,
+                            const struct name_index *customers)
 {
-    for (unsigned i = 0; i < count; i++) {
+    for (uint32_t i = 0; i < customers->count; i++) {
+        const churn_str customer = {.ptr = customers->names[i], .len = customers->lens[i]};
         char text[STORE_KEY_SIZE];
         churn_str key = {.ptr = text};
-        key.len = store_keys_profile(pipeline->store_settings.key_prefix, churn_text(customers[i]), text);
+        key.len = store_keys_profile(pipeline->store_settings.key_prefix, customer, text);
         if (!add(places, pipeline->store.label, i, key)) {
             return false;
         }
-        key.len = salts_key(churn_text(customers[i]), text);
+        key.len = salts_key(customer, text);
         if (salts_wanted(pipeline) && !add(places, SALTS_SECTION, i, key)) {
             return false;
         }
@@ -52,38 +57,19 @@ bool forget_places_profiles(struct held_places *places, const struct pipeline *p
 struct listing {
     struct held_places *places;
     const char *section, *prefix;
-    const char *const *customers;
-    unsigned count;
+    const struct name_index *customers;
     bool failed;
 };
 
-static bool is_of(churn_str rest, const char *customer)
-{
-    size_t len = strlen(customer);
-    return rest.len >= len && memcmp(rest.ptr, customer, len) == 0 &&
-           (rest.len == len || rest.ptr[len] == AFTER_CUSTOMER);
-}
-
-static bool is_known(const struct held_places *places, churn_str key)
-{
-    for (size_t i = 0; i < places->count; i++) {
-        if (churn_equal((churn_str){.ptr = places->items[i].key, .len = places->items[i].len}, key)) {
-            return true;
-        }
-    }
-    return false;
-}
-
-/* A listing may name a key twice, and two sections may have the same keys. */
+/* No customer_id has a tab, so what a key has behind its prefix, up to one, is whose it is. */
 static int32_t take_key(void *ctx, churn_str key)
 {
     struct listing *listing = ctx;
-    uint32_t prefix = (uint32_t)strlen(listing->prefix);
-    const churn_str rest = {.ptr = key.ptr + prefix, .len = key.len - prefix};
-    for (unsigned i = 0; i < listing->count && !listing->failed; i++) {
-        if (is_of(rest, listing->customers[i]) && !is_known(listing->places, key)) {
-            listing->failed = !add(listing->places, listing->section, i, key);
-        }
+    const char *rest = key.ptr + strlen(listing->prefix), *end = key.ptr + key.len;
+    const char *tab = memchr(rest, AFTER_CUSTOMER, (size_t)(end - rest));
+    int32_t customer = name_index_find(listing->customers, rest, (size_t)((tab != NULL ? tab : end) - rest));
+    if (customer >= 0) {
+        listing->failed = !add(listing->places, listing->section, (unsigned)customer, key);
     }
     return listing->failed ? CHURN_FATAL : CHURN_OK;
 }
@@ -96,13 +82,12 @@ static int32_t list_keys(struct listing *listing, const churn_store_ops *ops, vo
 }
 
 int32_t forget_places_find(struct held_places *places, const struct pipeline *pipeline, void *session,
-                           const char *const *customers, unsigned count, churn_error *err)
+                           const struct name_index *customers, churn_error *err)
 {
     static const churn_str all = {.ptr = "", .len = 0};
     const churn_store_ops *ops = store_ops(&pipeline->store);
     char dedup[STORE_KEY_SIZE];
-    struct listing listing = {
-        .places = places, .section = DEDUP, .prefix = dedup, .customers = customers, .count = count};
+    struct listing listing = {.places = places, .section = DEDUP, .prefix = dedup, .customers = customers};
     int32_t result;
     (void)store_keys_own(DEDUP, pipeline->store_settings.key_prefix, all, dedup);
     result = list_keys(&listing, ops, session, err);
@@ -123,5 +108,6 @@ void forget_places_free(struct held_places *places)
         free(places->items[i].key);
     }
     free(places->items);
+    name_index_free(&places->known);
     *places = (struct held_places){0};
 }

@@ -2,6 +2,7 @@
 #ifndef FORGET_PLACES_H
 #define FORGET_PLACES_H
 
+#include "base/name_index.h"
 #include "pipeline/pipeline.h"
 
 struct held_place {
@@ -12,18 +13,19 @@ struct held_place {
 };
 
 struct held_places {
-    struct held_place *items;
+    struct held_place *items; /* each key once */
     size_t count, room;
+    struct name_index known;
 };
 
 /* Adds the keys of the customers' profiles, and of their salts, whether they exist or not. False when memory ran out.
  */
-bool forget_places_profiles(struct held_places *places, const struct pipeline *pipeline, const char *const *customers,
-                            unsigned count);
+bool forget_places_profiles(struct held_places *places, const struct pipeline *pipeline,
+                            const struct name_index *customers);
 /* Adds what the store has under keys that plugins of the pipeline say are theirs: "<theirs><customer>", and those that
  * go on behind it with a tab. */
 int32_t forget_places_find(struct held_places *places, const struct pipeline *pipeline, void *session,
-                           const char *const *customers, unsigned count, churn_error *err);
+                           const struct name_index *customers, churn_error *err);
 void forget_places_free(struct held_places *places);
 
 #endif

@@ -198,11 +198,44 @@ static struct json_object *make(const struct forget_receipt *receipt)
     return object;
 }
 
+unsigned forget_receipt_held(const struct forget_receipt *receipt)
+{
+    struct json_object *list = erased(receipt);
+    struct name_index seen = {0};
+    unsigned held;
+    for (size_t i = 0; i < json_object_array_length(list); i++) {
+        struct json_object *place = json_object_array_get_idx(list, i);
+        (void)name_index_add(&seen, json_object_get_string(json_object_object_get(place, "customer")));
+    }
+    held = seen.count;
+    name_index_free(&seen);
+    (void)json_object_put(list);
+    return held;
+}
+
+static int make_file(const char *path)
+{
+    return open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+}
+
+bool forget_receipt_can(const char *path)
+{
+    int fd = path != NULL ? make_file(path) : STDOUT_FILENO;
+    if (fd < 0) {
+        printable_line(stderr, "churnd: the receipt %s cannot be written: %s; nobody is forgotten", path,
+                       strerror(errno));
+    } else if (path != NULL) {
+        (void)close(fd);
+        (void)unlink(path);
+    }
+    return fd >= 0;
+}
+
 bool forget_receipt_write(const struct forget_receipt *receipt, const char *path)
 {
     struct json_object *object = make(receipt);
     const char *text = json_object_to_json_string_ext(object, JSON_C_TO_STRING_PRETTY | JSON_C_TO_STRING_NOSLASHESCAPE);
-    int fd = path != NULL ? open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600) : STDOUT_FILENO;
+    int fd = path != NULL ? make_file(path) : STDOUT_FILENO;
     FILE *out = path == NULL ? stdout : fd >= 0 ? fdopen(fd, "w") : NULL;
     bool ok = out != NULL && fprintf(out, "%s\n", text) >= 0 && fflush(out) == 0;
     int error = errno;

@@ -37,6 +37,10 @@ void forget_receipt_add(struct forget_receipt *receipt, const struct held_place 
 /* One more record, to the receipt that `ctx` is; as kept_record_fn. */
 void forget_receipt_add_kept(void *ctx, const struct kept_record *record);
 void forget_receipt_free(struct forget_receipt *receipt);
+/* How many of the customers anything was erased of. */
+unsigned forget_receipt_held(const struct forget_receipt *receipt);
+/* Whether it can be written to `path`, as below. False, with a message. */
+bool forget_receipt_can(const char *path);
 /* To a new file, only its owner's, or to standard output where `path` is NULL. False, with a message. */
 bool forget_receipt_write(const struct forget_receipt *receipt, const char *path);
 /* What this program does not erase: the places that the pipeline reads and writes, but for its store and what can be

@@ -6,8 +6,6 @@
 #include "cli/forget_ends.h"
 #include "profile/tombstones.h"
 
-#define FORGET_MOST_CUSTOMERS 10000 /* in one tombstone, which is one record of the topic */
-
 struct tombstone_order {
     struct pipeline *pipeline;
     const struct customer_ids *ids;

@@ -66,12 +66,11 @@ static int32_t take_fields(void *ctx, churn_str key, const churn_pair *fields, u
 
 static int32_t look_in_store(struct where *w, void *session, churn_error *err)
 {
-    const char *const *customers = (const char *const *)w->ids.items;
-    int32_t result = CHURN_OK;
-    if (!forget_places_profiles(&w->places, w->pipeline, customers, w->ids.count)) {
+    int32_t result;
+    if (!forget_places_profiles(&w->places, w->pipeline, &w->ids.known)) {
         return churn_fail(err, CHURN_FATAL, "out of memory");
     }
-    result = forget_places_find(&w->places, w->pipeline, session, customers, w->ids.count, err);
+    result = forget_places_find(&w->places, w->pipeline, session, &w->ids.known, err);
     for (size_t i = 0; i < w->places.count && result == CHURN_OK; i++) {
         const churn_str key = {.ptr = w->places.items[i].key, .len = w->places.items[i].len};
         w->place = &w->places.items[i];

@@ -136,6 +136,11 @@ static bool has_control(churn_str text)
     return false;
 }
 
+bool event_is_customer_id(churn_str text)
+{
+    return text.len >= 1 && text.len <= EVENT_MAX_ID && !has_control(text) && json_is_utf8(text);
+}
+
 /* The length of the first `max` bytes of a UTF-8 text, no character cut in two. */
 static int clipped(churn_str text, uint32_t max)
 {

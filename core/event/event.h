@@ -53,6 +53,9 @@ struct event_decoder;
 struct event_decoder *event_decoder_new(const struct catalog *catalog);
 void event_decoder_free(struct event_decoder *decoder);
 
+/* Whether an event can have it: its length, UTF-8, no control character. */
+bool event_is_customer_id(churn_str text);
+
 /* Decodes `len` bytes with JSON_SCAN_PADDING readable bytes behind them, the first of which is NUL. The event's type
  * with *event set (but for its source position), valid until the decoder's next call and as long as the bytes; or NULL
  * with *reject set. */

@@ -327,6 +327,11 @@ json_result json_scan(json_scanner *scanner, const char *json, size_t len)
     return scan_document(scanner, document, std::string_view(json, len));
 }
 
+bool json_is_utf8(churn_str text)
+{
+    return simdjson::validate_utf8(text.ptr, text.len);
+}
+
 json_result json_members(json_scanner *scanner, churn_str json, json_member_fn fn, void *ctx)
 {
     ondemand::document document;

@@ -52,6 +52,8 @@ const struct json_token *json_scan_data(const struct json_scanner *scanner, uint
 typedef void (*json_member_fn)(void *ctx, churn_str name, churn_str value);
 enum json_result json_members(struct json_scanner *scanner, churn_str json, json_member_fn fn, void *ctx);
 
+bool json_is_utf8(churn_str text);
+
 #ifdef __cplusplus
 }
 #endif

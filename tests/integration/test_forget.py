@@ -369,6 +369,40 @@ def test_rights_and_a_topic_that_expires(shop):
     assert held(shop, GONE) == [] and events_of(shop, OTHER) == 3 and policy(shop) == "compact"
 
 
+def test_ids_that_look_like_others(shop):
+    """A forgotten customer's places are his alone, whatever his id means to Redis, C or a file; ten thousand at once."""
+    gone = ["*", "a?", "a[b]", "a\\", "a", "a b", "\u00e9"]
+    stay = ["ab", "ac", "aa", "A", "a  b", "\u00e8", "ab*"]
+    shop.kafka.produce(shop.topic, [event for c in gone + stay for event in (order(c), broken(c))])
+    shop.kafka.produce(shop.topic, [broken("a\0b")])
+    letters = shop.folder / "letters.jsonl"
+    shop.config = configure(
+        shop,
+        "files",
+        lambda settings: settings.update(
+            dead_letters={"plugin": "file", "name": "dead_letters", "path": str(letters)},
+            forget={"key": KEY, "topic": shop.ledger},
+        ),
+    )
+    read_on(shop)
+    before = shop.redis.hashes("profile:")
+    assert set(before) == {*gone, *stay} and len(lines_of(letters)) == 15
+    ids = shop.folder / "ids"
+    many = [*gone, *(f"nobody_{number}" for number in range(10_000 - len(gone)))]
+    ids.write_text("\ufeff" + "\r\n".join(many), newline="")
+    process = run(shop, "forget", "--file", ids)
+    receipt = json.loads(process.out)
+    assert receipt["complete"] and receipt["customers"] == many
+    assert f"of {10_000 - len(gone)} of 10000 customers nothing was found" in process.err, process.err
+    assert shop.redis.hashes("profile:") == {customer: before[customer] for customer in stay}
+    dedup = [key.decode().split("\t")[0] for key in shop.redis.client.keys("churnd:dedup:*")]
+    assert sorted(dedup) == sorted(f"churnd:dedup:profile:{customer}" for customer in stay)
+    kept = [json.loads(line["value"])["customer_id"] for line in lines_of(letters) if "value" in line]
+    assert sorted(kept) == sorted([*stay, "a\0b"])
+    again = read_again(shop, "again")
+    assert set(shop.redis.hashes("profile:")) == set(stay) and "forgotten 14" in again.out, again.out
+
+
 def test_where_a_customer_is_held(shop):
     shop.kafka.produce(shop.topic, [order(GONE)])
     read_on(shop)
@@ -388,16 +422,21 @@ def test_who_cannot_be_forgotten(tmp_path):
         "dead_letters": {"plugin": "file", "path": str(tmp_path / "letters")},
         "store": {"plugin": "lmdb", "path": str(tmp_path / "db")},
     }
-    config = tmp_path / "p.yaml"
+    config, odd, empty = tmp_path / "p.yaml", tmp_path / "odd", tmp_path / "empty"
     config.write_text(yaml.safe_dump(settings))
+    odd.write_bytes(b"some\0one\n")
+    empty.write_bytes(b"\xef\xbb\xbf\r\n")
     for arguments, words in (
         ([], "whom?"),
         (["a\nb"], "is no customer_id"),
         (["x" * 129], "is no customer_id"),
+        (["\udcff"], "is no customer_id"),
+        (["--file", odd], "is no customer_id"),
+        (["--file", empty], "whom?"),
         (["--file", tmp_path / "none"], "cannot be read"),
         (["someone"], "has no section `forget:`"),
     ):
-        run = run_churnd("forget", *map(str, arguments), "-c", str(config))
+        run = run_churnd("forget", *arguments, "-c", str(config))
         assert run.returncode == 1 and words in run.stderr, (arguments, run.stderr)
     for key, words in (("", "it is needed for the hashes"), ("abc", "forget: key:")):
         config.write_text(yaml.safe_dump({**settings, "forget": {"key": key}}))
@@ -430,6 +469,8 @@ def test_a_file_and_an_embedded_store(tmp_path):
     add(*[order(c) for c in (GONE, OTHER) for _ in range(4)])
     run_churnd("run", "--until-end", "-c", config, env=state, check=0)
     assert (total(GONE), total(OTHER)) == (4, 4)
+    refused = run_churnd("forget", GONE, "--receipt", tmp_path / "none" / "receipt", "-c", config, check=1)
+    assert "cannot be written: No such file or directory; nobody is forgotten" in refused.stderr
     run_churnd("forget", "--file", ids, "--until", "2026-03-07", "--receipt", receipt, "-c", config, check=0)
     assert receipt.stat().st_mode & 0o777 == 0o600 and json.loads(receipt.read_text())["complete"]
     assert json.loads(receipt.read_text())["until"] == "2026-03-07T00:00:00.000Z"

@@ -174,12 +174,12 @@ def embedded(folder, **sections):
 
 def test_too_many_at_once(tmp_path):
     config, ids = embedded(tmp_path), tmp_path / "ids"
-    ids.write_text("".join(f"c{number}\n" for number in range(1001)))
+    ids.write_text("".join(f"c{number}\n" for number in range(10001)))
     refused = run_churnd("forget", "--file", ids, "-c", config, check=1)
-    assert "1001 customers, and at most 1000 are possible at once; give them in parts" in refused.stderr
-    ids.write_text("".join(f"c{number}\n" for number in range(1000)))
+    assert "10001 customers, and at most 10000 are possible at once; give them in parts" in refused.stderr
+    ids.write_text("".join(f"c{number}\n" for number in range(10000)))
     receipt = json.loads(run_churnd("forget", "--file", ids, "-c", config, check=0).stdout)
-    assert receipt["tombstone"] == 1 and len(receipt["customers"]) == 1000
+    assert receipt["tombstone"] == 1 and len(receipt["customers"]) == 10000
 
 
 def test_acts_are_audited(tmp_path):
