@@ -167,7 +167,6 @@ struct worker_forgetting {
     int64_t known;        /* -1: none, not even that there are none */
     bool told;            /* … and nothing of before is left anywhere */
     struct stray *strays; /* of strays.c */
-    int64_t doubt_ms; /* since when the store has less than it acknowledged, perhaps by an erasure; 0: it does not */
 };
 
 struct worker {

@@ -134,6 +134,7 @@ struct delta *window_delta(struct window *window, struct customer *customer, con
     delta->event_count = delta->skipped = 0;
     delta->state = DELTA_FOLDED;
     delta->has_late = false;
+    delta->doubt_ms = 0;
     fields_clear(&delta->fields);
     window->deltas[window->delta_count++] = delta;
     customer->filling = delta;

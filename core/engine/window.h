@@ -59,7 +59,8 @@ struct delta {
     uint32_t event_count;
     uint32_t skipped; /* of these, events that are `counted` */
     enum delta_state state;
-    bool has_late; /* only the stored profile can tell which of its events count */
+    bool has_late;    /* only the stored profile can tell which of its events count */
+    int64_t doubt_ms; /* since when the store has less than it acknowledged, perhaps by an erasure; 0: it does not */
     struct fields fields;
 };
 

@@ -174,7 +174,6 @@ static bool adopt(struct worker *worker, int64_t known)
         return false;
     }
     worker->forgetting.known = known;
-    worker->forgetting.doubt_ms = 0;
     worker->forgetting.told = false;
     return true;
 }

@@ -254,20 +254,20 @@ static bool refuse_profile(struct worker *worker, struct window *window, struct 
 
 /* Whether what the store has instead of what was expected comes, or may come, of an erasure: then the put waits, until
  * it is told which tombstones there are, and until a profile of before is erased. */
-static bool waits_for_erasure(struct worker *worker, const struct customer *customer, const churn_put_reply *reply,
-                              bool *ret_ok)
+static bool waits_for_erasure(struct worker *worker, struct delta *delta, const churn_put_reply *reply, bool *ret_ok)
 {
+    const struct customer *customer = delta->customer;
     struct forgetting *forgetting = worker->pipeline->forgetting;
     const churn_str id = {.ptr = customer->id, .len = customer->id_len};
     enum forgetting_base base = forgetting_judge(forgetting, id, reply->fields, reply->count);
     bool doubtful = forgetting != NULL && (base != FORGETTING_BASE_GOOD || reply->version < customer->profile->version);
-    if (doubtful && worker->forgetting.doubt_ms == 0) {
-        worker->forgetting.doubt_ms = clock_monotonic_ms();
+    if (doubtful && delta->doubt_ms == 0) {
+        delta->doubt_ms = clock_monotonic_ms();
     }
-    if (doubtful && !forgetting_looked_since(forgetting, worker->forgetting.doubt_ms)) {
+    if (doubtful && !forgetting_looked_since(forgetting, delta->doubt_ms)) {
         return true;
     }
-    worker->forgetting.doubt_ms = 0;
+    delta->doubt_ms = 0;
     if (base == FORGETTING_BASE_OLD) {
         *ret_ok = forgetting_erase(forgetting, id) || out_of_memory(worker);
         return true;
@@ -283,7 +283,7 @@ static bool resolve_conflict(struct worker *worker, struct window *window, struc
     struct profile *stored;
     struct reject reject;
     bool ok = true;
-    if (reply->result == CHURN_CONFLICT && waits_for_erasure(worker, customer, reply, &ok)) {
+    if (reply->result == CHURN_CONFLICT && waits_for_erasure(worker, delta, reply, &ok)) {
         put_later(worker, delta);
         return ok;
     }
