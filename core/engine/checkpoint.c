@@ -135,15 +135,23 @@ static churn_str fingerprint_of(struct worker *worker, uint32_t part, int64_t of
     return (churn_str){.ptr = text, .len = known ? (uint32_t)strnlen(text, CHURN_FINGERPRINT_SIZE) : 0};
 }
 
+/* Not while what they left is still being read again; and less where this worker has counted more, and knows fewer. */
+static int64_t forgotten_next(const struct worker *worker, const struct partition *p)
+{
+    int64_t known = worker->forgetting.known, stored = p->stored.forgotten;
+    if (known > stored) {
+        return p->putting >= p->stored.offset ? known : stored;
+    }
+    return worker->pipeline->forgetting != NULL && p->putting > p->stored.offset ? known : stored;
+}
+
 struct checkpoint checkpoint_next(const struct worker *worker, const struct partition *p)
 {
     struct checkpoint next = p->stored;
     int64_t answered = checkpoint_answered(&p->stored);
     int64_t come = worker->pipeline->profiles_only ? p->owned : p->putting;
     next.version++;
-    if (p->putting >= next.offset && worker->forgetting.known > next.forgotten) {
-        next.forgotten = worker->forgetting.known; /* not while what they left is still being read again */
-    }
+    next.forgotten = forgotten_next(worker, p);
     if (p->putting > next.offset) {
         next.offset = p->putting;
         next.last = p->putting_last.offset >= 0 ? p->putting_last : next.last;

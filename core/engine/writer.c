@@ -142,9 +142,11 @@ static bool put(struct worker *worker, struct window *window, uint32_t index)
     churn_error err = {.size = sizeof err};
     int32_t result;
     char tombstone[TOMBSTONE_ID_SIZE];
-    bool settled = true, begun = forgetting_find(worker->pipeline->forgetting, id, tombstone, &settled);
+    struct forgetting *forgetting = worker->pipeline->forgetting;
+    bool settled = true, begun = forgetting_find(forgetting, id, tombstone, &settled);
     churn_put put = {.size = sizeof put, .id = index, .ttl_ms = worker->pipeline->store_settings.ttl_ms};
-    if (!settled || forgetting_lapsed(worker->pipeline->forgetting)) {
+    /* A tombstone that the worker has not adopted may cover what it has merged, however long ago it was seen. */
+    if (!settled || forgetting_lapsed(forgetting) || forgetting_known(forgetting) != worker->forgetting.known) {
         put_later(worker, delta);
         return true;
     }

@@ -1,4 +1,5 @@
 /* Where reading begins, and that no offset is committed before the store has what lies below it for good. */
+#include "core/engine/checkpoint.h"
 #include "core/engine/handover.h"
 #include "core/engine/lag.h"
 #include "core/engine/partition_lag.h"
@@ -479,6 +480,38 @@ static void test_conflicts(void)
     CU_ASSERT(worker.session.went_back);
     rounds_step(&worker, true);
     check_trace("put 60; ", "a store that went back: nothing is put, nothing committed");
+    close_worker();
+}
+
+/* How many tombstones were known to whoever counted what lies below, at least: what a worker adds that knows fewer, as
+ * one that has not looked since, makes that fewer. */
+static void test_a_checkpoint_says_who_was_forgotten(void)
+{
+    open_worker(20);
+    begin_at(20);
+    pipeline.forgetting = (void *)&store; /* nobody looks into it */
+    partition_at(&worker, 0)->stored.forgotten = 5;
+    worker.forgetting.known = 6;
+    finish(19); /* read again, and not through yet */
+    CU_ASSERT_EQUAL(checkpoint_next(&worker, partition_at(&worker, 0)).forgotten, 5);
+    finish(30);
+    rounds_step(&worker, true);
+    take_answers();
+    rounds_step(&worker, true);
+    check_trace("put 30 forgotten=6; flush; commit 30; ", "one more");
+    worker.forgetting.known = 4;
+    finish(40);
+    rounds_step(&worker, true);
+    take_answers();
+    rounds_step(&worker, true);
+    check_trace("put 40 forgotten=4; flush; commit 40; ", "fewer");
+    pipeline.forgetting = NULL;
+    worker.forgetting.known = 0;
+    finish(50);
+    rounds_step(&worker, true);
+    take_answers();
+    rounds_step(&worker, true);
+    check_trace("put 50; flush; commit 50; ", "a pipeline that forgets nobody");
     close_worker();
 }
 
@@ -1362,6 +1395,7 @@ int main(void)
                            TEST(test_a_commit_that_is_durable_when_it_is_asked_again),
                            TEST(test_a_refused_commit_is_told_again),
                            TEST(test_a_checkpoint_without_an_answer),
+                           TEST(test_a_checkpoint_says_who_was_forgotten),
                            TEST(test_a_checkpoint_that_is_refused),
                            TEST(test_state_is_stored_first),
                            TEST(test_state_without_a_store),

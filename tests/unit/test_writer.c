@@ -249,6 +249,17 @@ static struct instance instance_of_store = {.self = &store}, instance_of_source;
 static struct loaded loaded_reading = {.plugin = {.ops = &reading_ops, .kind = CHURN_KIND_STORE}, .path = "/fake.so"};
 static struct section letters = {.input = CHURN_RECORD_DEAD_LETTER, .label = "dead_letters"};
 
+/* ---- how many tombstones are known, as far as the writer asks ---- */
+
+static int64_t tombstones;
+
+int64_t __wrap_forgetting_known(const struct forgetting *forgetting);
+int64_t __wrap_forgetting_known(const struct forgetting *forgetting)
+{
+    (void)forgetting;
+    return tombstones;
+}
+
 /* ---- a worker without its thread ---- */
 
 static void make_counters(void)
@@ -843,6 +854,27 @@ static void test_no_session_when_a_window_begins(void)
     window = begin("a@2 b@3 c@4"); /* the rest is merged all the same */
     check_trace("put 0 profile:a v1 n=2 m=3; put 1 profile:b v1 n=2 m=4; close; ", "lost while beginning");
     check_states(window, "mmm", "merged");
+    close_worker();
+}
+
+/* What was merged before the worker has adopted a tombstone may be covered by it: nothing of it is put, however long
+ * the worker was held up since. */
+static void test_nothing_is_put_without_the_newest_tombstones(void)
+{
+    struct window *window;
+    open_worker();
+    tombstones = 1;
+    window = begin("a@0 b@1");
+    check_trace("", "nothing is put");
+    check_states(window, "mm", "merged");
+    worker.writer.retry_ms = 1;
+    step(window);
+    check_trace("poll 0; ", "later neither");
+    worker.forgetting.known = 1;
+    worker.writer.retry_ms = 1;
+    step(window);
+    check_trace("put 0 profile:a v0 n=1 m=1; put 1 profile:b v0 n=1 m=2; poll 0; ", "adopted");
+    tombstones = 0;
     close_worker();
 }
 
@@ -1467,6 +1499,7 @@ int main(void)
         TEST(test_checkpoints_are_answered_in_between),
         TEST(test_a_session_that_is_lost),
         TEST(test_no_session_when_a_window_begins),
+        TEST(test_nothing_is_put_without_the_newest_tombstones),
         TEST(test_a_write_that_is_refused),
         TEST(test_a_store_that_never_can),
         TEST(test_a_poll_that_fails),
