@@ -4,6 +4,9 @@
 
 #include "engine/state.h"
 
+/* A pipeline without `forget:` would count again what others have erased of the same profiles; so it does not begin
+ * where somebody was forgotten. CHURN_OK; CHURN_RETRY: the store does not answer; CHURN_FATAL: the worker failed. */
+int32_t passing_over_begin(struct worker *worker);
 /* Whether an event of the customer, at the record's place, was forgotten with him. */
 bool passing_over_covers(const struct worker *worker, const churn_record *record, churn_str customer, uint32_t part,
                          int64_t time_ms);

@@ -3,6 +3,7 @@
 #include "engine/checkpoint.h"
 #include "engine/forgetting.h"
 #include "engine/partitions.h"
+#include "engine/passing_over.h"
 #include "engine/proof.h"
 #include "engine/reach.h"
 #include "engine/redrive_scope.h"
@@ -355,7 +356,10 @@ static int32_t look_up(struct worker *worker, uint32_t part)
     struct partition *p = partition_at(worker, part);
     int64_t start = NOTHING, low = 0;
     bool replays = is_to_replay(worker, p);
-    int32_t result = worker_has_store(worker) ? checkpoint_load(worker, part) : CHURN_OK;
+    int32_t result = worker_has_store(worker) ? passing_over_begin(worker) : CHURN_OK;
+    if (result == CHURN_OK && worker_has_store(worker)) {
+        result = checkpoint_load(worker, part);
+    }
     if (result == CHURN_OK && worker_has_store(worker) && worker->pipeline->redrive == NULL) {
         result = reach_load(worker, part);
     }

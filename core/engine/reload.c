@@ -59,6 +59,18 @@ static bool check_audit(const struct pipeline *now, struct pipeline *next)
     return ok;
 }
 
+/* With another key, or none, whoever was forgotten would count again. */
+static bool check_forget(const struct pipeline *now, struct pipeline *next)
+{
+    const char *was = now->forget_settings.key;
+    bool ok = was == NULL || is_same(was, next->forget_settings.key);
+    if (!ok) {
+        config_error(&next->config, config_get(&next->config.root, "forget"), "forget: it was another key, and %s",
+                     restart);
+    }
+    return ok;
+}
+
 static bool check_process(const struct pipeline *now, struct pipeline *next)
 {
     const struct pipeline_settings *was = &now->settings, *is = &next->settings;
@@ -98,6 +110,7 @@ static bool check_fixed(const struct pipeline *now, struct pipeline *next)
     }
     ok = check_process(now, next) && ok;
     ok = check_audit(now, next) && ok;
+    ok = check_forget(now, next) && ok;
     ok = check_listener(config, "listen", was->listen, is->listen) && ok;
     ok = check_listener(config, "cert_file", was->cert_file, is->cert_file) && ok;
     return check_listener(config, "key_file", was->key_file, is->key_file) && ok;

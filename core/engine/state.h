@@ -166,6 +166,7 @@ struct worker_writer {
 struct worker_forgetting {
     int64_t known;        /* -1: none, not even that there are none */
     bool told;            /* … and nothing of before is left anywhere */
+    bool none;            /* without `forget:`: nobody of these profiles was forgotten when it began */
     struct stray *strays; /* of strays.c */
 };
 

@@ -133,6 +133,23 @@ int32_t tombstone_log_is_whole(const struct tombstone_log *log, bool *ret_whole,
     return result;
 }
 
+static int32_t look_for_any(void *ctx, churn_str key, const churn_pair *fields, uint32_t count)
+{
+    bool *found = ctx;
+    (void)key;
+    (void)fields;
+    *found = count > 0;
+    return CHURN_OK;
+}
+
+int32_t tombstone_log_began(const struct tombstone_log *log, bool *ret_began, churn_error *err)
+{
+    char name[STORE_KEY_SIZE];
+    const churn_str key = {.ptr = name, .len = key_of(log, 1, name)};
+    *ret_began = false;
+    return log->ops->get(log->session, key, look_for_any, ret_began, err);
+}
+
 /* ---- adding ---- */
 
 int32_t tombstone_log_put(const struct tombstone_log *log, const churn_pair *fields, uint32_t count, churn_error *err)

@@ -20,6 +20,8 @@ struct tombstone_log {
 int32_t tombstone_log_read(const struct tombstone_log *log, churn_error *err);
 /* Whether the store still has the newest known one. */
 int32_t tombstone_log_is_whole(const struct tombstone_log *log, bool *ret_whole, churn_error *err);
+/* Whether anybody was ever forgotten, by whatever key: for who does not read it. */
+int32_t tombstone_log_began(const struct tombstone_log *log, bool *ret_began, churn_error *err);
 /* Adds a record, once it is known up to its end. CHURN_CONFLICT: somebody else has added one; read on. */
 int32_t tombstone_log_put(const struct tombstone_log *log, const churn_pair *fields, uint32_t count, churn_error *err);
 /* Adds those that the log lacks, in their order; to be called once it was read. *ret_added: how many. */

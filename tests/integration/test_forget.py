@@ -3,6 +3,7 @@
 import itertools
 import json
 import re
+import signal
 import subprocess
 
 import confluent_kafka
@@ -367,6 +368,30 @@ def test_rights_and_a_topic_that_expires(shop):
     assert forget(shop, GONE)["complete"]
     live.terminate()
     assert held(shop, GONE) == [] and events_of(shop, OTHER) == 3 and policy(shop) == "compact"
+
+
+def test_who_does_not_know_of_it_counts_nothing(shop):
+    """A file of before `forget:` beside one with it, and one that a reload brings."""
+    shop.kafka.produce(shop.topic, [order(c) for c in (GONE, OTHER) for _ in range(3)])
+    live = shop.churnd("-c", shop.config)
+    wait_for("the events", lambda: events_of(shop, GONE) == events_of(shop, OTHER) == 3, 60)
+    assert forget(shop, GONE)["complete"]
+    old = configure(shop, "old", lambda settings: settings.pop("forget"))
+    for command in (["run", "--until-end", "--replay-from", "beginning"], ["rebuild", "--into", "rebuilt:"]):
+        refused = run(shop, *command, group="old", status=1, config=old)
+        assert "customers of `profile:` were forgotten, and this pipeline has no `forget:`" in refused.err, refused.err
+    assert held(shop, GONE) == [] and shop.redis.hashes("rebuilt:") == {}
+
+    for change, times in (
+        (lambda settings: settings["forget"].update(key="7d" * 32), 1),
+        (lambda settings: settings.pop("forget"), 2),
+    ):
+        configure(shop, "consumer", change)
+        live.send(signal.SIGHUP)
+        wait_for("the refusal", lambda times=times: live.err.count("forget: it was another key, and it stays") == times)
+    shop.kafka.produce(shop.topic, [order(GONE, day=1)])
+    wait_for("the new event", lambda: events_of(shop, GONE) == 1, 60)
+    live.terminate()
 
 
 def test_ids_that_look_like_others(shop):

@@ -360,6 +360,27 @@ static void test_a_source_that_does_not_know_yet(void)
     close_here();
 }
 
+/* Asked once, before the first checkpoint, of the rebuilt pipeline's profiles too. */
+static void test_profiles_whose_customers_were_forgotten(void)
+{
+    for (unsigned i = 0; i < 2; i++) {
+        open_here(20);
+        (void)snprintf(pipeline.rebuilt, sizeof pipeline.rebuilt, "old:");
+        worker.forgetting.none = false;
+        store.mark_name = i == 0 ? NULL : "id";
+        store.mark = "x";
+        assign(20, 0);
+        CU_ASSERT(placing_step(&worker) == (i == 0) && worker.failed == (i == 1));
+        check_contains(trace, i == 0 ? "get churnd:forgotten:profile:/1; get churnd:forgotten:old:/1; get" : "/1; ",
+                       "what is asked");
+        CU_ASSERT(worker.forgetting.none == (i == 0));
+        if (i == 1) {
+            check_contains(worker.failure, "this pipeline has no `forget:`", "why");
+        }
+        close_here();
+    }
+}
+
 /* The store has one thing to do at a time: a partition that comes while checkpoints are put waits for that. */
 static void test_a_partition_that_comes_in_a_round(void)
 {
@@ -1286,6 +1307,7 @@ int main(void)
         TEST(test_bounds_that_are_not_known),
         TEST(test_seeks),
         TEST(test_a_source_that_does_not_know_yet),
+        TEST(test_profiles_whose_customers_were_forgotten),
         TEST(test_a_partition_that_comes_in_a_round),
         TEST(test_seeking_back),
         TEST(test_a_replay_from_a_time),

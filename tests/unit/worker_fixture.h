@@ -370,6 +370,7 @@ static void open_worker(int64_t checkpoint)
     pipeline.store_instance = &instance_of_store;
     worker = (struct worker){.pipeline = &pipeline,
                              .source = &instance_of_source,
+                             .forgetting = {.none = true},
                              .session = {.checkpoints = &rounds_session_user, .profiles = &writer_session_user}};
     shown_open(&worker);
     worker.counters.rewinds = metrics_counter(pipeline.metrics, &worker, "rewinds");
