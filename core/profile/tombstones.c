@@ -130,6 +130,7 @@ static bool is_of_key(const struct tombstones *set, const struct tombstone *ston
 
 int32_t tombstones_add(struct tombstones *set, const churn_pair *fields, uint32_t count, int64_t now_ms)
 {
+    const size_t customers = set->customer_count;
     struct tombstone *stone;
     bool good = true;
     if (set->count == set->room) {
@@ -159,13 +160,15 @@ int32_t tombstones_add(struct tombstones *set, const churn_pair *fields, uint32_
         free(stone);
         return CHURN_CONFLICT;
     }
-    set->items[set->count++] = stone;
     for (uint32_t i = 0; i < stone->field_count; i++) {
         churn_str hex;
         if (begins(stone->fields[i].name, TOMBSTONE_CUSTOMER, &hex) && !add_customer(set, stone, hex)) {
+            set->customer_count = customers; /* a part of it would forget a part of them */
+            free(stone);
             return CHURN_FATAL;
         }
     }
+    set->items[set->count++] = stone;
     return CHURN_OK;
 }
 
