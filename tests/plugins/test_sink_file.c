@@ -645,6 +645,40 @@ static void test_a_part_that_cannot_be_opened_is_named(void)
     (void)unlink(path);
 }
 
+/* Of the file's folder and those above it. */
+static void allow_listing(mode_t mode)
+{
+    static const char *const names[] = {"", "/a", "/a/b"};
+    for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
+        char name[300];
+        (void)snprintf(name, sizeof name, "%s%s", folder, names[i]);
+        CU_ASSERT_EQUAL_FATAL(chmod(name, mode), 0);
+    }
+}
+
+/* The file can be reached by its name, what lies beside it cannot be found. */
+static void test_a_folder_that_cannot_be_listed_is_named(void)
+{
+    uid_t self = geteuid();
+    char part[300];
+    struct seen seen = {.doomed = "{\"customer_id\":\"a\""};
+    end(start("auto", "true"));
+    write_file(path, LINE_A "\n");
+    (void)snprintf(part, sizeof part, "%s.1", path);
+    write_file(part, LINE_A "\n");
+    CU_ASSERT_EQUAL_FATAL(chmod(path, 0666), 0);
+    allow_listing(0311);
+    CU_ASSERT_EQUAL_FATAL(self == 0 ? seteuid(65534) : 0, 0); /* root may list any */
+    CU_ASSERT_EQUAL(search(&seen), CHURN_OK);
+    CU_ASSERT_EQUAL_FATAL(seteuid(self), 0);
+    allow_listing(0700);
+    CU_ASSERT_EQUAL(seen.erased, 1);
+    CU_ASSERT_EQUAL(seen.unreadable, 1);
+    CU_ASSERT_STRING_EQUAL(seen.places[0], path);
+    (void)unlink(part);
+    (void)unlink(path);
+}
+
 static void test_erasing_while_workers_write(void)
 {
     pthread_t threads[3];
@@ -703,6 +737,7 @@ int main(void)
                            TEST(test_a_half_erased_line_is_erased),
                            TEST(test_others_who_change_the_file),
                            TEST(test_a_part_that_cannot_be_opened_is_named),
+                           TEST(test_a_folder_that_cannot_be_listed_is_named),
                            TEST(test_erasing_while_workers_write),
                            CU_TEST_INFO_NULL};
     char command[64];

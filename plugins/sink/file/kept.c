@@ -353,6 +353,14 @@ static int32_t search_neighbour(struct search *s, const char *folder, const char
     return is_like(name, base) ? tell(s, path, "it may be a copy of the file that somebody made") : CHURN_OK;
 }
 
+static int32_t tell_unlisted(const struct search *s, const char *path)
+{
+    char why[256];
+    (void)snprintf(why, sizeof why, "its folder cannot be listed, so what was rotated away from it is not found: %s%s",
+                   strerror(errno), own_file_hint(errno));
+    return tell(s, path, why);
+}
+
 static int32_t search_neighbours(struct search *s, const char *path)
 {
     char folder[PATH_MAX];
@@ -362,6 +370,9 @@ static int32_t search_neighbours(struct search *s, const char *path)
     DIR *dir;
     (void)snprintf(folder, sizeof folder, "%.*s", (int)(base - path), path);
     dir = opendir(*folder != '\0' ? folder : ".");
+    if (dir == NULL && errno != ENOENT && errno != ENOTDIR) {
+        return tell_unlisted(s, path);
+    }
     while (dir != NULL && result == CHURN_OK && (entry = readdir(dir)) != NULL) {
         result = search_neighbour(s, folder, entry->d_name, base);
     }
