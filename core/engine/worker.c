@@ -259,7 +259,7 @@ struct worker *worker_new(struct pipeline *pipeline, unsigned number)
     worker->number = number;
     atomic_init(&worker->signs.waiting, -1);
     atomic_init(&worker->signs.behind_since_ms, -1);
-    worker->forgetting.known = -1;
+    worker->forgetting.known = pipeline->forgetting != NULL ? -1 : 0; /* there are none: nothing is given up for them */
     worker->session.checkpoints = &rounds_session_user;
     worker->session.profiles = &writer_session_user;
     journal_sit(pipeline->journal, number, &worker->seat);

@@ -65,6 +65,20 @@ def test_the_documented_permissions_are_enough(stack):
     run_churnd("verify", "-c", config, "--against", "rebuilt:", check=0)
 
 
+def test_a_worker_connects_once(stack):
+    """Where there is nobody to forget, nothing is given up for it, the first session neither."""
+    path, config = setup(stack)
+    allow(stack, *KEYS, "+@all")
+    settings = yaml.safe_load(config.read_text())
+    del settings["sinks"], settings["processors"]
+    config.write_text(yaml.safe_dump(settings))
+    client = stack.redis.client
+    before = client.info("stats")["total_connections_received"]
+    stack.run("-c", config, "--until-end")
+    assert client.info("stats")["total_connections_received"] - before == 1
+    oracle.assert_profiles(model_of(path), stack.redis.hashes("profile:"))
+
+
 @pytest.mark.parametrize("missing", [*NEEDED, *KEYS])
 def test_each_permission_is_missed_by_name(stack, missing):
     _, config = setup(stack)
