@@ -46,9 +46,10 @@ static void add_customer(const struct tombstone_order *order, struct record *rec
         (churn_pair){put_text(record, TOMBSTONE_CUSTOMER "%s", hex), put_text(record, "1")};
 }
 
-static void add_fields(const struct tombstone_order *order, struct record *record)
+/* False when memory ran out. */
+static bool add_fields(const struct tombstone_order *order, struct record *record)
 {
-    char key[TOMBSTONE_KEY_SIZE];
+    char key[TOMBSTONE_KEY_SIZE], seal[TOMBSTONE_SEAL_SIZE];
     tombstones_show_key(order->key, key);
     record->pairs[record->count++] = (churn_pair){churn_text(TOMBSTONE_ID), churn_text(order->id)};
     record->pairs[record->count++] = (churn_pair){churn_text(TOMBSTONE_KEY), put_text(record, "%s", key)};
@@ -63,13 +64,18 @@ static void add_fields(const struct tombstone_order *order, struct record *recor
     for (unsigned i = 0; i < order->ids->count; i++) {
         add_customer(order, record, order->ids->items[i]);
     }
+    if (!tombstones_seal(order->key, record->pairs, record->count, seal)) {
+        return false;
+    }
+    record->pairs[record->count++] = (churn_pair){churn_text(TOMBSTONE_SEAL), put_text(record, "%s", seal)};
+    return true;
 }
 
 /* False when memory ran out. */
 static bool make_record(struct tombstone_order *order, struct record *record)
 {
     unsigned char id[(TOMBSTONE_ID_SIZE - 1) / 2];
-    size_t fields = 4 + order->ends->count + order->ids->count, bytes = 256 + fields * (TOMBSTONE_HASH_SIZE + 64);
+    size_t fields = 5 + order->ends->count + order->ids->count, bytes = 256 + fields * (TOMBSTONE_HASH_SIZE + 64);
     for (size_t i = 0; i < order->ends->count; i++) {
         bytes += strlen(order->ends->items[i].name);
     }
@@ -81,8 +87,7 @@ static bool make_record(struct tombstone_order *order, struct record *record)
     record->end = record->texts + bytes;
     randombytes_buf(id, sizeof id);
     (void)sodium_bin2hex(order->id, sizeof order->id, id, sizeof id);
-    add_fields(order, record);
-    return true;
+    return add_fields(order, record);
 }
 
 /* ---- where it is kept ---- */
@@ -164,8 +169,7 @@ int32_t forget_tombstone_write(struct tombstone_order *order, void *session, chu
                                    .session = session,
                                    .prefix = order->pipeline->store_settings.key_prefix,
                                    .set = &k.in_store};
-    tombstones_show_key(order->key, k.in_store.key);
-    tombstones_show_key(order->key, k.in_topic.key);
+    k.in_store.key = k.in_topic.key = order->key;
     if (!forgotten_topic_open(order->pipeline, &k.topic)) {
         result = churn_fail(err, CHURN_FATAL, "the source cannot be made");
     }

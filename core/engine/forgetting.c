@@ -142,7 +142,7 @@ static int32_t put_back(struct forgetting *f, void *session, churn_error *err)
     if (result != CHURN_OK || whole) {
         return result;
     }
-    (void)snprintf(fresh.key, sizeof fresh.key, "%s", f->set.key);
+    fresh.key = f->set.key;
     log.set = &fresh;
     log.lock = NULL;
     result = tombstones_merge(&known, &f->set) ? CHURN_OK : churn_fail(err, CHURN_RETRY, "out of memory");
@@ -440,8 +440,7 @@ static struct forgetting *make(struct pipeline *pipeline, unsigned workers)
     f->workers = workers;
     (void)key_parse(pipeline->forget_settings.key, &f->key, message,
                     sizeof message); /* it was tried when it was read */
-    tombstones_show_key(&f->key, f->set.key);
-    tombstones_show_key(&f->key, f->offered.key);
+    f->set.key = f->offered.key = &f->key;
     f->topic_told_ms = INT64_MIN / 2;
     randombytes_buf(name, sizeof name);
     (void)sodium_bin2hex(f->name, sizeof f->name, name, sizeof name);

@@ -20,6 +20,40 @@ void tombstones_show_key(const struct key *key, char ret[TOMBSTONE_KEY_SIZE])
     (void)sodium_bin2hex(ret, TOMBSTONE_KEY_SIZE, hash, sizeof hash);
 }
 
+static int by_name(const void *a, const void *b)
+{
+    const churn_pair *x = *(const churn_pair *const *)a, *y = *(const churn_pair *const *)b;
+    uint32_t len = x->name.len < y->name.len ? x->name.len : y->name.len;
+    int order = memcmp(x->name.ptr, y->name.ptr, len);
+    return order != 0 ? order : (x->name.len > y->name.len) - (x->name.len < y->name.len);
+}
+
+bool tombstones_seal(const struct key *key, const churn_pair *fields, uint32_t count, char ret[TOMBSTONE_SEAL_SIZE])
+{
+    unsigned char hash[(TOMBSTONE_SEAL_SIZE - 1) / 2];
+    const churn_pair **sorted = calloc(count + 1u, sizeof(churn_pair *));
+    churn_str *parts = calloc(2 * (size_t)count + 1, sizeof *parts);
+    bool ok = sorted != NULL && parts != NULL;
+    uint32_t used = 0;
+    for (uint32_t i = 0; i < count && ok; i++) {
+        if (!str_equals(fields[i].name, CHURN_VERSION_FIELD) && !str_equals(fields[i].name, TOMBSTONE_SEAL)) {
+            sorted[used++] = &fields[i];
+        }
+    }
+    if (ok) {
+        qsort((void *)sorted, used, sizeof(churn_pair *), by_name);
+        for (uint32_t i = 0; i < used; i++) {
+            parts[2 * (size_t)i] = sorted[i]->name;
+            parts[2 * (size_t)i + 1] = sorted[i]->value;
+        }
+        key_hash(key, "forget seal", parts, 2 * (size_t)used, hash, sizeof hash);
+        (void)sodium_bin2hex(ret, TOMBSTONE_SEAL_SIZE, hash, sizeof hash);
+    }
+    free((void *)sorted);
+    free(parts);
+    return ok;
+}
+
 static bool begins(churn_str name, const char *with, churn_str *ret_rest)
 {
     uint32_t len = (uint32_t)strlen(with);
@@ -118,20 +152,41 @@ static bool read_field(struct tombstone *stone, const churn_pair *field)
     return true; /* of a later version */
 }
 
-static bool is_of_key(const struct tombstones *set, const struct tombstone *stone)
+static const churn_str *find_field(const struct tombstone *stone, const char *name)
 {
-    for (uint32_t i = 0; i < stone->field_count && set->key[0] != '\0'; i++) {
-        if (str_equals(stone->fields[i].name, TOMBSTONE_KEY)) {
-            return str_equals(stone->fields[i].value, set->key);
+    for (uint32_t i = 0; i < stone->field_count; i++) {
+        if (str_equals(stone->fields[i].name, name)) {
+            return &stone->fields[i].value;
         }
     }
-    return true;
+    return NULL;
+}
+
+/* As tombstones_add. */
+static int32_t check_key(const struct key *key, const struct tombstone *stone)
+{
+    const churn_str *by = find_field(stone, TOMBSTONE_KEY), *seal = find_field(stone, TOMBSTONE_SEAL);
+    char shown[TOMBSTONE_KEY_SIZE], good[TOMBSTONE_SEAL_SIZE];
+    if (key == NULL) {
+        return CHURN_OK;
+    }
+    tombstones_show_key(key, shown);
+    if (by != NULL && !str_equals(*by, shown)) {
+        return CHURN_CONFLICT;
+    }
+    if (!tombstones_seal(key, stone->fields, stone->field_count, good)) {
+        return CHURN_FATAL;
+    }
+    return seal != NULL && seal->len == sizeof good - 1 && sodium_memcmp(seal->ptr, good, seal->len) == 0
+               ? CHURN_OK
+               : CHURN_REJECT;
 }
 
 int32_t tombstones_add(struct tombstones *set, const churn_pair *fields, uint32_t count, int64_t now_ms)
 {
     const size_t customers = set->customer_count;
     struct tombstone *stone;
+    int32_t result;
     bool good = true;
     if (set->count == set->room) {
         uint64_t room = set->room == 0 ? 16 : set->room * 2;
@@ -156,9 +211,10 @@ int32_t tombstones_add(struct tombstones *set, const churn_pair *fields, uint32_
         free(stone);
         return CHURN_REJECT;
     }
-    if (!is_of_key(set, stone)) {
+    result = check_key(set->key, stone);
+    if (result != CHURN_OK) {
         free(stone);
-        return CHURN_CONFLICT;
+        return result;
     }
     for (uint32_t i = 0; i < stone->field_count; i++) {
         churn_str hex;

@@ -18,6 +18,8 @@
 #define TOMBSTONE_CUSTOMER "c:" /* before a customer's hash */
 #define TOMBSTONE_KEY "key"     /* what shows by which key the hashes were made */
 #define TOMBSTONE_KEY_SIZE 33
+#define TOMBSTONE_SEAL "seal" /* a keyed hash of all other fields, so that who has not the key can write none */
+#define TOMBSTONE_SEAL_SIZE 65
 
 struct tombstone_end {
     churn_str source; /* "<topic>/<partition>" */
@@ -41,8 +43,8 @@ struct tombstone_customer {
 };
 
 struct tombstones {
-    char key[TOMBSTONE_KEY_SIZE]; /* theirs, as in TOMBSTONE_KEY; "": of any */
-    struct tombstone **items;     /* by number, from 1 on */
+    const struct key *key;    /* theirs; NULL: of any, and not looked at */
+    struct tombstone **items; /* by number, from 1 on */
     uint64_t count, room;
     struct tombstone_customer *customers; /* by hash, then by number */
     size_t customer_count, customer_room;
@@ -53,9 +55,12 @@ void tombstones_hash(const struct key *key, churn_str customer, unsigned char re
 
 /* What is kept in TOMBSTONE_KEY, as hexadecimal digits with its end. */
 void tombstones_show_key(const struct key *key, char ret[TOMBSTONE_KEY_SIZE]);
+/* What is kept in TOMBSTONE_SEAL, for a record of these fields in whatever order, likewise. False when memory ran out.
+ */
+bool tombstones_seal(const struct key *key, const churn_pair *fields, uint32_t count, char ret[TOMBSTONE_SEAL_SIZE]);
 
-/* Adds the record of the next number. CHURN_OK; CHURN_REJECT: it is none that this program wrote; CHURN_CONFLICT: it
- * was written with another key; CHURN_FATAL: memory ran out. */
+/* Adds the record of the next number. CHURN_OK; CHURN_REJECT: it is none that this program wrote, or was changed since;
+ * CHURN_CONFLICT: it was written with another key; CHURN_FATAL: memory ran out. */
 int32_t tombstones_add(struct tombstones *set, const churn_pair *fields, uint32_t count, int64_t now_ms);
 /* To be called after the last one of several was added, before anybody asks. */
 void tombstones_sort(struct tombstones *set);

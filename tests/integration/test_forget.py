@@ -118,6 +118,10 @@ def tombstones(stack):
 
 def ledger(stack):
     """Ids in the topic, in its order."""
+    return [key.decode() for key, _ in records_of_ledger(stack)]
+
+
+def records_of_ledger(stack):
     consumer = confluent_kafka.Consumer(
         {"bootstrap.servers": stack.kafka.brokers, "group.id": "looks", "isolation.level": "read_uncommitted"}
     )
@@ -130,7 +134,7 @@ def ledger(stack):
             record = consumer.poll(20)
             assert record is not None and record.error() is None, record
             records.append(record)
-        return [record.key().decode() for record in records]
+        return [(record.key(), record.value()) for record in records]
     finally:
         consumer.close()
 
@@ -307,10 +311,20 @@ def test_what_is_in_the_topic(shop):
     assert transaction.flush(30) == 0
     wait_for("the events", lambda: events_of(shop, GONE) == 3, 60)
     assert forget(shop, GONE)["complete"]
+    forged = json.loads(next(value for key, value in records_of_ledger(shop) if key != b"stray"))
     transaction.abort_transaction()
     live.terminate()
     shop.redis.client.flushall()
     assert "forgotten 3" in read_again(shop, "aborted").out
+
+    # Who may write there, and has not the key, can take a tombstone and make it reach further: it is none of ours.
+    shop.redis.client.flushall()
+    forged |= {"id": "f" * 32, "until": "4102444800000"}
+    shop.kafka.produce(shop.ledger, [("f" * 32, json.dumps(forged))])
+    live = shop.churnd("-c", shop.config)
+    said(live, "is no tombstone that this program wrote")
+    live.terminate()
+    shop.kafka.produce(shop.ledger, [("f" * 32, None)])
 
     shop.redis.client.flushall()
     other = configure(shop, "other_key", lambda settings: settings["forget"].update(key="7d" * 32))

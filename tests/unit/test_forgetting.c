@@ -88,12 +88,18 @@ static churn_str text(const char *bytes)
 static void put_tombstone(const char *key, const char *id)
 {
     struct key parsed;
-    char message[256], hex[TOMBSTONE_HASH_SIZE], name[64] = TOMBSTONE_CUSTOMER;
+    char message[256], hex[TOMBSTONE_HASH_SIZE], name[64] = TOMBSTONE_CUSTOMER, seal[TOMBSTONE_SEAL_SIZE];
     unsigned char hash[TOMBSTONE_HASH_BYTES];
     CU_ASSERT_FATAL(key_parse(KEY, &parsed, message, sizeof message));
     tombstones_hash(&parsed, text("gone"), hash);
     (void)strcat(name, sodium_bin2hex(hex, sizeof hex, hash, sizeof hash));
-    memory_store_set(&store, key, TOMBSTONE_ID, id, TOMBSTONE_AT, "1000", TOMBSTONE_END "t/0", "10", name, "1", NULL);
+    const churn_pair fields[] = {{text(TOMBSTONE_ID), text(id)},
+                                 {text(TOMBSTONE_AT), text("1000")},
+                                 {text(TOMBSTONE_END "t/0"), text("10")},
+                                 {text(name), text("1")}};
+    CU_ASSERT(tombstones_seal(&parsed, fields, 4, seal));
+    memory_store_set(&store, key, TOMBSTONE_ID, id, TOMBSTONE_AT, "1000", TOMBSTONE_END "t/0", "10", name, "1",
+                     TOMBSTONE_SEAL, seal, NULL);
 }
 
 static void begin(unsigned tombstones)

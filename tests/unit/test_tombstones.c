@@ -112,21 +112,65 @@ static int32_t add_keyed(struct tombstones *set, const char *id, const char *sho
     return tombstones_add(set, fields, 3, 5);
 }
 
+/* The same, as it is written with a key. */
+static int32_t add_sealed(struct tombstones *set, const struct key *by, const char *id)
+{
+    char shown[TOMBSTONE_KEY_SIZE], seal[TOMBSTONE_SEAL_SIZE];
+    tombstones_show_key(by, shown);
+    churn_pair fields[5] = {{text(TOMBSTONE_KEY), text(shown)},
+                            {text(TOMBSTONE_ID), text(id)},
+                            {text(CHURN_VERSION_FIELD), text("1")},
+                            {text(TOMBSTONE_AT), text("1")}};
+    CU_ASSERT(tombstones_seal(by, fields, 4, seal));
+    fields[4] = (churn_pair){text(TOMBSTONE_SEAL), text(seal)};
+    return tombstones_add(set, fields, 5, 5);
+}
+
 static void test_another_key(void)
 {
     const struct key other = {.bytes = {1, 2, 4}};
     char ours[TOMBSTONE_KEY_SIZE], theirs[TOMBSTONE_KEY_SIZE];
-    struct tombstones set = {0}, any = {0};
+    struct tombstones set = {.key = &key}, any = {0};
     tombstones_show_key(&key, ours);
     tombstones_show_key(&other, theirs);
     CU_ASSERT(strlen(ours) == TOMBSTONE_KEY_SIZE - 1 && strcmp(ours, theirs) != 0);
-    (void)strcpy(set.key, ours);
-    CU_ASSERT(add_keyed(&set, "a", ours, "1") == CHURN_OK && add_keyed(&set, "b", theirs, "1") == CHURN_CONFLICT);
-    CU_ASSERT(add(&set, "c", "anna", "10", NULL) == CHURN_OK && set.count == 2); /* of before keys were shown */
+    CU_ASSERT(add_sealed(&set, &key, "a") == CHURN_OK && add_sealed(&set, &other, "b") == CHURN_CONFLICT);
+    CU_ASSERT(add(&set, "c", "anna", "10", NULL) == CHURN_REJECT && add_keyed(&set, "c", ours, "1") == CHURN_REJECT);
+    CU_ASSERT(set.count == 1);
     CU_ASSERT(add_keyed(&any, "a", ours, "1") == CHURN_OK && add_keyed(&any, "b", theirs, "1") == CHURN_OK);
     tombstones_free(&set);
     tombstones_free(&any);
-    CU_ASSERT(strcmp(set.key, ours) == 0); /* what comes next is of the same */
+    CU_ASSERT(set.key == &key); /* what comes next is of the same */
+}
+
+/* Who can write where they lie, and has not the key, can change none. */
+static void test_what_was_changed(void)
+{
+    char shown[TOMBSTONE_KEY_SIZE], seal[TOMBSTONE_SEAL_SIZE], other[TOMBSTONE_SEAL_SIZE];
+    tombstones_show_key(&key, shown);
+    churn_pair good[6] = {{text(TOMBSTONE_ID), text("a")},
+                          {text(TOMBSTONE_KEY), text(shown)},
+                          {text(TOMBSTONE_AT), text("1000")},
+                          {text(TOMBSTONE_END "t/0"), text("10")},
+                          {text(TOMBSTONE_UNTIL), text("50")}};
+    const churn_pair changes[] = {{text(TOMBSTONE_ID), text("b")},          {text(TOMBSTONE_AT), text("1001")},
+                                  {text(TOMBSTONE_END "t/0"), text("100")}, {text(TOMBSTONE_END "t/01"), text("0")},
+                                  {text(TOMBSTONE_UNTIL), text("500")},     {text("note"), text("50")}};
+    CU_ASSERT_FATAL(tombstones_seal(&key, good, 5, seal));
+    good[5] = (churn_pair){text(TOMBSTONE_SEAL), text(seal)};
+    for (size_t i = 0; i < sizeof changes / sizeof changes[0]; i++) {
+        for (size_t k = 0; k < 6; k++) {
+            struct tombstones set = {.key = &key};
+            churn_pair fields[6];
+            memcpy(fields, good, sizeof fields);
+            fields[k] = changes[i];
+            CU_ASSERT(tombstones_add(&set, fields, 6, 5) == CHURN_REJECT);
+            CU_ASSERT(tombstones_add(&set, good, 6, 5) == CHURN_OK);
+            tombstones_free(&set);
+        }
+    }
+    const churn_pair turned[] = {good[5], good[4], good[3], good[2], good[1], good[0]};
+    CU_ASSERT(tombstones_seal(&key, turned, 6, other) && strcmp(seal, other) == 0);
 }
 
 /* What one place has and the other lacks, oldest first, each once. */
@@ -168,8 +212,8 @@ static void test_without_memory(void)
 
 int main(void)
 {
-    static CU_TestInfo tests[] = {TEST(test_below_the_ends), TEST(test_until_a_time), TEST(test_several),
-                                  TEST(test_what_is_none),   TEST(test_another_key),  TEST(test_merging),
-                                  TEST(test_without_memory), CU_TEST_INFO_NULL};
+    static CU_TestInfo tests[] = {TEST(test_below_the_ends), TEST(test_until_a_time),     TEST(test_several),
+                                  TEST(test_what_is_none),   TEST(test_another_key),      TEST(test_merging),
+                                  TEST(test_without_memory), TEST(test_what_was_changed), CU_TEST_INFO_NULL};
     return run_tests_without_leaks("tombstones", tests);
 }
