@@ -12,6 +12,7 @@
 #include "cli/forget_receipt.h"
 #include "cli/forget_tombstone.h"
 #include "cli/read_apart.h"
+#include "cli/sandboxed.h"
 #include "engine/forgetting.h"
 #include "profile/profile.h"
 #include <inttypes.h>
@@ -361,7 +362,7 @@ int command_forget(const struct arguments *arguments, struct loader *loader, str
         return 1;
     }
     if (pipeline_load_edited(&pipeline, arguments_files(arguments), loader, log, stderr, edit, NULL)) {
-        status = forget(&f);
+        status = sandboxed(&pipeline, arguments_files(arguments), arguments->receipt) ? forget(&f) : 1;
     }
     release(&f);
     pipeline_free(&pipeline);

@@ -92,8 +92,9 @@ static bool poll_until_known(struct source_ends *ends)
     if (ends->failed) {
         (void)fputs("churnd: out of memory\n", stderr);
     } else if (ends->count == 0) {
-        printable_line(stderr, "churnd: source %s does not say where its partitions end; is it out of reach?",
-                       ends->pipeline->source.label);
+        printable_line(
+            stderr, "churnd: source %s does not say where its partitions end; is it out of reach? Nobody is forgotten",
+            ends->pipeline->source.label);
     }
     return !ends->failed && ends->count > 0;
 }

@@ -11,6 +11,7 @@
 #include "cli/forget_kept.h"
 #include "cli/forget_places.h"
 #include "cli/forget_receipt.h"
+#include "cli/sandboxed.h"
 #include "engine/salts.h"
 #include "pipeline/load.h"
 #include "pipeline/protect_section.h"
@@ -321,7 +322,7 @@ int command_where(const struct arguments *arguments, struct loader *loader, stru
         return 1;
     }
     if (pipeline_load_edited(&pipeline, arguments_files(arguments), loader, log, stderr, pipeline_only_look, NULL)) {
-        status = where(&w);
+        status = sandboxed(&pipeline, arguments_files(arguments), NULL) ? where(&w) : 1;
     }
     release(&w);
     pipeline_free(&pipeline);

@@ -335,6 +335,8 @@ COMMANDS = {
     "explain": ["explain", "c1"],
     "profile": ["profile", "c1"],
     "load": ["load"],
+    "forget": ["forget", "c1"],
+    "where": ["where", "c1"],
 }
 
 
@@ -362,6 +364,7 @@ def test_each_command_that_takes_plugins_to_data_is_bound(command, settings, sta
                 "store": {"plugin": "redis", "url": f"redis://{address}"},
                 "dead_letters": {"plugin": "file", "path": "dead"},
                 "state_dir": "state",
+                **({"forget": {"key": "6c" * 32}} if command == "forget" else {}),
             }
         )
     )
