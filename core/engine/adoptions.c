@@ -53,6 +53,17 @@ void adoptions_set(struct adoptions *adoptions, const void *who, int64_t known)
     (void)pthread_mutex_unlock(&adoptions->lock);
 }
 
+void adoptions_drop(struct adoptions *adoptions, const void *who)
+{
+    struct adoption *adoption;
+    (void)pthread_mutex_lock(&adoptions->lock);
+    adoption = find(adoptions, who);
+    if (adoption != NULL) {
+        *adoption = adoptions->items[--adoptions->count];
+    }
+    (void)pthread_mutex_unlock(&adoptions->lock);
+}
+
 int64_t adoptions_least(struct adoptions *adoptions, int64_t least)
 {
     (void)pthread_mutex_lock(&adoptions->lock);

@@ -23,6 +23,8 @@ void adoptions_init(struct adoptions *adoptions);
 void adoptions_free(struct adoptions *adoptions);
 /* The first time it begins to take part. [any] */
 void adoptions_set(struct adoptions *adoptions, const void *who, int64_t known);
+/* It takes part no more. [any] */
+void adoptions_drop(struct adoptions *adoptions, const void *who);
 /* The least of all, and of `least`. -1: somebody has adopted nothing, or nobody knows. [any] */
 int64_t adoptions_least(struct adoptions *adoptions, int64_t least);
 

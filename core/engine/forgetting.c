@@ -547,6 +547,18 @@ void forgetting_adopt_instance(struct forgetting *f, const churn_host *host, int
     }
 }
 
+void forgetting_leave(struct forgetting *f, unsigned worker)
+{
+    forgetting_adopt(f, worker, INT64_MAX);
+}
+
+void forgetting_leave_instance(struct forgetting *f, const churn_host *host)
+{
+    if (f != NULL) {
+        adoptions_drop(&f->instances, host);
+    }
+}
+
 int64_t forgetting_looked_ms(const struct forgetting *f)
 {
     return f != NULL ? atomic_load(&f->looked_ms) : INT64_MAX;

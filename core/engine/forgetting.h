@@ -38,6 +38,9 @@ int64_t forgetting_known(const struct forgetting *forgetting);
 void forgetting_adopt(struct forgetting *forgetting, unsigned worker, int64_t known);
 /* An instance of a plugin holds nothing that they cover; from its first call on it takes part. */
 void forgetting_adopt_instance(struct forgetting *forgetting, const churn_host *host, int64_t known);
+/* They have ended, and hold nothing any more: nobody waits for them. */
+void forgetting_leave(struct forgetting *forgetting, unsigned worker);
+void forgetting_leave_instance(struct forgetting *forgetting, const churn_host *host);
 /* When the newest look that has ended began, by the monotonic clock. */
 int64_t forgetting_looked_ms(const struct forgetting *forgetting);
 /* Whether a look began later than that, by the monotonic clock, and has ended. */

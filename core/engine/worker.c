@@ -4,6 +4,7 @@
 #include "base/clock.h"
 #include "engine/counters.h"
 #include "engine/emitter.h"
+#include "engine/forgetting.h"
 #include "engine/original.h"
 #include "engine/partitions.h"
 #include "engine/plugin_call.h"
@@ -146,6 +147,16 @@ static void stop_instances(struct worker *worker, int64_t deadline_ms)
     worker_enter(worker, NULL);
 }
 
+/* Others of the run may go on for long. */
+static void leave_forgetting(const struct worker *worker)
+{
+    struct forgetting *forgetting = worker->pipeline->forgetting;
+    for (unsigned i = 0; i < worker->pipeline->sink_count; i++) {
+        forgetting_leave_instance(forgetting, &worker->sinks[i]->host);
+    }
+    forgetting_leave(forgetting, worker->number);
+}
+
 /* When a stop ends for what comes after what was read, which may have taken all its time. */
 static int64_t last_deadline(int64_t deadline_ms)
 {
@@ -193,6 +204,7 @@ static void *run(void *argument)
     emitter_end(worker);
     windows_discard(worker);
     stop_instances(worker, last_deadline(deadline));
+    leave_forgetting(worker);
     worker_show(worker, worker->failed ? WORKER_FAILED : WORKER_FINISHED);
     return NULL;
 }

@@ -136,6 +136,29 @@ def test_what_a_frozen_instance_held_is_erased(shop):
     assert live.terminate() == 0, live.err[-3000:]
 
 
+def members(shop, seen):
+    """How many the group has now; `seen` gets each number."""
+    admin = shop.kafka.admin()  # kept until the answer is here
+    group = admin.describe_consumer_groups(["churn-consumer-group"])["churn-consumer-group"].result(30)
+    seen.add(len(group.members))
+    return len(group.members)
+
+
+def test_workers_that_have_ended_are_not_waited_for(shop):
+    """Of a run that ends one still serves its last trigger; what the others held is gone."""
+    settings = yaml.safe_load(shop.config.read_text())
+    shop.config.write_text(yaml.safe_dump({**settings, "workers": 2}))
+    shop.kafka.produce(TOPIC, [order(GONE), order(OTHER)])
+    ending = shop.churnd("run", "--until-end", "-c", shop.config)
+    assert shop.api.asked.wait(60)
+    seen = set()
+    wait_for("one of them to end", lambda: members(shop, seen) == 1 and 2 in seen, 60)
+    receipt = forget(shop, OTHER)
+    assert [i["answered"] for i in receipt["instances"]] == [True], receipt
+    shop.api.may_answer.set()
+    assert ending.wait(120) == 0, ending.err[-3000:]
+
+
 def test_an_old_profile_is_no_base(shop):
     """Profiles of before that came back, as from a backup: those that begin anew are joined to none of them."""
     customers = [f"back_{number}" for number in range(40)]  # so many that profiles are read ahead of their puts

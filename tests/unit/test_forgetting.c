@@ -228,6 +228,23 @@ static void test_everybody_has_to_answer(void)
     end();
 }
 
+/* Of a run that ends some go on for long; nobody waits for those that have ended. */
+static void test_nobody_waits_for_who_has_ended(void)
+{
+    churn_host sink = {.size = sizeof sink}, other = {.size = sizeof other};
+    begin(1);
+    forgetting_adopt_instance(forgetting, &sink, -1);
+    forgetting_adopt_instance(forgetting, &other, 1);
+    forgetting_leave_instance(forgetting, &sink);
+    forgetting_leave_instance(forgetting, &sink);
+    int before = atomic_load(&answers);
+    WAIT_FOR(atomic_load(&answers) >= before + 3);
+    CU_ASSERT_EQUAL(atomic_load(&answered), -1);
+    forgetting_leave(forgetting, 0);
+    WAIT_FOR(atomic_load(&answered) == 1);
+    end();
+}
+
 /* A window is given up while a sink has its records: what it may still write is held until it is answered. */
 static void test_what_sinks_still_have(void)
 {
@@ -284,6 +301,7 @@ int main(void)
                                   TEST(test_an_outage),
                                   TEST(test_what_was_held_is_erased_first),
                                   TEST(test_everybody_has_to_answer),
+                                  TEST(test_nobody_waits_for_who_has_ended),
                                   TEST(test_what_sinks_still_have),
                                   TEST(test_what_can_be_joined_to),
                                   CU_TEST_INFO_NULL};
