@@ -51,6 +51,7 @@ struct forgetting {
     struct erasure *ripe; /* of the thread alone: what was queued before its newest look but one */
     int64_t answered;     /* how much was adopted, of which `ripe` is the rest that is to be erased */
     bool ending;
+    uint64_t copied;                  /* of a rebuild: how many tombstones its own profiles have, too */
     _Atomic int64_t known, looked_ms; /* -1: not yet */
     _Atomic int64_t adopted[];        /* by each worker */
 };
@@ -152,6 +153,26 @@ static int32_t put_back(struct forgetting *f, void *session, churn_error *err)
     return result;
 }
 
+/* Who counts on with the profiles of a rebuild looks under their prefix. */
+static int32_t copy_log(struct forgetting *f, void *session, churn_error *err)
+{
+    struct tombstones theirs = {.key = f->set.key};
+    const struct tombstone_log log = {.ops = store_ops(&f->pipeline->store),
+                                      .session = session,
+                                      .prefix = f->pipeline->store_settings.key_prefix,
+                                      .set = &theirs};
+    unsigned added;
+    int32_t result;
+    if (f->pipeline->rebuilt[0] == '\0' || f->copied == f->set.count) {
+        return CHURN_OK;
+    }
+    result = tombstone_log_read(&log, err);
+    result = result == CHURN_OK ? tombstone_log_complete(&log, &f->set, &added, err) : result;
+    f->copied = result == CHURN_OK ? f->set.count : f->copied;
+    tombstones_free(&theirs);
+    return result;
+}
+
 /* What the topic knows and the store does not is put there. */
 static int32_t read_log(struct forgetting *f, void *session, churn_error *err)
 {
@@ -168,7 +189,7 @@ static int32_t read_log(struct forgetting *f, void *session, churn_error *err)
     if (result == CHURN_OK) {
         tombstones_free(&f->offered);
     }
-    return result;
+    return result == CHURN_OK ? copy_log(f, session, err) : result;
 }
 
 /* ---- erasing ---- */

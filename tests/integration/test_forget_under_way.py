@@ -205,6 +205,21 @@ def test_too_many_at_once(tmp_path):
     assert receipt["tombstone"] == 1 and len(receipt["customers"]) == 10000
 
 
+def test_who_takes_over_rebuilt_profiles_knows_it_too(tmp_path):
+    """Under their own key_prefix, where no topic has it."""
+    config, state = embedded(tmp_path), {"XDG_STATE_HOME": str(tmp_path / "state")}
+    run_churnd("run", "--until-end", "-c", config, env=state, check=0)
+    run_churnd("forget", GONE, "-c", config, check=0)
+    run_churnd("rebuild", "--into", "again:", "-c", config, env=state, check=0)
+    settings = yaml.safe_load(config.read_text())
+    settings["store"]["key_prefix"] = "again:"
+    config.write_text(yaml.safe_dump(settings))
+    again = run_churnd("run", "--until-end", "--replay-from", "beginning", "-c", config, env=state, check=0)
+    assert "forgotten 3" in again.stdout, again.stdout
+    run_churnd("profile", GONE, "-c", config, check=1)
+    run_churnd("profile", OTHER, "-c", config, check=0)
+
+
 def test_acts_are_audited(tmp_path):
     """Each customer's forgetting and each look is found by the customer, who is named nowhere."""
     audit = tmp_path / "audit.jsonl"
