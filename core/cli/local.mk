@@ -120,6 +120,8 @@ libcore_la_SOURCES += \
   %D%/test/plugins.h \
   %D%/test/report.c \
   %D%/test/report.h \
+  %D%/test/sinks.c \
+  %D%/test/sinks.h \
   %D%/top/command.c \
   %D%/top/lines.c \
   %D%/top/lines.h \

@@ -2,6 +2,7 @@
 
 #include "base/json_parse.h"
 #include "base/printable.h"
+#include "cli/test/sinks.h"
 #include "engine/generation.h"
 #include "engine/worker.h"
 #include "pipeline/instance.h"

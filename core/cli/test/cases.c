@@ -2,6 +2,7 @@
 
 #include "base/suggest.h"
 #include "cli/test/json.h"
+#include "cli/test/sinks.h"
 #include "engine/letter.h"
 #include "event/event.h"
 #include "event/severity.h"
@@ -434,35 +435,6 @@ static bool check_records(const struct reader *r, const struct node *list, uint3
         return false;
     }
     return ok;
-}
-
-unsigned test_sink_count(const struct pipeline *pipeline)
-{
-    return pipeline->sink_count - (pipeline->has_dead_letters ? 1 : 0);
-}
-
-int test_sink_find(const struct pipeline *pipeline, const char *name)
-{
-    const struct node *list = config_get(&pipeline->config.root, "sinks");
-    unsigned count = test_sink_count(pipeline), by_name = 0, by_plugin = 0;
-    int named = -1, of_plugin = -1;
-    int64_t number;
-    if (decimal_parse_int64(name, strlen(name), &number)) {
-        return number >= 1 && number <= count ? (int)number - 1 : -1;
-    }
-    for (unsigned i = 0; i < count; i++) {
-        if (strcmp(pipeline->sinks[i].label, name) == 0) {
-            named = (int)i;
-            by_name++;
-        } else if (strcmp(config_get(&list->items[i], "plugin")->text, name) == 0) {
-            of_plugin = (int)i;
-            by_plugin++;
-        }
-    }
-    if (by_name > 1 || (by_name == 0 && by_plugin > 1)) {
-        return -2;
-    }
-    return by_name == 1 ? named : of_plugin;
 }
 
 static bool report_sink(const struct reader *r, const struct node *key, bool ambiguous)

@@ -43,9 +43,4 @@ struct test_cases {
 bool test_cases_read(struct test_cases *cases, const struct pipeline *pipeline, struct config *config);
 void test_cases_free(struct test_cases *cases);
 
-/* The sink that a test calls `name`: its own name or its plugin's, or its place in the list, from 1. -1: none; -2: more
- * than one. Dead letters have a name of their own. */
-int test_sink_find(const struct pipeline *pipeline, const char *name);
-unsigned test_sink_count(const struct pipeline *pipeline);
-
 #endif
