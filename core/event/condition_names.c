@@ -276,6 +276,9 @@ static bool offer_choices(const struct parser *p, const struct term *term, struc
                 offer_choice(choices, catalog->types[t].name.ptr);
             }
         }
+        if (p->scope->has_severity && p->scope->only == NULL) {
+            offer_choice(choices, "score"); /* alerts of prediction sinks, which no event raises */
+        }
         return true;
     case TERM_SEVERITY:
         for (uint32_t severity = CHURN_SEVERITY_INFO; severity <= CHURN_SEVERITY_CRITICAL; severity++) {

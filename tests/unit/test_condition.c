@@ -267,6 +267,11 @@ static void test_severity(void)
                "it is never 'urgent', only one of info, warning, critical, at ''urgent''", "severity");
     check_text(message_of("severity == 'critical'", NULL, false),
                "only alerts have a severity, at 'severity == 'critica'", "severity of an event");
+    check_text(message_of("event_type in ['login', 'score']", NULL, true), "", "an alert of a score");
+    check_text(message_of("event_type == 'scor'", NULL, true),
+               "no event type 'scor' is loaded (did you mean 'score'?), at ''scor''", "no alert of a score");
+    check_text(message_of("event_type == 'score'", NULL, false), "no event type 'score' is loaded, at ''score''",
+               "an event of a score");
     check_text(message_of("severity >= 'warning'", NULL, true),
                "severity has no order; compare with == or !=, or use 'in', at '>= 'warning''", "order of severities");
 }
