@@ -107,6 +107,8 @@ libcore_la_SOURCES += \
   %D%/schema_event.c \
   %D%/show_profile.c \
   %D%/tap.c \
+  %D%/test/answers.c \
+  %D%/test/answers.h \
   %D%/test/bench.c \
   %D%/test/bench.h \
   %D%/test/cases.c \
@@ -118,6 +120,8 @@ libcore_la_SOURCES += \
   %D%/test/json.h \
   %D%/test/plugins.c \
   %D%/test/plugins.h \
+  %D%/test/predicting.c \
+  %D%/test/predicting.h \
   %D%/test/report.c \
   %D%/test/report.h \
   %D%/test/sinks.c \

@@ -11,6 +11,7 @@
 struct prediction {
     const struct trigger *trigger;
     struct cached_prediction cached;
+    churn_answer answer; /* of a test */
     char probability[32];
     struct crossing crossing;
     int alerting; /* its alert is on its way */
@@ -32,6 +33,7 @@ struct batch {
     churn_hash hashes[SCORING_MAX];
     uint32_t count;
     uint32_t alerting; /* of these, predictions whose alerts are on their way */
+    int fails;         /* in a test: the model does, this time */
     char now[CHURN_TIME_SIZE];
 };
 
@@ -42,15 +44,38 @@ static const char *risk_level(double p)
 
 /* --- Reading --- */
 
+/* Asks the test in place of the model. 0: the trigger is let go of. */
+static int take_answer(struct batch *b, const struct trigger *t, const churn_pair *fields, uint32_t count)
+{
+    const struct scoring *s = b->scoring;
+    churn_answer *answer = &b->predictions[b->count].answer;
+    const churn_when_subject subject = {.size = sizeof subject,
+                                        .customer_id = t->customer_id,
+                                        .event_id = t->event_id,
+                                        .event_type = t->event_type,
+                                        .timestamp_ms = t->timestamp_ms,
+                                        .fields = fields,
+                                        .count = count};
+    int32_t rc;
+    *answer = (churn_answer){.size = sizeof *answer};
+    rc = s->answers->answer(s->host, &subject, answer);
+    b->fails |= rc == CHURN_RETRY;
+    return rc != CHURN_END;
+}
+
 static int32_t take_profile(void *ctx, churn_str key, const churn_pair *fields, uint32_t count)
 {
     struct batch *b = ctx;
+    const struct scoring *s = b->scoring;
     const struct trigger *trigger = b->picks[b->read++].trigger;
     (void)key;
-    b->triggers[b->count] = trigger;
-    crossing_note(&b->scoring->crossings, &b->predictions[b->count].crossing, fields, count);
-    b->scoring->model.take(b->scoring->model.ctx, b->count, trigger, fields, count);
-    b->count++;
+    if (s->answers == NULL) {
+        s->model.take(s->model.ctx, b->count, trigger, fields, count);
+    } else if (!take_answer(b, trigger, fields, count)) {
+        return CHURN_OK;
+    }
+    crossing_note(&s->crossings, &b->predictions[b->count].crossing, fields, count);
+    b->triggers[b->count++] = trigger;
     return CHURN_OK;
 }
 
@@ -187,19 +212,42 @@ static void print_score(const struct scoring *s, double score, struct prediction
     }
 }
 
+static int32_t score_all(struct batch *b, churn_error *err)
+{
+    const struct scoring *s = b->scoring;
+    if (s->answers == NULL) {
+        return b->count > 0 ? s->model.score(s->model.ctx, b->count, b->scores, err) : CHURN_OK;
+    }
+    return b->fails ? churn_fail(err, CHURN_RETRY, "the model fails, as the test says") : CHURN_OK;
+}
+
+static struct cached_prediction of_model(const struct scoring *s, double score, struct prediction *p)
+{
+    print_score(s, score, p);
+    return (struct cached_prediction){.churn_probability = churn_text(p->probability),
+                                      .risk_level = churn_text(risk_level(score)),
+                                      .model_version = churn_text(s->model.version)};
+}
+
+static struct cached_prediction of_test(const churn_answer *answer)
+{
+    double score = strtod(answer->churn_probability.ptr, NULL);
+    return (struct cached_prediction){.churn_probability = answer->churn_probability,
+                                      .risk_level = answer->risk_level.ptr != NULL ? answer->risk_level
+                                                                                   : churn_text(risk_level(score)),
+                                      .model_version = answer->model_version};
+}
+
 static void make_predictions(struct batch *b)
 {
     const struct scoring *s = b->scoring;
     churn_time_format(s->host->now_ms(s->host), b->now);
     for (uint32_t i = 0; i < b->count; i++) {
         struct prediction *p = &b->predictions[i];
-        print_score(s, b->scores[i], p);
         p->trigger = b->triggers[i];
-        p->cached = (struct cached_prediction){.churn_probability = churn_text(p->probability),
-                                               .risk_level = churn_text(risk_level(b->scores[i])),
-                                               .model_version = churn_text(s->model.version),
-                                               .predicted_at = churn_text(b->now),
-                                               .event_id = p->trigger->event_id};
+        p->cached = s->answers == NULL ? of_model(s, b->scores[i], p) : of_test(&p->answer);
+        p->cached.predicted_at = churn_text(b->now);
+        p->cached.event_id = p->trigger->event_id;
         p->alerting = 0;
         p->crossed = !crossing_changes(&s->crossings, &p->crossing, p->cached.churn_probability);
     }
@@ -295,13 +343,12 @@ static int32_t score_batch(struct batch *b, churn_error *err)
     struct scoring *s = b->scoring;
     int32_t rc = pass_over(s, err);
     b->pick_count = b->read = b->count = b->alerting = 0;
+    b->fails = 0;
     if (rc == CHURN_OK) {
         pick(b);
         rc = read_profiles(b, err);
     }
-    if (rc == CHURN_OK && b->count > 0) {
-        rc = s->model.score(s->model.ctx, b->count, b->scores, err);
-    }
+    rc = rc == CHURN_OK ? score_all(b, err) : rc;
     if (rc == CHURN_OK) {
         make_predictions(b);
     }
@@ -331,6 +378,7 @@ int32_t scoring_serve(struct scoring *s, churn_error *err)
 void scoring_init(struct scoring *s, const churn_host *host)
 {
     s->host = host;
+    s->answers = host->get_extension(host, CHURN_ANSWERS_ID);
     s->answered = prediction_result(host, "predictions_answered", "answered");
     s->failed = prediction_result(host, "predictions_failed", "failed");
     s->passed_over = prediction_result(host, "predictions_forgotten", "forgotten");

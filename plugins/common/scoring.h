@@ -9,6 +9,7 @@
 #include "forgotten.h"
 #include "store_session.h"
 #include "trigger.h"
+#include <churn/ext/answers.h>
 #include <churn/sink.h>
 
 #define SCORING_MAX 256 /* triggers that are taken and not yet answered */
@@ -27,6 +28,7 @@ struct scoring_model {
 struct scoring {
     const churn_host *host;
     struct scoring_model model;
+    const churn_answers *answers; /* of a test, which stand for the model's; NULL: there are none */
     const char *cache_prefix;
     int64_t cache_ttl_ms;
     const struct crossing_rule *alert;

@@ -286,3 +286,30 @@ def test_a_model_is_replaced_at_a_reload(stack, models):
         "a prediction by the new one",
         lambda: stack.redis.hashes("prediction:")["c0"]["model_version"] != first["model_version"],
     )
+
+
+def test_answers_of_a_test_win(stack, models):
+    """What `churnd test` says that the model answers stands for what this one would."""
+    folder, _ = models
+    path = pipeline(stack, folder / "logistic.json", alert={"above": 0.5})
+    settings = yaml.safe_load(path.read_text())
+    settings["sinks"].append({"plugin": "alert", "to": ["log"], "when": 'event_type == "score"'})
+    settings["tests"] = [
+        {
+            "name": "a crossing",
+            "events": [event("payment_failed", {"amount": 1}, "c0", f"e{i}") for i in range(2)],
+            "answers": [
+                {"customer_id": "c0", "churn_probability": 0.123456789},
+                {"customer_id": "c0", "churn_probability": 0.5123456789},
+            ],
+            "expect": {
+                "predictions": [
+                    {"churn_probability": 0.123456789, "event_id": "e0", "model_version": None},
+                    {"churn_probability": 0.5123456789, "event_id": "e1", "risk_level": "high"},
+                ],
+                "alerts": [{"alert_id": "crossing:prediction_xgboost:c0:1"}],
+            },
+        }
+    ]
+    path.write_text(yaml.safe_dump(settings, sort_keys=False))
+    assert "1 passed, 0 failed" in run_churnd("test", "-c", path, check=0).stdout

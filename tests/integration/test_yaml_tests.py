@@ -17,6 +17,7 @@ from test_poison import ACTS, PROCESSOR
 
 CONSUMER = SRC / "config/consumer.yaml"
 CONSUMER_TESTS = SRC / "examples/pipelines/consumer.test.yaml"
+SCORE_ALERTS = SRC / "examples/pipelines/score-alerts.yaml"
 
 
 def run_tests(folder, *args, pipeline=CONSUMER, check=None):
@@ -48,8 +49,8 @@ POISON = LOGIN.replace("{event_type", "{event_id: poison, event_type")
 
 @pytest.mark.parametrize(
     "args",
-    [(CONSUMER, CONSUMER_TESTS), (SRC / "examples/pipelines/dedup.yaml",)],
-    ids=["in a file of their own", "in the pipeline"],
+    [(CONSUMER, CONSUMER_TESTS), (SRC / "examples/pipelines/dedup.yaml",), (SCORE_ALERTS,)],
+    ids=["in a file of their own", "in the pipeline", "with answers"],
 )
 def test_shipped_tests_pass(args, tmp_path):
     done = run_tests(tmp_path, *args[1:], pipeline=args[0], check=0)
@@ -311,6 +312,61 @@ WRONG = [
     ("- name: a\n  events: [{value: x, value_base64: eA==}]\n  expect: {alerts: []}", "3:37", "not both"),
     ("- name: a\n  events: [{value: x, timestamp: soon}]\n  expect: {alerts: []}", "3:34", "'soon' is no time"),
     ("- name: a\n  now: soon\n  expect: {alerts: []}", "3:8", "'soon' is no time"),
+    ("- name: a\n  answers: {}\n  expect: {alerts: []}", "3:12", "a list of answers belongs here"),
+    ("- name: a\n  answers: [0.8]\n  expect: {alerts: []}", "3:13", "an answer belongs here"),
+    (
+        "- name: a\n  answers: [{churn_probability: 0.8}]\n  expect: {alerts: []}",
+        "3:13",
+        "option 'customer_id' is required",
+    ),
+    ("- name: a\n  answers: [{customer_id: c}]\n  expect: {alerts: []}", "3:13", "write churn_probability"),
+    (
+        "- name: a\n  answers: [{customer_id: c, churn_probability: 0.8, status: 503}]\n  expect: {alerts: []}",
+        "3:62",
+        "write churn_probability",
+    ),
+    (
+        "- name: a\n  answers: [{customer_id: c, churn_probability: 1.5}]\n  expect: {alerts: []}",
+        "3:49",
+        "churn_probability",
+    ),
+    (
+        "- name: a\n  answers: [{customer_id: c, churn_probability: .5}]\n  expect: {alerts: []}",
+        "3:49",
+        "as JSON writes it",
+    ),
+    (
+        "- name: a\n  answers: [{customer_id: c, status: 200}]\n  expect: {alerts: []}",
+        "3:38",
+        "status",
+    ),
+    (
+        "- name: a\n  answers: [{customer_id: c, status: 422}]\n  expect: {alerts: []}",
+        "3:38",
+        "makes a dead letter of a trigger",
+    ),
+    (
+        "- name: a\n  answers: [{customer_id: c, churn_probabilty: 1}]\n  expect: {alerts: []}",
+        "3:30",
+        "(did you mean 'churn_probability'?)",
+    ),
+    (
+        "- name: a\n  answers: [{customer_id: c, churn_probability: 1, sink: predicton}]\n  expect: {alerts: []}",
+        "3:58",
+        "no sink 'predicton' that predicts (did you mean 'prediction'?)",
+    ),
+    (
+        "- name: a\n  answers: [{customer_id: c, churn_probability: 1, sink: alert}]\n  expect: {alerts: []}",
+        "3:58",
+        "no sink 'alert' that predicts",
+    ),
+    ("- name: a\n  expect: {predictions: [{sink: prediction}]}", "3:25", "add 'answers:'"),
+    ("- name: a\n  answers: []\n  expect: {predictions: {}}", "4:25", "a list belongs here"),
+    (
+        "- name: a\n  answers: []\n  expect: {predictions: [{customer: c}]}",
+        "4:27",
+        "unknown option 'customer' (did you mean 'customer_id'?)",
+    ),
 ]
 
 
@@ -487,3 +543,202 @@ def test_many_tests_are_quick(tmp_path):
     done = run_tests(tmp_path, path, check=0)
     passed, seconds = re.search(r"^(\d+) passed, 0 failed in ([\d.]+) s$", done.stdout, re.M).groups()
     assert passed == "200" and float(seconds) < 20, done.stdout
+
+
+# --- What models answer ---
+
+ORDER = (
+    "{event_type: order_placed, customer_id: %s, timestamp: 2026-01-01T00:00:00Z, "
+    "data: {order_id: o, order_value: 5, items_count: 1, payment_method: paypal}}"
+)
+
+
+def with_sinks(folder, *sinks):
+    """The shipped consumer with these sinks that predict, and one for alerts of scores."""
+    settings = yaml.load(CONSUMER.read_text(), yaml.BaseLoader)
+    settings["sinks"] = [*sinks, {"plugin": "alert", "to": "log", "when": 'event_type == "score"'}]
+    return write(folder, yaml.safe_dump(settings, sort_keys=False), "p.yaml")
+
+
+def test_the_documentation_of_answers_passes(tmp_path):
+    text = (SRC / "docs/testing.md").read_text()
+    (alert,) = re.findall(r"^    alert: (\{above.*\})$", text, re.M)
+    (test,) = re.findall(r"^```yaml\n(  - name: one alert.*?)^```", text, re.M | re.S)
+    pipeline = with_sinks(
+        tmp_path, {"plugin": "prediction", "url": "http://127.0.0.1:1", "alert": yaml.safe_load(alert)}
+    )
+    done = run_tests(tmp_path, write(tmp_path, "tests:\n" + test), pipeline=pipeline, check=0)
+    assert "1 passed" in done.stdout
+
+
+CROSSING = f"""tests:
+  - name: crossing
+    events: [{ORDER % "c"}, {ORDER % "c"}, {ORDER % "d"}, {ORDER % "c"}]
+    answers:
+      - {{customer_id: d, churn_probability: 0.51}}
+      - {{customer_id: c, churn_probability: 0.125, risk_level: ''}}
+      - {{customer_id: c, status: 503}}
+      - {{customer_id: c, status: 429}}
+      - {{customer_id: c, churn_probability: 0.987654321, risk_level: dire, model_version: v1}}
+      - {{customer_id: c, churn_probability: 0.45}}
+    expect:
+      predictions:
+        - {{customer_id: c, churn_probability: 0.125, risk_level: ~, model_version: ~, event_id: event-1, request_id: user-events/0/0}}
+        - {{customer_id: c, churn_probability: 0.987654321, risk_level: dire, model_version: v1, event_id: event-2}}
+        - {{customer_id: d, churn_probability: 0.51, risk_level: high, sink: scores, event_type: order_placed}}
+        - {{customer_id: c, churn_probability: 0.45, risk_level: medium, event_id: event-4}}
+      alerts:
+        - alert_id: crossing:scores:c:1
+          event_type: score
+          severity: critical
+          data: {{churn_probability: 0.987654321, risk_level: dire, trigger: {{event_id: event-2}}}}
+        - {{alert_id: "crossing:scores:d:1"}}
+      profiles: {{c: {{order_count: 3}}, d: {{order_count: 1}}}}
+"""
+RULE = {"above": "0.5", "clear_below": "0.4", "severity": "critical"}
+
+
+@pytest.mark.parametrize(
+    "sink",
+    [{"plugin": "prediction", "url": "http://127.0.0.1:1"}, {"plugin": "prediction_local"}],
+    ids=["api", "local"],
+)
+def test_answers_make_predictions_and_alerts(sink, tmp_path):
+    pipeline = with_sinks(tmp_path, {**sink, "name": "scores", "alert": RULE})
+    run_tests(tmp_path, write(tmp_path, CROSSING), pipeline=pipeline, check=0)
+    for right, wrong in (
+        ("churn_probability: 0.125, risk_level: ~", "churn_probability: 0.126, risk_level: ~"),
+        ("risk_level: medium", "risk_level: high"),
+        ("crossing:scores:d:1", "crossing:scores:d:2"),
+        ("model_version: v1, event_id", "model_version: v2, event_id"),
+    ):
+        assert CROSSING.count(right) == 1
+        run_tests(tmp_path, write(tmp_path, CROSSING.replace(right, wrong)), pipeline=pipeline, check=1)
+
+
+def test_answers_that_do_not_fit(tmp_path):
+    """One that is left over, and one that is missing, are told where the test says what is answered."""
+    pipeline = with_sinks(tmp_path, {"plugin": "prediction_local"})
+    path = write(
+        tmp_path,
+        f"""tests:
+  - name: unfit
+    events: [{ORDER % "c"}, {ORDER % "c"}]
+    answers:
+      - {{customer_id: c, churn_probability: 0.5}}
+      - {{customer_id: d, churn_probability: 0.25}}
+    expect: {{predictions: [{{customer_id: c}}]}}
+  - name: nobody
+    events: [{ORDER % "c"}]
+    answers: []
+    expect: {{triggers: [{{customer_id: c}}]}}
+  - name: nothing happens
+    answers: []
+    expect: {{exactly: true}}
+  - name: failing to the end
+    events: [{ORDER % "c"}]
+    answers: [{{customer_id: c, status: 500}}]
+    expect: {{predictions: []}}
+""",
+    )
+    done = run_tests(tmp_path, path, pipeline=pipeline, check=1)
+    lacks = (
+        "answers: the sink prediction_local asks about c, and no answer is left; "
+        "add {customer_id: c, churn_probability: 0.5}"
+    )
+
+    def lacking(event_id):
+        return f'+ {{"customer_id":"c","event_id":"{event_id}","event_type":"order_placed","sink":"prediction_local"}}'
+
+    assert [line.strip() for line in done.stdout.splitlines()[:-1]] == [
+        f"FAIL  unfit ({path}:2)",
+        f"{path}:6:9: answers[1]: it is left over: no sink asks about this customer any more",
+        '- {"customer_id":"d","churn_probability":0.25}',
+        f"{path}:5:7: {lacks}",
+        lacking("event-2"),
+        f"FAIL  nobody ({path}:8)",
+        f"{path}:10:14: {lacks}",
+        lacking("event-1"),
+        "ok    nothing happens",
+        f"FAIL  failing to the end ({path}:15)",
+        f"{path}:17:14: {lacks}",
+        lacking("event-1"),
+    ], done.stdout
+
+
+def test_predictions_that_nobody_mentions(tmp_path):
+    pipeline = with_sinks(tmp_path, {"plugin": "prediction_local"})
+    test = f"""tests:
+  - name: a
+    events: [{ORDER % "c"}]
+    answers: [{{customer_id: c, churn_probability: 0.5}}]
+    expect: {{exactly: %s, triggers: [{{}}]}}
+"""
+    run_tests(tmp_path, write(tmp_path, test % "false"), pipeline=pipeline, check=0)
+    done = run_tests(tmp_path, write(tmp_path, test % "true"), pipeline=pipeline, check=1)
+    assert ": predictions[0]\n        + {" in done.stdout, done.stdout
+
+
+def test_sinks_that_predict_side_by_side(tmp_path):
+    """Each takes its own answers; a shadow's are nobody's newest prediction, and what is not wanted asks nothing."""
+    api = {"plugin": "prediction", "url": "http://127.0.0.1:1", "brokers": "127.0.0.1:1"}
+    pipeline = with_sinks(
+        tmp_path,
+        {**api, "name": "main", "when": "score < 0.9 || profile.order_count == 1", "alert": {"above": 0.5}},
+        {**api, "name": "candidate", "shadow": True, "queue_topic": "q-2", "when": "profile.order_count < 4"},
+        {**api, "name": "rare", "min_interval": "1h", "queue_topic": "q-3", "cache_prefix": "rare:"},
+    )
+    path = write(
+        tmp_path,
+        f"""tests:
+  - name: three
+    now: 2026-01-01T00:00:00Z
+    events: [{ORDER % "c"}, {ORDER % "c"}, {ORDER % "c"}, {ORDER % "c"}]
+    answers:
+      - {{customer_id: c, churn_probability: 0.95, sink: candidate}}
+      - {{customer_id: c, churn_probability: 0.1, sink: main}}
+      - {{customer_id: c, churn_probability: 0.2, sink: rare}}
+      - {{customer_id: c, churn_probability: 0.96, sink: candidate}}
+      - {{customer_id: c, churn_probability: 0.9, sink: 1}}
+      - {{customer_id: c, churn_probability: 0.97}}
+    expect:
+      predictions:
+        - {{sink: main, churn_probability: 0.1, event_id: event-1, predicted_at: 2026-01-01T00:00:00Z}}
+        - {{sink: candidate, churn_probability: 0.95, event_id: event-1}}
+        - {{sink: rare, churn_probability: 0.2, event_id: event-1}}
+        - {{sink: main, churn_probability: 0.9, event_id: event-2}}
+        - {{sink: candidate, churn_probability: 0.96, event_id: event-2}}
+        - {{sink: candidate, churn_probability: 0.97, event_id: event-3}}
+      alerts: [{{alert_id: "crossing:main:c:1", data: {{sink: main}}}}]
+      sinks:
+        rare: [{{customer_id: c}}, {{customer_id: c}}, {{customer_id: c}}, {{customer_id: c}}]
+""",
+    )
+    done = run_tests(tmp_path, path, pipeline=pipeline, check=0)
+    assert "1 passed" in done.stdout
+
+
+@pytest.mark.parametrize("prefix, asks", [("prediction:", 2), ("rare:", 1)])
+def test_the_newest_prediction_is_that_of_the_cache(prefix, asks, tmp_path):
+    """min_interval looks at the cache that the sink shares with others, or has to itself."""
+    rare = {"plugin": "prediction", "name": "rare", "url": "http://127.0.0.1:1", "min_interval": "1h"}
+    pipeline = with_sinks(tmp_path, {"plugin": "prediction_local"}, {**rare, "cache_prefix": prefix})
+    answer = "{customer_id: c, churn_probability: 0.5, sink: %s}"
+    answers = ", ".join([answer % "prediction_local"] * 2 + [answer % "rare"] * asks)
+    path = write(
+        tmp_path,
+        f"""tests:
+  - name: a
+    events: [{ORDER % "c"}, {ORDER % "c"}]
+    answers: [{answers}]
+    expect: {{dead_letters: []}}
+""",
+    )
+    run_tests(tmp_path, path, pipeline=pipeline, check=0)
+
+
+def test_answers_where_nobody_predicts(tmp_path):
+    pipeline = with_sinks(tmp_path)
+    path = write(tmp_path, "tests:\n  - name: a\n    answers: []\n    expect: {alerts: []}\n")
+    done = run_tests(tmp_path, path, pipeline=pipeline, check=1)
+    assert done.stderr.startswith(f"{path}:3:14: ") and "no sink that predicts" in done.stderr, done.stderr

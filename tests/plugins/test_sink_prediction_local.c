@@ -332,6 +332,61 @@ static void test_malformed_triggers_are_rejected(void)
     end();
 }
 
+/* In a test the model says what the test says. */
+static int fails;
+
+static int32_t say(const churn_host *host, const churn_when_subject *subject, churn_answer *ret)
+{
+    int has_seven = 0;
+    CU_ASSERT_PTR_EQUAL(host, &fake.host);
+    if (churn_equal(subject->customer_id, str("C2"))) {
+        return CHURN_END;
+    }
+    for (uint32_t i = 0; i < subject->count; i++) {
+        has_seven |= churn_equal(subject->fields[i].value, str("7"));
+    }
+    CU_ASSERT(has_seven); /* the profile */
+    CU_ASSERT(churn_equal(subject->event_id, str("e1")) && churn_equal(subject->event_type, str("order_placed")));
+    ret->churn_probability = str("0.123456789");
+    if (churn_equal(subject->customer_id, str("C3"))) {
+        ret->risk_level = (churn_str){.ptr = ""};
+        ret->model_version = str("v2");
+    }
+    return fails-- > 0 ? CHURN_RETRY : CHURN_OK;
+}
+
+static void test_answers_of_a_test(void)
+{
+    static const churn_answers answers = {.size = sizeof answers, .answer = say};
+    churn_error err = {.size = sizeof err};
+    churn_record records[3];
+    churn_done done[3];
+    char room[256];
+    prepare_host();
+    fake.answers = &answers;
+    self = fake_instance_new(plugin, NULL);
+    CU_ASSERT_EQUAL_FATAL(ops()->create(self, &fake.host, &err), CHURN_OK);
+    CU_ASSERT_EQUAL_FATAL(ops()->start(self, &err), CHURN_OK);
+    memory_store_set(&store, "profile:C1", "payment_failures", "7", NULL);
+    memory_store_set(&store, "profile:C3", "payment_failures", "7", NULL);
+    records[0] = trigger(0, "C1", "e1", "2026-01-01T00:00:00.000Z");
+    records[1] = trigger(1, "C2", "e1", "2026-01-01T00:00:00.000Z");
+    records[2] = trigger(2, "C3", "e1", "2026-01-01T00:00:00.000Z");
+    fails = 1;
+    CU_ASSERT_EQUAL(write_records(records, 3), 3);
+    CU_ASSERT_EQUAL(poll_answers(done, 3), 0);
+    CU_ASSERT_EQUAL(memory_store_count(&store, "prediction:"), 0);
+    CU_ASSERT_EQUAL(poll_answers(done, 3), 3);
+    CU_ASSERT_EQUAL(memory_store_count(&store, "prediction:"), 2);
+    CU_ASSERT_STRING_EQUAL(memory_store_get(&store, "prediction:C1", "churn_probability", room), "0.123456789");
+    CU_ASSERT_STRING_EQUAL(memory_store_get(&store, "prediction:C1", "risk_level", room), "low");
+    CU_ASSERT_PTR_NULL(memory_store_get(&store, "prediction:C1", "model_version", room));
+    CU_ASSERT_PTR_NULL(memory_store_get(&store, "prediction:C3", "risk_level", room));
+    CU_ASSERT_STRING_EQUAL(memory_store_get(&store, "prediction:C3", "model_version", room), "v2");
+    CU_ASSERT_EQUAL(fake_host_counter(&fake, "predictions_answered"), 2);
+    end();
+}
+
 static void test_many_are_taken_in_parts(void)
 {
     churn_record records[300];
@@ -380,6 +435,7 @@ int main(void)
                            TEST(test_what_was_stored_meanwhile_is_erased),
                            TEST(test_malformed_triggers_are_rejected),
                            TEST(test_a_damaged_profile_holds_up_nobody),
+                           TEST(test_answers_of_a_test),
                            TEST(test_many_are_taken_in_parts),
                            TEST(test_a_store_is_needed),
                            CU_TEST_INFO_NULL};

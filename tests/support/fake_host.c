@@ -309,6 +309,9 @@ static const void *fake_extension(const churn_host *host, const char *id)
     if (strcmp(id, CHURN_WHEN_ID) == 0) {
         return &when;
     }
+    if (strcmp(id, CHURN_ANSWERS_ID) == 0) {
+        return fake->answers;
+    }
     return strcmp(id, CHURN_EVENT_TYPES_ID) == 0 ? &types : NULL;
 }
 

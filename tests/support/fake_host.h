@@ -4,6 +4,7 @@
 
 #include <churn/event.h>
 #include <churn/ext/alerts.h>
+#include <churn/ext/answers.h>
 #include <churn/ext/forgetting.h>
 #include <churn/ext/storage.h>
 #include <churn/ext/when.h>
@@ -31,7 +32,8 @@ struct fake_host {
     uint32_t type_count;
     const churn_profile_field *fields; /* what churn.storage/1 tells of profiles */
     uint32_t field_count;
-    uint32_t when_asks; /* what churn.when/1 says */
+    uint32_t when_asks;           /* what churn.when/1 says */
+    const churn_answers *answers; /* churn.answers/1; NULL: there are none */
     int32_t (*when_holds)(const churn_when_subject *subject);
     int32_t (*forgotten)(const churn_forgettable *what); /* what churn.forgetting/1 says; NULL: there is none */
     _Atomic int64_t forgotten_known, forgotten_looked_ms;

@@ -2,6 +2,7 @@
 
 #include "base/json_parse.h"
 #include "base/printable.h"
+#include "cli/test/predicting.h"
 #include "cli/test/sinks.h"
 #include "engine/generation.h"
 #include "engine/worker.h"
@@ -23,6 +24,12 @@
 #define LIMIT_MS 10000      /* that a test may take */
 
 /* ---- the pipeline on the bench ---- */
+
+static bool out_of_memory(void)
+{
+    (void)fputs("churnd: test: out of memory\n", stderr);
+    return false;
+}
 
 static bool put_text(struct node *map, const char *key, const char *text)
 {
@@ -53,13 +60,18 @@ bool test_bench_init(struct test_bench *bench, struct pipeline *pipeline, const 
     *bench = (struct test_bench){.pipeline = pipeline,
                                  .nothing = config_map(&pipeline->config.root),
                                  .store = config_map(&pipeline->config.root),
+                                 .sinks = calloc(pipeline->sink_count + 1u, sizeof *bench->sinks),
                                  .log_level = log_level};
+    if (bench->sinks == NULL) {
+        return out_of_memory();
+    }
     pipeline->bench = bench;
     pipeline->until_end = true;
     pipeline->settings.workers = 1;
     pipeline->source.loaded = plugins->source;
     pipeline->source.node = &bench->nothing;
     for (unsigned i = 0; i < pipeline->sink_count; i++) {
+        bench->sinks[i] = pipeline->sinks[i];
         pipeline->sinks[i].loaded = plugins->sink;
         pipeline->sinks[i].node = &bench->nothing;
     }
@@ -69,6 +81,7 @@ bool test_bench_init(struct test_bench *bench, struct pipeline *pipeline, const 
 void test_bench_free(struct test_bench *bench)
 {
     config_free_node(&bench->store);
+    free(bench->sinks);
     free(bench->records);
 }
 
@@ -278,6 +291,14 @@ static struct json_object *show_sinks(const struct test_bench *bench, const stru
     return sinks;
 }
 
+/* What sinks that predict made of it; a test without answers asks nobody. */
+static bool add_predictions(struct json_object *all, struct predicting *predicting)
+{
+    return predicting == NULL ? add_member(all, "predictions", json_object_new_array())
+                              : add_member(all, "predictions", predicting_predictions(predicting)) &&
+                                    add_member(all, "answers", predicting_answers(predicting));
+}
+
 static struct json_object *show_all(struct test_bench *bench, const struct test_case *test)
 {
     struct json_object *all = json_object_new_object();
@@ -287,6 +308,7 @@ static struct json_object *show_all(struct test_bench *bench, const struct test_
     if (all != NULL && add_member(all, "profiles", show_profiles(bench)) &&
         add_member(all, "alerts", show_records(bench, CHURN_RECORD_ALERT, ANY_SINK)) &&
         add_member(all, "triggers", show_records(bench, CHURN_RECORD_TRIGGER, ANY_SINK)) &&
+        add_predictions(all, bench->predicting) &&
         add_member(all, "dead_letters", show_records(bench, CHURN_RECORD_DEAD_LETTER, ANY_SINK)) &&
         add_member(all, "sinks", show_sinks(bench, config_get(test->expect, "sinks")))) {
         return all;
@@ -306,10 +328,10 @@ static void forget_records(struct test_bench *bench)
 /* ---- the run, in a process of its own ---- */
 
 /* False when the engine gave up; the log says why. */
-static bool run_worker(struct pipeline *pipeline)
+static bool run_worker(struct test_bench *bench)
 {
     static const struct timespec look = {.tv_nsec = LOOK_US * 1000L};
-    struct worker *worker = worker_new(pipeline, 0);
+    struct worker *worker = bench->worker = worker_new(bench->pipeline, 0);
     enum worker_state state = WORKER_FAILED;
     if (worker != NULL) {
         worker_order(worker, WORKER_FINISH_AT_END);
@@ -335,13 +357,29 @@ static int64_t now_of_test(const churn_host *host)
     return instance->pipeline->bench->test->now_ms;
 }
 
-static void stop_clock(churn_host *host)
+static void adapt_host(churn_host *host)
 {
-    host->now_ms = now_of_test;
+    const struct test_bench *bench = ((const struct instance *)host->ctx)->pipeline->bench;
+    if (bench->test->now_ms != 0) {
+        host->now_ms = now_of_test;
+    }
+    if (bench->predicting != NULL) {
+        predicting_adapt(bench->predicting, host);
+    }
 }
 
 /* Exit statuses that no plugin is likely to have. */
 enum { CHILD_ENDED = 0, CHILD_GAVE_UP = 101, CHILD_FAILED = 102 };
+
+/* For a test that has answers. */
+static bool begin_predicting(struct test_bench *bench)
+{
+    if (bench->test->answers.node != NULL) {
+        bench->predicting = predicting_new(bench->pipeline, bench->sinks, bench->test);
+        return bench->predicting != NULL;
+    }
+    return true;
+}
 
 /* Returns the exit status. */
 static int run_child(struct test_bench *bench, const struct test_case *test, int out)
@@ -350,9 +388,9 @@ static int run_child(struct test_bench *bench, const struct test_case *test, int
     struct json_object *all = NULL;
     int status = CHILD_FAILED;
     bench->test = test;
-    pipeline->adapt_host = test->now_ms != 0 ? stop_clock : NULL;
-    if (open_store(bench) && put_profiles(bench, test->profiles)) {
-        status = run_worker(pipeline) ? CHILD_ENDED : CHILD_GAVE_UP;
+    pipeline->adapt_host = adapt_host;
+    if (begin_predicting(bench) && open_store(bench) && put_profiles(bench, test->profiles)) {
+        status = run_worker(bench) ? CHILD_ENDED : CHILD_GAVE_UP;
     }
     if (status == CHILD_ENDED) {
         all = show_all(bench, test);
@@ -363,6 +401,7 @@ static int run_child(struct test_bench *bench, const struct test_case *test, int
     json_object_put(all);
     close_store(bench);
     forget_records(bench);
+    predicting_free(bench->predicting);
     return status;
 }
 
@@ -445,12 +484,6 @@ static void say_failure(const struct pipeline *pipeline, int status, bool late, 
     }
     (void)snprintf(outcome->failure, sizeof outcome->failure, "%s%s%s", what, in_plugin ? " while " : "",
                    in_plugin ? held : "");
-}
-
-static bool out_of_memory(void)
-{
-    (void)fputs("churnd: test: out of memory\n", stderr);
-    return false;
 }
 
 /* In a process of its own; *ret_status is how it ended. False when there is none. */

@@ -8,6 +8,8 @@
 #include <limits.h>
 
 struct json_object;
+struct predicting;
+struct worker;
 
 /* What a sink was given. */
 struct test_record {
@@ -24,8 +26,9 @@ struct test_plugins {
 
 struct test_bench {
     struct pipeline *pipeline;
-    struct node nothing; /* the options of the bench's own plugins: none */
-    struct node store;   /* the options of its store */
+    struct node nothing;   /* the options of the bench's own plugins: none */
+    struct node store;     /* the options of its store */
+    struct section *sinks; /* as the pipeline itself has them; owned */
     int32_t log_level;
 
     /* of the test that runs */
@@ -34,6 +37,8 @@ struct test_bench {
     void *session;         /* of the store; NULL: the pipeline has none */
     struct test_record *records;
     uint32_t record_count, record_room;
+    struct predicting *predicting; /* its sinks that predict; NULL: it has no answers */
+    struct worker *worker;
 };
 
 /* How a test ended. */

@@ -373,6 +373,17 @@ static bool check_profiles(const struct reader *r, const struct node *profiles, 
 static const char *const alert_members[] = {"alert_id",    "severity", "event_id", "event_type", "timestamp",
                                             "customer_id", "message",  "data",     NULL};
 static const char *const trigger_members[] = {"request_id", "customer_id", "trigger", NULL};
+static const char *const prediction_members[] = {"request_id",
+                                                 "customer_id",
+                                                 "churn_probability",
+                                                 "risk_level",
+                                                 "model_version",
+                                                 "predicted_at",
+                                                 "event_id",
+                                                 "event_type",
+                                                 "timestamp",
+                                                 "sink",
+                                                 NULL};
 static const char *const letter_members[] = {"reason",    "detail", "timestamp", "kind",  "replayed", "topic",
                                              "partition", "offset", "key",       "value", NULL};
 
@@ -466,9 +477,26 @@ static bool check_sinks(const struct reader *r, const struct node *sinks)
     return ok;
 }
 
+static bool check_predictions(const struct reader *r, const struct test_case *test, const struct node *list)
+{
+    bool ok = check_kind(r, list, NODE_LIST, "predictions", "a list belongs here, [] where nothing is expected");
+    if (!ok || is_absent(list)) {
+        return ok;
+    }
+    if (test->answers.node == NULL && list->count > 0) {
+        config_error(r->config, list,
+                     "predictions: nobody is asked in this test; add 'answers:' with what the model answers");
+        return false;
+    }
+    for (unsigned i = 0; i < list->count; i++) {
+        ok = check_keys(r, &list->items[i], "predictions", prediction_members) && ok;
+    }
+    return ok;
+}
+
 static bool read_expect(const struct reader *r, struct test_case *test)
 {
-    static const char *const known[] = {"profiles", "alerts", "triggers", "dead_letters", "sinks", NULL};
+    static const char *const known[] = {"profiles", "alerts", "triggers", "predictions", "dead_letters", "sinks", NULL};
     int32_t exactly = 0;
     const churn_option row = {.name = "exactly", .type = CHURN_OPTION_BOOL, .default_text = "false", .help = ""};
     struct option_target target = {.rows = &row, .count = 1, .stride = sizeof row, .base = &exactly};
@@ -484,6 +512,7 @@ static bool read_expect(const struct reader *r, struct test_case *test)
     ok = check_profiles(r, config_get(expect, "profiles"), true) && ok;
     ok = check_records(r, config_get(expect, "alerts"), CHURN_RECORD_ALERT, "alerts") && ok;
     ok = check_records(r, config_get(expect, "triggers"), CHURN_RECORD_TRIGGER, "triggers") && ok;
+    ok = check_predictions(r, test, config_get(expect, "predictions")) && ok;
     ok = check_records(r, config_get(expect, "dead_letters"), CHURN_RECORD_DEAD_LETTER, "dead_letters") && ok;
     return check_sinks(r, config_get(expect, "sinks")) && ok;
 }
@@ -518,7 +547,7 @@ static bool check_name(const struct reader *r, const struct test_cases *cases, c
 static bool read_case(const struct reader *r, const struct test_cases *cases, const struct node *node,
                       struct test_case *test)
 {
-    static const char *const known[] = {"profiles", "events", "expect", NULL};
+    static const char *const known[] = {"profiles", "events", "answers", "expect", NULL};
     struct option_target target = OPTION_TARGET(test_options, &test->settings);
     bool ok;
     test->config = r->config;
@@ -529,6 +558,7 @@ static bool read_case(const struct reader *r, const struct test_cases *cases, co
     ok = read_moment(r, node, "tests", "now", test->settings.now, &test->now_ms) && ok;
     ok = check_profiles(r, test->profiles, false) && ok;
     ok = read_events(r, test) && ok;
+    ok = test_answers_read(&test->answers, r->pipeline, r->config, node) && ok;
     return read_expect(r, test) && ok;
 }
 
@@ -561,6 +591,7 @@ static void free_case(struct test_case *test)
         free_event(&test->events[i]);
     }
     free(test->events);
+    test_answers_free(&test->answers);
     options_free(&target, 1);
 }
 

@@ -3,6 +3,7 @@
 #define TEST_CASES_H
 
 #include "base/json_text.h"
+#include "cli/test/answers.h"
 #include "pipeline/pipeline.h"
 
 struct test_event {
@@ -30,6 +31,7 @@ struct test_case {
     struct test_settings settings;
     struct test_event *events;
     unsigned event_count;
+    struct test_answers answers;
 };
 
 /* Starts zeroed. */

@@ -273,6 +273,50 @@ static void compare(struct comparison *c, const struct path *path, const struct 
     }
 }
 
+/* ---- answers ---- */
+
+/* Those that nobody asked for. */
+static void add_left(struct comparison *c, const struct test_answers *answers, struct json_object *left)
+{
+    for (size_t i = 0; i < json_object_array_length(left); i++) {
+        int number = json_object_get_int(json_object_array_get_idx(left, i));
+        const struct node *node = answers->items[number].node;
+        char where[128];
+        (void)snprintf(where, sizeof where, "answers[%d]: it is left over: no sink asks about this customer any more",
+                       number);
+        add(c, node, &(struct path){.name = where}, node, NULL, true);
+    }
+}
+
+static const char *text_of(struct json_object *object, const char *name)
+{
+    return json_object_get_string(json_object_object_get(object, name));
+}
+
+/* Triggers that had none. */
+static void add_lacking(struct comparison *c, const struct test_answers *answers, struct json_object *lacking)
+{
+    for (size_t i = 0; i < json_object_array_length(lacking); i++) {
+        struct json_object *trigger = json_object_array_get_idx(lacking, i);
+        char where[512];
+        (void)snprintf(where, sizeof where,
+                       "answers: the sink %s asks about %s, and no answer is left; add {customer_id: %s, "
+                       "churn_probability: 0.5}",
+                       text_of(trigger, "sink"), text_of(trigger, "customer_id"), text_of(trigger, "customer_id"));
+        add(c, answers->node, &(struct path){.name = where}, NULL, trigger, false);
+    }
+}
+
+static void compare_answers(struct differences *differences, const struct test_case *test, struct json_object *actual)
+{
+    struct comparison c = {.differences = differences};
+    struct json_object *asked;
+    if (json_object_object_get_ex(actual, "answers", &asked)) {
+        add_left(&c, &test->answers, json_object_object_get(asked, "left"));
+        add_lacking(&c, &test->answers, json_object_object_get(asked, "lacking"));
+    }
+}
+
 /* ---- a test ---- */
 
 static const struct node *absent_as_nothing(const struct node *node)
@@ -283,6 +327,7 @@ static const struct node *absent_as_nothing(const struct node *node)
 void test_compare(struct differences *differences, const struct test_case *test, struct json_object *actual)
 {
     const struct node *expect = test->expect;
+    compare_answers(differences, test, actual);
     json_object_object_foreach(actual, name, part)
     {
         /* A dead letter that nobody expects is a mistake in the test more often than not. */
@@ -292,7 +337,7 @@ void test_compare(struct differences *differences, const struct test_case *test,
             .differences = differences, .exactly = test->exactly, .texts = strcmp(name, "profiles") == 0};
         struct path path = {.name = name};
         struct node none = {.line = expect->line, .column = expect->column};
-        if (expected == NULL && strict && strcmp(name, "sinks") != 0) {
+        if (expected == NULL && strict && strcmp(name, "sinks") != 0 && strcmp(name, "answers") != 0) {
             none.kind = json_object_is_type(part, json_type_array) ? NODE_LIST : NODE_MAP;
             expected = &none;
         }

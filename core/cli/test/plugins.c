@@ -3,7 +3,10 @@
 #include "base/json_parse.h"
 #include "cli/test/bench.h"
 #include "cli/test/json.h"
+#include "cli/test/predicting.h"
 #include "engine/output.h"
+#include "engine/windows.h"
+#include "pipeline/instance.h"
 #include <json-c/json.h>
 #include <stdlib.h>
 
@@ -17,6 +20,7 @@ static const struct instance *instance_of(const churn_host *host)
 /* ---- the source ---- */
 
 struct source {
+    const struct test_bench *bench;
     const struct test_case *test;
     churn_source_listener listener;
     bool announced;
@@ -27,7 +31,8 @@ struct source {
 static int32_t source_create(void *self, const churn_host *host, churn_error *err)
 {
     struct source *s = self;
-    s->test = instance_of(host)->pipeline->bench->test;
+    s->bench = instance_of(host)->pipeline->bench;
+    s->test = s->bench->test;
     s->given = calloc(s->test->event_count + 1u, sizeof *s->given);
     return s->given != NULL ? CHURN_OK : churn_fail(err, CHURN_FATAL, "out of memory");
 }
@@ -86,6 +91,16 @@ static churn_record to_record(const struct test_event *event)
                                     .len = (uint32_t)event->value.len}};
 }
 
+/* Where predictions are made, an event comes once everything that followed from the one before is done: else the newest
+ * of a customer's triggers would stand for others, now for these and now for those. */
+static uint32_t may_give(const struct source *s, uint32_t max)
+{
+    if (s->bench->predicting == NULL || max == 0) {
+        return max;
+    }
+    return windows_done(s->bench->worker) ? 1 : 0;
+}
+
 static int32_t source_poll(void *self, churn_record *records, uint32_t max, uint32_t timeout_ms, uint32_t *ret_count,
                            churn_error *err)
 {
@@ -97,6 +112,7 @@ static int32_t source_poll(void *self, churn_record *records, uint32_t max, uint
         announce(s);
         return CHURN_PENDING;
     }
+    max = may_give(s, max);
     for (; s->next < s->test->event_count && *ret_count < max; s->next++) {
         if (!s->given[s->next]) {
             s->given[s->next] = true;
@@ -149,7 +165,8 @@ const struct loaded test_source = {
 struct sink {
     struct test_bench *bench;
     unsigned number;
-    uint64_t *ids; /* taken and not answered yet */
+    struct instance *scoring; /* which answers in its place; NULL: it takes everything */
+    uint64_t *ids;            /* taken and not answered yet */
     uint32_t count, room;
 };
 
@@ -157,17 +174,21 @@ static int32_t sink_create(void *self, const churn_host *host, churn_error *err)
 {
     struct sink *s = self;
     const struct instance *instance = instance_of(host);
-    (void)err;
+    const struct section *section;
     s->bench = instance->pipeline->bench;
     s->number = (unsigned)(instance->section - instance->pipeline->sinks);
+    section = s->bench->predicting != NULL ? predicting_section(s->bench->predicting, s->number) : NULL;
+    if (section != NULL) {
+        s->scoring = instance_new(instance->pipeline, section, host->worker);
+        return s->scoring != NULL ? CHURN_OK : churn_fail(err, CHURN_FATAL, "it cannot predict");
+    }
     return CHURN_OK;
 }
 
 static int32_t sink_start(void *self, churn_error *err)
 {
-    (void)self;
-    (void)err;
-    return CHURN_OK;
+    const struct sink *s = self;
+    return s->scoring != NULL ? sink_ops(s->scoring->section)->start(s->scoring->self, err) : CHURN_OK;
 }
 
 /* Frees `json`. */
@@ -243,40 +264,55 @@ static bool make_room(void **array, uint32_t count, uint32_t *room, size_t size)
     return true;
 }
 
-static bool take(struct sink *s, const churn_record *record)
+static bool note(const struct sink *s, const churn_record *record)
 {
     struct test_bench *bench = s->bench;
-    void *records = bench->records, *ids = s->ids;
+    void *records = bench->records;
     bool ok = make_room(&records, bench->record_count, &bench->record_room, sizeof *bench->records);
     bench->records = records;
-    ok = make_room(&ids, s->count, &s->room, sizeof *s->ids) && ok;
-    s->ids = ids;
-    if (!ok) {
-        return false;
+    if (ok) {
+        bench->records[bench->record_count++] =
+            (struct test_record){.id = record->id, .kind = record->kind, .sink = s->number, .shown = show(record)};
     }
-    bench->records[bench->record_count++] =
-        (struct test_record){.id = record->id, .kind = record->kind, .sink = s->number, .shown = show(record)};
-    s->ids[s->count++] = record->id;
-    return true;
+    return ok;
+}
+
+/* To be answered. */
+static bool take(struct sink *s, const churn_record *record)
+{
+    void *ids = s->ids;
+    bool ok = make_room(&ids, s->count, &s->room, sizeof *s->ids);
+    s->ids = ids;
+    if (ok) {
+        s->ids[s->count++] = record->id;
+    }
+    return ok;
 }
 
 static int32_t sink_write(void *self, const churn_record *records, uint32_t count, uint32_t *ret_taken,
                           churn_error *err)
 {
-    for (*ret_taken = 0; *ret_taken < count; (*ret_taken)++) {
-        if (!take(self, &records[*ret_taken])) {
+    struct sink *s = self;
+    int32_t rc = CHURN_OK;
+    *ret_taken = count;
+    if (s->scoring != NULL) {
+        rc = sink_ops(s->scoring->section)->write(s->scoring->self, records, count, ret_taken, err);
+    }
+    for (uint32_t i = 0; i < *ret_taken; i++) {
+        if (!note(s, &records[i]) || (s->scoring == NULL && !take(s, &records[i]))) {
             return churn_fail(err, CHURN_FATAL, "out of memory");
         }
     }
-    return CHURN_OK;
+    return rc;
 }
 
 static int32_t sink_poll(void *self, churn_done *done, uint32_t max, uint32_t timeout_ms, uint32_t *ret_count,
                          churn_error *err)
 {
     struct sink *s = self;
-    (void)timeout_ms;
-    (void)err;
+    if (s->scoring != NULL) {
+        return sink_ops(s->scoring->section)->poll(s->scoring->self, done, max, timeout_ms, ret_count, err);
+    }
     for (*ret_count = 0; *ret_count < max && s->count > 0; (*ret_count)++) {
         done[*ret_count] = (churn_done){.id = s->ids[--s->count], .result = CHURN_OK};
     }
@@ -285,13 +321,17 @@ static int32_t sink_poll(void *self, churn_done *done, uint32_t max, uint32_t ti
 
 static void sink_stop(void *self, int64_t deadline_ms)
 {
-    (void)self;
-    (void)deadline_ms;
+    const struct sink *s = self;
+    if (s->scoring != NULL) {
+        sink_ops(s->scoring->section)->stop(s->scoring->self, deadline_ms);
+    }
 }
 
 static void sink_destroy(void *self)
 {
-    free(((struct sink *)self)->ids);
+    struct sink *s = self;
+    instance_free(s->scoring);
+    free(s->ids);
 }
 
 static const churn_sink_ops sink_ops_table = {.size = sizeof sink_ops_table,

@@ -1,6 +1,7 @@
 #include "cli/test/sinks.h"
 
 #include "base/decimal.h"
+#include "config/option.h"
 
 unsigned test_sink_count(const struct pipeline *pipeline)
 {
@@ -29,4 +30,15 @@ int test_sink_find(const struct pipeline *pipeline, const char *name)
         return -2;
     }
     return by_name == 1 ? named : of_plugin;
+}
+
+bool test_sink_predicts(const struct section *sink)
+{
+    const churn_plugin *plugin = &sink->loaded->plugin;
+    for (uint32_t i = 0; i < plugin->option_count; i++) {
+        if (strcmp(plugin_option(plugin, i)->name, "alert.above") == 0) {
+            return true;
+        }
+    }
+    return false;
 }

@@ -8,5 +8,8 @@
  * than one. Dead letters have a name of their own. */
 int test_sink_find(const struct pipeline *pipeline, const char *name);
 unsigned test_sink_count(const struct pipeline *pipeline);
+/* Whether it scores customers or has them scored, as its plugin's options tell, so that scores may cross a threshold.
+ */
+bool test_sink_predicts(const struct section *sink);
 
 #endif

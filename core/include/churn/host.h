@@ -35,7 +35,7 @@ struct churn_host {
     /** The table named `id`, such as "churn.metrics/1", or NULL where the host has none. Valid as long as the host.
      *  Extensions of this version: <churn/ext/metrics.h>, <churn/ext/storage.h>, <churn/ext/event_types.h>,
      *  <churn/ext/health.h>, <churn/ext/tap.h>, <churn/ext/when.h>, <churn/ext/forgetting.h>,
-     *  <churn/ext/alerts.h>. [any] */
+     *  <churn/ext/alerts.h>, <churn/ext/answers.h>. [any] */
     const void *(*get_extension)(const churn_host *host, const char *id);
     /* since ABI 1.3 */
     const char *name; /**< the instance's name in the pipeline (`name:`, or the plugin's), as logs and dead letters say

@@ -3,6 +3,7 @@
  * members at its end. */
 #include <churn/event.h>
 #include <churn/ext/alerts.h>
+#include <churn/ext/answers.h>
 #include <churn/ext/event_types.h>
 #include <churn/ext/forgetting.h>
 #include <churn/ext/health.h>
@@ -191,6 +192,18 @@ AT(struct churn_alerts, heard, 8);
 AT(struct churn_alerts, raise, 16);
 AT(struct churn_alerts, answers, 24);
 SIZE(struct churn_alerts, 32);
+
+/* <churn/ext/answers.h> */
+AT(struct churn_answer, size, 0);
+AT(struct churn_answer, reserved, 4);
+AT(struct churn_answer, churn_probability, 8);
+AT(struct churn_answer, risk_level, 24);
+AT(struct churn_answer, model_version, 40);
+SIZE(struct churn_answer, 56);
+AT(struct churn_answers, size, 0);
+AT(struct churn_answers, reserved, 4);
+AT(struct churn_answers, answer, 8);
+SIZE(struct churn_answers, 16);
 
 /* <churn/ext/tap.h> */
 VALUE(CHURN_TAP_PREDICTIONS, 1);
