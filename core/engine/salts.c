@@ -213,7 +213,10 @@ static int32_t find_locked(struct salts *salts, churn_str customer, const char *
         memcpy(ret, slot->salt, sizeof slot->salt);
         return CHURN_OK;
     }
-    if (salts->session == NULL) {
+    if (forgetting_lapsed(salts->pipeline->forgetting)) { /* one of after a newer tombstone would be taken for old */
+        result = churn_fail(err, CHURN_RETRY, "who is forgotten cannot be read at the moment");
+    }
+    if (result == CHURN_OK && salts->session == NULL) {
         result = ops_of(salts)->open(salts->pipeline->store_instance->self, &salts->session, err);
         salts->session = result == CHURN_OK ? salts->session : NULL;
     }

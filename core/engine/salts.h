@@ -23,7 +23,7 @@ bool salts_start(struct pipeline *pipeline, struct salts **ret);
 void salts_stop(struct salts *salts);
 
 /* CHURN_OK with the customer's salt, which is made where he has none if `make`; CHURN_DROP: he has none; CHURN_RETRY:
- * the store does not answer, or he was forgotten just now: ask again later. [any] */
+ * the store does not answer, or he was forgotten just now, or nobody knows who is: ask again later. [any] */
 int32_t salts_find(struct salts *salts, churn_str customer, bool make, unsigned char ret[SEAL_SALT_SIZE],
                    churn_error *err);
 /* Nothing of them stays in memory. [any] */

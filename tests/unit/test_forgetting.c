@@ -2,7 +2,9 @@
 #include "core/base/clock.h"
 #include "core/base/log.h"
 #include "core/engine/forgetting.h"
+#include "core/engine/salts.h"
 #include "core/engine/strays.h"
+#include "core/pipeline/protect_section.h"
 #include "core/plugin/loader.h"
 
 #include "check.h"
@@ -245,6 +247,33 @@ static void test_nobody_waits_for_who_has_ended(void)
     end();
 }
 
+/* Whoever cannot look makes no key of a customer's own, and erases none: it may be of after a tombstone not known here.
+ */
+static void test_keys_of_customers(void)
+{
+    struct protect protect = {.salts = true};
+    struct protection protection = {.protect = &protect};
+    unsigned char salt[SEAL_SALT_SIZE], again[SEAL_SALT_SIZE];
+    churn_error err = {.size = sizeof err};
+    char room[256];
+    struct salts *salts;
+    begin(1);
+    pipeline.protection = &protection;
+    CU_ASSERT_FATAL(salts_start(&pipeline, &salts) && salts != NULL);
+    CU_ASSERT_EQUAL(salts_find(salts, text("stays"), true, salt, &err), CHURN_OK);
+    atomic_store(&store.out, 1);
+    WAIT_FOR(lseek(fileno(said), 0, SEEK_END) > 0);
+    atomic_store(&clock_now, 1000000 + FORGETTING_SETTLE_MS);
+    memory_store_set(&store, "churnd:salt:gone", SALTS_FIELD, "00", TOMBSTONE_FIELD, "second", NULL);
+    CU_ASSERT_EQUAL(salts_find(salts, text("gone"), true, again, &err), CHURN_RETRY);
+    CU_ASSERT_STRING_EQUAL(err.message, "who is forgotten cannot be read at the moment");
+    CU_ASSERT_EQUAL(salts_find(salts, text("stays"), true, again, &err), CHURN_OK); /* it is at hand */
+    CU_ASSERT_EQUAL(memcmp(salt, again, sizeof salt), 0);
+    CU_ASSERT_PTR_NOT_NULL(memory_store_get(&store, "churnd:salt:gone", SALTS_FIELD, room));
+    salts_stop(salts);
+    end();
+}
+
 /* A window is given up while a sink has its records: what it may still write is held until it is answered. */
 static void test_what_sinks_still_have(void)
 {
@@ -302,6 +331,7 @@ int main(void)
                                   TEST(test_what_was_held_is_erased_first),
                                   TEST(test_everybody_has_to_answer),
                                   TEST(test_nobody_waits_for_who_has_ended),
+                                  TEST(test_keys_of_customers),
                                   TEST(test_what_sinks_still_have),
                                   TEST(test_what_can_be_joined_to),
                                   CU_TEST_INFO_NULL};
