@@ -351,7 +351,7 @@ def test_rights_and_a_topic_that_expires(shop):
 
     live = shop.churnd("-c", shop.config)
     said(live, f"topic `{shop.ledger}` may not be read by this Kafka user")
-    assert "who is forgotten cannot be read" in run(shop, "health", "--ready", status=1).out
+    wait_for("the trouble", lambda: "who is forgotten cannot be read" in run(shop, "health", "--ready", status=1).out)
     assert "READ" in run(shop, "check", "--connect", status=1).err
     assert "may not be read" in refused(shop, GONE)
     assert events_of(shop, OTHER) == 0
