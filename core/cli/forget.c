@@ -15,6 +15,7 @@
 #include "cli/sandboxed.h"
 #include "engine/forgetting.h"
 #include "profile/profile.h"
+#include <errno.h>
 #include <inttypes.h>
 #include <stdlib.h>
 #include <time.h>
@@ -210,6 +211,15 @@ static int32_t take_answer(void *ctx, churn_str key, const churn_pair *fields, u
     return CHURN_OK;
 }
 
+/* Who has an embedded store open runs on this machine, so one that was killed need not be waited for. */
+static bool was_killed(const struct forget *f, const struct live_instance *instance)
+{
+    char own[sizeof instance->host] = "", path[64];
+    (void)gethostname(own, sizeof own - 1);
+    (void)snprintf(path, sizeof path, "/proc/%s", instance->pid);
+    return ops_of(f)->embedded != 0 && strcmp(own, instance->host) == 0 && access(path, F_OK) != 0 && errno == ENOENT;
+}
+
 static int32_t ask_instances(struct forget *f, bool *ret_all)
 {
     char prefix[STORE_KEY_SIZE];
@@ -222,22 +232,32 @@ static int32_t ask_instances(struct forget *f, bool *ret_all)
     for (size_t i = 0; i < f->instance_count && result == CHURN_OK; i++) {
         struct live_instance *instance = &f->instances[i];
         result = ops_of(f)->get(f->session, churn_text(instance->key), take_answer, instance, &f->err);
+        if (result == CHURN_OK && was_killed(f, instance)) {
+            instance->adopted = INT64_MAX;
+            instance->pid[0] = '\0';
+        }
         *ret_all = *ret_all && instance->adopted >= (int64_t)f->receipt.number;
     }
     return result;
 }
 
 /* One that began and has not said so yet looks at the log before it puts, and learns of the tombstone within the time
- * in which nobody puts a profile of its customers. Nobody else has an embedded store. */
+ * in which nobody puts a profile of its customers. */
+static int64_t settling_ms(const struct forget *f)
+{
+    bool alone = ops_of(f)->embedded != 0 && f->instance_count == 0;
+    return alone ? 0 : FORGETTING_SETTLE_MS;
+}
+
 static bool await_instances(struct forget *f)
 {
     int64_t began = clock_monotonic_ms();
-    bool all = ops_of(f)->embedded != 0;
+    bool all = false;
     int32_t result = CHURN_OK;
-    while (result == CHURN_OK && ops_of(f)->embedded == 0) {
+    while (result == CHURN_OK) {
         int64_t waited = clock_monotonic_ms() - began;
         result = ask_instances(f, &all);
-        if ((all && waited >= FORGETTING_SETTLE_MS) || waited >= ANSWER_MS) {
+        if ((all && waited >= settling_ms(f)) || waited >= ANSWER_MS) {
             break;
         }
         nap();

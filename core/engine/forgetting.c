@@ -51,6 +51,7 @@ struct forgetting {
     struct erasure *ripe; /* of the thread alone: what was queued before its newest look but one */
     int64_t answered;     /* how much was adopted, of which `ripe` is the rest that is to be erased */
     bool ending;
+    int64_t told, told_ms;            /* what it said last, and when; -2: nothing */
     uint64_t copied;                  /* of a rebuild: how many tombstones its own profiles have, too */
     _Atomic int64_t known, looked_ms; /* -1: not yet */
     _Atomic int64_t adopted[];        /* by each worker */
@@ -299,12 +300,20 @@ static void drop_queue(struct erasure *at)
 
 /* ---- the thread ---- */
 
-/* Says to whoever forgets how much this instance knows. Where one process alone has the store nobody asks. */
+/* A store that is no server makes each write durable by itself: it is told what is new, and that this one lives. */
+static bool is_told(const struct forgetting *f)
+{
+    return store_ops(&f->pipeline->store)->embedded && f->told == f->answered &&
+           clock_monotonic_ms() - f->told_ms < FORGETTING_INSTANCE_TTL_MS / 3;
+}
+
+/* Says to whoever forgets how much this instance knows. */
 static int32_t answer(struct forgetting *f, void *session, churn_error *err)
 {
     const churn_store_ops *ops = store_ops(&f->pipeline->store);
     char name[STORE_KEY_SIZE], adopted[24], pid[24], host[128] = "";
-    if (ops->embedded) {
+    int32_t result;
+    if (is_told(f)) {
         return CHURN_OK;
     }
     (void)gethostname(host, sizeof host - 1);
@@ -319,7 +328,12 @@ static int32_t answer(struct forgetting *f, void *session, churn_error *err)
         .fields = fields,
         .count = 3,
         .ttl_ms = FORGETTING_INSTANCE_TTL_MS};
-    return ops->write(session, &hash, 1, err);
+    result = ops->write(session, &hash, 1, err);
+    if (result == CHURN_OK) {
+        f->told = f->answered;
+        f->told_ms = clock_monotonic_ms();
+    }
+    return result;
 }
 
 static int32_t look(struct forgetting *f, void *session, churn_error *err)
@@ -364,9 +378,7 @@ static void leave(struct forgetting *f, void *session)
     churn_str key = {.ptr = name,
                      .len = store_keys_own(FORGETTING_INSTANCE, prefix_of(f->pipeline), churn_text(f->name), name)};
     (void)snprintf(pid, sizeof pid, "%ld", (long)getpid());
-    if (!ops->embedded) {
-        (void)ops->remove(session, key, churn_text("pid"), churn_text(pid), &err);
-    }
+    (void)ops->remove(session, key, churn_text("pid"), churn_text(pid), &err);
 }
 
 /* One look, by the session that it opens where there is none, and closes when it fails. */
@@ -466,6 +478,7 @@ static struct forgetting *make(struct pipeline *pipeline, unsigned workers)
     randombytes_buf(name, sizeof name);
     (void)sodium_bin2hex(f->name, sizeof f->name, name, sizeof name);
     f->answered = -1;
+    f->told = -2;
     atomic_init(&f->known, -1);
     for (unsigned i = 0; i < workers; i++) {
         atomic_init(&f->adopted[i], -1);

@@ -205,6 +205,29 @@ def test_too_many_at_once(tmp_path):
     assert receipt["tombstone"] == 1 and len(receipt["customers"]) == 10000
 
 
+def test_beside_a_run_of_an_embedded_store(tmp_path, stack):
+    """It answers as others do, and is none any more once it has ended, in whatever way."""
+    events = tmp_path / "events.jsonl"
+    config = embedded(tmp_path, source={"plugin": "file", "path": str(events), "follow": True})
+    stack.env["XDG_STATE_HOME"] = str(tmp_path / "state")
+    live = stack.churnd("-c", config)
+
+    def total(customer):
+        shown = run_churnd("profile", customer, "-c", config, "--format", "json")
+        return json.loads(shown.stdout)["events_total"] if shown.returncode == 0 else 0
+
+    wait_for("the events", lambda: total(GONE) == total(OTHER) == 3, 60)
+    receipt = json.loads(run_churnd("forget", GONE, "-c", config, check=0).stdout)
+    assert receipt["complete"], receipt
+    assert [(i["pid"], i["answered"]) for i in receipt["instances"]] == [(str(live.pid), True)], receipt
+    with events.open("a") as out:
+        out.write(order(GONE, day=1)[1] + "\n")
+    wait_for("the new event", lambda: total(GONE) == 1, 60)
+    live.kill()
+    assert total(OTHER) == 3
+    assert json.loads(run_churnd("forget", GONE, "-c", config, check=0).stdout)["instances"] == []
+
+
 def test_who_takes_over_rebuilt_profiles_knows_it_too(tmp_path):
     """Under their own key_prefix, where no topic has it."""
     config, state = embedded(tmp_path), {"XDG_STATE_HOME": str(tmp_path / "state")}
