@@ -14,7 +14,7 @@ static bool add(struct customer_ids *ids, churn_str id)
     if (!event_is_customer_id(id)) {
         printable_line(stderr,
                        "churnd: '%.*s' is no customer_id: that has 1 to %d bytes of UTF-8, and no control character",
-                       (int)id.len, id.ptr, EVENT_MAX_ID);
+                       id.len < EVENT_MAX_ID ? (int)id.len : EVENT_MAX_ID, id.ptr, EVENT_MAX_ID);
         return false;
     }
     if (name_index_find(&ids->known, id.ptr, id.len) >= 0) {
