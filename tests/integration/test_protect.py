@@ -565,6 +565,31 @@ def test_a_repeated_member_hides_nothing(written, plugins):
     assert other in out and "1 value is left as encrypted, the first one, in line 1 moved to where it stands" in err
 
 
+def test_each_value_that_is_not_opened_is_counted(written, plugins):
+    """Changed, of another key, or moved, in any line: how many are left, why the first one is, and the rest in clear."""
+    config, alerts, letters = written
+
+    def changed(sealed):
+        return sealed[:-8] + ("B" if sealed[-8] != "B" else "C") + sealed[-7:]
+
+    data, other = alerts[0]["data"], alerts[1]["data"]
+    lines = [
+        {**letters[0]},
+        {**alerts[0], "data": {**data, "note": changed(data["note"]), "age": changed(data["age"])}},
+        {**alerts[1], "data": {**other, "note": other["note"].replace(":k1:", ":k9:")}},
+        {**letters[1], "value": changed(letters[1]["value"])},
+        {**alerts[1], "data": {**other, "phone": data["phone"]}},
+    ]
+    out, err = decrypt({}, config, plugins, b"".join(json.dumps(line).encode() + b"\n" for line in lines), check=1)
+    assert err == "churnd: 5 values are left as encrypted, the first one, in line 2 changed since it was encrypted\n"
+    found = [json.loads(line) for line in out.splitlines()]
+    assert found[0]["value"] == f'{{"note": "{CANARY}"'
+    assert [found[1]["data"][x] for x in ("note", "age")] == [lines[1]["data"][x] for x in ("note", "age")]
+    assert found[2]["data"]["note"] == lines[2]["data"]["note"] and found[2]["data"]["age"] == age_of(2)
+    assert found[3] == lines[3]
+    assert found[4]["data"]["phone"] == data["phone"] and found[4]["data"]["note"] == clear_note(2)
+
+
 SHOWN_BROKEN = [  # protect:, and whether the tap shows what cannot be read
     ({"tap": "clear"}, True),
     ({"tap": "clear", "fields": {"session_id": {"page": "mask", "alerts": "mask"}}}, True),
