@@ -221,6 +221,26 @@ def test_places_are_few_and_given_back(running):
         assert mute.recv(1) == b""
 
 
+def test_a_request_that_is_too_long(running):
+    """One that fills its 8192 bytes is taken; one byte more is refused, whether or not its line ever ends."""
+    _, path, at = running
+    longest = '{"at":"alerts"' + " " * (8191 - len('{"at":"alerts"}')) + "}"
+    client, lines = ask(at, longest)
+    with client:
+        assert lines.readline() == b'={"watching":"run"}\n'
+    for request in (longest.replace("}", " }"), "x" * 20000):
+        client, lines = ask(at, request)
+        with client:
+            assert lines.readline() == b'={"error":"the request is too long"}\n'
+            assert lines.readline() == b""
+    with socket.socket(socket.AF_UNIX) as endless:
+        endless.settimeout(60)
+        endless.connect(str(at))
+        endless.sendall(longest.encode() + b" ")  # no end of a line
+        assert endless.makefile("rb").readline() == b'={"error":"the request is too long"}\n'
+    assert tap(path, "--limit", "1")
+
+
 def test_who_takes_nothing_is_passed_over(stack):
     """The pipeline does not wait for it, nor do others; what it missed is told once it reads again."""
     run, path, at = start(stack, lambda s: s["source"].update(rate=0, bad_share=0))
