@@ -326,6 +326,32 @@ def test_a_reload_that_needs_another_socket_is_refused(stack, tmp_path):
     run.kill()  # its webhook answers nobody
 
 
+def test_a_reload_that_needs_another_system_call_is_refused(stack, tmp_path):
+    """By a plugin that the run had not; said with the call and `restart`, and the run goes on. A restart takes it."""
+    world = World(tmp_path, "warn", "executes")
+    world.settings["source"]["follow"] = True
+    escape, alerts = world.settings["sinks"]
+    world.settings["sinks"] = [alerts]
+    world.write()
+    run = stack.churnd("-c", world.path, prepare=lambda: os.chdir(world.folder))
+    wait_for("the run", lambda: (world.folder / "alerts").exists() and (world.folder / "alerts").stat().st_size)
+    world.settings["sinks"] = [alerts, escape]
+    world.write()
+    reload(run, "is not taken into use")
+    line = next(line for line in run.err.splitlines() if "needs the system call" in line)
+    assert "sandbox: a plugin of it needs the system call execve, which the run's sandbox does not allow;" in line
+    assert "restart churnd to change it" in line and "tried execute" not in run.err
+    with open(world.folder / "e.jsonl", "a") as more:
+        more.write(refunds(5, 100))
+    wait_for("events after that", lambda: len((world.folder / "alerts").read_text().splitlines()) >= 25)
+    assert run.terminate() == 0, run.err
+    del world.settings["source"]["follow"]
+    world.settings["store"]["path"] = "db2"  # all events once more
+    world.write()
+    assert "sandbox: entered" in (err := run_churnd("-c", "p.yaml", cwd=world.folder, check=0).stderr)
+    assert "tried execute: " in err and "tried execute: EPERM" not in err, err
+
+
 COMMANDS = {
     "run": [],
     "replay": ["--replay-from", "beginning"],

@@ -213,6 +213,7 @@ static const churn_sink_ops ops = {.size = sizeof ops,
 static const char *const calls[] = {"execve", NULL}, *const read_options[] = {"read", NULL},
                          *const write_options[] = {"write", NULL}, *const programs[] = {"/bin/true", NULL};
 static const churn_needs nothing = {.size = sizeof nothing};
+static const churn_needs executes = {.size = sizeof executes, .syscalls = calls};
 static const churn_needs all = {.size = sizeof all,
                                 .flags = CHURN_NEEDS_DISCOVER,
                                 .read_options = read_options,
