@@ -46,6 +46,7 @@ static void begin_test(void)
 static void end_test(void)
 {
     replaying_free(replaying);
+    parts_free(&worker.parts);
     log_free(the_log);
     (void)fclose(file);
 }
