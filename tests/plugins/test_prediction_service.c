@@ -617,11 +617,12 @@ static void test_a_prediction_that_is_not_published(void)
     end();
 }
 
-/* A score that crosses is published, told, noted in the profile, and cached, in this order. */
-static void test_a_crossing_is_told_before_it_is_cached(void)
+/* Begins with an answer about C that rises above the threshold and was published. */
+static void begin_above(int shadow)
 {
     begin("b");
     fake.alerts_heard = 1;
+    settings.shadow = shadow;
     settings.alert = (struct crossing_rule){.above = 0.4, .clear_below = 0.4, .severity = 1};
     (void)memory_store_merge(&store, str("profile:C"), NULL, 0);
     arrives("C", "e1");
@@ -630,6 +631,12 @@ static void test_a_crossing_is_told_before_it_is_cached(void)
     calls[0] = '\0';
     turn();
     CHECK_CALLS(PUBLISHED);
+}
+
+/* A score that crosses is published, told, noted in the profile, and cached, in this order. */
+static void test_a_crossing_is_told_before_it_is_cached(void)
+{
+    begin_above(0);
     CU_ASSERT_EQUAL(fake.alert_count, 0);
     turn();
     CHECK_CALLS("");
@@ -650,17 +657,7 @@ static void test_a_crossing_is_told_before_it_is_cached(void)
 /* A second model's answer is published, and nothing else becomes of it. */
 static void test_a_shadow_is_published_alone(void)
 {
-    begin("b");
-    fake.alerts_heard = 1;
-    settings.shadow = 1;
-    settings.alert = (struct crossing_rule){.above = 0.4, .clear_below = 0.4, .severity = 1};
-    (void)memory_store_merge(&store, str("profile:C"), NULL, 0);
-    arrives("C", "e1");
-    turn();
-    answer(0, GOOD);
-    calls[0] = '\0';
-    turn();
-    CHECK_CALLS(PUBLISHED);
+    begin_above(1);
     turn();
     CHECK_CALLS("remove e1 1");
     CU_ASSERT_EQUAL(fake.alert_count, 0);
