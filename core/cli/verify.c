@@ -14,6 +14,7 @@
 #include "cli/sandboxed.h"
 #include "pipeline/load.h"
 #include "pipeline/pipeline.h"
+#include "pipeline/store_requests.h"
 #include "profile/profile_view.h"
 #include "profile/store_keys.h"
 #include "profile/told.h"
@@ -198,24 +199,13 @@ static void take_unreadable(struct batch *batch, churn_str key)
     (void)take_profile(batch, key, &pair, 1);
 }
 
-static int32_t get_some(struct verify *v, const churn_str *keys, uint32_t count, struct batch *batch)
-{
-    int32_t result = CHURN_OK;
-    if (v->ops->get_many != NULL) {
-        return v->ops->get_many(v->session, keys, count, take_profile, batch, &v->err);
-    }
-    for (uint32_t i = 0; i < count && result == CHURN_OK; i++) {
-        result = v->ops->get(v->session, keys[i], take_profile, batch, &v->err);
-    }
-    return result;
-}
-
 static int32_t get_all(struct verify *v, const churn_str *keys, uint32_t count, struct batch *batch)
 {
-    int32_t result = get_some(v, keys, count, batch);
+    int32_t result = store_get_many(v->ops, v->session, keys, count, take_profile, batch, &v->err);
     while (result == CHURN_REJECT && batch->answered < count) { /* those before the one at fault were answered */
         take_unreadable(batch, keys[batch->answered]);
-        result = get_some(v, keys + batch->answered, count - batch->answered, batch);
+        result = store_get_many(v->ops, v->session, keys + batch->answered, count - batch->answered, take_profile,
+                                batch, &v->err);
     }
     return result;
 }

@@ -3,6 +3,7 @@
 #include "base/clock.h"
 #include "engine/forgetting.h"
 #include "pipeline/protect_section.h"
+#include "pipeline/store_requests.h"
 #include "profile/profile.h"
 #include <pthread.h>
 #include <sodium.h>
@@ -14,7 +15,6 @@
 #define SLOTS 65536 /* a power of two */
 #define MAX_CUSTOMER 128
 #define REPLY_MS 5000
-#define POLL_MS 100
 #define OUTAGE_MS 30000 /* between two warnings */
 #define TRIES 4         /* of a put that others are ahead of */
 
@@ -124,25 +124,13 @@ static int32_t put(struct salts *salts, churn_str key, const char *after, churn_
     const churn_pair fields[] = {{churn_text(SALTS_FIELD), {.ptr = hex, .len = sizeof hex - 1}},
                                  {churn_text(TOMBSTONE_FIELD), churn_text(after)}};
     const churn_put one = {.size = sizeof one, .key = key, .fields = fields, .count = *after != '\0' ? 2 : 1};
-    churn_put_reply reply = {.size = sizeof reply};
-    int64_t deadline = clock_monotonic_ms() + REPLY_MS;
-    uint32_t count = 0;
     int32_t result;
     randombytes_buf(salt, sizeof salt);
     (void)sodium_bin2hex(hex, sizeof hex, salt, sizeof salt);
-    result = ops_of(salts)->put(salts->session, &one, err);
-    while (result == CHURN_OK && count == 0) {
-        result = ops_of(salts)->poll(salts->session, &reply, 1, POLL_MS, &count, err);
-        result = result == CHURN_PENDING ? CHURN_OK : result;
-        if (result == CHURN_OK && count == 0 && clock_monotonic_ms() > deadline) {
-            result = churn_fail(err, CHURN_RETRY, "the store does not answer");
-        }
-    }
+    result = store_put_one(ops_of(salts), salts->session, &one, REPLY_MS, err);
     sodium_memzero(salt, sizeof salt);
     sodium_memzero(hex, sizeof hex);
-    return result == CHURN_OK && reply.result != CHURN_OK && reply.result != CHURN_CONFLICT
-               ? churn_fail(err, CHURN_RETRY, "%s", reply.message != NULL ? reply.message : "a put was refused")
-               : result;
+    return result == CHURN_CONFLICT ? CHURN_OK : result;
 }
 
 /* What the store has is what counts: another instance may have been ahead. */

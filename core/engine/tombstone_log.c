@@ -1,13 +1,13 @@
 #include "engine/tombstone_log.h"
 
 #include "base/clock.h"
+#include "pipeline/store_requests.h"
 #include "profile/profile.h"
 #include <inttypes.h>
 #include <stdio.h>
 
 #define READ_MANY 64 /* records at once */
 #define REPLY_MS 10000
-#define POLL_MS 100
 
 static uint32_t key_of(const struct tombstone_log *log, uint64_t number, char key[STORE_KEY_SIZE])
 {
@@ -46,19 +46,6 @@ static int32_t take_record(void *ctx, churn_str key, const churn_pair *fields, u
     return CHURN_OK;
 }
 
-static int32_t get_many(const struct tombstone_log *log, const churn_str *keys, uint32_t count, churn_fields_fn fn,
-                        void *ctx, churn_error *err)
-{
-    int32_t result = CHURN_OK;
-    if (log->ops->get_many != NULL) {
-        return log->ops->get_many(log->session, keys, count, fn, ctx, err);
-    }
-    for (uint32_t i = 0; i < count && result == CHURN_OK; i++) {
-        result = log->ops->get(log->session, keys[i], fn, ctx, err);
-    }
-    return result;
-}
-
 static int32_t refuse(int32_t result, churn_str key, churn_error *err)
 {
     switch (result) {
@@ -88,7 +75,7 @@ static int32_t read_on(const struct tombstone_log *log, uint32_t many, bool *ret
         keys[i].ptr = names[i];
         keys[i].len = key_of(log, log->set->count + 1 + i, names[i]);
     }
-    result = get_many(log, keys, many, take_record, &taking, err);
+    result = store_get_many(log->ops, log->session, keys, many, take_record, &taking, err);
     *ret_more = !taking.past_last;
     return result == CHURN_OK && taking.result != CHURN_OK ? refuse(taking.result, keys[taking.taken], err) : result;
 }
@@ -155,25 +142,11 @@ int32_t tombstone_log_began(const struct tombstone_log *log, bool *ret_began, ch
 int32_t tombstone_log_put(const struct tombstone_log *log, const churn_pair *fields, uint32_t count, churn_error *err)
 {
     char name[STORE_KEY_SIZE];
-    churn_put put = {.size = sizeof put,
-                     .key = {.ptr = name, .len = key_of(log, log->set->count + 1, name)},
-                     .fields = fields,
-                     .count = count};
-    churn_put_reply reply = {.size = sizeof reply};
-    int64_t deadline = clock_monotonic_ms() + REPLY_MS;
-    uint32_t answers = 0;
-    int32_t result = log->ops->put(log->session, &put, err);
-    while (result == CHURN_OK && answers == 0) {
-        result = log->ops->poll(log->session, &reply, 1, POLL_MS, &answers, err);
-        result = result == CHURN_PENDING ? CHURN_OK : result;
-        if (answers == 0 && result == CHURN_OK && clock_monotonic_ms() > deadline) {
-            return churn_fail(err, CHURN_RETRY, "it does not answer");
-        }
-    }
-    if (result == CHURN_OK && reply.result != CHURN_OK && reply.result != CHURN_CONFLICT) {
-        return churn_fail(err, reply.result, "%s", reply.message != NULL ? reply.message : "a put was refused");
-    }
-    return result == CHURN_OK ? reply.result : result;
+    const churn_put put = {.size = sizeof put,
+                           .key = {.ptr = name, .len = key_of(log, log->set->count + 1, name)},
+                           .fields = fields,
+                           .count = count};
+    return store_put_one(log->ops, log->session, &put, REPLY_MS, err);
 }
 
 int32_t tombstone_log_complete(const struct tombstone_log *log, const struct tombstones *from, unsigned *ret_added,

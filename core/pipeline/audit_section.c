@@ -1,6 +1,6 @@
 #include "pipeline/audit_section.h"
 
-#include "base/key.h"
+#include "pipeline/key_option.h"
 #include <limits.h>
 #include <stdlib.h>
 #include <sys/stat.h>
@@ -10,26 +10,6 @@
 static bool is_given(const char *text)
 {
     return text != NULL && *text != '\0';
-}
-
-static bool check_key(struct config *config, const struct node *section, const struct audit_settings *settings)
-{
-    struct key key;
-    char message[256];
-    bool ok;
-    if (!is_given(settings->key)) {
-        config_error(config, section,
-                     "audit: key: it is needed for the hashes that nobody else can make; `openssl rand -hex %d` makes "
-                     "one, which belongs into a variable or a credential",
-                     KEY_SIZE);
-        return false;
-    }
-    ok = key_parse(settings->key, &key, message, sizeof message);
-    key_wipe(&key);
-    if (!ok) {
-        config_error(config, config_get(section, "key"), "audit: key: %s", message);
-    }
-    return ok;
 }
 
 static void warn_of_folder(struct config *config, const struct node *section, const char *path)
@@ -70,5 +50,5 @@ bool audit_section_load(struct pipeline *pipeline)
         ok = false;
     }
     warn_of_folder(config, node, settings->path);
-    return check_key(config, node, settings) && ok;
+    return key_option_check(config, node, "audit", settings->key, "the hashes that nobody else can make") && ok;
 }

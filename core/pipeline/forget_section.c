@@ -1,7 +1,6 @@
 #include "pipeline/forget_section.h"
 
-#include "base/key.h"
-#include <stdlib.h>
+#include "pipeline/key_option.h"
 #include <string.h>
 
 #define MAX_TOPIC_NAME 249
@@ -23,31 +22,17 @@ static bool is_topic_name(const char *name)
            strcmp(name, "..") != 0;
 }
 
-/* An empty one, of a variable that is not set, must not pass for a pipeline that has forgotten nobody. */
 bool forget_section_load(struct pipeline *pipeline)
 {
     struct config *config = &pipeline->config;
     struct forget_settings *settings = &pipeline->forget_settings;
     struct option_target target = settings_target(SETTINGS_FORGET, settings);
     const struct node *node = config_get(&config->root, "forget");
-    struct key key;
-    char message[256];
     bool ok = options_read(config, node, node, "forget", &target, 1, NULL);
     if (!ok || node == NULL) {
         return ok;
     }
-    if (settings->key == NULL || *settings->key == '\0') {
-        config_error(config, node,
-                     "forget: key: it is needed for the hashes of forgotten customers; `openssl rand -hex %d` makes "
-                     "one, which belongs into a variable or a credential",
-                     KEY_SIZE);
-        return false;
-    }
-    ok = key_parse(settings->key, &key, message, sizeof message);
-    key_wipe(&key);
-    if (!ok) {
-        config_error(config, config_get(node, "key"), "forget: key: %s", message);
-    }
+    ok = key_option_check(config, node, "forget", settings->key, "the hashes of forgotten customers");
     if (!is_topic_name(settings->topic)) {
         config_error(config, config_get(node, "topic"),
                      "forget: topic: '%s' is not a topic's name: up to %d of a-z, A-Z, 0-9, '.', '_', '-'",

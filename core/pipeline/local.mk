@@ -13,6 +13,8 @@ libcore_la_SOURCES += \
   %D%/host.h \
   %D%/instance.c \
   %D%/instance.h \
+  %D%/key_option.c \
+  %D%/key_option.h \
   %D%/load.c \
   %D%/load.h \
   %D%/needs.c \
@@ -40,6 +42,8 @@ libcore_la_SOURCES += \
   %D%/taps.h \
   %D%/store_overlay.c \
   %D%/store_overlay.h \
+  %D%/store_requests.c \
+  %D%/store_requests.h \
   %D%/stored_profile.c \
   %D%/stored_profile.h \
   %D%/targets.c \

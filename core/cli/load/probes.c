@@ -3,6 +3,7 @@
 #include "base/clock.h"
 #include "base/decimal.h"
 #include "base/json_text.h"
+#include "pipeline/store_requests.h"
 #include "profile/store_keys.h"
 #include <pthread.h>
 #include <stdatomic.h>
@@ -135,19 +136,6 @@ static int32_t take_profile(void *ctx, churn_str key, const churn_pair *fields, 
     return CHURN_OK;
 }
 
-static int32_t read_profiles(struct look *look, void *session, churn_error *err)
-{
-    const churn_store_ops *ops = look->probes->ops;
-    int32_t result = CHURN_OK;
-    if (look->count > 0 && ops->get_many != NULL) {
-        return ops->get_many(session, look->keys, look->count, take_profile, look, err);
-    }
-    for (uint32_t i = 0; i < look->count && result == CHURN_OK; i++) {
-        result = ops->get(session, look->keys[i], take_profile, look, err);
-    }
-    return result;
-}
-
 static void nap(int64_t ms)
 {
     struct timespec time = {.tv_sec = ms / 1000, .tv_nsec = ms % 1000 * 1000000};
@@ -168,7 +156,7 @@ static int32_t look_once(struct probes *probes, void *session, churn_error *err)
     int64_t began = clock_monotonic_ms(), left;
     int32_t result;
     choose(&look);
-    result = read_profiles(&look, session, err);
+    result = store_get_many(probes->ops, session, look.keys, look.count, take_profile, &look, err);
     left = began + LOOK_MS - clock_monotonic_ms();
     nap(left > 0 ? left : 0);
     if (look.count > 0) {
